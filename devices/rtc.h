@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * MC146818 real-time clock and CMOS memory, as a PC has them at ports 0x70 and 0x71. The time is
+ * the host's wall clock plus what the guest has set; BCD and binary, 24 and 12 hours. The clock
+ * raises no interrupt: alarms can be stored and the update-ended flag polled, no more.
+ *
+ * Any vCPU may access. (A PC's vCPUs share the index register, so guests lock around it; one that
+ * does not reads another register's byte, no worse.)
+ */
+#ifndef MINIVET_DEVICES_RTC_H
+#define MINIVET_DEVICES_RTC_H
+
+#include <stdint.h>
+
+#define RTC_PORT       0x70
+#define RTC_PORT_COUNT 2
+
+struct bus;
+struct clock;
+struct rtc;
+
+struct rtc_config {
+    struct bus *pio;
+    const struct clock *clock; /* outlives the device */
+    /* What the CMOS memory says about RAM. */
+    uint64_t ram_below_4g_bytes;
+    uint64_t ram_above_4g_bytes;
+};
+
+/* Errors are reported. */
+int rtc_create(struct rtc **out, const struct rtc_config *config);
+void rtc_destroy(struct rtc *rtc); /* NULL is allowed */
+
+#endif

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The ACPI tables of the machine (ACPI 6.5 5.2): RSDP, XSDT, FADT, MADT, MCFG if there is a PCI
+ * host bridge, and DSDT. The machine is hardware-reduced (ACPI 6.5 4.1): no PM timer, no fixed
+ * events, no SCI; power-off and reset are byte-wide registers among the ports.
+ */
+#ifndef MINIVET_FIRMWARE_ACPI_H
+#define MINIVET_FIRMWARE_ACPI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct aml;
+struct gmem;
+
+/* A virtio-mmio window; the guest finds it as device LNRO0005. */
+struct acpi_virtio {
+    uint32_t gpa;
+    uint32_t bytes;
+    unsigned gsi;
+};
+
+struct acpi_config {
+    unsigned vcpus; /* with APIC ids 0, 1 and so on */
+    bool serial;
+    bool pci;
+    uint64_t pci_window64_gpa;   /* for 64-bit BARs; ... */
+    uint64_t pci_window64_bytes; /* 0: there is none */
+    const struct acpi_virtio *virtio;
+    unsigned virtio_count;
+};
+
+/*
+ * Writes the tables into guest memory at X86_ACPI_GPA, where the RSDP then is. Before the guest
+ * runs. 0, -ENOMEM if memory ends below, -ENOSPC if there are more vCPUs than the tables have room
+ * for; reported.
+ */
+int acpi_write(const struct gmem *g, const struct acpi_config *config);
+
+/* The body of the DSDT: the devices as AML. For acpi_write(). */
+void acpi_write_devices(struct aml *a, const struct acpi_config *config);
+
+#endif

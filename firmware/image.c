@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "firmware/image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/fail.h"
+#include "core/gmem.h"
+
+int image_open(struct image *img, const char *role, const char *path)
+{
+    struct stat st;
+
+    *img = (struct image){.role = role, .path = path, .fd = -1};
+    /* Nonblocking, so that a FIFO is refused below and not waited for. */
+    img->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (img->fd < 0 || fstat(img->fd, &st) < 0)
+        return fail(-errno, "%s %s: open", role, path);
+    if (S_ISDIR(st.st_mode))
+        return fail_msg(-EISDIR, "%s %s: is a directory, not a file", role, path);
+    if (!S_ISREG(st.st_mode))
+        return fail_msg(-EINVAL, "%s %s: is not a regular file", role, path);
+    if (st.st_size <= 0)
+        return fail_msg(-ENOEXEC, "%s %s: is empty", role, path);
+    img->bytes = (uint64_t)st.st_size;
+    return 0;
+}
+
+void image_close(struct image *img)
+{
+    if (img->fd >= 0)
+        close(img->fd);
+    img->fd = -1;
+}
+
+int image_read(const struct image *img, uint64_t offset, void *dst, size_t len)
+{
+    uint8_t *p = dst;
+
+    while (len > 0) {
+        ssize_t n = pread(img->fd, p, len, (off_t)offset);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return fail(-errno, "%s %s: read", img->role, img->path);
+        if (n == 0)
+            return fail_msg(-EIO, "%s %s: ends at byte %" PRIu64 ", before all of it was read",
+                            img->role, img->path, offset);
+        p += n;
+        offset += (uint64_t)n;
+        len -= (size_t)n;
+    }
+    return 0;
+}
+
+/*
+ * From the file's page cache to the guest's pages within the host kernel: unlike a read through the
+ * mapping, this neither clears the pages first nor faults them in one by one. A file system that
+ * cannot do it, and every error, is left to the read.
+ */
+int image_load(const struct image *img, uint64_t offset, const struct gmem *g, uint64_t gpa,
+               uint64_t len)
+{
+    const struct gmem_region *r = gmem_find(g, gpa, len);
+    off_t from = (off_t)offset;
+
+    BUG_ON(!r);
+    if (lseek(g->fd, (off_t)(r->fd_bytes + (gpa - r->gpa)), SEEK_SET) >= 0) {
+        while (len > 0) {
+            ssize_t n = sendfile(g->fd, img->fd, &from, len);
+
+            if (n < 0 && errno == EINTR)
+                continue;
+            if (n <= 0)
+                break;
+            gpa += (uint64_t)n;
+            len -= (uint64_t)n;
+        }
+    }
+    return image_read(img, (uint64_t)from, gmem_ptr(g, gpa, len, 1), len);
+}

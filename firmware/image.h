@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A file that is to be put into guest memory: the kernel or the initrd. Bytes go from the file to
+ * the guest without a copy in between.
+ *
+ * Errors are reported with the role and the path: "kernel vmlinuz: is a directory".
+ */
+#ifndef MINIVET_FIRMWARE_IMAGE_H
+#define MINIVET_FIRMWARE_IMAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct gmem;
+
+struct image {
+    const char *role; /* "kernel" or "initrd", for messages */
+    const char *path; /* the caller's */
+    int fd;
+    uint64_t bytes; /* above 0 */
+};
+
+/* Opens a regular file that is not empty. image_close() is right after a failure too. */
+int image_open(struct image *img, const char *role, const char *path);
+void image_close(struct image *img);
+
+/* All of [offset, offset + len) of the file, or a negative errno; -EIO if the file ends before. */
+int image_read(const struct image *img, uint64_t offset, void *dst, size_t len);
+
+/* The same, into guest memory that the caller has found to be RAM. */
+int image_load(const struct image *img, uint64_t offset, const struct gmem *g, uint64_t gpa,
+               uint64_t len);
+
+#endif

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* At level 0, asks of device memory what no emulator of plain loads and stores can do. */
+#include "rt.h"
+
+void rt_level0(void);
+
+void rt_level0(void)
+{
+    __asm__ volatile("flds (%0)" : : "r"((uint64_t)LATCH_GPA));
+}
+
+int main(void)
+{
+    return 1;
+}

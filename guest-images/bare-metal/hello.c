@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Comes up, finds what it was told at power-on, says hello. */
+#include "rt.h"
+
+static bool starts_with(const char *text, const char *start)
+{
+    while (*start != '\0' && *text == *start)
+        text++, start++;
+    return *start == '\0';
+}
+
+int main(void)
+{
+    uint32_t r[4];
+    CHECK(rt_start_info->magic == START_INFO_MAGIC);
+    CHECK(rt_start_info->memmap_count > 0);
+    CHECK(starts_with((const char *)rt_start_info->cmdline_gpa, "hello"));
+    cpuid(1, 0, r);
+    CHECK(r[2] >> 31 == 1); /* a hypervisor is there */
+    CHECK(r[1] >> 24 == 0); /* APIC id */
+    cpuid(0x40000000, 0, r);
+    CHECK(r[1] == 0x4b4d564b && r[2] == 0x564b4d56 && r[3] == 0x4d); /* KVMKVMKVM */
+    rt_puts("hello\n");
+    return 0;
+}

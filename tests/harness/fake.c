@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "tests/harness/fake.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#include "core/fail.h"
+#include "core/xmath.h"
+
+/* ---- interrupts ---- */
+
+static void irq_level(void *ctx, unsigned gsi, bool level)
+{
+    struct fake_irq *irq = ctx;
+    (void)gsi;
+    if (level && !atomic_exchange(&irq->level, true))
+        atomic_fetch_add(&irq->edges, 1);
+    if (!level)
+        atomic_store(&irq->level, false);
+}
+
+struct irq_line fake_irq_line(struct fake_irq *irq)
+{
+    return (struct irq_line){.set = irq_level, .ctx = irq, .eventfd = -1};
+}
+
+unsigned fake_irq_take(struct fake_irq *irq)
+{
+    return atomic_exchange(&irq->edges, 0);
+}
+
+/* ---- doorbells ---- */
+
+static bool same_bell(const struct doorbell_addr *a, const struct doorbell_addr *b)
+{
+    return a->space == b->space && a->addr == b->addr && a->len == b->len &&
+           a->has_match == b->has_match && a->match == b->match;
+}
+
+static int bell_find(const struct fake_doorbell *bell, const struct doorbell_addr *addr)
+{
+    for (unsigned i = 0; i < bell->count; i++)
+        if (same_bell(&bell->addr[i], addr))
+            return (int)i;
+    return -ENOENT;
+}
+
+static int bell_bind(void *ctx, const struct doorbell_addr *addr, int eventfd)
+{
+    struct fake_doorbell *bell = ctx;
+    if (bell->refuse != 0)
+        return bell->refuse;
+    if (bell_find(bell, addr) >= 0)
+        return -EEXIST;
+    BUG_ON(bell->count == FAKE_BELLS);
+    bell->addr[bell->count] = *addr;
+    bell->fd[bell->count++] = eventfd;
+    return 0;
+}
+
+static int bell_unbind(void *ctx, const struct doorbell_addr *addr, int eventfd)
+{
+    struct fake_doorbell *bell = ctx;
+    int at = bell_find(bell, addr);
+    if (at < 0 || bell->fd[at] != eventfd)
+        return -ENOENT;
+    bell->count--;
+    bell->addr[at] = bell->addr[bell->count];
+    bell->fd[at] = bell->fd[bell->count];
+    return 0;
+}
+
+struct doorbell fake_doorbell_port(struct fake_doorbell *bell)
+{
+    return (struct doorbell){.bind = bell_bind, .unbind = bell_unbind, .ctx = bell};
+}
+
+bool fake_doorbell_store(struct fake_doorbell *bell, uint64_t addr, unsigned len, uint64_t value)
+{
+    for (unsigned i = 0; i < bell->count; i++) {
+        const struct doorbell_addr *a = &bell->addr[i];
+        if (a->addr == addr && a->len == len && (!a->has_match || a->match == value))
+            return eventfd_write(bell->fd[i], 1) == 0;
+    }
+    return false;
+}
+
+/* ---- time and randomness ---- */
+
+static uint64_t clock_now(void *ctx)
+{
+    return ((const struct fake_clock *)ctx)->now_ns;
+}
+
+struct clock fake_clock_port(struct fake_clock *clock)
+{
+    return (struct clock){.now_ns = clock_now, .wall_ns = clock_now, .ctx = clock};
+}
+
+uint8_t fake_entropy_byte(uint64_t n)
+{
+    return (uint8_t)((n * UINT64_C(0x9e3779b97f4a7c15)) >> 56) | 1; /* never 0 */
+}
+
+static int entropy_fill(void *ctx, void *dst, size_t len)
+{
+    struct fake_entropy *entropy = ctx;
+    if (entropy->fail != 0)
+        return entropy->fail;
+    for (size_t i = 0; i < len; i++)
+        ((uint8_t *)dst)[i] = fake_entropy_byte(entropy->given++);
+    return 0;
+}
+
+struct entropy fake_entropy_port(struct fake_entropy *entropy)
+{
+    return (struct entropy){.fill = entropy_fill, .ctx = entropy};
+}
+
+/* ---- a disk ---- */
+
+static void blk_move(struct fake_blk *blk, const struct blk_req *req)
+{
+    uint8_t *at = blk->bytes + req->offset_bytes;
+    for (unsigned i = 0; i < req->iov_count; i++) {
+        const struct iovec *v = &req->iov[i];
+        if (req->op == BLK_READ)
+            memcpy(v->iov_base, at, v->iov_len);
+        else
+            memcpy(at, v->iov_base, v->iov_len);
+        at += v->iov_len;
+    }
+    BUG_ON(req->op != BLK_FLUSH && at != blk->bytes + req->offset_bytes + req->bytes);
+}
+
+static void blk_complete_all(void *ctx)
+{
+    struct fake_blk *blk = ctx;
+    struct blk_req *req;
+    while ((req = blk->queue) != NULL) {
+        blk->queue = req->next;
+        if (blk->queue == NULL)
+            blk->queue_tail = &blk->queue;
+        blk->out--;
+        if (blk->fail == 0)
+            blk_move(blk, req);
+        req->done(req, blk->fail);
+    }
+}
+
+static void blk_submit(struct blk_backend *b, struct blk_req *req)
+{
+    struct fake_blk *blk = container_of(b, struct fake_blk, backend);
+    BUG_ON(!range_within(req->offset_bytes, req->bytes, 0, b->info.capacity_bytes));
+    blk->submitted++;
+    blk->flushes += req->op == BLK_FLUSH;
+    blk->out++;
+    req->next = NULL;
+    *blk->queue_tail = req;
+    blk->queue_tail = &req->next;
+    if (!blk->hold)
+        evloop_defer(blk->loop, &blk->complete);
+}
+
+static void blk_drain(struct blk_backend *b)
+{
+    struct fake_blk *blk = container_of(b, struct fake_blk, backend);
+    blk_complete_all(blk);
+    evloop_defer_cancel(blk->loop, &blk->complete);
+}
+
+static void blk_destroy(struct blk_backend *b)
+{
+    (void)b; /* fake_blk_fini() */
+}
+
+static const struct blk_backend_ops blk_ops = {
+    .submit = blk_submit,
+    .drain = blk_drain,
+    .destroy = blk_destroy,
+};
+
+void fake_blk_init(struct fake_blk *blk, struct evloop *loop, uint64_t capacity_bytes)
+{
+    *blk = (struct fake_blk){
+        .backend = {.ops = &blk_ops, .info.capacity_bytes = capacity_bytes},
+        .loop = loop,
+        .bytes = calloc(1, capacity_bytes),
+        .complete = {.cb = blk_complete_all, .ctx = blk},
+    };
+    BUG_ON(blk->bytes == NULL);
+    blk->queue_tail = &blk->queue;
+}
+
+void fake_blk_fini(struct fake_blk *blk)
+{
+    free(blk->bytes);
+    blk->bytes = NULL;
+}
+
+void fake_blk_release(struct fake_blk *blk)
+{
+    blk->hold = false;
+    evloop_defer(blk->loop, &blk->complete);
+}
+
+/* ---- a terminal ---- */
+
+static size_t chr_write(struct chr_backend *b, const uint8_t *data, size_t len)
+{
+    struct fake_chr *chr = container_of(b, struct fake_chr, backend);
+    size_t taken = min_u64(len, chr->room);
+    for (size_t i = 0; i < taken; i++, chr->out_bytes++)
+        if (chr->out_bytes < FAKE_CHR_OUT)
+            chr->out[chr->out_bytes] = data[i];
+    chr->room -= taken;
+    chr->writes++;
+    return taken;
+}
+
+static void chr_rx_enable(struct chr_backend *b, size_t max)
+{
+    container_of(b, struct fake_chr, backend)->rx_max = max;
+}
+
+static void chr_nothing(struct chr_backend *b)
+{
+    (void)b;
+}
+
+static const struct chr_backend_ops chr_ops = {
+    .write = chr_write,
+    .rx_enable = chr_rx_enable,
+    .flush = chr_nothing,
+    .destroy = chr_nothing,
+};
+
+void fake_chr_init(struct fake_chr *chr, uint16_t columns, uint16_t rows)
+{
+    *chr = (struct fake_chr){
+        .backend = {.ops = &chr_ops, .columns = columns, .rows = rows},
+        .room = SIZE_MAX,
+    };
+}
+
+void fake_chr_open(struct fake_chr *chr, size_t bytes)
+{
+    chr->room += bytes;
+    chr->backend.handler->on_writable(chr->backend.handler->ctx);
+}
+
+size_t fake_chr_type(struct fake_chr *chr, const void *data, size_t len)
+{
+    const struct chr_handler *h = chr->backend.handler;
+    size_t given = 0;
+    while (given < len && chr->rx_max > 0) {
+        size_t n = min_u64(len - given, chr->rx_max);
+        h->on_rx(h->ctx, (const uint8_t *)data + given, n);
+        given += n;
+    }
+    return given;
+}

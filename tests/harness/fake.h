@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Stand-ins for what a host gives to devices: interrupts that are counted, doorbells that a test
+ * rings, a clock that stands still, randomness that repeats, a disk and a terminal in memory.
+ */
+#ifndef MINIVET_TESTS_HARNESS_FAKE_H
+#define MINIVET_TESTS_HARNESS_FAKE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/block.h"
+#include "core/chr.h"
+#include "core/clock.h"
+#include "core/doorbell.h"
+#include "core/evloop.h"
+#include "core/irq.h"
+
+/* ---- interrupts ---- */
+struct fake_irq {
+    _Atomic unsigned edges; /* how often the line rose */
+    _Atomic bool level;
+};
+
+struct irq_line fake_irq_line(struct fake_irq *irq);
+
+/* Edges since the last time it was asked. */
+unsigned fake_irq_take(struct fake_irq *irq);
+
+/* ---- doorbells ---- */
+#define FAKE_BELLS 8
+
+struct fake_doorbell {
+    struct doorbell_addr addr[FAKE_BELLS];
+    int fd[FAKE_BELLS];
+    unsigned count;
+    int refuse; /* a negative errno that every bind() answers */
+};
+
+struct doorbell fake_doorbell_port(struct fake_doorbell *bell);
+
+/* What the kernel does at a guest's store: true if a bell took it. */
+bool fake_doorbell_store(struct fake_doorbell *bell, uint64_t addr, unsigned len, uint64_t value);
+
+/* ---- time and randomness ---- */
+struct fake_clock {
+    uint64_t now_ns;
+};
+
+struct clock fake_clock_port(struct fake_clock *clock);
+
+/* Byte number n of the stream is fake_entropy_byte(n). */
+struct fake_entropy {
+    uint64_t given;
+    int fail; /* a negative errno that every fill() answers */
+};
+
+struct entropy fake_entropy_port(struct fake_entropy *entropy);
+uint8_t fake_entropy_byte(uint64_t n);
+
+/* ---- a disk ---- */
+struct fake_blk {
+    struct blk_backend backend;
+    struct evloop *loop;
+    uint8_t *bytes;
+    bool hold;          /* requests wait for fake_blk_release() */
+    int fail;           /* a negative errno that every request ends with */
+    unsigned submitted; /* requests, by kind */
+    unsigned flushes;
+    unsigned out; /* now */
+    struct blk_req *queue, **queue_tail;
+    struct ev_defer complete;
+};
+
+void fake_blk_init(struct fake_blk *blk, struct evloop *loop, uint64_t capacity_bytes);
+void fake_blk_fini(struct fake_blk *blk);
+
+/* Lets what was held complete, and holds no more. */
+void fake_blk_release(struct fake_blk *blk);
+
+/* ---- a terminal ---- */
+#define FAKE_CHR_OUT 65536
+
+struct fake_chr {
+    struct chr_backend backend;
+    size_t room;               /* how much more it takes */
+    uint8_t out[FAKE_CHR_OUT]; /* the first of what it took */
+    uint64_t out_bytes;        /* all of what it took */
+    size_t rx_max;
+    unsigned writes;
+};
+
+void fake_chr_init(struct fake_chr *chr, uint16_t columns, uint16_t rows);
+
+/* Takes `bytes` more, and says so. */
+void fake_chr_open(struct fake_chr *chr, size_t bytes);
+
+/* Types; returns how much the device took. */
+size_t fake_chr_type(struct fake_chr *chr, const void *data, size_t len);
+
+#endif

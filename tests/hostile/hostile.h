@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What the tests of hostile guests share. Each test is named after what the guest tries; in each
+ * nothing crashes, hangs or grows, and the device works again after a reset.
+ */
+#ifndef MINIVET_TESTS_HOSTILE_H
+#define MINIVET_TESTS_HOSTILE_H
+
+#include <criterion/criterion.h>
+
+#include <string.h>
+
+#include "core/bus.h"
+#include "core/gmem.h"
+#include "core/le.h"
+#include "core/xmath.h"
+#include "tests/harness/blkreq.h"
+#include "tests/harness/rig.h"
+#include "virtio/spec.h"
+
+#define HOSTILE_FEATURES                                                   \
+    (VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX) | \
+     VIRTIO_BIT(VIRTIO_BLK_F_FLUSH))
+#define HOSTILE_SIZE UINT32_C(16)
+
+/* A disk whose queue runs, with a page of guest memory in *gpa if it is asked for. */
+static inline void hostile_open(struct rig *rig, uint64_t *gpa)
+{
+    rig_open_blk(rig, false);
+    cr_assert(vdrv_start(&rig->drv, HOSTILE_FEATURES, 1, HOSTILE_SIZE));
+    rig_step(rig);
+    if (gpa != NULL)
+        *gpa = vdrv_alloc(&rig->drv, 4096, 4096);
+}
+
+/* The same anew, after whatever the last attempt left. */
+static inline void hostile_restart(struct rig *rig, uint64_t *gpa)
+{
+    cr_assert(vdrv_start(&rig->drv, HOSTILE_FEATURES, 1, HOSTILE_SIZE));
+    rig_step(rig);
+    *gpa = vdrv_alloc(&rig->drv, 4096, 4096);
+}
+
+/* After whatever happened a reset and a plain request work. */
+static inline bool hostile_recovers(struct rig *rig)
+{
+    rig->disk.hold = false;
+    rig->disk.fail = 0;
+    if (!vdrv_start(&rig->drv, HOSTILE_FEATURES, 1, HOSTILE_SIZE))
+        return false;
+    struct blkreq req = {.sector = 1, .bytes = 512, .data_write = true};
+    memset(rig->disk.bytes + 512, 0x42, 512);
+    return blkreq_do(rig, &req, NULL) == VIRTIO_BLK_S_OK &&
+           memcmp(blkreq_data(rig, &req), rig->disk.bytes + 512, 512) == 0 && rig->disk.out == 0;
+}
+
+static inline void hostile_close(struct rig *rig)
+{
+    cr_assert(hostile_recovers(rig));
+    rig_close(rig);
+}
+
+/* The ring is broken: the device says so, once, and does nothing more. */
+static inline void hostile_expect_broken(struct rig *rig, const char *what)
+{
+    cr_expect(rig_is_broken(rig), "%s: no DEVICE_NEEDS_RESET", what);
+    cr_expect(vdrv_get(&rig->drv, VIRTIO_MMIO_InterruptStatus) & VIRTIO_ISR_CONFIG, "%s", what);
+    fake_irq_take(&rig->irq);
+    vdrv_set(&rig->drv, VIRTIO_MMIO_QueueNotify, 0);
+    rig_step(rig);
+    cr_expect_eq(fake_irq_take(&rig->irq), 0, "%s: a broken device is silent", what);
+}
+
+/* The queue's descriptor i. */
+static inline void hostile_desc(struct rig *rig, unsigned i, uint64_t addr, uint32_t len,
+                                unsigned flags, unsigned next)
+{
+    vdrv_desc_put(rig->drv.q[0].desc, i, addr, len, flags, next);
+}
+
+static inline void hostile_publish(struct rig *rig, uint16_t head)
+{
+    vdrv_avail_put(&rig->drv.q[0], head);
+    vdrv_kick(&rig->drv.q[0]);
+    rig_step(rig);
+}
+
+#endif

@@ -1,0 +1,481 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Registers used in every wrong way: H22 to H33, over virtio-mmio. */
+#include "hostile.h"
+
+#include <dirent.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "core/evloop.h"
+
+#define ACKNOWLEDGE VIRTIO_STATUS_ACKNOWLEDGE
+#define DRIVER      VIRTIO_STATUS_DRIVER
+#define FEATURES_OK VIRTIO_STATUS_FEATURES_OK
+#define DRIVER_OK   VIRTIO_STATUS_DRIVER_OK
+#define FAILED      VIRTIO_STATUS_FAILED
+#define RUNNING     (ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK)
+
+static uint32_t status(struct rig *rig)
+{
+    return vdrv_get(&rig->drv, VIRTIO_MMIO_Status);
+}
+
+static void set(struct rig *rig, uint64_t reg, uint32_t value)
+{
+    vdrv_set(&rig->drv, reg, value);
+}
+
+/* A disk up to FEATURES_OK, with rings in memory that no register knows of. */
+static struct vdrv_queue *open_negotiated(struct rig *rig)
+{
+    rig_open_blk(rig, false);
+    cr_assert(vdrv_negotiate(&rig->drv, HOSTILE_FEATURES));
+    vdrv_queue_alloc(&rig->drv, 0, HOSTILE_SIZE);
+    return &rig->drv.q[0];
+}
+
+Test(hostile_transport, h22_queue_sizes)
+{
+    static const uint32_t bad[] = {0, 3, 255, 257, 512, 32768, 0x10000, 0x10010, UINT32_MAX};
+    for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+        struct rig rig;
+        struct vdrv_queue *q = open_negotiated(&rig);
+        q->size = bad[i];
+        vdrv_queue_write(&rig.drv, 0);
+        vdrv_driver_ok(&rig.drv);
+        cr_expect_eq(status(&rig), RUNNING | VIRTIO_STATUS_DEVICE_NEEDS_RESET, "%u", bad[i]);
+        hostile_close(&rig);
+    }
+}
+
+/* CVE-2026-5747: the geometry of a running queue. */
+Test(hostile_transport, h23_geometry_changed_while_running)
+{
+    struct rig rig;
+    hostile_open(&rig, NULL);
+    struct vdrv_queue real = rig.drv.q[0];
+    for (unsigned i = 0; i < 2; i++) {
+        rig.drv.q[0].size = 256;
+        rig.drv.q[0].desc_gpa = RIG_RAM_END_GPA - 16;
+        rig.drv.q[0].avail_gpa = rig.drv.q[0].used_gpa = UINT64_MAX - 1;
+        vdrv_queue_write(&rig.drv, 0);
+        rig.drv.q[0] = real;
+        struct blkreq req = {.bytes = 512, .data_write = true};
+        cr_expect_eq(blkreq_do(&rig, &req, NULL), VIRTIO_BLK_S_OK, "nothing has changed");
+        real = rig.drv.q[0];
+    }
+    hostile_close(&rig);
+}
+
+Test(hostile_transport, h23_geometry_changed_after_ready)
+{
+    struct rig rig;
+    struct vdrv_queue *q = open_negotiated(&rig);
+    vdrv_queue_write(&rig.drv, 0);
+    struct vdrv_queue real = *q;
+    q->size = 256;
+    q->desc_gpa = UINT64_MAX - 15;
+    vdrv_queue_write(&rig.drv, 0);
+    *q = real;
+    vdrv_driver_ok(&rig.drv);
+    cr_expect_eq(status(&rig), RUNNING);
+    struct blkreq req = {.bytes = 512, .data_write = true};
+    cr_expect_eq(blkreq_do(&rig, &req, NULL), VIRTIO_BLK_S_OK);
+    hostile_close(&rig);
+}
+
+Test(hostile_transport, h24_selectors_out_of_range)
+{
+    static const uint32_t bad[] = {1, 2, 63, 64, 0xffff, 0x10000, 0x80000000, UINT32_MAX};
+    struct rig rig;
+    open_negotiated(&rig);
+    for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+        set(&rig, VIRTIO_MMIO_QueueSel, bad[i]);
+        cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_QueueSizeMax), 0);
+        set(&rig, VIRTIO_MMIO_QueueSize, 16);
+        set(&rig, VIRTIO_MMIO_QueueDescLow, 0x10000);
+        set(&rig, VIRTIO_MMIO_QueueReady, 1);
+        cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_QueueReady), 0);
+        set(&rig, VIRTIO_MMIO_QueueReady, 0);
+        set(&rig, VIRTIO_MMIO_QueueReset, 1);
+        set(&rig, VIRTIO_MMIO_QueueNotify, bad[i]);
+        set(&rig, VIRTIO_MMIO_SHMSel, bad[i]);
+        cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_SHMLenLow), UINT32_MAX);
+    }
+    rig_step(&rig);
+    hostile_close(&rig);
+}
+
+Test(hostile_transport, h25_notify_at_any_time)
+{
+    struct rig rig;
+    struct vdrv_queue *q = open_negotiated(&rig);
+    set(&rig, VIRTIO_MMIO_QueueNotify, 0);
+    rig_step(&rig);
+    vdrv_queue_write(&rig.drv, 0);
+    struct blkreq req = {.bytes = 512, .data_write = true};
+    blkreq_send(&rig, &req);
+    rig_step(&rig);
+    cr_expect_eq(vdrv_used_idx(q), 0, "not before DRIVER_OK");
+    cr_expect_eq(fake_irq_take(&rig.irq), 0);
+    vdrv_reset(&rig.drv);
+    for (unsigned i = 0; i < 1000; i++)
+        set(&rig, VIRTIO_MMIO_QueueNotify, i % 3);
+    rig_step(&rig);
+    cr_expect_eq(vdrv_used_idx(q), 0, "not after a reset");
+    cr_expect_eq(fake_irq_take(&rig.irq), 0);
+    hostile_close(&rig);
+}
+
+Test(hostile_transport, h25_notify_of_a_disabled_queue)
+{
+    struct rig rig;
+    hostile_open(&rig, NULL);
+    set(&rig, VIRTIO_MMIO_QueueSel, 0);
+    set(&rig, VIRTIO_MMIO_QueueReady, 0);
+    struct blkreq req = {.bytes = 512, .data_write = true};
+    blkreq_send(&rig, &req);
+    rig_step(&rig);
+    cr_expect_eq(rig.disk.submitted, 0);
+    cr_expect_eq(vdrv_used_idx(&rig.drv.q[0]), 0);
+    hostile_close(&rig);
+}
+
+Test(hostile_transport, h26_ready_without_addresses)
+{
+    struct rig rig;
+    rig_open_blk(&rig, false);
+    cr_assert(vdrv_negotiate(&rig.drv, HOSTILE_FEATURES));
+    set(&rig, VIRTIO_MMIO_QueueSel, 0);
+    set(&rig, VIRTIO_MMIO_QueueReady, 1);
+    vdrv_driver_ok(&rig.drv);
+    set(&rig, VIRTIO_MMIO_QueueNotify, 0);
+    rig_step(&rig); /* address 0 is memory: a queue of zeros, one part on the other */
+    hostile_close(&rig);
+}
+
+Test(hostile_transport, h26_misaligned_rings)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        struct rig rig;
+        struct vdrv_queue *q = open_negotiated(&rig);
+        uint64_t *parts[] = {&q->desc_gpa, &q->avail_gpa, &q->used_gpa};
+        *parts[i] += 1;
+        vdrv_queue_write(&rig.drv, 0);
+        vdrv_driver_ok(&rig.drv);
+        hostile_expect_broken(&rig, "misaligned");
+        hostile_close(&rig);
+    }
+}
+
+Test(hostile_transport, h27_status_skips_steps)
+{
+    static const struct {
+        uint32_t write, read;
+    } steps[] = {
+        {DRIVER, 0},
+        {FEATURES_OK, 0},
+        {DRIVER_OK, 0},
+        {ACKNOWLEDGE | DRIVER_OK, ACKNOWLEDGE},
+        {ACKNOWLEDGE | FEATURES_OK, ACKNOWLEDGE},
+        {DRIVER, ACKNOWLEDGE | DRIVER},
+        {ACKNOWLEDGE | DRIVER | DRIVER_OK, ACKNOWLEDGE | DRIVER},
+        {RUNNING, ACKNOWLEDGE | DRIVER}, /* without VERSION_1 */
+        {0xffffff00, ACKNOWLEDGE | DRIVER},
+        {0xff, ACKNOWLEDGE | DRIVER | FAILED},
+    };
+    struct rig rig;
+    rig_open_blk(&rig, false);
+    for (unsigned i = 0; i < ARRAY_SIZE(steps); i++) {
+        set(&rig, VIRTIO_MMIO_Status, steps[i].write);
+        cr_expect_eq(status(&rig), steps[i].read, "step %u", i);
+    }
+    hostile_close(&rig);
+}
+
+Test(hostile_transport, h27_status_bits_are_not_cleared_singly)
+{
+    struct rig rig;
+    hostile_open(&rig, NULL);
+    for (uint32_t bit = 1; bit <= 128; bit <<= 1) {
+        set(&rig, VIRTIO_MMIO_Status, bit);
+        cr_expect_eq(status(&rig) & ~(uint32_t)FAILED, RUNNING);
+    }
+    struct blkreq req = {.bytes = 512, .data_write = true};
+    cr_expect_eq(blkreq_do(&rig, &req, NULL), VIRTIO_BLK_S_OK);
+    hostile_close(&rig);
+}
+
+Test(hostile_transport, h27_driver_ok_twice)
+{
+    struct rig rig;
+    hostile_open(&rig, NULL);
+    struct blkreq req = {.bytes = 512, .data_write = true};
+    for (unsigned i = 0; i < 3; i++) {
+        set(&rig, VIRTIO_MMIO_Status, RUNNING);
+        cr_expect_eq(blkreq_do(&rig, &req, NULL), VIRTIO_BLK_S_OK);
+        req = (struct blkreq){.bytes = 512, .data_write = true};
+    }
+    cr_expect_eq(rig.bell.count, 1);
+    hostile_close(&rig);
+}
+
+Test(hostile_transport, h28_features_that_were_not_offered)
+{
+    struct rig rig;
+    rig_open_blk(&rig, false);
+    uint64_t offered = vdrv_offered(&rig.drv);
+    for (unsigned bit = 0; bit < 64; bit++) {
+        bool known = (offered >> bit & 1) != 0;
+        cr_expect_eq(vdrv_negotiate(&rig.drv, VIRTIO_BIT(bit)), known, "bit %u", bit);
+    }
+    hostile_close(&rig);
+}
+
+Test(hostile_transport, h28_features_beyond_64)
+{
+    static const uint32_t words[] = {2, 3, 4, 0x80000000, UINT32_MAX};
+    struct rig rig;
+    rig_open_blk(&rig, false);
+    for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
+        cr_assert(vdrv_negotiate(&rig.drv, 0));
+        vdrv_reset(&rig.drv);
+        set(&rig, VIRTIO_MMIO_Status, ACKNOWLEDGE | DRIVER);
+        set(&rig, VIRTIO_MMIO_DriverFeaturesSel, 1);
+        set(&rig, VIRTIO_MMIO_DriverFeatures, 1); /* VERSION_1 */
+        set(&rig, VIRTIO_MMIO_DriverFeaturesSel, words[i]);
+        set(&rig, VIRTIO_MMIO_DriverFeatures, 1);
+        set(&rig, VIRTIO_MMIO_Status, ACKNOWLEDGE | DRIVER | FEATURES_OK);
+        cr_expect_eq(status(&rig), ACKNOWLEDGE | DRIVER, "word %u", words[i]);
+    }
+    hostile_close(&rig);
+}
+
+Test(hostile_transport, h28_features_changed_after_features_ok)
+{
+    struct rig rig;
+    open_negotiated(&rig);
+    for (uint32_t word = 0; word < 4; word++) {
+        set(&rig, VIRTIO_MMIO_DriverFeaturesSel, word);
+        set(&rig, VIRTIO_MMIO_DriverFeatures, UINT32_MAX);
+    }
+    vdrv_queue_write(&rig.drv, 0);
+    vdrv_driver_ok(&rig.drv);
+    cr_expect_eq(status(&rig), RUNNING);
+    cr_expect_eq(rig.dev->features, HOSTILE_FEATURES | VIRTIO_BIT(VIRTIO_F_VERSION_1));
+    hostile_close(&rig);
+}
+
+Test(hostile_transport, h28_no_version_1)
+{
+    struct rig rig;
+    rig_open_blk(&rig, false);
+    set(&rig, VIRTIO_MMIO_Status, ACKNOWLEDGE | DRIVER);
+    set(&rig, VIRTIO_MMIO_DriverFeatures, 0);
+    set(&rig, VIRTIO_MMIO_Status, ACKNOWLEDGE | DRIVER | FEATURES_OK);
+    cr_expect_eq(status(&rig), ACKNOWLEDGE | DRIVER);
+    hostile_close(&rig);
+}
+
+Test(hostile_transport, h29_widths_and_alignment)
+{
+    struct rig rig;
+    uint64_t value;
+    hostile_open(&rig, NULL);
+    for (uint64_t reg = 0; reg < VIRTIO_MMIO_Config; reg++)
+        for (unsigned width = 1; width <= 8; width *= 2) {
+            if (width == 4 && reg % 4 == 0)
+                continue;
+            value = 0;
+            bus_read(rig.bus, RIG_WINDOW_GPA + reg, width, &value);
+            cr_expect_eq(value & width_mask(width), width_mask(width));
+            bus_write(rig.bus, RIG_WINDOW_GPA + reg, width, 0);
+        }
+    cr_expect_eq(status(&rig), RUNNING, "none of it was a reset");
+    hostile_close(&rig);
+}
+
+Test(hostile_transport, h29_across_the_windows_end)
+{
+    struct rig rig;
+    uint64_t value;
+    hostile_open(&rig, NULL);
+    for (uint64_t at = 0x1f9; at < 0x200; at++) {
+        cr_expect(!bus_read(rig.bus, RIG_WINDOW_GPA + at, 8, &value));
+        cr_expect(!bus_write(rig.bus, RIG_WINDOW_GPA + at, 8, 0));
+    }
+    bus_write(rig.bus, RIG_WINDOW_GPA - 1, 4, 0);
+    bus_write(rig.bus, RIG_WINDOW_GPA - 4, 8, 0);
+    cr_expect_eq(status(&rig), RUNNING);
+    hostile_close(&rig);
+}
+
+Test(hostile_transport, h29_strings_of_odd_length)
+{
+    struct rig rig;
+    uint8_t bytes[0x300];
+    hostile_open(&rig, NULL);
+    for (unsigned len = 0; len <= sizeof(bytes); len += 31) {
+        bus_access(rig.bus, RIG_WINDOW_GPA + len % 7, bytes, len, false);
+        memset(bytes, 0, sizeof(bytes));
+        bus_access(rig.bus, RIG_WINDOW_GPA + len % 7 + 1, bytes, len, true);
+    }
+    hostile_close(&rig);
+}
+
+Test(hostile_transport, h30_configuration_past_its_end)
+{
+    struct rig rig;
+    uint64_t value;
+    hostile_open(&rig, NULL);
+    for (uint64_t at = VIRTIO_BLK_CONFIG_BYTES; at < 0x100; at++) {
+        bus_write(rig.bus, RIG_WINDOW_GPA + VIRTIO_MMIO_Config + at, 1, 0xff);
+        bus_read(rig.bus, RIG_WINDOW_GPA + VIRTIO_MMIO_Config + at, 1, &value);
+        cr_expect_eq(value, 0);
+    }
+    bus_write(rig.bus, RIG_WINDOW_GPA + VIRTIO_MMIO_Config, 8, UINT64_MAX);
+    bus_read(rig.bus, RIG_WINDOW_GPA + VIRTIO_MMIO_Config, 8, &value);
+    cr_expect_eq(value, RIG_DISK_BYTES / 512, "capacity is not the guest's to write");
+    hostile_close(&rig);
+}
+
+Test(hostile_transport, h30_generation_during_a_read)
+{
+    struct rig rig;
+    rig_open_console(&rig);
+    uint32_t before = vdrv_get(&rig.drv, VIRTIO_MMIO_ConfigGeneration);
+    rig.chr.backend.handler->on_resize(rig.chr.backend.handler->ctx, 1, 2);
+    cr_expect_neq(vdrv_get(&rig.drv, VIRTIO_MMIO_ConfigGeneration), before);
+    rig_close(&rig);
+}
+
+Test(hostile_transport, h31_acknowledging_what_is_not_there)
+{
+    struct rig rig;
+    hostile_open(&rig, NULL);
+    struct blkreq req = {.bytes = 512, .data_write = true};
+    blkreq_do(&rig, &req, NULL);
+    set(&rig, VIRTIO_MMIO_InterruptACK, ~(uint32_t)VIRTIO_ISR_QUEUE);
+    cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_InterruptStatus), VIRTIO_ISR_QUEUE);
+    for (unsigned i = 0; i < 10000; i++)
+        set(&rig, VIRTIO_MMIO_InterruptACK, i);
+    cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_InterruptStatus), 0);
+    hostile_close(&rig);
+}
+
+Test(hostile_transport, h32_rapid_resets_with_requests_in_flight)
+{
+    struct rig rig;
+    rig_open_blk(&rig, false);
+    for (unsigned i = 0; i < 10000; i++) {
+        cr_assert(vdrv_start(&rig.drv, HOSTILE_FEATURES, 1, HOSTILE_SIZE));
+        rig.disk.hold = i % 2;
+        struct blkreq req = {.bytes = 512, .data_write = true};
+        blkreq_send(&rig, &req);
+        if (i % 3 == 0)
+            virtio_queue_serve(rig.dev, 0);
+    }
+    hostile_close(&rig);
+}
+
+/* One vCPU kicks, in a storm, while another resets and starts the device. */
+static void *storm(void *arg)
+{
+    struct rig *rig = arg;
+    for (unsigned i = 0; i < 50000; i++)
+        bus_write(rig->bus, RIG_WINDOW_GPA + VIRTIO_MMIO_QueueNotify, 4, i & 1);
+    return NULL;
+}
+
+Test(hostile_transport, h32_reset_while_another_vcpu_notifies)
+{
+    struct rig rig;
+    pthread_t thread;
+    rig_open_blk(&rig, false);
+    cr_assert_eq(evloop_start_thread(rig.loop), 0);
+    cr_assert_eq(pthread_create(&thread, NULL, storm, &rig), 0);
+    for (unsigned i = 0; i < 200; i++) {
+        cr_assert(vdrv_start(&rig.drv, HOSTILE_FEATURES, 1, HOSTILE_SIZE));
+        struct blkreq req = {.bytes = 512, .data_write = true};
+        blkreq_send(&rig, &req);
+    }
+    pthread_join(thread, NULL);
+    evloop_stop_thread(rig.loop);
+    hostile_close(&rig);
+}
+
+Test(hostile_transport, h33_other_sizes_each_time)
+{
+    struct rig rig;
+    rig_open_blk(&rig, false);
+    for (unsigned i = 0; i < 200; i++) {
+        uint32_t size = UINT32_C(1) << (2 + i % 7);
+        cr_assert(vdrv_start(&rig.drv, HOSTILE_FEATURES, 1, size));
+        struct blkreq req = {.bytes = 512, .data_write = true};
+        cr_assert_eq(blkreq_do(&rig, &req, NULL), VIRTIO_BLK_S_OK);
+    }
+    hostile_close(&rig);
+}
+
+/* ---- nothing grows ---- */
+
+static unsigned open_fds(void)
+{
+    unsigned count = 0;
+    DIR *dir = opendir("/proc/self/fd");
+    cr_assert_neq(dir, NULL);
+    while (readdir(dir) != NULL)
+        count++;
+    closedir(dir);
+    return count;
+}
+
+static size_t allocated(void)
+{
+    struct mallinfo2 m = mallinfo2();
+    return m.uordblks + m.hblkhd;
+}
+
+Test(hostile_transport, h51_nothing_grows)
+{
+    struct rig rig;
+    unsigned fds = 0;
+    size_t bytes = 0;
+    rig_open_blk(&rig, false);
+    for (unsigned i = 0; i < 1000; i++) {
+        cr_assert(vdrv_start(&rig.drv, HOSTILE_FEATURES, 1, 256));
+        rig.disk.hold = true;
+        struct blkreq req = {.bytes = 512, .data_write = true};
+        blkreq_send(&rig, &req);
+        rig_step(&rig);
+        hostile_publish(&rig, i % 2 == 0 ? 0xffff : (uint16_t)req.head);
+        cr_assert(rig_is_broken(&rig));
+        if (i == 10) {
+            fds = open_fds();
+            bytes = allocated();
+        }
+    }
+    cr_expect_eq(open_fds(), fds);
+    cr_expect_eq(allocated(), bytes);
+    hostile_close(&rig);
+}
+
+/* A new kernel without a reset: it finds the device running, and starts over. */
+Test(hostile_transport, h33_takeover_without_a_reset)
+{
+    struct rig rig;
+    hostile_open(&rig, NULL);
+    rig.disk.hold = true;
+    struct blkreq req = {.bytes = 512, .data_write = true};
+    blkreq_send(&rig, &req);
+    rig_step(&rig);
+    set(&rig, VIRTIO_MMIO_Status, ACKNOWLEDGE);
+    set(&rig, VIRTIO_MMIO_Status, ACKNOWLEDGE | DRIVER);
+    vdrv_queue_alloc(&rig.drv, 0, HOSTILE_SIZE);
+    vdrv_queue_write(&rig.drv, 0);
+    set(&rig, VIRTIO_MMIO_Status, RUNNING);
+    rig_step(&rig);
+    cr_expect_eq(vdrv_used_idx(&rig.drv.q[0]), 0, "the new rings are nobody's");
+    hostile_close(&rig);
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Machines come and go without leaving anything behind. MINIVET_CYCLES says how many; by default
+ * 10,000, and in the testbed, where each takes a tenth of a second and more, fewer.
+ */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/doorbell.h"
+#include "core/irq.h"
+#include "kvm/kvm.h"
+#include "tap.h"
+#include "tvm.h"
+
+#define CYCLES         10000
+#define CYCLES_TESTBED 200
+#define WARM_UP        10
+
+/* The C library's own caches; AddressSanitizer keeps what was freed. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define RSS_SLACK_KIB 300000
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define RSS_SLACK_KIB 300000
+#endif
+#ifndef RSS_SLACK_KIB
+#define RSS_SLACK_KIB 1024
+#endif
+
+static unsigned entries(const char *path)
+{
+    unsigned n = 0;
+    DIR *dir = opendir(path);
+    CHECK(dir != NULL);
+    while (readdir(dir) != NULL)
+        n++;
+    closedir(dir);
+    return n;
+}
+
+/* The second number in statm, in pages. */
+static long rss_kib(void)
+{
+    char text[128], *resident;
+    FILE *f = fopen("/proc/self/statm", "re");
+    CHECK(f != NULL);
+    CHECK(fgets(text, sizeof(text), f) != NULL);
+    fclose(f);
+    strtol(text, &resident, 10);
+    return strtol(resident, NULL, 10) * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+/* Two CPUs, a line, a route and a doorbell; the guest runs to its end. */
+static void cycle(void)
+{
+    static struct tvm t;
+    tvm_create(&t, &(struct tvm_config){.guest = "hello", .cmdline = "hello", .cpus = 2});
+    struct irq_line line;
+    CHECK_EQ(hv_kvm.irq_line(t.vm, 5, &line), 0);
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    struct msi_sink sink = hv_kvm.msi_sink(t.vm);
+    int handle = sink.ops->route_add(sink.ctx, fd, 0xfee00000, 0x30);
+    CHECK(handle >= 0);
+    struct doorbell bell = hv_kvm.doorbell(t.vm);
+    struct doorbell_addr addr = {BUS_MMIO, TVM_DOORBELL_GPA, 4, true, 1};
+    CHECK_EQ(doorbell_bind(&bell, &addr, fd), 0);
+
+    tvm_start(&t);
+    CHECK_EQ(tvm_wait(&t), TVM_STATUS);
+    CHECK_EQ(t.exit_status, 0);
+
+    CHECK_EQ(doorbell_unbind(&bell, &addr, fd), 0);
+    sink.ops->route_del(sink.ctx, handle, fd);
+    close(fd);
+    hv_kvm.irq_line_release(t.vm, &line);
+    tvm_destroy(&t);
+}
+
+static void nothing_is_left(void)
+{
+    const char *text = getenv("MINIVET_CYCLES");
+    long cycles = text != NULL                        ? strtol(text, NULL, 10)
+                  : getenv("MINIVET_TESTBED") != NULL ? CYCLES_TESTBED
+                                                      : CYCLES;
+    for (long i = 0; i < WARM_UP; i++)
+        cycle();
+    unsigned fds = entries("/proc/self/fd"), threads = entries("/proc/self/task");
+    long rss = rss_kib();
+    for (long i = 0; i < cycles; i++)
+        cycle();
+    long grown = rss_kib() - rss;
+    tap_say("%ld machines: resident memory grew by %ld KiB", cycles, grown);
+    CHECK_EQ(entries("/proc/self/fd"), fds);
+    CHECK_EQ(entries("/proc/self/task"), threads);
+    CHECK(grown <= RSS_SLACK_KIB);
+}
+
+const struct tap_test cycle_tests[] = {
+    {"cycles: machines come and go without leaving anything behind", nothing_is_left, 3600},
+    {0},
+};

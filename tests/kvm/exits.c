@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What the guest asks of the buses arrives there, whole and once. */
+#include <stdint.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/doorbell.h"
+#include "core/gmem.h"
+#include "core/xmath.h"
+#include "kvm/kvm.h"
+#include "tap.h"
+#include "tvm.h"
+
+#define RINGS 100 /* as many as the guest makes */
+
+static struct tvm t;
+
+static void comes_up(void)
+{
+    tvm_create(&t, &(struct tvm_config){.guest = "hello", .cmdline = "hello"});
+    tvm_start(&t);
+    CHECK_EQ(tvm_wait(&t), TVM_STATUS);
+    CHECK_EQ(t.exit_status, 0);
+    CHECK(strcmp(t.text, "hello\n") == 0);
+    tvm_destroy(&t);
+}
+
+static void port_widths(void)
+{
+    tvm_run_ok(&(struct tvm_config){.guest = "pio"});
+}
+
+static void memory_widths(void)
+{
+    tvm_run_ok(&(struct tvm_config){.guest = "mmio"});
+}
+
+/* 5 GiB: 3 below the hole, 2 from 4 GiB up. The host sees what the guest wrote. */
+static void memory_above_4_gib(void)
+{
+    tvm_create(&t, &(struct tvm_config){.guest = "highmem", .ram_bytes = 5 * GIB});
+    tvm_start(&t);
+    CHECK_EQ(tvm_wait(&t), TVM_STATUS);
+    CHECK_EQ(t.exit_status, 0);
+    const uint64_t gpas[] = {4 * GIB, 5 * GIB, 6 * GIB - 8};
+    for (unsigned i = 0; i < ARRAY_SIZE(gpas); i++) {
+        uint64_t value;
+        CHECK_EQ(gmem_read(t.gmem, gpas[i], &value, sizeof(value)), 0);
+        CHECK_EQ(value, gpas[i] * 0x9e3779b97f4a7c15);
+    }
+    tvm_destroy(&t);
+}
+
+/* ---- doorbells: [0] MMIO, matching 7; [1] MMIO, any value; [2] port, matching 3 ---- */
+static void run_doorbells(bool bound, unsigned any_len, uint64_t rings[3])
+{
+    tvm_create(&t, &(struct tvm_config){.guest = "doorbell"});
+    const struct doorbell bell = hv_kvm.doorbell(t.vm);
+    const struct doorbell_addr addrs[3] = {
+        {BUS_MMIO, TVM_DOORBELL_GPA, 4, true, 7},
+        {BUS_MMIO, TVM_DOORBELL_GPA + 8, any_len, false, 0},
+        {BUS_PIO, TVM_DOORBELL_PORT, 2, true, 3},
+    };
+    int fds[3];
+    for (unsigned i = 0; i < 3; i++) {
+        fds[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+        CHECK_EQ(doorbell_bind(&bell, &addrs[i], fds[i]), 0);
+        if (!bound)
+            CHECK_EQ(doorbell_unbind(&bell, &addrs[i], fds[i]), 0);
+    }
+    tvm_start(&t);
+    CHECK_EQ(tvm_wait(&t), TVM_STATUS);
+    CHECK_EQ(t.exit_status, 0);
+    for (unsigned i = 0; i < 3; i++) {
+        rings[i] = 0;
+        if (eventfd_read(fds[i], &rings[i]) < 0)
+            rings[i] = 0;
+        close(fds[i]);
+    }
+}
+
+static void doorbells_ring_without_an_exit(void)
+{
+    const unsigned any_lens[] = {4, 0};
+    for (unsigned i = 0; i < ARRAY_SIZE(any_lens); i++) {
+        uint64_t rings[3];
+        run_doorbells(true, any_lens[i], rings);
+        CHECK_EQ(rings[0], RINGS);
+        CHECK_EQ(rings[1], RINGS);
+        CHECK_EQ(rings[2], RINGS);
+        /* Only the value that nobody waits for came to the bus. */
+        CHECK_EQ(t.mmio_doorbell.writes, 1);
+        CHECK_EQ(t.mmio_doorbell.bytes[0], 8);
+        CHECK_EQ(t.pio_doorbell.writes, 0);
+        tvm_destroy(&t);
+    }
+}
+
+static void an_unbound_doorbell_is_a_register(void)
+{
+    uint64_t rings[3];
+    run_doorbells(false, 0, rings);
+    CHECK_EQ(rings[0] + rings[1] + rings[2], 0);
+    CHECK_EQ(t.mmio_doorbell.writes, 2 * RINGS + 1);
+    CHECK_EQ(t.pio_doorbell.writes, RINGS);
+    tvm_destroy(&t);
+}
+
+const struct tap_test exit_tests[] = {
+    {"exits: a PVH guest comes up and knows its command line", comes_up, 0},
+    {"exits: port accesses of every width, single and repeated", port_widths, 0},
+    {"exits: memory accesses of every width, aligned and not", memory_widths, 0},
+    {"exits: memory on both sides of the device hole", memory_above_4_gib, 0},
+    {"exits: doorbells ring without an exit", doorbells_ring_without_an_exit, 0},
+    {"exits: an unbound doorbell is a register", an_unbound_doorbell_is_a_register, 0},
+    {0},
+};

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* A vCPU stops when it is asked to, whatever the guest does, and nothing is lost by it. */
+#include <sched.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/gmem.h"
+#include "kvm/kvm.h"
+#include "tap.h"
+#include "tvm.h"
+
+static struct tvm t;
+
+static uint64_t counter(unsigned cpu)
+{
+    const _Atomic uint64_t *c = gmem_ptr(t.gmem, TVM_COUNTER_GPA + 8 * cpu, 8, 8);
+    return atomic_load(c);
+}
+
+static void wait_for_progress(unsigned cpu, uint64_t from)
+{
+    while (counter(cpu) == from)
+        sched_yield();
+}
+
+/* The guest makes no exits of its own: only the kick stops it. */
+static void pause_spinning(unsigned cpus, unsigned times)
+{
+    tvm_create(&t, &(struct tvm_config){.guest = "spin", .cpus = cpus});
+    tvm_start(&t);
+    tvm_wait_stamp(&t, 0);
+    for (unsigned i = 0; i < times; i++) {
+        uint64_t before[4];
+        for (unsigned cpu = 0; cpu < cpus; cpu++)
+            wait_for_progress(cpu, counter(cpu));
+        vcpus_pause(t.vcpus);
+        for (unsigned cpu = 0; cpu < cpus; cpu++)
+            before[cpu] = counter(cpu);
+        for (unsigned yields = 0; yields < 100; yields++)
+            sched_yield();
+        for (unsigned cpu = 0; cpu < cpus; cpu++)
+            CHECK_EQ(counter(cpu), before[cpu]);
+        vcpus_resume(t.vcpus);
+    }
+    vcpus_stop(t.vcpus);
+    tvm_destroy(&t);
+}
+
+static void spinning(void)
+{
+    pause_spinning(1, 100);
+}
+
+static void spinning_smp(void)
+{
+    pause_spinning(4, 10);
+}
+
+/* CPU 1 waits for a SIPI that never comes. */
+static void waiting_for_sipi(void)
+{
+    tvm_create(&t, &(struct tvm_config){.guest = "irq", .cpus = 2});
+    tvm_start(&t);
+    tvm_wait_stamp(&t, 0);
+    for (unsigned i = 0; i < 20; i++) {
+        vcpus_pause(t.vcpus);
+        vcpus_resume(t.vcpus);
+    }
+    vcpus_stop(t.vcpus);
+    tvm_destroy(&t);
+}
+
+/* Pauses fall into the midst of accesses, which must come out right all the same. */
+static void pauses_lose_no_access(const char *guest)
+{
+    for (unsigned i = 0; i < 5; i++) {
+        tvm_create(&t, &(struct tvm_config){.guest = guest});
+        tvm_start(&t);
+        for (;;) {
+            vcpus_pause(t.vcpus);
+            pthread_mutex_lock(&t.lock);
+            bool ended = t.end != TVM_RUNS;
+            pthread_mutex_unlock(&t.lock);
+            vcpus_resume(t.vcpus);
+            if (ended)
+                break;
+            usleep(100); /* let it come a little further */
+        }
+        if (tvm_wait(&t) != TVM_STATUS || t.exit_status != 0)
+            tap_fail(__FILE__, __LINE__, "guest: %s log: %s", t.text, t.log);
+        tvm_destroy(&t);
+    }
+}
+
+static void port_access(void)
+{
+    pauses_lose_no_access("pio");
+}
+
+static void memory_access(void)
+{
+    pauses_lose_no_access("mmio");
+}
+
+/* Before its first entry there is no thread to signal; the kick must hold all the same. */
+static void kick_before_start(void)
+{
+    tvm_create(&t, &(struct tvm_config){.guest = "spin"});
+    struct hv_vcpu *v = vcpus_get(t.vcpus, 0);
+    struct hv_exit exit;
+    hv_kvm.vcpu_kick(v);
+    hv_kvm.vcpu_bind_thread(v);
+    CHECK_EQ(hv_kvm.vcpu_run(v, &exit), 0);
+    CHECK_EQ(exit.reason, HV_EXIT_INTERRUPTED);
+    /* The next run is a run again: the guest comes to its first access. */
+    CHECK_EQ(hv_kvm.vcpu_run(v, &exit), 0);
+    CHECK_EQ(exit.reason, HV_EXIT_PIO);
+    /* A kick during completion is kept for the run that follows. */
+    memset(exit.data, 1, exit.width);
+    hv_kvm.vcpu_kick(v);
+    hv_kvm.vcpu_complete(v);
+    CHECK_EQ(hv_kvm.vcpu_run(v, &exit), 0);
+    CHECK_EQ(exit.reason, HV_EXIT_INTERRUPTED);
+    tvm_destroy(&t);
+}
+
+const struct tap_test kick_tests[] = {
+    {"kicks: a spinning guest pauses and goes on", spinning, 0},
+    {"kicks: four spinning CPUs pause and go on", spinning_smp, 0},
+    {"kicks: a CPU that waits for its start pauses", waiting_for_sipi, 0},
+    {"kicks: pauses lose no port access", port_access, 0},
+    {"kicks: pauses lose no memory access", memory_access, 0},
+    {"kicks: one that comes before the thread is not lost", kick_before_start, 0},
+    {0},
+};

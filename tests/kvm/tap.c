@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "tap.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define EXIT_SKIP_ALL 77
+
+static void say(const char *fmt, va_list args)
+{
+    printf("# ");
+    vprintf(fmt, args);
+    printf("\n");
+    fflush(stdout);
+}
+
+void tap_say(const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    say(fmt, args);
+    va_end(args);
+}
+
+void tap_fail(const char *file, int line, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    printf("# %s:%d: ", file, line);
+    vprintf(fmt, args);
+    printf("\n");
+    fflush(stdout);
+    va_end(args);
+    _exit(1);
+}
+
+static bool passes(const struct tap_test *test)
+{
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        alarm(test->limit_s != 0 ? test->limit_s : TAP_LIMIT_S);
+        test->run();
+        fflush(stdout);
+        _exit(0);
+    }
+    int status;
+    while (waitpid(pid, &status, 0) < 0) {
+        if (errno != EINTR)
+            return false;
+    }
+    if (WIFSIGNALED(status))
+        printf("# ended by signal %d (%s)\n", WTERMSIG(status), strsignal(WTERMSIG(status)));
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+int tap_run(const struct tap_test *const *groups, const char *skip_all, const char *filter)
+{
+    unsigned count = 0, failed = 0;
+    for (; *groups != NULL; groups++) {
+        for (const struct tap_test *test = *groups; test->name != NULL; test++) {
+            if (filter != NULL && strstr(test->name, filter) == NULL)
+                continue;
+            bool ok = skip_all != NULL || passes(test);
+            failed += !ok;
+            printf("%sok %u - %s%s%s\n", ok ? "" : "not ", ++count, test->name,
+                   skip_all != NULL ? " # SKIP " : "", skip_all != NULL ? skip_all : "");
+            fflush(stdout);
+        }
+    }
+    printf("1..%u\n", count);
+    return failed > 0 ? 1 : skip_all != NULL ? EXIT_SKIP_ALL : 0;
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The tests' machine: KVM, memory, two buses, vCPU threads, and the few devices that the bare-metal
+ * guests know (guest-images/bare-metal/rt/rt.h). Whatever goes wrong on the host's side fails the
+ * test; how the run ended is for the test to judge.
+ */
+#ifndef MINIVET_TESTS_KVM_TVM_H
+#define MINIVET_TESTS_KVM_TVM_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/bus.h"
+#include "core/hv.h"
+#include "vmm/vcpu.h"
+
+#define TVM_LATCH_GPA     0xd0000000
+#define TVM_DOORBELL_GPA  0xd0001000
+#define TVM_DOORBELL_PORT 0x530
+#define TVM_COUNTER_GPA   0x10000 /* a 64-bit counter a CPU, kept by the guest `spin` */
+
+#define TVM_STAMPS 256
+#define TVM_TEXT   8192
+
+enum tvm_end {
+    TVM_RUNS,
+    TVM_STATUS, /* the guest wrote its exit status */
+    TVM_OFF,    /* or switched itself off */
+    TVM_RESET,
+    TVM_PANIC,
+    TVM_FAULT,
+};
+
+/* A few bytes that read as they were last written. */
+struct tvm_latch {
+    struct bus_region region;
+    uint8_t bytes[16];
+    unsigned writes;
+};
+
+struct tvm {
+    struct gmem *gmem;
+    struct hv_vm *vm;
+    struct bus *mmio, *pio;
+    struct vcpus *vcpus;
+    unsigned cpus;
+
+    struct bus_region status, stamp, serial, power, cpu_count;
+    struct tvm_latch mmio_latch, pio_latch, mmio_doorbell, pio_doorbell;
+
+    pthread_mutex_t lock; /* what follows */
+    pthread_cond_t changed;
+    enum tvm_end end;
+    uint8_t exit_status;
+    unsigned stamp_count;
+    uint8_t stamps[TVM_STAMPS];
+    unsigned text_bytes;
+    char text[TVM_TEXT]; /* what the guest wrote to its serial port */
+    unsigned log_bytes;
+    char log[TVM_TEXT]; /* what the VMM logged */
+};
+
+struct tvm_config {
+    const char *guest;   /* hello for hello.elf */
+    const char *cmdline; /* NULL: none */
+    unsigned cpus;       /* 0: 1 */
+    uint64_t ram_bytes;  /* 0: 16 MiB */
+};
+
+void tvm_create(struct tvm *t, const struct tvm_config *config);
+void tvm_start(struct tvm *t);
+/* Waits until the run has ended, then stops the vCPUs. */
+enum tvm_end tvm_wait(struct tvm *t);
+void tvm_destroy(struct tvm *t);
+
+/* Runs a guest that must end with status 0. */
+void tvm_run_ok(const struct tvm_config *config);
+
+/* Waits for the n-th stamp (from 0) and returns it; fails the test if the run ends before. */
+uint8_t tvm_wait_stamp(struct tvm *t, unsigned n);
+
+#endif

@@ -1,0 +1,504 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* One thread: descriptors, timers, deferred work. Crossings are in core_evloop_threads.c. */
+#include <criterion/criterion.h>
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/evloop.h"
+
+static uint64_t fake_now(void *ctx)
+{
+    return *(uint64_t *)ctx;
+}
+
+/* A loop on a clock that stands still, and what its callbacks leave behind. */
+struct bench {
+    uint64_t now;
+    struct clock clock;
+    struct evloop *loop;
+    char trace[64];
+};
+
+static void trace(struct bench *b, char c)
+{
+    size_t used = strlen(b->trace);
+    cr_assert_lt(used, sizeof(b->trace) - 1, "callbacks without end");
+    b->trace[used] = c;
+}
+
+static void bench_init(struct bench *b)
+{
+    *b = (struct bench){.now = 1000};
+    b->clock = (struct clock){.now_ns = fake_now, .wall_ns = fake_now, .ctx = &b->now};
+    cr_assert_eq(evloop_create(&b->loop, "bench", &b->clock), 0);
+}
+
+/* ---- descriptors ---- */
+
+struct source {
+    struct bench *b;
+    char name;
+    struct ev_fd ev;
+    struct source *victim; /* to be removed by the callback */
+    bool drain;            /* the callback drains the loop */
+    uint32_t events;
+};
+
+static void on_source(void *ctx, uint32_t events)
+{
+    struct source *s = ctx;
+    eventfd_t count;
+    trace(s->b, s->name);
+    s->events = events;
+    if (!s->ev.is_event)
+        eventfd_read(s->ev.fd, &count);
+    if (s->victim) {
+        int fd = s->victim->ev.fd;
+        evloop_fd_del(s->b->loop, &s->victim->ev);
+        close(fd);
+    }
+    if (s->drain)
+        evloop_drain(s->b->loop);
+}
+
+static void source_event(struct source *s, struct bench *b, char name, unsigned count)
+{
+    *s = (struct source){.b = b, .name = name, .ev = {.cb = on_source, .ctx = s}};
+    int fd = eventfd(count, EFD_NONBLOCK);
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(evloop_event_add(b->loop, &s->ev, fd), 0);
+}
+
+/* The same as a plain descriptor: no failed read hides an event that should not have come. */
+static void source_plain(struct source *s, struct bench *b, char name, unsigned count)
+{
+    source_event(s, b, name, count);
+    evloop_fd_del(b->loop, &s->ev);
+    cr_assert_eq(evloop_fd_add(b->loop, &s->ev, s->ev.fd, EPOLLIN), 0);
+}
+
+static void source_close(struct source *s)
+{
+    evloop_fd_del(s->b->loop, &s->ev);
+    close(s->ev.fd);
+}
+
+Test(core_evloop, an_event_is_dropped_before_its_callback)
+{
+    struct bench b;
+    struct source s;
+    bench_init(&b);
+    source_event(&s, &b, 'a', 3);
+    cr_assert_eq(eventfd_write(s.ev.fd, 2), 0);
+    evloop_drain(b.loop);
+    cr_assert_str_eq(b.trace, "a");
+    cr_assert_eq(s.events, EPOLLIN);
+    cr_assert_eq(eventfd_write(s.ev.fd, 1), 0);
+    evloop_drain(b.loop);
+    evloop_drain(b.loop);
+    cr_assert_str_eq(b.trace, "aa");
+    source_close(&s);
+    evloop_destroy(b.loop);
+}
+
+static void take_byte(void *ctx, uint32_t events)
+{
+    struct source *s = ctx;
+    char byte;
+    if ((events & EPOLLIN) != 0 && read(s->ev.fd, &byte, 1) == 1)
+        trace(s->b, byte);
+    if ((events & EPOLLHUP) != 0) {
+        trace(s->b, '!');
+        evloop_fd_del(s->b->loop, &s->ev);
+    }
+}
+
+Test(core_evloop, descriptors_are_level_triggered)
+{
+    struct bench b;
+    int fds[2];
+    bench_init(&b);
+    struct source s = {.b = &b, .ev = {.cb = take_byte, .ctx = &s}};
+    cr_assert_eq(pipe(fds), 0);
+    cr_assert_eq(evloop_fd_add(b.loop, &s.ev, fds[0], EPOLLIN), 0);
+    cr_assert(s.ev.armed);
+    evloop_drain(b.loop);
+    cr_assert_str_eq(b.trace, "");
+
+    cr_assert_eq(write(fds[1], "abc", 3), 3);
+    evloop_drain(b.loop);
+    cr_assert_str_eq(b.trace, "abc");
+
+    cr_assert_eq(evloop_fd_set(b.loop, &s.ev, 0), 0);
+    cr_assert_eq(write(fds[1], "de", 2), 2);
+    evloop_drain(b.loop);
+    cr_assert_str_eq(b.trace, "abc");
+    cr_assert_eq(evloop_fd_set(b.loop, &s.ev, EPOLLIN), 0);
+    close(fds[1]);
+    evloop_drain(b.loop);
+    cr_assert_str_eq(b.trace, "abcd!");
+    cr_assert_not(s.ev.armed);
+    evloop_fd_del(b.loop, &s.ev); /* twice does no harm */
+    close(fds[0]);
+    evloop_destroy(b.loop);
+}
+
+Test(core_evloop, a_bad_descriptor_is_refused)
+{
+    struct bench b;
+    bench_init(&b);
+    struct source s = {.b = &b, .ev = {.cb = take_byte, .ctx = &s}};
+    cr_assert_lt(evloop_fd_add(b.loop, &s.ev, -1, EPOLLIN), 0);
+    cr_assert_not(s.ev.armed);
+    evloop_fd_del(b.loop, &s.ev);
+    evloop_destroy(b.loop);
+}
+
+/* Both are ready in one batch, and whichever comes first removes the other. */
+Test(core_evloop, a_removed_source_gets_no_stale_event)
+{
+    struct bench b;
+    struct source x, y;
+    bench_init(&b);
+    source_plain(&x, &b, 'x', 1);
+    source_plain(&y, &b, 'x', 1);
+    x.victim = &y;
+    y.victim = &x;
+    evloop_drain(b.loop);
+    cr_assert_str_eq(b.trace, "x");
+    cr_assert_neq(x.ev.armed, y.ev.armed);
+    source_close(x.ev.armed ? &x : &y);
+    evloop_destroy(b.loop);
+}
+
+static void replace_victim(void *ctx, uint32_t events)
+{
+    struct source *s = ctx;
+    (void)events;
+    trace(s->b, s->name);
+    source_close(s->victim);
+    source_plain(s->victim, s->b, 'n', 0);
+}
+
+Test(core_evloop, a_replaced_source_gets_no_event_of_its_predecessor)
+{
+    struct bench b;
+    struct source first, second;
+    bench_init(&b);
+    source_event(&first, &b, 'f', 0);
+    source_plain(&second, &b, 's', 0);
+    first.victim = &second;
+    first.ev.cb = replace_victim;
+    /* Readiness is reported in the order in which it came. */
+    cr_assert_eq(eventfd_write(first.ev.fd, 1), 0);
+    cr_assert_eq(eventfd_write(second.ev.fd, 1), 0);
+    evloop_drain(b.loop);
+    cr_assert_str_eq(b.trace, "f");
+    source_close(&first);
+    source_close(&second);
+    evloop_destroy(b.loop);
+}
+
+Test(core_evloop, a_drain_inside_a_callback_loses_nothing)
+{
+    struct bench b;
+    struct source s[6];
+    bench_init(&b);
+    for (unsigned i = 0; i < 6; i++) {
+        source_event(&s[i], &b, (char)('0' + i), 1);
+        s[i].drain = i % 2 == 0;
+    }
+    evloop_drain(b.loop);
+    cr_assert_eq(strlen(b.trace), 6);
+    for (unsigned i = 0; i < 6; i++) {
+        cr_assert(strchr(b.trace, '0' + (int)i) != NULL);
+        source_close(&s[i]);
+    }
+    evloop_destroy(b.loop);
+}
+
+/* ---- timers ---- */
+
+struct alarm {
+    struct bench *b;
+    char name;
+    struct ev_timer t;
+    struct alarm *cancels;
+    unsigned again;    /* sets itself so many times more */
+    uint64_t again_at; /* to this time */
+};
+
+static void on_alarm(void *ctx)
+{
+    struct alarm *a = ctx;
+    cr_assert_not(a->t.armed);
+    trace(a->b, a->name);
+    if (a->cancels)
+        evloop_timer_cancel(a->b->loop, &a->cancels->t);
+    if (a->again > 0) {
+        a->again--;
+        evloop_timer_set(a->b->loop, &a->t, a->again_at);
+    }
+}
+
+static void alarm_set(struct alarm *a, struct bench *b, char name, uint64_t when)
+{
+    *a = (struct alarm){.b = b, .name = name, .t = {.cb = on_alarm, .ctx = a}};
+    evloop_timer_set(b->loop, &a->t, when);
+}
+
+Test(core_evloop, timers_run_in_order_when_they_are_due)
+{
+    struct bench b;
+    struct alarm a[5];
+    bench_init(&b);
+    alarm_set(&a[0], &b, 'd', 2001);
+    alarm_set(&a[1], &b, 'b', 2000);
+    alarm_set(&a[2], &b, 'c', 2000); /* the same time: the one set first goes first */
+    alarm_set(&a[3], &b, 'a', 5);    /* long ago */
+    alarm_set(&a[4], &b, 'e', UINT64_MAX);
+    evloop_drain(b.loop);
+    cr_assert_str_eq(b.trace, "a");
+    b.now = 1999;
+    evloop_drain(b.loop);
+    cr_assert_str_eq(b.trace, "a");
+    b.now = 2000;
+    evloop_drain(b.loop);
+    cr_assert_str_eq(b.trace, "abc");
+    b.now = 1000000;
+    evloop_drain(b.loop);
+    cr_assert_str_eq(b.trace, "abcd");
+    cr_assert(a[4].t.armed);
+    evloop_timer_cancel(b.loop, &a[4].t);
+    evloop_destroy(b.loop);
+}
+
+Test(core_evloop, timers_move_and_cancel)
+{
+    struct bench b;
+    struct alarm a[3];
+    bench_init(&b);
+    alarm_set(&a[0], &b, 'a', 2000);
+    alarm_set(&a[1], &b, 'b', 2100);
+    alarm_set(&a[2], &b, 'c', 2200);
+    evloop_timer_set(b.loop, &a[0].t, 2150);
+    evloop_timer_cancel(b.loop, &a[2].t);
+    evloop_timer_cancel(b.loop, &a[2].t);
+    cr_assert_not(a[2].t.armed);
+    b.now = 2100;
+    evloop_drain(b.loop);
+    cr_assert_str_eq(b.trace, "b");
+    b.now = 3000;
+    evloop_drain(b.loop);
+    cr_assert_str_eq(b.trace, "ba");
+    evloop_destroy(b.loop);
+}
+
+Test(core_evloop, a_due_timer_can_be_cancelled_by_another)
+{
+    struct bench b;
+    struct alarm a[3];
+    bench_init(&b);
+    alarm_set(&a[0], &b, 'a', 1000);
+    alarm_set(&a[1], &b, 'b', 1000);
+    alarm_set(&a[2], &b, 'c', 1000);
+    a[0].cancels = &a[1];
+    evloop_drain(b.loop);
+    cr_assert_str_eq(b.trace, "ac");
+    evloop_destroy(b.loop);
+}
+
+Test(core_evloop, a_timer_may_set_itself_again)
+{
+    struct bench b;
+    struct alarm a;
+    bench_init(&b);
+    alarm_set(&a, &b, 'a', 1000);
+    a.again = 3;
+    a.again_at = 1; /* always late */
+    evloop_drain(b.loop);
+    cr_assert_str_eq(b.trace, "aaaa");
+    alarm_set(&a, &b, 'b', 1000);
+    a.again = 1;
+    a.again_at = 1001;
+    evloop_drain(b.loop);
+    cr_assert_str_eq(b.trace, "aaaab");
+    b.now++;
+    evloop_drain(b.loop);
+    cr_assert_str_eq(b.trace, "aaaabb");
+    evloop_destroy(b.loop);
+}
+
+/* ---- deferred ---- */
+
+struct later {
+    struct bench *b;
+    char name;
+    struct ev_defer d;
+    struct later *defers, *cancels;
+};
+
+static void on_later(void *ctx)
+{
+    struct later *l = ctx;
+    trace(l->b, l->name);
+    if (l->cancels)
+        evloop_defer_cancel(l->b->loop, &l->cancels->d);
+    if (l->defers)
+        evloop_defer(l->b->loop, &l->defers->d);
+    l->defers = NULL;
+}
+
+static struct later later(struct bench *b, char name)
+{
+    return (struct later){.b = b, .name = name, .d = {.cb = on_later}};
+}
+
+static void defer(struct later *l)
+{
+    l->d.ctx = l;
+    evloop_defer(l->b->loop, &l->d);
+}
+
+Test(core_evloop, deferred_work_runs_once_in_order)
+{
+    struct bench b;
+    bench_init(&b);
+    struct later x = later(&b, 'x'), y = later(&b, 'y'), z = later(&b, 'z');
+    defer(&x);
+    defer(&y);
+    defer(&x);
+    defer(&z);
+    evloop_defer_cancel(b.loop, &z.d); /* the last one */
+    evloop_defer_cancel(b.loop, &z.d);
+    evloop_drain(b.loop);
+    cr_assert_str_eq(b.trace, "xy");
+    defer(&z);
+    evloop_drain(b.loop);
+    cr_assert_str_eq(b.trace, "xyz");
+    evloop_destroy(b.loop);
+}
+
+Test(core_evloop, deferred_work_may_defer_and_cancel)
+{
+    struct bench b;
+    bench_init(&b);
+    struct later x = later(&b, 'x'), y = later(&b, 'y'), z = later(&b, 'z');
+    x.defers = &x; /* itself, once */
+    x.cancels = &y;
+    defer(&x);
+    defer(&y);
+    defer(&z);
+    evloop_drain(b.loop);
+    cr_assert_str_eq(b.trace, "xzx");
+    evloop_destroy(b.loop);
+}
+
+static void defer_from_source(void *ctx, uint32_t events)
+{
+    struct later *l = ctx;
+    (void)events;
+    trace(l->b, '(');
+    defer(l);
+    trace(l->b, ')');
+}
+
+Test(core_evloop, deferred_work_runs_after_the_batch_it_came_from)
+{
+    struct bench b;
+    struct source s[3];
+    bench_init(&b);
+    struct later l = later(&b, 'd');
+    for (unsigned i = 0; i < 3; i++) {
+        source_event(&s[i], &b, 's', 1);
+        s[i].ev.cb = defer_from_source;
+        s[i].ev.ctx = &l;
+    }
+    evloop_drain(b.loop);
+    cr_assert_str_eq(b.trace, "()()()d");
+    for (unsigned i = 0; i < 3; i++)
+        source_close(&s[i]);
+    evloop_destroy(b.loop);
+}
+
+/* ---- posts and calls without any other thread ---- */
+
+struct note {
+    struct bench *b;
+    struct ev_post p;
+    unsigned again;
+};
+
+static void on_note(void *ctx)
+{
+    struct note *n = ctx;
+    trace(n->b, 'p');
+    if (n->again > 0) {
+        n->again--;
+        evloop_post(n->b->loop, &n->p);
+    }
+}
+
+static int call_trace(void *arg)
+{
+    trace(arg, 'c');
+    return 42;
+}
+
+Test(core_evloop, a_post_waits_for_the_loop_before_it_ever_ran)
+{
+    struct bench b;
+    bench_init(&b);
+    struct note n = {.b = &b, .p = {.cb = on_note, .ctx = &n}, .again = 2};
+    evloop_post(b.loop, &n.p);
+    evloop_post(b.loop, &n.p);
+    cr_assert_str_eq(b.trace, "");
+    evloop_drain(b.loop);
+    cr_assert_str_eq(b.trace, "ppp");
+    evloop_destroy(b.loop);
+}
+
+Test(core_evloop, a_call_on_an_idle_loop_is_a_plain_call)
+{
+    struct bench b;
+    bench_init(&b);
+    cr_assert_eq(evloop_call(b.loop, call_trace, &b), 42);
+    cr_assert_str_eq(b.trace, "c");
+    struct note n = {.b = &b, .p = {.cb = on_note, .ctx = &n}};
+    evloop_post(b.loop, &n.p);
+    cr_assert_eq(evloop_call(b.loop, call_trace, &b), 42); /* after what was posted */
+    cr_assert_str_eq(b.trace, "cpc");
+    evloop_destroy(b.loop);
+}
+
+static void stop_loop(void *ctx)
+{
+    struct bench *b = ctx;
+    trace(b, 's');
+    evloop_stop(b->loop);
+}
+
+Test(core_evloop, run_ends_when_it_is_told_and_can_run_again)
+{
+    struct bench b;
+    bench_init(&b);
+    evloop_stop(b.loop);
+    cr_assert_eq(evloop_run(b.loop), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        struct ev_timer t = {.cb = stop_loop, .ctx = &b};
+        evloop_timer_set(b.loop, &t, b.now);
+        cr_assert_eq(evloop_run(b.loop), 0);
+    }
+    cr_assert_str_eq(b.trace, "sss");
+    evloop_destroy(b.loop);
+}
+
+Test(core_evloop, destroying_nothing_is_allowed)
+{
+    evloop_destroy(NULL);
+}

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <criterion/criterion.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/gmem.h"
+#include "core/log.h"
+#include "core/xmath.h"
+
+#define HOLE     (1 * MIB)
+#define HOLE_END (4 * MIB)
+#define RAM      (3 * MIB)
+#define END      (HOLE_END + RAM - HOLE)
+
+static void drop(void *ctx, enum log_level level, const char *line)
+{
+    (void)ctx;
+    (void)level;
+    (void)line;
+}
+
+static struct gmem *with_hole(void)
+{
+    struct gmem *g = NULL;
+    cr_assert_eq(gmem_create(&g, RAM, HOLE, HOLE_END), 0);
+    return g;
+}
+
+Test(core_gmem, lays_ram_around_the_hole)
+{
+    struct gmem *g = with_hole();
+    cr_assert_eq(g->count, 2);
+    cr_assert_eq(g->regions[0].gpa, 0);
+    cr_assert_eq(g->regions[0].bytes, HOLE);
+    cr_assert_eq(g->regions[1].gpa, HOLE_END);
+    cr_assert_eq(g->regions[1].bytes, RAM - HOLE);
+    cr_assert_eq(g->regions[1].fd_bytes, HOLE);
+    gmem_destroy(g);
+
+    cr_assert_eq(gmem_create(&g, HOLE, HOLE, HOLE_END), 0);
+    cr_assert_eq(g->count, 1);
+    gmem_destroy(g);
+    cr_assert_eq(gmem_create(&g, RAM, 0, 0), 0);
+    cr_assert_eq(g->count, 1);
+    cr_assert_eq(g->regions[0].bytes, RAM);
+    gmem_destroy(g);
+    cr_assert_eq(gmem_create(&g, RAM, 0, HOLE), 0);
+    cr_assert_eq(g->count, 1);
+    cr_assert_eq(g->regions[0].gpa, HOLE);
+    gmem_destroy(g);
+    gmem_destroy(NULL);
+}
+
+Test(core_gmem, refuses_impossible_sizes)
+{
+    struct gmem *g = NULL;
+    log_set_sink(drop, NULL);
+    cr_assert_eq(gmem_create(&g, 0, 0, 0), -EINVAL);
+    cr_assert_eq(gmem_create(&g, 4095, 0, 0), -EINVAL);
+    cr_assert_eq(gmem_create(&g, RAM, 1, HOLE_END), -EINVAL);
+    cr_assert_eq(gmem_create(&g, RAM, HOLE, HOLE_END + 1), -EINVAL);
+    cr_assert_eq(gmem_create(&g, RAM, HOLE_END, HOLE), -EINVAL);
+    cr_assert_eq(gmem_create(&g, RAM, HOLE, UINT64_MAX & ~UINT64_C(0xfff)), -EINVAL);
+    cr_assert_lt(gmem_create(&g, UINT64_MAX & ~UINT64_C(0xfff), 0, 0), 0);
+    cr_assert_lt(gmem_create(&g, UINT64_C(1) << 62, 0, 0), 0);
+    cr_assert_null(g);
+}
+
+/* Around every edge, each range is all RAM or refused, by an independent count of bytes. */
+Test(core_gmem, ranges_are_ram_or_refused)
+{
+    struct gmem *g = with_hole();
+    const uint64_t edges[] = {0, HOLE, HOLE_END, END, UINT64_MAX};
+    for (unsigned e = 0; e < ARRAY_SIZE(edges); e++)
+        for (int delta = -3; delta <= 3; delta++)
+            for (uint64_t len = 1; len <= 8; len++) {
+                uint64_t gpa = edges[e] + (uint64_t)(int64_t)delta;
+                uint8_t data[8] = {0};
+                struct iovec iov;
+                bool ram = true;
+                for (uint64_t i = 0; i < len; i++)
+                    ram &= (gpa + i < HOLE || (gpa + i >= HOLE_END && gpa + i < END)) &&
+                           gpa + i >= gpa;
+                int expected = ram ? 0 : -EFAULT;
+                cr_assert_eq(gmem_find(g, gpa, len) != NULL, ram, "%lx+%lu", gpa, len);
+                cr_assert_eq(gmem_ptr(g, gpa, len, 1) != NULL, ram);
+                cr_assert_eq(gmem_read(g, gpa, data, len), expected);
+                cr_assert_eq(gmem_write(g, gpa, data, len), expected);
+                cr_assert_eq(gmem_zero(g, gpa, len), expected);
+                cr_assert_eq(gmem_iov(g, gpa, len, &iov, 1), ram ? 1 : -EFAULT);
+            }
+    cr_assert_null(gmem_find(g, 1, UINT64_MAX));
+    cr_assert_eq(gmem_zero(g, 1, UINT64_MAX), -EFAULT);
+    cr_assert_null(gmem_ptr(g, HOLE - 1, HOLE_END - HOLE + 2, 1));
+    gmem_destroy(g);
+}
+
+Test(core_gmem, copies_both_ways)
+{
+    struct gmem *g = with_hole();
+    uint8_t in[300], out[300];
+    for (unsigned i = 0; i < sizeof(in); i++)
+        in[i] = (uint8_t)(i * 7);
+    cr_assert_eq(gmem_write(g, HOLE_END + 5, in, sizeof(in)), 0);
+    cr_assert_eq(gmem_read(g, HOLE_END + 5, out, sizeof(out)), 0);
+    cr_assert_eq(memcmp(in, out, sizeof(in)), 0);
+    cr_assert_eq(memcmp(gmem_ptr(g, HOLE_END, 305, 1), "\0\0\0\0\0", 5), 0);
+    cr_assert_eq(gmem_zero(g, HOLE_END + 6, 2), 0);
+    cr_assert_eq(gmem_read(g, HOLE_END + 5, out, 4), 0);
+    cr_assert(out[0] == in[0] && out[1] == 0 && out[2] == 0 && out[3] == in[3]);
+
+    /* A refused copy copies nothing. */
+    memset(out, 0x5a, sizeof(out));
+    cr_assert_eq(gmem_read(g, HOLE - 4, out, 8), -EFAULT);
+    cr_assert_eq(out[0], 0x5a);
+    cr_assert_eq(gmem_write(g, HOLE - 4, out, 8), -EFAULT);
+    cr_assert_eq(memcmp(gmem_ptr(g, HOLE - 4, 4, 4), "\0\0\0\0", 4), 0);
+    gmem_destroy(g);
+}
+
+Test(core_gmem, pointers_are_aligned_or_refused)
+{
+    struct gmem *g = with_hole();
+    for (uint64_t align = 1; align <= 4096; align *= 2)
+        for (uint64_t gpa = 0x1000; gpa < 0x1040; gpa++)
+            cr_assert_eq(gmem_ptr(g, gpa, 1, align) != NULL, gpa % align == 0);
+    gmem_destroy(g);
+}
+
+Test(core_gmem, iov_counts_its_vectors)
+{
+    struct gmem *g = with_hole();
+    struct iovec iov;
+    cr_assert_eq(gmem_iov(g, 0x1000, 0x2000, &iov, 1), 1);
+    cr_assert_eq(iov.iov_base, gmem_ptr(g, 0x1000, 1, 1));
+    cr_assert_eq(iov.iov_len, 0x2000);
+    cr_assert_eq(gmem_iov(g, 0x1000, 0x2000, &iov, 0), -E2BIG);
+    cr_assert_eq(gmem_iov(g, 0x1000, 0, &iov, 0), 0);
+    gmem_destroy(g);
+}
+
+Test(core_gmem, memory_is_the_file_and_keeps_its_size)
+{
+    struct gmem *g = with_hole();
+    struct stat st;
+    uint8_t byte = 0;
+    cr_assert_eq(gmem_write(g, HOLE_END + 17, "x", 1), 0);
+    cr_assert_eq(pread(g->fd, &byte, 1, HOLE + 17), 1);
+    cr_assert_eq(byte, 'x');
+    cr_assert_eq(fstat(g->fd, &st), 0);
+    cr_assert_eq(st.st_size, RAM);
+    cr_assert_eq(ftruncate(g->fd, RAM / 2), -1);
+    cr_assert_eq(ftruncate(g->fd, RAM * 2), -1);
+    gmem_destroy(g);
+}
+
+static void touch(unsigned region, bool after)
+{
+    struct gmem *g = with_hole();
+    const struct gmem_region *r = &g->regions[region];
+    signal(SIGSEGV, SIG_DFL); /* a sanitizer would make a report of it */
+    *(volatile uint8_t *)(after ? r->hva + r->bytes : r->hva - 1) = 1;
+}
+
+Test(core_gmem, guard_before_low, .signal = SIGSEGV)
+{
+    touch(0, false);
+}
+
+Test(core_gmem, guard_after_low, .signal = SIGSEGV)
+{
+    touch(0, true);
+}
+
+Test(core_gmem, guard_before_high, .signal = SIGSEGV)
+{
+    touch(1, false);
+}
+
+Test(core_gmem, guard_after_high, .signal = SIGSEGV)
+{
+    touch(1, true);
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <criterion/criterion.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/log.h"
+
+struct seen {
+    unsigned lines;
+    enum log_level level;
+    char last[2048];
+};
+
+static void keep(void *ctx, enum log_level level, const char *line)
+{
+    struct seen *s = ctx;
+    s->lines++;
+    s->level = level;
+    snprintf(s->last, sizeof(s->last), "%s", line);
+}
+
+Test(core_log, levels_are_thresholds)
+{
+    struct seen s = {0};
+    unsigned expected[] = {1, 2, 3, 4};
+    log_set_sink(keep, &s);
+    for (int level = LOG_ERROR; level <= LOG_DEBUG; level++) {
+        s.lines = 0;
+        log_set_level((enum log_level)level);
+        log_error("e");
+        log_warn("w");
+        log_info("i");
+        log_debug("d");
+        cr_assert_eq(s.lines, expected[level]);
+        cr_assert_eq(s.level, (enum log_level)level);
+    }
+}
+
+Test(core_log, arguments_of_a_silent_line_are_not_evaluated)
+{
+    int evaluated = 0;
+    log_set_level(LOG_WARN);
+    log_debug("%d", ++evaluated);
+    cr_assert_eq(evaluated, 0);
+}
+
+Test(core_log, a_line_is_one_line_of_printable_bytes)
+{
+    struct seen s = {0};
+    char longer[4000];
+    log_set_sink(keep, &s);
+    log_error("a\nb\r\tc\x1b[31m\x7f");
+    cr_assert_str_eq(s.last, "a?b??c?[31m?");
+    memset(longer, 'x', sizeof(longer) - 1);
+    longer[sizeof(longer) - 1] = '\0';
+    log_error("%s", longer);
+    cr_assert_lt(strlen(s.last), 1100);
+    cr_assert_str_eq(s.last + strlen(s.last) - 4, "x...");
+}
+
+Test(core_log, errno_survives)
+{
+    struct seen s = {0};
+    log_set_sink(keep, &s);
+    errno = EXDEV;
+    log_error("something");
+    cr_assert_eq(errno, EXDEV);
+}
+
+/* What reaches standard error, read back through a pipe. */
+static ssize_t print_through_pipe(char *out, size_t size)
+{
+    int fds[2], saved = dup(STDERR_FILENO);
+    cr_assert_eq(pipe(fds), 0);
+    dup2(fds[1], STDERR_FILENO);
+    log_error("one");
+    log_warn("two %d", 2);
+    log_set_crlf(true);
+    log_error("three");
+    dup2(saved, STDERR_FILENO);
+    close(fds[1]);
+    ssize_t n = read(fds[0], out, size - 1);
+    out[n] = '\0';
+    return n;
+}
+
+Test(core_log, standard_error_gets_prefix_and_line_end)
+{
+    char out[200];
+    cr_assert_gt(print_through_pipe(out, sizeof(out)), 0);
+    cr_assert_str_eq(out, "minivet: one\nminivet: warning: two 2\nminivet: three\r\n");
+}
+
+Test(core_log, guest_lines_are_bounded_and_counted)
+{
+    struct seen s = {0};
+    struct log_guest_count a = {0}, b = {0};
+    log_set_sink(keep, &s);
+    log_set_level(LOG_WARN);
+    log_guest(&b, "hidden");
+    cr_assert_eq(s.lines, 0);
+    log_set_level(LOG_INFO);
+    for (unsigned i = 0; i < 1000; i++)
+        log_guest(&a, "event %u", i);
+    cr_assert_eq(s.lines, LOG_GUEST_BURST);
+    cr_assert_str_eq(s.last, "event 9 (more are only counted)");
+    cr_assert_eq(a.events, 1000);
+    log_guest(&b, "another");
+    cr_assert_eq(s.lines, LOG_GUEST_BURST + 1);
+    cr_assert_eq(b.events, 2);
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "devices/acpi_pm.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+
+#include "core/bus.h"
+
+static struct bus *pio;
+static struct acpi_pm *pm;
+static int requests;
+static enum power_event last;
+
+static void on_power(void *ctx, enum power_event event, int status)
+{
+    (void)ctx;
+    (void)status;
+    requests++;
+    last = event;
+}
+
+static void setup(void)
+{
+    cr_assert(zero(bus_create(&pio, "pio", 65536)));
+    struct acpi_pm_config config = {.pio = pio, .power = {.request = on_power}};
+    cr_assert(zero(acpi_pm_create(&pm, &config)));
+}
+
+static void teardown(void)
+{
+    acpi_pm_destroy(pm);
+    bus_destroy(pio);
+}
+
+TestSuite(acpi_pm, .init = setup, .fini = teardown);
+
+Test(acpi_pm, sleep_state_5_powers_off)
+{
+    bus_write(pio, ACPI_PM_SLEEP_CONTROL_PORT, 1, ACPI_PM_SLP_TYP_S5 << 2 | 0x20);
+    cr_expect(eq(int, requests, 1));
+    cr_expect(eq(int, (int)last, POWER_OFF));
+}
+
+Test(acpi_pm, a_sleep_needs_its_enable_bit_and_a_known_type)
+{
+    bus_write(pio, ACPI_PM_SLEEP_CONTROL_PORT, 1, ACPI_PM_SLP_TYP_S5 << 2);
+    for (unsigned type = 0; type < 8; type++)
+        if (type != ACPI_PM_SLP_TYP_S5)
+            bus_write(pio, ACPI_PM_SLEEP_CONTROL_PORT, 1, type << 2 | 0x20);
+    cr_expect(zero(requests));
+}
+
+Test(acpi_pm, the_reset_value_resets)
+{
+    for (unsigned value = 0; value < 256; value++)
+        if (value != ACPI_PM_RESET_VALUE)
+            bus_write(pio, ACPI_PM_RESET_PORT, 1, value);
+    cr_expect(zero(requests));
+    bus_write(pio, ACPI_PM_RESET_PORT, 1, ACPI_PM_RESET_VALUE);
+    cr_expect(eq(int, requests, 1));
+    cr_expect(eq(int, (int)last, POWER_RESET));
+}
+
+Test(acpi_pm, no_wake_is_ever_pending)
+{
+    uint64_t value = 1;
+    bus_write(pio, ACPI_PM_SLEEP_STATUS_PORT, 1, 0xff);
+    cr_expect(bus_read(pio, ACPI_PM_SLEEP_STATUS_PORT, 1, &value));
+    cr_expect(zero(u64, value));
+    cr_expect(zero(requests));
+}
+
+Test(acpi_pm, only_bytes_are_taken)
+{
+    bus_write(pio, ACPI_PM_SLEEP_CONTROL_PORT, 2, 0x0034);
+    bus_write(pio, ACPI_PM_SLEEP_CONTROL_PORT, 4, 0x00010034);
+    cr_expect(zero(requests));
+}
+
+Test(acpi_pm, a_taken_port_is_an_error)
+{
+    struct acpi_pm *second = NULL;
+    struct acpi_pm_config config = {.pio = pio, .power = {.request = on_power}};
+    cr_expect(lt(int, acpi_pm_create(&second, &config), 0));
+    bus_write(pio, ACPI_PM_RESET_PORT, 1, ACPI_PM_RESET_VALUE);
+    cr_expect(eq(int, requests, 1));
+}

@@ -1,0 +1,534 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "devices/backend/chr_stdio.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <fcntl.h>
+#include <pty.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "core/chr.h"
+#include "core/clock.h"
+#include "core/evloop.h"
+#include "core/xmath.h"
+
+static struct evloop *loop;
+static struct chr_backend *chr;
+static int in[2], out[2]; /* [0] is the outside's end */
+static int quits, writables, resizes;
+
+/* The device: takes up to `appetite` bytes at once, `left` in all. */
+static char got[1 << 16];
+static size_t got_len, appetite = 16, left = SIZE_MAX;
+
+static void on_rx(void *ctx, const uint8_t *data, size_t len)
+{
+    (void)ctx;
+    cr_assert(le(sz, len, min_u64(appetite, left)));
+    cr_assert(le(sz, got_len + len, sizeof(got) - 1));
+    memcpy(got + got_len, data, len);
+    got_len += len;
+    left -= len;
+    chr->ops->rx_enable(chr, min_u64(appetite, left));
+}
+
+static void on_writable(void *ctx)
+{
+    (void)ctx;
+    writables++;
+}
+
+static void on_resize(void *ctx, uint16_t columns, uint16_t rows)
+{
+    (void)ctx;
+    cr_expect(eq(int, columns, 100));
+    cr_expect(eq(int, rows, 30));
+    resizes++;
+}
+
+static void on_quit(void *ctx)
+{
+    (void)ctx;
+    quits++;
+}
+
+static const struct chr_handler handler = {
+    .on_rx = on_rx,
+    .on_writable = on_writable,
+    .on_resize = on_resize,
+};
+
+static void setup(void)
+{
+    cr_assert(zero(evloop_create(&loop, "test", &clock_host)));
+}
+
+static void teardown(void)
+{
+    if (chr)
+        chr->ops->destroy(chr);
+    evloop_destroy(loop);
+}
+
+TestSuite(chr_stdio, .init = setup, .fini = teardown);
+
+static void make(int in_fd, int out_fd)
+{
+    struct chr_stdio_config config = {
+        .loop = loop,
+        .in_fd = in_fd,
+        .out_fd = out_fd,
+        .on_quit = on_quit,
+    };
+    cr_assert(zero(chr_stdio_create(&chr, &config)));
+    chr->handler = &handler;
+}
+
+static void make_pty(void)
+{
+    struct winsize size = {.ws_col = 80, .ws_row = 24};
+    cr_assert(zero(openpty(&in[0], &in[1], NULL, NULL, &size)));
+    memcpy(out, in, sizeof(out));
+    cr_assert(zero(fcntl(in[0], F_SETFL, O_NONBLOCK)));
+    make(in[1], in[1]);
+}
+
+static void make_pipes(void)
+{
+    int fds[2];
+    cr_assert(zero(pipe(fds)));
+    in[0] = fds[1];
+    in[1] = fds[0];
+    cr_assert(zero(pipe(out)));
+    cr_assert(zero(fcntl(out[0], F_SETFL, O_NONBLOCK)));
+    make(in[1], out[1]);
+}
+
+static void type(const char *text, size_t len)
+{
+    cr_assert(eq(sz, (size_t)write(in[0], text, len), len));
+    evloop_drain(loop);
+}
+
+static void print(const char *text)
+{
+    cr_assert(eq(sz, chr->ops->write(chr, (const uint8_t *)text, strlen(text)), strlen(text)));
+}
+
+/* A terminal hands bytes on through a worker of the kernel: they come soon, not at once. */
+#define PATIENCE 5000
+
+static void settle(void)
+{
+    usleep(1000);
+    evloop_drain(loop);
+}
+
+static void expect_quits(int count)
+{
+    for (int i = 0; i < PATIENCE && quits < count; i++)
+        settle();
+    cr_expect(eq(int, quits, count));
+}
+
+static void expect_got(const char *text)
+{
+    for (int i = 0; i < PATIENCE && got_len < strlen(text); i++)
+        settle();
+    got[got_len] = '\0';
+    cr_expect(eq(str, got, (char *)text));
+    got_len = 0;
+}
+
+/* What the outside can read now. */
+static size_t printed(char *text, size_t max)
+{
+    size_t len = 0;
+    ssize_t n;
+    while (len < max - 1 && (n = read(out[0], text + len, max - 1 - len)) > 0)
+        len += (size_t)n;
+    text[len] = '\0';
+    return len;
+}
+
+static void expect_printed(const char *expected)
+{
+    char text[4096];
+    size_t len = printed(text, sizeof(text));
+    for (int i = 0; i < PATIENCE && len < strlen(expected); i++) {
+        settle();
+        len += printed(text + len, sizeof(text) - len);
+    }
+    cr_expect(eq(str, text, (char *)expected));
+}
+
+/* ---- a terminal ---- */
+
+Test(chr_stdio, a_terminal_is_raw_while_the_backend_lives)
+{
+    struct termios before, now;
+    make_pty();
+    cr_expect(eq(int, chr->columns, 80));
+    cr_expect(eq(int, chr->rows, 24));
+    cr_assert(zero(tcgetattr(in[1], &now)));
+    cr_expect(zero(now.c_lflag & (ICANON | ECHO | ISIG)));
+    cr_expect(zero(now.c_oflag & OPOST));
+    chr->ops->rx_enable(chr, appetite);
+    type("ls\r\x03\x1a\x04", 6);
+    expect_got("ls\r\x03\x1a\x04");
+    print("a\nb\r\n");
+    expect_printed("a\nb\r\n");
+    cr_expect(zero(fcntl(in[1], F_GETFL) & O_NONBLOCK));
+
+    chr->ops->destroy(chr);
+    chr = NULL;
+    cr_assert(zero(tcgetattr(in[1], &before)));
+    cr_expect(ne(int, (int)(before.c_lflag & ICANON), 0));
+    cr_expect(ne(int, (int)(before.c_oflag & OPOST), 0));
+}
+
+Test(chr_stdio, the_terminal_can_be_restored_from_a_signal_handler)
+{
+    struct termios now;
+    make_pty();
+    chr_stdio_restore_terminal();
+    cr_assert(zero(tcgetattr(in[1], &now)));
+    cr_expect(ne(int, (int)(now.c_lflag & ICANON), 0));
+    chr_stdio_restore_terminal();
+}
+
+Test(chr_stdio, restoring_without_a_terminal_does_nothing)
+{
+    chr_stdio_restore_terminal();
+    make_pipes();
+    chr_stdio_restore_terminal();
+}
+
+Test(chr_stdio, escape_sequences)
+{
+    make_pty();
+    chr->ops->rx_enable(chr, appetite);
+    type("a\x01\x01"
+         "b\x01"
+         "ac\x01zd",
+         10);
+    expect_got("a\x01"
+               "b\x01"
+               "cd");
+    cr_expect(zero(quits));
+    type("\x01", 1);
+    expect_got("");
+    type("x", 1);
+    expect_quits(1);
+    expect_got("");
+    type("\x01hy", 3);
+    expect_got("y");
+    char text[4096];
+    size_t len = 0;
+    for (int i = 0; i < PATIENCE && len < 40; i++) {
+        settle();
+        len += printed(text + len, sizeof(text) - len);
+    }
+    cr_expect(ne(ptr, strstr(text, "Ctrl-A x"), NULL));
+    expect_quits(1);
+}
+
+Test(chr_stdio, quitting_works_while_the_guest_takes_nothing)
+{
+    make_pty();
+    for (int i = 0; i < 20; i++)
+        type("hello?\r", 7);
+    type("\x01x", 2);
+    expect_quits(1);
+    expect_got("");
+}
+
+Test(chr_stdio, a_terminal_that_nobody_reads_stops_nobody)
+{
+    uint8_t block[1000] = {0};
+    make_pty();
+    for (int i = 0; i < 1000; i++)
+        chr->ops->write(chr, block, sizeof(block));
+    cr_expect(lt(sz, chr->ops->write(chr, block, sizeof(block)), sizeof(block)));
+    evloop_drain(loop);
+}
+
+Test(chr_stdio, a_terminal_that_hangs_up_is_survived)
+{
+    make_pty();
+    chr->ops->rx_enable(chr, appetite);
+    close(in[0]);
+    evloop_drain(loop); /* does not end if the loop is woken for ever */
+    for (int i = 0; i < 3; i++)
+        print("lost");
+    evloop_drain(loop);
+}
+
+Test(chr_stdio, a_new_size_is_told_once)
+{
+    struct winsize size = {.ws_col = 100, .ws_row = 30};
+    make_pty();
+    chr_stdio_resized(chr);
+    cr_expect(zero(resizes));
+    cr_assert(zero(ioctl(in[0], TIOCSWINSZ, &size)));
+    chr_stdio_resized(chr);
+    chr_stdio_resized(chr);
+    cr_expect(eq(int, resizes, 1));
+    cr_expect(eq(int, chr->columns, 100));
+}
+
+/* A session of its own whose terminal is the slave; the backend runs in another process group. */
+static int background(int slave)
+{
+    struct termios now;
+    setsid();
+    if (ioctl(slave, TIOCSCTTY, 0) < 0)
+        return 2;
+    pid_t pid = fork();
+    if (pid == 0) {
+        setpgid(0, 0);
+        make(slave, slave);
+        evloop_drain(loop);
+        print("hello");
+        tcgetattr(slave, &now);
+        _exit(now.c_lflag & ICANON ? 0 : 1);
+    }
+    int status = -1;
+    waitpid(pid, &status, WUNTRACED);
+    if (WIFSTOPPED(status))
+        kill(pid, SIGKILL);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 3;
+}
+
+Test(chr_stdio, in_the_background_the_terminal_is_left_alone)
+{
+    int status = -1;
+    cr_assert(zero(openpty(&in[0], &in[1], NULL, NULL, NULL)));
+    cr_assert(zero(fcntl(in[0], F_SETFL, O_NONBLOCK)));
+    out[0] = in[0];
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(background(in[1]));
+    waitpid(pid, &status, 0);
+    cr_expect(zero(status));
+    expect_printed("hello");
+}
+
+/* ---- flow ---- */
+
+Test(chr_stdio, the_device_gets_what_it_asks_for)
+{
+    make_pipes();
+    type("0123456789", 10);
+    expect_got("");
+    appetite = 3;
+    left = 7;
+    chr->ops->rx_enable(chr, 3);
+    expect_got(""); /* never from within the device's call */
+    evloop_drain(loop);
+    expect_got("0123456");
+    left = SIZE_MAX;
+    chr->ops->rx_enable(chr, 3);
+    evloop_drain(loop);
+    expect_got("789");
+}
+
+Test(chr_stdio, much_input_comes_whole_and_in_order)
+{
+    char text[50000];
+    make_pipes();
+    for (size_t i = 0; i < sizeof(text); i++)
+        text[i] = (char)('a' + i * 7 % 26);
+    type(text, sizeof(text));
+    appetite = 16;
+    chr->ops->rx_enable(chr, appetite);
+    evloop_drain(loop);
+    cr_assert(eq(sz, got_len, sizeof(text)));
+    cr_expect(zero(memcmp(got, text, sizeof(text))));
+}
+
+Test(chr_stdio, output_is_held_to_a_bound_and_comes_whole)
+{
+    static char text[1 << 18];
+    uint8_t block[1000];
+    size_t sent = 0, n;
+    make_pipes();
+    do {
+        for (size_t i = 0; i < sizeof(block); i++)
+            block[i] = (uint8_t)((sent + i) * 7 % 251);
+        n = chr->ops->write(chr, block, sizeof(block));
+        sent += n;
+        cr_assert(lt(sz, sent, sizeof(text)));
+    } while (n == sizeof(block));
+    evloop_drain(loop);
+    cr_expect(zero(writables));
+    size_t len = printed(text, sizeof(text));
+    evloop_drain(loop);
+    len += printed(text + len, sizeof(text) - len);
+    cr_expect(eq(int, writables, 1));
+    cr_assert(eq(sz, len, sent));
+    for (size_t i = 0; i < len; i++)
+        cr_assert(eq(int, (uint8_t)text[i], (int)(i * 7 % 251)));
+}
+
+/* The help goes the same way as what the guest prints, who waits to be told that there is room. */
+Test(chr_stdio, help_while_output_waits_takes_no_word_from_the_guest)
+{
+    static char text[1 << 18];
+    uint8_t block[1000] = {0};
+    cr_assert(zero(pipe(out)));
+    cr_assert(zero(fcntl(out[0], F_SETFL, O_NONBLOCK)));
+    cr_assert(zero(openpty(&in[0], &in[1], NULL, NULL, NULL)));
+    make(in[1], out[1]);
+    while (chr->ops->write(chr, block, sizeof(block)) == sizeof(block))
+        ;
+    cr_assert(eq(sz, (size_t)read(out[0], text, 4096), 4096)); /* room for the help, no more */
+    evloop_drain(loop);
+    cr_assert(zero(writables));
+    chr->ops->rx_enable(chr, appetite);
+    type("\x01hz", 3);
+    expect_got("z");
+    for (int i = 0; i < 10; i++) {
+        printed(text, sizeof(text));
+        evloop_drain(loop);
+    }
+    cr_expect(eq(int, writables, 1));
+}
+
+Test(chr_stdio, flush_gives_up_on_who_does_not_read)
+{
+    uint8_t block[1000] = {0};
+    make_pipes();
+    while (chr->ops->write(chr, block, sizeof(block)) == sizeof(block))
+        ;
+    chr->ops->flush(chr);
+    print("nobody waits for this");
+    chr->ops->flush(chr);
+}
+
+/* ---- what else a stream may be ---- */
+
+Test(chr_stdio, in_a_pipe_every_byte_is_the_guests)
+{
+    make_pipes();
+    chr->ops->rx_enable(chr, appetite);
+    type("\x01x\x01h", 4);
+    expect_got("\x01x\x01h");
+    cr_expect(zero(quits));
+    print("out\n");
+    expect_printed("out\n");
+}
+
+Test(chr_stdio, the_end_of_input_is_no_event)
+{
+    make_pipes();
+    chr->ops->rx_enable(chr, appetite);
+    cr_assert(eq(int, (int)write(in[0], "end", 3), 3));
+    close(in[0]);
+    evloop_drain(loop); /* does not end if the loop is woken for ever */
+    expect_got("end");
+    print("still there");
+    expect_printed("still there");
+}
+
+Test(chr_stdio, the_end_of_input_is_no_event_either_while_nobody_reads)
+{
+    char text[8192] = {0};
+    make_pipes();
+    cr_assert(eq(int, (int)write(in[0], text, sizeof(text)), sizeof(text)));
+    close(in[0]);
+    evloop_drain(loop);
+    chr->ops->rx_enable(chr, appetite);
+    evloop_drain(loop);
+    cr_expect(eq(sz, got_len, sizeof(text)));
+}
+
+Test(chr_stdio, a_closed_pipe_takes_everything)
+{
+    uint8_t block[1000] = {0};
+    make_pipes();
+    close(out[0]);
+    close(out[1]); /* the backend's own is the last one */
+    for (int i = 0; i < 100; i++)
+        cr_expect(eq(sz, chr->ops->write(chr, block, sizeof(block)), sizeof(block)));
+    chr->ops->flush(chr);
+}
+
+Test(chr_stdio, a_pipe_that_closes_while_output_waits)
+{
+    uint8_t block[1000] = {0};
+    make_pipes();
+    while (chr->ops->write(chr, block, sizeof(block)) == sizeof(block))
+        ;
+    close(out[0]);
+    evloop_drain(loop);
+    cr_expect(eq(int, writables, 1));
+    print("lost");
+}
+
+Test(chr_stdio, files_work)
+{
+    char name[] = "/tmp/minivet-chr-XXXXXX", name2[] = "/tmp/minivet-chr-XXXXXX";
+    char text[20000], back[32] = {0};
+    int fd = mkstemp(name), fd2 = mkstemp(name2);
+    memset(text, 'f', sizeof(text));
+    cr_assert(eq(int, (int)write(fd, text, sizeof(text)), sizeof(text)));
+    cr_assert(eq(int, (int)lseek(fd, 0, SEEK_SET), 0));
+    make(fd, fd2);
+    evloop_drain(loop);
+    chr->ops->rx_enable(chr, appetite);
+    evloop_drain(loop);
+    cr_expect(eq(sz, got_len, sizeof(text)));
+    print("into a file\n");
+    cr_expect(eq(int, (int)pread(fd2, back, sizeof(back) - 1, 0), 12));
+    cr_expect(eq(str, back, "into a file\n"));
+    unlink(name);
+    unlink(name2);
+}
+
+Test(chr_stdio, dev_null_dev_full_and_nothing_at_all)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC), full = open("/dev/full", O_RDWR | O_CLOEXEC);
+    make(null, null);
+    chr->ops->rx_enable(chr, appetite);
+    evloop_drain(loop);
+    print("lost");
+    chr->ops->destroy(chr);
+    make(null, full);
+    for (int i = 0; i < 3; i++)
+        print("lost");
+    chr->ops->destroy(chr);
+    make(998, 999);
+    chr->ops->rx_enable(chr, appetite);
+    evloop_drain(loop);
+    print("lost");
+    chr->ops->flush(chr);
+    chr_stdio_resized(chr);
+    expect_got("");
+}
+
+Test(chr_stdio, a_socket_works_both_ways)
+{
+    cr_assert(zero(socketpair(AF_UNIX, SOCK_STREAM, 0, in)));
+    memcpy(out, in, sizeof(out));
+    cr_assert(zero(fcntl(in[0], F_SETFL, O_NONBLOCK)));
+    make(in[1], in[1]);
+    chr->ops->rx_enable(chr, appetite);
+    type("in", 2);
+    expect_got("in");
+    print("out");
+    expect_printed("out");
+    shutdown(in[0], SHUT_RDWR);
+    close(in[0]);
+    evloop_drain(loop);
+    for (int i = 0; i < 3; i++)
+        print("lost");
+}

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "devices/i8042.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+
+#include "core/bus.h"
+
+static struct bus *pio;
+static struct i8042 *kbc;
+static int requests;
+static enum power_event last;
+
+static void on_power(void *ctx, enum power_event event, int status)
+{
+    (void)ctx;
+    (void)status;
+    requests++;
+    last = event;
+}
+
+static void setup(void)
+{
+    cr_assert(zero(bus_create(&pio, "pio", 65536)));
+    struct i8042_config config = {.pio = pio, .power = {.request = on_power}};
+    cr_assert(zero(i8042_create(&kbc, &config)));
+}
+
+static void teardown(void)
+{
+    i8042_destroy(kbc);
+    bus_destroy(pio);
+}
+
+TestSuite(i8042, .init = setup, .fini = teardown);
+
+static unsigned in(uint64_t port)
+{
+    uint64_t value = 0;
+    cr_assert(bus_read(pio, port, 1, &value));
+    return (unsigned)value;
+}
+
+static unsigned status(void)
+{
+    return in(I8042_COMMAND_PORT);
+}
+
+static void command(unsigned byte)
+{
+    bus_write(pio, I8042_COMMAND_PORT, 1, byte);
+}
+
+static void data(unsigned byte)
+{
+    bus_write(pio, I8042_DATA_PORT, 1, byte);
+}
+
+Test(i8042, command_fe_resets)
+{
+    command(0xfe);
+    cr_expect(eq(int, requests, 1));
+    cr_expect(eq(int, (int)last, POWER_RESET));
+}
+
+Test(i8042, output_port_bit_0_resets)
+{
+    command(0xd1);
+    data(0x03);
+    cr_expect(zero(requests));
+    command(0xd1);
+    data(0x02);
+    cr_expect(eq(int, requests, 1));
+}
+
+Test(i8042, other_pulses_do_not_reset)
+{
+    for (unsigned byte = 0; byte < 256; byte++)
+        if (byte < 0xf0 || (byte & 1))
+            command(byte);
+    cr_expect(zero(requests));
+}
+
+Test(i8042, self_test_passes)
+{
+    command(0xaa);
+    cr_expect(eq(int, (int)(status() & 0x05), 0x05));
+    cr_expect(eq(int, (int)in(I8042_DATA_PORT), 0x55));
+    cr_expect(zero(int, (int)(status() & 0x01)));
+    command(0xab);
+    cr_expect(zero(int, (int)in(I8042_DATA_PORT)));
+}
+
+Test(i8042, command_byte_can_be_stored)
+{
+    command(0x60);
+    data(0x47);
+    command(0x20);
+    cr_expect(eq(int, (int)in(I8042_DATA_PORT), 0x47));
+    cr_expect(eq(int, (int)(status() & 0x04), 0x04));
+}
+
+Test(i8042, there_is_no_mouse_port)
+{
+    command(0xd3);
+    data(0x5a);
+    cr_expect(zero(int, (int)(status() & 0x20)));
+    in(I8042_DATA_PORT);
+    command(0xa9);
+    cr_expect(ne(int, (int)in(I8042_DATA_PORT), 0));
+}
+
+Test(i8042, there_is_no_keyboard)
+{
+    data(0xf2);
+    cr_expect(eq(int, (int)(status() & 0x41), 0x41));
+    cr_expect(eq(int, (int)in(I8042_DATA_PORT), 0xfe));
+    cr_expect(zero(int, (int)(status() & 0x41)));
+}
+
+Test(i8042, input_is_never_busy)
+{
+    for (unsigned byte = 0; byte < 256; byte++) {
+        command(byte);
+        cr_expect(zero(int, (int)(status() & 0x02)));
+        data(byte | 1);
+        cr_expect(zero(int, (int)(status() & 0x02)));
+        in(I8042_DATA_PORT);
+    }
+}

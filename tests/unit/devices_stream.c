@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "devices/backend/stream.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pty.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static char block[65536];
+
+/* Neither direction blocks, whatever the kind, and the caller's descriptors keep their flags. */
+static void expect_never_blocks(int rd_fd, int wr_fd, enum stream_kind kind)
+{
+    char byte = 0;
+    struct stream rd = stream_open(rd_fd, O_RDONLY), wr = stream_open(wr_fd, O_WRONLY);
+    cr_assert(eq(int, (int)rd.kind, (int)kind));
+    cr_assert(eq(int, (int)wr.kind, (int)kind));
+    cr_expect(ne(int, rd.fd, rd_fd));
+    cr_expect(eq(int, (int)stream_read(&rd, &byte, 1), -1));
+    cr_expect(eq(int, errno, EAGAIN));
+    cr_expect(not(stream_wait(&rd, POLLIN, 0)));
+    cr_expect(eq(int, (int)stream_write(&wr, "a", 1), 1));
+    cr_expect(eq(int, (int)stream_read(&rd, &byte, 1), 1));
+    cr_expect(eq(int, byte, 'a'));
+    int rounds = 0;
+    while (stream_write(&wr, block, sizeof(block)) > 0)
+        cr_assert(lt(int, rounds++, 10000));
+    cr_expect(eq(int, errno, EAGAIN));
+    cr_expect(zero(fcntl(rd_fd, F_GETFL) & O_NONBLOCK));
+    cr_expect(zero(fcntl(wr_fd, F_GETFL) & O_NONBLOCK));
+    stream_close(&rd);
+    stream_close(&wr);
+    cr_expect(ge(int, fcntl(rd_fd, F_GETFL), 0));
+}
+
+Test(stream, pipes_do_not_block)
+{
+    int fds[2];
+    cr_assert(zero(pipe(fds)));
+    expect_never_blocks(fds[0], fds[1], STREAM_OWN);
+}
+
+Test(stream, sockets_do_not_block)
+{
+    int fds[2];
+    cr_assert(zero(socketpair(AF_UNIX, SOCK_STREAM, 0, fds)));
+    expect_never_blocks(fds[0], fds[1], STREAM_SOCKET);
+}
+
+Test(stream, a_terminal_that_nobody_reads_does_not_block)
+{
+    int master, slave;
+    cr_assert(zero(openpty(&master, &slave, NULL, NULL, NULL)));
+    struct stream s = stream_open(slave, O_WRONLY);
+    int rounds = 0;
+    cr_assert(eq(int, (int)s.kind, STREAM_OWN));
+    while (stream_write(&s, block, sizeof(block)) > 0)
+        cr_assert(lt(int, rounds++, 10000));
+    cr_expect(eq(int, errno, EAGAIN));
+    stream_close(&s);
+}
+
+Test(stream, a_pipe_without_a_reader_is_epipe)
+{
+    int fds[2];
+    signal(SIGPIPE, SIG_IGN);
+    cr_assert(zero(pipe(fds)));
+    close(fds[0]);
+    struct stream s = stream_open(fds[1], O_WRONLY);
+    cr_expect(eq(int, (int)stream_write(&s, "a", 1), -1));
+    cr_expect(eq(int, errno, EPIPE));
+    stream_close(&s);
+}
+
+Test(stream, files_are_appended_where_they_are)
+{
+    char name[] = "/tmp/minivet-stream-XXXXXX", back[8] = {0};
+    int fd = mkstemp(name);
+    cr_assert(ge(int, fd, 0));
+    cr_assert(eq(int, (int)write(fd, "abc", 3), 3));
+    struct stream s = stream_open(fd, O_WRONLY);
+    cr_expect(eq(int, (int)s.kind, STREAM_GUARDED));
+    cr_expect(eq(int, (int)stream_write(&s, "def", 3), 3));
+    cr_expect(eq(int, (int)pread(fd, back, 7, 0), 6));
+    cr_expect(eq(str, back, "abcdef"));
+    stream_close(&s);
+    unlink(name);
+}
+
+Test(stream, a_closed_descriptor_is_a_stream_of_nothing)
+{
+    struct stream s = stream_open(999, O_RDONLY);
+    cr_expect(eq(int, (int)s.kind, STREAM_NONE));
+    cr_expect(eq(int, s.fd, -1));
+    stream_close(&s);
+}

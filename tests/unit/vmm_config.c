@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* vmm/config.c: every option, in every spelling, and what a wrong one is told. */
+#include "vmm/config.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "core/xmath.h"
+
+static char last_line[1024];
+
+static void keep_line(void *ctx, enum log_level level, const char *line)
+{
+    (void)ctx;
+    (void)level;
+    snprintf(last_line, sizeof(last_line), "%s", line);
+}
+
+/* Parses a command line that is cut at spaces. */
+static int parse(struct vm_config *c, const char *line)
+{
+    static char text[1024];
+    char *argv[32] = {NULL};
+    int argc = 0;
+    snprintf(text, sizeof(text), "run %s", line);
+    char *rest = text;
+    for (char *word = strsep(&rest, " "); word != NULL; word = strsep(&rest, " ")) {
+        if (word[0] != '\0')
+            argv[argc++] = word;
+    }
+    log_set_sink(keep_line, NULL);
+    last_line[0] = '\0';
+    int r = config_parse(c, argc, argv);
+    log_set_sink(NULL, NULL);
+    return r;
+}
+
+/* Refused, with a line that holds all of the words. */
+static void refused(const char *line, const char *word, const char *remedy)
+{
+    struct vm_config c;
+    cr_expect(eq(int, parse(&c, line), -EINVAL), "%s", line);
+    cr_expect(strstr(last_line, word) != NULL, "\"%s\" does not name %s", last_line, word);
+    cr_expect(strstr(last_line, remedy) != NULL, "\"%s\" does not say %s", last_line, remedy);
+    config_free(&c);
+}
+
+Test(config, defaults)
+{
+    struct vm_config c;
+    cr_assert(zero(parse(&c, "vmlinuz")));
+    cr_expect(eq(str, (char *)c.kernel, "vmlinuz"));
+    cr_expect(eq(u64, c.mem_bytes, 512 * MIB));
+    cr_expect(eq(uint, c.cpus, 1));
+    cr_expect(eq(int, c.console, CONSOLE_SERIAL));
+    cr_expect(eq(u64, c.timeout_ns, 0));
+    cr_expect(not(c.reboot_restart));
+}
+
+Test(config, long_short_and_qemu_words_mean_the_same)
+{
+    static const char *const lines[] = {
+        "--kernel K --initrd I --append A --mem 1G --cpus 4",
+        "--kernel=K --initrd=I --append=A --mem=1024 --cpus=4",
+        "-k K -i I -a A -m 1G -c 4",
+        "-m1G -c4 -iI -aA K",
+        "-kernel K -initrd I -append A -m 1024 -smp 4",
+        "-smp 4 -m 1048576K -append A -initrd I -- K",
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(lines); i++) {
+        struct vm_config c;
+        cr_assert(zero(parse(&c, lines[i])), "%s: %s", lines[i], last_line);
+        cr_expect(eq(str, (char *)c.kernel, "K"), "%s", lines[i]);
+        cr_expect(eq(str, (char *)c.initrd, "I"), "%s", lines[i]);
+        cr_expect(eq(str, (char *)c.append, "A"), "%s", lines[i]);
+        cr_expect(eq(u64, c.mem_bytes, GIB), "%s", lines[i]);
+        cr_expect(eq(uint, c.cpus, 4), "%s", lines[i]);
+    }
+}
+
+Test(config, disks_keep_their_order_and_keys)
+{
+    struct vm_config c;
+    cr_assert(zero(parse(&c, "K -d a.img --disk b.img,ro,serial=S1 -d c,,d.img,serial=S2")));
+    cr_assert(eq(uint, c.disk_count, 3));
+    cr_expect(eq(str, c.disks[0].path, "a.img"));
+    cr_expect(not(c.disks[0].read_only));
+    cr_expect(eq(str, c.disks[1].path, "b.img"));
+    cr_expect(c.disks[1].read_only);
+    cr_expect(eq(str, c.disks[1].serial, "S1"));
+    cr_expect(eq(str, c.disks[2].path, "c,d.img"));
+    cr_expect(eq(str, c.disks[2].serial, "S2"));
+    config_free(&c);
+}
+
+Test(config, other_options)
+{
+    struct vm_config c;
+    cr_assert(zero(parse(&c, "K --console virtio --timeout 1500ms --reboot restart -v -v")));
+    cr_expect(eq(int, c.console, CONSOLE_VIRTIO));
+    cr_expect(eq(u64, c.timeout_ns, UINT64_C(1500000000)));
+    cr_expect(c.reboot_restart);
+    cr_expect(eq(int, c.verbosity, 2));
+    cr_assert(zero(parse(&c, "--help")));
+    cr_expect(c.help);
+}
+
+Test(config, bad_options_name_themselves_and_the_remedy)
+{
+    refused("", "no kernel", "minivet run KERNEL");
+    refused("K L", "L", "K was given before");
+    refused("K --frobnicate", "--frobnicate", "--kernel");
+    refused("K --con serial --c 3", "--c", "options are");
+    refused("K -z", "-z", "options are");
+    refused("K --mem", "--mem", "needs a value");
+    refused("K -m lots", "lots", "512M");
+    refused("K -m 8M", "8M", "32M");
+    refused("K -m 2000T", "2000T", "1T");
+    refused("K -m 99999999999999999999", "--mem", "not a size");
+    refused("K -m 33000K", "33000K", "whole MiB");
+    refused("K -m -5", "-5", "512M");
+    refused("K -c 0", "--cpus 0", "1 to 64");
+    refused("K -c 65", "--cpus 65", "1 to 64");
+    refused("K -c 2K", "--cpus 2K", "1 to 64");
+    refused("K -d a.img,rw", "\"rw\"", "ro, serial=");
+    refused("K -d ,ro", "--disk", "no file name");
+    refused("K -d a,serial=123456789012345678901", "serial", "20 bytes");
+    refused("K --console tty", "tty", "virtio, serial or off");
+    refused("K --timeout soon", "soon", "30s");
+    refused("K --timeout 0", "--timeout 0", "30s");
+    refused("K --reboot maybe", "maybe", "exit or restart");
+}
+
+Test(config, too_many_disks_are_refused)
+{
+    char line[256] = "K";
+    size_t used = 1;
+    for (int i = 0; i <= CONFIG_MAX_DISKS; i++)
+        used += (size_t)snprintf(line + used, sizeof(line) - used, " -d x");
+    refused(line, "--disk", "at most 14");
+}

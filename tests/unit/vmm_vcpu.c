@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* vmm/vcpu.c on a hypervisor that plays a script: dispatch, ends, pause and stop. */
+#include "vmm/vcpu.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/bus.h"
+#include "core/log.h"
+
+/* Plays its script once, then runs until it is kicked, over and over. */
+struct hv_vcpu {
+    const struct hv_exit *script;
+    unsigned length, at;
+    _Atomic bool kicked;
+    _Atomic uint64_t entries;
+    _Atomic bool inside;
+};
+
+static struct hv_vcpu fakes[4];
+
+static int fake_create(struct hv_vcpu **out, struct hv_vm *vm, unsigned id)
+{
+    (void)vm;
+    if (id >= 4)
+        return -ENOMEM;
+    *out = &fakes[id];
+    return 0;
+}
+
+static void fake_destroy(struct hv_vcpu *v)
+{
+    (void)v;
+}
+
+static int fake_run(struct hv_vcpu *v, struct hv_exit *exit)
+{
+    atomic_fetch_add(&v->entries, 1);
+    if (v->at < v->length) {
+        *exit = v->script[v->at++];
+        return exit->raw_reason == 1 ? -EIO : 0;
+    }
+    atomic_store(&v->inside, true);
+    while (!atomic_exchange(&v->kicked, false))
+        sched_yield();
+    atomic_store(&v->inside, false);
+    exit->reason = HV_EXIT_INTERRUPTED;
+    return 0;
+}
+
+static void fake_kick(struct hv_vcpu *v)
+{
+    atomic_store(&v->kicked, true);
+}
+
+static void fake_nothing(struct hv_vcpu *v)
+{
+    (void)v;
+}
+
+static void fake_dump(struct hv_vcpu *v, const struct hv_exit *exit, FILE *out)
+{
+    (void)v;
+    fprintf(out, "registers of reason %d\n", exit->reason);
+}
+
+static const struct hv hv_fake = {
+    .name = "fake",
+    .vcpu_create = fake_create,
+    .vcpu_destroy = fake_destroy,
+    .vcpu_run = fake_run,
+    .vcpu_complete = fake_nothing,
+    .vcpu_kick = fake_kick,
+    .vcpu_bind_thread = fake_nothing,
+    .vcpu_dump = fake_dump,
+};
+
+/* A device that keeps what was written and counts up what is read. */
+static struct {
+    uint64_t offset[8], value[8];
+    unsigned writes;
+    uint64_t next;
+} seen;
+
+static uint64_t dev_read(void *dev, uint64_t offset, unsigned width)
+{
+    (void)dev;
+    (void)offset;
+    (void)width;
+    return ++seen.next;
+}
+
+static void dev_write(void *dev, uint64_t offset, unsigned width, uint64_t value)
+{
+    (void)dev;
+    (void)width;
+    seen.offset[seen.writes % 8] = offset;
+    seen.value[seen.writes++ % 8] = value;
+}
+
+static const struct bus_ops dev_ops = {.read = dev_read, .write = dev_write};
+static const struct bus_region port_region = {
+    .name = "ports", .base = 0x100, .size = 8, .widths = BUS_W124, .ops = &dev_ops};
+static const struct bus_region mmio_region = {
+    .name = "mmio", .base = 0xd0000000, .size = 0x1000, .widths = BUS_W1248, .ops = &dev_ops};
+
+static struct bus *mmio, *pio;
+static _Atomic int ends;
+static _Atomic enum vcpu_end last_end;
+
+static void on_end(void *ctx, enum vcpu_end end)
+{
+    (void)ctx;
+    atomic_store(&last_end, end);
+    atomic_fetch_add(&ends, 1);
+}
+
+static void quiet(void *ctx, enum log_level level, const char *line)
+{
+    (void)ctx;
+    (void)level;
+    (void)line;
+}
+
+static struct vcpus *make(unsigned count)
+{
+    struct vcpus *g = NULL;
+    log_set_sink(quiet, NULL);
+    cr_assert(zero(bus_create(&mmio, "mmio", UINT64_MAX)));
+    cr_assert(zero(bus_create(&pio, "pio", 65536)));
+    cr_assert(zero(bus_add(mmio, &mmio_region)));
+    cr_assert(zero(bus_add(pio, &port_region)));
+    struct vcpus_config config = {
+        .hv = &hv_fake, .count = count, .mmio = mmio, .pio = pio, .on_end = on_end};
+    cr_assert(zero(vcpus_create(&g, &config)));
+    return g;
+}
+
+static void finish(struct vcpus *g)
+{
+    vcpus_destroy(g);
+    bus_destroy(mmio);
+    bus_destroy(pio);
+}
+
+static void wait_until_inside(unsigned id)
+{
+    while (!atomic_load(&fakes[id].inside))
+        sched_yield();
+}
+
+Test(vcpu, accesses_reach_their_bus)
+{
+    uint8_t string_out[] = {1, 0, 2, 0, 3, 0};
+    uint8_t read_back[4] = {0};
+    uint64_t mmio_value = 0x1122334455667788;
+    const struct hv_exit script[] = {
+        {.reason = HV_EXIT_PIO,
+         .addr = 0x102,
+         .data = string_out,
+         .width = 2,
+         .count = 3,
+         .is_write = true},
+        {.reason = HV_EXIT_PIO, .addr = 0x100, .data = read_back, .width = 1, .count = 4},
+        {.reason = HV_EXIT_MMIO,
+         .addr = 0xd0000008,
+         .data = &mmio_value,
+         .width = 8,
+         .count = 1,
+         .is_write = true},
+    };
+    fakes[0] = (struct hv_vcpu){.script = script, .length = 3};
+    struct vcpus *g = make(1);
+    cr_assert(zero(vcpus_start(g)));
+    wait_until_inside(0);
+    vcpus_stop(g);
+    cr_assert(eq(uint, seen.writes, 4));
+    for (unsigned i = 0; i < 3; i++) {
+        cr_expect(eq(u64, seen.offset[i], 2), "a string instruction stays on its port");
+        cr_expect(eq(u64, seen.value[i], i + 1), "and walks through the data");
+    }
+    cr_expect(eq(u64, seen.offset[3], 8));
+    cr_expect(eq(u64, seen.value[3], mmio_value));
+    cr_expect(zero(memcmp(read_back, (uint8_t[]){1, 2, 3, 4}, 4)));
+    finish(g);
+}
+
+static enum vcpu_end end_of(const struct hv_exit exit)
+{
+    fakes[0] = (struct hv_vcpu){.script = &exit, .length = 1};
+    atomic_store(&ends, 0);
+    struct vcpus *g = make(1);
+    cr_assert(zero(vcpus_start(g)));
+    while (atomic_load(&ends) == 0)
+        sched_yield();
+    finish(g);
+    cr_expect(eq(int, atomic_load(&ends), 1));
+    return atomic_load(&last_end);
+}
+
+Test(vcpu, every_exit_reason_has_an_answer)
+{
+    static const struct {
+        enum hv_exit_reason reason;
+        enum vcpu_end end;
+    } rows[] = {
+        {HV_EXIT_SHUTDOWN, VCPU_END_PANIC},       {HV_EXIT_CRASH, VCPU_END_PANIC},
+        {HV_EXIT_RESET, VCPU_END_RESET},          {HV_EXIT_POWER_OFF, VCPU_END_POWER_OFF},
+        {HV_EXIT_ENTRY_FAILED, VCPU_END_FAULT},   {HV_EXIT_HALT, VCPU_END_FAULT},
+        {HV_EXIT_INTERNAL_ERROR, VCPU_END_FAULT}, {HV_EXIT_UNKNOWN, VCPU_END_FAULT},
+    };
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        cr_expect(eq(int, end_of((struct hv_exit){.reason = rows[i].reason}), rows[i].end),
+                  "reason %d", rows[i].reason);
+    cr_expect(eq(int, end_of((struct hv_exit){.raw_reason = 1}), VCPU_END_FAULT));
+}
+
+Test(vcpu, pause_returns_when_no_vcpu_runs)
+{
+    for (unsigned i = 0; i < 4; i++)
+        fakes[i] = (struct hv_vcpu){0};
+    struct vcpus *g = make(4);
+    cr_assert(zero(vcpus_start(g)));
+    for (unsigned round = 0; round < 200; round++) {
+        vcpus_pause(g);
+        uint64_t before[4];
+        for (unsigned i = 0; i < 4; i++) {
+            cr_assert(not(atomic_load(&fakes[i].inside)));
+            before[i] = atomic_load(&fakes[i].entries);
+        }
+        sched_yield();
+        for (unsigned i = 0; i < 4; i++)
+            cr_assert(eq(u64, atomic_load(&fakes[i].entries), before[i]));
+        vcpus_resume(g);
+        for (unsigned i = 0; i < 4; i++)
+            wait_until_inside(i);
+    }
+    finish(g);
+}
+
+Test(vcpu, one_that_has_ended_does_not_hold_up_a_pause_or_a_stop)
+{
+    const struct hv_exit shutdown = {.reason = HV_EXIT_SHUTDOWN};
+    fakes[0] = (struct hv_vcpu){0};
+    fakes[1] = (struct hv_vcpu){.script = &shutdown, .length = 1};
+    struct vcpus *g = make(2);
+    cr_assert(zero(vcpus_start(g)));
+    while (atomic_load(&ends) == 0)
+        sched_yield();
+    vcpus_pause(g);
+    vcpus_resume(g);
+    wait_until_inside(0);
+    vcpus_stop(g);
+    finish(g);
+}
+
+Test(vcpu, a_failed_creation_leaves_nothing)
+{
+    struct vcpus *g = NULL;
+    log_set_sink(quiet, NULL);
+    struct vcpus_config config = {.hv = &hv_fake, .count = 5, .on_end = on_end};
+    cr_assert(eq(int, vcpus_create(&g, &config), -ENOMEM));
+    cr_assert(zero(ptr, g));
+}

@@ -1,0 +1,85 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: BSD-2-Clause
+#
+# What every script of the project shares. Source it after `set -euo pipefail`.
+
+MINIVET_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+MINIVET_CACHE=${MINIVET_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/minivet}
+mkdir -p "$MINIVET_CACHE" 2>/dev/null || true
+MINIVET_CACHE=$(realpath -m "$MINIVET_CACHE")
+export MINIVET_ROOT MINIVET_CACHE
+script_name=$(realpath --relative-to="$MINIVET_ROOT" "$0")
+
+# say WORDS...: one line of progress. Progress goes to stderr, results to stdout.
+say() {
+    printf '%s: %s\n' "$script_name" "$*" >&2
+}
+
+# die WORDS...: name the thing and the remedy, and end with DIE_STATUS (1 unless set).
+die() {
+    say "$*"
+    exit "${DIE_STATUS:-1}"
+}
+
+# usage_error WORDS...: a mistake on the command line.
+usage_error() {
+    say "$* (see $script_name --help)"
+    exit 2
+}
+
+# need_value OPTION COUNT: an option that takes a value is the last of COUNT words.
+need_value() {
+    (($2 > 1)) || usage_error "$1 needs a value"
+}
+
+# print_help: the script's own leading comment, from its third line on.
+print_help() {
+    awk 'NR > 2 { if (!/^#/ || /^# shellcheck/) exit; sub(/^# ?/, ""); print }' "$0"
+}
+
+# need TOOL PACKAGE: the tool must be there.
+need() {
+    command -v "$1" >/dev/null || PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null ||
+        die "$1 is missing: run tools/setup, or install the package $2"
+}
+
+# pack_cpio DIR: DIR as a newc archive on stdout, the same bytes for the same contents: sorted,
+# owned by root, with one fixed time. DIR is changed (times). Padded so that another can follow.
+pack_cpio() {
+    find "$1" -exec touch -h -d @0 {} +
+    (cd "$1" && find . -mindepth 1 -printf '%P\n' | LC_ALL=C sort |
+        cpio --quiet --create --format=newc --owner=+0:+0 --reproducible)
+}
+
+# shell_words ARG...: the arguments as one line that a POSIX shell reads back unchanged.
+shell_words() {
+    local word
+    for word; do
+        printf "'%s' " "${word//\'/\'\\\'\'}"
+    done
+}
+
+# command_script ARG...: a shell script that runs a command. A single argument is a line for the
+# shell; several are a program and its arguments, taken as they are.
+command_script() {
+    if (($# == 1)); then
+        printf '%s\n' "$1"
+    else
+        shell_words "$@"
+        printf '\n'
+    fi
+}
+
+# digest FILE...: one hash over the contents of the files.
+digest() {
+    cat -- "$@" | sha256sum | cut -c1-64
+}
+
+# busybox_links BUSYBOX DIR: the static busybox, and a link for each of its commands, in DIR.
+busybox_links() {
+    local name
+    install -D -m 755 "$1" "$2/busybox"
+    "$1" --list | while read -r name; do
+        [[ $name == busybox ]] || ln -s busybox "$2/$name"
+    done
+}

@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "virtio/device.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/fail.h"
+#include "core/xmath.h"
+#include "virtio/spec.h"
+
+/* What every device offers because the queues and this file do it. */
+#define COMMON_FEATURES                                                    \
+    (VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX) | \
+     VIRTIO_BIT(VIRTIO_F_VERSION_1))
+
+static bool has_status(const struct virtio_device *dev, uint32_t bit)
+{
+    return (virtio_device_status(dev) & bit) != 0;
+}
+
+/* ---- a queue at work: on the loop ---- */
+
+void virtio_queue_serve(struct virtio_device *dev, unsigned queue)
+{
+    struct virtio_queue *q = &dev->queues[queue];
+    if (!dev->running || !q->live)
+        return;
+    q->turn = VIRTIO_TURN_CHAINS;
+    vq_notify_off(&q->vq);
+    dev->cfg.ops->queue_ready(dev, queue);
+}
+
+void virtio_queue_serve_later(struct virtio_device *dev, unsigned queue)
+{
+    evloop_defer(dev->cfg.loop, &dev->queues[queue].again);
+}
+
+static void on_kick(void *ctx, uint32_t events)
+{
+    struct virtio_queue *q = ctx;
+    (void)events;
+    virtio_queue_serve(q->dev, q->index);
+}
+
+static void on_again(void *ctx)
+{
+    struct virtio_queue *q = ctx;
+    virtio_queue_serve(q->dev, q->index);
+}
+
+static void on_flush(void *ctx)
+{
+    struct virtio_queue *q = ctx;
+    if (q->dev->running && q->live && vq_flush(&q->vq))
+        q->dev->host.ops->notify_queue(q->dev->host.ctx, q->index);
+}
+
+struct vq_chain *virtio_queue_next(struct virtio_device *dev, unsigned queue)
+{
+    struct virtio_queue *q = &dev->queues[queue];
+    if (!dev->running || !q->live)
+        return NULL;
+    /* A look that finds nothing costs a turn too: the guest may make chains appear and vanish. */
+    for (; q->turn > 0; q->turn--) {
+        struct vq_chain *chain;
+        int got = vq_pop(&q->vq, &chain);
+        if (got < 0) {
+            virtio_device_fail(dev, q->vq.error);
+            return NULL;
+        }
+        if (got > 0) {
+            q->turn--;
+            return chain;
+        }
+        if (!vq_notify_on(&q->vq))
+            return NULL;
+        vq_notify_off(&q->vq);
+    }
+    virtio_queue_serve_later(dev, queue);
+    return NULL;
+}
+
+void virtio_queue_push(struct virtio_device *dev, unsigned queue, struct vq_chain *chain)
+{
+    struct virtio_queue *q = &dev->queues[queue];
+    vq_push(&q->vq, chain);
+    evloop_defer(dev->cfg.loop, &q->flush);
+}
+
+bool virtio_device_has(const struct virtio_device *dev, unsigned feature)
+{
+    return (dev->features & VIRTIO_BIT(feature)) != 0;
+}
+
+void virtio_device_fail(struct virtio_device *dev, const char *why)
+{
+    log_guest(&dev->guest_errors, "virtio %s needs a reset: %s", dev->cfg.name, why);
+    dev->running = false;
+    atomic_fetch_or(&dev->status, VIRTIO_STATUS_DEVICE_NEEDS_RESET);
+    if (has_status(dev, VIRTIO_STATUS_DRIVER_OK)) /* VIRTIO 1.4 2.1.2 */
+        dev->host.ops->notify_config(dev->host.ctx);
+}
+
+/* ---- activation and reset: on the loop, called from registers ---- */
+
+static int start_queue(struct virtio_device *dev, struct virtio_queue *q)
+{
+    struct vq_setup setup = {
+        .config = &q->config,
+        .gmem = dev->cfg.gmem,
+        .features = dev->features,
+        .size_max = dev->cfg.queue_size_max,
+        .iov_max = dev->cfg.iov_max,
+    };
+    int err = vq_activate(&q->vq, &setup);
+    if (err != 0)
+        return err;
+    q->kick = (struct ev_fd){.cb = on_kick, .ctx = q};
+    err = evloop_event_add(dev->cfg.loop, &q->kick, q->kick_fd);
+    if (err != 0) {
+        vq_deactivate(&q->vq);
+        q->vq.error = "its kick cannot be waited for";
+        return err;
+    }
+    q->live = true;
+    /* What was published before the guest could be told to kick. */
+    virtio_queue_serve_later(dev, q->index);
+    return 0;
+}
+
+static void stop_queue(struct virtio_device *dev, struct virtio_queue *q)
+{
+    if (!q->live)
+        return;
+    q->live = false;
+    evloop_fd_del(dev->cfg.loop, &q->kick);
+    dev->cfg.ops->queue_stop(dev, q->index);
+    evloop_defer_cancel(dev->cfg.loop, &q->again);
+    evloop_defer_cancel(dev->cfg.loop, &q->flush);
+    vq_deactivate(&q->vq);
+}
+
+static int activate_on_loop(void *arg)
+{
+    struct virtio_device *dev = arg;
+    atomic_fetch_or(&dev->status, VIRTIO_STATUS_DRIVER_OK);
+    dev->features = dev->accepted;
+    dev->running = true;
+    dev->active = true;
+    for (unsigned i = 0; i < dev->cfg.queue_count; i++) {
+        struct virtio_queue *q = &dev->queues[i];
+        if (q->config.ready && start_queue(dev, q) != 0) {
+            virtio_device_fail(dev, q->vq.error);
+            return 0;
+        }
+    }
+    if (dev->cfg.ops->activate != NULL && dev->cfg.ops->activate(dev) != 0)
+        virtio_device_fail(dev, "the device cannot be activated");
+    return 0;
+}
+
+static int reset_on_loop(void *arg)
+{
+    struct virtio_device *dev = arg;
+    dev->running = false;
+    for (unsigned i = 0; i < dev->cfg.queue_count; i++)
+        stop_queue(dev, &dev->queues[i]);
+    if (dev->active && dev->cfg.ops->reset != NULL)
+        dev->cfg.ops->reset(dev);
+    dev->active = false;
+    dev->features = 0;
+    atomic_store(&dev->status, 0);
+    return 0;
+}
+
+static int stop_queue_on_loop(void *arg)
+{
+    struct virtio_queue *q = arg;
+    stop_queue(q->dev, q);
+    return 0;
+}
+
+/* ---- status: from registers ---- */
+
+static void reset(struct virtio_device *dev)
+{
+    evloop_call(dev->cfg.loop, reset_on_loop, dev);
+    dev->accepted = 0;
+    dev->accepted_beyond = false;
+    for (unsigned i = 0; i < dev->cfg.queue_count; i++)
+        dev->queues[i].config = (struct vq_config){.size = dev->cfg.queue_size_max};
+}
+
+static void mark(struct virtio_device *dev, uint32_t bit)
+{
+    atomic_fetch_or(&dev->status, bit);
+}
+
+static void check_features(struct virtio_device *dev, uint32_t bit)
+{
+    bool unoffered = dev->accepted_beyond || (dev->accepted & ~dev->offered) != 0;
+    bool version_1 = (dev->accepted & VIRTIO_BIT(VIRTIO_F_VERSION_1)) != 0;
+    if (!unoffered && version_1)
+        mark(dev, bit);
+    else
+        log_guest(&dev->guest_errors, "virtio %s refuses the features %#llx%s", dev->cfg.name,
+                  (unsigned long long)dev->accepted, version_1 ? "" : ": no VERSION_1");
+}
+
+static void activate(struct virtio_device *dev, uint32_t bit)
+{
+    (void)bit; /* set on the loop, before anything can fail */
+    evloop_call(dev->cfg.loop, activate_on_loop, dev);
+}
+
+/*
+ *  0 --ACKNOWLEDGE--> --DRIVER--> --FEATURES_OK--> --DRIVER_OK--> running
+ *  ^                                  | refused: not set            |
+ *  |                                  v                             v
+ *  +--- writing 0, from anywhere -----+--------------- DEVICE_NEEDS_RESET
+ *
+ * In one write several steps may be taken, each when the one that it needs has been.
+ */
+static const struct {
+    uint32_t bit, needs;
+    void (*step)(struct virtio_device *dev, uint32_t bit);
+} status_steps[] = {
+    {VIRTIO_STATUS_ACKNOWLEDGE, 0, mark},
+    {VIRTIO_STATUS_DRIVER, VIRTIO_STATUS_ACKNOWLEDGE, mark},
+    {VIRTIO_STATUS_FEATURES_OK, VIRTIO_STATUS_DRIVER, check_features},
+    {VIRTIO_STATUS_DRIVER_OK, VIRTIO_STATUS_FEATURES_OK, activate},
+    {VIRTIO_STATUS_FAILED, 0, mark},
+};
+
+void virtio_device_set_status(struct virtio_device *dev, uint32_t value)
+{
+    if (value == 0) {
+        reset(dev);
+        return;
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(status_steps); i++) {
+        uint32_t status = virtio_device_status(dev), bit = status_steps[i].bit;
+        bool possible = (status & status_steps[i].needs) == status_steps[i].needs;
+        if ((value & bit) && !(status & bit) && possible)
+            status_steps[i].step(dev, bit);
+    }
+}
+
+uint32_t virtio_device_status(const struct virtio_device *dev)
+{
+    return atomic_load(&dev->status);
+}
+
+uint32_t virtio_device_features(const struct virtio_device *dev, uint32_t word)
+{
+    return word < 2 ? (uint32_t)(dev->offered >> (32 * word)) : 0;
+}
+
+void virtio_device_accept(struct virtio_device *dev, uint32_t word, uint32_t value)
+{
+    if (has_status(dev, VIRTIO_STATUS_FEATURES_OK))
+        return;
+    if (word >= 2)
+        dev->accepted_beyond |= value != 0;
+    else
+        dev->accepted = (dev->accepted & ~(UINT64_C(0xffffffff) << (32 * word))) |
+                        (uint64_t)value << (32 * word);
+}
+
+/* ---- queues: from registers ---- */
+
+uint32_t virtio_device_queue_size_max(const struct virtio_device *dev, uint32_t queue)
+{
+    return queue < dev->cfg.queue_count ? dev->cfg.queue_size_max : 0;
+}
+
+struct vq_config *virtio_device_queue_config(struct virtio_device *dev, uint32_t queue)
+{
+    if (queue >= dev->cfg.queue_count || dev->queues[queue].config.ready)
+        return NULL;
+    if (!has_status(dev, VIRTIO_STATUS_FEATURES_OK) || has_status(dev, VIRTIO_STATUS_DRIVER_OK))
+        return NULL;
+    return &dev->queues[queue].config;
+}
+
+bool virtio_device_queue_ready(const struct virtio_device *dev, uint32_t queue)
+{
+    return queue < dev->cfg.queue_count && dev->queues[queue].config.ready;
+}
+
+void virtio_device_set_queue_ready(struct virtio_device *dev, uint32_t queue, bool ready)
+{
+    struct vq_config *config = virtio_device_queue_config(dev, queue);
+    if (ready && config != NULL)
+        config->ready = true;
+    if (!ready && virtio_device_queue_ready(dev, queue)) {
+        evloop_call(dev->cfg.loop, stop_queue_on_loop, &dev->queues[queue]);
+        dev->queues[queue].config.ready = false;
+    }
+}
+
+int virtio_device_kick_fd(const struct virtio_device *dev, uint32_t queue)
+{
+    return dev->active && virtio_device_queue_ready(dev, queue) ? dev->queues[queue].kick_fd : -1;
+}
+
+void virtio_device_kick(struct virtio_device *dev, uint32_t queue)
+{
+    /* Before activation nobody listens, and one wake-up too many afterwards does no harm. */
+    if (queue < dev->cfg.queue_count)
+        (void)eventfd_write(dev->queues[queue].kick_fd, 1);
+}
+
+/* ---- configuration space ---- */
+
+struct config_access {
+    struct virtio_device *dev;
+    uint64_t offset;
+    void *dst;
+    const void *src;
+    unsigned len;
+};
+
+/* How much of the access is inside the configuration space. */
+static unsigned config_inside(const struct config_access *a)
+{
+    unsigned bytes = a->dev->cfg.config_bytes;
+    return a->offset < bytes ? (unsigned)min_u64(a->len, bytes - a->offset) : 0;
+}
+
+static int config_read_on_loop(void *arg)
+{
+    struct config_access *a = arg;
+    unsigned len = config_inside(a);
+    memset(a->dst, 0, a->len);
+    if (len > 0)
+        memcpy(a->dst, a->dev->cfg.config + a->offset, len);
+    return 0;
+}
+
+static int config_write_on_loop(void *arg)
+{
+    struct config_access *a = arg;
+    unsigned len = config_inside(a);
+    if (len > 0 && a->dev->cfg.ops->config_write != NULL)
+        a->dev->cfg.ops->config_write(a->dev, (unsigned)a->offset, a->src, len);
+    return 0;
+}
+
+void virtio_device_config_read(struct virtio_device *dev, uint64_t offset, void *dst, unsigned len)
+{
+    struct config_access a = {.dev = dev, .offset = offset, .dst = dst, .len = len};
+    evloop_call(dev->cfg.loop, config_read_on_loop, &a);
+}
+
+void virtio_device_config_write(struct virtio_device *dev, uint64_t offset, const void *src,
+                                unsigned len)
+{
+    struct config_access a = {.dev = dev, .offset = offset, .src = src, .len = len};
+    evloop_call(dev->cfg.loop, config_write_on_loop, &a);
+}
+
+uint32_t virtio_device_generation(const struct virtio_device *dev)
+{
+    return atomic_load(&dev->generation);
+}
+
+void virtio_device_config_changed(struct virtio_device *dev)
+{
+    /* Reads happen on this thread too, so each sees all of the change or nothing of it. */
+    atomic_fetch_add(&dev->generation, 1);
+    if (dev->running)
+        dev->host.ops->notify_config(dev->host.ctx);
+}
+
+/* ---- life ---- */
+
+int virtio_device_init(struct virtio_device *dev, const struct virtio_device_config *config)
+{
+    BUG_ON(config->queue_count == 0 || config->queue_count > VIRTIO_QUEUES_MAX);
+    *dev = (struct virtio_device){.cfg = *config, .offered = config->features | COMMON_FEATURES};
+    if (dev->cfg.queue_size_max == 0)
+        dev->cfg.queue_size_max = VIRTIO_QUEUE_SIZE_DEFAULT;
+    dev->queues = calloc(config->queue_count, sizeof(*dev->queues));
+    if (dev->queues == NULL)
+        return fail(-ENOMEM, "virtio %s", config->name);
+    for (unsigned i = 0; i < config->queue_count; i++)
+        dev->queues[i] = (struct virtio_queue){
+            .config.size = dev->cfg.queue_size_max,
+            .dev = dev,
+            .index = i,
+            .kick_fd = -1,
+            .again = {.cb = on_again, .ctx = &dev->queues[i]},
+            .flush = {.cb = on_flush, .ctx = &dev->queues[i]},
+        };
+    for (unsigned i = 0; i < config->queue_count; i++) {
+        dev->queues[i].kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (dev->queues[i].kick_fd < 0) {
+            int err = fail(-errno, "virtio %s: eventfd", config->name);
+            virtio_device_fini(dev);
+            return err;
+        }
+    }
+    return 0;
+}
+
+void virtio_device_fini(struct virtio_device *dev)
+{
+    for (unsigned i = 0; dev->queues != NULL && i < dev->cfg.queue_count; i++)
+        if (dev->queues[i].kick_fd >= 0)
+            close(dev->queues[i].kick_fd);
+    free(dev->queues);
+    dev->queues = NULL;
+}
+
+void virtio_device_attach(struct virtio_device *dev, const struct virtio_host *host)
+{
+    dev->host = *host;
+}
+
+void virtio_device_detach(struct virtio_device *dev)
+{
+    reset(dev);
+    dev->host = (struct virtio_host){0};
+}

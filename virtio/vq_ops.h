@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Between virtqueue.c, which keeps chains, and the ring formats: for these files alone.
+ */
+#ifndef MINIVET_VIRTIO_VQ_OPS_H
+#define MINIVET_VIRTIO_VQ_OPS_H
+
+#include <endian.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "virtio/virtqueue.h"
+
+/* A ring format. The contracts are those of the vq_ functions of the same names. */
+struct vq_ops {
+    int (*activate)(struct virtqueue *vq, const struct vq_config *config);
+    /* Fills an empty chain: vq_chain_add() for each buffer, head. 1, 0 or -EPROTO. */
+    int (*pop)(struct virtqueue *vq, struct vq_chain *chain);
+    void (*push)(struct virtqueue *vq, const struct vq_chain *chain, uint32_t written);
+    bool (*flush)(struct virtqueue *vq);
+    void (*unpop)(struct virtqueue *vq, const struct vq_chain *chain);
+    void (*notify_off)(struct virtqueue *vq);
+    bool (*notify_on)(struct virtqueue *vq);
+};
+
+extern const struct vq_ops vq_split_ops;
+
+/* Notes why, and returns err. */
+int vq_error(struct virtqueue *vq, int err, const char *why);
+
+/* Adds one buffer to a chain; 0 or -EPROTO. */
+int vq_chain_add(struct virtqueue *vq, struct vq_chain *chain, uint64_t addr, uint32_t len,
+                 bool writable);
+
+/* ---- numbers that the guest reads and writes at the same time ---- */
+
+static inline uint16_t ring_load16_acquire(const uint8_t *at)
+{
+    return le16toh(__atomic_load_n((const uint16_t *)(const void *)at, __ATOMIC_ACQUIRE));
+}
+
+static inline uint16_t ring_load16_relaxed(const uint8_t *at)
+{
+    return le16toh(__atomic_load_n((const uint16_t *)(const void *)at, __ATOMIC_RELAXED));
+}
+
+static inline void ring_store16_relaxed(uint8_t *at, uint16_t value)
+{
+    __atomic_store_n((uint16_t *)(void *)at, htole16(value), __ATOMIC_RELAXED);
+}
+
+static inline void ring_store32_relaxed(uint8_t *at, uint32_t value)
+{
+    __atomic_store_n((uint32_t *)(void *)at, htole32(value), __ATOMIC_RELAXED);
+}
+
+/*
+ * "I stored mine, have you stored yours?": both sides store, then load what the other stores. One
+ * order of all four accesses (sequential consistency) lets at least one side see the other's.
+ */
+static inline uint16_t ring_store16_then_load16(uint8_t *store_at, uint16_t value,
+                                                const uint8_t *load_at)
+{
+    __atomic_store_n((uint16_t *)(void *)store_at, htole16(value), __ATOMIC_SEQ_CST);
+    return le16toh(__atomic_load_n((const uint16_t *)(const void *)load_at, __ATOMIC_SEQ_CST));
+}
+
+#endif

@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The subcommands of `minivet`: argv[0] is the subcommand's name; they return the exit code. */
+#ifndef MINIVET_VMM_CLI_CLI_H
+#define MINIVET_VMM_CLI_CLI_H
+
+int cli_run(int argc, char **argv);
+int cli_check(int argc, char **argv);
+int cli_completion(int argc, char **argv);
+
+#endif

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "vmm/config.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/fail.h"
+#include "core/hv.h"
+#include "core/xmath.h"
+
+#define MIN_MEM_BYTES (32 * MIB)
+#define MAX_MEM_BYTES (1024 * GIB)
+#define NS_PER_S      UINT64_C(1000000000)
+
+struct unit {
+    const char *name;
+    uint64_t factor;
+};
+
+/* A decimal number and one of the units behind it; "" is among them if a bare number is allowed. */
+static int parse_with_unit(const char *text, const struct unit *units, unsigned count,
+                           uint64_t *out)
+{
+    if (!isdigit((unsigned char)text[0]))
+        return -EINVAL;
+    char *end;
+    errno = 0;
+    uint64_t number = strtoull(text, &end, 10);
+    if (errno != 0)
+        return -EINVAL;
+    for (unsigned i = 0; i < count; i++) {
+        if (strcasecmp(end, units[i].name) == 0)
+            return checked_mul_u64(number, units[i].factor, out) ? 0 : -EINVAL;
+    }
+    return -EINVAL;
+}
+
+int config_parse_size(const char *text, uint64_t unit_bytes, uint64_t *bytes)
+{
+    const struct unit units[] = {
+        {"", unit_bytes}, {"B", 1},     {"K", KIB},        {"KiB", KIB},
+        {"M", MIB},       {"MiB", MIB}, {"MB", MIB},       {"G", GIB},
+        {"GiB", GIB},     {"GB", GIB},  {"T", 1024 * GIB}, {"TiB", 1024 * GIB},
+    };
+    return parse_with_unit(text, units, ARRAY_SIZE(units), bytes);
+}
+
+int config_parse_duration(const char *text, uint64_t *ns)
+{
+    static const struct unit units[] = {
+        {"", NS_PER_S},       {"s", NS_PER_S},        {"ms", 1000000},
+        {"m", 60 * NS_PER_S}, {"h", 3600 * NS_PER_S},
+    };
+    return parse_with_unit(text, units, ARRAY_SIZE(units), ns);
+}
+
+static int set_kernel(struct vm_config *c, const char *value)
+{
+    c->kernel = value;
+    return 0;
+}
+
+static int set_initrd(struct vm_config *c, const char *value)
+{
+    c->initrd = value;
+    return 0;
+}
+
+static int set_append(struct vm_config *c, const char *value)
+{
+    c->append = value;
+    return 0;
+}
+
+static int set_mem(struct vm_config *c, const char *value)
+{
+    uint64_t bytes;
+    if (config_parse_size(value, MIB, &bytes) < 0)
+        return fail_msg(-EINVAL, "--mem %s: not a size; say 512M or 2G, or a number of MiB", value);
+    if (bytes < MIN_MEM_BYTES || bytes > MAX_MEM_BYTES)
+        return fail_msg(-EINVAL, "--mem %s: give between 32M and 1T", value);
+    if (!is_aligned(bytes, MIB))
+        return fail_msg(-EINVAL, "--mem %s: give whole MiB", value);
+    c->mem_bytes = bytes;
+    return 0;
+}
+
+static int set_cpus(struct vm_config *c, const char *value)
+{
+    uint64_t n;
+    if (config_parse_size(value, 1, &n) < 0 || !isdigit((unsigned char)value[strlen(value) - 1]) ||
+        n < 1 || n > HV_MAX_VCPUS)
+        return fail_msg(-EINVAL, "--cpus %s: give a number from 1 to %d", value, HV_MAX_VCPUS);
+    c->cpus = (unsigned)n;
+    return 0;
+}
+
+/* Cuts the next item off a comma-separated list in place; ",," stands for a comma, as in QEMU. */
+static char *next_item(char **rest)
+{
+    char *item = *rest;
+    if (item == NULL)
+        return NULL;
+    char *to = item;
+    char *from = item;
+    while (*from != '\0' && (*from != ',' || from[1] == ',')) {
+        if (*from == ',')
+            from++;
+        *to++ = *from++;
+    }
+    *rest = *from == ',' ? from + 1 : NULL;
+    *to = '\0';
+    return item;
+}
+
+static int set_disk_key(struct disk_config *disk, const char *key)
+{
+    if (strcmp(key, "ro") == 0) {
+        disk->read_only = true;
+        return 0;
+    }
+    if (strncmp(key, "serial=", 7) == 0) {
+        const char *serial = key + 7;
+        if (strlen(serial) >= sizeof(disk->serial))
+            return fail_msg(-EINVAL, "--disk %s: serial \"%s\" is longer than %zu bytes",
+                            disk->path, serial, sizeof(disk->serial) - 1);
+        memcpy(disk->serial, serial, strlen(serial) + 1);
+        return 0;
+    }
+    return fail_msg(-EINVAL, "--disk %s: unknown key \"%s\"; keys are: ro, serial=TEXT", disk->path,
+                    key);
+}
+
+static int set_disk(struct vm_config *c, const char *value)
+{
+    if (c->disk_count == CONFIG_MAX_DISKS)
+        return fail_msg(-EINVAL, "--disk %s: at most %d disks", value, CONFIG_MAX_DISKS);
+    struct disk_config *disk = &c->disks[c->disk_count];
+    *disk = (struct disk_config){.path = strdup(value)};
+    if (disk->path == NULL)
+        return fail(-ENOMEM, "--disk %s", value);
+    c->disk_count++;
+    char *rest = disk->path;
+    const char *path = next_item(&rest);
+    if (path[0] == '\0')
+        return fail_msg(-EINVAL, "--disk %s: no file name", value);
+    for (const char *key = next_item(&rest); key != NULL; key = next_item(&rest)) {
+        int r = set_disk_key(disk, key);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int set_console(struct vm_config *c, const char *value)
+{
+    static const char *const kinds[] = {
+        [CONSOLE_SERIAL] = "serial", [CONSOLE_VIRTIO] = "virtio", [CONSOLE_OFF] = "off"};
+    for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
+        if (strcmp(value, kinds[i]) == 0) {
+            c->console = (enum console_kind)i;
+            return 0;
+        }
+    }
+    return fail_msg(-EINVAL, "--console %s: give virtio, serial or off", value);
+}
+
+static int set_timeout(struct vm_config *c, const char *value)
+{
+    if (config_parse_duration(value, &c->timeout_ns) < 0 || c->timeout_ns == 0)
+        return fail_msg(-EINVAL, "--timeout %s: give a duration such as 30s, 500ms or 2m", value);
+    return 0;
+}
+
+static int set_reboot(struct vm_config *c, const char *value)
+{
+    c->reboot_restart = strcmp(value, "restart") == 0;
+    if (!c->reboot_restart && strcmp(value, "exit") != 0)
+        return fail_msg(-EINVAL, "--reboot %s: give exit or restart", value);
+    return 0;
+}
+
+static int set_verbose(struct vm_config *c, const char *value)
+{
+    (void)value;
+    c->verbosity++;
+    return 0;
+}
+
+static int set_help(struct vm_config *c, const char *value)
+{
+    (void)value;
+    c->help = true;
+    return 0;
+}
+
+/* name, letter, argument, QEMU's word, help, completion, setter */
+const struct option_row config_options[] = {
+    {"kernel", 'k', "FILE", NULL, "Kernel to boot: bzImage or ELF vmlinux (or the bare argument)",
+     VALUES_FILE, set_kernel},
+    {"initrd", 'i', "FILE", NULL, "Initial RAM disk", VALUES_FILE, set_initrd},
+    {"append", 'a', "TEXT", NULL, "Add TEXT to the kernel's command line", VALUES_NONE, set_append},
+    {"mem", 'm', "SIZE", NULL, "Memory: 512M, 2G; a bare number is MiB [512M]", VALUES_NONE,
+     set_mem},
+    {"cpus", 'c', "N", "smp", "Virtual CPUs, 1 to 64 [1]", VALUES_NONE, set_cpus},
+    {"disk", 'd', "FILE[,ro][,serial=TEXT]", NULL,
+     "Raw disk image or block device: vda, then vdb, ...", VALUES_FILE, set_disk},
+    {"console", 0, "virtio|serial|off", NULL, "What the terminal is connected to [serial]",
+     VALUES_WORDS, set_console},
+    {"timeout", 0, "TIME", NULL, "End the run after TIME (30s, 500ms, 2m) with status 124",
+     VALUES_NONE, set_timeout},
+    {"reboot", 0, "exit|restart", NULL, "What a guest's reset does [exit]", VALUES_WORDS,
+     set_reboot},
+    {"verbose", 'v', NULL, NULL, "Say what is done; twice: say more", VALUES_NONE, set_verbose},
+    {"help", 'h', NULL, NULL, "Print this text", VALUES_NONE, set_help},
+};
+
+const unsigned config_option_count = ARRAY_SIZE(config_options);
+
+/* getopt's tables, made from ours. Long options return their row's index plus LONG_BASE. */
+enum { LONG_BASE = 256 };
+
+static void make_getopt_tables(struct option *longs, char *shorts)
+{
+    *shorts++ = '-'; /* operands in place, as option 1 */
+    *shorts++ = ':';
+    for (unsigned i = 0; i < config_option_count; i++) {
+        const struct option_row *row = &config_options[i];
+        int has_arg = row->arg != NULL ? required_argument : no_argument;
+        *longs++ = (struct option){row->name, has_arg, NULL, (int)(LONG_BASE + i)};
+        if (row->alias != NULL)
+            *longs++ = (struct option){row->alias, has_arg, NULL, (int)(LONG_BASE + i)};
+        if (row->letter != 0) {
+            *shorts++ = row->letter;
+            if (row->arg != NULL)
+                *shorts++ = ':';
+        }
+    }
+    *longs = (struct option){0};
+    *shorts = '\0';
+}
+
+static const struct option_row *row_of(int opt)
+{
+    if (opt >= LONG_BASE)
+        return &config_options[opt - LONG_BASE];
+    for (unsigned i = 0; i < config_option_count; i++) {
+        if (config_options[i].letter == opt)
+            return &config_options[i];
+    }
+    return NULL;
+}
+
+static int unknown_option(const char *word)
+{
+    char names[512] = "";
+    size_t used = 0;
+    for (unsigned i = 0; i < config_option_count && used < sizeof(names); i++)
+        used += (size_t)snprintf(names + used, sizeof(names) - used, "%s--%s", i ? " " : "",
+                                 config_options[i].name);
+    return fail_msg(-EINVAL, "%s: unknown or ambiguous option; options are: %s", word, names);
+}
+
+static int set_operand(struct vm_config *c, const char *word)
+{
+    if (c->kernel != NULL)
+        return fail_msg(-EINVAL, "%s: one kernel is enough, %s was given before", word, c->kernel);
+    c->kernel = word;
+    return 0;
+}
+
+int config_parse(struct vm_config *config, int argc, char **argv)
+{
+    struct option longs[2 * ARRAY_SIZE(config_options) + 1];
+    char shorts[2 * ARRAY_SIZE(config_options) + 3];
+    make_getopt_tables(longs, shorts);
+
+    *config = (struct vm_config){.mem_bytes = 512 * MIB, .cpus = 1, .console = CONSOLE_SERIAL};
+    opterr = 0;
+    optind = 0; /* glibc: start over */
+    int opt;
+    int r = 0;
+    while (r == 0 && (opt = getopt_long_only(argc, argv, shorts, longs, NULL)) != -1) {
+        const char *word = argv[optind > 0 ? optind - 1 : 0];
+        if (opt == 1)
+            r = set_operand(config, optarg);
+        else if (opt == ':')
+            r = fail_msg(-EINVAL, "%s: needs a value; see `minivet run --help`", word);
+        else if (row_of(opt) == NULL)
+            r = unknown_option(word);
+        else
+            r = row_of(opt)->set(config, optarg);
+    }
+    for (int i = optind; r == 0 && i < argc; i++) /* behind "--" */
+        r = set_operand(config, argv[i]);
+    if (r == 0 && config->kernel == NULL && !config->help)
+        r = fail_msg(-EINVAL, "no kernel given: minivet run KERNEL, see `minivet run --help`");
+    return r;
+}
+
+void config_free(struct vm_config *config)
+{
+    for (unsigned i = 0; i < config->disk_count; i++)
+        free(config->disks[i].path);
+    config->disk_count = 0;
+}
+
+void config_print_options(FILE *out)
+{
+    for (unsigned i = 0; i < config_option_count; i++) {
+        const struct option_row *row = &config_options[i];
+        char left[64];
+        char letter[8] = "    ";
+        if (row->letter != 0)
+            snprintf(letter, sizeof(letter), "-%c, ", row->letter);
+        snprintf(left, sizeof(left), "%s--%s%s%s", letter, row->name, row->arg ? " " : "",
+                 row->arg ? row->arg : "");
+        if (strlen(left) > 28)
+            fprintf(out, "  %s\n  %28s  %s\n", left, "", row->help);
+        else
+            fprintf(out, "  %-28s  %s\n", left, row->help);
+    }
+}

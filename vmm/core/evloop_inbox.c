@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "core/evloop_impl.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/fail.h"
+
+/* A call that waits for its turn; it lives on the stack of the thread that waits. */
+struct call {
+    int (*fn)(void *arg);
+    void *arg;
+    int result;
+    bool done;
+    struct call *next;
+};
+
+/* ---- ownership ---- */
+
+bool evloop_is_owner(struct evloop *loop)
+{
+    return atomic_load_explicit(&loop->owner, memory_order_relaxed) == gettid();
+}
+
+void evloop_assert_owner(struct evloop *loop)
+{
+#ifdef MINIVET_DEBUG
+    pid_t owner = atomic_load_explicit(&loop->owner, memory_order_relaxed);
+    BUG_ON(owner != 0 && owner != gettid());
+#else
+    (void)loop;
+#endif
+}
+
+static void own_locked(struct evloop *loop)
+{
+    loop->owned = true;
+    atomic_store_explicit(&loop->owner, gettid(), memory_order_relaxed);
+}
+
+void evloop_own(struct evloop *loop)
+{
+    pthread_mutex_lock(&loop->lock);
+    while (loop->owned)
+        pthread_cond_wait(&loop->changed, &loop->lock);
+    own_locked(loop);
+    pthread_mutex_unlock(&loop->lock);
+}
+
+static unsigned inbox_count_locked(const struct evloop *loop)
+{
+    return loop->post_count + loop->finished_count + loop->call_count;
+}
+
+void evloop_disown(struct evloop *loop)
+{
+    for (;;) {
+        evloop_inbox_run(loop);
+        pthread_mutex_lock(&loop->lock);
+        if (inbox_count_locked(loop) == 0)
+            break;
+        pthread_mutex_unlock(&loop->lock);
+    }
+    loop->owned = false;
+    atomic_store_explicit(&loop->owner, 0, memory_order_relaxed);
+    pthread_cond_broadcast(&loop->changed);
+    pthread_mutex_unlock(&loop->lock);
+}
+
+void evloop_own_for_thread(struct evloop *loop)
+{
+    pthread_mutex_lock(&loop->lock);
+    while (loop->owned)
+        pthread_cond_wait(&loop->changed, &loop->lock);
+    loop->owned = true;
+    loop->had_thread = true;
+    pthread_mutex_unlock(&loop->lock);
+}
+
+void evloop_own_as_thread(struct evloop *loop)
+{
+    atomic_store_explicit(&loop->owner, gettid(), memory_order_relaxed);
+}
+
+/* ---- the inbox ---- */
+
+void evloop_wake(struct evloop *loop)
+{
+    (void)eventfd_write(loop->wake.fd, 1); /* a full counter wakes as well */
+}
+
+/* After appending to a list of the inbox; drops the lock. */
+static void appended_unlock(struct evloop *loop, unsigned *count)
+{
+    bool was_empty = inbox_count_locked(loop) == 0;
+    (*count)++;
+    if (was_empty)
+        evloop_wake(loop);
+    pthread_mutex_unlock(&loop->lock);
+}
+
+static void run_post(struct evloop *loop)
+{
+    pthread_mutex_lock(&loop->lock);
+    struct ev_post *p = loop->posts;
+    if (p) {
+        loop->posts = p->next;
+        if (!loop->posts)
+            loop->posts_tail = &loop->posts;
+        loop->post_count--;
+        p->queued = false;
+    }
+    pthread_mutex_unlock(&loop->lock);
+    if (p)
+        p->cb(p->ctx);
+}
+
+static void run_finished(struct evloop *loop)
+{
+    pthread_mutex_lock(&loop->lock);
+    struct ev_work *w = loop->finished;
+    if (w) {
+        loop->finished = w->next;
+        if (!loop->finished)
+            loop->finished_tail = &loop->finished;
+        loop->finished_count--;
+    }
+    pthread_mutex_unlock(&loop->lock);
+    if (w) {
+        loop->works_out--;
+        w->done(w->ctx);
+    }
+}
+
+static void run_call(struct evloop *loop)
+{
+    pthread_mutex_lock(&loop->lock);
+    struct call *c = loop->calls;
+    if (c) {
+        loop->calls = c->next;
+        if (!loop->calls)
+            loop->calls_tail = &loop->calls;
+        loop->call_count--;
+    }
+    pthread_mutex_unlock(&loop->lock);
+    if (!c)
+        return;
+    int result = c->fn(c->arg);
+    pthread_mutex_lock(&loop->lock);
+    c->result = result;
+    c->done = true; /* after the unlock it is gone */
+    pthread_cond_broadcast(&loop->changed);
+    pthread_mutex_unlock(&loop->lock);
+}
+
+/*
+ * Runs as many of each as were there at the start: what a callback adds waits for the next round
+ * (a nested round may have run some of them: then there are fewer). Posts before calls, so that a
+ * thread can post and then call to wait for it.
+ */
+bool evloop_inbox_run(struct evloop *loop)
+{
+    pthread_mutex_lock(&loop->lock);
+    unsigned posts = loop->post_count, finished = loop->finished_count, calls = loop->call_count;
+    loop->inbox_left = false;
+    pthread_mutex_unlock(&loop->lock);
+    if (posts + finished + calls == 0)
+        return false;
+
+    while (posts-- > 0)
+        run_post(loop);
+    while (finished-- > 0)
+        run_finished(loop);
+    while (calls-- > 0)
+        run_call(loop);
+    pthread_mutex_lock(&loop->lock);
+    loop->inbox_left = inbox_count_locked(loop) > 0;
+    pthread_mutex_unlock(&loop->lock);
+    return true;
+}
+
+/* On a helper: brings a work home. */
+static void work_finished(void *ctx, struct ev_work *w)
+{
+    struct evloop *loop = ctx;
+    w->next = NULL;
+    pthread_mutex_lock(&loop->lock);
+    *loop->finished_tail = w;
+    loop->finished_tail = &w->next;
+    appended_unlock(loop, &loop->finished_count);
+}
+
+int evloop_call(struct evloop *loop, int (*fn)(void *arg), void *arg)
+{
+    struct call c = {.fn = fn, .arg = arg};
+    if (evloop_is_owner(loop))
+        return fn(arg);
+
+    pthread_mutex_lock(&loop->lock);
+    if (!loop->owned) {
+        own_locked(loop);
+        pthread_mutex_unlock(&loop->lock);
+        evloop_inbox_run(loop); /* what was posted before goes first */
+        int result = fn(arg);
+        evloop_disown(loop);
+        return result;
+    }
+    *loop->calls_tail = &c;
+    loop->calls_tail = &c.next;
+    appended_unlock(loop, &loop->call_count);
+
+    pthread_mutex_lock(&loop->lock);
+    while (!c.done)
+        pthread_cond_wait(&loop->changed, &loop->lock);
+    pthread_mutex_unlock(&loop->lock);
+    return c.result;
+}
+
+void evloop_post(struct evloop *loop, struct ev_post *p)
+{
+    pthread_mutex_lock(&loop->lock);
+    if (p->queued) {
+        pthread_mutex_unlock(&loop->lock);
+        return;
+    }
+    p->queued = true;
+    p->next = NULL;
+    *loop->posts_tail = p;
+    loop->posts_tail = &p->next;
+    bool mine = !loop->owned && loop->had_thread;
+    if (mine)
+        own_locked(loop);
+    appended_unlock(loop, &loop->post_count);
+    if (mine)
+        evloop_disown(loop);
+}
+
+void evloop_work(struct evloop *loop, struct ev_work *w)
+{
+    evloop_assert_owner(loop);
+    loop->works_out++;
+    workpool_submit(&loop->pool, w);
+}
+
+void evloop_inbox_init(struct evloop *loop)
+{
+    loop->posts_tail = &loop->posts;
+    loop->finished_tail = &loop->finished;
+    loop->calls_tail = &loop->calls;
+    pthread_mutex_init(&loop->lock, NULL);
+    pthread_cond_init(&loop->changed, NULL);
+    workpool_init(&loop->pool, loop->name, work_finished, loop);
+}
+
+void evloop_inbox_end(struct evloop *loop)
+{
+    workpool_end(&loop->pool);
+    pthread_cond_destroy(&loop->changed);
+    pthread_mutex_destroy(&loop->lock);
+}

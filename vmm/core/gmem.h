@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Guest memory: the guest's RAM, as the devices and the boot loader see it.
+ *
+ * RAM is one memfd, mapped region by region with an inaccessible guard page on both sides of each.
+ * A range is checked here, once: every call takes a length, and a range that wraps, leaves RAM or
+ * touches a hole is refused whole. Regions never change after gmem_create(), so any thread may
+ * call; the bytes themselves are shared with the running guest, who may change them at any time:
+ * copy once, check the copy, use the copy.
+ */
+#ifndef MINIVET_CORE_GMEM_H
+#define MINIVET_CORE_GMEM_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#define GMEM_MAX_REGIONS 4
+
+struct gmem_region {
+    uint64_t gpa;      /* first guest-physical address */
+    uint64_t bytes;    /* a multiple of the host's page size */
+    uint64_t fd_bytes; /* where the region begins in the memfd */
+    uint8_t *hva;      /* where it is mapped */
+};
+
+struct gmem {
+    int fd;
+    unsigned count;
+    struct gmem_region regions[GMEM_MAX_REGIONS]; /* by rising gpa */
+};
+
+/*
+ * ram_bytes of RAM from address 0 up; what would fall on [hole_gpa, hole_end_gpa) continues at
+ * hole_end_gpa instead. hole_gpa == hole_end_gpa means no hole. Memory is not populated: the host
+ * spends a page when it is first touched. -EINVAL for a size of 0 or not in whole pages, else
+ * what memfd_create, ftruncate or mmap said; reported.
+ */
+int gmem_create(struct gmem **out, uint64_t ram_bytes, uint64_t hole_gpa, uint64_t hole_end_gpa);
+void gmem_destroy(struct gmem *g);
+
+/* The region that holds all of the range, or NULL. */
+const struct gmem_region *gmem_find(const struct gmem *g, uint64_t gpa, uint64_t len);
+
+/* Copies; 0 or -EFAULT, and then nothing was copied. */
+int gmem_read(const struct gmem *g, uint64_t gpa, void *dst, size_t len);
+int gmem_write(const struct gmem *g, uint64_t gpa, const void *src, size_t len);
+int gmem_zero(const struct gmem *g, uint64_t gpa, uint64_t len);
+
+/*
+ * A pointer through which all len bytes are reachable, or NULL if the range is not all RAM or gpa
+ * is not a multiple of align (a power of two). Valid until gmem_destroy().
+ */
+void *gmem_ptr(const struct gmem *g, uint64_t gpa, uint64_t len, uint64_t align);
+
+/*
+ * Describes a range by at most max entries of iov. Returns how many were used (0 for len 0),
+ * -EFAULT if the range is not all RAM, -E2BIG if max is too small.
+ */
+int gmem_iov(const struct gmem *g, uint64_t gpa, uint64_t len, struct iovec *iov, unsigned max);
+
+#endif

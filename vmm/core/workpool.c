@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "core/workpool.h"
+
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+
+#include "core/evloop.h"
+#include "core/xmath.h"
+
+#define STACK_BYTES (128 * KIB)
+
+int thread_start(pthread_t *thread, const char *name, void *(*fn)(void *arg), void *arg)
+{
+    pthread_attr_t attr;
+    sigset_t all, before;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int err = pthread_create(thread, &attr, fn, arg);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    if (err == 0)
+        pthread_setname_np(*thread, name);
+    return -err;
+}
+
+void workpool_init(struct workpool *pool, const char *name,
+                   void (*finished)(void *ctx, struct ev_work *w), void *ctx)
+{
+    *pool = (struct workpool){.name = name, .finished = finished, .ctx = ctx};
+    pool->tail = &pool->head;
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->wake, NULL);
+}
+
+void workpool_end(struct workpool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->quit = true;
+    pthread_cond_broadcast(&pool->wake);
+    pthread_mutex_unlock(&pool->lock);
+    for (unsigned i = 0; i < pool->threads; i++)
+        pthread_join(pool->thread[i], NULL);
+    pthread_cond_destroy(&pool->wake);
+    pthread_mutex_destroy(&pool->lock);
+}
+
+static struct ev_work *take_locked(struct workpool *pool)
+{
+    struct ev_work *w = pool->head;
+    pool->head = w->next;
+    if (!pool->head)
+        pool->tail = &pool->head;
+    pool->waiting--;
+    return w;
+}
+
+static void *helper_main(void *arg)
+{
+    struct workpool *pool = arg;
+    pthread_mutex_lock(&pool->lock);
+    for (;;) {
+        while (!pool->head && !pool->quit) {
+            pool->idle++;
+            pthread_cond_wait(&pool->wake, &pool->lock);
+            pool->idle--;
+        }
+        if (!pool->head)
+            break;
+        struct ev_work *w = take_locked(pool);
+        pthread_mutex_unlock(&pool->lock);
+        w->run(w->ctx);
+        pool->finished(pool->ctx, w);
+        pthread_mutex_lock(&pool->lock);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return NULL;
+}
+
+static void grow_locked(struct workpool *pool)
+{
+    char name[16];
+    snprintf(name, sizeof(name), "%.11s/%u", pool->name, pool->threads);
+    if (thread_start(&pool->thread[pool->threads], name, helper_main, pool) == 0)
+        pool->threads++;
+}
+
+void workpool_submit(struct workpool *pool, struct ev_work *w)
+{
+    w->next = NULL;
+    pthread_mutex_lock(&pool->lock);
+    *pool->tail = w;
+    pool->tail = &w->next;
+    pool->waiting++;
+    if (pool->waiting > pool->idle && pool->threads < WORKPOOL_THREADS)
+        grow_locked(pool);
+    bool stranded = pool->threads == 0;
+    if (stranded)
+        take_locked(pool);
+    else
+        pthread_cond_signal(&pool->wake);
+    pthread_mutex_unlock(&pool->lock);
+    if (stranded) {
+        /* Slow beats never. */
+        w->run(w->ctx);
+        pool->finished(pool->ctx, w);
+    }
+}

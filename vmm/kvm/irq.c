@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Interrupts into the guest: wired lines (a GSI of the IOAPIC and PICs) and messages. KVM knows one
+ * routing table, replaced whole at each change; the wired part of it never changes.
+ */
+#include "core/irq.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/fail.h"
+#include "kvm/impl.h"
+
+/* Messages that are interrupts go here (Intel SDM 3A 11.11.1); bits 63:32 hold no address. */
+#define MSI_ADDR_BASE UINT64_C(0xfee00000)
+#define MSI_ADDR_MASK UINT64_C(0xfff00000)
+
+static struct kvm_irq_routing_entry pin_route(unsigned gsi, unsigned chip, unsigned pin)
+{
+    struct kvm_irq_routing_entry e = {.gsi = gsi, .type = KVM_IRQ_ROUTING_IRQCHIP};
+    e.u.irqchip.irqchip = chip;
+    e.u.irqchip.pin = pin;
+    return e;
+}
+
+unsigned kvm_routing_build(struct kvm_irq_routing *table, const struct kvm_msi_route *routes,
+                           unsigned count)
+{
+    unsigned n = 0;
+    for (unsigned gsi = 0; gsi < KVM_PIC_GSIS; gsi++)
+        table->entries[n++] =
+            pin_route(gsi, gsi < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE, gsi % 8);
+    for (unsigned gsi = 0; gsi < KVM_WIRED_GSIS; gsi++)
+        table->entries[n++] = pin_route(gsi, KVM_IRQCHIP_IOAPIC, gsi);
+    for (unsigned i = 0; i < count; i++) {
+        if (!routes[i].used)
+            continue;
+        struct kvm_irq_routing_entry e = {.gsi = KVM_WIRED_GSIS + i, .type = KVM_IRQ_ROUTING_MSI};
+        e.u.msi.address_lo = (uint32_t)routes[i].addr;
+        e.u.msi.address_hi = (uint32_t)(routes[i].addr >> 32);
+        e.u.msi.data = routes[i].data;
+        table->entries[n++] = e;
+    }
+    table->nr = n;
+    table->flags = 0;
+    return n;
+}
+
+static int routing_apply(struct hv_vm *vm)
+{
+    kvm_routing_build(vm->table, vm->routes, KVM_MSI_ROUTES);
+    return kvm_ioctl_ptr(vm->fd, KVM_SET_GSI_ROUTING, vm->table);
+}
+
+int kvm_irq_init(struct hv_vm *vm)
+{
+    vm->table = calloc(1, sizeof(*vm->table) + KVM_ROUTES_MAX * sizeof(vm->table->entries[0]));
+    if (vm->table == NULL)
+        return fail(-ENOMEM, "KVM: interrupt routes");
+    int err = routing_apply(vm);
+    return err < 0 ? fail(err, "KVM_SET_GSI_ROUTING") : 0;
+}
+
+void kvm_irq_fini(struct hv_vm *vm)
+{
+    free(vm->table);
+    vm->table = NULL;
+}
+
+static int irqfd(struct hv_vm *vm, unsigned gsi, int eventfd, uint32_t flags)
+{
+    struct kvm_irqfd arg = {.fd = (uint32_t)eventfd, .gsi = gsi, .flags = flags};
+    return kvm_ioctl_ptr(vm->fd, KVM_IRQFD, &arg);
+}
+
+/* ---- wired ---- */
+static void line_set(void *ctx, unsigned gsi, bool level)
+{
+    const struct hv_vm *vm = ctx;
+    struct kvm_irq_level arg = {.irq = gsi, .level = level};
+    kvm_ioctl_ptr(vm->fd, KVM_IRQ_LINE, &arg);
+}
+
+int kvm_irq_line(struct hv_vm *vm, unsigned gsi, struct irq_line *out)
+{
+    if (gsi >= KVM_WIRED_GSIS)
+        return fail(-EINVAL, "KVM: GSI %u", gsi);
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (fd < 0)
+        return fail(-errno, "KVM: eventfd for GSI %u", gsi);
+    int err = irqfd(vm, gsi, fd, 0);
+    if (err < 0) {
+        close(fd);
+        return fail(err, "KVM_IRQFD: GSI %u", gsi);
+    }
+    *out = (struct irq_line){.set = line_set, .ctx = vm, .gsi = gsi, .eventfd = fd};
+    return 0;
+}
+
+void kvm_irq_line_release(struct hv_vm *vm, struct irq_line *line)
+{
+    if (line->eventfd < 0)
+        return;
+    irqfd(vm, line->gsi, line->eventfd, KVM_IRQFD_FLAG_DEASSIGN);
+    close(line->eventfd);
+    line->eventfd = -1;
+}
+
+/* ---- messages: address and data are the guest's, so errors are only returned ---- */
+static bool msi_addr_ok(uint64_t addr)
+{
+    return (addr & MSI_ADDR_MASK) == MSI_ADDR_BASE && addr >> 32 == 0;
+}
+
+static int msi_send(void *ctx, uint64_t addr, uint32_t data)
+{
+    const struct hv_vm *vm = ctx;
+    if (!msi_addr_ok(addr))
+        return -EINVAL;
+    struct kvm_msi msi = {
+        .address_lo = (uint32_t)addr, .address_hi = (uint32_t)(addr >> 32), .data = data};
+    int r = kvm_ioctl_ptr(vm->fd, KVM_SIGNAL_MSI, &msi);
+    return r < 0 ? r : 0; /* how many processors took it */
+}
+
+static int route_write(struct hv_vm *vm, unsigned handle, const struct kvm_msi_route *route)
+{
+    struct kvm_msi_route before = vm->routes[handle];
+    vm->routes[handle] = *route;
+    int err = routing_apply(vm);
+    if (err < 0)
+        vm->routes[handle] = before;
+    return err;
+}
+
+static int msi_route_add(void *ctx, int eventfd, uint64_t addr, uint32_t data)
+{
+    struct hv_vm *vm = ctx;
+    if (!msi_addr_ok(addr))
+        return -EINVAL;
+    pthread_mutex_lock(&vm->routes_lock);
+    unsigned i = 0;
+    while (i < KVM_MSI_ROUTES && vm->routes[i].used)
+        i++;
+    int err = -ENOSPC;
+    if (i < KVM_MSI_ROUTES)
+        err = route_write(vm, i, &(struct kvm_msi_route){true, addr, data});
+    if (err >= 0) {
+        err = irqfd(vm, KVM_WIRED_GSIS + i, eventfd, 0);
+        if (err < 0)
+            route_write(vm, i, &(struct kvm_msi_route){0});
+    }
+    pthread_mutex_unlock(&vm->routes_lock);
+    return err < 0 ? err : (int)i;
+}
+
+static int msi_route_set(void *ctx, int handle, uint64_t addr, uint32_t data)
+{
+    struct hv_vm *vm = ctx;
+    BUG_ON(handle < 0 || handle >= KVM_MSI_ROUTES);
+    if (!msi_addr_ok(addr))
+        return -EINVAL;
+    pthread_mutex_lock(&vm->routes_lock);
+    BUG_ON(!vm->routes[handle].used);
+    int err = route_write(vm, (unsigned)handle, &(struct kvm_msi_route){true, addr, data});
+    pthread_mutex_unlock(&vm->routes_lock);
+    return err;
+}
+
+static void msi_route_del(void *ctx, int handle, int eventfd)
+{
+    struct hv_vm *vm = ctx;
+    BUG_ON(handle < 0 || handle >= KVM_MSI_ROUTES);
+    pthread_mutex_lock(&vm->routes_lock);
+    irqfd(vm, KVM_WIRED_GSIS + (unsigned)handle, eventfd, KVM_IRQFD_FLAG_DEASSIGN);
+    route_write(vm, (unsigned)handle, &(struct kvm_msi_route){0});
+    pthread_mutex_unlock(&vm->routes_lock);
+}
+
+static const struct msi_ops msi_ops = {
+    .send = msi_send,
+    .route_add = msi_route_add,
+    .route_set = msi_route_set,
+    .route_del = msi_route_del,
+};
+
+struct msi_sink kvm_msi_sink(struct hv_vm *vm)
+{
+    return (struct msi_sink){.ops = &msi_ops, .ctx = vm};
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/fail.h"
+#include "core/gmem.h"
+#include "core/xmath.h"
+#include "kvm/impl.h"
+#include "kvm/kvm.h"
+
+#define KVM_IDENTITY_MAP_GPA KVM_PRIVATE_GPA
+#define KVM_TSS_GPA          (KVM_PRIVATE_GPA + 0x1000)
+
+static int capabilities_check(void)
+{
+    struct hv_capability caps[64];
+    int n = kvm_capabilities(caps, ARRAY_SIZE(caps));
+    if (n < 0)
+        return n;
+    BUG_ON((unsigned)n > ARRAY_SIZE(caps));
+    for (int i = 0; i < n; i++) {
+        if (caps[i].required && caps[i].value == 0)
+            return fail_msg(-ENOTSUP, "KVM: this host's kernel lacks %s (%s)", caps[i].name,
+                            caps[i].used_for);
+    }
+    return 0;
+}
+
+static int vm_open(struct hv_vm *vm)
+{
+    vm->kvm_fd = kvm_open();
+    if (vm->kvm_fd < 0)
+        return vm->kvm_fd;
+    int max = kvm_ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
+    if (max > 0 && vm->vcpus > (unsigned)max)
+        return fail_msg(-EINVAL, "KVM: %u vCPUs are wanted, this host allows %d", vm->vcpus, max);
+    int bytes = kvm_ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
+    if (bytes < 0)
+        return fail(bytes, "KVM_GET_VCPU_MMAP_SIZE");
+    vm->run_bytes = (size_t)bytes;
+    vm->fd = kvm_ioctl(vm->kvm_fd, KVM_CREATE_VM, 0);
+    if (vm->fd == -EBUSY)
+        return fail_msg(-EBUSY, "KVM: another hypervisor holds the processor's virtualization");
+    return vm->fd < 0 ? fail(vm->fd, "KVM_CREATE_VM") : 0;
+}
+
+static int memory_map(struct hv_vm *vm)
+{
+    for (unsigned i = 0; i < vm->memory->count; i++) {
+        const struct gmem_region *r = &vm->memory->regions[i];
+        struct kvm_userspace_memory_region slot = {
+            .slot = i,
+            .guest_phys_addr = r->gpa,
+            .memory_size = r->bytes,
+            .userspace_addr = (uintptr_t)r->hva,
+        };
+        int err = kvm_ioctl_ptr(vm->fd, KVM_SET_USER_MEMORY_REGION, &slot);
+        if (err < 0)
+            return fail(err, "KVM: %llu MiB of guest memory at %#llx",
+                        (unsigned long long)(r->bytes / MIB), (unsigned long long)r->gpa);
+    }
+    return 0;
+}
+
+/*
+ * No PIT: the ACPI tables describe hardware without one, so Linux never looks for it, while its
+ * worker thread and bus entries would be two fifths of what it takes to make and unmake a machine.
+ */
+static int platform_create(struct hv_vm *vm)
+{
+    uint64_t identity_map_gpa = KVM_IDENTITY_MAP_GPA;
+    int err = kvm_ioctl(vm->fd, KVM_SET_TSS_ADDR, KVM_TSS_GPA);
+    if (err < 0)
+        return fail(err, "KVM_SET_TSS_ADDR");
+    err = kvm_ioctl_ptr(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map_gpa);
+    if (err < 0)
+        return fail(err, "KVM_SET_IDENTITY_MAP_ADDR");
+    err = kvm_ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0);
+    if (err < 0)
+        return fail(err, "KVM_CREATE_IRQCHIP");
+    return kvm_irq_init(vm);
+}
+
+int kvm_vm_create(struct hv_vm **out, const struct hv_vm_config *config)
+{
+    struct hv_vm *vm = calloc(1, sizeof(*vm));
+    if (vm == NULL)
+        return fail(-ENOMEM, "KVM: virtual machine");
+    vm->kvm_fd = vm->fd = -1;
+    vm->vcpus = config->vcpus;
+    vm->memory = config->memory;
+    pthread_mutex_init(&vm->routes_lock, NULL);
+
+    int err = capabilities_check();
+    if (err >= 0)
+        err = vm_open(vm);
+    if (err >= 0)
+        err = memory_map(vm);
+    if (err >= 0)
+        err = platform_create(vm);
+    if (err < 0) {
+        kvm_vm_destroy(vm);
+        return err;
+    }
+    *out = vm;
+    return 0;
+}
+
+void kvm_vm_destroy(struct hv_vm *vm)
+{
+    if (vm == NULL)
+        return;
+    kvm_irq_fini(vm);
+    if (vm->fd >= 0)
+        close(vm->fd);
+    if (vm->kvm_fd >= 0)
+        close(vm->kvm_fd);
+    pthread_mutex_destroy(&vm->routes_lock);
+    free(vm);
+}

@@ -1,0 +1,475 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "vmm/machine.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "arch/x86_64/power_on.h"
+#include "core/block.h"
+#include "core/bus.h"
+#include "core/chr.h"
+#include "core/clock.h"
+#include "core/evloop.h"
+#include "core/fail.h"
+#include "core/gmem.h"
+#include "core/hv.h"
+#include "core/log.h"
+#include "core/power.h"
+#include "core/xmath.h"
+#include "devices/acpi_pm.h"
+#include "devices/backend/blk_file.h"
+#include "devices/backend/chr_stdio.h"
+#include "devices/debug_exit.h"
+#include "devices/i8042.h"
+#include "devices/pci_host.h"
+#include "devices/post_code.h"
+#include "devices/pvpanic.h"
+#include "devices/rtc.h"
+#include "devices/serial.h"
+#include "firmware/acpi.h"
+#include "firmware/e820.h"
+#include "firmware/linux_boot.h"
+#include "firmware/reset_vector.h"
+#include "firmware/x86_layout.h"
+#include "virtio/blk.h"
+#include "virtio/console.h"
+#include "virtio/mmio.h"
+#include "virtio/rng.h"
+#include "vmm/vcpu.h"
+
+#define PIO_LIMIT  UINT64_C(0x10000)
+#define MMIO_LIMIT (UINT64_C(1) << 52) /* what x86-64 can address */
+
+/* The devices and the tables that describe them live in layers that cannot see each other. */
+_Static_assert(ACPI_PM_SLEEP_CONTROL_PORT == X86_SLEEP_CONTROL_PORT &&
+                   ACPI_PM_SLEEP_STATUS_PORT == X86_SLEEP_STATUS_PORT &&
+                   ACPI_PM_RESET_PORT == X86_RESET_PORT,
+               "ports of the ACPI registers");
+_Static_assert(ACPI_PM_RESET_VALUE == X86_RESET_VALUE && ACPI_PM_SLP_TYP_S5 == X86_S5_TYPE,
+               "values of the ACPI registers");
+_Static_assert(RTC_PORT == X86_RTC_PORT, "port of the clock");
+_Static_assert(VIRTIO_MMIO_BYTES <= X86_VIRTIO_STRIDE, "virtio windows do not overlap");
+
+/* A virtio device behind its window. Exactly one of the three is there. */
+struct slot {
+    struct virtio_mmio *transport;
+    struct irq_line irq;
+    struct virtio_blk *blk;
+    struct virtio_rng *rng;
+    struct virtio_console *console;
+};
+
+struct machine {
+    struct machine_config config;
+    struct gmem *gmem;
+    struct hv_vm *vm;
+    struct bus *mmio, *pio;
+    struct evloop *loop;
+    struct power power;
+    atomic_bool ended;
+
+    struct debug_exit *debug_exit;
+    struct post_code *post_code;
+    struct rtc *rtc;
+    struct i8042 *i8042;
+    struct acpi_pm *acpi_pm;
+    struct pvpanic *pvpanic;
+    struct pci_host *pci_host;
+    struct serial *serial;
+    struct irq_line serial_irq;
+    struct chr_backend *terminal;
+    struct ev_post resized;
+    struct blk_backend *disks[CONFIG_MAX_DISKS];
+
+    struct slot slots[X86_VIRTIO_GSI_COUNT];
+    unsigned slot_count;
+    struct vcpus *vcpus;
+};
+
+/* ---- how it ends ---- */
+
+static void end(struct machine *m, enum machine_end how, int status)
+{
+    if (!atomic_exchange(&m->ended, true))
+        m->config.on_end(m->config.ctx, how, status);
+}
+
+static void on_power(void *ctx, enum power_event event, int status)
+{
+    static const enum machine_end ends[] = {
+        [POWER_OFF] = MACHINE_END_OFF,
+        [POWER_RESET] = MACHINE_END_RESET,
+        [POWER_EXIT] = MACHINE_END_STATUS,
+        [POWER_PANIC] = MACHINE_END_PANIC,
+    };
+    end(ctx, ends[event], status);
+}
+
+static void on_vcpu_end(void *ctx, enum vcpu_end how)
+{
+    static const enum machine_end ends[] = {
+        [VCPU_END_RESET] = MACHINE_END_RESET,
+        [VCPU_END_POWER_OFF] = MACHINE_END_OFF,
+        [VCPU_END_PANIC] = MACHINE_END_PANIC,
+        [VCPU_END_FAULT] = MACHINE_END_FAULT,
+    };
+    end(ctx, ends[how], 0);
+}
+
+static void on_resized(void *ctx)
+{
+    struct machine *m = ctx;
+    chr_stdio_resized(m->terminal);
+}
+
+static void on_quit(void *ctx)
+{
+    end(ctx, MACHINE_END_QUIT, 0);
+}
+
+/* ---- platform devices ---- */
+
+static int create_serial(struct machine *m)
+{
+    int r = m->config.hv->irq_line(m->vm, X86_GSI_SERIAL, &m->serial_irq);
+    if (r < 0)
+        return r;
+    return serial_create(&m->serial, &(struct serial_config){.pio = m->pio,
+                                                             .port = X86_SERIAL_PORT,
+                                                             .irq = m->serial_irq,
+                                                             .loop = m->loop,
+                                                             .chr = m->terminal});
+}
+
+static int create_platform(struct machine *m)
+{
+    int r = debug_exit_create(&m->debug_exit,
+                              &(struct debug_exit_config){.pio = m->pio, .power = m->power});
+    if (r == 0)
+        r = post_code_create(&m->post_code,
+                             &(struct post_code_config){.pio = m->pio, .clock = &clock_host});
+    if (r == 0)
+        r = rtc_create(&m->rtc,
+                       &(struct rtc_config){
+                           .pio = m->pio,
+                           .clock = &clock_host,
+                           .ram_below_4g_bytes = min_u64(m->config.vm->mem_bytes, X86_HOLE_GPA),
+                           .ram_above_4g_bytes = m->config.vm->mem_bytes -
+                                                 min_u64(m->config.vm->mem_bytes, X86_HOLE_GPA)});
+    if (r == 0)
+        r = i8042_create(&m->i8042, &(struct i8042_config){.pio = m->pio, .power = m->power});
+    if (r == 0)
+        r = acpi_pm_create(&m->acpi_pm, &(struct acpi_pm_config){.pio = m->pio, .power = m->power});
+    if (r == 0)
+        r = pvpanic_create(
+            &m->pvpanic,
+            &(struct pvpanic_config){.pio = m->pio, .port = X86_PVPANIC_PORT, .power = m->power});
+    if (r == 0)
+        r = pci_host_create(
+            &m->pci_host,
+            &(struct pci_host_config){.pio = m->pio, .mmio = m->mmio, .ecam_gpa = X86_ECAM_GPA});
+    if (r == 0 && m->config.vm->console != CONSOLE_OFF)
+        r = chr_stdio_create(&m->terminal, &(struct chr_stdio_config){.in_fd = STDIN_FILENO,
+                                                                      .out_fd = STDOUT_FILENO,
+                                                                      .loop = m->loop,
+                                                                      .on_quit = on_quit,
+                                                                      .ctx = m});
+    if (r == 0 && m->config.vm->console == CONSOLE_SERIAL)
+        r = create_serial(m);
+    return r;
+}
+
+/* ---- virtio devices, each behind a window of its own ---- */
+
+static struct virtio_device *slot_device(const struct slot *s)
+{
+    if (s->blk != NULL)
+        return virtio_blk_device(s->blk);
+    if (s->rng != NULL)
+        return virtio_rng_device(s->rng);
+    return virtio_console_device(s->console);
+}
+
+/* Gives the last slot's device, which is in place, its window and its interrupt. */
+static int plug(struct machine *m, struct slot *s)
+{
+    static const unsigned gsis[] = X86_VIRTIO_GSIS;
+    unsigned index = (unsigned)(s - m->slots);
+    int r = m->config.hv->irq_line(m->vm, gsis[index], &s->irq);
+    if (r < 0)
+        return r;
+    return virtio_mmio_create(&s->transport,
+                              &(struct virtio_mmio_config){
+                                  .bus = m->mmio,
+                                  .base_gpa = X86_VIRTIO_GPA + index * X86_VIRTIO_STRIDE,
+                                  .irq = s->irq,
+                                  .doorbell = m->config.hv->doorbell(m->vm),
+                                  .device = slot_device(s),
+                              });
+}
+
+static int create_disk(struct machine *m, unsigned index)
+{
+    const struct disk_config *disk = &m->config.vm->disks[index];
+    int r = blk_file_create(&m->disks[index],
+                            &(struct blk_file_config){
+                                .path = disk->path, .read_only = disk->read_only, .loop = m->loop});
+    if (r < 0)
+        return r;
+    struct slot *s = &m->slots[m->slot_count++];
+    r = virtio_blk_create(&s->blk, &(struct virtio_blk_config){.name = disk->path,
+                                                               .loop = m->loop,
+                                                               .gmem = m->gmem,
+                                                               .backend = m->disks[index],
+                                                               .serial = disk->serial});
+    return r < 0 ? r : plug(m, s);
+}
+
+static int create_virtio(struct machine *m)
+{
+    _Static_assert(CONFIG_MAX_DISKS + 2 <= X86_VIRTIO_GSI_COUNT, "a window for every device");
+    int r = 0;
+    for (unsigned i = 0; r == 0 && i < m->config.vm->disk_count; i++)
+        r = create_disk(m, i);
+    if (r == 0 && m->config.vm->console == CONSOLE_VIRTIO) {
+        struct slot *s = &m->slots[m->slot_count++];
+        r = virtio_console_create(
+            &s->console,
+            &(struct virtio_console_config){
+                .name = "console", .loop = m->loop, .gmem = m->gmem, .backend = m->terminal});
+        if (r == 0)
+            r = plug(m, s);
+    }
+    if (r == 0) {
+        struct slot *s = &m->slots[m->slot_count++];
+        r = virtio_rng_create(&s->rng, &(struct virtio_rng_config){.name = "rng",
+                                                                   .loop = m->loop,
+                                                                   .gmem = m->gmem,
+                                                                   .entropy = &entropy_host});
+        if (r == 0)
+            r = plug(m, s);
+    }
+    return r;
+}
+
+static void destroy_slot(struct machine *m, struct slot *s)
+{
+    virtio_mmio_destroy(s->transport);
+    virtio_blk_destroy(s->blk);
+    virtio_rng_destroy(s->rng);
+    virtio_console_destroy(s->console);
+    if (s->irq.set != NULL)
+        m->config.hv->irq_line_release(m->vm, &s->irq);
+}
+
+/* ---- what the guest finds at power-on ---- */
+
+static bool has_word(const char *cmdline, const char *word)
+{
+    size_t length = strlen(word);
+    for (const char *p = cmdline; (p = strstr(p, word)) != NULL; p += length) {
+        if (p == cmdline || p[-1] == ' ')
+            return true;
+    }
+    return false;
+}
+
+/* Our words first, so that the user's can override them; NULL: out of memory. */
+static char *kernel_cmdline(const struct vm_config *vm)
+{
+    static const char *const consoles[] = {[CONSOLE_SERIAL] = "console=ttyS0 ",
+                                           [CONSOLE_VIRTIO] = "console=hvc0 ",
+                                           [CONSOLE_OFF] = ""};
+    const char *user = vm->append != NULL ? vm->append : "";
+    char *text = NULL;
+    int r = asprintf(&text, "%s%s%s", has_word(user, "console=") ? "" : consoles[vm->console],
+                     has_word(user, "panic=") ? "" : "panic=-1 ", user);
+    return r < 0 ? NULL : text;
+}
+
+static int write_tables(struct machine *m)
+{
+    static const unsigned gsis[] = X86_VIRTIO_GSIS;
+    struct acpi_virtio windows[X86_VIRTIO_GSI_COUNT];
+    for (unsigned i = 0; i < m->slot_count; i++)
+        windows[i] = (struct acpi_virtio){
+            .gpa = (uint32_t)(X86_VIRTIO_GPA + i * X86_VIRTIO_STRIDE),
+            .bytes = X86_VIRTIO_BYTES,
+            .gsi = gsis[i],
+        };
+    int r = reset_vector_write(m->gmem);
+    if (r < 0)
+        return r;
+    return acpi_write(m->gmem, &(struct acpi_config){.vcpus = m->config.vm->cpus,
+                                                     .serial = m->serial != NULL,
+                                                     .pci = true,
+                                                     .virtio = windows,
+                                                     .virtio_count = m->slot_count});
+}
+
+static int load_kernel(struct machine *m, struct boot_state *state)
+{
+    const struct vm_config *vm = m->config.vm;
+    struct e820_map map;
+    e820_build(&map, m->gmem, true);
+    char *cmdline = kernel_cmdline(vm);
+    if (cmdline == NULL)
+        return fail(-ENOMEM, "kernel command line");
+    log_info("kernel %s, command line: %s", vm->kernel, cmdline);
+    int r = linux_boot_load(m->gmem,
+                            &(struct linux_boot_config){.kernel_path = vm->kernel,
+                                                        .initrd_path = vm->initrd,
+                                                        .cmdline = cmdline,
+                                                        .map = &map,
+                                                        .rsdp_gpa = X86_ACPI_GPA},
+                            state);
+    free(cmdline);
+    return r;
+}
+
+static int create_vcpus(struct machine *m, const struct boot_state *state)
+{
+    const struct hv *hv = m->config.hv;
+    unsigned count = m->config.vm->cpus;
+    int r = vcpus_create(&m->vcpus, &(struct vcpus_config){.hv = hv,
+                                                           .vm = m->vm,
+                                                           .count = count,
+                                                           .mmio = m->mmio,
+                                                           .pio = m->pio,
+                                                           .on_end = on_vcpu_end,
+                                                           .ctx = m});
+    for (unsigned i = 0; r == 0 && i < count; i++)
+        r = x86_power_on(hv, m->vm, vcpus_get(m->vcpus, i), i, count, state);
+    return r;
+}
+
+/* ---- life ---- */
+
+static int create_base(struct machine *m)
+{
+    const struct vm_config *vm = m->config.vm;
+    int r = gmem_create(&m->gmem, vm->mem_bytes, X86_HOLE_GPA, X86_HOLE_END_GPA);
+    if (r == 0)
+        r = m->config.hv->vm_create(&m->vm,
+                                    &(struct hv_vm_config){.memory = m->gmem, .vcpus = vm->cpus});
+    if (r == 0)
+        r = bus_create(&m->mmio, "mmio", MMIO_LIMIT);
+    if (r == 0)
+        r = bus_create(&m->pio, "pio", PIO_LIMIT);
+    if (r == 0)
+        r = evloop_create(&m->loop, "io", &clock_host);
+    return r;
+}
+
+int machine_create(struct machine **out, const struct machine_config *config)
+{
+    struct machine *m = calloc(1, sizeof(*m));
+    if (m == NULL)
+        return fail(-ENOMEM, "machine");
+    m->config = *config;
+    m->power = (struct power){.request = on_power, .ctx = m};
+    m->resized = (struct ev_post){.cb = on_resized, .ctx = m};
+
+    struct boot_state state;
+    int r = create_base(m);
+    if (r == 0)
+        r = create_platform(m);
+    if (r == 0)
+        r = create_virtio(m);
+    if (r == 0)
+        r = write_tables(m);
+    if (r == 0)
+        r = load_kernel(m, &state);
+    if (r == 0)
+        r = create_vcpus(m, &state);
+    if (r < 0) {
+        machine_destroy(m);
+        return r;
+    }
+    *out = m;
+    return 0;
+}
+
+int machine_start(struct machine *m)
+{
+    int r = evloop_start_thread(m->loop);
+    return r < 0 ? r : vcpus_start(m->vcpus);
+}
+
+/* On the loop: until the last helper has gone home, it may be the one who owns the loop. */
+static int finish_devices(void *arg)
+{
+    struct machine *m = arg;
+    for (unsigned i = 0; i < m->config.vm->disk_count; i++)
+        m->disks[i]->ops->drain(m->disks[i]);
+    if (m->serial != NULL)
+        serial_flush(m->serial);
+    if (m->terminal != NULL)
+        m->terminal->ops->flush(m->terminal);
+    return 0;
+}
+
+void machine_stop(struct machine *m)
+{
+    vcpus_stop(m->vcpus);
+    evloop_stop_thread(m->loop);
+    evloop_call(m->loop, finish_devices, m);
+}
+
+void machine_terminal_resized(struct machine *m)
+{
+    if (m->terminal != NULL)
+        evloop_post(m->loop, &m->resized);
+}
+
+bool machine_left_clock_on(struct machine *m)
+{
+    for (unsigned i = 0; i < m->config.vm->cpus; i++) {
+        if (m->config.hv->x86_clock_enabled(vcpus_get(m->vcpus, i)) > 0)
+            return true;
+    }
+    return false;
+}
+
+void machine_dump(struct machine *m)
+{
+    vcpus_dump(m->vcpus);
+}
+
+void machine_destroy(struct machine *m)
+{
+    if (m == NULL)
+        return;
+    vcpus_destroy(m->vcpus);
+    if (m->loop != NULL)
+        evloop_stop_thread(m->loop);
+    for (unsigned i = m->slot_count; i-- > 0;)
+        destroy_slot(m, &m->slots[i]);
+    for (unsigned i = CONFIG_MAX_DISKS; i-- > 0;) {
+        if (m->disks[i] != NULL)
+            m->disks[i]->ops->destroy(m->disks[i]);
+    }
+    serial_destroy(m->serial);
+    if (m->serial_irq.set != NULL)
+        m->config.hv->irq_line_release(m->vm, &m->serial_irq);
+    if (m->terminal != NULL)
+        m->terminal->ops->destroy(m->terminal);
+    pci_host_destroy(m->pci_host);
+    pvpanic_destroy(m->pvpanic);
+    acpi_pm_destroy(m->acpi_pm);
+    i8042_destroy(m->i8042);
+    rtc_destroy(m->rtc);
+    post_code_destroy(m->post_code);
+    debug_exit_destroy(m->debug_exit);
+    evloop_destroy(m->loop);
+    bus_destroy(m->pio);
+    bus_destroy(m->mmio);
+    if (m->vm != NULL)
+        m->config.hv->vm_destroy(m->vm);
+    gmem_destroy(m->gmem);
+    free(m);
+}

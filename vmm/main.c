@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* From argv to an exit code. */
+#include <stdio.h>
+#include <string.h>
+
+#include "core/fail.h"
+#include "core/xmath.h"
+#include "vmm/cli/cli.h"
+#include "vmm/exit_code.h"
+
+struct command {
+    const char *name;
+    int (*main)(int argc, char **argv);
+    const char *help;
+};
+
+static const struct command commands[] = {
+    {"run", cli_run, "Boot a guest"},
+    {"check", cli_check, "Say whether this host can run guests, and what to do if not"},
+    {"completion", cli_completion, "Print a completion script for bash"},
+};
+
+static int print_help(FILE *out)
+{
+    fputs("minivet " MINIVET_VERSION ", a small virtual machine monitor for Linux KVM\n\n"
+          "usage: minivet COMMAND [OPTIONS]\n\ncommands:\n",
+          out);
+    for (unsigned i = 0; i < ARRAY_SIZE(commands); i++)
+        fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].help);
+    fputs("\n`minivet COMMAND --help` says more. Manual: man minivet\n", out);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help(stderr);
+        return EXIT_USAGE;
+    }
+    const char *word = argv[1];
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0)
+        return print_help(stdout);
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
+        return puts("minivet " MINIVET_VERSION) < 0;
+    for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
+        if (strcmp(word, commands[i].name) == 0)
+            return commands[i].main(argc - 1, argv + 1);
+    }
+    fail_msg(0, "%s: unknown command; commands are: run, check, completion", word);
+    return EXIT_USAGE;
+}
