@@ -12,10 +12,20 @@
 #include "core/xmath.h"
 #include "virtio/spec.h"
 
-/* What every device offers because the queues and this file do it. */
+/* What every device offers because the queues and this file do it, ... */
 #define COMMON_FEATURES                                                    \
     (VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX) | \
-     VIRTIO_BIT(VIRTIO_F_VERSION_1))
+     VIRTIO_BIT(VIRTIO_F_VERSION_1) | VIRTIO_BIT(VIRTIO_F_RING_RESET))
+/* ... and what they can do and offer when they are told to. */
+#define OPTIONAL_FEATURES                                               \
+    (VIRTIO_BIT(VIRTIO_F_RING_PACKED) | VIRTIO_BIT(VIRTIO_F_IN_ORDER) | \
+     VIRTIO_BIT(VIRTIO_F_NOTIFICATION_DATA))
+/* Without it there is nothing to talk about. */
+#define REQUIRED_FEATURES VIRTIO_BIT(VIRTIO_F_VERSION_1)
+
+/* What a legacy driver is shown: the low 32 bits, and that buffers may be cut anyhow. */
+#define LEGACY_MASK UINT64_C(0xffffffff)
+#define LEGACY_ADDS VIRTIO_BIT(VIRTIO_F_ANY_LAYOUT)
 
 static bool has_status(const struct virtio_device *dev, uint32_t bit)
 {
@@ -93,7 +103,8 @@ void virtio_queue_push(struct virtio_device *dev, unsigned queue, struct vq_chai
 
 bool virtio_device_has(const struct virtio_device *dev, unsigned feature)
 {
-    return (dev->features & VIRTIO_BIT(feature)) != 0;
+    return feature / 64 < ARRAY_SIZE(dev->features) &&
+           (dev->features[feature / 64] >> feature % 64 & 1) != 0;
 }
 
 void virtio_device_fail(struct virtio_device *dev, const char *why)
@@ -112,7 +123,7 @@ static int start_queue(struct virtio_device *dev, struct virtio_queue *q)
     struct vq_setup setup = {
         .config = &q->config,
         .gmem = dev->cfg.gmem,
-        .features = dev->features,
+        .features = dev->features[0],
         .size_max = dev->cfg.queue_size_max,
         .iov_max = dev->cfg.iov_max,
     };
@@ -147,8 +158,8 @@ static void stop_queue(struct virtio_device *dev, struct virtio_queue *q)
 static int activate_on_loop(void *arg)
 {
     struct virtio_device *dev = arg;
-    atomic_fetch_or(&dev->status, VIRTIO_STATUS_DRIVER_OK);
-    dev->features = dev->accepted;
+    memcpy(dev->features, dev->accepted, sizeof(dev->features));
+    atomic_store(&dev->notify_data, virtio_device_has(dev, VIRTIO_F_NOTIFICATION_DATA));
     dev->running = true;
     dev->active = true;
     for (unsigned i = 0; i < dev->cfg.queue_count; i++) {
@@ -163,6 +174,15 @@ static int activate_on_loop(void *arg)
     return 0;
 }
 
+/* A queue that comes when the device runs already. */
+static int start_queue_on_loop(void *arg)
+{
+    struct virtio_queue *q = arg;
+    if (q->dev->running && start_queue(q->dev, q) != 0)
+        virtio_device_fail(q->dev, q->vq.error);
+    return 0;
+}
+
 static int reset_on_loop(void *arg)
 {
     struct virtio_device *dev = arg;
@@ -172,7 +192,8 @@ static int reset_on_loop(void *arg)
     if (dev->active && dev->cfg.ops->reset != NULL)
         dev->cfg.ops->reset(dev);
     dev->active = false;
-    dev->features = 0;
+    memset(dev->features, 0, sizeof(dev->features));
+    atomic_store(&dev->notify_data, false);
     atomic_store(&dev->status, 0);
     return 0;
 }
@@ -186,13 +207,18 @@ static int stop_queue_on_loop(void *arg)
 
 /* ---- status: from registers ---- */
 
+static struct vq_config default_config(const struct virtio_device *dev)
+{
+    return (struct vq_config){.size = dev->cfg.queue_size_max};
+}
+
 static void reset(struct virtio_device *dev)
 {
     evloop_call(dev->cfg.loop, reset_on_loop, dev);
-    dev->accepted = 0;
+    memset(dev->accepted, 0, sizeof(dev->accepted));
     dev->accepted_beyond = false;
     for (unsigned i = 0; i < dev->cfg.queue_count; i++)
-        dev->queues[i].config = (struct vq_config){.size = dev->cfg.queue_size_max};
+        dev->queues[i].config = default_config(dev);
 }
 
 static void mark(struct virtio_device *dev, uint32_t bit)
@@ -202,19 +228,21 @@ static void mark(struct virtio_device *dev, uint32_t bit)
 
 static void check_features(struct virtio_device *dev, uint32_t bit)
 {
-    bool unoffered = dev->accepted_beyond || (dev->accepted & ~dev->offered) != 0;
-    bool version_1 = (dev->accepted & VIRTIO_BIT(VIRTIO_F_VERSION_1)) != 0;
+    bool unoffered = dev->accepted_beyond || (dev->accepted[0] & ~dev->offered[0]) != 0 ||
+                     (dev->accepted[1] & ~dev->offered[1]) != 0;
+    bool version_1 = (dev->accepted[0] & REQUIRED_FEATURES) == REQUIRED_FEATURES;
     if (!unoffered && version_1)
         mark(dev, bit);
     else
         log_guest(&dev->guest_errors, "virtio %s refuses the features %#llx%s", dev->cfg.name,
-                  (unsigned long long)dev->accepted, version_1 ? "" : ": no VERSION_1");
+                  (unsigned long long)dev->accepted[0], version_1 ? "" : ": no VERSION_1");
 }
 
 static void activate(struct virtio_device *dev, uint32_t bit)
 {
-    (void)bit; /* set on the loop, before anything can fail */
-    evloop_call(dev->cfg.loop, activate_on_loop, dev);
+    mark(dev, bit); /* before anything can fail, which is then told */
+    if (!dev->active)
+        evloop_call(dev->cfg.loop, activate_on_loop, dev);
 }
 
 /*
@@ -236,6 +264,16 @@ static const struct {
     {VIRTIO_STATUS_FAILED, 0, mark},
 };
 
+/* A legacy driver knows no FEATURES_OK (VIRTIO 1.4 3.1.2). */
+static bool step_is_possible(const struct virtio_device *dev, uint32_t bit, uint32_t needs)
+{
+    if (dev->legacy && bit == VIRTIO_STATUS_FEATURES_OK)
+        return false;
+    if (dev->legacy && bit == VIRTIO_STATUS_DRIVER_OK)
+        needs = VIRTIO_STATUS_DRIVER;
+    return (virtio_device_status(dev) & needs) == needs;
+}
+
 void virtio_device_set_status(struct virtio_device *dev, uint32_t value)
 {
     if (value == 0) {
@@ -243,11 +281,17 @@ void virtio_device_set_status(struct virtio_device *dev, uint32_t value)
         return;
     }
     for (unsigned i = 0; i < ARRAY_SIZE(status_steps); i++) {
-        uint32_t status = virtio_device_status(dev), bit = status_steps[i].bit;
-        bool possible = (status & status_steps[i].needs) == status_steps[i].needs;
-        if ((value & bit) && !(status & bit) && possible)
+        uint32_t bit = status_steps[i].bit;
+        if ((value & bit) && !has_status(dev, bit) &&
+            step_is_possible(dev, bit, status_steps[i].needs))
             status_steps[i].step(dev, bit);
     }
+}
+
+void virtio_device_set_legacy(struct virtio_device *dev, bool legacy)
+{
+    if (virtio_device_status(dev) == 0)
+        dev->legacy = legacy;
 }
 
 uint32_t virtio_device_status(const struct virtio_device *dev)
@@ -255,20 +299,44 @@ uint32_t virtio_device_status(const struct virtio_device *dev)
     return atomic_load(&dev->status);
 }
 
+static uint32_t feature_word(const uint64_t features[2], uint32_t word)
+{
+    return word < VIRTIO_FEATURE_WORDS ? (uint32_t)(features[word / 2] >> 32 * (word % 2)) : 0;
+}
+
 uint32_t virtio_device_features(const struct virtio_device *dev, uint32_t word)
 {
-    return word < 2 ? (uint32_t)(dev->offered >> (32 * word)) : 0;
+    uint64_t low = dev->offered[0];
+    if (dev->legacy)
+        return word == 0 ? (uint32_t)((low & LEGACY_MASK) | LEGACY_ADDS) : 0;
+    return feature_word(dev->offered, word);
+}
+
+uint32_t virtio_device_accepted(const struct virtio_device *dev, uint32_t word)
+{
+    return feature_word(dev->accepted, word) & virtio_device_features(dev, word);
 }
 
 void virtio_device_accept(struct virtio_device *dev, uint32_t word, uint32_t value)
 {
-    if (has_status(dev, VIRTIO_STATUS_FEATURES_OK))
+    if (has_status(dev, VIRTIO_STATUS_FEATURES_OK) || dev->active)
         return;
-    if (word >= 2)
+    if (word >= VIRTIO_FEATURE_WORDS || (dev->legacy && word > 0)) {
         dev->accepted_beyond |= value != 0;
-    else
-        dev->accepted = (dev->accepted & ~(UINT64_C(0xffffffff) << (32 * word))) |
-                        (uint64_t)value << (32 * word);
+        return;
+    }
+    /* Nobody refuses a legacy driver's choice: what was not offered does not count. */
+    if (dev->legacy)
+        value &= virtio_device_features(dev, word);
+    unsigned shift = 32 * (word % 2);
+    uint64_t *half = &dev->accepted[word / 2];
+    *half = (*half & ~(UINT64_C(0xffffffff) << shift)) | (uint64_t)value << shift;
+}
+
+bool virtio_device_negotiated(const struct virtio_device *dev, unsigned feature)
+{
+    return (dev->legacy || has_status(dev, VIRTIO_STATUS_FEATURES_OK)) &&
+           (dev->accepted[0] >> feature & 1) != 0;
 }
 
 /* ---- queues: from registers ---- */
@@ -278,11 +346,29 @@ uint32_t virtio_device_queue_size_max(const struct virtio_device *dev, uint32_t 
     return queue < dev->cfg.queue_count ? dev->cfg.queue_size_max : 0;
 }
 
-struct vq_config *virtio_device_queue_config(struct virtio_device *dev, uint32_t queue)
+const struct vq_config *virtio_device_queue_config(const struct virtio_device *dev, uint32_t queue)
 {
-    if (queue >= dev->cfg.queue_count || dev->queues[queue].config.ready)
-        return NULL;
-    if (!has_status(dev, VIRTIO_STATUS_FEATURES_OK) || has_status(dev, VIRTIO_STATUS_DRIVER_OK))
+    return queue < dev->cfg.queue_count ? &dev->queues[queue].config : NULL;
+}
+
+/*
+ * Before DRIVER_OK, and then only what was reset alone: a queue that was left out has had its time
+ * (VIRTIO 1.4 3.1.1).
+ */
+static bool may_configure(const struct virtio_device *dev, const struct virtio_queue *q)
+{
+    if (q->config.ready)
+        return false;
+    if (dev->legacy)
+        return true;
+    if (has_status(dev, VIRTIO_STATUS_DRIVER_OK))
+        return q->was_reset;
+    return has_status(dev, VIRTIO_STATUS_FEATURES_OK);
+}
+
+struct vq_config *virtio_device_queue_writable(struct virtio_device *dev, uint32_t queue)
+{
+    if (queue >= dev->cfg.queue_count || !may_configure(dev, &dev->queues[queue]))
         return NULL;
     return &dev->queues[queue].config;
 }
@@ -294,13 +380,35 @@ bool virtio_device_queue_ready(const struct virtio_device *dev, uint32_t queue)
 
 void virtio_device_set_queue_ready(struct virtio_device *dev, uint32_t queue, bool ready)
 {
-    struct vq_config *config = virtio_device_queue_config(dev, queue);
-    if (ready && config != NULL)
+    struct vq_config *config = virtio_device_queue_writable(dev, queue);
+    if (ready && config != NULL) {
         config->ready = true;
+        dev->queues[queue].was_reset = false;
+        if (dev->active)
+            evloop_call(dev->cfg.loop, start_queue_on_loop, &dev->queues[queue]);
+    }
     if (!ready && virtio_device_queue_ready(dev, queue)) {
         evloop_call(dev->cfg.loop, stop_queue_on_loop, &dev->queues[queue]);
         dev->queues[queue].config.ready = false;
     }
+}
+
+void virtio_device_queue_reset(struct virtio_device *dev, uint32_t queue)
+{
+    if (!virtio_device_queue_ready(dev, queue) || !has_status(dev, VIRTIO_STATUS_DRIVER_OK) ||
+        !virtio_device_negotiated(dev, VIRTIO_F_RING_RESET))
+        return;
+    struct virtio_queue *q = &dev->queues[queue];
+    atomic_store(&q->resetting, true);
+    evloop_call(dev->cfg.loop, stop_queue_on_loop, q);
+    q->config = default_config(dev);
+    q->was_reset = true;
+    atomic_store(&q->resetting, false);
+}
+
+bool virtio_device_queue_resetting(const struct virtio_device *dev, uint32_t queue)
+{
+    return queue < dev->cfg.queue_count && atomic_load(&dev->queues[queue].resetting);
 }
 
 int virtio_device_kick_fd(const struct virtio_device *dev, uint32_t queue)
@@ -313,6 +421,29 @@ void virtio_device_kick(struct virtio_device *dev, uint32_t queue)
     /* Before activation nobody listens, and one wake-up too many afterwards does no harm. */
     if (queue < dev->cfg.queue_count)
         (void)eventfd_write(dev->queues[queue].kick_fd, 1);
+}
+
+void virtio_device_legacy_kick(struct virtio_device *dev, uint32_t queue)
+{
+    if (!dev->active && has_status(dev, VIRTIO_STATUS_DRIVER))
+        evloop_call(dev->cfg.loop, activate_on_loop, dev);
+    virtio_device_kick(dev, queue);
+}
+
+void virtio_device_notified(struct virtio_device *dev, uint32_t value)
+{
+    /* Where the driver's index stands the ring says as well. */
+    bool data = atomic_load(&dev->notify_data);
+    virtio_device_kick(dev, data ? value & VIRTIO_NOTIFY_VQ_MASK : value);
+}
+
+const struct virtio_shm *virtio_device_shm(const struct virtio_device *dev, uint32_t id)
+{
+    for (unsigned i = 0; i < dev->cfg.shm_count; i++) {
+        if (dev->cfg.shm[i].id == id)
+            return &dev->cfg.shm[i];
+    }
+    return NULL;
 }
 
 /* ---- configuration space ---- */
@@ -379,10 +510,19 @@ void virtio_device_config_changed(struct virtio_device *dev)
 
 /* ---- life ---- */
 
+static void offer(struct virtio_device *dev)
+{
+    uint64_t off = dev->cfg.features_off & ~REQUIRED_FEATURES;
+    uint64_t common = COMMON_FEATURES | (dev->cfg.features_on & OPTIONAL_FEATURES);
+    dev->offered[0] = (dev->cfg.features | common) & ~off;
+    dev->offered[1] = dev->cfg.features_64;
+}
+
 int virtio_device_init(struct virtio_device *dev, const struct virtio_device_config *config)
 {
     BUG_ON(config->queue_count == 0 || config->queue_count > VIRTIO_QUEUES_MAX);
-    *dev = (struct virtio_device){.cfg = *config, .offered = config->features | COMMON_FEATURES};
+    *dev = (struct virtio_device){.cfg = *config};
+    offer(dev);
     if (dev->cfg.queue_size_max == 0)
         dev->cfg.queue_size_max = VIRTIO_QUEUE_SIZE_DEFAULT;
     dev->queues = calloc(config->queue_count, sizeof(*dev->queues));
@@ -390,7 +530,7 @@ int virtio_device_init(struct virtio_device *dev, const struct virtio_device_con
         return fail(-ENOMEM, "virtio %s", config->name);
     for (unsigned i = 0; i < config->queue_count; i++)
         dev->queues[i] = (struct virtio_queue){
-            .config.size = dev->cfg.queue_size_max,
+            .config = default_config(dev),
             .dev = dev,
             .index = i,
             .kick_fd = -1,

@@ -65,22 +65,39 @@ struct virtio_host {
     void *ctx;
 };
 
+/* Memory of the device that the guest may map (VIRTIO 1.4 2.10). */
+struct virtio_shm {
+    uint8_t id; /* no other region of the device has it */
+    void *hva;  /* outlives the device */
+    uint64_t bytes;
+};
+
+#define VIRTIO_FEATURE_WORDS 4u /* of 32 bits: features 0 to 127 */
+
 struct virtio_device_config {
     const char *name; /* for messages; outlives the device */
     uint32_t device_id;
     const struct virtio_device_ops *ops;
-    uint64_t features; /* the device type's own; device.c adds what it does itself */
-    uint8_t *config;   /* configuration space; the loop's, see virtio_device_config_changed() */
+    uint64_t features;    /* 0 to 63: the type's own; device.c adds what it does itself */
+    uint64_t features_64; /* 64 to 127 */
+    uint64_t
+        features_on; /* offered on top, where device.c can do them: RING_PACKED, IN_ORDER, ... */
+    uint64_t features_off; /* not offered */
+    uint8_t *config;       /* configuration space; the loop's, see virtio_device_config_changed() */
     unsigned config_bytes;
     unsigned queue_count;
     uint32_t queue_size_max; /* 0: the default */
     unsigned iov_max;        /* vectors in a chain at most */
+    const struct virtio_shm *shm;
+    unsigned shm_count;
+    bool strict; /* say what the driver does against the specification */
     struct evloop *loop;
     const struct gmem *gmem;
 };
 
 struct virtio_queue {
     struct vq_config config; /* [registers] */
+    bool was_reset;          /* [registers] alone, and not ready since */
     struct virtio_device *dev;
     unsigned index;
     int kick_fd; /* an eventfd, fixed for the device's life */
@@ -88,10 +105,11 @@ struct virtio_queue {
     /* [loop] from here on. */
     struct virtqueue vq;
     struct ev_fd kick;
-    struct ev_defer again; /* serve once more, next turn */
-    struct ev_defer flush; /* show the guest what was pushed in this turn */
-    unsigned turn;         /* chains that it may still take now */
-    bool live;             /* activated, and not being stopped */
+    struct ev_defer again;  /* serve once more, next turn */
+    struct ev_defer flush;  /* show the guest what was pushed in this turn */
+    unsigned turn;          /* chains that it may still take now */
+    bool live;              /* activated, and not being stopped */
+    _Atomic bool resetting; /* by the driver, alone: RING_RESET */
 };
 
 /* Embedded in each device. */
@@ -102,10 +120,12 @@ struct virtio_device {
     struct log_guest_count guest_errors;
     _Atomic uint32_t status;     /* set by both sides, cleared by reset on the loop */
     _Atomic uint32_t generation; /* of the configuration space */
-    uint64_t offered;            /* fixed */
-    uint64_t accepted;           /* [registers] as written, fixed by FEATURES_OK */
+    uint64_t offered[2];         /* features 0 to 63, and 64 to 127; fixed */
+    uint64_t accepted[2];        /* [registers] as written, fixed by FEATURES_OK */
     bool accepted_beyond;        /* [registers] a bit that does not fit in it */
-    uint64_t features;           /* [loop] negotiated; 0 before activation */
+    bool legacy;                 /* [registers] the driver uses the legacy interface */
+    _Atomic bool notify_data;    /* NOTIFICATION_DATA is negotiated */
+    uint64_t features[2];        /* [loop] negotiated; 0 before activation */
     bool running;                /* [loop] DRIVER_OK, and neither failed nor reset since */
     bool active;                 /* activated and not reset: written on the loop during an
                                     evloop_call() of [registers], so both may read it */
@@ -151,6 +171,13 @@ void virtio_device_detach(struct virtio_device *dev);
 uint32_t virtio_device_status(const struct virtio_device *dev);
 uint32_t virtio_device_generation(const struct virtio_device *dev);
 void virtio_device_kick(struct virtio_device *dev, uint32_t queue); /* any number, any time */
+/*
+ * [registers] A kick through the legacy interface: such drivers use a device before DRIVER_OK
+ * (VIRTIO 1.4 3.1.2), so the first one activates it.
+ */
+void virtio_device_legacy_kick(struct virtio_device *dev, uint32_t queue);
+/* [any] A kick as the driver wrote it: the queue, or with NOTIFICATION_DATA more (2.9). */
+void virtio_device_notified(struct virtio_device *dev, uint32_t value);
 
 /*
  * [registers] Bits are only ever added, in the order that VIRTIO 1.4 3.1.1 gives; a step out of
@@ -159,19 +186,53 @@ void virtio_device_kick(struct virtio_device *dev, uint32_t queue); /* any numbe
  */
 void virtio_device_set_status(struct virtio_device *dev, uint32_t value);
 
-/* [registers] Features in words of 32 bits; words beyond 64 bits are 0. */
+/*
+ * [registers] From the first step after a reset on: the driver uses the legacy interface (VIRTIO
+ * 1.4 1.3.1), or not. With it there is no FEATURES_OK and no VERSION_1; queues are configured at
+ * any time, each runs from the moment it is ready, and a device may be used before DRIVER_OK. Only
+ * while the status is 0.
+ */
+void virtio_device_set_legacy(struct virtio_device *dev, bool legacy);
+
+/*
+ * [registers] Features in words of 32 bits: what is offered, what the driver wrote (the bits that
+ * are offered), and the driver's write. Words beyond the last are 0.
+ */
 uint32_t virtio_device_features(const struct virtio_device *dev, uint32_t word);
+uint32_t virtio_device_accepted(const struct virtio_device *dev, uint32_t word);
 void virtio_device_accept(struct virtio_device *dev, uint32_t word, uint32_t value);
+
+/* [registers] Did the driver accept the feature (below 64), and may it rely on it? */
+bool virtio_device_negotiated(const struct virtio_device *dev, unsigned feature);
 
 /* [registers] 0 if there is no such queue. */
 uint32_t virtio_device_queue_size_max(const struct virtio_device *dev, uint32_t queue);
 
-/* [registers] What the guest may write now, or NULL: no such queue, or not in this state. */
-struct vq_config *virtio_device_queue_config(struct virtio_device *dev, uint32_t queue);
+/* [registers] For reading; NULL: no such queue. */
+const struct vq_config *virtio_device_queue_config(const struct virtio_device *dev, uint32_t queue);
 
-/* [registers] Setting false stops a running queue for good. */
+/* [registers] What the guest may write now, or NULL: no such queue, or not in this state. */
+struct vq_config *virtio_device_queue_writable(struct virtio_device *dev, uint32_t queue);
+
+/*
+ * [registers] Setting true starts the queue if the device runs already (after a queue reset, or
+ * with a legacy driver), else activation does. Setting false stops a running queue until it is
+ * reset.
+ */
 bool virtio_device_queue_ready(const struct virtio_device *dev, uint32_t queue);
 void virtio_device_set_queue_ready(struct virtio_device *dev, uint32_t queue, bool ready);
+
+/*
+ * [registers] VIRTIO 1.4 2.6.1: stops the queue, waits for what it has in flight, and brings its
+ * configuration back to what it was after the device's reset; then it may be set up anew. Ignored
+ * without RING_RESET, before DRIVER_OK, and for a queue that is not ready.
+ */
+void virtio_device_queue_reset(struct virtio_device *dev, uint32_t queue);
+/* [any] Is such a reset under way? */
+bool virtio_device_queue_resetting(const struct virtio_device *dev, uint32_t queue);
+
+/* [any] The shared memory region of that id, or NULL. */
+const struct virtio_shm *virtio_device_shm(const struct virtio_device *dev, uint32_t id);
 
 /* [registers] The eventfd that kicks a queue which is running; -1 if it is not. */
 int virtio_device_kick_fd(const struct virtio_device *dev, uint32_t queue);

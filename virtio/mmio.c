@@ -131,7 +131,7 @@ static void set_high(uint64_t *field, uint32_t value)
 
 static void write_queue_config(struct virtio_mmio *m, uint64_t reg, uint32_t value)
 {
-    struct vq_config *config = virtio_device_queue_config(m->dev, m->queue_sel);
+    struct vq_config *config = virtio_device_queue_writable(m->dev, m->queue_sel);
     if (config == NULL)
         return;
     switch (reg) {

@@ -9,6 +9,7 @@
 #ifndef MINIVET_VIRTIO_MMIO_H
 #define MINIVET_VIRTIO_MMIO_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/doorbell.h"
@@ -27,6 +28,8 @@ struct virtio_mmio_config {
     struct irq_line irq;      /* edge-triggered; what it refers to outlives the transport */
     struct doorbell doorbell; /* likewise; it may bind nothing */
     struct virtio_device *device;
+    bool legacy;      /* version 1, for old guests */
+    uint64_t shm_gpa; /* where its shared memory regions begin; 0: none are shown */
 };
 
 /* Puts a device on the bus. Errors are reported. */

@@ -27,13 +27,31 @@ enum {
 
 /* ---- 6 Reserved Feature Bits ---- */
 enum {
+    VIRTIO_F_NOTIFY_ON_EMPTY = 24, /* legacy interface only */
+    VIRTIO_F_ANY_LAYOUT = 27,      /* legacy interface only */
     VIRTIO_F_INDIRECT_DESC = 28,
     VIRTIO_F_EVENT_IDX = 29,
     VIRTIO_F_VERSION_1 = 32,
+    VIRTIO_F_ACCESS_PLATFORM = 33,
     VIRTIO_F_RING_PACKED = 34,
+    VIRTIO_F_IN_ORDER = 35,
+    VIRTIO_F_ORDER_PLATFORM = 36,
+    VIRTIO_F_SR_IOV = 37,
+    VIRTIO_F_NOTIFICATION_DATA = 38,
+    VIRTIO_F_NOTIF_CONFIG_DATA = 39,
+    VIRTIO_F_RING_RESET = 40,
+    VIRTIO_F_ADMIN_VQ = 41,
+    VIRTIO_F_SUSPEND = 43,
 };
 
 #define VIRTIO_BIT(feature) (UINT64_C(1) << (feature))
+
+/* ---- 2.9 Driver Notifications: what is written with NOTIFICATION_DATA ---- */
+enum {
+    VIRTIO_NOTIFY_VQ_MASK = 0xffff,
+    VIRTIO_NOTIFY_OFF_SHIFT = 16, /* split: the whole available index */
+    VIRTIO_NOTIFY_WRAP_SHIFT = 31,
+};
 
 /* ---- 2.7 Split Virtqueues ---- */
 #define VIRTQ_MAX_SIZE 32768u
@@ -65,6 +83,106 @@ enum {
 #define VIRTQ_AVAIL_BYTES(size)      (VIRTQ_AVAIL_USED_EVENT(size) + 2u)
 #define VIRTQ_USED_AVAIL_EVENT(size) (VIRTQ_USED_RING + VIRTQ_USED_ELEM_BYTES * (size))
 #define VIRTQ_USED_BYTES(size)       (VIRTQ_USED_AVAIL_EVENT(size) + 2u)
+
+/* ---- 2.8 Packed Virtqueues ---- */
+enum {
+    VIRTQ_DESC_F_AVAIL = 1 << 7,
+    VIRTQ_DESC_F_USED = 1 << 15,
+};
+
+enum { /* struct pvirtq_desc */
+       PVIRTQ_DESC_addr = 0,
+       PVIRTQ_DESC_len = 8,
+       PVIRTQ_DESC_id = 12,
+       PVIRTQ_DESC_flags = 14,
+       PVIRTQ_DESC_BYTES = 16,
+       PVIRTQ_DESC_ALIGN = 16,
+};
+
+enum {                        /* struct pvirtq_event_suppress */
+       PVIRTQ_EVENT_desc = 0, /* offset, and the wrap counter in bit 15 */
+       PVIRTQ_EVENT_flags = 2,
+       PVIRTQ_EVENT_BYTES = 4,
+       PVIRTQ_EVENT_ALIGN = 4,
+       PVIRTQ_EVENT_WRAP_SHIFT = 15,
+};
+
+enum {
+    RING_EVENT_FLAGS_ENABLE = 0,
+    RING_EVENT_FLAGS_DISABLE = 1,
+    RING_EVENT_FLAGS_DESC = 2,
+};
+
+/* ---- 4.1 Virtio Over PCI Bus ---- */
+#define VIRTIO_PCI_VENDOR_ID   0x1af4u
+#define VIRTIO_PCI_DEVICE_BASE 0x1040u /* plus the device type */
+#define VIRTIO_MSI_NO_VECTOR   0xffffu
+
+enum { /* struct virtio_pci_cap, behind the capability's id and link */
+       VIRTIO_PCI_CAP_cap_len = 2,
+       VIRTIO_PCI_CAP_cfg_type = 3,
+       VIRTIO_PCI_CAP_bar = 4,
+       VIRTIO_PCI_CAP_id = 5,
+       VIRTIO_PCI_CAP_offset = 8,
+       VIRTIO_PCI_CAP_length = 12,
+       VIRTIO_PCI_CAP_BYTES = 16,
+       VIRTIO_PCI_NOTIFY_CAP_multiplier = 16,
+       VIRTIO_PCI_NOTIFY_CAP_BYTES = 20,
+       VIRTIO_PCI_CAP64_offset_hi = 16,
+       VIRTIO_PCI_CAP64_length_hi = 20,
+       VIRTIO_PCI_CAP64_BYTES = 24,
+       VIRTIO_PCI_CFG_CAP_data = 16,
+       VIRTIO_PCI_CFG_CAP_BYTES = 20,
+};
+
+enum { /* cfg_type */
+       VIRTIO_PCI_CAP_COMMON_CFG = 1,
+       VIRTIO_PCI_CAP_NOTIFY_CFG = 2,
+       VIRTIO_PCI_CAP_ISR_CFG = 3,
+       VIRTIO_PCI_CAP_DEVICE_CFG = 4,
+       VIRTIO_PCI_CAP_PCI_CFG = 5,
+       VIRTIO_PCI_CAP_SHARED_MEMORY_CFG = 8,
+       VIRTIO_PCI_CAP_VENDOR_CFG = 9,
+};
+
+enum { /* struct virtio_pci_common_cfg */
+       VIRTIO_PCI_COMMON_device_feature_select = 0,
+       VIRTIO_PCI_COMMON_device_feature = 4,
+       VIRTIO_PCI_COMMON_driver_feature_select = 8,
+       VIRTIO_PCI_COMMON_driver_feature = 12,
+       VIRTIO_PCI_COMMON_config_msix_vector = 16,
+       VIRTIO_PCI_COMMON_num_queues = 18,
+       VIRTIO_PCI_COMMON_device_status = 20,
+       VIRTIO_PCI_COMMON_config_generation = 21,
+       VIRTIO_PCI_COMMON_queue_select = 22,
+       VIRTIO_PCI_COMMON_queue_size = 24,
+       VIRTIO_PCI_COMMON_queue_msix_vector = 26,
+       VIRTIO_PCI_COMMON_queue_enable = 28,
+       VIRTIO_PCI_COMMON_queue_notify_off = 30,
+       VIRTIO_PCI_COMMON_queue_desc = 32,
+       VIRTIO_PCI_COMMON_queue_driver = 40,
+       VIRTIO_PCI_COMMON_queue_device = 48,
+       VIRTIO_PCI_COMMON_queue_notif_config_data = 56,
+       VIRTIO_PCI_COMMON_queue_reset = 58,
+       VIRTIO_PCI_COMMON_admin_queue_index = 60,
+       VIRTIO_PCI_COMMON_admin_queue_num = 62,
+       VIRTIO_PCI_COMMON_BYTES = 64,
+};
+
+enum { /* 4.1.4.10 Legacy Interfaces: the I/O BAR of a transitional device */
+       VIRTIO_PCI_LEGACY_device_features = 0,
+       VIRTIO_PCI_LEGACY_driver_features = 4,
+       VIRTIO_PCI_LEGACY_queue_address = 8,
+       VIRTIO_PCI_LEGACY_queue_size = 12,
+       VIRTIO_PCI_LEGACY_queue_select = 14,
+       VIRTIO_PCI_LEGACY_queue_notify = 16,
+       VIRTIO_PCI_LEGACY_device_status = 18,
+       VIRTIO_PCI_LEGACY_isr_status = 19,
+       VIRTIO_PCI_LEGACY_config_msix_vector = 20, /* these two with MSI-X enabled */
+       VIRTIO_PCI_LEGACY_queue_msix_vector = 22,
+       VIRTIO_PCI_LEGACY_config = 20,       /* 24 with MSI-X enabled */
+       VIRTIO_PCI_LEGACY_PAGE_BYTES = 4096, /* unit of queue_address, and the used ring's align */
+};
 
 /* ---- 4.2.2 MMIO Device Register Layout ---- */
 enum {
@@ -100,8 +218,15 @@ enum {
     VIRTIO_MMIO_Config = 0x100,
 };
 
-#define VIRTIO_MMIO_MAGIC   0x74726976u /* "virt" */
-#define VIRTIO_MMIO_VERSION 2u
+enum { /* 4.2.4 Legacy interface: what differs */
+       VIRTIO_MMIO_LEGACY_GuestPageSize = 0x028,
+       VIRTIO_MMIO_LEGACY_QueueAlign = 0x03c,
+       VIRTIO_MMIO_LEGACY_QueuePFN = 0x040,
+};
+
+#define VIRTIO_MMIO_MAGIC          0x74726976u /* "virt" */
+#define VIRTIO_MMIO_VERSION        2u
+#define VIRTIO_MMIO_VERSION_LEGACY 1u
 
 /* InterruptStatus; the ISR status of the PCI transport has the same bits (4.1.4.5). */
 enum {

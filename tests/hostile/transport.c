@@ -263,7 +263,7 @@ Test(hostile_transport, h28_features_changed_after_features_ok)
     vdrv_queue_write(&rig.drv, 0);
     vdrv_driver_ok(&rig.drv);
     cr_expect_eq(status(&rig), RUNNING);
-    cr_expect_eq(rig.dev->features, HOSTILE_FEATURES | VIRTIO_BIT(VIRTIO_F_VERSION_1));
+    cr_expect_eq(rig.dev->features[0], HOSTILE_FEATURES | VIRTIO_BIT(VIRTIO_F_VERSION_1));
     hostile_close(&rig);
 }
 

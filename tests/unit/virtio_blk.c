@@ -36,6 +36,7 @@ Test(virtio_blk, describes_the_disk)
     cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_Config + VIRTIO_BLK_CONFIG_seg_max), 254);
     cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_Config + VIRTIO_BLK_CONFIG_blk_size), 512);
     cr_expect_eq(vdrv_offered(&rig.drv), RING_FEATURES | FLUSH | VIRTIO_BIT(VIRTIO_F_VERSION_1) |
+                                             VIRTIO_BIT(VIRTIO_F_RING_RESET) |
                                              VIRTIO_BIT(VIRTIO_BLK_F_SEG_MAX) |
                                              VIRTIO_BIT(VIRTIO_BLK_F_BLK_SIZE));
     rig_close(&rig);

@@ -62,8 +62,8 @@ Test(virtio_device, offers_what_queues_do_and_the_device_adds)
 {
     struct rig rig;
     rig_open_echo(&rig);
-    cr_expect_eq(vdrv_offered(&rig.drv),
-                 RING_FEATURES | VIRTIO_BIT(VIRTIO_F_VERSION_1) | VIRTIO_BIT(3));
+    cr_expect_eq(vdrv_offered(&rig.drv), RING_FEATURES | VIRTIO_BIT(VIRTIO_F_VERSION_1) |
+                                             VIRTIO_BIT(VIRTIO_F_RING_RESET) | VIRTIO_BIT(3));
     vdrv_set(&rig.drv, VIRTIO_MMIO_DeviceFeaturesSel, 2);
     cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_DeviceFeatures), 0);
     vdrv_set(&rig.drv, VIRTIO_MMIO_DeviceFeaturesSel, UINT32_MAX);

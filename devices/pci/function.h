@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A PCI function with a type 0 header (PCI 3.0 6.1): identity, command and status, base address
+ * registers, capabilities, INTx. What sits on PCI embeds one and tells it what it has; the host
+ * bridge sees its struct pci_function.
+ *
+ * A BAR is on its bus while the guest has the decoding on and a possible address in it: moving it
+ * moves its region. Before its region goes and after it has come the owner hears of it, and
+ * unbinds or binds what else hangs on addresses (doorbells).
+ *
+ * Configuration accesses come on any vCPU's thread; the function orders them by a lock of its own,
+ * under which the owner's callbacks run. pci_func_intx() may be called by any thread, takes
+ * only a leaf lock, and so may be called under any lock.
+ */
+#ifndef MINIVET_PCI_FUNCTION_H
+#define MINIVET_PCI_FUNCTION_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/bus.h"
+#include "core/doorbell.h"
+#include "core/irq.h"
+#include "core/pci.h"
+
+#define PCI_CONFIG_BYTES 256u
+#define PCI_BARS         6u
+#define PCI_NO_ADDRESS   UINT64_MAX
+
+struct pci_func;
+
+/* What a BAR decodes: a whole power of two of bytes, at least 16 (memory) or 4 (ports). */
+struct pci_bar_config {
+    enum bus_space space;
+    bool is_64;    /* memory only; takes this register and the next */
+    bool prefetch; /* reads have no side effects */
+    uint64_t bytes;
+    const char *name; /* for messages */
+    unsigned widths;  /* see struct bus_region */
+    const struct bus_ops *ops;
+    void *dev;
+};
+
+struct pci_func_ops {
+    /* All under the function's lock; any may be NULL. */
+    void (*bar_going)(void *ctx, unsigned bar, uint64_t addr);
+    void (*bar_come)(void *ctx, unsigned bar, uint64_t addr);
+    /* Before a read and after a write of a capability's bytes (offset from its first byte). */
+    void (*cap_read)(void *ctx, unsigned cap_offset, unsigned offset, unsigned width);
+    void (*cap_written)(void *ctx, unsigned cap_offset, unsigned offset, unsigned width);
+};
+
+struct pci_func_config {
+    const char *name;
+    uint16_t vendor, device, subsystem_vendor, subsystem;
+    uint8_t revision;
+    uint32_t class_code; /* 24 bits: class, subclass, interface */
+    bool has_intx;       /* pin A */
+    struct bus *mmio, *pio;
+    const struct pci_func_ops *ops;
+    void *ctx;
+};
+
+struct pci_bar {
+    struct pci_bar_config cfg;
+    struct bus_region region;
+    uint64_t addr; /* where the region is on the bus; PCI_NO_ADDRESS: it is not */
+};
+
+struct pci_func {
+    struct pci_function port; /* for pci_host_add() */
+    struct pci_func_config cfg;
+    pthread_mutex_t lock;
+    uint8_t config[PCI_CONFIG_BYTES];
+    uint8_t writable[PCI_CONFIG_BYTES]; /* bits that the guest can write */
+    uint8_t cap_of[PCI_CONFIG_BYTES];   /* which capability owns the byte; 0: none */
+    unsigned cap_end, cap_last;
+    struct pci_bar bars[PCI_BARS];
+
+    pthread_mutex_t intx_lock; /* leaf */
+    struct pci_intx intx;      /* the bridge's; see core/pci.h */
+    bool intx_asserted, intx_disabled, intx_out;
+};
+
+/* Errors are reported. */
+int pci_func_init(struct pci_func *f, const struct pci_func_config *config);
+/* No vCPU may access it any more. Takes its BARs off the bus. A zeroed one is allowed. */
+void pci_func_fini(struct pci_func *f);
+
+/* ---- set-up: before the function is on the bus ---- */
+void pci_func_add_bar(struct pci_func *f, unsigned bar, const struct pci_bar_config *config);
+
+/* A capability of `bytes` (whole, with id and link): returns its offset in configuration space. */
+unsigned pci_func_add_cap(struct pci_func *f, uint8_t id, unsigned bytes);
+/* Bits of a capability's byte that the guest may write. */
+void pci_func_allow(struct pci_func *f, unsigned offset, unsigned bytes, uint32_t mask);
+
+/* ---- at any time, under the function's lock or before the guest runs ---- */
+uint32_t pci_func_get(const struct pci_func *f, unsigned offset, unsigned width);
+void pci_func_put(struct pci_func *f, unsigned offset, unsigned width, uint32_t value);
+
+/* Where a BAR is on its bus, or PCI_NO_ADDRESS. */
+uint64_t pci_func_bar_addr(const struct pci_func *f, unsigned bar);
+
+/* Any thread: may the function write to memory and send messages? */
+bool pci_func_is_master(struct pci_func *f);
+
+/* Any thread: the level of INTx, which shows in the status register too. */
+void pci_func_intx(struct pci_func *f, bool level);
+
+#endif

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * MSI-X (PCI 3.0 6.8.2): the capability, the table of messages, the pending bits. A vector that is
+ * unmasked has a route in the hypervisor, so that raising it is one write to an eventfd; where
+ * there is none, the message is sent. A masked vector's interrupt is remembered in its pending bit
+ * and sent when the guest unmasks it; nothing is lost and nothing comes twice.
+ *
+ * msix_raise() may be called by any thread and takes a leaf lock only.
+ */
+#ifndef MINIVET_PCI_MSIX_H
+#define MINIVET_PCI_MSIX_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/bus.h"
+#include "core/irq.h"
+
+struct msix;
+struct pci_func;
+
+#define MSIX_VECTORS_MAX 2048u
+#define MSIX_ENTRY_BYTES 16u
+
+struct msix_config {
+    struct pci_func *func; /* gets the capability; its cap_written calls msix_control_changed() */
+    unsigned bar;          /* the BAR whose region msix_bar() describes, which msix_create() adds */
+    unsigned vectors;
+    struct msi_sink sink; /* what it refers to outlives this */
+};
+
+/* Before the function is on the bus. Errors are reported. */
+int msix_create(struct msix **out, const struct msix_config *config);
+/* After pci_func_fini(). NULL is allowed. */
+void msix_destroy(struct msix *m);
+
+/* The capability's offset in configuration space. */
+unsigned msix_cap(const struct msix *m);
+
+/* The guest wrote to the capability: under the function's lock. */
+void msix_control_changed(struct msix *m);
+
+/* Any thread. */
+bool msix_enabled(const struct msix *m);
+void msix_raise(struct msix *m, unsigned vector); /* below the count, and ignored if disabled */
+
+unsigned msix_vectors(const struct msix *m);
+
+/* The function was reset by its driver: pending bits go. */
+void msix_clear_pending(struct msix *m);
+
+#endif
