@@ -24,7 +24,8 @@ static int make_chains(struct virtqueue *vq)
     vq->chains = calloc(vq->size, sizeof(*vq->chains));
     vq->iov = calloc((size_t)vq->size * vq->iov_max, sizeof(*vq->iov));
     vq->in_flight = calloc(vq->size, sizeof(*vq->in_flight));
-    if (vq->chains == NULL || vq->iov == NULL || vq->in_flight == NULL)
+    vq->order = calloc(vq->in_order ? vq->size : 1, sizeof(struct vq_chain *));
+    if (vq->chains == NULL || vq->iov == NULL || vq->in_flight == NULL || vq->order == NULL)
         return vq_error(vq, -ENOMEM, "out of memory");
     /* Lowest slot on top: a queue that is never deep touches few pages of its storage. */
     for (unsigned slot = vq->size; slot-- > 0;) {
@@ -37,15 +38,21 @@ static int make_chains(struct virtqueue *vq)
     return 0;
 }
 
+static bool has(const struct vq_setup *setup, unsigned feature)
+{
+    return (setup->features & VIRTIO_BIT(feature)) != 0;
+}
+
 int vq_activate(struct virtqueue *vq, const struct vq_setup *setup)
 {
     BUG_ON(setup->iov_max == 0 || setup->iov_max > VQ_IOV_MAX || setup->size_max > VIRTQ_MAX_SIZE);
     *vq = (struct virtqueue){
-        .ops = &vq_split_ops,
+        .ops = has(setup, VIRTIO_F_RING_PACKED) ? &vq_packed_ops : &vq_split_ops,
         .gmem = setup->gmem,
         .size = setup->config->size,
-        .indirect = (setup->features & VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC)) != 0,
-        .event_idx = (setup->features & VIRTIO_BIT(VIRTIO_F_EVENT_IDX)) != 0,
+        .indirect = has(setup, VIRTIO_F_INDIRECT_DESC),
+        .event_idx = has(setup, VIRTIO_F_EVENT_IDX),
+        .in_order = has(setup, VIRTIO_F_IN_ORDER),
     };
     int err = 0;
     if (vq->size == 0 || vq->size > setup->size_max)
@@ -66,6 +73,7 @@ void vq_deactivate(struct virtqueue *vq)
     free(vq->chains);
     free(vq->iov);
     free(vq->in_flight);
+    free(vq->order);
     *vq = (struct virtqueue){.error = vq->error};
 }
 
@@ -100,7 +108,9 @@ static struct vq_chain *chain_take(struct virtqueue *vq)
     if (chain == NULL)
         return NULL;
     vq->free = chain->next_free;
+    chain->slots = 0;
     chain->descs = 0;
+    chain->done = false;
     chain->rd_iov = 0;
     chain->iov_count = 0;
     chain->bytes = 0;
@@ -130,6 +140,8 @@ int vq_pop(struct virtqueue *vq, struct vq_chain **chain)
         return got;
     }
     vq->in_flight[next->head] = true;
+    if (vq->in_order)
+        vq->order[(vq->order_first + vq->order_count++) % vq->size] = next;
     next->rd = iobuf_init(next->iov, next->rd_iov);
     next->wr = iobuf_init(next->iov + next->rd_iov, next->iov_count - next->rd_iov);
     next->tail = (struct iobuf){0};
@@ -150,14 +162,28 @@ uint32_t vq_chain_written(const struct vq_chain *chain)
     return (uint32_t)min_u64(bytes, UINT32_MAX);
 }
 
-void vq_push(struct virtqueue *vq, struct vq_chain *chain)
+static void give_back(struct virtqueue *vq, struct vq_chain *chain)
 {
-    BUG_ON(!vq->in_flight[chain->head]);
     vq->in_flight[chain->head] = false;
     /* A broken queue is not touched again before the reset. */
     if (!vq->broken)
         vq->ops->push(vq, chain, vq_chain_written(chain));
     chain_put(vq, chain);
+}
+
+void vq_push(struct virtqueue *vq, struct vq_chain *chain)
+{
+    BUG_ON(!vq->in_flight[chain->head] || chain->done);
+    if (!vq->in_order) {
+        give_back(vq, chain);
+        return;
+    }
+    chain->done = true;
+    while (vq->order_count > 0 && vq->order[vq->order_first]->done) {
+        give_back(vq, vq->order[vq->order_first]);
+        vq->order_first = (vq->order_first + 1) % vq->size;
+        vq->order_count--;
+    }
 }
 
 bool vq_flush(struct virtqueue *vq)
@@ -169,6 +195,8 @@ void vq_return(struct virtqueue *vq, struct vq_chain *chain)
 {
     BUG_ON(!vq->in_flight[chain->head]);
     vq->in_flight[chain->head] = false;
+    if (vq->in_order)
+        vq->order_count--;
     vq->ops->unpop(vq, chain);
     chain_put(vq, chain);
 }

@@ -4,6 +4,8 @@
  *
  * A chain's life:   vq_pop() -> the device moves rd and wr -> vq_push() -> vq_flush()
  *
+ * The split ring (VIRTIO 1.4 2.7; vq_split.c):
+ *
  *      driver area (guest writes)                device area (device writes)
  *     flags idx ring[size] used_event           flags idx ring[size] avail_event
  *            |   | heads                                |  | {head, bytes written}
@@ -12,7 +14,15 @@
  *     chained by next, or one that points        65536, are valid"; *_event say at which index
  *     to an indirect table of descriptors        the other side wants to be told
  *
- * (The split ring, VIRTIO 1.4 2.7. Other ring formats go behind the same calls: struct vq_ops.)
+ * The packed ring (VIRTIO 1.4 2.8; vq_packed.c):
+ *
+ *      descriptors: addr len id flags            driver area: when it wants an interrupt
+ *     made available and used in the same        device area: when it wants a kick
+ *     place; two bits of flags say which,
+ *     and flip their meaning each lap
+ *
+ * Which one a queue has says RING_PACKED; the calls are the same: struct vq_ops. With IN_ORDER
+ * chains come back to the guest in the order in which they were taken, whatever the device does.
  *
  * What the guest wrote into registers is a struct vq_config; vq_activate() checks it once and makes
  * a struct virtqueue of it, which looks at no register again. Descriptors are copied, each field
@@ -64,8 +74,10 @@ struct vq_chain {
     unsigned slot; /* below the queue's size, and no other chain in flight has it */
 
     /* The queue's own. */
-    uint16_t head;
+    uint16_t head;   /* what names it to the guest: its first descriptor, or its buffer id */
+    uint16_t slots;  /* packed: descriptors that it takes in the ring */
     uint16_t descs;  /* descriptors, those of an indirect table counted, itself not */
+    bool done;       /* pushed, but one that was taken before it is not: IN_ORDER */
     unsigned rd_iov; /* vectors that are readable; the writable ones follow */
     unsigned iov_count;
     uint64_t bytes;
@@ -82,20 +94,39 @@ struct vq_split {
     uint16_t published;  /* the used index that the driver was last shown */
 };
 
+/* A position counts to twice the size: see vq_packed.c. */
+struct vq_packed {
+    uint8_t *desc; /* in guest memory, checked to hold `size` entries */
+    const uint8_t *driver_event;
+    uint8_t *device_event;
+    uint32_t next_avail;  /* the next to take */
+    uint32_t next_used;   /* the next to fill */
+    uint32_t published;   /* where the driver sees the ring's used part end */
+    uint32_t out;         /* descriptors taken and not given back */
+    uint16_t first_flags; /* to be written at `published` */
+};
+
 struct virtqueue {
     const struct vq_ops *ops; /* NULL: not active */
     const struct gmem *gmem;
     uint32_t size;
-    bool indirect, event_idx; /* negotiated */
+    bool indirect, event_idx, in_order; /* negotiated */
     bool broken;
     const char *error; /* why the last call said no */
-    struct vq_split split;
+    union {
+        struct vq_split split;
+        struct vq_packed packed;
+    };
 
     /* Storage of every chain that can be in flight. */
     struct vq_chain *chains, *free;
     struct iovec *iov;
     unsigned iov_max;
     bool *in_flight; /* by head */
+
+    /* With IN_ORDER: the chains in flight, oldest at order_first modulo the size. */
+    struct vq_chain **order;
+    uint32_t order_first, order_count;
 };
 
 /*
@@ -125,7 +156,10 @@ bool vq_chain_split_tail(struct vq_chain *chain, uint64_t len);
 /* What the guest will be told: how many bytes were written from the first writable one on. */
 uint32_t vq_chain_written(const struct vq_chain *chain);
 
-/* Gives a chain back to the guest, who sees it after the next vq_flush(). Any order. */
+/*
+ * Gives a chain back to the guest, who sees it after the next vq_flush(). Any order: with IN_ORDER
+ * one that is early waits for those before it.
+ */
 void vq_push(struct virtqueue *vq, struct vq_chain *chain);
 
 /* Shows the guest all that was pushed. Returns whether it wants an interrupt for that. */

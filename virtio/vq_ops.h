@@ -24,6 +24,7 @@ struct vq_ops {
 };
 
 extern const struct vq_ops vq_split_ops;
+extern const struct vq_ops vq_packed_ops;
 
 /* Notes why, and returns err. */
 int vq_error(struct virtqueue *vq, int err, const char *why);
@@ -58,11 +59,24 @@ static inline void ring_store32_relaxed(uint8_t *at, uint32_t value)
  * "I stored mine, have you stored yours?": both sides store, then load what the other stores. One
  * order of all four accesses (sequential consistency) lets at least one side see the other's.
  */
-static inline uint16_t ring_store16_then_load16(uint8_t *store_at, uint16_t value,
-                                                const uint8_t *load_at)
+static inline void ring_store16_seq_cst(uint8_t *at, uint16_t value)
 {
-    __atomic_store_n((uint16_t *)(void *)store_at, htole16(value), __ATOMIC_SEQ_CST);
-    return le16toh(__atomic_load_n((const uint16_t *)(const void *)load_at, __ATOMIC_SEQ_CST));
+    __atomic_store_n((uint16_t *)(void *)at, htole16(value), __ATOMIC_SEQ_CST);
+}
+
+static inline void ring_store32_seq_cst(uint8_t *at, uint32_t value)
+{
+    __atomic_store_n((uint32_t *)(void *)at, htole32(value), __ATOMIC_SEQ_CST);
+}
+
+static inline uint16_t ring_load16_seq_cst(const uint8_t *at)
+{
+    return le16toh(__atomic_load_n((const uint16_t *)(const void *)at, __ATOMIC_SEQ_CST));
+}
+
+static inline uint32_t ring_load32_seq_cst(const uint8_t *at)
+{
+    return le32toh(__atomic_load_n((const uint32_t *)(const void *)at, __ATOMIC_SEQ_CST));
 }
 
 #endif

@@ -152,13 +152,11 @@ static bool split_flush(struct virtqueue *vq)
      * handshake whose other half is the driver's barrier between writing used_event (or the flag)
      * and reading idx again.
      */
-    uint8_t *idx = s->used + VIRTQ_USED_IDX;
-    if (vq->event_idx) {
-        const uint8_t *used_event = s->avail + VIRTQ_AVAIL_USED_EVENT(vq->size);
-        return event_passed(ring_store16_then_load16(idx, now, used_event), now, old);
-    }
-    uint16_t flags = ring_store16_then_load16(idx, now, s->avail + VIRTQ_AVAIL_FLAGS);
-    return (flags & VIRTQ_AVAIL_F_NO_INTERRUPT) == 0;
+    ring_store16_seq_cst(s->used + VIRTQ_USED_IDX, now);
+    if (vq->event_idx)
+        return event_passed(ring_load16_seq_cst(s->avail + VIRTQ_AVAIL_USED_EVENT(vq->size)), now,
+                            old);
+    return (ring_load16_seq_cst(s->avail + VIRTQ_AVAIL_FLAGS) & VIRTQ_AVAIL_F_NO_INTERRUPT) == 0;
 }
 
 static void split_notify_off(struct virtqueue *vq)
@@ -172,15 +170,11 @@ static bool split_notify_on(struct virtqueue *vq)
 {
     struct vq_split *s = &vq->split;
     /* Partner: the driver's barrier between moving idx and reading avail_event (or the flag). */
-    const uint8_t *idx = s->avail + VIRTQ_AVAIL_IDX;
-    uint16_t avail;
-    if (vq->event_idx) {
-        uint8_t *avail_event = s->used + VIRTQ_USED_AVAIL_EVENT(vq->size);
-        avail = ring_store16_then_load16(avail_event, s->next_avail, idx);
-    } else {
-        avail = ring_store16_then_load16(s->used + VIRTQ_USED_FLAGS, 0, idx);
-    }
-    return avail != s->next_avail;
+    if (vq->event_idx)
+        ring_store16_seq_cst(s->used + VIRTQ_USED_AVAIL_EVENT(vq->size), s->next_avail);
+    else
+        ring_store16_seq_cst(s->used + VIRTQ_USED_FLAGS, 0);
+    return ring_load16_seq_cst(s->avail + VIRTQ_AVAIL_IDX) != s->next_avail;
 }
 
 const struct vq_ops vq_split_ops = {
