@@ -6,7 +6,9 @@
  *
  * A BAR is on its bus while the guest has the decoding on and a possible address in it: moving it
  * moves its region. Before its region goes and after it has come the owner hears of it, and
- * unbinds or binds what else hangs on addresses (doorbells).
+ * unbinds or binds what else hangs on addresses (doorbells). An address is possible if all of the
+ * BAR is in one of the bridge's windows and nothing else is there; with any other the BAR answers
+ * nowhere until the guest writes a better one.
  *
  * Configuration accesses come on any vCPU's thread; the function orders them by a lock of its own,
  * under which the owner's callbacks run. pci_func_intx() may be called by any thread, takes
@@ -25,7 +27,6 @@
 #include "core/pci.h"
 
 #define PCI_CONFIG_BYTES 256u
-#define PCI_BARS         6u
 #define PCI_NO_ADDRESS   UINT64_MAX
 
 struct pci_func;
@@ -68,6 +69,12 @@ struct pci_bar {
     uint64_t addr; /* where the region is on the bus; PCI_NO_ADDRESS: it is not */
 };
 
+/* Who else must know whether the function may send messages. */
+struct pci_master_watch {
+    void (*changed)(void *ctx, bool on); /* under the function's lock; NULL: nobody */
+    void *ctx;
+};
+
 struct pci_func {
     struct pci_function port; /* for pci_host_add() */
     struct pci_func_config cfg;
@@ -77,6 +84,9 @@ struct pci_func {
     uint8_t cap_of[PCI_CONFIG_BYTES];   /* which capability owns the byte; 0: none */
     unsigned cap_end, cap_last;
     struct pci_bar bars[PCI_BARS];
+    const struct pci_windows *windows; /* the bridge's; NULL: no bridge, any address will do */
+    _Atomic bool master;
+    struct pci_master_watch master_watch;
 
     pthread_mutex_t intx_lock; /* leaf */
     struct pci_intx intx;      /* the bridge's; see core/pci.h */
@@ -93,10 +103,14 @@ void pci_func_add_bar(struct pci_func *f, unsigned bar, const struct pci_bar_con
 
 /* A capability of `bytes` (whole, with id and link): returns its offset in configuration space. */
 unsigned pci_func_add_cap(struct pci_func *f, uint8_t id, unsigned bytes);
-/* Bits of a capability's byte that the guest may write. */
+/* Bits of configuration space that the guest may write, bytes (up to 4) at once. */
 void pci_func_allow(struct pci_func *f, unsigned offset, unsigned bytes, uint32_t mask);
 
+/* One watcher; msix.c is it. */
+void pci_func_watch_master(struct pci_func *f, const struct pci_master_watch *watch);
+
 /* ---- at any time, under the function's lock or before the guest runs ---- */
+/* The bytes as they are: no side effects, and the guest's rights do not matter. */
 uint32_t pci_func_get(const struct pci_func *f, unsigned offset, unsigned width);
 void pci_func_put(struct pci_func *f, unsigned offset, unsigned width, uint32_t value);
 

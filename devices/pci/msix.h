@@ -3,7 +3,11 @@
  * MSI-X (PCI 3.0 6.8.2): the capability, the table of messages, the pending bits. A vector that is
  * unmasked has a route in the hypervisor, so that raising it is one write to an eventfd; where
  * there is none, the message is sent. A masked vector's interrupt is remembered in its pending bit
- * and sent when the guest unmasks it; nothing is lost and nothing comes twice.
+ * and sent when the guest unmasks it, and so is one that is raised while the function may not write
+ * to memory (bus mastering is off). Nothing is lost and nothing comes twice.
+ *
+ * Table and pending bits share a BAR: the table at 0, the pending bits at half of it. The guest
+ * chooses addresses and data: what the hypervisor refuses does not arrive, and is no error here.
  *
  * msix_raise() may be called by any thread and takes a leaf lock only.
  */
@@ -24,9 +28,9 @@ struct pci_func;
 
 struct msix_config {
     struct pci_func *func; /* gets the capability; its cap_written calls msix_control_changed() */
-    unsigned bar;          /* the BAR whose region msix_bar() describes, which msix_create() adds */
-    unsigned vectors;
-    struct msi_sink sink; /* what it refers to outlives this */
+    unsigned bar;          /* msix_create() adds it, with 32-bit addresses */
+    unsigned vectors;      /* 1 to MSIX_VECTORS_MAX */
+    struct msi_sink sink;  /* what it refers to outlives this */
 };
 
 /* Before the function is on the bus. Errors are reported. */

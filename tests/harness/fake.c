@@ -31,6 +31,133 @@ unsigned fake_irq_take(struct fake_irq *irq)
     return atomic_exchange(&irq->edges, 0);
 }
 
+/* ---- messages ---- */
+
+static void msi_record(struct fake_msi *msi, struct fake_msi_message message)
+{
+    if (msi->count < FAKE_MSI_SENT)
+        msi->sent[msi->count] = message;
+    msi->count++;
+}
+
+static int msi_send(void *ctx, uint64_t addr, uint32_t data)
+{
+    struct fake_msi *msi = ctx;
+    pthread_mutex_lock(&msi->lock);
+    int err = msi->fail;
+    msi->sends++;
+    if (err == 0)
+        msi_record(msi, (struct fake_msi_message){addr, data});
+    pthread_mutex_unlock(&msi->lock);
+    return err;
+}
+
+static int msi_route_add(void *ctx, int eventfd, uint64_t addr, uint32_t data)
+{
+    struct fake_msi *msi = ctx;
+    pthread_mutex_lock(&msi->lock);
+    int handle = msi->refuse_routes;
+    msi->adds++;
+    if (handle == 0) {
+        while (handle < FAKE_MSI_ROUTES && msi->routes[handle].used)
+            handle++;
+        if (handle < FAKE_MSI_ROUTES)
+            msi->routes[handle] = (struct fake_msi_route){true, eventfd, {addr, data}};
+        else
+            handle = -ENOSPC;
+    }
+    pthread_mutex_unlock(&msi->lock);
+    return handle;
+}
+
+/* What a kernel did when the eventfd was written. */
+static void msi_deliver(struct fake_msi *msi, const struct fake_msi_route *route)
+{
+    eventfd_t written;
+    if (route->used && eventfd_read(route->eventfd, &written) == 0)
+        msi_record(msi, route->message);
+}
+
+static int msi_route_set(void *ctx, int handle, uint64_t addr, uint32_t data)
+{
+    struct fake_msi *msi = ctx;
+    pthread_mutex_lock(&msi->lock);
+    BUG_ON(handle < 0 || handle >= FAKE_MSI_ROUTES || !msi->routes[handle].used);
+    msi->sets++;
+    msi_deliver(msi, &msi->routes[handle]);
+    if (msi->refuse_routes == 0)
+        msi->routes[handle].message = (struct fake_msi_message){addr, data};
+    int err = msi->refuse_routes;
+    pthread_mutex_unlock(&msi->lock);
+    return err;
+}
+
+static void msi_route_del(void *ctx, int handle, int eventfd)
+{
+    struct fake_msi *msi = ctx;
+    pthread_mutex_lock(&msi->lock);
+    BUG_ON(handle < 0 || handle >= FAKE_MSI_ROUTES || !msi->routes[handle].used);
+    BUG_ON(msi->routes[handle].eventfd != eventfd);
+    msi->dels++;
+    msi_deliver(msi, &msi->routes[handle]);
+    msi->routes[handle].used = false;
+    pthread_mutex_unlock(&msi->lock);
+}
+
+struct msi_sink fake_msi_sink(struct fake_msi *msi)
+{
+    static const struct msi_ops ops = {
+        .send = msi_send,
+        .route_add = msi_route_add,
+        .route_set = msi_route_set,
+        .route_del = msi_route_del,
+    };
+    *msi = (struct fake_msi){0};
+    pthread_mutex_init(&msi->lock, NULL);
+    return (struct msi_sink){.ops = &ops, .ctx = msi};
+}
+
+unsigned fake_msi_routes(struct fake_msi *msi)
+{
+    unsigned used = 0;
+    pthread_mutex_lock(&msi->lock);
+    for (unsigned i = 0; i < FAKE_MSI_ROUTES; i++)
+        used += msi->routes[i].used;
+    pthread_mutex_unlock(&msi->lock);
+    return used;
+}
+
+static unsigned msi_take(struct fake_msi *msi, bool all, uint32_t data)
+{
+    unsigned taken = 0, left = 0;
+    pthread_mutex_lock(&msi->lock);
+    for (unsigned i = 0; i < FAKE_MSI_ROUTES; i++)
+        msi_deliver(msi, &msi->routes[i]);
+    if (all)
+        taken = msi->count;
+    else
+        BUG_ON(msi->count > FAKE_MSI_SENT);
+    for (unsigned i = 0; !all && i < msi->count; i++) {
+        if (msi->sent[i].data == data)
+            taken++;
+        else
+            msi->sent[left++] = msi->sent[i];
+    }
+    msi->count = left;
+    pthread_mutex_unlock(&msi->lock);
+    return taken;
+}
+
+unsigned fake_msi_take(struct fake_msi *msi, uint32_t data)
+{
+    return msi_take(msi, false, data);
+}
+
+unsigned fake_msi_take_all(struct fake_msi *msi)
+{
+    return msi_take(msi, true, 0);
+}
+
 /* ---- doorbells ---- */
 
 static bool same_bell(const struct doorbell_addr *a, const struct doorbell_addr *b)
@@ -81,7 +208,8 @@ bool fake_doorbell_store(struct fake_doorbell *bell, uint64_t addr, unsigned len
 {
     for (unsigned i = 0; i < bell->count; i++) {
         const struct doorbell_addr *a = &bell->addr[i];
-        if (a->addr == addr && a->len == len && (!a->has_match || a->match == value))
+        if (a->addr == addr && (a->len == 0 || a->len == len) &&
+            (!a->has_match || a->match == value))
             return eventfd_write(bell->fd[i], 1) == 0;
     }
     return false;

@@ -6,6 +6,7 @@
 #ifndef MINIVET_TESTS_HARNESS_FAKE_H
 #define MINIVET_TESTS_HARNESS_FAKE_H
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -29,8 +30,45 @@ struct irq_line fake_irq_line(struct fake_irq *irq);
 /* Edges since the last time it was asked. */
 unsigned fake_irq_take(struct fake_irq *irq);
 
+/* ---- messages (MSI) ---- */
+#define FAKE_MSI_ROUTES 64
+#define FAKE_MSI_SENT   256
+
+struct fake_msi_message {
+    uint64_t addr;
+    uint32_t data;
+};
+
+struct fake_msi {
+    pthread_mutex_t lock;
+    struct fake_msi_route {
+        bool used;
+        int eventfd;
+        struct fake_msi_message message;
+    } routes[FAKE_MSI_ROUTES];
+    struct fake_msi_message sent[FAKE_MSI_SENT]; /* the first of them, by send() and by routes */
+    unsigned count;                              /* all of them */
+    unsigned sends, adds, sets, dels;            /* calls that were made */
+    int refuse_routes;                           /* a negative errno of route_add() and _set() */
+    int fail;                                    /* a negative errno of send() */
+};
+
+/* Zeroes and prepares it: once. */
+struct msi_sink fake_msi_sink(struct fake_msi *msi);
+
+/* Routes in use. */
+unsigned fake_msi_routes(struct fake_msi *msi);
+
+/*
+ * Delivers what was written to the routes' eventfds, as a kernel does at once; then forgets the
+ * messages with that data and says how many there were.
+ */
+unsigned fake_msi_take(struct fake_msi *msi, uint32_t data);
+/* The same for all of them, whatever their data. */
+unsigned fake_msi_take_all(struct fake_msi *msi);
+
 /* ---- doorbells ---- */
-#define FAKE_BELLS 8
+#define FAKE_BELLS 128
 
 struct fake_doorbell {
     struct doorbell_addr addr[FAKE_BELLS];

@@ -1,0 +1,419 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "pci/msix.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "core/bus.h"
+#include "core/pci.h"
+#include "pci/function.h"
+#include "tests/harness/fake.h"
+
+#define BAR_GPA   UINT64_C(0xc0000000)
+#define PBA_GPA   (BAR_GPA + 2048)
+#define BAR       1u
+#define VECTORS   70u /* more than a word of pending bits */
+#define MSI_ADDR  UINT64_C(0xfee01000)
+#define ENABLE    0x8000u
+#define MASK_ALL  0x4000u
+#define BUSMASTER 4u
+#define MEMORY    2u
+
+static struct bus *mmio;
+static struct pci_func func;
+static struct msix *msix;
+static struct fake_msi msi;
+static unsigned cap;
+
+static void on_cap_written(void *ctx, unsigned at, unsigned offset, unsigned width)
+{
+    (void)ctx;
+    (void)offset;
+    (void)width;
+    if (at == msix_cap(msix))
+        msix_control_changed(msix);
+}
+
+static const struct pci_func_ops ops = {.cap_written = on_cap_written};
+
+static uint32_t cfg_rd(unsigned offset, unsigned width)
+{
+    return func.port.ops->config_read(&func.port, offset, width);
+}
+
+static void cfg_wr(unsigned offset, unsigned width, uint32_t value)
+{
+    func.port.ops->config_write(&func.port, offset, width, value);
+}
+
+static uint64_t rd(uint64_t gpa, unsigned width)
+{
+    uint64_t value = 0;
+    bus_read(mmio, gpa, width, &value);
+    return value;
+}
+
+static void control(uint32_t bits)
+{
+    cfg_wr(cap + 2, 2, bits);
+}
+
+static uint64_t entry(unsigned vector)
+{
+    return BAR_GPA + vector * 16;
+}
+
+static void set_message(unsigned vector, uint64_t addr, uint32_t data)
+{
+    bus_write(mmio, entry(vector), 8, addr);
+    bus_write(mmio, entry(vector) + 8, 4, data);
+}
+
+static void mask(unsigned vector, bool masked)
+{
+    bus_write(mmio, entry(vector) + 12, 4, masked);
+}
+
+/* As a driver sets a vector up: its data is its number and 100. */
+static void use(unsigned vector)
+{
+    set_message(vector, MSI_ADDR, vector + 100);
+    mask(vector, false);
+}
+
+static unsigned taken(unsigned vector)
+{
+    return fake_msi_take(&msi, vector + 100);
+}
+
+static bool pending(unsigned vector)
+{
+    return rd(PBA_GPA + vector / 64 * 8, 8) >> vector % 64 & 1;
+}
+
+static void create(unsigned vectors)
+{
+    cr_assert(zero(bus_create(&mmio, "mmio", UINT64_C(1) << 46)));
+    struct pci_func_config config = {.name = "fn", .mmio = mmio, .ops = &ops};
+    cr_assert(zero(pci_func_init(&func, &config)));
+    struct msix_config mc = {
+        .func = &func, .bar = BAR, .vectors = vectors, .sink = fake_msi_sink(&msi)};
+    cr_assert(zero(msix_create(&msix, &mc)));
+    cap = msix_cap(msix);
+    cfg_wr(0x10 + 4 * BAR, 4, (uint32_t)BAR_GPA);
+    cfg_wr(0x04, 2, MEMORY | BUSMASTER);
+}
+
+static void setup(void)
+{
+    create(VECTORS);
+}
+
+static void teardown(void)
+{
+    pci_func_fini(&func);
+    msix_destroy(msix);
+    bus_destroy(mmio);
+    cr_expect(zero(u32, fake_msi_routes(&msi)), "no route outlives it");
+}
+
+TestSuite(pci_msix, .init = setup, .fini = teardown);
+
+/* ---- what it looks like ---- */
+
+Test(pci_msix, capability_says_where_things_are)
+{
+    cr_expect(eq(u32, cfg_rd(cap, 1), 0x11));
+    cr_expect(eq(u32, cfg_rd(cap + 2, 2), VECTORS - 1));
+    cr_expect(eq(u32, cfg_rd(cap + 4, 4), BAR));
+    cr_expect(eq(u32, cfg_rd(cap + 8, 4), 2048 | BAR));
+    cfg_wr(cap, 4, 0xffffffff);
+    cfg_wr(cap + 4, 4, 0xffffffff);
+    cfg_wr(cap + 8, 4, 0xffffffff);
+    cr_expect(eq(u32, cfg_rd(cap + 2, 2), ENABLE | MASK_ALL | (VECTORS - 1)));
+    cr_expect(eq(u32, cfg_rd(cap + 4, 4), BAR));
+    cr_expect(eq(u32, cfg_rd(cap + 8, 4), 2048 | BAR));
+    cr_expect(eq(u32, msix_vectors(msix), VECTORS));
+}
+
+/* The BAR is a power of two whose halves hold the table and the pending bits. */
+Test(pci_msix_bar, grows_with_the_vectors)
+{
+    static const struct {
+        unsigned vectors;
+        uint32_t bytes;
+    } sizes[] = {{1, 4096}, {128, 4096}, {129, 8192}, {2048, 65536}};
+    for (unsigned i = 0; i < 4; i++) {
+        create(sizes[i].vectors);
+        cfg_wr(0x10 + 4 * BAR, 4, 0xffffffff);
+        cr_expect(eq(u32, cfg_rd(0x10 + 4 * BAR, 4), -sizes[i].bytes));
+        cr_expect(eq(u32, cfg_rd(cap + 8, 4), sizes[i].bytes / 2 | BAR));
+        teardown();
+    }
+}
+
+Test(pci_msix, every_vector_begins_masked)
+{
+    for (unsigned i = 0; i < VECTORS; i++) {
+        cr_expect(zero(u64, rd(entry(i), 8)));
+        cr_expect(eq(u64, rd(entry(i) + 8, 8), UINT64_C(1) << 32));
+    }
+    cr_expect(not(msix_enabled(msix)));
+}
+
+Test(pci_msix, table_takes_4_and_8_bytes_at_a_time)
+{
+    bus_write(mmio, entry(2), 8, UINT64_C(0x1122334455667788));
+    bus_write(mmio, entry(2) + 8, 8, UINT64_C(0xffffffff99aabbcc));
+    cr_expect(eq(u64, rd(entry(2), 4), 0x55667788));
+    cr_expect(eq(u64, rd(entry(2) + 4, 4), 0x11223344));
+    cr_expect(eq(u64, rd(entry(2) + 8, 4), 0x99aabbcc));
+    cr_expect(eq(u64, rd(entry(2) + 12, 4), 1), "reserved bits stay 0");
+    bus_write(mmio, entry(2), 1, 0);
+    bus_write(mmio, entry(2), 2, 0);
+    bus_write(mmio, entry(2) + 4, 8, 0); /* not aligned */
+    bus_write(mmio, entry(2) + 2, 4, 0);
+    cr_expect(eq(u64, rd(entry(2), 8), UINT64_C(0x1122334455667788)));
+    cr_expect(eq(u64, rd(entry(2) + 8, 4), 0x99aabbcc));
+    cr_expect(eq(u64, rd(entry(2) + 4, 8), UINT64_MAX));
+    cr_expect(eq(u64, rd(entry(2), 2), 0xffff));
+}
+
+Test(pci_msix, beyond_the_table_there_is_nothing)
+{
+    for (uint64_t gpa = entry(VECTORS); gpa < PBA_GPA; gpa += 4) {
+        bus_write(mmio, gpa, 4, 0xffffffff);
+        cr_expect(zero(u64, rd(gpa, 4)));
+    }
+    for (uint64_t gpa = PBA_GPA; gpa < BAR_GPA + 4096; gpa += 8) {
+        bus_write(mmio, gpa, 8, UINT64_MAX);
+        cr_expect(zero(u64, rd(gpa, 8)), "pending bits are read-only");
+    }
+}
+
+/* ---- messages ---- */
+
+Test(pci_msix, an_unmasked_vector_is_delivered)
+{
+    use(3);
+    cr_expect(zero(u32, msi.adds), "no route before MSI-X is on");
+    control(ENABLE);
+    cr_expect(msix_enabled(msix));
+    cr_expect(eq(u32, fake_msi_routes(&msi), 1));
+    msix_raise(msix, 3);
+    cr_expect(eq(u64, msi.routes[0].message.addr, MSI_ADDR));
+    cr_expect(eq(u32, taken(3), 1));
+    cr_expect(zero(u32, msi.sends), "by the route");
+    msix_raise(msix, 3);
+    cr_expect(eq(u32, taken(3), 1));
+}
+
+Test(pci_msix, without_routes_messages_are_sent)
+{
+    msi.refuse_routes = -ENOSYS;
+    control(ENABLE);
+    use(3);
+    msix_raise(msix, 3);
+    msix_raise(msix, 3);
+    cr_expect(eq(u32, taken(3), 2));
+    cr_expect(eq(u32, msi.sends, 2));
+}
+
+Test(pci_msix, disabled_it_sends_nothing)
+{
+    use(3);
+    msix_raise(msix, 3);
+    cr_expect(zero(u32, fake_msi_take_all(&msi)));
+    cr_expect(not(pending(3)), "it is INTx's turn");
+    control(ENABLE);
+    cr_expect(zero(u32, fake_msi_take_all(&msi)));
+    control(0);
+    cr_expect(not(msix_enabled(msix)));
+    cr_expect(zero(u32, fake_msi_routes(&msi)));
+    msix_raise(msix, 3);
+    cr_expect(zero(u32, fake_msi_take_all(&msi)));
+}
+
+Test(pci_msix, a_masked_vector_waits_and_comes_once)
+{
+    control(ENABLE);
+    use(3);
+    use(65);
+    mask(3, true);
+    mask(65, true);
+    for (unsigned i = 0; i < 5; i++)
+        msix_raise(msix, 65);
+    cr_expect(pending(65));
+    cr_expect(eq(u64, rd(PBA_GPA + 8, 4), 2));
+    cr_expect(zero(u64, rd(PBA_GPA + 12, 4)));
+    cr_expect(not(pending(3)));
+    cr_expect(zero(u32, fake_msi_take_all(&msi)));
+    mask(3, false);
+    mask(65, false);
+    cr_expect(eq(u32, taken(65), 1));
+    cr_expect(zero(u32, fake_msi_take_all(&msi)));
+    cr_expect(not(pending(65)));
+    mask(65, true);
+    mask(65, false);
+    cr_expect(zero(u32, fake_msi_take_all(&msi)));
+}
+
+Test(pci_msix, upper_half_of_a_pending_word)
+{
+    control(ENABLE);
+    msix_raise(msix, 33);
+    cr_expect(eq(u64, rd(PBA_GPA + 4, 4), 2));
+    cr_expect(zero(u64, rd(PBA_GPA, 4)));
+}
+
+Test(pci_msix, the_function_mask_holds_all)
+{
+    control(ENABLE | MASK_ALL);
+    use(3);
+    use(4);
+    cr_expect(zero(u32, fake_msi_routes(&msi)));
+    msix_raise(msix, 3);
+    msix_raise(msix, 4);
+    mask(4, true);
+    cr_expect(pending(3) && pending(4));
+    control(ENABLE);
+    cr_expect(eq(u32, taken(3), 1));
+    cr_expect(zero(u32, taken(4)));
+    cr_expect(pending(4));
+    mask(4, false);
+    cr_expect(eq(u32, taken(4), 1));
+}
+
+Test(pci_msix, without_bus_mastering_messages_wait)
+{
+    control(ENABLE);
+    use(3);
+    cfg_wr(0x04, 2, MEMORY);
+    msix_raise(msix, 3);
+    cr_expect(pending(3));
+    mask(3, true);
+    mask(3, false);
+    cr_expect(zero(u32, fake_msi_take_all(&msi)));
+    cfg_wr(0x04, 2, MEMORY | BUSMASTER);
+    cr_expect(eq(u32, taken(3), 1));
+    cr_expect(not(pending(3)));
+}
+
+Test(pci_msix, a_route_follows_its_message)
+{
+    control(ENABLE);
+    use(3);
+    mask(3, true);
+    set_message(3, MSI_ADDR + 0x1000, 7); /* as Linux moves an interrupt to another processor */
+    cr_expect(zero(u32, msi.sets));
+    mask(3, false);
+    cr_expect(eq(u32, msi.sets, 1));
+    cr_expect(eq(u32, msi.adds, 1));
+    msix_raise(msix, 3);
+    cr_expect(eq(u64, msi.routes[0].message.addr, MSI_ADDR + 0x1000));
+    cr_expect(eq(u32, fake_msi_take(&msi, 7), 1));
+    mask(3, true);
+    mask(3, false);
+    cr_expect(eq(u32, msi.sets, 1), "the same message needs no change");
+    bus_write(mmio, entry(3) + 8, 4, 8); /* while unmasked: not for a driver to do */
+    msix_raise(msix, 3);
+    cr_expect(eq(u32, fake_msi_take(&msi, 8), 1));
+    cr_expect(zero(u32, msi.sends));
+}
+
+/* What the route still stands for is not what the guest wants any more. */
+Test(pci_msix, a_route_that_cannot_follow_is_dropped)
+{
+    control(ENABLE);
+    use(3);
+    msi.refuse_routes = -EINVAL;
+    mask(3, true);
+    set_message(3, 0xdead0000, 7);
+    mask(3, false);
+    cr_expect(zero(u32, fake_msi_routes(&msi)));
+    msi.fail = -EINVAL;
+    msix_raise(msix, 3);
+    cr_expect(eq(u32, msi.sends, 1));
+    cr_expect(zero(u32, fake_msi_take_all(&msi)));
+    msi.fail = msi.refuse_routes = 0;
+    mask(3, true);
+    set_message(3, MSI_ADDR, 103);
+    mask(3, false);
+    msix_raise(msix, 3);
+    cr_expect(eq(u32, taken(3), 1));
+    cr_expect(eq(u32, fake_msi_routes(&msi), 1));
+}
+
+Test(pci_msix, routes_run_out_and_messages_do_not)
+{
+    control(ENABLE);
+    for (unsigned i = 0; i < VECTORS; i++)
+        use(i);
+    cr_assert(lt(u32, FAKE_MSI_ROUTES, VECTORS));
+    cr_expect(eq(u32, fake_msi_routes(&msi), FAKE_MSI_ROUTES));
+    for (unsigned i = 0; i < VECTORS; i++) {
+        msix_raise(msix, i);
+        cr_expect(eq(u32, taken(i), 1));
+    }
+}
+
+Test(pci_msix, pending_bits_can_be_forgotten)
+{
+    control(ENABLE);
+    use(3);
+    mask(3, true);
+    msix_raise(msix, 3);
+    msix_raise(msix, 69);
+    msix_clear_pending(msix);
+    cr_expect(not(pending(3) || pending(69)));
+    mask(3, false);
+    cr_expect(zero(u32, fake_msi_take_all(&msi)));
+}
+
+Test(pci_msix, destroy_takes_null)
+{
+    msix_destroy(NULL);
+}
+
+/* ---- threads ---- */
+
+#define RAISES 20000
+
+static atomic_bool raised_all;
+
+static void *toggle(void *arg)
+{
+    (void)arg;
+    for (unsigned i = 0; !atomic_load(&raised_all); i++) {
+        mask(3, true);
+        set_message(3, MSI_ADDR + (i % 2) * 0x1000, 103);
+        mask(3, false);
+        control(ENABLE | (i % 3 == 0 ? MASK_ALL : 0));
+        cfg_wr(0x04, 2, MEMORY | (i % 5 == 0 ? 0 : BUSMASTER));
+    }
+    return NULL;
+}
+
+/* Whatever the guest does to the vector meanwhile: the last interrupt arrives. */
+Test(pci_msix, nothing_is_lost_while_the_guest_masks)
+{
+    control(ENABLE);
+    use(3);
+    pthread_t thread;
+    cr_assert(zero(pthread_create(&thread, NULL, toggle, NULL)));
+    for (unsigned i = 0; i < RAISES; i++)
+        msix_raise(msix, 3);
+    (void)fake_msi_take_all(&msi);
+    msix_raise(msix, 3);
+    atomic_store(&raised_all, true);
+    pthread_join(thread, NULL);
+    cfg_wr(0x04, 2, MEMORY | BUSMASTER);
+    control(ENABLE);
+    mask(3, false);
+    cr_expect(ge(u32, fake_msi_take_all(&msi), 1));
+    cr_expect(not(pending(3)));
+}
