@@ -61,7 +61,30 @@ static void put_processors(struct aml *a, unsigned vcpus)
     }
 }
 
-/* The bridge gets all ports but its own two registers, and the windows for BARs. */
+/*
+ * Which GSI each slot's pins are wired to (ACPI 6.5 6.2.13): {slot and all its functions, pin, 0
+ * for "no link device, the next is a GSI", GSI}. Level-triggered and active low, as PCI has it.
+ */
+static void put_interrupt_routing(struct aml *a)
+{
+    size_t table, row;
+
+    aml_name(a, "_PRT");
+    table = aml_package(a, X86_PCI_SLOTS * X86_PCI_INTX_GSIS);
+    for (unsigned slot = 0; slot < X86_PCI_SLOTS; slot++) {
+        for (unsigned pin = 0; pin < X86_PCI_INTX_GSIS; pin++) {
+            row = aml_package(a, 4);
+            aml_integer(a, slot << 16 | 0xffff);
+            aml_integer(a, pin);
+            aml_integer(a, 0);
+            aml_integer(a, X86_PCI_INTX_GSI_OF(slot, pin));
+            aml_close(a, row);
+        }
+    }
+    aml_close(a, table);
+}
+
+/* The bridge's own ports, and the windows in which it lets BARs answer: no others. */
 static void put_pci(struct aml *a, const struct acpi_config *config)
 {
     size_t dev = aml_device(a, "PCI0");
@@ -75,14 +98,15 @@ static void put_pci(struct aml *a, const struct acpi_config *config)
     crs = name_resources(a);
     aml_res_bus_window(a, 0, 0);
     aml_res_ports(a, X86_PCI_ADDRESS_PORT, X86_PCI_CONFIG_PORTS);
-    aml_res_port_window(a, 0, X86_PCI_ADDRESS_PORT - 1);
-    aml_res_port_window(a, X86_PCI_ADDRESS_PORT + X86_PCI_CONFIG_PORTS, 0xffff);
+    aml_res_port_window(a, X86_PCI_PORT_WINDOW,
+                        X86_PCI_PORT_WINDOW + X86_PCI_PORT_WINDOW_PORTS - 1);
     aml_res_memory_window32(a, (uint32_t)X86_PCI_WINDOW_GPA,
                             (uint32_t)(X86_PCI_WINDOW_GPA + X86_PCI_WINDOW_BYTES - 1));
     if (config->pci_window64_bytes != 0)
         aml_res_memory_window64(a, config->pci_window64_gpa,
                                 config->pci_window64_gpa + config->pci_window64_bytes - 1);
     aml_resources_close(a, crs);
+    put_interrupt_routing(a);
     aml_close(a, dev);
 }
 

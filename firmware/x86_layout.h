@@ -42,23 +42,31 @@
 #define X86_IOAPIC_GPA       UINT64_C(0xfec00000)
 #define X86_LAPIC_GPA        UINT64_C(0xfee00000)
 
+/*
+ * ---- above all RAM: 64-bit BARs, aligned to its own size ----
+ * Small enough for processors with 36 address bits, which are the narrowest that KVM runs on.
+ */
+#define X86_PCI_WINDOW64_BYTES UINT64_C(0x800000000) /* 32 GiB */
+
 /* ---- ports ---- */
-#define X86_I8042_DATA_PORT    0x60
-#define X86_I8042_COMMAND_PORT 0x64
-#define X86_RTC_PORT           0x70 /* index; data at the next port */
-#define X86_RTC_PORTS          2
-#define X86_POST_PORT          0x80 /* diagnostic stamps of firmware and kernels */
-#define X86_DEBUG_EXIT_PORT    0xf4 /* a byte written ends the run with that status */
-#define X86_SERIAL_PORT        0x3f8
-#define X86_SERIAL_PORTS       8
-#define X86_PVPANIC_PORT       0x505 /* the guest's kernel says that it panicked */
-#define X86_PM_PORT            0x600 /* ACPI: the three registers that follow */
-#define X86_PM_PORTS           3
-#define X86_SLEEP_CONTROL_PORT 0x600
-#define X86_SLEEP_STATUS_PORT  0x601
-#define X86_RESET_PORT         0x602
-#define X86_PCI_ADDRESS_PORT   0xcf8 /* configuration address; data four ports above */
-#define X86_PCI_CONFIG_PORTS   8
+#define X86_I8042_DATA_PORT       0x60
+#define X86_I8042_COMMAND_PORT    0x64
+#define X86_RTC_PORT              0x70 /* index; data at the next port */
+#define X86_RTC_PORTS             2
+#define X86_POST_PORT             0x80 /* diagnostic stamps of firmware and kernels */
+#define X86_DEBUG_EXIT_PORT       0xf4 /* a byte written ends the run with that status */
+#define X86_SERIAL_PORT           0x3f8
+#define X86_SERIAL_PORTS          8
+#define X86_PVPANIC_PORT          0x505 /* the guest's kernel says that it panicked */
+#define X86_PM_PORT               0x600 /* ACPI: the three registers that follow */
+#define X86_PM_PORTS              3
+#define X86_SLEEP_CONTROL_PORT    0x600
+#define X86_SLEEP_STATUS_PORT     0x601
+#define X86_RESET_PORT            0x602
+#define X86_PCI_ADDRESS_PORT      0xcf8 /* configuration address; data four ports above */
+#define X86_PCI_CONFIG_PORTS      8
+#define X86_PCI_PORT_WINDOW       0xc000 /* BARs that are ports; above all that a PC has of its own */
+#define X86_PCI_PORT_WINDOW_PORTS 0x4000
 
 /* ---- values that a guest writes to the ACPI registers ---- */
 #define X86_RESET_VALUE 1 /* to the reset register: reset */
@@ -70,14 +78,20 @@
 #define X86_GSI_RTC    8
 #define X86_GSI_SCI    9 /* named by the FADT; nothing raises it (hardware-reduced ACPI) */
 
+/* The wires of PCI's INTx: level-triggered, active low. Slot and pin (0 is A) choose one. */
+#define X86_PCI_INTX_GSI               16
+#define X86_PCI_INTX_GSIS              4u
+#define X86_PCI_INTX_GSI_OF(slot, pin) (X86_PCI_INTX_GSI + ((slot) + (pin)) % X86_PCI_INTX_GSIS)
+#define X86_PCI_SLOTS                  32u
+
 /*
  * An initializer: the line of virtio-mmio window 0, 1 and so on; edge-triggered, active high. The
- * lines that a PC gives to its timer, keyboard, cascade, RTC and FPU are left alone.
+ * lines that a PC gives to its timer, keyboard, cascade, RTC and FPU are left alone, and PCI's.
  */
-#define X86_VIRTIO_GSIS                                             \
-    {                                                               \
-        5, 6, 7, 10, 11, 12, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23 \
+#define X86_VIRTIO_GSIS                             \
+    {                                               \
+        5, 6, 7, 10, 11, 12, 14, 15, 20, 21, 22, 23 \
     }
-#define X86_VIRTIO_GSI_COUNT 16u
+#define X86_VIRTIO_GSI_COUNT 12u
 
 #endif

@@ -231,7 +231,11 @@ static int create_disk(struct machine *m, unsigned index)
 
 static int create_virtio(struct machine *m)
 {
-    _Static_assert(CONFIG_MAX_DISKS + 2 <= X86_VIRTIO_GSI_COUNT, "a window for every device");
+    unsigned devices =
+        m->config.vm->disk_count + (m->config.vm->console == CONSOLE_VIRTIO ? 1 : 0) + 1;
+    if (devices > X86_VIRTIO_GSI_COUNT)
+        return fail_msg(-EINVAL, "%u devices are more than the %u virtio-mmio windows", devices,
+                        X86_VIRTIO_GSI_COUNT);
     int r = 0;
     for (unsigned i = 0; r == 0 && i < m->config.vm->disk_count; i++)
         r = create_disk(m, i);

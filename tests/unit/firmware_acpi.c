@@ -247,6 +247,55 @@ Test(firmware_acpi, too_many_vcpus_are_refused)
     cr_assert_str_eq(fx_error(), "1000000 vCPUs are more than the ACPI tables have room for");
 }
 
+/* {slot and all its functions, pin, no link device, GSI}, in the shortest encoding. */
+Test(firmware_acpi, prt_spreads_the_pins_of_the_slots_over_four_gsis)
+{
+    static const uint8_t slot_0_a[] = {0x12, 0x09, 4, 0x0b, 0xff, 0xff, 0, 0, 0x0a, 16};
+    static const uint8_t slot_1_d[] = {0x12, 0x0c, 4, 0x0c, 0xff, 0xff, 1, 0, 0x0a, 3, 0, 0x0a, 16};
+    static const uint8_t slot_3_a[] = {0x12, 0x0b, 4, 0x0c, 0xff, 0xff, 3, 0, 0, 0, 0x0a, 19};
+    static const uint8_t slot_31_c[] = {0x12, 0x0c, 4, 0x0c, 0xff, 0xff, 31,
+                                        0,    0x0a, 2, 0,    0x0a, 17};
+    struct acpi_config config = full_machine();
+    const uint8_t *dsdt;
+
+    cr_assert_eq(acpi_write(memory, &config), 0);
+    dsdt = find("DSDT");
+    cr_expect(contains(dsdt, "_PRT\x12", 5));
+    cr_expect(contains(dsdt, slot_0_a, sizeof(slot_0_a)));
+    cr_expect(contains(dsdt, slot_1_d, sizeof(slot_1_d)));
+    cr_expect(contains(dsdt, slot_3_a, sizeof(slot_3_a)));
+    cr_expect(contains(dsdt, slot_31_c, sizeof(slot_31_c)));
+}
+
+/* An edge-triggered line of a virtio-mmio window cannot be shared with PCI's level-triggered ones.
+ */
+Test(firmware_acpi, pci_shares_no_gsi_with_virtio_mmio)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(gsis); i++) {
+        cr_expect(gsis[i] < X86_PCI_INTX_GSI || gsis[i] >= X86_PCI_INTX_GSI + X86_PCI_INTX_GSIS);
+        cr_expect_lt(gsis[i], X86_GSI_COUNT);
+    }
+}
+
+/* Linux moves BARs anywhere in what _CRS says, so it must be what the bridge decodes. */
+Test(firmware_acpi, crs_hands_on_one_window_of_ports)
+{
+    static const uint8_t window[] = {0x88, 13,   0,    1,    0x0c, 3, 0, 0,
+                                     0,    0xc0, 0xff, 0xff, 0,    0, 0, 0x40};
+    static const uint8_t any_ports[] = {0x88, 13, 0, 1};
+    struct acpi_config config = full_machine();
+    const uint8_t *dsdt, *first;
+    size_t left;
+
+    cr_assert_eq(acpi_write(memory, &config), 0);
+    dsdt = find("DSDT");
+    first = memmem(dsdt, le32_get(dsdt + 4), window, sizeof(window));
+    cr_assert_not_null(first);
+    cr_expect_eq(memmem(dsdt, le32_get(dsdt + 4), any_ports, sizeof(any_ports)), first);
+    left = le32_get(dsdt + 4) - (size_t)(first + 1 - dsdt);
+    cr_expect_null(memmem(first + 1, left, any_ports, sizeof(any_ports)));
+}
+
 /* ---- iasl ---- */
 static char dir[] = "/tmp/minivet-acpi-XXXXXX";
 
