@@ -1,37 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "virtio/mmio.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
-#include "core/bus.h"
 #include "core/fail.h"
 #include "core/le.h"
-#include "core/log.h"
 #include "core/xmath.h"
-#include "virtio/device.h"
+#include "virtio/mmio_impl.h"
+#include "virtio/shm.h"
 #include "virtio/spec.h"
 
-#define VENDOR_ID   0x5654494du /* "MITV"; the specification assigns none */
-#define KICK_BYTES  4u          /* QueueNotify is written as 32 bits */
-#define NOT_OFFERED UINT32_MAX  /* length and base of a shared memory region that is not there */
-#define BAD_ACCESS  UINT64_MAX
-
-struct virtio_mmio {
-    struct virtio_mmio_config cfg;
-    struct virtio_device *dev;
-    struct bus_region region;
-    _Atomic uint32_t isr;
-
-    pthread_mutex_t lock; /* over all below, and the [registers] side of the device */
-    uint32_t device_features_sel, driver_features_sel, queue_sel;
-    uint64_t bound; /* queues whose doorbell is bound, by bit */
-};
-
-static_assert(VIRTIO_QUEUES_MAX <= 64, "a bit for each queue in virtio_mmio.bound");
+#define VENDOR_ID  0x5654494du /* "MITV"; the specification assigns none */
+#define NO_SHM     UINT64_MAX  /* length and base of a region that is not there */
+#define SHM_ALIGN  UINT64_C(4096)
+#define BAD_ACCESS UINT64_MAX
 
 /* ---- interrupts: on the loop, without the lock ---- */
 
@@ -58,39 +41,72 @@ static const struct virtio_host_ops host_ops = {
     .notify_config = notify_config,
 };
 
-/* ---- doorbells ---- */
+/* ---- shared memory ---- */
 
-static struct doorbell_addr doorbell_of(const struct virtio_mmio *m, unsigned queue)
+/* Regions lie one behind the other, each from a page's start. */
+static int add_shm(struct virtio_mmio *m)
 {
-    return (struct doorbell_addr){
-        .space = BUS_MMIO,
-        .addr = m->cfg.base_gpa + VIRTIO_MMIO_QueueNotify,
-        .len = KICK_BYTES,
-        .has_match = true,
-        .match = queue,
-    };
+    unsigned count = m->cfg.shm_gpa != 0 ? m->dev->cfg.shm_count : 0;
+    uint64_t gpa = m->cfg.shm_gpa;
+    if (count == 0)
+        return 0;
+    m->shm = calloc(count, sizeof(*m->shm));
+    if (m->shm == NULL)
+        return fail(-ENOMEM, "virtio %s: mmio", m->dev->cfg.name);
+    for (; m->shm_count < count; m->shm_count++) {
+        const struct virtio_shm *shm = &m->dev->cfg.shm[m->shm_count];
+        struct bus_region *region = &m->shm[m->shm_count];
+        *region = (struct bus_region){
+            .name = m->dev->cfg.name,
+            .base = gpa,
+            .size = shm->bytes,
+            .widths = BUS_W1248,
+            .ops = &virtio_shm_ops,
+            .dev = (void *)shm,
+        };
+        int err = bus_add(m->cfg.bus, region);
+        if (err != 0)
+            return fail(err, "virtio %s: shared memory %u at %#llx", m->dev->cfg.name, shm->id,
+                        (unsigned long long)gpa);
+        gpa = align_up(gpa + shm->bytes, SHM_ALIGN);
+    }
+    return 0;
 }
 
-static void bind_doorbell(struct virtio_mmio *m, unsigned queue)
+static void remove_shm(struct virtio_mmio *m)
 {
-    int fd = virtio_device_kick_fd(m->dev, queue);
-    if (fd < 0 || (m->bound >> queue & 1))
-        return;
-    struct doorbell_addr addr = doorbell_of(m, queue);
-    int err = doorbell_bind(&m->cfg.doorbell, &addr, fd);
-    if (err == 0)
-        m->bound |= UINT64_C(1) << queue;
-    else if (err != -ENOSYS)
-        log_debug("virtio %s: queue %u is kicked without a doorbell", m->dev->cfg.name, queue);
+    while (m->shm_count > 0)
+        bus_remove(m->cfg.bus, &m->shm[--m->shm_count]);
+    free(m->shm);
 }
 
-static void unbind_doorbell(struct virtio_mmio *m, unsigned queue)
+/* The selected region's length and base. */
+static void find_shm(const struct virtio_mmio *m, uint64_t *bytes, uint64_t *gpa)
 {
-    if (!(m->bound >> queue & 1))
-        return;
-    struct doorbell_addr addr = doorbell_of(m, queue);
-    doorbell_unbind(&m->cfg.doorbell, &addr, virtio_device_kick_fd(m->dev, queue));
-    m->bound &= ~(UINT64_C(1) << queue);
+    const struct virtio_shm *shm = virtio_device_shm(m->dev, m->shm_sel);
+    *bytes = *gpa = NO_SHM;
+    for (unsigned i = 0; i < m->shm_count; i++) {
+        if (m->shm[i].dev == shm) {
+            *bytes = m->shm[i].size;
+            *gpa = m->shm[i].base;
+        }
+    }
+}
+
+static uint32_t read_shm(const struct virtio_mmio *m, uint64_t reg)
+{
+    uint64_t bytes, gpa;
+    find_shm(m, &bytes, &gpa);
+    switch (reg) {
+    case VIRTIO_MMIO_SHMLenLow:
+        return (uint32_t)bytes;
+    case VIRTIO_MMIO_SHMLenHigh:
+        return (uint32_t)(bytes >> 32);
+    case VIRTIO_MMIO_SHMBaseLow:
+        return (uint32_t)gpa;
+    default:
+        return (uint32_t)(gpa >> 32);
+    }
 }
 
 /* ---- registers ---- */
@@ -98,66 +114,15 @@ static void unbind_doorbell(struct virtio_mmio *m, unsigned queue)
 /* Before a reset the doorbells go, after an activation they come: they ring for running queues. */
 static void write_status(struct virtio_mmio *m, uint32_t value)
 {
-    unsigned queues = m->dev->cfg.queue_count;
-    for (unsigned q = 0; value == 0 && q < queues; q++)
-        unbind_doorbell(m, q);
+    for (unsigned q = 0; value == 0 && q < m->dev->cfg.queue_count; q++)
+        virtio_mmio_bell_unbind(m, q);
     virtio_device_set_status(m->dev, value);
-    for (unsigned q = 0; q < queues; q++)
-        bind_doorbell(m, q);
+    virtio_mmio_bells_bind(m);
     if (value == 0) {
         atomic_store(&m->isr, 0);
-        m->device_features_sel = m->driver_features_sel = m->queue_sel = 0;
-    }
-}
-
-static void write_queue_ready(struct virtio_mmio *m, uint32_t value)
-{
-    if (value > 1)
-        return;
-    if (value == 0 && m->queue_sel < m->dev->cfg.queue_count)
-        unbind_doorbell(m, m->queue_sel);
-    virtio_device_set_queue_ready(m->dev, m->queue_sel, value == 1);
-}
-
-static void set_low(uint64_t *field, uint32_t value)
-{
-    *field = (*field & ~UINT64_C(0xffffffff)) | value;
-}
-
-static void set_high(uint64_t *field, uint32_t value)
-{
-    *field = (*field & 0xffffffff) | (uint64_t)value << 32;
-}
-
-static void write_queue_config(struct virtio_mmio *m, uint64_t reg, uint32_t value)
-{
-    struct vq_config *config = virtio_device_queue_writable(m->dev, m->queue_sel);
-    if (config == NULL)
-        return;
-    switch (reg) {
-    case VIRTIO_MMIO_QueueSize:
-        config->size = value;
-        break;
-    case VIRTIO_MMIO_QueueDescLow:
-        set_low(&config->desc, value);
-        break;
-    case VIRTIO_MMIO_QueueDescHigh:
-        set_high(&config->desc, value);
-        break;
-    case VIRTIO_MMIO_QueueDriverLow:
-        set_low(&config->driver, value);
-        break;
-    case VIRTIO_MMIO_QueueDriverHigh:
-        set_high(&config->driver, value);
-        break;
-    case VIRTIO_MMIO_QueueDeviceLow:
-        set_low(&config->device, value);
-        break;
-    case VIRTIO_MMIO_QueueDeviceHigh:
-        set_high(&config->device, value);
-        break;
-    default:
-        break;
+        atomic_store(&m->queue_sel, 0);
+        m->device_features_sel = m->driver_features_sel = m->shm_sel = 0;
+        virtio_mmio_legacy_reset(m);
     }
 }
 
@@ -174,34 +139,35 @@ static void write_locked(struct virtio_mmio *m, uint64_t reg, uint32_t value)
         virtio_device_accept(m->dev, m->driver_features_sel, value);
         break;
     case VIRTIO_MMIO_QueueSel:
-        m->queue_sel = value;
+        atomic_store(&m->queue_sel, value);
         break;
-    case VIRTIO_MMIO_QueueReady:
-        write_queue_ready(m, value);
+    case VIRTIO_MMIO_SHMSel:
+        m->shm_sel = value;
+        break;
+    case VIRTIO_MMIO_QueueNotify: /* of a legacy driver, see write_register() */
+        virtio_device_legacy_kick(m->dev, value);
+        virtio_mmio_bells_bind(m);
         break;
     case VIRTIO_MMIO_Status:
         write_status(m, value);
         break;
-    default: /* read-only, not offered (SHMSel, QueueReset) or not there: ignored below */
-        write_queue_config(m, reg, value);
+    default: /* the queue's, read-only or not there */
+        (m->cfg.legacy ? virtio_mmio_legacy_write : virtio_mmio_queue_write)(m, reg, value);
         break;
     }
 }
 
+/* A kick takes no lock, but that of a legacy driver may have to start the device. */
 static void write_register(struct virtio_mmio *m, uint64_t reg, uint32_t value)
 {
-    switch (reg) {
-    case VIRTIO_MMIO_QueueNotify:
-        virtio_device_kick(m->dev, value);
-        break;
-    case VIRTIO_MMIO_InterruptACK:
+    if (reg == VIRTIO_MMIO_QueueNotify && !m->cfg.legacy) {
+        virtio_device_notified(m->dev, value);
+    } else if (reg == VIRTIO_MMIO_InterruptACK) {
         atomic_fetch_and(&m->isr, ~value);
-        break;
-    default:
+    } else {
         pthread_mutex_lock(&m->lock);
         write_locked(m, reg, value);
         pthread_mutex_unlock(&m->lock);
-        break;
     }
 }
 
@@ -211,11 +177,14 @@ static uint32_t read_locked(struct virtio_mmio *m, uint64_t reg)
     case VIRTIO_MMIO_DeviceFeatures:
         return virtio_device_features(m->dev, m->device_features_sel);
     case VIRTIO_MMIO_QueueSizeMax:
-        return virtio_device_queue_size_max(m->dev, m->queue_sel);
-    case VIRTIO_MMIO_QueueReady:
-        return virtio_device_queue_ready(m->dev, m->queue_sel);
-    default: /* write-only, QueueReset without RING_RESET, or not there */
-        return 0;
+        return virtio_device_queue_size_max(m->dev, atomic_load(&m->queue_sel));
+    case VIRTIO_MMIO_SHMLenLow:
+    case VIRTIO_MMIO_SHMLenHigh:
+    case VIRTIO_MMIO_SHMBaseLow:
+    case VIRTIO_MMIO_SHMBaseHigh:
+        return m->cfg.legacy ? 0 : read_shm(m, reg);
+    default: /* the queue's, write-only or not there */
+        return (m->cfg.legacy ? virtio_mmio_legacy_read : virtio_mmio_queue_read)(m, reg);
     }
 }
 
@@ -226,7 +195,7 @@ static uint32_t read_register(struct virtio_mmio *m, uint64_t reg)
     case VIRTIO_MMIO_MagicValue:
         return VIRTIO_MMIO_MAGIC;
     case VIRTIO_MMIO_Version:
-        return VIRTIO_MMIO_VERSION;
+        return m->cfg.legacy ? VIRTIO_MMIO_VERSION_LEGACY : VIRTIO_MMIO_VERSION;
     case VIRTIO_MMIO_DeviceID:
         return m->dev->cfg.device_id;
     case VIRTIO_MMIO_VendorID:
@@ -235,13 +204,10 @@ static uint32_t read_register(struct virtio_mmio *m, uint64_t reg)
         return atomic_load(&m->isr);
     case VIRTIO_MMIO_Status:
         return virtio_device_status(m->dev);
+    case VIRTIO_MMIO_QueueReset: /* without the lock, which is held as long as it is 1 */
+        return virtio_device_queue_resetting(m->dev, atomic_load(&m->queue_sel));
     case VIRTIO_MMIO_ConfigGeneration:
-        return virtio_device_generation(m->dev);
-    case VIRTIO_MMIO_SHMLenLow:
-    case VIRTIO_MMIO_SHMLenHigh:
-    case VIRTIO_MMIO_SHMBaseLow:
-    case VIRTIO_MMIO_SHMBaseHigh:
-        return NOT_OFFERED;
+        return m->cfg.legacy ? 0 : virtio_device_generation(m->dev);
     default:
         pthread_mutex_lock(&m->lock);
         value = read_locked(m, reg);
@@ -288,30 +254,46 @@ static const struct bus_ops window_ops = {.read = window_read, .write = window_w
 
 /* ---- life ---- */
 
-int virtio_mmio_create(struct virtio_mmio **out, const struct virtio_mmio_config *config)
+static int add_window(struct virtio_mmio *m)
 {
-    const char *name = config->device->cfg.name;
-    struct virtio_mmio *m = calloc(1, sizeof(*m));
-    if (m == NULL)
-        return fail(-ENOMEM, "virtio %s: mmio", name);
-    m->cfg = *config;
-    m->dev = config->device;
-    pthread_mutex_init(&m->lock, NULL);
-    virtio_device_attach(m->dev, &(struct virtio_host){.ops = &host_ops, .ctx = m});
     m->region = (struct bus_region){
-        .name = name,
-        .base = config->base_gpa,
+        .name = m->dev->cfg.name,
+        .base = m->cfg.base_gpa,
         .size = VIRTIO_MMIO_BYTES,
         .widths = BUS_W1248,
         .ops = &window_ops,
         .dev = m,
     };
-    int err = bus_add(config->bus, &m->region);
+    int err = bus_add(m->cfg.bus, &m->region);
+    if (err != 0)
+        return fail(err, "virtio %s: window at %#llx", m->dev->cfg.name,
+                    (unsigned long long)m->cfg.base_gpa);
+    return 0;
+}
+
+static void forget(struct virtio_mmio *m)
+{
+    remove_shm(m);
+    virtio_device_detach(m->dev);
+    pthread_mutex_destroy(&m->lock);
+    free(m);
+}
+
+int virtio_mmio_create(struct virtio_mmio **out, const struct virtio_mmio_config *config)
+{
+    struct virtio_mmio *m = calloc(1, sizeof(*m));
+    if (m == NULL)
+        return fail(-ENOMEM, "virtio %s: mmio", config->device->cfg.name);
+    m->cfg = *config;
+    m->dev = config->device;
+    pthread_mutex_init(&m->lock, NULL);
+    virtio_device_attach(m->dev, &(struct virtio_host){.ops = &host_ops, .ctx = m});
+    virtio_device_set_legacy(m->dev, config->legacy);
+    int err = add_shm(m);
+    if (err == 0)
+        err = add_window(m);
     if (err != 0) {
-        fail(err, "virtio %s: window at %#llx", name, (unsigned long long)config->base_gpa);
-        virtio_device_detach(m->dev);
-        pthread_mutex_destroy(&m->lock);
-        free(m);
+        forget(m);
         return err;
     }
     *out = m;
@@ -324,8 +306,6 @@ void virtio_mmio_destroy(struct virtio_mmio *m)
         return;
     bus_remove(m->cfg.bus, &m->region);
     for (unsigned q = 0; q < m->dev->cfg.queue_count; q++)
-        unbind_doorbell(m, q);
-    virtio_device_detach(m->dev);
-    pthread_mutex_destroy(&m->lock);
-    free(m);
+        virtio_mmio_bell_unbind(m, q);
+    forget(m);
 }

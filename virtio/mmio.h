@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The virtio-mmio transport, version 2 (VIRTIO 1.4 4.2): a window of registers in front of one
- * device. Control registers take aligned 32-bit accesses; others read as all ones and are dropped
- * as writes. The configuration space takes any width.
+ * The virtio-mmio transport (VIRTIO 1.4 4.2): a window of registers in front of one device, in
+ * version 2 or, for drivers that know nothing newer, version 1 (4.2.4). Control registers take
+ * aligned 32-bit accesses; others read as all ones and are dropped as writes. The configuration
+ * space takes any width.
  *
- * Any number of vCPUs may access the window. Kicks and interrupt registers take no lock.
+ * Any number of vCPUs may access the window. Kicks (but those of version 1) and interrupt registers
+ * take no lock.
  */
 #ifndef MINIVET_VIRTIO_MMIO_H
 #define MINIVET_VIRTIO_MMIO_H
@@ -28,7 +30,7 @@ struct virtio_mmio_config {
     struct irq_line irq;      /* edge-triggered; what it refers to outlives the transport */
     struct doorbell doorbell; /* likewise; it may bind nothing */
     struct virtio_device *device;
-    bool legacy;      /* version 1, for old guests */
+    bool legacy;      /* version 1 */
     uint64_t shm_gpa; /* where its shared memory regions begin; 0: none are shown */
 };
 
