@@ -212,7 +212,11 @@ static int init_device(struct virtio_blk *blk, const struct virtio_blk_config *c
         .config = blk->config,
         .config_bytes = sizeof(blk->config),
         .queue_count = 1,
+        .queue_size_max = config->queue_size_max,
+        .features_on = config->features_on,
+        .features_off = config->features_off,
         .iov_max = SEG_MAX + 2,
+        .strict = config->strict,
         .loop = config->loop,
         .gmem = config->gmem,
     };

@@ -9,6 +9,7 @@
 #ifndef MINIVET_VIRTIO_BLK_H
 #define MINIVET_VIRTIO_BLK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct blk_backend;
@@ -22,7 +23,10 @@ struct virtio_blk_config {
     const char *serial; /* at most 20 bytes count; NULL: none */
     struct evloop *loop;
     const struct gmem *gmem;
-    struct blk_backend *backend; /* the caller's; outlives the device */
+    struct blk_backend *backend;        /* the caller's; outlives the device */
+    uint64_t features_on, features_off; /* see struct virtio_device_config */
+    uint32_t queue_size_max;            /* 0: the default */
+    bool strict;                        /* say what the driver does wrong */
 };
 
 /* Errors are reported. */

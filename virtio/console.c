@@ -158,6 +158,10 @@ int virtio_console_create(struct virtio_console **out, const struct virtio_conso
                                      .config_bytes = sizeof(con->config),
                                      .queue_count = QUEUES,
                                      .iov_max = VIRTIO_QUEUE_SIZE_DEFAULT,
+                                     .queue_size_max = config->queue_size_max,
+                                     .features_on = config->features_on,
+                                     .features_off = config->features_off,
+                                     .strict = config->strict,
                                      .loop = config->loop,
                                      .gmem = config->gmem,
                                  });

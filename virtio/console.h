@@ -8,6 +8,7 @@
 #ifndef MINIVET_VIRTIO_CONSOLE_H
 #define MINIVET_VIRTIO_CONSOLE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct chr_backend;
@@ -29,6 +30,9 @@ struct virtio_console_config {
     struct evloop *loop;
     const struct gmem *gmem;
     struct chr_backend *backend; /* the caller's; outlives the device, which becomes its handler */
+    uint64_t features_on, features_off; /* see struct virtio_device_config */
+    uint32_t queue_size_max;            /* 0: the default */
+    bool strict;                        /* say what the driver does wrong */
 };
 
 /* Errors are reported. */

@@ -61,6 +61,10 @@ int virtio_rng_create(struct virtio_rng **out, const struct virtio_rng_config *c
                                                 .ops = &rng_ops,
                                                 .queue_count = 1,
                                                 .iov_max = VIRTIO_QUEUE_SIZE_DEFAULT,
+                                                .queue_size_max = config->queue_size_max,
+                                                .features_on = config->features_on,
+                                                .features_off = config->features_off,
+                                                .strict = config->strict,
                                                 .loop = config->loop,
                                                 .gmem = config->gmem,
                                             });

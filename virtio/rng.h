@@ -5,6 +5,7 @@
 #ifndef MINIVET_VIRTIO_RNG_H
 #define MINIVET_VIRTIO_RNG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct entropy;
@@ -20,7 +21,10 @@ struct virtio_rng_config {
     const char *name;
     struct evloop *loop;
     const struct gmem *gmem;
-    const struct entropy *entropy; /* outlives the device */
+    const struct entropy *entropy;      /* outlives the device */
+    uint64_t features_on, features_off; /* see struct virtio_device_config */
+    uint32_t queue_size_max;            /* 0: the default */
+    bool strict;                        /* say what the driver does wrong */
 };
 
 /* Errors are reported. */
