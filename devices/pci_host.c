@@ -78,7 +78,8 @@ static struct pci_function *function_for(struct pci_host *host, unsigned devfn, 
 static uint32_t multi_function_bit(const struct pci_host *host, unsigned devfn, unsigned offset,
                                    unsigned width)
 {
-    if (devfn % PCI_FUNCTIONS != 0 || !range_within(PCI_REG_HEADER_TYPE, 1, offset, width))
+    bool seen = offset <= PCI_REG_HEADER_TYPE && PCI_REG_HEADER_TYPE - offset < width;
+    if (!seen || devfn % PCI_FUNCTIONS != 0)
         return 0;
     for (unsigned i = 1; i < PCI_FUNCTIONS; i++) {
         if (host->functions[devfn + i])
@@ -213,14 +214,14 @@ static void cfg_write(const struct assignment *a, unsigned offset, unsigned widt
     config_write(a->host, a->devfn, offset, width, value);
 }
 
-/* Naturally aligned. Sizes are powers of two and windows may begin and end anywhere. */
+/* The next naturally aligned place; bytes is a power of two. */
 static bool pool_take(struct pool *pool, uint64_t bytes, uint64_t *addr)
 {
     uint64_t free_from, end;
     if (!checked_add_u64(pool->window.base, pool->used, &free_from) ||
         !checked_add_u64(free_from, bytes - 1, &end))
         return false;
-    *addr = align_down(end, bytes);
+    *addr = align_down(end, bytes); /* as free_from, aligned up */
     if (!range_within(*addr, bytes, pool->window.base, pool->window.bytes))
         return false;
     pool->used = *addr + bytes - pool->window.base;

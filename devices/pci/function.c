@@ -122,20 +122,19 @@ static void remap(struct pci_func *f)
     }
 }
 
-void pci_func_add_bar(struct pci_func *f, unsigned index, const struct pci_bar_config *config)
+void pci_func_add_bar(struct pci_func *f, unsigned bar, const struct pci_bar_config *config)
 {
-    BUG_ON(index >= PCI_BARS || (config->is_64 && index + 1 >= PCI_BARS));
+    BUG_ON(bar >= PCI_BARS || (config->is_64 && bar + 1 >= PCI_BARS));
     /* Neither a BAR of its own nor the upper half of the one before. */
-    BUG_ON(le32_get(f->config + bar_reg(index)) != 0 ||
-           le32_get(f->writable + bar_reg(index)) != 0);
+    BUG_ON(le32_get(f->config + bar_reg(bar)) != 0 || le32_get(f->writable + bar_reg(bar)) != 0);
     BUG_ON(config->space == BUS_PIO && (config->is_64 || config->prefetch));
     BUG_ON(!is_pow2(config->bytes) || config->bytes < (config->space == BUS_PIO ? 4 : 16));
     BUG_ON(!config->is_64 && config->bytes > UINT64_C(1) << 31);
 
-    struct pci_bar *bar = &f->bars[index];
-    bar->cfg = *config;
-    bar->addr = PCI_NO_ADDRESS;
-    bar->region = (struct bus_region){
+    struct pci_bar *b = &f->bars[bar];
+    b->cfg = *config;
+    b->addr = PCI_NO_ADDRESS;
+    b->region = (struct bus_region){
         .name = config->name,
         .size = config->bytes,
         .widths = config->widths,
@@ -145,12 +144,12 @@ void pci_func_add_bar(struct pci_func *f, unsigned index, const struct pci_bar_c
     uint32_t flags = PCI_BAR_IS_IO;
     if (config->space == BUS_MMIO)
         flags = (config->is_64 ? PCI_BAR_IS_64 : 0) | (config->prefetch ? PCI_BAR_IS_PREFETCH : 0);
-    le32_put(f->config + bar_reg(index), flags);
+    le32_put(f->config + bar_reg(bar), flags);
     uint64_t mask = ~(config->bytes - 1);
-    le32_put(f->writable + bar_reg(index), (uint32_t)mask);
+    le32_put(f->writable + bar_reg(bar), (uint32_t)mask);
     if (config->is_64) {
-        BUG_ON(bar_used(&f->bars[index + 1]));
-        le32_put(f->writable + bar_reg(index + 1), (uint32_t)(mask >> 32));
+        BUG_ON(bar_used(&f->bars[bar + 1]));
+        le32_put(f->writable + bar_reg(bar + 1), (uint32_t)(mask >> 32));
     }
 }
 
