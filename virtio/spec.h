@@ -20,9 +20,13 @@ enum {
 
 /* ---- 5 Device Types ---- */
 enum {
+    VIRTIO_ID_NET = 1,
     VIRTIO_ID_BLOCK = 2,
     VIRTIO_ID_CONSOLE = 3,
     VIRTIO_ID_ENTROPY = 4,
+    VIRTIO_ID_BALLOON = 5,
+    VIRTIO_ID_SCSI = 8,
+    VIRTIO_ID_9P = 9,
 };
 
 /* ---- 6 Reserved Feature Bits ---- */
