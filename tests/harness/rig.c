@@ -1,180 +1,256 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tests/harness/rig.h"
 
-#include <string.h>
+#include <stdlib.h>
 
 #include "core/bus.h"
 #include "core/fail.h"
 #include "core/gmem.h"
 #include "core/xmath.h"
+#include "pci/function.h"
 #include "virtio/blk.h"
 #include "virtio/console.h"
 #include "virtio/mmio.h"
+#include "virtio/pci.h"
 #include "virtio/rng.h"
 #include "virtio/spec.h"
 
-/* ---- the echo device ---- */
+#define PORTS 65536u
 
-static void echo_chain(struct echo *echo, unsigned queue, struct vq_chain *chain)
-{
-    uint8_t byte;
-    while (chain->wr.left > 0 && iobuf_get(&chain->rd, &byte, 1) == 1)
-        iobuf_put(&chain->wr, &byte, 1);
-    echo->served++;
-    virtio_queue_push(&echo->dev, queue, chain);
-}
-
-static void echo_queue_ready(struct virtio_device *dev, unsigned queue)
-{
-    struct echo *echo = container_of(dev, struct echo, dev);
-    struct vq_chain *chain;
-    while ((chain = virtio_queue_next(dev, queue)) != NULL) {
-        if (echo->hold)
-            echo->held = chain;
-        else
-            echo_chain(echo, queue, chain);
-    }
-}
-
-static void echo_queue_stop(struct virtio_device *dev, unsigned queue)
-{
-    (void)queue;
-    container_of(dev, struct echo, dev)->stops++;
-}
-
-static int echo_activate(struct virtio_device *dev)
-{
-    struct echo *echo = container_of(dev, struct echo, dev);
-    echo->activations++;
-    return echo->refuse;
-}
-
-static void echo_reset(struct virtio_device *dev)
-{
-    container_of(dev, struct echo, dev)->resets++;
-}
-
-static void echo_config_write(struct virtio_device *dev, unsigned offset, const void *src,
-                              unsigned len)
-{
-    memcpy(container_of(dev, struct echo, dev)->config + offset, src, len);
-}
-
-static const struct virtio_device_ops echo_ops = {
-    .config_write = echo_config_write,
-    .activate = echo_activate,
-    .queue_ready = echo_queue_ready,
-    .queue_stop = echo_queue_stop,
-    .reset = echo_reset,
+const struct rig_config rig_variants[RIG_VARIANTS] = {
+    {.transport = RIG_MMIO},
+    {.transport = RIG_MMIO, .packed = true},
+    {.transport = RIG_PCI},
+    {.transport = RIG_PCI, .packed = true},
+    {.transport = RIG_PCI_TRANSITIONAL, .intx = true},
 };
 
-/* ---- the bench ---- */
+const struct rig_config rig_legacy_variants[RIG_LEGACY_VARIANTS] = {
+    {.transport = RIG_MMIO_LEGACY},
+    {.transport = RIG_PCI_LEGACY},
+};
 
-static void open_host(struct rig *rig)
+const char *rig_config_name(const struct rig_config *config)
 {
-    *rig = (struct rig){0};
+    static const char *const names[RIG_TRANSPORTS][2][2] = {
+        [RIG_MMIO] = {{"mmio split", "mmio split"}, {"mmio packed", "mmio packed"}},
+        [RIG_MMIO_LEGACY] = {{"mmio legacy", "mmio legacy"}, {"mmio legacy", "mmio legacy"}},
+        [RIG_PCI] = {{"pci split", "pci split intx"}, {"pci packed", "pci packed intx"}},
+        [RIG_PCI_LEGACY] = {{"pci legacy", "pci legacy intx"}, {"pci legacy", "pci legacy intx"}},
+        [RIG_PCI_TRANSITIONAL] = {{"pci transitional split", "pci transitional split intx"},
+                                  {"pci transitional packed", "pci transitional packed intx"}},
+    };
+    return names[config->transport][config->packed][config->intx];
+}
+
+/* ---- the host ---- */
+
+static void open_host(struct rig *rig, const struct rig_config *config)
+{
+    *rig = (struct rig){.cfg = *config};
+    if (config->packed) {
+        rig->cfg.features_on |= VIRTIO_BIT(VIRTIO_F_RING_PACKED);
+        rig->cfg.always |= VIRTIO_BIT(VIRTIO_F_RING_PACKED);
+    }
     rig->clock = fake_clock_port(&rig->time);
     int err = gmem_create(&rig->gmem, RIG_RAM_BYTES, RIG_HOLE_GPA, RIG_HOLE_END_GPA);
     BUG_ON(err != 0);
     err = bus_create(&rig->bus, "test", UINT64_C(1) << 40);
     BUG_ON(err != 0);
+    err = bus_create(&rig->pio, "ports", PORTS);
+    BUG_ON(err != 0);
     err = evloop_create(&rig->loop, "test", &rig->clock);
     BUG_ON(err != 0);
+}
+
+/* ---- transports ---- */
+
+static void plug_mmio(struct rig *rig)
+{
+    bool legacy = rig->cfg.transport == RIG_MMIO_LEGACY;
+    int err =
+        virtio_mmio_create(&rig->mmio, &(struct virtio_mmio_config){
+                                           .bus = rig->bus,
+                                           .base_gpa = RIG_WINDOW_GPA,
+                                           .irq = fake_irq_line(&rig->irq),
+                                           .doorbell = fake_doorbell_port(&rig->bell),
+                                           .device = rig->dev,
+                                           .legacy = legacy,
+                                           .shm_gpa = rig->cfg.shm_bytes > 0 ? RIG_SHM_GPA : 0,
+                                       });
+    BUG_ON(err != 0);
+    if (legacy)
+        vdrv_init_mmio_legacy(&rig->drv, rig->gmem, rig->bus, RIG_WINDOW_GPA);
+    else
+        vdrv_init(&rig->drv, rig->gmem, rig->bus, RIG_WINDOW_GPA);
+}
+
+static void set_intx(void *ctx, unsigned devfn, unsigned pin, bool level)
+{
+    struct rig *rig = ctx;
+    struct irq_line line = fake_irq_line(&rig->irq);
+    (void)devfn;
+    (void)pin;
+    irq_set(&line, level);
+}
+
+static void plug_pci(struct rig *rig)
+{
+    int err = virtio_pci_create(&rig->pci, &(struct virtio_pci_config){
+                                               .mmio = rig->bus,
+                                               .pio = rig->pio,
+                                               .msi = fake_msi_sink(&rig->msi),
+                                               .doorbell = fake_doorbell_port(&rig->bell),
+                                               .legacy = rig->cfg.transport != RIG_PCI,
+                                               .device = rig->dev,
+                                           });
+    BUG_ON(err != 0);
+    struct pci_function *func = &virtio_pci_func(rig->pci)->port;
+    rig->intx = (struct pci_intx){.set = set_intx, .ctx = rig};
+    rig->windows = (struct pci_windows){
+        .memory32 = {RIG_BAR_GPA, RIG_HOLE_END_GPA - RIG_BAR_GPA},
+        .ports = {RIG_BAR_PORT, PORTS - RIG_BAR_PORT},
+    };
+    func->ops->connect(func, &rig->intx, &rig->windows);
+    vdrv_init_pci(&rig->drv, &(struct vdrv_pci_config){
+                                 .gmem = rig->gmem,
+                                 .mmio = rig->bus,
+                                 .pio = rig->pio,
+                                 .func = func,
+                                 .bar_gpa = RIG_BAR_GPA,
+                                 .bar_end_gpa = RIG_HOLE_END_GPA,
+                                 .bar_port = RIG_BAR_PORT,
+                                 .legacy = rig->cfg.transport == RIG_PCI_LEGACY,
+                                 .intx = rig->cfg.intx,
+                             });
 }
 
 static void plug(struct rig *rig, struct virtio_device *dev)
 {
     rig->dev = dev;
-    int err = virtio_mmio_create(&rig->mmio, &(struct virtio_mmio_config){
-                                                 .bus = rig->bus,
-                                                 .base_gpa = RIG_WINDOW_GPA,
-                                                 .irq = fake_irq_line(&rig->irq),
-                                                 .doorbell = fake_doorbell_port(&rig->bell),
-                                                 .device = dev,
-                                             });
-    BUG_ON(err != 0);
-    vdrv_init(&rig->drv, rig->gmem, rig->bus, RIG_WINDOW_GPA);
+    if (rig->cfg.transport == RIG_MMIO || rig->cfg.transport == RIG_MMIO_LEGACY)
+        plug_mmio(rig);
+    else
+        plug_pci(rig);
+    rig->drv.always = rig->cfg.always;
 }
 
-void rig_open_echo(struct rig *rig)
+/* ---- devices ---- */
+
+void rig_open_echo_on(struct rig *rig, const struct rig_config *config)
 {
-    open_host(rig);
-    for (unsigned i = 0; i < sizeof(rig->echo.config); i++)
-        rig->echo.config[i] = (uint8_t)(i + 1);
-    int err = virtio_device_init(&rig->echo.dev, &(struct virtio_device_config){
-                                                     .name = "echo",
-                                                     .device_id = 42,
-                                                     .ops = &echo_ops,
-                                                     .features = VIRTIO_BIT(3),
-                                                     .config = rig->echo.config,
-                                                     .config_bytes = sizeof(rig->echo.config),
-                                                     .queue_count = 2,
-                                                     .queue_size_max = 1024,
-                                                     .iov_max = 64,
-                                                     .loop = rig->loop,
-                                                     .gmem = rig->gmem,
-                                                 });
-    BUG_ON(err != 0);
+    bool transitional =
+        config->transport == RIG_PCI_LEGACY || config->transport == RIG_PCI_TRANSITIONAL;
+    open_host(rig, config);
+    echo_init(&rig->echo, &(struct echo_config){
+                              .device_id = transitional ? VIRTIO_ID_9P : 0, /* one that may be */
+                              .features_on = rig->cfg.features_on,
+                              .features_off = rig->cfg.features_off,
+                              .queues = rig->cfg.queues,
+                              .queue_size_max = rig->cfg.queue_size_max,
+                              .shm_bytes = rig->cfg.shm_bytes,
+                              .strict = rig->cfg.strict,
+                              .loop = rig->loop,
+                              .gmem = rig->gmem,
+                          });
     plug(rig, &rig->echo.dev);
 }
 
-void rig_open_blk(struct rig *rig, bool read_only)
+void rig_open_blk_on(struct rig *rig, const struct rig_config *config)
 {
-    open_host(rig);
+    open_host(rig, config);
     fake_blk_init(&rig->disk, rig->loop, RIG_DISK_BYTES);
-    rig->disk.backend.info.read_only = read_only;
+    rig->disk.backend.info.read_only = config->read_only;
     int err = virtio_blk_create(&rig->blk, &(struct virtio_blk_config){
                                                .name = "disk",
                                                .serial = "serial-0123456789abcdef",
                                                .loop = rig->loop,
                                                .gmem = rig->gmem,
                                                .backend = &rig->disk.backend,
+                                               .features_on = rig->cfg.features_on,
+                                               .features_off = rig->cfg.features_off,
+                                               .queue_size_max = rig->cfg.queue_size_max,
+                                               .strict = rig->cfg.strict,
                                            });
     BUG_ON(err != 0);
     plug(rig, virtio_blk_device(rig->blk));
 }
 
-void rig_open_rng(struct rig *rig)
+void rig_open_rng_on(struct rig *rig, const struct rig_config *config)
 {
-    open_host(rig);
+    open_host(rig, config);
     rig->entropy = fake_entropy_port(&rig->random);
     int err = virtio_rng_create(&rig->rng, &(struct virtio_rng_config){
                                                .name = "rng",
                                                .loop = rig->loop,
                                                .gmem = rig->gmem,
                                                .entropy = &rig->entropy,
+                                               .features_on = rig->cfg.features_on,
+                                               .features_off = rig->cfg.features_off,
+                                               .queue_size_max = rig->cfg.queue_size_max,
+                                               .strict = rig->cfg.strict,
                                            });
     BUG_ON(err != 0);
     plug(rig, virtio_rng_device(rig->rng));
 }
 
-void rig_open_console(struct rig *rig)
+void rig_open_console_on(struct rig *rig, const struct rig_config *config)
 {
-    open_host(rig);
+    open_host(rig, config);
     fake_chr_init(&rig->chr, 80, 25);
     int err = virtio_console_create(&rig->console, &(struct virtio_console_config){
                                                        .name = "console",
                                                        .loop = rig->loop,
                                                        .gmem = rig->gmem,
                                                        .backend = &rig->chr.backend,
+                                                       .features_on = rig->cfg.features_on,
+                                                       .features_off = rig->cfg.features_off,
+                                                       .queue_size_max = rig->cfg.queue_size_max,
+                                                       .strict = rig->cfg.strict,
                                                    });
     BUG_ON(err != 0);
     plug(rig, virtio_console_device(rig->console));
 }
 
+void rig_open_echo(struct rig *rig)
+{
+    rig_open_echo_on(rig, &rig_variants[0]);
+}
+
+void rig_open_blk(struct rig *rig, bool read_only)
+{
+    rig_open_blk_on(rig, &(struct rig_config){.read_only = read_only});
+}
+
+void rig_open_rng(struct rig *rig)
+{
+    rig_open_rng_on(rig, &rig_variants[0]);
+}
+
+void rig_open_console(struct rig *rig)
+{
+    rig_open_console_on(rig, &rig_variants[0]);
+}
+
 void rig_close(struct rig *rig)
 {
     virtio_mmio_destroy(rig->mmio);
-    virtio_device_fini(&rig->echo.dev);
+    if (rig->pci != NULL)
+        virtio_pci_destroy(rig->pci);
+    echo_fini(&rig->echo);
     virtio_blk_destroy(rig->blk);
     virtio_rng_destroy(rig->rng);
     virtio_console_destroy(rig->console);
     rig_step(rig); /* nothing of the device may be left in the loop */
     fake_blk_fini(&rig->disk);
+    vdrv_fini(&rig->drv);
     evloop_destroy(rig->loop);
+    bus_destroy(rig->pio);
     bus_destroy(rig->bus);
     gmem_destroy(rig->gmem);
 }
+
+/* ---- what happens ---- */
 
 void rig_step(struct rig *rig)
 {
@@ -184,4 +260,40 @@ void rig_step(struct rig *rig)
 bool rig_is_broken(struct rig *rig)
 {
     return (virtio_device_status(rig->dev) & VIRTIO_STATUS_DEVICE_NEEDS_RESET) != 0;
+}
+
+static bool has_msix(const struct rig *rig)
+{
+    return rig->pci != NULL && !rig->cfg.intx;
+}
+
+/* Sorts the edges of the one line by what the interrupt status says. */
+static void collect(struct rig *rig)
+{
+    unsigned edges = fake_irq_take(&rig->irq);
+    uint32_t isr = edges > 0 ? vdrv_take_isr(&rig->drv) : 0;
+    unsigned config = isr & VIRTIO_ISR_CONFIG ? (isr & VIRTIO_ISR_QUEUE ? 1 : edges) : 0;
+    rig->config_irqs += config;
+    if (isr & VIRTIO_ISR_QUEUE)
+        rig->queue_irqs += edges > config ? edges - config : 1;
+}
+
+unsigned rig_queue_irqs(struct rig *rig, unsigned queue)
+{
+    if (has_msix(rig))
+        return fake_msi_take(&rig->msi, queue + 1);
+    collect(rig);
+    unsigned count = rig->queue_irqs;
+    rig->queue_irqs = 0;
+    return count;
+}
+
+unsigned rig_config_irqs(struct rig *rig)
+{
+    if (has_msix(rig))
+        return fake_msi_take(&rig->msi, 0);
+    collect(rig);
+    unsigned count = rig->config_irqs;
+    rig->config_irqs = 0;
+    return count;
 }

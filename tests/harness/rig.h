@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A test bench: memory with a hole, a bus, a loop, one device behind a virtio-mmio window in the
- * hole, and a driver for it. rig_step() is what happens while the guest waits.
+ * A test bench: memory with a hole, buses, a loop, one device behind any transport, and a driver
+ * for it. rig_step() is what happens while the guest waits.
  */
 #ifndef MINIVET_TESTS_HARNESS_RIG_H
 #define MINIVET_TESTS_HARNESS_RIG_H
@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/pci.h"
+#include "tests/harness/echo.h"
 #include "tests/harness/fake.h"
 #include "tests/harness/vdrv.h"
 #include "virtio/device.h"
@@ -21,31 +23,50 @@ struct gmem;
 #define RIG_HOLE_END_GPA UINT64_C(0x300000)
 #define RIG_RAM_END_GPA  UINT64_C(0x500000)
 #define RIG_WINDOW_GPA   UINT64_C(0x210000)
+#define RIG_BAR_GPA      UINT64_C(0x220000) /* to the hole's end */
+#define RIG_BAR_PORT     0x1000u
+#define RIG_SHM_GPA      UINT64_C(0x280000) /* virtio-mmio */
 #define RIG_DISK_BYTES   UINT64_C(0x100000)
 
-/*
- * A device for tests of what all devices share: copies what it reads to where it may write, on two
- * queues. Its configuration space is 10 bytes, 1 to 10, which the guest may write.
- */
-struct echo {
-    struct virtio_device dev;
-    uint8_t config[10];
-    unsigned activations, resets, stops, served;
-    int refuse; /* a negative errno for activate() */
-    bool hold;  /* takes chains and keeps them */
-    struct vq_chain *held;
+enum rig_transport {
+    RIG_MMIO,
+    RIG_MMIO_LEGACY,
+    RIG_PCI,
+    RIG_PCI_LEGACY,       /* a transitional function, driven by the legacy interface */
+    RIG_PCI_TRANSITIONAL, /* the same, driven by the modern one */
+    RIG_TRANSPORTS,
+};
+
+/* A zeroed one is virtio-mmio with a split ring. */
+struct rig_config {
+    enum rig_transport transport;
+    bool packed; /* offers the packed ring, and the driver takes it */
+    bool intx;   /* PCI: no MSI-X */
+    bool strict;
+    uint64_t features_on, features_off; /* see struct virtio_device_config */
+    uint64_t always;                    /* features that the driver adds to those it is told */
+    uint32_t queue_size_max;            /* 0: the device's default */
+    unsigned queues;                    /* echo: 0 is two */
+    uint64_t shm_bytes;                 /* echo: one shared memory region; 0: none */
+    bool read_only;                     /* disk */
 };
 
 struct rig {
+    struct rig_config cfg;
     struct gmem *gmem;
-    struct bus *bus;
+    struct bus *bus, *pio;
     struct evloop *loop;
     struct clock clock;
     struct fake_clock time;
-    struct fake_irq irq;
+    struct fake_irq irq; /* virtio-mmio, INTx */
+    struct fake_msi msi;
     struct fake_doorbell bell;
     struct virtio_device *dev;
-    struct virtio_mmio *mmio;
+    struct virtio_mmio *mmio; /* or */
+    struct virtio_pci *pci;
+    struct pci_intx intx;
+    struct pci_windows windows;
+    unsigned queue_irqs, config_irqs; /* of a shared line: seen, and not asked for yet */
     struct vdrv drv;
 
     /* Which of them there is says the rig_open_ function. */
@@ -59,10 +80,29 @@ struct rig {
     struct fake_chr chr;
 };
 
+void rig_open_echo_on(struct rig *rig, const struct rig_config *config);
+void rig_open_blk_on(struct rig *rig, const struct rig_config *config);
+void rig_open_rng_on(struct rig *rig, const struct rig_config *config);
+void rig_open_console_on(struct rig *rig, const struct rig_config *config);
+
+/* The same on virtio-mmio with a split ring. */
 void rig_open_echo(struct rig *rig);
 void rig_open_blk(struct rig *rig, bool read_only);
 void rig_open_rng(struct rig *rig);
 void rig_open_console(struct rig *rig);
+
+/* What test cases call the configuration; a string constant. */
+const char *rig_config_name(const struct rig_config *config);
+
+/*
+ * The transports and rings that a driver of today may use; rig_legacy_variants are the others. For
+ * a loop over them, with RIG_VARIANTS and RIG_LEGACY_VARIANTS.
+ */
+#define RIG_VARIANTS        5
+#define RIG_LEGACY_VARIANTS 2
+extern const struct rig_config rig_variants[RIG_VARIANTS];
+extern const struct rig_config rig_legacy_variants[RIG_LEGACY_VARIANTS];
+
 void rig_close(struct rig *rig);
 
 /* Until the loop has nothing to do. */
@@ -70,5 +110,14 @@ void rig_step(struct rig *rig);
 
 /* DEVICE_NEEDS_RESET */
 bool rig_is_broken(struct rig *rig);
+
+/*
+ * Interrupts since the last time it was asked: for used buffers of a queue, for the configuration.
+ * With MSI-X they are the messages of that vector, and such as came between two questions may count
+ * as one. Else one line carries all: reads and acknowledges the interrupt status, and if both kinds
+ * came, one is taken to be the configuration's; the queue does not matter.
+ */
+unsigned rig_queue_irqs(struct rig *rig, unsigned queue);
+unsigned rig_config_irqs(struct rig *rig);
 
 #endif

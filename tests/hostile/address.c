@@ -88,6 +88,7 @@ Test(hostile_address, h15_chain_of_more_than_4_gib)
     vdrv_publish(q);
     cr_expect_eq(vq_pop(&vq, &chain), -EPROTO);
     vq_deactivate(&vq);
+    vdrv_fini(&drv);
     gmem_destroy(gmem);
 }
 

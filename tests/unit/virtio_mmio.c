@@ -146,6 +146,281 @@ Test(virtio_mmio, queue_addresses_have_64_bits)
     rig_close(&rig);
 }
 
+/* ---- queue reset ---- */
+
+static void use_queue(struct rig *rig, unsigned queue)
+{
+    uint32_t head, len;
+    struct vdrv_queue *q = &rig->drv.q[queue];
+    struct vdrv_buf buf = {vdrv_alloc(&rig->drv, 8, 8), 4, true};
+    vdrv_send(q, &buf, 1);
+    rig_step(rig);
+    cr_expect(vdrv_used(q, &head, &len), "queue %u", queue);
+}
+
+Test(virtio_mmio, queue_reset_takes_the_doorbell_and_the_configuration)
+{
+    struct rig rig;
+    struct rig_config config = {.features_on = VIRTIO_BIT(VIRTIO_F_RING_RESET)};
+    rig_open_echo_on(&rig, &config);
+    cr_assert(vdrv_start(&rig.drv, config.features_on, 2, 8));
+    rig_step(&rig);
+    use_queue(&rig, 0);
+    vdrv_set(&rig.drv, VIRTIO_MMIO_QueueSel, 0);
+    vdrv_set(&rig.drv, VIRTIO_MMIO_QueueReset, 2);
+    cr_expect_eq(rig.bell.count, 2, "only 1 means anything");
+    vdrv_set(&rig.drv, VIRTIO_MMIO_QueueReset, 1);
+    cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_QueueReset), 0);
+    cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_QueueReady), 0);
+    cr_expect_eq(rig.bell.count, 1);
+    cr_expect_eq(virtio_device_queue_config(rig.dev, 0)->desc, 0);
+    vdrv_set(&rig.drv, VIRTIO_MMIO_QueueReset, 1); /* once more: nothing to reset */
+    use_queue(&rig, 1);
+    vdrv_queue_alloc(&rig.drv, 0, 16);
+    vdrv_queue_write(&rig.drv, 0);
+    cr_expect_eq(rig.bell.count, 2);
+    cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_QueueReset), 0);
+    use_queue(&rig, 0);
+    rig_close(&rig);
+}
+
+Test(virtio_mmio, queue_reset_needs_its_feature)
+{
+    struct rig rig;
+    struct rig_config config = {.features_on = VIRTIO_BIT(VIRTIO_F_RING_RESET)};
+    rig_open_echo_on(&rig, &config);
+    cr_assert(vdrv_start(&rig.drv, 0, 2, 8));
+    rig_step(&rig);
+    vdrv_set(&rig.drv, VIRTIO_MMIO_QueueSel, 1);
+    vdrv_set(&rig.drv, VIRTIO_MMIO_QueueReset, 1);
+    cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_QueueReady), 1);
+    cr_expect_eq(rig.bell.count, 2, "it runs on, and rings");
+    use_queue(&rig, 1);
+    rig_close(&rig);
+}
+
+Test(virtio_mmio, queue_reset_of_no_queue)
+{
+    static const uint32_t none[] = {2, 63, 64, UINT32_MAX};
+    struct rig rig;
+    struct rig_config config = {.features_on = VIRTIO_BIT(VIRTIO_F_RING_RESET)};
+    rig_open_echo_on(&rig, &config);
+    cr_assert(vdrv_start(&rig.drv, config.features_on, 2, 8));
+    for (unsigned i = 0; i < 4; i++) {
+        vdrv_set(&rig.drv, VIRTIO_MMIO_QueueSel, none[i]);
+        vdrv_set(&rig.drv, VIRTIO_MMIO_QueueReset, 1);
+        vdrv_set(&rig.drv, VIRTIO_MMIO_QueueReady, 0);
+        cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_QueueReset), 0);
+    }
+    cr_expect_eq(rig.echo.stops, 0);
+    cr_expect_eq(rig.bell.count, 2);
+    rig_close(&rig);
+}
+
+/* ---- notification data ---- */
+
+Test(virtio_mmio, notification_data_has_a_doorbell_for_one_queue_only)
+{
+    for (unsigned queues = 1; queues <= 2; queues++) {
+        struct rig rig;
+        struct rig_config config = {
+            .features_on = VIRTIO_BIT(VIRTIO_F_NOTIFICATION_DATA),
+            .queues = queues,
+        };
+        uint32_t head, len;
+        rig_open_echo_on(&rig, &config);
+        cr_assert(vdrv_start(&rig.drv, config.features_on, queues, 8));
+        rig_step(&rig);
+        cr_expect_eq(rig.bell.count, queues == 1 ? 1 : 0);
+        for (unsigned q = 0; q < queues; q++)
+            use_queue(&rig, q);
+        if (queues == 1) {
+            struct vdrv_buf buf = {vdrv_alloc(&rig.drv, 8, 8), 4, true};
+            vdrv_add(&rig.drv.q[0], &buf, 1);
+            vdrv_publish(&rig.drv.q[0]);
+            uint64_t notify = RIG_WINDOW_GPA + VIRTIO_MMIO_QueueNotify;
+            cr_expect(fake_doorbell_store(&rig.bell, notify, 4, 0x20000));
+            rig_step(&rig);
+            cr_expect(vdrv_used(&rig.drv.q[0], &head, &len));
+        }
+        vdrv_reset(&rig.drv);
+        cr_expect_eq(rig.bell.count, 0);
+        cr_assert(vdrv_start(&rig.drv, 0, queues, 8));
+        cr_expect_eq(rig.bell.count, queues, "the next driver does without");
+        rig_close(&rig);
+    }
+}
+
+/* ---- shared memory ---- */
+
+Test(virtio_mmio, shared_memory_is_found_by_its_id)
+{
+    struct rig rig;
+    uint64_t gpa, bytes, value;
+    rig_open_echo_on(&rig, &(struct rig_config){.shm_bytes = 0x1800});
+    cr_assert(vdrv_shm(&rig.drv, ECHO_SHM_ID, &gpa, &bytes));
+    cr_expect_eq(gpa, RIG_SHM_GPA);
+    cr_expect_eq(bytes, 0x1800);
+    cr_expect(!vdrv_shm(&rig.drv, ECHO_SHM_ID + 1, &gpa, &bytes));
+    cr_expect_eq(gpa, UINT64_MAX);
+    vdrv_set(&rig.drv, VIRTIO_MMIO_SHMSel, ECHO_SHM_ID + 0x100);
+    cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_SHMLenLow), UINT32_MAX, "an id has 8 bits");
+    cr_expect(bus_write(rig.bus, RIG_SHM_GPA + 0x17ff, 1, 0x5a));
+    cr_expect_eq(((uint8_t *)rig.echo.shm.hva)[0x17ff], 0x5a);
+    cr_expect(!bus_write(rig.bus, RIG_SHM_GPA + 0x17ff, 2, 0), "over its end");
+    cr_expect(!bus_read(rig.bus, RIG_SHM_GPA + 0x1800, 1, &value));
+    vdrv_reset(&rig.drv);
+    vdrv_set(&rig.drv, VIRTIO_MMIO_SHMSel, ECHO_SHM_ID);
+    cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_SHMLenLow), 0x1800, "a reset moves nothing");
+    rig_close(&rig);
+}
+
+/* ---- version 1 ---- */
+
+static const struct rig_config legacy = {.transport = RIG_MMIO_LEGACY};
+
+Test(virtio_mmio, legacy_says_what_it_is)
+{
+    static const uint64_t absent[] = {VIRTIO_MMIO_QueueReady,       VIRTIO_MMIO_QueueDescLow,
+                                      VIRTIO_MMIO_SHMLenLow,        VIRTIO_MMIO_SHMBaseHigh,
+                                      VIRTIO_MMIO_QueueReset,       VIRTIO_MMIO_ConfigGeneration,
+                                      VIRTIO_MMIO_LEGACY_QueueAlign};
+    struct rig rig;
+    rig_open_echo_on(&rig, &legacy);
+    cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_MagicValue), 0x74726976);
+    cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_Version), 1);
+    cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_DeviceID), ECHO_DEVICE_ID);
+    cr_assert(vdrv_start(&rig.drv, 0, 2, 8));
+    for (unsigned i = 0; i < sizeof(absent) / sizeof(absent[0]); i++)
+        cr_expect_eq(vdrv_get(&rig.drv, absent[i]), 0, "%#llx", (unsigned long long)absent[i]);
+    vdrv_set(&rig.drv, VIRTIO_MMIO_DeviceFeaturesSel, 1);
+    cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_DeviceFeatures), 0);
+    rig_close(&rig);
+}
+
+/* As Linux does: the page size once, then the reset that begins every driver's life. */
+Test(virtio_mmio, legacy_keeps_the_page_size_over_a_reset)
+{
+    struct rig rig;
+    struct vdrv *d = &rig.drv;
+    rig_open_echo_on(&rig, &legacy);
+    vdrv_set(d, VIRTIO_MMIO_LEGACY_GuestPageSize, 8192);
+    vdrv_reset(d);
+    vdrv_set(d, VIRTIO_MMIO_Status, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER);
+    vdrv_set(d, VIRTIO_MMIO_QueueSel, 1);
+    vdrv_set(d, VIRTIO_MMIO_QueueSize, 8);
+    vdrv_set(d, VIRTIO_MMIO_LEGACY_QueueAlign, 64);
+    vdrv_set(d, VIRTIO_MMIO_LEGACY_QueuePFN, 9);
+    cr_expect_eq(vdrv_get(d, VIRTIO_MMIO_LEGACY_QueuePFN), 9);
+    const struct vq_config *config = virtio_device_queue_config(rig.dev, 1);
+    cr_expect_eq(config->desc, 9 * 8192);
+    cr_expect_eq(config->driver, 9 * 8192 + 128);
+    cr_expect_eq(config->device, 9 * 8192 + 192, "22 bytes on, rounded up to 64");
+    rig_close(&rig);
+}
+
+Test(virtio_mmio, legacy_page_number_zero_stops_a_queue)
+{
+    struct rig rig;
+    rig_open_echo_on(&rig, &legacy);
+    cr_assert(vdrv_start(&rig.drv, 0, 2, 8));
+    rig_step(&rig);
+    use_queue(&rig, 0);
+    cr_expect_eq(rig.bell.count, 2);
+    vdrv_set(&rig.drv, VIRTIO_MMIO_QueueSel, 0);
+    vdrv_set(&rig.drv, VIRTIO_MMIO_LEGACY_QueuePFN, 77);
+    cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_LEGACY_QueuePFN), rig.drv.q[0].desc_gpa >> 12,
+                 "a queue in use does not move");
+    vdrv_set(&rig.drv, VIRTIO_MMIO_LEGACY_QueuePFN, 0);
+    cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_LEGACY_QueuePFN), 0);
+    cr_expect_eq(rig.echo.stops, 1);
+    cr_expect_eq(rig.bell.count, 1);
+    use_queue(&rig, 1);
+    vdrv_queue_alloc(&rig.drv, 0, 16);
+    vdrv_queue_write(&rig.drv, 0);
+    use_queue(&rig, 0);
+    cr_expect_eq(rig.bell.count, 2);
+    vdrv_reset(&rig.drv);
+    vdrv_set(&rig.drv, VIRTIO_MMIO_QueueSel, 0);
+    cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_LEGACY_QueuePFN), 0);
+    cr_expect_eq(rig.bell.count, 0);
+    rig_close(&rig);
+}
+
+/* A disk's partitions are read by such drivers before they say DRIVER_OK. */
+Test(virtio_mmio, legacy_kicks_work_before_driver_ok)
+{
+    struct rig rig;
+    rig_open_echo_on(&rig, &legacy);
+    cr_assert(vdrv_negotiate(&rig.drv, 0));
+    vdrv_queue_alloc(&rig.drv, 0, 8);
+    vdrv_queue_write(&rig.drv, 0);
+    use_queue(&rig, 0);
+    cr_expect_eq(rig.bell.count, 1);
+    vdrv_driver_ok(&rig.drv);
+    use_queue(&rig, 0);
+    cr_expect_eq(rig.echo.activations, 1);
+    rig_close(&rig);
+}
+
+Test(virtio_mmio, legacy_hostile_sizes)
+{
+    static const uint32_t bad[] = {0, 3, 0xfff, UINT32_MAX};
+    struct rig rig;
+    struct vdrv *d = &rig.drv;
+    rig_open_echo_on(&rig, &legacy);
+    for (unsigned i = 0; i < 4; i++) {
+        vdrv_set(d, VIRTIO_MMIO_LEGACY_GuestPageSize, bad[i]);
+        vdrv_set(d, VIRTIO_MMIO_LEGACY_QueueAlign, 4096);
+        vdrv_set(d, VIRTIO_MMIO_LEGACY_QueuePFN, 16);
+        cr_expect_eq(vdrv_get(d, VIRTIO_MMIO_LEGACY_QueuePFN), 0, "page size %#x", bad[i]);
+    }
+    vdrv_set(d, VIRTIO_MMIO_LEGACY_GuestPageSize, 4096);
+    for (unsigned i = 0; i < 4; i++) {
+        vdrv_reset(d);
+        vdrv_set(d, VIRTIO_MMIO_LEGACY_QueueAlign, bad[i]);
+        vdrv_set(d, VIRTIO_MMIO_LEGACY_QueuePFN, 16);
+        cr_expect_eq(vdrv_get(d, VIRTIO_MMIO_LEGACY_QueuePFN), 0, "alignment %#x", bad[i]);
+    }
+    cr_assert(vdrv_start(d, 0, 2, 8), "and works as if nothing had been");
+    use_queue(&rig, 1);
+    rig_close(&rig);
+}
+
+Test(virtio_mmio, legacy_queues_that_lie_nowhere)
+{
+    static const struct {
+        uint32_t page_bytes, align, size, pfn;
+    } bad[] = {
+        {4096, 4096, 0, 16},
+        {4096, 4096, 7, 16},
+        {4096, 4096, UINT32_MAX, 16},
+        {4096, 4096, 2048, 16},
+        {4096, 4096, 8, UINT32_MAX},
+        {1u << 31, 1u << 31, 1024, UINT32_MAX},
+        {4096, 1u << 31, 8, 16}, /* the used ring in no memory */
+        {4096, 4096, 1024, (uint32_t)(RIG_HOLE_GPA >> 12) - 1},
+        {1, 1, 8, 0x20001},
+    };
+    struct rig rig;
+    struct vdrv *d = &rig.drv;
+    rig_open_echo_on(&rig, &legacy);
+    for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        vdrv_reset(d);
+        vdrv_set(d, VIRTIO_MMIO_Status, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER);
+        vdrv_set(d, VIRTIO_MMIO_LEGACY_GuestPageSize, bad[i].page_bytes);
+        vdrv_set(d, VIRTIO_MMIO_QueueSize, bad[i].size);
+        vdrv_set(d, VIRTIO_MMIO_LEGACY_QueueAlign, bad[i].align);
+        vdrv_set(d, VIRTIO_MMIO_LEGACY_QueuePFN, bad[i].pfn);
+        vdrv_driver_ok(d);
+        rig_step(&rig);
+        cr_expect(rig_is_broken(&rig), "%u", i);
+    }
+    cr_assert(vdrv_start(d, 0, 2, 8));
+    use_queue(&rig, 0);
+    rig_close(&rig);
+}
+
 Test(virtio_mmio, two_windows_do_not_overlap)
 {
     struct rig rig;

@@ -60,6 +60,7 @@ static inline void ring_open(struct ring *r, uint32_t size, uint64_t features)
 static inline void ring_close(struct ring *r)
 {
     vq_deactivate(&r->vq);
+    vdrv_fini(&r->drv);
     gmem_destroy(r->gmem);
 }
 

@@ -337,6 +337,7 @@ static void tape_requests(uint32_t segment_bytes)
     while (vdrv_add_indirect(&drv.q[0], bufs, SEGMENTS + 2) >= 0)
         ;
     vdrv_kick(&drv.q[0]);
+    vdrv_fini(&drv);
     bus_destroy(bus);
 }
 
