@@ -32,6 +32,7 @@
 
 struct gmem;
 struct virtio_device;
+struct virtio_strict;
 
 #define VIRTIO_QUEUE_SIZE_DEFAULT 256u
 #define VIRTIO_QUEUES_MAX         64u
@@ -117,6 +118,7 @@ struct virtio_device {
     struct virtio_device_config cfg;
     struct virtio_host host;
     struct virtio_queue *queues;
+    struct virtio_strict *strict; /* the driver monitor; NULL: off */
     struct log_guest_count guest_errors;
     _Atomic uint32_t status;     /* set by both sides, cleared by reset on the loop */
     _Atomic uint32_t generation; /* of the configuration space */

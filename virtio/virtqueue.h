@@ -41,6 +41,7 @@
 #include "core/iobuf.h"
 
 struct gmem;
+struct strict_queue;
 struct vq_ops;
 
 /* As the guest wrote it; nothing in it is checked. Addresses are guest-physical. */
@@ -55,10 +56,11 @@ struct vq_config {
 /* What a queue is activated with; all but the config comes from the device. */
 struct vq_setup {
     const struct vq_config *config;
-    const struct gmem *gmem; /* outlives the queue */
-    uint64_t features;       /* negotiated */
-    uint32_t size_max;       /* what the device has told the guest */
-    unsigned iov_max;        /* vectors in a chain at most */
+    const struct gmem *gmem;     /* outlives the queue */
+    uint64_t features;           /* negotiated */
+    uint32_t size_max;           /* what the device has told the guest */
+    unsigned iov_max;            /* vectors in a chain at most */
+    struct strict_queue *strict; /* the driver monitor's; NULL: off */
 };
 
 /* The most that vq_setup.iov_max may be: what preadv(2) takes. */
@@ -113,6 +115,7 @@ struct virtqueue {
     bool indirect, event_idx, in_order; /* negotiated */
     bool broken;
     const char *error; /* why the last call said no */
+    struct strict_queue *strict;
     union {
         struct vq_split split;
         struct vq_packed packed;

@@ -26,6 +26,9 @@ struct vq_ops {
 extern const struct vq_ops vq_split_ops;
 extern const struct vq_ops vq_packed_ops;
 
+/* Puts the driver monitor around the queue's operations (strict.h). */
+void vq_strict_wrap(struct virtqueue *vq, struct strict_queue *queue);
+
 /* Notes why, and returns err. */
 int vq_error(struct virtqueue *vq, int err, const char *why);
 

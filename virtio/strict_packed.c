@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What a driver does to a packed ring (VIRTIO 1.4 2.8). For positions see vq_packed.c. */
+#include <string.h>
+
+#include "core/le.h"
+#include "virtio/spec.h"
+#include "virtio/strict_impl.h"
+#include "virtio/vq_ops.h"
+
+#define AVAIL_USED  (VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED)
+#define KNOWN_FLAGS (VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_WRITE | VIRTQ_DESC_F_INDIRECT | AVAIL_USED)
+
+static uint16_t place_of(const struct virtqueue *vq, uint32_t position)
+{
+    return (uint16_t)(position % vq->size);
+}
+
+/* Available to a device that has come to this position? */
+static bool is_available(const struct virtqueue *vq, uint32_t position, uint16_t flags)
+{
+    bool wrap = position / vq->size % 2 == 0;
+    return (flags & AVAIL_USED) == (wrap ? VIRTQ_DESC_F_AVAIL : VIRTQ_DESC_F_USED);
+}
+
+static uint16_t load_flags(const struct virtqueue *vq, uint32_t position)
+{
+    const uint8_t *at = vq->packed.desc + (size_t)place_of(vq, position) * PVIRTQ_DESC_BYTES;
+    return ring_load16_acquire(at + PVIRTQ_DESC_flags);
+}
+
+static void packed_look(struct strict_queue *q, const struct virtqueue *vq,
+                        const struct vq_config *config)
+{
+    (void)q;
+    (void)vq;
+    (void)config; /* buffers may be available already: there is nothing that it has to be */
+}
+
+static const uint8_t *packed_memory(const struct virtqueue *vq)
+{
+    return vq->packed.desc;
+}
+
+static void check_event(struct strict_queue *q, const struct virtqueue *vq, uint32_t event)
+{
+    unsigned flags = event >> 16;
+    unsigned offset = event & ((1u << PVIRTQ_EVENT_WRAP_SHIFT) - 1);
+    if (flags > RING_EVENT_FLAGS_DESC)
+        strict_ring_report(q, STRICT_PACKED_EVENT_FLAGS, "%#x", flags);
+    else if (flags == RING_EVENT_FLAGS_DESC && !vq->event_idx)
+        strict_ring_report(q, STRICT_PACKED_EVENT_DESC, "flags %#x", flags);
+    else if (flags == RING_EVENT_FLAGS_DESC && offset >= vq->size)
+        strict_ring_report(q, STRICT_PACKED_EVENT_OFFSET, "%u in a ring of %u", offset, vq->size);
+}
+
+static void packed_check(struct strict_queue *q, const struct virtqueue *vq)
+{
+    uint32_t event = ring_load32_seq_cst(vq->packed.driver_event);
+    if (event != q->last_event)
+        check_event(q, vq, event);
+    q->last_event = event;
+    uint32_t next = vq->packed.next_avail;
+    if (vq->packed.out == vq->size && is_available(vq, next, load_flags(vq, next)))
+        strict_ring_report(q, STRICT_PACKED_BUSY, "all descriptors are in flight");
+}
+
+static void packed_begin(struct strict_walk *w)
+{
+    w->start = w->vq->packed.next_avail;
+    w->room = w->vq->size - w->vq->packed.out;
+}
+
+static void walk_table(struct strict_walk *w, const uint8_t *raw, uint16_t flags)
+{
+    if ((flags & VIRTQ_DESC_F_NEXT) || w->slots > 1)
+        strict_ring_report(w->q, STRICT_PACKED_INDIRECT_NEXT, "descriptor %u", w->last);
+    uint32_t len = le32_get(raw + PVIRTQ_DESC_len);
+    const uint8_t *table = strict_walk_table(w, le64_get(raw + PVIRTQ_DESC_addr), len);
+    for (uint32_t i = 0; table != NULL && i < len / PVIRTQ_DESC_BYTES; i++) {
+        uint8_t d[PVIRTQ_DESC_BYTES];
+        memcpy(d, table + (size_t)i * sizeof(d), sizeof(d));
+        unsigned own = le16_get(d + PVIRTQ_DESC_flags);
+        if (own & ~(unsigned)VIRTQ_DESC_F_WRITE)
+            strict_ring_report(w->q, STRICT_PACKED_INDIRECT_FLAGS, "%#x in descriptor %u", own, i);
+        if (!strict_walk_buffer(w, le64_get(d + PVIRTQ_DESC_addr), le32_get(d + PVIRTQ_DESC_len),
+                                own & VIRTQ_DESC_F_WRITE))
+            return;
+    }
+}
+
+static void check_id(struct strict_walk *w, unsigned id)
+{
+    if (id >= w->vq->size)
+        strict_ring_report(w->q, STRICT_PACKED_ID, "%u, and the size is %u", id, w->vq->size);
+    else if (w->vq->in_flight[id])
+        strict_ring_report(w->q, STRICT_PACKED_ID_BUSY, "%u is in flight", id);
+}
+
+/* One descriptor; false: the list ends here. */
+static bool walk_one(struct strict_walk *w, uint32_t position)
+{
+    uint16_t place = place_of(w->vq, position);
+    if (w->slots == w->room) {
+        strict_ring_report(w->q, STRICT_PACKED_BUSY, "descriptor %u is in flight", place);
+        return false;
+    }
+    const uint8_t *raw = strict_walk_copy(w, place)->raw;
+    uint16_t flags = le16_get(raw + PVIRTQ_DESC_flags);
+    if (w->slots > 1 && !is_available(w->vq, position, flags)) {
+        strict_ring_report(w->q, STRICT_PACKED_PARTIAL, "descriptor %u is not available", place);
+        return false;
+    }
+    if (flags & ~KNOWN_FLAGS)
+        strict_ring_report(w->q, STRICT_PACKED_FLAGS, "%#x in descriptor %u", flags, place);
+    if (flags & VIRTQ_DESC_F_INDIRECT)
+        walk_table(w, raw, flags);
+    else if (!strict_walk_buffer(w, le64_get(raw + PVIRTQ_DESC_addr),
+                                 le32_get(raw + PVIRTQ_DESC_len), flags & VIRTQ_DESC_F_WRITE))
+        return false;
+    if (flags & VIRTQ_DESC_F_NEXT)
+        return !(flags & VIRTQ_DESC_F_INDIRECT);
+    check_id(w, le16_get(raw + PVIRTQ_DESC_id));
+    return false;
+}
+
+static bool packed_walk(struct strict_walk *w)
+{
+    uint32_t position = w->start;
+    if (!is_available(w->vq, position, load_flags(w->vq, position)))
+        return false;
+    while (walk_one(w, position))
+        position++;
+    return true;
+}
+
+/* The used descriptor goes where the ring's used part ends, and the driver gets as many from there
+ * on as the chain had: they may be another chain's. */
+static void packed_give_back(struct strict_queue *q, const struct virtqueue *vq,
+                             const struct vq_chain *chain)
+{
+    for (uint32_t i = 0; i < chain->slots; i++)
+        q->descs[place_of(vq, vq->packed.next_used + i)].busy = false;
+}
+
+const struct strict_format strict_packed = {
+    .ops = &vq_packed_ops,
+    .flags_at = PVIRTQ_DESC_flags,
+    .address = STRICT_PACKED_ADDRESS,
+    .order = STRICT_PACKED_ORDER,
+    .excessive = STRICT_PACKED_EXCESSIVE,
+    .bytes = STRICT_PACKED_EXCESSIVE,
+    .too_long = STRICT_PACKED_LONG,
+    .indirect = STRICT_PACKED_INDIRECT,
+    .table = STRICT_PACKED_TABLE,
+    .changed = STRICT_PACKED_CHANGED,
+    .look = packed_look,
+    .memory = packed_memory,
+    .begin = packed_begin,
+    .walk = packed_walk,
+    .check = packed_check,
+    .give_back = packed_give_back,
+};

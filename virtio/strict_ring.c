@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Ring operations that check the driver and then call the real ones. A chain is walked twice: here,
+ * where everything that is wrong is told, and by the ring itself, which stops at the first. A
+ * driver that changes descriptors between the two is told so when the chain is given back.
+ *
+ * Nothing here trusts more of the guest than the ring does: each descriptor is copied once, places
+ * are checked before they are used, and no walk takes more steps than the queue has descriptors.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/gmem.h"
+#include "core/le.h"
+#include "core/xmath.h"
+#include "virtio/spec.h"
+#include "virtio/strict_impl.h"
+#include "virtio/vq_ops.h"
+
+#define CHAIN_MAX_BYTES (UINT64_C(1) << 32)
+
+/* ---- what both formats need to walk a chain ---- */
+
+/* FNV-1a: enough to see that somebody wrote. */
+static uint64_t digest(const struct gmem *gmem, uint64_t gpa, uint32_t bytes)
+{
+    const uint8_t *at = gmem_ptr(gmem, gpa, bytes, 1);
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    for (uint32_t i = 0; at != NULL && i < bytes; i++)
+        hash = (hash ^ __atomic_load_n(&at[i], __ATOMIC_RELAXED)) * UINT64_C(0x100000001b3);
+    return hash;
+}
+
+/* What of its table can be in a chain, or 0. Both rings have address and length at these places. */
+static uint64_t digest_table(const struct strict_walk *w, const uint8_t *raw)
+{
+    if (!(le16_get(raw + w->q->format->flags_at) & VIRTQ_DESC_F_INDIRECT))
+        return 0;
+    uint64_t most = (uint64_t)w->vq->size * STRICT_DESC_BYTES;
+    uint64_t bytes = min_u64(le32_get(raw + PVIRTQ_DESC_len), most);
+    return digest(w->vq->gmem, le64_get(raw + PVIRTQ_DESC_addr), (uint32_t)bytes);
+}
+
+static void copy_desc(uint8_t *to, const uint8_t *at)
+{
+    memcpy(to, at, STRICT_DESC_BYTES);
+    __asm__ volatile("" : : "r"(to) : "memory"); /* one reading, whatever the compiler would like */
+}
+
+struct strict_desc *strict_walk_copy(struct strict_walk *w, uint16_t place)
+{
+    struct strict_desc *d = &w->q->descs[place];
+    copy_desc(d->raw, w->q->memory + (size_t)place * STRICT_DESC_BYTES);
+    d->walk = w->q->walks;
+    if (w->slots == 0)
+        w->first = place;
+    else
+        w->q->descs[w->last].next = place;
+    w->last = place;
+    w->slots++;
+    return d;
+}
+
+bool strict_walk_buffer(struct strict_walk *w, uint64_t addr, uint32_t len, bool writable)
+{
+    const struct strict_format *f = w->q->format;
+    unsigned long long at = addr;
+    if (w->descs == w->vq->size) {
+        strict_ring_report(w->q, f->too_long, "more than %u", w->vq->size);
+        return false;
+    }
+    w->descs++;
+    if (w->writable && !writable)
+        strict_ring_report(w->q, f->order, "buffer %u of the chain", w->descs);
+    w->writable |= writable;
+    if (w->bytes <= CHAIN_MAX_BYTES && w->bytes + len > CHAIN_MAX_BYTES)
+        strict_ring_report(w->q, f->bytes, "with buffer %u", w->descs);
+    w->bytes += len;
+    struct iovec iov[GMEM_MAX_REGIONS];
+    int vectors = gmem_iov(w->vq->gmem, addr, len, iov, GMEM_MAX_REGIONS);
+    if (vectors < 0) {
+        strict_ring_report(w->q, f->address, "%#llx, %u bytes", at, len);
+        return true;
+    }
+    if (w->vectors <= w->vq->iov_max && w->vectors + (unsigned)vectors > w->vq->iov_max)
+        strict_ring_report(w->q, f->excessive, "this device takes %u", w->vq->iov_max);
+    w->vectors += (unsigned)vectors;
+    return true;
+}
+
+const uint8_t *strict_walk_table(struct strict_walk *w, uint64_t addr, uint32_t len)
+{
+    const struct strict_format *f = w->q->format;
+    if (!w->vq->indirect)
+        strict_ring_report(w->q, f->indirect, "descriptor %u", w->last);
+    const uint8_t *table = NULL;
+    if (len != 0 && len % STRICT_DESC_BYTES == 0)
+        table = gmem_ptr(w->vq->gmem, addr, len, 1);
+    if (table == NULL)
+        strict_ring_report(w->q, f->table, "%#llx, %u bytes", (unsigned long long)addr, len);
+    return table;
+}
+
+/* ---- chains in flight ---- */
+
+static void take(struct strict_walk *w, const struct vq_chain *chain)
+{
+    struct strict_queue *q = w->q;
+    q->chains[chain->head] = (struct strict_chain){.first = w->first, .count = w->slots};
+    uint16_t place = w->first;
+    for (unsigned n = 0; n < w->slots; n++, place = q->descs[place].next) {
+        struct strict_desc *d = &q->descs[place];
+        d->busy = true;
+        d->table = digest_table(w, d->raw);
+    }
+    q->out++;
+}
+
+static bool is_changed(const struct strict_walk *w, const struct strict_desc *d, uint16_t place)
+{
+    uint8_t now[STRICT_DESC_BYTES];
+    copy_desc(now, w->q->memory + (size_t)place * STRICT_DESC_BYTES);
+    return memcmp(now, d->raw, sizeof(now)) != 0 || digest_table(w, d->raw) != d->table;
+}
+
+/* The chain is in flight no more; `check`: it is the device that ends it. */
+static void drop(struct virtqueue *vq, const struct vq_chain *chain, bool check)
+{
+    struct strict_queue *q = vq->strict;
+    struct strict_walk w = {.q = q, .vq = vq};
+    struct strict_chain c = q->chains[chain->head];
+    uint16_t place = c.first;
+    bool told = false;
+    for (unsigned n = 0; n < c.count; n++, place = q->descs[place].next) {
+        struct strict_desc *d = &q->descs[place];
+        if (check && !told && d->busy && is_changed(&w, d, place)) {
+            strict_ring_report(q, q->format->changed, "descriptor %u", place);
+            told = true;
+        }
+        d->busy = false;
+    }
+    q->out--;
+}
+
+/* ---- the operations ---- */
+
+static int strict_activate(struct virtqueue *vq, const struct vq_config *config)
+{
+    struct strict_queue *q = vq->strict;
+    const struct strict_format *f = q->format;
+    f->look(q, vq, config);
+    int err = f->ops->activate(vq, config);
+    if (err != 0)
+        return err;
+    free(q->descs);
+    free(q->chains);
+    q->descs = calloc(vq->size, sizeof(*q->descs));
+    q->chains = calloc(vq->size, sizeof(*q->chains));
+    if (q->descs == NULL || q->chains == NULL)
+        return vq_error(vq, -ENOMEM, "out of memory");
+    q->memory = f->memory(vq);
+    q->walks = q->out = q->last_event = 0;
+    q->last_idx = 0;
+    return 0;
+}
+
+static bool walk(struct strict_walk *w)
+{
+    w->q->walks++;
+    return w->q->format->walk(w);
+}
+
+static int strict_pop(struct virtqueue *vq, struct vq_chain *chain)
+{
+    struct strict_queue *q = vq->strict;
+    struct strict_walk w = {.q = q, .vq = vq};
+    q->format->check(q, vq);
+    q->format->begin(&w);
+    bool seen = walk(&w);
+    int got = q->format->ops->pop(vq, chain);
+    if (got != 1)
+        return got;
+    if (!seen) /* it came in between */
+        seen = walk(&w);
+    if (!seen)
+        w.slots = 0;
+    take(&w, chain);
+    strict_request(q, chain);
+    return got;
+}
+
+static void strict_push(struct virtqueue *vq, const struct vq_chain *chain, uint32_t written)
+{
+    struct strict_queue *q = vq->strict;
+    drop(vq, chain, true);
+    q->format->give_back(q, vq, chain);
+    q->format->ops->push(vq, chain, written);
+}
+
+static void strict_unpop(struct virtqueue *vq, const struct vq_chain *chain)
+{
+    drop(vq, chain, false);
+    vq->strict->format->ops->unpop(vq, chain);
+}
+
+static bool strict_flush(struct virtqueue *vq)
+{
+    struct strict_queue *q = vq->strict;
+    q->format->check(q, vq);
+    return q->format->ops->flush(vq);
+}
+
+static void strict_notify_off(struct virtqueue *vq)
+{
+    vq->strict->format->ops->notify_off(vq);
+}
+
+static bool strict_notify_on(struct virtqueue *vq)
+{
+    struct strict_queue *q = vq->strict;
+    bool more = q->format->ops->notify_on(vq);
+    q->format->check(q, vq);
+    return more;
+}
+
+static const struct vq_ops vq_strict_ops = {
+    .activate = strict_activate,
+    .pop = strict_pop,
+    .push = strict_push,
+    .flush = strict_flush,
+    .unpop = strict_unpop,
+    .notify_off = strict_notify_off,
+    .notify_on = strict_notify_on,
+};
+
+void vq_strict_wrap(struct virtqueue *vq, struct strict_queue *q)
+{
+    q->format = vq->ops == &vq_packed_ops ? &strict_packed : &strict_split;
+    vq->strict = q;
+    vq->ops = &vq_strict_ops;
+}
