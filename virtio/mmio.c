@@ -10,6 +10,7 @@
 #include "virtio/mmio_impl.h"
 #include "virtio/shm.h"
 #include "virtio/spec.h"
+#include "virtio/strict.h"
 
 #define VENDOR_ID  0x5654494du /* "MITV"; the specification assigns none */
 #define NO_SHM     UINT64_MAX  /* length and base of a region that is not there */
@@ -223,9 +224,8 @@ static bool is_register_access(uint64_t offset, unsigned width)
     return width == 4 && is_aligned(offset, 4);
 }
 
-static uint64_t window_read(void *dev, uint64_t offset, unsigned width)
+static uint64_t read_window(struct virtio_mmio *m, uint64_t offset, unsigned width)
 {
-    struct virtio_mmio *m = dev;
     if (offset < VIRTIO_MMIO_Config)
         return is_register_access(offset, width) ? read_register(m, offset) : BAD_ACCESS;
     uint8_t bytes[8];
@@ -235,9 +235,20 @@ static uint64_t window_read(void *dev, uint64_t offset, unsigned width)
     return le_get(bytes, width);
 }
 
+static uint64_t window_read(void *dev, uint64_t offset, unsigned width)
+{
+    struct virtio_mmio *m = dev;
+    uint64_t value = read_window(m, offset, width);
+    if (!m->cfg.legacy)
+        strict_mmio(m->dev, false, offset, width, value);
+    return value;
+}
+
 static void window_write(void *dev, uint64_t offset, unsigned width, uint64_t value)
 {
     struct virtio_mmio *m = dev;
+    if (!m->cfg.legacy)
+        strict_mmio(m->dev, true, offset, width, value);
     if (offset < VIRTIO_MMIO_Config) {
         if (is_register_access(offset, width))
             write_register(m, offset, (uint32_t)value);

@@ -12,6 +12,7 @@
 #include "core/xmath.h"
 #include "virtio/pci_impl.h"
 #include "virtio/spec.h"
+#include "virtio/strict.h"
 
 #define BAD_ACCESS UINT64_MAX
 #define PAGE       ((uint64_t)VIRTIO_PCI_LEGACY_PAGE_BYTES)
@@ -78,7 +79,11 @@ static void set_low_driver_features(struct virtio_pci *p, uint64_t value)
 
 static uint16_t valid_vector(const struct virtio_pci *p, uint64_t vector)
 {
-    return vector < msix_vectors(p->msix) ? (uint16_t)vector : (uint16_t)VIRTIO_MSI_NO_VECTOR;
+    unsigned count = msix_vectors(p->msix);
+    if (vector >= count && vector != VIRTIO_MSI_NO_VECTOR)
+        strict_report(p->dev, STRICT_NO_QUEUE, STRICT_PCI_VECTOR, "%u of %u", (unsigned)vector,
+                      count);
+    return vector < count ? (uint16_t)vector : (uint16_t)VIRTIO_MSI_NO_VECTOR;
 }
 
 static uint64_t get_config_vector(struct virtio_pci *p)

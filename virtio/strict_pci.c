@@ -4,6 +4,7 @@
  * selectors as the driver wrote them, and says in terms of strict_regs.c what the driver did.
  */
 #include "core/xmath.h"
+#include "virtio/pci_impl.h"
 #include "virtio/spec.h"
 #include "virtio/strict_impl.h"
 
@@ -133,6 +134,20 @@ static void read_common(struct virtio_strict *s, unsigned at, uint32_t value)
     }
 }
 
+/* Each queue has an address of its own, to which what names the queue is written. */
+static void notify(struct virtio_strict *s, const struct strict_access *a)
+{
+    bool with_data = strict_negotiated(s, VIRTIO_F_NOTIFICATION_DATA);
+    uint32_t value = (uint32_t)a->value, queue = with_data ? value & VIRTIO_NOTIFY_VQ_MASK : value;
+    if (a->width != (with_data ? 4 : 2))
+        report(s, STRICT_PCI_NOTIFY_WIDTH, "%u bytes", a->width);
+    if (a->offset != (uint64_t)queue * VIRTIO_PCI_NOTIFY_MULTIPLIER)
+        report(s, STRICT_NOTIFY_QUEUE, "queue %u at offset %#llx, another one's", queue,
+               (unsigned long long)a->offset);
+    else
+        strict_notify(s, value);
+}
+
 void strict_pci_check(struct virtio_device *dev, unsigned structure, const struct strict_access *a)
 {
     struct virtio_strict *s = dev->strict;
@@ -149,7 +164,7 @@ void strict_pci_check(struct virtio_device *dev, unsigned structure, const struc
         break;
     case VIRTIO_PCI_CAP_NOTIFY_CFG:
         if (a->write)
-            strict_notify(s, (uint32_t)a->value);
+            notify(s, a);
         break;
     case VIRTIO_PCI_CAP_ISR_CFG:
         if (a->write)

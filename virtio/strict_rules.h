@@ -54,6 +54,7 @@
     X(PCI_QUEUE_DISABLE,    "4.1.4.3.2", "queue_enable is not written 0") \
     X(PCI_VECTOR,           "4.1.5.1.2.2", "vectors are inside the MSI-X table") \
     X(PCI_VECTOR_UNREAD,    "4.1.5.1.2.2", "a vector is read back after it was written") \
+    X(PCI_NOTIFY_WIDTH,     "4.1.5.2",   "a notification is 16 bits, with NOTIFICATION_DATA 32") \
     X(PCI_WINDOW,           "4.1.4.9.2", "the access window is aligned and inside a structure") \
     /* split rings */ \
     X(SPLIT_SIZE,           "2.7",       "the queue's size is a power of 2, at most 32768") \
