@@ -10,6 +10,7 @@
 #include "virtio/pci_impl.h"
 #include "virtio/shm.h"
 #include "virtio/spec.h"
+#include "virtio/strict.h"
 
 /* ---- the configuration space ---- */
 
@@ -43,39 +44,63 @@ static void notify(struct virtio_pci *p, uint64_t offset, uint64_t value)
     virtio_device_notified(p->dev, data ? (uint32_t)value : (uint32_t)queue);
 }
 
-static uint64_t registers_read(void *dev, uint64_t offset, unsigned width)
+static uint64_t structure_read(struct virtio_pci *p, unsigned type, uint64_t offset, unsigned width)
 {
-    struct virtio_pci *p = dev;
-    uint64_t within = offset % VIRTIO_PCI_PAGE_BYTES;
-    switch (offset - within) {
-    case VIRTIO_PCI_AT_COMMON:
-        return virtio_pci_register_read(p, false, within, width);
-    case VIRTIO_PCI_AT_ISR:
-        return within == 0 ? virtio_pci_take_isr(p) : 0;
-    case VIRTIO_PCI_AT_CONFIG:
-        return config_read(p, within, width);
+    switch (type) {
+    case VIRTIO_PCI_CAP_COMMON_CFG:
+        return virtio_pci_register_read(p, false, offset, width);
+    case VIRTIO_PCI_CAP_ISR_CFG:
+        return offset == 0 ? virtio_pci_take_isr(p) : 0;
+    case VIRTIO_PCI_CAP_DEVICE_CFG:
+        return config_read(p, offset, width);
     default: /* a doorbell has nothing to say */
         return 0;
     }
 }
 
-static void registers_write(void *dev, uint64_t offset, unsigned width, uint64_t value)
+static void structure_write(struct virtio_pci *p, unsigned type, uint64_t offset, unsigned width,
+                            uint64_t value)
 {
-    struct virtio_pci *p = dev;
-    uint64_t within = offset % VIRTIO_PCI_PAGE_BYTES;
-    switch (offset - within) {
-    case VIRTIO_PCI_AT_COMMON:
-        virtio_pci_register_write(p, false, within, width, value);
+    switch (type) {
+    case VIRTIO_PCI_CAP_COMMON_CFG:
+        virtio_pci_register_write(p, false, offset, width, value);
         break;
-    case VIRTIO_PCI_AT_CONFIG:
-        config_write(p, within, width, value);
+    case VIRTIO_PCI_CAP_DEVICE_CFG:
+        config_write(p, offset, width, value);
         break;
-    case VIRTIO_PCI_AT_NOTIFY:
-        notify(p, within, value);
+    case VIRTIO_PCI_CAP_NOTIFY_CFG:
+        notify(p, offset, value);
         break;
     default: /* the ISR status is read-only */
         break;
     }
+}
+
+/* By page. */
+static const uint8_t structures[] = {
+    [VIRTIO_PCI_AT_COMMON / VIRTIO_PCI_PAGE_BYTES] = VIRTIO_PCI_CAP_COMMON_CFG,
+    [VIRTIO_PCI_AT_ISR / VIRTIO_PCI_PAGE_BYTES] = VIRTIO_PCI_CAP_ISR_CFG,
+    [VIRTIO_PCI_AT_CONFIG / VIRTIO_PCI_PAGE_BYTES] = VIRTIO_PCI_CAP_DEVICE_CFG,
+    [VIRTIO_PCI_AT_NOTIFY / VIRTIO_PCI_PAGE_BYTES] = VIRTIO_PCI_CAP_NOTIFY_CFG,
+};
+
+static uint64_t registers_read(void *dev, uint64_t offset, unsigned width)
+{
+    struct virtio_pci *p = dev;
+    unsigned type = structures[offset / VIRTIO_PCI_PAGE_BYTES];
+    uint64_t within = offset % VIRTIO_PCI_PAGE_BYTES;
+    uint64_t value = structure_read(p, type, within, width);
+    strict_pci(p->dev, type, false, within, width, value);
+    return value;
+}
+
+static void registers_write(void *dev, uint64_t offset, unsigned width, uint64_t value)
+{
+    struct virtio_pci *p = dev;
+    unsigned type = structures[offset / VIRTIO_PCI_PAGE_BYTES];
+    uint64_t within = offset % VIRTIO_PCI_PAGE_BYTES;
+    strict_pci(p->dev, type, true, within, width, value);
+    structure_write(p, type, within, width, value);
 }
 
 const struct bus_ops virtio_pci_registers_ops = {
@@ -168,8 +193,8 @@ const struct bus_ops virtio_pci_shm_ops = {.read = shm_read, .write = shm_write}
  * goes to the BAR's handlers whether the BAR has an address or not: that is what the window is for.
  * It cannot reach itself, since no BAR shows configuration space.
  */
-static const struct pci_bar_config *access_target(struct virtio_pci *p, uint32_t *offset,
-                                                  unsigned *width)
+static const struct pci_bar_config *find_target(struct virtio_pci *p, uint32_t *offset,
+                                                unsigned *width)
 {
     uint32_t bar = pci_func_get(&p->func, p->access_cap + VIRTIO_PCI_CAP_bar, 1);
     uint32_t bytes = pci_func_get(&p->func, p->access_cap + VIRTIO_PCI_CAP_length, 4);
@@ -180,6 +205,17 @@ static const struct pci_bar_config *access_target(struct virtio_pci *p, uint32_t
     const struct pci_bar_config *target = &p->func.bars[bar].cfg;
     bool inside = range_within(*offset, bytes, 0, target->bytes);
     return inside && is_aligned(*offset, bytes) && (target->widths & bytes) ? target : NULL;
+}
+
+static const struct pci_bar_config *access_target(struct virtio_pci *p, uint32_t *offset,
+                                                  unsigned *width)
+{
+    const struct pci_bar_config *target = find_target(p, offset, width);
+    uint32_t bytes = pci_func_get(&p->func, p->access_cap + VIRTIO_PCI_CAP_length, 4);
+    if (target == NULL && bytes != 0) /* who has not set it up reads all of configuration space */
+        strict_report(p->dev, STRICT_NO_QUEUE, STRICT_PCI_WINDOW, "offset %#x, %u bytes", *offset,
+                      bytes);
+    return target;
 }
 
 void virtio_pci_access_read(struct virtio_pci *p)

@@ -645,31 +645,6 @@ Test(virtio_pci, msix_takes_over_from_the_line)
 
 /* ---- the access window ---- */
 
-static void window_to(struct rig *rig, uint32_t bar, uint32_t offset, uint32_t bytes)
-{
-    unsigned cap = find_cap(rig, VIRTIO_PCI_CAP_PCI_CFG);
-    config_set(rig, cap + VIRTIO_PCI_CAP_bar, 1, bar);
-    config_set(rig, cap + VIRTIO_PCI_CAP_offset, 4, offset);
-    config_set(rig, cap + VIRTIO_PCI_CAP_length, 4, bytes);
-}
-
-static uint32_t window_get(struct rig *rig, uint32_t offset, uint32_t bytes)
-{
-    window_to(rig, 4, offset, bytes);
-    return config_get(rig, find_cap(rig, VIRTIO_PCI_CAP_PCI_CFG) + VIRTIO_PCI_CFG_CAP_data, bytes);
-}
-
-static void window_set(struct rig *rig, uint32_t offset, uint32_t bytes, uint32_t value)
-{
-    window_to(rig, 4, offset, bytes);
-    config_set(rig, find_cap(rig, VIRTIO_PCI_CAP_PCI_CFG) + VIRTIO_PCI_CFG_CAP_data, bytes, value);
-}
-
-static uint32_t structure(struct rig *rig, unsigned type)
-{
-    return config_get(rig, find_cap(rig, type) + VIRTIO_PCI_CAP_offset, 4);
-}
-
 Test(virtio_pci, the_window_reaches_registers_without_decoding)
 {
     struct rig rig;

@@ -43,6 +43,33 @@ static inline void common_set(struct rig *rig, unsigned reg, unsigned width, uin
     bus_write(rig->bus, rig->drv.pci.common + reg, width, value);
 }
 
+/* The access window in configuration space: offsets are in BAR 4. */
+static inline void window_to(struct rig *rig, uint32_t bar, uint32_t offset, uint32_t bytes)
+{
+    unsigned cap = find_cap(rig, VIRTIO_PCI_CAP_PCI_CFG);
+    config_set(rig, cap + VIRTIO_PCI_CAP_bar, 1, bar);
+    config_set(rig, cap + VIRTIO_PCI_CAP_offset, 4, offset);
+    config_set(rig, cap + VIRTIO_PCI_CAP_length, 4, bytes);
+}
+
+static inline uint32_t window_get(struct rig *rig, uint32_t offset, uint32_t bytes)
+{
+    window_to(rig, 4, offset, bytes);
+    return config_get(rig, find_cap(rig, VIRTIO_PCI_CAP_PCI_CFG) + VIRTIO_PCI_CFG_CAP_data, bytes);
+}
+
+static inline void window_set(struct rig *rig, uint32_t offset, uint32_t bytes, uint32_t value)
+{
+    window_to(rig, 4, offset, bytes);
+    config_set(rig, find_cap(rig, VIRTIO_PCI_CAP_PCI_CFG) + VIRTIO_PCI_CFG_CAP_data, bytes, value);
+}
+
+/* Where in its BAR a structure is. */
+static inline uint32_t structure(struct rig *rig, unsigned type)
+{
+    return config_get(rig, find_cap(rig, type) + VIRTIO_PCI_CAP_offset, 4);
+}
+
 /* Sends a chain of 4 bytes there and back by the driver's notification. */
 static inline bool echoes(struct rig *rig, unsigned queue)
 {
