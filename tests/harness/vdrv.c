@@ -69,6 +69,11 @@ uint64_t vdrv_offered(struct vdrv *d)
     return d->t->legacy ? low : low | (uint64_t)d->t->features(d, 1) << 32;
 }
 
+void vdrv_accept(struct vdrv *d, uint32_t word, uint32_t value)
+{
+    d->t->accept(d, word, value);
+}
+
 uint32_t vdrv_queue_size_max(struct vdrv *d, uint32_t queue)
 {
     return d->t->queue_size_max(d, queue);
@@ -124,6 +129,7 @@ bool vdrv_shm(struct vdrv *d, uint8_t id, uint64_t *gpa, uint64_t *bytes)
 void vdrv_reset(struct vdrv *d)
 {
     vdrv_set_status(d, 0);
+    BUG_ON(vdrv_status(d) != 0); /* VIRTIO 1.4 2.4.2 */
     d->heap_gpa = d->heap_start_gpa;
     d->features = 0;
 }
@@ -137,11 +143,11 @@ bool vdrv_negotiate(struct vdrv *d, uint64_t features)
     d->features = features | d->always;
     if (d->t->legacy) {
         d->features &= UINT32_MAX;
-        d->t->accept(d, 0, (uint32_t)d->features);
+        vdrv_accept(d, 0, (uint32_t)d->features);
     } else {
         d->features |= VIRTIO_BIT(VIRTIO_F_VERSION_1);
         for (unsigned word = 0; word < 2; word++)
-            d->t->accept(d, word, (uint32_t)(d->features >> (32 * word)));
+            vdrv_accept(d, word, (uint32_t)(d->features >> (32 * word)));
         vdrv_set_status(d, status | VIRTIO_STATUS_FEATURES_OK);
     }
     if (d->t->ready_to_start != NULL)
@@ -180,6 +186,8 @@ void vdrv_queue_alloc(struct vdrv *d, unsigned queue, uint32_t size)
     if (d->t->fixed_size)
         size = vdrv_queue_size_max(d, queue);
     vdrv_queue_init(q, d, queue, size);
+    if (d->bus != NULL && d->t->find_notify != NULL)
+        d->t->find_notify(d, q);
     if (d->t->legacy)
         alloc_legacy(d, q);
     else if (q->packed)

@@ -50,6 +50,7 @@ struct vdrv_transport {
     void (*ready_to_start)(struct vdrv *d); /* between FEATURES_OK and the queues */
     uint32_t (*queue_size_max)(struct vdrv *d, uint32_t queue);
     bool fixed_size; /* the queue's size is the one above */
+    void (*find_notify)(struct vdrv *d, struct vdrv_queue *q); /* where the queue is kicked */
     void (*queue_write)(struct vdrv *d, struct vdrv_queue *q);
     bool (*queue_ready)(struct vdrv *d, uint32_t queue);
     void (*queue_stop)(struct vdrv *d, uint32_t queue);
@@ -154,7 +155,8 @@ void vdrv_set(struct vdrv *d, uint64_t reg, uint32_t value);
 /* ---- registers of any transport ---- */
 uint32_t vdrv_status(struct vdrv *d);
 void vdrv_set_status(struct vdrv *d, uint32_t value);
-uint64_t vdrv_offered(struct vdrv *d); /* features 0 to 63 */
+uint64_t vdrv_offered(struct vdrv *d);                           /* features 0 to 63 */
+void vdrv_accept(struct vdrv *d, uint32_t word, uint32_t value); /* a word of features */
 uint32_t vdrv_queue_size_max(struct vdrv *d, uint32_t queue);
 bool vdrv_queue_ready(struct vdrv *d, uint32_t queue);
 void vdrv_notify(struct vdrv_queue *q);                   /* as the specification says */

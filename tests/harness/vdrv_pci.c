@@ -199,8 +199,9 @@ static uint32_t modern_queue_size_max(struct vdrv *d, uint32_t queue)
 }
 
 /* Where a queue's notifications go, and what it is called there: VIRTIO 1.4 4.1.4.4, 4.1.5.2. */
-static void find_notify(struct vdrv *d, struct vdrv_queue *q)
+static void modern_find_notify(struct vdrv *d, struct vdrv_queue *q)
 {
+    select_queue(d, q->index);
     uint64_t off = common_get(d, VIRTIO_PCI_COMMON_queue_notify_off, 2);
     q->notify_gpa = d->pci.notify + off * d->pci.notify_multiplier;
     if (d->features & VIRTIO_BIT(VIRTIO_F_NOTIF_CONFIG_DATA))
@@ -216,10 +217,11 @@ static void set_address(struct vdrv *d, unsigned reg, uint64_t gpa)
 static void modern_queue_write(struct vdrv *d, struct vdrv_queue *q)
 {
     select_queue(d, q->index);
-    find_notify(d, q);
     common_set(d, VIRTIO_PCI_COMMON_queue_size, 2, q->size);
-    if (d->pci.msix)
+    if (d->pci.msix) {
         common_set(d, VIRTIO_PCI_COMMON_queue_msix_vector, 2, q->index + 1);
+        (void)common_get(d, VIRTIO_PCI_COMMON_queue_msix_vector, 2); /* VIRTIO 1.4 4.1.5.1.2.2 */
+    }
     set_address(d, VIRTIO_PCI_COMMON_queue_desc, q->desc_gpa);
     set_address(d, VIRTIO_PCI_COMMON_queue_driver, q->avail_gpa);
     set_address(d, VIRTIO_PCI_COMMON_queue_device, q->used_gpa);
@@ -291,6 +293,7 @@ static const struct vdrv_transport modern = {
     .accept = modern_accept,
     .ready_to_start = modern_ready_to_start,
     .queue_size_max = modern_queue_size_max,
+    .find_notify = modern_find_notify,
     .queue_write = modern_queue_write,
     .queue_ready = modern_queue_ready,
     .queue_reset = modern_queue_reset,

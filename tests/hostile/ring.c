@@ -11,11 +11,11 @@
 #define WRITE    VIRTQ_DESC_F_WRITE
 #define INDIRECT VIRTQ_DESC_F_INDIRECT
 
-Test(hostile_ring, h01_cycle_of_one_and_of_two)
+OnSplit(hostile_ring, h01_cycle_of_one_and_of_two)
 {
     struct rig rig;
     uint64_t gpa;
-    hostile_open(&rig, &gpa);
+    hostile_open(&rig, on, &gpa);
     hostile_desc(&rig, 0, gpa, 16, NEXT, 0);
     hostile_publish(&rig, 0);
     hostile_expect_broken(&rig, "self-cycle");
@@ -27,10 +27,10 @@ Test(hostile_ring, h01_cycle_of_one_and_of_two)
     hostile_close(&rig);
 }
 
-Test(hostile_ring, h01_cycle_of_empty_buffers)
+OnSplit(hostile_ring, h01_cycle_of_empty_buffers)
 {
     struct rig rig;
-    hostile_open(&rig, NULL);
+    hostile_open(&rig, on, NULL);
     hostile_desc(&rig, 0, 0, 0, NEXT, 1);
     hostile_desc(&rig, 1, 0, 0, NEXT, 0);
     hostile_publish(&rig, 0);
@@ -38,11 +38,11 @@ Test(hostile_ring, h01_cycle_of_empty_buffers)
     hostile_close(&rig);
 }
 
-Test(hostile_ring, h01_cycle_in_an_indirect_table)
+OnSplit(hostile_ring, h01_cycle_in_an_indirect_table)
 {
     struct rig rig;
     uint64_t gpa;
-    hostile_open(&rig, &gpa);
+    hostile_open(&rig, on, &gpa);
     uint8_t *table = vdrv_ptr(&rig.drv, gpa, 32);
     vdrv_desc_put(table, 0, gpa + 64, 1, NEXT, 1);
     vdrv_desc_put(table, 1, gpa + 64, 1, NEXT, 0);
@@ -52,10 +52,10 @@ Test(hostile_ring, h01_cycle_in_an_indirect_table)
     hostile_close(&rig);
 }
 
-Test(hostile_ring, h02_chain_as_long_as_the_queue)
+OnEach(hostile_ring, h02_chain_as_long_as_the_queue)
 {
     struct rig rig;
-    hostile_open(&rig, NULL);
+    hostile_open(&rig, on, NULL);
     /* 16 bytes of header in 14 buffers, 512 bytes of data, status: 16 buffers. */
     struct blkreq req = {.bytes = 512, .data_write = true};
     req.data_gpa = vdrv_alloc(&rig.drv, 512, 16);
@@ -73,11 +73,11 @@ Test(hostile_ring, h02_chain_as_long_as_the_queue)
     hostile_close(&rig);
 }
 
-Test(hostile_ring, h02_chain_longer_than_the_queue)
+OnSplit(hostile_ring, h02_chain_longer_than_the_queue)
 {
     struct rig rig;
     uint64_t gpa;
-    hostile_open(&rig, &gpa);
+    hostile_open(&rig, on, &gpa);
     uint8_t *table = vdrv_ptr(&rig.drv, gpa, 272);
     for (unsigned i = 0; i <= HOSTILE_SIZE; i++)
         vdrv_desc_put(table, i, gpa + 2048, 1, i < HOSTILE_SIZE ? NEXT : 0, i + 1);
@@ -98,12 +98,12 @@ Test(hostile_ring, h02_chain_longer_than_the_queue)
     hostile_close(&rig);
 }
 
-Test(hostile_ring, h03_next_outside_of_the_table)
+OnSplit(hostile_ring, h03_next_outside_of_the_table)
 {
     static const uint16_t bad[] = {HOSTILE_SIZE, HOSTILE_SIZE + 1, 0xffff};
     struct rig rig;
     uint64_t gpa;
-    hostile_open(&rig, &gpa);
+    hostile_open(&rig, on, &gpa);
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
         hostile_desc(&rig, 0, gpa, 16, NEXT, bad[i]);
         hostile_publish(&rig, 0);
@@ -119,12 +119,12 @@ Test(hostile_ring, h03_next_outside_of_the_table)
     hostile_close(&rig);
 }
 
-Test(hostile_ring, h04_head_outside_of_the_table)
+OnSplit(hostile_ring, h04_head_outside_of_the_table)
 {
     static const uint16_t bad[] = {HOSTILE_SIZE, HOSTILE_SIZE + 1, 0x8000, 0xffff};
     struct rig rig;
     uint64_t gpa;
-    hostile_open(&rig, &gpa);
+    hostile_open(&rig, on, &gpa);
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
         hostile_publish(&rig, bad[i]);
         hostile_expect_broken(&rig, "head");
@@ -133,12 +133,12 @@ Test(hostile_ring, h04_head_outside_of_the_table)
     hostile_close(&rig);
 }
 
-Test(hostile_ring, h05_available_index_jumps)
+OnSplit(hostile_ring, h05_available_index_jumps)
 {
     static const uint16_t jumps[] = {HOSTILE_SIZE + 1, 0x7fff, 0x8000, 0xffff};
     struct rig rig;
     uint64_t gpa;
-    hostile_open(&rig, &gpa);
+    hostile_open(&rig, on, &gpa);
     for (unsigned i = 0; i < ARRAY_SIZE(jumps); i++) {
         /* 0xffff is one back. */
         rig.drv.q[0].avail_idx = (uint16_t)(rig.drv.q[0].avail_idx + jumps[i]);
@@ -150,11 +150,11 @@ Test(hostile_ring, h05_available_index_jumps)
     hostile_close(&rig);
 }
 
-Test(hostile_ring, h05_available_index_crosses_65535)
+OnEach(hostile_ring, h05_available_index_crosses_65535)
 {
     struct rig rig;
     uint32_t head, len;
-    rig_open_rng(&rig);
+    rig_open_rng_on(&rig, on);
     cr_assert(vdrv_start(&rig.drv, HOSTILE_FEATURES & vdrv_offered(&rig.drv), 1, HOSTILE_SIZE));
     struct vdrv_buf buf = {vdrv_alloc(&rig.drv, 8, 8), 1, true};
     for (unsigned i = 0; i < 70000; i++) {
@@ -166,10 +166,10 @@ Test(hostile_ring, h05_available_index_crosses_65535)
     rig_close(&rig);
 }
 
-Test(hostile_ring, h06_head_published_while_in_flight)
+OnSplit(hostile_ring, h06_head_published_while_in_flight)
 {
     struct rig rig;
-    hostile_open(&rig, NULL);
+    hostile_open(&rig, on, NULL);
     rig.disk.hold = true;
     struct blkreq req = {.bytes = 512, .data_write = true};
     blkreq_send(&rig, &req);
@@ -184,10 +184,10 @@ Test(hostile_ring, h06_head_published_while_in_flight)
     hostile_close(&rig);
 }
 
-Test(hostile_ring, h06_head_published_twice_at_once)
+OnSplit(hostile_ring, h06_head_published_twice_at_once)
 {
     struct rig rig;
-    hostile_open(&rig, NULL);
+    hostile_open(&rig, on, NULL);
     rig.disk.hold = true;
     struct blkreq req = {.bytes = 512, .data_write = true};
     blkreq_send(&rig, &req);
@@ -196,11 +196,11 @@ Test(hostile_ring, h06_head_published_twice_at_once)
     hostile_close(&rig);
 }
 
-Test(hostile_ring, h07_used_ring_overwritten_by_the_guest)
+OnSplit(hostile_ring, h07_used_ring_overwritten_by_the_guest)
 {
     struct rig rig;
     uint32_t head, len;
-    hostile_open(&rig, NULL);
+    hostile_open(&rig, on, NULL);
     struct vdrv_queue *q = &rig.drv.q[0];
     for (unsigned i = 0; i < 40; i++) {
         memset(q->used, 0xa5 + (int)i, VIRTQ_USED_BYTES(HOSTILE_SIZE));
@@ -215,11 +215,11 @@ Test(hostile_ring, h07_used_ring_overwritten_by_the_guest)
     hostile_close(&rig);
 }
 
-Test(hostile_ring, h08_device_writes_its_own_rings)
+OnEach(hostile_ring, h08_device_writes_its_own_rings)
 {
     struct rig rig;
     uint64_t gpa;
-    hostile_open(&rig, &gpa);
+    hostile_open(&rig, on, &gpa);
     struct vdrv_queue *q = &rig.drv.q[0];
     const uint64_t targets[] = {q->desc_gpa, q->avail_gpa & ~UINT64_C(15), q->used_gpa};
     for (unsigned i = 0; i < ARRAY_SIZE(targets); i++) {
@@ -235,10 +235,10 @@ Test(hostile_ring, h08_device_writes_its_own_rings)
     hostile_close(&rig);
 }
 
-Test(hostile_ring, h08_rings_on_top_of_each_other)
+OnSplit(hostile_ring, h08_rings_on_top_of_each_other)
 {
     struct rig rig;
-    rig_open_blk(&rig, false);
+    rig_open_blk_on(&rig, on);
     for (unsigned i = 0; i < 256; i++) {
         cr_assert(vdrv_negotiate(&rig.drv, HOSTILE_FEATURES));
         vdrv_queue_alloc(&rig.drv, 0, HOSTILE_SIZE);
@@ -285,12 +285,12 @@ static void *edit(void *arg)
 #define RACES_ON_PURPOSE false
 #endif
 
-Test(hostile_ring, h09_descriptors_edited_after_publishing)
+OnSplit(hostile_ring, h09_descriptors_edited_after_publishing)
 {
     struct rig rig;
     if (RACES_ON_PURPOSE)
         cr_skip_test("the guest's race is the point");
-    hostile_open(&rig, NULL);
+    hostile_open(&rig, on, NULL);
     struct editor e = {.rig = &rig, .gpa = rig.drv.q[0].desc_gpa};
     pthread_t thread;
     cr_assert_eq(pthread_create(&thread, NULL, edit, &e), 0);
@@ -309,11 +309,11 @@ Test(hostile_ring, h09_descriptors_edited_after_publishing)
     hostile_close(&rig);
 }
 
-Test(hostile_ring, h10_event_indices_are_garbage)
+OnSplit(hostile_ring, h10_event_indices_are_garbage)
 {
     struct rig rig;
     uint32_t head, len;
-    hostile_open(&rig, NULL);
+    hostile_open(&rig, on, NULL);
     struct vdrv_queue *q = &rig.drv.q[0];
     for (unsigned i = 0; i < 200; i++) {
         vdrv_used_event(q, (uint16_t)(i % 4 == 3 ? 0xdead : q->used_idx + i % 4 - 1));
@@ -352,10 +352,10 @@ static void refill(void *ctx)
         evloop_defer(r->rig->loop, &r->defer);
 }
 
-Test(hostile_ring, h11_refill_without_end)
+OnEach(hostile_ring, h11_refill_without_end)
 {
     struct rig rig;
-    rig_open_rng(&rig);
+    rig_open_rng_on(&rig, on);
     cr_assert(vdrv_start(&rig.drv, 0, 1, 256));
     struct refill r = {.rig = &rig, .defer = {.cb = refill, .ctx = &r}, .left = 20000};
     evloop_defer(rig.loop, &r.defer);
@@ -378,10 +378,10 @@ static void *flicker(void *arg)
     return NULL;
 }
 
-Test(hostile_ring, h11_index_that_flickers)
+OnSplit(hostile_ring, h11_index_that_flickers)
 {
     struct rig rig;
-    hostile_open(&rig, NULL);
+    hostile_open(&rig, on, NULL);
     struct editor e = {.rig = &rig};
     pthread_t thread;
     hostile_desc(&rig, 0, 0x30000, 1, WRITE, 0);
@@ -393,11 +393,11 @@ Test(hostile_ring, h11_index_that_flickers)
     hostile_close(&rig);
 }
 
-Test(hostile_ring, h12_unknown_flags_are_ignored)
+OnSplit(hostile_ring, h12_unknown_flags_are_ignored)
 {
     struct rig rig;
     uint64_t gpa;
-    hostile_open(&rig, &gpa);
+    hostile_open(&rig, on, &gpa);
     hostile_desc(&rig, 0, gpa, 16, 0xfff8 | NEXT, 1);
     hostile_desc(&rig, 1, gpa + 512, 513, 0xfff8 | WRITE, 0);
     hostile_publish(&rig, 0);
@@ -406,11 +406,11 @@ Test(hostile_ring, h12_unknown_flags_are_ignored)
     hostile_close(&rig);
 }
 
-Test(hostile_ring, h12_readable_after_writable)
+OnSplit(hostile_ring, h12_readable_after_writable)
 {
     struct rig rig;
     uint64_t gpa;
-    hostile_open(&rig, &gpa);
+    hostile_open(&rig, on, &gpa);
     hostile_desc(&rig, 0, gpa, 16, NEXT, 1);
     hostile_desc(&rig, 1, gpa + 512, 512, WRITE | NEXT, 2);
     hostile_desc(&rig, 2, gpa, 16, 0, 0);
@@ -419,11 +419,11 @@ Test(hostile_ring, h12_readable_after_writable)
     hostile_close(&rig);
 }
 
-Test(hostile_ring, h12_next_on_what_should_be_last)
+OnSplit(hostile_ring, h12_next_on_what_should_be_last)
 {
     struct rig rig;
     uint64_t gpa;
-    hostile_open(&rig, &gpa);
+    hostile_open(&rig, on, &gpa);
     for (unsigned i = 0; i < HOSTILE_SIZE; i++)
         hostile_desc(&rig, i, gpa, 1, NEXT, i + 1);
     hostile_publish(&rig, 0);
