@@ -698,6 +698,8 @@ Test(virtio_pci, the_window_shows_nothing_where_nothing_is)
         cr_expect_eq(config_get(&rig, data, width), width_mask(width), "%u", i);
     }
     cr_expect_eq(common_get(&rig, VIRTIO_PCI_COMMON_device_feature_select, 4), 0);
+    window_to(&rig, 4, structure(&rig, VIRTIO_PCI_CAP_DEVICE_CFG) + 2, 4); /* not aligned */
+    cr_expect_eq(config_get(&rig, data, 4), UINT32_MAX);
     window_to(&rig, 1, 8, 4); /* the data of vector 0's message */
     cr_expect_eq(config_get(&rig, data, 4), 0);
     config_set(&rig, data, 4, 0x1234);
@@ -827,6 +829,7 @@ Test(virtio_pci, shared_memory_is_in_a_bar)
     cr_expect_eq(config_get(&rig, cap + VIRTIO_PCI_CAP64_length_hi, 4), 0);
     cr_assert_eq(config_get(&rig, cap + VIRTIO_PCI_CAP_bar, 1), 2);
     cr_expect_eq(rig.drv.pci.bar_bytes[2], 0x2000);
+    cr_expect_eq(config_get(&rig, PCI_REG_BAR + 8, 1) & 0xf, 0xc, "64 bits, prefetchable");
     uint64_t at = rig.drv.pci.bar_gpa[2], value;
     uint8_t *memory = rig.echo.shm.hva;
     memory[0x17ff] = 0x5a;
