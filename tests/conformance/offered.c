@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What is not offered is not there: the proof for all requirements whose status is "not offered".
+ * tools/spec-map looks for the names here.
+ */
+#include "conformance.h"
+
+#include "core/xmath.h"
+
+enum { /* in all of the device's types */
+       ANY = 0,
+};
+
+static const struct {
+    uint32_t device;
+    unsigned feature;
+    const char *name;
+} absent[] = {
+    {ANY, 24, "NOTIFY_ON_EMPTY"},
+    {ANY, 30, "the unused bit of the legacy interface"},
+    {ANY, 33, "ACCESS_PLATFORM"},
+    {ANY, 36, "ORDER_PLATFORM"},
+    {ANY, 37, "SR_IOV"},
+    {ANY, 39, "NOTIF_CONFIG_DATA"},
+    {ANY, 41, "ADMIN_VQ"},
+    {ANY, 43, "SUSPEND"},
+    {VIRTIO_ID_BLOCK, 0, "BARRIER"},
+    {VIRTIO_ID_BLOCK, 1, "SIZE_MAX"},
+    {VIRTIO_ID_BLOCK, 4, "GEOMETRY"},
+    {VIRTIO_ID_BLOCK, 7, "SCSI"},
+    {VIRTIO_ID_BLOCK, 10, "TOPOLOGY"},
+    {VIRTIO_ID_BLOCK, 11, "CONFIG_WCE"},
+    {VIRTIO_ID_BLOCK, 12, "MQ"},
+    {VIRTIO_ID_BLOCK, 13, "DISCARD"},
+    {VIRTIO_ID_BLOCK, 14, "WRITE_ZEROES"},
+    {VIRTIO_ID_BLOCK, 15, "LIFETIME"},
+    {VIRTIO_ID_BLOCK, 16, "SECURE_ERASE"},
+    {VIRTIO_ID_BLOCK, 17, "ZONED"},
+    {VIRTIO_ID_CONSOLE, 1, "MULTIPORT"},
+    {VIRTIO_ID_CONSOLE, 2, "EMERG_WRITE"},
+};
+
+/* All that may be offered, on the modern interface; the devices' own, and the common ones. */
+static uint64_t allowed(enum walk_device device)
+{
+    uint64_t common = RING_FEATURES | RING_RESET | VIRTIO_BIT(VIRTIO_F_VERSION_1) |
+                      VIRTIO_BIT(VIRTIO_F_RING_PACKED) | VIRTIO_BIT(VIRTIO_F_IN_ORDER) |
+                      VIRTIO_BIT(VIRTIO_F_NOTIFICATION_DATA);
+    uint64_t disk = VIRTIO_BIT(VIRTIO_BLK_F_SEG_MAX) | VIRTIO_BIT(VIRTIO_BLK_F_BLK_SIZE) |
+                    VIRTIO_BIT(VIRTIO_BLK_F_FLUSH);
+    static const uint64_t own[WALK_DEVICES] = {
+        [ECHO] = VIRTIO_BIT(3),
+        [BLK_RO] = VIRTIO_BIT(VIRTIO_BLK_F_RO),
+        [CONSOLE] = VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE),
+    };
+    return common | own[device] | (device == BLK || device == BLK_RO ? disk : 0);
+}
+
+static void check_words(struct rig *rig, enum walk_device device)
+{
+    uint64_t may = allowed(device);
+    if (rig->drv.t->legacy)
+        may = (may & UINT32_MAX) | VIRTIO_BIT(VIRTIO_F_ANY_LAYOUT);
+    expect((vdrv_offered(&rig->drv) & ~may) == 0);
+    for (uint32_t word = 2; word < 40; word++)
+        expect(rig->drv.t->features(&rig->drv, word) == 0);
+    expect(rig->drv.t->features(&rig->drv, UINT32_MAX) == 0);
+    if (rig->drv.t->legacy)
+        expect(rig->drv.t->features(&rig->drv, 1) == 0);
+}
+
+/* Bits that are undefined, reserved, not implemented or not for the device are not offered. */
+Test(conformance, basic_features_4)
+{
+    FOR_EACH_DEVICE(device)
+    {
+        FOR_EACH_RIG(rig, device, EVERYWHERE)
+        {
+            uint64_t offered = vdrv_offered(&rig->drv);
+            check_words(rig, device);
+            for (unsigned i = 0; i < ARRAY_SIZE(absent); i++) {
+                if (absent[i].device == ANY || absent[i].device == rig->dev->cfg.device_id)
+                    cr_expect(!(offered & VIRTIO_BIT(absent[i].feature)), "%s: %s is offered",
+                              walk_place, absent[i].name);
+            }
+            for (unsigned bit = 44; bit <= 49; bit++) /* reserved */
+                expect(!(offered & VIRTIO_BIT(bit)));
+            /* And a device that is told to suspend goes on: the status bit is not there. */
+            start(rig, 0, 8);
+            vdrv_set_status(&rig->drv, vdrv_status(&rig->drv) | 16);
+            expect(!(vdrv_status(&rig->drv) & 16));
+        }
+    }
+}
