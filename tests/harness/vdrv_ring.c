@@ -41,13 +41,13 @@ void vdrv_queue_init(struct vdrv_queue *q, struct vdrv *d, unsigned index, uint3
         .avail_wrap = true,
         .used_wrap = true,
         .free_count = size,
-        .free = array(size, sizeof(*q->free)),
-        .next = array(size, sizeof(*q->next)),
-        .count = array(size, sizeof(*q->count)),
-        .room = array(size, sizeof(*q->room)),
-        .order = array(size, sizeof(*q->order)),
         .notify_id = (uint16_t)index,
     };
+    q->free = array(size, sizeof(*q->free));
+    q->next = array(size, sizeof(*q->next));
+    q->count = array(size, sizeof(*q->count));
+    q->room = array(size, sizeof(*q->room));
+    q->order = array(size, sizeof(*q->order));
     for (uint32_t i = 0; i < size; i++)
         q->free[i] = (uint16_t)i;
 }

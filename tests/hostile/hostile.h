@@ -26,6 +26,13 @@
      VIRTIO_BIT(VIRTIO_BLK_F_FLUSH))
 #define HOSTILE_SIZE UINT32_C(16)
 
+/* Where a guest edits what it has published, ThreadSanitizer sees what is there: a race. */
+#if defined(__SANITIZE_THREAD__)
+#define RACES_ON_PURPOSE true
+#else
+#define RACES_ON_PURPOSE false
+#endif
+
 #define ON_VARIANTS(suite, name, condition)                  \
     static void suite##_##name(const struct rig_config *on); \
     Test(suite, name)                                        \

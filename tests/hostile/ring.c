@@ -279,12 +279,6 @@ static void *edit(void *arg)
     return NULL;
 }
 
-#if defined(__SANITIZE_THREAD__)
-#define RACES_ON_PURPOSE true
-#else
-#define RACES_ON_PURPOSE false
-#endif
-
 OnSplit(hostile_ring, h09_descriptors_edited_after_publishing)
 {
     struct rig rig;
