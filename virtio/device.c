@@ -11,6 +11,7 @@
 #include "core/fail.h"
 #include "core/xmath.h"
 #include "virtio/spec.h"
+#include "virtio/strict.h"
 
 /* What every device offers because the queues and this file do it, ... */
 #define COMMON_FEATURES                                                    \
@@ -124,8 +125,9 @@ static int start_queue(struct virtio_device *dev, struct virtio_queue *q)
         .config = &q->config,
         .gmem = dev->cfg.gmem,
         .features = dev->features[0],
-        .size_max = dev->cfg.queue_size_max,
+        .size_max = virtio_device_queue_size_max(dev, q->index),
         .iov_max = dev->cfg.iov_max,
+        .strict = virtio_strict_queue(dev->strict, q->index),
     };
     int err = vq_activate(&q->vq, &setup);
     if (err != 0)
@@ -207,9 +209,19 @@ static int stop_queue_on_loop(void *arg)
 
 /* ---- status: from registers ---- */
 
-static struct vq_config default_config(const struct virtio_device *dev)
+/* A split ring's size is a power of two (VIRTIO 1.4 2.7), which it stays until packed is chosen. */
+static uint32_t queue_size_max(const struct virtio_device *dev)
 {
-    return (struct vq_config){.size = dev->cfg.queue_size_max};
+    uint32_t max = dev->cfg.queue_size_max;
+    if (virtio_device_negotiated(dev, VIRTIO_F_RING_PACKED))
+        return max;
+    return UINT32_C(1) << (31 - __builtin_clz(max));
+}
+
+static void default_queues(struct virtio_device *dev)
+{
+    for (unsigned i = 0; i < dev->cfg.queue_count; i++)
+        dev->queues[i].config = (struct vq_config){.size = queue_size_max(dev)};
 }
 
 static void reset(struct virtio_device *dev)
@@ -217,8 +229,7 @@ static void reset(struct virtio_device *dev)
     evloop_call(dev->cfg.loop, reset_on_loop, dev);
     memset(dev->accepted, 0, sizeof(dev->accepted));
     dev->accepted_beyond = false;
-    for (unsigned i = 0; i < dev->cfg.queue_count; i++)
-        dev->queues[i].config = default_config(dev);
+    default_queues(dev);
 }
 
 static void mark(struct virtio_device *dev, uint32_t bit)
@@ -231,11 +242,13 @@ static void check_features(struct virtio_device *dev, uint32_t bit)
     bool unoffered = dev->accepted_beyond || (dev->accepted[0] & ~dev->offered[0]) != 0 ||
                      (dev->accepted[1] & ~dev->offered[1]) != 0;
     bool version_1 = (dev->accepted[0] & REQUIRED_FEATURES) == REQUIRED_FEATURES;
-    if (!unoffered && version_1)
+    if (!unoffered && version_1) {
         mark(dev, bit);
-    else
-        log_guest(&dev->guest_errors, "virtio %s refuses the features %#llx%s", dev->cfg.name,
-                  (unsigned long long)dev->accepted[0], version_1 ? "" : ": no VERSION_1");
+        default_queues(dev);
+        return;
+    }
+    log_guest(&dev->guest_errors, "virtio %s refuses the features %#llx%s", dev->cfg.name,
+              (unsigned long long)dev->accepted[0], version_1 ? "" : ": no VERSION_1");
 }
 
 static void activate(struct virtio_device *dev, uint32_t bit)
@@ -290,8 +303,12 @@ void virtio_device_set_status(struct virtio_device *dev, uint32_t value)
 
 void virtio_device_set_legacy(struct virtio_device *dev, bool legacy)
 {
-    if (virtio_device_status(dev) == 0)
-        dev->legacy = legacy;
+    if (virtio_device_status(dev) != 0 || dev->legacy == legacy)
+        return;
+    dev->legacy = legacy;
+    /* What was accepted by the other interface does not count. */
+    memset(dev->accepted, 0, sizeof(dev->accepted));
+    dev->accepted_beyond = false;
 }
 
 uint32_t virtio_device_status(const struct virtio_device *dev)
@@ -343,7 +360,7 @@ bool virtio_device_negotiated(const struct virtio_device *dev, unsigned feature)
 
 uint32_t virtio_device_queue_size_max(const struct virtio_device *dev, uint32_t queue)
 {
-    return queue < dev->cfg.queue_count ? dev->cfg.queue_size_max : 0;
+    return queue < dev->cfg.queue_count ? queue_size_max(dev) : 0;
 }
 
 const struct vq_config *virtio_device_queue_config(const struct virtio_device *dev, uint32_t queue)
@@ -401,7 +418,7 @@ void virtio_device_queue_reset(struct virtio_device *dev, uint32_t queue)
     struct virtio_queue *q = &dev->queues[queue];
     atomic_store(&q->resetting, true);
     evloop_call(dev->cfg.loop, stop_queue_on_loop, q);
-    q->config = default_config(dev);
+    q->config = (struct vq_config){.size = queue_size_max(dev)};
     q->was_reset = true;
     atomic_store(&q->resetting, false);
 }
@@ -413,7 +430,9 @@ bool virtio_device_queue_resetting(const struct virtio_device *dev, uint32_t que
 
 int virtio_device_kick_fd(const struct virtio_device *dev, uint32_t queue)
 {
-    return dev->active && virtio_device_queue_ready(dev, queue) ? dev->queues[queue].kick_fd : -1;
+    /* The driver monitor wants to see each notification. */
+    bool rings = dev->active && dev->strict == NULL && virtio_device_queue_ready(dev, queue);
+    return rings ? dev->queues[queue].kick_fd : -1;
 }
 
 void virtio_device_kick(struct virtio_device *dev, uint32_t queue)
@@ -530,13 +549,13 @@ int virtio_device_init(struct virtio_device *dev, const struct virtio_device_con
         return fail(-ENOMEM, "virtio %s", config->name);
     for (unsigned i = 0; i < config->queue_count; i++)
         dev->queues[i] = (struct virtio_queue){
-            .config = default_config(dev),
             .dev = dev,
             .index = i,
             .kick_fd = -1,
             .again = {.cb = on_again, .ctx = &dev->queues[i]},
             .flush = {.cb = on_flush, .ctx = &dev->queues[i]},
         };
+    default_queues(dev);
     for (unsigned i = 0; i < config->queue_count; i++) {
         dev->queues[i].kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (dev->queues[i].kick_fd < 0) {
@@ -545,7 +564,10 @@ int virtio_device_init(struct virtio_device *dev, const struct virtio_device_con
             return err;
         }
     }
-    return 0;
+    int err = config->strict ? virtio_strict_create(&dev->strict, dev) : 0;
+    if (err != 0)
+        virtio_device_fini(dev);
+    return err;
 }
 
 void virtio_device_fini(struct virtio_device *dev)
@@ -555,6 +577,8 @@ void virtio_device_fini(struct virtio_device *dev)
             close(dev->queues[i].kick_fd);
     free(dev->queues);
     dev->queues = NULL;
+    virtio_strict_destroy(dev->strict);
+    dev->strict = NULL;
 }
 
 void virtio_device_attach(struct virtio_device *dev, const struct virtio_host *host)

@@ -98,8 +98,8 @@ static int set_cpus(struct vm_config *c, const char *value)
     return 0;
 }
 
-/* Cuts the next item off a comma-separated list in place; ",," stands for a comma, as in QEMU. */
-static char *next_item(char **rest)
+/* As in QEMU. */
+char *config_next_item(char **rest)
 {
     char *item = *rest;
     if (item == NULL)
@@ -130,8 +130,13 @@ static int set_disk_key(struct disk_config *disk, const char *key)
         memcpy(disk->serial, serial, strlen(serial) + 1);
         return 0;
     }
-    return fail_msg(-EINVAL, "--disk %s: unknown key \"%s\"; keys are: ro, serial=TEXT", disk->path,
-                    key);
+    char what[512];
+    snprintf(what, sizeof(what), "--disk %s", disk->path);
+    int r = config_virtio_key(&disk->virtio, key, what);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    return fail_msg(-EINVAL, "%s: unknown key \"%s\"; keys are: ro, serial=TEXT, %s", what, key,
+                    CONFIG_VIRTIO_KEYS);
 }
 
 static int set_disk(struct vm_config *c, const char *value)
@@ -144,10 +149,10 @@ static int set_disk(struct vm_config *c, const char *value)
         return fail(-ENOMEM, "--disk %s", value);
     c->disk_count++;
     char *rest = disk->path;
-    const char *path = next_item(&rest);
+    const char *path = config_next_item(&rest);
     if (path[0] == '\0')
         return fail_msg(-EINVAL, "--disk %s: no file name", value);
-    for (const char *key = next_item(&rest); key != NULL; key = next_item(&rest)) {
+    for (const char *key = config_next_item(&rest); key != NULL; key = config_next_item(&rest)) {
         int r = set_disk_key(disk, key);
         if (r < 0)
             return r;
@@ -159,13 +164,19 @@ static int set_console(struct vm_config *c, const char *value)
 {
     static const char *const kinds[] = {
         [CONSOLE_SERIAL] = "serial", [CONSOLE_VIRTIO] = "virtio", [CONSOLE_OFF] = "off"};
-    for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
-        if (strcmp(value, kinds[i]) == 0) {
-            c->console = (enum console_kind)i;
-            return 0;
-        }
-    }
-    return fail_msg(-EINVAL, "--console %s: give virtio, serial or off", value);
+    size_t length = strcspn(value, ",");
+    unsigned i = 0;
+    while (i < ARRAY_SIZE(kinds) &&
+           (strlen(kinds[i]) != length || strncmp(value, kinds[i], length) != 0))
+        i++;
+    if (i == ARRAY_SIZE(kinds))
+        return fail_msg(-EINVAL, "--console %s: give virtio, serial or off", value);
+    c->console = (enum console_kind)i;
+    if (value[length] == '\0')
+        return 0;
+    if (c->console != CONSOLE_VIRTIO)
+        return fail_msg(-EINVAL, "--console %s: only virtio takes keys", value);
+    return config_virtio_list(&c->console_virtio, value + length + 1, "--console virtio");
 }
 
 static int set_timeout(struct vm_config *c, const char *value)
@@ -180,6 +191,13 @@ static int set_reboot(struct vm_config *c, const char *value)
     c->reboot_restart = strcmp(value, "restart") == 0;
     if (!c->reboot_restart && strcmp(value, "exit") != 0)
         return fail_msg(-EINVAL, "--reboot %s: give exit or restart", value);
+    return 0;
+}
+
+static int set_strict(struct vm_config *c, const char *value)
+{
+    (void)value;
+    c->strict = true;
     return 0;
 }
 
@@ -206,10 +224,23 @@ const struct option_row config_options[] = {
     {"mem", 'm', "SIZE", NULL, "Memory: 512M, 2G; a bare number is MiB [512M]", VALUES_NONE,
      set_mem},
     {"cpus", 'c', "N", "smp", "Virtual CPUs, 1 to 64 [1]", VALUES_NONE, set_cpus},
-    {"disk", 'd', "FILE[,ro][,serial=TEXT]", NULL,
+    {"disk", 'd', "FILE[,ro][,serial=TEXT][,KEY...]", NULL,
      "Raw disk image or block device: vda, then vdb, ...", VALUES_FILE, set_disk},
-    {"console", 0, "virtio|serial|off", NULL, "What the terminal is connected to [serial]",
-     VALUES_WORDS, set_console},
+    {"console", 0, "virtio|serial|off", NULL,
+     "What the terminal is connected to [serial]; behind virtio: [,KEY...]", VALUES_WORDS,
+     set_console},
+    {"rng", 0, "on|off", NULL, "A source of randomness [on]; behind on: [,KEY...]", VALUES_WORDS,
+     config_set_rng},
+    {"virtio", 0, "KEY[,KEY...]", NULL,
+     "KEYs for all virtio devices: transport=mmio|pci, ring=split|packed,\n"
+     "legacy=on|off, queue-size=N [mmio, split, off, 256]",
+     VALUES_NONE, config_set_virtio},
+    {"features", 0, "+NAME|-NAME[,...]", NULL,
+     "Offer, or do not offer, on all virtio devices: indirect_desc, event_idx,\n"
+     "ring_packed, in_order, notification_data, ring_reset",
+     VALUES_NONE, config_set_features},
+    {"strict", 0, NULL, NULL, "Report what drivers do against the virtio specification",
+     VALUES_NONE, set_strict},
     {"timeout", 0, "TIME", NULL, "End the run after TIME (30s, 500ms, 2m) with status 124",
      VALUES_NONE, set_timeout},
     {"reboot", 0, "exit|restart", NULL, "What a guest's reset does [exit]", VALUES_WORDS,
@@ -298,7 +329,7 @@ int config_parse(struct vm_config *config, int argc, char **argv)
         r = set_operand(config, argv[i]);
     if (r == 0 && config->kernel == NULL && !config->help)
         r = fail_msg(-EINVAL, "no kernel given: minivet run KERNEL, see `minivet run --help`");
-    return r;
+    return r == 0 ? config_resolve_virtio(config) : r;
 }
 
 void config_free(struct vm_config *config)
@@ -318,9 +349,13 @@ void config_print_options(FILE *out)
             snprintf(letter, sizeof(letter), "-%c, ", row->letter);
         snprintf(left, sizeof(left), "%s--%s%s%s", letter, row->name, row->arg ? " " : "",
                  row->arg ? row->arg : "");
-        if (strlen(left) > 28)
-            fprintf(out, "  %s\n  %28s  %s\n", left, "", row->help);
-        else
-            fprintf(out, "  %-28s  %s\n", left, row->help);
+        fprintf(out, strlen(left) > 28 ? "  %s\n%32s" : "  %-28s%s", left,
+                strlen(left) > 28 ? "" : "  ");
+        for (const char *p = row->help; *p != '\0'; p++) {
+            putc(*p, out);
+            if (*p == '\n')
+                fprintf(out, "%32s", "");
+        }
+        putc('\n', out);
     }
 }

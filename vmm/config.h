@@ -10,7 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define CONFIG_MAX_DISKS 14
+#define CONFIG_MAX_DISKS 64
 
 enum console_kind {
     CONSOLE_SERIAL,
@@ -18,9 +18,39 @@ enum console_kind {
     CONSOLE_OFF,
 };
 
+enum transport_kind {
+    TRANSPORT_UNSET,
+    TRANSPORT_MMIO,
+    TRANSPORT_PCI,
+};
+
+enum ring_kind {
+    RING_UNSET,
+    RING_SPLIT,
+    RING_PACKED,
+};
+
+enum on_off {
+    ON_OFF_UNSET,
+    ON_OFF_ON,
+    ON_OFF_OFF,
+};
+
+/*
+ * The keys that every virtio device takes. What one leaves unset --virtio says, and what that
+ * leaves is the default: config_parse() leaves nothing unset in the devices' own.
+ */
+struct virtio_keys {
+    enum transport_kind transport; /* [mmio] */
+    enum ring_kind ring;           /* [split] */
+    enum on_off legacy;            /* [off] */
+    uint32_t queue_size;           /* most descriptors in a queue [256] */
+};
+
 struct disk_config {
     char *path; /* owned */
     bool read_only;
+    struct virtio_keys virtio;
     char serial[21]; /* VIRTIO 1.4 5.2.6: at most 20 bytes on the wire */
 };
 
@@ -33,7 +63,13 @@ struct vm_config {
     struct disk_config disks[CONFIG_MAX_DISKS]; /* vda, vdb, ... */
     unsigned disk_count;
     enum console_kind console;
-    uint64_t timeout_ns; /* 0: none */
+    struct virtio_keys console_virtio;
+    bool rng_off;
+    struct virtio_keys rng_virtio;
+    struct virtio_keys virtio;          /* for all devices */
+    uint64_t features_on, features_off; /* by bit, for all devices */
+    bool strict;                        /* report what drivers do against the specification */
+    uint64_t timeout_ns;                /* 0: none */
     bool reboot_restart; /* a reset starts the guest anew instead of ending the run */
     int verbosity;
     bool help; /* --help was given: print it and do nothing else */
@@ -68,6 +104,26 @@ void config_print_options(FILE *out);
 
 /* "512M", "2G", "64K"; a bare number counts in unit_bytes. 0 or -EINVAL; silent. */
 int config_parse_size(const char *text, uint64_t unit_bytes, uint64_t *bytes);
+
+/* Cuts the next item off a comma-separated list in place; ",," stands for a comma. NULL: none. */
+char *config_next_item(char **rest);
+
+/*
+ * Takes "transport=pci" and the like. 1 if it was one of the keys, 0 if it is none of them, -EINVAL
+ * after a line that begins with what (such as "--disk FILE").
+ */
+int config_virtio_key(struct virtio_keys *keys, const char *key, const char *what);
+/* A whole list of them; -EINVAL for any other, too. */
+int config_virtio_list(struct virtio_keys *keys, const char *list, const char *what);
+#define CONFIG_VIRTIO_KEYS "transport=mmio|pci, ring=split|packed, legacy=on|off, queue-size=N"
+
+/* Fills in what is unset, and refuses what does not go together; reported. */
+int config_resolve_virtio(struct vm_config *config);
+
+/* For options: --virtio, --features, --rng. */
+int config_set_virtio(struct vm_config *config, const char *value);
+int config_set_features(struct vm_config *config, const char *value);
+int config_set_rng(struct vm_config *config, const char *value);
 
 /* "30s", "500ms", "2m", "1h"; a bare number is seconds. 0 or -EINVAL; silent. */
 int config_parse_duration(const char *text, uint64_t *ns);

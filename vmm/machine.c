@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "arch/x86_64/power_on.h"
-#include "core/block.h"
 #include "core/bus.h"
 #include "core/chr.h"
 #include "core/clock.h"
@@ -18,10 +17,10 @@
 #include "core/gmem.h"
 #include "core/hv.h"
 #include "core/log.h"
+#include "core/pci.h"
 #include "core/power.h"
 #include "core/xmath.h"
 #include "devices/acpi_pm.h"
-#include "devices/backend/blk_file.h"
 #include "devices/backend/chr_stdio.h"
 #include "devices/debug_exit.h"
 #include "devices/i8042.h"
@@ -35,11 +34,8 @@
 #include "firmware/linux_boot.h"
 #include "firmware/reset_vector.h"
 #include "firmware/x86_layout.h"
-#include "virtio/blk.h"
-#include "virtio/console.h"
-#include "virtio/mmio.h"
-#include "virtio/rng.h"
 #include "vmm/vcpu.h"
+#include "vmm/virtio_devices.h"
 
 #define PIO_LIMIT  UINT64_C(0x10000)
 #define MMIO_LIMIT (UINT64_C(1) << 52) /* what x86-64 can address */
@@ -52,16 +48,7 @@ _Static_assert(ACPI_PM_SLEEP_CONTROL_PORT == X86_SLEEP_CONTROL_PORT &&
 _Static_assert(ACPI_PM_RESET_VALUE == X86_RESET_VALUE && ACPI_PM_SLP_TYP_S5 == X86_S5_TYPE,
                "values of the ACPI registers");
 _Static_assert(RTC_PORT == X86_RTC_PORT, "port of the clock");
-_Static_assert(VIRTIO_MMIO_BYTES <= X86_VIRTIO_STRIDE, "virtio windows do not overlap");
-
-/* A virtio device behind its window. Exactly one of the three is there. */
-struct slot {
-    struct virtio_mmio *transport;
-    struct irq_line irq;
-    struct virtio_blk *blk;
-    struct virtio_rng *rng;
-    struct virtio_console *console;
-};
+_Static_assert(X86_PCI_INTX_GSIS == PCI_HOST_WIRES, "wires of PCI's INTx");
 
 struct machine {
     struct machine_config config;
@@ -83,10 +70,8 @@ struct machine {
     struct irq_line serial_irq;
     struct chr_backend *terminal;
     struct ev_post resized;
-    struct blk_backend *disks[CONFIG_MAX_DISKS];
-
-    struct slot slots[X86_VIRTIO_GSI_COUNT];
-    unsigned slot_count;
+    struct irq_line intx[PCI_HOST_WIRES];
+    struct virtio_devices *virtio;
     struct vcpus *vcpus;
 };
 
@@ -145,6 +130,18 @@ static int create_serial(struct machine *m)
                                                              .chr = m->terminal});
 }
 
+static int create_pci_host(struct machine *m)
+{
+    struct pci_host_config config = {.pio = m->pio, .mmio = m->mmio, .ecam_gpa = X86_ECAM_GPA};
+    for (unsigned i = 0; i < PCI_HOST_WIRES; i++) {
+        int r = m->config.hv->irq_line(m->vm, X86_PCI_INTX_GSI + i, &m->intx[i]);
+        if (r < 0)
+            return r;
+        config.wires[i] = m->intx[i];
+    }
+    return pci_host_create(&m->pci_host, &config);
+}
+
 static int create_platform(struct machine *m)
 {
     int r = debug_exit_create(&m->debug_exit,
@@ -169,9 +166,7 @@ static int create_platform(struct machine *m)
             &m->pvpanic,
             &(struct pvpanic_config){.pio = m->pio, .port = X86_PVPANIC_PORT, .power = m->power});
     if (r == 0)
-        r = pci_host_create(
-            &m->pci_host,
-            &(struct pci_host_config){.pio = m->pio, .mmio = m->mmio, .ecam_gpa = X86_ECAM_GPA});
+        r = create_pci_host(m);
     if (r == 0 && m->config.vm->console != CONSOLE_OFF)
         r = chr_stdio_create(&m->terminal, &(struct chr_stdio_config){.in_fd = STDIN_FILENO,
                                                                       .out_fd = STDOUT_FILENO,
@@ -181,93 +176,6 @@ static int create_platform(struct machine *m)
     if (r == 0 && m->config.vm->console == CONSOLE_SERIAL)
         r = create_serial(m);
     return r;
-}
-
-/* ---- virtio devices, each behind a window of its own ---- */
-
-static struct virtio_device *slot_device(const struct slot *s)
-{
-    if (s->blk != NULL)
-        return virtio_blk_device(s->blk);
-    if (s->rng != NULL)
-        return virtio_rng_device(s->rng);
-    return virtio_console_device(s->console);
-}
-
-/* Gives the last slot's device, which is in place, its window and its interrupt. */
-static int plug(struct machine *m, struct slot *s)
-{
-    static const unsigned gsis[] = X86_VIRTIO_GSIS;
-    unsigned index = (unsigned)(s - m->slots);
-    int r = m->config.hv->irq_line(m->vm, gsis[index], &s->irq);
-    if (r < 0)
-        return r;
-    return virtio_mmio_create(&s->transport,
-                              &(struct virtio_mmio_config){
-                                  .bus = m->mmio,
-                                  .base_gpa = X86_VIRTIO_GPA + index * X86_VIRTIO_STRIDE,
-                                  .irq = s->irq,
-                                  .doorbell = m->config.hv->doorbell(m->vm),
-                                  .device = slot_device(s),
-                              });
-}
-
-static int create_disk(struct machine *m, unsigned index)
-{
-    const struct disk_config *disk = &m->config.vm->disks[index];
-    int r = blk_file_create(&m->disks[index],
-                            &(struct blk_file_config){
-                                .path = disk->path, .read_only = disk->read_only, .loop = m->loop});
-    if (r < 0)
-        return r;
-    struct slot *s = &m->slots[m->slot_count++];
-    r = virtio_blk_create(&s->blk, &(struct virtio_blk_config){.name = disk->path,
-                                                               .loop = m->loop,
-                                                               .gmem = m->gmem,
-                                                               .backend = m->disks[index],
-                                                               .serial = disk->serial});
-    return r < 0 ? r : plug(m, s);
-}
-
-static int create_virtio(struct machine *m)
-{
-    unsigned devices =
-        m->config.vm->disk_count + (m->config.vm->console == CONSOLE_VIRTIO ? 1 : 0) + 1;
-    if (devices > X86_VIRTIO_GSI_COUNT)
-        return fail_msg(-EINVAL, "%u devices are more than the %u virtio-mmio windows", devices,
-                        X86_VIRTIO_GSI_COUNT);
-    int r = 0;
-    for (unsigned i = 0; r == 0 && i < m->config.vm->disk_count; i++)
-        r = create_disk(m, i);
-    if (r == 0 && m->config.vm->console == CONSOLE_VIRTIO) {
-        struct slot *s = &m->slots[m->slot_count++];
-        r = virtio_console_create(
-            &s->console,
-            &(struct virtio_console_config){
-                .name = "console", .loop = m->loop, .gmem = m->gmem, .backend = m->terminal});
-        if (r == 0)
-            r = plug(m, s);
-    }
-    if (r == 0) {
-        struct slot *s = &m->slots[m->slot_count++];
-        r = virtio_rng_create(&s->rng, &(struct virtio_rng_config){.name = "rng",
-                                                                   .loop = m->loop,
-                                                                   .gmem = m->gmem,
-                                                                   .entropy = &entropy_host});
-        if (r == 0)
-            r = plug(m, s);
-    }
-    return r;
-}
-
-static void destroy_slot(struct machine *m, struct slot *s)
-{
-    virtio_mmio_destroy(s->transport);
-    virtio_blk_destroy(s->blk);
-    virtio_rng_destroy(s->rng);
-    virtio_console_destroy(s->console);
-    if (s->irq.set != NULL)
-        m->config.hv->irq_line_release(m->vm, &s->irq);
 }
 
 /* ---- what the guest finds at power-on ---- */
@@ -295,24 +203,51 @@ static char *kernel_cmdline(const struct vm_config *vm)
     return r < 0 ? NULL : text;
 }
 
+static int create_virtio(struct machine *m)
+{
+    return virtio_devices_create(&m->virtio, &(struct virtio_devices_config){
+                                                 .vm = m->config.vm,
+                                                 .hv = m->config.hv,
+                                                 .hv_vm = m->vm,
+                                                 .mmio = m->mmio,
+                                                 .pio = m->pio,
+                                                 .pci_host = m->pci_host,
+                                                 .loop = m->loop,
+                                                 .gmem = m->gmem,
+                                                 .terminal = m->terminal,
+                                             });
+}
+
+/* 64-bit BARs lie above RAM, if there is room for them among 36 address bits; else below. */
+static struct pci_windows pci_windows(const struct machine *m)
+{
+    struct pci_windows w = {
+        .memory32 = {X86_PCI_WINDOW_GPA, X86_PCI_WINDOW_BYTES},
+        .ports = {X86_PCI_PORT_WINDOW, X86_PCI_PORT_WINDOW_PORTS},
+    };
+    const struct gmem_region *last = &m->gmem->regions[m->gmem->count - 1];
+    if (last->gpa + last->bytes <= X86_PCI_WINDOW64_BYTES)
+        w.memory64 = (struct pci_window){X86_PCI_WINDOW64_BYTES, X86_PCI_WINDOW64_BYTES};
+    return w;
+}
+
 static int write_tables(struct machine *m)
 {
-    static const unsigned gsis[] = X86_VIRTIO_GSIS;
-    struct acpi_virtio windows[X86_VIRTIO_GSI_COUNT];
-    for (unsigned i = 0; i < m->slot_count; i++)
-        windows[i] = (struct acpi_virtio){
-            .gpa = (uint32_t)(X86_VIRTIO_GPA + i * X86_VIRTIO_STRIDE),
-            .bytes = X86_VIRTIO_BYTES,
-            .gsi = gsis[i],
-        };
-    int r = reset_vector_write(m->gmem);
+    struct pci_windows windows = pci_windows(m);
+    int r = pci_host_assign(m->pci_host, &windows);
+    if (r == 0)
+        r = reset_vector_write(m->gmem);
     if (r < 0)
         return r;
-    return acpi_write(m->gmem, &(struct acpi_config){.vcpus = m->config.vm->cpus,
-                                                     .serial = m->serial != NULL,
-                                                     .pci = true,
-                                                     .virtio = windows,
-                                                     .virtio_count = m->slot_count});
+    struct acpi_config acpi = {
+        .vcpus = m->config.vm->cpus,
+        .serial = m->serial != NULL,
+        .pci = true,
+        .pci_window64_gpa = windows.memory64.base,
+        .pci_window64_bytes = windows.memory64.bytes,
+    };
+    acpi.virtio = virtio_devices_windows(m->virtio, &acpi.virtio_count);
+    return acpi_write(m->gmem, &acpi);
 }
 
 static int load_kernel(struct machine *m, struct boot_state *state)
@@ -408,8 +343,7 @@ int machine_start(struct machine *m)
 static int finish_devices(void *arg)
 {
     struct machine *m = arg;
-    for (unsigned i = 0; i < m->config.vm->disk_count; i++)
-        m->disks[i]->ops->drain(m->disks[i]);
+    virtio_devices_drain(m->virtio);
     if (m->serial != NULL)
         serial_flush(m->serial);
     if (m->terminal != NULL)
@@ -451,18 +385,17 @@ void machine_destroy(struct machine *m)
     vcpus_destroy(m->vcpus);
     if (m->loop != NULL)
         evloop_stop_thread(m->loop);
-    for (unsigned i = m->slot_count; i-- > 0;)
-        destroy_slot(m, &m->slots[i]);
-    for (unsigned i = CONFIG_MAX_DISKS; i-- > 0;) {
-        if (m->disks[i] != NULL)
-            m->disks[i]->ops->destroy(m->disks[i]);
-    }
+    virtio_devices_destroy(m->virtio);
     serial_destroy(m->serial);
     if (m->serial_irq.set != NULL)
         m->config.hv->irq_line_release(m->vm, &m->serial_irq);
     if (m->terminal != NULL)
         m->terminal->ops->destroy(m->terminal);
     pci_host_destroy(m->pci_host);
+    for (unsigned i = 0; i < PCI_HOST_WIRES; i++) {
+        if (m->intx[i].set != NULL)
+            m->config.hv->irq_line_release(m->vm, &m->intx[i]);
+    }
     pvpanic_destroy(m->pvpanic);
     acpi_pm_destroy(m->acpi_pm);
     i8042_destroy(m->i8042);

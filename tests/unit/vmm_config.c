@@ -10,6 +10,7 @@
 
 #include "core/log.h"
 #include "core/xmath.h"
+#include "virtio/spec.h"
 
 static char last_line[1024];
 
@@ -24,7 +25,7 @@ static void keep_line(void *ctx, enum log_level level, const char *line)
 static int parse(struct vm_config *c, const char *line)
 {
     static char text[1024];
-    char *argv[32] = {NULL};
+    char *argv[256] = {NULL};
     int argc = 0;
     snprintf(text, sizeof(text), "run %s", line);
     char *rest = text;
@@ -137,9 +138,78 @@ Test(config, bad_options_name_themselves_and_the_remedy)
 
 Test(config, too_many_disks_are_refused)
 {
-    char line[256] = "K";
+    char line[1024] = "K";
     size_t used = 1;
     for (int i = 0; i <= CONFIG_MAX_DISKS; i++)
         used += (size_t)snprintf(line + used, sizeof(line) - used, " -d x");
-    refused(line, "--disk", "at most 14");
+    refused(line, "--disk", "at most 64");
+}
+
+/* ---- virtio keys ---- */
+
+static bool same_keys(const struct virtio_keys *k, enum transport_kind transport,
+                      enum ring_kind ring, enum on_off legacy, uint32_t queue_size)
+{
+    return k->transport == transport && k->ring == ring && k->legacy == legacy &&
+           k->queue_size == queue_size;
+}
+
+Test(config, virtio_devices_have_defaults)
+{
+    struct vm_config c;
+    cr_assert(zero(parse(&c, "K -d x")));
+    cr_expect(same_keys(&c.disks[0].virtio, TRANSPORT_MMIO, RING_SPLIT, ON_OFF_OFF, 256));
+    cr_expect(same_keys(&c.rng_virtio, TRANSPORT_MMIO, RING_SPLIT, ON_OFF_OFF, 256));
+    cr_expect(same_keys(&c.console_virtio, TRANSPORT_MMIO, RING_SPLIT, ON_OFF_OFF, 256));
+    cr_expect(not(c.rng_off));
+    cr_expect(not(c.strict));
+    config_free(&c);
+}
+
+Test(config, a_device_s_keys_go_before_those_for_all_wherever_they_stand)
+{
+    struct vm_config c;
+    cr_assert(zero(parse(&c, "K -d x,ring=split,queue-size=8,ro --console virtio,transport=mmio "
+                             "--virtio transport=pci,ring=packed,queue-size=100 -d y,legacy=on,"
+                             "queue-size=64 --rng on,ring=split,queue-size=32768 --strict")),
+              "%s", last_line);
+    cr_expect(same_keys(&c.disks[0].virtio, TRANSPORT_PCI, RING_SPLIT, ON_OFF_OFF, 8));
+    cr_expect(c.disks[0].read_only);
+    cr_expect(same_keys(&c.disks[1].virtio, TRANSPORT_PCI, RING_PACKED, ON_OFF_ON, 64));
+    cr_expect(same_keys(&c.console_virtio, TRANSPORT_MMIO, RING_PACKED, ON_OFF_OFF, 100));
+    cr_expect(same_keys(&c.rng_virtio, TRANSPORT_PCI, RING_SPLIT, ON_OFF_OFF, 32768));
+    cr_expect(eq(int, c.console, CONSOLE_VIRTIO));
+    cr_expect(c.strict);
+    config_free(&c);
+}
+
+Test(config, features_are_switched_by_name_and_the_last_word_counts)
+{
+    struct vm_config c;
+    cr_assert(zero(parse(&c, "K --features +in_order,-event_idx,+ring_reset --features "
+                             "-ring_reset --rng off")));
+    cr_expect(eq(u64, c.features_on, VIRTIO_BIT(VIRTIO_F_IN_ORDER)));
+    cr_expect(
+        eq(u64, c.features_off, VIRTIO_BIT(VIRTIO_F_EVENT_IDX) | VIRTIO_BIT(VIRTIO_F_RING_RESET)));
+    cr_expect(c.rng_off);
+    config_free(&c);
+}
+
+Test(config, wrong_virtio_keys_are_refused)
+{
+    refused("K --virtio transport=isa", "transport=isa", "mmio|pci");
+    refused("K --virtio ring=", "ring=", "split|packed");
+    refused("K --virtio legacy=yes", "legacy=yes", "on|off");
+    refused("K --virtio queue-size=1", "queue-size=1", "2 to 32768");
+    refused("K --virtio queue-size=32769", "queue-size=32769", "2 to 32768");
+    refused("K --virtio queue-size=100", "queue-size=100", "power of two");
+    refused("K --virtio colour=red", "colour=red", "transport=");
+    refused("K -d disk,colour=red", "colour=red", "queue-size=N");
+    refused("K --virtio legacy=on,ring=packed", "legacy=on", "ring=split");
+    refused("K --virtio legacy=on --features +ring_packed", "legacy=on", "ring=split");
+    refused("K --features packed", "packed", "ring_packed");
+    refused("K --features +version_1", "+version_1", "in_order");
+    refused("K --rng maybe", "maybe", "off");
+    refused("K --rng off,ring=split", "off,ring=split", "on,KEY");
+    refused("K --console serial,ring=split", "serial,ring=split", "only virtio");
 }

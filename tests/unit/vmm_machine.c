@@ -286,13 +286,13 @@ static struct {
     uint32_t value;
 } tape[512];
 static unsigned taped;
+static uint64_t taped_status;
 
 static uint64_t tape_read(void *dev, uint64_t offset, unsigned width)
 {
     (void)dev;
-    (void)offset;
     (void)width;
-    return VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_FEATURES_OK;
+    return offset == VIRTIO_MMIO_Status ? taped_status : 0;
 }
 
 static void tape_write(void *dev, uint64_t offset, unsigned width, uint64_t value)
@@ -300,6 +300,8 @@ static void tape_write(void *dev, uint64_t offset, unsigned width, uint64_t valu
     (void)dev;
     (void)width;
     cr_assert_lt(taped, ARRAY_SIZE(tape));
+    if (offset == VIRTIO_MMIO_Status)
+        taped_status = value;
     tape[taped].addr = X86_VIRTIO_GPA + offset;
     tape[taped++].value = (uint32_t)value;
 }

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Names of the features that all devices share (VIRTIO 1.4 6), for people who switch them on and
+ * off. They are spelled as in the specification, in small letters and without "VIRTIO_F_".
+ */
+#ifndef MINIVET_VIRTIO_FEATURES_H
+#define MINIVET_VIRTIO_FEATURES_H
+
+struct virtio_feature_name {
+    const char *name;
+    unsigned bit;
+};
+
+/* Those that queues and device.c can do and may be told to leave; ends with a NULL name. */
+extern const struct virtio_feature_name virtio_feature_names[];
+
+/* The feature's bit number, or -1. */
+int virtio_feature_by_name(const char *name);
+
+#endif

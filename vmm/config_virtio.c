@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Options of virtio devices: the keys that all of them take, and --features. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/fail.h"
+#include "core/xmath.h"
+#include "virtio/device.h"
+#include "virtio/features.h"
+#include "virtio/spec.h"
+#include "vmm/config.h"
+
+/* The index of a word in a list that ends with NULL, or -1. */
+static int word_index(const char *const *words, const char *word)
+{
+    for (int i = 0; words[i] != NULL; i++) {
+        if (strcmp(words[i], word) == 0)
+            return i;
+    }
+    return -1;
+}
+
+static const char *const transports[] = {"mmio", "pci", NULL};
+static const char *const rings[] = {"split", "packed", NULL};
+static const char *const switches[] = {"on", "off", NULL};
+
+static int set_queue_size(struct virtio_keys *keys, const char *value)
+{
+    uint64_t size;
+    if (config_parse_size(value, 1, &size) < 0 || size < 2 || size > VIRTQ_MAX_SIZE)
+        return -EINVAL;
+    keys->queue_size = (uint32_t)size;
+    return 0;
+}
+
+/* What follows "name=" in key, or NULL. */
+static const char *value_of(const char *key, const char *name)
+{
+    size_t length = strlen(name);
+    return strncmp(key, name, length) == 0 && key[length] == '=' ? key + length + 1 : NULL;
+}
+
+int config_virtio_key(struct virtio_keys *keys, const char *key, const char *what)
+{
+    const char *value;
+    int word = -1;
+    if ((value = value_of(key, "transport")) != NULL) {
+        word = word_index(transports, value);
+        keys->transport = word == 1 ? TRANSPORT_PCI : TRANSPORT_MMIO;
+    } else if ((value = value_of(key, "ring")) != NULL) {
+        word = word_index(rings, value);
+        keys->ring = word == 1 ? RING_PACKED : RING_SPLIT;
+    } else if ((value = value_of(key, "legacy")) != NULL) {
+        word = word_index(switches, value);
+        keys->legacy = word == 0 ? ON_OFF_ON : ON_OFF_OFF;
+    } else if ((value = value_of(key, "queue-size")) != NULL) {
+        word = set_queue_size(keys, value);
+    } else {
+        return 0;
+    }
+    if (word < 0)
+        return fail_msg(-EINVAL, "%s: %s: give one of: %s, N from 2 to %u", what, key,
+                        CONFIG_VIRTIO_KEYS, VIRTQ_MAX_SIZE);
+    return 1;
+}
+
+int config_virtio_list(struct virtio_keys *keys, const char *list, const char *what)
+{
+    char *copy = strdup(list);
+    if (copy == NULL)
+        return fail(-ENOMEM, "%s", what);
+    int r = 1;
+    char *rest = copy;
+    for (const char *key = config_next_item(&rest); key != NULL && r > 0;
+         key = config_next_item(&rest)) {
+        r = config_virtio_key(keys, key, what);
+        if (r == 0)
+            r = fail_msg(-EINVAL, "%s: unknown key \"%s\"; keys are: %s", what, key,
+                         CONFIG_VIRTIO_KEYS);
+    }
+    free(copy);
+    return r > 0 ? 0 : r;
+}
+
+int config_set_virtio(struct vm_config *c, const char *value)
+{
+    return config_virtio_list(&c->virtio, value, "--virtio");
+}
+
+int config_set_rng(struct vm_config *c, const char *value)
+{
+    c->rng_off = strcmp(value, "off") == 0;
+    if (c->rng_off || strcmp(value, "on") == 0)
+        return 0;
+    if (strncmp(value, "on,", 3) != 0)
+        return fail_msg(-EINVAL, "--rng %s: give on, on,KEY... or off", value);
+    return config_virtio_list(&c->rng_virtio, value + 3, "--rng on");
+}
+
+static int set_feature(struct vm_config *c, const char *item)
+{
+    int bit = item[0] == '+' || item[0] == '-' ? virtio_feature_by_name(item + 1) : -1;
+    if (bit < 0) {
+        char names[256] = "";
+        for (const struct virtio_feature_name *f = virtio_feature_names; f->name != NULL; f++) {
+            strcat(names, f == virtio_feature_names ? "" : ", ");
+            strcat(names, f->name);
+        }
+        return fail_msg(-EINVAL, "--features %s: give + or - and one of: %s", item, names);
+    }
+    uint64_t mask = VIRTIO_BIT(bit);
+    uint64_t *to = item[0] == '+' ? &c->features_on : &c->features_off;
+    uint64_t *from = item[0] == '+' ? &c->features_off : &c->features_on;
+    *to |= mask;
+    *from &= ~mask;
+    return 0;
+}
+
+int config_set_features(struct vm_config *c, const char *value)
+{
+    char *copy = strdup(value);
+    if (copy == NULL)
+        return fail(-ENOMEM, "--features");
+    int r = 0;
+    char *rest = copy;
+    for (const char *item = config_next_item(&rest); item != NULL && r == 0;
+         item = config_next_item(&rest))
+        r = set_feature(c, item);
+    free(copy);
+    return r;
+}
+
+static int resolve(struct vm_config *c, struct virtio_keys *keys, const char *what)
+{
+    static const struct virtio_keys defaults = {TRANSPORT_MMIO, RING_SPLIT, ON_OFF_OFF,
+                                                VIRTIO_QUEUE_SIZE_DEFAULT};
+    const struct virtio_keys *from[] = {&c->virtio, &defaults};
+    for (unsigned i = 0; i < ARRAY_SIZE(from); i++) {
+        if (keys->transport == TRANSPORT_UNSET)
+            keys->transport = from[i]->transport;
+        if (keys->ring == RING_UNSET)
+            keys->ring = from[i]->ring;
+        if (keys->legacy == ON_OFF_UNSET)
+            keys->legacy = from[i]->legacy;
+        if (keys->queue_size == 0)
+            keys->queue_size = from[i]->queue_size;
+    }
+    bool packed = keys->ring == RING_PACKED || (c->features_on & VIRTIO_BIT(VIRTIO_F_RING_PACKED));
+    if (packed && keys->legacy == ON_OFF_ON && keys->transport == TRANSPORT_MMIO)
+        return fail_msg(-EINVAL,
+                        "%s: legacy=on of mmio has no packed rings; say ring=split or "
+                        "transport=pci",
+                        what);
+    if (!is_pow2(keys->queue_size) && (!packed || keys->legacy == ON_OFF_ON))
+        return fail_msg(-EINVAL, "%s: queue-size=%u: split rings need a power of two", what,
+                        keys->queue_size);
+    return 0;
+}
+
+int config_resolve_virtio(struct vm_config *c)
+{
+    int r = resolve(c, &c->rng_virtio, "--rng");
+    if (r == 0)
+        r = resolve(c, &c->console_virtio, "--console");
+    for (unsigned i = 0; r == 0 && i < c->disk_count; i++)
+        r = resolve(c, &c->disks[i].virtio, c->disks[i].path);
+    return r;
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "vmm/virtio_devices.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/block.h"
+#include "core/clock.h"
+#include "core/fail.h"
+#include "core/hv.h"
+#include "core/xmath.h"
+#include "devices/backend/blk_file.h"
+#include "devices/pci_host.h"
+#include "firmware/x86_layout.h"
+#include "pci/function.h"
+#include "virtio/blk.h"
+#include "virtio/console.h"
+#include "virtio/device.h"
+#include "virtio/mmio.h"
+#include "virtio/pci.h"
+#include "virtio/rng.h"
+#include "virtio/spec.h"
+#include "vmm/config.h"
+
+#define MAX_DEVICES (CONFIG_MAX_DISKS + 2)
+
+_Static_assert(VIRTIO_MMIO_BYTES <= X86_VIRTIO_STRIDE, "virtio windows do not overlap");
+_Static_assert(MAX_DEVICES <= (X86_PCI_SLOTS - 1) * PCI_FUNCTIONS, "a PCI function for each");
+
+/* One of the three devices, behind one of the two transports. */
+struct slot {
+    struct virtio_mmio *mmio;
+    struct irq_line irq;
+    struct virtio_pci *pci;
+    struct blk_backend *disk;
+    struct virtio_blk *blk;
+    struct virtio_rng *rng;
+    struct virtio_console *console;
+};
+
+struct virtio_devices {
+    struct virtio_devices_config cfg;
+    struct slot slots[MAX_DEVICES];
+    unsigned count;
+    struct acpi_virtio windows[X86_VIRTIO_GSI_COUNT];
+    unsigned window_count, function_count;
+};
+
+/* ---- transports ---- */
+
+static struct virtio_device *slot_device(const struct slot *s)
+{
+    if (s->blk != NULL)
+        return virtio_blk_device(s->blk);
+    if (s->rng != NULL)
+        return virtio_rng_device(s->rng);
+    return virtio_console_device(s->console);
+}
+
+static int plug_mmio(struct virtio_devices *d, struct slot *s, const struct virtio_keys *keys)
+{
+    static const unsigned gsis[] = X86_VIRTIO_GSIS;
+    unsigned index = d->window_count;
+    if (index == X86_VIRTIO_GSI_COUNT)
+        return fail_msg(-EINVAL,
+                        "%s: there are %u virtio-mmio windows, one a device; give "
+                        "transport=pci to this one, or --virtio transport=pci to all",
+                        slot_device(s)->cfg.name, X86_VIRTIO_GSI_COUNT);
+    int r = d->cfg.hv->irq_line(d->cfg.hv_vm, gsis[index], &s->irq);
+    if (r < 0)
+        return r;
+    uint64_t gpa = X86_VIRTIO_GPA + index * X86_VIRTIO_STRIDE;
+    d->windows[d->window_count++] =
+        (struct acpi_virtio){.gpa = (uint32_t)gpa, .bytes = X86_VIRTIO_BYTES, .gsi = gsis[index]};
+    return virtio_mmio_create(&s->mmio, &(struct virtio_mmio_config){
+                                            .bus = d->cfg.mmio,
+                                            .base_gpa = gpa,
+                                            .irq = s->irq,
+                                            .doorbell = d->cfg.hv->doorbell(d->cfg.hv_vm),
+                                            .device = slot_device(s),
+                                            .legacy = keys->legacy == ON_OFF_ON,
+                                        });
+}
+
+/* Slot 0 is the bridge's. When every slot has a function the slots get second ones, and so on. */
+static int plug_pci(struct virtio_devices *d, struct slot *s, const struct virtio_keys *keys)
+{
+    unsigned index = d->function_count++;
+    unsigned devfn = PCI_DEVFN(1 + index % (X86_PCI_SLOTS - 1), index / (X86_PCI_SLOTS - 1));
+    int r = virtio_pci_create(&s->pci, &(struct virtio_pci_config){
+                                           .mmio = d->cfg.mmio,
+                                           .pio = d->cfg.pio,
+                                           .msi = d->cfg.hv->msi_sink(d->cfg.hv_vm),
+                                           .doorbell = d->cfg.hv->doorbell(d->cfg.hv_vm),
+                                           .legacy = keys->legacy == ON_OFF_ON,
+                                           .device = slot_device(s),
+                                       });
+    if (r < 0)
+        return r;
+    r = pci_host_add(d->cfg.pci_host, devfn, &virtio_pci_func(s->pci)->port);
+    return r < 0 ? fail(r, "%s: PCI slot", slot_device(s)->cfg.name) : 0;
+}
+
+static int plug(struct virtio_devices *d, struct slot *s, const struct virtio_keys *keys)
+{
+    return keys->transport == TRANSPORT_PCI ? plug_pci(d, s, keys) : plug_mmio(d, s, keys);
+}
+
+/* ---- devices ---- */
+
+static uint64_t features_on(const struct virtio_devices *d, const struct virtio_keys *keys)
+{
+    return d->cfg.vm->features_on |
+           (keys->ring == RING_PACKED ? VIRTIO_BIT(VIRTIO_F_RING_PACKED) : 0);
+}
+
+static int create_disk(struct virtio_devices *d, const struct disk_config *disk)
+{
+    struct slot *s = &d->slots[d->count++];
+    int r = blk_file_create(&s->disk, &(struct blk_file_config){.path = disk->path,
+                                                                .read_only = disk->read_only,
+                                                                .loop = d->cfg.loop});
+    if (r < 0)
+        return r;
+    r = virtio_blk_create(&s->blk, &(struct virtio_blk_config){
+                                       .name = disk->path,
+                                       .loop = d->cfg.loop,
+                                       .gmem = d->cfg.gmem,
+                                       .backend = s->disk,
+                                       .serial = disk->serial,
+                                       .features_on = features_on(d, &disk->virtio),
+                                       .features_off = d->cfg.vm->features_off,
+                                       .queue_size_max = disk->virtio.queue_size,
+                                       .strict = d->cfg.vm->strict,
+                                   });
+    return r < 0 ? r : plug(d, s, &disk->virtio);
+}
+
+static int create_console(struct virtio_devices *d)
+{
+    const struct virtio_keys *keys = &d->cfg.vm->console_virtio;
+    struct slot *s = &d->slots[d->count++];
+    int r = virtio_console_create(&s->console, &(struct virtio_console_config){
+                                                   .name = "console",
+                                                   .loop = d->cfg.loop,
+                                                   .gmem = d->cfg.gmem,
+                                                   .backend = d->cfg.terminal,
+                                                   .features_on = features_on(d, keys),
+                                                   .features_off = d->cfg.vm->features_off,
+                                                   .queue_size_max = keys->queue_size,
+                                                   .strict = d->cfg.vm->strict,
+                                               });
+    return r < 0 ? r : plug(d, s, keys);
+}
+
+static int create_rng(struct virtio_devices *d)
+{
+    const struct virtio_keys *keys = &d->cfg.vm->rng_virtio;
+    struct slot *s = &d->slots[d->count++];
+    int r = virtio_rng_create(&s->rng, &(struct virtio_rng_config){
+                                           .name = "rng",
+                                           .loop = d->cfg.loop,
+                                           .gmem = d->cfg.gmem,
+                                           .entropy = &entropy_host,
+                                           .features_on = features_on(d, keys),
+                                           .features_off = d->cfg.vm->features_off,
+                                           .queue_size_max = keys->queue_size,
+                                           .strict = d->cfg.vm->strict,
+                                       });
+    return r < 0 ? r : plug(d, s, keys);
+}
+
+static void destroy_slot(struct virtio_devices *d, struct slot *s)
+{
+    virtio_mmio_destroy(s->mmio);
+    virtio_pci_destroy(s->pci);
+    virtio_blk_destroy(s->blk);
+    virtio_rng_destroy(s->rng);
+    virtio_console_destroy(s->console);
+    if (s->disk != NULL)
+        s->disk->ops->destroy(s->disk);
+    if (s->irq.set != NULL)
+        d->cfg.hv->irq_line_release(d->cfg.hv_vm, &s->irq);
+}
+
+/* ---- life ---- */
+
+int virtio_devices_create(struct virtio_devices **out, const struct virtio_devices_config *config)
+{
+    const struct vm_config *vm = config->vm;
+    struct virtio_devices *d = calloc(1, sizeof(*d));
+    if (d == NULL)
+        return fail(-ENOMEM, "virtio devices");
+    d->cfg = *config;
+    int r = 0;
+    for (unsigned i = 0; r == 0 && i < vm->disk_count; i++)
+        r = create_disk(d, &vm->disks[i]);
+    if (r == 0 && vm->console == CONSOLE_VIRTIO)
+        r = create_console(d);
+    if (r == 0 && !vm->rng_off)
+        r = create_rng(d);
+    if (r < 0) {
+        virtio_devices_destroy(d);
+        return r;
+    }
+    *out = d;
+    return 0;
+}
+
+void virtio_devices_destroy(struct virtio_devices *d)
+{
+    if (d == NULL)
+        return;
+    for (unsigned i = d->count; i-- > 0;)
+        destroy_slot(d, &d->slots[i]);
+    free(d);
+}
+
+void virtio_devices_drain(struct virtio_devices *d)
+{
+    for (unsigned i = 0; i < d->count; i++) {
+        if (d->slots[i].disk != NULL)
+            d->slots[i].disk->ops->drain(d->slots[i].disk);
+    }
+}
+
+const struct acpi_virtio *virtio_devices_windows(const struct virtio_devices *d, unsigned *count)
+{
+    *count = d->window_count;
+    return d->windows;
+}
