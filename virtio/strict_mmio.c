@@ -51,7 +51,7 @@ static bool check_access(struct virtio_strict *s, const struct strict_access *a)
             continue;
         if (registers[i].directions & (a->write ? W : R))
             return true;
-        report(s, a->write ? STRICT_MMIO_READ_ONLY : STRICT_MMIO_WRITE_ONLY, "%#x", at);
+        report(s, a->write ? STRICT_MMIO_READ_ONLY : STRICT_MMIO_WRITE_ONLY, "register %#x", at);
         return false;
     }
     report(s, STRICT_MMIO_NOT_THERE, "%s at %#x", what, at);

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The driver's way to a virtio-mmio window, VIRTIO 1.4 4.2.2 and 4.2.4. */
+#include <stddef.h>
+
 #include "core/bus.h"
 #include "tests/harness/vdrv_impl.h"
 #include "virtio/spec.h"
@@ -102,6 +104,7 @@ static void mmio_queue_stop(struct vdrv *d, uint32_t queue)
 {
     vdrv_set(d, VIRTIO_MMIO_QueueSel, queue);
     vdrv_set(d, VIRTIO_MMIO_QueueReady, 0);
+    (void)vdrv_get(d, VIRTIO_MMIO_QueueReady); /* VIRTIO 1.4 4.2.2.2 */
 }
 
 static bool mmio_queue_reset(struct vdrv *d, uint32_t queue)
@@ -150,6 +153,11 @@ void vdrv_init(struct vdrv *d, const struct gmem *gmem, struct bus *bus, uint64_
     vdrv_init_memory(d, gmem, bus);
     d->t = &mmio;
     d->base_gpa = base_gpa;
+    if (bus == NULL)
+        return;
+    (void)vdrv_get(d, VIRTIO_MMIO_MagicValue); /* VIRTIO 1.4 4.2.3.1.1 */
+    (void)vdrv_get(d, VIRTIO_MMIO_Version);
+    (void)vdrv_get(d, VIRTIO_MMIO_DeviceID);
 }
 
 /* ---- version 1 ---- */

@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The driver monitor: every rule has a driver that breaks it and nothing else, and is told so with
+ * the section; a driver that breaks none hears nothing, whatever it uses.
+ */
+#include <criterion/criterion.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/bus.h"
+#include "core/log.h"
+#include "core/xmath.h"
+#include "tests/harness/blkreq.h"
+#include "tests/unit/virtio_strict_cases.h"
+#include "virtio/blk.h"
+#include "virtio/console.h"
+#include "virtio/spec.h"
+
+struct heard {
+    unsigned lines;
+    char all[8192];
+};
+
+static void hear(void *ctx, enum log_level level, const char *line)
+{
+    struct heard *h = ctx;
+    size_t used = strlen(h->all);
+    (void)level;
+    if (strncmp(line, "strict: ", 8) != 0)
+        return;
+    h->lines++;
+    snprintf(h->all + used, sizeof(h->all) - used, "%s\n", line);
+}
+
+void strict_open(struct rig *rig, enum strict_device device, const struct rig_config *config)
+{
+    static void (*const open[])(struct rig *, const struct rig_config *) = {
+        [ON_ECHO] = rig_open_echo_on,
+        [ON_BLK] = rig_open_blk_on,
+        [ON_RNG] = rig_open_rng_on,
+        [ON_CONSOLE] = rig_open_console_on,
+    };
+    open[device](rig, config);
+}
+
+/* ---- who breaks a rule is told ---- */
+
+static void run_case(const struct strict_case *c, unsigned index)
+{
+    struct rig rig;
+    struct rig_config config = c->config;
+    struct heard heard = {0};
+    char section[64];
+    const struct strict_rule_info *info = strict_rule_info(c->rule);
+    config.strict = true;
+    strict_open(&rig, c->device, &config);
+    log_set_sink(hear, &heard);
+    c->slip(&rig);
+    log_set_sink(NULL, NULL);
+    uint64_t count = virtio_strict_count(rig.dev, c->rule), total = virtio_strict_total(rig.dev);
+    cr_expect_gt(count, 0, "case %u, %s: %s\n%s", index, info->section, info->text, heard.all);
+    snprintf(section, sizeof(section), "VIRTIO 1.4 %s: %s: ", info->section, info->text);
+    cr_expect_not_null(strstr(heard.all, section), "case %u: %s", index, heard.all);
+    if (!c->more)
+        cr_expect_eq(count, total, "case %u, %s: more than that:\n%s", index, info->text,
+                     heard.all);
+    rig_close(&rig);
+}
+
+Test(virtio_strict, slips_by_registers_are_told)
+{
+    for (unsigned i = 0; i < strict_register_count; i++)
+        run_case(&strict_register_cases[i], i);
+}
+
+Test(virtio_strict, slips_in_rings_are_told)
+{
+    for (unsigned i = 0; i < strict_ring_count; i++)
+        run_case(&strict_ring_cases[i], i);
+}
+
+Test(virtio_strict, slips_in_requests_are_told)
+{
+    for (unsigned i = 0; i < strict_type_count; i++)
+        run_case(&strict_type_cases[i], i);
+}
+
+static void mark(bool *seen, const struct strict_case *cases, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        seen[cases[i].rule] = true;
+}
+
+Test(virtio_strict, every_rule_is_tried)
+{
+    bool seen[STRICT_RULES] = {false};
+    mark(seen, strict_register_cases, strict_register_count);
+    mark(seen, strict_ring_cases, strict_ring_count);
+    mark(seen, strict_type_cases, strict_type_count);
+    for (unsigned rule = 0; rule < STRICT_RULES; rule++)
+        cr_expect(seen[rule], "%s: %s", strict_rule_info((enum strict_rule)rule)->section,
+                  strict_rule_info((enum strict_rule)rule)->text);
+}
+
+/* Without the monitor the same slips are as they were: nothing is counted, printed or kept. */
+Test(virtio_strict, nothing_is_told_while_it_is_off)
+{
+    struct heard heard = {0};
+    log_set_sink(hear, &heard);
+    for (unsigned i = 0; i < strict_ring_count; i++) {
+        struct rig rig;
+        strict_open(&rig, strict_ring_cases[i].device, &strict_ring_cases[i].config);
+        strict_ring_cases[i].slip(&rig);
+        cr_expect_null(rig.dev->strict);
+        cr_expect_eq(virtio_strict_total(rig.dev), 0);
+        rig_close(&rig);
+    }
+    cr_expect_eq(heard.lines, 0, "%s", heard.all);
+    log_set_sink(NULL, NULL);
+}
+
+/* ---- who breaks none is not ---- */
+
+/* What is negotiated: the rows are tried with every transport, ring and device. */
+static const struct {
+    uint64_t on, accept;
+} choices[] = {
+    {0, 0},
+    {0, VIRTIO_BIT(VIRTIO_F_EVENT_IDX)},
+    {0, VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX) |
+            VIRTIO_BIT(VIRTIO_F_RING_RESET)},
+    {VIRTIO_BIT(VIRTIO_F_IN_ORDER), VIRTIO_BIT(VIRTIO_F_IN_ORDER)},
+    {VIRTIO_BIT(VIRTIO_F_NOTIFICATION_DATA),
+     VIRTIO_BIT(VIRTIO_F_NOTIFICATION_DATA) | VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC)},
+};
+
+#define ROUNDS 40u /* several laps of a ring */
+#define SIZE   8u
+
+static void take_all(struct rig *rig, unsigned queue)
+{
+    uint32_t head, len;
+    rig_step(rig);
+    while (vdrv_used(&rig->drv.q[queue], &head, &len))
+        ;
+    rig_queue_irqs(rig, queue);
+}
+
+/* Indirect where that was negotiated, by turns. */
+static void send(struct rig *rig, unsigned queue, const struct vdrv_buf *bufs, unsigned count,
+                 unsigned round)
+{
+    struct vdrv_queue *q = &rig->drv.q[queue];
+    bool indirect = (rig->drv.features & VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC)) && round % 2;
+    int head = indirect ? vdrv_add_indirect(q, bufs, count) : vdrv_add(q, bufs, count);
+    cr_assert_geq(head, 0);
+    vdrv_publish(q);
+    if (vdrv_kick_wanted(q))
+        vdrv_notify(q);
+}
+
+static void use_echo(struct rig *rig)
+{
+    uint64_t gpa = vdrv_alloc(&rig->drv, 64, 16);
+    struct vdrv_buf bufs[] = {{gpa, 16, false}, {gpa + 16, 0, false}, {gpa + 32, 16, true}};
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        if (i % 3 == 0)
+            vdrv_irq_off(&rig->drv.q[1]);
+        send(rig, 1, bufs, 1 + i % 3, i);
+        take_all(rig, 1);
+        vdrv_irq_on(&rig->drv.q[1]);
+    }
+    /* One that stays while others come and go. */
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        rig->echo.hold = true;
+        send(rig, 0, bufs, 2, i);
+        rig_step(rig);
+        rig->echo.hold = false;
+        send(rig, 0, bufs, 1 + i % 2, i + 1);
+        send(rig, 0, bufs, 1, i);
+        rig_step(rig);
+        echo_release(&rig->echo);
+        take_all(rig, 0);
+    }
+}
+
+static void use_blk(struct rig *rig)
+{
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        struct blkreq reqs[] = {
+            {.type = VIRTIO_BLK_T_OUT, .sector = i, .bytes = 1024, .cut = 512},
+            {.type = VIRTIO_BLK_T_IN, .sector = i, .bytes = 512, .data_write = true},
+            {.type = VIRTIO_BLK_T_GET_ID, .bytes = 20, .data_write = true},
+            {.type = VIRTIO_BLK_T_FLUSH},
+        };
+        bool can_flush = (rig->drv.features & VIRTIO_BIT(VIRTIO_BLK_F_FLUSH)) != 0;
+        struct blkreq *req = &reqs[i % (can_flush ? 4 : 3)];
+        req->indirect = (rig->drv.features & VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC)) != 0;
+        cr_expect_eq(blkreq_do(rig, req, NULL), VIRTIO_BLK_S_OK);
+    }
+}
+
+static void use_rng(struct rig *rig)
+{
+    struct vdrv_buf buf = {vdrv_alloc(&rig->drv, 64, 16), 64, true};
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        send(rig, 0, &buf, 1, i);
+        take_all(rig, 0);
+    }
+}
+
+static void use_console(struct rig *rig)
+{
+    uint64_t gpa = vdrv_alloc(&rig->drv, 64, 16);
+    struct vdrv_buf in = {gpa, 16, true}, out = {gpa + 16, 16, false};
+    fake_chr_open(&rig->chr, 4096);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        send(rig, VIRTIO_CONSOLE_RX, &in, 1, i);
+        send(rig, VIRTIO_CONSOLE_TX, &out, 1, i);
+        rig_step(rig);
+        fake_chr_type(&rig->chr, "x", 1);
+        take_all(rig, VIRTIO_CONSOLE_RX);
+        take_all(rig, VIRTIO_CONSOLE_TX);
+    }
+}
+
+/* Fields by their own widths. */
+static void read_config(struct rig *rig, enum strict_device device)
+{
+    uint64_t base = rig->drv.t->config_gpa(&rig->drv), value;
+    if (rig->drv.t->legacy)
+        return;
+    vdrv_generation(&rig->drv);
+    if (device == ON_BLK) {
+        bus_read(rig->bus, base + VIRTIO_BLK_CONFIG_capacity, 4, &value);
+        bus_read(rig->bus, base + VIRTIO_BLK_CONFIG_capacity + 4, 4, &value);
+        bus_read(rig->bus, base + VIRTIO_BLK_CONFIG_seg_max, 4, &value);
+    } else if (device == ON_CONSOLE) {
+        bus_read(rig->bus, base + VIRTIO_CONSOLE_CONFIG_cols, 2, &value);
+        bus_read(rig->bus, base + VIRTIO_CONSOLE_CONFIG_rows, 2, &value);
+    }
+}
+
+static void use_well(enum strict_device device, struct rig_config config, uint64_t features)
+{
+    static void (*const use[])(struct rig *) = {
+        [ON_ECHO] = use_echo, [ON_BLK] = use_blk, [ON_RNG] = use_rng, [ON_CONSOLE] = use_console};
+    struct rig rig;
+    struct heard heard = {0};
+    config.strict = true;
+    strict_open(&rig, device, &config);
+    log_set_sink(hear, &heard);
+    if (device == ON_BLK)
+        features |= VIRTIO_BIT(VIRTIO_BLK_F_FLUSH) | VIRTIO_BIT(VIRTIO_BLK_F_SEG_MAX);
+    for (unsigned i = 0; i < 2; i++) { /* and once more after a reset */
+        vdrv_offered(&rig.drv);
+        cr_assert(vdrv_start(&rig.drv, features, rig.dev->cfg.queue_count, SIZE));
+        read_config(&rig, device);
+        use[device](&rig);
+        if (rig.drv.features & VIRTIO_BIT(VIRTIO_F_RING_RESET)) {
+            cr_assert(vdrv_queue_reset(&rig.drv, 0));
+            vdrv_queue_alloc(&rig.drv, 0, SIZE / 2);
+            vdrv_queue_write(&rig.drv, 0);
+            if (device == ON_RNG)
+                use_rng(&rig);
+        }
+    }
+    log_set_sink(NULL, NULL);
+    cr_expect_eq(virtio_strict_total(rig.dev), 0, "device %d, %s, features %#llx:\n%s", device,
+                 rig_config_name(&config), (unsigned long long)features, heard.all);
+    rig_close(&rig);
+}
+
+Test(virtio_strict, a_driver_that_does_right_hears_nothing)
+{
+    for (unsigned device = ON_ECHO; device <= ON_CONSOLE; device++)
+        for (unsigned v = 0; v < RIG_VARIANTS; v++)
+            for (unsigned i = 0; i < ARRAY_SIZE(choices); i++) {
+                struct rig_config config = rig_variants[v];
+                config.features_on = choices[i].on;
+                use_well((enum strict_device)device, config, choices[i].accept);
+            }
+}
+
+Test(virtio_strict, nor_does_a_legacy_driver)
+{
+    for (unsigned device = ON_BLK; device <= ON_CONSOLE; device++)
+        for (unsigned v = 0; v < RIG_LEGACY_VARIANTS; v++)
+            use_well((enum strict_device)device, rig_legacy_variants[v], 0);
+}
+
+/* ---- how it is told ---- */
+
+Test(virtio_strict, a_flood_is_counted)
+{
+    struct rig rig;
+    struct heard heard = {0};
+    rig_open_echo_on(&rig, &(struct rig_config){.strict = true});
+    log_set_sink(hear, &heard);
+    for (unsigned i = 0; i < 100; i++)
+        vdrv_set(&rig.drv, VIRTIO_MMIO_Version, i);
+    log_set_sink(NULL, NULL);
+    cr_expect_eq(heard.lines, STRICT_BURST);
+    cr_expect_eq(virtio_strict_count(rig.dev, STRICT_MMIO_READ_ONLY), 100);
+    cr_expect_not_null(strstr(heard.all, "(more are only counted)"));
+    cr_expect_eq(strncmp(heard.all, "strict: echo: VIRTIO 1.4 4.2.2.2: ", 34), 0, "%s", heard.all);
+    rig_close(&rig);
+}
+
+/* Nobody has to ask for more than errors to see it. */
+Test(virtio_strict, no_level_hides_it)
+{
+    struct rig rig;
+    struct heard heard = {0};
+    rig_open_echo_on(&rig, &(struct rig_config){.strict = true});
+    log_set_level(LOG_ERROR);
+    log_set_sink(hear, &heard);
+    vdrv_set(&rig.drv, VIRTIO_MMIO_Version, 0);
+    log_set_sink(NULL, NULL);
+    cr_expect_eq(heard.lines, 1);
+    rig_close(&rig);
+}
+
+Test(virtio_strict, every_notification_is_seen)
+{
+    struct rig rig;
+    rig_open_echo_on(&rig, &(struct rig_config){.strict = true});
+    cr_assert(vdrv_start(&rig.drv, 0, 2, SIZE));
+    cr_expect_eq(rig.bell.count, 0, "a doorbell would ring past it");
+    rig_close(&rig);
+}
+
+static char *summary_of(struct rig *rig)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    virtio_strict_summary(rig->dev, out);
+    fclose(out);
+    return text;
+}
+
+Test(virtio_strict, a_summary_says_how_often)
+{
+    struct rig rig;
+    rig_open_echo_on(&rig, &(struct rig_config){.strict = true});
+    char *text = summary_of(&rig);
+    cr_expect_str_eq(text, "strict: echo: nothing to report\n");
+    free(text);
+    cr_assert(vdrv_start(&rig.drv, 0, 2, SIZE));
+    for (unsigned i = 0; i < 7; i++)
+        vdrv_set(&rig.drv, VIRTIO_MMIO_Version, 0);
+    vdrv_avail_flags(&rig.drv.q[1], 2);
+    vdrv_kick(&rig.drv.q[1]);
+    rig_step(&rig);
+    text = summary_of(&rig);
+    cr_expect_not_null(strstr(text, "           7      -  4.2.2.2"), "%s", text);
+    cr_expect_not_null(strstr(text, "           1      1  2.7.7.1"), "%s", text);
+    free(text);
+    rig_close(&rig);
+}
+
+Test(virtio_strict, no_summary_without_it)
+{
+    struct rig rig;
+    rig_open_echo(&rig);
+    char *text = summary_of(&rig);
+    cr_expect_str_eq(text, "");
+    free(text);
+    rig_close(&rig);
+}
