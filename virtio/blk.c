@@ -154,19 +154,27 @@ static void blk_queue_ready(struct virtio_device *dev, unsigned queue)
         start(blk, chain);
 }
 
-/* ---- activation, reset ---- */
+/* ---- the queue comes and goes ---- */
 
-static int blk_activate(struct virtio_device *dev)
+static void free_requests(struct virtio_blk *blk)
+{
+    free(blk->requests);
+    free(blk->iov);
+    blk->requests = NULL;
+    blk->iov = NULL;
+}
+
+static int blk_queue_start(struct virtio_device *dev, unsigned queue)
 {
     struct virtio_blk *blk = container_of(dev, struct virtio_blk, dev);
-    const struct virtqueue *vq = &dev->queues[QUEUE].vq;
-    if (!vq_is_active(vq))
-        return 0;
+    const struct virtqueue *vq = &dev->queues[queue].vq;
     blk->iov_max = vq->iov_max;
     blk->requests = calloc(vq->size, sizeof(*blk->requests));
     blk->iov = calloc((size_t)vq->size * vq->iov_max, sizeof(*blk->iov));
-    if (blk->requests == NULL || blk->iov == NULL)
+    if (blk->requests == NULL || blk->iov == NULL) {
+        free_requests(blk);
         return -ENOMEM;
+    }
     for (unsigned slot = 0; slot < vq->size; slot++)
         blk->requests[slot] = (struct blk_request){
             .req.done = on_done,
@@ -181,22 +189,13 @@ static void blk_queue_stop(struct virtio_device *dev, unsigned queue)
     struct virtio_blk *blk = container_of(dev, struct virtio_blk, dev);
     (void)queue;
     blk->backend->ops->drain(blk->backend);
-}
-
-static void blk_reset(struct virtio_device *dev)
-{
-    struct virtio_blk *blk = container_of(dev, struct virtio_blk, dev);
-    free(blk->requests);
-    free(blk->iov);
-    blk->requests = NULL;
-    blk->iov = NULL;
+    free_requests(blk);
 }
 
 static const struct virtio_device_ops blk_ops = {
-    .activate = blk_activate,
+    .queue_start = blk_queue_start,
     .queue_ready = blk_queue_ready,
     .queue_stop = blk_queue_stop,
-    .reset = blk_reset,
 };
 
 /* ---- life ---- */

@@ -139,6 +139,14 @@ static int start_queue(struct virtio_device *dev, struct virtio_queue *q)
         q->vq.error = "its kick cannot be waited for";
         return err;
     }
+    if (dev->cfg.ops->queue_start != NULL)
+        err = dev->cfg.ops->queue_start(dev, q->index);
+    if (err != 0) {
+        evloop_fd_del(dev->cfg.loop, &q->kick);
+        vq_deactivate(&q->vq);
+        q->vq.error = "the device cannot run a queue of that size";
+        return err;
+    }
     q->live = true;
     /* What was published before the guest could be told to kick. */
     virtio_queue_serve_later(dev, q->index);

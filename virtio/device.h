@@ -46,6 +46,9 @@ struct virtio_device_ops {
     void (*config_write)(struct virtio_device *dev, unsigned offset, const void *src, unsigned len);
     /* Features are fixed and queues run; 0 or a negative errno. May be NULL. */
     int (*activate)(struct virtio_device *dev);
+    /* A queue is about to run, with the size that it has until queue_stop(): at activation, before
+     * activate(), or later. 0 or a negative errno. May be NULL. */
+    int (*queue_start)(struct virtio_device *dev, unsigned queue);
     /* There may be chains: take them by virtio_queue_next() until it says NULL. */
     void (*queue_ready)(struct virtio_device *dev, unsigned queue);
     /* Let go of every chain of the queue before returning: wait for the backend, forget the rest.

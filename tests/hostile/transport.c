@@ -427,6 +427,86 @@ OnEach(hostile_transport, h32_reset_while_another_vcpu_notifies)
     hostile_close(&rig);
 }
 
+/* One queue is reset with requests in flight, time and again; what they wrote comes too late. */
+OnEach(hostile_transport, h32_queue_reset_with_requests_in_flight)
+{
+    const uint64_t ring_reset = VIRTIO_BIT(VIRTIO_F_RING_RESET);
+    struct rig rig;
+    struct rig_config config = *on;
+    config.features_on |= ring_reset;
+    rig_open_blk_on(&rig, &config);
+    cr_assert(vdrv_start(&rig.drv, HOSTILE_FEATURES | ring_reset, 1, HOSTILE_SIZE));
+    for (unsigned i = 0; i < 1000; i++) {
+        uint64_t heap_gpa = rig.drv.heap_gpa;
+        rig.disk.hold = i % 2;
+        struct blkreq req = {.bytes = 512, .data_write = true};
+        blkreq_send(&rig, &req);
+        if (i % 3 == 0)
+            rig_step(&rig);
+        cr_assert(vdrv_queue_reset(&rig.drv, 0), "%s", rig_config_name(on));
+        cr_assert_eq(rig.disk.out, 0);
+        cr_assert(!vdrv_queue_ready(&rig.drv, 0));
+        vdrv_notify(&rig.drv.q[0]);
+        rig.drv.heap_gpa = heap_gpa;
+        vdrv_queue_alloc(&rig.drv, 0, HOSTILE_SIZE >> i % 2);
+        rig_step(&rig);
+        cr_assert(!vdrv_has_used(&rig.drv.q[0]), "nothing comes after a reset");
+        vdrv_queue_write(&rig.drv, 0);
+    }
+    cr_expect(!rig_is_broken(&rig));
+    hostile_close(&rig);
+}
+
+/* Small first, then as large as may be: what the device keeps for each request grows with it. */
+OnEach(hostile_transport, h32_queue_reset_to_a_larger_queue)
+{
+    const uint64_t ring_reset = VIRTIO_BIT(VIRTIO_F_RING_RESET);
+    struct rig rig;
+    struct rig_config config = *on;
+    config.features_on |= ring_reset;
+    rig_open_blk_on(&rig, &config);
+    cr_assert(vdrv_start(&rig.drv, HOSTILE_FEATURES | ring_reset, 1, 4));
+    rig_step(&rig);
+    cr_assert(vdrv_queue_reset(&rig.drv, 0));
+    vdrv_queue_alloc(&rig.drv, 0, 256);
+    vdrv_queue_write(&rig.drv, 0);
+    rig.disk.hold = true;
+    struct blkreq req[60];
+    for (unsigned i = 0; i < ARRAY_SIZE(req); i++) {
+        req[i] = (struct blkreq){.bytes = 1024, .data_write = true, .cut = i == 0 ? 128 : 512};
+        cr_assert(blkreq_send(&rig, &req[i]), "%u", i);
+    }
+    rig_step(&rig);
+    cr_expect_eq(rig.disk.out, ARRAY_SIZE(req));
+    fake_blk_release(&rig.disk);
+    rig_step(&rig);
+    for (unsigned i = 0; i < ARRAY_SIZE(req); i++)
+        cr_expect_eq(blkreq_status(&rig, &req[i]), VIRTIO_BLK_S_OK, "%u", i);
+    hostile_close(&rig);
+}
+
+/* Set up anew with what is no queue: that is the end, as it is in the beginning. */
+OnEach(hostile_transport, h32_queue_reset_then_garbage)
+{
+    const uint64_t ring_reset = VIRTIO_BIT(VIRTIO_F_RING_RESET);
+    struct rig rig;
+    struct rig_config config = *on;
+    config.features_on |= ring_reset;
+    rig_open_blk_on(&rig, &config);
+    for (unsigned i = 0; i < 3; i++) {
+        cr_assert(vdrv_start(&rig.drv, HOSTILE_FEATURES | ring_reset, 1, HOSTILE_SIZE));
+        rig_step(&rig);
+        cr_assert(vdrv_queue_reset(&rig.drv, 0));
+        vdrv_queue_alloc(&rig.drv, 0, HOSTILE_SIZE);
+        struct vdrv_queue *q = &rig.drv.q[0];
+        uint64_t *parts[] = {&q->desc_gpa, &q->avail_gpa, &q->used_gpa};
+        *parts[i] = i == 1 ? RIG_HOLE_GPA : *parts[i] + 1;
+        vdrv_queue_write(&rig.drv, 0);
+        hostile_expect_broken(&rig, "part of a ring");
+    }
+    hostile_close(&rig);
+}
+
 OnEach(hostile_transport, h33_other_sizes_each_time)
 {
     struct rig rig;

@@ -6,6 +6,7 @@
 
 #include "core/bus.h"
 #include "core/gmem.h"
+#include "tests/harness/blkreq.h"
 #include "tests/harness/rig.h"
 #include "virtio/mmio.h"
 #include "virtio/spec.h"
@@ -360,6 +361,21 @@ Test(virtio_mmio, legacy_kicks_work_before_driver_ok)
     vdrv_driver_ok(&rig.drv);
     use_queue(&rig, 0);
     cr_expect_eq(rig.echo.activations, 1);
+    rig_close(&rig);
+}
+
+/* The kick activates a disk that has no queue, which comes afterwards. */
+Test(virtio_mmio, legacy_queue_after_activation)
+{
+    struct rig rig;
+    rig_open_blk_on(&rig, &legacy);
+    cr_assert(vdrv_negotiate(&rig.drv, 0));
+    vdrv_set(&rig.drv, VIRTIO_MMIO_QueueNotify, 0);
+    vdrv_driver_ok(&rig.drv);
+    vdrv_queue_alloc(&rig.drv, 0, 8);
+    vdrv_queue_write(&rig.drv, 0);
+    struct blkreq req = {.bytes = 512, .data_write = true};
+    cr_expect_eq(blkreq_do(&rig, &req, NULL), VIRTIO_BLK_S_OK);
     rig_close(&rig);
 }
 
