@@ -100,20 +100,6 @@ void gmem_destroy(struct gmem *g)
     free(g);
 }
 
-const struct gmem_region *gmem_find(const struct gmem *g, uint64_t gpa, uint64_t len)
-{
-    for (unsigned i = 0; i < g->count; i++)
-        if (range_within(gpa, len, g->regions[i].gpa, g->regions[i].bytes))
-            return &g->regions[i];
-    return NULL;
-}
-
-void *gmem_ptr(const struct gmem *g, uint64_t gpa, uint64_t len, uint64_t align)
-{
-    const struct gmem_region *r = gmem_find(g, gpa, len);
-    return r && is_aligned(gpa, align) ? r->hva + (gpa - r->gpa) : NULL;
-}
-
 int gmem_read(const struct gmem *g, uint64_t gpa, void *dst, size_t len)
 {
     const void *src = gmem_ptr(g, gpa, len, 1);
@@ -139,18 +125,4 @@ int gmem_zero(const struct gmem *g, uint64_t gpa, uint64_t len)
         return -EFAULT;
     memset(dst, 0, len);
     return 0;
-}
-
-/* No two regions touch (a hole is between them), so a range that is all RAM is one vector. */
-int gmem_iov(const struct gmem *g, uint64_t gpa, uint64_t len, struct iovec *iov, unsigned max)
-{
-    if (len == 0)
-        return 0;
-    void *hva = gmem_ptr(g, gpa, len, 1);
-    if (!hva)
-        return -EFAULT;
-    if (max == 0)
-        return -E2BIG;
-    iov[0] = (struct iovec){.iov_base = hva, .iov_len = len};
-    return 1;
 }

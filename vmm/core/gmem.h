@@ -7,13 +7,18 @@
  * touches a hole is refused whole. Regions never change after gmem_create(), so any thread may
  * call; the bytes themselves are shared with the running guest, who may change them at any time:
  * copy once, check the copy, use the copy.
+ *
+ * The checks are in this header because each descriptor of each request takes one.
  */
 #ifndef MINIVET_CORE_GMEM_H
 #define MINIVET_CORE_GMEM_H
 
+#include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
+
+#include "core/xmath.h"
 
 #define GMEM_MAX_REGIONS 4
 
@@ -40,7 +45,13 @@ int gmem_create(struct gmem **out, uint64_t ram_bytes, uint64_t hole_gpa, uint64
 void gmem_destroy(struct gmem *g);
 
 /* The region that holds all of the range, or NULL. */
-const struct gmem_region *gmem_find(const struct gmem *g, uint64_t gpa, uint64_t len);
+static inline const struct gmem_region *gmem_find(const struct gmem *g, uint64_t gpa, uint64_t len)
+{
+    for (unsigned i = 0; i < g->count; i++)
+        if (range_within(gpa, len, g->regions[i].gpa, g->regions[i].bytes))
+            return &g->regions[i];
+    return NULL;
+}
 
 /* Copies; 0 or -EFAULT, and then nothing was copied. */
 int gmem_read(const struct gmem *g, uint64_t gpa, void *dst, size_t len);
@@ -51,12 +62,29 @@ int gmem_zero(const struct gmem *g, uint64_t gpa, uint64_t len);
  * A pointer through which all len bytes are reachable, or NULL if the range is not all RAM or gpa
  * is not a multiple of align (a power of two). Valid until gmem_destroy().
  */
-void *gmem_ptr(const struct gmem *g, uint64_t gpa, uint64_t len, uint64_t align);
+static inline void *gmem_ptr(const struct gmem *g, uint64_t gpa, uint64_t len, uint64_t align)
+{
+    const struct gmem_region *r = gmem_find(g, gpa, len);
+    return r && is_aligned(gpa, align) ? r->hva + (gpa - r->gpa) : NULL;
+}
 
 /*
  * Describes a range by at most max entries of iov. Returns how many were used (0 for len 0),
  * -EFAULT if the range is not all RAM, -E2BIG if max is too small.
  */
-int gmem_iov(const struct gmem *g, uint64_t gpa, uint64_t len, struct iovec *iov, unsigned max);
+static inline int gmem_iov(const struct gmem *g, uint64_t gpa, uint64_t len, struct iovec *iov,
+                           unsigned max)
+{
+    /* No two regions touch (a hole is between them), so a range that is all RAM is one vector. */
+    if (len == 0)
+        return 0;
+    void *hva = gmem_ptr(g, gpa, len, 1);
+    if (!hva)
+        return -EFAULT;
+    if (max == 0)
+        return -E2BIG;
+    iov[0] = (struct iovec){.iov_base = hva, .iov_len = len};
+    return 1;
+}
 
 #endif
