@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/fail.h"
@@ -12,6 +13,7 @@
 #include "virtio/strict_impl.h"
 
 #define DETAIL_BYTES 160
+#define WHERE_BYTES  32
 
 static const struct strict_rule_info rules[STRICT_RULES] = {
 #define X(name, section, text) [STRICT_##name] = {section, text},
@@ -30,6 +32,13 @@ static _Atomic uint64_t *counter(const struct virtio_strict *s, unsigned row, en
     return &s->counts[(size_t)row * STRICT_RULES + rule];
 }
 
+static void name_queue(char where[WHERE_BYTES], int queue)
+{
+    where[0] = '\0';
+    if (queue >= 0)
+        snprintf(where, WHERE_BYTES, "queue %d: ", queue);
+}
+
 void strict_report(struct virtio_device *dev, int queue, enum strict_rule rule, const char *fmt,
                    ...)
 {
@@ -41,13 +50,12 @@ void strict_report(struct virtio_device *dev, int queue, enum strict_rule rule, 
     uint64_t before = atomic_fetch_add(counter(s, row, rule), 1);
     if (before >= STRICT_BURST)
         return;
-    char detail[DETAIL_BYTES], where[32] = "";
+    char detail[DETAIL_BYTES], where[WHERE_BYTES];
+    name_queue(where, (int)row - 1);
     va_list args;
     va_start(args, fmt);
     vsnprintf(detail, sizeof(detail), fmt, args);
     va_end(args);
-    if (has_queue)
-        snprintf(where, sizeof(where), "queue %d: ", queue);
     /* At the one level that nothing hides: it was asked for. */
     log_error("strict: %s: %sVIRTIO 1.4 %s: %s: %s%s", dev->cfg.name, where, rules[rule].section,
               rules[rule].text, detail,
@@ -71,26 +79,21 @@ uint64_t virtio_strict_total(const struct virtio_device *dev)
     return sum;
 }
 
-void virtio_strict_summary(const struct virtio_device *dev, FILE *out)
+void virtio_strict_summary(const struct virtio_device *dev)
 {
     const struct virtio_strict *s = dev->strict;
     if (s == NULL)
         return;
-    if (virtio_strict_total(dev) == 0) {
-        fprintf(out, "strict: %s: nothing to report\n", dev->cfg.name);
-        return;
-    }
-    fprintf(out, "strict: %s:\n%12s %6s  %-12s %s\n", dev->cfg.name, "times", "queue", "section",
-            "what is required");
+    if (virtio_strict_total(dev) == 0)
+        log_error("strict: %s: nothing to report", dev->cfg.name);
     for (unsigned row = 0; row <= s->queue_count; row++)
         for (unsigned rule = 0; rule < STRICT_RULES; rule++) {
             uint64_t times = atomic_load(counter(s, row, rule));
-            char queue[16] = "-";
-            if (row > 0)
-                snprintf(queue, sizeof(queue), "%u", row - 1);
+            char where[WHERE_BYTES];
+            name_queue(where, (int)row - 1);
             if (times > 0)
-                fprintf(out, "%12llu %6s  %-12s %s\n", (unsigned long long)times, queue,
-                        rules[rule].section, rules[rule].text);
+                log_error("strict: %s: %llu in all: %sVIRTIO 1.4 %s: %s", dev->cfg.name,
+                          (unsigned long long)times, where, rules[rule].section, rules[rule].text);
         }
 }
 

@@ -23,7 +23,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "virtio/device.h"
 #include "virtio/strict_rules.h"
@@ -62,8 +61,8 @@ void strict_report(struct virtio_device *dev, int queue, enum strict_rule rule, 
 uint64_t virtio_strict_count(const struct virtio_device *dev, enum strict_rule rule);
 uint64_t virtio_strict_total(const struct virtio_device *dev);
 
-/* A table of what was reported. Prints nothing while the monitor is off. */
-void virtio_strict_summary(const struct virtio_device *dev, FILE *out);
+/* Prints what was reported and how often, a line a rule and queue. Nothing while it is off. */
+void virtio_strict_summary(const struct virtio_device *dev);
 
 /* ---- for the transports: any thread, without their locks ---- */
 

@@ -356,6 +356,7 @@ void machine_stop(struct machine *m)
     vcpus_stop(m->vcpus);
     evloop_stop_thread(m->loop);
     evloop_call(m->loop, finish_devices, m);
+    virtio_devices_report(m->virtio);
 }
 
 void machine_terminal_resized(struct machine *m)

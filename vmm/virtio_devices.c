@@ -20,6 +20,7 @@
 #include "virtio/pci.h"
 #include "virtio/rng.h"
 #include "virtio/spec.h"
+#include "virtio/strict.h"
 #include "vmm/config.h"
 
 #define MAX_DEVICES (CONFIG_MAX_DISKS + 2)
@@ -222,6 +223,12 @@ void virtio_devices_drain(struct virtio_devices *d)
         if (d->slots[i].disk != NULL)
             d->slots[i].disk->ops->drain(d->slots[i].disk);
     }
+}
+
+void virtio_devices_report(const struct virtio_devices *d)
+{
+    for (unsigned i = 0; i < d->count; i++)
+        virtio_strict_summary(slot_device(&d->slots[i]));
 }
 
 const struct acpi_virtio *virtio_devices_windows(const struct virtio_devices *d, unsigned *count)

@@ -40,6 +40,9 @@ void virtio_devices_destroy(struct virtio_devices *d);
 /* On the loop: waits for every disk's requests. */
 void virtio_devices_drain(struct virtio_devices *d);
 
+/* At the run's end: what the drivers did against the specification, with --strict. */
+void virtio_devices_report(const struct virtio_devices *d);
+
 /* The windows, for the guest's tables; they live as long as the devices. */
 const struct acpi_virtio *virtio_devices_windows(const struct virtio_devices *d, unsigned *count);
 
