@@ -17,15 +17,17 @@ struct virtio_rng {
     const struct entropy *entropy;
 };
 
-static void fill(struct virtio_rng *rng, struct iobuf *to)
+/* False: there was room, and the host gave nothing. */
+static bool fill(struct virtio_rng *rng, struct iobuf *to)
 {
     uint8_t chunk[CHUNK_BYTES];
     while (to->left > 0 && to->done < VIRTIO_RNG_REQUEST_BYTES) {
         size_t len = (size_t)min_u64(to->left, sizeof(chunk));
         if (rng->entropy->fill(rng->entropy->ctx, chunk, len) != 0)
-            return;
+            return to->done > 0;
         iobuf_put(to, chunk, len);
     }
+    return true;
 }
 
 static void rng_queue_ready(struct virtio_device *dev, unsigned queue)
@@ -33,7 +35,8 @@ static void rng_queue_ready(struct virtio_device *dev, unsigned queue)
     struct virtio_rng *rng = container_of(dev, struct virtio_rng, dev);
     struct vq_chain *chain;
     while ((chain = virtio_queue_next(dev, queue)) != NULL) {
-        fill(rng, &chain->wr);
+        if (!fill(rng, &chain->wr)) /* no buffer goes back empty: VIRTIO 1.4 5.4.6.2 */
+            virtio_device_fail(dev, "the host has no randomness");
         virtio_queue_push(dev, queue, chain);
     }
 }

@@ -2,6 +2,8 @@
 /* The entropy device: VIRTIO 1.4 5.4. */
 #include "conformance.h"
 
+#include <errno.h>
+
 /* Each buffer gets at least one random byte. */
 Test(conformance, entropy_op_1)
 {
@@ -22,5 +24,11 @@ Test(conformance, entropy_op_1)
             for (uint32_t n = 0; n < len; n++)
                 demand(data[n] == fake_entropy_byte(given + n));
         }
+        /* A host that has none: the buffer does not come back empty. */
+        struct vdrv_buf buf = {0x100000, 16, true};
+        rig->random.fail = -EAGAIN;
+        demand(vdrv_send(&rig->drv.q[0], &buf, 1) >= 0);
+        rig_step(rig);
+        expect(!has_used(rig, 0));
     }
 }

@@ -65,8 +65,13 @@ Test(virtio_rng, a_host_without_randomness_gives_none)
     struct rig rig;
     open_started(&rig);
     rig.random.fail = -EAGAIN;
-    cr_expect_eq(ask(&rig, vdrv_alloc(&rig.drv, 16, 16), 16, 16), 0);
+    struct vdrv_buf buf = {vdrv_alloc(&rig.drv, 16, 16), 16, true};
+    vdrv_send(&rig.drv.q[0], &buf, 1);
+    rig_step(&rig);
+    cr_expect(rig_is_broken(&rig));
+    cr_expect_eq(vdrv_used_idx(&rig.drv.q[0]), 0, "no buffer goes back empty");
     rig.random.fail = 0;
+    cr_assert(vdrv_start(&rig.drv, 0, 1, 64));
     cr_expect_eq(ask(&rig, vdrv_alloc(&rig.drv, 16, 16), 16, 16), 16);
     rig_close(&rig);
 }
