@@ -72,7 +72,7 @@ struct rig *walk_next(struct walk *walk);
 
 /* The devices that Minivet has, and the tests' own. */
 #define FOR_EACH_DEVICE(device) \
-    for (enum walk_device device = ECHO; device < WALK_DEVICES; device++)
+    for (enum walk_device device = ECHO; (device) < WALK_DEVICES; (device)++)
 
 #define RING_FEATURES (VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX))
 #define RING_RESET    VIRTIO_BIT(VIRTIO_F_RING_RESET)
