@@ -19,14 +19,17 @@
 enum blk_op {
     BLK_READ,
     BLK_WRITE,
-    BLK_FLUSH, /* completes when all that completed before it is on stable storage */
+    BLK_FLUSH,   /* completes when all that completed before it is on stable storage */
+    BLK_DISCARD, /* a hint: what the range holds is of no interest any more */
+    BLK_ZERO,    /* the range reads as zeroes afterwards; see may_unmap */
 };
 
 struct blk_req {
     /* Set by the device; the vectors stay valid until done(). */
     enum blk_op op;
     uint64_t offset_bytes;
-    uint64_t bytes; /* the vectors' sum */
+    uint64_t bytes; /* the vectors' sum; of DISCARD and ZERO the length, and there are no vectors */
+    bool may_unmap; /* ZERO: the range's storage may be given up */
     struct iovec *iov;
     unsigned iov_count;
     void (*done)(struct blk_req *req, int result); /* 0 (all of it) or a negative errno */
@@ -41,6 +44,18 @@ struct blk_req {
 struct blk_info {
     uint64_t capacity_bytes;
     bool read_only;
+    bool can_discard; /* DISCARD may do something; else it ends with -EOPNOTSUPP */
+    bool can_zero;    /* ZERO works; else it ends with -EOPNOTSUPP */
+    /* What suits the storage; 0: unknown. Powers of two. */
+    uint32_t physical_bytes; /* smaller writes cost a read */
+    uint32_t optimal_bytes;  /* a good size for a request */
+    uint32_t discard_bytes;  /* unit and alignment of what DISCARD gives up */
+};
+
+/* Of the device that uses the backend. On the loop. */
+struct blk_handler {
+    void (*on_resize)(void *ctx); /* info.capacity_bytes has changed; NULL: of no interest */
+    void *ctx;
 };
 
 struct blk_backend_ops {
@@ -57,9 +72,14 @@ struct blk_backend_ops {
     void (*destroy)(struct blk_backend *b);
 };
 
+/*
+ * A backend may stand on another one (fault injection, rate limits, an overlay): it owns that one,
+ * and destroys it with itself.
+ */
 struct blk_backend {
     const struct blk_backend_ops *ops;
     struct blk_info info;
+    struct blk_handler handler; /* the device's; zeroed while there is none */
 };
 
 #endif
