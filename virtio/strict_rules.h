@@ -113,7 +113,6 @@
     X(BLK_ID_LENGTH,        "5.2.6.1",   "GET_ID has 20 bytes of data") \
     X(BLK_TYPE,             "5.2.6",     "a request is of a known type, whose feature was negotiated") \
     X(BLK_HEADER,           "5.2.6",     "a request begins with a header of 16 bytes") \
-    X(BLK_RESERVED,         "5.2.6",     "the header's reserved field is 0") \
     X(BLK_STATUS,           "5.2.6",     "a request ends with a status byte for the device to write") \
     X(CONSOLE_RX,           "5.3.6.1",   "a receive queue gets no device-readable buffer") \
     X(CONSOLE_TX,           "5.3.6.1",   "a transmit queue gets no device-writable buffer") \

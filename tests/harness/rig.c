@@ -48,6 +48,8 @@ const char *rig_config_name(const struct rig_config *config)
 static void open_host(struct rig *rig, const struct rig_config *config)
 {
     *rig = (struct rig){.cfg = *config};
+    if (getenv("RIG_STRICT") != NULL) /* for whole programs */
+        rig->cfg.strict = true;
     if (config->packed) {
         rig->cfg.features_on |= VIRTIO_BIT(VIRTIO_F_RING_PACKED);
         rig->cfg.always |= VIRTIO_BIT(VIRTIO_F_RING_PACKED);

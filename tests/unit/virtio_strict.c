@@ -103,6 +103,22 @@ Test(virtio_strict, every_rule_is_tried)
                   strict_rule_info((enum strict_rule)rule)->text);
 }
 
+Test(virtio_strict, every_rule_is_documented)
+{
+    static char text[65536];
+    FILE *in = fopen(MINIVET_SOURCE_DIR "/docs/strict.md", "r");
+    cr_assert_not_null(in);
+    size_t size = fread(text, 1, sizeof(text) - 1, in);
+    fclose(in);
+    cr_assert_gt(size, 0);
+    for (unsigned rule = 0; rule < STRICT_RULES; rule++) {
+        const struct strict_rule_info *info = strict_rule_info((enum strict_rule)rule);
+        char row[256];
+        snprintf(row, sizeof(row), "| %s | %s |", info->section, info->text);
+        cr_expect_not_null(strstr(text, row), "%s", row);
+    }
+}
+
 /* Without the monitor the same slips are as they were: nothing is counted, printed or kept. */
 Test(virtio_strict, nothing_is_told_while_it_is_off)
 {

@@ -503,18 +503,6 @@ static void no_status(struct rig *rig)
             (struct blkreq){.type = VIRTIO_BLK_T_FLUSH, .no_status = true});
 }
 
-static void reserved(struct rig *rig)
-{
-    struct vdrv_queue *q = start(rig, VIRTIO_BIT(VIRTIO_BLK_F_FLUSH), 64);
-    uint64_t header = buffer(rig);
-    uint8_t *at = vdrv_ptr(&rig->drv, header, LEN);
-    le32_put(at + VIRTIO_BLK_REQ_type, VIRTIO_BLK_T_FLUSH);
-    le32_put(at + 4, 1);
-    struct vdrv_buf bufs[] = {{header, LEN, false}, {buffer(rig), 1, true}};
-    vdrv_send(q, bufs, 2);
-    rig_step(rig);
-}
-
 static void send_one(struct rig *rig, unsigned queue, bool write)
 {
     start(rig, 0, SIZE);
@@ -556,7 +544,6 @@ const struct strict_case strict_type_cases[] = {
     {.rule = STRICT_BLK_TYPE, .slip = unknown_type, .device = ON_BLK},
     {.rule = STRICT_BLK_ID_LENGTH, .slip = short_id, .device = ON_BLK},
     {.rule = STRICT_BLK_HEADER, .slip = short_header, .device = ON_BLK},
-    {.rule = STRICT_BLK_RESERVED, .slip = reserved, .device = ON_BLK},
     {.rule = STRICT_BLK_STATUS, .slip = no_status, .device = ON_BLK},
     {.rule = STRICT_CONSOLE_RX, .slip = readable_rx, .device = ON_CONSOLE},
     {.rule = STRICT_CONSOLE_TX, .slip = writable_tx, .device = ON_CONSOLE},
