@@ -3,19 +3,21 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "core/block.h"
 #include "core/fail.h"
 #include "core/iobuf.h"
 #include "core/xmath.h"
+#include "devices/backend/blk_list.h"
+
+#define PAGE_BYTES 4096u
 
 struct blk_mem {
     struct blk_backend b;
-    struct evloop *loop;
-    struct ev_defer complete_later;
+    struct blk_ended ended; /* their bytes have moved */
     uint8_t *bytes;
-    struct blk_req *done, **done_tail; /* the bytes have moved; done() is still to be called */
 };
 
 static struct blk_mem *mem_of(struct blk_backend *b)
@@ -23,56 +25,56 @@ static struct blk_mem *mem_of(struct blk_backend *b)
     return container_of(b, struct blk_mem, b);
 }
 
+/* Zeroes; whole pages go back to the host. */
+static void give_up(struct blk_mem *m, uint64_t offset, uint64_t bytes)
+{
+    uint64_t first = align_up(offset, PAGE_BYTES), end = align_down(offset + bytes, PAGE_BYTES);
+    if (first < end && madvise(m->bytes + first, end - first, MADV_DONTNEED) == 0) {
+        memset(m->bytes + offset, 0, first - offset);
+        memset(m->bytes + end, 0, offset + bytes - end);
+    } else {
+        memset(m->bytes + offset, 0, bytes);
+    }
+}
+
 static int transfer(struct blk_mem *m, const struct blk_req *req)
 {
     struct iobuf buf = iobuf_init(req->iov, req->iov_count);
     uint8_t *at = m->bytes + req->offset_bytes;
-    if (req->op == BLK_FLUSH)
+    int err = blk_check(&m->b.info, req);
+    if (err < 0)
+        return err;
+    switch (req->op) {
+    case BLK_READ:
+        return iobuf_put(&buf, at, req->bytes) == req->bytes ? 0 : -EIO;
+    case BLK_WRITE:
+        return iobuf_get(&buf, at, req->bytes) == req->bytes ? 0 : -EIO;
+    case BLK_DISCARD:
+    case BLK_ZERO:
+        give_up(m, req->offset_bytes, req->bytes);
         return 0;
-    if (!range_within(req->offset_bytes, req->bytes, 0, m->b.info.capacity_bytes))
-        return -EIO;
-    if (req->op == BLK_WRITE && m->b.info.read_only)
-        return -EROFS;
-    size_t moved =
-        req->op == BLK_READ ? iobuf_put(&buf, at, req->bytes) : iobuf_get(&buf, at, req->bytes);
-    return moved == req->bytes ? 0 : -EIO;
-}
-
-static void complete(void *ctx)
-{
-    struct blk_mem *m = ctx;
-    struct blk_req *req = m->done;
-    m->done = NULL;
-    m->done_tail = &m->done;
-    while (req) {
-        struct blk_req *next = req->next; /* done() may submit req again */
-        req->done(req, req->result);
-        req = next;
+    case BLK_FLUSH:
+        return 0;
     }
+    return -EOPNOTSUPP;
 }
 
 static void blk_mem_submit(struct blk_backend *b, struct blk_req *req)
 {
     struct blk_mem *m = mem_of(b);
-    req->result = transfer(m, req);
-    req->next = NULL;
-    *m->done_tail = req;
-    m->done_tail = &req->next;
-    evloop_defer(m->loop, &m->complete_later);
+    blk_ended_add(&m->ended, req, transfer(m, req));
 }
 
 static void blk_mem_drain(struct blk_backend *b)
 {
-    struct blk_mem *m = mem_of(b);
-    while (m->done)
-        complete(m);
+    blk_ended_flush(&mem_of(b)->ended);
 }
 
 static void blk_mem_destroy(struct blk_backend *b)
 {
     struct blk_mem *m = mem_of(b);
     blk_mem_drain(b);
-    evloop_defer_cancel(m->loop, &m->complete_later);
+    blk_ended_fini(&m->ended);
     munmap(m->bytes, m->b.info.capacity_bytes);
     free(m);
 }
@@ -102,10 +104,11 @@ int blk_mem_create(struct blk_backend **out, const struct blk_mem_config *config
     m->b.info = (struct blk_info){
         .capacity_bytes = config->bytes,
         .read_only = config->read_only,
+        .can_discard = !config->read_only,
+        .can_zero = !config->read_only,
+        .discard_bytes = PAGE_BYTES,
     };
-    m->loop = config->loop;
-    m->complete_later = (struct ev_defer){.cb = complete, .ctx = m};
-    m->done_tail = &m->done;
+    blk_ended_init(&m->ended, config->loop);
     *out = &m->b;
     return 0;
 }

@@ -38,6 +38,7 @@ struct blk_req {
     struct ev_work work;
     struct blk_backend *backend;
     struct blk_req *next;
+    uint64_t due_ns; /* when a delay ends */
     int result;
 };
 

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "devices/backend/blk_null.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/block.h"
+#include "core/fail.h"
+#include "core/iobuf.h"
+#include "core/xmath.h"
+#include "devices/backend/blk_list.h"
+
+struct blk_null {
+    struct blk_backend b;
+    struct blk_ended ended;
+    bool zero;
+};
+
+static void blk_null_submit(struct blk_backend *b, struct blk_req *req)
+{
+    struct blk_null *n = container_of(b, struct blk_null, b);
+    int result = blk_check(&b->info, req);
+    if (result == 0 && n->zero && req->op == BLK_READ) {
+        struct iobuf buf = iobuf_init(req->iov, req->iov_count);
+        iobuf_put_zero(&buf, req->bytes);
+    }
+    blk_ended_add(&n->ended, req, result);
+}
+
+static void blk_null_drain(struct blk_backend *b)
+{
+    blk_ended_flush(&container_of(b, struct blk_null, b)->ended);
+}
+
+static void blk_null_destroy(struct blk_backend *b)
+{
+    struct blk_null *n = container_of(b, struct blk_null, b);
+    blk_null_drain(b);
+    blk_ended_fini(&n->ended);
+    free(n);
+}
+
+static const struct blk_backend_ops blk_null_ops = {
+    .submit = blk_null_submit,
+    .drain = blk_null_drain,
+    .destroy = blk_null_destroy,
+};
+
+int blk_null_create(struct blk_backend **out, const struct blk_null_config *config)
+{
+    if (config->bytes == 0 || config->bytes % BLK_SECTOR_BYTES != 0)
+        return fail_msg(-EINVAL, "null disk: %llu bytes are not whole sectors",
+                        (unsigned long long)config->bytes);
+    struct blk_null *n = calloc(1, sizeof(*n));
+    if (!n)
+        return fail(-ENOMEM, "null disk");
+    n->b.ops = &blk_null_ops;
+    n->b.info = (struct blk_info){
+        .capacity_bytes = config->bytes,
+        .read_only = config->read_only,
+        .can_discard = !config->read_only,
+        .can_zero = !config->read_only,
+        .discard_bytes = BLK_SECTOR_BYTES,
+    };
+    n->zero = config->zero;
+    blk_ended_init(&n->ended, config->loop);
+    *out = &n->b;
+    return 0;
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "devices/backend/blk_null.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "tests/harness/blkio.h"
+
+static struct evloop *loop;
+
+static void setup(void)
+{
+    cr_assert(zero(evloop_create(&loop, "test", &clock_host)));
+}
+
+static void teardown(void)
+{
+    evloop_destroy(loop);
+}
+
+TestSuite(blk_null, .init = setup, .fini = teardown);
+
+static struct blk_backend *create(bool zero)
+{
+    struct blk_backend *disk = NULL;
+    struct blk_null_config config = {.loop = loop, .bytes = 1 << 20, .zero = zero};
+    cr_assert(zero(blk_null_create(&disk, &config)));
+    return disk;
+}
+
+Test(blk_null, a_read_leaves_memory_as_it_is)
+{
+    struct blk_backend *disk = create(false);
+    char data[512] = "as it was";
+    cr_expect(zero(blkio_run(loop, disk, BLK_READ, 0, data, sizeof(data))));
+    cr_expect(eq(str, data, "as it was"));
+    disk->ops->destroy(disk);
+}
+
+Test(blk_null, a_read_gives_zeroes_if_asked_for)
+{
+    struct blk_backend *disk = create(true);
+    char data[512], zeroes[512] = {0};
+    memset(data, 1, sizeof(data));
+    cr_expect(zero(blkio_run(loop, disk, BLK_WRITE, 0, data, sizeof(data))));
+    cr_expect(eq(int, data[0], 1));
+    cr_expect(zero(blkio_run(loop, disk, BLK_READ, 0, data, sizeof(data))));
+    cr_expect(zero(memcmp(data, zeroes, sizeof(data))));
+    disk->ops->destroy(disk);
+}
+
+Test(blk_null, only_whole_sectors)
+{
+    struct blk_backend *disk = NULL;
+    struct blk_null_config config = {.loop = loop, .bytes = 513};
+    cr_expect(eq(int, blk_null_create(&disk, &config), -EINVAL));
+    config.bytes = 0;
+    cr_expect(eq(int, blk_null_create(&disk, &config), -EINVAL));
+}
