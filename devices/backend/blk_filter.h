@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What backends that stand on another one have in common: the base's description and changes of
+ * its size are passed on, and with the filter the base is destroyed.
+ *
+ * A request that a filter does not need to see again is handed to the base as it is, with the
+ * members that are a backend's own; its done() is then the base's to call.
+ */
+#ifndef MINIVET_DEVICES_BACKEND_BLK_FILTER_H
+#define MINIVET_DEVICES_BACKEND_BLK_FILTER_H
+
+#include "core/block.h"
+#include "devices/backend/blk_list.h"
+
+struct blk_filter {
+    struct blk_backend b;
+    struct blk_backend *base;
+    struct evloop *loop;
+    struct blk_list waiting; /* not handed to the base yet */
+    struct blk_ended ended;  /* answered without the base */
+};
+
+/* The base has no handler of its own: it gets the filter's. */
+void blk_filter_init(struct blk_filter *f, struct blk_backend *base, struct evloop *loop,
+                     const struct blk_backend_ops *ops);
+
+/* Destroys the base, too. Nothing is out. */
+void blk_filter_fini(struct blk_filter *f);
+
+/* Hands a request to the base. */
+static inline void blk_filter_pass(struct blk_filter *f, struct blk_req *req)
+{
+    f->base->ops->submit(f->base, req);
+}
+
+/*
+ * Ends all that is out: what waits is cancelled, what the base has is drained there. Until neither
+ * a done() nor the base has brought anything new.
+ */
+void blk_filter_drain(struct blk_filter *f);
+
+#endif

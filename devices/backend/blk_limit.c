@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "devices/backend/blk_limit.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "core/clock.h"
+#include "core/fail.h"
+#include "core/xmath.h"
+#include "devices/backend/blk_filter.h"
+
+#define NS_PER_S  UINT64_C(1000000000)
+#define NS_PER_MS UINT64_C(1000000)
+
+/*
+ * A bucket as a point in time: when all that was spent will have been refilled. A request may start
+ * when that is no more than the burst ahead, and moves it by what it costs.
+ */
+struct bucket {
+    uint64_t per_s; /* 0: no limit */
+    uint64_t full_ns;
+};
+
+struct blk_limit {
+    struct blk_filter f;
+    const struct clock *clock;
+    struct ev_timer timer; /* armed while anything waits */
+    struct bucket requests, bytes;
+    uint64_t burst_ns;
+};
+
+static struct blk_limit *limit_of(struct blk_backend *b)
+{
+    return container_of(b, struct blk_limit, f.b);
+}
+
+/* When the bucket lets a request start; a time that has passed means now. */
+static uint64_t bucket_opens_ns(const struct bucket *bucket, uint64_t burst_ns)
+{
+    return bucket->full_ns > burst_ns ? bucket->full_ns - burst_ns : 0;
+}
+
+static void bucket_spend(struct bucket *bucket, uint64_t amount, uint64_t now_ns)
+{
+    if (bucket->per_s == 0)
+        return;
+    /* A guest's request may have more bytes than 64 bits have nanoseconds for. */
+    unsigned __int128 cost = (unsigned __int128)amount * NS_PER_S / bucket->per_s;
+    uint64_t cost_ns = cost > INT64_MAX ? INT64_MAX : (uint64_t)cost;
+    if (!checked_add_u64(max_u64(bucket->full_ns, now_ns), cost_ns, &bucket->full_ns))
+        bucket->full_ns = UINT64_MAX;
+}
+
+static uint64_t opens_ns(const struct blk_limit *l)
+{
+    return max_u64(bucket_opens_ns(&l->requests, l->burst_ns),
+                   bucket_opens_ns(&l->bytes, l->burst_ns));
+}
+
+static void start(struct blk_limit *l, struct blk_req *req, uint64_t now_ns)
+{
+    bucket_spend(&l->requests, 1, now_ns);
+    if (req->op == BLK_READ || req->op == BLK_WRITE)
+        bucket_spend(&l->bytes, req->bytes, now_ns);
+    blk_filter_pass(&l->f, req);
+}
+
+static void on_timer(void *ctx)
+{
+    struct blk_limit *l = ctx;
+    uint64_t now_ns = clock_now_ns(l->clock);
+    while (l->f.waiting.head && opens_ns(l) <= now_ns)
+        start(l, blk_list_take(&l->f.waiting), now_ns);
+    if (l->f.waiting.head)
+        evloop_timer_set(l->f.loop, &l->timer, opens_ns(l));
+}
+
+static void blk_limit_submit(struct blk_backend *b, struct blk_req *req)
+{
+    struct blk_limit *l = limit_of(b);
+    uint64_t now_ns = clock_now_ns(l->clock);
+    bool waits = l->f.waiting.head != NULL;
+    if (!waits && opens_ns(l) <= now_ns) {
+        start(l, req, now_ns);
+        return;
+    }
+    blk_list_append(&l->f.waiting, req);
+    if (!waits)
+        evloop_timer_set(l->f.loop, &l->timer, opens_ns(l));
+}
+
+static void blk_limit_drain(struct blk_backend *b)
+{
+    struct blk_limit *l = limit_of(b);
+    blk_filter_drain(&l->f);
+    evloop_timer_cancel(l->f.loop, &l->timer);
+}
+
+static void blk_limit_destroy(struct blk_backend *b)
+{
+    struct blk_limit *l = limit_of(b);
+    blk_limit_drain(b);
+    blk_filter_fini(&l->f);
+    free(l);
+}
+
+static const struct blk_backend_ops blk_limit_ops = {
+    .submit = blk_limit_submit,
+    .drain = blk_limit_drain,
+    .destroy = blk_limit_destroy,
+};
+
+int blk_limit_create(struct blk_backend **out, const struct blk_limit_config *config)
+{
+    struct blk_limit *l = calloc(1, sizeof(*l));
+    if (!l)
+        return fail(-ENOMEM, "disk limit");
+    blk_filter_init(&l->f, config->base, config->loop, &blk_limit_ops);
+    l->clock = config->clock;
+    l->timer = (struct ev_timer){.cb = on_timer, .ctx = l};
+    l->requests.per_s = config->iops;
+    l->bytes.per_s = config->bytes_per_s;
+    l->burst_ns = config->burst_ms * NS_PER_MS;
+    *out = &l->f.b;
+    return 0;
+}
