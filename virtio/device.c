@@ -102,6 +102,12 @@ void virtio_queue_push(struct virtio_device *dev, unsigned queue, struct vq_chai
     evloop_defer(dev->cfg.loop, &q->flush);
 }
 
+void virtio_queue_notify(struct virtio_device *dev, unsigned queue)
+{
+    if (dev->running && dev->queues[queue].live)
+        dev->host.ops->notify_queue(dev->host.ctx, queue);
+}
+
 bool virtio_device_has(const struct virtio_device *dev, unsigned feature)
 {
     return feature / 64 < ARRAY_SIZE(dev->features) &&
@@ -133,7 +139,8 @@ static int start_queue(struct virtio_device *dev, struct virtio_queue *q)
     if (err != 0)
         return err;
     q->kick = (struct ev_fd){.cb = on_kick, .ctx = q};
-    err = evloop_event_add(dev->cfg.loop, &q->kick, q->kick_fd);
+    if (!dev->cfg.external_queues)
+        err = evloop_event_add(dev->cfg.loop, &q->kick, q->kick_fd);
     if (err != 0) {
         vq_deactivate(&q->vq);
         q->vq.error = "its kick cannot be waited for";
@@ -149,7 +156,8 @@ static int start_queue(struct virtio_device *dev, struct virtio_queue *q)
     }
     q->live = true;
     /* What was published before the guest could be told to kick. */
-    virtio_queue_serve_later(dev, q->index);
+    if (!dev->cfg.external_queues)
+        virtio_queue_serve_later(dev, q->index);
     return 0;
 }
 
@@ -245,6 +253,13 @@ static void mark(struct virtio_device *dev, uint32_t bit)
     atomic_fetch_or(&dev->status, bit);
 }
 
+static int features_ok_on_loop(void *arg)
+{
+    struct virtio_device *dev = arg;
+    dev->cfg.ops->features_ok(dev);
+    return 0;
+}
+
 static void check_features(struct virtio_device *dev, uint32_t bit)
 {
     bool unoffered = dev->accepted_beyond || (dev->accepted[0] & ~dev->offered[0]) != 0 ||
@@ -253,6 +268,8 @@ static void check_features(struct virtio_device *dev, uint32_t bit)
     if (!unoffered && version_1) {
         mark(dev, bit);
         default_queues(dev);
+        if (dev->cfg.ops->features_ok != NULL)
+            evloop_call(dev->cfg.loop, features_ok_on_loop, dev);
         return;
     }
     log_guest(&dev->guest_errors, "virtio %s refuses the features %#llx%s", dev->cfg.name,

@@ -44,6 +44,9 @@ struct virtio_strict;
 struct virtio_device_ops {
     /* The guest wrote into the configuration space, inside it. NULL: writes are ignored. */
     void (*config_write)(struct virtio_device *dev, unsigned offset, const void *src, unsigned len);
+    /* FEATURES_OK, which legacy drivers do not set: virtio_device_negotiated() tells, queues do not
+     * run yet. For configuration bytes that depend on features. May be NULL. */
+    void (*features_ok)(struct virtio_device *dev);
     /* Features are fixed and queues run; 0 or a negative errno. May be NULL. */
     int (*activate)(struct virtio_device *dev);
     /* A queue is about to run, with the size that it has until queue_stop(): at activation, before
@@ -95,6 +98,11 @@ struct virtio_device_config {
     const struct virtio_shm *shm;
     unsigned shm_count;
     bool strict; /* say what the driver does against the specification */
+    /*
+     * Somebody outside of this process takes the chains, from the rings themselves and by the kick
+     * eventfd: queues are checked and handed over by queue_start(), and queue_ready() never comes.
+     */
+    bool external_queues;
     struct evloop *loop;
     const struct gmem *gmem;
 };
@@ -159,6 +167,9 @@ void virtio_queue_push(struct virtio_device *dev, unsigned queue, struct vq_chai
 /* [loop] Calls queue_ready() for a new turn: now, or after the current callbacks. */
 void virtio_queue_serve(struct virtio_device *dev, unsigned queue);
 void virtio_queue_serve_later(struct virtio_device *dev, unsigned queue);
+
+/* [loop] With external queues: chains of the queue came back, and the driver wants to know. */
+void virtio_queue_notify(struct virtio_device *dev, unsigned queue);
 
 /* [loop] The device has changed its configuration bytes: a new generation, and a notification. */
 void virtio_device_config_changed(struct virtio_device *dev);
