@@ -10,7 +10,7 @@
 #include "virtio/spec.h"
 #include "virtio/vq_ops.h"
 
-/* VIRTIO 1.4 2.7.5.1: no chain has more bytes than that. */
+/* VIRTIO 1.4 2.7.5.2: no chain has more bytes than that. */
 #define CHAIN_MAX_BYTES (UINT64_C(1) << 32)
 
 int vq_error(struct virtqueue *vq, int err, const char *why)

@@ -29,7 +29,7 @@ static int split_activate(struct virtqueue *vq, const struct vq_config *config)
     s->used = gmem_ptr(vq->gmem, config->device, VIRTQ_USED_BYTES(vq->size), VIRTQ_USED_ALIGN);
     if (s->desc == NULL || s->avail == NULL || s->used == NULL)
         return vq_error(vq, -EINVAL, "ring misaligned or outside of guest memory");
-    /* With EVENT_IDX it stays 0 for good: VIRTIO 1.4 2.7.10.1. */
+    /* With EVENT_IDX it stays 0 for good: VIRTIO 1.4 2.7.10.2. */
     ring_store16_relaxed(s->used + VIRTQ_USED_FLAGS, 0);
     return 0;
 }
