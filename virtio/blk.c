@@ -10,236 +10,250 @@
 #include "core/fail.h"
 #include "core/le.h"
 #include "core/xmath.h"
+#include "virtio/blk_impl.h"
 #include "virtio/device.h"
 #include "virtio/spec.h"
 
-#define QUEUE 0u
-
-/* As many data buffers as a chain has room for beside the header and the status. */
-#define SEG_MAX (VIRTIO_QUEUE_SIZE_DEFAULT - 2)
-
-/* One for each chain that can be in flight, at the chain's slot. */
-struct blk_request {
-    struct blk_req req;
-    struct virtio_blk *blk;
-    struct vq_chain *chain;
-    struct iovec *iov;
-};
-
-struct virtio_blk {
-    struct virtio_device dev;
-    struct blk_backend *backend;
-    char serial[VIRTIO_BLK_ID_BYTES];
-    uint8_t config[VIRTIO_BLK_CONFIG_BYTES];
-
-    /* From activation to reset, sized by the queue. */
-    struct blk_request *requests;
-    struct iovec *iov;
-    unsigned iov_max;
-};
-
-/* ---- out: status, push ---- */
-
-static void finish(struct blk_request *r, uint8_t status)
+static struct virtio_blk *blk_of(struct virtio_device *dev)
 {
-    iobuf_put(&r->chain->tail, &status, sizeof(status));
-    virtio_queue_push(&r->blk->dev, QUEUE, r->chain);
+    return container_of(dev, struct virtio_blk, dev);
 }
 
-static void submit(struct blk_request *r, enum blk_op op)
+uint64_t blk_capacity_sectors(const struct virtio_blk *blk)
 {
-    r->req.op = op;
-    r->blk->backend->ops->submit(r->blk->backend, &r->req);
+    return blk->backend->info.capacity_bytes / BLK_SECTOR_BYTES;
 }
 
-static void on_done(struct blk_req *req, int result)
+/* ---- the queues come and go ---- */
+
+static void free_requests(struct blk_queue *q)
 {
-    struct blk_request *r = container_of(req, struct blk_request, req);
-    bool write_through = !virtio_device_has(&r->blk->dev, VIRTIO_BLK_F_FLUSH);
-    if (result == 0 && req->op == BLK_WRITE && write_through) {
-        submit(r, BLK_FLUSH);
-        return;
-    }
-    if (result == 0 && req->op == BLK_READ) /* the backend wrote it: now it counts */
-        iobuf_skip(&r->chain->wr, req->bytes);
-    finish(r, result == 0 ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR);
-}
-
-/* ---- in: header, checks, submit ---- */
-
-static uint64_t capacity_bytes(const struct virtio_blk *blk)
-{
-    return align_down(blk->backend->info.capacity_bytes, BLK_SECTOR_BYTES);
-}
-
-/* Moves all that is left in data from or to the disk. */
-static void transfer(struct blk_request *r, enum blk_op op, uint64_t sector,
-                     const struct iobuf *data)
-{
-    uint64_t offset, bytes = data->left;
-    if (!checked_mul_u64(sector, BLK_SECTOR_BYTES, &offset) ||
-        !range_within(offset, bytes, 0, capacity_bytes(r->blk)) || bytes % BLK_SECTOR_BYTES != 0) {
-        finish(r, VIRTIO_BLK_S_IOERR);
-        return;
-    }
-    if (bytes == 0) {
-        finish(r, VIRTIO_BLK_S_OK);
-        return;
-    }
-    int count = iobuf_iov(data, bytes, r->iov, r->blk->iov_max);
-    BUG_ON(count <= 0); /* the chain has no more vectors than that */
-    r->req.offset_bytes = offset;
-    r->req.bytes = bytes;
-    r->req.iov = r->iov;
-    r->req.iov_count = (unsigned)count;
-    submit(r, op);
-}
-
-static void flush(struct blk_request *r)
-{
-    r->req.bytes = 0;
-    r->req.iov_count = 0;
-    submit(r, BLK_FLUSH);
-}
-
-static void get_id(struct blk_request *r)
-{
-    iobuf_put(&r->chain->wr, r->blk->serial, sizeof(r->blk->serial));
-    finish(r, VIRTIO_BLK_S_OK);
-}
-
-static void start(struct virtio_blk *blk, struct vq_chain *chain)
-{
-    struct blk_request *r = &blk->requests[chain->slot];
-    r->chain = chain;
-    if (!vq_chain_split_tail(chain, 1)) {
-        log_guest(&blk->dev.guest_errors, "virtio %s: request without a status byte",
-                  blk->dev.cfg.name);
-        virtio_queue_push(&blk->dev, QUEUE, chain);
-        return;
-    }
-    uint8_t header[VIRTIO_BLK_REQ_HEADER_BYTES];
-    if (iobuf_get(&chain->rd, header, sizeof(header)) < sizeof(header)) {
-        finish(r, VIRTIO_BLK_S_IOERR);
-        return;
-    }
-    uint64_t sector = le64_get(header + VIRTIO_BLK_REQ_sector);
-    switch (le32_get(header + VIRTIO_BLK_REQ_type)) {
-    case VIRTIO_BLK_T_IN:
-        transfer(r, BLK_READ, sector, &chain->wr);
-        break;
-    case VIRTIO_BLK_T_OUT:
-        if (blk->backend->info.read_only) /* whether or not RO was negotiated: 5.2.6.2 */
-            finish(r, VIRTIO_BLK_S_IOERR);
-        else
-            transfer(r, BLK_WRITE, sector, &chain->rd);
-        break;
-    case VIRTIO_BLK_T_FLUSH:
-        flush(r);
-        break;
-    case VIRTIO_BLK_T_GET_ID:
-        get_id(r);
-        break;
-    default:
-        finish(r, VIRTIO_BLK_S_UNSUPP);
-        break;
-    }
-}
-
-static void blk_queue_ready(struct virtio_device *dev, unsigned queue)
-{
-    struct virtio_blk *blk = container_of(dev, struct virtio_blk, dev);
-    struct vq_chain *chain;
-    while ((chain = virtio_queue_next(dev, queue)) != NULL)
-        start(blk, chain);
-}
-
-/* ---- the queue comes and goes ---- */
-
-static void free_requests(struct virtio_blk *blk)
-{
-    free(blk->requests);
-    free(blk->iov);
-    blk->requests = NULL;
-    blk->iov = NULL;
+    free(q->requests);
+    free(q->iov);
+    free(q->ranges);
+    q->requests = NULL;
+    q->iov = NULL;
+    q->ranges = NULL;
 }
 
 static int blk_queue_start(struct virtio_device *dev, unsigned queue)
 {
-    struct virtio_blk *blk = container_of(dev, struct virtio_blk, dev);
+    struct blk_queue *q = &blk_of(dev)->queues[queue];
     const struct virtqueue *vq = &dev->queues[queue].vq;
-    blk->iov_max = vq->iov_max;
-    blk->requests = calloc(vq->size, sizeof(*blk->requests));
-    blk->iov = calloc((size_t)vq->size * vq->iov_max, sizeof(*blk->iov));
-    if (blk->requests == NULL || blk->iov == NULL) {
-        free_requests(blk);
+    q->iov_max = vq->iov_max;
+    q->requests = calloc(vq->size, sizeof(*q->requests));
+    q->iov = calloc((size_t)vq->size * vq->iov_max, sizeof(*q->iov));
+    q->ranges = calloc((size_t)vq->size * BLK_RANGES_MAX, sizeof(*q->ranges));
+    if (q->requests == NULL || q->iov == NULL || q->ranges == NULL) {
+        free_requests(q);
         return -ENOMEM;
     }
     for (unsigned slot = 0; slot < vq->size; slot++)
-        blk->requests[slot] = (struct blk_request){
-            .req.done = on_done,
-            .blk = blk,
-            .iov = &blk->iov[(size_t)slot * vq->iov_max],
-        };
+        blk_request_init(&q->requests[slot], q, slot);
     return 0;
+}
+
+static void blk_queue_ready(struct virtio_device *dev, unsigned queue)
+{
+    struct blk_queue *q = &blk_of(dev)->queues[queue];
+    struct vq_chain *chain;
+    while ((chain = virtio_queue_next(dev, queue)) != NULL)
+        blk_request_start(&q->requests[chain->slot], chain);
 }
 
 static void blk_queue_stop(struct virtio_device *dev, unsigned queue)
 {
-    struct virtio_blk *blk = container_of(dev, struct virtio_blk, dev);
-    (void)queue;
+    struct virtio_blk *blk = blk_of(dev);
+    /* All queues' requests end; those of queues that go on come again. */
     blk->backend->ops->drain(blk->backend);
-    free_requests(blk);
+    blk_again_forget(&blk->queues[queue]);
+    free_requests(&blk->queues[queue]);
+}
+
+/* ---- cache mode: the writeback byte of the configuration space, VIRTIO 1.4 5.2.5 ---- */
+
+static void set_default_cache_mode(struct virtio_blk *blk)
+{
+    /* A driver that does not flush relies on every write. */
+    bool flushes = virtio_device_negotiated(&blk->dev, VIRTIO_BLK_F_FLUSH);
+    blk->config[VIRTIO_BLK_CONFIG_writeback] = flushes && !blk->write_through;
+}
+
+static void blk_features_ok(struct virtio_device *dev)
+{
+    set_default_cache_mode(blk_of(dev));
+}
+
+/* A legacy driver may have chosen the mode before (5.2.5.3), if it took CONFIG_WCE. */
+static int blk_activate(struct virtio_device *dev)
+{
+    if (dev->legacy && !virtio_device_has(dev, VIRTIO_BLK_F_CONFIG_WCE))
+        set_default_cache_mode(blk_of(dev));
+    return 0;
+}
+
+static void blk_reset(struct virtio_device *dev)
+{
+    struct virtio_blk *blk = blk_of(dev);
+    blk->config[VIRTIO_BLK_CONFIG_writeback] = !blk->write_through;
+}
+
+static void blk_config_write(struct virtio_device *dev, unsigned offset, const void *src,
+                             unsigned len)
+{
+    const unsigned at = VIRTIO_BLK_CONFIG_writeback;
+    bool may =
+        virtio_device_negotiated(dev, VIRTIO_BLK_F_CONFIG_WCE) || (dev->legacy && !dev->active);
+    if (may && offset <= at && at - offset < len)
+        blk_of(dev)->config[at] = ((const uint8_t *)src)[at - offset] != 0;
 }
 
 static const struct virtio_device_ops blk_ops = {
+    .config_write = blk_config_write,
+    .features_ok = blk_features_ok,
+    .activate = blk_activate,
     .queue_start = blk_queue_start,
     .queue_ready = blk_queue_ready,
     .queue_stop = blk_queue_stop,
+    .reset = blk_reset,
 };
+
+/* ---- configuration space ---- */
+
+static void show_capacity(struct virtio_blk *blk)
+{
+    le64_put(blk->config + VIRTIO_BLK_CONFIG_capacity, blk_capacity_sectors(blk));
+}
+
+static void on_resize(void *ctx)
+{
+    struct virtio_blk *blk = ctx;
+    show_capacity(blk);
+    virtio_device_config_changed(&blk->dev);
+}
+
+static uint32_t sectors_of(uint32_t bytes)
+{
+    return (uint32_t)max_u64(bytes / BLK_SECTOR_BYTES, 1);
+}
+
+static void show_topology(struct virtio_blk *blk, const struct blk_info *info)
+{
+    uint32_t physical = sectors_of(info->physical_bytes);
+    blk->config[VIRTIO_BLK_CONFIG_physical_block_exp] = (uint8_t)__builtin_ctz(physical);
+    le16_put(blk->config + VIRTIO_BLK_CONFIG_min_io_size, (uint16_t)min_u64(physical, 1u << 15));
+    le32_put(blk->config + VIRTIO_BLK_CONFIG_opt_io_size, info->optimal_bytes / BLK_SECTOR_BYTES);
+}
+
+static void show_ranges(struct virtio_blk *blk, const struct blk_info *info)
+{
+    uint8_t *config = blk->config;
+    if (blk->dev.offered[0] & VIRTIO_BIT(VIRTIO_BLK_F_DISCARD)) {
+        le32_put(config + VIRTIO_BLK_CONFIG_max_discard_sectors, BLK_RANGE_MAX_SECTORS);
+        le32_put(config + VIRTIO_BLK_CONFIG_max_discard_seg, BLK_RANGES_MAX);
+        le32_put(config + VIRTIO_BLK_CONFIG_discard_sector_alignment,
+                 sectors_of(info->discard_bytes));
+    }
+    if (blk->dev.offered[0] & VIRTIO_BIT(VIRTIO_BLK_F_WRITE_ZEROES)) {
+        le32_put(config + VIRTIO_BLK_CONFIG_max_write_zeroes_sectors, BLK_RANGE_MAX_SECTORS);
+        le32_put(config + VIRTIO_BLK_CONFIG_max_write_zeroes_seg, BLK_RANGES_MAX);
+        config[VIRTIO_BLK_CONFIG_write_zeroes_may_unmap] = info->can_discard;
+    }
+}
+
+/*
+ * Header and status may take a descriptor each, and no chain is longer than the queue (VIRTIO 1.4
+ * 2.7.5.3.1), which a split ring makes a power of two.
+ */
+static uint32_t seg_max(uint32_t queue_size)
+{
+    uint64_t split = UINT64_C(1) << (31 - __builtin_clz(queue_size));
+    uint64_t descs = min_u64(split, VQ_IOV_MAX);
+    return descs > 2 ? (uint32_t)descs - 2 : 1;
+}
 
 /* ---- life ---- */
 
-static int init_device(struct virtio_blk *blk, const struct virtio_blk_config *config)
+static uint64_t features_of(const struct blk_info *info, unsigned queues)
 {
-    struct virtio_device_config device = {
-        .name = config->name,
-        .device_id = VIRTIO_ID_BLOCK,
-        .ops = &blk_ops,
-        .features = VIRTIO_BIT(VIRTIO_BLK_F_SEG_MAX) | VIRTIO_BIT(VIRTIO_BLK_F_BLK_SIZE) |
-                    VIRTIO_BIT(VIRTIO_BLK_F_FLUSH),
-        .config = blk->config,
-        .config_bytes = sizeof(blk->config),
-        .queue_count = 1,
-        .queue_size_max = config->queue_size_max,
-        .features_on = config->features_on,
-        .features_off = config->features_off,
-        .iov_max = SEG_MAX + 2,
-        .strict = config->strict,
-        .loop = config->loop,
-        .gmem = config->gmem,
-    };
-    if (config->backend->info.read_only)
-        device.features |= VIRTIO_BIT(VIRTIO_BLK_F_RO);
-    return virtio_device_init(&blk->dev, &device);
+    uint64_t features = VIRTIO_BIT(VIRTIO_BLK_F_SEG_MAX) | VIRTIO_BIT(VIRTIO_BLK_F_BLK_SIZE) |
+                        VIRTIO_BIT(VIRTIO_BLK_F_FLUSH) | VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE);
+    if (info->read_only)
+        features |= VIRTIO_BIT(VIRTIO_BLK_F_RO);
+    if (info->physical_bytes != 0 || info->optimal_bytes != 0)
+        features |= VIRTIO_BIT(VIRTIO_BLK_F_TOPOLOGY);
+    if (queues > 1)
+        features |= VIRTIO_BIT(VIRTIO_BLK_F_MQ);
+    if (info->can_discard && !info->read_only)
+        features |= VIRTIO_BIT(VIRTIO_BLK_F_DISCARD);
+    if (info->can_zero && !info->read_only)
+        features |= VIRTIO_BIT(VIRTIO_BLK_F_WRITE_ZEROES);
+    return features;
+}
+
+static int init_device(struct virtio_blk *blk, const struct virtio_blk_config *config,
+                       unsigned queues, uint32_t queue_size)
+{
+    uint64_t off = config->features_off;
+    if (off & VIRTIO_BIT(VIRTIO_BLK_F_FLUSH)) /* VIRTIO 1.4 5.2.5.2: no CONFIG_WCE without it */
+        off |= VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE);
+    return virtio_device_init(&blk->dev, &(struct virtio_device_config){
+                                             .name = config->name,
+                                             .device_id = VIRTIO_ID_BLOCK,
+                                             .ops = &blk_ops,
+                                             .features = features_of(&blk->backend->info, queues),
+                                             .config = blk->config,
+                                             .config_bytes = sizeof(blk->config),
+                                             .queue_count = queues,
+                                             .queue_size_max = queue_size,
+                                             .features_on = config->features_on,
+                                             .features_off = off,
+                                             .iov_max = (unsigned)min_u64(queue_size, VQ_IOV_MAX),
+                                             .strict = config->strict,
+                                             .loop = config->loop,
+                                             .gmem = config->gmem,
+                                         });
+}
+
+static void show(struct virtio_blk *blk, unsigned queues, uint32_t queue_size)
+{
+    show_capacity(blk);
+    le32_put(blk->config + VIRTIO_BLK_CONFIG_seg_max, seg_max(queue_size));
+    le32_put(blk->config + VIRTIO_BLK_CONFIG_blk_size, BLK_SECTOR_BYTES);
+    le16_put(blk->config + VIRTIO_BLK_CONFIG_num_queues, (uint16_t)queues);
+    show_topology(blk, &blk->backend->info);
+    show_ranges(blk, &blk->backend->info);
+    blk_reset(&blk->dev);
 }
 
 int virtio_blk_create(struct virtio_blk **out, const struct virtio_blk_config *config)
 {
+    unsigned queues = config->queues != 0 ? config->queues : 1;
+    uint32_t queue_size =
+        config->queue_size_max != 0 ? config->queue_size_max : VIRTIO_QUEUE_SIZE_DEFAULT;
+    if (queues > VIRTIO_QUEUES_MAX)
+        return fail_msg(-EINVAL, "virtio %s: %u queues; there may be up to %u", config->name,
+                        queues, VIRTIO_QUEUES_MAX);
     struct virtio_blk *blk = calloc(1, sizeof(*blk));
     if (blk == NULL)
         return fail(-ENOMEM, "virtio %s", config->name);
+    blk->queues = calloc(queues, sizeof(*blk->queues));
     blk->backend = config->backend;
+    blk->write_through = config->write_through;
     if (config->serial != NULL)
         memcpy(blk->serial, config->serial, strnlen(config->serial, sizeof(blk->serial)));
-    le64_put(blk->config + VIRTIO_BLK_CONFIG_capacity, capacity_bytes(blk) / BLK_SECTOR_BYTES);
-    le32_put(blk->config + VIRTIO_BLK_CONFIG_seg_max, SEG_MAX);
-    le32_put(blk->config + VIRTIO_BLK_CONFIG_blk_size, BLK_SECTOR_BYTES);
-    int err = init_device(blk, config);
+    int err = blk->queues != NULL ? init_device(blk, config, queues, queue_size)
+                                  : fail(-ENOMEM, "virtio %s", config->name);
     if (err != 0) {
+        free(blk->queues);
         free(blk);
         return err;
     }
+    for (unsigned i = 0; i < queues; i++)
+        blk->queues[i] = (struct blk_queue){.blk = blk, .index = i};
+    blk_again_init(blk);
+    show(blk, queues, queue_size);
+    blk->backend->handler = (struct blk_handler){.on_resize = on_resize, .ctx = blk};
     *out = blk;
     return 0;
 }
@@ -248,7 +262,9 @@ void virtio_blk_destroy(struct virtio_blk *blk)
 {
     if (blk == NULL)
         return;
+    blk->backend->handler = (struct blk_handler){0};
     virtio_device_fini(&blk->dev);
+    free(blk->queues);
     free(blk);
 }
 

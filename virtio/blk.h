@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Block device (VIRTIO 1.4 5.2) with one queue, in front of whatever stores the bytes.
+ * Block device (VIRTIO 1.4 5.2) in front of whatever stores the bytes.
  *
  * Requests are streams of bytes: 16 bytes of header first, one byte of status last, however the
- * driver cut them. Without FLUSH negotiated a write is complete when it is on stable storage
- * (5.2.6.2). A request without room for a status is given back with nothing written.
+ * driver cut them. A request without room for a status is given back with nothing written.
+ *
+ * Offered: SEG_MAX, BLK_SIZE, FLUSH, CONFIG_WCE; TOPOLOGY, DISCARD, WRITE_ZEROES and RO as the
+ * backend's blk_info says; MQ with more than one queue. Not offered: SECURE_ERASE (no backend can
+ * promise it), LIFETIME, ZONED.
+ *
+ * What a request is answered with, where the specification leaves it open: UNSUPP for a type or a
+ * flag that the device does not know or that was not negotiated, and for what the backend cannot
+ * do; IOERR for all else.
  */
 #ifndef MINIVET_VIRTIO_BLK_H
 #define MINIVET_VIRTIO_BLK_H
@@ -23,7 +30,9 @@ struct virtio_blk_config {
     const char *serial; /* at most 20 bytes count; NULL: none */
     struct evloop *loop;
     const struct gmem *gmem;
-    struct blk_backend *backend;        /* the caller's; outlives the device */
+    struct blk_backend *backend;        /* the caller's; outlives the device, its one user */
+    unsigned queues;                    /* 0: one */
+    bool write_through;                 /* unless the driver says otherwise: no volatile cache */
     uint64_t features_on, features_off; /* see struct virtio_device_config */
     uint32_t queue_size_max;            /* 0: the default */
     bool strict;                        /* say what the driver does wrong */

@@ -244,12 +244,29 @@ enum {
     VIRTIO_BLK_F_RO = 5,
     VIRTIO_BLK_F_BLK_SIZE = 6,
     VIRTIO_BLK_F_FLUSH = 9,
+    VIRTIO_BLK_F_TOPOLOGY = 10,
+    VIRTIO_BLK_F_CONFIG_WCE = 11,
+    VIRTIO_BLK_F_MQ = 12,
+    VIRTIO_BLK_F_DISCARD = 13,
+    VIRTIO_BLK_F_WRITE_ZEROES = 14,
 };
 
 enum { /* struct virtio_blk_config */
        VIRTIO_BLK_CONFIG_capacity = 0,
        VIRTIO_BLK_CONFIG_seg_max = 12,
        VIRTIO_BLK_CONFIG_blk_size = 20,
+       VIRTIO_BLK_CONFIG_physical_block_exp = 24,
+       VIRTIO_BLK_CONFIG_alignment_offset = 25,
+       VIRTIO_BLK_CONFIG_min_io_size = 26,
+       VIRTIO_BLK_CONFIG_opt_io_size = 28,
+       VIRTIO_BLK_CONFIG_writeback = 32,
+       VIRTIO_BLK_CONFIG_num_queues = 34,
+       VIRTIO_BLK_CONFIG_max_discard_sectors = 36,
+       VIRTIO_BLK_CONFIG_max_discard_seg = 40,
+       VIRTIO_BLK_CONFIG_discard_sector_alignment = 44,
+       VIRTIO_BLK_CONFIG_max_write_zeroes_sectors = 48,
+       VIRTIO_BLK_CONFIG_max_write_zeroes_seg = 52,
+       VIRTIO_BLK_CONFIG_write_zeroes_may_unmap = 56,
        VIRTIO_BLK_CONFIG_BYTES = 96,
 };
 
@@ -264,7 +281,18 @@ enum {
     VIRTIO_BLK_T_OUT = 1,
     VIRTIO_BLK_T_FLUSH = 4,
     VIRTIO_BLK_T_GET_ID = 8,
+    VIRTIO_BLK_T_DISCARD = 11,
+    VIRTIO_BLK_T_WRITE_ZEROES = 13,
 };
+
+enum { /* struct virtio_blk_discard_write_zeroes */
+       VIRTIO_BLK_RANGE_sector = 0,
+       VIRTIO_BLK_RANGE_num_sectors = 8,
+       VIRTIO_BLK_RANGE_flags = 12,
+       VIRTIO_BLK_RANGE_BYTES = 16,
+};
+
+#define VIRTIO_BLK_RANGE_F_UNMAP 1u /* WRITE_ZEROES alone */
 
 enum {
     VIRTIO_BLK_S_OK = 0,

@@ -26,6 +26,7 @@ static void cut(struct cutter *c, uint64_t gpa, uint32_t bytes, uint32_t most, b
 bool blkreq_send(struct rig *rig, struct blkreq *req)
 {
     struct vdrv *d = &rig->drv;
+    struct vdrv_queue *q = &d->q[req->queue];
     struct cutter c = {.count = 0};
     uint32_t header_bytes =
         req->header_bytes != 0 ? req->header_bytes : VIRTIO_BLK_REQ_HEADER_BYTES;
@@ -42,9 +43,9 @@ bool blkreq_send(struct rig *rig, struct blkreq *req)
     cut(&c, req->data_gpa, req->bytes, req->cut, req->data_write);
     if (!req->no_status)
         cut(&c, req->status_gpa, 1, 0, true);
-    req->head = req->indirect ? vdrv_add_indirect(&d->q[0], c.bufs, c.count)
-                              : vdrv_add(&d->q[0], c.bufs, c.count);
-    vdrv_kick(&d->q[0]);
+    req->head =
+        req->indirect ? vdrv_add_indirect(q, c.bufs, c.count) : vdrv_add(q, c.bufs, c.count);
+    vdrv_kick(q);
     return req->head >= 0;
 }
 
@@ -54,7 +55,7 @@ uint8_t blkreq_do(struct rig *rig, struct blkreq *req, uint32_t *used)
     bool sent = blkreq_send(rig, req);
     BUG_ON(!sent);
     rig_step(rig);
-    bool done = vdrv_used(&rig->drv.q[0], &head, &len);
+    bool done = vdrv_used(&rig->drv.q[req->queue], &head, &len);
     BUG_ON(!done && !rig_is_broken(rig));
     if (used != NULL)
         *used = len;

@@ -23,6 +23,7 @@ struct blkreq {
     bool indirect;
     bool data_write; /* for the device to write: IN, GET_ID */
     bool no_status;
+    unsigned queue;
 
     int head;
     uint64_t header_gpa, status_gpa;

@@ -260,21 +260,48 @@ static void blk_move(struct fake_blk *blk, const struct blk_req *req)
             memcpy(at, v->iov_base, v->iov_len);
         at += v->iov_len;
     }
-    BUG_ON(req->op != BLK_FLUSH && at != blk->bytes + req->offset_bytes + req->bytes);
+    BUG_ON(at != blk->bytes + req->offset_bytes + req->bytes);
+}
+
+static void blk_do(struct fake_blk *blk, const struct blk_req *req)
+{
+    switch (req->op) {
+    case BLK_READ:
+    case BLK_WRITE:
+        blk_move(blk, req);
+        break;
+    case BLK_DISCARD:
+        memset(blk->bytes + req->offset_bytes, FAKE_BLK_DISCARDED, req->bytes);
+        break;
+    case BLK_ZERO:
+        memset(blk->bytes + req->offset_bytes, 0, req->bytes);
+        break;
+    default:
+        break;
+    }
+}
+
+static struct blk_req *blk_take(struct fake_blk *blk)
+{
+    struct blk_req *req = blk->queue;
+    if (req != NULL)
+        blk->queue = req->next;
+    if (blk->queue == NULL)
+        blk->queue_tail = &blk->queue;
+    blk->out -= req != NULL;
+    return req;
 }
 
 static void blk_complete_all(void *ctx)
 {
     struct fake_blk *blk = ctx;
     struct blk_req *req;
-    while ((req = blk->queue) != NULL) {
-        blk->queue = req->next;
-        if (blk->queue == NULL)
-            blk->queue_tail = &blk->queue;
-        blk->out--;
-        if (blk->fail == 0)
-            blk_move(blk, req);
-        req->done(req, blk->fail);
+    while ((req = blk_take(blk)) != NULL) {
+        if (!range_within(req->offset_bytes, req->bytes, 0, blk->backend.info.capacity_bytes))
+            req->result = -EIO; /* the disk has shrunk meanwhile */
+        if (req->result == 0)
+            blk_do(blk, req);
+        req->done(req, req->result);
     }
 }
 
@@ -282,8 +309,13 @@ static void blk_submit(struct blk_backend *b, struct blk_req *req)
 {
     struct fake_blk *blk = container_of(b, struct fake_blk, backend);
     BUG_ON(!range_within(req->offset_bytes, req->bytes, 0, b->info.capacity_bytes));
+    BUG_ON(req->op != BLK_READ && req->op != BLK_WRITE && req->iov_count != 0);
+    req->result = blk->submitted >= blk->fail_from ? blk->fail : 0;
     blk->submitted++;
     blk->flushes += req->op == BLK_FLUSH;
+    blk->discards += req->op == BLK_DISCARD;
+    blk->zeroes += req->op == BLK_ZERO;
+    blk->unmaps += req->op == BLK_ZERO && req->may_unmap;
     blk->out++;
     req->next = NULL;
     *blk->queue_tail = req;
@@ -295,6 +327,11 @@ static void blk_submit(struct blk_backend *b, struct blk_req *req)
 static void blk_drain(struct blk_backend *b)
 {
     struct fake_blk *blk = container_of(b, struct fake_blk, backend);
+    struct blk_req *req;
+    while (blk->drop && (req = blk_take(blk)) != NULL) {
+        blk->dropped++;
+        req->done(req, -ECANCELED);
+    }
     blk_complete_all(blk);
     evloop_defer_cancel(blk->loop, &blk->complete);
 }
@@ -313,7 +350,13 @@ static const struct blk_backend_ops blk_ops = {
 void fake_blk_init(struct fake_blk *blk, struct evloop *loop, uint64_t capacity_bytes)
 {
     *blk = (struct fake_blk){
-        .backend = {.ops = &blk_ops, .info.capacity_bytes = capacity_bytes},
+        .backend = {.ops = &blk_ops,
+                    .info = {.capacity_bytes = capacity_bytes,
+                             .can_discard = true,
+                             .can_zero = true,
+                             .physical_bytes = 4096,
+                             .optimal_bytes = 65536,
+                             .discard_bytes = 8192}},
         .loop = loop,
         .bytes = calloc(1, capacity_bytes),
         .complete = {.cb = blk_complete_all, .ctx = blk},
@@ -332,6 +375,18 @@ void fake_blk_release(struct fake_blk *blk)
 {
     blk->hold = false;
     evloop_defer(blk->loop, &blk->complete);
+}
+
+void fake_blk_resize(struct fake_blk *blk, uint64_t capacity_bytes)
+{
+    uint64_t old = blk->backend.info.capacity_bytes;
+    blk->bytes = realloc(blk->bytes, capacity_bytes);
+    BUG_ON(blk->bytes == NULL);
+    if (capacity_bytes > old)
+        memset(blk->bytes + old, 0, capacity_bytes - old);
+    blk->backend.info.capacity_bytes = capacity_bytes;
+    if (blk->backend.handler.on_resize != NULL)
+        blk->backend.handler.on_resize(blk->backend.handler.ctx);
 }
 
 /* ---- a terminal ---- */

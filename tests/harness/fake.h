@@ -98,15 +98,21 @@ struct fake_entropy {
 struct entropy fake_entropy_port(struct fake_entropy *entropy);
 uint8_t fake_entropy_byte(uint64_t n);
 
-/* ---- a disk ---- */
+/* ---- a disk: it can do all that a disk can ---- */
+#define FAKE_BLK_DISCARDED 0xdd /* what a discarded byte reads as */
+
 struct fake_blk {
     struct blk_backend backend;
     struct evloop *loop;
     uint8_t *bytes;
     bool hold;          /* requests wait for fake_blk_release() */
-    int fail;           /* a negative errno that every request ends with */
+    bool drop;          /* drain() does nothing that is out: it ends with -ECANCELED */
+    int fail;           /* a negative errno that every request ends with, */
+    unsigned fail_from; /* but not the first ones that are submitted, so many */
     unsigned submitted; /* requests, by kind */
-    unsigned flushes;
+    unsigned flushes, discards, zeroes;
+    unsigned unmaps; /* zeroes that may give up storage */
+    unsigned dropped;
     unsigned out; /* now */
     struct blk_req *queue, **queue_tail;
     struct ev_defer complete;
@@ -117,6 +123,9 @@ void fake_blk_fini(struct fake_blk *blk);
 
 /* Lets what was held complete, and holds no more. */
 void fake_blk_release(struct fake_blk *blk);
+
+/* The disk gets another size, and says so; what is new is zeroes. */
+void fake_blk_resize(struct fake_blk *blk, uint64_t capacity_bytes);
 
 /* ---- a terminal ---- */
 #define FAKE_CHR_OUT 65536

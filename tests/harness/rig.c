@@ -162,6 +162,8 @@ void rig_open_blk_on(struct rig *rig, const struct rig_config *config)
 {
     open_host(rig, config);
     fake_blk_init(&rig->disk, rig->loop, RIG_DISK_BYTES);
+    if (config->plain)
+        rig->disk.backend.info = (struct blk_info){.capacity_bytes = RIG_DISK_BYTES};
     rig->disk.backend.info.read_only = config->read_only;
     int err = virtio_blk_create(&rig->blk, &(struct virtio_blk_config){
                                                .name = "disk",
@@ -169,6 +171,8 @@ void rig_open_blk_on(struct rig *rig, const struct rig_config *config)
                                                .loop = rig->loop,
                                                .gmem = rig->gmem,
                                                .backend = &rig->disk.backend,
+                                               .queues = rig->cfg.queues,
+                                               .write_through = rig->cfg.write_through,
                                                .features_on = rig->cfg.features_on,
                                                .features_off = rig->cfg.features_off,
                                                .queue_size_max = rig->cfg.queue_size_max,

@@ -46,9 +46,11 @@ struct rig_config {
     uint64_t features_on, features_off; /* see struct virtio_device_config */
     uint64_t always;                    /* features that the driver adds to those it is told */
     uint32_t queue_size_max;            /* 0: the device's default */
-    unsigned queues;                    /* echo: 0 is two */
+    unsigned queues;                    /* echo: 0 is two; disk: 0 is one */
     uint64_t shm_bytes;                 /* echo: one shared memory region; 0: none */
     bool read_only;                     /* disk */
+    bool plain;                         /* disk: reads, writes and flushes, and tells nothing */
+    bool write_through;                 /* disk */
 };
 
 struct rig {

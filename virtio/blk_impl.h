@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The block device's insides:
+ *
+ *     blk.c           configuration space, features, queues that come and go
+ *     blk_request.c   a request, from its chain to its status byte
+ */
+#ifndef MINIVET_VIRTIO_BLK_IMPL_H
+#define MINIVET_VIRTIO_BLK_IMPL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/block.h"
+#include "core/evloop.h"
+#include "virtio/device.h"
+#include "virtio/spec.h"
+
+/* What the driver is told that one DISCARD or WRITE_ZEROES may carry. */
+#define BLK_RANGES_MAX        32u
+#define BLK_RANGE_MAX_SECTORS (UINT32_C(1) << 21) /* 1 GiB: a drain waits for one at most */
+
+struct blk_range {
+    uint64_t offset_bytes, bytes;
+    bool may_unmap;
+};
+
+/* One for each chain that can be in flight, at the chain's slot. */
+struct blk_request {
+    struct blk_req req;
+    struct blk_queue *queue;
+    struct vq_chain *chain;
+    struct iovec *iov;
+    struct blk_range *ranges; /* DISCARD, WRITE_ZEROES: done one after the other */
+    unsigned range_count, range_next;
+    struct blk_request *again; /* the next on the device's list */
+};
+
+struct blk_queue {
+    struct virtio_blk *blk;
+    unsigned index;
+
+    /* While it runs, sized by the queue. */
+    struct blk_request *requests;
+    struct iovec *iov;
+    struct blk_range *ranges;
+    unsigned iov_max;
+};
+
+struct virtio_blk {
+    struct virtio_device dev;
+    struct blk_backend *backend;
+    struct blk_queue *queues;
+    bool write_through; /* after a reset */
+    char serial[VIRTIO_BLK_ID_BYTES];
+    uint8_t config[VIRTIO_BLK_CONFIG_BYTES]; /* its writeback says what the cache mode is */
+
+    /*
+     * When one queue stops the backend drops what is out, of the others too. That is kept here, and
+     * submitted again in the next turn of the loop.
+     */
+    struct blk_request *again, **again_tail;
+    struct ev_defer submit_again;
+};
+
+/* What of the backend the guest sees. */
+uint64_t blk_capacity_sectors(const struct virtio_blk *blk);
+
+/* blk_request.c */
+void blk_request_init(struct blk_request *r, struct blk_queue *queue, unsigned slot);
+void blk_request_start(struct blk_request *r, struct vq_chain *chain);
+void blk_again_init(struct virtio_blk *blk);
+/* The queue has stopped: none of its requests is submitted again. */
+void blk_again_forget(struct blk_queue *queue);
+
+#endif
