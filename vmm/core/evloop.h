@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 struct clock;
 struct evloop;
@@ -113,5 +114,56 @@ struct ev_work {
 };
 
 void evloop_work(struct evloop *loop, struct ev_work *w);
+
+/* ---- I/O on files and block devices, which completes later ---- */
+enum ev_io_op {
+    EV_IO_READV, /* fd, iov, iov_count, offset */
+    EV_IO_WRITEV,
+    EV_IO_FDATASYNC, /* fd */
+    EV_IO_FALLOCATE, /* fd, mode (FALLOC_FL_...), offset, bytes */
+};
+
+/* Zero-initialized before its first use. It and its vectors stay in place until done(). */
+struct ev_io {
+    /*
+     * Bytes or 0; or a negative errno. On the loop, never inside evloop_io(). Short transfers are
+     * reported as such; what was interrupted or asked to try again is tried again before.
+     */
+    void (*done)(struct ev_io *io, int64_t result);
+    enum ev_io_op op;
+    int fd;
+    const struct iovec *iov;
+    unsigned iov_count; /* at most 1024 */
+    uint64_t offset_bytes;
+    uint64_t bytes;
+    int mode;
+
+    /* The loop's own. */
+    unsigned char state;
+    bool again;  /* it was asked to try again */
+    bool cancel; /* atomic: evloop_io_cancel() has asked */
+    int64_t result;
+    struct ev_io *next;
+    struct ev_work work;
+};
+
+/*
+ * Never blocks: what there is no room for waits in a list, and one system call submits all that
+ * one turn of the loop has asked for. On io_uring, or (where the host refuses it) on the helpers.
+ * evloop_drain() waits for it.
+ */
+void evloop_io(struct evloop *loop, struct ev_io *io);
+
+/* Asks for an early end; done() still comes, with -ECANCELED unless it was too late. */
+void evloop_io_cancel(struct evloop *loop, struct ev_io *io);
+
+/*
+ * Waits, running nothing of the loop but done() of ev_ios, until finished(ctx). For drains inside
+ * a reset: at least one ev_io must be out while finished() says no.
+ */
+void evloop_io_wait(struct evloop *loop, bool (*finished)(void *ctx), void *ctx);
+
+/* What runs it, for messages and statistics: "io_uring" or "epoll". */
+const char *evloop_engine(const struct evloop *loop);
 
 #endif

@@ -46,6 +46,7 @@ struct evloop {
     struct ev_work *finished, **finished_tail;
     struct call *calls, **calls_tail;
     unsigned post_count, finished_count, call_count;
+    bool waits;      /* the owner waits for `changed`, for a finished work */
     bool owned;      /* a thread is the owner, or is starting to be */
     bool had_thread; /* posts to a loop that nobody runs are for whoever makes them */
 
@@ -75,6 +76,14 @@ void evloop_inbox_end(struct evloop *loop);
 /* Owner only: runs what was handed in; returns whether there was anything. */
 bool evloop_inbox_run(struct evloop *loop);
 
+/* Owner only: waits until a work with that run() is finished, and runs the done() of the first. */
+void evloop_inbox_finish(struct evloop *loop, void (*run)(void *ctx));
+
 void evloop_wake(struct evloop *loop);
+
+/* I/O on the helpers. */
+void evloop_pool_io(struct evloop *loop, struct ev_io *io);
+void evloop_pool_io_cancel(struct evloop *loop, struct ev_io *io);
+void evloop_pool_io_turn(struct evloop *loop);
 
 #endif

@@ -132,6 +132,34 @@ static void run_finished(struct evloop *loop)
     }
 }
 
+static struct ev_work *take_finished_locked(struct evloop *loop, void (*run)(void *ctx))
+{
+    for (struct ev_work **at = &loop->finished; *at; at = &(*at)->next) {
+        struct ev_work *w = *at;
+        if (w->run != run)
+            continue;
+        *at = w->next;
+        if (!w->next)
+            loop->finished_tail = at;
+        loop->finished_count--;
+        return w;
+    }
+    return NULL;
+}
+
+void evloop_inbox_finish(struct evloop *loop, void (*run)(void *ctx))
+{
+    struct ev_work *w;
+    pthread_mutex_lock(&loop->lock);
+    loop->waits = true;
+    while ((w = take_finished_locked(loop, run)) == NULL)
+        pthread_cond_wait(&loop->changed, &loop->lock);
+    loop->waits = false;
+    pthread_mutex_unlock(&loop->lock);
+    loop->works_out--;
+    w->done(w->ctx);
+}
+
 static void run_call(struct evloop *loop)
 {
     pthread_mutex_lock(&loop->lock);
@@ -187,6 +215,8 @@ static void work_finished(void *ctx, struct ev_work *w)
     pthread_mutex_lock(&loop->lock);
     *loop->finished_tail = w;
     loop->finished_tail = &w->next;
+    if (loop->waits)
+        pthread_cond_broadcast(&loop->changed);
     appended_unlock(loop, &loop->finished_count);
 }
 
