@@ -158,8 +158,8 @@ static void split_fill(struct bench *b)
         split_put(b->desc + (size_t)c * VIRTQ_DESC_BYTES, table, CHAIN_DESCS * VIRTQ_DESC_BYTES,
                   VIRTQ_DESC_F_INDIRECT, 0);
     }
-    for (unsigned i = 0; i < b->vq.size; i++)
-        le16_put(b->avail + VIRTQ_AVAIL_RING + 2 * (size_t)i, (uint16_t)(i % b->chains * step));
+    for (unsigned i = 0, c = 0; i < b->vq.size; i++, c = c + 1 < b->chains ? c + 1 : 0)
+        le16_put(b->avail + VIRTQ_AVAIL_RING + 2 * (size_t)i, (uint16_t)(c * step));
 }
 
 static void split_offer(struct bench *b)

@@ -137,6 +137,8 @@ static bool split_publish(struct drv *d)
 {
     uint16_t old = (uint16_t)d->published, now = (uint16_t)d->next_avail;
     d->published = now;
+    if (old == now)
+        return false;
     /* Releases entries and descriptors; and is stored before the event is loaded. */
     store16(d->cfg.driver + VIRTQ_AVAIL_IDX, now, __ATOMIC_SEQ_CST);
     if (!d->cfg.event_idx)

@@ -395,16 +395,18 @@ static void driver_stream(struct stress *s, uint64_t end, uint32_t window)
     struct rng *r = &s->driver_rng;
     bool off_while_taking = one_in(r, 2);
     while (s->taken < end) {
-        uint32_t batch = 1 + rnd(r, window);
-        while (batch-- > 0 && s->sent < end && s->sent - s->taken < window && driver_add(s))
+        bool full = false;
+        for (uint32_t batch = 1 + rnd(r, window); batch > 0 && !full; batch--) {
+            full = s->sent == end || s->sent - s->taken == window || !driver_add(s);
             if (one_in(r, 16))
                 driver_publish(s);
+        }
         driver_publish(s);
         if (off_while_taking)
             drv_irq_off(&s->drv);
         driver_take(s, 1 + rnd_skewed(r, window));
         uint32_t outstanding = drv_outstanding(&s->drv);
-        if (outstanding > 0 && (s->sent == end || s->sent - s->taken > window / 2))
+        if (outstanding > 0 && (full || one_in(r, 16)))
             driver_wait(s, one_in(r, 2) ? 0 : rnd(r, outstanding));
     }
 }
@@ -415,7 +417,7 @@ static void driver_main(struct stress *s, uint64_t chains)
     while (s->taken < chains) {
         bool duel = one_in(r, 4);
         uint32_t window = 1 + (one_in(r, 2) ? rnd_skewed(r, s->size) : rnd(r, s->size));
-        uint64_t end = s->taken + (duel ? 100 : 50 * (uint64_t)window);
+        uint64_t end = s->taken + (duel ? 2000 : 50 * (uint64_t)window);
         if (end > chains)
             end = chains;
         if (duel)
@@ -499,12 +501,10 @@ static void stress_mode(const struct mode *m, uint64_t chains, uint64_t seed, bo
         _exit(1);
     double begin = now_s(), said = begin;
     for (uint64_t done = 0; done < chains;) {
-        uint64_t count = 1 + chains / 20 + rnd(&s.driver_rng, (uint32_t)(chains / 20) + 1);
-        if (done == 0)
-            count = chains - chains / 4;
+        s.size = done == 0 ? 256 : round_size(m, &s.driver_rng);
+        uint64_t count = done == 0 ? chains - chains / 4 : 1 + rnd(&s.driver_rng, s.size * 2000);
         if (count > chains - done)
             count = chains - done;
-        s.size = done == 0 ? 256 : round_size(m, &s.driver_rng);
         stress_round(&s, count);
         done += count;
         if (progress && (now_s() - said > 10 || done == chains)) {
@@ -574,7 +574,7 @@ int main(int argc, char **argv)
             chains = strtoull(optarg, NULL, 10);
         else if (c == 's')
             seed = strtoull(optarg, NULL, 10);
-        else if (c == 'o')
+        else if (c == 'o' && optarg != NULL)
             only = optarg;
         else if (c == 'p')
             progress = true;
@@ -587,7 +587,7 @@ int main(int argc, char **argv)
         return usage(stderr);
     FILE *out = tap != NULL ? fopen(tap, "we") : stdout;
     if (out == NULL) {
-        perror(tap);
+        perror("test_stress: --tap");
         return 1;
     }
     make_modes(modes);
