@@ -45,7 +45,7 @@ const char *rig_config_name(const struct rig_config *config)
 
 /* ---- the host ---- */
 
-static void open_host(struct rig *rig, const struct rig_config *config)
+void rig_open_host(struct rig *rig, const struct rig_config *config)
 {
     *rig = (struct rig){.cfg = *config};
     if (getenv("RIG_STRICT") != NULL) /* for whole programs */
@@ -127,7 +127,7 @@ static void plug_pci(struct rig *rig)
                              });
 }
 
-static void plug(struct rig *rig, struct virtio_device *dev)
+void rig_plug(struct rig *rig, struct virtio_device *dev)
 {
     rig->dev = dev;
     if (rig->cfg.transport == RIG_MMIO || rig->cfg.transport == RIG_MMIO_LEGACY)
@@ -143,7 +143,7 @@ void rig_open_echo_on(struct rig *rig, const struct rig_config *config)
 {
     bool transitional =
         config->transport == RIG_PCI_LEGACY || config->transport == RIG_PCI_TRANSITIONAL;
-    open_host(rig, config);
+    rig_open_host(rig, config);
     echo_init(&rig->echo, &(struct echo_config){
                               .device_id = transitional ? VIRTIO_ID_9P : 0, /* one that may be */
                               .features_on = rig->cfg.features_on,
@@ -155,12 +155,12 @@ void rig_open_echo_on(struct rig *rig, const struct rig_config *config)
                               .loop = rig->loop,
                               .gmem = rig->gmem,
                           });
-    plug(rig, &rig->echo.dev);
+    rig_plug(rig, &rig->echo.dev);
 }
 
 void rig_open_blk_on(struct rig *rig, const struct rig_config *config)
 {
-    open_host(rig, config);
+    rig_open_host(rig, config);
     fake_blk_init(&rig->disk, rig->loop, RIG_DISK_BYTES);
     if (config->plain)
         rig->disk.backend.info = (struct blk_info){.capacity_bytes = RIG_DISK_BYTES};
@@ -179,12 +179,12 @@ void rig_open_blk_on(struct rig *rig, const struct rig_config *config)
                                                .strict = rig->cfg.strict,
                                            });
     BUG_ON(err != 0);
-    plug(rig, virtio_blk_device(rig->blk));
+    rig_plug(rig, virtio_blk_device(rig->blk));
 }
 
 void rig_open_rng_on(struct rig *rig, const struct rig_config *config)
 {
-    open_host(rig, config);
+    rig_open_host(rig, config);
     rig->entropy = fake_entropy_port(&rig->random);
     int err = virtio_rng_create(&rig->rng, &(struct virtio_rng_config){
                                                .name = "rng",
@@ -197,12 +197,12 @@ void rig_open_rng_on(struct rig *rig, const struct rig_config *config)
                                                .strict = rig->cfg.strict,
                                            });
     BUG_ON(err != 0);
-    plug(rig, virtio_rng_device(rig->rng));
+    rig_plug(rig, virtio_rng_device(rig->rng));
 }
 
 void rig_open_console_on(struct rig *rig, const struct rig_config *config)
 {
-    open_host(rig, config);
+    rig_open_host(rig, config);
     fake_chr_init(&rig->chr, 80, 25);
     int err = virtio_console_create(&rig->console, &(struct virtio_console_config){
                                                        .name = "console",
@@ -215,7 +215,7 @@ void rig_open_console_on(struct rig *rig, const struct rig_config *config)
                                                        .strict = rig->cfg.strict,
                                                    });
     BUG_ON(err != 0);
-    plug(rig, virtio_console_device(rig->console));
+    rig_plug(rig, virtio_console_device(rig->console));
 }
 
 void rig_open_echo(struct rig *rig)
@@ -238,11 +238,18 @@ void rig_open_console(struct rig *rig)
     rig_open_console_on(rig, &rig_variants[0]);
 }
 
-void rig_close(struct rig *rig)
+void rig_unplug(struct rig *rig)
 {
     virtio_mmio_destroy(rig->mmio);
     if (rig->pci != NULL)
         virtio_pci_destroy(rig->pci);
+    rig->mmio = NULL;
+    rig->pci = NULL;
+}
+
+void rig_close(struct rig *rig)
+{
+    rig_unplug(rig);
     echo_fini(&rig->echo);
     virtio_blk_destroy(rig->blk);
     virtio_rng_destroy(rig->rng);

@@ -93,6 +93,14 @@ void rig_open_blk(struct rig *rig, bool read_only);
 void rig_open_rng(struct rig *rig);
 void rig_open_console(struct rig *rig);
 
+/*
+ * For a device that is the test's own: memory, buses and a loop; then a transport and a driver for
+ * the device. The test ends the device after rig_unplug() and before rig_close().
+ */
+void rig_open_host(struct rig *rig, const struct rig_config *config);
+void rig_plug(struct rig *rig, struct virtio_device *dev);
+void rig_unplug(struct rig *rig);
+
 /* What test cases call the configuration; a string constant. */
 const char *rig_config_name(const struct rig_config *config);
 
