@@ -159,6 +159,8 @@ static void on_timer(void *ctx)
 static void blk_fault_submit(struct blk_backend *b, struct blk_req *req)
 {
     struct blk_fault *t = fault_of(b);
+    if (blk_filter_refuses(&t->f, req))
+        return;
     if (t->spec.latency_ns == 0) {
         start(t, req);
         return;

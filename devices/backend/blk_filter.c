@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "devices/backend/blk_filter.h"
 
-#include <errno.h>
 #include <stddef.h>
 
 static void base_resized(void *ctx)
@@ -32,11 +31,11 @@ void blk_filter_fini(struct blk_filter *f)
 
 void blk_filter_drain(struct blk_filter *f)
 {
-    do {
-        struct blk_req *req;
-        while ((req = blk_list_take(&f->waiting)) != NULL)
-            req->done(req, -ECANCELED);
-        f->base->ops->drain(f->base);
-        blk_ended_flush(&f->ended);
-    } while (f->waiting.head);
+    struct blk_req *req;
+    f->draining = true;
+    while ((req = blk_list_take(&f->waiting)) != NULL)
+        blk_ended_add(&f->ended, req, -ECANCELED);
+    f->base->ops->drain(f->base);
+    blk_ended_flush(&f->ended);
+    f->draining = false;
 }

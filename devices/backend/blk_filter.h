@@ -9,6 +9,9 @@
 #ifndef MINIVET_DEVICES_BACKEND_BLK_FILTER_H
 #define MINIVET_DEVICES_BACKEND_BLK_FILTER_H
 
+#include <errno.h>
+#include <stdbool.h>
+
 #include "core/block.h"
 #include "devices/backend/blk_list.h"
 
@@ -18,6 +21,7 @@ struct blk_filter {
     struct evloop *loop;
     struct blk_list waiting; /* not handed to the base yet */
     struct blk_ended ended;  /* answered without the base */
+    bool draining;
 };
 
 /* The base has no handler of its own: it gets the filter's. */
@@ -27,16 +31,21 @@ void blk_filter_init(struct blk_filter *f, struct blk_backend *base, struct evlo
 /* Destroys the base, too. Nothing is out. */
 void blk_filter_fini(struct blk_filter *f);
 
+/* First in submit(): while a drain goes on, what a done() submits is cancelled. */
+static inline bool blk_filter_refuses(struct blk_filter *f, struct blk_req *req)
+{
+    if (f->draining)
+        blk_ended_add(&f->ended, req, -ECANCELED);
+    return f->draining;
+}
+
 /* Hands a request to the base. */
 static inline void blk_filter_pass(struct blk_filter *f, struct blk_req *req)
 {
     f->base->ops->submit(f->base, req);
 }
 
-/*
- * Ends all that is out: what waits is cancelled, what the base has is drained there. Until neither
- * a done() nor the base has brought anything new.
- */
+/* Ends all that is out: what waits is cancelled, what the base has is drained there. */
 void blk_filter_drain(struct blk_filter *f);
 
 #endif

@@ -79,6 +79,8 @@ static void on_timer(void *ctx)
 static void blk_limit_submit(struct blk_backend *b, struct blk_req *req)
 {
     struct blk_limit *l = limit_of(b);
+    if (blk_filter_refuses(&l->f, req))
+        return;
     uint64_t now_ns = clock_now_ns(l->clock);
     bool waits = l->f.waiting.head != NULL;
     if (!waits && opens_ns(l) <= now_ns) {
