@@ -3,277 +3,344 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/stat.h>
-#include <sys/uio.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-#include "core/block.h"
 #include "core/fail.h"
+#include "core/iobuf.h"
 #include "core/log.h"
-#include "core/xmath.h"
+#include "devices/backend/blk_file_impl.h"
 
-#define LANES      4          /* requests that run at once */
-#define LANE_BATCH 16         /* requests after which a lane lets another disk have its helper */
-#define IOV_BATCH  256        /* vectors a system call */
-#define CALL_BYTES (16 * MIB) /* bytes a system call: a drain waits for no more than that */
-
-static const uint8_t qcow2_magic[] = {'Q', 'F', 'I', 0xfb};
-
-struct req_list {
-    struct blk_req *head, **tail;
-};
-
-/* Carries requests from the waiting list to the finished one, on a helper. */
-struct lane {
-    struct blk_file *file;
-    struct ev_work work;
-    bool busy; /* the loop's */
-};
-
-/*
- * Requests pass through two lists of the backend's own instead of being the loop's works
- * themselves, so that drain() can wait for just these: running the loop from within a reset would
- * let a guest that never stops ringing hold the reset up for ever.
- */
-struct blk_file {
-    struct blk_backend b;
-    struct evloop *loop;
-    struct ev_post complete_post;
-    struct lane lanes[LANES];
-    unsigned out; /* the loop's: submitted, done() not yet called */
-    int fd;
-    atomic_bool draining; /* what is not done yet is not wanted any more */
-
-    pthread_mutex_t lock; /* the loop against the helpers: the lists */
-    pthread_cond_t finished_one;
-    struct req_list waiting, finished;
-};
+#define CALL_IOV   1024        /* vectors the loop takes at once */
+#define CALL_BYTES (16 * MIB)  /* moved at once: a drain waits for no more than that */
+#define ZERO_BYTES (256 * MIB) /* zeroed or discarded at once without moving them */
 
 static struct blk_file *file_of(struct blk_backend *b)
 {
     return container_of(b, struct blk_file, b);
 }
 
-static void list_init(struct req_list *list)
+/* ---- buffers for what direct I/O cannot take from where it is ---- */
+
+static uint8_t *buffer_take(struct blk_file *f)
 {
-    list->head = NULL;
-    list->tail = &list->head;
-}
-
-static void list_append(struct req_list *list, struct blk_req *req)
-{
-    req->next = NULL;
-    *list->tail = req;
-    list->tail = &req->next;
-}
-
-static struct blk_req *list_take(struct req_list *list)
-{
-    struct blk_req *req = list->head;
-    if (req) {
-        list->head = req->next;
-        if (!list->head)
-            list->tail = &list->head;
-    }
-    return req;
-}
-
-/* ---- on a helper ---- */
-
-/* Where a transfer is in the request's vectors. */
-struct cursor {
-    const struct iovec *iov;
-    unsigned count;
-    size_t offset; /* in the first */
-};
-
-/* Up to IOV_BATCH vectors with up to CALL_BYTES bytes. */
-static unsigned cursor_fill(const struct cursor *c, struct iovec *out)
-{
-    size_t offset = c->offset, room = CALL_BYTES;
-    unsigned n = 0;
-    for (; n < c->count && n < IOV_BATCH && room > 0; n++, offset = 0) {
-        size_t len = min_u64(c->iov[n].iov_len - offset, room);
-        out[n] = (struct iovec){.iov_base = (char *)c->iov[n].iov_base + offset, .iov_len = len};
-        room -= len;
-    }
-    return n;
-}
-
-static void cursor_advance(struct cursor *c, size_t bytes)
-{
-    c->offset += bytes;
-    while (c->count > 0 && c->offset >= c->iov->iov_len) {
-        c->offset -= c->iov->iov_len;
-        c->iov++;
-        c->count--;
-    }
-}
-
-static int transfer(struct blk_file *f, const struct blk_req *req)
-{
-    struct cursor c = {.iov = req->iov, .count = req->iov_count};
-    struct iovec iov[IOV_BATCH];
-    uint64_t done = 0;
-    cursor_advance(&c, 0); /* over empty vectors: a batch of nothing but those would move nothing */
-    while (done < req->bytes) {
-        if (atomic_load(&f->draining))
-            return -ECANCELED;
-        unsigned n = cursor_fill(&c, iov);
-        off_t at = (off_t)(req->offset_bytes + done);
-        ssize_t moved =
-            req->op == BLK_READ ? preadv(f->fd, iov, (int)n, at) : pwritev(f->fd, iov, (int)n, at);
-        if (moved < 0 && errno == EINTR)
+    for (unsigned i = 0; i < BUFFERS; i++) {
+        if (f->buffers_used & 1u << i)
             continue;
-        if (moved < 0)
-            return -errno;
-        if (moved == 0)
-            return -EIO; /* the file has become shorter than the disk */
-        cursor_advance(&c, (size_t)moved);
-        done += (uint64_t)moved;
+        f->buffers_used |= 1u << i;
+        return f->buffers + i * BUFFER_BYTES;
     }
-    return 0;
+    return NULL;
 }
 
-static int run_req(struct blk_file *f, const struct blk_req *req)
+static void buffer_give(struct blk_file *f, uint8_t *buffer)
 {
-    if (req->op == BLK_FLUSH) {
-        while (fdatasync(f->fd) < 0)
-            if (errno != EINTR)
-                return -errno;
-        return 0;
-    }
-    if (!range_within(req->offset_bytes, req->bytes, 0, f->b.info.capacity_bytes))
-        return -EIO;
-    if (req->op == BLK_WRITE && f->b.info.read_only)
-        return -EROFS;
-    return transfer(f, req);
+    f->buffers_used &= ~(1u << (unsigned)((uint64_t)(buffer - f->buffers) / BUFFER_BYTES));
 }
 
-static void lane_run(void *ctx)
+static struct iobuf slot_bytes(const struct file_slot *slot)
 {
-    struct lane *lane = ctx;
-    struct blk_file *f = lane->file;
-    pthread_mutex_lock(&f->lock);
-    for (unsigned i = 0; i < LANE_BATCH; i++) {
-        struct blk_req *req = list_take(&f->waiting);
-        if (!req)
-            break;
-        pthread_mutex_unlock(&f->lock);
-        req->result = run_req(f, req);
-        pthread_mutex_lock(&f->lock);
-        list_append(&f->finished, req);
-        pthread_cond_signal(&f->finished_one);
-        pthread_mutex_unlock(&f->lock);
-        evloop_post(f->loop, &f->complete_post);
-        pthread_mutex_lock(&f->lock);
-    }
-    pthread_mutex_unlock(&f->lock);
+    struct iobuf buf = iobuf_init(slot->cursor.iov, slot->cursor.count);
+    iobuf_skip(&buf, slot->cursor.offset);
+    return buf;
 }
 
-/* ---- on the loop ---- */
+/* ---- a request, piece by piece ---- */
 
-static void start_lane(struct blk_file *f)
+static void step(struct file_slot *slot);
+static void start(struct blk_file *f, struct blk_req *req);
+
+static void finish(struct file_slot *slot, int result)
 {
-    for (unsigned i = 0; i < LANES; i++) {
-        struct lane *lane = &f->lanes[i];
-        if (lane->busy)
-            continue;
-        lane->busy = true;
-        evloop_work(f->loop, &lane->work);
+    struct blk_file *f = slot->file;
+    struct blk_req *req = slot->req;
+    slot->req = NULL;
+    slot->next = f->free;
+    f->free = slot;
+    f->busy--;
+    req->done(req, result);
+    /* The slot is the oldest waiting request's: what done() submits meanwhile waits behind it. */
+    if (f->free && f->waiting.head)
+        start(f, blk_list_take(&f->waiting));
+}
+
+static void submit_io(struct file_slot *slot, enum ev_io_op op, int fd)
+{
+    slot->io.op = op;
+    slot->io.fd = fd;
+    slot->io.offset_bytes = slot->req->offset_bytes + slot->done;
+    slot->io.bytes = slot->piece;
+    evloop_io(slot->file->loop, &slot->io);
+}
+
+/* As much as a call takes: the request's own vectors if that is all, else a part of them. */
+static void describe_vectors(struct file_slot *slot)
+{
+    uint64_t left = slot->req->bytes - slot->done;
+    if (slot->done == 0 && left <= CALL_BYTES && slot->req->iov_count <= CALL_IOV) {
+        slot->io.iov = slot->req->iov;
+        slot->io.iov_count = slot->req->iov_count;
+        slot->piece = left;
         return;
     }
+    slot->io.iov = slot->iov;
+    slot->piece = blk_cursor_fill(&slot->cursor, min_u64(left, CALL_BYTES), slot->iov, SLOT_IOV,
+                                  &slot->io.iov_count);
 }
 
-/* A lane that is busy may have looked at the list for the last time: look again. */
-static void lane_done(void *ctx)
+static void describe_buffer(struct file_slot *slot)
 {
-    struct lane *lane = ctx;
-    struct blk_file *f = lane->file;
-    lane->busy = false;
-    pthread_mutex_lock(&f->lock);
-    bool more = f->waiting.head != NULL;
-    pthread_mutex_unlock(&f->lock);
-    if (more)
-        start_lane(f);
+    slot->piece = min_u64(slot->req->bytes - slot->done, BUFFER_BYTES);
+    if (slot->req->op == BLK_WRITE) {
+        struct iobuf buf = slot_bytes(slot);
+        iobuf_get(&buf, slot->buffer, slot->piece);
+    }
+    slot->iov[0] = (struct iovec){slot->buffer, slot->piece};
+    slot->io.iov = slot->iov;
+    slot->io.iov_count = 1;
+}
+
+/*
+ * A range that direct I/O cannot take goes through the page cache rather than through a buffer,
+ * which would have to be read first: two writes to one block would then need an order. The host
+ * keeps the two ways to the file coherent.
+ */
+static bool range_is_direct(const struct file_slot *slot)
+{
+    const struct blk_file *f = slot->file;
+    uint64_t at = slot->req->offset_bytes + slot->done, left = slot->req->bytes - slot->done;
+    return f->direct_fd >= 0 && !slot->page_cache && is_aligned(at | left, f->direct_bytes);
+}
+
+static void step_move(struct file_slot *slot)
+{
+    struct blk_file *f = slot->file;
+    int fd = f->fd;
+    if (range_is_direct(slot)) {
+        bool suits = blk_cursor_is_aligned(&slot->cursor, f->direct_memory, f->direct_bytes);
+        slot->buffer = suits ? NULL : buffer_take(f);
+        if (suits || slot->buffer) /* all are in use: not worth waiting for */
+            fd = f->direct_fd;
+    }
+    if (slot->buffer)
+        describe_buffer(slot);
+    else
+        describe_vectors(slot);
+    submit_io(slot, slot->req->op == BLK_READ ? EV_IO_READV : EV_IO_WRITEV, fd);
+}
+
+/* Ways to zero, tried in this order; the last one always works: to write zeroes. */
+static const int keep_modes[] = {FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, 0};
+static const int unmap_modes[] = {FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                  FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, 0};
+
+static void step_zero(struct file_slot *slot)
+{
+    struct blk_file *f = slot->file;
+    uint64_t left = slot->req->bytes - slot->done;
+    slot->io.mode = slot->req->may_unmap ? unmap_modes[slot->mode] : keep_modes[slot->mode];
+    if (slot->io.mode != 0) {
+        slot->piece = min_u64(left, ZERO_BYTES);
+        submit_io(slot, EV_IO_FALLOCATE, f->fd);
+        return;
+    }
+    slot->piece = min_u64(left, SLOT_IOV * BUFFER_BYTES);
+    unsigned n = 0;
+    for (uint64_t bytes = slot->piece, len; bytes > 0; bytes -= len) {
+        len = min_u64(bytes, BUFFER_BYTES);
+        slot->iov[n++] = (struct iovec){f->zeroes, len};
+    }
+    slot->io.iov = slot->iov;
+    slot->io.iov_count = n;
+    submit_io(slot, EV_IO_WRITEV, range_is_direct(slot) ? f->direct_fd : f->fd);
+}
+
+static void step(struct file_slot *slot)
+{
+    struct blk_file *f = slot->file;
+    if (slot->req->op != BLK_FLUSH && slot->done == slot->req->bytes) {
+        finish(slot, 0);
+        return;
+    }
+    if (f->draining) {
+        finish(slot, -ECANCELED);
+        return;
+    }
+    switch (slot->req->op) {
+    case BLK_READ:
+    case BLK_WRITE:
+        step_move(slot);
+        break;
+    case BLK_ZERO:
+        step_zero(slot);
+        break;
+    case BLK_DISCARD:
+        slot->piece = min_u64(slot->req->bytes - slot->done, ZERO_BYTES);
+        slot->io.mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+        submit_io(slot, EV_IO_FALLOCATE, f->fd);
+        break;
+    case BLK_FLUSH:
+        submit_io(slot, EV_IO_FDATASYNC, f->fd);
+        break;
+    }
+}
+
+/* ---- what the host says ---- */
+
+static bool is_refusal(int64_t result)
+{
+    return result == -EOPNOTSUPP || result == -EINVAL || result == -ENOSYS;
+}
+
+/*
+ * The host reports a write-back that failed to one fdatasync() and forgets it, and may have dropped
+ * the data: later flushes cannot be trusted any more, whatever they say.
+ */
+static void flush_done(struct file_slot *slot, int64_t result)
+{
+    struct blk_file *f = slot->file;
+    if (result < 0 && result != -ECANCELED && !f->flush_failed) {
+        f->flush_failed = true;
+        log_warn("disk %s: flush: %s; data may be lost, so flushes fail from now on", f->name,
+                 strerror((int)-result));
+    }
+    finish(slot, f->flush_failed ? -EIO : (int)result);
+}
+
+static void moved(struct file_slot *slot, int64_t result)
+{
+    struct blk_file *f = slot->file;
+    uint8_t *buffer = slot->buffer;
+    slot->buffer = NULL;
+    if (buffer) {
+        if (result > 0 && slot->req->op == BLK_READ) {
+            struct iobuf buf = slot_bytes(slot);
+            iobuf_put(&buf, buffer, (size_t)result);
+        }
+        buffer_give(f, buffer);
+    }
+    if (result > 0) {
+        blk_cursor_advance(&slot->cursor, (uint64_t)result);
+        slot->done += (uint64_t)result;
+        step(slot);
+    } else if (result == -EINVAL && slot->io.fd == f->direct_fd) {
+        slot->page_cache = true; /* it wants more than it said: never again for this one */
+        step(slot);
+    } else {
+        finish(slot, result == 0 ? -EIO : (int)result); /* 0: shorter than the disk */
+    }
+}
+
+static void allocated(struct file_slot *slot, int64_t result)
+{
+    if (result < 0) {
+        finish(slot, (int)result);
+        return;
+    }
+    slot->done += slot->piece;
+    step(slot);
+}
+
+static void on_io(struct ev_io *io, int64_t result)
+{
+    struct file_slot *slot = container_of(io, struct file_slot, io);
+    bool refused = io->op == EV_IO_FALLOCATE && is_refusal(result);
+    if (io->op == EV_IO_FDATASYNC) {
+        flush_done(slot, result);
+    } else if (io->op != EV_IO_FALLOCATE) {
+        moved(slot, result);
+    } else if (refused && slot->req->op == BLK_ZERO) {
+        slot->mode++;
+        step(slot);
+    } else if (refused) {
+        finish(slot, 0); /* a discard is a hint, which the host need not take */
+    } else {
+        allocated(slot, result);
+    }
+}
+
+/* ---- in ---- */
+
+static void start(struct blk_file *f, struct blk_req *req)
+{
+    struct file_slot *slot = f->free;
+    f->free = slot->next;
+    f->busy++;
+    slot->req = req;
+    slot->cursor = blk_cursor_init(req->iov, req->iov_count);
+    slot->done = 0;
+    slot->mode = 0;
+    slot->page_cache = false;
+    step(slot);
 }
 
 static void blk_file_submit(struct blk_backend *b, struct blk_req *req)
 {
     struct blk_file *f = file_of(b);
-    f->out++;
-    pthread_mutex_lock(&f->lock);
-    list_append(&f->waiting, req);
-    pthread_mutex_unlock(&f->lock);
-    start_lane(f);
+    int err = f->draining ? -ECANCELED : blk_check(&b->info, req);
+    bool nothing = req->op == BLK_FLUSH ? f->unsafe : req->bytes == 0;
+    if (err == 0 && req->op == BLK_FLUSH && f->flush_failed)
+        err = -EIO;
+    if (err < 0 || nothing)
+        blk_ended_add(&f->ended, req, err);
+    else if (req->op == BLK_DISCARD && f->is_device)
+        file_discard_submit(f, req);
+    else if (f->free && !f->waiting.head)
+        start(f, req);
+    else
+        blk_list_append(&f->waiting, req);
 }
 
-static struct blk_req *take_finished(struct blk_file *f, bool wait)
-{
-    pthread_mutex_lock(&f->lock);
-    while (wait && !f->finished.head)
-        pthread_cond_wait(&f->finished_one, &f->lock);
-    struct blk_req *req = list_take(&f->finished);
-    pthread_mutex_unlock(&f->lock);
-    return req;
-}
+/* ---- drain ---- */
 
-static void complete_req(struct blk_file *f, struct blk_req *req)
+static bool is_idle(void *ctx)
 {
-    f->out--;
-    req->done(req, req->result);
-}
-
-/* As many as are out now: what done() submits and a helper finishes meanwhile posts again. */
-static void complete(void *ctx)
-{
-    struct blk_file *f = ctx;
-    struct blk_req *req;
-    for (unsigned left = f->out; left > 0 && (req = take_finished(f, false)) != NULL; left--)
-        complete_req(f, req);
+    const struct blk_file *f = ctx;
+    return f->busy == 0;
 }
 
 /*
- * The loop stands still meanwhile, so this must not take as long as a guest likes: what no helper
- * has begun is not begun, and what one has begun ends after its system call.
+ * The loop stands still meanwhile, so this must not take as long as a guest likes: what has not
+ * begun is not begun, and what has begun ends after the piece that is out.
  */
 static int drain_owned(void *ctx)
 {
     struct blk_file *f = ctx;
-    atomic_store(&f->draining, true);
-    while (f->out > 0) {
-        pthread_mutex_lock(&f->lock);
-        struct blk_req *req = list_take(&f->waiting);
-        pthread_mutex_unlock(&f->lock);
-        if (req)
-            req->result = -ECANCELED;
-        else
-            req = take_finished(f, true);
-        complete_req(f, req);
-    }
-    atomic_store(&f->draining, false);
+    struct blk_req *req;
+    f->draining = true;
+    while ((req = blk_list_take(&f->waiting)) != NULL)
+        blk_ended_add(&f->ended, req, -ECANCELED);
+    for (unsigned i = 0; i < FILE_SLOTS; i++)
+        if (f->slots[i].req)
+            evloop_io_cancel(f->loop, &f->slots[i].io);
+    file_discard_drain(f);
+    evloop_io_wait(f->loop, is_idle, f);
+    blk_ended_flush(&f->ended);
+    f->draining = false;
     return 0;
 }
 
-/* A call, since after the loop's thread has ended a helper may be the one that completes. */
+/* A call, since after the loop's thread has ended I/O may still be on its way home. */
 static void blk_file_drain(struct blk_backend *b)
 {
     struct blk_file *f = file_of(b);
     evloop_call(f->loop, drain_owned, f);
 }
 
+/* ---- life ---- */
+
 static void blk_file_free(struct blk_file *f)
 {
+    if (f->direct_fd >= 0)
+        close(f->direct_fd);
     if (f->fd >= 0)
         close(f->fd);
-    pthread_cond_destroy(&f->finished_one);
-    pthread_mutex_destroy(&f->lock);
+    if (f->buffers)
+        munmap(f->buffers, (BUFFERS + 1) * BUFFER_BYTES);
+    file_discard_fini(f);
+    free(f->name);
     free(f);
 }
 
@@ -281,7 +348,8 @@ static void blk_file_destroy(struct blk_backend *b)
 {
     struct blk_file *f = file_of(b);
     blk_file_drain(b);
-    evloop_drain(f->loop); /* lanes and posts that are still on their way home */
+    evloop_drain(f->loop); /* a discard that is still on its way home */
+    blk_ended_fini(&f->ended);
     blk_file_free(f);
 }
 
@@ -291,116 +359,55 @@ static const struct blk_backend_ops blk_file_ops = {
     .destroy = blk_file_destroy,
 };
 
-/* ---- opening ---- */
-
-static int open_failed(const struct blk_file_config *config)
+static struct blk_file *blk_file_new(struct evloop *loop, const char *name)
 {
-    if (errno == EBUSY)
-        return fail_msg(-EBUSY, "disk %s: the host itself uses it; unmount it, or add ,ro",
-                        config->path);
-    if (!config->read_only && (errno == EACCES || errno == EPERM || errno == EROFS))
-        return fail(-errno, "disk %s: open for writing (,ro asks for less)", config->path);
-    return fail(-errno, "disk %s: open", config->path);
-}
-
-static int open_path(struct blk_file *f, const struct blk_file_config *config, struct stat *st)
-{
-    /* Looked at first: to open a FIFO or a tape may block or do something. */
-    if (stat(config->path, st) < 0)
-        return fail(-errno, "disk %s", config->path);
-    if (!S_ISREG(st->st_mode) && !S_ISBLK(st->st_mode))
-        return fail_msg(S_ISDIR(st->st_mode) ? -EISDIR : -EINVAL,
-                        "disk %s: is %s; give a raw image file or a block device", config->path,
-                        S_ISDIR(st->st_mode) ? "a directory" : "neither a file nor a block device");
-    int flags = O_CLOEXEC | O_NONBLOCK | (config->read_only ? O_RDONLY : O_RDWR);
-    if (S_ISBLK(st->st_mode) && !config->read_only)
-        flags |= O_EXCL; /* the host refuses what it has mounted */
-    f->fd = open(config->path, flags);
-    if (f->fd < 0)
-        return open_failed(config);
-    return fstat(f->fd, st) < 0 ? fail(-errno, "disk %s: stat", config->path) : 0;
-}
-
-static int lock_image(const struct blk_file *f, const struct blk_file_config *config)
-{
-    struct flock all = {
-        .l_type = config->read_only ? F_RDLCK : F_WRLCK,
-        .l_whence = SEEK_SET,
-    };
-    if (fcntl(f->fd, F_OFD_SETLK, &all) == 0)
-        return 0;
-    if (errno == EAGAIN || errno == EACCES)
-        return fail_msg(-EBUSY,
-                        "disk %s: is in use by another machine or program (`fuser %s` tells which);"
-                        " stop that one%s",
-                        config->path, config->path,
-                        config->read_only ? "" : ", or open it with ,ro in both");
-    log_warn("disk %s: cannot be locked (%s): nothing keeps others from writing to it",
-             config->path, strerror(errno));
-    return 0;
-}
-
-static int measure(struct blk_file *f, const struct blk_file_config *config, const struct stat *st)
-{
-    uint64_t bytes = (uint64_t)st->st_size;
-    if (S_ISBLK(st->st_mode) && ioctl(f->fd, BLKGETSIZE64, &bytes) < 0)
-        return fail(-errno, "disk %s: size", config->path);
-    if (bytes < BLK_SECTOR_BYTES)
-        return fail_msg(-EINVAL, "disk %s: is %s (%llu bytes); `truncate -s 1G %s` gives it a size",
-                        config->path, bytes == 0 ? "empty" : "smaller than a sector",
-                        (unsigned long long)bytes, config->path);
-    if (bytes % BLK_SECTOR_BYTES != 0)
-        log_warn("disk %s: the last %llu bytes are no whole sector, the guest cannot see them",
-                 config->path, (unsigned long long)(bytes % BLK_SECTOR_BYTES));
-    f->b.info = (struct blk_info){
-        .capacity_bytes = align_down(bytes, BLK_SECTOR_BYTES),
-        .read_only = config->read_only,
-    };
-    return 0;
-}
-
-static void warn_of_format(const struct blk_file *f, const struct blk_file_config *config)
-{
-    uint8_t magic[sizeof(qcow2_magic)];
-    if (pread(f->fd, magic, sizeof(magic), 0) == (ssize_t)sizeof(magic) &&
-        memcmp(magic, qcow2_magic, sizeof(magic)) == 0)
-        log_warn("disk %s: looks like qcow2 but is taken for raw bytes; "
-                 "`qemu-img convert -O raw %s NEW` makes a raw image of it",
-                 config->path, config->path);
-}
-
-static int open_image(struct blk_file *f, const struct blk_file_config *config)
-{
-    struct stat st;
-    int err = open_path(f, config, &st);
-    if (err == 0)
-        err = lock_image(f, config);
-    if (err == 0)
-        err = measure(f, config, &st);
-    if (err == 0)
-        warn_of_format(f, config);
-    return err;
+    struct blk_file *f = calloc(1, sizeof(*f));
+    if (!f)
+        return NULL;
+    f->b.ops = &blk_file_ops;
+    f->loop = loop;
+    f->fd = f->direct_fd = -1;
+    blk_list_init(&f->waiting);
+    blk_ended_init(&f->ended, loop);
+    file_discard_init(f);
+    for (unsigned i = 0; i < FILE_SLOTS; i++) {
+        f->slots[i].file = f;
+        f->slots[i].io.done = on_io;
+        f->slots[i].next = f->free;
+        f->free = &f->slots[i];
+    }
+    f->name = strdup(name);
+    void *mem = mmap(NULL, (BUFFERS + 1) * BUFFER_BYTES, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    f->buffers = mem == MAP_FAILED ? NULL : mem;
+    if (!f->name || !f->buffers) {
+        blk_file_free(f);
+        return NULL;
+    }
+    f->zeroes = f->buffers + BUFFERS * BUFFER_BYTES;
+    return f;
 }
 
 int blk_file_create(struct blk_backend **out, const struct blk_file_config *config)
 {
-    struct blk_file *f = calloc(1, sizeof(*f));
+    struct blk_file *f = blk_file_new(config->loop, config->path);
     if (!f)
         return fail(-ENOMEM, "disk %s", config->path);
-    f->b.ops = &blk_file_ops;
-    f->loop = config->loop;
-    f->complete_post = (struct ev_post){.cb = complete, .ctx = f};
-    f->fd = -1;
-    pthread_mutex_init(&f->lock, NULL);
-    pthread_cond_init(&f->finished_one, NULL);
-    list_init(&f->waiting);
-    list_init(&f->finished);
-    for (unsigned i = 0; i < LANES; i++) {
-        struct lane *lane = &f->lanes[i];
-        lane->file = f;
-        lane->work = (struct ev_work){.run = lane_run, .done = lane_done, .ctx = lane};
+    int err = blk_file_open(f, config);
+    if (err < 0) {
+        blk_file_free(f);
+        return err;
     }
-    int err = open_image(f, config);
+    *out = &f->b;
+    return 0;
+}
+
+int blk_file_create_scratch(struct blk_backend **out, struct evloop *loop, uint64_t bytes)
+{
+    struct blk_file *f = blk_file_new(loop, "(scratch)");
+    if (!f)
+        return fail(-ENOMEM, "scratch disk");
+    int err = blk_file_open_scratch(f, bytes);
     if (err < 0) {
         blk_file_free(f);
         return err;

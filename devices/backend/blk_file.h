@@ -4,31 +4,58 @@
  *
  * The image is locked while it is open (F_OFD_SETLK on all of it: shared for read-only, exclusive
  * for read-write), so that no two machines write it and none reads what another writes. Requests
- * run on the loop's helper threads, a few at a time, and are whole: a short transfer is continued,
- * the file's end inside the capacity is -EIO.
+ * are the loop's I/O, many at a time, and are whole: a short transfer is continued, the file's end
+ * inside the capacity is -EIO.
+ *
+ * Without a cache the bytes go straight between the guest's memory and the storage (O_DIRECT).
+ * Requests whose vectors do not suit that are copied through a few buffers; those whose place on
+ * the disk does not suit it, and any on a file system that refuses it, take the host's page cache.
  */
 #ifndef MINIVET_DEVICES_BACKEND_BLK_FILE_H
 #define MINIVET_DEVICES_BACKEND_BLK_FILE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct blk_backend;
 struct evloop;
+
+enum blk_file_cache {
+    BLK_FILE_CACHE_NONE,      /* past the host's page cache; FLUSH = fdatasync */
+    BLK_FILE_CACHE_WRITEBACK, /* through it; FLUSH = fdatasync */
+    BLK_FILE_CACHE_UNSAFE,    /* through it; FLUSH does nothing: a crash of the host loses data */
+};
 
 struct blk_file_config {
     struct evloop *loop;
     const char *path;
     bool read_only;
+    enum blk_file_cache cache;
 };
 
 /*
  * Errors are reported: what is neither a regular file nor a block device, what is too small for a
  * sector, what somebody else has locked (-EBUSY), what cannot be opened. A length that is not in
- * whole sectors is rounded down, and an image that looks like qcow2 is taken for raw bytes, both
- * with a warning.
+ * whole sectors is rounded down, and an image that looks like another format is taken for raw
+ * bytes, both with a warning.
  *
  * Destroyed through its ops, while nobody runs the loop; what is out then is ended first.
  */
 int blk_file_create(struct blk_backend **out, const struct blk_file_config *config);
+
+/*
+ * An empty disk in a file without a name, in $TMPDIR or /var/tmp: it is gone when it is destroyed.
+ * Reported.
+ */
+int blk_file_create_scratch(struct blk_backend **out, struct evloop *loop, uint64_t bytes);
+
+/*
+ * Looks how large the file or the block device is now, and tells the device if that has changed.
+ * Any thread. Reported: -EINVAL for what is smaller than a sector by now.
+ */
+int blk_file_remeasure(struct blk_backend *b);
+
+/* Gives a regular file that many bytes (whole sectors), then the same. */
+int blk_file_resize(struct blk_backend *b, uint64_t bytes);
 
 #endif
