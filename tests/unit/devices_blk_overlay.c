@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "devices/backend/blk_overlay.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/log.h"
+#include "devices/backend/blk_fault.h"
+#include "devices/backend/blk_mem.h"
+#include "tests/harness/blkio.h"
+
+#define DISK_BYTES (1 << 20)
+
+static struct evloop *loop;
+static struct blk_backend *base, *disk;
+static char logged[512];
+
+static void remember(void *ctx, enum log_level level, const char *line)
+{
+    (void)ctx;
+    (void)level;
+    snprintf(logged, sizeof(logged), "%s", line);
+}
+
+static struct blk_backend *memory(bool read_only)
+{
+    struct blk_backend *b = NULL;
+    struct blk_mem_config config = {.loop = loop, .bytes = DISK_BYTES, .read_only = read_only};
+    cr_assert(zero(blk_mem_create(&b, &config)));
+    return b;
+}
+
+static void create(struct blk_backend *top)
+{
+    struct blk_overlay_config config = {.loop = loop, .base = base, .top = top};
+    cr_assert(zero(blk_overlay_create(&disk, &config)));
+}
+
+static void setup(void)
+{
+    log_set_sink(remember, NULL);
+    cr_assert(zero(evloop_create(&loop, "test", &clock_host)));
+    base = memory(true);
+    for (unsigned i = 0; i < DISK_BYTES; i++)
+        blk_mem_bytes(base)[i] = (uint8_t)(i / 512 + 1);
+}
+
+static void teardown(void)
+{
+    if (disk)
+        disk->ops->destroy(disk);
+    evloop_destroy(loop);
+}
+
+TestSuite(blk_overlay, .init = setup, .fini = teardown);
+
+static int run(enum blk_op op, uint64_t offset, void *data, uint64_t bytes)
+{
+    return blkio_run(loop, disk, op, offset, data, bytes);
+}
+
+Test(blk_overlay, a_read_only_base_can_be_written_and_stays_as_it_is)
+{
+    static uint8_t before[DISK_BYTES], data[4096], back[8192];
+    create(NULL);
+    memcpy(before, blk_mem_bytes(base), DISK_BYTES);
+    cr_expect(not(disk->info.read_only));
+    memset(data, 0xee, sizeof(data));
+    cr_expect(zero(run(BLK_WRITE, 2048, data, sizeof(data))));
+    cr_expect(zero(run(BLK_ZERO, 65536, NULL, 65536)));
+    cr_expect(zero(run(BLK_DISCARD, 262144, NULL, 65536)));
+    cr_expect(zero(run(BLK_FLUSH, 0, NULL, 0)));
+    cr_expect(zero(run(BLK_READ, 0, back, sizeof(back))));
+    cr_expect(zero(memcmp(back, before, 2048)));
+    cr_expect(zero(memcmp(back + 2048, data, 4096)));
+    cr_expect(zero(memcmp(back + 6144, before + 6144, 2048)));
+    cr_expect(zero(run(BLK_READ, 65536 - 512, back, 1024)));
+    cr_expect(zero(memcmp(back, before + 65536 - 512, 512)));
+    for (int i = 512; i < 1024; i++)
+        cr_expect(zero(back[i]));
+    cr_expect(zero(memcmp(before, blk_mem_bytes(base), DISK_BYTES)));
+}
+
+/* Sectors from one and the other in turn, and vectors of a byte: many pieces for one request. */
+Test(blk_overlay, a_checkered_read)
+{
+    static uint8_t sector[512], back[64 * 512];
+    static struct iovec iov[64 * 512];
+    struct blkio io;
+    create(memory(false));
+    for (unsigned i = 1; i < 64; i += 2) {
+        memset(sector, (int)(0x80 + i), 512);
+        cr_assert(zero(run(BLK_WRITE, i * 512, sector, 512)));
+    }
+    for (unsigned i = 0; i < 64 * 512; i++)
+        iov[i] = (struct iovec){back + i, 1};
+    blkio_init(&io, BLK_READ, 0, back, sizeof(back));
+    io.req.iov = iov;
+    io.req.iov_count = 64 * 512;
+    blkio_submit(disk, &io);
+    evloop_drain(loop);
+    cr_expect(zero(io.result));
+    for (unsigned i = 0; i < 64 * 512; i++)
+        cr_assert(eq(u8, back[i], (uint8_t)(i / 512 % 2 ? 0x80 + i / 512 : i / 512 + 1)));
+}
+
+static struct blk_backend *failing(const char *words)
+{
+    struct blk_backend *b = NULL;
+    struct blk_fault_config config = {.loop = loop, .clock = &clock_host, .base = memory(false)};
+    cr_assert(zero(blk_fault_parse(&config.spec, "top", words)));
+    cr_assert(zero(blk_fault_create(&b, &config)));
+    return b;
+}
+
+Test(blk_overlay, a_full_host_is_enospc_and_leaves_the_disk_as_it_was)
+{
+    static uint8_t data[512], back[512];
+    create(failing("enospc:2"));
+    memset(data, 0xee, 512);
+    cr_expect(zero(run(BLK_WRITE, 0, data, 512)));
+    cr_expect(eq(int, run(BLK_WRITE, 512, data, 512), -ENOSPC));
+    cr_expect(zero(run(BLK_READ, 512, back, 512)));
+    cr_expect(eq(int, back[0], 2)); /* the base's */
+    cr_expect(zero(run(BLK_READ, 0, back, 512)));
+    cr_expect(eq(int, back[0], 0xee));
+}
+
+Test(blk_overlay, a_read_error_of_a_part_is_the_requests)
+{
+    static uint8_t data[512], back[2048];
+    create(failing("eio:2"));
+    memset(data, 0xee, 512);
+    cr_expect(zero(run(BLK_WRITE, 512, data, 512)));
+    cr_expect(eq(int, run(BLK_READ, 0, back, 2048), -EIO));
+    cr_expect(zero(run(BLK_READ, 0, back, 2048)));
+    cr_expect(eq(int, back[600], 0xee));
+    cr_expect(eq(int, back[1100], 3));
+}
+
+Test(blk_overlay, a_change_has_whole_sectors)
+{
+    uint8_t data[512] = {0};
+    create(memory(false));
+    cr_expect(eq(int, run(BLK_WRITE, 0, data, 100), -EINVAL));
+    cr_expect(eq(int, run(BLK_WRITE, 100, data, 512), -EINVAL));
+    cr_expect(eq(int, run(BLK_ZERO, 0, NULL, 100), -EINVAL));
+    cr_expect(zero(run(BLK_READ, 700, data, 10)));
+    cr_expect(eq(int, data[0], 2));
+}
+
+Test(blk_overlay, a_host_without_room_for_it_is_named)
+{
+    struct blk_overlay_config config = {.loop = loop, .base = base};
+    setenv("TMPDIR", "/nowhere", 1);
+    cr_expect(eq(int, blk_overlay_create(&disk, &config), -ENOENT));
+    cr_expect(ne(ptr, strstr(logged, "/nowhere"), NULL));
+    cr_expect(ne(ptr, strstr(logged, "TMPDIR"), NULL));
+    base->ops->destroy(base); /* still the caller's */
+}
