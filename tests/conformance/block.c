@@ -4,10 +4,16 @@
 
 #include <string.h>
 
+#include "core/le.h"
 #include "core/xmath.h"
 #include "tests/harness/blkreq.h"
+#include "virtio/blk.h"
 
-#define FLUSH VIRTIO_BIT(VIRTIO_BLK_F_FLUSH)
+#define FLUSH        VIRTIO_BIT(VIRTIO_BLK_F_FLUSH)
+#define CONFIG_WCE   VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE)
+#define DISCARD      VIRTIO_BIT(VIRTIO_BLK_F_DISCARD)
+#define WRITE_ZEROES VIRTIO_BIT(VIRTIO_BLK_F_WRITE_ZEROES)
+#define UNMAP        VIRTIO_BLK_RANGE_F_UNMAP
 
 enum { /* not offered */
        BLK_F_LIFETIME = 15,
@@ -22,6 +28,40 @@ static struct blkreq write_at(uint64_t sector)
         .type = VIRTIO_BLK_T_OUT, .sector = sector, .bytes = 512, .data_gpa = 0x100000};
 }
 
+/* A DISCARD or WRITE_ZEROES of one range. Returns the status. */
+static uint8_t do_range(struct rig *rig, uint32_t type, uint64_t sector, uint32_t sectors,
+                        uint32_t flags)
+{
+    struct blkreq req = {.type = type, .bytes = VIRTIO_BLK_RANGE_BYTES};
+    req.data_gpa = vdrv_alloc(&rig->drv, VIRTIO_BLK_RANGE_BYTES, 8);
+    uint8_t *range = blkreq_data(rig, &req);
+    le64_put(range + VIRTIO_BLK_RANGE_sector, sector);
+    le32_put(range + VIRTIO_BLK_RANGE_num_sectors, sectors);
+    le32_put(range + VIRTIO_BLK_RANGE_flags, flags);
+    return blkreq_do(rig, &req, NULL);
+}
+
+static uint8_t writeback(struct rig *rig)
+{
+    uint8_t mode;
+    vdrv_config_read(&rig->drv, VIRTIO_BLK_CONFIG_writeback, &mode, 1);
+    return mode;
+}
+
+static void set_writeback(struct rig *rig, uint8_t mode)
+{
+    vdrv_config_write(&rig->drv, VIRTIO_BLK_CONFIG_writeback, &mode, 1);
+}
+
+/* The mode that a write finds: is it flushed? */
+static bool writes_through(struct rig *rig)
+{
+    unsigned flushes = rig->disk.flushes;
+    struct blkreq req = write_at(1);
+    demand(blkreq_do(rig, &req, NULL) == VIRTIO_BLK_S_OK);
+    return rig->disk.flushes != flushes;
+}
+
 /* FLUSH is offered. */
 Test(conformance, block_init_1)
 {
@@ -29,6 +69,31 @@ Test(conformance, block_init_1)
     expect(vdrv_offered(&rig->drv) & FLUSH);
     FOR_EACH_RIG(rig, BLK_RO, EVERYWHERE)
     expect(vdrv_offered(&rig->drv) & FLUSH);
+}
+
+/* Where CONFIG_WCE is offered FLUSH is, and without FLUSH neither. */
+Test(conformance, block_init_2)
+{
+    FOR_EACH_RIG(rig, BLK, EVERYWHERE)
+    expect((vdrv_offered(&rig->drv) & (CONFIG_WCE | FLUSH)) == (CONFIG_WCE | FLUSH));
+    FOR_EACH_RIG(rig, BLK, EVERYWHERE, .features_off = FLUSH)
+    expect((vdrv_offered(&rig->drv) & (CONFIG_WCE | FLUSH)) == 0);
+}
+
+/* With CONFIG_WCE and without FLUSH writeback is 0 from FEATURES_OK on, until the driver says. */
+Test(conformance, block_init_3)
+{
+    FOR_EACH_RIG(rig, BLK, MODERN)
+    {
+        for (unsigned i = 0; i < 2; i++) { /* and again after a reset that found it 1 */
+            demand(vdrv_negotiate(&rig->drv, CONFIG_WCE));
+            expect(writeback(rig) == 0);
+            start(rig, CONFIG_WCE, 256);
+            expect(writeback(rig) == 0 && writes_through(rig));
+            set_writeback(rig, 1);
+            expect(writeback(rig) == 1 && !writes_through(rig));
+        }
+    }
 }
 
 /* The padding of the configuration space is 0. */
@@ -77,6 +142,92 @@ Test(conformance, block_init_legacy_1)
     }
 }
 
+static void step(struct rig *rig, uint32_t bit)
+{
+    vdrv_set_status(&rig->drv, vdrv_status(&rig->drv) | bit);
+}
+
+/* Up to a queue that is set up. */
+static void legacy_start(struct rig *rig, uint64_t features)
+{
+    demand(vdrv_negotiate(&rig->drv, features));
+    vdrv_queue_alloc(&rig->drv, 0, 256);
+    vdrv_queue_write(&rig->drv, 0);
+}
+
+/* No step of the status alters the cache mode, but DRIVER_OK of a driver without CONFIG_WCE. */
+Test(conformance, block_init_legacy_2)
+{
+    static const uint32_t steps[] = {VIRTIO_STATUS_ACKNOWLEDGE, VIRTIO_STATUS_DRIVER,
+                                     VIRTIO_STATUS_FEATURES_OK};
+    FOR_EACH_RIG(rig, BLK, LEGACY)
+    {
+        for (uint8_t mode = 0; mode < 2; mode++) {
+            vdrv_reset(&rig->drv);
+            set_writeback(rig, mode);
+            for (unsigned i = 0; i < ARRAY_SIZE(steps); i++) {
+                step(rig, steps[i]);
+                expect(writeback(rig) == mode);
+            }
+            legacy_start(rig, CONFIG_WCE);
+            set_writeback(rig, mode);
+            vdrv_driver_ok(&rig->drv);
+            expect(writeback(rig) == mode && writes_through(rig) == (mode == 0));
+            step(rig, VIRTIO_STATUS_FAILED);
+            expect(writeback(rig) == mode);
+
+            legacy_start(rig, mode == 0 ? FLUSH : 0);
+            set_writeback(rig, mode);
+            vdrv_driver_ok(&rig->drv);
+            expect(writes_through(rig) == (mode == 1)); /* by FLUSH alone */
+        }
+    }
+}
+
+/* No write of feature bits alters the cache mode. */
+Test(conformance, block_init_legacy_3)
+{
+    static const uint64_t writes[] = {CONFIG_WCE, CONFIG_WCE | FLUSH, FLUSH, 0, CONFIG_WCE};
+    FOR_EACH_RIG(rig, BLK, LEGACY)
+    {
+        for (uint8_t mode = 0; mode < 2; mode++) {
+            vdrv_reset(&rig->drv);
+            step(rig, VIRTIO_STATUS_ACKNOWLEDGE);
+            step(rig, VIRTIO_STATUS_DRIVER);
+            set_writeback(rig, mode);
+            for (unsigned i = 0; i < ARRAY_SIZE(writes); i++) {
+                vdrv_accept(&rig->drv, 0, (uint32_t)writes[i]);
+                expect(writeback(rig) == mode);
+            }
+        }
+    }
+}
+
+/* A new capacity is told by a notification, with a new generation of the configuration. */
+Test(conformance, block_op_2)
+{
+    FOR_EACH_RIG(rig, BLK, EVERYWHERE)
+    {
+        static const uint64_t sizes[] = {RIG_DISK_BYTES * 2, RIG_DISK_BYTES / 2};
+        start(rig, FLUSH, 256);
+        for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
+            uint64_t capacity;
+            bool counts = rig->drv.t->generation != NULL;
+            uint32_t generation = counts ? vdrv_generation(&rig->drv) : 0;
+            fake_blk_resize(&rig->disk, sizes[i]);
+            expect(heard(rig) == VIRTIO_ISR_CONFIG);
+            expect(!counts || vdrv_generation(&rig->drv) != generation);
+            vdrv_config_read(&rig->drv, VIRTIO_BLK_CONFIG_capacity, &capacity, 8);
+            expect(capacity == sizes[i] / 512);
+            struct blkreq req = write_at(capacity - 1);
+            expect(blkreq_do(rig, &req, NULL) == VIRTIO_BLK_S_OK);
+            req = write_at(capacity);
+            expect(blkreq_do(rig, &req, NULL) == VIRTIO_BLK_S_IOERR);
+            heard(rig);
+        }
+    }
+}
+
 /* A write to a read-only disk is answered with IOERR, whether RO was negotiated or not. */
 Test(conformance, block_op_3)
 {
@@ -109,6 +260,80 @@ Test(conformance, block_op_4)
             for (unsigned i = 0; i < 4096; i++)
                 demand(rig->disk.bytes[i] == 0x11);
             expect(rig->disk.submitted == 0);
+        }
+    }
+}
+
+/* Unknown flags are answered with UNSUPP, even if the range is wrong too, and nothing is done. */
+Test(conformance, block_op_5)
+{
+    FOR_EACH_RIG(rig, BLK, EVERYWHERE)
+    {
+        start(rig, DISCARD | WRITE_ZEROES, 256);
+        for (unsigned bit = 1; bit < 32; bit++) {
+            uint32_t flag = UINT32_C(1) << bit;
+            expect(do_range(rig, VIRTIO_BLK_T_DISCARD, 8, 8, flag) == VIRTIO_BLK_S_UNSUPP);
+            expect(do_range(rig, VIRTIO_BLK_T_WRITE_ZEROES, 8, 8, flag) == VIRTIO_BLK_S_UNSUPP);
+            expect(do_range(rig, VIRTIO_BLK_T_WRITE_ZEROES, 8, 8, flag | UNMAP) ==
+                   VIRTIO_BLK_S_UNSUPP);
+            expect(do_range(rig, VIRTIO_BLK_T_WRITE_ZEROES, UINT64_MAX, 8, flag) ==
+                   VIRTIO_BLK_S_UNSUPP);
+        }
+        expect(rig->disk.submitted == 0);
+        expect(do_range(rig, VIRTIO_BLK_T_DISCARD, 8, 8, 0) == VIRTIO_BLK_S_OK);
+        expect(do_range(rig, VIRTIO_BLK_T_WRITE_ZEROES, 8, 8, UNMAP) == VIRTIO_BLK_S_OK);
+    }
+}
+
+/* A discard with the unmap flag is answered with UNSUPP. */
+Test(conformance, block_op_6)
+{
+    FOR_EACH_RIG(rig, BLK, EVERYWHERE)
+    {
+        start(rig, DISCARD | WRITE_ZEROES, 256);
+        expect(do_range(rig, VIRTIO_BLK_T_DISCARD, 8, 8, UNMAP) == VIRTIO_BLK_S_UNSUPP);
+        expect(rig->disk.submitted == 0);
+    }
+}
+
+/* A range that was zeroed reads as zeroes, with and without unmap, and nothing else does. */
+Test(conformance, block_op_9)
+{
+    FOR_EACH_RIG(rig, BLK, EVERYWHERE)
+    {
+        start(rig, WRITE_ZEROES, 256);
+        for (uint32_t flags = 0; flags <= UNMAP; flags++) {
+            memset(rig->disk.bytes, 0x11, 16384);
+            expect(do_range(rig, VIRTIO_BLK_T_WRITE_ZEROES, 3, 5, flags) == VIRTIO_BLK_S_OK);
+            struct blkreq req = {.bytes = 5120, .data_write = true};
+            expect(blkreq_do(rig, &req, NULL) == VIRTIO_BLK_S_OK);
+            expect(holds(rig, req.data_gpa, 1536, 0x11));
+            expect(holds(rig, req.data_gpa + 1536, 2560, 0));
+            expect(holds(rig, req.data_gpa + 4096, 1024, 0x11));
+        }
+        expect(rig->disk.zeroes == 2 && rig->disk.unmaps == 1);
+    }
+}
+
+/* write_zeroes_may_unmap is 0 where zeroing frees nothing. */
+Test(conformance, block_op_10)
+{
+    FOR_EACH_RIG(rig, BLK, EVERYWHERE)
+    {
+        for (unsigned i = 0; i < 2; i++) {
+            struct virtio_blk *blk;
+            struct blk_backend backend = {.ops = rig->disk.backend.ops,
+                                          .info = rig->disk.backend.info};
+            backend.info.can_discard = i == 1;
+            int err = virtio_blk_create(&blk, &(struct virtio_blk_config){.name = "second",
+                                                                          .loop = rig->loop,
+                                                                          .gmem = rig->gmem,
+                                                                          .backend = &backend});
+            demand(err == 0);
+            const struct virtio_device_config *cfg = &virtio_blk_device(blk)->cfg;
+            expect(cfg->features & WRITE_ZEROES);
+            expect(cfg->config[VIRTIO_BLK_CONFIG_write_zeroes_may_unmap] == i);
+            virtio_blk_destroy(blk);
         }
     }
 }
@@ -155,6 +380,17 @@ Test(conformance, block_op_13)
         demand(blkreq_send(rig, &req));
         rig_step(rig);
         demand(gate.flush != NULL); /* written, not stable */
+        expect(blkreq_status(rig, &req) == BLKREQ_NO_STATUS && !has_used(rig, 0));
+        gate_open(rig);
+        expect(blkreq_status(rig, &req) == VIRTIO_BLK_S_OK && has_used(rig, 0));
+
+        start(rig, FLUSH | CONFIG_WCE | WRITE_ZEROES, 256);
+        set_writeback(rig, 0);
+        gate_shut(rig);
+        req = write_at(1);
+        demand(blkreq_send(rig, &req));
+        rig_step(rig);
+        demand(gate.flush != NULL); /* by the mode that the driver chose */
         expect(blkreq_status(rig, &req) == BLKREQ_NO_STATUS && !has_used(rig, 0));
         gate_open(rig);
         expect(blkreq_status(rig, &req) == VIRTIO_BLK_S_OK && has_used(rig, 0));

@@ -28,11 +28,7 @@ static const struct {
     {VIRTIO_ID_BLOCK, 1, "SIZE_MAX"},
     {VIRTIO_ID_BLOCK, 4, "GEOMETRY"},
     {VIRTIO_ID_BLOCK, 7, "SCSI"},
-    {VIRTIO_ID_BLOCK, 10, "TOPOLOGY"},
-    {VIRTIO_ID_BLOCK, 11, "CONFIG_WCE"},
-    {VIRTIO_ID_BLOCK, 12, "MQ"},
-    {VIRTIO_ID_BLOCK, 13, "DISCARD"},
-    {VIRTIO_ID_BLOCK, 14, "WRITE_ZEROES"},
+    {VIRTIO_ID_BLOCK, 12, "MQ"}, /* with one queue */
     {VIRTIO_ID_BLOCK, 15, "LIFETIME"},
     {VIRTIO_ID_BLOCK, 16, "SECURE_ERASE"},
     {VIRTIO_ID_BLOCK, 17, "ZONED"},
@@ -47,9 +43,11 @@ static uint64_t allowed(enum walk_device device)
                       VIRTIO_BIT(VIRTIO_F_RING_PACKED) | VIRTIO_BIT(VIRTIO_F_IN_ORDER) |
                       VIRTIO_BIT(VIRTIO_F_NOTIFICATION_DATA);
     uint64_t disk = VIRTIO_BIT(VIRTIO_BLK_F_SEG_MAX) | VIRTIO_BIT(VIRTIO_BLK_F_BLK_SIZE) |
-                    VIRTIO_BIT(VIRTIO_BLK_F_FLUSH);
+                    VIRTIO_BIT(VIRTIO_BLK_F_FLUSH) | VIRTIO_BIT(VIRTIO_BLK_F_TOPOLOGY) |
+                    VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE);
     static const uint64_t own[WALK_DEVICES] = {
         [ECHO] = VIRTIO_BIT(3),
+        [BLK] = VIRTIO_BIT(VIRTIO_BLK_F_DISCARD) | VIRTIO_BIT(VIRTIO_BLK_F_WRITE_ZEROES),
         [BLK_RO] = VIRTIO_BIT(VIRTIO_BLK_F_RO),
         [CONSOLE] = VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE),
     };

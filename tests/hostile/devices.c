@@ -170,6 +170,167 @@ OnEach(hostile_devices, h40_flush_with_data)
     hostile_close(&rig);
 }
 
+/* ---- DISCARD and WRITE_ZEROES ---- */
+
+#define RANGE_FEATURES \
+    (HOSTILE_FEATURES | VIRTIO_BIT(VIRTIO_BLK_F_DISCARD) | VIRTIO_BIT(VIRTIO_BLK_F_WRITE_ZEROES))
+#define RANGES_MAX 32u
+
+static const uint32_t range_types[] = {VIRTIO_BLK_T_DISCARD, VIRTIO_BLK_T_WRITE_ZEROES};
+
+static void open_ranges(struct rig *rig, const struct rig_config *on)
+{
+    rig_open_blk_on(rig, on);
+    cr_assert(vdrv_start(&rig->drv, RANGE_FEATURES, 1, 64));
+    rig_step(rig);
+}
+
+static void put_range(struct rig *rig, const struct blkreq *req, unsigned i, uint64_t sector,
+                      uint32_t sectors, uint32_t flags)
+{
+    uint8_t *raw = (uint8_t *)blkreq_data(rig, req) + (size_t)i * VIRTIO_BLK_RANGE_BYTES;
+    le64_put(raw + VIRTIO_BLK_RANGE_sector, sector);
+    le32_put(raw + VIRTIO_BLK_RANGE_num_sectors, sectors);
+    le32_put(raw + VIRTIO_BLK_RANGE_flags, flags);
+}
+
+OnEach(hostile_devices, h41_ranges_out_of_range)
+{
+    static const struct {
+        uint64_t sector;
+        uint32_t sectors;
+    } cases[] = {
+        {SECTORS, 1},
+        {SECTORS - 1, 2},
+        {0, SECTORS + 1},
+        {0, UINT32_MAX},
+        {1, (1u << 21) + 1}, /* more than it was told */
+        {UINT64_MAX, 1},
+        {UINT64_MAX, UINT32_MAX},
+        {UINT64_MAX - 7, 8},          /* ends at 0 */
+        {UINT64_MAX / 512 + 1, 1},    /* times 512 is 0 */
+        {UINT64_C(1) << 55, 1},       /* the same */
+        {(UINT64_C(1) << 55) + 3, 1}, /* times 512 is inside */
+        {SECTORS + 1, 0},
+    };
+    struct rig rig;
+    open_ranges(&rig, on);
+    for (unsigned t = 0; t < ARRAY_SIZE(range_types); t++)
+        for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+            struct blkreq req = {.type = range_types[t], .bytes = 2 * VIRTIO_BLK_RANGE_BYTES};
+            req.data_gpa = vdrv_alloc(&rig.drv, req.bytes, 8);
+            put_range(&rig, &req, 0, 1, 1, 0); /* a good one in front, which is not done either */
+            put_range(&rig, &req, 1, cases[i].sector, cases[i].sectors, 0);
+            cr_expect_eq(do_request(&rig, req, NULL), VIRTIO_BLK_S_IOERR, "case %u", i);
+        }
+    cr_expect_eq(rig.disk.submitted, 0);
+    hostile_close(&rig);
+}
+
+/* A disk of 2 TiB on which each range is too long by one: by what it was told, not by the end. */
+OnEach(hostile_devices, h41_range_longer_than_the_limit)
+{
+    struct rig rig;
+    open_ranges(&rig, on);
+    rig.disk.backend.info.capacity_bytes = UINT64_C(1) << 41;
+    rig.disk.hold = true;
+    for (uint32_t over = 0; over < 2; over++) {
+        struct blkreq req = {.type = VIRTIO_BLK_T_DISCARD, .bytes = VIRTIO_BLK_RANGE_BYTES};
+        req.data_gpa = vdrv_alloc(&rig.drv, req.bytes, 8);
+        put_range(&rig, &req, 0, 0, (1u << 21) + over, 0);
+        cr_assert(blkreq_send(&rig, &req));
+        rig_step(&rig);
+        cr_expect_eq(blkreq_status(&rig, &req), over ? VIRTIO_BLK_S_IOERR : BLKREQ_NO_STATUS);
+    }
+    cr_expect_eq(rig.disk.out, 1);
+    rig.disk.backend.info.capacity_bytes = RIG_DISK_BYTES;
+    hostile_close(&rig);
+}
+
+OnEach(hostile_devices, h41_segments_of_odd_length)
+{
+    static const uint32_t lens[] = {1, 8, 15, 17, 31, 33, 511, 513, 529};
+    struct rig rig;
+    open_ranges(&rig, on);
+    for (unsigned t = 0; t < ARRAY_SIZE(range_types); t++) {
+        for (unsigned i = 0; i < ARRAY_SIZE(lens); i++) {
+            struct blkreq req = {.type = range_types[t], .bytes = lens[i]};
+            cr_expect_eq(do_request(&rig, req, NULL), VIRTIO_BLK_S_IOERR, "%u", lens[i]);
+        }
+        struct blkreq many = {.type = range_types[t], .bytes = (RANGES_MAX + 1) * 16};
+        cr_expect_eq(do_request(&rig, many, NULL), VIRTIO_BLK_S_IOERR);
+        many.bytes = 1 << 20;
+        many.data_gpa = RIG_HOLE_END_GPA;
+        cr_expect_eq(do_request(&rig, many, NULL), VIRTIO_BLK_S_IOERR);
+        /* Where the device may write there are no segments. */
+        struct blkreq in = {.type = range_types[t], .bytes = 16, .data_write = true};
+        cr_expect_eq(do_request(&rig, in, NULL), VIRTIO_BLK_S_OK);
+    }
+    cr_expect_eq(rig.disk.submitted, 0);
+    hostile_close(&rig);
+}
+
+OnEach(hostile_devices, h41_reserved_flags)
+{
+    struct rig rig;
+    open_ranges(&rig, on);
+    for (unsigned t = 0; t < ARRAY_SIZE(range_types); t++)
+        for (unsigned bit = t; bit < 32; bit++) {
+            struct blkreq req = {.type = range_types[t], .bytes = 3 * VIRTIO_BLK_RANGE_BYTES};
+            req.data_gpa = vdrv_alloc(&rig.drv, req.bytes, 8);
+            put_range(&rig, &req, 0, 1, 1, 0);
+            put_range(&rig, &req, 1, UINT64_MAX, 1, 0); /* wrong as well, which counts less */
+            put_range(&rig, &req, 2, 3, 1, UINT32_C(1) << bit);
+            cr_expect_eq(do_request(&rig, req, NULL), VIRTIO_BLK_S_UNSUPP, "bit %u", bit);
+        }
+    cr_expect_eq(rig.disk.submitted, 0);
+    hostile_close(&rig);
+}
+
+OnEach(hostile_devices, h41_ranges_on_a_read_only_disk)
+{
+    struct rig rig;
+    struct rig_config read_only = *on;
+    read_only.read_only = true;
+    rig_open_blk_on(&rig, &read_only);
+    cr_assert(vdrv_start(&rig.drv, HOSTILE_FEATURES, 1, HOSTILE_SIZE));
+    for (unsigned t = 0; t < ARRAY_SIZE(range_types); t++) {
+        struct blkreq req = {.type = range_types[t], .bytes = VIRTIO_BLK_RANGE_BYTES};
+        req.data_gpa = vdrv_alloc(&rig.drv, req.bytes, 8);
+        put_range(&rig, &req, 0, 1, 1, 0);
+        cr_expect_eq(do_request(&rig, req, NULL), VIRTIO_BLK_S_IOERR);
+    }
+    cr_expect_eq(rig.disk.submitted, 0);
+    hostile_close(&rig);
+}
+
+/* As many ranges as the device takes, of a sector each, from a queue full of them, again and again
+ * reset on the way. */
+OnEach(hostile_devices, h41_reset_between_ranges)
+{
+    struct rig rig;
+    open_ranges(&rig, on);
+    for (unsigned round = 0; round < 4; round++) {
+        rig.disk.drop = round % 2 != 0;
+        rig.disk.hold = true;
+        for (unsigned n = 0; n < 16; n++) {
+            struct blkreq req = {.type = range_types[n % 2], .bytes = RANGES_MAX * 16};
+            req.data_gpa = vdrv_alloc(&rig.drv, req.bytes, 8);
+            for (unsigned i = 0; i < RANGES_MAX; i++)
+                put_range(&rig, &req, i, i, 1, 0);
+            cr_assert(blkreq_send(&rig, &req));
+        }
+        rig_step(&rig);
+        cr_expect_eq(rig.disk.out, 16);
+        unsigned submitted = rig.disk.submitted;
+        cr_assert(vdrv_start(&rig.drv, RANGE_FEATURES, 1, 64));
+        rig_step(&rig);
+        cr_expect_eq(rig.disk.out, 0);
+        cr_expect_eq(rig.disk.submitted, submitted, "a reset waits for one range, not for all");
+    }
+    hostile_close(&rig);
+}
+
 OnEach(hostile_devices, h42_write_to_a_read_only_disk_without_ro)
 {
     struct rig rig;
@@ -206,6 +367,82 @@ OnEach(hostile_devices, h43_a_thousand_segments)
     blkreq_send(&rig, &req);
     rig_step(&rig);
     hostile_expect_broken(&rig, "1024 segments in a queue of 256");
+    hostile_close(&rig);
+}
+
+/* With a queue of 1024 a request has up to 1022 segments, direct or indirect, and one more is one
+ * too many. */
+OnEach(hostile_devices, h43_1022_segments)
+{
+    struct rig rig;
+    uint32_t used;
+    struct rig_config large = *on;
+    large.queue_size_max = 1024;
+    for (unsigned indirect = 0; indirect < 2; indirect++) {
+        rig_open_blk_on(&rig, &large);
+        cr_assert(vdrv_start(&rig.drv, HOSTILE_FEATURES, 1, 1024));
+        memset(rig.disk.bytes, 0x5c, RIG_DISK_BYTES);
+        struct blkreq most = {.bytes = 1022 * 512, .cut = 512, .indirect = indirect};
+        most.data_write = true;
+        most.data_gpa = RIG_HOLE_END_GPA;
+        cr_expect_eq(do_request(&rig, most, &used), VIRTIO_BLK_S_OK);
+        cr_expect_eq(used, 1022 * 512 + 1);
+        cr_expect_arr_eq((uint8_t *)blkreq_data(&rig, &most), rig.disk.bytes, 1022 * 512);
+        struct blkreq more = most;
+        more.indirect = true;
+        more.bytes = 1023 * 512;
+        blkreq_send(&rig, &more);
+        rig_step(&rig);
+        hostile_expect_broken(&rig, "1023 segments");
+        hostile_close(&rig);
+    }
+}
+
+/* Each byte in a buffer of its own, of the header and of the data. */
+OnEach(hostile_devices, h43_segments_of_one_byte)
+{
+    struct rig rig;
+    uint32_t used;
+    struct rig_config large = *on;
+    large.queue_size_max = 1024;
+    rig_open_blk_on(&rig, &large);
+    cr_assert(vdrv_start(&rig.drv, HOSTILE_FEATURES, 1, 1024));
+    for (unsigned i = 0; i < 512; i++)
+        rig.disk.bytes[i] = (uint8_t)(i * 3);
+    for (unsigned indirect = 0; indirect < 2; indirect++) {
+        struct blkreq in = {.bytes = 512, .cut = 1, .data_write = true, .indirect = indirect};
+        in.data_gpa = vdrv_alloc(&rig.drv, 512, 1);
+        cr_expect_eq(do_request(&rig, in, &used), VIRTIO_BLK_S_OK);
+        cr_expect_eq(used, 513);
+        cr_expect_arr_eq((uint8_t *)blkreq_data(&rig, &in), rig.disk.bytes, 512);
+        struct blkreq out = {.type = VIRTIO_BLK_T_OUT, .sector = 7, .bytes = 512, .cut = 1};
+        out.data_gpa = in.data_gpa;
+        out.indirect = !indirect;
+        cr_expect_eq(do_request(&rig, out, NULL), VIRTIO_BLK_S_OK);
+        cr_expect_arr_eq(rig.disk.bytes + 7 * 512, rig.disk.bytes, 512);
+    }
+    hostile_close(&rig);
+}
+
+/* Writes of the configuration space: what is not the cache mode stays. */
+OnEach(hostile_devices, h40_configuration_is_written_over)
+{
+    struct rig rig;
+    uint8_t before[VIRTIO_BLK_CONFIG_BYTES], after[VIRTIO_BLK_CONFIG_BYTES], poison[8];
+    rig_open_blk_on(&rig, on);
+    memset(poison, 0xff, sizeof(poison));
+    cr_assert(vdrv_start(&rig.drv, HOSTILE_FEATURES | VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE), 1,
+                         HOSTILE_SIZE));
+    vdrv_config_read(&rig.drv, 0, before, sizeof(before));
+    for (unsigned at = 0; at < sizeof(before); at++)
+        vdrv_config_write(&rig.drv, at, poison, 1);
+    for (uint64_t at = 0; at < sizeof(before); at += 4) {
+        uint64_t base = rig.drv.t->config_gpa(&rig.drv);
+        bus_write(rig.bus, base + at, 4, UINT32_MAX);
+        bus_write(rig.bus, base + at, 8, UINT64_MAX);
+    }
+    vdrv_config_read(&rig.drv, 0, after, sizeof(after));
+    cr_expect_arr_eq(after, before, sizeof(before));
     hostile_close(&rig);
 }
 

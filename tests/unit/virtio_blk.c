@@ -10,6 +10,7 @@
 #include "tests/harness/blkreq.h"
 #include "tests/harness/rig.h"
 #include "virtio/blk.h"
+#include "virtio/mmio.h"
 #include "virtio/spec.h"
 
 #define RING_FEATURES (VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX))
@@ -35,11 +36,74 @@ Test(virtio_blk, describes_the_disk)
     cr_expect_eq(capacity, RIG_DISK_BYTES / 512);
     cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_Config + VIRTIO_BLK_CONFIG_seg_max), 254);
     cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_Config + VIRTIO_BLK_CONFIG_blk_size), 512);
-    cr_expect_eq(vdrv_offered(&rig.drv), RING_FEATURES | FLUSH | VIRTIO_BIT(VIRTIO_F_VERSION_1) |
-                                             VIRTIO_BIT(VIRTIO_F_RING_RESET) |
-                                             VIRTIO_BIT(VIRTIO_BLK_F_SEG_MAX) |
-                                             VIRTIO_BIT(VIRTIO_BLK_F_BLK_SIZE));
+    cr_expect_eq(vdrv_offered(&rig.drv),
+                 RING_FEATURES | FLUSH | VIRTIO_BIT(VIRTIO_F_VERSION_1) |
+                     VIRTIO_BIT(VIRTIO_F_RING_RESET) | VIRTIO_BIT(VIRTIO_BLK_F_SEG_MAX) |
+                     VIRTIO_BIT(VIRTIO_BLK_F_BLK_SIZE) | VIRTIO_BIT(VIRTIO_BLK_F_TOPOLOGY) |
+                     VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE) | VIRTIO_BIT(VIRTIO_BLK_F_DISCARD) |
+                     VIRTIO_BIT(VIRTIO_BLK_F_WRITE_ZEROES));
     rig_close(&rig);
+}
+
+static uint64_t config_get(struct rig *rig, unsigned offset, unsigned bytes)
+{
+    uint8_t raw[8] = {0};
+    vdrv_config_read(&rig->drv, offset, raw, bytes);
+    return le64_get(raw);
+}
+
+#define CONFIG_IS(field, bytes, value) \
+    cr_expect_eq(config_get(&rig, VIRTIO_BLK_CONFIG_##field, bytes), value, #field)
+
+Test(virtio_blk, tells_what_suits_the_backend)
+{
+    struct rig rig;
+    rig_open_blk(&rig, false);
+    CONFIG_IS(physical_block_exp, 1, 3);
+    CONFIG_IS(alignment_offset, 1, 0);
+    CONFIG_IS(min_io_size, 2, 8);
+    CONFIG_IS(opt_io_size, 4, 128);
+    CONFIG_IS(writeback, 1, 1);
+    CONFIG_IS(num_queues, 2, 1);
+    CONFIG_IS(max_discard_sectors, 4, 1 << 21);
+    CONFIG_IS(max_discard_seg, 4, 32);
+    CONFIG_IS(discard_sector_alignment, 4, 16);
+    CONFIG_IS(max_write_zeroes_sectors, 4, 1 << 21);
+    CONFIG_IS(max_write_zeroes_seg, 4, 32);
+    CONFIG_IS(write_zeroes_may_unmap, 1, 1);
+    rig_close(&rig);
+}
+
+Test(virtio_blk, offers_no_more_than_the_backend_can)
+{
+    struct rig rig;
+    const uint64_t absent = VIRTIO_BIT(VIRTIO_BLK_F_TOPOLOGY) | VIRTIO_BIT(VIRTIO_BLK_F_DISCARD) |
+                            VIRTIO_BIT(VIRTIO_BLK_F_WRITE_ZEROES) | VIRTIO_BIT(VIRTIO_BLK_F_MQ);
+    rig_open_blk_on(&rig, &(struct rig_config){.plain = true});
+    cr_expect_eq(vdrv_offered(&rig.drv) & absent, 0);
+    for (unsigned at = VIRTIO_BLK_CONFIG_max_discard_sectors; at < VIRTIO_BLK_CONFIG_BYTES; at++)
+        cr_expect_eq(config_get(&rig, at, 1), 0, "byte %u", at);
+    rig_close(&rig);
+    /* Nothing is taken off a disk that is read alone. */
+    rig_open_blk(&rig, true);
+    cr_expect_eq(vdrv_offered(&rig.drv) & absent, VIRTIO_BIT(VIRTIO_BLK_F_TOPOLOGY));
+    CONFIG_IS(write_zeroes_may_unmap, 1, 0);
+    rig_close(&rig);
+}
+
+/* A request with header and status is never longer than the queue, nor than preadv() takes. */
+Test(virtio_blk, seg_max_fits_the_queue)
+{
+    static const struct {
+        uint32_t size, segments;
+    } cases[] = {{1, 1},     {2, 1},      {4, 2},       {128, 126},
+                 {256, 254}, {1000, 510}, {1024, 1022}, {32768, 1022}};
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct rig rig;
+        rig_open_blk_on(&rig, &(struct rig_config){.queue_size_max = cases[i].size});
+        CONFIG_IS(seg_max, 4, cases[i].segments);
+        rig_close(&rig);
+    }
 }
 
 Test(virtio_blk, reads)
@@ -272,5 +336,270 @@ Test(virtio_blk, capacity_is_whole_sectors)
                  0);
     cr_expect_eq(virtio_blk_device(blk)->cfg.config[0], 1);
     virtio_blk_destroy(blk);
+    rig_close(&rig);
+}
+
+/* ---- cache mode ---- */
+
+static void set_writeback(struct rig *rig, uint8_t mode)
+{
+    vdrv_config_write(&rig->drv, VIRTIO_BLK_CONFIG_writeback, &mode, 1);
+}
+
+/* Flushes that a write brings with it. */
+static unsigned flushes_of_a_write(struct rig *rig)
+{
+    unsigned before = rig->disk.flushes;
+    struct blkreq out = {.type = VIRTIO_BLK_T_OUT, .bytes = 512};
+    cr_expect_eq(blkreq_do(rig, &out, NULL), VIRTIO_BLK_S_OK);
+    return rig->disk.flushes - before;
+}
+
+Test(virtio_blk, the_driver_switches_the_cache)
+{
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
+        struct rig rig;
+        rig_open_blk_on(&rig, &rig_variants[v]);
+        cr_assert(vdrv_start(&rig.drv, FLUSH | VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE), 1, 16));
+        CONFIG_IS(writeback, 1, 1);
+        cr_expect_eq(flushes_of_a_write(&rig), 0);
+        set_writeback(&rig, 0);
+        CONFIG_IS(writeback, 1, 0);
+        cr_expect_eq(flushes_of_a_write(&rig), 1);
+        set_writeback(&rig, 1);
+        cr_expect_eq(flushes_of_a_write(&rig), 0);
+        set_writeback(&rig, 0);
+        vdrv_reset(&rig.drv);
+        CONFIG_IS(writeback, 1, 1);
+        rig_close(&rig);
+    }
+}
+
+Test(virtio_blk, the_cache_mode_is_the_devices_without_config_wce)
+{
+    struct rig rig;
+    open_started(&rig, FLUSH);
+    set_writeback(&rig, 0);
+    cr_expect_eq(flushes_of_a_write(&rig), 0);
+    rig_close(&rig);
+    open_started(&rig, 0);
+    set_writeback(&rig, 1);
+    cr_expect_eq(flushes_of_a_write(&rig), 1);
+    rig_close(&rig);
+}
+
+Test(virtio_blk, a_disk_may_be_without_a_cache_from_the_start)
+{
+    struct rig rig;
+    rig_open_blk_on(&rig, &(struct rig_config){.write_through = true});
+    CONFIG_IS(writeback, 1, 0);
+    cr_assert(vdrv_start(&rig.drv, FLUSH, 1, 16));
+    cr_expect_eq(flushes_of_a_write(&rig), 1);
+    cr_assert(vdrv_start(&rig.drv, FLUSH | VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE), 1, 16));
+    CONFIG_IS(writeback, 1, 0);
+    set_writeback(&rig, 1);
+    cr_expect_eq(flushes_of_a_write(&rig), 0);
+    rig_close(&rig);
+}
+
+/* ---- capacity ---- */
+
+Test(virtio_blk, the_capacity_changes_at_run_time)
+{
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
+        struct rig rig;
+        rig_open_blk_on(&rig, &rig_variants[v]);
+        cr_assert(vdrv_start(&rig.drv, FLUSH, 1, 16));
+        struct blkreq req = {.sector = LAST_SECTOR + 1, .bytes = 512, .data_write = true};
+        cr_expect_eq(blkreq_do(&rig, &req, NULL), VIRTIO_BLK_S_IOERR);
+        fake_blk_resize(&rig.disk, RIG_DISK_BYTES + 1024);
+        cr_expect_eq(rig_config_irqs(&rig), 1);
+        CONFIG_IS(capacity, 8, LAST_SECTOR + 3);
+        cr_expect_eq(blkreq_do(&rig, &req, NULL), VIRTIO_BLK_S_OK);
+        fake_blk_resize(&rig.disk, 1024);
+        CONFIG_IS(capacity, 8, 2);
+        cr_expect_eq(blkreq_do(&rig, &req, NULL), VIRTIO_BLK_S_IOERR);
+        rig_close(&rig);
+    }
+}
+
+Test(virtio_blk, nobody_is_told_of_a_capacity_before_there_is_a_driver)
+{
+    struct rig rig;
+    rig_open_blk(&rig, false);
+    fake_blk_resize(&rig.disk, 1024);
+    cr_expect_eq(rig_config_irqs(&rig), 0);
+    CONFIG_IS(capacity, 8, 2);
+    virtio_mmio_destroy(rig.mmio);
+    virtio_blk_destroy(rig.blk);
+    rig.mmio = NULL;
+    rig.blk = NULL;
+    fake_blk_resize(&rig.disk, 2048); /* and none when the device has gone */
+    rig_close(&rig);
+}
+
+/* ---- many queues ---- */
+
+#define QUEUES 4
+
+static void open_queues(struct rig *rig, const struct rig_config *variant)
+{
+    struct rig_config config = *variant;
+    config.queues = QUEUES;
+    rig_open_blk_on(rig, &config);
+    cr_assert(vdrv_start(&rig->drv,
+                         FLUSH | VIRTIO_BIT(VIRTIO_BLK_F_MQ) | RING_FEATURES |
+                             VIRTIO_BIT(VIRTIO_F_RING_RESET) | VIRTIO_BIT(VIRTIO_BLK_F_DISCARD),
+                         QUEUES, 16));
+    rig_step(rig);
+    for (unsigned i = 0; i < RIG_DISK_BYTES; i++)
+        rig->disk.bytes[i] = (uint8_t)(i * 7 + i / 512);
+}
+
+/* Reads the sector of that number by the queue. */
+static struct blkreq read_on(unsigned queue, uint64_t sector)
+{
+    return (struct blkreq){.sector = sector, .bytes = 512, .data_write = true, .queue = queue};
+}
+
+static void expect_read(struct rig *rig, const struct blkreq *req)
+{
+    uint32_t head, len;
+    cr_assert(vdrv_used(&rig->drv.q[req->queue], &head, &len), "queue %u", req->queue);
+    cr_expect_eq(head, (uint32_t)req->head);
+    cr_expect_eq(len, 513);
+    cr_expect_eq(blkreq_status(rig, req), VIRTIO_BLK_S_OK);
+    cr_expect_arr_eq((uint8_t *)blkreq_data(rig, req), rig->disk.bytes + req->sector * 512, 512);
+}
+
+Test(virtio_blk, queues_are_served_side_by_side)
+{
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
+        struct rig rig;
+        struct blkreq reqs[QUEUES * 3];
+        open_queues(&rig, &rig_variants[v]);
+        cr_expect(vdrv_offered(&rig.drv) & VIRTIO_BIT(VIRTIO_BLK_F_MQ));
+        CONFIG_IS(num_queues, 2, QUEUES);
+        rig.disk.hold = true;
+        for (unsigned i = 0; i < QUEUES * 3; i++) {
+            reqs[i] = read_on(i % QUEUES, 100 - i);
+            cr_assert(blkreq_send(&rig, &reqs[i]));
+        }
+        rig_step(&rig);
+        cr_expect_eq(rig.disk.out, QUEUES * 3);
+        fake_blk_release(&rig.disk);
+        rig_step(&rig);
+        for (unsigned i = 0; i < QUEUES * 3; i++)
+            expect_read(&rig, &reqs[i]);
+        rig_close(&rig);
+    }
+}
+
+Test(virtio_blk, too_many_queues_are_refused)
+{
+    struct rig rig;
+    struct virtio_blk *blk;
+    rig_open_blk(&rig, false);
+    cr_expect_eq(virtio_blk_create(&blk, &(struct virtio_blk_config){.name = "many",
+                                                                     .loop = rig.loop,
+                                                                     .gmem = rig.gmem,
+                                                                     .backend = &rig.disk.backend,
+                                                                     .queues = 65}),
+                 -EINVAL);
+    rig_close(&rig);
+}
+
+/* The backend drops what is out when one queue is reset: the others' requests are not lost. */
+Test(virtio_blk, the_reset_of_a_queue_takes_nothing_from_the_others)
+{
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
+        struct rig rig;
+        struct blkreq kept[QUEUES * 2], gone = read_on(1, 1);
+        open_queues(&rig, &rig_variants[v]);
+        rig.disk.hold = true;
+        rig.disk.drop = true;
+        for (unsigned i = 0; i < QUEUES * 2; i++) {
+            kept[i] = read_on(i % QUEUES, 50 + i);
+            cr_assert(blkreq_send(&rig, i % QUEUES == 1 ? &gone : &kept[i]));
+        }
+        rig_step(&rig);
+        cr_assert(vdrv_queue_reset(&rig.drv, 1));
+        cr_expect_eq(rig.disk.dropped, QUEUES * 2);
+        cr_expect_eq(rig.disk.out, 0);
+        rig_step(&rig);
+        cr_expect_eq(rig.disk.out, (QUEUES - 1) * 2, "submitted again");
+        fake_blk_release(&rig.disk);
+        rig_step(&rig);
+        for (unsigned i = 0; i < QUEUES * 2; i++)
+            if (i % QUEUES != 1)
+                expect_read(&rig, &kept[i]);
+        /* And the queue that was reset works again. */
+        vdrv_queue_alloc(&rig.drv, 1, 8);
+        vdrv_queue_write(&rig.drv, 1);
+        struct blkreq next = read_on(1, 3);
+        cr_assert(blkreq_send(&rig, &next));
+        rig_step(&rig);
+        expect_read(&rig, &next);
+        rig_close(&rig);
+    }
+}
+
+/* Two queues are reset one after the other, before the loop could submit anything again. */
+Test(virtio_blk, what_waits_to_be_submitted_again_goes_with_its_queue)
+{
+    struct rig rig;
+    struct blkreq reqs[QUEUES];
+    open_queues(&rig, &rig_variants[0]);
+    rig.disk.hold = true;
+    rig.disk.drop = true;
+    for (unsigned i = 0; i < QUEUES; i++) {
+        reqs[i] = read_on(i, i);
+        cr_assert(blkreq_send(&rig, &reqs[i]));
+    }
+    rig_step(&rig);
+    cr_assert(vdrv_queue_reset(&rig.drv, QUEUES - 1)); /* the last of the list, */
+    cr_assert(vdrv_queue_reset(&rig.drv, 0));          /* its first, */
+    cr_assert(vdrv_queue_reset(&rig.drv, 2));          /* and now its last */
+    rig_step(&rig);
+    cr_expect_eq(rig.disk.out, 1);
+    fake_blk_release(&rig.disk);
+    rig_step(&rig);
+    expect_read(&rig, &reqs[1]);
+    rig_close(&rig);
+}
+
+Test(virtio_blk, a_reset_submits_nothing_again)
+{
+    struct rig rig;
+    open_queues(&rig, &rig_variants[0]);
+    rig.disk.hold = true;
+    rig.disk.drop = true;
+    for (unsigned i = 0; i < QUEUES; i++) {
+        struct blkreq req = read_on(i, i);
+        cr_assert(blkreq_send(&rig, &req));
+    }
+    rig_step(&rig);
+    vdrv_reset(&rig.drv);
+    rig_step(&rig);
+    cr_expect_eq(rig.disk.submitted, QUEUES);
+    cr_expect_eq(rig.disk.dropped, QUEUES);
+    rig_close(&rig);
+}
+
+/* Dropped, and when it comes again the disk has become too small for it. */
+Test(virtio_blk, what_is_submitted_again_is_checked_again)
+{
+    struct rig rig;
+    struct blkreq req = read_on(0, LAST_SECTOR);
+    open_queues(&rig, &rig_variants[0]);
+    rig.disk.hold = true;
+    rig.disk.drop = true;
+    cr_assert(blkreq_send(&rig, &req));
+    rig_step(&rig);
+    cr_assert(vdrv_queue_reset(&rig.drv, 1));
+    fake_blk_resize(&rig.disk, 1024);
+    rig_step(&rig);
+    cr_expect_eq(blkreq_status(&rig, &req), VIRTIO_BLK_S_IOERR);
+    cr_expect_eq(rig.disk.submitted, 1);
     rig_close(&rig);
 }
