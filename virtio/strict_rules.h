@@ -111,6 +111,8 @@
     X(BLK_FLUSH_SECTOR,     "5.2.6.1",   "FLUSH has the sector 0") \
     X(BLK_FLUSH_DATA,       "5.2.6.1",   "FLUSH has no data") \
     X(BLK_ID_LENGTH,        "5.2.6.1",   "GET_ID has 20 bytes of data") \
+    X(BLK_RANGES,           "5.2.6.1",   "DISCARD and WRITE_ZEROES have whole segments, no more and no longer than allowed") \
+    X(BLK_RANGE_FLAGS,      "5.2.6.1",   "a segment has no flag but WRITE_ZEROES' unmap") \
     X(BLK_TYPE,             "5.2.6",     "a request is of a known type, whose feature was negotiated") \
     X(BLK_HEADER,           "5.2.6",     "a request begins with a header of 16 bytes") \
     X(BLK_STATUS,           "5.2.6",     "a request ends with a status byte for the device to write") \

@@ -14,11 +14,6 @@
 enum { /* features that this project's devices do not have, but their layout does */
        BLK_F_SIZE_MAX = 1,
        BLK_F_GEOMETRY = 4,
-       BLK_F_TOPOLOGY = 10,
-       BLK_F_CONFIG_WCE = 11,
-       BLK_F_MQ = 12,
-       BLK_F_DISCARD = 13,
-       BLK_F_WRITE_ZEROES = 14,
        BLK_F_SECURE_ERASE = 16,
        BLK_F_ZONED = 17,
        CONSOLE_F_MULTIPORT = 1,
@@ -33,19 +28,19 @@ static const struct strict_field blk_fields[] = {
     {18, 1, BLK_F_GEOMETRY},
     {19, 1, BLK_F_GEOMETRY},
     {20, 4, VIRTIO_BLK_F_BLK_SIZE},
-    {24, 1, BLK_F_TOPOLOGY},
-    {25, 1, BLK_F_TOPOLOGY},
-    {26, 2, BLK_F_TOPOLOGY},
-    {28, 4, BLK_F_TOPOLOGY},
-    {32, 1, BLK_F_CONFIG_WCE},
+    {24, 1, VIRTIO_BLK_F_TOPOLOGY},
+    {25, 1, VIRTIO_BLK_F_TOPOLOGY},
+    {26, 2, VIRTIO_BLK_F_TOPOLOGY},
+    {28, 4, VIRTIO_BLK_F_TOPOLOGY},
+    {32, 1, VIRTIO_BLK_F_CONFIG_WCE},
     {33, 1, ALWAYS},
-    {34, 2, BLK_F_MQ},
-    {36, 4, BLK_F_DISCARD},
-    {40, 4, BLK_F_DISCARD},
-    {44, 4, BLK_F_DISCARD},
-    {48, 4, BLK_F_WRITE_ZEROES},
-    {52, 4, BLK_F_WRITE_ZEROES},
-    {56, 1, BLK_F_WRITE_ZEROES},
+    {34, 2, VIRTIO_BLK_F_MQ},
+    {36, 4, VIRTIO_BLK_F_DISCARD},
+    {40, 4, VIRTIO_BLK_F_DISCARD},
+    {44, 4, VIRTIO_BLK_F_DISCARD},
+    {48, 4, VIRTIO_BLK_F_WRITE_ZEROES},
+    {52, 4, VIRTIO_BLK_F_WRITE_ZEROES},
+    {56, 1, VIRTIO_BLK_F_WRITE_ZEROES},
     {57, 1, ALWAYS},
     {58, 1, ALWAYS},
     {59, 1, ALWAYS},
@@ -105,6 +100,36 @@ static void blk_flush(const struct request *r, uint64_t sector)
                            (unsigned long long)(r->rd.left + r->wr.left));
 }
 
+/* max_sectors_at: of the limit in the configuration space, which the most segments follow. */
+static void blk_ranges(struct request *r, unsigned feature, unsigned max_sectors_at,
+                       uint32_t known_flags)
+{
+    const uint8_t *config = r->dev->cfg.config;
+    uint32_t max_sectors = le32_get(config + max_sectors_at);
+    uint64_t max_bytes = (uint64_t)le32_get(config + max_sectors_at + 4) * VIRTIO_BLK_RANGE_BYTES;
+    uint8_t raw[VIRTIO_BLK_RANGE_BYTES];
+    if (!virtio_device_has(r->dev, feature)) {
+        strict_ring_report(r->q, STRICT_BLK_TYPE, "without feature %u", feature);
+        return;
+    }
+    if (r->rd.left % sizeof(raw) != 0 || r->rd.left > max_bytes) {
+        strict_ring_report(r->q, STRICT_BLK_RANGES, "%llu bytes", (unsigned long long)r->rd.left);
+        return;
+    }
+    while (iobuf_get(&r->rd, raw, sizeof(raw)) == sizeof(raw)) {
+        uint64_t sector = le64_get(raw + VIRTIO_BLK_RANGE_sector);
+        uint32_t sectors = le32_get(raw + VIRTIO_BLK_RANGE_num_sectors);
+        uint32_t flags = le32_get(raw + VIRTIO_BLK_RANGE_flags);
+        if ((flags & ~known_flags) != 0)
+            strict_ring_report(r->q, STRICT_BLK_RANGE_FLAGS, "%#x", flags);
+        if (sectors > max_sectors)
+            strict_ring_report(r->q, STRICT_BLK_RANGES, "%u sectors", sectors);
+        if (!range_within(sector, sectors, 0, blk_capacity_bytes(r) / SECTOR_BYTES))
+            strict_ring_report(r->q, STRICT_BLK_CAPACITY, "sector %llu, %u sectors",
+                               (unsigned long long)sector, sectors);
+    }
+}
+
 static void blk_request(struct request *r)
 {
     struct iobuf status;
@@ -132,6 +157,13 @@ static void blk_request(struct request *r)
         break;
     case VIRTIO_BLK_T_FLUSH:
         blk_flush(r, sector);
+        break;
+    case VIRTIO_BLK_T_DISCARD:
+        blk_ranges(r, VIRTIO_BLK_F_DISCARD, VIRTIO_BLK_CONFIG_max_discard_sectors, 0);
+        break;
+    case VIRTIO_BLK_T_WRITE_ZEROES:
+        blk_ranges(r, VIRTIO_BLK_F_WRITE_ZEROES, VIRTIO_BLK_CONFIG_max_write_zeroes_sectors,
+                   VIRTIO_BLK_RANGE_F_UNMAP);
         break;
     case VIRTIO_BLK_T_GET_ID:
         if (r->wr.left != VIRTIO_BLK_ID_BYTES)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/bus.h"
+#include "core/le.h"
 #include "core/log.h"
 #include "core/xmath.h"
 #include "tests/harness/blkreq.h"
@@ -215,8 +216,24 @@ static void use_echo(struct rig *rig)
     }
 }
 
+static void use_blk_ranges(struct rig *rig, unsigned sector)
+{
+    static const uint32_t types[] = {VIRTIO_BLK_T_DISCARD, VIRTIO_BLK_T_WRITE_ZEROES};
+    for (unsigned i = 0; i < ARRAY_SIZE(types); i++) {
+        struct blkreq req = {.type = types[i], .bytes = 2 * VIRTIO_BLK_RANGE_BYTES};
+        req.data_gpa = vdrv_alloc(&rig->drv, req.bytes, 8);
+        uint8_t *raw = blkreq_data(rig, &req);
+        le64_put(raw + VIRTIO_BLK_RANGE_sector, sector);
+        le32_put(raw + VIRTIO_BLK_RANGE_num_sectors, 8);
+        le32_put(raw + VIRTIO_BLK_RANGE_flags, types[i] == VIRTIO_BLK_T_WRITE_ZEROES);
+        cr_expect_eq(blkreq_do(rig, &req, NULL), VIRTIO_BLK_S_OK);
+    }
+}
+
 static void use_blk(struct rig *rig)
 {
+    if (rig->drv.features & VIRTIO_BIT(VIRTIO_BLK_F_DISCARD))
+        use_blk_ranges(rig, 5);
     for (unsigned i = 0; i < ROUNDS; i++) {
         struct blkreq reqs[] = {
             {.type = VIRTIO_BLK_T_OUT, .sector = i, .bytes = 1024, .cut = 512},
@@ -266,6 +283,8 @@ static void read_config(struct rig *rig, enum strict_device device)
         bus_read(rig->bus, base + VIRTIO_BLK_CONFIG_capacity, 4, &value);
         bus_read(rig->bus, base + VIRTIO_BLK_CONFIG_capacity + 4, 4, &value);
         bus_read(rig->bus, base + VIRTIO_BLK_CONFIG_seg_max, 4, &value);
+        bus_read(rig->bus, base + VIRTIO_BLK_CONFIG_max_discard_seg, 4, &value);
+        bus_write(rig->bus, base + VIRTIO_BLK_CONFIG_writeback, 1, 0);
     } else if (device == ON_CONSOLE) {
         bus_read(rig->bus, base + VIRTIO_CONSOLE_CONFIG_cols, 2, &value);
         bus_read(rig->bus, base + VIRTIO_CONSOLE_CONFIG_rows, 2, &value);
@@ -282,7 +301,9 @@ static void use_well(enum strict_device device, struct rig_config config, uint64
     strict_open(&rig, device, &config);
     log_set_sink(hear, &heard);
     if (device == ON_BLK)
-        features |= VIRTIO_BIT(VIRTIO_BLK_F_FLUSH) | VIRTIO_BIT(VIRTIO_BLK_F_SEG_MAX);
+        features |= VIRTIO_BIT(VIRTIO_BLK_F_FLUSH) | VIRTIO_BIT(VIRTIO_BLK_F_SEG_MAX) |
+                    VIRTIO_BIT(VIRTIO_BLK_F_DISCARD) | VIRTIO_BIT(VIRTIO_BLK_F_WRITE_ZEROES) |
+                    VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE);
     for (unsigned i = 0; i < 2; i++) { /* and once more after a reset */
         vdrv_offered(&rig.drv);
         cr_assert(vdrv_start(&rig.drv, features, rig.dev->cfg.queue_count, SIZE));

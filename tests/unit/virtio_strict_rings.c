@@ -482,6 +482,51 @@ static void flush_without_feature(struct rig *rig)
     request(rig, 0, (struct blkreq){.type = VIRTIO_BLK_T_FLUSH});
 }
 
+/* Of one segment, and as long as it says. */
+static void range(struct rig *rig, uint32_t type, uint64_t sector, uint32_t sectors, uint32_t flags,
+                  uint32_t bytes)
+{
+    uint64_t gpa = RIG_HOLE_END_GPA;
+    uint8_t *raw = vdrv_ptr(&rig->drv, gpa, 64 * VIRTIO_BLK_RANGE_BYTES);
+    le64_put(raw + VIRTIO_BLK_RANGE_sector, sector);
+    le32_put(raw + VIRTIO_BLK_RANGE_num_sectors, sectors);
+    le32_put(raw + VIRTIO_BLK_RANGE_flags, flags);
+    request(rig, VIRTIO_BIT(VIRTIO_BLK_F_DISCARD),
+            (struct blkreq){.type = type, .bytes = bytes, .data_gpa = gpa});
+}
+
+static void discard_beyond_capacity(struct rig *rig)
+{
+    range(rig, VIRTIO_BLK_T_DISCARD, RIG_DISK_BYTES / 512 - 1, 2, 0, 16);
+}
+
+static void part_of_range(struct rig *rig)
+{
+    range(rig, VIRTIO_BLK_T_DISCARD, 1, 1, 0, 17);
+}
+
+static void too_many_ranges(struct rig *rig)
+{
+    range(rig, VIRTIO_BLK_T_DISCARD, 1, 1, 0, 33 * 16);
+}
+
+static void range_too_long(struct rig *rig)
+{
+    rig->disk.backend.info.capacity_bytes = UINT64_C(1) << 40;
+    le64_put(rig->dev->cfg.config + VIRTIO_BLK_CONFIG_capacity, UINT64_C(1) << 31);
+    range(rig, VIRTIO_BLK_T_DISCARD, 0, (1u << 21) + 1, 0, 16);
+}
+
+static void discard_with_unmap(struct rig *rig)
+{
+    range(rig, VIRTIO_BLK_T_DISCARD, 1, 1, VIRTIO_BLK_RANGE_F_UNMAP, 16);
+}
+
+static void zeroes_without_feature(struct rig *rig)
+{
+    range(rig, VIRTIO_BLK_T_WRITE_ZEROES, 1, 1, 0, 16);
+}
+
 static void short_id(struct rig *rig)
 {
     request(rig, 0, (struct blkreq){.type = VIRTIO_BLK_T_GET_ID, .bytes = 19, .data_write = true});
@@ -541,6 +586,12 @@ const struct strict_case strict_type_cases[] = {
     {.rule = STRICT_BLK_FLUSH_SECTOR, .slip = flush_sector, .device = ON_BLK},
     {.rule = STRICT_BLK_FLUSH_DATA, .slip = flush_data, .device = ON_BLK},
     {.rule = STRICT_BLK_TYPE, .slip = flush_without_feature, .device = ON_BLK},
+    {.rule = STRICT_BLK_CAPACITY, .slip = discard_beyond_capacity, .device = ON_BLK},
+    {.rule = STRICT_BLK_RANGES, .slip = part_of_range, .device = ON_BLK},
+    {.rule = STRICT_BLK_RANGES, .slip = too_many_ranges, .device = ON_BLK},
+    {.rule = STRICT_BLK_RANGES, .slip = range_too_long, .device = ON_BLK},
+    {.rule = STRICT_BLK_RANGE_FLAGS, .slip = discard_with_unmap, .device = ON_BLK},
+    {.rule = STRICT_BLK_TYPE, .slip = zeroes_without_feature, .device = ON_BLK},
     {.rule = STRICT_BLK_TYPE, .slip = unknown_type, .device = ON_BLK},
     {.rule = STRICT_BLK_ID_LENGTH, .slip = short_id, .device = ON_BLK},
     {.rule = STRICT_BLK_HEADER, .slip = short_header, .device = ON_BLK},
