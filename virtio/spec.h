@@ -240,7 +240,9 @@ enum {
 
 /* ---- 5.2 Block Device ---- */
 enum {
+    VIRTIO_BLK_F_SIZE_MAX = 1,
     VIRTIO_BLK_F_SEG_MAX = 2,
+    VIRTIO_BLK_F_GEOMETRY = 4,
     VIRTIO_BLK_F_RO = 5,
     VIRTIO_BLK_F_BLK_SIZE = 6,
     VIRTIO_BLK_F_FLUSH = 9,

@@ -178,4 +178,10 @@ void vq_return(struct virtqueue *vq, struct vq_chain *chain);
 void vq_notify_off(struct virtqueue *vq);
 bool vq_notify_on(struct virtqueue *vq);
 
+/*
+ * Of an active split ring that somebody else runs: the indices as driver and device show them to
+ * each other.
+ */
+void vq_split_indices(const struct virtqueue *vq, uint16_t *avail, uint16_t *used);
+
 #endif

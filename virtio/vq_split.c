@@ -18,6 +18,12 @@ struct desc {
     uint16_t flags, next;
 };
 
+void vq_split_indices(const struct virtqueue *vq, uint16_t *avail, uint16_t *used)
+{
+    *avail = ring_load16_acquire(vq->split.avail + VIRTQ_AVAIL_IDX);
+    *used = ring_load16_acquire(vq->split.used + VIRTQ_USED_IDX);
+}
+
 static int split_activate(struct virtqueue *vq, const struct vq_config *config)
 {
     struct vq_split *s = &vq->split;

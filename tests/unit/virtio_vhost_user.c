@@ -1,0 +1,669 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Disks behind a vhost-user server: the whole way from a driver to a server that takes the chains
+ * itself, servers that misbehave, servers that go and come back.
+ */
+#include <criterion/criterion.h>
+
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "core/gmem.h"
+#include "core/le.h"
+#include "core/log.h"
+#include "core/xmath.h"
+#include "tests/harness/blkreq.h"
+#include "tests/harness/rig.h"
+#include "tests/harness/vhost_server.h"
+#include "virtio/spec.h"
+#include "virtio/vhost_user_blk.h"
+
+#define SECOND     UINT64_C(1000000000)
+#define LONG_RETRY (40 * SECOND) /* longer than any pause between two tries */
+#define REPLY_MS   100u          /* of servers that do not answer */
+#define HELD       8u            /* the sector that servers hold */
+
+struct bench {
+    struct rig rig;
+    struct vhost_server server;
+    struct vhost_user_blk *blk;
+    unsigned lines; /* warnings and errors */
+};
+
+/* ---- helpers ---- */
+
+static void count_line(void *ctx, enum log_level level, const char *line)
+{
+    struct bench *b = ctx;
+    (void)line;
+    b->lines += level <= LOG_WARN;
+}
+
+static int create(struct bench *b, unsigned reply_ms)
+{
+    return vhost_user_blk_create(&b->blk, &(struct vhost_user_blk_config){
+                                              .name = "disk",
+                                              .socket_path = "a thread",
+                                              .connect = vhost_server_connect,
+                                              .connect_ctx = &b->server,
+                                              .queues = 2,
+                                              .features_on = b->rig.cfg.features_on,
+                                              .reply_ms = reply_ms,
+                                              .loop = b->rig.loop,
+                                              .clock = &b->rig.clock,
+                                              .gmem = b->rig.gmem,
+                                          });
+}
+
+/* The server can be changed before plug(). */
+static void prepare(struct bench *b, const struct rig_config *config)
+{
+    rig_open_host(&b->rig, config);
+    vhost_server_init(&b->server);
+    b->blk = NULL;
+    b->lines = 0;
+    log_set_sink(count_line, b);
+}
+
+static void plug(struct bench *b)
+{
+    cr_assert_eq(create(b, 0), 0);
+    rig_plug(&b->rig, vhost_user_blk_device(b->blk));
+}
+
+static void start(struct bench *b, uint64_t features)
+{
+    cr_assert(vdrv_start(&b->rig.drv, features, 2, 16));
+}
+
+static void open_started(struct bench *b, const struct rig_config *config)
+{
+    prepare(b, config);
+    plug(b);
+    start(b, VIRTIO_BIT(VIRTIO_F_EVENT_IDX));
+}
+
+static void end(struct bench *b)
+{
+    rig_unplug(&b->rig);
+    vhost_user_blk_destroy(b->blk);
+    vhost_server_fini(&b->server);
+    rig_close(&b->rig);
+    log_set_sink(NULL, NULL);
+}
+
+/* Lets the loop and the server run until the expression is true; a hang is the test's time-out. */
+#define STEP_UNTIL(b, expression)                               \
+    while (!(expression)) {                                     \
+        rig_step(&(b)->rig);                                    \
+        nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL); \
+    }
+
+static uint8_t finish(struct bench *b, const struct blkreq *req)
+{
+    uint32_t head, len;
+    STEP_UNTIL(b, vdrv_has_used(&b->rig.drv.q[req->queue]));
+    cr_assert(vdrv_used(&b->rig.drv.q[req->queue], &head, &len));
+    return blkreq_status(&b->rig, req);
+}
+
+static struct blkreq request(uint32_t type, uint64_t sector, uint32_t bytes)
+{
+    return (struct blkreq){
+        .type = type,
+        .sector = sector,
+        .bytes = bytes,
+        .data_write = type == VIRTIO_BLK_T_IN,
+    };
+}
+
+static void send_write(struct bench *b, struct blkreq *req, uint64_t sector, uint8_t fill)
+{
+    *req = request(VIRTIO_BLK_T_OUT, sector, 512);
+    req->data_gpa = vdrv_alloc(&b->rig.drv, 512, 16);
+    memset(blkreq_data(&b->rig, req), fill, 512);
+    cr_assert(blkreq_send(&b->rig, req));
+}
+
+static uint8_t do_read(struct bench *b, struct blkreq *req, uint64_t sector)
+{
+    *req = request(VIRTIO_BLK_T_IN, sector, 512);
+    cr_assert(blkreq_send(&b->rig, req));
+    return finish(b, req);
+}
+
+static void expect_works(struct bench *b, const char *when)
+{
+    struct blkreq req;
+    b->server.disk[3 * 512] ^= 0x5a;
+    cr_expect_eq(do_read(b, &req, 3), VIRTIO_BLK_S_OK, "%s", when);
+    cr_expect_eq(memcmp(blkreq_data(&b->rig, &req), b->server.disk + 3 * 512, 512), 0, "%s", when);
+}
+
+/* The server is gone, and the device knows. */
+static void lose_server(struct bench *b)
+{
+    vhost_server_kill(&b->server);
+    STEP_UNTIL(b, b->lines > 0);
+}
+
+static void retry(struct bench *b)
+{
+    b->rig.time.now_ns += LONG_RETRY;
+    rig_step(&b->rig);
+}
+
+static uint64_t config_get(struct bench *b, unsigned offset, unsigned bytes)
+{
+    uint8_t raw[8] = {0};
+    vdrv_config_read(&b->rig.drv, offset, raw, bytes);
+    return le64_get(raw);
+}
+
+/* ---- a good server ---- */
+
+Test(virtio_vhost_user, reads_and_writes_behind_every_transport_and_ring)
+{
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
+        const char *name = rig_config_name(&rig_variants[v]);
+        struct bench b;
+        struct blkreq w, r;
+        open_started(&b, &rig_variants[v]);
+        for (unsigned i = 0; i < 100; i++) { /* more than the ring's size, twice */
+            send_write(&b, &w, i, (uint8_t)(i + 1));
+            cr_assert_eq(finish(&b, &w), VIRTIO_BLK_S_OK, "%s", name);
+            cr_assert_eq(b.server.disk[i * 512 + 511], i + 1, "%s", name);
+            cr_assert_eq(do_read(&b, &r, i), VIRTIO_BLK_S_OK, "%s", name);
+            cr_assert_eq(*(uint8_t *)blkreq_data(&b.rig, &r), i + 1, "%s", name);
+            if (i % 10 == 9) /* gives the driver's memory back */
+                start(&b, VIRTIO_BIT(VIRTIO_F_EVENT_IDX));
+        }
+        cr_expect_eq(b.lines, 0, "%s", name);
+        end(&b);
+    }
+}
+
+Test(virtio_vhost_user, interrupts_for_each_queue)
+{
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
+        struct bench b;
+        open_started(&b, &rig_variants[v]);
+        for (unsigned queue = 0; queue < 2; queue++) {
+            struct blkreq req = request(VIRTIO_BLK_T_IN, 1, 1024);
+            unsigned irqs = 0;
+            req.queue = queue;
+            cr_assert(blkreq_send(&b.rig, &req));
+            STEP_UNTIL(&b, (irqs += rig_queue_irqs(&b.rig, queue)) > 0);
+            cr_expect_eq(finish(&b, &req), VIRTIO_BLK_S_OK);
+        }
+        end(&b);
+    }
+}
+
+Test(virtio_vhost_user, takes_indirect_chains)
+{
+    struct bench b;
+    prepare(&b, &rig_variants[0]);
+    plug(&b);
+    start(&b, VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC));
+    struct blkreq req = request(VIRTIO_BLK_T_IN, 0, 4096);
+    req.indirect = true;
+    req.cut = 512;
+    memset(b.server.disk, 0x77, 4096);
+    cr_assert(blkreq_send(&b.rig, &req));
+    cr_expect_eq(finish(&b, &req), VIRTIO_BLK_S_OK);
+    cr_expect_eq(memcmp(blkreq_data(&b.rig, &req), b.server.disk, 4096), 0);
+    end(&b);
+}
+
+Test(virtio_vhost_user, uses_memory_on_both_sides_of_the_hole)
+{
+    struct bench b;
+    open_started(&b, &rig_variants[0]);
+    struct blkreq req = request(VIRTIO_BLK_T_IN, 0, 512);
+    req.data_gpa = RIG_HOLE_END_GPA + 0x1000;
+    memset(b.server.disk, 0x42, 512);
+    cr_assert(blkreq_send(&b.rig, &req));
+    cr_expect_eq(finish(&b, &req), VIRTIO_BLK_S_OK);
+    cr_expect_eq(*(uint8_t *)blkreq_data(&b.rig, &req), 0x42);
+    end(&b);
+}
+
+Test(virtio_vhost_user, serves_a_legacy_driver)
+{
+    for (unsigned v = 0; v < RIG_LEGACY_VARIANTS; v++) {
+        struct bench b;
+        prepare(&b, &rig_legacy_variants[v]);
+        plug(&b);
+        cr_assert(vdrv_start(&b.rig.drv, 0, 1, 256));
+        expect_works(&b, rig_config_name(&rig_legacy_variants[v]));
+        end(&b);
+    }
+}
+
+Test(virtio_vhost_user, offers_what_the_server_can_do)
+{
+    struct bench b;
+    const uint64_t bare = VIRTIO_BIT(VIRTIO_F_VERSION_1) | VIRTIO_BIT(VIRTIO_BLK_F_FLUSH);
+    prepare(&b, &rig_variants[1]); /* with packed rings, if it may */
+    b.server.features = bare | VIRTIO_BIT(40) | VIRTIO_BIT(23) | VIRTIO_BIT(33);
+    plug(&b);
+    cr_expect_eq(b.lines, 1, "packed rings were asked for");
+    cr_expect_eq(vdrv_offered(&b.rig.drv), bare | VIRTIO_BIT(VIRTIO_F_RING_RESET));
+    b.rig.drv.always = 0;
+    start(&b, VIRTIO_BIT(VIRTIO_F_RING_RESET) | VIRTIO_BIT(VIRTIO_BLK_F_FLUSH));
+    rig_step(&b.rig);
+    cr_expect_eq(atomic_load(&b.server.acked), bare | VIRTIO_BIT(VHOST_USER_F_PROTOCOL_FEATURES));
+    expect_works(&b, "bare");
+    end(&b);
+}
+
+Test(virtio_vhost_user, shows_the_servers_configuration)
+{
+    struct bench b;
+    prepare(&b, &rig_variants[0]);
+    b.server.queues = VHOST_SERVER_RINGS; /* the driver gets two */
+    plug(&b);
+    cr_expect_eq(config_get(&b, VIRTIO_BLK_CONFIG_capacity, 8), VHOST_SERVER_DISK_BYTES / 512);
+    cr_expect_eq(config_get(&b, VIRTIO_BLK_CONFIG_seg_max, 4), 126);
+    cr_expect_eq(config_get(&b, VIRTIO_BLK_CONFIG_num_queues, 2), 2);
+    end(&b);
+}
+
+Test(virtio_vhost_user, takes_fewer_queues_if_the_server_has_not_as_many)
+{
+    struct bench b;
+    prepare(&b, &rig_variants[0]);
+    b.server.queues = 1;
+    plug(&b);
+    cr_expect_eq(b.lines, 1);
+    cr_expect_eq(config_get(&b, VIRTIO_BLK_CONFIG_num_queues, 2), 1);
+    cr_expect_eq(vdrv_queue_size_max(&b.rig.drv, 1), 0);
+    end(&b);
+}
+
+Test(virtio_vhost_user, switches_the_servers_cache)
+{
+    struct bench b;
+    uint8_t on = 1, off = 0;
+    prepare(&b, &rig_variants[0]);
+    plug(&b);
+    start(&b, 0); /* CONFIG_WCE is not negotiated: not a driver's to write */
+    vdrv_config_write(&b.rig.drv, VIRTIO_BLK_CONFIG_writeback, &on, 1);
+    cr_expect_eq(atomic_load(&b.server.writeback), -1);
+    start(&b, VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE));
+    vdrv_config_write(&b.rig.drv, VIRTIO_BLK_CONFIG_capacity, &on, 1);
+    cr_expect_eq(atomic_load(&b.server.writeback), -1);
+    vdrv_config_write(&b.rig.drv, VIRTIO_BLK_CONFIG_writeback, &on, 1);
+    cr_expect_eq(atomic_load(&b.server.writeback), 1);
+    vdrv_config_write(&b.rig.drv, VIRTIO_BLK_CONFIG_writeback, &off, 1);
+    cr_expect_eq(atomic_load(&b.server.writeback), 0);
+    atomic_store(&b.server.writeback, -1);
+    lose_server(&b);
+    retry(&b);
+    cr_expect_eq(atomic_load(&b.server.writeback), 0, "the next server is told");
+    end(&b);
+}
+
+Test(virtio_vhost_user, tells_the_driver_of_another_size)
+{
+    struct bench b;
+    unsigned irqs = 0;
+    open_started(&b, &rig_variants[0]);
+    uint32_t generation = vdrv_generation(&b.rig.drv);
+    cr_assert_eq(vhost_server_resize(&b.server, 512 * 100), 0);
+    STEP_UNTIL(&b, (irqs += rig_config_irqs(&b.rig)) > 0);
+    cr_expect_eq(config_get(&b, VIRTIO_BLK_CONFIG_capacity, 8), 100);
+    cr_expect_neq(vdrv_generation(&b.rig.drv), generation);
+    uint8_t answer[sizeof(struct vhost_user_header) + 8];
+    cr_assert_eq(recv(b.server.backend_fd, answer, sizeof(answer), 0), (ssize_t)sizeof(answer));
+    cr_expect_eq(answer[sizeof(struct vhost_user_header)], 0, "it said that it understood");
+    end(&b);
+}
+
+Test(virtio_vhost_user, a_broken_ring_needs_a_reset)
+{
+    struct bench b;
+    open_started(&b, &rig_variants[0]);
+    struct vdrv_buf wild = {.gpa = RIG_HOLE_GPA, .len = 16};
+    vdrv_send(&b.rig.drv.q[0], &wild, 1);
+    STEP_UNTIL(&b, rig_is_broken(&b.rig));
+    start(&b, 0);
+    expect_works(&b, "after the reset");
+    end(&b);
+}
+
+/* ---- reset ---- */
+
+Test(virtio_vhost_user, a_reset_waits_for_what_the_server_has_taken)
+{
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
+        for (unsigned early = 0; early < 2; early++) {
+            struct bench b;
+            struct blkreq req;
+            prepare(&b, &rig_variants[v]);
+            if (early != 0 && rig_variants[v].packed) {
+                end(&b); /* such a ring cannot tell */
+                continue;
+            }
+            b.server.answers_early = early != 0;
+            plug(&b);
+            start(&b, 0);
+            atomic_store(&b.server.hold_sector, HELD);
+            send_write(&b, &req, HELD, 0x31);
+            STEP_UNTIL(&b, atomic_load(&b.server.taken) == 1);
+            cr_assert_eq(atomic_load(&b.server.done), 0);
+            vdrv_reset(&b.rig.drv);
+            cr_expect_eq(atomic_load(&b.server.done), 1);
+            cr_expect_eq(b.server.disk[HELD * 512], 0x31);
+            start(&b, 0);
+            expect_works(&b, "after the reset");
+            end(&b);
+        }
+    }
+}
+
+Test(virtio_vhost_user, a_queue_alone_is_reset_and_comes_back)
+{
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
+        struct bench b;
+        struct blkreq req;
+        prepare(&b, &rig_variants[v]);
+        plug(&b);
+        start(&b, VIRTIO_BIT(VIRTIO_F_RING_RESET));
+        expect_works(&b, "before");
+        atomic_store(&b.server.hold_sector, HELD);
+        send_write(&b, &req, HELD, 0x31);
+        STEP_UNTIL(&b, atomic_load(&b.server.taken) == 2);
+        if (!vdrv_queue_reset(&b.rig.drv, 0)) {
+            end(&b); /* a transport without it */
+            continue;
+        }
+        cr_expect_eq(atomic_load(&b.server.done), 2);
+        vdrv_queue_alloc(&b.rig.drv, 0, 8);
+        vdrv_queue_write(&b.rig.drv, 0);
+        expect_works(&b, "after");
+        end(&b);
+    }
+}
+
+/* ---- bad servers ---- */
+
+/* The server's refusal of what a call sets is not sent by reply(). */
+static bool breaks(enum vhost_server_fault fault)
+{
+    return fault != VHOST_SERVER_GOOD && fault != VHOST_SERVER_FDS && fault != VHOST_SERVER_NO_FD;
+}
+
+Test(virtio_vhost_user, no_device_of_a_server_that_misbehaves, .timeout = 60)
+{
+    static const uint32_t at[] = {
+        VHOST_USER_GET_FEATURES, VHOST_USER_GET_PROTOCOL_FEATURES, VHOST_USER_GET_QUEUE_NUM,
+        VHOST_USER_GET_CONFIG,   VHOST_USER_SET_BACKEND_REQ_FD,
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(at); i++) {
+        for (unsigned fault = 0; fault < VHOST_SERVER_FAULTS; fault++) {
+            struct bench b;
+            prepare(&b, &rig_variants[0]);
+            b.server.fault = fault;
+            b.server.fault_at = at[i];
+            int err = create(&b, REPLY_MS);
+            cr_expect_eq(err != 0, breaks(fault), "fault %u at %u: %d", fault, at[i], err);
+            cr_expect_eq(b.lines, err != 0 ? 1 : 0, "fault %u at %u", fault, at[i]);
+            end(&b);
+        }
+    }
+}
+
+Test(virtio_vhost_user, a_server_that_misbehaves_later_is_lost_and_found, .timeout = 60)
+{
+    static const uint32_t at[] = {
+        VHOST_USER_SET_FEATURES,     VHOST_USER_SET_MEM_TABLE,  VHOST_USER_GET_INFLIGHT_FD,
+        VHOST_USER_SET_INFLIGHT_FD,  VHOST_USER_SET_VRING_ADDR, VHOST_USER_SET_VRING_KICK,
+        VHOST_USER_SET_VRING_ENABLE,
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(at); i++) {
+        for (unsigned fault = 0; fault < VHOST_SERVER_FAULTS; fault++) {
+            struct bench b;
+            bool inflight = at[i] == VHOST_USER_GET_INFLIGHT_FD;
+            prepare(&b, &rig_variants[0]);
+            b.server.fault = fault;
+            b.server.fault_at = at[i];
+            cr_assert_eq(create(&b, REPLY_MS), 0);
+            rig_plug(&b.rig, vhost_user_blk_device(b.blk));
+            bool ring = at[i] >= VHOST_USER_SET_VRING_NUM && at[i] <= VHOST_USER_SET_VRING_ENABLE &&
+                        at[i] != VHOST_USER_GET_PROTOCOL_FEATURES;
+            bool runs = vdrv_start(&b.rig.drv, 0, 2, 16);
+            if (fault == VHOST_SERVER_REFUSES && ring) {
+                cr_expect_not(runs, "a ring that is refused at %u", at[i]);
+                end(&b);
+                continue;
+            }
+            bool lost = breaks(fault) || (inflight && fault == VHOST_SERVER_NO_FD);
+            cr_expect_eq(b.lines, lost ? 1 : 0, "fault %u at %u", fault, at[i]);
+            if (lost) {
+                vhost_server_kill(&b.server);
+                b.server.fault = VHOST_SERVER_GOOD;
+                retry(&b);
+                cr_expect_eq(b.lines, 2, "fault %u at %u", fault, at[i]);
+            }
+            expect_works(&b, "with a good server");
+            end(&b);
+        }
+    }
+}
+
+Test(virtio_vhost_user, a_server_that_never_stops_a_ring_does_not_stop_a_reset)
+{
+    struct bench b;
+    prepare(&b, &rig_variants[0]);
+    b.server.fault = VHOST_SERVER_SILENT;
+    b.server.fault_at = VHOST_USER_GET_VRING_BASE;
+    cr_assert_eq(create(&b, REPLY_MS), 0);
+    rig_plug(&b.rig, vhost_user_blk_device(b.blk));
+    start(&b, 0);
+    vdrv_reset(&b.rig.drv);
+    cr_expect_eq(vdrv_status(&b.rig.drv), 0);
+    cr_expect_eq(b.lines, 1);
+    vhost_server_kill(&b.server);
+    b.server.fault = VHOST_SERVER_GOOD;
+    retry(&b);
+    start(&b, 0);
+    expect_works(&b, "with the next one");
+    end(&b);
+}
+
+Test(virtio_vhost_user, needs_virtio_1_and_a_configuration)
+{
+    struct bench b;
+    prepare(&b, &rig_variants[0]);
+    b.server.features &= ~VIRTIO_BIT(VIRTIO_F_VERSION_1);
+    cr_expect_neq(create(&b, 0), 0);
+    b.server.features |= VIRTIO_BIT(VIRTIO_F_VERSION_1);
+    b.server.protocol &= ~VIRTIO_BIT(VHOST_USER_PROTOCOL_F_CONFIG);
+    cr_expect_neq(create(&b, 0), 0);
+    b.server.down = true;
+    cr_expect_neq(create(&b, 0), 0);
+    cr_expect_eq(b.lines, 3);
+    end(&b);
+}
+
+Test(virtio_vhost_user, runs_with_the_fewest_protocol_features)
+{
+    struct bench b;
+    prepare(&b, &rig_variants[0]);
+    b.server.protocol = VIRTIO_BIT(VHOST_USER_PROTOCOL_F_CONFIG);
+    plug(&b);
+    start(&b, 0);
+    expect_works(&b, "with CONFIG alone");
+    end(&b);
+}
+
+/* ---- servers that come back ---- */
+
+Test(virtio_vhost_user, requests_wait_for_a_server_that_is_gone)
+{
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
+        struct bench b;
+        struct blkreq w;
+        open_started(&b, &rig_variants[v]);
+        expect_works(&b, "before");
+        lose_server(&b);
+        b.server.down = true;
+        send_write(&b, &w, 5, 0x99);
+        for (unsigned i = 0; i < 100; i++)
+            retry(&b);
+        cr_expect_eq(b.lines, 1, "tries are silent");
+        cr_expect_not(vdrv_has_used(&b.rig.drv.q[0]));
+        b.server.down = false;
+        retry(&b);
+        cr_expect_eq(finish(&b, &w), VIRTIO_BLK_S_OK);
+        cr_expect_eq(b.server.disk[5 * 512], 0x99);
+        cr_expect_eq(b.lines, 2);
+        expect_works(&b, "after");
+        end(&b);
+    }
+}
+
+Test(virtio_vhost_user, tries_every_second)
+{
+    struct bench b;
+    open_started(&b, &rig_variants[0]);
+    b.rig.time.now_ns += 20 * SECOND; /* it was a good connection */
+    lose_server(&b);
+    unsigned before = atomic_load(&b.server.connections);
+    b.rig.time.now_ns += SECOND - 1;
+    rig_step(&b.rig);
+    cr_expect_eq(atomic_load(&b.server.connections), before);
+    b.rig.time.now_ns += 1;
+    rig_step(&b.rig);
+    cr_expect_eq(atomic_load(&b.server.connections), before + 1);
+    expect_works(&b, "after");
+    end(&b);
+}
+
+/* A and C are held, B is done: only the memory of requests in flight knows which. */
+Test(virtio_vhost_user, repeats_what_was_in_flight_once_each)
+{
+    struct bench b;
+    struct blkreq x[3];
+    open_started(&b, &rig_variants[0]);
+    expect_works(&b, "before");
+    unsigned taken = atomic_load(&b.server.taken);
+    atomic_store(&b.server.hold_sector, HELD);
+    send_write(&b, &x[0], HELD, 0x11);
+    send_write(&b, &x[1], HELD + 1, 0x22);
+    send_write(&b, &x[2], HELD, 0x33);
+    STEP_UNTIL(&b, atomic_load(&b.server.taken) == taken + 3);
+    cr_expect_eq(finish(&b, &x[1]), VIRTIO_BLK_S_OK);
+    lose_server(&b);
+    b.server.disk[(HELD + 1) * 512] = 0xee; /* shows if B is done again */
+    atomic_store(&b.server.hold_sector, VHOST_SERVER_NO_SECTOR);
+    retry(&b);
+    cr_expect_eq(finish(&b, &x[0]), VIRTIO_BLK_S_OK);
+    cr_expect_eq(finish(&b, &x[2]), VIRTIO_BLK_S_OK);
+    cr_expect_eq(atomic_load(&b.server.repeated), 2);
+    cr_expect_eq(atomic_load(&b.server.taken), taken + 5);
+    cr_expect_eq(b.server.disk[HELD * 512], 0x33);
+    cr_expect_eq(b.server.disk[(HELD + 1) * 512], 0xee);
+    expect_works(&b, "after");
+    end(&b);
+}
+
+Test(virtio_vhost_user, finds_the_place_in_a_packed_ring)
+{
+    struct bench b;
+    struct blkreq x[2];
+    open_started(&b, &rig_variants[1]);
+    for (unsigned i = 0; i < 7; i++) /* into the second lap */
+        expect_works(&b, "before");
+    atomic_store(&b.server.hold_sector, HELD);
+    send_write(&b, &x[0], HELD, 0x11);
+    send_write(&b, &x[1], HELD, 0x22);
+    STEP_UNTIL(&b, atomic_load(&b.server.taken) == 9);
+    lose_server(&b);
+    atomic_store(&b.server.hold_sector, VHOST_SERVER_NO_SECTOR);
+    retry(&b);
+    cr_expect_eq(finish(&b, &x[0]), VIRTIO_BLK_S_OK);
+    cr_expect_eq(finish(&b, &x[1]), VIRTIO_BLK_S_OK);
+    cr_expect_eq(b.server.disk[HELD * 512], 0x22);
+    expect_works(&b, "after");
+    end(&b);
+}
+
+Test(virtio_vhost_user, without_a_record_only_an_idle_ring_goes_on)
+{
+    struct bench b;
+    struct blkreq req;
+    prepare(&b, &rig_variants[0]);
+    b.server.protocol &= ~VIRTIO_BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD);
+    plug(&b);
+    start(&b, 0);
+    expect_works(&b, "before");
+    lose_server(&b);
+    retry(&b);
+    expect_works(&b, "nothing was in flight");
+
+    unsigned taken = atomic_load(&b.server.taken);
+    b.lines = 0;
+    atomic_store(&b.server.hold_sector, HELD);
+    send_write(&b, &req, HELD, 0x11);
+    STEP_UNTIL(&b, atomic_load(&b.server.taken) == taken + 1);
+    lose_server(&b);
+    atomic_store(&b.server.hold_sector, VHOST_SERVER_NO_SECTOR);
+    cr_expect_not(rig_is_broken(&b.rig));
+    retry(&b);
+    cr_expect(rig_is_broken(&b.rig), "a request might be done twice");
+    start(&b, 0);
+    expect_works(&b, "after a reset");
+    end(&b);
+}
+
+Test(virtio_vhost_user, a_reset_needs_no_server)
+{
+    struct bench b;
+    open_started(&b, &rig_variants[2]);
+    lose_server(&b);
+    b.server.down = true;
+    start(&b, 0);
+    struct blkreq req = request(VIRTIO_BLK_T_IN, 3, 512);
+    cr_assert(blkreq_send(&b.rig, &req));
+    b.server.down = false;
+    retry(&b);
+    cr_expect_eq(finish(&b, &req), VIRTIO_BLK_S_OK);
+    end(&b);
+}
+
+Test(virtio_vhost_user, a_server_that_offers_less_is_not_taken)
+{
+    struct bench b;
+    open_started(&b, &rig_variants[0]);
+    lose_server(&b);
+    uint64_t features = b.server.features;
+    b.server.features &= ~VIRTIO_BIT(VIRTIO_BLK_F_FLUSH);
+    retry(&b);
+    cr_expect_eq(b.lines, 1);
+    b.server.features = features;
+    b.server.queues = 1;
+    retry(&b);
+    cr_expect_eq(b.lines, 1);
+    b.server.queues = 2;
+    retry(&b);
+    cr_expect_eq(b.lines, 2);
+    expect_works(&b, "after");
+    end(&b);
+}
+
+Test(virtio_vhost_user, a_disk_that_grew_meanwhile_is_told)
+{
+    struct bench b;
+    open_started(&b, &rig_variants[0]);
+    lose_server(&b);
+    atomic_store(&b.server.capacity_bytes, 512 * 7);
+    rig_config_irqs(&b.rig);
+    retry(&b);
+    cr_expect_gt(rig_config_irqs(&b.rig), 0);
+    cr_expect_eq(config_get(&b, VIRTIO_BLK_CONFIG_capacity, 8), 7);
+    end(&b);
+}

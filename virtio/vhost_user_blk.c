@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "virtio/vhost_user_blk.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/fail.h"
+#include "core/le.h"
+#include "core/xmath.h"
+#include "virtio/spec.h"
+#include "virtio/vhost_user_device.h"
+
+/* SIZE_MAX to WRITE_ZEROES: what their fields in the configuration space are for. */
+#define PASSED_FEATURES                                                        \
+    (VIRTIO_BIT(VIRTIO_BLK_F_SIZE_MAX) | VIRTIO_BIT(VIRTIO_BLK_F_SEG_MAX) |    \
+     VIRTIO_BIT(VIRTIO_BLK_F_GEOMETRY) | VIRTIO_BIT(VIRTIO_BLK_F_RO) |         \
+     VIRTIO_BIT(VIRTIO_BLK_F_BLK_SIZE) | VIRTIO_BIT(VIRTIO_BLK_F_FLUSH) |      \
+     VIRTIO_BIT(VIRTIO_BLK_F_TOPOLOGY) | VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE) | \
+     VIRTIO_BIT(VIRTIO_BLK_F_MQ) | VIRTIO_BIT(VIRTIO_BLK_F_DISCARD) |          \
+     VIRTIO_BIT(VIRTIO_BLK_F_WRITE_ZEROES))
+
+/* Up to the fields of these features: not every server knows more. */
+#define CONFIG_BYTES 60u
+
+struct vhost_user_blk {
+    struct vhost_user_device v;
+    const char *socket_path;
+    uint8_t config[CONFIG_BYTES];
+    bool writeback_set; /* by the driver */
+    uint8_t writeback;  /* to what */
+};
+
+static struct vhost_user_blk *of(struct vhost_user_device *v)
+{
+    return container_of(v, struct vhost_user_blk, v);
+}
+
+/* The server may have more queues than the driver is given. */
+static void fix_config(struct vhost_user_device *v)
+{
+    struct vhost_user_blk *blk = of(v);
+    le16_put(blk->config + VIRTIO_BLK_CONFIG_num_queues, (uint16_t)v->dev.cfg.queue_count);
+    if (blk->writeback_set)
+        blk->config[VIRTIO_BLK_CONFIG_writeback] = blk->writeback;
+}
+
+/* A server that refuses keeps its cache as it was. */
+static int send_writeback(struct vhost_user_blk *blk)
+{
+    int err = vhost_user_set_config(&blk->v.vu, VIRTIO_BLK_CONFIG_writeback, &blk->writeback, 1);
+    return err == -EREMOTEIO ? 0 : err;
+}
+
+/* VIRTIO 1.4 5.2.6.2: writeback is all that a driver may write. */
+static int write_config(struct vhost_user_device *v, unsigned offset, const void *src, unsigned len)
+{
+    struct vhost_user_blk *blk = of(v);
+    if (offset != VIRTIO_BLK_CONFIG_writeback || len != 1 ||
+        !virtio_device_has(&v->dev, VIRTIO_BLK_F_CONFIG_WCE))
+        return 0;
+    blk->writeback = (*(const uint8_t *)src) & 1;
+    blk->writeback_set = true;
+    blk->config[VIRTIO_BLK_CONFIG_writeback] = blk->writeback;
+    return v->connected ? send_writeback(blk) : 0; /* the next server is told by prepare() */
+}
+
+static int prepare(struct vhost_user_device *v)
+{
+    struct vhost_user_blk *blk = of(v);
+    return blk->writeback_set ? send_writeback(blk) : 0;
+}
+
+static const struct vhost_user_type blk_type = {
+    .device_id = VIRTIO_ID_BLOCK,
+    .features = PASSED_FEATURES,
+    .config_bytes = CONFIG_BYTES,
+    .config_fix = fix_config,
+    .config_write = write_config,
+    .prepare = prepare,
+};
+
+/* ---- life ---- */
+
+static int connect_to_path(void *ctx)
+{
+    struct vhost_user_blk *blk = ctx;
+    return vhost_user_connect(blk->socket_path);
+}
+
+int vhost_user_blk_create(struct vhost_user_blk **out, const struct vhost_user_blk_config *config)
+{
+    struct vhost_user_blk *blk = calloc(1, sizeof(*blk));
+    if (blk == NULL)
+        return fail(-ENOMEM, "virtio %s", config->name);
+    blk->socket_path = config->socket_path;
+    bool own = config->connect == NULL;
+    int err =
+        vhost_user_device_init(&blk->v, &(struct vhost_user_device_config){
+                                            .name = config->name,
+                                            .peer = config->socket_path,
+                                            .connect = own ? connect_to_path : config->connect,
+                                            .connect_ctx = own ? blk : config->connect_ctx,
+                                            .type = &blk_type,
+                                            .config = blk->config,
+                                            .queues = config->queues != 0 ? config->queues : 1,
+                                            .queue_size_max = config->queue_size_max,
+                                            .features_on = config->features_on,
+                                            .features_off = config->features_off,
+                                            .strict = config->strict,
+                                            .reply_ms = config->reply_ms,
+                                            .loop = config->loop,
+                                            .clock = config->clock,
+                                            .gmem = config->gmem,
+                                        });
+    if (err != 0) {
+        free(blk);
+        return err;
+    }
+    *out = blk;
+    return 0;
+}
+
+void vhost_user_blk_destroy(struct vhost_user_blk *blk)
+{
+    if (blk == NULL)
+        return;
+    vhost_user_device_fini(&blk->v);
+    free(blk);
+}
+
+struct virtio_device *vhost_user_blk_device(struct vhost_user_blk *blk)
+{
+    return &blk->v.dev;
+}

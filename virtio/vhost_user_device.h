@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A virtio device whose queues run in another process, a vhost-user server: what is the same for
+ * every type of device. The transport, status and features stay here; the server gets guest memory,
+ * the rings that the driver has set up, and two eventfds a ring.
+ *
+ *     driver's store -> ioeventfd = the queue's kick eventfd -> server: takes chains, does the I/O,
+ *     gives them back -> call eventfd -> this loop -> virtio_queue_notify() -> transport -> irq
+ *
+ * The server may go and come back. Meanwhile the device stays and the driver's requests wait in
+ * their rings. What the server had taken is repeated by the next one, from memory that both know
+ * (INFLIGHT_SHMFD); from a server that cannot do that a ring is only taken up again if nothing was
+ * in flight, else the device needs a reset: a request that is done twice may destroy data.
+ */
+#ifndef MINIVET_VIRTIO_VHOST_USER_DEVICE_H
+#define MINIVET_VIRTIO_VHOST_USER_DEVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/evloop.h"
+#include "virtio/device.h"
+#include "virtio/vhost_user.h"
+
+struct clock;
+struct vhost_user_device;
+struct vhost_user_queue;
+
+/* What a type of device adds. Calls are on the loop; each may be NULL. */
+struct vhost_user_type {
+    uint32_t device_id;
+    uint64_t features;     /* that this side understands and passes on, below 24 */
+    unsigned config_bytes; /* that it reads of the server */
+    /* cfg.config has just been read: make it what the driver shall see. */
+    void (*config_fix)(struct vhost_user_device *v);
+    /* The driver writes, inside of the configuration space. Results here and below are those of
+     * vhost_user.h. */
+    int (*config_write)(struct vhost_user_device *v, unsigned offset, const void *src,
+                        unsigned len);
+    /* Before the first ring of an activation, or of a new connection, starts. */
+    int (*prepare)(struct vhost_user_device *v);
+};
+
+struct vhost_user_device_config {
+    const char *name; /* for messages; outlives the device */
+    const char *peer; /* what messages call the server: its socket; outlives the device */
+    /* A connected stream socket, which is the device's from then on; or a negative errno. Called at
+     * creation, which reports it, and on the loop whenever the server has gone, which does not. */
+    int (*connect)(void *ctx);
+    void *connect_ctx;
+    const struct vhost_user_type *type;
+    uint8_t *config;                    /* type->config_bytes; the embedding device's */
+    unsigned queues;                    /* at most; fewer if the server has not as many */
+    uint32_t queue_size_max;            /* 0: the default */
+    uint64_t features_on, features_off; /* see struct virtio_device_config */
+    bool strict;
+    unsigned reply_ms; /* 0: the usual */
+    struct evloop *loop;
+    const struct clock *clock; /* the loop's; NULL: the host's */
+    const struct gmem *gmem;
+};
+
+/* Embedded in each type of device. */
+struct vhost_user_device {
+    struct virtio_device dev;
+    struct vhost_user_device_config cfg;
+    struct vhost_user vu;
+    uint64_t passed; /* features that go to the server when the driver accepts them */
+    uint64_t needed; /* features that every later server must have: they were offered */
+    struct vhost_user_inflight inflight;
+    struct vhost_user_queue *queues;
+    bool active;
+    bool connected;
+
+    struct ev_fd socket;  /* says when the server has gone */
+    struct ev_fd backend; /* on it the server speaks first */
+    struct ev_fd broken;  /* an eventfd: it says that a ring is broken */
+    int backend_fd, broken_fd;
+
+    struct ev_timer retry;
+    uint64_t retry_ns; /* until the next try */
+    uint64_t since_ns; /* when the connection was made */
+};
+
+/* Set-up thread. Errors are reported. */
+int vhost_user_device_init(struct vhost_user_device *v,
+                           const struct vhost_user_device_config *config);
+/* After its transport. A zeroed one is allowed. */
+void vhost_user_device_fini(struct vhost_user_device *v);
+
+#endif
