@@ -116,6 +116,10 @@ bool virtio_device_has(const struct virtio_device *dev, unsigned feature)
 
 void virtio_device_fail(struct virtio_device *dev, const char *why)
 {
+    /* Once aloud: a guest that waits for such a device looks as if it hung. */
+    if (!dev->failed_before)
+        log_warn("virtio %s needs a reset: %s", dev->cfg.name, why);
+    dev->failed_before = true;
     log_guest(&dev->guest_errors, "virtio %s needs a reset: %s", dev->cfg.name, why);
     dev->running = false;
     atomic_fetch_or(&dev->status, VIRTIO_STATUS_DEVICE_NEEDS_RESET);
@@ -236,8 +240,10 @@ static uint32_t queue_size_max(const struct virtio_device *dev)
 
 static void default_queues(struct virtio_device *dev)
 {
-    for (unsigned i = 0; i < dev->cfg.queue_count; i++)
+    for (unsigned i = 0; i < dev->cfg.queue_count; i++) {
         dev->queues[i].config = (struct vq_config){.size = queue_size_max(dev)};
+        dev->queues[i].was_reset = false;
+    }
 }
 
 static void reset(struct virtio_device *dev)
@@ -334,6 +340,7 @@ void virtio_device_set_legacy(struct virtio_device *dev, bool legacy)
     /* What was accepted by the other interface does not count. */
     memset(dev->accepted, 0, sizeof(dev->accepted));
     dev->accepted_beyond = false;
+    default_queues(dev);
 }
 
 uint32_t virtio_device_status(const struct virtio_device *dev)

@@ -131,6 +131,7 @@ struct virtio_device {
     struct virtio_queue *queues;
     struct virtio_strict *strict; /* the driver monitor; NULL: off */
     struct log_guest_count guest_errors;
+    bool failed_before;          /* [loop] it has been said that this device needed a reset */
     _Atomic uint32_t status;     /* set by both sides, cleared by reset on the loop */
     _Atomic uint32_t generation; /* of the configuration space */
     uint64_t offered[2];         /* features 0 to 63, and 64 to 127; fixed */
