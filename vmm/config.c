@@ -116,50 +116,6 @@ char *config_next_item(char **rest)
     return item;
 }
 
-static int set_disk_key(struct disk_config *disk, const char *key)
-{
-    if (strcmp(key, "ro") == 0) {
-        disk->read_only = true;
-        return 0;
-    }
-    if (strncmp(key, "serial=", 7) == 0) {
-        const char *serial = key + 7;
-        if (strlen(serial) >= sizeof(disk->serial))
-            return fail_msg(-EINVAL, "--disk %s: serial \"%s\" is longer than %zu bytes",
-                            disk->path, serial, sizeof(disk->serial) - 1);
-        memcpy(disk->serial, serial, strlen(serial) + 1);
-        return 0;
-    }
-    char what[512];
-    snprintf(what, sizeof(what), "--disk %s", disk->path);
-    int r = config_virtio_key(&disk->virtio, key, what);
-    if (r != 0)
-        return r < 0 ? r : 0;
-    return fail_msg(-EINVAL, "%s: unknown key \"%s\"; keys are: ro, serial=TEXT, %s", what, key,
-                    CONFIG_VIRTIO_KEYS);
-}
-
-static int set_disk(struct vm_config *c, const char *value)
-{
-    if (c->disk_count == CONFIG_MAX_DISKS)
-        return fail_msg(-EINVAL, "--disk %s: at most %d disks", value, CONFIG_MAX_DISKS);
-    struct disk_config *disk = &c->disks[c->disk_count];
-    *disk = (struct disk_config){.path = strdup(value)};
-    if (disk->path == NULL)
-        return fail(-ENOMEM, "--disk %s", value);
-    c->disk_count++;
-    char *rest = disk->path;
-    const char *path = config_next_item(&rest);
-    if (path[0] == '\0')
-        return fail_msg(-EINVAL, "--disk %s: no file name", value);
-    for (const char *key = config_next_item(&rest); key != NULL; key = config_next_item(&rest)) {
-        int r = set_disk_key(disk, key);
-        if (r < 0)
-            return r;
-    }
-    return 0;
-}
-
 static int set_console(struct vm_config *c, const char *value)
 {
     static const char *const kinds[] = {
@@ -224,8 +180,12 @@ const struct option_row config_options[] = {
     {"mem", 'm', "SIZE", NULL, "Memory: 512M, 2G; a bare number is MiB [512M]", VALUES_NONE,
      set_mem},
     {"cpus", 'c', "N", "smp", "Virtual CPUs, 1 to 64 [1]", VALUES_NONE, set_cpus},
-    {"disk", 'd', "FILE[,ro][,serial=TEXT][,KEY...]", NULL,
-     "Raw disk image or block device: vda, then vdb, ...", VALUES_FILE, set_disk},
+    {"disk", 'd', "FILE[,KEY...]", NULL,
+     "Disk image or block device: vda, then vdb, ... KEYs: ro, serial=TEXT,\n"
+     "format=raw|qcow2|..., cache=none|writeback|unsafe, snapshot=on|off,\n"
+     "queues=N, iops=N, bw=SIZE, burst=TIME, fault=SPEC, and those of --virtio;\n"
+     "vhost-user=SOCKET or null:SIZE instead of FILE",
+     VALUES_FILE, config_set_disk},
     {"console", 0, "virtio|serial|off", NULL,
      "What the terminal is connected to [serial]; behind virtio: [,KEY...]", VALUES_WORDS,
      set_console},
@@ -285,6 +245,42 @@ static const struct option_row *row_of(int opt)
     return NULL;
 }
 
+/* QEMU's words that have no counterpart of that name, and what to say instead. */
+static const struct {
+    const char *word, *remedy;
+} qemu_words[] = {
+    {"drive", "disks are --disk FILE[,KEY...]"},
+    {"hda", "disks are --disk FILE"},
+    {"hdb", "disks are --disk FILE"},
+    {"blockdev", "disks are --disk FILE[,KEY...]"},
+    {"device", "devices are --disk, --console and --rng"},
+    {"netdev", "there is no network device"},
+    {"nic", "there is no network device"},
+    {"cpu", "the guest sees the host's processor"},
+    {"machine", "there is one kind of machine"},
+    {"M", "there is one kind of machine"},
+    {"accel", "KVM is always used"},
+    {"enable-kvm", "KVM is always used"},
+    {"nographic", "the terminal is always the console"},
+    {"display", "there is no display; --console chooses what the terminal is"},
+    {"serial", "--console serial connects it to the terminal"},
+    {"monitor", "there is no monitor; Ctrl-A h lists what can be typed"},
+    {"no-reboot", "a guest's reset ends the run, unless --reboot restart"},
+};
+
+/* Before getopt sees them: it would take -drive for -d rive. */
+static int refuse_qemu_words(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        for (unsigned w = 0; w < ARRAY_SIZE(qemu_words); w++) {
+            if (argv[i][0] == '-' && strcmp(argv[i] + 1, qemu_words[w].word) == 0 &&
+                (i == 1 || strcmp(argv[i - 1], "-a") != 0))
+                return fail_msg(-EINVAL, "%s: no such option: %s", argv[i], qemu_words[w].remedy);
+        }
+    }
+    return 0;
+}
+
 static int unknown_option(const char *word)
 {
     char names[512] = "";
@@ -313,7 +309,7 @@ int config_parse(struct vm_config *config, int argc, char **argv)
     opterr = 0;
     optind = 0; /* glibc: start over */
     int opt;
-    int r = 0;
+    int r = refuse_qemu_words(argc, argv);
     while (r == 0 && (opt = getopt_long_only(argc, argv, shorts, longs, NULL)) != -1) {
         const char *word = argv[optind > 0 ? optind - 1 : 0];
         if (opt == 1)

@@ -47,9 +47,29 @@ struct virtio_keys {
     uint32_t queue_size;           /* most descriptors in a queue [256] */
 };
 
+enum disk_kind {
+    DISK_FILE,       /* path: an image in a format, or a block device */
+    DISK_NULL,       /* stores nothing; for measuring */
+    DISK_VHOST_USER, /* path: the socket of a server that does all of it */
+};
+
+enum disk_cache {
+    DISK_CACHE_NONE,      /* direct I/O, where the file system can */
+    DISK_CACHE_WRITEBACK, /* the host's page cache */
+    DISK_CACHE_UNSAFE,    /* likewise, and flushes are ignored */
+};
+
 struct disk_config {
-    char *path; /* owned */
+    char *path; /* owned; other strings point into it */
+    enum disk_kind kind;
+    uint64_t null_bytes;
+    const char *format; /* "raw", or one that qemu-storage-daemon knows */
+    enum disk_cache cache;
     bool read_only;
+    bool snapshot;                        /* writes go to a file that is thrown away */
+    unsigned queues;                      /* [one for each CPU] */
+    uint64_t iops, bytes_per_s, burst_ns; /* limits; 0: none, or the default burst */
+    char fault[128];                      /* see devices/backend/blk_fault.h; "": none */
     struct virtio_keys virtio;
     char serial[21]; /* VIRTIO 1.4 5.2.6: at most 20 bytes on the wire */
 };
@@ -108,6 +128,11 @@ int config_parse_size(const char *text, uint64_t unit_bytes, uint64_t *bytes);
 /* Cuts the next item off a comma-separated list in place; ",," stands for a comma. NULL: none. */
 char *config_next_item(char **rest);
 
+/* What follows "name=" in key, or NULL. */
+const char *config_value_of(const char *key, const char *name);
+/* The index of a word in a list that ends with NULL, or -1. */
+int config_word(const char *const *words, const char *word);
+
 /*
  * Takes "transport=pci" and the like. 1 if it was one of the keys, 0 if it is none of them, -EINVAL
  * after a line that begins with what (such as "--disk FILE").
@@ -120,7 +145,8 @@ int config_virtio_list(struct virtio_keys *keys, const char *list, const char *w
 /* Fills in what is unset, and refuses what does not go together; reported. */
 int config_resolve_virtio(struct vm_config *config);
 
-/* For options: --virtio, --features, --rng. */
+/* For options: --disk, --virtio, --features, --rng. */
+int config_set_disk(struct vm_config *config, const char *value);
 int config_set_virtio(struct vm_config *config, const char *value);
 int config_set_features(struct vm_config *config, const char *value);
 int config_set_rng(struct vm_config *config, const char *value);

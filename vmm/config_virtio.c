@@ -11,8 +11,7 @@
 #include "virtio/spec.h"
 #include "vmm/config.h"
 
-/* The index of a word in a list that ends with NULL, or -1. */
-static int word_index(const char *const *words, const char *word)
+int config_word(const char *const *words, const char *word)
 {
     for (int i = 0; words[i] != NULL; i++) {
         if (strcmp(words[i], word) == 0)
@@ -25,17 +24,50 @@ static const char *const transports[] = {"mmio", "pci", NULL};
 static const char *const rings[] = {"split", "packed", NULL};
 static const char *const switches[] = {"on", "off", NULL};
 
+#define QUEUE_SIZE_MIN 4u /* header, data and status of a disk's request, in a power of two */
+
+static int set_transport(struct virtio_keys *keys, const char *value)
+{
+    int word = config_word(transports, value);
+    keys->transport = word == 1 ? TRANSPORT_PCI : TRANSPORT_MMIO;
+    return word;
+}
+
+static int set_ring(struct virtio_keys *keys, const char *value)
+{
+    int word = config_word(rings, value);
+    keys->ring = word == 1 ? RING_PACKED : RING_SPLIT;
+    return word;
+}
+
+static int set_legacy(struct virtio_keys *keys, const char *value)
+{
+    int word = config_word(switches, value);
+    keys->legacy = word == 0 ? ON_OFF_ON : ON_OFF_OFF;
+    return word;
+}
+
 static int set_queue_size(struct virtio_keys *keys, const char *value)
 {
     uint64_t size;
-    if (config_parse_size(value, 1, &size) < 0 || size < 2 || size > VIRTQ_MAX_SIZE)
+    if (config_parse_size(value, 1, &size) < 0 || size < QUEUE_SIZE_MIN || size > VIRTQ_MAX_SIZE)
         return -EINVAL;
     keys->queue_size = (uint32_t)size;
     return 0;
 }
 
+static const struct {
+    const char *name, *expected;
+    int (*set)(struct virtio_keys *keys, const char *value); /* negative: no such value */
+} key_rows[] = {
+    {"transport", "mmio or pci", set_transport},
+    {"ring", "split or packed", set_ring},
+    {"legacy", "on or off", set_legacy},
+    {"queue-size", "a number from 4 to 32768", set_queue_size},
+};
+
 /* What follows "name=" in key, or NULL. */
-static const char *value_of(const char *key, const char *name)
+const char *config_value_of(const char *key, const char *name)
 {
     size_t length = strlen(name);
     return strncmp(key, name, length) == 0 && key[length] == '=' ? key + length + 1 : NULL;
@@ -43,26 +75,16 @@ static const char *value_of(const char *key, const char *name)
 
 int config_virtio_key(struct virtio_keys *keys, const char *key, const char *what)
 {
-    const char *value;
-    int word = -1;
-    if ((value = value_of(key, "transport")) != NULL) {
-        word = word_index(transports, value);
-        keys->transport = word == 1 ? TRANSPORT_PCI : TRANSPORT_MMIO;
-    } else if ((value = value_of(key, "ring")) != NULL) {
-        word = word_index(rings, value);
-        keys->ring = word == 1 ? RING_PACKED : RING_SPLIT;
-    } else if ((value = value_of(key, "legacy")) != NULL) {
-        word = word_index(switches, value);
-        keys->legacy = word == 0 ? ON_OFF_ON : ON_OFF_OFF;
-    } else if ((value = value_of(key, "queue-size")) != NULL) {
-        word = set_queue_size(keys, value);
-    } else {
-        return 0;
+    for (unsigned i = 0; i < ARRAY_SIZE(key_rows); i++) {
+        const char *value = config_value_of(key, key_rows[i].name);
+        if (value == NULL && strcmp(key, key_rows[i].name) != 0)
+            continue;
+        if (value == NULL || key_rows[i].set(keys, value) < 0)
+            return fail_msg(-EINVAL, "%s: %s: give %s=, and behind it %s", what, key,
+                            key_rows[i].name, key_rows[i].expected);
+        return 1;
     }
-    if (word < 0)
-        return fail_msg(-EINVAL, "%s: %s: give one of: %s, N from 2 to %u", what, key,
-                        CONFIG_VIRTIO_KEYS, VIRTQ_MAX_SIZE);
-    return 1;
+    return 0;
 }
 
 int config_virtio_list(struct virtio_keys *keys, const char *list, const char *what)
@@ -131,11 +153,45 @@ int config_set_features(struct vm_config *c, const char *value)
     return r;
 }
 
+/* The ring as a key has it, against the same as a feature. */
+static int check_ring(const struct vm_config *c, const struct virtio_keys *keys, const char *what)
+{
+    uint64_t packed = VIRTIO_BIT(VIRTIO_F_RING_PACKED);
+    if (keys->ring == RING_SPLIT && (c->features_on & packed))
+        return fail_msg(-EINVAL, "%s: ring=split: and --features has +ring_packed", what);
+    if (keys->ring == RING_PACKED && (c->features_off & packed))
+        return fail_msg(-EINVAL, "%s: ring=packed: and --features has -ring_packed", what);
+    return 0;
+}
+
+static int check_keys(const struct vm_config *c, const struct virtio_keys *keys, const char *what)
+{
+    bool packed = keys->ring == RING_PACKED || (c->features_on & VIRTIO_BIT(VIRTIO_F_RING_PACKED));
+    if (packed && keys->legacy == ON_OFF_ON && keys->transport == TRANSPORT_MMIO)
+        return fail_msg(-EINVAL,
+                        "%s: legacy=on of mmio has no packed rings; say ring=split or "
+                        "transport=pci",
+                        what);
+    if (!is_pow2(keys->queue_size) && (!packed || keys->legacy == ON_OFF_ON))
+        return fail_msg(-EINVAL,
+                        "%s: queue-size=%u: split rings need a power of two, such as %u; "
+                        "ring=packed takes any number",
+                        what, keys->queue_size, 1u << (31 - __builtin_clz(keys->queue_size)));
+    return 0;
+}
+
+/* Keys that the device does not have itself are from --virtio, and blamed on it. */
 static int resolve(struct vm_config *c, struct virtio_keys *keys, const char *what)
 {
     static const struct virtio_keys defaults = {TRANSPORT_MMIO, RING_SPLIT, ON_OFF_OFF,
                                                 VIRTIO_QUEUE_SIZE_DEFAULT};
     const struct virtio_keys *from[] = {&c->virtio, &defaults};
+    const struct virtio_keys unset = {0};
+    if (memcmp(keys, &unset, sizeof(unset)) == 0)
+        what = "--virtio";
+    if (keys->ring == RING_UNSET)
+        keys->ring = c->virtio.ring;
+    int r = check_ring(c, keys, what);
     for (unsigned i = 0; i < ARRAY_SIZE(from); i++) {
         if (keys->transport == TRANSPORT_UNSET)
             keys->transport = from[i]->transport;
@@ -146,16 +202,7 @@ static int resolve(struct vm_config *c, struct virtio_keys *keys, const char *wh
         if (keys->queue_size == 0)
             keys->queue_size = from[i]->queue_size;
     }
-    bool packed = keys->ring == RING_PACKED || (c->features_on & VIRTIO_BIT(VIRTIO_F_RING_PACKED));
-    if (packed && keys->legacy == ON_OFF_ON && keys->transport == TRANSPORT_MMIO)
-        return fail_msg(-EINVAL,
-                        "%s: legacy=on of mmio has no packed rings; say ring=split or "
-                        "transport=pci",
-                        what);
-    if (!is_pow2(keys->queue_size) && (!packed || keys->legacy == ON_OFF_ON))
-        return fail_msg(-EINVAL, "%s: queue-size=%u: split rings need a power of two", what,
-                        keys->queue_size);
-    return 0;
+    return r < 0 ? r : check_keys(c, keys, what);
 }
 
 int config_resolve_virtio(struct vm_config *c)
@@ -163,7 +210,12 @@ int config_resolve_virtio(struct vm_config *c)
     int r = resolve(c, &c->rng_virtio, "--rng");
     if (r == 0)
         r = resolve(c, &c->console_virtio, "--console");
-    for (unsigned i = 0; r == 0 && i < c->disk_count; i++)
-        r = resolve(c, &c->disks[i].virtio, c->disks[i].path);
+    for (unsigned i = 0; r == 0 && i < c->disk_count; i++) {
+        char what[512];
+        snprintf(what, sizeof(what), "--disk %s", c->disks[i].path);
+        r = resolve(c, &c->disks[i].virtio, what);
+        if (c->disks[i].queues == 0)
+            c->disks[i].queues = c->cpus;
+    }
     return r;
 }

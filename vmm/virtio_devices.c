@@ -9,7 +9,6 @@
 #include "core/fail.h"
 #include "core/hv.h"
 #include "core/xmath.h"
-#include "devices/backend/blk_file.h"
 #include "devices/pci_host.h"
 #include "firmware/x86_layout.h"
 #include "pci/function.h"
@@ -22,6 +21,7 @@
 #include "virtio/spec.h"
 #include "virtio/strict.h"
 #include "vmm/config.h"
+#include "vmm/disk.h"
 
 #define MAX_DEVICES (CONFIG_MAX_DISKS + 2)
 
@@ -118,9 +118,7 @@ static uint64_t features_on(const struct virtio_devices *d, const struct virtio_
 static int create_disk(struct virtio_devices *d, const struct disk_config *disk)
 {
     struct slot *s = &d->slots[d->count++];
-    int r = blk_file_create(&s->disk, &(struct blk_file_config){.path = disk->path,
-                                                                .read_only = disk->read_only,
-                                                                .loop = d->cfg.loop});
+    int r = disk_create(&s->disk, disk, d->cfg.loop);
     if (r < 0)
         return r;
     r = virtio_blk_create(&s->blk, &(struct virtio_blk_config){
@@ -129,6 +127,7 @@ static int create_disk(struct virtio_devices *d, const struct disk_config *disk)
                                        .gmem = d->cfg.gmem,
                                        .backend = s->disk,
                                        .serial = disk->serial,
+                                       .queues = disk->queues,
                                        .features_on = features_on(d, &disk->virtio),
                                        .features_off = d->cfg.vm->features_off,
                                        .queue_size_max = disk->virtio.queue_size,

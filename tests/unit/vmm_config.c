@@ -197,19 +197,87 @@ Test(config, features_are_switched_by_name_and_the_last_word_counts)
 
 Test(config, wrong_virtio_keys_are_refused)
 {
-    refused("K --virtio transport=isa", "transport=isa", "mmio|pci");
-    refused("K --virtio ring=", "ring=", "split|packed");
-    refused("K --virtio legacy=yes", "legacy=yes", "on|off");
-    refused("K --virtio queue-size=1", "queue-size=1", "2 to 32768");
-    refused("K --virtio queue-size=32769", "queue-size=32769", "2 to 32768");
-    refused("K --virtio queue-size=100", "queue-size=100", "power of two");
+    refused("K --virtio transport=isa", "transport=isa", "mmio or pci");
+    refused("K --virtio ring=", "ring=", "split or packed");
+    refused("K --virtio legacy=yes", "legacy=yes", "on or off");
+    refused("K --virtio queue-size=3", "queue-size=3", "4 to 32768");
+    refused("K --virtio queue-size=32769", "queue-size=32769", "4 to 32768");
+    refused("K --virtio queue-size=100", "--virtio: queue-size=100", "such as 64");
+    refused("K -d x,transport", "transport", "mmio or pci");
     refused("K --virtio colour=red", "colour=red", "transport=");
     refused("K -d disk,colour=red", "colour=red", "queue-size=N");
     refused("K --virtio legacy=on,ring=packed", "legacy=on", "ring=split");
     refused("K --virtio legacy=on --features +ring_packed", "legacy=on", "ring=split");
+    refused("K -d x,ring=split --features +ring_packed", "--disk x", "+ring_packed");
+    refused("K --virtio ring=packed --features -ring_packed", "--virtio", "-ring_packed");
     refused("K --features packed", "packed", "ring_packed");
     refused("K --features +version_1", "+version_1", "in_order");
     refused("K --rng maybe", "maybe", "off");
     refused("K --rng off,ring=split", "off,ring=split", "on,KEY");
     refused("K --console serial,ring=split", "serial,ring=split", "only virtio");
+}
+
+/* ---- disks ---- */
+
+Test(config, disks_have_defaults)
+{
+    struct vm_config c;
+    cr_assert(zero(parse(&c, "-c 3 K -d x")));
+    const struct disk_config *d = &c.disks[0];
+    cr_expect(eq(int, d->kind, DISK_FILE));
+    cr_expect(eq(str, (char *)d->format, "raw"));
+    cr_expect(eq(int, d->cache, DISK_CACHE_NONE));
+    cr_expect(not(d->snapshot));
+    cr_expect(eq(uint, d->queues, 3));
+    config_free(&c);
+}
+
+Test(config, disks_take_keys)
+{
+    struct vm_config c;
+    cr_assert(zero(parse(&c, "K -d a,,b,format=qcow2,cache=writeback,queues=2,serial=S "
+                             "-d null:1G,iops=1k,bw=10M,burst=1s,fault=eio:1%,lat:5ms,ro "
+                             "-d vhost-user=/run/s -d x,cache=unsafe,snapshot=on")),
+              "%s", last_line);
+    const struct disk_config *d = c.disks;
+    cr_expect(eq(str, d[0].path, "a,b"));
+    cr_expect(eq(str, (char *)d[0].format, "qcow2"));
+    cr_expect(eq(int, d[0].cache, DISK_CACHE_WRITEBACK));
+    cr_expect(eq(uint, d[0].queues, 2));
+    cr_expect(eq(int, d[1].kind, DISK_NULL));
+    cr_expect(eq(u64, d[1].null_bytes, GIB));
+    cr_expect(eq(u64, d[1].iops, 1024));
+    cr_expect(eq(u64, d[1].bytes_per_s, 10 * MIB));
+    cr_expect(eq(u64, d[1].burst_ns, UINT64_C(1000000000)));
+    cr_expect(eq(str, (char *)d[1].fault, "eio:1%,lat:5ms"));
+    cr_expect(d[1].read_only);
+    cr_expect(eq(int, d[2].kind, DISK_VHOST_USER));
+    cr_expect(eq(str, d[2].path, "/run/s"));
+    cr_expect(eq(int, d[3].cache, DISK_CACHE_UNSAFE));
+    cr_expect(d[3].snapshot);
+    config_free(&c);
+}
+
+Test(config, wrong_disk_keys_are_refused)
+{
+    refused("K -d x,format=", "format=", "qcow2");
+    refused("K -d x,format=../x", "format=../x", "qcow2");
+    refused("K -d x,cache=yes", "cache=yes", "none, writeback or unsafe");
+    refused("K -d x,snapshot=maybe", "snapshot=maybe", "on or off");
+    refused("K -d x,queues=65", "queues=65", "1 to 64");
+    refused("K -d x,iops=0", "iops=0", "requests a second");
+    refused("K -d x,bw=fast", "bw=fast", "bytes a second");
+    refused("K -d x,burst=1y", "burst=1y", "500ms");
+    refused("K -d x,fault=fire:1%", "--disk x", "fire");
+    refused("K -d null:100", "null:100", "whole sectors");
+    refused("K -d vhost-user=", "--disk", "no file name");
+    refused("K -d x,format=qcow2,snapshot=on", "--disk x", "raw");
+    refused("K -d vhost-user=s,iops=5", "--disk s", "another process");
+}
+
+Test(config, qemu_s_other_words_are_answered)
+{
+    refused("K -drive file=x", "-drive", "--disk FILE");
+    refused("K -cpu host", "-cpu", "host's processor");
+    refused("K -nic user", "-nic", "no network");
 }

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* --disk FILE,KEY,...: what stores the bytes, and how the guest sees it. */
+#include <ctype.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/block.h"
+#include "core/fail.h"
+#include "core/xmath.h"
+#include "devices/backend/blk_fault.h"
+#include "virtio/device.h"
+#include "vmm/config.h"
+
+#define MAX_NUMBER UINT32_MAX
+#define DISK_KEYS                                                                        \
+    "ro, serial=TEXT, format=raw|qcow2|vmdk|vdi|vhdx|..., cache=none|writeback|unsafe, " \
+    "snapshot=on|off, queues=N, iops=N, bw=SIZE, burst=TIME, fault=SPEC, " CONFIG_VIRTIO_KEYS
+
+static const char *const caches[] = {"none", "writeback", "unsafe", NULL};
+static const char *const switches[] = {"on", "off", NULL};
+
+/* A key's setter; 0, or -EINVAL, and then `expected` says what would have been right. */
+struct key_row {
+    const char *name, *expected;
+    int (*set)(struct disk_config *disk, const char *value);
+};
+
+static int set_serial(struct disk_config *disk, const char *value)
+{
+    if (strlen(value) >= sizeof(disk->serial))
+        return -EINVAL;
+    memcpy(disk->serial, value, strlen(value) + 1);
+    return 0;
+}
+
+static int set_format(struct disk_config *disk, const char *value)
+{
+    for (const char *p = value; *p != '\0'; p++) {
+        if (!islower((unsigned char)*p) && !isdigit((unsigned char)*p) && *p != '-')
+            return -EINVAL;
+    }
+    disk->format = value;
+    return value[0] != '\0' ? 0 : -EINVAL;
+}
+
+static int set_cache(struct disk_config *disk, const char *value)
+{
+    int word = config_word(caches, value);
+    disk->cache = word > 0 ? (enum disk_cache)word : DISK_CACHE_NONE;
+    return word >= 0 ? 0 : -EINVAL;
+}
+
+static int set_snapshot(struct disk_config *disk, const char *value)
+{
+    int word = config_word(switches, value);
+    disk->snapshot = word == 0;
+    return word >= 0 ? 0 : -EINVAL;
+}
+
+static int set_number(const char *value, uint64_t max, uint64_t *number)
+{
+    int r = config_parse_size(value, 1, number);
+    return r == 0 && *number > 0 && *number <= max ? 0 : -EINVAL;
+}
+
+static int set_queues(struct disk_config *disk, const char *value)
+{
+    uint64_t number = 0;
+    int r = set_number(value, VIRTIO_QUEUES_MAX, &number);
+    disk->queues = (unsigned)number;
+    return r;
+}
+
+static int set_iops(struct disk_config *disk, const char *value)
+{
+    return set_number(value, MAX_NUMBER, &disk->iops);
+}
+
+static int set_bw(struct disk_config *disk, const char *value)
+{
+    return set_number(value, INT64_MAX, &disk->bytes_per_s);
+}
+
+static int set_burst(struct disk_config *disk, const char *value)
+{
+    return config_parse_duration(value, &disk->burst_ns);
+}
+
+static int set_fault(struct disk_config *disk, const char *value)
+{
+    size_t used = strlen(disk->fault);
+    if (used + strlen(value) + 2 > sizeof(disk->fault))
+        return -EINVAL;
+    if (used > 0)
+        disk->fault[used++] = ',';
+    memcpy(disk->fault + used, value, strlen(value) + 1);
+    return 0;
+}
+
+static const struct key_row keys[] = {
+    {"serial", "at most 20 bytes", set_serial},
+    {"format", "raw, qcow2, vmdk, vdi, vhdx or another of qemu-storage-daemon's", set_format},
+    {"cache", "none, writeback or unsafe", set_cache},
+    {"snapshot", "on or off", set_snapshot},
+    {"queues", "a number from 1 to 64", set_queues},
+    {"iops", "requests a second", set_iops},
+    {"bw", "bytes a second, such as 100M", set_bw},
+    {"burst", "a time, such as 500ms", set_burst},
+    {"fault", "words such as eio:1%,lat:5ms", set_fault},
+};
+
+static int set_key(struct disk_config *disk, const char *key)
+{
+    char what[512];
+    snprintf(what, sizeof(what), "--disk %s", disk->path);
+    if (strcmp(key, "ro") == 0) {
+        disk->read_only = true;
+        return 0;
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(keys); i++) {
+        const char *value = config_value_of(key, keys[i].name);
+        if (value == NULL)
+            continue;
+        int r = keys[i].set(disk, value);
+        return r < 0 ? fail_msg(-EINVAL, "%s: %s: give %s", what, key, keys[i].expected) : 0;
+    }
+    /* "fault=eio:1%,lat:5ms" comes in two items: a word with a colon goes on with it. */
+    if (disk->fault[0] != '\0' && strchr(key, ':') != NULL && set_fault(disk, key) == 0)
+        return 0;
+    int r = config_virtio_key(&disk->virtio, key, what);
+    if (r != 0)
+        return r < 0 ? r : 0;
+    return fail_msg(-EINVAL, "%s: unknown key \"%s\"; keys are: %s", what, key, DISK_KEYS);
+}
+
+/* FILE, or one of the two that are none. */
+static int set_name(struct disk_config *disk, char *name)
+{
+    const char *socket = config_value_of(name, "vhost-user");
+    if (socket != NULL) {
+        disk->kind = DISK_VHOST_USER;
+        memmove(name, socket, strlen(socket) + 1);
+    } else if (strncmp(name, "null:", 5) == 0) {
+        disk->kind = DISK_NULL;
+        if (config_parse_size(name + 5, 1, &disk->null_bytes) < 0 || disk->null_bytes == 0 ||
+            !is_aligned(disk->null_bytes, BLK_SECTOR_BYTES))
+            return fail_msg(-EINVAL, "--disk %s: give a size in whole sectors, such as null:1G",
+                            name);
+    }
+    return name[0] != '\0' ? 0 : fail_msg(-EINVAL, "--disk %s: no file name", name);
+}
+
+/* What does not go together is told before anything is opened. */
+static int check(const struct disk_config *disk)
+{
+    struct blk_fault_spec spec;
+    char what[512];
+    snprintf(what, sizeof(what), "--disk %s", disk->path);
+    bool elsewhere = disk->kind == DISK_VHOST_USER || strcmp(disk->format, "raw") != 0;
+    if (elsewhere &&
+        (disk->snapshot || disk->iops != 0 || disk->bytes_per_s != 0 || disk->fault[0] != '\0'))
+        return fail_msg(-EINVAL,
+                        "%s: snapshot, iops, bw and fault are for raw images; another process "
+                        "does this disk's work",
+                        what);
+    return disk->fault[0] != '\0' ? blk_fault_parse(&spec, what, disk->fault) : 0;
+}
+
+int config_set_disk(struct vm_config *c, const char *value)
+{
+    if (c->disk_count == CONFIG_MAX_DISKS)
+        return fail_msg(-EINVAL, "--disk %s: at most %d disks", value, CONFIG_MAX_DISKS);
+    struct disk_config *disk = &c->disks[c->disk_count];
+    *disk = (struct disk_config){.path = strdup(value), .format = "raw"};
+    if (disk->path == NULL)
+        return fail(-ENOMEM, "--disk %s", value);
+    c->disk_count++;
+    char *rest = disk->path;
+    int r = set_name(disk, config_next_item(&rest));
+    for (const char *key = config_next_item(&rest); key != NULL && r == 0;
+         key = config_next_item(&rest))
+        r = set_key(disk, key);
+    return r == 0 ? check(disk) : r;
+}
