@@ -84,10 +84,10 @@ static void blk_features_ok(struct virtio_device *dev)
     set_default_cache_mode(blk_of(dev));
 }
 
-/* A legacy driver may have chosen the mode before (5.2.5.3), if it took CONFIG_WCE. */
+/* A legacy driver may have chosen the mode by now: with CONFIG_WCE it stays (5.2.5.3). */
 static int blk_activate(struct virtio_device *dev)
 {
-    if (dev->legacy && !virtio_device_has(dev, VIRTIO_BLK_F_CONFIG_WCE))
+    if (!virtio_device_has(dev, VIRTIO_BLK_F_CONFIG_WCE))
         set_default_cache_mode(blk_of(dev));
     return 0;
 }

@@ -434,6 +434,7 @@ Test(virtio_blk, nobody_is_told_of_a_capacity_before_there_is_a_driver)
     virtio_blk_destroy(rig.blk);
     rig.mmio = NULL;
     rig.blk = NULL;
+    cr_assert_null(rig.disk.backend.handler.on_resize);
     fake_blk_resize(&rig.disk, 2048); /* and none when the device has gone */
     rig_close(&rig);
 }
@@ -560,11 +561,20 @@ Test(virtio_blk, what_waits_to_be_submitted_again_goes_with_its_queue)
     cr_assert(vdrv_queue_reset(&rig.drv, QUEUES - 1)); /* the last of the list, */
     cr_assert(vdrv_queue_reset(&rig.drv, 0));          /* its first, */
     cr_assert(vdrv_queue_reset(&rig.drv, 2));          /* and now its last */
-    rig_step(&rig);
+    /* And one comes on top of those that are left. */
+    struct blkreq late = read_on(1, 9);
+    cr_assert(blkreq_send(&rig, &late));
+    virtio_queue_serve(rig.dev, 1);
     cr_expect_eq(rig.disk.out, 1);
+    vdrv_queue_alloc(&rig.drv, 2, 16);
+    vdrv_queue_write(&rig.drv, 2);
+    cr_assert(vdrv_queue_reset(&rig.drv, 2));
+    rig_step(&rig);
+    cr_expect_eq(rig.disk.out, 2);
     fake_blk_release(&rig.disk);
     rig_step(&rig);
     expect_read(&rig, &reqs[1]);
+    expect_read(&rig, &late);
     rig_close(&rig);
 }
 
