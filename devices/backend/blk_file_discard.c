@@ -53,11 +53,12 @@ static void home(void *ctx)
     struct file_discard *d = ctx;
     struct blk_file *f = container_of(d, struct blk_file, discard);
     struct blk_req *req = d->req;
+    int result = d->result; /* the next one's, soon */
     d->busy = false;
     d->req = NULL;
     start_next(f);
     if (req)
-        req->done(req, d->result);
+        req->done(req, result);
 }
 
 void file_discard_submit(struct blk_file *f, struct blk_req *req)
