@@ -125,6 +125,13 @@ static void chain_put(struct virtqueue *vq, struct vq_chain *chain)
     vq->free = chain;
 }
 
+/* The place in `order` of what was taken `after` chains later than the oldest; no division. */
+static uint32_t order_place(const struct virtqueue *vq, uint32_t after)
+{
+    uint32_t at = vq->order_first + after;
+    return at < vq->size ? at : at - vq->size;
+}
+
 int vq_pop(struct virtqueue *vq, struct vq_chain **chain)
 {
     if (vq->broken)
@@ -143,7 +150,7 @@ int vq_pop(struct virtqueue *vq, struct vq_chain **chain)
     }
     vq->in_flight[next->head] = true;
     if (vq->in_order)
-        vq->order[(vq->order_first + vq->order_count++) % vq->size] = next;
+        vq->order[order_place(vq, vq->order_count++)] = next;
     next->rd = iobuf_init(next->iov, next->rd_iov);
     next->wr = iobuf_init(next->iov + next->rd_iov, next->iov_count - next->rd_iov);
     next->tail = (struct iobuf){0};
@@ -183,7 +190,7 @@ void vq_push(struct virtqueue *vq, struct vq_chain *chain)
     chain->done = true;
     while (vq->order_count > 0 && vq->order[vq->order_first]->done) {
         give_back(vq, vq->order[vq->order_first]);
-        vq->order_first = (vq->order_first + 1) % vq->size;
+        vq->order_first = order_place(vq, 1);
         vq->order_count--;
     }
 }

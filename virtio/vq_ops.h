@@ -8,6 +8,7 @@
 #include <endian.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "virtio/virtqueue.h"
 
@@ -37,6 +38,21 @@ int vq_chain_add(struct virtqueue *vq, struct vq_chain *chain, uint64_t addr, ui
                  bool writable);
 
 /* ---- numbers that the guest reads and writes at the same time ---- */
+
+/*
+ * The one read of a descriptor, as two numbers of 64 bits: what the guest does to it later is not
+ * seen. It stays in registers: the way over the stack makes each field wait for a store.
+ */
+static inline void ring_load_desc(const uint8_t *at, uint64_t *addr, uint64_t *rest)
+{
+    uint64_t low, high;
+    memcpy(&low, at, sizeof(low));
+    memcpy(&high, at + sizeof(low), sizeof(high));
+    /* From here on they may be anything for all the compiler knows: it cannot read again. */
+    __asm__ volatile("" : "+r"(low), "+r"(high));
+    *addr = le64toh(low);
+    *rest = le64toh(high);
+}
 
 static inline uint16_t ring_load16_acquire(const uint8_t *at)
 {

@@ -63,14 +63,12 @@ static bool is_available(uint16_t flags, bool wrap)
 /* All but the flags, of which the caller has the one reading that counts. */
 static struct desc desc_copy(const uint8_t *at)
 {
-    uint8_t raw[PVIRTQ_DESC_BYTES];
-    memcpy(raw, at, sizeof(raw));
-    /* From here on `raw` may be anything for all the compiler knows: it cannot read again. */
-    __asm__ volatile("" : "+m"(raw));
+    uint64_t addr, rest;
+    ring_load_desc(at, &addr, &rest);
     return (struct desc){
-        .addr = le64_get(raw + PVIRTQ_DESC_addr),
-        .len = le32_get(raw + PVIRTQ_DESC_len),
-        .id = le16_get(raw + PVIRTQ_DESC_id),
+        .addr = addr,
+        .len = (uint32_t)rest,
+        .id = (uint16_t)(rest >> 32),
     };
 }
 

@@ -4,10 +4,8 @@
  * modulo the size, which is a power of two.
  */
 #include <errno.h>
-#include <string.h>
 
 #include "core/gmem.h"
-#include "core/le.h"
 #include "core/xmath.h"
 #include "virtio/spec.h"
 #include "virtio/vq_ops.h"
@@ -40,18 +38,15 @@ static int split_activate(struct virtqueue *vq, const struct vq_config *config)
     return 0;
 }
 
-/* The one read of a descriptor: what the guest does to it later is not seen. */
 static struct desc desc_copy(const uint8_t *table, unsigned index)
 {
-    uint8_t raw[VIRTQ_DESC_BYTES];
-    memcpy(raw, table + (size_t)index * VIRTQ_DESC_BYTES, sizeof(raw));
-    /* From here on `raw` may be anything for all the compiler knows: it cannot read again. */
-    __asm__ volatile("" : "+m"(raw));
+    uint64_t addr, rest;
+    ring_load_desc(table + (size_t)index * VIRTQ_DESC_BYTES, &addr, &rest);
     return (struct desc){
-        .addr = le64_get(raw),
-        .len = le32_get(raw + 8),
-        .flags = le16_get(raw + 12),
-        .next = le16_get(raw + 14),
+        .addr = addr,
+        .len = (uint32_t)rest,
+        .flags = (uint16_t)(rest >> 32),
+        .next = (uint16_t)(rest >> 48),
     };
 }
 

@@ -6,14 +6,6 @@
 
 #include "core/xmath.h"
 
-struct iobuf iobuf_init(const struct iovec *iov, unsigned count)
-{
-    struct iobuf b = {.iov = iov};
-    for (unsigned i = 0; i < count; i++)
-        b.left += iov[i].iov_len;
-    return b;
-}
-
 /*
  * The contiguous bytes at the cursor, at most len: 0 only if nothing is left or len is 0. `left`
  * may end inside a vector (after a split), so it bounds every step.

@@ -22,7 +22,13 @@ struct iobuf {
 };
 
 /* A cursor at the start of count vectors; their lengths' sum must fit in 64 bits. */
-struct iobuf iobuf_init(const struct iovec *iov, unsigned count);
+static inline struct iobuf iobuf_init(const struct iovec *iov, unsigned count)
+{
+    struct iobuf b = {.iov = iov};
+    for (unsigned i = 0; i < count; i++)
+        b.left += iov[i].iov_len;
+    return b;
+}
 
 /* Move the cursor; they copy what is there, up to len bytes, and return how much that was. */
 size_t iobuf_get(struct iobuf *b, void *dst, size_t len);
