@@ -194,7 +194,8 @@ Test(core_evloop, a_replaced_source_gets_no_event_of_its_predecessor)
     source_plain(&second, &b, 's', 0);
     first.victim = &second;
     first.ev.cb = replace_victim;
-    /* Readiness is reported in the order in which it came. */
+    /* Readiness is reported in the order in which it came, of what is being waited for. */
+    evloop_drain(b.loop);
     cr_assert_eq(eventfd_write(first.ev.fd, 1), 0);
     cr_assert_eq(eventfd_write(second.ev.fd, 1), 0);
     evloop_drain(b.loop);

@@ -5,34 +5,25 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/clock.h"
 #include "core/evloop_impl.h"
 #include "core/fail.h"
-#include "core/workpool.h"
+#include "core/log.h"
 #include "core/xmath.h"
-
-#define WAIT_NONE    INT64_C(0)
-#define WAIT_FOREVER INT64_C(-1)
 
 /* ---- file descriptors ---- */
 
-static int source_ctl(struct evloop *loop, struct ev_fd *ev, int op, uint32_t events)
-{
-    struct epoll_event e = {.events = events, .data.ptr = ev};
-    evloop_assert_owner(loop);
-    return epoll_ctl(loop->epoll_fd, op, ev->fd, &e) < 0 ? -errno : 0;
-}
-
 static int source_add(struct evloop *loop, struct ev_fd *ev, int fd, uint32_t events, bool is_event)
 {
+    evloop_assert_owner(loop);
     ev->fd = fd;
     ev->is_event = is_event;
-    int err = source_ctl(loop, ev, EPOLL_CTL_ADD, events);
+    int err = loop->engine->add(loop, ev, events);
     ev->armed = err == 0;
     return err;
 }
@@ -49,53 +40,17 @@ int evloop_event_add(struct evloop *loop, struct ev_fd *ev, int eventfd)
 
 int evloop_fd_set(struct evloop *loop, struct ev_fd *ev, uint32_t events)
 {
-    return source_ctl(loop, ev, EPOLL_CTL_MOD, events);
+    evloop_assert_owner(loop);
+    return ev->armed ? loop->engine->set(loop, ev, events) : -ENOENT;
 }
 
 void evloop_fd_del(struct evloop *loop, struct ev_fd *ev)
 {
     if (!ev->armed)
         return;
-    source_ctl(loop, ev, EPOLL_CTL_DEL, 0);
+    evloop_assert_owner(loop);
     ev->armed = false;
-    /* What epoll has already said about it must not reach it any more. */
-    for (int i = loop->batch_next; i < loop->batch_count; i++)
-        if (loop->batch[i].data.ptr == ev)
-            loop->batch[i].data.ptr = NULL;
-}
-
-static int epoll_wait_ns(struct evloop *loop, int64_t wait_ns)
-{
-    struct timespec ts = {.tv_sec = wait_ns / 1000000000, .tv_nsec = wait_ns % 1000000000};
-    int n = epoll_pwait2(loop->epoll_fd, loop->batch, EVLOOP_BATCH, wait_ns < 0 ? NULL : &ts, NULL);
-    if (n < 0 && errno == ENOSYS) { /* Linux before 5.11 */
-        int64_t ms = wait_ns < 0 ? -1 : (wait_ns + 999999) / 1000000;
-        n = epoll_wait(loop->epoll_fd, loop->batch, EVLOOP_BATCH,
-                       ms > INT32_MAX ? INT32_MAX : (int)ms);
-    }
-    if (n < 0)
-        return errno == EINTR ? 0 : -errno;
-    return n;
-}
-
-/*
- * One round of epoll. A callback may come here again through evloop_drain(): that replaces the
- * batch, and what it had left is reported anew, since every source is level-triggered.
- */
-static int sources_run(struct evloop *loop, int64_t wait_ns)
-{
-    int n = epoll_wait_ns(loop, wait_ns);
-    loop->batch_next = 0;
-    loop->batch_count = n < 0 ? 0 : n;
-    while (loop->batch_next < loop->batch_count) {
-        struct epoll_event *e = &loop->batch[loop->batch_next++];
-        struct ev_fd *ev = e->data.ptr;
-        uint64_t dropped;
-        if (!ev || (ev->is_event && read(ev->fd, &dropped, sizeof(dropped)) < 0))
-            continue;
-        ev->cb(ev->ctx, e->events);
-    }
-    return n;
+    loop->engine->del(loop, ev);
 }
 
 /* ---- timers ---- */
@@ -198,23 +153,39 @@ static bool defers_run(struct evloop *loop)
 /* One round. Returns whether anything happened, or a negative errno. */
 static int step(struct evloop *loop, int64_t wait_ns)
 {
-    if (loop->defers || loop->inbox_left)
+    bool polls = evloop_poll_look(loop);
+    loop->stats.turns++;
+    if (polls || loop->defers || loop->inbox_left)
         wait_ns = WAIT_NONE;
-    int n = sources_run(loop, wait_ns);
+    uint64_t since_ns = wait_ns != WAIT_NONE ? evloop_poll_sleeps(loop) : 0;
+    int n = loop->engine->turn(loop, wait_ns);
+    evloop_poll_slept(loop, since_ns);
     if (n < 0)
-        return fail(n, "event loop %s: epoll_wait", loop->name);
+        return fail(n, "event loop %s: wait by %s", loop->name, loop->engine->name);
     bool timers = timers_run(loop);
     bool inbox = evloop_inbox_run(loop);
     bool defers = defers_run(loop);
-    return n > 0 || timers || inbox || defers;
+    return n > 0 || polls || timers || inbox || defers;
 }
 
-static int run_owned(struct evloop *loop)
+/* A round that may take some time: looks around before it sleeps, if somebody wants that. */
+static int step_or_wait(struct evloop *loop)
+{
+    if (loop->polls) {
+        int progress = step(loop, WAIT_NONE);
+        if (progress != 0 || evloop_poll_run(loop, timer_wait_ns(loop)))
+            return progress;
+    }
+    return step(loop, timer_wait_ns(loop));
+}
+
+/* `last`: by a thread that is for this alone. */
+static int run_owned(struct evloop *loop, bool last)
 {
     int err = 0;
     while (err >= 0 && !atomic_load_explicit(&loop->stop, memory_order_acquire))
-        err = step(loop, timer_wait_ns(loop));
-    evloop_disown(loop);
+        err = step_or_wait(loop);
+    evloop_disown(loop, last);
     return err < 0 ? err : 0;
 }
 
@@ -222,7 +193,7 @@ int evloop_run(struct evloop *loop)
 {
     BUG_ON(evloop_is_owner(loop));
     evloop_own(loop);
-    int err = run_owned(loop);
+    int err = run_owned(loop, false);
     atomic_store_explicit(&loop->stop, false, memory_order_relaxed);
     return err;
 }
@@ -238,7 +209,7 @@ static void *thread_main(void *arg)
 {
     struct evloop *loop = arg;
     evloop_own_as_thread(loop);
-    run_owned(loop);
+    run_owned(loop, true);
     return NULL;
 }
 
@@ -250,7 +221,7 @@ int evloop_start_thread(struct evloop *loop)
     loop->has_thread = err == 0;
     if (err < 0) {
         evloop_own_as_thread(loop);
-        evloop_disown(loop);
+        evloop_disown(loop, false);
         return fail(err, "event loop %s: start a thread", loop->name);
     }
     return 0;
@@ -273,11 +244,12 @@ void evloop_drain(struct evloop *loop)
     BUG_ON(!nested && loop->has_thread);
     if (!nested)
         evloop_own(loop);
-    while ((progress = step(loop, WAIT_NONE)) > 0 || (progress == 0 && loop->works_out > 0))
+    while ((progress = step(loop, WAIT_NONE)) > 0 ||
+           (progress == 0 && (evloop_poll_end(loop) || loop->works_out > 0)))
         if (progress == 0)
-            step(loop, WAIT_FOREVER);
+            step(loop, loop->works_out > 0 ? WAIT_FOREVER : WAIT_NONE);
     if (!nested)
-        evloop_disown(loop);
+        evloop_disown(loop, false);
 }
 
 /* ---- life ---- */
@@ -288,11 +260,28 @@ static void wake_nothing(void *ctx, uint32_t events)
     (void)events;
 }
 
+/* io_uring, unless the host refuses it or MINIVET_NO_URING is set, which the tests do. */
+static int open_engine(struct evloop *loop)
+{
+    int err = -EPERM;
+    if (getenv("MINIVET_NO_URING") == NULL) {
+        loop->engine = &evloop_uring_engine;
+        err = loop->engine->open(loop);
+        if (err == 0)
+            return 0;
+        loop->engine->close(loop);
+    }
+    log_info("event loop %s: no io_uring (%s): epoll and helper threads instead", loop->name,
+             strerror(-err));
+    loop->engine = &evloop_epoll_engine;
+    return loop->engine->open(loop);
+}
+
 static int loop_open(struct evloop *loop)
 {
-    loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    if (loop->epoll_fd < 0)
-        return -errno;
+    int err = open_engine(loop);
+    if (err < 0)
+        return err;
     loop->wake.cb = wake_nothing;
     loop->wake.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (loop->wake.fd < 0)
@@ -307,7 +296,7 @@ int evloop_create(struct evloop **out, const char *name, const struct clock *clo
         return fail(-ENOMEM, "event loop %s", name);
     snprintf(loop->name, sizeof(loop->name), "%s", name);
     loop->clock = clock;
-    loop->epoll_fd = loop->wake.fd = -1;
+    loop->wake.fd = -1;
     loop->defers_tail = &loop->defers;
     evloop_inbox_init(loop);
     int err = loop_open(loop);
@@ -327,9 +316,15 @@ void evloop_destroy(struct evloop *loop)
     if (loop->wake.armed)
         evloop_drain(loop);
     evloop_inbox_end(loop);
+    if (loop->engine)
+        loop->engine->close(loop);
     if (loop->wake.fd >= 0)
         close(loop->wake.fd);
-    if (loop->epoll_fd >= 0)
-        close(loop->epoll_fd);
     free(loop);
+}
+
+void evloop_stats(struct evloop *loop, struct evloop_stats *out)
+{
+    evloop_assert_owner(loop);
+    *out = loop->stats;
 }

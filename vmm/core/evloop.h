@@ -49,14 +49,22 @@ struct ev_fd {
     int fd;
     bool armed;
     bool is_event; /* set by evloop_event_add() */
+    unsigned slot; /* the loop's own */
 };
 
-/* Level-triggered. The fd stays the caller's, to be closed after evloop_fd_del(). */
+/*
+ * Level-triggered: what a callback leaves it is called for again. The fd stays the caller's, to be
+ * closed after evloop_fd_del(), which nothing follows. -EPERM: a plain file, which is always ready.
+ */
 int evloop_fd_add(struct evloop *loop, struct ev_fd *ev, int fd, uint32_t events);
 int evloop_fd_set(struct evloop *loop, struct ev_fd *ev, uint32_t events);
 void evloop_fd_del(struct evloop *loop, struct ev_fd *ev);
 
-/* An eventfd whose count is read and dropped before cb is called. */
+/*
+ * An eventfd: cb is called after it has been written to, once for what came together. Its count is
+ * nobody's: it may be left there (a read costs more than the rest), so that adding the eventfd once
+ * more, or running the loop from another thread, may call cb without a new write. None is lost.
+ */
 int evloop_event_add(struct evloop *loop, struct ev_fd *ev, int eventfd);
 
 /* ---- timers ---- */
@@ -163,7 +171,45 @@ void evloop_io_cancel(struct evloop *loop, struct ev_io *io);
  */
 void evloop_io_wait(struct evloop *loop, bool (*finished)(void *ctx), void *ctx);
 
+/* ---- looking once more before sleeping ---- */
+/*
+ * For what can be seen in memory, such as a queue that a guest fills. To sleep and be woken costs
+ * more than to look a few times, if work comes soon; so the loop, when it has run dry, looks for a
+ * short while, which adapts itself: it grows while sleeps turn out to be short, and shrinks to
+ * nothing while they are long.
+ *
+ * Neither call adds or removes polls; both are called on the loop.
+ */
+struct ev_poll {
+    bool (*look)(void *ctx);  /* there is work, and it has been arranged for (evloop_defer()) */
+    bool (*sleep)(void *ctx); /* nobody looks any more: ask for notifications. Returns as look(),
+                                 of what came before they were on. */
+    void *ctx;
+    struct ev_poll *next;
+    bool armed;
+};
+
+/*
+ * Looks until look() has said yes or sleep() was called, once each. False: there is no window now,
+ * and the caller asks for its notifications itself.
+ */
+bool evloop_poll_add(struct evloop *loop, struct ev_poll *p);
+void evloop_poll_del(struct evloop *loop, struct ev_poll *p);
+
+/* ---- how it goes ---- */
 /* What runs it, for messages and statistics: "io_uring" or "epoll". */
 const char *evloop_engine(const struct evloop *loop);
+
+struct evloop_stats {
+    uint64_t turns;
+    uint64_t system_calls; /* which waited, took or handed in */
+    uint64_t sleeps;       /* of those: ready to wait */
+    uint64_t poll_hits;    /* windows in which something came */
+    uint64_t poll_misses;
+    uint64_t poll_window_ns; /* now */
+};
+
+/* Owner thread. */
+void evloop_stats(struct evloop *loop, struct evloop_stats *out);
 
 #endif

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Inside the event loop: evloop.c is the owner's side (epoll, timers, deferred work), and
- * evloop_inbox.c is everybody's (who is the owner, and what others hand in). Private to the two.
+ * Inside the event loop. evloop.c is the owner's side (timers, deferred work, running),
+ * evloop_inbox.c everybody's (who is the owner, and what others hand in). What waits for the host
+ * is an engine: evloop_uring.c, or where the host refuses that evloop_epoll.c with the helpers of
+ * evloop_pool.c. evloop_poll.c decides when to look once more before sleeping.
  */
 #ifndef MINIVET_CORE_EVLOOP_IMPL_H
 #define MINIVET_CORE_EVLOOP_IMPL_H
@@ -9,32 +11,65 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <sys/epoll.h>
 #include <sys/types.h>
 
 #include "core/evloop.h"
 #include "core/workpool.h"
 
-#define EVLOOP_BATCH 32
+#define WAIT_NONE    INT64_C(0)
+#define WAIT_FOREVER INT64_C(-1)
 
 struct call;
+struct epoll;
+struct uring;
+
+/* All are the owner's. */
+struct evloop_engine {
+    const char *name;
+    int (*open)(struct evloop *loop);
+    void (*close)(struct evloop *loop); /* of what open() has left, too */
+    /* What ev->fd and ev->is_event say. */
+    int (*add)(struct evloop *loop, struct ev_fd *ev, uint32_t events);
+    int (*set)(struct evloop *loop, struct ev_fd *ev, uint32_t events);
+    void (*del)(struct evloop *loop, struct ev_fd *ev);
+    /*
+     * Hands in what was asked for, waits for something at most so long, and calls back what is
+     * ready. Returns how many callbacks there were, or a negative errno.
+     */
+    int (*turn)(struct evloop *loop, int64_t wait_ns);
+    bool (*ready)(struct evloop *loop); /* would turn() find something? As cheap as it can be */
+    void (*io)(struct evloop *loop, struct ev_io *io);
+    void (*io_cancel)(struct evloop *loop, struct ev_io *io);
+    int (*io_turn)(struct evloop *loop); /* waits for I/O alone, and calls done() */
+    /*
+     * The owner gives the loop up: what only its thread can end must end. `last`: the thread will
+     * not come back.
+     */
+    void (*release)(struct evloop *loop, bool last);
+};
+
+extern const struct evloop_engine evloop_epoll_engine, evloop_uring_engine;
 
 struct evloop {
     char name[16];
     const struct clock *clock;
-    int epoll_fd;
+    const struct evloop_engine *engine;
+    struct epoll *epoll; /* the engine's own: one of the two */
+    struct uring *uring;
     struct ev_fd wake; /* an eventfd: something came to the inbox, or the loop is to stop */
     _Atomic bool stop;
     _Atomic pid_t owner; /* 0: nobody, or a thread that is about to run */
 
     /* The owner's. */
-    struct epoll_event batch[EVLOOP_BATCH];
-    int batch_next, batch_count; /* what is still to be delivered */
-    struct ev_timer *timers;     /* by rising time */
+    struct ev_timer *timers; /* by rising time */
     struct ev_defer *defers, **defers_tail;
     unsigned defer_count;
-    unsigned works_out; /* submitted, done() not yet called */
-    bool inbox_left;    /* the last look at the inbox did not empty it */
+    unsigned works_out; /* submitted, done() not yet called: works and I/O */
+    struct ev_poll *polls;
+    bool poll_asked; /* since the last sleep */
+    uint64_t dry_ns; /* when it began to look in vain; 0: it has not */
+    struct evloop_stats stats;
+    bool inbox_left; /* the last look at the inbox did not empty it */
 
     /*
      * The inbox, any thread's. Whoever finds it empty rings `wake`; the owner, who may leave
@@ -61,10 +96,10 @@ void evloop_assert_owner(struct evloop *loop);
 /*
  * Becomes the owner, after whoever is it for the length of a call; and gives the loop up, under
  * the same lock under which its inbox is seen to be empty: a call comes either before that and is
- * run here, or after it and is run by its caller.
+ * run here, or after it and is run by its caller. `last`: the thread will not come back.
  */
 void evloop_own(struct evloop *loop);
-void evloop_disown(struct evloop *loop);
+void evloop_disown(struct evloop *loop, bool last);
 
 /* Takes the loop for a thread that is about to run; the thread says so when it does. */
 void evloop_own_for_thread(struct evloop *loop);
@@ -81,9 +116,28 @@ void evloop_inbox_finish(struct evloop *loop, void (*run)(void *ctx));
 
 void evloop_wake(struct evloop *loop);
 
+/* The owner, or whoever asks while there is none. */
+pid_t evloop_owner(const struct evloop *loop);
+
+/*
+ * The window before a sleep. look: asks every poll once. run: the loop is dry; looks for a while,
+ * at most until wait_ns are over, and ends all polls if that finds nothing. end: tells them that
+ * nobody looks. All return whether there is something to do.
+ */
+bool evloop_poll_look(struct evloop *loop);
+bool evloop_poll_run(struct evloop *loop, int64_t wait_ns);
+bool evloop_poll_end(struct evloop *loop);
+
+/*
+ * Around a sleep: what the window adapts to. sleeps() returns when the idle time began, or 0 if
+ * nobody wanted to look, so that the clock need not be asked.
+ */
+uint64_t evloop_poll_sleeps(struct evloop *loop);
+void evloop_poll_slept(struct evloop *loop, uint64_t since_ns);
+
 /* I/O on the helpers. */
 void evloop_pool_io(struct evloop *loop, struct ev_io *io);
 void evloop_pool_io_cancel(struct evloop *loop, struct ev_io *io);
-void evloop_pool_io_turn(struct evloop *loop);
+int evloop_pool_io_turn(struct evloop *loop);
 
 #endif

@@ -22,6 +22,12 @@ bool evloop_is_owner(struct evloop *loop)
     return atomic_load_explicit(&loop->owner, memory_order_relaxed) == gettid();
 }
 
+pid_t evloop_owner(const struct evloop *loop)
+{
+    pid_t owner = atomic_load_explicit(&loop->owner, memory_order_relaxed);
+    return owner != 0 ? owner : gettid();
+}
+
 void evloop_assert_owner(struct evloop *loop)
 {
 #ifdef MINIVET_DEBUG
@@ -52,10 +58,11 @@ static unsigned inbox_count_locked(const struct evloop *loop)
     return loop->post_count + loop->finished_count + loop->call_count;
 }
 
-void evloop_disown(struct evloop *loop)
+void evloop_disown(struct evloop *loop, bool last)
 {
     for (;;) {
         evloop_inbox_run(loop);
+        loop->engine->release(loop, last);
         pthread_mutex_lock(&loop->lock);
         if (inbox_count_locked(loop) == 0)
             break;
@@ -232,7 +239,7 @@ int evloop_call(struct evloop *loop, int (*fn)(void *arg), void *arg)
         pthread_mutex_unlock(&loop->lock);
         evloop_inbox_run(loop); /* what was posted before goes first */
         int result = fn(arg);
-        evloop_disown(loop);
+        evloop_disown(loop, false);
         return result;
     }
     *loop->calls_tail = &c;
@@ -262,7 +269,7 @@ void evloop_post(struct evloop *loop, struct ev_post *p)
         own_locked(loop);
     appended_unlock(loop, &loop->post_count);
     if (mine)
-        evloop_disown(loop);
+        evloop_disown(loop, false);
 }
 
 void evloop_work(struct evloop *loop, struct ev_work *w)

@@ -6,13 +6,14 @@
 void evloop_io(struct evloop *loop, struct ev_io *io)
 {
     evloop_assert_owner(loop);
-    evloop_pool_io(loop, io);
+    io->cancel = false;
+    loop->engine->io(loop, io);
 }
 
 void evloop_io_cancel(struct evloop *loop, struct ev_io *io)
 {
     evloop_assert_owner(loop);
-    evloop_pool_io_cancel(loop, io);
+    loop->engine->io_cancel(loop, io);
 }
 
 void evloop_io_wait(struct evloop *loop, bool (*finished)(void *ctx), void *ctx)
@@ -22,14 +23,14 @@ void evloop_io_wait(struct evloop *loop, bool (*finished)(void *ctx), void *ctx)
         evloop_own(loop);
     while (!finished(ctx)) {
         BUG_ON(loop->works_out == 0);
-        evloop_pool_io_turn(loop);
+        int err = loop->engine->io_turn(loop);
+        BUG_ON(err < 0);
     }
     if (!nested)
-        evloop_disown(loop);
+        evloop_disown(loop, false);
 }
 
 const char *evloop_engine(const struct evloop *loop)
 {
-    (void)loop;
-    return "epoll";
+    return loop->engine->name;
 }

@@ -48,7 +48,6 @@ static void done(void *ctx)
 
 void evloop_pool_io(struct evloop *loop, struct ev_io *io)
 {
-    io->cancel = false;
     io->work = (struct ev_work){.run = run, .done = done, .ctx = io};
     evloop_work(loop, &io->work);
 }
@@ -59,7 +58,8 @@ void evloop_pool_io_cancel(struct evloop *loop, struct ev_io *io)
     __atomic_store_n(&io->cancel, true, __ATOMIC_RELAXED);
 }
 
-void evloop_pool_io_turn(struct evloop *loop)
+int evloop_pool_io_turn(struct evloop *loop)
 {
     evloop_inbox_finish(loop, run);
+    return 0;
 }

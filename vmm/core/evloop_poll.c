@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The window in which a loop that has run dry looks for more work before it sleeps.
+ *
+ *   idle time = looking + sleeping      next window
+ *   found while looking                 the same
+ *   woken within WINDOW_MAX_NS          twice as long: it would have paid
+ *   woken later                         half, in the end none
+ */
+#include "core/evloop_impl.h"
+
+#include "core/clock.h"
+#include "core/xmath.h"
+
+#define WINDOW_MIN_NS UINT64_C(5000)
+#define WINDOW_MAX_NS UINT64_C(50000)
+#define ROUNDS_MAX    10000u /* if the clock does not move */
+#define READY_ROUNDS  8u     /* looks for one question to the engine, which may be a system call */
+
+bool evloop_poll_add(struct evloop *loop, struct ev_poll *p)
+{
+    evloop_assert_owner(loop);
+    loop->poll_asked = true;
+    if (loop->stats.poll_window_ns == 0)
+        return false;
+    if (!p->armed) {
+        p->armed = true;
+        p->next = loop->polls;
+        loop->polls = p;
+    }
+    return true;
+}
+
+void evloop_poll_del(struct evloop *loop, struct ev_poll *p)
+{
+    evloop_assert_owner(loop);
+    if (!p->armed)
+        return;
+    struct ev_poll **at = &loop->polls;
+    while (*at != p)
+        at = &(*at)->next;
+    *at = p->next;
+    p->armed = false;
+}
+
+bool evloop_poll_look(struct evloop *loop)
+{
+    bool any = false;
+    for (struct ev_poll **at = &loop->polls; *at;) {
+        struct ev_poll *p = *at;
+        if (!p->look(p->ctx)) {
+            at = &p->next;
+            continue;
+        }
+        *at = p->next;
+        p->armed = false;
+        any = true;
+    }
+    return any;
+}
+
+bool evloop_poll_end(struct evloop *loop)
+{
+    bool any = false;
+    while (loop->polls) {
+        struct ev_poll *p = loop->polls;
+        loop->polls = p->next;
+        p->armed = false;
+        any |= p->sleep(p->ctx);
+    }
+    return any;
+}
+
+static void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static bool look_for(struct evloop *loop, uint64_t limit_ns)
+{
+    uint64_t start = clock_now_ns(loop->clock);
+    loop->dry_ns = start;
+    for (unsigned round = 0; round < ROUNDS_MAX; round++) {
+        if (evloop_poll_look(loop) || (round % READY_ROUNDS == 0 && loop->engine->ready(loop)))
+            return true;
+        if (clock_now_ns(loop->clock) - start >= limit_ns)
+            return false;
+        relax();
+    }
+    return false;
+}
+
+bool evloop_poll_run(struct evloop *loop, int64_t wait_ns)
+{
+    uint64_t limit = loop->stats.poll_window_ns;
+    if (wait_ns >= 0)
+        limit = min_u64(limit, (uint64_t)wait_ns);
+    if (look_for(loop, limit)) {
+        loop->stats.poll_hits++;
+        loop->dry_ns = 0;
+        return true;
+    }
+    loop->stats.poll_misses++;
+    return evloop_poll_end(loop);
+}
+
+uint64_t evloop_poll_sleeps(struct evloop *loop)
+{
+    loop->stats.sleeps++;
+    uint64_t since = loop->dry_ns;
+    if (loop->poll_asked && since == 0)
+        since = clock_now_ns(loop->clock);
+    loop->poll_asked = false;
+    loop->dry_ns = 0;
+    return since;
+}
+
+void evloop_poll_slept(struct evloop *loop, uint64_t since_ns)
+{
+    if (since_ns == 0)
+        return;
+    uint64_t *window = &loop->stats.poll_window_ns;
+    if (clock_now_ns(loop->clock) - since_ns <= WINDOW_MAX_NS)
+        *window = *window == 0 ? WINDOW_MIN_NS : min_u64(*window * 2, WINDOW_MAX_NS);
+    else
+        *window = *window <= WINDOW_MIN_NS ? 0 : *window / 2;
+}
