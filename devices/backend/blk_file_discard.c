@@ -16,7 +16,7 @@ static int discard_all(struct file_discard *d)
         if (atomic_load(&d->stop))
             return -ECANCELED;
         if (ioctl(d->fd, BLKDISCARD, range) < 0 && errno != EINTR)
-            return errno == EOPNOTSUPP ? 0 : -errno; /* it was a hint */
+            return errno == EOPNOTSUPP || errno == EINVAL ? 0 : -errno; /* it was a hint */
         d->offset_bytes += range[1];
         d->bytes -= range[1];
     }

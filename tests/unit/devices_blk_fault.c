@@ -202,6 +202,31 @@ Test(blk_fault, a_drain_does_not_wait_for_the_latency)
     cr_expect(eq(uint, a.done, 1));
 }
 
+static struct blkio second;
+
+static void submit_second(struct blk_req *req, int result)
+{
+    (void)req;
+    cr_expect(eq(int, result, -EIO));
+    blkio_init(&second, BLK_FLUSH, 0, NULL, 0);
+    blkio_submit(disk, &second);
+}
+
+/* The base has been drained by then. */
+Test(blk_fault, what_a_done_submits_in_a_drain_is_not_left_behind)
+{
+    struct blkio io;
+    create("eio:2");
+    cr_expect(zero(run(BLK_FLUSH)));
+    blkio_init(&io, BLK_FLUSH, 0, NULL, 0);
+    io.req.done = submit_second;
+    blkio_submit(disk, &io);
+    disk->ops->drain(disk);
+    cr_expect(eq(uint, second.done, 1));
+    cr_expect(eq(int, second.result, -ECANCELED));
+    cr_expect(zero(run(BLK_FLUSH)));
+}
+
 /* ---- words ---- */
 
 Test(blk_fault, words_are_read)

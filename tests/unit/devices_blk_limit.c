@@ -132,6 +132,19 @@ Test(blk_limit, a_drain_does_not_wait)
     cr_expect(eq(uint, done_after(1000, 1), 1));
 }
 
+/* The budget is there again, but the loop has not come to those that wait for it. */
+Test(blk_limit, a_late_loop_lets_nobody_overtake)
+{
+    create(10, 0, 0);
+    for (unsigned i = 0; i < 3; i++)
+        submit(i, BLK_WRITE, 512);
+    now.now_ns += 150 * MS;
+    submit(3, BLK_WRITE, 512);
+    cr_expect(eq(uint, done_after(0, 4), 2));
+    cr_expect(eq(uint, done_after(100, 4), 3));
+    cr_expect(eq(uint, done_after(100, 4), 4));
+}
+
 /* 64 bits of nanoseconds are less than what one request can cost. */
 Test(blk_limit, a_huge_request_does_not_wrap)
 {

@@ -109,6 +109,19 @@ Test(blk_overlay, a_checkered_read)
         cr_assert(eq(u8, back[i], (uint8_t)(i / 512 % 2 ? 0x80 + i / 512 : i / 512 + 1)));
 }
 
+Test(blk_overlay, a_read_that_is_drained_is_no_success)
+{
+    static uint8_t sector[512], back[1536];
+    struct blkio io;
+    create(memory(false));
+    cr_assert(zero(run(BLK_WRITE, 512, sector, 512)));
+    blkio_init(&io, BLK_READ, 0, back, sizeof(back));
+    blkio_submit(disk, &io);
+    disk->ops->drain(disk);
+    cr_expect(eq(int, io.result, -ECANCELED)); /* only the first sector was under way */
+    cr_expect(zero(run(BLK_READ, 0, back, sizeof(back))));
+}
+
 static struct blk_backend *failing(const char *words)
 {
     struct blk_backend *b = NULL;
