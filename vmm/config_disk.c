@@ -164,6 +164,8 @@ static int check(const struct disk_config *disk)
                         "%s: snapshot, iops, bw and fault are for raw images; another process "
                         "does this disk's work",
                         what);
+    if (elsewhere && disk->serial[0] != '\0')
+        return fail_msg(-EINVAL, "%s: serial: is what the other process says", what);
     return disk->fault[0] != '\0' ? blk_fault_parse(&spec, what, disk->fault) : 0;
 }
 

@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/block.h"
 #include "core/clock.h"
 #include "core/fail.h"
 #include "core/hv.h"
 #include "core/xmath.h"
+#include "devices/backend/storage_daemon.h"
 #include "devices/pci_host.h"
 #include "firmware/x86_layout.h"
 #include "pci/function.h"
@@ -20,6 +22,7 @@
 #include "virtio/rng.h"
 #include "virtio/spec.h"
 #include "virtio/strict.h"
+#include "virtio/vhost_user_blk.h"
 #include "vmm/config.h"
 #include "vmm/disk.h"
 
@@ -35,6 +38,8 @@ struct slot {
     struct virtio_pci *pci;
     struct blk_backend *disk;
     struct virtio_blk *blk;
+    struct storage_daemon *daemon;
+    struct vhost_user_blk *vhost_blk;
     struct virtio_rng *rng;
     struct virtio_console *console;
 };
@@ -53,6 +58,8 @@ static struct virtio_device *slot_device(const struct slot *s)
 {
     if (s->blk != NULL)
         return virtio_blk_device(s->blk);
+    if (s->vhost_blk != NULL)
+        return vhost_user_blk_device(s->vhost_blk);
     if (s->rng != NULL)
         return virtio_rng_device(s->rng);
     return virtio_console_device(s->console);
@@ -115,8 +122,48 @@ static uint64_t features_on(const struct virtio_devices *d, const struct virtio_
            (keys->ring == RING_PACKED ? VIRTIO_BIT(VIRTIO_F_RING_PACKED) : 0);
 }
 
+/* A disk that a server knows how to read: the user's, or one that is started for its format. */
+static int create_vhost_disk(struct virtio_devices *d, const struct disk_config *disk)
+{
+    struct slot *s = &d->slots[d->count++];
+    struct vhost_user_blk_config config = {
+        .name = disk->path,
+        .socket_path = disk->path,
+        .queues = disk->queues,
+        .queue_size_max = disk->virtio.queue_size,
+        .features_on = features_on(d, &disk->virtio),
+        .features_off = d->cfg.vm->features_off,
+        .strict = d->cfg.vm->strict,
+        .loop = d->cfg.loop,
+        .gmem = d->cfg.gmem,
+    };
+    int r = 0;
+    if (disk->kind == DISK_FILE) {
+        r = storage_daemon_create(
+            &s->daemon, &(struct storage_daemon_config){.name = disk->path,
+                                                        .path = disk->path,
+                                                        .format = disk->format,
+                                                        .read_only = disk->read_only,
+                                                        .direct = disk->cache == DISK_CACHE_NONE,
+                                                        .queues = disk->queues});
+        config.connect = storage_daemon_connect;
+        config.connect_ctx = s->daemon;
+    }
+    if (r == 0)
+        r = vhost_user_blk_create(&s->vhost_blk, &config);
+    return r < 0 ? r : plug(d, s, &disk->virtio);
+}
+
+static bool is_served_elsewhere(const struct disk_config *disk)
+{
+    return disk->kind == DISK_VHOST_USER ||
+           (disk->kind == DISK_FILE && disk->format != NULL && strcmp(disk->format, "raw") != 0);
+}
+
 static int create_disk(struct virtio_devices *d, const struct disk_config *disk)
 {
+    if (is_served_elsewhere(disk))
+        return create_vhost_disk(d, disk);
     struct slot *s = &d->slots[d->count++];
     int r = disk_create(&s->disk, disk, d->cfg.loop);
     if (r < 0)
@@ -175,6 +222,8 @@ static void destroy_slot(struct virtio_devices *d, struct slot *s)
     virtio_mmio_destroy(s->mmio);
     virtio_pci_destroy(s->pci);
     virtio_blk_destroy(s->blk);
+    vhost_user_blk_destroy(s->vhost_blk);
+    storage_daemon_destroy(s->daemon);
     virtio_rng_destroy(s->rng);
     virtio_console_destroy(s->console);
     if (s->disk != NULL)
