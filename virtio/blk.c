@@ -235,15 +235,17 @@ int virtio_blk_create(struct virtio_blk **out, const struct virtio_blk_config *c
         return fail_msg(-EINVAL, "virtio %s: %u queues; there may be up to %u", config->name,
                         queues, VIRTIO_QUEUES_MAX);
     struct virtio_blk *blk = calloc(1, sizeof(*blk));
-    if (blk == NULL)
+    if (blk != NULL)
+        blk->queues = calloc(queues, sizeof(*blk->queues));
+    if (blk == NULL || blk->queues == NULL) {
+        free(blk);
         return fail(-ENOMEM, "virtio %s", config->name);
-    blk->queues = calloc(queues, sizeof(*blk->queues));
+    }
     blk->backend = config->backend;
     blk->write_through = config->write_through;
     if (config->serial != NULL)
         memcpy(blk->serial, config->serial, strnlen(config->serial, sizeof(blk->serial)));
-    int err = blk->queues != NULL ? init_device(blk, config, queues, queue_size)
-                                  : fail(-ENOMEM, "virtio %s", config->name);
+    int err = init_device(blk, config, queues, queue_size);
     if (err != 0) {
         free(blk->queues);
         free(blk);
