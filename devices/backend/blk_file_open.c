@@ -84,7 +84,7 @@ static int size_bytes(const struct blk_file *f, uint64_t *out)
 
 static int measure(struct blk_file *f)
 {
-    uint64_t bytes;
+    uint64_t bytes = 0;
     int err = size_bytes(f, &bytes);
     if (err < 0)
         return fail(err, "disk %s: size", f->name);
@@ -104,7 +104,7 @@ static uint32_t queue_number(const struct stat *st, const char *name)
 {
     /* A partition has no queue of its own: its disk's folder is around it. */
     static const char *const folders[] = {"queue", "../queue"};
-    uint32_t number = 0;
+    unsigned long number = 0;
     for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
         char path[128];
         snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%s/%s", major(st->st_rdev),
@@ -112,12 +112,13 @@ static uint32_t queue_number(const struct stat *st, const char *name)
         FILE *file = fopen(path, "re");
         if (!file)
             continue;
-        if (fscanf(file, "%u", &number) != 1)
-            number = 0;
+        char line[32];
+        if (fgets(line, sizeof(line), file))
+            number = strtoul(line, NULL, 10);
         fclose(file);
         break;
     }
-    return number;
+    return number <= UINT32_MAX ? (uint32_t)number : 0;
 }
 
 static uint32_t sane_block(uint64_t bytes)
