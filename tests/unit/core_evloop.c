@@ -2,10 +2,13 @@
 /* One thread: descriptors, timers, deferred work. Crossings are in core_evloop_threads.c. */
 #include <criterion/criterion.h>
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -173,6 +176,37 @@ Test(core_evloop, a_removed_source_gets_no_stale_event)
     cr_assert_str_eq(b.trace, "x");
     cr_assert_neq(x.ev.armed, y.ev.armed);
     source_close(x.ev.armed ? &x : &y);
+    evloop_destroy(b.loop);
+}
+
+/* More than any table of descriptors holds, one after the other and without a turn between. */
+Test(core_evloop, descriptors_come_and_go_without_end)
+{
+    enum { ROUNDS = 5000 };
+    struct bench b;
+    struct source s[3];
+    bench_init(&b);
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        for (unsigned j = 0; j < 3; j++)
+            source_plain(&s[j], &b, 'x', i == ROUNDS / 2);
+        if (i % 7 == 0 || i == ROUNDS / 2)
+            evloop_drain(b.loop);
+        for (unsigned j = 0; j < 3; j++)
+            source_close(&s[j]);
+    }
+    cr_assert_str_eq(b.trace, "xxx");
+    evloop_destroy(b.loop);
+}
+
+Test(core_evloop, a_plain_file_is_refused)
+{
+    struct bench b;
+    struct source s = {.b = &b, .ev = {.cb = on_source, .ctx = &s}};
+    int fd = memfd_create("plain", MFD_CLOEXEC);
+    bench_init(&b);
+    cr_assert_eq(evloop_fd_add(b.loop, &s.ev, fd, EPOLLIN), -EPERM);
+    cr_assert_not(s.ev.armed);
+    close(fd);
     evloop_destroy(b.loop);
 }
 
@@ -496,6 +530,42 @@ Test(core_evloop, run_ends_when_it_is_told_and_can_run_again)
         cr_assert_eq(evloop_run(b.loop), 0);
     }
     cr_assert_str_eq(b.trace, "sss");
+    evloop_destroy(b.loop);
+}
+
+Test(core_evloop, the_engine_is_what_was_asked_for)
+{
+    struct bench b;
+    setenv("MINIVET_NO_URING", "1", 1);
+    bench_init(&b);
+    cr_assert_str_eq(evloop_engine(b.loop), "epoll");
+    evloop_destroy(b.loop);
+    unsetenv("MINIVET_NO_URING");
+    bench_init(&b);
+    if (strcmp(evloop_engine(b.loop), "io_uring") != 0)
+        cr_skip_test("the host refuses io_uring");
+    evloop_destroy(b.loop);
+}
+
+/* One system call hands in all that was asked for, and takes what has completed. */
+Test(core_evloop, a_turn_costs_one_system_call)
+{
+    struct bench b;
+    struct source s[8];
+    struct evloop_stats before, after;
+    bench_init(&b);
+    for (unsigned i = 0; i < 8; i++)
+        source_event(&s[i], &b, 's', 0);
+    evloop_drain(b.loop);
+    for (unsigned i = 0; i < 8; i++)
+        eventfd_write(s[i].ev.fd, 1);
+    evloop_stats(b.loop, &before);
+    evloop_drain(b.loop);
+    evloop_stats(b.loop, &after);
+    cr_assert_str_eq(b.trace, "ssssssss");
+    cr_assert_leq(after.system_calls - before.system_calls, 2); /* epoll: once more, in vain */
+    for (unsigned i = 0; i < 8; i++)
+        source_close(&s[i]);
     evloop_destroy(b.loop);
 }
 

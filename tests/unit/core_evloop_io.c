@@ -291,3 +291,96 @@ Test(core_evloop_io, what_is_cancelled_ends_exactly_once)
     evloop_drain(b.loop);
     bench_end(&b);
 }
+
+/* ---- the loop's thread comes and goes ---- */
+
+static int submit_call(void *arg)
+{
+    submit(arg);
+    return 0;
+}
+
+static int cancel_call(void *arg)
+{
+    struct job *j = arg;
+    evloop_io_cancel(j->b->loop, &j->io);
+    return 0;
+}
+
+static int nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+static void io_over_threads(struct bench *b, struct job *jobs, unsigned count)
+{
+    for (unsigned round = 0; round < 20; round++) {
+        cr_assert_eq(evloop_start_thread(b->loop), 0);
+        for (unsigned i = 0; i < count; i++)
+            evloop_call(b->loop, submit_call, &jobs[i]);
+        evloop_stop_thread(b->loop);
+        evloop_io_wait(b->loop, none_left, b);
+        for (unsigned i = 0; i < count; i++)
+            cr_assert_eq(jobs[i].ends, round + 1);
+    }
+}
+
+Test(core_evloop_io, what_is_out_when_the_thread_ends_is_done_all_the_same)
+{
+    enum { N = 64 };
+    static struct job jobs[N];
+    char byte = 'x';
+    struct iovec v = {&byte, 1};
+    struct bench b;
+    bench_init(&b);
+    for (unsigned i = 0; i < N; i++)
+        job_init(&jobs[i], &b, i % 4 ? EV_IO_WRITEV : EV_IO_FDATASYNC, &v, 1, i);
+    io_over_threads(&b, jobs, N);
+    for (unsigned i = 0; i < N; i++)
+        cr_assert_eq(jobs[i].result, i % 4 ? 1 : 0);
+    bench_end(&b);
+}
+
+/* What nothing ends does not hold its thread up, and goes on in the next. */
+Test(core_evloop_io, what_waits_when_the_thread_ends_goes_on_in_the_next)
+{
+    struct job j;
+    char byte = 0;
+    struct iovec v = {&byte, 1};
+    struct bench b;
+    int fds[2];
+    bench_init(&b);
+    if (strcmp(evloop_engine(b.loop), "io_uring") != 0)
+        cr_skip_test("a helper cannot give a read up");
+    cr_assert_eq(pipe(fds), 0);
+    job_init(&j, &b, EV_IO_READV, &v, 1, 0);
+    j.io.fd = fds[0];
+    submit(&j);
+    for (unsigned round = 0; round < 5; round++) {
+        cr_assert_eq(evloop_start_thread(b.loop), 0);
+        evloop_call(b.loop, nothing, NULL);
+        evloop_stop_thread(b.loop);
+        cr_assert_eq(j.ends, 0);
+    }
+    cr_assert_eq(write(fds[1], "y", 1), 1);
+    evloop_io_wait(b.loop, none_left, &b);
+    cr_assert_eq(j.ends, 1);
+    cr_assert_eq(j.result, 1);
+    cr_assert_eq(byte, 'y');
+
+    submit(&j);
+    evloop_io_cancel(b.loop, &j.io);
+    evloop_drain(b.loop);
+    cr_assert_eq(j.result, -ECANCELED);
+    submit(&j);
+    cr_assert_eq(evloop_start_thread(b.loop), 0);
+    evloop_call(b.loop, cancel_call, &j);
+    evloop_stop_thread(b.loop);
+    evloop_io_wait(b.loop, none_left, &b);
+    cr_assert_eq(j.result, -ECANCELED);
+    cr_assert_eq(j.ends, 3);
+    close(fds[0]);
+    close(fds[1]);
+    bench_end(&b);
+}

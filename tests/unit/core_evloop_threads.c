@@ -307,6 +307,92 @@ Test(core_evloop_threads, a_sleeping_loop_answers_events_and_timers)
     evloop_destroy(p.loop);
 }
 
+/* ---- threads that take turns ---- */
+
+struct turns {
+    struct evloop *loop;
+    struct ev_fd event, plain;
+    unsigned events, plains;
+};
+
+static void on_event(void *ctx, uint32_t events)
+{
+    struct turns *t = ctx;
+    (void)events;
+    t->events++;
+}
+
+static void on_plain(void *ctx, uint32_t events)
+{
+    struct turns *t = ctx;
+    eventfd_t count;
+    (void)events;
+    t->plains++;
+    eventfd_read(t->plain.fd, &count);
+}
+
+static void *ring_and_drain(void *arg)
+{
+    struct turns *t = arg;
+    eventfd_write(t->event.fd, 1);
+    eventfd_write(t->plain.fd, 1);
+    evloop_drain(t->loop);
+    return NULL;
+}
+
+/* What one thread waits for another must see, whether or not the first one has ended. */
+Test(core_evloop_threads, whoever_drains_sees_what_has_come)
+{
+    enum { ROUNDS = 20 };
+    struct turns t = {.loop = loop_new()};
+    t.event = (struct ev_fd){.cb = on_event, .ctx = &t};
+    t.plain = (struct ev_fd){.cb = on_plain, .ctx = &t};
+    cr_assert_eq(evloop_event_add(t.loop, &t.event, eventfd(0, EFD_NONBLOCK)), 0);
+    cr_assert_eq(evloop_fd_add(t.loop, &t.plain, eventfd(0, EFD_NONBLOCK), EPOLLIN), 0);
+    for (unsigned i = 1; i <= ROUNDS; i++) {
+        unsigned events = t.events;
+        if (i % 3 == 0) {
+            ring_and_drain(&t);
+        } else {
+            pthread_t thread;
+            cr_assert_eq(pthread_create(&thread, NULL, ring_and_drain, &t), 0);
+            pthread_join(thread, NULL);
+        }
+        cr_assert_gt(t.events, events);
+        cr_assert_eq(t.plains, i);
+        if (i % 5 == 0) {
+            cr_assert_eq(evloop_start_thread(t.loop), 0);
+            evloop_stop_thread(t.loop);
+        }
+    }
+    evloop_fd_del(t.loop, &t.event);
+    evloop_fd_del(t.loop, &t.plain);
+    close(t.event.fd);
+    close(t.plain.fd);
+    evloop_destroy(t.loop);
+}
+
+static int del_plain(void *arg)
+{
+    struct turns *t = arg;
+    evloop_fd_del(t->loop, &t->plain);
+    return 0;
+}
+
+/* Nothing keeps a descriptor open after its removal: the other end of the pipe notices. */
+Test(core_evloop_threads, a_removed_descriptor_is_let_go, .signal = SIGPIPE)
+{
+    struct turns t = {.loop = loop_new(), .plain = {.cb = on_plain, .ctx = &t}};
+    int fds[2];
+    cr_assert_eq(pipe(fds), 0);
+    cr_assert_eq(evloop_fd_add(t.loop, &t.plain, fds[0], EPOLLIN), 0);
+    cr_assert_eq(evloop_start_thread(t.loop), 0);
+    evloop_call(t.loop, nothing, NULL);
+    evloop_call(t.loop, del_plain, &t);
+    close(fds[0]);
+    (void)!write(fds[1], "x", 1);
+}
+
 /* ---- helpers ---- */
 
 enum { WORKS = 64, MAX_HELPERS = 4 };
