@@ -235,7 +235,7 @@ Test(config, disks_have_defaults)
 Test(config, disks_take_keys)
 {
     struct vm_config c;
-    cr_assert(zero(parse(&c, "K -d a,,b,format=qcow2,cache=writeback,queues=2,serial=S "
+    cr_assert(zero(parse(&c, "K -d a,,b,format=qcow2,cache=writeback,queues=2 "
                              "-d null:1G,iops=1k,bw=10M,burst=1s,fault=eio:1%,lat:5ms,ro "
                              "-d vhost-user=/run/s -d x,cache=unsafe,snapshot=on")),
               "%s", last_line);
@@ -273,6 +273,7 @@ Test(config, wrong_disk_keys_are_refused)
     refused("K -d vhost-user=", "--disk", "no file name");
     refused("K -d x,format=qcow2,snapshot=on", "--disk x", "raw");
     refused("K -d vhost-user=s,iops=5", "--disk s", "another process");
+    refused("K -d x,format=vdi,serial=S", "--disk x", "other process");
 }
 
 Test(config, qemu_s_other_words_are_answered)
