@@ -70,6 +70,32 @@ static void on_flush(void *ctx)
         q->dev->host.ops->notify_queue(q->dev->host.ctx, q->index);
 }
 
+/* ---- a dry queue: see evloop_poll_add() ---- */
+
+static bool look(void *ctx)
+{
+    struct virtio_queue *q = ctx;
+    if (!q->dev->running || !q->live || !vq_available(&q->vq))
+        return false;
+    virtio_queue_serve_later(q->dev, q->index);
+    return true;
+}
+
+static bool stop_looking(void *ctx)
+{
+    struct virtio_queue *q = ctx;
+    if (!q->dev->running || !q->live || !vq_notify_on(&q->vq))
+        return false;
+    virtio_queue_serve_later(q->dev, q->index);
+    return true;
+}
+
+/* The driver monitor wants to see each notification. */
+static bool looked_at(struct virtio_queue *q)
+{
+    return q->dev->strict == NULL && evloop_poll_add(q->dev->cfg.loop, &q->poll);
+}
+
 struct vq_chain *virtio_queue_next(struct virtio_device *dev, unsigned queue)
 {
     struct virtio_queue *q = &dev->queues[queue];
@@ -87,7 +113,7 @@ struct vq_chain *virtio_queue_next(struct virtio_device *dev, unsigned queue)
             q->turn--;
             return chain;
         }
-        if (!vq_notify_on(&q->vq))
+        if (looked_at(q) || !vq_notify_on(&q->vq))
             return NULL;
         vq_notify_off(&q->vq);
     }
@@ -172,6 +198,7 @@ static void stop_queue(struct virtio_device *dev, struct virtio_queue *q)
     q->live = false;
     evloop_fd_del(dev->cfg.loop, &q->kick);
     dev->cfg.ops->queue_stop(dev, q->index);
+    evloop_poll_del(dev->cfg.loop, &q->poll);
     evloop_defer_cancel(dev->cfg.loop, &q->again);
     evloop_defer_cancel(dev->cfg.loop, &q->flush);
     vq_deactivate(&q->vq);
@@ -585,6 +612,7 @@ int virtio_device_init(struct virtio_device *dev, const struct virtio_device_con
             .index = i,
             .kick_fd = -1,
             .again = {.cb = on_again, .ctx = &dev->queues[i]},
+            .poll = {.look = look, .sleep = stop_looking, .ctx = &dev->queues[i]},
             .flush = {.cb = on_flush, .ctx = &dev->queues[i]},
         };
     default_queues(dev);

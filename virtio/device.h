@@ -118,6 +118,7 @@ struct virtio_queue {
     struct virtqueue vq;
     struct ev_fd kick;
     struct ev_defer again;  /* serve once more, next turn */
+    struct ev_poll poll;    /* it is dry, and looked at before the loop sleeps */
     struct ev_defer flush;  /* show the guest what was pushed in this turn */
     unsigned turn;          /* chains that it may still take now */
     bool live;              /* activated, and not being stopped */

@@ -230,6 +230,11 @@ static bool strict_notify_on(struct virtqueue *vq)
     return more;
 }
 
+static bool strict_available(const struct virtqueue *vq)
+{
+    return vq->strict->format->ops->available(vq);
+}
+
 static const struct vq_ops vq_strict_ops = {
     .activate = strict_activate,
     .pop = strict_pop,
@@ -238,6 +243,7 @@ static const struct vq_ops vq_strict_ops = {
     .unpop = strict_unpop,
     .notify_off = strict_notify_off,
     .notify_on = strict_notify_on,
+    .available = strict_available,
 };
 
 void vq_strict_wrap(struct virtqueue *vq, struct strict_queue *q)

@@ -216,6 +216,11 @@ void vq_notify_off(struct virtqueue *vq)
         vq->ops->notify_off(vq);
 }
 
+bool vq_available(const struct virtqueue *vq)
+{
+    return !vq->broken && vq->ops->available(vq);
+}
+
 bool vq_notify_on(struct virtqueue *vq)
 {
     return !vq->broken && vq->ops->notify_on(vq);

@@ -85,6 +85,8 @@ struct vq_chain {
     uint64_t bytes;
     struct iovec *iov;
     struct vq_chain *next_free;
+
+    uint64_t taken_ns; /* the meter's, if the queue has one: virtio/stats.h */
 };
 
 struct vq_split {
@@ -177,6 +179,9 @@ void vq_return(struct virtqueue *vq, struct vq_chain *chain);
  */
 void vq_notify_off(struct virtqueue *vq);
 bool vq_notify_on(struct virtqueue *vq);
+
+/* Is there something for vq_pop()? A look at memory; the guest may change its mind. */
+bool vq_available(const struct virtqueue *vq);
 
 /*
  * Of an active split ring that somebody else runs: the indices as driver and device show them to

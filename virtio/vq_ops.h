@@ -22,6 +22,7 @@ struct vq_ops {
     void (*unpop)(struct virtqueue *vq, const struct vq_chain *chain);
     void (*notify_off)(struct virtqueue *vq);
     bool (*notify_on)(struct virtqueue *vq);
+    bool (*available)(const struct virtqueue *vq);
 };
 
 extern const struct vq_ops vq_split_ops;

@@ -237,6 +237,12 @@ static bool packed_notify_on(struct virtqueue *vq)
     return is_available(flags, wrap_of(vq, p->next_avail));
 }
 
+static bool packed_available(const struct virtqueue *vq)
+{
+    uint16_t flags;
+    return next_is_available(vq, &flags);
+}
+
 const struct vq_ops vq_packed_ops = {
     .activate = packed_activate,
     .pop = packed_pop,
@@ -245,4 +251,5 @@ const struct vq_ops vq_packed_ops = {
     .unpop = packed_unpop,
     .notify_off = packed_notify_off,
     .notify_on = packed_notify_on,
+    .available = packed_available,
 };

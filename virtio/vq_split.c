@@ -178,6 +178,12 @@ static bool split_notify_on(struct virtqueue *vq)
     return ring_load16_seq_cst(s->avail + VIRTQ_AVAIL_IDX) != s->next_avail;
 }
 
+static bool split_available(const struct virtqueue *vq)
+{
+    const struct vq_split *s = &vq->split;
+    return ring_load16_relaxed(s->avail + VIRTQ_AVAIL_IDX) != s->next_avail;
+}
+
 const struct vq_ops vq_split_ops = {
     .activate = split_activate,
     .pop = split_pop,
@@ -186,4 +192,5 @@ const struct vq_ops vq_split_ops = {
     .unpop = split_unpop,
     .notify_off = split_notify_off,
     .notify_on = split_notify_on,
+    .available = split_available,
 };

@@ -131,6 +131,21 @@ Test(core_evloop_poll, sleeps_that_nobody_wanted_to_shorten_do_not_count)
     bench_end(&b);
 }
 
+Test(core_evloop_poll, the_window_has_a_limit)
+{
+    struct bench b;
+    bench_init(&b);
+    open_window(&b);
+    evloop_poll_limit(b.loop, 7 * US);
+    cr_assert_eq(stats(&b).poll_window_ns, 7 * US);
+    cr_assert_eq(asked_nap(&b, 3 * US), 7 * US);
+    evloop_poll_limit(b.loop, 0);
+    cr_assert_not(evloop_poll_add(b.loop, &b.poll));
+    for (unsigned i = 0; i < 3; i++)
+        cr_assert_eq(asked_nap(&b, US), 0);
+    bench_end(&b);
+}
+
 /* The idle time is the looking and the sleep: a window that just misses it grows. */
 Test(core_evloop_poll, time_spent_looking_is_idle_time)
 {

@@ -296,6 +296,7 @@ int evloop_create(struct evloop **out, const char *name, const struct clock *clo
         return fail(-ENOMEM, "event loop %s", name);
     snprintf(loop->name, sizeof(loop->name), "%s", name);
     loop->clock = clock;
+    loop->poll_max_ns = EVLOOP_POLL_MAX_NS;
     loop->wake.fd = -1;
     loop->defers_tail = &loop->defers;
     evloop_inbox_init(loop);

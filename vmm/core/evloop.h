@@ -196,6 +196,9 @@ struct ev_poll {
 bool evloop_poll_add(struct evloop *loop, struct ev_poll *p);
 void evloop_poll_del(struct evloop *loop, struct ev_poll *p);
 
+/* The longest window; 0: none, ever. Without it, 50 microseconds. */
+void evloop_poll_limit(struct evloop *loop, uint64_t max_ns);
+
 /* ---- how it goes ---- */
 /* What runs it, for messages and statistics: "io_uring" or "epoll". */
 const char *evloop_engine(const struct evloop *loop);

@@ -19,6 +19,8 @@
 #define WAIT_NONE    INT64_C(0)
 #define WAIT_FOREVER INT64_C(-1)
 
+#define EVLOOP_POLL_MAX_NS UINT64_C(50000) /* the window before a sleep, unless told otherwise */
+
 struct call;
 struct epoll;
 struct uring;
@@ -66,8 +68,9 @@ struct evloop {
     unsigned defer_count;
     unsigned works_out; /* submitted, done() not yet called: works and I/O */
     struct ev_poll *polls;
-    bool poll_asked; /* since the last sleep */
-    uint64_t dry_ns; /* when it began to look in vain; 0: it has not */
+    uint64_t poll_max_ns; /* the longest window */
+    bool poll_asked;      /* since the last sleep */
+    uint64_t dry_ns;      /* when it began to look in vain; 0: it has not */
     struct evloop_stats stats;
     bool inbox_left; /* the last look at the inbox did not empty it */
 

@@ -4,7 +4,7 @@
  *
  *   idle time = looking + sleeping      next window
  *   found while looking                 the same
- *   woken within WINDOW_MAX_NS          twice as long: it would have paid
+ *   woken within the longest window     twice as long: it would have paid
  *   woken later                         half, in the end none
  */
 #include "core/evloop_impl.h"
@@ -13,7 +13,6 @@
 #include "core/xmath.h"
 
 #define WINDOW_MIN_NS UINT64_C(5000)
-#define WINDOW_MAX_NS UINT64_C(50000)
 #define ROUNDS_MAX    10000u /* if the clock does not move */
 #define READY_ROUNDS  8u     /* looks for one question to the engine, which may be a system call */
 
@@ -29,6 +28,13 @@ bool evloop_poll_add(struct evloop *loop, struct ev_poll *p)
         loop->polls = p;
     }
     return true;
+}
+
+void evloop_poll_limit(struct evloop *loop, uint64_t max_ns)
+{
+    evloop_assert_owner(loop);
+    loop->poll_max_ns = max_ns;
+    loop->stats.poll_window_ns = min_u64(loop->stats.poll_window_ns, max_ns);
 }
 
 void evloop_poll_del(struct evloop *loop, struct ev_poll *p)
@@ -124,8 +130,8 @@ void evloop_poll_slept(struct evloop *loop, uint64_t since_ns)
     if (since_ns == 0)
         return;
     uint64_t *window = &loop->stats.poll_window_ns;
-    if (clock_now_ns(loop->clock) - since_ns <= WINDOW_MAX_NS)
-        *window = *window == 0 ? WINDOW_MIN_NS : min_u64(*window * 2, WINDOW_MAX_NS);
+    if (clock_now_ns(loop->clock) - since_ns <= loop->poll_max_ns)
+        *window = min_u64(*window == 0 ? WINDOW_MIN_NS : *window * 2, loop->poll_max_ns);
     else
         *window = *window <= WINDOW_MIN_NS ? 0 : *window / 2;
 }
