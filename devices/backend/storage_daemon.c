@@ -52,6 +52,15 @@ static bool is_block_device(const char *path)
     return stat(path, &st) == 0 && S_ISBLK(st.st_mode);
 }
 
+/* The daemon does not fall back by itself where a file system refuses it. */
+static bool can_be_direct(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_DIRECT);
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
 static char *blockdev_json(const struct storage_daemon_config *c)
 {
     cJSON *top = cJSON_CreateObject();
@@ -67,7 +76,7 @@ static char *blockdev_json(const struct storage_daemon_config *c)
     if (!c->read_only)
         cJSON_AddStringToObject(file, "discard", "unmap");
     cJSON *cache = cJSON_AddObjectToObject(file, "cache");
-    cJSON_AddBoolToObject(cache, "direct", c->direct);
+    cJSON_AddBoolToObject(cache, "direct", c->direct && can_be_direct(c->path));
     char *text = cJSON_PrintUnformatted(top);
     cJSON_Delete(top);
     return text;

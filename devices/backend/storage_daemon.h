@@ -20,7 +20,7 @@ struct storage_daemon_config {
     const char *format;  /* as the daemon calls it: qcow2, vmdk, vdi, vhdx, raw, ... */
     const char *program; /* NULL: qemu-storage-daemon, from PATH */
     bool read_only;
-    bool direct;     /* past the host's page cache */
+    bool direct;     /* past the host's page cache, where the file system can */
     unsigned queues; /* 0: one */
 };
 
