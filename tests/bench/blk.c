@@ -1,0 +1,386 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What a disk gives: requests a second, latency, and the CPU time they cost, under Minivet, under
+ * QEMU's microvm in each of its ways to a file, and on the host without a VM.
+ *
+ * All of them read and write the same file with the same pattern, in interleaved runs. The guest is
+ * the bare-metal blk.c: it polls, so that no driver and no interrupt is measured.
+ */
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <math.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "blk.h"
+#include "runs.h"
+
+#define FILE_BYTES (1ull << 30)
+#define KIB        1024u
+#define MIB        (1024u * KIB)
+#define COUNT(a)   (int)(sizeof(a) / sizeof((a)[0]))
+
+static const struct pattern patterns[] = {
+    {"read-1", "4 KiB random read, depth 1", false, false, 4 * KIB, 1, 0},
+    {"read-32", "4 KiB random read, depth 32", false, false, 4 * KIB, 32, 0},
+    {"read-128", "4 KiB random read, depth 128", false, false, 4 * KIB, 128, 0},
+    {"write-32", "4 KiB random write, depth 32", true, false, 4 * KIB, 32, 0},
+    {"seq-8", "1 MiB sequential read, depth 8", false, true, MIB, 8, 0},
+    {"sleepy-1", "4 KiB random read, depth 1, after 100 us of nothing", false, false, 4 * KIB, 1,
+     100},
+};
+
+static struct contender contenders[] = {
+    {.name = "minivet", .vmm = MINIVET},
+    {.name = "qemu-native", .vmm = QEMU, .aio = "native"},
+    {.name = "qemu-io_uring", .vmm = QEMU, .aio = "io_uring"},
+    {.name = "qemu-threads", .vmm = QEMU, .aio = "threads"},
+    {.name = "fio", .vmm = FIO},
+    {.name = "minivet-packed", .vmm = MINIVET, .variant = "packed", .packed = true},
+    {.name = "qemu-packed", .vmm = QEMU, .variant = "packed", .aio = "io_uring", .packed = true},
+    {.name = "minivet-null", .vmm = MINIVET, .variant = "null", .null = true},
+    {.name = "qemu-null", .vmm = QEMU, .variant = "null", .null = true},
+};
+
+#define PATTERNS   COUNT(patterns)
+#define CONTENDERS COUNT(contenders)
+
+static const char *const figure_names[FIGURES] = {
+    "iops", "mb_per_s", "p50_us", "p99_us", "cpu_us_per_request", "kicks_per_request"};
+static const char *const figure_titles[FIGURES] = {"IOPS",   "MB/s",   "p50 us",
+                                                   "p99 us", "CPU us", "kicks"};
+
+static double samples[PATTERNS][CONTENDERS][FIGURES][RUNS_MAX];
+static bool chosen[PATTERNS];
+static char own_file[64]; /* removed at the end */
+
+/* ---- the file ---- */
+
+static void remove_own_file(void)
+{
+    if (own_file[0] != '\0')
+        unlink(own_file);
+}
+
+static void on_signal(int sig)
+{
+    remove_own_file();
+    _exit(128 + sig);
+}
+
+static const char *make_file(void)
+{
+    static char zeros[MIB];
+    snprintf(own_file, sizeof(own_file), "/dev/shm/minivet-bench-%d", (int)getpid());
+    atexit(remove_own_file);
+    signal(SIGINT, on_signal);
+    signal(SIGTERM, on_signal);
+    int fd = open(own_file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0)
+        runs_die("create", own_file);
+    for (unsigned long long done = 0; done < FILE_BYTES; done += sizeof(zeros)) {
+        if (write(fd, zeros, sizeof(zeros)) != (ssize_t)sizeof(zeros))
+            runs_die("fill", own_file);
+    }
+    close(fd);
+    return own_file;
+}
+
+/* tmpfs has no O_DIRECT before Linux 6.6. */
+static bool can_bypass_cache(const char *file)
+{
+    int fd = open(file, O_RDONLY | O_DIRECT | O_CLOEXEC);
+    if (fd >= 0)
+        close(fd);
+    else if (errno != EINVAL)
+        runs_die("open", file);
+    return fd >= 0;
+}
+
+/* ---- who takes part ---- */
+
+static bool same_variant(const char *a, const char *b)
+{
+    return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
+}
+
+/* Who cannot take part is told of; that a program is not installed, tools/bench has told. */
+static void sort_out(const struct load *l, const char *variants)
+{
+    const char *const programs[] = {[MINIVET] = l->minivet, [QEMU] = l->qemu, [FIO] = l->fio};
+    for (int i = 0; i < CONTENDERS; i++) {
+        struct contender *c = &contenders[i];
+        if (c->variant != NULL && strstr(variants, c->variant) == NULL)
+            continue;
+        bool native = c->aio != NULL && strcmp(c->aio, "native") == 0;
+        c->present = programs[c->vmm] != NULL && (l->direct || !native);
+        if (programs[c->vmm] != NULL && !c->present)
+            fprintf(stderr, "bench: %s is left out: the file system refuses O_DIRECT\n", c->name);
+    }
+}
+
+/* The pattern of that name, or all that begin so. */
+static bool choose(const char *only)
+{
+    bool any = false, exact = false;
+    for (int p = 0; p < PATTERNS; p++)
+        exact |= strcmp(patterns[p].name, only) == 0;
+    for (int p = 0; p < PATTERNS; p++) {
+        chosen[p] = strncmp(patterns[p].name, only, strlen(only) + exact) == 0;
+        any |= chosen[p];
+    }
+    return any;
+}
+
+/* ---- running ---- */
+
+static void one_run(const struct load *l, int p, int c, int round)
+{
+    double figures[FIGURES];
+    if (contenders[c].vmm == FIO)
+        blk_run_fio(l, &patterns[p], figures);
+    else
+        blk_run_vm(l, &contenders[c], &patterns[p], figures);
+    for (int f = 0; f < FIGURES; f++)
+        samples[p][c][f][round] = figures[f];
+}
+
+static void run_all(const struct load *l, int rounds)
+{
+    for (int round = 0; round < rounds; round++) {
+        for (int p = 0; p < PATTERNS; p++) {
+            for (int c = 0; c < CONTENDERS && chosen[p]; c++) {
+                if (!contenders[c].present)
+                    continue;
+                char what[128];
+                snprintf(what, sizeof(what), "%s %s", patterns[p].name, contenders[c].name);
+                runs_progress(round + 1, rounds, what);
+                one_run(l, p, c, round);
+            }
+        }
+    }
+    runs_progress(0, rounds, NULL);
+}
+
+/* ---- results ---- */
+
+static double figure(int p, int c, int f, int n)
+{
+    return runs_median(samples[p][c][f], n);
+}
+
+/* With a pause between requests there are as many a second as the pause allows: latency counts. */
+static bool better(int p, int c, int than, int n)
+{
+    if (patterns[p].gap_us != 0)
+        return figure(p, c, P50_US, n) < figure(p, than, P50_US, n);
+    return figure(p, c, IOPS, n) > figure(p, than, IOPS, n);
+}
+
+/* The best of a kind, to be compared with `c`, one of Minivet's; or -1. */
+static int rival(int p, int c, enum vmm vmm, int n)
+{
+    int best = -1;
+    for (int i = 0; i < CONTENDERS; i++) {
+        if (contenders[i].present && contenders[i].vmm == vmm &&
+            same_variant(contenders[i].variant, contenders[c].variant) &&
+            (best < 0 || better(p, i, best, n)))
+            best = i;
+    }
+    return best;
+}
+
+static void print_figures(const char *name, const double figures[FIGURES])
+{
+    printf("  %-24s", name);
+    for (int f = 0; f < FIGURES; f++) {
+        if (isnan(figures[f]))
+            printf(" %10s", "-");
+        else
+            printf(" %10.*f", f == IOPS && figures[f] > 1000 ? 0 : f == KICKS ? 3 : 2, figures[f]);
+    }
+    putchar('\n');
+}
+
+static void print_ratio(int p, int c, int other, int n)
+{
+    char name[64];
+    double ratios[FIGURES];
+    for (int f = 0; f < FIGURES; f++)
+        ratios[f] = runs_median_ratio(samples[p][c][f], samples[p][other][f], n);
+    snprintf(name, sizeof(name), "  to %s", contenders[other].name);
+    print_figures(name, ratios);
+}
+
+static void print_pattern(int p, int n)
+{
+    printf("\n%-26s", patterns[p].title);
+    for (int f = 0; f < FIGURES; f++)
+        printf(" %10s", figure_titles[f]);
+    putchar('\n');
+    for (int c = 0; c < CONTENDERS; c++) {
+        if (!contenders[c].present)
+            continue;
+        double figures[FIGURES];
+        for (int f = 0; f < FIGURES; f++)
+            figures[f] = figure(p, c, f, n);
+        print_figures(contenders[c].name, figures);
+    }
+    for (int c = 0; c < CONTENDERS; c++) {
+        if (!contenders[c].present || contenders[c].vmm != MINIVET)
+            continue;
+        int qemu = rival(p, c, QEMU, n), fio = rival(p, c, FIO, n);
+        if (qemu >= 0 || fio >= 0)
+            printf("  ratios of %s\n", contenders[c].name);
+        if (qemu >= 0)
+            print_ratio(p, c, qemu, n);
+        if (fio >= 0)
+            print_ratio(p, c, fio, n);
+    }
+}
+
+static void print_table(const struct load *l, int n)
+{
+    printf("%s, %s the page cache; medians of %d interleaved runs of %g s\n", l->file,
+           l->direct ? "around" : "through", n, l->seconds);
+    printf("CPU us: of a request, of all threads but the vCPU's; kicks: of a request\n");
+    for (int p = 0; p < PATTERNS; p++) {
+        if (chosen[p])
+            print_pattern(p, n);
+    }
+}
+
+static void add_figures(cJSON *pattern, int p, int c, int n)
+{
+    cJSON *o = cJSON_AddObjectToObject(pattern, contenders[c].name);
+    for (int f = 0; f < FIGURES; f++) {
+        if (!isnan(figure(p, c, f, n)))
+            runs_json_figure(o, figure_names[f], samples[p][c][f], n);
+    }
+}
+
+static void add_ratios(cJSON *list, int p, int c, int other, int n)
+{
+    if (other < 0)
+        return;
+    cJSON *o = cJSON_CreateObject();
+    cJSON_AddItemToArray(list, o);
+    cJSON_AddStringToObject(o, "of", contenders[c].name);
+    cJSON_AddStringToObject(o, "to", contenders[other].name);
+    for (int f = 0; f < FIGURES; f++) {
+        double ratio = runs_median_ratio(samples[p][c][f], samples[p][other][f], n);
+        if (isfinite(ratio))
+            cJSON_AddNumberToObject(o, figure_names[f], ratio);
+    }
+}
+
+static void print_json(const struct load *l, int n)
+{
+    cJSON *root = cJSON_CreateObject();
+    cJSON_AddStringToObject(root, "bench", "blk");
+    cJSON_AddStringToObject(root, "file", l->file);
+    cJSON_AddBoolToObject(root, "direct", l->direct);
+    cJSON_AddNumberToObject(root, "rounds", n);
+    cJSON_AddNumberToObject(root, "seconds", l->seconds);
+    for (int p = 0; p < PATTERNS; p++) {
+        if (!chosen[p])
+            continue;
+        cJSON *pattern = cJSON_AddObjectToObject(root, patterns[p].name);
+        cJSON *ratios = cJSON_AddArrayToObject(pattern, "ratios");
+        for (int c = 0; c < CONTENDERS; c++) {
+            if (!contenders[c].present)
+                continue;
+            add_figures(pattern, p, c, n);
+            if (contenders[c].vmm == MINIVET) {
+                add_ratios(ratios, p, c, rival(p, c, QEMU, n), n);
+                add_ratios(ratios, p, c, rival(p, c, FIO, n), n);
+            }
+        }
+    }
+    runs_json_print(root);
+}
+
+/* ---- command line ---- */
+
+static int usage(FILE *out)
+{
+    fputs(
+        "usage: bench_blk [--runs N] [--seconds S] [--requests N] [--file FILE] [--only PATTERN]\n"
+        "                 [--with packed,null] [--json] [--qemu FILE] [--fio FILE] MINIVET GUEST\n"
+        "patterns:",
+        out);
+    for (int p = 0; p < PATTERNS; p++)
+        fprintf(out, " %s", patterns[p].name);
+    fputc('\n', out);
+    return out == stderr ? 2 : 0;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {{"runs", required_argument, NULL, 'n'},
+                                            {"seconds", required_argument, NULL, 's'},
+                                            {"requests", required_argument, NULL, 'r'},
+                                            {"file", required_argument, NULL, 'd'},
+                                            {"only", required_argument, NULL, 'o'},
+                                            {"with", required_argument, NULL, 'w'},
+                                            {"qemu", required_argument, NULL, 'q'},
+                                            {"fio", required_argument, NULL, 'f'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
+    struct load l = {.seconds = 1, .requests = UINT32_MAX};
+    const char *only = "", *variants = "";
+    int rounds = 5, c;
+    bool json = false;
+    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        switch (c) {
+        case 'n':
+            rounds = (int)strtol(optarg, NULL, 10);
+            break;
+        case 's':
+            l.seconds = strtod(optarg, NULL);
+            break;
+        case 'r':
+            l.requests = strtoull(optarg, NULL, 10);
+            break;
+        case 'd':
+            l.file = optarg;
+            break;
+        case 'o':
+            only = optarg;
+            break;
+        case 'w':
+            variants = optarg;
+            break;
+        case 'q':
+            l.qemu = optarg;
+            break;
+        case 'f':
+            l.fio = optarg;
+            break;
+        case 'j':
+            json = true;
+            break;
+        default:
+            return usage(c == 'h' ? stdout : stderr);
+        }
+    }
+    if (argc - optind != 2 || rounds < 1 || rounds > RUNS_MAX || !(l.seconds > 0) ||
+        l.requests == 0 || !choose(only))
+        return usage(stderr);
+    l.minivet = argv[optind];
+    l.guest = argv[optind + 1];
+    if (l.file == NULL)
+        l.file = make_file();
+    l.direct = can_bypass_cache(l.file);
+    sort_out(&l, variants);
+    run_all(&l, rounds);
+    (json ? print_json : print_table)(&l, rounds);
+    return 0;
+}

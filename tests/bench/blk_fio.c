@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* A pattern without a VM: fio on the same file, with io_uring. */
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <math.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/time.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "blk.h"
+#include "runs.h"
+
+#define MAX_WORDS  32
+#define WORD_BYTES 512
+#define MAX_OUTPUT (1u << 20)
+
+struct words {
+    char text[MAX_WORDS][WORD_BYTES];
+    char *argv[MAX_WORDS + 1];
+    unsigned count;
+};
+
+static void __attribute__((format(printf, 2, 3))) add(struct words *w, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(w->text[w->count], WORD_BYTES, format, args);
+    va_end(args);
+    w->argv[w->count] = w->text[w->count];
+    w->count++;
+}
+
+static void fill(struct words *w, const struct load *l, const struct pattern *p, uint64_t requests)
+{
+    const char *order = p->sequential ? "" : "rand";
+    add(w, "%s", l->fio);
+    add(w, "--name=bench");
+    add(w, "--filename=%s", l->file);
+    add(w, "--ioengine=io_uring");
+    add(w, "--direct=%d", l->direct);
+    add(w, "--rw=%s%s", order, p->write ? "write" : "read");
+    add(w, "--bs=%u", p->bytes);
+    add(w, "--iodepth=%u", p->depth);
+    add(w, "--iodepth_batch_complete_max=%u", p->depth);
+    add(w, "--norandommap");
+    add(w, "--io_size=1000T"); /* time or number ends it */
+    add(w, "--runtime=%.0fms", l->seconds * 1e3);
+    add(w, "--number_ios=%" PRIu64, requests);
+    add(w, "--thread");                    /* not a process more */
+    add(w, "--clocksource=clock_gettime"); /* needs no calibration */
+    add(w, "--lat_percentiles=1");
+    add(w, "--output-format=json");
+    if (p->gap_us != 0)
+        add(w, "--thinktime=%u", p->gap_us); /* asleep: fio 3.33 hangs with thinktime_spin */
+}
+
+static double number(const cJSON *object, const char *key)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, key);
+    errno = 0;
+    if (!cJSON_IsNumber(item))
+        runs_die("fio's output lacks", key);
+    return item->valuedouble;
+}
+
+static void figure_out(const char *text, const struct pattern *p, double cpu_us,
+                       double figures[FIGURES])
+{
+    const char *begin = strchr(text, '{');
+    cJSON *root = begin != NULL ? cJSON_Parse(begin) : NULL;
+    const cJSON *jobs = cJSON_GetObjectItemCaseSensitive(root, "jobs");
+    const cJSON *job = cJSON_GetArrayItem(jobs, 0);
+    const cJSON *way = cJSON_GetObjectItemCaseSensitive(job, p->write ? "write" : "read");
+    const cJSON *latency = cJSON_GetObjectItemCaseSensitive(way, "lat_ns");
+    const cJSON *percentile = cJSON_GetObjectItemCaseSensitive(latency, "percentile");
+    figures[IOPS] = number(way, "iops");
+    figures[MB_S] = figures[IOPS] * p->bytes / 1e6;
+    figures[P50_US] = number(percentile, "50.000000") / 1e3;
+    figures[P99_US] = number(percentile, "99.000000") / 1e3;
+    /* Of the whole process: its threads' own figures leave io_uring's workers out. */
+    double requests = number(way, "total_ios");
+    figures[CPU_US] = p->gap_us != 0 ? NAN : cpu_us / requests; /* to pause costs, too */
+    figures[KICKS] = NAN;
+    cJSON_Delete(root);
+}
+
+static double us_of(const struct timeval *t)
+{
+    return (double)t->tv_sec * 1e6 + (double)t->tv_usec;
+}
+
+/* Leaves what it prints in `text`; returns the CPU time of the whole process. */
+static double run(const struct load *l, const struct pattern *p, uint64_t requests,
+                  char text[MAX_OUTPUT])
+{
+    struct words w = {0};
+    struct rusage use;
+    int fd, status;
+    fill(&w, l, p, requests);
+    pid_t pid = runs_start("fio", w.argv, &fd);
+    size_t len = 0;
+    ssize_t n;
+    while ((n = runs_read(fd, text + len, MAX_OUTPUT - 1 - len)) > 0)
+        len += (size_t)n;
+    text[len] = '\0';
+    if (n < 0)
+        kill(pid, SIGKILL);
+    close(fd);
+    if (wait4(pid, &status, 0, &use) < 0 || !WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        errno = 0;
+        fputs(text, stderr);
+        runs_die("this failed:", "fio");
+    }
+    return us_of(&use.ru_utime) + us_of(&use.ru_stime);
+}
+
+void blk_run_fio(const struct load *l, const struct pattern *p, double figures[FIGURES])
+{
+    static char text[MAX_OUTPUT];
+    static double start_us; /* to start and to end costs 100 ms and more */
+    if (start_us == 0)
+        start_us = run(l, p, 1, text);
+    double cpu_us = run(l, p, l->requests, text) - start_us;
+    figure_out(text, p, cpu_us, figures);
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "runs.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+void runs_die(const char *what, const char *name)
+{
+    int err = errno;
+    runs_progress(0, 0, NULL);
+    fprintf(stderr, "bench: %s %s%s%s\n", what, name, err != 0 ? ": " : "",
+            err != 0 ? strerror(err) : "");
+    exit(1);
+}
+
+double runs_now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+pid_t runs_start(const char *name, char *const argv[], int *out_fd)
+{
+    int fds[2];
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        runs_die("pipe for", name);
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, fds[1], 1);
+    pid_t pid;
+    errno = posix_spawn(&pid, argv[0], &actions, NULL, argv, environ);
+    if (errno != 0)
+        runs_die("cannot run", name);
+    posix_spawn_file_actions_destroy(&actions);
+    close(fds[1]);
+    *out_fd = fds[0];
+    return pid;
+}
+
+ssize_t runs_read(int fd, void *buf, size_t len)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    int r = poll(&p, 1, RUNS_DEADLINE_S * 1000);
+    if (r == 1)
+        return read(fd, buf, len);
+    if (r == 0)
+        errno = ETIMEDOUT;
+    return -1;
+}
+
+void runs_progress(int round, int rounds, const char *what)
+{
+    if (!isatty(2))
+        return;
+    fputs("\r\033[K", stderr);
+    if (round > 0)
+        fprintf(stderr, "round %d of %d %s", round, rounds, what);
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double runs_median(const double *values, int n)
+{
+    double sorted[RUNS_MAX];
+    memcpy(sorted, values, (size_t)n * sizeof(sorted[0]));
+    qsort(sorted, (size_t)n, sizeof(sorted[0]), by_value);
+    return n % 2 != 0 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
+}
+
+double runs_median_ratio(const double *a, const double *b, int n)
+{
+    double ratios[RUNS_MAX];
+    for (int i = 0; i < n; i++)
+        ratios[i] = a[i] / b[i];
+    return runs_median(ratios, n);
+}
+
+void runs_json_figure(cJSON *object, const char *name, const double *values, int n)
+{
+    cJSON *figure = cJSON_AddObjectToObject(object, name);
+    cJSON_AddNumberToObject(figure, "median", runs_median(values, n));
+    cJSON_AddItemToObject(figure, "samples", cJSON_CreateDoubleArray(values, n));
+}
+
+void runs_json_print(cJSON *root)
+{
+    char *text = cJSON_Print(root);
+    puts(text);
+    free(text);
+    cJSON_Delete(root);
+}
