@@ -11,6 +11,7 @@
 #include "core/fail.h"
 #include "core/xmath.h"
 #include "virtio/spec.h"
+#include "virtio/stats.h"
 #include "virtio/strict.h"
 
 /* What every device offers because the queues and this file do it, ... */
@@ -42,7 +43,11 @@ void virtio_queue_serve(struct virtio_device *dev, unsigned queue)
         return;
     q->turn = VIRTIO_TURN_CHAINS;
     vq_notify_off(&q->vq);
+    if (q->meter != NULL)
+        virtio_meter_turn_begins(q->meter);
     dev->cfg.ops->queue_ready(dev, queue);
+    if (q->meter != NULL)
+        virtio_meter_turn_ends(q->meter);
 }
 
 void virtio_queue_serve_later(struct virtio_device *dev, unsigned queue)
@@ -54,6 +59,8 @@ static void on_kick(void *ctx, uint32_t events)
 {
     struct virtio_queue *q = ctx;
     (void)events;
+    if (q->meter != NULL)
+        virtio_meter_kicked(q->meter);
     virtio_queue_serve(q->dev, q->index);
 }
 
@@ -66,8 +73,13 @@ static void on_again(void *ctx)
 static void on_flush(void *ctx)
 {
     struct virtio_queue *q = ctx;
-    if (q->dev->running && q->live && vq_flush(&q->vq))
+    if (!q->dev->running || !q->live)
+        return;
+    bool interrupt = vq_flush(&q->vq);
+    if (interrupt)
         q->dev->host.ops->notify_queue(q->dev->host.ctx, q->index);
+    if (q->meter != NULL)
+        virtio_meter_flushed(q->meter, interrupt);
 }
 
 /* ---- a dry queue: see evloop_poll_add() ---- */
@@ -111,10 +123,15 @@ struct vq_chain *virtio_queue_next(struct virtio_device *dev, unsigned queue)
         }
         if (got > 0) {
             q->turn--;
+            if (q->meter != NULL)
+                virtio_meter_took(q->meter, chain);
             return chain;
         }
-        if (looked_at(q) || !vq_notify_on(&q->vq))
+        if (looked_at(q) || !vq_notify_on(&q->vq)) {
+            if (q->meter != NULL)
+                virtio_meter_found_nothing(q->meter);
             return NULL;
+        }
         vq_notify_off(&q->vq);
     }
     virtio_queue_serve_later(dev, queue);
@@ -124,14 +141,19 @@ struct vq_chain *virtio_queue_next(struct virtio_device *dev, unsigned queue)
 void virtio_queue_push(struct virtio_device *dev, unsigned queue, struct vq_chain *chain)
 {
     struct virtio_queue *q = &dev->queues[queue];
+    if (q->meter != NULL)
+        virtio_meter_gives(q->meter, chain);
     vq_push(&q->vq, chain);
     evloop_defer(dev->cfg.loop, &q->flush);
 }
 
 void virtio_queue_notify(struct virtio_device *dev, unsigned queue)
 {
-    if (dev->running && dev->queues[queue].live)
-        dev->host.ops->notify_queue(dev->host.ctx, queue);
+    if (!dev->running || !dev->queues[queue].live)
+        return;
+    dev->host.ops->notify_queue(dev->host.ctx, queue);
+    if (dev->queues[queue].meter != NULL)
+        virtio_meter_interrupt(dev->queues[queue].meter);
 }
 
 bool virtio_device_has(const struct virtio_device *dev, unsigned feature)
@@ -202,6 +224,8 @@ static void stop_queue(struct virtio_device *dev, struct virtio_queue *q)
     evloop_defer_cancel(dev->cfg.loop, &q->again);
     evloop_defer_cancel(dev->cfg.loop, &q->flush);
     vq_deactivate(&q->vq);
+    if (q->meter != NULL)
+        virtio_meter_stopped(q->meter);
 }
 
 static int activate_on_loop(void *arg)
@@ -497,8 +521,11 @@ int virtio_device_kick_fd(const struct virtio_device *dev, uint32_t queue)
 void virtio_device_kick(struct virtio_device *dev, uint32_t queue)
 {
     /* Before activation nobody listens, and one wake-up too many afterwards does no harm. */
-    if (queue < dev->cfg.queue_count)
-        (void)eventfd_write(dev->queues[queue].kick_fd, 1);
+    if (queue >= dev->cfg.queue_count)
+        return;
+    if (dev->queues[queue].meter != NULL)
+        virtio_meter_register_kick(dev->queues[queue].meter);
+    (void)eventfd_write(dev->queues[queue].kick_fd, 1);
 }
 
 void virtio_device_legacy_kick(struct virtio_device *dev, uint32_t queue)
@@ -586,6 +613,26 @@ void virtio_device_config_changed(struct virtio_device *dev)
         dev->host.ops->notify_config(dev->host.ctx);
 }
 
+/* ---- statistics ---- */
+
+int virtio_device_measure(struct virtio_device *dev, const struct clock *clock)
+{
+    for (unsigned i = 0; i < dev->cfg.queue_count; i++) {
+        dev->queues[i].meter = virtio_meter_create(clock);
+        if (dev->queues[i].meter == NULL)
+            return fail(-ENOMEM, "virtio %s: statistics", dev->cfg.name);
+    }
+    return 0;
+}
+
+bool virtio_device_stats(const struct virtio_device *dev, unsigned queue, struct virtio_stats *out)
+{
+    if (queue >= dev->cfg.queue_count || dev->queues[queue].meter == NULL)
+        return false;
+    virtio_meter_read(dev->queues[queue].meter, out);
+    return true;
+}
+
 /* ---- life ---- */
 
 static void offer(struct virtio_device *dev)
@@ -632,9 +679,11 @@ int virtio_device_init(struct virtio_device *dev, const struct virtio_device_con
 
 void virtio_device_fini(struct virtio_device *dev)
 {
-    for (unsigned i = 0; dev->queues != NULL && i < dev->cfg.queue_count; i++)
+    for (unsigned i = 0; dev->queues != NULL && i < dev->cfg.queue_count; i++) {
+        virtio_meter_destroy(dev->queues[i].meter);
         if (dev->queues[i].kick_fd >= 0)
             close(dev->queues[i].kick_fd);
+    }
     free(dev->queues);
     dev->queues = NULL;
     virtio_strict_destroy(dev->strict);

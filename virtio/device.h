@@ -30,8 +30,11 @@
 #include "core/log.h"
 #include "virtio/virtqueue.h"
 
+struct clock;
 struct gmem;
 struct virtio_device;
+struct virtio_meter;
+struct virtio_stats;
 struct virtio_strict;
 
 #define VIRTIO_QUEUE_SIZE_DEFAULT 256u
@@ -112,7 +115,8 @@ struct virtio_queue {
     bool was_reset;          /* [registers] alone, and not ready since */
     struct virtio_device *dev;
     unsigned index;
-    int kick_fd; /* an eventfd, fixed for the device's life */
+    int kick_fd;                /* an eventfd, fixed for the device's life */
+    struct virtio_meter *meter; /* likewise; NULL: nobody measures */
 
     /* [loop] from here on. */
     struct virtqueue vq;
@@ -178,6 +182,16 @@ void virtio_device_config_changed(struct virtio_device *dev);
 
 /* [loop] The device cannot go on before a reset. `why` is for the log. */
 void virtio_device_fail(struct virtio_device *dev, const char *why);
+
+/* ---- for who made it ---- */
+
+/*
+ * Set-up thread, before the transport: measures all queues from now on, by that clock. -ENOMEM;
+ * reported.
+ */
+int virtio_device_measure(struct virtio_device *dev, const struct clock *clock);
+/* [loop] What the queue has done since; false: it is not measured, or there is none. */
+bool virtio_device_stats(const struct virtio_device *dev, unsigned queue, struct virtio_stats *out);
 
 /* ---- for the transport ---- */
 

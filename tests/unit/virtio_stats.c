@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What a queue's meter says about what a driver did, step by step. */
+#include "virtio/stats.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+
+#include "core/evloop.h"
+#include "core/xmath.h"
+#include "tests/harness/rig.h"
+#include "virtio/spec.h"
+#include "virtio/virtqueue.h"
+
+#define US UINT64_C(1000)
+
+static void open_measured(struct rig *rig, const struct rig_config *config)
+{
+    rig_open_echo_on(rig, config);
+    cr_assert(zero(int, virtio_device_measure(rig->dev, &rig->clock)));
+    cr_assert(vdrv_start(&rig->drv, 0, 1, 64));
+    rig_step(rig);
+}
+
+static struct virtio_stats read_stats(struct rig *rig, unsigned queue)
+{
+    struct virtio_stats s;
+    cr_assert(virtio_device_stats(rig->dev, queue, &s));
+    return s;
+}
+
+/* rd bytes for the device to copy to where there is room for wr. */
+static void add(struct rig *rig, uint32_t rd, uint32_t wr)
+{
+    struct vdrv_buf bufs[] = {
+        {vdrv_alloc(&rig->drv, rd, 16), rd, false},
+        {vdrv_alloc(&rig->drv, wr, 16), wr, true},
+    };
+    cr_assert(ge(int, vdrv_add(&rig->drv.q[0], bufs, 2), 0));
+}
+
+static void take_all(struct rig *rig)
+{
+    uint32_t head, len;
+    while (vdrv_used(&rig->drv.q[0], &head, &len))
+        ;
+}
+
+/* ---- through a device ---- */
+
+Test(virtio_stats, requests_bytes_and_batches)
+{
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
+        struct rig rig;
+        const char *name = rig_config_name(&rig_variants[v]);
+        open_measured(&rig, &rig_variants[v]);
+        static const unsigned batches[] = {1, 5, 3, 1};
+        for (unsigned b = 0; b < ARRAY_SIZE(batches); b++) {
+            for (unsigned i = 0; i < batches[b]; i++)
+                add(&rig, 30, 20);
+            vdrv_kick(&rig.drv.q[0]);
+            rig_step(&rig);
+            take_all(&rig);
+        }
+        struct virtio_stats s = read_stats(&rig, 0);
+        cr_expect(eq(u64, s.requests, 10), "%s", name);
+        cr_expect(eq(u64, s.in_flight, 0), "%s", name);
+        cr_expect(eq(u64, s.rd_bytes, 200), "%s: it reads no more than it has room for", name);
+        cr_expect(eq(u64, s.wr_bytes, 200), "%s", name);
+        cr_expect(eq(u64, s.batches, 4), "%s", name);
+        cr_expect(eq(u64, s.batch_sizes[0], 2), "%s", name);
+        cr_expect(eq(u64, s.batch_sizes[1], 1), "%s: 2 to 3", name);
+        cr_expect(eq(u64, s.batch_sizes[2], 1), "%s: 4 to 7", name);
+        cr_expect(eq(u64, virtio_stats_completed(&s), 10), "%s", name);
+        rig_close(&rig);
+    }
+}
+
+Test(virtio_stats, more_than_a_turn_takes_is_several_batches)
+{
+    struct rig rig;
+    rig_open_echo(&rig);
+    cr_assert(zero(int, virtio_device_measure(rig.dev, &rig.clock)));
+    cr_assert(vdrv_start(&rig.drv, 0, 1, 256));
+    rig_step(&rig);
+    for (unsigned i = 0; i < VIRTIO_TURN_CHAINS + 1; i++)
+        add(&rig, 1, 1);
+    vdrv_kick(&rig.drv.q[0]);
+    rig_step(&rig);
+    struct virtio_stats s = read_stats(&rig, 0);
+    cr_expect(eq(u64, s.requests, VIRTIO_TURN_CHAINS + 1));
+    cr_expect(eq(u64, s.batch_sizes[VIRTIO_STATS_BATCHES - 1], 1));
+    cr_expect(eq(u64, s.batch_sizes[0], 1));
+    cr_expect(eq(u64, s.kicks, 1));
+    rig_close(&rig);
+}
+
+Test(virtio_stats, a_kick_for_nothing_is_spurious)
+{
+    struct rig rig;
+    open_measured(&rig, &(struct rig_config){.transport = RIG_MMIO});
+    struct virtio_stats before = read_stats(&rig, 0);
+    vdrv_notify(&rig.drv.q[0]);
+    rig_step(&rig);
+    add(&rig, 1, 1);
+    vdrv_kick(&rig.drv.q[0]);
+    rig_step(&rig);
+    struct virtio_stats s = read_stats(&rig, 0);
+    cr_expect(eq(u64, s.kicks - before.kicks, 2));
+    cr_expect(eq(u64, s.spurious - before.spurious, 1));
+    rig_close(&rig);
+}
+
+Test(virtio_stats, kicks_through_registers_are_told_apart)
+{
+    struct rig rig;
+    open_measured(&rig, &(struct rig_config){.transport = RIG_MMIO});
+    struct virtio_stats before = read_stats(&rig, 0);
+    virtio_device_kick(rig.dev, 0);
+    virtio_device_kick(rig.dev, 0);
+    virtio_device_kick(rig.dev, 99);
+    rig_step(&rig);
+    struct virtio_stats s = read_stats(&rig, 0);
+    cr_expect(eq(u64, s.register_kicks - before.register_kicks, 2));
+    cr_expect(eq(u64, s.kicks - before.kicks, 1), "what comes together wakes once");
+    rig_close(&rig);
+}
+
+Test(virtio_stats, interrupts_are_sent_or_suppressed)
+{
+    struct rig rig;
+    open_measured(&rig, &(struct rig_config){.transport = RIG_MMIO});
+    vdrv_irq_on(&rig.drv.q[0]);
+    add(&rig, 1, 1);
+    vdrv_kick(&rig.drv.q[0]);
+    rig_step(&rig);
+    take_all(&rig);
+    struct virtio_stats s = read_stats(&rig, 0);
+    cr_expect(eq(u64, s.interrupts, 1));
+    cr_expect(eq(u64, s.suppressed, 0));
+    vdrv_irq_off(&rig.drv.q[0]);
+    for (unsigned i = 0; i < 3; i++) {
+        add(&rig, 1, 1);
+        vdrv_kick(&rig.drv.q[0]);
+        rig_step(&rig);
+        take_all(&rig);
+    }
+    s = read_stats(&rig, 0);
+    cr_expect(eq(u64, s.interrupts, 1));
+    cr_expect(eq(u64, s.suppressed, 3));
+    rig_close(&rig);
+}
+
+static int release(void *arg)
+{
+    echo_release(arg);
+    return 0;
+}
+
+Test(virtio_stats, a_request_s_latency_is_from_its_batch_to_the_flush)
+{
+    struct rig rig;
+    open_measured(&rig, &(struct rig_config){.transport = RIG_MMIO});
+    rig.echo.hold = true;
+    add(&rig, 1, 1);
+    vdrv_kick(&rig.drv.q[0]);
+    rig_step(&rig);
+    struct virtio_stats s = read_stats(&rig, 0);
+    cr_expect(eq(u64, s.in_flight, 1));
+    cr_expect(eq(u64, virtio_stats_completed(&s), 0));
+    cr_expect(eq(u64, virtio_stats_latency_ns(&s, 50), 0));
+
+    rig.time.now_ns += 100 * US;
+    evloop_call(rig.loop, release, &rig.echo);
+    rig_step(&rig);
+    s = read_stats(&rig, 0);
+    cr_expect(eq(u64, s.in_flight, 0));
+    cr_expect(eq(u64, s.latency_max_ns, 100 * US));
+    cr_expect(eq(u64, s.latencies[17], 1), "65536 to 131071 ns");
+    rig_close(&rig);
+}
+
+Test(virtio_stats, a_reset_forgets_what_is_in_flight_and_keeps_the_rest)
+{
+    struct rig rig;
+    open_measured(&rig, &(struct rig_config){.transport = RIG_MMIO});
+    rig.echo.hold = true;
+    add(&rig, 1, 1);
+    vdrv_kick(&rig.drv.q[0]);
+    rig_step(&rig);
+    vdrv_reset(&rig.drv);
+    struct virtio_stats s = read_stats(&rig, 0);
+    cr_expect(eq(u64, s.requests, 1));
+    cr_expect(eq(u64, s.in_flight, 0));
+    cr_expect(eq(u64, s.resets, 1));
+    cr_expect(eq(u64, read_stats(&rig, 1).resets, 0), "it did not run");
+    rig_close(&rig);
+}
+
+Test(virtio_stats, an_unmeasured_device_has_none)
+{
+    struct rig rig;
+    struct virtio_stats s;
+    rig_open_echo(&rig);
+    cr_assert(vdrv_start(&rig.drv, 0, 1, 64));
+    cr_expect(not(virtio_device_stats(rig.dev, 0, &s)));
+    add(&rig, 1, 1);
+    vdrv_kick(&rig.drv.q[0]);
+    rig_step(&rig);
+    cr_expect(eq(uint, rig.echo.served, 1));
+    cr_assert(zero(int, virtio_device_measure(rig.dev, &rig.clock)));
+    cr_expect(not(virtio_device_stats(rig.dev, 2, &s)), "there are two queues");
+    rig_close(&rig);
+}
+
+/* ---- the meter alone ---- */
+
+/* Each chain at a time of its own, more than the meter keeps apart, and one flush for all. */
+Test(virtio_stats, many_times_at_one_flush_are_all_counted)
+{
+    struct fake_clock time = {.now_ns = 1};
+    struct clock clock = fake_clock_port(&time);
+    struct virtio_meter *m = virtio_meter_create(&clock);
+    struct vq_chain chains[40] = {0};
+    for (unsigned i = 0; i < ARRAY_SIZE(chains); i++) {
+        virtio_meter_took(m, &chains[i]);
+        time.now_ns += US;
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(chains); i++)
+        virtio_meter_gives(m, &chains[i]);
+    virtio_meter_flushed(m, false);
+    struct virtio_stats s;
+    virtio_meter_read(m, &s);
+    cr_expect(eq(u64, virtio_stats_completed(&s), ARRAY_SIZE(chains)));
+    cr_expect(eq(u64, s.latency_max_ns, ARRAY_SIZE(chains) * US));
+    cr_expect(eq(u64, s.batches, ARRAY_SIZE(chains)), "each outside of a turn");
+    cr_expect(eq(u64, s.in_flight, 0));
+    virtio_meter_destroy(m);
+}
+
+Test(virtio_stats, percentiles_lie_in_the_bucket_that_holds_them)
+{
+    struct virtio_stats s = {.latency_max_ns = 900000};
+    cr_expect(eq(u64, virtio_stats_latency_ns(&s, 99), 0), "nothing came back");
+    s.latencies[10] = 98; /* 512 to 1023 ns */
+    s.latencies[20] = 2;  /* 524288 to 1048575 */
+    cr_expect(ge(u64, virtio_stats_latency_ns(&s, 50), 512));
+    cr_expect(lt(u64, virtio_stats_latency_ns(&s, 50), 1024));
+    cr_expect(lt(u64, virtio_stats_latency_ns(&s, 1), virtio_stats_latency_ns(&s, 90)));
+    cr_expect(ge(u64, virtio_stats_latency_ns(&s, 99), 524288));
+    cr_expect(eq(u64, virtio_stats_latency_ns(&s, 100), 900000), "never more than the longest");
+}
+
+Test(virtio_stats, latencies_of_any_length_have_a_bucket)
+{
+    struct fake_clock time = {0};
+    struct clock clock = fake_clock_port(&time);
+    struct virtio_meter *m = virtio_meter_create(&clock);
+    struct vq_chain chain = {0};
+    static const uint64_t lengths[] = {0, 1, UINT64_MAX};
+    for (unsigned i = 0; i < ARRAY_SIZE(lengths); i++) {
+        time.now_ns = 0;
+        virtio_meter_took(m, &chain);
+        time.now_ns = lengths[i];
+        virtio_meter_gives(m, &chain);
+        virtio_meter_flushed(m, true);
+    }
+    struct virtio_stats s;
+    virtio_meter_read(m, &s);
+    cr_expect(eq(u64, s.latencies[0], 1));
+    cr_expect(eq(u64, s.latencies[1], 1));
+    cr_expect(eq(u64, s.latencies[VIRTIO_STATS_LATENCIES - 1], 1));
+    cr_expect(eq(u64, s.interrupts, 3));
+    virtio_meter_destroy(m);
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What a queue does, in figures: requests, bytes, how many at a time, who woke whom, and how long
+ * requests took.
+ *
+ * A queue that is measured has a struct virtio_meter, which device.c tells of each step; one that
+ * is not has none, and pays for a branch. The clock is read twice a turn, not twice a request: when
+ * the first chain of a turn is taken, and when the guest is shown what came back. A latency is the
+ * time between these two, so it holds the wait for the rest of the batch, as the guest sees it.
+ *
+ * On the device's loop, but for what says otherwise.
+ */
+#ifndef MINIVET_VIRTIO_STATS_H
+#define MINIVET_VIRTIO_STATS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct clock;
+struct vq_chain;
+
+/* 1, 2-3, 4-7, ... 64 and more. */
+#define VIRTIO_STATS_BATCHES 7u
+/* Bucket n: latencies of n significant bits, 2^(n-1) to 2^n - 1 ns; 0: none. */
+#define VIRTIO_STATS_LATENCIES 64u
+
+struct virtio_stats {
+    uint64_t requests;  /* chains taken */
+    uint64_t in_flight; /* now */
+    uint64_t rd_bytes;  /* which the device has read */
+    uint64_t wr_bytes;  /* which it has written */
+    uint64_t batches;   /* turns in which chains were taken */
+    uint64_t batch_sizes[VIRTIO_STATS_BATCHES];
+    uint64_t kicks;          /* wake-ups by the guest; what came together is one */
+    uint64_t register_kicks; /* notifications that left the guest as a register access */
+    uint64_t spurious;       /* kicks after which there was nothing to take */
+    uint64_t interrupts;
+    uint64_t suppressed; /* chains came back, and the guest wanted no interrupt */
+    uint64_t resets;     /* times that the running queue was stopped */
+    uint64_t latencies[VIRTIO_STATS_LATENCIES];
+    uint64_t latency_max_ns;
+};
+
+/* Requests whose latency is known. */
+uint64_t virtio_stats_completed(const struct virtio_stats *s);
+
+/*
+ * The latency that `percent` of the requests did not exceed, as near as the buckets tell: within
+ * one they count as spread evenly. 0 if there was no request.
+ */
+uint64_t virtio_stats_latency_ns(const struct virtio_stats *s, unsigned percent);
+
+/* ---- for device.c: what happens to a queue ---- */
+
+struct virtio_meter;
+
+/* NULL: out of memory; not reported. */
+struct virtio_meter *virtio_meter_create(const struct clock *clock);
+void virtio_meter_destroy(struct virtio_meter *m); /* NULL is allowed */
+
+void virtio_meter_kicked(struct virtio_meter *m);
+void virtio_meter_register_kick(struct virtio_meter *m); /* any thread */
+void virtio_meter_turn_begins(struct virtio_meter *m);
+void virtio_meter_turn_ends(struct virtio_meter *m);
+void virtio_meter_took(struct virtio_meter *m, struct vq_chain *chain);
+void virtio_meter_found_nothing(struct virtio_meter *m);
+void virtio_meter_gives(struct virtio_meter *m, const struct vq_chain *chain); /* before the push */
+void virtio_meter_flushed(struct virtio_meter *m, bool interrupt);
+void virtio_meter_interrupt(struct virtio_meter *m); /* for chains that somebody else gave back */
+void virtio_meter_stopped(struct virtio_meter *m);
+
+void virtio_meter_read(const struct virtio_meter *m, struct virtio_stats *out);
+
+#endif
