@@ -24,7 +24,8 @@ void evloop_io_wait(struct evloop *loop, bool (*finished)(void *ctx), void *ctx)
     while (!finished(ctx)) {
         BUG_ON(loop->works_out == 0);
         int err = loop->engine->io_turn(loop);
-        BUG_ON(err < 0);
+        if (err < 0) /* done() has been told */
+            fail(err, "event loop %s: wait by %s", loop->name, loop->engine->name);
     }
     if (!nested)
         evloop_disown(loop, false);

@@ -230,6 +230,13 @@ static void slot_completed(struct uring *u, struct slot *s, int32_t result, bool
     slot_free_if_unused(u, s);
 }
 
+static void io_ended(struct uring *u, struct ev_io *io, int64_t result)
+{
+    io->result = result;
+    io->state = IO_ENDED;
+    ios_append(&u->ended, io);
+}
+
 static void io_completed(struct uring *u, struct ev_io *io, int32_t result)
 {
     bool again = result == -EAGAIN || result == -EINTR;
@@ -242,9 +249,7 @@ static void io_completed(struct uring *u, struct ev_io *io, int32_t result)
         ios_append(&u->pending, io);
         return;
     }
-    io->result = result;
-    io->state = IO_ENDED;
-    ios_append(&u->ended, io);
+    io_ended(u, io, result);
 }
 
 static void reap(struct uring *u)
@@ -447,9 +452,14 @@ static int uring_turn(struct evloop *loop, int64_t wait_ns)
     return n + deliver(u);
 }
 
+/* Without a ring of its own (no memory, no descriptors left) a thread cannot hand anything in. */
 static int uring_io_turn(struct evloop *loop)
 {
-    int err = loop->uring->ended.head ? 0 : hand_in(loop, WAIT_FOREVER);
+    struct uring *u = loop->uring;
+    int err = u->ended.head ? 0 : hand_in(loop, WAIT_FOREVER);
+    struct ev_io *io;
+    while (err < 0 && (io = ios_take(&u->pending)) != NULL)
+        io_ended(u, io, err);
     deliver_io(loop);
     return err;
 }
@@ -542,9 +552,7 @@ static void uring_io_cancel(struct evloop *loop, struct ev_io *io)
         return;
     }
     ios_remove(&u->pending, io);
-    io->result = -ECANCELED;
-    io->state = IO_ENDED;
-    ios_append(&u->ended, io);
+    io_ended(u, io, -ECANCELED);
 }
 
 /*
