@@ -157,6 +157,14 @@ static int set_strict(struct vm_config *c, const char *value)
     return 0;
 }
 
+static int set_stats(struct vm_config *c, const char *value)
+{
+    c->stats = value != NULL && strcmp(value, "json") == 0 ? STATS_JSON : STATS_TABLE;
+    if (value != NULL && c->stats == STATS_TABLE && strcmp(value, "table") != 0)
+        return fail_msg(-EINVAL, "--stats=%s: give table or json", value);
+    return 0;
+}
+
 static int set_verbose(struct vm_config *c, const char *value)
 {
     (void)value;
@@ -201,6 +209,9 @@ const struct option_row config_options[] = {
      VALUES_NONE, config_set_features},
     {"strict", 0, NULL, NULL, "Report what drivers do against the virtio specification",
      VALUES_NONE, set_strict},
+    {"stats", 0, "[=table|json]", NULL,
+     "Print what the virtio queues did, at the end and on SIGUSR1 [table]", VALUES_WORDS,
+     set_stats},
     {"timeout", 0, "TIME", NULL, "End the run after TIME (30s, 500ms, 2m) with status 124",
      VALUES_NONE, set_timeout},
     {"reboot", 0, "exit|restart", NULL, "What a guest's reset does [exit]", VALUES_WORDS,
@@ -211,6 +222,11 @@ const struct option_row config_options[] = {
 
 const unsigned config_option_count = ARRAY_SIZE(config_options);
 
+bool config_value_is_optional(const struct option_row *row)
+{
+    return row->arg != NULL && row->arg[0] == '[';
+}
+
 /* getopt's tables, made from ours. Long options return their row's index plus LONG_BASE. */
 enum { LONG_BASE = 256 };
 
@@ -220,7 +236,9 @@ static void make_getopt_tables(struct option *longs, char *shorts)
     *shorts++ = ':';
     for (unsigned i = 0; i < config_option_count; i++) {
         const struct option_row *row = &config_options[i];
-        int has_arg = row->arg != NULL ? required_argument : no_argument;
+        int has_arg = row->arg == NULL                ? no_argument
+                      : config_value_is_optional(row) ? optional_argument
+                                                      : required_argument;
         *longs++ = (struct option){row->name, has_arg, NULL, (int)(LONG_BASE + i)};
         if (row->alias != NULL)
             *longs++ = (struct option){row->alias, has_arg, NULL, (int)(LONG_BASE + i)};
@@ -343,8 +361,8 @@ void config_print_options(FILE *out)
         char letter[8] = "    ";
         if (row->letter != 0)
             snprintf(letter, sizeof(letter), "-%c, ", row->letter);
-        snprintf(left, sizeof(left), "%s--%s%s%s", letter, row->name, row->arg ? " " : "",
-                 row->arg ? row->arg : "");
+        snprintf(left, sizeof(left), "%s--%s%s%s", letter, row->name,
+                 row->arg && !config_value_is_optional(row) ? " " : "", row->arg ? row->arg : "");
         fprintf(out, strlen(left) > 28 ? "  %s\n%32s" : "  %-28s%s", left,
                 strlen(left) > 28 ? "" : "  ");
         for (const char *p = row->help; *p != '\0'; p++) {

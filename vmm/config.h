@@ -36,6 +36,12 @@ enum on_off {
     ON_OFF_OFF,
 };
 
+enum stats_kind {
+    STATS_OFF,
+    STATS_TABLE, /* for people */
+    STATS_JSON,
+};
+
 /*
  * The keys that every virtio device takes. What one leaves unset --virtio says, and what that
  * leaves is the default: config_parse() leaves nothing unset in the devices' own.
@@ -89,6 +95,7 @@ struct vm_config {
     struct virtio_keys virtio;          /* for all devices */
     uint64_t features_on, features_off; /* by bit, for all devices */
     bool strict;                        /* report what drivers do against the specification */
+    enum stats_kind stats;              /* print what the queues have done */
     uint64_t timeout_ns;                /* 0: none */
     bool reboot_restart; /* a reset starts the guest anew instead of ending the run */
     int verbosity;
@@ -105,7 +112,7 @@ enum option_values {
 struct option_row {
     const char *name;
     char letter;       /* 0: none */
-    const char *arg;   /* NULL: takes no value */
+    const char *arg;   /* NULL: takes no value; "[=...]": may be left out, and value is NULL then */
     const char *alias; /* another spelling, as QEMU has it; NULL: none */
     const char *help;
     enum option_values values;
@@ -114,6 +121,9 @@ struct option_row {
 
 extern const struct option_row config_options[];
 extern const unsigned config_option_count;
+
+/* May the value be left out? It is given behind '=' then, and in no other way. */
+bool config_value_is_optional(const struct option_row *row);
 
 /* 0, or -EINVAL after one line that names the option and the remedy. */
 int config_parse(struct vm_config *config, int argc, char **argv);

@@ -34,6 +34,7 @@
 #include "firmware/linux_boot.h"
 #include "firmware/reset_vector.h"
 #include "firmware/x86_layout.h"
+#include "vmm/stats.h"
 #include "vmm/vcpu.h"
 #include "vmm/virtio_devices.h"
 
@@ -58,6 +59,7 @@ struct machine {
     struct evloop *loop;
     struct power power;
     atomic_bool ended;
+    uint64_t started_ns;
 
     struct debug_exit *debug_exit;
     struct post_code *post_code;
@@ -335,6 +337,7 @@ int machine_create(struct machine **out, const struct machine_config *config)
 
 int machine_start(struct machine *m)
 {
+    m->started_ns = clock_now_ns(&clock_host);
     int r = evloop_start_thread(m->loop);
     return r < 0 ? r : vcpus_start(m->vcpus);
 }
@@ -357,6 +360,35 @@ void machine_stop(struct machine *m)
     evloop_stop_thread(m->loop);
     evloop_call(m->loop, finish_devices, m);
     virtio_devices_report(m->virtio);
+}
+
+struct stats_call {
+    struct machine *m;
+    struct stats stats;
+};
+
+/* On the loop: all figures of one moment. */
+static int take_stats(void *arg)
+{
+    struct stats_call *call = arg;
+    struct machine *m = call->m;
+    call->stats = (struct stats){
+        .run_ns = clock_now_ns(&clock_host) - m->started_ns,
+        .engine = evloop_engine(m->loop),
+    };
+    evloop_stats(m->loop, &call->stats.loop);
+    int r = 0;
+    for (unsigned i = 0; r == 0 && i < virtio_devices_count(m->virtio); i++)
+        r = stats_add_device(&call->stats, virtio_devices_get(m->virtio, i));
+    return r;
+}
+
+void machine_print_stats(struct machine *m)
+{
+    struct stats_call call = {.m = m};
+    if (evloop_call(m->loop, take_stats, &call) == 0)
+        stats_print(&call.stats, m->config.vm->stats);
+    stats_free(&call.stats);
 }
 
 void machine_terminal_resized(struct machine *m)

@@ -50,6 +50,9 @@ bool machine_left_clock_on(struct machine *m);
 /* After machine_stop(): logs where each vCPU was. */
 void machine_dump(struct machine *m);
 
+/* With --stats: prints what it has done so far. After machine_start(), until machine_destroy(). */
+void machine_print_stats(struct machine *m);
+
 /* The terminal's size changed. */
 void machine_terminal_resized(struct machine *m);
 

@@ -111,6 +111,9 @@ static int plug_pci(struct virtio_devices *d, struct slot *s, const struct virti
 
 static int plug(struct virtio_devices *d, struct slot *s, const struct virtio_keys *keys)
 {
+    int r = d->cfg.vm->stats != STATS_OFF ? virtio_device_measure(slot_device(s), &clock_host) : 0;
+    if (r < 0)
+        return r;
     return keys->transport == TRANSPORT_PCI ? plug_pci(d, s, keys) : plug_mmio(d, s, keys);
 }
 
@@ -277,6 +280,16 @@ void virtio_devices_report(const struct virtio_devices *d)
 {
     for (unsigned i = 0; i < d->count; i++)
         virtio_strict_summary(slot_device(&d->slots[i]));
+}
+
+unsigned virtio_devices_count(const struct virtio_devices *d)
+{
+    return d->count;
+}
+
+const struct virtio_device *virtio_devices_get(const struct virtio_devices *d, unsigned index)
+{
+    return slot_device(&d->slots[index]);
 }
 
 const struct acpi_virtio *virtio_devices_windows(const struct virtio_devices *d, unsigned *count)

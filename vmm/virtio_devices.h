@@ -16,6 +16,7 @@ struct gmem;
 struct hv;
 struct hv_vm;
 struct pci_host;
+struct virtio_device;
 struct virtio_devices;
 struct vm_config;
 
@@ -42,6 +43,10 @@ void virtio_devices_drain(struct virtio_devices *d);
 
 /* At the run's end: what the drivers did against the specification, with --strict. */
 void virtio_devices_report(const struct virtio_devices *d);
+
+/* In their order, for statistics. */
+unsigned virtio_devices_count(const struct virtio_devices *d);
+const struct virtio_device *virtio_devices_get(const struct virtio_devices *d, unsigned index);
 
 /* The windows, for the guest's tables; they live as long as the devices. */
 const struct acpi_virtio *virtio_devices_windows(const struct virtio_devices *d, unsigned *count);

@@ -110,6 +110,20 @@ Test(config, other_options)
     cr_expect(c.help);
 }
 
+Test(config, an_optional_value_stands_behind_an_equals_sign)
+{
+    struct vm_config c;
+    cr_assert(zero(parse(&c, "K")));
+    cr_expect(eq(int, c.stats, STATS_OFF));
+    cr_assert(zero(parse(&c, "--stats K")));
+    cr_expect(eq(int, c.stats, STATS_TABLE));
+    cr_expect(eq(str, (char *)c.kernel, "K"), "a word of its own is none of the option's");
+    cr_assert(zero(parse(&c, "--stats=table K")));
+    cr_expect(eq(int, c.stats, STATS_TABLE));
+    cr_assert(zero(parse(&c, "K -stats=json")));
+    cr_expect(eq(int, c.stats, STATS_JSON));
+}
+
 Test(config, bad_options_name_themselves_and_the_remedy)
 {
     refused("", "no kernel", "minivet run KERNEL");
@@ -134,6 +148,8 @@ Test(config, bad_options_name_themselves_and_the_remedy)
     refused("K --timeout soon", "soon", "30s");
     refused("K --timeout 0", "--timeout 0", "30s");
     refused("K --reboot maybe", "maybe", "exit or restart");
+    refused("K --stats=csv", "csv", "table or json");
+    refused("K --stats=", "--stats=", "table or json");
 }
 
 Test(config, too_many_disks_are_refused)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* `minivet completion`: a bash completion script, made from the option table. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -18,10 +19,13 @@ static void print_value_case(const struct option_row *row)
             ") mapfile -t COMPREPLY < <(compgen -f -- \"$cur\"); compopt -o filenames; return;;\n");
         return;
     }
-    printf(") COMPREPLY=($(compgen -W \"");
-    for (const char *p = row->arg; *p != '\0'; p++)
-        putchar(*p == '|' ? ' ' : *p);
-    printf("\" -- \"$cur\")); return;;\n");
+    bool optional = config_value_is_optional(row);
+    printf(") %sCOMPREPLY=($(compgen -W \"", optional ? "[[ $equals ]] && " : "");
+    for (const char *p = row->arg; *p != '\0'; p++) {
+        if (strchr("[=]", *p) == NULL)
+            putchar(*p == '|' ? ' ' : *p);
+    }
+    printf("\" -- \"$cur\"))%s return;;\n", optional ? " &&" : ";");
 }
 
 int cli_completion(int argc, char **argv)
@@ -36,8 +40,9 @@ int cli_completion(int argc, char **argv)
            "_minivet() {\n"
            "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
            "  # --name=value comes as three words.\n"
-           "  [[ $cur == = ]] && cur=\n"
-           "  [[ $prev == = ]] && prev=${COMP_WORDS[COMP_CWORD-2]}\n"
+           "  local equals=\n"
+           "  [[ $cur == = ]] && equals=1 cur=\n"
+           "  [[ $prev == = ]] && equals=1 prev=${COMP_WORDS[COMP_CWORD-2]}\n"
            "  if ((COMP_CWORD == 1)); then\n"
            "    COMPREPLY=($(compgen -W \"run check completion --help --version\" -- \"$cur\"))\n"
            "    return\n"

@@ -101,6 +101,8 @@ static void on_signal(void *ctx, uint32_t events)
     while (read(run->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGWINCH)
             machine_terminal_resized(run->machine);
+        else if (info.ssi_signo == SIGUSR1)
+            machine_print_stats(run->machine);
         else
             finish(run, EXIT_SIGNAL_BASE + (int)info.ssi_signo);
     }
@@ -127,6 +129,8 @@ static int catch_signals(struct run *run)
     static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGWINCH};
     for (unsigned i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
         sigaddset(&set, ends[i]);
+    if (run->vm.stats != STATS_OFF)
+        sigaddset(&set, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     run->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (run->signal_fd < 0)
@@ -176,6 +180,8 @@ static int run_once(struct run *run)
     if (r == 0)
         r = evloop_run(run->loop);
     machine_stop(run->machine);
+    if (run->vm.stats != STATS_OFF)
+        machine_print_stats(run->machine);
     if (run->exit_code == EXIT_TIMEOUT && log_enabled(LOG_INFO))
         machine_dump(run->machine); /* a guest that hangs: where? */
     if (run->reset && machine_left_clock_on(run->machine)) {

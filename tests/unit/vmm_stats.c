@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* vmm/stats.c: what a run did, as people and as programs read it. */
+#include "vmm/stats.h"
+
+#include <cJSON.h>
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "core/xmath.h"
+#include "tests/harness/rig.h"
+
+#define US UINT64_C(1000)
+
+static struct stats_queue a_queue(const char *device)
+{
+    struct stats_queue q = {
+        .device = device,
+        .stats = {.requests = 1000,
+                  .in_flight = 3,
+                  .rd_bytes = 3 * MIB,
+                  .wr_bytes = MIB / 2,
+                  .batches = 400,
+                  .batch_sizes = {100, 300},
+                  .kicks = 390,
+                  .register_kicks = 7,
+                  .spurious = 5,
+                  .interrupts = 200,
+                  .suppressed = 199,
+                  .resets = 2,
+                  .latency_max_ns = 2500 * US},
+    };
+    q.stats.latencies[10] = 990; /* 512 to 1023 ns */
+    q.stats.latencies[22] = 7;   /* 2097152 to 4194303 */
+    return q;
+}
+
+static struct stats some_stats(struct stats_queue *queues, unsigned count)
+{
+    return (struct stats){
+        .run_ns = UINT64_C(1500000000),
+        .engine = "io_uring",
+        .loop = {.turns = 11,
+                 .system_calls = 12,
+                 .sleeps = 13,
+                 .poll_hits = 14,
+                 .poll_misses = 6,
+                 .poll_window_ns = 15},
+        .queues = queues,
+        .count = count,
+    };
+}
+
+static char *printed(const struct stats *s, bool json)
+{
+    char *text = NULL;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+    if (json)
+        cr_assert(zero(int, stats_print_json(s, out)));
+    else
+        stats_print_table(s, out);
+    fclose(out);
+    return text;
+}
+
+/* ---- the table ---- */
+
+Test(stats, a_table_has_a_row_for_each_queue)
+{
+    struct stats_queue queues[] = {a_queue("a.img"), a_queue("rng")};
+    struct stats s = some_stats(queues, ARRAY_SIZE(queues));
+    queues[1].stats = (struct virtio_stats){0};
+    char *text = printed(&s, false);
+    cr_expect(
+        eq(str, text,
+           "device   q  requests  open  read MiB wrote MiB  batch     kicks  spurious      irqs"
+           "  withheld     p50     p99     max\n"
+           "a.img    0      1000     3       3.0       0.5    2.5       390         5       200"
+           "       199   769ns  1.02us  2.50ms\n"
+           "rng      0         0     0       0.0       0.0    0.0         0         0         0"
+           "         0     0ns     0ns     0ns\n"
+           "1.500 s; loop on io_uring: 11 turns, 12 system calls, 13 sleeps, 14 of 20 looks before "
+           "one found work\n"));
+    free(text);
+}
+
+Test(stats, times_have_the_unit_that_suits_them)
+{
+    static const struct {
+        uint64_t ns;
+        const char *text;
+    } cases[] = {
+        {999, " 999ns\n"},    {1000, " 1.00us\n"},        {99900, " 99.9us\n"},
+        {123000, " 123us\n"}, {5 * US * US, " 5.00ms\n"}, {12 * US * US * US, " 12.0s\n"},
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct stats_queue q = {.device = "d", .stats.latency_max_ns = cases[i].ns};
+        struct stats s = some_stats(&q, 1);
+        char *text = printed(&s, false);
+        cr_expect(strstr(text, cases[i].text) != NULL, "%s is not in %s", cases[i].text, text);
+        free(text);
+    }
+}
+
+Test(stats, a_long_name_shows_its_end)
+{
+    struct stats_queue q = a_queue("/a/very/long/path/to/some/image/of/a/disk.img");
+    struct stats s = some_stats(&q, 1);
+    char *text = printed(&s, false);
+    cr_expect(strstr(text, "\nsome/image/of/a/disk.img   0 ") != NULL, "%s", text);
+    free(text);
+}
+
+Test(stats, an_external_queue_shows_what_is_seen_of_it)
+{
+    struct stats_queue q = {.device = "sock", .external = true, .stats.interrupts = 77};
+    struct stats s = some_stats(&q, 1);
+    char *text = printed(&s, false);
+    cr_expect(strstr(text, "sock     0 77 interrupts; the rest is its server's\n") != NULL, "%s",
+              text);
+    free(text);
+}
+
+static char lines[8][512];
+static unsigned line_count;
+
+static void keep_line(void *ctx, enum log_level level, const char *line)
+{
+    (void)ctx;
+    (void)level;
+    if (line_count < ARRAY_SIZE(lines))
+        snprintf(lines[line_count++], sizeof(lines[0]), "%s", line);
+}
+
+Test(stats, the_table_is_logged_line_by_line)
+{
+    struct stats_queue q = a_queue("a.img");
+    struct stats s = some_stats(&q, 1);
+    log_set_sink(keep_line, NULL);
+    stats_print(&s, STATS_TABLE);
+    log_set_sink(NULL, NULL);
+    cr_assert(eq(uint, line_count, 3));
+    cr_expect(strstr(lines[0], "device") != NULL, "%s", lines[0]);
+    cr_expect(strstr(lines[1], "a.img") != NULL, "%s", lines[1]);
+    cr_expect(strstr(lines[2], "io_uring") != NULL, "%s", lines[2]);
+}
+
+/* ---- JSON ---- */
+
+static double number(const cJSON *object, const char *name)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+    cr_assert(cJSON_IsNumber(item), "no number \"%s\"", name);
+    return item->valuedouble;
+}
+
+Test(stats, json_holds_every_figure)
+{
+    struct stats_queue queues[] = {a_queue("a \"b\".img"), a_queue("a \"b\".img")};
+    struct stats s = some_stats(queues, ARRAY_SIZE(queues));
+    queues[1].queue = 1;
+    queues[1].external = true;
+    char *text = printed(&s, true);
+    cr_expect(eq(ptr, strchr(text, '\n'), text + strlen(text) - 1), "one line");
+    cJSON *top = cJSON_Parse(text);
+    cr_assert(top != NULL, "%s", text);
+    cr_expect(eq(dbl, number(top, "run_ns"), 1.5e9));
+
+    const cJSON *loop = cJSON_GetObjectItem(top, "loop");
+    cr_expect(eq(str, cJSON_GetStringValue(cJSON_GetObjectItem(loop, "engine")), "io_uring"));
+    cr_expect(eq(dbl, number(loop, "turns"), 11));
+    cr_expect(eq(dbl, number(loop, "system_calls"), 12));
+    cr_expect(eq(dbl, number(loop, "sleeps"), 13));
+    cr_expect(eq(dbl, number(loop, "poll_hits"), 14));
+    cr_expect(eq(dbl, number(loop, "poll_misses"), 6));
+    cr_expect(eq(dbl, number(loop, "poll_window_ns"), 15));
+
+    const cJSON *array = cJSON_GetObjectItem(top, "queues");
+    cr_assert(eq(int, cJSON_GetArraySize(array), 2));
+    for (int i = 0; i < 2; i++) {
+        const cJSON *q = cJSON_GetArrayItem(array, i);
+        cr_expect(eq(str, cJSON_GetStringValue(cJSON_GetObjectItem(q, "device")), "a \"b\".img"));
+        cr_expect(eq(int, cJSON_IsTrue(cJSON_GetObjectItem(q, "external")), i));
+        cr_expect(eq(dbl, number(q, "queue"), i));
+        cr_expect(eq(dbl, number(q, "requests"), 1000));
+        cr_expect(eq(dbl, number(q, "in_flight"), 3));
+        cr_expect(eq(dbl, number(q, "rd_bytes"), 3.0 * (double)MIB));
+        cr_expect(eq(dbl, number(q, "wr_bytes"), 0.5 * (double)MIB));
+        cr_expect(eq(dbl, number(q, "batches"), 400));
+        cr_expect(eq(dbl, number(q, "kicks"), 390));
+        cr_expect(eq(dbl, number(q, "register_kicks"), 7));
+        cr_expect(eq(dbl, number(q, "spurious"), 5));
+        cr_expect(eq(dbl, number(q, "interrupts"), 200));
+        cr_expect(eq(dbl, number(q, "suppressed"), 199));
+        cr_expect(eq(dbl, number(q, "resets"), 2));
+        const cJSON *batches = cJSON_GetObjectItem(q, "batch_log2");
+        cr_assert(eq(int, cJSON_GetArraySize(batches), 2), "as far as there is something");
+        cr_expect(eq(dbl, cJSON_GetArrayItem(batches, 1)->valuedouble, 300));
+        const cJSON *latency = cJSON_GetObjectItem(q, "latency_ns");
+        cr_expect(eq(dbl, number(latency, "count"), 997));
+        cr_expect(eq(dbl, number(latency, "max"), 2.5e6));
+        cr_expect(
+            eq(dbl, number(latency, "p50"), (double)virtio_stats_latency_ns(&queues[i].stats, 50)));
+        cr_expect(
+            eq(dbl, number(latency, "p99"), (double)virtio_stats_latency_ns(&queues[i].stats, 99)));
+        cr_expect(eq(int, cJSON_GetArraySize(cJSON_GetObjectItem(latency, "log2")), 23));
+    }
+    cJSON_Delete(top);
+    free(text);
+}
+
+/* ---- collecting ---- */
+
+Test(stats, every_queue_of_a_measured_device_is_collected)
+{
+    struct rig rig;
+    struct stats s = {0};
+    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_MMIO, .queues = 11});
+    cr_assert(zero(int, stats_add_device(&s, rig.dev)));
+    cr_expect(eq(uint, s.count, 0), "it is not measured");
+    cr_assert(zero(int, virtio_device_measure(rig.dev, &rig.clock)));
+    cr_assert(zero(int, stats_add_device(&s, rig.dev)));
+    cr_assert(zero(int, stats_add_device(&s, rig.dev)));
+    cr_assert(eq(uint, s.count, 22));
+    for (unsigned i = 0; i < s.count; i++) {
+        cr_expect(eq(uint, s.queues[i].queue, i % 11));
+        cr_expect(eq(str, (char *)s.queues[i].device, "echo"));
+    }
+    stats_free(&s);
+    cr_expect(eq(uint, s.count, 0));
+    rig_close(&rig);
+}
