@@ -95,7 +95,7 @@ void stats_print_table(const struct stats *s, FILE *out)
     for (unsigned i = 0; i < s->count; i++)
         width = (int)max_u64((uint64_t)width, strlen(shown_name(s->queues[i].device)));
     fprintf(out, "%-*s %3s %9s %5s %9s %9s %6s %9s %9s %9s %9s %7s %7s %7s\n", width, "device", "q",
-            "requests", "open", "read MiB", "wrote MiB", "batch", "kicks", "spurious", "irqs",
+            "requests", "open", "sent MiB", "got MiB", "batch", "kicks", "spurious", "irqs",
             "withheld", "p50", "p99", "max");
     for (unsigned i = 0; i < s->count; i++)
         print_row(&s->queues[i], width, out);

@@ -76,7 +76,7 @@ Test(stats, a_table_has_a_row_for_each_queue)
     char *text = printed(&s, false);
     cr_expect(
         eq(str, text,
-           "device   q  requests  open  read MiB wrote MiB  batch     kicks  spurious      irqs"
+           "device   q  requests  open  sent MiB   got MiB  batch     kicks  spurious      irqs"
            "  withheld     p50     p99     max\n"
            "a.img    0      1000     3       3.0       0.5    2.5       390         5       200"
            "       199   769ns  1.02us  2.50ms\n"
