@@ -18,6 +18,7 @@
 #include "core/gmem.h"
 #include "core/hv.h"
 #include "core/le.h"
+#include "core/log.h"
 #include "core/xmath.h"
 #include "firmware/x86_layout.h"
 #include "tests/harness/vdrv.h"
@@ -382,6 +383,58 @@ Test(machine, device_reset_with_a_full_queue_in_flight)
         cr_skip_test("all reads go to the same memory");
     run(requests_then_reset, CONSOLE_VIRTIO);
     cr_expect_eq(atomic_load(&last_end), MACHINE_END_STATUS);
+}
+
+/* ---- statistics, from a thread that is not the loop's ---- */
+
+static unsigned long long requests_seen, open_seen;
+static unsigned rows_seen;
+
+static void read_row(void *ctx, enum log_level level, const char *line)
+{
+    (void)ctx;
+    (void)level;
+    if (strncmp(line, "/tmp/", 5) == 0)
+        rows_seen += sscanf(line, "%*s 0 %llu %llu", &requests_seen, &open_seen) == 2;
+}
+
+static bool requests_then_rest(struct hv_vcpu *v, struct hv_exit *exit)
+{
+    if (v->id != 0)
+        return false;
+    if (v->made == 0)
+        tape_requests(4096);
+    return play(v, exit, v->made);
+}
+
+Test(machine, statistics_are_read_while_queues_run_and_afterwards)
+{
+    if (!MAY_RUN_QUEUES)
+        cr_skip_test("all reads go to the same memory");
+    struct vm_config config = {.kernel = kernel_path,
+                               .mem_bytes = MEM_BYTES,
+                               .cpus = VCPUS,
+                               .disks = {{.path = disk_path}},
+                               .disk_count = 1,
+                               .console = CONSOLE_OFF,
+                               .stats = STATS_TABLE};
+    struct machine_config machine_config = {.vm = &config, .hv = &hv_fake, .on_end = on_end};
+    guest = requests_then_rest;
+    log_set_sink(read_row, NULL);
+    cr_assert_eq(machine_create(&machine, &machine_config), 0);
+    cr_assert_eq(machine_start(machine), 0);
+    do {
+        machine_print_stats(machine);
+        cr_assert_leq(open_seen, requests_seen);
+    } while (requests_seen < 256 || open_seen > 0);
+    machine_stop(machine);
+    rows_seen = 0;
+    machine_print_stats(machine);
+    log_set_sink(NULL, NULL);
+    cr_expect_eq(rows_seen, 1);
+    cr_expect_eq(requests_seen, 256);
+    cr_expect_eq(open_seen, 0);
+    machine_destroy(machine);
 }
 
 /* vCPU 1 triple-faults, vCPU 2 powers off and keeps kicking, the others are inside devices. */
