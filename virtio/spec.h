@@ -315,4 +315,112 @@ enum { /* struct virtio_console_config */
        VIRTIO_CONSOLE_CONFIG_BYTES = 12,
 };
 
+/* ---- 5.6 SCSI Host Device ---- */
+enum {
+    VIRTIO_SCSI_F_INOUT = 0,
+    VIRTIO_SCSI_F_HOTPLUG = 1,
+    VIRTIO_SCSI_F_CHANGE = 2,
+    VIRTIO_SCSI_F_T10_PI = 3,
+};
+
+enum { /* virtqueues */
+       VIRTIO_SCSI_CONTROLQ = 0,
+       VIRTIO_SCSI_EVENTQ = 1,
+       VIRTIO_SCSI_REQUESTQ = 2, /* the first of them */
+};
+
+enum { /* struct virtio_scsi_config */
+       VIRTIO_SCSI_CONFIG_num_queues = 0,
+       VIRTIO_SCSI_CONFIG_seg_max = 4,
+       VIRTIO_SCSI_CONFIG_max_sectors = 8,
+       VIRTIO_SCSI_CONFIG_cmd_per_lun = 12,
+       VIRTIO_SCSI_CONFIG_event_info_size = 16,
+       VIRTIO_SCSI_CONFIG_sense_size = 20,
+       VIRTIO_SCSI_CONFIG_cdb_size = 24,
+       VIRTIO_SCSI_CONFIG_max_channel = 28,
+       VIRTIO_SCSI_CONFIG_max_target = 30,
+       VIRTIO_SCSI_CONFIG_max_lun = 32,
+       VIRTIO_SCSI_CONFIG_BYTES = 36,
+};
+
+#define VIRTIO_SCSI_SENSE_DEFAULT_SIZE 96u
+#define VIRTIO_SCSI_CDB_DEFAULT_SIZE   32u
+#define VIRTIO_SCSI_LUN_BYTES          8u
+
+enum { /* struct virtio_scsi_req_cmd, what the device reads: the CDB ends it */
+       VIRTIO_SCSI_CMD_lun = 0,
+       VIRTIO_SCSI_CMD_id = 8,
+       VIRTIO_SCSI_CMD_cdb = 19,
+};
+
+enum { /* and what it writes: the sense data ends it */
+       VIRTIO_SCSI_RESP_sense_len = 0,
+       VIRTIO_SCSI_RESP_residual = 4,
+       VIRTIO_SCSI_RESP_status = 10,
+       VIRTIO_SCSI_RESP_response = 11,
+       VIRTIO_SCSI_RESP_sense = 12,
+};
+
+enum { /* response, of requests and of the control queue */
+       VIRTIO_SCSI_S_OK = 0,
+       VIRTIO_SCSI_S_FUNCTION_COMPLETE = 0,
+       VIRTIO_SCSI_S_OVERRUN = 1,
+       VIRTIO_SCSI_S_ABORTED = 2,
+       VIRTIO_SCSI_S_BAD_TARGET = 3,
+       VIRTIO_SCSI_S_RESET = 4,
+       VIRTIO_SCSI_S_FAILURE = 9,
+       VIRTIO_SCSI_S_FUNCTION_SUCCEEDED = 10,
+       VIRTIO_SCSI_S_FUNCTION_REJECTED = 11,
+       VIRTIO_SCSI_S_INCORRECT_LUN = 12,
+};
+
+enum { /* what a control request is */
+       VIRTIO_SCSI_T_TMF = 0,
+       VIRTIO_SCSI_T_AN_QUERY = 1,
+       VIRTIO_SCSI_T_AN_SUBSCRIBE = 2,
+};
+
+enum { /* struct virtio_scsi_ctrl_tmf */
+       VIRTIO_SCSI_TMF_type = 0,
+       VIRTIO_SCSI_TMF_subtype = 4,
+       VIRTIO_SCSI_TMF_lun = 8,
+       VIRTIO_SCSI_TMF_id = 16,
+       VIRTIO_SCSI_TMF_BYTES = 24,
+};
+
+enum { /* subtype */
+       VIRTIO_SCSI_T_TMF_ABORT_TASK = 0,
+       VIRTIO_SCSI_T_TMF_ABORT_TASK_SET = 1,
+       VIRTIO_SCSI_T_TMF_CLEAR_ACA = 2,
+       VIRTIO_SCSI_T_TMF_CLEAR_TASK_SET = 3,
+       VIRTIO_SCSI_T_TMF_I_T_NEXUS_RESET = 4,
+       VIRTIO_SCSI_T_TMF_LOGICAL_UNIT_RESET = 5,
+       VIRTIO_SCSI_T_TMF_QUERY_TASK = 6,
+       VIRTIO_SCSI_T_TMF_QUERY_TASK_SET = 7,
+};
+
+enum { /* struct virtio_scsi_ctrl_an; the answer is event_actual (32 bits) and response */
+       VIRTIO_SCSI_AN_lun = 4,
+       VIRTIO_SCSI_AN_BYTES = 16,
+       VIRTIO_SCSI_AN_RESP_response = 4,
+       VIRTIO_SCSI_AN_RESP_BYTES = 5,
+};
+
+enum { /* struct virtio_scsi_event */
+       VIRTIO_SCSI_EVENT_event = 0,
+       VIRTIO_SCSI_EVENT_lun = 4,
+       VIRTIO_SCSI_EVENT_reason = 12,
+       VIRTIO_SCSI_EVENT_BYTES = 16,
+};
+
+enum {
+    VIRTIO_SCSI_T_NO_EVENT = 0,
+    VIRTIO_SCSI_T_TRANSPORT_RESET = 1,
+    VIRTIO_SCSI_T_PARAM_CHANGE = 3,
+    VIRTIO_SCSI_EVT_RESET_RESCAN = 1,
+    VIRTIO_SCSI_EVT_RESET_REMOVED = 2,
+};
+
+#define VIRTIO_SCSI_T_EVENTS_MISSED UINT32_C(0x80000000)
+
 #endif

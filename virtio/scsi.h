@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * SCSI host (VIRTIO 1.4 5.6) in front of one or more disks: each is a target of its own, with the
+ * disk as its unit 0. The well-known REPORT LUNS unit lists them all.
+ *
+ * Offered: HOTPLUG, CHANGE. Not offered: INOUT (no command of a disk moves data both ways), T10_PI,
+ * and IN_ORDER of the rings, since a command that was aborted has to come back before the function
+ * that aborted it does, whatever was taken before.
+ *
+ * Task management functions end what is out in the backend: what it has not done by then is
+ * answered as aborted or reset; commands of the disk that were not meant are submitted again. The
+ * function is answered after them.
+ *
+ * All task attributes are SIMPLE.
+ */
+#ifndef MINIVET_VIRTIO_SCSI_H
+#define MINIVET_VIRTIO_SCSI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct blk_backend;
+struct evloop;
+struct gmem;
+struct virtio_device;
+struct virtio_scsi;
+
+struct virtio_scsi_config {
+    const char *name;
+    struct evloop *loop;
+    const struct gmem *gmem;
+    /*
+     * Targets 0 to count - 1. The backends are the caller's and outlive the device, their one user;
+     * one that is NULL is a target for virtio_scsi_plug() to fill.
+     */
+    struct blk_backend *const *backends;
+    const char *const *serials; /* at most 20 bytes count; NULL, or one that is NULL: none */
+    unsigned count;
+    unsigned queues;                    /* of requests; 0: one */
+    uint64_t features_on, features_off; /* see struct virtio_device_config */
+    uint32_t queue_size_max;            /* 0: the default */
+    bool strict;                        /* say what the driver does wrong */
+};
+
+/* Errors are reported. */
+int virtio_scsi_create(struct virtio_scsi **out, const struct virtio_scsi_config *config);
+void virtio_scsi_destroy(struct virtio_scsi *scsi); /* after its transport */
+
+struct virtio_device *virtio_scsi_device(struct virtio_scsi *scsi);
+
+/*
+ * [loop] A disk comes, or goes; the driver is told if it knows HOTPLUG. 0; -EINVAL: no such target;
+ * -EBUSY: a disk is there; -ENOENT: none is. Nothing is reported. When the second returns nobody
+ * uses the backend any more.
+ */
+int virtio_scsi_plug(struct virtio_scsi *scsi, unsigned target, struct blk_backend *backend,
+                     const char *serial);
+int virtio_scsi_unplug(struct virtio_scsi *scsi, unsigned target);
+
+#endif
