@@ -110,13 +110,29 @@ static bool same_variant(const char *a, const char *b)
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
+/* Variants, with commas between them. */
+static bool ask_for(char *list)
+{
+    char *rest = NULL;
+    for (const char *v = strtok_r(list, ",", &rest); v != NULL; v = strtok_r(NULL, ",", &rest)) {
+        bool any = false;
+        for (int i = 0; i < CONTENDERS; i++) {
+            if (contenders[i].variant != NULL && strcmp(contenders[i].variant, v) == 0)
+                contenders[i].asked_for = any = true;
+        }
+        if (!any)
+            return false;
+    }
+    return true;
+}
+
 /* Who cannot take part is told of; that a program is not installed, tools/bench has told. */
-static void sort_out(const struct load *l, const char *variants)
+static void sort_out(const struct load *l)
 {
     const char *const programs[] = {[MINIVET] = l->minivet, [QEMU] = l->qemu, [FIO] = l->fio};
     for (int i = 0; i < CONTENDERS; i++) {
         struct contender *c = &contenders[i];
-        if (c->variant != NULL && strstr(variants, c->variant) == NULL)
+        if (c->variant != NULL && !c->asked_for)
             continue;
         bool native = c->aio != NULL && strcmp(c->aio, "native") == 0;
         c->present = programs[c->vmm] != NULL && (l->direct || !native);
@@ -220,7 +236,7 @@ static void print_ratio(int p, int c, int other, int n)
 
 static void print_pattern(int p, int n)
 {
-    printf("\n%-26s", patterns[p].title);
+    printf("\n%s (%s)\n%-26s", patterns[p].title, patterns[p].name, "");
     for (int f = 0; f < FIGURES; f++)
         printf(" %10s", figure_titles[f]);
     putchar('\n');
@@ -335,9 +351,9 @@ int main(int argc, char **argv)
                                             {"help", no_argument, NULL, 'h'},
                                             {0}};
     struct load l = {.seconds = 1, .requests = UINT32_MAX};
-    const char *only = "", *variants = "";
+    const char *only = "";
     int rounds = 5, c;
-    bool json = false;
+    bool json = false, ok = true;
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (c) {
         case 'n':
@@ -356,7 +372,7 @@ int main(int argc, char **argv)
             only = optarg;
             break;
         case 'w':
-            variants = optarg;
+            ok = ask_for(optarg);
             break;
         case 'q':
             l.qemu = optarg;
@@ -371,7 +387,7 @@ int main(int argc, char **argv)
             return usage(c == 'h' ? stdout : stderr);
         }
     }
-    if (argc - optind != 2 || rounds < 1 || rounds > RUNS_MAX || !(l.seconds > 0) ||
+    if (!ok || argc - optind != 2 || rounds < 1 || rounds > RUNS_MAX || !(l.seconds > 0) ||
         l.requests == 0 || !choose(only))
         return usage(stderr);
     l.minivet = argv[optind];
@@ -379,7 +395,7 @@ int main(int argc, char **argv)
     if (l.file == NULL)
         l.file = make_file();
     l.direct = can_bypass_cache(l.file);
-    sort_out(&l, variants);
+    sort_out(&l);
     run_all(&l, rounds);
     (json ? print_json : print_table)(&l, rounds);
     return 0;

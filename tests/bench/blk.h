@@ -31,7 +31,7 @@ struct contender {
     const char *aio;     /* QEMU's way to the file */
     const char *variant; /* not the default: taken only on request */
     bool packed, null;   /* the ring; a disk that stores nothing */
-    bool present;
+    bool asked_for, present;
 };
 
 /* One run. A figure that does not apply is NAN. */

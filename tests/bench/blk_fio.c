@@ -5,7 +5,6 @@
 #include <inttypes.h>
 #include <math.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,44 +20,43 @@
 #define WORD_BYTES 512
 #define MAX_OUTPUT (1u << 20)
 
+#define ADD(w, ...) snprintf(next_word(w), WORD_BYTES, __VA_ARGS__)
+
 struct words {
     char text[MAX_WORDS][WORD_BYTES];
     char *argv[MAX_WORDS + 1];
     unsigned count;
 };
 
-static void __attribute__((format(printf, 2, 3))) add(struct words *w, const char *format, ...)
+static char *next_word(struct words *w)
 {
-    va_list args;
-    va_start(args, format);
-    vsnprintf(w->text[w->count], WORD_BYTES, format, args);
-    va_end(args);
-    w->argv[w->count] = w->text[w->count];
-    w->count++;
+    char *text = w->text[w->count];
+    w->argv[w->count++] = text;
+    return text;
 }
 
 static void fill(struct words *w, const struct load *l, const struct pattern *p, uint64_t requests)
 {
     const char *order = p->sequential ? "" : "rand";
-    add(w, "%s", l->fio);
-    add(w, "--name=bench");
-    add(w, "--filename=%s", l->file);
-    add(w, "--ioengine=io_uring");
-    add(w, "--direct=%d", l->direct);
-    add(w, "--rw=%s%s", order, p->write ? "write" : "read");
-    add(w, "--bs=%u", p->bytes);
-    add(w, "--iodepth=%u", p->depth);
-    add(w, "--iodepth_batch_complete_max=%u", p->depth);
-    add(w, "--norandommap");
-    add(w, "--io_size=1000T"); /* time or number ends it */
-    add(w, "--runtime=%.0fms", l->seconds * 1e3);
-    add(w, "--number_ios=%" PRIu64, requests);
-    add(w, "--thread");                    /* not a process more */
-    add(w, "--clocksource=clock_gettime"); /* needs no calibration */
-    add(w, "--lat_percentiles=1");
-    add(w, "--output-format=json");
+    ADD(w, "%s", l->fio);
+    ADD(w, "--name=bench");
+    ADD(w, "--filename=%s", l->file);
+    ADD(w, "--ioengine=io_uring");
+    ADD(w, "--direct=%d", l->direct);
+    ADD(w, "--rw=%s%s", order, p->write ? "write" : "read");
+    ADD(w, "--bs=%u", p->bytes);
+    ADD(w, "--iodepth=%u", p->depth);
+    ADD(w, "--iodepth_batch_complete_max=%u", p->depth);
+    ADD(w, "--norandommap");
+    ADD(w, "--io_size=1000T"); /* time or number ends it */
+    ADD(w, "--runtime=%.0fms", l->seconds * 1e3);
+    ADD(w, "--number_ios=%" PRIu64, requests);
+    ADD(w, "--thread");                    /* not a process more */
+    ADD(w, "--clocksource=clock_gettime"); /* needs no calibration */
+    ADD(w, "--lat_percentiles=1");
+    ADD(w, "--output-format=json");
     if (p->gap_us != 0)
-        add(w, "--thinktime=%u", p->gap_us); /* asleep: fio 3.33 hangs with thinktime_spin */
+        ADD(w, "--thinktime=%u", p->gap_us); /* asleep: fio 3.33 hangs with thinktime_spin */
 }
 
 static double number(const cJSON *object, const char *key)
