@@ -147,11 +147,10 @@ static int start_ring(struct vhost_user_queue *q)
     }
     if (err != 0)
         return err;
-    /* The last server may have taken a kick, or kept an interrupt, with it. */
-    if (q->known) {
-        (void)eventfd_write(queue->kick_fd, 1);
+    /* What was published before; the last server may have taken a kick, or kept an interrupt. */
+    (void)eventfd_write(queue->kick_fd, 1);
+    if (q->known)
         virtio_queue_notify(&v->dev, q->index);
-    }
     q->served = true;
     q->known = true;
     return 0;

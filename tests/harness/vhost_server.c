@@ -129,9 +129,9 @@ static void take(struct vhost_server *s, unsigned ring, struct vq_chain *chain)
     atomic_fetch_add(&s->taken, 1);
 }
 
-static void flush(struct vhost_server_ring *r)
+static void flush(const struct vhost_server *s, struct vhost_server_ring *r)
 {
-    if (vq_flush(&r->vq))
+    if (vq_flush(&r->vq) && !atomic_load(&s->mute))
         (void)eventfd_write(r->call_fd, 1);
 }
 
@@ -147,7 +147,7 @@ static void serve(struct vhost_server *s, unsigned ring)
     } while (got == 0 && vq_notify_on(&r->vq));
     if (got < 0)
         (void)eventfd_write(r->err_fd, 1);
-    flush(r);
+    flush(s, r);
 }
 
 static void finish_held(struct vhost_server *s, unsigned ring)
@@ -156,7 +156,7 @@ static void finish_held(struct vhost_server *s, unsigned ring)
     for (unsigned i = 0; i < r->held_count; i++)
         finish(s, ring, r->held[i]);
     r->held_count = 0;
-    flush(r);
+    flush(s, r);
 }
 
 /* ---- rings ---- */
@@ -230,8 +230,7 @@ static void start_ring(struct vhost_server *s, unsigned ring)
         p->next_avail = p->avail_seen = p->next_used = p->published = (uint16_t)r->base;
         repeat(s, ring);
     }
-    r->running = true;
-    serve(s, ring);
+    r->running = true; /* and waits for a kick */
 }
 
 static uint32_t base_of(const struct vhost_server *s, const struct vhost_server_ring *r)

@@ -58,6 +58,7 @@ struct vhost_server {
 
     /* The test's at any time. */
     _Atomic uint64_t hold_sector; /* requests to it are taken and kept; VHOST_SERVER_NO_SECTOR */
+    _Atomic bool mute;            /* never says that something came back */
     _Atomic unsigned taken, done; /* requests, of all its lives */
     _Atomic unsigned repeated;    /* that an earlier life had taken */
     _Atomic unsigned connections;
