@@ -262,7 +262,7 @@ static int reset_on_loop(void *arg)
     dev->running = false;
     for (unsigned i = 0; i < dev->cfg.queue_count; i++)
         stop_queue(dev, &dev->queues[i]);
-    if (dev->active && dev->cfg.ops->reset != NULL)
+    if (virtio_device_status(dev) != 0 && dev->cfg.ops->reset != NULL)
         dev->cfg.ops->reset(dev);
     dev->active = false;
     memset(dev->features, 0, sizeof(dev->features));

@@ -60,7 +60,8 @@ struct virtio_device_ops {
     /* Let go of every chain of the queue before returning: wait for the backend, forget the rest.
      */
     void (*queue_stop)(struct virtio_device *dev, unsigned queue);
-    /* All queues are stopped: undo activate(), which may have failed or not come. May be NULL. */
+    /* The driver has begun, and all queues are stopped: undo activate(), which may have failed or
+     * not come, and what was written into the configuration space. May be NULL. */
     void (*reset)(struct virtio_device *dev);
 };
 

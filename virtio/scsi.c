@@ -144,13 +144,6 @@ static void scsi_config_write(struct virtio_device *dev, unsigned offset, const 
         memcpy(scsi->config, old, sizeof(old));
 }
 
-/* A driver may have set the sizes and gone before the device was activated, which needs no reset().
- */
-static void scsi_features_ok(struct virtio_device *dev)
-{
-    default_sizes(scsi_of(dev));
-}
-
 static void scsi_reset(struct virtio_device *dev)
 {
     struct virtio_scsi *scsi = scsi_of(dev);
@@ -163,7 +156,6 @@ static void scsi_reset(struct virtio_device *dev)
 
 static const struct virtio_device_ops scsi_ops = {
     .config_write = scsi_config_write,
-    .features_ok = scsi_features_ok,
     .queue_start = scsi_queue_start,
     .queue_ready = scsi_queue_ready,
     .queue_stop = scsi_queue_stop,

@@ -163,7 +163,7 @@ void scsi_control_stop(struct virtio_scsi *scsi)
     scsi->control = NULL;
 }
 
-/* ---- events, VIRTIO 1.4 5.6.6.4 ---- */
+/* ---- events, VIRTIO 1.4 5.6.6.3 ---- */
 
 static void put_event(struct virtio_scsi *scsi, struct vq_chain *chain)
 {

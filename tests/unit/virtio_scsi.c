@@ -216,6 +216,20 @@ Test(virtio_scsi, the_driver_sets_the_sizes)
     scsi_rig_close(&s);
 }
 
+Test(virtio_scsi, sizes_go_with_a_driver_that_gives_up)
+{
+    struct scsi_rig s;
+    scsi_rig_open(&s, &rig_variants[0]);
+    cr_assert(vdrv_negotiate(&s.rig.drv, 0));
+    config_put(&s, VIRTIO_SCSI_CONFIG_sense_size, 8);
+    CONFIG_IS(sense_size, 4, 8);
+    vdrv_reset(&s.rig.drv);
+    CONFIG_IS(sense_size, 4, 96);
+    config_put(&s, VIRTIO_SCSI_CONFIG_sense_size, 8);
+    CONFIG_IS(sense_size, 4, 96);
+    scsi_rig_close(&s);
+}
+
 Test(virtio_scsi, sizes_have_bounds)
 {
     static const uint32_t wrong[][2] = {
