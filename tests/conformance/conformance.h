@@ -20,6 +20,7 @@ enum walk_device {
     BLK_RO,
     RNG,
     CONSOLE,
+    SCSI,
     WALK_DEVICES,
 };
 

@@ -34,6 +34,8 @@ static const struct {
     {VIRTIO_ID_BLOCK, 17, "ZONED"},
     {VIRTIO_ID_CONSOLE, 1, "MULTIPORT"},
     {VIRTIO_ID_CONSOLE, 2, "EMERG_WRITE"},
+    {VIRTIO_ID_SCSI, 0, "INOUT"},
+    {VIRTIO_ID_SCSI, 3, "T10_PI"},
 };
 
 /* All that may be offered, on the modern interface; the devices' own, and the common ones. */
@@ -50,6 +52,7 @@ static uint64_t allowed(enum walk_device device)
         [BLK] = VIRTIO_BIT(VIRTIO_BLK_F_DISCARD) | VIRTIO_BIT(VIRTIO_BLK_F_WRITE_ZEROES),
         [BLK_RO] = VIRTIO_BIT(VIRTIO_BLK_F_RO),
         [CONSOLE] = VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE),
+        [SCSI] = VIRTIO_BIT(VIRTIO_SCSI_F_HOTPLUG) | VIRTIO_BIT(VIRTIO_SCSI_F_CHANGE),
     };
     return common | own[device] | (device == BLK || device == BLK_RO ? disk : 0);
 }

@@ -13,6 +13,7 @@
 #include "virtio/mmio.h"
 #include "virtio/pci.h"
 #include "virtio/rng.h"
+#include "virtio/scsi.h"
 #include "virtio/spec.h"
 
 #define PORTS 65536u
@@ -218,6 +219,27 @@ void rig_open_console_on(struct rig *rig, const struct rig_config *config)
     rig_plug(rig, virtio_console_device(rig->console));
 }
 
+void rig_open_scsi_on(struct rig *rig, const struct rig_config *config)
+{
+    struct blk_backend *backends[] = {&rig->disk.backend};
+    rig_open_host(rig, config);
+    fake_blk_init(&rig->disk, rig->loop, RIG_DISK_BYTES);
+    int err = virtio_scsi_create(&rig->scsi, &(struct virtio_scsi_config){
+                                                 .name = "scsi",
+                                                 .loop = rig->loop,
+                                                 .gmem = rig->gmem,
+                                                 .backends = backends,
+                                                 .count = 1,
+                                                 .queues = rig->cfg.queues,
+                                                 .features_on = rig->cfg.features_on,
+                                                 .features_off = rig->cfg.features_off,
+                                                 .queue_size_max = rig->cfg.queue_size_max,
+                                                 .strict = rig->cfg.strict,
+                                             });
+    BUG_ON(err != 0);
+    rig_plug(rig, virtio_scsi_device(rig->scsi));
+}
+
 void rig_open_echo(struct rig *rig)
 {
     rig_open_echo_on(rig, &rig_variants[0]);
@@ -254,6 +276,7 @@ void rig_close(struct rig *rig)
     virtio_blk_destroy(rig->blk);
     virtio_rng_destroy(rig->rng);
     virtio_console_destroy(rig->console);
+    virtio_scsi_destroy(rig->scsi);
     rig_step(rig); /* nothing of the device may be left in the loop */
     fake_blk_fini(&rig->disk);
     vdrv_fini(&rig->drv);

@@ -80,12 +80,14 @@ struct rig {
     struct entropy entropy;
     struct virtio_console *console;
     struct fake_chr chr;
+    struct virtio_scsi *scsi; /* its target 0 is the disk */
 };
 
 void rig_open_echo_on(struct rig *rig, const struct rig_config *config);
 void rig_open_blk_on(struct rig *rig, const struct rig_config *config);
 void rig_open_rng_on(struct rig *rig, const struct rig_config *config);
 void rig_open_console_on(struct rig *rig, const struct rig_config *config);
+void rig_open_scsi_on(struct rig *rig, const struct rig_config *config);
 
 /* The same on virtio-mmio with a split ring. */
 void rig_open_echo(struct rig *rig);
