@@ -72,6 +72,7 @@ struct disk_config {
     const char *format; /* "raw", or one that qemu-storage-daemon knows */
     enum disk_cache cache;
     bool read_only;
+    bool scsi;                            /* behind a SCSI host of its own, not as a block device */
     bool snapshot;                        /* writes go to a file that is thrown away */
     unsigned queues;                      /* [one for each CPU] */
     uint64_t iops, bytes_per_s, burst_ns; /* limits; 0: none, or the default burst */

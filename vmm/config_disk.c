@@ -13,12 +13,14 @@
 #include "vmm/config.h"
 
 #define MAX_NUMBER UINT32_MAX
-#define DISK_KEYS                                                                        \
-    "ro, serial=TEXT, format=raw|qcow2|vmdk|vdi|vhdx|..., cache=none|writeback|unsafe, " \
+#define DISK_KEYS                                                          \
+    "ro, serial=TEXT, type=blk|scsi, format=raw|qcow2|vmdk|vdi|vhdx|..., " \
+    "cache=none|writeback|unsafe, "                                        \
     "snapshot=on|off, queues=N, iops=N, bw=SIZE, burst=TIME, fault=SPEC, " CONFIG_VIRTIO_KEYS
 
 static const char *const caches[] = {"none", "writeback", "unsafe", NULL};
 static const char *const switches[] = {"on", "off", NULL};
+static const char *const types[] = {"blk", "scsi", NULL};
 
 /* A key's setter; 0, or -EINVAL, and then `expected` says what would have been right. */
 struct key_row {
@@ -48,6 +50,13 @@ static int set_cache(struct disk_config *disk, const char *value)
 {
     int word = config_word(caches, value);
     disk->cache = word > 0 ? (enum disk_cache)word : DISK_CACHE_NONE;
+    return word >= 0 ? 0 : -EINVAL;
+}
+
+static int set_type(struct disk_config *disk, const char *value)
+{
+    int word = config_word(types, value);
+    disk->scsi = word == 1;
     return word >= 0 ? 0 : -EINVAL;
 }
 
@@ -100,6 +109,7 @@ static int set_fault(struct disk_config *disk, const char *value)
 
 static const struct key_row keys[] = {
     {"serial", "at most 20 bytes", set_serial},
+    {"type", "blk or scsi", set_type},
     {"format", "raw, qcow2, vmdk, vdi, vhdx or another of qemu-storage-daemon's", set_format},
     {"cache", "none, writeback or unsafe", set_cache},
     {"snapshot", "on or off", set_snapshot},
@@ -164,6 +174,8 @@ static int check(const struct disk_config *disk)
                         "%s: snapshot, iops, bw and fault are for raw images; another process "
                         "does this disk's work",
                         what);
+    if (elsewhere && disk->scsi)
+        return fail_msg(-EINVAL, "%s: type=scsi is for raw images", what);
     if (elsewhere && disk->serial[0] != '\0')
         return fail_msg(-EINVAL, "%s: serial: is what the other process says", what);
     return disk->fault[0] != '\0' ? blk_fault_parse(&spec, what, disk->fault) : 0;

@@ -20,6 +20,7 @@
 #include "virtio/mmio.h"
 #include "virtio/pci.h"
 #include "virtio/rng.h"
+#include "virtio/scsi.h"
 #include "virtio/spec.h"
 #include "virtio/strict.h"
 #include "virtio/vhost_user_blk.h"
@@ -38,6 +39,7 @@ struct slot {
     struct virtio_pci *pci;
     struct blk_backend *disk;
     struct virtio_blk *blk;
+    struct virtio_scsi *scsi;
     struct storage_daemon *daemon;
     struct vhost_user_blk *vhost_blk;
     struct virtio_rng *rng;
@@ -58,6 +60,8 @@ static struct virtio_device *slot_device(const struct slot *s)
 {
     if (s->blk != NULL)
         return virtio_blk_device(s->blk);
+    if (s->scsi != NULL)
+        return virtio_scsi_device(s->scsi);
     if (s->vhost_blk != NULL)
         return vhost_user_blk_device(s->vhost_blk);
     if (s->rng != NULL)
@@ -157,6 +161,25 @@ static int create_vhost_disk(struct virtio_devices *d, const struct disk_config 
     return r < 0 ? r : plug(d, s, &disk->virtio);
 }
 
+static int create_scsi(struct virtio_devices *d, struct slot *s, const struct disk_config *disk)
+{
+    struct blk_backend *const backends[] = {s->disk};
+    const char *const serials[] = {disk->serial[0] != '\0' ? disk->serial : NULL};
+    return virtio_scsi_create(&s->scsi, &(struct virtio_scsi_config){
+                                            .name = disk->path,
+                                            .loop = d->cfg.loop,
+                                            .gmem = d->cfg.gmem,
+                                            .backends = backends,
+                                            .serials = serials,
+                                            .count = ARRAY_SIZE(backends),
+                                            .queues = disk->queues,
+                                            .features_on = features_on(d, &disk->virtio),
+                                            .features_off = d->cfg.vm->features_off,
+                                            .queue_size_max = disk->virtio.queue_size,
+                                            .strict = d->cfg.vm->strict,
+                                        });
+}
+
 static bool is_served_elsewhere(const struct disk_config *disk)
 {
     return disk->kind == DISK_VHOST_USER ||
@@ -171,6 +194,10 @@ static int create_disk(struct virtio_devices *d, const struct disk_config *disk)
     int r = disk_create(&s->disk, disk, d->cfg.loop);
     if (r < 0)
         return r;
+    if (disk->scsi) {
+        r = create_scsi(d, s, disk);
+        return r < 0 ? r : plug(d, s, &disk->virtio);
+    }
     r = virtio_blk_create(&s->blk, &(struct virtio_blk_config){
                                        .name = disk->path,
                                        .loop = d->cfg.loop,
@@ -225,6 +252,7 @@ static void destroy_slot(struct virtio_devices *d, struct slot *s)
     virtio_mmio_destroy(s->mmio);
     virtio_pci_destroy(s->pci);
     virtio_blk_destroy(s->blk);
+    virtio_scsi_destroy(s->scsi);
     vhost_user_blk_destroy(s->vhost_blk);
     storage_daemon_destroy(s->daemon);
     virtio_rng_destroy(s->rng);
