@@ -41,7 +41,7 @@ struct storage_daemon {
     int said_fd; /* what it writes to stderr; it never waits for us to read that */
     uint64_t since_ns;
     unsigned deaths;
-    char dir[DIR_MAX]; /* of the one that starts */
+    char dir[DIR_MAX]; /* of the one that runs; empty: none */
 };
 
 /* ---- arguments ---- */
@@ -204,11 +204,25 @@ static void last_words(const struct storage_daemon *d, char *out, size_t bytes)
             *c = '?';
 }
 
+/* The daemon needs the folder after it has written its pid file, too: it looks up where that is. */
+static void remove_dir(struct storage_daemon *d)
+{
+    char pid_file[sizeof(d->dir) + 8];
+    snprintf(pid_file, sizeof(pid_file), "%s/pid", d->dir);
+    if (d->dir[0] == '\0')
+        return;
+    unlink(pid_file);
+    rmdir(d->dir);
+    d->dir[0] = '\0';
+}
+
 /* It writes all that it has been given, and closes the image. */
 static void end_process(struct storage_daemon *d)
 {
-    if (d->pid == 0)
+    if (d->pid == 0) {
+        remove_dir(d);
         return;
+    }
     kill(d->pid, SIGTERM);
     if (!wait_dead(d, STOP_MS)) {
         log_warn("disk %s: %s does not end: killed", d->name, d->program);
@@ -222,6 +236,7 @@ static void end_process(struct storage_daemon *d)
         close(d->said_fd);
     d->pid = 0;
     d->pid_fd = d->said_fd = -1;
+    remove_dir(d);
 }
 
 /*
@@ -256,14 +271,6 @@ static int wait_ready(struct storage_daemon *d, int watch)
 
 /* ---- from nothing to a connection ---- */
 
-static void remove_dir(struct storage_daemon *d)
-{
-    char pid_file[sizeof(d->dir) + 8];
-    snprintf(pid_file, sizeof(pid_file), "%s/pid", d->dir);
-    unlink(pid_file);
-    rmdir(d->dir);
-}
-
 static int report_start(struct storage_daemon *d, int err)
 {
     char words[SAID_MAX];
@@ -288,7 +295,6 @@ static int start_watched(struct storage_daemon *d, int watch)
             err = report_start(d, err);
     }
     if (err != 0) {
-        end_process(d);
         close(connection);
         return err;
     }
@@ -300,17 +306,23 @@ static int start(struct storage_daemon *d)
     const char *tmp = getenv("TMPDIR");
     int bytes = snprintf(d->dir, sizeof(d->dir), "%s/minivet-disk-XXXXXX",
                          tmp != NULL && *tmp != '\0' ? tmp : "/tmp");
-    if (bytes < 0 || (size_t)bytes >= sizeof(d->dir))
+    if (bytes < 0 || (size_t)bytes >= sizeof(d->dir)) {
+        d->dir[0] = '\0';
         return fail(-ENAMETOOLONG, "disk %s: TMPDIR", d->name);
-    if (mkdtemp(d->dir) == NULL)
-        return fail(-errno, "disk %s: folder %s", d->name, d->dir);
+    }
+    if (mkdtemp(d->dir) == NULL) {
+        int err = fail(-errno, "disk %s: folder %s", d->name, d->dir);
+        d->dir[0] = '\0';
+        return err;
+    }
     int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     int err = watch < 0 || inotify_add_watch(watch, d->dir, IN_CREATE | IN_MODIFY) < 0 ? -errno : 0;
     int connection =
         err != 0 ? fail(err, "disk %s: watch %s", d->name, d->dir) : start_watched(d, watch);
     if (watch >= 0)
         close(watch);
-    remove_dir(d);
+    if (connection < 0)
+        end_process(d);
     d->since_ns = clock_now_ns(&clock_host);
     return connection;
 }

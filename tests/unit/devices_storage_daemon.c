@@ -208,17 +208,30 @@ Test(devices_storage_daemon, passes_names_as_they_are)
     close_scene(&s);
 }
 
-/* The folder of its socket is in that of the scene, which must be empty at the end. */
-Test(devices_storage_daemon, leaves_no_files_while_it_runs)
+/*
+ * qemu-storage-daemon looks its pid file up after it has written it: the folder must still be there
+ * then. This program takes its time between the two.
+ */
+Test(devices_storage_daemon, keeps_the_folder_while_the_daemon_runs)
 {
     struct scene s;
+    char mark[192];
     open_scene(&s);
     write_file(s.image, "x", 0600);
-    write_file(s.script, "#!/bin/sh\necho 1 >\"$6\"\nexec sleep 100\n", 0700);
+    write_file(s.script,
+               "#!/bin/sh\necho 1 >\"$6\"\nsleep 0.3\n[ -e \"$6\" ] && echo >\"$0.there\"\n"
+               "echo >\"$0.done\"\nexec sleep 100\n",
+               0700);
     struct storage_daemon *d = create(&s, "qcow2", s.script);
     int fd = storage_daemon_connect(d);
     cr_expect_geq(fd, 0, "%s", s.said);
-    close_scene(&s);
+    snprintf(mark, sizeof(mark), "%s.done", s.script);
+    while (access(mark, F_OK) != 0)
+        usleep(1000);
+    unlink(mark);
+    snprintf(mark, sizeof(mark), "%s.there", s.script);
+    cr_expect_eq(unlink(mark), 0, "the pid file was gone");
     storage_daemon_destroy(d);
     close(fd);
+    close_scene(&s); /* the folder was in that of the scene, which must be empty now */
 }
