@@ -104,7 +104,10 @@ void scsireq_send(struct scsi_rig *s, struct scsireq *req)
     req->head = req->cut != 0 ? vdrv_add_indirect(s->requests + req->queue, bufs, count)
                               : vdrv_add(s->requests + req->queue, bufs, count);
     BUG_ON(req->head < 0);
-    vdrv_kick(s->requests + req->queue);
+    if (req->no_kick)
+        vdrv_publish(s->requests + req->queue);
+    else
+        vdrv_kick(s->requests + req->queue);
 }
 
 uint32_t scsireq_do(struct scsi_rig *s, struct scsireq *req)

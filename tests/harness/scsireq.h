@@ -40,6 +40,7 @@ struct scsireq {
     uint32_t header_bytes; /* 0: 19 + 32 */
     uint32_t room;         /* for the response; 0: 12 + 96 */
     bool no_response;
+    bool no_kick;   /* published, and the device is not told */
     unsigned queue; /* of the request queues */
 
     int head;
