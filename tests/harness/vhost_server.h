@@ -52,9 +52,10 @@ struct vhost_server {
     uint64_t features, protocol; /* that it offers; vhost_server_init() sets good ones */
     unsigned queues;
     enum vhost_server_fault fault;
-    uint32_t fault_at;  /* at which request */
-    bool answers_early; /* stops a ring before what it took from there is done */
-    bool down;          /* nobody can connect */
+    uint32_t fault_at;        /* at which request */
+    bool answers_early;       /* stops a ring before what it took from there is done */
+    bool down;                /* nobody can connect */
+    const struct gmem *front; /* the front end's memory: see map_region() */
 
     /* The test's at any time. */
     _Atomic uint64_t hold_sector; /* requests to it are taken and kept; VHOST_SERVER_NO_SECTOR */
