@@ -126,6 +126,14 @@ Test(devices_storage_daemon, says_why_an_image_cannot_be_opened)
 }
 
 /* A connection is a daemon: the end of the daemon is the end of the connection. */
+/* The daemon has gone; if it had not yet accepted the connection, that is reset. */
+static bool is_over(int fd)
+{
+    char byte;
+    ssize_t got = recv(fd, &byte, 1, 0);
+    return got == 0 || (got < 0 && errno == ECONNRESET);
+}
+
 Test(devices_storage_daemon, connects_to_a_daemon_of_its_own)
 {
     struct scene s;
@@ -142,9 +150,9 @@ Test(devices_storage_daemon, connects_to_a_daemon_of_its_own)
     cr_expect_eq(errno, EAGAIN);
     int second = storage_daemon_connect(d); /* the image is locked: the first daemon must be gone */
     cr_assert_geq(second, 0, "%s", s.said);
-    cr_expect_eq(recv(first, &end, 1, 0), 0);
+    cr_expect(is_over(first));
     storage_daemon_destroy(d);
-    cr_expect_eq(recv(second, &end, 1, 0), 0);
+    cr_expect(is_over(second));
     cr_expect_eq(waitpid(-1, NULL, WNOHANG), -1, "a process is left");
     cr_expect_eq(s.lines, 0, "%s", s.said);
     close(first);
