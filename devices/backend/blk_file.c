@@ -121,8 +121,14 @@ static void step_move(struct file_slot *slot)
     if (range_is_direct(slot)) {
         bool suits = blk_cursor_is_aligned(&slot->cursor, f->direct_memory, f->direct_bytes);
         slot->buffer = suits ? NULL : buffer_take(f);
-        if (suits || slot->buffer) /* all are in use: not worth waiting for */
-            fd = f->direct_fd;
+        if (!suits && !slot->buffer) {
+            /* The page cache writes whole pages, and would undo direct writes beside this one. */
+            slot->next = NULL;
+            *f->starved_tail = slot;
+            f->starved_tail = &slot->next;
+            return;
+        }
+        fd = f->direct_fd;
     }
     if (slot->buffer)
         describe_buffer(slot);
@@ -209,6 +215,20 @@ static void flush_done(struct file_slot *slot, int64_t result)
     finish(slot, f->flush_failed ? -EIO : (int)result);
 }
 
+/* Before the slot that gave a buffer goes on: it would take it again. In a drain all of them end.
+ */
+static void feed(struct blk_file *f)
+{
+    const unsigned all = (1u << BUFFERS) - 1;
+    while (f->starved && (f->draining || f->buffers_used != all)) {
+        struct file_slot *slot = f->starved;
+        f->starved = slot->next;
+        if (!f->starved)
+            f->starved_tail = &f->starved;
+        step(slot);
+    }
+}
+
 static void moved(struct file_slot *slot, int64_t result)
 {
     struct blk_file *f = slot->file;
@@ -220,6 +240,7 @@ static void moved(struct file_slot *slot, int64_t result)
             iobuf_put(&buf, buffer, (size_t)result);
         }
         buffer_give(f, buffer);
+        feed(f);
     }
     if (result > 0) {
         blk_cursor_advance(&slot->cursor, (uint64_t)result);
@@ -384,6 +405,7 @@ static struct blk_file *blk_file_new(struct evloop *loop, const char *name)
         blk_file_free(f);
         return NULL;
     }
+    f->starved_tail = &f->starved;
     f->zeroes = f->buffers + BUFFERS * BUFFER_BYTES;
     return f;
 }

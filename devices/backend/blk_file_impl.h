@@ -74,8 +74,9 @@ struct blk_file {
     struct file_slot slots[FILE_SLOTS];
     unsigned busy; /* slots */
     uint8_t *buffers;
-    uint8_t *zeroes;       /* BUFFER_BYTES of them */
-    unsigned buffers_used; /* a bit each */
+    uint8_t *zeroes;                           /* BUFFER_BYTES of them */
+    unsigned buffers_used;                     /* a bit each */
+    struct file_slot *starved, **starved_tail; /* wait for a buffer */
     struct file_discard discard;
 };
 
