@@ -106,7 +106,8 @@ static void describe_buffer(struct file_slot *slot)
  * A range that direct I/O cannot take goes through the page cache rather than through a buffer,
  * which would have to be read first: two writes to one block would then need an order. The host
  * keeps the two ways to the file coherent one after the other, but not writes to one page that are
- * under way at once: a guest that writes pieces smaller than direct I/O takes should see such blocks.
+ * under way at once: a guest that writes pieces smaller than direct I/O takes should see such
+ * blocks.
  */
 static bool range_is_direct(const struct file_slot *slot)
 {
