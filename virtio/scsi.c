@@ -302,9 +302,11 @@ int virtio_scsi_create(struct virtio_scsi **out, const struct virtio_scsi_config
     scsi->target_count = config->count;
     scsi->queues = calloc(VIRTIO_SCSI_REQUESTQ + queues, sizeof(*scsi->queues));
     scsi->targets = calloc(config->count, sizeof(*scsi->targets));
-    int err = scsi->queues != NULL && scsi->targets != NULL
-                  ? init_device(scsi, config, queues)
-                  : fail(-ENOMEM, "virtio %s", config->name);
+    if (scsi->queues == NULL || scsi->targets == NULL) {
+        free_device(scsi);
+        return fail(-ENOMEM, "virtio %s", config->name);
+    }
+    int err = init_device(scsi, config, queues);
     if (err != 0) {
         free_device(scsi);
         return err;

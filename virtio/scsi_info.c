@@ -24,36 +24,41 @@ static uint8_t device_type(const struct scsi_task *task)
     }
 }
 
+/* Characters of a field that ends without a zero. */
+static size_t put_text(uint8_t *out, const char *text)
+{
+    size_t bytes = strlen(text);
+    memcpy(out, text, bytes);
+    return bytes;
+}
+
 static size_t standard_data(uint8_t *out)
 {
     out[2] = 6;    /* SPC-4 */
     out[3] = 0x12; /* HISUP, and the only format there is */
     out[7] = 0x02; /* CMDQUE */
-    memcpy(out + 8, VENDOR, 8);
-    memcpy(out + 16, PRODUCT, 16);
-    memcpy(out + 32, REVISION, 4);
+    put_text(out + 8, VENDOR);
+    put_text(out + 16, PRODUCT);
+    put_text(out + 32, REVISION);
     out[4] = 36 - 5; /* what follows */
     return 36;
 }
 
 static size_t vpd_serial(const struct scsi_disk *disk, uint8_t *out)
 {
-    size_t bytes = strlen(disk->serial);
-    memcpy(out, disk->serial, bytes);
-    return bytes;
+    return put_text(out, disk->serial);
 }
 
 /* One designator: T10 vendor identification, in ASCII, of the logical unit. */
 static size_t vpd_identification(const struct scsi_disk *disk, uint8_t *out)
 {
     const char *id = disk->serial[0] != '\0' ? disk->serial : disk->id;
-    size_t bytes = strlen(id);
     out[0] = 2;
     out[1] = 1;
-    out[3] = (uint8_t)(8 + bytes);
-    memcpy(out + 4, VENDOR, 8);
-    memcpy(out + 12, id, bytes);
-    return 12 + bytes;
+    size_t bytes = put_text(out + 4, VENDOR);
+    bytes += put_text(out + 4 + bytes, id);
+    out[3] = (uint8_t)bytes;
+    return 4 + bytes;
 }
 
 /* SBC-3 6.5.3, without the four bytes that every page begins with. */

@@ -484,7 +484,7 @@ int vhost_user_device_init(struct vhost_user_device *v,
     if (fd < 0)
         return fail(fd, "virtio %s: connect to the vhost-user server %s", config->name,
                     config->peer);
-    uint64_t offered;
+    uint64_t offered = 0;
     bool changed;
     int err = open_server(v, fd, &offered);
     unsigned queues = (unsigned)min_u64(min_u64(offered, config->queues), VIRTIO_QUEUES_MAX);

@@ -806,15 +806,13 @@ Test(virtio_vhost_user, a_qcow2_image_keeps_what_was_written, .timeout = 60)
 /* The child of this process that runs the daemon. */
 static pid_t find_daemon(void)
 {
-    char path[64];
-    pid_t child = 0;
+    char path[64], children[64] = "";
     snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
     FILE *f = fopen(path, "r");
-    if (f != NULL && fscanf(f, "%d", &child) != 1)
-        child = 0;
-    if (f != NULL)
-        fclose(f);
-    return child;
+    cr_assert_not_null(f);
+    cr_assert_not_null(fgets(children, sizeof(children), f));
+    fclose(f);
+    return (pid_t)strtol(children, NULL, 10);
 }
 
 Test(virtio_vhost_user, a_daemon_that_dies_is_started_again, .timeout = 60)

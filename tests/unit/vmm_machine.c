@@ -394,8 +394,15 @@ static void read_row(void *ctx, enum log_level level, const char *line)
 {
     (void)ctx;
     (void)level;
-    if (strncmp(line, "/tmp/", 5) == 0)
-        rows_seen += sscanf(line, "%*s 0 %llu %llu", &requests_seen, &open_seen) == 2;
+    const char *after_name = strchr(line, ' ');
+    if (strncmp(line, "/tmp/", 5) != 0 || after_name == NULL)
+        return;
+    char *rest;
+    if (strtoull(after_name, &rest, 10) != 0) /* the queue */
+        return;
+    requests_seen = strtoull(rest, &rest, 10);
+    open_seen = strtoull(rest, &rest, 10);
+    rows_seen++;
 }
 
 static bool requests_then_rest(struct hv_vcpu *v, struct hv_exit *exit)
