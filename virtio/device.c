@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "virtio/device.h"
+#include "virtio/device_impl.h"
 
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "core/fail.h"
 #include "core/xmath.h"
@@ -29,133 +27,6 @@
 #define LEGACY_MASK UINT64_C(0xffffffff)
 #define LEGACY_ADDS VIRTIO_BIT(VIRTIO_F_ANY_LAYOUT)
 
-static bool has_status(const struct virtio_device *dev, uint32_t bit)
-{
-    return (virtio_device_status(dev) & bit) != 0;
-}
-
-/* ---- a queue at work: on the loop ---- */
-
-void virtio_queue_serve(struct virtio_device *dev, unsigned queue)
-{
-    struct virtio_queue *q = &dev->queues[queue];
-    if (!dev->running || !q->live)
-        return;
-    q->turn = VIRTIO_TURN_CHAINS;
-    vq_notify_off(&q->vq);
-    if (q->meter != NULL)
-        virtio_meter_turn_begins(q->meter);
-    dev->cfg.ops->queue_ready(dev, queue);
-    if (q->meter != NULL)
-        virtio_meter_turn_ends(q->meter);
-}
-
-void virtio_queue_serve_later(struct virtio_device *dev, unsigned queue)
-{
-    evloop_defer(dev->cfg.loop, &dev->queues[queue].again);
-}
-
-static void on_kick(void *ctx, uint32_t events)
-{
-    struct virtio_queue *q = ctx;
-    (void)events;
-    if (q->meter != NULL)
-        virtio_meter_kicked(q->meter);
-    virtio_queue_serve(q->dev, q->index);
-}
-
-static void on_again(void *ctx)
-{
-    struct virtio_queue *q = ctx;
-    virtio_queue_serve(q->dev, q->index);
-}
-
-static void on_flush(void *ctx)
-{
-    struct virtio_queue *q = ctx;
-    if (!q->dev->running || !q->live)
-        return;
-    bool interrupt = vq_flush(&q->vq);
-    if (interrupt)
-        q->dev->host.ops->notify_queue(q->dev->host.ctx, q->index);
-    if (q->meter != NULL)
-        virtio_meter_flushed(q->meter, interrupt);
-}
-
-/* ---- a dry queue: see evloop_poll_add() ---- */
-
-static bool look(void *ctx)
-{
-    struct virtio_queue *q = ctx;
-    if (!q->dev->running || !q->live || !vq_available(&q->vq))
-        return false;
-    virtio_queue_serve_later(q->dev, q->index);
-    return true;
-}
-
-static bool stop_looking(void *ctx)
-{
-    struct virtio_queue *q = ctx;
-    if (!q->dev->running || !q->live || !vq_notify_on(&q->vq))
-        return false;
-    virtio_queue_serve_later(q->dev, q->index);
-    return true;
-}
-
-/* The driver monitor wants to see each notification. */
-static bool looked_at(struct virtio_queue *q)
-{
-    return q->dev->strict == NULL && evloop_poll_add(q->dev->cfg.loop, &q->poll);
-}
-
-struct vq_chain *virtio_queue_next(struct virtio_device *dev, unsigned queue)
-{
-    struct virtio_queue *q = &dev->queues[queue];
-    if (!dev->running || !q->live)
-        return NULL;
-    /* A look that finds nothing costs a turn too: the guest may make chains appear and vanish. */
-    for (; q->turn > 0; q->turn--) {
-        struct vq_chain *chain;
-        int got = vq_pop(&q->vq, &chain);
-        if (got < 0) {
-            virtio_device_fail(dev, q->vq.error);
-            return NULL;
-        }
-        if (got > 0) {
-            q->turn--;
-            if (q->meter != NULL)
-                virtio_meter_took(q->meter, chain);
-            return chain;
-        }
-        if (looked_at(q) || !vq_notify_on(&q->vq)) {
-            if (q->meter != NULL)
-                virtio_meter_found_nothing(q->meter);
-            return NULL;
-        }
-        vq_notify_off(&q->vq);
-    }
-    virtio_queue_serve_later(dev, queue);
-    return NULL;
-}
-
-void virtio_queue_push(struct virtio_device *dev, unsigned queue, struct vq_chain *chain)
-{
-    struct virtio_queue *q = &dev->queues[queue];
-    if (q->meter != NULL)
-        virtio_meter_gives(q->meter, chain);
-    vq_push(&q->vq, chain);
-    evloop_defer(dev->cfg.loop, &q->flush);
-}
-
-void virtio_queue_notify(struct virtio_device *dev, unsigned queue)
-{
-    if (!dev->running || !dev->queues[queue].live)
-        return;
-    dev->host.ops->notify_queue(dev->host.ctx, queue);
-    if (dev->queues[queue].meter != NULL)
-        virtio_meter_interrupt(dev->queues[queue].meter);
-}
-
 bool virtio_device_has(const struct virtio_device *dev, unsigned feature)
 {
     return feature / 64 < ARRAY_SIZE(dev->features) &&
@@ -165,103 +36,48 @@ bool virtio_device_has(const struct virtio_device *dev, unsigned feature)
 void virtio_device_fail(struct virtio_device *dev, const char *why)
 {
     /* Once aloud: a guest that waits for such a device looks as if it hung. */
-    if (!dev->failed_before)
+    if (!atomic_exchange(&dev->failed_before, true))
         log_warn("virtio %s needs a reset: %s", dev->cfg.name, why);
-    dev->failed_before = true;
     log_guest(&dev->guest_errors, "virtio %s needs a reset: %s", dev->cfg.name, why);
-    dev->running = false;
+    atomic_store(&dev->running, false);
     atomic_fetch_or(&dev->status, VIRTIO_STATUS_DEVICE_NEEDS_RESET);
-    if (has_status(dev, VIRTIO_STATUS_DRIVER_OK)) /* VIRTIO 1.4 2.1.2 */
+    if (device_has_status(dev, VIRTIO_STATUS_DRIVER_OK)) /* VIRTIO 1.4 2.1.2 */
         dev->host.ops->notify_config(dev->host.ctx);
 }
 
 /* ---- activation and reset: on the loop, called from registers ---- */
-
-static int start_queue(struct virtio_device *dev, struct virtio_queue *q)
-{
-    struct vq_setup setup = {
-        .config = &q->config,
-        .gmem = dev->cfg.gmem,
-        .features = dev->features[0],
-        .size_max = virtio_device_queue_size_max(dev, q->index),
-        .iov_max = dev->cfg.iov_max,
-        .strict = virtio_strict_queue(dev->strict, q->index),
-    };
-    int err = vq_activate(&q->vq, &setup);
-    if (err != 0)
-        return err;
-    q->kick = (struct ev_fd){.cb = on_kick, .ctx = q};
-    if (!dev->cfg.external_queues)
-        err = evloop_event_add(dev->cfg.loop, &q->kick, q->kick_fd);
-    if (err != 0) {
-        vq_deactivate(&q->vq);
-        q->vq.error = "its kick cannot be waited for";
-        return err;
-    }
-    if (dev->cfg.ops->queue_start != NULL)
-        err = dev->cfg.ops->queue_start(dev, q->index);
-    if (err != 0) {
-        evloop_fd_del(dev->cfg.loop, &q->kick);
-        vq_deactivate(&q->vq);
-        q->vq.error = "the device cannot run a queue of that size";
-        return err;
-    }
-    q->live = true;
-    /* What was published before the guest could be told to kick. */
-    if (!dev->cfg.external_queues)
-        virtio_queue_serve_later(dev, q->index);
-    return 0;
-}
-
-static void stop_queue(struct virtio_device *dev, struct virtio_queue *q)
-{
-    if (!q->live)
-        return;
-    q->live = false;
-    evloop_fd_del(dev->cfg.loop, &q->kick);
-    dev->cfg.ops->queue_stop(dev, q->index);
-    evloop_poll_del(dev->cfg.loop, &q->poll);
-    evloop_defer_cancel(dev->cfg.loop, &q->again);
-    evloop_defer_cancel(dev->cfg.loop, &q->flush);
-    vq_deactivate(&q->vq);
-    if (q->meter != NULL)
-        virtio_meter_stopped(q->meter);
-}
 
 static int activate_on_loop(void *arg)
 {
     struct virtio_device *dev = arg;
     memcpy(dev->features, dev->accepted, sizeof(dev->features));
     atomic_store(&dev->notify_data, virtio_device_has(dev, VIRTIO_F_NOTIFICATION_DATA));
-    dev->running = true;
+    atomic_store(&dev->running, true);
     dev->active = true;
     for (unsigned i = 0; i < dev->cfg.queue_count; i++) {
         struct virtio_queue *q = &dev->queues[i];
-        if (q->config.ready && start_queue(dev, q) != 0) {
+        if (q->config.ready && queue_start(q) != 0) {
             virtio_device_fail(dev, q->vq.error);
             return 0;
         }
     }
-    if (dev->cfg.ops->activate != NULL && dev->cfg.ops->activate(dev) != 0)
+    if (dev->cfg.ops->activate != NULL && dev->cfg.ops->activate(dev) != 0) {
         virtio_device_fail(dev, "the device cannot be activated");
-    return 0;
-}
-
-/* A queue that comes when the device runs already. */
-static int start_queue_on_loop(void *arg)
-{
-    struct virtio_queue *q = arg;
-    if (q->dev->running && start_queue(q->dev, q) != 0)
-        virtio_device_fail(q->dev, q->vq.error);
+        return 0;
+    }
+    for (unsigned i = 0; i < dev->cfg.queue_count; i++) {
+        if (dev->queues[i].config.ready)
+            queue_go(&dev->queues[i]);
+    }
     return 0;
 }
 
 static int reset_on_loop(void *arg)
 {
     struct virtio_device *dev = arg;
-    dev->running = false;
+    atomic_store(&dev->running, false);
     for (unsigned i = 0; i < dev->cfg.queue_count; i++)
-        stop_queue(dev, &dev->queues[i]);
+        queue_stop(&dev->queues[i]);
     if (virtio_device_status(dev) != 0 && dev->cfg.ops->reset != NULL)
         dev->cfg.ops->reset(dev);
     dev->active = false;
@@ -271,30 +87,12 @@ static int reset_on_loop(void *arg)
     return 0;
 }
 
-static int stop_queue_on_loop(void *arg)
-{
-    struct virtio_queue *q = arg;
-    stop_queue(q->dev, q);
-    return 0;
-}
-
 /* ---- status: from registers ---- */
-
-/* A split ring's size is a power of two (VIRTIO 1.4 2.7), which it stays until packed is chosen. */
-static uint32_t queue_size_max(const struct virtio_device *dev)
-{
-    uint32_t max = dev->cfg.queue_size_max;
-    if (virtio_device_negotiated(dev, VIRTIO_F_RING_PACKED))
-        return max;
-    return UINT32_C(1) << (31 - __builtin_clz(max));
-}
 
 static void default_queues(struct virtio_device *dev)
 {
-    for (unsigned i = 0; i < dev->cfg.queue_count; i++) {
-        dev->queues[i].config = (struct vq_config){.size = queue_size_max(dev)};
-        dev->queues[i].was_reset = false;
-    }
+    for (unsigned i = 0; i < dev->cfg.queue_count; i++)
+        queue_default(&dev->queues[i]);
 }
 
 static void reset(struct virtio_device *dev)
@@ -377,7 +175,7 @@ void virtio_device_set_status(struct virtio_device *dev, uint32_t value)
     }
     for (unsigned i = 0; i < ARRAY_SIZE(status_steps); i++) {
         uint32_t bit = status_steps[i].bit;
-        if ((value & bit) && !has_status(dev, bit) &&
+        if ((value & bit) && !device_has_status(dev, bit) &&
             step_is_possible(dev, bit, status_steps[i].needs))
             status_steps[i].step(dev, bit);
     }
@@ -419,7 +217,7 @@ uint32_t virtio_device_accepted(const struct virtio_device *dev, uint32_t word)
 
 void virtio_device_accept(struct virtio_device *dev, uint32_t word, uint32_t value)
 {
-    if (has_status(dev, VIRTIO_STATUS_FEATURES_OK) || dev->active)
+    if (device_has_status(dev, VIRTIO_STATUS_FEATURES_OK) || dev->active)
         return;
     if (word >= VIRTIO_FEATURE_WORDS || (dev->legacy && word > 0)) {
         dev->accepted_beyond |= value != 0;
@@ -435,102 +233,15 @@ void virtio_device_accept(struct virtio_device *dev, uint32_t word, uint32_t val
 
 bool virtio_device_negotiated(const struct virtio_device *dev, unsigned feature)
 {
-    return (dev->legacy || has_status(dev, VIRTIO_STATUS_FEATURES_OK)) &&
+    return (dev->legacy || device_has_status(dev, VIRTIO_STATUS_FEATURES_OK)) &&
            (dev->accepted[0] >> feature & 1) != 0;
 }
 
-/* ---- queues: from registers ---- */
-
-uint32_t virtio_device_queue_size_max(const struct virtio_device *dev, uint32_t queue)
-{
-    return queue < dev->cfg.queue_count ? queue_size_max(dev) : 0;
-}
-
-const struct vq_config *virtio_device_queue_config(const struct virtio_device *dev, uint32_t queue)
-{
-    return queue < dev->cfg.queue_count ? &dev->queues[queue].config : NULL;
-}
-
-/*
- * Before DRIVER_OK, and then only what was reset alone: a queue that was left out has had its time
- * (VIRTIO 1.4 3.1.1).
- */
-static bool may_configure(const struct virtio_device *dev, const struct virtio_queue *q)
-{
-    if (q->config.ready)
-        return false;
-    if (dev->legacy)
-        return true;
-    if (has_status(dev, VIRTIO_STATUS_DRIVER_OK))
-        return q->was_reset;
-    return has_status(dev, VIRTIO_STATUS_FEATURES_OK);
-}
-
-struct vq_config *virtio_device_queue_writable(struct virtio_device *dev, uint32_t queue)
-{
-    if (queue >= dev->cfg.queue_count || !may_configure(dev, &dev->queues[queue]))
-        return NULL;
-    return &dev->queues[queue].config;
-}
-
-bool virtio_device_queue_ready(const struct virtio_device *dev, uint32_t queue)
-{
-    return queue < dev->cfg.queue_count && dev->queues[queue].config.ready;
-}
-
-void virtio_device_set_queue_ready(struct virtio_device *dev, uint32_t queue, bool ready)
-{
-    struct vq_config *config = virtio_device_queue_writable(dev, queue);
-    if (ready && config != NULL) {
-        config->ready = true;
-        dev->queues[queue].was_reset = false;
-        if (dev->active)
-            evloop_call(dev->cfg.loop, start_queue_on_loop, &dev->queues[queue]);
-    }
-    if (!ready && virtio_device_queue_ready(dev, queue)) {
-        evloop_call(dev->cfg.loop, stop_queue_on_loop, &dev->queues[queue]);
-        dev->queues[queue].config.ready = false;
-    }
-}
-
-void virtio_device_queue_reset(struct virtio_device *dev, uint32_t queue)
-{
-    if (!virtio_device_queue_ready(dev, queue) || !has_status(dev, VIRTIO_STATUS_DRIVER_OK) ||
-        !virtio_device_negotiated(dev, VIRTIO_F_RING_RESET))
-        return;
-    struct virtio_queue *q = &dev->queues[queue];
-    atomic_store(&q->resetting, true);
-    evloop_call(dev->cfg.loop, stop_queue_on_loop, q);
-    q->config = (struct vq_config){.size = queue_size_max(dev)};
-    q->was_reset = true;
-    atomic_store(&q->resetting, false);
-}
-
-bool virtio_device_queue_resetting(const struct virtio_device *dev, uint32_t queue)
-{
-    return queue < dev->cfg.queue_count && atomic_load(&dev->queues[queue].resetting);
-}
-
-int virtio_device_kick_fd(const struct virtio_device *dev, uint32_t queue)
-{
-    /* The driver monitor wants to see each notification. */
-    bool rings = dev->active && dev->strict == NULL && virtio_device_queue_ready(dev, queue);
-    return rings ? dev->queues[queue].kick_fd : -1;
-}
-
-void virtio_device_kick(struct virtio_device *dev, uint32_t queue)
-{
-    /* Before activation nobody listens, and one wake-up too many afterwards does no harm. */
-    if (queue >= dev->cfg.queue_count)
-        return;
-    if (dev->queues[queue].meter != NULL)
-        virtio_meter_register_kick(dev->queues[queue].meter);
-    (void)eventfd_write(dev->queues[queue].kick_fd, 1);
-}
+/* ---- notifications ---- */
 
 void virtio_device_legacy_kick(struct virtio_device *dev, uint32_t queue)
 {
-    if (!dev->active && has_status(dev, VIRTIO_STATUS_DRIVER))
+    if (!dev->active && device_has_status(dev, VIRTIO_STATUS_DRIVER))
         evloop_call(dev->cfg.loop, activate_on_loop, dev);
     virtio_device_kick(dev, queue);
 }
@@ -609,7 +320,7 @@ void virtio_device_config_changed(struct virtio_device *dev)
 {
     /* Reads happen on this thread too, so each sees all of the change or nothing of it. */
     atomic_fetch_add(&dev->generation, 1);
-    if (dev->running)
+    if (atomic_load(&dev->running))
         dev->host.ops->notify_config(dev->host.ctx);
 }
 
@@ -623,14 +334,6 @@ int virtio_device_measure(struct virtio_device *dev, const struct clock *clock)
             return fail(-ENOMEM, "virtio %s: statistics", dev->cfg.name);
     }
     return 0;
-}
-
-bool virtio_device_stats(const struct virtio_device *dev, unsigned queue, struct virtio_stats *out)
-{
-    if (queue >= dev->cfg.queue_count || dev->queues[queue].meter == NULL)
-        return false;
-    virtio_meter_read(dev->queues[queue].meter, out);
-    return true;
 }
 
 /* ---- life ---- */
@@ -653,25 +356,13 @@ int virtio_device_init(struct virtio_device *dev, const struct virtio_device_con
     dev->queues = calloc(config->queue_count, sizeof(*dev->queues));
     if (dev->queues == NULL)
         return fail(-ENOMEM, "virtio %s", config->name);
-    for (unsigned i = 0; i < config->queue_count; i++)
-        dev->queues[i] = (struct virtio_queue){
-            .dev = dev,
-            .index = i,
-            .kick_fd = -1,
-            .again = {.cb = on_again, .ctx = &dev->queues[i]},
-            .poll = {.look = look, .sleep = stop_looking, .ctx = &dev->queues[i]},
-            .flush = {.cb = on_flush, .ctx = &dev->queues[i]},
-        };
-    default_queues(dev);
-    for (unsigned i = 0; i < config->queue_count; i++) {
-        dev->queues[i].kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-        if (dev->queues[i].kick_fd < 0) {
-            int err = fail(-errno, "virtio %s: eventfd", config->name);
-            virtio_device_fini(dev);
-            return err;
-        }
-    }
-    int err = config->strict ? virtio_strict_create(&dev->strict, dev) : 0;
+    int err = 0;
+    for (unsigned i = 0; err == 0 && i < config->queue_count; i++)
+        err = queue_init(&dev->queues[i], dev, i);
+    if (err != 0)
+        fail(err, "virtio %s: eventfd", config->name);
+    if (err == 0 && config->strict)
+        err = virtio_strict_create(&dev->strict, dev);
     if (err != 0)
         virtio_device_fini(dev);
     return err;
@@ -679,11 +370,8 @@ int virtio_device_init(struct virtio_device *dev, const struct virtio_device_con
 
 void virtio_device_fini(struct virtio_device *dev)
 {
-    for (unsigned i = 0; dev->queues != NULL && i < dev->cfg.queue_count; i++) {
-        virtio_meter_destroy(dev->queues[i].meter);
-        if (dev->queues[i].kick_fd >= 0)
-            close(dev->queues[i].kick_fd);
-    }
+    for (unsigned i = 0; dev->queues != NULL && i < dev->cfg.queue_count; i++)
+        queue_fini(&dev->queues[i]);
     free(dev->queues);
     dev->queues = NULL;
     virtio_strict_destroy(dev->strict);

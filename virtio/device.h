@@ -14,11 +14,17 @@
  * Threads. Every call below says who may make it:
  *   [registers]  any thread that holds the transport's lock, which orders register accesses.
  *   [any]        any thread, no lock.
- *   [loop]       the loop's thread: queues and all that is the device's live there, without a lock.
- * Registers cross over by evloop_call(), which waits for the loop. That cannot deadlock: the loop
- * never takes the transport's lock. What it must change that registers show (status, interrupt
- * status, configuration generation) is atomic, and the functions of struct virtio_host take no
- * lock. Nor does a kick, so a guest that kicks during a reset waits for nothing.
+ *   [loop]       the device's loop: all that is the device's lives there, without a lock.
+ *   [queue]      the queue's loop, which is the device's unless queue_loops says otherwise: the
+ *                queue and its requests live there.
+ * Registers cross over by evloop_call(), which waits for a loop, and the device's loop reaches its
+ * queues in the same way. Each waits only for what is further down, so that cannot deadlock:
+ *
+ *   registers, with the transport's lock  -->  the device's loop  -->  the queues' loops
+ *
+ * What a loop must change that is further up (status, interrupt status, configuration generation)
+ * is atomic, and the functions of struct virtio_host take no lock but leaves. Nor does a kick, so a
+ * guest that kicks during a reset waits for nothing.
  */
 #ifndef MINIVET_VIRTIO_DEVICE_H
 #define MINIVET_VIRTIO_DEVICE_H
@@ -43,14 +49,14 @@ struct virtio_strict;
 /* How many chains a queue may take in one turn of the loop, so that the others get theirs. */
 #define VIRTIO_TURN_CHAINS 64u
 
-/* The device's half. All on the loop. */
+/* The device's half. On the device's loop, but queue_... on the queue's. */
 struct virtio_device_ops {
     /* The guest wrote into the configuration space, inside it. NULL: writes are ignored. */
     void (*config_write)(struct virtio_device *dev, unsigned offset, const void *src, unsigned len);
     /* FEATURES_OK, which legacy drivers do not set: virtio_device_negotiated() tells, queues do not
      * run yet. For configuration bytes that depend on features. May be NULL. */
     void (*features_ok)(struct virtio_device *dev);
-    /* Features are fixed and queues run; 0 or a negative errno. May be NULL. */
+    /* Features are fixed, queues are there and about to run; 0 or a negative errno. May be NULL. */
     int (*activate)(struct virtio_device *dev);
     /* A queue is about to run, with the size that it has until queue_stop(): at activation, before
      * activate(), or later. 0 or a negative errno. May be NULL. */
@@ -65,7 +71,7 @@ struct virtio_device_ops {
     void (*reset)(struct virtio_device *dev);
 };
 
-/* The transport's half. All on the loop; they neither block nor lock. */
+/* The transport's half. On the queue's loop, and on any of them; they do not block. */
 struct virtio_host_ops {
     void (*notify_queue)(void *ctx, unsigned queue); /* used buffers */
     void (*notify_config)(void *ctx);                /* configuration or DEVICE_NEEDS_RESET */
@@ -108,6 +114,9 @@ struct virtio_device_config {
      */
     bool external_queues;
     struct evloop *loop;
+    /* The loop of each queue; NULL: all on `loop`. Read once. None of them waits for `loop`, nor
+     * for another that does: loops that serve queues of several devices are no device's own. */
+    struct evloop *const *queue_loops;
     const struct gmem *gmem;
 };
 
@@ -116,17 +125,18 @@ struct virtio_queue {
     bool was_reset;          /* [registers] alone, and not ready since */
     struct virtio_device *dev;
     unsigned index;
-    int kick_fd;                /* an eventfd, fixed for the device's life */
+    struct evloop *loop;        /* fixed for the device's life */
+    int kick_fd;                /* an eventfd; likewise */
     struct virtio_meter *meter; /* likewise; NULL: nobody measures */
 
-    /* [loop] from here on. */
+    /* [queue] from here on. */
     struct virtqueue vq;
     struct ev_fd kick;
     struct ev_defer again;  /* serve once more, next turn */
     struct ev_poll poll;    /* it is dry, and looked at before the loop sleeps */
     struct ev_defer flush;  /* show the guest what was pushed in this turn */
     unsigned turn;          /* chains that it may still take now */
-    bool live;              /* activated, and not being stopped */
+    bool live;              /* the device is activated, and the queue not being stopped */
     _Atomic bool resetting; /* by the driver, alone: RING_RESET */
 };
 
@@ -137,7 +147,7 @@ struct virtio_device {
     struct virtio_queue *queues;
     struct virtio_strict *strict; /* the driver monitor; NULL: off */
     struct log_guest_count guest_errors;
-    bool failed_before;          /* [loop] it has been said that this device needed a reset */
+    _Atomic bool failed_before;  /* it has been said that this device needed a reset */
     _Atomic uint32_t status;     /* set by both sides, cleared by reset on the loop */
     _Atomic uint32_t generation; /* of the configuration space */
     uint64_t offered[2];         /* features 0 to 63, and 64 to 127; fixed */
@@ -145,8 +155,8 @@ struct virtio_device {
     bool accepted_beyond;        /* [registers] a bit that does not fit in it */
     bool legacy;                 /* [registers] the driver uses the legacy interface */
     _Atomic bool notify_data;    /* NOTIFICATION_DATA is negotiated */
-    uint64_t features[2];        /* [loop] negotiated; 0 before activation */
-    bool running;                /* [loop] DRIVER_OK, and neither failed nor reset since */
+    uint64_t features[2];        /* [loop] negotiated, fixed while queues run; 0 before */
+    _Atomic bool running;        /* DRIVER_OK, and neither failed nor reset since */
     bool active;                 /* activated and not reset: written on the loop during an
                                     evloop_call() of [registers], so both may read it */
 };
@@ -158,30 +168,30 @@ int virtio_device_init(struct virtio_device *dev, const struct virtio_device_con
 /* The transport has gone (virtio_device_detach()). A zeroed device is allowed. */
 void virtio_device_fini(struct virtio_device *dev);
 
-/* [loop] Was the feature negotiated? */
+/* [loop] [queue] Was the feature negotiated? */
 bool virtio_device_has(const struct virtio_device *dev, unsigned feature);
 
 /*
- * [loop] The next chain of a queue, to be ended by one virtio_queue_push(); or NULL: none is there
+ * [queue] The next chain of a queue, to be ended by one virtio_queue_push(); or NULL: none is there
  * (the guest will kick for the next), the turn is used up (queue_ready() comes again) or the
  * queue does not run.
  */
 struct vq_chain *virtio_queue_next(struct virtio_device *dev, unsigned queue);
 
-/* [loop] Gives a chain back; the guest sees it, and is notified, once at the end of this turn. */
+/* [queue] Gives a chain back; the guest sees it, and is notified, once at the end of this turn. */
 void virtio_queue_push(struct virtio_device *dev, unsigned queue, struct vq_chain *chain);
 
-/* [loop] Calls queue_ready() for a new turn: now, or after the current callbacks. */
+/* [queue] Calls queue_ready() for a new turn: now, or after the current callbacks. */
 void virtio_queue_serve(struct virtio_device *dev, unsigned queue);
 void virtio_queue_serve_later(struct virtio_device *dev, unsigned queue);
 
-/* [loop] With external queues: chains of the queue came back, and the driver wants to know. */
+/* [queue] With external queues: chains of the queue came back, and the driver wants to know. */
 void virtio_queue_notify(struct virtio_device *dev, unsigned queue);
 
 /* [loop] The device has changed its configuration bytes: a new generation, and a notification. */
 void virtio_device_config_changed(struct virtio_device *dev);
 
-/* [loop] The device cannot go on before a reset. `why` is for the log. */
+/* [loop] [queue] The device cannot go on before a reset. `why` is for the log. */
 void virtio_device_fail(struct virtio_device *dev, const char *why);
 
 /* ---- for who made it ---- */
@@ -191,7 +201,8 @@ void virtio_device_fail(struct virtio_device *dev, const char *why);
  * reported.
  */
 int virtio_device_measure(struct virtio_device *dev, const struct clock *clock);
-/* [loop] What the queue has done since; false: it is not measured, or there is none. */
+/* [loop] Asks the queue's loop what it has done since; false: it is not measured, or there is none.
+ */
 bool virtio_device_stats(const struct virtio_device *dev, unsigned queue, struct virtio_stats *out);
 
 /* ---- for the transport ---- */
