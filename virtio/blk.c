@@ -21,7 +21,13 @@ static struct virtio_blk *blk_of(struct virtio_device *dev)
 
 uint64_t blk_capacity_sectors(const struct virtio_blk *blk)
 {
-    return blk->backend->info.capacity_bytes / BLK_SECTOR_BYTES;
+    const struct blk_info *info = &blk->backend->info;
+    return align_down(info->capacity_bytes, blk_logical_bytes(info)) / BLK_SECTOR_BYTES;
+}
+
+uint32_t blk_block_sectors(const struct virtio_blk *blk)
+{
+    return blk_logical_bytes(&blk->backend->info) / BLK_SECTOR_BYTES;
 }
 
 /* ---- the queues come and go ---- */
@@ -132,17 +138,14 @@ static void on_resize(void *ctx)
     virtio_device_config_changed(&blk->dev);
 }
 
-static uint32_t sectors_of(uint32_t bytes)
-{
-    return (uint32_t)max_u64(bytes / BLK_SECTOR_BYTES, 1);
-}
-
+/* In logical blocks, all of it. */
 static void show_topology(struct virtio_blk *blk, const struct blk_info *info)
 {
-    uint32_t physical = sectors_of(info->physical_bytes);
+    uint32_t logical = blk_logical_bytes(info);
+    uint32_t physical = (uint32_t)max_u64(info->physical_bytes / logical, 1);
     blk->config[VIRTIO_BLK_CONFIG_physical_block_exp] = (uint8_t)__builtin_ctz(physical);
     le16_put(blk->config + VIRTIO_BLK_CONFIG_min_io_size, (uint16_t)min_u64(physical, 1u << 15));
-    le32_put(blk->config + VIRTIO_BLK_CONFIG_opt_io_size, info->optimal_bytes / BLK_SECTOR_BYTES);
+    le32_put(blk->config + VIRTIO_BLK_CONFIG_opt_io_size, info->optimal_bytes / logical);
 }
 
 static void show_ranges(struct virtio_blk *blk, const struct blk_info *info)
@@ -152,7 +155,8 @@ static void show_ranges(struct virtio_blk *blk, const struct blk_info *info)
         le32_put(config + VIRTIO_BLK_CONFIG_max_discard_sectors, BLK_RANGE_MAX_SECTORS);
         le32_put(config + VIRTIO_BLK_CONFIG_max_discard_seg, BLK_RANGES_MAX);
         le32_put(config + VIRTIO_BLK_CONFIG_discard_sector_alignment,
-                 sectors_of(info->discard_bytes));
+                 (uint32_t)max_u64(info->discard_bytes, blk_logical_bytes(info)) /
+                     BLK_SECTOR_BYTES);
     }
     if (blk->dev.offered[0] & VIRTIO_BIT(VIRTIO_BLK_F_WRITE_ZEROES)) {
         le32_put(config + VIRTIO_BLK_CONFIG_max_write_zeroes_sectors, BLK_RANGE_MAX_SECTORS);
@@ -219,7 +223,7 @@ static void show(struct virtio_blk *blk, unsigned queues, uint32_t queue_size)
 {
     show_capacity(blk);
     le32_put(blk->config + VIRTIO_BLK_CONFIG_seg_max, seg_max(queue_size));
-    le32_put(blk->config + VIRTIO_BLK_CONFIG_blk_size, BLK_SECTOR_BYTES);
+    le32_put(blk->config + VIRTIO_BLK_CONFIG_blk_size, blk_logical_bytes(&blk->backend->info));
     le16_put(blk->config + VIRTIO_BLK_CONFIG_num_queues, (uint16_t)queues);
     show_topology(blk, &blk->backend->info);
     show_ranges(blk, &blk->backend->info);

@@ -65,6 +65,7 @@ struct virtio_blk {
 
 /* What of the backend the guest sees. */
 uint64_t blk_capacity_sectors(const struct virtio_blk *blk);
+uint32_t blk_block_sectors(const struct virtio_blk *blk); /* of a logical block: a power of two */
 
 /* blk_request.c */
 void blk_request_init(struct blk_request *r, struct blk_queue *queue, unsigned slot);

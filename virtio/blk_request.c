@@ -140,13 +140,19 @@ void blk_again_forget(struct blk_queue *queue)
 
 /* ---- in: header, checks, submit ---- */
 
+/* In sectors: a range on the disk, in whole logical blocks. */
+static bool is_range(const struct virtio_blk *blk, uint64_t sector, uint64_t sectors)
+{
+    return is_aligned(sector | sectors, blk_block_sectors(blk)) &&
+           range_within(sector, sectors, 0, blk_capacity_sectors(blk));
+}
+
 /* Moves all that is left in data from or to the disk. */
 static void transfer(struct blk_request *r, enum blk_op op, uint64_t sector,
                      const struct iobuf *data)
 {
     uint64_t sectors = data->left / BLK_SECTOR_BYTES;
-    if (data->left % BLK_SECTOR_BYTES != 0 ||
-        !range_within(sector, sectors, 0, blk_capacity_sectors(r->queue->blk))) {
+    if (data->left % BLK_SECTOR_BYTES != 0 || !is_range(r->queue->blk, sector, sectors)) {
         finish(r, VIRTIO_BLK_S_IOERR);
         return;
     }
@@ -176,7 +182,6 @@ static void get_id(struct blk_request *r)
  */
 static uint8_t take_ranges(struct blk_request *r, uint32_t known_flags)
 {
-    uint64_t capacity = blk_capacity_sectors(r->queue->blk);
     struct iobuf *rd = &r->chain->rd;
     uint8_t raw[VIRTIO_BLK_RANGE_BYTES], status = VIRTIO_BLK_S_OK;
     if (rd->left % sizeof(raw) != 0 || rd->left > BLK_RANGES_MAX * sizeof(raw))
@@ -187,7 +192,7 @@ static uint8_t take_ranges(struct blk_request *r, uint32_t known_flags)
         uint32_t flags = le32_get(raw + VIRTIO_BLK_RANGE_flags);
         if ((flags & ~known_flags) != 0) /* VIRTIO 1.4 5.2.6.2, whatever else is wrong */
             return VIRTIO_BLK_S_UNSUPP;
-        if (sectors > BLK_RANGE_MAX_SECTORS || !range_within(sector, sectors, 0, capacity))
+        if (sectors > BLK_RANGE_MAX_SECTORS || !is_range(r->queue->blk, sector, sectors))
             status = VIRTIO_BLK_S_IOERR;
         else if (sectors > 0)
             r->ranges[r->range_count++] = (struct blk_range){

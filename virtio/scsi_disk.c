@@ -183,7 +183,7 @@ static uint64_t cdb_blocks(const uint8_t *cdb)
 /* False: the range is not on the disk, and the task has ended. */
 static bool range_is_there(struct scsi_task *task, uint64_t lba, uint64_t blocks)
 {
-    bool is_there = range_within(lba, blocks, 0, scsi_disk_sectors(task->disk));
+    bool is_there = range_within(lba, blocks, 0, scsi_disk_blocks(task->disk));
     if (!is_there)
         scsi_task_check(task, SCSI_LBA_OUT_OF_RANGE);
     return is_there;
@@ -193,13 +193,14 @@ static bool range_is_there(struct scsi_task *task, uint64_t lba, uint64_t blocks
 static void transfer(struct scsi_task *task, enum blk_op op, const struct iobuf *data)
 {
     const uint8_t *cdb = task->cdb;
-    uint64_t lba = cdb_lba(cdb), bytes = cdb_blocks(cdb) * BLK_SECTOR_BYTES;
+    uint64_t lba = cdb_lba(cdb), blocks = cdb_blocks(cdb);
+    uint64_t bytes = blocks * scsi_block_bytes(task->disk);
     uint8_t flags = cdb[0] >> 5 == 0 ? 0 : cdb[1];
     if (flags & CDB_PROTECT) {
         scsi_task_check(task, SCSI_INVALID_FIELD_IN_CDB);
         return;
     }
-    if (!range_is_there(task, lba, bytes / BLK_SECTOR_BYTES))
+    if (!range_is_there(task, lba, blocks))
         return;
     if (op == BLK_READ ? !scsi_task_wants_in(task, bytes) : !scsi_task_wants_out(task, bytes))
         return;
@@ -211,7 +212,7 @@ static void transfer(struct scsi_task *task, enum blk_op op, const struct iobuf 
     BUG_ON(count <= 0); /* the chain has no more vectors than that */
     task->flush_after = op == BLK_WRITE && (flags & CDB_FUA) != 0;
     task->req.op = op;
-    task->req.offset_bytes = lba * BLK_SECTOR_BYTES;
+    task->req.offset_bytes = lba * scsi_block_bytes(task->disk);
     task->req.bytes = bytes;
     task->req.iov_count = (unsigned)count;
     submit(task);
@@ -259,8 +260,8 @@ static void start_ranges(struct scsi_task *task, enum blk_op op, bool may_unmap)
 static void add_range(struct scsi_task *task, uint64_t lba, uint64_t blocks)
 {
     task->ranges[task->range_count++] = (struct scsi_range){
-        .offset_bytes = lba * BLK_SECTOR_BYTES,
-        .bytes = blocks * BLK_SECTOR_BYTES,
+        .offset_bytes = lba * scsi_block_bytes(task->disk),
+        .bytes = blocks * scsi_block_bytes(task->disk),
     };
 }
 
@@ -271,7 +272,7 @@ static void add_range(struct scsi_task *task, uint64_t lba, uint64_t blocks)
 static unsigned take_unmap_list(struct scsi_task *task, uint64_t bytes)
 {
     uint8_t head[8], raw[16];
-    uint64_t capacity = scsi_disk_sectors(task->disk);
+    uint64_t capacity = scsi_disk_blocks(task->disk);
     iobuf_get(task->out, head, sizeof(head));
     uint64_t listed = min_u64(be16_get(head + 2), bytes - sizeof(head));
     if (listed / sizeof(raw) > SCSI_RANGES_MAX)
@@ -282,7 +283,7 @@ static unsigned take_unmap_list(struct scsi_task *task, uint64_t bytes)
         uint32_t blocks = be32_get(raw + 8);
         if (!range_within(lba, blocks, 0, capacity))
             return SCSI_LBA_OUT_OF_RANGE;
-        if (blocks > SCSI_RANGE_MAX_SECTORS)
+        if (blocks > scsi_range_max_blocks(task->disk))
             return SCSI_INVALID_FIELD_IN_PARAMETERS;
         if (blocks > 0)
             add_range(task, lba, blocks);
@@ -317,9 +318,13 @@ static void unmap(struct scsi_task *task)
 static bool block_is_zero(struct scsi_task *task)
 {
     static const uint8_t zeroes[BLK_SECTOR_BYTES];
-    uint8_t block[BLK_SECTOR_BYTES];
-    task->moved = iobuf_get(task->out, block, sizeof(block));
-    return memcmp(block, zeroes, sizeof(block)) == 0;
+    uint8_t piece[BLK_SECTOR_BYTES];
+    bool zero = true;
+    for (; task->moved < scsi_block_bytes(task->disk); task->moved += sizeof(piece)) {
+        iobuf_get(task->out, piece, sizeof(piece));
+        zero = zero && memcmp(piece, zeroes, sizeof(piece)) == 0;
+    }
+    return zero;
 }
 
 static void write_same(struct scsi_task *task)
@@ -333,13 +338,14 @@ static void write_same(struct scsi_task *task)
         scsi_task_check(task, SCSI_INVALID_OPERATION_CODE);
         return;
     }
-    if ((cdb[1] & (CDB_PROTECT | CDB_ANCHOR)) || blocks == 0 || blocks > SCSI_RANGE_MAX_SECTORS) {
+    if ((cdb[1] & (CDB_PROTECT | CDB_ANCHOR)) || blocks == 0 ||
+        blocks > scsi_range_max_blocks(task->disk)) {
         scsi_task_check(task, SCSI_INVALID_FIELD_IN_CDB);
         return;
     }
     if (!range_is_there(task, lba, blocks))
         return;
-    if (!no_data && !scsi_task_wants_out(task, BLK_SECTOR_BYTES))
+    if (!no_data && !scsi_task_wants_out(task, scsi_block_bytes(task->disk)))
         return;
     if (!no_data && !block_is_zero(task)) {
         scsi_task_check(task, SCSI_INVALID_FIELD_IN_CDB);

@@ -27,8 +27,8 @@
 #define SCSI_TARGETS_MAX  256u
 
 /* What the driver is told that one UNMAP or WRITE SAME may carry. */
-#define SCSI_RANGES_MAX        32u
-#define SCSI_RANGE_MAX_SECTORS (UINT32_C(1) << 21) /* 1 GiB: a drain waits for one at most */
+#define SCSI_RANGES_MAX      32u
+#define SCSI_RANGE_MAX_BYTES (UINT32_C(1) << 30) /* a drain waits for one at most */
 
 /* Unit 0 of a target, the only one that it has. */
 struct scsi_disk {

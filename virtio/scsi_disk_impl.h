@@ -52,9 +52,19 @@ static inline void be64_put(void *p, uint64_t v)
     memcpy(p, &v, sizeof(v));
 }
 
-static inline uint64_t scsi_disk_sectors(const struct scsi_disk *disk)
+static inline uint32_t scsi_block_bytes(const struct scsi_disk *disk)
 {
-    return disk->backend->info.capacity_bytes / BLK_SECTOR_BYTES;
+    return blk_logical_bytes(&disk->backend->info);
+}
+
+static inline uint64_t scsi_disk_blocks(const struct scsi_disk *disk)
+{
+    return disk->backend->info.capacity_bytes / scsi_block_bytes(disk);
+}
+
+static inline uint32_t scsi_range_max_blocks(const struct scsi_disk *disk)
+{
+    return SCSI_RANGE_MAX_BYTES / scsi_block_bytes(disk);
 }
 
 /* Nobody unmaps or zeroes a disk that is read alone. */

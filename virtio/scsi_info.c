@@ -65,18 +65,19 @@ static size_t vpd_identification(const struct scsi_disk *disk, uint8_t *out)
 static size_t vpd_block_limits(const struct scsi_disk *disk, uint8_t *out)
 {
     const struct blk_info *info = &disk->backend->info;
-    uint64_t granularity = info->physical_bytes / BLK_SECTOR_BYTES;
+    uint32_t block = scsi_block_bytes(disk);
+    uint64_t granularity = info->physical_bytes / block;
     out[0] = 0x01; /* WSNZ: WRITE SAME says how many */
     be16_put(out + 2, (uint16_t)min_u64(granularity, UINT16_MAX));
-    be32_put(out + 8, info->optimal_bytes / BLK_SECTOR_BYTES);
+    be32_put(out + 8, info->optimal_bytes / block);
     if (scsi_disk_can_discard(disk)) {
-        be32_put(out + 16, SCSI_RANGE_MAX_SECTORS);
+        be32_put(out + 16, scsi_range_max_blocks(disk));
         be32_put(out + 20, SCSI_RANGES_MAX);
-        be32_put(out + 24, info->discard_bytes / BLK_SECTOR_BYTES);
+        be32_put(out + 24, info->discard_bytes / block);
         be32_put(out + 28, UINT32_C(1) << 31); /* UGAVALID: the first unit begins at block 0 */
     }
     if (scsi_disk_can_zero(disk))
-        be64_put(out + 32, SCSI_RANGE_MAX_SECTORS);
+        be64_put(out + 32, scsi_range_max_blocks(disk));
     return 0x3c;
 }
 
@@ -294,8 +295,8 @@ void scsi_mode_sense(struct scsi_task *task)
 
 static uint64_t last_lba(const struct scsi_disk *disk)
 {
-    uint64_t sectors = scsi_disk_sectors(disk);
-    return sectors > 0 ? sectors - 1 : 0;
+    uint64_t blocks = scsi_disk_blocks(disk);
+    return blocks > 0 ? blocks - 1 : 0;
 }
 
 void scsi_read_capacity_10(struct scsi_task *task)
@@ -305,7 +306,7 @@ void scsi_read_capacity_10(struct scsi_task *task)
         return;
     /* All ones: ask READ CAPACITY 16. */
     be32_put(reply, (uint32_t)min_u64(last_lba(task->disk), UINT32_MAX));
-    be32_put(reply + 4, BLK_SECTOR_BYTES);
+    be32_put(reply + 4, scsi_block_bytes(task->disk));
     scsi_task_put(task, reply, sizeof(reply));
     scsi_task_good(task);
 }
@@ -319,9 +320,10 @@ void scsi_service_action_in_16(struct scsi_task *task)
     }
     if (!scsi_task_wants_in(task, be32_get(task->cdb + 10)))
         return;
-    uint64_t physical = max_u64(task->disk->backend->info.physical_bytes / BLK_SECTOR_BYTES, 1);
+    uint32_t block = scsi_block_bytes(task->disk);
+    uint64_t physical = max_u64(task->disk->backend->info.physical_bytes / block, 1);
     be64_put(reply, last_lba(task->disk));
-    be32_put(reply + 8, BLK_SECTOR_BYTES);
+    be32_put(reply + 8, block);
     reply[13] = (uint8_t)min_u64((unsigned)__builtin_ctzll(physical), 15);
     /* LBPME. Not LBPRZ: what a backend has discarded reads as anything. */
     reply[14] = scsi_disk_can_discard(task->disk) ? 0x80 : 0;

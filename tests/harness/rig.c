@@ -166,6 +166,7 @@ void rig_open_blk_on(struct rig *rig, const struct rig_config *config)
     if (config->plain)
         rig->disk.backend.info = (struct blk_info){.capacity_bytes = RIG_DISK_BYTES};
     rig->disk.backend.info.read_only = config->read_only;
+    rig->disk.backend.info.logical_bytes = config->logical_bytes;
     int err = virtio_blk_create(&rig->blk, &(struct virtio_blk_config){
                                                .name = "disk",
                                                .serial = "serial-0123456789abcdef",

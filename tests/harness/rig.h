@@ -51,6 +51,7 @@ struct rig_config {
     bool read_only;                     /* disk */
     bool plain;                         /* disk: reads, writes and flushes, and tells nothing */
     bool write_through;                 /* disk */
+    uint32_t logical_bytes;             /* disk: 0 is 512 */
 };
 
 struct rig {

@@ -23,6 +23,7 @@ void scsi_rig_open(struct scsi_rig *s, const struct rig_config *config)
         if (config->plain)
             s->disks[i].backend.info = (struct blk_info){.capacity_bytes = RIG_DISK_BYTES};
         s->disks[i].backend.info.read_only = config->read_only;
+        s->disks[i].backend.info.logical_bytes = config->logical_bytes;
         backends[i] = i < SCSIREQ_DISKS - 1 ? &s->disks[i].backend : NULL;
     }
     int err = virtio_scsi_create(&s->scsi, &(struct virtio_scsi_config){

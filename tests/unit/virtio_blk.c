@@ -74,6 +74,27 @@ Test(virtio_blk, tells_what_suits_the_backend)
     rig_close(&rig);
 }
 
+/* Numbers of blocks are in logical ones, sectors stay 512 bytes (VIRTIO 1.4 5.2.4). */
+Test(virtio_blk, tells_how_large_blocks_are)
+{
+    struct rig rig;
+    rig_open_blk_on(&rig, &(struct rig_config){.logical_bytes = 4096});
+    CONFIG_IS(capacity, 8, RIG_DISK_BYTES / 512);
+    CONFIG_IS(blk_size, 4, 4096);
+    CONFIG_IS(physical_block_exp, 1, 0);
+    CONFIG_IS(min_io_size, 2, 1);
+    CONFIG_IS(opt_io_size, 4, 16);
+    CONFIG_IS(max_discard_sectors, 4, 1 << 21);
+    CONFIG_IS(discard_sector_alignment, 4, 16);
+    fake_blk_resize(&rig.disk, 5 * 4096 + 512);
+    CONFIG_IS(capacity, 8, 40);
+    rig_close(&rig);
+    /* Nothing that is discarded is smaller than a block. */
+    rig_open_blk_on(&rig, &(struct rig_config){.logical_bytes = 32768});
+    CONFIG_IS(discard_sector_alignment, 4, 64);
+    rig_close(&rig);
+}
+
 Test(virtio_blk, offers_no_more_than_the_backend_can)
 {
     struct rig rig;
@@ -250,6 +271,32 @@ Test(virtio_blk, backend_errors_are_io_errors)
         struct blkreq req = {.type = types[i], .bytes = i < 2 ? 512 : 0, .data_write = i == 0};
         cr_expect_eq(blkreq_do(&rig, &req, &used), VIRTIO_BLK_S_IOERR, "type %u", types[i]);
         cr_expect_eq(used, i == 0 ? 0 : 1, "a failed read has written nothing from the start on");
+    }
+    rig_close(&rig);
+}
+
+Test(virtio_blk, transfers_are_in_whole_blocks)
+{
+    static const struct {
+        uint64_t sector;
+        uint32_t bytes;
+        uint8_t status;
+    } cases[] = {{8, 4096, VIRTIO_BLK_S_OK},    {8, 512, VIRTIO_BLK_S_IOERR},
+                 {1, 4096, VIRTIO_BLK_S_IOERR}, {12, 4096, VIRTIO_BLK_S_IOERR},
+                 {8, 6144, VIRTIO_BLK_S_IOERR}, {16, 8192, VIRTIO_BLK_S_OK}};
+    struct rig rig;
+    rig_open_blk_on(&rig, &(struct rig_config){.logical_bytes = 4096});
+    cr_assert(vdrv_start(&rig.drv, FLUSH, 1, 16));
+    for (unsigned write = 0; write < 2; write++) {
+        rig.disk.submitted = 0;
+        for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+            struct blkreq req = {.type = write ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN,
+                                 .sector = cases[i].sector,
+                                 .bytes = cases[i].bytes,
+                                 .data_write = !write};
+            cr_expect_eq(blkreq_do(&rig, &req, NULL), cases[i].status, "case %u", i);
+        }
+        cr_expect_eq(rig.disk.submitted, 2);
     }
     rig_close(&rig);
 }

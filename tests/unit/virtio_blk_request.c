@@ -138,6 +138,22 @@ Test(virtio_blk_request, as_many_ranges_as_it_says)
     rig_close(&rig);
 }
 
+Test(virtio_blk_request, ranges_are_in_whole_blocks)
+{
+    static const struct range good[] = {{8, 8, 0}, {24, 16, 0}},
+                              odd_start[] = {{8, 8, 0}, {20, 8, 0}}, odd_end[] = {{8, 12, 0}};
+    struct rig rig;
+    open_on(&rig, &(struct rig_config){.logical_bytes = 4096}, FEATURES);
+    for (unsigned k = 0; k < ARRAY_SIZE(kinds); k++) {
+        cr_expect_eq(do_ranges(&rig, kinds[k].type, odd_start, 2), VIRTIO_BLK_S_IOERR);
+        cr_expect_eq(do_ranges(&rig, kinds[k].type, odd_end, 1), VIRTIO_BLK_S_IOERR);
+        cr_expect_eq(rig.disk.submitted, 2 * k);
+        cr_expect_eq(do_ranges(&rig, kinds[k].type, good, 2), VIRTIO_BLK_S_OK);
+        expect_sectors(&rig, 24, 40, kinds[k].leaves);
+    }
+    rig_close(&rig);
+}
+
 Test(virtio_blk_request, nothing_to_do_is_done)
 {
     static const struct range empty[] = {{0, 0, 0}, {SECTORS, 0, 0}},

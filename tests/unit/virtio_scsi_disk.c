@@ -490,6 +490,84 @@ Test(virtio_scsi_disk, write_same_of_zeroes)
     scsi_rig_close(&s);
 }
 
+/* ---- blocks that are larger than a sector ---- */
+
+static void open_4k(struct scsi_rig *s)
+{
+    open_disk(s, (struct rig_config){.logical_bytes = 4096});
+}
+
+Test(virtio_scsi_disk, says_how_large_blocks_are)
+{
+    struct scsi_rig s;
+    open_4k(&s);
+    struct scsireq ten = {.cdb = {SCSI_READ_CAPACITY_10}, .in = 8};
+    const uint8_t *data = good(&s, &ten);
+    cr_expect_eq(be(data, 4), SECTORS / 8 - 1);
+    cr_expect_eq(be(data + 4, 4), 4096);
+    struct scsireq sixteen = {
+        .cdb = {SCSI_SERVICE_ACTION_IN_16, SCSI_SAI_READ_CAPACITY_16, [13] = 32}, .in = 32};
+    data = good(&s, &sixteen);
+    cr_expect_eq(be(data, 8), SECTORS / 8 - 1);
+    cr_expect_eq(be(data + 8, 4), 4096);
+    cr_expect_eq(data[13], 0);
+    data = vpd(&s, 0, SCSI_VPD_BLOCK_LIMITS);
+    cr_expect_eq(be(data + 6, 2), 1);
+    cr_expect_eq(be(data + 12, 4), 16);
+    cr_expect_eq(be(data + 20, 4), 1 << 18);
+    cr_expect_eq(be(data + 28, 4), 2);
+    cr_expect_eq(be(data + 36, 8), 1 << 18);
+    scsi_rig_close(&s);
+}
+
+Test(virtio_scsi_disk, addresses_count_blocks)
+{
+    static const struct extent last[] = {{SECTORS / 8 - 1, 1}}, beyond[] = {{SECTORS / 8, 1}};
+    struct scsi_rig s;
+    open_4k(&s);
+    uint8_t *end = s.disks[0].bytes + RIG_DISK_BYTES - 4096;
+    struct scsireq in = range(SCSI_READ_10, SECTORS / 8 - 1, 1), out = range(SCSI_WRITE_10, 2, 1);
+    in.in = 4096;
+    cr_expect_arr_eq(good(&s, &in), end, 4096);
+    cr_expect_eq(scsireq_residual(&s, &in), 0);
+    out.out = 4096;
+    out.data_gpa = vdrv_alloc(&s.rig.drv, 4096, 8);
+    memset(scsireq_data(&s, &out), 0x5a, 4096);
+    good(&s, &out);
+    cr_expect(is_all(s.disks[0].bytes + 8192, 0x5a, 4096));
+    struct scsireq far = range(SCSI_READ_10, SECTORS / 8, 1);
+    far.in = 4096;
+    bad_at(&s, &far, SCSI_LBA_OUT_OF_RANGE, __LINE__);
+    struct scsireq req = unmap(&s, beyond, 1);
+    bad_at(&s, &req, SCSI_LBA_OUT_OF_RANGE, __LINE__);
+    req = unmap(&s, last, 1);
+    good(&s, &req);
+    cr_expect(is_all(end, FAKE_BLK_DISCARDED, 4096));
+    scsi_rig_close(&s);
+}
+
+/* All of the block is looked at. */
+Test(virtio_scsi_disk, write_same_takes_a_whole_block)
+{
+    struct scsi_rig s;
+    open_4k(&s);
+    struct scsireq same = range(SCSI_WRITE_SAME_10, 1, 2);
+    same.out = 4096;
+    same.data_gpa = vdrv_alloc(&s.rig.drv, 4096, 8);
+    memset(scsireq_data(&s, &same), 0, 4096);
+    good(&s, &same);
+    cr_expect_eq(scsireq_residual(&s, &same), 0);
+    cr_expect(is_all(s.disks[0].bytes + 4096, 0, 8192));
+    cr_expect_neq(s.disks[0].bytes[3 * 4096 + 1], 0);
+    scsireq_data(&s, &same)[600] = 1;
+    bad_at(&s, &same, SCSI_INVALID_FIELD_IN_CDB, __LINE__);
+    same.out = 512;
+    scsireq_do(&s, &same);
+    cr_expect_eq(scsireq_response(&s, &same), VIRTIO_SCSI_S_OVERRUN);
+    cr_expect_eq(s.disks[0].zeroes, 1);
+    scsi_rig_close(&s);
+}
+
 /* ---- what cannot be ---- */
 
 Test(virtio_scsi_disk, a_backend_that_cannot_says_so)

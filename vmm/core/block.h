@@ -47,11 +47,18 @@ struct blk_info {
     bool read_only;
     bool can_discard; /* DISCARD may do something; else it ends with -EOPNOTSUPP */
     bool can_zero;    /* ZERO works; else it ends with -EOPNOTSUPP */
+    /* What ranges and the capacity are multiples of, a power of two; 0: BLK_SECTOR_BYTES. */
+    uint32_t logical_bytes;
     /* What suits the storage; 0: unknown. Powers of two. */
     uint32_t physical_bytes; /* smaller writes cost a read */
     uint32_t optimal_bytes;  /* a good size for a request */
     uint32_t discard_bytes;  /* unit and alignment of what DISCARD gives up */
 };
+
+static inline uint32_t blk_logical_bytes(const struct blk_info *info)
+{
+    return info->logical_bytes != 0 ? info->logical_bytes : BLK_SECTOR_BYTES;
+}
 
 /* Of the device that uses the backend. On the loop. */
 struct blk_handler {
@@ -61,8 +68,8 @@ struct blk_handler {
 
 struct blk_backend_ops {
     /*
-     * Takes a request whose range the device has checked against the capacity. Every request
-     * completes exactly once, from the loop, never inside submit().
+     * Takes a request whose range the device has checked against the capacity and the logical
+     * blocks. Every request completes exactly once, from the loop, never inside submit().
      */
     void (*submit)(struct blk_backend *b, struct blk_req *req);
     /*
@@ -71,6 +78,13 @@ struct blk_backend_ops {
      */
     void (*drain)(struct blk_backend *b);
     void (*destroy)(struct blk_backend *b);
+    /*
+     * A view: the same storage for another loop. Requests of both run side by side; a flush covers
+     * what completed before it on either. Set-up thread; errors are reported. The view is destroyed
+     * before what it was made of. Its info is a copy, of which whoever asked for it keeps the
+     * capacity up to date, on its loop. NULL: there can be none.
+     */
+    int (*view)(struct blk_backend *b, struct evloop *loop, struct blk_backend **out);
 };
 
 /*
