@@ -190,9 +190,9 @@ const struct option_row config_options[] = {
     {"cpus", 'c', "N", "smp", "Virtual CPUs, 1 to 64 [1]", VALUES_NONE, set_cpus},
     {"disk", 'd', "FILE[,KEY...]", NULL,
      "Disk image or block device: vda, then vdb, ... KEYs: ro, serial=TEXT,\n"
-     "type=blk|scsi, "
-     "format=raw|qcow2|..., cache=none|writeback|unsafe, snapshot=on|off,\n"
-     "queues=N, iops=N, bw=SIZE, burst=TIME, fault=SPEC, and those of --virtio;\n"
+     "type=blk|scsi, format=raw|qcow2|..., cache=none|writeback|unsafe,\n"
+     "sector=512|4096, snapshot=on|off, queues=N, iops=N, bw=SIZE, burst=TIME,\n"
+     "fault=SPEC, and those of --virtio;\n"
      "vhost-user=SOCKET or null:SIZE instead of FILE",
      VALUES_FILE, config_set_disk},
     {"console", 0, "virtio|serial|off", NULL,

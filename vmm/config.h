@@ -71,6 +71,7 @@ struct disk_config {
     uint64_t null_bytes;
     const char *format; /* "raw", or one that qemu-storage-daemon knows */
     enum disk_cache cache;
+    uint32_t sector_bytes; /* logical blocks that the guest sees; 0: 512 */
     bool read_only;
     bool scsi;                            /* behind a SCSI host of its own, not as a block device */
     bool snapshot;                        /* writes go to a file that is thrown away */

@@ -15,11 +15,12 @@
 #define MAX_NUMBER UINT32_MAX
 #define DISK_KEYS                                                          \
     "ro, serial=TEXT, type=blk|scsi, format=raw|qcow2|vmdk|vdi|vhdx|..., " \
-    "cache=none|writeback|unsafe, "                                        \
+    "cache=none|writeback|unsafe, sector=512|4096, "                       \
     "snapshot=on|off, queues=N, iops=N, bw=SIZE, burst=TIME, fault=SPEC, " CONFIG_VIRTIO_KEYS
 
 static const char *const caches[] = {"none", "writeback", "unsafe", NULL};
 static const char *const switches[] = {"on", "off", NULL};
+static const char *const sectors[] = {"512", "4096", NULL};
 static const char *const types[] = {"blk", "scsi", NULL};
 
 /* A key's setter; 0, or -EINVAL, and then `expected` says what would have been right. */
@@ -50,6 +51,13 @@ static int set_cache(struct disk_config *disk, const char *value)
 {
     int word = config_word(caches, value);
     disk->cache = word > 0 ? (enum disk_cache)word : DISK_CACHE_NONE;
+    return word >= 0 ? 0 : -EINVAL;
+}
+
+static int set_sector(struct disk_config *disk, const char *value)
+{
+    int word = config_word(sectors, value);
+    disk->sector_bytes = word == 1 ? 4096 : BLK_SECTOR_BYTES;
     return word >= 0 ? 0 : -EINVAL;
 }
 
@@ -112,6 +120,7 @@ static const struct key_row keys[] = {
     {"type", "blk or scsi", set_type},
     {"format", "raw, qcow2, vmdk, vdi, vhdx or another of qemu-storage-daemon's", set_format},
     {"cache", "none, writeback or unsafe", set_cache},
+    {"sector", "512 or 4096", set_sector},
     {"snapshot", "on or off", set_snapshot},
     {"queues", "a number from 1 to 64", set_queues},
     {"iops", "requests a second", set_iops},
@@ -168,11 +177,11 @@ static int check(const struct disk_config *disk)
     char what[512];
     snprintf(what, sizeof(what), "--disk %s", disk->path);
     bool elsewhere = disk->kind == DISK_VHOST_USER || strcmp(disk->format, "raw") != 0;
-    if (elsewhere &&
-        (disk->snapshot || disk->iops != 0 || disk->bytes_per_s != 0 || disk->fault[0] != '\0'))
+    if (elsewhere && (disk->snapshot || disk->sector_bytes != 0 || disk->iops != 0 ||
+                      disk->bytes_per_s != 0 || disk->fault[0] != '\0'))
         return fail_msg(-EINVAL,
-                        "%s: snapshot, iops, bw and fault are for raw images; another process "
-                        "does this disk's work",
+                        "%s: sector, snapshot, iops, bw and fault are for raw images; another "
+                        "process does this disk's work",
                         what);
     if (elsewhere && disk->scsi)
         return fail_msg(-EINVAL, "%s: type=scsi is for raw images", what);

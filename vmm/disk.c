@@ -23,12 +23,14 @@ static int create_base(struct blk_backend **out, const struct disk_config *c, st
     if (c->kind == DISK_NULL)
         return blk_null_create(out, &(struct blk_null_config){.loop = loop,
                                                               .bytes = c->null_bytes,
+                                                              .sector_bytes = c->sector_bytes,
                                                               .read_only = c->read_only});
     return blk_file_create(out, &(struct blk_file_config){
                                     .path = c->path,
                                     .read_only = c->read_only || c->snapshot,
                                     .loop = loop,
                                     .cache = (enum blk_file_cache)c->cache,
+                                    .sector_bytes = c->sector_bytes,
                                 });
 }
 

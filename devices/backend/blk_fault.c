@@ -88,10 +88,11 @@ static void part_done(struct blk_req *part, int result)
     req->done(req, result < 0 ? result : -EIO);
 }
 
-/* Half of the request, in whole sectors, as far as the vectors reach. */
+/* Half of the request, in whole blocks, as far as the vectors reach. */
 static void start_cut(struct blk_fault *t, struct blk_req *req)
 {
-    uint64_t want = align_down(req->bytes / 2, BLK_SECTOR_BYTES), have = 0;
+    uint32_t block = blk_logical_bytes(&t->f.b.info);
+    uint64_t want = align_down(req->bytes / 2, block), have = 0;
     unsigned n = 0;
     if (t->part_of || want == 0) {
         blk_ended_add(&t->f.ended, req, -EIO);
@@ -102,7 +103,7 @@ static void start_cut(struct blk_fault *t, struct blk_req *req)
         t->part_iov[n].iov_len = min_u64(req->iov[n].iov_len, want - have);
         have += t->part_iov[n].iov_len;
     }
-    for (uint64_t extra = have % BLK_SECTOR_BYTES; extra > 0; n--) {
+    for (uint64_t extra = have % block; extra > 0; n--) {
         uint64_t less = min_u64(extra, t->part_iov[n - 1].iov_len);
         t->part_iov[n - 1].iov_len -= less;
         extra -= less;

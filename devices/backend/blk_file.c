@@ -103,11 +103,8 @@ static void describe_buffer(struct file_slot *slot)
 }
 
 /*
- * A range that direct I/O cannot take goes through the page cache rather than through a buffer,
- * which would have to be read first: two writes to one block would then need an order. The host
- * keeps the two ways to the file coherent one after the other, but not writes to one page that are
- * under way at once: a guest that writes pieces smaller than direct I/O takes should see such
- * blocks.
+ * What devices ask for is in logical blocks, and suits (blk_file_choose_way()). Not so the rest of
+ * a short transfer that ended inside a block: that goes through the page cache.
  */
 static bool range_is_direct(const struct file_slot *slot)
 {
@@ -209,12 +206,11 @@ static bool is_refusal(int64_t result)
 static void flush_done(struct file_slot *slot, int64_t result)
 {
     struct blk_file *f = slot->file;
-    if (result < 0 && result != -ECANCELED && !f->flush_failed) {
-        f->flush_failed = true;
+    bool failed = result < 0 && result != -ECANCELED;
+    if (failed && !atomic_exchange(&f->first->flush_failed, true))
         log_warn("disk %s: flush: %s; data may be lost, so flushes fail from now on", f->name,
                  strerror((int)-result));
-    }
-    finish(slot, f->flush_failed ? -EIO : (int)result);
+    finish(slot, atomic_load(&f->first->flush_failed) ? -EIO : (int)result);
 }
 
 /* Before the slot that gave a buffer goes on: it would take it again. In a drain all of them end.
@@ -304,7 +300,7 @@ static void blk_file_submit(struct blk_backend *b, struct blk_req *req)
     struct blk_file *f = file_of(b);
     int err = f->draining ? -ECANCELED : blk_check(&b->info, req);
     bool nothing = req->op == BLK_FLUSH ? f->unsafe : req->bytes == 0;
-    if (err == 0 && req->op == BLK_FLUSH && f->flush_failed)
+    if (err == 0 && req->op == BLK_FLUSH && atomic_load(&f->first->flush_failed))
         err = -EIO;
     if (err < 0 || nothing)
         blk_ended_add(&f->ended, req, err);
@@ -376,10 +372,13 @@ static void blk_file_destroy(struct blk_backend *b)
     blk_file_free(f);
 }
 
+static int blk_file_view(struct blk_backend *b, struct evloop *loop, struct blk_backend **out);
+
 static const struct blk_backend_ops blk_file_ops = {
     .submit = blk_file_submit,
     .drain = blk_file_drain,
     .destroy = blk_file_destroy,
+    .view = blk_file_view,
 };
 
 static struct blk_file *blk_file_new(struct evloop *loop, const char *name)
@@ -389,6 +388,7 @@ static struct blk_file *blk_file_new(struct evloop *loop, const char *name)
         return NULL;
     f->b.ops = &blk_file_ops;
     f->loop = loop;
+    f->first = f;
     f->fd = f->direct_fd = -1;
     blk_list_init(&f->waiting);
     blk_ended_init(&f->ended, loop);
@@ -412,18 +412,21 @@ static struct blk_file *blk_file_new(struct evloop *loop, const char *name)
     return f;
 }
 
+static int opened(struct blk_file *f, int err, struct blk_backend **out)
+{
+    if (err < 0)
+        blk_file_free(f);
+    else
+        *out = &f->b;
+    return err;
+}
+
 int blk_file_create(struct blk_backend **out, const struct blk_file_config *config)
 {
     struct blk_file *f = blk_file_new(config->loop, config->path);
     if (!f)
         return fail(-ENOMEM, "disk %s", config->path);
-    int err = blk_file_open(f, config);
-    if (err < 0) {
-        blk_file_free(f);
-        return err;
-    }
-    *out = &f->b;
-    return 0;
+    return opened(f, blk_file_open(f, config), out);
 }
 
 int blk_file_create_scratch(struct blk_backend **out, struct evloop *loop, uint64_t bytes)
@@ -431,11 +434,14 @@ int blk_file_create_scratch(struct blk_backend **out, struct evloop *loop, uint6
     struct blk_file *f = blk_file_new(loop, "(scratch)");
     if (!f)
         return fail(-ENOMEM, "scratch disk");
-    int err = blk_file_open_scratch(f, bytes);
-    if (err < 0) {
-        blk_file_free(f);
-        return err;
-    }
-    *out = &f->b;
-    return 0;
+    return opened(f, blk_file_open_scratch(f, bytes), out);
+}
+
+static int blk_file_view(struct blk_backend *b, struct evloop *loop, struct blk_backend **out)
+{
+    struct blk_file *first = file_of(b)->first;
+    struct blk_file *f = blk_file_new(loop, first->name);
+    if (!f)
+        return fail(-ENOMEM, "disk %s", first->name);
+    return opened(f, blk_file_open_view(f, first), out);
 }

@@ -8,8 +8,9 @@
  * inside the capacity is -EIO.
  *
  * Without a cache the bytes go straight between the guest's memory and the storage (O_DIRECT).
- * Requests whose vectors do not suit that are copied through a few buffers; those whose place on
- * the disk does not suit it, and any on a file system that refuses it, take the host's page cache.
+ * Requests whose vectors do not suit that are copied through a few buffers. A disk whose logical
+ * blocks are smaller than what the file system takes, or on one that refuses all of it, is read and
+ * written through the host's page cache.
  */
 #ifndef MINIVET_DEVICES_BACKEND_BLK_FILE_H
 #define MINIVET_DEVICES_BACKEND_BLK_FILE_H
@@ -31,13 +32,14 @@ struct blk_file_config {
     const char *path;
     bool read_only;
     enum blk_file_cache cache;
+    uint32_t sector_bytes; /* logical blocks that the guest sees, a power of two; 0: 512 */
 };
 
 /*
  * Errors are reported: what is neither a regular file nor a block device, what is too small for a
  * sector, what somebody else has locked (-EBUSY), what cannot be opened. A length that is not in
- * whole sectors is rounded down, and an image that looks like another format is taken for raw
- * bytes, both with a warning.
+ * whole logical blocks is rounded down, and an image that looks like another format is taken for
+ * raw bytes, both with a warning.
  *
  * Destroyed through its ops, while nobody runs the loop; what is out then is ended first.
  */
@@ -55,7 +57,7 @@ int blk_file_create_scratch(struct blk_backend **out, struct evloop *loop, uint6
  */
 int blk_file_remeasure(struct blk_backend *b);
 
-/* Gives a regular file that many bytes (whole sectors), then the same. */
+/* Gives a regular file that many bytes (whole logical blocks), then the same. */
 int blk_file_resize(struct blk_backend *b, uint64_t bytes);
 
 #endif

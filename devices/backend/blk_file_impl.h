@@ -66,7 +66,8 @@ struct blk_file {
     bool is_device;
     bool unsafe;
     bool draining;
-    bool flush_failed; /* the host may have dropped what it could not write, and says so once */
+    struct blk_file *first;   /* itself, or what it is a view of */
+    atomic_bool flush_failed; /* the first's: the host may have dropped what it could not write */
 
     struct blk_list waiting; /* for a slot */
     struct blk_ended ended;
@@ -86,6 +87,10 @@ struct blk_file {
  */
 int blk_file_open(struct blk_file *f, const struct blk_file_config *config);
 int blk_file_open_scratch(struct blk_file *f, uint64_t bytes);
+int blk_file_open_view(struct blk_file *f, struct blk_file *first);
+
+/* Gives direct I/O up where it cannot take all that the guest may ask for. */
+void blk_file_choose_way(struct blk_file *f);
 
 /* ---- blk_file_discard.c ---- */
 void file_discard_init(struct blk_file *f);

@@ -88,14 +88,15 @@ static int measure(struct blk_file *f)
     int err = size_bytes(f, &bytes);
     if (err < 0)
         return fail(err, "disk %s: size", f->name);
-    if (bytes < BLK_SECTOR_BYTES)
+    uint32_t block = blk_logical_bytes(&f->b.info);
+    if (bytes < block)
         return fail_msg(-EINVAL, "disk %s: is %s (%llu bytes); `truncate -s 1G %s` gives it a size",
                         f->name, bytes == 0 ? "empty" : "smaller than a sector",
                         (unsigned long long)bytes, f->name);
-    if (bytes % BLK_SECTOR_BYTES != 0)
+    if (bytes % block != 0)
         log_warn("disk %s: the last %llu bytes are no whole sector, the guest cannot see them",
-                 f->name, (unsigned long long)(bytes % BLK_SECTOR_BYTES));
-    f->b.info.capacity_bytes = align_down(bytes, BLK_SECTOR_BYTES);
+                 f->name, (unsigned long long)(bytes % block));
+    f->b.info.capacity_bytes = align_down(bytes, block);
     return 0;
 }
 
@@ -183,7 +184,7 @@ static bool learn_alignment(struct blk_file *f)
         f->direct_memory = stx.stx_dio_mem_align;
         f->direct_bytes = stx.stx_dio_offset_align;
         return is_pow2(f->direct_memory) && is_pow2(f->direct_bytes) && f->direct_memory <= 4096 &&
-               f->direct_bytes <= BUFFER_BYTES;
+               f->direct_bytes <= 4096;
     }
 #endif
     for (uint32_t bytes = BLK_SECTOR_BYTES; bytes <= 4096; bytes *= 8) {
@@ -195,19 +196,47 @@ static bool learn_alignment(struct blk_file *f)
     return false;
 }
 
-/* A second description of the same file, since O_DIRECT is the description's. */
-static void open_direct(struct blk_file *f, bool read_only)
+static void drop_direct(struct blk_file *f)
 {
-    char path[64];
-    snprintf(path, sizeof(path), "/proc/self/fd/%d", f->fd);
-    f->direct_fd = open(path, O_CLOEXEC | O_DIRECT | (read_only ? O_RDONLY : O_RDWR));
-    if (f->direct_fd >= 0 && learn_alignment(f)) {
-        f->b.info.physical_bytes = (uint32_t)max_u64(f->b.info.physical_bytes, f->direct_bytes);
-        return;
-    }
     if (f->direct_fd >= 0)
         close(f->direct_fd);
     f->direct_fd = -1;
+}
+
+/*
+ * The page cache writes whole pages, and would undo direct writes beside its own that are under way
+ * at once. So a disk takes one of the two ways, not either as its requests suit.
+ */
+void blk_file_choose_way(struct blk_file *f)
+{
+    uint32_t logical = blk_logical_bytes(&f->b.info);
+    if (f->direct_bytes <= logical)
+        return;
+    drop_direct(f);
+    log_warn(
+        "disk %s: direct I/O takes blocks of %u bytes here, so sectors of %u go through the "
+        "page cache (cache=writeback); sector=4096 shows the guest larger ones, which an image "
+        "that has a partition table must be made for",
+        f->name, f->direct_bytes, logical);
+}
+
+/* Another description of the same file. */
+static int reopen(const struct blk_file *f, bool read_only, int flags)
+{
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", f->fd);
+    return open(path, flags | O_CLOEXEC | (read_only ? O_RDONLY : O_RDWR));
+}
+
+static void open_direct(struct blk_file *f, bool read_only)
+{
+    f->direct_fd = reopen(f, read_only, O_DIRECT);
+    if (f->direct_fd >= 0 && learn_alignment(f)) {
+        f->b.info.physical_bytes = (uint32_t)max_u64(f->b.info.physical_bytes, f->direct_bytes);
+        blk_file_choose_way(f);
+        return;
+    }
+    drop_direct(f);
     log_info("disk %s: the host refuses direct I/O; its page cache is used (cache=writeback)",
              f->name);
 }
@@ -242,6 +271,7 @@ static void warn_of_format(const struct blk_file *f)
 int blk_file_open(struct blk_file *f, const struct blk_file_config *config)
 {
     struct stat st;
+    f->b.info.logical_bytes = config->sector_bytes;
     int err = open_path(f, config, &st);
     if (err == 0)
         err = lock_image(f, config);
@@ -288,6 +318,27 @@ int blk_file_open_scratch(struct blk_file *f, uint64_t bytes)
     return learn(f, &st, false);
 }
 
+/*
+ * Descriptions of its own, not copies of the first's descriptors: the host reports a write-back
+ * that failed once to each description. The lock is the first's.
+ */
+int blk_file_open_view(struct blk_file *f, struct blk_file *first)
+{
+    bool read_only = first->b.info.read_only;
+    f->first = first;
+    f->b.info = first->b.info;
+    f->is_device = first->is_device;
+    f->unsafe = first->unsafe;
+    f->direct_memory = first->direct_memory;
+    f->direct_bytes = first->direct_bytes;
+    f->fd = reopen(first, read_only, 0);
+    if (f->fd >= 0 && first->direct_fd >= 0)
+        f->direct_fd = reopen(first, read_only, O_DIRECT);
+    if (f->fd < 0 || (first->direct_fd >= 0 && f->direct_fd < 0))
+        return fail(-errno, "disk %s: open for another thread", f->name);
+    return 0;
+}
+
 /* ---- other sizes later ---- */
 
 static int remeasure_owned(void *ctx)
@@ -313,7 +364,7 @@ int blk_file_resize(struct blk_backend *b, uint64_t bytes)
         return fail_msg(-EINVAL, "disk %s: is a block device, which has the size it has", f->name);
     if (f->b.info.read_only)
         return fail_msg(-EROFS, "disk %s: is read-only and keeps its size", f->name);
-    if (bytes == 0 || bytes % BLK_SECTOR_BYTES != 0)
+    if (bytes == 0 || bytes % blk_logical_bytes(&f->b.info) != 0)
         return fail_msg(-EINVAL, "disk %s: %llu bytes are not whole sectors", f->name,
                         (unsigned long long)bytes);
     if (ftruncate(f->fd, (off_t)bytes) < 0)

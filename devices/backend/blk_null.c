@@ -40,30 +40,46 @@ static void blk_null_destroy(struct blk_backend *b)
     free(n);
 }
 
+static int blk_null_view(struct blk_backend *b, struct evloop *loop, struct blk_backend **out);
+
 static const struct blk_backend_ops blk_null_ops = {
     .submit = blk_null_submit,
     .drain = blk_null_drain,
     .destroy = blk_null_destroy,
+    .view = blk_null_view,
 };
 
-int blk_null_create(struct blk_backend **out, const struct blk_null_config *config)
+static int create(struct blk_backend **out, struct evloop *loop, const struct blk_info *info,
+                  bool zero)
 {
-    if (config->bytes == 0 || config->bytes % BLK_SECTOR_BYTES != 0)
-        return fail_msg(-EINVAL, "null disk: %llu bytes are not whole sectors",
-                        (unsigned long long)config->bytes);
     struct blk_null *n = calloc(1, sizeof(*n));
     if (!n)
         return fail(-ENOMEM, "null disk");
     n->b.ops = &blk_null_ops;
-    n->b.info = (struct blk_info){
+    n->b.info = *info;
+    n->zero = zero;
+    blk_ended_init(&n->ended, loop);
+    *out = &n->b;
+    return 0;
+}
+
+static int blk_null_view(struct blk_backend *b, struct evloop *loop, struct blk_backend **out)
+{
+    return create(out, loop, &b->info, container_of(b, struct blk_null, b)->zero);
+}
+
+int blk_null_create(struct blk_backend **out, const struct blk_null_config *config)
+{
+    const struct blk_info info = {
         .capacity_bytes = config->bytes,
+        .logical_bytes = config->sector_bytes,
         .read_only = config->read_only,
         .can_discard = !config->read_only,
         .can_zero = !config->read_only,
         .discard_bytes = BLK_SECTOR_BYTES,
     };
-    n->zero = config->zero;
-    blk_ended_init(&n->ended, config->loop);
-    *out = &n->b;
-    return 0;
+    if (config->bytes == 0 || config->bytes % blk_logical_bytes(&info) != 0)
+        return fail_msg(-EINVAL, "null disk: %llu bytes are not whole sectors",
+                        (unsigned long long)config->bytes);
+    return create(out, config->loop, &info, config->zero);
 }

@@ -14,9 +14,10 @@ struct evloop;
 
 struct blk_null_config {
     struct evloop *loop;
-    uint64_t bytes; /* a multiple of BLK_SECTOR_BYTES, not 0 */
+    uint64_t bytes; /* a multiple of sector_bytes, not 0 */
     bool read_only;
-    bool zero; /* reads give zeroes; else the guest finds what its memory held before */
+    uint32_t sector_bytes; /* logical blocks that the guest sees; 0: 512 */
+    bool zero;             /* reads give zeroes; else the guest finds what its memory held before */
 };
 
 /* Errors are reported. Destroyed through its ops; what is out then is completed first. */

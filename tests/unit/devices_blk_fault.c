@@ -149,6 +149,17 @@ Test(blk_fault, a_cut_request_moves_a_part_and_fails)
     cr_expect(zero(run(BLK_FLUSH)));
 }
 
+Test(blk_fault, a_request_is_cut_at_a_block)
+{
+    static char data[12288];
+    create("short:1");
+    disk->info.logical_bytes = 4096;
+    memset(data, 'x', sizeof(data));
+    cr_expect(eq(int, blkio_run(loop, disk, BLK_WRITE, 0, data, sizeof(data)), -EIO));
+    cr_expect(eq(int, blk_mem_bytes(base)[4095], 'x'));
+    cr_expect(zero(blk_mem_bytes(base)[4096]));
+}
+
 Test(blk_fault, more_vectors_than_a_cut_takes_are_cut_at_a_sector)
 {
     static char data[8000];

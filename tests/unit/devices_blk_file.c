@@ -344,6 +344,23 @@ Test(blk_file, sizes)
     disk->ops->destroy(disk);
 }
 
+Test(blk_file, sizes_are_whole_blocks)
+{
+    struct blk_file_config config = {.loop = loop, .path = path, .sector_bytes = 4096};
+    struct blk_backend *disk;
+    make_file(2048);
+    cr_expect(eq(int, blk_file_create(&disk, &config), -EINVAL));
+    make_file(3 * 4096 + 512);
+    cr_assert(zero(blk_file_create(&disk, &config)), "%s", logged);
+    cr_expect(eq(u32, disk->info.logical_bytes, 4096));
+    cr_expect(eq(u64, disk->info.capacity_bytes, 3 * 4096));
+    cr_expect(eq(int, blk_file_resize(disk, 4 * 4096 + 512), -EINVAL));
+    make_file(6 * 4096 + 1024);
+    cr_expect(zero(blk_file_remeasure(disk)));
+    cr_expect(eq(u64, disk->info.capacity_bytes, 6 * 4096));
+    disk->ops->destroy(disk);
+}
+
 Test(blk_file, a_qcow2_image_is_pointed_out)
 {
     struct blk_backend *disk;

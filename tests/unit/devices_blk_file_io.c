@@ -186,6 +186,28 @@ Test(blk_file_io, ranges_at_odd_places_stay_coherent)
     }
 }
 
+/* No disk takes both ways: the page cache's whole pages undo direct writes beside its own. */
+Test(blk_file_io, direct_io_is_for_blocks_that_it_can_take)
+{
+    make_file(DISK_BYTES);
+    open_direct_or_skip();
+    blk_file_choose_way(inside());
+    cr_expect(ge(int, inside()->direct_fd, 0), "it takes sectors here");
+    inside()->direct_bytes = PAGE;
+    inside()->b.info.logical_bytes = PAGE;
+    blk_file_choose_way(inside());
+    cr_expect(ge(int, inside()->direct_fd, 0));
+    cr_expect(eq(str, logged, ""));
+    inside()->b.info.logical_bytes = 0;
+    blk_file_choose_way(inside());
+    cr_expect(eq(int, inside()->direct_fd, -1));
+    cr_expect(ne(ptr, strstr(logged, "sector=4096"), NULL), "%s", logged);
+    unsigned before = cached_pages();
+    write_and_read_back(data, MIB, 8192);
+    write_and_read_back(data + 512, 3 * MIB + 512, 512);
+    cr_expect(eq(uint, cached_pages(), before + 3));
+}
+
 /* As a host that says less than it asks for: its file system, not the one that was looked at. */
 Test(blk_file_io, what_direct_io_refuses_after_all_takes_the_page_cache)
 {

@@ -57,6 +57,9 @@ Test(blk_null, only_whole_sectors)
     struct blk_backend *disk = NULL;
     struct blk_null_config config = {.loop = loop, .bytes = 513};
     cr_expect(eq(int, blk_null_create(&disk, &config), -EINVAL));
+    config.bytes = 1024;
+    config.sector_bytes = 4096;
+    cr_expect(eq(int, blk_null_create(&disk, &config), -EINVAL));
     config.bytes = 0;
     cr_expect(eq(int, blk_null_create(&disk, &config), -EINVAL));
 }

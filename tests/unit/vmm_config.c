@@ -253,7 +253,7 @@ Test(config, disks_take_keys)
     struct vm_config c;
     cr_assert(zero(parse(&c, "K -d a,,b,format=qcow2,cache=writeback,queues=2 "
                              "-d null:1G,iops=1k,bw=10M,burst=1s,fault=eio:1%,lat:5ms,ro "
-                             "-d vhost-user=/run/s -d x,cache=unsafe,snapshot=on")),
+                             "-d vhost-user=/run/s -d x,cache=unsafe,snapshot=on,sector=4096")),
               "%s", last_line);
     const struct disk_config *d = c.disks;
     cr_expect(eq(str, d[0].path, "a,b"));
@@ -271,6 +271,7 @@ Test(config, disks_take_keys)
     cr_expect(eq(str, d[2].path, "/run/s"));
     cr_expect(eq(int, d[3].cache, DISK_CACHE_UNSAFE));
     cr_expect(d[3].snapshot);
+    cr_expect(eq(u32, d[3].sector_bytes, 4096));
     config_free(&c);
 }
 
@@ -279,6 +280,8 @@ Test(config, wrong_disk_keys_are_refused)
     refused("K -d x,format=", "format=", "qcow2");
     refused("K -d x,format=../x", "format=../x", "qcow2");
     refused("K -d x,cache=yes", "cache=yes", "none, writeback or unsafe");
+    refused("K -d x,sector=1024", "sector=1024", "512 or 4096");
+    refused("K -d x,format=qcow2,sector=4096", "--disk x", "another process");
     refused("K -d x,snapshot=maybe", "snapshot=maybe", "on or off");
     refused("K -d x,queues=65", "queues=65", "1 to 64");
     refused("K -d x,iops=0", "iops=0", "requests a second");
