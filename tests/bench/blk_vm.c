@@ -106,12 +106,11 @@ static pid_t start_qemu(const struct load *l, const struct contender *c, const c
                  l->file, c->aio, l->direct ? "none" : "writeback");
     snprintf(device, sizeof(device), "virtio-blk-device,drive=disk,iothread=io,packed=%s",
              c->packed ? "on" : "off");
-    /* Some hosts show a capabilities MSR that they then refuse. */
     const char *const argv[] = {l->qemu,
                                 "-M",
                                 "microvm,accel=kvm,memory-backend=ram",
                                 "-cpu",
-                                "host,arch-capabilities=off",
+                                RUNS_QEMU_CPU,
                                 GUEST_WORDS,
                                 "-object",
                                 "memory-backend-memfd,id=ram,size=128M,share=on",

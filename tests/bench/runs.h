@@ -13,6 +13,9 @@
 #define RUNS_MAX        1000
 #define RUNS_DEADLINE_S 60 /* for a program to say something */
 
+/* QEMU's -cpu. Some hosts show a capabilities MSR that they then refuse. */
+#define RUNS_QEMU_CPU "host,arch-capabilities=off"
+
 struct cJSON;
 
 /* errno says why; 0: `what` does. */

@@ -177,7 +177,7 @@ int main(int argc, char **argv)
                                 "-M",
                                 "microvm,accel=kvm,memory-backend=ram",
                                 "-cpu",
-                                "host",
+                                RUNS_QEMU_CPU,
                                 "-m",
                                 "128M",
                                 "-object",
