@@ -70,6 +70,8 @@ static bool look(void *ctx)
     struct virtio_queue *q = ctx;
     if (!runs(q) || !vq_available(&q->vq))
         return false;
+    if (q->meter != NULL)
+        virtio_meter_polled(q->meter);
     virtio_queue_serve_later(q->dev, q->index);
     return true;
 }

@@ -23,7 +23,7 @@ struct virtio_meter {
     const struct clock *clock;
     struct virtio_stats stats;
     _Atomic uint64_t register_kicks;
-    bool in_turn, kicked, found_nothing;
+    bool in_turn, kicked, polled, found_nothing;
     uint64_t batch;    /* chains taken in this turn */
     uint64_t taken_ns; /* when its first one was */
     struct run runs[RUNS];
@@ -88,6 +88,11 @@ void virtio_meter_kicked(struct virtio_meter *m)
     m->kicked = true;
 }
 
+void virtio_meter_polled(struct virtio_meter *m)
+{
+    m->polled = true;
+}
+
 void virtio_meter_register_kick(struct virtio_meter *m)
 {
     atomic_fetch_add_explicit(&m->register_kicks, 1, memory_order_relaxed);
@@ -113,8 +118,11 @@ void virtio_meter_turn_ends(struct virtio_meter *m)
         count_batch(m, m->batch);
     else if (m->kicked && m->found_nothing)
         m->stats.spurious++;
+    if (m->batch > 0 && m->polled)
+        m->stats.polled++;
     m->in_turn = false;
     m->kicked = false;
+    m->polled = false;
 }
 
 void virtio_meter_took(struct virtio_meter *m, struct vq_chain *chain)
@@ -182,6 +190,7 @@ void virtio_meter_stopped(struct virtio_meter *m)
     m->stats.in_flight = 0;
     m->run_count = 0; /* the guest will not see them */
     m->kicked = false;
+    m->polled = false;
 }
 
 void virtio_meter_read(const struct virtio_meter *m, struct virtio_stats *out)

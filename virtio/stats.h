@@ -33,6 +33,7 @@ struct virtio_stats {
     uint64_t batch_sizes[VIRTIO_STATS_BATCHES];
     uint64_t kicks;          /* wake-ups by the guest; what came together is one */
     uint64_t register_kicks; /* notifications that left the guest as a register access */
+    uint64_t polled;         /* batches that were found by looking, see evloop_poll_add() */
     uint64_t spurious;       /* kicks after which there was nothing to take */
     uint64_t interrupts;
     uint64_t suppressed; /* chains came back, and the guest wanted no interrupt */
@@ -59,6 +60,7 @@ struct virtio_meter *virtio_meter_create(const struct clock *clock);
 void virtio_meter_destroy(struct virtio_meter *m); /* NULL is allowed */
 
 void virtio_meter_kicked(struct virtio_meter *m);
+void virtio_meter_polled(struct virtio_meter *m);        /* the next turn comes of a look */
 void virtio_meter_register_kick(struct virtio_meter *m); /* any thread */
 void virtio_meter_turn_begins(struct virtio_meter *m);
 void virtio_meter_turn_ends(struct virtio_meter *m);

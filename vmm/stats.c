@@ -83,8 +83,8 @@ static void print_row(const struct stats_queue *q, int name_width, FILE *out)
     }
     fprintf(out, "%9" PRIu64 " %5" PRIu64 " %9.1f %9.1f %6.1f", s->requests, s->in_flight,
             (double)s->rd_bytes / (double)MIB, (double)s->wr_bytes / (double)MIB, average_batch(s));
-    fprintf(out, " %9" PRIu64 " %9" PRIu64 " %9" PRIu64 " %9" PRIu64, s->kicks, s->spurious,
-            s->interrupts, s->suppressed);
+    fprintf(out, " %9" PRIu64 " %9" PRIu64 " %9" PRIu64 " %9" PRIu64 " %9" PRIu64, s->kicks,
+            s->polled, s->spurious, s->interrupts, s->suppressed);
     fprintf(out, " %7s %7s %7s\n", format_ns(p50, virtio_stats_latency_ns(s, 50)),
             format_ns(p99, virtio_stats_latency_ns(s, 99)), format_ns(max, s->latency_max_ns));
 }
@@ -94,9 +94,9 @@ void stats_print_table(const struct stats *s, FILE *out)
     int width = (int)strlen("device");
     for (unsigned i = 0; i < s->count; i++)
         width = (int)max_u64((uint64_t)width, strlen(shown_name(s->queues[i].device)));
-    fprintf(out, "%-*s %3s %9s %5s %9s %9s %6s %9s %9s %9s %9s %7s %7s %7s\n", width, "device", "q",
-            "requests", "open", "sent MiB", "got MiB", "batch", "kicks", "spurious", "irqs",
-            "withheld", "p50", "p99", "max");
+    fprintf(out, "%-*s %3s %9s %5s %9s %9s %6s %9s %9s %9s %9s %9s %7s %7s %7s\n", width, "device",
+            "q", "requests", "open", "sent MiB", "got MiB", "batch", "kicks", "polled", "spurious",
+            "irqs", "withheld", "p50", "p99", "max");
     for (unsigned i = 0; i < s->count; i++)
         print_row(&s->queues[i], width, out);
     const struct evloop_stats *l = &s->loop;
@@ -153,7 +153,7 @@ static bool add_queue(cJSON *array, const struct stats_queue *q)
            add_histogram(row, "batch_log2", s->batch_sizes, VIRTIO_STATS_BATCHES) &&
            add_number(row, "kicks", s->kicks) &&
            add_number(row, "register_kicks", s->register_kicks) &&
-           add_number(row, "spurious", s->spurious) &&
+           add_number(row, "polled", s->polled) && add_number(row, "spurious", s->spurious) &&
            add_number(row, "interrupts", s->interrupts) &&
            add_number(row, "suppressed", s->suppressed) && add_number(row, "resets", s->resets) &&
            add_latencies(row, s);

@@ -6,6 +6,7 @@
 #include "core/xmath.h"
 #include "tests/harness/rig.h"
 #include "virtio/spec.h"
+#include "virtio/stats.h"
 
 #define RING_FEATURES (VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX))
 #define CHAINS        6u
@@ -109,6 +110,21 @@ Test(virtio_polling, before_the_loop_sleeps_notifications_are_on)
         cr_expect_eq(g.answered, CHAINS + 1);
         rig_close(&rig);
     }
+}
+
+Test(virtio_polling, what_was_found_by_looking_is_counted)
+{
+    struct rig rig;
+    struct guest g;
+    struct virtio_stats s;
+    rig_open_echo(&rig);
+    cr_assert_eq(virtio_device_measure(rig.dev, &rig.clock), 0);
+    guest_start(&g, &rig);
+    run(&g);
+    cr_assert(virtio_device_stats(rig.dev, 0, &s));
+    cr_expect_eq(s.batches, CHAINS);
+    cr_expect_eq(s.polled, CHAINS - 1, "but for the first, which was kicked");
+    rig_close(&rig);
 }
 
 static void armed_queue(struct rig *rig, struct guest *g)

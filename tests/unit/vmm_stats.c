@@ -26,6 +26,7 @@ static struct stats_queue a_queue(const char *device)
                   .batch_sizes = {100, 300},
                   .kicks = 390,
                   .register_kicks = 7,
+                  .polled = 9,
                   .spurious = 5,
                   .interrupts = 200,
                   .suppressed = 199,
@@ -76,11 +77,14 @@ Test(stats, a_table_has_a_row_for_each_queue)
     char *text = printed(&s, false);
     cr_expect(
         eq(str, text,
-           "device   q  requests  open  sent MiB   got MiB  batch     kicks  spurious      irqs"
+           "device   q  requests  open  sent MiB   got MiB  batch     kicks    polled  spurious    "
+           "  irqs"
            "  withheld     p50     p99     max\n"
-           "a.img    0      1000     3       3.0       0.5    2.5       390         5       200"
+           "a.img    0      1000     3       3.0       0.5    2.5       390         9         5    "
+           "   200"
            "       199   769ns  1.02us  2.50ms\n"
-           "rng      0         0     0       0.0       0.0    0.0         0         0         0"
+           "rng      0         0     0       0.0       0.0    0.0         0         0         0    "
+           "     0"
            "         0     0ns     0ns     0ns\n"
            "1.500 s; loop on io_uring: 11 turns, 12 system calls, 13 sleeps, 14 of 20 looks before "
            "one found work\n"));
@@ -192,6 +196,7 @@ Test(stats, json_holds_every_figure)
         cr_expect(eq(dbl, number(q, "batches"), 400));
         cr_expect(eq(dbl, number(q, "kicks"), 390));
         cr_expect(eq(dbl, number(q, "register_kicks"), 7));
+        cr_expect(eq(dbl, number(q, "polled"), 9));
         cr_expect(eq(dbl, number(q, "spurious"), 5));
         cr_expect(eq(dbl, number(q, "interrupts"), 200));
         cr_expect(eq(dbl, number(q, "suppressed"), 199));
