@@ -19,15 +19,15 @@ static struct virtio_blk *blk_of(struct virtio_device *dev)
     return container_of(dev, struct virtio_blk, dev);
 }
 
-uint64_t blk_capacity_sectors(const struct virtio_blk *blk)
+uint64_t blk_capacity_sectors(const struct blk_backend *backend)
 {
-    const struct blk_info *info = &blk->backend->info;
+    const struct blk_info *info = &backend->info;
     return align_down(info->capacity_bytes, blk_logical_bytes(info)) / BLK_SECTOR_BYTES;
 }
 
-uint32_t blk_block_sectors(const struct virtio_blk *blk)
+uint32_t blk_block_sectors(const struct blk_backend *backend)
 {
-    return blk_logical_bytes(&blk->backend->info) / BLK_SECTOR_BYTES;
+    return blk_logical_bytes(&backend->info) / BLK_SECTOR_BYTES;
 }
 
 /* ---- the queues come and go ---- */
@@ -69,20 +69,25 @@ static void blk_queue_ready(struct virtio_device *dev, unsigned queue)
 
 static void blk_queue_stop(struct virtio_device *dev, unsigned queue)
 {
-    struct virtio_blk *blk = blk_of(dev);
-    /* All queues' requests end; those of queues that go on come again. */
-    blk->backend->ops->drain(blk->backend);
-    blk_again_forget(&blk->queues[queue]);
-    free_requests(&blk->queues[queue]);
+    struct blk_queue *q = &blk_of(dev)->queues[queue];
+    /* All of the lane's requests end; those of queues that go on come again. */
+    q->lane->backend->ops->drain(q->lane->backend);
+    blk_again_forget(q);
+    free_requests(q);
 }
 
 /* ---- cache mode: the writeback byte of the configuration space, VIRTIO 1.4 5.2.5 ---- */
+
+static void set_writeback(struct virtio_blk *blk, bool on)
+{
+    __atomic_store_n(&blk->config[VIRTIO_BLK_CONFIG_writeback], on, __ATOMIC_RELAXED);
+}
 
 static void set_default_cache_mode(struct virtio_blk *blk)
 {
     /* A driver that does not flush relies on every write. */
     bool flushes = virtio_device_negotiated(&blk->dev, VIRTIO_BLK_F_FLUSH);
-    blk->config[VIRTIO_BLK_CONFIG_writeback] = flushes && !blk->write_through;
+    set_writeback(blk, flushes && !blk->write_through);
 }
 
 static void blk_features_ok(struct virtio_device *dev)
@@ -101,7 +106,7 @@ static int blk_activate(struct virtio_device *dev)
 static void blk_reset(struct virtio_device *dev)
 {
     struct virtio_blk *blk = blk_of(dev);
-    blk->config[VIRTIO_BLK_CONFIG_writeback] = !blk->write_through;
+    set_writeback(blk, !blk->write_through);
 }
 
 static void blk_config_write(struct virtio_device *dev, unsigned offset, const void *src,
@@ -111,7 +116,7 @@ static void blk_config_write(struct virtio_device *dev, unsigned offset, const v
     bool may =
         virtio_device_negotiated(dev, VIRTIO_BLK_F_CONFIG_WCE) || (dev->legacy && !dev->active);
     if (may && offset <= at && at - offset < len)
-        blk_of(dev)->config[at] = ((const uint8_t *)src)[at - offset] != 0;
+        set_writeback(blk_of(dev), ((const uint8_t *)src)[at - offset] != 0);
 }
 
 static const struct virtio_device_ops blk_ops = {
@@ -128,12 +133,14 @@ static const struct virtio_device_ops blk_ops = {
 
 static void show_capacity(struct virtio_blk *blk)
 {
-    le64_put(blk->config + VIRTIO_BLK_CONFIG_capacity, blk_capacity_sectors(blk));
+    uint64_t *at = (uint64_t *)(void *)(blk->config + VIRTIO_BLK_CONFIG_capacity);
+    __atomic_store_n(at, htole64(blk_capacity_sectors(blk->backend)), __ATOMIC_RELAXED);
 }
 
 static void on_resize(void *ctx)
 {
     struct virtio_blk *blk = ctx;
+    blk_lanes_resize(blk); /* before the driver asks for what is new */
     show_capacity(blk);
     virtio_device_config_changed(&blk->dev);
 }
@@ -215,6 +222,7 @@ static int init_device(struct virtio_blk *blk, const struct virtio_blk_config *c
                                              .iov_max = (unsigned)min_u64(queue_size, VQ_IOV_MAX),
                                              .strict = config->strict,
                                              .loop = config->loop,
+                                             .queue_loops = config->queue_loops,
                                              .gmem = config->gmem,
                                          });
 }
@@ -230,6 +238,13 @@ static void show(struct virtio_blk *blk, unsigned queues, uint32_t queue_size)
     blk_reset(&blk->dev);
 }
 
+static void free_device(struct virtio_blk *blk)
+{
+    blk_lanes_fini(blk);
+    virtio_device_fini(&blk->dev);
+    free(blk);
+}
+
 int virtio_blk_create(struct virtio_blk **out, const struct virtio_blk_config *config)
 {
     unsigned queues = config->queues != 0 ? config->queues : 1;
@@ -239,25 +254,19 @@ int virtio_blk_create(struct virtio_blk **out, const struct virtio_blk_config *c
         return fail_msg(-EINVAL, "virtio %s: %u queues; there may be up to %u", config->name,
                         queues, VIRTIO_QUEUES_MAX);
     struct virtio_blk *blk = calloc(1, sizeof(*blk));
-    if (blk != NULL)
-        blk->queues = calloc(queues, sizeof(*blk->queues));
-    if (blk == NULL || blk->queues == NULL) {
-        free(blk);
+    if (blk == NULL)
         return fail(-ENOMEM, "virtio %s", config->name);
-    }
     blk->backend = config->backend;
     blk->write_through = config->write_through;
     if (config->serial != NULL)
         memcpy(blk->serial, config->serial, strnlen(config->serial, sizeof(blk->serial)));
     int err = init_device(blk, config, queues, queue_size);
+    if (err == 0)
+        err = blk_lanes_init(blk, config->queue_loops, queues);
     if (err != 0) {
-        free(blk->queues);
-        free(blk);
+        free_device(blk);
         return err;
     }
-    for (unsigned i = 0; i < queues; i++)
-        blk->queues[i] = (struct blk_queue){.blk = blk, .index = i};
-    blk_again_init(blk);
     show(blk, queues, queue_size);
     blk->backend->handler = (struct blk_handler){.on_resize = on_resize, .ctx = blk};
     *out = blk;
@@ -269,9 +278,7 @@ void virtio_blk_destroy(struct virtio_blk *blk)
     if (blk == NULL)
         return;
     blk->backend->handler = (struct blk_handler){0};
-    virtio_device_fini(&blk->dev);
-    free(blk->queues);
-    free(blk);
+    free_device(blk);
 }
 
 struct virtio_device *virtio_blk_device(struct virtio_blk *blk)

@@ -30,6 +30,9 @@ struct virtio_blk_config {
     const char *serial; /* at most 20 bytes count; NULL: none */
     struct evloop *loop;
     const struct gmem *gmem;
+    /* The loop of each queue, of which none is `loop`'s to wait for; NULL: all on `loop`. See
+     * struct virtio_device_config. The backend must know views. */
+    struct evloop *const *queue_loops;
     struct blk_backend *backend;        /* the caller's; outlives the device, its one user */
     unsigned queues;                    /* 0: one */
     bool write_through;                 /* unless the driver says otherwise: no volatile cache */
@@ -40,7 +43,11 @@ struct virtio_blk_config {
 
 /* Errors are reported. */
 int virtio_blk_create(struct virtio_blk **out, const struct virtio_blk_config *config);
-void virtio_blk_destroy(struct virtio_blk *blk); /* after its transport */
+/* After its transport; nobody runs the loops. */
+void virtio_blk_destroy(struct virtio_blk *blk);
+
+/* [loop] Waits for all that its queues have in flight. */
+void virtio_blk_drain(struct virtio_blk *blk);
 
 struct virtio_device *virtio_blk_device(struct virtio_blk *blk);
 

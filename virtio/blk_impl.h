@@ -3,6 +3,7 @@
  * The block device's insides:
  *
  *     blk.c           configuration space, features, queues that come and go
+ *     blk_lane.c      what each loop has of the device
  *     blk_request.c   a request, from its chain to its status byte
  */
 #ifndef MINIVET_VIRTIO_BLK_IMPL_H
@@ -33,11 +34,24 @@ struct blk_request {
     struct iovec *iov;
     struct blk_range *ranges; /* DISCARD, WRITE_ZEROES: done one after the other */
     unsigned range_count, range_next;
-    struct blk_request *again; /* the next on the device's list */
+    struct blk_request *again; /* the next on the lane's list */
+};
+
+/* One for each loop that serves queues. On that loop. */
+struct blk_lane {
+    struct evloop *loop;
+    struct blk_backend *backend; /* the device's, or a view of it */
+    /*
+     * When one queue stops the backend drops what is out, of the others too. That is kept here, and
+     * submitted again in the next turn of the loop.
+     */
+    struct blk_request *again, **again_tail;
+    struct ev_defer submit_again;
 };
 
 struct blk_queue {
     struct virtio_blk *blk;
+    struct blk_lane *lane;
     unsigned index;
 
     /* While it runs, sized by the queue. */
@@ -51,26 +65,29 @@ struct virtio_blk {
     struct virtio_device dev;
     struct blk_backend *backend;
     struct blk_queue *queues;
+    struct blk_lane *lanes; /* room for one a queue */
+    unsigned lane_count;
     bool write_through; /* after a reset */
     char serial[VIRTIO_BLK_ID_BYTES];
-    uint8_t config[VIRTIO_BLK_CONFIG_BYTES]; /* its writeback says what the cache mode is */
-
-    /*
-     * When one queue stops the backend drops what is out, of the others too. That is kept here, and
-     * submitted again in the next turn of the loop.
-     */
-    struct blk_request *again, **again_tail;
-    struct ev_defer submit_again;
+    /* Its writeback says what the cache mode is. That and the capacity are atomic. */
+    _Alignas(uint64_t) uint8_t config[VIRTIO_BLK_CONFIG_BYTES];
 };
 
 /* What of the backend the guest sees. */
-uint64_t blk_capacity_sectors(const struct virtio_blk *blk);
-uint32_t blk_block_sectors(const struct virtio_blk *blk); /* of a logical block: a power of two */
+uint64_t blk_capacity_sectors(const struct blk_backend *backend);
+uint32_t blk_block_sectors(
+    const struct blk_backend *backend); /* of a logical block: a power of 2 */
+
+/* blk_lane.c: set-up thread. What fails is reported; fini takes what there is. */
+int blk_lanes_init(struct virtio_blk *blk, struct evloop *const *queue_loops, unsigned queues);
+void blk_lanes_fini(struct virtio_blk *blk);
+/* [loop] The backend has another capacity. */
+void blk_lanes_resize(struct virtio_blk *blk);
 
 /* blk_request.c */
 void blk_request_init(struct blk_request *r, struct blk_queue *queue, unsigned slot);
 void blk_request_start(struct blk_request *r, struct vq_chain *chain);
-void blk_again_init(struct virtio_blk *blk);
+void blk_again_init(struct blk_lane *lane);
 /* The queue has stopped: none of its requests is submitted again. */
 void blk_again_forget(struct blk_queue *queue);
 

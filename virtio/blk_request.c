@@ -35,7 +35,7 @@ static bool is_wanted(const struct blk_request *r)
 /* Here, since the disk may have shrunk after the request came. */
 static void submit(struct blk_request *r)
 {
-    struct blk_backend *backend = r->queue->blk->backend;
+    struct blk_backend *backend = r->queue->lane->backend;
     if (range_within(r->req.offset_bytes, r->req.bytes, 0, backend->info.capacity_bytes))
         backend->ops->submit(backend, &r->req);
     else
@@ -67,16 +67,17 @@ static void submit_flush(struct blk_request *r)
 static bool wants_flush(const struct blk_request *r)
 {
     return (r->req.op == BLK_WRITE || r->req.op == BLK_ZERO) &&
-           r->queue->blk->config[VIRTIO_BLK_CONFIG_writeback] == 0;
+           __atomic_load_n(&r->queue->blk->config[VIRTIO_BLK_CONFIG_writeback], __ATOMIC_RELAXED) ==
+               0;
 }
 
 static void submit_again_later(struct blk_request *r)
 {
-    struct virtio_blk *blk = r->queue->blk;
+    struct blk_lane *lane = r->queue->lane;
     r->again = NULL;
-    *blk->again_tail = r;
-    blk->again_tail = &r->again;
-    evloop_defer(blk->dev.cfg.loop, &blk->submit_again);
+    *lane->again_tail = r;
+    lane->again_tail = &r->again;
+    evloop_defer(lane->loop, &lane->submit_again);
 }
 
 /* A step of the request is done: the next, or the end. */
@@ -104,10 +105,10 @@ static void on_done(struct blk_req *req, int result)
 
 static void submit_again(void *ctx)
 {
-    struct virtio_blk *blk = ctx;
-    struct blk_request *r = blk->again;
-    blk->again = NULL;
-    blk->again_tail = &blk->again;
+    struct blk_lane *lane = ctx;
+    struct blk_request *r = lane->again;
+    lane->again = NULL;
+    lane->again_tail = &lane->again;
     for (struct blk_request *next; r != NULL; r = next) {
         next = r->again;
         if (is_wanted(r))
@@ -117,34 +118,35 @@ static void submit_again(void *ctx)
     }
 }
 
-void blk_again_init(struct virtio_blk *blk)
+void blk_again_init(struct blk_lane *lane)
 {
-    blk->again_tail = &blk->again;
-    blk->submit_again = (struct ev_defer){.cb = submit_again, .ctx = blk};
+    lane->again_tail = &lane->again;
+    lane->submit_again = (struct ev_defer){.cb = submit_again, .ctx = lane};
 }
 
 void blk_again_forget(struct blk_queue *queue)
 {
-    struct virtio_blk *blk = queue->blk;
-    struct blk_request **at = &blk->again;
+    struct blk_lane *lane = queue->lane;
+    struct blk_request **at = &lane->again;
     while (*at != NULL) {
         if ((*at)->queue == queue)
             *at = (*at)->again;
         else
             at = &(*at)->again;
     }
-    blk->again_tail = at;
-    if (blk->again == NULL)
-        evloop_defer_cancel(blk->dev.cfg.loop, &blk->submit_again);
+    lane->again_tail = at;
+    if (lane->again == NULL)
+        evloop_defer_cancel(lane->loop, &lane->submit_again);
 }
 
 /* ---- in: header, checks, submit ---- */
 
 /* In sectors: a range on the disk, in whole logical blocks. */
-static bool is_range(const struct virtio_blk *blk, uint64_t sector, uint64_t sectors)
+static bool is_range(const struct blk_request *r, uint64_t sector, uint64_t sectors)
 {
-    return is_aligned(sector | sectors, blk_block_sectors(blk)) &&
-           range_within(sector, sectors, 0, blk_capacity_sectors(blk));
+    const struct blk_backend *backend = r->queue->lane->backend;
+    return is_aligned(sector | sectors, blk_block_sectors(backend)) &&
+           range_within(sector, sectors, 0, blk_capacity_sectors(backend));
 }
 
 /* Moves all that is left in data from or to the disk. */
@@ -152,7 +154,7 @@ static void transfer(struct blk_request *r, enum blk_op op, uint64_t sector,
                      const struct iobuf *data)
 {
     uint64_t sectors = data->left / BLK_SECTOR_BYTES;
-    if (data->left % BLK_SECTOR_BYTES != 0 || !is_range(r->queue->blk, sector, sectors)) {
+    if (data->left % BLK_SECTOR_BYTES != 0 || !is_range(r, sector, sectors)) {
         finish(r, VIRTIO_BLK_S_IOERR);
         return;
     }
@@ -192,7 +194,7 @@ static uint8_t take_ranges(struct blk_request *r, uint32_t known_flags)
         uint32_t flags = le32_get(raw + VIRTIO_BLK_RANGE_flags);
         if ((flags & ~known_flags) != 0) /* VIRTIO 1.4 5.2.6.2, whatever else is wrong */
             return VIRTIO_BLK_S_UNSUPP;
-        if (sectors > BLK_RANGE_MAX_SECTORS || !is_range(r->queue->blk, sector, sectors))
+        if (sectors > BLK_RANGE_MAX_SECTORS || !is_range(r, sector, sectors))
             status = VIRTIO_BLK_S_IOERR;
         else if (sectors > 0)
             r->ranges[r->range_count++] = (struct blk_range){

@@ -74,7 +74,10 @@ struct request {
 static uint64_t blk_capacity_bytes(const struct request *r)
 {
     uint64_t bytes;
-    uint64_t sectors = le64_get(r->dev->cfg.config + VIRTIO_BLK_CONFIG_capacity);
+    /* The queue's loop may be another than the device's, which changes it. */
+    const uint8_t *at = r->dev->cfg.config + VIRTIO_BLK_CONFIG_capacity;
+    uint64_t sectors =
+        le64toh(__atomic_load_n((const uint64_t *)(const void *)at, __ATOMIC_RELAXED));
     return checked_mul_u64(sectors, SECTOR_BYTES, &bytes) ? bytes : UINT64_MAX;
 }
 
