@@ -8,6 +8,7 @@
 
 #include "core/fail.h"
 #include "core/xmath.h"
+#include "virtio/features.h"
 #include "virtio/spec.h"
 #include "virtio/stats.h"
 #include "virtio/strict.h"
@@ -65,6 +66,7 @@ static int activate_on_loop(void *arg)
         virtio_device_fail(dev, "the device cannot be activated");
         return 0;
     }
+    virtio_features_say(dev);
     for (unsigned i = 0; i < dev->cfg.queue_count; i++) {
         if (dev->queues[i].config.ready)
             queue_go(&dev->queues[i]);

@@ -75,6 +75,8 @@ struct virtio_device_ops {
 struct virtio_host_ops {
     void (*notify_queue)(void *ctx, unsigned queue); /* used buffers */
     void (*notify_config)(void *ctx);                /* configuration or DEVICE_NEEDS_RESET */
+    /* For messages: the queue's interrupt vector, or -1. May be NULL. */
+    int (*queue_vector)(void *ctx, unsigned queue);
 };
 
 struct virtio_host {
@@ -146,7 +148,7 @@ struct virtio_device {
     struct virtio_host host;
     struct virtio_queue *queues;
     struct virtio_strict *strict; /* the driver monitor; NULL: off */
-    struct log_guest_count guest_errors;
+    struct log_guest_count guest_errors, activations;
     _Atomic bool failed_before;  /* it has been said that this device needed a reset */
     _Atomic uint32_t status;     /* set by both sides, cleared by reset on the loop */
     _Atomic uint32_t generation; /* of the configuration space */

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Names of the features that all devices share (VIRTIO 1.4 6), for people who switch them on and
- * off. They are spelled as in the specification, in small letters and without "VIRTIO_F_".
+ * off; and what a driver has made of a device, for those who look. They are spelled as in the
+ * specification, in small letters and without "VIRTIO_F_".
  */
 #ifndef MINIVET_VIRTIO_FEATURES_H
 #define MINIVET_VIRTIO_FEATURES_H
+
+struct virtio_device;
 
 struct virtio_feature_name {
     const char *name;
@@ -16,5 +19,8 @@ extern const struct virtio_feature_name virtio_feature_names[];
 
 /* The feature's bit number, or -1. */
 int virtio_feature_by_name(const char *name);
+
+/* [loop] With -v, when a driver has activated the device: features, queues and their vectors. */
+void virtio_features_say(struct virtio_device *dev);
 
 #endif

@@ -68,9 +68,17 @@ static void notify_config(void *ctx)
         raise_vector(p, atomic_load(&p->config_vector));
 }
 
+static int queue_vector(void *ctx, unsigned queue)
+{
+    struct virtio_pci *p = ctx;
+    uint16_t vector = atomic_load(&p->queue_vector[queue]);
+    return msix_enabled(p->msix) && vector != VIRTIO_MSI_NO_VECTOR ? vector : -1;
+}
+
 static const struct virtio_host_ops host_ops = {
     .notify_queue = notify_queue,
     .notify_config = notify_config,
+    .queue_vector = queue_vector,
 };
 
 static void forget_vectors(struct virtio_pci *p)
