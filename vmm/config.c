@@ -13,6 +13,7 @@
 
 #define MIN_MEM_BYTES (32 * MIB)
 #define MAX_MEM_BYTES (1024 * GIB)
+#define MAX_POLL_US   10000
 #define NS_PER_S      UINT64_C(1000000000)
 
 struct unit {
@@ -165,6 +166,16 @@ static int set_stats(struct vm_config *c, const char *value)
     return 0;
 }
 
+static int set_poll(struct vm_config *c, const char *value)
+{
+    uint64_t us;
+    if (config_parse_size(value, 1, &us) < 0 || us > MAX_POLL_US)
+        return fail_msg(-EINVAL, "--poll %s: give microseconds, 0 (off) to %d", value, MAX_POLL_US);
+    c->poll_given = true;
+    c->poll_max_ns = us * 1000;
+    return 0;
+}
+
 static int set_verbose(struct vm_config *c, const char *value)
 {
     (void)value;
@@ -213,6 +224,10 @@ const struct option_row config_options[] = {
     {"stats", 0, "[=table|json]", NULL,
      "Print what the virtio queues did, at the end and on SIGUSR1 [table]", VALUES_WORDS,
      set_stats},
+    {"poll", 0, "US", NULL,
+     "Microseconds that virtio devices look for requests before they wait for\n"
+     "the guest to notify them; 0: none [50]",
+     VALUES_NONE, set_poll},
     {"timeout", 0, "TIME", NULL, "End the run after TIME (30s, 500ms, 2m) with status 124",
      VALUES_NONE, set_timeout},
     {"reboot", 0, "exit|restart", NULL, "What a guest's reset does [exit]", VALUES_WORDS,

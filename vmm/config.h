@@ -98,6 +98,8 @@ struct vm_config {
     uint64_t features_on, features_off; /* by bit, for all devices */
     bool strict;                        /* report what drivers do against the specification */
     enum stats_kind stats;              /* print what the queues have done */
+    bool poll_given;                    /* --poll; else the I/O loops' own default */
+    uint64_t poll_max_ns;               /* how long they look for work before they sleep */
     uint64_t timeout_ns;                /* 0: none */
     bool reboot_restart; /* a reset starts the guest anew instead of ending the run */
     int verbosity;
@@ -153,6 +155,11 @@ int config_virtio_key(struct virtio_keys *keys, const char *key, const char *wha
 /* A whole list of them; -EINVAL for any other, too. */
 int config_virtio_list(struct virtio_keys *keys, const char *list, const char *what);
 #define CONFIG_VIRTIO_KEYS "transport=mmio|pci, ring=split|packed, legacy=on|off, queue-size=N"
+
+#define CONFIG_DISK_KEYS                                                   \
+    "ro, serial=TEXT, type=blk|scsi, format=raw|qcow2|vmdk|vdi|vhdx|..., " \
+    "cache=none|writeback|unsafe, sector=512|4096, "                       \
+    "snapshot=on|off, queues=N, iops=N, bw=SIZE, burst=TIME, fault=SPEC, " CONFIG_VIRTIO_KEYS
 
 /* Fills in what is unset, and refuses what does not go together; reported. */
 int config_resolve_virtio(struct vm_config *config);

@@ -13,10 +13,6 @@
 #include "vmm/config.h"
 
 #define MAX_NUMBER UINT32_MAX
-#define DISK_KEYS                                                          \
-    "ro, serial=TEXT, type=blk|scsi, format=raw|qcow2|vmdk|vdi|vhdx|..., " \
-    "cache=none|writeback|unsafe, sector=512|4096, "                       \
-    "snapshot=on|off, queues=N, iops=N, bw=SIZE, burst=TIME, fault=SPEC, " CONFIG_VIRTIO_KEYS
 
 static const char *const caches[] = {"none", "writeback", "unsafe", NULL};
 static const char *const switches[] = {"on", "off", NULL};
@@ -150,7 +146,7 @@ static int set_key(struct disk_config *disk, const char *key)
     int r = config_virtio_key(&disk->virtio, key, what);
     if (r != 0)
         return r < 0 ? r : 0;
-    return fail_msg(-EINVAL, "%s: unknown key \"%s\"; keys are: %s", what, key, DISK_KEYS);
+    return fail_msg(-EINVAL, "%s: unknown key \"%s\"; keys are: %s", what, key, CONFIG_DISK_KEYS);
 }
 
 /* FILE, or one of the two that are none. */

@@ -303,6 +303,8 @@ static int create_base(struct machine *m)
         r = bus_create(&m->pio, "pio", PIO_LIMIT);
     if (r == 0)
         r = evloop_create(&m->loop, "io", &clock_host);
+    if (r == 0 && vm->poll_given)
+        evloop_poll_limit(m->loop, vm->poll_max_ns);
     return r;
 }
 

@@ -248,6 +248,24 @@ Test(config, disks_have_defaults)
     config_free(&c);
 }
 
+Test(config, poll_is_in_microseconds)
+{
+    struct vm_config c;
+    cr_assert(zero(parse(&c, "K")));
+    cr_expect(not(c.poll_given));
+    config_free(&c);
+    cr_assert(zero(parse(&c, "K --poll 20")));
+    cr_expect(c.poll_given);
+    cr_expect(eq(u64, c.poll_max_ns, 20000));
+    config_free(&c);
+    cr_assert(zero(parse(&c, "K --poll 0")));
+    cr_expect(c.poll_given);
+    cr_expect(zero(c.poll_max_ns));
+    config_free(&c);
+    refused("K --poll 10001", "--poll 10001", "0 (off) to 10000");
+    refused("K --poll fast", "--poll fast", "microseconds");
+}
+
 Test(config, disks_take_keys)
 {
     struct vm_config c;

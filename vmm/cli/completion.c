@@ -1,11 +1,68 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* `minivet completion`: a bash completion script, made from the option table. */
+#include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "core/xmath.h"
 #include "vmm/cli/cli.h"
 #include "vmm/config.h"
+
+/* Options whose value is a list of keys, from its beginning or behind a first item. */
+static const struct {
+    const char *name, *keys;
+    bool behind_item;
+} lists[] = {
+    {"virtio", CONFIG_VIRTIO_KEYS, false}, {"console", CONFIG_VIRTIO_KEYS, true},
+    {"rng", CONFIG_VIRTIO_KEYS, true},     {"disk", CONFIG_DISK_KEYS, true},
+    {"d", CONFIG_DISK_KEYS, true},
+};
+
+/* "ring=split|packed, queue-size=N" becomes "ring=split ring=packed queue-size=". */
+static void print_keys(const char *keys)
+{
+    for (const char *at = keys; *at != '\0'; at += strspn(at, ", ")) {
+        int name = (int)strcspn(at, "=,");
+        bool has_value = at[name] == '=';
+        const char *value = at + name + has_value;
+        if (!has_value || isupper((unsigned char)*value))
+            printf("%.*s ", name + has_value, at);
+        for (at = value; has_value && *at != ',' && *at != '\0'; at += *at == '|') {
+            int length = (int)strcspn(at, "|,");
+            if (islower((unsigned char)*at) || isdigit((unsigned char)*at))
+                printf("%.*s%.*s ", name + 1, value - name - 1, length, at);
+            at += length;
+        }
+    }
+}
+
+/* What the shell takes for words is no help here: it cuts at '=' as well. */
+static void print_list_cases(void)
+{
+    printf("  local line=${COMP_LINE:0:COMP_POINT} keys=\n"
+           "  local value=${line##*[[:space:]]}\n"
+           "  local option=${line%%\"$value\"}\n"
+           "  option=${option%%\"${option##*[![:space:]]}\"}\n"
+           "  option=${option##*[[:space:]]}\n"
+           "  [[ $value == --*=* ]] && option=${value%%%%=*} value=${value#*=}\n"
+           "  case $option in\n");
+    for (unsigned i = 0; i < ARRAY_SIZE(lists); i++) {
+        printf("    --%s|-%s) %skeys=\"", lists[i].name, lists[i].name,
+               lists[i].behind_item ? "[[ $value == *,* ]] && " : "");
+        print_keys(lists[i].keys);
+        printf("\";;\n");
+    }
+    printf("  esac\n"
+           "  if [[ $keys ]]; then\n"
+           "    local last=${value##*,}\n"
+           "    mapfile -t COMPREPLY < <(compgen -W \"$keys\" -P \"${value%%\"$last\"}\" -- "
+           "\"$last\")\n"
+           "    COMPREPLY=(\"${COMPREPLY[@]#\"${value%%\"$cur\"}\"}\")\n"
+           "    compopt -o nospace\n"
+           "    return\n"
+           "  fi\n");
+}
 
 static void print_value_case(const struct option_row *row)
 {
@@ -47,8 +104,9 @@ int cli_completion(int argc, char **argv)
            "    COMPREPLY=($(compgen -W \"run check completion --help --version\" -- \"$cur\"))\n"
            "    return\n"
            "  fi\n"
-           "  [[ ${COMP_WORDS[1]} == run ]] || return\n"
-           "  case $prev in\n");
+           "  [[ ${COMP_WORDS[1]} == run ]] || return\n");
+    print_list_cases();
+    printf("  case $prev in\n");
     for (unsigned i = 0; i < config_option_count; i++)
         print_value_case(&config_options[i]);
     printf("  esac\n"
