@@ -248,7 +248,8 @@ static void spy_config(void *ctx)
 /* What a function ends is seen before the function: here the second of two that come at once. */
 Test(conformance, scsi_ctrl_3)
 {
-    static const struct virtio_host_ops ops = {spy_queue, spy_config};
+    static const struct virtio_host_ops ops = {.notify_queue = spy_queue,
+                                               .notify_config = spy_config};
     FOR_EACH_HOST(s, 0)
     {
         struct scsireq req = {.cdb = WRITE_ONE, .out = 512};
