@@ -213,7 +213,7 @@ const struct option_row config_options[] = {
      config_set_rng},
     {"virtio", 0, "KEY[,KEY...]", NULL,
      "KEYs for all virtio devices: transport=mmio|pci, ring=split|packed,\n"
-     "legacy=on|off, queue-size=N [mmio, split, off, 256]",
+     "legacy=on|off, queue-size=N [mmio, split, off, 256], iothread=NAME[:NAME...]",
      VALUES_NONE, config_set_virtio},
     {"features", 0, "+NAME|-NAME[,...]", NULL,
      "Offer, or do not offer, on all virtio devices: indirect_desc, event_idx,\n"

@@ -10,7 +10,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define CONFIG_MAX_DISKS 64
+#define CONFIG_MAX_DISKS      64
+#define CONFIG_IOTHREAD_BYTES 256
 
 enum console_kind {
     CONSOLE_SERIAL,
@@ -47,10 +48,11 @@ enum stats_kind {
  * leaves is the default: config_parse() leaves nothing unset in the devices' own.
  */
 struct virtio_keys {
-    enum transport_kind transport; /* [mmio] */
-    enum ring_kind ring;           /* [split] */
-    enum on_off legacy;            /* [off] */
-    uint32_t queue_size;           /* most descriptors in a queue [256] */
+    enum transport_kind transport;        /* [mmio] */
+    enum ring_kind ring;                  /* [split] */
+    enum on_off legacy;                   /* [off] */
+    uint32_t queue_size;                  /* most descriptors in a queue [256] */
+    char iothread[CONFIG_IOTHREAD_BYTES]; /* NAME[:NAME...] of threads; "": the main one */
 };
 
 enum disk_kind {
@@ -154,7 +156,9 @@ int config_word(const char *const *words, const char *word);
 int config_virtio_key(struct virtio_keys *keys, const char *key, const char *what);
 /* A whole list of them; -EINVAL for any other, too. */
 int config_virtio_list(struct virtio_keys *keys, const char *list, const char *what);
-#define CONFIG_VIRTIO_KEYS "transport=mmio|pci, ring=split|packed, legacy=on|off, queue-size=N"
+#define CONFIG_VIRTIO_KEYS                                                 \
+    "transport=mmio|pci, ring=split|packed, legacy=on|off, queue-size=N, " \
+    "iothread=NAME[:NAME...]"
 
 #define CONFIG_DISK_KEYS                                                   \
     "ro, serial=TEXT, type=blk|scsi, format=raw|qcow2|vmdk|vdi|vhdx|..., " \
@@ -163,6 +167,9 @@ int config_virtio_list(struct virtio_keys *keys, const char *list, const char *w
 
 /* Fills in what is unset, and refuses what does not go together; reported. */
 int config_resolve_virtio(struct vm_config *config);
+
+/* Can it be served by as many threads as it has names and queues for? Reported. */
+int config_check_disk_threads(const struct disk_config *disk);
 
 /* For options: --disk, --virtio, --features, --rng. */
 int config_set_disk(struct vm_config *config, const char *value);

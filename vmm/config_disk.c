@@ -166,13 +166,34 @@ static int set_name(struct disk_config *disk, char *name)
     return name[0] != '\0' ? 0 : fail_msg(-EINVAL, "--disk %s: no file name", name);
 }
 
+static bool is_served_elsewhere(const struct disk_config *disk)
+{
+    return disk->kind == DISK_VHOST_USER || strcmp(disk->format, "raw") != 0;
+}
+
+int config_check_disk_threads(const struct disk_config *disk)
+{
+    const char *names = disk->virtio.iothread, *why = NULL;
+    if (strchr(names, ':') == NULL || disk->queues < 2)
+        return 0;
+    if (is_served_elsewhere(disk))
+        why = "another process serves this disk's queues";
+    else if (disk->scsi)
+        why = "the queues of a SCSI host share its state";
+    else if (disk->snapshot || disk->fault[0] != '\0' || disk->iops != 0 || disk->bytes_per_s != 0)
+        why = "snapshot, iops, bw and fault see all requests of a disk in one place";
+    if (why == NULL)
+        return 0;
+    return fail_msg(-EINVAL, "--disk %s: iothread=%s: %s; name one thread", disk->path, names, why);
+}
+
 /* What does not go together is told before anything is opened. */
 static int check(const struct disk_config *disk)
 {
     struct blk_fault_spec spec;
     char what[512];
     snprintf(what, sizeof(what), "--disk %s", disk->path);
-    bool elsewhere = disk->kind == DISK_VHOST_USER || strcmp(disk->format, "raw") != 0;
+    bool elsewhere = is_served_elsewhere(disk);
     if (elsewhere && (disk->snapshot || disk->sector_bytes != 0 || disk->iops != 0 ||
                       disk->bytes_per_s != 0 || disk->fault[0] != '\0'))
         return fail_msg(-EINVAL,

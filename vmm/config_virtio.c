@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Options of virtio devices: the keys that all of them take, and --features. */
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "virtio/features.h"
 #include "virtio/spec.h"
 #include "vmm/config.h"
+#include "vmm/io_threads.h"
 
 int config_word(const char *const *words, const char *word)
 {
@@ -56,6 +58,22 @@ static int set_queue_size(struct virtio_keys *keys, const char *value)
     return 0;
 }
 
+/* A list of names that a thread may have. */
+static int set_iothread(struct virtio_keys *keys, const char *value)
+{
+    size_t run = 0;
+    for (const char *c = value; *c != '\0'; c++) {
+        bool good = isalnum((unsigned char)*c) || *c == '-' || *c == '_';
+        if (*c == ':' ? run == 0 : !good || run == IO_THREADS_NAME_MAX)
+            return -EINVAL;
+        run = *c == ':' ? 0 : run + 1;
+    }
+    if (run == 0 || strlen(value) >= sizeof(keys->iothread))
+        return -EINVAL;
+    memcpy(keys->iothread, value, strlen(value) + 1);
+    return 0;
+}
+
 static const struct {
     const char *name, *expected;
     int (*set)(struct virtio_keys *keys, const char *value); /* negative: no such value */
@@ -64,6 +82,7 @@ static const struct {
     {"ring", "split or packed", set_ring},
     {"legacy", "on or off", set_legacy},
     {"queue-size", "a number from 4 to 32768", set_queue_size},
+    {"iothread", "names such as a:b, each of up to 15 letters, digits, - and _", set_iothread},
 };
 
 /* What follows "name=" in key, or NULL. */
@@ -184,13 +203,15 @@ static int check_keys(const struct vm_config *c, const struct virtio_keys *keys,
 static int resolve(struct vm_config *c, struct virtio_keys *keys, const char *what)
 {
     static const struct virtio_keys defaults = {TRANSPORT_MMIO, RING_SPLIT, ON_OFF_OFF,
-                                                VIRTIO_QUEUE_SIZE_DEFAULT};
+                                                VIRTIO_QUEUE_SIZE_DEFAULT, ""};
     const struct virtio_keys *from[] = {&c->virtio, &defaults};
     const struct virtio_keys unset = {0};
     if (memcmp(keys, &unset, sizeof(unset)) == 0)
         what = "--virtio";
     if (keys->ring == RING_UNSET)
         keys->ring = c->virtio.ring;
+    if (keys->iothread[0] == '\0')
+        memcpy(keys->iothread, c->virtio.iothread, sizeof(keys->iothread));
     int r = check_ring(c, keys, what);
     for (unsigned i = 0; i < ARRAY_SIZE(from); i++) {
         if (keys->transport == TRANSPORT_UNSET)
@@ -207,6 +228,9 @@ static int resolve(struct vm_config *c, struct virtio_keys *keys, const char *wh
 
 int config_resolve_virtio(struct vm_config *c)
 {
+    if (c->console_virtio.iothread[0] != '\0')
+        return fail_msg(-EINVAL, "--console virtio: iothread: the terminal is the main thread's; "
+                                 "give iothread to disks or --rng on");
     int r = resolve(c, &c->rng_virtio, "--rng");
     if (r == 0)
         r = resolve(c, &c->console_virtio, "--console");
@@ -216,6 +240,8 @@ int config_resolve_virtio(struct vm_config *c)
         r = resolve(c, &c->disks[i].virtio, what);
         if (c->disks[i].queues == 0)
             c->disks[i].queues = c->cpus;
+        if (r == 0)
+            r = config_check_disk_threads(&c->disks[i]);
     }
     return r;
 }

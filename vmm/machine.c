@@ -341,6 +341,8 @@ int machine_start(struct machine *m)
 {
     m->started_ns = clock_now_ns(&clock_host);
     int r = evloop_start_thread(m->loop);
+    if (r == 0)
+        r = virtio_devices_start(m->virtio);
     return r < 0 ? r : vcpus_start(m->vcpus);
 }
 
@@ -360,6 +362,7 @@ void machine_stop(struct machine *m)
 {
     vcpus_stop(m->vcpus);
     evloop_stop_thread(m->loop);
+    virtio_devices_stop(m->virtio);
     evloop_call(m->loop, finish_devices, m);
     virtio_devices_report(m->virtio);
 }
@@ -369,20 +372,15 @@ struct stats_call {
     struct stats stats;
 };
 
-/* On the loop: all figures of one moment. */
+/* On the loop. */
 static int take_stats(void *arg)
 {
     struct stats_call *call = arg;
     struct machine *m = call->m;
     call->stats = (struct stats){
         .run_ns = clock_now_ns(&clock_host) - m->started_ns,
-        .engine = evloop_engine(m->loop),
     };
-    evloop_stats(m->loop, &call->stats.loop);
-    int r = 0;
-    for (unsigned i = 0; r == 0 && i < virtio_devices_count(m->virtio); i++)
-        r = stats_add_device(&call->stats, virtio_devices_get(m->virtio, i));
-    return r;
+    return virtio_devices_stats(m->virtio, &call->stats);
 }
 
 void machine_print_stats(struct machine *m)

@@ -14,6 +14,33 @@
 
 #define NAME_MAX_WIDTH 24 /* of a longer one the end is shown: it is a path, mostly */
 
+static int read_loop(void *arg)
+{
+    struct stats_loop *l = arg;
+    evloop_stats(l->loop, &l->stats);
+    return 0;
+}
+
+int stats_add_loop(struct stats *s, const char *name, struct evloop *loop)
+{
+    struct stats_loop *more = realloc(s->loops, (s->loop_count + 1) * sizeof(*more));
+    if (more == NULL)
+        return fail(-ENOMEM, "statistics");
+    s->loops = more;
+    more[s->loop_count] =
+        (struct stats_loop){.name = name, .loop = loop, .engine = evloop_engine(loop)};
+    return evloop_call(loop, read_loop, &more[s->loop_count++]);
+}
+
+static const char *thread_name(const struct stats *s, const struct evloop *loop)
+{
+    for (unsigned i = 0; i < s->loop_count; i++) {
+        if (s->loops[i].loop == loop)
+            return s->loops[i].name;
+    }
+    return "";
+}
+
 int stats_add_device(struct stats *s, const struct virtio_device *dev)
 {
     struct stats_queue q = {.device = dev->cfg.name, .external = dev->cfg.external_queues};
@@ -26,6 +53,7 @@ int stats_add_device(struct stats *s, const struct virtio_device *dev)
             s->queues = more;
             s->room = room;
         }
+        q.thread = thread_name(s, dev->queues[q.queue].loop);
         s->queues[s->count++] = q;
     }
     return 0;
@@ -34,6 +62,7 @@ int stats_add_device(struct stats *s, const struct virtio_device *dev)
 void stats_free(struct stats *s)
 {
     free(s->queues);
+    free(s->loops);
     *s = (struct stats){0};
 }
 
@@ -72,11 +101,12 @@ static const char *shown_name(const char *name)
     return len > NAME_MAX_WIDTH ? name + len - NAME_MAX_WIDTH : name;
 }
 
-static void print_row(const struct stats_queue *q, int name_width, FILE *out)
+static void print_row(const struct stats_queue *q, int name_width, int thread_width, FILE *out)
 {
     const struct virtio_stats *s = &q->stats;
     char p50[16], p99[16], max[16];
-    fprintf(out, "%-*s %3u ", name_width, shown_name(q->device), q->queue);
+    fprintf(out, "%-*s %3u %-*s ", name_width, shown_name(q->device), q->queue, thread_width,
+            q->thread);
     if (q->external) {
         fprintf(out, "%" PRIu64 " interrupts; the rest is its server's\n", s->interrupts);
         return;
@@ -89,22 +119,31 @@ static void print_row(const struct stats_queue *q, int name_width, FILE *out)
             format_ns(p99, virtio_stats_latency_ns(s, 99)), format_ns(max, s->latency_max_ns));
 }
 
+static void print_loop(const struct stats *s, const struct stats_loop *loop, FILE *out)
+{
+    const struct evloop_stats *l = &loop->stats;
+    char window[16];
+    fprintf(out,
+            "%.3f s; loop %s on %s: %" PRIu64 " turns, %" PRIu64 " system calls, %" PRIu64
+            " sleeps, %" PRIu64 " of %" PRIu64 " looks before one found work, now up to %s\n",
+            (double)s->run_ns / 1e9, loop->name, loop->engine, l->turns, l->system_calls, l->sleeps,
+            l->poll_hits, l->poll_hits + l->poll_misses, format_ns(window, l->poll_window_ns));
+}
+
 void stats_print_table(const struct stats *s, FILE *out)
 {
-    int width = (int)strlen("device");
-    for (unsigned i = 0; i < s->count; i++)
+    int width = (int)strlen("device"), thread_width = (int)strlen("thread");
+    for (unsigned i = 0; i < s->count; i++) {
         width = (int)max_u64((uint64_t)width, strlen(shown_name(s->queues[i].device)));
-    fprintf(out, "%-*s %3s %9s %5s %9s %9s %6s %9s %9s %9s %9s %9s %7s %7s %7s\n", width, "device",
-            "q", "requests", "open", "sent MiB", "got MiB", "batch", "kicks", "polled", "spurious",
-            "irqs", "withheld", "p50", "p99", "max");
+        thread_width = (int)max_u64((uint64_t)thread_width, strlen(s->queues[i].thread));
+    }
+    fprintf(out, "%-*s %3s %-*s %9s %5s %9s %9s %6s %9s %9s %9s %9s %9s %7s %7s %7s\n", width,
+            "device", "q", thread_width, "thread", "requests", "open", "sent MiB", "got MiB",
+            "batch", "kicks", "polled", "spurious", "irqs", "withheld", "p50", "p99", "max");
     for (unsigned i = 0; i < s->count; i++)
-        print_row(&s->queues[i], width, out);
-    const struct evloop_stats *l = &s->loop;
-    fprintf(out,
-            "%.3f s; loop on %s: %" PRIu64 " turns, %" PRIu64 " system calls, %" PRIu64
-            " sleeps, %" PRIu64 " of %" PRIu64 " looks before one found work\n",
-            (double)s->run_ns / 1e9, s->engine, l->turns, l->system_calls, l->sleeps, l->poll_hits,
-            l->poll_hits + l->poll_misses);
+        print_row(&s->queues[i], width, thread_width, out);
+    for (unsigned i = 0; i < s->loop_count; i++)
+        print_loop(s, &s->loops[i], out);
 }
 
 /* ---- JSON ---- */
@@ -145,6 +184,7 @@ static bool add_queue(cJSON *array, const struct stats_queue *q)
         return false;
     }
     bool ok = cJSON_AddStringToObject(row, "device", q->device) != NULL &&
+              cJSON_AddStringToObject(row, "thread", q->thread) != NULL &&
               add_number(row, "queue", q->queue) &&
               cJSON_AddBoolToObject(row, "external", q->external) != NULL;
     return ok && add_number(row, "requests", s->requests) &&
@@ -159,23 +199,31 @@ static bool add_queue(cJSON *array, const struct stats_queue *q)
            add_latencies(row, s);
 }
 
-static bool add_loop(cJSON *top, const struct stats *s)
+static bool add_loop(cJSON *array, const struct stats_loop *l)
 {
-    cJSON *loop = cJSON_AddObjectToObject(top, "loop");
-    return loop != NULL && cJSON_AddStringToObject(loop, "engine", s->engine) != NULL &&
-           add_number(loop, "turns", s->loop.turns) &&
-           add_number(loop, "system_calls", s->loop.system_calls) &&
-           add_number(loop, "sleeps", s->loop.sleeps) &&
-           add_number(loop, "poll_hits", s->loop.poll_hits) &&
-           add_number(loop, "poll_misses", s->loop.poll_misses) &&
-           add_number(loop, "poll_window_ns", s->loop.poll_window_ns);
+    cJSON *loop = cJSON_CreateObject();
+    if (!cJSON_AddItemToArray(array, loop)) {
+        cJSON_Delete(loop);
+        return false;
+    }
+    return cJSON_AddStringToObject(loop, "name", l->name) != NULL &&
+           cJSON_AddStringToObject(loop, "engine", l->engine) != NULL &&
+           add_number(loop, "turns", l->stats.turns) &&
+           add_number(loop, "system_calls", l->stats.system_calls) &&
+           add_number(loop, "sleeps", l->stats.sleeps) &&
+           add_number(loop, "poll_hits", l->stats.poll_hits) &&
+           add_number(loop, "poll_misses", l->stats.poll_misses) &&
+           add_number(loop, "poll_window_ns", l->stats.poll_window_ns);
 }
 
 int stats_print_json(const struct stats *s, FILE *out)
 {
     cJSON *top = cJSON_CreateObject();
+    cJSON *loops = cJSON_AddArrayToObject(top, "loops");
     cJSON *queues = cJSON_AddArrayToObject(top, "queues");
-    bool ok = queues != NULL && add_number(top, "run_ns", s->run_ns) && add_loop(top, s);
+    bool ok = loops != NULL && queues != NULL && add_number(top, "run_ns", s->run_ns);
+    for (unsigned i = 0; ok && i < s->loop_count; i++)
+        ok = add_loop(loops, &s->loops[i]);
     for (unsigned i = 0; ok && i < s->count; i++)
         ok = add_queue(queues, &s->queues[i]);
     char *text = ok ? cJSON_PrintUnformatted(top) : NULL;

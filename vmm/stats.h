@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What a run did: the figures of every virtio queue and of the I/O loop, taken at one moment, as a
- * table for people or as JSON.
+ * What a run did: the figures of every virtio queue and of the I/O loops, as a table for people or
+ * as JSON. Each thread's are taken at one moment.
  */
 #ifndef MINIVET_VMM_STATS_H
 #define MINIVET_VMM_STATS_H
@@ -16,8 +16,16 @@
 
 struct virtio_device;
 
+struct stats_loop {
+    const char *name; /* lives as long as the loop */
+    struct evloop *loop;
+    const char *engine;
+    struct evloop_stats stats;
+};
+
 struct stats_queue {
     const char *device; /* its name; lives as long as the device */
+    const char *thread; /* the name of its loop */
     unsigned queue;
     bool external; /* another process takes the chains: only interrupts are seen */
     struct virtio_stats stats;
@@ -25,13 +33,16 @@ struct stats_queue {
 
 struct stats {
     uint64_t run_ns; /* since the guest's start */
-    const char *engine;
-    struct evloop_stats loop;
+    struct stats_loop *loops;
+    unsigned loop_count;
     struct stats_queue *queues;
     unsigned count, room;
 };
 
-/* On the loop. Adds the device's queues, if they are measured. -ENOMEM; reported. */
+/* On the main loop. -ENOMEM; reported. */
+int stats_add_loop(struct stats *s, const char *name, struct evloop *loop);
+
+/* On the main loop. Adds the device's queues, if they are measured. -ENOMEM; reported. */
 int stats_add_device(struct stats *s, const struct virtio_device *dev);
 void stats_free(struct stats *s);
 

@@ -26,6 +26,8 @@
 #include "virtio/vhost_user_blk.h"
 #include "vmm/config.h"
 #include "vmm/disk.h"
+#include "vmm/io_threads.h"
+#include "vmm/stats.h"
 
 #define MAX_DEVICES (CONFIG_MAX_DISKS + 2)
 
@@ -34,6 +36,7 @@ _Static_assert(MAX_DEVICES <= (X86_PCI_SLOTS - 1) * PCI_FUNCTIONS, "a PCI functi
 
 /* One of the three devices, behind one of the two transports. */
 struct slot {
+    struct evloop *loop; /* the device's */
     struct virtio_mmio *mmio;
     struct irq_line irq;
     struct virtio_pci *pci;
@@ -48,6 +51,7 @@ struct slot {
 
 struct virtio_devices {
     struct virtio_devices_config cfg;
+    struct io_threads *threads;
     struct slot slots[MAX_DEVICES];
     unsigned count;
     struct acpi_virtio windows[X86_VIRTIO_GSI_COUNT];
@@ -121,6 +125,43 @@ static int plug(struct virtio_devices *d, struct slot *s, const struct virtio_ke
     return keys->transport == TRANSPORT_PCI ? plug_pci(d, s, keys) : plug_mmio(d, s, keys);
 }
 
+/* ---- threads ---- */
+
+/*
+ * The loops that NAME[:NAME...] stands for, at most `max` of them; without a name the main one.
+ * Returns how many.
+ */
+static int find_loops(struct virtio_devices *d, const char *names, struct evloop **loops,
+                      unsigned max)
+{
+    unsigned count = 0;
+    const char *name = names[0] != '\0' ? names : IO_THREADS_MAIN;
+    while (count < max && name[0] != '\0') {
+        size_t len = strcspn(name, ":");
+        int r = io_threads_get(d->threads, name, len, &loops[count++]);
+        if (r < 0)
+            return r;
+        name += len + (name[len] == ':');
+    }
+    return (int)count;
+}
+
+/*
+ * A slot whose device has one thread for itself and all its queues, or (if there are more) the main
+ * one and some for its queues alone: the main loop waits for others, and none waits for it.
+ */
+static int choose_loops(struct virtio_devices *d, struct slot *s, const struct virtio_keys *keys,
+                        struct evloop **queue_loops, unsigned queues)
+{
+    int count = find_loops(d, keys->iothread, queue_loops, queues);
+    if (count < 0)
+        return count;
+    s->loop = count == 1 ? queue_loops[0] : d->cfg.loop;
+    for (unsigned i = (unsigned)count; i < queues; i++)
+        queue_loops[i] = queue_loops[i % (unsigned)count];
+    return count;
+}
+
 /* ---- devices ---- */
 
 static uint64_t features_on(const struct virtio_devices *d, const struct virtio_keys *keys)
@@ -130,9 +171,9 @@ static uint64_t features_on(const struct virtio_devices *d, const struct virtio_
 }
 
 /* A disk that a server knows how to read: the user's, or one that is started for its format. */
-static int create_vhost_disk(struct virtio_devices *d, const struct disk_config *disk)
+static int create_vhost_disk(struct virtio_devices *d, struct slot *s,
+                             const struct disk_config *disk)
 {
-    struct slot *s = &d->slots[d->count++];
     struct vhost_user_blk_config config = {
         .name = disk->path,
         .socket_path = disk->path,
@@ -141,7 +182,7 @@ static int create_vhost_disk(struct virtio_devices *d, const struct disk_config 
         .features_on = features_on(d, &disk->virtio),
         .features_off = d->cfg.vm->features_off,
         .strict = d->cfg.vm->strict,
-        .loop = d->cfg.loop,
+        .loop = s->loop,
         .gmem = d->cfg.gmem,
     };
     int r = 0;
@@ -167,7 +208,7 @@ static int create_scsi(struct virtio_devices *d, struct slot *s, const struct di
     const char *const serials[] = {disk->serial[0] != '\0' ? disk->serial : NULL};
     return virtio_scsi_create(&s->scsi, &(struct virtio_scsi_config){
                                             .name = disk->path,
-                                            .loop = d->cfg.loop,
+                                            .loop = s->loop,
                                             .gmem = d->cfg.gmem,
                                             .backends = backends,
                                             .serials = serials,
@@ -188,10 +229,14 @@ static bool is_served_elsewhere(const struct disk_config *disk)
 
 static int create_disk(struct virtio_devices *d, const struct disk_config *disk)
 {
-    if (is_served_elsewhere(disk))
-        return create_vhost_disk(d, disk);
     struct slot *s = &d->slots[d->count++];
-    int r = disk_create(&s->disk, disk, d->cfg.loop);
+    struct evloop *queue_loops[VIRTIO_QUEUES_MAX];
+    int loops = choose_loops(d, s, &disk->virtio, queue_loops, disk->queues);
+    if (loops < 0)
+        return loops;
+    if (is_served_elsewhere(disk))
+        return create_vhost_disk(d, s, disk);
+    int r = disk_create(&s->disk, disk, s->loop);
     if (r < 0)
         return r;
     if (disk->scsi) {
@@ -200,7 +245,8 @@ static int create_disk(struct virtio_devices *d, const struct disk_config *disk)
     }
     r = virtio_blk_create(&s->blk, &(struct virtio_blk_config){
                                        .name = disk->path,
-                                       .loop = d->cfg.loop,
+                                       .loop = s->loop,
+                                       .queue_loops = loops > 1 ? queue_loops : NULL,
                                        .gmem = d->cfg.gmem,
                                        .backend = s->disk,
                                        .serial = disk->serial,
@@ -234,16 +280,20 @@ static int create_rng(struct virtio_devices *d)
 {
     const struct virtio_keys *keys = &d->cfg.vm->rng_virtio;
     struct slot *s = &d->slots[d->count++];
-    int r = virtio_rng_create(&s->rng, &(struct virtio_rng_config){
-                                           .name = "rng",
-                                           .loop = d->cfg.loop,
-                                           .gmem = d->cfg.gmem,
-                                           .entropy = &entropy_host,
-                                           .features_on = features_on(d, keys),
-                                           .features_off = d->cfg.vm->features_off,
-                                           .queue_size_max = keys->queue_size,
-                                           .strict = d->cfg.vm->strict,
-                                       });
+    struct evloop *queue_loop;
+    int r = choose_loops(d, s, keys, &queue_loop, 1);
+    if (r < 0)
+        return r;
+    r = virtio_rng_create(&s->rng, &(struct virtio_rng_config){
+                                       .name = "rng",
+                                       .loop = s->loop,
+                                       .gmem = d->cfg.gmem,
+                                       .entropy = &entropy_host,
+                                       .features_on = features_on(d, keys),
+                                       .features_off = d->cfg.vm->features_off,
+                                       .queue_size_max = keys->queue_size,
+                                       .strict = d->cfg.vm->strict,
+                                   });
     return r < 0 ? r : plug(d, s, keys);
 }
 
@@ -272,7 +322,7 @@ int virtio_devices_create(struct virtio_devices **out, const struct virtio_devic
     if (d == NULL)
         return fail(-ENOMEM, "virtio devices");
     d->cfg = *config;
-    int r = 0;
+    int r = io_threads_create(&d->threads, config->loop, vm);
     for (unsigned i = 0; r == 0 && i < vm->disk_count; i++)
         r = create_disk(d, &vm->disks[i]);
     if (r == 0 && vm->console == CONSOLE_VIRTIO)
@@ -291,16 +341,38 @@ void virtio_devices_destroy(struct virtio_devices *d)
 {
     if (d == NULL)
         return;
+    if (d->threads != NULL)
+        io_threads_stop(d->threads);
     for (unsigned i = d->count; i-- > 0;)
         destroy_slot(d, &d->slots[i]);
+    io_threads_destroy(d->threads);
     free(d);
+}
+
+int virtio_devices_start(struct virtio_devices *d)
+{
+    return io_threads_start(d->threads);
+}
+
+void virtio_devices_stop(struct virtio_devices *d)
+{
+    io_threads_stop(d->threads);
+}
+
+static int drain_disk(void *arg)
+{
+    struct blk_backend *disk = arg;
+    disk->ops->drain(disk);
+    return 0;
 }
 
 void virtio_devices_drain(struct virtio_devices *d)
 {
     for (unsigned i = 0; i < d->count; i++) {
-        if (d->slots[i].disk != NULL)
-            d->slots[i].disk->ops->drain(d->slots[i].disk);
+        if (d->slots[i].blk != NULL)
+            virtio_blk_drain(d->slots[i].blk);
+        else if (d->slots[i].disk != NULL)
+            evloop_call(d->slots[i].loop, drain_disk, d->slots[i].disk);
     }
 }
 
@@ -310,14 +382,12 @@ void virtio_devices_report(const struct virtio_devices *d)
         virtio_strict_summary(slot_device(&d->slots[i]));
 }
 
-unsigned virtio_devices_count(const struct virtio_devices *d)
+int virtio_devices_stats(const struct virtio_devices *d, struct stats *s)
 {
-    return d->count;
-}
-
-const struct virtio_device *virtio_devices_get(const struct virtio_devices *d, unsigned index)
-{
-    return slot_device(&d->slots[index]);
+    int r = io_threads_stats(d->threads, s);
+    for (unsigned i = 0; r == 0 && i < d->count; i++)
+        r = stats_add_device(s, slot_device(&d->slots[i]));
+    return r;
 }
 
 const struct acpi_virtio *virtio_devices_windows(const struct virtio_devices *d, unsigned *count)

@@ -16,7 +16,7 @@ struct gmem;
 struct hv;
 struct hv_vm;
 struct pci_host;
-struct virtio_device;
+struct stats;
 struct virtio_devices;
 struct vm_config;
 
@@ -27,7 +27,7 @@ struct virtio_devices_config {
     struct hv_vm *hv_vm;
     struct bus *mmio, *pio;
     struct pci_host *pci_host;
-    struct evloop *loop;
+    struct evloop *loop; /* the main one, of those that ask for no thread of their own */
     const struct gmem *gmem;
     struct chr_backend *terminal; /* for the console; NULL if there is none */
 };
@@ -35,18 +35,21 @@ struct virtio_devices_config {
 /* Errors are reported. The PCI host's resources are not assigned yet. */
 int virtio_devices_create(struct virtio_devices **out, const struct virtio_devices_config *config);
 
-/* Before the PCI host goes. NULL is allowed. */
+/* Before the PCI host goes; nobody runs the main loop. NULL is allowed. */
 void virtio_devices_destroy(struct virtio_devices *d);
 
-/* On the loop: waits for every disk's requests. */
+/* The threads that devices asked for, besides the main loop's. */
+int virtio_devices_start(struct virtio_devices *d);
+void virtio_devices_stop(struct virtio_devices *d);
+
+/* On the main loop: waits for every disk's requests. */
 void virtio_devices_drain(struct virtio_devices *d);
 
 /* At the run's end: what the drivers did against the specification, with --strict. */
 void virtio_devices_report(const struct virtio_devices *d);
 
-/* In their order, for statistics. */
-unsigned virtio_devices_count(const struct virtio_devices *d);
-const struct virtio_device *virtio_devices_get(const struct virtio_devices *d, unsigned index);
+/* On the main loop: adds the loops and the queues, in their order. -ENOMEM; reported. */
+int virtio_devices_stats(const struct virtio_devices *d, struct stats *s);
 
 /* The windows, for the guest's tables; they live as long as the devices. */
 const struct acpi_virtio *virtio_devices_windows(const struct virtio_devices *d, unsigned *count);

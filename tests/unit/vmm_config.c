@@ -199,6 +199,39 @@ Test(config, a_device_s_keys_go_before_those_for_all_wherever_they_stand)
     config_free(&c);
 }
 
+Test(config, a_thread_is_named_and_several_are_for_disks_that_can)
+{
+    struct vm_config c;
+    cr_assert(zero(parse(&c, "K -c 2 -d x,iothread=a:b-2:c_3 -d null:1M --rng on,iothread=a "
+                             "-d y,type=scsi,iothread=one -d z,snapshot=on,queues=1 "
+                             "--virtio iothread=all:of --console virtio")),
+              "%s", last_line);
+    cr_expect(eq(str, c.disks[0].virtio.iothread, "a:b-2:c_3"));
+    cr_expect(eq(str, c.disks[1].virtio.iothread, "all:of"));
+    cr_expect(eq(str, c.disks[2].virtio.iothread, "one"));
+    cr_expect(eq(str, c.rng_virtio.iothread, "a"));
+    config_free(&c);
+    cr_assert(zero(parse(&c, "K -d x")));
+    cr_expect(eq(str, c.disks[0].virtio.iothread, ""));
+    config_free(&c);
+}
+
+Test(config, wrong_threads_are_refused)
+{
+    static const char *const names[] = {"", ":", "a:", ":a", "a::b", "a/b", "0123456789abcdef"};
+    for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
+        char args[64];
+        snprintf(args, sizeof(args), "K -d x,iothread=%s", names[i]);
+        refused(args, "--disk x: iothread=", "up to 15 letters");
+    }
+    refused("K -c 2 -d x,type=scsi,iothread=a:b", "--disk x", "name one thread");
+    refused("K -c 2 -d x,snapshot=on,iothread=a:b", "iothread=a:b", "snapshot");
+    refused("K -c 2 -d x,iops=5 --virtio iothread=a:b", "iothread=a:b", "iops");
+    refused("K -c 2 -d x,format=qcow2,iothread=a:b", "--disk x", "another process");
+    refused("K -c 2 -d vhost-user=s,iothread=a:b", "--disk s", "another process");
+    refused("K --console virtio,iothread=a", "--console", "main thread");
+}
+
 Test(config, features_are_switched_by_name_and_the_last_word_counts)
 {
     struct vm_config c;

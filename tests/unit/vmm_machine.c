@@ -388,6 +388,7 @@ Test(machine, device_reset_with_a_full_queue_in_flight)
 /* ---- statistics, from a thread that is not the loop's ---- */
 
 static unsigned long long requests_seen, open_seen;
+static char thread_seen[16];
 static unsigned rows_seen;
 
 static void read_row(void *ctx, enum log_level level, const char *line)
@@ -400,6 +401,9 @@ static void read_row(void *ctx, enum log_level level, const char *line)
     char *rest;
     if (strtoull(after_name, &rest, 10) != 0) /* the queue */
         return;
+    if (sscanf(rest, " %15s", thread_seen) != 1)
+        return;
+    rest = strchr(rest + 1, ' ');
     requests_seen = strtoull(rest, &rest, 10);
     open_seen = strtoull(rest, &rest, 10);
     rows_seen++;
@@ -414,17 +418,19 @@ static bool requests_then_rest(struct hv_vcpu *v, struct hv_exit *exit)
     return play(v, exit, v->made);
 }
 
-Test(machine, statistics_are_read_while_queues_run_and_afterwards)
+/* `thread` serves the first queue. */
+static void check_statistics(unsigned queues, const char *threads, const char *thread)
 {
     if (!MAY_RUN_QUEUES)
         cr_skip_test("all reads go to the same memory");
     struct vm_config config = {.kernel = kernel_path,
                                .mem_bytes = MEM_BYTES,
                                .cpus = VCPUS,
-                               .disks = {{.path = disk_path}},
+                               .disks = {{.path = disk_path, .queues = queues}},
                                .disk_count = 1,
                                .console = CONSOLE_OFF,
                                .stats = STATS_TABLE};
+    strcpy(config.disks[0].virtio.iothread, threads);
     struct machine_config machine_config = {.vm = &config, .hv = &hv_fake, .on_end = on_end};
     guest = requests_then_rest;
     log_set_sink(read_row, NULL);
@@ -441,7 +447,23 @@ Test(machine, statistics_are_read_while_queues_run_and_afterwards)
     cr_expect_eq(rows_seen, 1);
     cr_expect_eq(requests_seen, 256);
     cr_expect_eq(open_seen, 0);
+    cr_expect_str_eq(thread_seen, thread);
     machine_destroy(machine);
+}
+
+Test(machine, statistics_are_read_while_queues_run_and_afterwards)
+{
+    check_statistics(1, "", "io");
+}
+
+Test(machine, a_disk_is_served_by_a_thread_of_its_own)
+{
+    check_statistics(1, "mine", "mine");
+}
+
+Test(machine, the_queues_of_a_disk_are_served_by_several_threads)
+{
+    check_statistics(2, "a:b", "a");
 }
 
 /* vCPU 1 triple-faults, vCPU 2 powers off and keeps kicking, the others are inside devices. */

@@ -18,6 +18,7 @@ static struct stats_queue a_queue(const char *device)
 {
     struct stats_queue q = {
         .device = device,
+        .thread = "io",
         .stats = {.requests = 1000,
                   .in_flight = 3,
                   .rd_bytes = 3 * MIB,
@@ -38,17 +39,24 @@ static struct stats_queue a_queue(const char *device)
     return q;
 }
 
+static struct stats_loop some_loops[] = {
+    {.name = "io",
+     .engine = "io_uring",
+     .stats = {.turns = 11,
+               .system_calls = 12,
+               .sleeps = 13,
+               .poll_hits = 14,
+               .poll_misses = 6,
+               .poll_window_ns = 15}},
+    {.name = "fast-disks", .engine = "epoll", .stats = {.turns = 21, .poll_window_ns = 50000}},
+};
+
 static struct stats some_stats(struct stats_queue *queues, unsigned count)
 {
     return (struct stats){
         .run_ns = UINT64_C(1500000000),
-        .engine = "io_uring",
-        .loop = {.turns = 11,
-                 .system_calls = 12,
-                 .sleeps = 13,
-                 .poll_hits = 14,
-                 .poll_misses = 6,
-                 .poll_window_ns = 15},
+        .loops = some_loops,
+        .loop_count = ARRAY_SIZE(some_loops),
         .queues = queues,
         .count = count,
     };
@@ -74,20 +82,26 @@ Test(stats, a_table_has_a_row_for_each_queue)
     struct stats_queue queues[] = {a_queue("a.img"), a_queue("rng")};
     struct stats s = some_stats(queues, ARRAY_SIZE(queues));
     queues[1].stats = (struct virtio_stats){0};
+    queues[1].thread = "fast-disks";
     char *text = printed(&s, false);
     cr_expect(
         eq(str, text,
-           "device   q  requests  open  sent MiB   got MiB  batch     kicks    polled  spurious    "
+           "device   q thread      requests  open  sent MiB   got MiB  batch     kicks    polled  "
+           "spurious    "
            "  irqs"
            "  withheld     p50     p99     max\n"
-           "a.img    0      1000     3       3.0       0.5    2.5       390         9         5    "
+           "a.img    0 io              1000     3       3.0       0.5    2.5       390         9   "
+           "      5    "
            "   200"
            "       199   769ns  1.02us  2.50ms\n"
-           "rng      0         0     0       0.0       0.0    0.0         0         0         0    "
+           "rng      0 fast-disks         0     0       0.0       0.0    0.0         0         0   "
+           "      0    "
            "     0"
            "         0     0ns     0ns     0ns\n"
-           "1.500 s; loop on io_uring: 11 turns, 12 system calls, 13 sleeps, 14 of 20 looks before "
-           "one found work\n"));
+           "1.500 s; loop io on io_uring: 11 turns, 12 system calls, 13 sleeps, 14 of 20 looks "
+           "before one found work, now up to 15ns\n"
+           "1.500 s; loop fast-disks on epoll: 21 turns, 0 system calls, 0 sleeps, 0 of 0 looks "
+           "before one found work, now up to 50.0us\n"));
     free(text);
 }
 
@@ -101,7 +115,7 @@ Test(stats, times_have_the_unit_that_suits_them)
         {123000, " 123us\n"}, {5 * US * US, " 5.00ms\n"}, {12 * US * US * US, " 12.0s\n"},
     };
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-        struct stats_queue q = {.device = "d", .stats.latency_max_ns = cases[i].ns};
+        struct stats_queue q = {.device = "d", .thread = "io", .stats.latency_max_ns = cases[i].ns};
         struct stats s = some_stats(&q, 1);
         char *text = printed(&s, false);
         cr_expect(strstr(text, cases[i].text) != NULL, "%s is not in %s", cases[i].text, text);
@@ -114,17 +128,18 @@ Test(stats, a_long_name_shows_its_end)
     struct stats_queue q = a_queue("/a/very/long/path/to/some/image/of/a/disk.img");
     struct stats s = some_stats(&q, 1);
     char *text = printed(&s, false);
-    cr_expect(strstr(text, "\nsome/image/of/a/disk.img   0 ") != NULL, "%s", text);
+    cr_expect(strstr(text, "\nsome/image/of/a/disk.img   0 io ") != NULL, "%s", text);
     free(text);
 }
 
 Test(stats, an_external_queue_shows_what_is_seen_of_it)
 {
-    struct stats_queue q = {.device = "sock", .external = true, .stats.interrupts = 77};
+    struct stats_queue q = {
+        .device = "sock", .thread = "io", .external = true, .stats.interrupts = 77};
     struct stats s = some_stats(&q, 1);
     char *text = printed(&s, false);
-    cr_expect(strstr(text, "sock     0 77 interrupts; the rest is its server's\n") != NULL, "%s",
-              text);
+    cr_expect(strstr(text, "sock     0 io     77 interrupts; the rest is its server's\n") != NULL,
+              "%s", text);
     free(text);
 }
 
@@ -146,7 +161,7 @@ Test(stats, the_table_is_logged_line_by_line)
     log_set_sink(keep_line, NULL);
     stats_print(&s, STATS_TABLE);
     log_set_sink(NULL, NULL);
-    cr_assert(eq(uint, line_count, 3));
+    cr_assert(eq(uint, line_count, 4));
     cr_expect(strstr(lines[0], "device") != NULL, "%s", lines[0]);
     cr_expect(strstr(lines[1], "a.img") != NULL, "%s", lines[1]);
     cr_expect(strstr(lines[2], "io_uring") != NULL, "%s", lines[2]);
@@ -173,7 +188,10 @@ Test(stats, json_holds_every_figure)
     cr_assert(top != NULL, "%s", text);
     cr_expect(eq(dbl, number(top, "run_ns"), 1.5e9));
 
-    const cJSON *loop = cJSON_GetObjectItem(top, "loop");
+    const cJSON *loops = cJSON_GetObjectItem(top, "loops");
+    cr_assert(eq(int, cJSON_GetArraySize(loops), 2));
+    const cJSON *loop = cJSON_GetArrayItem(loops, 0);
+    cr_expect(eq(str, cJSON_GetStringValue(cJSON_GetObjectItem(loop, "name")), "io"));
     cr_expect(eq(str, cJSON_GetStringValue(cJSON_GetObjectItem(loop, "engine")), "io_uring"));
     cr_expect(eq(dbl, number(loop, "turns"), 11));
     cr_expect(eq(dbl, number(loop, "system_calls"), 12));
@@ -187,6 +205,7 @@ Test(stats, json_holds_every_figure)
     for (int i = 0; i < 2; i++) {
         const cJSON *q = cJSON_GetArrayItem(array, i);
         cr_expect(eq(str, cJSON_GetStringValue(cJSON_GetObjectItem(q, "device")), "a \"b\".img"));
+        cr_expect(eq(str, cJSON_GetStringValue(cJSON_GetObjectItem(q, "thread")), "io"));
         cr_expect(eq(int, cJSON_IsTrue(cJSON_GetObjectItem(q, "external")), i));
         cr_expect(eq(dbl, number(q, "queue"), i));
         cr_expect(eq(dbl, number(q, "requests"), 1000));
@@ -227,12 +246,14 @@ Test(stats, every_queue_of_a_measured_device_is_collected)
     cr_assert(zero(int, stats_add_device(&s, rig.dev)));
     cr_expect(eq(uint, s.count, 0), "it is not measured");
     cr_assert(zero(int, virtio_device_measure(rig.dev, &rig.clock)));
+    cr_assert(zero(int, stats_add_loop(&s, "main", rig.loop)));
     cr_assert(zero(int, stats_add_device(&s, rig.dev)));
     cr_assert(zero(int, stats_add_device(&s, rig.dev)));
     cr_assert(eq(uint, s.count, 22));
     for (unsigned i = 0; i < s.count; i++) {
         cr_expect(eq(uint, s.queues[i].queue, i % 11));
         cr_expect(eq(str, (char *)s.queues[i].device, "echo"));
+        cr_expect(eq(str, (char *)s.queues[i].thread, "main"));
     }
     stats_free(&s);
     cr_expect(eq(uint, s.count, 0));
