@@ -3,6 +3,8 @@
 #include <criterion/criterion.h>
 
 #include <semaphore.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/evloop.h"
@@ -143,6 +145,29 @@ Test(core_evloop_poll, the_window_has_a_limit)
     cr_assert_not(evloop_poll_add(b.loop, &b.poll));
     for (unsigned i = 0; i < 3; i++)
         cr_assert_eq(asked_nap(&b, US), 0);
+    bench_end(&b);
+}
+
+static void work_long(void *ctx, uint32_t events)
+{
+    struct bench *b = ctx;
+    (void)events;
+    b->now += 1000 * US;
+    evloop_stop(b->loop);
+}
+
+Test(core_evloop_poll, the_work_after_a_sleep_is_not_sleep)
+{
+    struct bench b;
+    bench_init(&b);
+    struct ev_fd kick = {.cb = work_long, .ctx = &b};
+    int fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+    cr_assert_eq(evloop_event_add(b.loop, &kick, fd), 0);
+    cr_assert_not(evloop_poll_add(b.loop, &b.poll));
+    cr_assert_eq(evloop_run(b.loop), 0);
+    cr_assert_eq(stats(&b).poll_window_ns, 5 * US);
+    evloop_fd_del(b.loop, &kick);
+    close(fd);
     bench_end(&b);
 }
 

@@ -158,10 +158,11 @@ static int step(struct evloop *loop, int64_t wait_ns)
     if (polls || loop->defers || loop->inbox_left)
         wait_ns = WAIT_NONE;
     uint64_t since_ns = wait_ns != WAIT_NONE ? evloop_poll_sleeps(loop) : 0;
-    int n = loop->engine->turn(loop, wait_ns);
+    int err = loop->engine->wait(loop, wait_ns);
     evloop_poll_slept(loop, since_ns);
-    if (n < 0)
-        return fail(n, "event loop %s: wait by %s", loop->name, loop->engine->name);
+    if (err < 0)
+        return fail(err, "event loop %s: wait by %s", loop->name, loop->engine->name);
+    int n = loop->engine->dispatch(loop);
     bool timers = timers_run(loop);
     bool inbox = evloop_inbox_run(loop);
     bool defers = defers_run(loop);

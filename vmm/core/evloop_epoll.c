@@ -73,17 +73,24 @@ static int wait_ns(struct epoll *p, int64_t ns)
     return n;
 }
 
-/*
- * A callback may come here again through evloop_drain(): that replaces the batch, and what it had
- * left is reported anew, since every source is level-triggered.
- */
-static int epoll_turn(struct evloop *loop, int64_t ns)
+static int epoll_wait_for(struct evloop *loop, int64_t ns)
 {
     struct epoll *p = loop->epoll;
     int n = wait_ns(p, ns);
     loop->stats.system_calls++;
     p->next = 0;
     p->count = n < 0 ? 0 : n;
+    return n < 0 ? n : 0;
+}
+
+/*
+ * A callback may come here again through evloop_drain(): that replaces the batch, and what it had
+ * left is reported anew, since every source is level-triggered.
+ */
+static int epoll_dispatch(struct evloop *loop)
+{
+    struct epoll *p = loop->epoll;
+    int n = p->count - p->next;
     while (p->next < p->count) {
         struct epoll_event *e = &p->batch[p->next++];
         struct ev_fd *ev = e->data.ptr;
@@ -114,7 +121,8 @@ const struct evloop_engine evloop_epoll_engine = {
     .add = epoll_add,
     .set = epoll_set,
     .del = epoll_del,
-    .turn = epoll_turn,
+    .wait = epoll_wait_for,
+    .dispatch = epoll_dispatch,
     .ready = epoll_ready,
     .io = evloop_pool_io,
     .io_cancel = evloop_pool_io_cancel,

@@ -34,12 +34,12 @@ struct evloop_engine {
     int (*add)(struct evloop *loop, struct ev_fd *ev, uint32_t events);
     int (*set)(struct evloop *loop, struct ev_fd *ev, uint32_t events);
     void (*del)(struct evloop *loop, struct ev_fd *ev);
-    /*
-     * Hands in what was asked for, waits for something at most so long, and calls back what is
-     * ready. Returns how many callbacks there were, or a negative errno.
+    /* Hands in what was asked for, and waits for something at most so long; 0 or a negative errno.
      */
-    int (*turn)(struct evloop *loop, int64_t wait_ns);
-    bool (*ready)(struct evloop *loop); /* would turn() find something? As cheap as it can be */
+    int (*wait)(struct evloop *loop, int64_t wait_ns);
+    /* Then calls back what is ready, and returns how many callbacks there were. */
+    int (*dispatch)(struct evloop *loop);
+    bool (*ready)(struct evloop *loop); /* would wait() find something? As cheap as it can be */
     void (*io)(struct evloop *loop, struct ev_io *io);
     void (*io_cancel)(struct evloop *loop, struct ev_io *io);
     int (*io_turn)(struct evloop *loop); /* waits for I/O alone, and calls done() */

@@ -442,16 +442,18 @@ static int deliver_io(struct evloop *loop)
     return n;
 }
 
-static int uring_turn(struct evloop *loop, int64_t wait_ns)
+static int uring_wait(struct evloop *loop, int64_t wait_ns)
 {
     struct uring *u = loop->uring;
     if (u->lists[FIRED].head || u->ended.head)
         wait_ns = WAIT_NONE;
-    int err = hand_in(loop, wait_ns);
-    if (err < 0)
-        return err;
+    return hand_in(loop, wait_ns);
+}
+
+static int uring_dispatch(struct evloop *loop)
+{
     int n = deliver_io(loop);
-    return n + deliver(u);
+    return n + deliver(loop->uring);
 }
 
 /* Without a ring of its own (no memory, no descriptors left) a thread cannot hand anything in. */
@@ -607,7 +609,8 @@ const struct evloop_engine evloop_uring_engine = {
     .add = uring_add,
     .set = uring_set,
     .del = uring_del,
-    .turn = uring_turn,
+    .wait = uring_wait,
+    .dispatch = uring_dispatch,
     .ready = uring_ready,
     .io = uring_io,
     .io_cancel = uring_io_cancel,
