@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "core/fail.h"
@@ -16,6 +17,7 @@
 #define CALL_IOV   1024        /* vectors the loop takes at once */
 #define CALL_BYTES (16 * MIB)  /* moved at once: a drain waits for no more than that */
 #define ZERO_BYTES (256 * MIB) /* zeroed or discarded at once without moving them */
+#define COPY_BYTES (64 * KIB)  /* copied while the loop waits, at most */
 
 static struct blk_file *file_of(struct blk_backend *b)
 {
@@ -295,6 +297,30 @@ static void start(struct blk_file *f, struct blk_req *req)
     step(slot);
 }
 
+/*
+ * A file system in memory never waits, so what is small is moved here and now: io_uring would hand
+ * it to a thread of the kernel's, which takes longer than the copy. Whether it was all of it; what
+ * went wrong is for the long way to find out.
+ */
+static bool copied(const struct blk_file *f, const struct blk_req *req)
+{
+    const struct iovec *iov = req->iov;
+    int count = (int)req->iov_count;
+    off_t at = (off_t)req->offset_bytes;
+    ssize_t moved;
+    if (!f->in_memory || req->bytes > COPY_BYTES || req->iov_count > CALL_IOV)
+        return false;
+    if (req->op == BLK_READ)
+        moved = count == 1 ? pread(f->fd, iov->iov_base, iov->iov_len, at)
+                           : preadv(f->fd, iov, count, at);
+    else if (req->op == BLK_WRITE)
+        moved = count == 1 ? pwrite(f->fd, iov->iov_base, iov->iov_len, at)
+                           : pwritev(f->fd, iov, count, at);
+    else
+        return false;
+    return moved == (ssize_t)req->bytes;
+}
+
 static void blk_file_submit(struct blk_backend *b, struct blk_req *req)
 {
     struct blk_file *f = file_of(b);
@@ -302,7 +328,7 @@ static void blk_file_submit(struct blk_backend *b, struct blk_req *req)
     bool nothing = req->op == BLK_FLUSH ? f->unsafe : req->bytes == 0;
     if (err == 0 && req->op == BLK_FLUSH && atomic_load(&f->first->flush_failed))
         err = -EIO;
-    if (err < 0 || nothing)
+    if (err < 0 || nothing || copied(f, req))
         blk_ended_add(&f->ended, req, err);
     else if (req->op == BLK_DISCARD && f->is_device)
         file_discard_submit(f, req);

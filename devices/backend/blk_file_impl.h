@@ -64,6 +64,7 @@ struct blk_file {
     int direct_fd;                        /* the same file past it, or -1 */
     uint32_t direct_memory, direct_bytes; /* what direct I/O asks of vectors, and of ranges */
     bool is_device;
+    bool in_memory; /* its file system keeps it there */
     bool unsafe;
     bool draining;
     struct blk_file *first;   /* itself, or what it is a view of */
