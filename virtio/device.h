@@ -46,8 +46,11 @@ struct virtio_strict;
 #define VIRTIO_QUEUE_SIZE_DEFAULT 256u
 #define VIRTIO_QUEUES_MAX         64u
 
-/* How many chains a queue may take in one turn of the loop, so that the others get theirs. */
-#define VIRTIO_TURN_CHAINS 64u
+/*
+ * How many chains a queue may take in one turn of the loop, so that the others get theirs, and so
+ * that the driver has the first of them back while the device is at work on the next.
+ */
+#define VIRTIO_TURN_CHAINS 16u
 
 /* The device's half. On the device's loop, but queue_... on the queue's. */
 struct virtio_device_ops {

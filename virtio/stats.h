@@ -19,8 +19,8 @@
 struct clock;
 struct vq_chain;
 
-/* 1, 2-3, 4-7, ... 64 and more. */
-#define VIRTIO_STATS_BATCHES 7u
+/* 1, 2-3, 4-7, 8-15, 16 and more. */
+#define VIRTIO_STATS_BATCHES 5u
 /* Bucket n: latencies of n significant bits, 2^(n-1) to 2^n - 1 ns; 0: none. */
 #define VIRTIO_STATS_LATENCIES 64u
 

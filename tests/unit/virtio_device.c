@@ -268,10 +268,10 @@ Test(virtio_device, one_interrupt_for_a_batch)
     rig_open_echo(&rig);
     cr_assert(vdrv_start(&rig.drv, 0, 2, 64));
     rig_step(&rig);
-    for (unsigned i = 0; i < 30; i++)
+    for (unsigned i = 0; i < VIRTIO_TURN_CHAINS; i++)
         send_ping(&rig, 0);
     rig_step(&rig);
-    cr_expect_eq(rig.echo.served, 30);
+    cr_expect_eq(rig.echo.served, VIRTIO_TURN_CHAINS);
     cr_expect_eq(fake_irq_take(&rig.irq), 1);
     rig_close(&rig);
 }
