@@ -128,21 +128,21 @@ static int plug(struct virtio_devices *d, struct slot *s, const struct virtio_ke
 /* ---- threads ---- */
 
 /*
- * The loops that NAME[:NAME...] stands for, at most `max` of them; without a name the main one.
- * Returns how many.
+ * The loops that NAME[:NAME...] stands for, at least one and at most `max`; without a name the main
+ * one. Returns how many.
  */
 static int find_loops(struct virtio_devices *d, const char *names, struct evloop **loops,
                       unsigned max)
 {
     unsigned count = 0;
     const char *name = names[0] != '\0' ? names : IO_THREADS_MAIN;
-    while (count < max && name[0] != '\0') {
+    do {
         size_t len = strcspn(name, ":");
         int r = io_threads_get(d->threads, name, len, &loops[count++]);
         if (r < 0)
             return r;
         name += len + (name[len] == ':');
-    }
+    } while (count < max && name[0] != '\0');
     return (int)count;
 }
 

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Views: one disk behind several loops. */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/xmath.h"
+#include "devices/backend/blk_file.h"
+#include "devices/backend/blk_file_impl.h"
+#include "devices/backend/blk_null.h"
+#include "tests/harness/blkio.h"
+
+#define DISK_BYTES MIB
+#define BLOCK      4096u
+
+static struct evloop *loops[2];
+static char path[] = "/var/tmp/minivet-view-XXXXXX";
+static struct blk_backend *disk, *view;
+static uint8_t data[BLOCK], back[BLOCK];
+
+static void setup(void)
+{
+    for (unsigned i = 0; i < 2; i++)
+        cr_assert(zero(evloop_create(&loops[i], "test", &clock_host)));
+    int fd = mkostemp(path, O_CLOEXEC);
+    cr_assert(ge(int, fd, 0));
+    cr_assert(zero(ftruncate(fd, DISK_BYTES)));
+    close(fd);
+    memset(data, 0x5a, sizeof(data));
+}
+
+static void teardown(void)
+{
+    view->ops->destroy(view);
+    disk->ops->destroy(disk);
+    for (unsigned i = 0; i < 2; i++)
+        evloop_destroy(loops[i]);
+    unlink(path);
+}
+
+TestSuite(blk_view, .init = setup, .fini = teardown);
+
+static int open_file(enum blk_file_cache cache, bool read_only, struct blk_backend **out)
+{
+    struct blk_file_config config = {
+        .loop = loops[0], .path = path, .cache = cache, .read_only = read_only};
+    return blk_file_create(out, &config);
+}
+
+static void open_both(enum blk_file_cache cache, bool read_only)
+{
+    cr_assert(zero(open_file(cache, read_only, &disk)));
+    cr_assert(zero(disk->ops->view(disk, loops[1], &view)));
+}
+
+static void expect_same_info(void)
+{
+    const struct blk_info *a = &disk->info, *b = &view->info;
+    cr_expect(eq(u64, a->capacity_bytes, b->capacity_bytes));
+    cr_expect(eq(u32, a->logical_bytes, b->logical_bytes));
+    cr_expect(eq(u32, a->physical_bytes, b->physical_bytes));
+    cr_expect(a->can_discard == b->can_discard && a->can_zero == b->can_zero);
+}
+
+static int run(unsigned which, enum blk_op op, void *bytes, uint64_t len)
+{
+    return blkio_run(loops[which], which == 0 ? disk : view, op, 0, bytes, len);
+}
+
+Test(blk_view, all_see_the_same_bytes)
+{
+    open_both(BLK_FILE_CACHE_NONE, false);
+    expect_same_info();
+    cr_assert(zero(run(1, BLK_WRITE, data, BLOCK)));
+    cr_assert(zero(run(0, BLK_FLUSH, NULL, 0)));
+    cr_assert(zero(run(0, BLK_READ, back, BLOCK)));
+    cr_expect(zero(memcmp(data, back, BLOCK)));
+    cr_assert(zero(run(0, BLK_ZERO, NULL, BLOCK)));
+    cr_assert(zero(run(1, BLK_READ, back, BLOCK)));
+    memset(data, 0, BLOCK);
+    cr_expect(zero(memcmp(data, back, BLOCK)));
+}
+
+Test(blk_view, requests_end_on_the_loop_of_their_view)
+{
+    struct blkio io[2];
+    open_both(BLK_FILE_CACHE_WRITEBACK, false);
+    blkio_init(&io[0], BLK_READ, 0, back, BLOCK);
+    blkio_init(&io[1], BLK_READ, 0, data, BLOCK);
+    blkio_submit(disk, &io[0]);
+    blkio_submit(view, &io[1]);
+    evloop_drain(loops[1]);
+    cr_expect(eq(uint, io[1].done, 1));
+    cr_expect(eq(uint, io[0].done, 0));
+    disk->ops->drain(disk);
+    cr_expect(eq(uint, io[0].done, 1));
+}
+
+Test(blk_view, a_read_only_disk_has_read_only_views)
+{
+    open_both(BLK_FILE_CACHE_NONE, true);
+    cr_expect(eq(int, run(1, BLK_WRITE, data, BLOCK), -EROFS));
+    cr_expect(zero(run(1, BLK_READ, back, BLOCK)));
+    int flags = fcntl(container_of(view, struct blk_file, b)->fd, F_GETFL);
+    cr_expect(eq(int, flags &O_ACCMODE, O_RDONLY));
+}
+
+Test(blk_view, the_image_stays_locked)
+{
+    struct blk_backend *second;
+    open_both(BLK_FILE_CACHE_NONE, false);
+    view->ops->destroy(view);
+    cr_expect(eq(int, open_file(BLK_FILE_CACHE_NONE, false, &second), -EBUSY));
+    cr_assert(zero(disk->ops->view(disk, loops[1], &view)));
+}
+
+/* As the host has told one of them of lost data, none may say that all is well. */
+Test(blk_view, a_flush_that_failed_counts_for_all)
+{
+    int fds[2];
+    open_both(BLK_FILE_CACHE_WRITEBACK, false);
+    cr_expect(zero(run(0, BLK_FLUSH, NULL, 0)));
+    cr_assert(zero(pipe2(fds, O_CLOEXEC)));
+    /* A pipe cannot be synced. */
+    cr_assert(ge(int, dup3(fds[1], container_of(view, struct blk_file, b)->fd, O_CLOEXEC), 0));
+    cr_expect(lt(int, run(1, BLK_FLUSH, NULL, 0), 0));
+    cr_expect(eq(int, run(0, BLK_FLUSH, NULL, 0), -EIO));
+    cr_expect(zero(run(0, BLK_WRITE, data, BLOCK)));
+    close(fds[0]);
+    close(fds[1]);
+}
+
+Test(blk_view, of_a_disk_that_stores_nothing)
+{
+    struct blk_null_config config = {
+        .loop = loops[0], .bytes = DISK_BYTES, .sector_bytes = BLOCK, .zero = true};
+    cr_assert(zero(blk_null_create(&disk, &config)));
+    cr_assert(zero(disk->ops->view(disk, loops[1], &view)));
+    expect_same_info();
+    memset(back, 1, BLOCK);
+    memset(data, 0, BLOCK);
+    cr_expect(zero(run(1, BLK_READ, back, BLOCK)));
+    cr_expect(zero(memcmp(data, back, BLOCK)));
+}
