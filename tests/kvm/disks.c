@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Whole machines with disks: who serves them, the guest does not see. */
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core/xmath.h"
+#include "kvm/kvm.h"
+#include "tap.h"
+#include "vmm/config.h"
+#include "vmm/machine.h"
+
+static sem_t ended;
+static _Atomic int end_status;
+
+static void on_end(void *ctx, enum machine_end how, int status)
+{
+    (void)ctx;
+    atomic_store(&end_status, how == MACHINE_END_STATUS ? status : -1);
+    sem_post(&ended);
+}
+
+/* The guest reads from the first disk, and fails if a request does; 0: until it has enough. */
+static void run(const char *first, const char *second, unsigned stop_after_ms)
+{
+    char kernel[512];
+    const char *dir = getenv("MINIVET_GUESTS");
+    snprintf(kernel, sizeof(kernel), "%s/blk.elf", dir != NULL ? dir : GUESTS_DIR);
+    char *argv[] = {"run",       kernel,
+                    "-m",        "128",
+                    "-a",        stop_after_ms > 0 ? "depth=16" : "depth=16 requests=2000",
+                    "--console", "off",
+                    "--rng",     "on,iothread=b",
+                    "-d",        (char *)first,
+                    "-d",        (char *)second};
+    struct vm_config vm;
+    struct machine *m;
+    CHECK_EQ(sem_init(&ended, 0, 0), 0);
+    CHECK_EQ(config_parse(&vm, ARRAY_SIZE(argv), argv), 0);
+    CHECK_EQ(
+        machine_create(&m, &(struct machine_config){.vm = &vm, .hv = &hv_kvm, .on_end = on_end}),
+        0);
+    CHECK_EQ(machine_start(m), 0);
+    if (stop_after_ms > 0) {
+        usleep(stop_after_ms * 1000);
+    } else {
+        sem_wait(&ended);
+        CHECK_EQ(atomic_load(&end_status), 0);
+    }
+    machine_stop(m);
+    machine_destroy(m);
+    config_free(&vm);
+}
+
+static void main_thread(void)
+{
+    run("null:64M", "null:64M", 0);
+}
+
+static void one_thread(void)
+{
+    run("null:64M,iothread=a", "null:64M,iothread=a", 0);
+}
+
+static void several_threads(void)
+{
+    run("null:64M,queues=3,iothread=a:b", "null:64M,queues=2,iothread=b:a", 0);
+}
+
+static void stopped_at_work(void)
+{
+    for (unsigned ms = 1; ms <= 64; ms *= 2) /* some moment of its work, or before */
+        run("null:64M,queues=3,iothread=a:b", "null:64M,iothread=b", ms);
+}
+
+const struct tap_test disk_tests[] = {
+    {"disks: served by the main thread", main_thread, 0},
+    {"disks: two served by one thread of their own", one_thread, 0},
+    {"disks: queues served by several threads, which two disks share", several_threads, 0},
+    {"disks: a machine ends while its threads are at work", stopped_at_work, 0},
+    {0},
+};
