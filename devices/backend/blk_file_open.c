@@ -231,17 +231,18 @@ void blk_file_choose_way(struct blk_file *f)
         f->name, f->direct_bytes, logical);
 }
 
-/* Another description of the same file. */
-static int reopen(const struct blk_file *f, bool read_only, int flags)
+/* Another description of the same file, for the same accesses. */
+static int reopen(const struct blk_file *f, int flags)
 {
     char path[64];
+    int same = fcntl(f->fd, F_GETFL) & (O_ACCMODE | O_NOATIME);
     snprintf(path, sizeof(path), "/proc/self/fd/%d", f->fd);
-    return open(path, flags | O_CLOEXEC | (read_only ? O_RDONLY : O_RDWR));
+    return open(path, flags | O_CLOEXEC | same);
 }
 
-static void open_direct(struct blk_file *f, bool read_only)
+static void open_direct(struct blk_file *f)
 {
-    f->direct_fd = reopen(f, read_only, O_DIRECT);
+    f->direct_fd = reopen(f, O_DIRECT);
     if (f->direct_fd >= 0 && learn_alignment(f)) {
         f->b.info.physical_bytes = (uint32_t)max_u64(f->b.info.physical_bytes, f->direct_bytes);
         blk_file_choose_way(f);
@@ -293,7 +294,7 @@ int blk_file_open(struct blk_file *f, const struct blk_file_config *config)
     warn_of_format(f);
     f->unsafe = config->cache == BLK_FILE_CACHE_UNSAFE;
     if (config->cache == BLK_FILE_CACHE_NONE)
-        open_direct(f, config->read_only);
+        open_direct(f);
     return 0;
 }
 
@@ -335,16 +336,16 @@ int blk_file_open_scratch(struct blk_file *f, uint64_t bytes)
  */
 int blk_file_open_view(struct blk_file *f, struct blk_file *first)
 {
-    bool read_only = first->b.info.read_only;
     f->first = first;
     f->b.info = first->b.info;
     f->is_device = first->is_device;
+    f->in_memory = first->in_memory;
     f->unsafe = first->unsafe;
     f->direct_memory = first->direct_memory;
     f->direct_bytes = first->direct_bytes;
-    f->fd = reopen(first, read_only, 0);
+    f->fd = reopen(first, 0);
     if (f->fd >= 0 && first->direct_fd >= 0)
-        f->direct_fd = reopen(first, read_only, O_DIRECT);
+        f->direct_fd = reopen(first, O_DIRECT);
     if (f->fd < 0 || (first->direct_fd >= 0 && f->direct_fd < 0))
         return fail(-errno, "disk %s: open for another thread", f->name);
     return 0;

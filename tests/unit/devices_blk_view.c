@@ -107,8 +107,18 @@ Test(blk_view, a_read_only_disk_has_read_only_views)
     open_both(BLK_FILE_CACHE_NONE, true);
     cr_expect(eq(int, run(1, BLK_WRITE, data, BLOCK), -EROFS));
     cr_expect(zero(run(1, BLK_READ, back, BLOCK)));
-    int flags = fcntl(container_of(view, struct blk_file, b)->fd, F_GETFL);
-    cr_expect(eq(int, flags &O_ACCMODE, O_RDONLY));
+    int mode = fcntl(container_of(view, struct blk_file, b)->fd, F_GETFL) & O_ACCMODE;
+    cr_expect(eq(int, mode, O_RDONLY));
+}
+
+Test(blk_view, takes_the_way_that_the_disk_takes)
+{
+    open_both(BLK_FILE_CACHE_NONE, false);
+    const struct blk_file *first = container_of(disk, struct blk_file, b);
+    const struct blk_file *f = container_of(view, struct blk_file, b);
+    cr_expect(eq(int, f->direct_fd >= 0, first->direct_fd >= 0));
+    cr_expect(eq(int, f->in_memory, first->in_memory));
+    cr_expect(eq(int, fcntl(f->fd, F_GETFL), fcntl(first->fd, F_GETFL)));
 }
 
 Test(blk_view, the_image_stays_locked)
