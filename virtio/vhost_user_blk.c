@@ -26,8 +26,7 @@ struct vhost_user_blk {
     struct vhost_user_device v;
     const char *socket_path;
     uint8_t config[CONFIG_BYTES];
-    bool writeback_set; /* by the driver */
-    uint8_t writeback;  /* to what */
+    uint8_t writeback; /* the cache mode, VIRTIO 1.4 5.2.5: ours to say, see prepare() */
 };
 
 static struct vhost_user_blk *of(struct vhost_user_device *v)
@@ -40,8 +39,19 @@ static void fix_config(struct vhost_user_device *v)
 {
     struct vhost_user_blk *blk = of(v);
     le16_put(blk->config + VIRTIO_BLK_CONFIG_num_queues, (uint16_t)v->dev.cfg.queue_count);
-    if (blk->writeback_set)
-        blk->config[VIRTIO_BLK_CONFIG_writeback] = blk->writeback;
+    blk->config[VIRTIO_BLK_CONFIG_writeback] = blk->writeback;
+}
+
+static void set_writeback(struct vhost_user_blk *blk, bool on)
+{
+    blk->writeback = on;
+    blk->config[VIRTIO_BLK_CONFIG_writeback] = on;
+}
+
+/* A driver that does not flush relies on every write. */
+static void set_default_cache_mode(struct vhost_user_device *v)
+{
+    set_writeback(of(v), virtio_device_negotiated(&v->dev, VIRTIO_BLK_F_FLUSH));
 }
 
 /* A server that refuses keeps its cache as it was. */
@@ -58,16 +68,19 @@ static int write_config(struct vhost_user_device *v, unsigned offset, const void
     if (offset != VIRTIO_BLK_CONFIG_writeback || len != 1 ||
         !virtio_device_has(&v->dev, VIRTIO_BLK_F_CONFIG_WCE))
         return 0;
-    blk->writeback = (*(const uint8_t *)src) & 1;
-    blk->writeback_set = true;
-    blk->config[VIRTIO_BLK_CONFIG_writeback] = blk->writeback;
+    set_writeback(blk, (*(const uint8_t *)src) & 1);
     return v->connected ? send_writeback(blk) : 0; /* the next server is told by prepare() */
 }
 
+/*
+ * The server is told the mode instead of asked: qemu-storage-daemon says that it writes through,
+ * and does not. A driver that believed it would never flush.
+ */
 static int prepare(struct vhost_user_device *v)
 {
-    struct vhost_user_blk *blk = of(v);
-    return blk->writeback_set ? send_writeback(blk) : 0;
+    if (!virtio_device_has(&v->dev, VIRTIO_BLK_F_CONFIG_WCE))
+        set_default_cache_mode(v);
+    return (v->vu.features & VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE)) != 0 ? send_writeback(of(v)) : 0;
 }
 
 static const struct vhost_user_type blk_type = {
@@ -76,6 +89,7 @@ static const struct vhost_user_type blk_type = {
     .config_bytes = CONFIG_BYTES,
     .config_fix = fix_config,
     .config_write = write_config,
+    .features_ok = set_default_cache_mode,
     .prepare = prepare,
 };
 
@@ -93,6 +107,7 @@ int vhost_user_blk_create(struct vhost_user_blk **out, const struct vhost_user_b
     if (blk == NULL)
         return fail(-ENOMEM, "virtio %s", config->name);
     blk->socket_path = config->socket_path;
+    blk->writeback = 1;
     bool own = config->connect == NULL;
     int err =
         vhost_user_device_init(&blk->v, &(struct vhost_user_device_config){

@@ -254,8 +254,16 @@ static void vud_config_write(struct virtio_device *dev, unsigned offset, const v
         lose(v, v->vu.why);
 }
 
+static void vud_features_ok(struct virtio_device *dev)
+{
+    struct vhost_user_device *v = of(dev);
+    if (v->cfg.type->features_ok != NULL)
+        v->cfg.type->features_ok(v);
+}
+
 static const struct virtio_device_ops vud_ops = {
     .config_write = vud_config_write,
+    .features_ok = vud_features_ok,
     .activate = vud_activate,
     .queue_start = vud_queue_start,
     .queue_stop = vud_queue_stop,

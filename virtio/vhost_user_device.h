@@ -37,6 +37,8 @@ struct vhost_user_type {
      * vhost_user.h. */
     int (*config_write)(struct vhost_user_device *v, unsigned offset, const void *src,
                         unsigned len);
+    /* As in struct virtio_device_ops. */
+    void (*features_ok)(struct vhost_user_device *v);
     /* Before the first ring of an activation, or of a new connection, starts. */
     int (*prepare)(struct vhost_user_device *v);
 };
