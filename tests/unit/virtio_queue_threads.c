@@ -126,6 +126,12 @@ static void flood(unsigned queue, unsigned count)
     }
 }
 
+static void wait_for_used(unsigned queue, unsigned count)
+{
+    while (vdrv_used_idx(&rig.drv.q[queue]) < count)
+        sched_yield();
+}
+
 /* Returns the status byte. */
 static uint8_t request(struct user *u, uint32_t type, uint64_t sector, uint32_t bytes)
 {
@@ -208,8 +214,7 @@ Test(virtio_queue_threads, a_reset_ends_all_queues)
         cr_assert(vdrv_start(&rig.drv, FEATURES, QUEUES, 64));
         for (unsigned i = 0; i < QUEUES; i++)
             flood(i, 1 + (round + i) % 16);
-        while (round % 3 == 0 && vdrv_used_idx(&rig.drv.q[round % QUEUES]) == 0)
-            sched_yield();
+        wait_for_used(round % QUEUES, round % 3 == 0);
         vdrv_reset(&rig.drv);
         cr_assert_eq(vdrv_status(&rig.drv), 0);
         uint16_t before[QUEUES] = {vdrv_used_idx(&rig.drv.q[0]), vdrv_used_idx(&rig.drv.q[1])};
@@ -306,13 +311,13 @@ Test(virtio_queue_threads, requests_are_drained_after_the_threads)
         cr_assert(vdrv_start(&rig.drv, FEATURES, QUEUES, 64));
         for (unsigned i = 0; i < QUEUES; i++)
             flood(i, 10);
+        for (unsigned i = 0; i < QUEUES; i++)
+            wait_for_used(i, 1);
         stop();
         virtio_blk_drain(rig.blk);
         start();
-        for (unsigned i = 0; i < QUEUES; i++) {
-            while (vdrv_used_idx(&rig.drv.q[i]) < 10)
-                sched_yield();
-        }
+        for (unsigned i = 0; i < QUEUES; i++)
+            wait_for_used(i, 10);
     }
     teardown();
 }
