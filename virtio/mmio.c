@@ -17,7 +17,7 @@
 #define SHM_ALIGN  UINT64_C(4096)
 #define BAD_ACCESS UINT64_MAX
 
-/* ---- interrupts: on the loop, without the lock ---- */
+/* ---- interrupts: on any of the loops, without the lock ---- */
 
 static void interrupt(struct virtio_mmio *m, uint32_t bit)
 {

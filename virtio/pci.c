@@ -19,7 +19,7 @@
 #define LEGACY_PORTS    64u /* at least */
 #define CAP_ID_VENDOR   0x09u
 
-/* ---- interrupts: on the loop and on any vCPU, without the transport's lock ---- */
+/* ---- interrupts: on any loop and any vCPU, without the transport's lock ---- */
 
 /*
  * Makes the line follow the ISR status, after either that or MSI-X has changed. Whoever comes last

@@ -4,7 +4,8 @@
  * machine.c reads from top to bottom in the order in which things are made; they are destroyed in
  * reverse.
  *
- * Threads: the caller's (create, start, stop, destroy), one I/O loop for all devices, one a vCPU.
+ * Threads: the caller's (create, start, stop, destroy), the I/O loop, loops that devices ask for,
+ * one a vCPU.
  */
 #ifndef MINIVET_VMM_MACHINE_H
 #define MINIVET_VMM_MACHINE_H

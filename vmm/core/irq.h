@@ -12,7 +12,8 @@
 
 /*
  * A wired interrupt. Any thread may call. A line with an eventfd (an irqfd) is edge-triggered:
- * irq_pulse() is then one write(2) and no ioctl.
+ * irq_pulse() is then one write(2) and no ioctl. Without one, pulses of two threads at once may
+ * become one edge.
  */
 struct irq_line {
     void (*set)(void *ctx, unsigned gsi, bool level);
