@@ -83,3 +83,23 @@ busybox_links() {
         [[ $name == busybox ]] || ln -s busybox "$2/$name"
     done
 }
+
+# copy_libraries ROOT: what the dynamic programs named on stdin need, copied to ROOT.
+copy_libraries() {
+    local library
+    { xargs -r -d '\n' ldd 2>/dev/null || true; } |
+        awk '$2 == "=>" && $3 ~ /^\// { print $3 } $1 ~ /^\// && NF == 2 && !/:$/ { print $1 }' |
+        sort -u | while read -r library; do
+        # /lib is a link to usr/lib, and an archive that held a folder there would stumble over it.
+        install -D -m 755 "$library" "$1/usr/${library#/usr/}"
+    done
+}
+
+# make_image DIR FILE: an ext4 image without a journal, of a directory.
+make_image() {
+    local size
+    size=$(du -sm --apparent-size "$1" | cut -f1)
+    truncate -s "$((size * 5 / 4 + 64))M" "$2"
+    mke2fs -q -t ext4 -O ^has_journal -m 0 -E root_owner=0:0 -d "$1" "$2" ||
+        die "$2: mke2fs failed: is there space in $MINIVET_CACHE?"
+}
