@@ -175,6 +175,27 @@ Test(core_evloop_io, fallocate_gives_and_takes_storage)
     bench_end(&b);
 }
 
+/* Whoever uses a struct ev_io again leaves there what the last operation had, which may be gone. */
+Test(core_evloop_io, only_transfers_look_at_vectors)
+{
+    const size_t bytes = 4096;
+    struct bench b;
+    struct job j;
+    struct iovec *gone = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    cr_assert_neq(gone, MAP_FAILED);
+    bench_init(&b);
+    for (unsigned count = 1; count <= 2; count++) {
+        cr_expect_eq(do_io(&b, EV_IO_FDATASYNC, gone, count, 0), 0);
+        job_init(&j, &b, EV_IO_FALLOCATE, gone, count, 0);
+        j.io.bytes = bytes;
+        submit(&j);
+        evloop_drain(b.loop);
+        cr_expect_eq(j.result, 0);
+    }
+    bench_end(&b);
+    munmap(gone, bytes);
+}
+
 /* More than any ring holds, each of which asks for itself again when it is done. */
 Test(core_evloop_io, there_may_be_more_than_there_is_room_for)
 {

@@ -335,6 +335,12 @@ static void prep_slot(struct evloop *loop, struct slot *s)
     s->armed = true;
 }
 
+/* What the others leave in io->iov may be of an earlier operation, and gone. */
+static bool has_vectors(const struct ev_io *io)
+{
+    return io->op == EV_IO_READV || io->op == EV_IO_WRITEV;
+}
+
 /*
  * What is in the page cache is copied while it is handed in, and the loop stands still: long
  * transfers are left to a thread of the kernel's. So is a file that cannot be asked without
@@ -343,7 +349,7 @@ static void prep_slot(struct evloop *loop, struct slot *s)
 static bool is_long(const struct ev_io *io)
 {
     size_t bytes = 0;
-    for (unsigned i = 0; i < io->iov_count && bytes < LONG_BYTES; i++)
+    for (unsigned i = 0; has_vectors(io) && i < io->iov_count && bytes < LONG_BYTES; i++)
         bytes += io->iov[i].iov_len;
     return bytes >= LONG_BYTES;
 }
@@ -351,7 +357,7 @@ static bool is_long(const struct ev_io *io)
 static void prep_io(struct evloop *loop, struct ev_io *io)
 {
     struct io_uring_sqe *sqe = next_sqe(loop);
-    bool one = io->iov_count == 1 && io->iov->iov_len <= INT32_MAX;
+    bool one = has_vectors(io) && io->iov_count == 1 && io->iov->iov_len <= INT32_MAX;
     switch (io->op) {
     case EV_IO_READV:
         if (one)
