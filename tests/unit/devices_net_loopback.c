@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "devices/backend/net_loopback.h"
+
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <errno.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/evloop.h"
+#include "devices/backend/net_null.h"
+#include "tests/unit/devices_net_guest.h"
+
+static struct evloop *loop;
+static struct net_backend *net;
+static struct guest g;
+static uint8_t packet[NET_PACKET_MAX];
+
+static void setup(void)
+{
+    cr_assert(zero(evloop_create(&loop, "test", &clock_host)));
+    cr_assert(zero(net_loopback_create(&net, loop)));
+    guest_init(&g, net, loop);
+}
+
+static void teardown(void)
+{
+    net->ops->destroy(net);
+    evloop_destroy(loop);
+}
+
+TestSuite(net_loopback, .init = setup, .fini = teardown);
+
+Test(net_loopback, what_is_sent_comes_back)
+{
+    cr_expect(eq(int, (int)guest_receive(&g), -EAGAIN));
+    size_t bytes = guest_make_udp(packet, HOST_IPV4, 1, 2, "hello", 5);
+    cr_assert(zero(guest_send_packet(&g, packet, bytes)));
+    cr_assert(zero(guest_send_packet(&g, packet, bytes)));
+    cr_expect(zero(g.rx_told)); /* never inside of a call */
+    evloop_drain(loop);
+    cr_expect(eq(uint, g.rx_told, 1));
+    cr_expect(eq(int, (int)guest_receive(&g), (int)bytes));
+    cr_expect(guest_checksums_are_right(g.frame, g.bytes));
+    cr_expect(zero(g.packet[0])); /* filled in, since nobody takes it without */
+    cr_expect(eq(int, (int)guest_receive(&g), (int)bytes));
+    cr_expect(eq(int, (int)guest_receive(&g), -EAGAIN));
+}
+
+Test(net_loopback, offloads_come_back_to_those_who_take_them)
+{
+    size_t bytes = guest_make_udp(packet, HOST_IPV4, 1, 2, "hello", 5);
+    net->ops->set_offloads(net, NET_CSUM | NET_TSO4);
+    guest_send_packet(&g, packet, bytes);
+    cr_assert(eq(int, (int)guest_receive(&g), (int)bytes));
+    cr_expect(zero(memcmp(g.packet, packet, bytes)));
+    packet[1] = 1; /* TCPV4 */
+    guest_send_packet(&g, packet, bytes);
+    cr_expect(eq(int, (int)guest_receive(&g), (int)bytes));
+    packet[1] = 0x81; /* ... with ECN */
+    guest_send_packet(&g, packet, bytes);
+    cr_expect(eq(int, (int)guest_receive(&g), -EAGAIN));
+    packet[1] = 4; /* TCPV6 */
+    guest_send_packet(&g, packet, bytes);
+    cr_expect(eq(int, (int)guest_receive(&g), -EAGAIN));
+}
+
+Test(net_loopback, what_makes_no_sense_is_lost)
+{
+    static const struct {
+        uint8_t byte, value;
+    } wrong[] = {{7, 0xff}, {6, 46}, {9, 0xff}, {1, 1}, {1, 77}};
+    for (unsigned i = 0; i < 5; i++) {
+        size_t bytes = guest_make_udp(packet, HOST_IPV4, 1, 2, "hello", 5);
+        packet[wrong[i].byte] = wrong[i].value;
+        cr_expect(zero(guest_send_packet(&g, packet, bytes)));
+        cr_expect(eq(int, (int)guest_receive(&g), -EAGAIN), "case %u", i);
+    }
+    struct iovec iov = {packet, NET_HEADER_BYTES + 13};
+    cr_expect(zero(net->ops->send(net, 0, &iov, 1)));
+    static uint8_t huge[NET_PACKET_MAX + 1];
+    iov = (struct iovec){huge, sizeof(huge)};
+    cr_expect(zero(net->ops->send(net, 0, &iov, 1)));
+    cr_expect(eq(int, (int)guest_receive(&g), -EAGAIN));
+}
+
+Test(net_loopback, a_full_one_says_when_there_is_room)
+{
+    unsigned sent = 0;
+    memset(packet, 0, NET_HEADER_BYTES);
+    while (guest_send_packet(&g, packet, 9000) == 0)
+        sent++;
+    cr_expect(gt(uint, sent, 10));
+    cr_expect(lt(uint, sent, 100));
+    cr_expect(eq(int, guest_send_packet(&g, packet, 60), -EAGAIN));
+    evloop_drain(loop);
+    cr_expect(zero(g.tx_told));
+    unsigned got = 0;
+    while (guest_receive(&g) == 9000)
+        got++;
+    cr_expect(eq(uint, got, sent));
+    evloop_drain(loop);
+    cr_expect(eq(uint, g.tx_told, 1));
+    cr_expect(zero(guest_send_packet(&g, packet, 60)));
+}
+
+Test(net_null, swallows_and_gives_what_it_was_asked_for)
+{
+    struct net_backend *null = NULL;
+    struct guest n;
+    cr_assert(zero(net_null_create(&null, &(struct net_null_config){0})));
+    guest_init(&n, null, NULL);
+    cr_expect(zero(guest_send_packet(&n, packet, 1000)));
+    cr_expect(eq(int, (int)guest_receive(&n), -EAGAIN));
+    cr_expect(eq(uint, null->info.pairs, 1));
+    null->ops->destroy(null);
+
+    cr_assert(zero(net_null_create(&null, &(struct net_null_config){1000, 4})));
+    guest_init(&n, null, NULL);
+    for (unsigned i = 0; i < 3; i++)
+        cr_expect(eq(int, (int)guest_receive(&n), NET_HEADER_BYTES + 1000));
+    cr_expect(eq(int, n.frame[0], 0xff));
+    cr_expect(eq(uint, null->info.pairs, 4));
+    struct iovec small = {packet, NET_HEADER_BYTES + 999};
+    cr_expect(eq(int, (int)null->ops->receive(null, 3, &small, 1), -EMSGSIZE));
+    null->ops->destroy(null);
+
+    cr_expect(eq(int, net_null_create(&null, &(struct net_null_config){13, 0}), -EINVAL));
+    cr_expect(eq(int, net_null_create(&null, &(struct net_null_config){65554, 0}), -EINVAL));
+}
