@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "devices/backend/net_user.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/clock.h"
+#include "core/fail.h"
+#include "core/xmath.h"
+#include "devices/backend/net_frame.h"
+#include "devices/backend/net_user_impl.h"
+
+#define QUEUE_BYTES (1 * MIB)
+#define NS_PER_MS   UINT64_C(1000000)
+#define MTU_MIN     1280u
+#define MTU_MAX     65520u
+
+static struct net_user *user_of(struct net_backend *b)
+{
+    return container_of(b, struct net_user, b);
+}
+
+/* ---- what libslirp asks of us ---- */
+
+/* A full queue loses packets, as a wire may: TCP sends them again. */
+static ssize_t send_packet(const void *frame, size_t bytes, void *opaque)
+{
+    struct net_user *u = opaque;
+    uint8_t *packet = NULL;
+    if (bytes <= NET_PACKET_MAX - NET_HEADER_BYTES)
+        packet = net_queue_reserve(&u->queue, (uint32_t)(NET_HEADER_BYTES + bytes));
+    if (!packet)
+        return (ssize_t)bytes;
+    memset(packet, 0, NET_HEADER_BYTES);
+    if (u->to_guest & NET_CSUM)
+        packet[NET_HDR_FLAGS] = NET_HDR_DATA_VALID; /* it has just been computed */
+    memcpy(packet + NET_HEADER_BYTES, frame, bytes);
+    net_queue_commit(&u->queue, (uint32_t)(NET_HEADER_BYTES + bytes), 0);
+    evloop_defer(u->loop, &u->turn);
+    return (ssize_t)bytes;
+}
+
+static void guest_error(const char *message, void *opaque)
+{
+    struct net_user *u = opaque;
+    log_guest(&u->errors, "user network: %s", message);
+}
+
+static int64_t clock_get_ns(void *opaque)
+{
+    const struct net_user *u = opaque;
+    return (int64_t)clock_now_ns(u->clock);
+}
+
+struct user_timer {
+    struct ev_timer ev;
+    SlirpTimerCb cb;
+    void *ctx;
+};
+
+static void on_slirp_timer(void *ctx)
+{
+    struct user_timer *t = ctx;
+    t->cb(t->ctx);
+}
+
+/* Called while the network is made, once: of router advertisements. */
+static void *timer_new(SlirpTimerCb cb, void *ctx, void *opaque)
+{
+    struct user_timer *t = calloc(1, sizeof(*t));
+    (void)opaque;
+    if (!t)
+        return NULL;
+    *t = (struct user_timer){.cb = cb, .ctx = ctx, .ev = {.cb = on_slirp_timer, .ctx = t}};
+    return t;
+}
+
+static void timer_free(void *timer, void *opaque)
+{
+    struct net_user *u = opaque;
+    struct user_timer *t = timer;
+    if (t)
+        evloop_timer_cancel(u->loop, &t->ev);
+    free(t);
+}
+
+static void timer_mod(void *timer, int64_t expire_ms, void *opaque)
+{
+    struct net_user *u = opaque;
+    struct user_timer *t = timer;
+    if (t)
+        evloop_timer_set(u->loop, &t->ev, (uint64_t)expire_ms * NS_PER_MS);
+}
+
+static void notify(void *opaque)
+{
+    struct net_user *u = opaque;
+    evloop_defer(u->loop, &u->turn);
+}
+
+static const SlirpCb callbacks = {
+    .send_packet = send_packet,
+    .guest_error = guest_error,
+    .clock_get_ns = clock_get_ns,
+    .timer_new = timer_new,
+    .timer_free = timer_free,
+    .timer_mod = timer_mod,
+    .register_poll_fd = user_register_fd,
+    .unregister_poll_fd = user_unregister_fd,
+    .notify = notify,
+};
+
+/* ---- what a device asks of us ---- */
+
+static void on_turn(void *ctx)
+{
+    struct net_user *u = ctx;
+    user_turn(u);
+    if (u->starved && u->queue.count > 0) {
+        u->starved = false;
+        if (u->b.handler.on_rx)
+            u->b.handler.on_rx(u->b.handler.ctx, 0);
+    }
+}
+
+static int net_user_send(struct net_backend *b, unsigned pair, const struct iovec *iov,
+                         unsigned count)
+{
+    struct net_user *u = user_of(b);
+    uint8_t *frame = u->packet + NET_HEADER_BYTES;
+    (void)pair;
+    ssize_t bytes = net_frame_copy(u->packet, iov, count);
+    if (bytes < 0 || net_frame_fill_csum(u->packet, (size_t)bytes) < 0)
+        return 0;
+    user_catch_up(u);
+    const struct user_vet vet = {.net = u->net, .mask = u->mask, .full = user_is_full(u)};
+    size_t kept = user_vet(&vet, frame, (size_t)bytes - NET_HEADER_BYTES);
+    if (kept > 0)
+        slirp_input(u->slirp, frame, (int)kept);
+    evloop_defer(u->loop, &u->turn);
+    return 0;
+}
+
+static ssize_t net_user_receive(struct net_backend *b, unsigned pair, const struct iovec *iov,
+                                unsigned count)
+{
+    struct net_user *u = user_of(b);
+    bool was_congested = u->queue.used > u->queue.size / 2;
+    (void)pair;
+    ssize_t bytes = net_queue_receive(&u->queue, iov, count);
+    u->starved = bytes == -EAGAIN;
+    if (was_congested)
+        evloop_defer(u->loop, &u->turn); /* sockets may be read again */
+    return bytes;
+}
+
+static void net_user_set_offloads(struct net_backend *b, unsigned to_guest)
+{
+    user_of(b)->to_guest = to_guest;
+}
+
+static void net_user_destroy(struct net_backend *b)
+{
+    struct net_user *u = user_of(b);
+    user_poll_end(u);
+    if (u->slirp)
+        slirp_cleanup(u->slirp);
+    evloop_defer_cancel(u->loop, &u->turn);
+    evloop_timer_cancel(u->loop, &u->timer);
+    net_queue_fini(&u->queue);
+    free(u);
+}
+
+static const struct net_backend_ops net_user_ops = {
+    .send = net_user_send,
+    .receive = net_user_receive,
+    .set_offloads = net_user_set_offloads,
+    .destroy = net_user_destroy,
+};
+
+/* ---- making it ---- */
+
+static int add_host_forward(struct net_user *u, const struct net_user_forward *f)
+{
+    if (slirp_add_hostfwd(u->slirp, f->kind == NET_USER_HOST_UDP, f->host, f->host_port, f->guest,
+                          f->guest_port) == 0)
+        return 0;
+    int err = errno;
+    const char *remedy = "";
+    if (err == EACCES)
+        remedy = " (ports below 1024 are root's: take a higher one)";
+    else if (err == EADDRINUSE)
+        remedy = " (another program has that port: take another)";
+    else if (err == EADDRNOTAVAIL)
+        remedy = " (the host has no such address)";
+    return fail(-err, "user network: hostfwd=%s%s", f->text, remedy);
+}
+
+static int add_guest_forward(struct net_user *u, const struct net_user_forward *f)
+{
+    struct in_addr addr = f->guest;
+    int r = f->kind == NET_USER_UNIX ? slirp_add_unix(u->slirp, f->target, &addr, f->guest_port)
+                                     : slirp_add_exec(u->slirp, f->target, &addr, f->guest_port);
+    if (r == 0)
+        return 0;
+    return fail_msg(-EINVAL,
+                    "user network: guestfwd=%s: give an address of the guest's network that is "
+                    "neither the host's nor the name server's, and each port once",
+                    f->text);
+}
+
+static int add_forwards(struct net_user *u, const struct net_user_config *config)
+{
+    int err = 0;
+    for (unsigned i = 0; i < config->forward_count && err == 0; i++) {
+        const struct net_user_forward *f = &config->forwards[i];
+        bool to_guest = f->kind == NET_USER_HOST_TCP || f->kind == NET_USER_HOST_UDP;
+        err = to_guest ? add_host_forward(u, f) : add_guest_forward(u, f);
+    }
+    return err;
+}
+
+static struct in_addr or_nth(struct in_addr addr, const struct net_user *u, uint32_t n)
+{
+    return addr.s_addr != 0 ? addr : (struct in_addr){htonl(ntohl(u->net.s_addr) + n)};
+}
+
+static bool is_inside(const struct net_user *u, struct in_addr addr)
+{
+    return (addr.s_addr & u->mask.s_addr) == u->net.s_addr;
+}
+
+static int make_slirp(struct net_user *u, const struct net_user_config *config)
+{
+    SlirpConfig c = {
+        .version = 4,
+        .restricted = config->restricted,
+        .in_enabled = true,
+        .vnetwork = u->net,
+        .vnetmask = u->mask,
+        .vhost = or_nth(config->host, u, 2),
+        .vnameserver = or_nth(config->dns, u, 3),
+        .vdhcp_start = or_nth((struct in_addr){0}, u, 15),
+        .in6_enabled = !config->no_ipv6,
+        .vprefix_len = 64,
+        .vhostname = config->hostname,
+        .if_mtu = u->b.info.mtu_bytes,
+        .if_mru = u->b.info.mtu_bytes,
+    };
+    inet_pton(AF_INET6, "fec0::", &c.vprefix_addr6);
+    inet_pton(AF_INET6, "fec0::2", &c.vhost6);
+    inet_pton(AF_INET6, "fec0::3", &c.vnameserver6);
+    if (c.vhost.s_addr == c.vnameserver.s_addr || !is_inside(u, c.vhost) ||
+        !is_inside(u, c.vnameserver))
+        return fail_msg(-EINVAL, "user network: host= and dns= are two addresses inside of net=");
+    u->slirp = slirp_new(&c, &callbacks, u);
+    return u->slirp ? 0 : fail(-ENOMEM, "user network");
+}
+
+static int init(struct net_user *u, const struct net_user_config *config)
+{
+    uint32_t mtu = config->mtu ? config->mtu : NET_USER_MTU;
+    u->b.ops = &net_user_ops;
+    u->b.info = (struct net_info){
+        .to_host = NET_CSUM | NET_TSO4 | NET_TSO6 | NET_ECN,
+        .to_guest = NET_CSUM,
+        .pairs = 1,
+        .mtu_bytes = mtu,
+        .link_up = true,
+    };
+    u->loop = config->loop;
+    u->clock = config->clock;
+    u->turn = (struct ev_defer){.cb = on_turn, .ctx = u};
+    u->timer = (struct ev_timer){.cb = on_turn, .ctx = u};
+    u->net = config->mask.s_addr != 0 ? config->net : (struct in_addr){htonl(0x0a000200)};
+    u->mask = config->mask.s_addr != 0 ? config->mask : (struct in_addr){htonl(0xffffff00)};
+    if (mtu < MTU_MIN || mtu > MTU_MAX)
+        return fail_msg(-EINVAL, "user network: mtu=%u: it is %u to %u", mtu, MTU_MIN, MTU_MAX);
+    if (net_queue_init(&u->queue, QUEUE_BYTES) < 0)
+        return fail(-ENOMEM, "user network");
+    int err = make_slirp(u, config);
+    if (err == 0)
+        err = add_forwards(u, config);
+    u->idle_open = u->open;
+    evloop_defer(u->loop, &u->turn);
+    return err;
+}
+
+int net_user_create(struct net_backend **out, const struct net_user_config *config)
+{
+    struct net_user *u = calloc(1, sizeof(*u));
+    if (!u)
+        return fail(-ENOMEM, "user network");
+    int err = init(u, config);
+    if (err < 0)
+        net_user_destroy(&u->b);
+    else
+        *out = &u->b;
+    return err;
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A network behind the user's own sockets (libslirp): no privileges, nothing to set up. The guest
+ * gets an address by DHCP, and reaches what the host reaches by TCP, UDP and ping; nobody reaches
+ * the guest but through the ports that are forwarded.
+ *
+ *   10.0.2.2   the gateway, which is also the host   (fec0::2)
+ *   10.0.2.3   the name server                       (fec0::3)
+ *   10.0.2.15  the guest                             (fec0::, by advertisement)
+ *
+ * All of it runs on the loop. Frames to the guest are as large as its MTU allows: with 65520 bytes
+ * a stream costs a fraction of what it does with 1500. What the guest sends may be as large in any
+ * case, since TCP segments are taken as they are, before anybody cuts them.
+ *
+ * What a host sends faster than the guest takes stays in the host's sockets.
+ */
+#ifndef MINIVET_DEVICES_BACKEND_NET_USER_H
+#define MINIVET_DEVICES_BACKEND_NET_USER_H
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct clock;
+struct evloop;
+struct net_backend;
+
+#define NET_USER_FORWARDS 32
+#define NET_USER_MTU      65520u /* when it is not said */
+
+/* A port of the host that leads to the guest, or one of the guest's network that leads outside. */
+struct net_user_forward {
+    enum { NET_USER_HOST_TCP, NET_USER_HOST_UDP, NET_USER_COMMAND, NET_USER_UNIX } kind;
+    struct in_addr host, guest; /* 0: any; the address that DHCP gives */
+    uint16_t host_port, guest_port;
+    const char *target; /* a command, or a socket's path */
+    const char *text;   /* as the user said it */
+};
+
+struct net_user_config {
+    struct evloop *loop;
+    const struct clock *clock; /* the loop's */
+    struct in_addr net, mask;  /* 0: 10.0.2.0/24 */
+    struct in_addr host, dns;  /* 0: the network's second and third address */
+    const char *hostname;      /* that DHCP gives; NULL: none */
+    uint32_t mtu;              /* 0: NET_USER_MTU */
+    bool restricted;           /* nothing leads outside but what is forwarded */
+    bool no_ipv6;
+    struct net_user_forward forwards[NET_USER_FORWARDS];
+    unsigned forward_count;
+};
+
+/*
+ * Reads a key of the option: hostfwd, guestfwd, restrict, net, dns, host, hostname, ipv6, mtu.
+ * -ENOENT: it is none of these. What is wrong is reported, behind `what` ("--net user"): -EINVAL.
+ * The value stays in use as long as the configuration.
+ */
+int net_user_option(struct net_user_config *config, const char *what, const char *key,
+                    const char *value);
+
+/* Errors are reported. */
+int net_user_create(struct net_backend **out, const struct net_user_config *config);
+
+#endif

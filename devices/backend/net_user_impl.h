@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Inside of net_user: who is who, and what the files of it ask of each other. */
+#ifndef MINIVET_DEVICES_BACKEND_NET_USER_IMPL_H
+#define MINIVET_DEVICES_BACKEND_NET_USER_IMPL_H
+
+#include <netinet/in.h>
+#include <slirp/libslirp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/evloop.h"
+#include "core/log.h"
+#include "core/net.h"
+#include "devices/backend/net_queue.h"
+
+/*
+ * Connections of the guest at a time. Beyond, what would begin a new one is dropped: descriptors
+ * are the whole process's, and those of the loop are counted, too.
+ */
+#define USER_SOCKETS 512u
+#define USER_FDS     1024u /* descriptors with higher numbers are refused */
+
+/* A descriptor that is libslirp's; its number is its place. */
+struct user_fd {
+    struct ev_fd ev;
+    struct net_user *user;
+    bool open;       /* between register and unregister */
+    bool listed;     /* in net_user.polled */
+    uint64_t turn;   /* when it was asked for last */
+    uint32_t wanted; /* EPOLL... in that turn */
+    uint32_t polled; /* by the loop now; 0: not at all */
+    uint32_t ready;  /* what the loop has said since */
+};
+
+struct net_user {
+    struct net_backend b;
+    struct evloop *loop;
+    const struct clock *clock;
+    struct Slirp *slirp;
+    struct ev_defer turn;
+    struct ev_timer timer;  /* TCP's clocks and sockets that expire */
+    struct net_queue queue; /* to the guest */
+    unsigned to_guest;
+    bool starved; /* receive() had nothing */
+
+    struct in_addr net, mask;
+    struct log_guest_count errors;
+    uint64_t polled_ms; /* when libslirp last was told the time */
+    uint64_t turns;
+    unsigned open, idle_open; /* descriptors; of those, open before the guest did anything */
+    unsigned polled_count;
+    int polled[USER_FDS];
+    struct user_fd fds[USER_FDS];
+    uint8_t packet[NET_PACKET_MAX]; /* one that the guest sends */
+};
+
+/* ---- descriptors and time (net_user_poll.c) ---- */
+
+/* Callbacks of libslirp. */
+void user_register_fd(int fd, void *opaque);
+void user_unregister_fd(int fd, void *opaque);
+
+/* Carries on with sockets and timers if the time has moved since the last time. */
+void user_catch_up(struct net_user *u);
+
+/* One turn: sockets that are ready, then what to wait for. */
+void user_turn(struct net_user *u);
+
+/* No descriptor is polled any more. */
+void user_poll_end(struct net_user *u);
+
+/* Is the guest to wait with new connections? */
+bool user_is_full(const struct net_user *u);
+
+/* ---- what libslirp gets to see (net_user_vet.c) ---- */
+
+struct user_vet {
+    struct in_addr net, mask;
+    bool full; /* nothing new may begin */
+};
+
+/* The frame's bytes that libslirp may have, or 0: none. May change the frame. */
+size_t user_vet(const struct user_vet *vet, uint8_t *frame, size_t bytes);
+
+#endif

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * libslirp's descriptors and clocks on the loop. It is made to be asked before each sleep what to
+ * poll, and told after it what is ready. Here that is a turn, which runs after whatever may have
+ * changed its mind: a packet of the guest's, a socket that is ready, a timer, room in the queue.
+ */
+#include <fcntl.h>
+#include <sys/epoll.h>
+
+#include "core/clock.h"
+#include "core/xmath.h"
+#include "devices/backend/net_user_impl.h"
+
+#define NS_PER_MS UINT64_C(1000000)
+
+/* Without a connection nothing expires, and libslirp's clock may stand still. */
+static bool has_clocks(const struct net_user *u)
+{
+    return u->open > u->idle_open;
+}
+
+bool user_is_full(const struct net_user *u)
+{
+    return u->open >= u->idle_open + USER_SOCKETS;
+}
+
+/* More than half of the queue is taken: what comes in waits in the sockets. */
+static bool is_congested(const struct net_user *u)
+{
+    return u->queue.used > u->queue.size / 2;
+}
+
+static struct user_fd *fd_of(struct net_user *u, int fd)
+{
+    return fd >= 0 && (unsigned)fd < USER_FDS ? &u->fds[fd] : NULL;
+}
+
+static void on_ready(void *ctx, uint32_t events)
+{
+    struct user_fd *f = ctx;
+    f->ready |= events;
+    evloop_defer(f->user->loop, &f->user->turn);
+}
+
+static void stop_polling(struct user_fd *f)
+{
+    if (f->polled != 0)
+        evloop_fd_del(f->user->loop, &f->ev);
+    f->polled = f->ready = 0;
+}
+
+/* Its UDP sockets block, where a full buffer would hold up the loop. */
+void user_register_fd(int fd, void *opaque)
+{
+    struct net_user *u = opaque;
+    struct user_fd *f = fd_of(u, fd);
+    int flags = fcntl(fd, F_GETFL);
+    if (flags >= 0)
+        fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+    if (!f || f->open)
+        return;
+    f->open = true;
+    f->user = u;
+    u->open++;
+}
+
+/* Comes before the descriptor is closed. */
+void user_unregister_fd(int fd, void *opaque)
+{
+    struct net_user *u = opaque;
+    struct user_fd *f = fd_of(u, fd);
+    if (!f || !f->open)
+        return;
+    stop_polling(f);
+    f->open = false;
+    f->turn = 0;
+    u->open--;
+}
+
+static int add_poll(int fd, int events, void *opaque)
+{
+    struct net_user *u = opaque;
+    struct user_fd *f = fd_of(u, fd);
+    if (!f)
+        return -1;
+    user_register_fd(fd, u);
+    f->turn = u->turns;
+    f->wanted = ((events & SLIRP_POLL_IN) ? EPOLLIN : 0u) |
+                ((events & SLIRP_POLL_OUT) ? EPOLLOUT : 0u) |
+                ((events & SLIRP_POLL_PRI) ? EPOLLPRI : 0u);
+    if (is_congested(u))
+        f->wanted &= ~(uint32_t)(EPOLLIN | EPOLLPRI);
+    if (!f->listed) {
+        f->listed = true;
+        u->polled[u->polled_count++] = fd;
+    }
+    return fd;
+}
+
+static int get_ready(int fd, void *opaque)
+{
+    const struct net_user *u = opaque;
+    uint32_t ready = u->fds[fd].ready;
+    return ((ready & EPOLLIN) ? SLIRP_POLL_IN : 0) | ((ready & EPOLLOUT) ? SLIRP_POLL_OUT : 0) |
+           ((ready & EPOLLPRI) ? SLIRP_POLL_PRI : 0) | ((ready & EPOLLERR) ? SLIRP_POLL_ERR : 0) |
+           ((ready & EPOLLHUP) ? SLIRP_POLL_HUP : 0);
+}
+
+/* Polls what was asked for in this turn, and only that. */
+static void apply(struct net_user *u, struct user_fd *f, int fd)
+{
+    uint32_t wanted = f->turn == u->turns ? f->wanted : 0;
+    if (wanted == f->polled)
+        return;
+    if (wanted != 0 && f->polled != 0 && evloop_fd_set(u->loop, &f->ev, wanted) == 0) {
+        f->polled = wanted;
+        return;
+    }
+    stop_polling(f);
+    f->ev = (struct ev_fd){.cb = on_ready, .ctx = f};
+    if (wanted != 0 && evloop_fd_add(u->loop, &f->ev, fd, wanted) == 0)
+        f->polled = wanted;
+}
+
+static void fill(struct net_user *u)
+{
+    uint32_t wait_ms = UINT32_MAX;
+    unsigned kept = 0;
+    u->turns++;
+    slirp_pollfds_fill(u->slirp, &wait_ms, add_poll, u);
+    for (unsigned i = 0; i < u->polled_count; i++) {
+        int fd = u->polled[i];
+        struct user_fd *f = &u->fds[fd];
+        apply(u, f, fd);
+        f->listed = f->turn == u->turns;
+        if (f->listed)
+            u->polled[kept++] = fd;
+    }
+    u->polled_count = kept;
+    if (has_clocks(u))
+        evloop_timer_set(u->loop, &u->timer, clock_now_ns(u->clock) + wait_ms * NS_PER_MS);
+    else
+        evloop_timer_cancel(u->loop, &u->timer);
+}
+
+static void poll_all(struct net_user *u)
+{
+    slirp_pollfds_poll(u->slirp, 0, get_ready, u);
+    for (unsigned i = 0; i < u->polled_count; i++)
+        u->fds[u->polled[i]].ready = 0;
+    u->polled_ms = clock_now_ns(u->clock) / NS_PER_MS;
+}
+
+/* libslirp knows the time only from here: with an old one a new socket would expire at once. */
+void user_catch_up(struct net_user *u)
+{
+    if (clock_now_ns(u->clock) / NS_PER_MS != u->polled_ms)
+        poll_all(u);
+}
+
+void user_turn(struct net_user *u)
+{
+    poll_all(u);
+    fill(u);
+}
+
+void user_poll_end(struct net_user *u)
+{
+    for (unsigned i = 0; i < u->polled_count; i++)
+        stop_polling(&u->fds[u->polled[i]]);
+    u->polled_count = 0;
+}

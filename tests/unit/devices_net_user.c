@@ -1,0 +1,402 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "devices/backend/net_user.h"
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/evloop.h"
+#include "core/log.h"
+#include "tests/unit/devices_net_guest.h"
+
+static struct evloop *loop;
+static struct net_backend *net;
+static struct guest g;
+static struct net_user_config config;
+static uint8_t packet[NET_PACKET_MAX], data[65536];
+static char last_line[512];
+
+static void keep_line(void *ctx, enum log_level level, const char *line)
+{
+    (void)ctx;
+    (void)level;
+    snprintf(last_line, sizeof(last_line), "%s", line);
+}
+
+static void setup(void)
+{
+    log_set_sink(keep_line, NULL);
+    cr_assert(zero(evloop_create(&loop, "test", &clock_host)));
+    config = (struct net_user_config){.loop = loop, .clock = &clock_host};
+    for (unsigned i = 0; i < sizeof(data); i++)
+        data[i] = (uint8_t)(i * 7 + (i >> 8));
+}
+
+static void teardown(void)
+{
+    if (net)
+        net->ops->destroy(net);
+    evloop_destroy(loop);
+}
+
+TestSuite(net_user, .init = setup, .fini = teardown);
+
+static void start(void)
+{
+    cr_assert(zero(net_user_create(&net, &config)), "%s", last_line);
+    guest_init(&g, net, loop);
+    cr_assert(guest_arp(&g, HOST_IPV4)); /* each learns who the other is */
+}
+
+static void option(const char *key, const char *value)
+{
+    cr_assert(zero(net_user_option(&config, "--net user", key, value)), "%s", last_line);
+}
+
+/* A host's socket on a port of 127.0.0.1 that was free. */
+static int host_socket(int type, uint16_t *port)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(addr);
+    int fd = socket(AF_INET, type | SOCK_NONBLOCK, 0);
+    cr_assert(zero(bind(fd, (struct sockaddr *)&addr, len)));
+    cr_assert(zero(getsockname(fd, (struct sockaddr *)&addr, &len)));
+    *port = ntohs(addr.sin_port);
+    if (type == SOCK_STREAM)
+        cr_assert(zero(listen(fd, 16)));
+    return fd;
+}
+
+static uint16_t free_port(int type)
+{
+    uint16_t port;
+    close(host_socket(type, &port));
+    return port;
+}
+
+static void send_tcp(const struct guest_tcp *tcp, const void *bytes, size_t count)
+{
+    guest_send_packet(&g, packet, guest_make_tcp(packet, tcp, bytes, count));
+    evloop_drain(loop);
+}
+
+/* The next TCP frame to that port with those flags; its payload's offset. */
+static size_t wait_tcp(uint16_t port, uint8_t flags)
+{
+    while (guest_wait(&g)) {
+        const uint8_t *ip = g.frame + GUEST_ETH, *tcp = ip + GUEST_IP;
+        if (guest_be16(g.frame + 12) != 0x0800 || ip[9] != 6 || guest_be16(tcp + 2) != port)
+            continue;
+        cr_expect(guest_checksums_are_right(g.frame, g.bytes));
+        if ((tcp[13] & flags) == flags)
+            return GUEST_ETH + GUEST_IP + (size_t)(tcp[12] >> 4) * 4;
+    }
+    cr_assert(false, "no TCP frame to port %u with flags %x", port, flags);
+    return 0;
+}
+
+/* The guest connects; the host's end. */
+static int connect_guest(struct guest_tcp *tcp, int listener)
+{
+    tcp->seq = 1000;
+    tcp->flags = TCP_SYN;
+    tcp->mss = 65480;
+    send_tcp(tcp, NULL, 0);
+    wait_tcp(tcp->from_port, TCP_SYN | TCP_ACK);
+    tcp->seq++;
+    tcp->ack = guest_be32(g.frame + GUEST_ETH + GUEST_IP + 4) + 1;
+    tcp->flags = TCP_ACK;
+    tcp->mss = 0;
+    send_tcp(tcp, NULL, 0);
+    int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+    cr_assert(ge(int, fd, 0));
+    return fd;
+}
+
+static size_t read_all(int fd, uint8_t *out, size_t bytes)
+{
+    size_t got = 0;
+    for (unsigned tries = 0; tries < 2000 && got < bytes; tries++) {
+        ssize_t n = read(fd, out + got, bytes - got);
+        got += n > 0 ? (size_t)n : 0;
+        if (n < 0)
+            usleep(1000);
+        evloop_drain(loop);
+    }
+    return got;
+}
+
+Test(net_user, answers_arp_for_host_and_name_server_only)
+{
+    start();
+    cr_expect(guest_arp(&g, HOST_IPV4 + 1));
+    cr_expect(not(guest_arp(&g, HOST_IPV4 + 7)));
+}
+
+Test(net_user, gives_an_address)
+{
+    option("net", "192.168.76.0/24");
+    option("hostname", "box");
+    cr_assert(zero(net_user_create(&net, &config)));
+    guest_init(&g, net, loop);
+    uint8_t dhcp[300] = {1, 1, 6, 0, 1, 2, 3, 4};
+    memcpy(dhcp + 28, (const uint8_t[]){0x52, 0x54, 0, 0x12, 0x34, 0x56}, 6);
+    memcpy(dhcp + 236, (const uint8_t[]){0x63, 0x82, 0x53, 0x63, 53, 1, 1, 255}, 8);
+    size_t bytes = guest_make_udp(packet, 0xffffffff, 68, 67, dhcp, sizeof(dhcp));
+    memset(packet + NET_HEADER_BYTES, 0xff, NET_MAC_BYTES);
+    guest_send_packet(&g, packet, bytes);
+    cr_assert(guest_wait(&g));
+    const uint8_t *udp = g.frame + GUEST_ETH + GUEST_IP;
+    cr_expect(eq(uint, guest_be16(udp), 67));
+    cr_expect(eq(uint, guest_be32(udp + GUEST_UDP + 16), 0xc0a84c0f)); /* 192.168.76.15 */
+    cr_expect(memmem(g.frame, g.bytes, "box", 3) != NULL);
+}
+
+Test(net_user, datagrams_go_both_ways)
+{
+    uint16_t port;
+    int fd = host_socket(SOCK_DGRAM, &port);
+    uint8_t got[100];
+    struct sockaddr_in from;
+    socklen_t len = sizeof(from);
+    start();
+    guest_send_packet(&g, packet, guest_make_udp(packet, HOST_IPV4, 5555, port, "ping", 4));
+    cr_assert(eq(int, (int)recvfrom(fd, got, sizeof(got), 0, (struct sockaddr *)&from, &len), 4));
+    cr_expect(zero(memcmp(got, "ping", 4)));
+    cr_assert(eq(int, (int)sendto(fd, "pong!", 5, 0, (struct sockaddr *)&from, len), 5));
+    cr_assert(guest_wait(&g));
+    const uint8_t *udp = g.frame + GUEST_ETH + GUEST_IP;
+    cr_expect(eq(uint, guest_be16(udp + 2), 5555));
+    cr_expect(zero(memcmp(udp + GUEST_UDP, "pong!", 5)));
+    cr_expect(guest_checksums_are_right(g.frame, g.bytes));
+    close(fd);
+}
+
+/* One packet of nearly 64 KiB, as with TSO, whose checksum is the backend's to fill in. */
+Test(net_user, a_stream_takes_segments_of_64_kib)
+{
+    uint16_t port;
+    int listener = host_socket(SOCK_STREAM, &port);
+    static uint8_t got[65000];
+    start();
+    struct guest_tcp tcp = {
+        .from = GUEST_IPV4, .to = HOST_IPV4, .from_port = 4000, .to_port = port};
+    int fd = connect_guest(&tcp, listener);
+    size_t bytes = guest_make_tcp(packet, &tcp, data, sizeof(got));
+    packet[1] = 1; /* TCPV4, in segments of 1460 */
+    packet[4] = 0xb4, packet[5] = 0x05;
+    guest_send_packet(&g, packet, bytes);
+    cr_expect(eq(sz, read_all(fd, got, sizeof(got)), sizeof(got)));
+    cr_expect(zero(memcmp(got, data, sizeof(got))));
+    close(fd);
+    close(listener);
+}
+
+/* The other way frames are as large as the MTU; they end when the host closes. */
+Test(net_user, a_stream_gives_frames_as_large_as_the_mtu)
+{
+    uint16_t port;
+    int listener = host_socket(SOCK_STREAM, &port);
+    start();
+    cr_expect(eq(uint, net->info.mtu_bytes, 65520));
+    net->ops->set_offloads(net, NET_CSUM);
+    struct guest_tcp tcp = {
+        .from = GUEST_IPV4, .to = HOST_IPV4, .from_port = 4000, .to_port = port};
+    int fd = connect_guest(&tcp, listener);
+    size_t want = 60000, have = 0, largest = 0;
+    cr_assert(eq(sz, (size_t)write(fd, data, want), want));
+    close(fd);
+    for (bool ended = false; !ended;) {
+        size_t at = wait_tcp(4000, TCP_ACK);
+        const uint8_t *seg = g.frame + GUEST_ETH + GUEST_IP;
+        size_t bytes = GUEST_ETH + guest_be16(g.frame + GUEST_ETH + 2) - at;
+        ended = (seg[13] & TCP_FIN) != 0;
+        cr_expect(eq(int, g.packet[0], 2)); /* DATA_VALID */
+        if (bytes == 0 || guest_be32(seg + 4) != tcp.ack)
+            continue;
+        cr_expect(zero(memcmp(g.frame + at, data + have, bytes)));
+        have += bytes;
+        largest = bytes > largest ? bytes : largest;
+        tcp.ack += (uint32_t)bytes;
+        send_tcp(&tcp, NULL, 0);
+    }
+    cr_expect(eq(sz, have, want));
+    cr_expect(gt(sz, largest, 20000));
+    close(listener);
+}
+
+Test(net_user, forwards_ports_to_the_guest)
+{
+    char text[64];
+    uint16_t port = free_port(SOCK_STREAM), udp = free_port(SOCK_DGRAM);
+    snprintf(text, sizeof(text), "tcp:127.0.0.1:%u-:22", port);
+    option("hostfwd", text);
+    char second[64];
+    snprintf(second, sizeof(second), "udp::%u-10.0.2.15:53", udp);
+    option("hostfwd", second);
+    start();
+    struct sockaddr_in addr = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    connect(fd, (struct sockaddr *)&addr, sizeof(addr));
+    wait_tcp(22, TCP_SYN);
+    close(fd);
+    fd = socket(AF_INET, SOCK_DGRAM, 0);
+    addr.sin_port = htons(udp);
+    sendto(fd, "x", 1, 0, (struct sockaddr *)&addr, sizeof(addr));
+    bool found = false;
+    while (!found && guest_wait(&g))
+        found =
+            g.frame[GUEST_ETH + 9] == 17 && guest_be16(g.frame + GUEST_ETH + GUEST_IP + 2) == 53;
+    cr_expect(found);
+    close(fd);
+}
+
+Test(net_user, a_command_answers_the_guest)
+{
+    option("guestfwd", "tcp:10.0.2.100:7-cmd:echo hello");
+    option("restrict", "on");
+    start();
+    struct guest_tcp tcp = {
+        .from = GUEST_IPV4, .to = 0x0a000264, .from_port = 4000, .to_port = 7, .seq = 1};
+    tcp.flags = TCP_SYN;
+    send_tcp(&tcp, NULL, 0);
+    wait_tcp(4000, TCP_SYN | TCP_ACK);
+    tcp.seq++;
+    tcp.ack = guest_be32(g.frame + GUEST_ETH + GUEST_IP + 4) + 1;
+    tcp.flags = TCP_ACK;
+    send_tcp(&tcp, NULL, 0);
+    size_t at = wait_tcp(4000, TCP_PSH);
+    cr_expect(zero(memcmp(g.frame + at, "hello\n", 6)));
+}
+
+Test(net_user, restrict_keeps_the_guest_inside)
+{
+    uint16_t port;
+    int fd = host_socket(SOCK_DGRAM, &port);
+    uint8_t got[10];
+    option("restrict", "on");
+    start();
+    guest_send_packet(&g, packet, guest_make_udp(packet, HOST_IPV4, 5555, port, "ping", 4));
+    evloop_drain(loop);
+    cr_expect(eq(int, (int)read(fd, got, sizeof(got)), -1));
+    close(fd);
+}
+
+Test(net_user, a_port_that_is_taken_is_named)
+{
+    uint16_t port;
+    char text[64];
+    int fd = host_socket(SOCK_STREAM, &port);
+    snprintf(text, sizeof(text), "tcp:127.0.0.1:%u-:22", port);
+    option("hostfwd", text);
+    cr_expect(eq(int, net_user_create(&net, &config), -EADDRINUSE));
+    cr_expect(strstr(last_line, text) != NULL, "%s", last_line);
+    cr_expect(strstr(last_line, "take another") != NULL, "%s", last_line);
+    net = NULL;
+    close(fd);
+}
+
+/* A host that floods a guest which does not read: some is lost, nothing grows, and it goes on. */
+Test(net_user, a_flood_waits_or_is_lost)
+{
+    uint16_t port;
+    int fd = host_socket(SOCK_DGRAM, &port);
+    struct sockaddr_in from;
+    socklen_t len = sizeof(from);
+    start();
+    guest_send_packet(&g, packet, guest_make_udp(packet, HOST_IPV4, 5555, port, "ping", 4));
+    cr_assert(gt(int, (int)recvfrom(fd, data, 10, 0, (struct sockaddr *)&from, &len), 0));
+    for (unsigned i = 0; i < 2000; i++) {
+        sendto(fd, data, 8000, MSG_DONTWAIT, (struct sockaddr *)&from, len);
+        if (i % 10 == 0)
+            evloop_drain(loop);
+    }
+    unsigned got = 0;
+    for (; guest_wait(&g) && got < 50; got++)
+        cr_expect(eq(sz, g.bytes, GUEST_ETH + GUEST_IP + GUEST_UDP + 8000));
+    cr_expect(eq(uint, got, 50));
+    close(fd);
+}
+
+static unsigned open_descriptors(void)
+{
+    unsigned n = 0;
+    for (int fd = 0; fd < 4096; fd++)
+        n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
+/* Each datagram from another port would be another socket. */
+Test(net_user, a_guest_that_opens_all_ports_gets_so_many)
+{
+    uint16_t port;
+    int fd = host_socket(SOCK_DGRAM, &port);
+    start();
+    unsigned before = open_descriptors();
+    for (unsigned i = 0; i < 2000; i++)
+        guest_send_packet(&g, packet,
+                          guest_make_udp(packet, HOST_IPV4, (uint16_t)(5000 + i), port, "ping", 4));
+    evloop_drain(loop);
+    unsigned more = open_descriptors() - before;
+    cr_expect(gt(uint, more, 100));
+    cr_expect(le(uint, more, 512));
+    net->ops->destroy(net);
+    net = NULL;
+    cr_expect(le(uint, open_descriptors(), before));
+    close(fd);
+}
+
+Test(net_user, options_that_are_wrong_are_told)
+{
+    static const struct {
+        const char *key, *value;
+    } wrong[] = {
+        {"hostfwd", "2222"},
+        {"hostfwd", "tcp::0-:22"},
+        {"hostfwd", "tcp::70000-:22"},
+        {"hostfwd", "tcp::22"},
+        {"hostfwd", "tcp:localhost:22-:22"},
+        {"hostfwd", "sctp::22-:22"},
+        {"hostfwd", "tcp::22-:22x"},
+        {"guestfwd", "tcp::80-cmd:cat"},
+        {"guestfwd", "tcp:10.0.2.9:80-cmd:"},
+        {"guestfwd", "tcp:10.0.2.9:80-cat"},
+        {"guestfwd", "udp:10.0.2.9:80-cmd:cat"},
+        {"net", "10.0.2.0"},
+        {"net", "10.0.2.1/24"},
+        {"net", "10.0.2.0/30"},
+        {"dns", "x"},
+        {"host", ""},
+        {"hostname", "a b"},
+        {"restrict", "yes"},
+        {"ipv6", "1"},
+        {"mtu", "1000"},
+        {"mtu", "70000"},
+    };
+    for (unsigned i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+        last_line[0] = '\0';
+        cr_expect(
+            eq(int, net_user_option(&config, "--net user", wrong[i].key, wrong[i].value), -EINVAL),
+            "%s=%s", wrong[i].key, wrong[i].value);
+        cr_expect(strstr(last_line, wrong[i].key) != NULL, "%s", last_line);
+    }
+    cr_expect(eq(int, net_user_option(&config, "--net user", "nonsense", "1"), -ENOENT));
+    for (unsigned i = 0; i < NET_USER_FORWARDS; i++)
+        option("hostfwd", ":127.0.0.1:2222-:22");
+    cr_expect(eq(int, net_user_option(&config, "--net user", "hostfwd", "::1-:22"), -EINVAL));
+    cr_expect(strstr(last_line, "at most") != NULL);
+    config.forward_count = 0;
+    config.mask.s_addr = 0;
+    option("host", "10.1.2.2");
+    cr_expect(eq(int, net_user_create(&net, &config), -EINVAL));
+    net = NULL;
+}
