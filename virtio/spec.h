@@ -238,6 +238,110 @@ enum {
     VIRTIO_ISR_CONFIG = 2,
 };
 
+/* ---- 5.1 Network Device ---- */
+enum {
+    VIRTIO_NET_F_CSUM = 0,
+    VIRTIO_NET_F_GUEST_CSUM = 1,
+    VIRTIO_NET_F_CTRL_GUEST_OFFLOADS = 2,
+    VIRTIO_NET_F_MTU = 3,
+    VIRTIO_NET_F_MAC = 5,
+    VIRTIO_NET_F_GUEST_TSO4 = 7,
+    VIRTIO_NET_F_GUEST_TSO6 = 8,
+    VIRTIO_NET_F_GUEST_ECN = 9,
+    VIRTIO_NET_F_GUEST_UFO = 10,
+    VIRTIO_NET_F_HOST_TSO4 = 11,
+    VIRTIO_NET_F_HOST_TSO6 = 12,
+    VIRTIO_NET_F_HOST_ECN = 13,
+    VIRTIO_NET_F_HOST_UFO = 14,
+    VIRTIO_NET_F_MRG_RXBUF = 15,
+    VIRTIO_NET_F_STATUS = 16,
+    VIRTIO_NET_F_CTRL_VQ = 17,
+    VIRTIO_NET_F_CTRL_RX = 18,
+    VIRTIO_NET_F_CTRL_VLAN = 19,
+    VIRTIO_NET_F_CTRL_RX_EXTRA = 20,
+    VIRTIO_NET_F_GUEST_ANNOUNCE = 21,
+    VIRTIO_NET_F_MQ = 22,
+    VIRTIO_NET_F_CTRL_MAC_ADDR = 23,
+    VIRTIO_NET_F_GUEST_USO4 = 54,
+    VIRTIO_NET_F_GUEST_USO6 = 55,
+    VIRTIO_NET_F_HOST_USO = 56,
+    VIRTIO_NET_F_SPEED_DUPLEX = 63,
+};
+
+enum { /* struct virtio_net_config, as far as the offered features have it */
+       VIRTIO_NET_CONFIG_mac = 0,
+       VIRTIO_NET_CONFIG_status = 6,
+       VIRTIO_NET_CONFIG_max_virtqueue_pairs = 8,
+       VIRTIO_NET_CONFIG_mtu = 10,
+       VIRTIO_NET_CONFIG_speed = 12,
+       VIRTIO_NET_CONFIG_duplex = 16,
+       VIRTIO_NET_CONFIG_BYTES = 20,
+};
+
+enum { /* status */
+       VIRTIO_NET_S_LINK_UP = 1,
+       VIRTIO_NET_S_ANNOUNCE = 2,
+};
+
+enum { /* struct virtio_net_hdr */
+       VIRTIO_NET_HDR_flags = 0,
+       VIRTIO_NET_HDR_gso_type = 1,
+       VIRTIO_NET_HDR_hdr_len = 2,
+       VIRTIO_NET_HDR_gso_size = 4,
+       VIRTIO_NET_HDR_csum_start = 6,
+       VIRTIO_NET_HDR_csum_offset = 8,
+       VIRTIO_NET_HDR_num_buffers = 10,
+       VIRTIO_NET_HDR_BYTES = 12,
+       VIRTIO_NET_HDR_LEGACY_BYTES = 10, /* without MRG_RXBUF: 5.1.6.1 */
+};
+
+enum { /* flags */
+       VIRTIO_NET_HDR_F_NEEDS_CSUM = 1,
+       VIRTIO_NET_HDR_F_DATA_VALID = 2,
+};
+
+enum { /* gso_type */
+       VIRTIO_NET_HDR_GSO_NONE = 0,
+       VIRTIO_NET_HDR_GSO_TCPV4 = 1,
+       VIRTIO_NET_HDR_GSO_UDP = 3,
+       VIRTIO_NET_HDR_GSO_TCPV6 = 4,
+       VIRTIO_NET_HDR_GSO_UDP_L4 = 5,
+       VIRTIO_NET_HDR_GSO_ECN = 0x80,
+};
+
+enum { /* struct virtio_net_ctrl: class and command begin it, an ack is the first answer */
+       VIRTIO_NET_CTRL_HEADER_BYTES = 2,
+       VIRTIO_NET_OK = 0,
+       VIRTIO_NET_ERR = 1,
+};
+
+enum {
+    VIRTIO_NET_CTRL_RX = 0,
+    VIRTIO_NET_CTRL_RX_PROMISC = 0,
+    VIRTIO_NET_CTRL_RX_ALLMULTI = 1,
+    VIRTIO_NET_CTRL_RX_ALLUNI = 2,
+    VIRTIO_NET_CTRL_RX_NOMULTI = 3,
+    VIRTIO_NET_CTRL_RX_NOUNI = 4,
+    VIRTIO_NET_CTRL_RX_NOBCAST = 5,
+
+    VIRTIO_NET_CTRL_MAC = 1,
+    VIRTIO_NET_CTRL_MAC_TABLE_SET = 0,
+    VIRTIO_NET_CTRL_MAC_ADDR_SET = 1,
+
+    VIRTIO_NET_CTRL_VLAN = 2,
+    VIRTIO_NET_CTRL_VLAN_ADD = 0,
+    VIRTIO_NET_CTRL_VLAN_DEL = 1,
+
+    VIRTIO_NET_CTRL_ANNOUNCE = 3,
+    VIRTIO_NET_CTRL_ANNOUNCE_ACK = 0,
+
+    VIRTIO_NET_CTRL_MQ = 4,
+    VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET = 0,
+
+    VIRTIO_NET_CTRL_GUEST_OFFLOADS = 5,
+    VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET = 0,
+};
+
 /* ---- 5.2 Block Device ---- */
 enum {
     VIRTIO_BLK_F_SIZE_MAX = 1,

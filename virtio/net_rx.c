@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/le.h"
+#include "core/xmath.h"
+#include "virtio/net_impl.h"
+
+/* So that a flood of packets which nobody wants holds nothing else up. */
+#define TURN_PACKETS 64u
+
+/* When a queue begins to listen: so much of what came before is lost, if there is so much. */
+#define DISCARD_PACKETS 1024u
+
+/* A chain has a vector at least, and one more chain is taken while there are fewer vectors. */
+#define VECTORS(vq) (VQ_IOV_MAX + (vq)->iov_max)
+
+static struct virtqueue *vq_of(struct virtio_net *net, unsigned pair)
+{
+    return &net->dev.queues[net_rx_queue(pair)].vq;
+}
+
+/* ---- chains at hand ---- */
+
+/* Takes the vectors of the first chain's header out; that chain has enough. */
+static void strip_header(const struct virtio_net *net, struct net_rx *rx)
+{
+    size_t left = net->header_bytes;
+    while (left > 0) {
+        struct iovec *v = &rx->iov[rx->first];
+        size_t n = (size_t)min_u64(left, v->iov_len);
+        *v = (struct iovec){(uint8_t *)v->iov_base + n, v->iov_len - n};
+        left -= n;
+        if (v->iov_len == 0)
+            rx->first++;
+    }
+}
+
+/* Moves all to the front, but for the header's vector. */
+static void compact(struct net_rx *rx)
+{
+    unsigned chains = rx->chain_end - rx->chain_first, vectors = rx->end - rx->base;
+    memmove(rx->chains, rx->chains + rx->chain_first, chains * sizeof(struct vq_chain *));
+    memmove(rx->iov + 1, rx->iov + rx->base, vectors * sizeof(struct iovec));
+    rx->first -= rx->base - 1;
+    rx->base = 1;
+    rx->end = vectors + 1;
+    rx->chain_first = 0;
+    rx->chain_end = chains;
+}
+
+static void keep(struct virtio_net *net, unsigned pair, struct vq_chain *chain)
+{
+    struct net_rx *rx = &net->rx[pair];
+    unsigned vectors = chain->iov_count - chain->rd_iov;
+    bool is_first = rx->chain_first == rx->chain_end;
+    if (rx->end + vectors > 2 * VECTORS(vq_of(net, pair)))
+        compact(rx);
+    memcpy(rx->iov + rx->end, chain->wr.iov, vectors * sizeof(struct iovec));
+    rx->chains[rx->chain_end++] = chain;
+    rx->end += vectors;
+    rx->room += chain->wr.left;
+    if (is_first)
+        strip_header(net, rx);
+}
+
+/* Gives the first chain back. */
+static void let_go(struct virtio_net *net, unsigned pair)
+{
+    struct net_rx *rx = &net->rx[pair];
+    struct vq_chain *chain = rx->chains[rx->chain_first++];
+    rx->base += chain->iov_count - chain->rd_iov;
+    rx->first = rx->base;
+    virtio_queue_push(&net->dev, net_rx_queue(pair), chain);
+}
+
+/* Has enough at hand for the largest packet, or all that there is. False: nothing now. */
+static bool collect(struct virtio_net *net, unsigned pair)
+{
+    struct net_rx *rx = &net->rx[pair];
+    const unsigned queue = net_rx_queue(pair);
+    while (rx->room < net->room_min && rx->end - rx->base < VQ_IOV_MAX) {
+        struct vq_chain *chain = virtio_queue_next(&net->dev, queue);
+        if (chain == NULL) /* there is more, but the turn was used up: it comes again */
+            return rx->room > 0 && !vq_available(vq_of(net, pair));
+        if (chain->wr.left < net->header_bytes)
+            virtio_queue_push(&net->dev, queue, chain);
+        else
+            keep(net, pair, chain);
+    }
+    return true;
+}
+
+/* ---- a packet, VIRTIO 1.4 5.1.6.4 ---- */
+
+static unsigned offloads_of(const uint8_t *header)
+{
+    uint8_t type = header[VIRTIO_NET_HDR_gso_type];
+    unsigned offloads = header[VIRTIO_NET_HDR_flags] & VIRTIO_NET_HDR_F_NEEDS_CSUM ? NET_CSUM : 0;
+    if (type & VIRTIO_NET_HDR_GSO_ECN)
+        offloads |= NET_ECN;
+    switch (type & ~VIRTIO_NET_HDR_GSO_ECN) {
+    case VIRTIO_NET_HDR_GSO_NONE:
+        return offloads & ~NET_ECN;
+    case VIRTIO_NET_HDR_GSO_TCPV4:
+        return offloads | NET_TSO4;
+    case VIRTIO_NET_HDR_GSO_TCPV6:
+        return offloads | NET_TSO6;
+    case VIRTIO_NET_HDR_GSO_UDP:
+        return offloads | NET_UFO;
+    case VIRTIO_NET_HDR_GSO_UDP_L4:
+        return offloads | NET_USO;
+    default:
+        return ~0u; /* nobody has negotiated that */
+    }
+}
+
+/* Does it keep to what was negotiated? Takes out of the header what says more than was asked for.
+ */
+static bool check_header(const struct virtio_net *net, uint8_t *header)
+{
+    unsigned offloads = offloads_of(header);
+    bool gso = header[VIRTIO_NET_HDR_gso_type] & ~VIRTIO_NET_HDR_GSO_ECN;
+    if ((offloads & ~net->to_guest) != 0 ||
+        (gso && (!(offloads & NET_CSUM) || le16_get(header + VIRTIO_NET_HDR_gso_size) == 0)))
+        return false;
+    uint8_t flags = VIRTIO_NET_HDR_F_NEEDS_CSUM | VIRTIO_NET_HDR_F_DATA_VALID;
+    header[VIRTIO_NET_HDR_flags] &= net->to_guest & NET_CSUM ? flags : 0;
+    if (!gso)
+        header[VIRTIO_NET_HDR_gso_type] = VIRTIO_NET_HDR_GSO_NONE;
+    return true;
+}
+
+static bool check_frame(struct virtio_net *net, uint8_t *header, struct iobuf frame)
+{
+    uint8_t head[NET_ETHERNET_BYTES + NET_VLAN_TAG_BYTES] = {0};
+    uint64_t bytes = frame.left;
+    bool whole = iobuf_get(&frame, head, sizeof(head)) >= NET_ETHERNET_BYTES;
+    uint64_t max = NET_ETHERNET_BYTES + net->mtu_bytes;
+    if (net_frame_is_tagged(head))
+        max += NET_VLAN_TAG_BYTES;
+    if (!whole || !check_header(net, header) ||
+        (net->limits_mtu && bytes > max &&
+         header[VIRTIO_NET_HDR_gso_type] == VIRTIO_NET_HDR_GSO_NONE)) {
+        net->drops.rx_invalid++;
+        return false;
+    }
+    if (!net_filter_takes(net, head)) {
+        net->drops.rx_filtered++;
+        return false;
+    }
+    return true;
+}
+
+/* The frame is in place: writes the header, and gives back what both have taken. */
+static void deliver(struct virtio_net *net, unsigned pair, uint8_t *header, uint64_t frame_bytes)
+{
+    struct net_rx *rx = &net->rx[pair];
+    uint64_t left = net->header_bytes + frame_bytes, sum = 0;
+    unsigned chains = 0;
+    while (sum < left)
+        sum += rx->chains[rx->chain_first + chains++]->wr.left;
+    rx->room -= sum;
+    le16_put(header + VIRTIO_NET_HDR_num_buffers, (uint16_t)chains);
+    left -= iobuf_put(&rx->chains[rx->chain_first]->wr, header, net->header_bytes);
+    for (; chains > 0; chains--) {
+        left -= iobuf_skip(&rx->chains[rx->chain_first]->wr, left);
+        let_go(net, pair);
+    }
+    if (rx->chain_first < rx->chain_end)
+        strip_header(net, rx);
+}
+
+static void receive(struct virtio_net *net, unsigned pair)
+{
+    struct net_rx *rx = &net->rx[pair];
+    uint8_t header[NET_HEADER_BYTES];
+    struct iovec *iov = &rx->iov[rx->first - 1];
+    unsigned count = (unsigned)min_u64(rx->end - rx->first + 1, VQ_IOV_MAX);
+    iov[0] = (struct iovec){header, sizeof(header)};
+    ssize_t got = net->backend->ops->receive(net->backend, pair, iov, count);
+    if (got == -EMSGSIZE) {
+        net->drops.rx_no_room++;
+    } else if (got < (ssize_t)sizeof(header)) {
+        rx->ready = false;
+    } else {
+        uint64_t bytes = (uint64_t)got - sizeof(header);
+        if (check_frame(net, header, (struct iobuf){.iov = iov + 1, .left = bytes}))
+            deliver(net, pair, header, bytes);
+    }
+}
+
+/* ---- the queue ---- */
+
+void net_rx_serve(struct virtio_net *net, unsigned pair)
+{
+    struct net_rx *rx = &net->rx[pair];
+    if (!net_link_is_up(net)) {
+        net_rx_discard(net, pair);
+        if (!rx->ready)
+            return;
+    }
+    for (unsigned n = 0; n < TURN_PACKETS && net_link_is_up(net); n++) {
+        if (!rx->ready || !collect(net, pair))
+            return;
+        receive(net, pair);
+    }
+    virtio_queue_serve_later(&net->dev, net_rx_queue(pair));
+}
+
+void net_rx_discard(struct virtio_net *net, unsigned pair)
+{
+    uint8_t packet[2048];
+    struct iovec iov = {packet, sizeof(packet)};
+    for (unsigned n = 0; net->rx[pair].ready && n < DISCARD_PACKETS; n++) {
+        ssize_t got = net->backend->ops->receive(net->backend, pair, &iov, 1);
+        net->rx[pair].ready = got >= 0 || got == -EMSGSIZE;
+    }
+}
+
+int net_rx_start(struct virtio_net *net, unsigned pair)
+{
+    struct net_rx *rx = &net->rx[pair];
+    size_t places = 2 * VECTORS(vq_of(net, pair)) + 1;
+    rx->chains = calloc(places, sizeof(struct vq_chain *));
+    rx->iov = calloc(places, sizeof(struct iovec));
+    rx->base = rx->first = rx->end = 1; /* behind the first header's place */
+    if (rx->chains == NULL || rx->iov == NULL) {
+        net_rx_stop(net, pair);
+        return -ENOMEM;
+    }
+    if (pair < net->pairs_used)
+        net_rx_discard(net, pair);
+    return 0;
+}
+
+void net_rx_stop(struct virtio_net *net, unsigned pair)
+{
+    struct net_rx *rx = &net->rx[pair];
+    free(rx->chains);
+    free(rx->iov);
+    *rx = (struct net_rx){.ready = rx->ready};
+}
