@@ -2,15 +2,18 @@
 #include "tests/harness/rig.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/bus.h"
 #include "core/fail.h"
 #include "core/gmem.h"
 #include "core/xmath.h"
 #include "pci/function.h"
+#include "tests/harness/netio.h"
 #include "virtio/blk.h"
 #include "virtio/console.h"
 #include "virtio/mmio.h"
+#include "virtio/net.h"
 #include "virtio/pci.h"
 #include "virtio/rng.h"
 #include "virtio/scsi.h"
@@ -241,6 +244,29 @@ void rig_open_scsi_on(struct rig *rig, const struct rig_config *config)
     rig_plug(rig, virtio_scsi_device(rig->scsi));
 }
 
+void rig_open_net_on(struct rig *rig, const struct rig_config *config)
+{
+    rig_open_host(rig, config);
+    fake_net_init(&rig->ether);
+    if (config->plain)
+        rig->ether.backend.info = (struct net_info){.pairs = 1, .link_up = true};
+    struct virtio_net_config net = {
+        .name = "net",
+        .loop = rig->loop,
+        .gmem = rig->gmem,
+        .backend = &rig->ether.backend,
+        .pairs = rig->cfg.queues,
+        .features_on = rig->cfg.features_on,
+        .features_off = rig->cfg.features_off,
+        .queue_size_max = rig->cfg.queue_size_max,
+        .strict = rig->cfg.strict,
+    };
+    memcpy(net.mac, NETIO_MAC, NET_MAC_BYTES);
+    int err = virtio_net_create(&rig->net, &net);
+    BUG_ON(err != 0);
+    rig_plug(rig, virtio_net_device(rig->net));
+}
+
 void rig_open_echo(struct rig *rig)
 {
     rig_open_echo_on(rig, &rig_variants[0]);
@@ -278,8 +304,10 @@ void rig_close(struct rig *rig)
     virtio_rng_destroy(rig->rng);
     virtio_console_destroy(rig->console);
     virtio_scsi_destroy(rig->scsi);
+    virtio_net_destroy(rig->net);
     rig_step(rig); /* nothing of the device may be left in the loop */
     fake_blk_fini(&rig->disk);
+    fake_net_fini(&rig->ether);
     vdrv_fini(&rig->drv);
     evloop_destroy(rig->loop);
     bus_destroy(rig->pio);

@@ -12,6 +12,7 @@
 #include "core/pci.h"
 #include "tests/harness/echo.h"
 #include "tests/harness/fake.h"
+#include "tests/harness/fake_net.h"
 #include "tests/harness/vdrv.h"
 #include "virtio/device.h"
 
@@ -46,12 +47,12 @@ struct rig_config {
     uint64_t features_on, features_off; /* see struct virtio_device_config */
     uint64_t always;                    /* features that the driver adds to those it is told */
     uint32_t queue_size_max;            /* 0: the device's default */
-    unsigned queues;                    /* echo: 0 is two; disk: 0 is one */
+    unsigned queues;                    /* echo: 0 is two; disk, network (pairs): 0 is one */
     uint64_t shm_bytes;                 /* echo: one shared memory region; 0: none */
     bool read_only;                     /* disk */
-    bool plain;                         /* disk: reads, writes and flushes, and tells nothing */
-    bool write_through;                 /* disk */
-    uint32_t logical_bytes;             /* disk: 0 is 512 */
+    bool plain; /* disk: reads, writes and flushes, and tells nothing; network: no offloads */
+    bool write_through;     /* disk */
+    uint32_t logical_bytes; /* disk: 0 is 512 */
 };
 
 struct rig {
@@ -82,6 +83,8 @@ struct rig {
     struct virtio_console *console;
     struct fake_chr chr;
     struct virtio_scsi *scsi; /* its target 0 is the disk */
+    struct virtio_net *net;
+    struct fake_net ether;
 };
 
 void rig_open_echo_on(struct rig *rig, const struct rig_config *config);
@@ -89,6 +92,7 @@ void rig_open_blk_on(struct rig *rig, const struct rig_config *config);
 void rig_open_rng_on(struct rig *rig, const struct rig_config *config);
 void rig_open_console_on(struct rig *rig, const struct rig_config *config);
 void rig_open_scsi_on(struct rig *rig, const struct rig_config *config);
+void rig_open_net_on(struct rig *rig, const struct rig_config *config);
 
 /* The same on virtio-mmio with a split ring. */
 void rig_open_echo(struct rig *rig);
