@@ -64,6 +64,12 @@ struct virtio_device_ops {
     /* A queue is about to run, with the size that it has until queue_stop(): at activation, before
      * activate(), or later. 0 or a negative errno. May be NULL. */
     int (*queue_start)(struct virtio_device *dev, unsigned queue);
+    /*
+     * Does somebody outside of this process take the chains, from the ring itself and by the kick
+     * eventfd? Then the queue is checked and handed over by queue_start(), and queue_ready() never
+     * comes. It stays so while the device is activated. NULL: none is.
+     */
+    bool (*queue_is_external)(const struct virtio_device *dev, unsigned queue);
     /* There may be chains: take them by virtio_queue_next() until it says NULL. */
     void (*queue_ready)(struct virtio_device *dev, unsigned queue);
     /* Let go of every chain of the queue before returning: wait for the backend, forget the rest.
@@ -113,11 +119,6 @@ struct virtio_device_config {
     const struct virtio_shm *shm;
     unsigned shm_count;
     bool strict; /* say what the driver does against the specification */
-    /*
-     * Somebody outside of this process takes the chains, from the rings themselves and by the kick
-     * eventfd: queues are checked and handed over by queue_start(), and queue_ready() never comes.
-     */
-    bool external_queues;
     struct evloop *loop;
     /* The loop of each queue; NULL: all on `loop`. Read once. None of them waits for `loop`, nor
      * for another that does: loops that serve queues of several devices are no device's own. */
@@ -190,7 +191,10 @@ void virtio_queue_push(struct virtio_device *dev, unsigned queue, struct vq_chai
 void virtio_queue_serve(struct virtio_device *dev, unsigned queue);
 void virtio_queue_serve_later(struct virtio_device *dev, unsigned queue);
 
-/* [queue] With external queues: chains of the queue came back, and the driver wants to know. */
+/* [loop] [queue] See queue_is_external(). */
+bool virtio_queue_is_external(const struct virtio_device *dev, unsigned queue);
+
+/* [queue] An external queue: chains came back, and the driver wants to know. */
 void virtio_queue_notify(struct virtio_device *dev, unsigned queue);
 
 /* [loop] The device has changed its configuration bytes: a new generation, and a notification. */

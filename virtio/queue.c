@@ -130,6 +130,11 @@ void virtio_queue_push(struct virtio_device *dev, unsigned queue, struct vq_chai
     evloop_defer(q->loop, &q->flush);
 }
 
+bool virtio_queue_is_external(const struct virtio_device *dev, unsigned queue)
+{
+    return dev->cfg.ops->queue_is_external != NULL && dev->cfg.ops->queue_is_external(dev, queue);
+}
+
 void virtio_queue_notify(struct virtio_device *dev, unsigned queue)
 {
     struct virtio_queue *q = &dev->queues[queue];
@@ -146,18 +151,19 @@ static int start_on_loop(void *arg)
 {
     struct virtio_queue *q = arg;
     struct virtio_device *dev = q->dev;
+    bool external = virtio_queue_is_external(dev, q->index);
     struct vq_setup setup = {
         .config = &q->config,
         .gmem = dev->cfg.gmem,
         .features = dev->features[0],
         .size_max = virtio_device_queue_size_max(dev, q->index),
-        .iov_max = dev->cfg.iov_max,
+        .iov_max = external ? 1 : dev->cfg.iov_max,
         .strict = virtio_strict_queue(dev->strict, q->index),
     };
     int err = vq_activate(&q->vq, &setup);
     if (err != 0)
         return err;
-    if (!dev->cfg.external_queues)
+    if (!external)
         err = evloop_event_add(q->loop, &q->kick, q->kick_fd);
     if (err != 0) {
         vq_deactivate(&q->vq);
@@ -179,7 +185,7 @@ static int go_on_loop(void *arg)
     struct virtio_queue *q = arg;
     q->live = true;
     /* What was published before the guest could be told to kick. */
-    if (!q->dev->cfg.external_queues)
+    if (!virtio_queue_is_external(q->dev, q->index))
         virtio_queue_serve_later(q->dev, q->index);
     return 0;
 }

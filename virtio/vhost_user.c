@@ -414,6 +414,11 @@ int vhost_user_set_config(struct vhost_user *vu, uint32_t offset, const void *sr
                     });
 }
 
+int vhost_user_net_set_mtu(struct vhost_user *vu, uint32_t mtu_bytes)
+{
+    return set_u64(vu, VHOST_USER_NET_SET_MTU, mtu_bytes);
+}
+
 /* ---- requests in flight ---- */
 
 int vhost_user_get_inflight(struct vhost_user *vu, uint16_t queues, uint16_t queue_size,
@@ -525,9 +530,12 @@ int vhost_user_ring_start(struct vhost_user *vu, const struct vhost_user_ring *r
     /* The kick starts the ring, so it comes when all else is known. */
     if (err == 0)
         err = set_fd(vu, VHOST_USER_SET_VRING_KICK, i, ring->kick_fd);
-    if (err == 0 && vu->has_protocol)
-        err = set_state(vu, VHOST_USER_SET_VRING_ENABLE, i, 1);
-    return err;
+    return err != 0 ? err : vhost_user_ring_enable(vu, i, !ring->disabled);
+}
+
+int vhost_user_ring_enable(struct vhost_user *vu, unsigned index, bool enable)
+{
+    return vu->has_protocol ? set_state(vu, VHOST_USER_SET_VRING_ENABLE, index, enable) : 0;
 }
 
 int vhost_user_ring_stop(struct vhost_user *vu, unsigned index, uint32_t *base)

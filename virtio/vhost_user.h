@@ -33,6 +33,7 @@ struct gmem;
 enum vhost_user_protocol_feature {
     VHOST_USER_PROTOCOL_F_MQ = 0,
     VHOST_USER_PROTOCOL_F_REPLY_ACK = 3,
+    VHOST_USER_PROTOCOL_F_NET_MTU = 4,
     VHOST_USER_PROTOCOL_F_BACKEND_REQ = 5,
     VHOST_USER_PROTOCOL_F_CONFIG = 9,
     VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD = 12,
@@ -61,6 +62,7 @@ struct vhost_user_ring {
     uint64_t desc_gpa, driver_gpa, device_gpa; /* checked: in guest memory */
     uint32_t base;                             /* see vhost_user_first_base() */
     int kick_fd, call_fd, err_fd;              /* eventfds */
+    bool disabled;                             /* until vhost_user_ring_enable() */
 };
 
 /* A socket that is connected to where a server listens; or a negative errno. Never blocks. */
@@ -76,7 +78,7 @@ int vhost_user_hello(struct vhost_user *vu, uint64_t protocol);
 
 bool vhost_user_has(const struct vhost_user *vu, enum vhost_user_protocol_feature feature);
 
-/* How many queues the server can run; 1 if it cannot say. */
+/* How many queues the server can run (of a network: pairs of them); 1 if it cannot say. */
 int vhost_user_queue_count(struct vhost_user *vu, uint64_t *count);
 
 /* The first `len` bytes of the configuration space (at most VHOST_USER_CONFIG_MAX_BYTES). */
@@ -88,6 +90,9 @@ int vhost_user_set_features(struct vhost_user *vu, uint64_t features);
 
 /* All of guest memory. No ring runs. */
 int vhost_user_set_memory(struct vhost_user *vu, const struct gmem *gmem);
+
+/* Of a network: what IP packets may be long. */
+int vhost_user_net_set_mtu(struct vhost_user *vu, uint32_t mtu_bytes);
 
 /* A socket on which the server may speak first: its half; the caller closes it. */
 int vhost_user_set_backend_fd(struct vhost_user *vu, int fd);
@@ -109,6 +114,9 @@ int vhost_user_inflight_packed_base(const struct vhost_user_inflight *inflight, 
 uint32_t vhost_user_first_base(bool packed);
 
 int vhost_user_ring_start(struct vhost_user *vu, const struct vhost_user_ring *ring);
+/* A ring that is disabled stays where it is, or loses what is in it, as its type of device has it.
+ * Of a server without protocol features all are enabled. */
+int vhost_user_ring_enable(struct vhost_user *vu, unsigned index, bool enable);
 /*
  * Returns when the server has let go of the ring, and by the protocol of all that it had taken from
  * it. *base: where it was.

@@ -23,7 +23,10 @@
 #define WANTED_PROTOCOL                                                                         \
     (VIRTIO_BIT(VHOST_USER_PROTOCOL_F_MQ) | VIRTIO_BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) |       \
      VIRTIO_BIT(VHOST_USER_PROTOCOL_F_BACKEND_REQ) | VIRTIO_BIT(VHOST_USER_PROTOCOL_F_CONFIG) | \
-     VIRTIO_BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD))
+     VIRTIO_BIT(VHOST_USER_PROTOCOL_F_NET_MTU) | VIRTIO_BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD))
+
+/* Of a local queue's chains; the others are not for this process. */
+#define LOCAL_IOV_MAX 64u
 
 /* What every device offers and the one who runs the rings must be able to do, ... */
 #define RING_FEATURES (VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX))
@@ -58,6 +61,28 @@ static const struct virtqueue *vq_of(const struct vhost_user_queue *q)
     return &q->v->dev.queues[q->index].vq;
 }
 
+static bool is_local(const struct vhost_user_device *v, unsigned queue)
+{
+    return v->cfg.type->is_local != NULL && v->cfg.type->is_local(v, queue);
+}
+
+static unsigned group_of(const struct vhost_user_type *type)
+{
+    return type->group != 0 ? type->group : 1;
+}
+
+static unsigned ring_count(const struct vhost_user_device *v)
+{
+    return v->groups * group_of(v->cfg.type);
+}
+
+static void set_connected(struct vhost_user_device *v, bool connected)
+{
+    v->connected = connected;
+    if (v->cfg.type->connection != NULL)
+        v->cfg.type->connection(v);
+}
+
 /* ---- the connection ends ---- */
 
 static void disconnect(struct vhost_user_device *v)
@@ -68,7 +93,8 @@ static void disconnect(struct vhost_user_device *v)
         close(v->backend_fd);
     v->backend_fd = -1;
     vhost_user_close(&v->vu);
-    v->connected = false;
+    if (v->connected)
+        set_connected(v, false);
 }
 
 /* Did everything come back that the driver ever gave? A packed ring does not tell. */
@@ -118,7 +144,8 @@ static bool ring_base(const struct vhost_user_queue *q, uint32_t *base)
     uint16_t avail, used;
     vq_split_indices(vq_of(q), &avail, &used);
     *base = used;
-    return recorded || q->idle || virtio_device_has(&v->dev, VIRTIO_F_IN_ORDER);
+    return recorded || v->cfg.type->repeatable || q->idle ||
+           virtio_device_has(&v->dev, VIRTIO_F_IN_ORDER);
 }
 
 /* As vhost_user.h; what concerns the device alone is told to the driver. */
@@ -135,6 +162,7 @@ static int start_ring(struct vhost_user_queue *q)
         .kick_fd = queue->kick_fd,
         .call_fd = q->call_fd,
         .err_fd = v->broken_fd,
+        .disabled = v->cfg.type->is_disabled != NULL && v->cfg.type->is_disabled(v, q->index),
     };
     if (!ring_base(q, &ring.base)) {
         virtio_device_fail(&v->dev, "its server went with requests that nobody can repeat");
@@ -162,7 +190,7 @@ static int prepare_inflight(struct vhost_user_device *v)
         return 0;
     int err = 0;
     if (v->inflight.fd < 0)
-        err = vhost_user_get_inflight(&v->vu, (uint16_t)v->dev.cfg.queue_count,
+        err = vhost_user_get_inflight(&v->vu, (uint16_t)ring_count(v),
                                       (uint16_t)v->dev.cfg.queue_size_max, &v->inflight);
     return err != 0 ? err : vhost_user_set_inflight(&v->vu, &v->inflight);
 }
@@ -210,6 +238,8 @@ static int vud_queue_start(struct virtio_device *dev, unsigned queue)
 {
     struct vhost_user_device *v = of(dev);
     struct vhost_user_queue *q = &v->queues[queue];
+    if (is_local(v, queue) || queue >= ring_count(v))
+        return 0;
     q->live = true;
     q->known = false;
     /* Others follow by activate(). */
@@ -243,6 +273,8 @@ static void vud_reset(struct virtio_device *dev)
 {
     struct vhost_user_device *v = of(dev);
     v->active = false;
+    if (v->cfg.type->reset != NULL)
+        v->cfg.type->reset(v);
     vhost_user_inflight_close(&v->inflight);
 }
 
@@ -261,12 +293,31 @@ static void vud_features_ok(struct virtio_device *dev)
         v->cfg.type->features_ok(v);
 }
 
+static bool vud_queue_is_external(const struct virtio_device *dev, unsigned queue)
+{
+    return !is_local(container_of(dev, const struct vhost_user_device, dev), queue);
+}
+
+static void vud_queue_ready(struct virtio_device *dev, unsigned queue)
+{
+    struct vhost_user_device *v = of(dev);
+    v->cfg.type->serve(v, queue);
+}
+
+void vhost_user_device_enable(struct vhost_user_device *v, unsigned queue, bool enable)
+{
+    if (v->queues[queue].served && vhost_user_ring_enable(&v->vu, queue, enable) != 0)
+        lose(v, v->vu.why);
+}
+
 static const struct virtio_device_ops vud_ops = {
     .config_write = vud_config_write,
     .features_ok = vud_features_ok,
     .activate = vud_activate,
     .queue_start = vud_queue_start,
     .queue_stop = vud_queue_stop,
+    .queue_is_external = vud_queue_is_external,
+    .queue_ready = vud_queue_ready,
     .reset = vud_reset,
 };
 
@@ -302,6 +353,9 @@ static void on_socket(void *ctx, uint32_t events)
 static int read_config(struct vhost_user_device *v, bool *changed)
 {
     uint8_t old[VHOST_USER_CONFIG_MAX_BYTES];
+    *changed = false;
+    if (v->cfg.type->own_config)
+        return 0;
     unsigned bytes = v->cfg.type->config_bytes;
     memcpy(old, v->cfg.config, bytes);
     int err = vhost_user_get_config(&v->vu, v->cfg.config, bytes);
@@ -367,7 +421,7 @@ static int open_server(struct vhost_user_device *v, int fd, uint64_t *queues)
         return err;
     if (!(v->vu.features & VIRTIO_BIT(VIRTIO_F_VERSION_1)))
         return refuse(v, "it is older than VIRTIO 1.0");
-    if (!vhost_user_has(&v->vu, VHOST_USER_PROTOCOL_F_CONFIG))
+    if (!v->cfg.type->own_config && !vhost_user_has(&v->vu, VHOST_USER_PROTOCOL_F_CONFIG))
         return refuse(v, "it cannot tell its configuration (CONFIG)");
     return open_backend(v);
 }
@@ -376,8 +430,9 @@ static int watch_server(struct vhost_user_device *v)
 {
     v->socket = (struct ev_fd){.cb = on_socket, .ctx = v};
     int err = evloop_fd_add(v->cfg.loop, &v->socket, v->vu.fd, EPOLLIN);
-    v->connected = err == 0;
     v->since_ns = now_ns(v);
+    if (err == 0)
+        set_connected(v, true);
     return err;
 }
 
@@ -387,7 +442,7 @@ static int take_up(struct vhost_user_device *v, int fd)
     uint64_t queues;
     bool changed = false;
     int err = open_server(v, fd, &queues);
-    if (err == 0 && (queues < v->dev.cfg.queue_count || (v->needed & ~v->vu.features) != 0))
+    if (err == 0 && (queues < v->groups || (v->needed & ~v->vu.features) != 0))
         err = refuse(v, "it offers less than before");
     if (err == 0)
         err = read_config(v, &changed);
@@ -444,33 +499,33 @@ static int make_queues(struct vhost_user_device *v, unsigned count)
     return evloop_event_add(v->cfg.loop, &v->broken, v->broken_fd);
 }
 
-static int init_virtio(struct vhost_user_device *v, unsigned queues)
+static int init_virtio(struct vhost_user_device *v)
 {
     const struct vhost_user_device_config *c = &v->cfg;
+    unsigned local = c->type->is_local != NULL ? 1 : 0;
     uint64_t features = v->vu.features;
     v->passed = features &
                 (c->type->features | RING_FEATURES | RING_OPTIONS | VIRTIO_BIT(VIRTIO_F_VERSION_1));
     if (c->features_on & RING_OPTIONS & ~features & VIRTIO_BIT(VIRTIO_F_RING_PACKED))
         log_warn("virtio %s: the vhost-user server %s has no packed rings: split ones are used",
                  c->name, c->peer);
-    int err = virtio_device_init(&v->dev,
-                                 &(struct virtio_device_config){
-                                     .name = c->name,
-                                     .device_id = c->type->device_id,
-                                     .ops = &vud_ops,
-                                     .features = features & c->type->features,
-                                     .features_on = c->features_on & (features | LOCAL_OPTIONS),
-                                     .features_off = c->features_off | (RING_FEATURES & ~features),
-                                     .config = c->config,
-                                     .config_bytes = c->type->config_bytes,
-                                     .queue_count = queues,
-                                     .queue_size_max = c->queue_size_max,
-                                     .iov_max = 1, /* chains are not for this process */
-                                     .strict = c->strict,
-                                     .external_queues = true,
-                                     .loop = c->loop,
-                                     .gmem = c->gmem,
-                                 });
+    int err = virtio_device_init(
+        &v->dev, &(struct virtio_device_config){
+                     .name = c->name,
+                     .device_id = c->type->device_id,
+                     .ops = &vud_ops,
+                     .features = (features & c->type->features) | c->type->local_features,
+                     .features_on = c->features_on & (features | LOCAL_OPTIONS),
+                     .features_off = c->features_off | (RING_FEATURES & ~features),
+                     .config = c->config,
+                     .config_bytes = c->type->config_bytes,
+                     .queue_count = ring_count(v) + local,
+                     .queue_size_max = c->queue_size_max,
+                     .iov_max = LOCAL_IOV_MAX,
+                     .strict = c->strict,
+                     .loop = c->loop,
+                     .gmem = c->gmem,
+                 });
     v->needed = v->passed & v->dev.offered[0];
     return err;
 }
@@ -478,7 +533,10 @@ static int init_virtio(struct vhost_user_device *v, unsigned queues)
 int vhost_user_device_init(struct vhost_user_device *v,
                            const struct vhost_user_device_config *config)
 {
-    BUG_ON(config->queues == 0 || config->type->config_bytes > VHOST_USER_CONFIG_MAX_BYTES);
+    unsigned local = config->type->is_local != NULL ? 1 : 0;
+    BUG_ON(config->queues == 0 ||
+           config->queues > (VIRTIO_QUEUES_MAX - local) / group_of(config->type));
+    BUG_ON(config->type->config_bytes > VHOST_USER_CONFIG_MAX_BYTES);
     *v = (struct vhost_user_device){
         .cfg = *config,
         .vu.fd = -1,
@@ -495,12 +553,12 @@ int vhost_user_device_init(struct vhost_user_device *v,
     uint64_t offered = 0;
     bool changed;
     int err = open_server(v, fd, &offered);
-    unsigned queues = (unsigned)min_u64(min_u64(offered, config->queues), VIRTIO_QUEUES_MAX);
-    if (err == 0 && queues < config->queues)
+    v->groups = (unsigned)min_u64(offered, config->queues);
+    if (err == 0 && v->groups < config->queues)
         log_warn("virtio %s: the vhost-user server %s has %u queues, not %u", config->name,
-                 config->peer, queues, config->queues);
+                 config->peer, v->groups, config->queues);
     if (err == 0) {
-        err = init_virtio(v, queues);
+        err = init_virtio(v);
         if (err != 0) /* reported */
             goto failed;
         err = read_config(v, &changed);
@@ -510,7 +568,7 @@ int vhost_user_device_init(struct vhost_user_device *v,
                        v->vu.why);
         goto failed;
     }
-    err = make_queues(v, queues);
+    err = make_queues(v, v->dev.cfg.queue_count);
     if (err == 0)
         err = watch_server(v);
     if (err == 0)

@@ -29,8 +29,19 @@ struct vhost_user_queue;
 /* What a type of device adds. Calls are on the loop; each may be NULL. */
 struct vhost_user_type {
     uint32_t device_id;
-    uint64_t features;     /* that this side understands and passes on, below 24 */
-    unsigned config_bytes; /* that it reads of the server */
+    uint64_t features;       /* that this side understands and passes on */
+    uint64_t local_features; /* that this side offers without the server */
+    unsigned config_bytes;
+    bool own_config; /* the configuration space is this side's, and not read of the server */
+    /* Rings that the server counts as one queue; 0: 1. */
+    unsigned group;
+    /* What a server has taken and not given back may be done twice, or be lost. */
+    bool repeatable;
+    /* One more queue than the server's may be, which this side serves: is it that one? */
+    bool (*is_local)(const struct vhost_user_device *v, unsigned queue);
+    void (*serve)(struct vhost_user_device *v, unsigned queue);
+    bool (*is_disabled)(const struct vhost_user_device *v, unsigned queue);
+    void (*connection)(struct vhost_user_device *v); /* v->connected has changed */
     /* cfg.config has just been read: make it what the driver shall see. */
     void (*config_fix)(struct vhost_user_device *v);
     /* The driver writes, inside of the configuration space. Results here and below are those of
@@ -39,6 +50,7 @@ struct vhost_user_type {
                         unsigned len);
     /* As in struct virtio_device_ops. */
     void (*features_ok)(struct vhost_user_device *v);
+    void (*reset)(struct vhost_user_device *v);
     /* Before the first ring of an activation, or of a new connection, starts. */
     int (*prepare)(struct vhost_user_device *v);
 };
@@ -52,7 +64,7 @@ struct vhost_user_device_config {
     void *connect_ctx;
     const struct vhost_user_type *type;
     uint8_t *config;                    /* type->config_bytes; the embedding device's */
-    unsigned queues;                    /* at most; fewer if the server has not as many */
+    unsigned queues;                    /* groups; fewer if the server has not as many */
     uint32_t queue_size_max;            /* 0: the default */
     uint64_t features_on, features_off; /* see struct virtio_device_config */
     bool strict;
@@ -71,6 +83,7 @@ struct vhost_user_device {
     uint64_t needed; /* features that every later server must have: they were offered */
     struct vhost_user_inflight inflight;
     struct vhost_user_queue *queues;
+    unsigned groups;
     bool active;
     bool connected;
 
@@ -83,6 +96,9 @@ struct vhost_user_device {
     uint64_t retry_ns; /* until the next try */
     uint64_t since_ns; /* when the connection was made */
 };
+
+/* What is_disabled() says has changed: tells the server. */
+void vhost_user_device_enable(struct vhost_user_device *v, unsigned queue, bool enable);
 
 /* Set-up thread. Errors are reported. */
 int vhost_user_device_init(struct vhost_user_device *v,

@@ -43,7 +43,7 @@ static const char *thread_name(const struct stats *s, const struct evloop *loop)
 
 int stats_add_device(struct stats *s, const struct virtio_device *dev)
 {
-    struct stats_queue q = {.device = dev->cfg.name, .external = dev->cfg.external_queues};
+    struct stats_queue q = {.device = dev->cfg.name};
     for (; virtio_device_stats(dev, q.queue, &q.stats); q.queue++) {
         if (s->count == s->room) {
             unsigned room = s->room > 0 ? 2 * s->room : 8;
@@ -53,6 +53,7 @@ int stats_add_device(struct stats *s, const struct virtio_device *dev)
             s->queues = more;
             s->room = room;
         }
+        q.external = virtio_queue_is_external(dev, q.queue);
         q.thread = thread_name(s, dev->queues[q.queue].loop);
         s->queues[s->count++] = q;
     }
