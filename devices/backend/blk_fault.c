@@ -10,23 +10,16 @@
 #include "core/xmath.h"
 #include "devices/backend/blk_filter.h"
 
-#define MILLION 1000000u
 #define CUT_IOV 16 /* vectors that a cut request moves at most */
 
 enum fault { FAULT_NONE, FAULT_EIO, FAULT_ENOSPC, FAULT_CUT };
-
-/* One cause of faults, and what it has seen. */
-struct cause {
-    struct blk_fault_when when;
-    uint64_t seen;
-};
 
 struct blk_fault {
     struct blk_filter f;
     const struct clock *clock;
     struct ev_timer timer; /* armed while anything waits for its latency */
     struct blk_fault_spec spec;
-    struct cause eio, enospc, cut;
+    struct fault_cause eio, enospc, cut;
     uint64_t requests;
     uint64_t random;
 
@@ -43,32 +36,13 @@ static struct blk_fault *fault_of(struct blk_backend *b)
 
 /* ---- whether ---- */
 
-/* xorshift64: what matters is that it repeats. */
-static uint64_t next_random(struct blk_fault *t)
-{
-    t->random ^= t->random << 13;
-    t->random ^= t->random >> 7;
-    t->random ^= t->random << 17;
-    return t->random;
-}
-
 /* Rolls the dice also for requests that are safe so far: `at` does not change what comes later. */
-static bool happens(struct blk_fault *t, struct cause *cause)
-{
-    bool hit = false;
-    cause->seen++;
-    if (cause->when.chance_ppm > 0)
-        hit = (next_random(t) >> 16) % MILLION < cause->when.chance_ppm;
-    if (cause->when.every > 0)
-        hit = cause->seen % cause->when.every == 0;
-    return hit;
-}
-
 static enum fault choose(struct blk_fault *t, const struct blk_req *req)
 {
-    bool eio = happens(t, &t->eio);
-    bool enospc = (req->op == BLK_WRITE || req->op == BLK_ZERO) && happens(t, &t->enospc);
-    bool cut = (req->op == BLK_READ || req->op == BLK_WRITE) && happens(t, &t->cut);
+    bool eio = fault_happens(&t->eio, &t->random);
+    bool enospc =
+        (req->op == BLK_WRITE || req->op == BLK_ZERO) && fault_happens(&t->enospc, &t->random);
+    bool cut = (req->op == BLK_READ || req->op == BLK_WRITE) && fault_happens(&t->cut, &t->random);
     if (++t->requests < t->spec.at)
         return FAULT_NONE;
     if (eio)
@@ -207,10 +181,19 @@ int blk_fault_create(struct blk_backend **out, const struct blk_fault_config *co
     t->eio.when = config->spec.eio;
     t->enospc.when = config->spec.enospc;
     t->cut.when = config->spec.cut;
-    /* xorshift needs a state that is not 0; neighbouring seeds begin far apart. */
-    t->random = (config->spec.seed + 1) * UINT64_C(0x9e3779b97f4a7c15);
-    if (t->random == 0)
-        t->random = 1;
+    t->random = fault_random_init(config->spec.seed);
     *out = &t->f.b;
     return 0;
+}
+
+int blk_fault_parse(struct blk_fault_spec *out, const char *what, const char *words)
+{
+    *out = (struct blk_fault_spec){0};
+    const struct fault_word table[] = {
+        {"eio", FAULT_WHEN, &out->eio},   {"enospc", FAULT_WHEN, &out->enospc},
+        {"short", FAULT_WHEN, &out->cut}, {"lat", FAULT_TIME, &out->latency_ns},
+        {"at", FAULT_COUNT, &out->at},    {"seed", FAULT_COUNT, &out->seed},
+        {NULL, FAULT_COUNT, NULL},
+    };
+    return fault_parse(table, what, words);
 }

@@ -16,17 +16,14 @@
 
 #include <stdint.h>
 
+#include "devices/backend/fault.h"
+
 struct blk_backend;
 struct clock;
 struct evloop;
 
-struct blk_fault_when {
-    uint32_t chance_ppm; /* a million is always */
-    uint32_t every;      /* 0: not so */
-};
-
 struct blk_fault_spec {
-    struct blk_fault_when eio, enospc, cut;
+    struct fault_when eio, enospc, cut;
     uint64_t latency_ns;
     uint64_t at;
     uint64_t seed;

@@ -9,18 +9,9 @@
 #include "core/fail.h"
 #include "core/xmath.h"
 #include "devices/backend/blk_filter.h"
+#include "devices/backend/bucket.h"
 
-#define NS_PER_S  UINT64_C(1000000000)
 #define NS_PER_MS UINT64_C(1000000)
-
-/*
- * A bucket as a point in time: when all that was spent will have been refilled. A request may start
- * when that is no more than the burst ahead, and moves it by what it costs.
- */
-struct bucket {
-    uint64_t per_s; /* 0: no limit */
-    uint64_t full_ns;
-};
 
 struct blk_limit {
     struct blk_filter f;
@@ -33,23 +24,6 @@ struct blk_limit {
 static struct blk_limit *limit_of(struct blk_backend *b)
 {
     return container_of(b, struct blk_limit, f.b);
-}
-
-/* When the bucket lets a request start; a time that has passed means now. */
-static uint64_t bucket_opens_ns(const struct bucket *bucket, uint64_t burst_ns)
-{
-    return bucket->full_ns > burst_ns ? bucket->full_ns - burst_ns : 0;
-}
-
-static void bucket_spend(struct bucket *bucket, uint64_t amount, uint64_t now_ns)
-{
-    if (bucket->per_s == 0)
-        return;
-    /* A guest's request may have more bytes than 64 bits have nanoseconds for. */
-    unsigned __int128 cost = (unsigned __int128)amount * NS_PER_S / bucket->per_s;
-    uint64_t cost_ns = cost > INT64_MAX ? INT64_MAX : (uint64_t)cost;
-    if (!checked_add_u64(max_u64(bucket->full_ns, now_ns), cost_ns, &bucket->full_ns))
-        bucket->full_ns = UINT64_MAX;
 }
 
 static uint64_t opens_ns(const struct blk_limit *l)

@@ -282,7 +282,7 @@ Test(blk_fault, wrong_words_are_named)
         {"lat:61s", "needs a time"},
         {"lat:ms", "needs a time"},
         {"lat:99999999999999999999ms", "needs a time"},
-        {"at:1x", "needs a number of requests"},
+        {"at:1x", "needs a number, not '1x'"},
         {"seed:18446744073709551616", "needs a number"},
     };
     for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
