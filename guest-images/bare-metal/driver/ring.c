@@ -80,7 +80,7 @@ void ring_init(struct ring *r, uint16_t size, uint64_t features)
     };
     if (r->packed)
         *at16(driver_area, PVIRTQ_EVENT_flags) = RING_EVENT_FLAGS_DISABLE;
-    else
+    else if (!r->event_idx) /* VIRTIO 1.4 2.7.7.1: 0 with it */
         *at16(driver_area, VIRTQ_AVAIL_FLAGS) = VIRTQ_AVAIL_F_NO_INTERRUPT;
     want_no_interrupt(r);
 }
