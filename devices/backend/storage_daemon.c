@@ -187,18 +187,26 @@ static bool wait_dead(const struct storage_daemon *d, int ms)
     return d->pid_fd < 0 || poll(&p, 1, ms) > 0;
 }
 
-/* The last line that it said, without its own name; an empty string: nothing. */
+static void skip_prefix(const char **line, const char *prefix)
+{
+    if (strncmp(*line, prefix, strlen(prefix)) == 0)
+        *line += strlen(prefix);
+}
+
+/* The last line that it said, without its own name and arguments; an empty string: nothing. */
 static void last_words(const struct storage_daemon *d, char *out, size_t bytes)
 {
     char said[SAID_MAX];
     ssize_t n = d->said_fd >= 0 ? read(d->said_fd, said, sizeof(said) - 1) : 0;
     said[n > 0 ? n : 0] = '\0';
-    char *line = strtok(said, "\n");
-    for (char *next = line; next != NULL; next = strtok(NULL, "\n"))
+    const char *line = "";
+    for (const char *next = strtok(said, "\n"); next != NULL; next = strtok(NULL, "\n"))
         line = next;
-    if (line != NULL && strncmp(line, PROGRAM ": ", strlen(PROGRAM ": ")) == 0)
-        line += strlen(PROGRAM ": ");
-    snprintf(out, bytes, "%s", line != NULL ? line : "");
+    skip_prefix(&line, PROGRAM ": ");
+    skip_prefix(&line, "--blockdev ");
+    skip_prefix(&line, d->blockdev);
+    skip_prefix(&line, ": ");
+    snprintf(out, bytes, "%s", line);
     for (char *c = out; *c != '\0'; c++)
         if ((unsigned char)*c < ' ')
             *c = '?';
