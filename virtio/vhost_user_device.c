@@ -504,6 +504,7 @@ static int init_virtio(struct vhost_user_device *v)
     const struct vhost_user_device_config *c = &v->cfg;
     unsigned local = c->type->is_local != NULL ? 1 : 0;
     uint64_t features = v->vu.features;
+    uint64_t own = ((features & c->type->features) | c->type->local_features) & ~c->features_off;
     v->passed = features &
                 (c->type->features | RING_FEATURES | RING_OPTIONS | VIRTIO_BIT(VIRTIO_F_VERSION_1));
     if (c->features_on & RING_OPTIONS & ~features & VIRTIO_BIT(VIRTIO_F_RING_PACKED))
@@ -514,7 +515,7 @@ static int init_virtio(struct vhost_user_device *v)
                      .name = c->name,
                      .device_id = c->type->device_id,
                      .ops = &vud_ops,
-                     .features = (features & c->type->features) | c->type->local_features,
+                     .features = c->type->consistent != NULL ? c->type->consistent(own) : own,
                      .features_on = c->features_on & (features | LOCAL_OPTIONS),
                      .features_off = c->features_off | (RING_FEATURES & ~features),
                      .config = c->config,

@@ -29,8 +29,9 @@ struct vhost_user_queue;
 /* What a type of device adds. Calls are on the loop; each may be NULL. */
 struct vhost_user_type {
     uint32_t device_id;
-    uint64_t features;       /* that this side understands and passes on */
-    uint64_t local_features; /* that this side offers without the server */
+    uint64_t features;                         /* that this side understands and passes on */
+    uint64_t local_features;                   /* that this side offers without the server */
+    uint64_t (*consistent)(uint64_t features); /* of those, what has all that it needs */
     unsigned config_bytes;
     bool own_config; /* the configuration space is this side's, and not read of the server */
     /* Rings that the server counts as one queue; 0: 1. */

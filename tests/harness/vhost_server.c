@@ -135,15 +135,38 @@ static void flush(const struct vhost_server *s, struct vhost_server_ring *r)
         (void)eventfd_write(r->call_fd, 1);
 }
 
+/* From the transmit queue back into the receive queue before it; what does not fit there is lost.
+ */
+static void send_back(struct vhost_server *s, unsigned ring, struct vq_chain *chain)
+{
+    struct vhost_server_ring *rx = &s->rings[ring - 1];
+    struct vq_chain *into;
+    uint8_t packet[2048];
+    size_t bytes = iobuf_get(&chain->rd, packet, sizeof(packet));
+    if (rx->running && rx->enabled && vq_pop(&rx->vq, &into) > 0) {
+        iobuf_put(&into->wr, packet, bytes);
+        vq_push(&rx->vq, into);
+        flush(s, rx);
+    }
+    vq_push(&s->rings[ring].vq, chain);
+    atomic_fetch_add(&s->done, 1);
+}
+
 static void serve(struct vhost_server *s, unsigned ring)
 {
     struct vhost_server_ring *r = &s->rings[ring];
     struct vq_chain *chain;
+    if (s->is_net && ring % 2 == 0)
+        return;
     int got;
     do {
         vq_notify_off(&r->vq);
-        while ((got = vq_pop(&r->vq, &chain)) > 0)
-            take(s, ring, chain);
+        while ((got = vq_pop(&r->vq, &chain)) > 0) {
+            if (s->is_net)
+                send_back(s, ring, chain);
+            else
+                take(s, ring, chain);
+        }
     } while (got == 0 && vq_notify_on(&r->vq));
     if (got < 0)
         (void)eventfd_write(r->err_fd, 1);
@@ -231,6 +254,17 @@ static void start_ring(struct vhost_server *s, unsigned ring)
         repeat(s, ring);
     }
     r->running = true; /* and waits for a kick */
+}
+
+static void enable_ring(struct vhost_server *s, unsigned ring, bool on)
+{
+    if (!s->rings[ring].running)
+        start_ring(s, ring);
+    s->rings[ring].enabled = on;
+    if (on)
+        atomic_fetch_or(&s->rings_on, 1u << ring);
+    else
+        atomic_fetch_and(&s->rings_on, ~(1u << ring));
 }
 
 static uint32_t base_of(const struct vhost_server *s, const struct vhost_server_ring *r)
@@ -474,6 +508,7 @@ static bool get_base(struct vhost_server *s, struct message *m)
         finish_held(s, ring);
     }
     end_ring(r);
+    atomic_fetch_and(&s->rings_on, ~(1u << ring));
     return on;
 }
 
@@ -517,7 +552,10 @@ static void set(struct vhost_server *s, struct message *m)
         take_fd(m, &r->err_fd);
         break;
     case VHOST_USER_SET_VRING_ENABLE:
-        start_ring(s, state->index);
+        enable_ring(s, state->index, state->num != 0);
+        break;
+    case VHOST_USER_NET_SET_MTU:
+        atomic_store(&s->mtu, m->payload.u64);
         break;
     case VHOST_USER_SET_CONFIG:
         if (m->payload.config.offset == VIRTIO_BLK_CONFIG_writeback)
@@ -578,6 +616,7 @@ static void end_life(struct vhost_server *s)
 {
     for (unsigned i = 0; i < VHOST_SERVER_RINGS; i++)
         end_ring(&s->rings[i]);
+    atomic_store(&s->rings_on, 0);
     for (unsigned i = 0; i < s->memory.count; i++)
         unmap_region(&s->memory.regions[i]);
     s->memory.count = 0;
@@ -600,7 +639,7 @@ static void *live(void *arg)
         };
         for (unsigned i = 0; i < VHOST_SERVER_RINGS; i++)
             p[2 + i] = (struct pollfd){
-                .fd = s->rings[i].running ? s->rings[i].kick_fd : -1,
+                .fd = s->rings[i].running && s->rings[i].enabled ? s->rings[i].kick_fd : -1,
                 .events = POLLIN,
             };
         poll(p, ARRAY_SIZE(p), -1);
@@ -642,6 +681,19 @@ void vhost_server_init(struct vhost_server *s)
     BUG_ON(s->disk == NULL || s->stop_fd < 0);
     for (unsigned i = 0; i < VHOST_SERVER_RINGS; i++)
         s->rings[i] = (struct vhost_server_ring){.kick_fd = -1, .call_fd = -1, .err_fd = -1};
+}
+
+void vhost_server_init_net(struct vhost_server *s)
+{
+    vhost_server_init(s);
+    s->is_net = true;
+    s->features = VIRTIO_BIT(VIRTIO_F_VERSION_1) | VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) |
+                  VIRTIO_BIT(VIRTIO_F_EVENT_IDX) | VIRTIO_BIT(VIRTIO_F_RING_PACKED) |
+                  VIRTIO_BIT(VIRTIO_NET_F_CSUM) | VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF) |
+                  VIRTIO_BIT(VIRTIO_NET_F_MTU) | VIRTIO_BIT(VIRTIO_NET_F_MQ);
+    s->protocol = VIRTIO_BIT(VHOST_USER_PROTOCOL_F_MQ) |
+                  VIRTIO_BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) |
+                  VIRTIO_BIT(VHOST_USER_PROTOCOL_F_NET_MTU);
 }
 
 void vhost_server_fini(struct vhost_server *s)

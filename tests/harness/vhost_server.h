@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * A vhost-user server with a disk in memory, in a thread: what a device with external queues talks
- * to in tests. It can hold requests, go in the middle of them, and misbehave.
+ * to in tests. It can hold requests, go in the middle of them, and misbehave. Or it is a network,
+ * on which what a pair sends comes back to it.
  */
 #ifndef MINIVET_TESTS_HARNESS_VHOST_SERVER_H
 #define MINIVET_TESTS_HARNESS_VHOST_SERVER_H
@@ -15,7 +16,7 @@
 #include "virtio/vhost_user_wire.h"
 #include "virtio/virtqueue.h"
 
-#define VHOST_SERVER_RINGS      4u
+#define VHOST_SERVER_RINGS      6u
 #define VHOST_SERVER_DISK_BYTES UINT64_C(0x100000)
 #define VHOST_SERVER_HELD       16u
 #define VHOST_SERVER_NO_SECTOR  UINT64_MAX
@@ -40,7 +41,7 @@ struct vhost_server_ring {
     uint32_t size, base;
     uint64_t desc, driver, device; /* user addresses */
     int kick_fd, call_fd, err_fd;
-    bool running;
+    bool running, enabled;
     struct vq_config config;
     struct virtqueue vq;
     struct vq_chain *held[VHOST_SERVER_HELD];
@@ -53,6 +54,7 @@ struct vhost_server {
     unsigned queues;
     enum vhost_server_fault fault;
     uint32_t fault_at;        /* at which request */
+    bool is_net;              /* queues are pairs */
     bool answers_early;       /* stops a ring before what it took from there is done */
     bool down;                /* nobody can connect */
     const struct gmem *front; /* the front end's memory: see map_region() */
@@ -63,9 +65,11 @@ struct vhost_server {
     _Atomic unsigned taken, done; /* requests, of all its lives */
     _Atomic unsigned repeated;    /* that an earlier life had taken */
     _Atomic unsigned connections;
-    _Atomic uint64_t acked; /* features */
-    _Atomic int writeback;  /* that was set by SET_CONFIG; -1: none was */
-    _Atomic int backend_fd; /* of SET_BACKEND_REQ_FD */
+    _Atomic uint64_t acked;    /* features */
+    _Atomic uint64_t mtu;      /* that it was told; 0: none */
+    _Atomic unsigned rings_on; /* enabled, a bit each */
+    _Atomic int writeback;     /* that was set by SET_CONFIG; -1: none was */
+    _Atomic int backend_fd;    /* of SET_BACKEND_REQ_FD */
 
     uint8_t *disk;
     _Atomic uint64_t capacity_bytes;
@@ -84,6 +88,8 @@ struct vhost_server {
 };
 
 void vhost_server_init(struct vhost_server *s);
+/* The same for a network. */
+void vhost_server_init_net(struct vhost_server *s);
 void vhost_server_fini(struct vhost_server *s);
 
 /* For the device: ends the life before, if there is one, and starts a new one. ctx: the server. */

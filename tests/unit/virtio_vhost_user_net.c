@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Networks behind a vhost-user server; what all such devices share is in virtio_vhost_user.c. */
+#include <criterion/criterion.h>
+
+#include <string.h>
+#include <time.h>
+
+#include "core/le.h"
+#include "core/log.h"
+#include "core/xmath.h"
+#include "tests/harness/rig.h"
+#include "tests/harness/vhost_server.h"
+#include "virtio/spec.h"
+#include "virtio/vhost_user_net.h"
+
+#define BIT(feature) VIRTIO_BIT(VIRTIO_NET_F_##feature)
+#define PACKET       100u
+#define ROOM         1600u
+#define LONG_RETRY   UINT64_C(40000000000)
+
+struct bench {
+    struct rig rig;
+    struct vhost_server server;
+    struct vhost_user_net *net;
+    unsigned lines; /* warnings and errors */
+};
+
+static const uint8_t mac[NET_MAC_BYTES] = {0x52, 0x54, 0, 1, 2, 3};
+
+static void count_line(void *ctx, enum log_level level, const char *line)
+{
+    struct bench *b = ctx;
+    (void)line;
+    b->lines += level <= LOG_WARN;
+}
+
+static void prepare(struct bench *b, const struct rig_config *config)
+{
+    rig_open_host(&b->rig, config);
+    vhost_server_init_net(&b->server);
+    b->server.front = b->rig.gmem;
+    b->net = NULL;
+    b->lines = 0;
+    log_set_sink(count_line, b);
+}
+
+static int create(struct bench *b, unsigned pairs, uint32_t mtu_bytes)
+{
+    struct vhost_user_net_config config = {
+        .name = "net",
+        .socket_path = "a thread",
+        .connect = vhost_server_connect,
+        .connect_ctx = &b->server,
+        .pairs = pairs,
+        .mtu_bytes = mtu_bytes,
+        .features_on = b->rig.cfg.features_on,
+        .loop = b->rig.loop,
+        .clock = &b->rig.clock,
+        .gmem = b->rig.gmem,
+    };
+    memcpy(config.mac, mac, sizeof(mac));
+    return vhost_user_net_create(&b->net, &config);
+}
+
+static void plug(struct bench *b, unsigned pairs, uint32_t mtu_bytes)
+{
+    cr_assert_eq(create(b, pairs, mtu_bytes), 0);
+    rig_plug(&b->rig, vhost_user_net_device(b->net));
+}
+
+static void start(struct bench *b, uint64_t features, unsigned queues)
+{
+    cr_assert(vdrv_start(&b->rig.drv, features, queues, 16));
+}
+
+static void end(struct bench *b)
+{
+    rig_unplug(&b->rig);
+    vhost_user_net_destroy(b->net);
+    vhost_server_fini(&b->server);
+    rig_close(&b->rig);
+    log_set_sink(NULL, NULL);
+}
+
+/* A hang is the test's time-out. */
+static void wait_used(struct bench *b, struct vdrv_queue *q)
+{
+    unsigned steps = 0;
+    while (!vdrv_has_used(q)) {
+        if (++steps % 1000 == 0)
+            b->rig.time.now_ns += LONG_RETRY; /* a good server may be too late, too */
+        rig_step(&b->rig);
+        nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+    }
+}
+
+/* Sends a packet, which the server sends back. */
+static void expect_works(struct bench *b, unsigned pair)
+{
+    struct vdrv *d = &b->rig.drv;
+    uint32_t head, len;
+    struct vdrv_buf rx = {vdrv_alloc(d, ROOM, 16), ROOM, true};
+    struct vdrv_buf tx = {vdrv_alloc(d, PACKET, 16), PACKET, false};
+    memset(vdrv_ptr(d, tx.gpa, tx.len), 0x40 + (int)pair, tx.len);
+    cr_assert_geq(vdrv_send(&d->q[2 * pair], &rx, 1), 0);
+    cr_assert_geq(vdrv_send(&d->q[2 * pair + 1], &tx, 1), 0);
+    wait_used(b, &d->q[2 * pair + 1]);
+    cr_assert(vdrv_used(&d->q[2 * pair + 1], &head, &len));
+    wait_used(b, &d->q[2 * pair]);
+    cr_assert(vdrv_used(&d->q[2 * pair], &head, &len));
+    cr_expect_eq(len, PACKET);
+    cr_expect_eq(memcmp(vdrv_ptr(d, rx.gpa, PACKET), vdrv_ptr(d, tx.gpa, PACKET), PACKET), 0);
+}
+
+static uint8_t command(struct bench *b, unsigned queue, const void *data, uint32_t bytes)
+{
+    struct vdrv *d = &b->rig.drv;
+    uint32_t head, len;
+    struct vdrv_buf bufs[2] = {{vdrv_alloc(d, 16, 16), bytes, false},
+                               {vdrv_alloc(d, 1, 1), 1, true}};
+    memcpy(vdrv_ptr(d, bufs[0].gpa, bytes), data, bytes);
+    *(uint8_t *)vdrv_ptr(d, bufs[1].gpa, 1) = 0xff;
+    cr_assert_geq(vdrv_send(&d->q[queue], bufs, 2), 0);
+    wait_used(b, &d->q[queue]);
+    cr_assert(vdrv_used(&d->q[queue], &head, &len));
+    return *(uint8_t *)vdrv_ptr(d, bufs[1].gpa, 1);
+}
+
+static uint8_t set_pairs(struct bench *b, unsigned queue, uint8_t pairs)
+{
+    uint8_t data[] = {VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, pairs, 0};
+    return command(b, queue, data, sizeof(data));
+}
+
+static unsigned config16(struct bench *b, unsigned offset)
+{
+    uint8_t bytes[2];
+    vdrv_config_read(&b->rig.drv, offset, bytes, sizeof(bytes));
+    return le16_get(bytes);
+}
+
+Test(vhost_user_net, moves_packets_on_all_transports)
+{
+    struct bench b;
+    for (unsigned i = 0; i < RIG_VARIANTS; i++) {
+        uint8_t seen[NET_MAC_BYTES];
+        prepare(&b, &rig_variants[i]);
+        plug(&b, 1, 0);
+        start(&b, BIT(MAC) | BIT(STATUS) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX), 3);
+        for (unsigned n = 0; n < 40; n++)
+            expect_works(&b, 0);
+        vdrv_config_read(&b.rig.drv, VIRTIO_NET_CONFIG_mac, seen, sizeof(seen));
+        cr_expect_eq(memcmp(seen, mac, sizeof(mac)), 0);
+        cr_expect_eq(config16(&b, VIRTIO_NET_CONFIG_status), VIRTIO_NET_S_LINK_UP);
+        start(&b, 0, 3); /* another driver */
+        expect_works(&b, 0);
+        end(&b);
+    }
+}
+
+Test(vhost_user_net, offers_what_the_server_can_do)
+{
+    const uint64_t local =
+        BIT(MAC) | BIT(STATUS) | BIT(CTRL_VQ) | BIT(GUEST_ANNOUNCE) | BIT(CTRL_MAC_ADDR);
+    struct bench b;
+    prepare(&b, &rig_variants[0]);
+    plug(&b, 2, 1400);
+    cr_expect_eq(vdrv_offered(&b.rig.drv) & 0xffffff,
+                 local | BIT(CSUM) | BIT(MRG_RXBUF) | BIT(MTU) | BIT(MQ));
+    start(&b, BIT(CSUM) | BIT(MAC) | BIT(CTRL_VQ), 3);
+    cr_expect_eq(atomic_load(&b.server.acked) & 0xffffff, BIT(CSUM),
+                 "the rest is not the server's");
+    end(&b);
+    prepare(&b, &rig_variants[0]);
+    /* One that does not know what its features need. */
+    b.server.features = VIRTIO_BIT(VIRTIO_F_VERSION_1) | BIT(HOST_TSO4);
+    b.server.protocol = 0;
+    plug(&b, 1, 0);
+    cr_expect_eq(vdrv_offered(&b.rig.drv) & 0xffffff, local);
+    start(&b, 0, 2);
+    expect_works(&b, 0);
+    end(&b);
+}
+
+Test(vhost_user_net, tells_the_mtu)
+{
+    struct bench b;
+    prepare(&b, &rig_variants[0]);
+    plug(&b, 1, 1400);
+    cr_expect_eq(config16(&b, VIRTIO_NET_CONFIG_mtu), 1400);
+    start(&b, 0, 2);
+    cr_expect_eq(atomic_load(&b.server.mtu), 0);
+    start(&b, BIT(MTU), 2);
+    cr_expect_eq(atomic_load(&b.server.mtu), 1400);
+    b.server.fault = VHOST_SERVER_REFUSES;
+    b.server.fault_at = VHOST_USER_NET_SET_MTU;
+    start(&b, BIT(MTU), 2);
+    expect_works(&b, 0);
+    end(&b);
+}
+
+Test(vhost_user_net, uses_as_many_pairs_as_the_driver)
+{
+    struct bench b;
+    prepare(&b, &rig_variants[0]);
+    plug(&b, 2, 0);
+    cr_expect_eq(config16(&b, VIRTIO_NET_CONFIG_max_virtqueue_pairs), 2);
+    start(&b, BIT(MQ) | BIT(CTRL_VQ), 5);
+    expect_works(&b, 0);
+    cr_expect_eq(atomic_load(&b.server.rings_on), 3);
+    cr_expect_eq(set_pairs(&b, 4, 0), VIRTIO_NET_ERR);
+    cr_expect_eq(set_pairs(&b, 4, 3), VIRTIO_NET_ERR);
+    cr_expect_eq(atomic_load(&b.server.rings_on), 3);
+    cr_expect_eq(set_pairs(&b, 4, 2), VIRTIO_NET_OK);
+    cr_expect_eq(atomic_load(&b.server.rings_on), 15);
+    expect_works(&b, 0);
+    expect_works(&b, 1);
+    cr_expect_eq(set_pairs(&b, 4, 1), VIRTIO_NET_OK);
+    cr_expect_eq(atomic_load(&b.server.rings_on), 3);
+    cr_expect_eq(set_pairs(&b, 4, 2), VIRTIO_NET_OK);
+    start(&b, BIT(MQ) | BIT(CTRL_VQ), 5);
+    cr_expect_eq(atomic_load(&b.server.rings_on), 3, "another driver begins with one");
+    end(&b);
+}
+
+/* VIRTIO 1.4 5.1.2: without MQ the control queue is the third, and the others are not used. */
+Test(vhost_user_net, finds_the_control_queue_without_pairs)
+{
+    struct bench b;
+    prepare(&b, &rig_variants[0]);
+    plug(&b, 2, 0);
+    start(&b, BIT(CTRL_VQ) | BIT(CTRL_MAC_ADDR), 5);
+    expect_works(&b, 0);
+    cr_expect_eq(set_pairs(&b, 2, 1), VIRTIO_NET_ERR, "MQ was not negotiated");
+    uint8_t address[] = {VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, 2, 9, 9, 9, 9, 9};
+    uint8_t seen[NET_MAC_BYTES];
+    cr_expect_eq(command(&b, 2, address, sizeof(address) - 1), VIRTIO_NET_ERR);
+    cr_expect_eq(command(&b, 2, address, sizeof(address)), VIRTIO_NET_OK);
+    vdrv_config_read(&b.rig.drv, VIRTIO_NET_CONFIG_mac, seen, sizeof(seen));
+    cr_expect_eq(memcmp(seen, address + 2, sizeof(seen)), 0);
+    cr_expect_not(rig_is_broken(&b.rig));
+    end(&b);
+}
+
+Test(vhost_user_net, refuses_commands_that_it_does_not_know)
+{
+    struct bench b;
+    prepare(&b, &rig_variants[0]);
+    plug(&b, 1, 0);
+    start(&b, BIT(CTRL_VQ) | BIT(CTRL_MAC_ADDR), 3);
+    for (unsigned class = 0; class < 256; class += 5)
+        for (unsigned number = 0; number < 4; number++) {
+            uint8_t data[4] = {(uint8_t) class, (uint8_t)number, 1, 0};
+            cr_expect_eq(command(&b, 2, data, sizeof(data)), VIRTIO_NET_ERR);
+        }
+    cr_expect_eq(command(&b, 2, "", 1), VIRTIO_NET_ERR);
+    struct vdrv_buf deaf = {vdrv_alloc(&b.rig.drv, 8, 8), 8, false};
+    uint32_t head, len;
+    cr_assert_geq(vdrv_send(&b.rig.drv.q[2], &deaf, 1), 0);
+    wait_used(&b, &b.rig.drv.q[2]);
+    cr_assert(vdrv_used(&b.rig.drv.q[2], &head, &len));
+    cr_expect_eq(len, 0);
+    expect_works(&b, 0);
+    end(&b);
+}
+
+/* Receive buffers are always out: that must not keep a ring from being taken up again. */
+Test(vhost_user_net, goes_on_with_the_next_server)
+{
+    struct bench b;
+    prepare(&b, &rig_variants[0]);
+    plug(&b, 2, 1400);
+    start(&b, BIT(MQ) | BIT(CTRL_VQ) | BIT(STATUS) | BIT(GUEST_ANNOUNCE) | BIT(MTU), 5);
+    cr_expect_eq(set_pairs(&b, 4, 2), VIRTIO_NET_OK);
+    expect_works(&b, 1);
+    struct vdrv *d = &b.rig.drv;
+    struct vdrv_buf rx = {vdrv_alloc(d, ROOM, 16), ROOM, true};
+    cr_assert_geq(vdrv_send(&d->q[2], &rx, 1), 0);
+    (void)rig_config_irqs(&b.rig);
+    vhost_server_kill(&b.server);
+    while (b.lines == 0)
+        rig_step(&b.rig);
+    cr_expect_eq(config16(&b, VIRTIO_NET_CONFIG_status), 0);
+    cr_expect_eq(rig_config_irqs(&b.rig), 1);
+    atomic_store(&b.server.mtu, 0);
+    b.rig.time.now_ns += LONG_RETRY;
+    rig_step(&b.rig);
+    cr_expect_eq(config16(&b, VIRTIO_NET_CONFIG_status),
+                 VIRTIO_NET_S_LINK_UP | VIRTIO_NET_S_ANNOUNCE);
+    cr_expect_eq(rig_config_irqs(&b.rig), 1);
+    cr_expect_eq(atomic_load(&b.server.rings_on), 15);
+    cr_expect_eq(atomic_load(&b.server.mtu), 1400);
+    uint8_t ack[] = {VIRTIO_NET_CTRL_ANNOUNCE, VIRTIO_NET_CTRL_ANNOUNCE_ACK};
+    cr_expect_eq(command(&b, 4, ack, sizeof(ack)), VIRTIO_NET_OK);
+    cr_expect_eq(config16(&b, VIRTIO_NET_CONFIG_status), VIRTIO_NET_S_LINK_UP);
+    expect_works(&b, 0);
+    cr_expect_not(rig_is_broken(&b.rig));
+    end(&b);
+}
+
+Test(vhost_user_net, uses_one_pair_of_a_server_without_more)
+{
+    struct bench b;
+    prepare(&b, &rig_variants[0]);
+    b.server.queues = 1;
+    plug(&b, 2, 0);
+    cr_expect_eq(b.lines, 1);
+    cr_expect_eq(config16(&b, VIRTIO_NET_CONFIG_max_virtqueue_pairs), 1);
+    start(&b, 0, 3);
+    expect_works(&b, 0);
+    end(&b);
+    prepare(&b, &rig_variants[0]);
+    b.server.features &= ~BIT(MQ);
+    plug(&b, 2, 0);
+    cr_expect_eq(b.lines, 1);
+    start(&b, BIT(CTRL_VQ), 3);
+    expect_works(&b, 0);
+    end(&b);
+}
+
+Test(vhost_user_net, serves_legacy_drivers)
+{
+    const uint8_t other[NET_MAC_BYTES] = {2, 8, 8, 8, 8, 8};
+    uint8_t seen[NET_MAC_BYTES];
+    struct bench b;
+    for (unsigned i = 0; i < RIG_LEGACY_VARIANTS; i++) {
+        prepare(&b, &rig_legacy_variants[i]);
+        plug(&b, 1, 0);
+        start(&b, BIT(MAC), 3);
+        expect_works(&b, 0);
+        vdrv_config_write(&b.rig.drv, VIRTIO_NET_CONFIG_mac, other, sizeof(other));
+        vdrv_config_read(&b.rig.drv, VIRTIO_NET_CONFIG_mac, seen, sizeof(seen));
+        cr_expect_eq(memcmp(seen, other, sizeof(other)), 0);
+        vdrv_reset(&b.rig.drv);
+        vdrv_config_read(&b.rig.drv, VIRTIO_NET_CONFIG_mac, seen, sizeof(seen));
+        cr_expect_eq(memcmp(seen, mac, sizeof(mac)), 0);
+        end(&b);
+    }
+}
