@@ -22,8 +22,6 @@
 
 #define RING_MASK (VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX))
 
-#define FOR_EACH_VARIANT(v) for (unsigned v = 0; (v) < RIG_VARIANTS; (v)++)
-
 static uint16_t status_of(struct rig *rig)
 {
     uint8_t bytes[2];
@@ -68,8 +66,7 @@ Test(virtio_net, offers_nothing_that_lacks_what_it_needs)
 
 Test(virtio_net, shows_its_configuration)
 {
-    FOR_EACH_VARIANT(v)
-    {
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
         struct rig rig;
         struct rig_config config = rig_variants[v];
         uint8_t space[VIRTIO_NET_CONFIG_BYTES];
@@ -138,8 +135,7 @@ Test(virtio_net, a_legacy_driver_sets_its_address)
 
 Test(virtio_net, tells_of_its_link)
 {
-    FOR_EACH_VARIANT(v)
-    {
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
         struct rig rig;
         struct netio_packet packet = {.frame_bytes = 60};
         rig_open_net_on(&rig, &rig_variants[v]);
@@ -174,8 +170,7 @@ Test(virtio_net, tells_of_its_link)
 
 Test(virtio_net, sends_frames)
 {
-    FOR_EACH_VARIANT(v)
-    {
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
         struct rig rig;
         static uint8_t expected[NET_PACKET_MAX];
         rig_open_net_on(&rig, &rig_variants[v]);
@@ -223,8 +218,7 @@ Test(virtio_net, sends_frames_of_legacy_drivers)
 Test(virtio_net, does_not_care_how_a_frame_is_cut)
 {
     static const uint32_t cuts[] = {1, 5, 11, 12, 13, 26, 200};
-    FOR_EACH_VARIANT(v)
-    {
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
         struct rig rig;
         uint8_t packet[12 + 100];
         rig_open_net_on(&rig, &rig_variants[v]);
@@ -245,8 +239,7 @@ Test(virtio_net, does_not_care_how_a_frame_is_cut)
 
 Test(virtio_net, waits_for_a_backend_that_is_full)
 {
-    FOR_EACH_VARIANT(v)
-    {
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
         struct rig rig;
         struct netio_packet packet = {.frame_bytes = 60};
         rig_open_net_on(&rig, &rig_variants[v]);
@@ -301,8 +294,7 @@ static const struct netio_packet tso4 = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
 
 Test(virtio_net, passes_offloads_on)
 {
-    FOR_EACH_VARIANT(v)
-    {
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
         static const uint8_t types[] = {
             VIRTIO_NET_HDR_GSO_NONE,   VIRTIO_NET_HDR_GSO_TCPV4,
             VIRTIO_NET_HDR_GSO_TCPV6,  VIRTIO_NET_HDR_GSO_UDP,
@@ -388,8 +380,7 @@ Test(virtio_net, takes_out_of_headers_what_does_not_count)
 
 Test(virtio_net, reset_forgets_what_was_under_way)
 {
-    FOR_EACH_VARIANT(v)
-    {
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
         struct rig rig;
         struct netio_packet packet = {.frame_bytes = 60, .fill = 1};
         rig_open_net_on(&rig, &rig_variants[v]);

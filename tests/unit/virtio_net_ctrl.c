@@ -19,8 +19,6 @@
 #define OK         VIRTIO_NET_OK
 #define ERR        VIRTIO_NET_ERR
 
-#define FOR_EACH_VARIANT(v) for (unsigned v = 0; (v) < RIG_VARIANTS; (v)++)
-
 static const uint8_t all[] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
 static const uint8_t group[] = {0x33, 0x33, 0, 0, 0, 1}, other_group[] = {1, 0, 0x5e, 0, 0, 1};
 static const uint8_t own[] = {0x52, 0x54, 0, 1, 2, 3}, alias[] = {2, 0, 0, 0, 0, 1};
@@ -77,8 +75,7 @@ Test(virtio_net_ctrl, modes_choose_frames)
         {{CTRL(RX_NOBCAST), CTRL(RX_ALLMULTI)}, 2, true, false, true, false},
         {{CTRL(RX_NOBCAST), CTRL(RX_NOUNI), CTRL(RX_PROMISC)}, 3, true, true, true, true},
     };
-    FOR_EACH_VARIANT(v)
-    {
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
         struct rig rig;
         open_started(&rig, &rig_variants[v], FILTERS);
         for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -125,8 +122,7 @@ static uint8_t set_table(struct rig *rig, const uint8_t *unicast, unsigned unica
 
 Test(virtio_net_ctrl, mac_tables_let_in)
 {
-    FOR_EACH_VARIANT(v)
-    {
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
         struct rig rig;
         open_started(&rig, &rig_variants[v], FILTERS);
         cr_expect_eq(set_table(&rig, alias, 1, group, 1), OK);
@@ -183,8 +179,7 @@ Test(virtio_net_ctrl, a_mac_table_that_is_cut_changes_nothing)
 
 Test(virtio_net_ctrl, sets_the_address)
 {
-    FOR_EACH_VARIANT(v)
-    {
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
         struct rig rig;
         uint8_t now[NET_MAC_BYTES];
         open_started(&rig, &rig_variants[v], FILTERS);
@@ -210,8 +205,7 @@ static uint8_t set_vlan(struct rig *rig, uint8_t command, uint16_t id)
 
 Test(virtio_net_ctrl, vlans_are_let_in_one_by_one)
 {
-    FOR_EACH_VARIANT(v)
-    {
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
         struct rig rig;
         open_started(&rig, &rig_variants[v], FILTERS);
         cr_expect(comes_to(&rig, own), "without a tag");
@@ -235,8 +229,7 @@ Test(virtio_net_ctrl, vlans_are_let_in_one_by_one)
 Test(virtio_net_ctrl, announces_when_the_link_comes_back)
 {
     const uint64_t features = F(CTRL_VQ) | F(STATUS) | F(GUEST_ANNOUNCE);
-    FOR_EACH_VARIANT(v)
-    {
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
         struct rig rig;
         uint8_t status[2];
         open_started(&rig, &rig_variants[v], features);
@@ -267,8 +260,7 @@ static uint8_t set_pairs(struct rig *rig, uint16_t pairs)
 
 Test(virtio_net_ctrl, pairs_are_used_when_the_driver_says_so)
 {
-    FOR_EACH_VARIANT(v)
-    {
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
         struct rig rig;
         struct rig_config config = rig_variants[v];
         struct netio_packet packet = {.frame_bytes = 60};
@@ -307,8 +299,7 @@ Test(virtio_net_ctrl, pairs_are_used_when_the_driver_says_so)
 /* A driver that knows nothing of pairs has its control queue behind the first. */
 Test(virtio_net_ctrl, without_mq_it_is_the_third_queue)
 {
-    FOR_EACH_VARIANT(v)
-    {
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
         struct rig rig;
         struct rig_config config = rig_variants[v];
         config.queues = 3;
@@ -333,8 +324,7 @@ Test(virtio_net_ctrl, offloads_change_at_run_time)
 {
     const uint64_t features = F(CTRL_VQ) | F(CTRL_GUEST_OFFLOADS) | F(GUEST_CSUM) | F(GUEST_TSO4) |
                               F(GUEST_USO4) | F(GUEST_USO6);
-    FOR_EACH_VARIANT(v)
-    {
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
         struct rig rig;
         open_started(&rig, &rig_variants[v], features);
         cr_expect_eq(rig.ether.offloads, NET_CSUM | NET_TSO4 | NET_USO);
@@ -355,8 +345,7 @@ Test(virtio_net_ctrl, offloads_change_at_run_time)
 
 Test(virtio_net_ctrl, unknown_commands_are_refused)
 {
-    FOR_EACH_VARIANT(v)
-    {
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
         struct rig rig;
         const uint8_t data[64] = {0};
         open_started(&rig, &rig_variants[v], FILTERS);

@@ -15,8 +15,6 @@
 #define RX      0u
 #define TSO     (F(GUEST_CSUM) | F(GUEST_TSO4))
 
-#define FOR_EACH_VARIANT(v) for (unsigned v = 0; (v) < RIG_VARIANTS; (v)++)
-
 static uint8_t expected[NET_PACKET_MAX];
 
 static struct virtio_net_drops drops(const struct rig *rig)
@@ -28,8 +26,7 @@ static struct virtio_net_drops drops(const struct rig *rig)
 
 Test(virtio_net_rx, a_frame_a_buffer)
 {
-    FOR_EACH_VARIANT(v)
-    {
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
         struct rig rig;
         uint32_t len;
         rig_open_net_on(&rig, &rig_variants[v]);
@@ -79,30 +76,30 @@ Test(virtio_net_rx, legacy_headers_have_ten_bytes)
 Test(virtio_net_rx, does_not_care_how_a_buffer_is_cut)
 {
     static const uint32_t cuts[] = {1, 5, 11, 12, 13, 64};
-    FOR_EACH_VARIANT(v)
-    for (unsigned merges = 0; merges < 2; merges++) {
-        struct rig rig;
-        uint32_t len;
-        rig_open_net_on(&rig, &rig_variants[v]);
-        cr_assert(netio_start(&rig, merges ? F(MRG_RXBUF) : 0, 1, 128));
-        for (unsigned i = 0; i < ARRAY_SIZE(cuts); i++) {
-            struct vdrv_buf bufs[120];
-            struct netio_packet packet = {.frame_bytes = 100, .fill = (uint8_t)i};
-            unsigned count = (unsigned)min_u64(120, 2048 / cuts[i]);
-            uint64_t gpa = vdrv_alloc(&rig.drv, 2048, 8);
-            for (unsigned n = 0; n < count; n++)
-                bufs[n] = (struct vdrv_buf){gpa + n * cuts[i], cuts[i], true};
-            cr_assert_geq(vdrv_send(&rig.drv.q[RX], bufs, count), 0);
-            rig_step(&rig);
-            netio_arrive(&rig, 0, &packet);
-            cr_assert(netio_take(&rig, RX, &len), "cut %u", cuts[i]);
-            cr_expect_eq(len, 112);
-            netio_make(&packet, expected);
-            expected[VIRTIO_NET_HDR_num_buffers] = 1;
-            cr_expect_arr_eq(vdrv_ptr(&rig.drv, gpa, 112), expected, 112);
+    for (unsigned v = 0; v < RIG_VARIANTS; v++)
+        for (unsigned merges = 0; merges < 2; merges++) {
+            struct rig rig;
+            uint32_t len;
+            rig_open_net_on(&rig, &rig_variants[v]);
+            cr_assert(netio_start(&rig, merges ? F(MRG_RXBUF) : 0, 1, 128));
+            for (unsigned i = 0; i < ARRAY_SIZE(cuts); i++) {
+                struct vdrv_buf bufs[120];
+                struct netio_packet packet = {.frame_bytes = 100, .fill = (uint8_t)i};
+                unsigned count = (unsigned)min_u64(120, 2048 / cuts[i]);
+                uint64_t gpa = vdrv_alloc(&rig.drv, 2048, 8);
+                for (unsigned n = 0; n < count; n++)
+                    bufs[n] = (struct vdrv_buf){gpa + n * cuts[i], cuts[i], true};
+                cr_assert_geq(vdrv_send(&rig.drv.q[RX], bufs, count), 0);
+                rig_step(&rig);
+                netio_arrive(&rig, 0, &packet);
+                cr_assert(netio_take(&rig, RX, &len), "cut %u", cuts[i]);
+                cr_expect_eq(len, 112);
+                netio_make(&packet, expected);
+                expected[VIRTIO_NET_HDR_num_buffers] = 1;
+                cr_expect_arr_eq(vdrv_ptr(&rig.drv, gpa, 112), expected, 112);
+            }
+            rig_close(&rig);
         }
-        rig_close(&rig);
-    }
 }
 
 /* ---- mergeable buffers ---- */
@@ -110,38 +107,37 @@ Test(virtio_net_rx, does_not_care_how_a_buffer_is_cut)
 /* A frame of every length around the ends of the buffers: all full but the last. */
 Test(virtio_net_rx, merges_buffers)
 {
-    FOR_EACH_VARIANT(v)
-    for (uint32_t bytes = 12 + 14; bytes < 600; bytes += 7) {
-        struct rig rig;
-        const uint8_t *at[16];
-        uint32_t len, done = 0;
-        struct netio_packet packet = {.frame_bytes = bytes - 12, .fill = (uint8_t)bytes};
-        rig_open_net_on(&rig, &rig_variants[v]);
-        cr_assert(netio_start(&rig, F(MRG_RXBUF), 1, 32));
-        for (unsigned n = 0; n < ARRAY_SIZE(at); n++)
-            at[n] = netio_post(&rig, 0, n == 0 ? 12 : 50);
-        netio_arrive(&rig, 0, &packet);
-        unsigned buffers = 1 + (bytes - 12 + 49) / 50;
-        netio_make(&packet, expected);
-        expected[VIRTIO_NET_HDR_num_buffers] = (uint8_t)buffers;
-        for (unsigned n = 0; n < buffers; n++) {
-            uint32_t full = n == 0 ? 12 : 50;
-            cr_assert(netio_take(&rig, RX, &len));
-            cr_expect_eq(len, min_u64(full, bytes - done));
-            cr_expect_arr_eq(at[n], expected + done, len);
-            done += len;
+    for (unsigned v = 0; v < RIG_VARIANTS; v++)
+        for (uint32_t bytes = 12 + 14; bytes < 600; bytes += 7) {
+            struct rig rig;
+            const uint8_t *at[16];
+            uint32_t len, done = 0;
+            struct netio_packet packet = {.frame_bytes = bytes - 12, .fill = (uint8_t)bytes};
+            rig_open_net_on(&rig, &rig_variants[v]);
+            cr_assert(netio_start(&rig, F(MRG_RXBUF), 1, 32));
+            for (unsigned n = 0; n < ARRAY_SIZE(at); n++)
+                at[n] = netio_post(&rig, 0, n == 0 ? 12 : 50);
+            netio_arrive(&rig, 0, &packet);
+            unsigned buffers = 1 + (bytes - 12 + 49) / 50;
+            netio_make(&packet, expected);
+            expected[VIRTIO_NET_HDR_num_buffers] = (uint8_t)buffers;
+            for (unsigned n = 0; n < buffers; n++) {
+                uint32_t full = n == 0 ? 12 : 50;
+                cr_assert(netio_take(&rig, RX, &len));
+                cr_expect_eq(len, min_u64(full, bytes - done));
+                cr_expect_arr_eq(at[n], expected + done, len);
+                done += len;
+            }
+            cr_expect_eq(done, bytes);
+            cr_expect(!netio_take(&rig, RX, &len));
+            rig_close(&rig);
         }
-        cr_expect_eq(done, bytes);
-        cr_expect(!netio_take(&rig, RX, &len));
-        rig_close(&rig);
-    }
 }
 
 /* One after the other, over many laps of the ring and of what the device keeps at hand. */
 Test(virtio_net_rx, merges_on_and_on)
 {
-    FOR_EACH_VARIANT(v)
-    {
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
         struct rig rig;
         rig_open_net_on(&rig, &rig_variants[v]);
         cr_assert(netio_start(&rig, F(MRG_RXBUF) | TSO, 1, 64));
@@ -178,8 +174,7 @@ Test(virtio_net_rx, merges_on_and_on)
 /* The largest packet fits, if there is room, and a queue whose turn is used up collects on. */
 Test(virtio_net_rx, collects_buffers_for_the_largest_packet)
 {
-    FOR_EACH_VARIANT(v)
-    {
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
         struct rig rig;
         rig_open_net_on(&rig, &rig_variants[v]);
         cr_assert(netio_start(&rig, F(MRG_RXBUF) | TSO, 1, 256));
@@ -203,8 +198,7 @@ Test(virtio_net_rx, collects_buffers_for_the_largest_packet)
 
 Test(virtio_net_rx, leaves_packets_where_they_are_without_buffers)
 {
-    FOR_EACH_VARIANT(v)
-    {
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
         struct rig rig;
         struct netio_packet packet = {.frame_bytes = 60};
         rig_open_net_on(&rig, &rig_variants[v]);
@@ -228,29 +222,28 @@ Test(virtio_net_rx, leaves_packets_where_they_are_without_buffers)
 
 Test(virtio_net_rx, loses_what_does_not_fit)
 {
-    FOR_EACH_VARIANT(v)
-    for (unsigned merges = 0; merges < 2; merges++) {
-        struct rig rig;
-        struct netio_packet packet = {.frame_bytes = 1000};
-        rig_open_net_on(&rig, &rig_variants[v]);
-        cr_assert(netio_start(&rig, merges ? F(MRG_RXBUF) : 0, 1, 16));
-        netio_post(&rig, 0, 100);
-        if (!merges)
-            netio_post(&rig, 0, 2000); /* does not help: one buffer a packet */
-        netio_arrive(&rig, 0, &packet);
-        cr_expect_eq(netio_take_all(&rig, RX), 0);
-        cr_expect_eq(drops(&rig).rx_no_room, 1);
-        packet.frame_bytes = 88;
-        netio_arrive(&rig, 0, &packet);
-        cr_expect_eq(netio_take_all(&rig, RX), 1, "the buffer is still good");
-        rig_close(&rig);
-    }
+    for (unsigned v = 0; v < RIG_VARIANTS; v++)
+        for (unsigned merges = 0; merges < 2; merges++) {
+            struct rig rig;
+            struct netio_packet packet = {.frame_bytes = 1000};
+            rig_open_net_on(&rig, &rig_variants[v]);
+            cr_assert(netio_start(&rig, merges ? F(MRG_RXBUF) : 0, 1, 16));
+            netio_post(&rig, 0, 100);
+            if (!merges)
+                netio_post(&rig, 0, 2000); /* does not help: one buffer a packet */
+            netio_arrive(&rig, 0, &packet);
+            cr_expect_eq(netio_take_all(&rig, RX), 0);
+            cr_expect_eq(drops(&rig).rx_no_room, 1);
+            packet.frame_bytes = 88;
+            netio_arrive(&rig, 0, &packet);
+            cr_expect_eq(netio_take_all(&rig, RX), 1, "the buffer is still good");
+            rig_close(&rig);
+        }
 }
 
 Test(virtio_net_rx, passes_over_buffers_without_room_for_a_header)
 {
-    FOR_EACH_VARIANT(v)
-    {
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
         struct rig rig;
         uint32_t len;
         rig_open_net_on(&rig, &rig_variants[v]);
