@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: BSD-2-Clause
 # Do disks keep what is given to them? Part of run-all: what fio wrote is there after a reboot, with
-# every way to attach a disk; what was synced is there after Minivet was killed.
+# every way to attach a disk; what was synced is there after Minivet was killed, or its host.
 # Command lines are guests' shell lines: they are not for the host's shell to expand.
 # shellcheck disable=SC2016,SC2154
 
@@ -159,8 +159,8 @@ group_fio() {
 # ---- Minivet is killed
 
 # Three file systems are written to at once. Of each, what a round has synced is checked by the
-# next: a file for each number, of which the last eight are kept, and a file with eight places that
-# are written again and again.
+# next: of a file for each number the last eight, and a file with eight places that are written again
+# and again.
 kill_sectors=$((16 * 2048))
 kill_work='
 text() { # NUMBER: what its file holds, some KB
@@ -185,7 +185,7 @@ fill() { # DISK NUMBER: write for ever
         printf "%-511s\n" $n | dd of=/d$1/places bs=512 seek=$((n % 8)) conv=notrunc,fsync 2>/dev/null
         text $n | dd of=/d$1/$n bs=64k conv=fsync iflag=fullblock 2>/dev/null
         echo synced $1 $n
-        rm -f /d$1/$((n - 8))
+        rm -f /d$1/$((n - 100))
     done
 }
 '
@@ -239,8 +239,8 @@ kill_guest() {
     initramfs 6.1 "$find_disks $kill_work find_disks $kill_sectors 3; mkdir /d1 /d2 /d3; $1"
     : >"$log"
     "$minivet" run "$images/6.1/vmlinuz" -i "$work/initrd" -a quiet -c 2 --stats --timeout 120s \
-        -d "$images/tools.ext4,ro" -d "$work/kill.1,cache=none,queues=2,transport=$2" \
-        -d "$work/kill.2,cache=writeback,ring=packed,transport=$3" \
+        -d "$images/tools.ext4,ro" -d "$work/kill.1,cache=${CUT_CACHE:-none},queues=2,transport=$2" \
+        -d "$work/kill.2,cache=${CUT_CACHE:-writeback},ring=packed,transport=$3" \
         -d "$work/kill.3,$format,transport=$4" >"$log" 2>&1 </dev/null &
     pid=$!
 }
@@ -258,17 +258,27 @@ kill_round() {
     done
 }
 
-group_kill() {
-    seed=${SEED:-$(date +%s)}
-    echo "# SEED=$seed: the same moments again"
+# empty_disks DIR: kill.1 to kill.3 there, and what makes file systems on them in $todo.
+empty_disks() {
     for n in 1 2 3; do
-        truncate -s $(((kill_sectors + n) * 512)) "$work/kill.$n"
+        truncate -s $(((kill_sectors + n) * 512)) "$1/kill.$n"
     done
-    qcow2_or_raw "$work/kill.3" $(((kill_sectors + 3) * 512))
+    qcow2_or_raw "$1/kill.3" $(((kill_sectors + 3) * 512))
     todo='for d in 1 2 3; do
         /usr/bin/mke2fs -q -t ext4 /dev/disk$d && mount -t ext4 /dev/disk$d /d$d
         dd if=/dev/zero of=/d$d/places bs=512 count=8 2>/dev/null
     done'
+}
+
+# to_check ROUND NUMBER NUMBER NUMBER: what checks three disks, of which these were synced last.
+to_check() {
+    todo="check 1 $2 ${1}001; check 2 $3 ${1}001; check 3 $4 ${1}001"
+}
+
+group_kill() {
+    seed=${SEED:-$(date +%s)}
+    echo "# SEED=$seed: the same moments again"
+    empty_disks "$work"
     set -- mmio pci mmio
     for round in 1 2 3; do
         kill_round $round "$@"
@@ -278,18 +288,14 @@ group_kill() {
             expect "SIGUSR1: prints what the queues did" said 'kill\.1 +[01] +([a-z]+ +)?[1-9]'
             expect "SIGUSR1: the guest goes on" synced_after_statistics
         else
-            checked $((round - 1))
+            checked "kill -9, $((round - 1)) times"
         fi
         kill_it $round
-        todo=
-        for n in 1 2 3; do
-            todo="$todo
-                check $n $(synced $n) ${round}001"
-        done
+        to_check $round "$(synced 1)" "$(synced 2)" "$(synced 3)"
         set -- "$2" "$3" "$2"
     done
     attempts last_guest "$todo" "$@"
-    checked $round
+    checked "kill -9, $round times"
     expect "kill -9: the last guest ends" ended 0
     [ $format = format=raw ] ||
         expect "kill -9: the qcow2 image has lost clusters at most" qemu-img check -q -r leaks "$work/kill.3"
@@ -301,9 +307,38 @@ last_guest() {
     status=$?
 }
 
-checked() { # KILLS
+checked() { # AFTER WHAT
     for n in 1 2 3; do
-        expect "kill -9, $1 times: the file system is whole, disk $n" said "^whole $n\$"
-        expect "kill -9, $1 times: nothing that was synced is lost, disk $n" said "^lost $n:\$"
+        expect "$1: the file system is whole, disk $n" said "^whole $n\$"
+        expect "$1: nothing that was synced is lost, disk $n" said "^lost $n:\$"
     done
+}
+
+# The two halves of tests/boot/power-cut. The disks' files are on the drive $CUT of this host, which
+# dies in the first half.
+group_cut() {
+    mkdir "$work/drive"
+    mount -t ext4 "$CUT" "$work/drive" || exit 1
+    format=format=raw
+    ! command -v qemu-storage-daemon >/dev/null || format=format=qcow2
+    for n in 1 2 3; do
+        ln -s "$work/drive/kill.$n" "$work/kill.$n"
+    done
+    if [ ! "${CUT_SYNCED-}" ]; then
+        empty_disks "$work/drive"
+        sync
+        kill_round 1 mmio pci mmio
+        sleep 2
+        echo "# synced before the cut: $(synced 1) $(synced 2) $(synced 3)"
+        sleep 1 # it is on its way to a terminal
+        echo b >/proc/sysrq-trigger
+        sleep 60
+    fi
+    # shellcheck disable=SC2086 # three numbers
+    to_check 1 $CUT_SYNCED
+    attempts last_guest "$todo" mmio pci mmio
+    checked "power cut"
+    expect "power cut: the last guest ends" ended 0
+    [ $format = format=raw ] || expect "power cut: the qcow2 image has lost clusters at most" qemu-img check -q -r leaks "$work/kill.3"
+    umount "$work/drive"
 }
