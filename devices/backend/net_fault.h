@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A bad network: a filter in front of another backend, for tests of what a guest does then.
+ *
+ * Faults are words in a row, "drop:1%,delay:5ms", and concern both directions:
+ *   drop:WHEN     a packet is lost
+ *   dup:WHEN      a packet comes twice
+ *   corrupt:WHEN  one bit of the frame is wrong
+ *   reorder:WHEN  a packet comes after the one behind it, or 10 ms late if there is none
+ *   delay:TIME    every packet is so late: 500us, 5ms, 1s
+ *   seed:N        of the chances; the same seed and the same packets give the same faults
+ * WHEN is a chance (0.5%) or a number: 10 is every tenth packet.
+ *
+ * A delayed network holds back up to a mebibyte in each direction, then the sender waits. There is
+ * one queue pair.
+ */
+#ifndef MINIVET_DEVICES_BACKEND_NET_FAULT_H
+#define MINIVET_DEVICES_BACKEND_NET_FAULT_H
+
+#include <stdint.h>
+
+#include "devices/backend/fault.h"
+
+struct clock;
+struct evloop;
+struct net_backend;
+
+struct net_fault_spec {
+    struct fault_when drop, dup, corrupt, reorder;
+    uint64_t delay_ns;
+    uint64_t seed;
+};
+
+struct net_fault_config {
+    struct evloop *loop;
+    const struct clock *clock; /* the loop's */
+    struct net_backend *base;  /* taken over if the call succeeds */
+    struct net_fault_spec spec;
+};
+
+/* Reads the words. What is wrong is reported, behind `what` ("--net user"): -EINVAL. */
+int net_fault_parse(struct net_fault_spec *out, const char *what, const char *words);
+
+/* Errors are reported. */
+int net_fault_create(struct net_backend **out, const struct net_fault_config *config);
+
+#endif

@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Limits, faults and captures, each in front of a loopback: what is sent passes them twice. */
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/evloop.h"
+#include "core/log.h"
+#include "devices/backend/net_fault.h"
+#include "devices/backend/net_limit.h"
+#include "devices/backend/net_loopback.h"
+#include "devices/backend/net_null.h"
+#include "devices/backend/net_pcap.h"
+#include "tests/harness/fake.h"
+#include "tests/unit/devices_net_guest.h"
+
+#define MS UINT64_C(1000000)
+
+static struct fake_clock now;
+static struct clock fake;
+static struct evloop *loop;
+static struct net_backend *net, *base;
+static struct guest g;
+static char said[512], path[64];
+
+static void keep_line(void *ctx, enum log_level level, const char *line)
+{
+    (void)ctx;
+    (void)level;
+    snprintf(said, sizeof(said), "%s", line);
+}
+
+static void setup(void)
+{
+    log_set_sink(keep_line, NULL);
+    now.now_ns = 1000 * MS;
+    fake = fake_clock_port(&now);
+    cr_assert(zero(evloop_create(&loop, "test", &fake)));
+    cr_assert(zero(net_loopback_create(&base, loop)));
+}
+
+static void teardown(void)
+{
+    if (net)
+        net->ops->destroy(net);
+    evloop_destroy(loop);
+    if (path[0] != '\0')
+        unlink(path);
+}
+
+/* A frame of 60 bytes or more that carries a number. */
+static int send_number(unsigned n, size_t bytes)
+{
+    static uint8_t packet[NET_PACKET_MAX];
+    packet[NET_HEADER_BYTES + 14] = (uint8_t)n;
+    return guest_send_packet(&g, packet, NET_HEADER_BYTES + bytes);
+}
+
+static int receive_number(void)
+{
+    ssize_t bytes = guest_receive(&g);
+    return bytes < 0 ? (int)bytes : g.frame[14];
+}
+
+static void advance(uint64_t ms)
+{
+    now.now_ns += ms * MS;
+    evloop_drain(loop);
+}
+
+/* ---- limits ---- */
+TestSuite(net_limit, .init = setup, .fini = teardown);
+
+static void limit(uint64_t packets, uint64_t bytes, uint32_t burst_ms)
+{
+    const struct net_limit_config config = {.loop = loop,
+                                            .clock = &fake,
+                                            .base = base,
+                                            .packets_per_s = packets,
+                                            .bytes_per_s = bytes,
+                                            .burst_ms = burst_ms};
+    cr_assert(zero(net_limit_create(&net, &config)));
+    guest_init(&g, net, loop);
+}
+
+Test(net_limit, packets_a_second_each_way)
+{
+    limit(100, 0, 0);
+    cr_expect(zero(send_number(1, 60)));
+    cr_expect(eq(int, send_number(2, 60), -EAGAIN));
+    advance(9);
+    cr_expect(zero(g.tx_told));
+    cr_expect(eq(int, send_number(2, 60), -EAGAIN));
+    advance(1);
+    cr_expect(eq(uint, g.tx_told, 1));
+    cr_expect(zero(send_number(2, 60)));
+    cr_expect(eq(int, receive_number(), 1));
+    cr_expect(eq(int, receive_number(), -EAGAIN));
+    advance(10);
+    cr_expect(eq(uint, g.rx_told, 1));
+    cr_expect(eq(int, receive_number(), 2));
+}
+
+Test(net_limit, bytes_a_second_are_those_of_frames)
+{
+    limit(0, 1000, 0);
+    cr_expect(zero(send_number(1, 500)));
+    advance(499);
+    cr_expect(eq(int, send_number(2, 500), -EAGAIN));
+    advance(1);
+    cr_expect(zero(send_number(2, 500)));
+}
+
+Test(net_limit, what_was_not_used_is_kept_for_a_while)
+{
+    limit(100, 0, 50);
+    unsigned sent = 0;
+    while (sent < 20 && send_number(sent, 60) == 0)
+        sent++;
+    cr_expect(eq(uint, sent, 6));
+    advance(3600000);
+    for (sent = 0; sent < 20 && send_number(sent, 60) == 0;)
+        sent++;
+    cr_expect(eq(uint, sent, 6));
+}
+
+/* ---- faults ---- */
+TestSuite(net_fault, .init = setup, .fini = teardown);
+
+static void fault(const char *words)
+{
+    struct net_fault_config config = {.loop = loop, .clock = &fake, .base = base};
+    cr_assert(zero(net_fault_parse(&config.spec, "--net", words)), "%s", said);
+    cr_assert(zero(net_fault_create(&net, &config)));
+    guest_init(&g, net, loop);
+}
+
+/* Out through the filter and in again; what comes, as digits. */
+static const char *round_trip(unsigned count)
+{
+    static char out[100];
+    int n, len = 0;
+    for (unsigned i = 1; i <= count; i++)
+        cr_assert(zero(send_number(i, 60)));
+    evloop_drain(loop);
+    while ((n = receive_number()) >= 0 && len < 90)
+        len += snprintf(out + len, 10, "%d", n);
+    out[len] = '\0';
+    return out;
+}
+
+Test(net_fault, without_words_that_matter_all_passes)
+{
+    fault("seed:1");
+    cr_expect(eq(str, (char *)round_trip(6), "123456"));
+}
+
+Test(net_fault, drops)
+{
+    fault("drop:3"); /* 3 and 6 on the way out, 4 as the third of the rest */
+    cr_expect(eq(str, (char *)round_trip(6), "125"));
+}
+
+Test(net_fault, repeats)
+{
+    fault("dup:3");
+    cr_expect(eq(str, (char *)round_trip(3), "12333"));
+}
+
+Test(net_fault, changes_the_order)
+{
+    fault("reorder:4"); /* 4 after 5 on the way out; then the fourth, which is 5, after 4 */
+    cr_expect(eq(str, (char *)round_trip(6), "123456"));
+    cr_expect(eq(str, (char *)round_trip(1), "1"));
+}
+
+/* The way back would put the order right again: so only one way. */
+Test(net_fault, what_is_held_comes_after_the_next)
+{
+    base->ops->destroy(base);
+    cr_assert(zero(net_loopback_create(&base, loop)));
+    struct guest behind;
+    fault("reorder:3");
+    guest_init(&behind, base, loop);
+    for (unsigned i = 1; i <= 5; i++)
+        send_number(i, 60);
+    static const int order[] = {1, 2, 4, 3, 5};
+    for (unsigned i = 0; i < 5; i++) {
+        cr_assert(gt(int, (int)guest_receive(&behind), 0));
+        cr_expect(eq(int, behind.frame[14], order[i]));
+    }
+}
+
+Test(net_fault, what_is_held_for_nobody_comes_late)
+{
+    fault("reorder:1");
+    cr_expect(zero(send_number(1, 60)));
+    advance(10); /* out, and held again */
+    cr_expect(eq(int, receive_number(), -EAGAIN));
+    advance(9);
+    cr_expect(zero(g.rx_told));
+    advance(1);
+    cr_expect(eq(uint, g.rx_told, 1));
+    cr_expect(eq(int, receive_number(), 1));
+}
+
+Test(net_fault, one_bit_of_the_frame_is_wrong)
+{
+    fault("corrupt:2");
+    uint8_t sent[100] = {0}, header[NET_HEADER_BYTES] = {0};
+    guest_send(&g, sent, sizeof(sent));
+    guest_send(&g, sent, sizeof(sent));
+    unsigned bits = 0;
+    for (unsigned n = 0; n < 2; n++) {
+        cr_assert(eq(int, (int)guest_receive(&g), NET_HEADER_BYTES + 100));
+        cr_expect(zero(memcmp(g.packet, header, sizeof(header))));
+        for (unsigned i = 0; i < 100; i++)
+            bits += (unsigned)__builtin_popcount(g.frame[i]);
+    }
+    cr_expect(eq(uint, bits % 2, 0)); /* one on the way out, one on the way in */
+    cr_expect(le(uint, bits, 2));
+}
+
+Test(net_fault, delays_each_way)
+{
+    fault("delay:5ms");
+    cr_expect(eq(int, receive_number(), -EAGAIN));
+    send_number(7, 60);
+    advance(4);
+    advance(1);
+    cr_expect(eq(uint, g.rx_told, 1)); /* the loopback has it: on its way back */
+    cr_expect(eq(int, receive_number(), -EAGAIN));
+    advance(4);
+    cr_expect(eq(int, receive_number(), -EAGAIN));
+    advance(1);
+    cr_expect(eq(uint, g.rx_told, 2));
+    cr_expect(eq(int, receive_number(), 7));
+}
+
+/* A slow network has its limits: the sender waits, and goes on. */
+Test(net_fault, what_is_delayed_is_bounded)
+{
+    fault("delay:10ms");
+    unsigned sent = 0;
+    while (sent < 1000 && send_number(sent, 9000) == 0)
+        sent++;
+    cr_expect(gt(uint, sent, 50));
+    cr_expect(lt(uint, sent, 150));
+    advance(10); /* the loopback takes half a mebibyte, then says no */
+    unsigned got = 0;
+    for (unsigned turns = 0; turns < 100 && got < sent; turns++) {
+        while (receive_number() >= 0)
+            got++;
+        advance(10);
+    }
+    cr_expect(eq(uint, got, sent));
+    cr_expect(eq(uint, g.tx_told, 1));
+    cr_expect(zero(send_number(1, 60)));
+}
+
+Test(net_fault, chances_repeat_with_the_seed)
+{
+    char first[100];
+    fault("drop:40%,seed:7");
+    snprintf(first, sizeof(first), "%s", round_trip(20));
+    cr_expect(lt(sz, strlen(first), 31));
+    net->ops->destroy(net);
+    net_loopback_create(&base, loop);
+    fault("drop:40%,seed:7");
+    cr_expect(eq(str, (char *)round_trip(20), first));
+}
+
+Test(net_fault, words_that_are_wrong_are_told)
+{
+    struct net_fault_spec spec;
+    cr_expect(eq(int, net_fault_parse(&spec, "--net x", "eio:1%"), -EINVAL));
+    cr_expect(strstr(said, "drop, dup, corrupt, reorder, delay, seed") != NULL, "%s", said);
+    base->ops->destroy(base);
+}
+
+/* ---- captures ---- */
+TestSuite(net_pcap, .init = setup, .fini = teardown);
+
+static int capture(void)
+{
+    const struct net_pcap_config config = {
+        .loop = loop, .clock = &fake, .base = base, .path = path};
+    int r = net_pcap_create(&net, &config);
+    if (r == 0)
+        guest_init(&g, net, loop);
+    return r;
+}
+
+static void choose_path(void)
+{
+    snprintf(path, sizeof(path), "/tmp/net_pcap.XXXXXX");
+    int fd = mkstemp(path);
+    cr_assert(ge(int, fd, 0));
+    cr_assert(eq(int, (int)write(fd, path, 50), 50)); /* which must go */
+    close(fd);
+}
+
+static size_t read_file(void *out, size_t max)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = read(fd, out, max);
+    close(fd);
+    return n < 0 ? 0 : (size_t)n;
+}
+
+Test(net_pcap, a_capture_has_both_directions)
+{
+    uint32_t file[1000];
+    choose_path();
+    cr_assert(zero(capture()));
+    send_number(5, 60);
+    evloop_drain(loop);
+    cr_expect(eq(int, receive_number(), 5));
+    net->ops->destroy(net);
+    net = NULL;
+    cr_expect(eq(sz, read_file(file, sizeof(file)), 24 + 2 * (16 + 60)));
+    cr_expect(eq(u32, file[0], 0xa1b23c4d));
+    cr_expect(eq(u32, file[1], 0x00040002));
+    cr_expect(eq(u32, file[5], 1)); /* Ethernet */
+    uint64_t wall_ns = clock_wall_ns(&fake);
+    cr_expect(eq(u32, file[6], (uint32_t)(wall_ns / 1000000000)));
+    cr_expect(eq(u32, file[7], (uint32_t)(wall_ns % 1000000000)));
+    cr_expect(eq(u32, file[8], 60));
+    cr_expect(eq(u32, file[9], 60));
+    cr_expect(eq(int, ((uint8_t *)file)[40 + 14], 5));
+    cr_expect(eq(u32, file[6 + 19 + 3], 60));
+}
+
+/* More than the buffers hold without a turn of the loop: the file stays whole, and it is said. */
+Test(net_pcap, what_is_too_much_is_counted)
+{
+    static uint8_t file[1 << 20];
+    struct net_null_config null = {.source_bytes = 0};
+    base->ops->destroy(base);
+    cr_assert(zero(net_null_create(&base, &null)));
+    choose_path();
+    cr_assert(zero(capture()));
+    for (unsigned i = 0; i < 600; i++)
+        send_number(i, 1000);
+    net->ops->destroy(net);
+    net = NULL;
+    size_t bytes = read_file(file, sizeof(file)), at = 24, packets = 0;
+    for (; at < bytes; at += 1016, packets++)
+        cr_assert(eq(int, file[at + 8] + file[at + 9] * 256, 1000));
+    cr_expect(eq(sz, at, bytes));
+    char expected[64];
+    snprintf(expected, sizeof(expected), "%zu packets were not captured", 600 - packets);
+    cr_expect(gt(sz, packets, 400));
+    cr_expect(strstr(said, expected) != NULL, "%s", said);
+}
+
+/* A full disk ends the capture, not the network. */
+Test(net_pcap, a_file_that_cannot_grow_is_said_once)
+{
+    choose_path();
+    signal(SIGXFSZ, SIG_IGN);
+    cr_assert(zero(capture()));
+    evloop_drain(loop);
+    setrlimit(RLIMIT_FSIZE, &(struct rlimit){.rlim_cur = 100, .rlim_max = 100});
+    for (unsigned i = 0; i < 5; i++) {
+        send_number(i, 60);
+        evloop_drain(loop);
+        cr_expect(eq(int, receive_number(), (int)i));
+    }
+    cr_expect(strstr(said, path) != NULL, "%s", said);
+    net->ops->destroy(net);
+    net = NULL;
+}
+
+Test(net_pcap, only_a_file_will_do)
+{
+    snprintf(path, sizeof(path), "/dev/null");
+    cr_expect(eq(int, capture(), -EINVAL));
+    snprintf(path, sizeof(path), "/nonexistent/x");
+    cr_expect(eq(int, capture(), -ENOENT));
+    cr_expect(strstr(said, path) != NULL);
+    path[0] = '\0';
+    base->ops->destroy(base);
+}
