@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A wire to another virtual machine: frames through a stream socket, each behind its length (four
+ * bytes, big-endian), without a header, as QEMU's `-netdev socket` and `-netdev stream` do.
+ *
+ * On a UNIX path whoever comes first listens and the other connects, so that both are given the
+ * same path. Over TCP one is told to listen and one to connect. The link is up while somebody is at
+ * the other end; when he goes, it is tried again until he is back. A third one is sent away.
+ */
+#ifndef MINIVET_DEVICES_BACKEND_NET_SOCKET_H
+#define MINIVET_DEVICES_BACKEND_NET_SOCKET_H
+
+#include <stdint.h>
+
+struct clock;
+struct evloop;
+struct net_backend;
+
+struct net_socket_config {
+    struct evloop *loop;
+    const struct clock *clock;    /* the loop's */
+    const char *path;             /* of a UNIX socket; or one of these, "HOST:PORT": */
+    const char *listen, *connect; /* listen without a host (":1234"): on 127.0.0.1 */
+    uint32_t mtu;                 /* that both ends agree on; 0: nothing special */
+};
+
+/* Errors are reported. That nobody is there yet is none. */
+int net_socket_create(struct net_backend **out, const struct net_socket_config *config);
+
+#endif

@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "devices/backend/net_socket.h"
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "core/evloop.h"
+#include "core/log.h"
+#include "tests/harness/fake.h"
+#include "tests/unit/devices_net_guest.h"
+
+#define MS UINT64_C(1000000)
+
+static struct fake_clock now;
+static struct clock fake;
+static struct evloop *loop;
+static struct net_backend *nets[3];
+static struct guest a, b;
+static char said[512], dir[] = "/tmp/net_socket.XXXXXX", path[64];
+static uint8_t frame[65536];
+
+static void keep_line(void *ctx, enum log_level level, const char *line)
+{
+    (void)ctx;
+    (void)level;
+    snprintf(said, sizeof(said), "%s", line);
+}
+
+static void setup(void)
+{
+    log_set_sink(keep_line, NULL);
+    fake = fake_clock_port(&now);
+    cr_assert(zero(evloop_create(&loop, "test", &fake)));
+    cr_assert(mkdtemp(dir) != NULL);
+    snprintf(path, sizeof(path), "%s/wire", dir);
+    for (unsigned i = 0; i < sizeof(frame); i++)
+        frame[i] = (uint8_t)(i * 5 + (i >> 8));
+}
+
+static void destroy(unsigned n)
+{
+    if (nets[n])
+        nets[n]->ops->destroy(nets[n]);
+    nets[n] = NULL;
+}
+
+static void teardown(void)
+{
+    for (unsigned n = 0; n < 3; n++)
+        destroy(n);
+    evloop_destroy(loop);
+    unlink(path);
+    cr_expect(zero(rmdir(dir)), "something was left in %s", dir);
+}
+
+TestSuite(net_socket, .init = setup, .fini = teardown);
+
+static int create(unsigned n, const char *listen, const char *connect)
+{
+    const struct net_socket_config config = {
+        .loop = loop,
+        .clock = &fake,
+        .path = listen || connect ? NULL : path,
+        .listen = listen,
+        .connect = connect,
+    };
+    return net_socket_create(&nets[n], &config);
+}
+
+/* Both ends, connected. */
+static void start(const char *listen, const char *connect)
+{
+    cr_assert(zero(create(0, listen, NULL)), "%s", said);
+    guest_init(&a, nets[0], loop);
+    evloop_drain(loop);
+    cr_expect(not(nets[0]->info.link_up));
+    cr_assert(zero(create(1, NULL, connect)), "%s", said);
+    guest_init(&b, nets[1], loop);
+    for (unsigned i = 0; i < 10; i++)
+        evloop_drain(loop);
+}
+
+static void later(void)
+{
+    now.now_ns += 1000 * MS;
+    for (unsigned i = 0; i < 10; i++)
+        evloop_drain(loop);
+}
+
+static void expect_frame(struct guest *g, size_t bytes)
+{
+    cr_assert(eq(int, (int)guest_receive(g), (int)(NET_HEADER_BYTES + bytes)));
+    cr_expect(zero(memcmp(g->frame, frame, bytes)));
+}
+
+static void expect_linked(void)
+{
+    cr_expect(nets[0]->info.link_up);
+    cr_expect(nets[1]->info.link_up);
+    guest_send(&a, frame, 100);
+    guest_send(&b, frame, 200);
+    expect_frame(&b, 100);
+    expect_frame(&a, 200);
+}
+
+Test(net_socket, frames_go_both_ways)
+{
+    start(NULL, NULL);
+    cr_expect(eq(uint, a.link_told, 1));
+    cr_expect(eq(uint, b.link_told, 1));
+    expect_linked();
+    guest_send(&a, frame, 14);
+    guest_send(&a, frame, sizeof(frame));
+    expect_frame(&b, 14);
+    expect_frame(&b, sizeof(frame));
+    cr_expect(eq(int, (int)guest_receive(&b), -EAGAIN));
+    unsigned told = b.rx_told;
+    evloop_drain(loop);
+    cr_expect(eq(uint, b.rx_told, told));
+    guest_send(&a, frame, 60);
+    evloop_drain(loop);
+    evloop_drain(loop);
+    cr_expect(eq(uint, b.rx_told, told + 1));
+    expect_frame(&b, 60);
+}
+
+Test(net_socket, over_tcp_too)
+{
+    char text[64];
+    struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(in);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    cr_assert(zero(bind(fd, (struct sockaddr *)&in, len)));
+    getsockname(fd, (struct sockaddr *)&in, &len);
+    close(fd);
+    snprintf(text, sizeof(text), ":%u", ntohs(in.sin_port));
+    start(text, text);
+    expect_linked();
+    cr_expect(eq(int, create(2, text, NULL), -EADDRINUSE));
+    cr_expect(strstr(said, text) != NULL, "%s", said);
+    nets[2] = NULL;
+}
+
+/* Cut into more pieces than a system call takes. */
+Test(net_socket, a_frame_in_many_pieces_arrives)
+{
+    uint8_t header[NET_HEADER_BYTES] = {0};
+    struct iovec iov[1 + 300] = {{header, sizeof(header)}};
+    start(NULL, NULL);
+    for (unsigned i = 0; i < 300; i++)
+        iov[1 + i] = (struct iovec){frame + i, 1};
+    cr_expect(zero(nets[0]->ops->send(nets[0], 0, iov, 301)));
+    expect_frame(&b, 300);
+}
+
+/* Nobody reads: send() says no in the end, frames stay whole, and it goes on. */
+Test(net_socket, a_reader_that_is_slow_makes_the_sender_wait)
+{
+    unsigned sent = 0, got = 0;
+    start(NULL, NULL);
+    while (sent < 10000 && guest_send(&a, frame, 9000) == 0)
+        sent++;
+    cr_assert(lt(uint, sent, 10000));
+    evloop_drain(loop);
+    cr_expect(zero(a.tx_told));
+    for (unsigned idle = 0; idle < 10;) {
+        if (guest_receive(&b) >= 0) {
+            cr_assert(eq(sz, b.bytes, 9000));
+            cr_assert(zero(memcmp(b.frame, frame, 9000)));
+            got++;
+            idle = 0;
+        } else {
+            evloop_drain(loop);
+            idle++;
+        }
+    }
+    cr_expect(eq(uint, got, sent));
+    cr_expect(eq(uint, a.tx_told, 1));
+    cr_expect(zero(guest_send(&a, frame, 60)));
+}
+
+Test(net_socket, either_end_may_go_and_come_back)
+{
+    start(NULL, NULL);
+    for (unsigned n = 0; n < 2; n++) { /* first who listens, then who connects */
+        struct guest *rest = n == 0 ? &b : &a;
+        cr_expect(eq(int, (int)guest_receive(rest), -EAGAIN));
+        destroy(n);
+        evloop_drain(loop);
+        cr_expect(eq(int, (int)guest_receive(rest), -EAGAIN)); /* as it was told to */
+        later();
+        cr_expect(not(nets[1 - n]->info.link_up));
+        cr_expect(zero(guest_send(rest, frame, 60))); /* lost */
+        cr_assert(zero(create(n, NULL, NULL)));
+        guest_init(n == 0 ? &a : &b, nets[n], loop);
+        later();
+        later();
+        expect_linked();
+    }
+}
+
+Test(net_socket, a_third_one_is_sent_away)
+{
+    start(NULL, NULL);
+    cr_assert(zero(create(2, NULL, NULL)));
+    struct guest c;
+    guest_init(&c, nets[2], loop);
+    for (unsigned i = 0; i < 5; i++) {
+        evloop_drain(loop);
+        guest_receive(&c);
+    }
+    cr_expect(not(nets[2]->info.link_up));
+    expect_linked();
+    destroy(1);
+    guest_receive(&a);
+    later();
+    later();
+    cr_expect(nets[2]->info.link_up);
+    guest_send(&c, frame, 60);
+    expect_frame(&a, 60);
+}
+
+static int dial(void)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    memcpy(un.sun_path, path, strlen(path));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    cr_assert(zero(connect(fd, (struct sockaddr *)&un, sizeof(un))));
+    evloop_drain(loop);
+    evloop_drain(loop);
+    return fd;
+}
+
+static void write_bytes(int fd, const void *bytes, size_t count)
+{
+    cr_assert(eq(int, (int)write(fd, bytes, count), (int)count));
+    evloop_drain(loop);
+    evloop_drain(loop);
+}
+
+/* QEMU's framing, byte by byte. */
+Test(net_socket, speaks_in_lengths_and_frames)
+{
+    cr_assert(zero(create(0, NULL, NULL)));
+    guest_init(&a, nets[0], loop);
+    int fd = dial();
+    static const uint8_t length[] = {0, 0, 0, 70};
+    for (unsigned i = 0; i < 4; i++) {
+        cr_expect(eq(int, (int)guest_receive(&a), -EAGAIN));
+        write_bytes(fd, length + i, 1);
+    }
+    write_bytes(fd, frame, 69);
+    cr_expect(eq(int, (int)guest_receive(&a), -EAGAIN));
+    write_bytes(fd, frame + 69, 1);
+    expect_frame(&a, 70);
+    write_bytes(fd, "\0\0\0\5short\0\0\0\0", 13); /* which are none */
+    write_bytes(fd, length, 4);
+    write_bytes(fd, frame, 70);
+    expect_frame(&a, 70);
+    guest_send(&a, frame, 300);
+    uint8_t got[400];
+    cr_expect(eq(int, (int)read(fd, got, sizeof(got)), 304));
+    cr_expect(zero(memcmp(got, "\0\0\1\x2c", 4)));
+    cr_expect(zero(memcmp(got + 4, frame, 300)));
+    close(fd);
+}
+
+Test(net_socket, a_length_that_cannot_be_ends_the_connection)
+{
+    cr_assert(zero(create(0, NULL, NULL)));
+    guest_init(&a, nets[0], loop);
+    int fd = dial();
+    write_bytes(fd, "GET / HTTP/1.1", 14);
+    cr_expect(eq(int, (int)guest_receive(&a), -EAGAIN));
+    evloop_drain(loop);
+    cr_expect(not(nets[0]->info.link_up));
+    cr_expect(strstr(said, "another program") != NULL, "%s", said);
+    char c;
+    cr_expect(eq(int, (int)read(fd, &c, 1), 0));
+    close(fd);
+    later();
+    fd = dial();
+    cr_expect(nets[0]->info.link_up);
+    close(fd);
+}
+
+Test(net_socket, a_socket_that_was_left_behind_is_replaced)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    memcpy(un.sun_path, path, strlen(path));
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    cr_assert(zero(bind(fd, (struct sockaddr *)&un, sizeof(un))));
+    close(fd);
+    start(NULL, NULL);
+    expect_linked();
+}
+
+/* Two that found the same stale socket: one has removed what the other had made. */
+Test(net_socket, who_has_lost_his_path_connects)
+{
+    cr_assert(zero(create(0, NULL, NULL)));
+    guest_init(&a, nets[0], loop);
+    unlink(path);
+    cr_assert(zero(create(1, NULL, NULL)));
+    guest_init(&b, nets[1], loop);
+    later();
+    later();
+    expect_linked();
+    destroy(0);
+    struct stat st;
+    cr_expect(zero(stat(path, &st))); /* not his to remove */
+}
+
+Test(net_socket, what_is_no_socket_stays)
+{
+    int fd = open(path, O_CREAT | O_WRONLY, 0600);
+    close(fd);
+    cr_expect(eq(int, create(0, NULL, NULL), -ENOTSOCK));
+    nets[0] = NULL;
+    cr_expect(zero(access(path, F_OK)));
+    cr_expect(strstr(said, path) != NULL, "%s", said);
+    unlink(path);
+    rmdir(dir);
+    cr_expect(eq(int, create(0, NULL, NULL), -ENOENT));
+    mkdir(dir, 0700);
+    cr_expect(eq(int, create(0, "nonsense", NULL), -EINVAL));
+    cr_expect(eq(int, create(0, "127.0.0.1:", NULL), -EINVAL));
+    cr_expect(eq(int, create(0, "127.0.0.1:x", NULL), -EINVAL));
+    nets[0] = NULL;
+}
