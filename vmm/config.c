@@ -206,6 +206,13 @@ const struct option_row config_options[] = {
      "fault=SPEC, and those of --virtio;\n"
      "vhost-user=SOCKET or null:SIZE instead of FILE",
      VALUES_FILE, config_set_disk},
+    {"net", 'n', "KIND[,KEY...]", NULL,
+     "Network card: user, tap=NAME, fd=N, socket=PATH, vhost-user=SOCKET, null\n"
+     "or loopback. KEYs: mac=MAC, queues=N, mtu=N, vhost=on|off, pcap=FILE,\n"
+     "pps=N, bw=SIZE, burst=TIME, fault=SPEC; of user: hostfwd=RULE,\n"
+     "guestfwd=RULE, restrict=on|off, net=CIDR, host=ADDR, dns=ADDR,\n"
+     "hostname=NAME, ipv6=on|off; and those of --virtio",
+     VALUES_NONE, config_set_net},
     {"console", 0, "virtio|serial|off", NULL,
      "What the terminal is connected to [serial]; behind virtio: [,KEY...]", VALUES_WORDS,
      set_console},
@@ -287,9 +294,9 @@ static const struct {
     {"hda", "disks are --disk FILE"},
     {"hdb", "disks are --disk FILE"},
     {"blockdev", "disks are --disk FILE[,KEY...]"},
-    {"device", "devices are --disk, --console and --rng"},
-    {"netdev", "there is no network device"},
-    {"nic", "there is no network device"},
+    {"device", "devices are --disk, --net, --console and --rng"},
+    {"netdev", "network cards are --net KIND[,KEY...]"},
+    {"nic", "network cards are --net KIND[,KEY...]"},
     {"cpu", "the guest sees the host's processor"},
     {"machine", "there is one kind of machine"},
     {"M", "there is one kind of machine"},
@@ -367,6 +374,9 @@ void config_free(struct vm_config *config)
     for (unsigned i = 0; i < config->disk_count; i++)
         free(config->disks[i].path);
     config->disk_count = 0;
+    for (unsigned i = 0; i < config->net_count; i++)
+        free(config->nets[i].text);
+    config->net_count = 0;
 }
 
 void config_print_options(FILE *out)

@@ -10,7 +10,12 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "core/net.h"
+#include "devices/backend/net_user.h"
+
 #define CONFIG_MAX_DISKS      64
+#define CONFIG_MAX_NETS       8
+#define CONFIG_MAX_PAIRS      16
 #define CONFIG_IOTHREAD_BYTES 256
 
 enum console_kind {
@@ -84,6 +89,32 @@ struct disk_config {
     char serial[21]; /* VIRTIO 1.4 5.2.6: at most 20 bytes on the wire */
 };
 
+enum net_kind {
+    NET_USER,       /* TCP/IP in this process: no privileges */
+    NET_TAP,        /* target: an interface of the host's */
+    NET_FD,         /* target: N[:N...], descriptors of such, one a queue pair */
+    NET_SOCKET,     /* target: where another machine is */
+    NET_VHOST_USER, /* target: the socket of a server that does all of it */
+    NET_NULL,       /* nobody is there */
+    NET_LOOPBACK,   /* what is sent comes back */
+};
+
+struct net_config {
+    char *text; /* owned; other strings point into it */
+    enum net_kind kind;
+    const char *target;
+    uint8_t mac[NET_MAC_BYTES]; /* [from the option's text] */
+    bool mac_given;
+    unsigned pairs;     /* [1] */
+    uint32_t mtu_bytes; /* 0: the backend's */
+    bool vhost;         /* the host's kernel serves the queues */
+    struct net_user_config user;
+    const char *pcap;                              /* a file for all packets; NULL: none */
+    uint64_t packets_per_s, bytes_per_s, burst_ns; /* limits; 0: none, or the default burst */
+    char fault[128];                               /* see devices/backend/net_fault.h; "": none */
+    struct virtio_keys virtio;
+};
+
 struct vm_config {
     const char *kernel; /* strings point into argv unless said otherwise */
     const char *initrd; /* NULL: none */
@@ -92,6 +123,8 @@ struct vm_config {
     unsigned cpus;
     struct disk_config disks[CONFIG_MAX_DISKS]; /* vda, vdb, ... */
     unsigned disk_count;
+    struct net_config nets[CONFIG_MAX_NETS];
+    unsigned net_count;
     enum console_kind console;
     struct virtio_keys console_virtio;
     bool rng_off;
@@ -149,6 +182,19 @@ const char *config_value_of(const char *key, const char *name);
 /* The index of a word in a list that ends with NULL, or -1. */
 int config_word(const char *const *words, const char *word);
 
+/* A key's setter; 0, or -EINVAL, and then `expected` says what would have been right. */
+struct config_key {
+    const char *name, *expected;
+    int (*set)(void *into, const char *value);
+};
+
+/* 1 if it was one of the keys, 0 if it is none of them, -EINVAL after a line that begins with what.
+ */
+int config_key(const struct config_key *keys, unsigned count, void *into, const char *key,
+               const char *what);
+/* Adds words to a list with commas; -EINVAL: no room. */
+int config_add_words(char *list, size_t size, const char *words);
+
 /*
  * Takes "transport=pci" and the like. 1 if it was one of the keys, 0 if it is none of them, -EINVAL
  * after a line that begins with what (such as "--disk FILE").
@@ -165,13 +211,21 @@ int config_virtio_list(struct virtio_keys *keys, const char *list, const char *w
     "cache=none|writeback|unsafe, sector=512|4096, "                       \
     "snapshot=on|off, queues=N, iops=N, bw=SIZE, burst=TIME, fault=SPEC, " CONFIG_VIRTIO_KEYS
 
+#define CONFIG_NET_KEYS                                                               \
+    "mac=MAC, queues=N, mtu=N, vhost=on|off, pcap=FILE, pps=N, bw=SIZE, burst=TIME, " \
+    "fault=SPEC, " CONFIG_VIRTIO_KEYS
+#define CONFIG_NET_USER_KEYS                                              \
+    "hostfwd=RULE, guestfwd=RULE, restrict=on|off, net=CIDR, host=ADDR, " \
+    "dns=ADDR, hostname=NAME, ipv6=on|off"
+
 /* Fills in what is unset, and refuses what does not go together; reported. */
 int config_resolve_virtio(struct vm_config *config);
 
 /* Can it be served by as many threads as it has names and queues for? Reported. */
 int config_check_disk_threads(const struct disk_config *disk);
 
-/* For options: --disk, --virtio, --features, --rng. */
+/* For options: --net, --disk, --virtio, --features, --rng. */
+int config_set_net(struct vm_config *config, const char *value);
 int config_set_disk(struct vm_config *config, const char *value);
 int config_set_virtio(struct vm_config *config, const char *value);
 int config_set_features(struct vm_config *config, const char *value);

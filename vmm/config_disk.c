@@ -19,22 +19,18 @@ static const char *const switches[] = {"on", "off", NULL};
 static const char *const sectors[] = {"512", "4096", NULL};
 static const char *const types[] = {"blk", "scsi", NULL};
 
-/* A key's setter; 0, or -EINVAL, and then `expected` says what would have been right. */
-struct key_row {
-    const char *name, *expected;
-    int (*set)(struct disk_config *disk, const char *value);
-};
-
-static int set_serial(struct disk_config *disk, const char *value)
+static int set_serial(void *into, const char *value)
 {
+    struct disk_config *disk = into;
     if (strlen(value) >= sizeof(disk->serial))
         return -EINVAL;
     memcpy(disk->serial, value, strlen(value) + 1);
     return 0;
 }
 
-static int set_format(struct disk_config *disk, const char *value)
+static int set_format(void *into, const char *value)
 {
+    struct disk_config *disk = into;
     for (const char *p = value; *p != '\0'; p++) {
         if (!islower((unsigned char)*p) && !isdigit((unsigned char)*p) && *p != '-')
             return -EINVAL;
@@ -43,29 +39,33 @@ static int set_format(struct disk_config *disk, const char *value)
     return value[0] != '\0' ? 0 : -EINVAL;
 }
 
-static int set_cache(struct disk_config *disk, const char *value)
+static int set_cache(void *into, const char *value)
 {
+    struct disk_config *disk = into;
     int word = config_word(caches, value);
     disk->cache = word > 0 ? (enum disk_cache)word : DISK_CACHE_NONE;
     return word >= 0 ? 0 : -EINVAL;
 }
 
-static int set_sector(struct disk_config *disk, const char *value)
+static int set_sector(void *into, const char *value)
 {
+    struct disk_config *disk = into;
     int word = config_word(sectors, value);
     disk->sector_bytes = word == 1 ? 4096 : BLK_SECTOR_BYTES;
     return word >= 0 ? 0 : -EINVAL;
 }
 
-static int set_type(struct disk_config *disk, const char *value)
+static int set_type(void *into, const char *value)
 {
+    struct disk_config *disk = into;
     int word = config_word(types, value);
     disk->scsi = word == 1;
     return word >= 0 ? 0 : -EINVAL;
 }
 
-static int set_snapshot(struct disk_config *disk, const char *value)
+static int set_snapshot(void *into, const char *value)
 {
+    struct disk_config *disk = into;
     int word = config_word(switches, value);
     disk->snapshot = word == 0;
     return word >= 0 ? 0 : -EINVAL;
@@ -77,41 +77,40 @@ static int set_number(const char *value, uint64_t max, uint64_t *number)
     return r == 0 && *number > 0 && *number <= max ? 0 : -EINVAL;
 }
 
-static int set_queues(struct disk_config *disk, const char *value)
+static int set_queues(void *into, const char *value)
 {
+    struct disk_config *disk = into;
     uint64_t number = 0;
     int r = set_number(value, VIRTIO_QUEUES_MAX, &number);
     disk->queues = (unsigned)number;
     return r;
 }
 
-static int set_iops(struct disk_config *disk, const char *value)
+static int set_iops(void *into, const char *value)
 {
+    struct disk_config *disk = into;
     return set_number(value, MAX_NUMBER, &disk->iops);
 }
 
-static int set_bw(struct disk_config *disk, const char *value)
+static int set_bw(void *into, const char *value)
 {
+    struct disk_config *disk = into;
     return set_number(value, INT64_MAX, &disk->bytes_per_s);
 }
 
-static int set_burst(struct disk_config *disk, const char *value)
+static int set_burst(void *into, const char *value)
 {
+    struct disk_config *disk = into;
     return config_parse_duration(value, &disk->burst_ns);
 }
 
-static int set_fault(struct disk_config *disk, const char *value)
+static int set_fault(void *into, const char *value)
 {
-    size_t used = strlen(disk->fault);
-    if (used + strlen(value) + 2 > sizeof(disk->fault))
-        return -EINVAL;
-    if (used > 0)
-        disk->fault[used++] = ',';
-    memcpy(disk->fault + used, value, strlen(value) + 1);
-    return 0;
+    struct disk_config *disk = into;
+    return config_add_words(disk->fault, sizeof(disk->fault), value);
 }
 
-static const struct key_row keys[] = {
+static const struct config_key keys[] = {
     {"serial", "at most 20 bytes", set_serial},
     {"type", "blk or scsi", set_type},
     {"format", "raw, qcow2, vmdk, vdi, vhdx or another of qemu-storage-daemon's", set_format},
@@ -133,17 +132,12 @@ static int set_key(struct disk_config *disk, const char *key)
         disk->read_only = true;
         return 0;
     }
-    for (unsigned i = 0; i < ARRAY_SIZE(keys); i++) {
-        const char *value = config_value_of(key, keys[i].name);
-        if (value == NULL)
-            continue;
-        int r = keys[i].set(disk, value);
-        return r < 0 ? fail_msg(-EINVAL, "%s: %s: give %s", what, key, keys[i].expected) : 0;
-    }
+    int r = config_key(keys, ARRAY_SIZE(keys), disk, key, what);
+    if (r == 0)
+        r = config_virtio_key(&disk->virtio, key, what);
     /* "fault=eio:1%,lat:5ms" comes in two items: a word with a colon goes on with it. */
-    if (disk->fault[0] != '\0' && strchr(key, ':') != NULL && set_fault(disk, key) == 0)
-        return 0;
-    int r = config_virtio_key(&disk->virtio, key, what);
+    if (r == 0 && disk->fault[0] != '\0' && strchr(key, ':') != NULL)
+        r = set_fault(disk, key) == 0;
     if (r != 0)
         return r < 0 ? r : 0;
     return fail_msg(-EINVAL, "%s: unknown key \"%s\"; keys are: %s", what, key, CONFIG_DISK_KEYS);

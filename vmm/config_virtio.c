@@ -28,29 +28,33 @@ static const char *const switches[] = {"on", "off", NULL};
 
 #define QUEUE_SIZE_MIN 4u /* header, data and status of a disk's request, in a power of two */
 
-static int set_transport(struct virtio_keys *keys, const char *value)
+static int set_transport(void *into, const char *value)
 {
+    struct virtio_keys *keys = into;
     int word = config_word(transports, value);
     keys->transport = word == 1 ? TRANSPORT_PCI : TRANSPORT_MMIO;
     return word;
 }
 
-static int set_ring(struct virtio_keys *keys, const char *value)
+static int set_ring(void *into, const char *value)
 {
+    struct virtio_keys *keys = into;
     int word = config_word(rings, value);
     keys->ring = word == 1 ? RING_PACKED : RING_SPLIT;
     return word;
 }
 
-static int set_legacy(struct virtio_keys *keys, const char *value)
+static int set_legacy(void *into, const char *value)
 {
+    struct virtio_keys *keys = into;
     int word = config_word(switches, value);
     keys->legacy = word == 0 ? ON_OFF_ON : ON_OFF_OFF;
     return word;
 }
 
-static int set_queue_size(struct virtio_keys *keys, const char *value)
+static int set_queue_size(void *into, const char *value)
 {
+    struct virtio_keys *keys = into;
     uint64_t size;
     if (config_parse_size(value, 1, &size) < 0 || size < QUEUE_SIZE_MIN || size > VIRTQ_MAX_SIZE)
         return -EINVAL;
@@ -59,8 +63,9 @@ static int set_queue_size(struct virtio_keys *keys, const char *value)
 }
 
 /* A list of names that a thread may have. */
-static int set_iothread(struct virtio_keys *keys, const char *value)
+static int set_iothread(void *into, const char *value)
 {
+    struct virtio_keys *keys = into;
     size_t run = 0;
     for (const char *c = value; *c != '\0'; c++) {
         bool good = isalnum((unsigned char)*c) || *c == '-' || *c == '_';
@@ -74,10 +79,7 @@ static int set_iothread(struct virtio_keys *keys, const char *value)
     return 0;
 }
 
-static const struct {
-    const char *name, *expected;
-    int (*set)(struct virtio_keys *keys, const char *value); /* negative: no such value */
-} key_rows[] = {
+static const struct config_key key_rows[] = {
     {"transport", "mmio or pci", set_transport},
     {"ring", "split or packed", set_ring},
     {"legacy", "on or off", set_legacy},
@@ -92,18 +94,35 @@ const char *config_value_of(const char *key, const char *name)
     return strncmp(key, name, length) == 0 && key[length] == '=' ? key + length + 1 : NULL;
 }
 
-int config_virtio_key(struct virtio_keys *keys, const char *key, const char *what)
+int config_key(const struct config_key *keys, unsigned count, void *into, const char *key,
+               const char *what)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(key_rows); i++) {
-        const char *value = config_value_of(key, key_rows[i].name);
-        if (value == NULL && strcmp(key, key_rows[i].name) != 0)
+    for (unsigned i = 0; i < count; i++) {
+        const char *value = config_value_of(key, keys[i].name);
+        if (value == NULL && strcmp(key, keys[i].name) != 0)
             continue;
-        if (value == NULL || key_rows[i].set(keys, value) < 0)
-            return fail_msg(-EINVAL, "%s: %s: give %s=, and behind it %s", what, key,
-                            key_rows[i].name, key_rows[i].expected);
+        if (value == NULL || keys[i].set(into, value) < 0)
+            return fail_msg(-EINVAL, "%s: %s: give %s=, and behind it %s", what, key, keys[i].name,
+                            keys[i].expected);
         return 1;
     }
     return 0;
+}
+
+int config_add_words(char *list, size_t size, const char *words)
+{
+    size_t used = strlen(list);
+    if (used + strlen(words) + 2 > size)
+        return -EINVAL;
+    if (used > 0)
+        list[used++] = ',';
+    memcpy(list + used, words, strlen(words) + 1);
+    return 0;
+}
+
+int config_virtio_key(struct virtio_keys *keys, const char *key, const char *what)
+{
+    return config_key(key_rows, ARRAY_SIZE(key_rows), keys, key, what);
 }
 
 int config_virtio_list(struct virtio_keys *keys, const char *list, const char *what)
@@ -234,6 +253,13 @@ int config_resolve_virtio(struct vm_config *c)
     int r = resolve(c, &c->rng_virtio, "--rng");
     if (r == 0)
         r = resolve(c, &c->console_virtio, "--console");
+    for (unsigned i = 0; r == 0 && i < c->net_count; i++) {
+        char what[512];
+        snprintf(what, sizeof(what), "--net %s", c->nets[i].text);
+        r = resolve(c, &c->nets[i].virtio, what);
+        if (c->nets[i].pairs == 0)
+            c->nets[i].pairs = 1;
+    }
     for (unsigned i = 0; r == 0 && i < c->disk_count; i++) {
         char what[512];
         snprintf(what, sizeof(what), "--disk %s", c->disks[i].path);

@@ -9,6 +9,7 @@
 #include "core/clock.h"
 #include "core/fail.h"
 #include "core/hv.h"
+#include "core/net.h"
 #include "core/xmath.h"
 #include "devices/backend/storage_daemon.h"
 #include "devices/pci_host.h"
@@ -18,23 +19,26 @@
 #include "virtio/console.h"
 #include "virtio/device.h"
 #include "virtio/mmio.h"
+#include "virtio/net.h"
 #include "virtio/pci.h"
 #include "virtio/rng.h"
 #include "virtio/scsi.h"
 #include "virtio/spec.h"
 #include "virtio/strict.h"
 #include "virtio/vhost_user_blk.h"
+#include "virtio/vhost_user_net.h"
 #include "vmm/config.h"
 #include "vmm/disk.h"
 #include "vmm/io_threads.h"
+#include "vmm/net.h"
 #include "vmm/stats.h"
 
-#define MAX_DEVICES (CONFIG_MAX_DISKS + 2)
+#define MAX_DEVICES (CONFIG_MAX_DISKS + CONFIG_MAX_NETS + 2)
 
 _Static_assert(VIRTIO_MMIO_BYTES <= X86_VIRTIO_STRIDE, "virtio windows do not overlap");
 _Static_assert(MAX_DEVICES <= (X86_PCI_SLOTS - 1) * PCI_FUNCTIONS, "a PCI function for each");
 
-/* One of the three devices, behind one of the two transports. */
+/* One of the devices, behind one of the two transports. */
 struct slot {
     struct evloop *loop; /* the device's */
     struct virtio_mmio *mmio;
@@ -45,6 +49,9 @@ struct slot {
     struct virtio_scsi *scsi;
     struct storage_daemon *daemon;
     struct vhost_user_blk *vhost_blk;
+    struct net_backend *wire;
+    struct virtio_net *net;
+    struct vhost_user_net *vhost_net;
     struct virtio_rng *rng;
     struct virtio_console *console;
 };
@@ -68,6 +75,10 @@ static struct virtio_device *slot_device(const struct slot *s)
         return virtio_scsi_device(s->scsi);
     if (s->vhost_blk != NULL)
         return vhost_user_blk_device(s->vhost_blk);
+    if (s->net != NULL)
+        return virtio_net_device(s->net);
+    if (s->vhost_net != NULL)
+        return vhost_user_net_device(s->vhost_net);
     if (s->rng != NULL)
         return virtio_rng_device(s->rng);
     return virtio_console_device(s->console);
@@ -259,6 +270,55 @@ static int create_disk(struct virtio_devices *d, const struct disk_config *disk)
     return r < 0 ? r : plug(d, s, &disk->virtio);
 }
 
+static int create_vhost_net(struct virtio_devices *d, struct slot *s, const struct net_config *net)
+{
+    return vhost_user_net_create(&s->vhost_net, &(struct vhost_user_net_config){
+                                                    .name = net->text,
+                                                    .socket_path = net->target,
+                                                    .mtu_bytes = net->mtu_bytes,
+                                                    .pairs = net->pairs,
+                                                    .queue_size_max = net->virtio.queue_size,
+                                                    .features_on = features_on(d, &net->virtio),
+                                                    .features_off = d->cfg.vm->features_off,
+                                                    .strict = d->cfg.vm->strict,
+                                                    .loop = s->loop,
+                                                    .gmem = d->cfg.gmem,
+                                                    .mac = {net->mac[0], net->mac[1], net->mac[2],
+                                                            net->mac[3], net->mac[4], net->mac[5]},
+                                                });
+}
+
+static int create_own_net(struct virtio_devices *d, struct slot *s, const struct net_config *net)
+{
+    int r = net_create(&s->wire, net, s->loop);
+    return r < 0 ? r
+                 : virtio_net_create(&s->net, &(struct virtio_net_config){
+                                                  .name = net->text,
+                                                  .loop = s->loop,
+                                                  .gmem = d->cfg.gmem,
+                                                  .backend = s->wire,
+                                                  .mac = {net->mac[0], net->mac[1], net->mac[2],
+                                                          net->mac[3], net->mac[4], net->mac[5]},
+                                                  .pairs = net->pairs,
+                                                  .mtu_bytes = net->mtu_bytes,
+                                                  .features_on = features_on(d, &net->virtio),
+                                                  .features_off = d->cfg.vm->features_off,
+                                                  .queue_size_max = net->virtio.queue_size,
+                                                  .strict = d->cfg.vm->strict,
+                                              });
+}
+
+static int create_net(struct virtio_devices *d, const struct net_config *net)
+{
+    struct slot *s = &d->slots[d->count++];
+    struct evloop *queue_loop;
+    int r = choose_loops(d, s, &net->virtio, &queue_loop, 1);
+    if (r < 0)
+        return r;
+    r = net->kind == NET_VHOST_USER ? create_vhost_net(d, s, net) : create_own_net(d, s, net);
+    return r < 0 ? r : plug(d, s, &net->virtio);
+}
+
 static int create_console(struct virtio_devices *d)
 {
     const struct virtio_keys *keys = &d->cfg.vm->console_virtio;
@@ -305,10 +365,14 @@ static void destroy_slot(struct virtio_devices *d, struct slot *s)
     virtio_scsi_destroy(s->scsi);
     vhost_user_blk_destroy(s->vhost_blk);
     storage_daemon_destroy(s->daemon);
+    virtio_net_destroy(s->net);
+    vhost_user_net_destroy(s->vhost_net);
     virtio_rng_destroy(s->rng);
     virtio_console_destroy(s->console);
     if (s->disk != NULL)
         s->disk->ops->destroy(s->disk);
+    if (s->wire != NULL)
+        s->wire->ops->destroy(s->wire);
     if (s->irq.set != NULL)
         d->cfg.hv->irq_line_release(d->cfg.hv_vm, &s->irq);
 }
@@ -325,6 +389,8 @@ int virtio_devices_create(struct virtio_devices **out, const struct virtio_devic
     int r = io_threads_create(&d->threads, config->loop, vm);
     for (unsigned i = 0; r == 0 && i < vm->disk_count; i++)
         r = create_disk(d, &vm->disks[i]);
+    for (unsigned i = 0; r == 0 && i < vm->net_count; i++)
+        r = create_net(d, &vm->nets[i]);
     if (r == 0 && vm->console == CONSOLE_VIRTIO)
         r = create_console(d);
     if (r == 0 && !vm->rng_off)

@@ -2,7 +2,7 @@
 /*
  * The virtio devices of a machine: each with its backend, behind a virtio-mmio window or a PCI
  * function, as the user asked. In the order of their creation they get windows and PCI slots:
- * disks, console, rng.
+ * disks, network cards, console, rng.
  */
 #ifndef MINIVET_VMM_VIRTIO_DEVICES_H
 #define MINIVET_VMM_VIRTIO_DEVICES_H

@@ -350,5 +350,70 @@ Test(config, qemu_s_other_words_are_answered)
 {
     refused("K -drive file=x", "-drive", "--disk FILE");
     refused("K -cpu host", "-cpu", "host's processor");
-    refused("K -nic user", "-nic", "no network");
+    refused("K -nic user", "-nic", "network cards");
+}
+
+/* ---- network cards ---- */
+
+Test(config, network_cards_take_keys)
+{
+    struct vm_config c;
+    cr_assert(zero(parse(&c, "K -n user,hostfwd=tcp::2222-:22,hostfwd=udp::53-:53,restrict=on "
+                             "--net tap=tap0,queues=4,mtu=9000,vhost=on,transport=pci "
+                             "--net fd=3:4,queues=2,mac=52:54:00:00:00:01,pcap=x.pcap "
+                             "--net null,pps=1k,bw=10M,burst=1s,fault=drop:1%,delay:5ms")),
+              "%s", last_line);
+    const struct net_config *n = c.nets;
+    cr_assert(eq(uint, c.net_count, 4));
+    cr_expect(eq(int, n[0].kind, NET_USER));
+    cr_expect(eq(uint, n[0].user.forward_count, 2));
+    cr_expect(eq(uint, n[0].user.forwards[0].host_port, 2222));
+    cr_expect(n[0].user.restricted);
+    cr_expect(eq(uint, n[0].pairs, 1));
+    cr_expect(eq(int, n[1].kind, NET_TAP));
+    cr_expect(eq(str, (char *)n[1].target, "tap0"));
+    cr_expect(eq(uint, n[1].pairs, 4));
+    cr_expect(eq(u32, n[1].mtu_bytes, 9000));
+    cr_expect(n[1].vhost);
+    cr_expect(eq(int, n[1].virtio.transport, TRANSPORT_PCI));
+    cr_expect(eq(int, n[2].kind, NET_FD));
+    cr_expect(eq(str, (char *)n[2].target, "3:4"));
+    cr_expect(eq(int, n[2].mac[5], 1));
+    cr_expect(eq(str, (char *)n[2].pcap, "x.pcap"));
+    cr_expect(eq(u64, n[3].packets_per_s, 1024));
+    cr_expect(eq(u64, n[3].bytes_per_s, 10 * MIB));
+    cr_expect(eq(str, (char *)n[3].fault, "drop:1%,delay:5ms"));
+    config_free(&c);
+}
+
+Test(config, a_network_card_keeps_its_address)
+{
+    struct vm_config a, b;
+    cr_assert(zero(parse(&a, "K -n tap=tap0 -n tap=tap0 -n tap=tap1")));
+    cr_assert(zero(parse(&b, "K -n tap=tap0,mtu=1400")));
+    cr_expect(zero(memcmp(a.nets[0].mac, b.nets[0].mac, NET_MAC_BYTES)));
+    for (unsigned i = 1; i < 3; i++)
+        cr_expect(not(zero(memcmp(a.nets[0].mac, a.nets[i].mac, NET_MAC_BYTES))));
+    cr_expect(eq(int, a.nets[0].mac[0], 0x52));
+    config_free(&a);
+    config_free(&b);
+}
+
+Test(config, wrong_network_cards_are_refused)
+{
+    refused("K -n tap", "--net tap", "tap=NAME");
+    refused("K -n tap=", "--net tap=", "tap=NAME");
+    refused("K -n radio", "--net radio", "loopback");
+    refused("K -n user,mac=1:2:3:4:5:6", "mac=1:2", "52:54");
+    refused("K -n user,mac=01:00:00:00:00:00", "mac=01", "not a group's");
+    refused("K -n user,mtu=67", "mtu=67", "68 to 65535");
+    refused("K -n user,queues=17", "queues=17", "1 to 16");
+    refused("K -n user,hostfwd=22", "hostfwd=22", "tcp::2222-:22");
+    refused("K -n null,hostfwd=tcp::2222-:22", "hostfwd", "keys are");
+    refused("K -n user,vhost=on", "vhost=on", "tap=NAME");
+    refused("K -n tap=t,vhost=on,pcap=x", "tap=t", "do not pass");
+    refused("K -n vhost-user=s,bw=1M", "vhost-user=s", "do not pass");
+    refused("K -n user,colour=red", "colour=red", "hostfwd=RULE");
+    refused("K -n null,fault=eat:1%", "eat", "drop");
+    refused("K -netdev user,id=n", "-netdev", "--net");
 }

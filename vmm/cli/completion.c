@@ -14,9 +14,13 @@ static const struct {
     const char *name, *keys;
     bool behind_item;
 } lists[] = {
-    {"virtio", CONFIG_VIRTIO_KEYS, false}, {"console", CONFIG_VIRTIO_KEYS, true},
-    {"rng", CONFIG_VIRTIO_KEYS, true},     {"disk", CONFIG_DISK_KEYS, true},
+    {"virtio", CONFIG_VIRTIO_KEYS, false},
+    {"console", CONFIG_VIRTIO_KEYS, true},
+    {"rng", CONFIG_VIRTIO_KEYS, true},
+    {"disk", CONFIG_DISK_KEYS, true},
     {"d", CONFIG_DISK_KEYS, true},
+    {"net", CONFIG_NET_KEYS ", " CONFIG_NET_USER_KEYS, true},
+    {"n", CONFIG_NET_KEYS ", " CONFIG_NET_USER_KEYS, true},
 };
 
 /* "ring=split|packed, queue-size=N" becomes "ring=split ring=packed queue-size=". */

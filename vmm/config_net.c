@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* --net KIND,KEY,...: what carries the packets, and how the guest sees it. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/fail.h"
+#include "core/xmath.h"
+#include "devices/backend/net_fault.h"
+#include "vmm/config.h"
+
+#define MTU_MIN 68u /* RFC 791 */
+#define MTU_MAX 65535u
+
+static const char *const switches[] = {"on", "off", NULL};
+
+/* The first item: a word alone, or one with the name of what it connects to. */
+static const struct {
+    const char *word;
+    enum net_kind kind;
+    bool has_target;
+} kinds[] = {
+    {"user", NET_USER, false},
+    {"tap", NET_TAP, true},
+    {"fd", NET_FD, true},
+    {"vhost-user", NET_VHOST_USER, true},
+    {"socket", NET_SOCKET, true},
+    {"null", NET_NULL, false},
+    {"loopback", NET_LOOPBACK, false},
+};
+
+static int set_kind(struct net_config *net, char *item)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
+        net->kind = kinds[i].kind;
+        net->target = kinds[i].has_target ? config_value_of(item, kinds[i].word) : "";
+        if (net->target != NULL && net->target[0] != '\0')
+            return 0;
+        if (!kinds[i].has_target && strcmp(item, kinds[i].word) == 0)
+            return 0;
+    }
+    return fail_msg(-EINVAL,
+                    "--net %s: give user, tap=NAME, fd=N, socket=PATH, vhost-user=SOCKET, null or "
+                    "loopback",
+                    item);
+}
+
+static int set_mac(void *into, const char *value)
+{
+    struct net_config *net = into;
+    for (unsigned i = 0; i < NET_MAC_BYTES; i++) {
+        char *end;
+        unsigned long byte = strtoul(value, &end, 16);
+        if (end != value + 2 || byte > 0xff || *end != (i + 1 < NET_MAC_BYTES ? ':' : '\0'))
+            return -EINVAL;
+        net->mac[i] = (uint8_t)byte;
+        value = end + 1;
+    }
+    net->mac_given = true;
+    return (net->mac[0] & 1) == 0 ? 0 : -EINVAL; /* a group's address is nobody's own */
+}
+
+static int set_number(const char *value, uint64_t min, uint64_t max, uint64_t *number)
+{
+    int r = config_parse_size(value, 1, number);
+    return r == 0 && *number >= min && *number <= max ? 0 : -EINVAL;
+}
+
+static int set_queues(void *into, const char *value)
+{
+    uint64_t number = 0;
+    int r = set_number(value, 1, CONFIG_MAX_PAIRS, &number);
+    ((struct net_config *)into)->pairs = (unsigned)number;
+    return r;
+}
+
+static int set_mtu(void *into, const char *value)
+{
+    uint64_t number = 0;
+    int r = set_number(value, MTU_MIN, MTU_MAX, &number);
+    ((struct net_config *)into)->mtu_bytes = (uint32_t)number;
+    return r;
+}
+
+static int set_switch(const char *value, bool *on)
+{
+    int word = config_word(switches, value);
+    *on = word == 0;
+    return word >= 0 ? 0 : -EINVAL;
+}
+
+static int set_vhost(void *into, const char *value)
+{
+    return set_switch(value, &((struct net_config *)into)->vhost);
+}
+
+static int set_pcap(void *into, const char *value)
+{
+    ((struct net_config *)into)->pcap = value;
+    return value[0] != '\0' ? 0 : -EINVAL;
+}
+
+static int set_pps(void *into, const char *value)
+{
+    return set_number(value, 1, UINT32_MAX, &((struct net_config *)into)->packets_per_s);
+}
+
+static int set_bw(void *into, const char *value)
+{
+    return set_number(value, 1, INT64_MAX, &((struct net_config *)into)->bytes_per_s);
+}
+
+static int set_burst(void *into, const char *value)
+{
+    return config_parse_duration(value, &((struct net_config *)into)->burst_ns);
+}
+
+static int set_fault(void *into, const char *value)
+{
+    struct net_config *net = into;
+    return config_add_words(net->fault, sizeof(net->fault), value);
+}
+
+static const struct config_key keys[] = {
+    {"mac", "six bytes such as 52:54:00:12:34:56, not a group's", set_mac},
+    {"queues", "queue pairs, 1 to 16", set_queues},
+    {"mtu", "bytes, 68 to 65535", set_mtu},
+    {"vhost", "on or off", set_vhost},
+    {"pcap", "a file name", set_pcap},
+    {"pps", "packets a second", set_pps},
+    {"bw", "bytes a second, such as 100M", set_bw},
+    {"burst", "a time, such as 500ms", set_burst},
+    {"fault", "words such as drop:1%,delay:5ms", set_fault},
+};
+
+/* A key that user networking has of its own: as config_key(). */
+static int set_user_key(struct net_config *net, char *key, const char *what)
+{
+    char *value = strchr(key, '=');
+    if (net->kind != NET_USER || value == NULL)
+        return 0;
+    *value = '\0';
+    int r = net_user_option(&net->user, what, key, value + 1);
+    *value = '=';
+    return r == -ENOENT ? 0 : r < 0 ? r : 1;
+}
+
+static int set_key(struct net_config *net, char *key)
+{
+    char what[512];
+    snprintf(what, sizeof(what), "--net %s", net->text);
+    int r = config_key(keys, ARRAY_SIZE(keys), net, key, what);
+    if (r == 0)
+        r = config_virtio_key(&net->virtio, key, what);
+    if (r == 0)
+        r = set_user_key(net, key, what);
+    if (r == 0 && net->fault[0] != '\0' && strchr(key, ':') != NULL)
+        r = set_fault(net, key) == 0;
+    if (r == 0)
+        return fail_msg(-EINVAL, "%s: unknown key \"%s\"; keys are: %s; and of user: %s", what, key,
+                        CONFIG_NET_KEYS, CONFIG_NET_USER_KEYS);
+    return r < 0 ? r : 0;
+}
+
+/* What does not go together is told before anything is opened. */
+static int check(const struct net_config *net)
+{
+    bool elsewhere = net->vhost || net->kind == NET_VHOST_USER;
+    if (net->vhost && net->kind != NET_TAP && net->kind != NET_FD)
+        return fail_msg(-EINVAL, "--net %s: vhost=on is for tap=NAME and fd=N", net->text);
+    if (elsewhere && (net->pcap != NULL || net->fault[0] != '\0' || net->packets_per_s != 0 ||
+                      net->bytes_per_s != 0))
+        return fail_msg(-EINVAL,
+                        "--net %s: pcap, fault, pps and bw cannot be: the packets do not pass "
+                        "through Minivet",
+                        net->text);
+    struct net_fault_spec spec;
+    char what[512];
+    snprintf(what, sizeof(what), "--net %s", net->text);
+    return net->fault[0] != '\0' ? net_fault_parse(&spec, what, net->fault) : 0;
+}
+
+/*
+ * The same option gives the same address in every run, and another one another: from the text's
+ * hash (FNV-1a) and its place, in the range that QEMU uses.
+ */
+static void choose_mac(struct net_config *net, const char *value, unsigned index)
+{
+    uint32_t hash = 2166136261u;
+    for (const char *c = value; *c != '\0' && *c != ','; c++)
+        hash = (hash ^ (uint8_t)*c) * 16777619u;
+    hash = (hash ^ index) * 16777619u;
+    const uint8_t mac[NET_MAC_BYTES] = {
+        0x52, 0x54, 0x00, (uint8_t)(hash >> 24), (uint8_t)(hash >> 16), (uint8_t)(hash >> 8),
+    };
+    memcpy(net->mac, mac, sizeof(mac));
+}
+
+int config_set_net(struct vm_config *c, const char *value)
+{
+    if (c->net_count == CONFIG_MAX_NETS)
+        return fail_msg(-EINVAL, "--net %s: at most %d of them", value, CONFIG_MAX_NETS);
+    struct net_config *net = &c->nets[c->net_count];
+    *net = (struct net_config){.text = strdup(value)};
+    if (net->text == NULL)
+        return fail(-ENOMEM, "--net %s", value);
+    choose_mac(net, value, c->net_count);
+    c->net_count++;
+    char *rest = net->text;
+    int r = set_kind(net, config_next_item(&rest));
+    for (char *key = config_next_item(&rest); key != NULL && r == 0; key = config_next_item(&rest))
+        r = set_key(net, key);
+    return r == 0 ? check(net) : r;
+}
