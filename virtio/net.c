@@ -9,6 +9,7 @@
 #include "core/le.h"
 #include "core/xmath.h"
 #include "virtio/net_impl.h"
+#include "virtio/vhost_net.h"
 
 #define MTU_MIN 68u /* VIRTIO 1.4 5.1.4.1 */
 #define MTU_MAX 65535u
@@ -93,6 +94,8 @@ static uint64_t offered_features(const struct virtio_net *net, const struct net_
         if (info->to_guest & offload_features[i].offload)
             features |= offload_features[i].to_guest;
     }
+    if (net->vhost != NULL)
+        features &= ~(BIT(CTRL_RX) | BIT(CTRL_VLAN)); /* nor what needs those */
     if (net->pairs > 1)
         features |= BIT(MQ);
     if (net->mtu_bytes != 0)
@@ -213,9 +216,19 @@ static bool is_control(const struct virtio_net *net, unsigned queue)
     return queue == 2 * (mq ? net->pairs : 1);
 }
 
+static bool net_queue_is_external(const struct virtio_device *dev, unsigned queue)
+{
+    const struct virtio_net *net = container_of(dev, const struct virtio_net, dev);
+    return net->vhost != NULL && queue / 2 < net->pairs && !is_control(net, queue);
+}
+
 static int net_queue_start(struct virtio_device *dev, unsigned queue)
 {
     struct virtio_net *net = net_of(dev);
+    if (net_queue_is_external(dev, queue)) {
+        vhost_net_start(net->vhost, dev, queue);
+        return 0;
+    }
     if (queue / 2 >= net->pairs)
         return 0;
     return queue % 2 == 0 ? net_rx_start(net, queue / 2) : net_tx_start(net, queue / 2);
@@ -224,6 +237,10 @@ static int net_queue_start(struct virtio_device *dev, unsigned queue)
 static void net_queue_stop(struct virtio_device *dev, unsigned queue)
 {
     struct virtio_net *net = net_of(dev);
+    if (net_queue_is_external(dev, queue)) {
+        vhost_net_stop(net->vhost, queue);
+        return;
+    }
     if (queue / 2 >= net->pairs)
         return;
     if (queue % 2 == 0)
@@ -266,7 +283,7 @@ void net_use_pairs(struct virtio_net *net, unsigned pairs)
 {
     unsigned before = net->pairs_used;
     net->pairs_used = pairs;
-    for (unsigned pair = before; pair < pairs; pair++) {
+    for (unsigned pair = before; net->vhost == NULL && pair < pairs; pair++) {
         net->rx[pair].ready = true;
         virtio_queue_serve_later(&net->dev, net_rx_queue(pair));
         virtio_queue_serve_later(&net->dev, net_tx_queue(pair));
@@ -312,6 +329,7 @@ static const struct virtio_device_ops net_ops = {
     .config_write = net_config_write,
     .activate = net_activate,
     .queue_start = net_queue_start,
+    .queue_is_external = net_queue_is_external,
     .queue_ready = net_queue_ready,
     .queue_stop = net_queue_stop,
     .reset = net_reset,
@@ -335,6 +353,9 @@ static int init_device(struct virtio_net *net, const struct virtio_net_config *c
 {
     uint32_t size = config->queue_size_max;
     uint64_t features = offered_features(net, &config->backend->info) & ~config->features_off;
+    uint64_t unknown = net->vhost != NULL ? vhost_net_unknown_features(net->vhost) : 0;
+    if (unknown & config->features_on & VIRTIO_BIT(VIRTIO_F_RING_PACKED))
+        return fail_msg(-EINVAL, "virtio %s: vhost=on needs ring=split", config->name);
     if (size == 0)
         size = VIRTIO_QUEUE_SIZE_DEFAULT;
     return virtio_device_init(&net->dev, &(struct virtio_device_config){
@@ -347,7 +368,7 @@ static int init_device(struct virtio_net *net, const struct virtio_net_config *c
                                              .queue_count = 2 * net->pairs + 1,
                                              .queue_size_max = size,
                                              .features_on = config->features_on,
-                                             .features_off = config->features_off,
+                                             .features_off = config->features_off | unknown,
                                              .iov_max = (unsigned)min_u64(size, VQ_IOV_MAX),
                                              .strict = config->strict,
                                              .loop = config->loop,
@@ -373,6 +394,7 @@ int virtio_net_create(struct virtio_net **out, const struct virtio_net_config *c
     if (net == NULL)
         return fail(-ENOMEM, "virtio %s", config->name);
     net->backend = config->backend;
+    net->vhost = config->vhost;
     net->pairs = pairs;
     net->pairs_used = 1;
     net->mtu_bytes = mtu;
@@ -380,10 +402,11 @@ int virtio_net_create(struct virtio_net **out, const struct virtio_net_config *c
     memcpy(net->mac, config->mac, NET_MAC_BYTES);
     net->tx = calloc(pairs, sizeof(*net->tx));
     net->rx = calloc(pairs, sizeof(*net->rx));
-    if (net->tx == NULL || net->rx == NULL)
-        err = fail(-ENOMEM, "virtio %s", config->name);
-    if (err == 0)
-        err = init_device(net, config);
+    if (net->tx == NULL || net->rx == NULL) {
+        free_net(net);
+        return fail(-ENOMEM, "virtio %s", config->name);
+    }
+    err = init_device(net, config);
     if (err != 0) {
         free_net(net);
         return err;
@@ -391,7 +414,11 @@ int virtio_net_create(struct virtio_net **out, const struct virtio_net_config *c
     for (unsigned pair = 0; pair < pairs; pair++)
         net->rx[pair].ready = true;
     show(net);
-    net->backend->handler = (struct net_handler){on_rx, on_writable, on_link, net};
+    net->backend->handler = (struct net_handler){.on_link = on_link, .ctx = net};
+    if (net->vhost == NULL) {
+        net->backend->handler.on_rx = on_rx;
+        net->backend->handler.on_writable = on_writable;
+    }
     *out = net;
     return 0;
 }

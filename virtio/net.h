@@ -23,6 +23,7 @@
 
 struct evloop;
 struct gmem;
+struct vhost_net;
 struct virtio_device;
 struct virtio_net;
 
@@ -33,6 +34,11 @@ struct virtio_net_config {
     struct evloop *loop;
     const struct gmem *gmem;
     struct net_backend *backend; /* the caller's; outlives the device, its one user */
+    /*
+     * Moves the packets between the rings and the taps of a tap backend, which then sees none;
+     * NULL: none. The caller's; outlives the device. There is no filter then, and no packed ring.
+     */
+    struct vhost_net *vhost;
     uint8_t mac[NET_MAC_BYTES];
     unsigned pairs;                     /* 0: one */
     uint32_t mtu_bytes;                 /* 0: what the backend says */

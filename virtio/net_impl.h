@@ -65,6 +65,7 @@ struct net_filter {
 struct virtio_net {
     struct virtio_device dev;
     struct net_backend *backend;
+    struct vhost_net *vhost; /* NULL: none */
     struct net_tx *tx;
     struct net_rx *rx;
     unsigned pairs;             /* that there are */
