@@ -54,10 +54,25 @@ static struct iobuf slot_bytes(const struct file_slot *slot)
 static void step(struct file_slot *slot);
 static void start(struct blk_file *f, struct blk_req *req);
 
+/* The guest is told each time, the user once. */
+static void tell(struct blk_file *f, const struct blk_req *req, int err)
+{
+    static const char *const ops[] = {[BLK_READ] = "read",
+                                      [BLK_WRITE] = "write",
+                                      [BLK_FLUSH] = "flush",
+                                      [BLK_DISCARD] = "discard",
+                                      [BLK_ZERO] = "write zeroes"};
+    if (!atomic_exchange(&f->first->error_told, true))
+        log_warn("disk %s: %s at byte %llu: %s; the guest is told, and this is said once", f->name,
+                 ops[req->op], (unsigned long long)req->offset_bytes, strerror(-err));
+}
+
 static void finish(struct file_slot *slot, int result)
 {
     struct blk_file *f = slot->file;
     struct blk_req *req = slot->req;
+    if (result < 0 && result != -ECANCELED && req->op != BLK_FLUSH)
+        tell(f, req, result);
     slot->req = NULL;
     slot->next = f->free;
     f->free = slot;

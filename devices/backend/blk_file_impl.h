@@ -68,6 +68,7 @@ struct blk_file {
     bool unsafe;
     bool draining;
     struct blk_file *first;   /* itself, or what it is a view of */
+    atomic_bool error_told;   /* the first's */
     atomic_bool flush_failed; /* the first's: the host may have dropped what it could not write */
 
     struct blk_list waiting; /* for a slot */

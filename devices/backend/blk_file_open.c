@@ -295,6 +295,8 @@ int blk_file_open(struct blk_file *f, const struct blk_file_config *config)
     f->unsafe = config->cache == BLK_FILE_CACHE_UNSAFE;
     if (config->cache == BLK_FILE_CACHE_NONE)
         open_direct(f);
+    log_info("disk %s: %llu MiB, %s", f->name, (unsigned long long)(f->b.info.capacity_bytes / MIB),
+             f->direct_fd >= 0 ? "direct I/O" : "the host's page cache");
     return 0;
 }
 

@@ -34,8 +34,8 @@ static uint8_t *data; /* a MiB in whole pages */
 static void remember(void *ctx, enum log_level level, const char *line)
 {
     (void)ctx;
-    (void)level;
-    snprintf(logged, sizeof(logged), "%s", line);
+    if (level != LOG_INFO)
+        snprintf(logged, sizeof(logged), "%s", line);
 }
 
 static void setup(void)
