@@ -17,20 +17,22 @@ ssize_t net_frame_copy(uint8_t *out, const struct iovec *iov, unsigned count)
     return (ssize_t)iobuf_get(&buf, out, NET_PACKET_MAX);
 }
 
-/* The Internet checksum's sum (RFC 1071), which does not depend on the byte order. */
+/*
+ * The Internet checksum's sum (RFC 1071). It depends neither on the byte order nor on the width, as
+ * long as carries come back in.
+ */
 static uint16_t sum16(const uint8_t *p, size_t bytes)
 {
-    uint64_t sum = 0;
-    for (; bytes >= 4; p += 4, bytes -= 4) {
-        uint32_t word;
+    uint64_t sum = 0, word = 0;
+    for (; bytes >= sizeof(word); p += sizeof(word), bytes -= sizeof(word)) {
         memcpy(&word, p, sizeof(word));
         sum += word;
+        sum += sum < word;
     }
-    uint8_t last[4] = {0};
-    uint32_t word;
-    memcpy(last, p, bytes);
-    memcpy(&word, last, sizeof(word));
+    word = 0;
+    memcpy(&word, p, bytes);
     sum += word;
+    sum += sum < word;
     while (sum >> 16 != 0)
         sum = (sum & 0xffff) + (sum >> 16);
     return (uint16_t)sum;
