@@ -21,6 +21,7 @@ enum walk_device {
     RNG,
     CONSOLE,
     SCSI,
+    NET,
     WALK_DEVICES,
 };
 

@@ -31,6 +31,7 @@ static const struct rig_config places[] = {
 static const char *const device_names[WALK_DEVICES] = {
     [ECHO] = "echo",          [BLK] = "disk",        [BLK_RO] = "read-only disk",
     [RNG] = "entropy source", [CONSOLE] = "console", [SCSI] = "SCSI host",
+    [NET] = "network",
 };
 
 static char place[96];
@@ -55,6 +56,9 @@ static void open_rig(struct rig *rig, enum walk_device device, struct rig_config
         break;
     case SCSI:
         rig_open_scsi_on(rig, &config);
+        break;
+    case NET:
+        rig_open_net_on(rig, &config);
         break;
     default:
         rig_open_console_on(rig, &config);
