@@ -12,7 +12,8 @@
  * a stream costs a fraction of what it does with 1500. What the guest sends may be as large in any
  * case, since TCP segments are taken as they are, before anybody cuts them.
  *
- * What a host sends faster than the guest takes stays in the host's sockets.
+ * What a host sends faster than the guest takes stays in the host's sockets. libslirp writes to
+ * sockets without MSG_NOSIGNAL: the process ignores SIGPIPE.
  */
 #ifndef MINIVET_DEVICES_BACKEND_NET_USER_H
 #define MINIVET_DEVICES_BACKEND_NET_USER_H
