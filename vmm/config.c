@@ -207,8 +207,9 @@ const struct option_row config_options[] = {
      "vhost-user=SOCKET or null:SIZE instead of FILE",
      VALUES_FILE, config_set_disk},
     {"net", 'n', "KIND[,KEY...]", NULL,
-     "Network card: user, tap=NAME, fd=N, socket=PATH, vhost-user=SOCKET, null\n"
-     "or loopback. KEYs: mac=MAC, queues=N, mtu=N, vhost=on|off, pcap=FILE,\n"
+     "Network card: user, tap=NAME, fd=N, socket=PATH, listen=HOST:PORT,\n"
+     "connect=HOST:PORT, vhost-user=SOCKET, null or loopback. KEYs: mac=MAC, queues=N, mtu=N, "
+     "vhost=on|off, pcap=FILE,\n"
      "pps=N, bw=SIZE, burst=TIME, fault=SPEC; of user: hostfwd=RULE,\n"
      "guestfwd=RULE, restrict=on|off, net=CIDR, host=ADDR, dns=ADDR,\n"
      "hostname=NAME, ipv6=on|off; and those of --virtio",

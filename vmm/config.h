@@ -90,10 +90,12 @@ struct disk_config {
 };
 
 enum net_kind {
-    NET_USER,       /* TCP/IP in this process: no privileges */
-    NET_TAP,        /* target: an interface of the host's */
-    NET_FD,         /* target: N[:N...], descriptors of such, one a queue pair */
-    NET_SOCKET,     /* target: where another machine is */
+    NET_USER,   /* TCP/IP in this process: no privileges */
+    NET_TAP,    /* target: an interface of the host's */
+    NET_FD,     /* target: N[:N...], descriptors of such, one a queue pair */
+    NET_SOCKET, /* target: a path where another machine is, or will be */
+    NET_LISTEN, /* target: HOST:PORT, likewise */
+    NET_CONNECT,
     NET_VHOST_USER, /* target: the socket of a server that does all of it */
     NET_NULL,       /* nobody is there */
     NET_LOOPBACK,   /* what is sent comes back */

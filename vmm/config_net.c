@@ -25,6 +25,8 @@ static const struct {
     {"fd", NET_FD, true},
     {"vhost-user", NET_VHOST_USER, true},
     {"socket", NET_SOCKET, true},
+    {"listen", NET_LISTEN, true},
+    {"connect", NET_CONNECT, true},
     {"null", NET_NULL, false},
     {"loopback", NET_LOOPBACK, false},
 };
@@ -40,8 +42,8 @@ static int set_kind(struct net_config *net, char *item)
             return 0;
     }
     return fail_msg(-EINVAL,
-                    "--net %s: give user, tap=NAME, fd=N, socket=PATH, vhost-user=SOCKET, null or "
-                    "loopback",
+                    "--net %s: give user, tap=NAME, fd=N, socket=PATH, listen=HOST:PORT, "
+                    "connect=HOST:PORT, vhost-user=SOCKET, null or loopback",
                     item);
 }
 

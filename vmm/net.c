@@ -13,6 +13,7 @@
 #include "devices/backend/net_loopback.h"
 #include "devices/backend/net_null.h"
 #include "devices/backend/net_pcap.h"
+#include "devices/backend/net_socket.h"
 #include "devices/backend/net_tap.h"
 #include "devices/backend/net_user.h"
 #include "vmm/config.h"
@@ -67,6 +68,16 @@ static int create_base(struct net_backend **out, const struct net_config *c, str
     case NET_LOOPBACK:
         return net_loopback_create(out, loop);
     case NET_SOCKET:
+    case NET_LISTEN:
+    case NET_CONNECT:
+        return net_socket_create(out, &(struct net_socket_config){
+                                          .loop = loop,
+                                          .clock = &clock_host,
+                                          .path = c->kind == NET_SOCKET ? c->target : NULL,
+                                          .listen = c->kind == NET_LISTEN ? c->target : NULL,
+                                          .connect = c->kind == NET_CONNECT ? c->target : NULL,
+                                          .mtu = c->mtu_bytes,
+                                      });
     case NET_VHOST_USER:
         break;
     }
@@ -106,10 +117,10 @@ int net_create(struct net_backend **out, const struct net_config *c, struct evlo
     int r = create_base(&b, c, loop);
     if (r < 0)
         return r;
-    if (c->fault[0] != '\0')
-        r = add_fault(&b, c, loop);
-    if (r == 0 && (c->packets_per_s != 0 || c->bytes_per_s != 0))
+    if (c->packets_per_s != 0 || c->bytes_per_s != 0)
         r = add_limit(&b, c, loop);
+    if (r == 0 && c->fault[0] != '\0')
+        r = add_fault(&b, c, loop);
     if (r == 0 && c->pcap != NULL)
         r = add_pcap(&b, c, loop);
     if (r < 0) {

@@ -11,6 +11,7 @@
 #include "core/hv.h"
 #include "core/net.h"
 #include "core/xmath.h"
+#include "devices/backend/net_tap.h"
 #include "devices/backend/storage_daemon.h"
 #include "devices/pci_host.h"
 #include "firmware/x86_layout.h"
@@ -25,6 +26,7 @@
 #include "virtio/scsi.h"
 #include "virtio/spec.h"
 #include "virtio/strict.h"
+#include "virtio/vhost_net.h"
 #include "virtio/vhost_user_blk.h"
 #include "virtio/vhost_user_net.h"
 #include "vmm/config.h"
@@ -50,6 +52,8 @@ struct slot {
     struct storage_daemon *daemon;
     struct vhost_user_blk *vhost_blk;
     struct net_backend *wire;
+    int taps[CONFIG_MAX_PAIRS];
+    struct vhost_net *vhost;
     struct virtio_net *net;
     struct vhost_user_net *vhost_net;
     struct virtio_rng *rng;
@@ -288,15 +292,29 @@ static int create_vhost_net(struct virtio_devices *d, struct slot *s, const stru
                                                 });
 }
 
+static int create_vhost(struct virtio_devices *d, struct slot *s, const struct net_config *net)
+{
+    for (unsigned i = 0; i < net->pairs; i++)
+        s->taps[i] = net_tap_fd(s->wire, i);
+    return vhost_net_create(&s->vhost, &(struct vhost_net_config){.name = net->text,
+                                                                  .taps = s->taps,
+                                                                  .pairs = net->pairs,
+                                                                  .loop = s->loop,
+                                                                  .gmem = d->cfg.gmem});
+}
+
 static int create_own_net(struct virtio_devices *d, struct slot *s, const struct net_config *net)
 {
     int r = net_create(&s->wire, net, s->loop);
+    if (r == 0 && net->vhost)
+        r = create_vhost(d, s, net);
     return r < 0 ? r
                  : virtio_net_create(&s->net, &(struct virtio_net_config){
                                                   .name = net->text,
                                                   .loop = s->loop,
                                                   .gmem = d->cfg.gmem,
                                                   .backend = s->wire,
+                                                  .vhost = s->vhost,
                                                   .mac = {net->mac[0], net->mac[1], net->mac[2],
                                                           net->mac[3], net->mac[4], net->mac[5]},
                                                   .pairs = net->pairs,
@@ -366,6 +384,7 @@ static void destroy_slot(struct virtio_devices *d, struct slot *s)
     vhost_user_blk_destroy(s->vhost_blk);
     storage_daemon_destroy(s->daemon);
     virtio_net_destroy(s->net);
+    vhost_net_destroy(s->vhost);
     vhost_user_net_destroy(s->vhost_net);
     virtio_rng_destroy(s->rng);
     virtio_console_destroy(s->console);

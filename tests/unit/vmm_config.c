@@ -361,10 +361,11 @@ Test(config, network_cards_take_keys)
     cr_assert(zero(parse(&c, "K -n user,hostfwd=tcp::2222-:22,hostfwd=udp::53-:53,restrict=on "
                              "--net tap=tap0,queues=4,mtu=9000,vhost=on,transport=pci "
                              "--net fd=3:4,queues=2,mac=52:54:00:00:00:01,pcap=x.pcap "
+                             "--net listen=:1234 --net connect=h:1234 "
                              "--net null,pps=1k,bw=10M,burst=1s,fault=drop:1%,delay:5ms")),
               "%s", last_line);
     const struct net_config *n = c.nets;
-    cr_assert(eq(uint, c.net_count, 4));
+    cr_assert(eq(uint, c.net_count, 6));
     cr_expect(eq(int, n[0].kind, NET_USER));
     cr_expect(eq(uint, n[0].user.forward_count, 2));
     cr_expect(eq(uint, n[0].user.forwards[0].host_port, 2222));
@@ -380,9 +381,12 @@ Test(config, network_cards_take_keys)
     cr_expect(eq(str, (char *)n[2].target, "3:4"));
     cr_expect(eq(int, n[2].mac[5], 1));
     cr_expect(eq(str, (char *)n[2].pcap, "x.pcap"));
-    cr_expect(eq(u64, n[3].packets_per_s, 1024));
-    cr_expect(eq(u64, n[3].bytes_per_s, 10 * MIB));
-    cr_expect(eq(str, (char *)n[3].fault, "drop:1%,delay:5ms"));
+    cr_expect(eq(int, n[3].kind, NET_LISTEN));
+    cr_expect(eq(int, n[4].kind, NET_CONNECT));
+    cr_expect(eq(str, (char *)n[4].target, "h:1234"));
+    cr_expect(eq(u64, n[5].packets_per_s, 1024));
+    cr_expect(eq(u64, n[5].bytes_per_s, 10 * MIB));
+    cr_expect(eq(str, (char *)n[5].fault, "drop:1%,delay:5ms"));
     config_free(&c);
 }
 

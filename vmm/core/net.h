@@ -50,11 +50,13 @@ struct net_handler {
     void (*on_writable)(void *ctx, unsigned pair); /* send() may take something again */
     void (*on_link)(void *ctx);                    /* info.link_up has changed */
     void *ctx;
+    bool keeps; /* frames stay as they are until flush(), and it is called after each send() */
 };
 
 struct net_backend_ops {
     /*
-     * Takes a packet, which it copies or sends before it returns. 0 (a wire may lose it), or
+     * Takes a packet, which it copies or sends before it returns (or, of a handler that keeps
+     * frames, before flush() does; headers and vectors are not kept). 0 (a wire may lose it), or
      * -EAGAIN: full, and on_writable() will come, once. What the header asks for and the frame are
      * the guest's and checked by nobody before; what makes no sense is dropped.
      */
