@@ -25,7 +25,7 @@
 #include "core/xmath.h"
 
 #define PROGRAM    "qemu-storage-daemon"
-#define START_MS   10000u
+#define START_MS   30000u /* hosts may be slow */
 #define STOP_MS    10000u
 #define DEATHS_MAX 5u
 #define STABLE_NS  UINT64_C(60000000000) /* one that lived as long did not die young */
