@@ -63,6 +63,14 @@ static int set_type(void *into, const char *value)
     return word >= 0 ? 0 : -EINVAL;
 }
 
+static int set_read_only(void *into, const char *value)
+{
+    struct disk_config *disk = into;
+    int word = config_word(switches, value);
+    disk->read_only = word == 0;
+    return word >= 0 ? 0 : -EINVAL;
+}
+
 static int set_snapshot(void *into, const char *value)
 {
     struct disk_config *disk = into;
@@ -107,10 +115,11 @@ static int set_burst(void *into, const char *value)
 static int set_fault(void *into, const char *value)
 {
     struct disk_config *disk = into;
-    return config_add_words(disk->fault, sizeof(disk->fault), value);
+    return value[0] != '\0' ? config_add_words(disk->fault, sizeof(disk->fault), value) : -EINVAL;
 }
 
 static const struct config_key keys[] = {
+    {"ro", "on or off", set_read_only},
     {"serial", "at most 20 bytes", set_serial},
     {"type", "blk or scsi", set_type},
     {"format", "raw, qcow2, vmdk, vdi, vhdx or another of qemu-storage-daemon's", set_format},
@@ -157,7 +166,10 @@ static int set_name(struct disk_config *disk, char *name)
             return fail_msg(-EINVAL, "--disk %s: give a size in whole sectors, such as null:1G",
                             name);
     }
-    return name[0] != '\0' ? 0 : fail_msg(-EINVAL, "--disk %s: no file name", name);
+    if (name[0] != '\0')
+        return 0;
+    return fail_msg(-EINVAL, "--disk %s: no file name",
+                    disk->kind == DISK_VHOST_USER ? "vhost-user=" : "");
 }
 
 static bool is_served_elsewhere(const struct disk_config *disk)
@@ -188,6 +200,10 @@ static int check(const struct disk_config *disk)
     char what[512];
     snprintf(what, sizeof(what), "--disk %s", disk->path);
     bool elsewhere = is_served_elsewhere(disk);
+    if (disk->kind != DISK_FILE && strcmp(disk->format, "raw") != 0)
+        return fail_msg(-EINVAL, "%s: format=%s: is for images in files", what, disk->format);
+    if (disk->burst_ns != 0 && disk->iops == 0 && disk->bytes_per_s == 0)
+        return fail_msg(-EINVAL, "%s: burst: is for iops=N and bw=SIZE", what);
     if (elsewhere && (disk->snapshot || disk->sector_bytes != 0 || disk->iops != 0 ||
                       disk->bytes_per_s != 0 || disk->fault[0] != '\0'))
         return fail_msg(-EINVAL,

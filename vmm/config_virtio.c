@@ -102,7 +102,7 @@ int config_key(const struct config_key *keys, unsigned count, void *into, const 
         if (value == NULL && strcmp(key, keys[i].name) != 0)
             continue;
         if (value == NULL || keys[i].set(into, value) < 0)
-            return fail_msg(-EINVAL, "%s: %s: give %s=, and behind it %s", what, key, keys[i].name,
+            return fail_msg(-EINVAL, "%s: %s: behind %s= give %s", what, key, keys[i].name,
                             keys[i].expected);
         return 1;
     }

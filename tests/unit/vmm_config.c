@@ -337,6 +337,11 @@ Test(config, wrong_disk_keys_are_refused)
     refused("K -d x,queues=65", "queues=65", "1 to 64");
     refused("K -d x,iops=0", "iops=0", "requests a second");
     refused("K -d x,bw=fast", "bw=fast", "bytes a second");
+    refused("K -d x,fault=", "fault=", "eio:1%");
+    refused("K -d x,burst=1s", "burst", "iops=N");
+    refused("K -d null:1G,format=qcow2", "null:1G", "images in files");
+    refused("K -d vhost-user=", "vhost-user=", "no file name");
+    refused("K -d x,ro=maybe", "ro=maybe", "on or off");
     refused("K -d x,burst=1y", "burst=1y", "500ms");
     refused("K -d x,fault=fire:1%", "--disk x", "fire");
     refused("K -d null:100", "null:100", "whole sectors");
