@@ -414,7 +414,7 @@ int virtio_net_create(struct virtio_net **out, const struct virtio_net_config *c
     for (unsigned pair = 0; pair < pairs; pair++)
         net->rx[pair].ready = true;
     show(net);
-    net->backend->handler = (struct net_handler){.on_link = on_link, .ctx = net};
+    net->backend->handler = (struct net_handler){.on_link = on_link, .ctx = net, .keeps = true};
     if (net->vhost == NULL) {
         net->backend->handler.on_rx = on_rx;
         net->backend->handler.on_writable = on_writable;

@@ -82,12 +82,23 @@ static void on_link(void *ctx)
 
 static int tap_send(struct net_backend *b, unsigned pair, const struct iovec *iov, unsigned count)
 {
-    struct net_tap_pair *p = &of(b)->pairs[pair];
+    struct net_tap *tap = of(b);
+    struct net_tap_pair *p = &tap->pairs[pair];
+    if (tap->batch != NULL && b->handler.keeps && net_tap_batch_add(tap->batch, p, iov, count))
+        return 0;
     /* The kernel refuses what makes no sense, and all while the interface is down. */
     if (writev(p->fd, iov, (int)count) >= 0 || errno != EAGAIN)
         return 0;
     want(p, EPOLLOUT);
     return -EAGAIN;
+}
+
+static void tap_flush(struct net_backend *b, unsigned pair)
+{
+    struct net_tap *tap = of(b);
+    (void)pair;
+    if (tap->batch != NULL)
+        net_tap_batch_flush(tap->batch);
 }
 
 /*
@@ -172,6 +183,7 @@ static int tap_set_pairs(struct net_backend *b, unsigned pairs)
 static void close_all(struct net_tap *tap)
 {
     net_link_fini(&tap->link);
+    net_tap_batch_destroy(tap->batch);
     for (unsigned i = 0; i < NET_TAP_PAIRS_MAX; i++) {
         evloop_fd_del(tap->loop, &tap->pairs[i].ev);
         if (tap->pairs[i].fd >= 0)
@@ -187,6 +199,7 @@ static void tap_destroy(struct net_backend *b)
 
 static const struct net_backend_ops tap_ops = {
     .send = tap_send,
+    .flush = tap_flush,
     .receive = tap_receive,
     .set_offloads = tap_set_offloads,
     .set_pairs = tap_set_pairs,
@@ -229,6 +242,7 @@ static int start(struct net_tap *tap)
         if (err != 0)
             return fail(err, "tap %s", tap->link.name);
     }
+    tap->batch = net_tap_batch_create(tap);
     watch_link(tap);
     return 0;
 }

@@ -4,6 +4,7 @@
  *
  *     net_tap.c        packets, and the backend's life
  *     net_tap_open.c   descriptors: how to get them, and what they can do
+ *     net_tap_batch.c  several packets for one system call
  */
 #ifndef MINIVET_DEVICES_BACKEND_NET_TAP_IMPL_H
 #define MINIVET_DEVICES_BACKEND_NET_TAP_IMPL_H
@@ -18,6 +19,7 @@
 #include "devices/backend/net_tap.h"
 
 struct net_tap;
+struct net_tap_batch;
 
 struct net_tap_pair {
     struct net_tap *tap;
@@ -31,10 +33,11 @@ struct net_tap_pair {
 struct net_tap {
     struct net_backend b;
     struct evloop *loop;
-    struct net_link link; /* its name is also the one for messages */
-    unsigned attached;    /* pairs that packets come to */
-    unsigned offloads;    /* NET_..., as set */
-    bool gone;            /* the interface */
+    struct net_link link;        /* its name is also the one for messages */
+    unsigned attached;           /* pairs that packets come to */
+    unsigned offloads;           /* NET_..., as set */
+    bool gone;                   /* the interface */
+    struct net_tap_batch *batch; /* NULL: a system call each */
     struct iovec iov[IOV_MAX];
     struct net_tap_pair pairs[NET_TAP_PAIRS_MAX];
 };
@@ -48,5 +51,17 @@ int net_tap_set_up(struct net_tap *tap);
 
 /* The flags of TUNSETOFFLOAD. */
 unsigned net_tap_offload_flags(unsigned to_guest);
+
+/*
+ * A list of packets that were sent and have not left yet, all of one pair. NULL where the host
+ * cannot: then they leave one by one.
+ */
+struct net_tap_batch *net_tap_batch_create(const struct net_tap *tap);
+void net_tap_batch_destroy(struct net_tap_batch *batch);
+
+/* False: nothing is in the list now, and the packet does not fit there. */
+bool net_tap_batch_add(struct net_tap_batch *batch, const struct net_tap_pair *pair,
+                       const struct iovec *iov, unsigned count);
+void net_tap_batch_flush(struct net_tap_batch *batch);
 
 #endif
