@@ -613,12 +613,12 @@ Test(conformance, net_rx_filter_1)
     FOR_EACH_RIG(rig, NET, EVERYWHERE)
     {
         begin(rig, F(CTRL_VQ) | F(CTRL_RX));
-        for (uint8_t command = CTRL(RX_PROMISC); command <= CTRL(RX_ALLMULTI); command++) {
+        for (unsigned command = CTRL(RX_PROMISC); command <= CTRL(RX_ALLMULTI); command++) {
             const uint8_t *dst = command == CTRL(RX_PROMISC) ? stranger : group;
             expect(!comes_to(rig, dst));
-            mode(rig, command);
+            mode(rig, (uint8_t)command);
             expect(comes_to(rig, dst));
-            expect(netio_command(rig, CTRL(RX), command, "\0", 1) == VIRTIO_NET_OK);
+            expect(netio_command(rig, CTRL(RX), (uint8_t)command, "\0", 1) == VIRTIO_NET_OK);
         }
     }
 }
@@ -651,8 +651,8 @@ Test(conformance, net_rx_filter_5)
     FOR_EACH_RIG(rig, NET, EVERYWHERE)
     for (unsigned extra = 0; extra < 2; extra++) {
         begin(rig, F(CTRL_VQ) | F(CTRL_RX) | (extra ? F(CTRL_RX_EXTRA) : 0));
-        for (uint8_t command = CTRL(RX_ALLUNI); command <= CTRL(RX_NOBCAST); command++)
-            expect(netio_command(rig, CTRL(RX), command, "\1", 1) ==
+        for (unsigned command = CTRL(RX_ALLUNI); command <= CTRL(RX_NOBCAST); command++)
+            expect(netio_command(rig, CTRL(RX), (uint8_t)command, "\1", 1) ==
                    (extra ? VIRTIO_NET_OK : VIRTIO_NET_ERR));
     }
 }
