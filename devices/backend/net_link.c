@@ -10,9 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define READS_MAX                                                                   \
-    64u /* of a socket in a turn of the loop: others may change interfaces for ever \
-         */
+/* Of a socket in a turn of the loop: others may change interfaces for ever. */
+#define READS_MAX 64u
 
 /* Any socket will do to ask. */
 static int look(struct net_link *link)
