@@ -160,7 +160,7 @@ static void net_config_write(struct virtio_device *dev, unsigned offset, const v
         memcpy(net->config + offset, src, min_u64(len, NET_MAC_BYTES - offset));
 }
 
-/* ---- link, VIRTIO 1.4 5.1.6.5.4 ---- */
+/* ---- link, VIRTIO 1.4 5.1.6.5 ---- */
 
 bool net_link_is_up(const struct virtio_net *net)
 {
@@ -249,7 +249,7 @@ static void net_queue_stop(struct virtio_device *dev, unsigned queue)
         net_tx_stop(net, queue / 2);
 }
 
-/* A pair that is not used is left alone, and served when it is (5.1.6.5.5). */
+/* A pair that is not used is left alone, and served when it is (5.1.6.5). */
 static void net_queue_ready(struct virtio_device *dev, unsigned queue)
 {
     struct virtio_net *net = net_of(dev);

@@ -60,7 +60,7 @@ struct virtio_device *virtio_net_device(struct virtio_net *net);
  */
 void virtio_net_set_link(struct virtio_net *net, bool up);
 
-/* [loop] Asks the driver to make itself known to the network (5.1.6.5.4), if it can. */
+/* [loop] Asks the driver to make itself known to the network (5.1.6.5), if it can. */
 void virtio_net_announce(struct virtio_net *net);
 
 /* What was lost on the way, since the device was made. */

@@ -103,7 +103,7 @@ static bool set_pairs(struct virtio_net *net, unsigned command, struct iobuf *da
     return true;
 }
 
-/* The bits are the features' (5.1.6.5.6.1): those that were negotiated, and that go together. */
+/* The bits are the features': those that were negotiated, and that go together. */
 static bool set_offloads(struct virtio_net *net, unsigned command, struct iobuf *data)
 {
     uint8_t bytes[8];

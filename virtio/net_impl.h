@@ -49,7 +49,7 @@ struct net_rx {
     bool ready; /* the backend may have something: it has not said -EAGAIN since on_rx() */
 };
 
-/* What the driver wants to see, VIRTIO 1.4 5.1.6.5.1 to 5.1.6.5.3. */
+/* What the driver wants to see, VIRTIO 1.4 5.1.6.5. */
 struct net_macs {
     uint8_t mac[NET_FILTER_MACS][NET_MAC_BYTES];
     unsigned count;
