@@ -64,7 +64,6 @@ static bool check_header(const struct virtio_net *net, uint8_t *header, uint64_t
     }
     uint64_t hint = gso ? min_u64(le16_get(header + VIRTIO_NET_HDR_hdr_len), bytes) : 0;
     le16_put(header + VIRTIO_NET_HDR_hdr_len, (uint16_t)hint);
-    le16_put(header + VIRTIO_NET_HDR_num_buffers, 0);
     return true;
 }
 
