@@ -15,18 +15,16 @@
  * the time stamp counter; a latency is from the request's being shown to the device until it was
  * found done, percentiles to within three percent.
  */
+#include "driver/load.h"
 #include "driver/ring.h"
 #include "driver/transport.h"
 #include "rt.h"
 #include "virtio/spec.h"
 
-#define DATA_GPA   0x1000000ull /* free RAM of a guest with 128 MiB */
-#define DATA_BYTES 0x6000000ull
-#define QUEUE_SIZE 256u
-#define FOREVER    UINT64_MAX
-
-#define SUB_BITS 5 /* 32 steps for each power of two */
-#define STEPS    (64u << SUB_BITS)
+#define DATA_GPA      0x1000000ull /* free RAM of a guest with 128 MiB */
+#define DATA_BYTES    0x6000000ull
+#define QUEUE_SIZE    256u
+#define REQUEST_PARTS 3u
 
 struct orders {
     uint64_t write, seq, size, depth, requests, ticks, warm, gap;
@@ -39,13 +37,18 @@ struct request_header { /* struct virtio_blk_req */
 };
 
 struct results {
-    uint64_t requests, ticks, kicks, errors, min, max;
-    uint32_t counts[STEPS]; /* of latencies */
+    uint64_t requests, ticks, kicks, errors;
+    struct load_latencies latencies;
 };
 
-static struct orders orders = {
-    .size = 4096, .depth = 1, .requests = FOREVER, .ticks = FOREVER, .event_idx = 1, .indirect = 1};
+static struct orders orders = {.size = 4096,
+                               .depth = 1,
+                               .requests = LOAD_FOREVER,
+                               .ticks = LOAD_FOREVER,
+                               .event_idx = 1,
+                               .indirect = 1};
 static struct results results;
+static struct ring_memory ring_memory;
 static struct ring ring;
 static uint64_t device_gpa, places, place; /* places: how many requests the disk has room for */
 static struct request_header headers[RING_SLOTS_MAX];
@@ -54,38 +57,11 @@ static uint64_t started[RING_SLOTS_MAX];
 static uint8_t idle[RING_SLOTS_MAX]; /* a stack of slots */
 static unsigned idle_count;
 
-static uint64_t ticks_now(void)
-{
-    uint32_t low, high;
-    __asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high) : : "memory");
-    return (uint64_t)high << 32 | low;
-}
-
 /* ---- orders ---- */
 
-static bool number_of(const char *text, const char *key, uint64_t *value)
+static void take_orders(void)
 {
-    while (*key != '\0' && *text == *key)
-        text++, key++;
-    if (*key != '\0' || *text++ != '=')
-        return false;
-    unsigned base = text[0] == '0' && text[1] == 'x' ? 16 : 10;
-    text += base == 16 ? 2 : 0;
-    for (*value = 0; *text != '\0' && *text != ' '; text++) {
-        unsigned digit =
-            *text <= '9' ? (unsigned)(*text - '0') : (unsigned)((*text | 32) - 'a') + 10;
-        CHECK(digit < base);
-        *value = *value * base + digit;
-    }
-    return true;
-}
-
-static void take_order(const char *word)
-{
-    const struct {
-        const char *key;
-        uint64_t *value;
-    } keys[] = {
+    const struct load_order words[] = {
         {"write", &orders.write},       {"seq", &orders.seq},
         {"size", &orders.size},         {"depth", &orders.depth},
         {"requests", &orders.requests}, {"ticks", &orders.ticks},
@@ -94,22 +70,7 @@ static void take_order(const char *word)
         {"indirect", &orders.indirect}, {"device", &orders.device},
         {"linger", &orders.linger},
     };
-    for (unsigned i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-        if (number_of(word, keys[i].key, keys[i].value))
-            return;
-    }
-}
-
-/* Words that are no orders are the VMM's own. */
-static void take_orders(const char *line)
-{
-    while (*line != '\0') {
-        while (*line == ' ')
-            line++;
-        take_order(line);
-        while (*line != '\0' && *line != ' ')
-            line++;
-    }
+    load_take_orders(words, sizeof(words) / sizeof(words[0]));
     CHECK(orders.size >= 512 && orders.size % 512 == 0);
     CHECK(orders.depth >= 1 && orders.depth <= RING_SLOTS_MAX);
     CHECK(orders.size <= DATA_BYTES / orders.depth);
@@ -131,10 +92,11 @@ static void open_device(void)
     uint64_t features = transport_negotiate(device_gpa, wanted);
     CHECK(!orders.packed || features & VIRTIO_BIT(VIRTIO_F_RING_PACKED));
 
-    uint32_t size = transport_queue_max(device_gpa);
-    ring_init(&ring, (uint16_t)(size < QUEUE_SIZE ? size : QUEUE_SIZE), features);
+    uint32_t size = transport_queue_max(device_gpa, 0);
+    ring_init(&ring, &ring_memory, size < QUEUE_SIZE ? size : QUEUE_SIZE, REQUEST_PARTS, features);
     CHECK(orders.depth <= ring_slots(&ring));
-    transport_start(device_gpa, &ring);
+    transport_queue(device_gpa, 0, &ring);
+    transport_start(device_gpa);
     places = transport_config64(device_gpa, VIRTIO_BLK_CONFIG_capacity) / (orders.size / 512);
     CHECK(places > 0);
 }
@@ -145,7 +107,7 @@ static void describe_requests(void)
         headers[slot].type = orders.write ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN;
         ring_describe(
             &ring, slot,
-            (struct ring_part[RING_PARTS]){
+            (struct ring_part[REQUEST_PARTS]){
                 {&headers[slot], VIRTIO_BLK_REQ_HEADER_BYTES, false},
                 {(void *)(DATA_GPA + slot * orders.size), (uint32_t)orders.size, !orders.write},
                 {(void *)&statuses[slot], 1, true},
@@ -167,41 +129,20 @@ static uint64_t next_place(void)
     return (uint64_t)((unsigned __int128)state * places >> 64);
 }
 
-static unsigned step_of(uint64_t ticks)
-{
-    if (ticks < 1u << SUB_BITS)
-        return (unsigned)ticks;
-    unsigned shift = 63 - SUB_BITS - (unsigned)__builtin_clzll(ticks);
-    return ((shift + 1) << SUB_BITS) + (unsigned)(ticks >> shift & ((1u << SUB_BITS) - 1));
-}
-
-/* The middle of what falls on a step. */
-static uint64_t ticks_of(unsigned step)
-{
-    if (step < 2u << SUB_BITS)
-        return step;
-    unsigned shift = (step >> SUB_BITS) - 1;
-    uint64_t first = (uint64_t)((1u << SUB_BITS) + (step & ((1u << SUB_BITS) - 1))) << shift;
-    return first + (UINT64_C(1) << shift) / 2;
-}
-
 static void note(unsigned slot, uint64_t now)
 {
-    uint64_t ticks = now - started[slot];
     results.requests++;
     results.errors += statuses[slot] != VIRTIO_BLK_S_OK;
-    results.min = ticks < results.min ? ticks : results.min;
-    results.max = ticks > results.max ? ticks : results.max;
-    results.counts[step_of(ticks)]++;
+    load_note(&results.latencies, now - started[slot]);
 }
 
 /* Everything that is done; true if there was anything. */
 static bool reap(void)
 {
-    int slot = ring_take(&ring);
+    int slot = ring_take(&ring, NULL);
     if (slot < 0)
         return false;
-    for (uint64_t now = ticks_now(); slot >= 0; slot = ring_take(&ring)) {
+    for (uint64_t now = load_now(); slot >= 0; slot = ring_take(&ring, NULL)) {
         note((unsigned)slot, now);
         idle[idle_count++] = (uint8_t)slot;
     }
@@ -210,7 +151,7 @@ static bool reap(void)
 
 static void submit(uint64_t count)
 {
-    uint64_t now = ticks_now();
+    uint64_t now = load_now();
     for (; count > 0 && idle_count > 0; count--) {
         unsigned slot = idle[--idle_count];
         headers[slot].sector = next_place() * (orders.size / 512);
@@ -220,86 +161,50 @@ static void submit(uint64_t count)
     }
     if (ring_publish(&ring)) {
         results.kicks++;
-        transport_kick(device_gpa);
+        transport_kick(device_gpa, 0);
     }
-}
-
-static void sleep_ticks(uint64_t ticks)
-{
-    uint64_t until = ticks_now() + ticks;
-    while (ticks_now() < until)
-        pause();
 }
 
 /* Until so many requests or ticks; then waits for what is in flight. */
 static void run(uint64_t requests, uint64_t ticks)
 {
-    results = (struct results){.min = UINT64_MAX};
-    uint64_t begin = ticks_now(), issued = 0;
+    results = (struct results){.latencies.min = UINT64_MAX};
+    uint64_t begin = load_now(), issued = 0;
     do {
         if (orders.gap != 0)
-            sleep_ticks(orders.gap);
+            load_sleep(orders.gap);
         unsigned before = idle_count;
         submit(requests - issued);
         issued += before - idle_count;
         while (!reap())
             pause();
-    } while (issued < requests && ticks_now() - begin < ticks);
+    } while (issued < requests && load_now() - begin < ticks);
     while (idle_count < orders.depth)
         reap();
-    results.ticks = ticks_now() - begin;
+    results.ticks = load_now() - begin;
 }
 
 /* ---- the end ---- */
 
-static uint64_t percentile(unsigned percent)
-{
-    uint64_t below = 0, wanted = (results.requests * percent + 99) / 100;
-    for (unsigned i = 0; i < STEPS; i++) {
-        below += results.counts[i];
-        if (below >= wanted)
-            return ticks_of(i);
-    }
-    return results.max;
-}
-
-static void say(const char *key, uint64_t value)
-{
-    char digits[21];
-    char *p = digits + sizeof(digits) - 1;
-    *p = '\0';
-    do
-        *--p = (char)('0' + value % 10);
-    while ((value /= 10) != 0);
-    rt_puts(" ");
-    rt_puts(key);
-    rt_puts("=");
-    rt_puts(p);
-}
-
 int main(void)
 {
-    CHECK(rt_start_info->magic == START_INFO_MAGIC);
     rt_irq_init(); /* some servers of vhost-user interrupt a driver that asked for none */
-    take_orders((const char *)rt_start_info->cmdline_gpa);
+    take_orders();
     open_device();
     describe_requests();
     if (orders.warm != 0)
-        run(FOREVER, orders.warm);
+        run(LOAD_FOREVER, orders.warm);
     rt_puts("blk: start\n");
     run(orders.requests, orders.ticks);
 
     rt_puts("blk: end");
-    say("requests", results.requests);
-    say("bytes", results.requests * orders.size);
-    say("ticks", results.ticks);
-    say("min", results.min);
-    say("p50", percentile(50));
-    say("p99", percentile(99));
-    say("max", results.max);
-    say("kicks", results.kicks);
-    say("errors", results.errors);
+    load_say("requests", results.requests);
+    load_say("bytes", results.requests * orders.size);
+    load_say("ticks", results.ticks);
+    load_say_latencies(&results.latencies);
+    load_say("kicks", results.kicks);
+    load_say("errors", results.errors);
     rt_puts("\n");
-    sleep_ticks(orders.linger);
+    load_sleep(orders.linger);
     return results.errors != 0;
 }

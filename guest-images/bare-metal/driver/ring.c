@@ -13,11 +13,19 @@ struct desc {
 
 _Static_assert(sizeof(struct desc) == VIRTQ_DESC_BYTES, "one size for both rings");
 
-static struct desc descs[RING_SIZE_MAX] __attribute__((aligned(4096)));
-static uint8_t driver_area[VIRTQ_AVAIL_BYTES(RING_SIZE_MAX)] __attribute__((aligned(4096)));
-static uint8_t device_area[VIRTQ_USED_BYTES(RING_SIZE_MAX)] __attribute__((aligned(4096)));
-static struct desc tables[RING_SLOTS_MAX][4] __attribute__((aligned(4096)));
-static struct ring_part slot_parts[RING_SLOTS_MAX][RING_PARTS]; /* packed, not indirect */
+_Static_assert(sizeof(((struct ring_memory *)0)->driver) == VIRTQ_AVAIL_BYTES(RING_SIZE_MAX) &&
+                   sizeof(((struct ring_memory *)0)->device) == VIRTQ_USED_BYTES(RING_SIZE_MAX),
+               "room for the largest ring");
+
+static struct desc *descs_of(const struct ring *r)
+{
+    return (struct desc *)(void *)r->memory->descs;
+}
+
+static struct desc *table_of(const struct ring *r, unsigned slot)
+{
+    return (struct desc *)(void *)r->memory->tables[slot];
+}
 
 static volatile uint16_t *at16(void *area, unsigned offset)
 {
@@ -48,7 +56,7 @@ static bool passed(uint16_t event, uint16_t new, uint16_t old)
 
 static unsigned descs_per_slot(const struct ring *r)
 {
-    return r->indirect ? 1 : RING_PARTS;
+    return r->indirect ? 1 : r->parts;
 }
 
 unsigned ring_slots(const struct ring *r)
@@ -61,36 +69,37 @@ unsigned ring_slots(const struct ring *r)
 static void want_no_interrupt(struct ring *r)
 {
     if (r->event_idx && !r->packed)
-        *at16(driver_area, VIRTQ_AVAIL_USED_EVENT(r->size)) = (uint16_t)(r->seen + 0x8000);
+        *at16(r->memory->driver, VIRTQ_AVAIL_USED_EVENT(r->size)) = (uint16_t)(r->seen + 0x8000);
 }
 
-void ring_init(struct ring *r, uint16_t size, uint64_t features)
+void ring_init(struct ring *r, struct ring_memory *memory, uint32_t size, unsigned parts,
+               uint64_t features)
 {
-    CHECK(size > 0 && size <= RING_SIZE_MAX);
+    CHECK(size > 0 && size <= RING_SIZE_MAX && parts > 0 && parts <= RING_PARTS_MAX);
     *r = (struct ring){
         .packed = (features & VIRTIO_BIT(VIRTIO_F_RING_PACKED)) != 0,
         .indirect = (features & VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC)) != 0,
         .event_idx = (features & VIRTIO_BIT(VIRTIO_F_EVENT_IDX)) != 0,
-        .size = size,
-        .descs = descs,
-        .driver = driver_area,
-        .device = device_area,
+        .size = (uint16_t)size,
+        .parts = parts,
+        .memory = memory,
         .wrap = true,
         .seen_wrap = true,
     };
     if (r->packed)
-        *at16(driver_area, PVIRTQ_EVENT_flags) = RING_EVENT_FLAGS_DISABLE;
+        *at16(r->memory->driver, PVIRTQ_EVENT_flags) = RING_EVENT_FLAGS_DISABLE;
     else if (!r->event_idx) /* VIRTIO 1.4 2.7.7.1: 0 with it */
-        *at16(driver_area, VIRTQ_AVAIL_FLAGS) = VIRTQ_AVAIL_F_NO_INTERRUPT;
+        *at16(r->memory->driver, VIRTQ_AVAIL_FLAGS) = VIRTQ_AVAIL_F_NO_INTERRUPT;
     want_no_interrupt(r);
 }
 
 /* ---- what a slot's request consists of ---- */
 
-static void split_describe(struct desc *d, unsigned first, const struct ring_part *parts)
+static void split_describe(const struct ring *r, struct desc *d, unsigned first,
+                           const struct ring_part *parts)
 {
-    for (unsigned i = 0; i < RING_PARTS; i++) {
-        bool last = i + 1 == RING_PARTS;
+    for (unsigned i = 0; i < r->parts; i++) {
+        bool last = i + 1 == r->parts;
         d[i] = (struct desc){
             .addr = (uintptr_t)parts[i].at,
             .len = parts[i].bytes,
@@ -102,29 +111,29 @@ static void split_describe(struct desc *d, unsigned first, const struct ring_par
 }
 
 /* A packed ring's indirect descriptors have neither an id nor an order but their own (2.8.7). */
-static void packed_describe(struct desc *d, const struct ring_part *parts)
+static void packed_describe(const struct ring *r, struct desc *d, const struct ring_part *parts)
 {
-    for (unsigned i = 0; i < RING_PARTS; i++)
+    for (unsigned i = 0; i < r->parts; i++)
         d[i] = (struct desc){.addr = (uintptr_t)parts[i].at,
                              .len = parts[i].bytes,
                              .next_or_flags = parts[i].device_writes ? VIRTQ_DESC_F_WRITE : 0};
 }
 
-void ring_describe(struct ring *r, unsigned slot, const struct ring_part parts[RING_PARTS])
+void ring_describe(struct ring *r, unsigned slot, const struct ring_part *parts)
 {
     CHECK(slot < ring_slots(r));
     if (r->packed && !r->indirect) {
-        for (unsigned i = 0; i < RING_PARTS; i++)
-            slot_parts[slot][i] = parts[i];
+        for (unsigned i = 0; i < r->parts; i++)
+            r->memory->slot_parts[slot][i] = parts[i];
     } else if (r->packed) {
-        packed_describe(tables[slot], parts);
+        packed_describe(r, table_of(r, slot), parts);
     } else if (r->indirect) {
-        split_describe(tables[slot], 0, parts);
-        descs[slot] = (struct desc){.addr = (uintptr_t)tables[slot],
-                                    .len = RING_PARTS * VIRTQ_DESC_BYTES,
-                                    .flags_or_id = VIRTQ_DESC_F_INDIRECT};
+        split_describe(r, table_of(r, slot), 0, parts);
+        descs_of(r)[slot] = (struct desc){.addr = (uintptr_t)table_of(r, slot),
+                                          .len = r->parts * VIRTQ_DESC_BYTES,
+                                          .flags_or_id = VIRTQ_DESC_F_INDIRECT};
     } else {
-        split_describe(descs + slot * RING_PARTS, slot * RING_PARTS, parts);
+        split_describe(r, descs_of(r) + slot * r->parts, slot * r->parts, parts);
     }
 }
 
@@ -133,14 +142,14 @@ void ring_describe(struct ring *r, unsigned slot, const struct ring_part parts[R
 static void split_add(struct ring *r, unsigned slot)
 {
     unsigned place = VIRTQ_AVAIL_RING + 2u * (r->next % r->size);
-    *at16(driver_area, place) = (uint16_t)(slot * descs_per_slot(r));
+    *at16(r->memory->driver, place) = (uint16_t)(slot * descs_per_slot(r));
     r->next++;
 }
 
 /* The first descriptor of all that is added keeps its old flags until the rest is there. */
 static void packed_put(struct ring *r, const struct ring_part *part, unsigned slot, uint16_t flags)
 {
-    struct desc *d = &descs[r->next];
+    struct desc *d = &descs_of(r)[r->next];
     flags |= r->wrap ? VIRTQ_DESC_F_AVAIL : VIRTQ_DESC_F_USED;
     d->addr = (uintptr_t)part->at;
     d->len = part->bytes;
@@ -162,14 +171,14 @@ static void packed_put(struct ring *r, const struct ring_part *part, unsigned sl
 static void packed_add(struct ring *r, unsigned slot)
 {
     if (r->indirect) {
-        struct ring_part table = {.at = tables[slot], .bytes = RING_PARTS * VIRTQ_DESC_BYTES};
+        struct ring_part table = {.at = table_of(r, slot), .bytes = r->parts * VIRTQ_DESC_BYTES};
         packed_put(r, &table, slot, VIRTQ_DESC_F_INDIRECT);
         return;
     }
-    for (unsigned i = 0; i < RING_PARTS; i++) {
-        const struct ring_part *part = &slot_parts[slot][i];
+    for (unsigned i = 0; i < r->parts; i++) {
+        const struct ring_part *part = &r->memory->slot_parts[slot][i];
         unsigned flags = (part->device_writes ? VIRTQ_DESC_F_WRITE : 0) |
-                         (i + 1 < RING_PARTS ? VIRTQ_DESC_F_NEXT : 0);
+                         (i + 1 < r->parts ? VIRTQ_DESC_F_NEXT : 0);
         packed_put(r, part, slot, (uint16_t)flags);
     }
 }
@@ -186,12 +195,12 @@ static bool split_publish(struct ring *r)
 {
     uint16_t old = r->published;
     compiler_barrier(); /* ring entries before the index */
-    *at16(driver_area, VIRTQ_AVAIL_IDX) = r->next;
+    *at16(r->memory->driver, VIRTQ_AVAIL_IDX) = r->next;
     r->published = r->next;
     store_before_load(); /* the index before the device's wish; the device does the reverse */
     if (r->event_idx)
-        return passed(*at16(device_area, VIRTQ_USED_AVAIL_EVENT(r->size)), r->next, old);
-    return (*at16(device_area, VIRTQ_USED_FLAGS) & VIRTQ_USED_F_NO_NOTIFY) == 0;
+        return passed(*at16(r->memory->device, VIRTQ_USED_AVAIL_EVENT(r->size)), r->next, old);
+    return (*at16(r->memory->device, VIRTQ_USED_FLAGS) & VIRTQ_USED_F_NO_NOTIFY) == 0;
 }
 
 static bool packed_publish(struct ring *r)
@@ -200,11 +209,11 @@ static bool packed_publish(struct ring *r)
     if (!r->held)
         return false;
     compiler_barrier(); /* all the others before the first */
-    *(volatile uint16_t *)&descs[r->held_place].next_or_flags = r->held_flags;
+    *(volatile uint16_t *)&descs_of(r)[r->held_place].next_or_flags = r->held_flags;
     r->held = false;
     r->published = r->next;
     store_before_load();
-    uint32_t event = *at32(device_area, PVIRTQ_EVENT_desc);
+    uint32_t event = *at32(r->memory->device, PVIRTQ_EVENT_desc);
     uint16_t flags = (uint16_t)(event >> 16);
     if (flags != RING_EVENT_FLAGS_DESC)
         return flags == RING_EVENT_FLAGS_ENABLE;
@@ -224,26 +233,28 @@ bool ring_publish(struct ring *r)
 
 /* ---- from the device ---- */
 
-static int split_take(struct ring *r)
+static int split_take(struct ring *r, uint32_t *written)
 {
-    if (*at16(device_area, VIRTQ_USED_IDX) == r->seen)
+    if (*at16(r->memory->device, VIRTQ_USED_IDX) == r->seen)
         return -1;
     compiler_barrier(); /* the index before the entry */
     unsigned place = VIRTQ_USED_RING + VIRTQ_USED_ELEM_BYTES * (r->seen % r->size);
-    uint32_t head = *at32(device_area, place);
+    uint32_t head = *at32(r->memory->device, place);
+    *written = *at32(r->memory->device, place + 4);
     r->seen++;
     want_no_interrupt(r);
     return (int)(head / descs_per_slot(r));
 }
 
-static int packed_take(struct ring *r)
+static int packed_take(struct ring *r, uint32_t *written)
 {
-    uint16_t flags = *(volatile uint16_t *)&descs[r->seen].next_or_flags;
+    uint16_t flags = *(volatile uint16_t *)&descs_of(r)[r->seen].next_or_flags;
     bool avail = (flags & VIRTQ_DESC_F_AVAIL) != 0, used = (flags & VIRTQ_DESC_F_USED) != 0;
     if (avail != used || used != r->seen_wrap)
         return -1;
     compiler_barrier(); /* the flags before the rest */
-    int slot = descs[r->seen].flags_or_id;
+    int slot = descs_of(r)[r->seen].flags_or_id;
+    *written = descs_of(r)[r->seen].len;
     r->seen = (uint16_t)(r->seen + descs_per_slot(r));
     if (r->seen >= r->size) {
         r->seen = (uint16_t)(r->seen - r->size);
@@ -252,9 +263,12 @@ static int packed_take(struct ring *r)
     return slot;
 }
 
-int ring_take(struct ring *r)
+int ring_take(struct ring *r, uint32_t *written)
 {
-    int slot = r->packed ? packed_take(r) : split_take(r);
+    uint32_t ignored;
+    if (written == NULL)
+        written = &ignored;
+    int slot = r->packed ? packed_take(r, written) : split_take(r, written);
     CHECK(slot < (int)ring_slots(r));
     return slot;
 }

@@ -14,7 +14,7 @@
 
 #define RING_SIZE_MAX  1024u
 #define RING_SLOTS_MAX 256u
-#define RING_PARTS     3u /* descriptors of a request */
+#define RING_PARTS_MAX 4u /* descriptors of a request */
 
 struct ring_part {
     const void *at;
@@ -22,10 +22,20 @@ struct ring_part {
     bool device_writes;
 };
 
+/* Room for the largest ring: static memory of the caller's. */
+struct ring_memory {
+    _Alignas(4096) uint8_t descs[RING_SIZE_MAX * 16];
+    _Alignas(4096) uint8_t driver[6 + 2 * RING_SIZE_MAX];
+    _Alignas(4096) uint8_t device[6 + 8 * RING_SIZE_MAX];
+    _Alignas(4096) uint8_t tables[RING_SLOTS_MAX][RING_PARTS_MAX * 16];
+    struct ring_part slot_parts[RING_SLOTS_MAX][RING_PARTS_MAX]; /* packed, not indirect */
+};
+
 struct ring {
     bool packed, indirect, event_idx;
     uint16_t size;
-    void *descs, *driver, *device; /* the three areas */
+    unsigned parts; /* of each request */
+    struct ring_memory *memory;
 
     uint16_t next;      /* split: the available index; packed: the place of the next descriptor */
     uint16_t published; /* `next` when the device was last told */
@@ -36,13 +46,14 @@ struct ring {
     bool held;
 };
 
-/* There is one ring: its memory is static. */
-void ring_init(struct ring *r, uint16_t size, uint64_t features);
+/* For requests of that many parts. */
+void ring_init(struct ring *r, struct ring_memory *memory, uint32_t size, unsigned parts,
+               uint64_t features);
 
 /* How many slots there may be. */
 unsigned ring_slots(const struct ring *r);
 
-void ring_describe(struct ring *r, unsigned slot, const struct ring_part parts[RING_PARTS]);
+void ring_describe(struct ring *r, unsigned slot, const struct ring_part *parts);
 
 /* Adds the slot's request; the device sees it no sooner than ring_publish(). */
 void ring_add(struct ring *r, unsigned slot);
@@ -50,7 +61,7 @@ void ring_add(struct ring *r, unsigned slot);
 /* Shows the device what was added; true if it wants to be told. */
 bool ring_publish(struct ring *r);
 
-/* The slot of a request that is done, or -1. */
-int ring_take(struct ring *r);
+/* The slot of a request that is done, or -1; `written` (or NULL): bytes, as the device says. */
+int ring_take(struct ring *r, uint32_t *written);
 
 #endif

@@ -44,9 +44,9 @@ uint64_t transport_negotiate(uint64_t base, uint64_t wanted)
     return taken;
 }
 
-uint32_t transport_queue_max(uint64_t base)
+uint32_t transport_queue_max(uint64_t base, unsigned queue)
 {
-    mmio_write32(base + VIRTIO_MMIO_QueueSel, 0);
+    mmio_write32(base + VIRTIO_MMIO_QueueSel, queue);
     return mmio_read32(base + VIRTIO_MMIO_QueueSizeMax);
 }
 
@@ -56,14 +56,18 @@ static void put_address(uint64_t reg_gpa, const void *area)
     mmio_write32(reg_gpa + 4, (uint32_t)((uintptr_t)area >> 32));
 }
 
-void transport_start(uint64_t base, const struct ring *ring)
+void transport_queue(uint64_t base, unsigned queue, const struct ring *ring)
 {
-    mmio_write32(base + VIRTIO_MMIO_QueueSel, 0);
+    mmio_write32(base + VIRTIO_MMIO_QueueSel, queue);
     mmio_write32(base + VIRTIO_MMIO_QueueSize, ring->size);
-    put_address(base + VIRTIO_MMIO_QueueDescLow, ring->descs);
-    put_address(base + VIRTIO_MMIO_QueueDriverLow, ring->driver);
-    put_address(base + VIRTIO_MMIO_QueueDeviceLow, ring->device);
+    put_address(base + VIRTIO_MMIO_QueueDescLow, ring->memory->descs);
+    put_address(base + VIRTIO_MMIO_QueueDriverLow, ring->memory->driver);
+    put_address(base + VIRTIO_MMIO_QueueDeviceLow, ring->memory->device);
     mmio_write32(base + VIRTIO_MMIO_QueueReady, 1);
+}
+
+void transport_start(uint64_t base)
+{
     mmio_write32(base + VIRTIO_MMIO_Status, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER |
                                                 VIRTIO_STATUS_FEATURES_OK |
                                                 VIRTIO_STATUS_DRIVER_OK);
@@ -75,7 +79,7 @@ uint64_t transport_config64(uint64_t base, unsigned offset)
     return mmio_read32(config) | (uint64_t)mmio_read32(config + 4) << 32;
 }
 
-void transport_kick(uint64_t base)
+void transport_kick(uint64_t base, unsigned queue)
 {
-    mmio_write32(base + VIRTIO_MMIO_QueueNotify, 0);
+    mmio_write32(base + VIRTIO_MMIO_QueueNotify, queue);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* A virtio driver's way to a device behind virtio-mmio (VIRTIO 1.4 4.2), for one queue. */
+/* A virtio driver's way to a device behind virtio-mmio (VIRTIO 1.4 4.2). */
 #ifndef MINIVET_BARE_METAL_TRANSPORT_H
 #define MINIVET_BARE_METAL_TRANSPORT_H
 
@@ -13,14 +13,17 @@ uint64_t transport_find(uint32_t device_id);
 /* Resets the device and takes those of the wanted features that it offers: their set. */
 uint64_t transport_negotiate(uint64_t base_gpa, uint64_t wanted);
 
-/* The largest ring that queue 0 can have. */
-uint32_t transport_queue_max(uint64_t base_gpa);
+/* The largest ring that the queue can have. */
+uint32_t transport_queue_max(uint64_t base_gpa, unsigned queue);
 
-/* Makes the ring queue 0, and the device live. */
-void transport_start(uint64_t base_gpa, const struct ring *ring);
+/* Makes the ring that queue. */
+void transport_queue(uint64_t base_gpa, unsigned queue, const struct ring *ring);
+
+/* Makes the device live. */
+void transport_start(uint64_t base_gpa);
 
 uint64_t transport_config64(uint64_t base_gpa, unsigned offset);
 
-void transport_kick(uint64_t base_gpa);
+void transport_kick(uint64_t base_gpa, unsigned queue);
 
 #endif
