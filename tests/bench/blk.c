@@ -10,7 +10,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
-#include <math.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -19,6 +18,7 @@
 #include <unistd.h>
 
 #include "blk.h"
+#include "results.h"
 #include "runs.h"
 
 #define FILE_BYTES (1ull << 30)
@@ -51,13 +51,18 @@ static struct contender contenders[] = {
 #define PATTERNS   COUNT(patterns)
 #define CONTENDERS COUNT(contenders)
 
-static const char *const figure_names[FIGURES] = {
-    "iops", "mb_per_s", "p50_us", "p99_us", "cpu_us_per_request", "kicks_per_request"};
-static const char *const figure_titles[FIGURES] = {"IOPS",   "MB/s",   "p50 us",
-                                                   "p99 us", "CPU us", "kicks"};
+static int rival(const struct results *r, int p, int c, int n);
 
-static double samples[PATTERNS][CONTENDERS][FIGURES][RUNS_MAX];
-static bool chosen[PATTERNS];
+static struct results results = {
+    .bench = "blk",
+    .figures = {[IOPS] = {"iops", "IOPS"},
+                [MB_S] = {"mb_per_s", "MB/s"},
+                [P50_US] = {"p50_us", "p50 us"},
+                [P99_US] = {"p99_us", "p99 us"},
+                [CPU_US] = {"cpu_us_per_request", "CPU us"},
+                [KICKS] = {"kicks_per_request", "kicks"}},
+    .rival = rival,
+};
 static char own_file[64]; /* removed at the end */
 
 /* ---- the file ---- */
@@ -141,17 +146,14 @@ static void sort_out(const struct load *l)
     }
 }
 
-/* The pattern of that name, or all that begin so. */
-static bool choose(const char *only)
+static void name_all(void)
 {
-    bool any = false, exact = false;
-    for (int p = 0; p < PATTERNS; p++)
-        exact |= strcmp(patterns[p].name, only) == 0;
     for (int p = 0; p < PATTERNS; p++) {
-        chosen[p] = strncmp(patterns[p].name, only, strlen(only) + exact) == 0;
-        any |= chosen[p];
+        results.patterns[p].name = patterns[p].name;
+        results.patterns[p].title = patterns[p].title;
     }
-    return any;
+    for (int c = 0; c < CONTENDERS; c++)
+        results.contenders[c].name = contenders[c].name;
 }
 
 /* ---- running ---- */
@@ -163,15 +165,15 @@ static void one_run(const struct load *l, int p, int c, int round)
         blk_run_fio(l, &patterns[p], figures);
     else
         blk_run_vm(l, &contenders[c], &patterns[p], figures);
-    for (int f = 0; f < FIGURES; f++)
-        samples[p][c][f][round] = figures[f];
+    results_note(&results, p, c, round, figures);
 }
 
-static void run_all(const struct load *l, int rounds)
+static void run_all(const struct load *l)
 {
+    const int rounds = results.rounds;
     for (int round = 0; round < rounds; round++) {
         for (int p = 0; p < PATTERNS; p++) {
-            for (int c = 0; c < CONTENDERS && chosen[p]; c++) {
+            for (int c = 0; c < CONTENDERS && results.patterns[p].chosen; c++) {
                 if (!contenders[c].present)
                     continue;
                 char what[128];
@@ -186,139 +188,53 @@ static void run_all(const struct load *l, int rounds)
 
 /* ---- results ---- */
 
-static double figure(int p, int c, int f, int n)
-{
-    return runs_median(samples[p][c][f], n);
-}
-
 /* With a pause between requests there are as many a second as the pause allows: latency counts. */
-static bool better(int p, int c, int than, int n)
+static bool better(int p, int c, int than)
 {
     if (patterns[p].gap_us != 0)
-        return figure(p, c, P50_US, n) < figure(p, than, P50_US, n);
-    return figure(p, c, IOPS, n) > figure(p, than, IOPS, n);
+        return results_median(&results, p, c, P50_US) < results_median(&results, p, than, P50_US);
+    return results_median(&results, p, c, IOPS) > results_median(&results, p, than, IOPS);
 }
 
-/* The best of a kind, to be compared with `c`, one of Minivet's; or -1. */
-static int rival(int p, int c, enum vmm vmm, int n)
+/* The best of a kind. */
+static int best_of(int p, int c, enum vmm vmm)
 {
     int best = -1;
     for (int i = 0; i < CONTENDERS; i++) {
         if (contenders[i].present && contenders[i].vmm == vmm &&
             same_variant(contenders[i].variant, contenders[c].variant) &&
-            (best < 0 || better(p, i, best, n)))
+            (best < 0 || better(p, i, best)))
             best = i;
     }
     return best;
 }
 
-static void print_figures(const char *name, const double figures[FIGURES])
+/* Minivet's are compared with the best of QEMU's and with fio. */
+static int rival(const struct results *r, int p, int c, int n)
 {
-    printf("  %-24s", name);
-    for (int f = 0; f < FIGURES; f++) {
-        if (isnan(figures[f]))
-            printf(" %10s", "-");
-        else
-            printf(" %10.*f", f == IOPS && figures[f] > 1000 ? 0 : f == KICKS ? 3 : 2, figures[f]);
-    }
-    putchar('\n');
+    (void)r;
+    if (contenders[c].vmm != MINIVET)
+        return -1;
+    int qemu = best_of(p, c, QEMU), fio = best_of(p, c, FIO);
+    if (n == 0)
+        return qemu >= 0 ? qemu : fio;
+    return n == 1 && qemu >= 0 ? fio : -1;
 }
 
-static void print_ratio(int p, int c, int other, int n)
-{
-    char name[64];
-    double ratios[FIGURES];
-    for (int f = 0; f < FIGURES; f++)
-        ratios[f] = runs_median_ratio(samples[p][c][f], samples[p][other][f], n);
-    snprintf(name, sizeof(name), "  to %s", contenders[other].name);
-    print_figures(name, ratios);
-}
-
-static void print_pattern(int p, int n)
-{
-    printf("\n%s (%s)\n%-26s", patterns[p].title, patterns[p].name, "");
-    for (int f = 0; f < FIGURES; f++)
-        printf(" %10s", figure_titles[f]);
-    putchar('\n');
-    for (int c = 0; c < CONTENDERS; c++) {
-        if (!contenders[c].present)
-            continue;
-        double figures[FIGURES];
-        for (int f = 0; f < FIGURES; f++)
-            figures[f] = figure(p, c, f, n);
-        print_figures(contenders[c].name, figures);
-    }
-    for (int c = 0; c < CONTENDERS; c++) {
-        if (!contenders[c].present || contenders[c].vmm != MINIVET)
-            continue;
-        int qemu = rival(p, c, QEMU, n), fio = rival(p, c, FIO, n);
-        if (qemu >= 0 || fio >= 0)
-            printf("  ratios of %s\n", contenders[c].name);
-        if (qemu >= 0)
-            print_ratio(p, c, qemu, n);
-        if (fio >= 0)
-            print_ratio(p, c, fio, n);
-    }
-}
-
-static void print_table(const struct load *l, int n)
+static void print_table(const struct load *l)
 {
     printf("%s, %s the page cache; medians of %d interleaved runs of %g s\n", l->file,
-           l->direct ? "around" : "through", n, l->seconds);
+           l->direct ? "around" : "through", results.rounds, l->seconds);
     printf("CPU us: of a request, of all threads but the vCPU's; kicks: of a request\n");
-    for (int p = 0; p < PATTERNS; p++) {
-        if (chosen[p])
-            print_pattern(p, n);
-    }
+    results_print(&results);
 }
 
-static void add_figures(cJSON *pattern, int p, int c, int n)
+static void print_json(const struct load *l)
 {
-    cJSON *o = cJSON_AddObjectToObject(pattern, contenders[c].name);
-    for (int f = 0; f < FIGURES; f++) {
-        if (!isnan(figure(p, c, f, n)))
-            runs_json_figure(o, figure_names[f], samples[p][c][f], n);
-    }
-}
-
-static void add_ratios(cJSON *list, int p, int c, int other, int n)
-{
-    if (other < 0)
-        return;
-    cJSON *o = cJSON_CreateObject();
-    cJSON_AddItemToArray(list, o);
-    cJSON_AddStringToObject(o, "of", contenders[c].name);
-    cJSON_AddStringToObject(o, "to", contenders[other].name);
-    for (int f = 0; f < FIGURES; f++) {
-        double ratio = runs_median_ratio(samples[p][c][f], samples[p][other][f], n);
-        if (isfinite(ratio))
-            cJSON_AddNumberToObject(o, figure_names[f], ratio);
-    }
-}
-
-static void print_json(const struct load *l, int n)
-{
-    cJSON *root = cJSON_CreateObject();
-    cJSON_AddStringToObject(root, "bench", "blk");
+    cJSON *root = results_json(&results);
     cJSON_AddStringToObject(root, "file", l->file);
     cJSON_AddBoolToObject(root, "direct", l->direct);
-    cJSON_AddNumberToObject(root, "rounds", n);
     cJSON_AddNumberToObject(root, "seconds", l->seconds);
-    for (int p = 0; p < PATTERNS; p++) {
-        if (!chosen[p])
-            continue;
-        cJSON *pattern = cJSON_AddObjectToObject(root, patterns[p].name);
-        cJSON *ratios = cJSON_AddArrayToObject(pattern, "ratios");
-        for (int c = 0; c < CONTENDERS; c++) {
-            if (!contenders[c].present)
-                continue;
-            add_figures(pattern, p, c, n);
-            if (contenders[c].vmm == MINIVET) {
-                add_ratios(ratios, p, c, rival(p, c, QEMU, n), n);
-                add_ratios(ratios, p, c, rival(p, c, FIO, n), n);
-            }
-        }
-    }
     runs_json_print(root);
 }
 
@@ -352,12 +268,14 @@ int main(int argc, char **argv)
                                             {0}};
     struct load l = {.seconds = 1, .requests = UINT32_MAX};
     const char *only = "";
-    int rounds = 5, c;
+    int c;
     bool json = false, ok = true;
+    name_all();
+    results.rounds = 5;
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (c) {
         case 'n':
-            rounds = (int)strtol(optarg, NULL, 10);
+            results.rounds = (int)strtol(optarg, NULL, 10);
             break;
         case 's':
             l.seconds = strtod(optarg, NULL);
@@ -387,8 +305,8 @@ int main(int argc, char **argv)
             return usage(c == 'h' ? stdout : stderr);
         }
     }
-    if (!ok || argc - optind != 2 || rounds < 1 || rounds > RUNS_MAX || !(l.seconds > 0) ||
-        l.requests == 0 || !choose(only))
+    if (!ok || argc - optind != 2 || results.rounds < 1 || results.rounds > RUNS_MAX ||
+        !(l.seconds > 0) || l.requests == 0 || !results_choose(&results, only))
         return usage(stderr);
     l.minivet = argv[optind];
     l.guest = argv[optind + 1];
@@ -396,7 +314,7 @@ int main(int argc, char **argv)
         l.file = make_file();
     l.direct = can_bypass_cache(l.file);
     sort_out(&l);
-    run_all(&l, rounds);
-    (json ? print_json : print_table)(&l, rounds);
+    run_all(&l);
+    (json ? print_json : print_table)(&l);
     return 0;
 }

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What contenders have made of patterns, in figures, and how they compare: a table, or JSON. */
+#ifndef MINIVET_BENCH_RESULTS_H
+#define MINIVET_BENCH_RESULTS_H
+
+#include <stdbool.h>
+
+#include "runs.h"
+
+#define RESULTS_PATTERNS   16
+#define RESULTS_CONTENDERS 12
+#define RESULTS_FIGURES    8
+
+struct results {
+    const char *bench;
+    struct {
+        const char *name, *title;
+        bool chosen;
+    } patterns[RESULTS_PATTERNS]; /* each of these ends where a name is missing */
+    struct {
+        const char *name;
+    } contenders[RESULTS_CONTENDERS];
+    struct {
+        const char *name, *title;
+    } figures[RESULTS_FIGURES];
+    int rounds;
+    /* The n-th with whom a contender is compared in that pattern, or -1. */
+    int (*rival)(const struct results *r, int pattern, int contender, int n);
+
+    double samples[RESULTS_PATTERNS][RESULTS_CONTENDERS][RESULTS_FIGURES][RUNS_MAX];
+    bool took_part[RESULTS_PATTERNS][RESULTS_CONTENDERS];
+};
+
+/* The pattern of that name, or all that begin so. */
+bool results_choose(struct results *r, const char *only);
+
+/* A figure that does not apply is NAN. */
+void results_note(struct results *r, int pattern, int contender, int round, const double *figures);
+
+double results_median(const struct results *r, int pattern, int contender, int figure);
+
+void results_print(const struct results *r);
+/* Of which the words that say what was measured are the caller's; to runs_json_print(). */
+struct cJSON *results_json(const struct results *r);
+
+#endif
