@@ -113,7 +113,7 @@ static int add_pcap(struct net_backend **b, const struct net_config *c, struct e
 /* The capture is the guest's view: nearest to it. */
 int net_create(struct net_backend **out, const struct net_config *c, struct evloop *loop)
 {
-    struct net_backend *b;
+    struct net_backend *b = NULL;
     int r = create_base(&b, c, loop);
     if (r < 0)
         return r;
