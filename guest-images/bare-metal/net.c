@@ -105,6 +105,7 @@ static void put_frame(uint8_t *at)
 {
     uint8_t *frame = at + VIRTIO_NET_HDR_BYTES;
     uint8_t *ip = frame + ETHERNET_BYTES;
+    __builtin_memset(at, 0, VIRTIO_NET_HDR_BYTES + 60);
     switch (orders.kind) {
     case UNWANTED:
         put_ethernet(frame, host_mac, 0x88b5); /* for experiments */

@@ -221,7 +221,7 @@ static bool packed_publish(struct ring *r)
     bool wrap = (event >> PVIRTQ_EVENT_WRAP_SHIFT & 1) != 0;
     if (wrap != r->wrap) /* of the round before */
         place -= r->size;
-    if (old > r->next)
+    if (old >= r->next) /* equal: a whole round */
         old = (uint16_t)(old - r->size);
     return passed((uint16_t)place, r->next, old);
 }

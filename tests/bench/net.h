@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What bench_net compares:
+ *
+ *     net.c        patterns, contenders, results
+ *     net_vm.c     a pattern under a VMM
+ *     net_host.c   the other end: a namespace with a tap, who sends and who answers
+ */
+#ifndef MINIVET_BENCH_NET_H
+#define MINIVET_BENCH_NET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define NET_TAP_NAME "bench0"
+#define NET_UDP_PORT 7 /* in a network namespace of our own */
+
+enum network { TAP, USER, NONE };
+
+enum kind { UNWANTED, ARP, UDP, TCP }; /* the guest's */
+
+struct pattern {
+    const char *name, *title;
+    enum network network;
+    enum kind kind;
+    unsigned bytes; /* of a frame */
+    unsigned depth; /* frames that the guest has in flight */
+    bool answers;   /* ... until they are answered: those are counted */
+    bool from_host; /* the host sends, and not the guest */
+};
+
+enum figure { FRAMES, MB_S, P50_US, P99_US, CPU_US, KICKS, FIGURES };
+
+struct load {
+    double seconds;
+    const char *minivet, *qemu, *guest; /* programs; NULL: not installed */
+};
+
+struct contender {
+    const char *name;
+    bool qemu, vhost, packed;
+    const char *variant; /* not the default: taken only on request */
+    bool asked_for, present;
+};
+
+/* One run. A figure that does not apply is NAN. */
+void net_run_vm(const struct load *l, const struct contender *c, const struct pattern *p,
+                double figures[FIGURES]);
+
+/* Enters a network namespace, with 10.0.2.2 on a tap. False, and it has been said: that cannot be.
+ */
+bool net_host_open(void);
+
+/* The host's part of a pattern, which goes on until it is ended. */
+void net_host_begin(const struct pattern *p);
+void net_host_end(void);
+
+/* Frames that the host has had from a guest, counted by its kernel. */
+double net_host_frames(const struct pattern *p);
+
+#endif

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_packet.h>
+#include <linux/if_tun.h>
+#include <linux/virtio_net.h>
+#include <math.h>
+#include <net/ethernet.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "net.h"
+#include "runs.h"
+
+#define GUEST_MAC              \
+    {                          \
+        0x02, 0, 0, 0, 0, 0x0f \
+    }
+#define SEGMENT_BYTES 1448
+#define BATCH         64u
+/* Less than a tap's queue has room for, so that nothing is dropped and the sender may sleep. */
+#define WINDOW_FRAMES 512u
+#define BUSY_MS       1000
+#define STUCK_MS      50 /* without a VMM nobody takes anything */
+
+static pthread_t worker;
+static bool working;
+static atomic_bool stop;
+static int own_socket = -1;
+
+/* ---- the namespace ---- */
+
+static void write_file(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+        runs_die("write", path);
+    close(fd);
+}
+
+/* Who is not root is, in a user namespace of its own. */
+static bool enter(void)
+{
+    char map[64];
+    unsigned uid = getuid(), gid = getgid();
+    if (unshare(CLONE_NEWNET) == 0)
+        return true;
+    if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
+        return false;
+    write_file("/proc/self/setgroups", "deny");
+    snprintf(map, sizeof(map), "0 %u 1", uid);
+    write_file("/proc/self/uid_map", map);
+    snprintf(map, sizeof(map), "0 %u 1", gid);
+    write_file("/proc/self/gid_map", map);
+    return true;
+}
+
+static struct ifreq request(const char *name)
+{
+    struct ifreq ifr = {0};
+    snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
+    return ifr;
+}
+
+static bool set_up(int fd, const char *name)
+{
+    struct ifreq ifr = request(name);
+    ifr.ifr_flags = IFF_UP;
+    return ioctl(fd, SIOCSIFFLAGS, &ifr) == 0;
+}
+
+static bool set_address(int fd, unsigned long what, const char *address)
+{
+    struct ifreq ifr = request(NET_TAP_NAME);
+    struct sockaddr_in *in = (struct sockaddr_in *)(void *)&ifr.ifr_addr;
+    in->sin_family = AF_INET;
+    in->sin_addr.s_addr = inet_addr(address);
+    return ioctl(fd, what, &ifr) == 0;
+}
+
+/* The kernel takes it from a VMM that was killed, but not at once. */
+static bool make_tap(void)
+{
+    struct ifreq ifr = request(NET_TAP_NAME);
+    ifr.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+    int tun = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+    bool ok = tun >= 0 && ioctl(tun, TUNSETIFF, &ifr) == 0;
+    for (int i = 0; !ok && tun >= 0 && errno == EBUSY && i < BUSY_MS; i++) {
+        usleep(1000);
+        ok = ioctl(tun, TUNSETIFF, &ifr) == 0;
+    }
+    ok = ok && ioctl(tun, TUNSETPERSIST, 1) == 0;
+    if (tun >= 0)
+        close(tun);
+    return ok;
+}
+
+bool net_host_open(void)
+{
+    if (!enter()) {
+        perror("bench: no tap: a network namespace");
+        return false;
+    }
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool ok = fd >= 0 && set_up(fd, "lo") && make_tap();
+    if (ok) /* the kernel's own packets would be counted with ours */
+        write_file("/proc/sys/net/ipv6/conf/" NET_TAP_NAME "/disable_ipv6", "1");
+    ok = ok && set_address(fd, SIOCSIFADDR, "10.0.2.2") &&
+         set_address(fd, SIOCSIFNETMASK, "255.255.255.0") && set_up(fd, NET_TAP_NAME);
+    if (!ok)
+        perror("bench: no tap: " NET_TAP_NAME);
+    close(fd);
+    return ok;
+}
+
+/* ---- counters ---- */
+
+enum { FROM_GUEST = 2, TO_GUEST = 10, TO_GUEST_DROPPED = 12, COUNTERS = 16 };
+
+/* Of the tap, in the order of /proc/net/dev. */
+static bool read_counters(double counters[COUNTERS + 1])
+{
+    static char text[4096];
+    static int fd = -1;
+    if (fd < 0)
+        fd = open("/proc/self/net/dev", O_RDONLY | O_CLOEXEC);
+    ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
+    text[n > 0 ? n : 0] = '\0';
+    char *at = strstr(text, NET_TAP_NAME ":");
+    if (at == NULL)
+        return false;
+    at += strlen(NET_TAP_NAME ":");
+    for (int i = 1; i <= COUNTERS; i++)
+        counters[i] = strtod(at, &at);
+    return true;
+}
+
+static double datagrams(void)
+{
+    char line[512];
+    double count = NAN, ignored[3];
+    FILE *f = fopen("/proc/self/net/snmp", "re");
+    while (f != NULL && fgets(line, sizeof(line), f) != NULL)
+        (void)sscanf(line, "Udp: %lf %lf %lf %lf", &ignored[0], &ignored[1], &ignored[2], &count);
+    if (f != NULL)
+        fclose(f);
+    return count;
+}
+
+double net_host_frames(const struct pattern *p)
+{
+    double counters[COUNTERS + 1];
+    if (p->network == USER)
+        return datagrams();
+    return read_counters(counters) ? counters[FROM_GUEST] : NAN;
+}
+
+/* ---- who sends ---- */
+
+struct frame {
+    struct virtio_net_hdr header;
+    uint8_t bytes[65536];
+};
+
+static void make_frame(struct frame *frame, const struct pattern *p)
+{
+    static const uint8_t to[6] = GUEST_MAC, from[6] = {0x02, 0, 0, 0, 0, 0x02};
+    static const uint8_t ip[20] = {0x45, 0, 0,  0, 0, 0, 0,  0, 64, 6,
+                                   0,    0, 10, 0, 2, 2, 10, 0, 2,  15};
+    uint8_t *at = frame->bytes;
+    memcpy(at, to, 6);
+    memcpy(at + 6, from, 6);
+    memcpy(at + 12, p->kind == TCP ? "\x08\x00" : "\x88\xb5", 2);
+    if (p->kind != TCP)
+        return;
+    memcpy(at + 14, ip, sizeof(ip));
+    at[16] = (uint8_t)((p->bytes - 14) >> 8);
+    at[17] = (uint8_t)(p->bytes - 14);
+    at[34 + 12] = 0x50; /* so many words of header */
+    frame->header = (struct virtio_net_hdr){.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+                                            .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+                                            .hdr_len = 54,
+                                            .gso_size = SEGMENT_BYTES,
+                                            .csum_start = 34,
+                                            .csum_offset = 16};
+}
+
+static int open_sender(void)
+{
+    const int on = 1;
+    int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+    struct sockaddr_ll at = {.sll_family = AF_PACKET,
+                             .sll_ifindex = (int)if_nametoindex(NET_TAP_NAME)};
+    if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 ||
+        setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) < 0 ||
+        setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof(on)) < 0)
+        runs_die("a sender for", NET_TAP_NAME);
+    return fd;
+}
+
+static double taken(void)
+{
+    double counters[COUNTERS + 1];
+    if (!read_counters(counters))
+        runs_die("counters of", NET_TAP_NAME);
+    return counters[TO_GUEST] + counters[TO_GUEST_DROPPED];
+}
+
+/* As much as the VMM takes: what it has not taken yet is counted, and never more than a window. */
+static void *send_frames(void *arg)
+{
+    static struct frame frame;
+    struct iovec iov = {&frame, sizeof(frame.header) + ((const struct pattern *)arg)->bytes};
+    struct mmsghdr messages[BATCH];
+    make_frame(&frame, arg);
+    for (unsigned i = 0; i < BATCH; i++)
+        messages[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &iov, .msg_iovlen = 1}};
+    prctl(PR_SET_TIMERSLACK, 1);
+    double sent = taken(), had = sent, moved_ms = runs_now_ms();
+    while (!atomic_load(&stop)) {
+        double now = taken();
+        if (now > had)
+            moved_ms = runs_now_ms();
+        else if (runs_now_ms() - moved_ms > STUCK_MS)
+            sent = now; /* nobody was there */
+        had = now;
+        int n = sent - now <= WINDOW_FRAMES - BATCH ? sendmmsg(own_socket, messages, BATCH, 0) : 0;
+        if (n > 0)
+            sent += n;
+        else
+            nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
+    }
+    return NULL;
+}
+
+/* ---- who answers, and who only listens ---- */
+
+static int open_udp(void)
+{
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in at = {.sin_family = AF_INET,
+                             .sin_port = htons(NET_UDP_PORT),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct timeval patience = {.tv_usec = 50000};
+    if (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0)
+        runs_die("a socket for", "UDP");
+    return fd;
+}
+
+static void *answer(void *arg)
+{
+    static uint8_t datagram[65536];
+    struct sockaddr_in from;
+    (void)arg;
+    while (!atomic_load(&stop)) {
+        socklen_t len = sizeof(from);
+        ssize_t n =
+            recvfrom(own_socket, datagram, sizeof(datagram), 0, (struct sockaddr *)&from, &len);
+        if (n >= 0)
+            sendto(own_socket, datagram, (size_t)n, 0, (struct sockaddr *)&from, len);
+    }
+    return NULL;
+}
+
+/* ---- a pattern ---- */
+
+void net_host_begin(const struct pattern *p)
+{
+    void *(*work)(void *) = NULL;
+    if (p->network == TAP && !make_tap())
+        runs_die("this is not free:", NET_TAP_NAME);
+    if (p->from_host) {
+        own_socket = open_sender();
+        work = send_frames;
+    } else if (p->kind == UDP) { /* what nobody reads the kernel drops, which costs least */
+        own_socket = open_udp();
+        work = p->answers ? answer : NULL;
+    }
+    atomic_store(&stop, false);
+    working = work != NULL;
+    if (working && pthread_create(&worker, NULL, work, (void *)p) != 0)
+        runs_die("a thread for", p->name);
+}
+
+void net_host_end(void)
+{
+    atomic_store(&stop, true);
+    if (working)
+        pthread_join(worker, NULL);
+    if (own_socket >= 0)
+        close(own_socket);
+    working = false;
+    own_socket = -1;
+}
