@@ -131,6 +131,16 @@ static void print_loop(const struct stats *s, const struct stats_loop *loop, FIL
             l->poll_hits, l->poll_hits + l->poll_misses, format_ns(window, l->poll_window_ns));
 }
 
+static void print_net(const struct stats_net *net, FILE *out)
+{
+    const struct virtio_net_drops *d = &net->drops;
+    fprintf(out,
+            "%s dropped: sent %" PRIu64 " that made no sense; received %" PRIu64
+            " without room, %" PRIu64 " filtered, %" PRIu64
+            " of a kind that the driver does not know\n",
+            net->device, d->tx_invalid, d->rx_no_room, d->rx_filtered, d->rx_invalid);
+}
+
 void stats_print_table(const struct stats *s, FILE *out)
 {
     int width = (int)strlen("device"), thread_width = (int)strlen("thread");
@@ -143,6 +153,8 @@ void stats_print_table(const struct stats *s, FILE *out)
             "batch", "kicks", "polled", "spurious", "irqs", "withheld", "p50", "p99", "max");
     for (unsigned i = 0; i < s->count; i++)
         print_row(&s->queues[i], width, thread_width, out);
+    for (unsigned i = 0; i < s->net_count; i++)
+        print_net(&s->nets[i], out);
     for (unsigned i = 0; i < s->loop_count; i++)
         print_loop(s, &s->loops[i], out);
 }
@@ -217,16 +229,34 @@ static bool add_loop(cJSON *array, const struct stats_loop *l)
            add_number(loop, "poll_window_ns", l->stats.poll_window_ns);
 }
 
+static bool add_net(cJSON *array, const struct stats_net *n)
+{
+    cJSON *net = cJSON_CreateObject();
+    if (!cJSON_AddItemToArray(array, net)) {
+        cJSON_Delete(net);
+        return false;
+    }
+    return cJSON_AddStringToObject(net, "device", n->device) != NULL &&
+           add_number(net, "tx_invalid", n->drops.tx_invalid) &&
+           add_number(net, "rx_no_room", n->drops.rx_no_room) &&
+           add_number(net, "rx_filtered", n->drops.rx_filtered) &&
+           add_number(net, "rx_invalid", n->drops.rx_invalid);
+}
+
 int stats_print_json(const struct stats *s, FILE *out)
 {
     cJSON *top = cJSON_CreateObject();
     cJSON *loops = cJSON_AddArrayToObject(top, "loops");
     cJSON *queues = cJSON_AddArrayToObject(top, "queues");
-    bool ok = loops != NULL && queues != NULL && add_number(top, "run_ns", s->run_ns);
+    cJSON *drops = cJSON_AddArrayToObject(top, "drops");
+    bool ok =
+        loops != NULL && queues != NULL && drops != NULL && add_number(top, "run_ns", s->run_ns);
     for (unsigned i = 0; ok && i < s->loop_count; i++)
         ok = add_loop(loops, &s->loops[i]);
     for (unsigned i = 0; ok && i < s->count; i++)
         ok = add_queue(queues, &s->queues[i]);
+    for (unsigned i = 0; ok && i < s->net_count; i++)
+        ok = add_net(drops, &s->nets[i]);
     char *text = ok ? cJSON_PrintUnformatted(top) : NULL;
     if (text != NULL)
         fprintf(out, "%s\n", text);

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "core/evloop.h"
+#include "virtio/net.h"
 #include "virtio/stats.h"
 #include "vmm/config.h"
 
@@ -31,12 +32,20 @@ struct stats_queue {
     struct virtio_stats stats;
 };
 
+/* What a network card has dropped. */
+struct stats_net {
+    const char *device;
+    struct virtio_net_drops drops;
+};
+
 struct stats {
     uint64_t run_ns; /* since the guest's start */
     struct stats_loop *loops;
     unsigned loop_count;
     struct stats_queue *queues;
     unsigned count, room;
+    struct stats_net nets[CONFIG_MAX_NETS];
+    unsigned net_count;
 };
 
 /* On the main loop. -ENOMEM; reported. */

@@ -467,11 +467,33 @@ void virtio_devices_report(const struct virtio_devices *d)
         virtio_strict_summary(slot_device(&d->slots[i]));
 }
 
+struct drops_of {
+    struct virtio_net *net;
+    struct virtio_net_drops drops;
+};
+
+static int read_drops(void *arg)
+{
+    struct drops_of *of = arg;
+    virtio_net_drops(of->net, &of->drops);
+    return 0;
+}
+
+static void add_drops(const struct slot *slot, struct stats *s)
+{
+    struct drops_of of = {.net = slot->net};
+    evloop_call(slot->loop, read_drops, &of);
+    s->nets[s->net_count++] = (struct stats_net){slot_device(slot)->cfg.name, of.drops};
+}
+
 int virtio_devices_stats(const struct virtio_devices *d, struct stats *s)
 {
     int r = io_threads_stats(d->threads, s);
-    for (unsigned i = 0; r == 0 && i < d->count; i++)
+    for (unsigned i = 0; r == 0 && i < d->count; i++) {
         r = stats_add_device(s, slot_device(&d->slots[i]));
+        if (r == 0 && d->slots[i].net != NULL)
+            add_drops(&d->slots[i], s);
+    }
     return r;
 }
 

@@ -236,6 +236,31 @@ Test(stats, json_holds_every_figure)
     free(text);
 }
 
+Test(stats, what_a_network_card_dropped_is_shown)
+{
+    struct stats_queue q = a_queue("tap=t0");
+    struct stats s = some_stats(&q, 1);
+    s.nets[0] = (struct stats_net){"tap=t0", {11, 22, 33, 44}};
+    s.net_count = 1;
+    char *text = printed(&s, false);
+    cr_expect(strstr(text, "tap=t0 dropped: sent 11 that made no sense; received 22 without room, "
+                           "33 filtered, 44 of a kind") != NULL,
+              "%s", text);
+    free(text);
+    text = printed(&s, true);
+    cJSON *top = cJSON_Parse(text);
+    cJSON *drops = cJSON_GetObjectItem(top, "drops");
+    cr_assert(eq(int, cJSON_GetArraySize(drops), 1));
+    cJSON *net = cJSON_GetArrayItem(drops, 0);
+    cr_expect(eq(str, cJSON_GetStringValue(cJSON_GetObjectItem(net, "device")), "tap=t0"));
+    cr_expect(eq(dbl, number(net, "tx_invalid"), 11));
+    cr_expect(eq(dbl, number(net, "rx_no_room"), 22));
+    cr_expect(eq(dbl, number(net, "rx_filtered"), 33));
+    cr_expect(eq(dbl, number(net, "rx_invalid"), 44));
+    cJSON_Delete(top);
+    free(text);
+}
+
 /* ---- collecting ---- */
 
 Test(stats, every_queue_of_a_measured_device_is_collected)
