@@ -160,11 +160,15 @@ static bool split_flush(struct virtqueue *vq)
     return (ring_load16_seq_cst(s->avail + VIRTQ_AVAIL_FLAGS) & VIRTQ_AVAIL_F_NO_INTERRUPT) == 0;
 }
 
+/* With EVENT_IDX it is enough that the index which was asked for lies behind. */
 static void split_notify_off(struct virtqueue *vq)
 {
-    /* With EVENT_IDX the index that was asked for lies behind once it has been passed. */
+    const struct vq_split *s = &vq->split;
+    void *event = s->used + VIRTQ_USED_AVAIL_EVENT(vq->size);
     if (!vq->event_idx)
-        ring_store16_relaxed(vq->split.used + VIRTQ_USED_FLAGS, VIRTQ_USED_F_NO_NOTIFY);
+        ring_store16_relaxed(s->used + VIRTQ_USED_FLAGS, VIRTQ_USED_F_NO_NOTIFY);
+    else if (ring_load16_relaxed(event) == s->next_avail)
+        ring_store16_relaxed(event, (uint16_t)(s->next_avail - 1));
 }
 
 static bool split_notify_on(struct virtqueue *vq)

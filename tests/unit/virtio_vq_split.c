@@ -211,6 +211,11 @@ static void check_kicks(uint64_t features)
     cr_expect(!vdrv_kick_wanted(r.q), "the device looks by itself");
     cr_expect(vq_notify_on(&r.vq), "one came before the driver could know");
     ring_serve(&r);
+    cr_expect(!vq_notify_on(&r.vq));
+    vq_notify_off(&r.vq);
+    ring_add(&r, 1, true);
+    cr_expect(!vdrv_kick_wanted(r.q), "taken back before anything came");
+    ring_serve(&r);
     ring_close(&r);
 }
 
