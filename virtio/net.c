@@ -272,6 +272,7 @@ static void on_rx(void *ctx, unsigned pair)
     struct virtio_net *net = ctx;
     net->rx[pair].ready = true;
     serve(net, net_rx_queue(pair));
+    serve(net, net_tx_queue(pair)); /* an answer may follow at once: look for it, and no kick */
 }
 
 static void on_writable(void *ctx, unsigned pair)

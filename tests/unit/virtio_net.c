@@ -282,6 +282,28 @@ Test(virtio_net, flushes_once_for_what_came_together)
     rig_close(&rig);
 }
 
+Test(virtio_net, looks_for_an_answer_to_what_comes)
+{
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
+        struct rig rig;
+        const struct netio_packet packet = {.frame_bytes = 60};
+        uint8_t bytes[12 + 60];
+        rig_open_net_on(&rig, &rig_variants[v]);
+        cr_assert(netio_start(&rig, 0, 1, 16));
+        netio_post(&rig, 0, 2048);
+        uint64_t gpa = vdrv_alloc(&rig.drv, sizeof(bytes), 8);
+        netio_make(&packet, bytes);
+        memcpy(vdrv_ptr(&rig.drv, gpa, sizeof(bytes)), bytes, sizeof(bytes));
+        vdrv_add(&rig.drv.q[TX], &(struct vdrv_buf){gpa, sizeof(bytes), false}, 1);
+        vdrv_publish(&rig.drv.q[TX]);
+        rig_step(&rig);
+        cr_expect_eq(rig.ether.pairs[0].sent_count, 0, "nobody has kicked");
+        netio_arrive(&rig, 0, &packet);
+        cr_expect_eq(rig.ether.pairs[0].sent_count, 1);
+        rig_close(&rig);
+    }
+}
+
 /* ---- headers ---- */
 
 static const struct netio_packet tso4 = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
