@@ -54,10 +54,12 @@ void user_register_fd(int fd, void *opaque)
 {
     struct net_user *u = opaque;
     struct user_fd *f = fd_of(u, fd);
+    if (f && f->open)
+        return;
     int flags = fcntl(fd, F_GETFL);
     if (flags >= 0)
         fcntl(fd, F_SETFL, flags | O_NONBLOCK);
-    if (!f || f->open)
+    if (!f)
         return;
     f->open = true;
     f->user = u;
