@@ -147,13 +147,17 @@ static bool read_counters(double counters[COUNTERS + 1])
     return true;
 }
 
+/* Datagrams that were sent: the fourth figure of the second line that begins so. */
 static double datagrams(void)
 {
     char line[512];
-    double count = NAN, ignored[3];
+    double count = NAN;
     FILE *f = fopen("/proc/self/net/snmp", "re");
-    while (f != NULL && fgets(line, sizeof(line), f) != NULL)
-        (void)sscanf(line, "Udp: %lf %lf %lf %lf", &ignored[0], &ignored[1], &ignored[2], &count);
+    while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+        char *at = line + strlen("Udp:");
+        for (int i = 0; strncmp(line, "Udp:", strlen("Udp:")) == 0 && i < 4; i++)
+            count = strtod(at, &at);
+    }
     if (f != NULL)
         fclose(f);
     return count;

@@ -27,7 +27,7 @@ static pid_t start_minivet(const struct load *l, const struct contender *c, cons
                            const char *orders, int *fd)
 {
     static const char *const networks[] = {
-        [TAP] = "tap=" NET_TAP_NAME, [USER] = "user", [NONE] = "null"};
+        [TAP] = ("tap=" NET_TAP_NAME), [USER] = "user", [NONE] = "null"};
     char net[64];
     snprintf(net, sizeof(net), "%s,ring=%s%s", networks[p->network], c->packed ? "packed" : "split",
              c->vhost ? ",vhost=on" : "");
