@@ -156,6 +156,7 @@ ssize_t socket_receive(struct net_backend *b, unsigned pair, const struct iovec 
                        unsigned count)
 {
     struct net_socket *s = socket_of(b);
+    bool has_read = false;
     (void)pair;
     for (;;) {
         if (!is_linked(s))
@@ -168,8 +169,13 @@ ssize_t socket_receive(struct net_backend *b, unsigned pair, const struct iovec 
             return give(s, (size_t)bytes, iov, count);
         } else if (bytes >= 0) { /* too short to be a frame */
             s->rx_from += SOCKET_LENGTH_BYTES + (size_t)bytes;
+        } else if (has_read) { /* once: the other end may send what is too short for ever */
+            socket_poll(s, EPOLLIN, 0);
+            return -EAGAIN;
         } else if (read_more(s) < 0) {
             return -EAGAIN;
+        } else {
+            has_read = true;
         }
     }
 }

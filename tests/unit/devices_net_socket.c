@@ -6,9 +6,11 @@
 #include <criterion/new/assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -272,6 +274,33 @@ Test(net_socket, speaks_in_lengths_and_frames)
     cr_expect(eq(int, (int)read(fd, got, sizeof(got)), 304));
     cr_expect(zero(memcmp(got, "\0\0\1\x2c", 4)));
     cr_expect(zero(memcmp(got + 4, frame, 300)));
+    close(fd);
+}
+
+/* Frames without bytes, faster than anybody reads: other things of the loop have their turn. */
+Test(net_socket, a_flood_of_what_is_too_short_ends_in_turns)
+{
+    static const uint8_t zeroes[4096];
+    cr_assert(zero(create(0, NULL, NULL)));
+    guest_init(&a, nets[0], loop);
+    int fd = dial(), room = 1 << 20, left = 0;
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
+    size_t sent = 0;
+    for (ssize_t n; (n = write(fd, zeroes, sizeof(zeroes))) > 0;)
+        sent += (size_t)n;
+    cr_assert(gt(sz, sent, 256 * 1024), "the test needs a large socket");
+    cr_expect(eq(int, (int)guest_receive(&a), -EAGAIN));
+    cr_expect(zero(ioctl(fd, SIOCOUTQ, &left)));
+    cr_expect(left > 0, "all %zu bytes were read in one turn", sent);
+    unsigned told = a.rx_told;
+    evloop_drain(loop);
+    cr_expect(gt(uint, a.rx_told, told));
+    cr_expect(eq(int, (int)guest_receive(&a), -EAGAIN));
+    write_bytes(fd, "\0\0\0\x46", 4);
+    write_bytes(fd, frame, 70);
+    while (guest_receive(&a) < 0 && told < 1000)
+        told++;
+    cr_expect(eq(sz, a.bytes, 70));
     close(fd);
 }
 
