@@ -187,9 +187,10 @@ static int net_fault_send(struct net_backend *b, unsigned pair, const struct iov
 static void on_in_timer(void *ctx)
 {
     struct net_fault *t = ctx;
-    if (t->starved)
-        net_filter_rx(&t->f, 0);
+    bool was_starved = t->starved;
     t->starved = false;
+    if (was_starved)
+        net_filter_rx(&t->f, 0);
 }
 
 static void take_from_base(struct net_fault *t)

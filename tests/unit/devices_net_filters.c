@@ -245,6 +245,30 @@ Test(net_fault, delays_each_way)
     cr_expect(eq(int, receive_number(), 7));
 }
 
+static unsigned taken;
+
+/* As a device does it: at once. */
+static void take_all(void *ctx, unsigned pair)
+{
+    (void)ctx;
+    (void)pair;
+    while (receive_number() >= 0)
+        taken++;
+}
+
+Test(net_fault, tells_of_each_that_is_due)
+{
+    fault("delay:5ms");
+    net->handler.on_rx = take_all;
+    take_all(NULL, 0);
+    send_number(1, 60);
+    advance(2);
+    send_number(2, 60);
+    for (unsigned ms = 0; ms < 20; ms++)
+        advance(1);
+    cr_expect(eq(uint, taken, 2));
+}
+
 /* A slow network has its limits: the sender waits, and goes on. */
 Test(net_fault, what_is_delayed_is_bounded)
 {
