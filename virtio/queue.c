@@ -33,7 +33,8 @@ void virtio_queue_serve(struct virtio_device *dev, unsigned queue)
 void virtio_queue_serve_later(struct virtio_device *dev, unsigned queue)
 {
     struct virtio_queue *q = &dev->queues[queue];
-    evloop_defer(q->loop, &q->again);
+    if (runs(q)) /* nobody stops one that does not */
+        evloop_defer(q->loop, &q->again);
 }
 
 static void on_kick(void *ctx, uint32_t events)

@@ -296,6 +296,22 @@ Test(virtio_net_ctrl, pairs_are_used_when_the_driver_says_so)
     }
 }
 
+/* Pairs whose queues were never set up, and then the machine ends. */
+Test(virtio_net_ctrl, pairs_that_are_not_there_leave_nothing_in_the_loop)
+{
+    struct rig rig;
+    struct rig_config config = rig_variants[0];
+    config.queues = 3;
+    rig_open_net_on(&rig, &config);
+    struct virtio_device *dev = virtio_net_device(rig.net);
+    cr_assert(netio_start(&rig, F(CTRL_VQ) | F(MQ), 1, 16));
+    for (unsigned queue = 2; queue < 6; queue++) {
+        virtio_queue_serve_later(dev, queue);
+        cr_expect(!dev->queues[queue].again.queued);
+    }
+    rig_close(&rig);
+}
+
 /* A driver that knows nothing of pairs has its control queue behind the first. */
 Test(virtio_net_ctrl, without_mq_it_is_the_third_queue)
 {
