@@ -94,6 +94,18 @@ static void sort_out(const struct load *l)
         fprintf(stderr, "bench: vhost-net is left out: /dev/vhost-net cannot be opened\n");
 }
 
+/* Of the patterns that were asked for, those whose network there is. False: none is left. */
+static bool choose_networks(void)
+{
+    bool any = false, has_tap, has_user = net_host_open(&has_tap);
+    for (int p = 0; p < PATTERNS; p++) {
+        enum network network = patterns[p].network;
+        results.patterns[p].chosen &= network == NONE || (network == TAP ? has_tap : has_user);
+        any |= results.patterns[p].chosen;
+    }
+    return any;
+}
+
 /* Like with like: the other VMM in the same variant, and the kernel's way with one's own. */
 static int rival(const struct results *r, int p, int c, int n)
 {
@@ -199,9 +211,8 @@ int main(int argc, char **argv)
     l.minivet = argv[optind];
     l.guest = argv[optind + 1];
     sort_out(&l);
-    bool tap = net_host_open();
-    for (int p = 0; p < PATTERNS; p++)
-        results.patterns[p].chosen &= tap || patterns[p].network == NONE;
+    if (!choose_networks())
+        return 1;
     run_all(&l);
     (json ? print_json : print_table)(&l);
     return 0;

@@ -47,9 +47,11 @@ struct contender {
 void net_run_vm(const struct load *l, const struct contender *c, const struct pattern *p,
                 double figures[FIGURES]);
 
-/* Enters a network namespace, with 10.0.2.2 on a tap. False, and it has been said: that cannot be.
+/*
+ * Enters a network namespace, where 10.0.2.2 is on a tap if there can be one. False: there is no
+ * namespace. What cannot be has been said.
  */
-bool net_host_open(void);
+bool net_host_open(bool *has_tap);
 
 /* The host's part of a pattern, which goes on until it is ended. */
 void net_host_begin(const struct pattern *p);

@@ -107,22 +107,31 @@ static bool make_tap(void)
     return ok;
 }
 
-bool net_host_open(void)
+static bool prepare_tap(int fd)
 {
+    if (!make_tap())
+        return false;
+    /* The kernel's own packets would be counted with ours. */
+    write_file("/proc/sys/net/ipv6/conf/" NET_TAP_NAME "/disable_ipv6", "1");
+    return set_address(fd, SIOCSIFADDR, "10.0.2.2") &&
+           set_address(fd, SIOCSIFNETMASK, "255.255.255.0") && set_up(fd, NET_TAP_NAME);
+}
+
+bool net_host_open(bool *has_tap)
+{
+    *has_tap = false;
     if (!enter()) {
-        perror("bench: no tap: a network namespace");
+        perror("bench: neither tap nor user: a network namespace");
         return false;
     }
     int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    bool ok = fd >= 0 && set_up(fd, "lo") && make_tap();
-    if (ok) /* the kernel's own packets would be counted with ours */
-        write_file("/proc/sys/net/ipv6/conf/" NET_TAP_NAME "/disable_ipv6", "1");
-    ok = ok && set_address(fd, SIOCSIFADDR, "10.0.2.2") &&
-         set_address(fd, SIOCSIFNETMASK, "255.255.255.0") && set_up(fd, NET_TAP_NAME);
-    if (!ok)
+    if (fd < 0 || !set_up(fd, "lo"))
+        runs_die("interface", "lo");
+    *has_tap = prepare_tap(fd);
+    if (!*has_tap)
         perror("bench: no tap: " NET_TAP_NAME);
     close(fd);
-    return ok;
+    return true;
 }
 
 /* ---- counters ---- */
