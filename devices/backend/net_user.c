@@ -15,7 +15,6 @@
 #define QUEUE_BYTES (1 * MIB)
 #define NS_PER_MS   UINT64_C(1000000)
 #define MTU_MIN     1280u
-#define MTU_MAX     65520u
 
 static struct net_user *user_of(struct net_backend *b)
 {
@@ -276,8 +275,9 @@ static int init(struct net_user *u, const struct net_user_config *config)
     u->timer = (struct ev_timer){.cb = on_turn, .ctx = u};
     u->net = config->mask.s_addr != 0 ? config->net : (struct in_addr){htonl(0x0a000200)};
     u->mask = config->mask.s_addr != 0 ? config->mask : (struct in_addr){htonl(0xffffff00)};
-    if (mtu < MTU_MIN || mtu > MTU_MAX)
-        return fail_msg(-EINVAL, "user network: mtu=%u: it is %u to %u", mtu, MTU_MIN, MTU_MAX);
+    if (mtu < MTU_MIN || mtu > NET_USER_MTU)
+        return fail_msg(-EINVAL, "user network: mtu=%u: it is %u to %u", mtu, MTU_MIN,
+                        NET_USER_MTU);
     if (net_queue_init(&u->queue, QUEUE_BYTES) < 0)
         return fail(-ENOMEM, "user network");
     int err = make_slirp(u, config);

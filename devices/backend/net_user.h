@@ -8,9 +8,10 @@
  *   10.0.2.3   the name server                       (fec0::3)
  *   10.0.2.15  the guest                             (fec0::, by advertisement)
  *
- * All of it runs on the loop. Frames to the guest are as large as its MTU allows: with 65520 bytes
- * a stream costs a fraction of what it does with 1500. What the guest sends may be as large in any
- * case, since TCP segments are taken as they are, before anybody cuts them.
+ * All of it runs on the loop. Frames to the guest are as large as its MTU allows: with 16384 bytes
+ * a stream costs a fraction of what it does with 1500. With more it would stall: libslirp knows no
+ * windows beyond 65535 bytes, and a segment must fit in what is left of one. What the guest sends
+ * may be as large as 64 KiB, since TCP segments are taken as they are, before anybody cuts them.
  *
  * What a host sends faster than the guest takes stays in the host's sockets. libslirp writes to
  * sockets without MSG_NOSIGNAL: the process ignores SIGPIPE.
@@ -27,7 +28,7 @@ struct evloop;
 struct net_backend;
 
 #define NET_USER_FORWARDS 32
-#define NET_USER_MTU      65520u /* when it is not said */
+#define NET_USER_MTU      16384u /* when it is not said, and at most */
 
 /* A port of the host that leads to the guest, or one of the guest's network that leads outside. */
 struct net_user_forward {

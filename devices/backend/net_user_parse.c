@@ -168,7 +168,7 @@ static const struct key_row keys[] = {
     {"dns", "an address such as 10.0.2.3", set_dns},
     {"hostname", "letters, digits, dots and dashes, 32 at most", set_hostname},
     {"ipv6", "on or off", set_ipv6},
-    {"mtu", "1280 to 65520 bytes", set_mtu},
+    {"mtu", "1280 to 16384 bytes", set_mtu},
 };
 
 int net_user_option(struct net_user_config *config, const char *what, const char *key,

@@ -87,11 +87,13 @@ static int add_poll(int fd, int events, void *opaque)
         return -1;
     user_register_fd(fd, u);
     f->turn = u->turns;
-    f->wanted = ((events & SLIRP_POLL_IN) ? EPOLLIN : 0u) |
-                ((events & SLIRP_POLL_OUT) ? EPOLLOUT : 0u) |
-                ((events & SLIRP_POLL_PRI) ? EPOLLPRI : 0u);
-    if (is_congested(u))
-        f->wanted &= ~(uint32_t)(EPOLLIN | EPOLLPRI);
+    /*
+     * Not SLIRP_POLL_PRI: a socket's wakeup names EPOLLPRI whatever has come, io_uring passes that
+     * on, and libslirp would send all of it as urgent, of which a guest takes a byte out of the
+     * stream. What is urgent comes with the rest.
+     */
+    f->wanted = ((events & SLIRP_POLL_IN) && !is_congested(u) ? EPOLLIN : 0u) |
+                ((events & SLIRP_POLL_OUT) ? EPOLLOUT : 0u);
     if (!f->listed) {
         f->listed = true;
         u->polled[u->polled_count++] = fd;
@@ -104,8 +106,7 @@ static int get_ready(int fd, void *opaque)
     const struct net_user *u = opaque;
     uint32_t ready = u->fds[fd].ready;
     return ((ready & EPOLLIN) ? SLIRP_POLL_IN : 0) | ((ready & EPOLLOUT) ? SLIRP_POLL_OUT : 0) |
-           ((ready & EPOLLPRI) ? SLIRP_POLL_PRI : 0) | ((ready & EPOLLERR) ? SLIRP_POLL_ERR : 0) |
-           ((ready & EPOLLHUP) ? SLIRP_POLL_HUP : 0);
+           ((ready & EPOLLERR) ? SLIRP_POLL_ERR : 0) | ((ready & EPOLLHUP) ? SLIRP_POLL_HUP : 0);
 }
 
 /* Polls what was asked for in this turn, and only that. */

@@ -28,6 +28,7 @@ struct evloop;
 #define TCP_PSH 0x08u
 #define TCP_ACK 0x10u
 #define TCP_URG 0x20u
+#define TCP_URG 0x20u
 
 struct guest {
     struct net_backend *net;
