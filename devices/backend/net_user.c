@@ -14,7 +14,15 @@
 
 #define QUEUE_BYTES (1 * MIB)
 #define NS_PER_MS   UINT64_C(1000000)
+#define NS_PER_S    (1000 * NS_PER_MS)
 #define MTU_MIN     1280u
+
+/*
+ * A fragment waits half a minute for the others, in a buffer for a frame of the MTU or behind such
+ * a one: of these so many bytes, at most twice.
+ */
+#define FRAGMENT_BYTES (32 * MIB)
+#define FRAGMENT_S     30u
 
 static struct net_user *user_of(struct net_backend *b)
 {
@@ -134,8 +142,16 @@ static int net_user_send(struct net_backend *b, unsigned pair, const struct iove
     if (bytes < 0 || net_frame_fill_csum(u->packet, (size_t)bytes) < 0)
         return 0;
     user_catch_up(u);
-    const struct user_vet vet = {.net = u->net, .mask = u->mask, .full = user_is_full(u)};
+    uint64_t now_ns = clock_now_ns(u->clock);
+    const struct user_vet vet = {
+        .net = u->net,
+        .mask = u->mask,
+        .full = user_is_full(u),
+        .fragments = bucket_opens_ns(&u->fragments, FRAGMENT_S * NS_PER_S) <= now_ns,
+    };
     size_t kept = user_vet(&vet, frame, (size_t)bytes - NET_HEADER_BYTES);
+    if (kept > 0 && user_is_fragment(frame))
+        bucket_spend(&u->fragments, u->b.info.mtu_bytes + kept, now_ns);
     if (kept > 0)
         slirp_input(u->slirp, frame, (int)kept);
     evloop_defer(u->loop, &u->turn);
@@ -273,6 +289,7 @@ static int init(struct net_user *u, const struct net_user_config *config)
     u->clock = config->clock;
     u->turn = (struct ev_defer){.cb = on_turn, .ctx = u};
     u->timer = (struct ev_timer){.cb = on_turn, .ctx = u};
+    u->fragments.per_s = FRAGMENT_BYTES / FRAGMENT_S;
     u->net = config->mask.s_addr != 0 ? config->net : (struct in_addr){htonl(0x0a000200)};
     u->mask = config->mask.s_addr != 0 ? config->mask : (struct in_addr){htonl(0xffffff00)};
     if (mtu < MTU_MIN || mtu > NET_USER_MTU)

@@ -12,20 +12,22 @@
 #include "core/evloop.h"
 #include "core/log.h"
 #include "core/net.h"
+#include "devices/backend/bucket.h"
 #include "devices/backend/net_queue.h"
 
 /*
- * Connections of the guest at a time. Beyond, what would begin a new one is dropped: descriptors
- * are the whole process's, and those of the loop are counted, too.
+ * Connections at a time, from and to the guest. Beyond, what would begin a new one is dropped:
+ * descriptors are the whole process's, and those of the loop are counted, too.
  */
 #define USER_SOCKETS 512u
-#define USER_FDS     1024u /* descriptors with higher numbers are refused */
+#define USER_FDS     8192u /* those of all networks, and more than the rest of the machine has */
 
 /* A descriptor that is libslirp's; its number is its place. */
 struct user_fd {
     struct ev_fd ev;
     struct net_user *user;
     bool open;       /* between register and unregister */
+    bool listens;    /* for who connects to a port that is forwarded */
     bool listed;     /* in net_user.polled */
     uint64_t turn;   /* when it was asked for last */
     uint32_t wanted; /* EPOLL... in that turn */
@@ -49,6 +51,7 @@ struct net_user {
     uint64_t polled_ms; /* when libslirp last was told the time */
     uint64_t turns;
     unsigned open, idle_open; /* descriptors; of those, open before the guest did anything */
+    struct bucket fragments;  /* bytes of memory */
     unsigned polled_count;
     int polled[USER_FDS];
     struct user_fd fds[USER_FDS];
@@ -77,10 +80,14 @@ bool user_is_full(const struct net_user *u);
 
 struct user_vet {
     struct in_addr net, mask;
-    bool full; /* nothing new may begin */
+    bool full;      /* nothing new may begin */
+    bool fragments; /* may pass */
 };
 
 /* The frame's bytes that libslirp may have, or 0: none. May change the frame. */
 size_t user_vet(const struct user_vet *vet, uint8_t *frame, size_t bytes);
+
+/* Of a frame that it may have. */
+bool user_is_fragment(const uint8_t *frame);
 
 #endif

@@ -6,6 +6,7 @@
  */
 #include <fcntl.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include "core/clock.h"
 #include "core/xmath.h"
@@ -28,6 +29,12 @@ bool user_is_full(const struct net_user *u)
 static bool is_congested(const struct net_user *u)
 {
     return u->queue.used > u->queue.size / 2;
+}
+
+/* Who comes from outside when there are too many stays in the host's queue. */
+static bool waits(const struct net_user *u, const struct user_fd *f)
+{
+    return is_congested(u) || (f->listens && user_is_full(u));
 }
 
 static struct user_fd *fd_of(struct net_user *u, int fd)
@@ -56,12 +63,16 @@ void user_register_fd(int fd, void *opaque)
     struct user_fd *f = fd_of(u, fd);
     if (f && f->open)
         return;
+    int listens = 0;
+    socklen_t len = sizeof(listens);
     int flags = fcntl(fd, F_GETFL);
     if (flags >= 0)
         fcntl(fd, F_SETFL, flags | O_NONBLOCK);
     if (!f)
         return;
+    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len);
     f->open = true;
+    f->listens = listens != 0;
     f->user = u;
     u->open++;
 }
@@ -92,7 +103,7 @@ static int add_poll(int fd, int events, void *opaque)
      * on, and libslirp would send all of it as urgent, of which a guest takes a byte out of the
      * stream. What is urgent comes with the rest.
      */
-    f->wanted = ((events & SLIRP_POLL_IN) && !is_congested(u) ? EPOLLIN : 0u) |
+    f->wanted = ((events & SLIRP_POLL_IN) && !waits(u, f) ? EPOLLIN : 0u) |
                 ((events & SLIRP_POLL_OUT) ? EPOLLOUT : 0u);
     if (!f->listed) {
         f->listed = true;

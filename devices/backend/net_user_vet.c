@@ -9,6 +9,7 @@
  *   TCP's urgent data (4.9.2)                the flag is taken away, the bytes stay in the stream
  *   fragments of different headers (4.9.4)   no options; no fragments to libslirp's own services
  *   lengths beside IPv6's own (4.9.4)        frames end where IP ends
+ *   fragments without limit (none)           as many as net_user.c has memory for
  *   DHCPv6 requests without limit (4.9.5)    short ones only
  *   NC-SI (4.9.5)                            ARP and IP only
  */
@@ -31,15 +32,17 @@
 #define PROTO_UDP    17u
 #define PROTO_ICMPV6 58u
 
-#define TCP_BYTES    20u
-#define TCP_SYN      0x02u
-#define TCP_ACK      0x10u
-#define TCP_URG      0x20u
-#define UDP_BYTES    8u
-#define ICMP_BYTES   8u
-#define PORT_TFTP    69u
-#define PORT_DHCPV6  547u
-#define DHCPV6_BYTES 512u
+#define TCP_BYTES  20u
+#define TCP_SYN    0x02u
+#define TCP_ACK    0x10u
+#define TCP_URG    0x20u
+#define UDP_BYTES  8u
+#define ICMP_BYTES 8u
+/* Answers wait for a second for a guest that does not say where it is: no large ones. */
+#define ICMP_MAX_BYTES 9216u
+#define PORT_TFTP      69u
+#define PORT_DHCPV6    547u
+#define DHCPV6_BYTES   512u
 
 static unsigned be16(const uint8_t *p)
 {
@@ -87,7 +90,7 @@ static bool vet_transport(const struct user_vet *vet, unsigned proto, uint8_t *a
         return vet_udp(vet, at, bytes, is_v6);
     if (proto != (is_v6 ? PROTO_ICMPV6 : PROTO_ICMP))
         return false;
-    return bytes >= ICMP_BYTES && (is_v6 || !vet->full);
+    return bytes >= ICMP_BYTES && bytes <= ICMP_MAX_BYTES && (is_v6 || !vet->full);
 }
 
 /* A large datagram to somebody outside. TCP has no reason to be in fragments. */
@@ -95,8 +98,13 @@ static bool vet_fragment(const struct user_vet *vet, const uint8_t *ip)
 {
     uint32_t to;
     memcpy(&to, ip + 16, sizeof(to));
-    return ip[9] != PROTO_TCP && !vet->full && to != INADDR_BROADCAST &&
+    return ip[9] != PROTO_TCP && !vet->full && vet->fragments && to != INADDR_BROADCAST &&
            (to & vet->mask.s_addr) != vet->net.s_addr;
+}
+
+static bool ip_is_fragment(const uint8_t *ip)
+{
+    return (be16(ip + 6) & 0x3fff) != 0;
 }
 
 static size_t vet_ipv4(const struct user_vet *vet, uint8_t *ip, size_t bytes)
@@ -104,7 +112,7 @@ static size_t vet_ipv4(const struct user_vet *vet, uint8_t *ip, size_t bytes)
     if (bytes < IPV4_BYTES || ip[0] != 0x45 || be16(ip + 2) < IPV4_BYTES || be16(ip + 2) > bytes)
         return 0;
     bytes = be16(ip + 2);
-    bool ok = (be16(ip + 6) & 0x3fff) != 0
+    bool ok = ip_is_fragment(ip)
                   ? vet_fragment(vet, ip)
                   : vet_transport(vet, ip[9], ip + IPV4_BYTES, bytes - IPV4_BYTES, false);
     return ok ? bytes : 0;
@@ -139,4 +147,9 @@ size_t user_vet(const struct user_vet *vet, uint8_t *frame, size_t bytes)
         break;
     }
     return kept != 0 ? NET_FRAME_HEADER + kept : 0;
+}
+
+bool user_is_fragment(const uint8_t *frame)
+{
+    return be16(frame + 12) == TYPE_IPV4 && ip_is_fragment(frame + NET_FRAME_HEADER);
 }

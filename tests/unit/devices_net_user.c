@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -355,6 +356,94 @@ Test(net_user, a_guest_that_opens_all_ports_gets_so_many)
     net = NULL;
     cr_expect(le(uint, open_descriptors(), before));
     close(fd);
+}
+
+static void raise_limit(void)
+{
+    struct rlimit limit;
+    cr_assert(zero(getrlimit(RLIMIT_NOFILE, &limit)));
+    if (limit.rlim_max < 4096)
+        cr_skip("descriptors up to 4096 are not allowed");
+    limit.rlim_cur = 4096;
+    cr_assert(zero(setrlimit(RLIMIT_NOFILE, &limit)));
+}
+
+/* Nor does it get more where there are many descriptors already: other networks have theirs. */
+Test(net_user, high_descriptors_count_too)
+{
+    uint16_t port;
+    int fd = host_socket(SOCK_DGRAM, &port);
+    start();
+    raise_limit();
+    for (int n = 0; n < 1020; n = fcntl(fd, F_DUPFD, 0))
+        cr_assert(ge(int, n, 0));
+    unsigned before = open_descriptors();
+    for (unsigned i = 0; i < 2000; i++)
+        guest_send_packet(&g, packet,
+                          guest_make_udp(packet, HOST_IPV4, (uint16_t)(5000 + i), port, "ping", 4));
+    evloop_drain(loop);
+    cr_expect(le(uint, open_descriptors() - before, 512));
+    cr_expect(guest_arp(&g, HOST_IPV4));
+}
+
+/* So does who comes from outside: he waits in the host's queue. */
+Test(net_user, a_host_that_opens_all_ports_gets_so_many)
+{
+    char text[64];
+    uint16_t port = free_port(SOCK_STREAM);
+    struct sockaddr_in addr = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
+    snprintf(text, sizeof(text), "tcp:127.0.0.1:%u-:22", port);
+    option("hostfwd", text);
+    start();
+    raise_limit();
+    unsigned before = open_descriptors(), clients = 0;
+    for (; clients < 700; clients++) {
+        int low = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        int fd = fcntl(low, F_DUPFD, 2000); /* those below are counted by the network */
+        cr_assert(ge(int, fd, 2000));
+        close(low);
+        (void)!connect(fd, (struct sockaddr *)&addr, sizeof(addr));
+        evloop_drain(loop);
+        while (guest_receive(&g) >= 0)
+            ;
+    }
+    unsigned more = open_descriptors() - before - clients;
+    cr_expect(gt(uint, more, 100));
+    cr_expect(le(uint, more, 513));
+}
+
+static size_t resident_bytes(void)
+{
+    unsigned long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    cr_assert(eq(int, fscanf(f, "%*u %lu", &pages), 1));
+    fclose(f);
+    return pages * 4096;
+}
+
+/* Pieces of datagrams that never become whole. */
+Test(net_user, fragments_do_not_pile_up)
+{
+    option("restrict", "on");
+    start();
+    size_t before = resident_bytes();
+    size_t bytes = guest_make_udp(packet, 0x08080808, 1, 2, data, 30000);
+    packet[0] = 0;
+    uint8_t *ip = packet + NET_HEADER_BYTES + GUEST_ETH;
+    for (unsigned i = 0; i < 10000; i++) {
+        ip[4] = (uint8_t)(i >> 8), ip[5] = (uint8_t)i, ip[6] = 0x20;
+        ip[10] = ip[11] = 0;
+        unsigned sum = 0;
+        for (unsigned at = 0; at < GUEST_IP; at += 2)
+            sum += guest_be16(ip + at);
+        sum = ~((sum & 0xffff) + (sum >> 16));
+        ip[10] = (uint8_t)(sum >> 8), ip[11] = (uint8_t)sum;
+        guest_send_packet(&g, packet, bytes);
+    }
+    evloop_drain(loop);
+    cr_expect(lt(sz, resident_bytes() - before, 100 << 20));
+    cr_expect(guest_arp(&g, HOST_IPV4));
 }
 
 /* Frames with wrong lengths, flags and types, a few at each place: it goes on answering. */

@@ -17,6 +17,7 @@ static void setup(void)
     vet.net.s_addr = htonl(0x0a000200);
     vet.mask.s_addr = htonl(0xffffff00);
     vet.full = false;
+    vet.fragments = true;
 }
 
 TestSuite(net_vet, .init = setup);
@@ -106,6 +107,14 @@ Test(net_vet, no_tftp_and_short_dhcpv6)
     cr_expect(zero(user_vet(&vet, frame, bytes)));
 }
 
+Test(net_vet, no_large_echoes)
+{
+    size_t bytes = make_v6(58, 0, 9216);
+    cr_expect(eq(sz, user_vet(&vet, frame, bytes), bytes));
+    bytes = make_v6(58, 0, 9217);
+    cr_expect(zero(user_vet(&vet, frame, bytes)));
+}
+
 Test(net_vet, fragments_go_outside_only)
 {
     size_t bytes = make_udp(0x08080808, 53, 20);
@@ -113,6 +122,9 @@ Test(net_vet, fragments_go_outside_only)
     cr_expect(eq(sz, user_vet(&vet, frame, bytes), bytes));
     ip[6] = 0, ip[7] = 9; /* a later one */
     cr_expect(eq(sz, user_vet(&vet, frame, bytes), bytes));
+    vet.fragments = false; /* there are too many */
+    cr_expect(zero(user_vet(&vet, frame, bytes)));
+    vet.fragments = true;
     ip[9] = 6; /* TCP */
     cr_expect(zero(user_vet(&vet, frame, bytes)));
     bytes = make_udp(HOST_IPV4, 53, 20);
