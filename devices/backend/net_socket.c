@@ -163,7 +163,10 @@ ssize_t socket_receive(struct net_backend *b, unsigned pair, const struct iovec 
             return -EAGAIN;
         ssize_t bytes = next_frame(s);
         if (bytes == -EPROTO) {
-            log_warn("network %s: the other end sends no frames; is it another program?", s->name);
+            if (!s->complained)
+                log_warn("network %s: the other end sends no frames; is it another program?",
+                         s->name);
+            s->complained = true;
             socket_lost(s);
         } else if (bytes >= (ssize_t)NET_FRAME_HEADER) {
             return give(s, (size_t)bytes, iov, count);

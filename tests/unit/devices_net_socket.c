@@ -320,6 +320,10 @@ Test(net_socket, a_length_that_cannot_be_ends_the_connection)
     later();
     fd = dial();
     cr_expect(nets[0]->info.link_up);
+    said[0] = '\0';
+    write_bytes(fd, "GET / HTTP/1.1", 14);
+    cr_expect(eq(int, (int)guest_receive(&a), -EAGAIN));
+    cr_expect(strstr(said, "another program") == NULL, "%s", said);
     close(fd);
 }
 
