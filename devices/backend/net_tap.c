@@ -124,7 +124,7 @@ static ssize_t tap_receive(struct net_backend *b, unsigned pair, const struct io
     struct net_tap *tap = of(b);
     struct net_tap_pair *p = &tap->pairs[pair];
     size_t room = 0;
-    for (unsigned i = 0; i < count && room < NET_PACKET_MAX; i++)
+    for (unsigned i = 0; i < min_u64(count, IOV_MAX - 1) && room < NET_PACKET_MAX; i++)
         room += iov[i].iov_len;
     ssize_t n = room < NET_PACKET_MAX ? read_short(tap, p->fd, iov, count, room)
                                       : readv(p->fd, iov, (int)count);

@@ -371,6 +371,21 @@ Test(net_tap, loses_what_is_too_long)
     cr_expect_eq(receive(), -EAGAIN);
 }
 
+/* The last of as many vectors as a system call takes. */
+Test(net_tap, fills_all_vectors_or_loses)
+{
+    struct iovec iov[1024] = {{in, HEADER}};
+    plug_both(1);
+    size_t bytes = make_plain(1023);
+    for (unsigned i = 1; i < 1024; i++)
+        iov[i] = (struct iovec){in + HEADER + i - 1, 1};
+    cr_expect_eq(send_cut(bytes, HEADER), 0);
+    cr_expect_eq(ports[1].b->ops->receive(ports[1].b, 0, iov, 1024), -EMSGSIZE);
+    cr_assert_eq(make_plain(1022), bytes - 1);
+    cr_expect_eq(send_cut(bytes - 1, HEADER), 0);
+    cr_expect_eq(ports[1].b->ops->receive(ports[1].b, 0, iov, 1024), (ssize_t)bytes - 1);
+}
+
 Test(net_tap, drops_what_makes_no_sense)
 {
     static const struct {
