@@ -176,11 +176,20 @@ static void set_status(struct virtio_net *net, uint16_t status)
     virtio_device_config_changed(&net->dev);
 }
 
+/* Nobody waits for a backend any more: what was to be sent is lost. */
+static void lose_held(struct virtio_net *net)
+{
+    for (unsigned pair = 0; pair < net->pairs_used; pair++)
+        if (net->tx[pair].chain != NULL)
+            virtio_queue_serve(&net->dev, net_tx_queue(pair));
+}
+
 /* Whoever gets a link again may be somewhere else in the network than before. */
 static void update_link(struct virtio_net *net)
 {
     if (!net_link_is_up(net)) {
         set_status(net, 0);
+        lose_held(net);
         return;
     }
     bool announces = virtio_device_has(&net->dev, VIRTIO_NET_F_GUEST_ANNOUNCE);

@@ -264,6 +264,29 @@ Test(virtio_net, waits_for_a_backend_that_is_full)
     }
 }
 
+/* A backend may be full, and then be gone for good: nothing of the driver's stays with it. */
+Test(virtio_net, gives_back_what_waits_when_the_link_goes)
+{
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
+        struct rig rig;
+        struct netio_packet packet = {.frame_bytes = 60};
+        rig_open_net_on(&rig, &rig_variants[v]);
+        cr_assert(netio_start(&rig, 0, 1, 16));
+        rig.ether.pairs[0].room = 0;
+        for (unsigned n = 0; n < 5; n++)
+            netio_send(&rig, 0, &packet, true);
+        cr_expect_eq(netio_take_all(&rig, TX), 0);
+        fake_net_link(&rig.ether, false);
+        rig_step(&rig);
+        cr_expect_eq(netio_take_all(&rig, TX), 5);
+        fake_net_link(&rig.ether, true);
+        fake_net_open(&rig.ether, 0, 1);
+        netio_send(&rig, 0, &packet, true);
+        cr_expect_eq(rig.ether.pairs[0].sent_count, 1);
+        rig_close(&rig);
+    }
+}
+
 Test(virtio_net, flushes_once_for_what_came_together)
 {
     struct rig rig;
