@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/fail.h"
 #include "core/xmath.h"
@@ -184,13 +185,16 @@ static int check(const struct net_config *net)
 
 /*
  * The same option gives the same address in every run, and another one another: from the text's
- * hash (FNV-1a) and its place, in the range that QEMU uses.
+ * hash (FNV-1a) and its place, in the range that QEMU uses. But both ends of a socket may have the
+ * same option.
  */
 static void choose_mac(struct net_config *net, const char *value, unsigned index)
 {
     uint32_t hash = 2166136261u;
     for (const char *c = value; *c != '\0' && *c != ','; c++)
         hash = (hash ^ (uint8_t)*c) * 16777619u;
+    if (strncmp(value, "socket=", strlen("socket=")) == 0)
+        index += (unsigned)getpid() * CONFIG_MAX_NETS;
     hash = (hash ^ index) * 16777619u;
     const uint8_t mac[NET_MAC_BYTES] = {
         0x52, 0x54, 0x00, (uint8_t)(hash >> 24), (uint8_t)(hash >> 16), (uint8_t)(hash >> 8),

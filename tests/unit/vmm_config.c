@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "core/log.h"
 #include "core/xmath.h"
@@ -406,6 +408,23 @@ Test(config, a_network_card_keeps_its_address)
     cr_expect(eq(int, a.nets[0].mac[0], 0x52));
     config_free(&a);
     config_free(&b);
+}
+
+Test(config, both_ends_of_a_socket_have_an_address_of_their_own)
+{
+    struct vm_config a, b;
+    int ends[2];
+    uint8_t other[NET_MAC_BYTES];
+    cr_assert(zero(pipe(ends)));
+    pid_t child = fork();
+    if (child == 0)
+        _exit(parse(&b, "K -n socket=/s") != 0 ||
+              write(ends[1], b.nets[0].mac, NET_MAC_BYTES) != NET_MAC_BYTES);
+    cr_assert(zero(parse(&a, "K -n socket=/s")));
+    cr_assert(eq(int, (int)read(ends[0], other, sizeof(other)), NET_MAC_BYTES));
+    cr_expect(not(zero(memcmp(a.nets[0].mac, other, NET_MAC_BYTES))));
+    waitpid(child, NULL, 0);
+    config_free(&a);
 }
 
 Test(config, wrong_network_cards_are_refused)
