@@ -106,10 +106,9 @@ struct net_config {
     enum net_kind kind;
     const char *target;
     uint8_t mac[NET_MAC_BYTES]; /* [from the option's text] */
-    bool mac_given;
-    unsigned pairs;     /* [1] */
-    uint32_t mtu_bytes; /* 0: the backend's */
-    bool vhost;         /* the host's kernel serves the queues */
+    unsigned pairs;             /* [1] */
+    uint32_t mtu_bytes;         /* 0: the backend's */
+    bool vhost;                 /* the host's kernel serves the queues */
     struct net_user_config user;
     const char *pcap;                              /* a file for all packets; NULL: none */
     uint64_t packets_per_s, bytes_per_s, burst_ns; /* limits; 0: none, or the default burst */

@@ -59,7 +59,6 @@ static int set_mac(void *into, const char *value)
         net->mac[i] = (uint8_t)byte;
         value = end + 1;
     }
-    net->mac_given = true;
     return (net->mac[0] & 1) == 0 ? 0 : -EINVAL; /* a group's address is nobody's own */
 }
 
