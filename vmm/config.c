@@ -208,9 +208,9 @@ const struct option_row config_options[] = {
      VALUES_FILE, config_set_disk},
     {"net", 'n', "KIND[,KEY...]", NULL,
      "Network card: user, tap=NAME, fd=N, socket=PATH, listen=HOST:PORT,\n"
-     "connect=HOST:PORT, vhost-user=SOCKET, null or loopback. KEYs: mac=MAC, queues=N, mtu=N, "
-     "vhost=on|off, pcap=FILE,\n"
-     "pps=N, bw=SIZE, burst=TIME, fault=SPEC; of user: hostfwd=RULE,\n"
+     "connect=HOST:PORT, vhost-user=SOCKET, null or loopback. KEYs:\n"
+     "mac=MAC, queues=N, mtu=N, vhost=on|off, offloads=on|off|to-host|to-guest,\n"
+     "pcap=FILE, pps=N, bw=SIZE, burst=TIME, fault=SPEC; of user: hostfwd=RULE,\n"
      "guestfwd=RULE, restrict=on|off, net=CIDR, host=ADDR, dns=ADDR,\n"
      "hostname=NAME, ipv6=on|off; and those of --virtio",
      VALUES_NONE, config_set_net},

@@ -96,6 +96,16 @@ static int set_vhost(void *into, const char *value)
     return set_switch(value, &((struct net_config *)into)->vhost);
 }
 
+static int set_offloads(void *into, const char *value)
+{
+    static const char *const words[] = {"on", "to-host", "to-guest", "off", NULL};
+    struct net_config *net = into;
+    int word = config_word(words, value);
+    net->whole_to_guest = word & 1;
+    net->whole_to_host = word & 2;
+    return word >= 0 ? 0 : -EINVAL;
+}
+
 static int set_pcap(void *into, const char *value)
 {
     ((struct net_config *)into)->pcap = value;
@@ -128,6 +138,7 @@ static const struct config_key keys[] = {
     {"queues", "queue pairs, 1 to 16", set_queues},
     {"mtu", "bytes, 68 to 65535", set_mtu},
     {"vhost", "on or off", set_vhost},
+    {"offloads", "on, off, to-host or to-guest", set_offloads},
     {"pcap", "a file name", set_pcap},
     {"pps", "packets a second", set_pps},
     {"bw", "bytes a second, such as 100M", set_bw},
@@ -167,6 +178,8 @@ static int set_key(struct net_config *net, char *key)
 /* What does not go together is told before anything is opened. */
 static int check(const struct net_config *net)
 {
+    if (net->kind == NET_VHOST_USER && (net->whole_to_host || net->whole_to_guest))
+        return fail_msg(-EINVAL, "--net %s: offloads are the server's to say", net->text);
     bool elsewhere = net->vhost || net->kind == NET_VHOST_USER;
     if (net->vhost && net->kind != NET_TAP && net->kind != NET_FD)
         return fail_msg(-EINVAL, "--net %s: vhost=on is for tap=NAME and fd=N", net->text);

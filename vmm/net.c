@@ -127,6 +127,10 @@ int net_create(struct net_backend **out, const struct net_config *c, struct evlo
         b->ops->destroy(b);
         return r;
     }
+    if (c->whole_to_host)
+        b->info.to_host = 0;
+    if (c->whole_to_guest)
+        b->info.to_guest = 0;
     *out = b;
     return 0;
 }

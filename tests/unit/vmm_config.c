@@ -397,6 +397,18 @@ Test(config, network_cards_take_keys)
     config_free(&c);
 }
 
+Test(config, offloads_are_of_a_direction)
+{
+    struct vm_config c;
+    cr_assert(zero(parse(&c, "K -n null,offloads=on -n null,offloads=to-host "
+                             "-n null,offloads=to-guest -n null,offloads=off")));
+    for (unsigned i = 0; i < 4; i++) {
+        cr_expect(eq(int, c.nets[i].whole_to_guest, i == 1 || i == 3));
+        cr_expect(eq(int, c.nets[i].whole_to_host, i == 2 || i == 3));
+    }
+    config_free(&c);
+}
+
 Test(config, a_network_card_keeps_its_address)
 {
     struct vm_config a, b;
@@ -441,6 +453,8 @@ Test(config, wrong_network_cards_are_refused)
     refused("K -n user,vhost=on", "vhost=on", "tap=NAME");
     refused("K -n tap=t,vhost=on,pcap=x", "tap=t", "do not pass");
     refused("K -n vhost-user=s,bw=1M", "vhost-user=s", "do not pass");
+    refused("K -n user,offloads=some", "offloads=some", "to-guest");
+    refused("K -n vhost-user=s,offloads=off", "vhost-user=s", "the server's");
     refused("K -n user,colour=red", "colour=red", "hostfwd=RULE");
     refused("K -n null,fault=eat:1%", "eat", "drop");
     refused("K -netdev user,id=n", "-netdev", "--net");
