@@ -8,7 +8,9 @@
 #include <math.h>
 #include <net/ethernet.h>
 #include <net/if.h>
+#include <net/if_arp.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -18,22 +20,21 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "net.h"
 #include "runs.h"
 
-#define GUEST_MAC              \
-    {                          \
-        0x02, 0, 0, 0, 0, 0x0f \
-    }
 #define SEGMENT_BYTES 1448
 #define BATCH         64u
+#define FRAME_MAX     (65536u + sizeof(struct virtio_net_hdr))
 /* Less than a tap's queue has room for, so that nothing is dropped and the sender may sleep. */
-#define WINDOW_FRAMES 512u
-#define BUSY_MS       1000
-#define STUCK_MS      50 /* without a VMM nobody takes anything */
+#define WINDOW_SMALL 512u
+#define WINDOW_LARGE 32u
+#define BUSY_MS      1000
+#define STUCK_MS     50 /* without a VMM nobody takes anything */
 
 static pthread_t worker;
 static bool working;
@@ -182,35 +183,65 @@ double net_host_frames(const struct pattern *p)
 
 /* ---- who sends ---- */
 
-struct frame {
-    struct virtio_net_hdr header;
-    uint8_t bytes[65536];
+/*
+ * Has to cost little, since it shares a processor with the device: what is small the kernel cuts
+ * out of one datagram, and there is never more of what is large than caches hold.
+ */
+struct sender {
+    struct iovec iov;
+    unsigned batch, window; /* frames: of a call, and that nobody has taken yet */
 };
 
-static void make_frame(struct frame *frame, const struct pattern *p)
+static struct sender sender;
+static uint8_t sent_bytes[BATCH * SMALL_MAX > FRAME_MAX ? BATCH *SMALL_MAX : FRAME_MAX];
+
+/* The guest answers no ARP. */
+static void know_guest(int fd, const struct sockaddr_in *guest)
 {
-    static const uint8_t to[6] = GUEST_MAC, from[6] = {0x02, 0, 0, 0, 0, 0x02};
-    static const uint8_t ip[20] = {0x45, 0, 0,  0, 0, 0, 0,  0, 64, 6,
-                                   0,    0, 10, 0, 2, 2, 10, 0, 2,  15};
-    uint8_t *at = frame->bytes;
-    memcpy(at, to, 6);
-    memcpy(at + 6, from, 6);
-    memcpy(at + 12, p->kind == TCP ? "\x08\x00" : "\x88\xb5", 2);
-    if (p->kind != TCP)
-        return;
-    memcpy(at + 14, ip, sizeof(ip));
-    at[16] = (uint8_t)((p->bytes - 14) >> 8);
-    at[17] = (uint8_t)(p->bytes - 14);
-    at[34 + 12] = 0x50; /* so many words of header */
-    frame->header = (struct virtio_net_hdr){.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-                                            .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
-                                            .hdr_len = 54,
-                                            .gso_size = SEGMENT_BYTES,
-                                            .csum_start = 34,
-                                            .csum_offset = 16};
+    struct arpreq arp = {.arp_flags = ATF_COM | ATF_PERM,
+                         .arp_ha = {.sa_family = ARPHRD_ETHER, .sa_data = {0x02, 0, 0, 0, 0, 0x0f}},
+                         .arp_dev = NET_TAP_NAME};
+    memcpy(&arp.arp_pa, guest, sizeof(*guest));
+    if (ioctl(fd, SIOCSARP, &arp) != 0)
+        runs_die("a neighbour of", NET_TAP_NAME);
 }
 
-static int open_sender(void)
+static int open_small(const struct pattern *p)
+{
+    const int segment = (int)p->bytes - 14 - 28; /* without Ethernet's, IP's and UDP's headers */
+    const struct sockaddr_in guest = {.sin_family = AF_INET,
+                                      .sin_port = htons(NET_UDP_PORT),
+                                      .sin_addr.s_addr = inet_addr("10.0.2.15")};
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    know_guest(fd, &guest);
+    if (connect(fd, (const struct sockaddr *)&guest, sizeof(guest)) < 0 ||
+        setsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof(segment)) < 0)
+        runs_die("a sender for", NET_TAP_NAME);
+    sender = (struct sender){{sent_bytes, BATCH * (size_t)segment}, BATCH, WINDOW_SMALL};
+    return fd;
+}
+
+static void make_segments(uint8_t *at, unsigned bytes)
+{
+    static const uint8_t ethernet[14] = {0x02, 0, 0, 0, 0, 0x0f, 0x02, 0, 0, 0, 0, 0x02, 0x08, 0};
+    static const uint8_t ip[20] = {0x45, 0, 0,  0, 0, 0, 0,  0, 64, 6,
+                                   0,    0, 10, 0, 2, 2, 10, 0, 2,  15};
+    const struct virtio_net_hdr header = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+                                          .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+                                          .hdr_len = 54,
+                                          .gso_size = SEGMENT_BYTES,
+                                          .csum_start = 34,
+                                          .csum_offset = 16};
+    memcpy(at, &header, sizeof(header));
+    at += sizeof(header);
+    memcpy(at, ethernet, sizeof(ethernet));
+    memcpy(at + 14, ip, sizeof(ip));
+    at[16] = (uint8_t)((bytes - 14) >> 8);
+    at[17] = (uint8_t)(bytes - 14);
+    at[34 + 12] = 0x50; /* so many words of header */
+}
+
+static int open_large(const struct pattern *p)
 {
     const int on = 1;
     int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
@@ -220,6 +251,9 @@ static int open_sender(void)
         setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on)) < 0 ||
         setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &on, sizeof(on)) < 0)
         runs_die("a sender for", NET_TAP_NAME);
+    make_segments(sent_bytes, p->bytes);
+    sender =
+        (struct sender){{sent_bytes, sizeof(struct virtio_net_hdr) + p->bytes}, 1, WINDOW_LARGE};
     return fd;
 }
 
@@ -234,12 +268,7 @@ static double taken(void)
 /* As much as the VMM takes: what it has not taken yet is counted, and never more than a window. */
 static void *send_frames(void *arg)
 {
-    static struct frame frame;
-    struct iovec iov = {&frame, sizeof(frame.header) + ((const struct pattern *)arg)->bytes};
-    struct mmsghdr messages[BATCH];
-    make_frame(&frame, arg);
-    for (unsigned i = 0; i < BATCH; i++)
-        messages[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &iov, .msg_iovlen = 1}};
+    const struct sender *s = arg;
     prctl(PR_SET_TIMERSLACK, 1);
     double sent = taken(), had = sent, moved_ms = runs_now_ms();
     while (!atomic_load(&stop)) {
@@ -249,11 +278,9 @@ static void *send_frames(void *arg)
         else if (runs_now_ms() - moved_ms > STUCK_MS)
             sent = now; /* nobody was there */
         had = now;
-        int n = sent - now <= WINDOW_FRAMES - BATCH ? sendmmsg(own_socket, messages, BATCH, 0) : 0;
-        if (n > 0)
-            sent += n;
-        else
-            nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
+        while (sent - now <= s->window - s->batch && writev(own_socket, &s->iov, 1) > 0)
+            sent += s->batch;
+        nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
     }
     return NULL;
 }
@@ -296,7 +323,7 @@ void net_host_begin(const struct pattern *p)
     if (p->network == TAP && !make_tap())
         runs_die("this is not free:", NET_TAP_NAME);
     if (p->from_host) {
-        own_socket = open_sender();
+        own_socket = p->kind == TCP ? open_large(p) : open_small(p);
         work = send_frames;
     } else if (p->kind == UDP) { /* what nobody reads the kernel drops, which costs least */
         own_socket = open_udp();
@@ -304,7 +331,7 @@ void net_host_begin(const struct pattern *p)
     }
     atomic_store(&stop, false);
     working = work != NULL;
-    if (working && pthread_create(&worker, NULL, work, (void *)p) != 0)
+    if (working && pthread_create(&worker, NULL, work, &sender) != 0)
         runs_die("a thread for", p->name);
 }
 
