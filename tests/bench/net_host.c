@@ -193,7 +193,7 @@ struct sender {
 };
 
 static struct sender sender;
-static uint8_t sent_bytes[BATCH * SMALL_MAX > FRAME_MAX ? BATCH *SMALL_MAX : FRAME_MAX];
+static uint8_t sent_bytes[FRAME_MAX];
 
 /* The guest answers no ARP. */
 static void know_guest(int fd, const struct sockaddr_in *guest)
