@@ -172,17 +172,6 @@ static void show_ranges(struct virtio_blk *blk, const struct blk_info *info)
     }
 }
 
-/*
- * Header and status may take a descriptor each, and no chain is longer than the queue (VIRTIO 1.4
- * 2.7.5.3.1), which a split ring makes a power of two.
- */
-static uint32_t seg_max(uint32_t queue_size)
-{
-    uint64_t split = UINT64_C(1) << (31 - __builtin_clz(queue_size));
-    uint64_t descs = min_u64(split, VQ_IOV_MAX);
-    return descs > 2 ? (uint32_t)descs - 2 : 1;
-}
-
 /* ---- life ---- */
 
 static uint64_t features_of(const struct blk_info *info, unsigned queues)
@@ -202,35 +191,28 @@ static uint64_t features_of(const struct blk_info *info, unsigned queues)
     return features;
 }
 
-static int init_device(struct virtio_blk *blk, const struct virtio_blk_config *config,
-                       unsigned queues, uint32_t queue_size)
+static int init_device(struct virtio_blk *blk, const struct virtio_setup *setup,
+                       const struct virtio_blk_config *config, unsigned queues)
 {
-    uint64_t off = config->features_off;
-    if (off & VIRTIO_BIT(VIRTIO_BLK_F_FLUSH)) /* VIRTIO 1.4 5.2.5.2: no CONFIG_WCE without it */
-        off |= VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE);
-    return virtio_device_init(&blk->dev, &(struct virtio_device_config){
-                                             .name = config->name,
-                                             .device_id = VIRTIO_ID_BLOCK,
-                                             .ops = &blk_ops,
-                                             .features = features_of(&blk->backend->info, queues),
-                                             .config = blk->config,
-                                             .config_bytes = sizeof(blk->config),
-                                             .queue_count = queues,
-                                             .queue_size_max = queue_size,
-                                             .features_on = config->features_on,
-                                             .features_off = off,
-                                             .iov_max = (unsigned)min_u64(queue_size, VQ_IOV_MAX),
-                                             .strict = config->strict,
-                                             .loop = config->loop,
-                                             .queue_loops = config->queue_loops,
-                                             .gmem = config->gmem,
-                                         });
+    struct virtio_setup own = *setup;
+    if (own.features_off & VIRTIO_BIT(VIRTIO_BLK_F_FLUSH)) /* VIRTIO 1.4 5.2.5.2: it needs that */
+        own.features_off |= VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE);
+    return virtio_device_init(&blk->dev, &own,
+                              &(struct virtio_device_config){
+                                  .device_id = VIRTIO_ID_BLOCK,
+                                  .ops = &blk_ops,
+                                  .features = features_of(&blk->backend->info, queues),
+                                  .config = blk->config,
+                                  .config_bytes = sizeof(blk->config),
+                                  .queue_count = queues,
+                                  .queue_loops = config->queue_loops,
+                              });
 }
 
-static void show(struct virtio_blk *blk, unsigned queues, uint32_t queue_size)
+static void show(struct virtio_blk *blk, unsigned queues)
 {
     show_capacity(blk);
-    le32_put(blk->config + VIRTIO_BLK_CONFIG_seg_max, seg_max(queue_size));
+    le32_put(blk->config + VIRTIO_BLK_CONFIG_seg_max, virtio_device_seg_max(&blk->dev));
     le32_put(blk->config + VIRTIO_BLK_CONFIG_blk_size, blk_logical_bytes(&blk->backend->info));
     le16_put(blk->config + VIRTIO_BLK_CONFIG_num_queues, (uint16_t)queues);
     show_topology(blk, &blk->backend->info);
@@ -245,29 +227,28 @@ static void free_device(struct virtio_blk *blk)
     free(blk);
 }
 
-int virtio_blk_create(struct virtio_blk **out, const struct virtio_blk_config *config)
+int virtio_blk_create(struct virtio_blk **out, const struct virtio_setup *setup,
+                      const struct virtio_blk_config *config)
 {
     unsigned queues = config->queues != 0 ? config->queues : 1;
-    uint32_t queue_size =
-        config->queue_size_max != 0 ? config->queue_size_max : VIRTIO_QUEUE_SIZE_DEFAULT;
     if (queues > VIRTIO_QUEUES_MAX)
-        return fail_msg(-EINVAL, "virtio %s: %u queues; there may be up to %u", config->name,
-                        queues, VIRTIO_QUEUES_MAX);
+        return fail_msg(-EINVAL, "virtio %s: %u queues; there may be up to %u", setup->name, queues,
+                        VIRTIO_QUEUES_MAX);
     struct virtio_blk *blk = calloc(1, sizeof(*blk));
     if (blk == NULL)
-        return fail(-ENOMEM, "virtio %s", config->name);
+        return fail(-ENOMEM, "virtio %s", setup->name);
     blk->backend = config->backend;
     blk->write_through = config->write_through;
     if (config->serial != NULL)
         memcpy(blk->serial, config->serial, strnlen(config->serial, sizeof(blk->serial)));
-    int err = init_device(blk, config, queues, queue_size);
+    int err = init_device(blk, setup, config, queues);
     if (err == 0)
         err = blk_lanes_init(blk, config->queue_loops, queues);
     if (err != 0) {
         free_device(blk);
         return err;
     }
-    show(blk, queues, queue_size);
+    show(blk, queues);
     blk->backend->handler = (struct blk_handler){.on_resize = on_resize, .ctx = blk};
     *out = blk;
     return 0;

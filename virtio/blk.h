@@ -17,32 +17,25 @@
 #define MINIVET_VIRTIO_BLK_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
 struct blk_backend;
 struct evloop;
-struct gmem;
 struct virtio_blk;
 struct virtio_device;
+struct virtio_setup;
 
 struct virtio_blk_config {
-    const char *name;
     const char *serial; /* at most 20 bytes count; NULL: none */
-    struct evloop *loop;
-    const struct gmem *gmem;
-    /* The loop of each queue, of which none is `loop`'s to wait for; NULL: all on `loop`. See
-     * struct virtio_device_config. The backend must know views. */
+    /* See struct virtio_device_config. The backend must know views. */
     struct evloop *const *queue_loops;
-    struct blk_backend *backend;        /* the caller's; outlives the device, its one user */
-    unsigned queues;                    /* 0: one */
-    bool write_through;                 /* unless the driver says otherwise: no volatile cache */
-    uint64_t features_on, features_off; /* see struct virtio_device_config */
-    uint32_t queue_size_max;            /* 0: the default */
-    bool strict;                        /* say what the driver does wrong */
+    struct blk_backend *backend; /* the caller's; outlives the device, its one user */
+    unsigned queues;             /* 0: one */
+    bool write_through;          /* unless the driver says otherwise: no volatile cache */
 };
 
 /* Errors are reported. */
-int virtio_blk_create(struct virtio_blk **out, const struct virtio_blk_config *config);
+int virtio_blk_create(struct virtio_blk **out, const struct virtio_setup *setup,
+                      const struct virtio_blk_config *config);
 /* After its transport; nobody runs the loops. */
 void virtio_blk_destroy(struct virtio_blk *blk);
 

@@ -33,7 +33,7 @@ static struct blk_lane *add(struct virtio_blk *blk, struct evloop *loop, bool vi
 
 int blk_lanes_init(struct virtio_blk *blk, struct evloop *const *queue_loops, unsigned queues)
 {
-    const char *name = blk->dev.cfg.name;
+    const char *name = blk->dev.setup.name;
     if (queue_loops != NULL && blk->backend->ops->view == NULL)
         return fail_msg(-ENOTSUP, "virtio %s: this disk needs one thread for all its requests",
                         name);

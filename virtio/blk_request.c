@@ -260,7 +260,7 @@ void blk_request_start(struct blk_request *r, struct vq_chain *chain)
     r->range_count = 0;
     r->range_next = 0;
     if (!vq_chain_split_tail(chain, 1)) {
-        log_guest(&dev->guest_errors, "virtio %s: request without a status byte", dev->cfg.name);
+        log_guest(&dev->guest_errors, "virtio %s: request without a status byte", dev->setup.name);
         virtio_queue_push(dev, r->queue->index, chain);
         return;
     }

@@ -142,15 +142,15 @@ static const struct virtio_device_ops console_ops = {
 
 /* ---- life ---- */
 
-int virtio_console_create(struct virtio_console **out, const struct virtio_console_config *config)
+int virtio_console_create(struct virtio_console **out, const struct virtio_setup *setup,
+                          struct chr_backend *backend)
 {
     struct virtio_console *con = calloc(1, sizeof(*con));
     if (con == NULL)
-        return fail(-ENOMEM, "virtio %s", config->name);
-    bool has_size = config->backend->columns != 0 && config->backend->rows != 0;
-    int err = virtio_device_init(&con->dev,
+        return fail(-ENOMEM, "virtio %s", setup->name);
+    bool has_size = backend->columns != 0 && backend->rows != 0;
+    int err = virtio_device_init(&con->dev, setup,
                                  &(struct virtio_device_config){
-                                     .name = config->name,
                                      .device_id = VIRTIO_ID_CONSOLE,
                                      .ops = &console_ops,
                                      .features = has_size ? VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE) : 0,
@@ -158,25 +158,19 @@ int virtio_console_create(struct virtio_console **out, const struct virtio_conso
                                      .config_bytes = sizeof(con->config),
                                      .queue_count = QUEUES,
                                      .iov_max = VIRTIO_QUEUE_SIZE_DEFAULT,
-                                     .queue_size_max = config->queue_size_max,
-                                     .features_on = config->features_on,
-                                     .features_off = config->features_off,
-                                     .strict = config->strict,
-                                     .loop = config->loop,
-                                     .gmem = config->gmem,
                                  });
     if (err != 0) {
         free(con);
         return err;
     }
-    set_size(con, config->backend->columns, config->backend->rows);
+    set_size(con, backend->columns, backend->rows);
     con->handler = (struct chr_handler){
         .on_rx = on_rx,
         .on_writable = on_writable,
         .on_resize = has_size ? on_resize : NULL,
         .ctx = con,
     };
-    con->backend = config->backend;
+    con->backend = backend;
     con->backend->handler = &con->handler;
     *out = con;
     return 0;

@@ -38,8 +38,8 @@ void virtio_device_fail(struct virtio_device *dev, const char *why)
 {
     /* Once aloud: a guest that waits for such a device looks as if it hung. */
     if (!atomic_exchange(&dev->failed_before, true))
-        log_warn("virtio %s needs a reset: %s", dev->cfg.name, why);
-    log_guest(&dev->guest_errors, "virtio %s needs a reset: %s", dev->cfg.name, why);
+        log_warn("virtio %s needs a reset: %s", dev->setup.name, why);
+    log_guest(&dev->guest_errors, "virtio %s needs a reset: %s", dev->setup.name, why);
     atomic_store(&dev->running, false);
     atomic_fetch_or(&dev->status, VIRTIO_STATUS_DEVICE_NEEDS_RESET);
     if (device_has_status(dev, VIRTIO_STATUS_DRIVER_OK)) /* VIRTIO 1.4 2.1.2 */
@@ -99,7 +99,7 @@ static void default_queues(struct virtio_device *dev)
 
 static void reset(struct virtio_device *dev)
 {
-    evloop_call(dev->cfg.loop, reset_on_loop, dev);
+    evloop_call(dev->setup.loop, reset_on_loop, dev);
     memset(dev->accepted, 0, sizeof(dev->accepted));
     dev->accepted_beyond = false;
     default_queues(dev);
@@ -126,10 +126,10 @@ static void check_features(struct virtio_device *dev, uint32_t bit)
         mark(dev, bit);
         default_queues(dev);
         if (dev->cfg.ops->features_ok != NULL)
-            evloop_call(dev->cfg.loop, features_ok_on_loop, dev);
+            evloop_call(dev->setup.loop, features_ok_on_loop, dev);
         return;
     }
-    log_guest(&dev->guest_errors, "virtio %s refuses the features %#llx%s", dev->cfg.name,
+    log_guest(&dev->guest_errors, "virtio %s refuses the features %#llx%s", dev->setup.name,
               (unsigned long long)dev->accepted[0], version_1 ? "" : ": no VERSION_1");
 }
 
@@ -137,7 +137,7 @@ static void activate(struct virtio_device *dev, uint32_t bit)
 {
     mark(dev, bit); /* before anything can fail, which is then told */
     if (!dev->active)
-        evloop_call(dev->cfg.loop, activate_on_loop, dev);
+        evloop_call(dev->setup.loop, activate_on_loop, dev);
 }
 
 /*
@@ -244,7 +244,7 @@ bool virtio_device_negotiated(const struct virtio_device *dev, unsigned feature)
 void virtio_device_legacy_kick(struct virtio_device *dev, uint32_t queue)
 {
     if (!dev->active && device_has_status(dev, VIRTIO_STATUS_DRIVER))
-        evloop_call(dev->cfg.loop, activate_on_loop, dev);
+        evloop_call(dev->setup.loop, activate_on_loop, dev);
     virtio_device_kick(dev, queue);
 }
 
@@ -303,14 +303,14 @@ static int config_write_on_loop(void *arg)
 void virtio_device_config_read(struct virtio_device *dev, uint64_t offset, void *dst, unsigned len)
 {
     struct config_access a = {.dev = dev, .offset = offset, .dst = dst, .len = len};
-    evloop_call(dev->cfg.loop, config_read_on_loop, &a);
+    evloop_call(dev->setup.loop, config_read_on_loop, &a);
 }
 
 void virtio_device_config_write(struct virtio_device *dev, uint64_t offset, const void *src,
                                 unsigned len)
 {
     struct config_access a = {.dev = dev, .offset = offset, .src = src, .len = len};
-    evloop_call(dev->cfg.loop, config_write_on_loop, &a);
+    evloop_call(dev->setup.loop, config_write_on_loop, &a);
 }
 
 uint32_t virtio_device_generation(const struct virtio_device *dev)
@@ -333,7 +333,7 @@ int virtio_device_measure(struct virtio_device *dev, const struct clock *clock)
     for (unsigned i = 0; i < dev->cfg.queue_count; i++) {
         dev->queues[i].meter = virtio_meter_create(clock);
         if (dev->queues[i].meter == NULL)
-            return fail(-ENOMEM, "virtio %s: statistics", dev->cfg.name);
+            return fail(-ENOMEM, "virtio %s: statistics", dev->setup.name);
     }
     return 0;
 }
@@ -342,32 +342,42 @@ int virtio_device_measure(struct virtio_device *dev, const struct clock *clock)
 
 static void offer(struct virtio_device *dev)
 {
-    uint64_t off = dev->cfg.features_off & ~REQUIRED_FEATURES;
-    uint64_t common = COMMON_FEATURES | (dev->cfg.features_on & OPTIONAL_FEATURES);
+    uint64_t off = dev->setup.features_off & ~REQUIRED_FEATURES;
+    uint64_t common = COMMON_FEATURES | (dev->setup.features_on & OPTIONAL_FEATURES);
     dev->offered[0] = (dev->cfg.features | common) & ~off;
     dev->offered[1] = dev->cfg.features_64;
 }
 
-int virtio_device_init(struct virtio_device *dev, const struct virtio_device_config *config)
+int virtio_device_init(struct virtio_device *dev, const struct virtio_setup *setup,
+                       const struct virtio_device_config *config)
 {
     BUG_ON(config->queue_count == 0 || config->queue_count > VIRTIO_QUEUES_MAX);
-    *dev = (struct virtio_device){.cfg = *config};
+    *dev = (struct virtio_device){.setup = *setup, .cfg = *config};
     offer(dev);
-    if (dev->cfg.queue_size_max == 0)
-        dev->cfg.queue_size_max = VIRTIO_QUEUE_SIZE_DEFAULT;
+    if (setup->queue_size_max == 0)
+        dev->setup.queue_size_max = VIRTIO_QUEUE_SIZE_DEFAULT;
+    if (config->iov_max == 0)
+        dev->cfg.iov_max = (unsigned)min_u64(dev->setup.queue_size_max, VQ_IOV_MAX);
     dev->queues = calloc(config->queue_count, sizeof(*dev->queues));
     if (dev->queues == NULL)
-        return fail(-ENOMEM, "virtio %s", config->name);
+        return fail(-ENOMEM, "virtio %s", setup->name);
     int err = 0;
     for (unsigned i = 0; err == 0 && i < config->queue_count; i++)
         err = queue_init(&dev->queues[i], dev, i);
     if (err != 0)
-        fail(err, "virtio %s: eventfd", config->name);
-    if (err == 0 && config->strict)
+        fail(err, "virtio %s: eventfd", setup->name);
+    if (err == 0 && setup->strict)
         err = virtio_strict_create(&dev->strict, dev);
     if (err != 0)
         virtio_device_fini(dev);
     return err;
+}
+
+uint32_t virtio_device_seg_max(const struct virtio_device *dev)
+{
+    uint32_t split = UINT32_C(1) << (31 - __builtin_clz(dev->setup.queue_size_max));
+    uint32_t descs = (uint32_t)min_u64(split, VQ_IOV_MAX);
+    return descs > 2 ? descs - 2 : 1;
 }
 
 void virtio_device_fini(struct virtio_device *dev)

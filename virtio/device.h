@@ -102,28 +102,32 @@ struct virtio_shm {
 
 #define VIRTIO_FEATURE_WORDS 4u /* of 32 bits: features 0 to 127 */
 
-struct virtio_device_config {
+/* What whoever makes a device says of it, whatever its type is. */
+struct virtio_setup {
     const char *name; /* for messages; outlives the device */
+    struct evloop *loop;
+    const struct gmem *gmem;
+    uint64_t features_on;    /* offered on top: RING_PACKED, IN_ORDER, what device.c can do */
+    uint64_t features_off;   /* not offered */
+    uint32_t queue_size_max; /* 0: the default */
+    bool strict;             /* say what the driver does against the specification */
+};
+
+/* What the type says. */
+struct virtio_device_config {
     uint32_t device_id;
     const struct virtio_device_ops *ops;
     uint64_t features;    /* 0 to 63: the type's own; device.c adds what it does itself */
     uint64_t features_64; /* 64 to 127 */
-    uint64_t
-        features_on; /* offered on top, where device.c can do them: RING_PACKED, IN_ORDER, ... */
-    uint64_t features_off; /* not offered */
-    uint8_t *config;       /* configuration space; the loop's, see virtio_device_config_changed() */
+    uint8_t *config;      /* configuration space; the loop's, see virtio_device_config_changed() */
     unsigned config_bytes;
     unsigned queue_count;
-    uint32_t queue_size_max; /* 0: the default */
-    unsigned iov_max;        /* vectors in a chain at most */
+    unsigned iov_max; /* vectors in a chain at most; 0: as many as a chain has descriptors */
     const struct virtio_shm *shm;
     unsigned shm_count;
-    bool strict; /* say what the driver does against the specification */
-    struct evloop *loop;
-    /* The loop of each queue; NULL: all on `loop`. Read once. None of them waits for `loop`, nor
+    /* The loop of each queue; NULL: all on the setup's. Read once. None of them waits for that, nor
      * for another that does: loops that serve queues of several devices are no device's own. */
     struct evloop *const *queue_loops;
-    const struct gmem *gmem;
 };
 
 struct virtio_queue {
@@ -148,6 +152,7 @@ struct virtio_queue {
 
 /* Embedded in each device. */
 struct virtio_device {
+    struct virtio_setup setup;
     struct virtio_device_config cfg;
     struct virtio_host host;
     struct virtio_queue *queues;
@@ -170,9 +175,17 @@ struct virtio_device {
 /* ---- for the device that embeds it ---- */
 
 /* Set-up thread. Errors are reported. */
-int virtio_device_init(struct virtio_device *dev, const struct virtio_device_config *config);
+int virtio_device_init(struct virtio_device *dev, const struct virtio_setup *setup,
+                       const struct virtio_device_config *config);
 /* The transport has gone (virtio_device_detach()). A zeroed device is allowed. */
 void virtio_device_fini(struct virtio_device *dev);
+
+/*
+ * The segments that a request may have beside its header and its status: more in a chain than a
+ * queue has descriptors is not allowed (VIRTIO 1.4 2.7.5.3.1), and a split ring's size is a power
+ * of 2.
+ */
+uint32_t virtio_device_seg_max(const struct virtio_device *dev);
 
 /* [loop] [queue] Was the feature negotiated? */
 bool virtio_device_has(const struct virtio_device *dev, unsigned feature);

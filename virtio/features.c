@@ -145,7 +145,7 @@ void virtio_features_say(struct virtio_device *dev)
     add_features(&t, dev);
     add(&t, "; queues (number:size/vector)");
     add_queues(&t, dev);
-    log_guest(&dev->activations, "virtio %s runs, %s%s ring; features%s", dev->cfg.name,
+    log_guest(&dev->activations, "virtio %s runs, %s%s ring; features%s", dev->setup.name,
               dev->legacy ? "legacy, " : "",
               virtio_device_has(dev, VIRTIO_F_RING_PACKED) ? "packed" : "split", t.bytes);
 }

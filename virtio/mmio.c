@@ -53,12 +53,12 @@ static int add_shm(struct virtio_mmio *m)
         return 0;
     m->shm = calloc(count, sizeof(*m->shm));
     if (m->shm == NULL)
-        return fail(-ENOMEM, "virtio %s: mmio", m->dev->cfg.name);
+        return fail(-ENOMEM, "virtio %s: mmio", m->dev->setup.name);
     for (; m->shm_count < count; m->shm_count++) {
         const struct virtio_shm *shm = &m->dev->cfg.shm[m->shm_count];
         struct bus_region *region = &m->shm[m->shm_count];
         *region = (struct bus_region){
-            .name = m->dev->cfg.name,
+            .name = m->dev->setup.name,
             .base = gpa,
             .size = shm->bytes,
             .widths = BUS_W1248,
@@ -67,7 +67,7 @@ static int add_shm(struct virtio_mmio *m)
         };
         int err = bus_add(m->cfg.bus, region);
         if (err != 0)
-            return fail(err, "virtio %s: shared memory %u at %#llx", m->dev->cfg.name, shm->id,
+            return fail(err, "virtio %s: shared memory %u at %#llx", m->dev->setup.name, shm->id,
                         (unsigned long long)gpa);
         gpa = align_up(gpa + shm->bytes, SHM_ALIGN);
     }
@@ -268,7 +268,7 @@ static const struct bus_ops window_ops = {.read = window_read, .write = window_w
 static int add_window(struct virtio_mmio *m)
 {
     m->region = (struct bus_region){
-        .name = m->dev->cfg.name,
+        .name = m->dev->setup.name,
         .base = m->cfg.base_gpa,
         .size = VIRTIO_MMIO_BYTES,
         .widths = BUS_W1248,
@@ -277,7 +277,7 @@ static int add_window(struct virtio_mmio *m)
     };
     int err = bus_add(m->cfg.bus, &m->region);
     if (err != 0)
-        return fail(err, "virtio %s: window at %#llx", m->dev->cfg.name,
+        return fail(err, "virtio %s: window at %#llx", m->dev->setup.name,
                     (unsigned long long)m->cfg.base_gpa);
     return 0;
 }
@@ -294,7 +294,7 @@ int virtio_mmio_create(struct virtio_mmio **out, const struct virtio_mmio_config
 {
     struct virtio_mmio *m = calloc(1, sizeof(*m));
     if (m == NULL)
-        return fail(-ENOMEM, "virtio %s: mmio", config->device->cfg.name);
+        return fail(-ENOMEM, "virtio %s: mmio", config->device->setup.name);
     m->cfg = *config;
     m->dev = config->device;
     pthread_mutex_init(&m->lock, NULL);

@@ -43,7 +43,7 @@ static void bind_doorbell(struct virtio_mmio *m, unsigned queue)
     if (err == 0)
         m->bound |= UINT64_C(1) << queue;
     else if (err != -ENOSYS)
-        log_debug("virtio %s: queue %u is kicked without a doorbell", m->dev->cfg.name, queue);
+        log_debug("virtio %s: queue %u is kicked without a doorbell", m->dev->setup.name, queue);
 }
 
 void virtio_mmio_bells_bind(struct virtio_mmio *m)

@@ -361,29 +361,28 @@ static int check(const struct virtio_net_config *config, unsigned pairs, uint32_
 
 static int init_device(struct virtio_net *net, const struct virtio_net_config *config)
 {
-    uint32_t size = config->queue_size_max;
     uint64_t features = offered_features(net, &config->backend->info) & ~config->features_off;
     uint64_t unknown = net->vhost != NULL ? vhost_net_unknown_features(net->vhost) : 0;
     if (unknown & config->features_on & VIRTIO_BIT(VIRTIO_F_RING_PACKED))
         return fail_msg(-EINVAL, "virtio %s: vhost=on needs ring=split", config->name);
-    if (size == 0)
-        size = VIRTIO_QUEUE_SIZE_DEFAULT;
-    return virtio_device_init(&net->dev, &(struct virtio_device_config){
-                                             .name = config->name,
-                                             .device_id = VIRTIO_ID_NET,
-                                             .ops = &net_ops,
-                                             .features = net_features_consistent(features),
-                                             .config = net->config,
-                                             .config_bytes = sizeof(net->config),
-                                             .queue_count = 2 * net->pairs + 1,
-                                             .queue_size_max = size,
-                                             .features_on = config->features_on,
-                                             .features_off = config->features_off | unknown,
-                                             .iov_max = (unsigned)min_u64(size, VQ_IOV_MAX),
-                                             .strict = config->strict,
-                                             .loop = config->loop,
-                                             .gmem = config->gmem,
-                                         });
+    const struct virtio_setup setup = {
+        .name = config->name,
+        .loop = config->loop,
+        .gmem = config->gmem,
+        .features_on = config->features_on,
+        .features_off = config->features_off | unknown,
+        .queue_size_max = config->queue_size_max,
+        .strict = config->strict,
+    };
+    return virtio_device_init(&net->dev, &setup,
+                              &(struct virtio_device_config){
+                                  .device_id = VIRTIO_ID_NET,
+                                  .ops = &net_ops,
+                                  .features = net_features_consistent(features),
+                                  .config = net->config,
+                                  .config_bytes = sizeof(net->config),
+                                  .queue_count = 2 * net->pairs + 1,
+                              });
 }
 
 static void free_net(struct virtio_net *net)

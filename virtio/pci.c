@@ -168,7 +168,7 @@ static struct pci_func_config identity(struct virtio_pci *p)
     struct type type = type_of(p->dev->cfg.device_id);
     bool legacy = p->cfg.legacy;
     return (struct pci_func_config){
-        .name = p->dev->cfg.name,
+        .name = p->dev->setup.name,
         .vendor = VIRTIO_PCI_VENDOR_ID,
         .device = legacy ? type.transitional : (uint16_t)(VIRTIO_PCI_DEVICE_BASE + type.id),
         .subsystem_vendor = VIRTIO_PCI_VENDOR_ID,
@@ -269,7 +269,7 @@ static void add_register_bars(struct virtio_pci *p)
                          .space = BUS_MMIO,
                          .is_64 = true,
                          .bytes = VIRTIO_PCI_REGISTERS_BYTES,
-                         .name = p->dev->cfg.name,
+                         .name = p->dev->setup.name,
                          .widths = BUS_W1248,
                          .ops = &virtio_pci_registers_ops,
                          .dev = p,
@@ -279,7 +279,7 @@ static void add_register_bars(struct virtio_pci *p)
                          &(struct pci_bar_config){
                              .space = BUS_PIO,
                              .bytes = pow2_above(virtio_pci_legacy_bytes(p->dev), LEGACY_PORTS),
-                             .name = p->dev->cfg.name,
+                             .name = p->dev->setup.name,
                              .widths = BUS_W124,
                              .ops = &virtio_pci_legacy_ops,
                              .dev = p,
@@ -295,11 +295,12 @@ static int add_shm_bar(struct virtio_pci *p)
         return 0;
     p->shm_offset = calloc(cfg->shm_count, sizeof(*p->shm_offset));
     if (p->shm_offset == NULL)
-        return fail(-ENOMEM, "virtio %s: pci", cfg->name);
+        return fail(-ENOMEM, "virtio %s: pci", p->dev->setup.name);
     for (unsigned i = 0; i < cfg->shm_count; i++) {
         p->shm_offset[i] = align_up(end, SHM_ALIGN);
         if (cfg->shm[i].bytes > SHM_BYTES_MAX - p->shm_offset[i])
-            return fail_msg(-EFBIG, "virtio %s: its shared memory is too large", cfg->name);
+            return fail_msg(-EFBIG, "virtio %s: its shared memory is too large",
+                            p->dev->setup.name);
         end = p->shm_offset[i] + cfg->shm[i].bytes;
     }
     pci_func_add_bar(&p->func, VIRTIO_PCI_BAR_SHM,
@@ -308,7 +309,7 @@ static int add_shm_bar(struct virtio_pci *p)
                          .is_64 = true,
                          .prefetch = true,
                          .bytes = pow2_above(end, SHM_ALIGN),
-                         .name = cfg->name,
+                         .name = p->dev->setup.name,
                          .widths = BUS_W1248,
                          .ops = &virtio_pci_shm_ops,
                          .dev = p,
@@ -323,9 +324,10 @@ static int check(const struct virtio_pci_config *config)
     const struct virtio_device_config *cfg = &config->device->cfg;
     if (config->legacy && type_of(cfg->device_id).transitional == 0)
         return fail_msg(-ENOTSUP, "virtio %s: no legacy interface exists for this type of device",
-                        cfg->name);
+                        config->device->setup.name);
     if (cfg->config_bytes > VIRTIO_PCI_PAGE_BYTES || cfg->shm_count > SHM_REGIONS_MAX)
-        return fail_msg(-ENOTSUP, "virtio %s: the device has no room on PCI", cfg->name);
+        return fail_msg(-ENOTSUP, "virtio %s: the device has no room on PCI",
+                        config->device->setup.name);
     return 0;
 }
 
@@ -356,7 +358,7 @@ int virtio_pci_create(struct virtio_pci **out, const struct virtio_pci_config *c
         return err;
     struct virtio_pci *p = calloc(1, sizeof(*p));
     if (p == NULL)
-        return fail(-ENOMEM, "virtio %s: pci", config->device->cfg.name);
+        return fail(-ENOMEM, "virtio %s: pci", config->device->setup.name);
     p->cfg = *config;
     p->dev = config->device;
     pthread_mutex_init(&p->lock, NULL);

@@ -42,7 +42,7 @@ static void bind(struct virtio_pci *p, unsigned queue)
     int err = doorbell_bind(&p->cfg.doorbell, &addr, bell->fd);
     bell->bound = err == 0;
     if (err != 0 && err != -ENOSYS)
-        log_debug("virtio %s: queue %u is kicked without a doorbell", p->dev->cfg.name, queue);
+        log_debug("virtio %s: queue %u is kicked without a doorbell", p->dev->setup.name, queue);
 }
 
 static void unbind(struct virtio_pci *p, unsigned queue)

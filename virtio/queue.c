@@ -155,7 +155,7 @@ static int start_on_loop(void *arg)
     bool external = virtio_queue_is_external(dev, q->index);
     struct vq_setup setup = {
         .config = &q->config,
-        .gmem = dev->cfg.gmem,
+        .gmem = dev->setup.gmem,
         .features = dev->features[0],
         .size_max = virtio_device_queue_size_max(dev, q->index),
         .iov_max = external ? 1 : dev->cfg.iov_max,
@@ -240,7 +240,7 @@ static int join_on_loop(void *arg)
 /* A split ring's size is a power of two (VIRTIO 1.4 2.7), which it stays until packed is chosen. */
 static uint32_t size_max(const struct virtio_device *dev)
 {
-    uint32_t max = dev->cfg.queue_size_max;
+    uint32_t max = dev->setup.queue_size_max;
     if (virtio_device_negotiated(dev, VIRTIO_F_RING_PACKED))
         return max;
     return UINT32_C(1) << (31 - __builtin_clz(max));
@@ -372,7 +372,7 @@ int queue_init(struct virtio_queue *q, struct virtio_device *dev, unsigned index
     *q = (struct virtio_queue){
         .dev = dev,
         .index = index,
-        .loop = loops != NULL ? loops[index] : dev->cfg.loop,
+        .loop = loops != NULL ? loops[index] : dev->setup.loop,
         .kick = {.cb = on_kick, .ctx = q},
         .again = {.cb = on_again, .ctx = q},
         .poll = {.look = look, .sleep = stop_looking, .ctx = q},

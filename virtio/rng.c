@@ -52,25 +52,20 @@ static const struct virtio_device_ops rng_ops = {
     .queue_stop = rng_queue_stop,
 };
 
-int virtio_rng_create(struct virtio_rng **out, const struct virtio_rng_config *config)
+int virtio_rng_create(struct virtio_rng **out, const struct virtio_setup *setup,
+                      const struct entropy *entropy)
 {
     struct virtio_rng *rng = calloc(1, sizeof(*rng));
     if (rng == NULL)
-        return fail(-ENOMEM, "virtio %s", config->name);
-    rng->entropy = config->entropy;
-    int err = virtio_device_init(&rng->dev, &(struct virtio_device_config){
-                                                .name = config->name,
-                                                .device_id = VIRTIO_ID_ENTROPY,
-                                                .ops = &rng_ops,
-                                                .queue_count = 1,
-                                                .iov_max = VIRTIO_QUEUE_SIZE_DEFAULT,
-                                                .queue_size_max = config->queue_size_max,
-                                                .features_on = config->features_on,
-                                                .features_off = config->features_off,
-                                                .strict = config->strict,
-                                                .loop = config->loop,
-                                                .gmem = config->gmem,
-                                            });
+        return fail(-ENOMEM, "virtio %s", setup->name);
+    rng->entropy = entropy;
+    int err = virtio_device_init(&rng->dev, setup,
+                                 &(struct virtio_device_config){
+                                     .device_id = VIRTIO_ID_ENTROPY,
+                                     .ops = &rng_ops,
+                                     .queue_count = 1,
+                                     .iov_max = VIRTIO_QUEUE_SIZE_DEFAULT,
+                                 });
     if (err != 0) {
         free(rng);
         return err;

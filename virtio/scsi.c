@@ -182,7 +182,7 @@ static void put_disk(struct scsi_target *target, struct blk_backend *backend, co
     *disk = (struct scsi_disk){.backend = backend};
     if (serial != NULL)
         memcpy(disk->serial, serial, strnlen(serial, SCSI_SERIAL_BYTES));
-    (void)snprintf(disk->id, sizeof(disk->id), "%.24s-%u", target->scsi->dev.cfg.name,
+    (void)snprintf(disk->id, sizeof(disk->id), "%.24s-%u", target->scsi->dev.setup.name,
                    target->index);
     backend->handler = (struct blk_handler){.on_resize = on_resize, .ctx = target};
 }
@@ -221,49 +221,31 @@ int virtio_scsi_unplug(struct virtio_scsi *scsi, unsigned target)
 
 /* ---- life ---- */
 
-/*
- * Header and response may take a descriptor each, and no chain is longer than the queue (VIRTIO 1.4
- * 2.7.5.3.1), which a split ring makes a power of two.
- */
-static uint32_t seg_max(uint32_t queue_size)
-{
-    uint64_t split = UINT64_C(1) << (31 - __builtin_clz(queue_size));
-    uint64_t descs = min_u64(split, VQ_IOV_MAX);
-    return descs > 2 ? (uint32_t)descs - 2 : 1;
-}
-
 static void show(struct virtio_scsi *scsi, unsigned queues)
 {
     uint8_t *config = scsi->config;
     le32_put(config + VIRTIO_SCSI_CONFIG_num_queues, queues);
-    le32_put(config + VIRTIO_SCSI_CONFIG_seg_max, seg_max(scsi->queue_size));
+    le32_put(config + VIRTIO_SCSI_CONFIG_seg_max, virtio_device_seg_max(&scsi->dev));
     le32_put(config + VIRTIO_SCSI_CONFIG_max_sectors, MAX_SECTORS);
-    le32_put(config + VIRTIO_SCSI_CONFIG_cmd_per_lun, scsi->queue_size);
+    le32_put(config + VIRTIO_SCSI_CONFIG_cmd_per_lun, scsi->dev.setup.queue_size_max);
     le32_put(config + VIRTIO_SCSI_CONFIG_event_info_size, VIRTIO_SCSI_EVENT_BYTES);
     le16_put(config + VIRTIO_SCSI_CONFIG_max_target, (uint16_t)(scsi->target_count - 1));
     default_sizes(scsi);
 }
 
-static int init_device(struct virtio_scsi *scsi, const struct virtio_scsi_config *config,
-                       unsigned queues)
+static int init_device(struct virtio_scsi *scsi, const struct virtio_setup *setup, unsigned queues)
 {
+    struct virtio_setup own = *setup;
+    own.features_off |= VIRTIO_BIT(VIRTIO_F_IN_ORDER);
     return virtio_device_init(
-        &scsi->dev,
+        &scsi->dev, &own,
         &(struct virtio_device_config){
-            .name = config->name,
             .device_id = VIRTIO_ID_SCSI,
             .ops = &scsi_ops,
             .features = VIRTIO_BIT(VIRTIO_SCSI_F_HOTPLUG) | VIRTIO_BIT(VIRTIO_SCSI_F_CHANGE),
             .config = scsi->config,
             .config_bytes = sizeof(scsi->config),
             .queue_count = VIRTIO_SCSI_REQUESTQ + queues,
-            .queue_size_max = scsi->queue_size,
-            .features_on = config->features_on,
-            .features_off = config->features_off | VIRTIO_BIT(VIRTIO_F_IN_ORDER),
-            .iov_max = (unsigned)min_u64(scsi->queue_size, VQ_IOV_MAX),
-            .strict = config->strict,
-            .loop = config->loop,
-            .gmem = config->gmem,
         });
 }
 
@@ -284,29 +266,28 @@ static void init_targets(struct virtio_scsi *scsi, const struct virtio_scsi_conf
     }
 }
 
-int virtio_scsi_create(struct virtio_scsi **out, const struct virtio_scsi_config *config)
+int virtio_scsi_create(struct virtio_scsi **out, const struct virtio_setup *setup,
+                       const struct virtio_scsi_config *config)
 {
     const unsigned queues_max = VIRTIO_QUEUES_MAX - VIRTIO_SCSI_REQUESTQ;
     unsigned queues = config->queues != 0 ? config->queues : 1;
     if (queues > queues_max)
-        return fail_msg(-EINVAL, "virtio %s: %u queues; there may be up to %u", config->name,
-                        queues, queues_max);
+        return fail_msg(-EINVAL, "virtio %s: %u queues; there may be up to %u", setup->name, queues,
+                        queues_max);
     if (config->count == 0 || config->count > SCSI_TARGETS_MAX)
-        return fail_msg(-EINVAL, "virtio %s: %u disks; there may be 1 to %u", config->name,
+        return fail_msg(-EINVAL, "virtio %s: %u disks; there may be 1 to %u", setup->name,
                         config->count, SCSI_TARGETS_MAX);
     struct virtio_scsi *scsi = calloc(1, sizeof(*scsi));
     if (scsi == NULL)
-        return fail(-ENOMEM, "virtio %s", config->name);
-    scsi->queue_size =
-        config->queue_size_max != 0 ? config->queue_size_max : VIRTIO_QUEUE_SIZE_DEFAULT;
+        return fail(-ENOMEM, "virtio %s", setup->name);
     scsi->target_count = config->count;
     scsi->queues = calloc(VIRTIO_SCSI_REQUESTQ + queues, sizeof(*scsi->queues));
     scsi->targets = calloc(config->count, sizeof(*scsi->targets));
     if (scsi->queues == NULL || scsi->targets == NULL) {
         free_device(scsi);
-        return fail(-ENOMEM, "virtio %s", config->name);
+        return fail(-ENOMEM, "virtio %s", setup->name);
     }
-    int err = init_device(scsi, config, queues);
+    int err = init_device(scsi, setup, queues);
     if (err != 0) {
         free_device(scsi);
         return err;

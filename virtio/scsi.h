@@ -16,19 +16,12 @@
 #ifndef MINIVET_VIRTIO_SCSI_H
 #define MINIVET_VIRTIO_SCSI_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
 struct blk_backend;
-struct evloop;
-struct gmem;
 struct virtio_device;
 struct virtio_scsi;
+struct virtio_setup;
 
 struct virtio_scsi_config {
-    const char *name;
-    struct evloop *loop;
-    const struct gmem *gmem;
     /*
      * Targets 0 to count - 1. The backends are the caller's and outlive the device, their one user;
      * one that is NULL is a target for virtio_scsi_plug() to fill.
@@ -36,14 +29,12 @@ struct virtio_scsi_config {
     struct blk_backend *const *backends;
     const char *const *serials; /* at most 20 bytes count; NULL, or one that is NULL: none */
     unsigned count;
-    unsigned queues;                    /* of requests; 0: one */
-    uint64_t features_on, features_off; /* see struct virtio_device_config */
-    uint32_t queue_size_max;            /* 0: the default */
-    bool strict;                        /* say what the driver does wrong */
+    unsigned queues; /* of requests; 0: one */
 };
 
 /* Errors are reported. */
-int virtio_scsi_create(struct virtio_scsi **out, const struct virtio_scsi_config *config);
+int virtio_scsi_create(struct virtio_scsi **out, const struct virtio_setup *setup,
+                       const struct virtio_scsi_config *config);
 void virtio_scsi_destroy(struct virtio_scsi *scsi); /* after its transport */
 
 struct virtio_device *virtio_scsi_device(struct virtio_scsi *scsi);

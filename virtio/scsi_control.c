@@ -74,7 +74,7 @@ static uint8_t do_function(struct scsi_target *target, uint32_t subtype, uint64_
 static void take_requests(struct virtio_scsi *scsi)
 {
     for (unsigned q = VIRTIO_SCSI_REQUESTQ; q < scsi->dev.cfg.queue_count; q++) {
-        uint32_t turns = scsi->queue_size / VIRTIO_TURN_CHAINS + 1;
+        uint32_t turns = scsi->dev.setup.queue_size_max / VIRTIO_TURN_CHAINS + 1;
         while (turns-- > 0)
             virtio_queue_serve(&scsi->dev, q);
     }
@@ -140,7 +140,7 @@ void scsi_control_ready(struct virtio_scsi *scsi)
     if (scsi->control == NULL)
         return;
     do_control(scsi, scsi->control);
-    evloop_defer(scsi->dev.cfg.loop, &scsi->answer);
+    evloop_defer(scsi->dev.setup.loop, &scsi->answer);
 }
 
 static void answer(void *ctx)
@@ -159,7 +159,7 @@ void scsi_control_init(struct virtio_scsi *scsi)
 
 void scsi_control_stop(struct virtio_scsi *scsi)
 {
-    evloop_defer_cancel(scsi->dev.cfg.loop, &scsi->answer);
+    evloop_defer_cancel(scsi->dev.setup.loop, &scsi->answer);
     scsi->control = NULL;
 }
 

@@ -63,7 +63,6 @@ struct virtio_scsi {
     struct scsi_queue *queues; /* by virtqueue: the first two are not used */
     struct scsi_target *targets;
     unsigned target_count;
-    uint32_t queue_size;
     uint8_t config[VIRTIO_SCSI_CONFIG_BYTES];
 
     /* A control request that has been done, and waits for what it ended to be seen first. */

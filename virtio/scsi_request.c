@@ -95,7 +95,7 @@ static void on_dropped(struct scsi_task *task)
     r->again = NULL;
     *scsi->again_tail = r;
     scsi->again_tail = &r->again;
-    evloop_defer(scsi->dev.cfg.loop, &scsi->submit_again);
+    evloop_defer(scsi->dev.setup.loop, &scsi->submit_again);
 }
 
 static void submit_again(void *ctx)
@@ -139,7 +139,7 @@ static void sort_out(struct virtio_scsi *scsi, const struct scsi_queue *queue)
     }
     scsi->again_tail = at;
     if (scsi->again == NULL)
-        evloop_defer_cancel(scsi->dev.cfg.loop, &scsi->submit_again);
+        evloop_defer_cancel(scsi->dev.setup.loop, &scsi->submit_again);
 }
 
 void scsi_again_forget(struct scsi_queue *queue)
@@ -212,7 +212,7 @@ void scsi_request_start(struct scsi_request *r, struct vq_chain *chain)
     r->data_bytes = 0;
     if (!take_response(r, &whole)) {
         log_guest(&scsi->dev.guest_errors, "virtio %s: request without room for a response",
-                  scsi->dev.cfg.name);
+                  scsi->dev.setup.name);
         push(r);
         return;
     }

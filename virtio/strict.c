@@ -57,7 +57,7 @@ void strict_report(struct virtio_device *dev, int queue, enum strict_rule rule, 
     vsnprintf(detail, sizeof(detail), fmt, args);
     va_end(args);
     /* At the one level that nothing hides: it was asked for. */
-    log_error("strict: %s: %sVIRTIO 1.4 %s: %s: %s%s", dev->cfg.name, where, rules[rule].section,
+    log_error("strict: %s: %sVIRTIO 1.4 %s: %s: %s%s", dev->setup.name, where, rules[rule].section,
               rules[rule].text, detail,
               before == STRICT_BURST - 1 ? " (more are only counted)" : "");
 }
@@ -85,14 +85,14 @@ void virtio_strict_summary(const struct virtio_device *dev)
     if (s == NULL)
         return;
     if (virtio_strict_total(dev) == 0)
-        log_error("strict: %s: nothing to report", dev->cfg.name);
+        log_error("strict: %s: nothing to report", dev->setup.name);
     for (unsigned row = 0; row <= s->queue_count; row++)
         for (unsigned rule = 0; rule < STRICT_RULES; rule++) {
             uint64_t times = atomic_load(counter(s, row, rule));
             char where[WHERE_BYTES];
             name_queue(where, (int)row - 1);
             if (times > 0)
-                log_error("strict: %s: %llu in all: %sVIRTIO 1.4 %s: %s", dev->cfg.name,
+                log_error("strict: %s: %llu in all: %sVIRTIO 1.4 %s: %s", dev->setup.name,
                           (unsigned long long)times, where, rules[rule].section, rules[rule].text);
         }
 }
@@ -107,7 +107,7 @@ int virtio_strict_create(struct virtio_strict **out, struct virtio_device *dev)
     if (s == NULL || counts == NULL) {
         free(s);
         free(counts);
-        return fail(-ENOMEM, "virtio %s: driver monitor", dev->cfg.name);
+        return fail(-ENOMEM, "virtio %s: driver monitor", dev->setup.name);
     }
     s->dev = dev;
     s->counts = counts;
@@ -117,7 +117,7 @@ int virtio_strict_create(struct virtio_strict **out, struct virtio_device *dev)
         s->queues[i] = (struct strict_queue){
             .dev = dev,
             .index = i,
-            .config.size = dev->cfg.queue_size_max,
+            .config.size = dev->setup.queue_size_max,
         };
     *out = s;
     return 0;

@@ -25,7 +25,7 @@ bool strict_negotiated(const struct virtio_strict *s, unsigned feature)
 /* As the device says it: a split ring's size is a power of 2. */
 static uint32_t size_max(const struct virtio_strict *s)
 {
-    uint32_t max = s->dev->cfg.queue_size_max;
+    uint32_t max = s->dev->setup.queue_size_max;
     if (strict_negotiated(s, VIRTIO_F_RING_PACKED))
         return max;
     return UINT32_C(1) << (31 - __builtin_clz(max));
@@ -45,7 +45,7 @@ static void forget(struct virtio_strict *s)
     s->accepted = 0;
     for (unsigned i = 0; i < s->queue_count; i++) {
         struct strict_queue *q = &s->queues[i];
-        q->config = (struct vq_config){.size = s->dev->cfg.queue_size_max};
+        q->config = (struct vq_config){.size = s->dev->setup.queue_size_max};
         q->was_reset = q->reset_unread = q->stop_unread = q->vector_unread = false;
     }
 }
@@ -220,7 +220,7 @@ static void check_part(struct strict_queue *q, const char *name, uint64_t gpa, u
     if (!is_aligned(gpa, align))
         strict_ring_report(q, packed ? STRICT_PACKED_ALIGN : STRICT_SPLIT_ALIGN,
                            "%s area at %#llx, and not by %u", name, at, (unsigned)align);
-    if (gmem_find(q->dev->cfg.gmem, gpa, bytes) == NULL)
+    if (gmem_find(q->dev->setup.gmem, gpa, bytes) == NULL)
         strict_ring_report(q, packed ? STRICT_PACKED_MEMORY : STRICT_SPLIT_MEMORY,
                            "%s area at %#llx of %llu bytes", name, at, (unsigned long long)bytes);
 }
@@ -288,7 +288,7 @@ static void check_data(struct virtio_strict *s, const struct strict_queue *q, ui
         return;
     }
     uint8_t raw[2];
-    if (gmem_read(s->dev->cfg.gmem, q->config.driver + VIRTQ_AVAIL_IDX, raw, sizeof(raw)) != 0)
+    if (gmem_read(s->dev->setup.gmem, q->config.driver + VIRTQ_AVAIL_IDX, raw, sizeof(raw)) != 0)
         return;
     uint16_t idx = (uint16_t)(raw[0] | raw[1] << 8);
     if ((uint16_t)(idx - data) > q->config.size)

@@ -2,13 +2,10 @@
 #include "virtio/vhost_user_blk.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
-#include "core/fail.h"
 #include "core/le.h"
 #include "core/xmath.h"
 #include "virtio/spec.h"
-#include "virtio/vhost_user_device.h"
 
 /* SIZE_MAX to WRITE_ZEROES: what their fields in the configuration space are for. */
 #define PASSED_FEATURES                                                        \
@@ -24,8 +21,6 @@
 
 struct vhost_user_blk {
     struct vhost_user_device v;
-    const char *socket_path;
-    uint8_t config[CONFIG_BYTES];
     uint8_t writeback; /* the cache mode, VIRTIO 1.4 5.2.5: ours to say, see prepare() */
 };
 
@@ -38,14 +33,14 @@ static struct vhost_user_blk *of(struct vhost_user_device *v)
 static void fix_config(struct vhost_user_device *v)
 {
     struct vhost_user_blk *blk = of(v);
-    le16_put(blk->config + VIRTIO_BLK_CONFIG_num_queues, (uint16_t)v->dev.cfg.queue_count);
-    blk->config[VIRTIO_BLK_CONFIG_writeback] = blk->writeback;
+    le16_put(blk->v.config + VIRTIO_BLK_CONFIG_num_queues, (uint16_t)v->dev.cfg.queue_count);
+    blk->v.config[VIRTIO_BLK_CONFIG_writeback] = blk->writeback;
 }
 
 static void set_writeback(struct vhost_user_blk *blk, bool on)
 {
     blk->writeback = on;
-    blk->config[VIRTIO_BLK_CONFIG_writeback] = on;
+    blk->v.config[VIRTIO_BLK_CONFIG_writeback] = on;
 }
 
 /* A driver that does not flush relies on every write. */
@@ -84,6 +79,7 @@ static int prepare(struct vhost_user_device *v)
 }
 
 static const struct vhost_user_type blk_type = {
+    .bytes = sizeof(struct vhost_user_blk),
     .device_id = VIRTIO_ID_BLOCK,
     .features = PASSED_FEATURES,
     .config_bytes = CONFIG_BYTES,
@@ -93,57 +89,11 @@ static const struct vhost_user_type blk_type = {
     .prepare = prepare,
 };
 
-/* ---- life ---- */
-
-static int connect_to_path(void *ctx)
+int vhost_user_blk_create(struct vhost_user_device **out, const struct vhost_user_setup *config)
 {
-    struct vhost_user_blk *blk = ctx;
-    return vhost_user_connect(blk->socket_path);
-}
-
-int vhost_user_blk_create(struct vhost_user_blk **out, const struct vhost_user_blk_config *config)
-{
-    struct vhost_user_blk *blk = calloc(1, sizeof(*blk));
-    if (blk == NULL)
-        return fail(-ENOMEM, "virtio %s", config->name);
-    blk->socket_path = config->socket_path;
-    blk->writeback = 1;
-    bool own = config->connect == NULL;
-    int err =
-        vhost_user_device_init(&blk->v, &(struct vhost_user_device_config){
-                                            .name = config->name,
-                                            .peer = config->socket_path,
-                                            .connect = own ? connect_to_path : config->connect,
-                                            .connect_ctx = own ? blk : config->connect_ctx,
-                                            .type = &blk_type,
-                                            .config = blk->config,
-                                            .queues = config->queues != 0 ? config->queues : 1,
-                                            .queue_size_max = config->queue_size_max,
-                                            .features_on = config->features_on,
-                                            .features_off = config->features_off,
-                                            .strict = config->strict,
-                                            .reply_ms = config->reply_ms,
-                                            .loop = config->loop,
-                                            .clock = config->clock,
-                                            .gmem = config->gmem,
-                                        });
-    if (err != 0) {
-        free(blk);
-        return err;
-    }
-    *out = blk;
-    return 0;
-}
-
-void vhost_user_blk_destroy(struct vhost_user_blk *blk)
-{
-    if (blk == NULL)
-        return;
-    vhost_user_device_fini(&blk->v);
-    free(blk);
-}
-
-struct virtio_device *vhost_user_blk_device(struct vhost_user_blk *blk)
-{
-    return &blk->v.dev;
+    int err;
+    *out = vhost_user_device_create(&blk_type, config, &err);
+    if (*out != NULL)
+        set_writeback(of(*out), true);
+    return err;
 }

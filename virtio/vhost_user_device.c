@@ -63,7 +63,7 @@ static const struct virtqueue *vq_of(const struct vhost_user_queue *q)
 
 static bool is_local(const struct vhost_user_device *v, unsigned queue)
 {
-    return v->cfg.type->is_local != NULL && v->cfg.type->is_local(v, queue);
+    return v->type->is_local != NULL && v->type->is_local(v, queue);
 }
 
 static unsigned group_of(const struct vhost_user_type *type)
@@ -73,22 +73,27 @@ static unsigned group_of(const struct vhost_user_type *type)
 
 static unsigned ring_count(const struct vhost_user_device *v)
 {
-    return v->groups * group_of(v->cfg.type);
+    return v->groups * group_of(v->type);
+}
+
+static int connect_server(const struct vhost_user_setup *c)
+{
+    return c->connect != NULL ? c->connect(c->connect_ctx) : vhost_user_connect(c->socket_path);
 }
 
 static void set_connected(struct vhost_user_device *v, bool connected)
 {
     v->connected = connected;
-    if (v->cfg.type->connection != NULL)
-        v->cfg.type->connection(v);
+    if (v->type->connection != NULL)
+        v->type->connection(v);
 }
 
 /* ---- the connection ends ---- */
 
 static void disconnect(struct vhost_user_device *v)
 {
-    evloop_fd_del(v->cfg.loop, &v->socket);
-    evloop_fd_del(v->cfg.loop, &v->backend);
+    evloop_fd_del(v->cfg.setup.loop, &v->socket);
+    evloop_fd_del(v->cfg.setup.loop, &v->backend);
     if (v->backend_fd >= 0)
         close(v->backend_fd);
     v->backend_fd = -1;
@@ -119,12 +124,12 @@ static void lose(struct vhost_user_device *v, const char *why)
         q->served = false;
     }
     log_warn("virtio %s: lost the vhost-user server %s: %s; requests wait until it is back",
-             v->cfg.name, v->cfg.peer, why);
+             v->cfg.setup.name, v->cfg.socket_path, why);
     /* One that goes as soon as it came is given more time each time. */
     uint64_t now = now_ns(v);
     bool stable = now - v->since_ns >= STABLE_NS;
     v->retry_ns = stable ? RETRY_NS : min_u64(2 * v->retry_ns, RETRY_MAX_NS);
-    evloop_timer_set(v->cfg.loop, &v->retry, now + v->retry_ns);
+    evloop_timer_set(v->cfg.setup.loop, &v->retry, now + v->retry_ns);
 }
 
 /* ---- rings ---- */
@@ -144,7 +149,7 @@ static bool ring_base(const struct vhost_user_queue *q, uint32_t *base)
     uint16_t avail, used;
     vq_split_indices(vq_of(q), &avail, &used);
     *base = used;
-    return recorded || v->cfg.type->repeatable || q->idle ||
+    return recorded || v->type->repeatable || q->idle ||
            virtio_device_has(&v->dev, VIRTIO_F_IN_ORDER);
 }
 
@@ -162,7 +167,7 @@ static int start_ring(struct vhost_user_queue *q)
         .kick_fd = queue->kick_fd,
         .call_fd = q->call_fd,
         .err_fd = v->broken_fd,
-        .disabled = v->cfg.type->is_disabled != NULL && v->cfg.type->is_disabled(v, q->index),
+        .disabled = v->type->is_disabled != NULL && v->type->is_disabled(v, q->index),
     };
     if (!ring_base(q, &ring.base)) {
         virtio_device_fail(&v->dev, "its server went with requests that nobody can repeat");
@@ -191,7 +196,7 @@ static int prepare_inflight(struct vhost_user_device *v)
     int err = 0;
     if (v->inflight.fd < 0)
         err = vhost_user_get_inflight(&v->vu, (uint16_t)ring_count(v),
-                                      (uint16_t)v->dev.cfg.queue_size_max, &v->inflight);
+                                      (uint16_t)v->dev.setup.queue_size_max, &v->inflight);
     return err != 0 ? err : vhost_user_set_inflight(&v->vu, &v->inflight);
 }
 
@@ -200,11 +205,11 @@ static int hand_over(struct vhost_user_device *v)
 {
     int err = vhost_user_set_features(&v->vu, v->dev.features[0] & v->passed);
     if (err == 0)
-        err = vhost_user_set_memory(&v->vu, v->cfg.gmem);
+        err = vhost_user_set_memory(&v->vu, v->cfg.setup.gmem);
     if (err == 0)
         err = prepare_inflight(v);
-    if (err == 0 && v->cfg.type->prepare != NULL)
-        err = v->cfg.type->prepare(v);
+    if (err == 0 && v->type->prepare != NULL)
+        err = v->type->prepare(v);
     for (unsigned i = 0; err == 0 && i < v->dev.cfg.queue_count; i++) {
         if (v->queues[i].live && v->dev.running)
             err = start_ring(&v->queues[i]);
@@ -273,8 +278,8 @@ static void vud_reset(struct virtio_device *dev)
 {
     struct vhost_user_device *v = of(dev);
     v->active = false;
-    if (v->cfg.type->reset != NULL)
-        v->cfg.type->reset(v);
+    if (v->type->reset != NULL)
+        v->type->reset(v);
     vhost_user_inflight_close(&v->inflight);
 }
 
@@ -282,15 +287,15 @@ static void vud_config_write(struct virtio_device *dev, unsigned offset, const v
                              unsigned len)
 {
     struct vhost_user_device *v = of(dev);
-    if (v->cfg.type->config_write != NULL && v->cfg.type->config_write(v, offset, src, len) != 0)
+    if (v->type->config_write != NULL && v->type->config_write(v, offset, src, len) != 0)
         lose(v, v->vu.why);
 }
 
 static void vud_features_ok(struct virtio_device *dev)
 {
     struct vhost_user_device *v = of(dev);
-    if (v->cfg.type->features_ok != NULL)
-        v->cfg.type->features_ok(v);
+    if (v->type->features_ok != NULL)
+        v->type->features_ok(v);
 }
 
 static bool vud_queue_is_external(const struct virtio_device *dev, unsigned queue)
@@ -301,7 +306,7 @@ static bool vud_queue_is_external(const struct virtio_device *dev, unsigned queu
 static void vud_queue_ready(struct virtio_device *dev, unsigned queue)
 {
     struct vhost_user_device *v = of(dev);
-    v->cfg.type->serve(v, queue);
+    v->type->serve(v, queue);
 }
 
 void vhost_user_device_enable(struct vhost_user_device *v, unsigned queue, bool enable)
@@ -354,14 +359,14 @@ static int read_config(struct vhost_user_device *v, bool *changed)
 {
     uint8_t old[VHOST_USER_CONFIG_MAX_BYTES];
     *changed = false;
-    if (v->cfg.type->own_config)
+    if (v->type->own_config)
         return 0;
-    unsigned bytes = v->cfg.type->config_bytes;
-    memcpy(old, v->cfg.config, bytes);
-    int err = vhost_user_get_config(&v->vu, v->cfg.config, bytes);
-    if (err == 0 && v->cfg.type->config_fix != NULL)
-        v->cfg.type->config_fix(v);
-    *changed = err == 0 && memcmp(old, v->cfg.config, bytes) != 0;
+    unsigned bytes = v->type->config_bytes;
+    memcpy(old, v->config, bytes);
+    int err = vhost_user_get_config(&v->vu, v->config, bytes);
+    if (err == 0 && v->type->config_fix != NULL)
+        v->type->config_fix(v);
+    *changed = err == 0 && memcmp(old, v->config, bytes) != 0;
     return err;
 }
 
@@ -372,7 +377,7 @@ static void on_backend(void *ctx, uint32_t events)
     (void)events;
     int got = vhost_user_backend_message(v->backend_fd, &changed);
     if (got < 0) { /* the device works without it */
-        evloop_fd_del(v->cfg.loop, &v->backend);
+        evloop_fd_del(v->cfg.setup.loop, &v->backend);
         return;
     }
     if (!changed)
@@ -401,7 +406,7 @@ static int open_backend(struct vhost_user_device *v)
         return err;
     v->backend = (struct ev_fd){.cb = on_backend, .ctx = v};
     v->vu.why = "its socket cannot be waited for";
-    return evloop_fd_add(v->cfg.loop, &v->backend, fds[0], EPOLLIN);
+    return evloop_fd_add(v->cfg.setup.loop, &v->backend, fds[0], EPOLLIN);
 }
 
 static int refuse(struct vhost_user_device *v, const char *why)
@@ -421,7 +426,7 @@ static int open_server(struct vhost_user_device *v, int fd, uint64_t *queues)
         return err;
     if (!(v->vu.features & VIRTIO_BIT(VIRTIO_F_VERSION_1)))
         return refuse(v, "it is older than VIRTIO 1.0");
-    if (!v->cfg.type->own_config && !vhost_user_has(&v->vu, VHOST_USER_PROTOCOL_F_CONFIG))
+    if (!v->type->own_config && !vhost_user_has(&v->vu, VHOST_USER_PROTOCOL_F_CONFIG))
         return refuse(v, "it cannot tell its configuration (CONFIG)");
     return open_backend(v);
 }
@@ -429,7 +434,7 @@ static int open_server(struct vhost_user_device *v, int fd, uint64_t *queues)
 static int watch_server(struct vhost_user_device *v)
 {
     v->socket = (struct ev_fd){.cb = on_socket, .ctx = v};
-    int err = evloop_fd_add(v->cfg.loop, &v->socket, v->vu.fd, EPOLLIN);
+    int err = evloop_fd_add(v->cfg.setup.loop, &v->socket, v->vu.fd, EPOLLIN);
     v->since_ns = now_ns(v);
     if (err == 0)
         set_connected(v, true);
@@ -450,7 +455,7 @@ static int take_up(struct vhost_user_device *v, int fd)
         err = watch_server(v);
     if (err != 0)
         return err;
-    log_warn("virtio %s: the vhost-user server %s is back", v->cfg.name, v->cfg.peer);
+    log_warn("virtio %s: the vhost-user server %s is back", v->cfg.setup.name, v->cfg.socket_path);
     if (changed)
         virtio_device_config_changed(&v->dev);
     if (v->active && hand_over(v) != 0)
@@ -461,16 +466,17 @@ static int take_up(struct vhost_user_device *v, int fd)
 static void on_retry(void *ctx)
 {
     struct vhost_user_device *v = ctx;
-    int fd = v->cfg.connect(v->cfg.connect_ctx);
+    int fd = connect_server(&v->cfg);
     if (fd >= 0 && take_up(v, fd) == 0)
         return;
     /* Nobody there costs nothing; one who answers badly may cost a deadline each time. */
     if (fd >= 0) {
-        log_debug("virtio %s: vhost-user server %s: %s", v->cfg.name, v->cfg.peer, v->vu.why);
+        log_debug("virtio %s: vhost-user server %s: %s", v->cfg.setup.name, v->cfg.socket_path,
+                  v->vu.why);
         disconnect(v);
         v->retry_ns = min_u64(2 * v->retry_ns, RETRY_MAX_NS);
     }
-    evloop_timer_set(v->cfg.loop, &v->retry, now_ns(v) + v->retry_ns);
+    evloop_timer_set(v->cfg.setup.loop, &v->retry, now_ns(v) + v->retry_ns);
 }
 
 /* ---- life ---- */
@@ -488,7 +494,7 @@ static int make_queues(struct vhost_user_device *v, unsigned count)
         if (q->call_fd < 0)
             return -errno;
         q->call = (struct ev_fd){.cb = on_call, .ctx = q};
-        int err = evloop_event_add(v->cfg.loop, &q->call, q->call_fd);
+        int err = evloop_event_add(v->cfg.setup.loop, &q->call, q->call_fd);
         if (err != 0)
             return err;
     }
@@ -496,50 +502,87 @@ static int make_queues(struct vhost_user_device *v, unsigned count)
     if (v->broken_fd < 0)
         return -errno;
     v->broken = (struct ev_fd){.cb = on_broken, .ctx = v};
-    return evloop_event_add(v->cfg.loop, &v->broken, v->broken_fd);
+    return evloop_event_add(v->cfg.setup.loop, &v->broken, v->broken_fd);
 }
 
 static int init_virtio(struct vhost_user_device *v)
 {
-    const struct vhost_user_device_config *c = &v->cfg;
-    unsigned local = c->type->is_local != NULL ? 1 : 0;
+    const struct vhost_user_type *type = v->type;
+    struct virtio_setup setup = v->cfg.setup;
     uint64_t features = v->vu.features;
-    uint64_t own = ((features & c->type->features) | c->type->local_features) & ~c->features_off;
-    v->passed = features &
-                (c->type->features | RING_FEATURES | RING_OPTIONS | VIRTIO_BIT(VIRTIO_F_VERSION_1));
-    if (c->features_on & RING_OPTIONS & ~features & VIRTIO_BIT(VIRTIO_F_RING_PACKED))
+    uint64_t own = ((features & type->features) | type->local_features) & ~setup.features_off;
+    v->passed =
+        features & (type->features | RING_FEATURES | RING_OPTIONS | VIRTIO_BIT(VIRTIO_F_VERSION_1));
+    if (setup.features_on & ~features & VIRTIO_BIT(VIRTIO_F_RING_PACKED))
         log_warn("virtio %s: the vhost-user server %s has no packed rings: split ones are used",
-                 c->name, c->peer);
-    int err = virtio_device_init(
-        &v->dev, &(struct virtio_device_config){
-                     .name = c->name,
-                     .device_id = c->type->device_id,
-                     .ops = &vud_ops,
-                     .features = c->type->consistent != NULL ? c->type->consistent(own) : own,
-                     .features_on = c->features_on & (features | LOCAL_OPTIONS),
-                     .features_off = c->features_off | (RING_FEATURES & ~features),
-                     .config = c->config,
-                     .config_bytes = c->type->config_bytes,
-                     .queue_count = ring_count(v) + local,
-                     .queue_size_max = c->queue_size_max,
-                     .iov_max = LOCAL_IOV_MAX,
-                     .strict = c->strict,
-                     .loop = c->loop,
-                     .gmem = c->gmem,
-                 });
+                 setup.name, v->cfg.socket_path);
+    setup.features_on &= features | LOCAL_OPTIONS;
+    setup.features_off |= RING_FEATURES & ~features;
+    int err =
+        virtio_device_init(&v->dev, &setup,
+                           &(struct virtio_device_config){
+                               .device_id = type->device_id,
+                               .ops = &vud_ops,
+                               .features = type->consistent != NULL ? type->consistent(own) : own,
+                               .config = v->config,
+                               .config_bytes = type->config_bytes,
+                               .queue_count = ring_count(v) + (type->is_local != NULL),
+                               .iov_max = LOCAL_IOV_MAX,
+                           });
     v->needed = v->passed & v->dev.offered[0];
     return err;
 }
 
-int vhost_user_device_init(struct vhost_user_device *v,
-                           const struct vhost_user_device_config *config)
+/* All that needs the server, which has been connected to. */
+static int init(struct vhost_user_device *v, int fd)
 {
-    unsigned local = config->type->is_local != NULL ? 1 : 0;
-    BUG_ON(config->queues == 0 ||
-           config->queues > (VIRTIO_QUEUES_MAX - local) / group_of(config->type));
-    BUG_ON(config->type->config_bytes > VHOST_USER_CONFIG_MAX_BYTES);
+    const char *name = v->cfg.setup.name, *peer = v->cfg.socket_path;
+    uint64_t offered = 0;
+    bool changed;
+    int err = open_server(v, fd, &offered);
+    unsigned wanted = v->groups;
+    v->groups = (unsigned)min_u64(offered, wanted);
+    if (err == 0 && v->groups < wanted)
+        log_warn("virtio %s: the vhost-user server %s has %u queues, not %u", name, peer, v->groups,
+                 wanted);
+    if (err == 0) {
+        err = init_virtio(v);
+        if (err != 0) /* reported */
+            return err;
+        err = read_config(v, &changed);
+    }
+    if (err != 0)
+        return fail_msg(err, "virtio %s: vhost-user server %s: %s", name, peer, v->vu.why);
+    err = make_queues(v, v->dev.cfg.queue_count);
+    if (err == 0)
+        err = watch_server(v);
+    return err != 0 ? fail(err, "virtio %s: eventfd", name) : 0;
+}
+
+struct vhost_user_device *vhost_user_device_create(const struct vhost_user_type *type,
+                                                   const struct vhost_user_setup *config, int *err)
+{
+    const char *name = config->setup.name;
+    unsigned groups = config->groups != 0 ? config->groups : 1;
+    unsigned local = type->is_local != NULL ? 1 : 0;
+    BUG_ON(groups > (VIRTIO_QUEUES_MAX - local) / group_of(type));
+    BUG_ON(type->config_bytes > VHOST_USER_CONFIG_MAX_BYTES);
+    int fd = connect_server(config);
+    if (fd < 0) {
+        *err =
+            fail(fd, "virtio %s: connect to the vhost-user server %s", name, config->socket_path);
+        return NULL;
+    }
+    struct vhost_user_device *v = calloc(1, type->bytes);
+    if (v == NULL) {
+        close(fd);
+        *err = fail(-ENOMEM, "virtio %s", name);
+        return NULL;
+    }
     *v = (struct vhost_user_device){
+        .type = type,
         .cfg = *config,
+        .groups = groups,
         .vu.fd = -1,
         .inflight.fd = -1,
         .backend_fd = -1,
@@ -547,55 +590,30 @@ int vhost_user_device_init(struct vhost_user_device *v,
         .retry = {.cb = on_retry, .ctx = v},
         .retry_ns = RETRY_NS,
     };
-    int fd = config->connect(config->connect_ctx);
-    if (fd < 0)
-        return fail(fd, "virtio %s: connect to the vhost-user server %s", config->name,
-                    config->peer);
-    uint64_t offered = 0;
-    bool changed;
-    int err = open_server(v, fd, &offered);
-    v->groups = (unsigned)min_u64(offered, config->queues);
-    if (err == 0 && v->groups < config->queues)
-        log_warn("virtio %s: the vhost-user server %s has %u queues, not %u", config->name,
-                 config->peer, v->groups, config->queues);
-    if (err == 0) {
-        err = init_virtio(v);
-        if (err != 0) /* reported */
-            goto failed;
-        err = read_config(v, &changed);
-    }
-    if (err != 0) {
-        err = fail_msg(err, "virtio %s: vhost-user server %s: %s", config->name, config->peer,
-                       v->vu.why);
-        goto failed;
-    }
-    err = make_queues(v, v->dev.cfg.queue_count);
-    if (err == 0)
-        err = watch_server(v);
-    if (err == 0)
-        return 0;
-    fail(err, "virtio %s: eventfd", config->name);
-failed:
-    vhost_user_device_fini(v);
-    return err;
+    *err = init(v, fd);
+    if (*err == 0)
+        return v;
+    vhost_user_device_destroy(v);
+    return NULL;
 }
 
-void vhost_user_device_fini(struct vhost_user_device *v)
+void vhost_user_device_destroy(struct vhost_user_device *v)
 {
-    if (v->cfg.type == NULL)
+    if (v == NULL)
         return;
-    evloop_timer_cancel(v->cfg.loop, &v->retry);
+    struct evloop *loop = v->cfg.setup.loop;
+    evloop_timer_cancel(loop, &v->retry);
     disconnect(v);
     for (unsigned i = 0; v->queues != NULL && i < v->dev.cfg.queue_count; i++) {
-        evloop_fd_del(v->cfg.loop, &v->queues[i].call);
+        evloop_fd_del(loop, &v->queues[i].call);
         if (v->queues[i].call_fd >= 0)
             close(v->queues[i].call_fd);
     }
-    evloop_fd_del(v->cfg.loop, &v->broken);
+    evloop_fd_del(loop, &v->broken);
     if (v->broken_fd >= 0)
         close(v->broken_fd);
     vhost_user_inflight_close(&v->inflight);
     free(v->queues);
     virtio_device_fini(&v->dev);
-    *v = (struct vhost_user_device){0};
+    free(v);
 }

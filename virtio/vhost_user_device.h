@@ -16,6 +16,7 @@
 #define MINIVET_VIRTIO_VHOST_USER_DEVICE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "core/evloop.h"
@@ -28,6 +29,7 @@ struct vhost_user_queue;
 
 /* What a type of device adds. Calls are on the loop; each may be NULL. */
 struct vhost_user_type {
+    size_t bytes; /* of the type's structure */
     uint32_t device_id;
     uint64_t features;                         /* that this side understands and passes on */
     uint64_t local_features;                   /* that this side offers without the server */
@@ -43,7 +45,7 @@ struct vhost_user_type {
     void (*serve)(struct vhost_user_device *v, unsigned queue);
     bool (*is_disabled)(const struct vhost_user_device *v, unsigned queue);
     void (*connection)(struct vhost_user_device *v); /* v->connected has changed */
-    /* cfg.config has just been read: make it what the driver shall see. */
+    /* config has just been read: make it what the driver shall see. */
     void (*config_fix)(struct vhost_user_device *v);
     /* The driver writes, inside of the configuration space. Results here and below are those of
      * vhost_user.h. */
@@ -56,29 +58,29 @@ struct vhost_user_type {
     int (*prepare)(struct vhost_user_device *v);
 };
 
-struct vhost_user_device_config {
-    const char *name; /* for messages; outlives the device */
-    const char *peer; /* what messages call the server: its socket; outlives the device */
-    /* A connected stream socket, which is the device's from then on; or a negative errno. Called at
-     * creation, which reports it, and on the loop whenever the server has gone, which does not. */
+/* What whoever makes the device says, of any type. */
+struct vhost_user_setup {
+    struct virtio_setup setup; /* `strict` is of registers only: rings are the server's to see */
+    /*
+     * Where the server listens; or a function that gives a connected stream socket each time, which
+     * is the device's from then on, or a negative errno. It is called at creation, and on the loop
+     * whenever the server has gone. With it the path is only what messages say. Both outlive the
+     * device.
+     */
+    const char *socket_path;
     int (*connect)(void *ctx);
     void *connect_ctx;
-    const struct vhost_user_type *type;
-    uint8_t *config;                    /* type->config_bytes; the embedding device's */
-    unsigned queues;                    /* groups; fewer if the server has not as many */
-    uint32_t queue_size_max;            /* 0: the default */
-    uint64_t features_on, features_off; /* see struct virtio_device_config */
-    bool strict;
-    unsigned reply_ms; /* 0: the usual */
-    struct evloop *loop;
+    unsigned groups;           /* of rings; 0: one; fewer if the server has not as many */
+    unsigned reply_ms;         /* how long the server may take to answer; 0: the usual */
     const struct clock *clock; /* the loop's; NULL: the host's */
-    const struct gmem *gmem;
 };
 
-/* Embedded in each type of device. */
+/* Each type's structure begins with it. */
 struct vhost_user_device {
     struct virtio_device dev;
-    struct vhost_user_device_config cfg;
+    const struct vhost_user_type *type;
+    struct vhost_user_setup cfg;
+    uint8_t config[VHOST_USER_CONFIG_MAX_BYTES]; /* the configuration space */
     struct vhost_user vu;
     uint64_t passed; /* features that go to the server when the driver accepts them */
     uint64_t needed; /* features that every later server must have: they were offered */
@@ -101,10 +103,13 @@ struct vhost_user_device {
 /* What is_disabled() says has changed: tells the server. */
 void vhost_user_device_enable(struct vhost_user_device *v, unsigned queue, bool enable);
 
-/* Set-up thread. Errors are reported. */
-int vhost_user_device_init(struct vhost_user_device *v,
-                           const struct vhost_user_device_config *config);
-/* After its transport. A zeroed one is allowed. */
-void vhost_user_device_fini(struct vhost_user_device *v);
+/*
+ * Set-up thread: a zeroed structure of the type, made into a device whose server has answered;
+ * NULL: *err says why, and it is reported.
+ */
+struct vhost_user_device *vhost_user_device_create(const struct vhost_user_type *type,
+                                                   const struct vhost_user_setup *config, int *err);
+/* After its transport. NULL is allowed. */
+void vhost_user_device_destroy(struct vhost_user_device *v);
 
 #endif

@@ -2,16 +2,13 @@
 #include "virtio/vhost_user_net.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "core/fail.h"
 #include "core/le.h"
 #include "core/log.h"
 #include "core/xmath.h"
 #include "virtio/net_impl.h"
 #include "virtio/spec.h"
-#include "virtio/vhost_user_device.h"
 
 #define BIT(feature) VIRTIO_BIT(VIRTIO_NET_F_##feature)
 
@@ -28,8 +25,6 @@
 
 struct vhost_user_net {
     struct vhost_user_device v;
-    const char *socket_path;
-    uint8_t config[CONFIG_BYTES];
     uint8_t mac[NET_MAC_BYTES]; /* after a reset */
     uint32_t mtu_bytes;
     unsigned pairs_used;
@@ -44,7 +39,7 @@ static struct vhost_user_net *of(struct vhost_user_device *v)
 
 static void set_status(struct vhost_user_net *net, uint16_t status)
 {
-    le16_put(net->config + VIRTIO_NET_CONFIG_status, status);
+    le16_put(net->v.config + VIRTIO_NET_CONFIG_status, status);
 }
 
 /* Behind a server that is back is a switch that has not seen the driver's address yet. */
@@ -94,10 +89,10 @@ static bool do_command(struct vhost_user_net *net, struct iobuf *rd)
     case VIRTIO_NET_CTRL_MAC << 8 | VIRTIO_NET_CTRL_MAC_ADDR_SET:
         if (!virtio_device_has(dev, VIRTIO_NET_F_CTRL_MAC_ADDR) || bytes < NET_MAC_BYTES)
             return false;
-        memcpy(net->config + VIRTIO_NET_CONFIG_mac, data, NET_MAC_BYTES);
+        memcpy(net->v.config + VIRTIO_NET_CONFIG_mac, data, NET_MAC_BYTES);
         return true;
     case VIRTIO_NET_CTRL_ANNOUNCE << 8 | VIRTIO_NET_CTRL_ANNOUNCE_ACK:
-        net->config[VIRTIO_NET_CONFIG_status] &= (uint8_t)~VIRTIO_NET_S_ANNOUNCE;
+        net->v.config[VIRTIO_NET_CONFIG_status] &= (uint8_t)~VIRTIO_NET_S_ANNOUNCE;
         return virtio_device_has(dev, VIRTIO_NET_F_GUEST_ANNOUNCE);
     case VIRTIO_NET_CTRL_MQ << 8 | VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET:
         return virtio_device_has(dev, VIRTIO_NET_F_MQ) && bytes >= 2 &&
@@ -126,8 +121,8 @@ static void on_reset(struct vhost_user_device *v)
 {
     struct vhost_user_net *net = of(v);
     net->pairs_used = 1;
-    memcpy(net->config + VIRTIO_NET_CONFIG_mac, net->mac, NET_MAC_BYTES);
-    le16_put(net->config + VIRTIO_NET_CONFIG_mtu, (uint16_t)net->mtu_bytes);
+    memcpy(net->v.config + VIRTIO_NET_CONFIG_mac, net->mac, NET_MAC_BYTES);
+    le16_put(net->v.config + VIRTIO_NET_CONFIG_mtu, (uint16_t)net->mtu_bytes);
     set_status(net, v->connected ? VIRTIO_NET_S_LINK_UP : 0);
 }
 
@@ -135,7 +130,7 @@ static void on_reset(struct vhost_user_device *v)
 static int write_config(struct vhost_user_device *v, unsigned offset, const void *src, unsigned len)
 {
     if (v->dev.legacy && offset < VIRTIO_NET_CONFIG_mac + NET_MAC_BYTES)
-        memcpy(of(v)->config + offset, src, min_u64(len, NET_MAC_BYTES - offset));
+        memcpy(v->config + offset, src, min_u64(len, NET_MAC_BYTES - offset));
     return 0;
 }
 
@@ -150,6 +145,7 @@ static int prepare(struct vhost_user_device *v)
 }
 
 static const struct vhost_user_type net_type = {
+    .bytes = sizeof(struct vhost_user_net),
     .device_id = VIRTIO_ID_NET,
     .features = PASSED_FEATURES,
     .local_features = LOCAL_FEATURES,
@@ -167,66 +163,24 @@ static const struct vhost_user_type net_type = {
     .prepare = prepare,
 };
 
-/* ---- life ---- */
-
-static int connect_to_path(void *ctx)
+int vhost_user_net_create(struct vhost_user_device **out, const struct vhost_user_setup *config,
+                          const uint8_t mac[NET_MAC_BYTES], uint32_t mtu_bytes)
 {
-    struct vhost_user_net *net = ctx;
-    return vhost_user_connect(net->socket_path);
-}
-
-int vhost_user_net_create(struct vhost_user_net **out, const struct vhost_user_net_config *config)
-{
-    struct vhost_user_net *net = calloc(1, sizeof(*net));
-    if (net == NULL)
-        return fail(-ENOMEM, "virtio %s", config->name);
-    net->socket_path = config->socket_path;
-    net->mtu_bytes = config->mtu_bytes;
-    memcpy(net->mac, config->mac, sizeof(net->mac));
-    bool own = config->connect == NULL;
-    unsigned pairs = config->pairs != 0 ? config->pairs : 1;
-    uint64_t off = config->mtu_bytes == 0 ? BIT(MTU) : 0;
-    int err = vhost_user_device_init(
-        &net->v, &(struct vhost_user_device_config){
-                     .name = config->name,
-                     .peer = config->socket_path,
-                     .connect = own ? connect_to_path : config->connect,
-                     .connect_ctx = own ? net : config->connect_ctx,
-                     .type = &net_type,
-                     .config = net->config,
-                     .queues = pairs,
-                     .queue_size_max = config->queue_size_max,
-                     .features_on = config->features_on,
-                     .features_off = config->features_off | off | (pairs > 1 ? 0 : BIT(MQ)),
-                     .strict = config->strict,
-                     .reply_ms = config->reply_ms,
-                     .loop = config->loop,
-                     .clock = config->clock,
-                     .gmem = config->gmem,
-                 });
-    if (err != 0) {
-        free(net);
+    struct vhost_user_setup own = *config;
+    int err;
+    own.setup.features_off |= mtu_bytes == 0 ? BIT(MTU) : 0;
+    own.setup.features_off |= config->groups > 1 ? 0 : BIT(MQ);
+    struct vhost_user_device *v = vhost_user_device_create(&net_type, &own, &err);
+    if (v == NULL)
         return err;
-    }
-    if (net->v.groups > 1 && (net->v.vu.features & BIT(MQ)) == 0)
+    memcpy(of(v)->mac, mac, NET_MAC_BYTES);
+    of(v)->mtu_bytes = mtu_bytes;
+    if (v->groups > 1 && (v->vu.features & BIT(MQ)) == 0)
         log_warn("virtio %s: the vhost-user server %s has queues, and not the feature mq: one "
                  "pair is used",
-                 config->name, config->socket_path);
-    le16_put(net->config + VIRTIO_NET_CONFIG_max_virtqueue_pairs, (uint16_t)net->v.groups);
-    on_reset(&net->v);
-    *out = net;
+                 config->setup.name, config->socket_path);
+    le16_put(v->config + VIRTIO_NET_CONFIG_max_virtqueue_pairs, (uint16_t)v->groups);
+    on_reset(v);
+    *out = v;
     return 0;
-}
-
-void vhost_user_net_destroy(struct vhost_user_net *net)
-{
-    if (net == NULL)
-        return;
-    vhost_user_device_fini(&net->v);
-    free(net);
-}
-
-struct virtio_device *vhost_user_net_device(struct vhost_user_net *net)
-{
-    return &net->v.dev;
 }

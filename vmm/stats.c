@@ -43,7 +43,7 @@ static const char *thread_name(const struct stats *s, const struct evloop *loop)
 
 int stats_add_device(struct stats *s, const struct virtio_device *dev)
 {
-    struct stats_queue q = {.device = dev->cfg.name};
+    struct stats_queue q = {.device = dev->setup.name};
     for (; virtio_device_stats(dev, q.queue, &q.stats); q.queue++) {
         if (s->count == s->room) {
             unsigned room = s->room > 0 ? 2 * s->room : 8;

@@ -43,19 +43,21 @@ _Static_assert(MAX_DEVICES <= (X86_PCI_SLOTS - 1) * PCI_FUNCTIONS, "a PCI functi
 /* One of the devices, behind one of the two transports. */
 struct slot {
     struct evloop *loop; /* the device's */
+    struct virtio_device *dev;
     struct virtio_mmio *mmio;
     struct irq_line irq;
     struct virtio_pci *pci;
+
+    /* Whose `dev` is, and what is behind it. */
     struct blk_backend *disk;
     struct virtio_blk *blk;
     struct virtio_scsi *scsi;
     struct storage_daemon *daemon;
-    struct vhost_user_blk *vhost_blk;
     struct net_backend *wire;
     int taps[CONFIG_MAX_PAIRS];
     struct vhost_net *vhost;
     struct virtio_net *net;
-    struct vhost_user_net *vhost_net;
+    struct vhost_user_device *vhost_user;
     struct virtio_rng *rng;
     struct virtio_console *console;
 };
@@ -71,23 +73,6 @@ struct virtio_devices {
 
 /* ---- transports ---- */
 
-static struct virtio_device *slot_device(const struct slot *s)
-{
-    if (s->blk != NULL)
-        return virtio_blk_device(s->blk);
-    if (s->scsi != NULL)
-        return virtio_scsi_device(s->scsi);
-    if (s->vhost_blk != NULL)
-        return vhost_user_blk_device(s->vhost_blk);
-    if (s->net != NULL)
-        return virtio_net_device(s->net);
-    if (s->vhost_net != NULL)
-        return vhost_user_net_device(s->vhost_net);
-    if (s->rng != NULL)
-        return virtio_rng_device(s->rng);
-    return virtio_console_device(s->console);
-}
-
 static int plug_mmio(struct virtio_devices *d, struct slot *s, const struct virtio_keys *keys)
 {
     static const unsigned gsis[] = X86_VIRTIO_GSIS;
@@ -96,7 +81,7 @@ static int plug_mmio(struct virtio_devices *d, struct slot *s, const struct virt
         return fail_msg(-EINVAL,
                         "%s: there are %u virtio-mmio windows, one a device; give "
                         "transport=pci to this one, or --virtio transport=pci to all",
-                        slot_device(s)->cfg.name, X86_VIRTIO_GSI_COUNT);
+                        s->dev->setup.name, X86_VIRTIO_GSI_COUNT);
     int r = d->cfg.hv->irq_line(d->cfg.hv_vm, gsis[index], &s->irq);
     if (r < 0)
         return r;
@@ -108,7 +93,7 @@ static int plug_mmio(struct virtio_devices *d, struct slot *s, const struct virt
                                             .base_gpa = gpa,
                                             .irq = s->irq,
                                             .doorbell = d->cfg.hv->doorbell(d->cfg.hv_vm),
-                                            .device = slot_device(s),
+                                            .device = s->dev,
                                             .legacy = keys->legacy == ON_OFF_ON,
                                         });
 }
@@ -124,17 +109,17 @@ static int plug_pci(struct virtio_devices *d, struct slot *s, const struct virti
                                            .msi = d->cfg.hv->msi_sink(d->cfg.hv_vm),
                                            .doorbell = d->cfg.hv->doorbell(d->cfg.hv_vm),
                                            .legacy = keys->legacy == ON_OFF_ON,
-                                           .device = slot_device(s),
+                                           .device = s->dev,
                                        });
     if (r < 0)
         return r;
     r = pci_host_add(d->cfg.pci_host, devfn, &virtio_pci_func(s->pci)->port);
-    return r < 0 ? fail(r, "%s: PCI slot", slot_device(s)->cfg.name) : 0;
+    return r < 0 ? fail(r, "%s: PCI slot", s->dev->setup.name) : 0;
 }
 
 static int plug(struct virtio_devices *d, struct slot *s, const struct virtio_keys *keys)
 {
-    int r = d->cfg.vm->stats != STATS_OFF ? virtio_device_measure(slot_device(s), &clock_host) : 0;
+    int r = d->cfg.vm->stats != STATS_OFF ? virtio_device_measure(s->dev, &clock_host) : 0;
     if (r < 0)
         return r;
     return keys->transport == TRANSPORT_PCI ? plug_pci(d, s, keys) : plug_mmio(d, s, keys);
@@ -179,61 +164,79 @@ static int choose_loops(struct virtio_devices *d, struct slot *s, const struct v
 
 /* ---- devices ---- */
 
-static uint64_t features_on(const struct virtio_devices *d, const struct virtio_keys *keys)
+static struct virtio_setup setup_of(const struct virtio_devices *d, const struct slot *s,
+                                    const char *name, const struct virtio_keys *keys)
 {
-    return d->cfg.vm->features_on |
-           (keys->ring == RING_PACKED ? VIRTIO_BIT(VIRTIO_F_RING_PACKED) : 0);
+    const struct vm_config *vm = d->cfg.vm;
+    uint64_t packed = keys->ring == RING_PACKED ? VIRTIO_BIT(VIRTIO_F_RING_PACKED) : 0;
+    return (struct virtio_setup){
+        .name = name,
+        .loop = s->loop,
+        .gmem = d->cfg.gmem,
+        .features_on = vm->features_on | packed,
+        .features_off = vm->features_off,
+        .queue_size_max = keys->queue_size,
+        .strict = vm->strict,
+    };
 }
 
 /* A disk that a server knows how to read: the user's, or one that is started for its format. */
 static int create_vhost_disk(struct virtio_devices *d, struct slot *s,
                              const struct disk_config *disk)
 {
-    struct vhost_user_blk_config config = {
-        .name = disk->path,
+    struct vhost_user_setup config = {
+        .setup = setup_of(d, s, disk->path, &disk->virtio),
         .socket_path = disk->path,
-        .queues = disk->queues,
-        .queue_size_max = disk->virtio.queue_size,
-        .features_on = features_on(d, &disk->virtio),
-        .features_off = d->cfg.vm->features_off,
-        .strict = d->cfg.vm->strict,
-        .loop = s->loop,
-        .gmem = d->cfg.gmem,
+        .groups = disk->queues,
     };
-    int r = 0;
     if (disk->kind == DISK_FILE) {
-        r = storage_daemon_create(
+        int r = storage_daemon_create(
             &s->daemon, &(struct storage_daemon_config){.name = disk->path,
                                                         .path = disk->path,
                                                         .format = disk->format,
                                                         .read_only = disk->read_only,
                                                         .direct = disk->cache == DISK_CACHE_NONE,
                                                         .queues = disk->queues});
+        if (r < 0)
+            return r;
         config.connect = storage_daemon_connect;
         config.connect_ctx = s->daemon;
     }
+    int r = vhost_user_blk_create(&s->vhost_user, &config);
     if (r == 0)
-        r = vhost_user_blk_create(&s->vhost_blk, &config);
-    return r < 0 ? r : plug(d, s, &disk->virtio);
+        s->dev = &s->vhost_user->dev;
+    return r;
 }
 
 static int create_scsi(struct virtio_devices *d, struct slot *s, const struct disk_config *disk)
 {
-    struct blk_backend *const backends[] = {s->disk};
-    const char *const serials[] = {disk->serial[0] != '\0' ? disk->serial : NULL};
-    return virtio_scsi_create(&s->scsi, &(struct virtio_scsi_config){
-                                            .name = disk->path,
-                                            .loop = s->loop,
-                                            .gmem = d->cfg.gmem,
-                                            .backends = backends,
-                                            .serials = serials,
-                                            .count = ARRAY_SIZE(backends),
-                                            .queues = disk->queues,
-                                            .features_on = features_on(d, &disk->virtio),
-                                            .features_off = d->cfg.vm->features_off,
-                                            .queue_size_max = disk->virtio.queue_size,
-                                            .strict = d->cfg.vm->strict,
-                                        });
+    struct virtio_setup setup = setup_of(d, s, disk->path, &disk->virtio);
+    struct virtio_scsi_config config = {
+        .backends = &s->disk,
+        .serials = (const char *const[]){disk->serial[0] != '\0' ? disk->serial : NULL},
+        .count = 1,
+        .queues = disk->queues,
+    };
+    int r = virtio_scsi_create(&s->scsi, &setup, &config);
+    if (r == 0)
+        s->dev = virtio_scsi_device(s->scsi);
+    return r;
+}
+
+static int create_blk(struct virtio_devices *d, struct slot *s, const struct disk_config *disk,
+                      struct evloop *const *queue_loops)
+{
+    struct virtio_setup setup = setup_of(d, s, disk->path, &disk->virtio);
+    struct virtio_blk_config config = {
+        .queue_loops = queue_loops,
+        .backend = s->disk,
+        .serial = disk->serial,
+        .queues = disk->queues,
+    };
+    int r = virtio_blk_create(&s->blk, &setup, &config);
+    if (r == 0)
+        s->dev = virtio_blk_device(s->blk);
+    return r;
 }
 
 static bool is_served_elsewhere(const struct disk_config *disk)
@@ -246,50 +249,32 @@ static int create_disk(struct virtio_devices *d, const struct disk_config *disk)
 {
     struct slot *s = &d->slots[d->count++];
     struct evloop *queue_loops[VIRTIO_QUEUES_MAX];
-    int loops = choose_loops(d, s, &disk->virtio, queue_loops, disk->queues);
-    if (loops < 0)
-        return loops;
-    if (is_served_elsewhere(disk))
-        return create_vhost_disk(d, s, disk);
-    int r = disk_create(&s->disk, disk, s->loop);
+    int r = choose_loops(d, s, &disk->virtio, queue_loops, disk->queues);
     if (r < 0)
         return r;
-    if (disk->scsi) {
-        r = create_scsi(d, s, disk);
-        return r < 0 ? r : plug(d, s, &disk->virtio);
+    bool one_loop = r == 1;
+    if (is_served_elsewhere(disk)) {
+        r = create_vhost_disk(d, s, disk);
+    } else {
+        r = disk_create(&s->disk, disk, s->loop);
+        if (r == 0)
+            r = disk->scsi ? create_scsi(d, s, disk)
+                           : create_blk(d, s, disk, one_loop ? NULL : queue_loops);
     }
-    r = virtio_blk_create(&s->blk, &(struct virtio_blk_config){
-                                       .name = disk->path,
-                                       .loop = s->loop,
-                                       .queue_loops = loops > 1 ? queue_loops : NULL,
-                                       .gmem = d->cfg.gmem,
-                                       .backend = s->disk,
-                                       .serial = disk->serial,
-                                       .queues = disk->queues,
-                                       .features_on = features_on(d, &disk->virtio),
-                                       .features_off = d->cfg.vm->features_off,
-                                       .queue_size_max = disk->virtio.queue_size,
-                                       .strict = d->cfg.vm->strict,
-                                   });
     return r < 0 ? r : plug(d, s, &disk->virtio);
 }
 
 static int create_vhost_net(struct virtio_devices *d, struct slot *s, const struct net_config *net)
 {
-    return vhost_user_net_create(&s->vhost_net, &(struct vhost_user_net_config){
-                                                    .name = net->text,
-                                                    .socket_path = net->target,
-                                                    .mtu_bytes = net->mtu_bytes,
-                                                    .pairs = net->pairs,
-                                                    .queue_size_max = net->virtio.queue_size,
-                                                    .features_on = features_on(d, &net->virtio),
-                                                    .features_off = d->cfg.vm->features_off,
-                                                    .strict = d->cfg.vm->strict,
-                                                    .loop = s->loop,
-                                                    .gmem = d->cfg.gmem,
-                                                    .mac = {net->mac[0], net->mac[1], net->mac[2],
-                                                            net->mac[3], net->mac[4], net->mac[5]},
-                                                });
+    struct vhost_user_setup config = {
+        .setup = setup_of(d, s, net->text, &net->virtio),
+        .socket_path = net->target,
+        .groups = net->pairs,
+    };
+    int r = vhost_user_net_create(&s->vhost_user, &config, net->mac, net->mtu_bytes);
+    if (r == 0)
+        s->dev = &s->vhost_user->dev;
+    return r;
 }
 
 static int create_vhost(struct virtio_devices *d, struct slot *s, const struct net_config *net)
@@ -305,25 +290,30 @@ static int create_vhost(struct virtio_devices *d, struct slot *s, const struct n
 
 static int create_own_net(struct virtio_devices *d, struct slot *s, const struct net_config *net)
 {
+    struct virtio_setup setup = setup_of(d, s, net->text, &net->virtio);
     int r = net_create(&s->wire, net, s->loop);
     if (r == 0 && net->vhost)
         r = create_vhost(d, s, net);
-    return r < 0 ? r
-                 : virtio_net_create(&s->net, &(struct virtio_net_config){
-                                                  .name = net->text,
-                                                  .loop = s->loop,
-                                                  .gmem = d->cfg.gmem,
-                                                  .backend = s->wire,
-                                                  .vhost = s->vhost,
-                                                  .mac = {net->mac[0], net->mac[1], net->mac[2],
-                                                          net->mac[3], net->mac[4], net->mac[5]},
-                                                  .pairs = net->pairs,
-                                                  .mtu_bytes = net->mtu_bytes,
-                                                  .features_on = features_on(d, &net->virtio),
-                                                  .features_off = d->cfg.vm->features_off,
-                                                  .queue_size_max = net->virtio.queue_size,
-                                                  .strict = d->cfg.vm->strict,
-                                              });
+    if (r < 0)
+        return r;
+    struct virtio_net_config config = {
+        .name = setup.name,
+        .loop = setup.loop,
+        .gmem = setup.gmem,
+        .features_on = setup.features_on,
+        .features_off = setup.features_off,
+        .queue_size_max = setup.queue_size_max,
+        .strict = setup.strict,
+        .backend = s->wire,
+        .vhost = s->vhost,
+        .pairs = net->pairs,
+        .mtu_bytes = net->mtu_bytes,
+    };
+    memcpy(config.mac, net->mac, sizeof(config.mac));
+    r = virtio_net_create(&s->net, &config);
+    if (r == 0)
+        s->dev = virtio_net_device(s->net);
+    return r;
 }
 
 static int create_net(struct virtio_devices *d, const struct net_config *net)
@@ -341,17 +331,13 @@ static int create_console(struct virtio_devices *d)
 {
     const struct virtio_keys *keys = &d->cfg.vm->console_virtio;
     struct slot *s = &d->slots[d->count++];
-    int r = virtio_console_create(&s->console, &(struct virtio_console_config){
-                                                   .name = "console",
-                                                   .loop = d->cfg.loop,
-                                                   .gmem = d->cfg.gmem,
-                                                   .backend = d->cfg.terminal,
-                                                   .features_on = features_on(d, keys),
-                                                   .features_off = d->cfg.vm->features_off,
-                                                   .queue_size_max = keys->queue_size,
-                                                   .strict = d->cfg.vm->strict,
-                                               });
-    return r < 0 ? r : plug(d, s, keys);
+    s->loop = d->cfg.loop;
+    struct virtio_setup setup = setup_of(d, s, "console", keys);
+    int r = virtio_console_create(&s->console, &setup, d->cfg.terminal);
+    if (r < 0)
+        return r;
+    s->dev = virtio_console_device(s->console);
+    return plug(d, s, keys);
 }
 
 static int create_rng(struct virtio_devices *d)
@@ -362,17 +348,12 @@ static int create_rng(struct virtio_devices *d)
     int r = choose_loops(d, s, keys, &queue_loop, 1);
     if (r < 0)
         return r;
-    r = virtio_rng_create(&s->rng, &(struct virtio_rng_config){
-                                       .name = "rng",
-                                       .loop = s->loop,
-                                       .gmem = d->cfg.gmem,
-                                       .entropy = &entropy_host,
-                                       .features_on = features_on(d, keys),
-                                       .features_off = d->cfg.vm->features_off,
-                                       .queue_size_max = keys->queue_size,
-                                       .strict = d->cfg.vm->strict,
-                                   });
-    return r < 0 ? r : plug(d, s, keys);
+    struct virtio_setup setup = setup_of(d, s, "rng", keys);
+    r = virtio_rng_create(&s->rng, &setup, &entropy_host);
+    if (r < 0)
+        return r;
+    s->dev = virtio_rng_device(s->rng);
+    return plug(d, s, keys);
 }
 
 static void destroy_slot(struct virtio_devices *d, struct slot *s)
@@ -381,11 +362,10 @@ static void destroy_slot(struct virtio_devices *d, struct slot *s)
     virtio_pci_destroy(s->pci);
     virtio_blk_destroy(s->blk);
     virtio_scsi_destroy(s->scsi);
-    vhost_user_blk_destroy(s->vhost_blk);
+    vhost_user_device_destroy(s->vhost_user);
     storage_daemon_destroy(s->daemon);
     virtio_net_destroy(s->net);
     vhost_net_destroy(s->vhost);
-    vhost_user_net_destroy(s->vhost_net);
     virtio_rng_destroy(s->rng);
     virtio_console_destroy(s->console);
     if (s->disk != NULL)
@@ -464,7 +444,7 @@ void virtio_devices_drain(struct virtio_devices *d)
 void virtio_devices_report(const struct virtio_devices *d)
 {
     for (unsigned i = 0; i < d->count; i++)
-        virtio_strict_summary(slot_device(&d->slots[i]));
+        virtio_strict_summary(d->slots[i].dev);
 }
 
 struct drops_of {
@@ -483,14 +463,14 @@ static void add_drops(const struct slot *slot, struct stats *s)
 {
     struct drops_of of = {.net = slot->net};
     evloop_call(slot->loop, read_drops, &of);
-    s->nets[s->net_count++] = (struct stats_net){slot_device(slot)->cfg.name, of.drops};
+    s->nets[s->net_count++] = (struct stats_net){slot->dev->setup.name, of.drops};
 }
 
 int virtio_devices_stats(const struct virtio_devices *d, struct stats *s)
 {
     int r = io_threads_stats(d->threads, s);
     for (unsigned i = 0; r == 0 && i < d->count; i++) {
-        r = stats_add_device(s, slot_device(&d->slots[i]));
+        r = stats_add_device(s, d->slots[i].dev);
         if (r == 0 && d->slots[i].net != NULL)
             add_drops(&d->slots[i], s);
     }

@@ -325,10 +325,9 @@ Test(conformance, block_op_10)
             struct blk_backend backend = {.ops = rig->disk.backend.ops,
                                           .info = rig->disk.backend.info};
             backend.info.can_discard = i == 1;
-            int err = virtio_blk_create(&blk, &(struct virtio_blk_config){.name = "second",
-                                                                          .loop = rig->loop,
-                                                                          .gmem = rig->gmem,
-                                                                          .backend = &backend});
+            struct virtio_setup setup = {.name = "second", .loop = rig->loop, .gmem = rig->gmem};
+            int err =
+                virtio_blk_create(&blk, &setup, &(struct virtio_blk_config){.backend = &backend});
             demand(err == 0);
             const struct virtio_device_config *cfg = &virtio_blk_device(blk)->cfg;
             expect(cfg->features & WRITE_ZEROES);

@@ -456,7 +456,8 @@ Test(conformance, pci_shm_2)
         struct echo two;
         struct virtio_pci *pci;
         unsigned seen[256] = {0}, count = 0;
-        echo_init(&two, &(struct echo_config){.loop = rig->loop, .gmem = rig->gmem});
+        echo_init(&two, &(struct echo_config){
+                            .setup = {.name = "echo", .loop = rig->loop, .gmem = rig->gmem}});
         two.dev.cfg.shm = regions;
         two.dev.cfg.shm_count = 2;
         demand(virtio_pci_create(&pci, &(struct virtio_pci_config){

@@ -84,26 +84,22 @@ void echo_init(struct echo *echo, const struct echo_config *config)
             .id = ECHO_SHM_ID, .hva = calloc(1, config->shm_bytes), .bytes = config->shm_bytes};
         BUG_ON(echo->shm.hva == NULL);
     }
-    int err = virtio_device_init(
-        &echo->dev,
-        &(struct virtio_device_config){
-            .name = "echo",
-            .device_id = config->device_id ? config->device_id : ECHO_DEVICE_ID,
-            .ops = &echo_ops,
-            .features = VIRTIO_BIT(3),
-            .features_on = config->features_on,
-            .features_off = config->features_off,
-            .config = echo->config,
-            .config_bytes = sizeof(echo->config),
-            .queue_count = config->queues != 0 ? config->queues : 2,
-            .queue_size_max = config->queue_size_max != 0 ? config->queue_size_max : 1024,
-            .iov_max = 64,
-            .shm = &echo->shm,
-            .shm_count = config->shm_bytes > 0 ? 1 : 0,
-            .strict = config->strict,
-            .loop = config->loop,
-            .gmem = config->gmem,
-        });
+    struct virtio_setup setup = config->setup;
+    if (setup.queue_size_max == 0)
+        setup.queue_size_max = 1024;
+    int err =
+        virtio_device_init(&echo->dev, &setup,
+                           &(struct virtio_device_config){
+                               .device_id = config->device_id ? config->device_id : ECHO_DEVICE_ID,
+                               .ops = &echo_ops,
+                               .features = VIRTIO_BIT(3),
+                               .config = echo->config,
+                               .config_bytes = sizeof(echo->config),
+                               .queue_count = config->queues != 0 ? config->queues : 2,
+                               .iov_max = 64,
+                               .shm = &echo->shm,
+                               .shm_count = config->shm_bytes > 0 ? 1 : 0,
+                           });
     BUG_ON(err != 0);
 }
 

@@ -11,9 +11,6 @@
 
 #include "virtio/device.h"
 
-struct evloop;
-struct gmem;
-
 #define ECHO_DEVICE_ID 42u
 #define ECHO_SHM_ID    7u
 
@@ -29,14 +26,10 @@ struct echo {
 };
 
 struct echo_config {
-    uint32_t device_id; /* 0: ECHO_DEVICE_ID */
-    uint64_t features_on, features_off;
-    unsigned queues;         /* 0: two */
-    uint32_t queue_size_max; /* 0: 1024 */
-    uint64_t shm_bytes;      /* of a shared memory region; 0: none */
-    bool strict;
-    struct evloop *loop;
-    const struct gmem *gmem;
+    struct virtio_setup setup; /* queue_size_max 0: 1024 */
+    uint32_t device_id;        /* 0: ECHO_DEVICE_ID */
+    unsigned queues;           /* 0: two */
+    uint64_t shm_bytes;        /* of a shared memory region; 0: none */
 };
 
 void echo_init(struct echo *echo, const struct echo_config *config);

@@ -143,21 +143,29 @@ void rig_plug(struct rig *rig, struct virtio_device *dev)
 
 /* ---- devices ---- */
 
+struct virtio_setup rig_setup(const struct rig *rig, const char *name)
+{
+    return (struct virtio_setup){
+        .name = name,
+        .loop = rig->loop,
+        .gmem = rig->gmem,
+        .features_on = rig->cfg.features_on,
+        .features_off = rig->cfg.features_off,
+        .queue_size_max = rig->cfg.queue_size_max,
+        .strict = rig->cfg.strict,
+    };
+}
+
 void rig_open_echo_on(struct rig *rig, const struct rig_config *config)
 {
     bool transitional =
         config->transport == RIG_PCI_LEGACY || config->transport == RIG_PCI_TRANSITIONAL;
     rig_open_host(rig, config);
     echo_init(&rig->echo, &(struct echo_config){
+                              .setup = rig_setup(rig, "echo"),
                               .device_id = transitional ? VIRTIO_ID_9P : 0, /* one that may be */
-                              .features_on = rig->cfg.features_on,
-                              .features_off = rig->cfg.features_off,
                               .queues = rig->cfg.queues,
-                              .queue_size_max = rig->cfg.queue_size_max,
                               .shm_bytes = rig->cfg.shm_bytes,
-                              .strict = rig->cfg.strict,
-                              .loop = rig->loop,
-                              .gmem = rig->gmem,
                           });
     rig_plug(rig, &rig->echo.dev);
 }
@@ -170,19 +178,14 @@ void rig_open_blk_on(struct rig *rig, const struct rig_config *config)
         rig->disk.backend.info = (struct blk_info){.capacity_bytes = RIG_DISK_BYTES};
     rig->disk.backend.info.read_only = config->read_only;
     rig->disk.backend.info.logical_bytes = config->logical_bytes;
-    int err = virtio_blk_create(&rig->blk, &(struct virtio_blk_config){
-                                               .name = "disk",
-                                               .serial = "serial-0123456789abcdef",
-                                               .loop = rig->loop,
-                                               .gmem = rig->gmem,
-                                               .backend = &rig->disk.backend,
-                                               .queues = rig->cfg.queues,
-                                               .write_through = rig->cfg.write_through,
-                                               .features_on = rig->cfg.features_on,
-                                               .features_off = rig->cfg.features_off,
-                                               .queue_size_max = rig->cfg.queue_size_max,
-                                               .strict = rig->cfg.strict,
-                                           });
+    struct virtio_setup setup = rig_setup(rig, "disk");
+    int err = virtio_blk_create(&rig->blk, &setup,
+                                &(struct virtio_blk_config){
+                                    .serial = "serial-0123456789abcdef",
+                                    .backend = &rig->disk.backend,
+                                    .queues = rig->cfg.queues,
+                                    .write_through = rig->cfg.write_through,
+                                });
     BUG_ON(err != 0);
     rig_plug(rig, virtio_blk_device(rig->blk));
 }
@@ -191,16 +194,8 @@ void rig_open_rng_on(struct rig *rig, const struct rig_config *config)
 {
     rig_open_host(rig, config);
     rig->entropy = fake_entropy_port(&rig->random);
-    int err = virtio_rng_create(&rig->rng, &(struct virtio_rng_config){
-                                               .name = "rng",
-                                               .loop = rig->loop,
-                                               .gmem = rig->gmem,
-                                               .entropy = &rig->entropy,
-                                               .features_on = rig->cfg.features_on,
-                                               .features_off = rig->cfg.features_off,
-                                               .queue_size_max = rig->cfg.queue_size_max,
-                                               .strict = rig->cfg.strict,
-                                           });
+    struct virtio_setup setup = rig_setup(rig, "rng");
+    int err = virtio_rng_create(&rig->rng, &setup, &rig->entropy);
     BUG_ON(err != 0);
     rig_plug(rig, virtio_rng_device(rig->rng));
 }
@@ -209,16 +204,8 @@ void rig_open_console_on(struct rig *rig, const struct rig_config *config)
 {
     rig_open_host(rig, config);
     fake_chr_init(&rig->chr, 80, 25);
-    int err = virtio_console_create(&rig->console, &(struct virtio_console_config){
-                                                       .name = "console",
-                                                       .loop = rig->loop,
-                                                       .gmem = rig->gmem,
-                                                       .backend = &rig->chr.backend,
-                                                       .features_on = rig->cfg.features_on,
-                                                       .features_off = rig->cfg.features_off,
-                                                       .queue_size_max = rig->cfg.queue_size_max,
-                                                       .strict = rig->cfg.strict,
-                                                   });
+    struct virtio_setup setup = rig_setup(rig, "console");
+    int err = virtio_console_create(&rig->console, &setup, &rig->chr.backend);
     BUG_ON(err != 0);
     rig_plug(rig, virtio_console_device(rig->console));
 }
@@ -228,18 +215,13 @@ void rig_open_scsi_on(struct rig *rig, const struct rig_config *config)
     struct blk_backend *backends[] = {&rig->disk.backend};
     rig_open_host(rig, config);
     fake_blk_init(&rig->disk, rig->loop, RIG_DISK_BYTES);
-    int err = virtio_scsi_create(&rig->scsi, &(struct virtio_scsi_config){
-                                                 .name = "scsi",
-                                                 .loop = rig->loop,
-                                                 .gmem = rig->gmem,
-                                                 .backends = backends,
-                                                 .count = 1,
-                                                 .queues = rig->cfg.queues,
-                                                 .features_on = rig->cfg.features_on,
-                                                 .features_off = rig->cfg.features_off,
-                                                 .queue_size_max = rig->cfg.queue_size_max,
-                                                 .strict = rig->cfg.strict,
-                                             });
+    struct virtio_setup setup = rig_setup(rig, "scsi");
+    int err = virtio_scsi_create(&rig->scsi, &setup,
+                                 &(struct virtio_scsi_config){
+                                     .backends = backends,
+                                     .count = 1,
+                                     .queues = rig->cfg.queues,
+                                 });
     BUG_ON(err != 0);
     rig_plug(rig, virtio_scsi_device(rig->scsi));
 }

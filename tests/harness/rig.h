@@ -108,6 +108,9 @@ void rig_open_host(struct rig *rig, const struct rig_config *config);
 void rig_plug(struct rig *rig, struct virtio_device *dev);
 void rig_unplug(struct rig *rig);
 
+/* For such a device: on the bench, by its configuration. */
+struct virtio_setup rig_setup(const struct rig *rig, const char *name);
+
 /* What test cases call the configuration; a string constant. */
 const char *rig_config_name(const struct rig_config *config);
 

@@ -26,19 +26,14 @@ void scsi_rig_open(struct scsi_rig *s, const struct rig_config *config)
         s->disks[i].backend.info.logical_bytes = config->logical_bytes;
         backends[i] = i < SCSIREQ_DISKS - 1 ? &s->disks[i].backend : NULL;
     }
-    int err = virtio_scsi_create(&s->scsi, &(struct virtio_scsi_config){
-                                               .name = "scsi",
-                                               .loop = s->rig.loop,
-                                               .gmem = s->rig.gmem,
-                                               .backends = backends,
-                                               .serials = serials,
-                                               .count = SCSIREQ_DISKS,
-                                               .queues = config->queues,
-                                               .features_on = s->rig.cfg.features_on,
-                                               .features_off = s->rig.cfg.features_off,
-                                               .queue_size_max = config->queue_size_max,
-                                               .strict = config->strict,
-                                           });
+    struct virtio_setup setup = rig_setup(&s->rig, "scsi");
+    int err = virtio_scsi_create(&s->scsi, &setup,
+                                 &(struct virtio_scsi_config){
+                                     .backends = backends,
+                                     .serials = serials,
+                                     .count = SCSIREQ_DISKS,
+                                     .queues = config->queues,
+                                 });
     BUG_ON(err != 0);
     rig_plug(&s->rig, virtio_scsi_device(s->scsi));
     s->control = &s->rig.drv.q[VIRTIO_SCSI_CONTROLQ];

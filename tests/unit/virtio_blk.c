@@ -376,11 +376,8 @@ Test(virtio_blk, capacity_is_whole_sectors)
     struct virtio_blk *blk;
     rig_open_blk(&rig, false);
     struct blk_backend odd = {.ops = rig.disk.backend.ops, .info.capacity_bytes = 1023};
-    cr_assert_eq(virtio_blk_create(&blk, &(struct virtio_blk_config){.name = "odd",
-                                                                     .loop = rig.loop,
-                                                                     .gmem = rig.gmem,
-                                                                     .backend = &odd}),
-                 0);
+    struct virtio_setup setup = {.name = "odd", .loop = rig.loop, .gmem = rig.gmem};
+    cr_assert_eq(virtio_blk_create(&blk, &setup, &(struct virtio_blk_config){.backend = &odd}), 0);
     cr_expect_eq(virtio_blk_device(blk)->cfg.config[0], 1);
     virtio_blk_destroy(blk);
     rig_close(&rig);
@@ -548,12 +545,11 @@ Test(virtio_blk, too_many_queues_are_refused)
     struct rig rig;
     struct virtio_blk *blk;
     rig_open_blk(&rig, false);
-    cr_expect_eq(virtio_blk_create(&blk, &(struct virtio_blk_config){.name = "many",
-                                                                     .loop = rig.loop,
-                                                                     .gmem = rig.gmem,
-                                                                     .backend = &rig.disk.backend,
-                                                                     .queues = 65}),
-                 -EINVAL);
+    struct virtio_setup setup = {.name = "many", .loop = rig.loop, .gmem = rig.gmem};
+    cr_expect_eq(
+        virtio_blk_create(&blk, &setup,
+                          &(struct virtio_blk_config){.backend = &rig.disk.backend, .queues = 65}),
+        -EINVAL);
     rig_close(&rig);
 }
 

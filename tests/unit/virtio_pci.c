@@ -57,15 +57,13 @@ static int bare_open(struct bare *b, uint32_t id, bool legacy)
     static const struct virtio_device_ops ops = {.queue_ready = no_queue, .queue_stop = no_queue};
     struct virtio_device_config own = b->config;
     rig_open_echo(&b->rig);
-    own.name = "bare";
     own.device_id = id;
     own.ops = &ops;
     own.queue_count = own.queue_count ? own.queue_count : 1;
     own.iov_max = 1;
     own.shm = b->shm;
-    own.loop = b->rig.loop;
-    own.gmem = b->rig.gmem;
-    int err = virtio_device_init(&b->dev, &own);
+    struct virtio_setup setup = rig_setup(&b->rig, "bare");
+    int err = virtio_device_init(&b->dev, &setup, &own);
     BUG_ON(err != 0);
     b->pci = NULL;
     return virtio_pci_create(&b->pci, &(struct virtio_pci_config){

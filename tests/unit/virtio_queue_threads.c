@@ -54,16 +54,12 @@ static void setup(const struct rig_config *config)
         cr_assert_eq(evloop_create(&loops[i], "queue", &clock_host), 0);
     cr_assert_eq(blk_file_create_scratch(&disk, rig.loop, DISK_BYTES), 0);
     struct virtio_blk_config blk = {
-        .name = "disk",
-        .loop = rig.loop,
         .queue_loops = loops,
-        .gmem = rig.gmem,
         .backend = disk,
         .queues = QUEUES,
-        .features_on = rig.cfg.features_on,
-        .strict = rig.cfg.strict,
     };
-    cr_assert_eq(virtio_blk_create(&rig.blk, &blk), 0);
+    struct virtio_setup setup = rig_setup(&rig, "disk");
+    cr_assert_eq(virtio_blk_create(&rig.blk, &setup, &blk), 0);
     cr_assert_eq(virtio_device_measure(virtio_blk_device(rig.blk), &clock_host), 0);
     rig_plug(&rig, virtio_blk_device(rig.blk));
     start();
@@ -330,13 +326,11 @@ Test(virtio_queue_threads, a_backend_without_views_is_refused)
     rig_open_host(&rig, &(struct rig_config){0});
     fake_blk_init(&rig.disk, rig.loop, RIG_DISK_BYTES);
     struct virtio_blk_config config = {
-        .name = "disk",
-        .loop = rig.loop,
         .queue_loops = (struct evloop *[]){rig.loop, rig.loop},
-        .gmem = rig.gmem,
         .backend = &rig.disk.backend,
         .queues = QUEUES,
     };
-    cr_expect_eq(virtio_blk_create(&blk, &config), -ENOTSUP);
+    struct virtio_setup setup = rig_setup(&rig, "disk");
+    cr_expect_eq(virtio_blk_create(&blk, &setup, &config), -ENOTSUP);
     rig_close(&rig);
 }

@@ -705,16 +705,16 @@ Test(virtio_scsi, what_cannot_be_created)
     struct virtio_scsi *scsi = NULL;
     open_started(&s, 0);
     struct blk_backend *backends[257] = {0};
-    struct virtio_scsi_config config = {
-        .name = "scsi", .loop = s.rig.loop, .gmem = s.rig.gmem, .backends = backends, .count = 257};
-    cr_expect_eq(virtio_scsi_create(&scsi, &config), -EINVAL);
+    struct virtio_scsi_config config = {.backends = backends, .count = 257};
+    struct virtio_setup setup = rig_setup(&s.rig, "scsi");
+    cr_expect_eq(virtio_scsi_create(&scsi, &setup, &config), -EINVAL);
     config.count = 0;
-    cr_expect_eq(virtio_scsi_create(&scsi, &config), -EINVAL);
+    cr_expect_eq(virtio_scsi_create(&scsi, &setup, &config), -EINVAL);
     config.count = 256;
     config.queues = VIRTIO_QUEUES_MAX - 1;
-    cr_expect_eq(virtio_scsi_create(&scsi, &config), -EINVAL);
+    cr_expect_eq(virtio_scsi_create(&scsi, &setup, &config), -EINVAL);
     config.queues = VIRTIO_QUEUES_MAX - 2;
-    cr_assert_eq(virtio_scsi_create(&scsi, &config), 0);
+    cr_assert_eq(virtio_scsi_create(&scsi, &setup, &config), 0);
     virtio_scsi_destroy(scsi);
     scsi_rig_close(&s);
 }

@@ -33,7 +33,7 @@
 struct bench {
     struct rig rig;
     struct vhost_server server;
-    struct vhost_user_blk *blk;
+    struct vhost_user_device *blk;
     unsigned lines; /* warnings and errors */
 };
 
@@ -48,17 +48,14 @@ static void count_line(void *ctx, enum log_level level, const char *line)
 
 static int create(struct bench *b, unsigned reply_ms)
 {
-    return vhost_user_blk_create(&b->blk, &(struct vhost_user_blk_config){
-                                              .name = "disk",
+    return vhost_user_blk_create(&b->blk, &(struct vhost_user_setup){
+                                              .setup = rig_setup(&b->rig, "disk"),
                                               .socket_path = "a thread",
                                               .connect = vhost_server_connect,
                                               .connect_ctx = &b->server,
-                                              .queues = 2,
-                                              .features_on = b->rig.cfg.features_on,
+                                              .groups = 2,
                                               .reply_ms = reply_ms,
-                                              .loop = b->rig.loop,
                                               .clock = &b->rig.clock,
-                                              .gmem = b->rig.gmem,
                                           });
 }
 
@@ -76,7 +73,7 @@ static void prepare(struct bench *b, const struct rig_config *config)
 static void plug(struct bench *b)
 {
     cr_assert_eq(create(b, 0), 0);
-    rig_plug(&b->rig, vhost_user_blk_device(b->blk));
+    rig_plug(&b->rig, &b->blk->dev);
 }
 
 static void start(struct bench *b, uint64_t features)
@@ -94,7 +91,7 @@ static void open_started(struct bench *b, const struct rig_config *config)
 static void end(struct bench *b)
 {
     rig_unplug(&b->rig);
-    vhost_user_blk_destroy(b->blk);
+    vhost_user_device_destroy(b->blk);
     vhost_server_fini(&b->server);
     rig_close(&b->rig);
     log_set_sink(NULL, NULL);
@@ -485,7 +482,7 @@ Test(virtio_vhost_user, a_server_that_misbehaves_later_is_lost_and_found, .timeo
             b.server.fault = fault;
             b.server.fault_at = at[i];
             cr_assert_eq(create(&b, is_slow(fault) ? ENOUGH_MS : 0), 0);
-            rig_plug(&b.rig, vhost_user_blk_device(b.blk));
+            rig_plug(&b.rig, &b.blk->dev);
             bool ring = at[i] >= VHOST_USER_SET_VRING_NUM && at[i] <= VHOST_USER_SET_VRING_ENABLE &&
                         at[i] != VHOST_USER_GET_PROTOCOL_FEATURES;
             bool runs = vdrv_start(&b.rig.drv, 0, 2, 16);
@@ -515,7 +512,7 @@ Test(virtio_vhost_user, a_server_that_never_stops_a_ring_does_not_stop_a_reset)
     b.server.fault = VHOST_SERVER_SILENT;
     b.server.fault_at = VHOST_USER_GET_VRING_BASE;
     cr_assert_eq(create(&b, ENOUGH_MS), 0);
-    rig_plug(&b.rig, vhost_user_blk_device(b.blk));
+    rig_plug(&b.rig, &b.blk->dev);
     start(&b, 0);
     vdrv_reset(&b.rig.drv);
     cr_expect_eq(vdrv_status(&b.rig.drv), 0);
@@ -779,25 +776,23 @@ static struct storage_daemon *plug_daemon(struct bench *b, const struct image *i
                                        }),
                  0);
     cr_assert_eq(vhost_user_blk_create(&b->blk,
-                                       &(struct vhost_user_blk_config){
-                                           .name = "disk",
+                                       &(struct vhost_user_setup){
+                                           .setup = rig_setup(&b->rig, "disk"),
                                            .socket_path = "qemu-storage-daemon",
                                            .connect = storage_daemon_connect,
                                            .connect_ctx = daemon,
-                                           .queues = 2,
-                                           .loop = b->rig.loop,
+                                           .groups = 2,
                                            .clock = &b->rig.clock,
-                                           .gmem = b->rig.gmem,
                                        }),
                  0);
-    rig_plug(&b->rig, vhost_user_blk_device(b->blk));
+    rig_plug(&b->rig, &b->blk->dev);
     return daemon;
 }
 
 static void end_daemon(struct bench *b, struct storage_daemon *daemon)
 {
     rig_unplug(&b->rig);
-    vhost_user_blk_destroy(b->blk);
+    vhost_user_device_destroy(b->blk);
     b->blk = NULL;
     storage_daemon_destroy(daemon);
     end(b);

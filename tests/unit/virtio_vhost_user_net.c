@@ -21,7 +21,7 @@
 struct bench {
     struct rig rig;
     struct vhost_server server;
-    struct vhost_user_net *net;
+    struct vhost_user_device *net;
     unsigned lines; /* warnings and errors */
 };
 
@@ -46,26 +46,21 @@ static void prepare(struct bench *b, const struct rig_config *config)
 
 static int create(struct bench *b, unsigned pairs, uint32_t mtu_bytes)
 {
-    struct vhost_user_net_config config = {
-        .name = "net",
+    struct vhost_user_setup config = {
+        .setup = rig_setup(&b->rig, "net"),
         .socket_path = "a thread",
         .connect = vhost_server_connect,
         .connect_ctx = &b->server,
-        .pairs = pairs,
-        .mtu_bytes = mtu_bytes,
-        .features_on = b->rig.cfg.features_on,
-        .loop = b->rig.loop,
+        .groups = pairs,
         .clock = &b->rig.clock,
-        .gmem = b->rig.gmem,
     };
-    memcpy(config.mac, mac, sizeof(mac));
-    return vhost_user_net_create(&b->net, &config);
+    return vhost_user_net_create(&b->net, &config, mac, mtu_bytes);
 }
 
 static void plug(struct bench *b, unsigned pairs, uint32_t mtu_bytes)
 {
     cr_assert_eq(create(b, pairs, mtu_bytes), 0);
-    rig_plug(&b->rig, vhost_user_net_device(b->net));
+    rig_plug(&b->rig, &b->net->dev);
 }
 
 static void start(struct bench *b, uint64_t features, unsigned queues)
@@ -76,7 +71,7 @@ static void start(struct bench *b, uint64_t features, unsigned queues)
 static void end(struct bench *b)
 {
     rig_unplug(&b->rig);
-    vhost_user_net_destroy(b->net);
+    vhost_user_device_destroy(b->net);
     vhost_server_fini(&b->server);
     rig_close(&b->rig);
     log_set_sink(NULL, NULL);
