@@ -235,20 +235,27 @@ static uint64_t read_window(struct virtio_mmio *m, uint64_t offset, unsigned wid
     return le_get(bytes, width);
 }
 
+static void watch(struct virtio_mmio *m, bool write, uint64_t offset, unsigned width,
+                  uint64_t value)
+{
+    bool config = offset >= VIRTIO_MMIO_Config;
+    if (!m->cfg.legacy)
+        strict_access(m->dev, config ? STRICT_MMIO_CONFIG : STRICT_MMIO, write,
+                      config ? offset - VIRTIO_MMIO_Config : offset, width, value);
+}
+
 static uint64_t window_read(void *dev, uint64_t offset, unsigned width)
 {
     struct virtio_mmio *m = dev;
     uint64_t value = read_window(m, offset, width);
-    if (!m->cfg.legacy)
-        strict_mmio(m->dev, false, offset, width, value);
+    watch(m, false, offset, width, value);
     return value;
 }
 
 static void window_write(void *dev, uint64_t offset, unsigned width, uint64_t value)
 {
     struct virtio_mmio *m = dev;
-    if (!m->cfg.legacy)
-        strict_mmio(m->dev, true, offset, width, value);
+    watch(m, true, offset, width, value);
     if (offset < VIRTIO_MMIO_Config) {
         if (is_register_access(offset, width))
             write_register(m, offset, (uint32_t)value);

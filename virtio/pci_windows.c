@@ -90,7 +90,7 @@ static uint64_t registers_read(void *dev, uint64_t offset, unsigned width)
     unsigned type = structures[offset / VIRTIO_PCI_PAGE_BYTES];
     uint64_t within = offset % VIRTIO_PCI_PAGE_BYTES;
     uint64_t value = structure_read(p, type, within, width);
-    strict_pci(p->dev, type, false, within, width, value);
+    strict_access(p->dev, type, false, within, width, value);
     return value;
 }
 
@@ -99,7 +99,7 @@ static void registers_write(void *dev, uint64_t offset, unsigned width, uint64_t
     struct virtio_pci *p = dev;
     unsigned type = structures[offset / VIRTIO_PCI_PAGE_BYTES];
     uint64_t within = offset % VIRTIO_PCI_PAGE_BYTES;
-    strict_pci(p->dev, type, true, within, width, value);
+    strict_access(p->dev, type, true, within, width, value);
     structure_write(p, type, within, width, value);
 }
 

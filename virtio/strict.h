@@ -3,8 +3,7 @@
  * The driver monitor: says what a driver does against VIRTIO 1.4, with the section, as it happens.
  * For people who write drivers; what the device does is the same with and without it.
  *
- *     register access -> transport -> strict_mmio_ / strict_pci_ calls  (strict_mmio.c,
- * strict_pci.c)
+ *     register access -> transport -> strict_access() (strict_access.c)
  *                                        -> the driver's progress        (strict_regs.c)
  *     ring            -> vq_pop() -> strict_vq_ops -> the ring's own ops (strict_ring.c,
  *                                        |              strict_split.c, strict_packed.c)
@@ -73,25 +72,18 @@ struct strict_access {
     bool write;
 };
 
-void strict_mmio_check(struct virtio_device *dev, const struct strict_access *a);
+/* What was accessed: a VIRTIO_PCI_CAP_ number, or one of these; offsets are within it. */
+#define STRICT_MMIO        0u
+#define STRICT_MMIO_CONFIG 0x100u
 
-/* `structure` is a VIRTIO_PCI_CAP_ number, the offset is within it. */
-void strict_pci_check(struct virtio_device *dev, unsigned structure, const struct strict_access *a);
+void strict_check(struct virtio_device *dev, unsigned structure, const struct strict_access *a);
 
-/* The whole window of a virtio-mmio device of version 2. */
-static inline void strict_mmio(struct virtio_device *dev, bool write, uint64_t offset,
-                               unsigned width, uint64_t value)
+/* Not of legacy interfaces. */
+static inline void strict_access(struct virtio_device *dev, unsigned structure, bool write,
+                                 uint64_t offset, unsigned width, uint64_t value)
 {
     if (dev->strict != NULL)
-        strict_mmio_check(dev, &(struct strict_access){offset, value, width, write});
-}
-
-/* A structure of a virtio-pci device, not its legacy interface. */
-static inline void strict_pci(struct virtio_device *dev, unsigned structure, bool write,
-                              uint64_t offset, unsigned width, uint64_t value)
-{
-    if (dev->strict != NULL)
-        strict_pci_check(dev, structure, &(struct strict_access){offset, value, width, write});
+        strict_check(dev, structure, &(struct strict_access){offset, value, width, write});
 }
 
 #endif

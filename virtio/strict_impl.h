@@ -125,6 +125,8 @@ struct strict_format {
 
 extern const struct strict_format strict_split, strict_packed;
 
+#define strict_dev_report(s, rule, ...) \
+    strict_report((s)->dev, STRICT_NO_QUEUE, (rule), __VA_ARGS__)
 #define strict_ring_report(q, rule, ...) \
     strict_report((q)->dev, (int)(q)->index, (rule), __VA_ARGS__)
 

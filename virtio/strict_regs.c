@@ -31,8 +31,6 @@ static uint32_t size_max(const struct virtio_strict *s)
     return UINT32_C(1) << (31 - __builtin_clz(max));
 }
 
-#define report(s, rule, ...) strict_report((s)->dev, STRICT_NO_QUEUE, (rule), __VA_ARGS__)
-
 /* ---- status ---- */
 
 static void forget(struct virtio_strict *s)
@@ -54,14 +52,14 @@ static void forget(struct virtio_strict *s)
 static void check_features_read(struct virtio_strict *s, const char *step)
 {
     if (s->features_ok_unread)
-        report(s, STRICT_FEATURES_OK_UNREAD, "%s, and the status was not read", step);
+        strict_dev_report(s, STRICT_FEATURES_OK_UNREAD, "%s, and the status was not read", step);
     s->features_ok_unread = false;
 }
 
 static void check_vectors_read(struct virtio_strict *s)
 {
     if (s->config_vector_unread)
-        report(s, STRICT_PCI_VECTOR_UNREAD, "config_msix_vector");
+        strict_dev_report(s, STRICT_PCI_VECTOR_UNREAD, "config_msix_vector");
     s->config_vector_unread = false;
     for (unsigned i = 0; i < s->queue_count; i++) {
         if (s->queues[i].vector_unread)
@@ -82,13 +80,13 @@ static void check_steps(struct virtio_strict *s, uint32_t old, uint32_t value)
     };
     for (unsigned i = 0; i < ARRAY_SIZE(steps); i++)
         if ((value & ~old & steps[i].bit) && !((old | value) & steps[i].needs))
-            report(s, STRICT_STATUS_ORDER, "%s", steps[i].what);
+            strict_dev_report(s, STRICT_STATUS_ORDER, "%s", steps[i].what);
 }
 
 static void check_features_ok(struct virtio_strict *s)
 {
     if (!strict_negotiated(s, VIRTIO_F_VERSION_1))
-        report(s, STRICT_VERSION_1, "features %#llx", (unsigned long long)s->accepted);
+        strict_dev_report(s, STRICT_VERSION_1, "features %#llx", (unsigned long long)s->accepted);
     strict_type_features(s->dev, s->accepted);
     for (unsigned i = 0; i < s->queue_count; i++)
         s->queues[i].config.size = size_max(s);
@@ -101,7 +99,7 @@ static void check_driver_ok(struct virtio_strict *s, uint32_t old)
     check_features_read(s, "DRIVER_OK");
     check_vectors_read(s);
     if (old & VIRTIO_STATUS_DEVICE_NEEDS_RESET)
-        report(s, STRICT_STATUS_NEEDS_RESET, "DRIVER_OK");
+        strict_dev_report(s, STRICT_STATUS_NEEDS_RESET, "DRIVER_OK");
 }
 
 void strict_status_write(struct virtio_strict *s, uint32_t value)
@@ -112,22 +110,24 @@ void strict_status_write(struct virtio_strict *s, uint32_t value)
     }
     uint32_t old = virtio_device_status(s->dev), added = value & ~old;
     if (!s->initialised)
-        report(s, STRICT_INIT_NO_RESET, "status %#x is the first that is written", value);
+        strict_dev_report(s, STRICT_INIT_NO_RESET, "status %#x is the first that is written",
+                          value);
     s->initialised = true;
     if (s->reset_unread)
-        report(s, STRICT_RESET_UNREAD, "status %#x was written at once", value);
+        strict_dev_report(s, STRICT_RESET_UNREAD, "status %#x was written at once", value);
     s->reset_unread = false;
     /* The device sets it when it likes: whoever does not write it back may not have seen it. */
     uint32_t cleared = old & ~value & ~(uint32_t)VIRTIO_STATUS_DEVICE_NEEDS_RESET;
     if (cleared != 0)
-        report(s, STRICT_STATUS_CLEARED, "%#x was written over %#x", value, old);
+        strict_dev_report(s, STRICT_STATUS_CLEARED, "%#x was written over %#x", value, old);
     if (added & ~(uint32_t)DRIVER_BITS)
-        report(s, STRICT_STATUS_UNKNOWN, "%#x", added & ~(uint32_t)DRIVER_BITS);
+        strict_dev_report(s, STRICT_STATUS_UNKNOWN, "%#x", added & ~(uint32_t)DRIVER_BITS);
     if ((old & VIRTIO_STATUS_FAILED) && (added & DRIVER_BITS))
-        report(s, STRICT_STATUS_FAILED, "%#x was written over %#x", value, old);
+        strict_dev_report(s, STRICT_STATUS_FAILED, "%#x was written over %#x", value, old);
     check_steps(s, old, value);
     if ((added & VIRTIO_STATUS_DRIVER_OK) && s->features_refused)
-        report(s, STRICT_STATUS_ORDER, "DRIVER_OK, and the device has refused the features");
+        strict_dev_report(s, STRICT_STATUS_ORDER,
+                          "DRIVER_OK, and the device has refused the features");
     else if (added & VIRTIO_STATUS_FEATURES_OK)
         check_features_ok(s);
     if (added & VIRTIO_STATUS_DRIVER_OK)
@@ -155,14 +155,14 @@ void strict_feature_write(struct virtio_strict *s, uint32_t word, uint32_t value
     uint32_t before = word < 2 ? (uint32_t)(s->accepted >> shift) : 0;
     if (has_status(s, VIRTIO_STATUS_FEATURES_OK)) {
         if (value & ~before)
-            report(s, STRICT_FEATURE_LATE, "word %u: %#x over %#x", word, value, before);
+            strict_dev_report(s, STRICT_FEATURE_LATE, "word %u: %#x over %#x", word, value, before);
         return;
     }
     if (!has_status(s, VIRTIO_STATUS_DRIVER))
-        report(s, STRICT_FEATURE_EARLY, "status %#x", virtio_device_status(s->dev));
+        strict_dev_report(s, STRICT_FEATURE_EARLY, "status %#x", virtio_device_status(s->dev));
     if (value & ~offered)
-        report(s, STRICT_FEATURE_UNOFFERED, "bit %llu",
-               32ull * word + (unsigned)__builtin_ctz(value & ~offered));
+        strict_dev_report(s, STRICT_FEATURE_UNOFFERED, "bit %llu",
+                          32ull * word + (unsigned)__builtin_ctz(value & ~offered));
     if (word < 2)
         s->accepted = (s->accepted & ~(UINT64_C(0xffffffff) << shift)) | (uint64_t)value << shift;
 }
@@ -178,7 +178,7 @@ struct strict_queue *strict_queue_write(struct virtio_strict *s)
 {
     struct strict_queue *q = strict_queue_selected(s);
     if (q == NULL) {
-        report(s, STRICT_QUEUE_NONE, "queue %u of %u", s->queue_sel, s->queue_count);
+        strict_dev_report(s, STRICT_QUEUE_NONE, "queue %u of %u", s->queue_sel, s->queue_count);
         return NULL;
     }
     if (q->config.ready) {
@@ -263,9 +263,9 @@ void strict_queue_reset(struct virtio_strict *s, uint32_t value)
 {
     struct strict_queue *q = strict_queue_selected(s);
     if (!strict_negotiated(s, VIRTIO_F_RING_RESET))
-        report(s, STRICT_QUEUE_RESET_FEATURE, "queue %u", s->queue_sel);
+        strict_dev_report(s, STRICT_QUEUE_RESET_FEATURE, "queue %u", s->queue_sel);
     else if (q == NULL)
-        report(s, STRICT_QUEUE_NONE, "queue %u of %u", s->queue_sel, s->queue_count);
+        strict_dev_report(s, STRICT_QUEUE_NONE, "queue %u of %u", s->queue_sel, s->queue_count);
     else if (value == 1 && q->config.ready && has_status(s, VIRTIO_STATUS_DRIVER_OK)) {
         q->config = (struct vq_config){.size = size_max(s)};
         q->was_reset = q->reset_unread = true;
@@ -300,12 +300,13 @@ void strict_notify(struct virtio_strict *s, uint32_t value)
     bool with_data = strict_negotiated(s, VIRTIO_F_NOTIFICATION_DATA);
     uint32_t queue = with_data ? value & VIRTIO_NOTIFY_VQ_MASK : value;
     if (!has_status(s, VIRTIO_STATUS_DRIVER_OK)) {
-        report(s, STRICT_NOTIFY_EARLY, "queue %u, status %#x", queue, virtio_device_status(s->dev));
+        strict_dev_report(s, STRICT_NOTIFY_EARLY, "queue %u, status %#x", queue,
+                          virtio_device_status(s->dev));
         return;
     }
     if (queue >= s->queue_count || !s->queues[queue].config.ready) {
-        report(s, STRICT_NOTIFY_QUEUE, "queue %u %s", queue,
-               queue < s->queue_count ? "is not enabled" : "does not exist");
+        strict_dev_report(s, STRICT_NOTIFY_QUEUE, "queue %u %s", queue,
+                          queue < s->queue_count ? "is not enabled" : "does not exist");
         return;
     }
     if (s->needs_reset_known)
@@ -322,17 +323,18 @@ void strict_config(struct virtio_strict *s, const struct strict_access *a)
     bool known;
     const struct strict_field *f = strict_type_field(s->dev, a->offset, &known);
     if (!s->pci && a->offset + a->width > s->dev->cfg.config_bytes) {
-        report(s, STRICT_MMIO_NOT_THERE, "%u bytes of configuration at %#llx", a->width, at);
+        strict_dev_report(s, STRICT_MMIO_NOT_THERE, "%u bytes of configuration at %#llx", a->width,
+                          at);
         return;
     }
     if (a->write && !has_status(s, VIRTIO_STATUS_FEATURES_OK))
-        report(s, STRICT_CONFIG_WRITE_EARLY, "offset %#llx", at);
+        strict_dev_report(s, STRICT_CONFIG_WRITE_EARLY, "offset %#llx", at);
     if (f != NULL && f->feature != STRICT_NO_FEATURE &&
         !(s->dev->offered[f->feature / 64] >> f->feature % 64 & 1))
-        report(s, STRICT_CONFIG_OPTIONAL, "offset %#llx, feature %u", at, f->feature);
+        strict_dev_report(s, STRICT_CONFIG_OPTIONAL, "offset %#llx, feature %u", at, f->feature);
     unsigned width = f != NULL ? (unsigned)min_u64(f->bytes, 4) : 0;
     bool whole = f != NULL && (a->offset - f->offset) % width == 0;
     if (known && (!whole || a->width != width))
-        report(s, s->pci ? STRICT_PCI_WIDTH : STRICT_MMIO_CONFIG_WIDTH,
-               "%u bytes of configuration at %#llx", a->width, at);
+        strict_dev_report(s, s->pci ? STRICT_PCI_WIDTH : STRICT_MMIO_CONFIG_WIDTH,
+                          "%u bytes of configuration at %#llx", a->width, at);
 }
