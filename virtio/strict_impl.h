@@ -12,6 +12,7 @@
 
 #include "virtio/strict.h"
 #include "virtio/virtqueue.h"
+#include "virtio/vq_ops.h"
 
 #define STRICT_DESC_BYTES 16u /* of both ring formats */
 
@@ -41,7 +42,9 @@ struct strict_queue {
     bool vector_unread; /* queue_msix_vector was written */
 
     /* [loop] While the queue is active. */
-    const struct strict_format *format;
+    const struct vq_ops *real; /* the ring's operations, */
+    struct vq_ops around;      /* and these, which look first */
+    bool packed;
     const uint8_t *memory;       /* the descriptors in guest memory */
     struct strict_desc *descs;   /* copies, by place */
     struct strict_chain *chains; /* by head or buffer id */
@@ -95,47 +98,52 @@ struct strict_walk {
     struct strict_queue *q;
     const struct virtqueue *vq;
     uint32_t start; /* the ring's position */
-    uint32_t room;  /* descriptors that are not in flight there */
+    uint32_t room;  /* packed: descriptors that are not in flight there */
     uint16_t first, last, slots;
     unsigned descs, vectors;
     uint64_t bytes;
     bool writable; /* one was there */
 };
 
-struct strict_format {
-    const struct vq_ops *ops; /* the real ones */
-    unsigned flags_at;        /* in a descriptor */
-    enum strict_rule address, order, excessive, bytes, too_long, indirect, indirect_next, table,
-        changed;
-    /* What the driver left in the memory that is to be a ring, of which nothing is checked. */
-    void (*look)(struct strict_queue *q, const struct virtqueue *vq,
-                 const struct vq_config *config);
-    /* The descriptors, once it is a ring. */
-    const uint8_t *(*memory)(const struct virtqueue *vq);
-    /* Fills in start and room. */
-    void (*begin)(struct strict_walk *w);
-    /* Checks the chain there and copies its descriptors. Returns whether there is one. */
-    bool (*walk)(struct strict_walk *w);
-    /* What the driver wrote beside descriptors. */
-    void (*check)(struct strict_queue *q, const struct virtqueue *vq);
-    /* Descriptors that the driver gets back when the chain is pushed. */
-    void (*give_back)(struct strict_queue *q, const struct virtqueue *vq,
-                      const struct vq_chain *chain);
-};
+/* The rule of that name, of which both formats have one. */
+#define STRICT_OF_RING(packed, name) ((packed) ? STRICT_PACKED_##name : STRICT_SPLIT_##name)
 
-extern const struct strict_format strict_split, strict_packed;
+/* What the driver left in the memory that is to be a ring, of which nothing is checked. */
+void strict_split_look(struct strict_queue *q, const struct gmem *gmem, uint64_t used_gpa);
+
+/* What the driver wrote beside descriptors. */
+void strict_split_check(struct strict_queue *q, const struct virtqueue *vq);
+void strict_packed_check(struct strict_queue *q, const struct virtqueue *vq);
+
+/* Checks the chain there and copies its descriptors. Returns whether there is one. */
+bool strict_split_walk(struct strict_walk *w);
+bool strict_packed_walk(struct strict_walk *w);
+
+/* The descriptors that the driver gets back when the chain is pushed: they may be another's. */
+void strict_packed_give_back(struct strict_queue *q, const struct virtqueue *vq,
+                             const struct vq_chain *chain);
 
 #define strict_dev_report(s, rule, ...) \
     strict_report((s)->dev, STRICT_NO_QUEUE, (rule), __VA_ARGS__)
 #define strict_ring_report(q, rule, ...) \
     strict_report((q)->dev, (int)(q)->index, (rule), __VA_ARGS__)
 
+/* What a descriptor says, in either format. */
+struct strict_fields {
+    uint64_t addr;
+    uint32_t len;
+    uint16_t flags, link; /* next, or the buffer's id */
+};
+
 /* Takes a copy of the descriptor at `place` into the chain. */
-struct strict_desc *strict_walk_copy(struct strict_walk *w, uint16_t place);
+struct strict_fields strict_walk_copy(struct strict_walk *w, uint16_t place);
 /* Checks one buffer; false: the chain is too long to go on. */
-bool strict_walk_buffer(struct strict_walk *w, uint64_t addr, uint32_t len, bool writable);
+bool strict_walk_buffer(struct strict_walk *w, struct strict_fields d);
 /* Checks what every indirect table has to be. NULL: it cannot be walked. */
-const uint8_t *strict_walk_table(struct strict_walk *w, uint64_t addr, uint32_t len);
+const uint8_t *strict_walk_table(struct strict_walk *w, struct strict_fields d);
+/* A descriptor of such a table. */
+struct strict_fields strict_table_desc(const struct strict_walk *w, const uint8_t *table,
+                                       uint32_t index);
 
 /* ---- strict_types.c ---- */
 
@@ -144,12 +152,12 @@ void strict_request(struct strict_queue *q, const struct vq_chain *chain);
 /* The driver has accepted its features. */
 void strict_type_features(struct virtio_device *dev, uint64_t accepted);
 
-/* A field of a configuration space; feature: the bit that it depends on, or none. */
+/* Fields of one size in a configuration space; feature: the bit that they depend on, or none. */
 #define STRICT_NO_FEATURE 0xff
 
 struct strict_field {
     uint16_t offset;
-    uint8_t bytes, feature;
+    uint8_t bytes, count, feature;
 };
 
 /* The field at an offset of the device's type; NULL: none. *known: the type's fields are known. */

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What a driver does to a packed ring (VIRTIO 1.4 2.8). For positions see vq_packed.c. */
-#include <string.h>
-
-#include "core/le.h"
 #include "virtio/spec.h"
 #include "virtio/strict_impl.h"
 #include "virtio/vq_ops.h"
@@ -28,19 +25,6 @@ static uint16_t load_flags(const struct virtqueue *vq, uint32_t position)
     return ring_load16_acquire(at + PVIRTQ_DESC_flags);
 }
 
-static void packed_look(struct strict_queue *q, const struct virtqueue *vq,
-                        const struct vq_config *config)
-{
-    (void)q;
-    (void)vq;
-    (void)config; /* buffers may be available already: there is nothing that it has to be */
-}
-
-static const uint8_t *packed_memory(const struct virtqueue *vq)
-{
-    return vq->packed.desc;
-}
-
 static void check_event(struct strict_queue *q, const struct virtqueue *vq, uint32_t event)
 {
     unsigned flags = event >> 16;
@@ -53,7 +37,7 @@ static void check_event(struct strict_queue *q, const struct virtqueue *vq, uint
         strict_ring_report(q, STRICT_PACKED_EVENT_OFFSET, "%u in a ring of %u", offset, vq->size);
 }
 
-static void packed_check(struct strict_queue *q, const struct virtqueue *vq)
+void strict_packed_check(struct strict_queue *q, const struct virtqueue *vq)
 {
     uint32_t event = ring_load32_seq_cst(vq->packed.driver_event);
     if (event != q->last_event)
@@ -64,26 +48,17 @@ static void packed_check(struct strict_queue *q, const struct virtqueue *vq)
         strict_ring_report(q, STRICT_PACKED_BUSY, "all descriptors are in flight");
 }
 
-static void packed_begin(struct strict_walk *w)
+static void walk_table(struct strict_walk *w, struct strict_fields ref)
 {
-    w->start = w->vq->packed.next_avail;
-    w->room = w->vq->size - w->vq->packed.out;
-}
-
-static void walk_table(struct strict_walk *w, const uint8_t *raw, uint16_t flags)
-{
-    if ((flags & VIRTQ_DESC_F_NEXT) || w->slots > 1)
+    if ((ref.flags & VIRTQ_DESC_F_NEXT) || w->slots > 1)
         strict_ring_report(w->q, STRICT_PACKED_INDIRECT_NEXT, "descriptor %u", w->last);
-    uint32_t len = le32_get(raw + PVIRTQ_DESC_len);
-    const uint8_t *table = strict_walk_table(w, le64_get(raw + PVIRTQ_DESC_addr), len);
-    for (uint32_t i = 0; table != NULL && i < len / PVIRTQ_DESC_BYTES; i++) {
-        uint8_t d[PVIRTQ_DESC_BYTES];
-        memcpy(d, table + (size_t)i * sizeof(d), sizeof(d));
-        unsigned own = le16_get(d + PVIRTQ_DESC_flags);
-        if (own & ~(unsigned)VIRTQ_DESC_F_WRITE)
-            strict_ring_report(w->q, STRICT_PACKED_INDIRECT_FLAGS, "%#x in descriptor %u", own, i);
-        if (!strict_walk_buffer(w, le64_get(d + PVIRTQ_DESC_addr), le32_get(d + PVIRTQ_DESC_len),
-                                own & VIRTQ_DESC_F_WRITE))
+    const uint8_t *table = strict_walk_table(w, ref);
+    for (uint32_t i = 0; table != NULL && i < ref.len / PVIRTQ_DESC_BYTES; i++) {
+        struct strict_fields d = strict_table_desc(w, table, i);
+        if (d.flags & ~VIRTQ_DESC_F_WRITE)
+            strict_ring_report(w->q, STRICT_PACKED_INDIRECT_FLAGS, "%#x in descriptor %u", d.flags,
+                               i);
+        if (!strict_walk_buffer(w, d))
             return;
     }
 }
@@ -104,26 +79,24 @@ static bool walk_one(struct strict_walk *w, uint32_t position)
         strict_ring_report(w->q, STRICT_PACKED_BUSY, "descriptor %u is in flight", place);
         return false;
     }
-    const uint8_t *raw = strict_walk_copy(w, place)->raw;
-    uint16_t flags = le16_get(raw + PVIRTQ_DESC_flags);
-    if (w->slots > 1 && !is_available(w->vq, position, flags)) {
+    struct strict_fields d = strict_walk_copy(w, place);
+    if (w->slots > 1 && !is_available(w->vq, position, d.flags)) {
         strict_ring_report(w->q, STRICT_PACKED_PARTIAL, "descriptor %u is not available", place);
         return false;
     }
-    if (flags & ~KNOWN_FLAGS)
-        strict_ring_report(w->q, STRICT_PACKED_FLAGS, "%#x in descriptor %u", flags, place);
-    if (flags & VIRTQ_DESC_F_INDIRECT)
-        walk_table(w, raw, flags);
-    else if (!strict_walk_buffer(w, le64_get(raw + PVIRTQ_DESC_addr),
-                                 le32_get(raw + PVIRTQ_DESC_len), flags & VIRTQ_DESC_F_WRITE))
+    if (d.flags & ~KNOWN_FLAGS)
+        strict_ring_report(w->q, STRICT_PACKED_FLAGS, "%#x in descriptor %u", d.flags, place);
+    if (d.flags & VIRTQ_DESC_F_INDIRECT)
+        walk_table(w, d);
+    else if (!strict_walk_buffer(w, d))
         return false;
-    if (flags & VIRTQ_DESC_F_NEXT)
-        return !(flags & VIRTQ_DESC_F_INDIRECT);
-    check_id(w, le16_get(raw + PVIRTQ_DESC_id));
+    if (d.flags & VIRTQ_DESC_F_NEXT)
+        return !(d.flags & VIRTQ_DESC_F_INDIRECT);
+    check_id(w, d.link);
     return false;
 }
 
-static bool packed_walk(struct strict_walk *w)
+bool strict_packed_walk(struct strict_walk *w)
 {
     uint32_t position = w->start;
     if (!is_available(w->vq, position, load_flags(w->vq, position)))
@@ -135,28 +108,9 @@ static bool packed_walk(struct strict_walk *w)
 
 /* The used descriptor goes where the ring's used part ends, and the driver gets as many from there
  * on as the chain had: they may be another chain's. */
-static void packed_give_back(struct strict_queue *q, const struct virtqueue *vq,
+void strict_packed_give_back(struct strict_queue *q, const struct virtqueue *vq,
                              const struct vq_chain *chain)
 {
     for (uint32_t i = 0; i < chain->slots; i++)
         q->descs[place_of(vq, vq->packed.next_used + i)].busy = false;
 }
-
-const struct strict_format strict_packed = {
-    .ops = &vq_packed_ops,
-    .flags_at = PVIRTQ_DESC_flags,
-    .address = STRICT_PACKED_ADDRESS,
-    .order = STRICT_PACKED_ORDER,
-    .excessive = STRICT_PACKED_EXCESSIVE,
-    .bytes = STRICT_PACKED_EXCESSIVE,
-    .too_long = STRICT_PACKED_LONG,
-    .indirect = STRICT_PACKED_INDIRECT,
-    .table = STRICT_PACKED_TABLE,
-    .changed = STRICT_PACKED_CHANGED,
-    .look = packed_look,
-    .memory = packed_memory,
-    .begin = packed_begin,
-    .walk = packed_walk,
-    .check = packed_check,
-    .give_back = packed_give_back,
-};

@@ -218,11 +218,11 @@ static void check_part(struct strict_queue *q, const char *name, uint64_t gpa, u
 {
     unsigned long long at = gpa;
     if (!is_aligned(gpa, align))
-        strict_ring_report(q, packed ? STRICT_PACKED_ALIGN : STRICT_SPLIT_ALIGN,
-                           "%s area at %#llx, and not by %u", name, at, (unsigned)align);
+        strict_ring_report(q, STRICT_OF_RING(packed, ALIGN), "%s area at %#llx, and not by %u",
+                           name, at, (unsigned)align);
     if (gmem_find(q->dev->setup.gmem, gpa, bytes) == NULL)
-        strict_ring_report(q, packed ? STRICT_PACKED_MEMORY : STRICT_SPLIT_MEMORY,
-                           "%s area at %#llx of %llu bytes", name, at, (unsigned long long)bytes);
+        strict_ring_report(q, STRICT_OF_RING(packed, MEMORY), "%s area at %#llx of %llu bytes",
+                           name, at, (unsigned long long)bytes);
 }
 
 static void check_ring(struct virtio_strict *s, struct strict_queue *q)
@@ -230,7 +230,7 @@ static void check_ring(struct virtio_strict *s, struct strict_queue *q)
     const struct vq_config *c = &q->config;
     bool packed = strict_negotiated(s, VIRTIO_F_RING_PACKED);
     if (c->size == 0 || c->size > VIRTQ_MAX_SIZE || (!packed && !is_pow2(c->size))) {
-        strict_ring_report(q, packed ? STRICT_PACKED_SIZE : STRICT_SPLIT_SIZE, "%u", c->size);
+        strict_ring_report(q, STRICT_OF_RING(packed, SIZE), "%u", c->size);
         return;
     }
     uint64_t descs = (uint64_t)STRICT_DESC_BYTES * c->size;

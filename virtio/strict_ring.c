@@ -38,14 +38,26 @@ static uint64_t digest(const struct gmem *gmem, uint64_t gpa, uint32_t bytes)
     return hash;
 }
 
-/* What of its table can be in a chain, or 0. Both rings have address and length at these places. */
+/* Both formats begin with address and length. */
+static struct strict_fields fields_of(const struct strict_walk *w, const uint8_t *raw)
+{
+    uint16_t low = le16_get(raw + 12), high = le16_get(raw + 14);
+    return (struct strict_fields){
+        .addr = le64_get(raw),
+        .len = le32_get(raw + 8),
+        .flags = w->q->packed ? high : low,
+        .link = w->q->packed ? low : high,
+    };
+}
+
+/* What of its table can be in a chain, or 0. */
 static uint64_t digest_table(const struct strict_walk *w, const uint8_t *raw)
 {
-    if (!(le16_get(raw + w->q->format->flags_at) & VIRTQ_DESC_F_INDIRECT))
+    struct strict_fields d = fields_of(w, raw);
+    if (!(d.flags & VIRTQ_DESC_F_INDIRECT))
         return 0;
     uint64_t most = (uint64_t)w->vq->size * STRICT_DESC_BYTES;
-    uint64_t bytes = min_u64(le32_get(raw + PVIRTQ_DESC_len), most);
-    return digest(w->vq->gmem, le64_get(raw + PVIRTQ_DESC_addr), (uint32_t)bytes);
+    return digest(w->vq->gmem, d.addr, (uint32_t)min_u64(d.len, most));
 }
 
 static void copy_desc(uint8_t *to, const uint8_t *at)
@@ -54,7 +66,7 @@ static void copy_desc(uint8_t *to, const uint8_t *at)
     __asm__ volatile("" : : "r"(to) : "memory"); /* one reading, whatever the compiler would like */
 }
 
-struct strict_desc *strict_walk_copy(struct strict_walk *w, uint16_t place)
+struct strict_fields strict_walk_copy(struct strict_walk *w, uint16_t place)
 {
     struct strict_desc *d = &w->q->descs[place];
     copy_desc(d->raw, w->q->memory + (size_t)place * STRICT_DESC_BYTES);
@@ -65,46 +77,57 @@ struct strict_desc *strict_walk_copy(struct strict_walk *w, uint16_t place)
         w->q->descs[w->last].next = place;
     w->last = place;
     w->slots++;
-    return d;
+    return fields_of(w, d->raw);
 }
 
-bool strict_walk_buffer(struct strict_walk *w, uint64_t addr, uint32_t len, bool writable)
+struct strict_fields strict_table_desc(const struct strict_walk *w, const uint8_t *table,
+                                       uint32_t index)
 {
-    const struct strict_format *f = w->q->format;
-    unsigned long long at = addr;
+    uint8_t raw[STRICT_DESC_BYTES];
+    copy_desc(raw, table + (size_t)index * sizeof(raw));
+    return fields_of(w, raw);
+}
+
+bool strict_walk_buffer(struct strict_walk *w, struct strict_fields d)
+{
+    bool packed = w->q->packed, writable = d.flags & VIRTQ_DESC_F_WRITE;
     if (w->descs == w->vq->size) {
-        strict_ring_report(w->q, f->too_long, "more than %u", w->vq->size);
+        strict_ring_report(w->q, STRICT_OF_RING(packed, LONG), "more than %u", w->vq->size);
         return false;
     }
     w->descs++;
     if (w->writable && !writable)
-        strict_ring_report(w->q, f->order, "buffer %u of the chain", w->descs);
+        strict_ring_report(w->q, STRICT_OF_RING(packed, ORDER), "buffer %u of the chain", w->descs);
     w->writable |= writable;
-    if (w->bytes <= CHAIN_MAX_BYTES && w->bytes + len > CHAIN_MAX_BYTES)
-        strict_ring_report(w->q, f->bytes, "with buffer %u", w->descs);
-    w->bytes += len;
+    if (w->bytes <= CHAIN_MAX_BYTES && w->bytes + d.len > CHAIN_MAX_BYTES)
+        strict_ring_report(w->q, packed ? STRICT_PACKED_EXCESSIVE : STRICT_SPLIT_BYTES,
+                           "with buffer %u", w->descs);
+    w->bytes += d.len;
     struct iovec iov[GMEM_MAX_REGIONS];
-    int vectors = gmem_iov(w->vq->gmem, addr, len, iov, GMEM_MAX_REGIONS);
+    int vectors = gmem_iov(w->vq->gmem, d.addr, d.len, iov, GMEM_MAX_REGIONS);
     if (vectors < 0) {
-        strict_ring_report(w->q, f->address, "%#llx, %u bytes", at, len);
+        strict_ring_report(w->q, STRICT_OF_RING(packed, ADDRESS), "%#llx, %u bytes",
+                           (unsigned long long)d.addr, d.len);
         return true;
     }
     if (w->vectors <= w->vq->iov_max && w->vectors + (unsigned)vectors > w->vq->iov_max)
-        strict_ring_report(w->q, f->excessive, "this device takes %u", w->vq->iov_max);
+        strict_ring_report(w->q, STRICT_OF_RING(packed, EXCESSIVE), "this device takes %u",
+                           w->vq->iov_max);
     w->vectors += (unsigned)vectors;
     return true;
 }
 
-const uint8_t *strict_walk_table(struct strict_walk *w, uint64_t addr, uint32_t len)
+const uint8_t *strict_walk_table(struct strict_walk *w, struct strict_fields d)
 {
-    const struct strict_format *f = w->q->format;
+    bool packed = w->q->packed;
     if (!w->vq->indirect)
-        strict_ring_report(w->q, f->indirect, "descriptor %u", w->last);
+        strict_ring_report(w->q, STRICT_OF_RING(packed, INDIRECT), "descriptor %u", w->last);
     const uint8_t *table = NULL;
-    if (len != 0 && len % STRICT_DESC_BYTES == 0)
-        table = gmem_ptr(w->vq->gmem, addr, len, 1);
+    if (d.len != 0 && d.len % STRICT_DESC_BYTES == 0)
+        table = gmem_ptr(w->vq->gmem, d.addr, d.len, 1);
     if (table == NULL)
-        strict_ring_report(w->q, f->table, "%#llx, %u bytes", (unsigned long long)addr, len);
+        strict_ring_report(w->q, STRICT_OF_RING(packed, TABLE), "%#llx, %u bytes",
+                           (unsigned long long)d.addr, d.len);
     return table;
 }
 
@@ -141,7 +164,7 @@ static void drop(struct virtqueue *vq, const struct vq_chain *chain, bool check)
     for (unsigned n = 0; n < c.count; n++, place = q->descs[place].next) {
         struct strict_desc *d = &q->descs[place];
         if (check && !told && d->busy && is_changed(&w, d, place)) {
-            strict_ring_report(q, q->format->changed, "descriptor %u", place);
+            strict_ring_report(q, STRICT_OF_RING(q->packed, CHANGED), "descriptor %u", place);
             told = true;
         }
         d->busy = false;
@@ -151,12 +174,20 @@ static void drop(struct virtqueue *vq, const struct vq_chain *chain, bool check)
 
 /* ---- the operations ---- */
 
+static void check(struct virtqueue *vq)
+{
+    if (vq->strict->packed)
+        strict_packed_check(vq->strict, vq);
+    else
+        strict_split_check(vq->strict, vq);
+}
+
 static int strict_activate(struct virtqueue *vq, const struct vq_config *config)
 {
     struct strict_queue *q = vq->strict;
-    const struct strict_format *f = q->format;
-    f->look(q, vq, config);
-    int err = f->ops->activate(vq, config);
+    if (!q->packed) /* in a packed ring buffers may be available already */
+        strict_split_look(q, vq->gmem, config->device);
+    int err = q->real->activate(vq, config);
     if (err != 0)
         return err;
     free(q->descs);
@@ -165,7 +196,7 @@ static int strict_activate(struct virtqueue *vq, const struct vq_config *config)
     q->chains = calloc(vq->size, sizeof(*q->chains));
     if (q->descs == NULL || q->chains == NULL)
         return vq_error(vq, -ENOMEM, "out of memory");
-    q->memory = f->memory(vq);
+    q->memory = q->packed ? vq->packed.desc : vq->split.desc;
     q->walks = q->out = q->last_event = 0;
     q->last_idx = 0;
     return 0;
@@ -174,17 +205,21 @@ static int strict_activate(struct virtqueue *vq, const struct vq_config *config)
 static bool walk(struct strict_walk *w)
 {
     w->q->walks++;
-    return w->q->format->walk(w);
+    return w->q->packed ? strict_packed_walk(w) : strict_split_walk(w);
 }
 
 static int strict_pop(struct virtqueue *vq, struct vq_chain *chain)
 {
     struct strict_queue *q = vq->strict;
-    struct strict_walk w = {.q = q, .vq = vq};
-    q->format->check(q, vq);
-    q->format->begin(&w);
+    struct strict_walk w = {
+        .q = q,
+        .vq = vq,
+        .start = q->packed ? vq->packed.next_avail : vq->split.next_avail,
+        .room = q->packed ? vq->size - vq->packed.out : 0,
+    };
+    check(vq);
     bool seen = walk(&w);
-    int got = q->format->ops->pop(vq, chain);
+    int got = q->real->pop(vq, chain);
     if (got != 1)
         return got;
     if (!seen) /* it came in between */
@@ -200,55 +235,41 @@ static void strict_push(struct virtqueue *vq, const struct vq_chain *chain, uint
 {
     struct strict_queue *q = vq->strict;
     drop(vq, chain, true);
-    q->format->give_back(q, vq, chain);
-    q->format->ops->push(vq, chain, written);
+    if (q->packed)
+        strict_packed_give_back(q, vq, chain);
+    q->real->push(vq, chain, written);
 }
 
 static void strict_unpop(struct virtqueue *vq, const struct vq_chain *chain)
 {
     drop(vq, chain, false);
-    vq->strict->format->ops->unpop(vq, chain);
+    vq->strict->real->unpop(vq, chain);
 }
 
 static bool strict_flush(struct virtqueue *vq)
 {
-    struct strict_queue *q = vq->strict;
-    q->format->check(q, vq);
-    return q->format->ops->flush(vq);
-}
-
-static void strict_notify_off(struct virtqueue *vq)
-{
-    vq->strict->format->ops->notify_off(vq);
+    check(vq);
+    return vq->strict->real->flush(vq);
 }
 
 static bool strict_notify_on(struct virtqueue *vq)
 {
-    struct strict_queue *q = vq->strict;
-    bool more = q->format->ops->notify_on(vq);
-    q->format->check(q, vq);
+    bool more = vq->strict->real->notify_on(vq);
+    check(vq);
     return more;
 }
 
-static bool strict_available(const struct virtqueue *vq)
-{
-    return vq->strict->format->ops->available(vq);
-}
-
-static const struct vq_ops vq_strict_ops = {
-    .activate = strict_activate,
-    .pop = strict_pop,
-    .push = strict_push,
-    .flush = strict_flush,
-    .unpop = strict_unpop,
-    .notify_off = strict_notify_off,
-    .notify_on = strict_notify_on,
-    .available = strict_available,
-};
-
 void vq_strict_wrap(struct virtqueue *vq, struct strict_queue *q)
 {
-    q->format = vq->ops == &vq_packed_ops ? &strict_packed : &strict_split;
+    q->packed = vq->ops == &vq_packed_ops;
+    q->real = vq->ops;
+    q->around = *vq->ops;
+    q->around.activate = strict_activate;
+    q->around.pop = strict_pop;
+    q->around.push = strict_push;
+    q->around.unpop = strict_unpop;
+    q->around.flush = strict_flush;
+    q->around.notify_on = strict_notify_on;
     vq->strict = q;
-    vq->ops = &vq_strict_ops;
+    vq->ops = &q->around;
 }

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What a driver does to a split ring (VIRTIO 1.4 2.7). */
-#include <string.h>
-
 #include "core/gmem.h"
 #include "core/le.h"
 #include "virtio/spec.h"
@@ -10,27 +8,10 @@
 
 #define KNOWN_FLAGS (VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_WRITE | VIRTQ_DESC_F_INDIRECT)
 
-struct desc {
-    uint64_t addr;
-    uint32_t len;
-    uint16_t flags, next;
-};
-
-static struct desc desc_of(const uint8_t *raw)
-{
-    return (struct desc){
-        .addr = le64_get(raw),
-        .len = le32_get(raw + 8),
-        .flags = le16_get(raw + 12),
-        .next = le16_get(raw + 14),
-    };
-}
-
-static void split_look(struct strict_queue *q, const struct virtqueue *vq,
-                       const struct vq_config *config)
+void strict_split_look(struct strict_queue *q, const struct gmem *gmem, uint64_t used_gpa)
 {
     uint8_t raw[4];
-    if (gmem_read(vq->gmem, config->device, raw, sizeof(raw)) != 0)
+    if (gmem_read(gmem, used_gpa, raw, sizeof(raw)) != 0)
         return;
     unsigned flags = le16_get(raw + VIRTQ_USED_FLAGS), idx = le16_get(raw + VIRTQ_USED_IDX);
     if (flags != 0)
@@ -39,12 +20,7 @@ static void split_look(struct strict_queue *q, const struct virtqueue *vq,
         strict_ring_report(q, STRICT_SPLIT_USED_IDX, "%u", idx);
 }
 
-static const uint8_t *split_memory(const struct virtqueue *vq)
-{
-    return vq->split.desc;
-}
-
-static void split_check(struct strict_queue *q, const struct virtqueue *vq)
+void strict_split_check(struct strict_queue *q, const struct virtqueue *vq)
 {
     const uint8_t *avail = vq->split.avail;
     uint16_t flags = ring_load16_relaxed(avail + VIRTQ_AVAIL_FLAGS);
@@ -63,37 +39,29 @@ static void split_check(struct strict_queue *q, const struct virtqueue *vq)
                            q->out + (uint16_t)(last - vq->split.next_avail));
 }
 
-static void split_begin(struct strict_walk *w)
-{
-    w->start = w->vq->split.next_avail;
-}
-
-static void walk_table(struct strict_walk *w, struct desc ref)
+static void walk_table(struct strict_walk *w, struct strict_fields ref)
 {
     if (ref.flags & VIRTQ_DESC_F_NEXT)
         strict_ring_report(w->q, STRICT_SPLIT_INDIRECT_NEXT, "descriptor %u", w->last);
-    const uint8_t *table = strict_walk_table(w, ref.addr, ref.len);
+    const uint8_t *table = strict_walk_table(w, ref);
     uint32_t count = ref.len / VIRTQ_DESC_BYTES;
     for (uint32_t i = 0; table != NULL;) {
-        uint8_t raw[VIRTQ_DESC_BYTES];
-        memcpy(raw, table + (size_t)i * sizeof(raw), sizeof(raw));
-        struct desc d = desc_of(raw);
+        struct strict_fields d = strict_table_desc(w, table, i);
         if (d.flags & VIRTQ_DESC_F_INDIRECT) {
             strict_ring_report(w->q, STRICT_SPLIT_INDIRECT_NESTED, "descriptor %u of a table", i);
             return;
         }
         if (d.flags & ~KNOWN_FLAGS)
             strict_ring_report(w->q, STRICT_SPLIT_FLAGS, "%#x in a table", d.flags);
-        if (!strict_walk_buffer(w, d.addr, d.len, d.flags & VIRTQ_DESC_F_WRITE) ||
-            !(d.flags & VIRTQ_DESC_F_NEXT))
+        if (!strict_walk_buffer(w, d) || !(d.flags & VIRTQ_DESC_F_NEXT))
             return;
-        if (d.next >= count) {
-            strict_ring_report(w->q, STRICT_SPLIT_NEXT, "%u in a table of %u", d.next, count);
+        if (d.link >= count) {
+            strict_ring_report(w->q, STRICT_SPLIT_NEXT, "%u in a table of %u", d.link, count);
             return;
         }
-        if (w->vq->in_order && d.next != i + 1)
-            strict_ring_report(w->q, STRICT_SPLIT_INDIRECT_ORDER, "%u after %u", d.next, i);
-        i = d.next;
+        if (w->vq->in_order && d.link != i + 1)
+            strict_ring_report(w->q, STRICT_SPLIT_INDIRECT_ORDER, "%u after %u", d.link, i);
+        i = d.link;
     }
 }
 
@@ -109,27 +77,26 @@ static bool walk_one(struct strict_walk *w, uint16_t place, uint16_t *next)
         strict_ring_report(w->q, STRICT_SPLIT_BUSY, "descriptor %u is in flight", place);
         return false;
     }
-    struct desc d = desc_of(strict_walk_copy(w, place)->raw);
+    struct strict_fields d = strict_walk_copy(w, place);
     if (d.flags & ~KNOWN_FLAGS)
         strict_ring_report(w->q, STRICT_SPLIT_FLAGS, "%#x in descriptor %u", d.flags, place);
     if (d.flags & VIRTQ_DESC_F_INDIRECT) {
         walk_table(w, d);
         return false;
     }
-    if (!strict_walk_buffer(w, d.addr, d.len, d.flags & VIRTQ_DESC_F_WRITE) ||
-        !(d.flags & VIRTQ_DESC_F_NEXT))
+    if (!strict_walk_buffer(w, d) || !(d.flags & VIRTQ_DESC_F_NEXT))
         return false;
-    if (d.next >= w->vq->size) {
-        strict_ring_report(w->q, STRICT_SPLIT_NEXT, "%u in descriptor %u", d.next, place);
+    if (d.link >= w->vq->size) {
+        strict_ring_report(w->q, STRICT_SPLIT_NEXT, "%u in descriptor %u", d.link, place);
         return false;
     }
-    if (w->vq->in_order && d.next != (place + 1u) % w->vq->size)
-        strict_ring_report(w->q, STRICT_SPLIT_IN_ORDER, "%u after %u", d.next, place);
-    *next = d.next;
+    if (w->vq->in_order && d.link != (place + 1u) % w->vq->size)
+        strict_ring_report(w->q, STRICT_SPLIT_IN_ORDER, "%u after %u", d.link, place);
+    *next = d.link;
     return true;
 }
 
-static bool split_walk(struct strict_walk *w)
+bool strict_split_walk(struct strict_walk *w)
 {
     const uint8_t *avail = w->vq->split.avail;
     if (ring_load16_acquire(avail + VIRTQ_AVAIL_IDX) == (uint16_t)w->start)
@@ -144,31 +111,3 @@ static bool split_walk(struct strict_walk *w)
         ;
     return true;
 }
-
-/* Its own, of which the copies are dropped. */
-static void split_give_back(struct strict_queue *q, const struct virtqueue *vq,
-                            const struct vq_chain *chain)
-{
-    (void)q;
-    (void)vq;
-    (void)chain;
-}
-
-const struct strict_format strict_split = {
-    .ops = &vq_split_ops,
-    .flags_at = 12,
-    .address = STRICT_SPLIT_ADDRESS,
-    .order = STRICT_SPLIT_ORDER,
-    .excessive = STRICT_SPLIT_EXCESSIVE,
-    .bytes = STRICT_SPLIT_BYTES,
-    .too_long = STRICT_SPLIT_LONG,
-    .indirect = STRICT_SPLIT_INDIRECT,
-    .table = STRICT_SPLIT_TABLE,
-    .changed = STRICT_SPLIT_CHANGED,
-    .look = split_look,
-    .memory = split_memory,
-    .begin = split_begin,
-    .walk = split_walk,
-    .check = split_check,
-    .give_back = split_give_back,
-};

@@ -21,45 +21,31 @@ enum { /* features that this project's devices do not have, but their layout doe
 };
 
 static const struct strict_field blk_fields[] = {
-    {0, 8, ALWAYS},
-    {8, 4, BLK_F_SIZE_MAX},
-    {12, 4, VIRTIO_BLK_F_SEG_MAX},
-    {16, 2, BLK_F_GEOMETRY},
-    {18, 1, BLK_F_GEOMETRY},
-    {19, 1, BLK_F_GEOMETRY},
-    {20, 4, VIRTIO_BLK_F_BLK_SIZE},
-    {24, 1, VIRTIO_BLK_F_TOPOLOGY},
-    {25, 1, VIRTIO_BLK_F_TOPOLOGY},
-    {26, 2, VIRTIO_BLK_F_TOPOLOGY},
-    {28, 4, VIRTIO_BLK_F_TOPOLOGY},
-    {32, 1, VIRTIO_BLK_F_CONFIG_WCE},
-    {33, 1, ALWAYS},
-    {34, 2, VIRTIO_BLK_F_MQ},
-    {36, 4, VIRTIO_BLK_F_DISCARD},
-    {40, 4, VIRTIO_BLK_F_DISCARD},
-    {44, 4, VIRTIO_BLK_F_DISCARD},
-    {48, 4, VIRTIO_BLK_F_WRITE_ZEROES},
-    {52, 4, VIRTIO_BLK_F_WRITE_ZEROES},
-    {56, 1, VIRTIO_BLK_F_WRITE_ZEROES},
-    {57, 1, ALWAYS},
-    {58, 1, ALWAYS},
-    {59, 1, ALWAYS},
-    {60, 4, BLK_F_SECURE_ERASE},
-    {64, 4, BLK_F_SECURE_ERASE},
-    {68, 4, BLK_F_SECURE_ERASE},
-    {72, 4, BLK_F_ZONED},
-    {76, 4, BLK_F_ZONED},
-    {80, 4, BLK_F_ZONED},
-    {84, 4, BLK_F_ZONED},
-    {88, 4, BLK_F_ZONED},
-    {92, 1, BLK_F_ZONED},
+    {0, 8, 1, ALWAYS},
+    {8, 4, 1, BLK_F_SIZE_MAX},
+    {12, 4, 1, VIRTIO_BLK_F_SEG_MAX},
+    {16, 2, 1, BLK_F_GEOMETRY},
+    {18, 1, 2, BLK_F_GEOMETRY},
+    {20, 4, 1, VIRTIO_BLK_F_BLK_SIZE},
+    {24, 1, 2, VIRTIO_BLK_F_TOPOLOGY},
+    {26, 2, 1, VIRTIO_BLK_F_TOPOLOGY},
+    {28, 4, 1, VIRTIO_BLK_F_TOPOLOGY},
+    {32, 1, 1, VIRTIO_BLK_F_CONFIG_WCE},
+    {33, 1, 1, ALWAYS},
+    {34, 2, 1, VIRTIO_BLK_F_MQ},
+    {36, 4, 3, VIRTIO_BLK_F_DISCARD},
+    {48, 4, 2, VIRTIO_BLK_F_WRITE_ZEROES},
+    {56, 1, 1, VIRTIO_BLK_F_WRITE_ZEROES},
+    {57, 1, 3, ALWAYS},
+    {60, 4, 3, BLK_F_SECURE_ERASE},
+    {72, 4, 5, BLK_F_ZONED},
+    {92, 1, 1, BLK_F_ZONED},
 };
 
 static const struct strict_field console_fields[] = {
-    {VIRTIO_CONSOLE_CONFIG_cols, 2, VIRTIO_CONSOLE_F_SIZE},
-    {VIRTIO_CONSOLE_CONFIG_rows, 2, VIRTIO_CONSOLE_F_SIZE},
-    {4, 4, CONSOLE_F_MULTIPORT},
-    {8, 4, CONSOLE_F_EMERG_WRITE},
+    {VIRTIO_CONSOLE_CONFIG_cols, 2, 2, VIRTIO_CONSOLE_F_SIZE},
+    {4, 4, 1, CONSOLE_F_MULTIPORT},
+    {8, 4, 1, CONSOLE_F_EMERG_WRITE},
 };
 
 /* ---- requests ---- */
@@ -243,7 +229,7 @@ const struct strict_field *strict_type_field(const struct virtio_device *dev, ui
     *known = type != NULL && type->fields != NULL;
     for (unsigned i = 0; *known && i < type->field_count; i++) {
         const struct strict_field *f = &type->fields[i];
-        if (offset >= f->offset && offset - f->offset < f->bytes)
+        if (offset >= f->offset && offset - f->offset < f->bytes * f->count)
             return f;
     }
     return NULL;
