@@ -265,6 +265,8 @@ enum {
     VIRTIO_NET_F_GUEST_USO4 = 54,
     VIRTIO_NET_F_GUEST_USO6 = 55,
     VIRTIO_NET_F_HOST_USO = 56,
+    VIRTIO_NET_F_HASH_REPORT = 57,
+    VIRTIO_NET_F_RSS = 60,
     VIRTIO_NET_F_SPEED_DUPLEX = 63,
 };
 
@@ -275,7 +277,10 @@ enum { /* struct virtio_net_config, as far as the offered features have it */
        VIRTIO_NET_CONFIG_mtu = 10,
        VIRTIO_NET_CONFIG_speed = 12,
        VIRTIO_NET_CONFIG_duplex = 16,
-       VIRTIO_NET_CONFIG_BYTES = 20,
+       VIRTIO_NET_CONFIG_rss_max_key_size = 17,
+       VIRTIO_NET_CONFIG_rss_max_indirection_table_length = 18,
+       VIRTIO_NET_CONFIG_supported_hash_types = 20,
+       VIRTIO_NET_CONFIG_BYTES = 24,
 };
 
 enum { /* status */
@@ -292,6 +297,9 @@ enum { /* struct virtio_net_hdr */
        VIRTIO_NET_HDR_csum_offset = 8,
        VIRTIO_NET_HDR_num_buffers = 10,
        VIRTIO_NET_HDR_BYTES = 12,
+       VIRTIO_NET_HDR_hash_value = 12,
+       VIRTIO_NET_HDR_hash_report = 16,
+       VIRTIO_NET_HDR_HASH_BYTES = 20,   /* with HASH_REPORT */
        VIRTIO_NET_HDR_LEGACY_BYTES = 10, /* without MRG_RXBUF: 5.1.6.1 */
 };
 
@@ -307,6 +315,15 @@ enum { /* gso_type */
        VIRTIO_NET_HDR_GSO_TCPV6 = 4,
        VIRTIO_NET_HDR_GSO_UDP_L4 = 5,
        VIRTIO_NET_HDR_GSO_ECN = 0x80,
+};
+
+enum { /* hash types: bits; hash_report is the bit's number and one, and 0 is none */
+       VIRTIO_NET_HASH_IPv4 = 0,
+       VIRTIO_NET_HASH_TCPv4 = 1,
+       VIRTIO_NET_HASH_UDPv4 = 2,
+       VIRTIO_NET_HASH_IPv6 = 3,
+       VIRTIO_NET_HASH_TCPv6 = 4,
+       VIRTIO_NET_HASH_UDPv6 = 5,
 };
 
 enum { /* struct virtio_net_ctrl: class and command begin it, an ack is the first answer */
@@ -337,6 +354,8 @@ enum {
 
     VIRTIO_NET_CTRL_MQ = 4,
     VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET = 0,
+    VIRTIO_NET_CTRL_MQ_RSS_CONFIG = 1,
+    VIRTIO_NET_CTRL_MQ_HASH_CONFIG = 2,
 
     VIRTIO_NET_CTRL_GUEST_OFFLOADS = 5,
     VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET = 0,
