@@ -58,6 +58,8 @@ static const struct {
     NEEDS(GUEST_ANNOUNCE, BIT(STATUS)),
     NEEDS(MQ, BIT(CTRL_VQ)),
     NEEDS(CTRL_MAC_ADDR, BIT(CTRL_VQ)),
+    NEEDS(RSS, BIT(CTRL_VQ)),
+    NEEDS(HASH_REPORT, BIT(CTRL_VQ)),
     NEEDS(CTRL_GUEST_OFFLOADS, BIT(CTRL_VQ)),
     NEEDS(CTRL_GUEST_OFFLOADS, BIT(GUEST_CSUM)),
 };
@@ -98,6 +100,8 @@ static uint64_t offered_features(const struct virtio_net *net, const struct net_
         features &= ~(BIT(CTRL_RX) | BIT(CTRL_VLAN)); /* nor what needs those */
     if (net->pairs > 1)
         features |= BIT(MQ);
+    if (net->rss.packet != NULL)
+        features |= BIT(RSS) | BIT(HASH_REPORT);
     if (net->mtu_bytes != 0)
         features |= BIT(MTU);
     if (info->speed_mbps != 0)
@@ -145,6 +149,11 @@ static void show(struct virtio_net *net)
              net_link_is_up(net) ? VIRTIO_NET_S_LINK_UP : 0);
     le16_put(net->config + VIRTIO_NET_CONFIG_max_virtqueue_pairs, (uint16_t)net->pairs);
     le16_put(net->config + VIRTIO_NET_CONFIG_mtu, (uint16_t)net->mtu_bytes);
+    if (net->rss.packet != NULL) {
+        net->config[VIRTIO_NET_CONFIG_rss_max_key_size] = NET_HASH_KEY_BYTES;
+        le16_put(net->config + VIRTIO_NET_CONFIG_rss_max_indirection_table_length, NET_RSS_TABLE);
+        le32_put(net->config + VIRTIO_NET_CONFIG_supported_hash_types, NET_HASH_TYPES);
+    }
     if (net->backend->info.speed_mbps == 0)
         return;
     le32_put(net->config + VIRTIO_NET_CONFIG_speed, net->backend->info.speed_mbps);
@@ -221,7 +230,8 @@ void net_acknowledge(struct virtio_net *net)
 
 static bool is_control(const struct virtio_net *net, unsigned queue)
 {
-    bool mq = virtio_device_has(&net->dev, VIRTIO_NET_F_MQ);
+    bool mq = virtio_device_has(&net->dev, VIRTIO_NET_F_MQ) ||
+              virtio_device_has(&net->dev, VIRTIO_NET_F_RSS);
     return queue == 2 * (mq ? net->pairs : 1);
 }
 
@@ -280,7 +290,7 @@ static void on_rx(void *ctx, unsigned pair)
 {
     struct virtio_net *net = ctx;
     net->rx[pair].ready = true;
-    serve(net, net_rx_queue(pair));
+    serve(net, net_rx_queue(net_rx_pair_for(net, pair)));
     serve(net, net_tx_queue(pair)); /* an answer may follow at once: look for it, and no kick */
 }
 
@@ -289,15 +299,20 @@ static void on_writable(void *ctx, unsigned pair)
     serve(ctx, net_tx_queue(pair));
 }
 
-void net_use_pairs(struct virtio_net *net, unsigned pairs)
+/* False: the backend refuses. All are served anew: packets may go other ways now. */
+bool net_use_pairs(struct virtio_net *net, unsigned pairs)
 {
     unsigned before = net->pairs_used;
+    if (pairs != before && net->backend->ops->set_pairs(net->backend, pairs) != 0)
+        return false;
     net->pairs_used = pairs;
-    for (unsigned pair = before; net->vhost == NULL && pair < pairs; pair++) {
-        net->rx[pair].ready = true;
+    net->rss.waiting = 0;
+    for (unsigned pair = 0; net->vhost == NULL && pair < pairs; pair++) {
+        net->rx[pair].ready |= pair >= before;
         virtio_queue_serve_later(&net->dev, net_rx_queue(pair));
         virtio_queue_serve_later(&net->dev, net_tx_queue(pair));
     }
+    return true;
 }
 
 /* ---- what was negotiated ---- */
@@ -309,6 +324,8 @@ static int net_activate(struct virtio_device *dev)
     bool merges = features & BIT(MRG_RXBUF);
     bool modern = features & VIRTIO_BIT(VIRTIO_F_VERSION_1);
     net->header_bytes = merges || modern ? VIRTIO_NET_HDR_BYTES : VIRTIO_NET_HDR_LEGACY_BYTES;
+    if (dev->features[0] & BIT(HASH_REPORT))
+        net->header_bytes = VIRTIO_NET_HDR_HASH_BYTES;
     net->to_host = offloads_to_host(features);
     net->to_guest = net_offloads_to_guest(features);
     net->filters_macs = features & BIT(CTRL_RX);
@@ -316,9 +333,9 @@ static int net_activate(struct virtio_device *dev)
     net->limits_mtu = features & BIT(MTU);
     net->room_min = 1; /* without MRG_RXBUF a chain is all that there is for a packet */
     if (merges && (net->to_guest & ~NET_CSUM))
-        net->room_min = NET_PACKET_MAX;
+        net->room_min = NET_PACKET_MAX - NET_HEADER_BYTES + net->header_bytes;
     else if (merges)
-        net->room_min = NET_HEADER_BYTES + NET_ETHERNET_BYTES + NET_VLAN_TAG_BYTES +
+        net->room_min = net->header_bytes + NET_ETHERNET_BYTES + NET_VLAN_TAG_BYTES +
                         max_u64(net->mtu_bytes, MTU_JUMBO);
     net->backend->ops->set_offloads(net->backend, net->to_guest);
     return 0;
@@ -332,6 +349,7 @@ static void net_reset(struct virtio_device *dev)
     net->pairs_used = 1;
     net->backend->ops->set_offloads(net->backend, 0);
     net_filter_reset(net);
+    net->rss = (struct net_rss){.packet = net->rss.packet};
     show(net);
 }
 
@@ -389,6 +407,7 @@ static void free_net(struct virtio_net *net)
 {
     free(net->tx);
     free(net->rx);
+    free(net->rss.packet);
     free(net);
 }
 
@@ -411,7 +430,9 @@ int virtio_net_create(struct virtio_net **out, const struct virtio_net_config *c
     memcpy(net->mac, config->mac, NET_MAC_BYTES);
     net->tx = calloc(pairs, sizeof(*net->tx));
     net->rx = calloc(pairs, sizeof(*net->rx));
-    if (net->tx == NULL || net->rx == NULL) {
+    if (config->rss)
+        net->rss.packet = calloc(1, VIRTIO_NET_HDR_HASH_BYTES + NET_PACKET_MAX);
+    if (net->tx == NULL || net->rx == NULL || (config->rss && net->rss.packet == NULL)) {
         free_net(net);
         return fail(-ENOMEM, "virtio %s", config->name);
     }

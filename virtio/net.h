@@ -5,7 +5,8 @@
  * Offered: MAC, STATUS, MRG_RXBUF, CTRL_VQ, CTRL_RX, CTRL_RX_EXTRA, CTRL_VLAN, CTRL_MAC_ADDR,
  * GUEST_ANNOUNCE; of the checksum and segmentation offloads those that the backend's net_info has,
  * and then CTRL_GUEST_OFFLOADS; MTU and SPEED_DUPLEX where they are known; MQ with more than one
- * pair. Not offered: RSS, HASH_REPORT and their kin, coalescing, statistics, tunnels, IPsec.
+ * pair; RSS and HASH_REPORT if they are asked for. Not offered: more contexts of RSS, hashes of
+ * what is in tunnels, coalescing, statistics, tunnels, IPsec.
  *
  * Packets go between the guest's buffers and the backend without a copy. A header is copied,
  * checked, and the copy used: a backend sees nothing that was not negotiated or makes no sense.
@@ -41,6 +42,7 @@ struct virtio_net_config {
     struct vhost_net *vhost;
     uint8_t mac[NET_MAC_BYTES];
     unsigned pairs;                     /* 0: one */
+    bool rss;                           /* the driver may choose queues by hash; not with vhost */
     uint32_t mtu_bytes;                 /* 0: what the backend says */
     uint64_t features_on, features_off; /* see struct virtio_device_config */
     uint32_t queue_size_max;            /* 0: the default */

@@ -24,6 +24,14 @@ static bool get_le16(struct iobuf *data, uint16_t *value)
     return got;
 }
 
+static bool get_le32(struct iobuf *data, uint32_t *value)
+{
+    uint8_t bytes[4];
+    bool got = get(data, bytes, sizeof(bytes));
+    *value = got ? le32_get(bytes) : 0;
+    return got;
+}
+
 static bool set_mode(struct virtio_net *net, unsigned command, struct iobuf *data)
 {
     uint8_t on;
@@ -36,10 +44,10 @@ static bool set_mode(struct virtio_net *net, unsigned command, struct iobuf *dat
 /* Of a table that is too long for ours the rest is passed over, however long it says it is. */
 static bool get_macs(struct iobuf *data, struct net_macs *macs)
 {
-    uint8_t bytes[4];
-    if (!get(data, bytes, sizeof(bytes)))
+    uint32_t said;
+    if (!get_le32(data, &said))
         return false;
-    uint64_t count = le32_get(bytes);
+    uint64_t count = said;
     if (count * NET_MAC_BYTES > data->left)
         return false;
     macs->too_many = count > NET_FILTER_MACS;
@@ -97,9 +105,59 @@ static bool set_pairs(struct virtio_net *net, unsigned command, struct iobuf *da
     (void)command;
     if (!get_le16(data, &pairs) || pairs == 0 || pairs > net->pairs)
         return false;
-    if (net->backend->ops->set_pairs(net->backend, pairs) != 0)
+    net->rss.steers = false;
+    return net_use_pairs(net, pairs);
+}
+
+/* A queue's number is that of its pair: bits 1 to 15 of its index (VIRTIO 1.4 5.1.6.5). */
+static bool get_pair(const struct virtio_net *net, struct iobuf *data, uint16_t *pair)
+{
+    bool got = get_le16(data, pair);
+    *pair &= 0x7fff;
+    return got && *pair < net->pairs;
+}
+
+static bool get_key(struct iobuf *data, struct net_hash_config *hash)
+{
+    uint8_t bytes;
+    return (hash->types & ~NET_HASH_TYPES) == 0 && get(data, &bytes, 1) &&
+           bytes <= NET_HASH_KEY_BYTES && (bytes > 0 || hash->types == 0) &&
+           get(data, hash->key, bytes);
+}
+
+/* As many pairs are used as it names, for sending and receiving. */
+static bool set_rss(struct virtio_net *net, unsigned command, struct iobuf *data)
+{
+    struct net_rss rss = {.packet = net->rss.packet};
+    uint16_t tx_pairs;
+    (void)command;
+    if (!get_le32(data, &rss.hash.types) || !get_le16(data, &rss.mask) ||
+        !get_pair(net, data, &rss.unclassified) || rss.mask >= NET_RSS_TABLE ||
+        (rss.mask & (rss.mask + 1)) != 0)
         return false;
-    net_use_pairs(net, pairs);
+    unsigned pairs = rss.unclassified + 1u;
+    for (unsigned i = 0; i <= rss.mask; i++) {
+        if (!get_pair(net, data, &rss.pairs[i]))
+            return false;
+        pairs = (unsigned)max_u64(pairs, rss.pairs[i] + 1u);
+    }
+    if (!get_le16(data, &tx_pairs) || tx_pairs == 0 || tx_pairs > net->pairs ||
+        !get_key(data, &rss.hash) || !net_use_pairs(net, (unsigned)max_u64(pairs, tx_pairs)))
+        return false;
+    rss.steers = true;
+    net->rss = rss;
+    return true;
+}
+
+static bool set_hash(struct virtio_net *net, unsigned command, struct iobuf *data)
+{
+    struct net_hash_config hash = {0};
+    uint8_t reserved[8];
+    (void)command;
+    if (!get_le32(data, &hash.types) || !get(data, reserved, sizeof(reserved)) ||
+        !get_key(data, &hash))
+        return false;
+    net->rss.hash = hash;
     return true;
 }
 
@@ -134,6 +192,8 @@ static const struct {
     {CLASS(ANNOUNCE), CLASS(ANNOUNCE_ACK), CLASS(ANNOUNCE_ACK), VIRTIO_NET_F_GUEST_ANNOUNCE,
      acknowledge},
     {CLASS(MQ), CLASS(MQ_VQ_PAIRS_SET), CLASS(MQ_VQ_PAIRS_SET), VIRTIO_NET_F_MQ, set_pairs},
+    {CLASS(MQ), CLASS(MQ_RSS_CONFIG), CLASS(MQ_RSS_CONFIG), VIRTIO_NET_F_RSS, set_rss},
+    {CLASS(MQ), CLASS(MQ_HASH_CONFIG), CLASS(MQ_HASH_CONFIG), VIRTIO_NET_F_HASH_REPORT, set_hash},
     {CLASS(GUEST_OFFLOADS), CLASS(GUEST_OFFLOADS_SET), CLASS(GUEST_OFFLOADS_SET),
      VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, set_offloads},
 };

@@ -18,12 +18,14 @@
 #include "core/net.h"
 #include "virtio/device.h"
 #include "virtio/net.h"
+#include "virtio/net_hash.h"
 #include "virtio/spec.h"
 
 #define NET_ETHERNET_BYTES 14u
 #define NET_VLAN_TAG_BYTES 4u
 #define NET_FILTER_MACS    64u
 #define NET_VLANS          4096u
+#define NET_RSS_TABLE      128u /* VIRTIO 1.4 5.1.4 asks for that much at least */
 
 /* One for each transmit queue. */
 struct net_tx {
@@ -62,6 +64,21 @@ struct net_filter {
     uint64_t vlans[NET_VLANS / 64];
 };
 
+/*
+ * Receive-side scaling, VIRTIO 1.4 5.1.6.5. A packet is received into a place of ours, since its
+ * hash says into which queue it goes. While that has no buffers it waits, and all behind it do.
+ */
+struct net_rss {
+    struct net_hash_config hash; /* also for what is only reported */
+    bool steers;
+    uint16_t pairs[NET_RSS_TABLE], mask; /* by hash */
+    uint16_t unclassified;               /* the pair for what has no hash */
+    uint8_t *packet;                     /* its header, hash, frame; NULL: RSS is not offered */
+    uint32_t waiting;                    /* bytes of its frame; 0: there is none */
+    unsigned pair;                       /* where it goes */
+    unsigned source;                     /* pair of the backend that is asked next */
+};
+
 struct virtio_net {
     struct virtio_device dev;
     struct net_backend *backend;
@@ -80,6 +97,7 @@ struct virtio_net {
     unsigned to_host, to_guest; /* offloads */
     bool filters_macs, filters_vlans, limits_mtu;
     struct net_filter filter;
+    struct net_rss rss;
 
     struct virtio_net_drops drops;
     uint8_t config[VIRTIO_NET_CONFIG_BYTES];
@@ -97,7 +115,7 @@ static inline unsigned net_tx_queue(unsigned pair)
 
 /* net.c */
 bool net_link_is_up(const struct virtio_net *net);
-void net_use_pairs(struct virtio_net *net, unsigned pairs);
+bool net_use_pairs(struct virtio_net *net, unsigned pairs);
 void net_acknowledge(struct virtio_net *net); /* the driver has announced itself */
 /* Features whose prerequisites are missing do not count, VIRTIO 1.4 5.1.3.1. */
 uint64_t net_features_consistent(uint64_t features);
@@ -109,12 +127,12 @@ int net_tx_start(struct virtio_net *net, unsigned pair);
 void net_tx_serve(struct virtio_net *net, unsigned pair);
 void net_tx_stop(struct virtio_net *net, unsigned pair);
 
-/* net_rx.c */
+/* net_rx.c: receive queues run from net_rx_start() to net_rx_stop() */
 int net_rx_start(struct virtio_net *net, unsigned pair);
 void net_rx_serve(struct virtio_net *net, unsigned pair);
 void net_rx_stop(struct virtio_net *net, unsigned pair);
-/* Loses what waits: it was sent while nobody listened. */
-void net_rx_discard(struct virtio_net *net, unsigned pair);
+/* The pair whose queue takes what the backend has for pair `source`; net->pairs_used: none. */
+unsigned net_rx_pair_for(const struct virtio_net *net, unsigned source);
 
 /* net_filter.c: `head` is how a frame begins, NET_ETHERNET_BYTES and a VLAN tag of it. */
 void net_filter_reset(struct virtio_net *net);

@@ -132,9 +132,23 @@ static bool check_header(const struct virtio_net *net, uint8_t *header)
     return true;
 }
 
+/* Behind the header, whether the driver gets to see it there or not. */
+static void put_hash(const struct virtio_net *net, uint8_t *header, struct iobuf frame)
+{
+    struct net_hash hash = {0};
+    if (net->rss.hash.types != 0 &&
+        (net->rss.steers || net->header_bytes == VIRTIO_NET_HDR_HASH_BYTES)) {
+        uint8_t head[NET_HASH_HEAD];
+        hash = net_hash_of(&net->rss.hash, head, iobuf_get(&frame, head, sizeof(head)));
+    }
+    le32_put(header + VIRTIO_NET_HDR_hash_value, hash.value);
+    le32_put(header + VIRTIO_NET_HDR_hash_report, hash.report); /* and padding */
+}
+
 static bool check_frame(struct virtio_net *net, uint8_t *header, struct iobuf frame)
 {
     uint8_t head[NET_ETHERNET_BYTES + NET_VLAN_TAG_BYTES] = {0};
+    const struct iobuf whole_frame = frame;
     uint64_t bytes = frame.left;
     bool whole = iobuf_get(&frame, head, sizeof(head)) >= NET_ETHERNET_BYTES;
     uint64_t max = NET_ETHERNET_BYTES + net->mtu_bytes;
@@ -150,6 +164,7 @@ static bool check_frame(struct virtio_net *net, uint8_t *header, struct iobuf fr
         net->drops.rx_filtered++;
         return false;
     }
+    put_hash(net, header, whole_frame);
     return true;
 }
 
@@ -172,57 +187,151 @@ static void deliver(struct virtio_net *net, unsigned pair, uint8_t *header, uint
         strip_header(net, rx);
 }
 
-static void receive(struct virtio_net *net, unsigned pair)
+/* Straight into buffers of the pair. */
+static void receive(struct virtio_net *net, unsigned source, unsigned pair)
 {
     struct net_rx *rx = &net->rx[pair];
-    uint8_t header[NET_HEADER_BYTES];
+    uint8_t header[VIRTIO_NET_HDR_HASH_BYTES];
     struct iovec *iov = &rx->iov[rx->first - 1];
     unsigned count = (unsigned)min_u64(rx->end - rx->first + 1, VQ_IOV_MAX);
-    iov[0] = (struct iovec){header, sizeof(header)};
-    ssize_t got = net->backend->ops->receive(net->backend, pair, iov, count);
+    iov[0] = (struct iovec){header, NET_HEADER_BYTES};
+    ssize_t got = net->backend->ops->receive(net->backend, source, iov, count);
     if (got == -EMSGSIZE) {
         net->drops.rx_no_room++;
-    } else if (got < (ssize_t)sizeof(header)) {
-        rx->ready = false;
+    } else if (got < (ssize_t)NET_HEADER_BYTES) {
+        net->rx[source].ready = false;
     } else {
-        uint64_t bytes = (uint64_t)got - sizeof(header);
+        uint64_t bytes = (uint64_t)got - NET_HEADER_BYTES;
         if (check_frame(net, header, (struct iobuf){.iov = iov + 1, .left = bytes}))
             deliver(net, pair, header, bytes);
     }
 }
 
-/* ---- the queue ---- */
+/* ---- which queue ---- */
 
-void net_rx_serve(struct virtio_net *net, unsigned pair)
+static bool runs(const struct virtio_net *net, unsigned pair)
 {
-    struct net_rx *rx = &net->rx[pair];
-    if (!net_link_is_up(net)) {
-        net_rx_discard(net, pair);
-        if (!rx->ready)
-            return;
-    }
-    for (unsigned n = 0; n < TURN_PACKETS && net_link_is_up(net); n++) {
-        if (!rx->ready || !collect(net, pair))
-            return;
-        receive(net, pair);
-    }
-    virtio_queue_serve_later(&net->dev, net_rx_queue(pair));
+    return net->rx[pair].chains != NULL;
 }
 
-void net_rx_discard(struct virtio_net *net, unsigned pair)
+/* Its own, and while that is in reset the first that is not (VIRTIO 1.4 5.1.6.5). */
+unsigned net_rx_pair_for(const struct virtio_net *net, unsigned source)
+{
+    unsigned pair = source;
+    if (!runs(net, source))
+        for (pair = 0; pair < net->pairs_used && !runs(net, pair); pair++)
+            ;
+    return pair;
+}
+
+/* A pair of the backend that may have something for that queue; net->pairs_used: none. */
+static unsigned source_for(const struct virtio_net *net, unsigned pair)
+{
+    unsigned source = pair;
+    if (!net->rx[pair].ready)
+        for (source = 0; source < net->pairs_used; source++)
+            if (net->rx[source].ready && net_rx_pair_for(net, source) == pair)
+                break;
+    return source;
+}
+
+static unsigned pair_by_hash(const struct net_rss *rss)
+{
+    bool hashed = le16_get(rss->packet + VIRTIO_NET_HDR_hash_report) != 0;
+    uint32_t hash = le32_get(rss->packet + VIRTIO_NET_HDR_hash_value);
+    return hashed ? rss->pairs[hash & rss->mask] : rss->unclassified;
+}
+
+/* The next packet, whomever it is for, and where it goes. False: nobody has one. */
+static bool fetch(struct virtio_net *net)
+{
+    struct net_rss *rss = &net->rss;
+    uint8_t *frame = rss->packet + VIRTIO_NET_HDR_HASH_BYTES;
+    struct iovec iov[] = {{rss->packet, NET_HEADER_BYTES},
+                          {frame, NET_PACKET_MAX - NET_HEADER_BYTES}};
+    for (unsigned n = 0; n < net->pairs_used; n++) {
+        unsigned source = rss->source++ % net->pairs_used;
+        if (!net->rx[source].ready)
+            continue;
+        ssize_t got = net->backend->ops->receive(net->backend, source, iov, 2);
+        if (got >= (ssize_t)NET_HEADER_BYTES) {
+            struct iobuf buf = {.iov = iov + 1, .left = (uint64_t)got - NET_HEADER_BYTES};
+            rss->waiting = check_frame(net, rss->packet, buf) ? (uint32_t)buf.left : 0;
+            rss->pair = pair_by_hash(rss);
+            return true;
+        }
+        net->rx[source].ready = false;
+    }
+    return false;
+}
+
+/* False: it waits. One for a queue that does not run is lost (5.1.6.5). */
+static bool place(struct virtio_net *net)
+{
+    struct net_rss *rss = &net->rss;
+    struct net_rx *rx = &net->rx[rss->pair];
+    if (rss->waiting > 0 && runs(net, rss->pair)) {
+        if (!collect(net, rss->pair))
+            return false;
+        if (rx->room >= net->header_bytes + rss->waiting) {
+            struct iobuf to = {.iov = rx->iov + rx->first, .left = rss->waiting};
+            iobuf_put(&to, rss->packet + VIRTIO_NET_HDR_HASH_BYTES, rss->waiting);
+            deliver(net, rss->pair, rss->packet, rss->waiting);
+            rss->waiting = 0;
+        }
+    }
+    net->drops.rx_no_room += rss->waiting > 0;
+    rss->waiting = 0;
+    return true;
+}
+
+/* One packet, with RSS for any queue; false: there is none, or no room. */
+static bool serve_one(struct virtio_net *net, unsigned pair)
+{
+    if (net->rss.steers)
+        return (net->rss.waiting > 0 || fetch(net)) && place(net);
+    unsigned source = source_for(net, pair);
+    if (source == net->pairs_used || !collect(net, pair))
+        return false;
+    receive(net, source, pair);
+    return true;
+}
+
+/* ---- the queue ---- */
+
+/* Loses what was sent while nobody listened. False: that was all. */
+static bool discard(struct virtio_net *net)
 {
     uint8_t packet[2048];
     struct iovec iov = {packet, sizeof(packet)};
-    for (unsigned n = 0; net->rx[pair].ready && n < DISCARD_PACKETS; n++) {
-        ssize_t got = net->backend->ops->receive(net->backend, pair, &iov, 1);
-        net->rx[pair].ready = got >= 0 || got == -EMSGSIZE;
+    bool more = false;
+    net->rss.waiting = 0;
+    for (unsigned source = 0; source < net->pairs_used; source++) {
+        bool *ready = &net->rx[source].ready;
+        for (unsigned n = 0; *ready && n < DISCARD_PACKETS; n++) {
+            ssize_t got = net->backend->ops->receive(net->backend, source, &iov, 1);
+            *ready = got >= 0 || got == -EMSGSIZE;
+        }
+        more |= *ready;
     }
+    return more;
+}
+
+void net_rx_serve(struct virtio_net *net, unsigned pair)
+{
+    if (!net_link_is_up(net) && !discard(net))
+        return;
+    for (unsigned n = 0; n < TURN_PACKETS && net_link_is_up(net); n++)
+        if (!serve_one(net, pair))
+            return;
+    virtio_queue_serve_later(&net->dev, net_rx_queue(pair));
 }
 
 int net_rx_start(struct virtio_net *net, unsigned pair)
 {
     struct net_rx *rx = &net->rx[pair];
     size_t places = 2 * VECTORS(vq_of(net, pair)) + 1;
+    bool first = net_rx_pair_for(net, pair) == net->pairs_used;
     rx->chains = calloc(places, sizeof(struct vq_chain *));
     rx->iov = calloc(places, sizeof(struct iovec));
     rx->base = rx->first = rx->end = 1; /* behind the first header's place */
@@ -230,15 +339,19 @@ int net_rx_start(struct virtio_net *net, unsigned pair)
         net_rx_stop(net, pair);
         return -ENOMEM;
     }
-    if (pair < net->pairs_used)
-        net_rx_discard(net, pair);
+    if (first)
+        (void)discard(net);
     return 0;
 }
 
+/* What was on its way to this queue goes to another. */
 void net_rx_stop(struct virtio_net *net, unsigned pair)
 {
     struct net_rx *rx = &net->rx[pair];
     free(rx->chains);
     free(rx->iov);
     *rx = (struct net_rx){.ready = rx->ready};
+    unsigned other = net_rx_pair_for(net, pair);
+    if (other < net->pairs_used)
+        virtio_queue_serve_later(&net->dev, net_rx_queue(other));
 }

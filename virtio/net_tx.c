@@ -73,7 +73,7 @@ static bool check_header(const struct virtio_net *net, uint8_t *header, uint64_t
 static int send_packet(struct virtio_net *net, unsigned pair, const struct vq_chain *chain)
 {
     struct iovec *iov = net->tx[pair].iov;
-    uint8_t header[NET_HEADER_BYTES] = {0};
+    uint8_t header[VIRTIO_NET_HDR_HASH_BYTES] = {0};
     struct iobuf rd = chain->rd;
     if (!net_link_is_up(net))
         return 0;
@@ -86,7 +86,7 @@ static int send_packet(struct virtio_net *net, unsigned pair, const struct vq_ch
         net->drops.tx_invalid++;
         return 0;
     }
-    iov[0] = (struct iovec){header, sizeof(header)};
+    iov[0] = (struct iovec){header, NET_HEADER_BYTES};
     return net->backend->ops->send(net->backend, pair, iov, (unsigned)count + 1);
 }
 

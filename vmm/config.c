@@ -209,9 +209,10 @@ const struct option_row config_options[] = {
     {"net", 'n', "KIND[,KEY...]", NULL,
      "Network card: user, tap=NAME, fd=N, socket=PATH, listen=HOST:PORT,\n"
      "connect=HOST:PORT, vhost-user=SOCKET, null or loopback. KEYs:\n"
-     "mac=MAC, queues=N, mtu=N, vhost=on|off, offloads=on|off|to-host|to-guest,\n"
-     "pcap=FILE, pps=N, bw=SIZE, burst=TIME, fault=SPEC; of user: hostfwd=RULE,\n"
-     "guestfwd=RULE, restrict=on|off, net=CIDR, host=ADDR, dns=ADDR,\n"
+     "mac=MAC, queues=N, rss=on|off, mtu=N, vhost=on|off,\n"
+     "offloads=on|off|to-host|to-guest, pcap=FILE, pps=N, bw=SIZE, burst=TIME,\n"
+     "fault=SPEC; of user: hostfwd=RULE, guestfwd=RULE, restrict=on|off, net=CIDR, host=ADDR, "
+     "dns=ADDR,\n"
      "hostname=NAME, ipv6=on|off; and those of --virtio",
      VALUES_NONE, config_set_net},
     {"console", 0, "virtio|serial|off", NULL,

@@ -109,6 +109,7 @@ struct net_config {
     unsigned pairs;             /* [1] */
     uint32_t mtu_bytes;         /* 0: the backend's */
     bool vhost;                 /* the host's kernel serves the queues */
+    bool rss;                   /* the guest may choose queues by hash */
     bool whole_to_host;         /* the guest sends nothing for others to complete */
     bool whole_to_guest;        /* nor is given such */
     struct net_user_config user;
@@ -214,8 +215,9 @@ int config_virtio_list(struct virtio_keys *keys, const char *list, const char *w
     "cache=none|writeback|unsafe, sector=512|4096, "                       \
     "snapshot=on|off, queues=N, iops=N, bw=SIZE, burst=TIME, fault=SPEC, " CONFIG_VIRTIO_KEYS
 
-#define CONFIG_NET_KEYS                                                                     \
-    "mac=MAC, queues=N, mtu=N, vhost=on|off, offloads=on|off|to-host|to-guest, pcap=FILE, " \
+#define CONFIG_NET_KEYS                                                                      \
+    "mac=MAC, queues=N, rss=on|off, mtu=N, vhost=on|off, offloads=on|off|to-host|to-guest, " \
+    "pcap=FILE, "                                                                            \
     "pps=N, bw=SIZE, burst=TIME, fault=SPEC, " CONFIG_VIRTIO_KEYS
 #define CONFIG_NET_USER_KEYS                                              \
     "hostfwd=RULE, guestfwd=RULE, restrict=on|off, net=CIDR, host=ADDR, " \

@@ -106,6 +106,11 @@ static int set_offloads(void *into, const char *value)
     return word >= 0 ? 0 : -EINVAL;
 }
 
+static int set_rss(void *into, const char *value)
+{
+    return set_switch(value, &((struct net_config *)into)->rss);
+}
+
 static int set_pcap(void *into, const char *value)
 {
     ((struct net_config *)into)->pcap = value;
@@ -139,6 +144,7 @@ static const struct config_key keys[] = {
     {"mtu", "bytes, 68 to 65535", set_mtu},
     {"vhost", "on or off", set_vhost},
     {"offloads", "on, off, to-host or to-guest", set_offloads},
+    {"rss", "on or off", set_rss},
     {"pcap", "a file name", set_pcap},
     {"pps", "packets a second", set_pps},
     {"bw", "bytes a second, such as 100M", set_bw},
@@ -184,9 +190,9 @@ static int check(const struct net_config *net)
     if (net->vhost && net->kind != NET_TAP && net->kind != NET_FD)
         return fail_msg(-EINVAL, "--net %s: vhost=on is for tap=NAME and fd=N", net->text);
     if (elsewhere && (net->pcap != NULL || net->fault[0] != '\0' || net->packets_per_s != 0 ||
-                      net->bytes_per_s != 0))
+                      net->bytes_per_s != 0 || net->rss))
         return fail_msg(-EINVAL,
-                        "--net %s: pcap, fault, pps and bw cannot be: the packets do not pass "
+                        "--net %s: pcap, fault, pps, bw and rss cannot be: the packets do not pass "
                         "through Minivet",
                         net->text);
     struct net_fault_spec spec;

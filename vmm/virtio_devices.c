@@ -307,6 +307,7 @@ static int create_own_net(struct virtio_devices *d, struct slot *s, const struct
         .backend = s->wire,
         .vhost = s->vhost,
         .pairs = net->pairs,
+        .rss = net->rss,
         .mtu_bytes = net->mtu_bytes,
     };
     memcpy(config.mac, net->mac, sizeof(config.mac));

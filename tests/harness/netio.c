@@ -31,13 +31,38 @@ uint32_t netio_make(const struct netio_packet *p, uint8_t *out)
         head[16] = 0x08;
     }
     memcpy(frame, head, min_u64(p->tagged ? 18 : 14, p->frame_bytes));
+    if (p->udp != 0) {
+        uint8_t *ip = frame + (p->tagged ? 18 : 14);
+        BUG_ON(p->frame_bytes < 60);
+        memset(ip, 0, 28);
+        ip[0] = 0x45;
+        ip[9] = 17;
+        ip[20] = (uint8_t)(p->udp >> 8);
+        ip[21] = (uint8_t)p->udp;
+    }
     return NET_HEADER_BYTES + p->frame_bytes;
+}
+
+uint32_t netio_make_rss(const struct netio_rss *rss, uint8_t out[2048])
+{
+    uint8_t *at = out + 8;
+    le32_put(out, rss->types);
+    le16_put(out + 4, (uint16_t)(rss->entries - 1));
+    le16_put(out + 6, rss->unclassified);
+    for (unsigned i = 0; i < rss->entries; i++, at += 2)
+        le16_put(at, rss->pairs[i]);
+    le16_put(at, rss->tx_pairs);
+    at[2] = rss->key_bytes;
+    at += 3;
+    for (unsigned i = 0; i < rss->key_bytes; i++)
+        *at++ = NETIO_RSS_KEY(i);
+    return (uint32_t)(at - out);
 }
 
 /* A driver without MQ has its control queue behind the first pair, VIRTIO 1.4 5.1.2. */
 static unsigned control_queue(const struct rig *rig)
 {
-    bool mq = rig->drv.features & VIRTIO_BIT(VIRTIO_NET_F_MQ);
+    bool mq = rig->drv.features & (VIRTIO_BIT(VIRTIO_NET_F_MQ) | VIRTIO_BIT(VIRTIO_NET_F_RSS));
     return mq ? rig->dev->cfg.queue_count - 1 : 2;
 }
 
@@ -76,18 +101,21 @@ void netio_send_raw(struct rig *rig, unsigned pair, const void *bytes, uint32_t 
 static uint32_t header_bytes(const struct rig *rig)
 {
     uint64_t long_one = VIRTIO_BIT(VIRTIO_F_VERSION_1) | VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF);
+    if (rig->drv.features & VIRTIO_BIT(VIRTIO_NET_F_HASH_REPORT))
+        return VIRTIO_NET_HDR_HASH_BYTES;
     return rig->drv.features & long_one ? VIRTIO_NET_HDR_BYTES : VIRTIO_NET_HDR_LEGACY_BYTES;
 }
 
 void netio_send(struct rig *rig, unsigned pair, const struct netio_packet *packet, bool joined)
 {
     static uint8_t bytes[NET_PACKET_MAX + 4096];
-    uint32_t len = netio_make(packet, bytes), header = header_bytes(rig);
+    uint32_t header = header_bytes(rig), len = header + packet->frame_bytes;
     uint64_t gpa = vdrv_alloc(&rig->drv, len, 8);
     uint8_t *at = vdrv_ptr(&rig->drv, gpa, len);
-    memcpy(at, bytes, header);
+    netio_make(packet, bytes);
+    memset(at, 0, header);
+    memcpy(at, bytes, min_u64(header, NET_HEADER_BYTES));
     memcpy(at + header, bytes + NET_HEADER_BYTES, packet->frame_bytes);
-    len = header + packet->frame_bytes;
     struct vdrv_buf bufs[] = {{gpa, joined ? len : header, false},
                               {gpa + header, packet->frame_bytes, false}};
     int head = vdrv_send(&rig->drv.q[2 * pair + 1], bufs, joined ? 1 : 2);

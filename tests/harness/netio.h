@@ -24,6 +24,7 @@ struct netio_packet {
     const uint8_t *dst; /* NULL: the device's own */
     uint16_t vlan;      /* if tagged */
     bool tagged;
+    uint16_t udp; /* not 0: an IPv4 datagram from that port */
     uint8_t fill; /* behind the addresses and the type */
 };
 
@@ -47,6 +48,20 @@ void netio_arrive(struct rig *rig, unsigned pair, const struct netio_packet *pac
 /* Takes back one chain of a queue; false: none. And all: how many. */
 bool netio_take(struct rig *rig, unsigned queue, uint32_t *len);
 unsigned netio_take_all(struct rig *rig, unsigned queue);
+
+/* What VIRTIO_NET_CTRL_MQ_RSS_CONFIG says. */
+struct netio_rss {
+    uint32_t types;
+    uint16_t entries, pairs[512]; /* the table, of indices of pairs */
+    uint16_t unclassified, tx_pairs;
+    uint8_t key_bytes; /* of NETIO_RSS_KEY */
+};
+
+/* The command's data, and how long it is. */
+uint32_t netio_make_rss(const struct netio_rss *rss, uint8_t out[2048]);
+
+/* A key's byte. */
+#define NETIO_RSS_KEY(i) ((uint8_t)(0x6d + 41 * (i)))
 
 /* Says a command on the control queue: VIRTIO_NET_OK, _ERR, or NETIO_NO_ACK. */
 uint8_t netio_command(struct rig *rig, uint8_t class, uint8_t command, const void *data,

@@ -238,6 +238,7 @@ void rig_open_net_on(struct rig *rig, const struct rig_config *config)
         .gmem = rig->gmem,
         .backend = &rig->ether.backend,
         .pairs = rig->cfg.queues,
+        .rss = rig->cfg.rss,
         .features_on = rig->cfg.features_on,
         .features_off = rig->cfg.features_off,
         .queue_size_max = rig->cfg.queue_size_max,

@@ -49,6 +49,7 @@ struct rig_config {
     uint32_t queue_size_max;            /* 0: the device's default */
     unsigned queues;                    /* echo: 0 is two; disk, network (pairs): 0 is one */
     uint64_t shm_bytes;                 /* echo: one shared memory region; 0: none */
+    bool rss;                           /* network */
     bool read_only;                     /* disk */
     bool plain; /* disk: reads, writes and flushes, and tells nothing; network: no offloads */
     bool write_through;     /* disk */

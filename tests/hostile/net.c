@@ -403,6 +403,46 @@ OnEach(hostile_net, h46_pairs_without_queues)
     close_net(&rig);
 }
 
+/* Commands for RSS with bytes that are any, while packets come and queues go. */
+OnEach(hostile_net, h46_steering_at_random)
+{
+    struct rig rig;
+    struct rig_config config = *on;
+    const struct netio_rss rss = {
+        .types = 0x3f, .entries = 4, .pairs = {0, 1, 2, 0}, .tx_pairs = 3, .key_bytes = 40};
+    uint64_t seed = 1;
+    uint8_t data[2048];
+    config.queues = 3;
+    config.rss = true;
+    rig_open_net_on(&rig, &config);
+    uint64_t features = CONTROL | F(RSS) | F(HASH_REPORT) | F(MRG_RXBUF) | F(GUEST_TSO4);
+    for (unsigned round = 0; round < 300; round++) {
+        if (round % 30 == 0)
+            cr_assert(netio_start(&rig, features | VIRTIO_BIT(VIRTIO_F_RING_RESET), 3, 16));
+        seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407;
+        unsigned dice = (unsigned)(seed >> 33), pair = dice % 3;
+        uint32_t len = netio_make_rss(&rss, data);
+        if (dice & 8)
+            data[dice / 16 % len] = (uint8_t)(dice >> 20);
+        if (dice & 64)
+            len = dice / 128 % (len + 1);
+        netio_command(&rig, 4, (uint8_t)(dice % 5 % 3), data, len);
+        netio_arrive(&rig, pair,
+                     &(struct netio_packet){.frame_bytes = 60 + dice % 1000,
+                                            .udp = (uint16_t)(1 + dice % 999)});
+        if (dice % 7 == 0 && vdrv_queue_reset(&rig.drv, 2 * pair)) {
+            vdrv_queue_alloc(&rig.drv, 2 * pair, 16);
+            vdrv_queue_write(&rig.drv, 2 * pair);
+        }
+        netio_post(&rig, (pair + 1) % 3, 30 + dice % 2000);
+        netio_take_all(&rig, 0);
+        netio_take_all(&rig, 2);
+        netio_take_all(&rig, 4);
+    }
+    cr_expect(!rig_is_broken(&rig));
+    close_net(&rig);
+}
+
 OnEach(hostile_net, h46_mac_tables_that_lie)
 {
     static const uint32_t counts[] = {1,          3,          0x2aaaaaaa, 0x2aaaaaab,

@@ -369,7 +369,7 @@ Test(config, network_cards_take_keys)
                              "--net tap=tap0,queues=4,mtu=9000,vhost=on,transport=pci "
                              "--net fd=3:4,queues=2,mac=52:54:00:00:00:01,pcap=x.pcap "
                              "--net listen=:1234 --net connect=h:1234 "
-                             "--net null,pps=1k,bw=10M,burst=1s,fault=drop:1%,delay:5ms")),
+                             "--net null,rss=on,pps=1k,bw=10M,burst=1s,fault=drop:1%,delay:5ms")),
               "%s", last_line);
     const struct net_config *n = c.nets;
     cr_assert(eq(uint, c.net_count, 6));
@@ -378,6 +378,7 @@ Test(config, network_cards_take_keys)
     cr_expect(eq(uint, n[0].user.forwards[0].host_port, 2222));
     cr_expect(n[0].user.restricted);
     cr_expect(eq(uint, n[0].pairs, 1));
+    cr_expect(n[5].rss && !n[0].rss);
     cr_expect(eq(int, n[1].kind, NET_TAP));
     cr_expect(eq(str, (char *)n[1].target, "tap0"));
     cr_expect(eq(uint, n[1].pairs, 4));
@@ -451,6 +452,9 @@ Test(config, wrong_network_cards_are_refused)
     refused("K -n user,hostfwd=22", "hostfwd=22", "tcp::2222-:22");
     refused("K -n null,hostfwd=tcp::2222-:22", "hostfwd", "keys are");
     refused("K -n user,vhost=on", "vhost=on", "tap=NAME");
+    refused("K -n null,rss=yes", "rss=yes", "on or off");
+    refused("K -n tap=t,vhost=on,rss=on", "tap=t", "do not pass");
+    refused("K -n vhost-user=/s,rss=on", "vhost-user=/s", "do not pass");
     refused("K -n tap=t,vhost=on,pcap=x", "tap=t", "do not pass");
     refused("K -n vhost-user=s,bw=1M", "vhost-user=s", "do not pass");
     refused("K -n user,offloads=some", "offloads=some", "to-guest");
