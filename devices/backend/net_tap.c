@@ -118,28 +118,38 @@ static ssize_t read_short(struct net_tap *tap, int fd, const struct iovec *iov, 
     return n;
 }
 
+/* Any error says that there is no packet, or no interface, which EPOLLERR tells too. */
+static int nothing(struct net_tap_pair *p)
+{
+    if (!p->tap->gone)
+        want(p, EPOLLIN);
+    return -EAGAIN;
+}
+
 static ssize_t tap_receive(struct net_backend *b, unsigned pair, const struct iovec *iov,
                            unsigned count)
 {
     struct net_tap *tap = of(b);
     struct net_tap_pair *p = &tap->pairs[pair];
+    if (net_tap_ahead_wants(p->ahead)) {
+        ssize_t n = net_tap_ahead_receive(p->ahead, tap->batch, p->fd, iov, count);
+        return n != -EAGAIN ? n : nothing(p);
+    }
     size_t room = 0;
     for (unsigned i = 0; i < min_u64(count, IOV_MAX - 1) && room < NET_PACKET_MAX; i++)
         room += iov[i].iov_len;
     ssize_t n = room < NET_PACKET_MAX ? read_short(tap, p->fd, iov, count, room)
                                       : readv(p->fd, iov, (int)count);
-    if (n >= 0 || n == -EMSGSIZE)
-        return n;
-    /* Any other error says that there is no interface, which EPOLLERR tells too. */
-    if (!tap->gone)
-        want(p, EPOLLIN);
-    return -EAGAIN;
+    if (n >= 0)
+        net_tap_ahead_note(p->ahead, (size_t)n);
+    return n >= 0 || n == -EMSGSIZE ? n : nothing(p);
 }
 
 /* Packets that were made for more offloads than there are now. */
 static void drop_stale(struct net_tap_pair *p)
 {
     uint8_t start[NET_HEADER_BYTES];
+    net_tap_ahead_drop(p->ahead);
     for (unsigned i = 0; i < STALE_MAX && read(p->fd, start, sizeof(start)) > 0; i++)
         ;
 }
@@ -162,6 +172,7 @@ static void tap_set_offloads(struct net_backend *b, unsigned to_guest)
 static int attach(struct net_tap_pair *p, bool on)
 {
     struct ifreq ifr = {.ifr_flags = on ? IFF_ATTACH_QUEUE : IFF_DETACH_QUEUE};
+    net_tap_ahead_drop(p->ahead);
     return ioctl(p->fd, TUNSETQUEUE, &ifr) == 0 ? 0 : -errno;
 }
 
@@ -188,6 +199,7 @@ static void close_all(struct net_tap *tap)
         evloop_fd_del(tap->loop, &tap->pairs[i].ev);
         if (tap->pairs[i].fd >= 0)
             close(tap->pairs[i].fd);
+        free(tap->pairs[i].ahead);
     }
     free(tap);
 }
@@ -232,6 +244,11 @@ static void watch_link(struct net_tap *tap)
 static int start(struct net_tap *tap)
 {
     tap->attached = tap->b.info.pairs;
+    for (unsigned i = 0; i < tap->b.info.pairs; i++) {
+        tap->pairs[i].ahead = net_tap_ahead_create();
+        if (tap->pairs[i].ahead == NULL)
+            return fail(-ENOMEM, "tap %s", tap->link.name);
+    }
     int err = tap_set_pairs(&tap->b, 1);
     if (err != 0)
         return fail(err, "tap %s: queues", tap->link.name);

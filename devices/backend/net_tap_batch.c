@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * To enter the kernel costs as much as a small packet does there. An io_uring takes the packets of
- * a turn of the device's at once; its writes are done, in order, when the call returns.
+ * a turn of the device's at once; what it is given is done, in order, when the call returns.
  */
 #include <errno.h>
 #include <liburing.h>
@@ -13,11 +13,7 @@
 
 #include "devices/backend/net_tap_impl.h"
 
-#define BATCH_PACKETS 16u /* see VIRTIO_TURN_CHAINS */
 #define BATCH_VECTORS 320u
-
-/* Fewer are as fast without the ring. */
-#define BATCH_WORTH 4u
 
 #define TUN_MAJOR 10u
 #define TUN_MINOR 200u
@@ -29,7 +25,7 @@ struct net_tap_batch {
     struct {
         uint8_t header[NET_HEADER_BYTES];
         unsigned first, count; /* vectors */
-    } packets[BATCH_PACKETS];
+    } packets[NET_TAP_BATCH_PACKETS];
     struct iovec iov[BATCH_VECTORS];
 };
 
@@ -55,7 +51,7 @@ struct net_tap_batch *net_tap_batch_create(const struct net_tap *tap)
     struct net_tap_batch *batch = is_suitable(tap) ? calloc(1, sizeof(*batch)) : NULL;
     if (batch == NULL)
         return NULL;
-    if (io_uring_queue_init(BATCH_PACKETS, &batch->ring, IORING_SETUP_SUBMIT_ALL) != 0) {
+    if (io_uring_queue_init(NET_TAP_BATCH_PACKETS, &batch->ring, IORING_SETUP_SUBMIT_ALL) != 0) {
         free(batch);
         return NULL;
     }
@@ -74,7 +70,7 @@ bool net_tap_batch_add(struct net_tap_batch *batch, const struct net_tap_pair *p
                        const struct iovec *iov, unsigned count)
 {
     bool fits = count > 0 && count <= BATCH_VECTORS && iov[0].iov_len == NET_HEADER_BYTES;
-    if (!fits || batch->fd != pair->fd || batch->count == BATCH_PACKETS ||
+    if (!fits || batch->fd != pair->fd || batch->count == NET_TAP_BATCH_PACKETS ||
         batch->vectors + count > BATCH_VECTORS)
         net_tap_batch_flush(batch);
     if (!fits)
@@ -91,10 +87,30 @@ bool net_tap_batch_add(struct net_tap_batch *batch, const struct net_tap_pair *p
     return true;
 }
 
+/* Hands in what is in the ring, and waits for it. Who wants results has numbered them from 1. */
+static void run(struct net_tap_batch *batch, unsigned left, int *results)
+{
+    while (left > 0) {
+        int n = io_uring_submit_and_wait(&batch->ring, left);
+        struct io_uring_cqe *cqe;
+        unsigned head, done = 0;
+        io_uring_for_each_cqe(&batch->ring, head, cqe)
+        {
+            done++;
+            if (results != NULL && cqe->user_data > 0)
+                results[cqe->user_data - 1] = cqe->res;
+        }
+        io_uring_cq_advance(&batch->ring, done);
+        left -= done < left ? done : left;
+        if (n < 0 && n != -EINTR && n != -EAGAIN && n != -EBUSY)
+            break;
+    }
+}
+
 /* What the kernel refuses is lost, as it is by tap_send(). */
 void net_tap_batch_flush(struct net_tap_batch *batch)
 {
-    bool worth = batch->count >= BATCH_WORTH;
+    bool worth = batch->count >= NET_TAP_BATCH_WORTH;
     for (unsigned i = 0; i < batch->count; i++) {
         const struct iovec *iov = batch->iov + batch->packets[i].first;
         unsigned count = batch->packets[i].count;
@@ -104,16 +120,22 @@ void net_tap_batch_flush(struct net_tap_batch *batch)
         else
             (void)!writev(batch->fd, iov, (int)count);
     }
-    if (worth) {
-        unsigned left = batch->count;
-        while (left > 0) {
-            int n = io_uring_submit_and_wait(&batch->ring, left);
-            unsigned done = io_uring_cq_ready(&batch->ring);
-            io_uring_cq_advance(&batch->ring, done);
-            left -= done < left ? done : left;
-            if (n < 0 && n != -EINTR && n != -EAGAIN && n != -EBUSY)
-                break;
-        }
-    }
+    if (worth)
+        run(batch, batch->count, NULL);
     batch->count = batch->vectors = 0;
+}
+
+void net_tap_batch_read(struct net_tap_batch *batch, int fd, uint8_t *places, unsigned place_bytes,
+                        int *bytes, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        struct io_uring_sqe *sqe = io_uring_get_sqe(&batch->ring);
+        bytes[i] = -EAGAIN;
+        if (sqe == NULL)
+            continue;
+        io_uring_prep_read(sqe, fd, places + (size_t)i * place_bytes, place_bytes, 0);
+        sqe->rw_flags = RWF_NOWAIT; /* O_NONBLOCK alone would not do */
+        io_uring_sqe_set_data64(sqe, i + 1);
+    }
+    run(batch, count, bytes);
 }

@@ -355,9 +355,8 @@ Test(net_tap, forgets_what_was_made_for_other_offloads)
     cr_expect_eq(receive(), (ssize_t)HEADER + 100);
 }
 
-Test(net_tap, loses_what_is_too_long)
+static void expect_losses(void)
 {
-    plug_both(1);
     size_t bytes = make_plain(500);
     for (unsigned i = 0; i < 5; i++)
         cr_expect_eq(send_cut(bytes, HEADER), 0);
@@ -371,11 +370,25 @@ Test(net_tap, loses_what_is_too_long)
     cr_expect_eq(receive(), -EAGAIN);
 }
 
-/* The last of as many vectors as a system call takes. */
+/* Read to a place of ours, and, after what was large, at once to where it belongs. */
+Test(net_tap, loses_what_is_too_long)
+{
+    plug_both(1);
+    expect_losses();
+    ports[1].b->ops->set_offloads(ports[1].b, NET_CSUM | NET_TSO4);
+    cr_expect_eq(send_cut(make_tcp(4 * SEGMENT, SEGMENT), HEADER), 0);
+    cr_assert_eq(receive(), DATA + 4 * SEGMENT);
+    expect_losses();
+}
+
+/* The last of as many vectors as a system call takes, which is used after what was large. */
 Test(net_tap, fills_all_vectors_or_loses)
 {
     struct iovec iov[1024] = {{in, HEADER}};
     plug_both(1);
+    ports[1].b->ops->set_offloads(ports[1].b, NET_CSUM | NET_TSO4);
+    cr_expect_eq(send_cut(make_tcp(4 * SEGMENT, SEGMENT), HEADER), 0);
+    cr_assert_eq(receive(), DATA + 4 * SEGMENT);
     size_t bytes = make_plain(1023);
     for (unsigned i = 1; i < 1024; i++)
         iov[i] = (struct iovec){in + HEADER + i - 1, 1};
@@ -384,6 +397,41 @@ Test(net_tap, fills_all_vectors_or_loses)
     cr_assert_eq(make_plain(1022), bytes - 1);
     cr_expect_eq(send_cut(bytes - 1, HEADER), 0);
     cr_expect_eq(ports[1].b->ops->receive(ports[1].b, 0, iov, 1024), (ssize_t)bytes - 1);
+}
+
+/* Packets that are small are read before they are asked for, as soon as there are many. */
+Test(net_tap, keeps_the_order_of_small_and_large)
+{
+    static const unsigned large_after[] = {0, 1, 2, 5, 9, 17, 40, 80};
+    plug_both(1);
+    ports[1].b->ops->set_offloads(ports[1].b, NET_CSUM | NET_TSO4);
+    for (unsigned i = 0; i < ARRAY_SIZE(large_after); i++) {
+        size_t large = 0;
+        for (unsigned n = 0; n < 100; n++) {
+            bool is_large = n % (large_after[i] + 1) == large_after[i];
+            size_t bytes = is_large ? make_tcp(30 * SEGMENT, SEGMENT) : make_plain(60 + n);
+            large = is_large ? bytes : large;
+            cr_assert_eq(send_cut(bytes, HEADER), 0);
+        }
+        for (unsigned n = 0; n < 100; n++) {
+            bool is_large = n % (large_after[i] + 1) == large_after[i];
+            cr_assert_eq(receive(), (ssize_t)(is_large ? large : HEADER + 60 + n));
+            cr_assert(is_large || in[HEADER + 59 + n] == (uint8_t)((59 + n) * 7));
+        }
+        cr_expect_eq(receive(), -EAGAIN);
+    }
+}
+
+Test(net_tap, forgets_what_it_has_read_ahead)
+{
+    plug_both(1);
+    ports[1].b->ops->set_offloads(ports[1].b, NET_CSUM | NET_TSO4);
+    for (unsigned n = 0; n < 20; n++) /* so that some of these are left after ten */
+        cr_expect_eq(send_cut(make_tcp(100, 0), HEADER), 0);
+    for (unsigned n = 0; n < 10; n++)
+        cr_assert_gt(receive(), 0);
+    ports[1].b->ops->set_offloads(ports[1].b, 0);
+    cr_expect_eq(receive(), -EAGAIN);
 }
 
 Test(net_tap, drops_what_makes_no_sense)
