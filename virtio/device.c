@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/fail.h"
+#include "core/le.h"
 #include "core/xmath.h"
 #include "virtio/features.h"
 #include "virtio/spec.h"
@@ -228,9 +229,7 @@ void virtio_device_accept(struct virtio_device *dev, uint32_t word, uint32_t val
     /* Nobody refuses a legacy driver's choice: what was not offered does not count. */
     if (dev->legacy)
         value &= virtio_device_features(dev, word);
-    unsigned shift = 32 * (word % 2);
-    uint64_t *half = &dev->accepted[word / 2];
-    *half = (*half & ~(UINT64_C(0xffffffff) << shift)) | (uint64_t)value << shift;
+    set_half(&dev->accepted[word / 2], word % 2, value);
 }
 
 bool virtio_device_negotiated(const struct virtio_device *dev, unsigned feature)
@@ -269,25 +268,23 @@ const struct virtio_shm *virtio_device_shm(const struct virtio_device *dev, uint
 struct config_access {
     struct virtio_device *dev;
     uint64_t offset;
-    void *dst;
-    const void *src;
-    unsigned len;
+    uint8_t bytes[8];
+    unsigned width;
 };
 
 /* How much of the access is inside the configuration space. */
 static unsigned config_inside(const struct config_access *a)
 {
     unsigned bytes = a->dev->cfg.config_bytes;
-    return a->offset < bytes ? (unsigned)min_u64(a->len, bytes - a->offset) : 0;
+    return a->offset < bytes ? (unsigned)min_u64(a->width, bytes - a->offset) : 0;
 }
 
 static int config_read_on_loop(void *arg)
 {
     struct config_access *a = arg;
     unsigned len = config_inside(a);
-    memset(a->dst, 0, a->len);
     if (len > 0)
-        memcpy(a->dst, a->dev->cfg.config + a->offset, len);
+        memcpy(a->bytes, a->dev->cfg.config + a->offset, len);
     return 0;
 }
 
@@ -296,20 +293,22 @@ static int config_write_on_loop(void *arg)
     struct config_access *a = arg;
     unsigned len = config_inside(a);
     if (len > 0 && a->dev->cfg.ops->config_write != NULL)
-        a->dev->cfg.ops->config_write(a->dev, (unsigned)a->offset, a->src, len);
+        a->dev->cfg.ops->config_write(a->dev, (unsigned)a->offset, a->bytes, len);
     return 0;
 }
 
-void virtio_device_config_read(struct virtio_device *dev, uint64_t offset, void *dst, unsigned len)
+uint64_t virtio_device_config_read(struct virtio_device *dev, uint64_t offset, unsigned width)
 {
-    struct config_access a = {.dev = dev, .offset = offset, .dst = dst, .len = len};
+    struct config_access a = {.dev = dev, .offset = offset, .width = width};
     evloop_call(dev->setup.loop, config_read_on_loop, &a);
+    return le_get(a.bytes, width);
 }
 
-void virtio_device_config_write(struct virtio_device *dev, uint64_t offset, const void *src,
-                                unsigned len)
+void virtio_device_config_write(struct virtio_device *dev, uint64_t offset, unsigned width,
+                                uint64_t value)
 {
-    struct config_access a = {.dev = dev, .offset = offset, .src = src, .len = len};
+    struct config_access a = {.dev = dev, .offset = offset, .width = width};
+    le_put(a.bytes, value, width);
     evloop_call(dev->setup.loop, config_write_on_loop, &a);
 }
 

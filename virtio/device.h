@@ -281,6 +281,12 @@ const struct vq_config *virtio_device_queue_config(const struct virtio_device *d
 struct vq_config *virtio_device_queue_writable(struct virtio_device *dev, uint32_t queue);
 
 /*
+ * A legacy driver's queue of that size, all of it in one area (VIRTIO 1.4 2.7.2). What wraps begins
+ * outside of guest memory, where no queue is activated.
+ */
+void virtio_legacy_lay_out(struct vq_config *config, uint64_t gpa, uint64_t align);
+
+/*
  * [registers] Setting true starts the queue if the device runs already (after a queue reset, or
  * with a legacy driver), else activation does. Setting false stops a running queue until it is
  * reset.
@@ -303,9 +309,9 @@ const struct virtio_shm *virtio_device_shm(const struct virtio_device *dev, uint
 /* [registers] The eventfd that kicks a queue which is running; -1 if it is not. */
 int virtio_device_kick_fd(const struct virtio_device *dev, uint32_t queue);
 
-/* [registers] The configuration space; bytes beyond it read as 0. len is at most 8. */
-void virtio_device_config_read(struct virtio_device *dev, uint64_t offset, void *dst, unsigned len);
-void virtio_device_config_write(struct virtio_device *dev, uint64_t offset, const void *src,
-                                unsigned len);
+/* [registers] The configuration space; bytes beyond it read as 0. The width is at most 8. */
+uint64_t virtio_device_config_read(struct virtio_device *dev, uint64_t offset, unsigned width);
+void virtio_device_config_write(struct virtio_device *dev, uint64_t offset, unsigned width,
+                                uint64_t value);
 
 #endif

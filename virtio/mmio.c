@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "core/fail.h"
-#include "core/le.h"
 #include "core/xmath.h"
 #include "virtio/mmio_impl.h"
 #include "virtio/shm.h"
@@ -228,11 +227,10 @@ static uint64_t read_window(struct virtio_mmio *m, uint64_t offset, unsigned wid
 {
     if (offset < VIRTIO_MMIO_Config)
         return is_register_access(offset, width) ? read_register(m, offset) : BAD_ACCESS;
-    uint8_t bytes[8];
     pthread_mutex_lock(&m->lock);
-    virtio_device_config_read(m->dev, offset - VIRTIO_MMIO_Config, bytes, width);
+    uint64_t value = virtio_device_config_read(m->dev, offset - VIRTIO_MMIO_Config, width);
     pthread_mutex_unlock(&m->lock);
-    return le_get(bytes, width);
+    return value;
 }
 
 static void watch(struct virtio_mmio *m, bool write, uint64_t offset, unsigned width,
@@ -261,10 +259,8 @@ static void window_write(void *dev, uint64_t offset, unsigned width, uint64_t va
             write_register(m, offset, (uint32_t)value);
         return;
     }
-    uint8_t bytes[8];
-    le_put(bytes, value, width);
     pthread_mutex_lock(&m->lock);
-    virtio_device_config_write(m->dev, offset - VIRTIO_MMIO_Config, bytes, width);
+    virtio_device_config_write(m->dev, offset - VIRTIO_MMIO_Config, width, value);
     pthread_mutex_unlock(&m->lock);
 }
 

@@ -16,18 +16,6 @@ static void set_pow2(uint32_t *field, uint32_t value)
         *field = value;
 }
 
-/*
- * VIRTIO 1.4 2.7.2: descriptors, available ring, and from the next boundary on the used ring. What
- * wraps begins outside of guest memory, where no queue is activated.
- */
-static void lay_out(struct vq_config *config, uint64_t gpa, uint64_t align)
-{
-    config->desc = gpa;
-    config->driver = config->desc + (uint64_t)VIRTQ_DESC_BYTES * config->size;
-    uint64_t end = config->driver + VIRTQ_AVAIL_USED_EVENT((uint64_t)config->size) + 2;
-    config->device = align_down(end + align - 1, align);
-}
-
 /* Page 0 stops the queue. Without a page size or an alignment there is nowhere to put it. */
 static void write_pfn(struct virtio_mmio *m, uint32_t queue, uint32_t pfn)
 {
@@ -40,7 +28,7 @@ static void write_pfn(struct virtio_mmio *m, uint32_t queue, uint32_t pfn)
     if (config == NULL || m->page_bytes == 0 || m->align[queue] == 0)
         return;
     m->pfn[queue] = pfn;
-    lay_out(config, (uint64_t)pfn * m->page_bytes, m->align[queue]);
+    virtio_legacy_lay_out(config, (uint64_t)pfn * m->page_bytes, m->align[queue]);
     virtio_device_set_queue_ready(m->dev, queue, true);
     virtio_mmio_bells_bind(m);
 }

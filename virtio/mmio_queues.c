@@ -4,6 +4,7 @@
 #include <errno.h>
 
 #include "core/log.h"
+#include "core/xmath.h"
 #include "virtio/mmio_impl.h"
 #include "virtio/spec.h"
 
@@ -86,39 +87,18 @@ static void write_reset(struct virtio_mmio *m, uint32_t queue, uint32_t value)
     virtio_mmio_bells_bind(m);
 }
 
-static void set_low(uint64_t *field, uint32_t value)
+static void write_area(struct vq_config *config, uint64_t reg, uint32_t value)
 {
-    *field = (*field & ~UINT64_C(0xffffffff)) | value;
-}
-
-static void set_high(uint64_t *field, uint32_t value)
-{
-    *field = (*field & 0xffffffff) | (uint64_t)value << 32;
-}
-
-static void write_config(struct vq_config *config, uint64_t reg, uint32_t value)
-{
-    switch (reg) {
-    case VIRTIO_MMIO_QueueSize:
-        config->size = value;
-        break;
+    bool high = reg % 8 != 0;
+    switch (align_down(reg, 8)) {
     case VIRTIO_MMIO_QueueDescLow:
-        set_low(&config->desc, value);
-        break;
-    case VIRTIO_MMIO_QueueDescHigh:
-        set_high(&config->desc, value);
+        set_half(&config->desc, high, value);
         break;
     case VIRTIO_MMIO_QueueDriverLow:
-        set_low(&config->driver, value);
-        break;
-    case VIRTIO_MMIO_QueueDriverHigh:
-        set_high(&config->driver, value);
+        set_half(&config->driver, high, value);
         break;
     case VIRTIO_MMIO_QueueDeviceLow:
-        set_low(&config->device, value);
-        break;
-    case VIRTIO_MMIO_QueueDeviceHigh:
-        set_high(&config->device, value);
+        set_half(&config->device, high, value);
         break;
     default:
         break;
@@ -128,8 +108,12 @@ static void write_config(struct vq_config *config, uint64_t reg, uint32_t value)
 void virtio_mmio_queue_write(struct virtio_mmio *m, uint64_t reg, uint32_t value)
 {
     uint32_t queue = atomic_load(&m->queue_sel);
-    struct vq_config *config;
+    struct vq_config *config = virtio_device_queue_writable(m->dev, queue);
     switch (reg) {
+    case VIRTIO_MMIO_QueueSize:
+        if (config != NULL)
+            config->size = value;
+        break;
     case VIRTIO_MMIO_QueueReady:
         write_ready(m, queue, value);
         break;
@@ -137,9 +121,8 @@ void virtio_mmio_queue_write(struct virtio_mmio *m, uint64_t reg, uint32_t value
         write_reset(m, queue, value);
         break;
     default:
-        config = virtio_device_queue_writable(m->dev, queue);
         if (config != NULL)
-            write_config(config, reg, value);
+            write_area(config, reg, value);
         break;
     }
 }

@@ -17,65 +17,21 @@
 #define BAD_ACCESS UINT64_MAX
 #define PAGE       ((uint64_t)VIRTIO_PCI_LEGACY_PAGE_BYTES)
 
-struct field {
-    uint8_t offset, bytes;
-    uint64_t (*get)(struct virtio_pci *p);
-    void (*set)(struct virtio_pci *p, uint64_t value); /* NULL: read-only */
+/* The registers, as the modern layout has them; the others are of the legacy one. */
+#define COMMON(name) VIRTIO_PCI_COMMON_##name
+
+enum {
+    QUEUE_PAGE = 0x80,
+    QUEUE_SIZE_MAX,
+    LOW_DEVICE_FEATURES,
+    LOW_DRIVER_FEATURES,
 };
 
-/* ---- features ---- */
+struct field {
+    uint8_t offset, bytes, reg;
+};
 
-static uint64_t get_device_feature_select(struct virtio_pci *p)
-{
-    return p->device_feature_select;
-}
-
-static void set_device_feature_select(struct virtio_pci *p, uint64_t value)
-{
-    p->device_feature_select = (uint32_t)value;
-}
-
-static uint64_t get_device_feature(struct virtio_pci *p)
-{
-    return virtio_device_features(p->dev, p->device_feature_select);
-}
-
-static uint64_t get_driver_feature_select(struct virtio_pci *p)
-{
-    return p->driver_feature_select;
-}
-
-static void set_driver_feature_select(struct virtio_pci *p, uint64_t value)
-{
-    p->driver_feature_select = (uint32_t)value;
-}
-
-static uint64_t get_driver_feature(struct virtio_pci *p)
-{
-    return virtio_device_accepted(p->dev, p->driver_feature_select);
-}
-
-static void set_driver_feature(struct virtio_pci *p, uint64_t value)
-{
-    virtio_device_accept(p->dev, p->driver_feature_select, (uint32_t)value);
-}
-
-static uint64_t get_low_device_features(struct virtio_pci *p)
-{
-    return virtio_device_features(p->dev, 0);
-}
-
-static uint64_t get_low_driver_features(struct virtio_pci *p)
-{
-    return virtio_device_accepted(p->dev, 0);
-}
-
-static void set_low_driver_features(struct virtio_pci *p, uint64_t value)
-{
-    virtio_device_accept(p->dev, 0, (uint32_t)value);
-}
-
-/* ---- vectors ---- */
+/* ---- what they do ---- */
 
 static uint16_t valid_vector(const struct virtio_pci *p, uint64_t vector)
 {
@@ -86,47 +42,9 @@ static uint16_t valid_vector(const struct virtio_pci *p, uint64_t vector)
     return vector < count ? (uint16_t)vector : (uint16_t)VIRTIO_MSI_NO_VECTOR;
 }
 
-static uint64_t get_config_vector(struct virtio_pci *p)
+static void set_status(struct virtio_pci *p, uint32_t value)
 {
-    return atomic_load(&p->config_vector);
-}
-
-static void set_config_vector(struct virtio_pci *p, uint64_t value)
-{
-    atomic_store(&p->config_vector, valid_vector(p, value));
-}
-
-static bool queue_exists(const struct virtio_pci *p)
-{
-    return p->queue_select < p->dev->cfg.queue_count;
-}
-
-static uint64_t get_queue_vector(struct virtio_pci *p)
-{
-    return queue_exists(p) ? atomic_load(&p->queue_vector[p->queue_select]) : VIRTIO_MSI_NO_VECTOR;
-}
-
-static void set_queue_vector(struct virtio_pci *p, uint64_t value)
-{
-    if (queue_exists(p))
-        atomic_store(&p->queue_vector[p->queue_select], valid_vector(p, value));
-}
-
-/* ---- the device ---- */
-
-static uint64_t get_num_queues(struct virtio_pci *p)
-{
-    return p->dev->cfg.queue_count;
-}
-
-static uint64_t get_status(struct virtio_pci *p)
-{
-    return virtio_device_status(p->dev);
-}
-
-static void set_status(struct virtio_pci *p, uint64_t value)
-{
-    virtio_device_set_status(p->dev, (uint32_t)value);
+    virtio_device_set_status(p->dev, value);
     virtio_pci_bells_update(p);
     if (value != 0)
         return;
@@ -135,195 +53,204 @@ static void set_status(struct virtio_pci *p, uint64_t value)
     virtio_pci_forget_interrupts(p);
 }
 
-static uint64_t get_generation(struct virtio_pci *p)
+static void enable_queue(struct virtio_pci *p)
 {
-    return virtio_device_generation(p->dev) & 0xff;
+    virtio_device_set_queue_ready(p->dev, p->queue_select, true);
+    virtio_pci_bells_update(p);
 }
 
-static uint64_t get_zero(struct virtio_pci *p)
+static void reset_queue(struct virtio_pci *p)
 {
-    (void)p;
-    return 0;
+    if (!virtio_device_queue_ready(p->dev, p->queue_select))
+        return;
+    virtio_device_queue_reset(p->dev, p->queue_select);
+    if (virtio_device_queue_ready(p->dev, p->queue_select)) /* it was not allowed to */
+        return;
+    virtio_pci_bells_update(p);
+    atomic_store(&p->queue_vector[p->queue_select], VIRTIO_MSI_NO_VECTOR);
 }
 
-/* ---- the selected queue ---- */
-
-static uint64_t get_queue_select(struct virtio_pci *p)
+/* A legacy driver's queue: one area from that page on. Page 0 stops it. */
+static void set_queue_page(struct virtio_pci *p, struct vq_config *config, uint64_t page)
 {
-    return p->queue_select;
-}
-
-static void set_queue_select(struct virtio_pci *p, uint64_t value)
-{
-    p->queue_select = (uint16_t)value;
+    if (page != 0) {
+        config->size = virtio_device_queue_size_max(p->dev, p->queue_select);
+        virtio_legacy_lay_out(config, page * PAGE, PAGE);
+    }
+    virtio_device_set_queue_ready(p->dev, p->queue_select, page != 0);
+    virtio_pci_bells_update(p);
 }
 
 /*
  * Without RING_PACKED it reads as a power of two or 0 whatever was written (VIRTIO 1.4 4.1.4.3.1);
  * what is neither is refused when the queue starts.
  */
-static uint64_t get_queue_size(struct virtio_pci *p)
+static uint32_t shown_size(const struct virtio_pci *p, uint32_t size)
 {
-    const struct vq_config *config = virtio_device_queue_config(p->dev, p->queue_select);
-    if (config == NULL)
-        return 0;
     bool any = virtio_device_negotiated(p->dev, VIRTIO_F_RING_PACKED);
-    return any || is_pow2(config->size) ? config->size : 0;
+    return any || is_pow2(size) ? size : 0;
 }
 
-static void set_queue_size(struct virtio_pci *p, uint64_t value)
+static uint64_t get(const struct virtio_pci *p, unsigned reg)
 {
-    struct vq_config *config = virtio_device_queue_writable(p->dev, p->queue_select);
-    if (config != NULL)
-        config->size = (uint32_t)value;
-}
-
-static uint64_t get_queue_enable(struct virtio_pci *p)
-{
-    return virtio_device_queue_ready(p->dev, p->queue_select);
-}
-
-static void set_queue_enable(struct virtio_pci *p, uint64_t value)
-{
-    if (value != 1)
-        return;
-    virtio_device_set_queue_ready(p->dev, p->queue_select, true);
-    virtio_pci_bells_update(p);
-}
-
-static uint64_t get_queue_notify_off(struct virtio_pci *p)
-{
-    return queue_exists(p) ? p->queue_select : 0;
-}
-
-static uint64_t get_queue_reset(struct virtio_pci *p)
-{
-    return virtio_device_queue_resetting(p->dev, p->queue_select);
-}
-
-static void set_queue_reset(struct virtio_pci *p, uint64_t value)
-{
-    if (value != 1 || !virtio_device_queue_ready(p->dev, p->queue_select))
-        return;
-    virtio_device_queue_reset(p->dev, p->queue_select);
-    if (virtio_device_queue_ready(p->dev, p->queue_select)) /* it was not allowed to */
-        return;
-    virtio_pci_bells_update(p);
-    set_queue_vector(p, VIRTIO_MSI_NO_VECTOR);
-}
-
-static uint64_t get_queue_desc(struct virtio_pci *p)
-{
-    const struct vq_config *config = virtio_device_queue_config(p->dev, p->queue_select);
-    return config != NULL ? config->desc : 0;
-}
-
-static void set_queue_desc(struct virtio_pci *p, uint64_t value)
-{
-    struct vq_config *config = virtio_device_queue_writable(p->dev, p->queue_select);
-    if (config != NULL)
-        config->desc = value;
-}
-
-static uint64_t get_queue_driver(struct virtio_pci *p)
-{
-    const struct vq_config *config = virtio_device_queue_config(p->dev, p->queue_select);
-    return config != NULL ? config->driver : 0;
-}
-
-static void set_queue_driver(struct virtio_pci *p, uint64_t value)
-{
-    struct vq_config *config = virtio_device_queue_writable(p->dev, p->queue_select);
-    if (config != NULL)
-        config->driver = value;
-}
-
-static uint64_t get_queue_device(struct virtio_pci *p)
-{
-    const struct vq_config *config = virtio_device_queue_config(p->dev, p->queue_select);
-    return config != NULL ? config->device : 0;
-}
-
-static void set_queue_device(struct virtio_pci *p, uint64_t value)
-{
-    struct vq_config *config = virtio_device_queue_writable(p->dev, p->queue_select);
-    if (config != NULL)
-        config->device = value;
-}
-
-/* ---- the selected queue, by its page: the legacy interface ---- */
-
-static uint64_t get_queue_size_max(struct virtio_pci *p)
-{
-    return virtio_device_queue_size_max(p->dev, p->queue_select);
-}
-
-static uint64_t get_queue_page(struct virtio_pci *p)
-{
-    bool ready = virtio_device_queue_ready(p->dev, p->queue_select);
-    return ready ? get_queue_desc(p) / PAGE : 0;
-}
-
-/* VIRTIO 1.4 2.7.2: one area, in which the used ring begins a page. Page 0 stops the queue. */
-static void set_queue_page(struct virtio_pci *p, uint64_t page)
-{
-    struct vq_config *config = virtio_device_queue_writable(p->dev, p->queue_select);
-    if (page != 0 && config != NULL) {
-        uint32_t size = virtio_device_queue_size_max(p->dev, p->queue_select);
-        config->size = size;
-        config->desc = page * PAGE;
-        config->driver = config->desc + (uint64_t)VIRTQ_DESC_BYTES * size;
-        config->device = align_up(config->driver + VIRTQ_AVAIL_BYTES(size), PAGE);
+    static const struct vq_config none;
+    uint32_t queue = p->queue_select;
+    const struct vq_config *config = virtio_device_queue_config(p->dev, queue);
+    bool exists = config != NULL;
+    if (!exists)
+        config = &none;
+    switch (reg) {
+    case COMMON(device_feature_select):
+        return p->device_feature_select;
+    case COMMON(device_feature):
+        return virtio_device_features(p->dev, p->device_feature_select);
+    case LOW_DEVICE_FEATURES:
+        return virtio_device_features(p->dev, 0);
+    case COMMON(driver_feature_select):
+        return p->driver_feature_select;
+    case COMMON(driver_feature):
+        return virtio_device_accepted(p->dev, p->driver_feature_select);
+    case LOW_DRIVER_FEATURES:
+        return virtio_device_accepted(p->dev, 0);
+    case COMMON(config_msix_vector):
+        return atomic_load(&p->config_vector);
+    case COMMON(num_queues):
+        return p->dev->cfg.queue_count;
+    case COMMON(device_status):
+        return virtio_device_status(p->dev);
+    case COMMON(config_generation):
+        return virtio_device_generation(p->dev) & 0xff;
+    case COMMON(queue_select):
+        return queue;
+    case COMMON(queue_size):
+        return shown_size(p, config->size);
+    case QUEUE_SIZE_MAX:
+        return virtio_device_queue_size_max(p->dev, queue);
+    case COMMON(queue_msix_vector):
+        return exists ? atomic_load(&p->queue_vector[queue]) : VIRTIO_MSI_NO_VECTOR;
+    case COMMON(queue_enable):
+        return config->ready;
+    case COMMON(queue_notify_off):
+        return exists ? queue : 0;
+    case COMMON(queue_desc):
+        return config->desc;
+    case COMMON(queue_driver):
+        return config->driver;
+    case COMMON(queue_device):
+        return config->device;
+    case QUEUE_PAGE:
+        return config->ready ? config->desc / PAGE : 0;
+    case COMMON(queue_reset):
+        return virtio_device_queue_resetting(p->dev, queue);
+    default: /* there is no administration queue, and no data for notifications */
+        return 0;
     }
-    virtio_device_set_queue_ready(p->dev, p->queue_select, page != 0);
-    virtio_pci_bells_update(p);
+}
+
+static void set(struct virtio_pci *p, unsigned reg, uint64_t value)
+{
+    struct vq_config ignored, *config = virtio_device_queue_writable(p->dev, p->queue_select);
+    if (config == NULL)
+        config = &ignored;
+    switch (reg) {
+    case COMMON(device_feature_select):
+        p->device_feature_select = (uint32_t)value;
+        break;
+    case COMMON(driver_feature_select):
+        p->driver_feature_select = (uint32_t)value;
+        break;
+    case COMMON(driver_feature):
+        virtio_device_accept(p->dev, p->driver_feature_select, (uint32_t)value);
+        break;
+    case LOW_DRIVER_FEATURES:
+        virtio_device_accept(p->dev, 0, (uint32_t)value);
+        break;
+    case COMMON(config_msix_vector):
+        atomic_store(&p->config_vector, valid_vector(p, value));
+        break;
+    case COMMON(device_status):
+        set_status(p, (uint32_t)value);
+        break;
+    case COMMON(queue_select):
+        p->queue_select = (uint16_t)value;
+        break;
+    case COMMON(queue_size):
+        config->size = (uint32_t)value;
+        break;
+    case COMMON(queue_msix_vector):
+        if (p->queue_select < p->dev->cfg.queue_count)
+            atomic_store(&p->queue_vector[p->queue_select], valid_vector(p, value));
+        break;
+    case COMMON(queue_enable):
+        if (value == 1)
+            enable_queue(p);
+        break;
+    case COMMON(queue_desc):
+        config->desc = value;
+        break;
+    case COMMON(queue_driver):
+        config->driver = value;
+        break;
+    case COMMON(queue_device):
+        config->device = value;
+        break;
+    case QUEUE_PAGE:
+        set_queue_page(p, config, value);
+        break;
+    case COMMON(queue_reset):
+        if (value == 1)
+            reset_queue(p);
+        break;
+    default: /* read-only */
+        break;
+    }
 }
 
 /* ---- the layouts ---- */
 
-#define COMMON(name, bytes, get, set)             \
-    {                                             \
-        VIRTIO_PCI_COMMON_##name, bytes, get, set \
+#define FIELD(name, bytes)                \
+    {                                     \
+        COMMON(name), bytes, COMMON(name) \
     }
-#define LEGACY(name, bytes, get, set)             \
-    {                                             \
-        VIRTIO_PCI_LEGACY_##name, bytes, get, set \
+#define LEGACY(name, bytes, reg)             \
+    {                                        \
+        VIRTIO_PCI_LEGACY_##name, bytes, reg \
     }
 
 static const struct field common_fields[] = {
-    COMMON(device_feature_select, 4, get_device_feature_select, set_device_feature_select),
-    COMMON(device_feature, 4, get_device_feature, NULL),
-    COMMON(driver_feature_select, 4, get_driver_feature_select, set_driver_feature_select),
-    COMMON(driver_feature, 4, get_driver_feature, set_driver_feature),
-    COMMON(config_msix_vector, 2, get_config_vector, set_config_vector),
-    COMMON(num_queues, 2, get_num_queues, NULL),
-    COMMON(device_status, 1, get_status, set_status),
-    COMMON(config_generation, 1, get_generation, NULL),
-    COMMON(queue_select, 2, get_queue_select, set_queue_select),
-    COMMON(queue_size, 2, get_queue_size, set_queue_size),
-    COMMON(queue_msix_vector, 2, get_queue_vector, set_queue_vector),
-    COMMON(queue_enable, 2, get_queue_enable, set_queue_enable),
-    COMMON(queue_notify_off, 2, get_queue_notify_off, NULL),
-    COMMON(queue_desc, 8, get_queue_desc, set_queue_desc),
-    COMMON(queue_driver, 8, get_queue_driver, set_queue_driver),
-    COMMON(queue_device, 8, get_queue_device, set_queue_device),
-    COMMON(queue_notif_config_data, 2, get_zero, NULL),
-    COMMON(queue_reset, 2, get_queue_reset, set_queue_reset),
-    COMMON(admin_queue_index, 2, get_zero, NULL),
-    COMMON(admin_queue_num, 2, get_zero, NULL),
+    FIELD(device_feature_select, 4),
+    FIELD(device_feature, 4),
+    FIELD(driver_feature_select, 4),
+    FIELD(driver_feature, 4),
+    FIELD(config_msix_vector, 2),
+    FIELD(num_queues, 2),
+    FIELD(device_status, 1),
+    FIELD(config_generation, 1),
+    FIELD(queue_select, 2),
+    FIELD(queue_size, 2),
+    FIELD(queue_msix_vector, 2),
+    FIELD(queue_enable, 2),
+    FIELD(queue_notify_off, 2),
+    FIELD(queue_desc, 8),
+    FIELD(queue_driver, 8),
+    FIELD(queue_device, 8),
+    FIELD(queue_notif_config_data, 2),
+    FIELD(queue_reset, 2),
+    FIELD(admin_queue_index, 2),
+    FIELD(admin_queue_num, 2),
 };
 
 /* The notification and the ISR status are not here: they take no lock, or more than one step. */
 static const struct field legacy_fields[] = {
-    LEGACY(device_features, 4, get_low_device_features, NULL),
-    LEGACY(driver_features, 4, get_low_driver_features, set_low_driver_features),
-    LEGACY(queue_address, 4, get_queue_page, set_queue_page),
-    LEGACY(queue_size, 2, get_queue_size_max, NULL),
-    LEGACY(queue_select, 2, get_queue_select, set_queue_select),
-    LEGACY(device_status, 1, get_status, set_status),
+    LEGACY(device_features, 4, LOW_DEVICE_FEATURES),
+    LEGACY(driver_features, 4, LOW_DRIVER_FEATURES),
+    LEGACY(queue_address, 4, QUEUE_PAGE),
+    LEGACY(queue_size, 2, QUEUE_SIZE_MAX),
+    LEGACY(queue_select, 2, COMMON(queue_select)),
+    LEGACY(device_status, 1, COMMON(device_status)),
     /* From here on with MSI-X enabled only; without it the configuration space is there. */
-    LEGACY(config_msix_vector, 2, get_config_vector, set_config_vector),
-    LEGACY(queue_msix_vector, 2, get_queue_vector, set_queue_vector),
+    LEGACY(config_msix_vector, 2, COMMON(config_msix_vector)),
+    LEGACY(queue_msix_vector, 2, COMMON(queue_msix_vector)),
 };
 
 struct layout {
@@ -355,7 +282,7 @@ uint64_t virtio_pci_register_read(struct virtio_pci *p, bool legacy, uint64_t of
         return BAD_ACCESS;
     pthread_mutex_lock(&p->lock);
     virtio_device_set_legacy(p->dev, legacy);
-    uint64_t value = f->get(p) >> 8 * (offset - f->offset) & width_mask(width);
+    uint64_t value = get(p, f->reg) >> 8 * (offset - f->offset) & width_mask(width);
     pthread_mutex_unlock(&p->lock);
     return value;
 }
@@ -364,13 +291,13 @@ void virtio_pci_register_write(struct virtio_pci *p, bool legacy, uint64_t offse
                                uint64_t value)
 {
     const struct field *f = find(legacy ? &legacy_layout : &common_layout, offset, width);
-    if (f == NULL || f->set == NULL)
+    if (f == NULL)
         return;
     unsigned shift = 8 * (unsigned)(offset - f->offset);
     uint64_t mask = width_mask(width);
     pthread_mutex_lock(&p->lock);
     virtio_device_set_legacy(p->dev, legacy);
-    uint64_t rest = width < f->bytes ? f->get(p) & ~(mask << shift) : 0;
-    f->set(p, rest | (value & mask) << shift);
+    uint64_t rest = width < f->bytes ? get(p, f->reg) & ~(mask << shift) : 0;
+    set(p, f->reg, rest | (value & mask) << shift);
     pthread_mutex_unlock(&p->lock);
 }

@@ -5,7 +5,6 @@
  */
 #include <stdatomic.h>
 
-#include "core/le.h"
 #include "core/xmath.h"
 #include "virtio/pci_impl.h"
 #include "virtio/shm.h"
@@ -16,19 +15,16 @@
 
 static uint64_t config_read(struct virtio_pci *p, uint64_t offset, unsigned width)
 {
-    uint8_t bytes[8];
     pthread_mutex_lock(&p->lock);
-    virtio_device_config_read(p->dev, offset, bytes, width);
+    uint64_t value = virtio_device_config_read(p->dev, offset, width);
     pthread_mutex_unlock(&p->lock);
-    return le_get(bytes, width);
+    return value;
 }
 
 static void config_write(struct virtio_pci *p, uint64_t offset, unsigned width, uint64_t value)
 {
-    uint8_t bytes[8];
-    le_put(bytes, value, width);
     pthread_mutex_lock(&p->lock);
-    virtio_device_config_write(p->dev, offset, bytes, width);
+    virtio_device_config_write(p->dev, offset, width, value);
     pthread_mutex_unlock(&p->lock);
 }
 

@@ -4,6 +4,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "core/xmath.h"
 #include "virtio/device_impl.h"
 #include "virtio/spec.h"
 #include "virtio/stats.h"
@@ -282,6 +283,14 @@ struct vq_config *virtio_device_queue_writable(struct virtio_device *dev, uint32
     if (queue >= dev->cfg.queue_count || !may_configure(dev, &dev->queues[queue]))
         return NULL;
     return &dev->queues[queue].config;
+}
+
+void virtio_legacy_lay_out(struct vq_config *config, uint64_t gpa, uint64_t align)
+{
+    config->desc = gpa;
+    config->driver = config->desc + (uint64_t)VIRTQ_DESC_BYTES * config->size;
+    uint64_t end = config->driver + VIRTQ_AVAIL_BYTES((uint64_t)config->size);
+    config->device = align_down(end + align - 1, align);
 }
 
 bool virtio_device_queue_ready(const struct virtio_device *dev, uint32_t queue)

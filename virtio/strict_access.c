@@ -112,23 +112,17 @@ static const struct reg *check_access(struct virtio_strict *s, const struct stri
 
 /* ---- what does it mean? ---- */
 
-static void write_half(uint64_t *field, bool high, uint32_t value)
-{
-    unsigned shift = high ? 32 : 0;
-    *field = (*field & ~(UINT64_C(0xffffffff) << shift)) | (uint64_t)value << shift;
-}
-
 static void write_area(struct virtio_strict *s, unsigned area, bool high, uint32_t value)
 {
     struct strict_queue *q = strict_queue_write(s);
     if (q == NULL)
         return;
     if (area == MMIO(QueueDescLow))
-        write_half(&q->config.desc, high, value);
+        set_half(&q->config.desc, high, value);
     else if (area == MMIO(QueueDriverLow))
-        write_half(&q->config.driver, high, value);
+        set_half(&q->config.driver, high, value);
     else
-        write_half(&q->config.device, high, value);
+        set_half(&q->config.device, high, value);
 }
 
 static void write_ready(struct virtio_strict *s, uint32_t value)

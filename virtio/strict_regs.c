@@ -164,7 +164,7 @@ void strict_feature_write(struct virtio_strict *s, uint32_t word, uint32_t value
         strict_dev_report(s, STRICT_FEATURE_UNOFFERED, "bit %llu",
                           32ull * word + (unsigned)__builtin_ctz(value & ~offered));
     if (word < 2)
-        s->accepted = (s->accepted & ~(UINT64_C(0xffffffff) << shift)) | (uint64_t)value << shift;
+        set_half(&s->accepted, word == 1, value);
 }
 
 /* ---- queues ---- */

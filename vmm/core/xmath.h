@@ -86,4 +86,11 @@ static inline uint64_t width_mask(unsigned len)
     return len >= 8 ? UINT64_MAX : (UINT64_C(1) << (len * 8)) - 1;
 }
 
+/* The upper or the lower 32 bits. */
+static inline void set_half(uint64_t *field, bool high, uint32_t value)
+{
+    unsigned shift = high ? 32 : 0;
+    *field = (*field & ~(UINT64_C(0xffffffff) << shift)) | (uint64_t)value << shift;
+}
+
 #endif
