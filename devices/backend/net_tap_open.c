@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "core/fail.h"
@@ -12,6 +13,8 @@
 
 /* Linux 6.2; not in older headers. */
 #define TAP_F_USO (0x20u | 0x40u)
+
+#define BUSY_TRIES 100u /* of 10 ms */
 
 #define TAP_FLAGS (IFF_TAP | IFF_NO_PI | IFF_VNET_HDR)
 
@@ -78,6 +81,18 @@ static int open_queue(char *name, int flags)
     return fd;
 }
 
+/* The kernel closes the tap of a process that was killed a moment after the process has gone. */
+static int open_when_free(char *name, int flags)
+{
+    const struct timespec moment = {.tv_nsec = 10 * 1000 * 1000};
+    int fd = open_queue(name, flags);
+    for (unsigned tries = 0; fd == -EBUSY && tries < BUSY_TRIES; tries++) {
+        (void)nanosleep(&moment, NULL);
+        fd = open_queue(name, flags);
+    }
+    return fd;
+}
+
 int net_tap_open_name(struct net_tap *tap, const char *name, unsigned pairs)
 {
     if (name[0] == '\0' || strlen(name) >= IF_NAMESIZE)
@@ -89,10 +104,10 @@ int net_tap_open_name(struct net_tap *tap, const char *name, unsigned pairs)
     close(tun);
     for (unsigned i = 0; i < pairs; i++) {
         int flags = TAP_FLAGS | (pairs > 1 ? IFF_MULTI_QUEUE : 0);
-        int fd = open_queue(tap->link.name, flags);
+        int fd = open_when_free(tap->link.name, flags);
         /* One that was made for several queues serves with one as well. */
         if (fd == -EINVAL && pairs == 1)
-            fd = open_queue(tap->link.name, flags | IFF_MULTI_QUEUE);
+            fd = open_when_free(tap->link.name, flags | IFF_MULTI_QUEUE);
         if (fd < 0)
             return report_name(fd, name, pairs);
         tap->pairs[i].fd = fd;

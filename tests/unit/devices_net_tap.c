@@ -12,6 +12,7 @@
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
 #include <net/if.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -681,6 +682,25 @@ Test(net_tap, refuses_descriptors_that_are_no_such_taps)
     close(single);
     close(two[0]);
     close(two[1]);
+}
+
+static void *close_soon(void *arg)
+{
+    usleep(50000);
+    close(*(int *)arg);
+    return NULL;
+}
+
+/* Such as a killed machine's. */
+Test(net_tap, waits_for_one_that_is_let_go)
+{
+    int held = open_tap("held", IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
+    pthread_t thread;
+    cr_assert_eq(ioctl(held, TUNSETPERSIST, 1), 0);
+    cr_assert_eq(pthread_create(&thread, NULL, close_soon, &held), 0);
+    cr_expect_eq(create(&ports[0], "held", 1), 0);
+    pthread_join(thread, NULL);
+    cr_expect_eq(lines, 1, "%s", last_line); /* that it is down */
 }
 
 Test(net_tap, says_why_a_name_does_not_do)
