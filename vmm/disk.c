@@ -1,5 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "vmm/disk.h"
+/*
+ * A disk: what stores its bytes (an image or nothing, and in front of it what keeps writes apart,
+ * makes it slower, or makes it fail) and the device; or a server that does all the work.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "core/block.h"
 #include "core/clock.h"
@@ -9,7 +15,13 @@
 #include "devices/backend/blk_limit.h"
 #include "devices/backend/blk_null.h"
 #include "devices/backend/blk_overlay.h"
+#include "devices/backend/storage_daemon.h"
+#include "virtio/blk.h"
+#include "virtio/scsi.h"
+#include "virtio/vhost_user_blk.h"
 #include "vmm/config.h"
+#include "vmm/device_kind.h"
+#include "vmm/virtio_devices.h"
 
 #define NS_PER_MS 1000000u
 
@@ -17,6 +29,16 @@ _Static_assert((int)DISK_CACHE_NONE == BLK_FILE_CACHE_NONE &&
                    (int)DISK_CACHE_WRITEBACK == BLK_FILE_CACHE_WRITEBACK &&
                    (int)DISK_CACHE_UNSAFE == BLK_FILE_CACHE_UNSAFE,
                "the same words");
+
+struct disk {
+    struct blk_backend *backend;
+    struct virtio_blk *blk;
+    struct virtio_scsi *scsi;
+    struct storage_daemon *daemon;
+    struct vhost_user_device *vhost_user;
+};
+
+/* ---- what stores the bytes ---- */
 
 static int create_base(struct blk_backend **out, const struct disk_config *c, struct evloop *loop)
 {
@@ -57,7 +79,8 @@ static int add_limit(struct blk_backend **b, const struct disk_config *c, struct
                                                           .burst_ms = burst_ms});
 }
 
-int disk_create(struct blk_backend **out, const struct disk_config *c, struct evloop *loop)
+static int create_backend(struct blk_backend **out, const struct disk_config *c,
+                          struct evloop *loop)
 {
     struct blk_backend *b;
     int r = create_base(&b, c, loop);
@@ -76,3 +99,130 @@ int disk_create(struct blk_backend **out, const struct disk_config *c, struct ev
     *out = b;
     return 0;
 }
+
+/* ---- the device ---- */
+
+/* A disk that a server knows how to read: the user's, or one that is started for its format. */
+static int create_vhost_user(struct device_slot *s, const struct disk_config *c)
+{
+    struct disk *own = s->own;
+    struct vhost_user_setup config = {
+        .setup = device_slot_setup(s, c->path),
+        .socket_path = c->path,
+        .groups = c->queues,
+    };
+    if (c->kind == DISK_FILE) {
+        int r = storage_daemon_create(
+            &own->daemon, &(struct storage_daemon_config){.name = c->path,
+                                                          .path = c->path,
+                                                          .format = c->format,
+                                                          .read_only = c->read_only,
+                                                          .direct = c->cache == DISK_CACHE_NONE,
+                                                          .queues = c->queues});
+        if (r < 0)
+            return r;
+        config.connect = storage_daemon_connect;
+        config.connect_ctx = own->daemon;
+    }
+    int r = vhost_user_blk_create(&own->vhost_user, &config);
+    if (r == 0)
+        s->dev = &own->vhost_user->dev;
+    return r;
+}
+
+static int create_scsi(struct device_slot *s, const struct disk_config *c)
+{
+    struct disk *own = s->own;
+    struct virtio_setup setup = device_slot_setup(s, c->path);
+    struct virtio_scsi_config config = {
+        .backends = &own->backend,
+        .serials = (const char *const[]){c->serial[0] != '\0' ? c->serial : NULL},
+        .count = 1,
+        .queues = c->queues,
+    };
+    int r = virtio_scsi_create(&own->scsi, &setup, &config);
+    if (r == 0)
+        s->dev = virtio_scsi_device(own->scsi);
+    return r;
+}
+
+static int create_blk(struct device_slot *s, const struct disk_config *c,
+                      struct evloop *const *queue_loops)
+{
+    struct disk *own = s->own;
+    struct virtio_setup setup = device_slot_setup(s, c->path);
+    struct virtio_blk_config config = {
+        .queue_loops = queue_loops,
+        .backend = own->backend,
+        .serial = c->serial,
+        .queues = c->queues,
+    };
+    int r = virtio_blk_create(&own->blk, &setup, &config);
+    if (r == 0)
+        s->dev = virtio_blk_device(own->blk);
+    return r;
+}
+
+static bool is_served_elsewhere(const struct disk_config *c)
+{
+    return c->kind == DISK_VHOST_USER ||
+           (c->kind == DISK_FILE && c->format != NULL && strcmp(c->format, "raw") != 0);
+}
+
+static unsigned disk_count(const struct vm_config *vm)
+{
+    return vm->disk_count;
+}
+
+static int disk_create(struct device_slot *s, unsigned index)
+{
+    const struct disk_config *c = &s->cfg->vm->disks[index];
+    struct disk *own = s->own = calloc(1, sizeof(*own));
+    struct evloop *queue_loops[VIRTIO_QUEUES_MAX];
+    if (own == NULL)
+        return fail(-ENOMEM, "disk %s", c->path);
+    int loops = device_slot_loops(s, &c->virtio, queue_loops, c->queues);
+    if (loops < 0)
+        return loops;
+    if (is_served_elsewhere(c))
+        return create_vhost_user(s, c);
+    int r = create_backend(&own->backend, c, s->loop);
+    if (r < 0)
+        return r;
+    return c->scsi ? create_scsi(s, c) : create_blk(s, c, loops > 1 ? queue_loops : NULL);
+}
+
+static void disk_destroy(void *own)
+{
+    struct disk *disk = own;
+    virtio_blk_destroy(disk->blk);
+    virtio_scsi_destroy(disk->scsi);
+    vhost_user_device_destroy(disk->vhost_user);
+    storage_daemon_destroy(disk->daemon);
+    if (disk->backend != NULL)
+        disk->backend->ops->destroy(disk->backend);
+    free(disk);
+}
+
+static int drain_backend(void *arg)
+{
+    struct blk_backend *backend = arg;
+    backend->ops->drain(backend);
+    return 0;
+}
+
+static void disk_drain(const struct device_slot *s)
+{
+    const struct disk *own = s->own;
+    if (own->blk != NULL)
+        virtio_blk_drain(own->blk);
+    else if (own->backend != NULL)
+        evloop_call(s->loop, drain_backend, own->backend);
+}
+
+const struct device_kind disk_kind = {
+    .count = disk_count,
+    .create = disk_create,
+    .destroy = disk_destroy,
+    .drain = disk_drain,
+};

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "vmm/net.h"
-
+/*
+ * A network card: what carries its packets (a way to the host or to another machine, and in front
+ * of it what records them, makes it slower, or loses some) and the device; or a server that does
+ * all the work.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,9 +19,25 @@
 #include "devices/backend/net_socket.h"
 #include "devices/backend/net_tap.h"
 #include "devices/backend/net_user.h"
+#include "virtio/net.h"
+#include "virtio/vhost_net.h"
+#include "virtio/vhost_user_net.h"
 #include "vmm/config.h"
+#include "vmm/device_kind.h"
+#include "vmm/stats.h"
+#include "vmm/virtio_devices.h"
 
 #define NS_PER_MS 1000000u
+
+struct net {
+    struct net_backend *wire;
+    struct virtio_net *net;
+    struct vhost_net *vhost;
+    int taps[CONFIG_MAX_PAIRS]; /* of which vhost has the packets */
+    struct vhost_user_device *vhost_user;
+};
+
+/* ---- what carries the packets ---- */
 
 static int create_user(struct net_backend **out, const struct net_config *c, struct evloop *loop)
 {
@@ -111,7 +130,7 @@ static int add_pcap(struct net_backend **b, const struct net_config *c, struct e
 }
 
 /* The capture is the guest's view: nearest to it. */
-int net_create(struct net_backend **out, const struct net_config *c, struct evloop *loop)
+static int create_wire(struct net_backend **out, const struct net_config *c, struct evloop *loop)
 {
     struct net_backend *b = NULL;
     int r = create_base(&b, c, loop);
@@ -134,3 +153,118 @@ int net_create(struct net_backend **out, const struct net_config *c, struct evlo
     *out = b;
     return 0;
 }
+
+/* ---- the device ---- */
+
+static int create_vhost_user(struct device_slot *s, const struct net_config *c)
+{
+    struct net *own = s->own;
+    struct vhost_user_setup config = {
+        .setup = device_slot_setup(s, c->text),
+        .socket_path = c->target,
+        .groups = c->pairs,
+    };
+    int r = vhost_user_net_create(&own->vhost_user, &config, c->mac, c->mtu_bytes);
+    if (r == 0)
+        s->dev = &own->vhost_user->dev;
+    return r;
+}
+
+static int create_vhost(struct device_slot *s, const struct net_config *c)
+{
+    struct net *own = s->own;
+    for (unsigned i = 0; i < c->pairs; i++)
+        own->taps[i] = net_tap_fd(own->wire, i);
+    return vhost_net_create(&own->vhost, &(struct vhost_net_config){.name = c->text,
+                                                                    .taps = own->taps,
+                                                                    .pairs = c->pairs,
+                                                                    .loop = s->loop,
+                                                                    .gmem = s->cfg->gmem});
+}
+
+static int create_net(struct device_slot *s, const struct net_config *c)
+{
+    struct net *own = s->own;
+    struct virtio_setup setup = device_slot_setup(s, c->text);
+    int r = create_wire(&own->wire, c, s->loop);
+    if (r == 0 && c->vhost)
+        r = create_vhost(s, c);
+    if (r < 0)
+        return r;
+    struct virtio_net_config config = {
+        .name = setup.name,
+        .loop = setup.loop,
+        .gmem = setup.gmem,
+        .features_on = setup.features_on,
+        .features_off = setup.features_off,
+        .queue_size_max = setup.queue_size_max,
+        .strict = setup.strict,
+        .backend = own->wire,
+        .vhost = own->vhost,
+        .pairs = c->pairs,
+        .rss = c->rss,
+        .mtu_bytes = c->mtu_bytes,
+    };
+    memcpy(config.mac, c->mac, sizeof(config.mac));
+    r = virtio_net_create(&own->net, &config);
+    if (r == 0)
+        s->dev = virtio_net_device(own->net);
+    return r;
+}
+
+static unsigned net_count(const struct vm_config *vm)
+{
+    return vm->net_count;
+}
+
+static int net_create(struct device_slot *s, unsigned index)
+{
+    const struct net_config *c = &s->cfg->vm->nets[index];
+    struct evloop *queue_loop;
+    s->own = calloc(1, sizeof(struct net));
+    if (s->own == NULL)
+        return fail(-ENOMEM, "--net %s", c->text);
+    int r = device_slot_loops(s, &c->virtio, &queue_loop, 1);
+    if (r < 0)
+        return r;
+    return c->kind == NET_VHOST_USER ? create_vhost_user(s, c) : create_net(s, c);
+}
+
+static void net_destroy(void *own)
+{
+    struct net *net = own;
+    virtio_net_destroy(net->net);
+    vhost_net_destroy(net->vhost);
+    vhost_user_device_destroy(net->vhost_user);
+    if (net->wire != NULL)
+        net->wire->ops->destroy(net->wire);
+    free(net);
+}
+
+struct drops_of {
+    struct virtio_net *net;
+    struct virtio_net_drops drops;
+};
+
+static int read_drops(void *arg)
+{
+    struct drops_of *of = arg;
+    virtio_net_drops(of->net, &of->drops);
+    return 0;
+}
+
+static void net_stats(const struct device_slot *s, struct stats *out)
+{
+    struct drops_of of = {.net = ((struct net *)s->own)->net};
+    if (of.net == NULL)
+        return;
+    evloop_call(s->loop, read_drops, &of);
+    out->nets[out->net_count++] = (struct stats_net){s->dev->setup.name, of.drops};
+}
+
+const struct device_kind net_kind = {
+    .count = net_count,
+    .create = net_create,
+    .destroy = net_destroy,
+    .stats = net_stats,
+};
