@@ -17,22 +17,31 @@ struct call {
 
 /* ---- ownership ---- */
 
+/* The kernel is asked once: registers are accessed by threads that cross over many times. */
+static pid_t this_thread(void)
+{
+    static _Thread_local pid_t tid;
+    if (tid == 0)
+        tid = gettid();
+    return tid;
+}
+
 bool evloop_is_owner(struct evloop *loop)
 {
-    return atomic_load_explicit(&loop->owner, memory_order_relaxed) == gettid();
+    return atomic_load_explicit(&loop->owner, memory_order_relaxed) == this_thread();
 }
 
 pid_t evloop_owner(const struct evloop *loop)
 {
     pid_t owner = atomic_load_explicit(&loop->owner, memory_order_relaxed);
-    return owner != 0 ? owner : gettid();
+    return owner != 0 ? owner : this_thread();
 }
 
 void evloop_assert_owner(struct evloop *loop)
 {
 #ifdef MINIVET_DEBUG
     pid_t owner = atomic_load_explicit(&loop->owner, memory_order_relaxed);
-    BUG_ON(owner != 0 && owner != gettid());
+    BUG_ON(owner != 0 && owner != this_thread());
 #else
     (void)loop;
 #endif
@@ -41,7 +50,7 @@ void evloop_assert_owner(struct evloop *loop)
 static void own_locked(struct evloop *loop)
 {
     loop->owned = true;
-    atomic_store_explicit(&loop->owner, gettid(), memory_order_relaxed);
+    atomic_store_explicit(&loop->owner, this_thread(), memory_order_relaxed);
 }
 
 void evloop_own(struct evloop *loop)
@@ -86,7 +95,7 @@ void evloop_own_for_thread(struct evloop *loop)
 
 void evloop_own_as_thread(struct evloop *loop)
 {
-    atomic_store_explicit(&loop->owner, gettid(), memory_order_relaxed);
+    atomic_store_explicit(&loop->owner, this_thread(), memory_order_relaxed);
 }
 
 /* ---- the inbox ---- */
