@@ -49,17 +49,11 @@ const char *rig_config_name(const struct rig_config *config)
 
 /* ---- the host ---- */
 
-void rig_open_host(struct rig *rig, const struct rig_config *config)
+static void make_host(struct rig *rig)
 {
-    *rig = (struct rig){.cfg = *config};
-    if (getenv("RIG_STRICT") != NULL) /* for whole programs */
-        rig->cfg.strict = true;
-    if (config->packed) {
-        rig->cfg.features_on |= VIRTIO_BIT(VIRTIO_F_RING_PACKED);
-        rig->cfg.always |= VIRTIO_BIT(VIRTIO_F_RING_PACKED);
-    }
-    rig->clock = fake_clock_port(&rig->time);
-    int err = gmem_create(&rig->gmem, RIG_RAM_BYTES, RIG_HOLE_GPA, RIG_HOLE_END_GPA);
+    const struct rig_config *cfg = &rig->cfg;
+    int err = gmem_create(&rig->gmem, cfg->ram_bytes > 0 ? cfg->ram_bytes : RIG_RAM_BYTES,
+                          cfg->hole_gpa > 0 ? cfg->hole_gpa : RIG_HOLE_GPA, RIG_HOLE_END_GPA);
     BUG_ON(err != 0);
     err = bus_create(&rig->bus, "test", UINT64_C(1) << 40);
     BUG_ON(err != 0);
@@ -67,6 +61,24 @@ void rig_open_host(struct rig *rig, const struct rig_config *config)
     BUG_ON(err != 0);
     err = evloop_create(&rig->loop, "test", &rig->clock);
     BUG_ON(err != 0);
+}
+
+void rig_open_host(struct rig *rig, const struct rig_config *config)
+{
+    if (config->keep_host)
+        *rig = (struct rig){.gmem = rig->gmem, .bus = rig->bus, .pio = rig->pio, .loop = rig->loop};
+    else
+        *rig = (struct rig){0};
+    rig->cfg = *config;
+    if (getenv("RIG_STRICT") != NULL) /* for whole programs */
+        rig->cfg.strict = true;
+    if (config->packed) {
+        rig->cfg.features_on |= VIRTIO_BIT(VIRTIO_F_RING_PACKED);
+        rig->cfg.always |= VIRTIO_BIT(VIRTIO_F_RING_PACKED);
+    }
+    rig->clock = fake_clock_port(&rig->time);
+    if (rig->loop == NULL)
+        make_host(rig);
 }
 
 /* ---- transports ---- */
@@ -100,6 +112,23 @@ static void set_intx(void *ctx, unsigned devfn, unsigned pin, bool level)
     irq_set(&line, level);
 }
 
+void rig_find_device(struct rig *rig)
+{
+    vdrv_fini(&rig->drv);
+    vdrv_init_pci(&rig->drv, &(struct vdrv_pci_config){
+                                 .gmem = rig->gmem,
+                                 .mmio = rig->bus,
+                                 .pio = rig->pio,
+                                 .func = &virtio_pci_func(rig->pci)->port,
+                                 .bar_gpa = RIG_BAR_GPA,
+                                 .bar_end_gpa = RIG_HOLE_END_GPA,
+                                 .bar_port = RIG_BAR_PORT,
+                                 .legacy = rig->cfg.transport == RIG_PCI_LEGACY,
+                                 .intx = rig->cfg.intx,
+                             });
+    rig->drv.always = rig->cfg.always;
+}
+
 static void plug_pci(struct rig *rig)
 {
     int err = virtio_pci_create(&rig->pci, &(struct virtio_pci_config){
@@ -118,17 +147,7 @@ static void plug_pci(struct rig *rig)
         .ports = {RIG_BAR_PORT, PORTS - RIG_BAR_PORT},
     };
     func->ops->connect(func, &rig->intx, &rig->windows);
-    vdrv_init_pci(&rig->drv, &(struct vdrv_pci_config){
-                                 .gmem = rig->gmem,
-                                 .mmio = rig->bus,
-                                 .pio = rig->pio,
-                                 .func = func,
-                                 .bar_gpa = RIG_BAR_GPA,
-                                 .bar_end_gpa = RIG_HOLE_END_GPA,
-                                 .bar_port = RIG_BAR_PORT,
-                                 .legacy = rig->cfg.transport == RIG_PCI_LEGACY,
-                                 .intx = rig->cfg.intx,
-                             });
+    rig_find_device(rig);
 }
 
 void rig_plug(struct rig *rig, struct virtio_device *dev)
@@ -170,12 +189,17 @@ void rig_open_echo_on(struct rig *rig, const struct rig_config *config)
     rig_plug(rig, &rig->echo.dev);
 }
 
+static uint64_t disk_bytes(const struct rig_config *config)
+{
+    return config->disk_bytes > 0 ? config->disk_bytes : RIG_DISK_BYTES;
+}
+
 void rig_open_blk_on(struct rig *rig, const struct rig_config *config)
 {
     rig_open_host(rig, config);
-    fake_blk_init(&rig->disk, rig->loop, RIG_DISK_BYTES);
+    fake_blk_init(&rig->disk, rig->loop, disk_bytes(config));
     if (config->plain)
-        rig->disk.backend.info = (struct blk_info){.capacity_bytes = RIG_DISK_BYTES};
+        rig->disk.backend.info = (struct blk_info){.capacity_bytes = disk_bytes(config)};
     rig->disk.backend.info.read_only = config->read_only;
     rig->disk.backend.info.logical_bytes = config->logical_bytes;
     struct virtio_setup setup = rig_setup(rig, "disk");
@@ -214,7 +238,7 @@ void rig_open_scsi_on(struct rig *rig, const struct rig_config *config)
 {
     struct blk_backend *backends[] = {&rig->disk.backend};
     rig_open_host(rig, config);
-    fake_blk_init(&rig->disk, rig->loop, RIG_DISK_BYTES);
+    fake_blk_init(&rig->disk, rig->loop, disk_bytes(config));
     struct virtio_setup setup = rig_setup(rig, "scsi");
     int err = virtio_scsi_create(&rig->scsi, &setup,
                                  &(struct virtio_scsi_config){
@@ -279,6 +303,15 @@ void rig_unplug(struct rig *rig)
     rig->pci = NULL;
 }
 
+void rig_end_host(struct rig *rig)
+{
+    evloop_destroy(rig->loop);
+    bus_destroy(rig->pio);
+    bus_destroy(rig->bus);
+    gmem_destroy(rig->gmem);
+    rig->loop = NULL;
+}
+
 void rig_close(struct rig *rig)
 {
     rig_unplug(rig);
@@ -292,10 +325,8 @@ void rig_close(struct rig *rig)
     fake_blk_fini(&rig->disk);
     fake_net_fini(&rig->ether);
     vdrv_fini(&rig->drv);
-    evloop_destroy(rig->loop);
-    bus_destroy(rig->pio);
-    bus_destroy(rig->bus);
-    gmem_destroy(rig->gmem);
+    if (!rig->cfg.keep_host)
+        rig_end_host(rig);
 }
 
 /* ---- what happens ---- */

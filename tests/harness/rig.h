@@ -52,8 +52,13 @@ struct rig_config {
     bool rss;                           /* network */
     bool read_only;                     /* disk */
     bool plain; /* disk: reads, writes and flushes, and tells nothing; network: no offloads */
-    bool write_through;     /* disk */
-    uint32_t logical_bytes; /* disk: 0 is 512 */
+    bool write_through;           /* disk */
+    uint32_t logical_bytes;       /* disk: 0 is 512 */
+    uint64_t disk_bytes;          /* 0: RIG_DISK_BYTES */
+    uint64_t ram_bytes, hole_gpa; /* 0: RIG_RAM_BYTES, RIG_HOLE_GPA; the hole's end is the same */
+    /* Memory, buses and loop outlive rig_close(), for the next opening of the same rig, which was
+     * zeroed before its first one; rig_end_host() ends them. */
+    bool keep_host;
 };
 
 struct rig {
@@ -107,6 +112,8 @@ void rig_open_console(struct rig *rig);
  */
 void rig_open_host(struct rig *rig, const struct rig_config *config);
 void rig_plug(struct rig *rig, struct virtio_device *dev);
+/* PCI: gives the function's BARs their addresses and finds it again, as another guest would. */
+void rig_find_device(struct rig *rig);
 void rig_unplug(struct rig *rig);
 
 /* For such a device: on the bench, by its configuration. */
@@ -125,6 +132,7 @@ extern const struct rig_config rig_variants[RIG_VARIANTS];
 extern const struct rig_config rig_legacy_variants[RIG_LEGACY_VARIANTS];
 
 void rig_close(struct rig *rig);
+void rig_end_host(struct rig *rig);
 
 /* Until the loop has nothing to do. */
 void rig_step(struct rig *rig);

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * fuzz_scripts: reads, writes and plays what the fuzzers find, without a fuzzer.
+ *
+ *     show FILE              a script's bytes as text
+ *     asm FILE               text as bytes, to standard output
+ *     play [-v] TARGET FILE...  each input once; -v shows a script's steps before they are done
+ *     make TARGET COUNT [SEED]  plays so many inputs that the grammar makes, and says how fast
+ *     corpus DIR             every input of DIR/TARGET/, as a test each (TAP on standard output)
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "core/xmath.h"
+#include "tests/fuzz/play.h"
+#include "tests/fuzz/target.h"
+
+#define PATH_BYTES 4096
+
+static uint8_t input[FUZZ_FILE_MAX];
+
+/* Our own bugs alone; what guests do is said to nobody. */
+static void say_bugs(void *ctx, enum log_level level, const char *line)
+{
+    (void)ctx;
+    (void)level;
+    if (strncmp(line, "bug:", 4) == 0)
+        fprintf(stderr, "%s\n", line);
+}
+
+static int complain(const char *what, const char *name)
+{
+    fprintf(stderr, "fuzz_scripts: %s: %s\n", name, what);
+    return 1;
+}
+
+/* Either form; returns the bytes, or -1 and has said why. */
+static long load(const char *path)
+{
+    FILE *f = fopen(path, "rb");
+    if (f == NULL)
+        return -complain(strerror(errno), path);
+    size_t len = fread(input, 1, sizeof(input), f);
+    if (len >= 12 && memcmp(input, "minivet-fuzz", 12) == 0) {
+        rewind(f);
+        len = fuzz_script_assemble(f, path, input, sizeof(input), stderr);
+        if (len == 0) {
+            fclose(f);
+            return -1;
+        }
+    }
+    fclose(f);
+    return (long)len;
+}
+
+static int show(const char *path)
+{
+    static struct fuzz_script s;
+    long len = load(path);
+    if (len < 0)
+        return 1;
+    if (!fuzz_script_decode(&s, input, (size_t)len))
+        return complain("no script: it does not begin with " FUZZ_MAGIC, path);
+    fuzz_script_show(&s, stdout);
+    return 0;
+}
+
+static int assemble(const char *path)
+{
+    long len = load(path);
+    if (len < 0)
+        return 1;
+    return fwrite(input, 1, (size_t)len, stdout) == (size_t)len ? 0 : 1;
+}
+
+static int play(const struct fuzz_target *target, const char *path, bool verbose)
+{
+    static struct fuzz_script s;
+    long len = load(path);
+    if (len < 0)
+        return 1;
+    if (verbose && fuzz_script_decode(&s, input, (size_t)len))
+        fuzz_play(&s, stderr);
+    else
+        target->run(target, input, (size_t)len);
+    return 0;
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+/* What the last input was, for whoever finds the process dead. */
+static void keep(const uint8_t *data, size_t len)
+{
+    const char *path = getenv("FUZZ_KEEP");
+    FILE *f = path != NULL ? fopen(path, "wb") : NULL;
+    if (f == NULL)
+        return;
+    fwrite(data, 1, len, f);
+    fclose(f);
+}
+
+static int make(const struct fuzz_target *target, unsigned long count, unsigned seed)
+{
+    size_t len = 0;
+    double begin = now();
+    if (target->mutate == NULL)
+        return complain("its inputs have no grammar", target->name);
+    for (unsigned long i = 0; i < count; i++) {
+        if (i % 8 == 0)
+            len = 0;
+        len = target->mutate(target, input, len, 4096, seed + (unsigned)i);
+        keep(input, len);
+        target->run(target, input, len);
+    }
+    double seconds = now() - begin;
+    printf("%s: %lu inputs in %.1f s of CPU time: %.0f a second\n", target->name, count, seconds,
+           (double)count / seconds);
+    return 0;
+}
+
+/* ---- a corpus, as tests ---- */
+
+static unsigned tests, failed;
+
+/* Its own process: a finding ends it. */
+static void test_input(const struct fuzz_target *target, const char *path, const char *name)
+{
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        alarm(60);
+        _exit(play(target, path, false));
+    }
+    int status = -1;
+    waitpid(pid, &status, 0);
+    bool ok = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    failed += !ok;
+    printf("%s %u - fuzz %s/%s\n", ok ? "ok" : "not ok", ++tests, target->name, name);
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+    return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static void test_target(const struct fuzz_target *target, const char *dir)
+{
+    char folder[PATH_BYTES], path[PATH_BYTES + 256];
+    struct dirent **list;
+    snprintf(folder, sizeof(folder), "%s/%s", dir, target->name);
+    int count = scandir(folder, &list, NULL, by_name);
+    for (int i = 0; i < count; i++) {
+        snprintf(path, sizeof(path), "%s/%s", folder, list[i]->d_name);
+        if (list[i]->d_name[0] != '.')
+            test_input(target, path, list[i]->d_name);
+        free(list[i]);
+    }
+    if (count >= 0)
+        free(list);
+}
+
+static int corpus(const char *dir)
+{
+    for (unsigned i = 0; i < fuzz_target_count; i++)
+        test_target(fuzz_targets[i], dir);
+    if (tests == 0)
+        return complain("no folder there is named after a target", dir);
+    printf("1..%u\n", tests);
+    return failed > 0;
+}
+
+static int usage(void)
+{
+    fputs("usage: fuzz_scripts show FILE | asm FILE | play [-v] TARGET FILE... |\n"
+          "                    make TARGET COUNT [SEED] | corpus DIR\ntargets:",
+          stderr);
+    for (unsigned i = 0; i < fuzz_target_count; i++)
+        fprintf(stderr, " %s", fuzz_targets[i]->name);
+    fputc('\n', stderr);
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 3)
+        return usage();
+    log_set_sink(say_bugs, NULL);
+    const char *what = argv[1];
+    if (strcmp(what, "show") == 0)
+        return show(argv[2]);
+    if (strcmp(what, "asm") == 0)
+        return assemble(argv[2]);
+    if (strcmp(what, "corpus") == 0)
+        return corpus(argv[2]);
+    bool verbose = strcmp(argv[2], "-v") == 0;
+    int first = 2 + verbose;
+    if (argc < first + 2)
+        return usage();
+    const struct fuzz_target *target = fuzz_target_find(argv[first]);
+    if (target == NULL)
+        return complain("no such target", argv[first]);
+    if (strcmp(what, "make") == 0)
+        return make(target, strtoul(argv[first + 1], NULL, 0),
+                    argc > first + 2 ? (unsigned)strtoul(argv[first + 2], NULL, 0) : 1);
+    if (strcmp(what, "play") != 0)
+        return usage();
+    int result = 0;
+    for (int i = first + 1; i < argc; i++)
+        result |= play(target, argv[i], verbose);
+    fuzz_play_end();
+    return result;
+}

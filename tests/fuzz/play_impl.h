@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What play.c, bend.c and revive.c share: the player. */
+#ifndef MINIVET_TESTS_FUZZ_PLAY_IMPL_H
+#define MINIVET_TESTS_FUZZ_PLAY_IMPL_H
+
+#include "tests/fuzz/play.h"
+#include "tests/harness/rig.h"
+
+/*
+ * Guest memory: pages for nothing, the driver's heap (rings, indirect tables), and behind the hole
+ * the arena, where buffers are.
+ */
+#define FUZZ_LOW_BYTES   UINT64_C(0x20000)
+#define FUZZ_HEAP_GPA    UINT64_C(0x10000)
+#define FUZZ_ARENA_GPA   RIG_HOLE_END_GPA
+#define FUZZ_ARENA_BYTES UINT64_C(0x10000)
+#define FUZZ_DISK_BYTES  UINT64_C(0x10000)
+#define FUZZ_BUFS_MAX    40u
+
+struct fuzz_player {
+    struct rig rig;
+    const struct fuzz_script *script;
+    const struct fuzz_setting *on;
+    struct fuzz_trace *trace;
+    unsigned at; /* the step */
+
+    struct vdrv_buf bufs[FUZZ_BUFS_MAX]; /* of the chain that is being built */
+    unsigned buf_count;
+    uint64_t arena_used, arena_max;     /* how far it is used, and was in this script */
+    uint8_t shadow[FUZZ_ARENA_BYTES];   /* what the guest wrote */
+    uint8_t writable[FUZZ_ARENA_BYTES]; /* was it ever the device's to write? */
+
+    bool bend; /* the next chain */
+    enum fuzz_fault fault;
+    uint64_t fault_value;
+
+    bool wild; /* the driver broke the rules since it started: what comes back proves nothing */
+    bool ever_wild;        /* in this script */
+    bool lost;             /* the PCI function is not where it was */
+    uint64_t heap_max_gpa; /* how far the heap has been used */
+    uint64_t seen;
+};
+
+_Noreturn void fuzz_finding(struct fuzz_player *p, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* The guest has written there by itself. */
+void fuzz_guest_wrote(struct fuzz_player *p, uint64_t gpa, const void *bytes, uint32_t len);
+
+/* bend.c: what no driver does. */
+struct vdrv_queue;
+void fuzz_bend(struct fuzz_player *p, struct vdrv_queue *q, uint16_t head, uint32_t place,
+               bool indirect);
+void fuzz_raw_step(struct fuzz_player *p, const struct fuzz_step *step);
+
+/* revive.c: reset, and a real request of the device; says what went wrong, NULL: nothing. */
+const char *fuzz_revive(struct fuzz_player *p);
+
+#endif

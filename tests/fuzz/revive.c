@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* After whatever happened: a reset, and one real request. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/xmath.h"
+#include "tests/fuzz/play_impl.h"
+#include "tests/harness/blkreq.h"
+#include "tests/harness/netio.h"
+#include "virtio/spec.h"
+
+#define SIZE 8u
+
+static const char *run_chain(struct fuzz_player *p, unsigned queue, const struct vdrv_buf *bufs,
+                             unsigned count, uint32_t *len)
+{
+    struct vdrv_queue *q = &p->rig.drv.q[queue];
+    uint32_t head;
+    vdrv_send(q, bufs, count);
+    rig_step(&p->rig);
+    return vdrv_used(q, &head, len) ? NULL : "a request does not come back";
+}
+
+static const char *revive_echo(struct fuzz_player *p)
+{
+    struct vdrv *d = &p->rig.drv;
+    uint64_t gpa = vdrv_alloc(d, 16, 16);
+    uint32_t len = 0;
+    memcpy(vdrv_ptr(d, gpa, 8), "minivet", 8);
+    const char *wrong =
+        run_chain(p, 0, (struct vdrv_buf[]){{gpa, 8, false}, {gpa + 8, 8, true}}, 2, &len);
+    if (wrong != NULL)
+        return wrong;
+    return len == 8 && memcmp(vdrv_ptr(d, gpa + 8, 8), "minivet", 8) == 0 ? NULL : "no echo";
+}
+
+static const char *revive_blk(struct fuzz_player *p)
+{
+    struct blkreq req = {.bytes = 4096, .data_write = true};
+    memset(p->rig.disk.bytes, 0x42, 4096);
+    if (blkreq_do(&p->rig, &req, NULL) != VIRTIO_BLK_S_OK)
+        return "a disk cannot be read";
+    if (memcmp(blkreq_data(&p->rig, &req), p->rig.disk.bytes, 4096) != 0)
+        return "a disk reads something else";
+    return p->rig.disk.out == 0 ? NULL : "requests are out that nobody made";
+}
+
+/* INQUIRY: VIRTIO 1.4 5.6.6.1, the response's byte 11. */
+static const char *revive_scsi(struct fuzz_player *p)
+{
+    enum { REQUEST = 51, RESPONSE = 108, DATA = 36, RESPONSE_CODE = 11, REQUESTS = 2 };
+    struct vdrv *d = &p->rig.drv;
+    uint64_t gpa = vdrv_alloc(d, REQUEST + RESPONSE + DATA, 16);
+    uint32_t len = 0;
+    uint8_t *at = vdrv_ptr(d, gpa, REQUEST + RESPONSE);
+    at[0] = 1; /* the LUN: target 0, unit 0 */
+    at[2] = 0x40;
+    at[19] = 0x12;
+    at[19 + 4] = DATA;
+    const char *wrong = run_chain(p, REQUESTS,
+                                  (struct vdrv_buf[]){
+                                      {gpa, REQUEST, false},
+                                      {gpa + REQUEST, RESPONSE + DATA, true},
+                                  },
+                                  2, &len);
+    if (wrong != NULL)
+        return wrong;
+    return at[REQUEST + RESPONSE_CODE] == 0 ? NULL : "INQUIRY fails";
+}
+
+static const char *revive_net(struct fuzz_player *p)
+{
+    struct rig *rig = &p->rig;
+    struct fake_packet *sent;
+    while ((sent = fake_net_take(&rig->ether, 0)) != NULL)
+        free(sent);
+    for (unsigned i = 0; i < FAKE_NET_PAIRS; i++)
+        fake_net_open(&rig->ether, i, UINT32_MAX);
+    fake_net_link(&rig->ether, true);
+    if (rig->drv.t->legacy)
+        return NULL; /* its header is another one */
+    struct netio_packet packet = {.frame_bytes = 60, .fill = 7};
+    netio_send(rig, 0, &packet, true);
+    sent = fake_net_take(&rig->ether, 0);
+    bool right = sent != NULL && sent->bytes == NET_HEADER_BYTES + 60;
+    free(sent);
+    if (!right)
+        return "a packet is not sent";
+    /* What came before and was not taken comes first. */
+    for (unsigned tries = 0; tries < 100; tries++) {
+        uint32_t len;
+        uint8_t *at = netio_post(rig, 0, 2048);
+        netio_arrive(rig, 0, &packet);
+        while (netio_take(rig, 0, &len))
+            if (len == NET_HEADER_BYTES + 60 && at[NET_HEADER_BYTES + 59] == 7)
+                return NULL;
+        if (rig->drv.heap_end_gpa - rig->drv.heap_gpa < 4096)
+            break;
+    }
+    return "no packet is received";
+}
+
+static const char *revive_console(struct fuzz_player *p)
+{
+    struct vdrv *d = &p->rig.drv;
+    fake_chr_open(&p->rig.chr, UINT32_MAX);
+    uint64_t before = p->rig.chr.out_bytes, gpa = vdrv_alloc(d, 4, 1);
+    uint32_t len;
+    const char *wrong = run_chain(p, 1, &(struct vdrv_buf){gpa, 4, false}, 1, &len);
+    if (wrong != NULL)
+        return wrong;
+    return p->rig.chr.out_bytes == before + 4 ? NULL : "nothing is printed";
+}
+
+static const char *revive_rng(struct fuzz_player *p)
+{
+    uint64_t gpa = vdrv_alloc(&p->rig.drv, 16, 1);
+    uint32_t len = 0;
+    const char *wrong = run_chain(p, 0, &(struct vdrv_buf){gpa, 16, true}, 1, &len);
+    if (wrong != NULL)
+        return wrong;
+    return len == 16 ? NULL : "no random bytes";
+}
+
+const char *fuzz_revive(struct fuzz_player *p)
+{
+    static const struct {
+        unsigned queues;
+        const char *(*request)(struct fuzz_player *p);
+    } devices[FUZZ_DEVICES] = {
+        [FUZZ_ECHO] = {2, revive_echo},       [FUZZ_BLK] = {1, revive_blk},
+        [FUZZ_SCSI] = {3, revive_scsi},       [FUZZ_NET] = {2, revive_net},
+        [FUZZ_CONSOLE] = {2, revive_console}, [FUZZ_RNG] = {1, revive_rng},
+    };
+    struct rig *rig = &p->rig;
+    unsigned device = p->script->head.device;
+    rig->disk.hold = false;
+    rig->disk.fail = rig->random.fail = 0;
+    if (rig->disk.bytes != NULL) {
+        fake_blk_release(&rig->disk);
+        fake_blk_resize(&rig->disk, FUZZ_DISK_BYTES);
+    }
+    if (device == FUZZ_ECHO)
+        echo_release(&rig->echo);
+    if (rig->pci != NULL)
+        rig_find_device(rig);
+    if (!vdrv_start(&rig->drv, 0, devices[device].queues, SIZE))
+        return "the device does not start";
+    rig_step(rig);
+    return devices[device].request(p);
+}

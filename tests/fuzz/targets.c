@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The list of targets, and those that are scripts. */
+#include <string.h>
+
+#include "core/xmath.h"
+#include "tests/fuzz/mutate.h"
+#include "tests/fuzz/play.h"
+#include "tests/fuzz/target.h"
+
+static int play(const struct fuzz_target *target, const uint8_t *data, size_t len)
+{
+    static struct fuzz_script s;
+    (void)target;
+    if (!fuzz_script_decode(&s, data, len))
+        return -1;
+    fuzz_play(&s, NULL);
+    return 0;
+}
+
+static int compare(const struct fuzz_target *target, const uint8_t *data, size_t len)
+{
+    static struct fuzz_script s;
+    (void)target;
+    if (!fuzz_script_decode(&s, data, len) || !fuzz_script_is_portable(&s))
+        return -1;
+    fuzz_play_everywhere(&s);
+    return 0;
+}
+
+static size_t mutate(const struct fuzz_target *target, uint8_t *data, size_t len, size_t max,
+                     unsigned seed)
+{
+    return fuzz_mutate(data, len, max, seed, target->device, target->run == compare);
+}
+
+#define SCRIPTS(id, word, number)                                      \
+    static const struct fuzz_target id = {word, play, mutate, number}; \
+    static const struct fuzz_target id##_same = {"same-" word, compare, mutate, number}
+
+SCRIPTS(ring, "ring", FUZZ_ECHO);
+SCRIPTS(blk, "blk", FUZZ_BLK);
+SCRIPTS(scsi, "scsi", FUZZ_SCSI);
+SCRIPTS(net, "net", FUZZ_NET);
+SCRIPTS(console, "console", FUZZ_CONSOLE);
+SCRIPTS(rng, "rng", FUZZ_RNG);
+
+const struct fuzz_target *const fuzz_targets[] = {
+    &ring,      &blk,      &scsi,      &net,      &console,      &rng,
+    &ring_same, &blk_same, &scsi_same, &net_same, &console_same, &rng_same,
+};
+
+const unsigned fuzz_target_count = ARRAY_SIZE(fuzz_targets);
+
+const struct fuzz_target *fuzz_target_find(const char *name)
+{
+    for (unsigned i = 0; i < fuzz_target_count; i++)
+        if (strcmp(fuzz_targets[i]->name, name) == 0)
+            return fuzz_targets[i];
+    return NULL;
+}
