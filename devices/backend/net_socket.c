@@ -13,6 +13,7 @@
 #include "core/fail.h"
 #include "core/iobuf.h"
 #include "core/log.h"
+#include "devices/backend/host_port.h"
 #include "devices/backend/net_frame.h"
 #include "devices/backend/net_socket_impl.h"
 
@@ -235,28 +236,6 @@ static int resolve_path(struct net_socket *s)
     return 0;
 }
 
-/* "HOST:PORT"; a host with colons stands in brackets. */
-static int resolve_host(struct net_socket *s)
-{
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV}, *found;
-    const char *colon = strrchr(s->name, ':');
-    char host[256];
-    size_t len = colon ? (size_t)(colon - s->name) : sizeof(host);
-    if (len >= sizeof(host) || colon[1] == '\0')
-        return fail_msg(-EINVAL, "network %s: give HOST:PORT", s->name);
-    bool brackets = len >= 2 && s->name[0] == '[' && s->name[len - 1] == ']';
-    len -= brackets ? 2 : 0;
-    memcpy(host, s->name + (brackets ? 1 : 0), len);
-    host[len] = '\0';
-    int r = getaddrinfo(len > 0 ? host : "127.0.0.1", colon + 1, &hints, &found);
-    if (r != 0)
-        return fail_msg(-EINVAL, "network %s: %s", s->name, gai_strerror(r));
-    memcpy(&s->addr, found->ai_addr, found->ai_addrlen);
-    s->addr_bytes = found->ai_addrlen;
-    freeaddrinfo(found);
-    return 0;
-}
-
 /* What will not be better by itself. */
 static bool is_final(const struct net_socket *s, int err)
 {
@@ -280,7 +259,7 @@ static int init(struct net_socket *s, const struct net_socket_config *config)
     s->name = strdup(name ? name : config->connect);
     if (!s->name)
         return fail(-ENOMEM, "network socket");
-    int err = config->path ? resolve_path(s) : resolve_host(s);
+    int err = config->path ? resolve_path(s) : host_port(&s->addr, &s->addr_bytes, s->name);
     if (err < 0)
         return err;
     err = socket_link_start(s);
