@@ -182,6 +182,7 @@ static void net_user_destroy(struct net_backend *b)
     user_poll_end(u);
     if (u->slirp)
         slirp_cleanup(u->slirp);
+    user_outlets_close(u);
     evloop_defer_cancel(u->loop, &u->turn);
     evloop_timer_cancel(u->loop, &u->timer);
     net_queue_fini(&u->queue);
@@ -216,8 +217,12 @@ static int add_host_forward(struct net_user *u, const struct net_user_forward *f
 static int add_guest_forward(struct net_user *u, const struct net_user_forward *f)
 {
     struct in_addr addr = f->guest;
-    int r = f->kind == NET_USER_UNIX ? slirp_add_unix(u->slirp, f->target, &addr, f->guest_port)
-                                     : slirp_add_exec(u->slirp, f->target, &addr, f->guest_port);
+    const char *target = f->target;
+    int err = f->kind == NET_USER_TCP ? user_outlet_make(u, f, &target) : 0;
+    if (err != 0)
+        return err;
+    int r = f->kind == NET_USER_COMMAND ? slirp_add_exec(u->slirp, target, &addr, f->guest_port)
+                                        : slirp_add_unix(u->slirp, target, &addr, f->guest_port);
     if (r == 0)
         return 0;
     return fail_msg(-EINVAL,

@@ -32,10 +32,16 @@ struct net_backend;
 
 /* A port of the host that leads to the guest, or one of the guest's network that leads outside. */
 struct net_user_forward {
-    enum { NET_USER_HOST_TCP, NET_USER_HOST_UDP, NET_USER_COMMAND, NET_USER_UNIX } kind;
+    enum {
+        NET_USER_HOST_TCP,
+        NET_USER_HOST_UDP,
+        NET_USER_COMMAND,
+        NET_USER_UNIX,
+        NET_USER_TCP
+    } kind;
     struct in_addr host, guest; /* 0: any; the address that DHCP gives */
     uint16_t host_port, guest_port;
-    const char *target; /* a command, or a socket's path */
+    const char *target; /* a command, a socket's path, or HOST:PORT */
     const char *text;   /* as the user said it */
 };
 

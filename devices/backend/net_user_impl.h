@@ -14,6 +14,7 @@
 #include "core/net.h"
 #include "devices/backend/bucket.h"
 #include "devices/backend/net_queue.h"
+#include "devices/backend/net_user.h"
 
 /*
  * Connections at a time, from and to the guest. Beyond, what would begin a new one is dropped:
@@ -35,6 +36,14 @@ struct user_fd {
     uint32_t ready;  /* what the loop has said since */
 };
 
+/* A port of the guest's network that leads to a server. */
+struct user_outlet {
+    int listener, file; /* what libslirp connects to, and how it finds that */
+    char path[32];
+    struct sockaddr_storage addr;
+    socklen_t addr_bytes;
+};
+
 struct net_user {
     struct net_backend b;
     struct evloop *loop;
@@ -45,6 +54,9 @@ struct net_user {
     struct net_queue queue; /* to the guest */
     unsigned to_guest;
     bool starved; /* receive() had nothing */
+
+    struct user_outlet outlets[NET_USER_FORWARDS];
+    unsigned outlet_count;
 
     struct in_addr net, mask;
     struct log_guest_count errors;
@@ -75,6 +87,15 @@ void user_poll_end(struct net_user *u);
 
 /* Is the guest to wait with new connections? */
 bool user_is_full(const struct net_user *u);
+
+/* ---- ports that lead to servers (net_user_outlet.c) ---- */
+
+/* The socket's path that leads there. Errors are reported. */
+int user_outlet_make(struct net_user *u, const struct net_user_forward *f, const char **path);
+/* libslirp has opened a descriptor: if it is for an outlet it becomes a connection to the server.
+ */
+void user_outlet_lead(const struct net_user *u, int fd);
+void user_outlets_close(struct net_user *u);
 
 /* ---- what libslirp gets to see (net_user_vet.c) ---- */
 

@@ -84,6 +84,16 @@ static int set_hostfwd(struct net_user_config *c, const char *value)
     return add_forward(c, &f);
 }
 
+static bool ends_with_port(const char *host)
+{
+    const char *colon = strrchr(host, ':');
+    uint16_t port;
+    if (colon == NULL || colon == host)
+        return false;
+    colon++;
+    return parse_port(&colon, '\0', &port) == 0;
+}
+
 static int set_guestfwd(struct net_user_config *c, const char *value)
 {
     struct net_user_forward f = {.text = value, .kind = NET_USER_COMMAND};
@@ -92,10 +102,14 @@ static int set_guestfwd(struct net_user_config *c, const char *value)
         return -EINVAL;
     if (take_word(&value, "unix:"))
         f.kind = NET_USER_UNIX;
+    else if (take_word(&value, "tcp:"))
+        f.kind = NET_USER_TCP;
     else if (!take_word(&value, "cmd:"))
         return -EINVAL;
     f.target = value;
-    return value[0] != '\0' ? add_forward(c, &f) : -EINVAL;
+    if (value[0] == '\0' || (f.kind == NET_USER_TCP && !ends_with_port(value)))
+        return -EINVAL;
+    return add_forward(c, &f);
 }
 
 static int set_net(struct net_user_config *c, const char *value)
@@ -161,7 +175,7 @@ static int set_mtu(struct net_user_config *c, const char *value)
 static const struct key_row keys[] = {
     {"hostfwd", "[tcp|udp]:[ADDRESS]:PORT-[GUEST ADDRESS]:PORT, such as tcp::2222-:22",
      set_hostfwd},
-    {"guestfwd", "tcp:ADDRESS:PORT-cmd:COMMAND or tcp:ADDRESS:PORT-unix:PATH", set_guestfwd},
+    {"guestfwd", "tcp:ADDRESS:PORT- and cmd:COMMAND, unix:PATH or tcp:HOST:PORT", set_guestfwd},
     {"restrict", "on or off", set_restrict},
     {"net", "a network with 8 to 27 bits, such as 10.0.2.0/24", set_net},
     {"host", "an address such as 10.0.2.2", set_host},

@@ -63,6 +63,7 @@ void user_register_fd(int fd, void *opaque)
     struct user_fd *f = fd_of(u, fd);
     if (f && f->open)
         return;
+    user_outlet_lead(u, fd);
     int listens = 0;
     socklen_t len = sizeof(listens);
     int flags = fcntl(fd, F_GETFL);

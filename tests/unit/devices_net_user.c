@@ -105,8 +105,8 @@ static size_t wait_tcp(uint16_t port, uint8_t flags)
     return 0;
 }
 
-/* The guest connects; the host's end. */
-static int connect_guest(struct guest_tcp *tcp, int listener)
+/* The guest connects. */
+static void shake_hands(struct guest_tcp *tcp)
 {
     tcp->seq = 1000;
     tcp->flags = TCP_SYN;
@@ -118,6 +118,12 @@ static int connect_guest(struct guest_tcp *tcp, int listener)
     tcp->flags = TCP_ACK;
     tcp->mss = 0;
     send_tcp(tcp, NULL, 0);
+}
+
+/* ... and the host's end. */
+static int connect_guest(struct guest_tcp *tcp, int listener)
+{
+    shake_hands(tcp);
     int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK);
     cr_assert(ge(int, fd, 0));
     return fd;
@@ -268,17 +274,50 @@ Test(net_user, a_command_answers_the_guest)
     option("guestfwd", "tcp:10.0.2.100:7-cmd:echo hello");
     option("restrict", "on");
     start();
-    struct guest_tcp tcp = {
-        .from = GUEST_IPV4, .to = 0x0a000264, .from_port = 4000, .to_port = 7, .seq = 1};
-    tcp.flags = TCP_SYN;
-    send_tcp(&tcp, NULL, 0);
-    wait_tcp(4000, TCP_SYN | TCP_ACK);
-    tcp.seq++;
-    tcp.ack = guest_be32(g.frame + GUEST_ETH + GUEST_IP + 4) + 1;
-    tcp.flags = TCP_ACK;
-    send_tcp(&tcp, NULL, 0);
+    struct guest_tcp tcp = {.from = GUEST_IPV4, .to = 0x0a000264, .from_port = 4000, .to_port = 7};
+    shake_hands(&tcp);
     size_t at = wait_tcp(4000, TCP_PSH);
     cr_expect(zero(memcmp(g.frame + at, "hello\n", 6)));
+}
+
+/* Each connection is one of its own, also where nothing else leads outside. */
+Test(net_user, a_server_answers_the_guest)
+{
+    char text[64];
+    uint16_t port;
+    int listener = host_socket(SOCK_STREAM, &port);
+    snprintf(text, sizeof(text), "tcp:10.0.2.100:7-tcp:127.0.0.1:%u", port);
+    option("guestfwd", text);
+    option("guestfwd", "tcp:10.0.2.100:8-tcp:localhost:1"); /* another one, where nobody is */
+    option("restrict", "on");
+    start();
+    for (uint16_t from = 4000; from < 4003; from++) {
+        struct guest_tcp tcp = {
+            .from = GUEST_IPV4, .to = 0x0a000264, .from_port = from, .to_port = 7};
+        uint8_t got[6];
+        int fd = connect_guest(&tcp, listener);
+        tcp.flags = TCP_ACK | TCP_PSH;
+        send_tcp(&tcp, "guest", 5);
+        cr_expect(eq(sz, read_all(fd, got, 5), 5));
+        cr_expect(zero(memcmp(got, "guest", 5)));
+        cr_expect(eq(int, (int)write(fd, "server", 6), 6));
+        size_t at = wait_tcp(from, TCP_PSH);
+        cr_expect(zero(memcmp(g.frame + at, "server", 6)));
+        close(fd);
+        wait_tcp(from, TCP_FIN);
+    }
+    close(listener);
+}
+
+Test(net_user, a_server_that_is_not_there_ends_the_connection)
+{
+    char text[64];
+    snprintf(text, sizeof(text), "tcp:10.0.2.100:7-tcp:127.0.0.1:%u", free_port(SOCK_STREAM));
+    option("guestfwd", text);
+    start();
+    struct guest_tcp tcp = {.from = GUEST_IPV4, .to = 0x0a000264, .from_port = 4000, .to_port = 7};
+    shake_hands(&tcp);
+    wait_tcp(4000, TCP_RST);
 }
 
 Test(net_user, restrict_keeps_the_guest_inside)
@@ -490,6 +529,9 @@ Test(net_user, options_that_are_wrong_are_told)
         {"guestfwd", "tcp:10.0.2.9:80-cmd:"},
         {"guestfwd", "tcp:10.0.2.9:80-cat"},
         {"guestfwd", "udp:10.0.2.9:80-cmd:cat"},
+        {"guestfwd", "tcp:10.0.2.9:80-tcp:host"},
+        {"guestfwd", "tcp:10.0.2.9:80-tcp::80"},
+        {"guestfwd", "tcp:10.0.2.9:80-tcp:host:0"},
         {"net", "10.0.2.0"},
         {"net", "10.0.2.1/24"},
         {"net", "10.0.2.0/30"},
