@@ -141,8 +141,7 @@ static int net_user_send(struct net_backend *b, unsigned pair, const struct iove
     ssize_t bytes = net_frame_copy(u->packet, iov, count);
     if (bytes < 0 || net_frame_fill_csum(u->packet, (size_t)bytes) < 0)
         return 0;
-    user_catch_up(u);
-    uint64_t now_ns = clock_now_ns(u->clock);
+    uint64_t now_ns = user_catch_up(u);
     const struct user_vet vet = {
         .net = u->net,
         .mask = u->mask,

@@ -76,8 +76,8 @@ struct net_user {
 void user_register_fd(int fd, void *opaque);
 void user_unregister_fd(int fd, void *opaque);
 
-/* Carries on with sockets and timers if the time has moved since the last time. */
-void user_catch_up(struct net_user *u);
+/* Carries on with sockets and timers if the time has moved since the last time. Returns it. */
+uint64_t user_catch_up(struct net_user *u);
 
 /* One turn: sockets that are ready, then what to wait for. */
 void user_turn(struct net_user *u);

@@ -167,10 +167,12 @@ static void poll_all(struct net_user *u)
 }
 
 /* libslirp knows the time only from here: with an old one a new socket would expire at once. */
-void user_catch_up(struct net_user *u)
+uint64_t user_catch_up(struct net_user *u)
 {
-    if (clock_now_ns(u->clock) / NS_PER_MS != u->polled_ms)
+    uint64_t now_ns = clock_now_ns(u->clock);
+    if (now_ns / NS_PER_MS != u->polled_ms)
         poll_all(u);
+    return now_ns;
 }
 
 void user_turn(struct net_user *u)
