@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "core/block.h"
 #include "core/evloop.h"
@@ -34,7 +35,7 @@ struct blk_request {
     struct iovec *iov;
     struct blk_range *ranges; /* DISCARD, WRITE_ZEROES: done one after the other */
     unsigned range_count, range_next;
-    struct blk_request *again; /* the next on the lane's list */
+    TAILQ_ENTRY(blk_request) again; /* on the lane's list */
 };
 
 /* One for each loop that serves queues. On that loop. */
@@ -45,7 +46,7 @@ struct blk_lane {
      * When one queue stops the backend drops what is out, of the others too. That is kept here, and
      * submitted again in the next turn of the loop.
      */
-    struct blk_request *again, **again_tail;
+    TAILQ_HEAD(, blk_request) again;
     struct ev_defer submit_again;
 };
 

@@ -74,9 +74,7 @@ static bool wants_flush(const struct blk_request *r)
 static void submit_again_later(struct blk_request *r)
 {
     struct blk_lane *lane = r->queue->lane;
-    r->again = NULL;
-    *lane->again_tail = r;
-    lane->again_tail = &r->again;
+    TAILQ_INSERT_TAIL(&lane->again, r, again);
     evloop_defer(lane->loop, &lane->submit_again);
 }
 
@@ -106,11 +104,11 @@ static void on_done(struct blk_req *req, int result)
 static void submit_again(void *ctx)
 {
     struct blk_lane *lane = ctx;
-    struct blk_request *r = lane->again;
-    lane->again = NULL;
-    lane->again_tail = &lane->again;
-    for (struct blk_request *next; r != NULL; r = next) {
-        next = r->again;
+    TAILQ_HEAD(, blk_request) now = TAILQ_HEAD_INITIALIZER(now);
+    struct blk_request *r;
+    TAILQ_CONCAT(&now, &lane->again, again);
+    while ((r = TAILQ_FIRST(&now)) != NULL) {
+        TAILQ_REMOVE(&now, r, again);
         if (is_wanted(r))
             submit(r);
         else
@@ -120,22 +118,19 @@ static void submit_again(void *ctx)
 
 void blk_again_init(struct blk_lane *lane)
 {
-    lane->again_tail = &lane->again;
+    TAILQ_INIT(&lane->again);
     lane->submit_again = (struct ev_defer){.cb = submit_again, .ctx = lane};
 }
 
 void blk_again_forget(struct blk_queue *queue)
 {
     struct blk_lane *lane = queue->lane;
-    struct blk_request **at = &lane->again;
-    while (*at != NULL) {
-        if ((*at)->queue == queue)
-            *at = (*at)->again;
-        else
-            at = &(*at)->again;
+    for (struct blk_request *r = TAILQ_FIRST(&lane->again), *next; r != NULL; r = next) {
+        next = TAILQ_NEXT(r, again);
+        if (r->queue == queue)
+            TAILQ_REMOVE(&lane->again, r, again);
     }
-    lane->again_tail = at;
-    if (lane->again == NULL)
+    if (TAILQ_EMPTY(&lane->again))
         evloop_defer_cancel(lane->loop, &lane->submit_again);
 }
 

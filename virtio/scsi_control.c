@@ -8,19 +8,20 @@
 
 void scsi_target_abort(struct scsi_target *target, uint8_t response)
 {
-    for (struct scsi_request *r = target->requests; r != NULL; r = r->next) {
+    for (struct scsi_request *r = LIST_FIRST(&target->requests); r != NULL;
+         r = LIST_NEXT(r, link)) {
         r->aborted = true;
         r->aborted_response = response;
     }
-    if (target->requests != NULL)
+    if (!LIST_EMPTY(&target->requests))
         scsi_target_drain(target);
 }
 
 static struct scsi_request *find_request(const struct scsi_target *target, uint64_t id)
 {
-    struct scsi_request *r = target->requests;
+    struct scsi_request *r = LIST_FIRST(&target->requests);
     while (r != NULL && r->id != id)
-        r = r->next;
+        r = LIST_NEXT(r, link);
     return r;
 }
 
@@ -61,7 +62,7 @@ static uint8_t do_function(struct scsi_target *target, uint32_t subtype, uint64_
             return VIRTIO_SCSI_S_FUNCTION_SUCCEEDED;
         break;
     case VIRTIO_SCSI_T_TMF_QUERY_TASK_SET:
-        if (target->requests != NULL)
+        if (!LIST_EMPTY(&target->requests))
             return VIRTIO_SCSI_S_FUNCTION_SUCCEEDED;
         break;
     default: /* CLEAR ACA: there is none */

@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "core/evloop.h"
 #include "virtio/device.h"
@@ -25,7 +26,7 @@ struct scsi_target {
     struct virtio_scsi *scsi;
     unsigned index;
     struct scsi_disk disk;
-    struct scsi_request *requests; /* that have not been answered */
+    LIST_HEAD(, scsi_request) requests; /* that have not been answered */
 };
 
 /* One for each chain that can be in flight, at the chain's slot. */
@@ -39,8 +40,8 @@ struct scsi_request {
     struct iobuf response;      /* the first bytes that the device writes */
     bool aborted;
     uint8_t aborted_response;        /* what it is answered with when it is dropped */
-    struct scsi_request *next, **at; /* in the target's list */
-    struct scsi_request *again;      /* the next on the device's list */
+    LIST_ENTRY(scsi_request) link;   /* in the target's list */
+    TAILQ_ENTRY(scsi_request) again; /* on the device's list */
 };
 
 struct scsi_queue {
@@ -78,7 +79,7 @@ struct virtio_scsi {
      * A drain of a backend drops what is out, also for those who were not meant. That is kept here,
      * and submitted again in the next turn of the loop.
      */
-    struct scsi_request *again, **again_tail;
+    TAILQ_HEAD(, scsi_request) again;
     struct ev_defer submit_again;
 };
 

@@ -8,31 +8,13 @@ static struct scsi_request *request_of(const struct scsi_task *task)
     return (struct scsi_request *)container_of(task, struct scsi_request, task);
 }
 
-/* ---- the target's list ---- */
-
-static void link_request(struct scsi_request *r)
-{
-    r->next = r->target->requests;
-    r->at = &r->target->requests;
-    if (r->next != NULL)
-        r->next->at = &r->next;
-    *r->at = r;
-}
-
-static void unlink_request(struct scsi_request *r)
-{
-    *r->at = r->next;
-    if (r->next != NULL)
-        r->next->at = r->at;
-}
-
 /* ---- out: response, push ---- */
 
 static void push(struct scsi_request *r)
 {
     struct scsi_queue *q = r->queue;
     if (r->target != NULL)
-        unlink_request(r);
+        LIST_REMOVE(r, link);
     virtio_queue_push(&q->scsi->dev, q->index, r->chain);
 }
 
@@ -92,20 +74,18 @@ static void on_dropped(struct scsi_task *task)
         give_up(r);
         return;
     }
-    r->again = NULL;
-    *scsi->again_tail = r;
-    scsi->again_tail = &r->again;
+    TAILQ_INSERT_TAIL(&scsi->again, r, again);
     evloop_defer(scsi->dev.setup.loop, &scsi->submit_again);
 }
 
 static void submit_again(void *ctx)
 {
     struct virtio_scsi *scsi = ctx;
-    struct scsi_request *r = scsi->again;
-    scsi->again = NULL;
-    scsi->again_tail = &scsi->again;
-    for (struct scsi_request *next; r != NULL; r = next) {
-        next = r->again;
+    TAILQ_HEAD(, scsi_request) now = TAILQ_HEAD_INITIALIZER(now);
+    struct scsi_request *r;
+    TAILQ_CONCAT(&now, &scsi->again, again);
+    while ((r = TAILQ_FIRST(&now)) != NULL) {
+        TAILQ_REMOVE(&now, r, again);
         if (is_wanted(&r->task))
             scsi_task_resume(&r->task);
         else
@@ -115,7 +95,7 @@ static void submit_again(void *ctx)
 
 void scsi_again_init(struct virtio_scsi *scsi)
 {
-    scsi->again_tail = &scsi->again;
+    TAILQ_INIT(&scsi->again);
     scsi->submit_again = (struct ev_defer){.cb = submit_again, .ctx = scsi};
 }
 
@@ -125,20 +105,17 @@ void scsi_again_init(struct virtio_scsi *scsi)
  */
 static void sort_out(struct virtio_scsi *scsi, const struct scsi_queue *queue)
 {
-    struct scsi_request **at = &scsi->again, *r;
-    while ((r = *at) != NULL) {
-        if (queue != NULL ? r->queue != queue : !r->aborted) {
-            at = &r->again;
+    for (struct scsi_request *r = TAILQ_FIRST(&scsi->again), *next; r != NULL; r = next) {
+        next = TAILQ_NEXT(r, again);
+        if (queue != NULL ? r->queue != queue : !r->aborted)
             continue;
-        }
-        *at = r->again;
+        TAILQ_REMOVE(&scsi->again, r, again);
         if (queue != NULL && r->target != NULL)
-            unlink_request(r);
+            LIST_REMOVE(r, link);
         else if (queue == NULL)
             give_up(r);
     }
-    scsi->again_tail = at;
-    if (scsi->again == NULL)
+    if (TAILQ_EMPTY(&scsi->again))
         evloop_defer_cancel(scsi->dev.setup.loop, &scsi->submit_again);
 }
 
@@ -233,7 +210,7 @@ void scsi_request_start(struct scsi_request *r, struct vq_chain *chain)
     }
     r->target = target;
     if (target != NULL)
-        link_request(r);
+        LIST_INSERT_HEAD(&target->requests, r, link);
     r->task.disk = target != NULL ? &target->disk : NULL;
     r->task.out = &chain->rd;
     r->task.in = &chain->wr;

@@ -125,10 +125,10 @@ static void on_timer(void *ctx)
 {
     struct blk_fault *t = ctx;
     uint64_t now_ns = clock_now_ns(t->clock);
-    while (t->f.waiting.head && t->f.waiting.head->due_ns <= now_ns)
+    while (!STAILQ_EMPTY(&t->f.waiting) && STAILQ_FIRST(&t->f.waiting)->due_ns <= now_ns)
         start(t, blk_list_take(&t->f.waiting));
-    if (t->f.waiting.head)
-        evloop_timer_set(t->f.loop, &t->timer, t->f.waiting.head->due_ns);
+    if (!STAILQ_EMPTY(&t->f.waiting))
+        evloop_timer_set(t->f.loop, &t->timer, STAILQ_FIRST(&t->f.waiting)->due_ns);
 }
 
 static void blk_fault_submit(struct blk_backend *b, struct blk_req *req)
@@ -141,9 +141,9 @@ static void blk_fault_submit(struct blk_backend *b, struct blk_req *req)
         return;
     }
     req->due_ns = clock_now_ns(t->clock) + t->spec.latency_ns;
-    blk_list_append(&t->f.waiting, req);
+    STAILQ_INSERT_TAIL(&t->f.waiting, req, link);
     if (!t->timer.armed)
-        evloop_timer_set(t->f.loop, &t->timer, t->f.waiting.head->due_ns);
+        evloop_timer_set(t->f.loop, &t->timer, STAILQ_FIRST(&t->f.waiting)->due_ns);
 }
 
 static void blk_fault_drain(struct blk_backend *b)

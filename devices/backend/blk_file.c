@@ -74,12 +74,11 @@ static void finish(struct file_slot *slot, int result)
     if (result < 0 && result != -ECANCELED && req->op != BLK_FLUSH)
         tell(f, req, result);
     slot->req = NULL;
-    slot->next = f->free;
-    f->free = slot;
+    STAILQ_INSERT_HEAD(&f->free, slot, link);
     f->busy--;
     req->done(req, result);
     /* The slot is the oldest waiting request's: what done() submits meanwhile waits behind it. */
-    if (f->free && f->waiting.head)
+    if (!STAILQ_EMPTY(&f->free) && !STAILQ_EMPTY(&f->waiting))
         start(f, blk_list_take(&f->waiting));
 }
 
@@ -139,9 +138,7 @@ static void step_move(struct file_slot *slot)
         slot->buffer = suits ? NULL : buffer_take(f);
         if (!suits && !slot->buffer) {
             /* The page cache writes whole pages, and would undo direct writes beside this one. */
-            slot->next = NULL;
-            *f->starved_tail = slot;
-            f->starved_tail = &slot->next;
+            STAILQ_INSERT_TAIL(&f->starved, slot, link);
             return;
         }
         fd = f->direct_fd;
@@ -235,11 +232,9 @@ static void flush_done(struct file_slot *slot, int64_t result)
 static void feed(struct blk_file *f)
 {
     const unsigned all = (1u << BUFFERS) - 1;
-    while (f->starved && (f->draining || f->buffers_used != all)) {
-        struct file_slot *slot = f->starved;
-        f->starved = slot->next;
-        if (!f->starved)
-            f->starved_tail = &f->starved;
+    struct file_slot *slot;
+    while ((slot = STAILQ_FIRST(&f->starved)) && (f->draining || f->buffers_used != all)) {
+        STAILQ_REMOVE_HEAD(&f->starved, link);
         step(slot);
     }
 }
@@ -301,8 +296,8 @@ static void on_io(struct ev_io *io, int64_t result)
 
 static void start(struct blk_file *f, struct blk_req *req)
 {
-    struct file_slot *slot = f->free;
-    f->free = slot->next;
+    struct file_slot *slot = STAILQ_FIRST(&f->free);
+    STAILQ_REMOVE_HEAD(&f->free, link);
     f->busy++;
     slot->req = req;
     slot->cursor = blk_cursor_init(req->iov, req->iov_count);
@@ -347,10 +342,10 @@ static void blk_file_submit(struct blk_backend *b, struct blk_req *req)
         blk_ended_add(&f->ended, req, err);
     else if (req->op == BLK_DISCARD && f->is_device)
         file_discard_submit(f, req);
-    else if (f->free && !f->waiting.head)
+    else if (!STAILQ_EMPTY(&f->free) && STAILQ_EMPTY(&f->waiting))
         start(f, req);
     else
-        blk_list_append(&f->waiting, req);
+        STAILQ_INSERT_TAIL(&f->waiting, req, link);
 }
 
 /* ---- drain ---- */
@@ -431,14 +426,15 @@ static struct blk_file *blk_file_new(struct evloop *loop, const char *name)
     f->loop = loop;
     f->first = f;
     f->fd = f->direct_fd = -1;
-    blk_list_init(&f->waiting);
+    STAILQ_INIT(&f->waiting);
+    STAILQ_INIT(&f->free);
+    STAILQ_INIT(&f->starved);
     blk_ended_init(&f->ended, loop);
     file_discard_init(f);
     for (unsigned i = 0; i < FILE_SLOTS; i++) {
         f->slots[i].file = f;
         f->slots[i].io.done = on_io;
-        f->slots[i].next = f->free;
-        f->free = &f->slots[i];
+        STAILQ_INSERT_HEAD(&f->free, &f->slots[i], link);
     }
     f->name = strdup(name);
     void *mem = mmap(NULL, (BUFFERS + 1) * BUFFER_BYTES, PROT_READ | PROT_WRITE,
@@ -448,7 +444,6 @@ static struct blk_file *blk_file_new(struct evloop *loop, const char *name)
         blk_file_free(f);
         return NULL;
     }
-    f->starved_tail = &f->starved;
     f->zeroes = f->buffers + BUFFERS * BUFFER_BYTES;
     return f;
 }

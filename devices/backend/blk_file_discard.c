@@ -63,7 +63,7 @@ static void home(void *ctx)
 
 void file_discard_submit(struct blk_file *f, struct blk_req *req)
 {
-    blk_list_append(&f->discard.waiting, req);
+    STAILQ_INSERT_TAIL(&f->discard.waiting, req, link);
     start_next(f);
 }
 
@@ -89,7 +89,7 @@ void file_discard_init(struct blk_file *f)
 {
     struct file_discard *d = &f->discard;
     d->work = (struct ev_work){.run = run, .done = home, .ctx = d};
-    blk_list_init(&d->waiting);
+    STAILQ_INIT(&d->waiting);
     pthread_mutex_init(&d->lock, NULL);
     pthread_cond_init(&d->changed, NULL);
 }

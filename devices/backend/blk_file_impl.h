@@ -28,12 +28,12 @@ struct file_slot {
     struct blk_file *file;
     struct blk_req *req; /* NULL: free */
     struct blk_cursor cursor;
-    uint64_t done;   /* bytes of the request */
-    uint64_t piece;  /* bytes that are out */
-    uint8_t *buffer; /* what the piece is copied through, or NULL */
-    unsigned mode;   /* which way of zeroing is tried */
-    bool page_cache; /* the host has refused the request's direct I/O after all */
-    struct file_slot *next;
+    uint64_t done;                /* bytes of the request */
+    uint64_t piece;               /* bytes that are out */
+    uint8_t *buffer;              /* what the piece is copied through, or NULL */
+    unsigned mode;                /* which way of zeroing is tried */
+    bool page_cache;              /* the host has refused the request's direct I/O after all */
+    STAILQ_ENTRY(file_slot) link; /* free, or starved */
     struct iovec iov[SLOT_IOV];
 };
 
@@ -73,13 +73,13 @@ struct blk_file {
 
     struct blk_list waiting; /* for a slot */
     struct blk_ended ended;
-    struct file_slot *free;
+    STAILQ_HEAD(, file_slot) free;
     struct file_slot slots[FILE_SLOTS];
     unsigned busy; /* slots */
     uint8_t *buffers;
-    uint8_t *zeroes;                           /* BUFFER_BYTES of them */
-    unsigned buffers_used;                     /* a bit each */
-    struct file_slot *starved, **starved_tail; /* wait for a buffer */
+    uint8_t *zeroes;                  /* BUFFER_BYTES of them */
+    unsigned buffers_used;            /* a bit each */
+    STAILQ_HEAD(, file_slot) starved; /* wait for a buffer */
     struct file_discard discard;
 };
 

@@ -19,7 +19,7 @@ void blk_filter_init(struct blk_filter *f, struct blk_backend *base, struct evlo
     f->base = base;
     f->loop = loop;
     base->handler = (struct blk_handler){.on_resize = base_resized, .ctx = f};
-    blk_list_init(&f->waiting);
+    STAILQ_INIT(&f->waiting);
     blk_ended_init(&f->ended, loop);
 }
 

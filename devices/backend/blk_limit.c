@@ -44,9 +44,9 @@ static void on_timer(void *ctx)
 {
     struct blk_limit *l = ctx;
     uint64_t now_ns = clock_now_ns(l->clock);
-    while (l->f.waiting.head && opens_ns(l) <= now_ns)
+    while (!STAILQ_EMPTY(&l->f.waiting) && opens_ns(l) <= now_ns)
         start(l, blk_list_take(&l->f.waiting), now_ns);
-    if (l->f.waiting.head)
+    if (!STAILQ_EMPTY(&l->f.waiting))
         evloop_timer_set(l->f.loop, &l->timer, opens_ns(l));
 }
 
@@ -56,12 +56,12 @@ static void blk_limit_submit(struct blk_backend *b, struct blk_req *req)
     if (blk_filter_refuses(&l->f, req))
         return;
     uint64_t now_ns = clock_now_ns(l->clock);
-    bool waits = l->f.waiting.head != NULL;
+    bool waits = !STAILQ_EMPTY(&l->f.waiting);
     if (!waits && opens_ns(l) <= now_ns) {
         start(l, req, now_ns);
         return;
     }
-    blk_list_append(&l->f.waiting, req);
+    STAILQ_INSERT_TAIL(&l->f.waiting, req, link);
     if (!waits)
         evloop_timer_set(l->f.loop, &l->timer, opens_ns(l));
 }

@@ -2,32 +2,15 @@
 #include "devices/backend/blk_list.h"
 
 #include <errno.h>
-#include <stddef.h>
 
 #include "core/block.h"
 #include "core/xmath.h"
 
-void blk_list_init(struct blk_list *list)
-{
-    list->head = NULL;
-    list->tail = &list->head;
-}
-
-void blk_list_append(struct blk_list *list, struct blk_req *req)
-{
-    req->next = NULL;
-    *list->tail = req;
-    list->tail = &req->next;
-}
-
 struct blk_req *blk_list_take(struct blk_list *list)
 {
-    struct blk_req *req = list->head;
-    if (req) {
-        list->head = req->next;
-        if (!list->head)
-            list->tail = &list->head;
-    }
+    struct blk_req *req = STAILQ_FIRST(list);
+    if (req)
+        STAILQ_REMOVE_HEAD(list, link);
     return req;
 }
 
@@ -35,32 +18,30 @@ struct blk_req *blk_list_take(struct blk_list *list)
 static void ended_run(void *ctx)
 {
     struct blk_ended *ended = ctx;
-    struct blk_req *req = ended->list.head;
-    blk_list_init(&ended->list);
-    while (req) {
-        struct blk_req *next = req->next; /* done() may submit req again */
+    struct blk_list now = STAILQ_HEAD_INITIALIZER(now);
+    struct blk_req *req;
+    STAILQ_CONCAT(&now, &ended->list);
+    while ((req = blk_list_take(&now)))
         req->done(req, req->result);
-        req = next;
-    }
 }
 
 void blk_ended_init(struct blk_ended *ended, struct evloop *loop)
 {
     ended->loop = loop;
     ended->later = (struct ev_defer){.cb = ended_run, .ctx = ended};
-    blk_list_init(&ended->list);
+    STAILQ_INIT(&ended->list);
 }
 
 void blk_ended_add(struct blk_ended *ended, struct blk_req *req, int result)
 {
     req->result = result;
-    blk_list_append(&ended->list, req);
+    STAILQ_INSERT_TAIL(&ended->list, req, link);
     evloop_defer(ended->loop, &ended->later);
 }
 
 void blk_ended_flush(struct blk_ended *ended)
 {
-    while (ended->list.head)
+    while (!STAILQ_EMPTY(&ended->list))
         ended_run(ended);
 }
 

@@ -7,18 +7,13 @@
 #define MINIVET_DEVICES_BACKEND_BLK_LIST_H
 
 #include <stdint.h>
+#include <sys/queue.h>
 
+#include "core/block.h"
 #include "core/evloop.h"
 
-struct blk_info;
-struct blk_req;
+STAILQ_HEAD(blk_list, blk_req);
 
-struct blk_list {
-    struct blk_req *head, **tail;
-};
-
-void blk_list_init(struct blk_list *list);
-void blk_list_append(struct blk_list *list, struct blk_req *req);
 struct blk_req *blk_list_take(struct blk_list *list); /* the oldest, or NULL */
 
 /* Requests on their way home. */

@@ -22,7 +22,7 @@ struct slot {
     struct blk_req *req;
     struct blk_cursor cursor;
     uint64_t done; /* bytes */
-    struct slot *next;
+    SLIST_ENTRY(slot) link;
     struct iovec iov[SLOT_IOV];
 };
 
@@ -32,7 +32,7 @@ struct blk_overlay {
     bool owns_scratch; /* the top is a file of our own: it grows with the base */
     uint64_t *map;     /* a bit for each sector: the top has it */
     uint64_t map_sectors;
-    struct slot *free;
+    SLIST_HEAD(, slot) free;
     struct slot slots[SLOTS];
 };
 
@@ -85,11 +85,10 @@ static void finish(struct slot *slot, int result)
 {
     struct blk_overlay *o = slot->overlay;
     struct blk_req *req = slot->req;
-    slot->next = o->free;
-    o->free = slot;
+    SLIST_INSERT_HEAD(&o->free, slot, link);
     req->done(req, result);
     /* done() may have drained, or submitted what takes the slot: then nobody waits, or waits on. */
-    if (o->free && o->f.waiting.head)
+    if (!SLIST_EMPTY(&o->free) && !STAILQ_EMPTY(&o->f.waiting))
         start(o, blk_list_take(&o->f.waiting));
 }
 
@@ -145,8 +144,8 @@ static void change(struct slot *slot)
 
 static void start(struct blk_overlay *o, struct blk_req *req)
 {
-    struct slot *slot = o->free;
-    o->free = slot->next;
+    struct slot *slot = SLIST_FIRST(&o->free);
+    SLIST_REMOVE_HEAD(&o->free, link);
     slot->req = req;
     slot->done = 0;
     slot->piece = (struct blk_req){.op = req->op, .done = piece_done};
@@ -181,10 +180,10 @@ static void blk_overlay_submit(struct blk_backend *b, struct blk_req *req)
     if (one_place && (req->op == BLK_READ || (req->op == BLK_WRITE && in_top))) {
         struct blk_backend *to = in_top ? o->top : o->f.base;
         to->ops->submit(to, req);
-    } else if (o->free && !o->f.waiting.head) {
+    } else if (!SLIST_EMPTY(&o->free) && STAILQ_EMPTY(&o->f.waiting)) {
         start(o, req);
     } else {
-        blk_list_append(&o->f.waiting, req);
+        STAILQ_INSERT_TAIL(&o->f.waiting, req, link);
     }
 }
 
@@ -273,8 +272,7 @@ static void init(struct blk_overlay *o, const struct blk_overlay_config *config)
     o->f.b.info.discard_bytes = o->top->info.discard_bytes;
     for (unsigned i = 0; i < SLOTS; i++) {
         o->slots[i].overlay = o;
-        o->slots[i].next = o->free;
-        o->free = &o->slots[i];
+        SLIST_INSERT_HEAD(&o->free, &o->slots[i], link);
     }
 }
 

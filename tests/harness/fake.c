@@ -283,11 +283,9 @@ static void blk_do(struct fake_blk *blk, const struct blk_req *req)
 
 static struct blk_req *blk_take(struct fake_blk *blk)
 {
-    struct blk_req *req = blk->queue;
+    struct blk_req *req = STAILQ_FIRST(&blk->queue);
     if (req != NULL)
-        blk->queue = req->next;
-    if (blk->queue == NULL)
-        blk->queue_tail = &blk->queue;
+        STAILQ_REMOVE_HEAD(&blk->queue, link);
     blk->out -= req != NULL;
     return req;
 }
@@ -317,9 +315,7 @@ static void blk_submit(struct blk_backend *b, struct blk_req *req)
     blk->zeroes += req->op == BLK_ZERO;
     blk->unmaps += req->op == BLK_ZERO && req->may_unmap;
     blk->out++;
-    req->next = NULL;
-    *blk->queue_tail = req;
-    blk->queue_tail = &req->next;
+    STAILQ_INSERT_TAIL(&blk->queue, req, link);
     if (!blk->hold)
         evloop_defer(blk->loop, &blk->complete);
 }
@@ -362,7 +358,7 @@ void fake_blk_init(struct fake_blk *blk, struct evloop *loop, uint64_t capacity_
         .complete = {.cb = blk_complete_all, .ctx = blk},
     };
     BUG_ON(blk->bytes == NULL);
-    blk->queue_tail = &blk->queue;
+    STAILQ_INIT(&blk->queue);
 }
 
 void fake_blk_fini(struct fake_blk *blk)

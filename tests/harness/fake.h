@@ -114,7 +114,7 @@ struct fake_blk {
     unsigned unmaps; /* zeroes that may give up storage */
     unsigned dropped;
     unsigned out; /* now */
-    struct blk_req *queue, **queue_tail;
+    STAILQ_HEAD(, blk_req) queue;
     struct ev_defer complete;
 };
 

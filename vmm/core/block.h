@@ -37,7 +37,7 @@ struct blk_req {
     /* The backend's own while the request is out. */
     struct ev_work work;
     struct blk_backend *backend;
-    struct blk_req *next;
+    STAILQ_ENTRY(blk_req) link;
     uint64_t due_ns; /* when a delay ends */
     int result;
 };

@@ -58,13 +58,15 @@ void evloop_fd_del(struct evloop *loop, struct ev_fd *ev)
 void evloop_timer_set(struct evloop *loop, struct ev_timer *t, uint64_t when_ns)
 {
     evloop_timer_cancel(loop, t);
-    struct ev_timer **at = &loop->timers;
-    while (*at && (*at)->when_ns <= when_ns)
-        at = &(*at)->next;
     t->when_ns = when_ns;
-    t->next = *at;
     t->armed = true;
-    *at = t;
+    struct ev_timer *later = TAILQ_FIRST(&loop->timers);
+    while (later && later->when_ns <= when_ns)
+        later = TAILQ_NEXT(later, link);
+    if (later)
+        TAILQ_INSERT_BEFORE(later, t, link);
+    else
+        TAILQ_INSERT_TAIL(&loop->timers, t, link);
 }
 
 void evloop_timer_cancel(struct evloop *loop, struct ev_timer *t)
@@ -72,36 +74,32 @@ void evloop_timer_cancel(struct evloop *loop, struct ev_timer *t)
     evloop_assert_owner(loop);
     if (!t->armed)
         return;
-    struct ev_timer **at = &loop->timers;
-    while (*at != t)
-        at = &(*at)->next;
-    *at = t->next;
+    TAILQ_REMOVE(&loop->timers, t, link);
     t->armed = false;
 }
 
 static int64_t timer_wait_ns(struct evloop *loop)
 {
-    if (!loop->timers)
+    const struct ev_timer *first = TAILQ_FIRST(&loop->timers);
+    if (!first)
         return WAIT_FOREVER;
-    uint64_t now = clock_now_ns(loop->clock);
-    uint64_t when = loop->timers->when_ns;
+    uint64_t now = clock_now_ns(loop->clock), when = first->when_ns;
     return when <= now ? WAIT_NONE : (int64_t)min_u64(when - now, INT64_MAX);
 }
 
 static bool timers_run(struct evloop *loop)
 {
-    if (!loop->timers)
+    if (TAILQ_EMPTY(&loop->timers))
         return false;
     uint64_t now = clock_now_ns(loop->clock);
     unsigned due = 0;
-    for (struct ev_timer *t = loop->timers; t && t->when_ns <= now; t = t->next)
+    struct ev_timer *t;
+    for (t = TAILQ_FIRST(&loop->timers); t && t->when_ns <= now; t = TAILQ_NEXT(t, link))
         due++;
     bool any = due > 0;
     /* Counted first: a timer that sets itself into the past waits for the next round. */
-    for (; due > 0 && loop->timers && loop->timers->when_ns <= now; due--) {
-        struct ev_timer *t = loop->timers;
-        loop->timers = t->next;
-        t->armed = false;
+    for (; due > 0 && (t = TAILQ_FIRST(&loop->timers)) && t->when_ns <= now; due--) {
+        evloop_timer_cancel(loop, t);
         t->cb(t->ctx);
     }
     return any;
@@ -115,9 +113,7 @@ void evloop_defer(struct evloop *loop, struct ev_defer *d)
     if (d->queued)
         return;
     d->queued = true;
-    d->next = NULL;
-    *loop->defers_tail = d;
-    loop->defers_tail = &d->next;
+    TAILQ_INSERT_TAIL(&loop->defers, d, link);
     loop->defer_count++;
 }
 
@@ -126,12 +122,7 @@ void evloop_defer_cancel(struct evloop *loop, struct ev_defer *d)
     evloop_assert_owner(loop);
     if (!d->queued)
         return;
-    struct ev_defer **at = &loop->defers;
-    while (*at != d)
-        at = &(*at)->next;
-    *at = d->next;
-    if (!d->next)
-        loop->defers_tail = at;
+    TAILQ_REMOVE(&loop->defers, d, link);
     d->queued = false;
     loop->defer_count--;
 }
@@ -140,8 +131,8 @@ static bool defers_run(struct evloop *loop)
 {
     unsigned budget = loop->defer_count;
     bool any = budget > 0;
-    for (; budget > 0 && loop->defers; budget--) {
-        struct ev_defer *d = loop->defers;
+    struct ev_defer *d;
+    for (; budget > 0 && (d = TAILQ_FIRST(&loop->defers)); budget--) {
         evloop_defer_cancel(loop, d);
         d->cb(d->ctx);
     }
@@ -155,7 +146,7 @@ static int step(struct evloop *loop, int64_t wait_ns)
 {
     bool polls = evloop_poll_look(loop);
     loop->stats.turns++;
-    if (polls || loop->defers || loop->inbox_left)
+    if (polls || !TAILQ_EMPTY(&loop->defers) || loop->inbox_left)
         wait_ns = WAIT_NONE;
     uint64_t since_ns = wait_ns != WAIT_NONE ? evloop_poll_sleeps(loop) : 0;
     int err = loop->engine->wait(loop, wait_ns);
@@ -172,7 +163,7 @@ static int step(struct evloop *loop, int64_t wait_ns)
 /* A round that may take some time: looks around before it sleeps, if somebody wants that. */
 static int step_or_wait(struct evloop *loop)
 {
-    if (loop->polls) {
+    if (!TAILQ_EMPTY(&loop->polls)) {
         int progress = step(loop, WAIT_NONE);
         if (progress != 0 || evloop_poll_run(loop, timer_wait_ns(loop)))
             return progress;
@@ -299,7 +290,9 @@ int evloop_create(struct evloop **out, const char *name, const struct clock *clo
     loop->clock = clock;
     loop->poll_max_ns = EVLOOP_POLL_MAX_NS;
     loop->wake.fd = -1;
-    loop->defers_tail = &loop->defers;
+    TAILQ_INIT(&loop->timers);
+    TAILQ_INIT(&loop->defers);
+    TAILQ_INIT(&loop->polls);
     evloop_inbox_init(loop);
     int err = loop_open(loop);
     if (err < 0) {

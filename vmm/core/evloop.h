@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <sys/uio.h>
 
 struct clock;
@@ -72,7 +73,7 @@ struct ev_timer {
     void (*cb)(void *ctx);
     void *ctx;
     uint64_t when_ns; /* on the loop's clock */
-    struct ev_timer *next;
+    TAILQ_ENTRY(ev_timer) link;
     bool armed;
 };
 
@@ -84,7 +85,7 @@ void evloop_timer_cancel(struct evloop *loop, struct ev_timer *t);
 struct ev_defer {
     void (*cb)(void *ctx);
     void *ctx;
-    struct ev_defer *next;
+    TAILQ_ENTRY(ev_defer) link;
     bool queued;
 };
 
@@ -103,7 +104,7 @@ int evloop_call(struct evloop *loop, int (*fn)(void *arg), void *arg);
 struct ev_post {
     void (*cb)(void *ctx);
     void *ctx;
-    struct ev_post *next;
+    TAILQ_ENTRY(ev_post) link;
     bool queued;
 };
 
@@ -118,7 +119,7 @@ struct ev_work {
     void (*run)(void *ctx);
     void (*done)(void *ctx);
     void *ctx;
-    struct ev_work *next;
+    TAILQ_ENTRY(ev_work) link;
 };
 
 void evloop_work(struct evloop *loop, struct ev_work *w);
@@ -151,7 +152,7 @@ struct ev_io {
     bool again;  /* it was asked to try again */
     bool cancel; /* atomic: evloop_io_cancel() has asked */
     int64_t result;
-    struct ev_io *next;
+    TAILQ_ENTRY(ev_io) link;
     struct ev_work work;
 };
 
@@ -185,7 +186,7 @@ struct ev_poll {
     bool (*sleep)(void *ctx); /* nobody looks any more: ask for notifications. Returns as look(),
                                  of what came before they were on. */
     void *ctx;
-    struct ev_poll *next;
+    TAILQ_ENTRY(ev_poll) link;
     bool armed;
 };
 

@@ -63,11 +63,11 @@ struct evloop {
     _Atomic pid_t owner; /* 0: nobody, or a thread that is about to run */
 
     /* The owner's. */
-    struct ev_timer *timers; /* by rising time */
-    struct ev_defer *defers, **defers_tail;
+    TAILQ_HEAD(, ev_timer) timers; /* by rising time */
+    TAILQ_HEAD(, ev_defer) defers;
     unsigned defer_count;
     unsigned works_out; /* submitted, done() not yet called: works and I/O */
-    struct ev_poll *polls;
+    TAILQ_HEAD(, ev_poll) polls;
     uint64_t poll_max_ns; /* the longest window */
     bool poll_asked;      /* since the last sleep */
     uint64_t dry_ns;      /* when it began to look in vain; 0: it has not */
@@ -80,9 +80,9 @@ struct evloop {
      */
     pthread_mutex_t lock;
     pthread_cond_t changed; /* a call is done, or the loop is given up */
-    struct ev_post *posts, **posts_tail;
-    struct ev_work *finished, **finished_tail;
-    struct call *calls, **calls_tail;
+    TAILQ_HEAD(, ev_post) posts;
+    TAILQ_HEAD(, ev_work) finished;
+    TAILQ_HEAD(, call) calls;
     unsigned post_count, finished_count, call_count;
     bool waits;      /* the owner waits for `changed`, for a finished work */
     bool owned;      /* a thread is the owner, or is starting to be */

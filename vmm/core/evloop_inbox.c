@@ -12,7 +12,7 @@ struct call {
     void *arg;
     int result;
     bool done;
-    struct call *next;
+    TAILQ_ENTRY(call) link;
 };
 
 /* ---- ownership ---- */
@@ -118,11 +118,9 @@ static void appended_unlock(struct evloop *loop, unsigned *count)
 static void run_post(struct evloop *loop)
 {
     pthread_mutex_lock(&loop->lock);
-    struct ev_post *p = loop->posts;
+    struct ev_post *p = TAILQ_FIRST(&loop->posts);
     if (p) {
-        loop->posts = p->next;
-        if (!loop->posts)
-            loop->posts_tail = &loop->posts;
+        TAILQ_REMOVE(&loop->posts, p, link);
         loop->post_count--;
         p->queued = false;
     }
@@ -134,11 +132,9 @@ static void run_post(struct evloop *loop)
 static void run_finished(struct evloop *loop)
 {
     pthread_mutex_lock(&loop->lock);
-    struct ev_work *w = loop->finished;
+    struct ev_work *w = TAILQ_FIRST(&loop->finished);
     if (w) {
-        loop->finished = w->next;
-        if (!loop->finished)
-            loop->finished_tail = &loop->finished;
+        TAILQ_REMOVE(&loop->finished, w, link);
         loop->finished_count--;
     }
     pthread_mutex_unlock(&loop->lock);
@@ -150,17 +146,14 @@ static void run_finished(struct evloop *loop)
 
 static struct ev_work *take_finished_locked(struct evloop *loop, void (*run)(void *ctx))
 {
-    for (struct ev_work **at = &loop->finished; *at; at = &(*at)->next) {
-        struct ev_work *w = *at;
-        if (w->run != run)
-            continue;
-        *at = w->next;
-        if (!w->next)
-            loop->finished_tail = at;
+    struct ev_work *w = TAILQ_FIRST(&loop->finished);
+    while (w && w->run != run)
+        w = TAILQ_NEXT(w, link);
+    if (w) {
+        TAILQ_REMOVE(&loop->finished, w, link);
         loop->finished_count--;
-        return w;
     }
-    return NULL;
+    return w;
 }
 
 void evloop_inbox_finish(struct evloop *loop, void (*run)(void *ctx))
@@ -179,11 +172,9 @@ void evloop_inbox_finish(struct evloop *loop, void (*run)(void *ctx))
 static void run_call(struct evloop *loop)
 {
     pthread_mutex_lock(&loop->lock);
-    struct call *c = loop->calls;
+    struct call *c = TAILQ_FIRST(&loop->calls);
     if (c) {
-        loop->calls = c->next;
-        if (!loop->calls)
-            loop->calls_tail = &loop->calls;
+        TAILQ_REMOVE(&loop->calls, c, link);
         loop->call_count--;
     }
     pthread_mutex_unlock(&loop->lock);
@@ -227,10 +218,8 @@ bool evloop_inbox_run(struct evloop *loop)
 static void work_finished(void *ctx, struct ev_work *w)
 {
     struct evloop *loop = ctx;
-    w->next = NULL;
     pthread_mutex_lock(&loop->lock);
-    *loop->finished_tail = w;
-    loop->finished_tail = &w->next;
+    TAILQ_INSERT_TAIL(&loop->finished, w, link);
     if (loop->waits)
         pthread_cond_broadcast(&loop->changed);
     appended_unlock(loop, &loop->finished_count);
@@ -251,8 +240,7 @@ int evloop_call(struct evloop *loop, int (*fn)(void *arg), void *arg)
         evloop_disown(loop, false);
         return result;
     }
-    *loop->calls_tail = &c;
-    loop->calls_tail = &c.next;
+    TAILQ_INSERT_TAIL(&loop->calls, &c, link);
     appended_unlock(loop, &loop->call_count);
 
     pthread_mutex_lock(&loop->lock);
@@ -270,9 +258,7 @@ void evloop_post(struct evloop *loop, struct ev_post *p)
         return;
     }
     p->queued = true;
-    p->next = NULL;
-    *loop->posts_tail = p;
-    loop->posts_tail = &p->next;
+    TAILQ_INSERT_TAIL(&loop->posts, p, link);
     bool mine = !loop->owned && loop->had_thread;
     if (mine)
         own_locked(loop);
@@ -290,9 +276,9 @@ void evloop_work(struct evloop *loop, struct ev_work *w)
 
 void evloop_inbox_init(struct evloop *loop)
 {
-    loop->posts_tail = &loop->posts;
-    loop->finished_tail = &loop->finished;
-    loop->calls_tail = &loop->calls;
+    TAILQ_INIT(&loop->posts);
+    TAILQ_INIT(&loop->finished);
+    TAILQ_INIT(&loop->calls);
     pthread_mutex_init(&loop->lock, NULL);
     pthread_cond_init(&loop->changed, NULL);
     workpool_init(&loop->pool, loop->name, work_finished, loop);

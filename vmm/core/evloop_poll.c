@@ -24,8 +24,7 @@ bool evloop_poll_add(struct evloop *loop, struct ev_poll *p)
         return false;
     if (!p->armed) {
         p->armed = true;
-        p->next = loop->polls;
-        loop->polls = p;
+        TAILQ_INSERT_HEAD(&loop->polls, p, link);
     }
     return true;
 }
@@ -40,26 +39,19 @@ void evloop_poll_limit(struct evloop *loop, uint64_t max_ns)
 void evloop_poll_del(struct evloop *loop, struct ev_poll *p)
 {
     evloop_assert_owner(loop);
-    if (!p->armed)
-        return;
-    struct ev_poll **at = &loop->polls;
-    while (*at != p)
-        at = &(*at)->next;
-    *at = p->next;
+    if (p->armed)
+        TAILQ_REMOVE(&loop->polls, p, link);
     p->armed = false;
 }
 
 bool evloop_poll_look(struct evloop *loop)
 {
     bool any = false;
-    for (struct ev_poll **at = &loop->polls; *at;) {
-        struct ev_poll *p = *at;
-        if (!p->look(p->ctx)) {
-            at = &p->next;
+    for (struct ev_poll *p = TAILQ_FIRST(&loop->polls), *next; p; p = next) {
+        next = TAILQ_NEXT(p, link);
+        if (!p->look(p->ctx))
             continue;
-        }
-        *at = p->next;
-        p->armed = false;
+        evloop_poll_del(loop, p);
         any = true;
     }
     return any;
@@ -68,10 +60,9 @@ bool evloop_poll_look(struct evloop *loop)
 bool evloop_poll_end(struct evloop *loop)
 {
     bool any = false;
-    while (loop->polls) {
-        struct ev_poll *p = loop->polls;
-        loop->polls = p->next;
-        p->armed = false;
+    struct ev_poll *p;
+    while ((p = TAILQ_FIRST(&loop->polls))) {
+        evloop_poll_del(loop, p);
         any |= p->sleep(p->ctx);
     }
     return any;

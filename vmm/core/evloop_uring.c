@@ -54,16 +54,16 @@ struct slot {
     uint32_t fired; /* to be delivered */
     bool armed;     /* a last completion is to come */
     bool in[LISTS]; /* to be armed; to be delivered */
-    struct slot *next[LISTS];
+    TAILQ_ENTRY(slot) link[LISTS];
 };
 
 struct slots {
-    struct slot *head, **tail;
+    TAILQ_HEAD(, slot) list;
     unsigned count;
 };
 
 struct ios {
-    struct ev_io *head, **tail;
+    TAILQ_HEAD(, ev_io) list;
     unsigned count;
 };
 
@@ -72,7 +72,7 @@ struct uring {
     bool is_open;
     pid_t thread; /* whose the ring is; 0: nobody's yet */
     struct slot slots[SLOTS];
-    struct slot *free; /* by next[WANTED] */
+    TAILQ_HEAD(, slot) free; /* by link[WANTED] */
     struct slots lists[LISTS];
     struct ios pending, ended;
     unsigned in_flight;
@@ -101,51 +101,34 @@ static int ring_open(struct uring *u)
 
 static void slot_free_if_unused(struct uring *u, struct slot *s)
 {
-    if (s->ev || s->armed)
-        return;
-    s->next[WANTED] = u->free;
-    u->free = s;
+    if (!s->ev && !s->armed)
+        TAILQ_INSERT_HEAD(&u->free, s, link[WANTED]);
 }
 
 static void slot_put(struct uring *u, struct slot *s, unsigned which)
 {
-    struct slots *list = &u->lists[which];
     if (s->in[which])
         return;
     s->in[which] = true;
-    s->next[which] = NULL;
-    *list->tail = s;
-    list->tail = &s->next[which];
-    list->count++;
-}
-
-static struct slot *slot_take(struct uring *u, unsigned which)
-{
-    struct slots *list = &u->lists[which];
-    struct slot *s = list->head;
-    if (s) {
-        list->head = s->next[which];
-        if (!list->head)
-            list->tail = &list->head;
-        list->count--;
-        s->in[which] = false;
-    }
-    return s;
+    TAILQ_INSERT_TAIL(&u->lists[which].list, s, link[which]);
+    u->lists[which].count++;
 }
 
 static void slot_remove(struct uring *u, struct slot *s, unsigned which)
 {
-    struct slots *list = &u->lists[which];
-    struct slot **at = &list->head;
     if (!s->in[which])
         return;
-    while (*at != s)
-        at = &(*at)->next[which];
-    *at = s->next[which];
-    if (!*at)
-        list->tail = at;
-    list->count--;
     s->in[which] = false;
+    TAILQ_REMOVE(&u->lists[which].list, s, link[which]);
+    u->lists[which].count--;
+}
+
+static struct slot *slot_take(struct uring *u, unsigned which)
+{
+    struct slot *s = TAILQ_FIRST(&u->lists[which].list);
+    if (s)
+        slot_remove(u, s, which);
+    return s;
 }
 
 /* Nothing is in flight but polls. */
@@ -195,35 +178,24 @@ static int ring_take(struct evloop *loop)
 
 /* ---- lists of I/O ---- */
 
-static void ios_append(struct ios *list, struct ev_io *io)
+static void ios_append(struct ios *ios, struct ev_io *io)
 {
-    io->next = NULL;
-    *list->tail = io;
-    list->tail = &io->next;
-    list->count++;
+    TAILQ_INSERT_TAIL(&ios->list, io, link);
+    ios->count++;
 }
 
-static struct ev_io *ios_take(struct ios *list)
+static void ios_remove(struct ios *ios, struct ev_io *io)
 {
-    struct ev_io *io = list->head;
-    if (io) {
-        list->head = io->next;
-        if (!list->head)
-            list->tail = &list->head;
-        list->count--;
-    }
+    TAILQ_REMOVE(&ios->list, io, link);
+    ios->count--;
+}
+
+static struct ev_io *ios_take(struct ios *ios)
+{
+    struct ev_io *io = TAILQ_FIRST(&ios->list);
+    if (io)
+        ios_remove(ios, io);
     return io;
-}
-
-static void ios_remove(struct ios *list, struct ev_io *io)
-{
-    struct ev_io **at = &list->head;
-    while (*at != io)
-        at = &(*at)->next;
-    *at = io->next;
-    if (!io->next)
-        list->tail = at;
-    list->count--;
 }
 
 /* ---- what has completed ---- */
@@ -401,7 +373,7 @@ static void prep_all(struct evloop *loop)
     struct slot *s;
     while ((s = slot_take(u, WANTED)) != NULL)
         prep_slot(loop, s);
-    while (u->pending.head && u->in_flight < IN_FLIGHT) {
+    while (u->pending.count > 0 && u->in_flight < IN_FLIGHT) {
         struct ev_io *io = ios_take(&u->pending);
         io->state = IO_IN_FLIGHT;
         u->in_flight++;
@@ -415,7 +387,8 @@ static int hand_in(struct evloop *loop, int64_t wait_ns)
     int err = ring_take(loop);
     if (err < 0)
         return err;
-    bool anything = u->lists[WANTED].head || u->pending.head || io_uring_sq_ready(&u->ring) > 0;
+    bool anything =
+        u->lists[WANTED].count > 0 || u->pending.count > 0 || io_uring_sq_ready(&u->ring) > 0;
     if (wait_ns == WAIT_NONE && !anything && !ring_ready(u))
         return 0;
     prep_all(loop);
@@ -461,7 +434,7 @@ static int deliver_io(struct evloop *loop)
 static int uring_wait(struct evloop *loop, int64_t wait_ns)
 {
     struct uring *u = loop->uring;
-    if (u->lists[FIRED].head || u->ended.head)
+    if (u->lists[FIRED].count > 0 || u->ended.count > 0)
         wait_ns = WAIT_NONE;
     return hand_in(loop, wait_ns);
 }
@@ -476,7 +449,7 @@ static int uring_dispatch(struct evloop *loop)
 static int uring_io_turn(struct evloop *loop)
 {
     struct uring *u = loop->uring;
-    int err = u->ended.head ? 0 : hand_in(loop, WAIT_FOREVER);
+    int err = u->ended.count > 0 ? 0 : hand_in(loop, WAIT_FOREVER);
     struct ev_io *io;
     while (err < 0 && (io = ios_take(&u->pending)) != NULL)
         io_ended(u, io, err);
@@ -487,7 +460,7 @@ static int uring_io_turn(struct evloop *loop)
 static bool uring_ready(struct evloop *loop)
 {
     const struct uring *u = loop->uring;
-    return u->lists[FIRED].head || u->ended.head || (u->is_open && ring_ready(u));
+    return u->lists[FIRED].count > 0 || u->ended.count > 0 || (u->is_open && ring_ready(u));
 }
 
 /* ---- descriptors ---- */
@@ -506,10 +479,10 @@ static int uring_add(struct evloop *loop, struct ev_fd *ev, uint32_t events)
     int err = check_fd(ev->fd);
     if (err < 0)
         return err;
-    struct slot *s = u->free;
+    struct slot *s = TAILQ_FIRST(&u->free);
     if (!s)
         return -ENOSPC;
-    u->free = s->next[WANTED];
+    TAILQ_REMOVE(&u->free, s, link[WANTED]);
     *s = (struct slot){.ev = ev, .events = events};
     ev->slot = (unsigned)(s - u->slots);
     slot_put(u, s, WANTED);
@@ -602,9 +575,10 @@ static int uring_open(struct evloop *loop)
     if (!u)
         return -ENOMEM;
     for (unsigned i = 0; i < LISTS; i++)
-        u->lists[i].tail = &u->lists[i].head;
-    u->pending.tail = &u->pending.head;
-    u->ended.tail = &u->ended.head;
+        TAILQ_INIT(&u->lists[i].list);
+    TAILQ_INIT(&u->pending.list);
+    TAILQ_INIT(&u->ended.list);
+    TAILQ_INIT(&u->free);
     for (unsigned i = SLOTS; i-- > 0;)
         slot_free_if_unused(u, &u->slots[i]);
     return ring_open(u);

@@ -30,7 +30,7 @@ void workpool_init(struct workpool *pool, const char *name,
                    void (*finished)(void *ctx, struct ev_work *w), void *ctx)
 {
     *pool = (struct workpool){.name = name, .finished = finished, .ctx = ctx};
-    pool->tail = &pool->head;
+    TAILQ_INIT(&pool->works);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
 }
@@ -49,10 +49,8 @@ void workpool_end(struct workpool *pool)
 
 static struct ev_work *take_locked(struct workpool *pool)
 {
-    struct ev_work *w = pool->head;
-    pool->head = w->next;
-    if (!pool->head)
-        pool->tail = &pool->head;
+    struct ev_work *w = TAILQ_FIRST(&pool->works);
+    TAILQ_REMOVE(&pool->works, w, link);
     pool->waiting--;
     return w;
 }
@@ -62,12 +60,12 @@ static void *helper_main(void *arg)
     struct workpool *pool = arg;
     pthread_mutex_lock(&pool->lock);
     for (;;) {
-        while (!pool->head && !pool->quit) {
+        while (TAILQ_EMPTY(&pool->works) && !pool->quit) {
             pool->idle++;
             pthread_cond_wait(&pool->wake, &pool->lock);
             pool->idle--;
         }
-        if (!pool->head)
+        if (TAILQ_EMPTY(&pool->works))
             break;
         struct ev_work *w = take_locked(pool);
         pthread_mutex_unlock(&pool->lock);
@@ -89,10 +87,8 @@ static void grow_locked(struct workpool *pool)
 
 void workpool_submit(struct workpool *pool, struct ev_work *w)
 {
-    w->next = NULL;
     pthread_mutex_lock(&pool->lock);
-    *pool->tail = w;
-    pool->tail = &w->next;
+    TAILQ_INSERT_TAIL(&pool->works, w, link);
     pool->waiting++;
     if (pool->waiting > pool->idle && pool->threads < WORKPOOL_THREADS)
         grow_locked(pool);

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <sys/queue.h>
 
 #define WORKPOOL_THREADS 4
 
@@ -21,7 +22,7 @@ struct workpool {
 
     pthread_mutex_t lock; /* all below */
     pthread_cond_t wake;
-    struct ev_work *head, **tail; /* waiting works, oldest first */
+    TAILQ_HEAD(, ev_work) works; /* that wait, oldest first */
     unsigned waiting;
     unsigned idle;
     bool quit;
