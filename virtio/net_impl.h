@@ -48,7 +48,8 @@ struct net_rx {
     unsigned chain_first, chain_end;
     unsigned base, first, end;
     uint64_t room;
-    bool ready; /* the backend may have something: it has not said -EAGAIN since on_rx() */
+    bool ready;      /* the backend may have something: it has not said -EAGAIN since on_rx() */
+    bool had_enough; /* room for the largest packet, since the queue runs */
 };
 
 /* What the driver wants to see, VIRTIO 1.4 5.1.6.5. */

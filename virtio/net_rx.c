@@ -75,6 +75,17 @@ static void let_go(struct virtio_net *net, unsigned pair)
     virtio_queue_push(&net->dev, net_rx_queue(pair), chain);
 }
 
+/*
+ * A driver that once gave enough for the largest packet, and has more than half of its buffers now,
+ * is about to give them back: until then packets are safe in the host. One that gives little, or
+ * keeps little, shall have what fits. (Linux refills a queue of which half, or 32, are missing.)
+ */
+static bool will_refill(struct virtio_net *net, unsigned pair)
+{
+    const struct net_rx *rx = &net->rx[pair];
+    return rx->had_enough && rx->chain_end - rx->chain_first < vq_of(net, pair)->size / 2;
+}
+
 /* Has enough at hand for the largest packet, or all that there is. False: nothing now. */
 static bool collect(struct virtio_net *net, unsigned pair)
 {
@@ -83,12 +94,13 @@ static bool collect(struct virtio_net *net, unsigned pair)
     while (rx->room < net->room_min && rx->end - rx->base < VQ_IOV_MAX) {
         struct vq_chain *chain = virtio_queue_next(&net->dev, queue);
         if (chain == NULL) /* there is more, but the turn was used up: it comes again */
-            return rx->room > 0 && !vq_available(vq_of(net, pair));
+            return rx->room > 0 && !vq_available(vq_of(net, pair)) && !will_refill(net, pair);
         if (chain->wr.left < net->header_bytes)
             virtio_queue_push(&net->dev, queue, chain);
         else
             keep(net, pair, chain);
     }
+    rx->had_enough = true;
     return true;
 }
 

@@ -244,6 +244,30 @@ Test(virtio_net_rx, loses_what_does_not_fit)
         }
 }
 
+/* A driver that is behind with its buffers loses nothing. */
+Test(virtio_net_rx, waits_for_a_driver_that_refills)
+{
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
+        struct rig rig;
+        struct netio_packet packet = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+                                      .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+                                      .gso_size = 1448,
+                                      .frame_bytes = 40000};
+        rig_open_net_on(&rig, &rig_variants[v]);
+        cr_assert(netio_start(&rig, F(MRG_RXBUF) | TSO, 1, 64));
+        for (unsigned n = 0; n < 40; n++)
+            netio_post(&rig, 0, 2000);
+        for (unsigned n = 0; n < 3; n++)
+            netio_arrive(&rig, 0, &packet);
+        cr_expect_eq(netio_take_all(&rig, RX), 21, "80000 bytes, of which one packet takes 42000");
+        for (unsigned n = 0; n < 40; n++)
+            netio_post(&rig, 0, 2000);
+        cr_expect_eq(netio_take_all(&rig, RX), 42);
+        cr_expect_eq(drops(&rig).rx_no_room, 0);
+        rig_close(&rig);
+    }
+}
+
 Test(virtio_net_rx, passes_over_buffers_without_room_for_a_header)
 {
     for (unsigned v = 0; v < RIG_VARIANTS; v++) {
