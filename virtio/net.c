@@ -248,7 +248,7 @@ static int net_queue_start(struct virtio_device *dev, unsigned queue)
         vhost_net_start(net->vhost, dev, queue);
         return 0;
     }
-    if (queue / 2 >= net->pairs)
+    if (is_control(net, queue) || queue / 2 >= net->pairs)
         return 0;
     return queue % 2 == 0 ? net_rx_start(net, queue / 2) : net_tx_start(net, queue / 2);
 }
@@ -260,7 +260,7 @@ static void net_queue_stop(struct virtio_device *dev, unsigned queue)
         vhost_net_stop(net->vhost, queue);
         return;
     }
-    if (queue / 2 >= net->pairs)
+    if (is_control(net, queue) || queue / 2 >= net->pairs)
         return;
     if (queue % 2 == 0)
         net_rx_stop(net, queue / 2);
