@@ -7,6 +7,7 @@
 #define MINIVET_VMM_CONFIG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -186,11 +187,23 @@ const char *config_value_of(const char *key, const char *name);
 /* The index of a word in a list that ends with NULL, or -1. */
 int config_word(const char *const *words, const char *word);
 
-/* A key's setter; 0, or -EINVAL, and then `expected` says what would have been right. */
+/* A key, and where its value goes. `expected` says what would have been right. */
 struct config_key {
     const char *name, *expected;
-    int (*set)(void *into, const char *value);
+    int (*set)(void *into, const char *value); /* 0 or -EINVAL; NULL: by the members below */
+    size_t offset, bytes;                      /* of what is set: a bool, an enum or a number */
+    const char *const *words; /* one of these, ended by NULL: counted from min; or a number */
+    uint64_t min, max;        /* 0: it is a time */
 };
+
+#define CONFIG_KEY(name, expected, type, member, words, min, max)                                  \
+    {                                                                                              \
+        name, expected, NULL, offsetof(type, member), sizeof(((type *)0)->member), words, min, max \
+    }
+#define CONFIG_SWITCH(name, type, member) \
+    CONFIG_KEY(name, "on or off", type, member, config_switches, 0, 0)
+
+extern const char *const config_switches[];
 
 /* 1 if it was one of the keys, 0 if it is none of them, -EINVAL after a line that begins with what.
  */

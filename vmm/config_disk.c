@@ -12,10 +12,7 @@
 #include "virtio/device.h"
 #include "vmm/config.h"
 
-#define MAX_NUMBER UINT32_MAX
-
 static const char *const caches[] = {"none", "writeback", "unsafe", NULL};
-static const char *const switches[] = {"on", "off", NULL};
 static const char *const sectors[] = {"512", "4096", NULL};
 static const char *const types[] = {"blk", "scsi", NULL};
 
@@ -39,14 +36,6 @@ static int set_format(void *into, const char *value)
     return value[0] != '\0' ? 0 : -EINVAL;
 }
 
-static int set_cache(void *into, const char *value)
-{
-    struct disk_config *disk = into;
-    int word = config_word(caches, value);
-    disk->cache = word > 0 ? (enum disk_cache)word : DISK_CACHE_NONE;
-    return word >= 0 ? 0 : -EINVAL;
-}
-
 static int set_sector(void *into, const char *value)
 {
     struct disk_config *disk = into;
@@ -55,82 +44,29 @@ static int set_sector(void *into, const char *value)
     return word >= 0 ? 0 : -EINVAL;
 }
 
-static int set_type(void *into, const char *value)
-{
-    struct disk_config *disk = into;
-    int word = config_word(types, value);
-    disk->scsi = word == 1;
-    return word >= 0 ? 0 : -EINVAL;
-}
-
-static int set_read_only(void *into, const char *value)
-{
-    struct disk_config *disk = into;
-    int word = config_word(switches, value);
-    disk->read_only = word == 0;
-    return word >= 0 ? 0 : -EINVAL;
-}
-
-static int set_snapshot(void *into, const char *value)
-{
-    struct disk_config *disk = into;
-    int word = config_word(switches, value);
-    disk->snapshot = word == 0;
-    return word >= 0 ? 0 : -EINVAL;
-}
-
-static int set_number(const char *value, uint64_t max, uint64_t *number)
-{
-    int r = config_parse_size(value, 1, number);
-    return r == 0 && *number > 0 && *number <= max ? 0 : -EINVAL;
-}
-
-static int set_queues(void *into, const char *value)
-{
-    struct disk_config *disk = into;
-    uint64_t number = 0;
-    int r = set_number(value, VIRTIO_QUEUES_MAX, &number);
-    disk->queues = (unsigned)number;
-    return r;
-}
-
-static int set_iops(void *into, const char *value)
-{
-    struct disk_config *disk = into;
-    return set_number(value, MAX_NUMBER, &disk->iops);
-}
-
-static int set_bw(void *into, const char *value)
-{
-    struct disk_config *disk = into;
-    return set_number(value, INT64_MAX, &disk->bytes_per_s);
-}
-
-static int set_burst(void *into, const char *value)
-{
-    struct disk_config *disk = into;
-    return config_parse_duration(value, &disk->burst_ns);
-}
-
 static int set_fault(void *into, const char *value)
 {
     struct disk_config *disk = into;
     return value[0] != '\0' ? config_add_words(disk->fault, sizeof(disk->fault), value) : -EINVAL;
 }
 
+#define KEY(name, expected, member, words, min, max) \
+    CONFIG_KEY(name, expected, struct disk_config, member, words, min, max)
+
 static const struct config_key keys[] = {
-    {"ro", "on or off", set_read_only},
-    {"serial", "at most 20 bytes", set_serial},
-    {"type", "blk or scsi", set_type},
-    {"format", "raw, qcow2, vmdk, vdi, vhdx or another of qemu-storage-daemon's", set_format},
-    {"cache", "none, writeback or unsafe", set_cache},
-    {"sector", "512 or 4096", set_sector},
-    {"snapshot", "on or off", set_snapshot},
-    {"queues", "a number from 1 to 64", set_queues},
-    {"iops", "requests a second", set_iops},
-    {"bw", "bytes a second, such as 100M", set_bw},
-    {"burst", "a time, such as 500ms", set_burst},
-    {"fault", "words such as eio:1%,lat:5ms", set_fault},
+    CONFIG_SWITCH("ro", struct disk_config, read_only),
+    {"serial", "at most 20 bytes", .set = set_serial},
+    KEY("type", "blk or scsi", scsi, types, 0, 0),
+    {"format", "raw, qcow2, vmdk, vdi, vhdx or another of qemu-storage-daemon's",
+     .set = set_format},
+    KEY("cache", "none, writeback or unsafe", cache, caches, DISK_CACHE_NONE, 0),
+    {"sector", "512 or 4096", .set = set_sector},
+    CONFIG_SWITCH("snapshot", struct disk_config, snapshot),
+    KEY("queues", "a number from 1 to 64", queues, NULL, 1, VIRTIO_QUEUES_MAX),
+    KEY("iops", "requests a second", iops, NULL, 1, UINT32_MAX),
+    KEY("bw", "bytes a second, such as 100M", bytes_per_s, NULL, 1, INT64_MAX),
+    KEY("burst", "a time, such as 500ms", burst_ns, NULL, 0, 0),
+    {"fault", "words such as eio:1%,lat:5ms", .set = set_fault},
 };
 
 static int set_key(struct disk_config *disk, const char *key)

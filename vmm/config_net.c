@@ -13,8 +13,6 @@
 #define MTU_MIN 68u /* RFC 791 */
 #define MTU_MAX 65535u
 
-static const char *const switches[] = {"on", "off", NULL};
-
 /* The first item: a word alone, or one with the name of what it connects to. */
 static const struct {
     const char *word;
@@ -62,40 +60,6 @@ static int set_mac(void *into, const char *value)
     return (net->mac[0] & 1) == 0 ? 0 : -EINVAL; /* a group's address is nobody's own */
 }
 
-static int set_number(const char *value, uint64_t min, uint64_t max, uint64_t *number)
-{
-    int r = config_parse_size(value, 1, number);
-    return r == 0 && *number >= min && *number <= max ? 0 : -EINVAL;
-}
-
-static int set_queues(void *into, const char *value)
-{
-    uint64_t number = 0;
-    int r = set_number(value, 1, CONFIG_MAX_PAIRS, &number);
-    ((struct net_config *)into)->pairs = (unsigned)number;
-    return r;
-}
-
-static int set_mtu(void *into, const char *value)
-{
-    uint64_t number = 0;
-    int r = set_number(value, MTU_MIN, MTU_MAX, &number);
-    ((struct net_config *)into)->mtu_bytes = (uint32_t)number;
-    return r;
-}
-
-static int set_switch(const char *value, bool *on)
-{
-    int word = config_word(switches, value);
-    *on = word == 0;
-    return word >= 0 ? 0 : -EINVAL;
-}
-
-static int set_vhost(void *into, const char *value)
-{
-    return set_switch(value, &((struct net_config *)into)->vhost);
-}
-
 static int set_offloads(void *into, const char *value)
 {
     static const char *const words[] = {"on", "to-host", "to-guest", "off", NULL};
@@ -106,30 +70,10 @@ static int set_offloads(void *into, const char *value)
     return word >= 0 ? 0 : -EINVAL;
 }
 
-static int set_rss(void *into, const char *value)
-{
-    return set_switch(value, &((struct net_config *)into)->rss);
-}
-
 static int set_pcap(void *into, const char *value)
 {
     ((struct net_config *)into)->pcap = value;
     return value[0] != '\0' ? 0 : -EINVAL;
-}
-
-static int set_pps(void *into, const char *value)
-{
-    return set_number(value, 1, UINT32_MAX, &((struct net_config *)into)->packets_per_s);
-}
-
-static int set_bw(void *into, const char *value)
-{
-    return set_number(value, 1, INT64_MAX, &((struct net_config *)into)->bytes_per_s);
-}
-
-static int set_burst(void *into, const char *value)
-{
-    return config_parse_duration(value, &((struct net_config *)into)->burst_ns);
 }
 
 static int set_fault(void *into, const char *value)
@@ -138,18 +82,21 @@ static int set_fault(void *into, const char *value)
     return config_add_words(net->fault, sizeof(net->fault), value);
 }
 
+#define NUMBER(name, expected, member, min, max) \
+    CONFIG_KEY(name, expected, struct net_config, member, NULL, min, max)
+
 static const struct config_key keys[] = {
-    {"mac", "six bytes such as 52:54:00:12:34:56, not a group's", set_mac},
-    {"queues", "queue pairs, 1 to 16", set_queues},
-    {"mtu", "bytes, 68 to 65535", set_mtu},
-    {"vhost", "on or off", set_vhost},
-    {"offloads", "on, off, to-host or to-guest", set_offloads},
-    {"rss", "on or off", set_rss},
-    {"pcap", "a file name", set_pcap},
-    {"pps", "packets a second", set_pps},
-    {"bw", "bytes a second, such as 100M", set_bw},
-    {"burst", "a time, such as 500ms", set_burst},
-    {"fault", "words such as drop:1%,delay:5ms", set_fault},
+    {"mac", "six bytes such as 52:54:00:12:34:56, not a group's", .set = set_mac},
+    NUMBER("queues", "queue pairs, 1 to 16", pairs, 1, CONFIG_MAX_PAIRS),
+    NUMBER("mtu", "bytes, 68 to 65535", mtu_bytes, MTU_MIN, MTU_MAX),
+    CONFIG_SWITCH("vhost", struct net_config, vhost),
+    {"offloads", "on, off, to-host or to-guest", .set = set_offloads},
+    CONFIG_SWITCH("rss", struct net_config, rss),
+    {"pcap", "a file name", .set = set_pcap},
+    NUMBER("pps", "packets a second", packets_per_s, 1, UINT32_MAX),
+    NUMBER("bw", "bytes a second, such as 100M", bytes_per_s, 1, INT64_MAX),
+    NUMBER("burst", "a time, such as 500ms", burst_ns, 0, 0),
+    {"fault", "words such as drop:1%,delay:5ms", .set = set_fault},
 };
 
 /* A key that user networking has of its own: as config_key(). */

@@ -24,43 +24,10 @@ int config_word(const char *const *words, const char *word)
 
 static const char *const transports[] = {"mmio", "pci", NULL};
 static const char *const rings[] = {"split", "packed", NULL};
-static const char *const switches[] = {"on", "off", NULL};
+static const char *const on_off[] = {"on", "off", NULL};
+const char *const config_switches[] = {"off", "on", NULL};
 
 #define QUEUE_SIZE_MIN 4u /* header, data and status of a disk's request, in a power of two */
-
-static int set_transport(void *into, const char *value)
-{
-    struct virtio_keys *keys = into;
-    int word = config_word(transports, value);
-    keys->transport = word == 1 ? TRANSPORT_PCI : TRANSPORT_MMIO;
-    return word;
-}
-
-static int set_ring(void *into, const char *value)
-{
-    struct virtio_keys *keys = into;
-    int word = config_word(rings, value);
-    keys->ring = word == 1 ? RING_PACKED : RING_SPLIT;
-    return word;
-}
-
-static int set_legacy(void *into, const char *value)
-{
-    struct virtio_keys *keys = into;
-    int word = config_word(switches, value);
-    keys->legacy = word == 0 ? ON_OFF_ON : ON_OFF_OFF;
-    return word;
-}
-
-static int set_queue_size(void *into, const char *value)
-{
-    struct virtio_keys *keys = into;
-    uint64_t size;
-    if (config_parse_size(value, 1, &size) < 0 || size < QUEUE_SIZE_MIN || size > VIRTQ_MAX_SIZE)
-        return -EINVAL;
-    keys->queue_size = (uint32_t)size;
-    return 0;
-}
 
 /* A list of names that a thread may have. */
 static int set_iothread(void *into, const char *value)
@@ -80,11 +47,14 @@ static int set_iothread(void *into, const char *value)
 }
 
 static const struct config_key key_rows[] = {
-    {"transport", "mmio or pci", set_transport},
-    {"ring", "split or packed", set_ring},
-    {"legacy", "on or off", set_legacy},
-    {"queue-size", "a number from 4 to 32768", set_queue_size},
-    {"iothread", "names such as a:b, each of up to 15 letters, digits, - and _", set_iothread},
+    CONFIG_KEY("transport", "mmio or pci", struct virtio_keys, transport, transports,
+               TRANSPORT_MMIO, 0),
+    CONFIG_KEY("ring", "split or packed", struct virtio_keys, ring, rings, RING_SPLIT, 0),
+    CONFIG_KEY("legacy", "on or off", struct virtio_keys, legacy, on_off, ON_OFF_ON, 0),
+    CONFIG_KEY("queue-size", "a number from 4 to 32768", struct virtio_keys, queue_size, NULL,
+               QUEUE_SIZE_MIN, VIRTQ_MAX_SIZE),
+    {"iothread", "names such as a:b, each of up to 15 letters, digits, - and _",
+     .set = set_iothread},
 };
 
 /* What follows "name=" in key, or NULL. */
@@ -94,6 +64,32 @@ const char *config_value_of(const char *key, const char *name)
     return strncmp(key, name, length) == 0 && key[length] == '=' ? key + length + 1 : NULL;
 }
 
+static int set_member(const struct config_key *key, void *into, const char *value)
+{
+    uint64_t number;
+    if (key->set != NULL)
+        return key->set(into, value);
+    if (key->words != NULL) {
+        int word = config_word(key->words, value);
+        if (word < 0)
+            return -EINVAL;
+        number = key->min + (unsigned)word;
+    } else if (key->max == 0) {
+        if (config_parse_duration(value, &number) < 0)
+            return -EINVAL;
+    } else if (config_parse_size(value, 1, &number) < 0 || number < key->min || number > key->max) {
+        return -EINVAL;
+    }
+    void *at = (char *)into + key->offset;
+    if (key->bytes == sizeof(uint64_t))
+        *(uint64_t *)at = number;
+    else if (key->bytes == sizeof(uint32_t))
+        *(uint32_t *)at = (uint32_t)number;
+    else
+        *(bool *)at = number != 0;
+    return 0;
+}
+
 int config_key(const struct config_key *keys, unsigned count, void *into, const char *key,
                const char *what)
 {
@@ -101,7 +97,7 @@ int config_key(const struct config_key *keys, unsigned count, void *into, const 
         const char *value = config_value_of(key, keys[i].name);
         if (value == NULL && strcmp(key, keys[i].name) != 0)
             continue;
-        if (value == NULL || keys[i].set(into, value) < 0)
+        if (value == NULL || set_member(&keys[i], into, value) < 0)
             return fail_msg(-EINVAL, "%s: %s: behind %s= give %s", what, key, keys[i].name,
                             keys[i].expected);
         return 1;
