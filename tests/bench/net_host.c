@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/if_packet.h>
-#include <linux/if_tun.h>
 #include <linux/virtio_net.h>
 #include <math.h>
 #include <net/ethernet.h>
@@ -12,7 +11,6 @@
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +23,7 @@
 #include <unistd.h>
 
 #include "net.h"
+#include "netns.h"
 #include "runs.h"
 
 #define SEGMENT_BYTES 1448
@@ -43,95 +42,16 @@ static int own_socket = -1;
 
 /* ---- the namespace ---- */
 
-static void write_file(const char *path, const char *text)
-{
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
-        runs_die("write", path);
-    close(fd);
-}
-
-/* Who is not root is, in a user namespace of its own. */
-static bool enter(void)
-{
-    char map[64];
-    unsigned uid = getuid(), gid = getgid();
-    if (unshare(CLONE_NEWNET) == 0)
-        return true;
-    if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0)
-        return false;
-    write_file("/proc/self/setgroups", "deny");
-    snprintf(map, sizeof(map), "0 %u 1", uid);
-    write_file("/proc/self/uid_map", map);
-    snprintf(map, sizeof(map), "0 %u 1", gid);
-    write_file("/proc/self/gid_map", map);
-    return true;
-}
-
-static struct ifreq request(const char *name)
-{
-    struct ifreq ifr = {0};
-    snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", name);
-    return ifr;
-}
-
-static bool set_up(int fd, const char *name)
-{
-    struct ifreq ifr = request(name);
-    ifr.ifr_flags = IFF_UP;
-    return ioctl(fd, SIOCSIFFLAGS, &ifr) == 0;
-}
-
-static bool set_address(int fd, unsigned long what, const char *address)
-{
-    struct ifreq ifr = request(NET_TAP_NAME);
-    struct sockaddr_in *in = (struct sockaddr_in *)(void *)&ifr.ifr_addr;
-    in->sin_family = AF_INET;
-    in->sin_addr.s_addr = inet_addr(address);
-    return ioctl(fd, what, &ifr) == 0;
-}
-
-/* The kernel takes it from a VMM that was killed, but not at once. */
-static bool make_tap(void)
-{
-    struct ifreq ifr = request(NET_TAP_NAME);
-    ifr.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
-    int tun = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
-    bool ok = tun >= 0 && ioctl(tun, TUNSETIFF, &ifr) == 0;
-    for (int i = 0; !ok && tun >= 0 && errno == EBUSY && i < BUSY_MS; i++) {
-        usleep(1000);
-        ok = ioctl(tun, TUNSETIFF, &ifr) == 0;
-    }
-    ok = ok && ioctl(tun, TUNSETPERSIST, 1) == 0;
-    if (tun >= 0)
-        close(tun);
-    return ok;
-}
-
-static bool prepare_tap(int fd)
-{
-    if (!make_tap())
-        return false;
-    /* The kernel's own packets would be counted with ours. */
-    write_file("/proc/sys/net/ipv6/conf/" NET_TAP_NAME "/disable_ipv6", "1");
-    return set_address(fd, SIOCSIFADDR, "10.0.2.2") &&
-           set_address(fd, SIOCSIFNETMASK, "255.255.255.0") && set_up(fd, NET_TAP_NAME);
-}
-
 bool net_host_open(bool *has_tap)
 {
     *has_tap = false;
-    if (!enter()) {
+    if (!netns_enter()) {
         perror("bench: neither tap nor user: a network namespace");
         return false;
     }
-    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || !set_up(fd, "lo"))
-        runs_die("interface", "lo");
-    *has_tap = prepare_tap(fd);
+    *has_tap = netns_make_tap(NET_TAP_NAME) && netns_set_up(NET_TAP_NAME, "10.0.2.2");
     if (!*has_tap)
         perror("bench: no tap: " NET_TAP_NAME);
-    close(fd);
     return true;
 }
 
@@ -320,7 +240,7 @@ static void *answer(void *arg)
 void net_host_begin(const struct pattern *p)
 {
     void *(*work)(void *) = NULL;
-    if (p->network == TAP && !make_tap())
+    if (p->network == TAP && !netns_make_tap(NET_TAP_NAME))
         runs_die("this is not free:", NET_TAP_NAME);
     if (p->from_host) {
         own_socket = p->kind == TCP ? open_large(p) : open_small(p);
