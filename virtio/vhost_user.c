@@ -238,13 +238,15 @@ static int get_u64(struct vhost_user *vu, enum vhost_user_request type, uint64_t
                     });
 }
 
+static int put(struct vhost_user *vu, enum vhost_user_request type, const void *payload,
+               uint32_t bytes)
+{
+    return call(vu, &(struct request){.type = type, .payload = payload, .bytes = bytes});
+}
+
 static int set_u64(struct vhost_user *vu, enum vhost_user_request type, uint64_t value)
 {
-    return call(vu, &(struct request){
-                        .type = type,
-                        .payload = &value,
-                        .bytes = sizeof(value),
-                    });
+    return put(vu, type, &value, sizeof(value));
 }
 
 static int set_fd(struct vhost_user *vu, enum vhost_user_request type, unsigned ring, int fd)
@@ -263,11 +265,7 @@ static int set_state(struct vhost_user *vu, enum vhost_user_request type, unsign
                      uint32_t value)
 {
     struct vhost_user_vring_state state = {.index = ring, .num = value};
-    return call(vu, &(struct request){
-                        .type = type,
-                        .payload = &state,
-                        .bytes = sizeof(state),
-                    });
+    return put(vu, type, &state, sizeof(state));
 }
 
 /* ---- the connection ---- */
@@ -407,11 +405,7 @@ int vhost_user_set_config(struct vhost_user *vu, uint32_t offset, const void *sr
     BUG_ON(len > VHOST_USER_CONFIG_MAX_BYTES);
     struct vhost_user_config config = {.offset = offset, .size = len};
     memcpy(config.bytes, src, len);
-    return call(vu, &(struct request){
-                        .type = VHOST_USER_SET_CONFIG,
-                        .payload = &config,
-                        .bytes = VHOST_USER_CONFIG_HEADER_BYTES + len,
-                    });
+    return put(vu, VHOST_USER_SET_CONFIG, &config, VHOST_USER_CONFIG_HEADER_BYTES + len);
 }
 
 int vhost_user_net_set_mtu(struct vhost_user *vu, uint32_t mtu_bytes)
@@ -507,11 +501,7 @@ static int ring_addresses(struct vhost_user *vu, const struct vhost_user_ring *r
         .used = USER_BASE + ring->device_gpa,
         .avail = USER_BASE + ring->driver_gpa,
     };
-    return call(vu, &(struct request){
-                        .type = VHOST_USER_SET_VRING_ADDR,
-                        .payload = &addr,
-                        .bytes = sizeof(addr),
-                    });
+    return put(vu, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr));
 }
 
 int vhost_user_ring_start(struct vhost_user *vu, const struct vhost_user_ring *ring)
