@@ -84,6 +84,10 @@ struct virtio_device_ops {
 struct virtio_host_ops {
     void (*notify_queue)(void *ctx, unsigned queue); /* used buffers */
     void (*notify_config)(void *ctx);                /* configuration or DEVICE_NEEDS_RESET */
+    /* Whoever writes to that eventfd interrupts for the queue, without the device where that is
+     * possible; notify_queue() is to be called for each write nevertheless. -1: nobody. May be
+     * NULL. */
+    void (*notify_by)(void *ctx, unsigned queue, int eventfd);
     /* For messages: the queue's interrupt vector, or -1. May be NULL. */
     int (*queue_vector)(void *ctx, unsigned queue);
 };
@@ -209,6 +213,13 @@ bool virtio_queue_is_external(const struct virtio_device *dev, unsigned queue);
 
 /* [queue] An external queue: chains came back, and the driver wants to know. */
 void virtio_queue_notify(struct virtio_device *dev, unsigned queue);
+
+/*
+ * [queue] The same by an eventfd, which may pass by this process; virtio_queue_notify() follows
+ * each write nevertheless, and without one may do nothing. -1: no more. One that is measured does
+ * not pass by.
+ */
+void virtio_queue_notify_by(struct virtio_device *dev, unsigned queue, int eventfd);
 
 /* [loop] The device has changed its configuration bytes: a new generation, and a notification. */
 void virtio_device_config_changed(struct virtio_device *dev);

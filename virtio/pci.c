@@ -54,10 +54,32 @@ static void raise_vector(struct virtio_pci *p, uint16_t vector)
 static void notify_queue(void *ctx, unsigned queue)
 {
     struct virtio_pci *p = ctx;
-    if (msix_enabled(p->msix))
-        raise_vector(p, atomic_load(&p->queue_vector[queue]));
-    else
+    if (!msix_enabled(p->msix))
         set_isr(p, VIRTIO_ISR_QUEUE);
+    else if (atomic_load(&p->queue_source[queue]) < 0 || !msix_raise_source(p->msix, queue))
+        raise_vector(p, atomic_load(&p->queue_vector[queue]));
+}
+
+/* Registers change the vector and the loop the eventfd, but while the loop does registers wait. */
+static void update_source(struct virtio_pci *p, unsigned queue)
+{
+    uint16_t vector = atomic_load(&p->queue_vector[queue]);
+    bool has_vector = vector != VIRTIO_MSI_NO_VECTOR;
+    msix_set_source(p->msix, queue, has_vector ? atomic_load(&p->queue_source[queue]) : -1,
+                    has_vector ? vector : 0);
+}
+
+static void notify_by(void *ctx, unsigned queue, int eventfd)
+{
+    struct virtio_pci *p = ctx;
+    atomic_store(&p->queue_source[queue], eventfd);
+    update_source(p, queue);
+}
+
+void virtio_pci_set_vector(struct virtio_pci *p, unsigned queue, uint16_t vector)
+{
+    atomic_store(&p->queue_vector[queue], vector);
+    update_source(p, queue);
 }
 
 static void notify_config(void *ctx)
@@ -78,6 +100,7 @@ static int queue_vector(void *ctx, unsigned queue)
 static const struct virtio_host_ops host_ops = {
     .notify_queue = notify_queue,
     .notify_config = notify_config,
+    .notify_by = notify_by,
     .queue_vector = queue_vector,
 };
 
@@ -340,6 +363,7 @@ static int set_up(struct virtio_pci *p)
                                         .func = &p->func,
                                         .bar = VIRTIO_PCI_BAR_MSIX,
                                         .vectors = p->dev->cfg.queue_count + 1,
+                                        .sources = p->dev->cfg.queue_count,
                                         .sink = p->cfg.msi,
                                     });
     if (err == 0)
@@ -365,6 +389,8 @@ int virtio_pci_create(struct virtio_pci **out, const struct virtio_pci_config *c
     pthread_mutex_init(&p->intx_lock, NULL);
     virtio_pci_bells_init(p);
     forget_vectors(p);
+    for (unsigned q = 0; q < VIRTIO_QUEUES_MAX; q++)
+        atomic_store(&p->queue_source[q], -1);
     virtio_device_attach(p->dev, &(struct virtio_host){.ops = &host_ops, .ctx = p});
     err = set_up(p);
     if (err != 0) {

@@ -72,7 +72,8 @@ struct virtio_pci {
     _Atomic uint8_t isr;
     _Atomic uint16_t config_vector;
     _Atomic uint16_t queue_vector[VIRTIO_QUEUES_MAX];
-    pthread_mutex_t intx_lock; /* leaf: the line follows isr and MSI-X */
+    _Atomic int queue_source[VIRTIO_QUEUES_MAX]; /* an eventfd that notifies; -1: none */
+    pthread_mutex_t intx_lock;                   /* leaf: the line follows isr and MSI-X */
 
     pthread_mutex_t lock;
     uint32_t device_feature_select, driver_feature_select;
@@ -85,6 +86,9 @@ struct virtio_pci {
 
 /* Reads the ISR status, which clears it. */
 uint8_t virtio_pci_take_isr(struct virtio_pci *p);
+
+/* The queue's vector from now on, or VIRTIO_MSI_NO_VECTOR. */
+void virtio_pci_set_vector(struct virtio_pci *p, unsigned queue, uint16_t vector);
 
 /* The device was reset: no vector, no interrupt. */
 void virtio_pci_forget_interrupts(struct virtio_pci *p);

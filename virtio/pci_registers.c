@@ -67,7 +67,7 @@ static void reset_queue(struct virtio_pci *p)
     if (virtio_device_queue_ready(p->dev, p->queue_select)) /* it was not allowed to */
         return;
     virtio_pci_bells_update(p);
-    atomic_store(&p->queue_vector[p->queue_select], VIRTIO_MSI_NO_VECTOR);
+    virtio_pci_set_vector(p, p->queue_select, VIRTIO_MSI_NO_VECTOR);
 }
 
 /* A legacy driver's queue: one area from that page on. Page 0 stops it. */
@@ -179,7 +179,7 @@ static void set(struct virtio_pci *p, unsigned reg, uint64_t value)
         break;
     case COMMON(queue_msix_vector):
         if (p->queue_select < p->dev->cfg.queue_count)
-            atomic_store(&p->queue_vector[p->queue_select], valid_vector(p, value));
+            virtio_pci_set_vector(p, p->queue_select, valid_vector(p, value));
         break;
     case COMMON(queue_enable):
         if (value == 1)

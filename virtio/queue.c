@@ -147,6 +147,12 @@ void virtio_queue_notify(struct virtio_device *dev, unsigned queue)
         virtio_meter_interrupt(q->meter);
 }
 
+void virtio_queue_notify_by(struct virtio_device *dev, unsigned queue, int eventfd)
+{
+    if (dev->host.ops->notify_by != NULL && dev->queues[queue].meter == NULL)
+        dev->host.ops->notify_by(dev->host.ctx, queue, eventfd);
+}
+
 /* ---- it comes and goes: on its loop, called from the device's ---- */
 
 static int start_on_loop(void *arg)

@@ -134,14 +134,17 @@ void vhost_net_start(struct vhost_net *v, struct virtio_device *dev, unsigned qu
         return;
     }
     r->dev = dev;
+    virtio_queue_notify_by(dev, queue, r->call_fd);
 }
 
 /* Without a tap the kernel lets go of all that it has in flight, before the call returns. */
 void vhost_net_stop(struct vhost_net *v, unsigned queue)
 {
     struct vhost_net_ring *r = &v->rings[queue];
-    if (r->dev != NULL)
+    if (r->dev != NULL) {
         (void)set_file(r, VHOST_NET_SET_BACKEND, VHOST_FILE_UNBIND);
+        virtio_queue_notify_by(r->dev, queue, -1);
+    }
     r->dev = NULL;
 }
 

@@ -4,7 +4,8 @@
  * network device:
  *
  *     driver's store -> ioeventfd = the queue's kick eventfd -> kernel: takes chains, sends,
- *     receives, gives them back -> call eventfd -> this loop -> virtio_queue_notify() -> irq
+ *     receives, gives them back -> call eventfd -> KVM's irqfd, if the device has MSI-X and the
+ *     vector is not masked; else this loop -> virtio_queue_notify() -> irq
  *
  * One descriptor of /dev/vhost-net serves a queue pair. Everything but the packets stays with the
  * device (net.h), which is the only user. The kernel knows no packed rings, and it does not filter.

@@ -183,7 +183,9 @@ static int start_ring(struct vhost_user_queue *q)
     /* What was published before; the last server may have taken a kick, or kept an interrupt. */
     (void)eventfd_write(queue->kick_fd, 1);
     if (q->known)
-        virtio_queue_notify(&v->dev, q->index);
+        (void)eventfd_write(q->call_fd, 1);
+    else
+        virtio_queue_notify_by(&v->dev, q->index, q->call_fd);
     q->served = true;
     q->known = true;
     return 0;
@@ -271,6 +273,8 @@ static void vud_queue_stop(struct virtio_device *dev, unsigned queue)
         lose(v, v->vu.why);
     else if (q->served && !has_drained(q, base))
         lose(v, "it does not finish what it has taken");
+    if (q->known)
+        virtio_queue_notify_by(&v->dev, q->index, -1);
     q->live = q->served = q->known = false;
 }
 

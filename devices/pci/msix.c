@@ -43,11 +43,17 @@ struct route {
     uint32_t data;
 };
 
+/* An eventfd of somebody else's. */
+struct source {
+    unsigned vector;
+    struct route route; /* handle below 0: none now */
+};
+
 struct msix {
     struct pci_func *func;
     struct msi_sink sink;
     unsigned cap;
-    unsigned vectors;
+    unsigned vectors, source_count;
     uint64_t pba_offset;
     atomic_bool shown_enabled; /* `enabled`, for those without the lock */
     struct log_guest_count refused;
@@ -57,6 +63,7 @@ struct msix {
     uint8_t *table; /* as the guest wrote it */
     uint64_t *pending;
     struct route *routes;
+    struct source *sources;
 };
 
 /* ---- a vector's state ---- */
@@ -143,9 +150,38 @@ static void fire(struct msix *m, unsigned vector)
                             le32_get(entry(m, vector) + ENTRY_DATA));
 }
 
-/* After anything changed that may have unmasked the vector, or what its message is. */
+static void source_drop(struct msix *m, struct source *s)
+{
+    if (s->route.fd >= 0 && s->route.handle >= 0)
+        m->sink.ops->route_del(m->sink.ctx, s->route.handle, s->route.fd);
+    s->route.handle = -1;
+}
+
+/*
+ * The hypervisor has it exactly while its vector's message may be sent. What was written before
+ * that, it finds when it gets it; what is written afterwards, whoever polls the eventfd does.
+ */
+static void source_update(struct msix *m, struct source *s)
+{
+    struct route *r = &s->route;
+    bool may = r->fd >= 0 && m->master && !is_masked(m, s->vector);
+    uint64_t addr = le64_get(entry(m, s->vector) + ENTRY_ADDR);
+    uint32_t data = le32_get(entry(m, s->vector) + ENTRY_DATA);
+    if (!may || r->addr != addr || r->data != data)
+        source_drop(m, s);
+    if (!may || r->handle >= 0)
+        return;
+    r->addr = addr;
+    r->data = data;
+    r->handle = m->sink.ops->route_add(m->sink.ctx, r->fd, addr, data);
+}
+
+/* After anything changed that may have masked or unmasked it, or what its message is. */
 static void update(struct msix *m, unsigned vector)
 {
+    for (unsigned i = 0; i < m->source_count; i++)
+        if (m->sources[i].vector == vector)
+            source_update(m, &m->sources[i]);
     if (is_masked(m, vector))
         return;
     route_update(m, vector);
@@ -222,6 +258,8 @@ static void drop_all(struct msix *m)
 {
     for (unsigned i = 0; i < m->vectors; i++)
         route_drop(m, i);
+    for (unsigned i = 0; i < m->source_count; i++)
+        source_drop(m, &m->sources[i]);
 }
 
 void msix_control_changed(struct msix *m)
@@ -246,8 +284,7 @@ static void master_changed(void *ctx, bool on)
     struct msix *m = ctx;
     pthread_mutex_lock(&m->lock);
     m->master = on;
-    if (on)
-        update_all(m);
+    update_all(m);
     pthread_mutex_unlock(&m->lock);
 }
 
@@ -266,17 +303,50 @@ unsigned msix_vectors(const struct msix *m)
     return m->vectors;
 }
 
+static void raise_locked(struct msix *m, unsigned vector)
+{
+    if (!m->enabled)
+        return;
+    if (is_masked(m, vector) || !m->master)
+        set_pending(m, vector, true);
+    else
+        fire(m, vector);
+}
+
 void msix_raise(struct msix *m, unsigned vector)
 {
     BUG_ON(vector >= m->vectors);
     pthread_mutex_lock(&m->lock);
-    if (m->enabled) {
-        if (is_masked(m, vector) || !m->master)
-            set_pending(m, vector, true);
-        else
-            fire(m, vector);
+    raise_locked(m, vector);
+    pthread_mutex_unlock(&m->lock);
+}
+
+void msix_set_source(struct msix *m, unsigned source, int eventfd, unsigned vector)
+{
+    BUG_ON(source >= m->source_count || vector >= m->vectors);
+    struct source *s = &m->sources[source];
+    pthread_mutex_lock(&m->lock);
+    source_drop(m, s);
+    s->route.fd = eventfd;
+    s->vector = vector;
+    source_update(m, s);
+    pthread_mutex_unlock(&m->lock);
+}
+
+/* What is taken here the hypervisor does not find later: so nothing comes twice. */
+bool msix_raise_source(struct msix *m, unsigned source)
+{
+    BUG_ON(source >= m->source_count);
+    struct source *s = &m->sources[source];
+    eventfd_t written;
+    pthread_mutex_lock(&m->lock);
+    bool is_there = s->route.fd >= 0;
+    if (is_there && s->route.handle < 0) {
+        (void)eventfd_read(s->route.fd, &written);
+        raise_locked(m, s->vector);
     }
     pthread_mutex_unlock(&m->lock);
+    return is_there;
 }
 
 void msix_clear_pending(struct msix *m)
@@ -330,7 +400,8 @@ int msix_create(struct msix **out, const struct msix_config *config)
     m->table = calloc(m->vectors, MSIX_ENTRY_BYTES);
     m->pending = calloc(1, pba_bytes(m));
     m->routes = calloc(m->vectors, sizeof(m->routes[0]));
-    if (!m->table || !m->pending || !m->routes) {
+    m->sources = calloc(config->sources + 1, sizeof(m->sources[0]));
+    if (!m->table || !m->pending || !m->routes || !m->sources) {
         free(m->routes);
         m->routes = NULL;
         msix_destroy(m);
@@ -340,6 +411,8 @@ int msix_create(struct msix **out, const struct msix_config *config)
         m->routes[i].fd = -1;
         m->table[(size_t)i * MSIX_ENTRY_BYTES + ENTRY_CONTROL] = ENTRY_MASKED;
     }
+    for (; m->source_count < config->sources; m->source_count++)
+        m->sources[m->source_count].route = (struct route){.fd = -1, .handle = -1};
     add_to_function(m, config->bar);
     *out = m;
     return 0;
@@ -352,6 +425,7 @@ void msix_destroy(struct msix *m)
     if (m->routes)
         drop_all(m);
     pthread_mutex_destroy(&m->lock);
+    free(m->sources);
     free(m->routes);
     free(m->pending);
     free(m->table);

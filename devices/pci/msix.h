@@ -6,6 +6,11 @@
  * and sent when the guest unmasks it, and so is one that is raised while the function may not write
  * to memory (bus mastering is off). Nothing is lost and nothing comes twice.
  *
+ * An eventfd of somebody else's may raise a vector, too: a source. While the vector is unmasked the
+ * hypervisor delivers what is written there by itself. At other times whoever polls the eventfd
+ * does, by msix_raise_source(), which does nothing while the hypervisor has it: so nobody needs to
+ * know which time it is.
+ *
  * Table and pending bits share a BAR: the table at 0, the pending bits at half of it. The guest
  * chooses addresses and data: what the hypervisor refuses does not arrive, and is no error here.
  *
@@ -30,6 +35,7 @@ struct msix_config {
     struct pci_func *func; /* gets the capability; its cap_written calls msix_control_changed() */
     unsigned bar;          /* msix_create() adds it, with 32-bit addresses */
     unsigned vectors;      /* 1 to MSIX_VECTORS_MAX */
+    unsigned sources;      /* may be 0 */
     struct msi_sink sink;  /* what it refers to outlives this */
 };
 
@@ -47,6 +53,11 @@ void msix_control_changed(struct msix *m);
 /* Any thread. */
 bool msix_enabled(const struct msix *m);
 void msix_raise(struct msix *m, unsigned vector); /* below the count, and ignored if disabled */
+
+/* Any thread: from now on, that eventfd raises that vector; fd -1: none, and it may be closed. */
+void msix_set_source(struct msix *m, unsigned source, int eventfd, unsigned vector);
+/* Any thread: the source's eventfd was written to, or may have been. False: it has none. */
+bool msix_raise_source(struct msix *m, unsigned source);
 
 unsigned msix_vectors(const struct msix *m);
 

@@ -7,6 +7,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "core/bus.h"
 #include "core/pci.h"
@@ -101,7 +103,7 @@ static void create(unsigned vectors)
     struct pci_func_config config = {.name = "fn", .mmio = mmio, .ops = &ops};
     cr_assert(zero(pci_func_init(&func, &config)));
     struct msix_config mc = {
-        .func = &func, .bar = BAR, .vectors = vectors, .sink = fake_msi_sink(&msi)};
+        .func = &func, .bar = BAR, .vectors = vectors, .sources = 2, .sink = fake_msi_sink(&msi)};
     cr_assert(zero(msix_create(&msix, &mc)));
     cap = msix_cap(msix);
     cfg_wr(0x10 + 4 * BAR, 4, (uint32_t)BAR_GPA);
@@ -210,6 +212,92 @@ Test(pci_msix, an_unmasked_vector_is_delivered)
     cr_expect(zero(u32, msi.sends), "by the route");
     msix_raise(msix, 3);
     cr_expect(eq(u32, taken(3), 1));
+}
+
+/* ---- eventfds of others ---- */
+
+/* Somebody writes, and whoever polls hears of it. */
+static void write_and_poll(int fd)
+{
+    cr_assert(zero(eventfd_write(fd, 1)));
+    cr_expect(msix_raise_source(msix, 1));
+}
+
+Test(pci_msix, a_source_is_delivered_once)
+{
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    cr_expect(not(msix_raise_source(msix, 1)));
+    msix_set_source(msix, 1, fd, 3);
+    cr_expect(zero(u32, fake_msi_routes(&msi)), "MSI-X is off");
+    write_and_poll(fd);
+    control(ENABLE);
+    use(3);
+    cr_expect(zero(u32, taken(3)), "it was for the wire");
+    cr_assert(zero(eventfd_write(fd, 1)));
+    cr_expect(eq(u32, taken(3), 1), "nobody has polled");
+    cr_expect(msix_raise_source(msix, 1));
+    cr_expect(zero(u32, taken(3)), "not twice");
+    set_message(3, MSI_ADDR, 3 + 100);
+    write_and_poll(fd);
+    cr_expect(eq(u32, taken(3), 1));
+    set_message(3, MSI_ADDR, 4 + 100);
+    write_and_poll(fd);
+    cr_expect(eq(u32, taken(4), 1));
+    use(5);
+    msix_set_source(msix, 1, fd, 5);
+    write_and_poll(fd);
+    cr_expect(eq(u32, taken(5), 1));
+    msix_set_source(msix, 1, -1, 0);
+    cr_assert(zero(eventfd_write(fd, 1)));
+    cr_expect(not(msix_raise_source(msix, 1)));
+    cr_expect(zero(u32, taken(5)));
+    cr_expect(zero(u32, msi.sends));
+    close(fd);
+}
+
+/* Masked in any way: it waits, whether somebody has polled meanwhile or not, and comes once. */
+Test(pci_msix, a_source_waits_while_it_is_masked)
+{
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    msix_set_source(msix, 1, fd, 3);
+    control(ENABLE);
+    use(3);
+    for (unsigned how = 0; how < 6; how++) {
+        if (how / 2 == 0)
+            mask(3, true);
+        else if (how / 2 == 1)
+            control(ENABLE | MASK_ALL);
+        else
+            cfg_wr(0x04, 2, MEMORY);
+        cr_assert(zero(eventfd_write(fd, 1)));
+        if (how % 2 == 0) {
+            cr_expect(msix_raise_source(msix, 1));
+            cr_expect(pending(3));
+        }
+        cr_expect(zero(u32, taken(3)), "%u", how);
+        mask(3, false);
+        control(ENABLE);
+        cfg_wr(0x04, 2, MEMORY | BUSMASTER);
+        cr_expect(msix_raise_source(msix, 1));
+        cr_expect(eq(u32, taken(3), 1), "%u", how);
+        cr_expect(not(pending(3)));
+    }
+    msix_set_source(msix, 1, -1, 0);
+    close(fd);
+}
+
+Test(pci_msix, a_source_without_route_is_sent)
+{
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    msi.refuse_routes = -ENOSPC;
+    msix_set_source(msix, 1, fd, 3);
+    control(ENABLE);
+    use(3);
+    write_and_poll(fd);
+    cr_expect(eq(u32, taken(3), 1));
+    msi.refuse_routes = 0;
+    msix_set_source(msix, 1, -1, 0);
+    close(fd);
 }
 
 Test(pci_msix, without_routes_messages_are_sent)
