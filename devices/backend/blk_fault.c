@@ -17,7 +17,6 @@ enum fault { FAULT_NONE, FAULT_EIO, FAULT_ENOSPC, FAULT_CUT };
 struct blk_fault {
     struct blk_filter f;
     const struct clock *clock;
-    struct ev_timer timer; /* armed while anything waits for its latency */
     struct blk_fault_spec spec;
     struct fault_cause eio, enospc, cut;
     uint64_t requests;
@@ -128,7 +127,7 @@ static void on_timer(void *ctx)
     while (!STAILQ_EMPTY(&t->f.waiting) && STAILQ_FIRST(&t->f.waiting)->due_ns <= now_ns)
         start(t, blk_list_take(&t->f.waiting));
     if (!STAILQ_EMPTY(&t->f.waiting))
-        evloop_timer_set(t->f.loop, &t->timer, STAILQ_FIRST(&t->f.waiting)->due_ns);
+        evloop_timer_set(t->f.loop, &t->f.timer, STAILQ_FIRST(&t->f.waiting)->due_ns);
 }
 
 static void blk_fault_submit(struct blk_backend *b, struct blk_req *req)
@@ -142,31 +141,16 @@ static void blk_fault_submit(struct blk_backend *b, struct blk_req *req)
     }
     req->due_ns = clock_now_ns(t->clock) + t->spec.latency_ns;
     STAILQ_INSERT_TAIL(&t->f.waiting, req, link);
-    if (!t->timer.armed)
-        evloop_timer_set(t->f.loop, &t->timer, STAILQ_FIRST(&t->f.waiting)->due_ns);
-}
-
-static void blk_fault_drain(struct blk_backend *b)
-{
-    struct blk_fault *t = fault_of(b);
-    blk_filter_drain(&t->f);
-    evloop_timer_cancel(t->f.loop, &t->timer);
+    if (!t->f.timer.armed)
+        evloop_timer_set(t->f.loop, &t->f.timer, STAILQ_FIRST(&t->f.waiting)->due_ns);
 }
 
 /* ---- life ---- */
 
-static void blk_fault_destroy(struct blk_backend *b)
-{
-    struct blk_fault *t = fault_of(b);
-    blk_fault_drain(b);
-    blk_filter_fini(&t->f);
-    free(t);
-}
-
 static const struct blk_backend_ops blk_fault_ops = {
     .submit = blk_fault_submit,
-    .drain = blk_fault_drain,
-    .destroy = blk_fault_destroy,
+    .drain = blk_filter_drain,
+    .destroy = blk_filter_destroy,
 };
 
 int blk_fault_create(struct blk_backend **out, const struct blk_fault_config *config)
@@ -176,7 +160,7 @@ int blk_fault_create(struct blk_backend **out, const struct blk_fault_config *co
         return fail(-ENOMEM, "disk faults");
     blk_filter_init(&t->f, config->base, config->loop, &blk_fault_ops);
     t->clock = config->clock;
-    t->timer = (struct ev_timer){.cb = on_timer, .ctx = t};
+    t->f.timer = (struct ev_timer){.cb = on_timer, .ctx = t};
     t->spec = config->spec;
     t->eio.when = config->spec.eio;
     t->enospc.when = config->spec.enospc;

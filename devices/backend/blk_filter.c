@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "devices/backend/blk_filter.h"
 
-#include <stddef.h>
+#include <stdlib.h>
+
+#include "core/xmath.h"
 
 static void base_resized(void *ctx)
 {
@@ -29,13 +31,23 @@ void blk_filter_fini(struct blk_filter *f)
     f->base->ops->destroy(f->base);
 }
 
-void blk_filter_drain(struct blk_filter *f)
+void blk_filter_drain(struct blk_backend *b)
 {
+    struct blk_filter *f = container_of(b, struct blk_filter, b);
     struct blk_req *req;
     f->draining = true;
     while ((req = blk_list_take(&f->waiting)) != NULL)
         blk_ended_add(&f->ended, req, -ECANCELED);
     f->base->ops->drain(f->base);
     blk_ended_flush(&f->ended);
+    evloop_timer_cancel(f->loop, &f->timer);
     f->draining = false;
+}
+
+void blk_filter_destroy(struct blk_backend *b)
+{
+    struct blk_filter *f = container_of(b, struct blk_filter, b);
+    blk_filter_drain(b);
+    blk_filter_fini(f);
+    free(f);
 }

@@ -21,6 +21,7 @@ struct blk_filter {
     struct evloop *loop;
     struct blk_list waiting; /* not handed to the base yet */
     struct blk_ended ended;  /* answered without the base */
+    struct ev_timer timer;   /* of filters that wait for a time, while one waits */
     bool draining;
 };
 
@@ -45,7 +46,11 @@ static inline void blk_filter_pass(struct blk_filter *f, struct blk_req *req)
     f->base->ops->submit(f->base, req);
 }
 
-/* Ends all that is out: what waits is cancelled, what the base has is drained there. */
-void blk_filter_drain(struct blk_filter *f);
+/*
+ * Operations. What waits is cancelled, what the base has is drained there; destroyed is a filter
+ * that is the first member of what malloc() gave, and all of that.
+ */
+void blk_filter_drain(struct blk_backend *b);
+void blk_filter_destroy(struct blk_backend *b);
 
 #endif

@@ -16,7 +16,6 @@
 struct blk_limit {
     struct blk_filter f;
     const struct clock *clock;
-    struct ev_timer timer; /* armed while anything waits */
     struct bucket requests, bytes;
     uint64_t burst_ns;
 };
@@ -47,7 +46,7 @@ static void on_timer(void *ctx)
     while (!STAILQ_EMPTY(&l->f.waiting) && opens_ns(l) <= now_ns)
         start(l, blk_list_take(&l->f.waiting), now_ns);
     if (!STAILQ_EMPTY(&l->f.waiting))
-        evloop_timer_set(l->f.loop, &l->timer, opens_ns(l));
+        evloop_timer_set(l->f.loop, &l->f.timer, opens_ns(l));
 }
 
 static void blk_limit_submit(struct blk_backend *b, struct blk_req *req)
@@ -63,28 +62,13 @@ static void blk_limit_submit(struct blk_backend *b, struct blk_req *req)
     }
     STAILQ_INSERT_TAIL(&l->f.waiting, req, link);
     if (!waits)
-        evloop_timer_set(l->f.loop, &l->timer, opens_ns(l));
-}
-
-static void blk_limit_drain(struct blk_backend *b)
-{
-    struct blk_limit *l = limit_of(b);
-    blk_filter_drain(&l->f);
-    evloop_timer_cancel(l->f.loop, &l->timer);
-}
-
-static void blk_limit_destroy(struct blk_backend *b)
-{
-    struct blk_limit *l = limit_of(b);
-    blk_limit_drain(b);
-    blk_filter_fini(&l->f);
-    free(l);
+        evloop_timer_set(l->f.loop, &l->f.timer, opens_ns(l));
 }
 
 static const struct blk_backend_ops blk_limit_ops = {
     .submit = blk_limit_submit,
-    .drain = blk_limit_drain,
-    .destroy = blk_limit_destroy,
+    .drain = blk_filter_drain,
+    .destroy = blk_filter_destroy,
 };
 
 int blk_limit_create(struct blk_backend **out, const struct blk_limit_config *config)
@@ -94,7 +78,7 @@ int blk_limit_create(struct blk_backend **out, const struct blk_limit_config *co
         return fail(-ENOMEM, "disk limit");
     blk_filter_init(&l->f, config->base, config->loop, &blk_limit_ops);
     l->clock = config->clock;
-    l->timer = (struct ev_timer){.cb = on_timer, .ctx = l};
+    l->f.timer = (struct ev_timer){.cb = on_timer, .ctx = l};
     l->requests.per_s = config->iops;
     l->bytes.per_s = config->bytes_per_s;
     l->burst_ns = config->burst_ms * NS_PER_MS;

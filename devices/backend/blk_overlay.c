@@ -196,7 +196,7 @@ static void blk_overlay_drain(struct blk_backend *b)
     while ((req = blk_list_take(&o->f.waiting)) != NULL)
         blk_ended_add(&o->f.ended, req, -ECANCELED);
     o->top->ops->drain(o->top);
-    blk_filter_drain(&o->f);
+    blk_filter_drain(b);
 }
 
 /* ---- size ---- */
