@@ -132,7 +132,7 @@ static ssize_t tap_receive(struct net_backend *b, unsigned pair, const struct io
     struct net_tap *tap = of(b);
     struct net_tap_pair *p = &tap->pairs[pair];
     if (net_tap_ahead_wants(p->ahead)) {
-        ssize_t n = net_tap_ahead_receive(p->ahead, tap->batch, p->fd, iov, count);
+        ssize_t n = net_tap_ahead_receive(p, iov, count);
         return n != -EAGAIN ? n : nothing(p);
     }
     size_t room = 0;

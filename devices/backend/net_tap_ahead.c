@@ -57,15 +57,16 @@ void net_tap_ahead_drop(struct net_tap_ahead *a)
     a->first = a->count = 0;
 }
 
-static void fill(struct net_tap_ahead *a, struct net_tap_batch *batch, int fd)
+static void fill(struct net_tap_ahead *a, const struct net_tap_pair *p)
 {
+    struct net_tap_batch *batch = p->tap->batch;
     bool many = batch != NULL && a->next >= NET_TAP_BATCH_WORTH;
     a->first = 0;
     a->count = many ? a->next : 1;
     if (many)
-        net_tap_batch_read(batch, fd, a->places[0], PLACE_BYTES, a->bytes, a->count);
+        net_tap_batch_read(batch, p, a->places[0], PLACE_BYTES, a->bytes, a->count);
     else
-        a->bytes[0] = (int)read(fd, a->places[0], PLACE_BYTES);
+        a->bytes[0] = (int)read(p->fd, a->places[0], PLACE_BYTES);
     bool dry = a->bytes[a->count - 1] < 0;
     a->next = dry ? 1 : (unsigned)min_u64(2 * a->next, NET_TAP_BATCH_PACKETS);
 }
@@ -78,11 +79,11 @@ static bool find(struct net_tap_ahead *a)
     return a->first < a->count;
 }
 
-ssize_t net_tap_ahead_receive(struct net_tap_ahead *a, struct net_tap_batch *batch, int fd,
-                              const struct iovec *iov, unsigned count)
+ssize_t net_tap_ahead_receive(struct net_tap_pair *p, const struct iovec *iov, unsigned count)
 {
+    struct net_tap_ahead *a = p->ahead;
     if (!find(a)) {
-        fill(a, batch, fd);
+        fill(a, p);
         if (!find(a))
             return -EAGAIN;
     }

@@ -24,7 +24,7 @@
 
 struct net_tap_batch {
     struct io_uring ring;
-    int fd; /* of the packets in the list */
+    const struct net_tap_pair *pair; /* of the packets in the list */
     unsigned count, vectors;
     struct {
         uint8_t start[SHORT_BYTES]; /* the header, or all of it */
@@ -55,8 +55,15 @@ struct net_tap_batch *net_tap_batch_create(const struct net_tap *tap)
     struct net_tap_batch *batch = is_suitable(tap) ? calloc(1, sizeof(*batch)) : NULL;
     if (batch == NULL)
         return NULL;
+    int fds[NET_TAP_PAIRS_MAX];
+    for (unsigned i = 0; i < tap->b.info.pairs; i++)
+        fds[i] = tap->pairs[i].fd;
     if (io_uring_queue_init(NET_TAP_BATCH_PACKETS, &batch->ring, IORING_SETUP_SUBMIT_ALL) != 0) {
         free(batch);
+        return NULL;
+    }
+    if (io_uring_register_files(&batch->ring, fds, tap->b.info.pairs) != 0) {
+        net_tap_batch_destroy(batch);
         return NULL;
     }
     return batch;
@@ -66,6 +73,7 @@ void net_tap_batch_destroy(struct net_tap_batch *batch)
 {
     if (batch == NULL)
         return;
+    (void)io_uring_unregister_files(&batch->ring); /* a ring ends later than this call */
     io_uring_queue_exit(&batch->ring);
     free(batch);
 }
@@ -74,7 +82,7 @@ bool net_tap_batch_add(struct net_tap_batch *batch, const struct net_tap_pair *p
                        const struct iovec *iov, unsigned count)
 {
     bool fits = count > 0 && count <= BATCH_VECTORS && iov[0].iov_len == NET_HEADER_BYTES;
-    if (!fits || batch->fd != pair->fd || batch->count == NET_TAP_BATCH_PACKETS ||
+    if (!fits || batch->pair != pair || batch->count == NET_TAP_BATCH_PACKETS ||
         batch->vectors + count > BATCH_VECTORS)
         net_tap_batch_flush(batch);
     if (!fits)
@@ -92,7 +100,7 @@ bool net_tap_batch_add(struct net_tap_batch *batch, const struct net_tap_pair *p
     batch->packets[i].first = batch->vectors;
     batch->packets[i].count = count;
     batch->vectors += count;
-    batch->fd = pair->fd;
+    batch->pair = pair;
     return true;
 }
 
@@ -124,27 +132,32 @@ void net_tap_batch_flush(struct net_tap_batch *batch)
         const struct iovec *iov = batch->iov + batch->packets[i].first;
         unsigned count = batch->packets[i].count;
         struct io_uring_sqe *sqe = worth ? io_uring_get_sqe(&batch->ring) : NULL;
-        if (sqe != NULL && count == 1)
-            io_uring_prep_write(sqe, batch->fd, iov->iov_base, (unsigned)iov->iov_len, 0);
-        else if (sqe != NULL)
-            io_uring_prep_writev(sqe, batch->fd, iov, count, 0);
+        if (sqe == NULL) {
+            (void)!writev(batch->pair->fd, iov, (int)count);
+            continue;
+        }
+        if (count == 1)
+            io_uring_prep_write(sqe, (int)batch->pair->index, iov->iov_base, (unsigned)iov->iov_len,
+                                0);
         else
-            (void)!writev(batch->fd, iov, (int)count);
+            io_uring_prep_writev(sqe, (int)batch->pair->index, iov, count, 0);
+        sqe->flags = IOSQE_FIXED_FILE;
     }
     if (worth)
         run(batch, batch->count, NULL);
     batch->count = batch->vectors = 0;
 }
 
-void net_tap_batch_read(struct net_tap_batch *batch, int fd, uint8_t *places, unsigned place_bytes,
-                        int *bytes, unsigned count)
+void net_tap_batch_read(struct net_tap_batch *batch, const struct net_tap_pair *pair,
+                        uint8_t *places, unsigned place_bytes, int *bytes, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         struct io_uring_sqe *sqe = io_uring_get_sqe(&batch->ring);
         bytes[i] = -EAGAIN;
         if (sqe == NULL)
             continue;
-        io_uring_prep_read(sqe, fd, places + (size_t)i * place_bytes, place_bytes, 0);
+        io_uring_prep_read(sqe, (int)pair->index, places + (size_t)i * place_bytes, place_bytes, 0);
+        sqe->flags = IOSQE_FIXED_FILE;
         sqe->rw_flags = RWF_NOWAIT; /* O_NONBLOCK alone would not do */
         io_uring_sqe_set_data64(sqe, i + 1);
     }

@@ -74,8 +74,8 @@ void net_tap_batch_flush(struct net_tap_batch *batch);
  * Reads packets to places of so many bytes each, side by side, and says how long each is, or a
  * negative errno.
  */
-void net_tap_batch_read(struct net_tap_batch *batch, int fd, uint8_t *places, unsigned place_bytes,
-                        int *bytes, unsigned count);
+void net_tap_batch_read(struct net_tap_batch *batch, const struct net_tap_pair *pair,
+                        uint8_t *places, unsigned place_bytes, int *bytes, unsigned count);
 
 /* Packets of a pair that have been read and not been asked for. NULL: no memory. */
 struct net_tap_ahead *net_tap_ahead_create(void);
@@ -84,9 +84,8 @@ struct net_tap_ahead *net_tap_ahead_create(void);
 bool net_tap_ahead_wants(const struct net_tap_ahead *a);
 void net_tap_ahead_note(struct net_tap_ahead *a, size_t bytes);
 
-/* As net_backend_ops.receive() does, but that nothing is waited for. batch may be NULL. */
-ssize_t net_tap_ahead_receive(struct net_tap_ahead *a, struct net_tap_batch *batch, int fd,
-                              const struct iovec *iov, unsigned count);
+/* As net_backend_ops.receive() does, but that nothing is waited for. */
+ssize_t net_tap_ahead_receive(struct net_tap_pair *p, const struct iovec *iov, unsigned count);
 void net_tap_ahead_drop(struct net_tap_ahead *a);
 
 #endif
