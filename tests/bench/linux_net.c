@@ -113,10 +113,15 @@ static void stop_server(void)
     kill(server, SIGTERM);
 }
 
+/* A server for each stream: one that goes on sometimes ends after a client has gone. */
 static void start_server(const struct load *l)
 {
+    static char script[] = "trap 'kill $!; exit' TERM\n"
+                           "while :; do\n"
+                           "    \"$0\" -s -1 --logfile /dev/null & wait $!\n"
+                           "done";
     int fd;
-    char *const argv[] = {(char *)l->iperf3, "-s", "--logfile", "/dev/null", NULL};
+    char *const argv[] = {"/bin/sh", "-c", script, (char *)l->iperf3, NULL};
     server = runs_start("iperf3", argv, &fd);
     close(fd);
     atexit(stop_server);
