@@ -197,10 +197,24 @@ static const struct net_backend_ops net_user_ops = {
 
 /* ---- making it ---- */
 
+/* An address of IPv6 is one of IPv6 alone, whatever the host thinks of "any". */
+static int open_host_forward(struct net_user *u, const struct net_user_forward *f)
+{
+    int udp = f->kind == NET_USER_HOST_UDP ? SLIRP_HOSTFWD_UDP : 0;
+    if (!f->ipv6)
+        return slirp_add_hostfwd(u->slirp, udp, f->host, f->host_port, f->guest, f->guest_port);
+    const struct sockaddr_in6 host = {
+        .sin6_family = AF_INET6, .sin6_addr = f->host6, .sin6_port = htons(f->host_port)};
+    const struct sockaddr_in6 guest = {
+        .sin6_family = AF_INET6, .sin6_addr = f->guest6, .sin6_port = htons(f->guest_port)};
+    return slirp_add_hostxfwd(u->slirp, (const struct sockaddr *)&host, sizeof(host),
+                              (const struct sockaddr *)&guest, sizeof(guest),
+                              udp | SLIRP_HOSTFWD_V6ONLY);
+}
+
 static int add_host_forward(struct net_user *u, const struct net_user_forward *f)
 {
-    if (slirp_add_hostfwd(u->slirp, f->kind == NET_USER_HOST_UDP, f->host, f->host_port, f->guest,
-                          f->guest_port) == 0)
+    if (open_host_forward(u, f) == 0)
         return 0;
     int err = errno;
     const char *remedy = "";

@@ -40,6 +40,8 @@ struct net_user_forward {
         NET_USER_TCP
     } kind;
     struct in_addr host, guest; /* 0: any; the address that DHCP gives */
+    struct in6_addr host6, guest6;
+    bool ipv6; /* host6 and guest6 count; only from the host */
     uint16_t host_port, guest_port;
     const char *target; /* a command, a socket's path, or HOST:PORT */
     const char *text;   /* as the user said it */

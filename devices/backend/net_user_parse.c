@@ -44,6 +44,31 @@ static int parse_addr(const char **at, char end, struct in_addr *out)
     return 0;
 }
 
+/* "[ADDRESS]:" */
+static int parse_addr6(const char **at, struct in6_addr *out)
+{
+    char text[INET6_ADDRSTRLEN];
+    const char *stop = strstr(*at, "]:");
+    if (**at != '[' || !stop || (size_t)(stop - *at) > sizeof(text))
+        return -EINVAL;
+    memcpy(text, *at + 1, (size_t)(stop - *at - 1));
+    text[stop - *at - 1] = '\0';
+    *at = stop + 2;
+    return inet_pton(AF_INET6, text, out) == 1 ? 0 : -EINVAL;
+}
+
+/* A guest's IPv6 address cannot be guessed: it has to be given. Both ends are of one kind. */
+static int parse_hosts_addr(const char **at, struct net_user_forward *f)
+{
+    f->ipv6 = **at == '[';
+    return f->ipv6 ? parse_addr6(at, &f->host6) : parse_addr(at, ':', &f->host);
+}
+
+static int parse_guests_addr(const char **at, struct net_user_forward *f)
+{
+    return f->ipv6 ? parse_addr6(at, &f->guest6) : parse_addr(at, ':', &f->guest);
+}
+
 static int parse_port(const char **at, char end, uint16_t *out)
 {
     unsigned port;
@@ -78,8 +103,8 @@ static int set_hostfwd(struct net_user_config *c, const char *value)
         f.kind = NET_USER_HOST_UDP;
     else if (!take_word(&value, "tcp:") && !take_word(&value, ":"))
         return -EINVAL;
-    if (parse_addr(&value, ':', &f.host) < 0 || parse_port(&value, '-', &f.host_port) < 0 ||
-        parse_addr(&value, ':', &f.guest) < 0 || parse_port(&value, '\0', &f.guest_port) < 0)
+    if (parse_hosts_addr(&value, &f) < 0 || parse_port(&value, '-', &f.host_port) < 0 ||
+        parse_guests_addr(&value, &f) < 0 || parse_port(&value, '\0', &f.guest_port) < 0)
         return -EINVAL;
     return add_forward(c, &f);
 }
@@ -173,7 +198,9 @@ static int set_mtu(struct net_user_config *c, const char *value)
 }
 
 static const struct key_row keys[] = {
-    {"hostfwd", "[tcp|udp]:[ADDRESS]:PORT-[GUEST ADDRESS]:PORT, such as tcp::2222-:22",
+    {"hostfwd",
+     "tcp or udp, the host's address and port, and the guest's, such as tcp::2222-:22 or "
+     "tcp:[::1]:2222-[fec0::15]:22",
      set_hostfwd},
     {"guestfwd", "tcp:ADDRESS:PORT- and cmd:COMMAND, unix:PATH or tcp:HOST:PORT", set_guestfwd},
     {"restrict", "on or off", set_restrict},
