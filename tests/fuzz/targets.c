@@ -33,20 +33,18 @@ static size_t mutate(const struct fuzz_target *target, uint8_t *data, size_t len
     return fuzz_mutate(data, len, max, seed, target->device, target->run == compare);
 }
 
-#define SCRIPTS(id, word, number)                                      \
-    static const struct fuzz_target id = {word, play, mutate, number}; \
-    static const struct fuzz_target id##_same = {"same-" word, compare, mutate, number}
+#define SCRIPTS(word, number)                                                     \
+    static const struct fuzz_target word##_alone = {#word, play, mutate, number}; \
+    static const struct fuzz_target word##_same = {"same-" #word, compare, mutate, number};
+#define BYTES(id, word) extern const struct fuzz_target fuzz_target_##id;
+#include "tests/fuzz/targets.def"
+#undef SCRIPTS
+#undef BYTES
 
-SCRIPTS(ring, "ring", FUZZ_ECHO);
-SCRIPTS(blk, "blk", FUZZ_BLK);
-SCRIPTS(scsi, "scsi", FUZZ_SCSI);
-SCRIPTS(net, "net", FUZZ_NET);
-SCRIPTS(console, "console", FUZZ_CONSOLE);
-SCRIPTS(rng, "rng", FUZZ_RNG);
-
+#define SCRIPTS(word, number) &word##_alone, &word##_same,
+#define BYTES(id, word)       &fuzz_target_##id,
 const struct fuzz_target *const fuzz_targets[] = {
-    &ring,      &blk,      &scsi,      &net,      &console,      &rng,
-    &ring_same, &blk_same, &scsi_same, &net_same, &console_same, &rng_same,
+#include "tests/fuzz/targets.def"
 };
 
 const unsigned fuzz_target_count = ARRAY_SIZE(fuzz_targets);

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A PC's small devices on a bus of ports: serial port, clock, keyboard controller, ACPI's power
+ * registers, POST codes, debug exit, pvpanic.
+ *
+ * The input is a list of steps. A step begins with a byte: the step (bits 0 to 3), the width (4,
+ * 5).
+ *
+ *     0 to 3   write a port: its name (a byte), the value (a byte; wider ones repeat it)
+ *     4 to 6   read a port
+ *     7, 8     write a register of the clock: register, value
+ *     9        read one
+ *     10       type: length, bytes
+ *     11       the terminal takes so many bytes more
+ *     12       time passes: four bytes of a number, and by how much it is shifted
+ *     13       as many writes of one port as the byte says, times 16
+ *     others   the loop runs
+ *
+ * After each step what the devices hold is bounded, and the loop has little to do. After the last
+ * the guest resets the serial port, prints, and hears what is typed; the clock tells the time.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/bus.h"
+#include "core/evloop.h"
+#include "core/fail.h"
+#include "core/xmath.h"
+#include "devices/acpi_pm.h"
+#include "devices/debug_exit.h"
+#include "devices/i8042.h"
+#include "devices/post_code.h"
+#include "devices/pvpanic.h"
+#include "devices/rtc.h"
+#include "devices/serial.h"
+#include "tests/fuzz/input.h"
+#include "tests/fuzz/target.h"
+#include "tests/harness/fake.h"
+
+#define SERIAL_PORT  0x3f8u
+#define PVPANIC_PORT 0x505u
+#define STEPS_MAX    1000u
+#define TURNS_MAX    20u
+#define TIME_MAX_NS  (UINT64_C(1) << 62)
+#define RX_MAX       16u /* the FIFO */
+
+/* Registers of a 16550A. */
+enum { DATA, IER, FCR, LCR, MCR, LSR };
+
+static struct bench {
+    struct bus *pio;
+    struct evloop *loop;
+    struct clock clock;
+    struct fake_clock time;
+    struct fake_irq irq;
+    struct fake_chr chr;
+    struct serial *serial;
+    struct rtc *rtc;
+    struct i8042 *kbc;
+    struct acpi_pm *pm;
+    struct post_code *post;
+    struct debug_exit *exit;
+    struct pvpanic *panic;
+} bench;
+
+static const uint16_t ports[] = {
+    SERIAL_PORT,     SERIAL_PORT + 1,  SERIAL_PORT + 2,  SERIAL_PORT + 3,
+    SERIAL_PORT + 4, SERIAL_PORT + 5,  SERIAL_PORT + 6,  SERIAL_PORT + 7,
+    RTC_PORT,        RTC_PORT + 1,     I8042_DATA_PORT,  I8042_COMMAND_PORT,
+    ACPI_PM_PORT,    ACPI_PM_PORT + 1, ACPI_PM_PORT + 2, POST_CODE_PORT,
+    DEBUG_EXIT_PORT, PVPANIC_PORT,     SERIAL_PORT - 1,  SERIAL_PORT + 8,
+    RTC_PORT - 1,    ACPI_PM_PORT - 1, 0xffff,           0,
+};
+
+static void on_power(void *ctx, enum power_event event, int status)
+{
+    (void)ctx;
+    fuzz_check(event <= POWER_PANIC && (event != POWER_EXIT || (status >= 0 && status <= 255)),
+               "power event %d with status %d", event, status);
+}
+
+static void make_host(struct bench *b)
+{
+    b->clock = fake_clock_port(&b->time);
+    setenv("MINIVET_NO_URING", "1", 1); /* quicker for what is so short */
+    int err = bus_create(&b->pio, "ports", 65536);
+    err = err != 0 ? err : evloop_create(&b->loop, "fuzz", &b->clock);
+    BUG_ON(err != 0);
+}
+
+static void open_bench(struct bench *b)
+{
+    struct power power = {.request = on_power};
+    b->time.now_ns = 0;
+    b->irq = (struct fake_irq){0};
+    fake_chr_init(&b->chr, 80, 25);
+    int err = serial_create(&b->serial, &(struct serial_config){
+                                            .pio = b->pio,
+                                            .port = SERIAL_PORT,
+                                            .irq = fake_irq_line(&b->irq),
+                                            .loop = b->loop,
+                                            .chr = &b->chr.backend,
+                                        });
+    err |= rtc_create(&b->rtc, &(struct rtc_config){.pio = b->pio,
+                                                    .clock = &b->clock,
+                                                    .ram_below_4g_bytes = GIB,
+                                                    .ram_above_4g_bytes = GIB});
+    err |= i8042_create(&b->kbc, &(struct i8042_config){.pio = b->pio, .power = power});
+    err |= acpi_pm_create(&b->pm, &(struct acpi_pm_config){.pio = b->pio, .power = power});
+    err |=
+        post_code_create(&b->post, &(struct post_code_config){.pio = b->pio, .clock = &b->clock});
+    err |= debug_exit_create(&b->exit, &(struct debug_exit_config){.pio = b->pio, .power = power});
+    err |= pvpanic_create(
+        &b->panic, &(struct pvpanic_config){.pio = b->pio, .port = PVPANIC_PORT, .power = power});
+    BUG_ON(err != 0);
+}
+
+static void close_bench(struct bench *b)
+{
+    serial_destroy(b->serial);
+    rtc_destroy(b->rtc);
+    i8042_destroy(b->kbc);
+    acpi_pm_destroy(b->pm);
+    post_code_destroy(b->post);
+    debug_exit_destroy(b->exit);
+    pvpanic_destroy(b->panic);
+    evloop_drain(b->loop);
+}
+
+static void out(struct bench *b, unsigned port, unsigned value)
+{
+    bus_write(b->pio, port, 1, value);
+}
+
+static unsigned in(struct bench *b, unsigned port)
+{
+    uint64_t value;
+    bus_read(b->pio, port, 1, &value);
+    return (unsigned)value;
+}
+
+static void run_loop(struct bench *b)
+{
+    struct evloop_stats stats;
+    evloop_stats(b->loop, &stats);
+    uint64_t turns = stats.turns;
+    evloop_drain(b->loop);
+    evloop_stats(b->loop, &stats);
+    fuzz_check(stats.turns - turns <= TURNS_MAX, "the loop turned %llu times for one step",
+               (unsigned long long)(stats.turns - turns));
+    fuzz_check(b->chr.rx_max <= RX_MAX, "the serial port asks for %zu bytes", b->chr.rx_max);
+}
+
+static void type(struct bench *b, struct fuzz_input *input)
+{
+    size_t len;
+    const uint8_t *bytes = fuzz_take_bytes(input, fuzz_take(input, 1) % 64, &len);
+    fake_chr_type(&b->chr, bytes, len);
+}
+
+static void do_step(struct bench *b, struct fuzz_input *input, unsigned op, unsigned width)
+{
+    uint64_t value;
+    unsigned port = 0;
+    if (op < 7 || op == 13)
+        port = ports[fuzz_take(input, 1) % ARRAY_SIZE(ports)];
+    switch (op) {
+    case 0:
+    case 1:
+    case 2:
+    case 3:
+        bus_write(b->pio, port, width, fuzz_take(input, 1) * UINT64_C(0x0101010101010101));
+        break;
+    case 4:
+    case 5:
+    case 6:
+        bus_read(b->pio, port, width, &value);
+        break;
+    case 7:
+    case 8:
+        out(b, RTC_PORT, (unsigned)fuzz_take(input, 1));
+        out(b, RTC_PORT + 1, (unsigned)fuzz_take(input, 1));
+        break;
+    case 9:
+        out(b, RTC_PORT, (unsigned)fuzz_take(input, 1));
+        (void)in(b, RTC_PORT + 1);
+        break;
+    case 10:
+        type(b, input);
+        break;
+    case 11:
+        fake_chr_open(&b->chr, fuzz_take(input, 2));
+        break;
+    case 12:
+        value = fuzz_take(input, 4);
+        value <<= fuzz_take(input, 1) % 30;
+        b->time.now_ns = min_u64(b->time.now_ns + value, TIME_MAX_NS);
+        break;
+    case 13:
+        value = fuzz_take(input, 1);
+        for (uint64_t i = 0; i < 16 * value; i++)
+            out(b, port, (unsigned)i);
+        break;
+    default:
+        run_loop(b);
+        break;
+    }
+}
+
+/* ---- another guest ---- */
+
+static void print_again(struct bench *b)
+{
+    static const char text[] = "minivet";
+    for (unsigned i = 0; i < RX_MAX; i++) /* what was received in loopback, or before */
+        (void)in(b, SERIAL_PORT + DATA);
+    out(b, SERIAL_PORT + LCR, 3);
+    out(b, SERIAL_PORT + IER, 0);
+    out(b, SERIAL_PORT + MCR, 3);
+    out(b, SERIAL_PORT + FCR, 7);
+    fake_chr_open(&b->chr, UINT32_MAX);
+    run_loop(b);
+    uint64_t before = b->chr.out_bytes;
+    fuzz_check((in(b, SERIAL_PORT + LSR) & 0x61) == 0x60, "the serial port is not empty");
+    for (unsigned i = 0; i < sizeof(text); i++)
+        out(b, SERIAL_PORT + DATA, (unsigned char)text[i]);
+    run_loop(b);
+    fuzz_check(b->chr.out_bytes == before + sizeof(text), "the serial port does not print");
+    fuzz_check(b->chr.out_bytes > FAKE_CHR_OUT ||
+                   memcmp(b->chr.out + before, text, sizeof(text)) == 0,
+               "the serial port prints something else");
+    fuzz_check(fake_chr_type(&b->chr, "x", 1) == 1, "the serial port takes nothing");
+    fuzz_check(in(b, SERIAL_PORT + LSR) & 1 && in(b, SERIAL_PORT + DATA) == 'x',
+               "the serial port hears nothing");
+    out(b, SERIAL_PORT + IER, 0);
+    fake_irq_take(&b->irq);
+    out(b, SERIAL_PORT + IER, 2);
+    fuzz_check(fake_irq_take(&b->irq) > 0, "the serial port does not interrupt");
+}
+
+static unsigned clock_register(struct bench *b, unsigned reg)
+{
+    out(b, RTC_PORT, reg);
+    return in(b, RTC_PORT + 1);
+}
+
+/* Binary and 24 hours: the date is one. */
+static void tell_time(struct bench *b)
+{
+    out(b, RTC_PORT, 0x0b);
+    out(b, RTC_PORT + 1, 0x06);
+    unsigned month = clock_register(b, 8), day = clock_register(b, 7);
+    fuzz_check(clock_register(b, 0) < 61 && clock_register(b, 2) < 60 && clock_register(b, 4) < 24,
+               "the clock's time is none");
+    fuzz_check(month >= 1 && month <= 12 && day >= 1 && day <= 31, "the clock's day is none");
+    fuzz_check(clock_register(b, 9) < 100, "the clock's year is none");
+}
+
+static void check_stamps(struct bench *b)
+{
+    struct post_code_stamp stamps[POST_CODE_STAMPS + 1];
+    uint64_t written;
+    unsigned count = post_code_stamps(b->post, stamps, ARRAY_SIZE(stamps), &written);
+    fuzz_check(count <= POST_CODE_STAMPS && count <= written, "%u stamps", count);
+    for (unsigned i = 1; i < count; i++)
+        fuzz_check(stamps[i].when_ns >= stamps[i - 1].when_ns, "stamps are out of order");
+}
+
+static int run(const struct fuzz_target *target, const uint8_t *data, size_t len)
+{
+    struct bench *b = &bench;
+    struct fuzz_input input = {data, len};
+    (void)target;
+    if (b->loop == NULL)
+        make_host(b);
+    open_bench(b);
+    for (unsigned i = 0; input.left > 0 && i < STEPS_MAX; i++) {
+        unsigned byte = (unsigned)fuzz_take(&input, 1);
+        do_step(b, &input, byte & 15, 1u << (byte >> 4 & 3));
+        check_stamps(b);
+    }
+    run_loop(b);
+    print_again(b);
+    tell_time(b);
+    close_bench(b);
+    return 0;
+}
+
+const struct fuzz_target fuzz_target_platform = {.name = "platform", .run = run};

@@ -1,0 +1,571 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A hostile vhost-user server, and a device in front of it.
+ *
+ *     byte 0   bit 0: a network, else a disk; 1: two groups of queues; 2 and up: the transport
+ *     byte 1   a feature that the server lacks (64 and up: none)
+ *     byte 2   a protocol feature, likewise
+ *     then     steps, mixed with answers: each request of the device takes a byte that says how the
+ *              server answers (see spoil()), and what that needs. An input that is at its end
+ *              answers well.
+ *
+ * The server answers within the device's own sendmsg(), which is wrapped: no thread, no waiting,
+ * the same each time.
+ *
+ * After the last step a good server comes, and the device is connected to it, starts, and gives it
+ * its rings. No file is left open, and a creation that fails says so in one line.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/fail.h"
+#include "core/gmem.h"
+#include "core/le.h"
+#include "core/log.h"
+#include "core/xmath.h"
+#include "tests/fuzz/input.h"
+#include "tests/fuzz/target.h"
+#include "tests/harness/rig.h"
+#include "virtio/spec.h"
+#include "virtio/vhost_user_blk.h"
+#include "virtio/vhost_user_net.h"
+#include "virtio/vhost_user_wire.h"
+
+#define LOW_BYTES      UINT64_C(0x20000)
+#define HEAP_GPA       UINT64_C(0x10000)
+#define LONG_RETRY     UINT64_C(40000000000) /* longer than any pause between two tries */
+#define REPLY_MS       1000u
+#define NS_PER_S       UINT64_C(1000000000)
+#define QUEUES         16u
+#define RINGS          8u
+#define RING_SIZE      8u
+#define INFLIGHT_BYTES 0x10000u
+#define PAYLOAD_MAX    512u
+#define STEPS_MAX      64u
+
+struct server {
+    int fd, front_fd, backend_fd; /* -1: none */
+    uint64_t features, protocol;
+    bool good, down;
+    struct fuzz_input in;
+    int inflight_fd;
+    int call_fd[RINGS], err_fd[RINGS];
+    struct vhost_user_vring_addr addr[RINGS];
+    unsigned kicks; /* rings that were given one, a bit each */
+};
+
+static struct bench {
+    struct rig rig;
+    struct server server;
+    struct vhost_user_device *v;
+    bool is_net;
+    unsigned errors; /* lines */
+    bool runs;
+    uint64_t waited_ns; /* in this input */
+} bench;
+
+struct message {
+    struct vhost_user_header header;
+    uint8_t payload[PAYLOAD_MAX];
+};
+
+ssize_t __real_sendmsg(int fd, const struct msghdr *msg, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *msg, int flags);
+int __real_poll(struct pollfd *fds, nfds_t count, int ms);
+int __wrap_poll(struct pollfd *fds, nfds_t count, int ms);
+int __real_nanosleep(const struct timespec *time, struct timespec *left);
+int __wrap_nanosleep(const struct timespec *time, struct timespec *left);
+int __real_clock_gettime(clockid_t id, struct timespec *time);
+int __wrap_clock_gettime(clockid_t id, struct timespec *time);
+
+static uint64_t all_but(uint64_t bit)
+{
+    return bit < 64 ? ~(UINT64_C(1) << bit) : UINT64_MAX;
+}
+
+/* ---- the server ---- */
+
+static void replace_fd(int *to, int fd)
+{
+    if (*to >= 0)
+        close(*to);
+    *to = fd;
+}
+
+static void hang_up(struct server *s)
+{
+    replace_fd(&s->fd, -1);
+    replace_fd(&s->backend_fd, -1);
+    for (unsigned i = 0; i < RINGS; i++) {
+        replace_fd(&s->call_fd[i], -1);
+        replace_fd(&s->err_fd[i], -1);
+    }
+    s->front_fd = -1;
+    s->kicks = 0;
+}
+
+static int connect_server(void *ctx)
+{
+    struct server *s = ctx;
+    int fds[2];
+    if (s->down)
+        return -ECONNREFUSED;
+    hang_up(s);
+    int err = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds);
+    BUG_ON(err != 0);
+    s->fd = fds[1];
+    s->front_fd = fds[0];
+    return fds[0];
+}
+
+static void keep_fd(struct server *s, const struct message *asked, int fd)
+{
+    unsigned ring = asked->payload[0] % RINGS;
+    switch (asked->header.request) {
+    case VHOST_USER_SET_VRING_CALL:
+        replace_fd(&s->call_fd[ring], fd);
+        break;
+    case VHOST_USER_SET_VRING_ERR:
+        replace_fd(&s->err_fd[ring], fd);
+        break;
+    case VHOST_USER_SET_BACKEND_REQ_FD:
+        replace_fd(&s->backend_fd, fd);
+        break;
+    default:
+        if (asked->header.request == VHOST_USER_SET_VRING_KICK)
+            s->kicks |= 1u << ring;
+        close(fd);
+        break;
+    }
+}
+
+static void receive(struct server *s, struct message *asked)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(VHOST_USER_FDS_MAX * sizeof(int))];
+    } space;
+    struct iovec iov = {asked, sizeof(*asked)};
+    struct msghdr msg = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &space, .msg_controllen = sizeof(space)};
+    memset(asked, 0, sizeof(*asked));
+    ssize_t n = recvmsg(s->fd, &msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    fuzz_check(n >= (ssize_t)sizeof(asked->header) &&
+                   (size_t)n == sizeof(asked->header) + asked->header.size,
+               "a request of %zd bytes", n);
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c != NULL; c = CMSG_NXTHDR(&msg, c)) {
+        int fds[VHOST_USER_FDS_MAX];
+        size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+        memcpy(fds, CMSG_DATA(c), count * sizeof(int));
+        for (size_t i = 0; i < count; i++)
+            keep_fd(s, asked, fds[i]);
+    }
+    if (asked->header.request == VHOST_USER_SET_VRING_ADDR)
+        memcpy(&s->addr[asked->payload[0] % RINGS], asked->payload, sizeof(s->addr[0]));
+}
+
+/* Fills the payload in; its bytes, or 0: no answer is wanted. */
+static uint32_t good_answer(const struct server *s, const struct message *asked, uint8_t *payload)
+{
+    struct vhost_user_inflight_message inflight = {.mmap_size = INFLIGHT_BYTES};
+    switch (asked->header.request) {
+    case VHOST_USER_GET_FEATURES:
+        le64_put(payload, s->features);
+        return 8;
+    case VHOST_USER_GET_PROTOCOL_FEATURES:
+        le64_put(payload, s->protocol);
+        return 8;
+    case VHOST_USER_GET_QUEUE_NUM:
+        le64_put(payload, QUEUES);
+        return 8;
+    case VHOST_USER_GET_CONFIG:
+        memcpy(payload, asked->payload, VHOST_USER_CONFIG_HEADER_BYTES);
+        payload[VHOST_USER_CONFIG_HEADER_BYTES + 1] = 8; /* a disk's capacity: 1 MiB */
+        return asked->header.size;
+    case VHOST_USER_GET_VRING_BASE:
+        memcpy(payload, asked->payload, sizeof(struct vhost_user_vring_state));
+        return sizeof(struct vhost_user_vring_state);
+    case VHOST_USER_GET_INFLIGHT_FD:
+        memcpy(payload, &inflight, sizeof(inflight));
+        return sizeof(inflight);
+    default:
+        return asked->header.flags & VHOST_USER_NEED_REPLY ? 8 : 0;
+    }
+}
+
+struct reply {
+    struct message message;
+    size_t bytes; /* of it that are sent */
+    int fds[VHOST_USER_FDS_MAX];
+    unsigned fd_count;
+    bool then_closes;
+};
+
+static void spoil(struct server *s, struct reply *r)
+{
+    unsigned how = (unsigned)fuzz_take(&s->in, 1);
+    size_t len;
+    const uint8_t *bytes;
+    switch (how & 15) {
+    case 0: /* refuses */
+        le64_put(r->message.payload, 1);
+        break;
+    case 1: /* refuses, as GET_CONFIG is */
+        r->message.header.size = 0;
+        r->bytes = sizeof(r->message.header);
+        break;
+    case 2: /* says nothing */
+        r->bytes = 0;
+        break;
+    case 3:
+        r->bytes = fuzz_take(&s->in, 1) % (r->bytes + 1);
+        r->then_closes = true;
+        break;
+    case 4: /* another header */
+        bytes = fuzz_take_bytes(&s->in, sizeof(r->message.header), &len);
+        memcpy(&r->message.header, bytes, len);
+        break;
+    case 5: /* another payload */
+        bytes = fuzz_take_bytes(&s->in, fuzz_take(&s->in, 1), &len);
+        memcpy(r->message.payload, bytes, len);
+        break;
+    case 6: /* another byte in it */
+        r->message.payload[fuzz_take(&s->in, 2) % PAYLOAD_MAX] = (uint8_t)fuzz_take(&s->in, 1);
+        break;
+    case 7: /* fds that nobody asked for, or more of them */
+        for (; r->fd_count < 1 + (how >> 4) % VHOST_USER_FDS_MAX; r->fd_count++)
+            r->fds[r->fd_count] = STDERR_FILENO;
+        break;
+    case 8:
+        r->fd_count = 0;
+        break;
+    case 9: /* an answer twice, or one that nobody waits for */
+        r->bytes = sizeof(r->message.header) + fuzz_take(&s->in, 1);
+        break;
+    case 10: /* a length that is not what follows */
+        r->message.header.size = (uint32_t)fuzz_take(&s->in, 4);
+        break;
+    default:
+        break;
+    }
+}
+
+static void send_reply(struct server *s, const struct reply *r)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(VHOST_USER_FDS_MAX * sizeof(int))];
+    } space = {0};
+    struct iovec iov = {(void *)(uintptr_t)&r->message, r->bytes};
+    struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+    if (r->fd_count > 0) {
+        msg.msg_control = &space;
+        msg.msg_controllen = CMSG_SPACE(r->fd_count * sizeof(int));
+        struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+        c->cmsg_level = SOL_SOCKET;
+        c->cmsg_type = SCM_RIGHTS;
+        c->cmsg_len = CMSG_LEN(r->fd_count * sizeof(int));
+        memcpy(CMSG_DATA(c), r->fds, r->fd_count * sizeof(int));
+    }
+    if (r->bytes > 0)
+        (void)__real_sendmsg(s->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (r->then_closes)
+        hang_up(s);
+}
+
+static void serve(struct server *s)
+{
+    struct message asked;
+    struct reply r = {0};
+    receive(s, &asked);
+    uint32_t bytes = good_answer(s, &asked, r.message.payload);
+    r.message.header = (struct vhost_user_header){
+        .request = asked.header.request,
+        .flags = VHOST_USER_VERSION | VHOST_USER_REPLY,
+        .size = bytes,
+    };
+    r.bytes = bytes > 0 ? sizeof(r.message.header) + bytes : 0;
+    if (asked.header.request == VHOST_USER_GET_INFLIGHT_FD)
+        r.fds[r.fd_count++] = s->inflight_fd;
+    if (!s->good && fuzz_take(&s->in, 1) & 1)
+        spoil(s, &r);
+    send_reply(s, &r);
+}
+
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *msg, int flags)
+{
+    struct server *s = &bench.server;
+    ssize_t n = __real_sendmsg(fd, msg, flags);
+    if (n > 0 && s->fd >= 0 && fd == s->front_fd)
+        serve(s);
+    return n;
+}
+
+int __wrap_poll(struct pollfd *fds, nfds_t count, int ms)
+{
+    int n = __real_poll(fds, count, bench.runs ? 0 : ms);
+    bench.waited_ns += bench.runs && n == 0 ? (uint64_t)ms * 1000000 : 0;
+    return n;
+}
+
+int __wrap_nanosleep(const struct timespec *time, struct timespec *left)
+{
+    if (!bench.runs)
+        return __real_nanosleep(time, left);
+    bench.waited_ns += (uint64_t)time->tv_nsec;
+    return 0;
+}
+
+int __wrap_clock_gettime(clockid_t id, struct timespec *time)
+{
+    int err = __real_clock_gettime(id, time);
+    if (bench.runs) {
+        uint64_t ns = (uint64_t)time->tv_nsec + bench.waited_ns;
+        time->tv_sec += (time_t)(ns / NS_PER_S);
+        time->tv_nsec = (long)(ns % NS_PER_S);
+    }
+    return err;
+}
+
+/* ---- steps ---- */
+
+static void server_speaks(struct server *s)
+{
+    unsigned how = (unsigned)fuzz_take(&s->in, 1);
+    struct message m = {.header = {VHOST_USER_BACKEND_CONFIG_CHANGE_MSG, how, 0}};
+    size_t len, bytes = sizeof(m.header);
+    int fd = how & 0x80 ? s->fd : s->backend_fd;
+    if (how & 0x40) {
+        m.header.size = (uint32_t)fuzz_take(&s->in, 1);
+        bytes += fuzz_take(&s->in, 1) % 128;
+    }
+    if (how & 0x20) {
+        const uint8_t *from = fuzz_take_bytes(&s->in, 16, &len);
+        memcpy(&m, from, len);
+    }
+    if (fd >= 0)
+        (void)send(fd, &m, bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+static void server_signals(struct server *s)
+{
+    unsigned how = (unsigned)fuzz_take(&s->in, 1);
+    int fd = how & 0x80 ? s->err_fd[how % RINGS] : s->call_fd[how % RINGS];
+    if (fd >= 0)
+        (void)eventfd_write(fd, 1);
+}
+
+/* The server has all of guest memory, and what the device asked it to keep. */
+static void server_writes(struct bench *b)
+{
+    struct server *s = &b->server;
+    uint64_t at = fuzz_take(&s->in, 2), value = fuzz_take(&s->in, 2);
+    if (at & 1)
+        BUG_ON(pwrite(s->inflight_fd, &value, 2, (off_t)at) != 2);
+    else
+        memcpy(vdrv_ptr(&b->rig.drv, HEAP_GPA + at, 2), &value, 2);
+}
+
+static void send_chain(struct bench *b)
+{
+    unsigned byte = (unsigned)fuzz_take(&b->server.in, 1);
+    struct vdrv_queue *q = &b->rig.drv.q[byte % 3];
+    struct vdrv_buf bufs[2] = {{LOW_BYTES - 512, 16, false}, {LOW_BYTES - 256, 16, true}};
+    if (q->desc != NULL)
+        vdrv_send(q, bufs, 2);
+}
+
+static void access_config(struct bench *b)
+{
+    unsigned byte = (unsigned)fuzz_take(&b->server.in, 1);
+    uint8_t value = (uint8_t)fuzz_take(&b->server.in, 1);
+    if (byte & 0x80)
+        vdrv_config_write(&b->rig.drv, byte % 64, &value, 1);
+    else
+        vdrv_config_read(&b->rig.drv, byte % 64, &value, 1);
+}
+
+static void start_driver(struct bench *b)
+{
+    unsigned drop = (unsigned)fuzz_take(&b->server.in, 1);
+    if (b->rig.pci != NULL)
+        rig_find_device(&b->rig);
+    unsigned queues = (unsigned)min_u64(1 + drop % 3, b->v->dev.cfg.queue_count);
+    vdrv_start(&b->rig.drv, all_but(drop % 128), queues, RING_SIZE);
+}
+
+static void do_step(struct bench *b)
+{
+    struct server *s = &b->server;
+    switch (fuzz_take(&s->in, 1) % 16) {
+    case 0:
+    case 1:
+        start_driver(b);
+        break;
+    case 2:
+        vdrv_reset(&b->rig.drv);
+        break;
+    case 3:
+        send_chain(b);
+        break;
+    case 4:
+        hang_up(s);
+        break;
+    case 5:
+        s->features &= all_but(fuzz_take(&s->in, 1));
+        break;
+    case 6:
+        s->features = s->protocol = UINT64_MAX;
+        s->down = false;
+        break;
+    case 7:
+        s->down = !s->down;
+        break;
+    case 8:
+        server_speaks(s);
+        break;
+    case 9:
+        server_signals(s);
+        break;
+    case 10:
+        server_writes(b);
+        break;
+    case 11:
+        access_config(b);
+        break;
+    case 12:
+        s->protocol &= all_but(fuzz_take(&s->in, 1));
+        break;
+    case 13:
+        b->rig.time.now_ns += LONG_RETRY;
+        break;
+    default:
+        break;
+    }
+    rig_step(&b->rig);
+}
+
+/* ---- from the first to the last ---- */
+
+static void count_errors(void *ctx, enum log_level level, const char *line)
+{
+    struct bench *b = ctx;
+    b->errors += level == LOG_ERROR;
+    if (strncmp(line, "bug:", 4) == 0)
+        fprintf(stderr, "%s\n", line);
+}
+
+static void open_rig(struct bench *b, unsigned variant)
+{
+    struct rig_config config = variant < RIG_VARIANTS ? rig_variants[variant]
+                                                      : rig_legacy_variants[variant - RIG_VARIANTS];
+    config.keep_host = true;
+    config.ram_bytes = config.hole_gpa = LOW_BYTES;
+    config.queue_size_max = 64;
+    config.features_on |= VIRTIO_BIT(VIRTIO_F_RING_RESET) | VIRTIO_BIT(VIRTIO_F_IN_ORDER);
+    if (b->rig.loop == NULL) { /* the first time */
+        setenv("MINIVET_NO_URING", "1", 1);
+        b->server = (struct server){.fd = -1, .backend_fd = -1};
+        memset(b->server.call_fd, -1, sizeof(b->server.call_fd));
+        memset(b->server.err_fd, -1, sizeof(b->server.err_fd));
+        b->server.inflight_fd = memfd_create("fuzz", MFD_CLOEXEC);
+        BUG_ON(b->server.inflight_fd < 0);
+        log_set_sink(count_errors, b);
+    }
+    rig_open_host(&b->rig, &config);
+    memset(gmem_ptr(b->rig.gmem, 0, LOW_BYTES, 1), 0, LOW_BYTES);
+    int err = ftruncate(b->server.inflight_fd, 0);
+    err = err != 0 ? err : ftruncate(b->server.inflight_fd, INFLIGHT_BYTES + 8);
+    BUG_ON(err != 0);
+}
+
+static int create(struct bench *b, unsigned groups)
+{
+    struct vhost_user_setup setup = {
+        .setup = rig_setup(&b->rig, "fuzz"),
+        .socket_path = "a function",
+        .connect = connect_server,
+        .connect_ctx = &b->server,
+        .groups = groups,
+        .reply_ms = REPLY_MS,
+        .clock = &b->rig.clock,
+    };
+    static const uint8_t mac[NET_MAC_BYTES] = {2, 0, 0, 0, 0, 1};
+    b->v = NULL;
+    b->errors = 0;
+    return b->is_net ? vhost_user_net_create(&b->v, &setup, mac, 1500)
+                     : vhost_user_blk_create(&b->v, &setup);
+}
+
+/* A good server, and a driver that begins anew. */
+static void revive(struct bench *b)
+{
+    struct server *s = &b->server;
+    s->good = true;
+    s->down = false;
+    s->features = s->protocol = UINT64_MAX;
+    for (unsigned i = 0; i < 3; i++) {
+        rig_step(&b->rig);
+        b->rig.time.now_ns += LONG_RETRY;
+    }
+    rig_step(&b->rig);
+    fuzz_check(b->v->connected, "the device does not find its server");
+    if (b->rig.pci != NULL)
+        rig_find_device(&b->rig);
+    s->kicks = 0;
+    unsigned rings = b->is_net ? 2 : 1;
+    fuzz_check(vdrv_start(&b->rig.drv, 0, rings, RING_SIZE), "the device does not start");
+    rig_step(&b->rig);
+    fuzz_check(b->v->connected && !rig_is_broken(&b->rig), "the device does not run");
+    fuzz_check(s->kicks == (1u << rings) - 1, "rings 0x%x were started", s->kicks);
+    for (unsigned i = 0; i < rings; i++) {
+        const struct vdrv_queue *q = &b->rig.drv.q[i];
+        uint64_t base = s->addr[i].desc - q->desc_gpa;
+        fuzz_check(s->addr[i].avail == base + q->avail_gpa && s->addr[i].used == base + q->used_gpa,
+                   "ring %u is elsewhere", i);
+    }
+}
+
+static int run(const struct fuzz_target *target, const uint8_t *data, size_t len)
+{
+    struct bench *b = &bench;
+    struct server *s = &b->server;
+    struct fuzz_input in = {data, len};
+    (void)target;
+    unsigned how = (unsigned)fuzz_take(&in, 1);
+    open_rig(b, (how >> 2) % (RIG_VARIANTS + RIG_LEGACY_VARIANTS));
+    int fd = fuzz_free_fd();
+    b->runs = true;
+    b->waited_ns = 0;
+    b->is_net = how & 1;
+    s->good = s->down = false;
+    s->features = all_but(fuzz_take(&in, 1));
+    s->protocol = all_but(fuzz_take(&in, 1));
+    s->in = in;
+    int err = create(b, how & 2 ? 2 : 1);
+    fuzz_check(b->errors == (err != 0), "error %d was told in %u lines", err, b->errors);
+    if (err == 0) {
+        b->rig.cfg.always &= b->v->dev.offered[0]; /* packed rings are the server's to have */
+        rig_plug(&b->rig, &b->v->dev);
+        for (unsigned i = 0; i < STEPS_MAX && s->in.left > 0; i++)
+            do_step(b);
+        revive(b);
+        rig_unplug(&b->rig);
+        vhost_user_device_destroy(b->v);
+    }
+    hang_up(s);
+    rig_close(&b->rig);
+    b->runs = false;
+    fuzz_check(fuzz_free_fd() == fd, "a file was left open");
+    return 0;
+}
+
+const struct fuzz_target fuzz_target_vhost_user = {.name = "vhost-user", .run = run};
