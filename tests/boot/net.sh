@@ -185,6 +185,8 @@ reaches 192.168.7.1 -s 8900 >/dev/null && echo pinged
 fetch http http://192.168.7.1:8080/file
 /usr/bin/ethtool -k eth0 | grep -E "(tx-checksumming|tcp-segmentation|rx-checksumming|udp-segmentation).*: on" | sed "s/^/offload /"
 /usr/bin/ethtool -l eth0 | tail -n 5 | sed -n "s/^Combined:[^0-9]*/queues /p"
+/usr/bin/ethtool -x eth0 | grep -c "^ *[0-9]*: *0 *1 *0 *1" | sed "s/^/table /"
+/usr/bin/ethtool -K eth0 rxhash on 2>/dev/null && echo rxhash
 stream sent 192.168.7.1 -P 8 -t 1
 stream received 192.168.7.1 -P 8 -t 1 -R
 grep -E "virtio.*(input|output)" /proc/interrupts | sed "s/^/irq /"
@@ -284,6 +286,9 @@ net_taps() {
         return
     fi
     tap_variant "tap, PCI, packed" 6.12 "" transport=pci,ring=packed
+    tap_variant "tap with RSS, PCI, split" 6.1 ,rss=on transport=pci
+    expect "tap with RSS: the guest spreads flows over two queues" said '^table [1-9]'
+    expect "tap with RSS: the guest is told their hashes" said '^rxhash'
     small_variant "tap, mmio, split" 6.1 "" transport=mmio
     if [ ! -w /dev/vhost-net ]; then
         result ok "vhost=on # SKIP no /dev/vhost-net that may be opened"
