@@ -9,6 +9,7 @@
 #include "core/fail.h"
 #include "core/le.h"
 #include "core/xmath.h"
+#include "virtio/device_tape.h"
 #include "virtio/features.h"
 #include "virtio/spec.h"
 #include "virtio/stats.h"
@@ -387,6 +388,8 @@ void virtio_device_fini(struct virtio_device *dev)
     dev->queues = NULL;
     virtio_strict_destroy(dev->strict);
     dev->strict = NULL;
+    virtio_tape_destroy(dev->tape);
+    dev->tape = NULL;
 }
 
 void virtio_device_attach(struct virtio_device *dev, const struct virtio_host *host)

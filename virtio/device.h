@@ -42,6 +42,7 @@ struct virtio_device;
 struct virtio_meter;
 struct virtio_stats;
 struct virtio_strict;
+struct virtio_tape;
 
 #define VIRTIO_QUEUE_SIZE_DEFAULT 256u
 #define VIRTIO_QUEUES_MAX         64u
@@ -161,6 +162,7 @@ struct virtio_device {
     struct virtio_host host;
     struct virtio_queue *queues;
     struct virtio_strict *strict; /* the driver monitor; NULL: off */
+    struct virtio_tape *tape;     /* NULL: it is on none */
     struct log_guest_count guest_errors, activations;
     _Atomic bool failed_before;  /* it has been said that this device needed a reset */
     _Atomic uint32_t status;     /* set by both sides, cleared by reset on the loop */

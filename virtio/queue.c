@@ -6,6 +6,7 @@
 
 #include "core/xmath.h"
 #include "virtio/device_impl.h"
+#include "virtio/device_tape.h"
 #include "virtio/spec.h"
 #include "virtio/stats.h"
 #include "virtio/strict.h"
@@ -167,6 +168,7 @@ static int start_on_loop(void *arg)
         .size_max = virtio_device_queue_size_max(dev, q->index),
         .iov_max = external ? 1 : dev->cfg.iov_max,
         .strict = virtio_strict_queue(dev->strict, q->index),
+        .tape = virtio_tape_queue(dev->tape, q->index),
     };
     int err = vq_activate(&q->vq, &setup);
     if (err != 0)

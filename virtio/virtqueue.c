@@ -56,6 +56,8 @@ int vq_activate(struct virtqueue *vq, const struct vq_setup *setup)
     };
     if (setup->strict != NULL)
         vq_strict_wrap(vq, setup->strict);
+    if (setup->tape != NULL)
+        vq_tape_wrap(vq, setup->tape);
     int err = 0;
     if (vq->size == 0 || vq->size > setup->size_max)
         err = vq_error(vq, -EINVAL, "size out of range");

@@ -42,6 +42,7 @@
 
 struct gmem;
 struct strict_queue;
+struct tape_queue;
 struct vq_ops;
 
 /* As the guest wrote it; nothing in it is checked. Addresses are guest-physical. */
@@ -61,6 +62,7 @@ struct vq_setup {
     uint32_t size_max;           /* what the device has told the guest */
     unsigned iov_max;            /* vectors in a chain at most */
     struct strict_queue *strict; /* the driver monitor's; NULL: off */
+    struct tape_queue *tape;     /* a tape's; NULL: it is on none */
 };
 
 /* The most that vq_setup.iov_max may be: what preadv(2) takes. */
@@ -118,6 +120,7 @@ struct virtqueue {
     bool broken;
     const char *error; /* why the last call said no */
     struct strict_queue *strict;
+    struct tape_queue *tape;
     union {
         struct vq_split split;
         struct vq_packed packed;

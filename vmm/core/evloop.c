@@ -139,6 +139,16 @@ static bool defers_run(struct evloop *loop)
     return any;
 }
 
+bool evloop_run_deferred(struct evloop *loop)
+{
+    struct ev_defer *d = TAILQ_FIRST(&loop->defers);
+    if (!d)
+        return false;
+    evloop_defer_cancel(loop, d);
+    d->cb(d->ctx);
+    return true;
+}
+
 /* ---- running ---- */
 
 /* One round. Returns whether anything happened, or a negative errno. */

@@ -92,6 +92,8 @@ struct ev_defer {
 /* Once, after the current callbacks; queueing twice runs it once. Owner thread only. */
 void evloop_defer(struct evloop *loop, struct ev_defer *d);
 void evloop_defer_cancel(struct evloop *loop, struct ev_defer *d);
+/* Runs the oldest, of a loop that does not run; false: there is none. For replays. */
+bool evloop_run_deferred(struct evloop *loop);
 
 /* ---- from other threads ---- */
 /* Runs fn(arg) on the loop's thread and waits for its result. On the owner: a plain call. */

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Of what a read brings only the edges are kept: a disk's data is nobody's to look at but the
+ * guest's. Where it goes is in the request's vectors.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/block.h"
+#include "core/fail.h"
+#include "core/tape.h"
+#include "core/xmath.h"
+#include "devices/backend/taped.h"
+
+#define VECTORS_MAX 4096u /* in a record */
+
+struct blk_taped {
+    struct blk_backend b;
+    struct blk_backend *base; /* NULL: a replay */
+    struct tape *tape;
+    unsigned source;
+    uint64_t submitted;
+    STAILQ_HEAD(, blk_req) out; /* a replay's requests that are not done */
+};
+
+struct vector {
+    uint64_t gpa, bytes;
+};
+
+static struct blk_taped *taped_of(struct blk_backend *b)
+{
+    return container_of(b, struct blk_taped, b);
+}
+
+static struct tape_rec record(const struct blk_taped *d, enum tape_type type)
+{
+    return (struct tape_rec){.type = (uint8_t)type, .source = (uint8_t)d->source};
+}
+
+/* ---- requests ---- */
+
+static void say_submit(struct blk_taped *d, const struct blk_req *req)
+{
+    struct tape_rec rec = record(d, TAPE_SUBMIT);
+    unsigned count = (unsigned)min_u64(req->iov_count, VECTORS_MAX);
+    bool ranged = req->op == BLK_READ || req->op == BLK_WRITE;
+    rec.queue = (uint16_t)(req->op | (req->op == BLK_ZERO && req->may_unmap ? 0x100 : 0));
+    rec.a = req->op != BLK_FLUSH ? req->offset_bytes : 0;
+    rec.b = req->op != BLK_FLUSH ? req->bytes : 0;
+    rec.len = ranged ? count * (uint32_t)sizeof(struct vector) : 0;
+    uint8_t *to = tape_room(d->tape, rec.len);
+    for (unsigned i = 0; ranged && i < count; i++, to += sizeof(struct vector)) {
+        struct vector v = {tape_gpa(d->tape, req->iov[i].iov_base), req->iov[i].iov_len};
+        memcpy(to, &v, sizeof(v));
+    }
+    tape_say(d->tape, &rec);
+}
+
+static void recorded_done(struct blk_req *req, int result)
+{
+    struct blk_taped *d = req->taped;
+    struct tape_rec rec = record(d, TAPE_DONE);
+    rec.a = req->number;
+    rec.b = (uint64_t)result;
+    if (req->op == BLK_READ) {
+        rec.len = tape_kept(req->bytes, TAPE_DATA_EDGE);
+        tape_gather(tape_room(d->tape, rec.len), req->iov, req->iov_count, req->bytes,
+                    TAPE_DATA_EDGE);
+    }
+    tape_note(d->tape, &rec);
+    req->done = req->taped_done;
+    req->done(req, result);
+}
+
+static void taped_submit(struct blk_backend *b, struct blk_req *req)
+{
+    struct blk_taped *d = taped_of(b);
+    say_submit(d, req);
+    req->number = d->submitted++;
+    if (d->base == NULL) {
+        STAILQ_INSERT_TAIL(&d->out, req, link);
+        return;
+    }
+    req->taped = d;
+    req->taped_done = req->done;
+    req->done = recorded_done;
+    d->base->ops->submit(d->base, req);
+}
+
+static struct blk_req *take(struct blk_taped *d, uint64_t number)
+{
+    struct blk_req *req;
+    STAILQ_FOREACH(req, &d->out, link)
+    if (req->number == number)
+        break;
+    if (req != NULL)
+        STAILQ_REMOVE(&d->out, req, blk_req, link);
+    return req;
+}
+
+static void play(void *ctx, const struct tape_rec *rec)
+{
+    struct blk_taped *d = ctx;
+    if (rec->type == TAPE_RESIZED) {
+        d->b.info.capacity_bytes = rec->a;
+        if (d->b.handler.on_resize != NULL)
+            d->b.handler.on_resize(d->b.handler.ctx);
+        return;
+    }
+    struct blk_req *req = rec->type == TAPE_DONE ? take(d, rec->a) : NULL;
+    if (req == NULL)
+        return;
+    if (req->op == BLK_READ && rec->len == tape_kept(req->bytes, TAPE_DATA_EDGE))
+        tape_scatter(tape_bytes(rec), req->iov, req->iov_count, req->bytes, TAPE_DATA_EDGE);
+    req->done(req, (int)rec->b);
+}
+
+static void taped_drain(struct blk_backend *b)
+{
+    struct blk_taped *d = taped_of(b);
+    struct tape_rec rec = record(d, TAPE_DRAIN);
+    tape_room(d->tape, 0);
+    tape_say(d->tape, &rec);
+    rec.type = TAPE_DRAINED;
+    if (d->base != NULL) {
+        d->base->ops->drain(d->base);
+        tape_note(d->tape, &rec);
+        return;
+    }
+    while (tape_play_input(d->tape))
+        ;
+    tape_ask(d->tape, d->source, TAPE_DRAINED, 0);
+    struct blk_req *req; /* a tape that is over knows no more of them */
+    while ((req = STAILQ_FIRST(&d->out)) != NULL) {
+        STAILQ_REMOVE_HEAD(&d->out, link);
+        req->done(req, -ECANCELED);
+    }
+}
+
+/* ---- life ---- */
+
+static void base_resized(void *ctx)
+{
+    struct blk_taped *d = ctx;
+    struct tape_rec rec = record(d, TAPE_RESIZED);
+    d->b.info.capacity_bytes = rec.a = d->base->info.capacity_bytes;
+    tape_note(d->tape, &rec);
+    if (d->b.handler.on_resize != NULL)
+        d->b.handler.on_resize(d->b.handler.ctx);
+}
+
+static void taped_destroy(struct blk_backend *b)
+{
+    struct blk_taped *d = taped_of(b);
+    if (d->base != NULL)
+        d->base->ops->destroy(d->base);
+    free(d);
+}
+
+/* No views: a machine that is on a tape has one loop. */
+static const struct blk_backend_ops taped_ops = {
+    .submit = taped_submit,
+    .drain = taped_drain,
+    .destroy = taped_destroy,
+};
+
+static int describe(struct blk_taped *d, const char *name)
+{
+    struct tape_rec rec = record(d, TAPE_INFO);
+    rec.len = sizeof(d->b.info);
+    if (d->base != NULL) {
+        d->b.info = d->base->info;
+        d->base->handler = (struct blk_handler){.on_resize = base_resized, .ctx = d};
+        memcpy(tape_room(d->tape, rec.len), &d->b.info, sizeof(d->b.info));
+        tape_note(d->tape, &rec);
+        return 0;
+    }
+    const struct tape_rec *was = tape_ask(d->tape, d->source, TAPE_INFO, 0);
+    if (was == NULL || was->len != sizeof(d->b.info))
+        return fail_msg(-EINVAL, "disk %s: is not on the recording", name);
+    memcpy(&d->b.info, tape_bytes(was), sizeof(d->b.info));
+    return 0;
+}
+
+int blk_taped_create(struct blk_backend **out, struct tape *tape, const char *name,
+                     struct blk_backend *base)
+{
+    struct blk_taped *d = calloc(1, sizeof(*d));
+    if (d == NULL)
+        return fail(-ENOMEM, "disk %s: tape", name);
+    d->b.ops = &taped_ops;
+    STAILQ_INIT(&d->out);
+    d->base = base;
+    d->tape = tape;
+    d->source = tape_add_source(tape, name, play, d);
+    int err = describe(d, name);
+    if (err != 0) {
+        free(d);
+        return err;
+    }
+    *out = &d->b;
+    return 0;
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Backends on a tape (core/tape.h). While it records each stands in front of a real one and writes
+ * down what crosses; in a replay it takes that one's place (base is NULL) and answers from the
+ * tape, at the times that the tape gives.
+ *
+ * Errors are reported. The name outlives them.
+ */
+#ifndef MINIVET_DEVICES_BACKEND_TAPED_H
+#define MINIVET_DEVICES_BACKEND_TAPED_H
+
+struct blk_backend;
+struct chr_backend;
+struct entropy;
+struct net_backend;
+struct tape;
+
+/* Each owns its base, and is destroyed through its ops. */
+int blk_taped_create(struct blk_backend **out, struct tape *tape, const char *name,
+                     struct blk_backend *base);
+/* Its handler keeps frames. */
+int net_taped_create(struct net_backend **out, struct tape *tape, const char *name,
+                     struct net_backend *base);
+
+/* These do not own it. */
+int chr_taped_create(struct chr_backend **out, struct tape *tape, const char *name,
+                     struct chr_backend *base);
+int entropy_taped_create(struct entropy **out, struct tape *tape, const char *name,
+                         const struct entropy *base);
+void entropy_taped_destroy(struct entropy *e);
+
+#endif

@@ -1,0 +1,496 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "core/tape.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/evloop.h"
+#include "core/fail.h"
+#include "core/gmem.h"
+#include "core/iobuf.h"
+#include "core/xmath.h"
+
+#define BUFFER_BYTES  (UINT32_C(1) << 20)
+#define MAGIC_BYTES   16u
+#define STAMP_NS      UINT64_C(1000000) /* so often a TIME record at most */
+#define REC_BYTES     ((uint32_t)sizeof(struct tape_rec))
+#define IS_INPUT(rec) ((rec)->type >= TAPE_READ && (rec)->type < TAPE_POP)
+
+_Static_assert(sizeof(TAPE_MAGIC) == MAGIC_BYTES, "the magic begins the file");
+_Static_assert(sizeof(struct tape_rec) == 24, "the file's records");
+
+struct source {
+    const char *name;
+    void (*play)(void *ctx, const struct tape_rec *rec);
+    void *ctx;
+};
+
+struct tape {
+    char *path;
+    const struct gmem *gmem;
+    struct source sources[TAPE_SOURCES_MAX];
+    unsigned source_count;
+    bool replay;
+    bool over; /* nothing is recorded or compared any more */
+    uint64_t now_ns;
+
+    /* Recording: `buffer` takes records, and is written when it is full. */
+    const struct clock *clock;
+    uint64_t start_ns;
+    int fd;
+    uint8_t *buffer; /* a replay's room is its beginning */
+    uint32_t filled;
+
+    /* Replaying. */
+    const uint8_t *file;
+    size_t file_bytes, at;
+    uint64_t number; /* of records that were taken */
+    struct tape_rec input;
+    bool differs;
+    FILE *out;
+};
+
+/* ---- recording ---- */
+
+static void write_out(struct tape *t)
+{
+    uint32_t done = 0;
+    while (done < t->filled) {
+        ssize_t n = write(t->fd, t->buffer + done, t->filled - done);
+        if (n <= 0 && errno != EINTR) {
+            fail(-errno, "--record %s: write; the recording ends here", t->path);
+            t->over = true;
+            break;
+        }
+        done += n > 0 ? (uint32_t)n : 0;
+    }
+    t->filled = 0;
+}
+
+uint8_t *tape_room(struct tape *t, uint32_t len)
+{
+    BUG_ON(len > TAPE_BYTES_MAX);
+    /* A stamp of the time may come first. */
+    if (!t->replay && t->filled + len + 3 * REC_BYTES > BUFFER_BYTES)
+        write_out(t);
+    return t->buffer + t->filled + REC_BYTES;
+}
+
+/* The room has the record's bytes. */
+static void append(struct tape *t, const struct tape_rec *rec)
+{
+    uint8_t *at = t->buffer + t->filled;
+    uint32_t padded = (uint32_t)align_up(rec->len, 8);
+    memcpy(at, rec, REC_BYTES);
+    memset(at + REC_BYTES + rec->len, 0, padded - rec->len);
+    t->filled += REC_BYTES + padded;
+}
+
+/* Behind the record, since its bytes are where they are. */
+static void stamp(struct tape *t)
+{
+    uint64_t now_ns = clock_now_ns(t->clock) - t->start_ns;
+    if (now_ns < t->now_ns + STAMP_NS)
+        return;
+    t->now_ns = now_ns;
+    append(t, &(struct tape_rec){.type = TAPE_TIME, .a = now_ns});
+}
+
+void tape_note(struct tape *t, const struct tape_rec *rec)
+{
+    if (t->replay || t->over)
+        return;
+    if (rec->len == 0)
+        tape_room(t, 0);
+    append(t, rec);
+    if (IS_INPUT(rec))
+        stamp(t);
+}
+
+void tape_end(struct tape *t)
+{
+    if (t->replay || t->over)
+        return;
+    tape_note(t, &(struct tape_rec){.type = TAPE_END});
+    write_out(t);
+    t->over = true;
+}
+
+/* ---- replaying ---- */
+
+/* The record at `at`, or NULL: the file ends there. */
+static const struct tape_rec *peek(struct tape *t)
+{
+    while (t->file_bytes - t->at >= REC_BYTES) {
+        const struct tape_rec *rec = (const struct tape_rec *)(const void *)(t->file + t->at);
+        if (rec->len > TAPE_BYTES_MAX || rec->type >= TAPE_TYPES ||
+            align_up(rec->len, 8) > t->file_bytes - t->at - REC_BYTES)
+            return NULL;
+        if (rec->type != TAPE_TIME)
+            return rec;
+        t->now_ns = rec->a;
+        t->at += REC_BYTES;
+    }
+    return NULL;
+}
+
+const struct tape_rec *tape_next(struct tape *t)
+{
+    const struct tape_rec *rec = peek(t);
+    if (rec == NULL)
+        return NULL;
+    t->at += REC_BYTES + align_up(rec->len, 8);
+    t->number++;
+    return rec;
+}
+
+static const char *name_of(const struct tape *t, unsigned source)
+{
+    return source < t->source_count ? t->sources[source].name : "?";
+}
+
+static void show(struct tape *t, const char *what, const struct tape_rec *rec)
+{
+    fprintf(t->out, "  %s ", what);
+    if (rec == NULL) {
+        fputs("nothing\n", t->out);
+        return;
+    }
+    fprintf(t->out, "%s: ", name_of(t, rec->source));
+    tape_show(rec, t->out);
+    fputc('\n', t->out);
+}
+
+/* recorded has been taken, or is NULL: nothing was. */
+static void differ(struct tape *t, const struct tape_rec *recorded, const struct tape_rec *is)
+{
+    if (t->over)
+        return;
+    t->over = t->differs = true;
+    if (t->out == NULL)
+        return;
+    fprintf(t->out, "%s: difference at record %llu, %.3f s after the start\n", t->path,
+            (unsigned long long)t->number, (double)t->now_ns / 1e9);
+    show(t, "after:   ", &t->input);
+    show(t, "recorded:", recorded);
+    show(t, "replayed:", is);
+}
+
+/* Where do they part? */
+static void differ_bytes(struct tape *t, const struct tape_rec *recorded, const uint8_t *is,
+                         uint32_t len)
+{
+    const uint8_t *was = tape_bytes(recorded);
+    uint32_t at = 0;
+    while (at < len && at < recorded->len && was[at] == is[at])
+        at++;
+    fprintf(t->out, "  bytes:    %u were recorded, and %u replayed; they part at byte %u\n",
+            recorded->len, len, at);
+    fprintf(t->out, "  recorded:");
+    for (uint32_t i = at; i < recorded->len && i < at + 16; i++)
+        fprintf(t->out, " %02x", was[i]);
+    fprintf(t->out, "\n  replayed:");
+    for (uint32_t i = at; i < len && i < at + 16; i++)
+        fprintf(t->out, " %02x", is[i]);
+    fputc('\n', t->out);
+}
+
+static void compare(struct tape *t, const struct tape_rec *was, const struct tape_rec *is)
+{
+    const uint8_t *bytes = t->buffer + REC_BYTES;
+    bool same_bytes = was->len == is->len && memcmp(tape_bytes(was), bytes, is->len) == 0;
+    if (same_bytes && was->a == is->a && was->b == is->b)
+        return;
+    differ(t, was, is);
+    if (!same_bytes && t->out != NULL)
+        differ_bytes(t, was, bytes, is->len);
+}
+
+static bool is_from(const struct tape_rec *rec, unsigned source, enum tape_type type,
+                    unsigned queue)
+{
+    return rec != NULL && rec->type == type && rec->source == source && rec->queue == queue;
+}
+
+const struct tape_rec *tape_ask_maybe(struct tape *t, unsigned source, enum tape_type type,
+                                      unsigned queue)
+{
+    return !t->over && is_from(peek(t), source, type, queue) ? tape_next(t) : NULL;
+}
+
+const struct tape_rec *tape_ask(struct tape *t, unsigned source, enum tape_type type,
+                                unsigned queue)
+{
+    if (t->over)
+        return NULL;
+    const struct tape_rec *rec = tape_next(t);
+    if (is_from(rec, source, type, queue))
+        return rec;
+    differ(t, rec,
+           &(struct tape_rec){
+               .type = (uint8_t)type, .source = (uint8_t)source, .queue = (uint16_t)queue});
+    return NULL;
+}
+
+void tape_say(struct tape *t, const struct tape_rec *rec)
+{
+    if (!t->replay) {
+        tape_note(t, rec);
+        return;
+    }
+    if (t->over)
+        return;
+    const struct tape_rec *was = tape_next(t);
+    if (is_from(was, rec->source, rec->type, rec->queue))
+        compare(t, was, rec);
+    else
+        differ(t, was, rec);
+}
+
+void tape_compare(struct tape *t, const struct tape_rec *recorded, uint64_t a, uint32_t len)
+{
+    struct tape_rec is = *recorded;
+    is.a = a;
+    is.len = len;
+    if (!t->over)
+        compare(t, recorded, &is);
+}
+
+/* What was put off is done until something of it is on the tape. */
+static void play_deferred(struct tape *t, struct evloop *loop, const struct tape_rec *next)
+{
+    size_t at = t->at;
+    while (t->at == at && !t->over) {
+        if (evloop_run_deferred(loop))
+            continue;
+        t->number++;
+        differ(t, next, NULL);
+    }
+}
+
+bool tape_play_input(struct tape *t)
+{
+    const struct tape_rec *rec = t->over ? NULL : peek(t);
+    if (rec == NULL || !IS_INPUT(rec))
+        return false;
+    tape_next(t);
+    t->input = *rec;
+    if (rec->source < t->source_count && t->sources[rec->source].play != NULL)
+        t->sources[rec->source].play(t->sources[rec->source].ctx, rec);
+    else
+        differ(t, rec, NULL);
+    return true;
+}
+
+int tape_play(struct tape *t, struct evloop *loop, FILE *out)
+{
+    const struct tape_rec *rec;
+    t->out = out;
+    while (!t->over && (rec = peek(t)) != NULL && rec->type != TAPE_END) {
+        if (!tape_play_input(t))
+            play_deferred(t, loop, rec);
+    }
+    if (!t->differs) {
+        rec = peek(t);
+        fprintf(out, "%s: no difference in %llu records, %.3f s%s\n", t->path,
+                (unsigned long long)t->number, (double)t->now_ns / 1e9,
+                rec == NULL ? "; the recording did not end in order" : "");
+    }
+    t->over = true;
+    return t->differs;
+}
+
+/* ---- bytes ---- */
+
+void tape_gather(uint8_t *to, const struct iovec *iov, unsigned count, uint64_t bytes,
+                 uint32_t edge)
+{
+    struct iobuf from = iobuf_init(iov, count);
+    uint32_t kept = tape_kept(bytes, edge);
+    if (kept == bytes) {
+        iobuf_get(&from, to, kept);
+        return;
+    }
+    iobuf_get(&from, to, edge);
+    iobuf_skip(&from, bytes - kept);
+    iobuf_get(&from, to + edge, edge);
+}
+
+void tape_scatter(const uint8_t *from, const struct iovec *iov, unsigned count, uint64_t bytes,
+                  uint32_t edge)
+{
+    struct iobuf to = iobuf_init(iov, count);
+    uint32_t kept = tape_kept(bytes, edge);
+    if (kept == bytes) {
+        iobuf_put(&to, from, kept);
+        return;
+    }
+    iobuf_put(&to, from, edge);
+    iobuf_skip(&to, bytes - kept);
+    iobuf_put(&to, from + edge, edge);
+}
+
+/* ---- both ---- */
+
+void tape_set_memory(struct tape *t, const struct gmem *gmem)
+{
+    t->gmem = gmem;
+}
+
+uint64_t tape_gpa(const struct tape *t, const void *hva)
+{
+    for (unsigned i = 0; t->gmem != NULL && i < t->gmem->count; i++) {
+        const struct gmem_region *r = &t->gmem->regions[i];
+        uint64_t offset = (uint64_t)((uintptr_t)hva - (uintptr_t)r->hva);
+        if (offset < r->bytes)
+            return r->gpa + offset;
+    }
+    return UINT64_MAX;
+}
+
+unsigned tape_add_source(struct tape *t, const char *name,
+                         void (*play)(void *ctx, const struct tape_rec *rec), void *ctx)
+{
+    BUG_ON(t->source_count == TAPE_SOURCES_MAX);
+    t->sources[t->source_count] = (struct source){name, play, ctx};
+    return t->source_count++;
+}
+
+bool tape_is_replay(const struct tape *t)
+{
+    return t->replay;
+}
+
+double tape_seconds(const struct tape *t)
+{
+    return (double)t->now_ns / 1e9;
+}
+
+/* ---- life ---- */
+
+static struct tape *allocate(const char *path)
+{
+    struct tape *t = calloc(1, sizeof(*t));
+    if (t == NULL)
+        return NULL;
+    t->fd = -1;
+    t->path = strdup(path);
+    t->buffer = malloc(BUFFER_BYTES);
+    if (t->path != NULL && t->buffer != NULL)
+        return t;
+    tape_destroy(t);
+    return NULL;
+}
+
+static int note_args(struct tape *t, int argc, char **argv)
+{
+    uint32_t len = 0;
+    for (int i = 0; i < argc; i++)
+        len += (uint32_t)strnlen(argv[i], TAPE_BYTES_MAX) + 1;
+    if (len > TAPE_BYTES_MAX)
+        return fail_msg(-E2BIG, "--record %s: the command line is too long", t->path);
+    char *to = (char *)tape_room(t, len);
+    for (int i = 0; i < argc; i++)
+        to = stpcpy(to, argv[i]) + 1;
+    tape_note(t, &(struct tape_rec){.type = TAPE_ARGS, .len = len, .a = (uint64_t)argc});
+    return 0;
+}
+
+int tape_record(struct tape **out, const char *path, const struct clock *clock, int argc,
+                char **argv)
+{
+    struct tape *t = allocate(path);
+    if (t == NULL)
+        return fail(-ENOMEM, "--record %s", path);
+    t->clock = clock;
+    t->start_ns = clock_now_ns(clock);
+    t->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int err = t->fd < 0 ? fail(-errno, "--record %s: open", path) : 0;
+    if (err == 0) {
+        memcpy(t->buffer, TAPE_MAGIC, MAGIC_BYTES);
+        t->filled = MAGIC_BYTES;
+        err = note_args(t, argc, argv);
+    }
+    if (err != 0) {
+        t->filled = 0;
+        tape_destroy(t);
+        return err;
+    }
+    *out = t;
+    return 0;
+}
+
+static int map(struct tape *t)
+{
+    struct stat st;
+    t->fd = open(t->path, O_RDONLY | O_CLOEXEC);
+    if (t->fd < 0 || fstat(t->fd, &st) < 0)
+        return fail(-errno, "%s: open", t->path);
+    if (!S_ISREG(st.st_mode) || st.st_size < (off_t)MAGIC_BYTES)
+        return fail_msg(-EINVAL, "%s: is no recording; minivet run --record FILE makes one",
+                        t->path);
+    t->file_bytes = (size_t)st.st_size;
+    void *file = mmap(NULL, t->file_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE, t->fd, 0);
+    if (file == MAP_FAILED)
+        return fail(-errno, "%s: mmap", t->path);
+    t->file = file;
+    if (memcmp(t->file, TAPE_MAGIC, MAGIC_BYTES) != 0)
+        return fail_msg(-EINVAL, "%s: is no recording of this version of Minivet", t->path);
+    t->at = MAGIC_BYTES;
+    return 0;
+}
+
+int tape_open(struct tape **out, const char *path)
+{
+    struct tape *t = allocate(path);
+    if (t == NULL)
+        return fail(-ENOMEM, "%s", path);
+    t->replay = true;
+    int err = map(t);
+    const struct tape_rec *first = err == 0 ? tape_next(t) : NULL;
+    if (err == 0 && (first == NULL || first->type != TAPE_ARGS))
+        err = fail_msg(-EINVAL, "%s: the recording has no beginning", path);
+    if (err != 0) {
+        tape_destroy(t);
+        return err;
+    }
+    *out = t;
+    return 0;
+}
+
+int tape_args(const struct tape *t, char **argv, int max)
+{
+    const struct tape_rec *rec = (const struct tape_rec *)(const void *)(t->file + MAGIC_BYTES);
+    const char *at = (const char *)tape_bytes(rec), *end = at + rec->len;
+    int argc = 0;
+    while (at < end && argc < max - 1) {
+        size_t len = strnlen(at, (size_t)(end - at));
+        if (at + len == end)
+            break;
+        argv[argc++] = (char *)at;
+        at += len + 1;
+    }
+    argv[argc] = NULL;
+    return argc;
+}
+
+void tape_destroy(struct tape *t)
+{
+    if (t == NULL)
+        return;
+    if (!t->replay && t->fd >= 0 && !t->over)
+        write_out(t);
+    if (t->file != NULL)
+        munmap((void *)t->file, t->file_bytes);
+    if (t->fd >= 0)
+        close(t->fd);
+    free(t->path);
+    free(t->buffer);
+    free(t);
+}

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A tape: all that a device model is told and all that it answers, in the order in which it
+ * happened. Recording writes it, replaying feeds what it was told to a fresh device model and
+ * compares the answers. docs/replay.md has the file's format.
+ *
+ *     source     whoever crosses the seam: the registers, a device's queues, a backend
+ *     input      from outside, at any time: a kick, a completion. A replay makes it happen.
+ *     question   asked by the device, and answered from outside: a chain, a packet. A replay
+ *                answers with what is on the tape.
+ *     answer     the device's own. A replay compares it.
+ *
+ * While a machine is recorded everything happens on one loop, so that there is one order. In a
+ * replay that loop does not run: inputs come from the tape, and what the device has put off
+ * (evloop_defer()) is done, oldest first, when the tape says something that no input explains.
+ *
+ * After the first difference, and after the tape's end, a tape compares nothing and has no answers.
+ * Guests decide what is on a tape, but not how long a record is: TAPE_BYTES_MAX at most.
+ */
+#ifndef MINIVET_CORE_TAPE_H
+#define MINIVET_CORE_TAPE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/uio.h>
+
+struct clock;
+struct evloop;
+struct gmem;
+struct tape;
+
+#define TAPE_MAGIC       "minivet tape 1\n" /* with its NUL 16 bytes, which begin the file */
+#define TAPE_BYTES_MAX   (UINT32_C(128) << 10)
+#define TAPE_SOURCES_MAX 192u
+
+/* What a, b and the bytes are is said in tape_text.c. */
+enum tape_type {
+    TAPE_ARGS, /* the first record: the command line */
+    TAPE_TIME,
+    TAPE_END, /* an orderly one */
+    TAPE_INFO,
+
+    TAPE_READ, /* inputs */
+    TAPE_WRITE,
+    TAPE_KICK,
+    TAPE_LATER,
+    TAPE_DONE,
+    TAPE_RESIZED,
+    TAPE_RX,
+    TAPE_WRITABLE,
+    TAPE_LINK,
+    TAPE_TYPED,
+    TAPE_WINDOW,
+
+    TAPE_POP, /* questions */
+    TAPE_MORE,
+    TAPE_LOOK,
+    TAPE_FLUSH,
+    TAPE_DRAINED,
+    TAPE_SEND,
+    TAPE_RECEIVE,
+    TAPE_PAIRS,
+    TAPE_PRINT,
+    TAPE_RANDOM,
+
+    TAPE_VALUE, /* answers */
+    TAPE_PUSH,
+    TAPE_INTERRUPT,
+    TAPE_CONFIG_INTERRUPT,
+    TAPE_SUBMIT,
+    TAPE_DRAIN,
+    TAPE_OFFLOADS,
+    TAPE_LISTEN,
+    TAPE_TYPES,
+};
+
+/* In the file: little-endian, as the host is. Its bytes follow, and zeroes up to a multiple of 8.
+ */
+struct tape_rec {
+    uint8_t type, source;
+    uint16_t queue;
+    uint32_t len;
+    uint64_t a, b;
+};
+
+static inline const uint8_t *tape_bytes(const struct tape_rec *rec)
+{
+    return (const uint8_t *)(rec + 1);
+}
+
+/* ---- life ---- */
+
+/* Writes to path; args are the command line's words. Errors are reported. */
+int tape_record(struct tape **out, const char *path, const struct clock *clock, int argc,
+                char **argv);
+/* Reads it all; -EINVAL: it is no tape. Errors are reported. */
+int tape_open(struct tape **out, const char *path);
+/* NULL is allowed. What was recorded is written out, up to tape_end() or to now. */
+void tape_destroy(struct tape *t);
+
+/* The command line of the recording, as argc and words that live as long as the tape. */
+int tape_args(const struct tape *t, char **argv, int max);
+
+/* Where guest memory is; before it is used. */
+void tape_set_memory(struct tape *t, const struct gmem *gmem);
+/* The guest-physical address; UINT64_MAX: it is not in guest memory. */
+uint64_t tape_gpa(const struct tape *t, const void *hva);
+
+/*
+ * A source of inputs gets a number, the same in the replay because it is made in the same order.
+ * play() makes an input of a replay happen; NULL: it has none. The name outlives the tape.
+ */
+unsigned tape_add_source(struct tape *t, const char *name,
+                         void (*play)(void *ctx, const struct tape_rec *rec), void *ctx);
+
+bool tape_is_replay(const struct tape *t);
+/* Recording: nothing is recorded from now on. */
+void tape_end(struct tape *t);
+
+/* ---- both ways ---- */
+
+/* Room for a record's bytes, to be filled before the record is written or compared. */
+uint8_t *tape_room(struct tape *t, uint32_t len);
+/* An answer, with what is in the room: recorded, or compared. */
+void tape_say(struct tape *t, const struct tape_rec *rec);
+
+/* ---- recording ---- */
+
+/* An input, before the device hears of it; the answer to a question; with what is in the room. */
+void tape_note(struct tape *t, const struct tape_rec *rec);
+
+/* ---- replaying ---- */
+
+/* The answer to a question; NULL: there was none, or another was asked. */
+const struct tape_rec *tape_ask(struct tape *t, unsigned source, enum tape_type type,
+                                unsigned queue);
+/* Does the next record answer it? Then it is the same as tape_ask(). */
+const struct tape_rec *tape_ask_maybe(struct tape *t, unsigned source, enum tape_type type,
+                                      unsigned queue);
+/* Compares a and what is in the room with what is on the tape. */
+void tape_compare(struct tape *t, const struct tape_rec *recorded, uint64_t a, uint32_t len);
+
+/* If the next record is an input it is played: for a device that waits for one. */
+bool tape_play_input(struct tape *t);
+/* Plays to the end. 0: there was no difference, 1: there was, and it has been said on `out`. */
+int tape_play(struct tape *t, struct evloop *loop, FILE *out);
+
+/* ---- bytes ---- */
+
+/*
+ * Of more bytes than twice the edge only the first and the last are kept: so many. Where that is
+ * done nobody looks at those between.
+ */
+#define TAPE_EDGE      1024u
+#define TAPE_DATA_EDGE 128u /* of what a disk's read brings */
+#define TAPE_USED_EDGE 64u  /* of what is written into chains; less, so that it is known */
+
+static inline uint32_t tape_kept(uint64_t bytes, uint32_t edge)
+{
+    return bytes <= 2 * (uint64_t)edge ? (uint32_t)bytes : 2 * edge;
+}
+
+/* Copies what is kept of the vectors' first `bytes` bytes; the other way round. */
+void tape_gather(uint8_t *to, const struct iovec *iov, unsigned count, uint64_t bytes,
+                 uint32_t edge);
+void tape_scatter(const uint8_t *from, const struct iovec *iov, unsigned count, uint64_t bytes,
+                  uint32_t edge);
+
+/* ---- reading without playing: the next record of any type but TIME, or NULL ---- */
+const struct tape_rec *tape_next(struct tape *t);
+double tape_seconds(const struct tape *t); /* since the recording's start */
+
+/* ---- tape_text.c ---- */
+void tape_show(const struct tape_rec *rec, FILE *out);
+
+#endif
