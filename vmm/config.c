@@ -176,6 +176,12 @@ static int set_poll(struct vm_config *c, const char *value)
     return 0;
 }
 
+static int set_record(struct vm_config *c, const char *value)
+{
+    c->record = value;
+    return 0;
+}
+
 static int set_verbose(struct vm_config *c, const char *value)
 {
     (void)value;
@@ -237,6 +243,9 @@ const struct option_row config_options[] = {
      "Microseconds that virtio devices look for requests before they wait for\n"
      "the guest to notify them; 0: none [50]",
      VALUES_NONE, set_poll},
+    {"record", 0, "FILE", NULL,
+     "Write down what virtio devices see and answer, for `minivet replay FILE`", VALUES_FILE,
+     set_record},
     {"timeout", 0, "TIME", NULL, "End the run after TIME (30s, 500ms, 2m) with status 124",
      VALUES_NONE, set_timeout},
     {"reboot", 0, "exit|restart", NULL, "What a guest's reset does [exit]", VALUES_WORDS,
@@ -368,7 +377,9 @@ int config_parse(struct vm_config *config, int argc, char **argv)
         r = set_operand(config, argv[i]);
     if (r == 0 && config->kernel == NULL && !config->help)
         r = fail_msg(-EINVAL, "no kernel given: minivet run KERNEL, see `minivet run --help`");
-    return r == 0 ? config_resolve_virtio(config) : r;
+    if (r == 0)
+        r = config_resolve_virtio(config);
+    return r == 0 ? config_check_record(config) : r;
 }
 
 void config_free(struct vm_config *config)

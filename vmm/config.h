@@ -141,6 +141,7 @@ struct vm_config {
     bool poll_given;                    /* --poll; else the I/O loops' own default */
     uint64_t poll_max_ns;               /* how long they look for work before they sleep */
     uint64_t timeout_ns;                /* 0: none */
+    const char *record;                 /* a file for all that the devices see; NULL: none */
     bool reboot_restart; /* a reset starts the guest anew instead of ending the run */
     int verbosity;
     bool help; /* --help was given: print it and do nothing else */
@@ -238,6 +239,9 @@ int config_virtio_list(struct virtio_keys *keys, const char *list, const char *w
 
 /* Fills in what is unset, and refuses what does not go together; reported. */
 int config_resolve_virtio(struct vm_config *config);
+
+/* Can all of it be recorded, with --record? Reported. */
+int config_check_record(const struct vm_config *config);
 
 /* Can it be served by as many threads as it has names and queues for? Reported. */
 int config_check_disk_threads(const struct disk_config *disk);

@@ -267,3 +267,29 @@ int config_resolve_virtio(struct vm_config *c)
     }
     return r;
 }
+
+/* A recording is what one thread has seen, in its order. */
+int config_check_record(const struct vm_config *c)
+{
+    const char *why = NULL;
+    if (c->record == NULL)
+        return 0;
+    if (c->reboot_restart)
+        why = "--reboot restart: a recording is of one run";
+    if (c->rng_virtio.iothread[0] != '\0')
+        why = "iothread: all devices are served by one thread";
+    for (unsigned i = 0; i < c->net_count; i++) {
+        if (c->nets[i].virtio.iothread[0] != '\0')
+            why = "iothread: all devices are served by one thread";
+        if (c->nets[i].vhost || c->nets[i].kind == NET_VHOST_USER)
+            why = "vhost: such a network card is served elsewhere";
+    }
+    for (unsigned i = 0; i < c->disk_count; i++) {
+        const struct disk_config *d = &c->disks[i];
+        if (d->virtio.iothread[0] != '\0')
+            why = "iothread: all devices are served by one thread";
+        if (d->kind == DISK_VHOST_USER || (d->format != NULL && strcmp(d->format, "raw") != 0))
+            why = "vhost-user, format: such a disk is served elsewhere";
+    }
+    return why == NULL ? 0 : fail_msg(-EINVAL, "--record does not go with %s", why);
+}

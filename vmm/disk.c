@@ -10,12 +10,14 @@
 #include "core/block.h"
 #include "core/clock.h"
 #include "core/fail.h"
+#include "core/tape.h"
 #include "devices/backend/blk_fault.h"
 #include "devices/backend/blk_file.h"
 #include "devices/backend/blk_limit.h"
 #include "devices/backend/blk_null.h"
 #include "devices/backend/blk_overlay.h"
 #include "devices/backend/storage_daemon.h"
+#include "devices/backend/taped.h"
 #include "virtio/blk.h"
 #include "virtio/scsi.h"
 #include "virtio/vhost_user_blk.h"
@@ -80,9 +82,11 @@ static int add_limit(struct blk_backend **b, const struct disk_config *c, struct
 }
 
 static int create_backend(struct blk_backend **out, const struct disk_config *c,
-                          struct evloop *loop)
+                          struct evloop *loop, struct tape *tape)
 {
     struct blk_backend *b;
+    if (tape != NULL && tape_is_replay(tape))
+        return blk_taped_create(out, tape, c->path, NULL);
     int r = create_base(&b, c, loop);
     if (r < 0)
         return r;
@@ -92,6 +96,8 @@ static int create_backend(struct blk_backend **out, const struct disk_config *c,
         r = add_fault(&b, c, loop);
     if (r == 0 && (c->iops != 0 || c->bytes_per_s != 0))
         r = add_limit(&b, c, loop);
+    if (r == 0 && tape != NULL)
+        r = blk_taped_create(&b, tape, c->path, b);
     if (r < 0) {
         b->ops->destroy(b);
         return r;
@@ -186,7 +192,7 @@ static int disk_create(struct device_slot *s, unsigned index)
         return loops;
     if (is_served_elsewhere(c))
         return create_vhost_user(s, c);
-    int r = create_backend(&own->backend, c, s->loop);
+    int r = create_backend(&own->backend, c, s->loop, s->cfg->tape);
     if (r < 0)
         return r;
     return c->scsi ? create_scsi(s, c) : create_blk(s, c, loops > 1 ? queue_loops : NULL);

@@ -19,6 +19,7 @@
 #include "core/log.h"
 #include "core/pci.h"
 #include "core/power.h"
+#include "core/tape.h"
 #include "core/xmath.h"
 #include "devices/acpi_pm.h"
 #include "devices/backend/chr_stdio.h"
@@ -34,12 +35,10 @@
 #include "firmware/linux_boot.h"
 #include "firmware/reset_vector.h"
 #include "firmware/x86_layout.h"
+#include "vmm/seam.h"
 #include "vmm/stats.h"
 #include "vmm/vcpu.h"
 #include "vmm/virtio_devices.h"
-
-#define PIO_LIMIT  UINT64_C(0x10000)
-#define MMIO_LIMIT (UINT64_C(1) << 52) /* what x86-64 can address */
 
 /* The devices and the tables that describe them live in layers that cannot see each other. */
 _Static_assert(ACPI_PM_SLEEP_CONTROL_PORT == X86_SLEEP_CONTROL_PORT &&
@@ -57,6 +56,7 @@ struct machine {
     struct hv_vm *vm;
     struct bus *mmio, *pio;
     struct evloop *loop;
+    struct seam *seam; /* NULL: nothing is recorded */
     struct power power;
     atomic_bool ended;
     uint64_t started_ns;
@@ -132,9 +132,21 @@ static int create_serial(struct machine *m)
                                                              .chr = m->terminal});
 }
 
+/* Where virtio devices and the PCI bus are. */
+static struct bus *device_mmio(const struct machine *m)
+{
+    return m->seam != NULL ? seam_mmio(m->seam) : m->mmio;
+}
+
+static struct bus *device_pio(const struct machine *m)
+{
+    return m->seam != NULL ? seam_pio(m->seam) : m->pio;
+}
+
 static int create_pci_host(struct machine *m)
 {
-    struct pci_host_config config = {.pio = m->pio, .mmio = m->mmio, .ecam_gpa = X86_ECAM_GPA};
+    struct pci_host_config config = {
+        .pio = device_pio(m), .mmio = device_mmio(m), .ecam_gpa = X86_ECAM_GPA};
     for (unsigned i = 0; i < PCI_HOST_WIRES; i++) {
         int r = m->config.hv->irq_line(m->vm, X86_PCI_INTX_GSI + i, &m->intx[i]);
         if (r < 0)
@@ -211,23 +223,24 @@ static int create_virtio(struct machine *m)
                                                  .vm = m->config.vm,
                                                  .hv = m->config.hv,
                                                  .hv_vm = m->vm,
-                                                 .mmio = m->mmio,
-                                                 .pio = m->pio,
+                                                 .mmio = device_mmio(m),
+                                                 .pio = device_pio(m),
                                                  .pci_host = m->pci_host,
                                                  .loop = m->loop,
                                                  .gmem = m->gmem,
                                                  .terminal = m->terminal,
+                                                 .tape = m->config.tape,
                                              });
 }
 
 /* 64-bit BARs lie above RAM, if there is room for them among 36 address bits; else below. */
-static struct pci_windows pci_windows(const struct machine *m)
+struct pci_windows machine_pci_windows(const struct gmem *gmem)
 {
     struct pci_windows w = {
         .memory32 = {X86_PCI_WINDOW_GPA, X86_PCI_WINDOW_BYTES},
         .ports = {X86_PCI_PORT_WINDOW, X86_PCI_PORT_WINDOW_PORTS},
     };
-    const struct gmem_region *last = &m->gmem->regions[m->gmem->count - 1];
+    const struct gmem_region *last = &gmem->regions[gmem->count - 1];
     if (last->gpa + last->bytes <= X86_PCI_WINDOW64_BYTES)
         w.memory64 = (struct pci_window){X86_PCI_WINDOW64_BYTES, X86_PCI_WINDOW64_BYTES};
     return w;
@@ -235,7 +248,7 @@ static struct pci_windows pci_windows(const struct machine *m)
 
 static int write_tables(struct machine *m)
 {
-    struct pci_windows windows = pci_windows(m);
+    struct pci_windows windows = machine_pci_windows(m->gmem);
     int r = pci_host_assign(m->pci_host, &windows);
     if (r == 0)
         r = reset_vector_write(m->gmem);
@@ -298,13 +311,17 @@ static int create_base(struct machine *m)
         r = m->config.hv->vm_create(&m->vm,
                                     &(struct hv_vm_config){.memory = m->gmem, .vcpus = vm->cpus});
     if (r == 0)
-        r = bus_create(&m->mmio, "mmio", MMIO_LIMIT);
+        r = bus_create(&m->mmio, "mmio", MACHINE_MMIO_LIMIT);
     if (r == 0)
-        r = bus_create(&m->pio, "pio", PIO_LIMIT);
+        r = bus_create(&m->pio, "pio", MACHINE_PIO_LIMIT);
     if (r == 0)
         r = evloop_create(&m->loop, "io", &clock_host);
     if (r == 0 && vm->poll_given)
         evloop_poll_limit(m->loop, vm->poll_max_ns);
+    if (r == 0 && m->config.tape != NULL) {
+        tape_set_memory(m->config.tape, m->gmem);
+        r = seam_create(&m->seam, m->config.tape, m->loop, m->mmio, m->pio);
+    }
     return r;
 }
 
@@ -362,6 +379,8 @@ void machine_stop(struct machine *m)
 {
     vcpus_stop(m->vcpus);
     evloop_stop_thread(m->loop);
+    if (m->config.tape != NULL)
+        tape_end(m->config.tape);
     virtio_devices_stop(m->virtio);
     evloop_call(m->loop, finish_devices, m);
     virtio_devices_report(m->virtio);
@@ -435,6 +454,7 @@ void machine_destroy(struct machine *m)
     rtc_destroy(m->rtc);
     post_code_destroy(m->post_code);
     debug_exit_destroy(m->debug_exit);
+    seam_destroy(m->seam);
     evloop_destroy(m->loop);
     bus_destroy(m->pio);
     bus_destroy(m->mmio);

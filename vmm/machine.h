@@ -12,10 +12,17 @@
 
 #include <stdbool.h>
 
+#include "core/pci.h"
+
 #include "vmm/config.h"
 
+struct gmem;
 struct hv;
 struct machine;
+struct tape;
+
+#define MACHINE_PIO_LIMIT  UINT64_C(0x10000)
+#define MACHINE_MMIO_LIMIT (UINT64_C(1) << 52) /* what x86-64 can address */
 
 enum machine_end {
     MACHINE_END_OFF,
@@ -29,6 +36,7 @@ enum machine_end {
 struct machine_config {
     const struct vm_config *vm;
     const struct hv *hv;
+    struct tape *tape; /* it is recorded there; NULL: it is not */
     /* Any thread; only the first end of a run is told. status is for MACHINE_END_STATUS. */
     void (*on_end)(void *ctx, enum machine_end end, int status);
     void *ctx;
@@ -53,6 +61,9 @@ void machine_dump(struct machine *m);
 
 /* With --stats: prints what it has done so far. After machine_start(), until machine_destroy(). */
 void machine_print_stats(struct machine *m);
+
+/* Where PCI devices may be, in a machine with that memory. */
+struct pci_windows machine_pci_windows(const struct gmem *gmem);
 
 /* The terminal's size changed. */
 void machine_terminal_resized(struct machine *m);

@@ -11,6 +11,7 @@
 #include "core/clock.h"
 #include "core/fail.h"
 #include "core/net.h"
+#include "core/tape.h"
 #include "devices/backend/net_fault.h"
 #include "devices/backend/net_limit.h"
 #include "devices/backend/net_loopback.h"
@@ -19,6 +20,7 @@
 #include "devices/backend/net_socket.h"
 #include "devices/backend/net_tap.h"
 #include "devices/backend/net_user.h"
+#include "devices/backend/taped.h"
 #include "virtio/net.h"
 #include "virtio/vhost_net.h"
 #include "virtio/vhost_user_net.h"
@@ -130,9 +132,12 @@ static int add_pcap(struct net_backend **b, const struct net_config *c, struct e
 }
 
 /* The capture is the guest's view: nearest to it. */
-static int create_wire(struct net_backend **out, const struct net_config *c, struct evloop *loop)
+static int create_wire(struct net_backend **out, const struct net_config *c, struct evloop *loop,
+                       struct tape *tape)
 {
     struct net_backend *b = NULL;
+    if (tape != NULL && tape_is_replay(tape))
+        return net_taped_create(out, tape, c->text, NULL);
     int r = create_base(&b, c, loop);
     if (b == NULL)
         return r;
@@ -151,7 +156,7 @@ static int create_wire(struct net_backend **out, const struct net_config *c, str
     if (c->whole_to_guest)
         b->info.to_guest = 0;
     *out = b;
-    return 0;
+    return tape != NULL ? net_taped_create(out, tape, c->text, b) : 0;
 }
 
 /* ---- the device ---- */
@@ -186,7 +191,7 @@ static int create_net(struct device_slot *s, const struct net_config *c)
 {
     struct net *own = s->own;
     struct virtio_setup setup = device_slot_setup(s, c->text);
-    int r = create_wire(&own->wire, c, s->loop);
+    int r = create_wire(&own->wire, c, s->loop, s->cfg->tape);
     if (r == 0 && c->vhost)
         r = create_vhost(s, c);
     if (r < 0)

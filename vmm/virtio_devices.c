@@ -12,6 +12,7 @@
 #include "devices/pci_host.h"
 #include "firmware/x86_layout.h"
 #include "pci/function.h"
+#include "virtio/device_tape.h"
 #include "virtio/mmio.h"
 #include "virtio/pci.h"
 #include "virtio/spec.h"
@@ -159,7 +160,11 @@ static int create_slot(struct virtio_devices *d, const struct device_kind *kind,
     s->kind = kind;
     s->d = (struct device_slot){.cfg = &d->cfg, .threads = d->threads};
     int r = kind->create(&s->d, index);
-    return r < 0 ? r : plug(d, s);
+    if (r == 0)
+        r = plug(d, s);
+    if (r == 0 && d->cfg.tape != NULL)
+        r = virtio_tape_create(s->d.dev, d->cfg.tape);
+    return r;
 }
 
 static void destroy_slot(struct virtio_devices *d, struct slot *s)

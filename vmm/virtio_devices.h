@@ -17,6 +17,7 @@ struct hv;
 struct hv_vm;
 struct pci_host;
 struct stats;
+struct tape;
 struct virtio_devices;
 struct vm_config;
 
@@ -30,6 +31,7 @@ struct virtio_devices_config {
     struct evloop *loop; /* the main one, of those that ask for no thread of their own */
     const struct gmem *gmem;
     struct chr_backend *terminal; /* for the console; NULL if there is none */
+    struct tape *tape;            /* NULL: they are on none */
 };
 
 /* Errors are reported. The PCI host's resources are not assigned yet. */

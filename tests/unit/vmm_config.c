@@ -463,3 +463,21 @@ Test(config, wrong_network_cards_are_refused)
     refused("K -n null,fault=eat:1%", "eat", "drop");
     refused("K -netdev user,id=n", "-netdev", "--net");
 }
+
+/* One thread sees all of it, or it cannot be written down. */
+Test(config, what_cannot_be_recorded_is_refused)
+{
+    struct vm_config c;
+    char *args[] = {"run", "K", "--record", "R", "-d", "x", "-n", "user"};
+    cr_expect(eq(int, config_parse(&c, ARRAY_SIZE(args), args), 0));
+    cr_expect(eq(str, (char *)c.record, "R"));
+    config_free(&c);
+    refused("K --record R --reboot restart", "--record", "one run");
+    refused("K --record R --rng on,iothread=a", "--record", "iothread");
+    refused("K --record R -d x,iothread=a", "--record", "iothread");
+    refused("K --record R -n user,iothread=a", "--record", "iothread");
+    refused("K --record R -n tap=t,vhost=on", "--record", "elsewhere");
+    refused("K --record R -n vhost-user=s", "--record", "elsewhere");
+    refused("K --record R -d vhost-user=s", "--record", "elsewhere");
+    refused("K --record R -d x,format=qcow2", "--record", "elsewhere");
+}

@@ -4,6 +4,7 @@
 #define MINIVET_VMM_CLI_CLI_H
 
 int cli_run(int argc, char **argv);
+int cli_replay(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_completion(int argc, char **argv);
 

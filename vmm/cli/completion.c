@@ -105,8 +105,12 @@ int cli_completion(int argc, char **argv)
            "  [[ $cur == = ]] && equals=1 cur=\n"
            "  [[ $prev == = ]] && equals=1 prev=${COMP_WORDS[COMP_CWORD-2]}\n"
            "  if ((COMP_CWORD == 1)); then\n"
-           "    COMPREPLY=($(compgen -W \"run check completion --help --version\" -- \"$cur\"))\n"
+           "    COMPREPLY=($(compgen -W \"run replay check completion --help --version\" -- "
+           "\"$cur\"))\n"
            "    return\n"
+           "  fi\n"
+           "  if [[ ${COMP_WORDS[1]} == replay ]]; then\n"
+           "    mapfile -t COMPREPLY < <(compgen -f -- \"$cur\"); compopt -o filenames; return\n"
            "  fi\n"
            "  [[ ${COMP_WORDS[1]} == run ]] || return\n");
     print_list_cases();

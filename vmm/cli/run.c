@@ -18,6 +18,7 @@
 #include "core/evloop.h"
 #include "core/fail.h"
 #include "core/log.h"
+#include "core/tape.h"
 #include "devices/backend/chr_stdio.h"
 #include "kvm/kvm.h"
 #include "vmm/cli/cli.h"
@@ -29,6 +30,7 @@ struct run {
     struct vm_config vm;
     struct evloop *loop;
     struct machine *machine;
+    struct tape *tape; /* NULL: nothing is recorded */
     struct ev_fd signals;
     struct ev_timer timeout;
     int signal_fd;
@@ -170,9 +172,11 @@ static int run_once(struct run *run)
 {
     run->ended = false;
     run->reset = false;
-    int r = machine_create(
-        &run->machine, &(struct machine_config){
-                           .vm = &run->vm, .hv = &hv_kvm, .on_end = on_machine_end, .ctx = run});
+    int r = machine_create(&run->machine, &(struct machine_config){.vm = &run->vm,
+                                                                   .hv = &hv_kvm,
+                                                                   .tape = run->tape,
+                                                                   .on_end = on_machine_end,
+                                                                   .ctx = run});
     if (r < 0)
         return EXIT_SETUP;
     run->exit_code = EXIT_VMM_FAULT;
@@ -221,12 +225,15 @@ int cli_run(int argc, char **argv)
         if (run.vm.verbosity > 0)
             log_set_level(run.vm.verbosity > 1 ? LOG_DEBUG : LOG_INFO);
         exit_code = EXIT_SETUP;
-        if (set_up(&run) == 0) {
+        if (run.vm.record != NULL)
+            r = tape_record(&run.tape, run.vm.record, &clock_host, argc, argv);
+        if (r == 0 && set_up(&run) == 0) {
             do {
                 exit_code = run_once(&run);
             } while (run.reset && run.vm.reboot_restart);
         }
         tear_down(&run);
+        tape_destroy(run.tape);
     }
     config_free(&run.vm);
     return exit_code;
