@@ -6,21 +6,22 @@
  *     asm FILE               text as bytes, to standard output
  *     play [-v] TARGET FILE...  each input once; -v shows a script's steps before they are done
  *     make TARGET COUNT [SEED]  plays so many inputs that the grammar makes, and says how fast
- *     corpus DIR             every input of DIR/TARGET/, as a test each (TAP on standard output)
+ *     min TARGET FILE OUT    makes an input smaller while it finds the same, and says what that is
+ *     corpus [--tap=FILE] DIR...  every input of DIR/TARGET/, as a test each; TAP
+ *     targets                their names
  */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "core/log.h"
 #include "core/xmath.h"
 #include "tests/fuzz/play.h"
+#include "tests/fuzz/shrink.h"
 #include "tests/fuzz/target.h"
 
 #define PATH_BYTES 4096
@@ -131,24 +132,40 @@ static int make(const struct fuzz_target *target, unsigned long count, unsigned 
     return 0;
 }
 
+static int shrink(const struct fuzz_target *target, const char *path, const char *to)
+{
+    char name[FUZZ_NAME_BYTES];
+    long len = load(path);
+    if (len < 0)
+        return 1;
+    if (!fuzz_finds(target, input, (size_t)len, name))
+        return complain("it finds nothing", path);
+    size_t smaller = fuzz_shrink(target, input, (size_t)len, name);
+    FILE *f = fopen(to, "wb");
+    if (f == NULL)
+        return complain(strerror(errno), to);
+    bool ok = fwrite(input, 1, smaller, f) == smaller;
+    if (fclose(f) != 0 || !ok)
+        return complain("it cannot be written", to);
+    printf("%s\n", name);
+    return 0;
+}
+
 /* ---- a corpus, as tests ---- */
 
+static FILE *tap;
 static unsigned tests, failed;
 
-/* Its own process: a finding ends it. */
 static void test_input(const struct fuzz_target *target, const char *path, const char *name)
 {
-    fflush(stdout);
-    pid_t pid = fork();
-    if (pid == 0) {
-        alarm(60);
-        _exit(play(target, path, false));
-    }
-    int status = -1;
-    waitpid(pid, &status, 0);
-    bool ok = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    char finding[FUZZ_NAME_BYTES];
+    long len = load(path);
+    bool ok = len >= 0 && !fuzz_finds(target, input, (size_t)len, finding);
     failed += !ok;
-    printf("%s %u - fuzz %s/%s\n", ok ? "ok" : "not ok", ++tests, target->name, name);
+    fprintf(tap, "%s %u - fuzz %s/%s\n", ok ? "ok" : "not ok", ++tests, target->name, name);
+    if (!ok)
+        fprintf(tap == stdout ? stdout : stderr, "# %s/%s: %s\n", target->name, name,
+                len < 0 ? "it cannot be read" : finding);
 }
 
 static int by_name(const struct dirent **a, const struct dirent **b)
@@ -172,39 +189,54 @@ static void test_target(const struct fuzz_target *target, const char *dir)
         free(list);
 }
 
-static int corpus(const char *dir)
+static int corpus(char **dirs)
+{
+    tap = stdout;
+    if (strncmp(dirs[0], "--tap=", 6) == 0) {
+        tap = fopen(dirs[0] + 6, "w");
+        if (tap == NULL)
+            return complain(strerror(errno), dirs[0]);
+        dirs++;
+    }
+    for (; *dirs != NULL; dirs++)
+        for (unsigned i = 0; i < fuzz_target_count; i++)
+            test_target(fuzz_targets[i], *dirs);
+    fprintf(tap, "1..%u\n", tests);
+    if (tests == 0)
+        return complain("no folder there is named after a target", "corpus");
+    return failed > 0;
+}
+
+static int targets(void)
 {
     for (unsigned i = 0; i < fuzz_target_count; i++)
-        test_target(fuzz_targets[i], dir);
-    if (tests == 0)
-        return complain("no folder there is named after a target", dir);
-    printf("1..%u\n", tests);
-    return failed > 0;
+        puts(fuzz_targets[i]->name);
+    return 0;
 }
 
 static int usage(void)
 {
     fputs("usage: fuzz_scripts show FILE | asm FILE | play [-v] TARGET FILE... |\n"
-          "                    make TARGET COUNT [SEED] | corpus DIR\ntargets:",
+          "                    make TARGET COUNT [SEED] | min TARGET FILE OUT |\n"
+          "                    corpus [--tap=FILE] DIR... | targets\n",
           stderr);
-    for (unsigned i = 0; i < fuzz_target_count; i++)
-        fprintf(stderr, " %s", fuzz_targets[i]->name);
-    fputc('\n', stderr);
     return 2;
 }
 
 int main(int argc, char **argv)
 {
+    const char *what = argc > 1 ? argv[1] : "";
+    log_set_sink(say_bugs, NULL);
+    if (strcmp(what, "targets") == 0)
+        return targets();
     if (argc < 3)
         return usage();
-    log_set_sink(say_bugs, NULL);
-    const char *what = argv[1];
     if (strcmp(what, "show") == 0)
         return show(argv[2]);
     if (strcmp(what, "asm") == 0)
         return assemble(argv[2]);
     if (strcmp(what, "corpus") == 0)
-        return corpus(argv[2]);
+        return corpus(argv + 2);
     bool verbose = strcmp(argv[2], "-v") == 0;
     int first = 2 + verbose;
     if (argc < first + 2)
@@ -215,6 +247,8 @@ int main(int argc, char **argv)
     if (strcmp(what, "make") == 0)
         return make(target, strtoul(argv[first + 1], NULL, 0),
                     argc > first + 2 ? (unsigned)strtoul(argv[first + 2], NULL, 0) : 1);
+    if (strcmp(what, "min") == 0 && argc == 5)
+        return shrink(target, argv[3], argv[4]);
     if (strcmp(what, "play") != 0)
         return usage();
     int result = 0;
