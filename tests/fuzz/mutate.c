@@ -394,12 +394,50 @@ static void change_step(struct maker *m, struct fuzz_step *step)
         step->arg[which] = any_number(m);
 }
 
+/* Where in the arena the buffer of step `at` will be: see place_buffer(). */
+static uint64_t arena_at(const struct fuzz_script *s, unsigned at)
+{
+    uint64_t used = 0;
+    for (unsigned i = 0; i <= at; i++) {
+        const struct fuzz_step *step = &s->steps[i];
+        bool filled = step->op == FUZZ_FILL || step->op == FUZZ_IN;
+        uint64_t len = step->op == FUZZ_OUT ? step->len : filled ? step->arg[0] % 20000 : 0;
+        used = used + len > FUZZ_ARENA_BYTES ? 0 : used;
+        if (i == at)
+            break;
+        used = min_u64(align_up(used + len, 8), FUZZ_ARENA_BYTES);
+    }
+    return used;
+}
+
+/* A request whose bytes change while the host is at it. */
+static void late_edit(struct maker *m)
+{
+    struct fuzz_script *s = m->s;
+    put_in(m, FUZZ_HOLD);
+    unsigned from = m->at;
+    requests[s->head.device](m);
+    for (unsigned i = from; i < m->at; i++) {
+        struct fuzz_step *step;
+        if (s->steps[i].op != FUZZ_OUT || s->steps[i].len == 0)
+            continue;
+        uint64_t at = arena_at(s, i) + (one_in(m, 2) ? 0 : next(m, s->steps[i].len));
+        step = put_in(m, FUZZ_EDIT);
+        step->arg[0] = at;
+        uint8_t *to = new_bytes(m, step, 1 + next(m, 8));
+        for (uint32_t k = 0; k < step->len; k++)
+            to[k] = one_in(m, 4) ? (uint8_t)any_number(m) : (uint8_t)next(m, 3);
+        break;
+    }
+    put_in(m, FUZZ_RELEASE);
+}
+
 static void change(struct maker *m)
 {
     struct fuzz_script *s = m->s;
     m->at = next(m, s->count + 1);
     unsigned at = s->count > 0 ? next(m, s->count) : 0, run = 1 + next(m, 6);
-    switch (s->count == 0 ? 0 : next(m, 16)) {
+    switch (s->count == 0 ? 0 : next(m, 18)) {
     case 0:
     case 1:
     case 2:
@@ -437,6 +475,10 @@ static void change(struct maker *m)
         break;
     case 11:
         s->head.options ^= (uint8_t)(1u << next(m, 6));
+        break;
+    case 12:
+    case 13:
+        late_edit(m);
         break;
     default:
         change_step(m, &s->steps[at]);

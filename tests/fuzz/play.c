@@ -15,7 +15,6 @@
 #include "tests/harness/vdrv_impl.h"
 #include "virtio/spec.h"
 
-#define QUEUE_SIZE_MAX 64u
 /* A queue of the largest size takes four turns, and every queue may have work. */
 #define TURNS_MAX 600u
 /* Tables of buses and loops, which outlive a device, may have grown. (What leaks in small pieces
@@ -64,8 +63,10 @@ void fuzz_guest_wrote(struct fuzz_player *p, uint64_t gpa, const void *bytes, ui
 /* A buffer of the chain; when the arena is full it begins again, over what is there. */
 static uint64_t place_buffer(struct fuzz_player *p, uint32_t len)
 {
-    if (p->arena_used + len > FUZZ_ARENA_BYTES)
+    if (p->arena_used + len > FUZZ_ARENA_BYTES) {
         p->arena_used = 0;
+        p->wrapped = true;
+    }
     uint64_t gpa = FUZZ_ARENA_GPA + p->arena_used;
     p->arena_used = min_u64(align_up(p->arena_used + len, 8), FUZZ_ARENA_BYTES);
     p->arena_max = max_u64(p->arena_max, p->arena_used);
@@ -91,7 +92,7 @@ static unsigned driver_parts(struct fuzz_player *p, uint8_t *out)
     unsigned len = 0;
     for (unsigned i = 0; i < VDRV_QUEUES; i++) {
         const struct vdrv_queue *q = &p->rig.drv.q[i];
-        if (q->desc == NULL || q->size > QUEUE_SIZE_MAX)
+        if (q->desc == NULL || q->size > FUZZ_QUEUE_SIZE)
             continue;
         unsigned bytes = q->packed ? PVIRTQ_EVENT_BYTES : VIRTQ_AVAIL_BYTES(q->size);
         memcpy(out + len, q->avail, bytes);
@@ -116,6 +117,7 @@ static void take_used(struct fuzz_player *p, unsigned queue)
             if (len > q->room[head])
                 fuzz_finding(p, "queue %u: %u bytes written where there was room for %u", queue,
                              len, q->room[head]);
+            fuzz_judge_len(p, queue, head, len);
         }
         vdrv_used(q, &head, &len);
         see(p, len + 1 + ((uint64_t)queue << 32));
@@ -141,7 +143,7 @@ static void see_state(struct fuzz_player *p)
 /* What happens while the guest waits. */
 static void run(struct fuzz_player *p)
 {
-    static uint8_t before[VDRV_QUEUES * (18 * QUEUE_SIZE_MAX + 64)];
+    static uint8_t before[VDRV_QUEUES * (18 * FUZZ_QUEUE_SIZE + 64)];
     static uint8_t after[sizeof(before)];
     struct evloop_stats stats;
     evloop_stats(p->rig.loop, &stats);
@@ -152,8 +154,10 @@ static void run(struct fuzz_player *p)
     if (stats.turns - turns > TURNS_MAX)
         fuzz_finding(p, "the loop turned %llu times for one step",
                      (unsigned long long)(stats.turns - turns));
+    fuzz_judge_irqs(p);
     if (p->wild)
         return;
+    fuzz_judge_waiting(p);
     if (len != driver_parts(p, after) || memcmp(before, after, len) != 0)
         fuzz_finding(p, "the device has written into the driver's part of a ring");
     for (unsigned i = 0; i < VDRV_QUEUES; i++)
@@ -187,11 +191,13 @@ static unsigned queue_count(struct fuzz_player *p)
 static void set_up_queue(struct fuzz_player *p, unsigned queue, uint64_t size)
 {
     struct vdrv *d = &p->rig.drv;
-    size = size % (QUEUE_SIZE_MAX + 1);
+    size = size % (FUZZ_QUEUE_SIZE + 1);
     if (p->trace != NULL) /* what both rings allow */
         size = UINT64_C(1) << (size % 7);
     if (d->t->fixed_size ? !has_room(p, 3 * UINT64_C(4096)) : !has_room(p, 40 * size + 256))
         return;
+    p->armed[queue] = true; /* as memory of zeroes says */
+    p->untold[queue] = false;
     vdrv_queue_alloc(d, queue, size == 0 ? 8 : (uint32_t)size);
     vdrv_queue_write(d, queue);
 }
@@ -247,11 +253,15 @@ static void send_chain(struct fuzz_player *p, const struct fuzz_step *step)
     if (head >= 0 && p->bend)
         fuzz_bend(p, q, (uint16_t)head, place, indirect);
     p->bend = false;
+    if (head >= 0 && head < (int)FUZZ_QUEUE_SIZE)
+        fuzz_note_given(p, q->index, (unsigned)head, count);
     if (how & FUZZ_SEND_HELD)
         return;
     vdrv_publish(q);
-    if (!(how & FUZZ_SEND_SILENT))
-        vdrv_notify(q);
+    if (how & FUZZ_SEND_SILENT)
+        p->untold[q->index] = true;
+    else
+        fuzz_notify(p, q);
 }
 
 static void driver_step(struct fuzz_player *p, const struct fuzz_step *step)
@@ -277,14 +287,18 @@ static void driver_step(struct fuzz_player *p, const struct fuzz_step *step)
         break;
     case FUZZ_IN:
         len = (uint32_t)step->arg[0] % 20000;
-        add_buffer(p, place_buffer(p, len), len, true);
+        gpa = place_buffer(p, len);
+        fuzz_mark(p, gpa, len);
+        add_buffer(p, gpa, len, true);
         break;
     case FUZZ_SEND:
         send_chain(p, step);
         break;
     case FUZZ_KICK:
-        if (q != NULL)
-            vdrv_kick(q);
+        if (q == NULL)
+            break;
+        vdrv_kick(q);
+        p->untold[q->index] = false;
         break;
     case FUZZ_RESET:
         find_function(p);
@@ -306,8 +320,10 @@ static void driver_step(struct fuzz_player *p, const struct fuzz_step *step)
                           (unsigned)min_u64(step->len, 64));
         break;
     case FUZZ_IRQ:
-        if (q != NULL)
-            (step->arg[1] % 2 ? vdrv_irq_on : vdrv_irq_off)(q);
+        if (q == NULL)
+            break;
+        p->armed[q->index] = step->arg[1] % 2;
+        (p->armed[q->index] ? vdrv_irq_on : vdrv_irq_off)(q);
         break;
     case FUZZ_STATUS:
         if (step->arg[0] == 0)
@@ -387,7 +403,7 @@ static void open_device(struct fuzz_player *p)
     config.ram_bytes = FUZZ_LOW_BYTES + FUZZ_ARENA_BYTES;
     config.hole_gpa = FUZZ_LOW_BYTES;
     config.disk_bytes = FUZZ_DISK_BYTES;
-    config.queue_size_max = QUEUE_SIZE_MAX;
+    config.queue_size_max = FUZZ_QUEUE_SIZE;
     config.features_on |= FEATURES_ON;
     config.strict = (head->options & FUZZ_STRICT) != 0;
     config.read_only = (head->options & FUZZ_READ_ONLY) != 0;
@@ -454,7 +470,7 @@ static void begin(struct fuzz_player *p)
                p->heap_max_gpa - FUZZ_HEAP_GPA);
     p->buf_count = 0;
     p->arena_used = p->arena_max = 0;
-    p->bend = p->wild = p->ever_wild = p->lost = false;
+    p->bend = p->wild = p->ever_wild = p->lost = p->wrapped = false;
     p->heap_max_gpa = FUZZ_HEAP_GPA;
 }
 

@@ -16,6 +16,13 @@
 #define FUZZ_ARENA_BYTES UINT64_C(0x10000)
 #define FUZZ_DISK_BYTES  UINT64_C(0x10000)
 #define FUZZ_BUFS_MAX    40u
+#define FUZZ_QUEUE_SIZE  64u /* at most */
+
+/* The writable buffers of a chain. */
+struct fuzz_given {
+    unsigned count;
+    struct vdrv_buf bufs[FUZZ_BUFS_MAX];
+};
 
 struct fuzz_player {
     struct rig rig;
@@ -29,6 +36,11 @@ struct fuzz_player {
     uint64_t arena_used, arena_max;     /* how far it is used, and was in this script */
     uint8_t shadow[FUZZ_ARENA_BYTES];   /* what the guest wrote */
     uint8_t writable[FUZZ_ARENA_BYTES]; /* was it ever the device's to write? */
+
+    bool wrapped; /* the arena is used for the second time */
+    struct fuzz_given given[VDRV_QUEUES][FUZZ_QUEUE_SIZE]; /* chains in flight, by head */
+    bool armed[VDRV_QUEUES];                               /* the driver asked for an interrupt */
+    bool untold[VDRV_QUEUES]; /* it has published without a notification */
 
     bool bend; /* the next chain */
     enum fuzz_fault fault;
@@ -47,8 +59,20 @@ _Noreturn void fuzz_finding(struct fuzz_player *p, const char *fmt, ...)
 /* The guest has written there by itself. */
 void fuzz_guest_wrote(struct fuzz_player *p, uint64_t gpa, const void *bytes, uint32_t len);
 
-/* bend.c: what no driver does. */
+/*
+ * judge.c. What a device may write is marked, so that it is seen what it did write; chains are
+ * noted before they are the device's; the rest is for after each step, before used buffers are
+ * taken.
+ */
+void fuzz_mark(struct fuzz_player *p, uint64_t gpa, uint32_t len);
+void fuzz_note_given(struct fuzz_player *p, unsigned queue, unsigned head, unsigned count);
+void fuzz_judge_len(struct fuzz_player *p, unsigned queue, unsigned head, uint32_t len);
+void fuzz_judge_irqs(struct fuzz_player *p);
+void fuzz_judge_waiting(struct fuzz_player *p);
 struct vdrv_queue;
+void fuzz_notify(struct fuzz_player *p, struct vdrv_queue *q);
+
+/* bend.c: what no driver does. */
 void fuzz_bend(struct fuzz_player *p, struct vdrv_queue *q, uint16_t head, uint32_t place,
                bool indirect);
 void fuzz_raw_step(struct fuzz_player *p, const struct fuzz_step *step);

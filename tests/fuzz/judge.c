@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What a driver that keeps to the rules can rely on: interrupts, notifications, used lengths. */
+#include <string.h>
+
+#include "core/xmath.h"
+#include "tests/fuzz/play_impl.h"
+#include "virtio/device_impl.h"
+#include "virtio/spec.h"
+
+/* ---- used lengths ---- */
+
+/* Until the arena begins anew a word of it is one buffer's, so it says who wrote it last. */
+static uint64_t mark(uint64_t gpa)
+{
+    uint64_t word = (gpa + 1) * UINT64_C(0x9e3779b97f4a7c15);
+    return word ^ word >> 29;
+}
+
+void fuzz_mark(struct fuzz_player *p, uint64_t gpa, uint32_t len)
+{
+    for (uint64_t at = gpa; !p->wrapped && at + 8 <= gpa + len; at += 8)
+        fuzz_guest_wrote(p, at, &(uint64_t){mark(at)}, 8);
+}
+
+void fuzz_note_given(struct fuzz_player *p, unsigned queue, unsigned head, unsigned count)
+{
+    struct fuzz_given *given = &p->given[queue][head];
+    given->count = 0;
+    for (unsigned i = 0; i < count; i++)
+        if (p->bufs[i].write)
+            given->bufs[given->count++] = p->bufs[i];
+}
+
+/* VIRTIO 1.4 2.7.8.2: the device has written at least as many bytes as it says. */
+void fuzz_judge_len(struct fuzz_player *p, unsigned queue, unsigned head, uint32_t len)
+{
+    const struct fuzz_given *given = &p->given[queue][head];
+    for (unsigned i = 0; i < given->count && !p->wrapped; i++) {
+        const struct vdrv_buf *b = &given->bufs[i];
+        uint32_t said = (uint32_t)min_u64(len, b->len);
+        for (uint64_t at = b->gpa; at + 8 <= b->gpa + said; at += 8) {
+            uint64_t word;
+            memcpy(&word, vdrv_ptr(&p->rig.drv, at, 8), 8);
+            if (word == mark(at))
+                fuzz_finding(p, "queue %u: byte %u is said to be written, and is not", queue,
+                             (unsigned)(at - b->gpa));
+        }
+        len -= said;
+    }
+}
+
+/* ---- interrupts ---- */
+
+/*
+ * With EVENT_IDX an interrupt is asked for once, else until it is asked for no more. One line may
+ * stand for all queues.
+ */
+void fuzz_judge_irqs(struct fuzz_player *p)
+{
+    struct vdrv *d = &p->rig.drv;
+    bool wanted = false, came = false, shared = !d->pci.msix;
+    for (unsigned i = 0; i < VDRV_QUEUES; i++) {
+        bool irq = rig_queue_irqs(&p->rig, i) > 0;
+        bool due = !p->wild && d->q[i].desc != NULL && p->armed[i] && vdrv_has_used(&d->q[i]);
+        if (due && !shared && !irq)
+            fuzz_finding(p, "queue %u: used buffers, and no interrupt", i);
+        if (due && (d->features & VIRTIO_BIT(VIRTIO_F_EVENT_IDX)))
+            p->armed[i] = false;
+        wanted |= due;
+        came |= irq;
+    }
+    if (shared && wanted && !came)
+        fuzz_finding(p, "used buffers, and no interrupt");
+}
+
+/* ---- notifications ---- */
+
+/* As a driver does that saves them where the device wants none. */
+void fuzz_notify(struct fuzz_player *p, struct vdrv_queue *q)
+{
+    if (p->wild || p->untold[q->index] || vdrv_kick_wanted(q))
+        vdrv_notify(q);
+    p->untold[q->index] = false;
+}
+
+/* These devices take every chain at once: one that is left was not told of. */
+void fuzz_judge_waiting(struct fuzz_player *p)
+{
+    struct virtio_device *dev = p->rig.dev;
+    unsigned device = p->script->head.device;
+    if (device != FUZZ_ECHO && device != FUZZ_BLK)
+        return;
+    for (unsigned i = 0; i < min_u64(dev->cfg.queue_count, VDRV_QUEUES); i++) {
+        struct virtio_queue *q = &dev->queues[i];
+        if (dev->running && q->live && !p->untold[i] && q->vq.free != NULL && vq_available(&q->vq))
+            fuzz_finding(p, "queue %u: a chain waits, and its driver need not say so", i);
+    }
+}
