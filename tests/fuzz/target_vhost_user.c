@@ -5,9 +5,9 @@
  *     byte 0   bit 0: a network, else a disk; 1: two groups of queues; 2 and up: the transport
  *     byte 1   a feature that the server lacks (64 and up: none)
  *     byte 2   a protocol feature, likewise
- *     then     steps, mixed with answers: each request of the device takes a byte that says how the
- *              server answers (see spoil()), and what that needs. An input that is at its end
- *              answers well.
+ *     then     steps, mixed with answers: a request of the device takes a byte. An even one says
+ *              that the server answers well, and so for half as many requests more; after an odd
+ *              one follows how it does not (see spoil()). At the input's end all is well.
  *
  * The server answers within the device's own sendmsg(), which is wrapped: no thread, no waiting,
  * the same each time.
@@ -47,6 +47,7 @@
 #define QUEUES         16u
 #define RINGS          8u
 #define RING_SIZE      8u
+#define QUEUES_USED    5u /* two pairs, and the one for control */
 #define INFLIGHT_BYTES 0x10000u
 #define PAYLOAD_MAX    512u
 #define STEPS_MAX      64u
@@ -55,6 +56,7 @@ struct server {
     int fd, front_fd, backend_fd; /* -1: none */
     uint64_t features, protocol;
     bool good, down;
+    unsigned good_for; /* so many requests */
     struct fuzz_input in;
     int inflight_fd;
     int call_fd[RINGS], err_fd[RINGS];
@@ -238,7 +240,7 @@ static void spoil(struct server *s, struct reply *r)
         memcpy(r->message.payload, bytes, len);
         break;
     case 6: /* another byte in it */
-        r->message.payload[fuzz_take(&s->in, 2) % PAYLOAD_MAX] = (uint8_t)fuzz_take(&s->in, 1);
+        r->message.payload[fuzz_take(&s->in, 1) % 80] = (uint8_t)fuzz_take(&s->in, 1);
         break;
     case 7: /* fds that nobody asked for, or more of them */
         for (; r->fd_count < 1 + (how >> 4) % VHOST_USER_FDS_MAX; r->fd_count++)
@@ -256,6 +258,17 @@ static void spoil(struct server *s, struct reply *r)
     default:
         break;
     }
+}
+
+static bool is_spoiled(struct server *s)
+{
+    if (s->good_for > 0) {
+        s->good_for--;
+        return false;
+    }
+    unsigned byte = (unsigned)fuzz_take(&s->in, 1);
+    s->good_for = byte & 1 ? 0 : byte / 2;
+    return byte & 1;
 }
 
 static void send_reply(struct server *s, const struct reply *r)
@@ -295,7 +308,7 @@ static void serve(struct server *s)
     r.bytes = bytes > 0 ? sizeof(r.message.header) + bytes : 0;
     if (asked.header.request == VHOST_USER_GET_INFLIGHT_FD)
         r.fds[r.fd_count++] = s->inflight_fd;
-    if (!s->good && fuzz_take(&s->in, 1) & 1)
+    if (!s->good && is_spoiled(s))
         spoil(s, &r);
     send_reply(s, &r);
 }
@@ -377,8 +390,12 @@ static void server_writes(struct bench *b)
 static void send_chain(struct bench *b)
 {
     unsigned byte = (unsigned)fuzz_take(&b->server.in, 1);
-    struct vdrv_queue *q = &b->rig.drv.q[byte % 3];
+    struct vdrv_queue *q = &b->rig.drv.q[byte % QUEUES_USED];
     struct vdrv_buf bufs[2] = {{LOW_BYTES - 512, 16, false}, {LOW_BYTES - 256, 16, true}};
+    uint64_t what = VIRTIO_NET_CTRL_MQ | byte % 3 << 16; /* a number of pairs */
+    if (byte & 0x80)
+        what = fuzz_take(&b->server.in, 8);
+    memcpy(vdrv_ptr(&b->rig.drv, bufs[0].gpa, sizeof(what)), &what, sizeof(what));
     if (q->desc != NULL)
         vdrv_send(q, bufs, 2);
 }
@@ -398,8 +415,9 @@ static void start_driver(struct bench *b)
     unsigned drop = (unsigned)fuzz_take(&b->server.in, 1);
     if (b->rig.pci != NULL)
         rig_find_device(&b->rig);
-    unsigned queues = (unsigned)min_u64(1 + drop % 3, b->v->dev.cfg.queue_count);
-    vdrv_start(&b->rig.drv, all_but(drop % 128), queues, RING_SIZE);
+    unsigned queues = (unsigned)min_u64(1 + drop % QUEUES_USED, b->v->dev.cfg.queue_count);
+    uint64_t features = vdrv_offered(&b->rig.drv) & all_but(drop % 128);
+    vdrv_start(&b->rig.drv, features, queues, RING_SIZE);
 }
 
 static void do_step(struct bench *b)
@@ -547,6 +565,7 @@ static int run(const struct fuzz_target *target, const uint8_t *data, size_t len
     b->waited_ns = 0;
     b->is_net = how & 1;
     s->good = s->down = false;
+    s->good_for = 0;
     s->features = all_but(fuzz_take(&in, 1));
     s->protocol = all_but(fuzz_take(&in, 1));
     s->in = in;

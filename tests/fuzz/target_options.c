@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The command line of `minivet run`: what is parsed and checked before anything is opened. The
+ * input is its arguments, each ended by a newline.
+ *
+ * What is refused is so in one line, what is accepted is complete and within bounds.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/fail.h"
+#include "core/hv.h"
+#include "core/log.h"
+#include "core/xmath.h"
+#include "tests/fuzz/input.h"
+#include "tests/fuzz/target.h"
+#include "virtio/device.h"
+#include "virtio/spec.h"
+#include "vmm/config.h"
+
+#define ARGS_MAX  64
+#define WORDS_MAX 256u
+#define WORD_MAX  64u
+
+static unsigned errors; /* lines */
+
+static void count_errors(void *ctx, enum log_level level, const char *line)
+{
+    (void)ctx;
+    errors += level == LOG_ERROR;
+    if (strncmp(line, "bug:", 4) == 0)
+        fprintf(stderr, "%s\n", line);
+}
+
+/* ---- what is accepted ---- */
+
+static void check_keys(const struct virtio_keys *k)
+{
+    fuzz_check(k->transport == TRANSPORT_MMIO || k->transport == TRANSPORT_PCI, "no transport");
+    fuzz_check(k->ring == RING_SPLIT || k->ring == RING_PACKED, "no ring");
+    fuzz_check(k->legacy == ON_OFF_ON || k->legacy == ON_OFF_OFF, "legacy is open");
+    fuzz_check(k->queue_size >= 4 && k->queue_size <= VIRTQ_MAX_SIZE, "queues of %u",
+               k->queue_size);
+    fuzz_check(k->ring == RING_PACKED || is_pow2(k->queue_size) || k->legacy == ON_OFF_OFF,
+               "a split ring of %u", k->queue_size);
+    fuzz_check(memchr(k->iothread, '\0', sizeof(k->iothread)) != NULL, "a name without an end");
+}
+
+static void check_disk(const struct disk_config *d)
+{
+    check_keys(&d->virtio);
+    fuzz_check(d->path != NULL && d->queues >= 1 && d->queues <= VIRTIO_QUEUES_MAX,
+               "a disk of %u queues", d->queues);
+    fuzz_check(d->sector_bytes == 0 || d->sector_bytes == 512 || d->sector_bytes == 4096,
+               "sectors of %u bytes", d->sector_bytes);
+    fuzz_check(memchr(d->serial, '\0', sizeof(d->serial)) != NULL, "a serial without an end");
+    fuzz_check(memchr(d->fault, '\0', sizeof(d->fault)) != NULL, "faults without an end");
+}
+
+static void check_net(const struct net_config *n)
+{
+    check_keys(&n->virtio);
+    fuzz_check(n->pairs >= 1 && n->pairs <= CONFIG_MAX_PAIRS, "%u pairs", n->pairs);
+    fuzz_check(n->target != NULL && (n->mac[0] & 1) == 0, "a card without a target or an address");
+    fuzz_check(n->mtu_bytes == 0 || (n->mtu_bytes >= 68 && n->mtu_bytes <= 65535), "mtu %u",
+               n->mtu_bytes);
+    fuzz_check(n->user.forward_count <= NET_USER_FORWARDS, "%u ports are forwarded",
+               n->user.forward_count);
+    for (unsigned i = 0; i < n->user.forward_count; i++)
+        fuzz_check(n->user.forwards[i].guest_port != 0, "port 0 is forwarded");
+}
+
+static void check_accepted(const struct vm_config *c)
+{
+    fuzz_check(c->help || c->kernel != NULL, "no kernel");
+    fuzz_check(c->mem_bytes >= MIB && is_aligned(c->mem_bytes, MIB), "memory");
+    fuzz_check(c->cpus >= 1 && c->cpus <= HV_MAX_VCPUS, "%u CPUs", c->cpus);
+    fuzz_check((c->features_on & c->features_off) == 0, "features are on and off");
+    fuzz_check(c->disk_count <= CONFIG_MAX_DISKS && c->net_count <= CONFIG_MAX_NETS, "too many");
+    check_keys(&c->rng_virtio);
+    check_keys(&c->console_virtio);
+    for (unsigned i = 0; i < c->disk_count; i++)
+        check_disk(&c->disks[i]);
+    for (unsigned i = 0; i < c->net_count; i++)
+        check_net(&c->nets[i]);
+}
+
+static int run(const struct fuzz_target *target, const uint8_t *data, size_t len)
+{
+    static struct vm_config config;
+    char name[] = "run", *argv[ARGS_MAX + 1] = {name};
+    int argc = 1;
+    (void)target;
+    char *text = malloc(len + 1), *rest = text;
+    BUG_ON(text == NULL);
+    memcpy(text, data, len);
+    text[len] = '\0';
+    while (rest != NULL && *rest != '\0' && argc < ARGS_MAX)
+        argv[argc++] = strsep(&rest, "\n");
+    log_set_sink(count_errors, NULL);
+    errors = 0;
+    int fd = fuzz_free_fd();
+    int err = config_parse(&config, argc, argv);
+    fuzz_check(err == 0 || err == -EINVAL, "error %d", err);
+    fuzz_check(errors == (err != 0), "error %d was told in %u lines", err, errors);
+    fuzz_check(fuzz_free_fd() == fd, "a file was opened");
+    if (err == 0)
+        check_accepted(&config);
+    config_free(&config);
+    free(text);
+    return 0;
+}
+
+/* ---- words, from the tables that say what there is ---- */
+
+static char words[WORDS_MAX][WORD_MAX];
+static unsigned word_count;
+
+static void add_words(const char *text)
+{
+    for (const char *p = text; *p != '\0' && word_count < WORDS_MAX;) {
+        size_t len = strcspn(p, " ,|=[]\n");
+        if (len > 0 && len < WORD_MAX)
+            snprintf(words[word_count++], WORD_MAX, "%.*s%s", (int)len, p,
+                     p[len] == '=' ? "=" : "");
+        p += len + (p[len] != '\0');
+    }
+}
+
+static void make_words(void)
+{
+    static const char *const texts[] = {
+        CONFIG_DISK_KEYS,
+        CONFIG_NET_KEYS,
+        CONFIG_NET_USER_KEYS,
+        "user tap=x fd=3:4 socket=/x listen=:1 connect=[::1]:1 vhost-user=/x null loopback",
+        "null:1G null:4294967296T off on,transport=pci +ring_packed,-in_order table json",
+        "tcp::2222-:22 udp:127.0.0.1:1-10.0.2.15:65535 tcp:10.0.2.9:80-unix:/x :8-cmd:true",
+        "10.0.0.0/8 10.0.2.2 52:54:00:12:34:56 1 0 2 64 65 4096 32768 512M 64K 16777216T 5ms 1h",
+        "eio:1%:lat:5ms drop:1/100 dup:2% seed:9 at:4K cut:1 ,, - -- --- : 18446744073709551616",
+    };
+    for (unsigned i = 0; i < config_option_count; i++) {
+        char option[WORD_MAX];
+        snprintf(option, sizeof(option), "--%s\n", config_options[i].name);
+        add_words(option);
+        if (config_options[i].arg != NULL)
+            add_words(config_options[i].arg);
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(texts); i++)
+        add_words(texts[i]);
+}
+
+static uint64_t next(uint64_t *random)
+{
+    *random = *random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return *random >> 33;
+}
+
+static size_t put_in(uint8_t *data, size_t len, size_t max, size_t at, const char *what)
+{
+    size_t n = strlen(what);
+    if (len + n > max)
+        return len;
+    memmove(data + at + n, data + at, len - at);
+    memcpy(data + at, what, n);
+    return len + n;
+}
+
+/* Words at the ends of other words mostly, and what is between them. */
+static size_t mutate(const struct fuzz_target *target, uint8_t *data, size_t len, size_t max,
+                     unsigned seed)
+{
+    static const char *const between[] = {"\n", "\n", ",", ",", "=", ":", ""};
+    uint64_t random = seed;
+    (void)target;
+    if (word_count == 0)
+        make_words();
+    for (unsigned n = 1 + (unsigned)next(&random) % 4; n > 0; n--) {
+        size_t at = next(&random) % (len + 1), to = at + next(&random) % 16;
+        switch (next(&random) % 8) {
+        case 0: /* away with some */
+            to = min_u64(to, len);
+            memmove(data + at, data + to, len - to);
+            len -= to - at;
+            break;
+        case 1:
+            if (at < len)
+                data[at] = (uint8_t)next(&random);
+            break;
+        default:
+            while (at < len && strchr("\n,=:", data[at]) == NULL)
+                at++;
+            len = put_in(data, len, max, at, words[next(&random) % word_count]);
+            len = put_in(data, len, max, at, between[next(&random) % ARRAY_SIZE(between)]);
+            break;
+        }
+    }
+    return len;
+}
+
+const struct fuzz_target fuzz_target_options = {.name = "options", .run = run, .mutate = mutate};
