@@ -21,7 +21,8 @@ const uint8_t *fuzz_take_bytes(struct fuzz_input *in, size_t max, size_t *len);
 /* Ends the process unless it is so. */
 void fuzz_check(bool good, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* The lowest that is free: as many as before are open. */
-int fuzz_free_fd(void);
+/* How many files are open; of the first FUZZ_FDS numbers. */
+#define FUZZ_FDS 256u
+unsigned fuzz_open_fds(void);
 
 #endif

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tests/fuzz/play.h"
 
-#include <fcntl.h>
 #include <malloc.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/gmem.h"
 #include "core/log.h"
 #include "core/xmath.h"
+#include "tests/fuzz/input.h"
 #include "tests/fuzz/play_impl.h"
 #include "tests/harness/vdrv_impl.h"
 #include "virtio/spec.h"
@@ -498,14 +497,6 @@ static void do_step(struct fuzz_player *p, const struct fuzz_step *step)
     }
 }
 
-/* The lowest that is free: as many as before are open. */
-static int free_fd(void)
-{
-    int fd = fcntl(STDERR_FILENO, F_DUPFD, 0);
-    close(fd);
-    return fd;
-}
-
 static size_t memory_used(void)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__clang__)
@@ -522,7 +513,7 @@ void fuzz_play_on(const struct fuzz_script *s, const struct fuzz_setting *on,
     bool first = p->rig.loop == NULL;
     if (first)
         p->heap_max_gpa = FUZZ_HEAP_GPA;
-    int fd = free_fd();
+    unsigned files = fuzz_open_fds();
     size_t memory = memory_used();
     p->script = s;
     p->on = on;
@@ -545,7 +536,7 @@ void fuzz_play_on(const struct fuzz_script *s, const struct fuzz_setting *on,
     if (broken != NULL)
         fuzz_finding(p, "after a reset: %s", broken);
     rig_close(&p->rig);
-    if (!first && free_fd() != fd)
+    if (!first && fuzz_open_fds() != files)
         fuzz_finding(p, "a file was left open");
     if (!first && memory_used() > memory + MEMORY_KEPT)
         fuzz_finding(p, "%zu bytes of memory were left behind", memory_used() - memory);

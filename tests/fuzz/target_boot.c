@@ -246,7 +246,7 @@ static int run(const struct fuzz_target *target, const uint8_t *data, size_t len
     int err = gmem_create(&g, ram_bytes, X86_HOLE_GPA, X86_HOLE_END_GPA);
     BUG_ON(err != 0);
     e820_build(&map, g, (how & 0x20) != 0);
-    int fd = fuzz_free_fd();
+    unsigned files = fuzz_open_fds();
     b->errors = 0;
     err = linux_boot_load(g,
                           &(struct linux_boot_config){
@@ -259,7 +259,7 @@ static int run(const struct fuzz_target *target, const uint8_t *data, size_t len
                           },
                           &state);
     fuzz_check(b->errors == (err != 0), "error %d was told in %u lines", err, b->errors);
-    fuzz_check(fuzz_free_fd() == fd, "a file was left open");
+    fuzz_check(fuzz_open_fds() == files, "a file was left open");
     if (err == 0)
         check_loaded(b, g, &state);
     gmem_destroy(g);

@@ -101,11 +101,11 @@ static int run(const struct fuzz_target *target, const uint8_t *data, size_t len
         argv[argc++] = strsep(&rest, "\n");
     log_set_sink(count_errors, NULL);
     errors = 0;
-    int fd = fuzz_free_fd();
+    unsigned files = fuzz_open_fds();
     int err = config_parse(&config, argc, argv);
     fuzz_check(err == 0 || err == -EINVAL, "error %d", err);
     fuzz_check(errors == (err != 0), "error %d was told in %u lines", err, errors);
-    fuzz_check(fuzz_free_fd() == fd, "a file was opened");
+    fuzz_check(fuzz_open_fds() == files, "a file was opened");
     if (err == 0)
         check_accepted(&config);
     config_free(&config);

@@ -424,7 +424,7 @@ static int run(const struct fuzz_target *target, const uint8_t *data, size_t len
     (void)target;
     if (b->loop == NULL)
         make_host(b);
-    int fd = fuzz_free_fd();
+    unsigned files = fuzz_open_fds();
     open_bench(b);
     for (unsigned i = 0; in.left > 0 && i < STEPS_MAX; i++) {
         unsigned byte = (unsigned)fuzz_take(&in, 1);
@@ -441,7 +441,7 @@ static int run(const struct fuzz_target *target, const uint8_t *data, size_t len
     for (unsigned i = 0; i < FUNCTIONS; i++)
         take_over(b, i);
     close_bench(b);
-    fuzz_check(fuzz_free_fd() == fd, "a file was left open");
+    fuzz_check(fuzz_open_fds() == files, "a file was left open");
     return 0;
 }
 

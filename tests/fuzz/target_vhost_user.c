@@ -560,7 +560,7 @@ static int run(const struct fuzz_target *target, const uint8_t *data, size_t len
     (void)target;
     unsigned how = (unsigned)fuzz_take(&in, 1);
     open_rig(b, (how >> 2) % (RIG_VARIANTS + RIG_LEGACY_VARIANTS));
-    int fd = fuzz_free_fd();
+    unsigned files = fuzz_open_fds();
     b->runs = true;
     b->waited_ns = 0;
     b->is_net = how & 1;
@@ -583,7 +583,7 @@ static int run(const struct fuzz_target *target, const uint8_t *data, size_t len
     hang_up(s);
     rig_close(&b->rig);
     b->runs = false;
-    fuzz_check(fuzz_free_fd() == fd, "a file was left open");
+    fuzz_check(fuzz_open_fds() == files, "a file was left open");
     return 0;
 }
 
