@@ -334,6 +334,16 @@ static void any_step(struct maker *m)
     }
 }
 
+/* One that may exist, on either transport. */
+static void any_register(struct maker *m)
+{
+    struct fuzz_step *step = put_in(m, one_in(m, 3) ? FUZZ_GET : FUZZ_SET);
+    step->arg[0] = one_in(m, 3) ? next(m, FUZZ_SPACES) : FUZZ_SPACE_REGS;
+    step->arg[1] = one_in(m, 2) ? 2 * next(m, 32) : 4 * next(m, 64);
+    step->arg[2] = one_in(m, 3) ? next(m, 4) : 1 + next(m, 2);
+    step->arg[3] = one_in(m, 2) ? UINT64_C(1) << next(m, 12) : any_number(m);
+}
+
 static void start_step(struct maker *m)
 {
     struct fuzz_step *step = put_in(m, FUZZ_START);
@@ -479,6 +489,9 @@ static void change(struct maker *m)
     case 12:
     case 13:
         late_edit(m);
+        break;
+    case 14:
+        any_register(m);
         break;
     default:
         change_step(m, &s->steps[at]);
