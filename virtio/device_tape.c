@@ -12,8 +12,10 @@
 #include "virtio/spec.h"
 #include "virtio/vq_ops.h"
 
-/* Of what devices read: whoever has more than this in a chain does not look at the middle. */
-#define WHOLE_EDGE (UINT32_C(32) << 10)
+/* Of what devices read. Commands are short, and the rest of longer chains is data. */
+#define KEEP_COMMANDS ((struct tape_keep){1024, 64})
+#define KEEP_PACKETS  ((struct tape_keep){256, 64})
+#define KEEP_MOST     ((struct tape_keep){UINT32_C(64) << 10, UINT32_C(32) << 10})
 /* POP's b: what was found; with a chain its head besides. */
 #define POP_NONE   UINT64_C(0)
 #define POP_CHAIN  (UINT64_C(1) << 32)
@@ -28,7 +30,7 @@ struct buffer {
     uint32_t writable;
 };
 
-_Static_assert(VQ_IOV_MAX * sizeof(struct buffer) + 2 * WHOLE_EDGE <= TAPE_BYTES_MAX,
+_Static_assert(VQ_IOV_MAX * sizeof(struct buffer) + (64u << 10) <= TAPE_BYTES_MAX,
                "every chain fits in a record");
 
 struct tape_queue {
@@ -36,6 +38,7 @@ struct tape_queue {
     struct virtio_queue *q;
     const struct vq_ops *real; /* while the queue is active */
     struct vq_ops around;
+    struct tape_keep keep; /* of what is read */
     bool idle; /* it is the loop that looks for chains, and the device does not hear of it */
 
     /* What the callbacks were. */
@@ -48,7 +51,6 @@ struct virtio_tape {
     struct tape *tape;
     struct virtio_device *dev;
     unsigned source;
-    uint32_t edge;
     struct virtio_host host; /* the transport's */
     struct tape_queue queues[];
 };
@@ -74,7 +76,7 @@ static void note_pop(struct tape_queue *tq, const struct vq_chain *chain)
     struct tape *t = tq->owner->tape;
     struct tape_rec rec = record(tq, TAPE_POP);
     struct iobuf rd = iobuf_init(chain->iov, chain->rd_iov);
-    uint32_t kept = tape_kept(rd.left, tq->owner->edge);
+    uint32_t kept = tape_kept(rd.left, tq->keep);
     rec.a = chain->iov_count;
     rec.b = POP_CHAIN | chain->head;
     rec.len = chain->iov_count * (uint32_t)sizeof(struct buffer) + kept;
@@ -85,7 +87,7 @@ static void note_pop(struct tape_queue *tq, const struct vq_chain *chain)
                            .writable = i >= chain->rd_iov};
         memcpy(to, &b, sizeof(b));
     }
-    tape_gather(to, chain->iov, chain->rd_iov, rd.left, tq->owner->edge);
+    tape_gather(to, chain->iov, chain->rd_iov, rd.left, tq->keep);
     tape_note(t, &rec);
 }
 
@@ -120,9 +122,9 @@ static int replay_chain(struct virtqueue *vq, struct vq_chain *chain, const stru
     struct iobuf rd = iobuf_init(chain->iov, chain->rd_iov);
     chain->head = (uint16_t)rec->b;
     if (chain->head >= vq->size || vq->in_flight[chain->head] ||
-        (size_t)(end - at) != tape_kept(rd.left, tq->owner->edge))
+        (size_t)(end - at) != tape_kept(rd.left, tq->keep))
         return vq_error(vq, -EPROTO, "the recorded chain is none");
-    tape_scatter(at, chain->iov, chain->rd_iov, rd.left, tq->owner->edge);
+    tape_scatter(at, chain->iov, chain->rd_iov, rd.left, tq->keep);
     return 1;
 }
 
@@ -147,14 +149,14 @@ static void say_push(struct tape_queue *tq, const struct vq_chain *chain, uint32
     const struct iovec *iov = chain->iov + chain->rd_iov;
     unsigned count = chain->iov_count - chain->rd_iov;
     struct iobuf all = iobuf_init(iov, count);
-    uint32_t kept = tape_kept(min_u64(written, all.left), TAPE_USED_EDGE);
-    uint32_t tail = (uint32_t)min_u64(chain->tail.done, TAPE_USED_EDGE);
+    uint32_t kept = tape_kept(min_u64(written, all.left), TAPE_KEEP_USED);
+    uint32_t tail = (uint32_t)min_u64(chain->tail.done, TAPE_KEEP_USED.edge);
     struct tape_rec rec = record(tq, TAPE_PUSH);
     rec.a = chain->head;
     rec.b = written;
     rec.len = kept + tail;
     uint8_t *to = tape_room(t, rec.len);
-    tape_gather(to, iov, count, min_u64(written, all.left), TAPE_USED_EDGE);
+    tape_gather(to, iov, count, min_u64(written, all.left), TAPE_KEEP_USED);
     iobuf_skip(&all, all.left - chain->tail.done - chain->tail.left);
     iobuf_get(&all, to + kept, tail);
     tape_say(t, &rec);
@@ -311,12 +313,23 @@ static void play(void *ctx, const struct tape_rec *rec)
         virtio_queue_serve_later(vt->dev, rec->queue);
 }
 
+static struct tape_keep keep(const struct virtio_device *dev, unsigned queue)
+{
+    if (dev->cfg.device_id == VIRTIO_ID_BLOCK || dev->cfg.device_id == VIRTIO_ID_SCSI)
+        return KEEP_COMMANDS;
+    return dev->cfg.device_id == VIRTIO_ID_NET && queue % 2 == 1 ? KEEP_PACKETS : KEEP_MOST;
+}
+
 static void wrap_queue(struct virtio_tape *vt, unsigned index)
 {
     struct virtio_queue *q = &vt->dev->queues[index];
     struct tape_queue *tq = &vt->queues[index];
-    *tq = (struct tape_queue){
-        .owner = vt, .q = q, .on_kick = q->kick.cb, .look = q->poll.look, .sleep = q->poll.sleep};
+    *tq = (struct tape_queue){.owner = vt,
+                              .q = q,
+                              .keep = keep(vt->dev, index),
+                              .on_kick = q->kick.cb,
+                              .look = q->poll.look,
+                              .sleep = q->poll.sleep};
     q->kick.cb = on_kick;
     q->poll.look = look;
     q->poll.sleep = stop_looking;
@@ -368,12 +381,14 @@ int virtio_tape_create(struct virtio_device *dev, struct tape *tape)
     struct virtio_tape *vt = calloc(1, sizeof(*vt) + queues * sizeof(vt->queues[0]));
     if (vt == NULL)
         return fail(-ENOMEM, "virtio %s: tape", dev->setup.name);
-    uint32_t id = dev->cfg.device_id;
-    bool moves_data = id == VIRTIO_ID_BLOCK || id == VIRTIO_ID_SCSI || id == VIRTIO_ID_NET;
     vt->tape = tape;
     vt->dev = dev;
-    vt->edge = moves_data ? TAPE_EDGE : WHOLE_EDGE;
     vt->source = tape_add_source(tape, dev->setup.name, play, vt);
+    tape_room(tape, 0);
+    tape_say(tape, &(struct tape_rec){.type = TAPE_INFO,
+                                      .source = (uint8_t)vt->source,
+                                      .a = dev->cfg.device_id,
+                                      .b = queues});
     for (unsigned i = 0; i < queues; i++)
         wrap_queue(vt, i);
     vt->host = dev->host;

@@ -64,9 +64,9 @@ static void recorded_done(struct blk_req *req, int result)
     rec.a = req->number;
     rec.b = (uint64_t)result;
     if (req->op == BLK_READ) {
-        rec.len = tape_kept(req->bytes, TAPE_DATA_EDGE);
+        rec.len = tape_kept(req->bytes, TAPE_KEEP_DATA);
         tape_gather(tape_room(d->tape, rec.len), req->iov, req->iov_count, req->bytes,
-                    TAPE_DATA_EDGE);
+                    TAPE_KEEP_DATA);
     }
     tape_note(d->tape, &rec);
     req->done = req->taped_done;
@@ -111,8 +111,8 @@ static void play(void *ctx, const struct tape_rec *rec)
     struct blk_req *req = rec->type == TAPE_DONE ? take(d, rec->a) : NULL;
     if (req == NULL)
         return;
-    if (req->op == BLK_READ && rec->len == tape_kept(req->bytes, TAPE_DATA_EDGE))
-        tape_scatter(tape_bytes(rec), req->iov, req->iov_count, req->bytes, TAPE_DATA_EDGE);
+    if (req->op == BLK_READ && rec->len == tape_kept(req->bytes, TAPE_KEEP_DATA))
+        tape_scatter(tape_bytes(rec), req->iov, req->iov_count, req->bytes, TAPE_KEEP_DATA);
     req->done(req, (int)rec->b);
 }
 

@@ -11,7 +11,8 @@
 #include "core/xmath.h"
 #include "devices/backend/taped.h"
 
-#define SEND_EDGE 128u
+/* Less than is kept of the chain that it comes in. */
+#define KEEP_SENT ((struct tape_keep){192, 32})
 
 _Static_assert(NET_PACKET_MAX <= TAPE_BYTES_MAX, "a packet fits in a record");
 
@@ -42,8 +43,8 @@ static int taped_send(struct net_backend *b, unsigned pair, const struct iovec *
     int result = n->base != NULL ? n->base->ops->send(n->base, pair, iov, count) : 0;
     rec.a = iobuf_init(iov, count).left;
     rec.b = (uint64_t)result;
-    rec.len = tape_kept(rec.a, SEND_EDGE);
-    tape_gather(tape_room(n->tape, rec.len), iov, count, rec.a, SEND_EDGE);
+    rec.len = tape_kept(rec.a, KEEP_SENT);
+    tape_gather(tape_room(n->tape, rec.len), iov, count, rec.a, KEEP_SENT);
     tape_note(n->tape, &rec);
     if (n->base != NULL)
         return result;
@@ -71,7 +72,7 @@ static ssize_t replay_receive(struct net_taped *n, unsigned pair, const struct i
     if (result > 0 && (was->len != was->b || was->b > room))
         return -EAGAIN;
     if (result > 0)
-        tape_scatter(tape_bytes(was), iov, count, was->len, TAPE_BYTES_MAX);
+        tape_scatter(tape_bytes(was), iov, count, was->len, TAPE_KEEP_ALL);
     memcpy(tape_room(n->tape, was->len), tape_bytes(was), was->len);
     tape_compare(n->tape, was, room, was->len);
     return result;
@@ -89,7 +90,7 @@ static ssize_t taped_receive(struct net_backend *b, unsigned pair, const struct 
     rec.b = (uint64_t)got;
     if (got > 0 && got <= (ssize_t)TAPE_BYTES_MAX) {
         rec.len = (uint32_t)got;
-        tape_gather(tape_room(n->tape, rec.len), iov, count, rec.len, TAPE_BYTES_MAX);
+        tape_gather(tape_room(n->tape, rec.len), iov, count, rec.len, TAPE_KEEP_ALL);
     }
     tape_note(n->tape, &rec);
     return got;

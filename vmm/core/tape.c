@@ -14,9 +14,9 @@
 #include "core/fail.h"
 #include "core/gmem.h"
 #include "core/iobuf.h"
+#include "core/tape_writer.h"
 #include "core/xmath.h"
 
-#define BUFFER_BYTES  (UINT32_C(1) << 20)
 #define MAGIC_BYTES   16u
 #define STAMP_NS      UINT64_C(1000000) /* so often a TIME record at most */
 #define REC_BYTES     ((uint32_t)sizeof(struct tape_rec))
@@ -40,14 +40,15 @@ struct tape {
     bool over; /* nothing is recorded or compared any more */
     uint64_t now_ns;
 
-    /* Recording: `buffer` takes records, and is written when it is full. */
+    /* Recording: the writer's piece takes records until it is full. */
     const struct clock *clock;
     uint64_t start_ns;
-    int fd;
-    uint8_t *buffer; /* a replay's room is its beginning */
+    struct tape_writer *writer;
+    uint8_t *buffer; /* that piece; a replay's is its own, and the room is its beginning */
     uint32_t filled;
 
     /* Replaying. */
+    int fd;
     const uint8_t *file;
     size_t file_bytes, at;
     uint64_t number; /* of records that were taken */
@@ -60,16 +61,7 @@ struct tape {
 
 static void write_out(struct tape *t)
 {
-    uint32_t done = 0;
-    while (done < t->filled) {
-        ssize_t n = write(t->fd, t->buffer + done, t->filled - done);
-        if (n <= 0 && errno != EINTR) {
-            fail(-errno, "--record %s: write; the recording ends here", t->path);
-            t->over = true;
-            break;
-        }
-        done += n > 0 ? (uint32_t)n : 0;
-    }
+    t->buffer = tape_writer_next(t->writer, t->filled);
     t->filled = 0;
 }
 
@@ -77,7 +69,7 @@ uint8_t *tape_room(struct tape *t, uint32_t len)
 {
     BUG_ON(len > TAPE_BYTES_MAX);
     /* A stamp of the time may come first. */
-    if (!t->replay && t->filled + len + 3 * REC_BYTES > BUFFER_BYTES)
+    if (!t->replay && t->filled + len + 3 * REC_BYTES > TAPE_PIECE_BYTES)
         write_out(t);
     return t->buffer + t->filled + REC_BYTES;
 }
@@ -309,31 +301,31 @@ int tape_play(struct tape *t, struct evloop *loop, FILE *out)
 /* ---- bytes ---- */
 
 void tape_gather(uint8_t *to, const struct iovec *iov, unsigned count, uint64_t bytes,
-                 uint32_t edge)
+                 struct tape_keep keep)
 {
     struct iobuf from = iobuf_init(iov, count);
-    uint32_t kept = tape_kept(bytes, edge);
+    uint32_t kept = tape_kept(bytes, keep);
     if (kept == bytes) {
         iobuf_get(&from, to, kept);
         return;
     }
-    iobuf_get(&from, to, edge);
+    iobuf_get(&from, to, keep.edge);
     iobuf_skip(&from, bytes - kept);
-    iobuf_get(&from, to + edge, edge);
+    iobuf_get(&from, to + keep.edge, keep.edge);
 }
 
 void tape_scatter(const uint8_t *from, const struct iovec *iov, unsigned count, uint64_t bytes,
-                  uint32_t edge)
+                  struct tape_keep keep)
 {
     struct iobuf to = iobuf_init(iov, count);
-    uint32_t kept = tape_kept(bytes, edge);
+    uint32_t kept = tape_kept(bytes, keep);
     if (kept == bytes) {
         iobuf_put(&to, from, kept);
         return;
     }
-    iobuf_put(&to, from, edge);
+    iobuf_put(&to, from, keep.edge);
     iobuf_skip(&to, bytes - kept);
-    iobuf_put(&to, from + edge, edge);
+    iobuf_put(&to, from + keep.edge, keep.edge);
 }
 
 /* ---- both ---- */
@@ -381,8 +373,7 @@ static struct tape *allocate(const char *path)
         return NULL;
     t->fd = -1;
     t->path = strdup(path);
-    t->buffer = malloc(BUFFER_BYTES);
-    if (t->path != NULL && t->buffer != NULL)
+    if (t->path != NULL)
         return t;
     tape_destroy(t);
     return NULL;
@@ -410,15 +401,15 @@ int tape_record(struct tape **out, const char *path, const struct clock *clock, 
         return fail(-ENOMEM, "--record %s", path);
     t->clock = clock;
     t->start_ns = clock_now_ns(clock);
-    t->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    int err = t->fd < 0 ? fail(-errno, "--record %s: open", path) : 0;
+    int err = tape_writer_create(&t->writer, path);
     if (err == 0) {
+        t->buffer = tape_writer_piece(t->writer);
         memcpy(t->buffer, TAPE_MAGIC, MAGIC_BYTES);
         t->filled = MAGIC_BYTES;
         err = note_args(t, argc, argv);
     }
     if (err != 0) {
-        t->filled = 0;
+        t->over = true;
         tape_destroy(t);
         return err;
     }
@@ -452,7 +443,8 @@ int tape_open(struct tape **out, const char *path)
     if (t == NULL)
         return fail(-ENOMEM, "%s", path);
     t->replay = true;
-    int err = map(t);
+    t->buffer = malloc(REC_BYTES + TAPE_BYTES_MAX);
+    int err = t->buffer != NULL ? map(t) : fail(-ENOMEM, "%s", path);
     const struct tape_rec *first = err == 0 ? tape_next(t) : NULL;
     if (err == 0 && (first == NULL || first->type != TAPE_ARGS))
         err = fail_msg(-EINVAL, "%s: the recording has no beginning", path);
@@ -484,13 +476,15 @@ void tape_destroy(struct tape *t)
 {
     if (t == NULL)
         return;
-    if (!t->replay && t->fd >= 0 && !t->over)
+    if (t->writer != NULL && !t->over)
         write_out(t);
+    tape_writer_destroy(t->writer);
+    if (t->replay)
+        free(t->buffer);
     if (t->file != NULL)
         munmap((void *)t->file, t->file_bytes);
     if (t->fd >= 0)
         close(t->fd);
     free(t->path);
-    free(t->buffer);
     free(t);
 }

@@ -150,23 +150,27 @@ int tape_play(struct tape *t, struct evloop *loop, FILE *out);
 /* ---- bytes ---- */
 
 /*
- * Of more bytes than twice the edge only the first and the last are kept: so many. Where that is
- * done nobody looks at those between.
+ * Bytes are kept whole up to some number; of more only the first and the last, where nobody looks
+ * at those between.
  */
-#define TAPE_EDGE      1024u
-#define TAPE_DATA_EDGE 128u /* of what a disk's read brings */
-#define TAPE_USED_EDGE 64u  /* of what is written into chains; less, so that it is known */
+struct tape_keep {
+    uint32_t whole, edge;
+};
 
-static inline uint32_t tape_kept(uint64_t bytes, uint32_t edge)
+#define TAPE_KEEP_ALL  ((struct tape_keep){TAPE_BYTES_MAX, 0})
+#define TAPE_KEEP_DATA ((struct tape_keep){256, 16}) /* what a disk's read brings */
+#define TAPE_KEEP_USED TAPE_KEEP_DATA                /* what is written into chains: no more */
+
+static inline uint32_t tape_kept(uint64_t bytes, struct tape_keep keep)
 {
-    return bytes <= 2 * (uint64_t)edge ? (uint32_t)bytes : 2 * edge;
+    return bytes <= keep.whole ? (uint32_t)bytes : 2 * keep.edge;
 }
 
 /* Copies what is kept of the vectors' first `bytes` bytes; the other way round. */
 void tape_gather(uint8_t *to, const struct iovec *iov, unsigned count, uint64_t bytes,
-                 uint32_t edge);
+                 struct tape_keep keep);
 void tape_scatter(const uint8_t *from, const struct iovec *iov, unsigned count, uint64_t bytes,
-                  uint32_t edge);
+                  struct tape_keep keep);
 
 /* ---- reading without playing: the next record of any type but TIME, or NULL ---- */
 const struct tape_rec *tape_next(struct tape *t);
