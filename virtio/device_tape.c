@@ -16,21 +16,10 @@
 #define KEEP_COMMANDS ((struct tape_keep){1024, 64})
 #define KEEP_PACKETS  ((struct tape_keep){256, 64})
 #define KEEP_MOST     ((struct tape_keep){UINT32_C(64) << 10, UINT32_C(32) << 10})
-/* POP's b: what was found; with a chain its head besides. */
-#define POP_NONE   UINT64_C(0)
-#define POP_CHAIN  (UINT64_C(1) << 32)
-#define POP_BROKEN (UINT64_C(1) << 33)
 /* PUSH's b: the chain was not used, and comes again. */
 #define PUSH_BACK UINT64_MAX
 
-/* A vector, on a tape. */
-struct buffer {
-    uint64_t gpa;
-    uint32_t len;
-    uint32_t writable;
-};
-
-_Static_assert(VQ_IOV_MAX * sizeof(struct buffer) + (64u << 10) <= TAPE_BYTES_MAX,
+_Static_assert(VQ_IOV_MAX * sizeof(struct tape_buffer) + (64u << 10) <= TAPE_BYTES_MAX,
                "every chain fits in a record");
 
 struct tape_queue {
@@ -78,13 +67,13 @@ static void note_pop(struct tape_queue *tq, const struct vq_chain *chain)
     struct iobuf rd = iobuf_init(chain->iov, chain->rd_iov);
     uint32_t kept = tape_kept(rd.left, tq->keep);
     rec.a = chain->iov_count;
-    rec.b = POP_CHAIN | chain->head;
-    rec.len = chain->iov_count * (uint32_t)sizeof(struct buffer) + kept;
+    rec.b = TAPE_A_CHAIN | chain->head;
+    rec.len = chain->iov_count * (uint32_t)sizeof(struct tape_buffer) + kept;
     uint8_t *to = tape_room(t, rec.len);
-    for (unsigned i = 0; i < chain->iov_count; i++, to += sizeof(struct buffer)) {
-        struct buffer b = {.gpa = tape_gpa(t, chain->iov[i].iov_base),
-                           .len = (uint32_t)chain->iov[i].iov_len,
-                           .writable = i >= chain->rd_iov};
+    for (unsigned i = 0; i < chain->iov_count; i++, to += sizeof(struct tape_buffer)) {
+        struct tape_buffer b = {.gpa = tape_gpa(t, chain->iov[i].iov_base),
+                                .len = (uint32_t)chain->iov[i].iov_len,
+                                .writable = i >= chain->rd_iov};
         memcpy(to, &b, sizeof(b));
     }
     tape_gather(to, chain->iov, chain->rd_iov, rd.left, tq->keep);
@@ -100,7 +89,7 @@ static int record_pop(struct virtqueue *vq, struct vq_chain *chain)
         return got;
     }
     struct tape_rec rec = record(tq, TAPE_POP);
-    rec.b = got < 0 ? POP_BROKEN : POP_NONE;
+    rec.b = got < 0 ? TAPE_BROKEN_CHAIN : TAPE_NO_CHAIN;
     tape_note(tq->owner->tape, &rec);
     return got;
 }
@@ -110,8 +99,8 @@ static int replay_chain(struct virtqueue *vq, struct vq_chain *chain, const stru
 {
     const struct tape_queue *tq = vq->tape;
     const uint8_t *at = tape_bytes(rec), *end = at + rec->len;
-    for (uint64_t i = 0; i < rec->a; i++, at += sizeof(struct buffer)) {
-        struct buffer b;
+    for (uint64_t i = 0; i < rec->a; i++, at += sizeof(struct tape_buffer)) {
+        struct tape_buffer b;
         if ((size_t)(end - at) < sizeof(b))
             return vq_error(vq, -EPROTO, "the recorded chain is cut off");
         memcpy(&b, at, sizeof(b));
@@ -133,9 +122,9 @@ static int replay_pop(struct virtqueue *vq, struct vq_chain *chain)
     const struct tape_queue *tq = vq->tape;
     const struct tape_rec *rec =
         tape_ask(tq->owner->tape, tq->owner->source, TAPE_POP, tq->q->index);
-    if (rec == NULL || rec->b == POP_NONE)
+    if (rec == NULL || rec->b == TAPE_NO_CHAIN)
         return 0;
-    if (rec->b == POP_BROKEN)
+    if (rec->b == TAPE_BROKEN_CHAIN)
         return vq_error(vq, -EPROTO, "as recorded");
     return replay_chain(vq, chain, rec);
 }
@@ -385,7 +374,7 @@ int virtio_tape_create(struct virtio_device *dev, struct tape *tape)
     vt->dev = dev;
     vt->source = tape_add_source(tape, dev->setup.name, play, vt);
     tape_room(tape, 0);
-    tape_say(tape, &(struct tape_rec){.type = TAPE_INFO,
+    tape_say(tape, &(struct tape_rec){.type = TAPE_DEVICE,
                                       .source = (uint8_t)vt->source,
                                       .a = dev->cfg.device_id,
                                       .b = queues});

@@ -159,13 +159,15 @@ int replay_run(const char *path, FILE *out)
     struct replay *r = calloc(1, sizeof(*r));
     if (r == NULL)
         return fail(-ENOMEM, "%s", path);
-    int result = tape_open(&r->tape, path);
+    int result = tape_open(&r->tape, path, out);
     if (result == 0)
         result = configure(r);
     if (result == 0)
         result = create_devices(r);
     if (result == 0)
-        result = tape_play(r->tape, r->loop, out);
+        result = tape_play(r->tape, r->loop);
+    else if (r->tape != NULL && tape_differs(r->tape)) /* other devices are made of it now */
+        result = 1;
     destroy(r);
     return result;
 }

@@ -24,10 +24,6 @@ struct blk_taped {
     STAILQ_HEAD(, blk_req) out; /* a replay's requests that are not done */
 };
 
-struct vector {
-    uint64_t gpa, bytes;
-};
-
 static struct blk_taped *taped_of(struct blk_backend *b)
 {
     return container_of(b, struct blk_taped, b);
@@ -48,10 +44,12 @@ static void say_submit(struct blk_taped *d, const struct blk_req *req)
     rec.queue = (uint16_t)(req->op | (req->op == BLK_ZERO && req->may_unmap ? 0x100 : 0));
     rec.a = req->op != BLK_FLUSH ? req->offset_bytes : 0;
     rec.b = req->op != BLK_FLUSH ? req->bytes : 0;
-    rec.len = ranged ? count * (uint32_t)sizeof(struct vector) : 0;
+    rec.len = ranged ? count * (uint32_t)sizeof(struct tape_buffer) : 0;
     uint8_t *to = tape_room(d->tape, rec.len);
-    for (unsigned i = 0; ranged && i < count; i++, to += sizeof(struct vector)) {
-        struct vector v = {tape_gpa(d->tape, req->iov[i].iov_base), req->iov[i].iov_len};
+    for (unsigned i = 0; ranged && i < count; i++, to += sizeof(struct tape_buffer)) {
+        struct tape_buffer v = {.gpa = tape_gpa(d->tape, req->iov[i].iov_base),
+                                .len = (uint32_t)req->iov[i].iov_len,
+                                .writable = req->op == BLK_READ};
         memcpy(to, &v, sizeof(v));
     }
     tape_say(d->tape, &rec);

@@ -8,6 +8,7 @@
  *     make TARGET COUNT [SEED]  plays so many inputs that the grammar makes, and says how fast
  *     min TARGET FILE OUT    makes an input smaller while it finds the same, and says what that is
  *     corpus [--tap=FILE] DIR...  every input of DIR/TARGET/, as a test each; TAP
+ *     import TAPE DIR        what a recorded guest did (minivet run --record), as DIR/TARGET/...
  *     targets                their names
  */
 #include <dirent.h>
@@ -20,6 +21,7 @@
 
 #include "core/log.h"
 #include "core/xmath.h"
+#include "tests/fuzz/import.h"
 #include "tests/fuzz/play.h"
 #include "tests/fuzz/shrink.h"
 #include "tests/fuzz/target.h"
@@ -218,7 +220,7 @@ static int usage(void)
 {
     fputs("usage: fuzz_scripts show FILE | asm FILE | play [-v] TARGET FILE... |\n"
           "                    make TARGET COUNT [SEED] | min TARGET FILE OUT |\n"
-          "                    corpus [--tap=FILE] DIR... | targets\n",
+          "                    corpus [--tap=FILE] DIR... | import TAPE DIR | targets\n",
           stderr);
     return 2;
 }
@@ -237,6 +239,8 @@ int main(int argc, char **argv)
         return assemble(argv[2]);
     if (strcmp(what, "corpus") == 0)
         return corpus(argv + 2);
+    if (strcmp(what, "import") == 0 && argc == 4)
+        return fuzz_import(argv[2], argv[3]);
     bool verbose = strcmp(argv[2], "-v") == 0;
     int first = 2 + verbose;
     if (argc < first + 2)

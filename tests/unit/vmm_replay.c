@@ -331,7 +331,7 @@ static bool answers_a(unsigned type)
 
 static bool answers_b(unsigned type)
 {
-    return type == TAPE_VALUE || type == TAPE_PUSH || type == TAPE_SUBMIT;
+    return type == TAPE_VALUE || type == TAPE_PUSH || type == TAPE_SUBMIT || type == TAPE_DEVICE;
 }
 
 static bool answers_bytes(unsigned type)

@@ -165,8 +165,6 @@ static void differ(struct tape *t, const struct tape_rec *recorded, const struct
     if (t->over)
         return;
     t->over = t->differs = true;
-    if (t->out == NULL)
-        return;
     fprintf(t->out, "%s: difference at record %llu, %.3f s after the start\n", t->path,
             (unsigned long long)t->number, (double)t->now_ns / 1e9);
     show(t, "after:   ", &t->input);
@@ -200,7 +198,7 @@ static void compare(struct tape *t, const struct tape_rec *was, const struct tap
     if (same_bytes && was->a == is->a && was->b == is->b)
         return;
     differ(t, was, is);
-    if (!same_bytes && t->out != NULL)
+    if (!same_bytes)
         differ_bytes(t, was, bytes, is->len);
 }
 
@@ -266,6 +264,11 @@ static void play_deferred(struct tape *t, struct evloop *loop, const struct tape
     }
 }
 
+bool tape_differs(const struct tape *t)
+{
+    return t->differs;
+}
+
 bool tape_play_input(struct tape *t)
 {
     const struct tape_rec *rec = t->over ? NULL : peek(t);
@@ -280,17 +283,16 @@ bool tape_play_input(struct tape *t)
     return true;
 }
 
-int tape_play(struct tape *t, struct evloop *loop, FILE *out)
+int tape_play(struct tape *t, struct evloop *loop)
 {
     const struct tape_rec *rec;
-    t->out = out;
     while (!t->over && (rec = peek(t)) != NULL && rec->type != TAPE_END) {
         if (!tape_play_input(t))
             play_deferred(t, loop, rec);
     }
     if (!t->differs) {
         rec = peek(t);
-        fprintf(out, "%s: no difference in %llu records, %.3f s%s\n", t->path,
+        fprintf(t->out, "%s: no difference in %llu records, %.3f s%s\n", t->path,
                 (unsigned long long)t->number, (double)t->now_ns / 1e9,
                 rec == NULL ? "; the recording did not end in order" : "");
     }
@@ -437,12 +439,13 @@ static int map(struct tape *t)
     return 0;
 }
 
-int tape_open(struct tape **out, const char *path)
+int tape_open(struct tape **out, const char *path, FILE *say)
 {
     struct tape *t = allocate(path);
     if (t == NULL)
         return fail(-ENOMEM, "%s", path);
     t->replay = true;
+    t->out = say;
     t->buffer = malloc(REC_BYTES + TAPE_BYTES_MAX);
     int err = t->buffer != NULL ? map(t) : fail(-ENOMEM, "%s", path);
     const struct tape_rec *first = err == 0 ? tape_next(t) : NULL;

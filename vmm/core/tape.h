@@ -67,6 +67,7 @@ enum tape_type {
 
     TAPE_VALUE, /* answers */
     TAPE_PUSH,
+    TAPE_DEVICE,
     TAPE_INTERRUPT,
     TAPE_CONFIG_INTERRUPT,
     TAPE_SUBMIT,
@@ -85,6 +86,18 @@ struct tape_rec {
     uint64_t a, b;
 };
 
+/* A vector of guest memory, in the bytes of TAPE_POP and TAPE_SUBMIT. */
+struct tape_buffer {
+    uint64_t gpa;
+    uint32_t len;
+    uint32_t writable;
+};
+
+/* b of TAPE_POP: what was found. A chain's head is in the lower bits. */
+#define TAPE_NO_CHAIN     UINT64_C(0)
+#define TAPE_A_CHAIN      (UINT64_C(1) << 32)
+#define TAPE_BROKEN_CHAIN (UINT64_C(1) << 33)
+
 static inline const uint8_t *tape_bytes(const struct tape_rec *rec)
 {
     return (const uint8_t *)(rec + 1);
@@ -95,8 +108,8 @@ static inline const uint8_t *tape_bytes(const struct tape_rec *rec)
 /* Writes to path; args are the command line's words. Errors are reported. */
 int tape_record(struct tape **out, const char *path, const struct clock *clock, int argc,
                 char **argv);
-/* Reads it all; -EINVAL: it is no tape. Errors are reported. */
-int tape_open(struct tape **out, const char *path);
+/* -EINVAL: it is no tape. Errors are reported; differences are said on `say`. */
+int tape_open(struct tape **out, const char *path, FILE *say);
 /* NULL is allowed. What was recorded is written out, up to tape_end() or to now. */
 void tape_destroy(struct tape *t);
 
@@ -144,8 +157,10 @@ void tape_compare(struct tape *t, const struct tape_rec *recorded, uint64_t a, u
 
 /* If the next record is an input it is played: for a device that waits for one. */
 bool tape_play_input(struct tape *t);
-/* Plays to the end. 0: there was no difference, 1: there was, and it has been said on `out`. */
-int tape_play(struct tape *t, struct evloop *loop, FILE *out);
+/* Was there a difference? */
+bool tape_differs(const struct tape *t);
+/* Plays to the end. 0: there was no difference; 1: there was. */
+int tape_play(struct tape *t, struct evloop *loop);
 
 /* ---- bytes ---- */
 

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A chain that a device took becomes the steps that give it to one; packets and typed bytes become
+ * those of the host. What a script cannot hold (long data, far sectors) is cut to what it can.
+ */
+#include "tests/fuzz/import.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "core/le.h"
+#include "core/tape.h"
+#include "core/xmath.h"
+#include "tests/fuzz/play_impl.h"
+#include "tests/fuzz/script.h"
+#include "virtio/spec.h"
+
+#define SCRIPT_STEPS 64u /* a seed is small */
+#define SCRIPTS_MAX  24u /* of a device */
+#define OUT_MAX      1024u
+#define IN_MAX       4096u
+#define POOL_BYTES   (UINT32_C(1) << 15)
+#define QUEUE_SIZE   64u
+
+/* What is being made of a source. */
+struct maker {
+    int device; /* enum fuzz_device */
+    unsigned queues, written;
+    struct fuzz_script script;
+    uint8_t pool[POOL_BYTES]; /* of the steps' bytes */
+    uint32_t used;
+};
+
+struct import {
+    const char *dir;
+    struct maker *makers[TAPE_SOURCES_MAX];
+    bool failed;
+};
+
+static int device_of(uint64_t id)
+{
+    switch (id) {
+    case VIRTIO_ID_BLOCK:
+        return FUZZ_BLK;
+    case VIRTIO_ID_SCSI:
+        return FUZZ_SCSI;
+    case VIRTIO_ID_NET:
+        return FUZZ_NET;
+    case VIRTIO_ID_CONSOLE:
+        return FUZZ_CONSOLE;
+    case VIRTIO_ID_ENTROPY:
+        return FUZZ_RNG;
+    default:
+        return -1;
+    }
+}
+
+/* ---- steps ---- */
+
+static struct fuzz_step *add(struct maker *m, enum fuzz_op op)
+{
+    struct fuzz_step *step = &m->script.steps[m->script.count++];
+    *step = (struct fuzz_step){.op = (uint8_t)op};
+    return step;
+}
+
+static void add_bytes(struct maker *m, struct fuzz_step *step, const uint8_t *bytes, uint32_t len)
+{
+    step->len = (uint32_t)min_u64(len, POOL_BYTES - m->used);
+    step->bytes = m->pool + m->used;
+    if (step->len > 0)
+        memcpy(m->pool + m->used, bytes, step->len);
+    m->used += step->len;
+}
+
+static void begin(struct maker *m)
+{
+    m->script.count = 0;
+    m->used = 0;
+    m->script.head = (struct fuzz_head){.device = (uint8_t)m->device};
+    struct fuzz_step *start = add(m, FUZZ_START);
+    start->arg[0] = UINT64_MAX; /* what is offered */
+    start->arg[1] = m->queues - 1;
+    start->arg[2] = QUEUE_SIZE;
+}
+
+static void write_script(struct import *im, struct maker *m, unsigned source)
+{
+    static uint8_t out[FUZZ_FILE_MAX];
+    char path[4096];
+    const char *device = fuzz_device_names[m->device];
+    if (m->script.count <= 1 || m->written >= SCRIPTS_MAX)
+        return;
+    snprintf(path, sizeof(path), "%s/%s", im->dir, device);
+    mkdir(path, 0777);
+    snprintf(path, sizeof(path), "%s/%s/guest-%u-%02u", im->dir, device, source, m->written++);
+    size_t len = fuzz_script_encode(&m->script, out, sizeof(out));
+    FILE *f = fopen(path, "wb");
+    bool good = f != NULL && fwrite(out, 1, len, f) == len;
+    if (f == NULL || fclose(f) != 0 || !good) {
+        fprintf(stderr, "fuzz_scripts: %s: %s\n", path, strerror(errno));
+        im->failed = true;
+    }
+}
+
+/* Room for so many more steps, in this script or in the next. */
+static void make_room(struct import *im, struct maker *m, unsigned source, unsigned steps)
+{
+    if (m->script.count + steps <= SCRIPT_STEPS && m->used < POOL_BYTES / 2)
+        return;
+    write_script(im, m, source);
+    begin(m);
+}
+
+/* ---- records ---- */
+
+/* Places of its own disk, which is smaller. */
+static void bring_near(uint8_t *request)
+{
+    uint64_t sector = le64_get(request + 8);
+    le64_put(request + 8, sector % (FUZZ_DISK_BYTES / 512));
+}
+
+static void import_chain(struct import *im, struct maker *m, const struct tape_rec *rec)
+{
+    const uint8_t *table = tape_bytes(rec), *bytes = table + rec->a * sizeof(struct tape_buffer);
+    const uint8_t *end = table + rec->len;
+    if (rec->b == TAPE_NO_CHAIN || rec->b >= TAPE_BROKEN_CHAIN || rec->a > SCRIPT_STEPS / 2 ||
+        bytes > end)
+        return;
+    make_room(im, m, rec->source, (unsigned)rec->a + 1);
+    for (unsigned i = 0; i < rec->a; i++) {
+        struct tape_buffer b;
+        memcpy(&b, table + i * sizeof(b), sizeof(b));
+        uint32_t there = (uint32_t)min_u64(b.len, (uint64_t)(end - bytes));
+        struct fuzz_step *step;
+        if (b.writable) {
+            step = add(m, FUZZ_IN);
+            step->arg[0] = min_u64(b.len, IN_MAX);
+        } else if (there > OUT_MAX || there < b.len) { /* data */
+            step = add(m, FUZZ_FILL);
+            step->arg[0] = min_u64(b.len, IN_MAX);
+        } else {
+            step = add(m, FUZZ_OUT);
+            add_bytes(m, step, bytes, there);
+            if (m->device == FUZZ_BLK && i == 0 && step->len >= 16)
+                bring_near(m->pool + m->used - step->len);
+        }
+        bytes += b.writable ? 0 : there;
+    }
+    add(m, FUZZ_SEND)->arg[0] = rec->queue;
+}
+
+static void import_packet(struct import *im, int source, const struct tape_rec *rec)
+{
+    struct maker *m = source >= 0 ? im->makers[source] : NULL;
+    if (m == NULL || rec->len == 0)
+        return;
+    make_room(im, m, (unsigned)source, 1);
+    struct fuzz_step *step = add(m, FUZZ_PACKET);
+    step->arg[0] = rec->queue;
+    add_bytes(m, step, tape_bytes(rec), (uint32_t)min_u64(rec->len, FUZZ_BYTES_MAX));
+}
+
+static void import_device(struct import *im, const struct tape_rec *rec)
+{
+    int device = device_of(rec->a);
+    if (device < 0 || rec->source >= TAPE_SOURCES_MAX || im->makers[rec->source] != NULL ||
+        rec->b == 0 || rec->b > UINT8_MAX)
+        return;
+    struct maker *m = im->makers[rec->source] = calloc(1, sizeof(*m));
+    if (m == NULL)
+        return;
+    m->device = device;
+    m->queues = (unsigned)rec->b;
+    begin(m);
+}
+
+/* The device's source is the one behind its backend's: they are made in that order. */
+static void import_record(struct import *im, const struct tape_rec *rec)
+{
+    struct maker *m = rec->source < TAPE_SOURCES_MAX ? im->makers[rec->source] : NULL;
+    if (rec->type == TAPE_DEVICE)
+        import_device(im, rec);
+    if (rec->type == TAPE_POP && m != NULL)
+        import_chain(im, m, rec);
+    if ((rec->type == TAPE_RECEIVE || rec->type == TAPE_TYPED) &&
+        rec->source + 1u < TAPE_SOURCES_MAX)
+        import_packet(im, rec->source + 1, rec);
+}
+
+int fuzz_import(const char *path, const char *dir)
+{
+    struct import im = {.dir = dir};
+    const struct tape_rec *rec;
+    struct tape *tape;
+    if (tape_open(&tape, path, stdout) < 0)
+        return 1;
+    mkdir(dir, 0777);
+    while ((rec = tape_next(tape)) != NULL)
+        import_record(&im, rec);
+    for (unsigned i = 0; i < TAPE_SOURCES_MAX; i++) {
+        if (im.makers[i] == NULL)
+            continue;
+        write_script(&im, im.makers[i], i);
+        printf("%s: %u scripts\n", fuzz_device_names[im.makers[i]->device], im.makers[i]->written);
+        free(im.makers[i]);
+    }
+    tape_destroy(tape);
+    return im.failed;
+}
