@@ -6,11 +6,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/clock.h"
+#include "core/tape.h"
 #include "core/xmath.h"
 #include "kvm/kvm.h"
 #include "tap.h"
 #include "vmm/config.h"
 #include "vmm/machine.h"
+#include "vmm/replay.h"
 
 static sem_t ended;
 static _Atomic int end_status;
@@ -23,24 +26,28 @@ static void on_end(void *ctx, enum machine_end how, int status)
 }
 
 /* The guest reads from the first disk, and fails if a request does; 0: until it has enough. */
-static void run(const char *first, const char *second, unsigned stop_after_ms)
+static void run_on(const char *rng, const char *first, const char *second, unsigned stop_after_ms,
+                   const char *record)
 {
+    struct tape *tape = NULL;
     char kernel[512];
     const char *dir = getenv("MINIVET_GUESTS");
     snprintf(kernel, sizeof(kernel), "%s/blk.elf", dir != NULL ? dir : GUESTS_DIR);
-    char *argv[] = {"run",       kernel,
-                    "-m",        "128",
-                    "-a",        stop_after_ms > 0 ? "depth=16" : "depth=16 requests=2000",
-                    "--console", "off",
-                    "--rng",     "on,iothread=b",
-                    "-d",        (char *)first,
-                    "-d",        (char *)second};
+    char *argv[] = {
+        "run",       kernel,        "-m",
+        "128",       "-a",          stop_after_ms > 0 ? "depth=16" : "depth=16 requests=2000",
+        "--console", "off",         "--rng",
+        (char *)rng, "-d",          (char *)first,
+        "-d",        (char *)second};
     struct vm_config vm;
     struct machine *m;
     CHECK_EQ(sem_init(&ended, 0, 0), 0);
     CHECK_EQ(config_parse(&vm, ARRAY_SIZE(argv), argv), 0);
+    if (record != NULL)
+        CHECK_EQ(tape_record(&tape, record, &clock_host, ARRAY_SIZE(argv), argv), 0);
     CHECK_EQ(
-        machine_create(&m, &(struct machine_config){.vm = &vm, .hv = &hv_kvm, .on_end = on_end}),
+        machine_create(
+            &m, &(struct machine_config){.vm = &vm, .hv = &hv_kvm, .tape = tape, .on_end = on_end}),
         0);
     CHECK_EQ(machine_start(m), 0);
     if (stop_after_ms > 0) {
@@ -52,6 +59,12 @@ static void run(const char *first, const char *second, unsigned stop_after_ms)
     machine_stop(m);
     machine_destroy(m);
     config_free(&vm);
+    tape_destroy(tape);
+}
+
+static void run(const char *first, const char *second, unsigned stop_after_ms)
+{
+    run_on("on,iothread=b", first, second, stop_after_ms, NULL);
 }
 
 static void main_thread(void)
@@ -75,10 +88,35 @@ static void stopped_at_work(void)
         run("null:64M,queues=3,iothread=a:b", "null:64M,iothread=b", ms);
 }
 
+static void recorded(const char *first, unsigned stop_after_ms)
+{
+    char path[64];
+    char *said = NULL;
+    size_t len;
+    snprintf(path, sizeof(path), "/tmp/minivet-tape-%d", (int)getpid());
+    run_on("on", first, "null:64M", stop_after_ms, path);
+    FILE *out = open_memstream(&said, &len);
+    int result = replay_run(path, out);
+    fclose(out);
+    unlink(path);
+    if (result != 0)
+        tap_say("%s", said);
+    free(said);
+    CHECK_EQ(result, 0);
+}
+
+static void recorded_and_replayed(void)
+{
+    recorded("null:64M", 0);
+    recorded("null:64M,iops=20000,queues=3", 0);
+    recorded("null:64M,transport=pci", 16);
+}
+
 const struct tap_test disk_tests[] = {
     {"disks: served by the main thread", main_thread, 0},
     {"disks: two served by one thread of their own", one_thread, 0},
     {"disks: queues served by several threads, which two disks share", several_threads, 0},
     {"disks: a machine ends while its threads are at work", stopped_at_work, 0},
+    {"disks: what a guest did to them is recorded, and replayed", recorded_and_replayed, 0},
     {0},
 };
