@@ -31,7 +31,7 @@ extern const struct vq_ops vq_packed_ops;
 /* Puts the driver monitor around the queue's operations (strict.h). */
 void vq_strict_wrap(struct virtqueue *vq, struct strict_queue *queue);
 /* Puts a tape around them (device_tape.h). */
-void vq_tape_wrap(struct virtqueue *vq, struct tape_queue *queue);
+void vq_tape_wrap(struct virtqueue *vq, struct tape_queue *tq);
 
 /* Notes why, and returns err. */
 int vq_error(struct virtqueue *vq, int err, const char *why);

@@ -7,6 +7,6 @@
  * Reads a tape (core/tape.h) and writes the first of what each device saw as scripts, into
  * DIR/TARGET/. 0, or 1 after a line that says why not.
  */
-int fuzz_import(const char *tape, const char *dir);
+int fuzz_import(const char *path, const char *dir);
 
 #endif

@@ -154,7 +154,8 @@ static void *give(struct bench *b, unsigned device, unsigned queue, const void *
     struct vdrv *d = &b->drv[device];
     uint64_t gpa = vdrv_alloc(d, len + room + 1, 16);
     const struct vdrv_buf bufs[] = {{gpa, len, false}, {gpa + len, room, true}};
-    memcpy(vdrv_ptr(d, gpa, len), bytes, len);
+    if (len > 0)
+        memcpy(vdrv_ptr(d, gpa, len), bytes, len);
     vdrv_send(&d->q[queue], bufs + (len == 0), (len > 0) + (room > 0));
     evloop_drain(b->loop);
     return vdrv_ptr(d, gpa + len, room);

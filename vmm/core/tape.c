@@ -119,7 +119,7 @@ void tape_end(struct tape *t)
 /* The record at `at`, or NULL: the file ends there. */
 static const struct tape_rec *peek(struct tape *t)
 {
-    while (t->file_bytes - t->at >= REC_BYTES) {
+    while (t->file != NULL && t->file_bytes - t->at >= REC_BYTES) {
         const struct tape_rec *rec = (const struct tape_rec *)(const void *)(t->file + t->at);
         if (rec->len > TAPE_BYTES_MAX || rec->type >= TAPE_TYPES ||
             align_up(rec->len, 8) > t->file_bytes - t->at - REC_BYTES)
