@@ -154,12 +154,14 @@ static int configure(struct replay *r)
     return err;
 }
 
-int replay_run(const char *path, FILE *out)
+int replay_run(const char *path, FILE *out, bool each)
 {
     struct replay *r = calloc(1, sizeof(*r));
     if (r == NULL)
         return fail(-ENOMEM, "%s", path);
     int result = tape_open(&r->tape, path, out);
+    if (result == 0 && each)
+        tape_show_all(r->tape);
     if (result == 0)
         result = configure(r);
     if (result == 0)

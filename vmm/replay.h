@@ -6,12 +6,13 @@
 #ifndef MINIVET_VMM_REPLAY_H
 #define MINIVET_VMM_REPLAY_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 /*
- * What differs is said on `out`. 0: nothing; 1: something; a negative errno: it cannot be played,
- * which has been reported.
+ * What differs is said on `out`, and if asked for each step. 0: nothing; 1: something; a negative
+ * errno: it cannot be played, which has been reported.
  */
-int replay_run(const char *path, FILE *out);
+int replay_run(const char *path, FILE *out, bool each);
 
 #endif

@@ -96,7 +96,7 @@ static void recorded(const char *first, unsigned stop_after_ms)
     snprintf(path, sizeof(path), "/tmp/minivet-tape-%d", (int)getpid());
     run_on("on", first, "null:64M", stop_after_ms, path);
     FILE *out = open_memstream(&said, &len);
-    int result = replay_run(path, out);
+    int result = replay_run(path, out, false);
     fclose(out);
     unlink(path);
     if (result != 0)

@@ -262,7 +262,7 @@ static const char *record(struct bench *b, const char *ring)
 static int play(const char *path, char *said, size_t size)
 {
     FILE *out = fmemopen(said, size, "w");
-    int result = replay_run(path, out);
+    int result = replay_run(path, out, false);
     fclose(out);
     return result;
 }
@@ -283,6 +283,22 @@ static void plays_without_a_difference(const char *ring)
 Test(replay, of_split_rings_is_the_same)
 {
     plays_without_a_difference("ring=split");
+}
+
+Test(replay, shows_each_step_if_asked)
+{
+    struct bench b;
+    char *said = NULL;
+    size_t len;
+    log_set_sink(quiet, NULL);
+    record(&b, "ring=split");
+    FILE *out = open_memstream(&said, &len);
+    cr_expect_eq(replay_run(b.path, out, true), 0);
+    fclose(out);
+    cr_expect_not_null(strstr(said, "registers: register written"));
+    cr_expect_not_null(strstr(said, "null:16M: gives a chain back, queue 0"));
+    free(said);
+    unlink(b.path);
 }
 
 Test(replay, of_packed_rings_is_the_same)

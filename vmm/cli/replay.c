@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* `minivet replay`: play recordings, and say where the devices answer differently. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -9,9 +10,9 @@
 
 static int usage(FILE *out)
 {
-    fputs("usage: minivet replay FILE...\n\n"
+    fputs("usage: minivet replay [-v] FILE...\n\n"
           "Plays what `minivet run --record FILE` has recorded to the device model, without KVM\n"
-          "and without the guest, and compares what the devices answer.\n\n"
+          "and without the guest, and compares what the devices answer. -v shows each step.\n\n"
           "exit status: 0 they answer as recorded, 1 they do not, 2 wrong command line,\n"
           "             125 a file cannot be played\n",
           out);
@@ -22,11 +23,12 @@ int cli_replay(int argc, char **argv)
 {
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
         return usage(stdout);
-    if (argc < 2 || argv[1][0] == '-')
+    bool each = argc > 1 && strcmp(argv[1], "-v") == 0;
+    int first = 1 + each, status = 0;
+    if (argc <= first || argv[first][0] == '-')
         return usage(stderr);
-    int status = 0;
-    for (int i = 1; i < argc; i++) {
-        int r = replay_run(argv[i], stdout);
+    for (int i = first; i < argc; i++) {
+        int r = replay_run(argv[i], stdout, each);
         if (r < 0)
             return EXIT_SETUP;
         if (r > 0)

@@ -53,7 +53,7 @@ struct tape {
     size_t file_bytes, at;
     uint64_t number; /* of records that were taken */
     struct tape_rec input;
-    bool differs;
+    bool differs, shows_all;
     FILE *out;
 };
 
@@ -132,16 +132,6 @@ static const struct tape_rec *peek(struct tape *t)
     return NULL;
 }
 
-const struct tape_rec *tape_next(struct tape *t)
-{
-    const struct tape_rec *rec = peek(t);
-    if (rec == NULL)
-        return NULL;
-    t->at += REC_BYTES + align_up(rec->len, 8);
-    t->number++;
-    return rec;
-}
-
 static const char *name_of(const struct tape *t, unsigned source)
 {
     return source < t->source_count ? t->sources[source].name : "?";
@@ -149,7 +139,10 @@ static const char *name_of(const struct tape *t, unsigned source)
 
 static void show(struct tape *t, const char *what, const struct tape_rec *rec)
 {
-    fprintf(t->out, "  %s ", what);
+    if (what[0] != '\0')
+        fprintf(t->out, "  %s ", what);
+    else
+        fprintf(t->out, "%8llu %10.3f ", (unsigned long long)t->number, tape_seconds(t));
     if (rec == NULL) {
         fputs("nothing\n", t->out);
         return;
@@ -157,6 +150,23 @@ static void show(struct tape *t, const char *what, const struct tape_rec *rec)
     fprintf(t->out, "%s: ", name_of(t, rec->source));
     tape_show(rec, t->out);
     fputc('\n', t->out);
+}
+
+const struct tape_rec *tape_next(struct tape *t)
+{
+    const struct tape_rec *rec = peek(t);
+    if (rec == NULL)
+        return NULL;
+    t->at += REC_BYTES + align_up(rec->len, 8);
+    t->number++;
+    if (t->shows_all)
+        show(t, "", rec);
+    return rec;
+}
+
+void tape_show_all(struct tape *t)
+{
+    t->shows_all = true;
 }
 
 /* recorded has been taken, or is NULL: nothing was. */

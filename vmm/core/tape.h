@@ -110,6 +110,8 @@ int tape_record(struct tape **out, const char *path, const struct clock *clock, 
                 char **argv);
 /* -EINVAL: it is no tape. Errors are reported; differences are said on `say`. */
 int tape_open(struct tape **out, const char *path, FILE *say);
+/* Says each record that is played, too. */
+void tape_show_all(struct tape *t);
 /* NULL is allowed. What was recorded is written out, up to tape_end() or to now. */
 void tape_destroy(struct tape *t);
 

@@ -15,8 +15,8 @@ static const struct meaning meanings[TAPE_TYPES] = {
     [TAPE_TIME] = {"time", "ns", NULL, false},
     [TAPE_END] = {"end", NULL, NULL, false},
     [TAPE_INFO] = {"what the backend can do", NULL, NULL, false},
-    [TAPE_READ] = {"register read", "address", NULL, true},
-    [TAPE_WRITE] = {"register written", "address", "value", true},
+    [TAPE_READ] = {"register read", NULL, NULL, false},
+    [TAPE_WRITE] = {"register written", NULL, "value", false},
     [TAPE_KICK] = {"kick", NULL, NULL, true},
     [TAPE_LATER] = {"chains were seen", NULL, NULL, true},
     [TAPE_DONE] = {"request done", "number", "result", false},
@@ -26,7 +26,7 @@ static const struct meaning meanings[TAPE_TYPES] = {
     [TAPE_LINK] = {"the link changes", "up", NULL, false},
     [TAPE_TYPED] = {"bytes come in", NULL, NULL, false},
     [TAPE_WINDOW] = {"the window changes", "columns", "rows", false},
-    [TAPE_POP] = {"takes a chain", "buffers (or 0: none)", "head", true},
+    [TAPE_POP] = {"takes a chain", NULL, NULL, true},
     [TAPE_MORE] = {"looks again for chains", NULL, NULL, true},
     [TAPE_LOOK] = {"looks for chains", "there are some", NULL, true},
     [TAPE_FLUSH] = {"shows used chains", "the driver wants an interrupt", NULL, true},
@@ -36,7 +36,7 @@ static const struct meaning meanings[TAPE_TYPES] = {
     [TAPE_PAIRS] = {"uses queue pairs", "pairs", "result", false},
     [TAPE_PRINT] = {"puts bytes out", "bytes", "taken", false},
     [TAPE_RANDOM] = {"takes randomness", "bytes", "result", false},
-    [TAPE_VALUE] = {"register's value", "address", "value", true},
+    [TAPE_VALUE] = {"register's value", NULL, "value", false},
     [TAPE_PUSH] = {"gives a chain back", "head", "written", true},
     [TAPE_DEVICE] = {"device", "type", "queues", false},
     [TAPE_INTERRUPT] = {"interrupt", NULL, NULL, true},
@@ -51,10 +51,6 @@ static const struct meaning meanings[TAPE_TYPES] = {
 static const char *queue_means(unsigned type)
 {
     switch (type) {
-    case TAPE_READ:
-    case TAPE_WRITE:
-    case TAPE_VALUE:
-        return "width and bus";
     case TAPE_SUBMIT:
         return "operation";
     case TAPE_RX:
@@ -67,12 +63,27 @@ static const char *queue_means(unsigned type)
     }
 }
 
+static void show_chain(const struct tape_rec *rec, FILE *out)
+{
+    if (rec->b == TAPE_NO_CHAIN)
+        fputs(": there is none", out);
+    else if (rec->b == TAPE_BROKEN_CHAIN)
+        fputs(": the ring is broken", out);
+    else
+        fprintf(out, ", head %#x, buffers %#" PRIx64, (unsigned)(rec->b & 0xffff), rec->a);
+}
+
 void tape_show(const struct tape_rec *rec, FILE *out)
 {
     const struct meaning *m = &meanings[rec->type];
     fputs(m->text, out);
     if (m->queue)
         fprintf(out, ", %s %u", queue_means(rec->type), rec->queue);
+    if (rec->type == TAPE_READ || rec->type == TAPE_WRITE || rec->type == TAPE_VALUE)
+        fprintf(out, ", %u bytes at %s %#" PRIx64, rec->queue & 0xffu,
+                rec->queue >> 8 != 0 ? "port" : "address", rec->a);
+    if (rec->type == TAPE_POP)
+        show_chain(rec, out);
     if (m->a != NULL)
         fprintf(out, ", %s %#" PRIx64, m->a, rec->a);
     if (m->b != NULL)
