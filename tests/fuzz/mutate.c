@@ -344,6 +344,13 @@ static void any_register(struct maker *m)
     step->arg[3] = one_in(m, 2) ? UINT64_C(1) << next(m, 12) : any_number(m);
 }
 
+static void host_trouble(struct maker *m)
+{
+    static const uint8_t ops[] = {FUZZ_FAIL, FUZZ_RESIZE, FUZZ_ROOM, FUZZ_LINK};
+    unsigned op = ops[next(m, sizeof(ops))];
+    step2(m, op, next(m, op == FUZZ_RESIZE ? 256 : op == FUZZ_FAIL ? 134 : 3), next(m, 4));
+}
+
 static void start_step(struct maker *m)
 {
     struct fuzz_step *step = put_in(m, FUZZ_START);
@@ -492,6 +499,9 @@ static void change(struct maker *m)
         break;
     case 14:
         any_register(m);
+        break;
+    case 15:
+        host_trouble(m);
         break;
     default:
         change_step(m, &s->steps[at]);
