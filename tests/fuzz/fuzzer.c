@@ -52,3 +52,9 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t len, size_t max, unsigned s
         return LLVMFuzzerMutate(data, len, max);
     return target->mutate(target, data, len, max, seed);
 }
+
+size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len,
+                                 uint8_t *out, size_t max, unsigned seed)
+{
+    return target->mutate == NULL ? 0 : fuzz_cross(a, a_len, b, b_len, out, max, seed);
+}

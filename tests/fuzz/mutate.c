@@ -383,7 +383,8 @@ static void change_bytes(struct maker *m, struct fuzz_step *step)
         len -= (uint32_t)min_u64(len, next(m, 16));
     uint32_t old = (uint32_t)min_u64(step->len, len);
     uint8_t *to = new_bytes(m, step, len);
-    memcpy(to, from, min_u64(old, step->len));
+    if (from != NULL)
+        memcpy(to, from, min_u64(old, step->len));
     for (unsigned n = 1 + next(m, 3); n > 0 && step->len > 0; n--) {
         uint32_t at = next(m, step->len);
         if (one_in(m, 3) && at + 8 <= step->len)
@@ -548,7 +549,7 @@ size_t fuzz_mutate(uint8_t *data, size_t len, size_t max, unsigned seed, unsigne
     return fuzz_script_encode(&s, data, max);
 }
 
-size_t fuzz_cross(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len, uint8_t *to,
+size_t fuzz_cross(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len, uint8_t *out,
                   size_t max, unsigned seed)
 {
     static struct fuzz_script first, second;
@@ -559,5 +560,5 @@ size_t fuzz_cross(const uint8_t *a, size_t a_len, const uint8_t *b, size_t b_len
     for (unsigned i = next(&m, second.count + 1); i < second.count && first.count < FUZZ_STEPS_MAX;
          i++)
         first.steps[first.count++] = second.steps[i];
-    return fuzz_script_encode(&first, to, max);
+    return fuzz_script_encode(&first, out, max);
 }

@@ -32,7 +32,7 @@ static void copy_name(char name[FUZZ_NAME_BYTES], const char *line)
     for (size_t i = 0; i < len && to < FUZZ_NAME_BYTES - 1; i++) {
         bool digit = isdigit((unsigned char)line[i]) && !source;
         if (!digit || to == 0 || name[to - 1] != 'N')
-            name[to++] = digit ? 'N' : line[i];
+            name[to++] = (char)(digit ? 'N' : line[i]);
     }
     name[to] = '\0';
 }
