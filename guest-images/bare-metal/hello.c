@@ -9,16 +9,23 @@ static bool starts_with(const char *text, const char *start)
     return *start == '\0';
 }
 
+static uint32_t leaf1[4], hypervisor[4];
+
+void rt_level0(unsigned cpu)
+{
+    (void)cpu;
+    cpuid(1, 0, leaf1);
+    cpuid(0x40000000, 0, hypervisor);
+}
+
 int main(void)
 {
-    uint32_t r[4];
+    const uint32_t *r = hypervisor;
     CHECK(rt_start_info->magic == START_INFO_MAGIC);
     CHECK(rt_start_info->memmap_count > 0);
     CHECK(starts_with((const char *)rt_start_info->cmdline_gpa, "hello"));
-    cpuid(1, 0, r);
-    CHECK(r[2] >> 31 == 1); /* a hypervisor is there */
-    CHECK(r[1] >> 24 == 0); /* APIC id */
-    cpuid(0x40000000, 0, r);
+    CHECK(leaf1[2] >> 31 == 1); /* a hypervisor is there */
+    CHECK(leaf1[1] >> 24 == 0); /* APIC id */
     CHECK(r[1] == 0x4b4d564b && r[2] == 0x564b4d56 && r[3] == 0x4d); /* KVMKVMKVM */
     rt_puts("hello\n");
     return 0;

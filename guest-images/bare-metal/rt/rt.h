@@ -95,12 +95,19 @@ MMIO_ACCESS(16, "r")
 MMIO_ACCESS(32, "r")
 MMIO_ACCESS(64, "r")
 
+/*
+ * At level 0: some processors have no way to let the host answer at level 3, so on a host without
+ * hardware virtualization they answer for themselves.
+ */
 static inline void cpuid(uint32_t leaf, uint32_t index, uint32_t out[4])
 {
     __asm__ volatile("cpuid"
                      : "=a"(out[0]), "=b"(out[1]), "=c"(out[2]), "=d"(out[3])
                      : "a"(leaf), "c"(index));
 }
+
+/* A guest that has something to do at level 0 has its own: each CPU calls it on its way up. */
+void rt_level0(unsigned cpu);
 
 static inline void pause(void)
 {
