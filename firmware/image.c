@@ -59,9 +59,9 @@ int image_read(const struct image *img, uint64_t offset, void *dst, size_t len)
 }
 
 /*
- * From the file's page cache to the guest's pages within the host kernel: unlike a read through the
- * mapping, this neither clears the pages first nor faults them in one by one. A file system that
- * cannot do it, and every error, is left to the read.
+ * Memory that is a file is filled within the host kernel: unlike a read through the mapping, this
+ * neither clears the pages first nor faults them in one by one. A file system that cannot do it,
+ * and every error, is left to the read.
  */
 int image_load(const struct image *img, uint64_t offset, const struct gmem *g, uint64_t gpa,
                uint64_t len)
@@ -70,7 +70,7 @@ int image_load(const struct image *img, uint64_t offset, const struct gmem *g, u
     off_t from = (off_t)offset;
 
     BUG_ON(!r);
-    if (lseek(g->fd, (off_t)(r->fd_bytes + (gpa - r->gpa)), SEEK_SET) >= 0) {
+    if (g->fd >= 0 && lseek(g->fd, (off_t)(r->fd_bytes + (gpa - r->gpa)), SEEK_SET) >= 0) {
         while (len > 0) {
             ssize_t n = sendfile(g->fd, img->fd, &from, len);
 

@@ -164,6 +164,9 @@ struct option_row {
     int (*set)(struct vm_config *config, const char *value);
 };
 
+/* By another process, which maps the guest's memory. */
+bool config_disk_is_served_elsewhere(const struct disk_config *disk);
+
 extern const struct option_row config_options[];
 extern const unsigned config_option_count;
 

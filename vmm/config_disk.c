@@ -108,9 +108,10 @@ static int set_name(struct disk_config *disk, char *name)
                     disk->kind == DISK_VHOST_USER ? "vhost-user=" : "");
 }
 
-static bool is_served_elsewhere(const struct disk_config *disk)
+bool config_disk_is_served_elsewhere(const struct disk_config *disk)
 {
-    return disk->kind == DISK_VHOST_USER || strcmp(disk->format, "raw") != 0;
+    return disk->kind == DISK_VHOST_USER ||
+           (disk->format != NULL && strcmp(disk->format, "raw") != 0);
 }
 
 int config_check_disk_threads(const struct disk_config *disk)
@@ -118,7 +119,7 @@ int config_check_disk_threads(const struct disk_config *disk)
     const char *names = disk->virtio.iothread, *why = NULL;
     if (strchr(names, ':') == NULL || disk->queues < 2)
         return 0;
-    if (is_served_elsewhere(disk))
+    if (config_disk_is_served_elsewhere(disk))
         why = "another process serves this disk's queues";
     else if (disk->scsi)
         why = "the queues of a SCSI host share its state";
@@ -135,7 +136,7 @@ static int check(const struct disk_config *disk)
     struct blk_fault_spec spec;
     char what[512];
     snprintf(what, sizeof(what), "--disk %s", disk->path);
-    bool elsewhere = is_served_elsewhere(disk);
+    bool elsewhere = config_disk_is_served_elsewhere(disk);
     if (disk->kind != DISK_FILE && strcmp(disk->format, "raw") != 0)
         return fail_msg(-EINVAL, "%s: format=%s: is for images in files", what, disk->format);
     if (disk->burst_ns != 0 && disk->iops == 0 && disk->bytes_per_s == 0)

@@ -169,12 +169,6 @@ static int create_blk(struct device_slot *s, const struct disk_config *c,
     return r;
 }
 
-static bool is_served_elsewhere(const struct disk_config *c)
-{
-    return c->kind == DISK_VHOST_USER ||
-           (c->kind == DISK_FILE && c->format != NULL && strcmp(c->format, "raw") != 0);
-}
-
 static unsigned disk_count(const struct vm_config *vm)
 {
     return vm->disk_count;
@@ -190,7 +184,7 @@ static int disk_create(struct device_slot *s, unsigned index)
     int loops = device_slot_loops(s, &c->virtio, queue_loops, c->queues);
     if (loops < 0)
         return loops;
-    if (is_served_elsewhere(c))
+    if (config_disk_is_served_elsewhere(c))
         return create_vhost_user(s, c);
     int r = create_backend(&own->backend, c, s->loop, s->cfg->tape);
     if (r < 0)

@@ -303,10 +303,22 @@ static int create_vcpus(struct machine *m, const struct boot_state *state)
 
 /* ---- life ---- */
 
+/* Does another process serve a device, from the guest's memory? */
+static bool shares_memory(const struct vm_config *vm)
+{
+    bool shares = false;
+    for (unsigned i = 0; i < vm->disk_count; i++)
+        shares |= config_disk_is_served_elsewhere(&vm->disks[i]);
+    for (unsigned i = 0; i < vm->net_count; i++)
+        shares |= vm->nets[i].kind == NET_VHOST_USER;
+    return shares;
+}
+
 static int create_base(struct machine *m)
 {
     const struct vm_config *vm = m->config.vm;
-    int r = gmem_create(&m->gmem, vm->mem_bytes, X86_HOLE_GPA, X86_HOLE_END_GPA);
+    int r = (shares_memory(vm) ? gmem_create_shared : gmem_create)(&m->gmem, vm->mem_bytes,
+                                                                   X86_HOLE_GPA, X86_HOLE_END_GPA);
     if (r == 0)
         r = m->config.hv->vm_create(&m->vm,
                                     &(struct hv_vm_config){.memory = m->gmem, .vcpus = vm->cpus});

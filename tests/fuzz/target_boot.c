@@ -243,7 +243,7 @@ static int run(const struct fuzz_target *target, const uint8_t *data, size_t len
     write_file(b->kernel_fd, b->file, min_u64(b->file_bytes, RAW_MAX), b->file_bytes);
     if (b->initrd_bytes > 0)
         write_file(b->initrd_fd, initrd, b->initrd_bytes, b->initrd_bytes);
-    int err = gmem_create(&g, ram_bytes, X86_HOLE_GPA, X86_HOLE_END_GPA);
+    int err = gmem_create_shared(&g, ram_bytes, X86_HOLE_GPA, X86_HOLE_END_GPA);
     BUG_ON(err != 0);
     e820_build(&map, g, (how & 0x20) != 0);
     unsigned files = fuzz_open_fds();

@@ -145,7 +145,8 @@ Test(core_gmem, iov_counts_its_vectors)
 
 Test(core_gmem, memory_is_the_file_and_keeps_its_size)
 {
-    struct gmem *g = with_hole();
+    struct gmem *g;
+    cr_assert_eq(gmem_create_shared(&g, RAM, HOLE, HOLE_END), 0);
     struct stat st;
     uint8_t byte = 0;
     cr_assert_eq(gmem_write(g, HOLE_END + 17, "x", 1), 0);
@@ -155,6 +156,19 @@ Test(core_gmem, memory_is_the_file_and_keeps_its_size)
     cr_assert_eq(st.st_size, RAM);
     cr_assert_eq(ftruncate(g->fd, RAM / 2), -1);
     cr_assert_eq(ftruncate(g->fd, RAM * 2), -1);
+    gmem_destroy(g);
+}
+
+/* KVM maps by huge pages what is aligned to them in both address spaces. */
+Test(core_gmem, large_regions_may_have_huge_pages)
+{
+    struct gmem *g;
+    cr_assert_eq(gmem_create(&g, 64 * MIB, 32 * MIB, 48 * MIB), 0);
+    cr_assert_eq(g->fd, -1);
+    for (unsigned i = 0; i < 2; i++) {
+        cr_expect_eq(((uintptr_t)g->regions[i].hva - g->regions[i].gpa) % (2 * MIB), 0);
+        memset(g->regions[i].hva, 1, g->regions[i].bytes);
+    }
     gmem_destroy(g);
 }
 

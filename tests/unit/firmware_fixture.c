@@ -71,7 +71,7 @@ struct gmem *fx_memory(uint64_t bytes)
 {
     struct gmem *g = NULL;
 
-    cr_assert_eq(gmem_create(&g, bytes, X86_HOLE_GPA, X86_HOLE_END_GPA), 0);
+    cr_assert_eq(gmem_create_shared(&g, bytes, X86_HOLE_GPA, X86_HOLE_END_GPA), 0);
     return g;
 }
 

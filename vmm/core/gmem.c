@@ -16,25 +16,46 @@ static uint64_t page_bytes(void)
     return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* Reserves the region with its guard pages, then puts the memfd between them. */
+/* A huge page of all that we know; a region of a few pages would only be cleared in vain. */
+#define HUGE_BYTES (UINT64_C(2) << 20)
+#define HUGE_FROM  (8 * HUGE_BYTES)
+
+/*
+ * Address space for the region between its guard pages. A region of huge pages begins where one
+ * does: only then can KVM map it by them, too.
+ */
+static void *reserve(uint64_t bytes, uint64_t align)
+{
+    uint64_t page = page_bytes(), all;
+    if (!checked_add_u64(bytes, 2 * page + align, &all))
+        return NULL;
+    uint8_t *base = mmap(NULL, all, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (base == MAP_FAILED)
+        return NULL;
+    uint8_t *hva = base + (align_up((uintptr_t)base + page, align) - (uintptr_t)base);
+    uint8_t *end = hva + bytes + page;
+    if (hva - page > base)
+        munmap(base, (size_t)(hva - page - base));
+    if (base + all > end)
+        munmap(end, (size_t)(base + all - end));
+    return hva;
+}
+
 static int region_map(struct gmem *g, struct gmem_region *r)
 {
-    size_t page = (size_t)page_bytes();
-    uint64_t reserve;
-    if (!checked_add_u64(r->bytes, 2 * page, &reserve))
-        return fail(-ENOMEM, "guest memory: map");
-    uint8_t *base =
-        mmap(NULL, reserve, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (base == MAP_FAILED)
-        return fail(-errno, "guest memory: reserve address space");
-    void *hva = mmap(base + page, r->bytes, PROT_READ | PROT_WRITE,
-                     MAP_SHARED | MAP_FIXED | MAP_NORESERVE, g->fd, (off_t)r->fd_bytes);
-    if (hva == MAP_FAILED) {
-        int err = -errno;
-        munmap(base, reserve);
-        return fail(err, "guest memory: map");
-    }
-    r->hva = hva;
+    bool huge = r->bytes >= HUGE_FROM;
+    void *hva = reserve(r->bytes, huge ? HUGE_BYTES : page_bytes());
+    if (hva == NULL)
+        return fail(-ENOMEM, "guest memory: reserve address space");
+    r->hva = hva; /* gmem_destroy() takes it back */
+    int flags = g->fd >= 0 ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS;
+    if (mmap(hva, r->bytes, PROT_READ | PROT_WRITE, flags | MAP_FIXED | MAP_NORESERVE, g->fd,
+             (off_t)r->fd_bytes) == MAP_FAILED)
+        return fail(-errno, "guest memory: map");
+    if (huge)
+        (void)madvise(hva, r->bytes, MADV_HUGEPAGE); /* a host without them does without */
+    /* A child would make the guest's next write to each page a copy. */
+    (void)madvise(hva, r->bytes, MADV_DONTFORK);
     return 0;
 }
 
@@ -60,7 +81,8 @@ static int file_create(struct gmem *g, uint64_t bytes)
     return 0;
 }
 
-int gmem_create(struct gmem **out, uint64_t ram_bytes, uint64_t hole_gpa, uint64_t hole_end_gpa)
+static int create(struct gmem **out, uint64_t ram_bytes, uint64_t hole_gpa, uint64_t hole_end_gpa,
+                  bool shared)
 {
     uint64_t page = page_bytes();
     bool has_hole = hole_gpa != hole_end_gpa;
@@ -76,7 +98,8 @@ int gmem_create(struct gmem **out, uint64_t ram_bytes, uint64_t hole_gpa, uint64
         return fail(-ENOMEM, "guest memory");
     region_add(g, 0, low_bytes, 0);
     region_add(g, hole_end_gpa, ram_bytes - low_bytes, low_bytes);
-    int err = file_create(g, ram_bytes);
+    g->fd = -1;
+    int err = shared ? file_create(g, ram_bytes) : 0;
     for (unsigned i = 0; i < g->count && err == 0; i++)
         err = region_map(g, &g->regions[i]);
     if (err < 0) {
@@ -85,6 +108,17 @@ int gmem_create(struct gmem **out, uint64_t ram_bytes, uint64_t hole_gpa, uint64
     }
     *out = g;
     return 0;
+}
+
+int gmem_create(struct gmem **out, uint64_t ram_bytes, uint64_t hole_gpa, uint64_t hole_end_gpa)
+{
+    return create(out, ram_bytes, hole_gpa, hole_end_gpa, false);
+}
+
+int gmem_create_shared(struct gmem **out, uint64_t ram_bytes, uint64_t hole_gpa,
+                       uint64_t hole_end_gpa)
+{
+    return create(out, ram_bytes, hole_gpa, hole_end_gpa, true);
 }
 
 void gmem_destroy(struct gmem *g)

@@ -2,7 +2,7 @@
 /*
  * Guest memory: the guest's RAM, as the devices and the boot loader see it.
  *
- * RAM is one memfd, mapped region by region with an inaccessible guard page on both sides of each.
+ * RAM is mapped region by region with an inaccessible guard page on both sides of each.
  * A range is checked here, once: every call takes a length, and a range that wraps, leaves RAM or
  * touches a hole is refused whole. Regions never change after gmem_create(), so any thread may
  * call; the bytes themselves are shared with the running guest, who may change them at any time:
@@ -25,12 +25,12 @@
 struct gmem_region {
     uint64_t gpa;      /* first guest-physical address */
     uint64_t bytes;    /* a multiple of the host's page size */
-    uint64_t fd_bytes; /* where the region begins in the memfd */
+    uint64_t fd_bytes; /* where the region begins in the file of RAM that is shared */
     uint8_t *hva;      /* where it is mapped */
 };
 
 struct gmem {
-    int fd;
+    int fd; /* of RAM that is shared; -1 */
     unsigned count;
     struct gmem_region regions[GMEM_MAX_REGIONS]; /* by rising gpa */
 };
@@ -38,10 +38,14 @@ struct gmem {
 /*
  * ram_bytes of RAM from address 0 up; what would fall on [hole_gpa, hole_end_gpa) continues at
  * hole_end_gpa instead. hole_gpa == hole_end_gpa means no hole. Memory is not populated: the host
- * spends a page when it is first touched. -EINVAL for a size of 0 or not in whole pages, else
- * what memfd_create, ftruncate or mmap said; reported.
+ * spends a page when it is first touched, a huge one where it can. -EINVAL for a size of 0 or not
+ * in whole pages, else what mmap said; reported.
  */
 int gmem_create(struct gmem **out, uint64_t ram_bytes, uint64_t hole_gpa, uint64_t hole_end_gpa);
+/* The same in a memfd, which other processes may map, for devices that they serve. Its pages are
+ * huge only where the host's administrator said so. */
+int gmem_create_shared(struct gmem **out, uint64_t ram_bytes, uint64_t hole_gpa,
+                       uint64_t hole_end_gpa);
 void gmem_destroy(struct gmem *g);
 
 /* The region that holds all of the range, or NULL. */
