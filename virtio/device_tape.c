@@ -46,9 +46,7 @@ struct virtio_tape {
 
 static struct tape_rec record(const struct tape_queue *tq, enum tape_type type)
 {
-    return (struct tape_rec){.type = (uint8_t)type,
-                             .source = (uint8_t)tq->owner->source,
-                             .queue = (uint16_t)tq->q->index};
+    return tape_rec(type, tq->owner->source, tq->q->index);
 }
 
 static void note(const struct tape_queue *tq, enum tape_type type, uint64_t a)
@@ -167,7 +165,6 @@ static void say_unpop(struct tape_queue *tq, const struct vq_chain *chain)
     struct tape_rec rec = record(tq, TAPE_PUSH);
     rec.a = chain->head;
     rec.b = PUSH_BACK;
-    tape_room(tq->owner->tape, 0);
     tape_say(tq->owner->tape, &rec);
 }
 
@@ -329,10 +326,8 @@ static void wrap_queue(struct virtio_tape *vt, unsigned index)
 
 static void say_interrupt(struct virtio_tape *vt, enum tape_type type, unsigned queue)
 {
-    tape_room(vt->tape, 0);
-    tape_say(vt->tape, &(struct tape_rec){.type = (uint8_t)type,
-                                          .source = (uint8_t)vt->source,
-                                          .queue = (uint16_t)queue});
+    struct tape_rec rec = tape_rec(type, vt->source, queue);
+    tape_say(vt->tape, &rec);
 }
 
 static void notify_queue(void *ctx, unsigned queue)
@@ -373,7 +368,6 @@ int virtio_tape_create(struct virtio_device *dev, struct tape *tape)
     vt->tape = tape;
     vt->dev = dev;
     vt->source = tape_add_source(tape, dev->setup.name, play, vt);
-    tape_room(tape, 0);
     tape_say(tape, &(struct tape_rec){.type = TAPE_DEVICE,
                                       .source = (uint8_t)vt->source,
                                       .a = dev->cfg.device_id,

@@ -62,7 +62,6 @@ static void make(struct access *a)
         return;
     }
     bus_read(s->inner[a->space], a->addr, a->width, &a->value);
-    tape_room(s->tape, 0);
     tape_say(s->tape, &(struct tape_rec){.type = TAPE_VALUE,
                                          .source = (uint8_t)s->source,
                                          .queue = WHERE(a->space, a->width),

@@ -31,7 +31,7 @@ static struct blk_taped *taped_of(struct blk_backend *b)
 
 static struct tape_rec record(const struct blk_taped *d, enum tape_type type)
 {
-    return (struct tape_rec){.type = (uint8_t)type, .source = (uint8_t)d->source};
+    return tape_rec(type, d->source, 0);
 }
 
 /* ---- requests ---- */
@@ -118,7 +118,6 @@ static void taped_drain(struct blk_backend *b)
 {
     struct blk_taped *d = taped_of(b);
     struct tape_rec rec = record(d, TAPE_DRAIN);
-    tape_room(d->tape, 0);
     tape_say(d->tape, &rec);
     rec.type = TAPE_DRAINED;
     if (d->base != NULL) {

@@ -53,7 +53,6 @@ static void taped_rx_enable(struct chr_backend *b, size_t max)
 {
     struct chr_taped *c = taped_of(b);
     struct tape_rec rec = record(c, TAPE_LISTEN, max);
-    tape_room(c->tape, 0);
     tape_say(c->tape, &rec);
     if (c->base != NULL)
         c->base->ops->rx_enable(c->base, min_u64(max, TAPE_BYTES_MAX));

@@ -30,8 +30,7 @@ static struct net_taped *taped_of(struct net_backend *b)
 
 static struct tape_rec record(const struct net_taped *n, enum tape_type type, unsigned pair)
 {
-    return (struct tape_rec){
-        .type = (uint8_t)type, .source = (uint8_t)n->source, .queue = (uint16_t)pair};
+    return tape_rec(type, n->source, pair);
 }
 
 /* ---- what the device calls ---- */
@@ -101,7 +100,6 @@ static void taped_set_offloads(struct net_backend *b, unsigned to_guest)
     struct net_taped *n = taped_of(b);
     struct tape_rec rec = record(n, TAPE_OFFLOADS, 0);
     rec.a = to_guest;
-    tape_room(n->tape, 0);
     tape_say(n->tape, &rec);
     if (n->base != NULL)
         n->base->ops->set_offloads(n->base, to_guest);
@@ -121,7 +119,6 @@ static int taped_set_pairs(struct net_backend *b, unsigned pairs)
     const struct tape_rec *was = tape_ask(n->tape, n->source, TAPE_PAIRS, 0);
     if (was == NULL)
         return 0;
-    tape_room(n->tape, 0);
     tape_compare(n->tape, was, pairs, 0);
     return (int)was->b;
 }

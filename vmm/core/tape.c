@@ -10,52 +10,17 @@
 #include <unistd.h>
 
 #include "core/clock.h"
-#include "core/evloop.h"
 #include "core/fail.h"
 #include "core/gmem.h"
 #include "core/iobuf.h"
+#include "core/tape_impl.h"
 #include "core/tape_writer.h"
 #include "core/xmath.h"
 
-#define MAGIC_BYTES   16u
-#define STAMP_NS      UINT64_C(1000000) /* so often a TIME record at most */
-#define REC_BYTES     ((uint32_t)sizeof(struct tape_rec))
-#define IS_INPUT(rec) ((rec)->type >= TAPE_READ && (rec)->type < TAPE_POP)
+#define MAGIC_BYTES 16u
+#define STAMP_NS    UINT64_C(1000000) /* so often a TIME record at most */
 
 _Static_assert(sizeof(TAPE_MAGIC) == MAGIC_BYTES, "the magic begins the file");
-_Static_assert(sizeof(struct tape_rec) == 24, "the file's records");
-
-struct source {
-    const char *name;
-    void (*play)(void *ctx, const struct tape_rec *rec);
-    void *ctx;
-};
-
-struct tape {
-    char *path;
-    const struct gmem *gmem;
-    struct source sources[TAPE_SOURCES_MAX];
-    unsigned source_count;
-    bool replay;
-    bool over; /* nothing is recorded or compared any more */
-    uint64_t now_ns;
-
-    /* Recording: the writer's piece takes records until it is full. */
-    const struct clock *clock;
-    uint64_t start_ns;
-    struct tape_writer *writer;
-    uint8_t *buffer; /* that piece; a replay's is its own, and the room is its beginning */
-    uint32_t filled;
-
-    /* Replaying. */
-    int fd;
-    const uint8_t *file;
-    size_t file_bytes, at;
-    uint64_t number; /* of records that were taken */
-    struct tape_rec input;
-    bool differs, shows_all;
-    FILE *out;
-};
 
 /* ---- recording ---- */
 
@@ -101,7 +66,7 @@ void tape_note(struct tape *t, const struct tape_rec *rec)
     if (rec->len == 0)
         tape_room(t, 0);
     append(t, rec);
-    if (IS_INPUT(rec))
+    if (tape_is_input(rec))
         stamp(t);
 }
 
@@ -112,202 +77,6 @@ void tape_end(struct tape *t)
     tape_note(t, &(struct tape_rec){.type = TAPE_END});
     write_out(t);
     t->over = true;
-}
-
-/* ---- replaying ---- */
-
-/* The record at `at`, or NULL: the file ends there. */
-static const struct tape_rec *peek(struct tape *t)
-{
-    while (t->file != NULL && t->file_bytes - t->at >= REC_BYTES) {
-        const struct tape_rec *rec = (const struct tape_rec *)(const void *)(t->file + t->at);
-        if (rec->len > TAPE_BYTES_MAX || rec->type >= TAPE_TYPES ||
-            align_up(rec->len, 8) > t->file_bytes - t->at - REC_BYTES)
-            return NULL;
-        if (rec->type != TAPE_TIME)
-            return rec;
-        t->now_ns = rec->a;
-        t->at += REC_BYTES;
-    }
-    return NULL;
-}
-
-static const char *name_of(const struct tape *t, unsigned source)
-{
-    return source < t->source_count ? t->sources[source].name : "?";
-}
-
-static void show(struct tape *t, const char *what, const struct tape_rec *rec)
-{
-    if (what[0] != '\0')
-        fprintf(t->out, "  %s ", what);
-    else
-        fprintf(t->out, "%8llu %10.3f ", (unsigned long long)t->number, tape_seconds(t));
-    if (rec == NULL) {
-        fputs("nothing\n", t->out);
-        return;
-    }
-    fprintf(t->out, "%s: ", name_of(t, rec->source));
-    tape_show(rec, t->out);
-    fputc('\n', t->out);
-}
-
-const struct tape_rec *tape_next(struct tape *t)
-{
-    const struct tape_rec *rec = peek(t);
-    if (rec == NULL)
-        return NULL;
-    t->at += REC_BYTES + align_up(rec->len, 8);
-    t->number++;
-    if (t->shows_all)
-        show(t, "", rec);
-    return rec;
-}
-
-void tape_show_all(struct tape *t)
-{
-    t->shows_all = true;
-}
-
-/* recorded has been taken, or is NULL: nothing was. */
-static void differ(struct tape *t, const struct tape_rec *recorded, const struct tape_rec *is)
-{
-    if (t->over)
-        return;
-    t->over = t->differs = true;
-    fprintf(t->out, "%s: difference at record %llu, %.3f s after the start\n", t->path,
-            (unsigned long long)t->number, (double)t->now_ns / 1e9);
-    show(t, "after:   ", &t->input);
-    show(t, "recorded:", recorded);
-    show(t, "replayed:", is);
-}
-
-/* Where do they part? */
-static void differ_bytes(struct tape *t, const struct tape_rec *recorded, const uint8_t *is,
-                         uint32_t len)
-{
-    const uint8_t *was = tape_bytes(recorded);
-    uint32_t at = 0;
-    while (at < len && at < recorded->len && was[at] == is[at])
-        at++;
-    fprintf(t->out, "  bytes:    %u were recorded, and %u replayed; they part at byte %u\n",
-            recorded->len, len, at);
-    fprintf(t->out, "  recorded:");
-    for (uint32_t i = at; i < recorded->len && i < at + 16; i++)
-        fprintf(t->out, " %02x", was[i]);
-    fprintf(t->out, "\n  replayed:");
-    for (uint32_t i = at; i < len && i < at + 16; i++)
-        fprintf(t->out, " %02x", is[i]);
-    fputc('\n', t->out);
-}
-
-static void compare(struct tape *t, const struct tape_rec *was, const struct tape_rec *is)
-{
-    const uint8_t *bytes = t->buffer + REC_BYTES;
-    bool same_bytes = was->len == is->len && memcmp(tape_bytes(was), bytes, is->len) == 0;
-    if (same_bytes && was->a == is->a && was->b == is->b)
-        return;
-    differ(t, was, is);
-    if (!same_bytes)
-        differ_bytes(t, was, bytes, is->len);
-}
-
-static bool is_from(const struct tape_rec *rec, unsigned source, enum tape_type type,
-                    unsigned queue)
-{
-    return rec != NULL && rec->type == type && rec->source == source && rec->queue == queue;
-}
-
-const struct tape_rec *tape_ask_maybe(struct tape *t, unsigned source, enum tape_type type,
-                                      unsigned queue)
-{
-    return !t->over && is_from(peek(t), source, type, queue) ? tape_next(t) : NULL;
-}
-
-const struct tape_rec *tape_ask(struct tape *t, unsigned source, enum tape_type type,
-                                unsigned queue)
-{
-    if (t->over)
-        return NULL;
-    const struct tape_rec *rec = tape_next(t);
-    if (is_from(rec, source, type, queue))
-        return rec;
-    differ(t, rec,
-           &(struct tape_rec){
-               .type = (uint8_t)type, .source = (uint8_t)source, .queue = (uint16_t)queue});
-    return NULL;
-}
-
-void tape_say(struct tape *t, const struct tape_rec *rec)
-{
-    if (!t->replay) {
-        tape_note(t, rec);
-        return;
-    }
-    if (t->over)
-        return;
-    const struct tape_rec *was = tape_next(t);
-    if (is_from(was, rec->source, rec->type, rec->queue))
-        compare(t, was, rec);
-    else
-        differ(t, was, rec);
-}
-
-void tape_compare(struct tape *t, const struct tape_rec *recorded, uint64_t a, uint32_t len)
-{
-    struct tape_rec is = *recorded;
-    is.a = a;
-    is.len = len;
-    if (!t->over)
-        compare(t, recorded, &is);
-}
-
-/* What was put off is done until something of it is on the tape. */
-static void play_deferred(struct tape *t, struct evloop *loop, const struct tape_rec *next)
-{
-    size_t at = t->at;
-    while (t->at == at && !t->over) {
-        if (evloop_run_deferred(loop))
-            continue;
-        t->number++;
-        differ(t, next, NULL);
-    }
-}
-
-bool tape_differs(const struct tape *t)
-{
-    return t->differs;
-}
-
-bool tape_play_input(struct tape *t)
-{
-    const struct tape_rec *rec = t->over ? NULL : peek(t);
-    if (rec == NULL || !IS_INPUT(rec))
-        return false;
-    tape_next(t);
-    t->input = *rec;
-    if (rec->source < t->source_count && t->sources[rec->source].play != NULL)
-        t->sources[rec->source].play(t->sources[rec->source].ctx, rec);
-    else
-        differ(t, rec, NULL);
-    return true;
-}
-
-int tape_play(struct tape *t, struct evloop *loop)
-{
-    const struct tape_rec *rec;
-    while (!t->over && (rec = peek(t)) != NULL && rec->type != TAPE_END) {
-        if (!tape_play_input(t))
-            play_deferred(t, loop, rec);
-    }
-    if (!t->differs) {
-        rec = peek(t);
-        fprintf(t->out, "%s: no difference in %llu records, %.3f s%s\n", t->path,
-                (unsigned long long)t->number, (double)t->now_ns / 1e9,
-                rec == NULL ? "; the recording did not end in order" : "");
-    }
-    t->over = true;
-    return t->differs;
 }
 
 /* ---- bytes ---- */
@@ -362,7 +131,7 @@ unsigned tape_add_source(struct tape *t, const char *name,
                          void (*play)(void *ctx, const struct tape_rec *rec), void *ctx)
 {
     BUG_ON(t->source_count == TAPE_SOURCES_MAX);
-    t->sources[t->source_count] = (struct source){name, play, ctx};
+    t->sources[t->source_count] = (struct tape_source){name, play, ctx};
     return t->source_count++;
 }
 

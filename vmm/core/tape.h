@@ -98,6 +98,12 @@ struct tape_buffer {
 #define TAPE_A_CHAIN      (UINT64_C(1) << 32)
 #define TAPE_BROKEN_CHAIN (UINT64_C(1) << 33)
 
+static inline struct tape_rec tape_rec(enum tape_type type, unsigned source, unsigned queue)
+{
+    return (struct tape_rec){
+        .type = (uint8_t)type, .source = (uint8_t)source, .queue = (uint16_t)queue};
+}
+
 static inline const uint8_t *tape_bytes(const struct tape_rec *rec)
 {
     return (const uint8_t *)(rec + 1);

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <string.h>
+
+#include "core/evloop.h"
+#include "core/tape_impl.h"
+#include "core/xmath.h"
+
+/* The record at `at`, or NULL: the file ends there. */
+static const struct tape_rec *peek(struct tape *t)
+{
+    while (t->file != NULL && t->file_bytes - t->at >= REC_BYTES) {
+        const struct tape_rec *rec = (const struct tape_rec *)(const void *)(t->file + t->at);
+        if (rec->len > TAPE_BYTES_MAX || rec->type >= TAPE_TYPES ||
+            align_up(rec->len, 8) > t->file_bytes - t->at - REC_BYTES)
+            return NULL;
+        if (rec->type != TAPE_TIME)
+            return rec;
+        t->now_ns = rec->a;
+        t->at += REC_BYTES;
+    }
+    return NULL;
+}
+
+static const char *name_of(const struct tape *t, unsigned source)
+{
+    return source < t->source_count ? t->sources[source].name : "?";
+}
+
+static void show(struct tape *t, const char *what, const struct tape_rec *rec)
+{
+    if (what[0] != '\0')
+        fprintf(t->out, "  %s ", what);
+    else
+        fprintf(t->out, "%8llu %10.3f ", (unsigned long long)t->number, tape_seconds(t));
+    if (rec == NULL) {
+        fputs("nothing\n", t->out);
+        return;
+    }
+    fprintf(t->out, "%s: ", name_of(t, rec->source));
+    tape_show(rec, t->out);
+    fputc('\n', t->out);
+}
+
+const struct tape_rec *tape_next(struct tape *t)
+{
+    const struct tape_rec *rec = peek(t);
+    if (rec == NULL)
+        return NULL;
+    t->at += REC_BYTES + align_up(rec->len, 8);
+    t->number++;
+    if (t->shows_all)
+        show(t, "", rec);
+    return rec;
+}
+
+void tape_show_all(struct tape *t)
+{
+    t->shows_all = true;
+}
+
+/* recorded has been taken, or is NULL: nothing was. */
+static void differ(struct tape *t, const struct tape_rec *recorded, const struct tape_rec *is)
+{
+    if (t->over)
+        return;
+    t->over = t->differs = true;
+    fprintf(t->out, "%s: difference at record %llu, %.3f s after the start\n", t->path,
+            (unsigned long long)t->number, (double)t->now_ns / 1e9);
+    show(t, "after:   ", &t->input);
+    show(t, "recorded:", recorded);
+    show(t, "replayed:", is);
+}
+
+/* Where do they part? */
+static void differ_bytes(struct tape *t, const struct tape_rec *recorded, const uint8_t *is,
+                         uint32_t len)
+{
+    const uint8_t *was = tape_bytes(recorded);
+    uint32_t at = 0;
+    while (at < len && at < recorded->len && was[at] == is[at])
+        at++;
+    fprintf(t->out, "  bytes:    %u were recorded, and %u replayed; they part at byte %u\n",
+            recorded->len, len, at);
+    fprintf(t->out, "  recorded:");
+    for (uint32_t i = at; i < recorded->len && i < at + 16; i++)
+        fprintf(t->out, " %02x", was[i]);
+    fprintf(t->out, "\n  replayed:");
+    for (uint32_t i = at; i < len && i < at + 16; i++)
+        fprintf(t->out, " %02x", is[i]);
+    fputc('\n', t->out);
+}
+
+static void compare(struct tape *t, const struct tape_rec *was, const struct tape_rec *is)
+{
+    const uint8_t *bytes = t->buffer + REC_BYTES;
+    bool same_bytes = was->len == is->len && memcmp(tape_bytes(was), bytes, is->len) == 0;
+    if (same_bytes && was->a == is->a && was->b == is->b)
+        return;
+    differ(t, was, is);
+    if (!same_bytes)
+        differ_bytes(t, was, bytes, is->len);
+}
+
+static bool is_from(const struct tape_rec *rec, unsigned source, enum tape_type type,
+                    unsigned queue)
+{
+    return rec != NULL && rec->type == type && rec->source == source && rec->queue == queue;
+}
+
+const struct tape_rec *tape_ask_maybe(struct tape *t, unsigned source, enum tape_type type,
+                                      unsigned queue)
+{
+    return !t->over && is_from(peek(t), source, type, queue) ? tape_next(t) : NULL;
+}
+
+const struct tape_rec *tape_ask(struct tape *t, unsigned source, enum tape_type type,
+                                unsigned queue)
+{
+    if (t->over)
+        return NULL;
+    const struct tape_rec *rec = tape_next(t);
+    if (is_from(rec, source, type, queue))
+        return rec;
+    differ(t, rec,
+           &(struct tape_rec){
+               .type = (uint8_t)type, .source = (uint8_t)source, .queue = (uint16_t)queue});
+    return NULL;
+}
+
+void tape_say(struct tape *t, const struct tape_rec *rec)
+{
+    if (!t->replay) {
+        tape_note(t, rec);
+        return;
+    }
+    if (t->over)
+        return;
+    const struct tape_rec *was = tape_next(t);
+    if (is_from(was, rec->source, rec->type, rec->queue))
+        compare(t, was, rec);
+    else
+        differ(t, was, rec);
+}
+
+void tape_compare(struct tape *t, const struct tape_rec *recorded, uint64_t a, uint32_t len)
+{
+    struct tape_rec is = *recorded;
+    is.a = a;
+    is.len = len;
+    if (!t->over)
+        compare(t, recorded, &is);
+}
+
+/* What was put off is done until something of it is on the tape. */
+static void play_deferred(struct tape *t, struct evloop *loop, const struct tape_rec *next)
+{
+    size_t at = t->at;
+    while (t->at == at && !t->over) {
+        if (evloop_run_deferred(loop))
+            continue;
+        t->number++;
+        differ(t, next, NULL);
+    }
+}
+
+bool tape_differs(const struct tape *t)
+{
+    return t->differs;
+}
+
+bool tape_play_input(struct tape *t)
+{
+    const struct tape_rec *rec = t->over ? NULL : peek(t);
+    if (rec == NULL || !tape_is_input(rec))
+        return false;
+    tape_next(t);
+    t->input = *rec;
+    if (rec->source < t->source_count && t->sources[rec->source].play != NULL)
+        t->sources[rec->source].play(t->sources[rec->source].ctx, rec);
+    else
+        differ(t, rec, NULL);
+    return true;
+}
+
+int tape_play(struct tape *t, struct evloop *loop)
+{
+    const struct tape_rec *rec;
+    while (!t->over && (rec = peek(t)) != NULL && rec->type != TAPE_END) {
+        if (!tape_play_input(t))
+            play_deferred(t, loop, rec);
+    }
+    if (!t->differs) {
+        rec = peek(t);
+        fprintf(t->out, "%s: no difference in %llu records, %.3f s%s\n", t->path,
+                (unsigned long long)t->number, (double)t->now_ns / 1e9,
+                rec == NULL ? "; the recording did not end in order" : "");
+    }
+    t->over = true;
+    return t->differs;
+}
