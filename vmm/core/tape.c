@@ -66,7 +66,7 @@ void tape_note(struct tape *t, const struct tape_rec *rec)
     if (rec->len == 0)
         tape_room(t, 0);
     append(t, rec);
-    if (tape_is_input(rec))
+    if (tape_is_input(rec) && rec->type != TAPE_DONE) /* of those there are many */
         stamp(t);
 }
 
