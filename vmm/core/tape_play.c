@@ -66,7 +66,8 @@ static void differ(struct tape *t, const struct tape_rec *recorded, const struct
     t->over = t->differs = true;
     fprintf(t->out, "%s: difference at record %llu, %.3f s after the start\n", t->path,
             (unsigned long long)t->number, (double)t->now_ns / 1e9);
-    show(t, "after:   ", &t->input);
+    if (tape_is_input(&t->input))
+        show(t, "after:   ", &t->input);
     show(t, "recorded:", recorded);
     show(t, "replayed:", is);
 }
