@@ -53,7 +53,7 @@ void fuzz_judge_len(struct fuzz_player *p, unsigned queue, unsigned head, uint32
 
 /*
  * With EVENT_IDX an interrupt is asked for once, else until it is asked for no more. One line may
- * stand for all queues.
+ * stand for all queues. What was written to the MSI-X table outlives a reset of the device.
  */
 void fuzz_judge_irqs(struct fuzz_player *p)
 {
@@ -61,7 +61,7 @@ void fuzz_judge_irqs(struct fuzz_player *p)
     bool wanted = false, came = false, shared = !d->pci.msix;
     for (unsigned i = 0; i < VDRV_QUEUES; i++) {
         bool irq = rig_queue_irqs(&p->rig, i) > 0;
-        bool due = !p->wild && d->q[i].desc != NULL && p->armed[i] && vdrv_has_used(&d->q[i]);
+        bool due = !p->ever_wild && d->q[i].desc != NULL && p->armed[i] && vdrv_has_used(&d->q[i]);
         if (due && !shared && !irq)
             fuzz_finding(p, "queue %u: used buffers, and no interrupt", i);
         if (due && (d->features & VIRTIO_BIT(VIRTIO_F_EVENT_IDX)))
