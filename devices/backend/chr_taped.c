@@ -17,6 +17,7 @@ struct chr_taped {
     struct chr_handler handler;
     struct tape *tape;
     unsigned source;
+    size_t wanted; /* no more bytes may come at once */
 };
 
 static struct chr_taped *taped_of(struct chr_backend *b)
@@ -54,6 +55,7 @@ static void taped_rx_enable(struct chr_backend *b, size_t max)
     struct chr_taped *c = taped_of(b);
     struct tape_rec rec = record(c, TAPE_LISTEN, max);
     tape_say(c->tape, &rec);
+    c->wanted = max;
     if (c->base != NULL)
         c->base->ops->rx_enable(c->base, min_u64(max, TAPE_BYTES_MAX));
 }
@@ -107,9 +109,12 @@ static void base_resize(void *ctx, uint16_t columns, uint16_t rows)
     tell(c, &rec, NULL);
 }
 
+/* A damaged tape may have more than the device has room for. */
 static void play(void *ctx, const struct tape_rec *rec)
 {
-    tell(ctx, rec, tape_bytes(rec));
+    struct chr_taped *c = ctx;
+    if (rec->type != TAPE_TYPED || rec->len <= c->wanted)
+        tell(c, rec, tape_bytes(rec));
 }
 
 /* ---- life ---- */
