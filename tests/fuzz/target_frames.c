@@ -198,7 +198,8 @@ static void send_piece(struct wire *w, int fd, struct fuzz_input *in)
     size_t len, room = STREAM_MAX - w->sent;
     if (kind < 0x80) {
         const uint8_t *bytes = fuzz_take_bytes(in, min_u64(kind, room), &len);
-        memcpy(at, bytes, len);
+        if (len > 0)
+            memcpy(at, bytes, len);
     } else { /* a frame of that byte */
         size_t bytes = fuzz_take(in, 2);
         len = min_u64(SOCKET_LENGTH_BYTES + bytes, room);
@@ -214,7 +215,7 @@ static void send_piece(struct wire *w, int fd, struct fuzz_input *in)
 static void receive_stream(struct fuzz_input *in)
 {
     struct wire *w = &wire;
-    int fds[2], err = 0;
+    int fds[2] = {-1, -1}, err = 0;
     if (w->loop == NULL) {
         w->clock = fake_clock_port(&w->time);
         setenv("MINIVET_NO_URING", "1", 1);

@@ -5,6 +5,7 @@
  *
  * What is refused is so in one line, what is accepted is complete and within bounds.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -189,8 +190,16 @@ static size_t mutate(const struct fuzz_target *target, uint8_t *data, size_t len
             if (at < len)
                 data[at] = (uint8_t)next(&random);
             break;
+        case 2: /* another number */
+            while (at < len && !isxdigit(data[at]))
+                at++;
+            if (at < len)
+                data[at] = (uint8_t) "0123456789abcdef"[next(&random) % 16];
+            break;
         default:
             while (at < len && strchr("\n,=:", data[at]) == NULL)
+                at++;
+            if (at < len && next(&random) % 2 == 0) /* or behind it */
                 at++;
             len = put_in(data, len, max, at, words[next(&random) % word_count]);
             len = put_in(data, len, max, at, between[next(&random) % ARRAY_SIZE(between)]);

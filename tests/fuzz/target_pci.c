@@ -210,7 +210,7 @@ static void config_write(const struct bench *b, unsigned devfn, unsigned reg, un
 }
 
 /* Nobody else is in the way, and this one gets memory of its own. */
-static void find_function(struct bench *b, unsigned index)
+static void find_function(struct bench *b, unsigned index, bool intx)
 {
     struct function *f = &b->functions[index];
     for (unsigned i = 0; i < FUNCTIONS; i++)
@@ -224,15 +224,16 @@ static void find_function(struct bench *b, unsigned index)
                                .bar_gpa = MEM32_GPA + index * OWN_BYTES,
                                .bar_end_gpa = MEM32_GPA + (index + 1) * OWN_BYTES,
                                .bar_port = (uint16_t)(PORTS_BASE + index * OWN_PORTS),
+                               .intx = intx,
                            });
     f->drv.heap_start_gpa = f->drv.heap_gpa += index * HEAP_BYTES;
     f->drv.heap_end_gpa = f->drv.heap_gpa + HEAP_BYTES;
 }
 
-static bool start(struct bench *b, unsigned index)
+static bool start(struct bench *b, unsigned index, bool intx)
 {
     struct function *f = &b->functions[index];
-    find_function(b, index);
+    find_function(b, index, intx);
     f->msi.refuse_routes = f->msi.fail = f->bell.refuse = 0;
     bool started = vdrv_start(&f->drv, 0, 1, RING_SIZE);
     evloop_drain(b->loop);
@@ -243,7 +244,7 @@ static void take_over(struct bench *b, unsigned index)
 {
     struct function *f = &b->functions[index];
     uint32_t head, len = 0;
-    fuzz_check(start(b, index), "function %u does not start", index);
+    fuzz_check(start(b, index, false), "function %u does not start", index);
     fake_msi_take_all(&f->msi);
     uint64_t gpa = vdrv_alloc(&f->drv, 16, 16);
     memcpy(vdrv_ptr(&f->drv, gpa, 8), "minivet", 8);
@@ -349,7 +350,7 @@ static void send_chain(struct bench *b, const struct step *s)
     unsigned byte = (unsigned)fuzz_take(s->in, 1);
     struct function *f = &b->functions[byte % FUNCTIONS];
     if (f->drv.q[0].desc == NULL || byte & 0x80)
-        (void)start(b, byte % FUNCTIONS);
+        (void)start(b, byte % FUNCTIONS, byte & 0x40);
     if (f->drv.q[0].desc == NULL)
         return;
     uint64_t gpa = f->drv.heap_end_gpa - 16;
@@ -435,7 +436,7 @@ static int run(const struct fuzz_target *target, const uint8_t *data, size_t len
     }
     evloop_drain(b->loop);
     for (unsigned i = 0; i < FUNCTIONS; i++) {
-        find_function(b, i);
+        find_function(b, i, false);
         vdrv_reset(&b->functions[i].drv);
     }
     for (unsigned i = 0; i < FUNCTIONS; i++)
