@@ -175,7 +175,7 @@ static void on_rx(void *ctx, unsigned pair)
     static uint8_t packet[NET_PACKET_MAX];
     struct wire *w = ctx;
     for (unsigned i = 0;; i++) {
-        size_t room = i % 5 == 4 ? 100 : sizeof(packet), bytes;
+        size_t room = i % 5 == 4 ? 100 : sizeof(packet), bytes = 0;
         struct iovec iov = {packet, room};
         ssize_t n = socket_receive(&w->socket.b, pair, &iov, 1);
         if (n == -EAGAIN)
@@ -187,7 +187,8 @@ static void on_rx(void *ctx, unsigned pair)
             continue;
         }
         fuzz_check(n == (ssize_t)(NET_HEADER_BYTES + bytes), "%zu bytes are %zd", bytes, n);
-        fuzz_check(memcmp(packet + NET_HEADER_BYTES, frame, bytes) == 0, "another frame");
+        fuzz_check(frame != NULL && memcmp(packet + NET_HEADER_BYTES, frame, bytes) == 0,
+                   "another frame");
     }
 }
 
@@ -235,7 +236,7 @@ static void receive_stream(struct fuzz_input *in)
     socket_poll(s, EPOLLIN, 0);
     for (unsigned i = 0; i < PIECES_MAX && in->left > 0; i++)
         send_piece(w, fds[1], in);
-    size_t bytes;
+    size_t bytes = 0;
     fuzz_check(next_frame(w, &bytes) == NULL, "a frame of %zu bytes was not given", bytes);
     socket_link_end(s);
     close(fds[1]);
