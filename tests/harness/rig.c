@@ -52,8 +52,10 @@ const char *rig_config_name(const struct rig_config *config)
 static void make_host(struct rig *rig)
 {
     const struct rig_config *cfg = &rig->cfg;
-    int err = gmem_create(&rig->gmem, cfg->ram_bytes > 0 ? cfg->ram_bytes : RIG_RAM_BYTES,
-                          cfg->hole_gpa > 0 ? cfg->hole_gpa : RIG_HOLE_GPA, RIG_HOLE_END_GPA);
+    /* Some of the devices have their queues served by others. */
+    int err =
+        gmem_create_shared(&rig->gmem, cfg->ram_bytes > 0 ? cfg->ram_bytes : RIG_RAM_BYTES,
+                           cfg->hole_gpa > 0 ? cfg->hole_gpa : RIG_HOLE_GPA, RIG_HOLE_END_GPA);
     BUG_ON(err != 0);
     err = bus_create(&rig->bus, "test", UINT64_C(1) << 40);
     BUG_ON(err != 0);
