@@ -184,6 +184,25 @@ Test(core_evloop_poll, time_spent_looking_is_idle_time)
     bench_end(&b);
 }
 
+static uint64_t time_flies(void *ctx)
+{
+    return *(uint64_t *)ctx += 5 * US;
+}
+
+/* Time passes while the loop offers the processor: somebody needs it. */
+Test(core_evloop_poll, the_window_ends_when_another_program_has_run)
+{
+    struct bench b;
+    bench_init(&b);
+    open_window(&b);
+    cr_assert(evloop_poll_add(b.loop, &b.poll));
+    b.clock.now_ns = time_flies;
+    cr_expect_not(evloop_poll_run(b.loop, -1));
+    cr_expect_eq(b.looks, 2, "once before, once after");
+    cr_expect_eq(b.sleeps, 1);
+    bench_end(&b);
+}
+
 Test(core_evloop_poll, a_look_that_finds_work_ends_the_window)
 {
     struct bench b;

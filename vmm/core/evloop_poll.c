@@ -4,10 +4,13 @@
  *
  *   idle time = looking + sleeping      next window
  *   found while looking                 the same
+ *   somebody else took the processor    looking ends; the window stays
  *   woken within the longest window     twice as long: it would have paid
  *   woken later                         half, in the end none
  */
 #include "core/evloop_impl.h"
+
+#include <sched.h>
 
 #include "core/clock.h"
 #include "core/xmath.h"
@@ -15,6 +18,7 @@
 #define WINDOW_MIN_NS UINT64_C(5000)
 #define ROUNDS_MAX    10000u /* if the clock does not move */
 #define READY_ROUNDS  8u     /* looks for one question to the engine, which may be a system call */
+#define OTHERS_NS     UINT64_C(3000) /* after this long somebody else has had the processor */
 
 bool evloop_poll_add(struct evloop *loop, struct ev_poll *p)
 {
@@ -77,15 +81,29 @@ static void relax(void)
 #endif
 }
 
+/*
+ * Whoever is to answer may be waiting for this very processor: it is offered, and once somebody has
+ * taken it, looking is over, since a loop that sleeps is woken in time and keeps nobody waiting.
+ */
+static bool others_ran(struct evloop *loop, uint64_t now)
+{
+    sched_yield();
+    return clock_now_ns(loop->clock) - now >= OTHERS_NS;
+}
+
 static bool look_for(struct evloop *loop, uint64_t limit_ns)
 {
     uint64_t start = clock_now_ns(loop->clock);
     loop->dry_ns = start;
     for (unsigned round = 0; round < ROUNDS_MAX; round++) {
-        if (evloop_poll_look(loop) || (round % READY_ROUNDS == 0 && loop->engine->ready(loop)))
+        bool ask = round % READY_ROUNDS == 0;
+        if (evloop_poll_look(loop) || (ask && loop->engine->ready(loop)))
             return true;
-        if (clock_now_ns(loop->clock) - start >= limit_ns)
+        uint64_t now = clock_now_ns(loop->clock);
+        if (now - start >= limit_ns)
             return false;
+        if (ask && others_ran(loop, now))
+            return evloop_poll_look(loop);
         relax();
     }
     return false;
