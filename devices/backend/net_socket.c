@@ -246,6 +246,16 @@ static bool is_final(const struct net_socket *s, int err)
     return err < 0;
 }
 
+static int report(const struct net_socket *s, int err, const char *what)
+{
+    if (err == -ENOTSOCK)
+        return fail_msg(err, "network %s: there is a file of that name, and it is no socket",
+                        s->name);
+    if (err == -EADDRINUSE)
+        return fail_msg(err, "network %s: another program has that port; take another", s->name);
+    return fail(err, "network %s: %s", s->name, what);
+}
+
 static int init(struct net_socket *s, const struct net_socket_config *config)
 {
     const char *name = config->path ? config->path : config->listen;
@@ -263,9 +273,7 @@ static int init(struct net_socket *s, const struct net_socket_config *config)
     if (err < 0)
         return err;
     err = socket_link_start(s);
-    return is_final(s, err)
-               ? fail(err, "network %s: %s", s->name, config->connect ? "connect" : "listen")
-               : 0;
+    return is_final(s, err) ? report(s, err, config->connect ? "connect" : "listen") : 0;
 }
 
 int net_socket_create(struct net_backend **out, const struct net_socket_config *config)

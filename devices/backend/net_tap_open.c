@@ -54,6 +54,8 @@ static int report_name(int err, const char *name, unsigned pairs)
                         name, name, queues, name);
     if (err == -EBUSY)
         return fail_msg(err, "tap %s: somebody else uses it, or it is no tap", name);
+    if (err == -EINVAL && if_nametoindex(name) == 0)
+        return fail_msg(err, "tap %s: this cannot be the name of an interface", name);
     if (err == -EINVAL && pairs > 1)
         return fail_msg(err,
                         "tap %s: it is no tap with several queues (sudo ip link del %s; "

@@ -362,6 +362,7 @@ Test(net_socket, what_is_no_socket_stays)
     nets[0] = NULL;
     cr_expect(zero(access(path, F_OK)));
     cr_expect(strstr(said, path) != NULL, "%s", said);
+    cr_expect(strstr(said, "it is no socket") != NULL, "%s", said);
     unlink(path);
     rmdir(dir);
     cr_expect(eq(int, create(0, NULL, NULL), -ENOENT));
@@ -369,5 +370,7 @@ Test(net_socket, what_is_no_socket_stays)
     cr_expect(eq(int, create(0, "nonsense", NULL), -EINVAL));
     cr_expect(eq(int, create(0, "127.0.0.1:", NULL), -EINVAL));
     cr_expect(eq(int, create(0, "127.0.0.1:x", NULL), -EINVAL));
+    cr_expect(eq(int, create(0, "127.0.0.1:99999", NULL), -EINVAL));
+    cr_expect(strstr(said, "65535") != NULL, "%s", said);
     nets[0] = NULL;
 }

@@ -713,10 +713,12 @@ Test(net_tap, says_why_a_name_does_not_do)
     cr_expect_neq(strstr(last_line, "multi_queue"), NULL, "%s", last_line);
     cr_expect_eq(create(&ports[0], "lo", 1), -EINVAL);
     cr_expect_neq(strstr(last_line, "no tap"), NULL, "%s", last_line);
+    cr_expect_eq(create(&ports[0], "a/b", 1), -EINVAL);
+    cr_expect_neq(strstr(last_line, "the name of"), NULL, "%s", last_line);
     cr_expect_eq(create(&ports[0], "", 1), -EINVAL);
     cr_expect_eq(create(&ports[0], "a234567890123456", 1), -EINVAL);
     cr_expect_eq(create(&ports[0], "left", 0), -EINVAL);
-    cr_expect_eq(lines, 6);
+    cr_expect_eq(lines, 7);
     close(single);
     int many = open_tap("many", IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE);
     cr_expect_eq(create(&ports[0], "many", 1), 0, "one of several queues");
