@@ -213,13 +213,12 @@ const struct option_row config_options[] = {
      "vhost-user=SOCKET or null:SIZE instead of FILE",
      VALUES_FILE, config_set_disk},
     {"net", 'n', "KIND[,KEY...]", NULL,
-     "Network card: user, tap=NAME, fd=N, socket=PATH, listen=HOST:PORT,\n"
+     "Network card: none, user, tap=NAME, fd=N, socket=PATH, listen=HOST:PORT,\n"
      "connect=HOST:PORT, vhost-user=SOCKET, null or loopback. KEYs:\n"
      "mac=MAC, queues=N, rss=on|off, mtu=N, vhost=on|off,\n"
      "offloads=on|off|to-host|to-guest, pcap=FILE, pps=N, bw=SIZE, burst=TIME,\n"
-     "fault=SPEC; of user: hostfwd=RULE, guestfwd=RULE, restrict=on|off, net=CIDR, host=ADDR, "
-     "dns=ADDR,\n"
-     "hostname=NAME, ipv6=on|off; and those of --virtio",
+     "fault=SPEC; of user: hostfwd=RULE, guestfwd=RULE, restrict=on|off, net=CIDR,\n"
+     "host=ADDR, dns=ADDR, hostname=NAME, ipv6=on|off; and those of --virtio",
      VALUES_NONE, config_set_net},
     {"console", 0, "virtio|serial|off", NULL,
      "What the terminal is connected to [serial]; behind virtio: [,KEY...]", VALUES_WORDS,

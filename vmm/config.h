@@ -232,6 +232,9 @@ int config_virtio_list(struct virtio_keys *keys, const char *list, const char *w
     "cache=none|writeback|unsafe, sector=512|4096, "                       \
     "snapshot=on|off, queues=N, iops=N, bw=SIZE, burst=TIME, fault=SPEC, " CONFIG_VIRTIO_KEYS
 
+#define CONFIG_NET_KINDS                                                             \
+    "none, user, tap=NAME, fd=N, socket=PATH, listen=HOST:PORT, connect=HOST:PORT, " \
+    "vhost-user=SOCKET, null, loopback"
 #define CONFIG_NET_KEYS                                                                      \
     "mac=MAC, queues=N, rss=on|off, mtu=N, vhost=on|off, offloads=on|off|to-host|to-guest, " \
     "pcap=FILE, "                                                                            \

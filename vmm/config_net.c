@@ -40,10 +40,7 @@ static int set_kind(struct net_config *net, char *item)
         if (!kinds[i].has_target && strcmp(item, kinds[i].word) == 0)
             return 0;
     }
-    return fail_msg(-EINVAL,
-                    "--net %s: give user, tap=NAME, fd=N, socket=PATH, listen=HOST:PORT, "
-                    "connect=HOST:PORT, vhost-user=SOCKET, null or loopback",
-                    item);
+    return fail_msg(-EINVAL, "--net %s: give one of " CONFIG_NET_KINDS, item);
 }
 
 static int set_mac(void *into, const char *value)
@@ -57,7 +54,10 @@ static int set_mac(void *into, const char *value)
         net->mac[i] = (uint8_t)byte;
         value = end + 1;
     }
-    return (net->mac[0] & 1) == 0 ? 0 : -EINVAL; /* a group's address is nobody's own */
+    /* A group's address is nobody's own, and drivers take zero for none. */
+    static const uint8_t zero[NET_MAC_BYTES];
+    bool is_own = (net->mac[0] & 1) == 0 && memcmp(net->mac, zero, sizeof(zero)) != 0;
+    return is_own ? 0 : -EINVAL;
 }
 
 static int set_offloads(void *into, const char *value)
@@ -86,7 +86,7 @@ static int set_fault(void *into, const char *value)
     CONFIG_KEY(name, expected, struct net_config, member, NULL, min, max)
 
 static const struct config_key keys[] = {
-    {"mac", "six bytes such as 52:54:00:12:34:56, not a group's", .set = set_mac},
+    {"mac", "six bytes such as 52:54:00:12:34:56, not a group's nor zero", .set = set_mac},
     NUMBER("queues", "queue pairs, 1 to 16", pairs, 1, CONFIG_MAX_PAIRS),
     NUMBER("mtu", "bytes, 68 to 65535", mtu_bytes, MTU_MIN, MTU_MAX),
     CONFIG_SWITCH("vhost", struct net_config, vhost),
@@ -169,6 +169,8 @@ static void choose_mac(struct net_config *net, const char *value, unsigned index
 
 int config_set_net(struct vm_config *c, const char *value)
 {
+    if (strcmp(value, "none") == 0)
+        return 0;
     if (c->net_count == CONFIG_MAX_NETS)
         return fail_msg(-EINVAL, "--net %s: at most %d of them", value, CONFIG_MAX_NETS);
     struct net_config *net = &c->nets[c->net_count];

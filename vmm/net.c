@@ -68,8 +68,9 @@ static int create_from_fds(struct net_backend **out, const struct net_config *c,
             break;
     }
     if (count == 0 || *end != '\0' || count != c->pairs)
-        return fail_msg(-EINVAL, "--net %s: give a descriptor for each of the %u queues: fd=N%s",
-                        c->text, c->pairs, c->pairs > 1 ? ":N..." : "");
+        return fail_msg(-EINVAL,
+                        "--net %s: give as many descriptors as queue pairs: fd=N%s for queues=%u",
+                        c->text, c->pairs > 1 ? ":N..." : "", c->pairs);
     return net_tap_create(out,
                           &(struct net_tap_config){.loop = loop, .fds = fds, .pairs = c->pairs});
 }

@@ -73,6 +73,8 @@ Test(completion, keys_of_lists)
     offers("minivet run --console virtio,ring=p", "packed");
     offers("minivet run -d a.img,ro,cache=w", "writeback");
     offers("minivet run --disk a.img,ty", "a.img,type=blk a.img,type=scsi");
+    offers("minivet run --net n", "none null");
+    offers("minivet run -n user,offloads=to", "to-host to-guest");
 }
 
 /* Completion continues the word where the shell has cut it. */

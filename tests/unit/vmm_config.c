@@ -410,6 +410,14 @@ Test(config, offloads_are_of_a_direction)
     config_free(&c);
 }
 
+Test(config, no_network_may_be_said)
+{
+    struct vm_config c;
+    cr_assert(zero(parse(&c, "K -n none -net none")));
+    cr_expect(zero(c.net_count));
+    config_free(&c);
+}
+
 Test(config, a_network_card_keeps_its_address)
 {
     struct vm_config a, b;
@@ -447,6 +455,7 @@ Test(config, wrong_network_cards_are_refused)
     refused("K -n radio", "--net radio", "loopback");
     refused("K -n user,mac=1:2:3:4:5:6", "mac=1:2", "52:54");
     refused("K -n user,mac=01:00:00:00:00:00", "mac=01", "not a group's");
+    refused("K -n user,mac=00:00:00:00:00:00", "mac=00", "nor zero");
     refused("K -n user,mtu=67", "mtu=67", "68 to 65535");
     refused("K -n user,queues=17", "queues=17", "1 to 16");
     refused("K -n user,hostfwd=22", "hostfwd=22", "tcp::2222-:22");

@@ -13,14 +13,15 @@
 static const struct {
     const char *name, *keys;
     bool behind_item;
+    const char *items; /* what the first may be, if it is no file or word */
 } lists[] = {
-    {"virtio", CONFIG_VIRTIO_KEYS, false},
-    {"console", CONFIG_VIRTIO_KEYS, true},
-    {"rng", CONFIG_VIRTIO_KEYS, true},
-    {"disk", CONFIG_DISK_KEYS, true},
-    {"d", CONFIG_DISK_KEYS, true},
-    {"net", CONFIG_NET_KEYS ", " CONFIG_NET_USER_KEYS, true},
-    {"n", CONFIG_NET_KEYS ", " CONFIG_NET_USER_KEYS, true},
+    {"virtio", CONFIG_VIRTIO_KEYS, false, NULL},
+    {"console", CONFIG_VIRTIO_KEYS, true, NULL},
+    {"rng", CONFIG_VIRTIO_KEYS, true, NULL},
+    {"disk", CONFIG_DISK_KEYS, true, NULL},
+    {"d", CONFIG_DISK_KEYS, true, NULL},
+    {"net", CONFIG_NET_KEYS ", " CONFIG_NET_USER_KEYS, true, CONFIG_NET_KINDS},
+    {"n", CONFIG_NET_KEYS ", " CONFIG_NET_USER_KEYS, true, CONFIG_NET_KINDS},
 };
 
 /* "ring=split|packed, queue-size=N" becomes "ring=split ring=packed queue-size=". */
@@ -55,6 +56,10 @@ static void print_list_cases(void)
         printf("    --%s|-%s) %skeys=\"", lists[i].name, lists[i].name,
                lists[i].behind_item ? "[[ $value == *,* ]] && " : "");
         print_keys(lists[i].keys);
+        if (lists[i].items != NULL) {
+            printf("\" || keys=\"");
+            print_keys(lists[i].items);
+        }
         printf("\";;\n");
     }
     printf("  esac\n"
