@@ -24,8 +24,8 @@ int main(void)
     CHECK(rt_start_info->magic == START_INFO_MAGIC);
     CHECK(rt_start_info->memmap_count > 0);
     CHECK(starts_with((const char *)rt_start_info->cmdline_gpa, "hello"));
-    CHECK(leaf1[2] >> 31 == 1); /* a hypervisor is there */
-    CHECK(leaf1[1] >> 24 == 0); /* APIC id */
+    CHECK(leaf1[2] >> 31 == 1);                                      /* a hypervisor is there */
+    CHECK(leaf1[1] >> 24 == 0);                                      /* APIC id */
     CHECK(r[1] == 0x4b4d564b && r[2] == 0x564b4d56 && r[3] == 0x4d); /* KVMKVMKVM */
     rt_puts("hello\n");
     return 0;
