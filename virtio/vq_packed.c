@@ -12,9 +12,8 @@
 #include "core/gmem.h"
 #include "core/le.h"
 #include "virtio/spec.h"
+#include "virtio/vq_math.h"
 #include "virtio/vq_ops.h"
-
-#define AVAIL_USED (VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED)
 
 struct desc {
     uint64_t addr;
@@ -22,21 +21,9 @@ struct desc {
     uint16_t id;
 };
 
-static bool wrap_of(const struct virtqueue *vq, uint32_t position)
-{
-    return position < vq->size;
-}
-
-static uint32_t ahead(const struct virtqueue *vq, uint32_t position, uint32_t by)
-{
-    position += by;
-    return position < 2 * vq->size ? position : position - 2 * vq->size;
-}
-
 static uint8_t *desc_at(const struct virtqueue *vq, uint32_t position)
 {
-    uint32_t place = wrap_of(vq, position) ? position : position - vq->size;
-    return vq->packed.desc + (size_t)place * PVIRTQ_DESC_BYTES;
+    return vq->packed.desc + (size_t)packed_place(vq->size, position) * PVIRTQ_DESC_BYTES;
 }
 
 static int packed_activate(struct virtqueue *vq, const struct vq_config *config)
@@ -53,12 +40,6 @@ static int packed_activate(struct virtqueue *vq, const struct vq_config *config)
 }
 
 /* ---- from the driver ---- */
-
-/* The driver has flipped AVAIL to its wrap counter, and USED is what it was: the opposite. */
-static bool is_available(uint16_t flags, bool wrap)
-{
-    return (flags & AVAIL_USED) == (wrap ? VIRTQ_DESC_F_AVAIL : VIRTQ_DESC_F_USED);
-}
 
 /* All but the flags, of which the caller has the one reading that counts. */
 static struct desc desc_copy(const uint8_t *at)
@@ -120,9 +101,9 @@ static int walk(struct virtqueue *vq, struct vq_chain *chain, uint32_t position,
             return err;
         if (!(flags & VIRTQ_DESC_F_NEXT))
             return d.id;
-        position = ahead(vq, position, 1);
+        position = packed_ahead(vq->size, position, 1);
         flags = ring_load16_relaxed(desc_at(vq, position) + PVIRTQ_DESC_flags);
-        if (!is_available(flags, wrap_of(vq, position)))
+        if (!packed_is_available(flags, packed_wrap(vq->size, position)))
             return vq_error(vq, -EPROTO, "chain goes on where nothing is available");
     }
 }
@@ -132,7 +113,7 @@ static bool next_is_available(const struct virtqueue *vq, uint16_t *flags)
 {
     uint32_t position = vq->packed.next_avail;
     *flags = ring_load16_acquire(desc_at(vq, position) + PVIRTQ_DESC_flags);
-    return is_available(*flags, wrap_of(vq, position));
+    return packed_is_available(*flags, packed_wrap(vq->size, position));
 }
 
 static int packed_pop(struct virtqueue *vq, struct vq_chain *chain)
@@ -150,7 +131,7 @@ static int packed_pop(struct virtqueue *vq, struct vq_chain *chain)
         return vq_error(vq, -EPROTO, "buffer id is in flight already");
     chain->head = (uint16_t)id;
     p->out += chain->slots;
-    p->next_avail = ahead(vq, p->next_avail, chain->slots);
+    p->next_avail = packed_ahead(vq->size, p->next_avail, chain->slots);
     return 1;
 }
 
@@ -158,7 +139,7 @@ static void packed_unpop(struct virtqueue *vq, const struct vq_chain *chain)
 {
     struct vq_packed *p = &vq->packed;
     p->out -= chain->slots;
-    p->next_avail = ahead(vq, p->next_avail, 2 * vq->size - chain->slots);
+    p->next_avail = packed_ahead(vq->size, p->next_avail, 2 * vq->size - chain->slots);
 }
 
 /* ---- to the driver ---- */
@@ -171,7 +152,7 @@ static void packed_push(struct virtqueue *vq, const struct vq_chain *chain, uint
 {
     struct vq_packed *p = &vq->packed;
     uint8_t *at = desc_at(vq, p->next_used);
-    unsigned flags = wrap_of(vq, p->next_used) ? AVAIL_USED : 0;
+    unsigned flags = packed_wrap(vq->size, p->next_used) ? PACKED_AVAIL_USED : 0;
     if (written > 0)
         flags |= VIRTQ_DESC_F_WRITE;
     ring_store16_relaxed(at + PVIRTQ_DESC_id, chain->head);
@@ -180,23 +161,8 @@ static void packed_push(struct virtqueue *vq, const struct vq_chain *chain, uint
         p->first_flags = (uint16_t)flags;
     else
         ring_store16_relaxed(at + PVIRTQ_DESC_flags, (uint16_t)flags);
-    p->next_used = ahead(vq, p->next_used, chain->slots);
+    p->next_used = packed_ahead(vq->size, p->next_used, chain->slots);
     p->out -= chain->slots;
-}
-
-/* VIRTIO 1.4 2.8.10: does the driver want to hear of the positions from old up to now? */
-static bool wants_interrupt(const struct virtqueue *vq, uint32_t event, uint32_t old, uint32_t now)
-{
-    uint32_t flags = event >> 16 & 3;
-    if (flags == RING_EVENT_FLAGS_DISABLE)
-        return false;
-    if (flags != RING_EVENT_FLAGS_DESC || !vq->event_idx)
-        return true;
-    uint32_t place = event & ((1u << PVIRTQ_EVENT_WRAP_SHIFT) - 1);
-    if (place >= vq->size) /* nowhere: better too many than none */
-        return true;
-    uint32_t position = event >> PVIRTQ_EVENT_WRAP_SHIFT & 1 ? place : place + vq->size;
-    return ahead(vq, position, 2 * vq->size - old) < ahead(vq, now, 2 * vq->size - old);
 }
 
 static bool packed_flush(struct virtqueue *vq)
@@ -212,7 +178,8 @@ static bool packed_flush(struct virtqueue *vq)
      * the driver's barrier between writing its event suppression and reading the flags again.
      */
     ring_store16_seq_cst(desc_at(vq, old) + PVIRTQ_DESC_flags, p->first_flags);
-    return wants_interrupt(vq, ring_load32_seq_cst(p->driver_event), old, now);
+    return packed_wants_interrupt(vq->size, vq->event_idx, ring_load32_seq_cst(p->driver_event),
+                                  old, now);
 }
 
 /* ---- kicks ---- */
@@ -227,14 +194,14 @@ static bool packed_notify_on(struct virtqueue *vq)
     const struct vq_packed *p = &vq->packed;
     uint32_t event = RING_EVENT_FLAGS_ENABLE << 16;
     if (vq->event_idx) {
-        bool wrap = wrap_of(vq, p->next_avail);
-        uint32_t place = wrap ? p->next_avail : p->next_avail - vq->size;
+        bool wrap = packed_wrap(vq->size, p->next_avail);
+        uint32_t place = packed_place(vq->size, p->next_avail);
         event = RING_EVENT_FLAGS_DESC << 16 | (uint32_t)wrap << PVIRTQ_EVENT_WRAP_SHIFT | place;
     }
     /* Partner: the driver's barrier between the first descriptor's flags and the event's. */
     ring_store32_seq_cst(p->device_event, event);
     uint16_t flags = ring_load16_seq_cst(desc_at(vq, p->next_avail) + PVIRTQ_DESC_flags);
-    return is_available(flags, wrap_of(vq, p->next_avail));
+    return packed_is_available(flags, packed_wrap(vq->size, p->next_avail));
 }
 
 static bool packed_available(const struct virtqueue *vq)

@@ -8,6 +8,7 @@
 #include "core/gmem.h"
 #include "core/xmath.h"
 #include "virtio/spec.h"
+#include "virtio/vq_math.h"
 #include "virtio/vq_ops.h"
 
 struct desc {
@@ -103,9 +104,9 @@ static int split_pop(struct virtqueue *vq, struct vq_chain *chain)
         if (s->next_avail == s->avail_seen)
             return 0;
     }
-    if ((uint16_t)(s->avail_seen - s->next_avail) > vq->size)
+    if (!split_index_possible(vq->size, s->avail_seen, s->next_avail))
         return vq_error(vq, -EPROTO, "available index ahead by more than the queue's size");
-    size_t place = s->next_avail & (vq->size - 1);
+    size_t place = split_place(vq->size, s->next_avail);
     uint16_t head = ring_load16_relaxed(s->avail + VIRTQ_AVAIL_RING + 2 * place);
     if (head >= vq->size)
         return vq_error(vq, -EPROTO, "head outside of the descriptor table");
@@ -127,17 +128,11 @@ static void split_unpop(struct virtqueue *vq, const struct vq_chain *chain)
 
 static void split_push(struct virtqueue *vq, const struct vq_chain *chain, uint32_t written)
 {
-    size_t place = vq->split.next_used & (vq->size - 1);
+    size_t place = split_place(vq->size, vq->split.next_used);
     uint8_t *elem = vq->split.used + VIRTQ_USED_RING + VIRTQ_USED_ELEM_BYTES * place;
     ring_store32_relaxed(elem, chain->head);
     ring_store32_relaxed(elem + 4, written);
     vq->split.next_used++;
-}
-
-/* VIRTIO 1.4 2.7.7.2. Was the index `event` passed on the way from old to now? */
-static bool event_passed(uint16_t event, uint16_t now, uint16_t old)
-{
-    return (uint16_t)(now - event - 1) < (uint16_t)(now - old);
 }
 
 static bool split_flush(struct virtqueue *vq)
@@ -155,8 +150,8 @@ static bool split_flush(struct virtqueue *vq)
      */
     ring_store16_seq_cst(s->used + VIRTQ_USED_IDX, now);
     if (vq->event_idx)
-        return event_passed(ring_load16_seq_cst(s->avail + VIRTQ_AVAIL_USED_EVENT(vq->size)), now,
-                            old);
+        return split_event_passed(ring_load16_seq_cst(s->avail + VIRTQ_AVAIL_USED_EVENT(vq->size)),
+                                  now, old);
     return (ring_load16_seq_cst(s->avail + VIRTQ_AVAIL_FLAGS) & VIRTQ_AVAIL_F_NO_INTERRUPT) == 0;
 }
 
