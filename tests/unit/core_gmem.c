@@ -99,6 +99,39 @@ Test(core_gmem, ranges_are_ram_or_refused)
     gmem_destroy(g);
 }
 
+/* Starts and lengths at every edge and every power of two, against wider arithmetic. */
+Test(core_gmem, long_ranges_are_ram_or_refused)
+{
+    __extension__ typedef unsigned __int128 wide;
+    uint64_t v[4 * 5 + 64 * 3];
+    unsigned n = 0;
+    static const uint64_t edges[] = {HOLE, HOLE_END, END, RAM};
+    for (unsigned e = 0; e < ARRAY_SIZE(edges); e++)
+        for (unsigned d = 0; d < 5; d++)
+            v[n++] = edges[e] + d - 2;
+    for (unsigned bit = 0; bit < 64; bit++)
+        for (uint64_t d = 0; d < 3; d++)
+            v[n++] = (UINT64_C(1) << bit) + d - 1;
+    v[n - 1] = UINT64_MAX;
+
+    struct gmem *g = with_hole();
+    for (unsigned i = 0; i < n; i++)
+        for (unsigned j = 0; j < n; j++) {
+            const uint64_t gpa = v[i], len = v[j];
+            const wide end = (wide)gpa + len;
+            bool low = end <= HOLE, high = gpa >= HOLE_END && end <= END;
+            const struct gmem_region *r = gmem_find(g, gpa, len);
+            cr_assert(r == (low    ? &g->regions[0]
+                            : high ? &g->regions[1]
+                                   : NULL),
+                      "%lx+%lx", gpa, len);
+            const uint8_t *hva = gmem_ptr(g, gpa, len, 1);
+            cr_assert((hva != NULL) == (low || high), "%lx+%lx", gpa, len);
+            cr_assert(hva == NULL || (hva >= r->hva && hva + len <= r->hva + r->bytes));
+        }
+    gmem_destroy(g);
+}
+
 Test(core_gmem, copies_both_ways)
 {
     struct gmem *g = with_hole();

@@ -93,6 +93,39 @@ Test(core_xmath, ranges_overlap_when_they_share_a_byte)
     cr_assert(range_overlaps(UINT64_MAX - 1, 1, 0, UINT64_MAX));
 }
 
+/* All pairs of ranges between numbers of the grid, and to the end of all addresses. */
+Test(core_xmath, ranges_overlap_at_every_power_of_two)
+{
+    uint64_t v[GRID_MAX];
+    unsigned n = grid(v);
+    for (unsigned a = 0; a < n; a++)
+        for (unsigned b = a; b < n; b++)
+            for (unsigned c = 0; c < n; c += 5)
+                for (unsigned d = c; d < n; d += 7) {
+                    uint64_t first = v[a] > v[c] ? v[a] : v[c], end = v[b] < v[d] ? v[b] : v[d];
+                    bool empty = v[b] <= v[a] || v[d] <= v[c];
+                    cr_assert(range_overlaps(v[a], empty ? 0 : v[b] - v[a], v[c],
+                                             v[d] > v[c] ? v[d] - v[c] : 0) ==
+                                  (!empty && first < end),
+                              "%lx-%lx and %lx-%lx", v[a], v[b], v[c], v[d]);
+                }
+}
+
+Test(core_xmath, ranges_are_within_at_every_power_of_two)
+{
+    uint64_t v[GRID_MAX];
+    unsigned n = grid(v);
+    for (unsigned start = 0; start < n; start++)
+        for (unsigned len = 0; len < n; len++)
+            for (unsigned base = 0; base < n; base += 5)
+                for (unsigned size = 0; size < n; size += 3) {
+                    wide end = (wide)v[base] + v[size];
+                    cr_assert(range_within(v[start], v[len], v[base], v[size]) ==
+                                  (v[start] >= v[base] && (wide)v[start] + v[len] <= end),
+                              "%lx+%lx in %lx+%lx", v[start], v[len], v[base], v[size]);
+                }
+}
+
 Test(core_xmath, powers_and_alignment)
 {
     for (uint64_t v = 0; v < 4096; v++) {
@@ -101,6 +134,18 @@ Test(core_xmath, powers_and_alignment)
             cr_assert_eq(is_aligned(v, align), v % align == 0);
             cr_assert_eq(align_down(v, align), v - v % align);
             cr_assert_eq(align_up(v, align), (v + align - 1) / align * align);
+        }
+    }
+    uint64_t v[GRID_MAX];
+    unsigned n = grid(v);
+    for (unsigned i = 0; i < n; i++) {
+        cr_assert_eq(is_pow2(v[i]), __builtin_popcountll(v[i]) == 1);
+        for (unsigned shift = 0; shift < 64; shift++) {
+            const uint64_t align = UINT64_C(1) << shift, rest = v[i] % align;
+            cr_assert_eq(is_aligned(v[i], align), rest == 0);
+            cr_assert_eq(align_down(v[i], align), v[i] - rest);
+            if (v[i] <= UINT64_MAX - (align - 1))
+                cr_assert_eq(align_up(v[i], align), v[i] + (rest == 0 ? 0 : align - rest));
         }
     }
     cr_assert(is_pow2(UINT64_C(1) << 63));
@@ -113,4 +158,30 @@ Test(core_xmath, width_masks)
     cr_assert_eq(width_mask(2), 0xffff);
     cr_assert_eq(width_mask(4), 0xffffffff);
     cr_assert_eq(width_mask(8), UINT64_MAX);
+}
+
+Test(core_xmath, least_and_greatest)
+{
+    uint64_t v[GRID_MAX];
+    unsigned n = grid(v);
+    for (unsigned i = 0; i < n; i++)
+        for (unsigned j = 0; j < n; j++) {
+            uint64_t least = min_u64(v[i], v[j]), most = max_u64(v[i], v[j]);
+            cr_assert(least <= v[i] && least <= v[j] && most >= v[i] && most >= v[j]);
+            cr_assert((least == v[i] && most == v[j]) || (least == v[j] && most == v[i]));
+        }
+}
+
+Test(core_xmath, halves_are_set_alone)
+{
+    uint64_t v[GRID_MAX];
+    unsigned n = grid(v);
+    for (unsigned i = 0; i < n; i++)
+        for (unsigned j = 0; j < n; j++) {
+            uint64_t low = v[i], high = v[i];
+            set_half(&low, false, (uint32_t)v[j]);
+            set_half(&high, true, (uint32_t)v[j]);
+            cr_assert(low >> 32 == v[i] >> 32 && (uint32_t)low == (uint32_t)v[j]);
+            cr_assert(high >> 32 == (uint32_t)v[j] && (uint32_t)high == (uint32_t)v[i]);
+        }
 }
