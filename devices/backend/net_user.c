@@ -3,8 +3,10 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/fail.h"
@@ -227,11 +229,26 @@ static int add_host_forward(struct net_user *u, const struct net_user_forward *f
     return fail(-err, "user network: hostfwd=%s%s", f->text, remedy);
 }
 
+/* What is told now need not be told whenever the guest connects. */
+static int check_command(const struct net_user_forward *f)
+{
+    char program[PATH_MAX];
+    size_t len = strcspn(f->target, " \t\"'\\");
+    bool is_plain = f->target[len] == '\0' || f->target[len] == ' ';
+    if (f->target[0] != '/' || !is_plain || len >= sizeof(program))
+        return 0; /* a shell's word, or looked for in PATH: libslirp sees to that */
+    memcpy(program, f->target, len);
+    program[len] = '\0';
+    return access(program, X_OK) == 0
+               ? 0
+               : fail(-errno, "user network: guestfwd=%s: %s", f->text, program);
+}
+
 static int add_guest_forward(struct net_user *u, const struct net_user_forward *f)
 {
     struct in_addr addr = f->guest;
     const char *target = f->target;
-    int err = f->kind == NET_USER_TCP ? user_outlet_make(u, f, &target) : 0;
+    int err = f->kind == NET_USER_COMMAND ? check_command(f) : user_outlet_make(u, f, &target);
     if (err != 0)
         return err;
     int r = f->kind == NET_USER_COMMAND ? slirp_add_exec(u->slirp, target, &addr, f->guest_port)

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Ports of the guest's network that lead to a TCP server outside. libslirp can lead them to a
- * socket in the file system, for which it makes a connection each. So there is such a socket, with
- * no name that others could find: whenever libslirp has connected to it, that descriptor is made
- * one of a connection to the server. libslirp sees no difference between streams.
+ * Ports of the guest's network that lead to a server outside. libslirp can lead them to a socket in
+ * the file system, for which it makes a connection each. So there is such a socket, with no name
+ * that others could find: whenever libslirp has connected to it, that descriptor is made one of a
+ * connection to the server. libslirp sees no difference between streams. It could connect to a
+ * server's own socket in the file system, but would wait for one that is slow, and print a line
+ * whenever the guest asks for one that is not there.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -46,11 +48,25 @@ static int listen_nowhere(struct user_outlet *o)
     return err;
 }
 
+static int unix_addr(struct user_outlet *o, const struct net_user_forward *f)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    if (strlen(f->target) >= sizeof(un.sun_path))
+        return fail_msg(-ENAMETOOLONG,
+                        "user network: guestfwd=%s: a socket's path has at most %zu bytes", f->text,
+                        sizeof(un.sun_path) - 1);
+    memcpy(un.sun_path, f->target, strlen(f->target));
+    memcpy(&o->addr, &un, sizeof(un));
+    o->addr_bytes = sizeof(un);
+    return 0;
+}
+
 int user_outlet_make(struct net_user *u, const struct net_user_forward *f, const char **path)
 {
     struct user_outlet *o = &u->outlets[u->outlet_count++];
     *o = (struct user_outlet){.listener = -1, .file = -1};
-    int err = host_port(&o->addr, &o->addr_bytes, f->target);
+    int err =
+        f->kind == NET_USER_UNIX ? unix_addr(o, f) : host_port(&o->addr, &o->addr_bytes, f->target);
     if (err != 0)
         return err;
     err = listen_nowhere(o);

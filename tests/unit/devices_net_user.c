@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -337,10 +338,51 @@ Test(net_user, a_server_that_is_not_there_ends_the_connection)
     char text[64];
     snprintf(text, sizeof(text), "tcp:10.0.2.100:7-tcp:127.0.0.1:%u", free_port(SOCK_STREAM));
     option("guestfwd", text);
+    option("guestfwd", "tcp:10.0.2.100:8-unix:/no/such/server");
+    start();
+    for (uint16_t port = 7; port <= 8; port++) {
+        struct guest_tcp tcp = {
+            .from = GUEST_IPV4, .to = 0x0a000264, .from_port = 4000 + port, .to_port = port};
+        shake_hands(&tcp);
+        /* In the file system nobody refuses: libslirp finds an end without data. */
+        wait_tcp(tcp.from_port, port == 7 ? TCP_RST : TCP_FIN);
+    }
+}
+
+Test(net_user, a_server_in_the_file_system_answers_the_guest)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    char dir[] = "/tmp/minivet-test-XXXXXX", text[100];
+    cr_assert(ne(ptr, mkdtemp(dir), NULL));
+    snprintf(un.sun_path, sizeof(un.sun_path), "%s/server", dir);
+    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+    cr_assert(zero(bind(listener, (struct sockaddr *)&un, sizeof(un))));
+    cr_assert(zero(listen(listener, 1)));
+    snprintf(text, sizeof(text), "tcp:10.0.2.100:7-unix:%s", un.sun_path);
+    option("guestfwd", text);
     start();
     struct guest_tcp tcp = {.from = GUEST_IPV4, .to = 0x0a000264, .from_port = 4000, .to_port = 7};
-    shake_hands(&tcp);
-    wait_tcp(4000, TCP_RST);
+    int fd = connect_guest(&tcp, listener);
+    cr_expect(eq(int, (int)write(fd, "server", 6), 6));
+    size_t at = wait_tcp(4000, TCP_PSH);
+    cr_expect(zero(memcmp(g.frame + at, "server", 6)));
+    close(fd);
+    close(listener);
+    unlink(un.sun_path);
+    rmdir(dir);
+}
+
+Test(net_user, what_cannot_serve_is_told_at_once)
+{
+    char text[200] = "tcp:10.0.2.100:7-unix:/";
+    option("guestfwd", "tcp:10.0.2.100:7-cmd:/no/such/program x");
+    cr_expect(eq(int, net_user_create(&net, &config), -ENOENT));
+    cr_expect(strstr(last_line, "/no/such/program:") != NULL, "%s", last_line);
+    memset(text + strlen(text), 'x', 107);
+    config.forward_count = 0;
+    option("guestfwd", text);
+    cr_expect(eq(int, net_user_create(&net, &config), -ENAMETOOLONG));
+    net = NULL;
 }
 
 Test(net_user, restrict_keeps_the_guest_inside)
