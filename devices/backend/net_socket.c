@@ -130,6 +130,7 @@ static int read_more(struct net_socket *s)
     s->rx_from = 0;
     ssize_t n = read(s->fd, s->rx + s->rx_to, sizeof(s->rx) - s->rx_to);
     if (n > 0) {
+        s->heard = true;
         s->rx_to += (size_t)n;
         return 0;
     }

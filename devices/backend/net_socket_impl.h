@@ -39,6 +39,8 @@ struct net_socket {
 
     /* ---- frames ---- */
     bool told_full;           /* send() had no room */
+    bool heard;               /* anything from this end */
+    unsigned unheard;         /* ends in succession that went without a word */
     bool complained;          /* of another end: once, for it may come again and again */
     size_t tx_bytes, tx_sent; /* of a frame that has been sent in part */
     uint8_t tx[SOCKET_LENGTH_BYTES + SOCKET_FRAME_MAX];

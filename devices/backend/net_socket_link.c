@@ -62,11 +62,20 @@ static void linked(struct net_socket *s)
     int one = 1;
     if (s->addr.ss_family != AF_UNIX)
         setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    s->connecting = false;
+    s->connecting = s->heard = false;
     set_link(s, true);
     /* What was asked for before there was anybody may be there now. */
     if (s->b.handler.on_rx)
         s->b.handler.on_rx(s->b.handler.ctx, 0);
+}
+
+/* Whoever comes as the third is sent away each time, and should know why he has no network. */
+static void wonder(struct net_socket *s)
+{
+    s->unheard = s->heard || s->listener >= 0 ? 0 : s->unheard + 1;
+    if (s->unheard == 3)
+        log_warn("network %s: the other end hangs up at once; are there two machines already?",
+                 s->name);
 }
 
 static void drop_fd(struct net_socket *s)
@@ -80,6 +89,7 @@ static void on_lost(void *ctx)
 {
     struct net_socket *s = ctx;
     bool was_full = s->told_full;
+    wonder(s);
     drop_fd(s);
     socket_forget(s);
     set_link(s, false);
