@@ -81,6 +81,8 @@ static int assemble(const char *path)
     long len = load(path);
     if (len < 0)
         return 1;
+    if (len < (long)strlen(FUZZ_MAGIC) || memcmp(input, FUZZ_MAGIC, strlen(FUZZ_MAGIC)) != 0)
+        return complain("no script: its first line is not minivet-fuzz 1", path);
     return fwrite(input, 1, (size_t)len, stdout) == (size_t)len ? 0 : 1;
 }
 
