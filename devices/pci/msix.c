@@ -333,7 +333,10 @@ void msix_set_source(struct msix *m, unsigned source, int eventfd, unsigned vect
     pthread_mutex_unlock(&m->lock);
 }
 
-/* What is taken here the hypervisor does not find later: so nothing comes twice. */
+/*
+ * What is taken here the hypervisor does not find later, and what it has taken is not found here,
+ * however late the caller hears of it: so nothing comes twice.
+ */
 bool msix_raise_source(struct msix *m, unsigned source)
 {
     BUG_ON(source >= m->source_count);
@@ -341,10 +344,8 @@ bool msix_raise_source(struct msix *m, unsigned source)
     eventfd_t written;
     pthread_mutex_lock(&m->lock);
     bool is_there = s->route.fd >= 0;
-    if (is_there && s->route.handle < 0) {
-        (void)eventfd_read(s->route.fd, &written);
+    if (is_there && s->route.handle < 0 && eventfd_read(s->route.fd, &written) == 0)
         raise_locked(m, s->vector);
-    }
     pthread_mutex_unlock(&m->lock);
     return is_there;
 }
