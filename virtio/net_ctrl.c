@@ -103,10 +103,10 @@ static bool set_pairs(struct virtio_net *net, unsigned command, struct iobuf *da
 {
     uint16_t pairs;
     (void)command;
-    if (!get_le16(data, &pairs) || pairs == 0 || pairs > net->pairs)
+    if (!get_le16(data, &pairs) || pairs == 0 || pairs > net->pairs || !net_use_pairs(net, pairs))
         return false;
     net->rss.steers = false;
-    return net_use_pairs(net, pairs);
+    return true;
 }
 
 /* A queue's number is that of its pair: bits 1 to 15 of its index (VIRTIO 1.4 5.1.6.5). */

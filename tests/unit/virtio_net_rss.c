@@ -337,6 +337,10 @@ Test(virtio_net_rss, commands_that_make_no_sense)
         expect_refused(&rig, &cases[i].rss, cases[i].what);
     rig.ether.refuse_pairs = -EIO;
     expect_refused(&rig, &(struct netio_rss){.entries = 1, .tx_pairs = 1}, "the host refuses");
+    struct netio_packet one = from_port(port_for(1));
+    cr_expect_eq(use_pairs(&rig, 1), ERR);
+    post_all(&rig, 2048);
+    cr_expect_eq(comes_to(&rig, 0, &one), 1, "nor does this change anything");
     rig_close(&rig);
 }
 
