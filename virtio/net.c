@@ -327,7 +327,7 @@ static int net_activate(struct virtio_device *dev)
     if (dev->features[0] & BIT(HASH_REPORT))
         net->header_bytes = VIRTIO_NET_HDR_HASH_BYTES;
     net->to_host = offloads_to_host(features);
-    net->to_guest = net_offloads_to_guest(features);
+    net->to_guest = net->wanted = net_offloads_to_guest(features);
     net->filters_macs = features & BIT(CTRL_RX);
     net->filters_vlans = features & BIT(CTRL_VLAN);
     net->limits_mtu = features & BIT(MTU);

@@ -172,7 +172,8 @@ static bool set_offloads(struct virtio_net *net, unsigned command, struct iobuf 
     if (!net_features_are_to_guest(wanted) || (wanted & ~net->dev.features[0]) != 0 ||
         net_features_consistent(wanted) != wanted)
         return false;
-    net->backend->ops->set_offloads(net->backend, net_offloads_to_guest(wanted) & net->to_guest);
+    net->wanted = net_offloads_to_guest(wanted) & net->to_guest;
+    net->backend->ops->set_offloads(net->backend, net->wanted);
     return true;
 }
 

@@ -96,6 +96,7 @@ struct virtio_net {
     uint32_t header_bytes;
     uint64_t room_min;          /* that a receive queue collects before it asks for a packet */
     unsigned to_host, to_guest; /* offloads */
+    unsigned wanted;            /* of to_guest: what the driver takes now */
     bool filters_macs, filters_vlans, limits_mtu;
     struct net_filter filter;
     struct net_rss rss;

@@ -128,17 +128,16 @@ static unsigned offloads_of(const uint8_t *header)
     }
 }
 
-/* Does it keep to what was negotiated? Takes out of the header what says more than was asked for.
- */
+/* Is it one that the driver takes? Takes out of the header what says more than was asked for. */
 static bool check_header(const struct virtio_net *net, uint8_t *header)
 {
     unsigned offloads = offloads_of(header);
     bool gso = header[VIRTIO_NET_HDR_gso_type] & ~VIRTIO_NET_HDR_GSO_ECN;
-    if ((offloads & ~net->to_guest) != 0 ||
+    if ((offloads & ~net->wanted) != 0 ||
         (gso && (!(offloads & NET_CSUM) || le16_get(header + VIRTIO_NET_HDR_gso_size) == 0)))
         return false;
     uint8_t flags = VIRTIO_NET_HDR_F_NEEDS_CSUM | VIRTIO_NET_HDR_F_DATA_VALID;
-    header[VIRTIO_NET_HDR_flags] &= net->to_guest & NET_CSUM ? flags : 0;
+    header[VIRTIO_NET_HDR_flags] &= net->wanted & NET_CSUM ? flags : 0;
     if (!gso)
         header[VIRTIO_NET_HDR_gso_type] = VIRTIO_NET_HDR_GSO_NONE;
     return true;
@@ -277,12 +276,15 @@ static bool fetch(struct virtio_net *net)
     return false;
 }
 
-/* False: it waits. One for a queue that does not run is lost (5.1.6.5). */
+/*
+ * False: it waits. One for a queue that does not run is lost (5.1.6.5), and so is one that came
+ * before the driver wanted fewer offloads.
+ */
 static bool place(struct virtio_net *net)
 {
     struct net_rss *rss = &net->rss;
     struct net_rx *rx = &net->rx[rss->pair];
-    if (rss->waiting > 0 && runs(net, rss->pair)) {
+    if (rss->waiting > 0 && runs(net, rss->pair) && check_header(net, rss->packet)) {
         if (!collect(net, rss->pair))
             return false;
         if (rx->room >= net->header_bytes + rss->waiting) {

@@ -357,6 +357,35 @@ Test(virtio_net_ctrl, offloads_change_at_run_time)
     }
 }
 
+/* What the backend had before the command, or gives in spite of it. */
+Test(virtio_net_ctrl, packets_keep_to_the_offloads_of_now)
+{
+    struct rig rig;
+    const uint64_t offloads = F(GUEST_CSUM) | F(GUEST_TSO4);
+    const struct netio_packet plain = {.flags = VIRTIO_NET_HDR_F_DATA_VALID, .frame_bytes = 100};
+    struct netio_packet segments = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+                                    .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+                                    .gso_size = 50,
+                                    .csum_start = 34,
+                                    .csum_offset = 16,
+                                    .frame_bytes = 100};
+    open_started(&rig, &rig_variants[0], F(CTRL_VQ) | F(CTRL_GUEST_OFFLOADS) | offloads);
+    cr_expect(comes(&rig, &segments));
+    cr_expect_eq(set_offloads(&rig, F(GUEST_CSUM)), OK);
+    cr_expect(!comes(&rig, &segments));
+    segments.gso_type = 0;
+    netio_arrive(&rig, 0, &segments);
+    cr_expect_eq(netio_take_all(&rig, 0), 1);
+    cr_expect_eq(set_offloads(&rig, 0), OK);
+    const uint8_t *at = netio_post(&rig, 0, 256);
+    netio_arrive(&rig, 0, &segments);
+    cr_expect_eq(netio_take_all(&rig, 0), 0);
+    netio_arrive(&rig, 0, &plain);
+    cr_expect_eq(netio_take_all(&rig, 0), 1);
+    cr_expect_eq(at[VIRTIO_NET_HDR_flags], 0);
+    rig_close(&rig);
+}
+
 /* ---- what is no command ---- */
 
 Test(virtio_net_ctrl, unknown_commands_are_refused)

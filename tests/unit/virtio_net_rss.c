@@ -265,6 +265,25 @@ Test(virtio_net_rss, what_waits_does_not_wait_for_ever)
     rig_close(&rig);
 }
 
+/* Nor for what the driver no longer takes. */
+Test(virtio_net_rss, what_waits_keeps_to_the_offloads_of_now)
+{
+    struct rig rig;
+    const uint8_t none[8] = {0};
+    begin(&rig, 0, RSS | F(CTRL_GUEST_OFFLOADS) | F(GUEST_CSUM));
+    cr_assert_eq(say(&rig, &spread), OK);
+    struct netio_packet one = from_port(port_for(1)), two = from_port(port_for(2));
+    one.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+    cr_expect_eq(comes_to(&rig, 0, &one), -1);
+    cr_expect_eq(
+        netio_command(&rig, CTRL(GUEST_OFFLOADS), CTRL(GUEST_OFFLOADS_SET), none, sizeof(none)),
+        OK);
+    post_all(&rig, 2048);
+    cr_expect_eq(netio_take_all(&rig, 2), 0);
+    cr_expect_eq(comes_to(&rig, 0, &two), 2);
+    rig_close(&rig);
+}
+
 Test(virtio_net_rss, queues_in_reset_get_nothing)
 {
     struct rig rig;
