@@ -352,7 +352,7 @@ Test(net_user, a_server_that_is_not_there_ends_the_connection)
 Test(net_user, a_server_in_the_file_system_answers_the_guest)
 {
     struct sockaddr_un un = {.sun_family = AF_UNIX};
-    char dir[] = "/tmp/minivet-test-XXXXXX", text[100];
+    char dir[] = "/tmp/minivet-test-XXXXXX", text[160];
     cr_assert(ne(ptr, mkdtemp(dir), NULL));
     snprintf(un.sun_path, sizeof(un.sun_path), "%s/server", dir);
     int listener = socket(AF_UNIX, SOCK_STREAM, 0);
