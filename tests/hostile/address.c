@@ -37,6 +37,7 @@ OnEach(hostile_address, h13_not_memory)
 OnEach(hostile_address, h13_the_devices_own_registers)
 {
     check_buffer(on, RIG_WINDOW_GPA, 512, true);
+    check_buffer(on, RIG_BAR_GPA, 512, true);
     check_buffer(on, RIG_WINDOW_GPA + VIRTIO_MMIO_QueueNotify, 4, true);
 }
 

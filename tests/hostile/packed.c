@@ -362,3 +362,46 @@ OnPacked(hostile_packed, h33_split_and_packed_in_turn)
     }
     hostile_close(&rig);
 }
+
+/* ---- memory that both sides write ---- */
+
+/* What the device wrote is the driver's to spoil; the device keeps its own account. */
+OnPacked(hostile_packed, h07_used_descriptors_overwritten_by_the_guest)
+{
+    struct rig rig;
+    uint32_t head, len;
+    hostile_open(&rig, on, NULL);
+    struct vdrv_queue *q = &rig.drv.q[0];
+    for (unsigned i = 0; i < 40; i++) {
+        struct blkreq req = {.sector = i, .bytes = 512, .data_write = true};
+        blkreq_send(&rig, &req);
+        rig_step(&rig);
+        cr_assert_eq(blkreq_status(&rig, &req), VIRTIO_BLK_S_OK, "%u", i);
+        cr_assert(vdrv_used(q, &head, &len));
+        cr_assert_eq(len, 513);
+        /* All that is not available keeps its flags, and loses the rest. */
+        for (unsigned at = 0; at < HOSTILE_SIZE; at++)
+            vdrv_pdesc_put(q, at, UINT64_MAX, UINT32_MAX, 0xffff, vdrv_pdesc_flags(q, at));
+        memset(q->used, (int)i, PVIRTQ_EVENT_BYTES);
+    }
+    hostile_close(&rig);
+}
+
+OnPacked(hostile_packed, h08_areas_on_top_of_each_other)
+{
+    struct rig rig;
+    rig_open_blk_on(&rig, on);
+    for (unsigned i = 0; i < 256; i++) {
+        cr_assert(vdrv_negotiate(&rig.drv, HOSTILE_FEATURES));
+        vdrv_queue_alloc(&rig.drv, 0, HOSTILE_SIZE);
+        struct vdrv_queue *q = &rig.drv.q[0];
+        q->avail_gpa = q->desc_gpa + 4 * (uint64_t)(i & 15);
+        q->used_gpa = q->desc_gpa + 4 * (uint64_t)(i >> 4);
+        vdrv_queue_write(&rig.drv, 0);
+        vdrv_driver_ok(&rig.drv);
+        put(&rig, 1, q->desc_gpa, 250, 0, WRITE);
+        put(&rig, 0, q->desc_gpa, 16, 0, NEXT);
+        kick(&rig);
+    }
+    hostile_close(&rig);
+}

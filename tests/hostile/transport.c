@@ -114,6 +114,20 @@ Test(hostile_transport, h24_selectors_out_of_range)
     hostile_close(&rig);
 }
 
+/* Notifications of queues that there are not, by every value. */
+OnEach(hostile_transport, h24_notifications_out_of_range)
+{
+    struct rig rig;
+    hostile_open(&rig, on, NULL);
+    for (uint32_t value = 0; value <= 0x10000; value++)
+        vdrv_notify_value(&rig.drv.q[0], value != 0x10000 ? value : UINT32_MAX);
+    rig_step(&rig);
+    cr_expect_eq(rig.disk.submitted, 0);
+    cr_expect_eq(rig_queue_irqs(&rig, 0), 0);
+    cr_expect(!rig_is_broken(&rig));
+    hostile_close(&rig);
+}
+
 OnEach(hostile_transport, h25_notify_at_any_time)
 {
     struct rig rig;
@@ -384,6 +398,18 @@ Test(hostile_transport, h31_acknowledging_what_is_not_there)
     hostile_close(&rig);
 }
 
+OnEach(hostile_transport, h31_interrupt_status_read_all_the_time)
+{
+    struct rig rig;
+    hostile_open(&rig, on, NULL);
+    struct blkreq req = {.bytes = 512, .data_write = true};
+    blkreq_do(&rig, &req, NULL);
+    (void)vdrv_take_isr(&rig.drv);
+    for (unsigned i = 0; i < 10000; i++)
+        cr_assert_eq(vdrv_take_isr(&rig.drv), 0, "taken once");
+    hostile_close(&rig);
+}
+
 OnEach(hostile_transport, h32_rapid_resets_with_requests_in_flight)
 {
     struct rig rig;
@@ -539,7 +565,20 @@ static size_t allocated(void)
     return m.uordblks + m.hblkhd;
 }
 
-OnSplit(hostile_transport, h51_nothing_grows)
+/* A chain by a name that it cannot have. */
+static void break_ring(struct rig *rig, uint16_t name)
+{
+    struct vdrv_queue *q = &rig->drv.q[0];
+    if (!q->packed) {
+        hostile_publish(rig, name);
+        return;
+    }
+    vdrv_pdesc_put(q, q->next_avail, 0x30000, 1, name, vdrv_pavail_flags(q->avail_wrap));
+    vdrv_notify(q);
+    rig_step(rig);
+}
+
+OnEach(hostile_transport, h51_nothing_grows)
 {
     struct rig rig;
     unsigned fds = 0;
@@ -551,7 +590,7 @@ OnSplit(hostile_transport, h51_nothing_grows)
         struct blkreq req = {.bytes = 512, .data_write = true};
         blkreq_send(&rig, &req);
         rig_step(&rig);
-        hostile_publish(&rig, i % 2 == 0 ? 0xffff : (uint16_t)req.head);
+        break_ring(&rig, i % 2 == 0 ? 0xffff : (uint16_t)req.head);
         cr_assert(rig_is_broken(&rig));
         if (i == 10) {
             fds = open_fds();
