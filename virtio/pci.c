@@ -27,9 +27,9 @@
  */
 static void update_intx(struct virtio_pci *p)
 {
-    pthread_mutex_lock(&p->intx_lock);
+    pthread_mutex_lock(&p->intr_lock);
     pci_func_intx(&p->func, atomic_load(&p->isr) != 0 && !msix_enabled(p->msix));
-    pthread_mutex_unlock(&p->intx_lock);
+    pthread_mutex_unlock(&p->intr_lock);
 }
 
 static void set_isr(struct virtio_pci *p, uint8_t bit)
@@ -60,13 +60,15 @@ static void notify_queue(void *ctx, unsigned queue)
         raise_vector(p, atomic_load(&p->queue_vector[queue]));
 }
 
-/* Registers change the vector and the loop the eventfd, but while the loop does registers wait. */
+/* Registers change the vector and the loop the eventfd: likewise, whoever comes last sees both. */
 static void update_source(struct virtio_pci *p, unsigned queue)
 {
+    pthread_mutex_lock(&p->intr_lock);
     uint16_t vector = atomic_load(&p->queue_vector[queue]);
     bool has_vector = vector != VIRTIO_MSI_NO_VECTOR;
     msix_set_source(p->msix, queue, has_vector ? atomic_load(&p->queue_source[queue]) : -1,
                     has_vector ? vector : 0);
+    pthread_mutex_unlock(&p->intr_lock);
 }
 
 static void notify_by(void *ctx, unsigned queue, int eventfd)
@@ -386,7 +388,7 @@ int virtio_pci_create(struct virtio_pci **out, const struct virtio_pci_config *c
     p->cfg = *config;
     p->dev = config->device;
     pthread_mutex_init(&p->lock, NULL);
-    pthread_mutex_init(&p->intx_lock, NULL);
+    pthread_mutex_init(&p->intr_lock, NULL);
     virtio_pci_bells_init(p);
     forget_vectors(p);
     for (unsigned q = 0; q < VIRTIO_QUEUES_MAX; q++)
@@ -414,7 +416,7 @@ void virtio_pci_destroy(struct virtio_pci *p)
     pci_func_fini(&p->func);
     msix_destroy(p->msix);
     virtio_pci_bells_fini(p);
-    pthread_mutex_destroy(&p->intx_lock);
+    pthread_mutex_destroy(&p->intr_lock);
     pthread_mutex_destroy(&p->lock);
     free(p->shm_offset);
     free(p);

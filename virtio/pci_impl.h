@@ -10,7 +10,7 @@
  * Locks, outermost first:
  *   func.lock    by the function: around configuration accesses and what they call here
  *   lock         over the selectors and the [registers] side of the device
- *   bells.lock, intx_lock, and the leaf locks of the function and of MSI-X
+ *   bells.lock, intr_lock, and the leaf locks of the function and of MSI-X
  * The access window in configuration space reaches registers, which is why the function's lock
  * comes first: nothing that a BAR's handler calls may take it. The loop takes leaf locks only.
  */
@@ -73,7 +73,7 @@ struct virtio_pci {
     _Atomic uint16_t config_vector;
     _Atomic uint16_t queue_vector[VIRTIO_QUEUES_MAX];
     _Atomic int queue_source[VIRTIO_QUEUES_MAX]; /* an eventfd that notifies; -1: none */
-    pthread_mutex_t intx_lock;                   /* leaf: the line follows isr and MSI-X */
+    pthread_mutex_t intr_lock;                   /* what the hypervisor has follows what is above */
 
     pthread_mutex_t lock;
     uint32_t device_feature_select, driver_feature_select;

@@ -7,6 +7,8 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "core/bus.h"
 #include "core/evloop.h"
@@ -17,6 +19,7 @@
 #define MSIX_ON    0x8000u
 #define RING_SIZE  8u
 #define BAR_4_MOVE 0x8000u
+#define GIFTS      5000u
 
 /* A second vCPU, until told to stop. */
 struct vcpu {
@@ -131,5 +134,53 @@ Test(virtio_pci_threads, doorbells_move_while_queues_come_and_go)
     cr_expect(fake_doorbell_store(&rig.bell, rig.drv.pci.notify, 2, 0), "where the BAR is");
     vdrv_reset(&rig.drv);
     cr_expect_eq(rig.bell.count, 0);
+    rig_close(&rig);
+}
+
+/* Gives an eventfd to queue 0 once in each round, which the main thread counts in `round`. */
+struct giver {
+    struct rig *rig;
+    int eventfd;
+    _Atomic unsigned round, given;
+};
+
+static void *give(void *arg)
+{
+    struct giver *g = arg;
+    const struct virtio_host *host = &g->rig->dev->host;
+    for (unsigned round = 1; round <= GIFTS; round++) {
+        while (atomic_load(&g->round) != round)
+            ;
+        host->ops->notify_by(host->ctx, 0, g->eventfd);
+        atomic_store(&g->given, round);
+    }
+    return NULL;
+}
+
+/* A server that comes back gives its eventfd while the driver may be choosing another vector. */
+Test(virtio_pci_threads, vectors_change_while_an_eventfd_comes)
+{
+    struct rig rig;
+    pthread_t thread;
+    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI});
+    cr_assert(vdrv_start(&rig.drv, 0, 2, RING_SIZE));
+    const struct virtio_host *host = &rig.dev->host;
+    struct giver g = {.rig = &rig, .eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    cr_assert_eq(pthread_create(&thread, NULL, give, &g), 0);
+    common_set(&rig, VIRTIO_PCI_COMMON_queue_select, 2, 0);
+    for (unsigned round = 1; round <= GIFTS; round++) {
+        common_set(&rig, VIRTIO_PCI_COMMON_queue_msix_vector, 2, 2);
+        host->ops->notify_by(host->ctx, 0, -1);
+        (void)fake_msi_take_all(&rig.msi);
+        atomic_store(&g.round, round);
+        common_set(&rig, VIRTIO_PCI_COMMON_queue_msix_vector, 2, 1);
+        while (atomic_load(&g.given) != round)
+            ;
+        cr_assert_eq(eventfd_write(g.eventfd, 1), 0);
+        cr_assert_eq(rig_queue_irqs(&rig, 0), 1, "round %u", round);
+    }
+    pthread_join(thread, NULL);
+    host->ops->notify_by(host->ctx, 0, -1);
+    close(g.eventfd);
     rig_close(&rig);
 }
