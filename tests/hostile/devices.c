@@ -2,6 +2,8 @@
 /* Requests that lie, to each device: H38 to H43, H47, H48. */
 #include "hostile.h"
 
+#include <errno.h>
+
 #include "virtio/console.h"
 #include "virtio/rng.h"
 
@@ -576,4 +578,33 @@ OnEach(hostile_devices, h48_ten_thousand_requests)
     }
     cr_expect(!rig_is_broken(&rig));
     rig_close(&rig);
+}
+
+/* ---- the host fails ---- */
+
+OnEach(hostile_devices, h49_every_error_of_a_disk)
+{
+    static const int errors[] = {-EIO,   -ENOSPC, -EINTR, -EAGAIN, -ENOMEM,
+                                 -EBADF, -EFBIG,  -EPERM, -ENODEV, -ETIMEDOUT};
+    static const uint32_t types[] = {VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT, VIRTIO_BLK_T_FLUSH};
+    struct rig rig;
+    hostile_open(&rig, on, NULL);
+    for (unsigned e = 0; e < ARRAY_SIZE(errors); e++)
+        for (unsigned t = 0; t < ARRAY_SIZE(types); t++) {
+            rig.disk.fail = errors[e];
+            rig.disk.hold = t == e % 3; /* at once, or when the device has gone to rest */
+            struct blkreq req = {.type = types[t],
+                                 .bytes = types[t] == VIRTIO_BLK_T_FLUSH ? 0 : 512,
+                                 .data_write = types[t] == VIRTIO_BLK_T_IN};
+            cr_assert(blkreq_send(&rig, &req));
+            rig_step(&rig);
+            fake_blk_release(&rig.disk);
+            rig_step(&rig);
+            cr_expect_eq(blkreq_status(&rig, &req), VIRTIO_BLK_S_IOERR, "%s: type %u, error %d",
+                         rig_config_name(on), types[t], errors[e]);
+            uint32_t head, len;
+            cr_assert(vdrv_used(&rig.drv.q[0], &head, &len));
+        }
+    cr_expect(!rig_is_broken(&rig), "the host's fault");
+    hostile_close(&rig);
 }

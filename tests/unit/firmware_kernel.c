@@ -83,6 +83,29 @@ Test(firmware_kernel, look_alikes)
     }
 }
 
+/* Packed data that ends anywhere is no kernel either. */
+Test(firmware_kernel, cut_off_look_alikes)
+{
+    static const char *const magics[] = {"\x1f\x8b\x08",
+                                         "\xfd"
+                                         "7zXZ",
+                                         "\x28\xb5\x2f\xfd",
+                                         "\x02\x21\x4c\x18",
+                                         "070701",
+                                         "QFI\xfb"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(magics); i++)
+        for (size_t len = 1; len < 600; len++) {
+            uint8_t file[600] = {0};
+            struct kernel k;
+
+            memcpy(file, magics[i], strlen(magics[i]));
+            cr_assert_eq(kernel_open(&k, fx_file(file, len, len)), -ENOEXEC, "%zu: %zu bytes", i,
+                         len);
+            kernel_close(&k);
+        }
+}
+
 /* Debian's arm64 kernel is also an EFI program: what matters to the user is said. */
 Test(firmware_kernel, arm64_with_an_efi_stub)
 {
