@@ -65,6 +65,28 @@ Test(core_evloop_threads, a_call_runs_on_the_loops_thread_and_brings_its_result)
     evloop_destroy(w.loop);
 }
 
+static int measure_stack(void *arg)
+{
+    size_t *bytes = arg;
+    pthread_attr_t attr;
+    pthread_getattr_np(pthread_self(), &attr);
+    pthread_attr_getstacksize(&attr, &bytes[0]);
+    pthread_attr_getguardsize(&attr, &bytes[1]);
+    return pthread_attr_destroy(&attr);
+}
+
+/* libslirp runs there, with frames of 64 KiB: several fit, and none reaches over the guard. */
+Test(core_evloop_threads, the_loops_thread_has_room_for_large_frames)
+{
+    struct evloop *loop = loop_new();
+    size_t bytes[2] = {0};
+    cr_assert_eq(evloop_start_thread(loop), 0);
+    cr_assert_eq(evloop_call(loop, measure_stack, bytes), 0);
+    cr_expect_geq(bytes[0], (size_t)512 * 1024);
+    cr_expect_geq(bytes[1], (size_t)128 * 1024);
+    evloop_destroy(loop);
+}
+
 Test(core_evloop_threads, destroy_ends_the_thread)
 {
     struct evloop *loop = loop_new();

@@ -8,7 +8,13 @@
 #include "core/evloop.h"
 #include "core/xmath.h"
 
-#define STACK_BYTES (128 * KIB)
+/*
+ * libslirp has packets of 64 KiB on the stack, more than one at a time, and its functions do not
+ * touch each page on their way: the guard is wider than such a function's frame. Memory costs only
+ * what is touched.
+ */
+#define STACK_BYTES MIB
+#define GUARD_BYTES (256 * KIB)
 
 int thread_start(pthread_t *thread, const char *name, void *(*fn)(void *arg), void *arg)
 {
@@ -16,6 +22,7 @@ int thread_start(pthread_t *thread, const char *name, void *(*fn)(void *arg), vo
     sigset_t all, before;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, STACK_BYTES);
+    pthread_attr_setguardsize(&attr, GUARD_BYTES);
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int err = pthread_create(thread, &attr, fn, arg);
