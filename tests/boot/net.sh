@@ -64,7 +64,8 @@ complaints() {
 }
 '
 
-# start SERIES SCRIPT OPTION...: a guest in the background, in $pid.
+# start SERIES SCRIPT OPTION...: a guest in the background, in $pid, on $on_host if there are several.
+on_host=
 start() {
     initramfs "$1" "$net_work $2 complaints"
     series=$1
@@ -73,7 +74,8 @@ start() {
     shift 2
     rm -f "$work/www/done"
     : >"$log"
-    "$minivet" run "$images/$series/vmlinuz" -i "$work/initrd-$series" -a quiet --timeout 60s "$@" >"$log" 2>&1 </dev/null &
+    ${on_host:+nsenter -t "$on_host" -n} "$minivet" run "$images/$series/vmlinuz" -i "$work/initrd-$series" -a quiet \
+        --timeout 60s "$@" >"$log" 2>&1 </dev/null &
     pid=$!
     net_pids="$net_pids $pid"
 }

@@ -34,6 +34,13 @@ within() { # LAN COMMAND...
     nsenter -t "$lan_pid" -n "$@"
 }
 
+# until_said PATTERN: or until the guest has ended, which its own timeout sees to.
+until_said() {
+    while ! said "$1" && kill -0 "$pid" 2>/dev/null; do
+        sleep 0.2
+    done
+}
+
 # ---- checksums, on the wire and in the guest
 
 # Whoever has checksums filled in by others must find someone who does. A guest's cards differ in
@@ -152,9 +159,7 @@ capture() {
     tcpdump=$!
     until_it grep -q listening "$work/tcpdump"
     [ "$phase" = final ] || within "$far" $ip addr add 192.168.30.99/24 dev far
-    while ! said "^phase $phase" && kill -0 "$pid" 2>/dev/null; do
-        sleep 0.2
-    done
+    until_said "^phase $phase"
     until_it "$@" "$phase"
     kill $tcpdump
     wait $tcpdump
@@ -216,6 +221,89 @@ net_sums() {
     expect "checksums: those that are not filled in are found" some_wrong_sums open
 }
 
+# ---- guests of two hosts
+
+hosts_work='
+seq $1 60000 >/www/file
+httpd -h /www
+for card in 0 1; do
+    ip addr add 192.168.4$card.$1/24 dev eth$card
+    ip link set eth$card up
+done
+echo mtu=$(cat /sys/class/net/eth1/mtu)
+wait_for reaches 192.168.40.$2
+wait_for reaches 192.168.41.$2 -s 8900 && ping -c 1 -W 10 -s 8900 192.168.41.$2 >/dev/null && echo pinged
+fetch() { # NAME URL: and keeps the own file
+    echo $1 $(timeout 20 wget -q -O - "$2" | sha256sum)
+}
+fetch small http://192.168.40.$2/file
+fetch large http://192.168.41.$2/file
+local=fe80::ff:fe00:$2%eth0
+wait_for reaches $local
+echo local $(printf "GET /file HTTP/1.0\r\n\r\n" | timeout 20 nc $local 80 | sed "1,/^\r*\$/d" | sha256sum)
+complaints
+echo done
+sleep 1000 # the other may not be ready yet
+'
+
+# hosts_net: two hosts with two bridges each, for packets of 1500 bytes and of 9000.
+hosts_net() {
+    lan
+    left=$lan
+    lan
+    right=$lan
+    for mtu in 1500 9000; do
+        within "$left" $ip link add "wire$mtu" mtu $mtu type veth peer name "wire$mtu" mtu $mtu netns "$right"
+        for host in $left $right; do
+            within "$host" $ip link add "wires$mtu" mtu $mtu type bridge
+            within "$host" $ip link set "wires$mtu" up
+            within "$host" $ip link set "wire$mtu" master "wires$mtu" up
+        done
+    done
+}
+
+# hosts_start HOST NUMBER OTHER SERIES OPTION...: a guest on a host.
+hosts_start() {
+    on_host=$1 number=$2 other=$3 series=$4
+    shift 4
+    start "$series" "set -- $number $other; $hosts_work" "$@" --timeout 120s \
+        --net "tap=card1500,mac=02:00:00:00:00:0$number" --net "tap=card9000,mtu=9000,mac=02:00:00:00:01:0$number"
+    for mtu in 1500 9000; do
+        until_it within "$on_host" $ip link set card$mtu mtu $mtu master wires$mtu up 2>"$work/waits"
+    done
+    on_host=
+}
+
+hosts_run() {
+    hosts_start "$left" 1 2 6.1 --virtio transport=pci
+    first=$pid
+    log=$work/second
+    hosts_start "$right" 2 1 6.12 --virtio transport=pci,ring=packed
+    until_said '^done'
+    log=$work/log
+    until_said '^done'
+    kill "$first" "$pid" 2>/dev/null
+    wait "$pid"
+    wait "$first"
+    if said '^done'; then status=0; else status=124; fi
+}
+
+net_hosts() {
+    hosts_net
+    attempts hosts_run
+    for number in 1 2; do
+        theirs=$(seq $((3 - number)) 60000 | sha256sum | cut -d' ' -f1)
+        expect "two hosts, guest $number: a file at MTU 1500" said "^small $theirs"
+        expect "two hosts, guest $number: a file at MTU 9000" said "^large $theirs"
+        expect "two hosts, guest $number: the MTU is told" said '^mtu=9000'
+        expect "two hosts, guest $number: a large ping" said '^pinged'
+        expect "two hosts, guest $number: a file over IPv6 by link-local addresses" said "^local $theirs"
+        expect "two hosts, guest $number: the kernel finds no fault" not_said '^complaint'
+        log=$work/second
+    done
+    log=$work/log
+}
+
 # ---- wires that break
 
 gone_work='
@@ -241,7 +329,7 @@ gone_run() {
     start "$@"
     tap_up mv0 192.168.7.1 1500
     tap_up mv1 192.168.8.1 1500
-    until_it said '^busy'
+    until_said '^busy'
     $ip link del mv0
     wait "$pid"
     status=$?
@@ -257,7 +345,7 @@ net_gone() { # NAME SERIES OPTION...
     shift 2
     "$images/busybox" nc -ll -p 9 -e "$images/busybox" sha256sum &
     sink=$!
-    attempts gone_run "$series" "$gone_work" "$@" --net tap=mv0 --net tap=mv1
+    attempts gone_run "$series" "$gone_work" "$@" --timeout 120s --net tap=mv0 --net tap=mv1
     kill $sink
     expect "tap deleted, $name: the guest ends by itself" ended 0
     expect "tap deleted, $name: the guest's link is down" said '^carrier=0'
@@ -269,6 +357,50 @@ net_gone() { # NAME SERIES OPTION...
     expect "tap deleted, $name: the kernel finds no fault" not_said '^complaint'
 }
 
+flood_work='
+httpd -p 81 -h /www
+nc -ll -p 80 -e sleep 1000 &
+fetch before http://10.0.2.2:8080/file
+echo ready
+wait_for wget -q -O /www/done http://10.0.2.2:8080/done
+fetch after http://10.0.2.2:8080/file
+'
+
+# own_memory: what Minivet has for itself, in KiB; the guest's is in a file.
+own_memory() {
+    awk '$1 ~ /^Rss(Anon|File):/ { n += $2 } END { print n + 0 }' "/proc/$pid/status"
+}
+
+flood_run() {
+    start "$@"
+    until_said '^ready'
+    before=$(own_memory)
+    grown=0
+    flood=
+    for n in 1 2 3 4 5 6 7 8; do
+        "$images/busybox" nc 127.0.0.1 2222 </dev/zero >/dev/null 2>&1 &
+        flood="$flood $!"
+    done
+    for n in 1 2 3 4 5 6 7 8 9 10; do
+        sleep 0.5
+        [ $(($(own_memory) - before)) -le $grown ] || grown=$(($(own_memory) - before))
+    done
+    meanwhile=$(get http://127.0.0.1:2223/file)
+    # shellcheck disable=SC2086 # several
+    kill $flood
+    finish
+}
+
+net_flood() {
+    attempts flood_run 6.12 "$flood_work" --virtio transport=pci -m 256M --timeout 120s \
+        --net user,hostfwd=tcp:127.0.0.1:2222-:80,hostfwd=tcp:127.0.0.1:2223-:81
+    echo "# Minivet took $grown KiB more"
+    expect "a flood that the guest does not read: runs" ended 0
+    expect "a flood that the guest does not read: takes little memory" [ "$grown" -lt 16384 ]
+    expect "a flood that the guest does not read: other peers are served" [ "$meanwhile" = "$sum" ]
+    expect "a flood that the guest does not read: the guest reaches others afterwards" said "^after $sum"
+}
+
 group_wires() {
     $ip link set lo up 2>/dev/null
     if [ "${MINIVET_NETNS-}" ] && [ -w /dev/net/tun ] && [ "$(id -u)" -eq 0 ] && command -v tcpdump >/dev/null &&
@@ -276,7 +408,9 @@ group_wires() {
         $ip link del tried
         serve
         net_sums
+        net_hosts
         net_gone mmio 6.1
+        net_flood
     else
         result ok "wires # SKIP no root, /dev/net/tun, veth or tcpdump, or not tests/boot/run-all wires alone"
     fi
