@@ -102,6 +102,8 @@ ip -4 addr show eth1 | sed -n "s/ *inet \([0-9.]*\).*/restricted address \1/p"
 cp /www/file /www/kept
 fetch restricted http://10.0.3.2:8080/file
 mv /www/kept /www/file
+echo 0 >/proc/sys/net/ipv6/conf/eth0/dad_transmits
+ip -6 addr add fec0::15/64 dev eth0
 serve_until_done 10.0.2.2
 '
 
@@ -109,6 +111,7 @@ user_run() {
     start "$@"
     until_it said '^ready'
     there_and_back=$(get http://127.0.0.1:2222/file)
+    by_ipv6=$(get "http://[::1]:2222/file")
     restricted=$(get http://127.0.0.1:2223/file)
     finish
 }
@@ -116,7 +119,7 @@ user_run() {
 user_variant() { # NAME SERIES OPTION
     name=$1
     attempts user_run "$2" "$user_work" -d "$images/tools.ext4,ro" --virtio "$3" \
-        --net "user,hostfwd=tcp:127.0.0.1:2222-:80,pcap=$work/pcap" \
+        --net "user,hostfwd=tcp:127.0.0.1:2222-:80,hostfwd=tcp:[::1]:2222-[fec0::15]:80,pcap=$work/pcap" \
         --net user,net=10.0.3.0/24,restrict=on,ipv6=off,hostfwd=tcp:127.0.0.1:2223-:80
     expect "$name: runs" ended 0
     expect "$name: an address by DHCP" said '^address eth0 10\.0\.2\.15$'
@@ -124,6 +127,7 @@ user_variant() { # NAME SERIES OPTION
     expect "$name: a route for IPv6" said '^route6 default'
     expect "$name: a file from the host by IPv6" said "^http6 $sum"
     expect "$name: the file back, over hostfwd" [ "$there_and_back" = "$sum" ]
+    expect "$name: the file back by IPv6, over hostfwd" [ "$by_ipv6" = "$sum" ]
     expect "$name: all of that in the capture" [ "$(wc -c <"$work/pcap")" -gt 9000000 ]
     expect "$name: datagrams to the host" said '^udp-sent$'
     expect "$name: datagrams from the host" said '^udp-received$'
