@@ -176,16 +176,26 @@ static int attach(struct net_tap_pair *p, bool on)
     return ioctl(p->fd, TUNSETQUEUE, &ifr) == 0 ? 0 : -errno;
 }
 
-static int tap_set_pairs(struct net_backend *b, unsigned pairs)
+static int attach_first(struct net_tap *tap, unsigned pairs)
 {
-    struct net_tap *tap = of(b);
-    if (pairs == 0 || pairs > b->info.pairs)
-        return -EINVAL;
     int err = 0;
     for (; err == 0 && tap->attached < pairs; tap->attached += err == 0)
         err = attach(&tap->pairs[tap->attached], true);
     for (; err == 0 && tap->attached > pairs; tap->attached -= err == 0)
         err = attach(&tap->pairs[tap->attached - 1], false);
+    return err;
+}
+
+/* If it fails nothing has changed: nobody would read what came to more. */
+static int tap_set_pairs(struct net_backend *b, unsigned pairs)
+{
+    struct net_tap *tap = of(b);
+    unsigned before = tap->attached;
+    if (pairs == 0 || pairs > b->info.pairs)
+        return -EINVAL;
+    int err = attach_first(tap, pairs);
+    if (err != 0)
+        (void)attach_first(tap, before);
     return err;
 }
 

@@ -505,6 +505,19 @@ Test(net_tap, uses_as_many_pairs_as_it_is_told)
     cr_expect_eq(lines, 0);
 }
 
+/* One that the host refuses, here since it is attached already. */
+Test(net_tap, uses_as_many_pairs_as_before_if_the_host_refuses)
+{
+    plug_both(3);
+    struct net_backend *right = ports[1].b;
+    struct ifreq attach = {.ifr_flags = IFF_ATTACH_QUEUE}, detach = {.ifr_flags = IFF_DETACH_QUEUE};
+    cr_assert_eq(ioctl(net_tap_fd(right, 2), TUNSETQUEUE, &attach), 0);
+    cr_expect_eq(right->ops->set_pairs(right, 3), -EINVAL);
+    cr_expect_eq(ioctl(net_tap_fd(right, 1), TUNSETQUEUE, &detach), -1, "it is detached");
+    cr_assert_eq(ioctl(net_tap_fd(right, 2), TUNSETQUEUE, &detach), 0);
+    cr_expect_eq(right->ops->set_pairs(right, 3), 0);
+}
+
 /* With the frames of all in place, as a driver has them; headers are used again at once. */
 static void expect_batch(unsigned packets, unsigned joined)
 {

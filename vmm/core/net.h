@@ -71,7 +71,10 @@ struct net_backend_ops {
                        unsigned count);
     /* What of info.to_guest the driver takes from now on; at first nothing. */
     void (*set_offloads)(struct net_backend *b, unsigned to_guest);
-    /* How many pairs the driver uses from now on; at first one. NULL: info.pairs is 1. */
+    /*
+     * How many pairs the driver uses from now on; at first one. A negative errno: as many as
+     * before. NULL: info.pairs is 1.
+     */
     int (*set_pairs)(struct net_backend *b, unsigned pairs);
     void (*destroy)(struct net_backend *b);
 };
