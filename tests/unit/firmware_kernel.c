@@ -56,10 +56,7 @@ Test(firmware_kernel, look_alikes)
         const char *error;
     } cases[] = {
         {0, 3, "\x1f\x8b\x08", "gzip data; unpack it first (gzip -d)"},
-        {0, 6,
-         "\xfd"
-         "7zXZ\0",
-         "xz data; unpack it first (xz -d)"},
+        {0, 6, "\xfd\x37zXZ\0", "xz data; unpack it first (xz -d)"},
         {0, 4, "\x28\xb5\x2f\xfd", "zstd data; unpack it first (zstd -d)"},
         {0, 4, "\x04\x22\x4d\x18", "lz4 data; unpack it first (lz4 -d)"},
         {0, 4, "\x02\x21\x4c\x18", "lz4 data; unpack it first (lz4 -d)"},
@@ -86,13 +83,8 @@ Test(firmware_kernel, look_alikes)
 /* Packed data that ends anywhere is no kernel either. */
 Test(firmware_kernel, cut_off_look_alikes)
 {
-    static const char *const magics[] = {"\x1f\x8b\x08",
-                                         "\xfd"
-                                         "7zXZ",
-                                         "\x28\xb5\x2f\xfd",
-                                         "\x02\x21\x4c\x18",
-                                         "070701",
-                                         "QFI\xfb"};
+    static const char *const magics[] = {"\x1f\x8b\x08",     "\xfd\x37zXZ", "\x28\xb5\x2f\xfd",
+                                         "\x02\x21\x4c\x18", "070701",      "QFI\xfb"};
 
     for (size_t i = 0; i < ARRAY_SIZE(magics); i++)
         for (size_t len = 1; len < 600; len++) {
