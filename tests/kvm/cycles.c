@@ -3,14 +3,13 @@
  * Machines come and go without leaving anything behind. MINIVET_CYCLES says how many; by default
  * 10,000, and in the testbed, where each takes a tenth of a second and more, fewer.
  */
-#include <dirent.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "core/doorbell.h"
 #include "core/irq.h"
+#include "held.h"
 #include "kvm/kvm.h"
 #include "tap.h"
 #include "tvm.h"
@@ -18,41 +17,6 @@
 #define CYCLES         10000
 #define CYCLES_TESTBED 200
 #define WARM_UP        10
-
-/* The C library's own caches; AddressSanitizer keeps what was freed. */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define RSS_SLACK_KIB 300000
-#endif
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define RSS_SLACK_KIB 300000
-#endif
-#ifndef RSS_SLACK_KIB
-#define RSS_SLACK_KIB 1024
-#endif
-
-static unsigned entries(const char *path)
-{
-    unsigned n = 0;
-    DIR *dir = opendir(path);
-    CHECK(dir != NULL);
-    while (readdir(dir) != NULL)
-        n++;
-    closedir(dir);
-    return n;
-}
-
-/* The second number in statm, in pages. */
-static long rss_kib(void)
-{
-    char text[128], *resident;
-    FILE *f = fopen("/proc/self/statm", "re");
-    CHECK(f != NULL);
-    CHECK(fgets(text, sizeof(text), f) != NULL);
-    fclose(f);
-    strtol(text, &resident, 10);
-    return strtol(resident, NULL, 10) * (sysconf(_SC_PAGESIZE) / 1024);
-}
 
 /* Two CPUs, a line, a route and a doorbell; the guest runs to its end. */
 static void cycle(void)
@@ -88,15 +52,15 @@ static void nothing_is_left(void)
                                                       : CYCLES;
     for (long i = 0; i < WARM_UP; i++)
         cycle();
-    unsigned fds = entries("/proc/self/fd"), threads = entries("/proc/self/task");
-    long rss = rss_kib();
+    unsigned fds = held_fds(), threads = held_threads();
+    long rss = held_rss_kib();
     for (long i = 0; i < cycles; i++)
         cycle();
-    long grown = rss_kib() - rss;
+    long grown = held_rss_kib() - rss;
     tap_say("%ld machines: resident memory grew by %ld KiB", cycles, grown);
-    CHECK_EQ(entries("/proc/self/fd"), fds);
-    CHECK_EQ(entries("/proc/self/task"), threads);
-    CHECK(grown <= RSS_SLACK_KIB);
+    CHECK_EQ(held_fds(), fds);
+    CHECK_EQ(held_threads(), threads);
+    CHECK(grown <= HELD_RSS_SLACK_KIB);
 }
 
 const struct tap_test cycle_tests[] = {

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Whole machines whose guest means harm with several CPUs at once (guest-images/bare-metal/
+ * hostile.c). The guest goes on until it is told its end, and nothing of it is left.
+ */
+#include <semaphore.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/log.h"
+#include "core/xmath.h"
+#include "held.h"
+#include "kvm/kvm.h"
+#include "tap.h"
+#include "vmm/config.h"
+#include "vmm/machine.h"
+
+static sem_t ended;
+static _Atomic enum machine_end end_how;
+static _Atomic int end_status;
+
+static void on_end(void *ctx, enum machine_end how, int status)
+{
+    (void)ctx;
+    atomic_store(&end_how, how);
+    atomic_store(&end_status, status);
+    sem_post(&ended);
+}
+
+/* What broken rings have to say is not for the test's output. */
+static void drop(void *ctx, enum log_level level, const char *line)
+{
+    (void)ctx;
+    (void)level;
+    (void)line;
+}
+
+static void run_once(const char *orders, const char *disk, enum machine_end how)
+{
+    char kernel[512], cpus[] = "4";
+    const char *dir = getenv("MINIVET_GUESTS");
+    snprintf(kernel, sizeof(kernel), "%s/hostile.elf", dir != NULL ? dir : GUESTS_DIR);
+    char *argv[] = {"run", kernel,         "-m",        "128", "-c", cpus,
+                    "-a",  (char *)orders, "--console", "off", "-d", (char *)disk};
+    struct vm_config vm;
+    struct machine *m;
+    CHECK_EQ(sem_init(&ended, 0, 0), 0);
+    CHECK_EQ(config_parse(&vm, ARRAY_SIZE(argv), argv), 0);
+    CHECK_EQ(
+        machine_create(&m, &(struct machine_config){.vm = &vm, .hv = &hv_kvm, .on_end = on_end}),
+        0);
+    CHECK_EQ(machine_start(m), 0);
+    sem_wait(&ended);
+    CHECK_EQ(atomic_load(&end_how), how);
+    if (how == MACHINE_END_STATUS)
+        CHECK_EQ(atomic_load(&end_status), 0);
+    machine_stop(m);
+    machine_destroy(m);
+    config_free(&vm);
+}
+
+/* By one thread, by threads of its own; after the first of each nothing more is held. */
+static void run(const char *orders, const char *keys, enum machine_end how)
+{
+    char disk[128];
+    unsigned fds = 0, threads = 0;
+    long rss = 0;
+    log_set_sink(drop, NULL);
+    for (unsigned i = 0; i < 4; i++) {
+        snprintf(disk, sizeof(disk), "null:64M%s%s", keys, i % 2 ? ",iothread=a" : "");
+        run_once(orders, disk, how);
+        if (i == 1) {
+            fds = held_fds();
+            threads = held_threads();
+            rss = held_rss_kib();
+        }
+    }
+    CHECK_EQ(held_fds(), fds);
+    CHECK_EQ(held_threads(), threads);
+    CHECK(held_rss_kib() - rss <= HELD_RSS_SLACK_KIB);
+}
+
+static void edits(void)
+{
+    run("mode=0 rounds=20000", "", MACHINE_END_STATUS);
+    run("mode=0 rounds=20000 packed=1", ",ring=packed", MACHINE_END_STATUS);
+}
+
+static void refills(void)
+{
+    run("mode=1 rounds=200", "", MACHINE_END_STATUS);
+}
+
+static void storms(void)
+{
+    run("mode=2 rounds=100 cpus=4", "", MACHINE_END_STATUS);
+    run("mode=2 rounds=100 cpus=4 packed=1", ",ring=packed", MACHINE_END_STATUS);
+}
+
+static void busy_power_off(void)
+{
+    run("mode=3", ",iops=10", MACHINE_END_OFF);
+}
+
+static void busy_fault(void)
+{
+    run("mode=4", ",iops=100000", MACHINE_END_PANIC);
+}
+
+const struct tap_test hostile_tests[] = {
+    {"hostile: H09: descriptors edited by another CPU", edits, 0},
+    {"hostile: H11: a queue that is refilled without end", refills, 0},
+    {"hostile: H25, H32: another CPU kicks through all resets", storms, 0},
+    {"hostile: H50: power-off with 100 requests in flight", busy_power_off, 0},
+    {"hostile: H50: a triple fault while another CPU is inside of a device", busy_fault, 0},
+    {0},
+};
