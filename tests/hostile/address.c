@@ -61,7 +61,7 @@ OnEach(hostile_address, h15_wrapping_and_enormous)
 }
 
 /* The same memory so often that the chain has more than 4 GiB: only the queue can tell. */
-Test(hostile_address, h15_chain_of_more_than_4_gib)
+static void check_4_gib(uint64_t features)
 {
     struct gmem *gmem;
     struct vdrv drv;
@@ -69,10 +69,12 @@ Test(hostile_address, h15_chain_of_more_than_4_gib)
     struct vq_chain *chain;
     cr_assert_eq(gmem_create(&gmem, UINT64_C(3) << 30, 0, 0), 0); /* never touched */
     vdrv_init(&drv, gmem, NULL, 0);
+    drv.features = features;
     vdrv_queue_alloc(&drv, 0, 8);
     struct vdrv_queue *q = &drv.q[0];
     struct vq_config config = {8, q->desc_gpa, q->avail_gpa, q->used_gpa, true};
-    struct vq_setup setup = {.config = &config, .gmem = gmem, .size_max = 8, .iov_max = 8};
+    struct vq_setup setup = {
+        .config = &config, .gmem = gmem, .features = features, .size_max = 8, .iov_max = 8};
     cr_assert_eq(vq_activate(&vq, &setup), 0);
 
     struct vdrv_buf half = {0, UINT32_C(1) << 31, true};
@@ -88,6 +90,12 @@ Test(hostile_address, h15_chain_of_more_than_4_gib)
     vq_deactivate(&vq);
     vdrv_fini(&drv);
     gmem_destroy(gmem);
+}
+
+Test(hostile_address, h15_chain_of_more_than_4_gib)
+{
+    check_4_gib(0);
+    check_4_gib(VIRTIO_BIT(VIRTIO_F_RING_PACKED));
 }
 
 /* An empty buffer in each position of a request means nothing. */

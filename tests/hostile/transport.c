@@ -373,6 +373,25 @@ OnEach(hostile_transport, h30_configuration_is_not_the_guests_to_write)
     hostile_close(&rig);
 }
 
+/* Eight bytes at the last one, and at each place around it. */
+OnEach(hostile_transport, h30_accesses_across_the_configurations_end)
+{
+    struct rig rig;
+    uint64_t value;
+    hostile_open(&rig, on, NULL);
+    const uint64_t end = rig.drv.t->config_gpa(&rig.drv) + VIRTIO_BLK_CONFIG_BYTES;
+    for (uint64_t gpa = end - 9; gpa < end + 9; gpa++)
+        for (unsigned width = 1; width <= 8; width *= 2) {
+            bus_write(rig.bus, gpa, width, UINT64_MAX);
+            value = 0;
+            bus_read(rig.bus, gpa, width, &value);
+            cr_expect(gpa < end || value == 0 || value == width_mask(width), "%s: %#lx at %d",
+                      rig_config_name(on), value, (int)(gpa - end));
+        }
+    cr_expect_eq(status(&rig), RUNNING);
+    hostile_close(&rig);
+}
+
 OnEach(hostile_transport, h30_generation_during_a_read)
 {
     struct rig rig;
