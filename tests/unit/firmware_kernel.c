@@ -83,8 +83,9 @@ Test(firmware_kernel, look_alikes)
 /* Packed data that ends anywhere is no kernel either. */
 Test(firmware_kernel, cut_off_look_alikes)
 {
-    static const char *const magics[] = {"\x1f\x8b\x08",     "\xfd\x37zXZ", "\x28\xb5\x2f\xfd",
-                                         "\x02\x21\x4c\x18", "070701",      "QFI\xfb"};
+    static const char gzip[] = "\x1f\x8b\x08", xz[] = "\xfd\x37zXZ", zstd[] = "\x28\xb5\x2f\xfd",
+                      lz4[] = "\x02\x21\x4c\x18", cpio[] = "070701", qcow2[] = "QFI\xfb";
+    static const char *const magics[] = {gzip, xz, zstd, lz4, cpio, qcow2};
 
     for (size_t i = 0; i < ARRAY_SIZE(magics); i++)
         for (size_t len = 1; len < 600; len++) {
