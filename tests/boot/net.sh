@@ -156,15 +156,15 @@ pair_run() {
     first=$pid
     log=$work/second
     start 6.12 "set -- 2 200 1; $pair_work" --virtio ring=packed --net "socket=$work/wire"
-    until_it said '^from'
+    until_it said '^from .* -$'
     log=$work/log
-    until_it said '^from'
+    until_it said '^from .* -$'
     kill "$first" "$pid"
     wait "$pid"
     wait "$first"
     cat "$work/second" >>"$log"
     # shellcheck disable=SC2034 # for attempts
-    if said '^from 1' && said '^from 2'; then status=0; else status=124; fi
+    if said '^from 1 .* -$' && said '^from 2 .* -$'; then status=0; else status=124; fi
 }
 
 net_pair() {
