@@ -167,14 +167,14 @@ capture() {
 
 # all_kinds PHASE: TCP and UDP by IPv4 and IPv6 were captured, in each direction of each card.
 all_kinds() {
-    tcpdump -r "$work/$1" -nq 2>/dev/null | sed -nE '
+    tcpdump -Z root -r "$work/$1" -nq 2>/dev/null | sed -nE '
         s/.*IP6? (fd0|192\.168\.3)(.)(.*\.|::)2\.[0-9]+ > .*: (tcp|UDP).*/\1 \4 from \2/p
         s/.*IP6? .* > (fd0|192\.168\.3)(.)(.*\.|::)2\.[0-9]+: (tcp|UDP).*/\1 \4 to \2/p' | sort -u >"$work/kinds"
     [ "$(wc -l <"$work/kinds")" -eq $(((last_card + 1) * 8)) ]
 }
 
 wrong_sums() { # PHASE
-    tcpdump -r "$work/$1" -nvv 2>/dev/null | grep -E 'incorrect|bad (udp )?cksum'
+    tcpdump -Z root -r "$work/$1" -nvv 2>/dev/null | grep -E 'incorrect|bad (udp )?cksum'
 }
 
 no_wrong_sums() {
