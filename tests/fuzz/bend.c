@@ -212,7 +212,7 @@ static void touch_register(struct fuzz_player *p, const struct fuzz_step *step)
             func->ops->config_read(func, offset, width);
         return;
     }
-    struct bus *bus = space == FUZZ_SPACE_PORT ? p->rig.pio : p->rig.bus;
+    struct bus *bus = space == FUZZ_SPACE_PORT ? p->rig.guest_pio : p->rig.guest_bus;
     uint64_t at = space_base(p, space) + step->arg[1];
     if (space == FUZZ_SPACE_PORT)
         at &= 0xffff;

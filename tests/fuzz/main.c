@@ -5,6 +5,7 @@
  *     show FILE              a script's bytes as text
  *     asm FILE               text as bytes, to standard output
  *     play [-v] TARGET FILE...  each input once; -v shows a script's steps before they are done
+ *     live [-v] FILE...      each script once in a real machine; needs /dev/kvm
  *     make TARGET COUNT [SEED]  plays so many inputs that the grammar makes, and says how fast
  *     min TARGET FILE OUT    makes an input smaller while it finds the same, and says what that is
  *     corpus [--tap=FILE] DIR...  every input of DIR/TARGET/, as a test each; TAP
@@ -27,6 +28,7 @@
 #include "tests/fuzz/target.h"
 
 #define PATH_BYTES 4096
+#define NO_SCRIPT  "no script: it does not begin with " FUZZ_MAGIC
 
 static uint8_t input[FUZZ_FILE_MAX];
 
@@ -71,7 +73,7 @@ static int show(const char *path)
     if (len < 0)
         return 1;
     if (!fuzz_script_decode(&s, input, (size_t)len))
-        return complain("no script: it does not begin with " FUZZ_MAGIC, path);
+        return complain(NO_SCRIPT, path);
     fuzz_script_show(&s, stdout);
     return 0;
 }
@@ -96,6 +98,22 @@ static int play(const struct fuzz_target *target, const char *path, bool verbose
         fuzz_play(&s, stderr);
     else
         target->run(target, input, (size_t)len);
+    return 0;
+}
+
+static int play_live(char **paths)
+{
+    static struct fuzz_script s;
+    FILE *log = strcmp(*paths, "-v") == 0 ? stderr : NULL;
+    for (paths += log != NULL; *paths != NULL; paths++) {
+        long len = load(*paths);
+        if (len < 0)
+            return 1;
+        if (!fuzz_script_decode(&s, input, (size_t)len))
+            return complain(NO_SCRIPT, *paths);
+        fuzz_play_live(&s, s.head.variant, log);
+    }
+    fuzz_play_end();
     return 0;
 }
 
@@ -220,10 +238,11 @@ static int targets(void)
 
 static int usage(void)
 {
-    fputs("usage: fuzz_scripts show FILE | asm FILE | play [-v] TARGET FILE... |\n"
-          "                    make TARGET COUNT [SEED] | min TARGET FILE OUT |\n"
-          "                    corpus [--tap=FILE] DIR... | import TAPE DIR | targets\n",
-          stderr);
+    fputs(
+        "usage: fuzz_scripts show FILE | asm FILE | play [-v] TARGET FILE... |\n"
+        "                    live [-v] FILE... | make TARGET COUNT [SEED] | min TARGET FILE OUT |\n"
+        "                    corpus [--tap=FILE] DIR... | import TAPE DIR | targets\n",
+        stderr);
     return 2;
 }
 
@@ -243,6 +262,8 @@ int main(int argc, char **argv)
         return corpus(argv + 2);
     if (strcmp(what, "import") == 0 && argc == 4)
         return fuzz_import(argv[2], argv[3]);
+    if (strcmp(what, "live") == 0)
+        return play_live(argv + 2);
     bool verbose = strcmp(argv[2], "-v") == 0;
     int first = 2 + verbose;
     if (argc < first + 2)

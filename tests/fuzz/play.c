@@ -23,8 +23,13 @@
     (VIRTIO_BIT(VIRTIO_F_RING_RESET) | VIRTIO_BIT(VIRTIO_F_IN_ORDER) | \
      VIRTIO_BIT(VIRTIO_F_NOTIFICATION_DATA))
 
-/* One for each engine of the loop: memory, buses and the loop itself outlive a script. */
-static struct fuzz_player players[2];
+/* For each engine of the loop, and a machine: memory, buses and the loop outlive a script. */
+static struct fuzz_player players[3];
+
+static struct fuzz_player *player_for(const struct fuzz_setting *on)
+{
+    return &players[on->live ? 2 : on->epoll];
+}
 
 void fuzz_finding(struct fuzz_player *p, const char *fmt, ...)
 {
@@ -399,6 +404,7 @@ static void open_device(struct fuzz_player *p)
                                    ? rig_variants[p->on->variant]
                                    : rig_legacy_variants[p->on->variant - RIG_VARIANTS];
     config.keep_host = true;
+    config.machine = p->on->live ? fuzz_live_machine(p) : NULL;
     config.ram_bytes = FUZZ_LOW_BYTES + FUZZ_ARENA_BYTES;
     config.hole_gpa = FUZZ_LOW_BYTES;
     config.disk_bytes = FUZZ_DISK_BYTES;
@@ -509,7 +515,7 @@ static size_t memory_used(void)
 void fuzz_play_on(const struct fuzz_script *s, const struct fuzz_setting *on,
                   struct fuzz_trace *trace, FILE *log)
 {
-    struct fuzz_player *p = &players[on->epoll];
+    struct fuzz_player *p = player_for(on);
     bool first = p->rig.loop == NULL;
     if (first)
         p->heap_max_gpa = FUZZ_HEAP_GPA;
@@ -552,6 +558,16 @@ void fuzz_play(const struct fuzz_script *s, FILE *log)
     fuzz_play_on(s, &on, NULL, log);
 }
 
+void fuzz_play_live(const struct fuzz_script *s, unsigned variant, FILE *log)
+{
+    struct fuzz_setting on = {
+        .variant = variant,
+        .indirect = (s->head.options & FUZZ_INDIRECT) != 0,
+        .live = true,
+    };
+    fuzz_play_on(s, &on, NULL, log);
+}
+
 void fuzz_play_everywhere(const struct fuzz_script *s)
 {
     static struct fuzz_trace traces[2];
@@ -564,8 +580,9 @@ void fuzz_play_everywhere(const struct fuzz_script *s)
     plain.head.options &= (uint8_t)~FUZZ_STRICT;
     struct fuzz_trace *first = &traces[0], *other = &traces[1];
     for (unsigned i = 0; i < 2 * RIG_VARIANTS + 1; i++) {
-        struct fuzz_setting on = {i % RIG_VARIANTS, (i / RIG_VARIANTS) % 2 != 0,
-                                  i < 2 * RIG_VARIANTS};
+        struct fuzz_setting on = {.variant = i % RIG_VARIANTS,
+                                  .indirect = (i / RIG_VARIANTS) % 2 != 0,
+                                  .epoll = i < 2 * RIG_VARIANTS};
         struct fuzz_trace *trace = i == 0 ? first : other;
         trace->full = false;
         fuzz_play_on(&plain, &on, trace, NULL);
@@ -573,10 +590,10 @@ void fuzz_play_everywhere(const struct fuzz_script *s)
             return;
         for (unsigned k = 0; i > 0 && k < s->count; k++)
             if (first->seen[k] != other->seen[k]) {
-                players[on.epoll].at = k;
-                fuzz_finding(
-                    &players[on.epoll], "not as on %s%s%s", rig_config_name(&rig_variants[0]),
-                    on.indirect ? ", with indirect chains" : "", on.epoll ? "" : ", on io_uring");
+                player_for(&on)->at = k;
+                fuzz_finding(player_for(&on), "not as on %s%s%s", rig_config_name(&rig_variants[0]),
+                             on.indirect ? ", with indirect chains" : "",
+                             on.epoll ? "" : ", on io_uring");
             }
     }
 }
@@ -584,5 +601,6 @@ void fuzz_play_everywhere(const struct fuzz_script *s)
 void fuzz_play_end(void)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(players); i++)
-        rig_end_host(&players[i].rig);
+        if (players[i].rig.loop != NULL)
+            rig_end_host(&players[i].rig);
 }

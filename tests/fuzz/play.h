@@ -30,6 +30,7 @@ struct fuzz_setting {
     unsigned variant;
     bool indirect;
     bool epoll; /* the loop runs without io_uring */
+    bool live;  /* in a machine of KVM's, whose guest makes the accesses */
 };
 
 /* trace: NULL, or filled; log: NULL, or told each step before it is done. */
@@ -37,6 +38,9 @@ void fuzz_play_on(const struct fuzz_script *s, const struct fuzz_setting *on,
                   struct fuzz_trace *trace, FILE *log);
 /* On what the script says. */
 void fuzz_play(const struct fuzz_script *s, FILE *log);
+
+/* In a machine of KVM's (live.c), on that variant. */
+void fuzz_play_live(const struct fuzz_script *s, unsigned variant, FILE *log);
 
 /*
  * A portable script on all transports and rings, with direct and indirect chains, on both engines

@@ -16,7 +16,8 @@
 #define FUZZ_ARENA_BYTES UINT64_C(0x10000)
 #define FUZZ_DISK_BYTES  UINT64_C(0x10000)
 #define FUZZ_BUFS_MAX    40u
-#define FUZZ_QUEUE_SIZE  64u /* at most */
+#define FUZZ_QUEUE_SIZE  64u    /* at most */
+#define FUZZ_LIVE_MS     20000u /* that a guest may take for one access, or an interrupt on its way */
 
 /* The writable buffers of a chain. */
 struct fuzz_given {
@@ -76,6 +77,9 @@ void fuzz_notify(struct fuzz_player *p, struct vdrv_queue *q);
 void fuzz_bend(struct fuzz_player *p, struct vdrv_queue *q, uint16_t head, uint32_t place,
                bool indirect);
 void fuzz_raw_step(struct fuzz_player *p, const struct fuzz_step *step);
+
+/* live.c: the one there is, for this player. */
+struct rig_machine *fuzz_live_machine(struct fuzz_player *p);
 
 /* revive.c: reset, and a real request of the device; says what went wrong, NULL: nothing. */
 const char *fuzz_revive(struct fuzz_player *p);

@@ -79,30 +79,37 @@ void rig_open_host(struct rig *rig, const struct rig_config *config)
         rig->cfg.always |= VIRTIO_BIT(VIRTIO_F_RING_PACKED);
     }
     rig->clock = fake_clock_port(&rig->time);
-    if (rig->loop == NULL)
+    struct rig_machine *m = config->machine;
+    if (rig->loop == NULL) {
         make_host(rig);
+        if (m != NULL)
+            m->open(m, rig);
+    }
+    rig->guest_bus = m != NULL ? m->mmio : rig->bus;
+    rig->guest_pio = m != NULL ? m->pio : rig->pio;
 }
 
 /* ---- transports ---- */
 
 static void plug_mmio(struct rig *rig)
 {
+    const struct rig_machine *m = rig->cfg.machine;
     bool legacy = rig->cfg.transport == RIG_MMIO_LEGACY;
-    int err =
-        virtio_mmio_create(&rig->mmio, &(struct virtio_mmio_config){
-                                           .bus = rig->bus,
-                                           .base_gpa = RIG_WINDOW_GPA,
-                                           .irq = fake_irq_line(&rig->irq),
-                                           .doorbell = fake_doorbell_port(&rig->bell),
-                                           .device = rig->dev,
-                                           .legacy = legacy,
-                                           .shm_gpa = rig->cfg.shm_bytes > 0 ? RIG_SHM_GPA : 0,
-                                       });
+    int err = virtio_mmio_create(&rig->mmio,
+                                 &(struct virtio_mmio_config){
+                                     .bus = rig->bus,
+                                     .base_gpa = RIG_WINDOW_GPA,
+                                     .irq = m ? m->irq : fake_irq_line(&rig->irq),
+                                     .doorbell = m ? m->doorbell : fake_doorbell_port(&rig->bell),
+                                     .device = rig->dev,
+                                     .legacy = legacy,
+                                     .shm_gpa = rig->cfg.shm_bytes > 0 ? RIG_SHM_GPA : 0,
+                                 });
     BUG_ON(err != 0);
     if (legacy)
-        vdrv_init_mmio_legacy(&rig->drv, rig->gmem, rig->bus, RIG_WINDOW_GPA);
+        vdrv_init_mmio_legacy(&rig->drv, rig->gmem, rig->guest_bus, RIG_WINDOW_GPA);
     else
-        vdrv_init(&rig->drv, rig->gmem, rig->bus, RIG_WINDOW_GPA);
+        vdrv_init(&rig->drv, rig->gmem, rig->guest_bus, RIG_WINDOW_GPA);
 }
 
 static void set_intx(void *ctx, unsigned devfn, unsigned pin, bool level)
@@ -119,9 +126,9 @@ void rig_find_device(struct rig *rig)
     vdrv_fini(&rig->drv);
     vdrv_init_pci(&rig->drv, &(struct vdrv_pci_config){
                                  .gmem = rig->gmem,
-                                 .mmio = rig->bus,
-                                 .pio = rig->pio,
-                                 .func = &virtio_pci_func(rig->pci)->port,
+                                 .mmio = rig->guest_bus,
+                                 .pio = rig->guest_pio,
+                                 .func = rig->func,
                                  .bar_gpa = RIG_BAR_GPA,
                                  .bar_end_gpa = RIG_HOLE_END_GPA,
                                  .bar_port = RIG_BAR_PORT,
@@ -133,22 +140,27 @@ void rig_find_device(struct rig *rig)
 
 static void plug_pci(struct rig *rig)
 {
-    int err = virtio_pci_create(&rig->pci, &(struct virtio_pci_config){
-                                               .mmio = rig->bus,
-                                               .pio = rig->pio,
-                                               .msi = fake_msi_sink(&rig->msi),
-                                               .doorbell = fake_doorbell_port(&rig->bell),
-                                               .legacy = rig->cfg.transport != RIG_PCI,
-                                               .device = rig->dev,
-                                           });
+    struct rig_machine *m = rig->cfg.machine;
+    int err = virtio_pci_create(&rig->pci,
+                                &(struct virtio_pci_config){
+                                    .mmio = rig->bus,
+                                    .pio = rig->pio,
+                                    .msi = m ? m->msi : fake_msi_sink(&rig->msi),
+                                    .doorbell = m ? m->doorbell : fake_doorbell_port(&rig->bell),
+                                    .legacy = rig->cfg.transport != RIG_PCI,
+                                    .device = rig->dev,
+                                });
     BUG_ON(err != 0);
-    struct pci_function *func = &virtio_pci_func(rig->pci)->port;
+    rig->func = &virtio_pci_func(rig->pci)->port;
     rig->intx = (struct pci_intx){.set = set_intx, .ctx = rig};
     rig->windows = (struct pci_windows){
         .memory32 = {RIG_BAR_GPA, RIG_HOLE_END_GPA - RIG_BAR_GPA},
         .ports = {RIG_BAR_PORT, PORTS - RIG_BAR_PORT},
     };
-    func->ops->connect(func, &rig->intx, &rig->windows);
+    if (m != NULL)
+        rig->func = m->plug(m, rig->func, &rig->windows);
+    else
+        rig->func->ops->connect(rig->func, &rig->intx, &rig->windows);
     rig_find_device(rig);
 }
 
@@ -299,6 +311,8 @@ void rig_open_console(struct rig *rig)
 void rig_unplug(struct rig *rig)
 {
     virtio_mmio_destroy(rig->mmio);
+    if (rig->pci != NULL && rig->cfg.machine != NULL)
+        rig->cfg.machine->unplug(rig->cfg.machine);
     if (rig->pci != NULL)
         virtio_pci_destroy(rig->pci);
     rig->mmio = NULL;
@@ -307,6 +321,8 @@ void rig_unplug(struct rig *rig)
 
 void rig_end_host(struct rig *rig)
 {
+    if (rig->cfg.machine != NULL)
+        rig->cfg.machine->close(rig->cfg.machine);
     evloop_destroy(rig->loop);
     bus_destroy(rig->pio);
     bus_destroy(rig->bus);
@@ -351,7 +367,8 @@ static bool has_msix(const struct rig *rig)
 /* Sorts the edges of the one line by what the interrupt status says. */
 static void collect(struct rig *rig)
 {
-    unsigned edges = fake_irq_take(&rig->irq);
+    struct rig_machine *m = rig->cfg.machine;
+    unsigned edges = m != NULL ? m->irq_take(m) : fake_irq_take(&rig->irq);
     uint32_t isr = edges > 0 ? vdrv_take_isr(&rig->drv) : 0;
     unsigned config = isr & VIRTIO_ISR_CONFIG ? (isr & VIRTIO_ISR_QUEUE ? 1 : edges) : 0;
     rig->config_irqs += config;
@@ -359,10 +376,16 @@ static void collect(struct rig *rig)
         rig->queue_irqs += edges > config ? edges - config : 1;
 }
 
+static unsigned take_messages(struct rig *rig, uint32_t data)
+{
+    struct rig_machine *m = rig->cfg.machine;
+    return m != NULL ? m->msi_take(m, data) : fake_msi_take(&rig->msi, data);
+}
+
 unsigned rig_queue_irqs(struct rig *rig, unsigned queue)
 {
     if (has_msix(rig))
-        return fake_msi_take(&rig->msi, queue + 1);
+        return take_messages(rig, queue + 1);
     collect(rig);
     unsigned count = rig->queue_irqs;
     rig->queue_irqs = 0;
@@ -372,7 +395,7 @@ unsigned rig_queue_irqs(struct rig *rig, unsigned queue)
 unsigned rig_config_irqs(struct rig *rig)
 {
     if (has_msix(rig))
-        return fake_msi_take(&rig->msi, 0);
+        return take_messages(rig, 0);
     collect(rig);
     unsigned count = rig->config_irqs;
     rig->config_irqs = 0;

@@ -18,6 +18,7 @@
 
 struct bus;
 struct gmem;
+struct rig;
 
 #define RIG_RAM_BYTES    UINT64_C(0x400000) /* half of it below the hole */
 #define RIG_HOLE_GPA     UINT64_C(0x200000)
@@ -36,6 +37,27 @@ enum rig_transport {
     RIG_PCI_LEGACY,       /* a transitional function, driven by the legacy interface */
     RIG_PCI_TRANSITIONAL, /* the same, driven by the modern one */
     RIG_TRANSPORTS,
+};
+
+/*
+ * A machine to put the device into in place of the fakes. open() fills in what is not a function,
+ * when memory, buses and loop of the rig are made; close() comes before they end.
+ */
+struct rig_machine {
+    void (*open)(struct rig_machine *m, struct rig *rig);
+    void (*close)(struct rig_machine *m);
+    /* Puts a function behind a bridge; returns what the guest's configuration accesses go to. */
+    struct pci_function *(*plug)(struct rig_machine *m, struct pci_function *func,
+                                 const struct pci_windows *windows);
+    void (*unplug)(struct rig_machine *m);
+    /* What the guest took since the last time: of the message with that data, or of the line. */
+    unsigned (*msi_take)(struct rig_machine *m, uint32_t data);
+    unsigned (*irq_take)(struct rig_machine *m);
+
+    struct irq_line irq;
+    struct msi_sink msi;
+    struct doorbell doorbell;
+    struct bus *mmio, *pio; /* accesses of the guest */
 };
 
 /* A zeroed one is virtio-mmio with a split ring. */
@@ -59,12 +81,14 @@ struct rig_config {
     /* Memory, buses and loop outlive rig_close(), for the next opening of the same rig, which was
      * zeroed before its first one; rig_end_host() ends them. */
     bool keep_host;
+    struct rig_machine *machine; /* NULL: the fakes; the same from opening to opening */
 };
 
 struct rig {
     struct rig_config cfg;
     struct gmem *gmem;
     struct bus *bus, *pio;
+    struct bus *guest_bus, *guest_pio; /* where the driver makes its accesses */
     struct evloop *loop;
     struct clock clock;
     struct fake_clock time;
@@ -74,6 +98,7 @@ struct rig {
     struct virtio_device *dev;
     struct virtio_mmio *mmio; /* or */
     struct virtio_pci *pci;
+    struct pci_function *func; /* as the driver sees it */
     struct pci_intx intx;
     struct pci_windows windows;
     unsigned queue_irqs, config_irqs; /* of a shared line: seen, and not asked for yet */
