@@ -109,6 +109,37 @@ Test(core_evloop, an_event_is_dropped_before_its_callback)
     evloop_destroy(b.loop);
 }
 
+/* One that is asked for something else needs a second place until the kernel forgets the first. */
+Test(core_evloop, a_descriptor_that_cannot_be_set_stays_as_it_is)
+{
+    enum { MANY = 5000 }; /* more than a loop on io_uring has places for */
+    static struct source all[MANY];
+    struct bench b;
+    unsigned count = 0;
+    int err = 0;
+    bench_init(&b);
+    if (strcmp(evloop_engine(b.loop), "io_uring") != 0)
+        cr_skip_test("epoll changes a descriptor where it is");
+    int fd = eventfd(0, EFD_NONBLOCK);
+    while (count < MANY && err == 0) {
+        struct source *s = &all[count];
+        *s = (struct source){.b = &b, .name = 'a', .ev = {.cb = on_source, .ctx = s}};
+        err = evloop_fd_add(b.loop, &s->ev, fd, EPOLLIN);
+        count += err == 0;
+    }
+    cr_assert_eq(err, -ENOSPC);
+    evloop_drain(b.loop);
+    cr_expect_eq(evloop_fd_set(b.loop, &all[0].ev, EPOLLOUT), -ENOSPC);
+    for (unsigned i = 1; i < count; i++)
+        evloop_fd_del(b.loop, &all[i].ev);
+    cr_assert_eq(eventfd_write(fd, 1), 0);
+    evloop_drain(b.loop);
+    cr_expect_str_eq(b.trace, "a");
+    cr_expect_eq(evloop_fd_set(b.loop, &all[0].ev, EPOLLOUT), 0, "there is room again");
+    source_close(&all[0]);
+    evloop_destroy(b.loop);
+}
+
 static void take_byte(void *ctx, uint32_t events)
 {
     struct source *s = ctx;

@@ -473,20 +473,25 @@ static int check_fd(int fd)
     return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) ? -EPERM : 0;
 }
 
-static int uring_add(struct evloop *loop, struct ev_fd *ev, uint32_t events)
+/* The caller has seen that one is free. */
+static void slot_use(struct uring *u, struct ev_fd *ev, uint32_t events)
 {
-    struct uring *u = loop->uring;
-    int err = check_fd(ev->fd);
-    if (err < 0)
-        return err;
     struct slot *s = TAILQ_FIRST(&u->free);
-    if (!s)
-        return -ENOSPC;
     TAILQ_REMOVE(&u->free, s, link[WANTED]);
     *s = (struct slot){.ev = ev, .events = events};
     ev->slot = (unsigned)(s - u->slots);
     slot_put(u, s, WANTED);
-    return 0;
+}
+
+static int uring_add(struct evloop *loop, struct ev_fd *ev, uint32_t events)
+{
+    struct uring *u = loop->uring;
+    int err = check_fd(ev->fd);
+    if (err == 0 && TAILQ_EMPTY(&u->free))
+        err = -ENOSPC;
+    if (err == 0)
+        slot_use(u, ev, events);
+    return err;
 }
 
 /*
@@ -513,15 +518,20 @@ static void uring_del(struct evloop *loop, struct ev_fd *ev)
     slot_free_if_unused(u, s);
 }
 
+/* If it fails nothing has changed. */
 static int uring_set(struct evloop *loop, struct ev_fd *ev, uint32_t events)
 {
-    struct slot *s = &loop->uring->slots[ev->slot];
+    struct uring *u = loop->uring;
+    struct slot *s = &u->slots[ev->slot];
     if (!s->armed && !s->in[FIRED]) {
         s->events = events; /* it is about to be armed */
         return 0;
     }
+    if (TAILQ_EMPTY(&u->free))
+        return -ENOSPC; /* the old one is in use until the kernel has let go of it */
     uring_del(loop, ev);
-    return uring_add(loop, ev, events);
+    slot_use(u, ev, events);
+    return 0;
 }
 
 /* ---- I/O ---- */
