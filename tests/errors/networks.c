@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Networks on a host that refuses. */
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_tun.h>
+#include <net/if.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/evloop.h"
+#include "core/net.h"
+#include "core/xmath.h"
+#include "devices/backend/net_fault.h"
+#include "devices/backend/net_limit.h"
+#include "devices/backend/net_loopback.h"
+#include "devices/backend/net_null.h"
+#include "devices/backend/net_pcap.h"
+#include "devices/backend/net_socket.h"
+#include "devices/backend/net_tap.h"
+#include "devices/backend/net_user.h"
+#include "tests/errors/refuse.h"
+#include "tests/harness/fake.h"
+
+static struct fake_clock now;
+static struct clock fake;
+static struct evloop *loop;
+static char dir[] = "/tmp/minivet-errors-XXXXXX", path[64];
+
+static void setup(void)
+{
+    cr_assert_not_null(mkdtemp(dir));
+    snprintf(path, sizeof(path), "%s/file", dir);
+}
+
+static void teardown(void)
+{
+    unlink(path);
+    cr_expect_eq(rmdir(dir), 0, "something was left in %s", dir);
+}
+
+TestSuite(errors_net, .init = setup, .fini = teardown);
+
+static void open_loop(void)
+{
+    fake = fake_clock_port(&now);
+    cr_assert_eq(evloop_create(&loop, "test", &fake), 0);
+}
+
+static void hear(void *ctx, unsigned pair)
+{
+    (void)ctx;
+    (void)pair;
+}
+
+static void hear_link(void *ctx)
+{
+    (void)ctx;
+}
+
+/* Packets may be lost. */
+static void use(struct net_backend *net)
+{
+    static uint8_t packet[NET_HEADER_BYTES + 200];
+    struct iovec out[2] = {{packet, NET_HEADER_BYTES}, {packet + NET_HEADER_BYTES, 200}};
+    struct iovec in = {packet, sizeof(packet)};
+    net->handler.on_rx = net->handler.on_writable = hear;
+    net->handler.on_link = hear_link;
+    memset(packet, 0, sizeof(packet));
+    memset(packet + NET_HEADER_BYTES, 0xff, 12);
+    for (unsigned i = 0; i < 20; i++)
+        (void)net->ops->send(net, 0, out, 2);
+    if (net->ops->flush != NULL)
+        net->ops->flush(net, 0);
+    evloop_drain(loop);
+    for (unsigned i = 0; i < 20; i++)
+        (void)net->ops->receive(net, 0, &in, 1);
+    if (net->ops->set_offloads != NULL)
+        net->ops->set_offloads(net, NET_CSUM);
+    if (net->ops->set_pairs != NULL && net->info.pairs > 1)
+        (void)net->ops->set_pairs(net, 2);
+    now.now_ns += UINT64_C(2000000000);
+    evloop_drain(loop);
+}
+
+static int end(struct net_backend *net, int err)
+{
+    if (err == 0) {
+        use(net);
+        net->ops->destroy(net);
+    }
+    refuse_end();
+    evloop_destroy(loop);
+    return err;
+}
+
+/* ---- filters ---- */
+
+static struct net_backend *make_loopback(void)
+{
+    struct net_backend *net;
+    cr_assert_eq(net_loopback_create(&net, loop), 0);
+    return net;
+}
+
+static int loopback(void)
+{
+    struct net_backend *net = NULL;
+    open_loop();
+    refuse_begin();
+    int err = net_loopback_create(&net, loop);
+    return end(net, err);
+}
+
+static int null(void)
+{
+    struct net_backend *net = NULL;
+    open_loop();
+    refuse_begin();
+    int err = net_null_create(&net, &(struct net_null_config){.source_bytes = 60, .pairs = 2});
+    return end(net, err);
+}
+
+static int on_loopback(struct net_backend *net, struct net_backend *base, int err)
+{
+    if (err != 0)
+        base->ops->destroy(base);
+    return end(net, err);
+}
+
+static int limit(void)
+{
+    struct net_backend *net = NULL;
+    open_loop();
+    struct net_backend *base = make_loopback();
+    refuse_begin();
+    int err = net_limit_create(
+        &net, &(struct net_limit_config){
+                  .loop = loop, .clock = &fake, .base = base, .packets_per_s = 10});
+    return on_loopback(net, base, err);
+}
+
+static int fault(void)
+{
+    struct net_backend *net = NULL;
+    open_loop();
+    struct net_backend *base = make_loopback();
+    refuse_begin();
+    int err = net_fault_create(&net, &(struct net_fault_config){.loop = loop,
+                                                                .clock = &fake,
+                                                                .base = base,
+                                                                .spec = {.dup = {.every = 2},
+                                                                         .corrupt = {.every = 3},
+                                                                         .reorder = {.every = 5},
+                                                                         .delay_ns = 1000000}});
+    return on_loopback(net, base, err);
+}
+
+static int pcap(void)
+{
+    struct net_backend *net = NULL;
+    open_loop();
+    struct net_backend *base = make_loopback();
+    refuse_begin();
+    int err = net_pcap_create(
+        &net, &(struct net_pcap_config){.loop = loop, .clock = &fake, .base = base, .path = path});
+    return on_loopback(net, base, err);
+}
+
+Test(errors_net, filters)
+{
+    refuse_each(loopback);
+    refuse_each(null);
+    refuse_each(limit);
+    refuse_each(fault);
+}
+
+Test(errors_net, pcap)
+{
+    refuse_each(pcap);
+}
+
+Test(errors_net, pcap_without_io_uring)
+{
+    setenv("MINIVET_NO_URING", "1", 1);
+    refuse_each(pcap);
+}
+
+/* ---- wires ---- */
+
+static const char *listen_at, *connect_to;
+
+static unsigned free_port(void)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t bytes = sizeof(addr);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    cr_assert_eq(bind(fd, (struct sockaddr *)&addr, bytes), 0);
+    cr_assert_eq(getsockname(fd, (struct sockaddr *)&addr, &bytes), 0);
+    close(fd);
+    return ntohs(addr.sin_port);
+}
+
+/* The second end is there before the first. */
+static int wire(void)
+{
+    struct net_backend *near = NULL, *far = NULL;
+    const char *at = listen_at == NULL ? path : NULL;
+    open_loop();
+    struct net_socket_config config = {.loop = loop, .clock = &fake, .path = at};
+    config.listen = listen_at;
+    cr_assert_eq(net_socket_create(&far, &config), 0);
+    config.listen = NULL;
+    config.connect = connect_to;
+    refuse_begin();
+    int err = net_socket_create(&near, &config);
+    if (err == 0)
+        for (unsigned i = 0; i < 5; i++) {
+            use(near);
+            use(far);
+        }
+    if (near != NULL)
+        near->ops->destroy(near);
+    far->ops->destroy(far);
+    refuse_end();
+    evloop_destroy(loop);
+    return err;
+}
+
+/* Nobody is there. */
+static int wire_end(void)
+{
+    struct net_backend *net = NULL;
+    open_loop();
+    refuse_begin();
+    int err = net_socket_create(&net, &(struct net_socket_config){.loop = loop,
+                                                                  .clock = &fake,
+                                                                  .path = listen_at ? NULL : path,
+                                                                  .listen = listen_at});
+    return end(net, err);
+}
+
+Test(errors_net, wire)
+{
+    refuse_each(wire_end);
+    refuse_each(wire);
+}
+
+Test(errors_net, wire_over_tcp)
+{
+    char where[32];
+    snprintf(where, sizeof(where), "127.0.0.1:%u", free_port());
+    listen_at = connect_to = where;
+    refuse_each(wire_end);
+    refuse_each(wire);
+}
+
+/* ---- taps ---- */
+
+static unsigned pairs;
+static int tap_fds[2];
+
+static int tap(void)
+{
+    struct net_backend *net = NULL;
+    open_loop();
+    refuse_begin();
+    int err = net_tap_create(
+        &net, &(struct net_tap_config){.loop = loop, .name = "left", .pairs = pairs});
+    return end(net, err);
+}
+
+static int tap_of_others(void)
+{
+    struct net_backend *net = NULL;
+    for (unsigned i = 0; i < 2; i++) {
+        struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE};
+        strcpy(ifr.ifr_name, "right");
+        tap_fds[i] = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+        cr_assert_eq(ioctl(tap_fds[i], TUNSETIFF, &ifr), 0);
+    }
+    open_loop();
+    refuse_begin();
+    int err =
+        net_tap_create(&net, &(struct net_tap_config){.loop = loop, .fds = tap_fds, .pairs = 2});
+    if (err != 0) {
+        close(tap_fds[0]);
+        close(tap_fds[1]);
+    }
+    return end(net, err);
+}
+
+static void need_taps(void)
+{
+    if (access("/dev/net/tun", R_OK | W_OK) != 0 || unshare(CLONE_NEWNET) != 0)
+        cr_skip_test("no taps and network namespaces here: %s", strerror(errno));
+    /* One that stays and is up. */
+    struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
+    strcpy(ifr.ifr_name, "left");
+    int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+    cr_assert_eq(ioctl(fd, TUNSETIFF, &ifr), 0);
+    cr_assert_eq(ioctl(fd, TUNSETPERSIST, 1), 0);
+    int control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    ifr.ifr_flags = IFF_UP;
+    cr_assert_eq(ioctl(control, SIOCSIFFLAGS, &ifr), 0);
+    close(control);
+    close(fd);
+}
+
+Test(errors_net, tap)
+{
+    need_taps();
+    pairs = 1;
+    refuse_each(tap);
+}
+
+Test(errors_net, taps_of_others)
+{
+    need_taps();
+    refuse_each(tap_of_others);
+}
+
+Test(errors_net, tap_without_io_uring)
+{
+    need_taps();
+    setenv("MINIVET_NO_URING", "1", 1);
+    pairs = 1;
+    refuse_each(tap);
+}
+
+/* ---- a network without rights ---- */
+
+static int user(void)
+{
+    struct net_backend *net = NULL;
+    struct net_user_config config = {.clock = &fake};
+    char ports[64];
+    snprintf(ports, sizeof(ports), "tcp:127.0.0.1:%u-:22", free_port());
+    cr_assert_eq(net_user_option(&config, "net", "hostfwd", ports), 0);
+    cr_assert_eq(net_user_option(&config, "net", "guestfwd", "tcp:10.0.2.100:8-cmd:cat"), 0);
+    cr_assert_eq(net_user_option(&config, "net", "guestfwd", "tcp:10.0.2.100:9-tcp:127.0.0.1:9"),
+                 0);
+    open_loop();
+    config.loop = loop;
+    refuse_begin();
+    int err = net_user_create(&net, &config);
+    return end(net, err);
+}
+
+Test(errors_net, user)
+{
+    refuse_each(user);
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* A terminal, a storage daemon and what boards have, on a host that refuses. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/bus.h"
+#include "core/chr.h"
+#include "core/clock.h"
+#include "core/evloop.h"
+#include "core/xmath.h"
+#include "devices/acpi_pm.h"
+#include "devices/backend/chr_stdio.h"
+#include "devices/backend/storage_daemon.h"
+#include "devices/debug_exit.h"
+#include "devices/i8042.h"
+#include "devices/pci_host.h"
+#include "devices/post_code.h"
+#include "devices/pvpanic.h"
+#include "devices/rtc.h"
+#include "devices/serial.h"
+#include "tests/errors/refuse.h"
+#include "tests/harness/fake.h"
+
+/* ---- a terminal ---- */
+
+static int terminal_fds(int *guest)
+{
+    int fd = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(unlockpt(fd), 0);
+    *guest = open(ptsname(fd), O_RDWR | O_NOCTTY | O_CLOEXEC);
+    cr_assert_geq(*guest, 0);
+    return fd;
+}
+
+static int terminal(void)
+{
+    struct chr_backend *chr = NULL;
+    struct evloop *loop;
+    int guest, fd = terminal_fds(&guest);
+    cr_assert_eq(evloop_create(&loop, "test", &clock_host), 0);
+    refuse_begin();
+    int err = chr_stdio_create(
+        &chr, &(struct chr_stdio_config){.loop = loop, .in_fd = guest, .out_fd = guest});
+    if (err == 0) {
+        chr->ops->rx_enable(chr, 64);
+        chr->ops->write(chr, (const uint8_t *)"hello\n", 6);
+        (void)!write(fd, "ab\x01\x01c", 5);
+        evloop_drain(loop);
+        chr_stdio_resized(chr);
+        chr->ops->flush(chr);
+        evloop_drain(loop);
+        chr->ops->destroy(chr);
+    }
+    refuse_end();
+    evloop_destroy(loop);
+    close(guest);
+    close(fd);
+    return err;
+}
+
+static int pipes(void)
+{
+    struct chr_backend *chr = NULL;
+    struct evloop *loop;
+    int in[2], out[2];
+    cr_assert_eq(pipe2(in, O_CLOEXEC), 0);
+    cr_assert_eq(pipe2(out, O_CLOEXEC), 0);
+    cr_assert_eq(evloop_create(&loop, "test", &clock_host), 0);
+    refuse_begin();
+    int err = chr_stdio_create(
+        &chr, &(struct chr_stdio_config){.loop = loop, .in_fd = in[0], .out_fd = out[1]});
+    if (err == 0) {
+        chr->ops->rx_enable(chr, 64);
+        chr->ops->write(chr, (const uint8_t *)"hello\n", 6);
+        (void)!write(in[1], "hello", 5);
+        evloop_drain(loop);
+        chr->ops->flush(chr);
+        chr->ops->destroy(chr);
+    }
+    refuse_end();
+    evloop_destroy(loop);
+    for (unsigned i = 0; i < 2; i++) {
+        close(in[i]);
+        close(out[i]);
+    }
+    return err;
+}
+
+Test(errors, terminal)
+{
+    signal(SIGPIPE, SIG_IGN);
+    /* What cannot be polled says EPERM, and is a file. */
+    refuse_each_but(terminal, EPERM);
+    refuse_each_but(pipes, EPERM);
+}
+
+/* ---- a storage daemon ---- */
+
+static char dir[] = "/tmp/minivet-errors-XXXXXX", script[64];
+
+static int daemon_starts(void)
+{
+    struct storage_daemon *d = NULL;
+    struct storage_daemon_config config = {
+        .name = "vda", .path = script, .format = "raw", .program = script, .direct = true};
+    refuse_begin();
+    int err = storage_daemon_create(&d, &config);
+    int fd = err == 0 ? storage_daemon_connect(d) : err;
+    storage_daemon_destroy(d);
+    refuse_end();
+    if (fd >= 0)
+        close(fd);
+    return fd < 0 ? fd : 0;
+}
+
+Test(errors, storage_daemon)
+{
+    cr_assert_not_null(mkdtemp(dir));
+    setenv("TMPDIR", dir, 1);
+    snprintf(script, sizeof(script), "%s/program", dir);
+    FILE *f = fopen(script, "w");
+    cr_assert_not_null(f);
+    fputs("#!/bin/sh\necho 1 >\"$6\"\nexec sleep 100\n", f);
+    fclose(f);
+    chmod(script, 0700);
+    refuse_each(daemon_starts);
+    unlink(script);
+    cr_expect_eq(rmdir(dir), 0, "something was left in %s", dir);
+}
+
+/* ---- a board ---- */
+
+static struct bus *pio, *mmio;
+
+/* Makes a device, and unmakes it. */
+#define SCENE(device, ...)                                                        \
+    static int device##_scene(void)                                               \
+    {                                                                             \
+        struct device *made = NULL;                                               \
+        cr_assert_eq(bus_create(&pio, "pio", 1 << 16), 0);                        \
+        cr_assert_eq(bus_create(&mmio, "mmio", UINT64_C(1) << 40), 0);            \
+        refuse_begin();                                                           \
+        int err = device##_create(&made, &(struct device##_config){__VA_ARGS__}); \
+        device##_destroy(made);                                                   \
+        refuse_end();                                                             \
+        bus_destroy(pio);                                                         \
+        bus_destroy(mmio);                                                        \
+        return err;                                                               \
+    }
+
+SCENE(acpi_pm, .pio = pio)
+SCENE(debug_exit, .pio = pio)
+SCENE(i8042, .pio = pio)
+SCENE(pci_host, .pio = pio, .mmio = mmio, .ecam_gpa = 0xb0000000)
+SCENE(post_code, .pio = pio, .clock = &clock_host)
+SCENE(pvpanic, .pio = pio, .port = 0x505)
+SCENE(rtc, .pio = pio, .clock = &clock_host)
+
+Test(errors, board)
+{
+    refuse_each(acpi_pm_scene);
+    refuse_each(debug_exit_scene);
+    refuse_each(i8042_scene);
+    refuse_each(pci_host_scene);
+    refuse_each(post_code_scene);
+    refuse_each(pvpanic_scene);
+    refuse_each(rtc_scene);
+}
