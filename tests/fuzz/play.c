@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tests/fuzz/play.h"
 
+#include <errno.h>
 #include <malloc.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include "core/log.h"
 #include "core/xmath.h"
 #include "tests/fuzz/input.h"
+#include "tests/fuzz/kernel.h"
 #include "tests/fuzz/play_impl.h"
 #include "tests/harness/vdrv_impl.h"
 #include "virtio/spec.h"
@@ -25,6 +27,7 @@
 
 /* For each engine of the loop, and a machine: memory, buses and the loop outlive a script. */
 static struct fuzz_player players[3];
+static unsigned files; /* that are open between scripts */
 
 static struct fuzz_player *player_for(const struct fuzz_setting *on)
 {
@@ -281,7 +284,7 @@ static void driver_step(struct fuzz_player *p, const struct fuzz_step *step)
         break;
     case FUZZ_OUT:
     case FUZZ_FILL:
-        len = step->op == FUZZ_OUT ? step->len : (uint32_t)step->arg[0] % 20000;
+        len = step->op == FUZZ_OUT ? step->len : (uint32_t)step->arg[0] % FUZZ_BUF_MAX;
         gpa = place_buffer(p, len);
         if (step->op == FUZZ_FILL)
             memset(fill, (int)step->arg[1], len);
@@ -290,7 +293,7 @@ static void driver_step(struct fuzz_player *p, const struct fuzz_step *step)
         add_buffer(p, gpa, len, false);
         break;
     case FUZZ_IN:
-        len = (uint32_t)step->arg[0] % 20000;
+        len = (uint32_t)step->arg[0] % FUZZ_BUF_MAX;
         gpa = place_buffer(p, len);
         fuzz_mark(p, gpa, len);
         add_buffer(p, gpa, len, true);
@@ -358,6 +361,7 @@ static void host_step(struct fuzz_player *p, const struct fuzz_step *step)
 {
     struct rig *rig = &p->rig;
     bool disk = rig->blk != NULL || rig->scsi != NULL;
+    int err;
     switch (step->op) {
     case FUZZ_HOLD:
         rig->disk.hold = rig->echo.hold = true;
@@ -369,7 +373,9 @@ static void host_step(struct fuzz_player *p, const struct fuzz_step *step)
             echo_release(&rig->echo);
         break;
     case FUZZ_FAIL:
-        rig->disk.fail = rig->random.fail = -(int)(step->arg[0] % 134);
+        err = (int)(step->arg[0] % 134);
+        /* -ECANCELED is what a drain alone may answer. */
+        rig->disk.fail = rig->random.fail = err == ECANCELED ? -EIO : -err;
         rig->disk.fail_from = (unsigned)step->arg[1];
         break;
     case FUZZ_RESIZE:
@@ -432,7 +438,7 @@ static void open_device(struct fuzz_player *p)
 static uint64_t first_changed(const uint8_t *bytes, const uint8_t *right, uint64_t from,
                               uint64_t to)
 {
-    enum { BLOCK = 64 };
+    enum { BLOCK = 4096 };
     for (uint64_t i = from; i < to; i += BLOCK) {
         uint64_t end = min_u64(i + BLOCK, to);
         if (memcmp(bytes + i, right + i, end - i) == 0)
@@ -512,6 +518,11 @@ static size_t memory_used(void)
 #endif
 }
 
+static unsigned open_files(void)
+{
+    return fuzz_open_fds() + fuzz_kernel_files();
+}
+
 void fuzz_play_on(const struct fuzz_script *s, const struct fuzz_setting *on,
                   struct fuzz_trace *trace, FILE *log)
 {
@@ -519,7 +530,7 @@ void fuzz_play_on(const struct fuzz_script *s, const struct fuzz_setting *on,
     bool first = p->rig.loop == NULL;
     if (first)
         p->heap_max_gpa = FUZZ_HEAP_GPA;
-    unsigned files = fuzz_open_fds();
+    fuzz_kernel(on->epoll);
     size_t memory = memory_used();
     p->script = s;
     p->on = on;
@@ -542,8 +553,11 @@ void fuzz_play_on(const struct fuzz_script *s, const struct fuzz_setting *on,
     if (broken != NULL)
         fuzz_finding(p, "after a reset: %s", broken);
     rig_close(&p->rig);
-    if (!first && fuzz_open_fds() != files)
+    unsigned now = open_files();
+    if (!first && now != files)
         fuzz_finding(p, "a file was left open");
+    files = now;
+    fuzz_kernel(false);
     if (!first && memory_used() > memory + MEMORY_KEPT)
         fuzz_finding(p, "%zu bytes of memory were left behind", memory_used() - memory);
 }

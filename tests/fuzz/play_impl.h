@@ -16,6 +16,7 @@
 #define FUZZ_ARENA_BYTES UINT64_C(0x10000)
 #define FUZZ_DISK_BYTES  UINT64_C(0x10000)
 #define FUZZ_BUFS_MAX    40u
+#define FUZZ_BUF_MAX     20000u
 #define FUZZ_QUEUE_SIZE  64u    /* at most */
 #define FUZZ_LIVE_MS     20000u /* that a guest may take for one access, or an interrupt on its way */
 

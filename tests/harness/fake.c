@@ -65,6 +65,8 @@ static int msi_route_add(void *ctx, int eventfd, uint64_t addr, uint32_t data)
             msi->routes[handle] = (struct fake_msi_route){true, eventfd, {addr, data}};
         else
             handle = -ENOSPC;
+        if (handle == (int)msi->route_end)
+            msi->route_end++;
     }
     pthread_mutex_unlock(&msi->lock);
     return handle;
@@ -131,7 +133,7 @@ static unsigned msi_take(struct fake_msi *msi, bool all, uint32_t data)
 {
     unsigned taken = 0, left = 0;
     pthread_mutex_lock(&msi->lock);
-    for (unsigned i = 0; i < FAKE_MSI_ROUTES; i++)
+    for (unsigned i = 0; i < msi->route_end; i++)
         msi_deliver(msi, &msi->routes[i]);
     if (all)
         taken = msi->count;

@@ -46,6 +46,7 @@ struct fake_msi {
         int eventfd;
         struct fake_msi_message message;
     } routes[FAKE_MSI_ROUTES];
+    unsigned route_end;                          /* none was ever used from here on */
     struct fake_msi_message sent[FAKE_MSI_SENT]; /* the first of them, by send() and by routes */
     unsigned count;                              /* all of them */
     unsigned sends, adds, sets, dels;            /* calls that were made */

@@ -152,6 +152,7 @@ struct ev_io {
     /* The loop's own. */
     unsigned char state;
     bool again;  /* it was asked to try again */
+    bool orphan; /* it was cancelled, and nobody had asked */
     bool cancel; /* atomic: evloop_io_cancel() has asked */
     int64_t result;
     TAILQ_ENTRY(ev_io) link;
@@ -165,7 +166,7 @@ struct ev_io {
  */
 void evloop_io(struct evloop *loop, struct ev_io *io);
 
-/* Asks for an early end; done() still comes, with -ECANCELED unless it was too late. */
+/* Asks for an early end; done() still comes, with -ECANCELED (never without) or it was too late. */
 void evloop_io_cancel(struct evloop *loop, struct ev_io *io);
 
 /*

@@ -37,7 +37,7 @@ static void run(void *ctx)
         }
         n = run_once(io);
     } while (n < 0 && (errno == EINTR || errno == EAGAIN));
-    io->result = n < 0 ? -errno : n;
+    io->result = n >= 0 ? n : errno == ECANCELED ? -EIO : -errno;
 }
 
 static void done(void *ctx)

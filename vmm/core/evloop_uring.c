@@ -225,10 +225,15 @@ static void io_completed(struct uring *u, struct ev_io *io, int32_t result)
 {
     bool again = result == -EAGAIN || result == -EINTR;
     u->in_flight--;
+    /* Its thread has gone. Twice: the file itself says so, and would for ever. */
+    bool orphan = !io->cancel && result == -ECANCELED;
     if (io->cancel && again)
         result = -ECANCELED;
-    if (!io->cancel && (again || result == -ECANCELED)) {
+    if (orphan && io->orphan)
+        result = -EIO;
+    else if (!io->cancel && (again || orphan)) {
         io->again = again;
+        io->orphan = orphan;
         io->state = IO_PENDING;
         ios_append(&u->pending, io);
         return;
@@ -539,7 +544,7 @@ static int uring_set(struct evloop *loop, struct ev_fd *ev, uint32_t events)
 static void uring_io(struct evloop *loop, struct ev_io *io)
 {
     loop->works_out++;
-    io->again = false;
+    io->again = io->orphan = false;
     io->state = IO_PENDING;
     ios_append(&loop->uring->pending, io);
 }
