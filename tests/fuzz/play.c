@@ -530,7 +530,7 @@ void fuzz_play_on(const struct fuzz_script *s, const struct fuzz_setting *on,
     bool first = p->rig.loop == NULL;
     if (first)
         p->heap_max_gpa = FUZZ_HEAP_GPA;
-    fuzz_kernel(on->epoll);
+    fuzz_kernel(on->epoll && !on->live);
     size_t memory = memory_used();
     p->script = s;
     p->on = on;
