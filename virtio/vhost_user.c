@@ -472,10 +472,16 @@ void vhost_user_inflight_close(struct vhost_user_inflight *inflight)
 int vhost_user_inflight_packed_base(const struct vhost_user_inflight *inflight, unsigned ring,
                                     uint32_t size, uint32_t *base)
 {
-    /* Read and not mapped: the server may cut its file short at any time. */
+    /*
+     * Read and not mapped: the server may cut its file short at any time. Only memory can be
+     * sealed, and only memory answers at once: other files may keep a reader waiting as long as
+     * they like.
+     */
     uint8_t region[INFLIGHT_PACKED_WRAP + 1];
-    uint64_t at = inflight->offset + ring * (inflight->bytes / inflight->queues);
-    if (at > INT64_MAX ||
+    uint64_t ring_bytes = inflight->bytes / inflight->queues, at;
+    if (ring_bytes < sizeof(region) || fcntl(inflight->fd, F_GET_SEALS) < 0)
+        return -EPROTO;
+    if (!checked_add_u64(inflight->offset, ring * ring_bytes, &at) || at > INT64_MAX ||
         pread(inflight->fd, region, sizeof(region), (off_t)at) != (ssize_t)sizeof(region))
         return -EPROTO;
     uint32_t place = le16_get(region + INFLIGHT_PACKED_USED_IDX);

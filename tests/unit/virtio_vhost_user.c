@@ -5,10 +5,13 @@
  */
 #include <criterion/criterion.h>
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -658,6 +661,33 @@ Test(virtio_vhost_user, finds_the_place_in_a_packed_ring)
     cr_expect_eq(b.server.disk[HELD * 512], 0x22);
     expect_works(&b, "after");
     end(&b);
+}
+
+/* The server chose the file, and its size, and may have anything in it. */
+Test(virtio_vhost_user, believes_no_record_that_cannot_be)
+{
+    enum { RINGS = 2, RING_BYTES = 64, SIZE = 8, PLACE = 18, WRAP = 21 };
+    struct vhost_user_inflight record = {.bytes = RINGS * RING_BYTES, .queues = RINGS};
+    uint8_t bytes[RINGS * RING_BYTES] = {[RING_BYTES + PLACE] = SIZE - 1, [RING_BYTES + WRAP] = 1};
+    uint32_t base = 0;
+    record.fd = memfd_create("record", MFD_CLOEXEC);
+    cr_assert_geq(record.fd, 0);
+    cr_assert_eq(write(record.fd, bytes, sizeof(bytes)), sizeof(bytes));
+    cr_assert_eq(vhost_user_inflight_packed_base(&record, 1, SIZE, &base), 0);
+    cr_expect_eq(base, 0x80078007);
+    cr_expect_eq(vhost_user_inflight_packed_base(&record, 1, SIZE - 1, &base), -EPROTO);
+    record.offset = UINT64_MAX - RING_BYTES + 1; /* and RING_BYTES more is 0 again */
+    cr_expect_eq(vhost_user_inflight_packed_base(&record, 1, SIZE, &base), -EPROTO);
+    record.offset = 0;
+    record.bytes = RINGS * WRAP; /* too little for what is read of a ring */
+    cr_expect_eq(vhost_user_inflight_packed_base(&record, 0, SIZE, &base), -EPROTO);
+    record.bytes = RINGS * RING_BYTES;
+    cr_assert_eq(ftruncate(record.fd, RING_BYTES + WRAP), 0);
+    cr_expect_eq(vhost_user_inflight_packed_base(&record, 1, SIZE, &base), -EPROTO);
+    close(record.fd);
+    record.fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC); /* enough bytes, but no memory */
+    cr_expect_eq(vhost_user_inflight_packed_base(&record, 0, 65535, &base), -EPROTO);
+    close(record.fd);
 }
 
 Test(virtio_vhost_user, without_a_record_only_an_idle_ring_goes_on)
