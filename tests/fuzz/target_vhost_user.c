@@ -17,6 +17,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +35,7 @@
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/target.h"
 #include "tests/harness/rig.h"
+#include "tests/harness/vdrv_impl.h"
 #include "virtio/spec.h"
 #include "virtio/vhost_user_blk.h"
 #include "virtio/vhost_user_net.h"
@@ -59,9 +61,11 @@ struct server {
     unsigned good_for; /* so many requests */
     struct fuzz_input in;
     int inflight_fd;
+    unsigned inflight_rings;
     int call_fd[RINGS], err_fd[RINGS];
     struct vhost_user_vring_addr addr[RINGS];
-    unsigned kicks; /* rings that were given one, a bit each */
+    uint64_t user_base; /* what those are more than the guest's */
+    unsigned kicks;     /* rings that were given one, a bit each */
 };
 
 static struct bench {
@@ -172,6 +176,19 @@ static void receive(struct server *s, struct message *asked)
     }
     if (asked->header.request == VHOST_USER_SET_VRING_ADDR)
         memcpy(&s->addr[asked->payload[0] % RINGS], asked->payload, sizeof(s->addr[0]));
+    if (asked->header.request == VHOST_USER_SET_MEM_TABLE) {
+        struct vhost_user_region first;
+        memcpy(&first, asked->payload + offsetof(struct vhost_user_memory, regions), sizeof(first));
+        s->user_base = first.user - first.gpa;
+    }
+}
+
+/* How far a server is that took no more than came back; of a packed ring it does not matter. */
+static uint32_t place_of(const struct server *s, unsigned ring)
+{
+    const uint8_t *used =
+        gmem_ptr(bench.rig.gmem, s->addr[ring].used - s->user_base, VIRTQ_USED_BYTES(0), 2);
+    return used != NULL ? vdrv_load16(used + VIRTQ_USED_IDX) : 0;
 }
 
 /* Fills the payload in; its bytes, or 0: no answer is wanted. */
@@ -194,6 +211,8 @@ static uint32_t good_answer(const struct server *s, const struct message *asked,
         return asked->header.size;
     case VHOST_USER_GET_VRING_BASE:
         memcpy(payload, asked->payload, sizeof(struct vhost_user_vring_state));
+        le32_put(payload + offsetof(struct vhost_user_vring_state, num),
+                 place_of(s, asked->payload[0] % RINGS));
         return sizeof(struct vhost_user_vring_state);
     case VHOST_USER_GET_INFLIGHT_FD:
         memcpy(payload, &inflight, sizeof(inflight));
@@ -306,8 +325,11 @@ static void serve(struct server *s)
         .size = bytes,
     };
     r.bytes = bytes > 0 ? sizeof(r.message.header) + bytes : 0;
-    if (asked.header.request == VHOST_USER_GET_INFLIGHT_FD)
+    if (asked.header.request == VHOST_USER_GET_INFLIGHT_FD) {
         r.fds[r.fd_count++] = s->inflight_fd;
+        s->inflight_rings =
+            le16_get(asked.payload + offsetof(struct vhost_user_inflight_message, queues));
+    }
     if (!s->good && is_spoiled(s))
         spoil(s, &r);
     send_reply(s, &r);
@@ -385,6 +407,74 @@ static void server_writes(struct bench *b)
         BUG_ON(pwrite(s->inflight_fd, &value, 2, (off_t)at) != 2);
     else
         memcpy(vdrv_ptr(&b->rig.drv, HEAP_GPA + at, 2), &value, 2);
+}
+
+/* Where the rings are as the driver thinks, the driver takes it back. */
+static void take_back(struct vdrv_queue *q)
+{
+    const struct vdrv_ring *ring = q->packed ? &vdrv_packed_ring : &vdrv_split_ring;
+    uint32_t head, len;
+    if (!q->in_order && ring->peek(q, &head, &len) && head < q->size && q->count[head] != 0)
+        vdrv_used(q, &head, &len);
+}
+
+/* What a server keeps of a packed ring for the next one: a place and its wrap counter. */
+static void note_place(struct server *s, const struct vdrv_queue *q, bool lies)
+{
+    enum { PLACE = 18, WRAP = 21 };
+    uint8_t place[WRAP - PLACE + 1] = {0};
+    le16_put(place, (uint16_t)(lies ? fuzz_take(&s->in, 2) : q->next_used));
+    place[WRAP - PLACE] = lies ? (uint8_t)fuzz_take(&s->in, 1) : q->used_wrap;
+    off_t at = s->inflight_rings > 0 ? q->index * (INFLIGHT_BYTES / s->inflight_rings) : 0;
+    ssize_t n = pwrite(s->inflight_fd, place, sizeof(place), at + PLACE);
+    BUG_ON(n != (ssize_t)sizeof(place));
+}
+
+/* One chain is done: the first of those in flight, or whatever the input says of it. */
+static void server_serves(struct bench *b)
+{
+    struct server *s = &b->server;
+    unsigned byte = (unsigned)fuzz_take(&s->in, 1);
+    struct vdrv_queue *q = &b->rig.drv.q[byte % QUEUES_USED];
+    bool lies = byte & 0x80;
+    uint32_t head = 0, len = 0, more = 1;
+    if (q->desc == NULL)
+        return;
+    while (head < q->size && q->count[head] == 0)
+        head++;
+    if (lies) {
+        head = (uint32_t)fuzz_take(&s->in, 2);
+        len = (uint32_t)fuzz_take(&s->in, 4);
+        more = (uint32_t)fuzz_take(&s->in, 1);
+    } else if (head == q->size) {
+        return;
+    }
+    if (q->packed) {
+        uint16_t used = VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED;
+        vdrv_pdesc_put(q, q->next_used, 0, len, (uint16_t)head, q->used_wrap ? used : 0);
+    } else {
+        uint8_t *at = q->used + VIRTQ_USED_RING + 8 * (size_t)(q->used_idx % q->size);
+        le32_put(at, head);
+        le32_put(at + 4, len);
+        vdrv_store16(q->used + VIRTQ_USED_IDX, (uint16_t)(q->used_idx + more));
+    }
+    take_back(q);
+    if (q->packed && !(byte & 0x40))
+        note_place(s, q, lies);
+    if (!(byte & 0x20) && s->call_fd[q->index] >= 0)
+        (void)eventfd_write(s->call_fd[q->index], 1);
+}
+
+/* One queue ends, which its server has to stop, and begins anew. */
+static void reset_queue(struct bench *b)
+{
+    struct vdrv *d = &b->rig.drv;
+    unsigned queue = (unsigned)fuzz_take(&b->server.in, 1) % QUEUES_USED;
+    if (d->q[queue].desc == NULL || !(d->features & VIRTIO_BIT(VIRTIO_F_RING_RESET)) ||
+        !vdrv_queue_reset(d, queue))
+        return;
+    vdrv_queue_alloc(d, queue, RING_SIZE);
+    vdrv_queue_write(d, queue);
 }
 
 static void send_chain(struct bench *b)
@@ -465,7 +555,11 @@ static void do_step(struct bench *b)
     case 13:
         b->rig.time.now_ns += LONG_RETRY;
         break;
+    case 14:
+        server_serves(b);
+        break;
     default:
+        reset_queue(b);
         break;
     }
     rig_step(&b->rig);
