@@ -27,7 +27,6 @@
 
 /* For each engine of the loop, and a machine: memory, buses and the loop outlive a script. */
 static struct fuzz_player players[3];
-static unsigned files; /* that are open between scripts */
 
 static struct fuzz_player *player_for(const struct fuzz_setting *on)
 {
@@ -531,6 +530,7 @@ void fuzz_play_on(const struct fuzz_script *s, const struct fuzz_setting *on,
     if (first)
         p->heap_max_gpa = FUZZ_HEAP_GPA;
     fuzz_kernel(on->epoll && !on->live);
+    unsigned files = open_files(); /* others open and close some between scripts */
     size_t memory = memory_used();
     p->script = s;
     p->on = on;
@@ -553,10 +553,8 @@ void fuzz_play_on(const struct fuzz_script *s, const struct fuzz_setting *on,
     if (broken != NULL)
         fuzz_finding(p, "after a reset: %s", broken);
     rig_close(&p->rig);
-    unsigned now = open_files();
-    if (!first && now != files)
+    if (!first && open_files() != files)
         fuzz_finding(p, "a file was left open");
-    files = now;
     fuzz_kernel(false);
     if (!first && memory_used() > memory + MEMORY_KEPT)
         fuzz_finding(p, "%zu bytes of memory were left behind", memory_used() - memory);
