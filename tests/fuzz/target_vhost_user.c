@@ -153,6 +153,15 @@ static void keep_fd(struct server *s, const struct message *asked, int fd)
     }
 }
 
+/* A packed ring begins at a place that it has. */
+static void check_base(const struct message *asked)
+{
+    const struct vdrv_queue *q = &bench.rig.drv.q[asked->payload[0] % VDRV_QUEUES];
+    uint32_t base = le32_get(asked->payload + offsetof(struct vhost_user_vring_state, num));
+    fuzz_check(!q->packed || ((base & 0x7fff) < q->size && (base >> 16 & 0x7fff) < q->size),
+               "a ring of %u begins at 0x%x", q->size, base);
+}
+
 static void receive(struct server *s, struct message *asked)
 {
     union {
@@ -174,6 +183,8 @@ static void receive(struct server *s, struct message *asked)
         for (size_t i = 0; i < count; i++)
             keep_fd(s, asked, fds[i]);
     }
+    if (asked->header.request == VHOST_USER_SET_VRING_BASE)
+        check_base(asked);
     if (asked->header.request == VHOST_USER_SET_VRING_ADDR)
         memcpy(&s->addr[asked->payload[0] % RINGS], asked->payload, sizeof(s->addr[0]));
     if (asked->header.request == VHOST_USER_SET_MEM_TABLE) {
