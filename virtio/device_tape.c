@@ -16,10 +16,15 @@
 #define KEEP_COMMANDS ((struct tape_keep){1024, 64})
 #define KEEP_PACKETS  ((struct tape_keep){256, 64})
 #define KEEP_MOST     ((struct tape_keep){UINT32_C(64) << 10, UINT32_C(32) << 10})
+/* Of what they write. A disk's data and packets are on the tape already, where they come from. */
+#define KEEP_ANSWERS TAPE_KEEP_DATA
+#define KEEP_FRAMES  ((struct tape_keep){32, 16})
+#define KEEP_STATUS  ((struct tape_keep){64, 0})
+#define TAIL_MAX     16u /* of the status at the end */
 /* PUSH's b: the chain was not used, and comes again. */
 #define PUSH_BACK UINT64_MAX
 
-_Static_assert(VQ_IOV_MAX * sizeof(struct tape_buffer) + (64u << 10) <= TAPE_BYTES_MAX,
+_Static_assert(VQ_IOV_MAX *TAPE_BUFFER_MAX + (64u << 10) <= TAPE_BYTES_MAX,
                "every chain fits in a record");
 
 struct tape_queue {
@@ -27,7 +32,7 @@ struct tape_queue {
     struct virtio_queue *q;
     const struct vq_ops *real; /* while the queue is active */
     struct vq_ops around;
-    struct tape_keep keep; /* of what is read */
+    struct tape_keep keep, keep_used; /* of what is read, and written */
     bool idle; /* it is the loop that looks for chains, and the device does not hear of it */
 
     /* What the callbacks were. */
@@ -66,15 +71,12 @@ static void note_pop(struct tape_queue *tq, const struct vq_chain *chain)
     uint32_t kept = tape_kept(rd.left, tq->keep);
     rec.a = chain->iov_count;
     rec.b = TAPE_A_CHAIN | chain->head;
-    rec.len = chain->iov_count * (uint32_t)sizeof(struct tape_buffer) + kept;
-    uint8_t *to = tape_room(t, rec.len);
-    for (unsigned i = 0; i < chain->iov_count; i++, to += sizeof(struct tape_buffer)) {
-        struct tape_buffer b = {.gpa = tape_gpa(t, chain->iov[i].iov_base),
-                                .len = (uint32_t)chain->iov[i].iov_len,
-                                .writable = i >= chain->rd_iov};
-        memcpy(to, &b, sizeof(b));
-    }
+    uint8_t *room = tape_room(t, chain->iov_count * TAPE_BUFFER_MAX + kept);
+    uint8_t *to = tape_put_buffers(t, room, chain->iov, chain->rd_iov, false);
+    to =
+        tape_put_buffers(t, to, chain->iov + chain->rd_iov, chain->iov_count - chain->rd_iov, true);
     tape_gather(to, chain->iov, chain->rd_iov, rd.left, tq->keep);
+    rec.len = (uint32_t)(to - room) + kept;
     tape_note(t, &rec);
 }
 
@@ -96,13 +98,13 @@ static int record_pop(struct virtqueue *vq, struct vq_chain *chain)
 static int replay_chain(struct virtqueue *vq, struct vq_chain *chain, const struct tape_rec *rec)
 {
     const struct tape_queue *tq = vq->tape;
-    const uint8_t *at = tape_bytes(rec), *end = at + rec->len;
-    for (uint64_t i = 0; i < rec->a; i++, at += sizeof(struct tape_buffer)) {
+    const uint8_t *at = rec->bytes, *end = at + rec->len;
+    for (uint64_t i = 0; i < rec->a; i++) {
         struct tape_buffer b;
-        if ((size_t)(end - at) < sizeof(b))
+        at = tape_get_buffer(at, end, &b);
+        if (at == NULL)
             return vq_error(vq, -EPROTO, "the recorded chain is cut off");
-        memcpy(&b, at, sizeof(b));
-        int err = vq_chain_add(vq, chain, b.gpa, b.len, b.writable != 0);
+        int err = vq_chain_add(vq, chain, b.gpa, b.len, b.writable);
         if (err != 0)
             return err;
     }
@@ -136,16 +138,18 @@ static void say_push(struct tape_queue *tq, const struct vq_chain *chain, uint32
     const struct iovec *iov = chain->iov + chain->rd_iov;
     unsigned count = chain->iov_count - chain->rd_iov;
     struct iobuf all = iobuf_init(iov, count);
-    uint32_t kept = tape_kept(min_u64(written, all.left), TAPE_KEEP_USED);
-    uint32_t tail = (uint32_t)min_u64(chain->tail.done, TAPE_KEEP_USED.edge);
+    uint32_t kept = tape_kept(min_u64(written, all.left), tq->keep_used);
+    uint32_t tail = (uint32_t)min_u64(chain->tail.done, TAIL_MAX);
     struct tape_rec rec = record(tq, TAPE_PUSH);
     rec.a = chain->head;
     rec.b = written;
     rec.len = kept + tail;
     uint8_t *to = tape_room(t, rec.len);
-    tape_gather(to, iov, count, min_u64(written, all.left), TAPE_KEEP_USED);
-    iobuf_skip(&all, all.left - chain->tail.done - chain->tail.left);
-    iobuf_get(&all, to + kept, tail);
+    tape_gather(to, iov, count, min_u64(written, all.left), tq->keep_used);
+    if (tail > 0) {
+        iobuf_skip(&all, all.left - chain->tail.done - chain->tail.left);
+        iobuf_get(&all, to + kept, tail);
+    }
     tape_say(t, &rec);
 }
 
@@ -306,6 +310,13 @@ static struct tape_keep keep(const struct virtio_device *dev, unsigned queue)
     return dev->cfg.device_id == VIRTIO_ID_NET && queue % 2 == 1 ? KEEP_PACKETS : KEEP_MOST;
 }
 
+static struct tape_keep keep_used(const struct virtio_device *dev)
+{
+    if (dev->cfg.device_id == VIRTIO_ID_BLOCK)
+        return KEEP_STATUS;
+    return dev->cfg.device_id == VIRTIO_ID_NET ? KEEP_FRAMES : KEEP_ANSWERS;
+}
+
 static void wrap_queue(struct virtio_tape *vt, unsigned index)
 {
     struct virtio_queue *q = &vt->dev->queues[index];
@@ -313,6 +324,7 @@ static void wrap_queue(struct virtio_tape *vt, unsigned index)
     *tq = (struct tape_queue){.owner = vt,
                               .q = q,
                               .keep = keep(vt->dev, index),
+                              .keep_used = keep_used(vt->dev),
                               .on_kick = q->kick.cb,
                               .look = q->poll.look,
                               .sleep = q->poll.sleep};

@@ -44,13 +44,10 @@ static void say_submit(struct blk_taped *d, const struct blk_req *req)
     rec.queue = (uint16_t)(req->op | (req->op == BLK_ZERO && req->may_unmap ? 0x100 : 0));
     rec.a = req->op != BLK_FLUSH ? req->offset_bytes : 0;
     rec.b = req->op != BLK_FLUSH ? req->bytes : 0;
-    rec.len = ranged ? count * (uint32_t)sizeof(struct tape_buffer) : 0;
-    uint8_t *to = tape_room(d->tape, rec.len);
-    for (unsigned i = 0; ranged && i < count; i++, to += sizeof(struct tape_buffer)) {
-        struct tape_buffer v = {.gpa = tape_gpa(d->tape, req->iov[i].iov_base),
-                                .len = (uint32_t)req->iov[i].iov_len,
-                                .writable = req->op == BLK_READ};
-        memcpy(to, &v, sizeof(v));
+    if (ranged) {
+        uint8_t *room = tape_room(d->tape, count * TAPE_BUFFER_MAX);
+        rec.len = (uint32_t)(tape_put_buffers(d->tape, room, req->iov, count, req->op == BLK_READ) -
+                             room);
     }
     tape_say(d->tape, &rec);
 }
@@ -110,7 +107,7 @@ static void play(void *ctx, const struct tape_rec *rec)
     if (req == NULL)
         return;
     if (req->op == BLK_READ && rec->len == tape_kept(req->bytes, TAPE_KEEP_DATA))
-        tape_scatter(tape_bytes(rec), req->iov, req->iov_count, req->bytes, TAPE_KEEP_DATA);
+        tape_scatter(rec->bytes, req->iov, req->iov_count, req->bytes, TAPE_KEEP_DATA);
     req->done(req, (int)rec->b);
 }
 
@@ -176,7 +173,7 @@ static int describe(struct blk_taped *d, const char *name)
     const struct tape_rec *was = tape_ask(d->tape, d->source, TAPE_INFO, 0);
     if (was == NULL || was->len != sizeof(d->b.info))
         return fail_msg(-EINVAL, "disk %s: is not on the recording", name);
-    memcpy(&d->b.info, tape_bytes(was), sizeof(d->b.info));
+    memcpy(&d->b.info, was->bytes, sizeof(d->b.info));
     return 0;
 }
 

@@ -114,7 +114,7 @@ static void play(void *ctx, const struct tape_rec *rec)
 {
     struct chr_taped *c = ctx;
     if (rec->type != TAPE_TYPED || rec->len <= c->wanted)
-        tell(c, rec, tape_bytes(rec));
+        tell(c, rec, rec->bytes);
 }
 
 /* ---- life ---- */
@@ -186,9 +186,9 @@ static int taped_fill(void *ctx, void *dst, size_t len)
     const struct tape_rec *was = tape_ask(e->tape, e->source, TAPE_RANDOM, 0);
     if (was == NULL)
         return -EIO;
-    memcpy(tape_room(e->tape, was->len), tape_bytes(was), was->len);
+    memcpy(tape_room(e->tape, was->len), was->bytes, was->len);
     tape_compare(e->tape, was, len, was->len);
-    memcpy(dst, tape_bytes(was), min_u64(len, was->len));
+    memcpy(dst, was->bytes, min_u64(len, was->len));
     return (int)was->b;
 }
 

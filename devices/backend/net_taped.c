@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Packets to the guest are kept whole. Those to the host are on the tape already, in chains. */
+/* Packets to the host are on the tape already, in chains. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,10 +11,9 @@
 #include "core/xmath.h"
 #include "devices/backend/taped.h"
 
-/* Less than is kept of the chain that it comes in. */
-#define KEEP_SENT ((struct tape_keep){192, 32})
-
-_Static_assert(NET_PACKET_MAX <= TAPE_BYTES_MAX, "a packet fits in a record");
+#define KEEP_SENT ((struct tape_keep){32, 16})
+/* Filters and hashes look at headers. */
+#define KEEP_RECEIVED ((struct tape_keep){1024, 256})
 
 struct net_taped {
     struct net_backend b;
@@ -68,11 +67,11 @@ static ssize_t replay_receive(struct net_taped *n, unsigned pair, const struct i
     if (was == NULL)
         return -EAGAIN;
     ssize_t result = (ssize_t)was->b;
-    if (result > 0 && (was->len != was->b || was->b > room))
+    if (result > 0 && (was->b > room || was->len != tape_kept(was->b, KEEP_RECEIVED)))
         return -EAGAIN;
     if (result > 0)
-        tape_scatter(tape_bytes(was), iov, count, was->len, TAPE_KEEP_ALL);
-    memcpy(tape_room(n->tape, was->len), tape_bytes(was), was->len);
+        tape_scatter(was->bytes, iov, count, was->b, KEEP_RECEIVED);
+    memcpy(tape_room(n->tape, was->len), was->bytes, was->len);
     tape_compare(n->tape, was, room, was->len);
     return result;
 }
@@ -87,9 +86,9 @@ static ssize_t taped_receive(struct net_backend *b, unsigned pair, const struct 
         return replay_receive(n, pair, iov, count, rec.a);
     ssize_t got = n->base->ops->receive(n->base, pair, iov, count);
     rec.b = (uint64_t)got;
-    if (got > 0 && got <= (ssize_t)TAPE_BYTES_MAX) {
-        rec.len = (uint32_t)got;
-        tape_gather(tape_room(n->tape, rec.len), iov, count, rec.len, TAPE_KEEP_ALL);
+    if (got > 0) {
+        rec.len = tape_kept((uint64_t)got, KEEP_RECEIVED);
+        tape_gather(tape_room(n->tape, rec.len), iov, count, (uint64_t)got, KEEP_RECEIVED);
     }
     tape_note(n->tape, &rec);
     return got;
@@ -208,7 +207,7 @@ static int describe(struct net_taped *n, const char *name)
     const struct tape_rec *was = tape_ask(n->tape, n->source, TAPE_INFO, 0);
     if (was == NULL || was->len != sizeof(n->b.info))
         return fail_msg(-EINVAL, "--net %s: is not on the recording", name);
-    memcpy(&n->b.info, tape_bytes(was), sizeof(n->b.info));
+    memcpy(&n->b.info, was->bytes, sizeof(n->b.info));
     return 0;
 }
 

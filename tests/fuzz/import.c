@@ -126,15 +126,17 @@ static void bring_near(uint8_t *request)
 
 static void import_chain(struct import *im, struct maker *m, const struct tape_rec *rec)
 {
-    const uint8_t *table = tape_bytes(rec), *bytes = table + rec->a * sizeof(struct tape_buffer);
-    const uint8_t *end = table + rec->len;
-    if (rec->b == TAPE_NO_CHAIN || rec->b >= TAPE_BROKEN_CHAIN || rec->a > SCRIPT_STEPS / 2 ||
-        bytes > end)
+    const uint8_t *bytes = rec->bytes, *end = bytes + rec->len;
+    struct tape_buffer table[SCRIPT_STEPS / 2];
+    if (rec->b == TAPE_NO_CHAIN || rec->b >= TAPE_BROKEN_CHAIN || rec->a > ARRAY_SIZE(table))
+        return;
+    for (unsigned i = 0; i < rec->a && bytes != NULL; i++)
+        bytes = tape_get_buffer(bytes, end, &table[i]);
+    if (bytes == NULL)
         return;
     make_room(im, m, rec->source, (unsigned)rec->a + 1);
     for (unsigned i = 0; i < rec->a; i++) {
-        struct tape_buffer b;
-        memcpy(&b, table + i * sizeof(b), sizeof(b));
+        struct tape_buffer b = table[i];
         uint32_t there = (uint32_t)min_u64(b.len, (uint64_t)(end - bytes));
         struct fuzz_step *step;
         if (b.writable) {
@@ -162,7 +164,7 @@ static void import_packet(struct import *im, int source, const struct tape_rec *
     make_room(im, m, (unsigned)source, 1);
     struct fuzz_step *step = add(m, FUZZ_PACKET);
     step->arg[0] = rec->queue;
-    add_bytes(m, step, tape_bytes(rec), (uint32_t)min_u64(rec->len, FUZZ_BYTES_MAX));
+    add_bytes(m, step, rec->bytes, (uint32_t)min_u64(rec->len, FUZZ_BYTES_MAX));
 }
 
 static void import_device(struct import *im, const struct tape_rec *rec)

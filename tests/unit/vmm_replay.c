@@ -329,14 +329,46 @@ static void store(const char *path, struct file f)
     close(fd);
 }
 
-static struct tape_rec *rec_at(struct file f, size_t at)
+/* docs/replay.md, "The file". */
+static struct tape_rec rec_at(struct file f, size_t at, size_t *after)
 {
-    return (struct tape_rec *)(void *)(f.bytes + at);
+    uint64_t head, a = 0, b = 0;
+    memcpy(&head, f.bytes + at, sizeof(head));
+    struct tape_rec rec = {.type = (uint8_t)head,
+                           .source = (uint8_t)(head >> 8),
+                           .queue = (uint16_t)(head >> 16),
+                           .len = head >> 32 & 0xffffff,
+                           .bytes = f.bytes + at + sizeof(head)};
+    const uint8_t *end = rec.bytes + rec.len;
+    memcpy(&a, end, head >> 56 & 15);
+    end += head >> 56 & 15;
+    memcpy(&b, end, head >> 60);
+    rec.a = a;
+    rec.b = b;
+    *after = (size_t)(end + (head >> 60) - f.bytes);
+    return rec;
 }
 
-static size_t after(struct file f, size_t at)
+/* Puts a record in the place of the one at `at`; NULL: nothing. a and b need not be short. */
+static struct file changed(struct file f, size_t at, const struct tape_rec *rec)
 {
-    return at + sizeof(struct tape_rec) + align_up(rec_at(f, at)->len, 8);
+    size_t after, len = at;
+    struct tape_rec was = rec_at(f, at, &after);
+    struct file new = {malloc(f.len + 64), 0};
+    memcpy(new.bytes, f.bytes, at);
+    if (rec != NULL) {
+        uint64_t head = was.type | (uint64_t)was.source << 8 | (uint64_t)was.queue << 16 |
+                        (uint64_t)was.len << 32 | UINT64_C(0x88) << 56;
+        memcpy(new.bytes + len, &head, 8);
+        memcpy(new.bytes + len + 8, rec->bytes, rec->len);
+        len += 8 + rec->len;
+        memcpy(new.bytes + len, &rec->a, 8);
+        memcpy(new.bytes + len + 8, &rec->b, 8);
+        len += 16;
+    }
+    memcpy(new.bytes + len, f.bytes + after, f.len - after);
+    new.len = len + f.len - after;
+    return new;
 }
 
 /* Which members of a record are the device's own answer, beside its bytes. */
@@ -356,15 +388,33 @@ static bool answers_bytes(unsigned type)
     return type == TAPE_PUSH || type == TAPE_SUBMIT || type == TAPE_SEND || type == TAPE_PRINT;
 }
 
-static void is_told(const char *path, struct file f, uint8_t *byte, unsigned type, const char *what)
+static void is_told(const char *path, struct file f, size_t at, const struct tape_rec *rec,
+                    const char *what)
 {
     char said[4096];
-    *byte ^= 1;
-    store(path, f);
-    cr_expect_eq(play(path, said, sizeof(said)), 1, "type %u: another %s goes unnoticed", type,
+    struct file other = changed(f, at, rec);
+    store(path, other);
+    cr_expect_eq(play(path, said, sizeof(said)), 1, "type %u: another %s goes unnoticed", rec->type,
                  what);
     cr_expect_not_null(strstr(said, "recorded:"), "%s", said);
-    *byte ^= 1;
+    free(other.bytes);
+}
+
+static void each_is_told(const char *path, struct file f, size_t at, struct tape_rec rec)
+{
+    struct tape_rec other = rec;
+    other.a ^= 1;
+    if (answers_a(rec.type))
+        is_told(path, f, at, &other, "a");
+    other = rec;
+    other.b ^= 1;
+    if (answers_b(rec.type))
+        is_told(path, f, at, &other, "b");
+    if (!answers_bytes(rec.type) || rec.len == 0)
+        return;
+    f.bytes[at + 8 + rec.len - 1] ^= 1;
+    is_told(path, f, at, &rec, "byte");
+    f.bytes[at + 8 + rec.len - 1] ^= 1;
 }
 
 Test(replay, tells_each_other_answer)
@@ -373,18 +423,12 @@ Test(replay, tells_each_other_answer)
     bool seen[TAPE_TYPES] = {false};
     log_set_sink(quiet, NULL);
     struct file f = load(record(&b, "ring=split"));
-    for (size_t at = sizeof(TAPE_MAGIC); at < f.len; at = after(f, at)) {
-        struct tape_rec *rec = rec_at(f, at);
-        unsigned type = rec->type;
-        if (seen[type] && type == TAPE_VALUE) /* there are hundreds */
+    for (size_t at = sizeof(TAPE_MAGIC), after; at < f.len; at = after) {
+        struct tape_rec rec = rec_at(f, at, &after);
+        if (seen[rec.type] && rec.type == TAPE_VALUE) /* there are hundreds */
             continue;
-        seen[type] = true;
-        if (answers_a(type))
-            is_told(b.path, f, (uint8_t *)&rec->a, type, "a");
-        if (answers_b(type))
-            is_told(b.path, f, (uint8_t *)&rec->b, type, "b");
-        if (answers_bytes(type) && rec->len > 0)
-            is_told(b.path, f, (uint8_t *)(rec + 1) + rec->len - 1, type, "byte");
+        seen[rec.type] = true;
+        each_is_told(b.path, f, at, rec);
     }
     for (unsigned type = TAPE_PUSH; type < TAPE_TYPES; type++)
         cr_expect(seen[type], "the tape has nothing of type %u", type);
@@ -399,17 +443,13 @@ Test(replay, tells_what_is_missing)
     char said[4096];
     log_set_sink(quiet, NULL);
     struct file f = load(record(&b, "ring=split"));
-    for (size_t at = sizeof(TAPE_MAGIC); at < f.len; at = after(f, at)) {
-        struct tape_rec *rec = rec_at(f, at);
-        if (rec->type != TAPE_INTERRUPT && rec->type != TAPE_PUSH)
+    for (size_t at = sizeof(TAPE_MAGIC), after; at < f.len; at = after) {
+        struct tape_rec rec = rec_at(f, at, &after);
+        if (rec.type != TAPE_INTERRUPT && rec.type != TAPE_PUSH)
             continue;
-        struct tape_rec was = *rec;
-        size_t next = after(f, at);
-        struct file less = {malloc(f.len), f.len - (next - at)};
-        memcpy(less.bytes, f.bytes, at);
-        memcpy(less.bytes + at, f.bytes + next, f.len - next);
+        struct file less = changed(f, at, NULL);
         store(b.path, less);
-        cr_expect_eq(play(b.path, said, sizeof(said)), 1, "one more of type %u", was.type);
+        cr_expect_eq(play(b.path, said, sizeof(said)), 1, "one more of type %u", rec.type);
         free(less.bytes);
     }
     free(f.bytes);
@@ -423,7 +463,8 @@ Test(replay, of_a_tape_that_was_cut_off_ends_there)
     char said[4096];
     log_set_sink(quiet, NULL);
     struct file f = load(record(&b, "ring=split"));
-    size_t begun = after(f, sizeof(TAPE_MAGIC));
+    size_t begun;
+    rec_at(f, sizeof(TAPE_MAGIC), &begun);
     for (struct file part = f; part.len > begun; part.len -= min_u64(part.len - begun, 997)) {
         store(b.path, part);
         int result = play(b.path, said, sizeof(said));
@@ -444,9 +485,9 @@ Test(replay, survives_a_damaged_tape)
     char said[4096];
     log_set_sink(quiet, NULL);
     struct file f = load(record(&b, "ring=packed"));
-    size_t first = after(f, sizeof(TAPE_MAGIC));
-    while (rec_at(f, first)->type != TAPE_READ) /* what backends are is believed */
-        first = after(f, first);
+    size_t first = sizeof(TAPE_MAGIC), after;
+    while (rec_at(f, first, &after).type != TAPE_READ) /* what backends are is believed */
+        first = after;
     for (unsigned n = 0; n < 300; n++) {
         size_t at = first + (n * (size_t)2654435761u) % (f.len - first);
         uint8_t was = f.bytes[at];

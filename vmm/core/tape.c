@@ -20,6 +20,7 @@
 #define MAGIC_BYTES 16u
 #define STAMP_NS    UINT64_C(1000000) /* so often a TIME record at most */
 
+_Static_assert(REC_MAX + 32 <= TAPE_SPARE_BYTES, "a record, and a stamp of the time");
 _Static_assert(sizeof(TAPE_MAGIC) == MAGIC_BYTES, "the magic begins the file");
 
 /* ---- recording ---- */
@@ -33,23 +34,33 @@ static void write_out(struct tape *t)
 uint8_t *tape_room(struct tape *t, uint32_t len)
 {
     BUG_ON(len > TAPE_BYTES_MAX);
-    /* A stamp of the time may come first. */
-    if (!t->replay && t->filled + len + 3 * REC_BYTES > TAPE_PIECE_BYTES)
-        write_out(t);
-    return t->buffer + t->filled + REC_BYTES;
+    return tape_room_of(t);
+}
+
+static unsigned bytes_of(uint64_t value)
+{
+    return value != 0 ? 8 - (unsigned)__builtin_clzll(value) / 8 : 0;
+}
+
+/* Writes 8, of which the rest is written over by what follows. */
+static uint8_t *put(uint8_t *to, uint64_t value, unsigned bytes)
+{
+    memcpy(to, &value, 8);
+    return to + bytes;
 }
 
 /* The room has the record's bytes. */
 static void append(struct tape *t, const struct tape_rec *rec)
 {
-    uint8_t *at = t->buffer + t->filled;
-    uint32_t padded = (uint32_t)align_up(rec->len, 8);
-    memcpy(at, rec, REC_BYTES);
-    memset(at + REC_BYTES + rec->len, 0, padded - rec->len);
-    t->filled += REC_BYTES + padded;
+    unsigned a = bytes_of(rec->a), b = bytes_of(rec->b);
+    uint8_t *to = put(t->buffer + t->filled,
+                      rec->type | (uint64_t)rec->source << 8 | (uint64_t)rec->queue << 16 |
+                          (uint64_t)rec->len << 32 | (uint64_t)a << 56 | (uint64_t)b << 60,
+                      HEAD_BYTES);
+    put(put(to + rec->len, rec->a, a), rec->b, b);
+    t->filled += HEAD_BYTES + rec->len + a + b;
 }
 
-/* Behind the record, since its bytes are where they are. */
 static void stamp(struct tape *t)
 {
     uint64_t now_ns = clock_now_ns(t->clock) - t->start_ns;
@@ -63,11 +74,11 @@ void tape_note(struct tape *t, const struct tape_rec *rec)
 {
     if (t->replay || t->over)
         return;
-    if (rec->len == 0)
-        tape_room(t, 0);
     append(t, rec);
     if (tape_is_input(rec) && rec->type != TAPE_DONE) /* of those there are many */
         stamp(t);
+    if (t->filled >= TAPE_PIECE_BYTES)
+        write_out(t);
 }
 
 void tape_end(struct tape *t)
@@ -84,8 +95,14 @@ void tape_end(struct tape *t)
 void tape_gather(uint8_t *to, const struct iovec *iov, unsigned count, uint64_t bytes,
                  struct tape_keep keep)
 {
-    struct iobuf from = iobuf_init(iov, count);
     uint32_t kept = tape_kept(bytes, keep);
+    if (count == 1 && kept != bytes) { /* as most */
+        const uint8_t *all = iov->iov_base;
+        memcpy(to, all, keep.edge);
+        memcpy(to + keep.edge, all + bytes - keep.edge, keep.edge);
+        return;
+    }
+    struct iobuf from = iobuf_init(iov, count);
     if (kept == bytes) {
         iobuf_get(&from, to, kept);
         return;
@@ -107,6 +124,19 @@ void tape_scatter(const uint8_t *from, const struct iovec *iov, unsigned count, 
     iobuf_put(&to, from, keep.edge);
     iobuf_skip(&to, bytes - kept);
     iobuf_put(&to, from + keep.edge, keep.edge);
+}
+
+uint8_t *tape_put_buffers(const struct tape *t, uint8_t *to, const struct iovec *iov,
+                          unsigned count, bool writable)
+{
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t gpa = tape_gpa(t, iov[i].iov_base);
+        unsigned place = bytes_of(gpa), len = bytes_of((uint32_t)iov[i].iov_len);
+        *to++ = (uint8_t)(place | len << 4 | (unsigned)writable << 7);
+        to = put(to, gpa, place);
+        to = put(to, iov[i].iov_len, len);
+    }
+    return to;
 }
 
 /* ---- both ---- */
@@ -225,11 +255,12 @@ int tape_open(struct tape **out, const char *path, FILE *say)
         return fail(-ENOMEM, "%s", path);
     t->replay = true;
     t->out = say;
-    t->buffer = malloc(REC_BYTES + TAPE_BYTES_MAX);
+    t->buffer = malloc(REC_MAX);
     int err = t->buffer != NULL ? map(t) : fail(-ENOMEM, "%s", path);
     const struct tape_rec *first = err == 0 ? tape_next(t) : NULL;
     if (err == 0 && (first == NULL || first->type != TAPE_ARGS))
         err = fail_msg(-EINVAL, "%s: the recording has no beginning", path);
+    t->first = t->taken;
     if (err != 0) {
         tape_destroy(t);
         return err;
@@ -240,8 +271,7 @@ int tape_open(struct tape **out, const char *path, FILE *say)
 
 int tape_args(const struct tape *t, char **argv, int max)
 {
-    const struct tape_rec *rec = (const struct tape_rec *)(const void *)(t->file + MAGIC_BYTES);
-    const char *at = (const char *)tape_bytes(rec), *end = at + rec->len;
+    const char *at = (const char *)t->first.bytes, *end = at + t->first.len;
     int argc = 0;
     while (at < end && argc < max - 1) {
         size_t len = strnlen(at, (size_t)(end - at));

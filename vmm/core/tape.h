@@ -31,7 +31,7 @@ struct evloop;
 struct gmem;
 struct tape;
 
-#define TAPE_MAGIC       "minivet tape 1\n" /* with its NUL 16 bytes, which begin the file */
+#define TAPE_MAGIC       "minivet tape 2\n" /* with its NUL 16 bytes, which begin the file */
 #define TAPE_BYTES_MAX   (UINT32_C(128) << 10)
 #define TAPE_SOURCES_MAX 192u
 
@@ -77,36 +77,32 @@ enum tape_type {
     TAPE_TYPES,
 };
 
-/* In the file: little-endian, as the host is. Its bytes follow, and zeroes up to a multiple of 8.
- */
+/* `len` bytes belong to it: those in the room, when it is recorded or compared. */
 struct tape_rec {
     uint8_t type, source;
     uint16_t queue;
     uint32_t len;
     uint64_t a, b;
+    const uint8_t *bytes; /* of one that was read: in the file, not aligned */
 };
 
 /* A vector of guest memory, in the bytes of TAPE_POP and TAPE_SUBMIT. */
 struct tape_buffer {
     uint64_t gpa;
     uint32_t len;
-    uint32_t writable;
+    bool writable;
 };
+#define TAPE_BUFFER_MAX 16u /* bytes of one in a record */
 
 /* b of TAPE_POP: what was found. A chain's head is in the lower bits. */
 #define TAPE_NO_CHAIN     UINT64_C(0)
-#define TAPE_A_CHAIN      (UINT64_C(1) << 32)
-#define TAPE_BROKEN_CHAIN (UINT64_C(1) << 33)
+#define TAPE_A_CHAIN      (UINT64_C(1) << 16)
+#define TAPE_BROKEN_CHAIN (UINT64_C(1) << 17)
 
 static inline struct tape_rec tape_rec(enum tape_type type, unsigned source, unsigned queue)
 {
     return (struct tape_rec){
         .type = (uint8_t)type, .source = (uint8_t)source, .queue = (uint16_t)queue};
-}
-
-static inline const uint8_t *tape_bytes(const struct tape_rec *rec)
-{
-    return (const uint8_t *)(rec + 1);
 }
 
 /* ---- life ---- */
@@ -154,7 +150,8 @@ void tape_note(struct tape *t, const struct tape_rec *rec);
 
 /* ---- replaying ---- */
 
-/* The answer to a question; NULL: there was none, or another was asked. */
+/* The answer to a question, until the next record is taken; NULL: there was none, or another was
+ * asked. */
 const struct tape_rec *tape_ask(struct tape *t, unsigned source, enum tape_type type,
                                 unsigned queue);
 /* Does the next record answer it? Then it is the same as tape_ask(). */
@@ -180,9 +177,7 @@ struct tape_keep {
     uint32_t whole, edge;
 };
 
-#define TAPE_KEEP_ALL  ((struct tape_keep){TAPE_BYTES_MAX, 0})
-#define TAPE_KEEP_DATA ((struct tape_keep){256, 16}) /* what a disk's read brings */
-#define TAPE_KEEP_USED TAPE_KEEP_DATA                /* what is written into chains: no more */
+#define TAPE_KEEP_DATA ((struct tape_keep){256, 12}) /* what a disk's read brings */
 
 static inline uint32_t tape_kept(uint64_t bytes, struct tape_keep keep)
 {
@@ -194,6 +189,13 @@ void tape_gather(uint8_t *to, const struct iovec *iov, unsigned count, uint64_t 
                  struct tape_keep keep);
 void tape_scatter(const uint8_t *from, const struct iovec *iov, unsigned count, uint64_t bytes,
                   struct tape_keep keep);
+
+/* Vectors of guest memory; returns what is behind them. There is room for TAPE_BUFFER_MAX of each.
+ */
+uint8_t *tape_put_buffers(const struct tape *t, uint8_t *to, const struct iovec *iov,
+                          unsigned count, bool writable);
+/* NULL: it does not end before `end`. */
+const uint8_t *tape_get_buffer(const uint8_t *at, const uint8_t *end, struct tape_buffer *b);
 
 /* ---- reading without playing: the next record of any type but TIME, or NULL ---- */
 const struct tape_rec *tape_next(struct tape *t);

@@ -7,9 +7,13 @@
 
 #include "core/tape.h"
 
-#define REC_BYTES ((uint32_t)sizeof(struct tape_rec))
-
-_Static_assert(sizeof(struct tape_rec) == 24, "the file's records");
+/*
+ * A record in the file: its head, its bytes, then a and b without their leading zeroes. The head is
+ * little-endian, as the host is: bits 0 type, 8 source, 16 queue, 32 len, 56 how many bytes a has,
+ * 60 how many b has.
+ */
+#define HEAD_BYTES ((uint32_t)sizeof(uint64_t))
+#define REC_MAX    (TAPE_BYTES_MAX + 32)
 
 static inline bool tape_is_input(const struct tape_rec *rec)
 {
@@ -30,22 +34,28 @@ struct tape {
     bool replay;
     bool over; /* nothing is recorded or compared any more */
     uint64_t now_ns;
+    uint8_t *buffer; /* recording: for the writer; replaying: for the room */
+    uint32_t filled;
 
-    /* Recording: the writer's piece takes records until it is full. */
+    /* Recording. */
     const struct clock *clock;
     uint64_t start_ns;
     struct tape_writer *writer;
-    uint8_t *buffer; /* that piece; a replay's is its own, and the room is its beginning */
-    uint32_t filled;
 
     /* Replaying. */
     int fd;
     const uint8_t *file;
-    size_t file_bytes, at;
+    size_t file_bytes, at, next_at; /* if next_at > at: the end of `next` */
+    struct tape_rec first, taken, next;
     uint64_t number; /* of records that were taken */
     struct tape_rec input;
     bool differs, shows_all;
     FILE *out;
 };
+
+static inline uint8_t *tape_room_of(const struct tape *t)
+{
+    return t->buffer + t->filled + HEAD_BYTES;
+}
 
 #endif

@@ -5,20 +5,63 @@
 #include "core/tape_impl.h"
 #include "core/xmath.h"
 
+static uint64_t get(const uint8_t **at, unsigned bytes)
+{
+    uint64_t value = 0;
+    memcpy(&value, *at, bytes);
+    *at += bytes;
+    return value;
+}
+
+/* The record at `at`, and where it ends. */
+static bool read_next(struct tape *t)
+{
+    const uint8_t *at = t->file + t->at;
+    size_t left = t->file_bytes - t->at;
+    if (left < HEAD_BYTES)
+        return false;
+    uint64_t head = get(&at, HEAD_BYTES);
+    unsigned a = head >> 56 & 0xf, b = (unsigned)(head >> 60);
+    t->next = (struct tape_rec){.type = (uint8_t)head,
+                                .source = (uint8_t)(head >> 8),
+                                .queue = (uint16_t)(head >> 16),
+                                .len = (uint32_t)(head >> 32 & 0xffffff),
+                                .bytes = at};
+    if (t->next.type >= TAPE_TYPES || t->next.len > TAPE_BYTES_MAX || a > 8 || b > 8 ||
+        left < HEAD_BYTES + t->next.len + a + b)
+        return false;
+    at += t->next.len;
+    t->next.a = get(&at, a);
+    t->next.b = get(&at, b);
+    t->next_at = (size_t)(at - t->file);
+    return true;
+}
+
 /* The record at `at`, or NULL: the file ends there. */
 static const struct tape_rec *peek(struct tape *t)
 {
-    while (t->file != NULL && t->file_bytes - t->at >= REC_BYTES) {
-        const struct tape_rec *rec = (const struct tape_rec *)(const void *)(t->file + t->at);
-        if (rec->len > TAPE_BYTES_MAX || rec->type >= TAPE_TYPES ||
-            align_up(rec->len, 8) > t->file_bytes - t->at - REC_BYTES)
+    while (t->next_at <= t->at) {
+        if (!read_next(t)) {
+            t->next_at = 0;
             return NULL;
-        if (rec->type != TAPE_TIME)
-            return rec;
-        t->now_ns = rec->a;
-        t->at += REC_BYTES;
+        }
+        if (t->next.type == TAPE_TIME) {
+            t->now_ns = t->next.a;
+            t->at = t->next_at;
+        }
     }
-    return NULL;
+    return &t->next;
+}
+
+const uint8_t *tape_get_buffer(const uint8_t *at, const uint8_t *end, struct tape_buffer *b)
+{
+    unsigned place = at < end ? *at & 0xf : 0, len = at < end ? *at >> 4 & 7 : 0;
+    if (place > 8 || len > 4 || end - at < (ptrdiff_t)(1 + place + len))
+        return NULL;
+    b->writable = *at++ >> 7 != 0;
+    b->gpa = get(&at, place);
+    b->len = (uint32_t)get(&at, len);
+    return at;
 }
 
 static const char *name_of(const struct tape *t, unsigned source)
@@ -43,14 +86,14 @@ static void show(struct tape *t, const char *what, const struct tape_rec *rec)
 
 const struct tape_rec *tape_next(struct tape *t)
 {
-    const struct tape_rec *rec = peek(t);
-    if (rec == NULL)
+    if (peek(t) == NULL)
         return NULL;
-    t->at += REC_BYTES + align_up(rec->len, 8);
+    t->taken = t->next;
+    t->at = t->next_at;
     t->number++;
     if (t->shows_all)
-        show(t, "", rec);
-    return rec;
+        show(t, "", &t->taken);
+    return &t->taken;
 }
 
 void tape_show_all(struct tape *t)
@@ -76,7 +119,7 @@ static void differ(struct tape *t, const struct tape_rec *recorded, const struct
 static void differ_bytes(struct tape *t, const struct tape_rec *recorded, const uint8_t *is,
                          uint32_t len)
 {
-    const uint8_t *was = tape_bytes(recorded);
+    const uint8_t *was = recorded->bytes;
     uint32_t at = 0;
     while (at < len && at < recorded->len && was[at] == is[at])
         at++;
@@ -93,8 +136,8 @@ static void differ_bytes(struct tape *t, const struct tape_rec *recorded, const 
 
 static void compare(struct tape *t, const struct tape_rec *was, const struct tape_rec *is)
 {
-    const uint8_t *bytes = t->buffer + REC_BYTES;
-    bool same_bytes = was->len == is->len && memcmp(tape_bytes(was), bytes, is->len) == 0;
+    const uint8_t *bytes = tape_room_of(t);
+    bool same_bytes = was->len == is->len && memcmp(was->bytes, bytes, is->len) == 0;
     if (same_bytes && was->a == is->a && was->b == is->b)
         return;
     differ(t, was, is);
@@ -171,15 +214,14 @@ bool tape_differs(const struct tape *t)
 
 bool tape_play_input(struct tape *t)
 {
-    const struct tape_rec *rec = t->over ? NULL : peek(t);
-    if (rec == NULL || !tape_is_input(rec))
+    if (t->over || peek(t) == NULL || !tape_is_input(&t->next))
         return false;
-    tape_next(t);
-    t->input = *rec;
-    if (rec->source < t->source_count && t->sources[rec->source].play != NULL)
-        t->sources[rec->source].play(t->sources[rec->source].ctx, rec);
+    const struct tape_rec rec = *tape_next(t); /* more are taken while it is played */
+    t->input = rec;
+    if (rec.source < t->source_count && t->sources[rec.source].play != NULL)
+        t->sources[rec.source].play(t->sources[rec.source].ctx, &rec);
     else
-        differ(t, rec, NULL);
+        differ(t, &rec, NULL);
     return true;
 }
 

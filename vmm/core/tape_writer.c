@@ -105,7 +105,7 @@ int tape_writer_create(struct tape_writer **out, const char *path)
     w->path = strdup(path);
     bool memory = w->path != NULL;
     for (unsigned i = 0; i < PIECES; i++)
-        memory &= (w->pieces[i] = malloc(TAPE_PIECE_BYTES)) != NULL;
+        memory &= (w->pieces[i] = malloc(TAPE_PIECE_BYTES + TAPE_SPARE_BYTES)) != NULL;
     w->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     int err = w->fd < 0 ? fail(-errno, "--record %s: open", path) : 0;
     if (err == 0)

@@ -8,7 +8,8 @@
 
 #include <stdint.h>
 
-#define TAPE_PIECE_BYTES (UINT32_C(1) << 20)
+#define TAPE_PIECE_BYTES (UINT32_C(256) << 10) /* when they are written */
+#define TAPE_SPARE_BYTES (UINT32_C(132) << 10) /* may follow, of the last record */
 
 struct tape_writer;
 
