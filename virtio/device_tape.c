@@ -13,6 +13,7 @@
 #include "virtio/vq_ops.h"
 
 /* Of what devices read. Commands are short, and the rest of longer chains is data. */
+#define KEEP_HEADER   ((struct tape_keep){1024, 16})
 #define KEEP_COMMANDS ((struct tape_keep){1024, 64})
 #define KEEP_PACKETS  ((struct tape_keep){256, 64})
 #define KEEP_MOST     ((struct tape_keep){UINT32_C(64) << 10, UINT32_C(32) << 10})
@@ -305,7 +306,9 @@ static void play(void *ctx, const struct tape_rec *rec)
 
 static struct tape_keep keep(const struct virtio_device *dev, unsigned queue)
 {
-    if (dev->cfg.device_id == VIRTIO_ID_BLOCK || dev->cfg.device_id == VIRTIO_ID_SCSI)
+    if (dev->cfg.device_id == VIRTIO_ID_BLOCK)
+        return KEEP_HEADER;
+    if (dev->cfg.device_id == VIRTIO_ID_SCSI)
         return KEEP_COMMANDS;
     return dev->cfg.device_id == VIRTIO_ID_NET && queue % 2 == 1 ? KEEP_PACKETS : KEEP_MOST;
 }

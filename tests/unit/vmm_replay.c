@@ -456,6 +456,27 @@ Test(replay, tells_what_is_missing)
     unlink(b.path);
 }
 
+static void count_line(void *ctx, enum log_level level, const char *line)
+{
+    (void)level;
+    *(unsigned *)ctx += strstr(line, "the recording ends here") != NULL;
+}
+
+/* It is said once, and the machine goes on. */
+Test(replay, a_full_disk_ends_the_recording)
+{
+    char *args[] = {"run"};
+    struct tape *tape;
+    unsigned lines = 0;
+    log_set_sink(count_line, &lines);
+    cr_assert_eq(tape_record(&tape, "/dev/full", &clock_host, ARRAY_SIZE(args), args), 0);
+    for (unsigned i = 0; i < 100000; i++)
+        tape_note(tape, &(struct tape_rec){.type = TAPE_LOOK});
+    tape_end(tape);
+    tape_destroy(tape);
+    cr_expect_eq(lines, 1);
+}
+
 /* Of a run that was killed: as far as it goes. */
 Test(replay, of_a_tape_that_was_cut_off_ends_there)
 {

@@ -14,20 +14,32 @@
 #include "core/gmem.h"
 #include "core/iobuf.h"
 #include "core/tape_impl.h"
-#include "core/tape_writer.h"
 #include "core/xmath.h"
 
 #define MAGIC_BYTES 16u
 #define STAMP_NS    UINT64_C(1000000) /* so often a TIME record at most */
+/* So many are written at once: a processor's cache holds them, and the call is shared by hundreds.
+ */
+#define PIECE_BYTES (UINT32_C(64) << 10)
 
-_Static_assert(REC_MAX + 32 <= TAPE_SPARE_BYTES, "a record, and a stamp of the time");
 _Static_assert(sizeof(TAPE_MAGIC) == MAGIC_BYTES, "the magic begins the file");
 
 /* ---- recording ---- */
 
 static void write_out(struct tape *t)
 {
-    t->buffer = tape_writer_next(t->writer, t->filled);
+    uint32_t done = 0;
+    while (done < t->filled) {
+        ssize_t n = write(t->fd, t->buffer + done, t->filled - done);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            fail(n < 0 ? -errno : -EIO, "--record %s: write; the recording ends here", t->path);
+            t->over = true;
+            break;
+        }
+        done += (uint32_t)n;
+    }
     t->filled = 0;
 }
 
@@ -77,7 +89,7 @@ void tape_note(struct tape *t, const struct tape_rec *rec)
     append(t, rec);
     if (tape_is_input(rec) && rec->type != TAPE_DONE) /* of those there are many */
         stamp(t);
-    if (t->filled >= TAPE_PIECE_BYTES)
+    if (t->filled >= PIECE_BYTES)
         write_out(t);
 }
 
@@ -184,7 +196,8 @@ static struct tape *allocate(const char *path)
         return NULL;
     t->fd = -1;
     t->path = strdup(path);
-    if (t->path != NULL)
+    t->buffer = malloc(PIECE_BYTES + 2 * REC_MAX); /* the last record may begin in the piece */
+    if (t->path != NULL && t->buffer != NULL)
         return t;
     tape_destroy(t);
     return NULL;
@@ -212,9 +225,9 @@ int tape_record(struct tape **out, const char *path, const struct clock *clock, 
         return fail(-ENOMEM, "--record %s", path);
     t->clock = clock;
     t->start_ns = clock_now_ns(clock);
-    int err = tape_writer_create(&t->writer, path);
+    t->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int err = t->fd < 0 ? fail(-errno, "--record %s: open", path) : 0;
     if (err == 0) {
-        t->buffer = tape_writer_piece(t->writer);
         memcpy(t->buffer, TAPE_MAGIC, MAGIC_BYTES);
         t->filled = MAGIC_BYTES;
         err = note_args(t, argc, argv);
@@ -255,8 +268,7 @@ int tape_open(struct tape **out, const char *path, FILE *say)
         return fail(-ENOMEM, "%s", path);
     t->replay = true;
     t->out = say;
-    t->buffer = malloc(REC_MAX);
-    int err = t->buffer != NULL ? map(t) : fail(-ENOMEM, "%s", path);
+    int err = map(t);
     const struct tape_rec *first = err == 0 ? tape_next(t) : NULL;
     if (err == 0 && (first == NULL || first->type != TAPE_ARGS))
         err = fail_msg(-EINVAL, "%s: the recording has no beginning", path);
@@ -288,11 +300,9 @@ void tape_destroy(struct tape *t)
 {
     if (t == NULL)
         return;
-    if (t->writer != NULL && !t->over)
+    if (!t->replay && !t->over)
         write_out(t);
-    tape_writer_destroy(t->writer);
-    if (t->replay)
-        free(t->buffer);
+    free(t->buffer);
     if (t->file != NULL)
         munmap((void *)t->file, t->file_bytes);
     if (t->fd >= 0)

@@ -34,16 +34,15 @@ struct tape {
     bool replay;
     bool over; /* nothing is recorded or compared any more */
     uint64_t now_ns;
-    uint8_t *buffer; /* recording: for the writer; replaying: for the room */
+    uint8_t *buffer; /* what is to be written, and behind it the room */
+    int fd;
     uint32_t filled;
 
     /* Recording. */
     const struct clock *clock;
     uint64_t start_ns;
-    struct tape_writer *writer;
 
     /* Replaying. */
-    int fd;
     const uint8_t *file;
     size_t file_bytes, at, next_at; /* if next_at > at: the end of `next` */
     struct tape_rec first, taken, next;
