@@ -18,12 +18,13 @@
 #include "tests/fuzz/script.h"
 #include "virtio/spec.h"
 
-#define SCRIPT_STEPS 64u /* a seed is small */
-#define SCRIPTS_MAX  24u /* of a device */
+#define SCRIPT_STEPS 64u  /* a seed is small */
+#define SCRIPTS_MAX  256u /* of a device */
 #define OUT_MAX      1024u
 #define IN_MAX       4096u
 #define POOL_BYTES   (UINT32_C(1) << 15)
 #define QUEUE_SIZE   64u
+#define MANY_QUEUES  7u /* more than there are; three pairs of a network, and control */
 
 /* What is being made of a source. */
 struct maker {
@@ -36,6 +37,7 @@ struct maker {
 
 struct import {
     const char *dir;
+    char name[256]; /* the tape's */
     struct maker *makers[TAPE_SOURCES_MAX];
     bool failed;
 };
@@ -76,14 +78,33 @@ static void add_bytes(struct maker *m, struct fuzz_step *step, const uint8_t *by
     m->used += step->len;
 }
 
+/* With FUZZ_MANY there are three of those that there may be several of. */
+static bool is_many(const struct maker *m)
+{
+    static const unsigned few[FUZZ_DEVICES] = {
+        [FUZZ_BLK] = 1, [FUZZ_SCSI] = 3, [FUZZ_NET] = 3, [FUZZ_CONSOLE] = 2, [FUZZ_RNG] = 1};
+    return m->queues > few[m->device];
+}
+
+/* A network's last queue is for its control, wherever that is. */
+static unsigned queue_of(const struct maker *m, unsigned queue)
+{
+    bool control = m->device == FUZZ_NET && queue + 1 == m->queues;
+    return control && is_many(m) ? MANY_QUEUES - 1 : queue;
+}
+
 static void begin(struct maker *m)
 {
     m->script.count = 0;
     m->used = 0;
-    m->script.head = (struct fuzz_head){.device = (uint8_t)m->device};
+    m->script.head = (struct fuzz_head){
+        .device = (uint8_t)m->device,
+        .variant = (uint8_t)(m->written % RIG_VARIANTS), /* each transport has some */
+        .options = is_many(m) ? FUZZ_MANY : 0,
+    };
     struct fuzz_step *start = add(m, FUZZ_START);
     start->arg[0] = UINT64_MAX; /* what is offered */
-    start->arg[1] = m->queues - 1;
+    start->arg[1] = is_many(m) ? MANY_QUEUES - 1 : m->queues - 1;
     start->arg[2] = QUEUE_SIZE;
 }
 
@@ -96,7 +117,8 @@ static void write_script(struct import *im, struct maker *m, unsigned source)
         return;
     snprintf(path, sizeof(path), "%s/%s", im->dir, device);
     mkdir(path, 0777);
-    snprintf(path, sizeof(path), "%s/%s/guest-%u-%02u", im->dir, device, source, m->written++);
+    snprintf(path, sizeof(path), "%s/%s/%s-%u-%02u", im->dir, device, im->name, source,
+             m->written++);
     size_t len = fuzz_script_encode(&m->script, out, sizeof(out));
     FILE *f = fopen(path, "wb");
     bool good = f != NULL && fwrite(out, 1, len, f) == len;
@@ -118,10 +140,20 @@ static void make_room(struct import *im, struct maker *m, unsigned source, unsig
 /* ---- records ---- */
 
 /* Places of its own disk, which is smaller. */
-static void bring_near(uint8_t *request)
+static void bring_near(const struct maker *m, uint8_t *request, uint32_t len)
 {
-    uint64_t sector = le64_get(request + 8);
-    le64_put(request + 8, sector % (FUZZ_DISK_BYTES / 512));
+    if (m->device == FUZZ_BLK && len >= 16)
+        le64_put(request + 8, le64_get(request + 8) % (FUZZ_DISK_BYTES / 512));
+    if (m->device != FUZZ_SCSI || len < 19 + 16)
+        return;
+    uint8_t *cdb = request + 19; /* of struct virtio_scsi_req_cmd */
+    unsigned bytes = cdb[0] >> 5 == 1   ? 4
+                     : cdb[0] >> 5 == 4 ? 8
+                                        : 0; /* of the address, big-endian */
+    if (bytes > 0) {
+        memset(cdb + 2, 0, bytes - 1);
+        cdb[1 + bytes] %= FUZZ_DISK_BYTES / 512;
+    }
 }
 
 static void import_chain(struct import *im, struct maker *m, const struct tape_rec *rec)
@@ -148,12 +180,12 @@ static void import_chain(struct import *im, struct maker *m, const struct tape_r
         } else {
             step = add(m, FUZZ_OUT);
             add_bytes(m, step, bytes, there);
-            if (m->device == FUZZ_BLK && i == 0 && step->len >= 16)
-                bring_near(m->pool + m->used - step->len);
+            if (i == 0)
+                bring_near(m, m->pool + m->used - step->len, step->len);
         }
         bytes += b.writable ? 0 : there;
     }
-    add(m, FUZZ_SEND)->arg[0] = rec->queue;
+    add(m, FUZZ_SEND)->arg[0] = queue_of(m, rec->queue);
 }
 
 static void import_packet(struct import *im, int source, const struct tape_rec *rec)
@@ -197,6 +229,10 @@ static void import_record(struct import *im, const struct tape_rec *rec)
 int fuzz_import(const char *path, const char *dir)
 {
     struct import im = {.dir = dir};
+    const char *name = strrchr(path, '/') != NULL ? strrchr(path, '/') + 1 : path;
+    snprintf(im.name, sizeof(im.name), "%s", name);
+    if (strrchr(im.name, '.') != NULL)
+        *strrchr(im.name, '.') = '\0';
     const struct tape_rec *rec;
     struct tape *tape;
     if (tape_open(&tape, path, stdout) < 0)
