@@ -56,7 +56,7 @@ static const struct tape_rec *peek(struct tape *t)
 const uint8_t *tape_get_buffer(const uint8_t *at, const uint8_t *end, struct tape_buffer *b)
 {
     unsigned place = at < end ? *at & 0xf : 0, len = at < end ? *at >> 4 & 7 : 0;
-    if (place > 8 || len > 4 || end - at < (ptrdiff_t)(1 + place + len))
+    if (place > 8 || len > 4 || (size_t)(end - at) < 1 + place + len)
         return NULL;
     b->writable = *at++ >> 7 != 0;
     b->gpa = get(&at, place);
