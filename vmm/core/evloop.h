@@ -152,7 +152,6 @@ struct ev_io {
     /* The loop's own. */
     unsigned char state;
     bool again;  /* it was asked to try again */
-    bool orphan; /* it was cancelled, and nobody had asked */
     bool cancel; /* atomic: evloop_io_cancel() has asked */
     int64_t result;
     TAILQ_ENTRY(ev_io) link;

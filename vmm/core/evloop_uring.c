@@ -70,6 +70,7 @@ struct ios {
 struct uring {
     struct io_uring ring;
     bool is_open;
+    bool is_releasing;
     pid_t thread; /* whose the ring is; 0: nobody's yet */
     struct slot slots[SLOTS];
     TAILQ_HEAD(, slot) free; /* by link[WANTED] */
@@ -225,20 +226,16 @@ static void io_completed(struct uring *u, struct ev_io *io, int32_t result)
 {
     bool again = result == -EAGAIN || result == -EINTR;
     u->in_flight--;
-    /* Its thread has gone. Twice: the file itself says so, and would for ever. */
-    bool orphan = !io->cancel && result == -ECANCELED;
     if (io->cancel && again)
         result = -ECANCELED;
-    if (orphan && io->orphan)
-        result = -EIO;
-    else if (!io->cancel && (again || orphan)) {
+    if (!io->cancel && (again || (u->is_releasing && result == -ECANCELED))) {
         io->again = again;
-        io->orphan = orphan;
         io->state = IO_PENDING;
         ios_append(&u->pending, io);
         return;
     }
-    io_ended(u, io, result);
+    /* That nobody has asked for is the file's own answer, for which ours has another meaning. */
+    io_ended(u, io, !io->cancel && result == -ECANCELED ? -EIO : result);
 }
 
 static void reap(struct uring *u)
@@ -544,7 +541,7 @@ static int uring_set(struct evloop *loop, struct ev_fd *ev, uint32_t events)
 static void uring_io(struct evloop *loop, struct ev_io *io)
 {
     loop->works_out++;
-    io->again = io->orphan = false;
+    io->again = false;
     io->state = IO_PENDING;
     ios_append(&loop->uring->pending, io);
 }
@@ -572,12 +569,14 @@ static void uring_release(struct evloop *loop, bool last)
     struct uring *u = loop->uring;
     if (!u->is_open || u->thread != evloop_owner(loop))
         return;
+    u->is_releasing = true;
     if (u->in_flight > 0 || last) {
         prep_cancel(loop, 0, IORING_ASYNC_CANCEL_ANY | IORING_ASYNC_CANCEL_ALL);
         enter(loop, WAIT_NONE);
     }
     while (u->in_flight > 0)
         enter(loop, WAIT_FOREVER);
+    u->is_releasing = false;
     if (last)
         ring_close(u);
 }
