@@ -28,7 +28,8 @@
 
 static struct {
     pthread_mutex_t lock; /* loops have helpers */
-    bool on;
+    bool on, has_spared;
+    pthread_t spared;
     unsigned left; /* calls until one is refused */
     int err;
     const char *refused; /* which it was */
@@ -43,7 +44,8 @@ static char last_line[512];
 static bool refuses(const char *name)
 {
     pthread_mutex_lock(&host.lock);
-    bool refuse = host.on && host.left > 0 && --host.left == 0;
+    bool spared = host.has_spared && pthread_equal(pthread_self(), host.spared);
+    bool refuse = host.on && !spared && host.left > 0 && --host.left == 0;
     if (refuse)
         host.refused = name;
     pthread_mutex_unlock(&host.lock);
@@ -116,6 +118,14 @@ void refuse_end(void)
 {
     pthread_mutex_lock(&host.lock);
     host.on = false;
+    pthread_mutex_unlock(&host.lock);
+}
+
+void refuse_spare(pthread_t thread)
+{
+    pthread_mutex_lock(&host.lock);
+    host.has_spared = true;
+    host.spared = thread;
     pthread_mutex_unlock(&host.lock);
 }
 

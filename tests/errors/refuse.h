@@ -7,6 +7,8 @@
 #ifndef MINIVET_TESTS_ERRORS_REFUSE_H
 #define MINIVET_TESTS_ERRORS_REFUSE_H
 
+#include <pthread.h>
+
 /*
  * A scene does things between refuse_begin() and refuse_end(), and cleans up. It returns 0, or the
  * error that was reported. Judged afterwards: who was not refused anything succeeds; who fails has
@@ -18,5 +20,8 @@ void refuse_each_but(int (*scene)(void), int never);
 
 void refuse_begin(void);
 void refuse_end(void);
+
+/* A thread that stands for another program. */
+void refuse_spare(pthread_t thread);
 
 #endif

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Devices on a host that refuses, from their making to a driver that starts them. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/bus.h"
+#include "devices/pci/function.h"
+#include "tests/errors/refuse.h"
+#include "tests/harness/fake_net.h"
+#include "tests/harness/rig.h"
+#include "tests/harness/vhost_server.h"
+#include "virtio/blk.h"
+#include "virtio/console.h"
+#include "virtio/mmio.h"
+#include "virtio/net.h"
+#include "virtio/pci.h"
+#include "virtio/rng.h"
+#include "virtio/scsi.h"
+#include "virtio/spec.h"
+#include "virtio/vhost_net.h"
+#include "virtio/vhost_user_blk.h"
+
+static struct rig rig;
+static const struct rig_config *on;
+
+/* ---- devices ---- */
+
+static struct virtio_setup setup(void)
+{
+    struct virtio_setup s = rig_setup(&rig, "device");
+    s.strict = true;
+    return s;
+}
+
+#define SCENE(device, before, create, after)   \
+    static int device##_scene(void)            \
+    {                                          \
+        struct virtio_##device *made = NULL;   \
+        rig = (struct rig){0};                 \
+        rig_open_host(&rig, &rig_variants[0]); \
+        struct virtio_setup s = setup();       \
+        before;                                \
+        refuse_begin();                        \
+        int err = create;                      \
+        if (err == 0)                          \
+            virtio_##device##_destroy(made);   \
+        refuse_end();                          \
+        after;                                 \
+        rig_close(&rig);                       \
+        return err;                            \
+    }
+
+SCENE(rng, rig.entropy = fake_entropy_port(&rig.random), virtio_rng_create(&made, &s, &rig.entropy),
+      (void)0)
+SCENE(console, fake_chr_init(&rig.chr, 80, 25), virtio_console_create(&made, &s, &rig.chr.backend),
+      (void)0)
+SCENE(blk, fake_blk_init(&rig.disk, rig.loop, 65536),
+      virtio_blk_create(&made, &s,
+                        &(struct virtio_blk_config){.backend = &rig.disk.backend, .queues = 2}),
+      fake_blk_fini(&rig.disk))
+SCENE(scsi, fake_blk_init(&rig.disk, rig.loop, 65536),
+      virtio_scsi_create(
+          &made, &s,
+          &(struct virtio_scsi_config){
+              .backends = (struct blk_backend *[]){&rig.disk.backend}, .count = 1, .queues = 2}),
+      fake_blk_fini(&rig.disk))
+SCENE(net, ((void)s, fake_net_init(&rig.ether)),
+      virtio_net_create(&made, &(struct virtio_net_config){.name = "net",
+                                                           .loop = rig.loop,
+                                                           .gmem = rig.gmem,
+                                                           .backend = &rig.ether.backend,
+                                                           .pairs = 2,
+                                                           .rss = true,
+                                                           .strict = true}),
+      fake_net_fini(&rig.ether))
+
+Test(errors, devices)
+{
+    refuse_each(rng_scene);
+    refuse_each(console_scene);
+    refuse_each(blk_scene);
+    refuse_each(scsi_scene);
+    refuse_each(net_scene);
+}
+
+/* ---- transports ---- */
+
+static int mmio(void)
+{
+    struct virtio_mmio *made = NULL;
+    rig = (struct rig){0};
+    rig_open_host(&rig, on);
+    echo_init(&rig.echo, &(struct echo_config){.setup = setup(), .shm_bytes = 65536});
+    refuse_begin();
+    int err = virtio_mmio_create(&made, &(struct virtio_mmio_config){
+                                            .bus = rig.bus,
+                                            .base_gpa = RIG_WINDOW_GPA,
+                                            .irq = fake_irq_line(&rig.irq),
+                                            .doorbell = fake_doorbell_port(&rig.bell),
+                                            .device = &rig.echo.dev,
+                                            .shm_gpa = RIG_SHM_GPA,
+                                        });
+    if (err == 0)
+        virtio_mmio_destroy(made);
+    refuse_end();
+    echo_fini(&rig.echo);
+    rig_close(&rig);
+    return err;
+}
+
+static int pci(void)
+{
+    struct virtio_pci *made = NULL;
+    rig = (struct rig){0};
+    rig_open_host(&rig, on);
+    echo_init(&rig.echo, &(struct echo_config){.setup = setup(), .shm_bytes = 65536});
+    refuse_begin();
+    int err = virtio_pci_create(&made, &(struct virtio_pci_config){
+                                           .mmio = rig.bus,
+                                           .pio = rig.pio,
+                                           .msi = fake_msi_sink(&rig.msi),
+                                           .doorbell = fake_doorbell_port(&rig.bell),
+                                           .device = &rig.echo.dev,
+                                       });
+    if (err == 0)
+        virtio_pci_destroy(made);
+    refuse_end();
+    echo_fini(&rig.echo);
+    rig_close(&rig);
+    return err;
+}
+
+Test(errors, transports)
+{
+    on = &rig_variants[0];
+    refuse_each(mmio);
+    refuse_each(pci);
+}
+
+/* A driver that starts a device: what is refused costs the device, and a reset mends it. */
+static int driver(void)
+{
+    rig = (struct rig){0};
+    rig_open_blk_on(&rig, on);
+    cr_assert(vdrv_negotiate(&rig.drv, VIRTIO_BIT(VIRTIO_F_VERSION_1)));
+    vdrv_queue_alloc(&rig.drv, 0, 16);
+    refuse_begin();
+    vdrv_queue_write(&rig.drv, 0);
+    vdrv_driver_ok(&rig.drv);
+    rig_step(&rig);
+    refuse_end();
+    vdrv_reset(&rig.drv);
+    cr_expect(vdrv_start(&rig.drv, VIRTIO_BIT(VIRTIO_F_VERSION_1), 1, 16));
+    cr_expect_not(rig_is_broken(&rig));
+    rig_close(&rig);
+    return 0;
+}
+
+Test(errors, drivers)
+{
+    for (unsigned i = 0; i < RIG_VARIANTS; i++) {
+        on = &rig_variants[i];
+        refuse_each(driver);
+    }
+}
+
+/* ---- servers ---- */
+
+static struct vhost_server s;
+
+/* The server is another program: it is refused nothing. */
+static int connect_server(void *ctx)
+{
+    refuse_end();
+    int fd = vhost_server_connect(ctx);
+    refuse_spare(s.thread);
+    refuse_begin();
+    return fd;
+}
+
+static int server(void)
+{
+    struct vhost_user_device *disk = NULL;
+    rig = (struct rig){0};
+    rig_open_host(&rig, &rig_variants[0]);
+    vhost_server_init(&s);
+    s.front = rig.gmem;
+    refuse_begin();
+    int err = vhost_user_blk_create(&disk, &(struct vhost_user_setup){
+                                               .setup = setup(),
+                                               .socket_path = "a thread",
+                                               .connect = connect_server,
+                                               .connect_ctx = &s,
+                                               .groups = 2,
+                                               .clock = &rig.clock,
+                                           });
+    if (err == 0)
+        vhost_user_device_destroy(disk);
+    refuse_end();
+    vhost_server_fini(&s);
+    rig_close(&rig);
+    return err;
+}
+
+Test(errors, servers)
+{
+    refuse_each(server);
+}
