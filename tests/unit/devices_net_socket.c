@@ -154,6 +154,21 @@ Test(net_socket, over_tcp_too)
 }
 
 /* Cut into more pieces than a system call takes. */
+Test(net_socket, over_ipv6_too)
+{
+    struct sockaddr_in6 addr = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    socklen_t bytes = sizeof(addr);
+    char where[32];
+    int fd = socket(AF_INET6, SOCK_STREAM, 0);
+    if (fd < 0 || bind(fd, (struct sockaddr *)&addr, bytes) != 0)
+        cr_skip_test("the host has no IPv6");
+    cr_assert(zero(getsockname(fd, (struct sockaddr *)&addr, &bytes)));
+    close(fd);
+    snprintf(where, sizeof(where), "[::1]:%u", ntohs(addr.sin6_port));
+    start(where, where);
+    expect_linked();
+}
+
 Test(net_socket, a_frame_in_many_pieces_arrives)
 {
     uint8_t header[NET_HEADER_BYTES] = {0};
@@ -375,6 +390,8 @@ Test(net_socket, what_is_no_socket_stays)
     cr_expect(eq(int, create(0, "nonsense", NULL), -EINVAL));
     cr_expect(eq(int, create(0, "127.0.0.1:", NULL), -EINVAL));
     cr_expect(eq(int, create(0, "127.0.0.1:x", NULL), -EINVAL));
+    cr_expect(eq(int, create(0, "127.0.0.1:0", NULL), -EINVAL));
+    cr_expect(eq(int, create(0, "127.0.0.1:80x", NULL), -EINVAL));
     cr_expect(eq(int, create(0, "127.0.0.1:99999", NULL), -EINVAL));
     cr_expect(strstr(said, "65535") != NULL, "%s", said);
     nets[0] = NULL;

@@ -398,6 +398,15 @@ Test(net_user, restrict_keeps_the_guest_inside)
     close(fd);
 }
 
+/* 192.0.2.0/24 is nobody's (RFC 5737). */
+Test(net_user, an_address_that_is_not_the_host_s_is_named)
+{
+    option("hostfwd", "tcp:192.0.2.1:2222-:22");
+    cr_expect(eq(int, net_user_create(&net, &config), -EADDRNOTAVAIL));
+    cr_expect(strstr(last_line, "no such address") != NULL, "%s", last_line);
+    net = NULL;
+}
+
 Test(net_user, a_port_that_is_taken_is_named)
 {
     uint16_t port;
@@ -594,7 +603,12 @@ Test(net_user, options_that_are_wrong_are_told)
         {"hostfwd", "tcp:localhost:22-:22"},
         {"hostfwd", "sctp::22-:22"},
         {"hostfwd", "tcp::22-:22x"},
+        {"hostfwd", "tcp:255.255.255.2555:22-:22"},
+        {"hostfwd", "tcp:[1111:2222:3333:4444:5555:6666:7777:8888:9999:aaaa]:22-[::]:22"},
+        {"guestfwd", "10.0.2.9:80-cmd:cat"},
         {"guestfwd", "tcp::80-cmd:cat"},
+        {"guestfwd", "tcp:0.0.0.0:80-cmd:cat"},
+        {"guestfwd", "tcp:10.0.2.9:x-cmd:cat"},
         {"guestfwd", "tcp:10.0.2.9:80-cmd:"},
         {"guestfwd", "tcp:10.0.2.9:80-cat"},
         {"guestfwd", "udp:10.0.2.9:80-cmd:cat"},
@@ -604,12 +618,18 @@ Test(net_user, options_that_are_wrong_are_told)
         {"net", "10.0.2.0"},
         {"net", "10.0.2.1/24"},
         {"net", "10.0.2.0/30"},
+        {"net", "10.0.2.0/24x"},
+        {"net", "0.0.0.0/4"},
         {"dns", "x"},
         {"host", ""},
         {"hostname", "a b"},
+        {"hostname", ""},
+        {"hostname", "a23456789-123456789-123456789-123"},
         {"restrict", "yes"},
         {"ipv6", "1"},
         {"mtu", "1000"},
+        {"mtu", "x"},
+        {"mtu", "1500x"},
         {"mtu", "70000"},
     };
     for (unsigned i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
@@ -628,5 +648,10 @@ Test(net_user, options_that_are_wrong_are_told)
     config.mask.s_addr = 0;
     option("host", "10.1.2.2");
     cr_expect(eq(int, net_user_create(&net, &config), -EINVAL));
+    config.host.s_addr = 0;
+    option("dns", "10.1.2.3");
+    cr_expect(eq(int, net_user_create(&net, &config), -EINVAL));
+    option("dns", "10.0.2.2");
+    cr_expect(eq(int, net_user_create(&net, &config), -EINVAL), "the host's");
     net = NULL;
 }
