@@ -48,6 +48,7 @@ static struct live {
     struct msi_sink msi; /* KVM's */
     struct remote *remote;
     uint32_t taken[ARRAY_SIZE(((struct remote *)NULL)->interrupts)];
+    bool paused;      /* between two devices */
     atomic_bool dead; /* the guest */
 } live;
 
@@ -76,6 +77,9 @@ static uint64_t ask(struct live *l, enum remote_op op, uint64_t addr, unsigned w
                     uint64_t value)
 {
     struct remote *r = l->remote;
+    if (l->paused)
+        vcpus_resume(l->vcpus);
+    l->paused = false;
     r->op = op;
     r->addr = addr;
     r->width = width;
@@ -209,6 +213,8 @@ static struct pci_function *plug(struct rig_machine *m, struct pci_function *fun
 static void unplug(struct rig_machine *m)
 {
     struct live *l = container_of(m, struct live, port);
+    vcpus_pause(l->vcpus);
+    l->paused = true;
     pci_host_destroy(l->bridge);
     l->bridge = NULL;
     irq_set(&m->irq, false); /* where the function has left it, and the next one needs an edge */

@@ -310,9 +310,9 @@ void rig_open_console(struct rig *rig)
 
 void rig_unplug(struct rig *rig)
 {
-    virtio_mmio_destroy(rig->mmio);
-    if (rig->pci != NULL && rig->cfg.machine != NULL)
+    if (rig->cfg.machine != NULL)
         rig->cfg.machine->unplug(rig->cfg.machine);
+    virtio_mmio_destroy(rig->mmio);
     if (rig->pci != NULL)
         virtio_pci_destroy(rig->pci);
     rig->mmio = NULL;

@@ -49,7 +49,7 @@ struct rig_machine {
     /* Puts a function behind a bridge; returns what the guest's configuration accesses go to. */
     struct pci_function *(*plug)(struct rig_machine *m, struct pci_function *func,
                                  const struct pci_windows *windows);
-    void (*unplug)(struct rig_machine *m);
+    void (*unplug)(struct rig_machine *m); /* the device: no vCPU is in it any more */
     /* What the guest took since the last time: of the message with that data, or of the line. */
     unsigned (*msi_take)(struct rig_machine *m, uint32_t data);
     unsigned (*irq_take)(struct rig_machine *m);
