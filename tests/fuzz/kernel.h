@@ -9,7 +9,7 @@
 #include <stdbool.h>
 
 /* Are eventfds and epolls that are made from now on ours? Others stay what they are. */
-void fuzz_kernel(bool ours);
+void fuzz_kernel(bool on);
 
 /* How many of ours are open. */
 unsigned fuzz_kernel_files(void);
