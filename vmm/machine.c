@@ -449,6 +449,8 @@ void machine_destroy(struct machine *m)
     vcpus_destroy(m->vcpus);
     if (m->loop != NULL)
         evloop_stop_thread(m->loop);
+    if (m->vm != NULL)
+        m->config.hv->vm_end(m->vm);
     virtio_devices_destroy(m->virtio);
     serial_destroy(m->serial);
     if (m->serial_irq.set != NULL)

@@ -49,6 +49,7 @@ struct hv_vcpu {
 
 struct hv_vm {
     const struct gmem *memory;
+    bool ended;
     struct hv_vcpu vcpus[VCPUS];
 };
 
@@ -65,6 +66,11 @@ static int fake_vm_create(struct hv_vm **out, const struct hv_vm_config *config)
     vm = (struct hv_vm){.memory = config->memory};
     *out = &vm;
     return 0;
+}
+
+static void fake_vm_end(struct hv_vm *v)
+{
+    v->ended = true;
 }
 
 static void fake_vm_destroy(struct hv_vm *v)
@@ -87,7 +93,7 @@ static int fake_irq_line(struct hv_vm *v, unsigned gsi, struct irq_line *out)
 
 static void fake_irq_line_release(struct hv_vm *v, struct irq_line *line)
 {
-    (void)v;
+    cr_assert(v->ended, "GSI %u: one by one", line->gsi);
     line->set = NULL;
 }
 
@@ -164,6 +170,7 @@ static int fake_set_msrs(struct hv_vcpu *v, const struct hv_x86_msr *msrs, unsig
 static const struct hv hv_fake = {
     .name = "fake",
     .vm_create = fake_vm_create,
+    .vm_end = fake_vm_end,
     .vm_destroy = fake_vm_destroy,
     .irq_line = fake_irq_line,
     .irq_line_release = fake_irq_line_release,

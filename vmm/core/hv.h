@@ -107,6 +107,11 @@ struct hv {
 
     /* A VM with memory mapped and the in-kernel interrupt controllers in place. */
     int (*vm_create)(struct hv_vm **out, const struct hv_vm_config *config);
+    /*
+     * The guest has run for the last time: interrupts and doorbells that are released from here on
+     * go with the VM, and not one by one, for each of which KVM waits some milliseconds.
+     */
+    void (*vm_end)(struct hv_vm *vm);
     void (*vm_destroy)(struct hv_vm *vm); /* after its vCPUs */
 
     /* An edge-triggered line with an irqfd. irq_line_release() closes what came with it. */

@@ -21,7 +21,7 @@ static int ioeventfd(struct hv_vm *vm, const struct doorbell_addr *a, int eventf
         .flags = flags | (a->space == BUS_PIO ? KVM_IOEVENTFD_FLAG_PIO : 0) |
                  (a->has_match ? KVM_IOEVENTFD_FLAG_DATAMATCH : 0),
     };
-    return kvm_ioctl_ptr(vm->fd, KVM_IOEVENTFD, &io);
+    return kvm_wire(vm, KVM_IOEVENTFD, &io);
 }
 
 static int bind(void *ctx, const struct doorbell_addr *addr, int eventfd)

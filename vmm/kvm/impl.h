@@ -31,6 +31,7 @@ struct hv_vm {
     int kvm_fd;
     int fd;
     unsigned vcpus;
+    bool ended;
     size_t run_bytes; /* of a vCPU's shared page */
     const struct gmem *memory;
 
@@ -57,6 +58,12 @@ static inline int kvm_ioctl_ptr(int fd, unsigned long request, void *arg)
     return kvm_ioctl(fd, request, (unsigned long)(uintptr_t)arg);
 }
 
+/* What wires the VM: of no interest when it ends. */
+static inline int kvm_wire(const struct hv_vm *vm, unsigned long request, void *arg)
+{
+    return vm->ended ? 0 : kvm_ioctl_ptr(vm->fd, request, arg);
+}
+
 /* kvm.c: opens and checks /dev/kvm; a file descriptor or a negative errno, reported. */
 int kvm_open(void);
 /* What a person can do about an open() of /dev/kvm that failed with err (positive). */
@@ -65,6 +72,7 @@ int kvm_capabilities(struct hv_capability *caps, unsigned max);
 
 /* vm.c */
 int kvm_vm_create(struct hv_vm **out, const struct hv_vm_config *config);
+void kvm_vm_end(struct hv_vm *vm);
 void kvm_vm_destroy(struct hv_vm *vm);
 
 /* irq.c */

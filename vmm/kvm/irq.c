@@ -52,7 +52,7 @@ unsigned kvm_routing_build(struct kvm_irq_routing *table, const struct kvm_msi_r
 static int routing_apply(struct hv_vm *vm)
 {
     kvm_routing_build(vm->table, vm->routes, KVM_MSI_ROUTES);
-    return kvm_ioctl_ptr(vm->fd, KVM_SET_GSI_ROUTING, vm->table);
+    return kvm_wire(vm, KVM_SET_GSI_ROUTING, vm->table);
 }
 
 int kvm_irq_init(struct hv_vm *vm)
@@ -73,7 +73,7 @@ void kvm_irq_fini(struct hv_vm *vm)
 static int irqfd(struct hv_vm *vm, unsigned gsi, int eventfd, uint32_t flags)
 {
     struct kvm_irqfd arg = {.fd = (uint32_t)eventfd, .gsi = gsi, .flags = flags};
-    return kvm_ioctl_ptr(vm->fd, KVM_IRQFD, &arg);
+    return kvm_wire(vm, KVM_IRQFD, &arg);
 }
 
 /* ---- wired ---- */

@@ -113,6 +113,7 @@ const struct hv hv_kvm = {
     .name = "kvm",
     .capabilities = kvm_capabilities,
     .vm_create = kvm_vm_create,
+    .vm_end = kvm_vm_end,
     .vm_destroy = kvm_vm_destroy,
     .irq_line = kvm_irq_line,
     .irq_line_release = kvm_irq_line_release,

@@ -107,6 +107,11 @@ int kvm_vm_create(struct hv_vm **out, const struct hv_vm_config *config)
     return 0;
 }
 
+void kvm_vm_end(struct hv_vm *vm)
+{
+    vm->ended = true;
+}
+
 void kvm_vm_destroy(struct hv_vm *vm)
 {
     if (vm == NULL)
