@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#define ZLIB_CONST
+#include "firmware/unpack.h"
+
+#include <bzlib.h>
+#include <limits.h>
+#include <lz4.h>
+#include <lzma.h>
+#include <stddef.h>
+#include <string.h>
+#include <zlib.h>
+#include <zstd.h>
+
+#include "core/le.h"
+#include "core/xmath.h"
+
+/* Linux packs with dictionaries of up to 128 MiB; what asks for more is not its kernel. */
+#define LZMA_MEMORY_BYTES (UINT64_C(256) << 20)
+
+#define LZ4_MAGIC       UINT32_C(0x184c2102)
+#define LZ4_BLOCK_BYTES (8u << 20) /* a block is so much, unpacked; only the last is less */
+
+/* Each returns how many bytes came out; 0 for what is damaged. */
+
+static uint32_t gzip(const uint8_t *in, uint32_t in_bytes, uint8_t *out, uint32_t out_bytes)
+{
+    z_stream z = {.next_in = in, .avail_in = in_bytes, .next_out = out, .avail_out = out_bytes};
+
+    if (inflateInit2(&z, MAX_WBITS + 16) != Z_OK) /* 16: with gzip's header and checksum */
+        return 0;
+    int end = inflate(&z, Z_FINISH);
+    inflateEnd(&z);
+    return end == Z_STREAM_END ? out_bytes - z.avail_out : 0;
+}
+
+/* xz or lzma. */
+static uint32_t xz(const uint8_t *in, uint32_t in_bytes, uint8_t *out, uint32_t out_bytes)
+{
+    lzma_stream s = LZMA_STREAM_INIT;
+
+    if (lzma_auto_decoder(&s, LZMA_MEMORY_BYTES, 0) != LZMA_OK)
+        return 0;
+    s.next_in = in;
+    s.avail_in = in_bytes;
+    s.next_out = out;
+    s.avail_out = out_bytes;
+    lzma_ret end = lzma_code(&s, LZMA_FINISH);
+    lzma_end(&s);
+    return end == LZMA_STREAM_END ? out_bytes - (uint32_t)s.avail_out : 0;
+}
+
+static uint32_t bzip2(const uint8_t *in, uint32_t in_bytes, uint8_t *out, uint32_t out_bytes)
+{
+    unsigned done = out_bytes;
+
+    /* The library does not write to its input, though it does not promise so. */
+    return BZ2_bzBuffToBuffDecompress((char *)out, &done, (char *)(uintptr_t)in, in_bytes, 0, 0) ==
+                   BZ_OK
+               ? done
+               : 0;
+}
+
+static uint32_t zstd(const uint8_t *in, uint32_t in_bytes, uint8_t *out, uint32_t out_bytes)
+{
+    size_t frame = ZSTD_findFrameCompressedSize(in, in_bytes);
+    size_t done = ZSTD_isError(frame) ? frame : ZSTD_decompress(out, out_bytes, in, frame);
+
+    return ZSTD_isError(done) ? 0 : (uint32_t)done;
+}
+
+/* Blocks, each behind its size, until all is there: no end is marked. */
+static uint32_t lz4(const uint8_t *in, uint32_t in_bytes, uint8_t *out, uint32_t out_bytes)
+{
+    uint32_t at = sizeof(LZ4_MAGIC), done = 0;
+
+    while (done < out_bytes) {
+        uint32_t left = in_bytes - at;
+        uint32_t block = left > 4 ? le32_get(in + at) : 0;
+
+        if (block == 0 || block > left - 4 || block > INT_MAX)
+            return 0;
+        int n = LZ4_decompress_safe((const char *)in + at + 4, (char *)out + done, (int)block,
+                                    (int)min_u64(LZ4_BLOCK_BYTES, out_bytes - done));
+        if (n <= 0)
+            return 0;
+        at += 4 + block;
+        done += (uint32_t)n;
+    }
+    return done;
+}
+
+static const struct format {
+    const char *name;
+    uint8_t magic_bytes;
+    uint8_t magic[UNPACK_MAGIC_BYTES];
+    uint32_t (*unpack)(const uint8_t *in, uint32_t in_bytes, uint8_t *out, uint32_t out_bytes);
+} formats[] = {
+    {"gzip", 2, {0x1f, 0x8b}, gzip},
+    {"xz", 6, {0xfd, '7', 'z', 'X', 'Z', 0}, xz},
+    {"lzma", 3, {0x5d, 0, 0}, xz},
+    {"bzip2", 3, {'B', 'Z', 'h'}, bzip2},
+    {"zstd", 4, {0x28, 0xb5, 0x2f, 0xfd}, zstd},
+    {"lz4", 4, {0x02, 0x21, 0x4c, 0x18}, lz4},
+};
+
+static const struct format *find(const uint8_t *magic)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
+        if (memcmp(magic, formats[i].magic, formats[i].magic_bytes) == 0)
+            return &formats[i];
+    return NULL;
+}
+
+const char *unpack_format(const uint8_t magic[UNPACK_MAGIC_BYTES])
+{
+    const struct format *f = find(magic);
+
+    return f ? f->name : NULL;
+}
+
+bool unpack(const uint8_t *in, uint32_t in_bytes, uint8_t *out, uint32_t out_bytes)
+{
+    const struct format *f = in_bytes >= UNPACK_MAGIC_BYTES ? find(in) : NULL;
+
+    return f && f->unpack(in, in_bytes, out, out_bytes) == out_bytes;
+}
