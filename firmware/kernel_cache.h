@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Unpacked kernels, kept as files in a folder of the user's, so that each is unpacked once.
+ *
+ * An entry is known by the packed file that it came from: device, inode, size, times of change of
+ * content and of inode (which nobody can set), and samples of the packed bytes, for file systems
+ * whose times are fixed. To read it costs nothing that a hash of all the bytes would cost.
+ *
+ * Nobody else may plant a kernel: folder and files that do not belong to this user alone are as
+ * good as absent. Nothing that goes wrong here is an error: the kernel is unpacked again.
+ */
+#ifndef MINIVET_FIRMWARE_KERNEL_CACHE_H
+#define MINIVET_FIRMWARE_KERNEL_CACHE_H
+
+#include <stdint.h>
+
+struct image;
+
+#define KERNEL_CACHE_ENTRIES    8 /* of which the least recently used goes first */
+#define KERNEL_CACHE_NAME_BYTES 48
+#define KERNEL_CACHE_SAMPLES    16
+#define KERNEL_CACHE_SAMPLE     128
+
+/* What is behind the unpacked bytes in an entry; private. */
+struct kernel_cache_mark {
+    char magic[16];
+    uint64_t identity[10];
+    uint8_t samples[KERNEL_CACHE_SAMPLES][KERNEL_CACHE_SAMPLE];
+};
+
+struct kernel_cache {
+    int dir_fd; /* -1: there is none */
+    char name[KERNEL_CACHE_NAME_BYTES];
+    struct kernel_cache_mark mark;
+};
+
+/*
+ * For the packed bytes at offset of a file. The folder is made if it is not there; NULL: there is
+ * none. 0, or what reading the file said; reported.
+ */
+int kernel_cache_open(struct kernel_cache *c, const char *dir, const struct image *packed,
+                      uint64_t offset, uint32_t bytes, uint32_t unpacked_bytes);
+void kernel_cache_close(struct kernel_cache *c);
+
+/* A file that begins with the unpacked bytes, or -1. */
+int kernel_cache_find(const struct kernel_cache *c);
+
+/* Adds them, unless the packed file has changed since kernel_cache_open(). */
+void kernel_cache_keep(const struct kernel_cache *c, const struct image *packed,
+                       const void *unpacked, uint32_t unpacked_bytes);
+
+#endif
