@@ -46,7 +46,7 @@ static int check_protocol(const struct kernel *k)
     return 0;
 }
 
-int bzimage_load(struct kernel *k, const struct gmem *g, enum linux_entry entry)
+int bzimage_load(struct kernel *k, const struct gmem *g, const struct linux_boot_config *config)
 {
     uint64_t sects = k->head[SETUP_SECTS] ? k->head[SETUP_SECTS] : DEFAULT_SETUP_SECTS;
     uint64_t setup_bytes = (sects + 1) * SECTOR_BYTES;
@@ -55,7 +55,7 @@ int bzimage_load(struct kernel *k, const struct gmem *g, enum linux_entry entry)
     uint64_t init_bytes = le32_get(k->head + SETUP_INIT_SIZE);
     int err;
 
-    if (entry == LINUX_ENTRY_PVH)
+    if (config->entry == LINUX_ENTRY_PVH)
         return fail_msg(-ENOEXEC, "kernel %s: is a bzImage, which has no PVH entry", k->file.path);
     err = check_protocol(k);
     if (err)
@@ -72,11 +72,14 @@ int bzimage_load(struct kernel *k, const struct gmem *g, enum linux_entry entry)
     if (err)
         return err;
 
-    k->mode = BOOT_LONG64;
-    k->entry_gpa = pref_gpa + LONG64_ENTRY_OFFSET;
     k->start_gpa = pref_gpa;
     k->end_gpa = pref_gpa + init_bytes;
     k->initrd_max_gpa = le32_get(k->head + SETUP_INITRD_ADDR_MAX);
     k->cmdline_max_bytes = le32_get(k->head + SETUP_CMDLINE_SIZE);
+    err = payload_load(k, g, config, setup_bytes, body_bytes);
+    if (err)
+        return err < 0 ? err : 0;
+    k->mode = BOOT_LONG64;
+    k->entry_gpa = pref_gpa + LONG64_ENTRY_OFFSET;
     return image_load(&k->file, setup_bytes, g, pref_gpa, body_bytes);
 }

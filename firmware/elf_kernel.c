@@ -83,7 +83,7 @@ static int add_segment(struct elf_kernel *e, const struct gmem *g, unsigned n, c
     struct segment s = {
         .offset = le64toh(ph->p_offset),
         .file_bytes = le64toh(ph->p_filesz),
-        .gpa = le64toh(ph->p_paddr),
+        .gpa = le64toh(ph->p_paddr) + e->k->move_gpa, /* a sum that wraps is checked like any */
         .bytes = le64toh(ph->p_memsz),
         .virt = le64toh(ph->p_vaddr),
     };
@@ -201,8 +201,8 @@ static bool find_entry(const struct elf_kernel *e, uint64_t entry, bool may_be_v
     for (unsigned i = 0; i < e->count; i++) {
         const struct segment *s = &e->segments[i];
 
-        if (range_within(entry, 1, s->gpa, s->file_bytes)) {
-            *gpa = entry;
+        if (range_within(entry + e->k->move_gpa, 1, s->gpa, s->file_bytes)) {
+            *gpa = entry + e->k->move_gpa;
             return true;
         }
     }

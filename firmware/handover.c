@@ -97,7 +97,7 @@ void handover_write_boot_params(const struct gmem *g, const struct handover *h)
     else
         make_setup_header(bp);
     bp[SETUP_TYPE_OF_LOADER] = SETUP_LOADER_UNKNOWN;
-    bp[SETUP_LOADFLAGS] = SETUP_LOADED_HIGH;
+    bp[SETUP_LOADFLAGS] = (uint8_t)(SETUP_LOADED_HIGH | (h->kaslr ? SETUP_KASLR : 0));
     le32_put(bp + SETUP_RAMDISK_IMAGE, (uint32_t)h->initrd_gpa);
     le32_put(bp + SETUP_RAMDISK_SIZE, (uint32_t)h->initrd_bytes);
     le32_put(bp + SETUP_CMD_LINE_PTR, X86_CMDLINE_GPA);

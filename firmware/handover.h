@@ -7,6 +7,7 @@
 #ifndef MINIVET_FIRMWARE_HANDOVER_H
 #define MINIVET_FIRMWARE_HANDOVER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "firmware/linux_boot.h"
@@ -19,6 +20,7 @@ struct handover {
     uint64_t rsdp_gpa;
     uint64_t initrd_gpa;
     uint64_t initrd_bytes; /* 0: none */
+    bool kaslr;            /* the kernel was moved; it is to move the rest, too */
     /* The first KERNEL_HEAD_BYTES of a bzImage, or NULL: no setup header to repeat. */
     const uint8_t *setup_head;
 };

@@ -101,8 +101,13 @@ int kernel_open(struct kernel *k, const char *path)
 
     memset(k, 0, sizeof(*k));
     err = image_open(&k->file, "kernel", path);
-    if (err)
-        return err;
+    return err ? err : kernel_identify(k);
+}
+
+int kernel_identify(struct kernel *k)
+{
+    int err;
+
     k->head_bytes = min_u64(k->file.bytes, sizeof(k->head));
     err = image_read(&k->file, 0, k->head, k->head_bytes);
     if (err)

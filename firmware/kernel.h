@@ -9,6 +9,7 @@
 #ifndef MINIVET_FIRMWARE_KERNEL_H
 #define MINIVET_FIRMWARE_KERNEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,10 @@ struct kernel {
     uint8_t head[KERNEL_HEAD_BYTES]; /* the file's beginning; zero beyond its end */
     size_t head_bytes;               /* how much of it the file has */
 
+    /* For the loaders. */
+    uint64_t initrd_bytes; /* 0: none */
+    uint64_t move_gpa;     /* ELF: added to every physical address in it */
+
     /* Set by the loaders. */
     enum boot_mode mode;
     uint64_t entry_gpa;
@@ -37,11 +42,14 @@ struct kernel {
     uint64_t end_gpa;           /* ... to below here is the kernel's until it runs */
     uint64_t initrd_max_gpa;    /* the highest address at which an initrd's byte may be */
     uint64_t cmdline_max_bytes; /* without the NUL */
+    bool kaslr;                 /* it was told apart from where it was linked, by chance */
 };
 
 /* Opens and identifies; what is not a kernel is refused. kernel_close() is right after a failure.
  */
 int kernel_open(struct kernel *k, const char *path);
+/* For a file that is open already. */
+int kernel_identify(struct kernel *k);
 void kernel_close(struct kernel *k);
 
 /* How much of a machine's memory is below the device hole: where everything here goes. */
@@ -53,7 +61,13 @@ int kernel_check_range(const struct kernel *k, const struct gmem *g, uint64_t gp
 /* Reports "is damaged: <what>"; returns -ENOEXEC. */
 int kernel_bad(const struct kernel *k, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-int bzimage_load(struct kernel *k, const struct gmem *g, enum linux_entry entry);
+int bzimage_load(struct kernel *k, const struct gmem *g, const struct linux_boot_config *config);
+/*
+ * For bzimage_load(), which has filled in all but the mode and the entry: what is packed in its
+ * body. 1 if it is loaded, 0 if it must unpack itself, or a negative errno; reported.
+ */
+int payload_load(struct kernel *k, const struct gmem *g, const struct linux_boot_config *config,
+                 uint64_t body_offset, uint64_t body_bytes);
 int elf_kernel_load(struct kernel *k, const struct gmem *g, enum linux_entry entry);
 
 /* For messages: bytes in whole MiB, rounded up. */
@@ -77,6 +91,8 @@ enum {
     SETUP_KERNEL_ALIGNMENT = 0x230,
     SETUP_XLOADFLAGS = 0x236,
     SETUP_CMDLINE_SIZE = 0x238,
+    SETUP_PAYLOAD_OFFSET = 0x248, /* in the protected-mode part */
+    SETUP_PAYLOAD_LENGTH = 0x24c,
     SETUP_SETUP_DATA = 0x250,
     SETUP_PREF_ADDRESS = 0x258,
     SETUP_INIT_SIZE = 0x260,
@@ -88,6 +104,7 @@ enum {
 #define SETUP_MAGIC_VALUE     UINT32_C(0x53726448) /* "HdrS" */
 #define SETUP_MIN_VERSION     0x20cu
 #define SETUP_LOADED_HIGH     0x01u
+#define SETUP_KASLR           0x02u /* the kernel's place was chosen by chance */
 #define SETUP_LOADER_UNKNOWN  0xffu /* no id was assigned to this loader */
 #define SETUP_XLF_KERNEL_64   0x01u
 

@@ -58,23 +58,15 @@ static int initrd_no_room(const struct kernel *k, const struct gmem *g, const st
                     initrd->path, kernel_mib(initrd->bytes), low_bytes / MIB, kernel_mib(end));
 }
 
-static int load_initrd(const struct kernel *k, const struct gmem *g, const char *path,
+static int load_initrd(const struct kernel *k, const struct gmem *g, const struct image *initrd,
                        struct handover *h)
 {
-    struct image initrd;
-    int err = image_open(&initrd, "initrd", path);
+    uint64_t ceiling = min_u64(kernel_low_bytes(g), k->initrd_max_gpa + 1);
 
-    if (!err) {
-        uint64_t ceiling = min_u64(kernel_low_bytes(g), k->initrd_max_gpa + 1);
-
-        h->initrd_bytes = initrd.bytes;
-        if (find_highest(k, X86_HIGH_MEMORY_GPA, ceiling, initrd.bytes, &h->initrd_gpa))
-            err = image_load(&initrd, 0, g, h->initrd_gpa, initrd.bytes);
-        else
-            err = initrd_no_room(k, g, &initrd);
-    }
-    image_close(&initrd);
-    return err;
+    h->initrd_bytes = initrd->bytes;
+    if (!find_highest(k, X86_HIGH_MEMORY_GPA, ceiling, initrd->bytes, &h->initrd_gpa))
+        return initrd_no_room(k, g, initrd);
+    return image_load(initrd, 0, g, h->initrd_gpa, initrd->bytes);
 }
 
 static int write_cmdline(const struct kernel *k, const struct gmem *g, const char *cmdline)
@@ -88,6 +80,17 @@ static int write_cmdline(const struct kernel *k, const struct gmem *g, const cha
                         "; shorten it",
                         len, max);
     return gmem_write(g, X86_CMDLINE_GPA, cmdline, len + 1);
+}
+
+bool linux_cmdline_has(const char *cmdline, const char *start)
+{
+    size_t len = strlen(start);
+
+    for (const char *p = cmdline; (p = strstr(p, start)) != NULL; p += len) {
+        if (p == cmdline || p[-1] == ' ')
+            return true;
+    }
+    return false;
 }
 
 static void hand_over(const struct kernel *k, const struct gmem *g, const struct handover *h,
@@ -113,24 +116,30 @@ int linux_boot_load(const struct gmem *g, const struct linux_boot_config *config
                     struct boot_state *out)
 {
     struct handover h = {.map = config->map, .rsdp_gpa = config->rsdp_gpa};
+    struct image initrd = {.fd = -1};
     struct kernel k;
     int err = kernel_open(&k, config->kernel_path);
 
     if (!err && kernel_low_bytes(g) <= X86_HIGH_MEMORY_GPA)
         err = fail_msg(-ENOMEM, "kernel %s: does not fit into %" PRIu64 " KiB of memory",
                        config->kernel_path, kernel_low_bytes(g) / KIB);
+    if (!err && config->initrd_path)
+        err = image_open(&initrd, "initrd", config->initrd_path);
+    k.initrd_bytes = initrd.bytes;
     if (!err && k.format == KERNEL_BZIMAGE)
-        err = bzimage_load(&k, g, config->entry);
+        err = bzimage_load(&k, g, config);
     else if (!err)
         err = elf_kernel_load(&k, g, config->entry);
     if (!err && config->initrd_path)
-        err = load_initrd(&k, g, config->initrd_path, &h);
+        err = load_initrd(&k, g, &initrd, &h);
     if (!err)
         err = write_cmdline(&k, g, config->cmdline);
     if (!err) {
+        h.kaslr = k.kaslr;
         h.setup_head = k.format == KERNEL_BZIMAGE ? k.head : NULL;
         hand_over(&k, g, &h, out);
     }
+    image_close(&initrd);
     kernel_close(&k);
     return err;
 }

@@ -13,9 +13,11 @@
 #ifndef MINIVET_FIRMWARE_LINUX_BOOT_H
 #define MINIVET_FIRMWARE_LINUX_BOOT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct e820_map;
+struct entropy;
 struct gmem;
 
 enum linux_entry {
@@ -30,7 +32,12 @@ struct linux_boot_config {
     const char *cmdline;
     enum linux_entry entry;
     const struct e820_map *map;
-    uint64_t rsdp_gpa; /* ACPI's root; 0: none */
+    uint64_t rsdp_gpa;     /* ACPI's root; 0: none */
+    bool unpack;           /* unpack a bzImage here, if its format is known, and not in the guest */
+    const char *cache_dir; /* where unpacked kernels are kept (kernel_cache.h); NULL: nowhere */
+    /* What is unpacked here runs at a random place, unless "nokaslr" is on the command line or the
+     * kernel has no relocations. NULL: where it was linked for. */
+    const struct entropy *entropy;
 };
 
 enum boot_mode {
@@ -65,5 +72,8 @@ struct boot_state {
  */
 int linux_boot_load(const struct gmem *g, const struct linux_boot_config *config,
                     struct boot_state *out);
+
+/* Does a word of the command line begin so? */
+bool linux_cmdline_has(const char *cmdline, const char *start);
 
 #endif

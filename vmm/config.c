@@ -151,6 +151,24 @@ static int set_reboot(struct vm_config *c, const char *value)
     return 0;
 }
 
+static int set_unpack(struct vm_config *c, const char *value)
+{
+    static const char *const kinds[] = {"cached", "on", "off", NULL}; /* enum unpack_kind */
+    int kind = config_word(kinds, value);
+    if (kind < 0)
+        return fail_msg(-EINVAL, "--unpack %s: give cached, on or off", value);
+    c->unpack = (enum unpack_kind)kind;
+    return 0;
+}
+
+static int set_kaslr(struct vm_config *c, const char *value)
+{
+    c->kaslr_off = strcmp(value, "off") == 0;
+    if (!c->kaslr_off && strcmp(value, "on") != 0)
+        return fail_msg(-EINVAL, "--kaslr %s: give on or off", value);
+    return 0;
+}
+
 static int set_strict(struct vm_config *c, const char *value)
 {
     (void)value;
@@ -202,6 +220,11 @@ const struct option_row config_options[] = {
      VALUES_FILE, set_kernel},
     {"initrd", 'i', "FILE", NULL, "Initial RAM disk", VALUES_FILE, set_initrd},
     {"append", 'a', "TEXT", NULL, "Add TEXT to the kernel's command line", VALUES_NONE, set_append},
+    {"unpack", 0, "cached|on|off", NULL,
+     "Unpack the kernel here and keep it [cached], here, or in the guest", VALUES_WORDS,
+     set_unpack},
+    {"kaslr", 0, "on|off", NULL, "Run the kernel at random addresses [on]", VALUES_WORDS,
+     set_kaslr},
     {"mem", 'm', "SIZE", NULL, "Memory: 512M, 2G; a bare number is MiB [512M]", VALUES_NONE,
      set_mem},
     {"cpus", 'c', "N", "smp", "Virtual CPUs, 1 to 64 [1]", VALUES_NONE, set_cpus},

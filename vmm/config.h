@@ -43,6 +43,12 @@ enum on_off {
     ON_OFF_OFF,
 };
 
+enum unpack_kind {
+    UNPACK_CACHED, /* once, by the VMM */
+    UNPACK_ON,     /* by the VMM, each time */
+    UNPACK_OFF,    /* by the guest */
+};
+
 enum stats_kind {
     STATS_OFF,
     STATS_TABLE, /* for people */
@@ -125,6 +131,8 @@ struct vm_config {
     const char *initrd; /* NULL: none */
     const char *append; /* NULL: none */
     uint64_t mem_bytes;
+    enum unpack_kind unpack;
+    bool kaslr_off;
     unsigned cpus;
     struct disk_config disks[CONFIG_MAX_DISKS]; /* vda, vdb, ... */
     unsigned disk_count;

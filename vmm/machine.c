@@ -194,16 +194,6 @@ static int create_platform(struct machine *m)
 
 /* ---- what the guest finds at power-on ---- */
 
-static bool has_word(const char *cmdline, const char *word)
-{
-    size_t length = strlen(word);
-    for (const char *p = cmdline; (p = strstr(p, word)) != NULL; p += length) {
-        if (p == cmdline || p[-1] == ' ')
-            return true;
-    }
-    return false;
-}
-
 /* Our words first, so that the user's can override them; NULL: out of memory. */
 static char *kernel_cmdline(const struct vm_config *vm)
 {
@@ -212,8 +202,10 @@ static char *kernel_cmdline(const struct vm_config *vm)
                                            [CONSOLE_OFF] = ""};
     const char *user = vm->append != NULL ? vm->append : "";
     char *text = NULL;
-    int r = asprintf(&text, "%s%s%s", has_word(user, "console=") ? "" : consoles[vm->console],
-                     has_word(user, "panic=") ? "" : "panic=-1 ", user);
+    int r = asprintf(&text, "%s%s%s%s",
+                     linux_cmdline_has(user, "console=") ? "" : consoles[vm->console],
+                     linux_cmdline_has(user, "panic=") ? "" : "panic=-1 ",
+                     vm->kaslr_off ? "nokaslr " : "", user);
     return r < 0 ? NULL : text;
 }
 
@@ -265,6 +257,19 @@ static int write_tables(struct machine *m)
     return acpi_write(m->gmem, &acpi);
 }
 
+/* In the user's folder for such (XDG Base Directory); NULL: there is none. */
+static char *kernel_cache_dir(void)
+{
+    const char *home = getenv("HOME"), *base = getenv("XDG_CACHE_HOME");
+    char *dir = NULL;
+    int r = -1;
+    if (base != NULL && base[0] == '/')
+        r = asprintf(&dir, "%s/minivet/kernels", base);
+    else if (home != NULL && home[0] == '/')
+        r = asprintf(&dir, "%s/.cache/minivet/kernels", home);
+    return r < 0 ? NULL : dir;
+}
+
 static int load_kernel(struct machine *m, struct boot_state *state)
 {
     const struct vm_config *vm = m->config.vm;
@@ -273,14 +278,19 @@ static int load_kernel(struct machine *m, struct boot_state *state)
     char *cmdline = kernel_cmdline(vm);
     if (cmdline == NULL)
         return fail(-ENOMEM, "kernel command line");
+    char *cache_dir = vm->unpack == UNPACK_CACHED ? kernel_cache_dir() : NULL;
     log_info("kernel %s, command line: %s", vm->kernel, cmdline);
     int r = linux_boot_load(m->gmem,
                             &(struct linux_boot_config){.kernel_path = vm->kernel,
                                                         .initrd_path = vm->initrd,
                                                         .cmdline = cmdline,
                                                         .map = &map,
-                                                        .rsdp_gpa = X86_ACPI_GPA},
+                                                        .rsdp_gpa = X86_ACPI_GPA,
+                                                        .unpack = vm->unpack != UNPACK_OFF,
+                                                        .cache_dir = cache_dir,
+                                                        .entropy = &entropy_host},
                             state);
+    free(cache_dir);
     free(cmdline);
     return r;
 }

@@ -2,6 +2,7 @@
 #include "tests/harness/kernel_file.h"
 
 #include <elf.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "core/le.h"
@@ -77,4 +78,34 @@ void fx_elf(uint8_t *file)
     memset(file + 0x2000, 0xc3, 0x800);
     note(file + FX_NOTES, "GNU", 18, 1); /* same type, another's: to be passed over */
     note(file + FX_PVH_NOTE, "Xen", 18, FX_PVH_ENTRY);
+}
+
+void fx_payload(uint8_t *file)
+{
+    const uint32_t base = (uint32_t)(FX_VIRT + FX_PREF_GPA);
+    const uint32_t table[FX_RELOC_COUNT] = {
+        0, base + FX_RELOC_64, base + FX_RELOC_64_ODD, 0, base + FX_RELOC_NEGATIVE,
+        0, base + FX_RELOC_32};
+    uint8_t *text = file + 0x1000;
+
+    fx_elf(file);
+    program_header(file, 0, PT_LOAD, 0x1000, FX_PREF_GPA, 0x1000, 0x1000);
+    program_header(file, 1, PT_LOAD, 0x2000, FX_PREF_GPA + 0x1000, 0x800, 0x1000);
+    le64_put(file + offsetof(Elf64_Ehdr, e_entry), FX_PAYLOAD_ENTRY);
+    le64_put(file + offsetof(Elf64_Ehdr, e_shoff), FX_ELF_BYTES); /* no sections, and then: */
+    for (size_t i = 0; i < FX_RELOC_COUNT; i++)
+        le32_put(file + FX_ELF_BYTES + 4 * i, table[i]);
+    le64_put(text + FX_RELOC_64, FX_VALUE_64);
+    le64_put(text + FX_RELOC_64_ODD, FX_VALUE_64);
+    le32_put(text + FX_RELOC_NEGATIVE, FX_VALUE_NEGATIVE);
+    le32_put(text + FX_RELOC_32, FX_VALUE_32);
+}
+
+size_t fx_bzimage_pack(uint8_t *file, const char *format, const uint8_t *in, size_t len)
+{
+    size_t packed = fx_pack(format, in, len, file + FX_PACKED, FX_BZ_BYTES - FX_PACKED);
+
+    le32_put(file + SETUP_PAYLOAD_OFFSET, FX_PACKED - FX_SETUP_BYTES);
+    le32_put(file + SETUP_PAYLOAD_LENGTH, (uint32_t)packed);
+    return packed;
 }

@@ -34,7 +34,7 @@ static int load_bytes(size_t len, enum linux_entry entry)
 {
     int err = kernel_open(&kernel, fx_file(file, len, len));
 
-    return err ? err : bzimage_load(&kernel, memory, entry);
+    return err ? err : bzimage_load(&kernel, memory, &(struct linux_boot_config){.entry = entry});
 }
 
 /* Refused before a byte of guest memory was touched. */

@@ -61,6 +61,7 @@ Test(completion, options_and_their_words)
     offers("minivet ru", "run");
     offers("minivet run --stri", "--strict");
     offers("minivet run --reboot ", "exit restart");
+    offers("minivet run --unpack ", "cached on off");
     offers("minivet run --console v", "virtio");
     offers("minivet run --stats=", "table json");
 }

@@ -108,6 +108,14 @@ Test(config, other_options)
     cr_expect(eq(u64, c.timeout_ns, UINT64_C(1500000000)));
     cr_expect(c.reboot_restart);
     cr_expect(eq(int, c.verbosity, 2));
+    cr_expect(eq(int, c.unpack, UNPACK_CACHED));
+    cr_expect(not(c.kaslr_off));
+    cr_assert(zero(parse(&c, "K --unpack on --kaslr off")));
+    cr_expect(eq(int, c.unpack, UNPACK_ON));
+    cr_expect(c.kaslr_off);
+    cr_assert(zero(parse(&c, "K --unpack off --kaslr on")));
+    cr_expect(eq(int, c.unpack, UNPACK_OFF));
+    cr_expect(not(c.kaslr_off));
     cr_assert(zero(parse(&c, "--help")));
     cr_expect(c.help);
 }
@@ -150,6 +158,8 @@ Test(config, bad_options_name_themselves_and_the_remedy)
     refused("K --timeout soon", "soon", "30s");
     refused("K --timeout 0", "--timeout 0", "30s");
     refused("K --reboot maybe", "maybe", "exit or restart");
+    refused("K --unpack maybe", "maybe", "cached, on or off");
+    refused("K --kaslr maybe", "maybe", "on or off");
     refused("K --stats=csv", "csv", "table or json");
     refused("K --stats=", "--stats=", "table or json");
 }
