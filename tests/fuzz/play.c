@@ -332,7 +332,7 @@ static void driver_step(struct fuzz_player *p, const struct fuzz_step *step)
         (p->armed[q->index] ? vdrv_irq_on : vdrv_irq_off)(q);
         break;
     case FUZZ_STATUS:
-        if (step->arg[0] == 0)
+        if (step->arg[0] == 0 && !p->lost) /* else it does not arrive */
             forget_queues(p);
         vdrv_set_status(d, (uint32_t)step->arg[0]);
         p->wild |= step->arg[0] != 0;
