@@ -18,6 +18,7 @@ static const struct command commands[] = {
     {"run", cli_run, "Boot a guest"},
     {"replay", cli_replay, "Play what a run has recorded to the devices, and compare"},
     {"check", cli_check, "Say whether this host can run guests, and what to do if not"},
+    {"bench", cli_bench, "Measure this program beside other VMMs"},
     {"completion", cli_completion, "Print a completion script for bash"},
 };
 
@@ -47,6 +48,6 @@ int main(int argc, char **argv)
         if (strcmp(word, commands[i].name) == 0)
             return commands[i].main(argc - 1, argv + 1);
     }
-    fail_msg(0, "%s: unknown command; commands are: run, replay, check, completion", word);
+    fail_msg(0, "%s: unknown command; commands are: run, replay, check, bench, completion", word);
     return EXIT_USAGE;
 }

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bench.h"
 #include "blk.h"
 #include "results.h"
 #include "runs.h"
@@ -197,7 +198,7 @@ static bool better(int p, int c, int than)
 }
 
 /* The best of a kind. */
-static int best_of(int p, int c, enum vmm vmm)
+static int best_of(int p, int c, enum maker vmm)
 {
     int best = -1;
     for (int i = 0; i < CONTENDERS; i++) {
@@ -242,11 +243,11 @@ static void print_json(const struct load *l)
 
 static int usage(FILE *out)
 {
-    fputs(
-        "usage: bench_blk [--runs N] [--seconds S] [--requests N] [--file FILE] [--only PATTERN]\n"
-        "                 [--with packed,null] [--json] [--qemu FILE] [--fio FILE] MINIVET GUEST\n"
-        "patterns:",
-        out);
+    fputs("usage: minivet bench blk [--runs N] [--seconds S] [--requests N] [--file FILE] [--only "
+          "PATTERN]\n"
+          "                 [--with packed,null] [--json]\n"
+          "patterns:",
+          out);
     for (int p = 0; p < PATTERNS; p++)
         fprintf(out, " %s", patterns[p].name);
     fputc('\n', out);
@@ -255,17 +256,12 @@ static int usage(FILE *out)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {{"runs", required_argument, NULL, 'n'},
-                                            {"seconds", required_argument, NULL, 's'},
-                                            {"requests", required_argument, NULL, 'r'},
-                                            {"file", required_argument, NULL, 'd'},
-                                            {"only", required_argument, NULL, 'o'},
-                                            {"with", required_argument, NULL, 'w'},
-                                            {"qemu", required_argument, NULL, 'q'},
-                                            {"fio", required_argument, NULL, 'f'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
+    static const struct option options[] = {
+        {"runs", required_argument, NULL, 'n'},     {"seconds", required_argument, NULL, 's'},
+        {"requests", required_argument, NULL, 'r'}, {"file", required_argument, NULL, 'd'},
+        {"only", required_argument, NULL, 'o'},     {"with", required_argument, NULL, 'w'},
+        {"minivet", required_argument, NULL, 'm'},  {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},           {0}};
     struct load l = {.seconds = 1, .requests = UINT32_MAX};
     const char *only = "";
     int c;
@@ -292,11 +288,8 @@ int main(int argc, char **argv)
         case 'w':
             ok = ask_for(optarg);
             break;
-        case 'q':
-            l.qemu = optarg;
-            break;
-        case 'f':
-            l.fio = optarg;
+        case 'm':
+            l.minivet = optarg;
             break;
         case 'j':
             json = true;
@@ -305,11 +298,14 @@ int main(int argc, char **argv)
             return usage(c == 'h' ? stdout : stderr);
         }
     }
-    if (!ok || argc - optind != 2 || results.rounds < 1 || results.rounds > RUNS_MAX ||
+    if (!ok || argc != optind || results.rounds < 1 || results.rounds > RUNS_MAX ||
         !(l.seconds > 0) || l.requests == 0 || !results_choose(&results, only))
         return usage(stderr);
-    l.minivet = argv[optind];
-    l.guest = argv[optind + 1];
+    if (l.minivet == NULL)
+        l.minivet = bench_minivet();
+    l.guest = bench_guest("blk");
+    l.qemu = vmm_program("qemu-system-x86_64");
+    l.fio = vmm_program("fio");
     if (l.file == NULL)
         l.file = make_file();
     l.direct = can_bypass_cache(l.file);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What bench_blk.c compares, and the two ways to run a pattern: with a guest, and with fio. */
+/* What `minivet bench blk` compares, and the two ways to run a pattern: with a guest, and with fio.
+ */
 #ifndef MINIVET_BENCH_BLK_H
 #define MINIVET_BENCH_BLK_H
 
@@ -23,11 +24,11 @@ struct load {
     const char *minivet, *qemu, *fio, *guest; /* programs; NULL: not installed */
 };
 
-enum vmm { MINIVET, QEMU, FIO };
+enum maker { MINIVET, QEMU, FIO };
 
 struct contender {
     const char *name;
-    enum vmm vmm;
+    enum maker vmm;
     const char *aio;     /* QEMU's way to the file */
     const char *variant; /* not the default: taken only on request */
     bool packed, null;   /* the ring; a disk that stores nothing */

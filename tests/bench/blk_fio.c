@@ -102,7 +102,7 @@ static double run(const struct load *l, const struct pattern *p, uint64_t reques
     struct rusage use;
     int fd, status;
     fill(&w, l, p, requests);
-    pid_t pid = runs_start("fio", w.argv, &fd);
+    pid_t pid = runs_start("fio", w.argv, -1, &fd);
     size_t len = 0;
     ssize_t n;
     while ((n = runs_read(fd, text + len, MAX_OUTPUT - 1 - len)) > 0)

@@ -122,7 +122,7 @@ static void start_server(const struct load *l)
                            "done";
     int fd;
     char *const argv[] = {"/bin/sh", "-c", script, (char *)l->iperf3, NULL};
-    server = runs_start("iperf3", argv, &fd);
+    server = runs_start("iperf3", argv, -1, &fd);
     close(fd);
     atexit(stop_server);
 }
@@ -190,7 +190,7 @@ static pid_t boot(const struct load *l, const struct contender *c, int *fd)
         {"mem", l->mem},         {"kernel", l->kernel}, {"initrd", l->initrd},  {"append", append},
         {"disk", l->disk},       {NULL, NULL},
     };
-    return linux_vm_start(c->name, line, values, fd);
+    return linux_vm_start(c->name, line, values, -1, fd);
 }
 
 /* The guest's clock must be about the host's. */

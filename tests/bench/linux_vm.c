@@ -46,7 +46,8 @@ static char *fill_in(const char *vmm, const char *word, size_t len,
     return text;
 }
 
-pid_t linux_vm_start(const char *name, const char *line, const struct linux_value *values, int *fd)
+pid_t linux_vm_start(const char *name, const char *line, const struct linux_value *values,
+                     int in_fd, int *fd)
 {
     char *argv[MAX_WORDS + 1];
     int n = 0;
@@ -60,7 +61,7 @@ pid_t linux_vm_start(const char *name, const char *line, const struct linux_valu
             argv[n++] = fill_in(name, line, len, values);
     }
     argv[n] = NULL;
-    pid_t pid = runs_start(name, argv, fd);
+    pid_t pid = runs_start(name, argv, in_fd, fd);
     while (n > 0)
         free(argv[--n]);
     return pid;

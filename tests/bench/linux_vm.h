@@ -20,7 +20,8 @@ struct linux_value {
     const char *name, *value;
 };
 
-/* Values end where a name is missing. */
-pid_t linux_vm_start(const char *name, const char *line, const struct linux_value *values, int *fd);
+/* Values end where a name is missing; for in_fd see runs_start(). */
+pid_t linux_vm_start(const char *name, const char *line, const struct linux_value *values,
+                     int in_fd, int *fd);
 
 #endif

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bench.h"
 #include "net.h"
 #include "results.h"
 #include "runs.h"
@@ -158,8 +159,8 @@ static void print_json(const struct load *l)
 
 static int usage(FILE *out)
 {
-    fputs("usage: bench_net [--runs N] [--seconds S] [--only PATTERN] [--with packed] [--json]\n"
-          "                 [--qemu FILE] MINIVET GUEST\n"
+    fputs("usage: minivet bench net [--runs N] [--seconds S] [--only PATTERN] [--with packed] "
+          "[--json]\n"
           "patterns:",
           out);
     for (int p = 0; p < PATTERNS; p++)
@@ -171,10 +172,10 @@ static int usage(FILE *out)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        {"runs", required_argument, NULL, 'n'}, {"seconds", required_argument, NULL, 's'},
-        {"only", required_argument, NULL, 'o'}, {"with", required_argument, NULL, 'w'},
-        {"qemu", required_argument, NULL, 'q'}, {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},       {0}};
+        {"runs", required_argument, NULL, 'n'},    {"seconds", required_argument, NULL, 's'},
+        {"only", required_argument, NULL, 'o'},    {"with", required_argument, NULL, 'w'},
+        {"minivet", required_argument, NULL, 'm'}, {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},          {0}};
     struct load l = {.seconds = 1};
     const char *only = "";
     bool json = false, ok = true;
@@ -195,8 +196,8 @@ int main(int argc, char **argv)
         case 'w':
             ok = ask_for(optarg);
             break;
-        case 'q':
-            l.qemu = optarg;
+        case 'm':
+            l.minivet = optarg;
             break;
         case 'j':
             json = true;
@@ -205,11 +206,13 @@ int main(int argc, char **argv)
             return usage(c == 'h' ? stdout : stderr);
         }
     }
-    if (!ok || argc - optind != 2 || results.rounds < 1 || results.rounds > RUNS_MAX ||
+    if (!ok || argc != optind || results.rounds < 1 || results.rounds > RUNS_MAX ||
         !(l.seconds > 0) || !results_choose(&results, only))
         return usage(stderr);
-    l.minivet = argv[optind];
-    l.guest = argv[optind + 1];
+    if (l.minivet == NULL)
+        l.minivet = bench_minivet();
+    l.guest = bench_guest("net");
+    l.qemu = vmm_program("qemu-system-x86_64");
     sort_out(&l);
     if (!choose_networks())
         return 1;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What bench_net compares:
+ * What `minivet bench net` compares:
  *
  *     net.c        patterns, contenders, results
  *     net_vm.c     a pattern under a VMM

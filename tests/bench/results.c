@@ -25,14 +25,56 @@ void results_note(struct results *r, int pattern, int contender, int round, cons
         r->samples[pattern][contender][f][round] = figures[f];
 }
 
-double results_median(const struct results *r, int pattern, int contender, int figure)
+bool results_has(const struct results *r, int pattern)
 {
-    return runs_median(r->samples[pattern][contender][figure], r->rounds);
+    bool any = false;
+    for (int c = 0; c < RESULTS_CONTENDERS; c++)
+        any |= r->took_part[pattern][c];
+    return any;
 }
 
-static double ratio(const struct results *r, int p, int c, int other, int f)
+double results_median(const struct results *r, int pattern, int contender, int figure)
 {
-    return runs_median_ratio(r->samples[p][c][f], r->samples[p][other][f], r->rounds);
+    return stats_median(r->samples[pattern][contender][figure], r->rounds);
+}
+
+static double ratio(const struct results *r, int p, int c, int other, int f,
+                    struct stats_interval *sure)
+{
+    double ratios[RUNS_MAX];
+    stats_ratios(ratios, r->samples[p][c][f], r->samples[p][other][f], r->rounds);
+    *sure = stats_median_interval(ratios, r->rounds);
+    return stats_median(ratios, r->rounds);
+}
+
+/* Half of the interval's width, as a part of the median. */
+static double doubt(const struct results *r, int p, int c, int other)
+{
+    struct stats_interval sure;
+    double median = ratio(r, p, c, other, 0, &sure);
+    return isnan(sure.low) ? INFINITY : (sure.high - sure.low) / 2 / median;
+}
+
+double results_doubt(const struct results *r)
+{
+    double worst = 0;
+    int other;
+    for (int p = 0; r->patterns[p].name != NULL; p++) {
+        for (int c = 0; r->patterns[p].chosen && r->contenders[c].name != NULL; c++) {
+            for (int n = 0; r->took_part[p][c] && (other = r->rival(r, p, c, n)) >= 0; n++)
+                worst = fmax(worst, doubt(r, p, c, other));
+        }
+    }
+    return worst;
+}
+
+int results_first(const struct results *r, int p, int c, int n)
+{
+    for (int other = 1; c == 0 && r->contenders[other].name != NULL; other++) {
+        if (r->took_part[p][other] && n-- == 0)
+            return other;
+    }
+    return -1;
 }
 
 /* ---- a table ---- */
@@ -45,15 +87,30 @@ static void print_figure(double figure)
         printf(" %10.*f", figure >= 1000 ? 0 : figure >= 1 ? 2 : 3, figure);
 }
 
+static void print_interval(struct stats_interval sure)
+{
+    char text[32];
+    int digits = sure.high >= 100 ? 0 : sure.high >= 10 ? 1 : 2;
+    snprintf(text, sizeof(text), "%.*f-%.*f", digits, sure.low, digits, sure.high);
+    printf(" %10s", isnan(sure.low) ? "-" : text);
+}
+
 static void print_ratios(const struct results *r, int p, int c)
 {
+    struct stats_interval sure[RESULTS_FIGURES];
     int other;
     for (int n = 0; (other = r->rival(r, p, c, n)) >= 0; n++) {
         if (n == 0)
             printf("  ratios of %s\n", r->contenders[c].name);
         printf("    to %-19s", r->contenders[other].name);
         for (int f = 0; r->figures[f].name != NULL; f++)
-            print_figure(ratio(r, p, c, other, f));
+            print_figure(ratio(r, p, c, other, f, &sure[f]));
+        putchar('\n');
+        if (isnan(sure[0].low))
+            continue;
+        printf("      %-20s", "95 % interval");
+        for (int f = 0; r->figures[f].name != NULL; f++)
+            print_interval(sure[f]);
         putchar('\n');
     }
 }
@@ -81,7 +138,7 @@ static void print_pattern(const struct results *r, int p)
 void results_print(const struct results *r)
 {
     for (int p = 0; r->patterns[p].name != NULL; p++) {
-        if (r->patterns[p].chosen)
+        if (results_has(r, p))
             print_pattern(r, p);
     }
 }
@@ -105,10 +162,16 @@ static void add_ratios(cJSON *list, const struct results *r, int p, int c)
         cJSON_AddItemToArray(list, o);
         cJSON_AddStringToObject(o, "of", r->contenders[c].name);
         cJSON_AddStringToObject(o, "to", r->contenders[other].name);
+        cJSON *intervals = cJSON_AddObjectToObject(o, "intervals");
         for (int f = 0; r->figures[f].name != NULL; f++) {
-            double value = ratio(r, p, c, other, f);
-            if (isfinite(value))
-                cJSON_AddNumberToObject(o, r->figures[f].name, value);
+            struct stats_interval sure;
+            double value = ratio(r, p, c, other, f, &sure);
+            if (!isfinite(value))
+                continue;
+            cJSON_AddNumberToObject(o, r->figures[f].name, value);
+            if (isfinite(sure.low) && isfinite(sure.high))
+                cJSON_AddItemToObject(intervals, r->figures[f].name,
+                                      cJSON_CreateDoubleArray((double[]){sure.low, sure.high}, 2));
         }
     }
 }
@@ -119,7 +182,7 @@ cJSON *results_json(const struct results *r)
     cJSON_AddStringToObject(root, "bench", r->bench);
     cJSON_AddNumberToObject(root, "rounds", r->rounds);
     for (int p = 0; r->patterns[p].name != NULL; p++) {
-        if (!r->patterns[p].chosen)
+        if (!results_has(r, p))
             continue;
         cJSON *pattern = cJSON_AddObjectToObject(root, r->patterns[p].name);
         cJSON *ratios = cJSON_AddArrayToObject(pattern, "ratios");

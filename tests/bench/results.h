@@ -37,7 +37,16 @@ bool results_choose(struct results *r, const char *only);
 /* A figure that does not apply is NAN. */
 void results_note(struct results *r, int pattern, int contender, int round, const double *figures);
 
+/* Whether anybody took part in the pattern. */
+bool results_has(const struct results *r, int pattern);
+
 double results_median(const struct results *r, int pattern, int contender, int figure);
+
+/* The first contender has all others for rivals. */
+int results_first(const struct results *r, int pattern, int contender, int n);
+
+/* How far the first figure's ratios may be off, as a part of them; INFINITY: unknown. */
+double results_doubt(const struct results *r);
 
 void results_print(const struct results *r);
 /* Of which the words that say what was measured are the caller's; to runs_json_print(). */

@@ -28,14 +28,17 @@ double runs_now_ms(void)
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
-pid_t runs_start(const char *name, char *const argv[], int *out_fd)
+pid_t runs_start(const char *name, char *const argv[], int in_fd, int *out_fd)
 {
     int fds[2];
     if (pipe2(fds, O_CLOEXEC) < 0)
         runs_die("pipe for", name);
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    if (in_fd >= 0)
+        posix_spawn_file_actions_adddup2(&actions, in_fd, 0);
+    else
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, fds[1], 1);
     pid_t pid;
     errno = posix_spawn(&pid, argv[0], &actions, NULL, argv, environ);
@@ -67,32 +70,10 @@ void runs_progress(int round, int rounds, const char *what)
         fprintf(stderr, "round %d of %d %s", round, rounds, what);
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-double runs_median(const double *values, int n)
-{
-    double sorted[RUNS_MAX];
-    memcpy(sorted, values, (size_t)n * sizeof(sorted[0]));
-    qsort(sorted, (size_t)n, sizeof(sorted[0]), by_value);
-    return n % 2 != 0 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
-}
-
-double runs_median_ratio(const double *a, const double *b, int n)
-{
-    double ratios[RUNS_MAX];
-    for (int i = 0; i < n; i++)
-        ratios[i] = a[i] / b[i];
-    return runs_median(ratios, n);
-}
-
 void runs_json_figure(cJSON *object, const char *name, const double *values, int n)
 {
     cJSON *figure = cJSON_AddObjectToObject(object, name);
-    cJSON_AddNumberToObject(figure, "median", runs_median(values, n));
+    cJSON_AddNumberToObject(figure, "median", stats_median(values, n));
     cJSON_AddItemToObject(figure, "samples", cJSON_CreateDoubleArray(values, n));
 }
 

@@ -10,7 +10,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#define RUNS_MAX        1000
+#include "stats.h"
+
 #define RUNS_DEADLINE_S 60 /* for a program to say something */
 
 /* QEMU's -cpu. Some hosts show a capabilities MSR that they then refuse. */
@@ -23,8 +24,8 @@ _Noreturn void runs_die(const char *what, const char *name);
 
 double runs_now_ms(void);
 
-/* Starts a program with an empty input and a pipe for its output. */
-pid_t runs_start(const char *name, char *const argv[], int *out_fd);
+/* Starts a program with that input, -1 for an empty one, and a pipe for its output. */
+pid_t runs_start(const char *name, char *const argv[], int in_fd, int *out_fd);
 
 /* Reads what there is as soon as there is some; 0 at the end, -1 with errno, ETIMEDOUT among them.
  */
@@ -32,9 +33,6 @@ ssize_t runs_read(int fd, void *buf, size_t len);
 
 /* Where the benchmark is, for a person at a terminal; round 0: no more of it. */
 void runs_progress(int round, int rounds, const char *what);
-
-double runs_median(const double *values, int n);
-double runs_median_ratio(const double *a, const double *b, int n);
 
 void runs_json_figure(struct cJSON *object, const char *name, const double *values, int n);
 void runs_json_print(struct cJSON *root);

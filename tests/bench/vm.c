@@ -51,7 +51,7 @@ static pid_t start(const char *name, const char *const *first, const char *const
     for (; *more != NULL; more++)
         argv[n++] = *more;
     argv[n] = NULL;
-    return runs_start(name, (char *const *)argv, fd);
+    return runs_start(name, (char *const *)argv, -1, fd);
 }
 
 pid_t vm_start_minivet(const char *name, const char *minivet, const char *guest, const char *orders,
@@ -172,6 +172,22 @@ const char *vm_await_line(struct vm_run *r, const char *words)
         ssize_t n = runs_read(r->fd, r->text + r->len, sizeof(r->text) - 1 - r->len);
         if (n <= 0)
             vm_give_up(r, "no line of results from the guest of");
+        r->len += (size_t)n;
+        r->text[r->len] = '\0';
+    }
+}
+
+void vm_await(struct vm_run *r, const char *words)
+{
+    while (strstr(r->text, words) == NULL) {
+        if (r->len == sizeof(r->text) - 1) { /* the rest cannot be part of it */
+            r->len = strlen(words);
+            memmove(r->text, r->text + sizeof(r->text) - 1 - r->len, r->len);
+        }
+        errno = 0;
+        ssize_t n = runs_read(r->fd, r->text + r->len, sizeof(r->text) - 1 - r->len);
+        if (n <= 0)
+            vm_give_up(r, "no sign of life from the guest of");
         r->len += (size_t)n;
         r->text[r->len] = '\0';
     }

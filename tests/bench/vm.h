@@ -42,6 +42,9 @@ _Noreturn void vm_give_up(struct vm_run *r, const char *why);
 /* Reads up to the end of the line that begins with `words`, and returns it. */
 const char *vm_await_line(struct vm_run *r, const char *words);
 
+/* Reads until the guest has said that, whatever else it says. */
+void vm_await(struct vm_run *r, const char *words);
+
 /* What the line says after ` KEY=`. */
 double vm_number(struct vm_run *r, const char *line, const char *key);
 

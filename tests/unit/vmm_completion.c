@@ -66,6 +66,13 @@ Test(completion, options_and_their_words)
     offers("minivet run --stats=", "table json");
 }
 
+Test(completion, benchmarks)
+{
+    offers("minivet bench me", "memory");
+    offers("minivet bench boot --ru", "--runs");
+    offers("minivet bench boot --vs qemu", "qemu-microvm qemu-q35");
+}
+
 Test(completion, keys_of_lists)
 {
     offers("minivet run --virtio r", "ring=split ring=packed");

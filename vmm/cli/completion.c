@@ -9,6 +9,8 @@
 #include "vmm/cli/cli.h"
 #include "vmm/config.h"
 
+#define BENCH_VMMS "qemu-microvm qemu-q35 kvmtool firecracker cloud-hypervisor"
+
 /* Options whose value is a list of keys, from its beginning or behind a first item. */
 static const struct {
     const char *name, *keys;
@@ -110,12 +112,18 @@ int cli_completion(int argc, char **argv)
            "  [[ $cur == = ]] && equals=1 cur=\n"
            "  [[ $prev == = ]] && equals=1 prev=${COMP_WORDS[COMP_CWORD-2]}\n"
            "  if ((COMP_CWORD == 1)); then\n"
-           "    COMPREPLY=($(compgen -W \"run replay check completion --help --version\" -- "
+           "    COMPREPLY=($(compgen -W \"run replay check bench completion --help --version\" -- "
            "\"$cur\"))\n"
            "    return\n"
            "  fi\n"
            "  if [[ ${COMP_WORDS[1]} == replay ]]; then\n"
            "    mapfile -t COMPREPLY < <(compgen -f -- \"$cur\"); compopt -o filenames; return\n"
+           "  fi\n"
+           "  if [[ ${COMP_WORDS[1]} == bench ]]; then\n"
+           "    local words='--runs --vs --only --json --plot --tight --help'\n"
+           "    ((COMP_CWORD == 2)) && words='boot exit console memory blk net --help'\n"
+           "    [[ $prev == --vs ]] && words='" BENCH_VMMS "'\n"
+           "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\")); return\n"
            "  fi\n"
            "  [[ ${COMP_WORDS[1]} == run ]] || return\n");
     print_list_cases();

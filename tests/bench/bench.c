@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "bench.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "plot.h"
+#include "runs.h"
+
+#define FEWEST_ROUNDS 6 /* for an interval */
+
+/* ---- what lies beside this program ---- */
+
+static const char *beside(const char *const *places)
+{
+    static char self[PATH_MAX];
+    char file[PATH_MAX + 64];
+    ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+    if (len < 0)
+        runs_die("read", "/proc/self/exe");
+    self[len] = '\0';
+    *strrchr(self, '/') = '\0';
+    for (; *places != NULL; places++) {
+        snprintf(file, sizeof(file), "%s/%s", self, *places);
+        if (access(file, R_OK) == 0)
+            return strdup(file);
+    }
+    return NULL;
+}
+
+const char *bench_guest(const char *name)
+{
+    char installed[64], built[64];
+    snprintf(installed, sizeof(installed), "%s.elf", name);
+    snprintf(built, sizeof(built), "../../guest-images/bare-metal/%s.elf", name);
+    const char *file = beside((const char *const[]){installed, built, NULL});
+    errno = ENOENT;
+    if (file == NULL)
+        runs_die("guest", installed);
+    return file;
+}
+
+const char *bench_minivet(void)
+{
+    const char *file = beside((const char *const[]){"../../minivet", "../../bin/minivet", NULL});
+    errno = ENOENT;
+    if (file == NULL)
+        runs_die("--minivet:", "which?");
+    return file;
+}
+
+/* ---- the machine ---- */
+
+static bool has_hardware(const char *minivet)
+{
+    int fd, status;
+    char *const argv[] = {(char *)minivet, "check", NULL};
+    pid_t pid = runs_start(minivet, argv, -1, &fd);
+    char text[4096];
+    while (read(fd, text, sizeof(text)) > 0)
+        ;
+    close(fd);
+    return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static void describe_machine(const struct bench *b, char *text, size_t size)
+{
+    struct utsname u;
+    char line[256], cpu[128] = "?";
+    double load[1] = {NAN};
+    FILE *f = fopen("/proc/cpuinfo", "re");
+    while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
+        if (sscanf(line, "model name : %127[^\n]", cpu) == 1)
+            break;
+    }
+    if (f != NULL)
+        fclose(f);
+    uname(&u);
+    getloadavg(load, 1);
+    snprintf(text, size, "%ld x %s, Linux %s, %s, load %.1f", sysconf(_SC_NPROCESSORS_ONLN), cpu,
+             u.release,
+             b->hardware ? "hardware virtualization"
+                         : "KVM without hardware virtualization (emulates level 0)",
+             load[0]);
+}
+
+/* ---- rounds ---- */
+
+/* False: the run failed, and has said why. */
+static bool run_apart(const struct bench *b, const struct vmm *v, int p, double *figures)
+{
+    int fds[2], status;
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        runs_die("pipe for", v->name);
+    fflush(NULL);
+    pid_t pid = fork();
+    if (pid < 0)
+        runs_die("fork for", v->name);
+    if (pid == 0) {
+        b->run(b, v, p, figures);
+        ssize_t len = RESULTS_FIGURES * sizeof(figures[0]);
+        _exit(write(fds[1], figures, (size_t)len) != len);
+    }
+    close(fds[1]);
+    ssize_t n = read(fds[0], figures, RESULTS_FIGURES * sizeof(figures[0]));
+    close(fds[0]);
+    if (waitpid(pid, &status, 0) < 0)
+        runs_die("wait for", v->name);
+    return n > 0 && status == 0;
+}
+
+static void one_round(const struct bench *b, const struct vmm *vmms, int count, bench_can *can,
+                      int most)
+{
+    struct results *r = b->results;
+    int round = r->rounds;
+    for (int p = 0; r->patterns[p].name != NULL; p++) {
+        for (int c = 0; r->patterns[p].chosen && c < count; c++) {
+            double figures[RESULTS_FIGURES];
+            char what[256];
+            if (round > 0 ? !r->took_part[p][c] : can != NULL && !can(b, &vmms[c], p))
+                continue;
+            snprintf(what, sizeof(what), "%s %s", r->patterns[p].name, vmms[c].name);
+            runs_progress(round + 1, most, what);
+            for (int f = 0; f < RESULTS_FIGURES; f++)
+                figures[f] = NAN;
+            if (run_apart(b, &vmms[c], p, figures)) {
+                results_note(r, p, c, round, figures);
+            } else if (round > 0 || c == 0) {
+                exit(1);
+            } else {
+                fprintf(stderr, "bench: %s is left out of %s\n", vmms[c].name, r->patterns[p].name);
+            }
+        }
+    }
+    r->rounds++;
+}
+
+static void run_all(const struct bench *b, const struct vmm *vmms, int count, bench_can *can,
+                    double tight)
+{
+    struct results *r = b->results;
+    int most = r->rounds;
+    r->rounds = 0;
+    for (int c = 0; c < count; c++)
+        r->contenders[c].name = vmms[c].name;
+    while (r->rounds < most &&
+           (r->rounds < FEWEST_ROUNDS || count == 1 || results_doubt(r) > tight))
+        one_round(b, vmms, count, can, most);
+    runs_progress(0, most, NULL);
+}
+
+/* ---- results ---- */
+
+static void print_table(const struct bench *b, const char *machine, double tight)
+{
+    const struct results *r = b->results;
+    double doubt = results_doubt(r);
+    printf("%s: %s\nmedians of %d interleaved runs, ratios pair by pair\n%s", r->bench, machine,
+           r->rounds, b->notes);
+    results_print(r);
+    if (isinf(doubt))
+        printf("\nNot sure: that takes %d rounds.\n", FEWEST_ROUNDS);
+    else if (doubt > tight)
+        printf(
+            "\nNot sure: the first figure's ratios may be off by %.0f %%, not %.0f %%: more runs, "
+            "or a quieter machine.\n",
+            doubt * 100, tight * 100);
+}
+
+static void print_json(const struct bench *b, const char *machine)
+{
+    cJSON *root = results_json(b->results);
+    cJSON_AddStringToObject(root, "machine", machine);
+    double doubt = results_doubt(b->results);
+    if (isfinite(doubt))
+        cJSON_AddNumberToObject(root, "doubt", doubt);
+    runs_json_print(root);
+}
+
+/* ---- command line ---- */
+
+static int usage(const struct bench *b, FILE *out)
+{
+    fprintf(
+        out,
+        "usage: minivet bench %s [OPTION...]\n%s\n"
+        "  --runs N       rounds at most (%d)\n"
+        "  --tight PCT    no more rounds than make the first figure's ratios sure to this (3)\n"
+        "  --vs VMM       beside this one, may be repeated (qemu-microvm): a name, the path of\n"
+        "                 another minivet, or a line with {kernel} {append} {mem} {cpus};\n"
+        "                 names: qemu-microvm qemu-q35 kvmtool firecracker cloud-hypervisor,\n"
+        "                 none for no comparison\n"
+        "  --only WORD    patterns that begin so\n"
+        "  --kernel FILE  a stock Linux, too; with --initrd FILE, which has /bin/sh (busybox)\n"
+        "  --json         for programs\n"
+        "  --plot FILE    bars of the first figure, as SVG\n"
+        "patterns:",
+        b->results->bench, b->about, b->results->rounds);
+    for (int p = 0; b->results->patterns[p].name != NULL; p++)
+        fprintf(out, " %s", b->results->patterns[p].name);
+    fputc('\n', out);
+    return out == stderr ? 2 : 0;
+}
+
+struct wishes {
+    const char *only, *plot, *vs[VMMS_MAX];
+    int vs_count;
+    double tight;
+    bool json, help, wrong;
+};
+
+static struct wishes take_wishes(struct bench *b, int argc, char **argv)
+{
+    static const struct option options[] = {{"runs", required_argument, NULL, 'n'},
+                                            {"tight", required_argument, NULL, 't'},
+                                            {"vs", required_argument, NULL, 'v'},
+                                            {"only", required_argument, NULL, 'o'},
+                                            {"kernel", required_argument, NULL, 'k'},
+                                            {"initrd", required_argument, NULL, 'i'},
+                                            {"minivet", required_argument, NULL, 'm'},
+                                            {"plot", required_argument, NULL, 'p'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
+    struct wishes w = {.only = b->only != NULL ? b->only : "", .tight = 0.03};
+    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        const char **text = c == 'o'   ? &w.only
+                            : c == 'p' ? &w.plot
+                            : c == 'k' ? &b->kernel
+                            : c == 'i' ? &b->initrd
+                            : c == 'm' ? &b->minivet
+                                       : NULL;
+        if (text != NULL)
+            *text = optarg;
+        else if (c == 'n')
+            b->results->rounds = (int)strtol(optarg, NULL, 10);
+        else if (c == 't')
+            w.tight = strtod(optarg, NULL) / 100;
+        else if (c == 'v' && w.vs_count < VMMS_MAX - 2)
+            w.vs[w.vs_count++] = optarg;
+        else if (c == 'j')
+            w.json = true;
+        else if (c == 'h')
+            w.help = true;
+        else
+            w.wrong = true;
+    }
+    if (w.vs_count == 0)
+        w.vs[w.vs_count++] = "qemu-microvm";
+    w.wrong |= optind != argc || b->results->rounds < 1 || b->results->rounds > RUNS_MAX ||
+               !(w.tight >= 0) || !results_choose(b->results, w.only);
+    return w;
+}
+
+int bench_main(struct bench *b, bench_can *can, int argc, char **argv)
+{
+    static struct vmm vmms[VMMS_MAX];
+    char machine[512];
+    int count = 1;
+    struct wishes w = take_wishes(b, argc, argv);
+    if (w.help || w.wrong)
+        return usage(b, w.help ? stdout : stderr);
+    if (b->minivet == NULL)
+        b->minivet = bench_minivet();
+    if (!vmm_find(b->minivet, &vmms[0]))
+        return 1;
+    vmms[0].name = "minivet";
+    b->hardware = has_hardware(b->minivet);
+    for (int i = 0; i < w.vs_count; i++) {
+        if (strcmp(w.vs[i], "none") != 0)
+            count += vmm_find(w.vs[i], &vmms[count]);
+    }
+    signal(SIGPIPE, SIG_IGN);
+    b->results->rival = results_first;
+    describe_machine(b, machine, sizeof(machine));
+    run_all(b, vmms, count, can, w.tight);
+    if (w.json)
+        print_json(b, machine);
+    else
+        print_table(b, machine, w.tight);
+    return w.plot == NULL || plot_write(b->results, machine, w.plot) ? 0 : 1;
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What the programs behind `minivet bench` have in common: the command line, who takes part, and
+ * rounds until the ratios are sure. Each run is a process of its own, so that one that fails only
+ * leaves its VMM out.
+ */
+#ifndef MINIVET_BENCH_BENCH_H
+#define MINIVET_BENCH_BENCH_H
+
+#include "results.h"
+#include "vmms.h"
+
+/* A kernel's command line: its first program says that it is there, and runs a line of shell. */
+#define BENCH_LINUX_SAYS "bench: init"
+#define BENCH_LINUX(line)                                                                 \
+    "console=ttyS0 quiet panic=-1 reboot=k rdinit=/bin/sh -- -c \"echo " BENCH_LINUX_SAYS \
+    "; " line "\""
+
+struct bench {
+    struct results *results; /* patterns, figures and rounds at most; the rest is filled in */
+    const char *about;       /* a line or more for --help */
+    const char *notes;       /* a line or more above the table */
+    /* One run. Fills the figures in, or ends the process with runs_die() or vm_give_up(). */
+    void (*run)(const struct bench *b, const struct vmm *v, int pattern, double *figures);
+    const char *only;            /* patterns to measure if none are chosen; NULL: all */
+    const char *kernel, *initrd; /* --kernel, --initrd: NULL without */
+    const char *minivet;
+    bool hardware; /* hardware virtualization, as `minivet check` says */
+};
+
+/* Whether a VMM can take part in a pattern; all can if there is no such function. */
+typedef bool bench_can(const struct bench *b, const struct vmm *v, int pattern);
+
+int bench_main(struct bench *b, bench_can *can, int argc, char **argv);
+
+/* The file of one of the guests that come with the benchmarks. */
+const char *bench_guest(const char *name);
+
+/* The Minivet that is measured: argv's or the one that this program belongs to. */
+const char *bench_minivet(void);
+
+#endif

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * How long a VMM takes from exec to the guest's first words and to its own end, and what it costs.
+ *
+ * bare: the guest's first instructions print a byte on the serial port; then it ends the run. Its
+ * twin stays, for looking at the memory. linux: a stock kernel, whose first program says so and
+ * ends the run. Times are from before fork+exec; CPU time is user and system of the VMM's whole
+ * life.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "bench.h"
+#include "proc.h"
+#include "runs.h"
+#include "vm.h"
+
+enum figure { FIRST_MS, END_MS, CPU_MS, PSS_KIB };
+enum pattern { BARE, LINUX };
+
+static struct results results = {
+    .bench = "boot",
+    .rounds = 60,
+    .patterns = {[BARE] = {.name = "bare", .title = "A guest of three instructions"},
+                 [LINUX] = {.name = "linux", .title = "Linux to its first program"}},
+    .figures = {[FIRST_MS] = {"first_ms", "first ms"},
+                [END_MS] = {"end_ms", "end ms"},
+                [CPU_MS] = {"cpu_ms", "CPU ms"},
+                [PSS_KIB] = {"pss_kib", "PSS KiB"}},
+};
+
+static double timeval_ms(struct timeval t)
+{
+    return (double)t.tv_sec * 1e3 + (double)t.tv_usec / 1e3;
+}
+
+/* Reads on until the VMM has closed its output. */
+static void await_end(struct vm_run *r)
+{
+    ssize_t n;
+    while ((n = runs_read(r->fd, r->text, sizeof(r->text) - 1)) > 0)
+        ;
+    if (n < 0)
+        vm_give_up(r, "no end of");
+}
+
+static void measure_memory(const struct vmm *v, struct vmm_guest g, double *figures)
+{
+    struct vm_run r = {.name = v->name};
+    g.kernel = bench_guest("first_stay");
+    r.pid = vmm_start(v, &g, -1, &r.fd);
+    vm_await(&r, "!");
+    figures[PSS_KIB] = proc_pss_kib(r.pid, g.mem_mib);
+    vm_end(&r);
+}
+
+static void run(const struct bench *b, const struct vmm *v, int pattern, double *figures)
+{
+    struct vm_run r = {.name = v->name};
+    struct vmm_guest g = {.append = "bench", .mem_mib = 128, .cpus = 1};
+    struct rusage use;
+    int status;
+    if (pattern == LINUX)
+        g = (struct vmm_guest){.kernel = b->kernel,
+                               .initrd = b->initrd,
+                               .mem_mib = 256,
+                               .cpus = 1,
+                               .append = BENCH_LINUX("outb 244 0; busybox reboot -f")};
+    else
+        g.kernel = bench_guest("first_exit");
+    double begin = runs_now_ms();
+    r.pid = vmm_start(v, &g, -1, &r.fd);
+    vm_await(&r, pattern == LINUX ? BENCH_LINUX_SAYS : "!");
+    figures[FIRST_MS] = runs_now_ms() - begin;
+    await_end(&r);
+    if (wait4(r.pid, &status, 0, &use) < 0)
+        runs_die("wait for", v->name);
+    figures[END_MS] = runs_now_ms() - begin;
+    figures[CPU_MS] = timeval_ms(use.ru_utime) + timeval_ms(use.ru_stime);
+    close(r.fd);
+    if (pattern == BARE)
+        measure_memory(v, g, figures);
+}
+
+static bool can(const struct bench *b, const struct vmm *v, int pattern)
+{
+    (void)v;
+    return pattern == BARE || b->kernel != NULL;
+}
+
+int main(int argc, char **argv)
+{
+    struct bench b = {
+        .results = &results,
+        .run = run,
+        .about = "\nTimes from exec to the guest's first words, and to the end of the process.\n",
+        .notes =
+            "first, end: from exec to the guest's first words, and to the end of the process;\n"
+            "CPU: user and system of its whole life; PSS: beyond the guest's memory\n",
+    };
+    return bench_main(&b, can, argc, argv);
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "vmms.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "linux_vm.h"
+#include "runs.h"
+
+#define QEMU_WORDS                                                                 \
+    "-object memory-backend-memfd,id=ram,size={mem}M,share=on -cpu " RUNS_QEMU_CPU \
+    " -m {mem}M -smp {cpus} -no-user-config -nodefaults -display none -no-reboot " \
+    "-device isa-debug-exit,iobase=0xf4,iosize=4 -name bench,debug-threads=on "    \
+    "-kernel {kernel} -append {append} "
+#define QEMU_DEVICES(bus)                                                              \
+    {                                                                                  \
+        "",                                                                            \
+            "-blockdev null-co,node-name=disk,size=1073741824 -device virtio-blk-" bus \
+            ",drive=disk ",                                                            \
+            "-netdev user,id=net -device virtio-net-" bus ",netdev=net ",              \
+            "-device virtio-rng-" bus " ",                                             \
+            "-chardev stdio,id=con,signal=off -device virtio-serial-" bus              \
+            " -device virtconsole,chardev=con ",                                       \
+    }
+
+/* In the ways that start fastest, with nothing that was not asked for. */
+static const struct vmm table[] = {
+    {"minivet",
+     "minivet",
+     "{vmm} run {kernel} -m {mem}M -c {cpus} -a {append} ",
+     "-i {initrd} ",
+     "",
+     {"--rng off ", "--rng off -d null:1G ", "--rng off -n user ", "",
+      "--rng off --console virtio "}},
+    {"qemu-microvm", "qemu-system-x86_64",
+     "{vmm} -M microvm,accel=kvm,memory-backend=ram -global "
+     "virtio-mmio.force-legacy=false " QEMU_WORDS,
+     "-initrd {initrd} ", "-serial stdio ", QEMU_DEVICES("device")},
+    {"qemu-q35", "qemu-system-x86_64", "{vmm} -M q35,accel=kvm,memory-backend=ram " QEMU_WORDS,
+     "-initrd {initrd} ", "-serial stdio ", QEMU_DEVICES("pci")},
+    {"kvmtool",
+     "lkvm",
+     "{vmm} run --console serial -k {kernel} -m {mem} -c {cpus} -p {append} ",
+     "-i {initrd} ",
+     "",
+     {""}},
+    {"firecracker", "firecracker", "{vmm} --no-api --config-file {config} ", "", "", {""}},
+    {"cloud-hypervisor",
+     "cloud-hypervisor",
+     "{vmm} --kernel {kernel} --cmdline {append} --memory size={mem}M,shared=on "
+     "--cpus boot={cpus} --serial tty --console off ",
+     "--initramfs {initrd} ",
+     "",
+     {""}},
+};
+
+#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+
+const char *vmm_program(const char *program)
+{
+    static const char *const other_places = ":/usr/local/bin:/usr/bin:/bin";
+    const char *path = getenv("PATH");
+    char file[4096];
+    for (int i = 0; i < 2; i++, path = other_places) {
+        for (; path != NULL && *path != '\0'; path += *path == ':') {
+            int len = (int)strcspn(path, ":");
+            snprintf(file, sizeof(file), "%.*s/%s", len, path, program);
+            if (access(file, X_OK) == 0)
+                return strdup(file);
+            path += len;
+        }
+    }
+    return NULL;
+}
+
+bool vmm_find(const char *name, struct vmm *v)
+{
+    *v = table[0];
+    v->name = name;
+    v->program = name;
+    if (strchr(name, ' ') != NULL) {
+        *v = (struct vmm){.name = "other",
+                          .program = "",
+                          .line = name,
+                          .initrd = "",
+                          .serial = "",
+                          .devices = {""}};
+        return true;
+    }
+    for (size_t i = 0; strchr(name, '/') == NULL && i < COUNT(table); i++) {
+        if (strcmp(table[i].name, name) == 0) {
+            *v = table[i];
+            v->program = vmm_program(table[i].program);
+        }
+    }
+    if (v->program != NULL && access(v->program, X_OK) == 0)
+        return true;
+    fprintf(stderr, "bench: %s is not installed: left out\n", name);
+    return false;
+}
+
+bool vmm_has(const struct vmm *v, enum vmm_device device)
+{
+    return v->devices[device] != NULL;
+}
+
+/* Firecracker's only way but for its API. */
+static const char *write_config(const struct vmm_guest *g)
+{
+    static char file[64];
+    snprintf(file, sizeof(file), "/tmp/minivet-bench-%d.json", (int)getpid());
+    cJSON *root = cJSON_CreateObject(), *o = cJSON_AddObjectToObject(root, "boot-source");
+    cJSON_AddStringToObject(o, "kernel_image_path", g->kernel);
+    cJSON_AddStringToObject(o, "boot_args", g->append);
+    if (g->initrd != NULL)
+        cJSON_AddStringToObject(o, "initrd_path", g->initrd);
+    cJSON_AddArrayToObject(root, "drives");
+    o = cJSON_AddObjectToObject(root, "machine-config");
+    cJSON_AddNumberToObject(o, "vcpu_count", g->cpus);
+    cJSON_AddNumberToObject(o, "mem_size_mib", g->mem_mib);
+    char *text = cJSON_Print(root);
+    FILE *out = fopen(file, "we");
+    if (out == NULL || fputs(text, out) < 0 || fclose(out) != 0)
+        runs_die("write", file);
+    free(text);
+    cJSON_Delete(root);
+    return file;
+}
+
+pid_t vmm_start(const struct vmm *v, const struct vmm_guest *g, int in_fd, int *fd)
+{
+    char line[2048], mem[16], cpus[16];
+    snprintf(mem, sizeof(mem), "%d", g->mem_mib);
+    snprintf(cpus, sizeof(cpus), "%d", g->cpus);
+    snprintf(line, sizeof(line), "%s%s%s%s", v->line, g->initrd != NULL ? v->initrd : "",
+             g->device == VMM_CONSOLE ? "" : v->serial, v->devices[g->device]);
+    bool needs_config = strstr(line, "{config}") != NULL;
+    const struct linux_value values[] = {
+        {"vmm", v->program},
+        {"kernel", g->kernel},
+        {"append", g->append},
+        {"initrd", g->initrd != NULL ? g->initrd : ""},
+        {"mem", mem},
+        {"cpus", cpus},
+        {"config", needs_config ? write_config(g) : ""},
+        {NULL, NULL},
+    };
+    return linux_vm_start(v->name, line, values, in_fd, fd);
+}
