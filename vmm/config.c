@@ -10,6 +10,7 @@
 #include "core/fail.h"
 #include "core/hv.h"
 #include "core/xmath.h"
+#include "vmm/timeline.h"
 
 #define MIN_MEM_BYTES (32 * MIB)
 #define MAX_MEM_BYTES (1024 * GIB)
@@ -184,6 +185,29 @@ static int set_stats(struct vm_config *c, const char *value)
     return 0;
 }
 
+static int set_timeline(struct vm_config *c, const char *value)
+{
+    if (timeline_format_of(value) == TIMELINE_UNKNOWN)
+        return fail_msg(
+            -EINVAL, "--timeline=%s: give a file that ends in .json, .trace.json or .svg", value);
+    c->timeline = true;
+    c->timeline_path = value;
+    return 0;
+}
+
+static int set_mark(struct vm_config *c, const char *value)
+{
+    unsigned count = 0;
+    while (c->marks[count] != NULL)
+        count++;
+    if (count == CONFIG_MAX_MARKS)
+        return fail_msg(-EINVAL, "--mark %s: %d of them are enough", value, CONFIG_MAX_MARKS);
+    if (value[0] == '\0' || strlen(value) >= TIMELINE_MARK_BYTES)
+        return fail_msg(-EINVAL, "--mark: give a text of 1 to %d bytes", TIMELINE_MARK_BYTES - 1);
+    c->marks[count] = value;
+    return 0;
+}
+
 static int set_poll(struct vm_config *c, const char *value)
 {
     uint64_t us;
@@ -261,6 +285,12 @@ const struct option_row config_options[] = {
     {"stats", 0, "[=table|json]", NULL,
      "Print what the virtio queues did, at the end and on SIGUSR1 [table]", VALUES_WORDS,
      set_stats},
+    {"timeline", 0, "[=FILE]", NULL,
+     "Print when the boot came how far, or write it to FILE, which ends in\n"
+     ".json, .trace.json (for ui.perfetto.dev) or .svg",
+     VALUES_FILE, set_timeline},
+    {"mark", 0, "TEXT", NULL, "In the timeline: when the console first said TEXT", VALUES_NONE,
+     set_mark},
     {"poll", 0, "US", NULL,
      "Microseconds that virtio devices look for requests before they wait for\n"
      "the guest to notify them; 0: none [50]",
@@ -399,6 +429,8 @@ int config_parse(struct vm_config *config, int argc, char **argv)
         r = set_operand(config, argv[i]);
     if (r == 0 && config->kernel == NULL && !config->help)
         r = fail_msg(-EINVAL, "no kernel given: minivet run KERNEL, see `minivet run --help`");
+    if (r == 0 && config->marks[0] != NULL && !config->timeline)
+        r = fail_msg(-EINVAL, "--mark %s: is for --timeline", config->marks[0]);
     if (r == 0)
         r = config_resolve_virtio(config);
     return r == 0 ? config_check_record(config) : r;

@@ -17,6 +17,7 @@
 #define CONFIG_MAX_DISKS      64
 #define CONFIG_MAX_NETS       8
 #define CONFIG_MAX_PAIRS      16
+#define CONFIG_MAX_MARKS      16
 #define CONFIG_IOTHREAD_BYTES 256
 
 enum console_kind {
@@ -146,11 +147,15 @@ struct vm_config {
     uint64_t features_on, features_off; /* by bit, for all devices */
     bool strict;                        /* report what drivers do against the specification */
     enum stats_kind stats;              /* print what the queues have done */
-    bool poll_given;                    /* --poll; else the I/O loops' own default */
-    uint64_t poll_max_ns;               /* how long they look for work before they sleep */
-    uint64_t timeout_ns;                /* 0: none */
-    const char *record;                 /* a file for all that the devices see; NULL: none */
-    bool reboot_restart; /* a reset starts the guest anew instead of ending the run */
+    bool timeline;                      /* print when the boot came how far */
+    const char *timeline_path;          /* NULL: to standard error */
+    /* Texts that it looks for on the console, up to a NULL. */
+    const char *marks[CONFIG_MAX_MARKS + 1];
+    bool poll_given;      /* --poll; else the I/O loops' own default */
+    uint64_t poll_max_ns; /* how long they look for work before they sleep */
+    uint64_t timeout_ns;  /* 0: none */
+    const char *record;   /* a file for all that the devices see; NULL: none */
+    bool reboot_restart;  /* a reset starts the guest anew instead of ending the run */
     int verbosity;
     bool help; /* --help was given: print it and do nothing else */
 };

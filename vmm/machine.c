@@ -37,6 +37,7 @@
 #include "firmware/x86_layout.h"
 #include "vmm/seam.h"
 #include "vmm/stats.h"
+#include "vmm/timeline.h"
 #include "vmm/vcpu.h"
 #include "vmm/virtio_devices.h"
 
@@ -118,6 +119,22 @@ static void on_quit(void *ctx)
     end(ctx, MACHINE_END_QUIT, 0);
 }
 
+static void reached(struct machine *m, int err, const char *what)
+{
+    if (err == 0)
+        timeline_add(m->config.timeline, TIMELINE_SETUP, what);
+}
+
+static void on_post_code(void *ctx, uint8_t code)
+{
+    timeline_code(((struct machine *)ctx)->config.timeline, code);
+}
+
+static void on_output(void *ctx, const uint8_t *data, size_t len)
+{
+    timeline_console(((struct machine *)ctx)->config.timeline, data, len);
+}
+
 /* ---- platform devices ---- */
 
 static int create_serial(struct machine *m)
@@ -161,8 +178,8 @@ static int create_platform(struct machine *m)
     int r = debug_exit_create(&m->debug_exit,
                               &(struct debug_exit_config){.pio = m->pio, .power = m->power});
     if (r == 0)
-        r = post_code_create(&m->post_code,
-                             &(struct post_code_config){.pio = m->pio, .clock = &clock_host});
+        r = post_code_create(&m->post_code, &(struct post_code_config){
+                                                .pio = m->pio, .on_code = on_post_code, .ctx = m});
     if (r == 0)
         r = rtc_create(&m->rtc,
                        &(struct rtc_config){
@@ -186,6 +203,7 @@ static int create_platform(struct machine *m)
                                                                       .out_fd = STDOUT_FILENO,
                                                                       .loop = m->loop,
                                                                       .on_quit = on_quit,
+                                                                      .on_output = on_output,
                                                                       .ctx = m});
     if (r == 0 && m->config.vm->console == CONSOLE_SERIAL)
         r = create_serial(m);
@@ -304,6 +322,7 @@ static int create_vcpus(struct machine *m, const struct boot_state *state)
                                                            .count = count,
                                                            .mmio = m->mmio,
                                                            .pio = m->pio,
+                                                           .timeline = m->config.timeline,
                                                            .on_end = on_vcpu_end,
                                                            .ctx = m});
     for (unsigned i = 0; r == 0 && i < count; i++)
@@ -329,9 +348,11 @@ static int create_base(struct machine *m)
     const struct vm_config *vm = m->config.vm;
     int r = (shares_memory(vm) ? gmem_create_shared : gmem_create)(&m->gmem, vm->mem_bytes,
                                                                    X86_HOLE_GPA, X86_HOLE_END_GPA);
+    reached(m, r, "guest memory mapped");
     if (r == 0)
         r = m->config.hv->vm_create(&m->vm,
                                     &(struct hv_vm_config){.memory = m->gmem, .vcpus = vm->cpus});
+    reached(m, r, "KVM ready");
     if (r == 0)
         r = bus_create(&m->mmio, "mmio", MACHINE_MMIO_LIMIT);
     if (r == 0)
@@ -364,10 +385,13 @@ int machine_create(struct machine **out, const struct machine_config *config)
         r = create_virtio(m);
     if (r == 0)
         r = write_tables(m);
+    reached(m, r, "devices ready");
     if (r == 0)
         r = load_kernel(m, &state);
+    reached(m, r, "kernel loaded");
     if (r == 0)
         r = create_vcpus(m, &state);
+    reached(m, r, "vCPUs ready");
     if (r < 0) {
         machine_destroy(m);
         return r;

@@ -20,6 +20,7 @@ struct gmem;
 struct hv;
 struct machine;
 struct tape;
+struct timeline;
 
 #define MACHINE_PIO_LIMIT  UINT64_C(0x10000)
 #define MACHINE_MMIO_LIMIT (UINT64_C(1) << 52) /* what x86-64 can address */
@@ -36,7 +37,8 @@ enum machine_end {
 struct machine_config {
     const struct vm_config *vm;
     const struct hv *hv;
-    struct tape *tape; /* it is recorded there; NULL: it is not */
+    struct tape *tape;         /* it is recorded there; NULL: it is not */
+    struct timeline *timeline; /* likewise */
     /* Any thread; only the first end of a run is told. status is for MACHINE_END_STATUS. */
     void (*on_end)(void *ctx, enum machine_end end, int status);
     void *ctx;

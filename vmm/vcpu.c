@@ -12,6 +12,7 @@
 #include "core/bus.h"
 #include "core/fail.h"
 #include "core/log.h"
+#include "vmm/timeline.h"
 
 #define VCPU_STACK_BYTES (256 * 1024)
 
@@ -27,6 +28,7 @@ struct vcpu {
     unsigned id;
     pthread_t thread;
     bool started;
+    struct timeline *timeline; /* until the first exit; only the first vCPU's counts */
 };
 
 struct vcpus {
@@ -105,6 +107,12 @@ static bool handle_exit(struct vcpu *v, const struct hv_exit *e, enum vcpu_end *
     return false;
 }
 
+static void first_exit(struct vcpu *v)
+{
+    timeline_add(v->timeline, TIMELINE_GUEST, "first exit");
+    v->timeline = NULL;
+}
+
 /* Waits while the group is not to run; false: stop. */
 static bool vcpu_park(struct vcpus *g)
 {
@@ -138,6 +146,7 @@ static void *vcpu_thread(void *arg)
     enum vcpu_end end = VCPU_END_FAULT;
 
     hv->vcpu_bind_thread(v->hv);
+    timeline_add(v->timeline, TIMELINE_SETUP, "first KVM_RUN");
     for (;;) {
         if (atomic_load(&g->want) != WANT_RUN) {
             hv->vcpu_complete(v->hv);
@@ -148,6 +157,8 @@ static void *vcpu_thread(void *arg)
         int r = hv->vcpu_run(v->hv, &exit);
         if (r < 0)
             log_error("vCPU %u: run: %s", v->id, strerror(-r));
+        if (v->timeline != NULL)
+            first_exit(v);
         if (r < 0 || !handle_exit(v, &exit, &end)) {
             vcpu_ended(v, end);
             return NULL;
@@ -164,6 +175,7 @@ int vcpus_create(struct vcpus **out, const struct vcpus_config *config)
     g->config = *config;
     pthread_mutex_init(&g->lock, NULL);
     pthread_cond_init(&g->changed, NULL);
+    g->vcpu[0].timeline = config->timeline;
     for (unsigned i = 0; i < config->count; i++) {
         g->vcpu[i].group = g;
         g->vcpu[i].id = i;

@@ -16,6 +16,7 @@
 #include "core/hv.h"
 
 struct bus;
+struct timeline;
 struct vcpus;
 
 /* Why a vCPU cannot go on. */
@@ -32,6 +33,7 @@ struct vcpus_config {
     unsigned count;
     struct bus *mmio;
     struct bus *pio;
+    struct timeline *timeline; /* NULL: none */
     void (*on_end)(void *ctx, enum vcpu_end end);
     void *ctx;
 };

@@ -84,6 +84,7 @@ struct chr_stdio {
     struct chr_backend b;
     struct evloop *loop;
     void (*on_quit)(void *ctx);
+    void (*on_output)(void *ctx, const uint8_t *data, size_t len);
     void *ctx;
 
     struct stream in;
@@ -165,13 +166,21 @@ static size_t out_hold(struct chr_stdio *s, const uint8_t *data, size_t len)
     return n;
 }
 
-static size_t stdio_write(struct chr_backend *b, const uint8_t *data, size_t len)
+static size_t out_take(struct chr_stdio *s, const uint8_t *data, size_t len)
 {
-    struct chr_stdio *s = stdio_of(b);
     size_t n = s->tx_count == 0 ? out_try(s, data, len) : 0;
     if (n < len)
         n += out_hold(s, data + n, len - n);
     s->refused |= n < len; /* the help that fits does not take it back */
+    return n;
+}
+
+static size_t stdio_write(struct chr_backend *b, const uint8_t *data, size_t len)
+{
+    struct chr_stdio *s = stdio_of(b);
+    size_t n = out_take(s, data, len);
+    if (s->on_output != NULL)
+        s->on_output(s->ctx, data, n);
     return n;
 }
 
@@ -223,7 +232,7 @@ static bool escape(struct chr_stdio *s, uint8_t key)
         return false;
     case 'h':
     case '?':
-        stdio_write(&s->b, (const uint8_t *)help_text, sizeof(help_text) - 1);
+        out_take(s, (const uint8_t *)help_text, sizeof(help_text) - 1);
         return false;
     case 'a':
     case ESCAPE:
@@ -366,6 +375,7 @@ int chr_stdio_create(struct chr_backend **out, const struct chr_stdio_config *co
     s->b.ops = &stdio_ops;
     s->loop = config->loop;
     s->on_quit = config->on_quit;
+    s->on_output = config->on_output;
     s->ctx = config->ctx;
     s->in_ev = (struct ev_fd){.cb = on_in, .ctx = s, .fd = -1};
     s->out_ev = (struct ev_fd){.cb = on_out, .ctx = s, .fd = -1};

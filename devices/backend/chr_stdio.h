@@ -15,6 +15,9 @@
 #ifndef MINIVET_DEVICES_BACKEND_CHR_STDIO_H
 #define MINIVET_DEVICES_BACKEND_CHR_STDIO_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 struct chr_backend;
 struct evloop;
 
@@ -22,6 +25,8 @@ struct chr_stdio_config {
     struct evloop *loop;
     int in_fd, out_fd;          /* the caller's; one that is closed is a stream of nothing */
     void (*on_quit)(void *ctx); /* Ctrl-A x was typed; on the loop */
+    /* What was taken of the guest's output; on the loop. NULL: nobody looks at it. */
+    void (*on_output)(void *ctx, const uint8_t *data, size_t len);
     void *ctx;
 };
 

@@ -27,6 +27,7 @@ int main(void)
     CHECK(leaf1[2] >> 31 == 1);                                      /* a hypervisor is there */
     CHECK(leaf1[1] >> 24 == 0);                                      /* APIC id */
     CHECK(r[1] == 0x4b4d564b && r[2] == 0x564b4d56 && r[3] == 0x4d); /* KVMKVMKVM */
+    stamp('h');
     rt_puts("hello\n");
     return 0;
 }

@@ -160,7 +160,7 @@ SCENE(acpi_pm, .pio = pio)
 SCENE(debug_exit, .pio = pio)
 SCENE(i8042, .pio = pio)
 SCENE(pci_host, .pio = pio, .mmio = mmio, .ecam_gpa = 0xb0000000)
-SCENE(post_code, .pio = pio, .clock = &clock_host)
+SCENE(post_code, .pio = pio)
 SCENE(pvpanic, .pio = pio, .port = 0x505)
 SCENE(rtc, .pio = pio, .clock = &clock_host)
 

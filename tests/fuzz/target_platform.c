@@ -107,8 +107,7 @@ static void open_bench(struct bench *b)
                                                     .ram_above_4g_bytes = GIB});
     err |= i8042_create(&b->kbc, &(struct i8042_config){.pio = b->pio, .power = power});
     err |= acpi_pm_create(&b->pm, &(struct acpi_pm_config){.pio = b->pio, .power = power});
-    err |=
-        post_code_create(&b->post, &(struct post_code_config){.pio = b->pio, .clock = &b->clock});
+    err |= post_code_create(&b->post, &(struct post_code_config){.pio = b->pio});
     err |= debug_exit_create(&b->exit, &(struct debug_exit_config){.pio = b->pio, .power = power});
     err |= pvpanic_create(
         &b->panic, &(struct pvpanic_config){.pio = b->pio, .port = PVPANIC_PORT, .power = power});
@@ -256,16 +255,6 @@ static void tell_time(struct bench *b)
     fuzz_check(clock_register(b, 9) < 100, "the clock's year is none");
 }
 
-static void check_stamps(struct bench *b)
-{
-    struct post_code_stamp stamps[POST_CODE_STAMPS + 1];
-    uint64_t written;
-    unsigned count = post_code_stamps(b->post, stamps, ARRAY_SIZE(stamps), &written);
-    fuzz_check(count <= POST_CODE_STAMPS && count <= written, "%u stamps", count);
-    for (unsigned i = 1; i < count; i++)
-        fuzz_check(stamps[i].when_ns >= stamps[i - 1].when_ns, "stamps are out of order");
-}
-
 static int run(const struct fuzz_target *target, const uint8_t *data, size_t len)
 {
     struct bench *b = &bench;
@@ -277,7 +266,6 @@ static int run(const struct fuzz_target *target, const uint8_t *data, size_t len
     for (unsigned i = 0; input.left > 0 && i < STEPS_MAX; i++) {
         unsigned byte = (unsigned)fuzz_take(&input, 1);
         do_step(b, &input, byte & 15, 1u << (byte >> 4 & 3));
-        check_stamps(b);
     }
     run_loop(b);
     print_again(b);

@@ -60,6 +60,14 @@ static void on_quit(void *ctx)
     quits++;
 }
 
+static char output[64];
+
+static void on_output(void *ctx, const uint8_t *data, size_t len)
+{
+    (void)ctx;
+    strncat(output, (const char *)data, min_u64(len, sizeof(output) - strlen(output) - 1));
+}
+
 static const struct chr_handler handler = {
     .on_rx = on_rx,
     .on_writable = on_writable,
@@ -87,6 +95,7 @@ static void make(int in_fd, int out_fd)
         .in_fd = in_fd,
         .out_fd = out_fd,
         .on_quit = on_quit,
+        .on_output = on_output,
     };
     cr_assert(zero(chr_stdio_create(&chr, &config)));
     chr->handler = &handler;
@@ -449,6 +458,16 @@ Test(chr_stdio, the_end_of_input_is_no_event_either_while_nobody_reads)
     chr->ops->rx_enable(chr, appetite);
     evloop_drain(loop);
     cr_expect(eq(sz, got_len, sizeof(text)));
+}
+
+Test(chr_stdio, what_the_guest_prints_is_shown_to_who_looks)
+{
+    make_pty();
+    print("one ");
+    type("\001h", 2); /* the help is not the guest's */
+    settle();
+    print("two");
+    cr_expect(eq(str, output, "one two"));
 }
 
 Test(chr_stdio, a_closed_pipe_takes_everything)

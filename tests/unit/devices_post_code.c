@@ -5,66 +5,54 @@
 #include <criterion/new/assert.h>
 
 #include "core/bus.h"
-#include "core/clock.h"
 
 static struct bus *pio;
 static struct post_code *pc;
-static uint64_t now;
+static uint8_t codes[8];
+static unsigned count;
 
-static uint64_t now_ns(void *ctx)
+static void on_code(void *ctx, uint8_t code)
 {
-    (void)ctx;
-    return now;
+    cr_expect(eq(ptr, ctx, codes));
+    codes[count++ % 8] = code;
 }
 
-static const struct clock fake_clock = {.now_ns = now_ns, .wall_ns = now_ns};
-
-static void setup(void)
+static void create(struct post_code_config config)
 {
     cr_assert(zero(bus_create(&pio, "pio", 65536)));
-    struct post_code_config config = {.pio = pio, .clock = &fake_clock};
+    config.pio = pio;
     cr_assert(zero(post_code_create(&pc, &config)));
 }
 
-static void teardown(void)
+static void destroy(void)
 {
     post_code_destroy(pc);
     bus_destroy(pio);
 }
 
-TestSuite(post_code, .init = setup, .fini = teardown);
-
-Test(post_code, stamps_carry_value_and_time_in_order)
+Test(post_code, every_write_is_told_and_the_last_is_read)
 {
-    struct post_code_stamp stamps[POST_CODE_STAMPS];
-    uint64_t written = 1, value = 0;
-    cr_expect(zero(int, (int)post_code_stamps(pc, stamps, POST_CODE_STAMPS, &written)));
-    cr_expect(zero(u64, written));
-    for (unsigned i = 0; i < 3; i++) {
-        now = 1000 + i;
-        bus_write(pio, POST_CODE_PORT, 1, 0xa0 + i);
-    }
-    cr_assert(eq(int, (int)post_code_stamps(pc, stamps, POST_CODE_STAMPS, &written), 3));
-    cr_expect(eq(u64, written, 3));
-    for (unsigned i = 0; i < 3; i++) {
-        cr_expect(eq(u64, stamps[i].when_ns, 1000 + i));
-        cr_expect(eq(int, stamps[i].value, 0xa0 + (int)i));
-    }
+    uint64_t value = 1;
+    create((struct post_code_config){.on_code = on_code, .ctx = codes});
+    cr_expect(bus_read(pio, POST_CODE_PORT, 1, &value));
+    cr_expect(zero(u64, value));
+    for (unsigned i = 0; i < 3; i++)
+        cr_expect(bus_write(pio, POST_CODE_PORT, 1, 0xa0 + i));
+    cr_expect(not(bus_write(pio, POST_CODE_PORT, 2, 0xb0)), "a byte and no more");
+    cr_assert(eq(uint, count, 3));
+    for (unsigned i = 0; i < 3; i++)
+        cr_expect(eq(u8, codes[i], 0xa0 + i));
     cr_expect(bus_read(pio, POST_CODE_PORT, 1, &value));
     cr_expect(eq(u64, value, 0xa2));
+    destroy();
 }
 
-Test(post_code, only_the_last_are_kept)
+Test(post_code, nobody_needs_to_listen)
 {
-    struct post_code_stamp stamps[POST_CODE_STAMPS];
-    uint64_t written = 0;
-    for (now = 0; now < 1000; now++)
-        bus_write(pio, POST_CODE_PORT, 1, now);
-    cr_assert(
-        eq(int, (int)post_code_stamps(pc, stamps, POST_CODE_STAMPS, &written), POST_CODE_STAMPS));
-    cr_expect(eq(u64, written, 1000));
-    for (unsigned i = 0; i < POST_CODE_STAMPS; i++)
-        cr_expect(eq(u64, stamps[i].when_ns, 1000 - POST_CODE_STAMPS + i));
-    cr_expect(eq(int, (int)post_code_stamps(pc, stamps, 2, NULL), 2));
-    cr_expect(eq(u64, stamps[1].when_ns, 999));
+    uint64_t value;
+    create((struct post_code_config){0});
+    cr_expect(bus_write(pio, POST_CODE_PORT, 1, 0x42));
+    cr_expect(bus_read(pio, POST_CODE_PORT, 1, &value));
+    cr_expect(eq(u64, value, 0x42));
+    destroy();
 }

@@ -64,6 +64,7 @@ Test(completion, options_and_their_words)
     offers("minivet run --unpack ", "cached on off");
     offers("minivet run --console v", "virtio");
     offers("minivet run --stats=", "table json");
+    offers("minivet run --timel", "--timeline");
 }
 
 Test(completion, benchmarks)

@@ -134,6 +134,27 @@ Test(config, an_optional_value_stands_behind_an_equals_sign)
     cr_expect(eq(int, c.stats, STATS_JSON));
 }
 
+Test(config, a_timeline_and_its_marks)
+{
+    struct vm_config c;
+    cr_assert(zero(parse(&c, "K")));
+    cr_expect(not(c.timeline));
+    cr_assert(zero(parse(&c, "--timeline K --mark login: --mark=b")));
+    cr_expect(c.timeline && c.timeline_path == NULL);
+    cr_expect(eq(str, (char *)c.marks[0], "login:"));
+    cr_expect(eq(str, (char *)c.marks[1], "b"));
+    cr_expect(c.marks[2] == NULL);
+    cr_assert(zero(parse(&c, "--timeline=a.svg K")));
+    cr_expect(eq(str, (char *)c.timeline_path, "a.svg"));
+    refused("K --timeline=a.txt", "a.txt", ".trace.json");
+    refused("K --mark a", "--mark a", "--timeline");
+    refused("K --timeline --mark=", "--mark", "1 to 127");
+    refused("K --timeline --mark 1 --mark 2 --mark 3 --mark 4 --mark 5 --mark 6 --mark 7 --mark 8 "
+            "--mark 9 --mark 10 --mark 11 --mark 12 --mark 13 --mark 14 --mark 15 --mark 16 "
+            "--mark 17",
+            "--mark 17", "16");
+}
+
 Test(config, bad_options_name_themselves_and_the_remedy)
 {
     refused("", "no kernel", "minivet run KERNEL");

@@ -25,12 +25,14 @@
 #include "vmm/config.h"
 #include "vmm/exit_code.h"
 #include "vmm/machine.h"
+#include "vmm/timeline.h"
 
 struct run {
     struct vm_config vm;
     struct evloop *loop;
     struct machine *machine;
-    struct tape *tape; /* NULL: nothing is recorded */
+    struct tape *tape;         /* NULL: nothing is recorded */
+    struct timeline *timeline; /* NULL: nobody wants it */
     struct ev_fd signals;
     struct ev_timer timeout;
     int signal_fd;
@@ -54,7 +56,12 @@ static void finish(struct run *run, int exit_code)
 /* Any thread; the first end only. */
 static void on_machine_end(void *ctx, enum machine_end end, int status)
 {
+    static const char *const names[] = {
+        [MACHINE_END_OFF] = "power-off",         [MACHINE_END_RESET] = "reset",
+        [MACHINE_END_STATUS] = "exit status",    [MACHINE_END_PANIC] = "panic",
+        [MACHINE_END_FAULT] = "Minivet's fault", [MACHINE_END_QUIT] = "quit"};
     struct run *run = ctx;
+    timeline_add(run->timeline, TIMELINE_GUEST, names[end]);
     atomic_store(&run->machine_end, end);
     atomic_store(&run->machine_status, status);
     evloop_post(run->loop, &run->machine_ended);
@@ -91,6 +98,7 @@ static void machine_ended(void *ctx)
 static void on_timeout(void *ctx)
 {
     struct run *run = ctx;
+    timeline_add(run->timeline, TIMELINE_GUEST, "timeout");
     log_error("timeout: the guest was still running after %g s", (double)run->vm.timeout_ns / 1e9);
     finish(run, EXIT_TIMEOUT);
 }
@@ -105,8 +113,10 @@ static void on_signal(void *ctx, uint32_t events)
             machine_terminal_resized(run->machine);
         else if (info.ssi_signo == SIGUSR1)
             machine_print_stats(run->machine);
-        else
+        else {
+            timeline_add(run->timeline, TIMELINE_GUEST, "signal");
             finish(run, EXIT_SIGNAL_BASE + (int)info.ssi_signo);
+        }
     }
 }
 
@@ -175,6 +185,7 @@ static int run_once(struct run *run)
     int r = machine_create(&run->machine, &(struct machine_config){.vm = &run->vm,
                                                                    .hv = &hv_kvm,
                                                                    .tape = run->tape,
+                                                                   .timeline = run->timeline,
                                                                    .on_end = on_machine_end,
                                                                    .ctx = run});
     if (r < 0)
@@ -184,8 +195,11 @@ static int run_once(struct run *run)
     if (r == 0)
         r = evloop_run(run->loop);
     machine_stop(run->machine);
-    if (run->vm.stats != STATS_OFF)
+    timeline_add(run->timeline, TIMELINE_TEARDOWN, "vCPUs and devices stopped");
+    if (run->vm.stats != STATS_OFF) {
         machine_print_stats(run->machine);
+        timeline_add(run->timeline, TIMELINE_TEARDOWN, "statistics printed");
+    }
     if (run->exit_code == EXIT_TIMEOUT && log_enabled(LOG_INFO))
         machine_dump(run->machine); /* a guest that hangs: where? */
     if (run->reset && machine_left_clock_on(run->machine)) {
@@ -195,6 +209,9 @@ static int run_once(struct run *run)
     }
     machine_destroy(run->machine);
     run->machine = NULL;
+    timeline_add(run->timeline, TIMELINE_TEARDOWN, "machine gone");
+    timeline_finish(run->timeline); /* it is the first life's */
+    run->timeline = NULL;
     return r < 0 ? EXIT_SETUP : run->exit_code;
 }
 
@@ -216,6 +233,7 @@ static int print_help(void)
 
 int cli_run(int argc, char **argv)
 {
+    struct timeline_event began = timeline_now(TIMELINE_SETUP, "main()");
     struct run run = {.signal_fd = -1};
     int r = config_parse(&run.vm, argc, argv);
     int exit_code = EXIT_USAGE;
@@ -225,7 +243,9 @@ int cli_run(int argc, char **argv)
         if (run.vm.verbosity > 0)
             log_set_level(run.vm.verbosity > 1 ? LOG_DEBUG : LOG_INFO);
         exit_code = EXIT_SETUP;
-        if (run.vm.record != NULL)
+        if (run.vm.timeline)
+            r = timeline_create(&run.timeline, run.vm.timeline_path, run.vm.marks, &began);
+        if (r == 0 && run.vm.record != NULL)
             r = tape_record(&run.tape, run.vm.record, &clock_host, argc, argv);
         if (r == 0 && set_up(&run) == 0) {
             do {
@@ -233,6 +253,7 @@ int cli_run(int argc, char **argv)
             } while (run.reset && run.vm.reboot_restart);
         }
         tear_down(&run);
+        timeline_finish(run.timeline); /* of a run that never was */
         tape_destroy(run.tape);
     }
     config_free(&run.vm);

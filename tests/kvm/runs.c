@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* `minivet run` as a whole, and what it leaves behind. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/xmath.h"
+#include "tap.h"
+#include "vmm/cli/cli.h"
+
+static char text[65536];
+
+/* Runs the guest `hello`, whose command line has to begin with that word; text: what FILE got. */
+static void run_hello(const char *timeline)
+{
+    char kernel[512], option[600];
+    const char *dir = getenv("MINIVET_GUESTS");
+    snprintf(kernel, sizeof(kernel), "%s/hello.elf", dir != NULL ? dir : GUESTS_DIR);
+    snprintf(option, sizeof(option), "--timeline=%s", timeline);
+    char *argv[] = {"run",     kernel,      "-a",  "hello console= panic=",
+                    option,    "--mark",    "ell", "--mark",
+                    "goodbye", "--timeout", "60s", "--cpus",
+                    "2",       NULL};
+    int out = dup(STDOUT_FILENO), null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    CHECK(out >= 0 && null >= 0);
+    CHECK(dup2(null, STDIN_FILENO) >= 0 && dup2(null, STDOUT_FILENO) >= 0);
+    int status = cli_run(ARRAY_SIZE(argv) - 1, argv);
+    CHECK(dup2(out, STDOUT_FILENO) >= 0);
+    CHECK_EQ(status, 0);
+    FILE *f = fopen(timeline, "r");
+    CHECK(f != NULL);
+    text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+    fclose(f);
+    unlink(timeline);
+}
+
+static void a_timeline(void)
+{
+    static const char *const events[] = {"process started",     "main()",          "options parsed",
+                                         "guest memory mapped", "KVM ready",       "devices ready",
+                                         "kernel loaded",       "vCPUs ready",     "first KVM_RUN",
+                                         "first exit",          "port 0x80: 0x68", "exit status",
+                                         "vCPUs and devices",   "machine gone"};
+    char path[64];
+    snprintf(path, sizeof(path), "/tmp/minivet-timeline-%d.json", getpid());
+    run_hello(path);
+    const char *at = text;
+    for (unsigned i = 0; i < ARRAY_SIZE(events); i++) {
+        const char *next = strstr(at, events[i]);
+        if (next == NULL)
+            tap_fail(__FILE__, __LINE__, "no '%s' in its place: %s", events[i], text);
+        at = next;
+    }
+    /* What it says goes through the I/O loop, which need not keep step with the vCPU. */
+    CHECK(strstr(text, "first console output") != NULL);
+    CHECK(strstr(text, "\"event\":\"ell\"") != NULL);
+    CHECK(strstr(text, "goodbye") == NULL); /* the guest never said it */
+}
+
+const struct tap_test run_tests[] = {
+    {"runs: the timeline has what the guest did, in order", a_timeline, 0},
+    {0},
+};

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* vmm/timeline.c, timeline_print.c: what gets into it, and how it is shown. */
+#include "vmm/timeline.h"
+
+#include <cJSON.h>
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "core/xmath.h"
+#include "vmm/config.h"
+
+#define MS UINT64_C(1000000)
+
+static const struct timeline_event events[] = {
+    {.name = "process started", .code = -1, .ns = 5000 * MS},
+    {.name = "first KVM_RUN", .code = -1, .ns = 5010 * MS, .cpu_ns = 4 * MS},
+    {.name = "", .code = 0x4f, .part = TIMELINE_GUEST, .ns = 5030 * MS, .cpu_ns = 14 * MS},
+    {.name = "<&\xff>", .code = -1, .part = TIMELINE_GUEST, .ns = 5060 * MS, .cpu_ns = 34 * MS},
+    {.name = "gone", .code = -1, .part = TIMELINE_TEARDOWN, .ns = 5100 * MS, .cpu_ns = 35 * MS},
+};
+
+static char *printed(enum timeline_format format)
+{
+    char *text = NULL;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+    cr_assert(zero(int, timeline_print(events, ARRAY_SIZE(events), format, out)));
+    fclose(out);
+    return text;
+}
+
+static double number(const cJSON *object, const char *name)
+{
+    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
+    cr_assert(cJSON_IsNumber(item), "no number \"%s\"", name);
+    return item->valuedouble;
+}
+
+static const char *string(const cJSON *object, const char *name)
+{
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+    cr_assert(text != NULL, "no string \"%s\"", name);
+    return text;
+}
+
+/* ---- how it is shown ---- */
+
+Test(timeline, a_table)
+{
+    char *text = printed(TIMELINE_TABLE);
+    cr_expect(eq(str, text,
+                 "part       event                  at ms      took ms       CPU ms\n"
+                 "set-up     process started        0.000\n"
+                 "set-up     first KVM_RUN         10.000       10.000        4.000\n"
+                 "guest      port 0x80: 0x4f       30.000       20.000       10.000\n"
+                 "guest      <&?>                  60.000       30.000       20.000\n"
+                 "tear-down  gone                 100.000       40.000        1.000\n"));
+    free(text);
+}
+
+Test(timeline, json)
+{
+    char *text = printed(TIMELINE_JSON);
+    cJSON *top = cJSON_Parse(text);
+    const cJSON *array = cJSON_GetObjectItem(top, "events");
+    cr_assert(eq(int, cJSON_GetArraySize(array), ARRAY_SIZE(events)));
+    const cJSON *code = cJSON_GetArrayItem(array, 2);
+    cr_expect(eq(str, (char *)string(code, "event"), "port 0x80: 0x4f"));
+    cr_expect(eq(str, (char *)string(code, "part"), "guest"));
+    cr_expect(eq(dbl, number(code, "ns"), 30e6));
+    cr_expect(eq(dbl, number(code, "cpu_ns"), 14e6));
+    cJSON_Delete(top);
+    free(text);
+}
+
+/* As the Trace Event Format has it: complete events, microseconds, a thread for each part. */
+Test(timeline, trace_events)
+{
+    char *text = printed(TIMELINE_TRACE);
+    cJSON *top = cJSON_Parse(text);
+    const cJSON *array = cJSON_GetObjectItem(top, "traceEvents");
+    cr_assert(eq(int, cJSON_GetArraySize(array), 3 + ARRAY_SIZE(events) - 1));
+    const cJSON *name = cJSON_GetArrayItem(array, 2);
+    cr_expect(eq(str, (char *)string(name, "ph"), "M"));
+    cr_expect(eq(str, (char *)string(cJSON_GetObjectItem(name, "args"), "name"), "tear-down"));
+    const cJSON *slice = cJSON_GetArrayItem(array, 6);
+    cr_expect(eq(str, (char *)string(slice, "ph"), "X"));
+    cr_expect(eq(str, (char *)string(slice, "name"), "gone"));
+    cr_expect(eq(dbl, number(slice, "tid"), number(name, "tid")));
+    cr_expect(eq(dbl, number(slice, "ts"), 60000));
+    cr_expect(eq(dbl, number(slice, "dur"), 40000));
+    cr_expect(eq(dbl, number(cJSON_GetObjectItem(slice, "args"), "cpu_ms"), 1));
+    cJSON_Delete(top);
+    free(text);
+}
+
+Test(timeline, a_drawing)
+{
+    char *text = printed(TIMELINE_SVG);
+    cr_expect(strncmp(text, "<svg xmlns=", 11) == 0);
+    cr_expect(strstr(text, "Boot timeline: 100.000 ms, 35.000 ms of processor time<") != NULL);
+    cr_expect(strstr(text, ">&#60;&#38;?&#62;</text><rect x=\"480.0\" y=\"63\" width=\"180.0\"") !=
+                  NULL,
+              "%s", text);
+    cr_expect(strstr(text, ">40.000 ms</text>\n</svg>\n") != NULL);
+    free(text);
+}
+
+Test(timeline, the_ending_says_how)
+{
+    static const struct {
+        const char *path;
+        enum timeline_format format;
+    } rows[] = {{NULL, TIMELINE_TABLE},           {"a.json", TIMELINE_JSON},
+                {"a.trace.json", TIMELINE_TRACE}, {"a.svg", TIMELINE_SVG},
+                {"svg", TIMELINE_UNKNOWN},        {".svg", TIMELINE_UNKNOWN},
+                {"a.txt", TIMELINE_UNKNOWN},      {"", TIMELINE_UNKNOWN}};
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
+        cr_expect(eq(int, timeline_format_of(rows[i].path), rows[i].format), "%s", rows[i].path);
+}
+
+/* ---- what gets into it ---- */
+
+static char path[] = "/tmp/minivet-timeline-XXXXXX.json";
+static struct timeline *t;
+
+static void open_timeline(const char *const *marks)
+{
+    struct timeline_event began = timeline_now(TIMELINE_SETUP, "main()");
+    int fd = mkstemps(path, 5);
+    cr_assert(ge(int, fd, 0));
+    close(fd);
+    cr_assert(zero(int, timeline_create(&t, path, marks, &began)));
+}
+
+/* Ends it; what it holds, checked for order. */
+static cJSON *close_timeline(void)
+{
+    static char text[1 << 16];
+    timeline_finish(t);
+    FILE *f = fopen(path, "r");
+    text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+    fclose(f);
+    unlink(path);
+    cJSON *top = cJSON_Parse(text);
+    const cJSON *array = cJSON_GetObjectItem(top, "events"), *e;
+    double last_ns = 0, last_cpu_ns = 0;
+    cr_assert(array != NULL, "%s", text);
+    cJSON_ArrayForEach(e, array)
+    {
+        cr_expect(ge(dbl, number(e, "ns"), last_ns));
+        cr_expect(ge(dbl, number(e, "cpu_ns"), last_cpu_ns));
+        last_ns = number(e, "ns");
+        last_cpu_ns = number(e, "cpu_ns");
+    }
+    return top;
+}
+
+static void expect_events(const char *const *names)
+{
+    cJSON *top = close_timeline();
+    const cJSON *e;
+    unsigned i = 0;
+    cJSON_ArrayForEach(e, cJSON_GetObjectItem(top, "events"))
+    {
+        cr_assert(names[i] != NULL, "one more: %s", string(e, "event"));
+        cr_expect(eq(str, (char *)string(e, "event"), (char *)names[i]));
+        i++;
+    }
+    cr_expect(names[i] == NULL, "there is no %s", names[i]);
+    cJSON_Delete(top);
+}
+
+static const char *const no_marks[] = {NULL};
+
+static void say(const char *text)
+{
+    timeline_console(t, (const uint8_t *)text, strlen(text));
+}
+
+Test(timeline, it_begins_with_the_process)
+{
+    open_timeline(no_marks);
+    timeline_add(t, TIMELINE_SETUP, "KVM ready");
+    expect_events(
+        (const char *[]){"process started", "main()", "options parsed", "KVM ready", NULL});
+}
+
+Test(timeline, a_code_counts_once)
+{
+    open_timeline(no_marks);
+    for (unsigned round = 0; round < 3; round++) {
+        for (unsigned code = 0; code < 256; code++)
+            timeline_code(t, (uint8_t)(code ^ 0x55));
+    }
+    cJSON *top = close_timeline();
+    const cJSON *array = cJSON_GetObjectItem(top, "events");
+    cr_expect(eq(int, cJSON_GetArraySize(array), 3 + 256));
+    cr_expect(eq(str, (char *)string(cJSON_GetArrayItem(array, 3), "event"), "port 0x80: 0x55"));
+    cJSON_Delete(top);
+}
+
+Test(timeline, a_linux_that_talks)
+{
+    open_timeline(no_marks);
+    say("[    0.000000] Linux version 6.1.0-30-amd64 (debian-kernel@lists.debian.org)\r\n");
+    say("[    0.184403] Trying to unpack rootfs image as initramfs...\r\n");
+    say("[    0.310000] Freeing initrd memory: 1234K\r\n");
+    say("[    0.412000] Run /init as init process\r\n");
+    say("[    0.412000] Run /bin/sh as init process\r\n");
+    expect_events((const char *[]){
+        "process started", "main()", "options parsed", "first console output", "Linux's first line",
+        "unpacking the initramfs", "initramfs unpacked", "init started", NULL});
+}
+
+Test(timeline, what_is_not_printed_is_not_there)
+{
+    open_timeline(no_marks);
+    timeline_console(t, NULL, 0);
+    expect_events((const char *[]){"process started", "main()", "options parsed", NULL});
+}
+
+Test(timeline, a_mark_is_found_however_it_comes)
+{
+    static const char *const marks[] = {"aab", "the end", NULL};
+    open_timeline(marks);
+    for (const char *c = "aaaab"; *c != '\0'; c++)
+        timeline_console(t, (const uint8_t *)c, 1);
+    char flood[5000];
+    memset(flood, '.', sizeof(flood));
+    memcpy(flood + 4995, "the e", 5);
+    timeline_console(t, (const uint8_t *)flood, sizeof(flood));
+    say("nd aab");
+    expect_events((const char *[]){"process started", "main()", "options parsed",
+                                   "first console output", "aab", "the end", NULL});
+}
+
+Test(timeline, the_longest_mark_crosses_pieces)
+{
+    char mark[TIMELINE_MARK_BYTES], before[4 * TIMELINE_MARK_BYTES];
+    memset(mark, 'm', sizeof(mark) - 1);
+    mark[sizeof(mark) - 1] = '\0';
+    memset(before, '-', sizeof(before));
+    for (unsigned cut = 1; cut < 4 * TIMELINE_MARK_BYTES; cut += 37) {
+        strcpy(path + sizeof(path) - sizeof("XXXXXX.json"), "XXXXXX.json");
+        open_timeline((const char *const[]){mark, NULL});
+        timeline_console(t, (const uint8_t *)before, cut);
+        say(mark);
+        cJSON *top = close_timeline();
+        cr_expect(eq(int, cJSON_GetArraySize(cJSON_GetObjectItem(top, "events")), 5), "%u", cut);
+        cJSON_Delete(top);
+    }
+}
+
+Test(timeline, none_is_none)
+{
+    timeline_add(NULL, TIMELINE_SETUP, "a");
+    timeline_code(NULL, 1);
+    timeline_console(NULL, (const uint8_t *)"a", 1);
+    timeline_finish(NULL);
+}
+
+static char said[256];
+
+static void keep_line(void *ctx, enum log_level level, const char *line)
+{
+    (void)ctx;
+    (void)level;
+    snprintf(said, sizeof(said), "%s", line);
+}
+
+Test(timeline, a_file_that_cannot_be_is_refused_at_once)
+{
+    struct timeline_event began = timeline_now(TIMELINE_SETUP, "main()");
+    log_set_sink(keep_line, NULL);
+    cr_expect(eq(int, timeline_create(&t, "/nowhere/a.svg", no_marks, &began), -ENOENT));
+    log_set_sink(NULL, NULL);
+    cr_expect(eq(str, said, "--timeline=/nowhere/a.svg: No such file or directory"));
+}
