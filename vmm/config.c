@@ -283,7 +283,7 @@ const struct option_row config_options[] = {
     {"strict", 0, NULL, NULL, "Report what drivers do against the virtio specification",
      VALUES_NONE, set_strict},
     {"stats", 0, "[=table|json]", NULL,
-     "Print what the virtio queues did, at the end and on SIGUSR1 [table]", VALUES_WORDS,
+     "Print what queues, exits and threads did, at the end and on SIGUSR1 [table]", VALUES_WORDS,
      set_stats},
     {"timeline", 0, "[=FILE]", NULL,
      "Print when the boot came how far, or write it to FILE, which ends in\n"

@@ -61,6 +61,8 @@ struct machine {
     struct power power;
     atomic_bool ended;
     uint64_t started_ns;
+    bool stopped;
+    struct usage usage; /* at the end of the guest's run, while all threads were there */
 
     struct debug_exit *debug_exit;
     struct post_code *post_code;
@@ -117,6 +119,11 @@ static void on_resized(void *ctx)
 static void on_quit(void *ctx)
 {
     end(ctx, MACHINE_END_QUIT, 0);
+}
+
+static bool measured(const struct machine *m)
+{
+    return m->config.vm->stats != STATS_OFF;
 }
 
 static void reached(struct machine *m, int err, const char *what)
@@ -317,14 +324,16 @@ static int create_vcpus(struct machine *m, const struct boot_state *state)
 {
     const struct hv *hv = m->config.hv;
     unsigned count = m->config.vm->cpus;
-    int r = vcpus_create(&m->vcpus, &(struct vcpus_config){.hv = hv,
-                                                           .vm = m->vm,
-                                                           .count = count,
-                                                           .mmio = m->mmio,
-                                                           .pio = m->pio,
-                                                           .timeline = m->config.timeline,
-                                                           .on_end = on_vcpu_end,
-                                                           .ctx = m});
+    int r =
+        vcpus_create(&m->vcpus, &(struct vcpus_config){.hv = hv,
+                                                       .vm = m->vm,
+                                                       .count = count,
+                                                       .mmio = m->mmio,
+                                                       .pio = m->pio,
+                                                       .timeline = m->config.timeline,
+                                                       .clock = measured(m) ? &clock_host : NULL,
+                                                       .on_end = on_vcpu_end,
+                                                       .ctx = m});
     for (unsigned i = 0; r == 0 && i < count; i++)
         r = x86_power_on(hv, m->vm, vcpus_get(m->vcpus, i), i, count, state);
     return r;
@@ -350,8 +359,9 @@ static int create_base(struct machine *m)
                                                                    X86_HOLE_GPA, X86_HOLE_END_GPA);
     reached(m, r, "guest memory mapped");
     if (r == 0)
-        r = m->config.hv->vm_create(&m->vm,
-                                    &(struct hv_vm_config){.memory = m->gmem, .vcpus = vm->cpus});
+        r = m->config.hv->vm_create(
+            &m->vm,
+            &(struct hv_vm_config){.memory = m->gmem, .vcpus = vm->cpus, .stats = measured(m)});
     reached(m, r, "KVM ready");
     if (r == 0)
         r = bus_create(&m->mmio, "mmio", MACHINE_MMIO_LIMIT);
@@ -423,6 +433,9 @@ static int finish_devices(void *arg)
 
 void machine_stop(struct machine *m)
 {
+    if (measured(m))
+        usage_take(&m->usage);
+    m->stopped = true;
     vcpus_stop(m->vcpus);
     evloop_stop_thread(m->loop);
     if (m->config.tape != NULL)
@@ -448,11 +461,37 @@ static int take_stats(void *arg)
     return virtio_devices_stats(m->virtio, &call->stats);
 }
 
+/* The VM's figures, and the sums of the vCPUs'. */
+static void take_hv_stats(struct machine *m, struct stats *s)
+{
+    const struct hv *hv = m->config.hv;
+    int n = hv->stats != NULL ? hv->stats(m->vm, NULL, s->hv, STATS_MAX_HV) : 0;
+    s->hv_count = n > 0 ? (unsigned)n : 0;
+    for (unsigned i = 0; hv->stats != NULL && i < m->config.vm->cpus; i++) {
+        struct hv_stat own[STATS_MAX_HV];
+        unsigned room = STATS_MAX_HV - s->hv_count;
+        n = hv->stats(m->vm, vcpus_get(m->vcpus, i), own, room);
+        for (int k = 0; k < n; k++) {
+            struct hv_stat *sum = &s->hv[s->hv_count + (unsigned)k];
+            own[k].value += i > 0 ? sum->value : 0;
+            *sum = own[k];
+        }
+        if (n > 0 && i + 1 == m->config.vm->cpus)
+            s->hv_count += (unsigned)n;
+    }
+}
+
 void machine_print_stats(struct machine *m)
 {
     struct stats_call call = {.m = m};
-    if (evloop_call(m->loop, take_stats, &call) == 0)
+    if (!m->stopped)
+        usage_take(&m->usage);
+    if (evloop_call(m->loop, take_stats, &call) == 0) {
+        call.stats.usage = m->usage;
+        vcpus_exits(m->vcpus, &call.stats.exits);
+        take_hv_stats(m, &call.stats);
         stats_print(&call.stats, m->config.vm->stats);
+    }
     stats_free(&call.stats);
 }
 
@@ -506,8 +545,10 @@ void machine_destroy(struct machine *m)
     evloop_destroy(m->loop);
     bus_destroy(m->pio);
     bus_destroy(m->mmio);
+    timeline_add(m->config.timeline, TIMELINE_TEARDOWN, "devices gone");
     if (m->vm != NULL)
         m->config.hv->vm_destroy(m->vm);
+    timeline_add(m->config.timeline, TIMELINE_TEARDOWN, "KVM gone");
     gmem_destroy(m->gmem);
     free(m);
 }

@@ -70,7 +70,7 @@ void stats_free(struct stats *s)
 /* ---- a table ---- */
 
 /* "850ns", "12.3us", "4.56s": three digits at least. */
-static const char *format_ns(char text[16], uint64_t ns)
+const char *stats_format_ns(char text[16], uint64_t ns)
 {
     static const struct {
         uint64_t ns;
@@ -96,7 +96,7 @@ static double average_batch(const struct virtio_stats *s)
     return s->batches > 0 ? (double)s->requests / (double)s->batches : 0;
 }
 
-static const char *shown_name(const char *name)
+const char *stats_shown_name(const char *name)
 {
     size_t len = strlen(name);
     return len > NAME_MAX_WIDTH ? name + len - NAME_MAX_WIDTH : name;
@@ -106,7 +106,7 @@ static void print_row(const struct stats_queue *q, int name_width, int thread_wi
 {
     const struct virtio_stats *s = &q->stats;
     char p50[16], p99[16], max[16];
-    fprintf(out, "%-*s %3u %-*s ", name_width, shown_name(q->device), q->queue, thread_width,
+    fprintf(out, "%-*s %3u %-*s ", name_width, stats_shown_name(q->device), q->queue, thread_width,
             q->thread);
     if (q->external) {
         fprintf(out, "%" PRIu64 " interrupts; the rest is its server's\n", s->interrupts);
@@ -116,8 +116,9 @@ static void print_row(const struct stats_queue *q, int name_width, int thread_wi
             (double)s->rd_bytes / (double)MIB, (double)s->wr_bytes / (double)MIB, average_batch(s));
     fprintf(out, " %9" PRIu64 " %9" PRIu64 " %9" PRIu64 " %9" PRIu64 " %9" PRIu64, s->kicks,
             s->polled, s->spurious, s->interrupts, s->suppressed);
-    fprintf(out, " %7s %7s %7s\n", format_ns(p50, virtio_stats_latency_ns(s, 50)),
-            format_ns(p99, virtio_stats_latency_ns(s, 99)), format_ns(max, s->latency_max_ns));
+    fprintf(out, " %7s %7s %7s\n", stats_format_ns(p50, virtio_stats_latency_ns(s, 50)),
+            stats_format_ns(p99, virtio_stats_latency_ns(s, 99)),
+            stats_format_ns(max, s->latency_max_ns));
 }
 
 static void print_loop(const struct stats *s, const struct stats_loop *loop, FILE *out)
@@ -128,7 +129,8 @@ static void print_loop(const struct stats *s, const struct stats_loop *loop, FIL
             "%.3f s; loop %s on %s: %" PRIu64 " turns, %" PRIu64 " system calls, %" PRIu64
             " sleeps, %" PRIu64 " of %" PRIu64 " looks before one found work, now up to %s\n",
             (double)s->run_ns / 1e9, loop->name, loop->engine, l->turns, l->system_calls, l->sleeps,
-            l->poll_hits, l->poll_hits + l->poll_misses, format_ns(window, l->poll_window_ns));
+            l->poll_hits, l->poll_hits + l->poll_misses,
+            stats_format_ns(window, l->poll_window_ns));
 }
 
 static void print_net(const struct stats_net *net, FILE *out)
@@ -145,7 +147,7 @@ void stats_print_table(const struct stats *s, FILE *out)
 {
     int width = (int)strlen("device"), thread_width = (int)strlen("thread");
     for (unsigned i = 0; i < s->count; i++) {
-        width = (int)max_u64((uint64_t)width, strlen(shown_name(s->queues[i].device)));
+        width = (int)max_u64((uint64_t)width, strlen(stats_shown_name(s->queues[i].device)));
         thread_width = (int)max_u64((uint64_t)thread_width, strlen(s->queues[i].thread));
     }
     fprintf(out, "%-*s %3s %-*s %9s %5s %9s %9s %6s %9s %9s %9s %9s %9s %7s %7s %7s\n", width,
@@ -157,6 +159,7 @@ void stats_print_table(const struct stats *s, FILE *out)
         print_net(&s->nets[i], out);
     for (unsigned i = 0; i < s->loop_count; i++)
         print_loop(s, &s->loops[i], out);
+    stats_print_host(s, out);
 }
 
 /* ---- JSON ---- */
@@ -257,6 +260,7 @@ int stats_print_json(const struct stats *s, FILE *out)
         ok = add_queue(queues, &s->queues[i]);
     for (unsigned i = 0; ok && i < s->net_count; i++)
         ok = add_net(drops, &s->nets[i]);
+    ok = ok && stats_add_host(top, s);
     char *text = ok ? cJSON_PrintUnformatted(top) : NULL;
     if (text != NULL)
         fprintf(out, "%s\n", text);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What a run did: the figures of every virtio queue and of the I/O loops, as a table for people or
- * as JSON. Each thread's are taken at one moment.
+ * What a run did: the figures of every virtio queue, of the I/O loops, of the vCPUs' exits, of the
+ * host's threads and of the hypervisor, as tables for people or as JSON. Each thread's are taken at
+ * one moment.
  */
 #ifndef MINIVET_VMM_STATS_H
 #define MINIVET_VMM_STATS_H
@@ -11,10 +12,16 @@
 #include <stdio.h>
 
 #include "core/evloop.h"
+#include "core/hv.h"
 #include "virtio/net.h"
 #include "virtio/stats.h"
 #include "vmm/config.h"
+#include "vmm/exits.h"
+#include "vmm/usage.h"
 
+#define STATS_MAX_HV 160
+
+struct cJSON;
 struct virtio_device;
 
 struct stats_loop {
@@ -46,6 +53,10 @@ struct stats {
     unsigned count, room;
     struct stats_net nets[CONFIG_MAX_NETS];
     unsigned net_count;
+    struct exits exits; /* of all vCPUs */
+    struct usage usage;
+    struct hv_stat hv[STATS_MAX_HV];
+    unsigned hv_count;
 };
 
 /* On the main loop. -ENOMEM; reported. */
@@ -59,6 +70,12 @@ void stats_free(struct stats *s);
 void stats_print(const struct stats *s, enum stats_kind kind);
 
 void stats_print_table(const struct stats *s, FILE *out);
+/* stats_host.c: what of it is not the devices'. False: out of memory. */
+void stats_print_host(const struct stats *s, FILE *out);
+bool stats_add_host(struct cJSON *top, const struct stats *s);
+const char *stats_format_ns(char text[16], uint64_t ns);
+const char *stats_shown_name(const char *name);
+
 /* An object, in one line. -ENOMEM; reported. */
 int stats_print_json(const struct stats *s, FILE *out);
 

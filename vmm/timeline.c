@@ -2,7 +2,6 @@
 #include "vmm/timeline.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include "core/fail.h"
 #include "core/xmath.h"
 #include "vmm/config.h"
+#include "vmm/usage.h"
 
 #define CODES      256
 #define MAX_EVENTS (CODES + CONFIG_MAX_MARKS + 32) /* 32: those that are in the source */
@@ -122,22 +122,22 @@ void timeline_console(struct timeline *t, const uint8_t *data, size_t len)
 /* ---- life ---- */
 
 /*
- * When this process began. No clock of the host's tells finer than 10 ms. But until now it has been
- * one thread, which ran or waited for a processor, and both times are kept to the nanosecond. What
- * it waited for a disk to bring the program is not in them: it began no later than this.
+ * When this process began. No clock of the host's tells finer than 10 ms. But until main it was one
+ * thread, which ran or waited for a processor, and both times are kept to the nanosecond. What it
+ * waited for a disk to bring the program is not in them: it began no later than this.
  */
-static struct timeline_event process_start(void)
+static struct timeline_event process_start(const struct timeline_event *began)
 {
-    uint64_t waited_ns = 0;
-    FILE *f = fopen("/proc/self/schedstat", "re");
-    if (f != NULL) {
-        if (fscanf(f, "%*u %" SCNu64, &waited_ns) != 1) /* a kernel without the figure: 0 */
-            waited_ns = 0;
-        fclose(f);
-    }
-    struct timeline_event start = timeline_now(TIMELINE_SETUP, "process started");
-    start.ns -= start.cpu_ns + waited_ns;
-    start.cpu_ns = 0;
+    uint64_t waited_ns = usage_waited_ns();
+    struct timeline_event now = timeline_now(TIMELINE_SETUP, "");
+    uint64_t since_ns = now.ns - began->ns, ran_ns = now.cpu_ns - began->cpu_ns;
+    uint64_t later_ns = since_ns > ran_ns ? since_ns - ran_ns : 0; /* it may have waited since */
+    struct timeline_event start = {
+        .name = "process started",
+        .code = -1,
+        .part = TIMELINE_SETUP,
+        .ns = began->ns - began->cpu_ns - (waited_ns > later_ns ? waited_ns - later_ns : 0),
+    };
     return start;
 }
 
@@ -177,7 +177,7 @@ int timeline_create(struct timeline **out, const char *path, const char *const *
             (struct pattern){.text = linux_lines[i].text, .name = linux_lines[i].name};
     for (unsigned i = 0; i < CONFIG_MAX_MARKS && marks[i] != NULL; i++)
         t->patterns[t->pattern_count++] = (struct pattern){.text = marks[i], .name = marks[i]};
-    add(t, process_start());
+    add(t, process_start(began));
     add(t, *began);
     timeline_add(t, TIMELINE_SETUP, "options parsed");
     *out = t;

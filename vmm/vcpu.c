@@ -10,8 +10,10 @@
 #include <string.h>
 
 #include "core/bus.h"
+#include "core/clock.h"
 #include "core/fail.h"
 #include "core/log.h"
+#include "vmm/exits.h"
 #include "vmm/timeline.h"
 
 #define VCPU_STACK_BYTES (256 * 1024)
@@ -29,6 +31,8 @@ struct vcpu {
     pthread_t thread;
     bool started;
     struct timeline *timeline; /* until the first exit; only the first vCPU's counts */
+    uint64_t entered_ns;       /* when it last went into the hypervisor, if exits are counted */
+    struct exits exits;
 };
 
 struct vcpus {
@@ -107,6 +111,28 @@ static bool handle_exit(struct vcpu *v, const struct hv_exit *e, enum vcpu_end *
     return false;
 }
 
+static const char *taker(const struct vcpus_config *c, const struct hv_exit *e)
+{
+    if (e->reason == HV_EXIT_PIO)
+        return bus_name_at(c->pio, e->addr);
+    return e->reason == HV_EXIT_MMIO ? bus_name_at(c->mmio, e->addr) : NULL;
+}
+
+/* The same, with a look at the clock before and after it. */
+static bool handle_and_count(struct vcpu *v, const struct hv_exit *e, enum vcpu_end *end)
+{
+    const struct vcpus_config *c = &v->group->config;
+    if (c->clock == NULL)
+        return handle_exit(v, e, end);
+    uint64_t left_ns = clock_now_ns(c->clock);
+    const char *device = taker(c, e); /* before it may move */
+    bool goes_on = handle_exit(v, e, end);
+    uint64_t inside_ns = left_ns - v->entered_ns;
+    v->entered_ns = clock_now_ns(c->clock);
+    exits_count(&v->exits, e, device, inside_ns, v->entered_ns - left_ns);
+    return goes_on;
+}
+
 static void first_exit(struct vcpu *v)
 {
     timeline_add(v->timeline, TIMELINE_GUEST, "first exit");
@@ -147,11 +173,15 @@ static void *vcpu_thread(void *arg)
 
     hv->vcpu_bind_thread(v->hv);
     timeline_add(v->timeline, TIMELINE_SETUP, "first KVM_RUN");
+    if (g->config.clock != NULL)
+        v->entered_ns = clock_now_ns(g->config.clock);
     for (;;) {
         if (atomic_load(&g->want) != WANT_RUN) {
             hv->vcpu_complete(v->hv);
             if (!vcpu_park(g))
                 return NULL;
+            if (g->config.clock != NULL)
+                v->entered_ns = clock_now_ns(g->config.clock);
         }
         struct hv_exit exit = {0};
         int r = hv->vcpu_run(v->hv, &exit);
@@ -159,7 +189,7 @@ static void *vcpu_thread(void *arg)
             log_error("vCPU %u: run: %s", v->id, strerror(-r));
         if (v->timeline != NULL)
             first_exit(v);
-        if (r < 0 || !handle_exit(v, &exit, &end)) {
+        if (r < 0 || !handle_and_count(v, &exit, &end)) {
             vcpu_ended(v, end);
             return NULL;
         }
@@ -277,4 +307,10 @@ void vcpus_dump(struct vcpus *g)
 {
     for (unsigned i = 0; i < g->config.count; i++)
         dump(&g->vcpu[i], &(struct hv_exit){.reason = HV_EXIT_INTERRUPTED});
+}
+
+void vcpus_exits(const struct vcpus *g, struct exits *sum)
+{
+    for (unsigned i = 0; i < g->config.count; i++)
+        exits_add(sum, &g->vcpu[i].exits);
 }

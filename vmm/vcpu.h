@@ -16,6 +16,8 @@
 #include "core/hv.h"
 
 struct bus;
+struct clock;
+struct exits;
 struct timeline;
 struct vcpus;
 
@@ -34,6 +36,7 @@ struct vcpus_config {
     struct bus *mmio;
     struct bus *pio;
     struct timeline *timeline; /* NULL: none */
+    const struct clock *clock; /* for counting exits; NULL: they are not counted */
     void (*on_end)(void *ctx, enum vcpu_end end);
     void *ctx;
 };
@@ -52,6 +55,9 @@ void vcpus_resume(struct vcpus *g);
 
 /* Ends and joins the threads. */
 void vcpus_stop(struct vcpus *g);
+
+/* Adds what all vCPUs have counted. Any time after creation. */
+void vcpus_exits(const struct vcpus *g, struct exits *sum);
 
 /* After vcpus_stop(): logs where each vCPU was. */
 void vcpus_dump(struct vcpus *g);

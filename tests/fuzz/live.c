@@ -288,7 +288,7 @@ static void open_machine(struct rig_machine *m, struct rig *rig)
     load(l, &state);
     lay_memory(l, rig->gmem);
     add_guest_buses(l);
-    need(hv_kvm.vm_create(&l->vm, &(struct hv_vm_config){&l->memory, 1}), "a VM");
+    need(hv_kvm.vm_create(&l->vm, &(struct hv_vm_config){&l->memory, 1, false}), "a VM");
     need(hv_kvm.irq_line(l->vm, REMOTE_GSI, &m->irq), "an interrupt line");
     l->msi = hv_kvm.msi_sink(l->vm);
     m->msi = (struct msi_sink){&tame_ops, &l->msi};

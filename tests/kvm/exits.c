@@ -11,6 +11,7 @@
 #include "kvm/kvm.h"
 #include "tap.h"
 #include "tvm.h"
+#include "vmm/exits.h"
 
 #define RINGS 100 /* as many as the guest makes */
 
@@ -107,6 +108,34 @@ static void an_unbound_doorbell_is_a_register(void)
     tvm_destroy(&t);
 }
 
+/* By us, device by device, and by KVM, which sees all of ours and more. */
+static void exits_are_counted(void)
+{
+    static struct exits sum;
+    static struct hv_stat stats[200];
+    uint64_t rings[3], port = 0, memory = 0, kvm = 0;
+    run_doorbells(false, 0, rings);
+    vcpus_exits(t.vcpus, &sum);
+    for (unsigned i = 0; i < sum.count; i++) {
+        const struct exits_row *r = &sum.rows[i];
+        CHECK(r->max_ns <= r->total_ns);
+        CHECK(r->total_ns <= r->count * r->max_ns);
+        if (r->device == NULL || strcmp(r->device, "latch") != 0)
+            continue;
+        port += strcmp(r->kind, "port write") == 0 ? r->count : 0;
+        memory += strcmp(r->kind, "memory write") == 0 ? r->count : 0;
+    }
+    CHECK_EQ(port, RINGS);
+    CHECK_EQ(memory, 2 * RINGS + 1);
+    CHECK(sum.inside_ns > 0);
+    CHECK(sum.outside_ns > 0);
+    int n = hv_kvm.stats(t.vm, vcpus_get(t.vcpus, 0), stats, ARRAY_SIZE(stats));
+    for (int i = 0; i < n; i++)
+        kvm += strcmp(stats[i].name, "exits") == 0 ? stats[i].value : 0;
+    CHECK(n == 0 || kvm >= port + memory); /* 0: a kernel before 5.14 */
+    tvm_destroy(&t);
+}
+
 const struct tap_test exit_tests[] = {
     {"exits: a PVH guest comes up and knows its command line", comes_up, 0},
     {"exits: port accesses of every width, single and repeated", port_widths, 0},
@@ -114,5 +143,6 @@ const struct tap_test exit_tests[] = {
     {"exits: memory on both sides of the device hole", memory_above_4_gib, 0},
     {"exits: doorbells ring without an exit", doorbells_ring_without_an_exit, 0},
     {"exits: an unbound doorbell is a register", an_unbound_doorbell_is_a_register, 0},
+    {"exits: they are counted, here and by KVM", exits_are_counted, 0},
     {0},
 };

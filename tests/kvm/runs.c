@@ -38,11 +38,11 @@ static void run_hello(const char *timeline)
 
 static void a_timeline(void)
 {
-    static const char *const events[] = {"process started",     "main()",          "options parsed",
-                                         "guest memory mapped", "KVM ready",       "devices ready",
-                                         "kernel loaded",       "vCPUs ready",     "first KVM_RUN",
-                                         "first exit",          "port 0x80: 0x68", "exit status",
-                                         "vCPUs and devices",   "machine gone"};
+    static const char *const events[] = {
+        "process started",   "main()",        "options parsed",  "guest memory mapped",
+        "KVM ready",         "devices ready", "kernel loaded",   "vCPUs ready",
+        "first KVM_RUN",     "first exit",    "port 0x80: 0x68", "exit status",
+        "vCPUs and devices", "devices gone",  "KVM gone",        "guest memory gone"};
     char path[64];
     snprintf(path, sizeof(path), "/tmp/minivet-timeline-%d.json", getpid());
     run_hello(path);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "arch/x86_64/power_on.h"
+#include "core/clock.h"
 #include "core/gmem.h"
 #include "core/log.h"
 #include "core/xmath.h"
@@ -186,7 +187,7 @@ void tvm_create(struct tvm *t, const struct tvm_config *config)
     pthread_cond_init(&t->changed, NULL);
     uint64_t ram_bytes = config->ram_bytes != 0 ? config->ram_bytes : DEFAULT_RAM_BYTES;
     CHECK_EQ(gmem_create(&t->gmem, ram_bytes, X86_HOLE_GPA, X86_HOLE_END_GPA), 0);
-    CHECK_EQ(hv_kvm.vm_create(&t->vm, &(struct hv_vm_config){t->gmem, t->cpus}), 0);
+    CHECK_EQ(hv_kvm.vm_create(&t->vm, &(struct hv_vm_config){t->gmem, t->cpus, true}), 0);
     add_devices(t);
 
     struct boot_state state;
@@ -196,6 +197,7 @@ void tvm_create(struct tvm *t, const struct tvm_config *config)
                                        .count = t->cpus,
                                        .mmio = t->mmio,
                                        .pio = t->pio,
+                                       .clock = &clock_host,
                                        .on_end = on_vcpu_end,
                                        .ctx = t};
     CHECK_EQ(vcpus_create(&t->vcpus, &vcpus), 0);

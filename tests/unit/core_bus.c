@@ -175,6 +175,22 @@ Test(core_bus, an_access_beyond_the_last_address_is_nobodys)
     bus_destroy(bus);
 }
 
+Test(core_bus, an_address_has_a_name)
+{
+    struct probe p = {0};
+    struct bus_region r = region_at(8, 4, BUS_W4, &p);
+    struct bus *bus = bus_of(0x100);
+    cr_assert(bus_name_at(bus, 8) == NULL);
+    cr_assert_eq(bus_add(bus, &r), 0);
+    cr_expect_str_eq(bus_name_at(bus, 8), "probe");
+    cr_expect_str_eq(bus_name_at(bus, 11), "probe", "whatever widths it takes");
+    cr_expect(bus_name_at(bus, 7) == NULL);
+    cr_expect(bus_name_at(bus, 12) == NULL);
+    cr_assert_eq(bus_remove(bus, &r), 0);
+    cr_expect(bus_name_at(bus, 8) == NULL);
+    bus_destroy(bus);
+}
+
 Test(core_bus, bytes_are_little_endian)
 {
     struct probe p = {.answer = UINT64_C(0x1122334455667788)};

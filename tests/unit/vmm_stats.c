@@ -261,6 +261,97 @@ Test(stats, what_a_network_card_dropped_is_shown)
     free(text);
 }
 
+/* ---- the host's side ---- */
+
+static struct stats host_stats(void)
+{
+    return (struct stats){
+        .exits = {.inside_ns = 2000 * US,
+                  .outside_ns = 30 * US,
+                  .count = 2,
+                  .rows = {{.kind = "interrupted", .count = 3, .total_ns = 300, .max_ns = 200},
+                           {.kind = "port write",
+                            .device = "serial",
+                            .count = 4,
+                            .total_ns = 20 * US,
+                            .max_ns = 9 * US}}},
+        .usage = {.user_ns = 5000 * US,
+                  .system_ns = 6000 * US,
+                  .minor_faults = 70,
+                  .major_faults = 8,
+                  .sleeps = 9,
+                  .preemptions = 10,
+                  .max_rss_bytes = 12 * MIB,
+                  .count = 1,
+                  .threads = {{.name = "vcpu0",
+                               .cpu_ns = 4000 * US,
+                               .waited_ns = 500,
+                               .minor_faults = 61,
+                               .major_faults = 1}}},
+        .hv = {{"exits", 180}, {"halt_exits", 0}},
+        .hv_count = 2,
+    };
+}
+
+Test(stats, the_host_has_tables)
+{
+    struct stats s = host_stats();
+    char *text = NULL;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+    stats_print_host(&s, out);
+    fclose(out);
+    cr_expect(
+        eq(str, text,
+           "exit            device                       count    total     mean      max\n"
+           "port write      serial                           4   20.0us   5.00us   9.00us\n"
+           "interrupted                                      3    300ns    100ns    200ns\n"
+           "vCPUs: 2.00ms in the hypervisor, 30.0us outside\n"
+           "thread               CPU   waited    faults     major\n"
+           "vcpu0             4.00ms    500ns        61         1\n"
+           "process: 5.00ms user, 6.00ms system; 78 page faults, 8 of them from disk; 9 sleeps, 10 "
+           "preemptions; at most 12.0 MiB resident\n"
+           "kvm exits                                 180\n"));
+    free(text);
+}
+
+Test(stats, json_has_the_host_too)
+{
+    struct stats s = host_stats();
+    char *text = printed(&s, true);
+    cJSON *top = cJSON_Parse(text);
+    const cJSON *row = cJSON_GetArrayItem(cJSON_GetObjectItem(top, "exits"), 0);
+    cr_expect(eq(str, cJSON_GetStringValue(cJSON_GetObjectItem(row, "exit")), "interrupted"));
+    cr_expect(cJSON_GetObjectItem(row, "device") == NULL);
+    row = cJSON_GetArrayItem(cJSON_GetObjectItem(top, "exits"), 1);
+    cr_expect(eq(str, cJSON_GetStringValue(cJSON_GetObjectItem(row, "device")), "serial"));
+    cr_expect(eq(dbl, number(row, "count"), 4));
+    cr_expect(eq(dbl, number(row, "total_ns"), 20000));
+    cr_expect(eq(dbl, number(row, "max_ns"), 9000));
+    const cJSON *vcpus = cJSON_GetObjectItem(top, "vcpus");
+    cr_expect(eq(dbl, number(vcpus, "inside_ns"), 2e6));
+    cr_expect(eq(dbl, number(vcpus, "outside_ns"), 30000));
+    const cJSON *process = cJSON_GetObjectItem(top, "process");
+    cr_expect(eq(dbl, number(process, "user_ns"), 5e6));
+    cr_expect(eq(dbl, number(process, "system_ns"), 6e6));
+    cr_expect(eq(dbl, number(process, "minor_faults"), 70));
+    cr_expect(eq(dbl, number(process, "major_faults"), 8));
+    cr_expect(eq(dbl, number(process, "sleeps"), 9));
+    cr_expect(eq(dbl, number(process, "preemptions"), 10));
+    cr_expect(eq(dbl, number(process, "max_rss_bytes"), 12.0 * (double)MIB));
+    row = cJSON_GetArrayItem(cJSON_GetObjectItem(top, "threads"), 0);
+    cr_expect(eq(str, cJSON_GetStringValue(cJSON_GetObjectItem(row, "name")), "vcpu0"));
+    cr_expect(eq(dbl, number(row, "cpu_ns"), 4e6));
+    cr_expect(eq(dbl, number(row, "waited_ns"), 500));
+    cr_expect(eq(dbl, number(row, "minor_faults"), 61));
+    cr_expect(eq(dbl, number(row, "major_faults"), 1));
+    const cJSON *kvm = cJSON_GetObjectItem(top, "kvm");
+    cr_expect(eq(dbl, number(kvm, "exits"), 180));
+    cr_expect(eq(dbl, number(kvm, "halt_exits"), 0));
+    cJSON_Delete(top);
+    free(text);
+}
+
 /* ---- collecting ---- */
 
 Test(stats, every_queue_of_a_measured_device_is_collected)

@@ -11,7 +11,9 @@
 #include <string.h>
 
 #include "core/bus.h"
+#include "core/clock.h"
 #include "core/log.h"
+#include "vmm/exits.h"
 
 /* Plays its script once, then runs until it is kicked, over and over. */
 struct hv_vcpu {
@@ -127,7 +129,7 @@ static void quiet(void *ctx, enum log_level level, const char *line)
     (void)line;
 }
 
-static struct vcpus *make(unsigned count)
+static struct vcpus *make_counting(unsigned count, const struct clock *clock)
 {
     struct vcpus *g = NULL;
     log_set_sink(quiet, NULL);
@@ -136,9 +138,14 @@ static struct vcpus *make(unsigned count)
     cr_assert(zero(bus_add(mmio, &mmio_region)));
     cr_assert(zero(bus_add(pio, &port_region)));
     struct vcpus_config config = {
-        .hv = &hv_fake, .count = count, .mmio = mmio, .pio = pio, .on_end = on_end};
+        .hv = &hv_fake, .count = count, .mmio = mmio, .pio = pio, .clock = clock, .on_end = on_end};
     cr_assert(zero(vcpus_create(&g, &config)));
     return g;
+}
+
+static struct vcpus *make(unsigned count)
+{
+    return make_counting(count, NULL);
 }
 
 static void finish(struct vcpus *g)
@@ -187,6 +194,66 @@ Test(vcpu, accesses_reach_their_bus)
     cr_expect(eq(u64, seen.offset[3], 8));
     cr_expect(eq(u64, seen.value[3], mmio_value));
     cr_expect(zero(memcmp(read_back, (uint8_t[]){1, 2, 3, 4}, 4)));
+    finish(g);
+}
+
+/* A clock that goes by one at each look: an exit takes one, and so does what is between two. */
+static uint64_t tick(void *ctx)
+{
+    (void)ctx;
+    static _Atomic uint64_t now;
+    return atomic_fetch_add(&now, 1);
+}
+
+static const struct clock ticking = {.now_ns = tick};
+
+Test(vcpu, exits_are_counted_by_who_took_them)
+{
+    uint8_t data[8] = {0};
+    const struct hv_exit script[] = {
+        {.reason = HV_EXIT_PIO, .addr = 0x102, .data = data, .width = 1, .count = 1},
+        {.reason = HV_EXIT_PIO, .addr = 0x102, .data = data, .width = 2, .count = 2},
+        {.reason = HV_EXIT_PIO, .addr = 0x200, .data = data, .width = 1, .count = 1},
+        {.reason = HV_EXIT_MMIO, .addr = 0xd0000008, .data = data, .width = 8, .is_write = true},
+        {.reason = HV_EXIT_SHUTDOWN},
+    };
+    static struct exits sum;
+    fakes[0] = (struct hv_vcpu){.script = script, .length = 5};
+    struct vcpus *g = make_counting(1, &ticking);
+    cr_assert(zero(vcpus_start(g)));
+    while (atomic_load(&ends) == 0)
+        sched_yield();
+    vcpus_stop(g);
+    vcpus_exits(g, &sum);
+    cr_assert(eq(uint, sum.count, 4));
+    cr_expect(eq(u64, sum.inside_ns, 5));
+    cr_expect(eq(u64, sum.outside_ns, 5));
+    static const struct exits_row rows[] = {{"port read", "ports", 2, 2, 1},
+                                            {"port read", "nobody", 1, 1, 1},
+                                            {"memory write", "mmio", 1, 1, 1},
+                                            {"triple fault", NULL, 1, 1, 1}};
+    for (unsigned i = 0; i < 4; i++) {
+        cr_expect(eq(str, (char *)sum.rows[i].kind, (char *)rows[i].kind));
+        cr_expect(i == 3 ? sum.rows[i].device == NULL
+                         : strcmp(sum.rows[i].device, rows[i].device) == 0);
+        cr_expect(eq(u64, sum.rows[i].count, rows[i].count));
+        cr_expect(eq(u64, sum.rows[i].total_ns, rows[i].total_ns));
+        cr_expect(eq(u64, sum.rows[i].max_ns, rows[i].max_ns));
+    }
+    finish(g);
+}
+
+Test(vcpu, without_a_clock_nothing_is_counted)
+{
+    const struct hv_exit shutdown = {.reason = HV_EXIT_SHUTDOWN};
+    static struct exits sum;
+    fakes[0] = (struct hv_vcpu){.script = &shutdown, .length = 1};
+    struct vcpus *g = make(1);
+    cr_assert(zero(vcpus_start(g)));
+    while (atomic_load(&ends) == 0)
+        sched_yield();
+    vcpus_exits(g, &sum);
+    cr_expect(zero(uint, sum.count));
     finish(g);
 }
 

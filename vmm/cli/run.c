@@ -209,7 +209,7 @@ static int run_once(struct run *run)
     }
     machine_destroy(run->machine);
     run->machine = NULL;
-    timeline_add(run->timeline, TIMELINE_TEARDOWN, "machine gone");
+    timeline_add(run->timeline, TIMELINE_TEARDOWN, "guest memory gone");
     timeline_finish(run->timeline); /* it is the first life's */
     run->timeline = NULL;
     return r < 0 ? EXIT_SETUP : run->exit_code;

@@ -32,6 +32,7 @@ struct slot {
     _Atomic unsigned widths;
     const struct bus_ops *_Atomic ops;
     void *_Atomic dev;
+    const char *_Atomic name;
 };
 
 /* What a lookup takes away with it. */
@@ -40,6 +41,7 @@ struct hit {
     unsigned widths;
     const struct bus_ops *ops;
     void *dev;
+    const char *name;
 };
 
 struct bus {
@@ -89,6 +91,7 @@ static void publish(struct bus *bus, unsigned from, unsigned count)
         atomic_store_explicit(&s->widths, r->widths, memory_order_release);
         atomic_store_explicit(&s->ops, r->ops, memory_order_release);
         atomic_store_explicit(&s->dev, r->dev, memory_order_release);
+        atomic_store_explicit(&s->name, r->name, memory_order_release);
     }
     atomic_store_explicit(&bus->count, count, memory_order_release);
     atomic_store_explicit(&bus->seq, seq + 2, memory_order_release);
@@ -171,11 +174,12 @@ static bool find(struct bus *bus, uint64_t addr, struct hit *hit)
     hit->widths = atomic_load_explicit(&s->widths, memory_order_acquire);
     hit->ops = atomic_load_explicit(&s->ops, memory_order_acquire);
     hit->dev = atomic_load_explicit(&s->dev, memory_order_acquire);
+    hit->name = atomic_load_explicit(&s->name, memory_order_acquire);
     return true;
 }
 
-/* Finds who takes the access, or counts that nobody does. */
-static bool lookup(struct bus *bus, uint64_t addr, unsigned width, struct hit *hit)
+/* Finds whose address it is. */
+static bool find_stable(struct bus *bus, uint64_t addr, struct hit *hit)
 {
     unsigned seq;
     bool found;
@@ -189,7 +193,13 @@ static bool lookup(struct bus *bus, uint64_t addr, unsigned width, struct hit *h
         if (atomic_load_explicit(&bus->seq, memory_order_relaxed) == seq)
             break;
     }
-    return found && is_pow2(width) && (hit->widths & width) != 0 &&
+    return found && range_within(addr, 1, hit->base, hit->size);
+}
+
+/* Finds who takes the access. */
+static bool lookup(struct bus *bus, uint64_t addr, unsigned width, struct hit *hit)
+{
+    return find_stable(bus, addr, hit) && is_pow2(width) && (hit->widths & width) != 0 &&
            range_within(addr, width, hit->base, hit->size);
 }
 
@@ -237,6 +247,12 @@ void bus_access(struct bus *bus, uint64_t addr, void *data, unsigned len, bool i
         bytes += width;
         len -= width;
     }
+}
+
+const char *bus_name_at(struct bus *bus, uint64_t addr)
+{
+    struct hit hit;
+    return find_stable(bus, addr, &hit) ? hit.name : NULL;
 }
 
 uint64_t bus_unclaimed(const struct bus *bus)

@@ -36,7 +36,7 @@ struct bus_ops {
 
 /* Owned by the device, which keeps it in place from bus_add() until the bus is destroyed. */
 struct bus_region {
-    const char *name; /* for messages and statistics */
+    const char *name; /* for statistics: stays in place as long as the bus does */
     uint64_t base;
     uint64_t size;
     unsigned widths;
@@ -60,6 +60,9 @@ bool bus_write(struct bus *bus, uint64_t addr, unsigned width, uint64_t value);
 
 /* The same on bytes, as a vCPU exit brings them; a width that is not 1, 2, 4 or 8 is cut up. */
 void bus_access(struct bus *bus, uint64_t addr, void *data, unsigned len, bool is_write);
+
+/* The name of the region that holds the address, or NULL. */
+const char *bus_name_at(struct bus *bus, uint64_t addr);
 
 /* Accesses that no region took. */
 uint64_t bus_unclaimed(const struct bus *bus);

@@ -93,10 +93,17 @@ struct hv_capability {
     int value; /* 0: absent */
 };
 
+/* ---- what the hypervisor has counted itself ---- */
+struct hv_stat {
+    char name[48]; /* as the hypervisor calls it */
+    uint64_t value;
+};
+
 /* ---- the table ---- */
 struct hv_vm_config {
     const struct gmem *memory; /* mapped into the guest region by region; outlives the VM */
     unsigned vcpus;
+    bool stats; /* stats() will be called */
 };
 
 struct hv {
@@ -143,6 +150,13 @@ struct hv {
 
     /* For messages: registers, instruction bytes at rip, the reason in words. Own thread. */
     void (*vcpu_dump)(struct hv_vcpu *vcpu, const struct hv_exit *exit, FILE *out);
+
+    /*
+     * What the hypervisor has counted for the VM or, if it is not NULL, for a vCPU: at most max
+     * figures, in an order that is the same for all vCPUs. How many, or a negative errno, silent.
+     * Any thread. NULL: it counts nothing.
+     */
+    int (*stats)(struct hv_vm *vm, struct hv_vcpu *vcpu, struct hv_stat *out, unsigned max);
 
     /* x86-64 only. The supported CPUID is the host's and hypervisor's intersection. */
     int (*x86_supported_cpuid)(struct hv_vm *vm, struct hv_x86_cpuid *entries, unsigned max);

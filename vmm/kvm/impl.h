@@ -34,6 +34,8 @@ struct hv_vm {
     bool ended;
     size_t run_bytes; /* of a vCPU's shared page */
     const struct gmem *memory;
+    bool stats;
+    int stats_fd; /* -1: none */
 
     pthread_mutex_t routes_lock; /* routes, table: MSI-X tables of several devices change them */
     struct kvm_msi_route routes[KVM_MSI_ROUTES];
@@ -44,6 +46,7 @@ struct hv_vcpu {
     struct hv_vm *vm;
     unsigned id;
     int fd;
+    int stats_fd; /* -1: none */
     struct kvm_run *run;
     _Atomic pid_t tid; /* 0 until the thread is bound */
     atomic_bool kicked;
@@ -95,6 +98,10 @@ void kvm_vcpu_complete(struct hv_vcpu *vcpu);
 void kvm_vcpu_kick(struct hv_vcpu *vcpu);
 void kvm_vcpu_bind_thread(struct hv_vcpu *vcpu);
 void kvm_exit_decode(struct kvm_run *run, struct hv_exit *exit);
+
+/* stats.c: what a VM's or vCPU's descriptor has figures behind; -1 if it has none. */
+int kvm_stats_open(int fd);
+int kvm_stats(struct hv_vm *vm, struct hv_vcpu *vcpu, struct hv_stat *out, unsigned max);
 
 /* dump.c */
 void kvm_vcpu_dump(struct hv_vcpu *vcpu, const struct hv_exit *exit, FILE *out);

@@ -126,6 +126,7 @@ const struct hv hv_kvm = {
     .vcpu_kick = kvm_vcpu_kick,
     .vcpu_bind_thread = kvm_vcpu_bind_thread,
     .vcpu_dump = kvm_vcpu_dump,
+    .stats = kvm_stats,
     .x86_supported_cpuid = kvm_x86_supported_cpuid,
     .x86_set_cpuid = kvm_x86_set_cpuid,
     .x86_get_regs = kvm_x86_get_regs,

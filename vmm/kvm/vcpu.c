@@ -38,6 +38,7 @@ int kvm_vcpu_create(struct hv_vcpu **out, struct hv_vm *vm, unsigned id)
     v->vm = vm;
     v->id = id;
     v->run = MAP_FAILED;
+    v->stats_fd = -1;
     v->fd = kvm_ioctl(vm->fd, KVM_CREATE_VCPU, id);
     if (v->fd < 0) {
         int err = fail(v->fd, "vCPU %u: KVM_CREATE_VCPU", id);
@@ -50,6 +51,8 @@ int kvm_vcpu_create(struct hv_vcpu **out, struct hv_vm *vm, unsigned id)
         kvm_vcpu_destroy(v);
         return err;
     }
+    if (vm->stats)
+        v->stats_fd = kvm_stats_open(v->fd);
     *out = v;
     return 0;
 }
@@ -60,6 +63,8 @@ void kvm_vcpu_destroy(struct hv_vcpu *v)
         return;
     if (v->run != MAP_FAILED)
         munmap(v->run, v->vm->run_bytes);
+    if (v->stats_fd >= 0)
+        close(v->stats_fd);
     if (v->fd >= 0)
         close(v->fd);
     free(v);

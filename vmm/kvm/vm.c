@@ -87,9 +87,10 @@ int kvm_vm_create(struct hv_vm **out, const struct hv_vm_config *config)
     struct hv_vm *vm = calloc(1, sizeof(*vm));
     if (vm == NULL)
         return fail(-ENOMEM, "KVM: virtual machine");
-    vm->kvm_fd = vm->fd = -1;
+    vm->kvm_fd = vm->fd = vm->stats_fd = -1;
     vm->vcpus = config->vcpus;
     vm->memory = config->memory;
+    vm->stats = config->stats;
     pthread_mutex_init(&vm->routes_lock, NULL);
 
     int err = capabilities_check();
@@ -103,6 +104,8 @@ int kvm_vm_create(struct hv_vm **out, const struct hv_vm_config *config)
         kvm_vm_destroy(vm);
         return err;
     }
+    if (vm->stats)
+        vm->stats_fd = kvm_stats_open(vm->fd);
     *out = vm;
     return 0;
 }
@@ -117,6 +120,8 @@ void kvm_vm_destroy(struct hv_vm *vm)
     if (vm == NULL)
         return;
     kvm_irq_fini(vm);
+    if (vm->stats_fd >= 0)
+        close(vm->stats_fd);
     if (vm->fd >= 0)
         close(vm->fd);
     if (vm->kvm_fd >= 0)
