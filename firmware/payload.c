@@ -27,8 +27,9 @@
 #include "firmware/relocs.h"
 #include "firmware/unpack.h"
 
-#define SIZE_BYTES 4u /* at the payload's end: how much it unpacks to */
-#define ALIGN_MIN  (2 * MIB)
+#define SIZE_BYTES       4u /* at the payload's end: how much it unpacks to */
+#define ALIGN_MIN        (2 * MIB)
+#define RELOCS_MAX_BYTES (64 * MIB) /* many times what Linux has */
 /* Linux maps so much for itself, if it has relocations. Its modules are above. */
 #define LINUX_MAP_BYTES (UINT64_C(1) << 30)
 
@@ -140,7 +141,7 @@ static uint8_t *read_relocs(const struct kernel *elf, uint64_t *bytes)
     if (end == 0 || !checked_add_u64(end, sections, &end) || end >= elf->file.bytes)
         return NULL;
     *bytes = elf->file.bytes - end;
-    uint8_t *table = malloc(*bytes);
+    uint8_t *table = *bytes <= RELOCS_MAX_BYTES ? malloc(*bytes) : NULL;
     if (table && image_read(&elf->file, end, table, *bytes) == 0 && relocs_are(table, *bytes))
         return table;
     free(table);

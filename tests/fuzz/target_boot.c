@@ -3,11 +3,14 @@
  * The boot loader: a kernel's file is as hostile as the guest that it becomes.
  *
  *     byte 0       bits 0, 1: the file is what follows, a good bzImage, or a good ELF kernel (2,
- * 3); 2: there is an initrd; 3, 4: the entry; 5: a PCI host bridge bytes 1, 2   RAM, in units of 64
- * KiB beyond the first bytes 3, 4   the initrd, in units of 16 bytes byte 5       the command line,
- * in units of 16 bytes bytes 6, 7   zeroes behind the file, in units of 16 bytes then         the
- * file; or what is changed in it: offset (two bytes); a byte that says the width (bits 0, 1: 1, 2,
- * 4, 8) and the value (2, 3: bytes that follow, a bit, a page, a file's end); and the value
+ * 3); 2: there is an initrd; 3, 4: the entry; 5: a PCI host bridge; 6: it is unpacked if it can be
+ * (3 is then a good bzImage with a good payload) bytes 1, 2   RAM, in units of 64 KiB beyond the
+ * first bytes 3, 4   the initrd, in units of 16 bytes byte 5       the command line, in units of 16
+ * bytes bytes 6, 7   zeroes behind the file, in units of 16 bytes a byte       if it is unpacked:
+ * bits 0 - 2: the payload's format; 3: it is moved, by what 16 bytes say that follow; 4: what is
+ * changed is the payload, before it is packed then         the file; or what is changed in it:
+ * offset (two bytes); a byte that says the width (bits 0, 1: 1, 2, 4, 8) and the value (2, 3: bytes
+ * that follow, a bit, a page, a file's end); and the value
  *
  * What is loaded must be what the file has, inside of RAM, apart from all else; nothing else is
  * written but the first MiB; and an error is told in one line.
@@ -18,6 +21,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "core/clock.h"
 #include "core/fail.h"
 #include "core/gmem.h"
 #include "core/le.h"
@@ -37,6 +41,7 @@
 #define PAGE_BYTES  UINT64_C(4096)
 #define INITRD_BYTE 0xa7
 #define RANGES_MAX  66u
+#define FORMATS     6u
 
 struct range {
     uint64_t gpa, bytes;
@@ -45,8 +50,12 @@ struct range {
 static struct bench {
     int kernel_fd, initrd_fd; /* files without a name */
     char kernel_path[32], initrd_path[32];
-    uint8_t file[FILE_MAX];
+    uint8_t file[FILE_MAX], payload[FX_PAYLOAD_BYTES];
     uint64_t file_bytes, initrd_bytes;
+    bool unpack, packed, moved; /* packed: it is known what */
+    bool unknown;               /* what was loaded is known to nobody but the loader */
+    uint64_t randoms[2];
+    unsigned randoms_taken;
     char cmdline[16 * 256];
     unsigned errors; /* lines */
     struct range ranges[RANGES_MAX];
@@ -85,13 +94,45 @@ static uint64_t value_of(struct bench *b, struct fuzz_input *in, unsigned how)
     }
 }
 
+static void change(struct bench *b, struct fuzz_input *in, uint8_t *bytes, uint64_t len,
+                   uint64_t offsets)
+{
+    for (unsigned i = 0; in->left > 0 && i < CHANGES_MAX; i++) {
+        uint8_t value[8];
+        uint64_t at = fuzz_take(in, 2) % offsets;
+        unsigned how = (unsigned)fuzz_take(in, 1);
+        le64_put(value, value_of(b, in, how));
+        memcpy(bytes + at, value, min_u64(1u << (how & 3), len - min_u64(at, len)));
+    }
+}
+
+static void make_packed(struct bench *b, struct fuzz_input *in, unsigned how)
+{
+    fx_bzimage(b->file);
+    fx_payload(b->payload);
+    b->file_bytes = FX_BZ_BYTES;
+    b->packed = (how & 0x10) != 0;
+    if (b->packed)
+        change(b, in, b->payload, sizeof(b->payload), sizeof(b->payload));
+    BUG_ON(fx_bzimage_pack(b->file, fx_formats[(how & 7) % FORMATS], b->payload,
+                           sizeof(b->payload)) == 0);
+}
+
 static void make_kernel(struct bench *b, struct fuzz_input *in, unsigned kind, uint64_t behind)
 {
     size_t len;
+    unsigned how = b->unpack ? (unsigned)fuzz_take(in, 1) : 0;
+    b->packed = false;
+    b->moved = (how & 8) != 0;
+    b->randoms[0] = b->moved ? fuzz_take(in, 8) : 0;
+    b->randoms[1] = b->moved ? fuzz_take(in, 8) : 0;
     memset(b->file, 0, b->file_bytes);
     if (kind == 0) {
         const uint8_t *bytes = fuzz_take_bytes(in, RAW_MAX, &len);
         memcpy(b->file, bytes, len);
+    } else if (b->unpack && kind == 3) {
+        make_packed(b, in, how);
+        len = FX_BZ_BYTES;
     } else if (kind == 1) {
         fx_bzimage(b->file);
         len = FX_BZ_BYTES;
@@ -100,14 +141,16 @@ static void make_kernel(struct bench *b, struct fuzz_input *in, unsigned kind, u
         len = FX_ELF_BYTES;
     }
     b->file_bytes = len + behind;
-    for (unsigned i = 0; in->left > 0 && i < CHANGES_MAX; i++) {
-        uint8_t value[8];
-        uint64_t at = fuzz_take(in, 2) % FX_ELF_BYTES;
-        unsigned how = (unsigned)fuzz_take(in, 1);
-        le64_put(value, value_of(b, in, how));
-        memcpy(b->file + at, value,
-               min_u64(1u << (how & 3), b->file_bytes - min_u64(at, b->file_bytes)));
-    }
+    if (!b->packed)
+        change(b, in, b->file, b->file_bytes, FX_ELF_BYTES);
+}
+
+static int take_random(void *ctx, void *dst, size_t len)
+{
+    struct bench *b = ctx;
+    BUG_ON(len != sizeof(b->randoms[0]) || b->randoms_taken == 2);
+    memcpy(dst, &b->randoms[b->randoms_taken++], len);
+    return 0;
 }
 
 static void write_file(int fd, const void *bytes, size_t len, uint64_t total)
@@ -141,12 +184,77 @@ static void check_part(struct bench *b, const struct gmem *g, uint64_t offset, u
                "something else was loaded at 0x%llx", (unsigned long long)gpa);
 }
 
-static void check_bzimage(struct bench *b, const struct gmem *g)
+static uint64_t get(const struct gmem *g, uint64_t gpa, unsigned bytes)
+{
+    return le_get(gmem_ptr(g, gpa, bytes, 1), bytes);
+}
+
+/* How far a kernel was moved that begins at rip: its entry is a physical address, or a virtual one.
+ */
+static uint64_t moved_by(const struct bench *b, uint64_t rip)
+{
+    Elf64_Ehdr eh;
+    memcpy(&eh, b->payload, sizeof(eh));
+    uint64_t move = rip - eh.e_entry;
+    for (unsigned i = 0; move % (2 * MIB) != 0 && i < eh.e_phnum; i++) {
+        Elf64_Phdr ph;
+        memcpy(&ph, b->payload + eh.e_phoff + i * sizeof(ph), sizeof(ph));
+        if (ph.p_type == PT_LOAD && eh.e_entry - ph.p_vaddr < ph.p_filesz)
+            move = rip - (ph.p_paddr + eh.e_entry - ph.p_vaddr);
+    }
+    fuzz_check(move % (2 * MIB) == 0, "it was moved by 0x%llx", (unsigned long long)move);
+    return move;
+}
+
+/* Each segment is where it belongs, but for what relocations have changed. */
+static void check_segments(const struct bench *b, const struct gmem *g, uint64_t gpa,
+                           uint64_t bytes, uint64_t move)
+{
+    Elf64_Ehdr eh;
+    memcpy(&eh, b->payload, sizeof(eh));
+    for (unsigned i = 0; i < eh.e_phnum; i++) {
+        Elf64_Phdr ph;
+        memcpy(&ph, b->payload + eh.e_phoff + i * sizeof(ph), sizeof(ph));
+        if (ph.p_type != PT_LOAD || ph.p_memsz == 0)
+            continue;
+        fuzz_check(range_within(ph.p_paddr + move, ph.p_memsz, gpa, bytes) &&
+                       range_within(ph.p_offset, ph.p_filesz, 0, sizeof(b->payload)),
+                   "segment %u is outside", i);
+        const uint8_t *is = gmem_ptr(g, ph.p_paddr + move, ph.p_filesz, 1);
+        unsigned others = 0;
+        for (uint64_t at = 0; at < ph.p_filesz; at++)
+            others += is[at] != b->payload[ph.p_offset + at];
+        fuzz_check(others <= (b->moved ? 8 * sizeof(b->payload) / 4 : 0),
+                   "%u bytes of segment %u are others", others, i);
+    }
+}
+
+static void check_payload(struct bench *b, const struct gmem *g, uint64_t gpa, uint64_t bytes,
+                          uint64_t rip)
+{
+    uint64_t move = moved_by(b, rip);
+    bool kaslr = (get(g, X86_BOOT_PARAMS_GPA + SETUP_LOADFLAGS, 1) & SETUP_KASLR) != 0;
+    fuzz_check(kaslr ? b->moved : move == 0, "it was moved, and should not be");
+    add_range(b, g, "the kernel", gpa + move, bytes);
+    check_segments(b, g, gpa + move, bytes, move);
+}
+
+static void check_bzimage(struct bench *b, const struct gmem *g, uint64_t rip)
 {
     unsigned sects = b->file[SETUP_SECTS];
-    check_part(b, g, 512 * (1 + (sects != 0 ? sects : 4)),
-               UINT64_C(16) * le32_get(b->file + SETUP_SYSSIZE),
-               le64_get(b->file + SETUP_PREF_ADDRESS), le32_get(b->file + SETUP_INIT_SIZE));
+    uint64_t offset = 512 * (1 + (sects != 0 ? sects : 4));
+    uint64_t body_bytes = UINT64_C(16) * le32_get(b->file + SETUP_SYSSIZE);
+    uint64_t gpa = le64_get(b->file + SETUP_PREF_ADDRESS);
+    uint64_t bytes = le32_get(b->file + SETUP_INIT_SIZE);
+    bool itself = rip == gpa + 0x200 &&
+                  memcmp(gmem_ptr(g, gpa, body_bytes, 1), b->file + offset, body_bytes) == 0;
+    b->unknown = b->unpack && !itself && !b->packed;
+    if (b->unknown)
+        add_range(b, g, "the kernel", rip, 1);
+    else if (b->unpack && !itself)
+        check_payload(b, g, gpa, bytes, rip);
+    else
+        check_part(b, g, offset, body_bytes, gpa, bytes);
 }
 
 static void check_elf(struct bench *b, const struct gmem *g)
@@ -159,11 +267,6 @@ static void check_elf(struct bench *b, const struct gmem *g)
         if (ph.p_type == PT_LOAD && ph.p_memsz > 0)
             check_part(b, g, ph.p_offset, ph.p_filesz, ph.p_paddr, ph.p_memsz);
     }
-}
-
-static uint64_t get(const struct gmem *g, uint64_t gpa, unsigned bytes)
-{
-    return le_get(gmem_ptr(g, gpa, bytes, 1), bytes);
 }
 
 static void check_initrd(struct bench *b, const struct gmem *g, const struct boot_state *state)
@@ -199,9 +302,10 @@ static void check_untouched(const struct bench *b, const struct gmem *g)
 static void check_loaded(struct bench *b, const struct gmem *g, const struct boot_state *state)
 {
     b->range_count = 0;
+    b->unknown = false;
     if (le32_get(b->file + SETUP_MAGIC) == SETUP_MAGIC_VALUE &&
         le16_get(b->file + SETUP_BOOT_FLAG) == SETUP_BOOT_FLAG_VALUE)
-        check_bzimage(b, g);
+        check_bzimage(b, g, state->rip);
     else
         check_elf(b, g);
     bool inside = false;
@@ -211,7 +315,8 @@ static void check_loaded(struct bench *b, const struct gmem *g, const struct boo
                (unsigned long long)state->rip);
     if (b->initrd_bytes > 0)
         check_initrd(b, g, state);
-    check_untouched(b, g);
+    if (!b->unknown)
+        check_untouched(b, g);
     fuzz_check(memcmp(gmem_ptr(g, X86_CMDLINE_GPA, 1, 1), b->cmdline, strlen(b->cmdline) + 1) == 0,
                "the command line is another");
 }
@@ -239,6 +344,8 @@ static int run(const struct fuzz_target *target, const uint8_t *data, size_t len
     memset(b->cmdline, 'x', cmdline_bytes);
     b->cmdline[cmdline_bytes] = '\0';
     uint64_t behind = 16 * fuzz_take(&in, 2);
+    b->unpack = (how & 0x40) != 0;
+    b->randoms_taken = 0;
     make_kernel(b, &in, how & 3, behind);
     write_file(b->kernel_fd, b->file, min_u64(b->file_bytes, RAW_MAX), b->file_bytes);
     if (b->initrd_bytes > 0)
@@ -256,6 +363,8 @@ static int run(const struct fuzz_target *target, const uint8_t *data, size_t len
                               .entry = (enum linux_entry)((how >> 3 & 3) % 3),
                               .map = &map,
                               .rsdp_gpa = X86_ACPI_GPA,
+                              .unpack = b->unpack,
+                              .entropy = b->moved ? &(struct entropy){take_random, b} : NULL,
                           },
                           &state);
     fuzz_check(b->errors == (err != 0), "error %d was told in %u lines", err, b->errors);
