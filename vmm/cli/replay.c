@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/fail.h"
 #include "vmm/cli/cli.h"
 #include "vmm/exit_code.h"
 #include "vmm/replay.h"
@@ -21,13 +22,20 @@ static int usage(FILE *out)
 
 int cli_replay(int argc, char **argv)
 {
-    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
-        return usage(stdout);
-    bool each = argc > 1 && strcmp(argv[1], "-v") == 0;
-    int first = 1 + each, status = 0;
-    if (argc <= first || argv[first][0] == '-')
+    bool each = false;
+    int i = 1, status = 0;
+    for (; i < argc && argv[i][0] == '-'; i++) {
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return usage(stdout);
+        each = strcmp(argv[i], "-v") == 0 || strcmp(argv[i], "--verbose") == 0;
+        if (!each) {
+            fail_msg(0, "%s: unknown option; see `minivet replay --help`", argv[i]);
+            return EXIT_USAGE;
+        }
+    }
+    if (i >= argc)
         return usage(stderr);
-    for (int i = first; i < argc; i++) {
+    for (; i < argc; i++) {
         int r = replay_run(argv[i], stdout, each);
         if (r < 0)
             return EXIT_SETUP;

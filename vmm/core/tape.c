@@ -217,6 +217,23 @@ static int note_args(struct tape *t, int argc, char **argv)
     return 0;
 }
 
+/* Over a recording, but over nothing else: a disk or a kernel may have been meant. */
+static int create(struct tape *t)
+{
+    char magic[MAGIC_BYTES];
+    struct stat st;
+    t->fd = open(t->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    if (t->fd < 0 || fstat(t->fd, &st) < 0)
+        return fail(-errno, "--record %s: open", t->path);
+    if (!S_ISREG(st.st_mode) || st.st_size == 0)
+        return 0;
+    if (pread(t->fd, magic, sizeof(magic), 0) != MAGIC_BYTES ||
+        memcmp(magic, TAPE_MAGIC, strcspn(TAPE_MAGIC, "0123456789")) != 0)
+        return fail_msg(-EEXIST, "--record %s: is there, and is no recording; give a new name",
+                        t->path);
+    return ftruncate(t->fd, 0) < 0 ? fail(-errno, "--record %s: truncate", t->path) : 0;
+}
+
 int tape_record(struct tape **out, const char *path, const struct clock *clock, int argc,
                 char **argv)
 {
@@ -225,8 +242,7 @@ int tape_record(struct tape **out, const char *path, const struct clock *clock, 
         return fail(-ENOMEM, "--record %s", path);
     t->clock = clock;
     t->start_ns = clock_now_ns(clock);
-    t->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    int err = t->fd < 0 ? fail(-errno, "--record %s: open", path) : 0;
+    int err = create(t);
     if (err == 0) {
         memcpy(t->buffer, TAPE_MAGIC, MAGIC_BYTES);
         t->filled = MAGIC_BYTES;
@@ -247,6 +263,8 @@ static int map(struct tape *t)
     t->fd = open(t->path, O_RDONLY | O_CLOEXEC);
     if (t->fd < 0 || fstat(t->fd, &st) < 0)
         return fail(-errno, "%s: open", t->path);
+    if (S_ISDIR(st.st_mode))
+        return fail(-EISDIR, "%s: open", t->path);
     if (!S_ISREG(st.st_mode) || st.st_size < (off_t)MAGIC_BYTES)
         return fail_msg(-EINVAL, "%s: is no recording; minivet run --record FILE makes one",
                         t->path);

@@ -101,12 +101,15 @@ void tape_show_all(struct tape *t)
     t->shows_all = true;
 }
 
-/* recorded has been taken, or is NULL: nothing was. */
+/* recorded has been taken, or is NULL: the file ended before, and what came then is not known. */
 static void differ(struct tape *t, const struct tape_rec *recorded, const struct tape_rec *is)
 {
     if (t->over)
         return;
-    t->over = t->differs = true;
+    t->over = true;
+    t->differs = recorded != NULL;
+    if (!t->differs)
+        return;
     fprintf(t->out, "%s: difference at record %llu, %.3f s after the start\n", t->path,
             (unsigned long long)t->number, (double)t->now_ns / 1e9);
     if (tape_is_input(&t->input))
@@ -236,7 +239,7 @@ int tape_play(struct tape *t, struct evloop *loop)
         rec = peek(t);
         fprintf(t->out, "%s: no difference in %llu records, %.3f s%s\n", t->path,
                 (unsigned long long)t->number, (double)t->now_ns / 1e9,
-                rec == NULL ? "; the recording did not end in order" : "");
+                rec == NULL ? "; the recording is cut off there, or damaged" : "");
     }
     t->over = true;
     return t->differs;
