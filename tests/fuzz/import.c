@@ -113,7 +113,7 @@ static void write_script(struct import *im, struct maker *m, unsigned source)
     static uint8_t out[FUZZ_FILE_MAX];
     char path[4096];
     const char *device = fuzz_device_names[m->device];
-    if (m->script.count <= 1 || m->written >= SCRIPTS_MAX)
+    if (m->script.count <= 1 || m->written >= SCRIPTS_MAX || im->failed)
         return;
     snprintf(path, sizeof(path), "%s/%s", im->dir, device);
     mkdir(path, 0777);
@@ -244,7 +244,9 @@ int fuzz_import(const char *path, const char *dir)
         if (im.makers[i] == NULL)
             continue;
         write_script(&im, im.makers[i], i);
-        printf("%s: %u scripts\n", fuzz_device_names[im.makers[i]->device], im.makers[i]->written);
+        if (!im.failed)
+            printf("%s: %u scripts\n", fuzz_device_names[im.makers[i]->device],
+                   im.makers[i]->written);
         free(im.makers[i]);
     }
     tape_destroy(tape);

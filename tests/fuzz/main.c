@@ -10,7 +10,6 @@
  *     min TARGET FILE OUT    makes an input smaller while it finds the same, and says what that is
  *     corpus [--tap=FILE] DIR...  every input of DIR/TARGET/, as a test each; TAP
  *     import TAPE DIR        what a recorded guest did (minivet run --record), as DIR/TARGET/...
- *     targets                their names
  */
 #include <dirent.h>
 #include <errno.h>
@@ -32,19 +31,28 @@
 
 static uint8_t input[FUZZ_FILE_MAX];
 
-/* Our own bugs alone; what guests do is said to nobody. */
-static void say_bugs(void *ctx, enum log_level level, const char *line)
+/* Of what is played our own bugs alone: what guests do is said to nobody. */
+static void say_bugs(void *all, enum log_level level, const char *line)
 {
-    (void)ctx;
     (void)level;
-    if (strncmp(line, "bug:", 4) == 0)
-        fprintf(stderr, "%s\n", line);
+    if (all != NULL || strncmp(line, "bug:", 4) == 0)
+        fprintf(stderr, "%s%s\n", all != NULL ? "fuzz_scripts: " : "", line);
 }
 
 static int complain(const char *what, const char *name)
 {
     fprintf(stderr, "fuzz_scripts: %s: %s\n", name, what);
     return 1;
+}
+
+static int usage(void)
+{
+    fputs(
+        "usage: fuzz_scripts show FILE | asm FILE | play [-v] TARGET FILE... |\n"
+        "                    live [-v] FILE... | make TARGET COUNT [SEED] | min TARGET FILE OUT |\n"
+        "                    corpus [--tap=FILE] DIR... | import TAPE DIR\n",
+        stderr);
+    return 2;
 }
 
 /* Either form; returns the bytes, or -1 and has said why. */
@@ -54,6 +62,11 @@ static long load(const char *path)
     if (f == NULL)
         return -complain(strerror(errno), path);
     size_t len = fread(input, 1, sizeof(input), f);
+    if (ferror(f) || fgetc(f) != EOF) {
+        complain(ferror(f) ? strerror(errno) : "longer than any input", path);
+        fclose(f);
+        return -1;
+    }
     if (len >= 12 && memcmp(input, "minivet-fuzz", 12) == 0) {
         rewind(f);
         len = fuzz_script_assemble(f, path, input, sizeof(input), stderr);
@@ -94,18 +107,23 @@ static int play(const struct fuzz_target *target, const char *path, bool verbose
     long len = load(path);
     if (len < 0)
         return 1;
-    if (verbose && fuzz_script_decode(&s, input, (size_t)len))
+    bool script = fuzz_script_decode(&s, input, (size_t)len);
+    if (verbose && script)
         fuzz_play(&s, stderr);
-    else
-        target->run(target, input, (size_t)len);
-    return 0;
+    if (target->run(target, input, (size_t)len) == 0)
+        return 0;
+    return complain(
+        script ? "it has raw steps, which are not the same on all transports" : NO_SCRIPT, path);
 }
 
 static int play_live(char **paths)
 {
     static struct fuzz_script s;
     FILE *log = strcmp(*paths, "-v") == 0 ? stderr : NULL;
-    for (paths += log != NULL; *paths != NULL; paths++) {
+    paths += log != NULL;
+    if (*paths == NULL)
+        return usage();
+    for (; *paths != NULL; paths++) {
         long len = load(*paths);
         if (len < 0)
             return 1;
@@ -229,55 +247,39 @@ static int corpus(char **dirs)
     return failed > 0;
 }
 
-static int targets(void)
-{
-    for (unsigned i = 0; i < fuzz_target_count; i++)
-        puts(fuzz_targets[i]->name);
-    return 0;
-}
-
-static int usage(void)
-{
-    fputs(
-        "usage: fuzz_scripts show FILE | asm FILE | play [-v] TARGET FILE... |\n"
-        "                    live [-v] FILE... | make TARGET COUNT [SEED] | min TARGET FILE OUT |\n"
-        "                    corpus [--tap=FILE] DIR... | import TAPE DIR | targets\n",
-        stderr);
-    return 2;
-}
-
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
     log_set_sink(say_bugs, NULL);
-    if (strcmp(what, "targets") == 0)
-        return targets();
     if (argc < 3)
         return usage();
-    if (strcmp(what, "show") == 0)
+    if (strcmp(what, "show") == 0 && argc == 3)
         return show(argv[2]);
-    if (strcmp(what, "asm") == 0)
+    if (strcmp(what, "asm") == 0 && argc == 3)
         return assemble(argv[2]);
     if (strcmp(what, "corpus") == 0)
         return corpus(argv + 2);
-    if (strcmp(what, "import") == 0 && argc == 4)
+    if (strcmp(what, "import") == 0 && argc == 4) {
+        log_set_sink(say_bugs, argv); /* what is wrong with the tape */
         return fuzz_import(argv[2], argv[3]);
+    }
     if (strcmp(what, "live") == 0)
         return play_live(argv + 2);
     bool verbose = strcmp(argv[2], "-v") == 0;
     int first = 2 + verbose;
-    if (argc < first + 2)
+    if (argc < first + 2 || (strcmp(what, "play") != 0 && strcmp(what, "make") != 0 &&
+                             (strcmp(what, "min") != 0 || argc != first + 3)))
         return usage();
     const struct fuzz_target *target = fuzz_target_find(argv[first]);
-    if (target == NULL)
-        return complain("no such target", argv[first]);
+    if (target == NULL) {
+        complain("no such target; tools/fuzz targets names them", argv[first]);
+        return 2;
+    }
     if (strcmp(what, "make") == 0)
         return make(target, strtoul(argv[first + 1], NULL, 0),
                     argc > first + 2 ? (unsigned)strtoul(argv[first + 2], NULL, 0) : 1);
-    if (strcmp(what, "min") == 0 && argc == 5)
-        return shrink(target, argv[3], argv[4]);
-    if (strcmp(what, "play") != 0)
-        return usage();
+    if (strcmp(what, "min") == 0)
+        return shrink(target, argv[first + 1], argv[first + 2]);
     int result = 0;
     for (int i = first + 1; i < argc; i++)
         result |= play(target, argv[i], verbose);

@@ -137,16 +137,25 @@ static bool read_step(struct reader *r, char *name, uint8_t *bytes, struct fuzz_
     if (step->op == FUZZ_OPS)
         return wrong(r, "no step is called %s", name);
     for (const char *kind = fuzz_ops[step->op].operands; *kind != '\0'; kind++) {
-        const char *word = strtok(NULL, " \t\n");
+        const char *word = strtok(NULL, " \t");
         if (word == NULL)
             return wrong(r, "%s takes %zu operands", name, strlen(fuzz_ops[step->op].operands));
         if (*kind == 's' ? !read_bytes(r, word, bytes, step)
                          : !read_number(r, word, *kind, &step->arg[arg++]))
             return false;
     }
-    if (strtok(NULL, " \t\n") != NULL)
+    if (strtok(NULL, " \t") != NULL)
         return wrong(r, "%s takes %zu operands", name, strlen(fuzz_ops[step->op].operands));
     return true;
+}
+
+/* Without its comment, and without blanks at its end. */
+static void trim(char *line)
+{
+    size_t len = strcspn(line, "#");
+    while (len > 0 && isspace((unsigned char)line[len - 1]))
+        len--;
+    line[len] = '\0';
 }
 
 static bool is_head(const char *word)
@@ -169,12 +178,12 @@ size_t fuzz_script_assemble(FILE *in, const char *name, uint8_t *out, size_t max
                 return wrong(&r, "the first line of a script is: " TITLE);
             continue;
         }
-        line[strcspn(line, "#")] = '\0';
-        char *word = strtok(line, " \t\n");
+        trim(line);
+        char *word = strtok(line, " \t");
         if (word == NULL)
             continue;
         if (is_head(word)) {
-            char *value = strtok(NULL, "\n");
+            char *value = strtok(NULL, "");
             if (value == NULL)
                 return wrong(&r, "%s: which?", word);
             if (!read_head(&r, word, value, &s.head))
