@@ -12,7 +12,7 @@
 
 #include "stats.h"
 
-#define RUNS_DEADLINE_S 60 /* for a program to say something */
+#define RUNS_DEADLINE_S 180 /* for a program to say something */
 
 /* QEMU's -cpu. Some hosts show a capabilities MSR that they then refuse. */
 #define RUNS_QEMU_CPU "host,arch-capabilities=off"

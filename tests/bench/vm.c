@@ -180,9 +180,10 @@ const char *vm_await_line(struct vm_run *r, const char *words)
 void vm_await(struct vm_run *r, const char *words)
 {
     while (strstr(r->text, words) == NULL) {
-        if (r->len == sizeof(r->text) - 1) { /* the rest cannot be part of it */
-            r->len = strlen(words);
-            memmove(r->text, r->text + sizeof(r->text) - 1 - r->len, r->len);
+        size_t kept = strlen(words) - 1; /* the rest cannot be part of it */
+        if (r->len > kept) {
+            memmove(r->text, r->text + r->len - kept, kept);
+            r->len = kept;
         }
         errno = 0;
         ssize_t n = runs_read(r->fd, r->text + r->len, sizeof(r->text) - 1 - r->len);

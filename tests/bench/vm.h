@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#define VM_TEXT_BYTES 1024
+#define VM_TEXT_BYTES 16384
 #define VM_LINGER_MS  500 /* the guest stays, so that the threads' times can be read */
 
 struct vm_run {

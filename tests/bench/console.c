@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What a console gives: bytes a second from the guest into a pipe, and the time from a key to its
+ * echo. The guest is the bare-metal console.c, which polls: no driver and no interrupt is measured.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bench.h"
+#include "proc.h"
+#include "runs.h"
+#include "vm.h"
+
+#define KEYS       200
+#define KEY_GAP_NS 2000000
+
+enum figure { MB_S, CPU_NS, P50_US, P90_US };
+enum pattern { SERIAL, VIRTIO };
+
+static struct results results = {
+    .bench = "console",
+    .rounds = 40,
+    .patterns = {[SERIAL] = {.name = "serial", .title = "Serial port, 16 bytes at once"},
+                 [VIRTIO] = {.name = "virtio", .title = "Virtio console, 4 KiB at once"}},
+    .figures = {[MB_S] = {"mb_per_s", "MB/s"},
+                [CPU_NS] = {"cpu_ns_per_byte", "CPU ns/B"},
+                [P50_US] = {"p50_us", "p50 us"},
+                [P90_US] = {"p90_us", "p90 us"}},
+};
+
+static void stream(struct vm_run *r, double bytes, double *figures)
+{
+    vm_await(r, "con: start\n");
+    double cpu_ms = -proc_cpu_ms(r->pid), begin = runs_now_ms();
+    vm_await(r, "con: end\n");
+    double ms = runs_now_ms() - begin;
+    cpu_ms += proc_cpu_ms(r->pid);
+    figures[MB_S] = bytes / ms / 1e3;
+    figures[CPU_NS] = cpu_ms * 1e6 / bytes;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static void type(struct vm_run *r, int keyboard, double *figures)
+{
+    double us[KEYS];
+    for (int i = 0; i < KEYS; i++) {
+        char key = (char)('a' + i % 26), echo = 0;
+        nanosleep(&(struct timespec){0, KEY_GAP_NS}, NULL);
+        double begin = runs_now_ms();
+        errno = 0;
+        if (write(keyboard, &key, 1) != 1 || runs_read(r->fd, &echo, 1) != 1 || echo != key)
+            vm_give_up(r, "no echo from the guest of");
+        us[i] = (runs_now_ms() - begin) * 1e3;
+    }
+    qsort(us, KEYS, sizeof(us[0]), by_value);
+    figures[P50_US] = us[KEYS / 2];
+    figures[P90_US] = us[KEYS * 9 / 10];
+}
+
+static void run(const struct bench *b, const struct vmm *v, int pattern, double *figures)
+{
+    const double bytes = pattern == VIRTIO ? 4 << 20 : 32 << 10;
+    char orders[64];
+    int keyboard[2];
+    struct vm_run r = {.name = v->name};
+    snprintf(orders, sizeof(orders), "virtio=%d bytes=%.0f", pattern == VIRTIO, bytes);
+    struct vmm_guest g = {.kernel = bench_guest("console"),
+                          .append = orders,
+                          .mem_mib = 128,
+                          .cpus = 1,
+                          .device = pattern == VIRTIO ? VMM_CONSOLE : VMM_NOTHING};
+    (void)b;
+    if (pipe2(keyboard, O_CLOEXEC) < 0)
+        runs_die("pipe for", v->name);
+    r.pid = vmm_start(v, &g, keyboard[0], &r.fd);
+    close(keyboard[0]);
+    stream(&r, bytes, figures);
+    type(&r, keyboard[1], figures);
+    vm_end(&r);
+    close(keyboard[1]);
+}
+
+static bool can(const struct bench *b, const struct vmm *v, int pattern)
+{
+    (void)b;
+    return pattern == SERIAL || vmm_has(v, VMM_CONSOLE);
+}
+
+int main(int argc, char **argv)
+{
+    struct bench b = {
+        .results = &results,
+        .run = run,
+        .about = "\nBytes a second, and the time from a key to its echo.\n",
+        .notes =
+            "CPU: of all threads of the VMM, the guest's time included; p50, p90: from a key in a\n"
+            "pipe to its echo in another\n",
+    };
+    return bench_main(&b, can, argc, argv);
+}
