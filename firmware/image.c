@@ -4,12 +4,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/fail.h"
 #include "core/gmem.h"
+#include "core/xmath.h"
 
 int image_open(struct image *img, const char *role, const char *path)
 {
@@ -30,10 +33,25 @@ int image_open(struct image *img, const char *role, const char *path)
     return 0;
 }
 
+/* In huge pages where the host has them: small ones would cost more than what is put into them. */
+int image_create(struct image *img, const char *role, const char *path, uint64_t bytes)
+{
+    *img = (struct image){.role = role, .path = path, .fd = -1, .bytes = bytes};
+    void *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (map == MAP_FAILED)
+        return fail(-errno, "%s %s: memory", role, path);
+    (void)madvise(map, bytes, MADV_HUGEPAGE);
+    img->map = map;
+    return 0;
+}
+
 void image_close(struct image *img)
 {
+    if (img->map)
+        munmap(img->map, img->bytes);
     if (img->fd >= 0)
         close(img->fd);
+    img->map = NULL;
     img->fd = -1;
 }
 
@@ -41,6 +59,10 @@ int image_read(const struct image *img, uint64_t offset, void *dst, size_t len)
 {
     uint8_t *p = dst;
 
+    if (img->map && range_within(offset, len, 0, img->bytes)) {
+        memcpy(dst, img->map + offset, len);
+        return 0;
+    }
     while (len > 0) {
         ssize_t n = pread(img->fd, p, len, (off_t)offset);
 
@@ -70,7 +92,8 @@ int image_load(const struct image *img, uint64_t offset, const struct gmem *g, u
     off_t from = (off_t)offset;
 
     BUG_ON(!r);
-    if (g->fd >= 0 && lseek(g->fd, (off_t)(r->fd_bytes + (gpa - r->gpa)), SEEK_SET) >= 0) {
+    if (g->fd >= 0 && !img->map &&
+        lseek(g->fd, (off_t)(r->fd_bytes + (gpa - r->gpa)), SEEK_SET) >= 0) {
         while (len > 0) {
             ssize_t n = sendfile(g->fd, img->fd, &from, len);
 

@@ -17,12 +17,16 @@ struct image {
     const char *role; /* "kernel" or "initrd", for messages */
     const char *path; /* the caller's */
     int fd;
+    uint8_t *map;   /* it is in memory, and fd is -1; NULL: in a file */
     uint64_t bytes; /* above 0 */
 };
 
 /* Opens a regular file that is not empty. image_close() is right after a failure too. */
 int image_open(struct image *img, const char *role, const char *path);
 void image_close(struct image *img);
+
+/* Room for one in memory, as image_open() names it. */
+int image_create(struct image *img, const char *role, const char *path, uint64_t bytes);
 
 /* All of [offset, offset + len) of the file, or a negative errno; -EIO if the file ends before. */
 int image_read(const struct image *img, uint64_t offset, void *dst, size_t len);

@@ -14,8 +14,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/fail.h"
@@ -85,37 +83,25 @@ static int unpack_to(const struct payload *p, const struct kernel *k, uint8_t *o
     return err;
 }
 
-/* Into a file that is only in memory: what loads ELF reads files. */
-static int unpack_file(struct payload *p, const struct kernel *k, const struct kernel_cache *cache)
-{
-    int fd = memfd_create("minivet-kernel", MFD_CLOEXEC);
-    uint8_t *out = MAP_FAILED;
-
-    p->image.fd = fd;
-    if (fd >= 0 && ftruncate(fd, (off_t)p->unpacked_bytes) == 0)
-        out = mmap(NULL, p->unpacked_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (out == MAP_FAILED)
-        return fail(-errno, "kernel %s: unpack", k->file.path);
-    int err = unpack_to(p, k, out);
-    if (!err)
-        kernel_cache_keep(cache, &k->file, out, p->unpacked_bytes);
-    munmap(out, p->unpacked_bytes);
-    return err;
-}
-
 static int get_image(struct payload *p, const struct kernel *k, const char *cache_dir)
 {
     struct kernel_cache cache;
     int err =
         kernel_cache_open(&cache, cache_dir, &k->file, p->offset, p->bytes, p->unpacked_bytes);
 
-    p->image = (struct image){
-        .role = k->file.role, .path = k->file.path, .fd = -1, .bytes = p->unpacked_bytes};
-    if (!err)
-        p->image.fd = kernel_cache_find(&cache);
+    if (err)
+        return err;
+    p->image = (struct image){.role = k->file.role,
+                              .path = k->file.path,
+                              .fd = kernel_cache_find(&cache),
+                              .bytes = p->unpacked_bytes};
     bool cached = p->image.fd >= 0;
-    if (!err && !cached)
-        err = unpack_file(p, k, &cache);
+    if (!cached)
+        err = image_create(&p->image, k->file.role, k->file.path, p->unpacked_bytes);
+    if (!cached && !err)
+        err = unpack_to(p, k, p->image.map);
+    if (!cached && !err)
+        kernel_cache_keep(&cache, &k->file, p->image.map, p->unpacked_bytes);
     kernel_cache_close(&cache);
     if (!err)
         log_info("kernel %s: %s data, unpacked %s", k->file.path, p->format,
