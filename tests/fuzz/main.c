@@ -31,12 +31,21 @@
 
 static uint8_t input[FUZZ_FILE_MAX];
 
-/* Of what is played our own bugs alone: what guests do is said to nobody. */
-static void say_bugs(void *all, enum log_level level, const char *line)
+/* Our own bugs; what guests do is said to nobody. */
+static void say_bugs(void *ctx, enum log_level level, const char *line)
 {
+    (void)ctx;
     (void)level;
-    if (all != NULL || strncmp(line, "bug:", 4) == 0)
-        fprintf(stderr, "%s%s\n", all != NULL ? "fuzz_scripts: " : "", line);
+    if (strncmp(line, "bug:", 4) == 0)
+        fprintf(stderr, "%s\n", line);
+}
+
+/* What the host or a tape is to blame for, too. */
+static void say_errors(void *ctx, enum log_level level, const char *line)
+{
+    (void)ctx;
+    if (level == LOG_ERROR)
+        fprintf(stderr, "fuzz_scripts: %s\n", line);
 }
 
 static int complain(const char *what, const char *name)
@@ -123,6 +132,7 @@ static int play_live(char **paths)
     paths += log != NULL;
     if (*paths == NULL)
         return usage();
+    log_set_sink(say_errors, NULL);
     for (; *paths != NULL; paths++) {
         long len = load(*paths);
         if (len < 0)
@@ -260,7 +270,7 @@ int main(int argc, char **argv)
     if (strcmp(what, "corpus") == 0)
         return corpus(argv + 2);
     if (strcmp(what, "import") == 0 && argc == 4) {
-        log_set_sink(say_bugs, argv); /* what is wrong with the tape */
+        log_set_sink(say_errors, NULL);
         return fuzz_import(argv[2], argv[3]);
     }
     if (strcmp(what, "live") == 0)
