@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Writes much to the console, then gives back what it reads, for tools/bench console. On the
- * kernel's command line: virtio=0|1 for the serial port or a virtio console; bytes=N to write.
- * It polls. Its lines "con: start" and "con: end" are on the console, too.
+ * kernel's command line: virtio=0|1 for the serial port or a virtio console; bytes=N to write at
+ * once, chunks=N how often, each time after a key. It polls. Its lines are on the console, too:
+ * "con: start", and "con: end" with the ticks of the time stamp counter that the writing took.
  */
 #include "driver/load.h"
 #include "driver/ring.h"
@@ -23,7 +24,7 @@
 
 enum { RECEIVEQ, TRANSMITQ };
 
-static uint64_t virtio, bytes = 1 << 20;
+static uint64_t virtio, bytes = 1 << 20, chunks = 1;
 static uint64_t device_gpa;
 static struct ring_memory memories[2];
 static struct ring rings[2];
@@ -82,25 +83,45 @@ static void put(const void *data, uint32_t len)
     (virtio ? put_virtio : put_serial)(data, len);
 }
 
-static void echo_virtio(void)
+static uint8_t await_key(void)
 {
-    uint32_t len;
-    int slot = ring_take(&rings[RECEIVEQ], &len);
-    if (slot < 0)
-        return;
-    put_virtio(in[slot], len);
+    int slot;
+    uint8_t key;
+    if (!virtio) {
+        while (!(inb(UART_LSR) & LSR_READY))
+            pause();
+        return inb(PORT_SERIAL);
+    }
+    while ((slot = ring_take(&rings[RECEIVEQ], NULL)) < 0)
+        pause();
+    key = in[slot][0]; /* keys come one by one */
     post_buffer((unsigned)slot);
+    return key;
 }
 
-static void echo_serial(void)
+/* Returns the ticks that it took. */
+static uint64_t put_chunk(void)
 {
-    if (inb(UART_LSR) & LSR_READY)
-        put_serial((uint8_t[]){inb(PORT_SERIAL)}, 1);
+    uint64_t begin = load_now();
+    for (uint64_t done = 0; done < bytes; done += BUFFER_BYTES)
+        put(out, BUFFER_BYTES);
+    return load_now() - begin;
+}
+
+static void put_number(uint64_t n)
+{
+    char text[20];
+    uint32_t at = sizeof(text);
+    do {
+        text[--at] = (char)('0' + n % 10);
+        n /= 10;
+    } while (n > 0);
+    put(text + at, sizeof(text) - at);
 }
 
 int main(void)
 {
-    const struct load_order words[] = {{"virtio", &virtio}, {"bytes", &bytes}};
+    const struct load_order words[] = {{"virtio", &virtio}, {"bytes", &bytes}, {"chunks", &chunks}};
     rt_irq_init();
     load_take_orders(words, sizeof(words) / sizeof(words[0]));
     outb(UART_FCR, 1);
@@ -109,9 +130,14 @@ int main(void)
     for (unsigned i = 0; i < BUFFER_BYTES; i++)
         out[i] = '.';
     put("con: start\n", 11);
-    for (uint64_t done = 0; done < bytes; done += BUFFER_BYTES)
-        put(out, BUFFER_BYTES);
-    put("\ncon: end\n", 10);
+    uint64_t ticks = 0;
+    for (uint64_t i = 0; i < chunks; i++) {
+        await_key();
+        ticks += put_chunk();
+    }
+    put("con: end ticks=", 15);
+    put_number(ticks);
+    put("\n", 1);
     for (;;)
-        (virtio ? echo_virtio : echo_serial)();
+        put((uint8_t[]){await_key()}, 1);
 }

@@ -7,6 +7,7 @@
 #include <getopt.h>
 #include <limits.h>
 #include <math.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,11 +89,11 @@ static void describe_machine(const struct bench *b, char *text, size_t size)
         fclose(f);
     uname(&u);
     getloadavg(load, 1);
-    snprintf(text, size, "%ld x %s, Linux %s, %s, load %.1f", sysconf(_SC_NPROCESSORS_ONLN), cpu,
+    snprintf(text, size, "%ld x %s, Linux %s, %s, load %.1f%s", sysconf(_SC_NPROCESSORS_ONLN), cpu,
              u.release,
              b->hardware ? "hardware virtualization"
                          : "KVM without hardware virtualization (emulates level 0)",
-             load[0]);
+             load[0], sched_getscheduler(0) == SCHED_OTHER ? "" : ", with real-time priority");
 }
 
 /* ---- rounds ---- */

@@ -57,7 +57,7 @@ static void watch(const struct vm_run *runs, int count, int mem_mib, double *fig
     for (int i = 0; i < count; i++)
         pss += proc_pss_kib(runs[i].pid, mem_mib);
     figures[PSS_KIB] = pss / count;
-    figures[CPU_PERCENT] = cpu_ms / ms * 100;
+    figures[CPU_PERCENT] = fmax(0, cpu_ms / ms * 100); /* sums are rounded */
     figures[WAKEUPS] = sleeps / ms * 1e3;
 }
 
