@@ -17,7 +17,8 @@
 #include "core/xmath.h"
 #include "firmware/image.h"
 
-#define MAGIC "minivet kernel 1" /* with the identity's and the samples' meaning */
+#define MAGIC  "minivet kernel 1" /* with the identity's and the samples' meaning */
+#define PREFIX "unpacked-"
 
 /* ---- whose is it? ---- */
 
@@ -98,7 +99,7 @@ int kernel_cache_open(struct kernel_cache *c, const char *dir, const struct imag
                          c->mark.samples[i], len);
     if (err < 0 || !identify(packed, c->mark.identity))
         kernel_cache_close(c);
-    snprintf(c->name, sizeof(c->name), "%" PRIx64 "-%" PRIx64, c->mark.identity[0],
+    snprintf(c->name, sizeof(c->name), PREFIX "%" PRIx64 "-%" PRIx64, c->mark.identity[0],
              c->mark.identity[1]);
     return err;
 }
@@ -151,7 +152,7 @@ static bool write_all(int fd, const void *bytes, size_t len)
     return true;
 }
 
-/* Removes the oldest file; true if there may still be too many. */
+/* Removes the oldest entry, and nothing else that lies there; true if there may be too many yet. */
 static bool evict_one(int dir_fd)
 {
     char oldest[NAME_MAX + 1] = "";
@@ -165,7 +166,8 @@ static bool evict_one(int dir_fd)
     for (const struct dirent *e; (e = readdir(dir)) != NULL;) {
         struct stat st;
 
-        if (fstatat(dir_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+        if (strncmp(e->d_name, PREFIX, strlen(PREFIX)) != 0 ||
+            fstatat(dir_fd, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
             continue;
         if (count++ == 0 || st.st_mtim.tv_sec < when.tv_sec ||
             (st.st_mtim.tv_sec == when.tv_sec && st.st_mtim.tv_nsec < when.tv_nsec)) {
@@ -179,8 +181,9 @@ static bool evict_one(int dir_fd)
 
 /*
  * Under another name first, so that an entry is whole whenever it is seen. What a process that was
- * killed has left so is a file like others, and goes when it is the oldest. The mark is written
- * last: a file that lost its end in a crash of the host has none.
+ * killed has left so is an entry like others, and goes when it is the oldest. The name may be
+ * another process's, too, in another container: each writes to a file that it has made. The mark is
+ * written last: a file that lost its end in a crash of the host has none.
  */
 void kernel_cache_keep(const struct kernel_cache *c, const struct image *packed,
                        const void *unpacked, uint32_t unpacked_bytes)
@@ -191,8 +194,8 @@ void kernel_cache_keep(const struct kernel_cache *c, const struct image *packed,
     if (c->dir_fd < 0)
         return;
     snprintf(temporary, sizeof(temporary), "%s.%d", c->name, (int)getpid());
-    int fd =
-        openat(c->dir_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    (void)unlinkat(c->dir_fd, temporary, 0);
+    int fd = openat(c->dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) {
         log_info("kernel %s: is not kept unpacked: %s", packed->path, strerror(errno));
         return;

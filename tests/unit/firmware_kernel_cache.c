@@ -229,21 +229,48 @@ Test(firmware_kernel_cache, the_least_recently_used_goes)
     for (unsigned i = 0; i < KERNEL_CACHE_ENTRIES + 3; i++) {
         struct timespec times[2] = {{.tv_sec = 1000 + i}, {.tv_sec = 1000 + i}};
 
-        snprintf(cache.name, sizeof(cache.name), "other-%u", i);
+        snprintf(cache.name, sizeof(cache.name), "unpacked-%u", i);
         keep();
         cr_assert_eq(utimensat(AT_FDCWD, entry(), times, 0), 0);
         cr_assert_leq(count_files(), KERNEL_CACHE_ENTRIES);
     }
-    snprintf(cache.name, sizeof(cache.name), "other-%u", 2);
+    snprintf(cache.name, sizeof(cache.name), "unpacked-%u", 2);
     cr_assert_not(found());
-    snprintf(cache.name, sizeof(cache.name), "other-%u", 3);
+    snprintf(cache.name, sizeof(cache.name), "unpacked-%u", 3);
     cr_assert(found()); /* the oldest that is left: now it was used */
     snprintf(cache.name, sizeof(cache.name), "%s", name);
     keep();
-    snprintf(cache.name, sizeof(cache.name), "other-%u", 3);
+    snprintf(cache.name, sizeof(cache.name), "unpacked-%u", 3);
     cr_assert(found());
-    snprintf(cache.name, sizeof(cache.name), "other-%u", 4);
+    snprintf(cache.name, sizeof(cache.name), "unpacked-%u", 4);
     cr_assert_not(found());
+}
+
+/* The folder may have been somebody's before. */
+Test(firmware_kernel_cache, other_files_stay)
+{
+    char path[sizeof(dir) + 16];
+
+    for (unsigned i = 0; i < 2 * KERNEL_CACHE_ENTRIES; i++) {
+        snprintf(path, sizeof(path), "%s/mine-%u", dir, i);
+        cr_assert_geq(close(open(path, O_WRONLY | O_CREAT, 0600)), 0);
+    }
+    keep();
+    cr_assert_eq(count_files(), 2 * KERNEL_CACHE_ENTRIES + 1);
+}
+
+/* A process of that number in another container: what it writes stays its own. */
+Test(firmware_kernel_cache, two_of_one_name)
+{
+    char path[sizeof(dir) + sizeof(cache.name) + 16];
+
+    snprintf(path, sizeof(path), "%s/%s.%d", dir, cache.name, (int)getpid());
+    int other = open(path, O_WRONLY | O_CREAT, 0600);
+    cr_assert_geq(other, 0);
+    keep();
+    cr_assert_eq(pwrite(other, "other", 5, 0), 5);
+    cr_assert(found());
+    close(other);
 }
 
 /* Several at once: each finds a whole kernel or none. */
