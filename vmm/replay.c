@@ -144,11 +144,16 @@ static void destroy(struct replay *r)
     free(r);
 }
 
-/* What only watches is of no interest: it watched the driver. */
-static int configure(struct replay *r)
+/*
+ * What only watches is of no interest: it watched the driver. A command line that does not record
+ * is no recording's, and was not checked for devices that others serve: those would be started.
+ */
+static int configure(struct replay *r, const char *path)
 {
     int argc = tape_args(r->tape, r->args, ARGS_MAX);
     int err = config_parse(&r->vm, argc, r->args);
+    if (err == 0 && r->vm.record == NULL)
+        err = fail_msg(-EINVAL, "%s: its command line has no --record: it was tampered with", path);
     r->vm.strict = false;
     r->vm.stats = STATS_OFF;
     return err;
@@ -163,7 +168,7 @@ int replay_run(const char *path, FILE *out, bool each)
     if (result == 0 && each)
         tape_show_all(r->tape);
     if (result == 0)
-        result = configure(r);
+        result = configure(r, path);
     if (result == 0)
         result = create_devices(r);
     if (result == 0)

@@ -122,7 +122,7 @@ static void taped_drain(struct blk_backend *b)
         tape_note(d->tape, &rec);
         return;
     }
-    while (tape_play_input(d->tape))
+    while (tape_play_host(d->tape))
         ;
     tape_ask(d->tape, d->source, TAPE_DRAINED, 0);
     struct blk_req *req; /* a tape that is over knows no more of them */
@@ -159,6 +159,21 @@ static const struct blk_backend_ops taped_ops = {
     .destroy = taped_destroy,
 };
 
+/* A tape may have been tampered with. What devices divide by is checked, and what no bool may be.
+ */
+static bool take_info(struct blk_info *info, const struct tape_rec *was)
+{
+    static const uint8_t bools[] = {offsetof(struct blk_info, read_only),
+                                    offsetof(struct blk_info, can_discard),
+                                    offsetof(struct blk_info, can_zero)};
+    bool ok = was != NULL && was->len == sizeof(*info);
+    for (unsigned i = 0; ok && i < ARRAY_SIZE(bools); i++)
+        ok = was->bytes[bools[i]] <= 1;
+    if (ok)
+        memcpy(info, was->bytes, sizeof(*info));
+    return ok && is_pow2(blk_logical_bytes(info)) && blk_logical_bytes(info) >= BLK_SECTOR_BYTES;
+}
+
 static int describe(struct blk_taped *d, const char *name)
 {
     struct tape_rec rec = record(d, TAPE_INFO);
@@ -170,10 +185,8 @@ static int describe(struct blk_taped *d, const char *name)
         tape_note(d->tape, &rec);
         return 0;
     }
-    const struct tape_rec *was = tape_ask(d->tape, d->source, TAPE_INFO, 0);
-    if (was == NULL || was->len != sizeof(d->b.info))
+    if (!take_info(&d->b.info, tape_ask(d->tape, d->source, TAPE_INFO, 0)))
         return fail_msg(-EINVAL, "disk %s: is not on the recording", name);
-    memcpy(&d->b.info, was->bytes, sizeof(d->b.info));
     return 0;
 }
 

@@ -205,7 +205,9 @@ static int describe(struct net_taped *n, const char *name)
         return 0;
     }
     const struct tape_rec *was = tape_ask(n->tape, n->source, TAPE_INFO, 0);
-    if (was == NULL || was->len != sizeof(n->b.info))
+    /* A tape may have been tampered with: it is checked for what no bool may be. */
+    if (was == NULL || was->len != sizeof(n->b.info) ||
+        was->bytes[offsetof(struct net_info, link_up)] > 1)
         return fail_msg(-EINVAL, "--net %s: is not on the recording", name);
     memcpy(&n->b.info, was->bytes, sizeof(n->b.info));
     return 0;

@@ -10,7 +10,9 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/bus.h"
@@ -540,6 +542,113 @@ Test(replay, survives_a_damaged_tape)
         int result = play(b.path, said, sizeof(said));
         cr_expect(result == 0 || result == 1);
         f.bytes[at] = was;
+    }
+    free(f.bytes);
+    unlink(b.path);
+}
+
+/* ---- tapes that somebody has made to do harm ---- */
+
+/* Puts `count` records before the one at `at`. */
+static struct file with(struct file f, size_t at, const struct tape_rec *recs, unsigned count)
+{
+    struct file new = {malloc(f.len + count * 24), at};
+    memcpy(new.bytes, f.bytes, at);
+    for (unsigned i = 0; i < count; i++) {
+        const struct tape_rec *rec = &recs[i];
+        uint64_t head = rec->type | (uint64_t)rec->source << 8 | (uint64_t)rec->queue << 16 |
+                        UINT64_C(0x88) << 56;
+        memcpy(new.bytes + new.len, &head, 8);
+        memcpy(new.bytes + new.len + 8, &rec->a, 8);
+        memcpy(new.bytes + new.len + 16, &rec->b, 8);
+        new.len += 24;
+    }
+    memcpy(new.bytes + new.len, f.bytes + at, f.len - at);
+    new.len += f.len - at;
+    return new;
+}
+
+/* Where the first record of a type ends. */
+static size_t behind_first(struct file f, enum tape_type type, struct tape_rec *rec)
+{
+    size_t at = sizeof(TAPE_MAGIC), after = at;
+    do {
+        at = after;
+        cr_assert_lt(at, f.len);
+        *rec = rec_at(f, at, &after);
+    } while (rec->type != type);
+    return after;
+}
+
+/* While a device waits for its disk no guest comes to it: else it would be reset in its reset. */
+Test(replay, no_guest_comes_while_a_device_waits)
+{
+    static const struct {
+        uint64_t offset, value;
+    } writes[] = {
+        {VIRTIO_MMIO_Status, 0}, {VIRTIO_MMIO_QueueReset, 1}, {VIRTIO_MMIO_QueueReady, 0}};
+    struct bench b;
+    struct tape_rec drain, write;
+    char said[4096];
+    log_set_sink(quiet, NULL);
+    struct file f = load(record(&b, "ring=split"));
+    size_t at = behind_first(f, TAPE_DRAIN, &drain);
+    behind_first(f, TAPE_WRITE, &write);
+    for (unsigned i = 0; i < ARRAY_SIZE(writes); i++) {
+        write.a = X86_VIRTIO_GPA + writes[i].offset;
+        write.b = writes[i].value;
+        struct file other = with(f, at, (struct tape_rec[]){write, drain, write, drain}, 4);
+        store(b.path, other);
+        cr_expect_eq(play(b.path, said, sizeof(said)), 1);
+        cr_expect_not_null(strstr(said, "recorded: registers: register written"), "%s", said);
+        free(other.bytes);
+    }
+    free(f.bytes);
+    unlink(b.path);
+}
+
+/* To play a tape starts nothing and asks nobody. */
+Test(replay, of_a_command_line_that_does_not_record_is_refused)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    char path[] = "/tmp/minivet-tape-XXXXXX", disk[128], said[4096];
+    char *args[] = {"run", "K", "-d", disk};
+    struct tape *tape;
+    log_set_sink(quiet, NULL);
+    close(mkstemp(path));
+    snprintf(addr.sun_path, sizeof(addr.sun_path), "%s.socket", path);
+    snprintf(disk, sizeof(disk), "vhost-user=%s", addr.sun_path);
+    int server = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    cr_assert_eq(bind(server, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    cr_assert_eq(listen(server, 1), 0);
+    cr_assert_eq(tape_record(&tape, path, &clock_host, ARRAY_SIZE(args), args), 0);
+    tape_destroy(tape);
+    cr_expect_eq(play(path, said, sizeof(said)), -EINVAL);
+    cr_expect_lt(accept(server, NULL, NULL), 0);
+    close(server);
+    unlink(addr.sun_path);
+    unlink(path);
+}
+
+/* What is no disk and no network is not made one. */
+Test(replay, of_backends_that_cannot_be_is_refused)
+{
+    struct bench b;
+    char said[4096];
+    log_set_sink(quiet, NULL);
+    struct file f = load(record(&b, "ring=split"));
+    for (size_t at = sizeof(TAPE_MAGIC), after; at < f.len; at = after) {
+        struct tape_rec rec = rec_at(f, at, &after);
+        if (rec.type != TAPE_INFO || rec.len == 0)
+            continue;
+        for (uint32_t i = 0; i < rec.len; i++) {
+            uint8_t *byte = f.bytes + at + 8 + i, was = *byte;
+            *byte = 0x43;
+            store(b.path, f);
+            int result = play(b.path, said, sizeof(said));
+            cr_expect(result == -EINVAL || result == 0 || result == 1, "%d", result);
+            *byte = was;
+        }
     }
     free(f.bytes);
     unlink(b.path);

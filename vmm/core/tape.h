@@ -42,11 +42,11 @@ enum tape_type {
     TAPE_END, /* an orderly one */
     TAPE_INFO,
 
-    TAPE_READ, /* inputs */
+    TAPE_READ, /* inputs: from the guest */
     TAPE_WRITE,
     TAPE_KICK,
     TAPE_LATER,
-    TAPE_DONE,
+    TAPE_DONE, /* and from the host */
     TAPE_RESIZED,
     TAPE_RX,
     TAPE_WRITABLE,
@@ -160,8 +160,11 @@ const struct tape_rec *tape_ask_maybe(struct tape *t, unsigned source, enum tape
 /* Compares a and what is in the room with what is on the tape. */
 void tape_compare(struct tape *t, const struct tape_rec *recorded, uint64_t a, uint32_t len);
 
-/* If the next record is an input it is played: for a device that waits for one. */
-bool tape_play_input(struct tape *t);
+/*
+ * If the next record is an input from the host it is played: for a device that waits for one. What
+ * a guest does waits for the device.
+ */
+bool tape_play_host(struct tape *t);
 /* Was there a difference? */
 bool tape_differs(const struct tape *t);
 /* Plays to the end. 0: there was no difference; 1: there was. */

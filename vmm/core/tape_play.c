@@ -215,7 +215,7 @@ bool tape_differs(const struct tape *t)
     return t->differs;
 }
 
-bool tape_play_input(struct tape *t)
+static bool play_input(struct tape *t)
 {
     if (t->over || peek(t) == NULL || !tape_is_input(&t->next))
         return false;
@@ -228,11 +228,16 @@ bool tape_play_input(struct tape *t)
     return true;
 }
 
+bool tape_play_host(struct tape *t)
+{
+    return peek(t) != NULL && t->next.type >= TAPE_DONE && play_input(t);
+}
+
 int tape_play(struct tape *t, struct evloop *loop)
 {
     const struct tape_rec *rec;
     while (!t->over && (rec = peek(t)) != NULL && rec->type != TAPE_END) {
-        if (!tape_play_input(t))
+        if (!play_input(t))
             play_deferred(t, loop, rec);
     }
     if (!t->differs) {
