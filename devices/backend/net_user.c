@@ -154,7 +154,7 @@ static int net_user_send(struct net_backend *b, unsigned pair, const struct iove
     if (kept > 0 && user_is_fragment(frame))
         bucket_spend(&u->fragments, u->b.info.mtu_bytes + kept, now_ns);
     if (kept > 0)
-        slirp_input(u->slirp, frame, (int)kept);
+        u->call.input(u->slirp, frame, (int)kept);
     evloop_defer(u->loop, &u->turn);
     return 0;
 }
@@ -182,7 +182,7 @@ static void net_user_destroy(struct net_backend *b)
     struct net_user *u = user_of(b);
     user_poll_end(u);
     if (u->slirp)
-        slirp_cleanup(u->slirp);
+        u->call.cleanup(u->slirp);
     user_outlets_close(u);
     evloop_defer_cancel(u->loop, &u->turn);
     evloop_timer_cancel(u->loop, &u->timer);
@@ -204,14 +204,14 @@ static int open_host_forward(struct net_user *u, const struct net_user_forward *
 {
     int udp = f->kind == NET_USER_HOST_UDP ? SLIRP_HOSTFWD_UDP : 0;
     if (!f->ipv6)
-        return slirp_add_hostfwd(u->slirp, udp, f->host, f->host_port, f->guest, f->guest_port);
+        return u->call.add_hostfwd(u->slirp, udp, f->host, f->host_port, f->guest, f->guest_port);
     const struct sockaddr_in6 host = {
         .sin6_family = AF_INET6, .sin6_addr = f->host6, .sin6_port = htons(f->host_port)};
     const struct sockaddr_in6 guest = {
         .sin6_family = AF_INET6, .sin6_addr = f->guest6, .sin6_port = htons(f->guest_port)};
-    return slirp_add_hostxfwd(u->slirp, (const struct sockaddr *)&host, sizeof(host),
-                              (const struct sockaddr *)&guest, sizeof(guest),
-                              udp | SLIRP_HOSTFWD_V6ONLY);
+    return u->call.add_hostxfwd(u->slirp, (const struct sockaddr *)&host, sizeof(host),
+                                (const struct sockaddr *)&guest, sizeof(guest),
+                                udp | SLIRP_HOSTFWD_V6ONLY);
 }
 
 static int add_host_forward(struct net_user *u, const struct net_user_forward *f)
@@ -251,8 +251,8 @@ static int add_guest_forward(struct net_user *u, const struct net_user_forward *
     int err = f->kind == NET_USER_COMMAND ? check_command(f) : user_outlet_make(u, f, &target);
     if (err != 0)
         return err;
-    int r = f->kind == NET_USER_COMMAND ? slirp_add_exec(u->slirp, target, &addr, f->guest_port)
-                                        : slirp_add_unix(u->slirp, target, &addr, f->guest_port);
+    int r = f->kind == NET_USER_COMMAND ? u->call.add_exec(u->slirp, target, &addr, f->guest_port)
+                                        : u->call.add_unix(u->slirp, target, &addr, f->guest_port);
     if (r == 0)
         return 0;
     return fail_msg(-EINVAL,
@@ -305,7 +305,7 @@ static int make_slirp(struct net_user *u, const struct net_user_config *config)
     if (c.vhost.s_addr == c.vnameserver.s_addr || !is_inside(u, c.vhost) ||
         !is_inside(u, c.vnameserver))
         return fail_msg(-EINVAL, "user network: host= and dns= are two addresses inside of net=");
-    u->slirp = slirp_new(&c, &callbacks, u);
+    u->slirp = u->call.new(&c, &callbacks, u);
     return u->slirp ? 0 : fail(-ENOMEM, "user network");
 }
 
@@ -332,7 +332,9 @@ static int init(struct net_user *u, const struct net_user_config *config)
                         NET_USER_MTU);
     if (net_queue_init(&u->queue, QUEUE_BYTES) < 0)
         return fail(-ENOMEM, "user network");
-    int err = make_slirp(u, config);
+    int err = slirp_calls_load(&u->call);
+    if (err == 0)
+        err = make_slirp(u, config);
     if (err == 0)
         err = add_forwards(u, config);
     u->idle_open = u->open;

@@ -4,7 +4,6 @@
 #define MINIVET_DEVICES_BACKEND_NET_USER_IMPL_H
 
 #include <netinet/in.h>
-#include <slirp/libslirp.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,6 +14,7 @@
 #include "devices/backend/bucket.h"
 #include "devices/backend/net_queue.h"
 #include "devices/backend/net_user.h"
+#include "devices/backend/slirp_calls.h"
 
 /*
  * Connections at a time, from and to the guest. Beyond, what would begin a new one is dropped:
@@ -48,6 +48,7 @@ struct net_user {
     struct net_backend b;
     struct evloop *loop;
     const struct clock *clock;
+    struct slirp_calls call;
     struct Slirp *slirp;
     struct ev_defer turn;
     struct ev_timer timer;  /* TCP's clocks and sockets that expire */

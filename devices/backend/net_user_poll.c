@@ -142,7 +142,7 @@ static void fill(struct net_user *u)
     uint32_t wait_ms = UINT32_MAX;
     unsigned kept = 0;
     u->turns++;
-    slirp_pollfds_fill(u->slirp, &wait_ms, add_poll, u);
+    u->call.pollfds_fill(u->slirp, &wait_ms, add_poll, u);
     for (unsigned i = 0; i < u->polled_count; i++) {
         int fd = u->polled[i];
         struct user_fd *f = &u->fds[fd];
@@ -160,7 +160,7 @@ static void fill(struct net_user *u)
 
 static void poll_all(struct net_user *u)
 {
-    slirp_pollfds_poll(u->slirp, 0, get_ready, u);
+    u->call.pollfds_poll(u->slirp, 0, get_ready, u);
     for (unsigned i = 0; i < u->polled_count; i++)
         u->fds[u->polled[i]].ready = 0;
     u->polled_ms = clock_now_ns(u->clock) / NS_PER_MS;
