@@ -35,7 +35,8 @@ struct payload {
     uint64_t offset; /* in the bzImage */
     uint32_t bytes, unpacked_bytes;
     const char *format;
-    struct image image; /* unpacked */
+    struct image image; /* unpacked; from the cache, if it is in a file */
+    struct kernel_cache cache;
 };
 
 /* ---- find and unpack ---- */
@@ -85,24 +86,20 @@ static int unpack_to(const struct payload *p, const struct kernel *k, uint8_t *o
 
 static int get_image(struct payload *p, const struct kernel *k, const char *cache_dir)
 {
-    struct kernel_cache cache;
     int err =
-        kernel_cache_open(&cache, cache_dir, &k->file, p->offset, p->bytes, p->unpacked_bytes);
+        kernel_cache_open(&p->cache, cache_dir, &k->file, p->offset, p->bytes, p->unpacked_bytes);
 
     if (err)
         return err;
     p->image = (struct image){.role = k->file.role,
                               .path = k->file.path,
-                              .fd = kernel_cache_find(&cache),
+                              .fd = kernel_cache_find(&p->cache),
                               .bytes = p->unpacked_bytes};
     bool cached = p->image.fd >= 0;
     if (!cached)
         err = image_create(&p->image, k->file.role, k->file.path, p->unpacked_bytes);
     if (!cached && !err)
         err = unpack_to(p, k, p->image.map);
-    if (!cached && !err)
-        kernel_cache_keep(&cache, &k->file, p->image.map, p->unpacked_bytes);
-    kernel_cache_close(&cache);
     if (!err)
         log_info("kernel %s: %s data, unpacked %s", k->file.path, p->format,
                  cached ? "before" : "now");
@@ -219,6 +216,10 @@ int payload_load(struct kernel *k, const struct gmem *g, const struct linux_boot
         err = kernel_bad(k, "what it unpacks to is not ELF");
     if (!err)
         err = load(k, &elf, g, config);
+    /* Only now: what is no kernel is not worth its room. */
+    if (!err && p.image.map)
+        kernel_cache_keep(&p.cache, &k->file, p.image.map, p.unpacked_bytes);
+    kernel_cache_close(&p.cache);
     image_close(&p.image);
     return err < 0 ? err : 1;
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/gmem.h"
@@ -156,6 +157,20 @@ Test(firmware_payload, kept)
     fx_expect_bytes(memory, FX_PREF_GPA, payload + 0x1000, 0x100);
     snprintf(command, sizeof(command), "rm -r %s", base);
     cr_assert_eq(system(command), 0);
+}
+
+/* Files that unpack to rubbish would fill the user's disk. */
+Test(firmware_payload, only_kernels_are_kept)
+{
+    char base[] = "/tmp/minivet-payload-XXXXXX", dir[64];
+
+    cr_assert_not_null(mkdtemp(base));
+    snprintf(dir, sizeof(dir), "%s/kernels", base);
+    config.cache_dir = dir;
+    memset(payload, 0, sizeof(payload));
+    cr_assert_eq(load_packed("zstd"), -ENOEXEC);
+    cr_assert_eq(rmdir(dir), 0); /* it is empty */
+    cr_assert_eq(rmdir(base), 0);
 }
 
 /* ---- moved ---- */
