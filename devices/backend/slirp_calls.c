@@ -3,9 +3,11 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "core/fail.h"
+#include "core/xmath.h"
 
 /* POSIX has dlsym() give functions as pointers to data. */
 static int find(void *library, const char *name, void *out)
@@ -19,14 +21,17 @@ static int find(void *library, const char *name, void *out)
 
 int slirp_calls_load(struct slirp_calls *out)
 {
+#define SLIRP_CALL(name) {"slirp_" #name, offsetof(struct slirp_calls, name)},
+    static const struct {
+        const char *name;
+        size_t offset;
+    } calls[] = {SLIRP_CALLS(SLIRP_CALL)};
+#undef SLIRP_CALL
     void *library = dlopen("libslirp.so.0", RTLD_NOW);
     int err = 0;
     if (!library)
         return fail_msg(-ENOENT, "user network: %s; install libslirp", dlerror());
-#define SLIRP_CALL(name) \
-    if (err == 0)        \
-        err = find(library, "slirp_" #name, &out->name);
-    SLIRP_CALLS(SLIRP_CALL)
-#undef SLIRP_CALL
+    for (unsigned i = 0; i < ARRAY_SIZE(calls) && err == 0; i++)
+        err = find(library, calls[i].name, (char *)out + calls[i].offset);
     return err;
 }

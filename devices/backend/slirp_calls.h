@@ -20,7 +20,7 @@
     X(add_unix)
 
 struct slirp_calls {
-#define SLIRP_CALL(name) __typeof__(slirp_##name) *name;
+#define SLIRP_CALL(name) __typeof__(slirp_##name) *(name);
     SLIRP_CALLS(SLIRP_CALL)
 #undef SLIRP_CALL
 };
