@@ -83,8 +83,12 @@ int main(void)
     rt_irq_init();
     rt_irq_route(REMOTE_GSI, REMOTE_LINE_VECTOR);
     for (;;) {
-        while (remote->asked == remote->done)
-            pause();
+        for (unsigned looks = 1; remote->asked == remote->done; looks++) {
+            if (looks % REMOTE_IDLE_LOOKS == 0)
+                outb(REMOTE_IDLE_PORT, 0);
+            else
+                pause();
+        }
         obey();
         remote->done = remote->asked; /* x86 keeps the order of stores */
     }

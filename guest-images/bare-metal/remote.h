@@ -13,6 +13,10 @@
 #define REMOTE_MSI_VECTOR  32
 #define REMOTE_MSI_VECTORS 30
 
+/* Written to while there is nothing to do, now and then: the host may have one processor. */
+#define REMOTE_IDLE_PORT  0x80
+#define REMOTE_IDLE_LOOKS 256
+
 enum remote_op {
     REMOTE_READ,
     REMOTE_WRITE,

@@ -44,7 +44,7 @@ static struct live {
     struct vcpus *vcpus;
     struct pci_host *bridge;
     struct pci_function proxy; /* configuration accesses of the player */
-    struct bus_region hole, ports;
+    struct bus_region hole, ports, idle;
     struct msi_sink msi; /* KVM's */
     struct remote *remote;
     uint32_t taken[ARRAY_SIZE(((struct remote *)NULL)->interrupts)];
@@ -112,6 +112,21 @@ static void port_write(void *dev, uint64_t offset, unsigned width, uint64_t valu
 
 static const struct bus_ops hole_ops = {.read = hole_read, .write = hole_write};
 static const struct bus_ops port_ops = {.read = port_read, .write = port_write};
+
+/* The guest waits: for whoever has no processor because of it. */
+static void idle_write(void *dev, uint64_t offset, unsigned width, uint64_t value)
+{
+    (void)dev, (void)offset, (void)width, (void)value;
+    sched_yield();
+}
+
+static uint64_t idle_read(void *dev, uint64_t offset, unsigned width)
+{
+    (void)dev, (void)offset, (void)width;
+    return 0;
+}
+
+static const struct bus_ops idle_ops = {.read = idle_read, .write = idle_write};
 
 static uint32_t config_read(struct pci_function *f, unsigned offset, unsigned width)
 {
@@ -281,6 +296,13 @@ static void add_guest_buses(struct live *l)
     BUG_ON(err != 0);
 }
 
+static void add_idle_port(struct live *l, struct bus *pio)
+{
+    l->idle = (struct bus_region){"idle", REMOTE_IDLE_PORT, 1, BUS_W1, &idle_ops, l};
+    int err = bus_add(pio, &l->idle);
+    BUG_ON(err != 0);
+}
+
 static void open_machine(struct rig_machine *m, struct rig *rig)
 {
     struct live *l = container_of(m, struct live, port);
@@ -288,6 +310,7 @@ static void open_machine(struct rig_machine *m, struct rig *rig)
     load(l, &state);
     lay_memory(l, rig->gmem);
     add_guest_buses(l);
+    add_idle_port(l, rig->pio);
     need(hv_kvm.vm_create(&l->vm, &(struct hv_vm_config){&l->memory, 1, false}), "a VM");
     need(hv_kvm.irq_line(l->vm, REMOTE_GSI, &m->irq), "an interrupt line");
     l->msi = hv_kvm.msi_sink(l->vm);
@@ -309,6 +332,7 @@ static void close_machine(struct rig_machine *m)
 {
     struct live *l = container_of(m, struct live, port);
     vcpus_destroy(l->vcpus);
+    bus_remove(l->player->rig.pio, &l->idle);
     hv_kvm.irq_line_release(l->vm, &m->irq);
     hv_kvm.vm_destroy(l->vm);
     bus_destroy(m->mmio);

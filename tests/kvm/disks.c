@@ -34,17 +34,19 @@ static void run_on(const char *rng, const char *first, const char *second, unsig
     const char *dir = getenv("MINIVET_GUESTS");
     snprintf(kernel, sizeof(kernel), "%s/blk.elf", dir != NULL ? dir : GUESTS_DIR);
     char *argv[] = {
-        "run",       kernel,        "-m",
-        "128",       "-a",          stop_after_ms > 0 ? "depth=16" : "depth=16 requests=2000",
-        "--console", "off",         "--rng",
-        (char *)rng, "-d",          (char *)first,
-        "-d",        (char *)second};
+        "run",         kernel,         "-m",
+        "128",         "-a",           stop_after_ms > 0 ? "depth=16" : "depth=16 requests=2000",
+        "--console",   "off",          "--rng",
+        (char *)rng,   "-d",           (char *)first,
+        "-d",          (char *)second, "--record",
+        (char *)record};
+    int argc = (int)ARRAY_SIZE(argv) - (record == NULL ? 2 : 0);
     struct vm_config vm;
     struct machine *m;
     CHECK_EQ(sem_init(&ended, 0, 0), 0);
-    CHECK_EQ(config_parse(&vm, ARRAY_SIZE(argv), argv), 0);
+    CHECK_EQ(config_parse(&vm, argc, argv), 0);
     if (record != NULL)
-        CHECK_EQ(tape_record(&tape, record, &clock_host, ARRAY_SIZE(argv), argv), 0);
+        CHECK_EQ(tape_record(&tape, record, &clock_host, argc, argv), 0);
     CHECK_EQ(
         machine_create(
             &m, &(struct machine_config){.vm = &vm, .hv = &hv_kvm, .tape = tape, .on_end = on_end}),

@@ -54,6 +54,8 @@ static int play_folder(const char *kind, const char *device, int max)
 
 static void play(const char *device)
 {
+    if (getenv("MINIVET_TESTBED") != NULL) /* each access is an exit, and a turn of its one CPU */
+        tap_skip("an emulated host would need hours");
     log_set_sink(drop, NULL);
     CHECK(play_folder("corpus", device, SCRIPTS_MAX) == SCRIPTS_MAX);
     play_folder("regressions", device, INT_MAX);

@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define EXIT_SKIP_ALL 77
+#define EXIT_SKIP 77
 
 static void say(const char *fmt, va_list args)
 {
@@ -39,7 +39,14 @@ void tap_fail(const char *file, int line, const char *fmt, ...)
     _exit(1);
 }
 
-static bool passes(const struct tap_test *test)
+void tap_skip(const char *why)
+{
+    tap_say("%s", why);
+    _exit(EXIT_SKIP);
+}
+
+/* 0; EXIT_SKIP; or something else, if it failed. */
+static int result_of(const struct tap_test *test)
 {
     fflush(stdout);
     pid_t pid = fork();
@@ -52,11 +59,11 @@ static bool passes(const struct tap_test *test)
     int status;
     while (waitpid(pid, &status, 0) < 0) {
         if (errno != EINTR)
-            return false;
+            return -1;
     }
     if (WIFSIGNALED(status))
         printf("# ended by signal %d (%s)\n", WTERMSIG(status), strsignal(WTERMSIG(status)));
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 int tap_run(const struct tap_test *const *groups, const char *skip_all, const char *filter)
@@ -66,13 +73,14 @@ int tap_run(const struct tap_test *const *groups, const char *skip_all, const ch
         for (const struct tap_test *test = *groups; test->name != NULL; test++) {
             if (filter != NULL && strstr(test->name, filter) == NULL)
                 continue;
-            bool ok = skip_all != NULL || passes(test);
-            failed += !ok;
-            printf("%sok %u - %s%s%s\n", ok ? "" : "not ", ++count, test->name,
-                   skip_all != NULL ? " # SKIP " : "", skip_all != NULL ? skip_all : "");
+            int result = skip_all != NULL ? EXIT_SKIP : result_of(test);
+            bool failure = result != 0 && result != EXIT_SKIP;
+            failed += failure;
+            printf("%sok %u - %s%s%s\n", failure ? "not " : "", ++count, test->name,
+                   result == EXIT_SKIP ? " # SKIP " : "", skip_all != NULL ? skip_all : "");
             fflush(stdout);
         }
     }
     printf("1..%u\n", count);
-    return failed > 0 ? 1 : skip_all != NULL ? EXIT_SKIP_ALL : 0;
+    return failed > 0 ? 1 : skip_all != NULL ? EXIT_SKIP : 0;
 }

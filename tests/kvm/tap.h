@@ -27,6 +27,9 @@ int tap_run(const struct tap_test *const *groups, const char *skip_all, const ch
 /* A remark, as one line. */
 void tap_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
+/* Ends the test as one that cannot run here. */
+_Noreturn void tap_skip(const char *why);
+
 /* Ends the test as failed. */
 _Noreturn void tap_fail(const char *file, int line, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
