@@ -109,9 +109,9 @@ static void busy_fault(void)
 }
 
 const struct tap_test hostile_tests[] = {
-    {"hostile: H09: descriptors edited by another CPU", edits, 0},
-    {"hostile: H11: a queue that is refilled without end", refills, 0},
-    {"hostile: H25, H32: another CPU kicks through all resets", storms, 0},
+    {"hostile: H09: descriptors edited by another CPU", edits, 400},
+    {"hostile: H11: a queue that is refilled without end", refills, 400},
+    {"hostile: H25, H32: another CPU kicks through all resets", storms, 400},
     {"hostile: H50: power-off with 100 requests in flight", busy_power_off, 0},
     {"hostile: H50: a triple fault while another CPU is inside of a device", busy_fault, 0},
     {0},
