@@ -50,6 +50,7 @@ static void nothing_is_left(void)
     long cycles = text != NULL                        ? strtol(text, NULL, 10)
                   : getenv("MINIVET_TESTBED") != NULL ? CYCLES_TESTBED
                                                       : CYCLES;
+    held_huge_pages(false);
     for (long i = 0; i < WARM_UP; i++)
         cycle();
     unsigned fds = held_fds(), threads = held_threads();
@@ -57,6 +58,7 @@ static void nothing_is_left(void)
     for (long i = 0; i < cycles; i++)
         cycle();
     long grown = held_rss_kib() - rss;
+    held_huge_pages(true);
     tap_say("%ld machines: resident memory grew by %ld KiB", cycles, grown);
     CHECK_EQ(held_fds(), fds);
     CHECK_EQ(held_threads(), threads);

@@ -4,8 +4,10 @@
 #define MINIVET_TESTS_KVM_HELD_H
 
 #include <dirent.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "tap.h"
@@ -31,6 +33,15 @@ static inline unsigned held_entries(const char *path)
         n++;
     closedir(dir);
     return n;
+}
+
+/*
+ * While memory is compared: khugepaged may turn what earlier tests left into a huge page, which
+ * looks like growth by 2 MiB.
+ */
+static inline void held_huge_pages(bool allowed)
+{
+    CHECK_EQ(prctl(PR_SET_THP_DISABLE, !allowed, 0, 0, 0), 0);
 }
 
 /* The second number in statm, in pages. */

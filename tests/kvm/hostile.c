@@ -67,6 +67,7 @@ static void run(const char *orders, const char *keys, enum machine_end how)
     unsigned fds = 0, threads = 0;
     long rss = 0;
     log_set_sink(drop, NULL);
+    held_huge_pages(false);
     for (unsigned i = 0; i < 4; i++) {
         snprintf(disk, sizeof(disk), "null:64M%s%s", keys, i % 2 ? ",iothread=a" : "");
         run_once(orders, disk, how);
@@ -79,6 +80,7 @@ static void run(const char *orders, const char *keys, enum machine_end how)
     CHECK_EQ(held_fds(), fds);
     CHECK_EQ(held_threads(), threads);
     CHECK(held_rss_kib() - rss <= HELD_RSS_SLACK_KIB);
+    held_huge_pages(true);
 }
 
 static void edits(void)
