@@ -115,6 +115,17 @@ void kvm_vm_end(struct hv_vm *vm)
     vm->ended = true;
 }
 
+/*
+ * Closing a VM waits for what KVM left to SRCU while the VM was set up, which is in no hurry: up to
+ * 17 ms in a short life. Taking a memory slot away makes it hurry, for what is waiting there, too.
+ */
+static void vm_close(struct hv_vm *vm)
+{
+    struct kvm_userspace_memory_region gone = {.slot = 0};
+    (void)kvm_ioctl_ptr(vm->fd, KVM_SET_USER_MEMORY_REGION, &gone);
+    close(vm->fd);
+}
+
 void kvm_vm_destroy(struct hv_vm *vm)
 {
     if (vm == NULL)
@@ -123,7 +134,7 @@ void kvm_vm_destroy(struct hv_vm *vm)
     if (vm->stats_fd >= 0)
         close(vm->stats_fd);
     if (vm->fd >= 0)
-        close(vm->fd);
+        vm_close(vm);
     if (vm->kvm_fd >= 0)
         close(vm->kvm_fd);
     pthread_mutex_destroy(&vm->routes_lock);
