@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 #include "core/xmath.h"
 #include "firmware/image.h"
 
-#define MAGIC  "minivet kernel 1" /* with the identity's and the samples' meaning */
+#define MAGIC  "minivet kernel 2" /* with the mark's meaning */
 #define PREFIX "unpacked-"
 
 /* ---- whose is it? ---- */
@@ -60,6 +61,72 @@ static int open_folder(const char *dir)
         fd = -1;
     }
     return fd;
+}
+
+/* ---- is it whole? ---- */
+
+#define SUM_BYTES   16384u /* at once */
+#define SPARSE_STEP (1u << 20)
+
+/* Of the first `piece` bytes of each `step`; any one word that differs makes another. 0: none. */
+static uint64_t sum_up(int fd, uint64_t bytes, size_t piece, uint64_t step)
+{
+    uint64_t words[SUM_BYTES / sizeof(uint64_t)] = {0}, sum = 1;
+
+    for (uint64_t at = 0; at < bytes; at += step) {
+        size_t len = min_u64(piece, bytes - at), count = (len + 7) / 8;
+
+        words[count - 1] = 0;
+        if (pread(fd, words, len, (off_t)at) != (ssize_t)len)
+            return 0;
+        for (size_t i = 0; i < count; i++) {
+            sum = (sum ^ words[i]) * UINT64_C(0x9e3779b97f4a7c15);
+            sum ^= sum >> 32;
+        }
+    }
+    return sum;
+}
+
+static uint64_t sum_all(int fd, uint64_t bytes)
+{
+    return sum_up(fd, bytes, SUM_BYTES, SUM_BYTES);
+}
+
+static uint64_t sum_sparsely(int fd, uint64_t bytes)
+{
+    return sum_up(fd, bytes, 64, SPARSE_STEP);
+}
+
+/* Empty: unknown. */
+static void get_boot(char boot[KERNEL_CACHE_BOOT_BYTES])
+{
+    int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+
+    memset(boot, 0, KERNEL_CACHE_BOOT_BYTES);
+    if (fd < 0)
+        return;
+    (void)!read(fd, boot, KERNEL_CACHE_BOOT_BYTES);
+    close(fd);
+}
+
+/*
+ * What was written since the host started is in its memory, if not on its disk. What was written
+ * before may be what the disk had of it when the host crashed; if not, it is marked as of now.
+ */
+static bool is_whole(int fd, uint64_t bytes, struct kernel_cache_mark *mark)
+{
+    char boot[KERNEL_CACHE_BOOT_BYTES];
+
+    get_boot(boot);
+    if (mark->sparse_sum == 0 || sum_sparsely(fd, bytes) != mark->sparse_sum)
+        return false;
+    if (boot[0] != '\0' && memcmp(boot, mark->boot, sizeof(boot)) == 0)
+        return true;
+    if (mark->sum == 0 || sum_all(fd, bytes) != mark->sum)
+        return false;
+    (void)!pwrite(fd, boot, sizeof(boot),
+                  (off_t)(bytes + offsetof(struct kernel_cache_mark, boot)));
+    return true;
 }
 
 /* ---- an entry's name and mark ---- */
@@ -119,15 +186,21 @@ int kernel_cache_find(const struct kernel_cache *c)
 
     if (c->dir_fd < 0)
         return -1;
-    int fd = openat(c->dir_fd, c->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    const int how = O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+    int fd = openat(c->dir_fd, c->name, O_RDWR | how);
+    if (fd < 0) /* on a disk that is not to be written to? */
+        fd = openat(c->dir_fd, c->name, O_RDONLY | how);
     if (fd < 0)
         return -1;
     if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && is_ours_alone(&st) &&
         st.st_size == unpacked_bytes + (off_t)sizeof(mark) &&
         pread(fd, &mark, sizeof(mark), unpacked_bytes) == (ssize_t)sizeof(mark) &&
-        memcmp(&mark, &c->mark, sizeof(mark)) == 0) {
-        (void)futimens(fd, NULL); /* used now */
-        return fd;
+        memcmp(&mark, &c->mark, offsetof(struct kernel_cache_mark, sum)) == 0) {
+        if (is_whole(fd, (uint64_t)unpacked_bytes, &mark)) {
+            (void)futimens(fd, NULL); /* used now */
+            return fd;
+        }
+        log_info("%s in the cache of kernels: is damaged; unpacked again", c->name);
     }
     close(fd);
     return -1;
@@ -182,28 +255,31 @@ static bool evict_one(int dir_fd)
 /*
  * Under another name first, so that an entry is whole whenever it is seen. What a process that was
  * killed has left so is an entry like others, and goes when it is the oldest. The name may be
- * another process's, too, in another container: each writes to a file that it has made. The mark is
- * written last: a file that lost its end in a crash of the host has none.
+ * another process's, too, in another container: each writes to a file that it has made.
  */
 void kernel_cache_keep(const struct kernel_cache *c, const struct image *packed,
                        const void *unpacked, uint32_t unpacked_bytes)
 {
     char temporary[KERNEL_CACHE_NAME_BYTES + 16];
+    struct kernel_cache_mark mark = c->mark;
     uint64_t now[7];
 
     if (c->dir_fd < 0)
         return;
     snprintf(temporary, sizeof(temporary), "%s.%d", c->name, (int)getpid());
     (void)unlinkat(c->dir_fd, temporary, 0);
-    int fd = openat(c->dir_fd, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int fd = openat(c->dir_fd, temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) {
         log_info("kernel %s: is not kept unpacked: %s", packed->path, strerror(errno));
         return;
     }
-    bool kept = write_all(fd, unpacked, unpacked_bytes) &&
-                write_all(fd, &c->mark, sizeof(c->mark)) && identify(packed, now) &&
-                memcmp(now, c->mark.identity, sizeof(now)) == 0 &&
-                renameat(c->dir_fd, temporary, c->dir_fd, c->name) == 0;
+    bool kept = write_all(fd, unpacked, unpacked_bytes);
+    mark.sum = sum_all(fd, unpacked_bytes);
+    mark.sparse_sum = sum_sparsely(fd, unpacked_bytes);
+    get_boot(mark.boot);
+    kept = kept && write_all(fd, &mark, sizeof(mark)) && identify(packed, now) &&
+           memcmp(now, c->mark.identity, sizeof(now)) == 0 &&
+           renameat(c->dir_fd, temporary, c->dir_fd, c->name) == 0;
     close(fd);
     if (!kept) {
         log_info("kernel %s: is not kept unpacked: it changed, or there is no room", packed->path);

@@ -6,6 +6,10 @@
  * content and of inode (which nobody can set), and samples of the packed bytes, for file systems
  * whose times are fixed. To read it costs nothing that a hash of all the bytes would cost.
  *
+ * An entry may be damaged: its name may outlive a crash of the host that its bytes did not. One
+ * that was last seen whole before the host started is summed up once, by every byte; any other by
+ * 64 bytes of each MiB.
+ *
  * Nobody else may plant a kernel: folder and files that do not belong to this user alone are as
  * good as absent. Nothing that goes wrong here is an error: the kernel is unpacked again.
  */
@@ -20,12 +24,16 @@ struct image;
 #define KERNEL_CACHE_NAME_BYTES 48
 #define KERNEL_CACHE_SAMPLES    16
 #define KERNEL_CACHE_SAMPLE     128
+#define KERNEL_CACHE_BOOT_BYTES 40
 
 /* What is behind the unpacked bytes in an entry; private. */
 struct kernel_cache_mark {
     char magic[16];
     uint64_t identity[10];
     uint8_t samples[KERNEL_CACHE_SAMPLES][KERNEL_CACHE_SAMPLE];
+    /* Of the entry itself; sums of 0 are none. */
+    uint64_t sum, sparse_sum;
+    char boot[KERNEL_CACHE_BOOT_BYTES]; /* of the host; it was whole then */
 };
 
 struct kernel_cache {

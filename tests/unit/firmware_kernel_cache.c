@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,6 +168,7 @@ Test(firmware_kernel_cache, damaged_entries)
 
     cr_assert_eq(truncate(entry(), BYTES + sizeof(cache.mark) - 1), 0);
     cr_assert_not(found());
+    cr_assert_eq(truncate(entry(), BYTES + sizeof(cache.mark.magic)), 0);
     cr_assert_eq(truncate(entry(), BYTES + sizeof(cache.mark)), 0);
     cr_assert_not(found());
     cr_assert_eq(truncate(entry(), 0), 0);
@@ -175,6 +177,80 @@ Test(firmware_kernel_cache, damaged_entries)
     cr_assert_eq(mkfifo(entry(), 0600), 0);
     cr_assert_not(found());
     keep();
+}
+
+static void write_entry(uint64_t at, const void *bytes, size_t len)
+{
+    int fd = open(entry(), O_RDWR);
+
+    cr_assert_eq(pwrite(fd, bytes, len, (off_t)at), (ssize_t)len);
+    close(fd);
+}
+
+static void read_boot(char boot[KERNEL_CACHE_BOOT_BYTES])
+{
+    int fd = open(entry(), O_RDONLY);
+
+    cr_assert_eq(
+        pread(fd, boot, KERNEL_CACHE_BOOT_BYTES, BYTES + offsetof(struct kernel_cache_mark, boot)),
+        KERNEL_CACHE_BOOT_BYTES);
+    close(fd);
+}
+
+static void written_before_the_host_started(void)
+{
+    write_entry(BYTES + offsetof(struct kernel_cache_mark, boot), "another", 7);
+}
+
+/* Whatever a crash of the host left of an entry: it is not found, and another can take its place.
+ */
+Test(firmware_kernel_cache, entries_from_before_a_crash)
+{
+    static const unsigned damaged[] = {0, 63, 4096, 16383, 16384, BYTES / 2, BYTES - 1};
+    static const uint8_t zeroes[4096];
+
+    for (unsigned i = 0; i < ARRAY_SIZE(damaged); i++) {
+        keep();
+        written_before_the_host_started();
+        write_entry(damaged[i], &(uint8_t){(uint8_t)~unpacked[damaged[i]]}, 1);
+        cr_assert_not(found(), "%u", damaged[i]);
+        keep();
+        written_before_the_host_started();
+        write_entry(min_u64(damaged[i], BYTES - sizeof(zeroes)), zeroes, sizeof(zeroes));
+        cr_assert_not(found(), "%u", damaged[i]);
+    }
+    keep();
+}
+
+/* All of it is read once; then its end is as good as known. */
+Test(firmware_kernel_cache, whole_entries_from_before_a_start_of_the_host)
+{
+    char boot[KERNEL_CACHE_BOOT_BYTES], then[KERNEL_CACHE_BOOT_BYTES];
+
+    keep();
+    read_boot(boot);
+    cr_assert_eq(strspn(boot, "0123456789abcdef-\n"), 37, "this host does not say when it started");
+    written_before_the_host_started();
+    cr_assert(found());
+    read_boot(then);
+    cr_assert(memcmp(boot, then, sizeof(boot)) == 0);
+}
+
+/* Without a crash, too: what was cut off, or is zero all over. */
+Test(firmware_kernel_cache, entries_without_their_bytes)
+{
+    static const uint8_t zeroes[BYTES];
+
+    keep();
+    write_entry(0, zeroes, BYTES);
+    cr_assert_not(found());
+    keep();
+    write_entry(BYTES + offsetof(struct kernel_cache_mark, sparse_sum), zeroes, sizeof(uint64_t));
+    cr_assert_not(found());
+    keep();
+    written_before_the_host_started();
+    write_entry(BYTES + offsetof(struct kernel_cache_mark, sum), zeroes, sizeof(uint64_t));
+    cr_assert_not(found());
 }
 
 Test(firmware_kernel_cache, entries_of_others)

@@ -155,6 +155,17 @@ Test(firmware_payload, kept)
     machine(MEM_BYTES);
     cr_assert_eq(linux_boot_load(memory, &config, &state), 0);
     fx_expect_bytes(memory, FX_PREF_GPA, payload + 0x1000, 0x100);
+    /* Nothing of it has reached the disk: it is unpacked, and kept again. */
+    snprintf(command, sizeof(command),
+             "head -c %u /dev/zero | dd of=%s/\"$(ls %s)\" conv=notrunc 2>/dev/null",
+             FX_PAYLOAD_BYTES, dir, dir);
+    cr_assert_eq(system(command), 0);
+    fx_payload(payload);
+    for (unsigned i = 0; i < 2; i++) {
+        machine(MEM_BYTES);
+        cr_assert_eq(linux_boot_load(memory, &config, &state), 0);
+        expect_at(FX_PREF_GPA, 0);
+    }
     snprintf(command, sizeof(command), "rm -r %s", base);
     cr_assert_eq(system(command), 0);
 }
