@@ -170,6 +170,13 @@ static int set_kaslr(struct vm_config *c, const char *value)
     return 0;
 }
 
+static int set_prefault(struct vm_config *c, const char *value)
+{
+    (void)value;
+    c->prefault = true;
+    return 0;
+}
+
 static int set_strict(struct vm_config *c, const char *value)
 {
     (void)value;
@@ -251,6 +258,8 @@ const struct option_row config_options[] = {
      set_kaslr},
     {"mem", 'm', "SIZE", NULL, "Memory: 512M, 2G; a bare number is MiB [512M]", VALUES_NONE,
      set_mem},
+    {"prefault", 0, NULL, NULL, "Take all of the memory from the host before the guest starts",
+     VALUES_NONE, set_prefault},
     {"cpus", 'c', "N", "smp", "Virtual CPUs, 1 to 64 [1]", VALUES_NONE, set_cpus},
     {"disk", 'd', "FILE[,KEY...]", NULL,
      "Disk image or block device: vda, then vdb, ... KEYs: ro, serial=TEXT,\n"

@@ -134,6 +134,7 @@ struct vm_config {
     uint64_t mem_bytes;
     enum unpack_kind unpack;
     bool kaslr_off;
+    bool prefault; /* guest memory is populated before the start */
     unsigned cpus;
     struct disk_config disks[CONFIG_MAX_DISKS]; /* vda, vdb, ... */
     unsigned disk_count;

@@ -358,6 +358,10 @@ static int create_base(struct machine *m)
     int r = (shares_memory(vm) ? gmem_create_shared : gmem_create)(&m->gmem, vm->mem_bytes,
                                                                    X86_HOLE_GPA, X86_HOLE_END_GPA);
     reached(m, r, "guest memory mapped");
+    if (r == 0 && vm->prefault) {
+        r = gmem_populate(m->gmem);
+        reached(m, r, "guest memory populated");
+    }
     if (r == 0)
         r = m->config.hv->vm_create(
             &m->vm,

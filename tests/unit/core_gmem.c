@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -53,6 +55,66 @@ Test(core_gmem, lays_ram_around_the_hole)
     cr_assert_eq(g->regions[0].gpa, HOLE);
     gmem_destroy(g);
     gmem_destroy(NULL);
+}
+
+/* ---- populated ---- */
+
+/* How much of a region the host has given. */
+static uint64_t resident(const struct gmem_region *r)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), count = r->bytes / page, there = 0;
+    unsigned char *pages = malloc(count);
+
+    cr_assert_not_null(pages);
+    cr_assert_eq(mincore(r->hva, r->bytes, pages), 0);
+    for (size_t i = 0; i < count; i++)
+        there += pages[i] & 1;
+    free(pages);
+    return there * page;
+}
+
+static void expect_populated(const struct gmem *g)
+{
+    cr_assert_eq(gmem_populate(g), 0);
+    for (unsigned i = 0; i < g->count; i++)
+        cr_assert_eq(resident(&g->regions[i]), g->regions[i].bytes, "region %u", i);
+}
+
+Test(core_gmem, is_populated_all_of_it)
+{
+    uint8_t zeroes[64] = {0}, bytes[64];
+    struct gmem *g = with_hole();
+
+    cr_assert_eq(resident(&g->regions[0]) + resident(&g->regions[1]), 0);
+    expect_populated(g);
+    expect_populated(g); /* what is there stays */
+    cr_assert_eq(gmem_read(g, END - sizeof(bytes), bytes, sizeof(bytes)), 0);
+    cr_assert(memcmp(bytes, zeroes, sizeof(bytes)) == 0);
+    gmem_destroy(g);
+    cr_assert_eq(gmem_create_shared(&g, RAM, HOLE, HOLE_END), 0);
+    expect_populated(g);
+    gmem_destroy(g);
+}
+
+/* Enough for several threads, and no whole number of what one takes at once. */
+Test(core_gmem, large_memory_is_populated)
+{
+    struct gmem *g = NULL;
+
+    cr_assert_eq(gmem_create(&g, 600 * MIB + 4096, 530 * MIB, 1024 * MIB), 0);
+    expect_populated(g);
+    gmem_destroy(g);
+}
+
+Test(core_gmem, more_than_the_host_has_is_not_populated)
+{
+    struct gmem *g = NULL;
+
+    log_set_sink(drop, NULL);
+    cr_assert_eq(gmem_create(&g, UINT64_C(1) << 43, 0, 0), 0);
+    cr_assert_eq(gmem_populate(g), -ENOMEM);
+    cr_assert_eq(resident(&(struct gmem_region){.hva = g->regions[0].hva, .bytes = MIB}), 0);
+    gmem_destroy(g);
 }
 
 Test(core_gmem, refuses_impossible_sizes)

@@ -110,7 +110,9 @@ Test(config, other_options)
     cr_expect(eq(int, c.verbosity, 2));
     cr_expect(eq(int, c.unpack, UNPACK_CACHED));
     cr_expect(not(c.kaslr_off));
-    cr_assert(zero(parse(&c, "K --unpack on --kaslr off")));
+    cr_expect(not(c.prefault));
+    cr_assert(zero(parse(&c, "K --unpack on --kaslr off --prefault")));
+    cr_expect(c.prefault);
     cr_expect(eq(int, c.unpack, UNPACK_ON));
     cr_expect(c.kaslr_off);
     cr_assert(zero(parse(&c, "K --unpack off --kaslr on")));

@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "core/bus.h"
@@ -585,4 +586,33 @@ Test(machine, every_register_from_every_vcpu, .timeout = 120)
     run(poke, CONSOLE_VIRTIO);
     cr_expect_eq(atomic_load(&ends), 0);
     cr_expect(!MAY_RUN_QUEUES || atomic_load(&edges) > 100, "%u edges", atomic_load(&edges));
+}
+
+/* ---- when memory is taken from the host ---- */
+
+static bool all_is_resident(bool prefault)
+{
+    static unsigned char pages[MEM_BYTES / 4096];
+    struct vm_config config = {.kernel = kernel_path,
+                               .mem_bytes = MEM_BYTES,
+                               .cpus = 1,
+                               .console = CONSOLE_OFF,
+                               .prefault = prefault};
+    size_t count = 0;
+
+    cr_assert_eq(
+        machine_create(&machine,
+                       &(struct machine_config){.vm = &config, .hv = &hv_fake, .on_end = on_end}),
+        0);
+    cr_assert_eq(mincore(vm.memory->regions[0].hva, MEM_BYTES, pages), 0);
+    for (size_t i = 0; i < sizeof(pages); i++)
+        count += pages[i] & 1;
+    machine_destroy(machine);
+    return count == sizeof(pages);
+}
+
+Test(machine, memory_is_taken_at_once_if_asked_for)
+{
+    cr_expect_not(all_is_resident(false));
+    cr_expect(all_is_resident(true));
 }

@@ -48,6 +48,12 @@ int gmem_create_shared(struct gmem **out, uint64_t ram_bytes, uint64_t hole_gpa,
                        uint64_t hole_end_gpa);
 void gmem_destroy(struct gmem *g);
 
+/*
+ * Has the host spend all pages now, while nobody uses them yet, on several processors where the
+ * memory is large. -ENOMEM if the host has not as much to give, else what it said; reported.
+ */
+int gmem_populate(const struct gmem *g);
+
 /* The region that holds all of the range, or NULL. */
 static inline const struct gmem_region *gmem_find(const struct gmem *g, uint64_t gpa, uint64_t len)
 {
