@@ -200,6 +200,12 @@ Test(core_evloop_poll, the_window_ends_when_another_program_has_run)
     cr_expect_not(evloop_poll_run(b.loop, -1));
     cr_expect_eq(b.looks, 2, "once before, once after");
     cr_expect_eq(b.sleeps, 1);
+    b.clock.now_ns = fake_now;
+    cr_expect_not(evloop_poll_add(b.loop, &b.poll), "it rests after that");
+    b.now += 63 * 5 * US;
+    cr_expect_not(evloop_poll_add(b.loop, &b.poll));
+    b.now += 5 * US;
+    cr_expect(evloop_poll_add(b.loop, &b.poll));
     bench_end(&b);
 }
 

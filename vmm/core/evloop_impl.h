@@ -70,6 +70,7 @@ struct evloop {
     TAILQ_HEAD(, ev_poll) polls;
     uint64_t poll_max_ns; /* the longest window */
     bool poll_asked;      /* since the last sleep */
+    uint64_t rest_ns;     /* until when it does not look; 0: it may */
     uint64_t dry_ns;      /* when it began to look in vain; 0: it has not */
     struct evloop_stats stats;
     bool inbox_left; /* the last look at the inbox did not empty it */

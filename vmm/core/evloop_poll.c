@@ -4,9 +4,9 @@
  *
  *   idle time = looking + sleeping      next window
  *   found while looking                 the same
- *   somebody else took the processor    looking ends; the window stays
- *   woken within the longest window     twice as long: it would have paid
- *   woken later                         half, in the end none
+ *   somebody else took the processor    looking ends, and rests for a multiple of that; the window
+ * stays woken within the longest window     twice as long: it would have paid woken later half, in
+ * the end none
  */
 #include "core/evloop_impl.h"
 
@@ -19,12 +19,20 @@
 #define ROUNDS_MAX    10000u /* if the clock does not move */
 #define READY_ROUNDS  8u     /* looks for one question to the engine, which may be a system call */
 #define OTHERS_NS     UINT64_C(3000) /* after this long somebody else has had the processor */
+#define REST_FACTOR   64u
+
+static bool rests(struct evloop *loop)
+{
+    if (loop->rest_ns != 0 && clock_now_ns(loop->clock) >= loop->rest_ns)
+        loop->rest_ns = 0;
+    return loop->rest_ns != 0;
+}
 
 bool evloop_poll_add(struct evloop *loop, struct ev_poll *p)
 {
     evloop_assert_owner(loop);
     loop->poll_asked = true;
-    if (loop->stats.poll_window_ns == 0)
+    if (loop->stats.poll_window_ns == 0 || rests(loop))
         return false;
     if (!p->armed) {
         p->armed = true;
@@ -84,11 +92,17 @@ static void relax(void)
 /*
  * Whoever is to answer may be waiting for this very processor: it is offered, and once somebody has
  * taken it, looking is over, since a loop that sleeps is woken in time and keeps nobody waiting.
+ * To offer it may cost a time slice of each program that wants it, milliseconds, in which requests
+ * wait: so not again before that has become a small part of the time.
  */
-static bool others_ran(struct evloop *loop, uint64_t now)
+static bool others_ran(struct evloop *loop, uint64_t before)
 {
     sched_yield();
-    return clock_now_ns(loop->clock) - now >= OTHERS_NS;
+    uint64_t now = clock_now_ns(loop->clock), gap = now - before;
+    if (gap < OTHERS_NS)
+        return false;
+    loop->rest_ns = now + gap * REST_FACTOR;
+    return true;
 }
 
 static bool look_for(struct evloop *loop, uint64_t limit_ns)
