@@ -52,7 +52,8 @@ const char *bench_guest(const char *name)
     return file;
 }
 
-const char *bench_minivet(void)
+/* The Minivet that this program belongs to. */
+static const char *own_minivet(void)
 {
     const char *file = beside((const char *const[]){"../../minivet", "../../bin/minivet", NULL});
     errno = ENOENT;
@@ -121,16 +122,15 @@ static bool run_apart(const struct bench *b, const struct vmm *v, int p, double 
     return n > 0 && status == 0;
 }
 
-static void one_round(const struct bench *b, const struct vmm *vmms, int count, bench_can *can,
-                      int most)
+static void one_round(const struct bench *b, const struct vmm *vmms, int most)
 {
     struct results *r = b->results;
     int round = r->rounds;
     for (int p = 0; r->patterns[p].name != NULL; p++) {
-        for (int c = 0; r->patterns[p].chosen && c < count; c++) {
+        for (int c = 0; r->patterns[p].chosen && vmms[c].name != NULL; c++) {
             double figures[RESULTS_FIGURES];
             char what[256];
-            if (round > 0 ? !r->took_part[p][c] : can != NULL && !can(b, &vmms[c], p))
+            if (round > 0 ? !r->took_part[p][c] : b->can != NULL && !b->can(b, &vmms[c], p))
                 continue;
             snprintf(what, sizeof(what), "%s %s", r->patterns[p].name, vmms[c].name);
             runs_progress(round + 1, most, what);
@@ -138,7 +138,7 @@ static void one_round(const struct bench *b, const struct vmm *vmms, int count, 
                 figures[f] = NAN;
             if (run_apart(b, &vmms[c], p, figures)) {
                 results_note(r, p, c, round, figures);
-            } else if (round > 0 || c == 0) {
+            } else if (round > 0 || r->contenders[c].ours) {
                 exit(1);
             } else {
                 fprintf(stderr, "bench: %s is left out of %s\n", vmms[c].name, r->patterns[p].name);
@@ -148,17 +148,15 @@ static void one_round(const struct bench *b, const struct vmm *vmms, int count, 
     r->rounds++;
 }
 
-static void run_all(const struct bench *b, const struct vmm *vmms, int count, bench_can *can,
-                    double tight)
+static void run_all(const struct bench *b, const struct vmm *vmms, double tight)
 {
     struct results *r = b->results;
     int most = r->rounds;
     r->rounds = 0;
-    for (int c = 0; c < count; c++)
-        r->contenders[c].name = vmms[c].name;
+    /* Without a rival nothing is in doubt. */
     while (r->rounds < most &&
-           (r->rounds < FEWEST_ROUNDS || count == 1 || results_doubt(r) > tight))
-        one_round(b, vmms, count, can, most);
+           (r->rounds < FEWEST_ROUNDS || results_doubt(r) == 0 || results_doubt(r) > tight))
+        one_round(b, vmms, most);
     runs_progress(0, most, NULL);
 }
 
@@ -190,25 +188,76 @@ static void print_json(const struct bench *b, const char *machine)
     runs_json_print(root);
 }
 
+/* ---- who takes part ---- */
+
+/* Whether the list, with commas in it, has the word. */
+static bool lists(const char *list, const char *word)
+{
+    size_t len = strlen(word);
+    for (const char *at = strstr(list, word); at != NULL; at = strstr(at + 1, word)) {
+        if ((at == list || at[-1] == ',') && (at[len] == ',' || at[len] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+/* A VMM in each of its ways, from vmms[count] on. Returns how many there are then. */
+static int add_vmm(const struct bench *b, struct vmm *vmms, int count, const struct vmm *v,
+                   bool ours, const char *with)
+{
+    static const struct vmm_way only_one[] = {{.family = ""}, {0}};
+    const struct vmm_way *way = b->ways != NULL ? b->ways : only_one;
+    int before = count;
+    for (; way->family != NULL && count < VMMS_MAX - 1; way++) {
+        if ((b->ways != NULL && (v->family == NULL || strcmp(v->family, way->family) != 0)) ||
+            (way->on_request && !lists(with, way->kind)))
+            continue;
+        char name[128];
+        snprintf(name, sizeof(name), "%s%s%s", v->name, way->name != NULL ? "-" : "",
+                 way->name != NULL ? way->name : "");
+        b->results->contenders[count].name = strdup(name);
+        b->results->contenders[count].ours = ours;
+        b->results->contenders[count].kind = way->kind;
+        vmms[count] = *v;
+        vmms[count].way = way;
+        vmms[count].name = b->results->contenders[count].name;
+        count++;
+    }
+    if (count == before)
+        fprintf(stderr, "bench: %s is left out: how to measure its %s is not known\n", v->name,
+                b->results->bench);
+    return count;
+}
+
 /* ---- command line ---- */
 
 static int usage(const struct bench *b, FILE *out)
 {
-    fprintf(
-        out,
-        "usage: minivet bench %s [OPTION...]\n%s\n"
-        "  --runs N       rounds at most (%d)\n"
-        "  --tight PCT    no more rounds than make the first figure's ratios sure to this (3)\n"
-        "  --vs VMM       beside this one, may be repeated (qemu-microvm): a name, the path of\n"
-        "                 another minivet, or a line with {kernel} {append} {mem} {cpus};\n"
-        "                 names: qemu-microvm qemu-q35 kvmtool firecracker cloud-hypervisor,\n"
-        "                 none for no comparison\n"
-        "  --only WORD    patterns that begin so\n"
-        "  --kernel FILE  a stock Linux, too; with --initrd FILE, which has /bin/sh (busybox)\n"
-        "  --json         for programs\n"
-        "  --plot FILE    bars of the first figure, as SVG\n"
-        "patterns:",
-        b->results->bench, b->about, b->results->rounds);
+    fprintf(out,
+            "usage: minivet bench %s [OPTION...]\n%s\n"
+            "  --runs N       rounds at most (%d)\n"
+            "  --tight PCT    no more rounds than make the first figure's ratios sure to this (3)\n"
+            "  --vs VMM       beside this one, may be repeated (%s%s%s): a name, the path of\n"
+            "                 another minivet, or a line with {kernel} {append} {mem} {cpus};\n"
+            "                 names: qemu-microvm qemu-q35 kvmtool firecracker cloud-hypervisor,\n"
+            "                 fio (blk), none for no comparison\n"
+            "  --only WORD    patterns that begin so\n"
+            "  --kernel FILE  a stock Linux, too; with --initrd FILE, which has /bin/sh (busybox)\n"
+            "  --json         for programs\n"
+            "  --plot FILE    bars of the first figure, as SVG\n",
+            b->results->bench, b->about, b->results->rounds, b->vs[0], b->vs[1] != NULL ? " " : "",
+            b->vs[1] != NULL ? b->vs[1] : "");
+    if (b->seconds > 0)
+        fprintf(out, "  --seconds S    of a run (%g)\n", b->seconds);
+    if (b->takes_file)
+        fputs("  --file FILE    WRITTEN TO by one of the patterns (1 GiB of memory)\n", out);
+    if (b->ways != NULL)
+        fputs("  --with LIST    what is measured on request only, with commas:", out);
+    for (const struct vmm_way *way = b->ways; way != NULL && way->family != NULL; way++) {
+        if (way->on_request && strcmp(way->family, "minivet") == 0)
+            fprintf(out, " %s", way->kind);
+    }
+    fputs(b->ways != NULL ? "\npatterns:" : "patterns:", out);
     for (int p = 0; b->results->patterns[p].name != NULL; p++)
         fprintf(out, " %s", b->results->patterns[p].name);
     fputc('\n', out);
@@ -216,41 +265,42 @@ static int usage(const struct bench *b, FILE *out)
 }
 
 struct wishes {
-    const char *only, *plot, *vs[VMMS_MAX];
-    int vs_count;
+    const char *only, *plot, *with, *minivet;
     double tight;
     bool json, help, wrong;
 };
 
 static struct wishes take_wishes(struct bench *b, int argc, char **argv)
 {
-    static const struct option options[] = {{"runs", required_argument, NULL, 'n'},
-                                            {"tight", required_argument, NULL, 't'},
-                                            {"vs", required_argument, NULL, 'v'},
-                                            {"only", required_argument, NULL, 'o'},
-                                            {"kernel", required_argument, NULL, 'k'},
-                                            {"initrd", required_argument, NULL, 'i'},
-                                            {"minivet", required_argument, NULL, 'm'},
-                                            {"plot", required_argument, NULL, 'p'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {"help", no_argument, NULL, 'h'},
-                                            {0}};
-    struct wishes w = {.only = b->only != NULL ? b->only : "", .tight = 0.03};
+    static const struct option options[] = {
+        {"runs", required_argument, NULL, 'n'},    {"tight", required_argument, NULL, 't'},
+        {"vs", required_argument, NULL, 'v'},      {"only", required_argument, NULL, 'o'},
+        {"kernel", required_argument, NULL, 'k'},  {"initrd", required_argument, NULL, 'i'},
+        {"minivet", required_argument, NULL, 'm'}, {"plot", required_argument, NULL, 'p'},
+        {"seconds", required_argument, NULL, 's'}, {"file", required_argument, NULL, 'f'},
+        {"with", required_argument, NULL, 'w'},    {"json", no_argument, NULL, 'j'},
+        {"help", no_argument, NULL, 'h'},          {0}};
+    struct wishes w = {.only = b->only != NULL ? b->only : "", .with = "", .tight = 0.03};
+    int vs_count = 0;
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        const char **text = c == 'o'   ? &w.only
-                            : c == 'p' ? &w.plot
-                            : c == 'k' ? &b->kernel
-                            : c == 'i' ? &b->initrd
-                            : c == 'm' ? &b->minivet
-                                       : NULL;
+        const char **text = c == 'o'                    ? &w.only
+                            : c == 'p'                  ? &w.plot
+                            : c == 'k'                  ? &b->kernel
+                            : c == 'i'                  ? &b->initrd
+                            : c == 'm'                  ? &w.minivet
+                            : c == 'f' && b->takes_file ? &b->file
+                            : c == 'w' && b->ways       ? &w.with
+                                                        : NULL;
         if (text != NULL)
             *text = optarg;
         else if (c == 'n')
             b->results->rounds = (int)strtol(optarg, NULL, 10);
         else if (c == 't')
             w.tight = strtod(optarg, NULL) / 100;
-        else if (c == 'v' && w.vs_count < VMMS_MAX - 2)
-            w.vs[w.vs_count++] = optarg;
+        else if (c == 's' && b->seconds > 0 && strtod(optarg, NULL) > 0)
+            b->seconds = strtod(optarg, NULL);
+        else if (c == 'v' && vs_count < VMMS_MAX - 2)
+            b->vs[vs_count++] = optarg, b->vs[vs_count] = NULL;
         else if (c == 'j')
             w.json = true;
         else if (c == 'h')
@@ -258,35 +308,36 @@ static struct wishes take_wishes(struct bench *b, int argc, char **argv)
         else
             w.wrong = true;
     }
-    if (w.vs_count == 0)
-        w.vs[w.vs_count++] = "qemu-microvm";
+    if (b->vs[0] == NULL)
+        b->vs[0] = "qemu-microvm";
     w.wrong |= optind != argc || b->results->rounds < 1 || b->results->rounds > RUNS_MAX ||
                !(w.tight >= 0) || !results_choose(b->results, w.only);
     return w;
 }
 
-int bench_main(struct bench *b, bench_can *can, int argc, char **argv)
+int bench_main(struct bench *b, int argc, char **argv)
 {
     static struct vmm vmms[VMMS_MAX];
+    struct vmm v;
     char machine[512];
-    int count = 1;
     struct wishes w = take_wishes(b, argc, argv);
     if (w.help || w.wrong)
         return usage(b, w.help ? stdout : stderr);
-    if (b->minivet == NULL)
-        b->minivet = bench_minivet();
-    if (!vmm_find(b->minivet, &vmms[0]))
+    if (!vmm_find(w.minivet != NULL ? w.minivet : own_minivet(), &v))
         return 1;
-    vmms[0].name = "minivet";
-    b->hardware = has_hardware(b->minivet);
-    for (int i = 0; i < w.vs_count; i++) {
-        if (strcmp(w.vs[i], "none") != 0)
-            count += vmm_find(w.vs[i], &vmms[count]);
+    b->hardware = has_hardware(v.program);
+    v.name = "minivet";
+    int count = add_vmm(b, vmms, 0, &v, true, w.with);
+    for (int i = 0; b->vs[i] != NULL; i++) {
+        if (strcmp(b->vs[i], "none") != 0 && vmm_find(b->vs[i], &v))
+            count = add_vmm(b, vmms, count, &v, false, w.with);
     }
     signal(SIGPIPE, SIG_IGN);
-    b->results->rival = results_first;
+    b->results->rival = results_same_kind;
+    if (b->prepare != NULL)
+        b->prepare(b);
     describe_machine(b, machine, sizeof(machine));
-    run_all(b, vmms, count, can, w.tight);
+    run_all(b, vmms, w.tight);
     if (w.json)
         print_json(b, machine);
     else

@@ -22,21 +22,21 @@ struct bench {
     const char *notes;       /* a line or more above the table */
     /* One run. Fills the figures in, or ends the process with runs_die() or vm_give_up(). */
     void (*run)(const struct bench *b, const struct vmm *v, int pattern, double *figures);
-    const char *only;            /* patterns to measure if none are chosen; NULL: all */
-    const char *kernel, *initrd; /* --kernel, --initrd: NULL without */
-    const char *minivet;
+    bool (*can)(const struct bench *b, const struct vmm *v, int pattern); /* NULL: all can */
+    void (*prepare)(struct bench *b); /* before the first run; NULL: nothing is to be done */
+    const struct vmm_way *ways;       /* up to one without a family; NULL: one for all VMMs */
+    const char *vs[VMMS_MAX];         /* whom to compare with; none: qemu-microvm */
+    const char *only;                 /* patterns to measure if none are chosen; NULL: all */
+    const char *kernel, *initrd;      /* --kernel, --initrd: NULL without */
+    const char *file;                 /* --file, if `takes_file` */
+    double seconds;                   /* --seconds; 0: there is no such option */
+    bool takes_file;
     bool hardware; /* hardware virtualization, as `minivet check` says */
 };
 
-/* Whether a VMM can take part in a pattern; all can if there is no such function. */
-typedef bool bench_can(const struct bench *b, const struct vmm *v, int pattern);
-
-int bench_main(struct bench *b, bench_can *can, int argc, char **argv);
+int bench_main(struct bench *b, int argc, char **argv);
 
 /* The file of one of the guests that come with the benchmarks. */
 const char *bench_guest(const char *name);
-
-/* The Minivet that is measured: argv's or the one that this program belongs to. */
-const char *bench_minivet(void);
 
 #endif

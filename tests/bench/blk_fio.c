@@ -35,21 +35,29 @@ static char *next_word(struct words *w)
     return text;
 }
 
-static void fill(struct words *w, const struct load *l, const struct pattern *p, uint64_t requests)
+struct load {
+    const char *fio;
+    const struct vmm_guest *guest;
+    const struct blk_pattern *pattern;
+};
+
+/* For so long, or so many requests. */
+static void fill(struct words *w, const struct load *l, double seconds, uint64_t requests)
 {
+    const struct blk_pattern *p = l->pattern;
     const char *order = p->sequential ? "" : "rand";
     ADD(w, "%s", l->fio);
     ADD(w, "--name=bench");
-    ADD(w, "--filename=%s", l->file);
+    ADD(w, "--filename=%s", l->guest->file);
     ADD(w, "--ioengine=io_uring");
-    ADD(w, "--direct=%d", l->direct);
+    ADD(w, "--direct=%d", l->guest->direct);
     ADD(w, "--rw=%s%s", order, p->write ? "write" : "read");
     ADD(w, "--bs=%u", p->bytes);
     ADD(w, "--iodepth=%u", p->depth);
     ADD(w, "--iodepth_batch_complete_max=%u", p->depth);
     ADD(w, "--norandommap");
     ADD(w, "--io_size=1000T"); /* time or number ends it */
-    ADD(w, "--runtime=%.0fms", l->seconds * 1e3);
+    ADD(w, "--runtime=%.0fms", seconds * 1e3);
     ADD(w, "--number_ios=%" PRIu64, requests);
     ADD(w, "--thread");                    /* not a process more */
     ADD(w, "--clocksource=clock_gettime"); /* needs no calibration */
@@ -68,8 +76,8 @@ static double number(const cJSON *object, const char *key)
     return item->valuedouble;
 }
 
-static void figure_out(const char *text, const struct pattern *p, double cpu_us,
-                       double figures[FIGURES])
+static void figure_out(const char *text, const struct blk_pattern *p, double cpu_us,
+                       double *figures)
 {
     const char *begin = strchr(text, '{');
     cJSON *root = begin != NULL ? cJSON_Parse(begin) : NULL;
@@ -85,7 +93,6 @@ static void figure_out(const char *text, const struct pattern *p, double cpu_us,
     /* Of the whole process: its threads' own figures leave io_uring's workers out. */
     double requests = number(way, "total_ios");
     figures[CPU_US] = p->gap_us != 0 ? NAN : cpu_us / requests; /* to pause costs, too */
-    figures[KICKS] = NAN;
     cJSON_Delete(root);
 }
 
@@ -95,13 +102,12 @@ static double us_of(const struct timeval *t)
 }
 
 /* Leaves what it prints in `text`; returns the CPU time of the whole process. */
-static double run(const struct load *l, const struct pattern *p, uint64_t requests,
-                  char text[MAX_OUTPUT])
+static double run(const struct load *l, double seconds, uint64_t requests, char text[MAX_OUTPUT])
 {
     struct words w = {0};
     struct rusage use;
     int fd, status;
-    fill(&w, l, p, requests);
+    fill(&w, l, seconds, requests);
     pid_t pid = runs_start("fio", w.argv, -1, &fd);
     size_t len = 0;
     ssize_t n;
@@ -119,12 +125,12 @@ static double run(const struct load *l, const struct pattern *p, uint64_t reques
     return us_of(&use.ru_utime) + us_of(&use.ru_stime);
 }
 
-void blk_run_fio(const struct load *l, const struct pattern *p, double figures[FIGURES])
+void blk_run_fio(const char *fio, const struct vmm_guest *g, double seconds,
+                 const struct blk_pattern *p, double *figures)
 {
     static char text[MAX_OUTPUT];
-    static double start_us; /* to start and to end costs 100 ms and more */
-    if (start_us == 0)
-        start_us = run(l, p, 1, text);
-    double cpu_us = run(l, p, l->requests, text) - start_us;
+    struct load l = {fio, g, p};
+    double start_us = run(&l, seconds, 1, text); /* to start and to end costs 100 ms and more */
+    double cpu_us = run(&l, seconds, UINT32_MAX, text) - start_us;
     figure_out(text, p, cpu_us, figures);
 }

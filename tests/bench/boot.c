@@ -98,10 +98,11 @@ int main(int argc, char **argv)
     struct bench b = {
         .results = &results,
         .run = run,
+        .can = can,
         .about = "\nTimes from exec to the guest's first words, and to the end of the process.\n",
         .notes =
             "first, end: from exec to the guest's first words, and to the end of the process;\n"
             "CPU: user and system of its whole life; PSS: beyond the guest's memory\n",
     };
-    return bench_main(&b, can, argc, argv);
+    return bench_main(&b, argc, argv);
 }

@@ -122,10 +122,11 @@ int main(int argc, char **argv)
     struct bench b = {
         .results = &results,
         .run = run,
+        .can = can,
         .about = "\nBytes a second, and the time from a key to its echo.\n",
         .notes = "MB/s: while the guest writes, by its clock; p50, p90: from a key in a pipe to "
                  "its echo\n"
                  "in another\n",
     };
-    return bench_main(&b, can, argc, argv);
+    return bench_main(&b, argc, argv);
 }

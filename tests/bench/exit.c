@@ -66,10 +66,11 @@ int main(int argc, char **argv)
     struct bench b = {
         .results = &results,
         .run = run,
+        .can = can,
         .about = "\nThe time of a guest's exit to the host and back.\n",
         .notes = "CPU: of all threads of the VMM, the guest's time included; ns: from the guest's\n"
                  "instruction to its next, by the clock, which goes on while others have the "
                  "processor\n",
     };
-    return bench_main(&b, can, argc, argv);
+    return bench_main(&b, argc, argv);
 }

@@ -102,10 +102,11 @@ int main(int argc, char **argv)
     struct bench b = {
         .results = &results,
         .run = run,
+        .can = can,
         .about = "\nMemory beyond the guest's own, and what idle guests cost the host.\n",
         .notes =
             "PSS: of a VMM, beyond the guest's memory; CPU: of one processor, of all the guests\n"
             "together; wakeups: of their VMMs' threads\n",
     };
-    return bench_main(&b, can, argc, argv);
+    return bench_main(&b, argc, argv);
 }

@@ -1,27 +1,23 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * What a network card gives: frames a second, the time until an answer, and the CPU time they cost,
- * under Minivet and under QEMU's microvm, in interleaved runs.
+ * in interleaved runs.
  *
  * The guest is the bare-metal net.c: it polls, so that no driver and no interrupt is measured. The
  * other end of a tap is the host's kernel: it drops what it is sent, answers ARP in the call that
  * brings the question, and counts. Only to send frames to the guest is a thread needed here.
  */
-#include <cjson/cJSON.h>
-#include <getopt.h>
+#include <errno.h>
+#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "bench.h"
 #include "net.h"
-#include "results.h"
-#include "runs.h"
+#include "vm.h"
 
-#define COUNT(a) (int)(sizeof(a) / sizeof((a)[0]))
-
-static const struct pattern patterns[] = {
+static const struct net_pattern patterns[] = {
     {"tap-tx", "tap: 64 bytes to the host, 128 in flight", TAP, UNWANTED, 64, 128, false, false},
     {"tap-rx", "tap: 64 bytes from the host", TAP, UNWANTED, 64, 0, false, true},
     {"tap-both", "tap: 64 bytes that the host answers, 64 in flight", TAP, ARP, 64, 64, true,
@@ -33,190 +29,161 @@ static const struct pattern patterns[] = {
      false},
     {"user-trip", "user: UDP that the host answers, depth 1", USER, UDP, 64, 1, true, false},
     {"null-tx", "null: 64 bytes to nobody, 128 in flight", NONE, UNWANTED, 64, 128, false, false},
+    {0},
 };
 
-static struct contender contenders[] = {
-    {.name = "minivet"},
-    {.name = "qemu", .qemu = true},
-    {.name = "minivet-vhost", .vhost = true},
-    {.name = "qemu-vhost", .qemu = true, .vhost = true},
-    {.name = "minivet-packed", .packed = true, .variant = "packed"},
-    {.name = "qemu-packed", .qemu = true, .packed = true, .variant = "packed"},
+#define TAP_WORD "tap=" NET_TAP_NAME
+#define QEMU_TAP "-netdev tap,id=net,script=no,downscript=no,ifname=" NET_TAP_NAME
+#define PACKED   "packed"
+#define VHOST    "vhost"
+
+static const struct vmm_way ways[] = {
+    {"minivet", NULL, NULL, "", false},
+    {"qemu", NULL, NULL, "", false},
+    {"minivet", VHOST, VHOST, "", false},
+    {"qemu", VHOST, VHOST, "", false},
+    {"minivet", PACKED, PACKED, "", true},
+    {"qemu", PACKED, PACKED, "", true},
+    {0},
 };
 
-#define PATTERNS   COUNT(patterns)
-#define CONTENDERS COUNT(contenders)
-
-static int rival(const struct results *r, int p, int c, int n);
+enum figure { FRAMES, MB_S, P50_US, P99_US, CPU_US, KICKS };
 
 static struct results results = {
     .bench = "net",
+    .rounds = 6,
     .figures = {[FRAMES] = {"frames_per_s", "frames/s"},
                 [MB_S] = {"mb_per_s", "MB/s"},
                 [P50_US] = {"p50_us", "p50 us"},
                 [P99_US] = {"p99_us", "p99 us"},
                 [CPU_US] = {"cpu_us_per_frame", "CPU us"},
                 [KICKS] = {"kicks_per_frame", "kicks"}},
-    .rival = rival,
 };
 
 /* ---- who takes part ---- */
 
-static void name_all(void)
+static bool has_tap, has_user, has_vhost;
+
+static void prepare(struct bench *b)
 {
-    for (int p = 0; p < PATTERNS; p++) {
-        results.patterns[p].name = patterns[p].name;
-        results.patterns[p].title = patterns[p].title;
-    }
-    for (int c = 0; c < CONTENDERS; c++)
-        results.contenders[c].name = contenders[c].name;
+    (void)b;
+    has_user = net_host_open(&has_tap);
+    has_vhost = access("/dev/vhost-net", R_OK | W_OK) == 0;
+    if (!has_vhost)
+        fputs("bench: vhost-net is left out: /dev/vhost-net cannot be opened\n", stderr);
 }
 
-static bool ask_for(const char *variant)
+static bool is(const struct vmm *v, const char *kind)
 {
-    bool any = false;
-    for (int c = 0; c < CONTENDERS; c++) {
-        if (contenders[c].variant != NULL && strcmp(contenders[c].variant, variant) == 0)
-            contenders[c].asked_for = any = true;
-    }
-    return any;
+    return v->way->kind != NULL && strcmp(v->way->kind, kind) == 0;
 }
 
-/* Who cannot take part is told of; that QEMU is not installed, tools/bench has told. */
-static void sort_out(const struct load *l)
+static bool can(const struct bench *b, const struct vmm *v, int pattern)
 {
-    bool vhost = access("/dev/vhost-net", R_OK | W_OK) == 0;
-    for (int i = 0; i < CONTENDERS; i++) {
-        struct contender *c = &contenders[i];
-        if (c->variant == NULL || c->asked_for)
-            c->present = (!c->qemu || l->qemu != NULL) && (!c->vhost || vhost);
-    }
-    if (!vhost)
-        fprintf(stderr, "bench: vhost-net is left out: /dev/vhost-net cannot be opened\n");
+    enum network network = patterns[pattern].network;
+    (void)b;
+    if (network == TAP)
+        return has_tap && (has_vhost || !is(v, VHOST));
+    return !is(v, VHOST) && (network == NONE || has_user);
 }
 
-/* Of the patterns that were asked for, those whose network there is. False: none is left. */
-static bool choose_networks(void)
+/* ---- a run ---- */
+
+static void order_guest(const struct bench *b, const struct vmm *v, const struct net_pattern *p,
+                        char orders[VM_TEXT_BYTES])
 {
-    bool any = false, has_tap, has_user = net_host_open(&has_tap);
-    for (int p = 0; p < PATTERNS; p++) {
-        enum network network = patterns[p].network;
-        results.patterns[p].chosen &= network == NONE || (network == TAP ? has_tap : has_user);
-        any |= results.patterns[p].chosen;
-    }
-    return any;
+    double second = vm_ticks_per_us() * 1e6;
+    snprintf(orders, VM_TEXT_BYTES,
+             "kind=%d size=%u depth=%u answers=%d port=%d room=%u packed=%d ticks=%.0f warm=%.0f "
+             "linger=%.0f",
+             (int)p->kind, p->bytes, p->from_host ? 0 : p->depth, p->answers, NET_UDP_PORT,
+             p->bytes > 2000 ? 4096 : 2048, is(v, PACKED), b->seconds * second,
+             b->seconds * second / 5, VM_LINGER_MS * second / 1e3);
 }
 
-/* Like with like: the other VMM in the same variant, and the kernel's way with one's own. */
-static int rival(const struct results *r, int p, int c, int n)
+/* QEMU's card takes and drops everything where it has no network, if not without a warning. */
+static void choose_words(const struct vmm *v, enum network network, char words[VM_TEXT_BYTES])
 {
-    const struct contender *own = &contenders[c];
-    for (int i = 0; i < CONTENDERS; i++) {
-        const struct contender *other = &contenders[i];
-        bool same = other->vhost == own->vhost && other->packed == own->packed;
-        if (n == 0 && !own->qemu && other->qemu && same && r->took_part[p][i])
-            return i;
-    }
-    return -1;
+    static const char *const ours[] = {TAP_WORD, "user", "null"};
+    static const char *const backends[] = {QEMU_TAP, "-netdev user,id=net", ""};
+    const char *packed = is(v, PACKED) ? "on" : "off";
+    if (strcmp(v->family, "minivet") == 0)
+        snprintf(words, VM_TEXT_BYTES, "--rng off -n %s,ring=%s%s ", ours[network],
+                 is(v, PACKED) ? "packed" : "split", is(v, VHOST) ? ",vhost=on" : "");
+    else
+        snprintf(words, VM_TEXT_BYTES, "%s%s -device virtio-net-{bus},packed=%s%s ",
+                 backends[network], is(v, VHOST) ? ",vhost=on" : "", packed,
+                 network == NONE ? "" : ",netdev=net");
 }
 
-/* ---- running ---- */
-
-static void run_all(const struct load *l)
+static void figure_out(struct vm_run *r, const struct net_pattern *p, const char *line, double us,
+                       double cpu_us, double *figures)
 {
-    for (int round = 0; round < results.rounds; round++) {
-        for (int p = 0; p < PATTERNS; p++) {
-            for (int c = 0; c < CONTENDERS && results.patterns[p].chosen; c++) {
-                if (!contenders[c].present || (contenders[c].vhost && patterns[p].network != TAP))
-                    continue;
-                char what[128];
-                double figures[FIGURES];
-                snprintf(what, sizeof(what), "%s %s", patterns[p].name, contenders[c].name);
-                runs_progress(round + 1, results.rounds, what);
-                net_run_vm(l, &contenders[c], &patterns[p], figures);
-                results_note(&results, p, c, round, figures);
-            }
-        }
-    }
-    runs_progress(0, results.rounds, NULL);
+    double frames = vm_number(r, line,
+                              p->answers     ? "answered"
+                              : p->from_host ? "received"
+                                             : "sent");
+    double bytes = p->from_host ? vm_number(r, line, "bytes") : frames * p->bytes;
+    bool latency = p->answers && p->depth == 1;
+    errno = 0;
+    if (!(frames > 0))
+        vm_give_up(r, "no frame came through under");
+    figures[FRAMES] = frames / us * 1e6;
+    figures[MB_S] = bytes / us;
+    figures[P50_US] = latency ? vm_number(r, line, "p50") / vm_ticks_per_us() : NAN;
+    figures[P99_US] = latency ? vm_number(r, line, "p99") / vm_ticks_per_us() : NAN;
+    figures[CPU_US] = cpu_us / frames;
+    figures[KICKS] = vm_number(r, line, "kicks") / frames;
 }
 
-static void print_table(const struct load *l)
+/* What the guest says that it has sent must have come out at the other end: all but a tenth. */
+static void check_sent(struct vm_run *r, const struct net_pattern *p, const char *line, double came)
 {
-    printf("medians of %d interleaved runs of %g s\n", results.rounds, l->seconds);
-    printf("CPU us: of a frame, of all threads but the vCPU's; kicks: of a frame\n");
-    results_print(&results);
+    double sent = vm_number(r, line, "sent");
+    errno = 0;
+    if (p->network == NONE || p->answers || p->from_host || came > sent * 0.9)
+        return;
+    fprintf(stderr, "bench: of %.0f frames %.0f arrived\n", sent, came);
+    vm_give_up(r, "frames were lost under");
 }
 
-static void print_json(const struct load *l)
+static void run(const struct bench *b, const struct vmm *v, int pattern, double *figures)
 {
-    cJSON *root = results_json(&results);
-    cJSON_AddNumberToObject(root, "seconds", l->seconds);
-    runs_json_print(root);
-}
-
-/* ---- command line ---- */
-
-static int usage(FILE *out)
-{
-    fputs("usage: minivet bench net [--runs N] [--seconds S] [--only PATTERN] [--with packed] "
-          "[--json]\n"
-          "patterns:",
-          out);
-    for (int p = 0; p < PATTERNS; p++)
-        fprintf(out, " %s", patterns[p].name);
-    fputc('\n', out);
-    return out == stderr ? 2 : 0;
+    const struct net_pattern *p = &patterns[pattern];
+    char orders[VM_TEXT_BYTES], words[VM_TEXT_BYTES];
+    struct vm_run r = {.name = v->name};
+    order_guest(b, v, p, orders);
+    choose_words(v, p->network, words);
+    struct vmm_guest g = {
+        .kernel = bench_guest("net"), .append = orders, .mem_mib = 128, .cpus = 1, .words = words};
+    net_host_begin(p);
+    double before = net_host_frames(p);
+    r.pid = vmm_start(v, &g, -1, &r.fd);
+    vm_await_line(&r, "net: start\n");
+    struct vm_moment from = vm_now(&r);
+    const char *line = vm_await_line(&r, "net: end ");
+    struct vm_moment to = vm_now(&r);
+    figure_out(&r, p, line, vm_us(&r, line, &from, &to), to.cpu_us - from.cpu_us, figures);
+    check_sent(&r, p, line, net_host_frames(p) - before);
+    vm_end(&r);
+    net_host_end();
 }
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"runs", required_argument, NULL, 'n'},    {"seconds", required_argument, NULL, 's'},
-        {"only", required_argument, NULL, 'o'},    {"with", required_argument, NULL, 'w'},
-        {"minivet", required_argument, NULL, 'm'}, {"json", no_argument, NULL, 'j'},
-        {"help", no_argument, NULL, 'h'},          {0}};
-    struct load l = {.seconds = 1};
-    const char *only = "";
-    bool json = false, ok = true;
-    int c;
-    name_all();
-    results.rounds = 5;
-    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (c) {
-        case 'n':
-            results.rounds = (int)strtol(optarg, NULL, 10);
-            break;
-        case 's':
-            l.seconds = strtod(optarg, NULL);
-            break;
-        case 'o':
-            only = optarg;
-            break;
-        case 'w':
-            ok = ask_for(optarg);
-            break;
-        case 'm':
-            l.minivet = optarg;
-            break;
-        case 'j':
-            json = true;
-            break;
-        default:
-            return usage(c == 'h' ? stdout : stderr);
-        }
+    struct bench b = {
+        .results = &results,
+        .run = run,
+        .can = can,
+        .prepare = prepare,
+        .ways = ways,
+        .seconds = 1,
+        .about = "\nFrames a second, the time until an answer, and what they cost.\n",
+        .notes = "CPU: of a frame, of all threads but the vCPU's; kicks: of a frame\n",
+    };
+    for (int p = 0; patterns[p].name != NULL; p++) {
+        results.patterns[p].name = patterns[p].name;
+        results.patterns[p].title = patterns[p].title;
     }
-    if (!ok || argc != optind || results.rounds < 1 || results.rounds > RUNS_MAX ||
-        !(l.seconds > 0) || !results_choose(&results, only))
-        return usage(stderr);
-    if (l.minivet == NULL)
-        l.minivet = bench_minivet();
-    l.guest = bench_guest("net");
-    l.qemu = vmm_program("qemu-system-x86_64");
-    sort_out(&l);
-    if (!choose_networks())
-        return 1;
-    run_all(&l);
-    (json ? print_json : print_table)(&l);
-    return 0;
+    return bench_main(&b, argc, argv);
 }

@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/*
- * What `minivet bench net` compares:
- *
- *     net.c        patterns, contenders, results
- *     net_vm.c     a pattern under a VMM
- *     net_host.c   the other end: a namespace with a tap, who sends and who answers
- */
+/* A pattern of `minivet bench net`, and its other end: a namespace with a tap, who sends and
+ * answers. */
 #ifndef MINIVET_BENCH_NET_H
 #define MINIVET_BENCH_NET_H
 
 #include <stdbool.h>
-#include <stdint.h>
 
 #define NET_TAP_NAME "bench0"
 #define NET_UDP_PORT 7 /* in a network namespace of our own */
@@ -19,7 +13,7 @@ enum network { TAP, USER, NONE };
 
 enum kind { UNWANTED, ARP, UDP, TCP }; /* the guest's */
 
-struct pattern {
+struct net_pattern {
     const char *name, *title;
     enum network network;
     enum kind kind;
@@ -29,24 +23,6 @@ struct pattern {
     bool from_host; /* the host sends, and not the guest */
 };
 
-enum figure { FRAMES, MB_S, P50_US, P99_US, CPU_US, KICKS, FIGURES };
-
-struct load {
-    double seconds;
-    const char *minivet, *qemu, *guest; /* programs; NULL: not installed */
-};
-
-struct contender {
-    const char *name;
-    bool qemu, vhost, packed;
-    const char *variant; /* not the default: taken only on request */
-    bool asked_for, present;
-};
-
-/* One run. A figure that does not apply is NAN. */
-void net_run_vm(const struct load *l, const struct contender *c, const struct pattern *p,
-                double figures[FIGURES]);
-
 /*
  * Enters a network namespace, where 10.0.2.2 is on a tap if there can be one. False: there is no
  * namespace. What cannot be has been said.
@@ -54,10 +30,10 @@ void net_run_vm(const struct load *l, const struct contender *c, const struct pa
 bool net_host_open(bool *has_tap);
 
 /* The host's part of a pattern, which goes on until it is ended. */
-void net_host_begin(const struct pattern *p);
+void net_host_begin(const struct net_pattern *p);
 void net_host_end(void);
 
 /* Frames that the host has had from a guest, counted by its kernel. */
-double net_host_frames(const struct pattern *p);
+double net_host_frames(const struct net_pattern *p);
 
 #endif

@@ -93,7 +93,7 @@ static double datagrams(void)
     return count;
 }
 
-double net_host_frames(const struct pattern *p)
+double net_host_frames(const struct net_pattern *p)
 {
     double counters[COUNTERS + 1];
     if (p->network == USER)
@@ -126,7 +126,7 @@ static void know_guest(int fd, const struct sockaddr_in *guest)
         runs_die("a neighbour of", NET_TAP_NAME);
 }
 
-static int open_small(const struct pattern *p)
+static int open_small(const struct net_pattern *p)
 {
     const int segment = (int)p->bytes - 14 - 28; /* without Ethernet's, IP's and UDP's headers */
     const struct sockaddr_in guest = {.sin_family = AF_INET,
@@ -161,7 +161,7 @@ static void make_segments(uint8_t *at, unsigned bytes)
     at[34 + 12] = 0x50; /* so many words of header */
 }
 
-static int open_large(const struct pattern *p)
+static int open_large(const struct net_pattern *p)
 {
     const int on = 1;
     int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
@@ -237,7 +237,7 @@ static void *answer(void *arg)
 
 /* ---- a pattern ---- */
 
-void net_host_begin(const struct pattern *p)
+void net_host_begin(const struct net_pattern *p)
 {
     void *(*work)(void *) = NULL;
     if (p->network == TAP && !netns_make_tap(NET_TAP_NAME))

@@ -68,10 +68,16 @@ double results_doubt(const struct results *r)
     return worst;
 }
 
-int results_first(const struct results *r, int p, int c, int n)
+static const char *kind_of(const struct results *r, int contender)
 {
-    for (int other = 1; c == 0 && r->contenders[other].name != NULL; other++) {
-        if (r->took_part[p][other] && n-- == 0)
+    return r->contenders[contender].kind != NULL ? r->contenders[contender].kind : "";
+}
+
+int results_same_kind(const struct results *r, int p, int c, int n)
+{
+    for (int other = 0; r->contenders[c].ours && r->contenders[other].name != NULL; other++) {
+        if (r->took_part[p][other] && !r->contenders[other].ours &&
+            strcmp(kind_of(r, other), kind_of(r, c)) == 0 && n-- == 0)
             return other;
     }
     return -1;
@@ -102,13 +108,13 @@ static void print_ratios(const struct results *r, int p, int c)
     for (int n = 0; (other = r->rival(r, p, c, n)) >= 0; n++) {
         if (n == 0)
             printf("  ratios of %s\n", r->contenders[c].name);
-        printf("    to %-19s", r->contenders[other].name);
+        printf("    to %-23s", r->contenders[other].name);
         for (int f = 0; r->figures[f].name != NULL; f++)
             print_figure(ratio(r, p, c, other, f, &sure[f]));
         putchar('\n');
         if (isnan(sure[0].low))
             continue;
-        printf("      %-20s", "95 % interval");
+        printf("      %-24s", "95 % interval");
         for (int f = 0; r->figures[f].name != NULL; f++)
             print_interval(sure[f]);
         putchar('\n');
@@ -117,14 +123,14 @@ static void print_ratios(const struct results *r, int p, int c)
 
 static void print_pattern(const struct results *r, int p)
 {
-    printf("\n%s (%s)\n%-26s", r->patterns[p].title, r->patterns[p].name, "");
+    printf("\n%s (%s)\n%-30s", r->patterns[p].title, r->patterns[p].name, "");
     for (int f = 0; r->figures[f].name != NULL; f++)
         printf(" %10s", r->figures[f].title);
     putchar('\n');
     for (int c = 0; r->contenders[c].name != NULL; c++) {
         if (!r->took_part[p][c])
             continue;
-        printf("  %-24s", r->contenders[c].name);
+        printf("  %-28s", r->contenders[c].name);
         for (int f = 0; r->figures[f].name != NULL; f++)
             print_figure(results_median(r, p, c, f));
         putchar('\n');

@@ -19,6 +19,8 @@ struct results {
     } patterns[RESULTS_PATTERNS]; /* each of these ends where a name is missing */
     struct {
         const char *name;
+        bool ours;
+        const char *kind; /* compared are those of one kind; none is one, too */
     } contenders[RESULTS_CONTENDERS];
     struct {
         const char *name, *title;
@@ -42,8 +44,8 @@ bool results_has(const struct results *r, int pattern);
 
 double results_median(const struct results *r, int pattern, int contender, int figure);
 
-/* The first contender has all others for rivals. */
-int results_first(const struct results *r, int pattern, int contender, int n);
+/* Ours have all others of their kind for rivals. */
+int results_same_kind(const struct results *r, int pattern, int contender, int n);
 
 /* How far the first figure's ratios may be off, as a part of them; INFINITY: unknown. */
 double results_doubt(const struct results *r);

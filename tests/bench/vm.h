@@ -28,12 +28,6 @@ struct vm_moment {
 /* Ticks of the time stamp counter in a microsecond, over at least 50 ms. */
 double vm_ticks_per_us(void);
 
-/* With a guest of 128 MiB and more words for devices, up to NULL. */
-pid_t vm_start_minivet(const char *name, const char *minivet, const char *guest, const char *orders,
-                       const char *const *words, int *fd);
-pid_t vm_start_qemu(const char *name, const char *qemu, const char *guest, const char *orders,
-                    const char *const *words, int *fd);
-
 struct vm_moment vm_now(const struct vm_run *r);
 
 /* Ends the VMM and the benchmark. */

@@ -10,51 +10,63 @@
 #include "linux_vm.h"
 #include "runs.h"
 
-#define QEMU_WORDS                                                                 \
-    "-object memory-backend-memfd,id=ram,size={mem}M,share=on -cpu " RUNS_QEMU_CPU \
-    " -m {mem}M -smp {cpus} -no-user-config -nodefaults -display none -no-reboot " \
-    "-device isa-debug-exit,iobase=0xf4,iosize=4 -name bench,debug-threads=on "    \
-    "-kernel {kernel} -append {append} "
-#define QEMU_DEVICES(bus)                                                              \
-    {                                                                                  \
-        "",                                                                            \
-            "-blockdev null-co,node-name=disk,size=1073741824 -device virtio-blk-" bus \
-            ",drive=disk ",                                                            \
-            "-netdev user,id=net -device virtio-net-" bus ",netdev=net ",              \
-            "-device virtio-rng-" bus " ",                                             \
-            "-chardev stdio,id=con,signal=off -device virtio-serial-" bus              \
-            " -device virtconsole,chardev=con ",                                       \
+#define QEMU_WORDS                                                              \
+    "-cpu " RUNS_QEMU_CPU " -m {mem}M -smp {cpus} -no-user-config -nodefaults " \
+    "-display none -no-reboot -device isa-debug-exit,iobase=0xf4,iosize=4 "     \
+    "-name bench,debug-threads=on -kernel {kernel} -append {append} "
+#define QEMU_DEVICES                                                       \
+    {                                                                      \
+        "",                                                                \
+            "-blockdev null-co,node-name=disk,size=1073741824 -device "    \
+            "virtio-blk-{bus},drive=disk ",                                \
+            "-netdev user,id=net -device virtio-net-{bus},netdev=net ",    \
+            "-device virtio-rng-{bus} ",                                   \
+            "-chardev stdio,id=con,signal=off -device virtio-serial-{bus}" \
+            " -device virtconsole,chardev=con ",                           \
     }
 
 /* In the ways that start fastest, with nothing that was not asked for. */
 static const struct vmm table[] = {
-    {"minivet",
-     "minivet",
-     "{vmm} run {kernel} -m {mem}M -c {cpus} -a {append} ",
-     "-i {initrd} ",
-     "",
-     {"--rng off ", "--rng off -d null:1G ", "--rng off -n user ", "",
-      "--rng off --console virtio "}},
-    {"qemu-microvm", "qemu-system-x86_64",
-     "{vmm} -M microvm,accel=kvm,memory-backend=ram -global "
-     "virtio-mmio.force-legacy=false " QEMU_WORDS,
-     "-initrd {initrd} ", "-serial stdio ", QEMU_DEVICES("device")},
-    {"qemu-q35", "qemu-system-x86_64", "{vmm} -M q35,accel=kvm,memory-backend=ram " QEMU_WORDS,
-     "-initrd {initrd} ", "-serial stdio ", QEMU_DEVICES("pci")},
-    {"kvmtool",
-     "lkvm",
-     "{vmm} run --console serial -k {kernel} -m {mem} -c {cpus} -p {append} ",
-     "-i {initrd} ",
-     "",
-     {""}},
-    {"firecracker", "firecracker", "{vmm} --no-api --config-file {config} ", "", "", {""}},
-    {"cloud-hypervisor",
-     "cloud-hypervisor",
-     "{vmm} --kernel {kernel} --cmdline {append} --memory size={mem}M,shared=on "
-     "--cpus boot={cpus} --serial tty --console off ",
-     "--initramfs {initrd} ",
-     "",
-     {""}},
+    {.name = "minivet",
+     .family = "minivet",
+     .program = "minivet",
+     .line = "{vmm} run {kernel} -m {mem}M -c {cpus} -a {append} ",
+     .initrd = "-i {initrd} ",
+     .devices = {"--rng off ", "--rng off -d null:1G ", "--rng off -n user ", "",
+                 "--rng off --console virtio "}},
+    {.name = "qemu-microvm",
+     .family = "qemu",
+     .program = "qemu-system-x86_64",
+     .line = "{vmm} -M microvm,accel=kvm -global "
+             "virtio-mmio.force-legacy=false " QEMU_WORDS,
+     .initrd = "-initrd {initrd} ",
+     .serial = "-serial stdio ",
+     .devices = QEMU_DEVICES,
+     .bus = "device"},
+    {.name = "qemu-q35",
+     .family = "qemu",
+     .program = "qemu-system-x86_64",
+     .line = "{vmm} -M q35,accel=kvm " QEMU_WORDS,
+     .initrd = "-initrd {initrd} ",
+     .serial = "-serial stdio ",
+     .devices = QEMU_DEVICES,
+     .bus = "pci"},
+    {.name = "kvmtool",
+     .program = "lkvm",
+     .line = "{vmm} run --console serial -k {kernel} -m {mem} -c {cpus} -p {append} ",
+     .initrd = "-i {initrd} ",
+     .devices = {""}},
+    {.name = "firecracker",
+     .program = "firecracker",
+     .line = "{vmm} --no-api --config-file {config} ",
+     .devices = {""}},
+    {.name = "cloud-hypervisor",
+     .program = "cloud-hypervisor",
+     .line = "{vmm} --kernel {kernel} --cmdline {append} --memory size={mem}M "
+             "--cpus boot={cpus} --serial tty --console off ",
+     .initrd = "--initramfs {initrd} ",
+     .devices = {""}},
+    {.name = "fio", .family = "fio", .program = "fio"},
 };
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -82,12 +94,7 @@ bool vmm_find(const char *name, struct vmm *v)
     v->name = name;
     v->program = name;
     if (strchr(name, ' ') != NULL) {
-        *v = (struct vmm){.name = "other",
-                          .program = "",
-                          .line = name,
-                          .initrd = "",
-                          .serial = "",
-                          .devices = {""}};
+        *v = (struct vmm){.name = "other", .program = "", .line = name, .devices = {""}};
         return true;
     }
     for (size_t i = 0; strchr(name, '/') == NULL && i < COUNT(table); i++) {
@@ -130,21 +137,31 @@ static const char *write_config(const struct vmm_guest *g)
     return file;
 }
 
+static const char *or_nothing(bool wanted, const char *words)
+{
+    return wanted && words != NULL ? words : "";
+}
+
 pid_t vmm_start(const struct vmm *v, const struct vmm_guest *g, int in_fd, int *fd)
 {
-    char line[2048], mem[16], cpus[16];
+    char line[4096], mem[16], cpus[16];
     snprintf(mem, sizeof(mem), "%d", g->mem_mib);
     snprintf(cpus, sizeof(cpus), "%d", g->cpus);
-    snprintf(line, sizeof(line), "%s%s%s%s", v->line, g->initrd != NULL ? v->initrd : "",
-             g->device == VMM_CONSOLE ? "" : v->serial, v->devices[g->device]);
+    snprintf(line, sizeof(line), "%s%s%s%s%s%s", v->line, or_nothing(g->initrd != NULL, v->initrd),
+             or_nothing(g->device != VMM_CONSOLE, v->serial), v->devices[g->device],
+             or_nothing(v->way != NULL, v->way->words), or_nothing(true, g->words));
     bool needs_config = strstr(line, "{config}") != NULL;
     const struct linux_value values[] = {
         {"vmm", v->program},
         {"kernel", g->kernel},
         {"append", g->append},
-        {"initrd", g->initrd != NULL ? g->initrd : ""},
+        {"initrd", g->initrd},
         {"mem", mem},
         {"cpus", cpus},
+        {"bus", v->bus},
+        {"file", g->file},
+        {"cache", g->direct ? "none" : "writeback"},
+        {"behind", g->direct ? "" : ",cache=writeback"},
         {"config", needs_config ? write_config(g) : ""},
         {NULL, NULL},
     };

@@ -11,19 +11,34 @@
 /* What a guest has beyond a processor and memory. */
 enum vmm_device { VMM_NOTHING, VMM_DISK, VMM_NET, VMM_RNG, VMM_CONSOLE, VMM_DEVICES };
 
+/* A way in which VMMs run a benchmark, for which each is a contender of its own. */
+struct vmm_way {
+    const char *family; /* the VMMs' */
+    const char *name;   /* behind the VMM's; NULL: the only one */
+    const char *kind;   /* see struct results; NULL: the usual one */
+    const char *words;  /* the benchmark's */
+    bool on_request;    /* left out unless its kind is asked for */
+};
+
 struct vmm {
     const char *name;
+    const char *family;               /* those whose lines are alike */
     const char *program;              /* found in PATH, or a path */
     const char *line;                 /* words; in braces what vmm_start() fills in */
     const char *initrd;               /* more words for one */
     const char *serial;               /* ... for the serial port on standard input and output */
     const char *devices[VMM_DEVICES]; /* ... for a device; NULL: has none */
+    const char *bus;                  /* how its virtio devices' names end */
+    const struct vmm_way *way;        /* NULL: the benchmark has none */
 };
 
 struct vmm_guest {
     const char *kernel, *initrd /* or NULL */, *append;
     int mem_mib, cpus;
     enum vmm_device device;
+    const char *file;  /* for a benchmark's own words, or NULL */
+    bool direct;       /* ... around the page cache */
+    const char *words; /* of the benchmark's own, behind those of its way; or NULL */
 };
 
 /* A name of the table, the path of another Minivet, or a line in which {kernel}, {initrd},

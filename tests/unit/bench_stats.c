@@ -65,9 +65,12 @@ Test(bench_stats, ratios_are_pair_by_pair)
 
 static struct results results = {
     .patterns = {{"one", "", true}, {"other", "", true}},
-    .contenders = {{"ours"}, {"theirs"}, {"absent"}},
+    .contenders = {{"ours", true, NULL},
+                   {"theirs", false, ""},
+                   {"absent", false, NULL},
+                   {"unlike", false, "kind"}},
     .figures = {{"figure", ""}},
-    .rival = results_first,
+    .rival = results_same_kind,
 };
 
 static void note(int rounds, double spread)
@@ -75,6 +78,7 @@ static void note(int rounds, double spread)
     for (int i = 0; i < rounds; i++) {
         results_note(&results, 0, 0, i, (double[]){100 + spread * (i % 2 != 0 ? 1 : -1)});
         results_note(&results, 0, 1, i, (double[]){100});
+        results_note(&results, 0, 3, i, (double[]){50.0 + i});
     }
     results.rounds = rounds;
 }
@@ -89,11 +93,11 @@ Test(bench_stats, doubt_is_half_of_the_interval)
     cr_expect(isinf(results_doubt(&results)));
 }
 
-Test(bench_stats, who_was_absent_is_no_rival)
+Test(bench_stats, who_was_absent_or_is_of_another_kind_is_no_rival)
 {
     note(6, 0);
-    cr_expect_eq(results_first(&results, 0, 0, 0), 1);
-    cr_expect_eq(results_first(&results, 0, 0, 1), -1);
-    cr_expect_eq(results_first(&results, 0, 1, 0), -1);
+    cr_expect_eq(results_same_kind(&results, 0, 0, 0), 1);
+    cr_expect_eq(results_same_kind(&results, 0, 0, 1), -1);
+    cr_expect_eq(results_same_kind(&results, 0, 1, 0), -1);
     cr_expect(results_has(&results, 0) && !results_has(&results, 1));
 }
