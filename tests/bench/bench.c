@@ -178,14 +178,14 @@ static void print_table(const struct bench *b, const char *machine, double tight
             doubt * 100, tight * 100);
 }
 
-static void print_json(const struct bench *b, const char *machine)
+static void print_json(const struct bench *b, const char *machine, const char *file)
 {
     cJSON *root = results_json(b->results);
     cJSON_AddStringToObject(root, "machine", machine);
     double doubt = results_doubt(b->results);
     if (isfinite(doubt))
         cJSON_AddNumberToObject(root, "doubt", doubt);
-    runs_json_print(root);
+    runs_json_print(root, file);
 }
 
 /* ---- who takes part ---- */
@@ -243,8 +243,8 @@ static int usage(const struct bench *b, FILE *out)
             "                 fio (blk), none for no comparison\n"
             "  --only WORD    patterns that begin so\n"
             "  --kernel FILE  a stock Linux, too; with --initrd FILE, which has /bin/sh (busybox)\n"
-            "  --json         for programs\n"
-            "  --plot FILE    bars of the first figure, as SVG\n",
+            "  --json[=FILE]  for programs, instead of the table; with FILE beside it\n"
+            "  --plot FILE    a picture of the first figure, as SVG\n",
             b->results->bench, b->about, b->results->rounds, b->vs[0], b->vs[1] != NULL ? " " : "",
             b->vs[1] != NULL ? b->vs[1] : "");
     if (b->seconds > 0)
@@ -265,7 +265,7 @@ static int usage(const struct bench *b, FILE *out)
 }
 
 struct wishes {
-    const char *only, *plot, *with, *minivet;
+    const char *only, *plot, *with, *minivet, *json_file;
     double tight;
     bool json, help, wrong;
 };
@@ -278,7 +278,7 @@ static struct wishes take_wishes(struct bench *b, int argc, char **argv)
         {"kernel", required_argument, NULL, 'k'},  {"initrd", required_argument, NULL, 'i'},
         {"minivet", required_argument, NULL, 'm'}, {"plot", required_argument, NULL, 'p'},
         {"seconds", required_argument, NULL, 's'}, {"file", required_argument, NULL, 'f'},
-        {"with", required_argument, NULL, 'w'},    {"json", no_argument, NULL, 'j'},
+        {"with", required_argument, NULL, 'w'},    {"json", optional_argument, NULL, 'j'},
         {"help", no_argument, NULL, 'h'},          {0}};
     struct wishes w = {.only = b->only != NULL ? b->only : "", .with = "", .tight = 0.03};
     int vs_count = 0;
@@ -302,7 +302,7 @@ static struct wishes take_wishes(struct bench *b, int argc, char **argv)
         else if (c == 'v' && vs_count < VMMS_MAX - 2)
             b->vs[vs_count++] = optarg, b->vs[vs_count] = NULL;
         else if (c == 'j')
-            w.json = true;
+            w.json = true, w.json_file = optarg;
         else if (c == 'h')
             w.help = true;
         else
@@ -339,8 +339,8 @@ int bench_main(struct bench *b, int argc, char **argv)
     describe_machine(b, machine, sizeof(machine));
     run_all(b, vmms, w.tight);
     if (w.json)
-        print_json(b, machine);
-    else
+        print_json(b, machine, w.json_file);
+    if (!w.json || w.json_file != NULL)
         print_table(b, machine, w.tight);
     return w.plot == NULL || plot_write(b->results, machine, w.plot) ? 0 : 1;
 }

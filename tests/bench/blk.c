@@ -58,6 +58,7 @@ static const struct vmm_way ways[] = {
 static struct results results = {
     .bench = "blk",
     .rounds = 6,
+    .curve = "4 KiB random reads, by depth",
     .figures = {[IOPS] = {"iops", "IOPS"},
                 [MB_S] = {"mb_per_s", "MB/s"},
                 [P50_US] = {"p50_us", "p50 us"},
@@ -165,6 +166,8 @@ int main(int argc, char **argv)
     for (int p = 0; patterns[p].name != NULL; p++) {
         results.patterns[p].name = patterns[p].name;
         results.patterns[p].title = patterns[p].title;
+        if (strncmp(patterns[p].name, "read-", 5) == 0)
+            results.patterns[p].x = patterns[p].depth;
     }
     return bench_main(&b, argc, argv);
 }

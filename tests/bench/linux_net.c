@@ -246,7 +246,7 @@ static void print_json(const struct load *l)
 {
     cJSON *root = results_json(&results);
     cJSON_AddNumberToObject(root, "seconds", l->seconds);
-    runs_json_print(root);
+    runs_json_print(root, NULL);
 }
 
 /* ---- command line ---- */

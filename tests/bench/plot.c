@@ -39,7 +39,7 @@ static void put_bar(FILE *f, const struct results *r, int p, int c, double y, do
         fprintf(f, "<path d=\"M%.1f %.1fH%.1f\" stroke=\"#111\" stroke-width=\"2\"/>\n",
                 LEFT + sure.low * scale, y + BAR / 2 - 2, LEFT + sure.high * scale);
     }
-    snprintf(value, sizeof(value), "%.4g", median);
+    snprintf(value, sizeof(value), median < 10000 ? "%.4g" : "%.0f", median);
     put_text(f, LEFT + end * scale + 6, y + BAR - 6, "", value);
     put_text(f, LEFT - 6, y + BAR - 6, " text-anchor=\"end\"", r->contenders[c].name);
 }
@@ -68,8 +68,86 @@ static double put_pattern(FILE *f, const struct results *r, int p, double y)
     return height;
 }
 
+/* ---- a curve ---- */
+
+#define CURVE_HEIGHT 220.0
+
+static double curve_y(double top, double y, double value)
+{
+    return y + HEADING + (CURVE_HEIGHT - HEADING - 20) * (1 - value / top);
+}
+
+/* Logarithmic, from the first pattern that is on it to the last. */
+static double curve_x(const struct results *r, double x)
+{
+    double first = INFINITY, last = 0;
+    for (int p = 0; r->patterns[p].name != NULL; p++) {
+        if (r->patterns[p].x > 0 && results_has(r, p)) {
+            first = fmin(first, r->patterns[p].x);
+            last = fmax(last, r->patterns[p].x);
+        }
+    }
+    return LEFT + LENGTH * (last > first ? log(x / first) / log(last / first) : 0);
+}
+
+static void put_line(FILE *f, const struct results *r, int c, double y, double top, double *label)
+{
+    const char *colour = colours[(size_t)c % (sizeof(colours) / sizeof(colours[0]))];
+    char move = 'M', style[64];
+    double at = NAN;
+    fputs("<path d=\"", f);
+    for (int p = 0; r->patterns[p].name != NULL; p++) {
+        if (r->patterns[p].x <= 0 || !r->took_part[p][c])
+            continue;
+        at = curve_y(top, y, results_median(r, p, c, 0));
+        fprintf(f, "%c%.1f %.1f", move, curve_x(r, r->patterns[p].x), at);
+        move = 'L';
+    }
+    fprintf(f, "\" fill=\"none\" stroke=\"%s\" stroke-width=\"2\"/>\n", colour);
+    if (isnan(at))
+        return;
+    snprintf(style, sizeof(style), " fill=\"%s\"", colour);
+    put_text(f, 10, *label += BAR - 2, style, r->contenders[c].name);
+}
+
+/* The patterns that are on the curve, and nothing if those are fewer than two. */
+static double put_curve(FILE *f, const struct results *r, double y)
+{
+    double top = 0, label = y + HEADING;
+    int points = 0;
+    char text[256];
+    for (int p = 0; r->patterns[p].name != NULL; p++) {
+        points += r->patterns[p].x > 0 && results_has(r, p);
+        for (int c = 0; r->patterns[p].x > 0 && r->contenders[c].name != NULL; c++) {
+            if (r->took_part[p][c])
+                top = fmax(top, results_median(r, p, c, 0));
+        }
+    }
+    if (points < 2 || f == NULL)
+        return points < 2 ? 0 : CURVE_HEIGHT;
+    snprintf(text, sizeof(text), "%s: %s", r->curve, r->figures[0].title);
+    put_text(f, 10, y + HEADING - 10, " font-weight=\"bold\"", text);
+    fprintf(f, "<path d=\"M%.1f %.1fV%.1fH%.1f\" fill=\"none\" stroke=\"#666\"/>\n", LEFT,
+            curve_y(top, y, top), curve_y(top, y, 0), LEFT + LENGTH);
+    snprintf(text, sizeof(text), top < 10000 ? "%.4g" : "%.0f", top);
+    put_text(f, LEFT - 6, curve_y(top, y, top) + 4, " text-anchor=\"end\"", text);
+    for (int p = 0; r->patterns[p].name != NULL; p++) {
+        if (r->patterns[p].x <= 0 || !results_has(r, p))
+            continue;
+        snprintf(text, sizeof(text), "%g", r->patterns[p].x);
+        put_text(f, curve_x(r, r->patterns[p].x), curve_y(top, y, 0) + 14,
+                 " text-anchor=\"middle\"", text);
+    }
+    for (int c = 0; r->contenders[c].name != NULL; c++)
+        put_line(f, r, c, y, top, &label);
+    return CURVE_HEIGHT;
+}
+
+/* ---- everything ---- */
+
 static double put_all(FILE *f, const struct results *r, double y)
 {
+    y += put_curve(f, r, y);
     for (int p = 0; r->patterns[p].name != NULL; p++) {
         if (results_has(r, p))
             y += put_pattern(f, r, p, y);

@@ -4,6 +4,7 @@
 #include <cjson/cJSON.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 bool results_choose(struct results *r, const char *only)
@@ -20,6 +21,10 @@ bool results_choose(struct results *r, const char *only)
 
 void results_note(struct results *r, int pattern, int contender, int round, const double *figures)
 {
+    if (r->samples == NULL)
+        r->samples = calloc(RESULTS_PATTERNS, sizeof(r->samples[0]));
+    if (r->samples == NULL)
+        runs_die("memory for", "results");
     r->took_part[pattern][contender] = true;
     for (int f = 0; r->figures[f].name != NULL; f++)
         r->samples[pattern][contender][f][round] = figures[f];

@@ -16,6 +16,7 @@ struct results {
     struct {
         const char *name, *title;
         bool chosen;
+        double x;                 /* its place on the curve of all that have one; 0: none */
     } patterns[RESULTS_PATTERNS]; /* each of these ends where a name is missing */
     struct {
         const char *name;
@@ -25,11 +26,13 @@ struct results {
     struct {
         const char *name, *title;
     } figures[RESULTS_FIGURES];
+    const char *curve; /* what grows along it */
     int rounds;
     /* The n-th with whom a contender is compared in that pattern, or -1. */
     int (*rival)(const struct results *r, int pattern, int contender, int n);
 
-    double samples[RESULTS_PATTERNS][RESULTS_CONTENDERS][RESULTS_FIGURES][RUNS_MAX];
+    /* NULL before the first; a pattern each. */
+    double (*samples)[RESULTS_CONTENDERS][RESULTS_FIGURES][RUNS_MAX];
     bool took_part[RESULTS_PATTERNS][RESULTS_CONTENDERS];
 };
 

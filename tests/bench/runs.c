@@ -77,10 +77,13 @@ void runs_json_figure(cJSON *object, const char *name, const double *values, int
     cJSON_AddItemToObject(figure, "samples", cJSON_CreateDoubleArray(values, n));
 }
 
-void runs_json_print(cJSON *root)
+void runs_json_print(cJSON *root, const char *file)
 {
     char *text = cJSON_Print(root);
-    puts(text);
+    FILE *out = file != NULL ? fopen(file, "we") : stdout;
+    if (out == NULL || fprintf(out, "%s\n", text) < 0 ||
+        (file != NULL ? fclose(out) : fflush(out)) != 0)
+        runs_die("write", file != NULL ? file : "the results");
     free(text);
     cJSON_Delete(root);
 }

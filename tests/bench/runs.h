@@ -35,6 +35,7 @@ ssize_t runs_read(int fd, void *buf, size_t len);
 void runs_progress(int round, int rounds, const char *what);
 
 void runs_json_figure(struct cJSON *object, const char *name, const double *values, int n);
-void runs_json_print(struct cJSON *root);
+/* To standard output, or into a file; and gives it back. */
+void runs_json_print(struct cJSON *root, const char *file);
 
 #endif

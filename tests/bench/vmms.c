@@ -2,6 +2,7 @@
 #include "vmms.h"
 
 #include <cjson/cJSON.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,9 +54,10 @@ static const struct vmm table[] = {
      .bus = "pci"},
     {.name = "kvmtool",
      .program = "lkvm",
-     .line = "{vmm} run --console serial -k {kernel} -m {mem} -c {cpus} -p {append} ",
+     .line = "{vmm} run --console serial -n mode=none -k {kernel} -m {mem} -c {cpus} -p {append} ",
      .initrd = "-i {initrd} ",
-     .devices = {""}},
+     .devices = {""},
+     .no_elf = true},
     {.name = "firecracker",
      .program = "firecracker",
      .line = "{vmm} --no-api --config-file {config} ",
@@ -145,6 +147,10 @@ static const char *or_nothing(bool wanted, const char *words)
 pid_t vmm_start(const struct vmm *v, const struct vmm_guest *g, int in_fd, int *fd)
 {
     char line[4096], mem[16], cpus[16];
+    const char *end = strrchr(g->kernel, '.');
+    errno = 0;
+    if (v->no_elf && end != NULL && strcmp(end, ".elf") == 0)
+        runs_die("no ELF file is loaded by", v->name);
     snprintf(mem, sizeof(mem), "%d", g->mem_mib);
     snprintf(cpus, sizeof(cpus), "%d", g->cpus);
     snprintf(line, sizeof(line), "%s%s%s%s%s%s", v->line, or_nothing(g->initrd != NULL, v->initrd),

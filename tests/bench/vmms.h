@@ -29,6 +29,7 @@ struct vmm {
     const char *serial;               /* ... for the serial port on standard input and output */
     const char *devices[VMM_DEVICES]; /* ... for a device; NULL: has none */
     const char *bus;                  /* how its virtio devices' names end */
+    bool no_elf;                      /* takes Linux only, as it is packed */
     const struct vmm_way *way;        /* NULL: the benchmark has none */
 };
 

@@ -64,7 +64,7 @@ Test(bench_stats, ratios_are_pair_by_pair)
 }
 
 static struct results results = {
-    .patterns = {{"one", "", true}, {"other", "", true}},
+    .patterns = {{"one", "", true, 0}, {"other", "", true, 0}},
     .contenders = {{"ours", true, NULL},
                    {"theirs", false, ""},
                    {"absent", false, NULL},
