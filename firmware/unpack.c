@@ -101,6 +101,7 @@ static const struct format {
     {"bzip2", 3, {'B', 'Z', 'h'}, bzip2},
     {"zstd", 4, {0x28, 0xb5, 0x2f, 0xfd}, zstd},
     {"lz4", 4, {0x02, 0x21, 0x4c, 0x18}, lz4},
+    {"lzo", 6, {0x89, 'L', 'Z', 'O', 0, '\r'}, unlzop},
 };
 
 static const struct format *find(const uint8_t *magic)

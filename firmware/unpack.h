@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Packed bytes, in any of the formats in which Linux packs its kernel. Found by content: gzip, xz,
- * lzma, bzip2, zstd, and the old frame of lz4.
+ * lzma, bzip2, zstd, lzo, and the old frame of lz4.
  */
 #ifndef MINIVET_FIRMWARE_UNPACK_H
 #define MINIVET_FIRMWARE_UNPACK_H
@@ -19,5 +19,8 @@ const char *unpack_format(const uint8_t magic[UNPACK_MAGIC_BYTES]);
  * packed bytes is ignored.
  */
 bool unpack(const uint8_t *in, uint32_t in_bytes, uint8_t *out, uint32_t out_bytes);
+
+/* For unpack(): how many bytes came out; 0 for what is damaged. */
+uint32_t unlzop(const uint8_t *in, uint32_t in_bytes, uint8_t *out, uint32_t out_bytes);
 
 #endif

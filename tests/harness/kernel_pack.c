@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Kernels packed as Linux's makefiles do it, by the same libraries. */
 #include <bzlib.h>
+#include <endian.h>
 #include <lz4.h>
 #include <lzma.h>
+#include <lzo/lzo1x.h>
+#include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
 #include <zstd.h>
@@ -91,12 +94,53 @@ static size_t lz4(const uint8_t *in, size_t len, uint8_t *out, size_t room)
     return done;
 }
 
-const char *const fx_formats[] = {"gzip", "xz", "lzma", "bzip2", "zstd", "lz4", NULL};
+#define LZO_BLOCK_BYTES 262144u
+
+static void be32_put(uint8_t *out, size_t value)
+{
+    uint32_t v = htobe32((uint32_t)value);
+    memcpy(out, &v, sizeof(v));
+}
+
+/* As lzop -9 does. */
+static size_t lzo(const uint8_t *in, size_t len, uint8_t *out, size_t room)
+{
+    static const uint8_t head[38] = {0x89, 'L',  'Z', 'O',  0, '\r', '\n', 0x1a, '\n', 0x10, 0x40,
+                                     0x20, 0xa0, 9,   0x40, 3, 9,    3,    0,    0,    13};
+    size_t done = sizeof(head), block;
+    uint8_t *work = malloc(LZO1X_999_MEM_COMPRESS + 2 * LZO_BLOCK_BYTES);
+
+    if (work == NULL || room < sizeof(head) + 4) {
+        free(work);
+        return 0;
+    }
+    memcpy(out, head, sizeof(head));
+    for (; len > 0; in += block, len -= block) {
+        uint8_t *packed = work + LZO1X_999_MEM_COMPRESS;
+        lzo_uint bytes = 0;
+        block = min_u64(LZO_BLOCK_BYTES, len);
+        lzo1x_999_compress(in, block, packed, &bytes, work);
+        if (bytes >= block)
+            memcpy(packed, in, bytes = block);
+        if (room - done < 12 + bytes + 4)
+            break;
+        be32_put(out + done, block);
+        be32_put(out + done + 4, bytes);
+        be32_put(out + done + 8, adler32(1, in, (uInt)block));
+        memcpy(out + done + 12, packed, bytes);
+        done += 12 + bytes;
+    }
+    be32_put(out + done, 0);
+    free(work);
+    return len > 0 ? 0 : done + 4;
+}
+
+const char *const fx_formats[] = {"gzip", "xz", "lzma", "bzip2", "zstd", "lz4", "lzo", NULL};
 
 size_t fx_pack(const char *format, const uint8_t *in, size_t len, uint8_t *out, size_t room)
 {
     static size_t (*const packers[])(const uint8_t *in, size_t len, uint8_t *out,
-                                     size_t room) = {gzip, xz, lzma, bzip2, zstd, lz4};
+                                     size_t room) = {gzip, xz, lzma, bzip2, zstd, lz4, lzo};
 
     for (size_t i = 0; i < ARRAY_SIZE(packers); i++) {
         if (strcmp(format, fx_formats[i]) != 0)

@@ -132,7 +132,7 @@ Test(firmware_payload, unknown_formats_unpack_themselves)
     expect_unpacks_itself();
     machine(MEM_BYTES);
     cr_assert_gt(fx_bzimage_pack(file, "lz4", payload, sizeof(payload)), 0);
-    memcpy(file + FX_PACKED, "\x89LZO", 5);
+    memcpy(file + FX_PACKED, "\x04\x22\x4d\x18", 4); /* lz4's new frame */
     cr_assert_eq(load(), 0);
     expect_unpacks_itself();
 }

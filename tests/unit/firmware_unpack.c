@@ -105,8 +105,7 @@ Test(firmware_unpack, every_byte_wrong)
 
 Test(firmware_unpack, unknown_formats)
 {
-    static const char *const magics[] = {"\x89LZO\0", "\x04\x22\x4d\x18\x64\x40", "\177ELF\2\1",
-                                         "\0\0\0\0\0"};
+    static const char *const magics[] = {"\x04\x22\x4d\x18\x64\x40", "\177ELF\2\1", "\0\0\0\0\0"};
 
     for (unsigned i = 0; i < ARRAY_SIZE(magics); i++) {
         memcpy(packed, magics[i], UNPACK_MAGIC_BYTES);
