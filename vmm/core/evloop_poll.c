@@ -4,9 +4,9 @@
  *
  *   idle time = looking + sleeping      next window
  *   found while looking                 the same
- *   somebody else took the processor    looking ends, and rests for a multiple of that; the window
- * stays woken within the longest window     twice as long: it would have paid woken later half, in
- * the end none
+ *   another took the processor          looking ends, and rests for a multiple of that
+ *   woken within the longest window     twice as long: it would have paid
+ *   woken later                         half, in the end none
  */
 #include "core/evloop_impl.h"
 
