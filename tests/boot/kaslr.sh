@@ -6,7 +6,7 @@
 # shellcheck disable=SC2016,SC2154
 
 where_work='
-echo "virtual=$(grep " _text$" /proc/kallsyms | cut -d" " -f1)"
+echo "virtual=$(grep -m 1 " _text$" /proc/kallsyms | cut -d" " -f1)"
 echo "physical=$(grep "Kernel code" /proc/iomem | tr -d " " | cut -d- -f1)"
 echo kernel=$(uname -r)
 '
