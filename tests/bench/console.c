@@ -26,7 +26,7 @@ enum pattern { SERIAL, VIRTIO };
 
 static struct results results = {
     .bench = "console",
-    .rounds = 40,
+    .rounds = 12,
     .patterns = {[SERIAL] = {.name = "serial", .title = "Serial port, 16 bytes at once"},
                  [VIRTIO] = {.name = "virtio", .title = "Virtio console, 4 KiB at once"}},
     .figures = {[MB_S] = {"mb_per_s", "MB/s"},

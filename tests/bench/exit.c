@@ -18,7 +18,7 @@ enum pattern { PORT, APIC, REGISTER, DOORBELL, CPUID }; /* numbered as the guest
 
 static struct results results = {
     .bench = "exit",
-    .rounds = 60,
+    .rounds = 20,
     .patterns = {[PORT] = {.name = "port", .title = "Port that nobody has: the VMM answers"},
                  [APIC] = {.name = "apic", .title = "Register of the local APIC: KVM answers"},
                  [REGISTER] = {.name = "register",

@@ -19,7 +19,7 @@ enum pattern { BARE, DISK, NET, CPUS, IDLE, IDLE_LINUX };
 
 static struct results results = {
     .bench = "memory",
-    .rounds = 12,
+    .rounds = 8,
     .patterns = {[BARE] = {.name = "bare", .title = "Nothing but a serial port"},
                  [DISK] = {.name = "disk", .title = "A disk, which stores nothing"},
                  [NET] = {.name = "net", .title = "A network card, user-mode"},
