@@ -201,10 +201,30 @@ Test(core_evloop_poll, the_window_ends_when_another_program_has_run)
     cr_expect_eq(b.looks, 2, "once before, once after");
     cr_expect_eq(b.sleeps, 1);
     b.clock.now_ns = fake_now;
-    cr_expect_not(evloop_poll_add(b.loop, &b.poll), "it rests after that");
-    b.now += 63 * 5 * US;
+    cr_expect(evloop_poll_add(b.loop, &b.poll), "it looks again next time");
+    bench_end(&b);
+}
+
+/* While the processor is offered: between the second look at the clock and the third. */
+static uint64_t a_slice_passes(void *ctx)
+{
+    static unsigned looks;
+    return *(uint64_t *)ctx += ++looks == 3 ? 1000 * US : 0;
+}
+
+Test(core_evloop_poll, it_rests_when_another_program_needs_a_time_slice)
+{
+    struct bench b;
+    bench_init(&b);
+    open_window(&b);
+    cr_assert(evloop_poll_add(b.loop, &b.poll));
+    b.clock.now_ns = a_slice_passes;
+    evloop_poll_run(b.loop, -1);
+    b.clock.now_ns = fake_now;
     cr_expect_not(evloop_poll_add(b.loop, &b.poll));
-    b.now += 5 * US;
+    b.now += 63000 * US;
+    cr_expect_not(evloop_poll_add(b.loop, &b.poll));
+    b.now += 1000 * US;
     cr_expect(evloop_poll_add(b.loop, &b.poll));
     bench_end(&b);
 }

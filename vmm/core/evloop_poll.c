@@ -4,7 +4,8 @@
  *
  *   idle time = looking + sleeping      next window
  *   found while looking                 the same
- *   another took the processor          looking ends, and rests for a multiple of that
+ *   somebody else took the processor    looking ends; the window stays
+ *   ... for a whole time slice          and it rests for a multiple of that
  *   woken within the longest window     twice as long: it would have paid
  *   woken later                         half, in the end none
  */
@@ -18,7 +19,8 @@
 #define WINDOW_MIN_NS UINT64_C(5000)
 #define ROUNDS_MAX    10000u /* if the clock does not move */
 #define READY_ROUNDS  8u     /* looks for one question to the engine, which may be a system call */
-#define OTHERS_NS     UINT64_C(3000) /* after this long somebody else has had the processor */
+#define OTHERS_NS     UINT64_C(3000)   /* after this long somebody else has had the processor */
+#define SLICE_NS      UINT64_C(500000) /* ... and does not give it back of itself */
 #define REST_FACTOR   64u
 
 static bool rests(struct evloop *loop)
@@ -92,8 +94,8 @@ static void relax(void)
 /*
  * Whoever is to answer may be waiting for this very processor: it is offered, and once somebody has
  * taken it, looking is over, since a loop that sleeps is woken in time and keeps nobody waiting.
- * To offer it may cost a time slice of each program that wants it, milliseconds, in which requests
- * wait: so not again before that has become a small part of the time.
+ * A program that computes all the time keeps it for a time slice, milliseconds in which requests
+ * wait: so it is offered again only when that has become a small part of the time.
  */
 static bool others_ran(struct evloop *loop, uint64_t before)
 {
@@ -101,7 +103,8 @@ static bool others_ran(struct evloop *loop, uint64_t before)
     uint64_t now = clock_now_ns(loop->clock), gap = now - before;
     if (gap < OTHERS_NS)
         return false;
-    loop->rest_ns = now + gap * REST_FACTOR;
+    if (gap >= SLICE_NS)
+        loop->rest_ns = now + gap * REST_FACTOR;
     return true;
 }
 
