@@ -90,37 +90,49 @@ static double curve_x(const struct results *r, double x)
     return LEFT + LENGTH * (last > first ? log(x / first) / log(last / first) : 0);
 }
 
+/* With the intervals, upright. */
 static void put_line(FILE *f, const struct results *r, int c, double y, double top, double *label)
 {
     const char *colour = colours[(size_t)c % (sizeof(colours) / sizeof(colours[0]))];
-    char move = 'M', style[64];
-    double at = NAN;
-    fputs("<path d=\"", f);
+    char style[64], line[1024];
+    size_t len = 0;
     for (int p = 0; r->patterns[p].name != NULL; p++) {
         if (r->patterns[p].x <= 0 || !r->took_part[p][c])
             continue;
-        at = curve_y(top, y, results_median(r, p, c, 0));
-        fprintf(f, "%c%.1f %.1f", move, curve_x(r, r->patterns[p].x), at);
-        move = 'L';
+        double x = curve_x(r, r->patterns[p].x);
+        struct stats_interval sure = stats_median_interval(r->samples[p][c][0], r->rounds);
+        len += (size_t)snprintf(line + len, sizeof(line) - len, "%c%.1f %.1f", len > 0 ? 'L' : 'M',
+                                x, curve_y(top, y, results_median(r, p, c, 0)));
+        if (!isnan(sure.low))
+            fprintf(f, "<path d=\"M%.1f %.1fV%.1f\" stroke=\"#111\"/>\n", x,
+                    curve_y(top, y, sure.low), curve_y(top, y, sure.high));
     }
-    fprintf(f, "\" fill=\"none\" stroke=\"%s\" stroke-width=\"2\"/>\n", colour);
-    if (isnan(at))
+    if (len == 0)
         return;
+    fprintf(f, "<path d=\"%s\" fill=\"none\" stroke=\"%s\" stroke-width=\"2\"/>\n", line, colour);
     snprintf(style, sizeof(style), " fill=\"%s\"", colour);
     put_text(f, 10, *label += BAR - 2, style, r->contenders[c].name);
 }
 
-/* The patterns that are on the curve, and nothing if those are fewer than two. */
+/* Fewer than two make no curve. */
+static int curve_points(const struct results *r)
+{
+    int points = 0;
+    for (int p = 0; r->patterns[p].name != NULL; p++)
+        points += r->patterns[p].x > 0 && results_has(r, p);
+    return points;
+}
+
 static double put_curve(FILE *f, const struct results *r, double y)
 {
     double top = 0, label = y + HEADING;
-    int points = 0;
+    int points = curve_points(r);
     char text[256];
     for (int p = 0; r->patterns[p].name != NULL; p++) {
-        points += r->patterns[p].x > 0 && results_has(r, p);
         for (int c = 0; r->patterns[p].x > 0 && r->contenders[c].name != NULL; c++) {
             if (r->took_part[p][c])
-                top = fmax(top, results_median(r, p, c, 0));
+                top = fmax(top, fmax(results_median(r, p, c, 0),
+                                     stats_median_interval(r->samples[p][c][0], r->rounds).high));
         }
     }
     if (points < 2 || f == NULL)
@@ -149,7 +161,7 @@ static double put_all(FILE *f, const struct results *r, double y)
 {
     y += put_curve(f, r, y);
     for (int p = 0; r->patterns[p].name != NULL; p++) {
-        if (results_has(r, p))
+        if (results_has(r, p) && (r->patterns[p].x <= 0 || curve_points(r) < 2))
             y += put_pattern(f, r, p, y);
     }
     return y;
