@@ -102,11 +102,11 @@ static void describe_machine(const struct bench *b, char *text, size_t size)
 /* False: the run failed, and has said why. */
 static bool run_apart(const struct bench *b, const struct vmm *v, int p, double *figures)
 {
-    int fds[2], status;
+    int fds[2];
     if (pipe2(fds, O_CLOEXEC) < 0)
         runs_die("pipe for", v->name);
     fflush(NULL);
-    pid_t pid = fork();
+    pid_t pid = runs_fork_group();
     if (pid < 0)
         runs_die("fork for", v->name);
     if (pid == 0) {
@@ -117,9 +117,7 @@ static bool run_apart(const struct bench *b, const struct vmm *v, int p, double 
     close(fds[1]);
     ssize_t n = read(fds[0], figures, RESULTS_FIGURES * sizeof(figures[0]));
     close(fds[0]);
-    if (waitpid(pid, &status, 0) < 0)
-        runs_die("wait for", v->name);
-    return n > 0 && status == 0;
+    return runs_end_group(v->name) == 0 && n > 0;
 }
 
 static void one_round(const struct bench *b, const struct vmm *vmms, int most)
@@ -337,6 +335,7 @@ int bench_main(struct bench *b, int argc, char **argv)
     if (b->prepare != NULL)
         b->prepare(b);
     describe_machine(b, machine, sizeof(machine));
+    runs_catch_ends();
     run_all(b, vmms, w.tight);
     if (w.json)
         print_json(b, machine, w.json_file);

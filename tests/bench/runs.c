@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -43,11 +45,63 @@ pid_t runs_start(const char *name, char *const argv[], int in_fd, int *out_fd)
     pid_t pid;
     errno = posix_spawn(&pid, argv[0], &actions, NULL, argv, environ);
     if (errno != 0)
-        runs_die("cannot run", name);
+        runs_die("cannot run", argv[0]);
     posix_spawn_file_actions_destroy(&actions);
     close(fds[1]);
     *out_fd = fds[0];
     return pid;
+}
+
+/* The run with all that it has started: a process group. */
+static volatile sig_atomic_t run_group;
+static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+
+/* Takes the run along. */
+static void end_all(int signal)
+{
+    if (run_group > 0)
+        kill(-run_group, SIGKILL);
+    raise(signal); /* which is what it was again, and comes when this is over */
+}
+
+void runs_catch_ends(void)
+{
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+        if (signal(ends[i], SIG_IGN) != SIG_IGN) /* nohup is to be heeded */
+            sigaction(ends[i],
+                      &(struct sigaction){.sa_handler = end_all, .sa_flags = (int)SA_RESETHAND},
+                      NULL);
+    }
+}
+
+/* The group is known before the next signal comes. */
+pid_t runs_fork_group(void)
+{
+    sigset_t held, before;
+    sigemptyset(&held);
+    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+        sigaddset(&held, ends[i]);
+    sigprocmask(SIG_BLOCK, &held, &before);
+    pid_t pid = fork();
+    if (pid >= 0)
+        setpgid(pid, pid);
+    run_group = pid;
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return pid;
+}
+
+int runs_end_group(const char *name)
+{
+    siginfo_t info;
+    int status;
+    pid_t pid = run_group;
+    if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) < 0)
+        runs_die("wait for", name);
+    kill(-pid, SIGKILL);
+    run_group = 0;
+    if (waitpid(pid, &status, 0) < 0)
+        runs_die("wait for", name);
+    return status;
 }
 
 ssize_t runs_read(int fd, void *buf, size_t len)
@@ -57,7 +111,7 @@ ssize_t runs_read(int fd, void *buf, size_t len)
     if (r == 1)
         return read(fd, buf, len);
     if (r == 0)
-        errno = ETIMEDOUT;
+        errno = ETIME;
     return -1;
 }
 

@@ -27,8 +27,15 @@ double runs_now_ms(void);
 /* Starts a program with that input, -1 for an empty one, and a pipe for its output. */
 pid_t runs_start(const char *name, char *const argv[], int in_fd, int *out_fd);
 
-/* Reads what there is as soon as there is some; 0 at the end, -1 with errno, ETIMEDOUT among them.
- */
+/* fork() into a process group of its own. Once runs_catch_ends() was called, a signal that ends the
+ * benchmark ends that, too. */
+pid_t runs_fork_group(void);
+void runs_catch_ends(void);
+
+/* Waits for that process; what it has left running ends with it. Returns its status. */
+int runs_end_group(const char *name);
+
+/* Reads what there is as soon as there is some; 0 at the end, -1 with errno, ETIME among them. */
 ssize_t runs_read(int fd, void *buf, size_t len);
 
 /* Where the benchmark is, for a person at a terminal; round 0: no more of it. */

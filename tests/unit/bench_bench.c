@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Nothing goes on when a benchmark is ended. */
+#include <criterion/criterion.h>
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "tests/bench/bench.h"
+#include "tests/bench/runs.h"
+
+static char said[4096];
+
+/* A VMM that says that it is there, and then nothing. */
+static void run(const struct bench *b, const struct vmm *v, int pattern, double *figures)
+{
+    char *const argv[] = {"/bin/sh", "-c", "echo up >&2; sleep 1000 & wait", NULL};
+    int fd;
+    (void)b, (void)v, (void)pattern, (void)figures;
+    runs_start("sh", argv, -1, &fd);
+    for (;;)
+        pause();
+}
+
+/* The process that was started; its standard error is `fd`. */
+static pid_t start(char *const *options, int *fd)
+{
+    static struct results results = {
+        .bench = "none", .rounds = 3, .patterns = {{.name = "bare"}, {.name = "linux"}}};
+    struct bench b = {.results = &results, .about = "", .notes = "", .run = run};
+    char *argv[16] = {"bench", "--minivet", "/bin/false", "--vs", "none"};
+    int fds[2], argc = 5;
+    while (*options != NULL)
+        argv[argc++] = *options++;
+    cr_assert_eq(pipe(fds), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(fds[1], STDERR_FILENO);
+        close(fds[0]);
+        close(fds[1]);
+        _exit(bench_main(&b, argc, argv));
+    }
+    close(fds[1]);
+    *fd = fds[0];
+    return pid;
+}
+
+Test(bench, a_signal_ends_what_was_started, .timeout = 60)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+        int fd, status;
+        pid_t pid = start((char *[]){NULL}, &fd);
+        cr_assert_gt(read(fd, said, sizeof(said)), 0);
+        kill(pid, signals[i]);
+        cr_assert_eq(waitpid(pid, &status, 0), pid);
+        cr_expect(WIFSIGNALED(status) && WTERMSIG(status) == signals[i]);
+        while (read(fd, said, sizeof(said)) > 0) /* until the last that has it is gone */
+            ;
+        close(fd);
+    }
+}
