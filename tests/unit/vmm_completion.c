@@ -72,6 +72,12 @@ Test(completion, benchmarks)
     offers("minivet bench me", "memory");
     offers("minivet bench boot --ru", "--runs");
     offers("minivet bench boot --vs qemu", "qemu-microvm qemu-q35");
+    offers("minivet bench boot --ker", "--kernel");
+    offers("minivet bench boot --kernel /bin/fals", "/bin/false");
+    offers("minivet bench boot --json=/bin/fals", "/bin/false");
+    offers("minivet bench boot --vs /bin/fals", "/bin/false");
+    offers("minivet bench exit --ker", "");
+    offers("minivet bench blk --wi", "--with");
 }
 
 Test(completion, keys_of_lists)

@@ -9,7 +9,7 @@
 #include "vmm/cli/cli.h"
 #include "vmm/config.h"
 
-#define BENCH_VMMS "qemu-microvm qemu-q35 kvmtool firecracker cloud-hypervisor"
+#define BENCH_VMMS "qemu-microvm qemu-q35 kvmtool firecracker cloud-hypervisor none"
 
 /* Options whose value is a list of keys, from its beginning or behind a first item. */
 static const struct {
@@ -122,8 +122,17 @@ int cli_completion(int argc, char **argv)
            "  if [[ ${COMP_WORDS[1]} == bench ]]; then\n"
            "    local words='--runs --vs --only --json --plot --tight --help'\n"
            "    ((COMP_CWORD == 2)) && words='boot exit console memory blk net --help'\n"
+           "    case ${COMP_WORDS[2]} in\n"
+           "    boot|memory) words+=' --kernel --initrd';;\n"
+           "    blk) words+=' --seconds --with --file';;\n"
+           "    net) words+=' --seconds --with';;\n"
+           "    esac\n"
            "    [[ $prev == --vs ]] && words='" BENCH_VMMS "'\n"
-           "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\")); return\n"
+           "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+           "    [[ $prev$equals =~ ^--(vs|plot|kernel|initrd|file|json1)$ ]] &&\n"
+           "      mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- \"$cur\") &&\n"
+           "      compopt -o filenames\n"
+           "    return\n"
            "  fi\n"
            "  [[ ${COMP_WORDS[1]} == run ]] || return\n");
     print_list_cases();
