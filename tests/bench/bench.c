@@ -229,44 +229,149 @@ static int add_vmm(const struct bench *b, struct vmm *vmms, int count, const str
 
 /* ---- command line ---- */
 
-static int usage(const struct bench *b, FILE *out)
+static _Noreturn void wrong(const struct bench *b, const char *option, const char *value,
+                            const char *remedy)
 {
-    fprintf(out,
-            "usage: minivet bench %s [OPTION...]\n%s\n"
-            "  --runs N       rounds at most (%d)\n"
-            "  --tight PCT    no more rounds than make the first figure's ratios sure to this (3)\n"
-            "  --vs VMM       beside this one, may be repeated (%s%s%s): a name, the path of\n"
-            "                 another minivet, or a line with {kernel} {append} {mem} {cpus};\n"
-            "                 names: qemu-microvm qemu-q35 kvmtool firecracker cloud-hypervisor,\n"
-            "                 fio (blk), none for no comparison\n"
-            "  --only WORD    patterns that begin so\n"
-            "  --kernel FILE  a stock Linux, too; with --initrd FILE, which has /bin/sh (busybox)\n"
-            "  --json[=FILE]  for programs, instead of the table; with FILE beside it\n"
-            "  --plot FILE    a picture of the first figure, as SVG\n",
-            b->results->bench, b->about, b->results->rounds, b->vs[0], b->vs[1] != NULL ? " " : "",
-            b->vs[1] != NULL ? b->vs[1] : "");
+    fprintf(stderr, "bench: %s %s: %s; `minivet bench %s --help` says more\n", option, value,
+            remedy, b->results->bench);
+    exit(2);
+}
+
+static void usage(const struct bench *b)
+{
+    printf("usage: minivet bench %s [OPTION...]\n%s\n"
+           "  --runs N       rounds at most (%d)\n"
+           "  --tight PCT    no more rounds than make the first figure's ratios sure to this (3)\n"
+           "  --vs VMM       beside this one, may be repeated (%s%s%s): a name, the path of\n"
+           "                 another minivet, or a line with {kernel} {append} {mem} {cpus};\n"
+           "                 names: qemu-microvm qemu-q35 kvmtool firecracker cloud-hypervisor,\n"
+           "                 %snone for no comparison\n"
+           "  --only WORD    patterns that begin so\n",
+           b->results->bench, b->about, b->results->rounds, b->vs[0], b->vs[1] != NULL ? " " : "",
+           b->vs[1] != NULL ? b->vs[1] : "", b->takes_file ? "fio, " : "");
+    if (b->takes_kernel)
+        puts("  --kernel FILE  for the pattern with a stock Linux\n"
+             "  --initrd FILE  and its initrd, which has /bin/sh (busybox)");
+    puts("  --json[=FILE]  for programs, instead of the table; with FILE beside it\n"
+         "  --plot FILE    a picture of the figures, as SVG");
     if (b->seconds > 0)
-        fprintf(out, "  --seconds S    of a run (%g)\n", b->seconds);
+        printf("  --seconds S    of a run (%g)\n", b->seconds);
     if (b->takes_file)
-        fputs("  --file FILE    WRITTEN TO by one of the patterns (1 GiB of memory)\n", out);
+        puts("  --file FILE    WRITTEN TO by one of the patterns (1 GiB of memory)");
     if (b->ways != NULL)
-        fputs("  --with LIST    what is measured on request only, with commas:", out);
+        fputs("  --with LIST    what is measured on request only, with commas:", stdout);
     for (const struct vmm_way *way = b->ways; way != NULL && way->family != NULL; way++) {
         if (way->on_request && strcmp(way->family, "minivet") == 0)
-            fprintf(out, " %s", way->kind);
+            printf(" %s", way->kind);
     }
-    fputs(b->ways != NULL ? "\npatterns:" : "patterns:", out);
+    fputs(b->ways != NULL ? "\npatterns:" : "patterns:", stdout);
     for (int p = 0; b->results->patterns[p].name != NULL; p++)
-        fprintf(out, " %s", b->results->patterns[p].name);
-    fputc('\n', out);
-    return out == stderr ? 2 : 0;
+        printf(" %s", b->results->patterns[p].name);
+    putchar('\n');
+}
+
+static double number(const struct bench *b, const char *option, const char *text, double least,
+                     double most)
+{
+    char *end, remedy[80];
+    double value = strtod(text, &end);
+    snprintf(remedy, sizeof(remedy), "give a number from %g to %g", least, most);
+    if (end == text || *end != '\0' || !(value >= least && value <= most))
+        wrong(b, option, text, remedy);
+    return value;
+}
+
+/* An option that not all benchmarks have. */
+static void need(const struct bench *b, bool has, const char *option, const char *value)
+{
+    if (!has)
+        wrong(b, option, value, "is not for this benchmark");
 }
 
 struct wishes {
     const char *only, *plot, *with, *minivet, *json_file;
     double tight;
-    bool json, help, wrong;
+    int rivals;
+    bool json;
 };
+
+static void take_vs(struct bench *b, struct wishes *w, const char *name)
+{
+    if (strcmp(name, "none") != 0 && !vmm_is_known(name))
+        wrong(b, "--vs", name, "give a name that is known, a program's path, or a line");
+    if (strchr(name, ' ') == NULL && strchr(name, '/') != NULL && access(name, X_OK) < 0)
+        wrong(b, "--vs", name, strerror(errno));
+    if (w->rivals == VMMS_MAX - 2)
+        wrong(b, "--vs", name, "these are too many");
+    b->vs[w->rivals++] = name; /* the first takes the place of those that are the default */
+    b->vs[w->rivals] = NULL;
+}
+
+static void take_with(const struct bench *b, const char *list)
+{
+    need(b, b->ways != NULL, "--with", list);
+    for (const char *at = list; *at != '\0'; at += *at == ',') {
+        size_t len = strcspn(at, ",");
+        const struct vmm_way *way = b->ways;
+        while (way->family != NULL &&
+               !(way->on_request && strlen(way->kind) == len && strncmp(way->kind, at, len) == 0))
+            way++;
+        if (way->family == NULL)
+            wrong(b, "--with", list, "there is no such thing");
+        at += len;
+    }
+}
+
+static void take_wish(struct bench *b, struct wishes *w, int option)
+{
+    switch (option) {
+    case 'n':
+        b->results->rounds = (int)number(b, "--runs", optarg, 1, RUNS_MAX);
+        break;
+    case 't':
+        w->tight = number(b, "--tight", optarg, 0, 100) / 100;
+        break;
+    case 'v':
+        take_vs(b, w, optarg);
+        break;
+    case 'o':
+        w->only = optarg;
+        break;
+    case 'k':
+    case 'i':
+        need(b, b->takes_kernel, option == 'k' ? "--kernel" : "--initrd", optarg);
+        *(option == 'k' ? &b->kernel : &b->initrd) = optarg;
+        break;
+    case 'm':
+        w->minivet = optarg;
+        break;
+    case 'p':
+        w->plot = optarg;
+        break;
+    case 's':
+        need(b, b->seconds > 0, "--seconds", optarg);
+        b->seconds = number(b, "--seconds", optarg, 0.01, 3600);
+        break;
+    case 'f':
+        need(b, b->takes_file, "--file", optarg);
+        b->file = optarg;
+        break;
+    case 'w':
+        take_with(b, optarg);
+        w->with = optarg;
+        break;
+    case 'j':
+        w->json = true;
+        w->json_file = optarg;
+        break;
+    case 'h':
+        usage(b);
+        exit(0);
+    default: /* getopt has said what is wrong */
+        fprintf(stderr, "bench: `minivet bench %s --help` has the options\n", b->results->bench);
+        exit(2);
+    }
+}
 
 static struct wishes take_wishes(struct bench *b, int argc, char **argv)
 {
@@ -279,38 +384,38 @@ static struct wishes take_wishes(struct bench *b, int argc, char **argv)
         {"with", required_argument, NULL, 'w'},    {"json", optional_argument, NULL, 'j'},
         {"help", no_argument, NULL, 'h'},          {0}};
     struct wishes w = {.only = b->only != NULL ? b->only : "", .with = "", .tight = 0.03};
-    int vs_count = 0;
-    for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        const char **text = c == 'o'                    ? &w.only
-                            : c == 'p'                  ? &w.plot
-                            : c == 'k'                  ? &b->kernel
-                            : c == 'i'                  ? &b->initrd
-                            : c == 'm'                  ? &w.minivet
-                            : c == 'f' && b->takes_file ? &b->file
-                            : c == 'w' && b->ways       ? &w.with
-                                                        : NULL;
-        if (text != NULL)
-            *text = optarg;
-        else if (c == 'n')
-            b->results->rounds = (int)strtol(optarg, NULL, 10);
-        else if (c == 't')
-            w.tight = strtod(optarg, NULL) / 100;
-        else if (c == 's' && b->seconds > 0 && strtod(optarg, NULL) > 0)
-            b->seconds = strtod(optarg, NULL);
-        else if (c == 'v' && vs_count < VMMS_MAX - 2)
-            b->vs[vs_count++] = optarg, b->vs[vs_count] = NULL;
-        else if (c == 'j')
-            w.json = true, w.json_file = optarg;
-        else if (c == 'h')
-            w.help = true;
-        else
-            w.wrong = true;
-    }
+    static char name[] = "bench"; /* for getopt's messages */
+    argv[0] = name;
     if (b->vs[0] == NULL)
         b->vs[0] = "qemu-microvm";
-    w.wrong |= optind != argc || b->results->rounds < 1 || b->results->rounds > RUNS_MAX ||
-               !(w.tight >= 0) || !results_choose(b->results, w.only);
+    for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;)
+        take_wish(b, &w, c);
+    if (optind != argc)
+        wrong(b, "argument", argv[optind], "there are only options");
+    if (!results_choose(b->results, w.only))
+        wrong(b, "--only", w.only, "no pattern begins so");
+    if (b->takes_kernel && b->kernel == NULL && (b->initrd != NULL || strcmp(w.only, "linux") == 0))
+        wrong(b, b->initrd != NULL ? "--initrd" : "--only", b->initrd != NULL ? b->initrd : w.only,
+              "give --kernel FILE, too");
     return w;
+}
+
+/* Now, not when all has been measured. */
+static void check_files(const struct bench *b, const struct wishes *w)
+{
+    const char *const read[] = {b->kernel, b->initrd}, *const written[] = {w->plot, w->json_file};
+    for (size_t i = 0; i < 2; i++) {
+        if (read[i] != NULL && access(read[i], R_OK) < 0)
+            runs_die("open", read[i]);
+        bool is_new = written[i] != NULL && access(written[i], F_OK) < 0;
+        FILE *f = written[i] != NULL ? fopen(written[i], "ae") : NULL;
+        if (written[i] != NULL && f == NULL)
+            runs_die("write", written[i]);
+        if (f != NULL)
+            fclose(f);
+        if (is_new)
+            unlink(written[i]);
+    }
 }
 
 int bench_main(struct bench *b, int argc, char **argv)
@@ -319,8 +424,7 @@ int bench_main(struct bench *b, int argc, char **argv)
     struct vmm v;
     char machine[512];
     struct wishes w = take_wishes(b, argc, argv);
-    if (w.help || w.wrong)
-        return usage(b, w.help ? stdout : stderr);
+    check_files(b, &w);
     if (!vmm_find(w.minivet != NULL ? w.minivet : own_minivet(), &v))
         return 1;
     b->hardware = has_hardware(v.program);

@@ -27,10 +27,10 @@ struct bench {
     const struct vmm_way *ways;       /* up to one without a family; NULL: one for all VMMs */
     const char *vs[VMMS_MAX];         /* whom to compare with; none: qemu-microvm */
     const char *only;                 /* patterns to measure if none are chosen; NULL: all */
-    const char *kernel, *initrd;      /* --kernel, --initrd: NULL without */
+    const char *kernel, *initrd;      /* --kernel, --initrd, if `takes_kernel`: NULL without */
     const char *file;                 /* --file, if `takes_file` */
     double seconds;                   /* --seconds; 0: there is no such option */
-    bool takes_file;
+    bool takes_file, takes_kernel;
     bool hardware; /* hardware virtualization, as `minivet check` says */
 };
 

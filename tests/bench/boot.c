@@ -99,6 +99,7 @@ int main(int argc, char **argv)
         .results = &results,
         .run = run,
         .can = can,
+        .takes_kernel = true,
         .about = "\nTimes from exec to the guest's first words, and to the end of the process.\n",
         .notes =
             "first, end: from exec to the guest's first words, and to the end of the process;\n"

@@ -103,6 +103,7 @@ int main(int argc, char **argv)
         .results = &results,
         .run = run,
         .can = can,
+        .takes_kernel = true,
         .about = "\nMemory beyond the guest's own, and what idle guests cost the host.\n",
         .notes =
             "PSS: of a VMM, beyond the guest's memory; CPU: of one processor, of all the guests\n"

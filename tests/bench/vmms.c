@@ -91,6 +91,15 @@ const char *vmm_program(const char *program)
     return NULL;
 }
 
+bool vmm_is_known(const char *name)
+{
+    for (size_t i = 0; i < COUNT(table); i++) {
+        if (strcmp(table[i].name, name) == 0)
+            return true;
+    }
+    return strpbrk(name, " /") != NULL;
+}
+
 bool vmm_find(const char *name, struct vmm *v)
 {
     *v = table[0];

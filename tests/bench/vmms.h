@@ -46,6 +46,9 @@ struct vmm_guest {
  * {append}, {mem} (MiB) and {cpus} are filled in. False, and said: it is not installed. */
 bool vmm_find(const char *name, struct vmm *v);
 
+/* Whether it can be such a name, path or line at all. */
+bool vmm_is_known(const char *name);
+
 /* The file of that name in PATH, or NULL. */
 const char *vmm_program(const char *program);
 

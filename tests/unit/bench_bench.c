@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Nothing goes on when a benchmark is ended. */
+/* The command line of a benchmark, and that nothing goes on when it is ended. */
 #include <criterion/criterion.h>
 
 #include <signal.h>
@@ -32,6 +32,7 @@ static pid_t start(char *const *options, int *fd)
     struct bench b = {.results = &results, .about = "", .notes = "", .run = run};
     char *argv[16] = {"bench", "--minivet", "/bin/false", "--vs", "none"};
     int fds[2], argc = 5;
+    b.takes_kernel = true;
     while (*options != NULL)
         argv[argc++] = *options++;
     cr_assert_eq(pipe(fds), 0);
@@ -45,6 +46,39 @@ static pid_t start(char *const *options, int *fd)
     close(fds[1]);
     *fd = fds[0];
     return pid;
+}
+
+static void is_refused(char *const *options, const char *words)
+{
+    int fd, status;
+    pid_t pid = start(options, &fd);
+    size_t len = 0;
+    for (ssize_t n; (n = read(fd, said + len, sizeof(said) - 1 - len)) > 0;)
+        len += (size_t)n;
+    said[len] = '\0';
+    close(fd);
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) != 0);
+    cr_expect(strstr(said, words) != NULL, "%s: %s", words, said);
+}
+
+#define REFUSED(words, ...) is_refused((char *[]){__VA_ARGS__, NULL}, words)
+
+Test(bench, says_what_is_wrong)
+{
+    REFUSED("'--other'", "--other");
+    REFUSED("--runs 1x: give a number", "--runs", "1x");
+    REFUSED("--runs 0: give a number", "--runs", "0");
+    REFUSED("--tight nan: give a number", "--tight", "nan");
+    REFUSED("--only other: no pattern", "--only", "other");
+    REFUSED("--only linux: give --kernel", "--only", "linux");
+    REFUSED("--vs other: give a name", "--vs", "other");
+    REFUSED("--vs /nowhere/vmm: No such file", "--vs", "/nowhere/vmm");
+    REFUSED("--seconds 1: is not for this", "--seconds", "1");
+    REFUSED("--with packed: is not for this", "--with", "packed");
+    REFUSED("open /nowhere/vmlinuz: No such file", "--kernel", "/nowhere/vmlinuz");
+    REFUSED("write /nowhere/plot.svg: No such file", "--plot", "/nowhere/plot.svg");
+    REFUSED("write /nowhere/all.json: No such file", "--json=/nowhere/all.json");
 }
 
 Test(bench, a_signal_ends_what_was_started, .timeout = 60)
