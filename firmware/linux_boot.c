@@ -82,12 +82,13 @@ static int write_cmdline(const struct kernel *k, const struct gmem *g, const cha
     return gmem_write(g, X86_CMDLINE_GPA, cmdline, len + 1);
 }
 
+/* Words are apart by what C calls space; one may be in quotes. */
 bool linux_cmdline_has(const char *cmdline, const char *start)
 {
     size_t len = strlen(start);
 
     for (const char *p = cmdline; (p = strstr(p, start)) != NULL; p += len) {
-        if (p == cmdline || p[-1] == ' ')
+        if (p == cmdline || strchr(" \t\n\v\f\r\"", p[-1]))
             return true;
     }
     return false;
