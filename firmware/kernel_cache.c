@@ -18,7 +18,7 @@
 #include "core/xmath.h"
 #include "firmware/image.h"
 
-#define MAGIC  "minivet kernel 2" /* with the mark's meaning */
+#define MAGIC  "minivet kernel 3" /* with the mark's meaning */
 #define PREFIX "unpacked-"
 
 /* ---- whose is it? ---- */
@@ -147,6 +147,40 @@ static bool identify(const struct image *packed, uint64_t identity[7])
     return true;
 }
 
+#ifndef STATX_MNT_ID_UNIQUE /* in glibc 2.40 */
+#define STATX_MNT_ID_UNIQUE 0x4000u
+#endif
+
+/* An overlay's files may have other devices than its folders: one of the two must be the same. */
+static bool same_file_system(const struct statx *a, int fd, const char *path)
+{
+    struct statx b;
+
+    if (statx(fd, path, AT_EMPTY_PATH, STATX_MNT_ID, &b) < 0)
+        return false;
+    return (a->stx_dev_major == b.stx_dev_major && a->stx_dev_minor == b.stx_dev_minor) ||
+           ((a->stx_mask & b.stx_mask & STATX_MNT_ID) && a->stx_mnt_id == b.stx_mnt_id);
+}
+
+/* Whose word about its files is good? Else by a number that no other mount gets, from Linux 6.8. */
+static bool identify_mount(struct kernel_cache *c, const struct image *packed)
+{
+    struct statx sx;
+
+    if (statx(packed->fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &sx) < 0)
+        return false;
+    if (same_file_system(&sx, c->dir_fd, "") || same_file_system(&sx, AT_FDCWD, "/") ||
+        same_file_system(&sx, AT_FDCWD, "/boot"))
+        return true;
+    get_boot(c->mark.mount_boot);
+    if (c->mark.mount_boot[0] == '\0' ||
+        statx(packed->fd, "", AT_EMPTY_PATH, STATX_MNT_ID_UNIQUE, &sx) < 0 ||
+        !(sx.stx_mask & STATX_MNT_ID_UNIQUE))
+        return false;
+    c->mark.mount = sx.stx_mnt_id;
+    return true;
+}
+
 int kernel_cache_open(struct kernel_cache *c, const char *dir, const struct image *packed,
                       uint64_t offset, uint32_t bytes, uint32_t unpacked_bytes)
 {
@@ -154,7 +188,7 @@ int kernel_cache_open(struct kernel_cache *c, const char *dir, const struct imag
     int err = 0;
 
     memset(c, 0, sizeof(*c));
-    c->dir_fd = dir ? open_folder(dir) : -1;
+    c->dir_fd = dir && unpacked_bytes <= KERNEL_CACHE_MAX_BYTES ? open_folder(dir) : -1;
     if (c->dir_fd < 0)
         return 0;
     memcpy(c->mark.magic, MAGIC, sizeof(c->mark.magic));
@@ -164,7 +198,7 @@ int kernel_cache_open(struct kernel_cache *c, const char *dir, const struct imag
     for (unsigned i = 0; err == 0 && i < KERNEL_CACHE_SAMPLES; i++)
         err = image_read(packed, offset + (bytes - len) * i / (KERNEL_CACHE_SAMPLES - 1),
                          c->mark.samples[i], len);
-    if (err < 0 || !identify(packed, c->mark.identity))
+    if (err < 0 || !identify(packed, c->mark.identity) || !identify_mount(c, packed))
         kernel_cache_close(c);
     snprintf(c->name, sizeof(c->name), PREFIX "%" PRIx64 "-%" PRIx64, c->mark.identity[0],
              c->mark.identity[1]);

@@ -6,6 +6,10 @@
  * content and of inode (which nobody can set), and samples of the packed bytes, for file systems
  * whose times are fixed. To read it costs nothing that a hash of all the bytes would cost.
  *
+ * All of that is what a file system says, and who made it can make it say anything, as in the image
+ * of a guest's disk that is mounted here: the next such image may have the same device. Trusted are
+ * the file systems of the folder, of / and of /boot; of any other an entry is good for one mount.
+ *
  * An entry may be damaged: its name may outlive a crash of the host that its bytes did not. One
  * that was last seen whole before the host started is summed up once, by every byte; any other by
  * 64 bytes of each MiB.
@@ -25,11 +29,16 @@ struct image;
 #define KERNEL_CACHE_SAMPLES    16
 #define KERNEL_CACHE_SAMPLE     128
 #define KERNEL_CACHE_BOOT_BYTES 40
+/* More is not kept, so that no kernel fills the user's disk. Linux's own map has no room for more.
+ */
+#define KERNEL_CACHE_MAX_BYTES (UINT32_C(1) << 30)
 
 /* What is behind the unpacked bytes in an entry; private. */
 struct kernel_cache_mark {
     char magic[16];
     uint64_t identity[10];
+    uint64_t mount;                           /* 0: a file system that is trusted */
+    char mount_boot[KERNEL_CACHE_BOOT_BYTES]; /* in this life of the host it has that number */
     uint8_t samples[KERNEL_CACHE_SAMPLES][KERNEL_CACHE_SAMPLE];
     /* Of the entry itself; sums of 0 are none. */
     uint64_t sum, sparse_sum;
@@ -44,7 +53,7 @@ struct kernel_cache {
 
 /*
  * For the packed bytes at offset of a file. The folder is made if it is not there; NULL: there is
- * none. 0, or what reading the file said; reported.
+ * none, as for a file whose mount cannot be told apart. 0, or what reading the file said; reported.
  */
 int kernel_cache_open(struct kernel_cache *c, const char *dir, const struct image *packed,
                       uint64_t offset, uint32_t bytes, uint32_t unpacked_bytes);

@@ -29,6 +29,7 @@ static struct kernel_cache cache;
 
 static void setup(void)
 {
+    static char path[64];
     static uint8_t packed[PACKED_BYTES];
 
     fx_capture_errors();
@@ -38,7 +39,11 @@ static void setup(void)
         packed[i] = (uint8_t)(i * i >> 3);
     for (unsigned i = 0; i < BYTES; i++)
         unpacked[i] = (uint8_t)(i * 7);
-    cr_assert_eq(image_open(&image, "kernel", fx_file(packed, PACKED_BYTES, PACKED_BYTES)), 0);
+    snprintf(path, sizeof(path), "%s/packed", base);
+    int fd = open(path, O_WRONLY | O_CREAT, 0600);
+    cr_assert_eq(write(fd, packed, PACKED_BYTES), (ssize_t)PACKED_BYTES);
+    close(fd);
+    cr_assert_eq(image_open(&image, "kernel", path), 0);
     cr_assert_eq(kernel_cache_open(&cache, dir, &image, 0, PACKED_BYTES, BYTES), 0);
 }
 
@@ -320,6 +325,49 @@ Test(firmware_kernel_cache, the_least_recently_used_goes)
     cr_assert(found());
     snprintf(cache.name, sizeof(cache.name), "unpacked-%u", 4);
     cr_assert_not(found());
+}
+
+/* No kernel fills the user's disk. */
+Test(firmware_kernel_cache, what_is_too_large_is_not_kept)
+{
+    kernel_cache_close(&cache);
+    cr_assert_eq(kernel_cache_open(&cache, dir, &image, 0, PACKED_BYTES, KERNEL_CACHE_MAX_BYTES),
+                 0);
+    cr_assert_geq(cache.dir_fd, 0);
+    kernel_cache_close(&cache);
+    cr_assert_eq(
+        kernel_cache_open(&cache, dir, &image, 0, PACKED_BYTES, KERNEL_CACHE_MAX_BYTES + 1), 0);
+    cr_assert_lt(cache.dir_fd, 0);
+}
+
+/*
+ * A file system that a stranger made may show another file of the same device, number, size, times
+ * and samples: the next mount's.
+ */
+Test(firmware_kernel_cache, file_systems_of_strangers)
+{
+    static uint8_t packed[PACKED_BYTES];
+    int fd = memfd_create("packed", MFD_CLOEXEC);
+    struct image other = {.role = "kernel", .path = "other", .fd = fd, .bytes = PACKED_BYTES};
+
+    cr_assert_eq(write(fd, packed, PACKED_BYTES), (ssize_t)PACKED_BYTES);
+    keep();
+    cr_assert_eq(cache.mark.mount, 0); /* the folder's own */
+    kernel_cache_close(&cache);
+    cr_assert_eq(kernel_cache_open(&cache, dir, &other, 0, PACKED_BYTES, BYTES), 0);
+    if (cache.dir_fd >= 0) { /* the host tells mounts apart */
+        kernel_cache_keep(&cache, &other, unpacked, BYTES);
+        cr_assert(found());
+        cache.mark.mount ^= 1;
+        cr_assert_not(found());
+        cache.mark.mount ^= 1;
+        cache.mark.mount_boot[0] ^= 1;
+        cr_assert_not(found());
+        cache.mark.mount_boot[0] ^= 1;
+    }
+    cache.mark.mount = 0; /* what anybody's file on a trusted one would be */
+    cr_assert_not(found());
+    close(fd);
 }
 
 /* The folder may have been somebody's before. */

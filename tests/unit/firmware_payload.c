@@ -137,6 +137,19 @@ Test(firmware_payload, unknown_formats_unpack_themselves)
     expect_unpacks_itself();
 }
 
+/* The file, where the cache is: in memory alone it would be another file system's. */
+static const char *on_disk(const char *folder)
+{
+    static char path[64];
+
+    snprintf(path, sizeof(path), "%s/vmlinuz", folder);
+    FILE *f = fopen(path, "we");
+    cr_assert_not_null(f);
+    cr_assert_eq(fwrite(file, 1, sizeof(file), f), sizeof(file));
+    fclose(f);
+    return path;
+}
+
 Test(firmware_payload, kept)
 {
     char base[] = "/tmp/minivet-payload-XXXXXX", dir[64], command[256];
@@ -144,7 +157,9 @@ Test(firmware_payload, kept)
     cr_assert_not_null(mkdtemp(base));
     snprintf(dir, sizeof(dir), "%s/kernels", base);
     config.cache_dir = dir;
-    cr_assert_eq(load_packed("zstd"), 0);
+    cr_assert_gt(fx_bzimage_pack(file, "zstd", payload, sizeof(payload)), 0);
+    config.kernel_path = on_disk(base);
+    cr_assert_eq(linux_boot_load(memory, &config, &state), 0);
     expect_at(FX_PREF_GPA, 0);
     /* The entry is what is loaded next time: a sign in it is seen. */
     payload[0x1000] = 0x11;
@@ -179,8 +194,11 @@ Test(firmware_payload, only_kernels_are_kept)
     snprintf(dir, sizeof(dir), "%s/kernels", base);
     config.cache_dir = dir;
     memset(payload, 0, sizeof(payload));
-    cr_assert_eq(load_packed("zstd"), -ENOEXEC);
+    cr_assert_gt(fx_bzimage_pack(file, "zstd", payload, sizeof(payload)), 0);
+    config.kernel_path = on_disk(base);
+    cr_assert_eq(linux_boot_load(memory, &config, &state), -ENOEXEC);
     cr_assert_eq(rmdir(dir), 0); /* it is empty */
+    cr_assert_eq(unlink(config.kernel_path), 0);
     cr_assert_eq(rmdir(base), 0);
 }
 
@@ -274,7 +292,8 @@ Test(firmware_payload, an_initrd_that_leaves_no_choice)
 
 Test(firmware_payload, memory_that_is_cut_up)
 {
-    static const char *const words[] = {"mem=40M", "quiet memmap=1M$20M"};
+    static const char *const words[] = {"mem=40M", "quiet memmap=1M$20M", "quiet\tmem=40M",
+                                        "\"mem=40M\""};
 
     config.entropy = &chance;
     randoms[0] = randoms[1] = 3; /* the first is for the virtual address */
