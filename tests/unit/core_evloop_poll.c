@@ -229,6 +229,30 @@ Test(core_evloop_poll, it_rests_when_another_program_needs_a_time_slice)
     bench_end(&b);
 }
 
+static uint64_t an_hour_is_over(void *ctx)
+{
+    return *(uint64_t *)ctx += US * 1000 * 1000 * 3600;
+}
+
+/* Somebody stopped the process, or its host: afterwards it looks again before long. */
+Test(core_evloop_poll, the_rest_has_a_limit)
+{
+    struct bench b;
+    bench_init(&b);
+    open_window(&b);
+    cr_assert(evloop_poll_add(b.loop, &b.poll));
+    evloop_poll_limit(b.loop, UINT64_MAX); /* the hour is over while it looks */
+    b.loop->stats.poll_window_ns = UINT64_MAX;
+    b.clock.now_ns = an_hour_is_over;
+    cr_expect_not(evloop_poll_run(b.loop, WAIT_FOREVER));
+    cr_expect_eq(b.sleeps, 1);
+    b.clock.now_ns = fake_now;
+    cr_expect_not(evloop_poll_add(b.loop, &b.poll));
+    b.now += US * 1000 * 1000;
+    cr_expect(evloop_poll_add(b.loop, &b.poll));
+    bench_end(&b);
+}
+
 Test(core_evloop_poll, a_look_that_finds_work_ends_the_window)
 {
     struct bench b;

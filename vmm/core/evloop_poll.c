@@ -22,6 +22,7 @@
 #define OTHERS_NS     UINT64_C(3000)   /* after this long somebody else has had the processor */
 #define SLICE_NS      UINT64_C(500000) /* ... and does not give it back of itself */
 #define REST_FACTOR   64u
+#define REST_MAX_NS   UINT64_C(1000000000) /* a process that was stopped is no sign of others */
 
 static bool rests(struct evloop *loop)
 {
@@ -104,7 +105,7 @@ static bool others_ran(struct evloop *loop, uint64_t before)
     if (gap < OTHERS_NS)
         return false;
     if (gap >= SLICE_NS)
-        loop->rest_ns = now + gap * REST_FACTOR;
+        loop->rest_ns = now + min_u64(gap, REST_MAX_NS / REST_FACTOR) * REST_FACTOR;
     return true;
 }
 
