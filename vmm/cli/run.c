@@ -113,7 +113,7 @@ static void on_signal(void *ctx, uint32_t events)
             machine_terminal_resized(run->machine);
         else if (info.ssi_signo == SIGUSR1)
             machine_print_stats(run->machine);
-        else {
+        else if (!run->ended) {
             timeline_add(run->timeline, TIMELINE_GUEST, "signal");
             finish(run, EXIT_SIGNAL_BASE + (int)info.ssi_signo);
         }
