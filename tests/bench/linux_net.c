@@ -116,7 +116,7 @@ static void stop_server(void)
 /* A server for each stream: one that goes on sometimes ends after a client has gone. */
 static void start_server(const struct load *l)
 {
-    static char script[] = "trap 'kill $!; exit' TERM\n"
+    static char script[] = "trap 'kill $!; exit' TERM INT HUP\n"
                            "while :; do\n"
                            "    \"$0\" -s -1 --logfile /dev/null & wait $!\n"
                            "done";

@@ -14,9 +14,28 @@
 #include <time.h>
 #include <unistd.h>
 
+/* ---- children ---- */
+
+#define STARTED_MAX 128 /* more than there are at a time */
+
+static pid_t started[STARTED_MAX];
+static unsigned started_count;
+
+/* Those that are still this process's children: a guest that is halted would stay for ever. */
+static void end_children(void)
+{
+    siginfo_t info;
+    for (unsigned i = 0; i < STARTED_MAX; i++) {
+        if (started[i] > 0 &&
+            waitid(P_PID, (id_t)started[i], &info, WEXITED | WNOHANG | WNOWAIT) == 0)
+            kill(started[i], SIGTERM);
+    }
+}
+
 void runs_die(const char *what, const char *name)
 {
     int err = errno;
+    end_children();
     runs_progress(0, 0, NULL);
     fprintf(stderr, "bench: %s %s%s%s\n", what, name, err != 0 ? ": " : "",
             err != 0 ? strerror(err) : "");
@@ -46,6 +65,7 @@ pid_t runs_start(const char *name, char *const argv[], int in_fd, int *out_fd)
     errno = posix_spawn(&pid, argv[0], &actions, NULL, argv, environ);
     if (errno != 0)
         runs_die("cannot run", argv[0]);
+    started[started_count++ % STARTED_MAX] = pid;
     posix_spawn_file_actions_destroy(&actions);
     close(fds[1]);
     *out_fd = fds[0];

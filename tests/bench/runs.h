@@ -19,7 +19,7 @@
 
 struct cJSON;
 
-/* errno says why; 0: `what` does. */
+/* errno says why; 0: `what` does. Ends the programs that were started, too. */
 _Noreturn void runs_die(const char *what, const char *name);
 
 double runs_now_ms(void);
