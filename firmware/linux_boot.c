@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "core/fail.h"
@@ -92,6 +93,21 @@ bool linux_cmdline_has(const char *cmdline, const char *start)
             return true;
     }
     return false;
+}
+
+char *linux_cmdline_make(const char *console, bool kaslr_off, const char *user)
+{
+    char *line = NULL;
+    int r;
+
+    if (linux_cmdline_has(user, "console="))
+        console = NULL;
+    r = asprintf(&line, "%s%s%s%s%s%s%s", console ? "console=" : "", console ? console : "",
+                 console ? " " : "", linux_cmdline_has(user, "panic=") ? "" : "panic=-1 ",
+                 /* A distribution's code is tested. A kernel in FIPS mode does it all the same. */
+                 linux_cmdline_has(user, "cryptomgr.") ? "" : "cryptomgr.notests ",
+                 kaslr_off ? "nokaslr " : "", user);
+    return r < 0 ? NULL : line;
 }
 
 static void hand_over(const struct kernel *k, const struct gmem *g, const struct handover *h,

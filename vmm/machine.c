@@ -219,21 +219,6 @@ static int create_platform(struct machine *m)
 
 /* ---- what the guest finds at power-on ---- */
 
-/* Our words first, so that the user's can override them; NULL: out of memory. */
-static char *kernel_cmdline(const struct vm_config *vm)
-{
-    static const char *const consoles[] = {[CONSOLE_SERIAL] = "console=ttyS0 ",
-                                           [CONSOLE_VIRTIO] = "console=hvc0 ",
-                                           [CONSOLE_OFF] = ""};
-    const char *user = vm->append != NULL ? vm->append : "";
-    char *text = NULL;
-    int r = asprintf(&text, "%s%s%s%s",
-                     linux_cmdline_has(user, "console=") ? "" : consoles[vm->console],
-                     linux_cmdline_has(user, "panic=") ? "" : "panic=-1 ",
-                     vm->kaslr_off ? "nokaslr " : "", user);
-    return r < 0 ? NULL : text;
-}
-
 static int create_virtio(struct machine *m)
 {
     return virtio_devices_create(&m->virtio, &(struct virtio_devices_config){
@@ -300,7 +285,10 @@ static int load_kernel(struct machine *m, struct boot_state *state)
     const struct vm_config *vm = m->config.vm;
     struct e820_map map;
     e820_build(&map, m->gmem, true);
-    char *cmdline = kernel_cmdline(vm);
+    static const char *const consoles[] = {
+        [CONSOLE_SERIAL] = "ttyS0", [CONSOLE_VIRTIO] = "hvc0", [CONSOLE_OFF] = NULL};
+    char *cmdline = linux_cmdline_make(consoles[vm->console], vm->kaslr_off,
+                                       vm->append != NULL ? vm->append : "");
     if (cmdline == NULL)
         return fail(-ENOMEM, "kernel command line");
     char *cache_dir = vm->unpack == UNPACK_CACHED ? kernel_cache_dir() : NULL;

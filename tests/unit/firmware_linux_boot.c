@@ -225,6 +225,33 @@ static void cmdline_refused(const uint8_t *file, size_t file_bytes, size_t len, 
     free(line);
 }
 
+static void expect_line(const char *console, bool kaslr_off, const char *user, const char *want)
+{
+    char *line = linux_cmdline_make(console, kaslr_off, user);
+
+    cr_expect_str_eq(line, want);
+    free(line);
+}
+
+Test(firmware_linux_boot, default_words_come_before_the_users)
+{
+    expect_line("ttyS0", false, "quiet", "console=ttyS0 panic=-1 cryptomgr.notests quiet");
+    expect_line("hvc0", true, "", "console=hvc0 panic=-1 cryptomgr.notests nokaslr ");
+    expect_line(NULL, false, "", "panic=-1 cryptomgr.notests ");
+}
+
+Test(firmware_linux_boot, default_words_that_the_user_has_are_left_out)
+{
+    expect_line("ttyS0", false, "quiet console=tty0",
+                "panic=-1 cryptomgr.notests quiet console=tty0");
+    expect_line("ttyS0", false, "panic=5", "console=ttyS0 cryptomgr.notests panic=5");
+    expect_line("ttyS0", false, "cryptomgr.notests=0",
+                "console=ttyS0 panic=-1 cryptomgr.notests=0");
+    /* What only looks like one. */
+    expect_line("ttyS0", false, "oops.panic=1",
+                "console=ttyS0 panic=-1 cryptomgr.notests oops.panic=1");
+}
+
 Test(firmware_linux_boot, cmdline_as_long_as_the_kernel_takes)
 {
     char *line = long_line(2047);
