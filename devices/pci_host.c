@@ -295,6 +295,14 @@ static int assign_function(struct assignment *a)
     return 0;
 }
 
+bool pci_host_is_empty(const struct pci_host *host)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < PCI_DEVFN_COUNT; i++)
+        count += host->functions[i] != NULL;
+    return count == 1;
+}
+
 int pci_host_assign(struct pci_host *host, const struct pci_windows *windows)
 {
     host->windows = *windows;

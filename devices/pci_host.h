@@ -17,6 +17,7 @@
 #ifndef MINIVET_DEVICES_PCI_HOST_H
 #define MINIVET_DEVICES_PCI_HOST_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/irq.h"
@@ -57,6 +58,9 @@ int pci_host_create(struct pci_host **out, const struct pci_host_config *config)
  * silent.
  */
 int pci_host_add(struct pci_host *host, unsigned devfn, struct pci_function *function);
+
+/* Is there nothing on the bus but the bridge? */
+bool pci_host_is_empty(const struct pci_host *host);
 
 /*
  * Opens the windows and gives every BAR of every function an address in one, with decoding on:

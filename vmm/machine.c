@@ -259,7 +259,7 @@ static int write_tables(struct machine *m)
     struct acpi_config acpi = {
         .vcpus = m->config.vm->cpus,
         .serial = m->serial != NULL,
-        .pci = true,
+        .pci = !pci_host_is_empty(m->pci_host), /* or a guest would look for what is there */
         .pci_window64_gpa = windows.memory64.base,
         .pci_window64_bytes = windows.memory64.bytes,
     };

@@ -95,6 +95,17 @@ Test(pci_host, the_bridge_is_function_0)
         cr_expect(zero(u64, ecam_read(0, reg, 4)));
 }
 
+Test(pci_host, is_empty_until_the_first_function)
+{
+    cr_assert(not(pci_host_is_empty(host)));
+    pci_host_destroy(host);
+    cr_assert(zero(pci_host_create(
+        &host, &(struct pci_host_config){.pio = pio, .mmio = mmio, .ecam_gpa = ECAM})));
+    cr_assert(pci_host_is_empty(host));
+    cr_assert(zero(pci_host_add(host, PCI_DEVFN(31, 7), &fn.f)));
+    cr_assert(not(pci_host_is_empty(host)));
+}
+
 Test(pci_host, the_bridge_cannot_be_written)
 {
     for (unsigned reg = 0; reg < 4096; reg += 4) {
