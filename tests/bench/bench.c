@@ -160,6 +160,14 @@ static void run_all(const struct bench *b, const struct vmm *vmms, double tight)
 
 /* ---- results ---- */
 
+static bool measured_any(const struct results *r)
+{
+    bool any = false;
+    for (int p = 0; r->patterns[p].name != NULL; p++)
+        any |= results_has(r, p);
+    return any;
+}
+
 static void print_table(const struct bench *b, const char *machine, double tight)
 {
     const struct results *r = b->results;
@@ -439,8 +447,16 @@ int bench_main(struct bench *b, int argc, char **argv)
     if (b->prepare != NULL)
         b->prepare(b);
     describe_machine(b, machine, sizeof(machine));
+    if (b->kernel != NULL && !b->hardware)
+        fprintf(stderr,
+                "bench: without hardware virtualization a Linux may not boot in %d s; "
+                "`tools/bench boot` counts its instructions\n",
+                RUNS_DEADLINE_S);
     runs_catch_ends();
     run_all(b, vmms, w.tight);
+    errno = 0;
+    if (!measured_any(b->results))
+        runs_die("nothing could be measured of", b->results->bench);
     if (w.json)
         print_json(b, machine, w.json_file);
     if (!w.json || w.json_file != NULL)

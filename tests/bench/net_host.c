@@ -51,7 +51,7 @@ bool net_host_open(bool *has_tap)
     }
     *has_tap = netns_make_tap(NET_TAP_NAME) && netns_set_up(NET_TAP_NAME, "10.0.2.2");
     if (!*has_tap)
-        perror("bench: no tap: " NET_TAP_NAME);
+        perror("bench: taps, which root can have, are left out: " NET_TAP_NAME);
     return true;
 }
 
