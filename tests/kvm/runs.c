@@ -12,17 +12,15 @@
 
 static char text[65536];
 
-/* Runs the guest `hello`, whose command line has to begin with that word; text: what FILE got. */
+/* Runs the guest `hello`, whose command line has to hold that word; text: what FILE got. */
 static void run_hello(const char *timeline)
 {
     char kernel[512], option[600];
     const char *dir = getenv("MINIVET_GUESTS");
     snprintf(kernel, sizeof(kernel), "%s/hello.elf", dir != NULL ? dir : GUESTS_DIR);
     snprintf(option, sizeof(option), "--timeline=%s", timeline);
-    char *argv[] = {"run",     kernel,      "-a",  "hello console= panic=",
-                    option,    "--mark",    "ell", "--mark",
-                    "goodbye", "--timeout", "60s", "--cpus",
-                    "2",       NULL};
+    char *argv[] = {"run",    kernel,    "-a",        "hello", option,   "--mark", "ell",
+                    "--mark", "goodbye", "--timeout", "60s",   "--cpus", "2",      NULL};
     int out = dup(STDOUT_FILENO), null = open("/dev/null", O_RDWR | O_CLOEXEC);
     CHECK(out >= 0 && null >= 0);
     CHECK(dup2(null, STDIN_FILENO) >= 0 && dup2(null, STDOUT_FILENO) >= 0);
