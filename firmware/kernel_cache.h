@@ -29,8 +29,7 @@ struct image;
 #define KERNEL_CACHE_SAMPLES    16
 #define KERNEL_CACHE_SAMPLE     128
 #define KERNEL_CACHE_BOOT_BYTES 40
-/* More is not kept, so that no kernel fills the user's disk. Linux's own map has no room for more.
- */
+/* More is not kept, lest a kernel fill the user's disk; Linux's own map has no room for more. */
 #define KERNEL_CACHE_MAX_BYTES (UINT32_C(1) << 30)
 
 /* What is behind the unpacked bytes in an entry; private. */

@@ -165,8 +165,10 @@ struct ev_io {
  */
 void evloop_io(struct evloop *loop, struct ev_io *io);
 
-/* Asks for an early end; done() still comes, with -ECANCELED unless it was too late. Nothing else
- * ends with -ECANCELED. */
+/*
+ * Asks for an early end; done() still comes, with -ECANCELED unless it was too late. Nothing else
+ * ends with -ECANCELED.
+ */
 void evloop_io_cancel(struct evloop *loop, struct ev_io *io);
 
 /*
