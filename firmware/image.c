@@ -10,9 +10,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/cancel.h"
 #include "core/fail.h"
 #include "core/gmem.h"
 #include "core/xmath.h"
+
+#define PIECE_BYTES (16 * MIB) /* of what is copied before it is asked whether to go on */
 
 int image_open(struct image *img, const char *role, const char *path)
 {
@@ -58,13 +61,18 @@ void image_close(struct image *img)
 int image_read(const struct image *img, uint64_t offset, void *dst, size_t len)
 {
     uint8_t *p = dst;
+    bool is_mapped = img->map && range_within(offset, len, 0, img->bytes);
 
-    if (img->map && range_within(offset, len, 0, img->bytes)) {
-        memcpy(dst, img->map + offset, len);
-        return 0;
-    }
     while (len > 0) {
-        ssize_t n = pread(img->fd, p, len, (off_t)offset);
+        size_t piece = (size_t)min_u64(len, PIECE_BYTES);
+        ssize_t n = (ssize_t)piece;
+
+        if (cancel_asked(img->cancel))
+            return fail(-ECANCELED, "%s %s: read", img->role, img->path);
+        if (is_mapped)
+            memcpy(p, img->map + offset, piece);
+        else
+            n = pread(img->fd, p, piece, (off_t)offset);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -94,8 +102,8 @@ int image_load(const struct image *img, uint64_t offset, const struct gmem *g, u
     BUG_ON(!r);
     if (g->fd >= 0 && !img->map &&
         lseek(g->fd, (off_t)(r->fd_bytes + (gpa - r->gpa)), SEEK_SET) >= 0) {
-        while (len > 0) {
-            ssize_t n = sendfile(g->fd, img->fd, &from, len);
+        while (len > 0 && !cancel_asked(img->cancel)) {
+            ssize_t n = sendfile(g->fd, img->fd, &from, (size_t)min_u64(len, PIECE_BYTES));
 
             if (n < 0 && errno == EINTR)
                 continue;

@@ -11,14 +11,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct cancel;
 struct gmem;
 
 struct image {
     const char *role; /* "kernel" or "initrd", for messages */
     const char *path; /* the caller's */
     int fd;
-    uint8_t *map;   /* it is in memory, and fd is -1; NULL: in a file */
-    uint64_t bytes; /* above 0 */
+    uint8_t *map;                /* it is in memory, and fd is -1; NULL: in a file */
+    uint64_t bytes;              /* above 0 */
+    const struct cancel *cancel; /* ends reading early; NULL, and as it is opened: nothing does */
 };
 
 /* Opens a regular file that is not empty. image_close() is right after a failure too. */

@@ -143,6 +143,7 @@ int linux_boot_load(const struct gmem *g, const struct linux_boot_config *config
     if (!err && config->initrd_path)
         err = image_open(&initrd, "initrd", config->initrd_path);
     k.initrd_bytes = initrd.bytes;
+    k.file.cancel = initrd.cancel = config->cancel;
     if (!err && k.format == KERNEL_BZIMAGE)
         err = bzimage_load(&k, g, config);
     else if (!err)

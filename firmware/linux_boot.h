@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct cancel;
 struct e820_map;
 struct entropy;
 struct gmem;
@@ -38,6 +39,7 @@ struct linux_boot_config {
     /* What is unpacked here runs at a random place, unless "nokaslr" is on the command line or the
      * kernel has no relocations. NULL: where it was linked for. */
     const struct entropy *entropy;
+    const struct cancel *cancel; /* ends loading early, by -ECANCELED; NULL: nothing does */
 };
 
 enum boot_mode {

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/cancel.h"
 #include "core/clock.h"
 #include "core/fail.h"
 #include "core/gmem.h"
@@ -77,9 +78,11 @@ static int unpack_to(const struct payload *p, const struct kernel *k, uint8_t *o
     int err = in ? image_read(&k->file, p->offset, in, p->bytes)
                  : fail(-ENOMEM, "kernel %s", k->file.path);
 
-    if (!err && !unpack(in, p->bytes, out, p->unpacked_bytes))
-        err = kernel_bad(k, "its %s data does not unpack to %" PRIu32 " bytes", p->format,
-                         p->unpacked_bytes);
+    if (!err && !unpack(in, p->bytes, out, p->unpacked_bytes, k->file.cancel))
+        err = cancel_asked(k->file.cancel)
+                  ? fail(-ECANCELED, "kernel %s: unpack", k->file.path)
+                  : kernel_bad(k, "its %s data does not unpack to %" PRIu32 " bytes", p->format,
+                               p->unpacked_bytes);
     free(in);
     return err;
 }
@@ -98,6 +101,7 @@ static int get_image(struct payload *p, const struct kernel *k, const char *cach
     bool cached = p->image.fd >= 0;
     if (!cached)
         err = image_create(&p->image, k->file.role, k->file.path, p->unpacked_bytes);
+    p->image.cancel = k->file.cancel;
     if (!cached && !err)
         err = unpack_to(p, k, p->image.map);
     if (!err)
@@ -217,7 +221,7 @@ int payload_load(struct kernel *k, const struct gmem *g, const struct linux_boot
     if (!err)
         err = load(k, &elf, g, config);
     /* Only now: what is no kernel is not worth its room. */
-    if (!err && p.image.map)
+    if (!err && p.image.map && !cancel_asked(k->file.cancel))
         kernel_cache_keep(&p.cache, &k->file, p.image.map, p.unpacked_bytes);
     kernel_cache_close(&p.cache);
     image_close(&p.image);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "core/cancel.h"
 #include "core/le.h"
 #include "firmware/unpack.h"
 
@@ -85,7 +86,8 @@ static uint32_t number(const uint8_t *p)
     return be32toh(v);
 }
 
-uint32_t unlzop(const uint8_t *in, uint32_t in_bytes, uint8_t *out, uint32_t out_bytes)
+uint32_t unlzop(const uint8_t *in, uint32_t in_bytes, uint8_t *out, uint32_t out_bytes,
+                const struct cancel *cancel)
 {
     uint64_t head = in_bytes > HEAD_BYTES ? HEAD_BYTES + 4u + in[HEAD_NAME] : in_bytes;
     const uint8_t *end = in + in_bytes;
@@ -98,7 +100,7 @@ uint32_t unlzop(const uint8_t *in, uint32_t in_bytes, uint8_t *out, uint32_t out
 
         packed = number(in + 4);
         in += BLOCK_BYTES;
-        if (packed > end - in || packed > bytes || bytes > out_bytes - done)
+        if (packed > end - in || packed > bytes || bytes > out_bytes - done || cancel_asked(cancel))
             return 0;
         if (packed == bytes) /* would have grown */
             memcpy(out + done, in, bytes);

@@ -232,6 +232,7 @@ static int create_virtio(struct machine *m)
                                                  .gmem = m->gmem,
                                                  .terminal = m->terminal,
                                                  .tape = m->config.tape,
+                                                 .cancel = m->config.cancel,
                                              });
 }
 
@@ -301,7 +302,8 @@ static int load_kernel(struct machine *m, struct boot_state *state)
                                                         .rsdp_gpa = X86_ACPI_GPA,
                                                         .unpack = vm->unpack != UNPACK_OFF,
                                                         .cache_dir = cache_dir,
-                                                        .entropy = &entropy_host},
+                                                        .entropy = &entropy_host,
+                                                        .cancel = m->config.cancel},
                             state);
     free(cache_dir);
     free(cmdline);
@@ -347,7 +349,7 @@ static int create_base(struct machine *m)
                                                                    X86_HOLE_GPA, X86_HOLE_END_GPA);
     reached(m, r, "guest memory mapped");
     if (r == 0 && vm->prefault) {
-        r = gmem_populate(m->gmem);
+        r = gmem_populate(m->gmem, m->config.cancel);
         reached(m, r, "guest memory populated");
     }
     if (r == 0)
@@ -405,6 +407,8 @@ int machine_create(struct machine **out, const struct machine_config *config)
 int machine_start(struct machine *m)
 {
     m->started_ns = clock_now_ns(&clock_host);
+    if (m->terminal != NULL)
+        chr_stdio_begin(m->terminal);
     int r = evloop_start_thread(m->loop);
     if (r == 0)
         r = virtio_devices_start(m->virtio);

@@ -16,6 +16,7 @@
 
 #include "vmm/config.h"
 
+struct cancel;
 struct gmem;
 struct hv;
 struct machine;
@@ -39,6 +40,8 @@ struct machine_config {
     const struct hv *hv;
     struct tape *tape;         /* it is recorded there; NULL: it is not */
     struct timeline *timeline; /* likewise */
+    /* Ends machine_create() early, by an error. NULL: nothing does. */
+    const struct cancel *cancel;
     /* Any thread; only the first end of a run is told. status is for MACHINE_END_STATUS. */
     void (*on_end)(void *ctx, enum machine_end end, int status);
     void *ctx;

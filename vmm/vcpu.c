@@ -13,6 +13,7 @@
 #include "core/clock.h"
 #include "core/fail.h"
 #include "core/log.h"
+#include "core/may_block.h"
 #include "vmm/exits.h"
 #include "vmm/timeline.h"
 
@@ -171,6 +172,7 @@ static void *vcpu_thread(void *arg)
     const struct hv *hv = g->config.hv;
     enum vcpu_end end = VCPU_END_FAULT;
 
+    may_block_forbid();
     hv->vcpu_bind_thread(v->hv);
     timeline_add(v->timeline, TIMELINE_SETUP, "first KVM_RUN");
     if (g->config.clock != NULL)

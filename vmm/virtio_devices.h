@@ -10,6 +10,7 @@
 #include "firmware/acpi.h"
 
 struct bus;
+struct cancel;
 struct chr_backend;
 struct evloop;
 struct gmem;
@@ -32,6 +33,7 @@ struct virtio_devices_config {
     const struct gmem *gmem;
     struct chr_backend *terminal; /* for the console; NULL if there is none */
     struct tape *tape;            /* NULL: they are on none */
+    const struct cancel *cancel;  /* ends set-up early; NULL: nothing does */
 };
 
 /* Errors are reported. The PCI host's resources are not assigned yet. */

@@ -61,6 +61,8 @@ static bool terminal_make_raw(int fd)
         return false;
     raw = terminal.before;
     cfmakeraw(&raw);
+    raw.c_lflag |= ISIG; /* until chr_stdio_begin() */
+    raw.c_cc[VSUSP] = _POSIX_VDISABLE;
     terminal.fd = fd;
     /* First, so that a signal from here on restores what it may find. */
     atomic_store(&terminal.raw, true);
@@ -345,6 +347,16 @@ void chr_stdio_resized(struct chr_backend *b)
     measure(stdio_of(b));
     if ((b->columns != columns || b->rows != rows) && b->handler && b->handler->on_resize)
         b->handler->on_resize(b->handler->ctx, b->columns, b->rows);
+}
+
+void chr_stdio_begin(struct chr_backend *b)
+{
+    const struct chr_stdio *s = stdio_of(b);
+    struct termios raw;
+    if (!s->is_terminal || tcgetattr(s->in.fd, &raw) < 0)
+        return;
+    raw.c_lflag &= ~(tcflag_t)ISIG;
+    tcsetattr(s->in.fd, TCSANOW, &raw);
 }
 
 static void stdio_destroy(struct chr_backend *b)

@@ -37,6 +37,12 @@ struct chr_stdio_config {
  */
 int chr_stdio_create(struct chr_backend **out, const struct chr_stdio_config *config);
 
+/*
+ * The guest runs from now on, and every key is its. Before, Ctrl-C is a signal as ever: nothing
+ * reads what is typed while a machine is set up. Before the loop runs.
+ */
+void chr_stdio_begin(struct chr_backend *b);
+
 /* The terminal's size may have changed (SIGWINCH). On the loop. */
 void chr_stdio_resized(struct chr_backend *b);
 

@@ -112,7 +112,7 @@ Test(core_evloop, an_event_is_dropped_before_its_callback)
 /* One that is asked for something else needs a second place until the kernel forgets the first. */
 Test(core_evloop, a_descriptor_that_cannot_be_set_stays_as_it_is)
 {
-    enum { MANY = 5000 }; /* more than a loop on io_uring has places for */
+    enum { MANY = 10000 }; /* more than a loop on io_uring has places for */
     static struct source all[MANY];
     struct bench b;
     unsigned count = 0;

@@ -2,13 +2,16 @@
 #include <criterion/criterion.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/cancel.h"
 #include "core/gmem.h"
 #include "core/log.h"
 #include "core/xmath.h"
@@ -75,7 +78,7 @@ static uint64_t resident(const struct gmem_region *r)
 
 static void expect_populated(const struct gmem *g)
 {
-    cr_assert_eq(gmem_populate(g), 0);
+    cr_assert_eq(gmem_populate(g, NULL), 0);
     for (unsigned i = 0; i < g->count; i++)
         cr_assert_eq(resident(&g->regions[i]), g->regions[i].bytes, "region %u", i);
 }
@@ -106,6 +109,63 @@ Test(core_gmem, large_memory_is_populated)
     gmem_destroy(g);
 }
 
+Test(core_gmem, populating_is_canceled)
+{
+    struct gmem *g = NULL;
+    struct cancel cancel;
+
+    log_set_sink(drop, NULL);
+    cr_assert_eq(cancel_init(&cancel), 0);
+    cancel_ask(&cancel);
+    cr_assert_eq(gmem_create(&g, 64 * MIB, 0, 0), 0);
+    cr_expect_eq(gmem_populate(g, &cancel), -ECANCELED);
+    cr_expect_eq(resident(&g->regions[0]), 0);
+    gmem_destroy(g);
+    cancel_fini(&cancel);
+}
+
+/* Has the kernel been told so of the memory at hva? */
+static bool has_flag(const void *hva, const char *flag)
+{
+    char line[512];
+    bool inside = false, has = false;
+    FILE *f = fopen("/proc/self/smaps", "re");
+
+    cr_assert_not_null(f);
+    while (fgets(line, sizeof(line), f) != NULL) {
+        char *end;
+        uintptr_t from = strtoull(line, &end, 16);
+        if (*end == '-') /* "FROM-TO rw-p ..." */
+            inside = (uintptr_t)hva >= from && (uintptr_t)hva < strtoull(end + 1, NULL, 16);
+        else if (inside && strncmp(line, "VmFlags:", 8) == 0)
+            has = strstr(line, flag) != NULL;
+    }
+    fclose(f);
+    return has;
+}
+
+static void expect_kept_to_us(const struct gmem *g)
+{
+    static const char ours[1] = {0};
+
+    cr_expect_not(has_flag(ours, " dd"));
+    for (unsigned i = 0; i < g->count; i++) {
+        cr_expect(has_flag(g->regions[i].hva, " dd"), "is in core dumps");
+        cr_expect(has_flag(g->regions[i].hva, " dc"), "is in children");
+    }
+}
+
+Test(core_gmem, is_in_no_core_dump_and_no_child)
+{
+    struct gmem *g = with_hole();
+
+    expect_kept_to_us(g);
+    gmem_destroy(g);
+    cr_assert_eq(gmem_create_shared(&g, RAM, HOLE, HOLE_END), 0);
+    expect_kept_to_us(g);
+    gmem_destroy(g);
+}
+
 Test(core_gmem, more_than_the_host_has_is_not_populated)
 {
     struct gmem *g = NULL;
@@ -113,7 +173,7 @@ Test(core_gmem, more_than_the_host_has_is_not_populated)
 
     log_set_sink(drop, NULL);
     cr_assert_eq(gmem_create(&g, 2 * host, 0, 0), 0);
-    cr_assert_eq(gmem_populate(g), -ENOMEM);
+    cr_assert_eq(gmem_populate(g, NULL), -ENOMEM);
     cr_assert_eq(resident(&(struct gmem_region){.hva = g->regions[0].hva, .bytes = MIB}), 0);
     gmem_destroy(g);
 }
@@ -294,4 +354,14 @@ Test(core_gmem, guard_before_high, .signal = SIGSEGV)
 Test(core_gmem, guard_after_high, .signal = SIGSEGV)
 {
     touch(1, true);
+}
+
+/* Servers have the file, too. */
+Test(core_gmem, nobody_seals_the_file_against_writes)
+{
+    struct gmem *g = NULL;
+    cr_assert_eq(gmem_create_shared(&g, RAM, HOLE, HOLE_END), 0);
+    cr_expect_eq(fcntl(g->fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE), -1);
+    cr_expect_eq(ftruncate(g->fd, 0), -1);
+    gmem_destroy(g);
 }

@@ -98,6 +98,7 @@ static void make(int in_fd, int out_fd)
         .on_output = on_output,
     };
     cr_assert(zero(chr_stdio_create(&chr, &config)));
+    chr_stdio_begin(chr);
     chr->handler = &handler;
 }
 

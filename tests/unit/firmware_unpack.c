@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/cancel.h"
 #include "core/xmath.h"
 #include "firmware/unpack.h"
 #include "tests/harness/kernel_file.h"
@@ -44,7 +45,7 @@ static void pack(const char *format, uint32_t bytes)
 static bool unpacks(uint32_t in_bytes, uint32_t out_bytes)
 {
     memset(out, CANARY, BYTES + 2);
-    bool good = unpack(packed, in_bytes, out, out_bytes);
+    bool good = unpack(packed, in_bytes, out, out_bytes, NULL);
     cr_assert_eq(out[out_bytes], CANARY);
     return good;
 }
@@ -57,6 +58,37 @@ Test(firmware_unpack, every_format)
         cr_assert(unpacks(packed_bytes, BYTES), "%s", fx_formats[i]);
         cr_assert(memcmp(out, plain, BYTES) == 0, "%s", fx_formats[i]);
     }
+}
+
+/* zstd's large frames come out in pieces, as all of the others do. */
+Test(firmware_unpack, large_frames)
+{
+    const uint32_t bytes = 65 * MIB + 3;
+    uint8_t *large = malloc(bytes), *again = calloc(1, bytes);
+    for (uint32_t i = 0; i < bytes; i++)
+        large[i] = (uint8_t)(i >> 16);
+    packed_bytes = (uint32_t)fx_pack("zstd", large, bytes, packed, ROOM_BYTES);
+    cr_assert_gt(packed_bytes, 0);
+    cr_expect(unpack(packed, packed_bytes, again, bytes, NULL));
+    cr_expect_eq(memcmp(large, again, bytes), 0);
+    cr_expect_not(unpack(packed, packed_bytes, again, bytes - 1, NULL));
+    cr_expect_not(unpack(packed, packed_bytes / 2, again, bytes, NULL));
+    free(large);
+    free(again);
+}
+
+Test(firmware_unpack, canceled)
+{
+    struct cancel cancel;
+    cr_assert_eq(cancel_init(&cancel), 0);
+    cancel_ask(&cancel);
+    for (unsigned i = 0; fx_formats[i]; i++) {
+        if (strcmp(fx_formats[i], "zstd") == 0) /* what is small comes out at once */
+            continue;
+        pack(fx_formats[i], BYTES);
+        cr_expect_not(unpack(packed, packed_bytes, out, BYTES, &cancel), "%s", fx_formats[i]);
+    }
+    cancel_fini(&cancel);
 }
 
 Test(firmware_unpack, neither_more_nor_less)

@@ -2,10 +2,13 @@
 /*
  * `minivet run`: build a machine, run it, say how it ended.
  *
- * The main thread's own loop waits for what ends a run: the machine, a signal, the timeout, the
- * person at the terminal.
+ * A loop with a thread of its own waits for what ends a run: the machine, a signal, the timeout,
+ * the person at the terminal. So it hears them while the main thread makes the machine, too: then
+ * they cancel that (core/cancel.h), and interrupt the system call in which the main thread may be.
  */
 #include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -14,6 +17,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "core/cancel.h"
 #include "core/clock.h"
 #include "core/evloop.h"
 #include "core/fail.h"
@@ -27,16 +31,30 @@
 #include "vmm/machine.h"
 #include "vmm/timeline.h"
 
+#define INTERRUPT_SIGNAL (SIGRTMIN + 1) /* does nothing but to end a system call */
+#define INTERRUPT_NS     UINT64_C(20000000)
+
 struct run {
     struct vm_config vm;
     struct evloop *loop;
-    struct machine *machine;
-    struct tape *tape;         /* NULL: nothing is recorded */
+    struct tape *tape; /* NULL: nothing is recorded */
+    pthread_t main_thread;
+    sem_t end; /* of a life, for the main thread */
+
+    /* The user wants no more of it. */
+    struct cancel cancel;
+    int cancel_code; /* before the request is made */
+
+    /* The loop's; the main thread changes them by calls to it, and reads them after `end`. */
+    struct machine *machine;   /* NULL: there is none that can be asked */
     struct timeline *timeline; /* NULL: nobody wants it */
     struct ev_fd signals;
-    struct ev_timer timeout;
+    struct ev_timer timeout, interrupt;
     int signal_fd;
     int exit_code;
+    bool making; /* the machine: the main thread is to be interrupted */
+    bool signalled;
+    bool resized; /* the terminal, while there was no machine */
     bool ended;
     bool reset;
     _Atomic enum machine_end machine_end;
@@ -50,7 +68,29 @@ static void finish(struct run *run, int exit_code)
         return;
     run->ended = true;
     run->exit_code = exit_code;
-    evloop_stop(run->loop);
+    sem_post(&run->end);
+}
+
+/* Again and again: what was interrupted may be between two system calls, or begin it anew. */
+static void interrupt_main(void *ctx)
+{
+    struct run *run = ctx;
+    if (!run->making)
+        return;
+    pthread_kill(run->main_thread, INTERRUPT_SIGNAL);
+    evloop_timer_set(run->loop, &run->interrupt, clock_now_ns(&clock_host) + INTERRUPT_NS);
+}
+
+/* Ends the run, whether its machine is there already or not. */
+static void cancel(struct run *run, const char *why, int exit_code)
+{
+    if (cancel_asked(&run->cancel))
+        return;
+    timeline_add(run->timeline, TIMELINE_GUEST, why);
+    run->cancel_code = exit_code;
+    cancel_ask(&run->cancel);
+    interrupt_main(run);
+    finish(run, exit_code);
 }
 
 /* Any thread; the first end only. */
@@ -72,7 +112,8 @@ static void machine_ended(void *ctx)
     struct run *run = ctx;
     switch (atomic_load(&run->machine_end)) {
     case MACHINE_END_RESET:
-        run->reset = !run->ended;
+        if (!run->ended) /* else the main thread reads it already */
+            run->reset = true;
         finish(run, EXIT_GUEST_OFF);
         break;
     case MACHINE_END_QUIT:
@@ -98,9 +139,29 @@ static void machine_ended(void *ctx)
 static void on_timeout(void *ctx)
 {
     struct run *run = ctx;
-    timeline_add(run->timeline, TIMELINE_GUEST, "timeout");
-    log_error("timeout: the guest was still running after %g s", (double)run->vm.timeout_ns / 1e9);
-    finish(run, EXIT_TIMEOUT);
+    if (!run->ended)
+        log_error("timeout: the %s after %g s",
+                  run->making ? "machine was still being set up" : "guest was still running",
+                  (double)run->vm.timeout_ns / 1e9);
+    cancel(run, "timeout", EXIT_TIMEOUT);
+}
+
+/* The second time it is meant at once, whatever is under way. */
+static void on_end_signal(struct run *run, int signo)
+{
+    if (run->signalled && signo != SIGHUP) {
+        chr_stdio_restore_terminal();
+        _exit(EXIT_SIGNAL_BASE + signo);
+    }
+    run->signalled |= signo != SIGHUP; /* which may come together with another */
+    cancel(run, "signal", EXIT_SIGNAL_BASE + signo);
+}
+
+static void resize(struct run *run)
+{
+    run->resized = run->machine == NULL;
+    if (run->machine != NULL)
+        machine_terminal_resized(run->machine);
 }
 
 static void on_signal(void *ctx, uint32_t events)
@@ -110,13 +171,11 @@ static void on_signal(void *ctx, uint32_t events)
     (void)events;
     while (read(run->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGWINCH)
-            machine_terminal_resized(run->machine);
-        else if (info.ssi_signo == SIGUSR1)
+            resize(run);
+        else if (info.ssi_signo != SIGUSR1)
+            on_end_signal(run, (int)info.ssi_signo);
+        else if (run->machine != NULL && run->vm.stats != STATS_OFF)
             machine_print_stats(run->machine);
-        else if (!run->ended) {
-            timeline_add(run->timeline, TIMELINE_GUEST, "signal");
-            finish(run, EXIT_SIGNAL_BASE + (int)info.ssi_signo);
-        }
     }
 }
 
@@ -127,6 +186,11 @@ static void on_crash(int signo)
     raise(signo); /* SA_RESETHAND: the default action now */
 }
 
+static void on_interrupt(int signo)
+{
+    (void)signo;
+}
+
 static int catch_signals(struct run *run)
 {
     static const int crashes[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGQUIT};
@@ -134,15 +198,14 @@ static int catch_signals(struct run *run)
         struct sigaction sa = {.sa_handler = on_crash, .sa_flags = (int)SA_RESETHAND | SA_NODEFER};
         sigaction(crashes[i], &sa, NULL);
     }
+    sigaction(INTERRUPT_SIGNAL, &(struct sigaction){.sa_handler = on_interrupt}, NULL);
     signal(SIGPIPE, SIG_IGN);
 
     sigset_t set;
     sigemptyset(&set);
-    static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGWINCH};
-    for (unsigned i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
-        sigaddset(&set, ends[i]);
-    if (run->vm.stats != STATS_OFF)
-        sigaddset(&set, SIGUSR1);
+    static const int heard[] = {SIGINT, SIGTERM, SIGHUP, SIGWINCH, SIGUSR1};
+    for (unsigned i = 0; i < sizeof(heard) / sizeof(heard[0]); i++)
+        sigaddset(&set, heard[i]);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     run->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
     if (run->signal_fd < 0)
@@ -153,65 +216,133 @@ static int catch_signals(struct run *run)
 
 static int set_up(struct run *run)
 {
-    int r = evloop_create(&run->loop, "main", &clock_host);
-    if (r < 0)
-        return r;
-    r = catch_signals(run);
+    run->main_thread = pthread_self();
+    sem_init(&run->end, 0, 0);
+    int r = cancel_init(&run->cancel);
+    if (r == 0)
+        r = evloop_create(&run->loop, "signals", &clock_host);
+    if (r == 0)
+        r = catch_signals(run);
     if (r < 0)
         return r;
     run->machine_ended = (struct ev_post){.cb = machine_ended, .ctx = run};
+    run->interrupt = (struct ev_timer){.cb = interrupt_main, .ctx = run};
     run->timeout = (struct ev_timer){.cb = on_timeout, .ctx = run};
     if (run->vm.timeout_ns != 0)
         evloop_timer_set(run->loop, &run->timeout, clock_now_ns(&clock_host) + run->vm.timeout_ns);
-    return 0;
+    return evloop_start_thread(run->loop);
 }
 
 static void tear_down(struct run *run)
 {
-    if (run->loop == NULL)
-        return;
-    evloop_timer_cancel(run->loop, &run->timeout);
-    evloop_fd_del(run->loop, &run->signals);
-    evloop_destroy(run->loop);
+    if (run->loop != NULL) {
+        evloop_stop_thread(run->loop);
+        evloop_timer_cancel(run->loop, &run->interrupt);
+        evloop_timer_cancel(run->loop, &run->timeout);
+        evloop_fd_del(run->loop, &run->signals);
+        evloop_destroy(run->loop);
+    }
+    cancel_fini(&run->cancel);
     if (run->signal_fd >= 0)
         close(run->signal_fd);
+}
+
+/* ---- a life, on the loop ---- */
+
+static int begin_making(void *arg)
+{
+    struct run *run = arg;
+    run->ended = cancel_asked(&run->cancel);
+    run->reset = false;
+    run->exit_code = EXIT_VMM_FAULT;
+    run->making = true;
+    return 0;
+}
+
+static int end_making(void *arg)
+{
+    struct run *run = arg;
+    run->making = false;
+    return 0;
+}
+
+struct machine_call {
+    struct run *run;
+    struct machine *machine; /* NULL: it is about to go */
+};
+
+static int show_machine(void *arg)
+{
+    const struct machine_call *call = arg;
+    call->run->machine = call->machine;
+    if (call->machine != NULL && call->run->resized)
+        resize(call->run);
+    return 0;
+}
+
+static int end_timeline(void *arg)
+{
+    struct run *run = arg;
+    timeline_finish(run->timeline); /* it is the first life's */
+    run->timeline = NULL;
+    return 0;
+}
+
+/* ---- a life, on the main thread ---- */
+
+static int make_machine(struct run *run, struct machine **out)
+{
+    evloop_call(run->loop, begin_making, run);
+    int r = machine_create(out, &(struct machine_config){.vm = &run->vm,
+                                                         .hv = &hv_kvm,
+                                                         .tape = run->tape,
+                                                         .timeline = run->timeline,
+                                                         .cancel = &run->cancel,
+                                                         .on_end = on_machine_end,
+                                                         .ctx = run});
+    evloop_call(run->loop, end_making, run);
+    if (r == 0 && cancel_asked(&run->cancel)) {
+        machine_destroy(*out);
+        r = -ECANCELED;
+    }
+    return r;
+}
+
+/* Until it ends. */
+static int run_machine(struct run *run, struct machine *machine)
+{
+    int r = machine_start(machine);
+    evloop_call(run->loop, show_machine, &(struct machine_call){run, machine});
+    while (r == 0 && sem_wait(&run->end) < 0)
+        ; /* EINTR */
+    evloop_call(run->loop, show_machine, &(struct machine_call){run, NULL});
+    machine_stop(machine);
+    return r;
 }
 
 /* One life of the guest, from power-on to its end. */
 static int run_once(struct run *run)
 {
-    run->ended = false;
-    run->reset = false;
-    int r = machine_create(&run->machine, &(struct machine_config){.vm = &run->vm,
-                                                                   .hv = &hv_kvm,
-                                                                   .tape = run->tape,
-                                                                   .timeline = run->timeline,
-                                                                   .on_end = on_machine_end,
-                                                                   .ctx = run});
+    struct machine *machine;
+    int r = make_machine(run, &machine);
     if (r < 0)
-        return EXIT_SETUP;
-    run->exit_code = EXIT_VMM_FAULT;
-    r = machine_start(run->machine);
-    if (r == 0)
-        r = evloop_run(run->loop);
-    machine_stop(run->machine);
+        return cancel_asked(&run->cancel) ? run->cancel_code : EXIT_SETUP;
+    r = run_machine(run, machine);
     timeline_add(run->timeline, TIMELINE_TEARDOWN, "vCPUs and devices stopped");
     if (run->vm.stats != STATS_OFF) {
-        machine_print_stats(run->machine);
+        machine_print_stats(machine);
         timeline_add(run->timeline, TIMELINE_TEARDOWN, "statistics printed");
     }
     if (run->exit_code == EXIT_TIMEOUT && log_enabled(LOG_INFO))
-        machine_dump(run->machine); /* a guest that hangs: where? */
-    if (run->reset && machine_left_clock_on(run->machine)) {
+        machine_dump(machine); /* a guest that hangs: where? */
+    if (run->reset && machine_left_clock_on(machine)) {
         log_error(
             "the guest was reset without an orderly shutdown: a panic, or an emergency restart");
         run->exit_code = EXIT_GUEST_PANIC;
     }
-    machine_destroy(run->machine);
-    run->machine = NULL;
+    machine_destroy(machine);
     timeline_add(run->timeline, TIMELINE_TEARDOWN, "guest memory gone");
-    timeline_finish(run->timeline); /* it is the first life's */
-    run->timeline = NULL;
+    evloop_call(run->loop, end_timeline, run);
     return r < 0 ? EXIT_SETUP : run->exit_code;
 }
 
@@ -234,7 +365,7 @@ static int print_help(void)
 int cli_run(int argc, char **argv)
 {
     struct timeline_event began = timeline_now(TIMELINE_SETUP, "main()");
-    struct run run = {.signal_fd = -1};
+    struct run run = {.signal_fd = -1, .cancel.fd = -1};
     int r = config_parse(&run.vm, argc, argv);
     int exit_code = EXIT_USAGE;
     if (r == 0 && run.vm.help) {

@@ -246,8 +246,9 @@ void evloop_drain(struct evloop *loop)
     BUG_ON(!nested && loop->has_thread);
     if (!nested)
         evloop_own(loop);
-    while ((progress = step(loop, WAIT_NONE)) > 0 ||
-           (progress == 0 && (evloop_poll_end(loop) || loop->works_out > 0)))
+    while (
+        (progress = step(loop, WAIT_NONE)) > 0 ||
+        (progress == 0 && (evloop_lanes_run(loop) || evloop_poll_end(loop) || loop->works_out > 0)))
         if (progress == 0)
             step(loop, loop->works_out > 0 ? WAIT_FOREVER : WAIT_NONE);
     if (!nested)
@@ -303,6 +304,7 @@ int evloop_create(struct evloop **out, const char *name, const struct clock *clo
     TAILQ_INIT(&loop->timers);
     TAILQ_INIT(&loop->defers);
     TAILQ_INIT(&loop->polls);
+    TAILQ_INIT(&loop->lanes);
     evloop_inbox_init(loop);
     int err = loop_open(loop);
     if (err < 0) {

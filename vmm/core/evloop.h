@@ -126,6 +126,34 @@ struct ev_work {
 
 void evloop_work(struct evloop *loop, struct ev_work *w);
 
+/* ---- works in order, which may wait for other processes ---- */
+/*
+ * A lane is one more thread, which runs the works that it is given one after the other: for a
+ * conversation with another process, which may answer when it likes. done() of each comes on the
+ * loop, and evloop_drain() waits for it.
+ */
+struct evloop_lane;
+
+/* Owner, as are submit and destroy. A negative errno, not reported: no memory, or no thread. */
+int evloop_lane_create(struct evloop_lane **out, struct evloop *loop, const char *name);
+/* No work of it may be out any more. NULL is allowed. */
+void evloop_lane_destroy(struct evloop_lane *lane);
+
+/* Never blocks. */
+void evloop_lane_submit(struct evloop_lane *lane, struct ev_work *w);
+
+/*
+ * Any thread but the loop's: waits until the lane has run all its works (done() may still have to
+ * come); false: so long it has not. Negative: as long as it takes, which the works must bound.
+ */
+bool evloop_lane_wait(struct evloop_lane *lane, int timeout_ms);
+
+/*
+ * For tests that need the same order each time: lanes that are created from now on have no thread,
+ * and evloop_drain() and evloop_lane_wait() run their works.
+ */
+void evloop_lanes_by_hand(struct evloop *loop);
+
 /* ---- I/O on files and block devices, which completes later ---- */
 enum ev_io_op {
     EV_IO_READV, /* fd, iov, iov_count, offset */

@@ -3,7 +3,8 @@
  * Inside the event loop. evloop.c is the owner's side (timers, deferred work, running),
  * evloop_inbox.c everybody's (who is the owner, and what others hand in). What waits for the host
  * is an engine: evloop_uring.c, or where the host refuses that evloop_epoll.c with the helpers of
- * evloop_pool.c. evloop_poll.c decides when to look once more before sleeping.
+ * evloop_pool.c. evloop_poll.c decides when to look once more before sleeping, and evloop_lane.c
+ * has works that run in order.
  */
 #ifndef MINIVET_CORE_EVLOOP_IMPL_H
 #define MINIVET_CORE_EVLOOP_IMPL_H
@@ -92,6 +93,9 @@ struct evloop {
     pthread_t thread;
     bool has_thread;
     struct workpool pool;
+
+    TAILQ_HEAD(, evloop_lane) lanes; /* the owner's */
+    bool lanes_by_hand;
 };
 
 bool evloop_is_owner(struct evloop *loop);
@@ -118,6 +122,9 @@ bool evloop_inbox_run(struct evloop *loop);
 /* Owner only: waits until a work with that run() is finished, and runs the done() of the first. */
 void evloop_inbox_finish(struct evloop *loop, void (*run)(void *ctx));
 
+/* On a helper: brings a work home. ctx is the loop. */
+void evloop_inbox_work_finished(void *ctx, struct ev_work *w);
+
 void evloop_wake(struct evloop *loop);
 
 /* The owner, or whoever asks while there is none. */
@@ -138,6 +145,9 @@ bool evloop_poll_end(struct evloop *loop);
  */
 uint64_t evloop_poll_sleeps(struct evloop *loop);
 void evloop_poll_slept(struct evloop *loop, uint64_t since_ns);
+
+/* Lanes by hand: runs a work of each; false: there was none. */
+bool evloop_lanes_run(struct evloop *loop);
 
 /* I/O on the helpers. */
 void evloop_pool_io(struct evloop *loop, struct ev_io *io);

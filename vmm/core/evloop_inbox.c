@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "core/fail.h"
+#include "core/may_block.h"
 
 /* A call that waits for its turn; it lives on the stack of the thread that waits. */
 struct call {
@@ -47,10 +48,16 @@ void evloop_assert_owner(struct evloop *loop)
 #endif
 }
 
+void evloop_own_as_thread(struct evloop *loop)
+{
+    atomic_store_explicit(&loop->owner, this_thread(), memory_order_relaxed);
+    may_block_forbid();
+}
+
 static void own_locked(struct evloop *loop)
 {
     loop->owned = true;
-    atomic_store_explicit(&loop->owner, this_thread(), memory_order_relaxed);
+    evloop_own_as_thread(loop);
 }
 
 void evloop_own(struct evloop *loop)
@@ -81,6 +88,7 @@ void evloop_disown(struct evloop *loop, bool last)
     atomic_store_explicit(&loop->owner, 0, memory_order_relaxed);
     pthread_cond_broadcast(&loop->changed);
     pthread_mutex_unlock(&loop->lock);
+    may_block_allow();
 }
 
 void evloop_own_for_thread(struct evloop *loop)
@@ -91,11 +99,6 @@ void evloop_own_for_thread(struct evloop *loop)
     loop->owned = true;
     loop->had_thread = true;
     pthread_mutex_unlock(&loop->lock);
-}
-
-void evloop_own_as_thread(struct evloop *loop)
-{
-    atomic_store_explicit(&loop->owner, this_thread(), memory_order_relaxed);
 }
 
 /* ---- the inbox ---- */
@@ -214,8 +217,7 @@ bool evloop_inbox_run(struct evloop *loop)
     return true;
 }
 
-/* On a helper: brings a work home. */
-static void work_finished(void *ctx, struct ev_work *w)
+void evloop_inbox_work_finished(void *ctx, struct ev_work *w)
 {
     struct evloop *loop = ctx;
     pthread_mutex_lock(&loop->lock);
@@ -281,7 +283,7 @@ void evloop_inbox_init(struct evloop *loop)
     TAILQ_INIT(&loop->calls);
     pthread_mutex_init(&loop->lock, NULL);
     pthread_cond_init(&loop->changed, NULL);
-    workpool_init(&loop->pool, loop->name, work_finished, loop);
+    workpool_init(&loop->pool, loop->name, WORKPOOL_THREADS, evloop_inbox_work_finished, loop);
 }
 
 void evloop_inbox_end(struct evloop *loop)

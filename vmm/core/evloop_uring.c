@@ -18,15 +18,15 @@
 
 #include <errno.h>
 #include <liburing.h>
-#include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include "core/fail.h"
 #include "core/xmath.h"
 
-#define SLOTS      1024u /* descriptors */
+#define SLOTS      8192u /* descriptors: more than eight user networks have */
 #define SQ_ENTRIES 256u
 #define LONG_BYTES (1 * MIB)
 #define IN_FLIGHT  1024u /* more I/O than that waits in the list */
@@ -73,6 +73,7 @@ struct uring {
     bool is_releasing;
     pid_t thread; /* whose the ring is; 0: nobody's yet */
     struct slot slots[SLOTS];
+    unsigned slots_used;     /* those beyond have never been, and are not touched */
     TAILQ_HEAD(, slot) free; /* by link[WANTED] */
     struct slots lists[LISTS];
     struct ios pending, ended;
@@ -142,7 +143,7 @@ static void ring_close(struct uring *u)
     atomic_fetch_add_explicit(&rings_closed, 1, memory_order_release);
     io_uring_queue_exit(&u->ring);
     u->is_open = false;
-    for (unsigned i = 0; i < SLOTS; i++) {
+    for (unsigned i = 0; i < u->slots_used; i++) {
         struct slot *s = &u->slots[i];
         if (!s->armed)
             continue;
@@ -475,6 +476,13 @@ static int check_fd(int fd)
     return S_ISREG(st.st_mode) || S_ISDIR(st.st_mode) ? -EPERM : 0;
 }
 
+static bool has_slot(struct uring *u)
+{
+    if (TAILQ_EMPTY(&u->free) && u->slots_used < SLOTS)
+        slot_free_if_unused(u, &u->slots[u->slots_used++]);
+    return !TAILQ_EMPTY(&u->free);
+}
+
 /* The caller has seen that one is free. */
 static void slot_use(struct uring *u, struct ev_fd *ev, uint32_t events)
 {
@@ -489,7 +497,7 @@ static int uring_add(struct evloop *loop, struct ev_fd *ev, uint32_t events)
 {
     struct uring *u = loop->uring;
     int err = check_fd(ev->fd);
-    if (err == 0 && TAILQ_EMPTY(&u->free))
+    if (err == 0 && !has_slot(u))
         err = -ENOSPC;
     if (err == 0)
         slot_use(u, ev, events);
@@ -529,7 +537,7 @@ static int uring_set(struct evloop *loop, struct ev_fd *ev, uint32_t events)
         s->events = events; /* it is about to be armed */
         return 0;
     }
-    if (TAILQ_EMPTY(&u->free))
+    if (!has_slot(u))
         return -ENOSPC; /* the old one is in use until the kernel has let go of it */
     uring_del(loop, ev);
     slot_use(u, ev, events);
@@ -585,24 +593,26 @@ static void uring_release(struct evloop *loop, bool last)
 
 static int uring_open(struct evloop *loop)
 {
-    struct uring *u = loop->uring = calloc(1, sizeof(*u));
-    if (!u)
-        return -ENOMEM;
+    /* Mapped: calloc() would clear, and so touch, all slots where memory was used before. */
+    struct uring *u =
+        mmap(NULL, sizeof(*u), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (u == MAP_FAILED)
+        return -errno;
+    loop->uring = u;
     for (unsigned i = 0; i < LISTS; i++)
         TAILQ_INIT(&u->lists[i].list);
     TAILQ_INIT(&u->pending.list);
     TAILQ_INIT(&u->ended.list);
     TAILQ_INIT(&u->free);
-    for (unsigned i = SLOTS; i-- > 0;)
-        slot_free_if_unused(u, &u->slots[i]);
     return ring_open(u);
 }
 
 static void uring_close(struct evloop *loop)
 {
-    if (loop->uring)
-        ring_close(loop->uring);
-    free(loop->uring);
+    if (!loop->uring)
+        return;
+    ring_close(loop->uring);
+    munmap(loop->uring, sizeof(*loop->uring));
     loop->uring = NULL;
 }
 

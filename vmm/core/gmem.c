@@ -54,8 +54,10 @@ static int region_map(struct gmem *g, struct gmem_region *r)
         return fail(-errno, "guest memory: map");
     if (huge)
         (void)madvise(hva, r->bytes, MADV_HUGEPAGE); /* a host without them does without */
-    /* A child would make the guest's next write to each page a copy. */
+    /* A child would make the guest's next write to each page a copy; and what is the guest's is no
+     * business of the helpers that are started, nor of who reads core dumps. */
     (void)madvise(hva, r->bytes, MADV_DONTFORK);
+    (void)madvise(hva, r->bytes, MADV_DONTDUMP);
     return 0;
 }
 
@@ -66,7 +68,10 @@ static void region_add(struct gmem *g, uint64_t gpa, uint64_t bytes, uint64_t fd
             (struct gmem_region){.gpa = gpa, .bytes = bytes, .fd_bytes = fd_bytes};
 }
 
-/* The file cannot change its size: no access through the mapping ends in SIGBUS. */
+/*
+ * The file cannot change its size: no access through the mapping ends in SIGBUS. Nor can a server
+ * that has it seal it against the writes and mappings of others.
+ */
 static int file_create(struct gmem *g, uint64_t bytes)
 {
     g->fd = memfd_create("minivet-ram", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -76,7 +81,7 @@ static int file_create(struct gmem *g, uint64_t bytes)
         return fail(-EFBIG, "guest memory: ftruncate");
     if (ftruncate(g->fd, (off_t)bytes) < 0)
         return fail(-errno, "guest memory: ftruncate");
-    if (fcntl(g->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) < 0)
+    if (fcntl(g->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
         return fail(-errno, "guest memory: seal");
     return 0;
 }
@@ -132,6 +137,12 @@ void gmem_destroy(struct gmem *g)
     if (g->fd >= 0)
         close(g->fd);
     free(g);
+}
+
+void gmem_save(const struct gmem *g)
+{
+    for (unsigned i = 0; i < g->count; i++)
+        (void)madvise(g->regions[i].hva, g->regions[i].bytes, MADV_NOHUGEPAGE);
 }
 
 int gmem_read(const struct gmem *g, uint64_t gpa, void *dst, size_t len)

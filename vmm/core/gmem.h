@@ -20,6 +20,8 @@
 
 #include "core/xmath.h"
 
+struct cancel;
+
 #define GMEM_MAX_REGIONS 4
 
 struct gmem_region {
@@ -50,9 +52,13 @@ void gmem_destroy(struct gmem *g);
 
 /*
  * Has the host spend all pages now, while nobody uses them yet, on several processors where the
- * memory is large. -ENOMEM if the host has not as much to give, else what it said; reported.
+ * memory is large. -ENOMEM if the host has not as much to give, -ECANCELED, else what it said;
+ * reported.
  */
-int gmem_populate(const struct gmem *g);
+int gmem_populate(const struct gmem *g, const struct cancel *cancel);
+
+/* Small pages from now on: a little here and there shall not take huge ones. */
+void gmem_save(const struct gmem *g);
 
 /* The region that holds all of the range, or NULL. */
 static inline const struct gmem_region *gmem_find(const struct gmem *g, uint64_t gpa, uint64_t len)

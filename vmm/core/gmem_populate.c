@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "core/cancel.h"
 #include "core/fail.h"
 #include "core/gmem.h"
 #include "core/xmath.h"
@@ -22,6 +23,7 @@
 
 struct work {
     const struct gmem_region *region;
+    const struct cancel *cancel;
     _Atomic uint64_t next; /* the first byte that nobody has taken */
     atomic_int err;
 };
@@ -46,7 +48,9 @@ static void *run(void *ctx)
     uint64_t bytes = w->region->bytes, at;
 
     while (atomic_load(&w->err) == 0 && (at = atomic_fetch_add(&w->next, PIECE_BYTES)) < bytes) {
-        int err = populate(w->region->hva + at, min_u64(PIECE_BYTES, bytes - at));
+        int err = cancel_asked(w->cancel)
+                      ? -ECANCELED
+                      : populate(w->region->hva + at, min_u64(PIECE_BYTES, bytes - at));
         if (err < 0)
             atomic_store(&w->err, err);
     }
@@ -63,9 +67,9 @@ static unsigned count_threads(uint64_t bytes)
     return (unsigned)max_u64(most, 1);
 }
 
-static int region_populate(const struct gmem_region *r)
+static int region_populate(const struct gmem_region *r, const struct cancel *cancel)
 {
-    struct work w = {.region = r};
+    struct work w = {.region = r, .cancel = cancel};
     pthread_t threads[THREADS_MAX];
     unsigned wanted = count_threads(r->bytes) - 1, count = 0;
 
@@ -92,7 +96,7 @@ static uint64_t available_mib(void)
     return kib / 1024;
 }
 
-int gmem_populate(const struct gmem *g)
+int gmem_populate(const struct gmem *g, const struct cancel *cancel)
 {
     uint64_t mib = 0, has_mib = available_mib();
     int err = 0;
@@ -106,6 +110,6 @@ int gmem_populate(const struct gmem *g)
                         " MiB to give; ask for less by --mem, or leave --prefault out",
                         mib, has_mib);
     for (unsigned i = 0; i < g->count && err == 0; i++)
-        err = region_populate(&g->regions[i]);
+        err = region_populate(&g->regions[i], cancel);
     return err < 0 ? fail(err, "guest memory: populate") : 0;
 }

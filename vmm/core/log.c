@@ -8,6 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/text.h"
+
 #define LINE_BYTES 1024
 
 static struct {
@@ -51,14 +53,6 @@ static bool sink_take(enum log_level level, const char *line)
     return has_sink;
 }
 
-/* One line stays one line, and a guest's bytes in it cannot drive the terminal. */
-static void neutralize(char *text)
-{
-    for (char *c = text; *c != '\0'; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = '?';
-}
-
 static void __attribute__((format(printf, 3, 0)))
 print_line(enum log_level level, const char *suffix, const char *fmt, va_list args)
 {
@@ -72,7 +66,8 @@ print_line(enum log_level level, const char *suffix, const char *fmt, va_list ar
     char *text = line + prefix_len;
     if (vsnprintf(text, room, fmt, args) >= (int)room)
         memcpy(text + room - sizeof("..."), "...", sizeof("..."));
-    neutralize(text);
+    text_neutralize(
+        text); /* one line stays one line, and a guest's bytes cannot drive the terminal */
     strcat(text, suffix);
 
     if (!sink_take(level, text)) {
