@@ -76,6 +76,27 @@ static int activate_on_loop(void *arg)
     return 0;
 }
 
+/* When the last queue is stopped. */
+static void end_reset(struct virtio_device *dev)
+{
+    for (unsigned i = 0; i < dev->cfg.queue_count; i++)
+        if (atomic_load(&dev->queues[i].stopping))
+            return;
+    atomic_store(&dev->resetting, false);
+    atomic_store(&dev->status, 0);
+}
+
+void virtio_queue_stopped(struct virtio_device *dev, unsigned queue)
+{
+    struct virtio_queue *q = &dev->queues[queue];
+    if (!atomic_load(&q->stopping))
+        return;
+    atomic_store(&q->stopping, false);
+    atomic_store(&q->resetting, false);
+    if (atomic_load(&dev->resetting))
+        end_reset(dev);
+}
+
 static int reset_on_loop(void *arg)
 {
     struct virtio_device *dev = arg;
@@ -87,7 +108,8 @@ static int reset_on_loop(void *arg)
     dev->active = false;
     memset(dev->features, 0, sizeof(dev->features));
     atomic_store(&dev->notify_data, false);
-    atomic_store(&dev->status, 0);
+    atomic_store(&dev->resetting, true);
+    end_reset(dev);
     return 0;
 }
 
@@ -173,6 +195,8 @@ static bool step_is_possible(const struct virtio_device *dev, uint32_t bit, uint
 
 void virtio_device_set_status(struct virtio_device *dev, uint32_t value)
 {
+    if (atomic_load(&dev->resetting))
+        return;
     if (value == 0) {
         reset(dev);
         return;
@@ -183,6 +207,12 @@ void virtio_device_set_status(struct virtio_device *dev, uint32_t value)
             step_is_possible(dev, bit, status_steps[i].needs))
             status_steps[i].step(dev, bit);
     }
+}
+
+void virtio_device_settle(struct virtio_device *dev)
+{
+    if (dev->cfg.ops->settle != NULL)
+        dev->cfg.ops->settle(dev);
 }
 
 void virtio_device_set_legacy(struct virtio_device *dev, bool legacy)
@@ -221,7 +251,8 @@ uint32_t virtio_device_accepted(const struct virtio_device *dev, uint32_t word)
 
 void virtio_device_accept(struct virtio_device *dev, uint32_t word, uint32_t value)
 {
-    if (device_has_status(dev, VIRTIO_STATUS_FEATURES_OK) || dev->active)
+    if (device_has_status(dev, VIRTIO_STATUS_FEATURES_OK) || dev->active ||
+        atomic_load(&dev->resetting))
         return;
     if (word >= VIRTIO_FEATURE_WORDS || (dev->legacy && word > 0)) {
         dev->accepted_beyond |= value != 0;
@@ -243,7 +274,8 @@ bool virtio_device_negotiated(const struct virtio_device *dev, unsigned feature)
 
 void virtio_device_legacy_kick(struct virtio_device *dev, uint32_t queue)
 {
-    if (!dev->active && device_has_status(dev, VIRTIO_STATUS_DRIVER))
+    if (!dev->active && device_has_status(dev, VIRTIO_STATUS_DRIVER) &&
+        !atomic_load(&dev->resetting))
         evloop_call(dev->setup.loop, activate_on_loop, dev);
     virtio_device_kick(dev, queue);
 }
@@ -311,6 +343,7 @@ void virtio_device_config_write(struct virtio_device *dev, uint64_t offset, unsi
     struct config_access a = {.dev = dev, .offset = offset, .width = width};
     le_put(a.bytes, value, width);
     evloop_call(dev->setup.loop, config_write_on_loop, &a);
+    virtio_device_settle(dev);
 }
 
 uint32_t virtio_device_generation(const struct virtio_device *dev)
@@ -400,5 +433,6 @@ void virtio_device_attach(struct virtio_device *dev, const struct virtio_host *h
 void virtio_device_detach(struct virtio_device *dev)
 {
     reset(dev);
+    virtio_device_settle(dev);
     dev->host = (struct virtio_host){0};
 }

@@ -25,6 +25,9 @@
  * What a loop must change that is further up (status, interrupt status, configuration generation)
  * is atomic, and the functions of struct virtio_host take no lock but leaves. Nor does a kick, so a
  * guest that kicks during a reset waits for nothing.
+ *
+ * None of them waits for another process (core/may_block.h), but for one case: a driver that resets
+ * a device with external queues without asking whether that is done, see virtio_device_settle().
  */
 #ifndef MINIVET_VIRTIO_DEVICE_H
 #define MINIVET_VIRTIO_DEVICE_H
@@ -76,6 +79,17 @@ struct virtio_device_ops {
     /* Let go of every chain of the queue before returning: wait for the backend, forget the rest.
      */
     void (*queue_stop)(struct virtio_device *dev, unsigned queue);
+    /*
+     * Of an external queue, after queue_stop(): may the other process still use it? Then the reset
+     * of the queue, or of the device, is not complete before virtio_queue_stopped(), and until then
+     * the driver can neither set it up nor start it. NULL: never.
+     */
+    bool (*queue_is_stopping)(const struct virtio_device *dev, unsigned queue);
+    /* [any] A kick of any queue, for a device whose kick eventfds are held by others; NULL: the
+     * eventfd is written. */
+    void (*kick)(struct virtio_device *dev, unsigned queue);
+    /* [registers] See virtio_device_settle(). May be NULL. */
+    void (*settle)(struct virtio_device *dev);
     /* The driver has begun, and all queues are stopped: undo activate(), which may have failed or
      * not come, and what was written into the configuration space. May be NULL. */
     void (*reset)(struct virtio_device *dev);
@@ -153,6 +167,7 @@ struct virtio_queue {
     unsigned turn;          /* chains that it may still take now */
     bool live;              /* the device is activated, and the queue not being stopped */
     _Atomic bool resetting; /* by the driver, alone: RING_RESET */
+    _Atomic bool stopping;  /* see queue_is_stopping() */
 };
 
 /* Embedded in each device. */
@@ -173,6 +188,7 @@ struct virtio_device {
     bool legacy;                 /* [registers] the driver uses the legacy interface */
     _Atomic bool notify_data;    /* NOTIFICATION_DATA is negotiated */
     uint64_t features[2];        /* [loop] negotiated, fixed while queues run; 0 before */
+    _Atomic bool resetting;      /* begun, and a queue is still stopping: the status is not 0 yet */
     _Atomic bool running;        /* DRIVER_OK, and neither failed nor reset since */
     bool active;                 /* activated and not reset: written on the loop during an
                                     evloop_call() of [registers], so both may read it */
@@ -223,6 +239,9 @@ void virtio_queue_notify(struct virtio_device *dev, unsigned queue);
  */
 void virtio_queue_notify_by(struct virtio_device *dev, unsigned queue, int eventfd);
 
+/* [loop] What queue_is_stopping() said is over; of any other queue nothing happens. */
+void virtio_queue_stopped(struct virtio_device *dev, unsigned queue);
+
 /* [loop] The device has changed its configuration bytes: a new generation, and a notification. */
 void virtio_device_config_changed(struct virtio_device *dev);
 
@@ -242,7 +261,7 @@ bool virtio_device_stats(const struct virtio_device *dev, unsigned queue, struct
 
 /* ---- for the transport ---- */
 
-/* Set-up thread. A device has one transport. detach resets. */
+/* Set-up thread. A device has one transport. detach resets, and settles. */
 void virtio_device_attach(struct virtio_device *dev, const struct virtio_host *host);
 void virtio_device_detach(struct virtio_device *dev);
 
@@ -260,10 +279,19 @@ void virtio_device_notified(struct virtio_device *dev, uint32_t value);
 
 /*
  * [registers] Bits are only ever added, in the order that VIRTIO 1.4 3.1.1 gives; a step out of
- * order and one that the device refuses leave no mark. Writing 0 resets, and returns when it is
- * done.
+ * order and one that the device refuses leave no mark. Writing 0 resets: it is done when the status
+ * reads as 0 (VIRTIO 1.4 2.4.2), until when nothing that is written counts. With external queues
+ * that may be later.
  */
 void virtio_device_set_status(struct virtio_device *dev, uint32_t value);
+
+/*
+ * [registers] For drivers that do not ask whether a reset is done, as those of virtio-mmio and of
+ * the legacy interface: after it, waits until the queues are stopped. Of external ones that takes
+ * as long as their server, but no longer than the device's own short limit: then the server is cut
+ * off. Only the vCPU that resets waits, and such as access registers of the same device meanwhile.
+ */
+void virtio_device_settle(struct virtio_device *dev);
 
 /*
  * [registers] From the first step after a reset on: the driver uses the legacy interface (VIRTIO
@@ -302,15 +330,16 @@ void virtio_legacy_lay_out(struct vq_config *config, uint64_t gpa, uint64_t alig
 /*
  * [registers] Setting true starts the queue if the device runs already (after a queue reset, or
  * with a legacy driver), else activation does. Setting false stops a running queue until it is
- * reset.
+ * reset, and settles.
  */
 bool virtio_device_queue_ready(const struct virtio_device *dev, uint32_t queue);
 void virtio_device_set_queue_ready(struct virtio_device *dev, uint32_t queue, bool ready);
 
 /*
- * [registers] VIRTIO 1.4 2.6.1: stops the queue, waits for what it has in flight, and brings its
- * configuration back to what it was after the device's reset; then it may be set up anew. Ignored
- * without RING_RESET, before DRIVER_OK, and for a queue that is not ready.
+ * [registers] VIRTIO 1.4 2.6.1: stops the queue, waits for what it has in flight (an external one
+ * may stop later), and brings its configuration back to what it was after the device's reset; then
+ * it may be set up anew. Ignored without RING_RESET, before DRIVER_OK, and for a queue that is not
+ * ready.
  */
 void virtio_device_queue_reset(struct virtio_device *dev, uint32_t queue);
 /* [any] Is such a reset under way? */
@@ -322,7 +351,8 @@ const struct virtio_shm *virtio_device_shm(const struct virtio_device *dev, uint
 /* [registers] The eventfd that kicks a queue which is running; -1 if it is not. */
 int virtio_device_kick_fd(const struct virtio_device *dev, uint32_t queue);
 
-/* [registers] The configuration space; bytes beyond it read as 0. The width is at most 8. */
+/* [registers] The configuration space; bytes beyond it read as 0. The width is at most 8. A write
+ * settles: what the driver does next may rely on it. */
 uint64_t virtio_device_config_read(struct virtio_device *dev, uint64_t offset, unsigned width);
 void virtio_device_config_write(struct virtio_device *dev, uint64_t offset, unsigned width,
                                 uint64_t value);

@@ -119,6 +119,7 @@ static void write_status(struct virtio_mmio *m, uint32_t value)
     virtio_device_set_status(m->dev, value);
     virtio_mmio_bells_bind(m);
     if (value == 0) {
+        virtio_device_settle(m->dev); /* Linux does not ask whether the reset is done */
         atomic_store(&m->isr, 0);
         atomic_store(&m->queue_sel, 0);
         m->device_features_sel = m->driver_features_sel = m->shm_sel = 0;

@@ -289,6 +289,7 @@ static void serve(struct virtio_net *net, unsigned queue)
 static void on_rx(void *ctx, unsigned pair)
 {
     struct virtio_net *net = ctx;
+    BUG_ON(pair >= net->pairs);
     net->rx[pair].ready = true;
     serve(net, net_rx_queue(net_rx_pair_for(net, pair)));
     serve(net, net_tx_queue(pair)); /* an answer may follow at once: look for it, and no kick */

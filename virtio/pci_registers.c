@@ -48,6 +48,8 @@ static void set_status(struct virtio_pci *p, uint32_t value)
     virtio_pci_bells_update(p);
     if (value != 0)
         return;
+    if (p->dev->legacy) /* such drivers do not ask whether the reset is done */
+        virtio_device_settle(p->dev);
     p->device_feature_select = p->driver_feature_select = 0;
     p->queue_select = 0;
     virtio_pci_forget_interrupts(p);

@@ -207,7 +207,10 @@ static int stop_on_loop(void *arg)
         return 0;
     q->live = false;
     evloop_fd_del(q->loop, &q->kick);
-    q->dev->cfg.ops->queue_stop(q->dev, q->index);
+    const struct virtio_device_ops *ops = q->dev->cfg.ops;
+    ops->queue_stop(q->dev, q->index);
+    atomic_store(&q->stopping,
+                 ops->queue_is_stopping != NULL && ops->queue_is_stopping(q->dev, q->index));
     evloop_poll_del(q->loop, &q->poll);
     evloop_defer_cancel(q->loop, &q->again);
     evloop_defer_cancel(q->loop, &q->flush);
@@ -288,9 +291,10 @@ static bool may_configure(const struct virtio_device *dev, const struct virtio_q
 
 struct vq_config *virtio_device_queue_writable(struct virtio_device *dev, uint32_t queue)
 {
-    if (queue >= dev->cfg.queue_count || !may_configure(dev, &dev->queues[queue]))
+    if (queue >= dev->cfg.queue_count)
         return NULL;
-    return &dev->queues[queue].config;
+    struct virtio_queue *q = &dev->queues[queue];
+    return may_configure(dev, q) && !atomic_load(&q->stopping) ? &q->config : NULL;
 }
 
 void virtio_legacy_lay_out(struct vq_config *config, uint64_t gpa, uint64_t align)
@@ -318,6 +322,7 @@ void virtio_device_set_queue_ready(struct virtio_device *dev, uint32_t queue, bo
     }
     if (!ready && virtio_device_queue_ready(dev, queue)) {
         queue_stop(&dev->queues[queue]);
+        virtio_device_settle(dev);
         dev->queues[queue].config.ready = false;
     }
 }
@@ -333,7 +338,8 @@ void virtio_device_queue_reset(struct virtio_device *dev, uint32_t queue)
     queue_stop(q);
     queue_default(q);
     q->was_reset = true;
-    atomic_store(&q->resetting, false);
+    if (!atomic_load(&q->stopping))
+        atomic_store(&q->resetting, false);
 }
 
 bool virtio_device_queue_resetting(const struct virtio_device *dev, uint32_t queue)
@@ -355,7 +361,10 @@ void virtio_device_kick(struct virtio_device *dev, uint32_t queue)
         return;
     if (dev->queues[queue].meter != NULL)
         virtio_meter_register_kick(dev->queues[queue].meter);
-    (void)eventfd_write(dev->queues[queue].kick_fd, 1);
+    if (dev->cfg.ops->kick != NULL)
+        dev->cfg.ops->kick(dev, queue);
+    else
+        (void)eventfd_write(dev->queues[queue].kick_fd, 1);
 }
 
 /* ---- statistics ---- */

@@ -11,8 +11,10 @@
 
 #include "core/clock.h"
 #include "core/fail.h"
+#include "core/foreign_fd.h"
 #include "core/gmem.h"
 #include "core/le.h"
+#include "core/may_block.h"
 #include "core/xmath.h"
 #include "virtio/vhost_user_wire.h"
 
@@ -29,6 +31,9 @@
 
 _Static_assert(GMEM_MAX_REGIONS <= VHOST_USER_MEM_REGIONS, "a slot for each region");
 
+/* So many at most come with one message (SCM_MAX_FD in the kernel). */
+#define SCM_FDS_MAX 253u
+
 /* ---- errors ---- */
 
 static int lost(struct vhost_user *vu, int err, const char *why)
@@ -40,9 +45,16 @@ static int lost(struct vhost_user *vu, int err, const char *why)
 
 /* ---- bytes, until a deadline ---- */
 
-static uint64_t deadline_in(uint64_t ms)
+static uint64_t deadline_in(const struct vhost_user *vu, unsigned replies)
 {
-    return clock_now_ns(&clock_host) + ms * 1000000;
+    uint64_t ns = clock_now_ns(&clock_host) + (uint64_t)vu->reply_ms * replies * 1000000;
+    return vu->until_ns != 0 ? min_u64(ns, vu->until_ns) : ns;
+}
+
+void vhost_user_limit(struct vhost_user *vu)
+{
+    vu->until_ns = 0;
+    vu->until_ns = deadline_in(vu, VHOST_USER_DRAIN_FACTOR);
 }
 
 static int wait_for(struct vhost_user *vu, short events, uint64_t deadline_ns)
@@ -50,8 +62,13 @@ static int wait_for(struct vhost_user *vu, short events, uint64_t deadline_ns)
     for (;;) {
         uint64_t now = clock_now_ns(&clock_host);
         uint64_t left_ms = now < deadline_ns ? (deadline_ns - now + 999999) / 1000000 : 0;
-        struct pollfd p = {.fd = vu->fd, .events = events};
-        int n = poll(&p, 1, (int)min_u64(left_ms, INT32_MAX));
+        struct pollfd p[2] = {
+            {.fd = vu->fd, .events = events},
+            {.fd = vu->cancel_fd, .events = POLLIN},
+        };
+        int n = poll(p, 2, (int)min_u64(left_ms, INT32_MAX));
+        if (n > 0 && p[1].revents != 0)
+            return lost(vu, -ECANCELED, "it is not waited for any longer");
         if (n > 0)
             return 0;
         if (n == 0 && left_ms == 0)
@@ -59,6 +76,17 @@ static int wait_for(struct vhost_user *vu, short events, uint64_t deadline_ns)
         if (n < 0 && errno != EINTR)
             return lost(vu, -errno, "poll");
     }
+}
+
+int vhost_user_pause(struct vhost_user *vu, unsigned ms)
+{
+    struct pollfd p = {.fd = vu->cancel_fd, .events = POLLIN};
+    may_block();
+    if (poll(&p, 1, (int)ms) > 0)
+        return lost(vu, -ECANCELED, "it is not waited for any longer");
+    if (vu->until_ns != 0 && clock_now_ns(&clock_host) >= vu->until_ns)
+        return lost(vu, -ETIMEDOUT, "no answer in time");
+    return 0;
 }
 
 union fd_space {
@@ -111,7 +139,7 @@ static int send_all(struct vhost_user *vu, struct iovec *iov, unsigned iov_count
     return 0;
 }
 
-/* Keeps the first fd, if one is wanted and there is none yet, and closes the others. */
+/* Keeps the first fd, if there is none yet, and closes the others. */
 static void keep_fd(struct msghdr *msg, int *fd)
 {
     for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c)) {
@@ -121,12 +149,32 @@ static void keep_fd(struct msghdr *msg, int *fd)
         for (size_t i = 0; i < count; i++) {
             int got;
             memcpy(&got, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-            if (fd != NULL && *fd < 0)
+            if (*fd < 0)
                 *fd = got;
             else
-                close(got);
+                foreign_fd_close(got);
         }
     }
+}
+
+/* With descriptors, of which the first is kept. Results are those of foreign_socket_receive(). */
+static ssize_t receive_with_fd(int from, void *dst, size_t bytes, int *fd)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(SCM_FDS_MAX * sizeof(int))];
+    } space;
+    struct iovec iov = {.iov_base = dst, .iov_len = bytes};
+    struct msghdr msg = {
+        .msg_iov = &iov,
+        .msg_iovlen = 1,
+        .msg_control = &space,
+        .msg_controllen = sizeof(space),
+    };
+    ssize_t n = recvmsg(from, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+    if (n > 0)
+        keep_fd(&msg, fd);
+    return n < 0 ? -errno : n;
 }
 
 static int receive_all(struct vhost_user *vu, void *dst, size_t len, int *fd, uint64_t deadline_ns)
@@ -135,23 +183,17 @@ static int receive_all(struct vhost_user *vu, void *dst, size_t len, int *fd, ui
         int err = wait_for(vu, POLLIN, deadline_ns);
         if (err != 0)
             return err;
-        union fd_space space;
-        struct iovec iov = {.iov_base = (uint8_t *)dst + done, .iov_len = len - done};
-        struct msghdr msg = {
-            .msg_iov = &iov,
-            .msg_iovlen = 1,
-            .msg_control = &space,
-            .msg_controllen = sizeof(space),
-        };
-        ssize_t n = recvmsg(vu->fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+        uint8_t *to = (uint8_t *)dst + done;
+        ssize_t n = fd != NULL ? receive_with_fd(vu->fd, to, len - done, fd)
+                               : foreign_socket_receive(vu->fd, to, len - done);
         if (n == 0)
             return lost(vu, -ECONNRESET, "it closed the connection");
-        if (n < 0 && errno != EAGAIN && errno != EINTR)
-            return lost(vu, -errno, "the connection broke");
-        if (n > 0) {
-            keep_fd(&msg, fd);
+        if (n == -EPROTO)
+            return lost(vu, -EPROTO, "it sent files that were not asked for");
+        if (n < 0 && n != -EAGAIN && n != -EINTR)
+            return lost(vu, (int)n, "the connection broke");
+        if (n > 0)
             done += (size_t)n;
-        }
     }
     return 0;
 }
@@ -209,8 +251,8 @@ static int receive_reply(struct vhost_user *vu, const struct request *r, void *r
 
 static int call(struct vhost_user *vu, const struct request *r)
 {
-    uint64_t deadline_ns =
-        deadline_in((uint64_t)vu->reply_ms * (r->patience > 0 ? r->patience : 1));
+    uint64_t deadline_ns = deadline_in(vu, r->patience > 0 ? r->patience : 1);
+    may_block();
     if (vu->fd < 0 || vu->dead)
         return -ENOTCONN;
     if (r->reply != NULL) {
@@ -286,10 +328,11 @@ int vhost_user_connect(const char *path)
     return err;
 }
 
-void vhost_user_open(struct vhost_user *vu, int fd, unsigned reply_ms)
+void vhost_user_open(struct vhost_user *vu, int fd, unsigned reply_ms, int cancel_fd)
 {
     *vu = (struct vhost_user){
         .fd = fd,
+        .cancel_fd = cancel_fd,
         .reply_ms = reply_ms != 0 ? reply_ms : VHOST_USER_REPLY_MS,
     };
 }
@@ -297,7 +340,7 @@ void vhost_user_open(struct vhost_user *vu, int fd, unsigned reply_ms)
 void vhost_user_close(struct vhost_user *vu)
 {
     if (vu->fd >= 0)
-        close(vu->fd);
+        foreign_socket_close(vu->fd);
     vu->fd = -1;
     vu->dead = true;
 }
@@ -428,11 +471,11 @@ int vhost_user_get_inflight(struct vhost_user *vu, uint16_t queues, uint16_t que
                            .reply_bytes = sizeof(reply),
                            .reply_fd = &fd,
                        });
-    if (err == 0 && (fd < 0 || reply.mmap_size == 0))
+    if (err == 0 && (fd < 0 || reply.mmap_size == 0 || !foreign_fd_is_memory(fd)))
         err = lost(vu, -EPROTO, "it has no memory for requests in flight");
     if (err != 0) {
         if (fd >= 0)
-            close(fd);
+            foreign_fd_close(fd);
         return err;
     }
     *inflight = (struct vhost_user_inflight){
@@ -510,7 +553,7 @@ static int ring_addresses(struct vhost_user *vu, const struct vhost_user_ring *r
     return put(vu, VHOST_USER_SET_VRING_ADDR, &addr, sizeof(addr));
 }
 
-int vhost_user_ring_start(struct vhost_user *vu, const struct vhost_user_ring *ring)
+int vhost_user_ring_start(struct vhost_user *vu, struct vhost_user_ring *ring)
 {
     unsigned i = ring->index;
     BUG_ON(i >= VHOST_USER_RINGS_MAX);
@@ -524,6 +567,7 @@ int vhost_user_ring_start(struct vhost_user *vu, const struct vhost_user_ring *r
     if (err == 0)
         err = set_fd(vu, VHOST_USER_SET_VRING_ERR, i, ring->err_fd);
     /* The kick starts the ring, so it comes when all else is known. */
+    ring->begun = err == 0;
     if (err == 0)
         err = set_fd(vu, VHOST_USER_SET_VRING_KICK, i, ring->kick_fd);
     return err != 0 ? err : vhost_user_ring_enable(vu, i, !ring->disabled);
@@ -566,7 +610,7 @@ int vhost_user_backend_message(int fd, bool *changed)
         return n == 0 ? -ECONNRESET : -EPROTO;
     size_t bytes = sizeof(header) + header.size;
     uint8_t whole[sizeof(header) + sizeof(payload)];
-    if (recv(fd, whole, bytes, MSG_DONTWAIT) != (ssize_t)bytes)
+    if (foreign_socket_receive(fd, whole, bytes) != (ssize_t)bytes)
         return -EPROTO;
     *changed = header.request == VHOST_USER_BACKEND_CONFIG_CHANGE_MSG;
     if (!(header.flags & VHOST_USER_NEED_REPLY))

@@ -4,8 +4,8 @@
  * another process is given guest memory, rings, and eventfds for kicks and interrupts.
  *
  * The server is not trusted. Every reply is checked before it is used, sizes are bounded by what
- * was asked for, and each call has a deadline, so that a server that says nothing holds nobody up
- * for longer. Calls block until then.
+ * was asked for, and each call has a deadline. Calls block until then, or until the connection is
+ * cancelled: they are for a lane, or for set-up, and never for a loop or a vCPU.
  *
  * Every call returns 0 or a negative errno, reports nothing, and leaves in `why` what was wrong.
  * -EREMOTEIO: the server refused. After any other error the two sides may be at different places
@@ -42,6 +42,8 @@ enum vhost_user_protocol_feature {
 struct vhost_user {
     int fd;            /* -1: closed */
     unsigned reply_ms; /* the deadline of a call */
+    uint64_t until_ns; /* on the host's clock: of all calls together; 0: none */
+    int cancel_fd;     /* an eventfd of ours alone: when it is written to, calls end; -1: none */
     uint64_t features; /* of the server's device, the protocol's bit left out */
     uint64_t protocol; /* protocol features in use */
     bool has_protocol; /* the server knows protocol features at all */
@@ -63,15 +65,24 @@ struct vhost_user_ring {
     uint32_t base;                             /* see vhost_user_first_base() */
     int kick_fd, call_fd, err_fd;              /* eventfds */
     bool disabled;                             /* until vhost_user_ring_enable() */
+    bool
+        begun; /* vhost_user_ring_start(), even in vain, came to where the server may take chains */
 };
 
 /* A socket that is connected to where a server listens; or a negative errno. Never blocks. */
 int vhost_user_connect(const char *path);
 
-/* Takes a connected stream socket over. reply_ms 0: the usual. */
-void vhost_user_open(struct vhost_user *vu, int fd, unsigned reply_ms);
+/* Takes a connected stream socket over. reply_ms 0: the usual. cancel_fd as above. */
+void vhost_user_open(struct vhost_user *vu, int fd, unsigned reply_ms, int cancel_fd);
 /* A closed one is allowed. */
 void vhost_user_close(struct vhost_user *vu);
+
+/* From now on, all calls together may take as long as the slowest single one. */
+void vhost_user_limit(struct vhost_user *vu);
+
+/* Waits for a short time; an error as those of calls, if it is cancelled or the limit is reached.
+ */
+int vhost_user_pause(struct vhost_user *vu, unsigned ms);
 
 /* First of all: owner, features, and those of `protocol` that the server knows. */
 int vhost_user_hello(struct vhost_user *vu, uint64_t protocol);
@@ -113,7 +124,7 @@ int vhost_user_inflight_packed_base(const struct vhost_user_inflight *inflight, 
 /* The base of a ring that has not run yet. */
 uint32_t vhost_user_first_base(bool packed);
 
-int vhost_user_ring_start(struct vhost_user *vu, const struct vhost_user_ring *ring);
+int vhost_user_ring_start(struct vhost_user *vu, struct vhost_user_ring *ring);
 /* A ring that is disabled stays where it is, or loses what is in it, as its type of device has it.
  * Of a server without protocol features all are enabled. */
 int vhost_user_ring_enable(struct vhost_user *vu, unsigned index, bool enable);

@@ -7,7 +7,6 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -15,15 +14,10 @@
 #include "core/log.h"
 #include "core/xmath.h"
 #include "virtio/spec.h"
+#include "virtio/vhost_user_job.h"
 
-#define RETRY_NS     UINT64_C(1000000000)
-#define RETRY_MAX_NS (32 * RETRY_NS)
-#define STABLE_NS    (10 * RETRY_NS) /* a connection that lasts as long starts the count anew */
-
-#define WANTED_PROTOCOL                                                                         \
-    (VIRTIO_BIT(VHOST_USER_PROTOCOL_F_MQ) | VIRTIO_BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) |       \
-     VIRTIO_BIT(VHOST_USER_PROTOCOL_F_BACKEND_REQ) | VIRTIO_BIT(VHOST_USER_PROTOCOL_F_CONFIG) | \
-     VIRTIO_BIT(VHOST_USER_PROTOCOL_F_NET_MTU) | VIRTIO_BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD))
+/* How long a job that is cancelled takes to end, at most; else it is cancelled again. */
+#define CANCEL_MS 10
 
 /* Of a local queue's chains; the others are not for this process. */
 #define LOCAL_IOV_MAX 64u
@@ -35,30 +29,9 @@
 /* ... and what transport and device do without him. */
 #define LOCAL_OPTIONS VIRTIO_BIT(VIRTIO_F_NOTIFICATION_DATA)
 
-struct vhost_user_queue {
-    struct vhost_user_device *v;
-    unsigned index;
-    int call_fd;
-    struct ev_fd call;
-    bool live;   /* the driver's: between queue_start() and queue_stop() */
-    bool served; /* the present server runs it */
-    bool known;  /* a server has run it since it is live */
-    bool idle;   /* nothing was in flight when that server went */
-};
-
 static struct vhost_user_device *of(struct virtio_device *dev)
 {
     return container_of(dev, struct vhost_user_device, dev);
-}
-
-static uint64_t now_ns(const struct vhost_user_device *v)
-{
-    return clock_now_ns(v->cfg.clock != NULL ? v->cfg.clock : &clock_host);
-}
-
-static const struct virtqueue *vq_of(const struct vhost_user_queue *q)
-{
-    return &q->v->dev.queues[q->index].vq;
 }
 
 static bool is_local(const struct vhost_user_device *v, unsigned queue)
@@ -66,176 +39,39 @@ static bool is_local(const struct vhost_user_device *v, unsigned queue)
     return v->type->is_local != NULL && v->type->is_local(v, queue);
 }
 
-static unsigned group_of(const struct vhost_user_type *type)
+/* ---- waiting for a job: not on the loop ---- */
+
+static int cancel_on_loop(void *arg)
 {
-    return type->group != 0 ? type->group : 1;
-}
-
-static unsigned ring_count(const struct vhost_user_device *v)
-{
-    return v->groups * group_of(v->type);
-}
-
-static int connect_server(const struct vhost_user_setup *c)
-{
-    return c->connect != NULL ? c->connect(c->connect_ctx) : vhost_user_connect(c->socket_path);
-}
-
-static void set_connected(struct vhost_user_device *v, bool connected)
-{
-    v->connected = connected;
-    if (v->type->connection != NULL)
-        v->type->connection(v);
-}
-
-/* ---- the connection ends ---- */
-
-static void disconnect(struct vhost_user_device *v)
-{
-    evloop_fd_del(v->cfg.setup.loop, &v->socket);
-    evloop_fd_del(v->cfg.setup.loop, &v->backend);
-    if (v->backend_fd >= 0)
-        close(v->backend_fd);
-    v->backend_fd = -1;
-    vhost_user_close(&v->vu);
-    if (v->connected)
-        set_connected(v, false);
-}
-
-/* Did everything come back that the driver ever gave? A packed ring does not tell. */
-static bool is_idle(const struct vhost_user_queue *q)
-{
-    uint16_t avail, used;
-    if (virtio_device_has(&q->v->dev, VIRTIO_F_RING_PACKED))
-        return false;
-    vq_split_indices(vq_of(q), &avail, &used);
-    return avail == used;
-}
-
-static void lose(struct vhost_user_device *v, const char *why)
-{
-    if (!v->connected)
-        return;
-    disconnect(v);
-    for (unsigned i = 0; i < v->dev.cfg.queue_count; i++) {
-        struct vhost_user_queue *q = &v->queues[i];
-        if (q->served)
-            q->idle = is_idle(q);
-        q->served = false;
-    }
-    log_warn("virtio %s: lost the vhost-user server %s: %s; requests wait until it is back",
-             v->cfg.setup.name, v->cfg.socket_path, why);
-    /* One that goes as soon as it came is given more time each time. */
-    uint64_t now = now_ns(v);
-    bool stable = now - v->since_ns >= STABLE_NS;
-    v->retry_ns = stable ? RETRY_NS : min_u64(2 * v->retry_ns, RETRY_MAX_NS);
-    evloop_timer_set(v->cfg.setup.loop, &v->retry, now + v->retry_ns);
-}
-
-/* ---- rings ---- */
-
-/* Where the server shall begin; false: what was in flight cannot be known. */
-static bool ring_base(const struct vhost_user_queue *q, uint32_t *base)
-{
-    const struct vhost_user_device *v = q->v;
-    bool packed = virtio_device_has(&v->dev, VIRTIO_F_RING_PACKED);
-    bool recorded = v->inflight.fd >= 0;
-    *base = vhost_user_first_base(packed);
-    if (!q->known)
-        return true;
-    if (packed)
-        return recorded &&
-               vhost_user_inflight_packed_base(&v->inflight, q->index, vq_of(q)->size, base) == 0;
-    uint16_t avail, used;
-    vq_split_indices(vq_of(q), &avail, &used);
-    *base = used;
-    return recorded || v->type->repeatable || q->idle ||
-           virtio_device_has(&v->dev, VIRTIO_F_IN_ORDER);
-}
-
-/* As vhost_user.h; what concerns the device alone is told to the driver. */
-static int start_ring(struct vhost_user_queue *q)
-{
-    struct vhost_user_device *v = q->v;
-    const struct virtio_queue *queue = &v->dev.queues[q->index];
-    struct vhost_user_ring ring = {
-        .index = q->index,
-        .size = queue->config.size,
-        .desc_gpa = queue->config.desc,
-        .driver_gpa = queue->config.driver,
-        .device_gpa = queue->config.device,
-        .kick_fd = queue->kick_fd,
-        .call_fd = q->call_fd,
-        .err_fd = v->broken_fd,
-        .disabled = v->type->is_disabled != NULL && v->type->is_disabled(v, q->index),
-    };
-    if (!ring_base(q, &ring.base)) {
-        virtio_device_fail(&v->dev, "its server went with requests that nobody can repeat");
-        return 0;
-    }
-    int err = vhost_user_ring_start(&v->vu, &ring);
-    if (err == -EREMOTEIO) {
-        virtio_device_fail(&v->dev, "its server refuses the queue");
-        return 0;
-    }
-    if (err != 0)
-        return err;
-    /* What was published before; the last server may have taken a kick, or kept an interrupt. */
-    (void)eventfd_write(queue->kick_fd, 1);
-    if (q->known)
-        (void)eventfd_write(q->call_fd, 1);
-    else
-        virtio_queue_notify_by(&v->dev, q->index, q->call_fd);
-    q->served = true;
-    q->known = true;
+    struct vhost_user_device *v = arg;
+    if (v->busy)
+        (void)eventfd_write(v->cancel_fd, 1);
     return 0;
 }
 
-static int prepare_inflight(struct vhost_user_device *v)
+/* Is anything under way that the driver may rely on? */
+static int is_unsettled_on_loop(void *arg)
 {
-    if (!vhost_user_has(&v->vu, VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD))
-        return 0;
-    int err = 0;
-    if (v->inflight.fd < 0)
-        err = vhost_user_get_inflight(&v->vu, (uint16_t)ring_count(v),
-                                      (uint16_t)v->dev.setup.queue_size_max, &v->inflight);
-    return err != 0 ? err : vhost_user_set_inflight(&v->vu, &v->inflight);
+    struct vhost_user_device *v = arg;
+    bool unsettled = v->handed_over && v->told != v->setting;
+    vhost_user_pursue(v);
+    for (unsigned i = 0; i < vhost_user_ring_count(v); i++)
+        unsettled |= v->queues[i].held && !v->queues[i].live;
+    return v->busy && unsettled;
 }
 
-/* All that a server must know of an activated device. */
-static int hand_over(struct vhost_user_device *v)
+static void vud_settle(struct virtio_device *dev)
 {
-    int err = vhost_user_set_features(&v->vu, v->dev.features[0] & v->passed);
-    if (err == 0)
-        err = vhost_user_set_memory(&v->vu, v->cfg.setup.gmem);
-    if (err == 0)
-        err = prepare_inflight(v);
-    if (err == 0 && v->type->prepare != NULL)
-        err = v->type->prepare(v);
-    for (unsigned i = 0; err == 0 && i < v->dev.cfg.queue_count; i++) {
-        if (v->queues[i].live && v->dev.running)
-            err = start_ring(&v->queues[i]);
-    }
-    return err;
-}
-
-/*
- * Not every server waits for its I/O before it answers to GET_VRING_BASE, as the protocol wants it.
- * Its answer is how many chains it took, and the ring says how many came back.
- */
-static bool has_drained(const struct vhost_user_queue *q, uint32_t base)
-{
-    uint64_t end_ns = clock_now_ns(&clock_host) + q->v->vu.reply_ms * UINT64_C(1000000);
-    if (virtio_device_has(&q->v->dev, VIRTIO_F_RING_PACKED))
-        return true;
-    for (;;) {
-        uint16_t avail, used;
-        vq_split_indices(vq_of(q), &avail, &used);
-        if (used == (uint16_t)base)
-            return true;
-        if (clock_now_ns(&clock_host) >= end_ns)
-            return false;
-        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    struct vhost_user_device *v = of(dev);
+    uint64_t end_ns = clock_now_ns(&clock_host) + VHOST_USER_SETTLE_MS * UINT64_C(1000000);
+    while (evloop_call(v->cfg.setup.loop, is_unsettled_on_loop, v)) {
+        uint64_t now = clock_now_ns(&clock_host);
+        int left_ms = now < end_ns ? (int)((end_ns - now) / 1000000) : 0;
+        if (evloop_lane_wait(v->lane, left_ms))
+            continue;
+        evloop_call(v->cfg.setup.loop, cancel_on_loop, v);
+        /* Not longer: it may have ended just before, and the next be out already. */
+        (void)evloop_lane_wait(v->lane, CANCEL_MS);
     }
 }
 
@@ -245,13 +81,24 @@ static int vud_queue_start(struct virtio_device *dev, unsigned queue)
 {
     struct vhost_user_device *v = of(dev);
     struct vhost_user_queue *q = &v->queues[queue];
-    if (is_local(v, queue) || queue >= ring_count(v))
+    const struct virtio_queue *from = &dev->queues[queue];
+    if (is_local(v, queue) || queue >= vhost_user_ring_count(v))
         return 0;
+    BUG_ON(q->held);
+    q->ring = (struct vhost_user_ring){
+        .index = queue,
+        .size = from->config.size,
+        .desc_gpa = from->config.desc,
+        .driver_gpa = from->config.driver,
+        .device_gpa = from->config.device,
+        .kick_fd = from->kick_fd,
+        .call_fd = q->call_fd,
+        .err_fd = v->broken_fd,
+    };
+    q->packed = virtio_device_has(dev, VIRTIO_F_RING_PACKED);
     q->live = true;
-    q->known = false;
-    /* Others follow by activate(). */
-    if (v->active && v->connected && start_ring(q) != 0)
-        lose(v, v->vu.why);
+    q->known = q->idle = false;
+    vhost_user_device_changed(v);
     return 0;
 }
 
@@ -259,8 +106,10 @@ static int vud_activate(struct virtio_device *dev)
 {
     struct vhost_user_device *v = of(dev);
     v->active = true;
-    if (v->connected && hand_over(v) != 0)
-        lose(v, v->vu.why);
+    v->activation++;
+    if (v->type->activate != NULL)
+        v->type->activate(v);
+    vhost_user_device_changed(v);
     return 0;
 }
 
@@ -268,31 +117,40 @@ static void vud_queue_stop(struct virtio_device *dev, unsigned queue)
 {
     struct vhost_user_device *v = of(dev);
     struct vhost_user_queue *q = &v->queues[queue];
-    uint32_t base;
-    if (q->served && vhost_user_ring_stop(&v->vu, queue, &base) != 0)
-        lose(v, v->vu.why);
-    else if (q->served && !has_drained(q, base))
-        lose(v, "it does not finish what it has taken");
     if (q->known)
-        virtio_queue_notify_by(&v->dev, q->index, -1);
-    q->live = q->served = q->known = false;
+        virtio_queue_notify_by(dev, queue, -1);
+    q->live = q->known = false;
+    vhost_user_device_changed(v);
+}
+
+static bool vud_queue_is_stopping(const struct virtio_device *dev, unsigned queue)
+{
+    return container_of(dev, const struct vhost_user_device, dev)->queues[queue].held;
+}
+
+static void vud_kick(struct virtio_device *dev, unsigned queue)
+{
+    shared_event_signal(&of(dev)->kicks, dev->queues[queue].kick_fd);
 }
 
 static void vud_reset(struct virtio_device *dev)
 {
     struct vhost_user_device *v = of(dev);
-    v->active = false;
+    v->active = v->handed_over = false;
+    v->activation++;
     if (v->type->reset != NULL)
         v->type->reset(v);
-    vhost_user_inflight_close(&v->inflight);
+    v->forget_inflight = v->busy;
+    if (!v->busy)
+        vhost_user_inflight_close(&v->inflight);
 }
 
 static void vud_config_write(struct virtio_device *dev, unsigned offset, const void *src,
                              unsigned len)
 {
     struct vhost_user_device *v = of(dev);
-    if (v->type->config_write != NULL && v->type->config_write(v, offset, src, len) != 0)
-        lose(v, v->vu.why);
+    if (v->type->config_write != NULL)
+        v->type->config_write(v, offset, src, len);
 }
 
 static void vud_features_ok(struct virtio_device *dev)
@@ -313,20 +171,17 @@ static void vud_queue_ready(struct virtio_device *dev, unsigned queue)
     v->type->serve(v, queue);
 }
 
-void vhost_user_device_enable(struct vhost_user_device *v, unsigned queue, bool enable)
-{
-    if (v->queues[queue].served && vhost_user_ring_enable(&v->vu, queue, enable) != 0)
-        lose(v, v->vu.why);
-}
-
 static const struct virtio_device_ops vud_ops = {
     .config_write = vud_config_write,
     .features_ok = vud_features_ok,
     .activate = vud_activate,
     .queue_start = vud_queue_start,
     .queue_stop = vud_queue_stop,
+    .queue_is_stopping = vud_queue_is_stopping,
     .queue_is_external = vud_queue_is_external,
     .queue_ready = vud_queue_ready,
+    .kick = vud_kick,
+    .settle = vud_settle,
     .reset = vud_reset,
 };
 
@@ -345,142 +200,6 @@ static void on_broken(void *ctx, uint32_t events)
     (void)events;
     if (v->dev.running)
         virtio_device_fail(&v->dev, "its server found a broken ring");
-}
-
-/* Answers are read where the question was asked: what is left to see here is the end. */
-static void on_socket(void *ctx, uint32_t events)
-{
-    struct vhost_user_device *v = ctx;
-    uint8_t byte;
-    (void)events;
-    ssize_t n = recv(v->vu.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR))
-        return;
-    lose(v, n > 0 ? "it speaks without being asked" : "it closed the connection");
-}
-
-static int read_config(struct vhost_user_device *v, bool *changed)
-{
-    uint8_t old[VHOST_USER_CONFIG_MAX_BYTES];
-    *changed = false;
-    if (v->type->own_config)
-        return 0;
-    unsigned bytes = v->type->config_bytes;
-    memcpy(old, v->config, bytes);
-    int err = vhost_user_get_config(&v->vu, v->config, bytes);
-    if (err == 0 && v->type->config_fix != NULL)
-        v->type->config_fix(v);
-    *changed = err == 0 && memcmp(old, v->config, bytes) != 0;
-    return err;
-}
-
-static void on_backend(void *ctx, uint32_t events)
-{
-    struct vhost_user_device *v = ctx;
-    bool changed;
-    (void)events;
-    int got = vhost_user_backend_message(v->backend_fd, &changed);
-    if (got < 0) { /* the device works without it */
-        evloop_fd_del(v->cfg.setup.loop, &v->backend);
-        return;
-    }
-    if (!changed)
-        return;
-    if (read_config(v, &changed) != 0)
-        lose(v, v->vu.why);
-    else if (changed)
-        virtio_device_config_changed(&v->dev);
-}
-
-/* ---- the connection begins ---- */
-
-static int open_backend(struct vhost_user_device *v)
-{
-    int fds[2];
-    if (!vhost_user_has(&v->vu, VHOST_USER_PROTOCOL_F_BACKEND_REQ))
-        return 0;
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0) {
-        v->vu.why = "socketpair";
-        return -errno;
-    }
-    v->backend_fd = fds[0];
-    int err = vhost_user_set_backend_fd(&v->vu, fds[1]);
-    close(fds[1]);
-    if (err != 0)
-        return err;
-    v->backend = (struct ev_fd){.cb = on_backend, .ctx = v};
-    v->vu.why = "its socket cannot be waited for";
-    return evloop_fd_add(v->cfg.setup.loop, &v->backend, fds[0], EPOLLIN);
-}
-
-static int refuse(struct vhost_user_device *v, const char *why)
-{
-    v->vu.why = why;
-    return -ENOTSUP;
-}
-
-/* To the point where the device could be activated. Reports nothing: vu.why. */
-static int open_server(struct vhost_user_device *v, int fd, uint64_t *queues)
-{
-    vhost_user_open(&v->vu, fd, v->cfg.reply_ms);
-    int err = vhost_user_hello(&v->vu, WANTED_PROTOCOL);
-    if (err == 0)
-        err = vhost_user_queue_count(&v->vu, queues);
-    if (err != 0)
-        return err;
-    if (!(v->vu.features & VIRTIO_BIT(VIRTIO_F_VERSION_1)))
-        return refuse(v, "it is older than VIRTIO 1.0");
-    if (!v->type->own_config && !vhost_user_has(&v->vu, VHOST_USER_PROTOCOL_F_CONFIG))
-        return refuse(v, "it cannot tell its configuration (CONFIG)");
-    return open_backend(v);
-}
-
-static int watch_server(struct vhost_user_device *v)
-{
-    v->socket = (struct ev_fd){.cb = on_socket, .ctx = v};
-    int err = evloop_fd_add(v->cfg.setup.loop, &v->socket, v->vu.fd, EPOLLIN);
-    v->since_ns = now_ns(v);
-    if (err == 0)
-        set_connected(v, true);
-    return err;
-}
-
-/* A server that is not what the device was made from cannot go on with it. */
-static int take_up(struct vhost_user_device *v, int fd)
-{
-    uint64_t queues;
-    bool changed = false;
-    int err = open_server(v, fd, &queues);
-    if (err == 0 && (queues < v->groups || (v->needed & ~v->vu.features) != 0))
-        err = refuse(v, "it offers less than before");
-    if (err == 0)
-        err = read_config(v, &changed);
-    if (err == 0)
-        err = watch_server(v);
-    if (err != 0)
-        return err;
-    log_warn("virtio %s: the vhost-user server %s is back", v->cfg.setup.name, v->cfg.socket_path);
-    if (changed)
-        virtio_device_config_changed(&v->dev);
-    if (v->active && hand_over(v) != 0)
-        lose(v, v->vu.why);
-    return 0;
-}
-
-static void on_retry(void *ctx)
-{
-    struct vhost_user_device *v = ctx;
-    int fd = connect_server(&v->cfg);
-    if (fd >= 0 && take_up(v, fd) == 0)
-        return;
-    /* Nobody there costs nothing; one who answers badly may cost a deadline each time. */
-    if (fd >= 0) {
-        log_debug("virtio %s: vhost-user server %s: %s", v->cfg.setup.name, v->cfg.socket_path,
-                  v->vu.why);
-        disconnect(v);
-        v->retry_ns = min_u64(2 * v->retry_ns, RETRY_MAX_NS);
-    }
-    evloop_timer_set(v->cfg.setup.loop, &v->retry, now_ns(v) + v->retry_ns);
 }
 
 /* ---- life ---- */
@@ -530,57 +249,77 @@ static int init_virtio(struct vhost_user_device *v)
                                .features = type->consistent != NULL ? type->consistent(own) : own,
                                .config = v->config,
                                .config_bytes = type->config_bytes,
-                               .queue_count = ring_count(v) + (type->is_local != NULL),
+                               .queue_count = vhost_user_ring_count(v) + (type->is_local != NULL),
                                .iov_max = LOCAL_IOV_MAX,
                            });
     v->needed = v->passed & v->dev.offered[0];
     return err;
 }
 
+/* What is the device's own, and needs no server. */
+static int make_own(struct vhost_user_device *v)
+{
+    v->job = calloc(1, sizeof(*v->job));
+    if (v->job == NULL)
+        return fail(-ENOMEM, "virtio %s", v->cfg.setup.name);
+    v->job->work =
+        (struct ev_work){.run = vhost_user_job_run, .done = vhost_user_job_done, .ctx = v};
+    v->cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (v->cancel_fd < 0)
+        return fail(-errno, "virtio %s: eventfd", v->cfg.setup.name);
+    int err = shared_event_signal_open(&v->kicks);
+    if (err != 0)
+        return fail(err, "virtio %s: asynchronous I/O (is the host's fs.aio-max-nr reached?)",
+                    v->cfg.setup.name);
+    err = evloop_lane_create(&v->lane, v->cfg.setup.loop, "vhost-user");
+    return err != 0 ? fail(err, "virtio %s: a thread", v->cfg.setup.name) : 0;
+}
+
 /* All that needs the server, which has been connected to. */
 static int init(struct vhost_user_device *v, int fd)
 {
     const char *name = v->cfg.setup.name, *peer = v->cfg.socket_path;
-    uint64_t offered = 0;
-    bool changed;
-    int err = open_server(v, fd, &offered);
     unsigned wanted = v->groups;
-    v->groups = (unsigned)min_u64(offered, wanted);
-    if (err == 0 && v->groups < wanted)
-        log_warn("virtio %s: the vhost-user server %s has %u queues, not %u", name, peer, v->groups,
-                 wanted);
-    if (err == 0) {
-        err = init_virtio(v);
-        if (err != 0) /* reported */
-            return err;
-        err = read_config(v, &changed);
-    }
+    int err = vhost_user_job_open(v, fd, v->cfg.cancel_fd != 0 ? v->cfg.cancel_fd : -1);
     if (err != 0)
         return fail_msg(err, "virtio %s: vhost-user server %s: %s", name, peer, v->vu.why);
+    v->vu.cancel_fd = v->cancel_fd;
+    v->groups = (unsigned)min_u64(v->job->queues, wanted);
+    if (v->groups < wanted)
+        log_warn("virtio %s: the vhost-user server %s has %u queues, not %u", name, peer, v->groups,
+                 wanted);
+    err = init_virtio(v);
+    if (err != 0) /* reported */
+        return err;
+    (void)vhost_user_take_config(v);
     err = make_queues(v, v->dev.cfg.queue_count);
     if (err == 0)
-        err = watch_server(v);
+        err = vhost_user_connected(v);
     return err != 0 ? fail(err, "virtio %s: eventfd", name) : 0;
+}
+
+static int connect_and_init(struct vhost_user_device *v)
+{
+    int err = make_own(v);
+    if (err != 0)
+        return err;
+    int fd = vhost_user_job_connect(&v->cfg, v->cfg.cancel_fd != 0 ? v->cfg.cancel_fd : -1);
+    if (fd < 0)
+        return fail(fd, "virtio %s: connect to the vhost-user server %s", v->cfg.setup.name,
+                    v->cfg.socket_path);
+    return init(v, fd);
 }
 
 struct vhost_user_device *vhost_user_device_create(const struct vhost_user_type *type,
                                                    const struct vhost_user_setup *config, int *err)
 {
-    const char *name = config->setup.name;
     unsigned groups = config->groups != 0 ? config->groups : 1;
     unsigned local = type->is_local != NULL ? 1 : 0;
-    BUG_ON(groups > (VIRTIO_QUEUES_MAX - local) / group_of(type));
+    BUG_ON(groups > (VIRTIO_QUEUES_MAX - local) / vhost_user_group(type));
     BUG_ON(type->config_bytes > VHOST_USER_CONFIG_MAX_BYTES);
-    int fd = connect_server(config);
-    if (fd < 0) {
-        *err =
-            fail(fd, "virtio %s: connect to the vhost-user server %s", name, config->socket_path);
-        return NULL;
-    }
     struct vhost_user_device *v = calloc(1, type->bytes);
     if (v == NULL) {
-        close(fd);
-        *err = fail(-ENOMEM, "virtio %s", name);
+        *err = fail(-ENOMEM, "virtio %s", config->setup.name);
         return NULL;
     }
     *v = (struct vhost_user_device){
@@ -591,23 +330,32 @@ struct vhost_user_device *vhost_user_device_create(const struct vhost_user_type 
         .inflight.fd = -1,
         .backend_fd = -1,
         .broken_fd = -1,
-        .retry = {.cb = on_retry, .ctx = v},
-        .retry_ns = RETRY_NS,
+        .cancel_fd = -1,
+        .pursue = {.cb = vhost_user_pursue, .ctx = v},
+        .retry = {.cb = vhost_user_retry, .ctx = v},
+        .retry_ns = VHOST_USER_RETRY_NS,
     };
-    *err = init(v, fd);
+    *err = connect_and_init(v);
     if (*err == 0)
         return v;
     vhost_user_device_destroy(v);
     return NULL;
 }
 
-void vhost_user_device_destroy(struct vhost_user_device *v)
+static int end_on_loop(void *arg)
 {
-    if (v == NULL)
-        return;
+    struct vhost_user_device *v = arg;
+    v->ending = true;
+    evloop_timer_cancel(v->cfg.setup.loop, &v->retry);
+    evloop_defer_cancel(v->cfg.setup.loop, &v->pursue);
+    return cancel_on_loop(v);
+}
+
+static int close_on_loop(void *arg)
+{
+    struct vhost_user_device *v = arg;
     struct evloop *loop = v->cfg.setup.loop;
-    evloop_timer_cancel(loop, &v->retry);
-    disconnect(v);
+    vhost_user_disconnect(v);
     for (unsigned i = 0; v->queues != NULL && i < v->dev.cfg.queue_count; i++) {
         evloop_fd_del(loop, &v->queues[i].call);
         if (v->queues[i].call_fd >= 0)
@@ -616,7 +364,24 @@ void vhost_user_device_destroy(struct vhost_user_device *v)
     evloop_fd_del(loop, &v->broken);
     if (v->broken_fd >= 0)
         close(v->broken_fd);
+    evloop_lane_destroy(v->lane);
+    return 0;
+}
+
+void vhost_user_device_destroy(struct vhost_user_device *v)
+{
+    if (v == NULL)
+        return;
+    /* A job that is out ends at once; its done() comes before the second call. */
+    evloop_call(v->cfg.setup.loop, end_on_loop, v);
+    if (v->lane != NULL)
+        (void)evloop_lane_wait(v->lane, -1);
+    evloop_call(v->cfg.setup.loop, close_on_loop, v);
+    if (v->cancel_fd >= 0)
+        close(v->cancel_fd);
+    shared_event_signal_close(&v->kicks);
     vhost_user_inflight_close(&v->inflight);
+    free(v->job);
     free(v->queues);
     virtio_device_fini(&v->dev);
     free(v);

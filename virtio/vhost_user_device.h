@@ -20,14 +20,19 @@
 #include <stdint.h>
 
 #include "core/evloop.h"
+#include "core/shared_event.h"
 #include "virtio/device.h"
 #include "virtio/vhost_user.h"
 
+/* How long a vCPU waits, at most, for what a server has to do: see virtio_device_settle(). */
+#define VHOST_USER_SETTLE_MS 2000u
+
 struct clock;
 struct vhost_user_device;
+struct vhost_user_job;
 struct vhost_user_queue;
 
-/* What a type of device adds. Calls are on the loop; each may be NULL. */
+/* What a type of device adds. Calls are on the loop, but tell(); each may be NULL. */
 struct vhost_user_type {
     size_t bytes; /* of the type's structure */
     uint32_t device_id;
@@ -47,15 +52,19 @@ struct vhost_user_type {
     void (*connection)(struct vhost_user_device *v); /* v->connected has changed */
     /* config has just been read: make it what the driver shall see. */
     void (*config_fix)(struct vhost_user_device *v);
-    /* The driver writes, inside of the configuration space. Results here and below are those of
-     * vhost_user.h. */
-    int (*config_write)(struct vhost_user_device *v, unsigned offset, const void *src,
-                        unsigned len);
+    /* The driver writes, inside of the configuration space. */
+    void (*config_write)(struct vhost_user_device *v, unsigned offset, const void *src,
+                         unsigned len);
     /* As in struct virtio_device_ops. */
     void (*features_ok)(struct vhost_user_device *v);
+    void (*activate)(struct vhost_user_device *v);
     void (*reset)(struct vhost_user_device *v);
-    /* Before the first ring of an activation, or of a new connection, starts. */
-    int (*prepare)(struct vhost_user_device *v);
+    /*
+     * On the lane: tells a server a setting, which v->setting was. Before the first ring of an
+     * activation, or of a new connection, starts; and when it has changed since. Results are those
+     * of vhost_user.h.
+     */
+    int (*tell)(struct vhost_user *vu, uint32_t setting);
 };
 
 /* What whoever makes the device says, of any type. */
@@ -63,45 +72,69 @@ struct vhost_user_setup {
     struct virtio_setup setup; /* `strict` is of registers only: rings are the server's to see */
     /*
      * Where the server listens; or a function that gives a connected stream socket each time, which
-     * is the device's from then on, or a negative errno. It is called at creation, and on the loop
-     * whenever the server has gone. With it the path is only what messages say. Both outlive the
-     * device.
+     * is the device's from then on, or a negative errno. It is called at creation, and on the
+     * device's lane whenever the server has gone; it may take its time, but ends at once when
+     * cancel_fd becomes readable (-1: never). With it the path is only what messages say. Both
+     * outlive the device.
      */
     const char *socket_path;
-    int (*connect)(void *ctx);
+    int (*connect)(void *ctx, int cancel_fd);
     void *connect_ctx;
+    int cancel_fd;             /* readable: the creation ends with -ECANCELED; 0, -1: never */
     unsigned groups;           /* of rings; 0: one; fewer if the server has not as many */
     unsigned reply_ms;         /* how long the server may take to answer; 0: the usual */
     const struct clock *clock; /* the loop's; NULL: the host's */
 };
 
-/* Each type's structure begins with it. */
+/*
+ * Each type's structure begins with it. The loop holds what the driver wants and what the server is
+ * known to have; a job brings the two together: it is made on the loop from where they differ, run
+ * on the device's lane, and its results are taken on the loop. One at a time.
+ */
 struct vhost_user_device {
     struct virtio_device dev;
     const struct vhost_user_type *type;
     struct vhost_user_setup cfg;
     uint8_t config[VHOST_USER_CONFIG_MAX_BYTES]; /* the configuration space */
-    struct vhost_user vu;
+    uint32_t setting;                            /* see tell() */
     uint64_t passed; /* features that go to the server when the driver accepts them */
     uint64_t needed; /* features that every later server must have: they were offered */
-    struct vhost_user_inflight inflight;
     struct vhost_user_queue *queues;
     unsigned groups;
-    bool active;
+    bool active; /* the driver's: between activate() and reset() */
     bool connected;
+    bool ending;
 
-    struct ev_fd socket;  /* says when the server has gone */
-    struct ev_fd backend; /* on it the server speaks first */
-    struct ev_fd broken;  /* an eventfd: it says that a ring is broken */
-    int backend_fd, broken_fd;
+    struct evloop_lane *lane;
+    struct vhost_user_job *job;
+    bool busy; /* the job is out: vu, inflight and backend_fd are the lane's, else the loop's */
+    struct vhost_user vu;
+    struct vhost_user_inflight inflight;
+    int backend_fd;
+
+    int cancel_fd;          /* ends the job that is out */
+    struct ev_defer pursue; /* something may differ */
+    unsigned activation;    /* its number */
+    bool handed_over;       /* the server knows of this activation */
+    uint32_t told;          /* the setting that it knows */
+    bool config_stale;      /* it said that its configuration has changed */
+    bool connect_due;       /* it is time for another try */
+    bool forget_inflight;   /* what is in flight is of a driver that has reset the device */
+    struct ev_fd socket;    /* says when the server has gone; watched while no job is out */
+    struct ev_fd backend;   /* on it the server speaks first; likewise */
+    struct ev_fd broken;    /* an eventfd: it says that a ring is broken */
+    int broken_fd;
+    struct shared_event_signal kicks;
 
     struct ev_timer retry;
-    uint64_t retry_ns; /* until the next try */
-    uint64_t since_ns; /* when the connection was made */
+    uint64_t retry_ns;  /* until the next try */
+    uint64_t since_ns;  /* when the connection was made */
+    uint64_t minute_ns; /* when the minute began in which the server has spoken first so often: */
+    unsigned spoken;
 };
 
-/* What is_disabled() says has changed: tells the server. */
-void vhost_user_device_enable(struct vhost_user_device *v, unsigned queue, bool enable);
+/* What is_disabled() says, or v->setting, has changed: tells the server, soon. */
+void vhost_user_device_changed(struct vhost_user_device *v);
 
 /*
  * Set-up thread: a zeroed structure of the type, made into a device whose server has answered;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "virtio/vhost_user_net.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "core/le.h"
@@ -67,14 +66,10 @@ static bool is_disabled(const struct vhost_user_device *v, unsigned queue)
 
 static bool set_pairs(struct vhost_user_net *net, unsigned pairs)
 {
-    unsigned before = net->pairs_used;
     if (pairs == 0 || pairs > net->v.groups)
         return false;
     net->pairs_used = pairs;
-    for (unsigned queue = 2 * before; queue < 2 * pairs; queue++)
-        vhost_user_device_enable(&net->v, queue, true);
-    for (unsigned queue = 2 * pairs; queue < 2 * before; queue++)
-        vhost_user_device_enable(&net->v, queue, false);
+    vhost_user_device_changed(&net->v);
     return true;
 }
 
@@ -127,21 +122,24 @@ static void on_reset(struct vhost_user_device *v)
 }
 
 /* A legacy driver says so what its address is (5.1.4.3). */
-static int write_config(struct vhost_user_device *v, unsigned offset, const void *src, unsigned len)
+static void write_config(struct vhost_user_device *v, unsigned offset, const void *src,
+                         unsigned len)
 {
     if (v->dev.legacy && offset < VIRTIO_NET_CONFIG_mac + NET_MAC_BYTES)
         memcpy(v->config + offset, src, min_u64(len, NET_MAC_BYTES - offset));
-    return 0;
 }
 
-/* A server that refuses goes on with what it can. */
-static int prepare(struct vhost_user_device *v)
+/* The setting is the MTU that the driver knows; 0: none. */
+static void activate(struct vhost_user_device *v)
 {
-    if (!virtio_device_has(&v->dev, VIRTIO_NET_F_MTU) ||
-        !vhost_user_has(&v->vu, VHOST_USER_PROTOCOL_F_NET_MTU))
+    v->setting = virtio_device_has(&v->dev, VIRTIO_NET_F_MTU) ? of(v)->mtu_bytes : 0;
+}
+
+static int tell(struct vhost_user *vu, uint32_t setting)
+{
+    if (setting == 0 || !vhost_user_has(vu, VHOST_USER_PROTOCOL_F_NET_MTU))
         return 0;
-    int err = vhost_user_net_set_mtu(&v->vu, of(v)->mtu_bytes);
-    return err == -EREMOTEIO ? 0 : err;
+    return vhost_user_net_set_mtu(vu, setting);
 }
 
 static const struct vhost_user_type net_type = {
@@ -159,8 +157,9 @@ static const struct vhost_user_type net_type = {
     .is_disabled = is_disabled,
     .connection = on_connection,
     .config_write = write_config,
+    .activate = activate,
     .reset = on_reset,
-    .prepare = prepare,
+    .tell = tell,
 };
 
 int vhost_user_net_create(struct vhost_user_device **out, const struct vhost_user_setup *config,

@@ -264,9 +264,9 @@ const struct option_row config_options[] = {
     {"cpus", 'c', "N", "smp", "Virtual CPUs, 1 to 64 [1]", VALUES_NONE, set_cpus},
     {"disk", 'd', "FILE[,KEY...]", NULL,
      "Disk image or block device: vda, then vdb, ... KEYs: ro, serial=TEXT,\n"
-     "type=blk|scsi, format=raw|qcow2|..., cache=none|writeback|unsafe,\n"
-     "sector=512|4096, snapshot=on|off, queues=N, iops=N, bw=SIZE, burst=TIME,\n"
-     "fault=SPEC, and those of --virtio;\n"
+     "type=blk|scsi, format=raw|qcow2|..., backing=on|off,\n"
+     "cache=none|writeback|unsafe, sector=512|4096, snapshot=on|off, queues=N,\n"
+     "iops=N, bw=SIZE, burst=TIME, fault=SPEC, and those of --virtio;\n"
      "vhost-user=SOCKET or null:SIZE instead of FILE",
      VALUES_FILE, config_set_disk},
     {"net", 'n', "KIND[,KEY...]", NULL,
@@ -274,8 +274,10 @@ const struct option_row config_options[] = {
      "connect=HOST:PORT, vhost-user=SOCKET, null or loopback. KEYs:\n"
      "mac=MAC, queues=N, rss=on|off, mtu=N, vhost=on|off,\n"
      "offloads=on|off|to-host|to-guest, pcap=FILE, pps=N, bw=SIZE, burst=TIME,\n"
-     "fault=SPEC; of user: hostfwd=RULE, guestfwd=RULE, restrict=on|off, net=CIDR,\n"
-     "host=ADDR, dns=ADDR, hostname=NAME, ipv6=on|off; and those of --virtio",
+     "fault=SPEC; of socket: peers=same|any; of user: hostfwd=RULE (such as\n"
+     "tcp::2222-:22, on 127.0.0.1 unless an address is given), guestfwd=RULE,\n"
+     "restrict=on|off, loopback=on|off, isolate=on|off, net=CIDR, host=ADDR, dns=ADDR,\n"
+     "hostname=NAME, ipv6=on|off; and those of --virtio",
      VALUES_NONE, config_set_net},
     {"console", 0, "virtio|serial|off", NULL,
      "What the terminal is connected to [serial]; behind virtio: [,KEY...]", VALUES_WORDS,
@@ -451,8 +453,10 @@ void config_free(struct vm_config *config)
     for (unsigned i = 0; i < config->disk_count; i++)
         free(config->disks[i].path);
     config->disk_count = 0;
-    for (unsigned i = 0; i < config->net_count; i++)
+    for (unsigned i = 0; i < config->net_count; i++) {
         free(config->nets[i].text);
+        free(config->nets[i].option);
+    }
     config->net_count = 0;
 }
 

@@ -84,7 +84,8 @@ struct disk_config {
     char *path; /* owned; other strings point into it */
     enum disk_kind kind;
     uint64_t null_bytes;
-    const char *format; /* "raw", or one that qemu-storage-daemon knows */
+    const char *format; /* "raw", or another of IMAGE_FORMATS, which qemu-storage-daemon reads */
+    bool backing;       /* backing files that the image names are opened */
     enum disk_cache cache;
     uint32_t sector_bytes; /* logical blocks that the guest sees; 0: 512 */
     bool read_only;
@@ -110,7 +111,8 @@ enum net_kind {
 };
 
 struct net_config {
-    char *text; /* owned; other strings point into it */
+    char *text;   /* owned; other strings point into it */
+    char *option; /* owned: as the user said it */
     enum net_kind kind;
     const char *target;
     uint8_t mac[NET_MAC_BYTES]; /* [from the option's text] */
@@ -121,7 +123,8 @@ struct net_config {
     bool whole_to_host;         /* the guest sends nothing for others to complete */
     bool whole_to_guest;        /* nor is given such */
     struct net_user_config user;
-    const char *pcap;                              /* a file for all packets; NULL: none */
+    bool any_peer;    /* another user may be at the other end of a socket */
+    const char *pcap; /* a file for all packets; NULL: none */
     uint64_t packets_per_s, bytes_per_s, burst_ns; /* limits; 0: none, or the default burst */
     char fault[128];                               /* see devices/backend/net_fault.h; "": none */
     struct virtio_keys virtio;
@@ -243,7 +246,7 @@ int config_virtio_list(struct virtio_keys *keys, const char *list, const char *w
 
 #define CONFIG_DISK_KEYS                                                   \
     "ro, serial=TEXT, type=blk|scsi, format=raw|qcow2|vmdk|vdi|vhdx|..., " \
-    "cache=none|writeback|unsafe, sector=512|4096, "                       \
+    "backing=on|off, cache=none|writeback|unsafe, sector=512|4096, "       \
     "snapshot=on|off, queues=N, iops=N, bw=SIZE, burst=TIME, fault=SPEC, " CONFIG_VIRTIO_KEYS
 
 #define CONFIG_NET_KINDS                                                             \
@@ -251,11 +254,11 @@ int config_virtio_list(struct virtio_keys *keys, const char *list, const char *w
     "vhost-user=SOCKET, null, loopback"
 #define CONFIG_NET_KEYS                                                                      \
     "mac=MAC, queues=N, rss=on|off, mtu=N, vhost=on|off, offloads=on|off|to-host|to-guest, " \
-    "pcap=FILE, "                                                                            \
+    "peers=same|any, pcap=FILE, "                                                            \
     "pps=N, bw=SIZE, burst=TIME, fault=SPEC, " CONFIG_VIRTIO_KEYS
 #define CONFIG_NET_USER_KEYS                                              \
     "hostfwd=RULE, guestfwd=RULE, restrict=on|off, net=CIDR, host=ADDR, " \
-    "dns=ADDR, hostname=NAME, ipv6=on|off"
+    "dns=ADDR, hostname=NAME, ipv6=on|off, loopback=on|off, isolate=on|off"
 
 /* Fills in what is unset, and refuses what does not go together; reported. */
 int config_resolve_virtio(struct vm_config *config);

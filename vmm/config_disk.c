@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* --disk FILE,KEY,...: what stores the bytes, and how the guest sees it. */
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include "core/fail.h"
 #include "core/xmath.h"
 #include "devices/backend/blk_fault.h"
+#include "devices/backend/image_header.h"
 #include "virtio/device.h"
 #include "vmm/config.h"
 
@@ -25,15 +25,12 @@ static int set_serial(void *into, const char *value)
     return 0;
 }
 
+/* A protocol of qemu's (nbd, ssh, fat ...) is none: those reach other files, and other hosts. */
 static int set_format(void *into, const char *value)
 {
     struct disk_config *disk = into;
-    for (const char *p = value; *p != '\0'; p++) {
-        if (!islower((unsigned char)*p) && !isdigit((unsigned char)*p) && *p != '-')
-            return -EINVAL;
-    }
     disk->format = value;
-    return value[0] != '\0' ? 0 : -EINVAL;
+    return image_format_is_known(value) ? 0 : -EINVAL;
 }
 
 static int set_sector(void *into, const char *value)
@@ -57,8 +54,8 @@ static const struct config_key keys[] = {
     CONFIG_SWITCH("ro", struct disk_config, read_only),
     {"serial", "at most 20 bytes", .set = set_serial},
     KEY("type", "blk or scsi", scsi, types, 0, 0),
-    {"format", "raw, qcow2, vmdk, vdi, vhdx or another of qemu-storage-daemon's",
-     .set = set_format},
+    {"format", "one of " IMAGE_FORMATS, .set = set_format},
+    CONFIG_SWITCH("backing", struct disk_config, backing),
     KEY("cache", "none, writeback or unsafe", cache, caches, DISK_CACHE_NONE, 0),
     {"sector", "512 or 4096", .set = set_sector},
     CONFIG_SWITCH("snapshot", struct disk_config, snapshot),
@@ -139,6 +136,8 @@ static int check(const struct disk_config *disk)
     bool elsewhere = config_disk_is_served_elsewhere(disk);
     if (disk->kind != DISK_FILE && strcmp(disk->format, "raw") != 0)
         return fail_msg(-EINVAL, "%s: format=%s: is for images in files", what, disk->format);
+    if (disk->backing && !image_format_has_backing(disk->format))
+        return fail_msg(-EINVAL, "%s: backing: a %s image has no backing file", what, disk->format);
     if (disk->burst_ns != 0 && disk->iops == 0 && disk->bytes_per_s == 0)
         return fail_msg(-EINVAL, "%s: burst: is for iops=N and bw=SIZE", what);
     if (elsewhere && (disk->snapshot || disk->sector_bytes != 0 || disk->iops != 0 ||

@@ -70,6 +70,14 @@ static int set_offloads(void *into, const char *value)
     return word >= 0 ? 0 : -EINVAL;
 }
 
+static int set_peers(void *into, const char *value)
+{
+    static const char *const words[] = {"same", "any", NULL};
+    int word = config_word(words, value);
+    ((struct net_config *)into)->any_peer = word == 1;
+    return word >= 0 ? 0 : -EINVAL;
+}
+
 static int set_pcap(void *into, const char *value)
 {
     ((struct net_config *)into)->pcap = value;
@@ -92,6 +100,7 @@ static const struct config_key keys[] = {
     CONFIG_SWITCH("vhost", struct net_config, vhost),
     {"offloads", "on, off, to-host or to-guest", .set = set_offloads},
     CONFIG_SWITCH("rss", struct net_config, rss),
+    {"peers", "same or any", .set = set_peers},
     {"pcap", "a file name", .set = set_pcap},
     NUMBER("pps", "packets a second", packets_per_s, 1, UINT32_MAX),
     NUMBER("bw", "bytes a second, such as 100M", bytes_per_s, 1, INT64_MAX),
@@ -103,11 +112,13 @@ static const struct config_key keys[] = {
 static int set_user_key(struct net_config *net, char *key, const char *what)
 {
     char *value = strchr(key, '=');
-    if (net->kind != NET_USER || value == NULL)
+    if (value == NULL)
         return 0;
     *value = '\0';
     int r = net_user_option(&net->user, what, key, value + 1);
     *value = '=';
+    if (r == 0 && net->kind != NET_USER)
+        return fail_msg(-EINVAL, "%s: %s is for --net user", what, key);
     return r == -ENOENT ? 0 : r < 0 ? r : 1;
 }
 
@@ -133,6 +144,8 @@ static int check(const struct net_config *net)
 {
     if (net->kind == NET_VHOST_USER && (net->whole_to_host || net->whole_to_guest))
         return fail_msg(-EINVAL, "--net %s: offloads are the server's to say", net->text);
+    if (net->any_peer && net->kind != NET_SOCKET)
+        return fail_msg(-EINVAL, "--net %s: peers=any is for socket=PATH", net->text);
     bool elsewhere = net->vhost || net->kind == NET_VHOST_USER;
     if (net->vhost && net->kind != NET_TAP && net->kind != NET_FD)
         return fail_msg(-EINVAL, "--net %s: vhost=on is for tap=NAME and fd=N", net->text);
@@ -142,6 +155,13 @@ static int check(const struct net_config *net)
                         "--net %s: pcap, fault, pps, bw and rss cannot be: the packets do not pass "
                         "through Minivet",
                         net->text);
+    for (unsigned i = 0; net->user.isolated && i < net->user.forward_count; i++)
+        if (net->user.forwards[i].kind != NET_USER_HOST_TCP &&
+            net->user.forwards[i].kind != NET_USER_HOST_UDP)
+            return fail_msg(-EINVAL,
+                            "--net %s: guestfwd needs isolate=off: a process that is confined "
+                            "starts no programs and makes no files",
+                            net->text);
     struct net_fault_spec spec;
     char what[512];
     snprintf(what, sizeof(what), "--net %s", net->text);
@@ -174,11 +194,11 @@ int config_set_net(struct vm_config *c, const char *value)
     if (c->net_count == CONFIG_MAX_NETS)
         return fail_msg(-EINVAL, "--net %s: at most %d of them", value, CONFIG_MAX_NETS);
     struct net_config *net = &c->nets[c->net_count];
-    *net = (struct net_config){.text = strdup(value)};
-    if (net->text == NULL)
-        return fail(-ENOMEM, "--net %s", value);
-    choose_mac(net, value, c->net_count);
+    *net = (struct net_config){.text = strdup(value), .option = strdup(value)};
     c->net_count++;
+    if (net->text == NULL || net->option == NULL)
+        return fail(-ENOMEM, "--net %s", value);
+    choose_mac(net, value, c->net_count - 1);
     char *rest = net->text;
     int r = set_kind(net, config_next_item(&rest));
     for (char *key = config_next_item(&rest); key != NULL && r == 0; key = config_next_item(&rest))

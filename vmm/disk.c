@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "core/block.h"
+#include "core/cancel.h"
 #include "core/clock.h"
 #include "core/fail.h"
 #include "core/tape.h"
@@ -116,6 +117,7 @@ static int create_vhost_user(struct device_slot *s, const struct disk_config *c)
         .setup = device_slot_setup(s, c->path),
         .socket_path = c->path,
         .groups = c->queues,
+        .cancel_fd = cancel_fd(s->cfg->cancel),
     };
     if (c->kind == DISK_FILE) {
         int r = storage_daemon_create(
@@ -123,11 +125,12 @@ static int create_vhost_user(struct device_slot *s, const struct disk_config *c)
                                                           .path = c->path,
                                                           .format = c->format,
                                                           .read_only = c->read_only,
+                                                          .backing = c->backing,
                                                           .direct = c->cache == DISK_CACHE_NONE,
                                                           .queues = c->queues});
         if (r < 0)
             return r;
-        config.connect = storage_daemon_connect;
+        config.connect = storage_daemon_connect_until;
         config.connect_ctx = own->daemon;
     }
     int r = vhost_user_blk_create(&own->vhost_user, &config);
@@ -195,6 +198,8 @@ static int disk_create(struct device_slot *s, unsigned index)
 static void disk_destroy(void *own)
 {
     struct disk *disk = own;
+    if (disk->daemon != NULL)
+        storage_daemon_cancel(disk->daemon);
     virtio_blk_destroy(disk->blk);
     virtio_scsi_destroy(disk->scsi);
     vhost_user_device_destroy(disk->vhost_user);

@@ -20,6 +20,7 @@ static const struct command commands[] = {
     {"check", cli_check, "Say whether this host can run guests, and what to do if not"},
     {"bench", cli_bench, "Measure this program beside other VMMs"},
     {"completion", cli_completion, "Print a completion script for bash"},
+    {"net-user", cli_net_user, NULL}, /* not for users */
 };
 
 static int print_help(FILE *out)
@@ -28,7 +29,8 @@ static int print_help(FILE *out)
           "usage: minivet COMMAND [OPTIONS]\n\ncommands:\n",
           out);
     for (unsigned i = 0; i < ARRAY_SIZE(commands); i++)
-        fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].help);
+        if (commands[i].help != NULL)
+            fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].help);
     fputs("\n`minivet COMMAND --help` says more. Manual: man minivet\n", out);
     return 0;
 }

@@ -8,10 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/cancel.h"
 #include "core/clock.h"
 #include "core/fail.h"
 #include "core/net.h"
 #include "core/tape.h"
+#include "devices/backend/net_child.h"
 #include "devices/backend/net_fault.h"
 #include "devices/backend/net_limit.h"
 #include "devices/backend/net_loopback.h"
@@ -41,8 +43,16 @@ struct net {
 
 /* ---- what carries the packets ---- */
 
-static int create_user(struct net_backend **out, const struct net_config *c, struct evloop *loop)
+static int create_user(struct net_backend **out, const struct net_config *c, struct evloop *loop,
+                       const struct cancel *cancel)
 {
+    if (c->user.isolated)
+        return net_child_create(
+            out, &(struct net_child_config){.loop = loop,
+                                            .clock = &clock_host,
+                                            .option = c->option,
+                                            .cancel = cancel,
+                                            .mtu = c->mtu_bytes ? c->mtu_bytes : NET_USER_MTU});
     struct net_user_config user = c->user;
     user.loop = loop;
     user.clock = &clock_host;
@@ -75,11 +85,12 @@ static int create_from_fds(struct net_backend **out, const struct net_config *c,
                           &(struct net_tap_config){.loop = loop, .fds = fds, .pairs = c->pairs});
 }
 
-static int create_base(struct net_backend **out, const struct net_config *c, struct evloop *loop)
+static int create_base(struct net_backend **out, const struct net_config *c, struct evloop *loop,
+                       const struct cancel *cancel)
 {
     switch (c->kind) {
     case NET_USER:
-        return create_user(out, c, loop);
+        return create_user(out, c, loop, cancel);
     case NET_TAP:
         return net_tap_create(
             out, &(struct net_tap_config){.loop = loop, .name = c->target, .pairs = c->pairs});
@@ -99,6 +110,7 @@ static int create_base(struct net_backend **out, const struct net_config *c, str
                                           .listen = c->kind == NET_LISTEN ? c->target : NULL,
                                           .connect = c->kind == NET_CONNECT ? c->target : NULL,
                                           .mtu = c->mtu_bytes,
+                                          .any_peer = c->any_peer,
                                       });
     case NET_VHOST_USER:
         break;
@@ -134,12 +146,13 @@ static int add_pcap(struct net_backend **b, const struct net_config *c, struct e
 
 /* The capture is the guest's view: nearest to it. */
 static int create_wire(struct net_backend **out, const struct net_config *c, struct evloop *loop,
-                       struct tape *tape)
+                       const struct virtio_devices_config *cfg)
 {
     struct net_backend *b = NULL;
+    struct tape *tape = cfg->tape;
     if (tape != NULL && tape_is_replay(tape))
         return net_taped_create(out, tape, c->text, NULL);
-    int r = create_base(&b, c, loop);
+    int r = create_base(&b, c, loop, cfg->cancel);
     if (b == NULL)
         return r;
     if (c->packets_per_s != 0 || c->bytes_per_s != 0)
@@ -169,6 +182,7 @@ static int create_vhost_user(struct device_slot *s, const struct net_config *c)
         .setup = device_slot_setup(s, c->text),
         .socket_path = c->target,
         .groups = c->pairs,
+        .cancel_fd = cancel_fd(s->cfg->cancel),
     };
     int r = vhost_user_net_create(&own->vhost_user, &config, c->mac, c->mtu_bytes);
     if (r == 0)
@@ -192,7 +206,7 @@ static int create_net(struct device_slot *s, const struct net_config *c)
 {
     struct net *own = s->own;
     struct virtio_setup setup = device_slot_setup(s, c->text);
-    int r = create_wire(&own->wire, c, s->loop, s->cfg->tape);
+    int r = create_wire(&own->wire, c, s->loop, s->cfg);
     if (r == 0 && c->vhost)
         r = create_vhost(s, c);
     if (r < 0)

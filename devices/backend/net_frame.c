@@ -17,11 +17,8 @@ ssize_t net_frame_copy(uint8_t *out, const struct iovec *iov, unsigned count)
     return (ssize_t)iobuf_get(&buf, out, NET_PACKET_MAX);
 }
 
-/*
- * The Internet checksum's sum (RFC 1071). It depends neither on the byte order nor on the width, as
- * long as carries come back in.
- */
-static uint16_t sum16(const uint8_t *p, size_t bytes)
+/* It depends neither on the byte order nor on the width, as long as carries come back in. */
+uint16_t net_frame_sum(const uint8_t *p, size_t bytes)
 {
     uint64_t sum = 0, word = 0;
     for (; bytes >= sizeof(word); p += sizeof(word), bytes -= sizeof(word)) {
@@ -48,7 +45,7 @@ int net_frame_fill_csum(uint8_t *packet, size_t bytes)
     size_t offset = le16_get(packet + NET_HDR_CSUM_OFFSET);
     if (start > left || offset + 2 > left - start)
         return -EINVAL;
-    uint16_t sum = (uint16_t)~sum16(frame + start, left - start);
+    uint16_t sum = (uint16_t)~net_frame_sum(frame + start, left - start);
     if (sum == 0)
         sum = 0xffff; /* 0 is UDP's word for none */
     memcpy(frame + start + offset, &sum, sizeof(sum));

@@ -33,6 +33,9 @@ enum {
  */
 ssize_t net_frame_copy(uint8_t *out, const struct iovec *iov, unsigned count);
 
+/* The Internet checksum's sum (RFC 1071), in the bytes' own order. */
+uint16_t net_frame_sum(const uint8_t *p, size_t bytes);
+
 /*
  * Fills in the checksum if the packet's header asks for it, and asks no more. -EINVAL: it would
  * not be inside of the packet. A packet that stands for many segments gets one for all of it.

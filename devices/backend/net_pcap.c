@@ -172,10 +172,11 @@ static const struct net_backend_ops net_pcap_ops = {
     .destroy = net_pcap_destroy,
 };
 
+/* Passwords go over a network: a new file is its user's alone. */
 static int open_file(const char *path)
 {
     struct stat st;
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0666);
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0600);
     if (fd < 0)
         return fail(-errno, "capture %s: open", path);
     if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))

@@ -58,10 +58,11 @@ static int send_rest(struct net_socket *s)
 }
 
 /* The length and the frame's pieces; how many, or 0: more than fit. */
-static unsigned gather(struct iovec *out, uint32_t *length, const struct iovec *iov, unsigned count)
+static unsigned gather(const struct net_socket *s, struct iovec *out, uint32_t *length,
+                       const struct iovec *iov, unsigned count)
 {
     struct iobuf buf = iobuf_init(iov, count);
-    iobuf_skip(&buf, NET_HEADER_BYTES);
+    iobuf_skip(&buf, s->tx_skip);
     *length = htonl((uint32_t)buf.left);
     out[0] = (struct iovec){length, sizeof(*length)};
     int n = iobuf_iov(&buf, buf.left, out + 1, SEND_IOV - 1);
@@ -75,10 +76,10 @@ static unsigned gather(struct iovec *out, uint32_t *length, const struct iovec *
 static void send_later(struct net_socket *s, const struct iovec *iov, unsigned count, size_t sent)
 {
     struct iobuf buf = iobuf_init(iov, count);
-    iobuf_skip(&buf, NET_HEADER_BYTES);
+    iobuf_skip(&buf, s->tx_skip);
     uint32_t length = htonl((uint32_t)buf.left);
     memcpy(s->tx, &length, sizeof(length));
-    s->tx_bytes = sizeof(length) + iobuf_get(&buf, s->tx + sizeof(length), SOCKET_FRAME_MAX);
+    s->tx_bytes = sizeof(length) + iobuf_get(&buf, s->tx + sizeof(length), SOCKET_PACKET_MAX);
     s->tx_sent = sent;
     if (send_rest(s) == -EAGAIN)
         socket_poll(s, EPOLLOUT, 0);
@@ -97,12 +98,12 @@ int socket_send(struct net_backend *b, unsigned pair, const struct iovec *iov, u
         s->told_full = true;
         return -EAGAIN;
     }
-    unsigned n = gather(out, &length, iov, count);
+    unsigned n = gather(s, out, &length, iov, count);
     const struct msghdr msg = {.msg_iov = out, .msg_iovlen = n};
     ssize_t sent = n > 0 ? sendmsg(s->fd, &msg, MSG_NOSIGNAL) : 0;
     if (sent < 0 && errno != EAGAIN && errno != EINTR)
         socket_lost(s);
-    else if (sent < (ssize_t)(SOCKET_LENGTH_BYTES + bytes - NET_HEADER_BYTES))
+    else if (sent < (ssize_t)(SOCKET_LENGTH_BYTES + bytes - s->tx_skip))
         send_later(s, iov, count, sent < 0 ? 0 : (size_t)sent);
     return 0;
 }
@@ -117,7 +118,7 @@ static ssize_t next_frame(const struct net_socket *s)
         return -EAGAIN;
     memcpy(&length, s->rx + s->rx_from, sizeof(length));
     length = ntohl(length);
-    if (length > SOCKET_FRAME_MAX)
+    if (length > NET_PACKET_MAX - s->rx_skip)
         return -EPROTO;
     return s->rx_to - s->rx_from - sizeof(length) >= length ? (ssize_t)length : -EAGAIN;
 }
@@ -147,11 +148,14 @@ static ssize_t give(struct net_socket *s, size_t bytes, const struct iovec *iov,
     const uint8_t *frame = s->rx + s->rx_from + SOCKET_LENGTH_BYTES;
     struct iobuf buf = iobuf_init(iov, count);
     s->rx_from += SOCKET_LENGTH_BYTES + bytes;
-    if (buf.left < NET_HEADER_BYTES + bytes)
+    if (buf.left < s->rx_skip + bytes)
         return -EMSGSIZE;
-    iobuf_put_zero(&buf, NET_HEADER_BYTES);
+    uint8_t header[NET_HEADER_BYTES] = {0};
+    if ((s->to_guest & NET_CSUM) != 0 && s->tx_skip == 0)
+        header[NET_HDR_FLAGS] = NET_HDR_DATA_VALID;
+    iobuf_put(&buf, header, s->rx_skip);
     iobuf_put(&buf, frame, bytes);
-    return (ssize_t)(NET_HEADER_BYTES + bytes);
+    return (ssize_t)(s->rx_skip + bytes);
 }
 
 ssize_t socket_receive(struct net_backend *b, unsigned pair, const struct iovec *iov,
@@ -170,7 +174,7 @@ ssize_t socket_receive(struct net_backend *b, unsigned pair, const struct iovec 
                          s->name);
             s->complained = true;
             socket_lost(s);
-        } else if (bytes >= (ssize_t)NET_FRAME_HEADER) {
+        } else if (bytes >= (ssize_t)(NET_HEADER_BYTES - s->rx_skip + NET_FRAME_HEADER)) {
             return give(s, (size_t)bytes, iov, count);
         } else if (bytes >= 0) { /* too short to be a frame */
             s->rx_from += SOCKET_LENGTH_BYTES + (size_t)bytes;
@@ -204,14 +208,15 @@ void socket_ready(struct net_socket *s, uint32_t events)
 
 static void socket_set_offloads(struct net_backend *b, unsigned to_guest)
 {
-    (void)b;
-    (void)to_guest; /* there are none: frames have no header on the wire */
+    socket_of(b)->to_guest = to_guest;
 }
 
 static void socket_destroy(struct net_backend *b)
 {
     struct net_socket *s = socket_of(b);
     socket_link_end(s);
+    if (s->close)
+        s->close(s->ctx);
     free(s->name);
     free(s);
 }
@@ -240,6 +245,8 @@ static int resolve_path(struct net_socket *s)
 /* What will not be better by itself. */
 static bool is_final(const struct net_socket *s, int err)
 {
+    if (s->open)
+        return err < 0;
     if (err == -EAGAIN || err == -ECONNREFUSED || err == -EINTR)
         return false;
     if (!s->may_listen)
@@ -252,6 +259,8 @@ static int report(const struct net_socket *s, int err, const char *what)
     if (err == -ENOTSOCK)
         return fail_msg(err, "network %s: there is a file of that name, and it is no socket",
                         s->name);
+    if (err == -EKEYREJECTED || s->open)
+        return err; /* it has been told */
     if (err == -EADDRINUSE)
         return fail_msg(err, "network %s: another program has that port; take another", s->name);
     return fail(err, "network %s: %s", s->name, what);
@@ -259,28 +268,56 @@ static int report(const struct net_socket *s, int err, const char *what)
 
 static int init(struct net_socket *s, const struct net_socket_config *config)
 {
-    const char *name = config->path ? config->path : config->listen;
+    const char *name = config->open     ? config->name
+                       : config->path   ? config->path
+                       : config->listen ? config->listen
+                                        : config->connect;
     s->b.ops = &net_socket_ops;
     s->b.info = (struct net_info){.pairs = 1, .mtu_bytes = config->mtu};
     s->loop = config->loop;
     s->clock = config->clock;
+    s->any_peer = config->any_peer;
+    s->close = config->close;
+    s->ctx = config->ctx;
+    s->tx_skip = config->headers_out ? 0 : NET_HEADER_BYTES;
+    s->rx_skip = config->headers_in ? 0 : NET_HEADER_BYTES;
+    if (config->headers_out) {
+        s->b.info.to_host = NET_CSUM | NET_TSO4 | NET_TSO6 | NET_ECN;
+        s->b.info.to_guest = NET_CSUM;
+    }
     s->may_listen = config->path || config->listen;
     s->may_connect = config->path || config->connect;
     socket_link_init(s);
-    s->name = strdup(name ? name : config->connect);
+    s->name = strdup(name);
     if (!s->name)
         return fail(-ENOMEM, "network socket");
-    int err = config->path ? resolve_path(s) : host_port(&s->addr, &s->addr_bytes, s->name);
+    int err = config->open   ? 0
+              : config->path ? resolve_path(s)
+                             : host_port(&s->addr, &s->addr_bytes, s->name);
     if (err < 0)
         return err;
+    s->open = config->open_first;
     err = socket_link_start(s);
+    s->open = config->open;
+    if (err == -EACCES && config->path && access(config->path, F_OK) == 0)
+        return fail(err,
+                    "network %s: connect (another user's machine has that wire: give "
+                    "peers=any to both, and let this user write to the socket)",
+                    s->name);
     return is_final(s, err) ? report(s, err, config->connect ? "connect" : "listen") : 0;
+}
+
+void *net_socket_ctx(const struct net_backend *b)
+{
+    return container_of(b, const struct net_socket, b)->ctx;
 }
 
 int net_socket_create(struct net_backend **out, const struct net_socket_config *config)
 {
-    BUG_ON(!config->path + !config->listen + !config->connect != 2);
+    BUG_ON(!config->path + !config->listen + !config->connect + !config->open != 3);
     struct net_socket *s = calloc(1, sizeof(*s));
+    if (!s && config->close)
+        config->close(config->ctx);
     if (!s)
         return fail(-ENOMEM, "network socket");
     int err = init(s, config);

@@ -5,11 +5,13 @@
  *
  * On a UNIX path whoever comes first listens and the other connects, so that both are given the
  * same path. Over TCP one is told to listen and one to connect. The link is up while somebody is at
- * the other end; when he goes, it is tried again until he is back. A third one is sent away.
+ * the other end; when he goes, it is tried again until he is back. A third one is sent away, and so
+ * is, on a path, another user: root and the own user alone may open the socket and be at its end.
  */
 #ifndef MINIVET_DEVICES_BACKEND_NET_SOCKET_H
 #define MINIVET_DEVICES_BACKEND_NET_SOCKET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct clock;
@@ -22,9 +24,29 @@ struct net_socket_config {
     const char *path;             /* of a UNIX socket; or one of these, "HOST:PORT": */
     const char *listen, *connect; /* listen without a host (":1234"): on 127.0.0.1 */
     uint32_t mtu;                 /* that both ends agree on; 0: nothing special */
+    bool any_peer;                /* of a path: other users are welcome */
+
+    /*
+     * Or `open` gives a descriptor that is connected, which becomes the wire's, at first
+     * open_first; a negative errno: not now. `close` comes with the end, also of a creation that
+     * has failed.
+     */
+    const char *name; /* for messages */
+    int (*open_first)(void *ctx), (*open)(void *ctx);
+    void (*close)(void *ctx);
+    void *ctx;
+
+    /*
+     * Packets go out with virtio's header, so that checksums and segments may be left to the other
+     * end, whose own checksums are right; and come in with it. Only one of them at an end.
+     */
+    bool headers_out, headers_in;
 };
 
 /* Errors are reported. That nobody is there yet is none. */
 int net_socket_create(struct net_backend **out, const struct net_socket_config *config);
+
+/* What it was created with. */
+void *net_socket_ctx(const struct net_backend *b);
 
 #endif

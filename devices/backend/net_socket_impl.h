@@ -13,8 +13,10 @@
 #include "core/evloop.h"
 #include "core/net.h"
 #include "core/xmath.h"
+#include "devices/backend/bucket.h"
 
 #define SOCKET_FRAME_MAX    (NET_PACKET_MAX - NET_HEADER_BYTES)
+#define SOCKET_PACKET_MAX   NET_PACKET_MAX /* with a header, on a wire that has them */
 #define SOCKET_LENGTH_BYTES 4u
 #define SOCKET_RX_BYTES     (256 * KIB)
 
@@ -25,7 +27,12 @@ struct net_socket {
     char *name; /* as the user said it */
     struct sockaddr_storage addr;
     socklen_t addr_bytes;
-    bool may_listen, may_connect;
+    bool may_listen, may_connect, any_peer;
+    int (*open)(void *ctx);
+    void (*close)(void *ctx);
+    void *ctx;
+    uint32_t tx_skip, rx_skip; /* bytes of a packet's beginning that do not go over the wire */
+    unsigned to_guest;
 
     /* ---- the other end ---- */
     int listener, fd; /* -1: none */
@@ -42,8 +49,9 @@ struct net_socket {
     bool heard;               /* anything from this end */
     unsigned unheard;         /* ends in succession that went without a word */
     bool complained;          /* of another end: once, for it may come again and again */
+    struct bucket lines;      /* in the log, of ends that come and go */
     size_t tx_bytes, tx_sent; /* of a frame that has been sent in part */
-    uint8_t tx[SOCKET_LENGTH_BYTES + SOCKET_FRAME_MAX];
+    uint8_t tx[SOCKET_LENGTH_BYTES + SOCKET_PACKET_MAX];
     size_t rx_from, rx_to; /* what has been read and not been given */
     uint8_t rx[SOCKET_RX_BYTES];
 };

@@ -18,9 +18,14 @@
 #include "core/clock.h"
 #include "core/fail.h"
 #include "core/log.h"
+#include "core/peer.h"
 #include "devices/backend/net_socket_impl.h"
 
 #define RETRY_NS UINT64_C(500000000)
+
+/* What another end can have logged: ten lines at once, then one in half a minute. */
+#define LINE_S   30u
+#define LINES_NS (10 * LINE_S * UINT64_C(1000000000))
 
 static const struct sockaddr *addr_of(const struct net_socket *s)
 {
@@ -45,6 +50,15 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
+static bool may_tell(struct net_socket *s)
+{
+    uint64_t now_ns = clock_now_ns(s->clock);
+    if (bucket_opens_ns(&s->lines, LINES_NS - 1) > now_ns)
+        return false;
+    bucket_spend(&s->lines, LINE_S, now_ns);
+    return true;
+}
+
 /* ---- the link ---- */
 
 static void set_link(struct net_socket *s, bool up)
@@ -52,7 +66,8 @@ static void set_link(struct net_socket *s, bool up)
     if (s->b.info.link_up == up)
         return;
     s->b.info.link_up = up;
-    log_info("network %s: %s", s->name, up ? "somebody is there" : "nobody is there any more");
+    if (may_tell(s))
+        log_info("network %s: %s", s->name, up ? "somebody is there" : "nobody is there any more");
     if (s->b.handler.on_link)
         s->b.handler.on_link(s->b.handler.ctx);
 }
@@ -63,6 +78,8 @@ static void linked(struct net_socket *s)
     if (s->addr.ss_family != AF_UNIX)
         setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     s->connecting = s->heard = false;
+    if (s->open) /* the end is seen at once, though nobody reads */
+        socket_poll(s, EPOLLRDHUP, 0);
     set_link(s, true);
     /* What was asked for before there was anybody may be there now. */
     if (s->b.handler.on_rx)
@@ -126,6 +143,8 @@ static void on_event(void *ctx, uint32_t events)
     struct net_socket *s = ctx;
     if (s->connecting)
         connected(s);
+    else if (s->open && (events & (EPOLLRDHUP | EPOLLHUP)) != 0)
+        socket_lost(s);
     else
         socket_ready(s, events & (EPOLLERR | EPOLLHUP) ? s->events : events);
 }
@@ -148,15 +167,40 @@ void socket_poll(struct net_socket *s, uint32_t more, uint32_t less)
         socket_lost(s);
 }
 
+/* 0, or -EKEYREJECTED: another user has opened the other end, which is told. */
+static int check_peer(struct net_socket *s, int fd)
+{
+    uid_t uid = 0;
+    int err = path_of(s) == NULL || s->any_peer ? 0 : peer_check(fd, &uid);
+    if (err == 0)
+        return 0;
+    if (may_tell(s))
+        log_error("network %s: the other end is user %u's, and refused; peers=any allows that",
+                  s->name, (unsigned)uid);
+    return -EKEYREJECTED;
+}
+
 /* 0 if there is, or may soon be, a connection. */
 static int try_connect(struct net_socket *s)
 {
+    if (s->open) {
+        int fd = s->open(s->ctx);
+        s->fd = fd < 0 ? -1 : fd;
+        if (fd >= 0)
+            linked(s);
+        return fd < 0 ? fd : 0;
+    }
     s->fd = socket(s->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (s->fd < 0)
         return -errno;
     s->connecting = true;
     if (connect(s->fd, addr_of(s), s->addr_bytes) < 0 && errno != EINPROGRESS) {
         int err = -errno;
+        drop_fd(s);
+        return err;
+    }
+    int err = check_peer(s, s->fd);
+    if (err != 0) {
         drop_fd(s);
         return err;
     }
@@ -173,7 +217,7 @@ static void on_accept(void *ctx, uint32_t events)
     int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
         return;
-    if (s->fd >= 0) { /* a wire has two ends */
+    if (s->fd >= 0 || check_peer(s, fd) != 0) { /* a wire has two ends */
         close(fd);
         return;
     }
@@ -209,6 +253,8 @@ static int try_listen(struct net_socket *s)
         return -errno;
     if (s->addr.ss_family != AF_UNIX)
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    else if (!s->any_peer)
+        (void)fchmod(fd, 0600); /* what bind() makes has the socket's own mode */
     if (bind(fd, addr_of(s), s->addr_bytes) < 0 || listen(fd, 4) < 0) {
         int err = -errno;
         close(fd);
@@ -277,6 +323,7 @@ void socket_link_init(struct net_socket *s)
     s->ev = (struct ev_fd){.cb = on_event, .ctx = s};
     s->retry = (struct ev_timer){.cb = on_retry, .ctx = s};
     s->lost = (struct ev_defer){.cb = on_lost, .ctx = s};
+    s->lines.per_s = 1;
 }
 
 void socket_link_end(struct net_socket *s)

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -26,6 +27,12 @@
 #define FRAGMENT_BYTES (32 * MIB)
 #define FRAGMENT_S     30u
 
+/*
+ * Segments that may wait in libslirp for what is before them, divided by the connections that there
+ * are: each is kept in a buffer for a frame of the MTU.
+ */
+#define AHEAD_SEGMENTS 4096u
+
 static struct net_user *user_of(struct net_backend *b)
 {
     return container_of(b, struct net_user, b);
@@ -38,6 +45,8 @@ static ssize_t send_packet(const void *frame, size_t bytes, void *opaque)
 {
     struct net_user *u = opaque;
     uint8_t *packet = NULL;
+    user_flow_answer(&u->flows, frame, bytes);
+    user_asks_answer(&u->asks, frame, bytes, clock_now_ns(u->clock));
     if (bytes <= NET_PACKET_MAX - NET_HEADER_BYTES)
         packet = net_queue_reserve(&u->queue, (uint32_t)(NET_HEADER_BYTES + bytes));
     if (!packet)
@@ -147,10 +156,16 @@ static int net_user_send(struct net_backend *b, unsigned pair, const struct iove
     const struct user_vet vet = {
         .net = u->net,
         .mask = u->mask,
+        .dns = u->dns,
+        .flows = &u->flows,
+        .ahead = AHEAD_SEGMENTS / (u->open + 1),
         .full = user_is_full(u),
         .fragments = bucket_opens_ns(&u->fragments, FRAGMENT_S * NS_PER_S) <= now_ns,
+        .no_loopback = u->no_loopback,
     };
     size_t kept = user_vet(&vet, frame, (size_t)bytes - NET_HEADER_BYTES);
+    if (kept > 0 && !user_asks_allow(&u->asks, frame, now_ns))
+        kept = 0;
     if (kept > 0 && user_is_fragment(frame))
         bucket_spend(&u->fragments, u->b.info.mtu_bytes + kept, now_ns);
     if (kept > 0)
@@ -291,13 +306,14 @@ static int make_slirp(struct net_user *u, const struct net_user_config *config)
         .vnetwork = u->net,
         .vnetmask = u->mask,
         .vhost = or_nth(config->host, u, 2),
-        .vnameserver = or_nth(config->dns, u, 3),
+        .vnameserver = u->dns = or_nth(config->dns, u, 3),
         .vdhcp_start = or_nth((struct in_addr){0}, u, 15),
         .in6_enabled = !config->no_ipv6,
         .vprefix_len = 64,
         .vhostname = config->hostname,
         .if_mtu = u->b.info.mtu_bytes,
         .if_mru = u->b.info.mtu_bytes,
+        .disable_host_loopback = config->no_loopback,
     };
     inet_pton(AF_INET6, "fec0::", &c.vprefix_addr6);
     inet_pton(AF_INET6, "fec0::2", &c.vhost6);
@@ -307,6 +323,16 @@ static int make_slirp(struct net_user *u, const struct net_user_config *config)
         return fail_msg(-EINVAL, "user network: host= and dns= are two addresses inside of net=");
     u->slirp = u->call.new(&c, &callbacks, u);
     return u->slirp ? 0 : fail(-ENOMEM, "user network");
+}
+
+/* Each network may have hundreds of descriptors; a process begins with a thousand in all. */
+static void allow_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= USER_FDS)
+        return;
+    limit.rlim_cur = min_u64(limit.rlim_max, USER_FDS);
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 static int init(struct net_user *u, const struct net_user_config *config)
@@ -324,6 +350,7 @@ static int init(struct net_user *u, const struct net_user_config *config)
     u->clock = config->clock;
     u->turn = (struct ev_defer){.cb = on_turn, .ctx = u};
     u->timer = (struct ev_timer){.cb = on_turn, .ctx = u};
+    u->no_loopback = config->no_loopback;
     u->fragments.per_s = FRAGMENT_BYTES / FRAGMENT_S;
     u->net = config->mask.s_addr != 0 ? config->net : (struct in_addr){htonl(0x0a000200)};
     u->mask = config->mask.s_addr != 0 ? config->mask : (struct in_addr){htonl(0xffffff00)};
@@ -332,6 +359,7 @@ static int init(struct net_user *u, const struct net_user_config *config)
                         NET_USER_MTU);
     if (net_queue_init(&u->queue, QUEUE_BYTES) < 0)
         return fail(-ENOMEM, "user network");
+    allow_descriptors();
     int err = slirp_calls_load(&u->call);
     if (err == 0)
         err = make_slirp(u, config);

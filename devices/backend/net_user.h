@@ -56,12 +56,15 @@ struct net_user_config {
     uint32_t mtu;              /* 0: NET_USER_MTU */
     bool restricted;           /* nothing leads outside but what is forwarded */
     bool no_ipv6;
+    bool isolated; /* a process of its own is wanted: net_child.h. Nothing to net_user_create() */
+    bool no_loopback; /* the guest does not reach the host's own services by the host's address */
     struct net_user_forward forwards[NET_USER_FORWARDS];
     unsigned forward_count;
 };
 
 /*
- * Reads a key of the option: hostfwd, guestfwd, restrict, net, dns, host, hostname, ipv6, mtu.
+ * Reads a key of the option: hostfwd, guestfwd, restrict, net, dns, host, hostname, ipv6, mtu,
+ * loopback.
  * -ENOENT: it is none of these. What is wrong is reported, behind `what` ("--net user"): -EINVAL.
  * The value stays in use as long as the configuration.
  */

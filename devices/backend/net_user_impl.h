@@ -14,6 +14,8 @@
 #include "devices/backend/bucket.h"
 #include "devices/backend/net_queue.h"
 #include "devices/backend/net_user.h"
+#include "devices/backend/net_user_asks.h"
+#include "devices/backend/net_user_flow.h"
 #include "devices/backend/slirp_calls.h"
 
 /*
@@ -27,8 +29,9 @@
 struct user_fd {
     struct ev_fd ev;
     struct net_user *user;
-    bool open;       /* between register and unregister */
-    bool listens;    /* for who connects to a port that is forwarded */
+    bool open;    /* between register and unregister */
+    bool listens; /* for who connects to a port that is forwarded */
+    bool datagrams;
     bool listed;     /* in net_user.polled */
     uint64_t turn;   /* when it was asked for last */
     uint32_t wanted; /* EPOLL... in that turn */
@@ -59,12 +62,15 @@ struct net_user {
     struct user_outlet outlets[NET_USER_FORWARDS];
     unsigned outlet_count;
 
-    struct in_addr net, mask;
+    struct in_addr net, mask, dns;
     struct log_guest_count errors;
     uint64_t polled_ms; /* when libslirp last was told the time */
     uint64_t turns;
     unsigned open, idle_open; /* descriptors; of those, open before the guest did anything */
-    struct bucket fragments;  /* bytes of memory */
+    bool no_loopback;
+    struct bucket fragments; /* bytes of memory */
+    struct user_asks asks;
+    struct user_flows flows;
     unsigned polled_count;
     int polled[USER_FDS];
     struct user_fd fds[USER_FDS];
@@ -100,10 +106,36 @@ void user_outlets_close(struct net_user *u);
 
 /* ---- what libslirp gets to see (net_user_vet.c) ---- */
 
+#define USER_TYPE_IPV4    0x0800u
+#define USER_TYPE_ARP     0x0806u
+#define USER_TYPE_IPV6    0x86ddu
+#define USER_ARP_BYTES    28u
+#define USER_IPV4_BYTES   20u
+#define USER_IPV6_BYTES   40u
+#define USER_TCP_BYTES    20u
+#define USER_PROTO_ICMP   1u
+#define USER_PROTO_TCP    6u
+#define USER_PROTO_UDP    17u
+#define USER_PROTO_ICMPV6 58u
+#define USER_TCP_FIN      0x01u
+#define USER_TCP_SYN      0x02u
+#define USER_TCP_RST      0x04u
+#define USER_TCP_PSH      0x08u
+#define USER_TCP_ACK      0x10u
+#define USER_TCP_URG      0x20u
+
+static inline unsigned user_be16(const uint8_t *p)
+{
+    return (unsigned)(p[0] << 8 | p[1]);
+}
+
 struct user_vet {
-    struct in_addr net, mask;
-    bool full;      /* nothing new may begin */
-    bool fragments; /* may pass */
+    struct in_addr net, mask, dns;
+    struct user_flows *flows;
+    unsigned ahead;   /* segments that a connection may have beyond what was acknowledged */
+    bool full;        /* nothing new may begin */
+    bool fragments;   /* may pass */
+    bool no_loopback; /* the host's own services are not to be reached */
 };
 
 /* The frame's bytes that libslirp may have, or 0: none. May change the frame. */

@@ -57,11 +57,18 @@ static int parse_addr6(const char **at, struct in6_addr *out)
     return inet_pton(AF_INET6, text, out) == 1 ? 0 : -EINVAL;
 }
 
-/* A guest's IPv6 address cannot be guessed: it has to be given. Both ends are of one kind. */
+/*
+ * A guest's IPv6 address cannot be guessed: it has to be given. Both ends are of one kind. Without
+ * the host's address only the host itself gets to the guest.
+ */
 static int parse_hosts_addr(const char **at, struct net_user_forward *f)
 {
+    bool is_said = **at != ':';
     f->ipv6 = **at == '[';
-    return f->ipv6 ? parse_addr6(at, &f->host6) : parse_addr(at, ':', &f->host);
+    int r = f->ipv6 ? parse_addr6(at, &f->host6) : parse_addr(at, ':', &f->host);
+    if (!is_said)
+        f->host.s_addr = htonl(INADDR_LOOPBACK);
+    return r;
 }
 
 static int parse_guests_addr(const char **at, struct net_user_forward *f)
@@ -188,6 +195,19 @@ static int set_ipv6(struct net_user_config *c, const char *value)
     return r;
 }
 
+static int set_loopback(struct net_user_config *c, const char *value)
+{
+    bool on;
+    int r = set_switch(&on, value);
+    c->no_loopback = !on;
+    return r;
+}
+
+static int set_isolate(struct net_user_config *c, const char *value)
+{
+    return set_switch(&c->isolated, value);
+}
+
 static int set_mtu(struct net_user_config *c, const char *value)
 {
     unsigned mtu;
@@ -209,6 +229,8 @@ static const struct key_row keys[] = {
     {"dns", "an address such as 10.0.2.3", set_dns},
     {"hostname", "letters, digits, dots and dashes, 32 at most", set_hostname},
     {"ipv6", "on or off", set_ipv6},
+    {"loopback", "on or off", set_loopback},
+    {"isolate", "on or off", set_isolate},
     {"mtu", "1280 to 16384 bytes", set_mtu},
 };
 

@@ -31,10 +31,16 @@ static bool is_congested(const struct net_user *u)
     return u->queue.used > u->queue.size / 2;
 }
 
+/* Datagrams may be for an address that libslirp asks for. (Streams stop by themselves.) */
+static bool asks(const struct net_user *u)
+{
+    return u->asks.until_ns > clock_now_ns(u->clock);
+}
+
 /* Who comes from outside when there are too many stays in the host's queue. */
 static bool waits(const struct net_user *u, const struct user_fd *f)
 {
-    return is_congested(u) || (f->listens && user_is_full(u));
+    return is_congested(u) || (f->datagrams && asks(u)) || (f->listens && user_is_full(u));
 }
 
 static struct user_fd *fd_of(struct net_user *u, int fd)
@@ -64,15 +70,17 @@ void user_register_fd(int fd, void *opaque)
     if (f && f->open)
         return;
     user_outlet_lead(u, fd);
-    int listens = 0;
-    socklen_t len = sizeof(listens);
+    int listens = 0, type = 0;
+    socklen_t len = sizeof(int);
     int flags = fcntl(fd, F_GETFL);
     if (flags >= 0)
         fcntl(fd, F_SETFL, flags | O_NONBLOCK);
     if (!f)
         return;
     getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len);
+    getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
     f->open = true;
+    f->datagrams = type == SOCK_DGRAM;
     f->listens = listens != 0;
     f->user = u;
     u->open++;
@@ -152,8 +160,11 @@ static void fill(struct net_user *u)
             u->polled[kept++] = fd;
     }
     u->polled_count = kept;
+    uint64_t due_ns = asks(u) ? u->asks.until_ns : UINT64_MAX;
     if (has_clocks(u))
-        evloop_timer_set(u->loop, &u->timer, clock_now_ns(u->clock) + wait_ms * NS_PER_MS);
+        due_ns = min_u64(due_ns, clock_now_ns(u->clock) + wait_ms * NS_PER_MS);
+    if (due_ns != UINT64_MAX)
+        evloop_timer_set(u->loop, &u->timer, due_ns);
     else
         evloop_timer_cancel(u->loop, &u->timer);
 }

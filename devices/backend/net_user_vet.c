@@ -10,6 +10,8 @@
  *   fragments of different headers (4.9.4)   no options; no fragments to libslirp's own services
  *   lengths beside IPv6's own (4.9.4)        frames end where IP ends
  *   fragments without limit (none)           as many as net_user.c has memory for
+ *   segments ahead without limit (none)      few: net_user_flow.h
+ *   answers to unknown neighbours (none)     few: net_user_asks.h
  *   DHCPv6 requests without limit (4.9.5)    short ones only
  *   NC-SI (4.9.5)                            ARP and IP only
  */
@@ -20,34 +22,15 @@
 #include "devices/backend/net_frame.h"
 #include "devices/backend/net_user_impl.h"
 
-#define TYPE_IPV4  0x0800u
-#define TYPE_ARP   0x0806u
-#define TYPE_IPV6  0x86ddu
-#define ARP_BYTES  28u
-#define IPV4_BYTES 20u
-#define IPV6_BYTES 40u
-
-#define PROTO_ICMP   1u
-#define PROTO_TCP    6u
-#define PROTO_UDP    17u
-#define PROTO_ICMPV6 58u
-
-#define TCP_BYTES  20u
-#define TCP_SYN    0x02u
-#define TCP_ACK    0x10u
-#define TCP_URG    0x20u
 #define UDP_BYTES  8u
 #define ICMP_BYTES 8u
 /* Answers wait for a second for a guest that does not say where it is: no large ones. */
 #define ICMP_MAX_BYTES 9216u
+#define PORT_DNS       53u
+#define PORT_DHCP      67u
 #define PORT_TFTP      69u
 #define PORT_DHCPV6    547u
 #define DHCPV6_BYTES   512u
-
-static unsigned be16(const uint8_t *p)
-{
-    return (unsigned)(p[0] << 8 | p[1]);
-}
 
 /*
  * Takes URG out of a header, and puts the checksum right by what has changed (RFC 1624). The
@@ -56,10 +39,11 @@ static unsigned be16(const uint8_t *p)
 static void clear_urgent(uint8_t *tcp)
 {
     uint8_t flags = tcp[13];
-    if ((flags & TCP_URG) == 0)
+    if ((flags & USER_TCP_URG) == 0)
         return;
-    tcp[13] = flags & (uint8_t)~TCP_URG;
-    uint32_t sum = (uint32_t)be16(tcp + 16) + TCP_URG; /* less in the header is more in its sum */
+    tcp[13] = flags & (uint8_t)~USER_TCP_URG;
+    /* Less in the header is more in its sum. */
+    uint32_t sum = (uint32_t)user_be16(tcp + 16) + USER_TCP_URG;
     sum = (sum & 0xffff) + (sum >> 16);
     tcp[16] = (uint8_t)(sum >> 8);
     tcp[17] = (uint8_t)sum;
@@ -69,28 +53,42 @@ static bool vet_udp(const struct user_vet *vet, const uint8_t *udp, size_t bytes
 {
     if (bytes < UDP_BYTES || vet->full)
         return false;
-    unsigned port = be16(udp + 2);
+    unsigned port = user_be16(udp + 2);
     return port != PORT_TFTP && (!is_v6 || port != PORT_DHCPV6 || bytes <= DHCPV6_BYTES);
 }
 
-static bool vet_tcp(const struct user_vet *vet, uint8_t *tcp, size_t bytes)
+/* The segment's bytes that may pass, or 0. */
+static size_t vet_tcp(const struct user_vet *vet, uint8_t *ip, uint8_t *tcp, size_t bytes)
 {
-    if (bytes < TCP_BYTES)
-        return false;
+    size_t header = bytes < USER_TCP_BYTES ? 0 : (size_t)(tcp[12] >> 4) * 4;
+    if (header < USER_TCP_BYTES || header > bytes)
+        return 0;
     clear_urgent(tcp);
-    return !vet->full || (tcp[13] & (TCP_SYN | TCP_ACK)) != TCP_SYN;
+    if (vet->full && (tcp[13] & (USER_TCP_SYN | USER_TCP_ACK)) == USER_TCP_SYN)
+        return 0;
+    switch (user_flow_vet(vet->flows, ip, tcp, bytes, vet->ahead)) {
+    case USER_FLOW_PASS:
+        return bytes;
+    case USER_FLOW_PROBE:
+        return user_flow_make_probe(ip, tcp);
+    case USER_FLOW_DROP:
+        break;
+    }
+    return 0;
 }
 
-static bool vet_transport(const struct user_vet *vet, unsigned proto, uint8_t *at, size_t bytes,
-                          bool is_v6)
+/* The bytes of what is inside of IP that may pass, or 0. */
+static size_t vet_transport(const struct user_vet *vet, uint8_t *ip, uint8_t *at, size_t bytes)
 {
-    if (proto == PROTO_TCP)
-        return vet_tcp(vet, at, bytes);
-    if (proto == PROTO_UDP)
-        return vet_udp(vet, at, bytes, is_v6);
-    if (proto != (is_v6 ? PROTO_ICMPV6 : PROTO_ICMP))
-        return false;
-    return bytes >= ICMP_BYTES && bytes <= ICMP_MAX_BYTES && (is_v6 || !vet->full);
+    bool is_v6 = ip[0] >> 4 == 6;
+    unsigned proto = is_v6 ? ip[6] : ip[9];
+    if (proto == USER_PROTO_TCP)
+        return vet_tcp(vet, ip, at, bytes);
+    if (proto == USER_PROTO_UDP)
+        return vet_udp(vet, at, bytes, is_v6) ? bytes : 0;
+    bool ok = proto == (is_v6 ? USER_PROTO_ICMPV6 : USER_PROTO_ICMP) && bytes >= ICMP_BYTES &&
+              bytes <= ICMP_MAX_BYTES && (is_v6 || !vet->full);
+    return ok ? bytes : 0;
 }
 
 /* A large datagram to somebody outside. TCP has no reason to be in fragments. */
@@ -98,32 +96,82 @@ static bool vet_fragment(const struct user_vet *vet, const uint8_t *ip)
 {
     uint32_t to;
     memcpy(&to, ip + 16, sizeof(to));
-    return ip[9] != PROTO_TCP && !vet->full && vet->fragments && to != INADDR_BROADCAST &&
+    return ip[9] != USER_PROTO_TCP && !vet->full && vet->fragments && to != INADDR_BROADCAST &&
            (to & vet->mask.s_addr) != vet->net.s_addr;
 }
 
 static bool ip_is_fragment(const uint8_t *ip)
 {
-    return (be16(ip + 6) & 0x3fff) != 0;
+    return (user_be16(ip + 6) & 0x3fff) != 0;
+}
+
+/* The name server may be a service of the host's loopback interface, which has others, too. */
+static bool is_name_request(const uint8_t *ip, const uint8_t *at, size_t bytes)
+{
+    unsigned proto = ip[0] >> 4 == 6 ? ip[6] : ip[9];
+    bool has_ports = proto == USER_PROTO_TCP || proto == USER_PROTO_UDP;
+    return !has_ports || (bytes >= 4 && user_be16(at + 2) == PORT_DNS);
+}
+
+/*
+ * libslirp would connect to the host's own 127.0.0.1 and 0.0.0.0 if they are asked for. Answers go
+ * to who is inside of the network; one who has no address yet asks for it.
+ */
+static bool vet_ipv4_addrs(const struct user_vet *vet, const uint8_t *ip, size_t bytes)
+{
+    uint32_t from, to;
+    memcpy(&from, ip + 12, sizeof(from));
+    memcpy(&to, ip + 16, sizeof(to));
+    bool wants_address = ip[9] == USER_PROTO_UDP && !ip_is_fragment(ip) &&
+                         bytes >= USER_IPV4_BYTES + UDP_BYTES &&
+                         user_be16(ip + USER_IPV4_BYTES + 2) == PORT_DHCP;
+    if (ip[16] == 0 || ip[16] == IN_LOOPBACKNET ||
+        ((from & vet->mask.s_addr) != vet->net.s_addr && !wants_address))
+        return false;
+    return !vet->no_loopback || to != vet->dns.s_addr ||
+           is_name_request(ip, ip + USER_IPV4_BYTES, bytes - USER_IPV4_BYTES);
 }
 
 static size_t vet_ipv4(const struct user_vet *vet, uint8_t *ip, size_t bytes)
 {
-    if (bytes < IPV4_BYTES || ip[0] != 0x45 || be16(ip + 2) < IPV4_BYTES || be16(ip + 2) > bytes)
+    if (bytes < USER_IPV4_BYTES || ip[0] != 0x45 || user_be16(ip + 2) < USER_IPV4_BYTES ||
+        user_be16(ip + 2) > bytes)
         return 0;
-    bytes = be16(ip + 2);
-    bool ok = ip_is_fragment(ip)
-                  ? vet_fragment(vet, ip)
-                  : vet_transport(vet, ip[9], ip + IPV4_BYTES, bytes - IPV4_BYTES, false);
-    return ok ? bytes : 0;
+    bytes = user_be16(ip + 2);
+    if (!vet_ipv4_addrs(vet, ip, bytes))
+        return 0;
+    if (ip_is_fragment(ip))
+        return vet_fragment(vet, ip) ? bytes : 0;
+    size_t kept = vet_transport(vet, ip, ip + USER_IPV4_BYTES, bytes - USER_IPV4_BYTES);
+    return kept != 0 ? USER_IPV4_BYTES + kept : 0;
+}
+
+/*
+ * From a guest's own address or, as long as it has none, from none; and not to ::, ::1 or an IPv4
+ * address in IPv6's clothes.
+ */
+static bool vet_ipv6_addrs(const struct user_vet *vet, const uint8_t *ip, size_t payload)
+{
+    static const uint8_t zero[16], prefix[8] = {0xfe, 0xc0}, dns[16] = {0xfe, 0xc0, [15] = 3};
+    const uint8_t *from = ip + 8, *to = ip + 24;
+    bool is_ours = memcmp(from, prefix, sizeof(prefix)) == 0 ||
+                   (from[0] == 0xfe && (from[1] & 0xc0) == 0x80) ||
+                   (memcmp(from, zero, sizeof(zero)) == 0 && ip[6] == USER_PROTO_ICMPV6);
+    if (!is_ours || memcmp(to, zero, 8) == 0)
+        return false;
+    return !vet->no_loopback || memcmp(to, dns, sizeof(dns)) != 0 ||
+           is_name_request(ip, ip + USER_IPV6_BYTES, payload);
 }
 
 static size_t vet_ipv6(const struct user_vet *vet, uint8_t *ip, size_t bytes)
 {
-    if (bytes < IPV6_BYTES || ip[0] >> 4 != 6 || be16(ip + 4) > bytes - IPV6_BYTES)
+    if (bytes < USER_IPV6_BYTES || ip[0] >> 4 != 6 || user_be16(ip + 4) > bytes - USER_IPV6_BYTES)
         return 0;
-    size_t payload = be16(ip + 4);
-    return vet_transport(vet, ip[6], ip + IPV6_BYTES, payload, true) ? IPV6_BYTES + payload : 0;
+    size_t payload = user_be16(ip + 4);
+    if (!vet_ipv6_addrs(vet, ip, payload))
+        return 0;
+    size_t kept = vet_transport(vet, ip, ip + USER_IPV6_BYTES, payload);
+    return kept != 0 ? USER_IPV6_BYTES + kept : 0;
 }
 
 size_t user_vet(const struct user_vet *vet, uint8_t *frame, size_t bytes)
@@ -133,14 +181,14 @@ size_t user_vet(const struct user_vet *vet, uint8_t *frame, size_t bytes)
         return 0;
     uint8_t *at = frame + NET_FRAME_HEADER;
     bytes -= NET_FRAME_HEADER;
-    switch (be16(frame + 12)) {
-    case TYPE_ARP:
-        kept = bytes >= ARP_BYTES ? ARP_BYTES : 0;
+    switch (user_be16(frame + 12)) {
+    case USER_TYPE_ARP:
+        kept = bytes >= USER_ARP_BYTES ? USER_ARP_BYTES : 0;
         break;
-    case TYPE_IPV4:
+    case USER_TYPE_IPV4:
         kept = vet_ipv4(vet, at, bytes);
         break;
-    case TYPE_IPV6:
+    case USER_TYPE_IPV6:
         kept = vet_ipv6(vet, at, bytes);
         break;
     default:
@@ -151,5 +199,5 @@ size_t user_vet(const struct user_vet *vet, uint8_t *frame, size_t bytes)
 
 bool user_is_fragment(const uint8_t *frame)
 {
-    return be16(frame + 12) == TYPE_IPV4 && ip_is_fragment(frame + NET_FRAME_HEADER);
+    return user_be16(frame + 12) == USER_TYPE_IPV4 && ip_is_fragment(frame + NET_FRAME_HEADER);
 }

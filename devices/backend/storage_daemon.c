@@ -1,104 +1,31 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/* From nothing to a connection, again and again: how often, and what is said about it. */
 #include "devices/backend/storage_daemon.h"
 
 #include <cJSON.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
-#include <sys/pidfd.h>
-#include <sys/prctl.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/clock.h"
+#include "core/confine.h"
 #include "core/fail.h"
 #include "core/log.h"
-#include "core/xmath.h"
+#include "core/may_block.h"
+#include "devices/backend/storage_daemon_impl.h"
 
-#define PROGRAM    "qemu-storage-daemon"
-#define START_MS   30000u /* hosts may be slow */
-#define STOP_MS    10000u
-#define DEATHS_MAX 5u
-#define STABLE_NS  UINT64_C(60000000000) /* one that lived as long did not die young */
-#define DIR_MAX    96u                   /* with a name in it, it fits into a socket's address */
 #define SAID_MAX   1024u
-#define LISTEN_FD  3 /* in the daemon */
-
-struct storage_daemon {
-    char *name, *program;
-    char *blockdev, *export; /* arguments, JSON: no name of a file needs escaping */
-    pid_t pid;               /* 0: none */
-    int pid_fd;
-    int said_fd; /* what it writes to stderr; it never waits for us to read that */
-    uint64_t since_ns;
-    unsigned deaths;
-    char dir[DIR_MAX]; /* of the one that runs; empty: none */
-};
-
-/* ---- arguments ---- */
-
-static bool is_block_device(const char *path)
-{
-    struct stat st;
-    return stat(path, &st) == 0 && S_ISBLK(st.st_mode);
-}
-
-/* The daemon does not fall back by itself where a file system refuses it. */
-static bool can_be_direct(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_DIRECT);
-    if (fd >= 0)
-        close(fd);
-    return fd >= 0;
-}
-
-static char *blockdev_json(const struct storage_daemon_config *c)
-{
-    cJSON *top = cJSON_CreateObject();
-    cJSON_AddStringToObject(top, "driver", c->format);
-    cJSON_AddStringToObject(top, "node-name", "disk");
-    cJSON_AddBoolToObject(top, "read-only", c->read_only);
-    if (!c->read_only)
-        cJSON_AddStringToObject(top, "discard", "unmap");
-    cJSON *file = cJSON_AddObjectToObject(top, "file");
-    cJSON_AddStringToObject(file, "driver", is_block_device(c->path) ? "host_device" : "file");
-    cJSON_AddStringToObject(file, "filename", c->path);
-    cJSON_AddBoolToObject(file, "read-only", c->read_only);
-    if (!c->read_only)
-        cJSON_AddStringToObject(file, "discard", "unmap");
-    cJSON *cache = cJSON_AddObjectToObject(file, "cache");
-    cJSON_AddBoolToObject(cache, "direct", c->direct && can_be_direct(c->path));
-    char *text = cJSON_PrintUnformatted(top);
-    cJSON_Delete(top);
-    return text;
-}
-
-static char *export_json(const struct storage_daemon_config *c)
-{
-    char fd[16];
-    snprintf(fd, sizeof(fd), "%d", LISTEN_FD);
-    cJSON *top = cJSON_CreateObject();
-    cJSON_AddStringToObject(top, "type", "vhost-user-blk");
-    cJSON_AddStringToObject(top, "id", "disk");
-    cJSON_AddStringToObject(top, "node-name", "disk");
-    cJSON_AddBoolToObject(top, "writable", !c->read_only);
-    cJSON_AddNumberToObject(top, "num-queues", c->queues != 0 ? c->queues : 1);
-    cJSON *addr = cJSON_AddObjectToObject(top, "addr");
-    cJSON_AddStringToObject(addr, "type", "fd");
-    cJSON_AddStringToObject(addr, "str", fd);
-    char *text = cJSON_PrintUnformatted(top);
-    cJSON_Delete(top);
-    return text;
-}
+#define SAID_READS 128u /* of half of it each: all that a pipe holds */
+#define NS_PER_S   UINT64_C(1000000000)
+#define REPORTS    3u  /* connections that are reported on at once */
+#define REPORT_S   60u /* then one in so many seconds */
 
 /* ---- a private socket ---- */
 
@@ -129,63 +56,7 @@ static int make_sockets(struct storage_daemon *d, int *listener, int *connection
     return 0;
 }
 
-/* ---- the process ---- */
-
-/* Runs between fork and exec: calls that are safe there, and no return. */
-static _Noreturn void become(char *const argv[], int listener, int said, pid_t parent)
-{
-    sigset_t none;
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL);
-    signal(SIGPIPE, SIG_DFL);
-    setsid(); /* what is typed at the terminal is not for it */
-    prctl(PR_SET_PDEATHSIG, SIGTERM);
-    if (getppid() != parent)
-        _exit(1);
-    int null = open("/dev/null", O_RDWR);
-    /* Out of the way of the numbers that are wanted. */
-    listener = fcntl(listener, F_DUPFD_CLOEXEC, LISTEN_FD + 1);
-    said = fcntl(said, F_DUPFD_CLOEXEC, LISTEN_FD + 1);
-    if (null < 0 || listener < 0 || said < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 ||
-        dup2(said, 2) < 0 || dup2(listener, LISTEN_FD) < 0)
-        _exit(1);
-    execvp(argv[0], argv);
-    static const char no[] = "it cannot be run; apt-get install qemu-utils\n";
-    (void)!write(2, no, sizeof(no) - 1);
-    _exit(127);
-}
-
-static int spawn(struct storage_daemon *d, int listener)
-{
-    int said[2];
-    char pid_file[sizeof(d->dir) + 8];
-    snprintf(pid_file, sizeof(pid_file), "%s/pid", d->dir);
-    char *argv[] = {d->program, "--blockdev", d->blockdev, "--export",
-                    d->export,  "--pidfile",  pid_file,    NULL};
-    if (pipe2(said, O_CLOEXEC | O_NONBLOCK) != 0)
-        return fail(-errno, "disk %s: pipe", d->name);
-    pid_t parent = getpid();
-    pid_t pid = fork();
-    if (pid == 0)
-        become(argv, listener, said[1], parent);
-    int err = pid < 0 ? -errno : 0;
-    close(said[1]);
-    if (err == 0) {
-        d->pid = pid;
-        d->said_fd = said[0];
-        d->pid_fd = pidfd_open(pid, 0);
-        err = d->pid_fd < 0 ? -errno : 0;
-    } else {
-        close(said[0]);
-    }
-    return err != 0 ? fail(err, "disk %s: start %s", d->name, d->program) : 0;
-}
-
-static bool wait_dead(const struct storage_daemon *d, int ms)
-{
-    struct pollfd p = {.fd = d->pid_fd, .events = POLLIN};
-    return d->pid_fd < 0 || poll(&p, 1, ms) > 0;
-}
+/* ---- what it says ---- */
 
 static void skip_prefix(const char **line, const char *prefix)
 {
@@ -193,18 +64,40 @@ static void skip_prefix(const char **line, const char *prefix)
         *line += strlen(prefix);
 }
 
+/* The end of what it said. It may still be talking, faster than we read: this has an end, too. */
+static void read_tail(const struct storage_daemon *d, char *out, size_t bytes)
+{
+    char part[SAID_MAX / 2];
+    size_t have = 0;
+    for (unsigned i = 0; d->said_fd >= 0 && i < SAID_READS; i++) {
+        ssize_t n = read(d->said_fd, part, sizeof(part));
+        if (n <= 0)
+            break;
+        size_t keep = bytes - 1 - (size_t)n;
+        if (have > keep) {
+            memmove(out, out + have - keep, keep);
+            have = keep;
+        }
+        memcpy(out + have, part, (size_t)n);
+        have += (size_t)n;
+    }
+    out[have] = '\0';
+}
+
 /* The last line that it said, without its own name and arguments; an empty string: nothing. */
 static void last_words(const struct storage_daemon *d, char *out, size_t bytes)
 {
-    char said[SAID_MAX];
-    ssize_t n = d->said_fd >= 0 ? read(d->said_fd, said, sizeof(said) - 1) : 0;
-    said[n > 0 ? n : 0] = '\0';
+    char said[SAID_MAX], *rest = NULL;
+    read_tail(d, said, sizeof(said));
     const char *line = "";
-    for (const char *next = strtok(said, "\n"); next != NULL; next = strtok(NULL, "\n"))
+    for (const char *next = strtok_r(said, "\n", &rest); next != NULL;
+         next = strtok_r(NULL, "\n", &rest))
         line = next;
-    skip_prefix(&line, PROGRAM ": ");
+    skip_prefix(&line, STORAGE_DAEMON_PROGRAM ": ");
     skip_prefix(&line, "--blockdev ");
     skip_prefix(&line, d->blockdev);
+    if (strncmp(line, "--export ", 9) == 0 && strstr(line, "}}: ") != NULL)
+        line = strstr(line, "}}: ") + 2;
     skip_prefix(&line, ": ");
     snprintf(out, bytes, "%s", line);
     for (char *c = out; *c != '\0'; c++)
@@ -212,104 +105,39 @@ static void last_words(const struct storage_daemon *d, char *out, size_t bytes)
             *c = '?';
 }
 
-/* The daemon needs the folder after it has written its pid file, too: it looks up where that is. */
-static void remove_dir(struct storage_daemon *d)
+/* Its words for that name a descriptor, which tells nobody anything. */
+static bool is_about_locks(const char *words)
 {
-    char pid_file[sizeof(d->dir) + 8];
-    snprintf(pid_file, sizeof(pid_file), "%s/pid", d->dir);
-    if (d->dir[0] == '\0')
-        return;
-    unlink(pid_file);
-    rmdir(d->dir);
-    d->dir[0] = '\0';
+    return strstr(words, "Is another process using the image") != NULL ||
+           strstr(words, "Failed to lock byte") != NULL;
 }
 
-/* It writes all that it has been given, and closes the image. */
-static void end_process(struct storage_daemon *d)
-{
-    if (d->pid == 0) {
-        remove_dir(d);
-        return;
-    }
-    kill(d->pid, SIGTERM);
-    if (!wait_dead(d, STOP_MS)) {
-        log_warn("disk %s: %s does not end: killed", d->name, d->program);
-        kill(d->pid, SIGKILL);
-    }
-    while (waitpid(d->pid, NULL, 0) < 0 && errno == EINTR)
-        ;
-    if (d->pid_fd >= 0)
-        close(d->pid_fd);
-    if (d->said_fd >= 0)
-        close(d->said_fd);
-    d->pid = 0;
-    d->pid_fd = d->said_fd = -1;
-    remove_dir(d);
-}
-
-/*
- * It writes its pid file when the image is open and served. 0, or -EIO: it died; -ETIMEDOUT.
- */
-static int wait_ready(struct storage_daemon *d, int watch)
-{
-    uint64_t end_ns = clock_now_ns(&clock_host) + START_MS * UINT64_C(1000000);
-    char pid_file[sizeof(d->dir) + 8];
-    snprintf(pid_file, sizeof(pid_file), "%s/pid", d->dir);
-    for (;;) {
-        uint64_t now = clock_now_ns(&clock_host);
-        struct pollfd p[2] = {
-            {.fd = d->pid_fd, .events = POLLIN},
-            {.fd = watch, .events = POLLIN},
-        };
-        struct stat st;
-        if (stat(pid_file, &st) == 0 && st.st_size > 0)
-            return 0;
-        if (now >= end_ns)
-            return -ETIMEDOUT;
-        int n = poll(p, 2, (int)((end_ns - now) / 1000000 + 1));
-        if (n < 0 && errno != EINTR)
-            return -errno;
-        if (n > 0 && p[0].revents != 0)
-            return -EIO;
-        char events[4096];
-        if (n > 0)
-            (void)!read(watch, events, sizeof(events));
-    }
-}
-
-/* ---- from nothing to a connection ---- */
-
-static int report_start(struct storage_daemon *d, int err)
+static int report_start(const struct storage_daemon *d, int err)
 {
     char words[SAID_MAX];
+    if (err == -ECANCELED || d->quiet)
+        return err;
     last_words(d, words, sizeof(words));
     if (err == -ETIMEDOUT)
         return fail_msg(err, "disk %s: %s does not get ready", d->name, d->program);
+    if (is_about_locks(words))
+        return fail_msg(-EBUSY, "disk %s: %s in use by another machine or program; stop that one",
+                        d->name, d->chain.count > 1 ? "it, or a backing file of it, is" : "is");
     return fail_msg(err, "disk %s: %s: %s", d->name, d->program,
                     words[0] != '\0' ? words : "it ended without a word");
 }
 
-static int start_watched(struct storage_daemon *d, int watch)
+static void report_end(const struct storage_daemon *d)
 {
-    int listener = -1, connection = -1;
-    int err = make_sockets(d, &listener, &connection);
-    if (err != 0)
-        return err;
-    err = spawn(d, listener);
-    close(listener); /* the daemon's alone: with it the connection ends */
-    if (err == 0) {
-        err = wait_ready(d, watch);
-        if (err != 0)
-            err = report_start(d, err);
-    }
-    if (err != 0) {
-        close(connection);
-        return err;
-    }
-    return connection;
+    char words[SAID_MAX];
+    last_words(d, words, sizeof(words));
+    if (words[0] != '\0' && !d->quiet)
+        log_warn("disk %s: %s: %s", d->name, d->program, words);
 }
 
-static int start(struct storage_daemon *d)
+/* ---- from nothing to a connection ---- */
+
+static int make_dir(struct storage_daemon *d)
 {
     const char *tmp = getenv("TMPDIR");
     int bytes = snprintf(d->dir, sizeof(d->dir), "%s/minivet-disk-XXXXXX",
@@ -323,81 +151,175 @@ static int start(struct storage_daemon *d)
         d->dir[0] = '\0';
         return err;
     }
-    int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    int err = watch < 0 || inotify_add_watch(watch, d->dir, IN_CREATE | IN_MODIFY) < 0 ? -errno : 0;
-    int connection =
-        err != 0 ? fail(err, "disk %s: watch %s", d->name, d->dir) : start_watched(d, watch);
-    if (watch >= 0)
-        close(watch);
-    if (connection < 0)
-        end_process(d);
-    d->since_ns = clock_now_ns(&clock_host);
-    return connection;
+    return 0;
+}
+
+static int start(struct storage_daemon *d)
+{
+    int listener = -1, connection = -1;
+    bool reported = false;
+    int err = make_dir(d);
+    if (err == 0)
+        err = make_sockets(d, &listener, &connection);
+    if (err != 0) {
+        storage_daemon_end(d, false);
+        return err;
+    }
+    err = storage_daemon_spawn(d, listener, &reported);
+    close(listener); /* the daemon's alone: with it the connection ends */
+    if (err == 0)
+        return connection;
+    if (!reported)
+        err = report_start(d, err);
+    close(connection);
+    storage_daemon_end(d, false);
+    return err;
+}
+
+static bool is_open(const struct bucket *b, unsigned burst, unsigned seconds, uint64_t now_ns)
+{
+    return bucket_opens_ns(b, (burst - 1) * seconds * NS_PER_S) <= now_ns;
+}
+
+static bool may_start(const struct storage_daemon *d, uint64_t now_ns)
+{
+    return is_open(&d->starts, STORAGE_DAEMON_STARTS, STORAGE_DAEMON_START_S, now_ns);
+}
+
+static bool may_report(struct storage_daemon *d, uint64_t now_ns)
+{
+    if (!is_open(&d->reports, REPORTS, REPORT_S, now_ns))
+        return false;
+    bucket_spend(&d->reports, REPORT_S, now_ns);
+    return true;
+}
+
+static bool is_cancelled(const struct storage_daemon *d)
+{
+    struct pollfd p[2] = {
+        {.fd = d->cancel_fd, .events = POLLIN},
+        {.fd = d->until_fd, .events = POLLIN},
+    };
+    return poll(p, 2, 0) > 0;
+}
+
+int storage_daemon_connect_until(void *ctx, int cancel_fd)
+{
+    struct storage_daemon *d = ctx;
+    may_block();
+    d->until_fd = cancel_fd;
+    uint64_t now = clock_now_ns(d->clock);
+    if (is_cancelled(d))
+        return -ECANCELED;
+    if (d->pid == 0 && !may_start(d, now))
+        return -EAGAIN;
+    d->quiet = !may_report(d, now);
+    report_end(d);
+    int err = storage_daemon_end(d, true);
+    if (err != 0)
+        return err;
+    if (!may_start(d, now))
+        return -EAGAIN;
+    bucket_spend(&d->starts, STORAGE_DAEMON_START_S, now);
+    return start(d);
 }
 
 int storage_daemon_connect(void *ctx)
 {
-    struct storage_daemon *d = ctx;
-    bool again = d->since_ns != 0;
-    if (again && clock_now_ns(&clock_host) - d->since_ns >= STABLE_NS)
-        d->deaths = 0;
-    if (d->deaths >= DEATHS_MAX)
-        return -ENODEV;
-    if (again && ++d->deaths == DEATHS_MAX)
-        log_error("disk %s: %s fails again and again: this is its last start", d->name, d->program);
-    if (d->pid != 0) {
-        char words[SAID_MAX];
-        last_words(d, words, sizeof(words));
-        if (words[0] != '\0')
-            log_warn("disk %s: %s: %s", d->name, d->program, words);
-    }
-    end_process(d);
-    return start(d);
+    return storage_daemon_connect_until(ctx, -1);
+}
+
+void storage_daemon_cancel(struct storage_daemon *d)
+{
+    uint64_t one = 1;
+    (void)!write(d->cancel_fd, &one, sizeof(one));
 }
 
 /* ---- life ---- */
 
-static bool is_program(const char *dir, size_t dir_bytes, const char *name)
+/* The program with its folder; NULL: it is not there, or there is no memory. */
+static char *find_program(const char *program)
 {
     char path[4096];
-    int n = snprintf(path, sizeof(path), "%.*s/%s", (int)dir_bytes, dir, name);
-    return n > 0 && (size_t)n < sizeof(path) && access(path, X_OK) == 0;
-}
-
-static bool is_there(const char *program)
-{
     if (strchr(program, '/') != NULL)
-        return access(program, X_OK) == 0;
-    const char *at = getenv("PATH");
-    while (at != NULL && *at != '\0') {
+        return access(program, X_OK) == 0 ? strdup(program) : NULL;
+    for (const char *at = getenv("PATH"); at != NULL && *at != '\0';) {
         size_t bytes = strcspn(at, ":");
-        if (is_program(at, bytes, program))
-            return true;
+        int n = snprintf(path, sizeof(path), "%.*s/%s", (int)bytes, at, program);
+        if (n > 0 && (size_t)n < sizeof(path) && access(path, X_OK) == 0)
+            return strdup(path);
         at += bytes + (at[bytes] == ':');
     }
-    return false;
+    return NULL;
+}
+
+/* Numbers below 3 become the daemon's standard streams, and shall not be an image's. */
+static int fill_stdio(const char *name)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd < 0)
+        return fail(-errno, "disk %s: open /dev/null", name);
+    close(fd);
+    return 0;
+}
+
+static int open_images(struct image_chain *chain, const struct storage_daemon_config *config)
+{
+    int err = fill_stdio(config->name);
+    if (err != 0)
+        return err;
+    err = image_chain_open(chain, &(struct image_chain_config){
+                                      .name = config->name,
+                                      .path = config->path,
+                                      .format = config->unchecked ? "raw" : config->format,
+                                      .read_only = config->read_only,
+                                      .backing = config->backing,
+                                  });
+    if (err == 0 && config->unchecked)
+        snprintf(chain->links[0].format, sizeof(chain->links[0].format), "%s", config->format);
+    return err;
 }
 
 int storage_daemon_create(struct storage_daemon **out, const struct storage_daemon_config *config)
 {
-    const char *program = config->program != NULL ? config->program : PROGRAM;
-    if (!is_there(program))
-        return fail_msg(-ENOENT, "disk %s: format %s needs %s: apt-get install qemu-utils",
+    const char *program = config->program != NULL ? config->program : STORAGE_DAEMON_PROGRAM;
+    char *path = find_program(program);
+    if (path == NULL)
+        return fail_msg(-ENOENT, "disk %s: format %s needs %s: apt-get install qemu-system-common",
                         config->name, config->format, program);
-    if (access(config->path, config->read_only ? R_OK : R_OK | W_OK) != 0)
-        return fail(-errno, "disk %s: open", config->path);
     struct storage_daemon *d = calloc(1, sizeof(*d));
-    if (d == NULL)
-        return fail(-ENOMEM, "disk %s", config->name);
-    d->pid_fd = d->said_fd = -1;
-    d->name = strdup(config->name);
-    d->program = strdup(program);
-    d->blockdev = blockdev_json(config);
-    d->export = export_json(config);
-    if (d->name == NULL || d->program == NULL || d->blockdev == NULL || d->export == NULL) {
-        storage_daemon_destroy(d);
+    if (d == NULL) {
+        free(path);
         return fail(-ENOMEM, "disk %s", config->name);
     }
+    *d = (struct storage_daemon){
+        .name = strdup(config->name),
+        .program = path,
+        .clock = config->clock != NULL ? config->clock : &clock_host,
+        .read_only = config->read_only,
+        .unconfined = config->unconfined,
+        .queues = config->queues,
+        .cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+        .until_fd = -1,
+        .pid_fd = -1,
+        .said_fd = -1,
+        .starts = {.per_s = 1},
+        .reports = {.per_s = 1},
+    };
+    int err = d->name == NULL || d->cancel_fd < 0 ? fail(-errno, "disk %s", config->name) : 0;
+    if (err == 0)
+        err = open_images(&d->chain, config);
+    if (err == 0 && (d->blockdev = storage_daemon_blockdev(config, &d->chain)) == NULL)
+        err = fail(-ENOMEM, "disk %s", config->name);
+    if (err != 0) {
+        storage_daemon_destroy(d);
+        return err;
+    }
+    if (!config->unconfined && !confine_restricts_files())
+        log_info("disk %s: this kernel has no Landlock: %s may open other files", d->name, program);
     *out = d;
     return 0;
 }
@@ -406,10 +328,13 @@ void storage_daemon_destroy(struct storage_daemon *d)
 {
     if (d == NULL)
         return;
-    end_process(d);
+    may_block();
+    storage_daemon_end(d, false);
+    image_chain_close(&d->chain);
+    if (d->cancel_fd >= 0)
+        close(d->cancel_fd);
     free(d->name);
     free(d->program);
     cJSON_free(d->blockdev);
-    cJSON_free(d->export);
     free(d);
 }

@@ -12,6 +12,7 @@
 #include "core/fail.h"
 #include "core/le.h"
 #include "core/log.h"
+#include "core/shared_event.h"
 #include "core/xmath.h"
 #include "pci/function.h"
 
@@ -341,10 +342,9 @@ bool msix_raise_source(struct msix *m, unsigned source)
 {
     BUG_ON(source >= m->source_count);
     struct source *s = &m->sources[source];
-    eventfd_t written;
     pthread_mutex_lock(&m->lock);
     bool is_there = s->route.fd >= 0;
-    if (is_there && s->route.handle < 0 && eventfd_read(s->route.fd, &written) == 0)
+    if (is_there && s->route.handle < 0 && shared_event_take(s->route.fd))
         raise_locked(m, s->vector);
     pthread_mutex_unlock(&m->lock);
     return is_there;

@@ -13,6 +13,7 @@
 #include "core/bus.h"
 #include "core/chr.h"
 #include "core/clock.h"
+#include "core/confine.h"
 #include "core/evloop.h"
 #include "core/xmath.h"
 #include "devices/acpi_pm.h"
@@ -110,7 +111,14 @@ static int daemon_starts(void)
 {
     struct storage_daemon *d = NULL;
     struct storage_daemon_config config = {
-        .name = "vda", .path = script, .format = "raw", .program = script, .direct = true};
+        .name = "vda",
+        .path = script, /* a program that is open for writing could not be executed */
+        .format = "raw",
+        .program = script,
+        .read_only = true,
+        .direct = true,
+        .unconfined = true,
+    };
     refuse_begin();
     int err = storage_daemon_create(&d, &config);
     int fd = err == 0 ? storage_daemon_connect(d) : err;
@@ -134,6 +142,24 @@ Test(errors, storage_daemon)
     refuse_each(daemon_starts);
     unlink(script);
     cr_expect_eq(rmdir(dir), 0, "something was left in %s", dir);
+}
+
+static int confinement_is_made(void)
+{
+    static const struct confine_call calls[] = {{.name = "read"}, {0}};
+    struct confine_path path = {.path = "/", .rights = CONFINE_READ};
+    struct confine *c = NULL;
+    refuse_begin();
+    int err = confine_prepare(
+        &c, &(struct confine_policy){.name = "x", .calls = calls, .paths = &path, .path_count = 1});
+    confine_destroy(c);
+    refuse_end();
+    return err;
+}
+
+Test(errors, confinement)
+{
+    refuse_each(confinement_is_made);
 }
 
 /* ---- a board ---- */

@@ -16,6 +16,7 @@ enum {
     DESC_LEN = 8,
     SPLIT_FLAGS = 12,
     SPLIT_NEXT = 14,
+    TABLE_END_BYTES = 256,
 };
 
 /* A chain in memory: its first and last descriptor, and what the ring itself has of it. */
@@ -81,6 +82,17 @@ static void name(struct bent *b, uint16_t what)
                      what);
 }
 
+/* Behind it is no memory: who reads on faults. */
+static void cut_table(struct fuzz_player *p, struct bent *b, uint32_t bytes)
+{
+    uint64_t gpa = FUZZ_ARENA_GPA + FUZZ_ARENA_BYTES - bytes;
+    if (bytes > 0)
+        memmove(vdrv_ptr(&p->rig.drv, gpa, bytes), b->first,
+                min_u64(bytes, le32_get(b->ring + DESC_LEN)));
+    le64_put(b->ring, gpa);
+    le32_put(b->ring + DESC_LEN, bytes);
+}
+
 void fuzz_bend(struct fuzz_player *p, struct vdrv_queue *q, uint16_t head, uint32_t place,
                bool indirect)
 {
@@ -124,6 +136,10 @@ void fuzz_bend(struct fuzz_player *p, struct vdrv_queue *q, uint16_t head, uint3
     case FUZZ_TABLE_FLAGS:
         flip(&b, b.ring, value);
         break;
+    case FUZZ_TABLE_END:
+        if (indirect)
+            cut_table(p, &b, (uint32_t)(value % TABLE_END_BYTES));
+        break;
     default: /* FUZZ_TWICE */
         if (q->packed)
             name(&b, (uint16_t)(value % q->size));
@@ -166,6 +182,7 @@ static void write_memory(struct fuzz_player *p, const struct fuzz_step *step)
         p->wild = true;
     } else {
         fuzz_guest_wrote(p, FUZZ_ARENA_GPA + at - FUZZ_LOW_BYTES, step->bytes, len);
+        p->edited = true;
     }
 }
 

@@ -3,8 +3,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/le.h"
 #include "core/xmath.h"
 #include "tests/fuzz/play_impl.h"
+#include "tests/harness/vdrv_impl.h"
 #include "virtio/device_impl.h"
 #include "virtio/spec.h"
 
@@ -27,19 +29,87 @@ void fuzz_mark(struct fuzz_player *p, uint64_t gpa, uint32_t len)
         fuzz_guest_wrote(p, gpa, marks, 8 * count);
 }
 
+/* Whatever the host makes of the disk, it has no more sectors than that. */
+static bool is_behind(uint64_t sector, uint64_t sectors)
+{
+    return sectors > 0 && !range_within(sector, sectors, 0, 2 * FUZZ_DISK_BYTES / 512);
+}
+
+/* Of a disk's request, before it is sent. */
+static bool is_beyond(struct fuzz_player *p, unsigned count)
+{
+    static uint8_t out[FUZZ_BUFS_MAX * FUZZ_BUF_MAX];
+    uint64_t len = 0, room = 0;
+    for (unsigned i = 0; i < count; i++) {
+        const struct vdrv_buf *b = &p->bufs[i];
+        if (b->write)
+            room += b->len;
+        else if (b->len > 0)
+            memcpy(out + len, vdrv_ptr(&p->rig.drv, b->gpa, b->len), b->len);
+        len += b->write ? 0 : b->len;
+    }
+    if (len < VIRTIO_BLK_REQ_HEADER_BYTES || room == 0)
+        return false;
+    uint64_t sector = le64_get(out + VIRTIO_BLK_REQ_sector);
+    switch (le32_get(out + VIRTIO_BLK_REQ_type)) {
+    case VIRTIO_BLK_T_IN:
+        return is_behind(sector, (room - 1) / 512);
+    case VIRTIO_BLK_T_OUT:
+        return is_behind(sector, (len - VIRTIO_BLK_REQ_HEADER_BYTES) / 512);
+    case VIRTIO_BLK_T_DISCARD:
+    case VIRTIO_BLK_T_WRITE_ZEROES:
+        for (uint64_t at = VIRTIO_BLK_REQ_HEADER_BYTES; at + VIRTIO_BLK_RANGE_BYTES <= len;
+             at += VIRTIO_BLK_RANGE_BYTES)
+            if (is_behind(le64_get(out + at + VIRTIO_BLK_RANGE_sector),
+                          le32_get(out + at + VIRTIO_BLK_RANGE_num_sectors)))
+                return true;
+        return false;
+    default:
+        return false;
+    }
+}
+
+/* Longer than the queue or than what the device takes, or in the wrong order. */
+static bool is_odd(struct fuzz_player *p, unsigned queue, unsigned count)
+{
+    const struct virtqueue *vq = &p->rig.dev->queues[queue].vq;
+    bool writes = false, odd = count > vq->size || count > vq->iov_max;
+    for (unsigned i = 0; i < count; i++) {
+        odd |= writes && !p->bufs[i].write;
+        writes |= p->bufs[i].write;
+    }
+    return odd;
+}
+
 void fuzz_note_given(struct fuzz_player *p, unsigned queue, unsigned head, unsigned count)
 {
     struct fuzz_given *given = &p->given[queue][head];
     given->count = 0;
+    given->beyond = !p->wild && p->script->head.device == FUZZ_BLK && is_beyond(p, count);
+    p->odd |= is_odd(p, queue, count);
     for (unsigned i = 0; i < count; i++)
         if (p->bufs[i].write)
             given->bufs[given->count++] = p->bufs[i];
+}
+
+/* The status is the last byte that the device may write: VIRTIO 1.4 5.2.6. */
+static void judge_beyond(struct fuzz_player *p, unsigned queue, const struct fuzz_given *given)
+{
+    unsigned last = given->count;
+    while (last > 0 && given->bufs[last - 1].len == 0)
+        last--;
+    if (!given->beyond || last == 0 || p->wrapped || p->edited)
+        return;
+    const struct vdrv_buf *b = &given->bufs[last - 1];
+    if (*(const uint8_t *)vdrv_ptr(&p->rig.drv, b->gpa + b->len - 1, 1) == VIRTIO_BLK_S_OK)
+        fuzz_finding(p, "queue %u: a request behind the end of the disk is said to be done", queue);
 }
 
 /* VIRTIO 1.4 2.7.8.2: the device has written at least as many bytes as it says. */
 void fuzz_judge_len(struct fuzz_player *p, unsigned queue, unsigned head, uint32_t len)
 {
     const struct fuzz_given *given = &p->given[queue][head];
+    judge_beyond(p, queue, given);
     for (unsigned i = 0; i < given->count && !p->wrapped; i++) {
         const struct vdrv_buf *b = &given->bufs[i];
         uint32_t said = (uint32_t)min_u64(len, b->len);
@@ -110,5 +180,62 @@ void fuzz_judge_waiting(struct fuzz_player *p)
         struct virtio_queue *q = &dev->queues[i];
         if (dev->running && q->live && !p->untold[i] && q->vq.free != NULL && vq_available(&q->vq))
             fuzz_finding(p, "queue %u: a chain waits, and its driver need not say so", i);
+    }
+}
+
+/* Does the device have all that was added, and nothing that it may keep? */
+static bool is_all_due(struct fuzz_player *p, const struct vdrv_queue *q)
+{
+    const struct virtio_queue *dq = &p->rig.dev->queues[q->index];
+    bool held = q->packed ? q->held : vdrv_load16(q->avail + VIRTQ_AVAIL_IDX) != q->avail_idx;
+    return p->rig.dev->running && dq->live && !p->untold[q->index] && !held && !p->odd &&
+           !p->kept && p->rig.disk.out == 0;
+}
+
+/* After used buffers were taken: these devices keep none, but when the host holds requests. */
+void fuzz_judge_missing(struct fuzz_player *p)
+{
+    unsigned device = p->script->head.device;
+    for (unsigned i = 0; (device == FUZZ_ECHO || device == FUZZ_BLK) && i < VDRV_QUEUES; i++) {
+        const struct vdrv_queue *q = &p->rig.drv.q[i];
+        if (q->desc != NULL && q->free_count != q->size && is_all_due(p, q))
+            fuzz_finding(p, "queue %u: a chain does not come back", i);
+    }
+}
+
+/* ---- rings that the device gives up ---- */
+
+void fuzz_judge_broken(struct fuzz_player *p)
+{
+    struct virtio_device *dev = p->rig.dev;
+    for (unsigned i = 0; !p->odd && i < dev->cfg.queue_count; i++)
+        if (dev->queues[i].vq.broken)
+            fuzz_finding(p, "queue %u: \"%s\", and its driver did nothing wrong", i,
+                         dev->queues[i].vq.error);
+}
+
+void fuzz_note_torn(struct fuzz_player *p, struct vdrv_queue *q, unsigned head)
+{
+    p->torn = q;
+    p->torn_head = (uint16_t)head;
+}
+
+/* VIRTIO 1.4 2.7.5.3.1: in this step a queue that was in order until then got such a chain. */
+void fuzz_judge_torn(struct fuzz_player *p)
+{
+    struct vdrv_queue *q = p->torn;
+    uint32_t head, len;
+    p->torn = NULL;
+    if (q == NULL || q->desc == NULL)
+        return;
+    const struct vdrv_ring *ring = q->packed ? &vdrv_packed_ring : &vdrv_split_ring;
+    struct vdrv_queue at = *q; /* goes on where the driver stays */
+    for (uint32_t n = 0; n < q->size && ring->peek(&at, &head, &len); n++) {
+        if (head == p->torn_head)
+            fuzz_finding(p, "queue %u: a chain came back whose table is not whole descriptors",
+                         q->index);
+        if (head >= q->size || q->count[head] == 0)
+            return;
+        ring->pass(&at, (uint16_t)head);
     }
 }

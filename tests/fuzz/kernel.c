@@ -29,6 +29,7 @@ static unsigned open_count, high; /* none is open from `high` on */
 int __real_eventfd(unsigned count, int flags);
 int __real_eventfd_read(int fd, eventfd_t *value);
 int __real_eventfd_write(int fd, eventfd_t value);
+bool __real_shared_event_take(int fd);
 int __real_epoll_create1(int flags);
 int __real_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event);
 int __real_epoll_pwait2(int epoll, struct epoll_event *events, int max,
@@ -38,6 +39,7 @@ int __real_close(int fd);
 int __wrap_eventfd(unsigned count, int flags);
 int __wrap_eventfd_read(int fd, eventfd_t *value);
 int __wrap_eventfd_write(int fd, eventfd_t value);
+bool __wrap_shared_event_take(int fd);
 int __wrap_epoll_create1(int flags);
 int __wrap_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event);
 int __wrap_epoll_pwait2(int epoll, struct epoll_event *events, int max,
@@ -118,6 +120,16 @@ int __wrap_eventfd_read(int fd, eventfd_t *value)
         return 0;
     errno = EAGAIN;
     return -1;
+}
+
+bool __wrap_shared_event_take(int fd)
+{
+    struct file *f = file_of(fd);
+    if (f == NULL)
+        return __real_shared_event_take(fd);
+    bool any = f->count > 0;
+    f->count = 0;
+    return any;
 }
 
 int __wrap_epoll_ctl(int epoll, int op, int fd, struct epoll_event *event)

@@ -69,6 +69,7 @@ static uint64_t interesting(struct maker *m)
         0xfffffff0,
         0xffffffff,
         0x100000000,
+        UINT64_C(1) << 55, /* of sectors: 2^64 bytes */
         UINT64_MAX,
         UINT64_MAX - 4095,
         FUZZ_HEAP_GPA,
@@ -361,9 +362,10 @@ static void start_step(struct maker *m)
 
 static void fresh(struct maker *m, unsigned device)
 {
-    m->s->head = (struct fuzz_head){.device = (uint8_t)device,
-                                    .variant = (uint8_t)next(m, RIG_VARIANTS),
-                                    .options = one_in(m, 2) ? (uint8_t)next(m, FUZZ_OPTIONS) : 0};
+    m->s->head =
+        (struct fuzz_head){.device = (uint8_t)device,
+                           .variant = (uint8_t)next(m, RIG_VARIANTS),
+                           .options = one_in(m, 2) ? (uint8_t)next(m, FUZZ_OPTIONS + 1) : 0};
     m->s->count = 0;
     m->at = 0;
     start_step(m);
@@ -492,7 +494,7 @@ static void change(struct maker *m)
         s->head.variant = (uint8_t)next(m, RIG_VARIANTS + RIG_LEGACY_VARIANTS);
         break;
     case 11:
-        s->head.options ^= (uint8_t)(1u << next(m, 6));
+        s->head.options ^= (uint8_t)(1u << next(m, FUZZ_OPTION_BITS));
         break;
     case 12:
     case 13:

@@ -13,7 +13,9 @@
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/kernel.h"
 #include "tests/fuzz/play_impl.h"
+#include "tests/harness/late.h"
 #include "tests/harness/vdrv_impl.h"
+#include "virtio/device_impl.h"
 #include "virtio/spec.h"
 
 /* A queue of the largest size takes four turns, and every queue may have work. */
@@ -21,6 +23,7 @@
 /* Tables of buses and loops, which outlive a device, may have grown. (What leaks in small pieces
  * AddressSanitizer's leak checker finds.) */
 #define MEMORY_KEPT 32768u
+#define LATE_BY     5u /* descriptors, before the ring's indices begin anew */
 #define FEATURES_ON                                                    \
     (VIRTIO_BIT(VIRTIO_F_RING_RESET) | VIRTIO_BIT(VIRTIO_F_IN_ORDER) | \
      VIRTIO_BIT(VIRTIO_F_NOTIFICATION_DATA))
@@ -161,25 +164,37 @@ static void run(struct fuzz_player *p)
         fuzz_finding(p, "the loop turned %llu times for one step",
                      (unsigned long long)(stats.turns - turns));
     fuzz_judge_irqs(p);
+    fuzz_judge_torn(p);
     if (p->wild)
         return;
     fuzz_judge_waiting(p);
+    fuzz_judge_broken(p);
     if (len != driver_parts(p, after) || memcmp(before, after, len) != 0)
         fuzz_finding(p, "the device has written into the driver's part of a ring");
     for (unsigned i = 0; i < VDRV_QUEUES; i++)
         if (p->rig.drv.q[i].desc != NULL)
             take_used(p, i);
+    fuzz_judge_missing(p);
 }
 
 /* ---- steps that drivers take ---- */
 
-/* Rings are gone: nobody looks at them. */
+static unsigned open_files(void)
+{
+    return fuzz_open_fds() + fuzz_kernel_files();
+}
+
+/* Rings are gone, with what came back before that. */
 static void forget_queues(struct fuzz_player *p)
 {
+    for (unsigned i = 0; i < VDRV_QUEUES && !p->wild; i++)
+        if (p->rig.drv.q[i].desc != NULL)
+            take_used(p, i);
     for (unsigned i = 0; i < VDRV_QUEUES; i++)
         vdrv_queue_fini(&p->rig.drv.q[i]);
     p->buf_count = 0;
-    p->wild = false;
+    p->wild = p->odd = false;
+    p->kept = p->rig.echo.hold;
 }
 
 static void find_function(struct fuzz_player *p)
@@ -192,6 +207,15 @@ static void find_function(struct fuzz_player *p)
 static unsigned queue_count(struct fuzz_player *p)
 {
     return (unsigned)min_u64(p->rig.dev->cfg.queue_count, VDRV_QUEUES);
+}
+
+/* As late as the script says: once the queue runs, and before it has served anything. */
+static void make_late(struct fuzz_player *p, unsigned queue)
+{
+    struct virtio_queue *q = &p->rig.dev->queues[queue];
+    bool late = (p->script->head.options & FUZZ_LATE) != 0 && p->rig.dev->strict == NULL;
+    if (late && !p->on->live && p->rig.dev->running && q->live)
+        late_begin(&q->vq, &p->rig.drv.q[queue], LATE_BY);
 }
 
 static void set_up_queue(struct fuzz_player *p, unsigned queue, uint64_t size)
@@ -208,18 +232,26 @@ static void set_up_queue(struct fuzz_player *p, unsigned queue, uint64_t size)
     vdrv_queue_write(d, queue);
 }
 
+static void add_queue(struct fuzz_player *p, unsigned queue, uint64_t size)
+{
+    set_up_queue(p, queue, size);
+    make_late(p, queue);
+}
+
 static void start(struct fuzz_player *p, const struct fuzz_step *step)
 {
     struct vdrv *d = &p->rig.drv;
     find_function(p);
-    forget_queues(p);
     vdrv_reset(d);
+    forget_queues(p);
     if (!vdrv_negotiate(d, step->arg[0] & vdrv_offered(d) & ~VIRTIO_BIT(VIRTIO_F_RING_PACKED)))
         return;
     unsigned queues = 1 + (unsigned)(step->arg[1] % queue_count(p));
     for (unsigned i = 0; i < queues; i++)
         set_up_queue(p, i, step->arg[2]);
     vdrv_driver_ok(d);
+    for (unsigned i = 0; i < queues; i++)
+        make_late(p, i);
 }
 
 static struct vdrv_queue *queue_of(struct fuzz_player *p, uint64_t queue)
@@ -235,6 +267,16 @@ static void note_writable(struct fuzz_player *p)
         if (b->write && range_within(b->gpa, b->len, FUZZ_ARENA_GPA, FUZZ_ARENA_BYTES))
             memset(p->writable + (b->gpa - FUZZ_ARENA_GPA), 1, b->len);
     }
+}
+
+static void bend(struct fuzz_player *p, struct vdrv_queue *q, uint16_t head, uint32_t place,
+                 bool indirect, unsigned how)
+{
+    bool lengthens = p->fault == FUZZ_TABLE_LEN || p->fault == FUZZ_TABLE_END;
+    bool torn = indirect && lengthens && p->fault_value % VIRTQ_DESC_BYTES != 0;
+    if (torn && !p->wild && !(how & FUZZ_SEND_HELD))
+        fuzz_note_torn(p, q, head);
+    fuzz_bend(p, q, head, place, indirect);
 }
 
 static void send_chain(struct fuzz_player *p, const struct fuzz_step *step)
@@ -256,11 +298,11 @@ static void send_chain(struct fuzz_player *p, const struct fuzz_step *step)
     int head = indirect ? vdrv_add_indirect(q, p->bufs, count) : vdrv_add(q, p->bufs, count);
     if (head < 0 && p->trace != NULL)
         p->trace->full = true;
-    if (head >= 0 && p->bend)
-        fuzz_bend(p, q, (uint16_t)head, place, indirect);
-    p->bend = false;
     if (head >= 0 && head < (int)FUZZ_QUEUE_SIZE)
         fuzz_note_given(p, q->index, (unsigned)head, count);
+    if (head >= 0 && p->bend)
+        bend(p, q, (uint16_t)head, place, indirect, how);
+    p->bend = false;
     if (how & FUZZ_SEND_HELD)
         return;
     vdrv_publish(q);
@@ -308,18 +350,21 @@ static void driver_step(struct fuzz_player *p, const struct fuzz_step *step)
         break;
     case FUZZ_RESET:
         find_function(p);
-        forget_queues(p);
         vdrv_reset(d);
+        forget_queues(p);
+        if (!p->ever_wild && p->on->epoll && open_files() != p->files)
+            fuzz_finding(p, "with a reset files stayed open, or others were opened");
         break;
     case FUZZ_QUEUE_RESET:
         if (q != NULL && (d->features & VIRTIO_BIT(VIRTIO_F_RING_RESET)) && !p->wild) {
             vdrv_queue_reset(d, q->index);
+            take_used(p, q->index);
             vdrv_queue_fini(q);
         }
         break;
     case FUZZ_QUEUE_SETUP:
         if (q == NULL && step->arg[0] % VDRV_QUEUES < queue_count(p) && !p->wild)
-            set_up_queue(p, (unsigned)(step->arg[0] % VDRV_QUEUES), step->arg[1]);
+            add_queue(p, (unsigned)(step->arg[0] % VDRV_QUEUES), step->arg[1]);
         break;
     case FUZZ_CONFIG:
         vdrv_config_write(d, (unsigned)step->arg[0] % 128, step->bytes,
@@ -332,12 +377,13 @@ static void driver_step(struct fuzz_player *p, const struct fuzz_step *step)
         (p->armed[q->index] ? vdrv_irq_on : vdrv_irq_off)(q);
         break;
     case FUZZ_STATUS:
+        vdrv_set_status(d, (uint32_t)step->arg[0]);
         if (step->arg[0] == 0 && !p->lost) /* else it does not arrive */
             forget_queues(p);
-        vdrv_set_status(d, (uint32_t)step->arg[0]);
         p->wild |= step->arg[0] != 0;
         break;
     default: /* FUZZ_EDIT */
+        p->edited = true;
         len = (uint32_t)min_u64(step->len, FUZZ_ARENA_BYTES - step->arg[0] % FUZZ_ARENA_BYTES);
         if (len > 0)
             fuzz_guest_wrote(p, FUZZ_ARENA_GPA + step->arg[0] % FUZZ_ARENA_BYTES, step->bytes, len);
@@ -363,7 +409,7 @@ static void host_step(struct fuzz_player *p, const struct fuzz_step *step)
     int err;
     switch (step->op) {
     case FUZZ_HOLD:
-        rig->disk.hold = rig->echo.hold = true;
+        rig->disk.hold = rig->echo.hold = p->kept = true;
         break;
     case FUZZ_RELEASE:
         if (disk)
@@ -480,7 +526,8 @@ static void begin(struct fuzz_player *p)
                p->heap_max_gpa - FUZZ_HEAP_GPA);
     p->buf_count = 0;
     p->arena_used = p->arena_max = 0;
-    p->bend = p->wild = p->ever_wild = p->lost = p->wrapped = false;
+    p->bend = p->wild = p->ever_wild = p->lost = p->wrapped = p->odd = p->edited = p->kept = false;
+    p->torn = NULL;
     p->heap_max_gpa = FUZZ_HEAP_GPA;
 }
 
@@ -492,6 +539,8 @@ static bool device_notices(unsigned op)
 
 static void do_step(struct fuzz_player *p, const struct fuzz_step *step)
 {
+    for (unsigned i = 0; i < VDRV_QUEUES; i++)
+        p->rig.drv.q[i].raw |= p->wild;
     if (step->op >= FUZZ_FIRST_RAW)
         fuzz_raw_step(p, step);
     else if (step->op >= FUZZ_HOLD)
@@ -517,11 +566,6 @@ static size_t memory_used(void)
 #endif
 }
 
-static unsigned open_files(void)
-{
-    return fuzz_open_fds() + fuzz_kernel_files();
-}
-
 void fuzz_play_on(const struct fuzz_script *s, const struct fuzz_setting *on,
                   struct fuzz_trace *trace, FILE *log)
 {
@@ -537,6 +581,7 @@ void fuzz_play_on(const struct fuzz_script *s, const struct fuzz_setting *on,
     p->trace = trace;
     p->seen = 1;
     open_device(p);
+    p->files = open_files();
     begin(p);
     for (p->at = 0; p->at < s->count; p->at++) {
         if (log != NULL) {

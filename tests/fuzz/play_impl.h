@@ -24,6 +24,7 @@
 struct fuzz_given {
     unsigned count;
     struct vdrv_buf bufs[FUZZ_BUFS_MAX];
+    bool beyond; /* a request for what is behind the end of the disk */
 };
 
 struct fuzz_player {
@@ -43,6 +44,13 @@ struct fuzz_player {
     struct fuzz_given given[VDRV_QUEUES][FUZZ_QUEUE_SIZE]; /* chains in flight, by head */
     bool armed[VDRV_QUEUES];                               /* the driver asked for an interrupt */
     bool untold[VDRV_QUEUES]; /* it has published without a notification */
+    bool odd;    /* a chain was one that a device may refuse, though no rule was broken */
+    bool kept;   /* the device may have kept chains: the host held requests */
+    bool edited; /* buffers changed after they were sent */
+    struct vdrv_queue *torn; /* a chain whose table is not whole descriptors; NULL: none now */
+    uint16_t torn_head;
+
+    unsigned files; /* that are open when the device has not been started */
 
     bool bend; /* the next chain */
     enum fuzz_fault fault;
@@ -63,14 +71,18 @@ void fuzz_guest_wrote(struct fuzz_player *p, uint64_t gpa, const void *bytes, ui
 
 /*
  * judge.c. What a device may write is marked, so that it is seen what it did write; chains are
- * noted before they are the device's; the rest is for after each step, before used buffers are
- * taken.
+ * noted before they are the device's, those that are bent when that has been done; the rest is for
+ * after each step, before used buffers are taken.
  */
 void fuzz_mark(struct fuzz_player *p, uint64_t gpa, uint32_t len);
 void fuzz_note_given(struct fuzz_player *p, unsigned queue, unsigned head, unsigned count);
+void fuzz_note_torn(struct fuzz_player *p, struct vdrv_queue *q, unsigned head);
 void fuzz_judge_len(struct fuzz_player *p, unsigned queue, unsigned head, uint32_t len);
 void fuzz_judge_irqs(struct fuzz_player *p);
 void fuzz_judge_waiting(struct fuzz_player *p);
+void fuzz_judge_broken(struct fuzz_player *p);
+void fuzz_judge_missing(struct fuzz_player *p);
+void fuzz_judge_torn(struct fuzz_player *p);
 struct vdrv_queue;
 void fuzz_notify(struct fuzz_player *p, struct vdrv_queue *q);
 

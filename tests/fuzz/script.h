@@ -41,7 +41,9 @@ enum fuzz_option {
     FUZZ_STRICT = 1 << 3,    /* the driver monitor watches */
     FUZZ_MANY = 1 << 4,      /* several queues */
     FUZZ_4K = 1 << 5,        /* a disk of 4096-byte sectors */
-    FUZZ_OPTIONS = (1 << 6) - 1,
+    FUZZ_LATE = 1 << 6,      /* rings have gone round almost once: tests/harness/late.h */
+    FUZZ_OPTION_BITS = 7,
+    FUZZ_OPTIONS = (1 << FUZZ_OPTION_BITS) - 1,
 };
 
 /* The variants are rig_variants, then rig_legacy_variants. */
@@ -109,6 +111,7 @@ enum fuzz_fault {
     FUZZ_TABLE_LEN,   /* an indirect table's length */
     FUZZ_TABLE_FLAGS, /* flags of the descriptor that names the table, by exclusive or */
     FUZZ_TWICE,       /* it is made available a second time */
+    FUZZ_TABLE_END,   /* an indirect table is cut to VALUE bytes, the last of guest memory */
     FUZZ_FAULTS,
 };
 

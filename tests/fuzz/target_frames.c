@@ -3,15 +3,19 @@
  * Frames that somebody hostile sends: the guest's towards libslirp and its checksums, and another
  * end's on a socket between machines.
  *
- *     byte 0   bits 0, 1: who looks at it (the checks before libslirp, likewise with nothing new
- *              allowed; checksums; a socket)
+ *     byte 0   who looks at it (the checks before libslirp, likewise with nothing new allowed;
+ *              checksums; a socket; those checks of a connection)
  *     then     the frame; for checksums behind its packet's header; for a socket pieces of its
  *              stream: a byte below 0x80 says how many follow, any other is what a frame is made
- *              of, of which two bytes say the length
+ *              of, of which two bytes say the length; for connections steps of eight bytes: which
+ *              of four it is and what comes (a segment, or libslirp's answer to it), flags, a
+ *              length, a sequence number
  *
  * What passes is a beginning of the frame, and headers, addresses and lengths in it are consistent:
  * read here once more, from the standards. A checksum is filled in where it was to be, and is
- * right. A socket gives the frames that are in the stream, and all of them.
+ * right. A socket gives the frames that are in the stream, and all of them. Of a connection's
+ * segments no more pass than may be ahead of what was acknowledged, and one that begins there
+ * always passes.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -33,6 +37,7 @@
 #include "tests/fuzz/target.h"
 #include "tests/harness/fake.h"
 
+#define KINDS      5u
 #define PIECES_MAX 64u
 #define STREAM_MAX (512 * KIB)
 
@@ -59,6 +64,9 @@ static void check_ipv4(const struct user_vet *vet, const uint8_t *ip, size_t byt
     bool fragment = (be16(ip + 6) & 0x3fff) != 0;
     unsigned port = bytes >= 24 ? be16(ip + 22) : 0;
     fuzz_check(bytes >= 20 && ip[0] == 0x45 && be16(ip + 2) == bytes, "IPv4's length is wrong");
+    fuzz_check(ip[16] != 0 && ip[16] != 127, "an address of the host's own passes");
+    fuzz_check(memcmp(ip + 12, "\x0a\0\x02", 3) == 0 || (ip[9] == 17 && !fragment && port == 67),
+               "an address from outside passes");
     fuzz_check(ip[9] == 1 || ip[9] == 6 || ip[9] == 17 || fragment, "protocol %u passes", ip[9]);
     fuzz_check(fragment || bytes >= 20 + (ip[9] == 6 ? 20u : 8u), "half a header passes");
     fuzz_check(!fragment || (vet->fragments && !vet->full && ip[9] != 6), "a fragment passes");
@@ -88,9 +96,37 @@ static void check_changes(const uint8_t *before, const uint8_t *after, size_t by
     fuzz_check(is % 0xffff == was % 0xffff, "the sum was 0x%x and is 0x%x", was, is);
 }
 
+static struct user_flows flows;
+
+/*
+ * A segment of a connection that is unknown has lost its data, and is before what it was. Nothing
+ * else changes it so much.
+ */
+static bool is_probe(const uint8_t *before, const uint8_t *after, size_t kept)
+{
+    size_t ip = be16(after + 12) == 0x86dd ? 40 : 20;
+    if (after[14 + (ip == 40 ? 6 : 9)] != 6)
+        return false;
+    const uint8_t *tcp = after + 14 + ip, *was = before + 14 + ip;
+    size_t header = (size_t)(tcp[12] >> 4) * 4;
+    uint32_t seq = (uint32_t)be16(was + 4) << 16 | be16(was + 6);
+    uint32_t now = (uint32_t)be16(tcp + 4) << 16 | be16(tcp + 6);
+    if (seq == now)
+        return false;
+    fuzz_check(kept == 14 + ip + header && now == seq - 1 && (tcp[13] & 9) == 0,
+               "%zu bytes at %u pass as a probe", kept, now);
+    uint8_t pseudo[40] = {0};
+    memcpy(pseudo, after + 14 + (ip == 40 ? 8 : 12), ip == 40 ? 32 : 8);
+    unsigned sum = sum_of(pseudo, 32) + (unsigned)header + 6 + sum_of(tcp, header);
+    fuzz_check(sum % 0xffff == 0, "a probe's sum is 0x%x", sum);
+    fuzz_check(ip == 40 || sum_of(after + 14, 20) == 0xffff, "a probe's header is wrong");
+    return true;
+}
+
 static void vet(const uint8_t *data, size_t len, bool full)
 {
-    struct user_vet v = {.full = full, .fragments = true};
+    struct user_vet v = {.full = full, .fragments = true, .flows = &flows, .ahead = 4};
+    memset(&flows, 0, sizeof(flows));
     v.net.s_addr = htonl(0x0a000200);
     v.mask.s_addr = htonl(0xffffff00);
     uint8_t *frame = malloc(len + 1); /* no byte more, for sanitizers */
@@ -108,9 +144,117 @@ static void vet(const uint8_t *data, size_t len, bool full)
         else
             fuzz_check(type == 0x0806 && kept == 14 + 28, "frames of type 0x%x pass", type);
         (void)user_is_fragment(frame);
-        check_changes(data, frame, kept);
+        bool probe = type != 0x0806 && !user_is_fragment(frame) && is_probe(data, frame, kept);
+        if (!probe)
+            check_changes(data, frame, kept);
     }
     free(frame);
+}
+
+/* ---- connections ---- */
+
+#define CONNECTIONS 4u
+#define AHEAD       4u
+
+/* What libslirp may keep of a connection, in the worst case. */
+struct model {
+    bool known;
+    uint32_t acked;
+    unsigned kept;
+    uint32_t kept_end;
+};
+
+/* A segment of the guest's with `data` bytes, or an answer to it. Returns the frame's bytes. */
+static size_t make_step(uint8_t *frame, unsigned n, bool answer, uint32_t number, uint8_t flags,
+                        size_t data)
+{
+    bool six = n % 2 != 0;
+    size_t ip_bytes = six ? 40 : 20, bytes = 20 + (answer ? 0 : data);
+    uint8_t *ip = frame + 14, *tcp = ip + ip_bytes;
+    uint8_t guest[16] = {10, 0, 2, 15}, host[16] = {10, 0, 2, 2};
+    memset(frame, 0, 14 + ip_bytes + bytes);
+    if (six) {
+        memcpy(guest, (const uint8_t[16]){0xfe, 0xc0, [15] = 15}, 16);
+        memcpy(host, (const uint8_t[16]){0xfe, 0xc0, [15] = 2}, 16);
+    }
+    size_t addr = six ? 16 : 4;
+    frame[12] = six ? 0x86 : 8, frame[13] = six ? 0xdd : 0;
+    ip[0] = six ? 0x60 : 0x45;
+    ip[six ? 6 : 9] = 6;
+    ip[six ? 4 : 2] = (uint8_t)((bytes + (six ? 0 : 20)) >> 8);
+    ip[six ? 5 : 3] = (uint8_t)(bytes + (six ? 0 : 20));
+    memcpy(ip + (six ? 8 : 12) + (answer ? addr : 0), guest, addr);
+    memcpy(ip + (six ? 8 : 12) + (answer ? 0 : addr), host, addr);
+    tcp[answer ? 3 : 1] = (uint8_t)(1 + n);
+    for (unsigned i = 0; i < 4; i++)
+        tcp[(answer ? 8 : 4) + i] = (uint8_t)(number >> 8 * (3 - i));
+    tcp[12] = 0x50;
+    tcp[13] = flags;
+    return 14 + ip_bytes + bytes;
+}
+
+static void take_answer(struct model *m, uint8_t *frame, size_t bytes, uint32_t ack, uint8_t flags)
+{
+    user_flow_answer(&flows, frame, bytes);
+    if ((flags & USER_TCP_RST) != 0 || (flags & (USER_TCP_SYN | USER_TCP_ACK)) == 0)
+        return;
+    if (!m->known || (flags & USER_TCP_SYN) != 0 || (int32_t)(ack - m->kept_end) >= 0)
+        m->kept = 0;
+    m->known = true;
+    m->acked = ack;
+}
+
+static void send_segment(struct model *m, struct user_vet *v, uint8_t *frame, size_t bytes,
+                         uint32_t seq, uint8_t flags, size_t data)
+{
+    size_t kept = user_vet(v, frame, bytes);
+    size_t length = data + ((flags & USER_TCP_FIN) != 0);
+    if (length == 0 || (flags & (USER_TCP_SYN | USER_TCP_RST)) != 0) {
+        fuzz_check(kept == bytes, "a segment without data is lost");
+        return;
+    }
+    if (!m->known) {
+        fuzz_check(kept == bytes - data, "%zu bytes of an unknown connection pass", kept);
+        return;
+    }
+    if ((int32_t)(seq - m->acked) <= 0) {
+        fuzz_check(kept == bytes, "what is expected is lost");
+        return;
+    }
+    fuzz_check(kept == 0 || kept == bytes, "%zu bytes of %zu pass", kept, bytes);
+    if (kept == 0)
+        return;
+    m->kept_end = m->kept == 0 || (int32_t)(seq + (uint32_t)length - m->kept_end) > 0
+                      ? seq + (uint32_t)length
+                      : m->kept_end;
+    m->kept++;
+    fuzz_check(m->kept <= AHEAD, "%u segments are ahead of %u", m->kept, m->acked);
+}
+
+static void connect_and_send(struct fuzz_input *in)
+{
+    static uint8_t frame[14 + 40 + 20 + 65535];
+    struct model models[CONNECTIONS] = {0};
+    struct user_vet v = {.fragments = true, .flows = &flows, .ahead = AHEAD};
+    v.net.s_addr = htonl(0x0a000200);
+    v.mask.s_addr = htonl(0xffffff00);
+    memset(&flows, 0, sizeof(flows));
+    for (unsigned steps = 0; steps < 200 && in->left >= 8; steps++) {
+        unsigned what = (unsigned)fuzz_take(in, 1);
+        uint8_t flags = (uint8_t)fuzz_take(in, 1) & 0x1f;
+        size_t data = fuzz_take(in, 2);
+        struct model *m = &models[what % CONNECTIONS];
+        uint32_t number = (uint32_t)fuzz_take(in, 4);
+        if ((what & 8) != 0) /* near to what is expected */
+            number = m->acked + (uint32_t)(int8_t)number;
+        data = (what & 16) != 0 ? data % 60000 : data % 4;
+        bool answer = (what & 4) != 0;
+        size_t bytes = make_step(frame, what % CONNECTIONS, answer, number, flags, data);
+        if (answer)
+            take_answer(m, frame, bytes, number, flags);
+        else
+            send_segment(m, &v, frame, bytes, number, flags, data);
+    }
 }
 
 /* ---- checksums ---- */
@@ -229,6 +373,7 @@ static void receive_stream(struct fuzz_input *in)
     socket_forget(s);
     s->loop = w->loop;
     s->clock = &w->clock;
+    s->tx_skip = s->rx_skip = NET_HEADER_BYTES;
     s->b.handler = (struct net_handler){.on_rx = on_rx, .ctx = w};
     s->fd = fds[0];
     s->complained = true;
@@ -246,8 +391,10 @@ static int run(const struct fuzz_target *target, const uint8_t *data, size_t len
 {
     struct fuzz_input in = {data, len};
     (void)target;
-    unsigned kind = (unsigned)fuzz_take(&in, 1) % 4;
-    if (kind < 2)
+    unsigned kind = (unsigned)fuzz_take(&in, 1) % KINDS;
+    if (kind == 4)
+        connect_and_send(&in);
+    else if (kind < 2)
         vet(in.at, in.left, kind == 1);
     else if (kind == 2)
         fill_csum(in.at, in.left);
@@ -301,7 +448,7 @@ static size_t mutate(const struct fuzz_target *target, uint8_t *data, size_t len
     uint64_t random = seed;
     (void)target;
     if (len < 40 || next(&random, 8) == 0) {
-        unsigned kind = next(&random, 4);
+        unsigned kind = next(&random, KINDS);
         uint8_t *frame = fresh + 1 + (kind == 2 ? NET_HEADER_BYTES : 0);
         memset(fresh, 0, sizeof(fresh));
         fresh[0] = (uint8_t)kind;
@@ -314,6 +461,15 @@ static size_t mutate(const struct fuzz_target *target, uint8_t *data, size_t len
             fresh[1] = (uint8_t)(0x80 + next(&random, 0x80));
             fresh[4] = 4;
             fresh[8] = (uint8_t)(len = 9 + next(&random, 100));
+        }
+        if (kind == 4) { /* steps, most of them near to what is expected */
+            len = 1 + 8 * (size_t)(1 + next(&random, 60));
+            for (size_t i = 1; i < len; i++)
+                fresh[i] = (uint8_t)next(&random, 256);
+            for (size_t i = 1; i < len; i += 8) {
+                fresh[i] = (uint8_t)(next(&random, 32) | 8);
+                fresh[i + 1] = next(&random, 8) == 0 ? 0x12 : 0x10;
+            }
         }
         len = min_u64(len, max);
         memcpy(data, fresh, len);

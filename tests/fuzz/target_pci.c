@@ -8,8 +8,9 @@
  * and what the value is (6, 7: a byte follows, four bytes, all ones, or a byte that names a place
  * in the 32-bit window). A function is a byte, of which the lower half is one of ours mostly.
  *
- * After each step no two BARs are in one place, each is in a window, and the wires are as the
- * functions have them. After the last another guest takes each function over and uses it.
+ * After each step no two BARs are in one place, each is in a window, the wires are as the functions
+ * have them, and no message was sent but what MSI-X lets through (msix_judge.h). After the last
+ * another guest takes each function over and uses it.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -21,12 +22,14 @@
 #include "core/xmath.h"
 #include "devices/pci_host.h"
 #include "pci/function.h"
+#include "pci/msix.h"
 #include "tests/fuzz/input.h"
+#include "tests/fuzz/msix_judge.h"
 #include "tests/fuzz/target.h"
 #include "tests/harness/echo.h"
 #include "tests/harness/fake.h"
 #include "tests/harness/vdrv.h"
-#include "virtio/pci.h"
+#include "virtio/pci_impl.h"
 #include "virtio/spec.h"
 
 #define FUNCTIONS    4u
@@ -55,6 +58,7 @@ struct function {
     struct virtio_pci *pci;
     struct fake_msi msi;
     struct fake_doorbell bell;
+    struct msix_judge judge;
     struct vdrv drv;
 };
 
@@ -106,6 +110,7 @@ static void open_function(struct bench *b, struct function *f)
                                          });
     err = err != 0 ? err : pci_host_add(b->host, f->devfn, &virtio_pci_func(f->pci)->port);
     BUG_ON(err != 0);
+    msix_judge_init(&f->judge, f->pci, &f->msi);
 }
 
 static void open_bench(struct bench *b)
@@ -357,6 +362,24 @@ static void send_chain(struct bench *b, const struct step *s)
     vdrv_send(&f->drv.q[0], (struct vdrv_buf[]){{gpa, 8, false}, {gpa + 8, 8, true}}, 2);
 }
 
+/* As drivers do when they give a vector another processor. */
+static void mask(struct bench *b, const struct step *s)
+{
+    unsigned byte = (unsigned)fuzz_take(s->in, 1);
+    const struct function *f = &b->functions[byte % FUNCTIONS];
+    const struct pci_func *func = virtio_pci_func(f->pci);
+    const struct pci_bar *table = bar_of(f, VIRTIO_PCI_BAR_MSIX);
+    unsigned what = byte / FUNCTIONS % 4, vector = byte >> 4 & 3;
+    unsigned control = msix_cap(f->pci->msix) + 2;
+    if (what == 0)
+        config_write(b, f->devfn, control, 2, pci_func_get(func, control, 2) ^ 0x4000);
+    else if (what == 1)
+        config_write(b, f->devfn, PCI_REG_COMMAND, 2,
+                     pci_func_get(func, PCI_REG_COMMAND, 2) ^ PCI_CMD_MASTER);
+    else if (is_on(table))
+        bus_write(b->mmio, table->addr + vector * MSIX_ENTRY_BYTES + 12, 4, what == 2);
+}
+
 static void do_step(struct bench *b, const struct step *s, unsigned op)
 {
     struct bus *bus;
@@ -412,6 +435,9 @@ static void do_step(struct bench *b, const struct step *s, unsigned op)
     case 13:
         send_chain(b, s);
         break;
+    case 14:
+        mask(b, s);
+        break;
     default:
         evloop_drain(b->loop);
         break;
@@ -430,7 +456,11 @@ static int run(const struct fuzz_target *target, const uint8_t *data, size_t len
     for (unsigned i = 0; in.left > 0 && i < STEPS_MAX; i++) {
         unsigned byte = (unsigned)fuzz_take(&in, 1);
         struct step s = {.in = &in, .width = 1u << (byte >> 4 & 3), .kind = byte >> 6};
+        for (unsigned k = 0; k < FUNCTIONS; k++)
+            msix_judge_begin(&b->functions[k].judge);
         do_step(b, &s, byte & 15);
+        for (unsigned k = 0; k < FUNCTIONS; k++)
+            msix_judge_end(&b->functions[k].judge, (byte & 15) < 13 || (byte & 15) == 14);
         check_bars(b);
         check_wires(b);
     }

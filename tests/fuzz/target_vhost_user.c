@@ -9,14 +9,20 @@
  *              that the server answers well, and so for half as many requests more; after an odd
  *              one follows how it does not (see spoil()). At the input's end all is well.
  *
- * The server answers within the device's own sendmsg(), which is wrapped: no thread, no waiting,
- * the same each time.
+ * The server answers within the device's own sendmsg(), which is wrapped, and the device's lane is
+ * run by hand: no thread, no waiting, the same each time. After some of the steps the lane is not
+ * run, so that the driver goes on while a job is out.
+ *
+ * When a reset is complete the server has been told to stop each ring that it was given, or cut
+ * off.
  *
  * After the last step a good server comes, and the device is connected to it, starts, and gives it
  * its rings. No file is left open, and a creation that fails says so in one line.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,9 +34,11 @@
 #include <unistd.h>
 
 #include "core/fail.h"
+#include "core/foreign_fd.h"
 #include "core/gmem.h"
 #include "core/le.h"
 #include "core/log.h"
+#include "core/shared_event.h"
 #include "core/xmath.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/target.h"
@@ -62,10 +70,11 @@ struct server {
     struct fuzz_input in;
     int inflight_fd;
     unsigned inflight_rings;
-    int call_fd[RINGS], err_fd[RINGS];
+    int kick_fd[RINGS], call_fd[RINGS], err_fd[RINGS];
     struct vhost_user_vring_addr addr[RINGS];
     uint64_t user_base; /* what those are more than the guest's */
     unsigned kicks;     /* rings that were given one, a bit each */
+    unsigned running;   /* of those, not told to stop */
 };
 
 static struct bench {
@@ -87,8 +96,9 @@ ssize_t __real_sendmsg(int fd, const struct msghdr *msg, int flags);
 ssize_t __wrap_sendmsg(int fd, const struct msghdr *msg, int flags);
 int __real_poll(struct pollfd *fds, nfds_t count, int ms);
 int __wrap_poll(struct pollfd *fds, nfds_t count, int ms);
-int __real_nanosleep(const struct timespec *time, struct timespec *left);
-int __wrap_nanosleep(const struct timespec *time, struct timespec *left);
+int __real_shared_event_signal_open(struct shared_event_signal *s);
+int __wrap_shared_event_signal_open(struct shared_event_signal *s);
+void __wrap_shared_event_signal_close(struct shared_event_signal *s);
 int __real_clock_gettime(clockid_t id, struct timespec *time);
 int __wrap_clock_gettime(clockid_t id, struct timespec *time);
 
@@ -111,17 +121,19 @@ static void hang_up(struct server *s)
     replace_fd(&s->fd, -1);
     replace_fd(&s->backend_fd, -1);
     for (unsigned i = 0; i < RINGS; i++) {
+        replace_fd(&s->kick_fd[i], -1);
         replace_fd(&s->call_fd[i], -1);
         replace_fd(&s->err_fd[i], -1);
     }
     s->front_fd = -1;
-    s->kicks = 0;
+    s->kicks = s->running = 0;
 }
 
-static int connect_server(void *ctx)
+static int connect_server(void *ctx, int cancel_fd)
 {
     struct server *s = ctx;
     int fds[2];
+    (void)cancel_fd;
     if (s->down)
         return -ECONNREFUSED;
     hang_up(s);
@@ -145,9 +157,12 @@ static void keep_fd(struct server *s, const struct message *asked, int fd)
     case VHOST_USER_SET_BACKEND_REQ_FD:
         replace_fd(&s->backend_fd, fd);
         break;
+    case VHOST_USER_SET_VRING_KICK:
+        s->kicks |= 1u << ring;
+        s->running |= 1u << ring;
+        replace_fd(&s->kick_fd[ring], fd);
+        break;
     default:
-        if (asked->header.request == VHOST_USER_SET_VRING_KICK)
-            s->kicks |= 1u << ring;
         close(fd);
         break;
     }
@@ -185,6 +200,8 @@ static void receive(struct server *s, struct message *asked)
     }
     if (asked->header.request == VHOST_USER_SET_VRING_BASE)
         check_base(asked);
+    if (asked->header.request == VHOST_USER_GET_VRING_BASE)
+        s->running &= ~(1u << asked->payload[0] % RINGS);
     if (asked->header.request == VHOST_USER_SET_VRING_ADDR)
         memcpy(&s->addr[asked->payload[0] % RINGS], asked->payload, sizeof(s->addr[0]));
     if (asked->header.request == VHOST_USER_SET_MEM_TABLE) {
@@ -274,7 +291,7 @@ static void spoil(struct server *s, struct reply *r)
         break;
     case 7: /* fds that nobody asked for, or more of them */
         for (; r->fd_count < 1 + (how >> 4) % VHOST_USER_FDS_MAX; r->fd_count++)
-            r->fds[r->fd_count] = STDERR_FILENO;
+            r->fds[r->fd_count] = s->inflight_fd;
         break;
     case 8:
         r->fd_count = 0;
@@ -362,12 +379,18 @@ int __wrap_poll(struct pollfd *fds, nfds_t count, int ms)
     return n;
 }
 
-int __wrap_nanosleep(const struct timespec *time, struct timespec *left)
+/* One for all inputs: its end takes the kernel tens of milliseconds. */
+int __wrap_shared_event_signal_open(struct shared_event_signal *s)
 {
-    if (!bench.runs)
-        return __real_nanosleep(time, left);
-    bench.waited_ns += (uint64_t)time->tv_nsec;
-    return 0;
+    static struct shared_event_signal kept;
+    int err = kept.ready_fd == 0 ? __real_shared_event_signal_open(&kept) : 0;
+    *s = kept;
+    return err;
+}
+
+void __wrap_shared_event_signal_close(struct shared_event_signal *s)
+{
+    *s = (struct shared_event_signal){0};
 }
 
 int __wrap_clock_gettime(clockid_t id, struct timespec *time)
@@ -405,8 +428,19 @@ static void server_signals(struct server *s)
 {
     unsigned how = (unsigned)fuzz_take(&s->in, 1);
     int fd = how & 0x80 ? s->err_fd[how % RINGS] : s->call_fd[how % RINGS];
-    if (fd >= 0)
-        (void)eventfd_write(fd, 1);
+    fd = how & 0x40 ? s->kick_fd[how % RINGS] : fd;
+    if (fd < 0)
+        return;
+    (void)fcntl(fd, F_SETFL, O_NONBLOCK);
+    eventfd_t count = 1;
+    if (how & 0x20) /* full: one more write would wait */
+        count = UINT64_MAX - 1;
+    if (how & 0x10) /* empty: a read would wait */
+        (void)eventfd_read(fd, &count);
+    else
+        (void)eventfd_write(fd, count);
+    if (how & 0x08)
+        (void)fcntl(fd, F_SETFL, 0);
 }
 
 /* The server has all of guest memory, and what the device asked it to keep. */
@@ -472,8 +506,10 @@ static void server_serves(struct bench *b)
     take_back(q);
     if (q->packed && !(byte & 0x40))
         note_place(s, q, lies);
-    if (!(byte & 0x20) && s->call_fd[q->index] >= 0)
+    if (!(byte & 0x20) && s->call_fd[q->index] >= 0) {
+        (void)fcntl(s->call_fd[q->index], F_SETFL, O_NONBLOCK);
         (void)eventfd_write(s->call_fd[q->index], 1);
+    }
 }
 
 /* One queue ends, which its server has to stop, and begins anew. */
@@ -511,6 +547,15 @@ static void access_config(struct bench *b)
         vdrv_config_read(&b->rig.drv, byte % 64, &value, 1);
 }
 
+/* After a reset that is complete. A connection has ended, or was reset with an answer unread. */
+static void check_stopped(const struct server *s)
+{
+    uint8_t byte;
+    ssize_t n = s->fd >= 0 ? recv(s->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) : 0;
+    bool connected = n > 0 || (n < 0 && errno == EAGAIN);
+    fuzz_check(!connected || s->running == 0, "rings 0x%x run after a reset", s->running);
+}
+
 static void start_driver(struct bench *b)
 {
     unsigned drop = (unsigned)fuzz_take(&b->server.in, 1);
@@ -524,13 +569,15 @@ static void start_driver(struct bench *b)
 static void do_step(struct bench *b)
 {
     struct server *s = &b->server;
-    switch (fuzz_take(&s->in, 1) % 16) {
+    unsigned byte = (unsigned)fuzz_take(&s->in, 1);
+    switch (byte % 16) {
     case 0:
     case 1:
         start_driver(b);
         break;
     case 2:
         vdrv_reset(&b->rig.drv);
+        check_stopped(s);
         break;
     case 3:
         send_chain(b);
@@ -573,7 +620,8 @@ static void do_step(struct bench *b)
         reset_queue(b);
         break;
     }
-    rig_step(&b->rig);
+    if (!(byte & 0x80))
+        rig_step(&b->rig);
 }
 
 /* ---- from the first to the last ---- */
@@ -595,8 +643,11 @@ static void open_rig(struct bench *b, unsigned variant)
     config.queue_size_max = 64;
     config.features_on |= VIRTIO_BIT(VIRTIO_F_RING_RESET) | VIRTIO_BIT(VIRTIO_F_IN_ORDER);
     if (b->rig.loop == NULL) { /* the first time */
+        struct shared_event_signal kept;
+        BUG_ON(shared_event_signal_open(&kept) != 0);
         setenv("MINIVET_NO_URING", "1", 1);
         b->server = (struct server){.fd = -1, .backend_fd = -1};
+        memset(b->server.kick_fd, -1, sizeof(b->server.kick_fd));
         memset(b->server.call_fd, -1, sizeof(b->server.call_fd));
         memset(b->server.err_fd, -1, sizeof(b->server.err_fd));
         b->server.inflight_fd = memfd_create("fuzz", MFD_CLOEXEC);
@@ -604,6 +655,7 @@ static void open_rig(struct bench *b, unsigned variant)
         log_set_sink(count_errors, b);
     }
     rig_open_host(&b->rig, &config);
+    evloop_lanes_by_hand(b->rig.loop);
     memset(gmem_ptr(b->rig.gmem, 0, LOW_BYTES, 1), 0, LOW_BYTES);
     int err = ftruncate(b->server.inflight_fd, 0);
     err = err != 0 ? err : ftruncate(b->server.inflight_fd, INFLIGHT_BYTES + 8);
@@ -628,10 +680,18 @@ static int create(struct bench *b, unsigned groups)
                      : vhost_user_blk_create(&b->v, &setup);
 }
 
+/* What other threads still close. */
+static void wait_for_closes(void)
+{
+    while (foreign_fds_left() > 0)
+        sched_yield();
+}
+
 /* A good server, and a driver that begins anew. */
 static void revive(struct bench *b)
 {
     struct server *s = &b->server;
+    wait_for_closes();
     s->good = true;
     s->down = false;
     s->features = s->protocol = UINT64_MAX;
@@ -688,6 +748,7 @@ static int run(const struct fuzz_target *target, const uint8_t *data, size_t len
     hang_up(s);
     rig_close(&b->rig);
     b->runs = false;
+    wait_for_closes();
     fuzz_check(fuzz_open_fds() == files, "a file was left open");
     return 0;
 }

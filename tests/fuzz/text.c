@@ -13,8 +13,8 @@
 #define TITLE      "minivet-fuzz 1"
 #define LINE_BYTES (2 * FUZZ_BYTES_MAX + 256)
 
-static const char *const option_names[] = {"indirect", "read-only", "plain",
-                                           "strict",   "many",      "4k"};
+static const char *const option_names[] = {"indirect", "read-only", "plain", "strict",
+                                           "many",     "4k",        "late"};
 
 static const struct rig_config *variant_config(unsigned variant)
 {

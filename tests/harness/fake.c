@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 
 #include "core/fail.h"
+#include "core/shared_event.h"
 #include "core/xmath.h"
 
 /* ---- interrupts ---- */
@@ -38,6 +39,7 @@ static void msi_record(struct fake_msi *msi, struct fake_msi_message message)
     if (msi->count < FAKE_MSI_SENT)
         msi->sent[msi->count] = message;
     msi->count++;
+    msi->total++;
 }
 
 static int msi_send(void *ctx, uint64_t addr, uint32_t data)
@@ -75,8 +77,7 @@ static int msi_route_add(void *ctx, int eventfd, uint64_t addr, uint32_t data)
 /* What a kernel did when the eventfd was written. */
 static void msi_deliver(struct fake_msi *msi, const struct fake_msi_route *route)
 {
-    eventfd_t written;
-    if (route->used && eventfd_read(route->eventfd, &written) == 0)
+    if (route->used && shared_event_take(route->eventfd))
         msi_record(msi, route->message);
 }
 
@@ -129,12 +130,26 @@ unsigned fake_msi_routes(struct fake_msi *msi)
     return used;
 }
 
+static void msi_deliver_all(struct fake_msi *msi)
+{
+    for (unsigned i = 0; i < msi->route_end; i++)
+        msi_deliver(msi, &msi->routes[i]);
+}
+
+unsigned fake_msi_sent(struct fake_msi *msi)
+{
+    pthread_mutex_lock(&msi->lock);
+    msi_deliver_all(msi);
+    unsigned total = msi->total;
+    pthread_mutex_unlock(&msi->lock);
+    return total;
+}
+
 static unsigned msi_take(struct fake_msi *msi, bool all, uint32_t data)
 {
     unsigned taken = 0, left = 0;
     pthread_mutex_lock(&msi->lock);
-    for (unsigned i = 0; i < msi->route_end; i++)
-        msi_deliver(msi, &msi->routes[i]);
+    msi_deliver_all(msi);
     if (all)
         taken = msi->count;
     else

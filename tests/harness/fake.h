@@ -49,6 +49,7 @@ struct fake_msi {
     unsigned route_end;                          /* none was ever used from here on */
     struct fake_msi_message sent[FAKE_MSI_SENT]; /* the first of them, by send() and by routes */
     unsigned count;                              /* all of them */
+    unsigned total;                              /* those that were taken, too */
     unsigned sends, adds, sets, dels;            /* calls that were made */
     int refuse_routes;                           /* a negative errno of route_add() and _set() */
     int fail;                                    /* a negative errno of send() */
@@ -67,6 +68,8 @@ unsigned fake_msi_routes(struct fake_msi *msi);
 unsigned fake_msi_take(struct fake_msi *msi, uint32_t data);
 /* The same for all of them, whatever their data. */
 unsigned fake_msi_take_all(struct fake_msi *msi);
+/* Delivers them, too; says how many messages there ever were. */
+unsigned fake_msi_sent(struct fake_msi *msi);
 
 /* ---- doorbells ---- */
 #define FAKE_BELLS 128

@@ -3,8 +3,10 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/bus.h"
+#include "core/evloop_impl.h"
 #include "core/fail.h"
 #include "core/gmem.h"
 #include "core/xmath.h"
@@ -121,6 +123,32 @@ static void set_intx(void *ctx, unsigned devfn, unsigned pin, bool level)
     irq_set(&line, level);
 }
 
+/* What is in hand when the device is reset may end then. */
+static enum vdrv_host host_does(void *ctx)
+{
+    struct rig *rig = ctx;
+    if (evloop_owner(rig->loop) != gettid())
+        return VDRV_HOST_ELSEWHERE;
+    bool busy = rig->disk.out > 0 || rig->echo.held != NULL;
+    for (unsigned i = 0; i < rig->disk_count; i++)
+        busy |= rig->disks[i].out > 0;
+    return busy ? VDRV_HOST_BUSY : VDRV_HOST_IDLE;
+}
+
+static void step(void *ctx)
+{
+    rig_step(ctx);
+}
+
+static void join_driver(struct rig *rig)
+{
+    rig->drv.always = rig->cfg.always;
+    rig->drv.wait = step;
+    rig->drv.wait_ctx = rig;
+    if (rig->watched && rig->cfg.machine == NULL)
+        rig->drv.watch = (struct vdrv_watch){.host = host_does, .ctx = rig};
+}
+
 void rig_find_device(struct rig *rig)
 {
     vdrv_fini(&rig->drv);
@@ -135,7 +163,7 @@ void rig_find_device(struct rig *rig)
                                  .legacy = rig->cfg.transport == RIG_PCI_LEGACY,
                                  .intx = rig->cfg.intx,
                              });
-    rig->drv.always = rig->cfg.always;
+    join_driver(rig);
 }
 
 static void plug_pci(struct rig *rig)
@@ -171,7 +199,7 @@ void rig_plug(struct rig *rig, struct virtio_device *dev)
         plug_mmio(rig);
     else
         plug_pci(rig);
-    rig->drv.always = rig->cfg.always;
+    join_driver(rig);
 }
 
 /* ---- devices ---- */
@@ -194,6 +222,7 @@ void rig_open_echo_on(struct rig *rig, const struct rig_config *config)
     bool transitional =
         config->transport == RIG_PCI_LEGACY || config->transport == RIG_PCI_TRANSITIONAL;
     rig_open_host(rig, config);
+    rig->watched = true;
     echo_init(&rig->echo, &(struct echo_config){
                               .setup = rig_setup(rig, "echo"),
                               .device_id = transitional ? VIRTIO_ID_9P : 0, /* one that may be */
@@ -211,6 +240,7 @@ static uint64_t disk_bytes(const struct rig_config *config)
 void rig_open_blk_on(struct rig *rig, const struct rig_config *config)
 {
     rig_open_host(rig, config);
+    rig->watched = true;
     fake_blk_init(&rig->disk, rig->loop, disk_bytes(config));
     if (config->plain)
         rig->disk.backend.info = (struct blk_info){.capacity_bytes = disk_bytes(config)};
@@ -231,6 +261,7 @@ void rig_open_blk_on(struct rig *rig, const struct rig_config *config)
 void rig_open_rng_on(struct rig *rig, const struct rig_config *config)
 {
     rig_open_host(rig, config);
+    rig->watched = true;
     rig->entropy = fake_entropy_port(&rig->random);
     struct virtio_setup setup = rig_setup(rig, "rng");
     int err = virtio_rng_create(&rig->rng, &setup, &rig->entropy);
@@ -241,6 +272,7 @@ void rig_open_rng_on(struct rig *rig, const struct rig_config *config)
 void rig_open_console_on(struct rig *rig, const struct rig_config *config)
 {
     rig_open_host(rig, config);
+    rig->watched = true;
     fake_chr_init(&rig->chr, 80, 25);
     struct virtio_setup setup = rig_setup(rig, "console");
     int err = virtio_console_create(&rig->console, &setup, &rig->chr.backend);
@@ -252,6 +284,7 @@ void rig_open_scsi_on(struct rig *rig, const struct rig_config *config)
 {
     struct blk_backend *backends[] = {&rig->disk.backend};
     rig_open_host(rig, config);
+    rig->watched = true;
     fake_blk_init(&rig->disk, rig->loop, disk_bytes(config));
     struct virtio_setup setup = rig_setup(rig, "scsi");
     int err = virtio_scsi_create(&rig->scsi, &setup,
@@ -267,6 +300,7 @@ void rig_open_scsi_on(struct rig *rig, const struct rig_config *config)
 void rig_open_net_on(struct rig *rig, const struct rig_config *config)
 {
     rig_open_host(rig, config);
+    rig->watched = true;
     fake_net_init(&rig->ether);
     if (config->plain)
         rig->ether.backend.info = (struct net_info){.pairs = 1, .link_up = true};
@@ -339,6 +373,7 @@ void rig_close(struct rig *rig)
     virtio_console_destroy(rig->console);
     virtio_scsi_destroy(rig->scsi);
     virtio_net_destroy(rig->net);
+    rig->dev = NULL;
     rig_step(rig); /* nothing of the device may be left in the loop */
     fake_blk_fini(&rig->disk);
     fake_net_fini(&rig->ether);
@@ -351,7 +386,10 @@ void rig_close(struct rig *rig)
 
 void rig_step(struct rig *rig)
 {
+    bool is_reset = rig->watched && (rig->dev == NULL || virtio_device_status(rig->dev) == 0);
+    vdrv_watch_step_begins(&rig->drv, is_reset);
     evloop_drain(rig->loop);
+    vdrv_watch_step_ends(&rig->drv);
 }
 
 bool rig_is_broken(struct rig *rig)

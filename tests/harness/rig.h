@@ -102,6 +102,11 @@ struct rig {
     struct pci_intx intx;
     struct pci_windows windows;
     unsigned queue_irqs, config_irqs; /* of a shared line: seen, and not asked for yet */
+    /* The driver watches what resets change: vdrv_watch.h. Beside `disk` the device has those,
+     * whose requests may end in a reset. */
+    bool watched;
+    const struct fake_blk *disks;
+    unsigned disk_count;
     struct vdrv drv;
 
     /* Which of them there is says the rig_open_ function. */

@@ -35,6 +35,9 @@ void scsi_rig_open(struct scsi_rig *s, const struct rig_config *config)
                                      .queues = config->queues,
                                  });
     BUG_ON(err != 0);
+    s->rig.watched = true;
+    s->rig.disks = s->disks;
+    s->rig.disk_count = SCSIREQ_DISKS;
     rig_plug(&s->rig, virtio_scsi_device(s->scsi));
     s->control = &s->rig.drv.q[VIRTIO_SCSI_CONTROLQ];
     s->events = &s->rig.drv.q[VIRTIO_SCSI_EVENTQ];
@@ -53,6 +56,7 @@ void scsi_rig_close(struct scsi_rig *s)
 {
     rig_unplug(&s->rig);
     virtio_scsi_destroy(s->scsi);
+    s->rig.dev = NULL;
     rig_step(&s->rig);
     for (unsigned i = 0; i < SCSIREQ_DISKS; i++)
         fake_blk_fini(&s->disks[i]);

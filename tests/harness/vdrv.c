@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tests/harness/vdrv.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/bus.h"
@@ -33,6 +34,8 @@ void vdrv_fini(struct vdrv *d)
 {
     for (unsigned i = 0; i < VDRV_QUEUES; i++)
         vdrv_queue_fini(&d->q[i]);
+    free(d->watch.copy);
+    d->watch = (struct vdrv_watch){0};
 }
 
 void *vdrv_ptr(struct vdrv *d, uint64_t gpa, uint64_t len)
@@ -60,7 +63,10 @@ uint32_t vdrv_status(struct vdrv *d)
 
 void vdrv_set_status(struct vdrv *d, uint32_t value)
 {
+    bool watched = value == 0 && vdrv_watch_begin(d);
     d->t->set_status(d, value);
+    if (watched)
+        vdrv_watch_end(d, NULL);
 }
 
 uint64_t vdrv_offered(struct vdrv *d)
@@ -183,6 +189,7 @@ void vdrv_queue_alloc(struct vdrv *d, unsigned queue, uint32_t size)
 {
     BUG_ON(queue >= VDRV_QUEUES);
     struct vdrv_queue *q = &d->q[queue];
+    vdrv_watch_queue_back(d, queue);
     if (d->t->fixed_size)
         size = vdrv_queue_size_max(d, queue);
     vdrv_queue_init(q, d, queue, size);
@@ -201,6 +208,7 @@ void vdrv_queue_alloc(struct vdrv *d, unsigned queue, uint32_t size)
 
 void vdrv_queue_write(struct vdrv *d, unsigned queue)
 {
+    vdrv_watch_queue_back(d, queue);
     d->t->queue_write(d, &d->q[queue]);
 }
 
@@ -224,5 +232,12 @@ bool vdrv_start(struct vdrv *d, uint64_t features, unsigned queues, uint32_t siz
 
 bool vdrv_queue_reset(struct vdrv *d, unsigned queue)
 {
-    return d->t->queue_reset != NULL && d->t->queue_reset(d, queue);
+    if (d->t->queue_reset == NULL)
+        return false;
+    bool watched = vdrv_watch_begin(d), done = d->t->queue_reset(d, queue);
+    if (watched)
+        vdrv_watch_end(d, &d->q[queue]);
+    if (done)
+        vdrv_watch_queue_gone(d, &d->q[queue]);
+    return done;
 }

@@ -10,6 +10,7 @@
  *     vdrv_split.c    the split ring      vdrv_packed.c   the packed ring
  *     vdrv_mmio.c     virtio-mmio, versions 2 and 1
  *     vdrv_pci.c      virtio-pci, modern and legacy
+ *     vdrv_watch.c    what a reset must leave alone
  *
  * One thread at a time. Ring memory is accessed as a guest CPU would, so that the device's loop
  * may run in another thread.
@@ -19,6 +20,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+
+#include "tests/harness/vdrv_watch.h"
 
 struct bus;
 struct gmem;
@@ -62,6 +65,11 @@ struct vdrv_transport {
     bool (*shm)(struct vdrv *d, uint8_t id, uint64_t *gpa, uint64_t *bytes);
 };
 
+/* Of a chain in flight: what is writable, and the largest buffer of that. */
+struct vdrv_given {
+    struct vdrv_range all, largest;
+};
+
 /* desc, avail, used: the descriptor area, the driver area, the device area. */
 struct vdrv_queue {
     struct vdrv *drv;
@@ -88,6 +96,8 @@ struct vdrv_queue {
     uint16_t *next;  /* split: within a chain in flight */
     uint16_t *count; /* descriptors of a chain in flight, by head or id; 0: none */
     uint32_t *room;  /* writable bytes of a chain in flight */
+    struct vdrv_given *given;
+    bool raw; /* a test has put something into the ring by itself */
 
     uint32_t order_at, order_end; /* a ring of chains in flight, oldest first */
     uint16_t *order;
@@ -116,9 +126,12 @@ struct vdrv {
     uint64_t base_gpa;
     const struct gmem *gmem;
     uint64_t heap_gpa, heap_start_gpa, heap_end_gpa;
-    uint64_t always;   /* features that vdrv_negotiate() adds */
-    uint64_t features; /* negotiated */
+    uint64_t always;         /* features that vdrv_negotiate() adds */
+    uint64_t features;       /* negotiated */
+    void (*wait)(void *ctx); /* while a reset is under way; NULL: nothing */
+    void *wait_ctx;
     struct vdrv_pci pci;
+    struct vdrv_watch watch;
     struct vdrv_queue q[VDRV_QUEUES];
 };
 

@@ -6,6 +6,7 @@
 #define MINIVET_TESTS_HARNESS_VDRV_IMPL_H
 
 #include <endian.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "tests/harness/vdrv.h"
@@ -33,14 +34,22 @@ struct vdrv_ring {
     bool (*kick_wanted)(struct vdrv_queue *q);
     /* Is there a used element at the driver's place? Then what it says. */
     bool (*peek)(struct vdrv_queue *q, uint32_t *head, uint32_t *len);
-    /* The chain is back: frees its descriptors and moves on. */
-    void (*release)(struct vdrv_queue *q, uint16_t head);
+    /* Moves the driver's place behind the chain; and frees its descriptors. */
+    void (*pass)(struct vdrv_queue *q, uint16_t head);
+    void (*free)(struct vdrv_queue *q, uint16_t head);
     void (*irq_off)(struct vdrv_queue *q);
     void (*irq_on)(struct vdrv_queue *q);
     uint16_t (*next_off)(const struct vdrv_queue *q); /* bits 16 to 31 of NOTIFICATION_DATA */
 };
 
 extern const struct vdrv_ring vdrv_split_ring, vdrv_packed_ring;
+
+/* One look later: see struct vdrv. */
+static inline void vdrv_wait(struct vdrv *d)
+{
+    if (d->wait != NULL)
+        d->wait(d->wait_ctx);
+}
 
 /* ---- what guest and device touch at the same time ---- */
 

@@ -111,9 +111,11 @@ static bool mmio_queue_reset(struct vdrv *d, uint32_t queue)
 {
     vdrv_set(d, VIRTIO_MMIO_QueueSel, queue);
     vdrv_set(d, VIRTIO_MMIO_QueueReset, 1);
-    for (unsigned i = 0; i < RESET_LOOKS; i++)
+    for (unsigned i = 0; i < RESET_LOOKS; i++) {
         if (vdrv_get(d, VIRTIO_MMIO_QueueReset) == 0)
             return !mmio_queue_ready(d, queue);
+        vdrv_wait(d);
+    }
     return false;
 }
 

@@ -110,14 +110,18 @@ static bool packed_peek(struct vdrv_queue *q, uint32_t *head, uint32_t *len)
     return true;
 }
 
-static void packed_release(struct vdrv_queue *q, uint16_t id)
+static void packed_pass(struct vdrv_queue *q, uint16_t id)
 {
-    q->free_count += q->count[id];
     q->next_used += q->count[id];
     if (q->next_used >= q->size) {
         q->next_used -= q->size;
         q->used_wrap = !q->used_wrap;
     }
+}
+
+static void packed_free(struct vdrv_queue *q, uint16_t id)
+{
+    q->free_count += q->count[id];
     vdrv_free_put(q, id);
 }
 
@@ -148,7 +152,8 @@ const struct vdrv_ring vdrv_packed_ring = {
     .publish = packed_publish,
     .kick_wanted = packed_kick_wanted,
     .peek = packed_peek,
-    .release = packed_release,
+    .pass = packed_pass,
+    .free = packed_free,
     .irq_off = packed_irq_off,
     .irq_on = packed_irq_on,
     .next_off = packed_next_off,
@@ -159,6 +164,7 @@ const struct vdrv_ring vdrv_packed_ring = {
 void vdrv_pdesc_put(struct vdrv_queue *q, unsigned i, uint64_t addr, uint32_t len, uint16_t id,
                     uint16_t flags)
 {
+    q->raw = true;
     fill(desc_at(q, i), addr, len, id);
     vdrv_store16(desc_at(q, i) + PVIRTQ_DESC_flags, flags);
 }

@@ -169,7 +169,7 @@ static void modern_set_status(struct vdrv *d, uint32_t value)
 {
     common_set(d, VIRTIO_PCI_COMMON_device_status, 1, value);
     for (unsigned i = 0; value == 0 && i < RESET_LOOKS && modern_status(d) != 0; i++)
-        ;
+        vdrv_wait(d);
 }
 
 static uint32_t modern_features(struct vdrv *d, uint32_t word)
@@ -238,9 +238,11 @@ static bool modern_queue_reset(struct vdrv *d, uint32_t queue)
 {
     select_queue(d, queue);
     common_set(d, VIRTIO_PCI_COMMON_queue_reset, 2, 1);
-    for (unsigned i = 0; i < RESET_LOOKS; i++)
+    for (unsigned i = 0; i < RESET_LOOKS; i++) {
         if (common_get(d, VIRTIO_PCI_COMMON_queue_reset, 2) == 0)
             return !modern_queue_ready(d, queue);
+        vdrv_wait(d);
+    }
     return false;
 }
 

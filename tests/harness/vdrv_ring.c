@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "core/fail.h"
+#include "core/xmath.h"
 #include "tests/harness/vdrv_impl.h"
 #include "virtio/spec.h"
 
@@ -24,6 +25,7 @@ void vdrv_queue_fini(struct vdrv_queue *q)
     free(q->next);
     free(q->count);
     free(q->room);
+    free(q->given);
     free(q->order);
     *q = (struct vdrv_queue){0};
 }
@@ -47,6 +49,7 @@ void vdrv_queue_init(struct vdrv_queue *q, struct vdrv *d, unsigned index, uint3
     q->next = array(size, sizeof(*q->next));
     q->count = array(size, sizeof(*q->count));
     q->room = array(size, sizeof(*q->room));
+    q->given = array(size, sizeof(*q->given));
     q->order = array(size, sizeof(*q->order));
     for (uint32_t i = 0; i < size; i++)
         q->free[i] = (uint16_t)i;
@@ -69,13 +72,28 @@ void vdrv_free_put(struct vdrv_queue *q, uint16_t what)
     q->free_end = (q->free_end + 1) % q->size;
 }
 
+static void note_writable(struct vdrv_queue *q, uint16_t head, const struct vdrv_buf *b)
+{
+    struct vdrv_range *all = &q->given[head].all;
+    uint64_t end = max_u64(b->gpa + b->len, all->gpa + all->bytes);
+    if (q->room[head] == 0)
+        end = b->gpa + b->len;
+    all->gpa = q->room[head] == 0 ? b->gpa : min_u64(b->gpa, all->gpa);
+    all->bytes = end - all->gpa;
+    q->room[head] += b->len;
+    if (b->len > q->given[head].largest.bytes)
+        q->given[head].largest = (struct vdrv_range){b->gpa, b->len};
+}
+
 void vdrv_in_flight(struct vdrv_queue *q, uint16_t head, unsigned descs,
                     const struct vdrv_buf *bufs, unsigned count)
 {
     q->count[head] = (uint16_t)descs;
     q->room[head] = 0;
+    q->given[head] = (struct vdrv_given){0};
     for (unsigned i = 0; i < count; i++)
-        q->room[head] += bufs[i].write ? bufs[i].len : 0;
+        if (bufs[i].write)
+            note_writable(q, head, &bufs[i]);
     q->order[q->order_end] = head;
     q->order_end = (q->order_end + 1) % q->size;
 }
@@ -154,7 +172,8 @@ bool vdrv_used(struct vdrv_queue *q, uint32_t *head, uint32_t *len)
             next_in_order(q, head, len);
         }
     }
-    ring_of(q)->release(q, (uint16_t)*head);
+    ring_of(q)->pass(q, (uint16_t)*head);
+    ring_of(q)->free(q, (uint16_t)*head);
     q->count[*head] = 0;
     return true;
 }

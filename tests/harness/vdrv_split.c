@@ -14,11 +14,17 @@ void vdrv_desc_put(uint8_t *table, unsigned i, uint64_t addr, uint32_t len, unsi
     le16_put(at + 14, (uint16_t)next);
 }
 
-void vdrv_avail_put(struct vdrv_queue *q, uint16_t head)
+static void avail_put(struct vdrv_queue *q, uint16_t head)
 {
     size_t place = q->avail_idx % q->size;
     vdrv_store16(q->avail + VIRTQ_AVAIL_RING + 2 * place, head);
     q->avail_idx++;
+}
+
+void vdrv_avail_put(struct vdrv_queue *q, uint16_t head)
+{
+    q->raw = true;
+    avail_put(q, head);
 }
 
 static unsigned flags_of(const struct vdrv_buf *bufs, unsigned i, unsigned count)
@@ -41,7 +47,7 @@ static int split_add(struct vdrv_queue *q, const struct vdrv_buf *bufs, unsigned
     }
     q->free_count -= count;
     vdrv_in_flight(q, head, count, bufs, count);
-    vdrv_avail_put(q, head);
+    avail_put(q, head);
     return head;
 }
 
@@ -55,7 +61,7 @@ static int split_add_indirect(struct vdrv_queue *q, const struct vdrv_buf *bufs,
     q->free_count--;
     vdrv_desc_put(q->desc, head, table, count * VIRTQ_DESC_BYTES, VIRTQ_DESC_F_INDIRECT, 0);
     vdrv_in_flight(q, head, 1, bufs, count);
-    vdrv_avail_put(q, head);
+    avail_put(q, head);
     return head;
 }
 
@@ -88,13 +94,18 @@ static bool split_peek(struct vdrv_queue *q, uint32_t *head, uint32_t *len)
     return true;
 }
 
-static void split_release(struct vdrv_queue *q, uint16_t head)
+static void split_pass(struct vdrv_queue *q, uint16_t head)
+{
+    (void)head;
+    q->used_idx++;
+}
+
+static void split_free(struct vdrv_queue *q, uint16_t head)
 {
     uint16_t at = head;
     for (unsigned n = q->count[head]; n > 0; n--, at = q->next[at])
         vdrv_free_put(q, at);
     q->free_count += q->count[head];
-    q->used_idx++;
 }
 
 static void split_irq_off(struct vdrv_queue *q)
@@ -125,7 +136,8 @@ const struct vdrv_ring vdrv_split_ring = {
     .publish = split_publish,
     .kick_wanted = split_kick_wanted,
     .peek = split_peek,
-    .release = split_release,
+    .pass = split_pass,
+    .free = split_free,
     .irq_off = split_irq_off,
     .irq_on = split_irq_on,
     .next_off = split_next_off,

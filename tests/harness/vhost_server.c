@@ -179,7 +179,8 @@ static void finish_held(struct vhost_server *s, unsigned ring)
     for (unsigned i = 0; i < r->held_count; i++)
         finish(s, ring, r->held[i]);
     r->held_count = 0;
-    flush(s, r);
+    if (r->running)
+        flush(s, r);
 }
 
 /* ---- rings ---- */
@@ -336,6 +337,10 @@ static void send_with_fds(struct vhost_server *s, const void *data, size_t bytes
         c->cmsg_len = CMSG_LEN(fd_count * sizeof(int));
         memcpy(CMSG_DATA(c), fds, fd_count * sizeof(int));
     }
+    if (sendmsg(s->fd, &msg, MSG_NOSIGNAL) >= 0 || errno != EPERM)
+        return;
+    msg.msg_control = NULL; /* they are not let in */
+    msg.msg_controllen = 0;
     (void)!sendmsg(s->fd, &msg, MSG_NOSIGNAL);
 }
 
@@ -360,7 +365,10 @@ static bool reply(struct vhost_server *s, const struct message *m, uint32_t byte
     size_t all = sizeof(out.header) + bytes;
     unsigned fd_count = fd >= 0 ? 1 : 0;
     memcpy(out.payload, &m->payload, bytes);
-    switch (s->fault_at == m->header.request ? s->fault : VHOST_SERVER_GOOD) {
+    bool faulty = s->fault_at == m->header.request;
+    if (faulty)
+        atomic_fetch_add(&s->faults, 1);
+    switch (faulty ? s->fault : VHOST_SERVER_GOOD) {
     case VHOST_SERVER_SILENT:
         return true;
     case VHOST_SERVER_CLOSES:
@@ -470,6 +478,11 @@ static bool get_inflight(struct vhost_server *s, struct message *m)
     i->mmap_offset = 0;
     i->mmap_size = i->queues * align_up(INFLIGHT_HEADER + i->queue_size, 64);
     BUG_ON(fd < 0 || ftruncate(fd, (off_t)i->mmap_size) != 0);
+    int other = atomic_exchange(&s->record_fd, -1);
+    if (other >= 0) {
+        dup2(other, fd);
+        close(other);
+    }
     bool on = reply(s, m, sizeof(*i), fd);
     close(fd);
     return on;
@@ -623,10 +636,17 @@ static void end_life(struct vhost_server *s)
     if (s->inflight != NULL)
         munmap(s->inflight, s->inflight_bytes);
     s->inflight = NULL;
+    pthread_mutex_lock(&s->lock);
     int backend = atomic_exchange(&s->backend_fd, -1);
     if (backend >= 0)
         close(backend);
+    pthread_mutex_unlock(&s->lock);
     close(s->fd); /* last: who sees it finds nothing of this life any more */
+}
+
+static bool is_on(const struct vhost_server *s, const struct vhost_server_ring *r)
+{
+    return r->running && r->enabled && !atomic_load(&s->deaf);
 }
 
 static void *live(void *arg)
@@ -639,7 +659,7 @@ static void *live(void *arg)
         };
         for (unsigned i = 0; i < VHOST_SERVER_RINGS; i++)
             p[2 + i] = (struct pollfd){
-                .fd = s->rings[i].running && s->rings[i].enabled ? s->rings[i].kick_fd : -1,
+                .fd = is_on(s, &s->rings[i]) ? s->rings[i].kick_fd : -1,
                 .events = POLLIN,
             };
         poll(p, ARRAY_SIZE(p), -1);
@@ -674,11 +694,13 @@ void vhost_server_init(struct vhost_server *s)
         .hold_sector = VHOST_SERVER_NO_SECTOR,
         .writeback = -1,
         .backend_fd = -1,
+        .record_fd = -1,
         .capacity_bytes = VHOST_SERVER_DISK_BYTES,
         .disk = calloc(1, VHOST_SERVER_DISK_BYTES),
         .stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
     };
     BUG_ON(s->disk == NULL || s->stop_fd < 0);
+    pthread_mutex_init(&s->lock, NULL);
     for (unsigned i = 0; i < VHOST_SERVER_RINGS; i++)
         s->rings[i] = (struct vhost_server_ring){.kick_fd = -1, .call_fd = -1, .err_fd = -1};
 }
@@ -700,6 +722,7 @@ void vhost_server_fini(struct vhost_server *s)
 {
     vhost_server_kill(s);
     close(s->stop_fd);
+    pthread_mutex_destroy(&s->lock);
     free(s->disk);
 }
 
@@ -714,10 +737,11 @@ void vhost_server_kill(struct vhost_server *s)
     s->has_thread = false;
 }
 
-int vhost_server_connect(void *ctx)
+int vhost_server_connect(void *ctx, int cancel_fd)
 {
     struct vhost_server *s = ctx;
     int fds[2];
+    (void)cancel_fd;
     vhost_server_kill(s);
     if (s->down)
         return -ECONNREFUSED;
@@ -737,8 +761,9 @@ uint64_t vhost_server_resize(struct vhost_server *s, uint64_t bytes)
         .request = VHOST_USER_BACKEND_CONFIG_CHANGE_MSG,
         .flags = VHOST_USER_VERSION | VHOST_USER_NEED_REPLY,
     };
-    int fd = atomic_load(&s->backend_fd);
-    BUG_ON(fd < 0);
     atomic_store(&s->capacity_bytes, bytes);
-    return send(fd, &out, sizeof(out), MSG_NOSIGNAL) == (ssize_t)sizeof(out) ? 0 : 1;
+    pthread_mutex_lock(&s->lock);
+    ssize_t n = send(atomic_load(&s->backend_fd), &out, sizeof(out), MSG_NOSIGNAL);
+    pthread_mutex_unlock(&s->lock);
+    return n == (ssize_t)sizeof(out) ? 0 : 1;
 }

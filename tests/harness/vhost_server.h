@@ -52,8 +52,6 @@ struct vhost_server {
     /* The test's, while no thread runs. */
     uint64_t features, protocol; /* that it offers; vhost_server_init() sets good ones */
     unsigned queues;
-    enum vhost_server_fault fault;
-    uint32_t fault_at;        /* at which request */
     bool is_net;              /* queues are pairs */
     bool answers_early;       /* stops a ring before what it took from there is done */
     bool down;                /* nobody can connect */
@@ -62,6 +60,10 @@ struct vhost_server {
     /* The test's at any time. */
     _Atomic uint64_t hold_sector; /* requests to it are taken and kept; VHOST_SERVER_NO_SECTOR */
     _Atomic bool mute;            /* never says that something came back */
+    _Atomic bool deaf;            /* takes no kicks */
+    _Atomic enum vhost_server_fault fault;
+    _Atomic uint32_t fault_at;    /* at which request */
+    _Atomic unsigned faults;      /* such requests that came */
     _Atomic unsigned taken, done; /* requests, of all its lives */
     _Atomic unsigned repeated;    /* that an earlier life had taken */
     _Atomic unsigned connections;
@@ -69,6 +71,8 @@ struct vhost_server {
     _Atomic uint64_t mtu;      /* that it was told; 0: none */
     _Atomic unsigned rings_on; /* enabled, a bit each */
     _Atomic int writeback;     /* that was set by SET_CONFIG; -1: none was */
+    _Atomic int record_fd;     /* given once instead of a record of requests in flight; -1: none */
+    pthread_mutex_t lock;      /* over sending on the next, and its end */
     _Atomic int backend_fd;    /* of SET_BACKEND_REQ_FD */
 
     uint8_t *disk;
@@ -93,7 +97,7 @@ void vhost_server_init_net(struct vhost_server *s);
 void vhost_server_fini(struct vhost_server *s);
 
 /* For the device: ends the life before, if there is one, and starts a new one. ctx: the server. */
-int vhost_server_connect(void *ctx);
+int vhost_server_connect(void *ctx, int cancel_fd);
 
 /* It goes at once, and leaves what it has taken undone. */
 void vhost_server_kill(struct vhost_server *s);

@@ -364,6 +364,18 @@ Test(net_pcap, a_capture_has_both_directions)
 }
 
 /* More than the buffers hold without a turn of the loop: the file stays whole, and it is said. */
+/* What goes over a network is its user's alone. */
+Test(net_pcap, a_new_file_is_private)
+{
+    struct stat st;
+    umask(0);
+    choose_path();
+    cr_assert(zero(unlink(path)));
+    cr_assert(zero(capture()));
+    cr_assert(zero(stat(path, &st)));
+    cr_expect(eq(uint, st.st_mode & 0777, 0600));
+}
+
 Test(net_pcap, what_is_too_much_is_counted)
 {
     static uint8_t file[1 << 20];

@@ -31,8 +31,12 @@ static struct guest a, b;
 static char said[512], dir[] = "/tmp/net_socket.XXXXXX", path[64];
 static uint8_t frame[65536];
 
+static unsigned lines;
+static bool any_peer;
+
 static void keep_line(void *ctx, enum log_level level, const char *line)
 {
+    lines++;
     (void)ctx;
     (void)level;
     snprintf(said, sizeof(said), "%s", line);
@@ -75,6 +79,7 @@ static int create(unsigned n, const char *listen, const char *connect)
         .path = listen || connect ? NULL : path,
         .listen = listen,
         .connect = connect,
+        .any_peer = any_peer,
     };
     return net_socket_create(&nets[n], &config);
 }
@@ -252,13 +257,19 @@ Test(net_socket, a_third_one_is_sent_away)
     expect_frame(&a, 60);
 }
 
-static int dial(void)
+/* Nothing runs meanwhile. */
+static int dial_quietly(void)
 {
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     memcpy(un.sun_path, path, strlen(path));
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
     cr_assert(zero(connect(fd, (struct sockaddr *)&un, sizeof(un))));
-    evloop_drain(loop);
+    return fd;
+}
+
+static int dial(void)
+{
+    int fd = dial_quietly();
     evloop_drain(loop);
     return fd;
 }
@@ -395,4 +406,98 @@ Test(net_socket, what_is_no_socket_stays)
     cr_expect(eq(int, create(0, "127.0.0.1:99999", NULL), -EINVAL));
     cr_expect(strstr(said, "65535") != NULL, "%s", said);
     nets[0] = NULL;
+}
+
+/* ---- other users ---- */
+
+static mode_t mode_of_path(void)
+{
+    struct stat st;
+    cr_assert(zero(stat(path, &st)));
+    return st.st_mode & 0777;
+}
+
+Test(net_socket, a_socket_is_its_user_s_alone)
+{
+    umask(0);
+    start(NULL, NULL);
+    cr_expect(eq(uint, mode_of_path(), 0600));
+    destroy(1);
+    destroy(0);
+    any_peer = true;
+    start(NULL, NULL);
+    cr_expect(eq(uint, mode_of_path(), 0777));
+}
+
+/* Another user who connects, though the socket's mode or place would let him. */
+Test(net_socket, another_user_who_connects_is_refused)
+{
+    if (geteuid() != 0)
+        cr_skip("only root can become another user");
+    for (unsigned allowed = 0; allowed < 2; allowed++) {
+        any_peer = allowed;
+        cr_assert(zero(create(0, NULL, NULL)));
+        guest_init(&a, nets[0], loop);
+        cr_assert(zero(chmod(path, 0777)));
+        cr_assert(zero(chmod(dir, 0777)));
+        lines = 0;
+        for (unsigned i = 0; i < 40; i++) {
+            cr_assert(zero(seteuid(65534)));
+            int fd = dial_quietly();
+            cr_assert(zero(seteuid(0)));
+            evloop_drain(loop);
+            cr_expect(eq(int, nets[0]->info.link_up, (int)allowed), "try %u", i);
+            close(fd);
+            guest_receive(&a);
+            later();
+            later();
+        }
+        if (!allowed) {
+            cr_expect(strstr(said, "65534") != NULL, "%s", said);
+            cr_expect(lt(uint, lines, 20), "%u lines", lines);
+        }
+        destroy(0);
+    }
+}
+
+/* ... or who listens where the other machine was to be. */
+Test(net_socket, another_user_who_listens_is_refused)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    if (geteuid() != 0)
+        cr_skip("only root can become another user");
+    cr_assert(zero(chmod(dir, 0777)));
+    memcpy(un.sun_path, path, strlen(path));
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    cr_assert(zero(seteuid(65534)));
+    cr_assert(zero(bind(fd, (struct sockaddr *)&un, sizeof(un))));
+    cr_assert(zero(listen(fd, 4)));
+    cr_assert(zero(seteuid(0)));
+    cr_expect(lt(int, create(0, NULL, NULL), 0));
+    cr_expect(strstr(said, "peers=any") != NULL, "%s", said);
+    nets[0] = NULL;
+    any_peer = true;
+    cr_assert(zero(create(0, NULL, NULL)));
+    guest_init(&a, nets[0], loop);
+    evloop_drain(loop);
+    cr_expect(nets[0]->info.link_up);
+    close(fd);
+}
+
+/* One who comes and goes for ever does not fill a log. */
+Test(net_socket, a_link_that_flaps_is_told_now_and_then)
+{
+    log_set_level(LOG_INFO);
+    cr_assert(zero(create(0, NULL, NULL)));
+    guest_init(&a, nets[0], loop);
+    lines = 0;
+    for (unsigned i = 0; i < 1000; i++) { /* in the course of some 17 minutes */
+        int fd = dial();
+        evloop_drain(loop);
+        close(fd);
+        guest_receive(&a);
+        later();
+    }
+    cr_expect(gt(uint, lines, 5));
+    cr_expect(lt(uint, lines, 60));
 }

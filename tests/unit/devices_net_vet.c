@@ -11,13 +11,18 @@
 static uint8_t packet[NET_PACKET_MAX];
 static uint8_t *const frame = packet + NET_HEADER_BYTES, *const ip = packet + NET_HEADER_BYTES + 14;
 static struct user_vet vet;
+static struct user_flows flows;
 
 static void setup(void)
 {
     vet.net.s_addr = htonl(0x0a000200);
     vet.mask.s_addr = htonl(0xffffff00);
-    vet.full = false;
+    vet.dns.s_addr = htonl(HOST_IPV4 + 1);
+    vet.flows = &flows;
+    vet.ahead = 10;
+    vet.full = vet.no_loopback = false;
     vet.fragments = true;
+    memset(&flows, 0, sizeof(flows));
 }
 
 TestSuite(net_vet, .init = setup);
@@ -28,12 +33,37 @@ static size_t make_udp(uint32_t to, uint16_t port, size_t bytes)
     return guest_make_udp(packet, to, 1000, port, zeroes, bytes) - NET_HEADER_BYTES;
 }
 
+/* libslirp's answer to the guest's port 1 from its port 2: what it expects next. */
+static void answer(uint8_t flags, uint32_t ack)
+{
+    static uint8_t answers[NET_PACKET_MAX];
+    const struct guest_tcp tcp = {.from = HOST_IPV4,
+                                  .to = GUEST_IPV4,
+                                  .from_port = 2,
+                                  .to_port = 1,
+                                  .ack = ack,
+                                  .flags = flags};
+    size_t bytes = guest_make_tcp(answers, &tcp, NULL, 0);
+    user_flow_answer(&flows, answers + NET_HEADER_BYTES, bytes - NET_HEADER_BYTES);
+}
+
+static size_t make_segment(uint32_t seq, uint8_t flags, size_t data_bytes)
+{
+    static const uint8_t zeroes[65000];
+    const struct guest_tcp tcp = {.from = GUEST_IPV4,
+                                  .to = HOST_IPV4,
+                                  .from_port = 1,
+                                  .to_port = 2,
+                                  .seq = seq,
+                                  .flags = flags};
+    size_t bytes = guest_make_tcp(packet, &tcp, zeroes, data_bytes);
+    cr_assert(zero(net_frame_fill_csum(packet, bytes)));
+    return bytes - NET_HEADER_BYTES;
+}
+
 static size_t make_tcp(uint8_t flags)
 {
-    const struct guest_tcp tcp = {
-        .from = GUEST_IPV4, .to = HOST_IPV4, .from_port = 1, .to_port = 2, .flags = flags};
-    size_t bytes = guest_make_tcp(packet, &tcp, "data", 4);
-    return bytes - NET_HEADER_BYTES;
+    return make_segment(0, flags, 4);
 }
 
 /* The same, as IPv6. */
@@ -44,6 +74,7 @@ static size_t make_v6(uint8_t proto, uint16_t port, size_t bytes)
     ip[0] = 0x60;
     ip[4] = (uint8_t)(bytes >> 8), ip[5] = (uint8_t)bytes;
     ip[6] = proto;
+    ip[8] = ip[24] = 0xfe, ip[9] = ip[25] = 0xc0, ip[39] = 2; /* from fec0:: to fec0::2 */
     ip[42] = (uint8_t)(port >> 8), ip[43] = (uint8_t)port;
     return 14 + 40 + bytes;
 }
@@ -140,12 +171,10 @@ Test(net_vet, fragments_go_outside_only)
 /* What is urgent becomes usual, and the checksum stays right. */
 Test(net_vet, no_urgent_data)
 {
+    answer(TCP_SYN | TCP_ACK, 100000);
     for (unsigned seq = 0; seq < 70000; seq += 7) {
-        const struct guest_tcp tcp = {
-            .from = GUEST_IPV4, .to = HOST_IPV4, .seq = seq, .flags = TCP_ACK | TCP_URG | TCP_PSH};
         uint8_t *header = ip + GUEST_IP;
-        size_t bytes = guest_make_tcp(packet, &tcp, "data", 4) - NET_HEADER_BYTES;
-        cr_assert(zero(net_frame_fill_csum(packet, bytes + NET_HEADER_BYTES)));
+        size_t bytes = make_segment(seq, TCP_ACK | TCP_URG | TCP_PSH, 4);
         cr_assert(eq(sz, user_vet(&vet, frame, bytes), bytes));
         cr_assert(eq(int, header[13], TCP_ACK | TCP_PSH));
         cr_assert(guest_checksums_are_right(frame, bytes), "seq %u", seq);
@@ -155,6 +184,7 @@ Test(net_vet, no_urgent_data)
 Test(net_vet, nothing_new_begins_when_it_is_full)
 {
     vet.full = true;
+    answer(TCP_SYN | TCP_ACK, 1);
     cr_expect(zero(user_vet(&vet, frame, make_tcp(TCP_SYN))));
     size_t bytes = make_tcp(TCP_ACK);
     cr_expect(eq(sz, user_vet(&vet, frame, bytes), bytes));
@@ -164,4 +194,165 @@ Test(net_vet, nothing_new_begins_when_it_is_full)
     bytes = make_udp(0x08080808, 53, 20);
     ip[7] = 9;
     cr_expect(zero(user_vet(&vet, frame, bytes)));
+}
+
+/* ---- how far connections have come ---- */
+
+static size_t send_segment(uint32_t seq, uint8_t flags, size_t data_bytes)
+{
+    return user_vet(&vet, frame, make_segment(seq, flags, data_bytes));
+}
+
+#define HEADERS (14u + GUEST_IP + GUEST_TCP)
+
+/* Also where sequence numbers wrap. */
+Test(net_vet, segments_ahead_are_few)
+{
+    for (uint32_t start = UINT32_MAX - 30; start != 30; start++) {
+        answer(TCP_SYN | TCP_ACK, start);
+        for (uint32_t i = 1; i <= 10; i++)
+            cr_assert(eq(sz, send_segment(start + i * 2, TCP_ACK, 1), HEADERS + 1), "%u", i);
+        cr_assert(zero(send_segment(start + 22, TCP_ACK, 1)));
+        cr_assert(zero(send_segment(start + 22, TCP_ACK | TCP_FIN, 0)), "it would be kept, too");
+        cr_assert(eq(sz, send_segment(start + 22, TCP_ACK, 0), HEADERS), "nothing to keep");
+        cr_assert(eq(sz, send_segment(start + 22, TCP_RST, 1), HEADERS + 1));
+        cr_assert(eq(sz, send_segment(start, TCP_ACK, 60000), HEADERS + 60000), "what is wanted");
+        answer(TCP_ACK, start + 3); /* some of them may still wait */
+        cr_assert(zero(send_segment(start + 22, TCP_ACK, 1)));
+        cr_assert(eq(sz, send_segment(start + 3, TCP_ACK, 1), HEADERS + 1));
+        answer(TCP_RST | TCP_ACK, start + 21); /* says nothing of that */
+        cr_assert(zero(send_segment(start + 22, TCP_ACK, 1)));
+        answer(TCP_ACK, start + 21); /* the last one's end */
+        cr_assert(eq(sz, send_segment(start + 22, TCP_ACK, 1), HEADERS + 1));
+    }
+}
+
+/* Each has its own, of both families. */
+Test(net_vet, connections_do_not_share)
+{
+    answer(TCP_SYN | TCP_ACK, 1000);
+    for (uint32_t i = 1; i <= 11; i++)
+        send_segment(1000 + i, TCP_ACK, 1);
+    size_t bytes = make_segment(1020, TCP_ACK, 1);
+    uint8_t answers[14 + 40 + 20] = {[12] = 0x86, 0xdd, 0x60, [20] = 6};
+    memcpy(answers + 14 + 8, (const uint8_t[16]){0xfe, 0xc0, [15] = 2}, 16);
+    memcpy(answers + 14 + 24, (const uint8_t[16]){0xfe, 0xc0}, 16);
+    memcpy(answers + 54, (const uint8_t[20]){0, 2, 0, 1, [10] = 3, 0xfc, 0x50, TCP_ACK | TCP_SYN},
+           20);
+    user_flow_answer(&flows, answers, sizeof(answers));
+    cr_expect(zero(user_vet(&vet, frame, bytes)));
+    bytes = make_v6(6, 2, 21);
+    memcpy(ip + 40, (const uint8_t[20]){0, 1, 0, 2, [6] = 4, [12] = 0x50, TCP_ACK}, 20);
+    cr_expect(eq(sz, user_vet(&vet, frame, bytes), bytes));
+}
+
+/* What is left has no data, is before what was sent, and its checksums are right. */
+Test(net_vet, a_connection_that_is_unknown_is_asked_for)
+{
+    cr_expect(eq(sz, send_segment(5000, TCP_ACK | TCP_PSH | TCP_FIN, 100), HEADERS));
+    cr_expect(eq(uint, guest_be32(ip + GUEST_IP + 4), 4999));
+    cr_expect(eq(int, ip[GUEST_IP + 13], TCP_ACK));
+    cr_expect(guest_checksums_are_right(frame, HEADERS));
+    cr_expect(eq(sz, send_segment(5000, TCP_SYN, 10), HEADERS + 10));
+    answer(TCP_ACK, 5000);
+    cr_expect(eq(sz, send_segment(5000, TCP_ACK, 100), HEADERS + 100));
+    cr_expect(zero(send_segment(5100, TCP_ACK, 100)), "others may wait from before");
+    answer(TCP_ACK, 5000 + 262144);
+    cr_expect(eq(sz, send_segment(5000 + 262244, TCP_ACK, 100), HEADERS + 100));
+}
+
+/* However many there are, the table stays as large; those of which nothing is heard go first. */
+Test(net_vet, connections_take_places_in_turn)
+{
+    static uint8_t answers[NET_PACKET_MAX];
+    for (unsigned i = 0; i < 60000; i++) {
+        const struct guest_tcp tcp = {.from = HOST_IPV4,
+                                      .to = GUEST_IPV4,
+                                      .from_port = 2,
+                                      .to_port = (uint16_t)(2 + i),
+                                      .ack = 1000,
+                                      .flags = TCP_SYN | TCP_ACK};
+        size_t bytes = guest_make_tcp(answers, &tcp, NULL, 0);
+        user_flow_answer(&flows, answers + NET_HEADER_BYTES, bytes - NET_HEADER_BYTES);
+        if (i % 100 == 0)
+            answer(i == 0 ? TCP_SYN | TCP_ACK : TCP_ACK, 1000);
+    }
+    cr_expect(eq(sz, send_segment(1001, TCP_ACK, 1), HEADERS + 1));
+}
+
+Test(net_vet, half_a_header_is_dropped)
+{
+    answer(TCP_SYN | TCP_ACK, 0);
+    size_t bytes = make_tcp(TCP_ACK);
+    ip[GUEST_IP + 12] = 0x40; /* less than a header */
+    cr_expect(zero(user_vet(&vet, frame, bytes)));
+    ip[GUEST_IP + 12] = 0x70; /* beyond the end */
+    cr_expect(zero(user_vet(&vet, frame, bytes)));
+    ip[GUEST_IP + 12] = 0x60;
+    cr_expect(eq(sz, user_vet(&vet, frame, bytes), bytes));
+}
+
+/* ---- who may talk to whom ---- */
+
+static void set_addr(unsigned at, uint32_t addr)
+{
+    const uint8_t bytes[] = {(uint8_t)(addr >> 24), (uint8_t)(addr >> 16), (uint8_t)(addr >> 8),
+                             (uint8_t)addr};
+    memcpy(ip + at, bytes, sizeof(bytes));
+}
+
+Test(net_vet, who_is_outside_sends_nothing)
+{
+    size_t bytes = make_udp(HOST_IPV4, 53, 20);
+    set_addr(12, 0x0a000301); /* 10.0.3.1 */
+    cr_expect(zero(user_vet(&vet, frame, bytes)));
+    set_addr(12, 0x7f000001);
+    cr_expect(zero(user_vet(&vet, frame, bytes)));
+    set_addr(12, 0);
+    cr_expect(zero(user_vet(&vet, frame, bytes)));
+    ip[23] = 67;
+    cr_expect(eq(sz, user_vet(&vet, frame, bytes), bytes), "DHCP");
+    bytes = make_v6(17, 53, 20);
+    ip[8] = 0x20;
+    cr_expect(zero(user_vet(&vet, frame, bytes)));
+    ip[8] = 0xfe, ip[9] = 0x80;
+    cr_expect(eq(sz, user_vet(&vet, frame, bytes), bytes), "of the link alone");
+    ip[8] = ip[9] = 0;
+    cr_expect(zero(user_vet(&vet, frame, bytes)));
+    ip[6] = 58;
+    cr_expect(eq(sz, user_vet(&vet, frame, bytes), bytes), "asks whether an address is free");
+}
+
+/* libslirp would connect to the host's own. */
+Test(net_vet, the_host_s_own_addresses_are_not_reached)
+{
+    size_t bytes = make_udp(0x7f000001, 53, 20);
+    cr_expect(zero(user_vet(&vet, frame, bytes)));
+    bytes = make_udp(0, 53, 20);
+    cr_expect(zero(user_vet(&vet, frame, bytes)));
+    bytes = make_v6(17, 53, 20);
+    memset(ip + 24, 0, 16);
+    cr_expect(zero(user_vet(&vet, frame, bytes)), "::");
+    ip[39] = 1;
+    cr_expect(zero(user_vet(&vet, frame, bytes)), "::1");
+    ip[34] = ip[35] = 0xff, ip[36] = 127;
+    cr_expect(zero(user_vet(&vet, frame, bytes)), "::ffff:127.0.0.1");
+}
+
+/* The name server may be the host itself. */
+Test(net_vet, without_loopback_the_name_server_has_one_port)
+{
+    for (unsigned on = 0; on < 2; on++) {
+        vet.no_loopback = on == 0;
+        size_t bytes = make_udp(HOST_IPV4 + 1, 53, 20);
+        cr_expect(eq(sz, user_vet(&vet, frame, bytes), bytes));
+        bytes = make_udp(HOST_IPV4 + 1, 22, 20);
+        cr_expect(eq(sz, user_vet(&vet, frame, bytes), on * bytes));
+        bytes = make_v6(17, 53, 20);
+        ip[39] = 3;
+        cr_expect(eq(sz, user_vet(&vet, frame, bytes), bytes));
+        bytes = make_v6(17, 22, 20);
+        ip[39] = 3;
+        cr_expect(eq(sz, user_vet(&vet, frame, bytes), on * bytes));
+    }
 }

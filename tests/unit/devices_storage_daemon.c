@@ -2,24 +2,33 @@
 /* The storage daemon as a process: how it starts, what it says when it cannot, how it ends. */
 #include <criterion/criterion.h>
 
+#include <endian.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/confine.h"
 #include "core/log.h"
 #include "devices/backend/storage_daemon.h"
+#include "tests/harness/fake.h"
 
 #define NAME "disk,a \"b\" \\ c=d.img" /* no name for a list of key=value */
 
 struct scene {
-    char dir[64], image[160], script[160];
+    char dir[64], image[160], script[160], secret[160];
     char said[1024]; /* the last line of the log */
     unsigned lines;
+    struct fake_clock time;
+    struct clock clock;
 };
 
 static void keep_line(void *ctx, enum log_level level, const char *line)
@@ -39,6 +48,7 @@ static void open_scene(struct scene *s)
     snprintf(s->image, sizeof(s->image), "%s/" NAME, s->dir);
     snprintf(s->script, sizeof(s->script), "%s/program", s->dir);
     setenv("TMPDIR", s->dir, 1);
+    s->clock = fake_clock_port(&s->time);
     log_set_sink(keep_line, s);
 }
 
@@ -59,6 +69,27 @@ static void write_file(const char *path, const char *text, mode_t mode)
     chmod(path, mode);
 }
 
+/* Version 3, 64 KiB of disk; backing NULL: none. */
+static void write_qcow2(const char *path, const char *backing, uint64_t incompatible)
+{
+    uint8_t header[512] = "QFI\xfb";
+    uint64_t v[] = {htobe64(backing != NULL ? 120 : 0), htobe64(incompatible)};
+    uint32_t words[] = {htobe32(3), htobe32(backing != NULL ? (uint32_t)strlen(backing) : 0),
+                        htobe32(16), htobe32(104)};
+    memcpy(header + 4, &words[0], 4);
+    memcpy(header + 8, &v[0], 8);
+    memcpy(header + 16, &words[1], 4);
+    memcpy(header + 20, &words[2], 4);
+    memcpy(header + 72, &v[1], 8);
+    memcpy(header + 100, &words[3], 4);
+    if (backing != NULL)
+        memcpy(header + 120, backing, strlen(backing));
+    int fd = open(path, O_CREAT | O_WRONLY | O_TRUNC | O_CLOEXEC, 0600);
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(write(fd, header, sizeof(header)), (ssize_t)sizeof(header));
+    close(fd);
+}
+
 static bool is_installed(void)
 {
     return access("/usr/bin/qemu-storage-daemon", X_OK) == 0;
@@ -72,8 +103,23 @@ static struct storage_daemon *create(struct scene *s, const char *format, const 
                                             .path = s->image,
                                             .format = format,
                                             .program = program,
+                                            .unconfined = program != NULL,
+                                            .clock = &s->clock,
                                         });
-    cr_assert_eq(err, 0);
+    cr_assert_eq(err, 0, "%s", s->said);
+    return d;
+}
+
+/* Without the check of its header, and with all that holds the daemon itself. */
+static struct storage_daemon *create_unchecked(struct scene *s, const char *format)
+{
+    struct storage_daemon *d = NULL;
+    int err = storage_daemon_create(&d, &(struct storage_daemon_config){.name = "vda",
+                                                                        .path = s->image,
+                                                                        .format = format,
+                                                                        .clock = &s->clock,
+                                                                        .unchecked = true});
+    cr_assert_eq(err, 0, "%s", s->said);
     return d;
 }
 
@@ -89,7 +135,7 @@ Test(devices_storage_daemon, names_the_package_of_a_missing_program)
                                             .program = "no-such-storage-daemon",
                                         });
     cr_expect_eq(err, -ENOENT);
-    cr_expect_not_null(strstr(s.said, "apt-get install qemu-utils"), "%s", s.said);
+    cr_expect_not_null(strstr(s.said, "apt-get install qemu-system-common"), "%s", s.said);
     close_scene(&s);
 }
 
@@ -105,7 +151,7 @@ Test(devices_storage_daemon, names_an_image_that_is_not_there)
                                             .program = "/bin/true",
                                         });
     cr_expect_eq(err, -ENOENT);
-    cr_expect_not_null(strstr(s.said, NAME), "%s", s.said);
+    cr_expect_not_null(strstr(s.said, "vda: open"), "%s", s.said);
     close_scene(&s);
 }
 
@@ -113,15 +159,29 @@ Test(devices_storage_daemon, says_why_an_image_cannot_be_opened)
 {
     struct scene s;
     if (!is_installed())
-        cr_skip_test("qemu-storage-daemon is not installed (qemu-utils)");
+        cr_skip_test("qemu-storage-daemon is not installed (qemu-system-common)");
     open_scene(&s);
-    write_file(s.image, "no qcow2 at all", 0600);
-    struct storage_daemon *d = create(&s, "qcow2", NULL);
+    write_file(s.image, "vhdxfile", 0600); /* the magic is all that is checked before */
+    struct storage_daemon *d = create_unchecked(&s, "vhdx");
     cr_expect_eq(storage_daemon_connect(d), -EIO);
     cr_expect_not_null(strstr(s.said, "vda"), "%s", s.said);
-    cr_expect_not_null(strstr(s.said, "not in qcow2 format"), "%s", s.said);
+    cr_expect_not_null(strstr(s.said, "VHDX"), "%s", s.said);
     storage_daemon_destroy(d);
     cr_expect_eq(waitpid(-1, NULL, WNOHANG), -1, "a process is left");
+    close_scene(&s);
+}
+
+Test(devices_storage_daemon, an_image_of_another_format_is_refused)
+{
+    struct scene s;
+    struct storage_daemon *d;
+    open_scene(&s);
+    write_file(s.image, "no qcow2 at all", 0600);
+    int err = storage_daemon_create(
+        &d, &(struct storage_daemon_config){
+                .name = "vda", .path = s.image, .format = "qcow2", .program = "/bin/true"});
+    cr_expect_eq(err, -EINVAL);
+    cr_expect_str_eq(s.said, "disk vda: format=qcow2: the file is not a qcow2 image; is it raw?");
     close_scene(&s);
 }
 
@@ -139,7 +199,7 @@ Test(devices_storage_daemon, connects_to_a_daemon_of_its_own)
     struct scene s;
     char end;
     if (!is_installed())
-        cr_skip_test("qemu-storage-daemon is not installed (qemu-utils)");
+        cr_skip_test("qemu-storage-daemon is not installed (qemu-system-common)");
     open_scene(&s);
     write_file(s.image, "", 0600);
     cr_assert_eq(truncate(s.image, 1 << 20), 0);
@@ -167,53 +227,265 @@ Test(devices_storage_daemon, shows_the_last_words_of_a_program_that_ends)
     write_file(s.image, "x", 0600);
     write_file(s.script, "#!/bin/sh\necho first >&2\nprintf 'last \\033words\\n' >&2\nexit 1\n",
                0700);
-    struct storage_daemon *d = create(&s, "qcow2", s.script);
+    struct storage_daemon *d = create(&s, "raw", s.script);
     cr_expect_eq(storage_daemon_connect(d), -EIO);
     cr_expect_not_null(strstr(s.said, "last ?words"), "%s", s.said);
     storage_daemon_destroy(d);
     close_scene(&s);
 }
 
-Test(devices_storage_daemon, gives_a_program_up_that_keeps_dying)
+Test(devices_storage_daemon, a_lock_of_somebody_else_s_is_told_in_our_words)
+{
+    static const char *const words[] = {
+        "Is another process using the image [/proc/self/fd/22]?",
+        "Failed to lock byte 100",
+    };
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        struct scene s;
+        char script[128];
+        open_scene(&s);
+        write_file(s.image, "x", 0600);
+        snprintf(script, sizeof(script), "#!/bin/sh\necho '%s' >&2\nexit 1\n", words[i]);
+        write_file(s.script, script, 0700);
+        struct storage_daemon *d = create(&s, "raw", s.script);
+        cr_expect_eq(storage_daemon_connect(d), -EBUSY);
+        cr_expect_str_eq(s.said,
+                         "disk vda: is in use by another machine or program; stop that one");
+        storage_daemon_destroy(d);
+        close_scene(&s);
+    }
+}
+
+#define SECOND UINT64_C(1000000000)
+
+/* Ready, then dead: what it said is shown, and the process of the one before is gone first. */
+Test(devices_storage_daemon, one_that_died_is_replaced_when_it_is_time)
 {
     struct scene s;
     open_scene(&s);
     write_file(s.image, "x", 0600);
-    struct storage_daemon *d = create(&s, "qcow2", "/bin/false");
-    int err = -EIO;
-    unsigned starts = 0;
-    while (starts < 100 && (err = storage_daemon_connect(d)) == -EIO)
-        starts++;
-    cr_expect_eq(err, -ENODEV);
-    cr_expect_leq(starts, 10);
-    unsigned lines = s.lines;
-    cr_expect_eq(storage_daemon_connect(d), -ENODEV);
-    cr_expect_eq(s.lines, lines, "silently from then on");
+    write_file(s.script, "#!/bin/sh\necho oh >&2\necho 1 >\"$6\"\nexit 1\n", 0700);
+    struct storage_daemon *d = create(&s, "raw", s.script);
+    for (unsigned i = 0; i < STORAGE_DAEMON_STARTS; i++) {
+        int fd = storage_daemon_connect(d);
+        if (fd >= 0) /* it may be found dead before it is found ready */
+            close(fd);
+        cr_expect(fd >= 0 || fd == -EIO, "%d", fd);
+    }
+    cr_expect_geq(s.lines, 1);
+    cr_expect_not_null(strstr(s.said, "oh"), "%s", s.said);
+    cr_expect_eq(storage_daemon_connect(d), -EAGAIN);
+    cr_expect_eq(waitpid(-1, NULL, WNOHANG), -1, "a process is left");
+    s.time.now_ns += STORAGE_DAEMON_START_S * SECOND;
+    int fd = storage_daemon_connect(d);
+    cr_expect_neq(fd, -EAGAIN);
+    if (fd >= 0)
+        close(fd);
     storage_daemon_destroy(d);
     close_scene(&s);
 }
 
-/* What the daemon is told, by a program that writes down its arguments. */
-Test(devices_storage_daemon, passes_names_as_they_are)
+/* Whatever makes daemons die; once it ends, the disk is back. */
+Test(devices_storage_daemon, starts_are_spaced_out_and_never_given_up)
 {
     struct scene s;
-    char args[4096] = "", seen[192];
     open_scene(&s);
     write_file(s.image, "x", 0600);
-    write_file(s.script, "#!/bin/sh\nprintf '%s\\n' \"$@\" >\"$0.args\"\nexit 1\n", 0700);
-    struct storage_daemon *d = create(&s, "vmdk", s.script);
+    struct storage_daemon *d = create(&s, "raw", "/bin/false");
+    for (unsigned i = 0; i < STORAGE_DAEMON_STARTS; i++)
+        cr_expect_eq(storage_daemon_connect(d), -EIO, "%u", i);
+    unsigned lines = s.lines;
+    for (unsigned hour = 0; hour < 3; hour++) {
+        cr_expect_eq(storage_daemon_connect(d), -EAGAIN);
+        s.time.now_ns += STORAGE_DAEMON_START_S * SECOND - 1;
+        cr_expect_eq(storage_daemon_connect(d), -EAGAIN);
+        cr_expect_eq(s.lines, lines, "silently");
+        s.time.now_ns += 1;
+        cr_expect_eq(storage_daemon_connect(d), -EIO);
+        lines = s.lines;
+    }
+    s.time.now_ns += 3600 * SECOND;
+    for (unsigned i = 0; i < STORAGE_DAEMON_STARTS; i++)
+        cr_expect_eq(storage_daemon_connect(d), -EIO, "all of them again");
+    cr_expect_eq(storage_daemon_connect(d), -EAGAIN);
+    storage_daemon_destroy(d);
+    close_scene(&s);
+}
+
+Test(devices_storage_daemon, says_little_about_deaths_without_end)
+{
+    struct scene s;
+    open_scene(&s);
+    write_file(s.image, "x", 0600);
+    write_file(s.script, "#!/bin/sh\necho oh >&2\nexit 1\n", 0700);
+    struct storage_daemon *d = create(&s, "raw", s.script);
     cr_expect_eq(storage_daemon_connect(d), -EIO);
-    snprintf(seen, sizeof(seen), "%s.args", s.script);
+    cr_expect_eq(s.lines, 1, "%s", s.said);
+    for (unsigned second = 0; second < 600; second++) {
+        s.time.now_ns += SECOND;
+        storage_daemon_connect(d);
+    }
+    cr_expect_geq(s.lines, 10);
+    cr_expect_leq(s.lines, 20, "%u lines in ten minutes", s.lines);
+    storage_daemon_destroy(d);
+    close_scene(&s);
+}
+
+Test(devices_storage_daemon, shows_the_end_of_what_a_talkative_program_says)
+{
+    struct scene s;
+    open_scene(&s);
+    write_file(s.image, "x", 0600);
+    write_file(s.script,
+               "#!/bin/sh\ni=0\nwhile [ $i -lt 3000 ]; do echo line $i >&2; i=$((i+1)); done\n"
+               "echo it is over >&2\nexit 1\n",
+               0700);
+    struct storage_daemon *d = create(&s, "raw", s.script);
+    cr_expect_eq(storage_daemon_connect(d), -EIO);
+    cr_expect_not_null(strstr(s.said, "it is over"), "%s", s.said);
+    cr_expect_eq(s.lines, 1);
+    storage_daemon_destroy(d);
+    close_scene(&s);
+}
+
+/* ---- one that hangs ---- */
+
+static void unlink_mark(const struct scene *s)
+{
+    char mark[192];
+    snprintf(mark, sizeof(mark), "%s.runs", s->script);
+    unlink(mark);
+}
+
+static void *cancel_when_it_hangs(void *arg)
+{
+    char mark[192];
+    void **args = arg;
+    const struct scene *s = args[0];
+    snprintf(mark, sizeof(mark), "%s.runs", s->script);
+    while (access(mark, F_OK) != 0)
+        usleep(1000);
+    storage_daemon_cancel(args[1]);
+    return NULL;
+}
+
+Test(devices_storage_daemon, a_start_that_hangs_is_cancelled, .timeout = 20)
+{
+    struct scene s;
+    pthread_t thread;
+    open_scene(&s);
+    write_file(s.image, "x", 0600);
+    write_file(s.script, "#!/bin/sh\ntrap '' TERM\n>\"$0.runs\"\nwhile :; do sleep 1; done\n",
+               0700);
+    struct storage_daemon *d = create(&s, "raw", s.script);
+    void *args[] = {&s, d};
+    cr_assert_eq(pthread_create(&thread, NULL, cancel_when_it_hangs, args), 0);
+    cr_expect_eq(storage_daemon_connect(d), -ECANCELED);
+    cr_expect_eq(pthread_join(thread, NULL), 0);
+    cr_expect_eq(storage_daemon_connect(d), -ECANCELED, "for good");
+    cr_expect_eq(s.lines, 0, "%s", s.said);
+    storage_daemon_destroy(d);
+    unlink_mark(&s);
+    cr_expect_eq(waitpid(-1, NULL, WNOHANG), -1, "a process is left");
+    close_scene(&s);
+}
+
+/* By the caller's own descriptor, this once. */
+Test(devices_storage_daemon, a_start_is_given_up_for_its_caller, .timeout = 20)
+{
+    struct scene s;
+    open_scene(&s);
+    write_file(s.image, "x", 0600);
+    write_file(s.script, "#!/bin/sh\nexec sleep 100\n", 0700);
+    struct storage_daemon *d = create(&s, "raw", s.script);
+    int cancel_fd = eventfd(1, EFD_CLOEXEC);
+    cr_expect_eq(storage_daemon_connect_until(d, cancel_fd), -ECANCELED);
+    write_file(s.script, "#!/bin/sh\nexit 1\n", 0700);
+    cr_expect_eq(storage_daemon_connect_until(d, -1), -EIO);
+    close(cancel_fd);
+    storage_daemon_destroy(d);
+    close_scene(&s);
+}
+
+/* One that was ready gets its time to write what it has; the second signal is that of the end. */
+Test(devices_storage_daemon, an_end_that_hangs_is_cancelled, .timeout = 20)
+{
+    struct scene s;
+    pthread_t thread;
+    open_scene(&s);
+    write_file(s.image, "x", 0600);
+    write_file(s.script,
+               "#!/bin/sh\ntrap '[ -e \"$0.runs\" ] && exit; >\"$0.runs\"' TERM\n"
+               "echo 1 >\"$6\"\nwhile :; do sleep 0.01; done\n",
+               0700);
+    struct storage_daemon *d = create(&s, "raw", s.script);
+    int fd = storage_daemon_connect(d);
+    cr_assert_geq(fd, 0, "%s", s.said);
+    close(fd);
+    void *args[] = {&s, d};
+    cr_assert_eq(pthread_create(&thread, NULL, cancel_when_it_hangs, args), 0);
+    cr_expect_eq(storage_daemon_connect(d), -ECANCELED);
+    cr_expect_eq(pthread_join(thread, NULL), 0);
+    storage_daemon_destroy(d);
+    cr_expect_eq(s.lines, 0, "%s", s.said);
+    cr_expect_eq(waitpid(-1, NULL, WNOHANG), -1, "a process is left");
+    unlink_mark(&s);
+    close_scene(&s);
+}
+
+/* ---- what the daemon is told, by a program that writes down its arguments ---- */
+
+static void read_args(struct scene *s, struct storage_daemon *d, char *args, size_t bytes)
+{
+    char seen[192];
+    write_file(s->script, "#!/bin/sh\nprintf '%s\\n' \"$@\" >\"$0.args\"\nexit 1\n", 0700);
+    cr_expect_eq(storage_daemon_connect(d), -EIO);
+    snprintf(seen, sizeof(seen), "%s.args", s->script);
     FILE *f = fopen(seen, "r");
     cr_assert_not_null(f);
-    cr_assert_gt(fread(args, 1, sizeof(args) - 1, f), 0);
+    size_t n = fread(args, 1, bytes - 1, f);
+    cr_assert_gt(n, 0);
+    args[n] = '\0';
     fclose(f);
-    cr_expect_not_null(strstr(args, "disk,a \\\"b\\\" \\\\ c=d.img\""), "%s", args);
-    cr_expect_not_null(strstr(args, "\"driver\":\"vmdk\""), "%s", args);
+    unlink(seen);
+}
+
+Test(devices_storage_daemon, gets_descriptors_and_nothing_below)
+{
+    struct scene s;
+    char args[4096];
+    open_scene(&s);
+    write_qcow2(s.image, NULL, 0);
+    write_file(s.script, "", 0700);
+    struct storage_daemon *d = create(&s, "qcow2", s.script);
+    read_args(&s, d, args, sizeof(args));
+    cr_expect_null(strstr(args, NAME), "%s", args);
+    cr_expect_not_null(strstr(args, "\"filename\":\"/proc/self/fd/"), "%s", args);
+    cr_expect_not_null(strstr(args, "\"driver\":\"qcow2\""), "%s", args);
+    cr_expect_not_null(strstr(args, "\"backing\":null"), "%s", args);
     cr_expect_not_null(strstr(args, "\"writable\":true"), "%s", args);
     storage_daemon_destroy(d);
-    unlink(seen);
     close_scene(&s);
+}
+
+/* Of those that Minivet was started with, or that a library has left open. */
+Test(devices_storage_daemon, gets_no_other_descriptors)
+{
+    struct scene s;
+    char text[160];
+    int other = open("/dev/zero", O_RDONLY); /* which does not close with exec */
+    cr_assert_geq(other, 3);
+    open_scene(&s);
+    write_qcow2(s.image, NULL, 0);
+    snprintf(text, sizeof(text),
+             "#!/bin/sh\n[ -e /proc/$$/fd/%d ] && echo it is there >&2\nexit 1\n", other);
+    write_file(s.script, text, 0700);
+    struct storage_daemon *d = create(&s, "qcow2", s.script);
+    cr_expect_eq(storage_daemon_connect(d), -EIO);
+    cr_expect_null(strstr(s.said, "it is there"), "%s", s.said);
+    storage_daemon_destroy(d);
+    close_scene(&s);
+    close(other);
 }
 
 /*
@@ -230,7 +502,7 @@ Test(devices_storage_daemon, keeps_the_folder_while_the_daemon_runs)
                "#!/bin/sh\necho 1 >\"$6\"\nsleep 0.3\n[ -e \"$6\" ] && echo >\"$0.there\"\n"
                "echo >\"$0.done\"\nexec sleep 100\n",
                0700);
-    struct storage_daemon *d = create(&s, "qcow2", s.script);
+    struct storage_daemon *d = create(&s, "raw", s.script);
     int fd = storage_daemon_connect(d);
     cr_expect_geq(fd, 0, "%s", s.said);
     snprintf(mark, sizeof(mark), "%s.done", s.script);
@@ -242,4 +514,171 @@ Test(devices_storage_daemon, keeps_the_folder_while_the_daemon_runs)
     storage_daemon_destroy(d);
     close(fd);
     close_scene(&s); /* the folder was in that of the scene, which must be empty now */
+}
+
+/* ---- what an image names: three walls ---- */
+
+#define SECRET "what the guest shall not see\n"
+
+static void write_secret(struct scene *s)
+{
+    snprintf(s->secret, sizeof(s->secret), "%s/secret", s->dir);
+    write_file(s->secret, SECRET, 0600);
+}
+
+static void expect_secret(const struct scene *s)
+{
+    char text[64] = "";
+    FILE *f = fopen(s->secret, "r");
+    cr_assert_not_null(f);
+    cr_expect_not_null(fgets(text, sizeof(text), f));
+    cr_expect_str_eq(text, SECRET);
+    fclose(f);
+    unlink(s->secret);
+}
+
+static int try_create(struct scene *s, bool backing)
+{
+    struct storage_daemon *d = NULL;
+    int err = storage_daemon_create(&d, &(struct storage_daemon_config){.name = "vda",
+                                                                        .path = s->image,
+                                                                        .format = "qcow2",
+                                                                        .program = "/bin/true",
+                                                                        .backing = backing});
+    storage_daemon_destroy(d);
+    return err;
+}
+
+Test(devices_storage_daemon, other_files_in_a_header_are_refused)
+{
+    struct scene s;
+    open_scene(&s);
+    write_secret(&s);
+    write_qcow2(s.image, s.secret, 0);
+    cr_expect_eq(try_create(&s, false), -EINVAL);
+    cr_expect_not_null(strstr(s.said, s.secret), "%s", s.said);
+    write_qcow2(s.image, NULL, 4); /* an external data file */
+    cr_expect_eq(try_create(&s, false), -EINVAL);
+    cr_expect_eq(try_create(&s, true), -EINVAL, "that is never followed");
+    expect_secret(&s);
+    close_scene(&s);
+}
+
+static int run(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static int run(const char *format, ...)
+{
+    char command[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(command, sizeof(command), format, args);
+    va_end(args);
+    return system(command);
+}
+
+static bool can_make_images(void)
+{
+    return is_installed() && access("/usr/bin/qemu-img", X_OK) == 0;
+}
+
+/* As if the check of the header had a hole: the daemon is told no more than the format. */
+Test(devices_storage_daemon, the_daemon_cannot_open_what_a_header_names)
+{
+    struct scene s;
+    if (!can_make_images())
+        cr_skip_test(
+            "qemu-storage-daemon or qemu-img is not installed (qemu-system-common, qemu-utils)");
+    if (!confine_restricts_files())
+        cr_skip_test("this kernel has no Landlock");
+    open_scene(&s);
+    write_secret(&s);
+    strcpy(strrchr(s.image, '/'), "/image"); /* qemu-img would take the usual name apart */
+    cr_assert_eq(run("qemu-img create -q -f qcow2 -u -F raw -b %s %s 1M", s.secret, s.image), 0);
+    struct storage_daemon *d = create_unchecked(&s, "qcow2");
+    cr_expect_eq(storage_daemon_connect(d), -EIO);
+    cr_expect_not_null(strstr(s.said, "Permission denied"), "%s", s.said);
+    storage_daemon_destroy(d);
+    cr_assert_eq(run("qemu-img create -q -f qcow2 -o data_file=%s.data %s 1M", s.image, s.image),
+                 0);
+    cr_assert_eq(run("cp %s %s.data", s.secret, s.image), 0);
+    d = create_unchecked(&s, "qcow2");
+    cr_expect_eq(storage_daemon_connect(d), -EIO);
+    cr_expect_not_null(strstr(s.said, "Permission denied"), "%s", s.said);
+    storage_daemon_destroy(d);
+    cr_expect_eq(run("cmp -s %s %s.data && rm %s.data", s.secret, s.image, s.image), 0);
+    expect_secret(&s);
+    close_scene(&s);
+}
+
+/* The header is another when the daemon reads it than it was when it was checked. */
+Test(devices_storage_daemon, a_header_that_changes_after_the_check_is_not_believed)
+{
+    struct scene s;
+    if (!can_make_images())
+        cr_skip_test(
+            "qemu-storage-daemon or qemu-img is not installed (qemu-system-common, qemu-utils)");
+    open_scene(&s);
+    write_secret(&s);
+    strcpy(strrchr(s.image, '/'), "/image");
+    cr_assert_eq(run("qemu-img create -q -f qcow2 %s 1M", s.image), 0);
+    struct storage_daemon *d = create(&s, "qcow2", NULL);
+    cr_assert_eq(run("qemu-img rebase -u -f qcow2 -F raw -b %s %s", s.secret, s.image), 0);
+    int fd = storage_daemon_connect(d); /* told that there is nothing below, it opens the image */
+    cr_expect_geq(fd, 0, "%s", s.said);
+    close(fd);
+    storage_daemon_destroy(d);
+    expect_secret(&s);
+    close_scene(&s);
+}
+
+/* Replaced by another file, the image stays the one that was checked. */
+Test(devices_storage_daemon, an_image_that_is_replaced_after_the_check_stays)
+{
+    struct scene s;
+    if (!can_make_images())
+        cr_skip_test(
+            "qemu-storage-daemon or qemu-img is not installed (qemu-system-common, qemu-utils)");
+    open_scene(&s);
+    strcpy(strrchr(s.image, '/'), "/image");
+    cr_assert_eq(run("qemu-img create -q -f qcow2 %s 1M", s.image), 0);
+    struct storage_daemon *d = create(&s, "qcow2", NULL);
+    cr_assert_eq(run("mv %s %s.old && echo other >%s", s.image, s.image, s.image), 0);
+    int fd = storage_daemon_connect(d);
+    cr_expect_geq(fd, 0, "%s", s.said);
+    close(fd);
+    storage_daemon_destroy(d);
+    cr_expect_eq(run("rm %s.old", s.image), 0);
+    close_scene(&s);
+}
+
+Test(devices_storage_daemon, a_chain_that_is_wanted_is_opened)
+{
+    struct scene s;
+    if (!can_make_images())
+        cr_skip_test(
+            "qemu-storage-daemon or qemu-img is not installed (qemu-system-common, qemu-utils)");
+    open_scene(&s);
+    strcpy(strrchr(s.image, '/'), "/image");
+    cr_assert_eq(
+        run("cd %s && truncate -s 1M raw && qemu-img create -q -f qed -F raw -b raw qed && "
+            "qemu-img create -q -f qcow2 -F qed -b qed image",
+            s.dir),
+        0);
+    struct storage_daemon *d = NULL;
+    for (unsigned i = 0; i < 4; i++) {
+        int err = storage_daemon_create(&d, &(struct storage_daemon_config){.name = "vda",
+                                                                            .path = s.image,
+                                                                            .format = "qcow2",
+                                                                            .direct = i & 1,
+                                                                            .read_only = i & 2,
+                                                                            .backing = true});
+        cr_assert_eq(err, 0, "%s", s.said);
+        int fd = storage_daemon_connect(d);
+        cr_expect_geq(fd, 0, "%s", s.said);
+        close(fd);
+        storage_daemon_destroy(d);
+    }
+    cr_expect_eq(s.lines, 0, "%s", s.said);
+    cr_expect_eq(run("cd %s && rm raw qed", s.dir), 0);
+    close_scene(&s);
 }

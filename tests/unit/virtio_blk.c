@@ -301,6 +301,26 @@ Test(virtio_blk, transfers_are_in_whole_blocks)
     rig_close(&rig);
 }
 
+/* Of bytes some of these sectors are on the disk again, modulo 2^64. */
+Test(virtio_blk, nothing_behind_the_end_reaches_the_disk)
+{
+    const uint64_t end = RIG_DISK_BYTES / 512;
+    const uint64_t sectors[] = {
+        end, end - 1, UINT64_C(1) << 55, (UINT64_C(1) << 55) + 8, UINT64_MAX, UINT64_MAX - 1};
+    struct rig rig;
+    rig_open_blk_on(&rig, &rig_variants[0]);
+    cr_assert(vdrv_start(&rig.drv, FLUSH, 1, 16));
+    for (unsigned i = 0; i < 2 * sizeof(sectors) / sizeof(sectors[0]); i++) {
+        struct blkreq req = {.type = i % 2 ? VIRTIO_BLK_T_OUT : VIRTIO_BLK_T_IN,
+                             .sector = sectors[i / 2],
+                             .bytes = 1024,
+                             .data_write = i % 2 == 0};
+        cr_expect_eq(blkreq_do(&rig, &req, NULL), VIRTIO_BLK_S_IOERR, "case %u", i);
+    }
+    cr_expect_eq(rig.disk.submitted, 0);
+    rig_close(&rig);
+}
+
 Test(virtio_blk, an_empty_transfer_is_done_at_once)
 {
     struct rig rig;

@@ -218,6 +218,21 @@ Test(virtio_blk_request, the_first_failure_counts)
     rig_close(&rig);
 }
 
+/* All ranges are checked before the first is done. */
+Test(virtio_blk_request, a_range_behind_the_end_does_nothing_to_those_before_it)
+{
+    static const uint64_t sectors[] = {SECTORS, SECTORS - 1, UINT64_C(1) << 55, UINT64_MAX};
+    struct rig rig;
+    open_on(&rig, &rig_variants[0], FEATURES);
+    for (unsigned i = 0; i < ARRAY_SIZE(sectors) * ARRAY_SIZE(kinds); i++) {
+        const struct range ranges[] = {{3, 5, 0}, {sectors[i / ARRAY_SIZE(kinds)], 2, 0}};
+        uint32_t type = kinds[i % ARRAY_SIZE(kinds)].type;
+        cr_expect_eq(do_ranges(&rig, type, ranges, 2), VIRTIO_BLK_S_IOERR, "case %u", i);
+    }
+    cr_expect_eq(rig.disk.submitted, 0);
+    rig_close(&rig);
+}
+
 /* Written zeroes are as stable as written data; a discard is a hint. */
 Test(virtio_blk_request, write_through_holds_for_zeroes)
 {

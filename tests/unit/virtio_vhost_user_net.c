@@ -66,6 +66,7 @@ static void plug(struct bench *b, unsigned pairs, uint32_t mtu_bytes)
 static void start(struct bench *b, uint64_t features, unsigned queues)
 {
     cr_assert(vdrv_start(&b->rig.drv, features, queues, 16));
+    rig_step(&b->rig); /* until the server has the rings */
 }
 
 static void end(struct bench *b)

@@ -362,7 +362,7 @@ Test(vq_packed, what_is_wrong_is_refused)
 
 Test(vq_packed, wrong_indirect_tables_are_refused)
 {
-    static const uint32_t lengths[] = {0, 15, 17, 0xfffffff0, 16 * 5};
+    static const uint32_t lengths[] = {0, 1, 8, 15, 17, 31, 0xfffffff0, 16 * 5};
     struct packed p;
     for (unsigned i = 0; i < ARRAY_SIZE(lengths); i++) {
         struct vq_chain *chain;

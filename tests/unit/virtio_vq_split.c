@@ -142,6 +142,39 @@ Test(vq_split, an_indirect_table_as_long_as_the_queue)
     ring_close(&r);
 }
 
+/* The table is cut where memory ends: what is read behind that faults. */
+Test(vq_split, wrong_indirect_tables_are_refused)
+{
+    static const uint32_t lengths[] = {0, 1, 8, 15, 17, 31, 0xfffffff0};
+    static const uint64_t ends[] = {RIG_HOLE_GPA, RIG_RAM_END_GPA};
+    for (unsigned i = 0; i < ARRAY_SIZE(lengths) * ARRAY_SIZE(ends); i++) {
+        uint32_t length = lengths[i / ARRAY_SIZE(ends)];
+        struct ring r;
+        struct vq_chain *chain;
+        ring_open(&r, 8, RING_FEATURES);
+        vdrv_desc_put(r.q->desc, 0, ends[i % ARRAY_SIZE(ends)] - length, length,
+                      VIRTQ_DESC_F_INDIRECT, 0);
+        vdrv_avail_put(r.q, 0);
+        vdrv_publish(r.q);
+        cr_expect_eq(vq_pop(&r.vq, &chain), -EPROTO, "length %u", length);
+        ring_close(&r);
+    }
+}
+
+Test(vq_split, an_indirect_table_may_be_the_last_of_memory)
+{
+    struct ring r;
+    ring_open(&r, 8, RING_FEATURES);
+    uint8_t *table = vdrv_ptr(&r.drv, RIG_RAM_END_GPA - VIRTQ_DESC_BYTES, VIRTQ_DESC_BYTES);
+    vdrv_desc_put(table, 0, r.data_gpa, 5, 0, 0);
+    vdrv_desc_put(r.q->desc, 0, RIG_RAM_END_GPA - VIRTQ_DESC_BYTES, VIRTQ_DESC_BYTES,
+                  VIRTQ_DESC_F_INDIRECT, 0);
+    vdrv_avail_put(r.q, 0);
+    vdrv_publish(r.q);
+    cr_expect_eq(ring_pop(&r)->rd.left, 5);
+    ring_close(&r);
+}
+
 /* ---- interrupts: device to driver, 2.7.7 ---- */
 
 Test(vq_split, without_event_idx_the_flag_suppresses)

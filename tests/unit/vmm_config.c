@@ -337,12 +337,13 @@ Test(config, poll_is_in_microseconds)
 Test(config, disks_take_keys)
 {
     struct vm_config c;
-    cr_assert(zero(parse(&c, "K -d a,,b,format=qcow2,cache=writeback,queues=2 "
+    cr_assert(zero(parse(&c, "K -d a,,b,format=qcow2,cache=writeback,queues=2,backing=on "
                              "-d null:1G,iops=1k,bw=10M,burst=1s,fault=eio:1%,lat:5ms,ro "
                              "-d vhost-user=/run/s -d x,cache=unsafe,snapshot=on,sector=4096")),
               "%s", last_line);
     const struct disk_config *d = c.disks;
     cr_expect(eq(str, d[0].path, "a,b"));
+    cr_expect(d[0].backing && !d[3].backing);
     cr_expect(eq(str, (char *)d[0].format, "qcow2"));
     cr_expect(eq(int, d[0].cache, DISK_CACHE_WRITEBACK));
     cr_expect(eq(uint, d[0].queues, 2));
@@ -365,6 +366,10 @@ Test(config, wrong_disk_keys_are_refused)
 {
     refused("K -d x,format=", "format=", "qcow2");
     refused("K -d x,format=../x", "format=../x", "qcow2");
+    refused("K -d x,format=nbd", "format=nbd", "qcow2");
+    refused("K -d x,backing=on", "--disk x", "a raw image has no backing file");
+    refused("K -d x,format=vhdx,backing=on", "--disk x", "a vhdx image has no backing file");
+    refused("K -d x,format=qcow2,backing=yes", "backing=yes", "on or off");
     refused("K -d x,cache=yes", "cache=yes", "none, writeback or unsafe");
     refused("K -d x,sector=1024", "sector=1024", "512 or 4096");
     refused("K -d x,format=qcow2,sector=4096", "--disk x", "another process");
@@ -492,7 +497,8 @@ Test(config, wrong_network_cards_are_refused)
     refused("K -n user,mtu=67", "mtu=67", "68 to 65535");
     refused("K -n user,queues=17", "queues=17", "1 to 16");
     refused("K -n user,hostfwd=22", "hostfwd=22", "tcp::2222-:22");
-    refused("K -n null,hostfwd=tcp::2222-:22", "hostfwd", "keys are");
+    refused("K -n null,hostfwd=tcp::2222-:22", "hostfwd",
+            "hostfwd=tcp::2222-:22 is for --net user");
     refused("K -n user,vhost=on", "vhost=on", "tap=NAME");
     refused("K -n null,rss=yes", "rss=yes", "on or off");
     refused("K -n tap=t,vhost=on,rss=on", "tap=t", "do not pass");

@@ -8,5 +8,6 @@ int cli_replay(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_bench(int argc, char **argv);
 int cli_completion(int argc, char **argv);
+int cli_net_user(int argc, char **argv);
 
 #endif

@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* A user network in a process of its own. */
+#include "devices/backend/net_child.h"
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/cancel.h"
+#include "core/clock.h"
+#include "core/confine.h"
+#include "core/evloop.h"
+#include "core/log.h"
+#include "devices/backend/net_child_impl.h"
+#include "tests/unit/devices_net_guest.h"
+
+static struct evloop *loop;
+static struct net_backend *net;
+static struct guest g;
+static char last_line[512];
+
+static void keep_line(void *ctx, enum log_level level, const char *line)
+{
+    (void)ctx;
+    (void)level;
+    snprintf(last_line, sizeof(last_line), "%s", line);
+}
+
+/* Sanitizers want more memory, and files, than the process may have. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#endif
+
+static void setup(void)
+{
+#ifdef SANITIZED
+    cr_skip("a confined process has no room for sanitizers");
+#endif
+    log_set_sink(keep_line, NULL);
+    cr_assert(zero(evloop_create(&loop, "test", &clock_host)));
+}
+
+static void teardown(void)
+{
+    if (net)
+        net->ops->destroy(net);
+    evloop_destroy(loop);
+    cr_expect(eq(int, waitpid(-1, NULL, WNOHANG), -1), "a process was left behind");
+}
+
+TestSuite(net_child, .init = setup, .fini = teardown);
+
+static int create(const char *option)
+{
+    const struct net_child_config config = {.loop = loop,
+                                            .clock = &clock_host,
+                                            .program = MINIVET_PROGRAM,
+                                            .option = option,
+                                            .mtu = 16384};
+    int err = net_child_create(&net, &config);
+    if (err == 0)
+        guest_init(&g, net, loop);
+    else
+        net = NULL;
+    return err;
+}
+
+/* The network answers, some time soon. */
+static bool answers(void)
+{
+    for (unsigned tries = 0; tries < 20; tries++) {
+        if (guest_arp(&g, HOST_IPV4))
+            return true;
+        while (guest_wait(&g))
+            if (guest_be16(g.frame + 12) == 0x0806)
+                return true;
+    }
+    return false;
+}
+
+/* Until the link is as it should be; real time, for a process has to start. */
+static bool link_becomes(bool up)
+{
+    for (unsigned tries = 0; tries < 20000 && net->info.link_up != up; tries++) {
+        evloop_drain(loop);
+        usleep(1000);
+    }
+    return net->info.link_up == up;
+}
+
+Test(net_child, carries_datagrams_both_ways)
+{
+    static uint8_t packet[NET_PACKET_MAX];
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)},
+                       from;
+    socklen_t len = sizeof(addr);
+    char got[10];
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    cr_assert(zero(bind(fd, (struct sockaddr *)&addr, len)));
+    cr_assert(zero(getsockname(fd, (struct sockaddr *)&addr, &len)));
+    cr_assert(zero(create("user,isolate=on")), "%s", last_line);
+    cr_expect(net->info.link_up);
+    cr_expect(eq(uint, net->info.mtu_bytes, 16384));
+    cr_assert(answers());
+    net->ops->set_offloads(net, NET_CSUM);
+    /* Its checksum is left to the other process. */
+    guest_send_packet(&g, packet,
+                      guest_make_udp(packet, HOST_IPV4, 5555, ntohs(addr.sin_port), "ping", 4));
+    cr_assert(eq(int, (int)recvfrom(fd, got, sizeof(got), 0, (struct sockaddr *)&from, &len), 4));
+    cr_assert(eq(int, (int)sendto(fd, "pong!", 5, 0, (struct sockaddr *)&from, len), 5));
+    bool found = false;
+    while (!found && guest_wait(&g))
+        found = g.frame[GUEST_ETH + 9] == 17 && memmem(g.frame, g.bytes, "pong!", 5) != NULL;
+    cr_expect(found);
+    cr_expect(eq(int, g.packet[0], 2), "its checksum is right");
+    cr_expect(guest_checksums_are_right(g.frame, g.bytes));
+    close(fd);
+}
+
+/* However it ends. */
+Test(net_child, its_end_is_a_link_that_goes_down_and_comes_back)
+{
+    cr_assert(zero(create("user,isolate=on")), "%s", last_line);
+    cr_assert(answers());
+    int pid = net_child_pid(net);
+    cr_assert(zero(kill(pid, SIGKILL)));
+    cr_expect(link_becomes(false));
+    cr_expect(eq(int, (int)guest_receive(&g), -EAGAIN));
+    cr_expect(zero(guest_send(&g, g.frame, 60)), "lost");
+    cr_assert(link_becomes(true));
+    cr_expect(strstr(last_line, "signal 9") != NULL, "%s", last_line);
+    cr_expect(eq(uint, g.link_told, 2));
+    cr_expect(ne(int, net_child_pid(net), pid));
+    cr_expect(answers());
+}
+
+/* Whatever libslirp keeps, there is no more memory for it than so much. */
+Test(net_child, its_memory_is_limited)
+{
+    struct rlimit limit = {0};
+    cr_assert(zero(create("user,isolate=on")), "%s", last_line);
+    cr_assert(zero(prlimit(net_child_pid(net), RLIMIT_DATA, NULL, &limit)));
+    cr_expect(le(ulong, limit.rlim_max, 1ul << 30));
+    const struct rlimit none = {4096, limit.rlim_max};
+    cr_assert(zero(prlimit(net_child_pid(net), RLIMIT_DATA, &none, NULL)));
+    static uint8_t packet[NET_PACKET_MAX], data[30000];
+    for (unsigned i = 0; i < 2000 && net->info.link_up; i++) { /* each asks for more */
+        size_t bytes =
+            guest_make_udp(packet, HOST_IPV4, (uint16_t)(2000 + i), 9, data, sizeof(data));
+        guest_send_packet(&g, packet, bytes);
+        evloop_drain(loop);
+        usleep(100);
+    }
+    cr_expect(link_becomes(false));
+    cr_assert(link_becomes(true));
+    cr_expect(answers());
+}
+
+static char status_of(int pid, const char *key)
+{
+    char path[40], line[200], value = '?';
+    snprintf(path, sizeof(path), "/proc/%d/status", pid);
+    FILE *f = fopen(path, "r");
+    cr_assert(f != NULL);
+    while (fgets(line, sizeof(line), f))
+        if (strncmp(line, key, strlen(key)) == 0)
+            value = line[strlen(key)];
+    fclose(f);
+    return value;
+}
+
+/* No descriptor of ours but the wire, and a filter of its own. */
+Test(net_child, inherits_the_wire_alone)
+{
+    char path[64], target[64];
+    int secret = open("/dev/zero", O_RDONLY); /* which does not close with exec */
+    cr_assert(ge(int, secret, 0));
+    cr_assert(zero(create("user,isolate=on")), "%s", last_line);
+    snprintf(path, sizeof(path), "/proc/%d/fd", net_child_pid(net));
+    DIR *dir = opendir(path);
+    cr_assert(dir != NULL);
+    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+        ssize_t n = readlinkat(dirfd(dir), e->d_name, target, sizeof(target) - 1);
+        target[n > 0 ? n : 0] = 0;
+        cr_expect(zero(strstr(target, "zero") != NULL), "%s: %s", e->d_name, target);
+    }
+    closedir(dir);
+    cr_expect(eq(int, status_of(net_child_pid(net), "Seccomp:\t"), '2'));
+    cr_expect(eq(int, status_of(net_child_pid(net), "NoNewPrivs:\t"), '1'));
+    close(secret);
+}
+
+static bool is_missing(long result)
+{
+    return result == -1 && errno == ENOSYS;
+}
+
+/* Taken over, it has nothing to talk to but the network, and nothing to end but itself. */
+static bool reaches_the_network_alone(void)
+{
+    struct rlimit limit = {0, 0};
+    return is_missing(syscall(SYS_socket, AF_UNIX, SOCK_STREAM, 0)) &&
+           is_missing(syscall(SYS_socketpair, AF_UNIX, SOCK_STREAM, 0, NULL)) &&
+           is_missing(syscall(SYS_socket, AF_NETLINK, SOCK_RAW, 0)) &&
+           is_missing(syscall(SYS_socket, AF_PACKET, SOCK_RAW, 0)) &&
+           is_missing(syscall(SYS_prlimit64, getppid(), RLIMIT_CPU, &limit, NULL)) &&
+           is_missing(syscall(SYS_kill, getppid(), 0)) &&
+           is_missing(syscall(SYS_fcntl, 0, F_SETOWN, getppid())) &&
+           syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, NULL, &limit) == 0 &&
+           syscall(SYS_socket, AF_INET, SOCK_STREAM, 0) >= 0 &&
+           !is_missing(syscall(SYS_socket, AF_INET6, SOCK_DGRAM, 0));
+}
+
+Test(net_child, taken_over_it_reaches_the_network_alone)
+{
+    struct confine *c = NULL;
+    int status = 0;
+    cr_assert(zero(net_child_confine(&c, "/proc/self/exe")));
+    pid_t pid = fork();
+    if (pid == 0)
+        syscall(SYS_exit_group, confine_apply(c) == 0 && reaches_the_network_alone() ? 7 : 1);
+    confine_destroy(c);
+    cr_assert(eq(int, waitpid(pid, &status, 0), pid));
+    cr_expect(eq(int, WIFEXITED(status) ? WEXITSTATUS(status) : -1, 7));
+}
+
+/* The process's own end of its wire. */
+static int wire_of(int pid)
+{
+    int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+    int fd = (int)syscall(SYS_pidfd_getfd, pidfd, NET_CHILD_FD, 0);
+    close(pidfd);
+    return fd;
+}
+
+/* Has a process's end wait for `release`. Its own process, which may be waited for; 0: not allowed.
+ */
+static int hold_end(int pid, int release)
+{
+    int ready[2];
+    char byte = 0;
+    cr_assert(zero(pipe(ready)));
+    int tracer = fork();
+    if (tracer == 0) {
+        bool holds = ptrace(PTRACE_SEIZE, pid, NULL, PTRACE_O_TRACEEXIT) == 0;
+        (void)!write(ready[1], holds ? "y" : "n", 1);
+        (void)!read(release, &byte, 1);
+        _exit(0); /* which lets it go */
+    }
+    cr_assert(eq(int, (int)read(ready[0], &byte, 1), 1));
+    close(ready[0]);
+    close(ready[1]);
+    if (byte == 'y')
+        return tracer;
+    kill(tracer, SIGKILL);
+    waitpid(tracer, NULL, 0);
+    return 0;
+}
+
+/* One that takes its time to end, in the kernel, holds up nothing. */
+Test(net_child, its_end_is_not_waited_for, .timeout = 20)
+{
+    static const uint32_t too_long = UINT32_MAX;
+    int release[2];
+    cr_assert(zero(pipe(release)));
+    cr_assert(zero(create("user,isolate=on")), "%s", last_line);
+    int pid = net_child_pid(net), wire = wire_of(pid), tracer = hold_end(pid, release[0]);
+    if (wire >= 0 && tracer != 0) {
+        cr_assert(eq(int, (int)write(wire, &too_long, sizeof(too_long)), 4));
+        while (net->info.link_up)
+            if (guest_receive(&g) == -EAGAIN)
+                evloop_drain(loop);
+        for (unsigned i = 0; i < 1200; i++) { /* it is killed, and not gone */
+            evloop_drain(loop);
+            usleep(1000);
+        }
+        cr_expect(eq(int, net_child_pid(net), pid));
+        cr_expect_not(net->info.link_up);
+        cr_assert(eq(int, (int)write(release[1], "", 1), 1));
+        cr_assert(eq(int, waitpid(tracer, NULL, 0), tracer));
+        cr_expect(link_becomes(true));
+        cr_expect(strstr(last_line, "has ended") != NULL, "%s", last_line);
+    }
+    close(wire);
+    close(release[0]);
+    close(release[1]);
+}
+
+/* A process that does not get ready is given up at once by who wants no machine any more. */
+Test(net_child, a_start_is_cancelled, .timeout = 20)
+{
+    struct cancel cancel;
+    cr_assert(zero(cancel_init(&cancel)));
+    cancel_ask(&cancel);
+    int err = net_child_create(&net, &(struct net_child_config){.loop = loop,
+                                                                .clock = &clock_host,
+                                                                .program = MINIVET_PROGRAM,
+                                                                .option = "user,isolate=on",
+                                                                .cancel = &cancel});
+    cr_expect(eq(int, err, -ECANCELED), "%s", last_line);
+    if (err != 0)
+        net = NULL;
+    cancel_fini(&cancel);
+}
+
+/* It reports by itself, as a network in this process would. */
+Test(net_child, what_cannot_be_is_told_at_once)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(addr);
+    char option[80], said[512] = "";
+    int fd = socket(AF_INET, SOCK_STREAM, 0), pipes[2], err = dup(2);
+    cr_assert(zero(bind(fd, (struct sockaddr *)&addr, len)));
+    cr_assert(zero(listen(fd, 1)));
+    cr_assert(zero(getsockname(fd, (struct sockaddr *)&addr, &len)));
+    snprintf(option, sizeof(option), "user,isolate=on,hostfwd=tcp::%u-:22", ntohs(addr.sin_port));
+    cr_assert(zero(pipe(pipes)));
+    dup2(pipes[1], 2);
+    int r = create(option);
+    dup2(err, 2);
+    close(pipes[1]);
+    cr_expect(lt(int, r, 0));
+    cr_expect(gt(int, (int)read(pipes[0], said, sizeof(said) - 1), 0));
+    cr_expect(strstr(said, "minivet: user network: hostfwd=tcp::") == said, "%s", said);
+    cr_expect(strstr(said, "take another") != NULL, "%s", said);
+    close(fd);
+}

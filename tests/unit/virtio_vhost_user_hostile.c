@@ -1,0 +1,496 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * vhost-user servers that want Minivet to wait for them. Where a test has a deadline it is of ten
+ * minutes: a wait for the server is a test that hangs. docs/hostile.md has the cases by number.
+ */
+#include <criterion/criterion.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "tests/harness/blkreq.h"
+#include "tests/harness/rig.h"
+#include "tests/harness/vhost_server.h"
+#include "virtio/spec.h"
+#include "virtio/vhost_user_blk.h"
+#include "virtio/vhost_user_job.h"
+#include "virtio/vhost_user_wire.h"
+
+#define LONG_RETRY UINT64_C(40000000000)
+#define FOREVER_MS 600000u
+#define LINGER_S   20
+#define ROUNDS     100u
+#define OFTEN      100u /* that a server may speak first in a minute */
+
+struct bench {
+    struct rig rig;
+    struct vhost_server server;
+    struct vhost_user_device *blk;
+    _Atomic unsigned lines; /* warnings and errors */
+    bool threaded;
+};
+
+/* ---- helpers ---- */
+
+static void count_line(void *ctx, enum log_level level, const char *line)
+{
+    struct bench *b = ctx;
+    (void)line;
+    if (level <= LOG_WARN)
+        atomic_fetch_add(&b->lines, 1);
+}
+
+static int create(struct bench *b, int cancel_fd)
+{
+    return vhost_user_blk_create(&b->blk, &(struct vhost_user_setup){
+                                              .setup = rig_setup(&b->rig, "disk"),
+                                              .socket_path = "a thread",
+                                              .connect = vhost_server_connect,
+                                              .connect_ctx = &b->server,
+                                              .groups = 2,
+                                              .reply_ms = FOREVER_MS,
+                                              .clock = &b->rig.clock,
+                                              .cancel_fd = cancel_fd,
+                                          });
+}
+
+static void prepare(struct bench *b, const struct rig_config *config)
+{
+    rig_open_host(&b->rig, config);
+    vhost_server_init(&b->server);
+    b->server.front = b->rig.gmem;
+    b->blk = NULL;
+    b->threaded = false;
+    atomic_store(&b->lines, 0);
+    log_set_sink(count_line, b);
+}
+
+static void start(struct bench *b)
+{
+    cr_assert(vdrv_start(&b->rig.drv, VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE), 2, 16));
+    if (!b->threaded)
+        rig_step(&b->rig);
+}
+
+static void open_started(struct bench *b, const struct rig_config *config)
+{
+    prepare(b, config);
+    cr_assert_eq(create(b, 0), 0);
+    rig_plug(&b->rig, &b->blk->dev);
+    start(b);
+}
+
+static void nap(void *ctx)
+{
+    (void)ctx;
+    nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+}
+
+/* From here on the loop has a thread of its own, as in a machine. */
+static void start_loop(struct bench *b)
+{
+    cr_assert_eq(evloop_start_thread(b->rig.loop), 0);
+    b->rig.drv.wait = nap;
+    b->threaded = true;
+}
+
+static void end(struct bench *b)
+{
+    if (b->threaded)
+        evloop_stop_thread(b->rig.loop);
+    rig_unplug(&b->rig);
+    vhost_user_device_destroy(b->blk);
+    vhost_server_fini(&b->server);
+    rig_close(&b->rig);
+    log_set_sink(NULL, NULL);
+}
+
+#define WAIT_UNTIL(expression) \
+    while (!(expression))      \
+    nap(NULL)
+
+static void send_read(struct bench *b, struct blkreq *req)
+{
+    *req = (struct blkreq){.type = VIRTIO_BLK_T_IN, .bytes = 512, .data_write = true};
+    cr_assert(blkreq_send(&b->rig, req));
+}
+
+static void expect_works(struct bench *b)
+{
+    struct blkreq req;
+    uint32_t head, len;
+    send_read(b, &req);
+    while (!vdrv_has_used(&b->rig.drv.q[0])) {
+        if (!b->threaded)
+            rig_step(&b->rig);
+        nap(NULL);
+    }
+    cr_assert(vdrv_used(&b->rig.drv.q[0], &head, &len));
+    cr_expect_eq(blkreq_status(&b->rig, &req), VIRTIO_BLK_S_OK);
+}
+
+/* All that a vCPU can do with a device but to reset it. */
+static void touch(struct bench *b)
+{
+    uint8_t bytes[8];
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        vdrv_config_read(&b->rig.drv, VIRTIO_BLK_CONFIG_capacity, bytes, sizeof(bytes));
+        (void)vdrv_status(&b->rig.drv);
+        (void)vdrv_generation(&b->rig.drv);
+        virtio_device_kick(&b->blk->dev, i % 2);
+    }
+}
+
+/* The counter is full, and who writes to it waits. */
+static void fill(int fd)
+{
+    cr_assert_eq(fcntl(fd, F_SETFL, O_NONBLOCK), 0);
+    (void)eventfd_write(fd, UINT64_MAX - 1);
+    cr_assert_eq(fcntl(fd, F_SETFL, 0), 0);
+}
+
+/* ---- eventfds ---- */
+
+Test(vhost_user_hostile, full_eventfds_stop_nobody)
+{
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
+        struct bench b;
+        struct blkreq req;
+        open_started(&b, &rig_variants[v]);
+        expect_works(&b);
+        atomic_store(&b.server.deaf, true);
+        for (unsigned i = 0; i < 2; i++) {
+            fill(b.blk->dev.queues[i].kick_fd);
+            fill(b.blk->queues[i].call_fd);
+        }
+        touch(&b);
+        send_read(&b, &req);
+        /* The ring goes to the next server, which finds the same eventfds. */
+        vhost_server_kill(&b.server);
+        rig_step(&b.rig);
+        b.rig.time.now_ns += LONG_RETRY;
+        rig_step(&b.rig);
+        cr_expect(b.blk->connected);
+        touch(&b);
+        fill(b.blk->broken_fd);
+        rig_step(&b.rig);
+        cr_expect(rig_is_broken(&b.rig));
+        vdrv_reset(&b.rig.drv);
+        cr_expect_eq(vdrv_status(&b.rig.drv), 0);
+        end(&b);
+    }
+}
+
+/* The server takes back what it wrote, before it is looked at. */
+Test(vhost_user_hostile, empty_eventfds_stop_nobody)
+{
+    struct bench b;
+    prepare(&b, &rig_variants[2]);
+    cr_assert_eq(create(&b, 0), 0);
+    rig_plug(&b.rig, &b.blk->dev);
+    b.rig.msi.refuse_routes = -ENOSPC; /* each interrupt comes by this process */
+    start(&b);
+    for (unsigned i = 0; i < 2; i++) {
+        cr_assert_eq(fcntl(b.blk->queues[i].call_fd, F_SETFL, 0), 0);
+        virtio_queue_notify(&b.blk->dev, i);
+    }
+    (void)rig_queue_irqs(&b.rig, 0);
+    expect_works(&b);
+    rig_step(&b.rig);
+    cr_expect_gt(rig_queue_irqs(&b.rig, 0), 0, "what was written is an interrupt still");
+    end(&b);
+}
+
+struct storm {
+    pthread_t thread;
+    int fd;
+    _Atomic bool stop;
+};
+
+static void *storm_main(void *arg)
+{
+    struct storm *s = arg;
+    while (!atomic_load(&s->stop))
+        (void)eventfd_write(s->fd, 1);
+    return NULL;
+}
+
+Test(vhost_user_hostile, a_storm_of_interrupts_leaves_room_for_others)
+{
+    struct bench b;
+    open_started(&b, &rig_variants[0]);
+    struct storm s = {.fd = b.blk->queues[1].call_fd};
+    start_loop(&b);
+    cr_assert_eq(pthread_create(&s.thread, NULL, storm_main, &s), 0);
+    touch(&b);
+    expect_works(&b);
+    atomic_store(&s.stop, true);
+    pthread_join(s.thread, NULL);
+    end(&b);
+}
+
+/* ---- answers that do not come ---- */
+
+static int nothing(void *arg)
+{
+    (void)arg;
+    return 0;
+}
+
+/* The request comes while a driver uses the device, and is never answered, or a byte at a time. */
+static void ask_in_vain(enum vhost_server_fault fault)
+{
+    struct bench b;
+    open_started(&b, &rig_variants[0]);
+    b.server.fault_at = VHOST_USER_GET_CONFIG;
+    b.server.fault = fault;
+    start_loop(&b);
+    cr_assert_eq(vhost_server_resize(&b.server, 512), 0);
+    WAIT_UNTIL(atomic_load(&b.server.faults) == 1);
+    touch(&b);
+    if (fault == VHOST_SERVER_SILENT) /* the other never looks at its rings */
+        expect_works(&b);
+    vdrv_reset(&b.rig.drv); /* the driver of virtio-mmio waits, and the server is cut off */
+    cr_expect_eq(vdrv_status(&b.rig.drv), 0);
+    cr_expect_eq(atomic_load(&b.lines), 1);
+    end(&b);
+}
+
+Test(vhost_user_hostile, a_server_that_never_answers_stops_nobody)
+{
+    ask_in_vain(VHOST_SERVER_SILENT);
+}
+
+Test(vhost_user_hostile, a_server_that_answers_a_byte_at_a_time_stops_nobody)
+{
+    ask_in_vain(VHOST_SERVER_TRICKLES);
+}
+
+Test(vhost_user_hostile, a_reset_is_not_complete_before_the_server_has_stopped)
+{
+    struct bench b;
+    open_started(&b, &rig_variants[2]);
+    b.server.fault_at = VHOST_USER_GET_VRING_BASE;
+    b.server.fault = VHOST_SERVER_SILENT;
+    start_loop(&b);
+    b.rig.drv.t->set_status(&b.rig.drv, 1); /* so that the next write is another */
+    struct virtio_device *dev = &b.blk->dev;
+    virtio_device_set_status(dev, 0);
+    WAIT_UNTIL(atomic_load(&b.server.faults) == 1);
+    cr_expect_neq(vdrv_status(&b.rig.drv), 0);
+    touch(&b);
+    virtio_device_set_status(dev, VIRTIO_STATUS_ACKNOWLEDGE);
+    virtio_device_set_status(dev, 0);
+    virtio_device_accept(dev, 0, 1);
+    cr_expect_eq(virtio_device_accepted(dev, 0), 0);
+    cr_expect_null(virtio_device_queue_writable(dev, 0));
+    cr_expect_neq(vdrv_status(&b.rig.drv), 0, "nothing that is written meanwhile counts");
+    vhost_server_kill(&b.server);
+    WAIT_UNTIL(vdrv_status(&b.rig.drv) == 0);
+    end(&b);
+}
+
+Test(vhost_user_hostile, a_queue_reset_is_not_complete_before_the_server_has_stopped)
+{
+    for (unsigned v = 0; v <= 2; v += 2) {
+        struct bench b;
+        prepare(&b, &rig_variants[v]);
+        cr_assert_eq(create(&b, 0), 0);
+        rig_plug(&b.rig, &b.blk->dev);
+        cr_assert(vdrv_start(&b.rig.drv, VIRTIO_BIT(VIRTIO_F_RING_RESET), 2, 16));
+        rig_step(&b.rig);
+        b.server.fault_at = VHOST_USER_GET_VRING_BASE;
+        b.server.fault = VHOST_SERVER_SILENT;
+        start_loop(&b);
+        struct virtio_device *dev = &b.blk->dev;
+        virtio_device_queue_reset(dev, 0);
+        WAIT_UNTIL(atomic_load(&b.server.faults) == 1);
+        cr_expect(virtio_device_queue_resetting(dev, 0));
+        cr_expect_null(virtio_device_queue_writable(dev, 0));
+        vhost_server_kill(&b.server);
+        WAIT_UNTIL(!virtio_device_queue_resetting(dev, 0));
+        cr_expect_not_null(virtio_device_queue_writable(dev, 0));
+        end(&b);
+    }
+}
+
+Test(vhost_user_hostile, a_device_ends_while_its_server_keeps_it_waiting)
+{
+    static const uint32_t at[] = {VHOST_USER_GET_FEATURES, VHOST_USER_SET_MEM_TABLE,
+                                  VHOST_USER_SET_VRING_ENABLE};
+    for (unsigned i = 0; i < ARRAY_SIZE(at); i++) {
+        struct bench b;
+        open_started(&b, &rig_variants[0]);
+        vhost_server_kill(&b.server);
+        rig_step(&b.rig);
+        b.server.fault_at = at[i];
+        b.server.fault = VHOST_SERVER_SILENT;
+        b.rig.time.now_ns += LONG_RETRY;
+        start_loop(&b);
+        evloop_call(b.rig.loop, nothing, NULL);
+        WAIT_UNTIL(atomic_load(&b.server.faults) == 1);
+        touch(&b);
+        end(&b);
+    }
+}
+
+Test(vhost_user_hostile, set_up_ends_when_it_is_told_to)
+{
+    struct bench b;
+    prepare(&b, &rig_variants[0]);
+    int cancel_fd = eventfd(1, EFD_CLOEXEC);
+    cr_assert_geq(cancel_fd, 0);
+    b.server.fault_at = VHOST_USER_GET_FEATURES;
+    b.server.fault = VHOST_SERVER_SILENT;
+    cr_expect_eq(create(&b, cancel_fd), -ECANCELED);
+    close(cancel_fd);
+    end(&b);
+}
+
+Test(vhost_user_hostile, a_socket_whose_backlog_is_full_is_not_waited_for)
+{
+    char dir[] = "/tmp/minivet-test-XXXXXX";
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    int fds[8], count = 0;
+    cr_assert_not_null(mkdtemp(dir));
+    snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/socket", dir);
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(bind(listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    cr_assert_eq(listen(listener, 1), 0);
+    while (count < 8 && (fds[count] = vhost_user_connect(addr.sun_path)) >= 0)
+        count++;
+    cr_expect_lt(count, 8);
+    cr_expect_eq(fds[count], -EAGAIN);
+    while (count > 0)
+        close(fds[--count]);
+    close(listener);
+    unlink(addr.sun_path);
+    rmdir(dir);
+}
+
+/* ---- too much of it ---- */
+
+/* A TCP socket whose last close waits: it has bytes that nobody takes. *peer: its other end. */
+static int lingering(int *peer)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct linger linger = {.l_onoff = 1, .l_linger = LINGER_S};
+    socklen_t bytes = sizeof(addr);
+    static const uint8_t block[65536];
+    int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(bind(l, (const struct sockaddr *)&addr, bytes), 0);
+    cr_assert_eq(listen(l, 1), 0);
+    cr_assert_eq(getsockname(l, (struct sockaddr *)&addr, &bytes), 0);
+    cr_assert_eq(connect(fd, (const struct sockaddr *)&addr, bytes), 0);
+    *peer = accept(l, NULL, NULL);
+    cr_assert_geq(*peer, 0);
+    close(l);
+    while (send(fd, block, sizeof(block), MSG_DONTWAIT) > 0)
+        ;
+    cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
+    return fd;
+}
+
+/* False: the kernel did not let it in. */
+static bool send_fd(int to, const void *data, size_t bytes, int fd)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } space = {0};
+    struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = bytes};
+    struct msghdr msg = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &space, .msg_controllen = sizeof(space)};
+    space.header = (struct cmsghdr){
+        .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
+    memcpy(CMSG_DATA(&space.header), &fd, sizeof(fd));
+    return sendmsg(to, &msg, MSG_NOSIGNAL) >= 0;
+}
+
+/* It sends the last reference to a file, and the one who drops that waits. */
+static void send_lingering(bool on_backend)
+{
+    struct vhost_user_header out = {
+        .request = VHOST_USER_BACKEND_CONFIG_CHANGE_MSG,
+        .flags = VHOST_USER_VERSION,
+    };
+    struct bench b;
+    int peer;
+    open_started(&b, &rig_variants[0]);
+    int fd = lingering(&peer);
+    bool sent = send_fd(on_backend ? b.server.backend_fd : b.server.fd, &out, sizeof(out), fd);
+    if (sent)
+        close(fd);
+    time_t before = time(NULL);
+    rig_step(&b.rig);
+    rig_step(&b.rig);
+    cr_expect_lt(time(NULL) - before, LINGER_S / 2, "the loop waited for the server");
+    if (!sent) {
+        shutdown(peer, SHUT_RDWR);
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){0}, sizeof(struct linger));
+        close(fd);
+    }
+    close(peer);
+    end(&b);
+}
+
+static void give_lingering_record(void)
+{
+    struct bench b;
+    int peer;
+    time_t before = time(NULL);
+    prepare(&b, &rig_variants[1]);
+    atomic_store(&b.server.record_fd, lingering(&peer));
+    cr_assert_eq(create(&b, 0), 0);
+    rig_plug(&b.rig, &b.blk->dev);
+    start_loop(&b);
+    start(&b);
+    WAIT_UNTIL(atomic_load(&b.server.record_fd) < 0);
+    vdrv_reset(&b.rig.drv);
+    cr_expect_lt(time(NULL) - before, LINGER_S / 2, "the reset waited for the server");
+    close(peer); /* the last close may be the server's own: it shall not wait either */
+    end(&b);
+}
+
+Test(vhost_user_hostile, a_descriptor_whose_close_waits_stops_nobody)
+{
+    send_lingering(true);
+    send_lingering(false);
+    give_lingering_record();
+}
+
+Test(vhost_user_hostile, a_server_that_changes_its_configuration_all_the_time_is_lost)
+{
+    struct bench b;
+    unsigned sent = 0;
+    open_started(&b, &rig_variants[0]);
+    while (atomic_load(&b.lines) == 0 && sent <= OFTEN) {
+        b.rig.time.now_ns += 1000000;
+        cr_assert_eq(vhost_server_resize(&b.server, 512 * (uint64_t)(sent++ + 1)), 0);
+        rig_step(&b.rig);
+    }
+    cr_expect_eq(sent, OFTEN + 1);
+    cr_expect_eq(atomic_load(&b.lines), 1);
+    cr_expect_not(b.blk->connected);
+    b.rig.time.now_ns += 2 * LONG_RETRY;
+    rig_step(&b.rig);
+    for (sent = 0; sent < OFTEN; sent++) { /* in another minute */
+        cr_assert_eq(vhost_server_resize(&b.server, 512 * (uint64_t)(sent + 1)), 0);
+        rig_step(&b.rig);
+    }
+    cr_expect(b.blk->connected);
+    expect_works(&b);
+    end(&b);
+}

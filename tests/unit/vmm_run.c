@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * vmm/cli/run.c: a signal ends the set-up, too. The kernel is one that takes its time: it unpacks
+ * to far more than there is in it, and -v says when that begins.
+ */
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <termios.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include "core/le.h"
+#include "core/xmath.h"
+#include "firmware/kernel.h"
+#include "vmm/cli/cli.h"
+
+#define UNPACKED    (UINT32_C(1) << 30)
+#define CHUNK       (UINT32_C(16) << 20)
+#define SETUP_BYTES 1024u /* of the kernel's file, before what is packed */
+#define BEGUN       "command line:"
+#define CANCELED    ": Operation canceled"
+
+static char dir[] = "/tmp/minivet-run-XXXXXX", kernel[64];
+
+/* Zeroes, a chunk again and again. Returns how many bytes were put there. */
+static size_t pack(uint8_t *out, size_t room)
+{
+    static const uint8_t head[10] = {0x1f, 0x8b, 8};
+    uint8_t *chunk = calloc(1, CHUNK), *packed = malloc(CHUNK), *to = out;
+    z_stream z = {.next_in = chunk, .avail_in = CHUNK, .next_out = packed, .avail_out = CHUNK};
+    cr_assert_eq(deflateInit2(&z, 9, Z_DEFLATED, -MAX_WBITS, 9, Z_DEFAULT_STRATEGY), Z_OK);
+    cr_assert_eq(deflate(&z, Z_FULL_FLUSH), Z_OK);
+    deflateEnd(&z);
+    memcpy(to, head, sizeof(head));
+    to += sizeof(head);
+    for (uint32_t done = 0; done < UNPACKED; done += CHUNK) {
+        cr_assert_lt((size_t)(to - out) + z.total_out + 4, room);
+        memcpy(to, packed, z.total_out);
+        to += z.total_out;
+    }
+    le32_put(to, UNPACKED);
+    free(chunk);
+    free(packed);
+    return (size_t)(to + 4 - out);
+}
+
+static void make_kernel(void)
+{
+    const size_t room = 4 * MIB;
+    uint8_t *k = calloc(1, room);
+    size_t packed = pack(k + SETUP_BYTES, room - SETUP_BYTES);
+    k[SETUP_SECTS] = SETUP_BYTES / 512 - 1;
+    k[SETUP_JUMP_LENGTH] = SETUP_HEADER_MAX_END - 0x202;
+    le16_put(k + SETUP_BOOT_FLAG, SETUP_BOOT_FLAG_VALUE);
+    le32_put(k + SETUP_MAGIC, SETUP_MAGIC_VALUE);
+    le16_put(k + SETUP_VERSION, 0x20f);
+    k[SETUP_LOADFLAGS] = SETUP_LOADED_HIGH;
+    le32_put(k + SETUP_INITRD_ADDR_MAX, 0x7fffffff);
+    le32_put(k + SETUP_KERNEL_ALIGNMENT, 2 * MIB);
+    le16_put(k + SETUP_XLOADFLAGS, SETUP_XLF_KERNEL_64);
+    le32_put(k + SETUP_CMDLINE_SIZE, 2047);
+    le32_put(k + SETUP_SYSSIZE, (uint32_t)(align_up(packed, 16) / 16));
+    le32_put(k + SETUP_PAYLOAD_OFFSET, 0);
+    le32_put(k + SETUP_PAYLOAD_LENGTH, (uint32_t)packed);
+    le64_put(k + SETUP_PREF_ADDRESS, 16 * MIB);
+    le32_put(k + SETUP_INIT_SIZE, UNPACKED + 16 * MIB);
+    int fd = open(kernel, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    size_t bytes = SETUP_BYTES + align_up(packed, 16);
+    cr_assert_eq(write(fd, k, bytes), (ssize_t)bytes);
+    close(fd);
+    free(k);
+}
+
+static void setup(void)
+{
+    if (access("/dev/kvm", R_OK | W_OK) != 0)
+        cr_skip_test("there is no /dev/kvm");
+    cr_assert_not_null(mkdtemp(dir));
+    snprintf(kernel, sizeof(kernel), "%s/kernel", dir);
+    make_kernel();
+}
+
+/* Removes them; returns how many there were. */
+static unsigned empty(const char *path)
+{
+    unsigned count = 0;
+    char name[512];
+    DIR *d = opendir(path);
+    for (const struct dirent *e; d != NULL && (e = readdir(d)) != NULL;) {
+        snprintf(name, sizeof(name), "%s/%s", path, e->d_name);
+        if (e->d_name[0] != '.') {
+            count++;
+            remove(name);
+        }
+    }
+    if (d != NULL)
+        closedir(d);
+    remove(path);
+    return count;
+}
+
+/* Nothing is left of what was to be kept. */
+static void teardown(void)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "%s/minivet/kernels", dir);
+    cr_expect_eq(empty(path), 0, "something is left in the cache");
+    snprintf(path, sizeof(path), "%s/minivet", dir);
+    empty(path);
+    empty(dir);
+}
+
+TestSuite(run, .init = setup, .fini = teardown);
+
+/* A child that says on `said` what it does. in: its terminal, or -1. disk: NULL for none. */
+static pid_t start(int in, int *said, char *disk)
+{
+    char *args[] = {"run", "-v", "-m", "2G", "-a", "nokaslr", kernel, "-d", disk, NULL};
+    int pipes[2];
+    cr_assert_eq(pipe(pipes), 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        setsid();
+        if (in < 0)
+            in = open("/dev/null", O_RDWR);
+        else
+            ioctl(in, TIOCSCTTY, 0);
+        dup2(in, STDIN_FILENO);
+        dup2(in, STDOUT_FILENO);
+        dup2(pipes[1], STDERR_FILENO);
+        close(pipes[0]);
+        setenv("XDG_CACHE_HOME", dir, 1);
+        _exit(cli_run(disk != NULL ? 9 : 7, args));
+    }
+    close(pipes[1]);
+    *said = pipes[0];
+    return pid;
+}
+
+/* Reads until `what` is said, or all of it (NULL). */
+static bool hears(int said, char *all, size_t size, const char *what)
+{
+    size_t len = strlen(all);
+    ssize_t n;
+    while ((what == NULL || strstr(all, what) == NULL) && len + 1 < size &&
+           (n = read(said, all + len, size - 1 - len)) > 0) {
+        len += (size_t)n;
+        all[len] = '\0';
+    }
+    return what == NULL || strstr(all, what) != NULL;
+}
+
+static void expect_end(pid_t pid, int said, char *all, size_t size, int code, const char *why)
+{
+    int status;
+    hears(said, all, size, NULL);
+    close(said);
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == code, "status %#x", status);
+    cr_expect_not_null(strstr(all, why), "%s", all);
+}
+
+static void ends_by(int signo)
+{
+    char all[16384] = "";
+    int said;
+    pid_t pid = start(-1, &said, NULL);
+    cr_assert(hears(said, all, sizeof(all), BEGUN), "%s", all);
+    kill(pid, SIGUSR1); /* there are no statistics to print */
+    kill(pid, signo);
+    expect_end(pid, said, all, sizeof(all), 128 + signo, CANCELED);
+}
+
+Test(run, sigterm_ends_the_set_up)
+{
+    ends_by(SIGTERM);
+}
+
+Test(run, sigint_ends_the_set_up)
+{
+    ends_by(SIGINT);
+}
+
+Test(run, sighup_ends_the_set_up)
+{
+    ends_by(SIGHUP);
+}
+
+/* It has taken the connection, and says nothing. */
+Test(run, sigterm_ends_the_wait_for_a_vhost_user_server)
+{
+    char all[16384] = "", disk[128];
+    struct sockaddr_un at = {.sun_family = AF_UNIX};
+    snprintf(at.sun_path, sizeof(at.sun_path), "%s/server", dir);
+    snprintf(disk, sizeof(disk), "vhost-user=%s", at.sun_path);
+    int said, asked, listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(bind(listener, (struct sockaddr *)&at, sizeof(at)), 0);
+    cr_assert_eq(listen(listener, 1), 0);
+    pid_t pid = start(-1, &said, disk);
+    asked = accept(listener, NULL, NULL);
+    cr_assert_eq(recv(asked, all, 1, 0), 1);
+    all[0] = '\0';
+    kill(pid, SIGTERM);
+    expect_end(pid, said, all, sizeof(all), 128 + SIGTERM, "is not waited for any longer");
+    close(asked);
+    close(listener);
+    unlink(at.sun_path);
+}
+
+/* Typed where Ctrl-C would be the guest's, if it ran. */
+Test(run, ctrl_c_ends_the_set_up_and_the_terminal_is_as_it_was)
+{
+    char all[16384] = "";
+    struct termios before, after;
+    int said, host = posix_openpt(O_RDWR | O_NOCTTY);
+    cr_assert(host >= 0 && grantpt(host) == 0 && unlockpt(host) == 0);
+    int terminal = open(ptsname(host), O_RDWR | O_NOCTTY);
+    cr_assert_eq(tcgetattr(terminal, &before), 0);
+    pid_t pid = start(terminal, &said, NULL);
+    cr_assert(hears(said, all, sizeof(all), BEGUN), "%s", all);
+    cr_assert_eq(tcgetattr(terminal, &after), 0);
+    cr_expect_eq(after.c_lflag & (ICANON | ECHO | ISIG), ISIG);
+    cr_assert_eq(write(host, "\3", 1), 1);
+    expect_end(pid, said, all, sizeof(all), 128 + SIGINT, CANCELED);
+    cr_assert_eq(tcgetattr(terminal, &after), 0);
+    cr_expect_eq(after.c_lflag, before.c_lflag);
+    cr_expect_eq(after.c_iflag, before.c_iflag);
+    cr_expect_eq(after.c_oflag, before.c_oflag);
+    close(terminal);
+    close(host);
+}
