@@ -25,7 +25,8 @@
 /* PUSH's b: the chain was not used, and comes again. */
 #define PUSH_BACK UINT64_MAX
 
-_Static_assert(VQ_IOV_MAX *TAPE_BUFFER_MAX + (64u << 10) <= TAPE_BYTES_MAX,
+_Static_assert(VQ_IOV_MAX *TAPE_BUFFER_MAX + (64u << 10) <= TAPE_BYTES_MAX &&
+                   VQ_IOV_MAX <= TAPE_BUFFERS_MAX,
                "every chain fits in a record");
 
 struct tape_queue {
@@ -95,6 +96,12 @@ static int record_pop(struct virtqueue *vq, struct vq_chain *chain)
     return got;
 }
 
+static int no_chain(struct virtqueue *vq, const char *what, uint64_t value)
+{
+    tape_bad(vq->tape->owner->tape, what, value);
+    return vq_error(vq, -EPROTO, "the recorded chain is none");
+}
+
 /* A tape may have been tampered with: its buffers are checked as the driver's are. */
 static int replay_chain(struct virtqueue *vq, struct vq_chain *chain, const struct tape_rec *rec)
 {
@@ -104,16 +111,16 @@ static int replay_chain(struct virtqueue *vq, struct vq_chain *chain, const stru
         struct tape_buffer b;
         at = tape_get_buffer(at, end, &b);
         if (at == NULL)
-            return vq_error(vq, -EPROTO, "the recorded chain is cut off");
-        int err = vq_chain_add(vq, chain, b.gpa, b.len, b.writable);
-        if (err != 0)
-            return err;
+            return no_chain(vq, "number of buffers", rec->a);
+        if (vq_chain_add(vq, chain, b.gpa, b.len, b.writable) != 0)
+            return no_chain(vq, "buffer's address", b.gpa);
     }
     struct iobuf rd = iobuf_init(chain->iov, chain->rd_iov);
     chain->head = (uint16_t)rec->b;
-    if (chain->head >= vq->size || vq->in_flight[chain->head] ||
-        (size_t)(end - at) != tape_kept(rd.left, tq->keep))
-        return vq_error(vq, -EPROTO, "the recorded chain is none");
+    if (chain->head >= vq->size || vq->in_flight[chain->head])
+        return no_chain(vq, "head", chain->head);
+    if ((size_t)(end - at) != tape_kept(rd.left, tq->keep))
+        return no_chain(vq, "number of bytes", rec->len);
     tape_scatter(at, chain->iov, chain->rd_iov, rd.left, tq->keep);
     return 1;
 }
@@ -296,8 +303,6 @@ static bool stop_looking(void *ctx)
 static void play(void *ctx, const struct tape_rec *rec)
 {
     struct virtio_tape *vt = ctx;
-    if (rec->queue >= vt->dev->cfg.queue_count)
-        return;
     if (rec->type == TAPE_KICK)
         virtio_queue_serve(vt->dev, rec->queue);
     if (rec->type == TAPE_LATER)
@@ -382,7 +387,11 @@ int virtio_tape_create(struct virtio_device *dev, struct tape *tape)
         return fail(-ENOMEM, "virtio %s: tape", dev->setup.name);
     vt->tape = tape;
     vt->dev = dev;
-    vt->source = tape_add_source(tape, dev->setup.name, play, vt);
+    vt->source = tape_add_source(tape, &(struct tape_source){.name = dev->setup.name,
+                                                             .kind = TAPE_QUEUES,
+                                                             .queues = queues,
+                                                             .play = play,
+                                                             .ctx = vt});
     tape_say(tape, &(struct tape_rec){.type = TAPE_DEVICE,
                                       .source = (uint8_t)vt->source,
                                       .a = dev->cfg.device_id,

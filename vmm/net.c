@@ -151,7 +151,7 @@ static int create_wire(struct net_backend **out, const struct net_config *c, str
     struct net_backend *b = NULL;
     struct tape *tape = cfg->tape;
     if (tape != NULL && tape_is_replay(tape))
-        return net_taped_create(out, tape, c->text, NULL);
+        return net_taped_create(out, tape, c->text, c->pairs, NULL);
     int r = create_base(&b, c, loop, cfg->cancel);
     if (b == NULL)
         return r;
@@ -170,7 +170,7 @@ static int create_wire(struct net_backend **out, const struct net_config *c, str
     if (c->whole_to_guest)
         b->info.to_guest = 0;
     *out = b;
-    return tape != NULL ? net_taped_create(out, tape, c->text, b) : 0;
+    return tape != NULL ? net_taped_create(out, tape, c->text, c->pairs, b) : 0;
 }
 
 /* ---- the device ---- */

@@ -106,6 +106,7 @@ static int create_devices(struct replay *r)
         err = evloop_create(&r->loop, "replay", &clock_host);
     if (err < 0)
         return err;
+    gmem_save(r->gmem);
     evloop_poll_limit(r->loop, 0);
     tape_set_memory(r->tape, r->gmem);
     err = seam_create(&r->seam, r->tape, r->loop, NULL, NULL);
@@ -148,33 +149,43 @@ static void destroy(struct replay *r)
  * What only watches is of no interest: it watched the driver. A command line that does not record
  * is no recording's, and was not checked for devices that others serve: those would be started.
  */
-static int configure(struct replay *r, const char *path)
+static int configure(struct replay *r)
 {
     int argc = tape_args(r->tape, r->args, ARGS_MAX);
-    int err = config_parse(&r->vm, argc, r->args);
+    int err = argc < 0 ? argc : config_parse(&r->vm, argc, r->args);
     if (err == 0 && r->vm.record == NULL)
-        err = fail_msg(-EINVAL, "%s: its command line has no --record: it was tampered with", path);
+        err = tape_bad(r->tape, "number of --record", 0);
     r->vm.strict = false;
     r->vm.stats = STATS_OFF;
     return err;
 }
 
-int replay_run(const char *path, FILE *out, bool each)
+int replay_tape(struct tape *tape)
 {
     struct replay *r = calloc(1, sizeof(*r));
-    if (r == NULL)
-        return fail(-ENOMEM, "%s", path);
-    int result = tape_open(&r->tape, path, out);
-    if (result == 0 && each)
-        tape_show_all(r->tape);
-    if (result == 0)
-        result = configure(r, path);
+    if (r == NULL) {
+        tape_destroy(tape);
+        return fail(-ENOMEM, "replay");
+    }
+    r->tape = tape;
+    int result = configure(r);
     if (result == 0)
         result = create_devices(r);
     if (result == 0)
-        result = tape_play(r->tape, r->loop);
-    else if (r->tape != NULL && tape_differs(r->tape)) /* other devices are made of it now */
+        result = tape_play(tape, r->loop);
+    else if (tape_differs(tape)) /* other devices are made of it now */
         result = 1;
     destroy(r);
     return result;
+}
+
+int replay_run(const char *path, FILE *out, bool each)
+{
+    struct tape *tape;
+    int err = tape_open(&tape, path, out);
+    if (err != 0)
+        return err;
+    if (each)
+        tape_show_all(tape);
+    return replay_tape(tape);
 }

@@ -15,4 +15,8 @@
  */
 int replay_run(const char *path, FILE *out, bool each);
 
+struct tape;
+/* The same of a tape that is open, and is closed. */
+int replay_tape(struct tape *tape);
+
 #endif

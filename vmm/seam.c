@@ -89,8 +89,7 @@ static void play(void *ctx, const struct tape_rec *rec)
                        .value = rec->b,
                        .width = rec->queue & 0xff,
                        .write = rec->type == TAPE_WRITE};
-    if (a.width == 1 || a.width == 2 || a.width == 4 || a.width == 8)
-        make(&a);
+    make(&a);
 }
 
 /* ---- the windows, on any vCPU's thread ---- */
@@ -152,7 +151,9 @@ int seam_create(struct seam **out, struct tape *tape, struct evloop *loop, struc
     s->loop = loop;
     s->outer[BUS_MMIO] = mmio;
     s->outer[BUS_PIO] = pio;
-    s->source = tape_add_source(tape, "registers", play, s);
+    s->source = tape_add_source(
+        tape,
+        &(struct tape_source){.name = "registers", .kind = TAPE_REGISTERS, .play = play, .ctx = s});
     int err = bus_create(&s->inner[BUS_MMIO], "mmio", MACHINE_MMIO_LIMIT);
     if (err == 0)
         err = bus_create(&s->inner[BUS_PIO], "pio", MACHINE_PIO_LIMIT);

@@ -13,7 +13,7 @@
 #include "core/xmath.h"
 #include "devices/backend/taped.h"
 
-#define VECTORS_MAX 4096u /* in a record */
+#define LOGICAL_MAX (UINT32_C(64) << 10) /* Linux's, for block devices */
 
 struct blk_taped {
     struct blk_backend b;
@@ -39,7 +39,7 @@ static struct tape_rec record(const struct blk_taped *d, enum tape_type type)
 static void say_submit(struct blk_taped *d, const struct blk_req *req)
 {
     struct tape_rec rec = record(d, TAPE_SUBMIT);
-    unsigned count = (unsigned)min_u64(req->iov_count, VECTORS_MAX);
+    unsigned count = (unsigned)min_u64(req->iov_count, TAPE_BUFFERS_MAX);
     bool ranged = req->op == BLK_READ || req->op == BLK_WRITE;
     rec.queue = (uint16_t)(req->op | (req->op == BLK_ZERO && req->may_unmap ? 0x100 : 0));
     rec.a = req->op != BLK_FLUSH ? req->offset_bytes : 0;
@@ -83,32 +83,49 @@ static void taped_submit(struct blk_backend *b, struct blk_req *req)
     d->base->ops->submit(d->base, req);
 }
 
-static struct blk_req *take(struct blk_taped *d, uint64_t number)
+/* What is not completed here is when the disk is drained. */
+static void play_done(struct blk_taped *d, const struct tape_rec *rec)
 {
     struct blk_req *req;
     STAILQ_FOREACH(req, &d->out, link)
-    if (req->number == number)
+    if (req->number == rec->a)
         break;
-    if (req != NULL)
-        STAILQ_REMOVE(&d->out, req, blk_req, link);
-    return req;
+    if (req == NULL) {
+        tape_bad(d->tape, "request's number", rec->a);
+        return;
+    }
+    if (rec->len != (req->op == BLK_READ ? tape_kept(req->bytes, TAPE_KEEP_DATA) : 0)) {
+        tape_bad(d->tape, "number of bytes", rec->len);
+        return;
+    }
+    STAILQ_REMOVE(&d->out, req, blk_req, link);
+    if (req->op == BLK_READ)
+        tape_scatter(rec->bytes, req->iov, req->iov_count, req->bytes, TAPE_KEEP_DATA);
+    req->done(req, (int)rec->b);
+}
+
+static bool is_capacity(const struct blk_info *info, uint64_t bytes)
+{
+    return bytes <= INT64_MAX && is_aligned(bytes, blk_logical_bytes(info));
+}
+
+static void play_resized(struct blk_taped *d, uint64_t bytes)
+{
+    if (!is_capacity(&d->b.info, bytes)) {
+        tape_bad(d->tape, "capacity", bytes);
+        return;
+    }
+    d->b.info.capacity_bytes = bytes;
+    if (d->b.handler.on_resize != NULL)
+        d->b.handler.on_resize(d->b.handler.ctx);
 }
 
 static void play(void *ctx, const struct tape_rec *rec)
 {
-    struct blk_taped *d = ctx;
-    if (rec->type == TAPE_RESIZED) {
-        d->b.info.capacity_bytes = rec->a;
-        if (d->b.handler.on_resize != NULL)
-            d->b.handler.on_resize(d->b.handler.ctx);
-        return;
-    }
-    struct blk_req *req = rec->type == TAPE_DONE ? take(d, rec->a) : NULL;
-    if (req == NULL)
-        return;
-    if (req->op == BLK_READ && rec->len == tape_kept(req->bytes, TAPE_KEEP_DATA))
-        tape_scatter(rec->bytes, req->iov, req->iov_count, req->bytes, TAPE_KEEP_DATA);
-    req->done(req, (int)rec->b);
+    if (rec->type == TAPE_RESIZED)
+        play_resized(ctx, rec->a);
+    else
+        play_done(ctx, rec);
 }
 
 static void taped_drain(struct blk_backend *b)
@@ -159,19 +176,33 @@ static const struct blk_backend_ops taped_ops = {
     .destroy = taped_destroy,
 };
 
-/* A tape may have been tampered with. What devices divide by is checked, and what no bool may be.
- */
-static bool take_info(struct blk_info *info, const struct tape_rec *was)
+/* A power of two, or not known. */
+static bool is_size(uint32_t bytes)
+{
+    return bytes == 0 || is_pow2(bytes);
+}
+
+/* A tape may have been tampered with: checked are what no bool may be, and all numbers. */
+static int take_info(struct tape *t, struct blk_info *info, const struct tape_rec *was)
 {
     static const uint8_t bools[] = {offsetof(struct blk_info, read_only),
                                     offsetof(struct blk_info, can_discard),
                                     offsetof(struct blk_info, can_zero)};
-    bool ok = was != NULL && was->len == sizeof(*info);
-    for (unsigned i = 0; ok && i < ARRAY_SIZE(bools); i++)
-        ok = was->bytes[bools[i]] <= 1;
-    if (ok)
-        memcpy(info, was->bytes, sizeof(*info));
-    return ok && is_pow2(blk_logical_bytes(info)) && blk_logical_bytes(info) >= BLK_SECTOR_BYTES;
+    if (was->len != sizeof(*info))
+        return tape_bad(t, "number of bytes", was->len);
+    for (unsigned i = 0; i < ARRAY_SIZE(bools); i++)
+        if (was->bytes[bools[i]] > 1)
+            return tape_bad(t, "yes or no", was->bytes[bools[i]]);
+    memcpy(info, was->bytes, sizeof(*info));
+    if (!is_size(info->logical_bytes) || blk_logical_bytes(info) < BLK_SECTOR_BYTES ||
+        blk_logical_bytes(info) > LOGICAL_MAX)
+        return tape_bad(t, "logical block", info->logical_bytes);
+    const uint32_t sizes[] = {info->physical_bytes, info->optimal_bytes, info->discard_bytes};
+    for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++)
+        if (!is_size(sizes[i]))
+            return tape_bad(t, "size of blocks", sizes[i]);
+    return is_capacity(info, info->capacity_bytes) ? 0
+                                                   : tape_bad(t, "capacity", info->capacity_bytes);
 }
 
 static int describe(struct blk_taped *d, const char *name)
@@ -185,9 +216,8 @@ static int describe(struct blk_taped *d, const char *name)
         tape_note(d->tape, &rec);
         return 0;
     }
-    if (!take_info(&d->b.info, tape_ask(d->tape, d->source, TAPE_INFO, 0)))
-        return fail_msg(-EINVAL, "disk %s: is not on the recording", name);
-    return 0;
+    const struct tape_rec *was = tape_ask_info(d->tape, d->source, name);
+    return was != NULL ? take_info(d->tape, &d->b.info, was) : -EINVAL;
 }
 
 int blk_taped_create(struct blk_backend **out, struct tape *tape, const char *name,
@@ -200,7 +230,9 @@ int blk_taped_create(struct blk_backend **out, struct tape *tape, const char *na
     STAILQ_INIT(&d->out);
     d->base = base;
     d->tape = tape;
-    d->source = tape_add_source(tape, name, play, d);
+    d->source = tape_add_source(
+        tape, &(struct tape_source){
+                  .name = name, .kind = TAPE_DISK, .queues = 1, .play = play, .ctx = d});
     int err = describe(d, name);
     if (err != 0) {
         free(d);

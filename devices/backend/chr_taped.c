@@ -109,11 +109,12 @@ static void base_resize(void *ctx, uint16_t columns, uint16_t rows)
     tell(c, &rec, NULL);
 }
 
-/* A damaged tape may have more than the device has room for. */
 static void play(void *ctx, const struct tape_rec *rec)
 {
     struct chr_taped *c = ctx;
-    if (rec->type != TAPE_TYPED || rec->len <= c->wanted)
+    if (rec->type == TAPE_TYPED && rec->len > c->wanted)
+        tape_bad(c->tape, "number of bytes", rec->len);
+    else
         tell(c, rec, rec->bytes);
 }
 
@@ -143,16 +144,18 @@ int chr_taped_create(struct chr_backend **out, struct tape *tape, const char *na
     c->b.ops = &taped_ops;
     c->base = base;
     c->tape = tape;
-    c->source = tape_add_source(tape, name, play, c);
+    c->source = tape_add_source(
+        tape, &(struct tape_source){
+                  .name = name, .kind = TAPE_TERMINAL, .queues = 1, .play = play, .ctx = c});
     c->handler = (struct chr_handler){
         .on_rx = base_rx, .on_writable = base_writable, .on_resize = base_resize, .ctx = c};
     struct tape_rec rec = record(c, TAPE_INFO, base != NULL ? base->columns : 0);
     rec.b = base != NULL ? base->rows : 0;
     tape_note(tape, &rec);
-    const struct tape_rec *was = base != NULL ? &rec : tape_ask(tape, c->source, TAPE_INFO, 0);
+    const struct tape_rec *was = base != NULL ? &rec : tape_ask_info(tape, c->source, name);
     if (was == NULL) {
         free(c);
-        return fail_msg(-EINVAL, "%s: is not on the recording", name);
+        return -EINVAL;
     }
     c->b.columns = (uint16_t)was->a;
     c->b.rows = (uint16_t)was->b;
@@ -188,6 +191,8 @@ static int taped_fill(void *ctx, void *dst, size_t len)
         return -EIO;
     memcpy(tape_room(e->tape, was->len), was->bytes, was->len);
     tape_compare(e->tape, was, len, was->len);
+    if (was->len < min_u64(len, TAPE_BYTES_MAX))
+        return tape_bad(e->tape, "number of bytes", was->len);
     memcpy(dst, was->bytes, min_u64(len, was->len));
     return (int)was->b;
 }
@@ -200,7 +205,7 @@ int entropy_taped_create(struct entropy **out, struct tape *tape, const char *na
         return fail(-ENOMEM, "%s: tape", name);
     e->base = base;
     e->tape = tape;
-    e->source = tape_add_source(tape, name, NULL, NULL);
+    e->source = tape_add_source(tape, &(struct tape_source){.name = name, .kind = TAPE_ENTROPY});
     e->e = (struct entropy){.fill = taped_fill, .ctx = e};
     *out = &e->e;
     return 0;

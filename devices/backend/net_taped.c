@@ -15,11 +15,14 @@
 /* Filters and hashes look at headers. */
 #define KEEP_RECEIVED ((struct tape_keep){1024, 256})
 
+#define MTU_MAX 65535u
+
 struct net_taped {
     struct net_backend b;
     struct net_backend *base; /* NULL: a replay */
     struct tape *tape;
     unsigned source;
+    unsigned pairs; /* of the card's queues */
 };
 
 static struct net_taped *taped_of(struct net_backend *b)
@@ -67,8 +70,10 @@ static ssize_t replay_receive(struct net_taped *n, unsigned pair, const struct i
     if (was == NULL)
         return -EAGAIN;
     ssize_t result = (ssize_t)was->b;
-    if (result > 0 && (was->b > room || was->len != tape_kept(was->b, KEEP_RECEIVED)))
-        return -EAGAIN;
+    if (result > 0 && was->b > room)
+        return tape_bad(n->tape, "result", was->b);
+    if (was->len != (result > 0 ? tape_kept(was->b, KEEP_RECEIVED) : 0))
+        return tape_bad(n->tape, "number of bytes", was->len);
     if (result > 0)
         tape_scatter(was->bytes, iov, count, was->b, KEEP_RECEIVED);
     memcpy(tape_room(n->tape, was->len), was->bytes, was->len);
@@ -166,8 +171,7 @@ static void play(void *ctx, const struct tape_rec *rec)
     struct net_taped *n = ctx;
     if (rec->type == TAPE_LINK)
         n->b.info.link_up = rec->a != 0;
-    if (rec->queue < n->b.info.pairs)
-        tell(n, (enum tape_type)rec->type, rec->queue);
+    tell(n, (enum tape_type)rec->type, rec->queue);
 }
 
 /* ---- life ---- */
@@ -189,6 +193,24 @@ static const struct net_backend_ops taped_ops = {
     .destroy = taped_destroy,
 };
 
+/* A tape may have been tampered with: checked are what no bool may be, and all numbers. */
+static int take_info(struct net_taped *n, const struct tape_rec *was)
+{
+    struct tape *t = n->tape;
+    struct net_info *info = &n->b.info;
+    const unsigned offloads = NET_CSUM | NET_TSO4 | NET_TSO6 | NET_ECN | NET_UFO | NET_USO;
+    if (was->len != sizeof(*info))
+        return tape_bad(t, "number of bytes", was->len);
+    if (was->bytes[offsetof(struct net_info, link_up)] > 1)
+        return tape_bad(t, "yes or no", was->bytes[offsetof(struct net_info, link_up)]);
+    memcpy(info, was->bytes, sizeof(*info));
+    if (((info->to_host | info->to_guest) & ~offloads) != 0)
+        return tape_bad(t, "offloads", info->to_host | info->to_guest);
+    if (info->pairs == 0 || info->pairs > n->pairs)
+        return tape_bad(t, "number of queue pairs", info->pairs);
+    return info->mtu_bytes <= MTU_MAX ? 0 : tape_bad(t, "MTU", info->mtu_bytes);
+}
+
 static int describe(struct net_taped *n, const char *name)
 {
     struct tape_rec rec = record(n, TAPE_INFO, 0);
@@ -204,16 +226,11 @@ static int describe(struct net_taped *n, const char *name)
         tape_note(n->tape, &rec);
         return 0;
     }
-    const struct tape_rec *was = tape_ask(n->tape, n->source, TAPE_INFO, 0);
-    /* A tape may have been tampered with: it is checked for what no bool may be. */
-    if (was == NULL || was->len != sizeof(n->b.info) ||
-        was->bytes[offsetof(struct net_info, link_up)] > 1)
-        return fail_msg(-EINVAL, "--net %s: is not on the recording", name);
-    memcpy(&n->b.info, was->bytes, sizeof(n->b.info));
-    return 0;
+    const struct tape_rec *was = tape_ask_info(n->tape, n->source, name);
+    return was != NULL ? take_info(n, was) : -EINVAL;
 }
 
-int net_taped_create(struct net_backend **out, struct tape *tape, const char *name,
+int net_taped_create(struct net_backend **out, struct tape *tape, const char *name, unsigned pairs,
                      struct net_backend *base)
 {
     struct net_taped *n = calloc(1, sizeof(*n));
@@ -222,7 +239,10 @@ int net_taped_create(struct net_backend **out, struct tape *tape, const char *na
     n->b.ops = &taped_ops;
     n->base = base;
     n->tape = tape;
-    n->source = tape_add_source(tape, name, play, n);
+    n->pairs = pairs;
+    n->source = tape_add_source(
+        tape, &(struct tape_source){
+                  .name = name, .kind = TAPE_WIRE, .queues = pairs, .play = play, .ctx = n});
     int err = describe(n, name);
     if (err != 0) {
         free(n);

@@ -18,8 +18,8 @@ struct tape;
 /* Each owns its base, and is destroyed through its ops. */
 int blk_taped_create(struct blk_backend **out, struct tape *tape, const char *name,
                      struct blk_backend *base);
-/* Its handler keeps frames. */
-int net_taped_create(struct net_backend **out, struct tape *tape, const char *name,
+/* Its handler keeps frames. pairs: of queues, which the card has. */
+int net_taped_create(struct net_backend **out, struct tape *tape, const char *name, unsigned pairs,
                      struct net_backend *base);
 
 /* These do not own it. */

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,11 +15,12 @@
 #include "core/tape_impl.h"
 #include "core/xmath.h"
 
-#define MAGIC_BYTES 16u
-#define STAMP_NS    UINT64_C(1000000) /* so often a TIME record at most */
+#define STAMP_NS UINT64_C(1000000) /* so often a TIME record at most */
 /* So many are written at once: a processor's cache holds them, and the call is shared by hundreds.
  */
 #define PIECE_BYTES (UINT32_C(64) << 10)
+/* Of a replayed file: several of the longest records. */
+#define WINDOW_BYTES (4 * REC_MAX)
 
 _Static_assert(sizeof(TAPE_MAGIC) == MAGIC_BYTES, "the magic begins the file");
 
@@ -169,11 +169,10 @@ uint64_t tape_gpa(const struct tape *t, const void *hva)
     return UINT64_MAX;
 }
 
-unsigned tape_add_source(struct tape *t, const char *name,
-                         void (*play)(void *ctx, const struct tape_rec *rec), void *ctx)
+unsigned tape_add_source(struct tape *t, const struct tape_source *source)
 {
     BUG_ON(t->source_count == TAPE_SOURCES_MAX);
-    t->sources[t->source_count] = (struct tape_source){name, play, ctx};
+    t->sources[t->source_count] = *source;
     return t->source_count++;
 }
 
@@ -217,21 +216,51 @@ static int note_args(struct tape *t, int argc, char **argv)
     return 0;
 }
 
-/* Over a recording, but over nothing else: a disk or a kernel may have been meant. */
+/* Ours, or the system's: a link, a FIFO or a file of another user's would give him what is written.
+ */
+static bool is_ours(const struct stat *st)
+{
+    return st->st_uid == geteuid() || st->st_uid == 0;
+}
+
+/* What is there already. */
+static int open_existing(struct tape *t, struct stat *st)
+{
+    if (lstat(t->path, st) < 0)
+        return fail(-errno, "--record %s: open", t->path);
+    bool ours = is_ours(st);
+    t->fd = ours ? open(t->path, O_RDWR | O_NOCTTY | O_CLOEXEC) : -1;
+    if (ours && (t->fd < 0 || fstat(t->fd, st) < 0))
+        return fail(-errno, "--record %s: open", t->path);
+    if (!ours || !is_ours(st))
+        return fail_msg(-EPERM, "--record %s: is there, and is another user's; give a new name",
+                        t->path);
+    return 0;
+}
+
+/*
+ * Over a recording, but over nothing else: a disk or a kernel may have been meant. Nobody else may
+ * read it: it has what was typed, and the guest's randomness.
+ */
 static int create(struct tape *t)
 {
     char magic[MAGIC_BYTES];
     struct stat st;
-    t->fd = open(t->path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (t->fd < 0 || fstat(t->fd, &st) < 0)
-        return fail(-errno, "--record %s: open", t->path);
-    if (!S_ISREG(st.st_mode) || st.st_size == 0)
+    t->fd = open(t->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (t->fd >= 0)
         return 0;
-    if (pread(t->fd, magic, sizeof(magic), 0) != MAGIC_BYTES ||
-        memcmp(magic, TAPE_MAGIC, strcspn(TAPE_MAGIC, "0123456789")) != 0)
+    if (errno != EEXIST)
+        return fail(-errno, "--record %s: open", t->path);
+    int err = open_existing(t, &st);
+    if (err != 0 || !S_ISREG(st.st_mode))
+        return err;
+    if (st.st_size != 0 && (pread(t->fd, magic, sizeof(magic), 0) != MAGIC_BYTES ||
+                            memcmp(magic, TAPE_MAGIC, strcspn(TAPE_MAGIC, "0123456789")) != 0))
         return fail_msg(-EEXIST, "--record %s: is there, and is no recording; give a new name",
                         t->path);
-    return ftruncate(t->fd, 0) < 0 ? fail(-errno, "--record %s: truncate", t->path) : 0;
+    if (fchmod(t->fd, 0600) < 0 || ftruncate(t->fd, 0) < 0)
+        return fail(-errno, "--record %s: truncate", t->path);
+    return 0;
 }
 
 int tape_record(struct tape **out, const char *path, const struct clock *clock, int argc,
@@ -257,10 +286,10 @@ int tape_record(struct tape **out, const char *path, const struct clock *clock, 
     return 0;
 }
 
-static int map(struct tape *t)
+static int open_file(struct tape *t)
 {
     struct stat st;
-    t->fd = open(t->path, O_RDONLY | O_CLOEXEC);
+    t->fd = open(t->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* no FIFO is waited for */
     if (t->fd < 0 || fstat(t->fd, &st) < 0)
         return fail(-errno, "%s: open", t->path);
     if (S_ISDIR(st.st_mode))
@@ -269,28 +298,74 @@ static int map(struct tape *t)
         return fail_msg(-EINVAL, "%s: is no recording; minivet run --record FILE makes one",
                         t->path);
     t->file_bytes = (size_t)st.st_size;
-    void *file = mmap(NULL, t->file_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE, t->fd, 0);
-    if (file == MAP_FAILED)
-        return fail(-errno, "%s: mmap", t->path);
-    t->file = file;
-    if (memcmp(t->file, TAPE_MAGIC, MAGIC_BYTES) != 0)
-        return fail_msg(-EINVAL, "%s: is no recording of this version of Minivet", t->path);
-    t->at = MAGIC_BYTES;
     return 0;
 }
 
-int tape_open(struct tape **out, const char *path, FILE *say)
+/*
+ * The file is read, and not mapped: it may be another user's, who changes or cuts it meanwhile. Of
+ * one that grows there is what there was.
+ */
+bool tape_fill(struct tape *t, size_t want)
+{
+    size_t done = t->window_at + t->window_bytes - t->at;
+    if (done >= want)
+        return true;
+    memmove(t->window, t->window + t->window_bytes - done, done);
+    t->window_at = t->at;
+    t->window_bytes = done;
+    while (t->window_bytes < want) {
+        size_t from = t->window_at + t->window_bytes;
+        size_t room = (size_t)min_u64(WINDOW_BYTES - t->window_bytes, t->file_bytes - from);
+        ssize_t n = (ssize_t)room;
+        if (t->lent != NULL)
+            memcpy(t->window + t->window_bytes, t->lent + from, room);
+        else
+            n = pread(t->fd, t->window + t->window_bytes, room, (off_t)from);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0) {
+            fail(-errno, "%s: read", t->path);
+            t->damaged = t->over = true;
+        }
+        if (n <= 0)
+            return false;
+        t->window_bytes += (size_t)n;
+    }
+    return true;
+}
+
+static int read_first(struct tape *t)
+{
+    t->window = malloc(WINDOW_BYTES);
+    if (t->window == NULL)
+        return fail(-ENOMEM, "%s", t->path);
+    if (!tape_fill(t, MAGIC_BYTES) || memcmp(t->window, TAPE_MAGIC, MAGIC_BYTES) != 0)
+        return fail_msg(-EINVAL, "%s: is no recording of this version of Minivet", t->path);
+    t->at = MAGIC_BYTES;
+    const struct tape_rec *first = tape_next(t);
+    if (first == NULL || first->type != TAPE_ARGS)
+        return t->damaged ? -EINVAL
+                          : fail_msg(-EINVAL, "%s: the recording has no beginning", t->path);
+    t->first = *first;
+    t->args = t->taken_bytes;
+    t->taken_bytes = NULL;
+    return 0;
+}
+
+/* bytes: of a file that is not opened; NULL: it is. */
+static int open_for_replay(struct tape **out, const char *path, const uint8_t *bytes, size_t len,
+                           FILE *say)
 {
     struct tape *t = allocate(path);
     if (t == NULL)
         return fail(-ENOMEM, "%s", path);
     t->replay = true;
     t->out = say;
-    int err = map(t);
-    const struct tape_rec *first = err == 0 ? tape_next(t) : NULL;
-    if (err == 0 && (first == NULL || first->type != TAPE_ARGS))
-        err = fail_msg(-EINVAL, "%s: the recording has no beginning", path);
-    t->first = t->taken;
+    t->lent = bytes;
+    t->file_bytes = len;
+    int err = bytes != NULL ? 0 : open_file(t);
+    if (err == 0)
+        err = read_first(t);
     if (err != 0) {
         tape_destroy(t);
         return err;
@@ -299,19 +374,27 @@ int tape_open(struct tape **out, const char *path, FILE *say)
     return 0;
 }
 
-int tape_args(const struct tape *t, char **argv, int max)
+int tape_open(struct tape **out, const char *path, FILE *say)
+{
+    return open_for_replay(out, path, NULL, 0, say);
+}
+
+int tape_open_bytes(struct tape **out, const uint8_t *bytes, size_t len, FILE *say)
+{
+    return open_for_replay(out, "tape", bytes, len, say);
+}
+
+int tape_args(struct tape *t, char **argv, int max)
 {
     const char *at = (const char *)t->first.bytes, *end = at + t->first.len;
     int argc = 0;
-    while (at < end && argc < max - 1) {
-        size_t len = strnlen(at, (size_t)(end - at));
-        if (at + len == end)
-            break;
+    if (t->first.len == 0 || end[-1] != '\0')
+        return tape_bad(t, "number of bytes", t->first.len);
+    for (; at < end && argc < max - 1; at += strlen(at) + 1)
         argv[argc++] = (char *)at;
-        at += len + 1;
-    }
     argv[argc] = NULL;
-    return argc;
+    return at < end || t->first.a != (uint64_t)argc ? tape_bad(t, "number of words", t->first.a)
+                                                    : argc;
 }
 
 void tape_destroy(struct tape *t)
@@ -321,8 +404,10 @@ void tape_destroy(struct tape *t)
     if (!t->replay && !t->over)
         write_out(t);
     free(t->buffer);
-    if (t->file != NULL)
-        munmap((void *)t->file, t->file_bytes);
+    free(t->window);
+    free(t->taken_bytes);
+    free(t->next_bytes);
+    free(t->args);
     if (t->fd >= 0)
         close(t->fd);
     free(t->path);

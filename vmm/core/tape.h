@@ -16,6 +16,12 @@
  *
  * After the first difference, and after the tape's end, a tape compares nothing and has no answers.
  * Guests decide what is on a tape, but not how long a record is: TAPE_BYTES_MAX at most.
+ *
+ * A tape may come from anybody. What it says passes the table of tape_check.c when it is read, and
+ * an input what its source has said of itself (tape_add_source()); what only the consumer can know
+ * (does this request exist? is there so much room?) it checks before it uses it, and says
+ * tape_bad(). Each of these ends the replay with a line that names the record's place and the
+ * value.
  */
 #ifndef MINIVET_CORE_TAPE_H
 #define MINIVET_CORE_TAPE_H
@@ -34,6 +40,7 @@ struct tape;
 #define TAPE_MAGIC       "minivet tape 2\n" /* with its NUL 16 bytes, which begin the file */
 #define TAPE_BYTES_MAX   (UINT32_C(128) << 10)
 #define TAPE_SOURCES_MAX 192u
+#define TAPE_BUFFERS_MAX 4096u /* vectors in a record */
 
 /* What a, b and the bytes are is said in tape_text.c. */
 enum tape_type {
@@ -112,25 +119,47 @@ int tape_record(struct tape **out, const char *path, const struct clock *clock, 
                 char **argv);
 /* -EINVAL: it is no tape. Errors are reported; differences are said on `say`. */
 int tape_open(struct tape **out, const char *path, FILE *say);
+/* The same for a file's bytes, which stay the caller's and are not changed; for fuzzers. */
+int tape_open_bytes(struct tape **out, const uint8_t *bytes, size_t len, FILE *say);
 /* Says each record that is played, too. */
 void tape_show_all(struct tape *t);
+/* Passes over answers that differ, and over what nothing asks for: for fuzzers, whose tapes need
+ * not have the right answers for what follows to be played. */
+void tape_forgive(struct tape *t);
 /* NULL is allowed. What was recorded is written out, up to tape_end() or to now. */
 void tape_destroy(struct tape *t);
 
-/* The command line of the recording, as argc and words that live as long as the tape. */
-int tape_args(const struct tape *t, char **argv, int max);
+/* The command line of the recording, as argc and words that live as long as the tape. Or -EINVAL:
+ * it is none; reported. */
+int tape_args(struct tape *t, char **argv, int max);
 
 /* Where guest memory is; before it is used. */
 void tape_set_memory(struct tape *t, const struct gmem *gmem);
 /* The guest-physical address; UINT64_MAX: it is not in guest memory. */
 uint64_t tape_gpa(const struct tape *t, const void *hva);
 
-/*
- * A source of inputs gets a number, the same in the replay because it is made in the same order.
- * play() makes an input of a replay happen; NULL: it has none. The name outlives the tape.
- */
-unsigned tape_add_source(struct tape *t, const char *name,
-                         void (*play)(void *ctx, const struct tape_rec *rec), void *ctx);
+/* What a source is, and thereby which inputs it has. */
+enum tape_kind {
+    TAPE_REGISTERS = 1,
+    TAPE_QUEUES = 2, /* a device's */
+    TAPE_DISK = 4,
+    TAPE_WIRE = 8,
+    TAPE_TERMINAL = 16,
+    TAPE_ENTROPY = 32,
+};
+
+struct tape_source {
+    const char *name; /* outlives the tape */
+    enum tape_kind kind;
+    unsigned
+        queues; /* the field `queue` of its inputs is less; of REGISTERS it is something else */
+    /* Makes an input of a replay happen, one of its kind and with one of its queues. */
+    void (*play)(void *ctx, const struct tape_rec *rec);
+    void *ctx;
+};
+
+/* A source gets a number, the same in the replay because it is made in the same order. */
+unsigned tape_add_source(struct tape *t, const struct tape_source *source);
 
 bool tape_is_replay(const struct tape *t);
 /* Recording: nothing is recorded from now on. */
@@ -165,9 +194,14 @@ void tape_compare(struct tape *t, const struct tape_rec *recorded, uint64_t a, u
  * a guest does waits for the device.
  */
 bool tape_play_host(struct tape *t);
+/* What the backend was: an answer as of tape_ask(); NULL is reported, with the backend's name. */
+const struct tape_rec *tape_ask_info(struct tape *t, unsigned source, const char *name);
+/* The last record that was taken cannot be: its `what` has this value. Ends the replay; reported
+ * (once for a tape). Returns -EINVAL. */
+int tape_bad(struct tape *t, const char *what, uint64_t value);
 /* Was there a difference? */
 bool tape_differs(const struct tape *t);
-/* Plays to the end. 0: there was no difference; 1: there was. */
+/* Plays to the end. 0: there was no difference; 1: there was; -EINVAL: a record cannot be. */
 int tape_play(struct tape *t, struct evloop *loop);
 
 /* ---- bytes ---- */
@@ -206,5 +240,6 @@ double tape_seconds(const struct tape *t); /* since the recording's start */
 
 /* ---- tape_text.c ---- */
 void tape_show(const struct tape_rec *rec, FILE *out);
+const char *tape_type_text(unsigned type);
 
 #endif

@@ -47,6 +47,11 @@ static const struct meaning meanings[TAPE_TYPES] = {
     [TAPE_LISTEN] = {"takes input", "bytes", NULL, false},
 };
 
+const char *tape_type_text(unsigned type)
+{
+    return type < TAPE_TYPES ? meanings[type].text : "of no known type";
+}
+
 /* What the field `queue` is. */
 static const char *queue_means(unsigned type)
 {

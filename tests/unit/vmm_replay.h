@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What tests of replays share: a machine whose guest is the test, its tape, and other tapes of it.
+ */
+#ifndef MINIVET_TESTS_UNIT_VMM_REPLAY_H
+#define MINIVET_TESTS_UNIT_VMM_REPLAY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/log.h"
+#include "core/tape.h"
+#include "tests/harness/fake.h"
+#include "tests/harness/vdrv.h"
+#include "vmm/config.h"
+
+#define DISK    0u
+#define CARD    1u
+#define CONSOLE 2u
+#define RNG     3u
+#define DEVICES 4u
+
+struct bench {
+    char path[64];
+    struct vm_config vm;
+    struct fake_clock time; /* the tape's: of a real one, a quick test records nothing */
+    struct clock clock;
+    struct tape *tape;
+    struct gmem *gmem;
+    struct evloop *loop;
+    struct bus *mmio, *pio;
+    struct seam *seam;
+    struct pci_host *pci_host;
+    struct virtio_devices *virtio;
+    struct fake_chr chr;
+    struct vdrv drv[DEVICES];
+};
+
+/* Records what all of its devices do. Returns the path, which is the caller's to remove. */
+const char *replay_record(struct bench *b, const char *ring);
+/* replay_run(), and what it says. */
+int replay_play(const char *path, char *said, size_t size);
+
+/* Sinks of the log: nothing is kept; the errors are. */
+void replay_quiet(void *ctx, enum log_level level, const char *line);
+void replay_hear(void *ctx, enum log_level level, const char *line);
+struct replay_told {
+    unsigned lines;
+    char last[1024];
+};
+extern struct replay_told told;
+
+/* ---- files ---- */
+
+struct file {
+    uint8_t *bytes; /* to be freed */
+    size_t len;
+};
+
+struct file replay_load(const char *path);
+void replay_store(const char *path, struct file f);
+/* The record at `at`, and where it ends. */
+struct tape_rec rec_at(struct file f, size_t at, size_t *after);
+/* A copy with a record in the place of the one at `at`; NULL: nothing. a and b need not be short.
+ */
+struct file changed(struct file f, size_t at, const struct tape_rec *rec);
+
+#endif

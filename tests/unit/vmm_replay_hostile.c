@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* vmm/replay.c: tapes that were made to do harm are refused, in one line that says what cannot be.
+ */
+#include "tests/unit/vmm_replay.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "core/block.h"
+#include "core/clock.h"
+#include "core/le.h"
+#include "core/net.h"
+#include "core/xmath.h"
+#include "firmware/x86_layout.h"
+#include "virtio/spec.h"
+
+/* Puts `count` records before the one at `at`. */
+static struct file with(struct file f, size_t at, const struct tape_rec *recs, unsigned count)
+{
+    struct file new = {malloc(f.len + count * 24), at};
+    memcpy(new.bytes, f.bytes, at);
+    for (unsigned i = 0; i < count; i++) {
+        const struct tape_rec *rec = &recs[i];
+        uint64_t head = rec->type | (uint64_t)rec->source << 8 | (uint64_t)rec->queue << 16 |
+                        UINT64_C(0x88) << 56;
+        memcpy(new.bytes + new.len, &head, 8);
+        memcpy(new.bytes + new.len + 8, &rec->a, 8);
+        memcpy(new.bytes + new.len + 16, &rec->b, 8);
+        new.len += 24;
+    }
+    memcpy(new.bytes + new.len, f.bytes + at, f.len - at);
+    new.len += f.len - at;
+    return new;
+}
+
+/* Where the first record of a type ends. */
+static size_t behind_first(struct file f, enum tape_type type, struct tape_rec *rec)
+{
+    size_t at = sizeof(TAPE_MAGIC), after = at;
+    do {
+        at = after;
+        cr_assert_lt(at, f.len);
+        *rec = rec_at(f, at, &after);
+    } while (rec->type != type);
+    return after;
+}
+
+/* While a device waits for its disk no guest comes to it: else it would be reset in its reset. */
+Test(replay_hostile, no_guest_comes_while_a_device_waits)
+{
+    static const struct {
+        uint64_t offset, value;
+    } writes[] = {
+        {VIRTIO_MMIO_Status, 0}, {VIRTIO_MMIO_QueueReset, 1}, {VIRTIO_MMIO_QueueReady, 0}};
+    struct bench b;
+    struct tape_rec drain, write;
+    char said[4096];
+    log_set_sink(replay_quiet, NULL);
+    struct file f = replay_load(replay_record(&b, "ring=split"));
+    size_t at = behind_first(f, TAPE_DRAIN, &drain);
+    behind_first(f, TAPE_WRITE, &write);
+    for (unsigned i = 0; i < ARRAY_SIZE(writes); i++) {
+        write.a = X86_VIRTIO_GPA + writes[i].offset;
+        write.b = writes[i].value;
+        struct file other = with(f, at, (struct tape_rec[]){write, drain, write, drain}, 4);
+        replay_store(b.path, other);
+        cr_expect_eq(replay_play(b.path, said, sizeof(said)), 1);
+        cr_expect_not_null(strstr(said, "recorded: registers: register written"), "%s", said);
+        free(other.bytes);
+    }
+    free(f.bytes);
+    unlink(b.path);
+}
+
+/* To play a tape starts nothing and asks nobody. */
+Test(replay_hostile, of_a_command_line_that_does_not_record_is_refused)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    char path[] = "/tmp/minivet-tape-XXXXXX", disk[128], said[4096];
+    char *args[] = {"run", "K", "-d", disk};
+    struct tape *tape;
+    log_set_sink(replay_quiet, NULL);
+    close(mkstemp(path));
+    snprintf(addr.sun_path, sizeof(addr.sun_path), "%s.socket", path);
+    snprintf(disk, sizeof(disk), "vhost-user=%s", addr.sun_path);
+    int server = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    cr_assert_eq(bind(server, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    cr_assert_eq(listen(server, 1), 0);
+    cr_assert_eq(tape_record(&tape, path, &clock_host, ARRAY_SIZE(args), args), 0);
+    tape_destroy(tape);
+    cr_expect_eq(replay_play(path, said, sizeof(said)), -EINVAL);
+    cr_expect_lt(accept(server, NULL, NULL), 0);
+    close(server);
+    unlink(addr.sun_path);
+    unlink(path);
+}
+
+/* What is no disk and no network is not made one. */
+Test(replay_hostile, of_backends_that_cannot_be_is_refused)
+{
+    struct bench b;
+    char said[4096];
+    log_set_sink(replay_quiet, NULL);
+    struct file f = replay_load(replay_record(&b, "ring=split"));
+    for (size_t at = sizeof(TAPE_MAGIC), after; at < f.len; at = after) {
+        struct tape_rec rec = rec_at(f, at, &after);
+        if (rec.type != TAPE_INFO || rec.len == 0)
+            continue;
+        for (uint32_t i = 0; i < rec.len; i++) {
+            uint8_t *byte = f.bytes + at + 8 + i, was = *byte;
+            *byte = 0x43;
+            replay_store(b.path, f);
+            int result = replay_play(b.path, said, sizeof(said));
+            cr_expect(result == -EINVAL || result == 0 || result == 1, "%d", result);
+            *byte = was;
+        }
+    }
+    free(f.bytes);
+    unlink(b.path);
+}
+
+/* ---- what cannot be, record by record ---- */
+
+/* A file that begins as one of this command line does, and has these records. */
+static struct file made(const char *line, const struct tape_rec *recs, unsigned count)
+{
+    struct file f = {calloc(1, 1 << 20), sizeof(TAPE_MAGIC)};
+    struct tape_rec args = {.type = TAPE_ARGS, .len = (uint32_t)strlen(line) + 1, .a = 1};
+    char words[256] = "";
+    cr_assert_lt(args.len, sizeof(words));
+    for (uint32_t i = 0; line[i] != '\0'; i++) {
+        if (line[i] != ' ')
+            words[i] = line[i];
+        args.a += line[i] == ' ';
+    }
+    args.bytes = (const uint8_t *)words;
+    memcpy(f.bytes, TAPE_MAGIC, sizeof(TAPE_MAGIC));
+    for (unsigned i = 0; i < 1 + count; i++) {
+        const struct tape_rec *rec = i == 0 ? &args : &recs[i - 1];
+        uint64_t head = rec->type | (uint64_t)rec->source << 8 | (uint64_t)rec->queue << 16 |
+                        (uint64_t)rec->len << 32 | UINT64_C(0x88) << 56;
+        memcpy(f.bytes + f.len, &head, 8);
+        if (rec->len > 0)
+            memcpy(f.bytes + f.len + 8, rec->bytes, rec->len);
+        memcpy(f.bytes + f.len + 8 + rec->len, &rec->a, 8);
+        memcpy(f.bytes + f.len + 16 + rec->len, &rec->b, 8);
+        f.len += 24 + rec->len;
+    }
+    return f;
+}
+
+/* Is refused in one line that says so. */
+static void is_refused(struct file f, const char *what)
+{
+    char path[] = "/tmp/minivet-tape-XXXXXX", said[4096] = "";
+    close(mkstemp(path));
+    replay_store(path, f);
+    log_set_sink(replay_hear, NULL);
+    told.lines = 0;
+    cr_expect_eq(replay_play(path, said, sizeof(said)), -EINVAL, "%s: %s", what, said);
+    cr_expect_eq(told.lines, 1, "%s: %u lines", what, told.lines);
+    cr_expect_not_null(strstr(told.last, what), "%s: %s", what, told.last);
+    cr_expect_eq(said[0], '\0', "%s", said);
+    unlink(path);
+    free(f.bytes);
+}
+
+#define CARDS "run K -m 32 --rng off --record F -n null,queues=2"
+#define ALL   "run K -m 32 --record F -d null:16M,queues=1 -n null --console virtio"
+
+static const struct net_info two_pairs = {.pairs = 2, .link_up = true};
+
+static struct tape_rec info_of(unsigned source, const void *info, uint32_t len)
+{
+    struct tape_rec rec = tape_rec(TAPE_INFO, source, 0);
+    rec.bytes = info;
+    rec.len = len;
+    return rec;
+}
+
+static void card_is_refused(struct net_info info, const char *what)
+{
+    struct tape_rec rec = info_of(1, &info, sizeof(info));
+    is_refused(made(CARDS, &rec, 1), what);
+}
+
+Test(replay_hostile, of_a_card_that_cannot_be_is_refused)
+{
+    struct net_info info = two_pairs;
+    info.pairs = UINT32_MAX;
+    card_is_refused(info, "number of queue pairs is 0xffffffff");
+    info.pairs = 3; /* of two that the card has */
+    card_is_refused(info, "number of queue pairs is 0x3");
+    info.pairs = 0;
+    card_is_refused(info, "number of queue pairs is 0");
+    info = two_pairs;
+    info.to_host = 1u << 31;
+    card_is_refused(info, "offloads is 0x80000000");
+    info = two_pairs;
+    info.mtu_bytes = 65536;
+    card_is_refused(info, "MTU is 0x10000");
+}
+
+static void disk_is_refused(struct blk_info info, const char *what)
+{
+    struct tape_rec rec = info_of(1, &info, sizeof(info));
+    is_refused(made(ALL, &rec, 1), what);
+}
+
+Test(replay_hostile, of_a_disk_that_cannot_be_is_refused)
+{
+    const struct blk_info good = {.capacity_bytes = 16 * MIB};
+    struct blk_info info = good;
+    info.capacity_bytes = UINT64_C(1) << 63;
+    disk_is_refused(info, "capacity is 0x8000000000000000");
+    info.capacity_bytes = 513;
+    disk_is_refused(info, "capacity is 0x201");
+    info = good;
+    info.logical_bytes = 256;
+    disk_is_refused(info, "logical block is 0x100");
+    info.logical_bytes = 1u << 31;
+    disk_is_refused(info, "logical block is 0x80000000");
+    info = good;
+    info.optimal_bytes = 3;
+    disk_is_refused(info, "size of blocks is 0x3");
+}
+
+/* The first record of a type, with something else in it; where it is. */
+static size_t find(struct file f, enum tape_type type, struct tape_rec *rec)
+{
+    size_t at = sizeof(TAPE_MAGIC), after;
+    for (; at < f.len; at = after) {
+        *rec = rec_at(f, at, &after);
+        if (rec->type == type && (type != TAPE_POP || rec->len > 0) &&
+            (type != TAPE_RECEIVE || rec->len > 0))
+            return at;
+    }
+    cr_assert(false, "type %u is not on the tape", type);
+    return 0;
+}
+
+enum field { A, B, QUEUE, SOURCE, LEN };
+
+/* The record is as many bytes long as before, but what it says is not what it was. */
+static struct file with_field(struct file f, enum tape_type type, enum field field, uint64_t value)
+{
+    struct tape_rec rec;
+    size_t at = find(f, type, &rec);
+    if (field == A)
+        rec.a = value;
+    if (field == B)
+        rec.b = value;
+    struct file other = changed(f, at, &rec);
+    if (field == QUEUE)
+        le16_put(other.bytes + at + 2, (uint16_t)value);
+    if (field == SOURCE)
+        other.bytes[at + 1] = (uint8_t)value;
+    if (field == LEN) { /* of the bytes that follow some are its own now */
+        other.bytes[at + 4] = (uint8_t)value;
+        other.bytes[at + 5] = (uint8_t)(value >> 8);
+        other.bytes[at + 6] = (uint8_t)(value >> 16);
+    }
+    return other;
+}
+
+Test(replay_hostile, of_a_record_that_cannot_be_is_refused)
+{
+    static const struct {
+        uint8_t type, field;
+        uint64_t value;
+        const char *what;
+    } cases[] = {
+        {TAPE_RX, QUEUE, 1, "queue is 0x1"}, /* the card has one pair */
+        {TAPE_RX, QUEUE, 0xffff, "queue is 0xffff"},
+        {TAPE_KICK, QUEUE, 40, "queue is 0x28"},
+        {TAPE_KICK, SOURCE, 0, "source is 0"},
+        {TAPE_DONE, SOURCE, 150, "source is 0x96"},
+        {TAPE_DONE, SOURCE, 2, "source is 0x2"},
+        {TAPE_DONE, A, 77, "request's number is 0x4d"},
+        {TAPE_DONE, B, 1, "second number is 0x1"},
+        {TAPE_DONE, B, UINT64_C(0) - 4096, "second number is 0xfffffffffffff000"},
+        {TAPE_DONE, B, UINT64_C(1) << 32, "second number is 0x100000000"},
+        {TAPE_WINDOW, A, 65536, "first number is 0x10000"},
+        {TAPE_WRITE, QUEUE, 0x003, "queue is 0x3"},
+        {TAPE_WRITE, QUEUE, 0x204, "queue is 0x204"},
+        {TAPE_POP, A, 5000, "first number is 0x1388"},
+        {TAPE_POP, A, 100, "buffer's address is"},
+        {TAPE_POP, B, 5, "second number is 0x5"},
+        {TAPE_POP, B, TAPE_A_CHAIN | 16, "head is 0x10"},
+        {TAPE_FLUSH, A, UINT64_MAX, "first number is 0xffffffffffffffff"},
+        {TAPE_SEND, B, 7, "second number is 0x7"},
+        {TAPE_RECEIVE, B, NET_PACKET_MAX + 1, "second number is 0x"},
+        {TAPE_RECEIVE, B, 5000, "result is 0x1388"},
+        {TAPE_RECEIVE, B, 73, "number of bytes is"},
+        {TAPE_PRINT, B, 1000, "second number is 0x3e8"},
+        {TAPE_RANDOM, B, 1000, "second number is 0x3e8"},
+        {TAPE_TIME, A, UINT64_MAX, "first number is"},
+        {TAPE_TYPED, LEN, TAPE_BYTES_MAX + 1, "number of bytes is 0x20001"},
+    };
+    struct bench b;
+    log_set_sink(replay_quiet, NULL);
+    struct file f = replay_load(replay_record(&b, "ring=split"));
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        told.last[0] = '\0';
+        is_refused(with_field(f, cases[i].type, cases[i].field, cases[i].value), cases[i].what);
+    }
+    free(f.bytes);
+    unlink(b.path);
+}
+
+Test(replay_hostile, of_buffers_outside_of_memory_is_refused)
+{
+    struct bench b;
+    struct tape_rec rec;
+    log_set_sink(replay_quiet, NULL);
+    struct file f = replay_load(replay_record(&b, "ring=split"));
+    uint8_t *buffer = f.bytes + find(f, TAPE_POP, &rec) + 8;
+    buffer[0] = 0x14; /* four bytes of address, one of length */
+    memset(buffer + 1, 0xff, 4);
+    is_refused(f, "buffer's address is 0xffffffff");
+    unlink(b.path);
+}
+
+/* More bytes than the device has asked for, at any time. */
+Test(replay_hostile, of_bytes_that_have_no_room_is_refused)
+{
+    static const uint8_t bytes[4096];
+    struct bench b;
+    struct tape_rec typed;
+    log_set_sink(replay_quiet, NULL);
+    struct file f = replay_load(replay_record(&b, "ring=split"));
+    size_t at = find(f, TAPE_TYPED, &typed);
+    struct tape_rec more = {
+        .type = TAPE_TYPED, .source = typed.source, .len = sizeof(bytes), .bytes = bytes};
+    struct file one = made("x", &more, 1); /* its last record is ours */
+    size_t len = 24 + sizeof(bytes);
+    struct file other = {malloc(f.len + len), f.len + len};
+    memcpy(other.bytes, f.bytes, at);
+    memcpy(other.bytes + at, one.bytes + one.len - len, len);
+    memcpy(other.bytes + at + len, f.bytes + at, f.len - at);
+    is_refused(other, "number of bytes is 0x1000");
+    free(one.bytes);
+    free(f.bytes);
+    unlink(b.path);
+}
+
+Test(replay_hostile, of_times_that_go_back_is_refused)
+{
+    const struct tape_rec recs[] = {info_of(1, &two_pairs, sizeof(two_pairs)),
+                                    {.type = TAPE_DEVICE, .source = 2, .a = 1, .b = 5},
+                                    {.type = TAPE_TIME, .a = 1000},
+                                    {.type = TAPE_TIME, .a = 999}};
+    is_refused(made(CARDS, recs, ARRAY_SIZE(recs)), "(time) cannot be: its first number is 0x3e7");
+}
+
+Test(replay_hostile, of_a_command_line_that_is_none_is_refused)
+{
+    char many[2 * 5000 + 1];
+    struct tape_rec rec = {.type = TAPE_ARGS, .bytes = (const uint8_t *)many};
+    memset(many, 0, sizeof(many));
+    struct file f = made("run K", NULL, 0);
+    f.bytes[sizeof(TAPE_MAGIC) + 8 + 5] = 'x'; /* where its last word ends */
+    is_refused(f, "number of bytes is 0x6");
+    f = made("run K", NULL, 0);
+    f.bytes[sizeof(TAPE_MAGIC) + 8 + 6] = 3; /* words, it says */
+    is_refused(f, "number of words is 0x3");
+    rec.len = 5000; /* words of nothing */
+    rec.a = 5000;
+    struct file other = made("x", &rec, 1);
+    memmove(other.bytes + sizeof(TAPE_MAGIC), other.bytes + other.len - 24 - rec.len, 24 + rec.len);
+    other.len = sizeof(TAPE_MAGIC) + 24 + rec.len;
+    is_refused(other, "number of words is 0x1388");
+}
+
+/* Names are the tape's to choose. */
+Test(replay_hostile, names_do_not_drive_the_terminal)
+{
+    struct blk_info disk = {.capacity_bytes = 16 * MIB};
+    const struct tape_rec recs[] = {info_of(1, &disk, sizeof(disk)),
+                                    {.type = TAPE_DEVICE, .source = 2, .a = 77, .b = 1}};
+    char path[] = "/tmp/minivet-tape-XXXXXX", said[4096] = "";
+    struct file f =
+        made("run K -m 32 --rng off --record F -d \033]0;owned\007\x9b", recs, ARRAY_SIZE(recs));
+    close(mkstemp(path));
+    replay_store(path, f);
+    log_set_sink(replay_quiet, NULL);
+    cr_expect_eq(replay_play(path, said, sizeof(said)), 1);
+    cr_expect_not_null(strstr(said, "?]0;owned??: device, type 0x2"), "%s", said);
+    cr_expect_null(strchr(said, '\033'));
+    cr_expect_null(strchr(said, '\007'));
+    unlink(path);
+    free(f.bytes);
+}
+
+/* A file that has no end is none. */
+Test(replay_hostile, of_what_has_no_end_is_refused)
+{
+    char said[4096];
+    log_set_sink(replay_quiet, NULL);
+    cr_expect_eq(replay_play("/dev/zero", said, sizeof(said)), -EINVAL);
+    char path[] = "/tmp/minivet-tape-XXXXXX";
+    close(mkstemp(path));
+    unlink(path);
+    cr_assert_eq(mkfifo(path, 0600), 0);
+    cr_expect_eq(replay_play(path, said, sizeof(said)), -EINVAL); /* and is not waited for */
+    unlink(path);
+}
+
+/* A tape of another user's, who cuts it while it is played: reading a mapping would be a crash. */
+Test(replay_hostile, may_be_cut_while_it_is_played)
+{
+    struct bench b;
+    char said[4096], *args[64];
+    struct tape *tape;
+    FILE *out = fmemopen(said, sizeof(said), "w");
+    log_set_sink(replay_quiet, NULL);
+    replay_record(&b, "ring=split");
+    cr_assert_eq(tape_open(&tape, b.path, out), 0);
+    cr_assert_eq(truncate(b.path, 0), 0);
+    cr_expect_gt(tape_args(tape, args, ARRAY_SIZE(args)), 0);
+    cr_expect_str_eq(args[0], "run");
+    while (tape_next(tape) != NULL)
+        ;
+    tape_destroy(tape);
+    fclose(out);
+    unlink(b.path);
+}
