@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The orders of the rings' accesses, on all executions that a machine as weak as C17 allows: what
+ * is handed over is there when it is seen to be, and of two sides that ask each other "have you
+ * stored yours?" at least one sees the other's. The driver here keeps to the orders that VIRTIO 1.4
+ * asks for, and to no more.
+ */
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+#include "core/gmem.h"
+#include "core/le.h"
+#include "tests/harness/vdrv.h"
+#include "tests/order/model.h"
+#include "virtio/spec.h"
+#include "virtio/virtqueue.h"
+
+enum {
+    MEMORY = 0x20000,
+    SIZE = 2,
+    DATA_BYTES = 2,
+    DATA = 0x1234,
+};
+
+struct pair {
+    bool packed, event_idx;
+    struct gmem *gmem;
+    struct vdrv drv;
+    struct vdrv_queue *q;
+    uint64_t data_gpa;
+    struct virtqueue vq;
+    struct vq_chain *chain;
+
+    /* What the two saw. */
+    bool wanted, saw;
+    uint32_t head, len, data;
+    int popped;
+};
+
+static void prepare(struct pair *p)
+{
+    vq_deactivate(&p->vq);
+    p->drv.heap_gpa = p->drv.heap_start_gpa;
+    p->drv.features = (p->packed ? VIRTIO_BIT(VIRTIO_F_RING_PACKED) : 0) |
+                      (p->event_idx ? VIRTIO_BIT(VIRTIO_F_EVENT_IDX) : 0);
+    vdrv_queue_alloc(&p->drv, 0, SIZE);
+    p->data_gpa = vdrv_alloc(&p->drv, 16, 16);
+    p->q = &p->drv.q[0];
+    struct vq_config config = {SIZE, p->q->desc_gpa, p->q->avail_gpa, p->q->used_gpa, true};
+    int err = vq_activate(&p->vq, &(struct vq_setup){.config = &config,
+                                                     .gmem = p->gmem,
+                                                     .features = p->drv.features,
+                                                     .size_max = SIZE,
+                                                     .iov_max = SIZE});
+    cr_assert_eq(err, 0);
+    p->chain = NULL;
+    p->wanted = p->saw = false;
+    p->popped = 0;
+}
+
+static uint8_t *data(struct pair *p)
+{
+    return vdrv_ptr(&p->drv, p->data_gpa, DATA_BYTES);
+}
+
+static uint32_t load16(const uint8_t *at, int order)
+{
+    return model_load(at, 2, order);
+}
+
+/* ---- to the driver: a buffer that was written, and its interrupt ---- */
+
+static void prepare_used(void *ctx)
+{
+    struct pair *p = ctx;
+    prepare(p);
+    vdrv_add(p->q, &(struct vdrv_buf){p->data_gpa, DATA_BYTES, true}, 1);
+    vdrv_publish(p->q);
+    vdrv_irq_off(p->q);
+    cr_assert_eq(vq_pop(&p->vq, &p->chain), 1);
+}
+
+static void give(void *ctx)
+{
+    struct pair *p = ctx;
+    model_store(data(p), DATA_BYTES, DATA, __ATOMIC_RELAXED);
+    iobuf_skip(&p->chain->wr, DATA_BYTES);
+    vq_push(&p->vq, p->chain);
+    p->wanted = vq_flush(&p->vq);
+}
+
+/* Interrupts on; then is there something already? */
+static void look_split(struct pair *p)
+{
+    if (p->event_idx)
+        model_store(p->q->avail + VIRTQ_AVAIL_USED_EVENT(SIZE), 2, 0, __ATOMIC_SEQ_CST);
+    else
+        model_store(p->q->avail + VIRTQ_AVAIL_FLAGS, 2, 0, __ATOMIC_SEQ_CST);
+    p->saw = load16(p->q->used + VIRTQ_USED_IDX, __ATOMIC_SEQ_CST) == 1;
+    const uint8_t *elem = p->q->used + VIRTQ_USED_RING;
+    if (p->saw) {
+        p->head = model_load(elem, 4, __ATOMIC_RELAXED);
+        p->len = model_load(elem + 4, 4, __ATOMIC_RELAXED);
+    }
+}
+
+static void look_packed(struct pair *p)
+{
+    uint32_t place = p->event_idx ? UINT32_C(1) << PVIRTQ_EVENT_WRAP_SHIFT : 0;
+    uint32_t flags = p->event_idx ? RING_EVENT_FLAGS_DESC : RING_EVENT_FLAGS_ENABLE;
+    model_store(p->q->avail, 4, flags << 16 | place, __ATOMIC_SEQ_CST);
+    uint32_t both = VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED;
+    p->saw = (load16(p->q->desc + PVIRTQ_DESC_flags, __ATOMIC_SEQ_CST) & both) == both;
+    if (p->saw) {
+        p->head = load16(p->q->desc + PVIRTQ_DESC_id, __ATOMIC_RELAXED);
+        p->len = model_load(p->q->desc + PVIRTQ_DESC_len, 4, __ATOMIC_RELAXED);
+    }
+}
+
+static void look(void *ctx)
+{
+    struct pair *p = ctx;
+    (p->packed ? look_packed : look_split)(p);
+    if (p->saw)
+        p->data = load16(data(p), __ATOMIC_RELAXED);
+}
+
+static const char *judge_used(void *ctx)
+{
+    struct pair *p = ctx;
+    if (!p->saw)
+        return p->wanted ? NULL : "the driver sees no used buffer, and gets no interrupt";
+    if (p->head != 0 || p->len != DATA_BYTES)
+        return "the driver sees a used buffer before its id and length";
+    return p->data == DATA ? NULL : "the driver sees a used buffer before what was written to it";
+}
+
+/* ---- to the device: a chain that is published, and its notification ---- */
+
+static void prepare_avail(void *ctx)
+{
+    struct pair *p = ctx;
+    prepare(p);
+    vq_notify_off(&p->vq);
+}
+
+/* "Tell me"; then is there something already? */
+static void wait(void *ctx)
+{
+    struct pair *p = ctx;
+    p->saw = vq_notify_on(&p->vq);
+    p->popped = vq_pop(&p->vq, &p->chain);
+}
+
+static void take(void *ctx)
+{
+    struct pair *p = ctx;
+    p->popped = vq_pop(&p->vq, &p->chain);
+}
+
+static void put_desc(struct pair *p, uint16_t last)
+{
+    uint8_t *at = p->q->desc;
+    model_store(at, 4, (uint32_t)p->data_gpa, __ATOMIC_RELAXED);
+    model_store(at + 8, 4, DATA_BYTES, __ATOMIC_RELAXED);
+    if (!p->packed)
+        model_store(at + 12, 2, VIRTQ_DESC_F_WRITE, __ATOMIC_RELAXED);
+    else
+        model_store(at + PVIRTQ_DESC_id, 2, last, __ATOMIC_RELAXED);
+}
+
+static void publish_split(struct pair *p)
+{
+    put_desc(p, 0);
+    model_store(p->q->avail + VIRTQ_AVAIL_RING, 2, 0, __ATOMIC_RELAXED);
+    model_store(p->q->avail + VIRTQ_AVAIL_IDX, 2, 1, __ATOMIC_SEQ_CST);
+    if (p->event_idx)
+        p->wanted = load16(p->q->used + VIRTQ_USED_AVAIL_EVENT(SIZE), __ATOMIC_SEQ_CST) == 0;
+    else
+        p->wanted = load16(p->q->used + VIRTQ_USED_FLAGS, __ATOMIC_SEQ_CST) == 0;
+}
+
+static void publish_packed(struct pair *p)
+{
+    put_desc(p, 1);
+    model_store(p->q->desc + PVIRTQ_DESC_flags, 2, VIRTQ_DESC_F_WRITE | VIRTQ_DESC_F_AVAIL,
+                __ATOMIC_SEQ_CST);
+    uint32_t event = model_load(p->q->used, 4, __ATOMIC_SEQ_CST);
+    p->wanted = event >> 16 != RING_EVENT_FLAGS_DISABLE;
+}
+
+static void publish(void *ctx)
+{
+    struct pair *p = ctx;
+    (p->packed ? publish_packed : publish_split)(p);
+}
+
+static const char *judge_chain(struct pair *p)
+{
+    if (p->popped == 1 &&
+        (p->chain->wr.left != DATA_BYTES || p->chain->head != (p->packed ? 1 : 0)))
+        return "the device sees a chain before its descriptor";
+    return p->popped < 0 ? "the device sees a chain that is none" : NULL;
+}
+
+static const char *judge_waiting(void *ctx)
+{
+    struct pair *p = ctx;
+    if (!p->saw && !p->wanted && p->popped == 0)
+        return "the device sees no chain, and gets no notification";
+    return judge_chain(p);
+}
+
+static const char *judge_taken(void *ctx)
+{
+    return judge_chain(ctx);
+}
+
+/* ---- */
+
+static void check(const struct model_case *steps)
+{
+    static struct pair p;
+    for (unsigned kind = 0; kind < 4; kind++) {
+        p = (struct pair){.packed = kind & 1, .event_idx = kind & 2};
+        cr_assert_eq(gmem_create(&p.gmem, MEMORY, MEMORY, MEMORY), 0);
+        vdrv_init(&p.drv, p.gmem, NULL, 0);
+        struct model_case c = *steps;
+        c.memory = gmem_ptr(p.gmem, 0, MEMORY, 1);
+        c.bytes = MEMORY;
+        c.ctx = &p;
+        unsigned count;
+        const char *wrong = model_explore(&c, &count);
+        cr_expect(wrong == NULL, "%s%s, execution %u: %s", p.packed ? "packed" : "split",
+                  p.event_idx ? " with EVENT_IDX" : "", count, wrong);
+        cr_expect_gt(count, 1, "there was something to choose");
+        vq_deactivate(&p.vq);
+        vdrv_fini(&p.drv);
+        gmem_destroy(p.gmem);
+    }
+}
+
+Test(order, used_buffers_are_whole_and_heard_of)
+{
+    check(&(struct model_case){
+        .prepare = prepare_used, .device = give, .driver = look, .judge = judge_used});
+}
+
+Test(order, chains_are_whole_and_heard_of)
+{
+    check(&(struct model_case){
+        .prepare = prepare_avail, .device = wait, .driver = publish, .judge = judge_waiting});
+}
+
+Test(order, chains_are_whole_when_they_are_seen)
+{
+    check(&(struct model_case){
+        .prepare = prepare_avail, .device = take, .driver = publish, .judge = judge_taken});
+}
