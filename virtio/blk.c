@@ -54,9 +54,16 @@ static int blk_queue_start(struct virtio_device *dev, unsigned queue)
         free_requests(q);
         return -ENOMEM;
     }
-    for (unsigned slot = 0; slot < vq->size; slot++)
-        blk_request_init(&q->requests[slot], q, slot);
     return 0;
+}
+
+/* Made when it is used first: a queue that is never deep takes little of the host's memory. */
+static struct blk_request *request_at(struct blk_queue *q, unsigned slot)
+{
+    struct blk_request *r = &q->requests[slot];
+    if (r->queue == NULL)
+        blk_request_init(r, q, slot);
+    return r;
 }
 
 static void blk_queue_ready(struct virtio_device *dev, unsigned queue)
@@ -64,7 +71,7 @@ static void blk_queue_ready(struct virtio_device *dev, unsigned queue)
     struct blk_queue *q = &blk_of(dev)->queues[queue];
     struct vq_chain *chain;
     while ((chain = virtio_queue_next(dev, queue)) != NULL)
-        blk_request_start(&q->requests[chain->slot], chain);
+        blk_request_start(request_at(q, chain->slot), chain);
 }
 
 static void blk_queue_stop(struct virtio_device *dev, unsigned queue)

@@ -63,9 +63,16 @@ static int scsi_queue_start(struct virtio_device *dev, unsigned queue)
         free_requests(q);
         return -ENOMEM;
     }
-    for (unsigned slot = 0; slot < vq->size; slot++)
-        scsi_request_init(&q->requests[slot], q, slot, vq->iov_max);
     return 0;
+}
+
+/* Made when it is used first: a queue that is never deep takes little of the host's memory. */
+static struct scsi_request *request_at(struct scsi_queue *q, unsigned slot)
+{
+    struct scsi_request *r = &q->requests[slot];
+    if (r->queue == NULL)
+        scsi_request_init(r, q, slot, q->scsi->dev.queues[q->index].vq.iov_max);
+    return r;
 }
 
 static void scsi_queue_ready(struct virtio_device *dev, unsigned queue)
@@ -79,7 +86,7 @@ static void scsi_queue_ready(struct virtio_device *dev, unsigned queue)
         scsi_event_ready(scsi);
     else
         while ((chain = virtio_queue_next(dev, queue)) != NULL)
-            scsi_request_start(&q->requests[chain->slot], chain);
+            scsi_request_start(request_at(q, chain->slot), chain);
 }
 
 static void drain_all(struct virtio_scsi *scsi)

@@ -27,14 +27,6 @@ static int make_chains(struct virtqueue *vq)
     vq->order = calloc(vq->in_order ? vq->size : 1, sizeof(struct vq_chain *));
     if (vq->chains == NULL || vq->iov == NULL || vq->in_flight == NULL || vq->order == NULL)
         return vq_error(vq, -ENOMEM, "out of memory");
-    /* Lowest slot on top: a queue that is never deep touches few pages of its storage. */
-    for (unsigned slot = vq->size; slot-- > 0;) {
-        struct vq_chain *chain = &vq->chains[slot];
-        chain->slot = slot;
-        chain->iov = &vq->iov[(size_t)slot * vq->iov_max];
-        chain->next_free = vq->free;
-        vq->free = chain;
-    }
     return 0;
 }
 
@@ -106,12 +98,25 @@ int vq_chain_add(struct virtqueue *vq, struct vq_chain *chain, uint64_t addr, ui
     return 0;
 }
 
+/* All of its chains are in flight. */
+static bool is_used_up(const struct virtqueue *vq)
+{
+    return vq->free == NULL && vq->slots_used == vq->size;
+}
+
+/* One that was in flight before, or the next slot: only what is used takes the host's memory. */
 static struct vq_chain *chain_take(struct virtqueue *vq)
 {
     struct vq_chain *chain = vq->free;
-    if (chain == NULL)
+    if (is_used_up(vq))
         return NULL;
-    vq->free = chain->next_free;
+    if (chain != NULL) {
+        vq->free = chain->next_free;
+    } else {
+        chain = &vq->chains[vq->slots_used];
+        chain->slot = vq->slots_used++;
+        chain->iov = &vq->iov[(size_t)chain->slot * vq->iov_max];
+    }
     chain->slots = 0;
     chain->descs = 0;
     chain->done = false;
@@ -139,7 +144,7 @@ int vq_pop(struct virtqueue *vq, struct vq_chain **chain)
     if (vq->broken)
         return -EPROTO;
     /* With every chain in flight whatever else is there names one of their heads again. */
-    if (vq->free == NULL && !vq->ops->notify_on(vq))
+    if (is_used_up(vq) && !vq->ops->notify_on(vq))
         return 0;
     struct vq_chain *next = chain_take(vq);
     int got = next != NULL ? vq->ops->pop(vq, next)

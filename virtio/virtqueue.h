@@ -127,7 +127,8 @@ struct virtqueue {
     };
 
     /* Storage of every chain that can be in flight. */
-    struct vq_chain *chains, *free;
+    struct vq_chain *chains, *free; /* by slot; those that were in flight before */
+    uint32_t slots_used;            /* those above have never been in flight */
     struct iovec *iov;
     unsigned iov_max;
     bool *in_flight; /* by head */
