@@ -5,6 +5,7 @@
  * UNIX sockets: a session's bus or service manager does for the user whatever it is asked for.
  */
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
@@ -69,7 +70,8 @@ static const struct confine_call calls[] = {
     CALL(write),
     CALL(writev),
     CALL(lseek),
-    CONFINE_IOCTL,
+    CONFINE_IOCTL(FIONREAD),
+    CONFINE_IOCTL(FIONBIO),
     CALL(getdents64),
     /* the loop, and sockets */
     CALL(poll),

@@ -102,7 +102,7 @@ static const struct confine_call calls[] = {
     CALL(pwritev),
     CALL(pwritev2),
     CALL(lseek),
-    CONFINE_IOCTL,
+    {.name = "ioctl", .arg = 2, .mask = 0xff00, .value = 0x1200}, /* BLK...: of block devices */
     CALL(fallocate),
     CALL(ftruncate),
     CALL(fsync),

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What an image can do that has taken qemu-storage-daemon over: tried in a child that is confined
+ * as that one is.
+ */
+#include <criterion/criterion.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "core/confine.h"
+#include "core/xmath.h"
+#include "devices/backend/storage_daemon_impl.h"
+
+#define OK 7 /* a status that no accident has */
+
+struct scene {
+    char dir[64], image[80], backing[80];
+    struct storage_daemon d;
+};
+
+static int make_file(const char *path, int flags)
+{
+    int fd = open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(write(fd, "image", 5), 5);
+    close(fd);
+    fd = open(path, flags | O_CLOEXEC);
+    cr_assert_geq(fd, 0);
+    return fd;
+}
+
+/* An image that is written, and its backing file, which is read. */
+static void open_scene(struct scene *s)
+{
+    *s = (struct scene){.dir = "/tmp/minivet-test-XXXXXX"};
+    cr_assert_not_null(mkdtemp(s->dir));
+    snprintf(s->image, sizeof(s->image), "%s/image", s->dir);
+    snprintf(s->backing, sizeof(s->backing), "%s/backing", s->dir);
+    s->d = (struct storage_daemon){.name = (char *)"vda", .program = (char *)"/bin/true"};
+    strcpy(s->d.dir, "/no such folder");
+    s->d.chain.links[s->d.chain.count++].fd = make_file(s->image, O_RDWR);
+    s->d.chain.links[s->d.chain.count++].fd = make_file(s->backing, O_RDONLY);
+}
+
+static void close_scene(struct scene *s)
+{
+    image_chain_close(&s->d.chain);
+    cr_expect_eq(unlink(s->image), 0);
+    cr_expect_eq(unlink(s->backing), 0);
+    cr_expect_eq(rmdir(s->dir), 0);
+}
+
+static void in_child(bool (*check)(const struct scene *))
+{
+    struct scene s;
+    struct confine *c = NULL;
+    int status = 0;
+    open_scene(&s);
+    cr_assert_eq(storage_daemon_confine(&c, &s.d), 0);
+    pid_t pid = fork();
+    if (pid == 0)
+        syscall(SYS_exit_group, confine_apply(c) != 0 ? 1 : check(&s) ? OK : 2);
+    cr_assert_gt(pid, 0);
+    confine_destroy(c);
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == OK, "%#x", status);
+    close_scene(&s);
+}
+
+static bool fails(long result, int error)
+{
+    return result == -1 && errno == error;
+}
+
+static bool reaches_processes(const struct scene *s)
+{
+    static const int calls[] = {SYS_kill,
+                                SYS_tgkill,
+                                SYS_tkill,
+                                SYS_rt_sigqueueinfo,
+                                SYS_ptrace,
+                                SYS_pidfd_open,
+                                SYS_pidfd_getfd,
+                                SYS_pidfd_send_signal,
+                                SYS_fork,
+                                SYS_process_vm_readv,
+                                SYS_process_vm_writev,
+                                SYS_memfd_create,
+                                SYS_socket,
+                                SYS_connect,
+                                SYS_bind,
+                                SYS_io_uring_setup,
+                                SYS_unshare,
+                                SYS_setns,
+                                SYS_mount,
+                                SYS_bpf,
+                                SYS_keyctl,
+                                SYS_shmget,
+                                SYS_userfaultfd,
+                                SYS_perf_event_open,
+                                SYS_setrlimit};
+    (void)s;
+    for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+        if (!fails(syscall(calls[i], 0, 0, 0, 0, 0, 0), ENOSYS))
+            return false;
+    return fails(syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0), ENOSYS);
+}
+
+Test(devices_storage_confine, other_processes_are_out_of_reach)
+{
+    in_child(reaches_processes);
+}
+
+/* Of a file that may be read alone: its attributes and its file system are none of the daemon's. */
+static bool changes_attributes(const struct scene *s)
+{
+    int image = s->d.chain.links[0].fd, backing = s->d.chain.links[1].fd, flags = 0;
+    uint64_t bytes = 0;
+    return fails(syscall(SYS_ioctl, backing, FS_IOC_GETFLAGS, &flags), ENOSYS) &&
+           fails(syscall(SYS_ioctl, backing, FS_IOC_SETFLAGS, &flags), ENOSYS) &&
+           fails(syscall(SYS_ioctl, image, FICLONE, -1), ENOSYS) &&
+           fails(syscall(SYS_ioctl, image, UINT64_C(1) << 32 | FS_IOC_GETFLAGS, &flags), ENOSYS) &&
+           fails(syscall(SYS_fchmod, image, 0666), ENOSYS) &&
+           fails(syscall(SYS_fsetxattr, image, "user.a", "b", 1, 0), ENOSYS) &&
+           fails(syscall(SYS_ioctl, image, BLKGETSIZE64, &bytes), ENOTTY); /* let pass */
+}
+
+Test(devices_storage_confine, attributes_of_files_are_not_changed)
+{
+    in_child(changes_attributes);
+}
+
+static long again(int fd, int flags)
+{
+    char name[32];
+    snprintf(name, sizeof(name), "/proc/self/fd/%d", fd);
+    return syscall(SYS_openat, AT_FDCWD, name, flags);
+}
+
+static bool opens_files(const struct scene *s)
+{
+    int image = s->d.chain.links[0].fd, backing = s->d.chain.links[1].fd;
+    return again(image, O_RDWR | O_TRUNC) >= 0 && again(backing, O_RDONLY) >= 0 &&
+           fails(again(backing, O_RDWR), EACCES) &&
+           fails(again(backing, O_RDONLY | O_TRUNC), EACCES) &&
+           fails(syscall(SYS_unlink, s->image), EACCES) &&
+           fails(syscall(SYS_openat, AT_FDCWD, s->dir, O_RDONLY), EACCES) &&
+           fails(syscall(SYS_openat, AT_FDCWD, "/proc/self/maps", O_RDONLY), EACCES) &&
+           fails(syscall(SYS_openat, AT_FDCWD, "/proc/self/mem", O_RDWR), EACCES) &&
+           fails(syscall(SYS_openat, AT_FDCWD, "/dev/tty", O_RDWR), EACCES);
+}
+
+Test(devices_storage_confine, a_backing_file_is_only_read)
+{
+    if (!confine_restricts_files())
+        cr_skip_test("this kernel has no Landlock");
+    in_child(opens_files);
+}
