@@ -141,8 +141,8 @@ static int check_backing(const struct step *s)
     if (format[0] == '\0')
         return fail_msg(-EINVAL,
                         "disk %s: the format of the backing file %s is not said: qemu-img rebase "
-                        "-u -b %s -F FORMAT %s",
-                        disk, name, name, s->path);
+                        "-u -b FILE -F FORMAT IMAGE says it",
+                        disk, name);
     if (!image_format_is_known(format))
         return fail_msg(-EINVAL, "disk %s: backing file %s: format %s: the formats are %s", disk,
                         name, format, IMAGE_FORMATS);

@@ -40,6 +40,8 @@ Test(text, that_is_no_utf8_becomes_question_marks)
     becomes("\xc3", "?"); /* cut off */
     becomes("\xf0\x9f\x98", "???");
     becomes("\xc0\x9b[", "??["); /* longer than it need be */
+    becomes("\xe0\x82\x9b[", "???[");
+    becomes("\xf0\x80\x82\x9b[", "????[");
     becomes("\xff\xfe\xf5\x80", "????");
     becomes("\xe4\x1b[0m", "??[0m");
 }

@@ -16,6 +16,9 @@ static unsigned utf8_bytes(const uint8_t *at)
     for (unsigned i = 1; i <= more; i++)
         if ((at[i] & 0xc0) != 0x80)
             return 0;
+    /* Longer than it need be: some terminals find a control character in that. */
+    if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xf0 && at[1] < 0x90))
+        return 0;
     return 1 + more;
 }
 
