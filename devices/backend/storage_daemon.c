@@ -151,6 +151,11 @@ static int make_dir(struct storage_daemon *d)
         d->dir[0] = '\0';
         return err;
     }
+    snprintf(d->pid_file, sizeof(d->pid_file), "%s/pid", d->dir);
+    int fd = open(d->pid_file, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return fail(-errno, "disk %s: %s", d->name, d->pid_file);
+    close(fd); /* the daemon may write to it, and make none */
     return 0;
 }
 

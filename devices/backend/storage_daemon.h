@@ -6,7 +6,7 @@
  * The image, and its backing files where they are allowed, are opened and checked here
  * (image_chain.h); the daemon gets descriptors and is told of each node what it is, so that it
  * follows no name out of a header. Nor could it: it is confined to those files, its libraries and
- * the folder of its pid file, and makes no connections (core/confine.h).
+ * its pid file, and makes no files and no connections (core/confine.h).
  *
  * The daemon ends with its owner, whatever that one dies of. Each connection has a daemon of its
  * own: storage_daemon_connect() ends the one before and starts the next, so that an image is never

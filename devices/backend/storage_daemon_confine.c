@@ -89,8 +89,6 @@ static const struct confine_call calls[] = {
     CALL(getdents64),
     CALL(readlink),
     CALL(readlinkat),
-    CALL(unlink),
-    CALL(unlinkat),
     CALL(read),
     CALL(readv),
     CALL(pread64),
@@ -166,8 +164,7 @@ int storage_daemon_confine(struct confine **out, const struct storage_daemon *d)
     memcpy(paths, common, sizeof(common));
     n = ARRAY_SIZE(common);
     paths[n++] = (struct confine_path){.path = d->program, .rights = CONFINE_READ | CONFINE_EXEC};
-    paths[n++] = (struct confine_path){.path = d->dir,
-                                       .rights = CONFINE_READ | CONFINE_WRITE | CONFINE_MAKE};
+    paths[n++] = (struct confine_path){.path = d->pid_file, .rights = CONFINE_READ | CONFINE_WRITE};
     for (unsigned i = 0; i < d->chain.count; i++) {
         const struct image_link *link = &d->chain.links[i];
         unsigned rights = CONFINE_READ | (i == 0 && !d->read_only ? CONFINE_WRITE : 0) |

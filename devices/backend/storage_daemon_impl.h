@@ -30,7 +30,8 @@ struct storage_daemon {
     int pid_fd;
     int said_fd; /* what it writes to stderr; it never waits for us to read that */
     bool ready;  /* the image is open: it may have taken requests */
-    char dir[STORAGE_DAEMON_DIR_MAX]; /* of the one that runs; empty: none */
+    char dir[STORAGE_DAEMON_DIR_MAX];          /* of the one that runs; empty: none */
+    char pid_file[STORAGE_DAEMON_DIR_MAX + 8]; /* in it, empty until the image is open */
 
     struct bucket starts, reports;
     bool quiet; /* this connection is not reported on */

@@ -112,7 +112,7 @@ static int start_process(struct storage_daemon *d, char **argv, int listener)
     return err != 0 ? fail(err, "disk %s: start %s", d->name, d->program) : 0;
 }
 
-/* Until the daemon dies, or is cancelled, or something happens in the folder. */
+/* Until the daemon dies, or is cancelled, or something is written in the folder. */
 static int wait_change(const struct storage_daemon *d, int watch, uint64_t until_ns)
 {
     char events[4096];
@@ -141,11 +141,9 @@ static int wait_change(const struct storage_daemon *d, int watch, uint64_t until
 static int wait_ready(struct storage_daemon *d, int watch)
 {
     uint64_t until_ns = clock_now_ns(&clock_host) + START_MS * NS_PER_MS;
-    char pid_file[sizeof(d->dir) + 8];
     struct stat st;
     int err = 0;
-    snprintf(pid_file, sizeof(pid_file), "%s/pid", d->dir);
-    while (err == 0 && !(stat(pid_file, &st) == 0 && st.st_size > 0))
+    while (err == 0 && !(stat(d->pid_file, &st) == 0 && st.st_size > 0))
         err = wait_change(d, watch, until_ns);
     d->ready = err == 0;
     return err;
@@ -153,8 +151,6 @@ static int wait_ready(struct storage_daemon *d, int watch)
 
 int storage_daemon_spawn(struct storage_daemon *d, int listener, bool *reported)
 {
-    char pid_file[sizeof(d->dir) + 8];
-    snprintf(pid_file, sizeof(pid_file), "%s/pid", d->dir);
     char *export = storage_daemon_export(d, listener);
     char *argv[] = {(char *)STORAGE_DAEMON_PROGRAM,
                     (char *)"--blockdev",
@@ -162,10 +158,10 @@ int storage_daemon_spawn(struct storage_daemon *d, int listener, bool *reported)
                     (char *)"--export",
                     export,
                     (char *)"--pidfile",
-                    pid_file,
+                    d->pid_file,
                     NULL};
     int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    int err = watch < 0 || inotify_add_watch(watch, d->dir, IN_CREATE | IN_MODIFY) < 0 ? -errno : 0;
+    int err = watch < 0 || inotify_add_watch(watch, d->dir, IN_MODIFY) < 0 ? -errno : 0;
     *reported = true;
     if (err != 0)
         fail(err, "disk %s: watch %s", d->name, d->dir);
@@ -207,11 +203,9 @@ static int wait_dead(const struct storage_daemon *d, unsigned ms, bool cancellab
 /* The daemon needs the folder after it has written its pid file, too: it looks up where that is. */
 static void remove_dir(struct storage_daemon *d)
 {
-    char pid_file[sizeof(d->dir) + 8];
-    snprintf(pid_file, sizeof(pid_file), "%s/pid", d->dir);
     if (d->dir[0] == '\0')
         return;
-    unlink(pid_file);
+    unlink(d->pid_file);
     rmdir(d->dir);
     d->dir[0] = '\0';
 }

@@ -225,23 +225,6 @@ Test(core_confine, only_listed_files_are_opened)
     cr_expect_eq(rmdir(f.dir), 0);
 }
 
-static bool makes_a_file(void *arg)
-{
-    struct files *f = arg;
-    return opened(f->made, O_CREAT | O_WRONLY) >= 0 && syscall(SYS_unlink, f->made) == 0;
-}
-
-Test(core_confine, a_folder_to_make_files_in)
-{
-    struct files f = {.dir = "/tmp/minivet-test-XXXXXX"};
-    cr_assert_not_null(mkdtemp(f.dir));
-    snprintf(f.made, sizeof(f.made), "%s/made", f.dir);
-    struct confine_path path = {.path = f.dir, .rights = CONFINE_WRITE | CONFINE_MAKE};
-    struct confine_policy policy = {.name = "x", .calls = calls, .paths = &path, .path_count = 1};
-    cr_expect_eq(in_child(&policy, makes_a_file, &f), OK);
-    cr_expect_eq(rmdir(f.dir), 0);
-}
-
 static const char program[] = "/bin/true";
 
 static bool executes(void *arg)

@@ -27,7 +27,6 @@
 #define FS_ABI_1 (LANDLOCK_ACCESS_FS_REFER - 1) /* all bits below it */
 #define FS_READ  (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 #define FS_WRITE (LANDLOCK_ACCESS_FS_WRITE_FILE | FS_TRUNCATE)
-#define FS_MAKE  (LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_REMOVE_FILE)
 #define FS_OF_FILES \
     (FS_WRITE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_EXECUTE | FS_IOCTL_DEV)
 
@@ -79,7 +78,6 @@ static uint64_t fs_rights(unsigned rights)
     return ((rights & CONFINE_READ) != 0 ? FS_READ : 0) |
            ((rights & CONFINE_WRITE) != 0 ? FS_WRITE : 0) |
            ((rights & CONFINE_EXEC) != 0 ? LANDLOCK_ACCESS_FS_EXECUTE : 0) |
-           ((rights & CONFINE_MAKE) != 0 ? FS_MAKE : 0) |
            ((rights & CONFINE_CONTROL) != 0 ? FS_IOCTL_DEV : 0);
 }
 

@@ -74,8 +74,7 @@ enum {
     CONFINE_READ = 1,  /* open for reading; list a folder */
     CONFINE_WRITE = 2, /* open for writing, cut short */
     CONFINE_EXEC = 4,
-    CONFINE_MAKE = 8,     /* make and remove plain files in a folder */
-    CONFINE_CONTROL = 16, /* ioctl on devices */
+    CONFINE_CONTROL = 8, /* ioctl on devices */
 };
 
 /* A file, or a folder and all below it. One that does not exist is skipped. */
