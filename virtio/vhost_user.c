@@ -31,9 +31,6 @@
 
 _Static_assert(GMEM_MAX_REGIONS <= VHOST_USER_MEM_REGIONS, "a slot for each region");
 
-/* So many at most come with one message (SCM_MAX_FD in the kernel). */
-#define SCM_FDS_MAX 253u
-
 /* ---- errors ---- */
 
 static int lost(struct vhost_user *vu, int err, const char *why)
@@ -139,44 +136,6 @@ static int send_all(struct vhost_user *vu, struct iovec *iov, unsigned iov_count
     return 0;
 }
 
-/* Keeps the first fd, if there is none yet, and closes the others. */
-static void keep_fd(struct msghdr *msg, int *fd)
-{
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-            continue;
-        size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < count; i++) {
-            int got;
-            memcpy(&got, CMSG_DATA(c) + i * sizeof(int), sizeof(int));
-            if (*fd < 0)
-                *fd = got;
-            else
-                foreign_fd_close(got);
-        }
-    }
-}
-
-/* With descriptors, of which the first is kept. Results are those of foreign_socket_receive(). */
-static ssize_t receive_with_fd(int from, void *dst, size_t bytes, int *fd)
-{
-    union {
-        struct cmsghdr header;
-        char bytes[CMSG_SPACE(SCM_FDS_MAX * sizeof(int))];
-    } space;
-    struct iovec iov = {.iov_base = dst, .iov_len = bytes};
-    struct msghdr msg = {
-        .msg_iov = &iov,
-        .msg_iovlen = 1,
-        .msg_control = &space,
-        .msg_controllen = sizeof(space),
-    };
-    ssize_t n = recvmsg(from, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-    if (n > 0)
-        keep_fd(&msg, fd);
-    return n < 0 ? -errno : n;
-}
-
 static int receive_all(struct vhost_user *vu, void *dst, size_t len, int *fd, uint64_t deadline_ns)
 {
     for (size_t done = 0; done < len;) {
@@ -184,8 +143,7 @@ static int receive_all(struct vhost_user *vu, void *dst, size_t len, int *fd, ui
         if (err != 0)
             return err;
         uint8_t *to = (uint8_t *)dst + done;
-        ssize_t n = fd != NULL ? receive_with_fd(vu->fd, to, len - done, fd)
-                               : foreign_socket_receive(vu->fd, to, len - done);
+        ssize_t n = foreign_socket_receive(vu->fd, to, len - done, fd);
         if (n == 0)
             return lost(vu, -ECONNRESET, "it closed the connection");
         if (n == -EPROTO)
@@ -335,6 +293,7 @@ void vhost_user_open(struct vhost_user *vu, int fd, unsigned reply_ms, int cance
         .cancel_fd = cancel_fd,
         .reply_ms = reply_ms != 0 ? reply_ms : VHOST_USER_REPLY_MS,
     };
+    foreign_socket_open(fd);
 }
 
 void vhost_user_close(struct vhost_user *vu)
@@ -463,6 +422,8 @@ int vhost_user_get_inflight(struct vhost_user *vu, uint16_t queues, uint16_t que
 {
     struct vhost_user_inflight_message m = {.queues = queues, .queue_size = queue_size}, reply;
     int fd = -1;
+    if (foreign_fds_left() >= FOREIGN_FDS_MAX)
+        return lost(vu, -EAGAIN, "too many files that servers sent cannot be closed");
     int err = call(vu, &(struct request){
                            .type = VHOST_USER_GET_INFLIGHT_FD,
                            .payload = &m,
@@ -508,7 +469,7 @@ int vhost_user_set_inflight(struct vhost_user *vu, const struct vhost_user_infli
 void vhost_user_inflight_close(struct vhost_user_inflight *inflight)
 {
     if (inflight->fd >= 0)
-        close(inflight->fd);
+        foreign_fd_close(inflight->fd);
     inflight->fd = -1;
 }
 
@@ -610,7 +571,7 @@ int vhost_user_backend_message(int fd, bool *changed)
         return n == 0 ? -ECONNRESET : -EPROTO;
     size_t bytes = sizeof(header) + header.size;
     uint8_t whole[sizeof(header) + sizeof(payload)];
-    if (foreign_socket_receive(fd, whole, bytes) != (ssize_t)bytes)
+    if (foreign_socket_receive(fd, whole, bytes, NULL) != (ssize_t)bytes)
         return -EPROTO;
     *changed = header.request == VHOST_USER_BACKEND_CONFIG_CHANGE_MSG;
     if (!(header.flags & VHOST_USER_NEED_REPLY))

@@ -52,6 +52,7 @@ static int open_backend(struct vhost_user_device *v)
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) != 0)
         return refuse(v, -errno, "socketpair");
     v->backend_fd = fds[0];
+    foreign_socket_open(fds[0]);
     int err = vhost_user_set_backend_fd(&v->vu, fds[1]);
     close(fds[1]);
     return err;

@@ -396,11 +396,9 @@ static bool reply(struct vhost_server *s, const struct message *m, uint32_t byte
         all = sizeof(out.header);
         break;
     case VHOST_SERVER_FDS:
-        if (fd < 0) {
-            send_with_fds(s, &out, all, many, ARRAY_SIZE(many));
-            return true;
-        }
-        break;
+        many[0] = fd >= 0 ? fd : many[0];
+        send_with_fds(s, &out, all, many, ARRAY_SIZE(many));
+        return true;
     case VHOST_SERVER_NO_FD:
         fd_count = 0;
         break;

@@ -32,7 +32,7 @@ enum vhost_server_fault {
     VHOST_SERVER_HUGE,      /* says that 4 GiB follow */
     VHOST_SERVER_TOO_SMALL, /* one byte */
     VHOST_SERVER_REFUSES,
-    VHOST_SERVER_FDS,   /* file descriptors that nobody asked for: harmless */
+    VHOST_SERVER_FDS,   /* three file descriptors, where one is asked for or none */
     VHOST_SERVER_NO_FD, /* none where one is asked for */
     VHOST_SERVER_FAULTS,
 };

@@ -4,10 +4,14 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "tests/harness/lingering.h"
 
 static int ends[2];
 
@@ -16,7 +20,10 @@ static void setup(void)
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
 }
 
-static void send_with(int fd)
+#define LINGER_S 600
+#define BLOCK    (4u << 20)
+
+static void send_with(int fd, int flags)
 {
     union {
         struct cmsghdr header;
@@ -28,7 +35,7 @@ static void send_with(int fd)
     struct msghdr msg = {
         .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &space, .msg_controllen = sizeof(space)};
     memcpy(CMSG_DATA(&space.header), &fd, sizeof(fd));
-    cr_assert_eq(sendmsg(ends[1], &msg, 0), 1);
+    cr_assert_eq(sendmsg(ends[1], &msg, flags), 1);
 }
 
 TestSuite(core_foreign_fd, .init = setup);
@@ -36,13 +43,13 @@ TestSuite(core_foreign_fd, .init = setup);
 Test(core_foreign_fd, bytes_are_received)
 {
     char got[4] = "";
-    cr_expect_eq(foreign_socket_receive(ends[0], got, 4), -EAGAIN);
+    cr_expect_eq(foreign_socket_receive(ends[0], got, 4, NULL), -EAGAIN);
     cr_assert_eq(send(ends[1], "abc", 3, 0), 3);
-    cr_expect_eq(foreign_socket_receive(ends[0], got, 2), 2);
-    cr_expect_eq(foreign_socket_receive(ends[0], got + 2, 2), 1);
+    cr_expect_eq(foreign_socket_receive(ends[0], got, 2, NULL), 2);
+    cr_expect_eq(foreign_socket_receive(ends[0], got + 2, 2, NULL), 1);
     cr_expect_str_eq(got, "abc");
     close(ends[1]);
-    cr_expect_eq(foreign_socket_receive(ends[0], got, 4), 0);
+    cr_expect_eq(foreign_socket_receive(ends[0], got, 4, NULL), 0);
     foreign_socket_close(ends[0]);
 }
 
@@ -53,10 +60,10 @@ Test(core_foreign_fd, descriptors_stay_where_they_are)
     int pipes[2];
     cr_assert_eq(pipe(pipes), 0);
     cr_assert_eq(send(ends[1], "a", 1, 0), 1);
-    send_with(pipes[1]);
+    send_with(pipes[1], 0);
     close(pipes[1]);
     for (int i = 0; i < 3; i++) {
-        ssize_t n = foreign_socket_receive(ends[0], got, sizeof(got));
+        ssize_t n = foreign_socket_receive(ends[0], got, sizeof(got), NULL);
         cr_expect(n == -EPROTO || (i == 0 && n == 1), "%zd", n);
     }
     foreign_socket_close(ends[0]);
@@ -72,4 +79,64 @@ Test(core_foreign_fd, only_memory_is_memory)
     cr_expect_not(foreign_fd_is_memory(fd));
     foreign_fd_close(ends[0]);
     cr_expect_eq(read(ends[1], &fd, 1), 0, "it is closed, soon");
+}
+
+Test(core_foreign_fd, one_descriptor_is_taken_where_one_is_wanted)
+{
+    char got[4];
+    int pipes[2], fd = -1;
+    cr_assert_eq(pipe(pipes), 0);
+    send_with(pipes[1], 0);
+    send_with(pipes[1], 0);
+    close(pipes[1]);
+    cr_expect_eq(foreign_socket_receive(ends[0], got, sizeof(got), &fd), 1);
+    cr_expect_eq(write(fd, "x", 1), 1);
+    close(fd);
+    cr_expect_eq(foreign_socket_receive(ends[0], got, sizeof(got), &fd), -EPROTO);
+    foreign_socket_close(ends[0]);
+    cr_expect_eq(read(pipes[0], got, sizeof(got)), 1);
+    cr_expect_eq(read(pipes[0], got, sizeof(got)), 0, "all writers are closed");
+}
+
+/* Such bytes would be seen by poll() and by no look; their descriptors would go with a read. */
+Test(core_foreign_fd, out_of_band_bytes_are_among_the_others)
+{
+    char got[4];
+    int pipes[2];
+    foreign_socket_open(ends[0]);
+    if (send(ends[1], "a", 1, MSG_OOB) < 0)
+        cr_skip_test("this kernel's UNIX sockets have none");
+    cr_expect_eq(foreign_socket_receive(ends[0], got, sizeof(got), NULL), 1);
+    cr_assert_eq(pipe(pipes), 0);
+    send_with(pipes[1], MSG_OOB);
+    close(pipes[1]);
+    cr_assert_eq(send(ends[1], "c", 1, 0), 1);
+    cr_expect_eq(foreign_socket_receive(ends[0], got, sizeof(got), NULL), -EPROTO);
+    foreign_socket_close(ends[0]);
+    cr_expect_eq(read(pipes[0], got, 1), 0, "the last writer is closed, with the socket");
+}
+
+Test(core_foreign_fd, what_cannot_be_closed_now_is_closed_later)
+{
+    int peers[FOREIGN_FDS_MAX], pipes[2], small, large;
+    char byte;
+    for (unsigned i = 0; i < FOREIGN_FDS_MAX; i++)
+        foreign_fd_close(lingering(&peers[i], LINGER_S));
+    cr_expect_eq(foreign_fds_left(), FOREIGN_FDS_MAX);
+    small = memfd_create("small", MFD_CLOEXEC);
+    large = memfd_create("large", MFD_CLOEXEC);
+    cr_assert_eq(fallocate(large, 0, 0, BLOCK), 0);
+    foreign_fd_close(small);
+    cr_expect_eq(fcntl(small, F_GETFD), -1, "that is quick");
+    foreign_fd_close(large);
+    cr_expect_eq(foreign_fds_left(), FOREIGN_FDS_MAX + 1);
+    cr_assert_eq(pipe(pipes), 0);
+    foreign_fd_close(pipes[1]);
+    cr_expect_eq(foreign_fds_left(), FOREIGN_FDS_MAX + 2);
+    close(peers[0]);
+    cr_expect_eq(read(pipes[0], &byte, 1), 0);
+    for (unsigned i = 1; i < FOREIGN_FDS_MAX; i++)
+        close(peers[i]);
+    while (foreign_fds_left() > 0)
+        sched_yield();
 }

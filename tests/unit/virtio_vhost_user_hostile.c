@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,8 +17,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/foreign_fd.h"
 #include "core/log.h"
 #include "tests/harness/blkreq.h"
+#include "tests/harness/lingering.h"
 #include "tests/harness/rig.h"
 #include "tests/harness/vhost_server.h"
 #include "virtio/spec.h"
@@ -381,30 +382,8 @@ Test(vhost_user_hostile, a_socket_whose_backlog_is_full_is_not_waited_for)
 
 /* ---- too much of it ---- */
 
-/* A TCP socket whose last close waits: it has bytes that nobody takes. *peer: its other end. */
-static int lingering(int *peer)
-{
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct linger linger = {.l_onoff = 1, .l_linger = LINGER_S};
-    socklen_t bytes = sizeof(addr);
-    static const uint8_t block[65536];
-    int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    cr_assert_eq(bind(l, (const struct sockaddr *)&addr, bytes), 0);
-    cr_assert_eq(listen(l, 1), 0);
-    cr_assert_eq(getsockname(l, (struct sockaddr *)&addr, &bytes), 0);
-    cr_assert_eq(connect(fd, (const struct sockaddr *)&addr, bytes), 0);
-    *peer = accept(l, NULL, NULL);
-    cr_assert_geq(*peer, 0);
-    close(l);
-    while (send(fd, block, sizeof(block), MSG_DONTWAIT) > 0)
-        ;
-    cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)), 0);
-    return fd;
-}
-
 /* False: the kernel did not let it in. */
-static bool send_fd(int to, const void *data, size_t bytes, int fd)
+static bool send_fd(int to, const void *data, size_t bytes, int fd, int flags)
 {
     union {
         struct cmsghdr header;
@@ -416,11 +395,11 @@ static bool send_fd(int to, const void *data, size_t bytes, int fd)
     space.header = (struct cmsghdr){
         .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
     memcpy(CMSG_DATA(&space.header), &fd, sizeof(fd));
-    return sendmsg(to, &msg, MSG_NOSIGNAL) >= 0;
+    return sendmsg(to, &msg, MSG_NOSIGNAL | flags) >= 0;
 }
 
 /* It sends the last reference to a file, and the one who drops that waits. */
-static void send_lingering(bool on_backend)
+static void send_lingering(bool on_backend, bool out_of_band)
 {
     struct vhost_user_header out = {
         .request = VHOST_USER_BACKEND_CONFIG_CHANGE_MSG,
@@ -429,10 +408,12 @@ static void send_lingering(bool on_backend)
     struct bench b;
     int peer;
     open_started(&b, &rig_variants[0]);
-    int fd = lingering(&peer);
-    bool sent = send_fd(on_backend ? b.server.backend_fd : b.server.fd, &out, sizeof(out), fd);
+    int fd = lingering(&peer, LINGER_S), to = on_backend ? b.server.backend_fd : b.server.fd;
+    bool sent = send_fd(to, &out, out_of_band ? 1 : sizeof(out), fd, out_of_band ? MSG_OOB : 0);
     if (sent)
         close(fd);
+    if (out_of_band)
+        (void)!send(to, &out, sizeof(out), MSG_NOSIGNAL);
     time_t before = time(NULL);
     rig_step(&b.rig);
     rig_step(&b.rig);
@@ -452,7 +433,7 @@ static void give_lingering_record(void)
     int peer;
     time_t before = time(NULL);
     prepare(&b, &rig_variants[1]);
-    atomic_store(&b.server.record_fd, lingering(&peer));
+    atomic_store(&b.server.record_fd, lingering(&peer, LINGER_S));
     cr_assert_eq(create(&b, 0), 0);
     rig_plug(&b.rig, &b.blk->dev);
     start_loop(&b);
@@ -466,9 +447,46 @@ static void give_lingering_record(void)
 
 Test(vhost_user_hostile, a_descriptor_whose_close_waits_stops_nobody)
 {
-    send_lingering(true);
-    send_lingering(false);
+    for (unsigned i = 0; i < 4; i++)
+        send_lingering(i % 2 == 0, i >= 2);
     give_lingering_record();
+}
+
+/* It is readable, and a look finds nothing. */
+Test(vhost_user_hostile, an_out_of_band_byte_does_not_keep_the_loop_busy)
+{
+    for (unsigned on_backend = 0; on_backend < 2; on_backend++) {
+        struct bench b;
+        open_started(&b, &rig_variants[0]);
+        (void)!send(on_backend ? b.server.backend_fd : b.server.fd, "x", 1, MSG_OOB);
+        rig_step(&b.rig);
+        cr_expect_eq(b.blk->connected, on_backend);
+        end(&b);
+    }
+}
+
+Test(vhost_user_hostile, files_are_not_taken_while_others_cannot_be_closed)
+{
+    int peers[FOREIGN_FDS_MAX];
+    struct bench b;
+    prepare(&b, &rig_variants[1]);
+    cr_assert_eq(create(&b, 0), 0);
+    rig_plug(&b.rig, &b.blk->dev);
+    for (unsigned i = 0; i < FOREIGN_FDS_MAX; i++)
+        foreign_fd_close(lingering(&peers[i], LINGER_S));
+    start(&b);
+    cr_expect_eq(atomic_load(&b.lines), 1);
+    b.rig.time.now_ns += LONG_RETRY;
+    rig_step(&b.rig);
+    cr_expect_eq(atomic_load(&b.server.connections), 1);
+    for (unsigned i = 0; i < FOREIGN_FDS_MAX; i++)
+        close(peers[i]);
+    while (foreign_fds_left() > 0)
+        nap(NULL);
+    b.rig.time.now_ns += LONG_RETRY;
+    rig_step(&b.rig);
+    expect_works(&b);
+    end(&b);
 }
 
 Test(vhost_user_hostile, a_server_that_changes_its_configuration_all_the_time_is_lost)

@@ -4,14 +4,21 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/workpool.h"
 
-static atomic_uint threads;
+#define SMALL_BYTES (UINT64_C(1) << 20) /* of memory that is given back where its last user is */
+
+static struct {
+    pthread_mutex_t lock;
+    unsigned threads, waiting;
+    int fds[FOREIGN_FDS_WAITING]; /* each for the next thread that is done with its own */
+} closes = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 bool foreign_fd_is_memory(int fd)
 {
@@ -20,45 +27,98 @@ bool foreign_fd_is_memory(int fd)
 
 unsigned foreign_fds_left(void)
 {
-    return atomic_load(&threads);
+    pthread_mutex_lock(&closes.lock);
+    unsigned left = closes.threads + closes.waiting;
+    pthread_mutex_unlock(&closes.lock);
+    return left;
 }
 
-static void *close_it(void *arg)
+static void *close_them(void *arg)
 {
-    close((int)(intptr_t)arg);
-    atomic_fetch_sub(&threads, 1);
+    int fd = (int)(intptr_t)arg;
+    while (fd >= 0) {
+        close(fd);
+        pthread_mutex_lock(&closes.lock);
+        fd = closes.waiting > 0 ? closes.fds[--closes.waiting] : -1;
+        closes.threads -= fd < 0 ? 1 : 0;
+        pthread_mutex_unlock(&closes.lock);
+    }
     return NULL;
 }
 
 static void close_aside(int fd)
 {
     pthread_t thread;
-    if (atomic_fetch_add(&threads, 1) < FOREIGN_FDS_MAX &&
-        thread_start(&thread, "close", close_it, (void *)(intptr_t)fd) == 0)
+    pthread_mutex_lock(&closes.lock);
+    if (closes.threads < FOREIGN_FDS_MAX &&
+        thread_start(&thread, "close", close_them, (void *)(intptr_t)fd) == 0) {
         pthread_detach(thread);
-    else
-        atomic_fetch_sub(&threads, 1);
+        closes.threads++;
+    } else if (closes.waiting < FOREIGN_FDS_WAITING) {
+        closes.fds[closes.waiting++] = fd;
+    }
+    pthread_mutex_unlock(&closes.lock);
+}
+
+/* A file that grows meanwhile has another user, who gives its memory back. */
+static bool is_small_memory(int fd)
+{
+    struct stat st;
+    return foreign_fd_is_memory(fd) && fstat(fd, &st) == 0 &&
+           (uint64_t)st.st_blocks * 512 <= SMALL_BYTES;
 }
 
 void foreign_fd_close(int fd)
 {
-    if (foreign_fd_is_memory(fd))
+    if (is_small_memory(fd))
         close(fd);
     else
         close_aside(fd);
 }
 
-ssize_t foreign_socket_receive(int fd, void *dst, size_t bytes)
+void foreign_socket_open(int fd)
 {
+    const int on = 1;
+    (void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+}
+
+/*
+ * Looks, and takes what was seen. A look copies descriptors: none is closed for the last time where
+ * there is no room for it, and what is taken then has another user, too.
+ */
+static ssize_t look_and_take(int fd, struct msghdr *msg, int *sent_fd)
+{
+    ssize_t n = recvmsg(fd, msg, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    if (n < 0)
+        return -errno;
+    const struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(msg) : NULL;
+    int got = -1;
+    if (c != NULL && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+        memcpy(&got, CMSG_DATA(c), sizeof(got));
+    bool unwanted = (msg->msg_flags & MSG_CTRUNC) != 0 || (got >= 0 && *sent_fd >= 0);
+    if (unwanted && got >= 0)
+        foreign_fd_close(got);
+    if (unwanted)
+        return -EPROTO;
+    if (got >= 0)
+        *sent_fd = got;
+    n = n > 0 ? recv(fd, msg->msg_iov->iov_base, (size_t)n, MSG_DONTWAIT) : 0;
+    return n < 0 ? -errno : n;
+}
+
+ssize_t foreign_socket_receive(int fd, void *dst, size_t bytes, int *sent_fd)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } space;
     struct iovec iov = {dst, bytes};
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
-    /* A look copies descriptors, and has no room for them: none is closed for the last time. */
-    ssize_t n = recvmsg(fd, &msg, MSG_PEEK | MSG_DONTWAIT);
-    if (n > 0 && (msg.msg_flags & MSG_CTRUNC) != 0)
-        return -EPROTO;
-    if (n > 0)
-        n = recv(fd, dst, (size_t)n, MSG_DONTWAIT);
-    return n < 0 ? -errno : n;
+    if (sent_fd != NULL) {
+        msg.msg_control = &space;
+        msg.msg_controllen = CMSG_LEN(sizeof(int)); /* CMSG_SPACE() would be room for two */
+    }
+    return look_and_take(fd, &msg, sent_fd);
 }
 
 void foreign_socket_close(int fd)
@@ -67,7 +127,7 @@ void foreign_socket_close(int fd)
     ssize_t n;
     shutdown(fd, SHUT_RDWR); /* no more comes: what is not there now will not be */
     do {
-        n = foreign_socket_receive(fd, bytes, sizeof(bytes));
+        n = foreign_socket_receive(fd, bytes, sizeof(bytes), NULL);
     } while (n > 0);
     if (n == -EPROTO)
         close_aside(fd);

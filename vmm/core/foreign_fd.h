@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Descriptors that another process sent. The last close of a file may wait for as long as the
- * process that made it likes (a TCP socket that lingers, a file of a FUSE server), and the close of
- * a UNIX socket closes the descriptors that are queued there. These never wait: a thread of its own
- * closes what may.
+ * process that made it likes (a TCP socket that lingers, a file of a FUSE server), or takes the
+ * time that its memory takes to be given back; and the close of a UNIX socket closes the
+ * descriptors that are queued there. These never wait: a thread of its own closes what may.
  */
 #ifndef MINIVET_CORE_FOREIGN_FD_H
 #define MINIVET_CORE_FOREIGN_FD_H
@@ -18,20 +18,29 @@ bool foreign_fd_is_memory(int fd);
 /* Any thread. */
 void foreign_fd_close(int fd);
 
-/* A UNIX stream socket that is connected to a stranger: nothing comes or goes any more. */
+/*
+ * A UNIX stream socket that is connected to a stranger. First of all: out-of-band bytes (MSG_OOB)
+ * are among the others from now on. Beside them they would make the socket readable where there is
+ * nothing to read, and a read would drop them and close their descriptors.
+ */
+void foreign_socket_open(int fd);
+
+/* Nothing comes or goes any more. */
 void foreign_socket_close(int fd);
 
 /*
- * As recv() with MSG_DONTWAIT, a negative errno in place of -1; -EPROTO if descriptors come along
- * that nothing asked for: they stay in the socket's queue, for foreign_socket_close().
+ * As recv() with MSG_DONTWAIT, a negative errno in place of -1. A descriptor that comes along
+ * becomes *sent_fd, which is -1 before; -EPROTO if there are more than that (sent_fd NULL: any).
+ * Those stay in the socket's queue, for foreign_socket_close(), as do all if it happens again.
  */
-ssize_t foreign_socket_receive(int fd, void *dst, size_t bytes);
+ssize_t foreign_socket_receive(int fd, void *dst, size_t bytes, int *sent_fd);
 
 /*
- * Closes that are not over. Beyond FOREIGN_FDS_MAX none is begun, and what is closed stays open
- * instead: no more is to be taken from strangers then.
+ * Closes that are not over: so many at a time, and so many more that wait for one of them. Once
+ * FOREIGN_FDS_MAX are not over, nothing more is to be taken from strangers.
  */
-#define FOREIGN_FDS_MAX 32u
+#define FOREIGN_FDS_MAX     32u
+#define FOREIGN_FDS_WAITING 512u
 unsigned foreign_fds_left(void);
 
 #endif

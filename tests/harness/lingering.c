@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "tests/harness/lingering.h"
+
+#include <netinet/in.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/fail.h"
+
+int lingering(int *peer, int seconds)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct linger linger = {.l_onoff = 1, .l_linger = seconds};
+    socklen_t bytes = sizeof(addr);
+    static const uint8_t block[65536];
+    int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    BUG_ON(bind(l, (const struct sockaddr *)&addr, bytes) != 0 || listen(l, 1) != 0);
+    BUG_ON(getsockname(l, (struct sockaddr *)&addr, &bytes) != 0);
+    BUG_ON(connect(fd, (const struct sockaddr *)&addr, bytes) != 0);
+    *peer = accept(l, NULL, NULL);
+    BUG_ON(*peer < 0);
+    close(l);
+    while (send(fd, block, sizeof(block), MSG_DONTWAIT) > 0)
+        ;
+    BUG_ON(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) != 0);
+    return fd;
+}
