@@ -255,6 +255,7 @@ struct reply {
     size_t bytes; /* of it that are sent */
     int fds[VHOST_USER_FDS_MAX];
     unsigned fd_count;
+    int flags; /* of sendmsg() */
     bool then_closes;
 };
 
@@ -302,6 +303,10 @@ static void spoil(struct server *s, struct reply *r)
     case 10: /* a length that is not what follows */
         r->message.header.size = (uint32_t)fuzz_take(&s->in, 4);
         break;
+    case 11: /* its last byte out of band, with the fds if it is the only one */
+        r->flags = MSG_OOB;
+        r->bytes = how >> 4 & 1 ? 1 : r->bytes;
+        break;
     default:
         break;
     }
@@ -336,7 +341,7 @@ static void send_reply(struct server *s, const struct reply *r)
         memcpy(CMSG_DATA(c), r->fds, r->fd_count * sizeof(int));
     }
     if (r->bytes > 0)
-        (void)__real_sendmsg(s->fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT);
+        (void)__real_sendmsg(s->fd, &msg, r->flags | MSG_NOSIGNAL | MSG_DONTWAIT);
     if (r->then_closes)
         hang_up(s);
 }
@@ -421,7 +426,7 @@ static void server_speaks(struct server *s)
         memcpy(&m, from, len);
     }
     if (fd >= 0)
-        (void)send(fd, &m, bytes, MSG_NOSIGNAL | MSG_DONTWAIT);
+        (void)send(fd, &m, bytes, MSG_NOSIGNAL | MSG_DONTWAIT | (how & 0x10 ? MSG_OOB : 0));
 }
 
 static void server_signals(struct server *s)
