@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/clock.h"
@@ -269,22 +268,6 @@ static int set_state(struct vhost_user *vu, enum vhost_user_request type, unsign
 }
 
 /* ---- the connection ---- */
-
-int vhost_user_connect(const char *path)
-{
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof(addr.sun_path))
-        return -ENAMETOOLONG;
-    memcpy(addr.sun_path, path, strlen(path));
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return -errno;
-    if (connect(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0)
-        return fd;
-    int err = -errno;
-    close(fd);
-    return err;
-}
 
 void vhost_user_open(struct vhost_user *vu, int fd, unsigned reply_ms, int cancel_fd)
 {

@@ -69,9 +69,6 @@ struct vhost_user_ring {
         begun; /* vhost_user_ring_start(), even in vain, came to where the server may take chains */
 };
 
-/* A socket that is connected to where a server listens; or a negative errno. Never blocks. */
-int vhost_user_connect(const char *path);
-
 /* Takes a connected stream socket over. reply_ms 0: the usual. cancel_fd as above. */
 void vhost_user_open(struct vhost_user *vu, int fd, unsigned reply_ms, int cancel_fd);
 /* A closed one is allowed. */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "core/clock.h"
+#include "core/foreign_connect.h"
 #include "core/foreign_fd.h"
 #include "core/gmem.h"
 #include "core/may_block.h"
@@ -37,11 +38,10 @@ static int refuse(struct vhost_user_device *v, int err, const char *why)
 
 int vhost_user_job_connect(const struct vhost_user_setup *setup, int cancel_fd)
 {
-    may_block();
     if (foreign_fds_left() >= FOREIGN_FDS_MAX)
         return -EAGAIN;
     return setup->connect != NULL ? setup->connect(setup->connect_ctx, cancel_fd)
-                                  : vhost_user_connect(setup->socket_path);
+                                  : foreign_connect(setup->socket_path, cancel_fd);
 }
 
 static int open_backend(struct vhost_user_device *v)

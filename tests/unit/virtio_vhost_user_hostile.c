@@ -8,15 +8,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "core/foreign_connect.h"
 #include "core/foreign_fd.h"
 #include "core/log.h"
 #include "tests/harness/blkreq.h"
@@ -369,7 +372,7 @@ Test(vhost_user_hostile, a_socket_whose_backlog_is_full_is_not_waited_for)
     int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     cr_assert_eq(bind(listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
     cr_assert_eq(listen(listener, 1), 0);
-    while (count < 8 && (fds[count] = vhost_user_connect(addr.sun_path)) >= 0)
+    while (count < 8 && (fds[count] = foreign_connect(addr.sun_path, -1)) >= 0)
         count++;
     cr_expect_lt(count, 8);
     cr_expect_eq(fds[count], -EAGAIN);
@@ -378,6 +381,38 @@ Test(vhost_user_hostile, a_socket_whose_backlog_is_full_is_not_waited_for)
     close(listener);
     unlink(addr.sun_path);
     rmdir(dir);
+}
+
+/* A file system whose server says nothing. False: this user cannot have one. */
+static bool mount_silent(const char *dir, int *fd)
+{
+    char options[64];
+    *fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+    if (*fd < 0)
+        return false;
+    snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", *fd);
+    if (unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+        mount("test", dir, "fuse", 0, options) == 0)
+        return true;
+    close(*fd);
+    return false;
+}
+
+Test(vhost_user_hostile, a_path_into_a_file_system_that_is_silent_is_not_waited_for)
+{
+    char dir[] = "/tmp/minivet-test-XXXXXX", path[64];
+    int fd, cancel_fd = eventfd(1, EFD_CLOEXEC);
+    cr_assert_not_null(mkdtemp(dir));
+    if (!mount_silent(dir, &fd)) {
+        rmdir(dir);
+        cr_skip_test("no FUSE file system can be mounted");
+    }
+    snprintf(path, sizeof(path), "%s/socket", dir);
+    cr_expect_eq(foreign_connect(path, cancel_fd), -ECANCELED);
+    close(fd); /* with it the file system ends */
+    umount2(dir, MNT_DETACH);
+    rmdir(dir);
+    close(cancel_fd);
 }
 
 /* ---- too much of it ---- */

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef MINIVET_CORE_FOREIGN_CONNECT_H
+#define MINIVET_CORE_FOREIGN_CONNECT_H
+
+/*
+ * A UNIX stream socket that is connected to what listens at the path; or a negative errno: -EAGAIN
+ * if its queue is full, -ECANCELED once cancel_fd is readable (-1: never).
+ *
+ * A server that may write where its socket is can make the path lead into a file system that does
+ * not answer, and connect() waits for that, deaf to signals. So a thread of its own connects, and
+ * is left behind by a caller that is cancelled.
+ */
+int foreign_connect(const char *path, int cancel_fd);
+
+#endif
