@@ -114,11 +114,12 @@ ssize_t foreign_socket_receive(int fd, void *dst, size_t bytes, int *sent_fd)
     } space;
     struct iovec iov = {dst, bytes};
     struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
+    int no_more = 0;
     if (sent_fd != NULL) {
         msg.msg_control = &space;
         msg.msg_controllen = CMSG_LEN(sizeof(int)); /* CMSG_SPACE() would be room for two */
     }
-    return look_and_take(fd, &msg, sent_fd);
+    return look_and_take(fd, &msg, sent_fd != NULL ? sent_fd : &no_more);
 }
 
 void foreign_socket_close(int fd)
