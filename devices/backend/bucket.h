@@ -22,15 +22,27 @@ static inline uint64_t bucket_opens_ns(const struct bucket *bucket, uint64_t bur
     return bucket->full_ns > burst_ns ? bucket->full_ns - burst_ns : 0;
 }
 
+/* A guest's request may have more bytes than 64 bits have nanoseconds for. */
+static inline uint64_t bucket_cost_ns(const struct bucket *bucket, uint64_t amount)
+{
+    unsigned __int128 cost = (unsigned __int128)amount * UINT64_C(1000000000) / bucket->per_s;
+    return cost > INT64_MAX ? INT64_MAX : (uint64_t)cost;
+}
+
 static inline void bucket_spend(struct bucket *bucket, uint64_t amount, uint64_t now_ns)
 {
     if (bucket->per_s == 0)
         return;
-    /* A guest's request may have more bytes than 64 bits have nanoseconds for. */
-    unsigned __int128 cost = (unsigned __int128)amount * UINT64_C(1000000000) / bucket->per_s;
-    uint64_t cost_ns = cost > INT64_MAX ? INT64_MAX : (uint64_t)cost;
+    uint64_t cost_ns = bucket_cost_ns(bucket, amount);
     if (!checked_add_u64(max_u64(bucket->full_ns, now_ns), cost_ns, &bucket->full_ns))
         bucket->full_ns = UINT64_MAX;
+}
+
+/* Gives back what was spent. */
+static inline void bucket_refund(struct bucket *bucket, uint64_t amount)
+{
+    if (bucket->per_s != 0)
+        bucket->full_ns -= min_u64(bucket->full_ns, bucket_cost_ns(bucket, amount));
 }
 
 #endif

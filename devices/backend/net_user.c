@@ -33,6 +33,14 @@
  */
 #define AHEAD_SEGMENTS 4096u
 
+/*
+ * Connections to guestfwd's ports that the guest does not complete: libslirp keeps each for up to
+ * 10 minutes, with its buffers, and without a descriptor that would be counted. One that is
+ * completed has a descriptor, and gives its seconds back.
+ */
+#define HALF_OPEN_S      600u
+#define HALF_OPEN_EACH_S 4u
+
 static struct net_user *user_of(struct net_backend *b)
 {
     return container_of(b, struct net_user, b);
@@ -47,6 +55,7 @@ static ssize_t send_packet(const void *frame, size_t bytes, void *opaque)
     uint8_t *packet = NULL;
     user_flow_answer(&u->flows, frame, bytes);
     user_asks_answer(&u->asks, frame, bytes, clock_now_ns(u->clock));
+    user_leases_answer(&u->leases, frame, bytes);
     if (bytes <= NET_PACKET_MAX - NET_HEADER_BYTES)
         packet = net_queue_reserve(&u->queue, (uint32_t)(NET_HEADER_BYTES + bytes));
     if (!packet)
@@ -143,6 +152,20 @@ static void on_turn(void *ctx)
     }
 }
 
+static void input(struct net_user *u, const struct user_vet *vet, const uint8_t *frame,
+                  size_t bytes, uint64_t now_ns)
+{
+    unsigned open = u->open;
+    unsigned forward = user_forward_flags(vet, frame);
+    if (user_is_fragment(frame))
+        bucket_spend(&u->fragments, u->b.info.mtu_bytes + bytes, now_ns);
+    if ((forward & (USER_TCP_SYN | USER_TCP_ACK)) == USER_TCP_SYN)
+        bucket_spend(&u->half_open, HALF_OPEN_EACH_S, now_ns);
+    u->call.input(u->slirp, frame, (int)bytes);
+    if (forward != 0 && u->open > open)
+        bucket_refund(&u->half_open, HALF_OPEN_EACH_S);
+}
+
 static int net_user_send(struct net_backend *b, unsigned pair, const struct iovec *iov,
                          unsigned count)
 {
@@ -156,20 +179,19 @@ static int net_user_send(struct net_backend *b, unsigned pair, const struct iove
     const struct user_vet vet = {
         .net = u->net,
         .mask = u->mask,
+        .host = u->host,
         .dns = u->dns,
         .flows = &u->flows,
         .ahead = AHEAD_SEGMENTS / (u->open + 1),
         .full = user_is_full(u),
         .fragments = bucket_opens_ns(&u->fragments, FRAGMENT_S * NS_PER_S) <= now_ns,
+        .half_open = bucket_opens_ns(&u->half_open, HALF_OPEN_S * NS_PER_S) <= now_ns,
         .no_loopback = u->no_loopback,
     };
     size_t kept = user_vet(&vet, frame, (size_t)bytes - NET_HEADER_BYTES);
-    if (kept > 0 && !user_asks_allow(&u->asks, frame, now_ns))
-        kept = 0;
-    if (kept > 0 && user_is_fragment(frame))
-        bucket_spend(&u->fragments, u->b.info.mtu_bytes + kept, now_ns);
-    if (kept > 0)
-        u->call.input(u->slirp, frame, (int)kept);
+    if (kept > 0 && user_asks_allow(&u->asks, frame, now_ns) &&
+        user_leases_allow(&u->leases, frame, kept))
+        input(u, &vet, frame, kept, now_ns);
     evloop_defer(u->loop, &u->turn);
     return 0;
 }
@@ -263,6 +285,7 @@ static int add_guest_forward(struct net_user *u, const struct net_user_forward *
 {
     struct in_addr addr = f->guest;
     const char *target = f->target;
+    u->half_open.per_s = 1;
     int err = f->kind == NET_USER_COMMAND ? check_command(f) : user_outlet_make(u, f, &target);
     if (err != 0)
         return err;
@@ -305,7 +328,7 @@ static int make_slirp(struct net_user *u, const struct net_user_config *config)
         .in_enabled = true,
         .vnetwork = u->net,
         .vnetmask = u->mask,
-        .vhost = or_nth(config->host, u, 2),
+        .vhost = u->host = or_nth(config->host, u, 2),
         .vnameserver = u->dns = or_nth(config->dns, u, 3),
         .vdhcp_start = or_nth((struct in_addr){0}, u, 15),
         .in6_enabled = !config->no_ipv6,

@@ -26,7 +26,7 @@ static int find(const struct user_asks *a, const uint8_t addr[16])
 
 static void set_known(struct user_asks *a, const uint8_t addr[16])
 {
-    if (memcmp(a->asked, addr, sizeof(a->asked)) == 0)
+    if (!a->several && memcmp(a->asked, addr, sizeof(a->asked)) == 0)
         a->until_ns = 0;
     if (find(a, addr) >= 0)
         return;
@@ -37,6 +37,8 @@ static void set_known(struct user_asks *a, const uint8_t addr[16])
 static void set_asked(struct user_asks *a, const uint8_t addr[16], uint64_t now_ns)
 {
     int known = find(a, addr);
+    a->several =
+        a->until_ns > now_ns && (a->several || memcmp(a->asked, addr, sizeof(a->asked)) != 0);
     a->until_ns = now_ns + USER_ASK_NS;
     memcpy(a->asked, addr, sizeof(a->asked));
     if (known >= 0)

@@ -17,6 +17,7 @@
 struct user_asks {
     uint64_t until_ns; /* a question is open; 0: none */
     uint8_t asked[16]; /* for this address */
+    bool several;      /* and for others: one answer does not end them */
     unsigned victim;
     uint8_t known[8][16]; /* addresses that libslirp has sent to; zeroes: none */
 };

@@ -8,7 +8,9 @@
 #include "devices/backend/net_user_impl.h"
 
 /* More than libslirp receives ahead: beyond it nothing waits. */
-#define WINDOW_BYTES (256 * KIB)
+#define WINDOW_BYTES ((uint32_t)(256 * KIB))
+/* Segments that begin no further back are old ones, or begin where libslirp waits. */
+#define OLD_BYTES ((uint32_t)GIB)
 
 static uint32_t be32(const uint8_t *p)
 {
@@ -79,21 +81,36 @@ static struct user_flow *add(struct user_flows *flows, const uint8_t key[36])
 
 /* ---- what the guest sends ---- */
 
+/*
+ * libslirp 4.7 looks for the segment behind the last one at a wrong place, where it finds 0, and
+ * takes what is there for a segment if it waits for that number. So no data may end at 0, nor be
+ * cut there by the end of the window. (A guest sends it again, with other ends.)
+ */
+static bool may_end_at_zero(const struct user_flow *f, uint32_t seq, uint32_t data_end)
+{
+    return data_end == 0 || (data_end < seq && is_later(data_end, f->acked + f->window));
+}
+
 enum user_flow_verdict user_flow_vet(struct user_flows *flows, const uint8_t *ip,
                                      const uint8_t *tcp, size_t bytes, unsigned ahead)
 {
     uint8_t key[36];
-    size_t length = bytes - (size_t)(tcp[12] >> 4) * 4 + ((tcp[13] & USER_TCP_FIN) != 0);
-    if (length == 0 || (tcp[13] & (USER_TCP_SYN | USER_TCP_RST)) != 0)
+    uint32_t data = (uint32_t)bytes - (uint32_t)(tcp[12] >> 4) * 4;
+    uint32_t length = data + ((tcp[13] & USER_TCP_FIN) != 0);
+    if (length == 0 || (tcp[13] & USER_TCP_RST) != 0)
         return USER_FLOW_PASS; /* nothing that would be kept */
+    if ((tcp[13] & USER_TCP_SYN) != 0)
+        return USER_FLOW_DROP; /* a guest that opens fast sends the data again, without SYN */
     make_key(key, ip, tcp, true);
     struct user_flow *f = find(flows, key);
     if (f == NULL)
         return USER_FLOW_PROBE;
-    uint32_t seq = be32(tcp + 4), end = seq + (uint32_t)length;
-    if (!is_later(seq, f->acked))
+    uint32_t seq = be32(tcp + 4), end = seq + length;
+    if (may_end_at_zero(f, seq, seq + data))
+        return USER_FLOW_DROP;
+    if (f->acked - seq <= OLD_BYTES)
         return USER_FLOW_PASS;
-    if (f->waiting >= min_u64(ahead, USER_FLOW_AHEAD))
+    if (seq - f->acked > WINDOW_BYTES || f->waiting >= min_u64(ahead, USER_FLOW_AHEAD))
         return USER_FLOW_DROP;
     f->waiting++;
     f->end = is_later(end, f->end) ? end : f->end;
@@ -167,11 +184,12 @@ void user_flow_answer(struct user_flows *flows, const uint8_t *frame, size_t byt
         flows->answers = 1;
     f->used = flows->answers;
     f->acked = be32(tcp + 8);
+    f->window = user_be16(tcp + 14);
     if (begins || (!is_new && !is_later(f->end, f->acked))) {
         f->waiting = 0;
         f->end = f->acked;
     } else if (is_new) { /* anything may wait that has passed before it was forgotten */
         f->waiting = USER_FLOW_AHEAD;
-        f->end = f->acked + (uint32_t)WINDOW_BYTES;
+        f->end = f->acked + WINDOW_BYTES;
     }
 }

@@ -9,7 +9,8 @@
  *
  *   - a segment that begins at or before what was acknowledged always passes: libslirp takes it out
  *     of its queue at once. A guest's retransmission begins there, so no connection gets stuck;
- *   - those that begin later are counted, until an acknowledgement covers all of them.
+ *   - those that begin later are counted, until an acknowledgement covers all of them. Far beyond
+ *     every window they do not pass: libslirp takes what is 2 GiB ahead for something else.
  *
  * A connection that is not in the table (others have taken its place) gets its data taken away:
  * what is left is a keepalive probe, whose answer says how far it has come.
@@ -29,6 +30,7 @@ struct user_flow {
     uint8_t key[36]; /* the guest's address and the other one, the guest's port and the other one */
     uint32_t used;   /* when, in answers; 0: it is free */
     uint32_t acked;  /* the sequence number that libslirp expects next, or later */
+    uint32_t window; /* so many bytes it takes from there */
     uint32_t end;    /* of what passed beyond that, */
     uint32_t waiting; /* which are so many segments */
 };

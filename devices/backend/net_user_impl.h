@@ -16,6 +16,7 @@
 #include "devices/backend/net_user.h"
 #include "devices/backend/net_user_asks.h"
 #include "devices/backend/net_user_flow.h"
+#include "devices/backend/net_user_leases.h"
 #include "devices/backend/slirp_calls.h"
 
 /*
@@ -32,6 +33,7 @@ struct user_fd {
     bool open;    /* between register and unregister */
     bool listens; /* for who connects to a port that is forwarded */
     bool datagrams;
+    bool peeks;      /* a datagram of IPv6 has to be there before libslirp is told of it */
     bool listed;     /* in net_user.polled */
     uint64_t turn;   /* when it was asked for last */
     uint32_t wanted; /* EPOLL... in that turn */
@@ -62,14 +64,16 @@ struct net_user {
     struct user_outlet outlets[NET_USER_FORWARDS];
     unsigned outlet_count;
 
-    struct in_addr net, mask, dns;
+    struct in_addr net, mask, host, dns;
     struct log_guest_count errors;
     uint64_t polled_ms; /* when libslirp last was told the time */
     uint64_t turns;
     unsigned open, idle_open; /* descriptors; of those, open before the guest did anything */
     bool no_loopback;
     struct bucket fragments; /* bytes of memory */
+    struct bucket half_open; /* connections to guestfwd's ports, in seconds */
     struct user_asks asks;
+    struct user_leases leases;
     struct user_flows flows;
     unsigned polled_count;
     int polled[USER_FDS];
@@ -130,11 +134,12 @@ static inline unsigned user_be16(const uint8_t *p)
 }
 
 struct user_vet {
-    struct in_addr net, mask, dns;
+    struct in_addr net, mask, host, dns;
     struct user_flows *flows;
     unsigned ahead;   /* segments that a connection may have beyond what was acknowledged */
     bool full;        /* nothing new may begin */
     bool fragments;   /* may pass */
+    bool half_open;   /* a connection to one of guestfwd's ports may begin */
     bool no_loopback; /* the host's own services are not to be reached */
 };
 
@@ -143,5 +148,7 @@ size_t user_vet(const struct user_vet *vet, uint8_t *frame, size_t bytes);
 
 /* Of a frame that it may have. */
 bool user_is_fragment(const uint8_t *frame);
+/* The flags of a segment to an address that can only be one of guestfwd's; 0: it is none. */
+unsigned user_forward_flags(const struct user_vet *vet, const uint8_t *frame);
 
 #endif

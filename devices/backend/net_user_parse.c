@@ -73,7 +73,8 @@ static int parse_hosts_addr(const char **at, struct net_user_forward *f)
 
 static int parse_guests_addr(const char **at, struct net_user_forward *f)
 {
-    return f->ipv6 ? parse_addr6(at, &f->guest6) : parse_addr(at, ':', &f->guest);
+    int r = f->ipv6 ? parse_addr6(at, &f->guest6) : parse_addr(at, ':', &f->guest);
+    return r == 0 && f->ipv6 && IN6_IS_ADDR_UNSPECIFIED(&f->guest6) ? -EINVAL : r;
 }
 
 static int parse_port(const char **at, char end, uint16_t *out)

@@ -70,7 +70,7 @@ void user_register_fd(int fd, void *opaque)
     if (f && f->open)
         return;
     user_outlet_lead(u, fd);
-    int listens = 0, type = 0;
+    int listens = 0, type = 0, domain = 0;
     socklen_t len = sizeof(int);
     int flags = fcntl(fd, F_GETFL);
     if (flags >= 0)
@@ -79,8 +79,10 @@ void user_register_fd(int fd, void *opaque)
         return;
     getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len);
     getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
+    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
     f->open = true;
     f->datagrams = type == SOCK_DGRAM;
+    f->peeks = f->datagrams && domain == AF_INET6;
     f->listens = listens != 0;
     f->user = u;
     u->open++;
@@ -121,10 +123,22 @@ static int add_poll(int fd, int events, void *opaque)
     return fd;
 }
 
+/*
+ * libslirp tells the guest when nothing can be received, and quotes what the guest has sent before.
+ * By IPv6 it does not ask whether there is such a thing: at a forwarded port a datagram with a
+ * wrong checksum, which the kernel drops when it is read, would end it.
+ */
+static bool has_datagram(int fd)
+{
+    return recv(fd, NULL, 0, MSG_PEEK | MSG_DONTWAIT) >= 0;
+}
+
 static int get_ready(int fd, void *opaque)
 {
     const struct net_user *u = opaque;
     uint32_t ready = u->fds[fd].ready;
+    if ((ready & EPOLLIN) != 0 && u->fds[fd].peeks && !has_datagram(fd))
+        ready &= ~(uint32_t)EPOLLIN;
     return ((ready & EPOLLIN) ? SLIRP_POLL_IN : 0) | ((ready & EPOLLOUT) ? SLIRP_POLL_OUT : 0) |
            ((ready & EPOLLERR) ? SLIRP_POLL_ERR : 0) | ((ready & EPOLLHUP) ? SLIRP_POLL_HUP : 0);
 }

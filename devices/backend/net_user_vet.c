@@ -11,7 +11,11 @@
  *   lengths beside IPv6's own (4.9.4)        frames end where IP ends
  *   fragments without limit (none)           as many as net_user.c has memory for
  *   segments ahead without limit (none)      few: net_user_flow.h
+ *   a segment behind the last one (4.8.0)    no data ends at the number 0: net_user_flow.c
+ *   guestfwd's half-open ones (none)         as many as net_user.c has memory for
+ *   echoes by IPv6 told of (4.8.0)           to libslirp's own addresses only
  *   answers to unknown neighbours (none)     few: net_user_asks.h
+ *   DHCP without an address left (none)      no packets: net_user_leases.h
  *   DHCPv6 requests without limit (4.9.5)    short ones only
  *   NC-SI (4.9.5)                            ARP and IP only
  */
@@ -22,8 +26,9 @@
 #include "devices/backend/net_frame.h"
 #include "devices/backend/net_user_impl.h"
 
-#define UDP_BYTES  8u
-#define ICMP_BYTES 8u
+#define UDP_BYTES   8u
+#define ICMP_BYTES  8u
+#define ICMPV6_ECHO 128u
 /* Answers wait for a second for a guest that does not say where it is: no large ones. */
 #define ICMP_MAX_BYTES 9216u
 #define PORT_DNS       53u
@@ -57,6 +62,15 @@ static bool vet_udp(const struct user_vet *vet, const uint8_t *udp, size_t bytes
     return port != PORT_TFTP && (!is_v6 || port != PORT_DHCPV6 || bytes <= DHCPV6_BYTES);
 }
 
+/* To an address that can only be one of guestfwd's? */
+static bool is_to_forward(const struct user_vet *vet, const uint8_t *ip)
+{
+    uint32_t to;
+    memcpy(&to, ip + 16, sizeof(to));
+    return ip[0] >> 4 == 4 && (to & vet->mask.s_addr) == vet->net.s_addr &&
+           to != vet->host.s_addr && to != vet->dns.s_addr;
+}
+
 /* The segment's bytes that may pass, or 0. */
 static size_t vet_tcp(const struct user_vet *vet, uint8_t *ip, uint8_t *tcp, size_t bytes)
 {
@@ -64,7 +78,8 @@ static size_t vet_tcp(const struct user_vet *vet, uint8_t *ip, uint8_t *tcp, siz
     if (header < USER_TCP_BYTES || header > bytes)
         return 0;
     clear_urgent(tcp);
-    if (vet->full && (tcp[13] & (USER_TCP_SYN | USER_TCP_ACK)) == USER_TCP_SYN)
+    bool begins = (tcp[13] & (USER_TCP_SYN | USER_TCP_ACK)) == USER_TCP_SYN;
+    if (begins && (vet->full || (!vet->half_open && is_to_forward(vet, ip))))
         return 0;
     switch (user_flow_vet(vet->flows, ip, tcp, bytes, vet->ahead)) {
     case USER_FLOW_PASS:
@@ -77,6 +92,15 @@ static size_t vet_tcp(const struct user_vet *vet, uint8_t *ip, uint8_t *tcp, siz
     return 0;
 }
 
+/* libslirp has a message for echoes to others than itself, :2 and :3, and no limit of it. */
+static bool vet_icmpv6(const uint8_t *ip, const uint8_t *icmp)
+{
+    static const uint8_t site[15] = {0xfe, 0xc0}, link[15] = {0xfe, 0x80};
+    const uint8_t *to = ip + 24;
+    bool is_near = memcmp(to, site, sizeof(site)) == 0 || memcmp(to, link, sizeof(link)) == 0;
+    return icmp[0] != ICMPV6_ECHO || (is_near && (to[15] == 2 || to[15] == 3));
+}
+
 /* The bytes of what is inside of IP that may pass, or 0. */
 static size_t vet_transport(const struct user_vet *vet, uint8_t *ip, uint8_t *at, size_t bytes)
 {
@@ -87,7 +111,7 @@ static size_t vet_transport(const struct user_vet *vet, uint8_t *ip, uint8_t *at
     if (proto == USER_PROTO_UDP)
         return vet_udp(vet, at, bytes, is_v6) ? bytes : 0;
     bool ok = proto == (is_v6 ? USER_PROTO_ICMPV6 : USER_PROTO_ICMP) && bytes >= ICMP_BYTES &&
-              bytes <= ICMP_MAX_BYTES && (is_v6 || !vet->full);
+              bytes <= ICMP_MAX_BYTES && (is_v6 ? vet_icmpv6(ip, at) : !vet->full);
     return ok ? bytes : 0;
 }
 
@@ -148,14 +172,16 @@ static size_t vet_ipv4(const struct user_vet *vet, uint8_t *ip, size_t bytes)
 
 /*
  * From a guest's own address or, as long as it has none, from none; and not to ::, ::1 or an IPv4
- * address in IPv6's clothes.
+ * address in IPv6's clothes. With restrict=on, libslirp compares 4 bytes of the guest's address
+ * with guestfwd's IPv4 addresses: of addresses of these prefixes they are 0.
  */
 static bool vet_ipv6_addrs(const struct user_vet *vet, const uint8_t *ip, size_t payload)
 {
-    static const uint8_t zero[16], prefix[8] = {0xfe, 0xc0}, dns[16] = {0xfe, 0xc0, [15] = 3};
+    static const uint8_t zero[16], prefix[8] = {0xfe, 0xc0}, link[8] = {0xfe, 0x80};
+    static const uint8_t dns[16] = {0xfe, 0xc0, [15] = 3};
     const uint8_t *from = ip + 8, *to = ip + 24;
     bool is_ours = memcmp(from, prefix, sizeof(prefix)) == 0 ||
-                   (from[0] == 0xfe && (from[1] & 0xc0) == 0x80) ||
+                   memcmp(from, link, sizeof(link)) == 0 ||
                    (memcmp(from, zero, sizeof(zero)) == 0 && ip[6] == USER_PROTO_ICMPV6);
     if (!is_ours || memcmp(to, zero, 8) == 0)
         return false;
@@ -195,6 +221,14 @@ size_t user_vet(const struct user_vet *vet, uint8_t *frame, size_t bytes)
         break;
     }
     return kept != 0 ? NET_FRAME_HEADER + kept : 0;
+}
+
+unsigned user_forward_flags(const struct user_vet *vet, const uint8_t *frame)
+{
+    const uint8_t *ip = frame + NET_FRAME_HEADER;
+    bool is_forward = user_be16(frame + 12) == USER_TYPE_IPV4 && ip[9] == USER_PROTO_TCP &&
+                      is_to_forward(vet, ip);
+    return is_forward ? ip[USER_IPV4_BYTES + 13] : 0;
 }
 
 bool user_is_fragment(const uint8_t *frame)

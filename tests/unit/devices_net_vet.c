@@ -12,6 +12,7 @@ static uint8_t packet[NET_PACKET_MAX];
 static uint8_t *const frame = packet + NET_HEADER_BYTES, *const ip = packet + NET_HEADER_BYTES + 14;
 static struct user_vet vet;
 static struct user_flows flows;
+static uint16_t window; /* that libslirp tells of */
 
 static void setup(void)
 {
@@ -21,7 +22,9 @@ static void setup(void)
     vet.flows = &flows;
     vet.ahead = 10;
     vet.full = vet.no_loopback = false;
-    vet.fragments = true;
+    vet.fragments = vet.half_open = true;
+    vet.host.s_addr = htonl(HOST_IPV4);
+    window = 65535;
     memset(&flows, 0, sizeof(flows));
 }
 
@@ -44,6 +47,8 @@ static void answer(uint8_t flags, uint32_t ack)
                                   .ack = ack,
                                   .flags = flags};
     size_t bytes = guest_make_tcp(answers, &tcp, NULL, 0);
+    uint8_t *header = answers + NET_HEADER_BYTES + GUEST_ETH + GUEST_IP;
+    header[14] = (uint8_t)(window >> 8), header[15] = (uint8_t)window;
     user_flow_answer(&flows, answers + NET_HEADER_BYTES, bytes - NET_HEADER_BYTES);
 }
 
@@ -188,7 +193,7 @@ Test(net_vet, nothing_new_begins_when_it_is_full)
     cr_expect(zero(user_vet(&vet, frame, make_tcp(TCP_SYN))));
     size_t bytes = make_tcp(TCP_ACK);
     cr_expect(eq(sz, user_vet(&vet, frame, bytes), bytes));
-    bytes = make_tcp(TCP_SYN | TCP_ACK); /* the guest accepts */
+    bytes = make_segment(0, TCP_SYN | TCP_ACK, 0); /* the guest accepts */
     cr_expect(eq(sz, user_vet(&vet, frame, bytes), bytes));
     cr_expect(zero(user_vet(&vet, frame, make_udp(HOST_IPV4, 53, 20))));
     bytes = make_udp(0x08080808, 53, 20);
@@ -208,7 +213,7 @@ static size_t send_segment(uint32_t seq, uint8_t flags, size_t data_bytes)
 /* Also where sequence numbers wrap. */
 Test(net_vet, segments_ahead_are_few)
 {
-    for (uint32_t start = UINT32_MAX - 30; start != 30; start++) {
+    for (uint32_t start = UINT32_MAX - 31; start != 30; start += 2) {
         answer(TCP_SYN | TCP_ACK, start);
         for (uint32_t i = 1; i <= 10; i++)
             cr_assert(eq(sz, send_segment(start + i * 2, TCP_ACK, 1), HEADERS + 1), "%u", i);
@@ -219,11 +224,39 @@ Test(net_vet, segments_ahead_are_few)
         cr_assert(eq(sz, send_segment(start, TCP_ACK, 60000), HEADERS + 60000), "what is wanted");
         answer(TCP_ACK, start + 3); /* some of them may still wait */
         cr_assert(zero(send_segment(start + 22, TCP_ACK, 1)));
-        cr_assert(eq(sz, send_segment(start + 3, TCP_ACK, 1), HEADERS + 1));
+        cr_assert(eq(sz, send_segment(start + 3, TCP_ACK, 2), HEADERS + 2));
         answer(TCP_RST | TCP_ACK, start + 21); /* says nothing of that */
         cr_assert(zero(send_segment(start + 22, TCP_ACK, 1)));
         answer(TCP_ACK, start + 21); /* the last one's end */
         cr_assert(eq(sz, send_segment(start + 22, TCP_ACK, 1), HEADERS + 1));
+    }
+}
+
+/* Where libslirp would take what is 2 GiB ahead for something that it has room for. */
+Test(net_vet, segments_far_ahead_do_not_pass)
+{
+    answer(TCP_SYN | TCP_ACK, 1000);
+    cr_expect(eq(sz, send_segment(1000 + 200000, TCP_ACK, 100), HEADERS + 100));
+    for (uint32_t ahead = 300000; ahead < 0xbfff0000; ahead += 65536)
+        cr_assert(zero(send_segment(1000 + ahead, TCP_ACK, 60000)), "%u", ahead);
+    cr_expect(zero(send_segment(1000 + 0x80000000u, TCP_ACK, 60000)));
+    cr_expect(eq(sz, send_segment(1000 - 0x3fffffffu, TCP_ACK, 100), HEADERS + 100), "an old one");
+}
+
+/* Where libslirp looks for a segment behind the last one; nor may any be cut there. */
+Test(net_vet, no_data_ends_at_zero)
+{
+    window = 100;
+    for (uint32_t acked = UINT32_MAX - 20; acked != 20; acked++) {
+        answer(TCP_SYN | TCP_ACK, acked);
+        for (uint32_t seq = acked - 20; seq != 0 && seq != acked + 2; seq++) {
+            cr_assert(zero(send_segment(seq, TCP_ACK, 0 - seq)));
+            cr_assert(zero(send_segment(seq, TCP_ACK | TCP_FIN, 0 - seq)));
+            cr_assert(eq(sz, send_segment(seq, TCP_ACK, 1 - seq), HEADERS + 1 - seq));
+            cr_assert(zero(send_segment(seq, TCP_ACK, 130)), "beyond the window");
+        }
+        cr_assert(zero(send_segment(0, TCP_ACK | TCP_FIN, 0)));
+        cr_assert(eq(sz, send_segment(0, TCP_ACK, 0), HEADERS));
     }
 }
 
@@ -253,7 +286,9 @@ Test(net_vet, a_connection_that_is_unknown_is_asked_for)
     cr_expect(eq(uint, guest_be32(ip + GUEST_IP + 4), 4999));
     cr_expect(eq(int, ip[GUEST_IP + 13], TCP_ACK));
     cr_expect(guest_checksums_are_right(frame, HEADERS));
-    cr_expect(eq(sz, send_segment(5000, TCP_SYN, 10), HEADERS + 10));
+    cr_expect(eq(sz, send_segment(5000, TCP_SYN, 0), HEADERS));
+    cr_expect(zero(send_segment(5000, TCP_SYN, 10)), "it would be kept");
+    cr_expect(zero(send_segment(5000, TCP_SYN | TCP_FIN, 0)));
     answer(TCP_ACK, 5000);
     cr_expect(eq(sz, send_segment(5000, TCP_ACK, 100), HEADERS + 100));
     cr_expect(zero(send_segment(5100, TCP_ACK, 100)), "others may wait from before");
@@ -355,4 +390,38 @@ Test(net_vet, without_loopback_the_name_server_has_one_port)
         ip[39] = 3;
         cr_expect(eq(sz, user_vet(&vet, frame, bytes), on * bytes));
     }
+}
+
+/* libslirp has a message for each echo to others. */
+Test(net_vet, echoes_by_ipv6_are_for_libslirp_itself)
+{
+    for (unsigned to = 0; to < 256; to++) {
+        size_t bytes = make_v6(58, 0, 20);
+        ip[39] = (uint8_t)to, ip[40] = 128;
+        cr_expect(eq(sz, user_vet(&vet, frame, bytes), to == 2 || to == 3 ? bytes : 0));
+        ip[24] = 0x20;
+        cr_expect(zero(user_vet(&vet, frame, bytes)));
+    }
+    size_t bytes = make_v6(58, 0, 20);
+    ip[40] = 128, ip[25] = 0x80;
+    cr_expect(eq(sz, user_vet(&vet, frame, bytes), bytes));
+    ip[38] = 1;
+    cr_expect(zero(user_vet(&vet, frame, bytes)));
+}
+
+/* guestfwd's addresses are those of the network that are neither the host's nor the name server's.
+ */
+Test(net_vet, half_open_connections_to_forwards_are_limited)
+{
+    for (unsigned on = 0; on < 2; on++) {
+        vet.half_open = on == 1;
+        for (uint32_t to = HOST_IPV4 - 1; to < HOST_IPV4 + 3; to++) {
+            const struct guest_tcp tcp = {.from = GUEST_IPV4, .to = to, .flags = TCP_SYN};
+            size_t bytes = guest_make_tcp(packet, &tcp, NULL, 0) - NET_HEADER_BYTES;
+            bool is_other = to != HOST_IPV4 && to != HOST_IPV4 + 1;
+            cr_expect(eq(sz, user_vet(&vet, frame, bytes), is_other ? on * bytes : bytes));
+            cr_expect(eq(uint, user_forward_flags(&vet, frame), is_other ? TCP_SYN : 0));
+        }
+    }
+    cr_expect(eq(sz, user_vet(&vet, frame, make_tcp(TCP_ACK)), HEADERS), "only at their beginning");
 }

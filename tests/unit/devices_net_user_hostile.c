@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Guests and peers that attack libslirp itself, by what the checks before it might let pass. */
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <criterion/new/assert.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/clock.h"
+#include "core/evloop.h"
+#include "core/log.h"
+#include "core/xmath.h"
+#include "devices/backend/net_frame.h"
+#include "devices/backend/net_user_impl.h"
+#include "tests/unit/devices_net_guest.h"
+
+static struct evloop *loop;
+static struct net_backend *net;
+static struct guest g;
+static struct net_user_config config;
+static uint8_t packet[NET_PACKET_MAX], data[65536];
+
+static void drop_line(void *ctx, enum log_level level, const char *line)
+{
+    (void)ctx;
+    (void)level;
+    (void)line;
+}
+
+static void setup(void)
+{
+    log_set_sink(drop_line, NULL);
+    cr_assert(zero(evloop_create(&loop, "test", &clock_host)));
+    config = (struct net_user_config){.loop = loop, .clock = &clock_host};
+}
+
+static void teardown(void)
+{
+    if (net)
+        net->ops->destroy(net);
+    evloop_destroy(loop);
+}
+
+TestSuite(net_user_hostile, .init = setup, .fini = teardown);
+
+static void option(const char *key, const char *value)
+{
+    cr_assert(zero(net_user_option(&config, "--net user", key, value)));
+}
+
+static void start(void)
+{
+    cr_assert(zero(net_user_create(&net, &config)));
+    guest_init(&g, net, loop);
+    cr_assert(guest_arp(&g, HOST_IPV4));
+}
+
+static int listen_on(int family, uint16_t *port)
+{
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
+    struct sockaddr_in four = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr *addr = family == AF_INET6 ? (void *)&six : (void *)&four;
+    socklen_t len = family == AF_INET6 ? sizeof(six) : sizeof(four);
+    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    cr_assert(zero(bind(fd, addr, len)));
+    cr_assert(zero(listen(fd, 16)));
+    cr_assert(zero(getsockname(fd, addr, &len)));
+    *port = ntohs(family == AF_INET6 ? six.sin6_port : four.sin_port);
+    return fd;
+}
+
+static void send_tcp(const struct guest_tcp *tcp, size_t bytes)
+{
+    guest_send_packet(&g, packet, guest_make_tcp(packet, tcp, data, bytes));
+    evloop_drain(loop);
+}
+
+/* A connection from the guest's port 4000 whose first byte has that number; the host's end. */
+static int connect_guest(struct guest_tcp *tcp, uint32_t first, int listener, uint16_t port)
+{
+    *tcp = (struct guest_tcp){.from = GUEST_IPV4,
+                              .to = HOST_IPV4,
+                              .from_port = 4000,
+                              .to_port = port,
+                              .seq = first - 1,
+                              .flags = TCP_SYN};
+    send_tcp(tcp, 0);
+    while (guest_wait(&g) && g.frame[GUEST_ETH + GUEST_IP + 13] != (TCP_SYN | TCP_ACK))
+        ;
+    tcp->seq = first;
+    tcp->ack = guest_be32(g.frame + GUEST_ETH + GUEST_IP + 4) + 1;
+    tcp->flags = TCP_ACK;
+    send_tcp(tcp, 0);
+    return accept4(listener, NULL, NULL, SOCK_NONBLOCK);
+}
+
+static size_t make_v6(uint8_t proto, const uint8_t from[16], const uint8_t to[16],
+                      const uint8_t *payload, size_t bytes, size_t csum_at)
+{
+    uint8_t *frame = packet + NET_HEADER_BYTES, *ip = frame + GUEST_ETH;
+    uint8_t pseudo[40] = {0};
+    memset(packet, 0, NET_HEADER_BYTES + GUEST_ETH + 40);
+    memcpy(frame,
+           (const uint8_t[]){0x52, 0x55, 10, 0, 2, 2, 0x52, 0x54, 0, 0x12, 0x34, 0x56, 0x86, 0xdd},
+           14);
+    ip[0] = 0x60;
+    ip[4] = (uint8_t)(bytes >> 8);
+    ip[5] = (uint8_t)bytes;
+    ip[6] = proto;
+    ip[7] = 255;
+    memcpy(ip + 8, from, 16);
+    memcpy(ip + 24, to, 16);
+    memcpy(ip + 40, payload, bytes);
+    memcpy(pseudo, ip + 8, 32);
+    pseudo[34] = ip[4];
+    pseudo[35] = ip[5];
+    pseudo[39] = proto;
+    uint32_t sum = (uint32_t)net_frame_sum(pseudo, 40) + net_frame_sum(ip + 40, bytes);
+    sum = (sum & 0xffff) + (sum >> 16);
+    uint16_t check = (uint16_t)~sum;
+    memcpy(ip + 40 + csum_at, &check, 2);
+    return NET_HEADER_BYTES + GUEST_ETH + 40 + bytes;
+}
+
+static size_t resident_bytes(void)
+{
+    unsigned long total, resident;
+    FILE *f = fopen("/proc/self/statm", "r");
+    cr_assert(f != NULL && fscanf(f, "%lu %lu", &total, &resident) == 2);
+    fclose(f);
+    return resident * 4096;
+}
+
+static size_t make_dhcp(const uint8_t mac[6])
+{
+    uint8_t dhcp[400] = {1, 1, 6, 0};
+    memcpy(dhcp + 28, mac, 6);
+    memcpy(dhcp + 236, (const uint8_t[]){0x63, 0x82, 0x53, 0x63, 53, 1, 1, 0xff}, 8);
+    return guest_make_udp(packet, 0xffffffff, 68, 67, dhcp, sizeof(dhcp));
+}
+
+static void arp_reply(uint32_t addr)
+{
+    uint8_t arp[42] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    memcpy(arp + 6, (const uint8_t[]){2, 0, 0, 0, 0, 1}, 6);
+    memcpy(arp + 12, (const uint8_t[]){8, 6, 0, 1, 8, 0, 6, 4, 0, 2}, 10);
+    memcpy(arp + 22, arp + 6, 6);
+    arp[28] = (uint8_t)(addr >> 24);
+    arp[29] = (uint8_t)(addr >> 16);
+    arp[30] = (uint8_t)(addr >> 8);
+    arp[31] = (uint8_t)addr;
+    guest_send(&g, arp, sizeof(arp));
+}
+
+static size_t make_echo(uint32_t from)
+{
+    size_t bytes = guest_make_udp(packet, HOST_IPV4, 0, 0, data, 9000);
+    uint8_t *ip = packet + NET_HEADER_BYTES + GUEST_ETH, *icmp = ip + GUEST_IP;
+    const uint8_t source[] = {(uint8_t)(from >> 24), (uint8_t)(from >> 16), (uint8_t)(from >> 8),
+                              (uint8_t)from};
+    packet[0] = 0;
+    ip[9] = 1;
+    memcpy(ip + 12, source, sizeof(source));
+    memset(icmp, 0, 8);
+    icmp[0] = 8;
+    uint16_t check = 0;
+    memcpy(ip + 10, &check, 2);
+    check = (uint16_t)~net_frame_sum(ip, GUEST_IP);
+    memcpy(ip + 10, &check, 2);
+    check = (uint16_t)~net_frame_sum(icmp, 9008);
+    memcpy(icmp + 2, &check, 2);
+    return bytes;
+}
+
+/* Behind the last segment libslirp finds the number 0. */
+Test(net_user_hostile, segments_that_end_at_zero_are_harmless)
+{
+    uint16_t port;
+    int listener = listen_on(AF_INET, &port);
+    struct guest_tcp tcp;
+    char got[10];
+    start();
+    int fd = connect_guest(&tcp, UINT32_MAX - 1, listener, port);
+    tcp.seq = UINT32_MAX;
+    send_tcp(&tcp, 1);
+    tcp.seq = UINT32_MAX - 1;
+    send_tcp(&tcp, 1);
+    tcp.seq = UINT32_MAX;
+    send_tcp(&tcp, 3); /* goes on behind it */
+    cr_expect(eq(sz, (size_t)read(fd, got, sizeof(got)), 4));
+    close(fd);
+    close(listener);
+}
+
+/* Bytes of an IPv6 address, where libslirp looks for guestfwd's IPv4 address. */
+Test(net_user_hostile, a_source_address_does_not_open_what_is_restricted)
+{
+    const uint8_t to[16] = {0xfe, 0xc0, [15] = 2};
+    const uint8_t from[16] = {0xfe, 0x80, 0, 0, 10, 0, 2, 100, [15] = 1};
+    uint8_t syn[20] = {0x10, [12] = 0x50, TCP_SYN, 0xff, 0xff};
+    uint16_t port;
+    char text[64];
+    int listener = listen_on(AF_INET6, &port);
+    struct pollfd one = {.fd = listener, .events = POLLIN};
+    snprintf(text, sizeof(text), "tcp:10.0.2.100:%u-cmd:/bin/true", port);
+    option("restrict", "on");
+    option("guestfwd", text);
+    start();
+    syn[2] = (uint8_t)(port >> 8), syn[3] = (uint8_t)port;
+    guest_send_packet(&g, packet, make_v6(6, from, to, syn, sizeof(syn), 16));
+    evloop_drain(loop);
+    cr_expect(zero(poll(&one, 1, 0)));
+    close(listener);
+}
+
+/* Half-open connections to guestfwd's ports have buffers, and no descriptor that is counted. */
+Test(net_user_hostile, half_open_connections_to_forwards_do_not_pile_up)
+{
+    option("guestfwd", "tcp:10.0.2.100:80-cmd:/bin/cat");
+    start();
+    size_t before = resident_bytes();
+    struct guest_tcp tcp = {.from = GUEST_IPV4, .to = 0x0a000264, .to_port = 80, .flags = TCP_SYN};
+    for (unsigned i = 0; i < 4000; i++) {
+        tcp.from_port = (uint16_t)(1000 + i);
+        send_tcp(&tcp, 0);
+        while (guest_receive(&g) >= 0)
+            ;
+    }
+    cr_expect(lt(sz, resident_bytes() - before, 100 << 20));
+    cr_expect(guest_arp(&g, HOST_IPV4));
+}
+
+/* One that is completed makes room for another. */
+Test(net_user_hostile, completed_connections_to_forwards_are_not_limited)
+{
+    option("guestfwd", "tcp:10.0.2.100:80-cmd:/bin/true");
+    start();
+    for (unsigned i = 0; i < 400; i++) {
+        struct guest_tcp tcp = {.from = GUEST_IPV4,
+                                .to = 0x0a000264,
+                                .from_port = (uint16_t)(1000 + i),
+                                .to_port = 80,
+                                .flags = TCP_SYN};
+        send_tcp(&tcp, 0);
+        do
+            cr_assert(guest_wait(&g), "connection %u", i);
+        while (g.frame[GUEST_ETH + GUEST_IP + 13] != (TCP_SYN | TCP_ACK));
+        tcp.seq = 1;
+        tcp.ack = guest_be32(g.frame + GUEST_ETH + GUEST_IP + 4) + 1;
+        tcp.flags = TCP_ACK;
+        send_tcp(&tcp, 0);
+        tcp.flags = TCP_RST;
+        send_tcp(&tcp, 0);
+    }
+}
+
+/* As when the kernel drops a datagram that was there, since its checksum is wrong. */
+Test(net_user_hostile, a_datagram_that_goes_away_is_harmless)
+{
+    uint16_t port;
+    char text[64], big[] = "a datagram";
+    struct sockaddr_in6 addr = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
+    close(listen_on(AF_INET6, &port));
+    snprintf(text, sizeof(text), "udp:[::1]:%u-[fec0::15]:53", port);
+    option("hostfwd", text);
+    start();
+    struct net_user *u = container_of(net, struct net_user, b);
+    for (unsigned fd = 0; fd < USER_FDS; fd++)
+        if (u->fds[fd].open && u->fds[fd].datagrams)
+            u->fds[fd].ready = EPOLLIN;
+    evloop_defer(loop, &u->turn);
+    evloop_drain(loop);
+    addr.sin6_port = htons(port);
+    int fd = socket(AF_INET6, SOCK_DGRAM, 0);
+    cr_assert(eq(int, (int)sendto(fd, big, 5, 0, (struct sockaddr *)&addr, sizeof(addr)), 5));
+    cr_expect(guest_wait(&g), "the guest is asked for");
+    close(fd);
+}
+
+/* libslirp has 16 addresses, and loses a buffer with each request for one more. */
+Test(net_user_hostile, requests_for_addresses_do_not_pile_up)
+{
+    start();
+    for (uint8_t i = 0; i < 30; i++)
+        guest_send_packet(&g, packet, make_dhcp((const uint8_t[]){2, 0, 0, 0, 0, i}));
+    size_t before = resident_bytes();
+    while (guest_receive(&g) >= 0)
+        ;
+    for (unsigned i = 0; i < 5000; i++)
+        guest_send_packet(&g, packet, make_dhcp((const uint8_t[]){2, 0, 0, 0, 1, 1}));
+    cr_expect(lt(sz, resident_bytes() - before, 10 << 20));
+    cr_expect(lt(int, guest_receive(&g), 0));
+    guest_send_packet(&g, packet, make_dhcp((const uint8_t[]){2, 0, 0, 0, 0, 3}));
+    cr_expect(guest_wait(&g), "who has one is answered still");
+}
+
+/* Questions of which the guest answers some: the others stay open. */
+Test(net_user_hostile, an_answer_does_not_end_other_questions)
+{
+    start();
+    unsigned asked = 0;
+    for (unsigned i = 0; i < 8; i++) { /* .100 to .107 have been heard of */
+        arp_reply(0x0a000264 + i);
+        guest_send_packet(&g, packet, make_echo(0x0a000264 + i));
+    }
+    for (unsigned i = 0; i < 1000; i++) {
+        guest_send_packet(&g, packet, make_echo(0x0a000210 + i % 64)); /* nobody */
+        for (unsigned k = 0; k < 17; k++)
+            arp_reply(0x0a0002a0 + k); /* all others are forgotten */
+        guest_send_packet(&g, packet, make_echo(0x0a000264 + i % 8));
+        arp_reply(0x0a000264 + i % 8);
+        evloop_drain(loop);
+        while (guest_receive(&g) >= 0)
+            asked += guest_be16(g.frame + 12) == 0x0806 && guest_be32(g.frame + 38) < 0x0a000264;
+    }
+    cr_expect(gt(uint, asked, 0));
+    cr_expect(lt(uint, asked, 100), "%u", asked);
+}
