@@ -30,6 +30,7 @@ static void set_known(struct user_asks *a, const uint8_t addr[16])
         a->until_ns = 0;
     if (find(a, addr) >= 0)
         return;
+    a->strict |= memcmp(a->known[a->victim], none, sizeof(none)) != 0;
     memcpy(a->known[a->victim], addr, sizeof(a->known[0]));
     a->victim = (a->victim + 1) % ARRAY_SIZE(a->known);
 }
@@ -41,6 +42,7 @@ static void set_asked(struct user_asks *a, const uint8_t addr[16], uint64_t now_
         a->until_ns > now_ns && (a->several || memcmp(a->asked, addr, sizeof(a->asked)) != 0);
     a->until_ns = now_ns + USER_ASK_NS;
     memcpy(a->asked, addr, sizeof(a->asked));
+    a->strict |= known >= 0;
     if (known >= 0)
         memset(a->known[known], 0, sizeof(a->known[known]));
 }

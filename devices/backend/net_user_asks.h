@@ -4,6 +4,10 @@
  * know waits, without a limit: behind one packet of a socket's that waits for a second all others
  * of that socket do. So while such a question is open, nothing passes that could cause more: no
  * frames from addresses that libslirp has not sent to, and no datagrams from the host.
+ *
+ * A guest that has had connections, and then as many addresses that libslirp forgets where it is,
+ * has it keep a window of each. From then on, streams from the host wait, too. (Not before: peers
+ * at a port that is forwarded to an absent guest would stop those of a present one.)
  */
 #ifndef MINIVET_DEVICES_BACKEND_NET_USER_ASKS_H
 #define MINIVET_DEVICES_BACKEND_NET_USER_ASKS_H
@@ -18,6 +22,7 @@ struct user_asks {
     uint64_t until_ns; /* a question is open; 0: none */
     uint8_t asked[16]; /* for this address */
     bool several;      /* and for others: one answer does not end them */
+    bool strict; /* addresses have been forgotten: of streams libslirp keeps whole windows, too */
     unsigned victim;
     uint8_t known[8][16]; /* addresses that libslirp has sent to; zeroes: none */
 };

@@ -39,6 +39,7 @@ struct user_fd {
     uint32_t wanted; /* EPOLL... in that turn */
     uint32_t polled; /* by the loop now; 0: not at all */
     uint32_t ready;  /* what the loop has said since */
+    uint32_t held;   /* of that, what libslirp is to hear later */
 };
 
 /* A port of the guest's network that leads to a server. */

@@ -31,7 +31,8 @@ static bool is_congested(const struct net_user *u)
     return u->queue.used > u->queue.size / 2;
 }
 
-/* Datagrams may be for an address that libslirp asks for. (Streams stop by themselves.) */
+/* Datagrams may be for an address that libslirp asks for. (Streams of a few addresses stop by
+ * themselves.) */
 static bool asks(const struct net_user *u)
 {
     return u->asks.until_ns > clock_now_ns(u->clock);
@@ -40,7 +41,8 @@ static bool asks(const struct net_user *u)
 /* Who comes from outside when there are too many stays in the host's queue. */
 static bool waits(const struct net_user *u, const struct user_fd *f)
 {
-    return is_congested(u) || (f->datagrams && asks(u)) || (f->listens && user_is_full(u));
+    return is_congested(u) || ((f->datagrams || u->asks.strict) && asks(u)) ||
+           (f->listens && user_is_full(u));
 }
 
 static struct user_fd *fd_of(struct net_user *u, int fd)
@@ -59,7 +61,7 @@ static void stop_polling(struct user_fd *f)
 {
     if (f->polled != 0)
         evloop_fd_del(f->user->loop, &f->ev);
-    f->polled = f->ready = 0;
+    f->polled = f->ready = f->held = 0;
 }
 
 /* Its UDP sockets block, where a full buffer would hold up the loop. */
@@ -135,8 +137,12 @@ static bool has_datagram(int fd)
 
 static int get_ready(int fd, void *opaque)
 {
-    const struct net_user *u = opaque;
+    struct net_user *u = opaque;
     uint32_t ready = u->fds[fd].ready;
+    if (ready != 0 && u->asks.strict && asks(u)) {
+        u->fds[fd].held = ready;
+        return 0;
+    }
     if ((ready & EPOLLIN) != 0 && u->fds[fd].peeks && !has_datagram(fd))
         ready &= ~(uint32_t)EPOLLIN;
     return ((ready & EPOLLIN) ? SLIRP_POLL_IN : 0) | ((ready & EPOLLOUT) ? SLIRP_POLL_OUT : 0) |
@@ -186,8 +192,11 @@ static void fill(struct net_user *u)
 static void poll_all(struct net_user *u)
 {
     u->call.pollfds_poll(u->slirp, 0, get_ready, u);
-    for (unsigned i = 0; i < u->polled_count; i++)
-        u->fds[u->polled[i]].ready = 0;
+    for (unsigned i = 0; i < u->polled_count; i++) {
+        struct user_fd *f = &u->fds[u->polled[i]];
+        f->ready = f->held;
+        f->held = 0;
+    }
     u->polled_ms = clock_now_ns(u->clock) / NS_PER_MS;
 }
 

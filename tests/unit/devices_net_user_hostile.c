@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -79,12 +80,13 @@ static void send_tcp(const struct guest_tcp *tcp, size_t bytes)
     evloop_drain(loop);
 }
 
-/* A connection from the guest's port 4000 whose first byte has that number; the host's end. */
-static int connect_guest(struct guest_tcp *tcp, uint32_t first, int listener, uint16_t port)
+/* A connection whose first byte has that number; the host's end. */
+static int connect_guest(struct guest_tcp *tcp, uint32_t first, uint16_t from_port, int listener,
+                         uint16_t port)
 {
     *tcp = (struct guest_tcp){.from = GUEST_IPV4,
                               .to = HOST_IPV4,
-                              .from_port = 4000,
+                              .from_port = from_port,
                               .to_port = port,
                               .seq = first - 1,
                               .flags = TCP_SYN};
@@ -184,7 +186,7 @@ Test(net_user_hostile, segments_that_end_at_zero_are_harmless)
     struct guest_tcp tcp;
     char got[10];
     start();
-    int fd = connect_guest(&tcp, UINT32_MAX - 1, listener, port);
+    int fd = connect_guest(&tcp, UINT32_MAX - 1, 4000, listener, port);
     tcp.seq = UINT32_MAX;
     send_tcp(&tcp, 1);
     tcp.seq = UINT32_MAX - 1;
@@ -319,4 +321,68 @@ Test(net_user_hostile, an_answer_does_not_end_other_questions)
     }
     cr_expect(gt(uint, asked, 0));
     cr_expect(lt(uint, asked, 100), "%u", asked);
+}
+
+/* The next frame to that port of the guest's with data or SYN; its TCP header, or NULL. */
+static const uint8_t *next_tcp(uint16_t port)
+{
+    while (guest_receive(&g) >= 0) {
+        const uint8_t *ip = g.frame + GUEST_ETH, *tcp = ip + GUEST_IP;
+        if (guest_be16(g.frame + 12) == 0x0800 && ip[9] == 6 && guest_be16(tcp + 2) == port)
+            return tcp;
+    }
+    return NULL;
+}
+
+/* Takes what the host's end sends, until libslirp sends whole windows of small segments. */
+static void open_window(struct guest_tcp *tcp, int fd)
+{
+    size_t total = 0;
+    for (; total < 150000; total += 50000) {
+        cr_assert(eq(int, (int)write(fd, data, 50000), 50000));
+        for (uint32_t to = tcp->ack + 50000; tcp->ack != to;) {
+            const uint8_t *header = next_tcp(tcp->from_port);
+            evloop_drain(loop);
+            if (header == NULL)
+                continue;
+            tcp->ack = guest_be32(header + 4) + guest_be16(header - GUEST_IP + 2) - 40;
+            send_tcp(tcp, 0);
+        }
+    }
+}
+
+/* libslirp would keep a window of each connection, 2000 segments in buffers of 16 KiB. */
+Test(net_user_hostile, windows_for_a_guest_that_is_forgotten_do_not_pile_up)
+{
+    enum { CONNECTIONS = 8 };
+    uint16_t port;
+    int listener = listen_on(AF_INET, &port), fds[CONNECTIONS];
+    start();
+    for (unsigned i = 0; i < CONNECTIONS; i++) {
+        struct guest_tcp tcp;
+        fds[i] = connect_guest(&tcp, 1000, (uint16_t)(4000 + i), listener, port);
+        struct guest_tcp again = tcp;
+        again.seq--;
+        again.flags = TCP_SYN | TCP_ACK;
+        again.mss = 32;
+        send_tcp(&again, 0);
+        open_window(&tcp, fds[i]);
+    }
+    struct mallinfo2 before = mallinfo2();
+    for (unsigned k = 0; k < 17; k++)
+        arp_reply(0x0a0002a0 + k);
+    for (unsigned i = 0; i < CONNECTIONS; i++)
+        cr_assert(gt(int, (int)write(fds[i], data, sizeof(data)), 60000));
+    evloop_drain(loop);
+    cr_expect(lt(sz, mallinfo2().uordblks, before.uordblks + (70u << 20)));
+    arp_reply(GUEST_IPV4);
+    unsigned served = 0;
+    while (served != (1u << CONNECTIONS) - 1) {
+        cr_assert(guest_wait(&g), "each goes on");
+        unsigned n = guest_be16(g.frame + GUEST_ETH + GUEST_IP + 2) - 4000;
+        served |= n < CONNECTIONS ? 1u << n : 0;
+    }
+    for (unsigned i = 0; i < CONNECTIONS; i++)
+        close(fds[i]);
+    close(listener);
 }
