@@ -29,9 +29,10 @@
 
 /*
  * Segments that may wait in libslirp for what is before them, divided by the connections that there
- * are: each is kept in a buffer for a frame of the MTU.
+ * are when they come: each is kept in a buffer for a frame of the MTU. Where connections are made
+ * one after the other, all of them may have five times as many.
  */
-#define AHEAD_SEGMENTS 4096u
+#define AHEAD_SEGMENTS 1024u
 
 /*
  * Connections to guestfwd's ports that the guest does not complete: libslirp keeps each for up to

@@ -112,7 +112,7 @@ enum user_flow_verdict user_flow_vet(struct user_flows *flows, const uint8_t *ip
         return USER_FLOW_PASS;
     if (seq - f->acked > WINDOW_BYTES || f->waiting >= min_u64(ahead, USER_FLOW_AHEAD))
         return USER_FLOW_DROP;
-    f->waiting++;
+    f->waiting += 1 + length / NET_USER_MTU; /* its buffer stays as large */
     f->end = is_later(end, f->end) ? end : f->end;
     return USER_FLOW_PASS;
 }

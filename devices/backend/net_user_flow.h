@@ -24,7 +24,7 @@
 
 #define USER_FLOW_SETS  256u
 #define USER_FLOW_WAYS  8u
-#define USER_FLOW_AHEAD 128u /* segments at a time that begin later, of one connection at most */
+#define USER_FLOW_AHEAD 128u /* segments at a time that begin later, of one connection */
 
 struct user_flow {
     uint8_t key[36]; /* the guest's address and the other one, the guest's port and the other one */
@@ -32,7 +32,7 @@ struct user_flow {
     uint32_t acked;  /* the sequence number that libslirp expects next, or later */
     uint32_t window; /* so many bytes it takes from there */
     uint32_t end;    /* of what passed beyond that, */
-    uint32_t waiting; /* which are so many segments */
+    uint32_t waiting; /* which are so many segments, or buffers for as many of the largest MTU */
 };
 
 /* Zeroed, it is empty. */

@@ -386,3 +386,21 @@ Test(net_user_hostile, windows_for_a_guest_that_is_forgotten_do_not_pile_up)
         close(fds[i]);
     close(listener);
 }
+
+/* What is left of a large one behind the next is small, but stays in its large buffer. */
+Test(net_user_hostile, large_segments_ahead_do_not_pile_up)
+{
+    uint16_t port;
+    int listener = listen_on(AF_INET, &port);
+    struct guest_tcp tcp;
+    start();
+    int fd = connect_guest(&tcp, 1000, 4000, listener, port);
+    struct mallinfo2 before = mallinfo2();
+    for (unsigned i = 0; i < 300; i++) {
+        tcp.seq = 2000 - 2 * i;
+        send_tcp(&tcp, 64000);
+    }
+    cr_expect(lt(sz, mallinfo2().uordblks, before.uordblks + (5u << 20)));
+    close(fd);
+    close(listener);
+}
