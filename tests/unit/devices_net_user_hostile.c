@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
+#include <errno.h>
 #include <malloc.h>
 #include <poll.h>
 #include <stdio.h>
@@ -128,13 +129,11 @@ static size_t make_v6(uint8_t proto, const uint8_t from[16], const uint8_t to[16
     return NET_HEADER_BYTES + GUEST_ETH + 40 + bytes;
 }
 
-static size_t resident_bytes(void)
+/* Of the heap. (Sanitizers have another one, of which nothing is seen.) */
+static size_t held_bytes(void)
 {
-    unsigned long total, resident;
-    FILE *f = fopen("/proc/self/statm", "r");
-    cr_assert(f != NULL && fscanf(f, "%lu %lu", &total, &resident) == 2);
-    fclose(f);
-    return resident * 4096;
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
 }
 
 static size_t make_dhcp(const uint8_t mac[6])
@@ -224,7 +223,7 @@ Test(net_user_hostile, half_open_connections_to_forwards_do_not_pile_up)
 {
     option("guestfwd", "tcp:10.0.2.100:80-cmd:/bin/cat");
     start();
-    size_t before = resident_bytes();
+    size_t before = held_bytes();
     struct guest_tcp tcp = {.from = GUEST_IPV4, .to = 0x0a000264, .to_port = 80, .flags = TCP_SYN};
     for (unsigned i = 0; i < 4000; i++) {
         tcp.from_port = (uint16_t)(1000 + i);
@@ -232,7 +231,7 @@ Test(net_user_hostile, half_open_connections_to_forwards_do_not_pile_up)
         while (guest_receive(&g) >= 0)
             ;
     }
-    cr_expect(lt(sz, resident_bytes() - before, 100 << 20));
+    cr_expect(lt(sz, held_bytes(), before + (100u << 20)));
     cr_expect(guest_arp(&g, HOST_IPV4));
 }
 
@@ -267,6 +266,8 @@ Test(net_user_hostile, a_datagram_that_goes_away_is_harmless)
     char text[64], big[] = "a datagram";
     struct sockaddr_in6 addr = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
     close(listen_on(AF_INET6, &port));
+    cr_expect(eq(int, net_user_option(&config, "", "hostfwd", "udp:[::1]:2000-[::]:53"), -EINVAL),
+              "nobody to quote");
     snprintf(text, sizeof(text), "udp:[::1]:%u-[fec0::15]:53", port);
     option("hostfwd", text);
     start();
@@ -289,12 +290,12 @@ Test(net_user_hostile, requests_for_addresses_do_not_pile_up)
     start();
     for (uint8_t i = 0; i < 30; i++)
         guest_send_packet(&g, packet, make_dhcp((const uint8_t[]){2, 0, 0, 0, 0, i}));
-    size_t before = resident_bytes();
+    size_t before = held_bytes();
     while (guest_receive(&g) >= 0)
         ;
     for (unsigned i = 0; i < 5000; i++)
         guest_send_packet(&g, packet, make_dhcp((const uint8_t[]){2, 0, 0, 0, 1, 1}));
-    cr_expect(lt(sz, resident_bytes() - before, 10 << 20));
+    cr_expect(lt(sz, held_bytes(), before + (10u << 20)));
     cr_expect(lt(int, guest_receive(&g), 0));
     guest_send_packet(&g, packet, make_dhcp((const uint8_t[]){2, 0, 0, 0, 0, 3}));
     cr_expect(guest_wait(&g), "who has one is answered still");
@@ -368,13 +369,13 @@ Test(net_user_hostile, windows_for_a_guest_that_is_forgotten_do_not_pile_up)
         send_tcp(&again, 0);
         open_window(&tcp, fds[i]);
     }
-    struct mallinfo2 before = mallinfo2();
+    size_t before = held_bytes();
     for (unsigned k = 0; k < 17; k++)
         arp_reply(0x0a0002a0 + k);
     for (unsigned i = 0; i < CONNECTIONS; i++)
         cr_assert(gt(int, (int)write(fds[i], data, sizeof(data)), 60000));
     evloop_drain(loop);
-    cr_expect(lt(sz, mallinfo2().uordblks, before.uordblks + (70u << 20)));
+    cr_expect(lt(sz, held_bytes(), before + (70u << 20)));
     arp_reply(GUEST_IPV4);
     unsigned served = 0;
     while (served != (1u << CONNECTIONS) - 1) {
@@ -395,12 +396,12 @@ Test(net_user_hostile, large_segments_ahead_do_not_pile_up)
     struct guest_tcp tcp;
     start();
     int fd = connect_guest(&tcp, 1000, 4000, listener, port);
-    struct mallinfo2 before = mallinfo2();
+    size_t before = held_bytes();
     for (unsigned i = 0; i < 300; i++) {
         tcp.seq = 2000 - 2 * i;
         send_tcp(&tcp, 64000);
     }
-    cr_expect(lt(sz, mallinfo2().uordblks, before.uordblks + (5u << 20)));
+    cr_expect(lt(sz, held_bytes(), before + (5u << 20)));
     close(fd);
     close(listener);
 }
