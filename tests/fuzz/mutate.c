@@ -16,6 +16,7 @@ struct maker {
     uint64_t random;
     struct fuzz_script *s;
     unsigned at; /* where the next step is put in */
+    bool bends;  /* the next chain is wrong */
     uint8_t *bytes;
     size_t bytes_left;
 };
@@ -135,11 +136,25 @@ static void out(struct maker *m, const uint8_t *bytes, uint32_t len)
         memcpy(to, bytes, len);
 }
 
+/* The next chain is wrong. If its table is, it shall have one; most tables are short. */
+static unsigned bend(struct maker *m, unsigned how)
+{
+    unsigned fault = next(m, FUZZ_FAULTS);
+    bool table = fault == FUZZ_TABLE_LEN || fault == FUZZ_TABLE_FLAGS || fault == FUZZ_TABLE_END;
+    step2(m, FUZZ_BEND, fault, table && one_in(m, 2) ? next(m, 64) : any_number(m));
+    if (table) /* `how` turns round what the option says */
+        how = m->s->head.options & FUZZ_INDIRECT ? how & ~FUZZ_SEND_INDIRECT
+                                                 : how | FUZZ_SEND_INDIRECT;
+    m->bends = false;
+    return how;
+}
+
 static void send(struct maker *m, unsigned queue)
 {
-    if (one_in(m, 12))
-        step2(m, FUZZ_BEND, next(m, FUZZ_FAULTS), any_number(m));
-    step2(m, FUZZ_SEND, queue, one_in(m, 4) ? next(m, FUZZ_SEND_HOW) : 0);
+    unsigned how = one_in(m, 4) ? next(m, FUZZ_SEND_HOW) : 0;
+    if (m->bends || one_in(m, 12))
+        how = bend(m, how);
+    step2(m, FUZZ_SEND, queue, how);
 }
 
 /* ---- requests, as the devices' drivers make them ---- */
@@ -452,12 +467,21 @@ static void late_edit(struct maker *m)
     put_in(m, FUZZ_RELEASE);
 }
 
+/* Until that chain the driver has broken no rule since it started: what comes back is judged. */
+static void fault_at_once(struct maker *m)
+{
+    start_step(m);
+    m->bends = true;
+    requests[m->s->head.device](m);
+    m->bends = false;
+}
+
 static void change(struct maker *m)
 {
     struct fuzz_script *s = m->s;
     m->at = next(m, s->count + 1);
     unsigned at = s->count > 0 ? next(m, s->count) : 0, run = 1 + next(m, 6);
-    switch (s->count == 0 ? 0 : next(m, 18)) {
+    switch (s->count == 0 ? 0 : next(m, 19)) {
     case 0:
     case 1:
     case 2:
@@ -505,6 +529,9 @@ static void change(struct maker *m)
         break;
     case 15:
         host_trouble(m);
+        break;
+    case 16:
+        fault_at_once(m);
         break;
     default:
         change_step(m, &s->steps[at]);
