@@ -155,6 +155,9 @@ Test(devices_image_header, versions_that_are_unknown_are_refused)
         begin_qcow2(version);
         cr_expect_eq(read_as("qcow2", BYTES), -EINVAL);
     }
+    begin_qcow2(1);
+    cr_expect_eq(read_as("qcow2", BYTES), -EINVAL);
+    cr_expect_not_null(strstr(facts.why, "is it qcow?"), "%s", facts.why);
     begin_qcow2(3);
     be32(100, 72);
     cr_expect_eq(read_as("qcow2", BYTES), -EINVAL);
@@ -580,6 +583,36 @@ Test(devices_image_header, only_files_and_block_devices_are_opened)
     write_image("top", "not there", "raw");
     cr_expect_eq(open_chain(&s, "top", true), -ENOENT);
     cr_expect_not_null(strstr(s.said, "not there"), "%s", s.said);
+    close_scene(&s);
+}
+
+static int refuse_to_open(void *ctx, const char *path, bool writable)
+{
+    (void)path;
+    (void)writable;
+    return *(const int *)ctx;
+}
+
+/* What the host refuses for writing alone, a disk that is only read may get. */
+Test(devices_image_header, a_file_that_cannot_be_written_may_be_read)
+{
+    static const int errs[] = {-EACCES, -EPERM, -EROFS, -EIO};
+    struct scene s;
+    open_scene(&s);
+    for (size_t i = 0; i < ARRAY_SIZE(errs); i++)
+        for (unsigned read_only = 0; read_only < 2; read_only++) {
+            int err = errs[i];
+            struct image_chain_config config = {.name = "top",
+                                                .path = "top",
+                                                .format = "raw",
+                                                .open = refuse_to_open,
+                                                .open_ctx = &err,
+                                                .read_only = read_only};
+            cr_expect_eq(image_chain_open(&s.chain, &config), err);
+            cr_expect_eq(strstr(s.said, ",ro") != NULL, read_only == 0 && err != -EIO, "%s",
+                         s.said);
+        }
+    cr_expect_eq(s.lines, 2 * ARRAY_SIZE(errs));
     close_scene(&s);
 }
 

@@ -501,3 +501,26 @@ Test(net_socket, a_link_that_flaps_is_told_now_and_then)
     cr_expect(gt(uint, lines, 5));
     cr_expect(lt(uint, lines, 60));
 }
+
+/* One end computes what the other's guest has left to it: packets come with their headers. */
+Test(net_socket, headers_go_with_packets_where_both_ends_say_so)
+{
+    struct net_socket_config config = {
+        .loop = loop, .clock = &fake, .path = path, .headers_out = true};
+    cr_assert(zero(net_socket_create(&nets[0], &config)));
+    guest_init(&a, nets[0], loop);
+    config.headers_out = false;
+    config.headers_in = true;
+    cr_assert(zero(net_socket_create(&nets[1], &config)));
+    guest_init(&b, nets[1], loop);
+    for (unsigned i = 0; i < 10; i++)
+        evloop_drain(loop);
+    cr_expect(eq(uint, nets[0]->info.to_host & NET_CSUM, NET_CSUM));
+    cr_expect(zero(nets[1]->info.to_host));
+    static uint8_t packet[NET_HEADER_BYTES + 100] = {1, [6] = 34, [8] = 16};
+    cr_assert(zero(guest_send_packet(&a, packet, sizeof(packet))));
+    cr_assert(eq(int, (int)guest_receive(&b), (int)sizeof(packet)));
+    cr_expect(zero(memcmp(b.packet, packet, sizeof(packet))));
+    guest_send(&b, frame, 200);
+    expect_frame(&a, 200);
+}

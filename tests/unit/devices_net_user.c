@@ -249,29 +249,6 @@ Test(net_user, a_stream_gives_frames_as_large_as_the_mtu)
     close(listener);
 }
 
-/* Whoever connects makes libslirp ask for the guest's neighbour, and then send to it. */
-Test(net_user, forwards_ports_by_ipv6)
-{
-    char text[64];
-    uint16_t port = free_port(SOCK_STREAM);
-    snprintf(text, sizeof(text), "tcp:[::1]:%u-[fec0::15]:22", port);
-    option("hostfwd", text);
-    start();
-    struct sockaddr_in6 addr = {
-        .sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT, .sin6_port = htons(port)};
-    int fd = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    cr_expect(eq(int, connect(fd, (struct sockaddr *)&addr, sizeof(addr)), -1)); /* goes on */
-    cr_expect(eq(int, errno, EINPROGRESS));
-    struct in6_addr guest;
-    inet_pton(AF_INET6, "fec0::15", &guest);
-    bool asked = false;
-    while (!asked && guest_wait(&g)) /* a neighbour solicitation: ICMPv6, type 135 */
-        asked = guest_be16(g.frame + 12) == 0x86dd && g.frame[GUEST_ETH + 40] == 135 &&
-                memcmp(g.frame + GUEST_ETH + 48, &guest, sizeof(guest)) == 0;
-    cr_expect(asked);
-    close(fd);
-}
-
 Test(net_user, forwards_ports_to_the_guest)
 {
     char text[64];

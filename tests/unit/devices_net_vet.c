@@ -352,6 +352,8 @@ Test(net_vet, who_is_outside_sends_nothing)
     cr_expect(zero(user_vet(&vet, frame, bytes)));
     ip[8] = 0xfe, ip[9] = 0x80;
     cr_expect(eq(sz, user_vet(&vet, frame, bytes), bytes), "of the link alone");
+    ip[9] = 0x40;
+    cr_expect(zero(user_vet(&vet, frame, bytes)), "neither of the link nor of the site");
     ip[8] = ip[9] = 0;
     cr_expect(zero(user_vet(&vet, frame, bytes)));
     ip[6] = 58;
@@ -389,6 +391,18 @@ Test(net_vet, without_loopback_the_name_server_has_one_port)
         bytes = make_v6(17, 22, 20);
         ip[39] = 3;
         cr_expect(eq(sz, user_vet(&vet, frame, bytes), on * bytes));
+        bytes = make_v6(6, 22, 20);
+        ip[39] = 3, ip[52] = 0x50;
+        cr_expect(eq(sz, user_vet(&vet, frame, bytes), on * bytes), "TCP");
+        bytes = make_v6(17, 53, 20);
+        ip[5] = 3;
+        ip[39] = 3;
+        cr_expect(zero(user_vet(&vet, frame, bytes)), "it ends before its port");
+        bytes = make_v6(58, 0, 20);
+        ip[39] = 3;
+        cr_expect(eq(sz, user_vet(&vet, frame, bytes), bytes), "an echo has no port");
+        bytes = make_v6(17, 22, 20);
+        cr_expect(eq(sz, user_vet(&vet, frame, bytes), bytes), "fec0::2 is not the name server");
     }
 }
 
@@ -424,4 +438,34 @@ Test(net_vet, half_open_connections_to_forwards_are_limited)
         }
     }
     cr_expect(eq(sz, user_vet(&vet, frame, make_tcp(TCP_ACK)), HEADERS), "only at their beginning");
+}
+
+/* ---- what libslirp answers ---- */
+
+/* Bytes of other frames, where TCP would have said that it expects byte 1000. */
+Test(net_vet, what_is_no_segment_acknowledges_nothing)
+{
+    uint8_t other[14 + 40 + 20] = {[12] = 0x08, 0x06, 0x45, [23] = 6};
+    memcpy(other + 14 + 12, (const uint8_t[]){10, 0, 2, 2, 10, 0, 2, 15}, 8);
+    memcpy(other + 34, (const uint8_t[20]){0, 2, 0, 1, [10] = 3, 0xe8, 0x50, TCP_ACK | TCP_SYN},
+           20);
+    user_flow_answer(&flows, other, sizeof(other));
+    cr_expect(eq(sz, send_segment(1000, TCP_ACK, 1), HEADERS), "ARP: the connection is unknown");
+    other[13] = 0x00;
+    user_flow_answer(&flows, other, 14 + 20 + 19);
+    cr_expect(eq(sz, send_segment(1000, TCP_ACK, 1), HEADERS), "too short for IPv4");
+    other[14] = 0x4f;
+    user_flow_answer(&flows, other, sizeof(other) - 1);
+    cr_expect(eq(sz, send_segment(1000, TCP_ACK, 1), HEADERS), "too short for its options");
+    other[14] = 0x45;
+    user_flow_answer(&flows, other, sizeof(other));
+    cr_expect(eq(sz, send_segment(1000, TCP_ACK, 1), HEADERS + 1));
+}
+
+/* Answers are counted, and no connection's last one is 0, which says that there is none. */
+Test(net_vet, connections_are_known_when_answers_have_been_counted_round)
+{
+    flows.answers = UINT32_MAX;
+    answer(TCP_SYN | TCP_ACK, 1000);
+    cr_expect(eq(sz, send_segment(1000, TCP_ACK, 1), HEADERS + 1));
 }
