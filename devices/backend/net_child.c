@@ -127,12 +127,15 @@ static int wait_ready(struct net_child *c, int wire)
 {
     uint32_t length = 1;
     int err = cancel_poll(c->cancel, wire, POLLIN, START_MS);
-    if (err == 0 && recv(wire, &length, sizeof(length), MSG_DONTWAIT) == sizeof(length) &&
-        length == 0)
+    ssize_t got = err == 0 ? recv(wire, &length, sizeof(length), MSG_DONTWAIT) : 0;
+    if (got == sizeof(length) && length == 0)
         return 0;
+    if (got < 0)
+        err = -errno;
     reap(c, true, false);
     if (err == -ETIMEDOUT)
         return fail_msg(err, "user network: its process does not get ready");
+    /* One that ends before has said why. */
     return err != 0 ? fail(err, "user network: wait for its process") : -EINVAL;
 }
 

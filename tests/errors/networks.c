@@ -17,6 +17,7 @@
 #include "core/evloop.h"
 #include "core/net.h"
 #include "core/xmath.h"
+#include "devices/backend/net_child.h"
 #include "devices/backend/net_fault.h"
 #include "devices/backend/net_limit.h"
 #include "devices/backend/net_loopback.h"
@@ -356,4 +357,29 @@ static int user(void)
 Test(errors_net, user)
 {
     refuse_each(user);
+}
+
+/* Its process is made anew for each call: what the network does then is that process's. */
+static int user_in_a_process(void)
+{
+    struct net_backend *net = NULL;
+    open_loop();
+    refuse_begin();
+    int err = net_child_create(&net, &(struct net_child_config){.loop = loop,
+                                                                .clock = &fake,
+                                                                .program = MINIVET_PROGRAM,
+                                                                .option = "user,isolate=on"});
+    if (err == 0)
+        net->ops->destroy(net);
+    refuse_end();
+    evloop_destroy(loop);
+    return err;
+}
+
+Test(errors_net, user_in_a_process)
+{
+#ifdef SANITIZED
+    cr_skip_test("a confined process has no room for sanitizers");
+#endif
+    refuse_each(user_in_a_process);
 }

@@ -25,6 +25,7 @@
 #include "core/evloop.h"
 #include "core/log.h"
 #include "devices/backend/net_child_impl.h"
+#include "tests/harness/fake.h"
 #include "tests/unit/devices_net_guest.h"
 
 static struct evloop *loop;
@@ -38,16 +39,6 @@ static void keep_line(void *ctx, enum log_level level, const char *line)
     (void)level;
     snprintf(last_line, sizeof(last_line), "%s", line);
 }
-
-/* Sanitizers want more memory, and files, than the process may have. */
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#endif
 
 static void setup(void)
 {
@@ -68,13 +59,10 @@ static void teardown(void)
 
 TestSuite(net_child, .init = setup, .fini = teardown);
 
-static int create(const char *option)
+static int create(const char *option, const struct clock *clock)
 {
-    const struct net_child_config config = {.loop = loop,
-                                            .clock = &clock_host,
-                                            .program = MINIVET_PROGRAM,
-                                            .option = option,
-                                            .mtu = 16384};
+    const struct net_child_config config = {
+        .loop = loop, .clock = clock, .program = MINIVET_PROGRAM, .option = option, .mtu = 16384};
     int err = net_child_create(&net, &config);
     if (err == 0)
         guest_init(&g, net, loop);
@@ -116,7 +104,7 @@ Test(net_child, carries_datagrams_both_ways)
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
     cr_assert(zero(bind(fd, (struct sockaddr *)&addr, len)));
     cr_assert(zero(getsockname(fd, (struct sockaddr *)&addr, &len)));
-    cr_assert(zero(create("user,isolate=on")), "%s", last_line);
+    cr_assert(zero(create("user,isolate=on", &clock_host)), "%s", last_line);
     cr_expect(net->info.link_up);
     cr_expect(eq(uint, net->info.mtu_bytes, 16384));
     cr_assert(answers());
@@ -138,7 +126,7 @@ Test(net_child, carries_datagrams_both_ways)
 /* However it ends. */
 Test(net_child, its_end_is_a_link_that_goes_down_and_comes_back)
 {
-    cr_assert(zero(create("user,isolate=on")), "%s", last_line);
+    cr_assert(zero(create("user,isolate=on", &clock_host)), "%s", last_line);
     cr_assert(answers());
     int pid = net_child_pid(net);
     cr_assert(zero(kill(pid, SIGKILL)));
@@ -152,11 +140,43 @@ Test(net_child, its_end_is_a_link_that_goes_down_and_comes_back)
     cr_expect(answers());
 }
 
+/* Kills the process; how long it takes, by a clock of the test's, until there is another one. */
+static uint64_t ns_without_link(struct fake_clock *now)
+{
+    const uint64_t step_ns = UINT64_C(100000000);
+    siginfo_t end;
+    int pid = net_child_pid(net);
+    cr_assert(zero(kill(pid, SIGKILL)));
+    cr_assert(zero(waitid(P_PID, (id_t)pid, &end, WEXITED | WNOWAIT)));
+    cr_assert(link_becomes(false));
+    uint64_t begin_ns = now->now_ns;
+    while (!net->info.link_up) {
+        now->now_ns += step_ns;
+        evloop_drain(loop);
+    }
+    return now->now_ns - begin_ns;
+}
+
+/* One that dies young is begun anew later and later; a minute's life ends that. */
+Test(net_child, a_long_life_makes_the_next_wait_short)
+{
+    struct fake_clock now = {.now_ns = 1};
+    const struct clock clock = fake_clock_port(&now);
+    evloop_destroy(loop);
+    cr_assert(zero(evloop_create(&loop, "test", &clock)));
+    cr_assert(zero(create("user,isolate=on", &clock)), "%s", last_line);
+    uint64_t first = ns_without_link(&now), second = ns_without_link(&now);
+    cr_expect(gt(ulong, second, first));
+    now.now_ns += UINT64_C(61000000000);
+    evloop_drain(loop);
+    cr_expect(eq(ulong, ns_without_link(&now), first));
+}
+
 /* Whatever libslirp keeps, there is no more memory for it than so much. */
 Test(net_child, its_memory_is_limited)
 {
     struct rlimit limit = {0};
-    cr_assert(zero(create("user,isolate=on")), "%s", last_line);
+    cr_assert(zero(create("user,isolate=on", &clock_host)), "%s", last_line);
     cr_assert(zero(prlimit(net_child_pid(net), RLIMIT_DATA, NULL, &limit)));
     cr_expect(le(ulong, limit.rlim_max, 1ul << 30));
     const struct rlimit none = {4096, limit.rlim_max};
@@ -193,7 +213,7 @@ Test(net_child, inherits_the_wire_alone)
     char path[64], target[64];
     int secret = open("/dev/zero", O_RDONLY); /* which does not close with exec */
     cr_assert(ge(int, secret, 0));
-    cr_assert(zero(create("user,isolate=on")), "%s", last_line);
+    cr_assert(zero(create("user,isolate=on", &clock_host)), "%s", last_line);
     snprintf(path, sizeof(path), "/proc/%d/fd", net_child_pid(net));
     DIR *dir = opendir(path);
     cr_assert(dir != NULL);
@@ -281,7 +301,7 @@ Test(net_child, its_end_is_not_waited_for, .timeout = 20)
     static const uint32_t too_long = UINT32_MAX;
     int release[2];
     cr_assert(zero(pipe(release)));
-    cr_assert(zero(create("user,isolate=on")), "%s", last_line);
+    cr_assert(zero(create("user,isolate=on", &clock_host)), "%s", last_line);
     int pid = net_child_pid(net), wire = wire_of(pid), tracer = hold_end(pid, release[0]);
     if (wire >= 0 && tracer != 0) {
         cr_assert(eq(int, (int)write(wire, &too_long, sizeof(too_long)), 4));
@@ -334,7 +354,7 @@ Test(net_child, what_cannot_be_is_told_at_once)
     snprintf(option, sizeof(option), "user,isolate=on,hostfwd=tcp::%u-:22", ntohs(addr.sin_port));
     cr_assert(zero(pipe(pipes)));
     dup2(pipes[1], 2);
-    int r = create(option);
+    int r = create(option, &clock_host);
     dup2(err, 2);
     close(pipes[1]);
     cr_expect(lt(int, r, 0));
