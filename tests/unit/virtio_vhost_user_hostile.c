@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * vhost-user servers that want Minivet to wait for them. Where a test has a deadline it is of ten
- * minutes: a wait for the server is a test that hangs. docs/hostile.md has the cases by number.
+ * vhost-user servers that want Minivet to wait for them, or go when it hurts. Where a test has a
+ * deadline it is of ten minutes: a wait for the server is a test that hangs. docs/hostile.md has
+ * the cases by number.
  */
 #include <criterion/criterion.h>
 
@@ -12,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
@@ -296,6 +298,8 @@ Test(vhost_user_hostile, a_reset_is_not_complete_before_the_server_has_stopped)
     touch(&b);
     virtio_device_set_status(dev, VIRTIO_STATUS_ACKNOWLEDGE);
     virtio_device_set_status(dev, 0);
+    virtio_device_legacy_kick(dev, 0);
+    cr_expect_not(dev->active);
     virtio_device_accept(dev, 0, 1);
     cr_expect_eq(virtio_device_accepted(dev, 0), 0);
     cr_expect_null(virtio_device_queue_writable(dev, 0));
@@ -545,5 +549,173 @@ Test(vhost_user_hostile, a_server_that_changes_its_configuration_all_the_time_is
     }
     cr_expect(b.blk->connected);
     expect_works(&b);
+    end(&b);
+}
+
+/* Each close has a thread: with all of them busy no server is called that could send more. */
+Test(vhost_user_hostile, no_connection_begins_while_all_closes_wait)
+{
+    struct bench b;
+    int peers[FOREIGN_FDS_MAX];
+    prepare(&b, &rig_variants[0]);
+    for (unsigned i = 0; i < FOREIGN_FDS_MAX; i++)
+        foreign_fd_close(lingering(&peers[i]));
+    cr_assert_eq(foreign_fds_left(), FOREIGN_FDS_MAX);
+    cr_expect_eq(create(&b, 0), -EAGAIN);
+    cr_expect_eq(atomic_load(&b.lines), 1);
+    for (unsigned i = 0; i < FOREIGN_FDS_MAX; i++)
+        close(peers[i]);
+    WAIT_UNTIL(foreign_fds_left() == 0);
+    cr_expect_eq(create(&b, 0), 0);
+    end(&b);
+}
+
+Test(vhost_user_hostile, a_socket_that_is_not_there_is_named)
+{
+    struct bench b;
+    prepare(&b, &rig_variants[0]);
+    int err = vhost_user_blk_create(&b.blk, &(struct vhost_user_setup){
+                                                .setup = rig_setup(&b.rig, "disk"),
+                                                .socket_path = "/nonexistent/socket",
+                                            });
+    cr_expect_eq(err, -ENOENT);
+    cr_expect_eq(atomic_load(&b.lines), 1);
+    end(&b);
+}
+
+/* ---- servers that go at a bad moment ---- */
+
+static void lose_and_find(struct bench *b)
+{
+    vhost_server_kill(&b->server);
+    rig_step(&b->rig);
+    cr_assert_not(b->blk->connected);
+    b->rig.time.now_ns += LONG_RETRY;
+    rig_step(&b->rig);
+}
+
+/* The kernel says then that the connection was reset. */
+Test(vhost_user_hostile, a_server_that_goes_with_unread_bytes_is_lost)
+{
+    struct bench b;
+    open_started(&b, &rig_variants[0]);
+    b.blk->socket.cb(b.blk->socket.ctx, EPOLLIN); /* for nothing */
+    b.blk->backend.cb(b.blk->backend.ctx, EPOLLIN);
+    rig_step(&b.rig);
+    cr_expect(b.blk->connected);
+    int fd = dup(b.server.fd);
+    vhost_server_kill(&b.server);
+    cr_assert_eq(send(b.blk->vu.fd, "x", 1, 0), 1);
+    close(fd);
+    rig_step(&b.rig);
+    cr_expect_not(b.blk->connected);
+    cr_expect_eq(atomic_load(&b.lines), 1);
+    end(&b);
+}
+
+Test(vhost_user_hostile, a_ring_that_breaks_after_a_reset_breaks_nothing)
+{
+    struct bench b;
+    open_started(&b, &rig_variants[0]);
+    vdrv_reset(&b.rig.drv);
+    cr_assert_eq(eventfd_write(b.blk->broken_fd, 1), 0);
+    rig_step(&b.rig);
+    cr_expect_eq(vdrv_status(&b.rig.drv), 0);
+    start(&b);
+    expect_works(&b);
+    end(&b);
+}
+
+/* The driver is another one when the server has what it was to have. */
+Test(vhost_user_hostile, what_was_handed_over_for_the_driver_before_does_not_count)
+{
+    struct bench b;
+    prepare(&b, &rig_variants[0]);
+    cr_assert_eq(create(&b, 0), 0);
+    rig_plug(&b.rig, &b.blk->dev);
+    cr_assert(vdrv_start(&b.rig.drv, 0, 2, 16));
+    vhost_user_pursue(b.blk);
+    cr_assert(b.blk->busy);
+    vdrv_reset(&b.rig.drv);
+    cr_expect_not(b.blk->handed_over);
+    cr_expect_eq(atomic_load(&b.lines), 0);
+    start(&b);
+    expect_works(&b);
+    end(&b);
+}
+
+/* It says how much it has taken, and is still at it when the device is removed. */
+Test(vhost_user_hostile, a_device_ends_while_its_server_drains_a_ring)
+{
+    struct bench b;
+    struct blkreq req;
+    prepare(&b, &rig_variants[2]);
+    b.server.answers_early = true;
+    b.server.fault_at = VHOST_USER_GET_VRING_BASE; /* counted, and no fault */
+    cr_assert_eq(create(&b, 0), 0);
+    rig_plug(&b.rig, &b.blk->dev);
+    start(&b);
+    atomic_store(&b.server.hold_sector, 0);
+    send_read(&b, &req);
+    while (atomic_load(&b.server.taken) == 0)
+        rig_step(&b.rig);
+    start_loop(&b);
+    virtio_device_set_status(&b.blk->dev, 0);
+    WAIT_UNTIL(atomic_load(&b.server.faults) == 1);
+    for (unsigned i = 0; i < 20; i++)
+        nap(NULL);
+    end(&b);
+}
+
+/* Two rings of which nobody knows what was in flight: the device fails once. */
+Test(vhost_user_hostile, rings_without_a_record_fail_together)
+{
+    struct bench b;
+    struct blkreq req[2];
+    prepare(&b, &rig_variants[0]);
+    b.server.protocol &= ~VIRTIO_BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD);
+    cr_assert_eq(create(&b, 0), 0);
+    rig_plug(&b.rig, &b.blk->dev);
+    start(&b);
+    atomic_store(&b.server.hold_sector, 0);
+    for (unsigned i = 0; i < 2; i++) {
+        req[i] = (struct blkreq){
+            .type = VIRTIO_BLK_T_IN, .bytes = 512, .data_write = true, .queue = (uint16_t)i};
+        cr_assert(blkreq_send(&b.rig, &req[i]));
+    }
+    while (atomic_load(&b.server.taken) < 2)
+        rig_step(&b.rig);
+    lose_and_find(&b);
+    cr_expect(rig_is_broken(&b.rig));
+    cr_expect_eq(atomic_load(&b.lines), 3, "lost, back, failed");
+    end(&b);
+}
+
+/* Used in their order, the first that did not come back is where the next server begins. */
+Test(vhost_user_hostile, rings_in_order_need_no_record)
+{
+    struct bench b;
+    struct blkreq req;
+    uint32_t head, len;
+    prepare(&b, &(struct rig_config){.features_on = VIRTIO_BIT(VIRTIO_F_IN_ORDER)});
+    b.server.protocol &= ~VIRTIO_BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD);
+    b.server.features |= VIRTIO_BIT(VIRTIO_F_IN_ORDER);
+    cr_assert_eq(create(&b, 0), 0);
+    rig_plug(&b.rig, &b.blk->dev);
+    cr_assert(vdrv_start(&b.rig.drv, VIRTIO_BIT(VIRTIO_F_IN_ORDER), 2, 16));
+    rig_step(&b.rig);
+    expect_works(&b);
+    unsigned taken = atomic_load(&b.server.taken);
+    atomic_store(&b.server.hold_sector, 0);
+    send_read(&b, &req);
+    while (atomic_load(&b.server.taken) == taken)
+        rig_step(&b.rig);
+    atomic_store(&b.server.hold_sector, VHOST_SERVER_NO_SECTOR);
+    lose_and_find(&b);
+    while (!vdrv_has_used(&b.rig.drv.q[0]) && !rig_is_broken(&b.rig))
+        rig_step(&b.rig);
+    cr_assert_not(rig_is_broken(&b.rig));
+    cr_assert(vdrv_used(&b.rig.drv.q[0], &head, &len));
+    cr_expect_eq(blkreq_status(&b.rig, &req), VIRTIO_BLK_S_OK);
     end(&b);
 }

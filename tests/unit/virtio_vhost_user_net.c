@@ -333,3 +333,24 @@ Test(vhost_user_net, serves_legacy_drivers)
         end(&b);
     }
 }
+
+/* The next server has what the one before did not do. */
+Test(vhost_user_net, a_server_that_goes_while_pairs_are_switched_is_followed)
+{
+    struct bench b;
+    prepare(&b, &rig_variants[0]);
+    plug(&b, 2, 0);
+    start(&b, BIT(MQ) | BIT(CTRL_VQ), 5);
+    b.server.fault = VHOST_SERVER_CLOSES;
+    b.server.fault_at = VHOST_USER_SET_VRING_ENABLE;
+    cr_expect_eq(set_pairs(&b, 4, 2), VIRTIO_NET_OK);
+    while (b.lines == 0)
+        rig_step(&b.rig);
+    vhost_server_kill(&b.server);
+    b.server.fault = VHOST_SERVER_GOOD;
+    b.rig.time.now_ns += LONG_RETRY;
+    rig_step(&b.rig);
+    cr_expect_eq(atomic_load(&b.server.rings_on), 15);
+    expect_works(&b, 1);
+    end(&b);
+}

@@ -208,6 +208,8 @@ Test(replay_hostile, of_a_card_that_cannot_be_is_refused)
     info = two_pairs;
     info.mtu_bytes = 65536;
     card_is_refused(info, "MTU is 0x10000");
+    struct tape_rec rec = info_of(1, &two_pairs, sizeof(two_pairs) - 1);
+    is_refused(made(CARDS, &rec, 1), "number of bytes is");
 }
 
 static void disk_is_refused(struct blk_info info, const char *what)
@@ -312,6 +314,24 @@ Test(replay_hostile, of_a_record_that_cannot_be_is_refused)
         told.last[0] = '\0';
         is_refused(with_field(f, cases[i].type, cases[i].field, cases[i].value), cases[i].what);
     }
+    free(f.bytes);
+    unlink(b.path);
+}
+
+/* A disk's answer brings what is kept of a read, and to nothing else. */
+Test(replay_hostile, of_an_answer_with_other_bytes_is_refused)
+{
+    static const uint8_t bytes[8];
+    struct bench b;
+    struct tape_rec rec;
+    log_set_sink(replay_quiet, NULL);
+    struct file f = replay_load(replay_record(&b, "ring=split"));
+    size_t at = find(f, TAPE_DONE, &rec);
+    rec.bytes = bytes;
+    rec.len = rec.len == sizeof(bytes) ? 1 : sizeof(bytes);
+    struct file other = changed(f, at, &rec);
+    le32_put(other.bytes + at + 4, rec.len | UINT32_C(0x88) << 24);
+    is_refused(other, "number of bytes is");
     free(f.bytes);
     unlink(b.path);
 }
