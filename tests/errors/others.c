@@ -51,6 +51,7 @@ static int terminal(void)
     int err = chr_stdio_create(
         &chr, &(struct chr_stdio_config){.loop = loop, .in_fd = guest, .out_fd = guest});
     if (err == 0) {
+        chr_stdio_begin(chr);
         chr->ops->rx_enable(chr, 64);
         chr->ops->write(chr, (const uint8_t *)"hello\n", 6);
         (void)!write(fd, "ab\x01\x01c", 5);
