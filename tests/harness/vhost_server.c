@@ -606,8 +606,10 @@ static bool handle(struct vhost_server *s, struct message *m)
         return true;
     if (!refuses)
         return reply_u64(s, m, 0);
-    s->fault = VHOST_SERVER_GOOD;
-    return reply_u64(s, m, 1);
+    s->fault = VHOST_SERVER_GOOD; /* a refusal is an answer like others */
+    bool on = reply_u64(s, m, 1);
+    s->fault = VHOST_SERVER_REFUSES;
+    return on;
 }
 
 static bool handle_one(struct vhost_server *s)
