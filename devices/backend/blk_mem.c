@@ -40,10 +40,10 @@ static void give_up(struct blk_mem *m, uint64_t offset, uint64_t bytes)
 static int transfer(struct blk_mem *m, const struct blk_req *req)
 {
     struct iobuf buf = iobuf_init(req->iov, req->iov_count);
-    uint8_t *at = m->bytes + req->offset_bytes;
     int err = blk_check(&m->b.info, req);
     if (err < 0)
         return err;
+    uint8_t *at = m->bytes + req->offset_bytes;
     switch (req->op) {
     case BLK_READ:
         return iobuf_put(&buf, at, req->bytes) == req->bytes ? 0 : -EIO;
