@@ -149,6 +149,15 @@ size_t guest_make_udp(uint8_t *packet, uint32_t to, uint16_t from_port, uint16_t
     return (size_t)(udp + GUEST_UDP + bytes - packet);
 }
 
+size_t guest_make_echo(uint8_t *packet, uint32_t from, size_t bytes)
+{
+    uint8_t *icmp = make_ip(packet, 1, from, HOST_IPV4, 8 + bytes);
+    memset(icmp, 0, 8 + bytes);
+    icmp[0] = 8;
+    put16(icmp + 2, ~sum(0, icmp, 8 + bytes) & 0xffff);
+    return (size_t)(icmp + 8 + bytes - packet);
+}
+
 size_t guest_make_tcp(uint8_t *packet, const struct guest_tcp *t, const void *data, size_t bytes)
 {
     size_t header = GUEST_TCP + (t->mss ? 4 : 0);

@@ -66,6 +66,8 @@ struct guest_tcp {
 /* Write packets with their headers, whose checksums are left to the backend; their bytes. */
 size_t guest_make_udp(uint8_t *packet, uint32_t to, uint16_t from_port, uint16_t to_port,
                       const void *data, size_t bytes);
+/* To the host, its checksums filled in. */
+size_t guest_make_echo(uint8_t *packet, uint32_t from, size_t bytes);
 size_t guest_make_tcp(uint8_t *packet, const struct guest_tcp *tcp, const void *data, size_t bytes);
 
 /* Who has that address? Sends it; the answer is waited for. */

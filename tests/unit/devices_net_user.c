@@ -712,26 +712,6 @@ Test(net_user, a_stream_of_exceeding_segments_ahead_arrives)
     check_stream(&(struct habits){.segment = 8000, .swapped = 5, .exceeds = true, .forgets = 7});
 }
 
-static size_t make_echo(uint32_t from)
-{
-    size_t bytes = guest_make_udp(packet, HOST_IPV4, 0, 0, data, 32);
-    uint8_t *ip = packet + NET_HEADER_BYTES + GUEST_ETH, *icmp = ip + GUEST_IP;
-    const uint8_t source[] = {(uint8_t)(from >> 24), (uint8_t)(from >> 16), (uint8_t)(from >> 8),
-                              (uint8_t)from};
-    packet[0] = 0;
-    ip[9] = 1;
-    memcpy(ip + 12, source, sizeof(source));
-    memset(icmp, 0, 8);
-    icmp[0] = 8;
-    uint16_t check = 0;
-    memcpy(ip + 10, &check, 2);
-    check = (uint16_t)~net_frame_sum(ip, GUEST_IP);
-    memcpy(ip + 10, &check, 2);
-    check = (uint16_t)~net_frame_sum(icmp, 40);
-    memcpy(icmp + 2, &check, 2);
-    return bytes;
-}
-
 /* Answers to addresses that are nobody's are kept for a second, and all of them looked at. */
 Test(net_user, echoes_from_nobody_do_not_pile_up)
 {
@@ -741,7 +721,7 @@ Test(net_user, echoes_from_nobody_do_not_pile_up)
     size_t before = resident_bytes();
     unsigned asked = 0;
     for (unsigned i = 0; i < 20000; i++) {
-        guest_send_packet(&g, packet, make_echo(0x0a100000 + i));
+        guest_send_packet(&g, packet, guest_make_echo(packet, 0x0a100000 + i, 32));
         while (guest_receive(&g) >= 0)
             asked += guest_be16(g.frame + 12) == 0x0806;
     }
@@ -749,7 +729,7 @@ Test(net_user, echoes_from_nobody_do_not_pile_up)
     cr_expect(lt(uint, asked, 1000), "%u", asked);
     cr_expect(lt(sz, resident_bytes() - before, 60 << 20));
     /* The guest's own address is served all the time. */
-    guest_send_packet(&g, packet, make_echo(GUEST_IPV4));
+    guest_send_packet(&g, packet, guest_make_echo(packet, GUEST_IPV4, 32));
     bool answered = false;
     while (!answered && guest_wait(&g))
         answered = g.frame[GUEST_ETH + 9] == 1 && g.frame[GUEST_ETH + GUEST_IP] == 0;

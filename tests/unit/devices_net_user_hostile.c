@@ -157,26 +157,6 @@ static void arp_reply(uint32_t addr)
     guest_send(&g, arp, sizeof(arp));
 }
 
-static size_t make_echo(uint32_t from)
-{
-    size_t bytes = guest_make_udp(packet, HOST_IPV4, 0, 0, data, 9000);
-    uint8_t *ip = packet + NET_HEADER_BYTES + GUEST_ETH, *icmp = ip + GUEST_IP;
-    const uint8_t source[] = {(uint8_t)(from >> 24), (uint8_t)(from >> 16), (uint8_t)(from >> 8),
-                              (uint8_t)from};
-    packet[0] = 0;
-    ip[9] = 1;
-    memcpy(ip + 12, source, sizeof(source));
-    memset(icmp, 0, 8);
-    icmp[0] = 8;
-    uint16_t check = 0;
-    memcpy(ip + 10, &check, 2);
-    check = (uint16_t)~net_frame_sum(ip, GUEST_IP);
-    memcpy(ip + 10, &check, 2);
-    check = (uint16_t)~net_frame_sum(icmp, 9008);
-    memcpy(icmp + 2, &check, 2);
-    return bytes;
-}
-
 /* Behind the last segment libslirp finds the number 0. */
 Test(net_user_hostile, segments_that_end_at_zero_are_harmless)
 {
@@ -308,13 +288,14 @@ Test(net_user_hostile, an_answer_does_not_end_other_questions)
     unsigned asked = 0;
     for (unsigned i = 0; i < 8; i++) { /* .100 to .107 have been heard of */
         arp_reply(0x0a000264 + i);
-        guest_send_packet(&g, packet, make_echo(0x0a000264 + i));
+        guest_send_packet(&g, packet, guest_make_echo(packet, 0x0a000264 + i, 9000));
     }
     for (unsigned i = 0; i < 1000; i++) {
-        guest_send_packet(&g, packet, make_echo(0x0a000210 + i % 64)); /* nobody */
+        guest_send_packet(&g, packet,
+                          guest_make_echo(packet, 0x0a000210 + i % 64, 9000)); /* nobody */
         for (unsigned k = 0; k < 17; k++)
             arp_reply(0x0a0002a0 + k); /* all others are forgotten */
-        guest_send_packet(&g, packet, make_echo(0x0a000264 + i % 8));
+        guest_send_packet(&g, packet, guest_make_echo(packet, 0x0a000264 + i % 8, 9000));
         arp_reply(0x0a000264 + i % 8);
         evloop_drain(loop);
         while (guest_receive(&g) >= 0)
