@@ -91,6 +91,8 @@ static void on_done(struct blk_req *req, int result)
         next = submit_flush;
     if (result == 0 && req->op == BLK_READ) /* the backend wrote it: now it counts */
         iobuf_skip(&r->chain->wr, req->bytes);
+    if (result == 0 && req->op == BLK_WRITE)
+        iobuf_skip(&r->chain->rd, req->bytes);
     if (next == NULL)
         finish(r, status_of(result));
     else if (is_wanted(r))

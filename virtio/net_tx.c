@@ -69,8 +69,11 @@ static bool check_header(const struct virtio_net *net, uint8_t *header, uint64_t
 
 /* ---- a packet ---- */
 
-/* 0: done with, sent or lost; -EAGAIN: the backend is full. The chain is where it was before. */
-static int send_packet(struct virtio_net *net, unsigned pair, const struct vq_chain *chain)
+/*
+ * 0: done with, sent or lost; -EAGAIN: the backend is full. Only what was sent moves the chain's
+ * cursor.
+ */
+static int send_packet(struct virtio_net *net, unsigned pair, struct vq_chain *chain)
 {
     struct iovec *iov = net->tx[pair].iov;
     uint8_t header[VIRTIO_NET_HDR_HASH_BYTES] = {0};
@@ -87,7 +90,10 @@ static int send_packet(struct virtio_net *net, unsigned pair, const struct vq_ch
         return 0;
     }
     iov[0] = (struct iovec){header, NET_HEADER_BYTES};
-    return net->backend->ops->send(net->backend, pair, iov, (unsigned)count + 1);
+    int r = net->backend->ops->send(net->backend, pair, iov, (unsigned)count + 1);
+    if (r == 0)
+        iobuf_skip(&chain->rd, chain->rd.left);
+    return r;
 }
 
 /* ---- the queue ---- */

@@ -137,7 +137,7 @@ static void on_done(struct blk_req *req, int result)
     if (req->op == BLK_READ) /* the backend wrote it: now it counts */
         task->moved += iobuf_skip(task->in, req->bytes);
     if (req->op == BLK_WRITE)
-        task->moved += req->bytes;
+        task->moved += iobuf_skip(task->out, req->bytes);
     if (!next_step(task))
         scsi_task_good(task);
     else if (task->ops->wanted(task))

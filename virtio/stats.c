@@ -160,7 +160,7 @@ void virtio_meter_gives(struct virtio_meter *m, const struct vq_chain *chain)
 {
     m->stats.in_flight--;
     m->stats.rd_bytes += chain->rd.done;
-    m->stats.wr_bytes += vq_chain_written(chain);
+    m->stats.wr_bytes += chain->wr.done + chain->tail.done;
     if (m->run_count > 0 && m->runs[m->run_count - 1].taken_ns == chain->taken_ns) {
         m->runs[m->run_count - 1].count++;
         return;

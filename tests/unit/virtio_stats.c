@@ -5,9 +5,17 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 
+#include <errno.h>
+#include <string.h>
+
 #include "core/evloop.h"
 #include "core/xmath.h"
+#include "tests/harness/blkreq.h"
+#include "tests/harness/netio.h"
 #include "tests/harness/rig.h"
+#include "tests/harness/scsireq.h"
+#include "virtio/console.h"
+#include "virtio/scsi_codes.h"
 #include "virtio/spec.h"
 #include "virtio/virtqueue.h"
 
@@ -209,6 +217,101 @@ Test(virtio_stats, an_unmeasured_device_has_none)
     cr_expect(eq(uint, rig.echo.served, 1));
     cr_assert(zero(int, virtio_device_measure(rig.dev, &rig.clock)));
     cr_expect(not(virtio_device_stats(rig.dev, 2, &s)), "there are two queues");
+    rig_close(&rig);
+}
+
+/* ---- bytes, of each device: what was read and written, and not what was there to be ---- */
+
+static void expect_bytes(struct rig *rig, unsigned queue, uint64_t rd, uint64_t wr)
+{
+    struct virtio_stats s = read_stats(rig, queue);
+    cr_expect(eq(u64, s.rd_bytes, rd), "%s", rig->dev->setup.name);
+    cr_expect(eq(u64, s.wr_bytes, wr), "%s", rig->dev->setup.name);
+}
+
+Test(virtio_stats, bytes_of_a_disk)
+{
+    struct rig rig;
+    struct blkreq write = {.type = VIRTIO_BLK_T_OUT, .bytes = 8192, .cut = 1000};
+    struct blkreq read = {.type = VIRTIO_BLK_T_IN, .bytes = 4096, .data_write = true};
+    struct blkreq failed = {.type = VIRTIO_BLK_T_OUT, .bytes = 512};
+    rig_open_blk_on(&rig, &(struct rig_config){.write_through = true});
+    cr_assert(zero(int, virtio_device_measure(rig.dev, &rig.clock)));
+    cr_assert(vdrv_start(&rig.drv, 0, 1, 256));
+    blkreq_do(&rig, &write, NULL);
+    expect_bytes(&rig, 0, 16 + 8192, 1);
+    blkreq_do(&rig, &read, NULL);
+    expect_bytes(&rig, 0, 2 * 16 + 8192, 4096 + 2);
+    rig.disk.fail = -EIO;
+    cr_expect(eq(int, blkreq_do(&rig, &failed, NULL), VIRTIO_BLK_S_IOERR));
+    read.data_gpa = 0;
+    cr_expect(eq(int, blkreq_do(&rig, &read, NULL), VIRTIO_BLK_S_IOERR));
+    expect_bytes(&rig, 0, 4 * 16 + 8192, 4096 + 4);
+    rig_close(&rig);
+}
+
+Test(virtio_stats, bytes_of_a_scsi_disk)
+{
+    struct scsi_rig s;
+    struct scsireq write = {.cdb = {SCSI_WRITE_10, [8] = 8}, .out = 4096};
+    struct scsireq read = {.cdb = {SCSI_READ_10, [8] = 2}, .in = 1024};
+    scsi_rig_open(&s, &(struct rig_config){0});
+    cr_assert(zero(int, virtio_device_measure(s.rig.dev, &s.rig.clock)));
+    cr_assert(vdrv_start(&s.rig.drv, 0, s.rig.dev->cfg.queue_count, 256));
+    rig_step(&s.rig);
+    scsireq_do(&s, &write);
+    expect_bytes(&s.rig, VIRTIO_SCSI_REQUESTQ, 51 + 4096, 108);
+    scsireq_do(&s, &read);
+    expect_bytes(&s.rig, VIRTIO_SCSI_REQUESTQ, 2 * 51 + 4096, 2 * 108 + 1024);
+    scsi_rig_close(&s);
+}
+
+Test(virtio_stats, bytes_of_a_network_card)
+{
+    struct rig rig;
+    struct netio_packet packet = {.frame_bytes = 100};
+    rig_open_net_on(&rig, &(struct rig_config){.transport = RIG_MMIO});
+    cr_assert(zero(int, virtio_device_measure(rig.dev, &rig.clock)));
+    cr_assert(netio_start(&rig, 0, 1, 64));
+    netio_send(&rig, 0, &packet, false);
+    netio_send(&rig, 0, &packet, true);
+    expect_bytes(&rig, 1, 2 * (12 + 100), 0);
+    fake_net_link(&rig.ether, false);
+    netio_send(&rig, 0, &packet, false);
+    expect_bytes(&rig, 1, 2 * (12 + 100), 0); /* it did not leave */
+    fake_net_link(&rig.ether, true);
+    netio_post(&rig, 0, 2048);
+    netio_arrive(&rig, 0, &packet);
+    expect_bytes(&rig, 0, 0, 12 + 100);
+    rig_close(&rig);
+}
+
+static void send(struct rig *rig, unsigned queue, uint32_t len, bool write)
+{
+    uint64_t gpa = vdrv_alloc(&rig->drv, len, 1);
+    cr_assert(ge(int, vdrv_send(&rig->drv.q[queue], &(struct vdrv_buf){gpa, len, write}, 1), 0));
+    rig_step(rig);
+}
+
+Test(virtio_stats, bytes_of_a_console_and_of_randomness)
+{
+    struct rig rig;
+    rig_open_console(&rig);
+    cr_assert(zero(int, virtio_device_measure(rig.dev, &rig.clock)));
+    cr_assert(vdrv_start(&rig.drv, 0, 2, 16));
+    send(&rig, VIRTIO_CONSOLE_TX, 3000, false);
+    expect_bytes(&rig, VIRTIO_CONSOLE_TX, 3000, 0);
+    send(&rig, VIRTIO_CONSOLE_RX, 64, true);
+    cr_assert(eq(sz, fake_chr_type(&rig.chr, "typed", 5), 5));
+    rig_step(&rig);
+    expect_bytes(&rig, VIRTIO_CONSOLE_RX, 0, 5);
+    rig_close(&rig);
+
+    rig_open_rng(&rig);
+    cr_assert(zero(int, virtio_device_measure(rig.dev, &rig.clock)));
+    cr_assert(vdrv_start(&rig.drv, 0, 1, 16));
+    send(&rig, 0, 1000, true);
+    expect_bytes(&rig, 0, 0, 1000);
     rig_close(&rig);
 }
 
