@@ -117,7 +117,14 @@ static void window_write(void *dev, uint64_t offset, unsigned width, uint64_t va
     window(dev, offset, width, true, value);
 }
 
-static const struct bus_ops window_ops = {.read = window_read, .write = window_write};
+static const char *window_name_at(void *dev, uint64_t offset)
+{
+    const struct area *area = dev;
+    return bus_name_at(area->seam->inner[areas[area->index].space], area->region.base + offset);
+}
+
+static const struct bus_ops window_ops = {
+    .read = window_read, .write = window_write, .name_at = window_name_at};
 
 static int open_windows(struct seam *s)
 {

@@ -121,12 +121,12 @@ static void write_latch(void *dev, uint64_t offset, unsigned width, uint64_t val
     l->writes++;
 }
 
-static const struct bus_ops status_ops = {read_ones, write_status};
-static const struct bus_ops stamp_ops = {read_ones, write_stamp};
-static const struct bus_ops serial_ops = {read_ones, write_serial};
-static const struct bus_ops power_ops = {read_ones, write_power};
-static const struct bus_ops cpu_count_ops = {read_cpu_count, write_nothing};
-static const struct bus_ops latch_ops = {read_latch, write_latch};
+static const struct bus_ops status_ops = {.read = read_ones, .write = write_status};
+static const struct bus_ops stamp_ops = {.read = read_ones, .write = write_stamp};
+static const struct bus_ops serial_ops = {.read = read_ones, .write = write_serial};
+static const struct bus_ops power_ops = {.read = read_ones, .write = write_power};
+static const struct bus_ops cpu_count_ops = {.read = read_cpu_count, .write = write_nothing};
+static const struct bus_ops latch_ops = {.read = read_latch, .write = write_latch};
 
 static void add_port(struct tvm *t, struct bus_region *r, const char *name, uint64_t port,
                      const struct bus_ops *ops)

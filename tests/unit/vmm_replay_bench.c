@@ -212,6 +212,21 @@ static void use_pci(struct bench *b)
     cr_expect_eq(value, PCI_HOST_VENDOR_ID);
 }
 
+/* Statistics of exits ask for them. */
+static void expect_names(const struct bench *b)
+{
+    static const struct {
+        uint64_t gpa;
+        const char *name;
+    } windows[] = {{X86_VIRTIO_GPA + DISK * X86_VIRTIO_STRIDE, "null:16M"},
+                   {X86_VIRTIO_GPA + CONSOLE * X86_VIRTIO_STRIDE, "console"},
+                   {X86_ECAM_GPA + 1, "pci-ecam"}};
+    for (unsigned i = 0; i < ARRAY_SIZE(windows); i++)
+        cr_expect_str_eq(bus_name_at(b->mmio, windows[i].gpa), windows[i].name);
+    cr_expect_str_eq(bus_name_at(b->pio, 0xcfd), "pci-data");
+    cr_expect_null(bus_name_at(b->mmio, X86_VIRTIO_GPA + DEVICES * X86_VIRTIO_STRIDE));
+}
+
 void replay_quiet(void *ctx, enum log_level level, const char *line)
 {
     (void)ctx;
@@ -223,6 +238,7 @@ void replay_quiet(void *ctx, enum log_level level, const char *line)
 const char *replay_record(struct bench *b, const char *ring)
 {
     open_bench(b, ring);
+    expect_names(b);
     use_disk(b);
     b->time.now_ns += 1000000;
     use_card(b);

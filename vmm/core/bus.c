@@ -252,7 +252,9 @@ void bus_access(struct bus *bus, uint64_t addr, void *data, unsigned len, bool i
 const char *bus_name_at(struct bus *bus, uint64_t addr)
 {
     struct hit hit;
-    return find_stable(bus, addr, &hit) ? hit.name : NULL;
+    if (!find_stable(bus, addr, &hit))
+        return NULL;
+    return hit.ops->name_at != NULL ? hit.ops->name_at(hit.dev, addr - hit.base) : hit.name;
 }
 
 uint64_t bus_unclaimed(const struct bus *bus)

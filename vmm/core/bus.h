@@ -32,6 +32,8 @@ enum {
 struct bus_ops {
     uint64_t (*read)(void *dev, uint64_t offset, unsigned width);
     void (*write)(void *dev, uint64_t offset, unsigned width, uint64_t value);
+    /* Of a region that passes accesses on: the name of what takes them. NULL: the region's. */
+    const char *(*name_at)(void *dev, uint64_t offset);
 };
 
 /* Owned by the device, which keeps it in place from bus_add() until the bus is destroyed. */
@@ -61,7 +63,7 @@ bool bus_write(struct bus *bus, uint64_t addr, unsigned width, uint64_t value);
 /* The same on bytes, as a vCPU exit brings them; a width that is not 1, 2, 4 or 8 is cut up. */
 void bus_access(struct bus *bus, uint64_t addr, void *data, unsigned len, bool is_write);
 
-/* The name of the region that holds the address, or NULL. */
+/* The name of what takes accesses to the address, or NULL: nothing does. */
 const char *bus_name_at(struct bus *bus, uint64_t addr);
 
 /* Accesses that no region took. */
