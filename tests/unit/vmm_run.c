@@ -176,7 +176,8 @@ static void ends_by(int signo)
     int said;
     pid_t pid = start(-1, &said, NULL);
     cr_assert(hears(said, all, sizeof(all), BEGUN), "%s", all);
-    kill(pid, SIGUSR1); /* there are no statistics to print */
+    kill(pid, SIGUSR1);
+    cr_expect(hears(said, all, sizeof(all), "SIGUSR1: there are no statistics to print without"));
     kill(pid, signo);
     expect_end(pid, said, all, sizeof(all), 128 + signo, CANCELED);
 }

@@ -164,6 +164,16 @@ static void resize(struct run *run)
         machine_terminal_resized(run->machine);
 }
 
+static void print_stats(const struct run *run)
+{
+    if (run->vm.stats == STATS_OFF)
+        log_warn("SIGUSR1: there are no statistics to print without --stats");
+    else if (run->machine == NULL)
+        log_warn("SIGUSR1: there are no statistics to print while no guest runs");
+    else
+        machine_print_stats(run->machine);
+}
+
 static void on_signal(void *ctx, uint32_t events)
 {
     struct run *run = ctx;
@@ -172,10 +182,10 @@ static void on_signal(void *ctx, uint32_t events)
     while (read(run->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         if (info.ssi_signo == SIGWINCH)
             resize(run);
-        else if (info.ssi_signo != SIGUSR1)
+        else if (info.ssi_signo == SIGUSR1)
+            print_stats(run);
+        else
             on_end_signal(run, (int)info.ssi_signo);
-        else if (run->machine != NULL && run->vm.stats != STATS_OFF)
-            machine_print_stats(run->machine);
     }
 }
 
