@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* `minivet run` as a whole, and what it leaves behind. */
+#include <cpuid.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +12,15 @@
 #include "vmm/cli/cli.h"
 
 static char text[65536];
+
+static void take_text(const char *path)
+{
+    FILE *f = fopen(path, "r");
+    CHECK(f != NULL);
+    text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+    fclose(f);
+    unlink(path);
+}
 
 /* Runs the guest `hello`, whose command line has to hold that word; text: what FILE got. */
 static void run_hello(const char *timeline)
@@ -27,11 +37,7 @@ static void run_hello(const char *timeline)
     int status = cli_run(ARRAY_SIZE(argv) - 1, argv);
     CHECK(dup2(out, STDOUT_FILENO) >= 0);
     CHECK_EQ(status, 0);
-    FILE *f = fopen(timeline, "r");
-    CHECK(f != NULL);
-    text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
-    fclose(f);
-    unlink(timeline);
+    take_text(timeline);
 }
 
 static void a_timeline(void)
@@ -57,7 +63,30 @@ static void a_timeline(void)
     CHECK(strstr(text, "goodbye") == NULL); /* the guest never said it */
 }
 
+/* CPUID's own word for it: leaf 1, ecx 5 is VMX, leaf 0x80000001, ecx 2 is SVM. */
+static bool has_virtualization(void)
+{
+    unsigned a, b, c, d;
+    return (__get_cpuid(1, &a, &b, &c, &d) && (c >> 5 & 1)) ||
+           (__get_cpuid(0x80000001, &a, &b, &c, &d) && (c >> 2 & 1));
+}
+
+static void a_host_that_emulates(void)
+{
+    char messages[64], timeline[64];
+    snprintf(messages, sizeof(messages), "/tmp/minivet-messages-%d", getpid());
+    snprintf(timeline, sizeof(timeline), "/tmp/minivet-timeline-%d.json", getpid());
+    int fd = open(messages, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    CHECK(fd >= 0 && dup2(fd, STDERR_FILENO) >= 0);
+    run_hello(timeline);
+    take_text(messages);
+    const char *warning = strstr(text, "warning: this host has neither VT-x nor AMD-V");
+    CHECK_EQ(warning != NULL, !has_virtualization());
+    CHECK(warning == NULL || strchr(warning, '\n')[1] == '\0'); /* one line, and nothing else */
+}
+
 const struct tap_test run_tests[] = {
     {"runs: the timeline has what the guest did, in order", a_timeline, 0},
+    {"runs: a host that can only emulate is told", a_host_that_emulates, 0},
     {0},
 };

@@ -11,8 +11,7 @@
 #include "vmm/cli/cli.h"
 #include "vmm/exit_code.h"
 
-/* Does /proc/cpuinfo show one of the flags that mean hardware virtualization? */
-static const char *hardware_virtualization(void)
+const char *cli_hardware_virtualization(void)
 {
     FILE *f = fopen("/proc/cpuinfo", "re");
     if (f == NULL)
@@ -55,7 +54,7 @@ int cli_check(int argc, char **argv)
     bool ok = print_row(n >= 0, true, "/dev/kvm", n >= 0 ? "can be opened" : "see above");
     for (int i = 0; i < n; i++)
         ok &= print_row(caps[i].value > 0, caps[i].required, caps[i].name, caps[i].used_for);
-    const char *vt = hardware_virtualization();
+    const char *vt = cli_hardware_virtualization();
     ok &= print_row(vt != NULL, true, "hardware virtualization",
                     vt != NULL ? vt : "/proc/cpuinfo shows neither vmx nor svm");
     if (vt == NULL)

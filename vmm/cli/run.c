@@ -57,6 +57,8 @@ struct run {
     bool resized; /* the terminal, while there was no machine */
     bool ended;
     bool reset;
+    bool looked, emulated; /* for hardware virtualization: the host has none */
+    struct ev_post look;
     _Atomic enum machine_end machine_end;
     _Atomic int machine_status;
     struct ev_post machine_ended;
@@ -164,6 +166,13 @@ static void resize(struct run *run)
         machine_terminal_resized(run->machine);
 }
 
+/* While the main thread makes the machine: before Linux 5.18 opening /proc/cpuinfo takes 10 ms. */
+static void look_for_virtualization(void *ctx)
+{
+    struct run *run = ctx;
+    run->emulated = cli_hardware_virtualization() == NULL;
+}
+
 static void print_stats(const struct run *run)
 {
     if (run->vm.stats == STATS_OFF)
@@ -237,6 +246,7 @@ static int set_up(struct run *run)
         return r;
     run->machine_ended = (struct ev_post){.cb = machine_ended, .ctx = run};
     run->interrupt = (struct ev_timer){.cb = interrupt_main, .ctx = run};
+    run->look = (struct ev_post){.cb = look_for_virtualization, .ctx = run};
     run->timeout = (struct ev_timer){.cb = on_timeout, .ctx = run};
     if (run->vm.timeout_ns != 0)
         evloop_timer_set(run->loop, &run->timeout, clock_now_ns(&clock_host) + run->vm.timeout_ns);
@@ -266,6 +276,9 @@ static int begin_making(void *arg)
     run->reset = false;
     run->exit_code = EXIT_VMM_FAULT;
     run->making = true;
+    if (!run->looked)
+        evloop_post(run->loop, &run->look);
+    run->looked = true;
     return 0;
 }
 
@@ -318,9 +331,19 @@ static int make_machine(struct run *run, struct machine **out)
     return r;
 }
 
+/* In the first life. Bare-metal guests are content with what KVM emulates. */
+static void warn_of_emulation(struct run *run)
+{
+    if (run->emulated)
+        log_warn("this host has neither VT-x nor AMD-V: KVM emulates the guest's code, slowly, and "
+                 "stock Linux does not boot; see `minivet check`");
+    run->emulated = false;
+}
+
 /* Until it ends. */
 static int run_machine(struct run *run, struct machine *machine)
 {
+    warn_of_emulation(run);
     int r = machine_start(machine);
     evloop_call(run->loop, show_machine, &(struct machine_call){run, machine});
     while (r == 0 && sem_wait(&run->end) < 0)
