@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* From argv to an exit code. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/fail.h"
 #include "core/xmath.h"
@@ -35,8 +38,20 @@ static int print_help(FILE *out)
     return 0;
 }
 
+/* What is opened first would take a closed one's number, and the console or a message go there. */
+static int open_standard_streams(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) < 0)
+            return fail(-errno, "/dev/null: open");
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (open_standard_streams() < 0)
+        return EXIT_SETUP;
     if (argc < 2) {
         print_help(stderr);
         return EXIT_USAGE;

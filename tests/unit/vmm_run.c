@@ -197,25 +197,76 @@ Test(run, sighup_ends_the_set_up)
     ends_by(SIGHUP);
 }
 
-/* It has taken the connection, and says nothing. */
+/* A server that takes the connection, and then says nothing. */
+struct mute_server {
+    struct sockaddr_un at;
+    char disk[128]; /* the option's value */
+    int listener, asked;
+};
+
+static void open_server(struct mute_server *s)
+{
+    s->at = (struct sockaddr_un){.sun_family = AF_UNIX};
+    snprintf(s->at.sun_path, sizeof(s->at.sun_path), "%s/server", dir);
+    snprintf(s->disk, sizeof(s->disk), "vhost-user=%s", s->at.sun_path);
+    s->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(bind(s->listener, (struct sockaddr *)&s->at, sizeof(s->at)), 0);
+    cr_assert_eq(listen(s->listener, 1), 0);
+}
+
+/* Until the machine waits for it. */
+static void await_question(struct mute_server *s)
+{
+    char byte;
+    s->asked = accept(s->listener, NULL, NULL);
+    cr_assert_eq(recv(s->asked, &byte, 1, 0), 1);
+}
+
+static void close_server(struct mute_server *s)
+{
+    close(s->asked);
+    close(s->listener);
+    unlink(s->at.sun_path);
+}
+
 Test(run, sigterm_ends_the_wait_for_a_vhost_user_server)
 {
-    char all[16384] = "", disk[128];
-    struct sockaddr_un at = {.sun_family = AF_UNIX};
-    snprintf(at.sun_path, sizeof(at.sun_path), "%s/server", dir);
-    snprintf(disk, sizeof(disk), "vhost-user=%s", at.sun_path);
-    int said, asked, listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    cr_assert_eq(bind(listener, (struct sockaddr *)&at, sizeof(at)), 0);
-    cr_assert_eq(listen(listener, 1), 0);
-    pid_t pid = start(-1, &said, disk);
-    asked = accept(listener, NULL, NULL);
-    cr_assert_eq(recv(asked, all, 1, 0), 1);
-    all[0] = '\0';
+    char all[16384] = "";
+    struct mute_server server;
+    int said;
+    open_server(&server);
+    pid_t pid = start(-1, &said, server.disk);
+    await_question(&server);
     kill(pid, SIGTERM);
     expect_end(pid, said, all, sizeof(all), 128 + SIGTERM, "is not waited for any longer");
-    close(asked);
-    close(listener);
-    unlink(at.sun_path);
+    close_server(&server);
+}
+
+/* As by `minivet run ... <&- >&- 2>&-`: what is opened later must not take their numbers. */
+Test(run, standard_streams_that_are_closed_are_dev_null)
+{
+    struct mute_server server;
+    char path[64], target[64];
+    int status;
+    open_server(&server);
+    pid_t pid = fork();
+    if (pid == 0) {
+        for (int fd = 0; fd <= 2; fd++)
+            close(fd);
+        execl(MINIVET_PROGRAM, "minivet", "run", kernel, "-d", server.disk, NULL);
+        _exit(1);
+    }
+    await_question(&server);
+    for (int fd = 0; fd <= 2; fd++) {
+        snprintf(path, sizeof(path), "/proc/%d/fd/%d", pid, fd);
+        ssize_t len = readlink(path, target, sizeof(target) - 1);
+        target[len > 0 ? len : 0] = '\0';
+        cr_expect_str_eq(target, "/dev/null", "%d is %s", fd, target);
+    }
+    kill(pid, SIGTERM);
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 128 + SIGTERM, "status %#x", status);
+    close_server(&server);
 }
 
 /* Typed where Ctrl-C would be the guest's, if it ran. */
