@@ -332,13 +332,15 @@ static void stdio_rx_enable(struct chr_backend *b, size_t max)
 
 /* ---- life ---- */
 
+/* One that does not know its size (a serial line), or not yet, has that of a VT100. */
 static void measure(struct chr_stdio *s)
 {
     struct winsize size;
     if (ioctl(s->out.fd, TIOCGWINSZ, &size) < 0 && ioctl(s->in.fd, TIOCGWINSZ, &size) < 0)
         return;
-    s->b.columns = size.ws_col;
-    s->b.rows = size.ws_row;
+    bool known = size.ws_col != 0 && size.ws_row != 0;
+    s->b.columns = known ? size.ws_col : 80;
+    s->b.rows = known ? size.ws_row : 24;
 }
 
 void chr_stdio_resized(struct chr_backend *b)

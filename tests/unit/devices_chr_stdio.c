@@ -295,6 +295,17 @@ Test(chr_stdio, a_new_size_is_told_once)
     cr_expect(eq(int, chr->columns, 100));
 }
 
+Test(chr_stdio, a_terminal_without_a_size_has_one_that_changes)
+{
+    struct winsize size = {.ws_col = 100, .ws_row = 30};
+    make_pty();
+    cr_expect(eq(int, chr->columns, 80));
+    cr_expect(eq(int, chr->rows, 24));
+    cr_assert(zero(ioctl(in[0], TIOCSWINSZ, &size)));
+    chr_stdio_resized(chr);
+    cr_expect(eq(int, resizes, 1));
+}
+
 /* A session of its own whose terminal is the slave; the backend runs in another process group. */
 static int background(int slave)
 {

@@ -559,7 +559,7 @@ Test(vhost_user_hostile, no_connection_begins_while_all_closes_wait)
     int peers[FOREIGN_FDS_MAX];
     prepare(&b, &rig_variants[0]);
     for (unsigned i = 0; i < FOREIGN_FDS_MAX; i++)
-        foreign_fd_close(lingering(&peers[i]));
+        foreign_fd_close(lingering(&peers[i], LINGER_S));
     cr_assert_eq(foreign_fds_left(), FOREIGN_FDS_MAX);
     cr_expect_eq(create(&b, 0), -EAGAIN);
     cr_expect_eq(atomic_load(&b.lines), 1);
