@@ -115,6 +115,17 @@ static void on_resize(void *ctx, uint16_t columns, uint16_t rows)
 
 /* ---- the device's half ---- */
 
+/*
+ * Linux 6.1 reads the size when it is notified of a change, and not before (6.12 does): its console
+ * would have none until the window changes. So the device notifies of the first size, too.
+ */
+static int console_activate(struct virtio_device *dev)
+{
+    if (virtio_device_has(dev, VIRTIO_CONSOLE_F_SIZE))
+        virtio_device_config_changed(dev);
+    return 0;
+}
+
 static void console_queue_ready(struct virtio_device *dev, unsigned queue)
 {
     struct virtio_console *con = container_of(dev, struct virtio_console, dev);
@@ -136,6 +147,7 @@ static void console_queue_stop(struct virtio_device *dev, unsigned queue)
 }
 
 static const struct virtio_device_ops console_ops = {
+    .activate = console_activate,
     .queue_ready = console_queue_ready,
     .queue_stop = console_queue_stop,
 };

@@ -2,6 +2,38 @@
 /* The console device: VIRTIO 1.4 5.3. */
 #include "conformance.h"
 
+#include "core/chr.h"
+#include "core/le.h"
+
+/* cols and rows are the console's size. */
+Test(conformance, console_size_prose_1)
+{
+    FOR_EACH_RIG(rig, CONSOLE, MODERN)
+    {
+        uint8_t size[4];
+        expect((vdrv_offered(&rig->drv) & VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE)) != 0);
+        start(rig, VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE), 8);
+        vdrv_config_read(&rig->drv, VIRTIO_CONSOLE_CONFIG_cols, size, sizeof(size));
+        expect(le16_get(size) == 80 && le16_get(size + 2) == 25);
+    }
+}
+
+/* The driver is notified of a new size, which it can read then. */
+Test(conformance, console_size_prose_2)
+{
+    FOR_EACH_RIG(rig, CONSOLE, EVERYWHERE)
+    {
+        uint8_t size[4];
+        const struct chr_handler *handler = rig->chr.backend.handler;
+        start(rig, VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE), 8);
+        demand(rig_config_irqs(rig) == 0);
+        handler->on_resize(handler->ctx, 132, 50);
+        expect(rig_config_irqs(rig) == 1);
+        vdrv_config_read(&rig->drv, VIRTIO_CONSOLE_CONFIG_cols, size, sizeof(size));
+        expect(le16_get(size) == 132 && le16_get(size + 2) == 50);
+    }
+}
+
 /* For legacy drivers the configuration is in the guest's byte order, which is ours. */
 Test(conformance, console_config_legacy_1)
 {

@@ -138,11 +138,29 @@ Test(virtio_console, tells_its_size_and_when_it_changes)
     open_started(&rig);
     cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_Config), 80 | 25 << 16);
     uint32_t generation = vdrv_get(&rig.drv, VIRTIO_MMIO_ConfigGeneration);
+    cr_expect_geq(rig_config_irqs(&rig), 1);
     rig.chr.backend.handler->on_resize(rig.chr.backend.handler->ctx, 132, 43);
     cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_Config), 132 | 43 << 16);
     cr_expect_neq(vdrv_get(&rig.drv, VIRTIO_MMIO_ConfigGeneration), generation);
     cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_InterruptStatus), VIRTIO_ISR_CONFIG);
     rig_close(&rig);
+}
+
+/* Linux 6.1 looks at it then, and not before. */
+Test(virtio_console, tells_its_size_when_the_driver_is_ready)
+{
+    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
+        struct rig rig;
+        const char *name = rig_config_name(&rig_variants[v]);
+        rig_open_console_on(&rig, &rig_variants[v]);
+        cr_expect_eq(rig_config_irqs(&rig), 0, "%s", name);
+        cr_assert(vdrv_start(&rig.drv, VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE), 2, 16), "%s", name);
+        cr_expect_eq(rig_config_irqs(&rig), 1, "%s", name);
+        vdrv_reset(&rig.drv);
+        cr_assert(vdrv_start(&rig.drv, 0, 2, 16), "%s", name);
+        cr_expect_eq(rig_config_irqs(&rig), 0, "%s: a driver that does not ask", name);
+        rig_close(&rig);
+    }
 }
 
 Test(virtio_console, a_backend_without_a_size_offers_none)
