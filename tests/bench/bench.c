@@ -16,10 +16,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/plot.h"
 #include "plot.h"
 #include "runs.h"
-
-#define FEWEST_ROUNDS 6 /* for an interval */
 
 /* ---- what lies beside this program ---- */
 
@@ -153,7 +152,7 @@ static void run_all(const struct bench *b, const struct vmm *vmms, double tight)
     r->rounds = 0;
     /* Without a rival nothing is in doubt. */
     while (r->rounds < most &&
-           (r->rounds < FEWEST_ROUNDS || results_doubt(r) == 0 || results_doubt(r) > tight))
+           (r->rounds < STATS_FEWEST || results_doubt(r) == 0 || results_doubt(r) > tight))
         one_round(b, vmms, most);
     runs_progress(0, most, NULL);
 }
@@ -176,7 +175,7 @@ static void print_table(const struct bench *b, const char *machine, double tight
            r->rounds, b->notes);
     results_print(r);
     if (isinf(doubt))
-        printf("\nNot sure: that takes %d rounds.\n", FEWEST_ROUNDS);
+        printf("\nNot sure: that takes %d rounds.\n", STATS_FEWEST);
     else if (doubt > tight)
         printf(
             "\nNot sure: the first figure's ratios may be off by %.0f %%, not %.0f %%: more runs, "
@@ -261,7 +260,8 @@ static void usage(const struct bench *b)
         puts("  --kernel FILE  for the pattern with a stock Linux\n"
              "  --initrd FILE  and its initrd, which has /bin/sh (busybox)");
     puts("  --json[=FILE]  for programs, instead of the table; with FILE beside it\n"
-         "  --plot FILE    a picture of the figures, as SVG");
+         "  --plot FILE    a plot by gnuplot, as SVG or PNG by FILE's ending; its numbers\n"
+         "                 and script are kept in FILE.dat and FILE.gp");
     if (b->seconds > 0)
         printf("  --seconds S    of a run (%g)\n", b->seconds);
     if (b->takes_file)
@@ -355,6 +355,8 @@ static void take_wish(struct bench *b, struct wishes *w, int option)
         break;
     case 'p':
         w->plot = optarg;
+        if (!plot_takes(optarg))
+            wrong(b, "--plot", optarg, "give a file that ends in " PLOT_ENDINGS);
         break;
     case 's':
         need(b, b->seconds > 0, "--seconds", optarg);

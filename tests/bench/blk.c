@@ -29,7 +29,7 @@ static const struct blk_pattern patterns[] = {
     {"read-128", "4 KiB random read, depth 128", false, false, 4 * KIB, 128, 0},
     {"write-32", "4 KiB random write, depth 32", true, false, 4 * KIB, 32, 0},
     {"seq-8", "1 MiB sequential read, depth 8", false, true, MIB, 8, 0},
-    {"sleepy-1", "4 KiB random read, depth 1, after 100 us of nothing", false, false, 4 * KIB, 1,
+    {"sleepy-1", "4 KiB random read, depth 1, after 100 µs of nothing", false, false, 4 * KIB, 1,
      100},
     {0},
 };
@@ -57,14 +57,17 @@ static const struct vmm_way ways[] = {
 
 static struct results results = {
     .bench = "blk",
+    .title = "What a disk gives",
     .rounds = 6,
     .curve = "4 KiB random reads, by depth",
-    .figures = {[IOPS] = {"iops", "IOPS"},
-                [MB_S] = {"mb_per_s", "MB/s"},
-                [P50_US] = {"p50_us", "p50 us"},
-                [P99_US] = {"p99_us", "p99 us"},
-                [CPU_US] = {"cpu_us_per_request", "CPU us"},
-                [KICKS] = {"kicks_per_request", "kicks"}},
+    .curve_x = "requests in flight",
+    .figures =
+        {[IOPS] = {.name = "iops", .title = "IOPS", .unit = "requests/s", .more_is_better = true},
+         [MB_S] = {.name = "mb_per_s", .title = "MB/s", .unit = "MB/s", .more_is_better = true},
+         [P50_US] = {.name = "p50_us", .title = "p50 us", .label = "latency, median", .unit = "µs"},
+         [P99_US] = {.name = "p99_us", .title = "p99 us"},
+         [CPU_US] = {.name = "cpu_us_per_request", .title = "CPU us"},
+         [KICKS] = {.name = "kicks_per_request", .title = "kicks"}},
 };
 
 /* ---- the file ---- */
@@ -166,6 +169,8 @@ int main(int argc, char **argv)
     for (int p = 0; patterns[p].name != NULL; p++) {
         results.patterns[p].name = patterns[p].name;
         results.patterns[p].title = patterns[p].title;
+        if (patterns[p].sequential || patterns[p].gap_us > 0)
+            results.patterns[p].plotted = 1 << (patterns[p].sequential ? MB_S : P50_US);
         if (strncmp(patterns[p].name, "read-", 5) == 0)
             results.patterns[p].x = patterns[p].depth;
     }

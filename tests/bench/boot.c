@@ -23,15 +23,32 @@
 enum figure { FIRST_MS, END_MS, CPU_MS, PSS_KIB };
 enum pattern { BARE, LINUX };
 
+#define PLOTTED (1 << FIRST_MS | 1 << END_MS | 1 << CPU_MS | 1 << PSS_KIB)
+
 static struct results results = {
     .bench = "boot",
+    .title = "How long a virtual machine takes to boot and to end",
     .rounds = 60,
-    .patterns = {[BARE] = {.name = "bare", .title = "A guest of three instructions"},
-                 [LINUX] = {.name = "linux", .title = "Linux to its first program"}},
-    .figures = {[FIRST_MS] = {"first_ms", "first ms"},
-                [END_MS] = {"end_ms", "end ms"},
-                [CPU_MS] = {"cpu_ms", "CPU ms"},
-                [PSS_KIB] = {"pss_kib", "PSS KiB"}},
+    .patterns =
+        {[BARE] = {.name = "bare", .title = "A guest of three instructions", .plotted = PLOTTED},
+         [LINUX] = {.name = "linux", .title = "Linux to its first program", .plotted = PLOTTED}},
+    .figures = {[FIRST_MS] = {.name = "first_ms",
+                              .title = "first ms",
+                              .label = "exec to the guest's first words",
+                              .unit = "ms"},
+                [END_MS] = {.name = "end_ms",
+                            .title = "end ms",
+                            .label = "exec to the end of the process",
+                            .unit = "ms"},
+                [CPU_MS] = {.name = "cpu_ms",
+                            .title = "CPU ms",
+                            .label = "CPU time of the process",
+                            .unit = "ms"},
+                [PSS_KIB] = {.name = "pss_kib",
+                             .title = "PSS KiB",
+                             .label = "memory (PSS) beyond the guest's",
+                             .unit = "MiB",
+                             .scale = 1.0 / 1024}},
 };
 
 static double timeval_ms(struct timeval t)

@@ -24,14 +24,28 @@
 enum figure { MB_S, P50_US, P90_US };
 enum pattern { SERIAL, VIRTIO };
 
+#define PLOTTED (1 << MB_S | 1 << P50_US)
+
 static struct results results = {
     .bench = "console",
+    .title = "What a console gives, and how soon it answers",
     .rounds = 12,
-    .patterns = {[SERIAL] = {.name = "serial", .title = "Serial port, 16 bytes at once"},
-                 [VIRTIO] = {.name = "virtio", .title = "Virtio console, 4 KiB at once"}},
-    .figures = {[MB_S] = {"mb_per_s", "MB/s"},
-                [P50_US] = {"p50_us", "p50 us"},
-                [P90_US] = {"p90_us", "p90 us"}},
+    .patterns = {[SERIAL] = {.name = "serial",
+                             .title = "Serial port, 16 bytes at once",
+                             .plotted = PLOTTED},
+                 [VIRTIO] = {.name = "virtio",
+                             .title = "Virtio console, 4 KiB at once",
+                             .plotted = PLOTTED}},
+    .figures = {[MB_S] = {.name = "mb_per_s",
+                          .title = "MB/s",
+                          .label = "written by the guest",
+                          .unit = "MB/s",
+                          .more_is_better = true},
+                [P50_US] = {.name = "p50_us",
+                            .title = "p50 us",
+                            .label = "from a key to its echo, median",
+                            .unit = "µs"},
+                [P90_US] = {.name = "p90_us", .title = "p90 us"}},
 };
 
 static void press(struct vm_run *r, int keyboard, char key)

@@ -18,6 +18,7 @@ enum pattern { PORT, APIC, REGISTER, DOORBELL, CPUID }; /* numbered as the guest
 
 static struct results results = {
     .bench = "exit",
+    .title = "What an exit costs, from the guest to the host and back",
     .rounds = 20,
     .patterns = {[PORT] = {.name = "port", .title = "Port that nobody has: the VMM answers"},
                  [APIC] = {.name = "apic", .title = "Register of the local APIC: KVM answers"},
@@ -25,8 +26,13 @@ static struct results results = {
                                .title = "Register of a device: the VMM answers"},
                  [DOORBELL] = {.name = "doorbell", .title = "Doorbell: KVM signals an eventfd"},
                  [CPUID] = {.name = "cpuid", .title = "CPUID: KVM answers"}},
-    .figures =
-        {[CPU_NS] = {"cpu_ns", "CPU ns"}, [NS] = {"ns", "ns"}, [PER_SECOND] = {"per_s", "exits/s"}},
+    .figures = {[CPU_NS] = {.name = "cpu_ns",
+                            .title = "CPU ns",
+                            .label = "CPU time of an exit",
+                            .unit = "µs",
+                            .scale = 1e-3},
+                [NS] = {.name = "ns", .title = "ns"},
+                [PER_SECOND] = {.name = "per_s", .title = "exits/s"}},
 };
 
 static void run(const struct bench *b, const struct vmm *v, int pattern, double *figures)

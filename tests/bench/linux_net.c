@@ -93,7 +93,8 @@ static int rival(const struct results *r, int p, int c, int n);
 static struct results results = {
     .bench = "linux-net",
     .rounds = 5,
-    .figures = {[MBIT_S] = {"mbit_per_s", "Mbit/s"}, [CPU_S] = {"cpu_s_per_gb", "CPU s/GB"}},
+    .figures = {[MBIT_S] = {.name = "mbit_per_s", .title = "Mbit/s"},
+                [CPU_S] = {.name = "cpu_s_per_gb", .title = "CPU s/GB"}},
     .rival = rival,
 };
 

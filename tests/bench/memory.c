@@ -17,18 +17,32 @@
 enum figure { PSS_KIB, CPU_PERCENT, WAKEUPS };
 enum pattern { BARE, DISK, NET, CPUS, IDLE, IDLE_LINUX };
 
+#define IDLE_PLOTTED (1 << PSS_KIB | 1 << CPU_PERCENT | 1 << WAKEUPS)
+
 static struct results results = {
     .bench = "memory",
+    .title = "What a virtual machine takes of the host",
     .rounds = 8,
-    .patterns = {[BARE] = {.name = "bare", .title = "Nothing but a serial port"},
-                 [DISK] = {.name = "disk", .title = "A disk, which stores nothing"},
-                 [NET] = {.name = "net", .title = "A network card, user-mode"},
-                 [CPUS] = {.name = "cpus", .title = "Two processors"},
-                 [IDLE] = {.name = "idle", .title = "100 halted guests at once"},
-                 [IDLE_LINUX] = {.name = "linux", .title = "A Linux that sleeps"}},
-    .figures = {[PSS_KIB] = {"pss_kib", "PSS KiB"},
-                [CPU_PERCENT] = {"cpu_percent", "CPU %"},
-                [WAKEUPS] = {"wakeups_per_s", "wakeups/s"}},
+    .patterns =
+        {[BARE] = {.name = "bare", .title = "Nothing but a serial port"},
+         [DISK] = {.name = "disk", .title = "A disk, which stores nothing"},
+         [NET] = {.name = "net", .title = "A network card, user-mode"},
+         [CPUS] = {.name = "cpus", .title = "Two processors"},
+         [IDLE] = {.name = "idle", .title = "100 halted guests at once", .plotted = IDLE_PLOTTED},
+         [IDLE_LINUX] = {.name = "linux", .title = "A Linux that sleeps", .plotted = IDLE_PLOTTED}},
+    .figures = {[PSS_KIB] = {.name = "pss_kib",
+                             .title = "PSS KiB",
+                             .label = "memory (PSS) beyond the guest's",
+                             .unit = "MiB",
+                             .scale = 1.0 / 1024},
+                [CPU_PERCENT] = {.name = "cpu_percent",
+                                 .title = "CPU %",
+                                 .label = "CPU time of all",
+                                 .unit = "% of a processor"},
+                [WAKEUPS] = {.name = "wakeups_per_s",
+                             .title = "wakeups/s",
+                             .label = "of all their threads",
+                             .unit = "wake-ups/s"}},
 };
 
 static void pause_ms(long ms)

@@ -51,13 +51,21 @@ enum figure { FRAMES, MB_S, P50_US, P99_US, CPU_US, KICKS };
 
 static struct results results = {
     .bench = "net",
+    .title = "What a network card gives",
     .rounds = 6,
-    .figures = {[FRAMES] = {"frames_per_s", "frames/s"},
-                [MB_S] = {"mb_per_s", "MB/s"},
-                [P50_US] = {"p50_us", "p50 us"},
-                [P99_US] = {"p99_us", "p99 us"},
-                [CPU_US] = {"cpu_us_per_frame", "CPU us"},
-                [KICKS] = {"kicks_per_frame", "kicks"}},
+    .figures =
+        {[FRAMES] = {.name = "frames_per_s",
+                     .title = "frames/s",
+                     .unit = "frames/s",
+                     .more_is_better = true},
+         [MB_S] = {.name = "mb_per_s", .title = "MB/s", .unit = "MB/s", .more_is_better = true},
+         [P50_US] = {.name = "p50_us",
+                     .title = "p50 us",
+                     .label = "until the answer, median",
+                     .unit = "µs"},
+         [P99_US] = {.name = "p99_us", .title = "p99 us"},
+         [CPU_US] = {.name = "cpu_us_per_frame", .title = "CPU us"},
+         [KICKS] = {.name = "kicks_per_frame", .title = "kicks"}},
 };
 
 /* ---- who takes part ---- */
@@ -184,6 +192,10 @@ int main(int argc, char **argv)
     for (int p = 0; patterns[p].name != NULL; p++) {
         results.patterns[p].name = patterns[p].name;
         results.patterns[p].title = patterns[p].title;
+        if (patterns[p].depth == 1)
+            results.patterns[p].plotted = 1 << P50_US;
+        else if (patterns[p].kind == TCP)
+            results.patterns[p].plotted = 1 << MB_S;
     }
     return bench_main(&b, argc, argv);
 }

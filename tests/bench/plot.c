@@ -1,192 +1,341 @@
 // SPDX-License-Identifier: BSD-2-Clause
+/* A sheet: a title, panels in rows, and at its foot what whiskers are and on which machine. */
 #include "plot.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#define LEFT    180.0 /* of the bars */
-#define LENGTH  420.0
-#define BAR     16.0
-#define HEADING 30.0
-#define WIDTH   720.0
+#include "core/plot.h"
+#include "core/text.h"
 
-static const char *const colours[] = {"#2b6cb0", "#c05621", "#2f855a", "#6b46c1", "#b7791f"};
+/* Pixels. */
+#define WIDTH       960.0 /* at least */
+#define EDGE        20.0
+#define GRAPH       424.0 /* at least */
+#define HEAD        52.0
+#define FOOT        64.0
+#define ABOVE       44.0 /* a panel's graph: its title */
+#define BELOW       64.0 /* numbers and what they are */
+#define BAR         30.0
+#define CURVE       260.0
+#define LETTER      8.6 /* of a name */
+#define FOOT_LETTER 6.5
+#define FOR_VALUE   56.0 /* right of bars */
+#define FOR_KEY     96.0 /* right of a curve, beside names */
 
-static void put_text(FILE *f, double x, double y, const char *style, const char *text)
+#define WHISKER "with vectors heads size screen 0.004,90 fixed lw 1.5"
+#define SMALL   "font ',11' textcolor rgb '#444444'"
+
+struct panel {
+    int pattern, figure; /* pattern -1: the curve */
+};
+
+struct sheet {
+    struct plot plot;
+    const struct results *r;
+    const char *machine;
+    struct panel panels[1 + RESULTS_PATTERNS * RESULTS_FIGURES];
+    int count, columns, blocks;
+    double width, height;
+    char label[256]; /* of the panel's figure */
+};
+
+/* A figure as its plots have it. */
+struct bar {
+    double median;
+    struct stats_interval sure;
+};
+
+static struct bar bar_of(const struct results *r, int p, int c, int f)
 {
-    fprintf(f, "<text x=\"%.1f\" y=\"%.1f\"%s>", x, y, style);
-    for (; *text != '\0'; text++) {
-        if (*text == '<' || *text == '&')
-            fprintf(f, "&#%d;", *text);
-        else
-            fputc(*text, f);
-    }
-    fputs("</text>\n", f);
+    double scale = r->figures[f].scale != 0 ? r->figures[f].scale : 1;
+    struct stats_interval sure = stats_median_interval(r->samples[p][c][f], r->rounds);
+    return (struct bar){results_median(r, p, c, f) * scale, {sure.low * scale, sure.high * scale}};
 }
 
-static void put_bar(FILE *f, const struct results *r, int p, int c, double y, double scale)
+static bool on_curve(const struct results *r, int p)
 {
-    char value[64];
-    double median = results_median(r, p, c, 0);
-    struct stats_interval sure = stats_median_interval(r->samples[p][c][0], r->rounds);
-    fprintf(f, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"%s\"/>\n", LEFT,
-            y, median * scale, BAR - 4,
-            colours[(size_t)c % (sizeof(colours) / sizeof(colours[0]))]);
-    double end = median;
-    if (!isnan(sure.low)) {
-        end = sure.high;
-        fprintf(f, "<path d=\"M%.1f %.1fH%.1f\" stroke=\"#111\" stroke-width=\"2\"/>\n",
-                LEFT + sure.low * scale, y + BAR / 2 - 2, LEFT + sure.high * scale);
-    }
-    snprintf(value, sizeof(value), median < 10000 ? "%.4g" : "%.0f", median);
-    put_text(f, LEFT + end * scale + 6, y + BAR - 6, "", value);
-    put_text(f, LEFT - 6, y + BAR - 6, " text-anchor=\"end\"", r->contenders[c].name);
+    return r->patterns[p].x > 0 && results_has(r, p);
 }
 
-/* Returns the height of what it has put; with no file it only measures. */
-static double put_pattern(FILE *f, const struct results *r, int p, double y)
+static bool in_panel(const struct sheet *s, const struct panel *panel, int p, int c)
 {
-    double top = 0, height = HEADING;
-    char title[256];
-    for (int c = 0; r->contenders[c].name != NULL; c++) {
-        if (r->took_part[p][c])
-            top = fmax(top, fmax(results_median(r, p, c, 0),
-                                 stats_median_interval(r->samples[p][c][0], r->rounds).high));
-    }
-    if (f != NULL) {
-        snprintf(title, sizeof(title), "%s: %s", r->patterns[p].title, r->figures[0].title);
-        put_text(f, 10, y + HEADING - 10, " font-weight=\"bold\"", title);
-    }
-    for (int c = 0; r->contenders[c].name != NULL; c++) {
-        if (!r->took_part[p][c])
-            continue;
-        if (f != NULL)
-            put_bar(f, r, p, c, y + height, top > 0 ? LENGTH / top : 0);
-        height += BAR;
-    }
-    return height;
+    if (!s->r->took_part[p][c] || isnan(results_median(s->r, p, c, panel->figure)))
+        return false;
+    return panel->pattern == p || (panel->pattern < 0 && on_curve(s->r, p));
 }
 
-/* ---- a curve ---- */
-
-#define CURVE_HEIGHT 220.0
-
-static double curve_y(double top, double y, double value)
+/* How many bars it has, and where the longest ends. */
+static int extent(const struct sheet *s, const struct panel *panel, double *top)
 {
-    return y + HEADING + (CURVE_HEIGHT - HEADING - 20) * (1 - value / top);
-}
-
-/* Logarithmic, from the first pattern that is on it to the last. */
-static double curve_x(const struct results *r, double x)
-{
-    double first = INFINITY, last = 0;
-    for (int p = 0; r->patterns[p].name != NULL; p++) {
-        if (r->patterns[p].x > 0 && results_has(r, p)) {
-            first = fmin(first, r->patterns[p].x);
-            last = fmax(last, r->patterns[p].x);
+    int count = 0;
+    *top = 0;
+    for (int p = 0; s->r->patterns[p].name != NULL; p++) {
+        for (int c = 0; s->r->contenders[c].name != NULL; c++) {
+            if (!in_panel(s, panel, p, c))
+                continue;
+            struct bar bar = bar_of(s->r, p, c, panel->figure);
+            *top = fmax(*top, fmax(bar.median, bar.sure.high));
+            count++;
         }
     }
-    return LEFT + LENGTH * (last > first ? log(x / first) / log(last / first) : 0);
+    return count;
 }
 
-/* With the intervals, upright. */
-static void put_line(FILE *f, const struct results *r, int c, double y, double top, double *label)
+/* ---- layout ---- */
+
+static void add_panel(struct sheet *s, int p, int f)
 {
-    const char *colour = colours[(size_t)c % (sizeof(colours) / sizeof(colours[0]))];
-    char style[64], line[1024];
-    size_t len = 0;
-    for (int p = 0; r->patterns[p].name != NULL; p++) {
-        if (r->patterns[p].x <= 0 || !r->took_part[p][c])
-            continue;
-        double x = curve_x(r, r->patterns[p].x);
-        struct stats_interval sure = stats_median_interval(r->samples[p][c][0], r->rounds);
-        len += (size_t)snprintf(line + len, sizeof(line) - len, "%c%.1f %.1f", len > 0 ? 'L' : 'M',
-                                x, curve_y(top, y, results_median(r, p, c, 0)));
-        if (!isnan(sure.low))
-            fprintf(f, "<path d=\"M%.1f %.1fV%.1f\" stroke=\"#111\"/>\n", x,
-                    curve_y(top, y, sure.low), curve_y(top, y, sure.high));
-    }
-    if (len == 0)
-        return;
-    fprintf(f, "<path d=\"%s\" fill=\"none\" stroke=\"%s\" stroke-width=\"2\"/>\n", line, colour);
-    snprintf(style, sizeof(style), " fill=\"%s\"", colour);
-    put_text(f, 10, *label += BAR - 2, style, r->contenders[c].name);
+    double top;
+    s->panels[s->count] = (struct panel){p, f};
+    s->count += extent(s, &s->panels[s->count], &top) > 0;
 }
 
-/* Fewer than two make no curve. */
-static int curve_points(const struct results *r)
+/* Fewer than two points make no curve. */
+static void choose_panels(struct sheet *s)
 {
     int points = 0;
-    for (int p = 0; r->patterns[p].name != NULL; p++)
-        points += r->patterns[p].x > 0 && results_has(r, p);
-    return points;
-}
-
-static double put_curve(FILE *f, const struct results *r, double y)
-{
-    double top = 0, label = y + HEADING;
-    int points = curve_points(r);
-    char text[256];
-    for (int p = 0; r->patterns[p].name != NULL; p++) {
-        for (int c = 0; r->patterns[p].x > 0 && r->contenders[c].name != NULL; c++) {
-            if (r->took_part[p][c])
-                top = fmax(top, fmax(results_median(r, p, c, 0),
-                                     stats_median_interval(r->samples[p][c][0], r->rounds).high));
+    for (int p = 0; s->r->patterns[p].name != NULL; p++)
+        points += on_curve(s->r, p);
+    if (points >= 2)
+        add_panel(s, -1, 0);
+    for (int p = 0; s->r->patterns[p].name != NULL; p++) {
+        unsigned figures = s->r->patterns[p].plotted != 0 ? s->r->patterns[p].plotted : 1;
+        for (int f = 0; f < RESULTS_FIGURES && (points < 2 || !on_curve(s->r, p)); f++) {
+            if ((figures & 1u << f) != 0)
+                add_panel(s, p, f);
         }
     }
-    if (points < 2 || f == NULL)
-        return points < 2 ? 0 : CURVE_HEIGHT;
-    snprintf(text, sizeof(text), "%s: %s", r->curve, r->figures[0].title);
-    put_text(f, 10, y + HEADING - 10, " font-weight=\"bold\"", text);
-    fprintf(f, "<path d=\"M%.1f %.1fV%.1fH%.1f\" fill=\"none\" stroke=\"#666\"/>\n", LEFT,
-            curve_y(top, y, top), curve_y(top, y, 0), LEFT + LENGTH);
-    snprintf(text, sizeof(text), top < 10000 ? "%.4g" : "%.0f", top);
-    put_text(f, LEFT - 6, curve_y(top, y, top) + 4, " text-anchor=\"end\"", text);
-    for (int p = 0; r->patterns[p].name != NULL; p++) {
-        if (r->patterns[p].x <= 0 || !results_has(r, p))
-            continue;
-        snprintf(text, sizeof(text), "%g", r->patterns[p].x);
-        put_text(f, curve_x(r, r->patterns[p].x), curve_y(top, y, 0) + 14,
-                 " text-anchor=\"middle\"", text);
-    }
+    s->columns = s->count > 3 ? 2 : 1;
+}
+
+static double panel_height(const struct sheet *s, int i)
+{
+    double top;
+    return ABOVE + BELOW +
+           (s->panels[i].pattern < 0 ? CURVE : BAR * extent(s, &s->panels[i], &top));
+}
+
+/* From panel i on; a curve has a row of its own. Returns how many there are. */
+static int row(const struct sheet *s, int i, double *height)
+{
+    int count = s->panels[i].pattern < 0 ? 1 : s->columns;
+    *height = 0;
+    if (count > s->count - i)
+        count = s->count - i;
+    for (int n = 0; n < count; n++)
+        *height = fmax(*height, panel_height(s, i + n));
+    return count;
+}
+
+/* What the longest name takes. */
+static double name_width(const struct results *r)
+{
+    size_t most = 0;
     for (int c = 0; r->contenders[c].name != NULL; c++)
-        put_line(f, r, c, y, top, &label);
-    return CURVE_HEIGHT;
+        most = strlen(r->contenders[c].name) > most ? strlen(r->contenders[c].name) : most;
+    return LETTER * (double)most;
 }
 
-/* ---- everything ---- */
+/* ---- panels ---- */
 
-static double put_all(FILE *f, const struct results *r, double y)
+/* Many in thousands or millions, so that numbers stay short. */
+static double put_label(struct sheet *s, char axis, int f, double top)
 {
-    y += put_curve(f, r, y);
+    double divisor = top >= 2e6 ? 1e6 : top >= 2e4 ? 1e3 : 1;
+    snprintf(s->label, sizeof(s->label), "%s%s%s%s (%s is better)",
+             s->r->figures[f].label != NULL ? s->r->figures[f].label : "",
+             s->r->figures[f].label != NULL ? ", " : "",
+             divisor == 1     ? ""
+             : divisor == 1e3 ? "thousand "
+                              : "million ",
+             s->r->figures[f].unit, s->r->figures[f].more_is_better ? "higher" : "lower");
+    fprintf(s->plot.script, "set %clabel ", axis);
+    plot_text(&s->plot, s->label);
+    fprintf(s->plot.script, "\nset %crange [0:%g]\n", axis,
+            top > 0 ? top / divisor * (axis == 'x' ? 1.12 : 1.06) : 1);
+    return divisor;
+}
+
+static void put_row(const struct sheet *s, double place, struct bar bar, double divisor, int c)
+{
+    double end = isnan(bar.sure.high) ? bar.median : fmax(bar.median, bar.sure.high);
+    fprintf(s->plot.data, "%g %.9g %.9g %.9g %.9g %d # ", place, bar.median / divisor,
+            bar.sure.low / divisor, bar.sure.high / divisor, end / divisor, c + 1);
+    text_print(s->plot.data, s->r->contenders[c].name);
+    fputc('\n', s->plot.data);
+}
+
+static void put_title(struct sheet *s, const char *title)
+{
+    fputs("set label 9 ", s->plot.script);
+    plot_text(&s->plot, title);
+    fputs(" at graph 0, graph 1 offset 0, 0.9 font 'sans-serif Bold,14'\n", s->plot.script);
+}
+
+/* A block of the file with numbers is found by its index. */
+static int begin_block(struct sheet *s, const char *title, const char *place)
+{
+    fputs(s->blocks > 0 ? "\n\n# " : "# ", s->plot.data);
+    text_print(s->plot.data, title);
+    fprintf(s->plot.data, ": %s\n# %s, median, its 95 %% interval, end, line type # contender\n",
+            s->label, place);
+    return s->blocks++;
+}
+
+static void put_bars(struct sheet *s, const struct panel *panel)
+{
+    FILE *script = s->plot.script;
+    const char *title = s->r->patterns[panel->pattern].title;
+    double top;
+    int n = 0, count = extent(s, panel, &top);
+    put_title(s, title);
+    double divisor = put_label(s, 'x', panel->figure, top);
+    int block = begin_block(s, title, "row");
+    fprintf(script, "set grid noytics\nset yrange [%g:-0.5]\nset ytics scale 0 (", count - 0.5);
+    for (int c = 0; s->r->contenders[c].name != NULL; c++) {
+        if (!in_panel(s, panel, panel->pattern, c))
+            continue;
+        fputs(n > 0 ? ", " : "", script);
+        plot_tic(&s->plot, s->r->contenders[c].name, n);
+        put_row(s, n++, bar_of(s->r, panel->pattern, c, panel->figure), divisor, c);
+    }
+    fprintf(script,
+            ")\n"
+            "plot data index %d using 2:1:(0):2:($1-0.36):($1+0.36):6 with boxxyerror lc variable "
+            "lw 1 notitle, \\\n"
+            "  '' index %d using 3:1:($4-$3):(0) " WHISKER " lc rgb '#000000' notitle, \\\n"
+            "  '' index %d using 5:1:(short($2)) with labels left offset 0.8, 0 notitle\n",
+            block, block, block);
+}
+
+/* The line of a contender. */
+static void put_line(struct sheet *s, const struct panel *panel, int c, double divisor)
+{
+    const struct results *r = s->r;
+    int block = -1;
     for (int p = 0; r->patterns[p].name != NULL; p++) {
-        if (results_has(r, p) && (r->patterns[p].x <= 0 || curve_points(r) < 2))
-            y += put_pattern(f, r, p, y);
+        if (!in_panel(s, panel, p, c))
+            continue;
+        if (block < 0)
+            block = begin_block(s, r->curve, r->curve_x);
+        put_row(s, r->patterns[p].x, bar_of(r, p, c, panel->figure), divisor, c);
     }
-    return y;
+    if (block < 0)
+        return;
+    fprintf(s->plot.script, "%s  data index %d using 1:2 with linespoints lt %d title ",
+            block > 0 ? ", \\\n" : "", block, c + 1);
+    plot_text(&s->plot, r->contenders[c].name);
+    fprintf(s->plot.script, ", \\\n  '' index %d using 1:3:(0):($4-$3) " WHISKER " lt %d notitle",
+            block, c + 1);
 }
 
-bool plot_write(const struct results *r, const char *caption, const char *file)
+/* On top of the sheet, so that its blocks are the first. */
+static void put_curve(struct sheet *s, const struct panel *panel)
 {
-    FILE *f = fopen(file, "we");
-    if (f == NULL) {
-        perror(file);
-        return false;
+    const struct results *r = s->r;
+    FILE *script = s->plot.script;
+    double top, first = INFINITY, last = 0;
+    extent(s, panel, &top);
+    put_title(s, r->curve);
+    double divisor = put_label(s, 'y', panel->figure, top);
+    fputs("set xlabel ", script);
+    char text[128];
+    snprintf(text, sizeof(text), "%s (logarithmic scale)", r->curve_x);
+    plot_text(&s->plot, text);
+    fputs("\nset logscale x 2\nset key outside right center Left reverse spacing 1.2\nset xtics (",
+          script);
+    for (int p = 0; r->patterns[p].name != NULL; p++) {
+        if (!on_curve(r, p))
+            continue;
+        fprintf(script, "%s%g", last > 0 ? ", " : "", r->patterns[p].x);
+        first = fmin(first, r->patterns[p].x);
+        last = fmax(last, r->patterns[p].x);
     }
-    double height = put_all(NULL, r, HEADING) + 10;
-    fprintf(f,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" "
-            "font-family=\"sans-serif\" font-size=\"11\">\n"
-            "<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
-            WIDTH, height);
-    put_text(f, 10, 18, " fill=\"#666\"", caption);
-    put_all(f, r, HEADING);
-    fputs("</svg>\n", f);
-    bool ok = ferror(f) == 0;
-    if (fclose(f) != 0 || !ok) {
-        perror(file);
-        return false;
+    fprintf(script, ")\nset xrange [%g:%g]\nplot ", first / 1.15, last * 1.15);
+    for (int c = 0; r->contenders[c].name != NULL; c++)
+        put_line(s, panel, c, divisor);
+    fputs("\nunset logscale\nunset key\nset xtics autofreq\nset yrange [*:*]\nunset ylabel\n"
+          "set xrange [*:*]\n",
+          script);
+}
+
+/* ---- the sheet ---- */
+
+static void put_note(struct sheet *s, int tag, const char *text, double y, const char *style)
+{
+    fprintf(s->plot.script, "set label %d ", tag);
+    plot_text(&s->plot, text);
+    fprintf(s->plot.script, " at screen %.4f, screen %.4f %s\n", EDGE / s->width, y / s->height,
+            style);
+}
+
+static void put_notes(struct sheet *s)
+{
+    char text[256];
+    if (s->r->rounds < STATS_FEWEST)
+        snprintf(text, sizeof(text),
+                 "Medians of %d interleaved runs; whiskers, the 95 %% confidence interval of the "
+                 "median, take %d runs.",
+                 s->r->rounds, STATS_FEWEST);
+    else
+        snprintf(text, sizeof(text),
+                 "Medians of %d interleaved runs. Whiskers: 95 %% confidence interval of the "
+                 "median.",
+                 s->r->rounds);
+    put_note(s, 1, s->r->title, s->height - HEAD / 2, "font 'sans-serif Bold,18'");
+    put_note(s, 2, text, FOOT * 0.6, SMALL);
+    put_note(s, 3, s->machine, FOOT * 0.3, SMALL);
+}
+
+/* The panel's graph, between such places on the sheet. */
+static void place(struct sheet *s, const struct panel *panel, double left, double top,
+                  double height)
+{
+    double width = panel->pattern < 0 ? s->width : s->width / s->columns;
+    double right = panel->pattern < 0 ? name_width(s->r) + FOR_KEY : FOR_VALUE;
+    fprintf(s->plot.script,
+            "set lmargin at screen %.4f\nset rmargin at screen %.4f\n"
+            "set tmargin at screen %.4f\nset bmargin at screen %.4f\n",
+            (left + EDGE + name_width(s->r)) / s->width, (left + width - right) / s->width,
+            (top - ABOVE) / s->height, (top - height + BELOW) / s->height);
+}
+
+static void put_panels(struct sheet *s)
+{
+    double top = s->height - HEAD, height;
+    fputs("set multiplot\nunset key\n", s->plot.script);
+    for (int i = 0, count; i < s->count; i += count) {
+        count = row(s, i, &height);
+        for (int n = 0; n < count; n++) {
+            const struct panel *panel = &s->panels[i + n];
+            place(s, panel, n * s->width / s->columns, top, panel_height(s, i + n));
+            (panel->pattern < 0 ? put_curve : put_bars)(s, panel);
+            if (i + n == 0)
+                fputs("unset label\n", s->plot.script);
+        }
+        top -= height;
     }
-    return true;
+    fputs("unset multiplot\n", s->plot.script);
+}
+
+bool plot_write(const struct results *r, const char *machine, const char *file)
+{
+    struct sheet s = {.r = r, .machine = machine};
+    double height;
+    choose_panels(&s);
+    s.width = fmax(WIDTH, FOOT_LETTER * (double)strlen(machine) + 2 * EDGE);
+    s.width = fmax(s.width, s.columns * (EDGE + name_width(r) + GRAPH + FOR_VALUE));
+    s.height = HEAD + FOOT;
+    for (int i = 0; i < s.count;) {
+        i += row(&s, i, &height);
+        s.height += height;
+    }
+    if (plot_open(&s.plot, file) < 0)
+        return false;
+    plot_begin(&s.plot, s.width, s.height);
+    put_notes(&s);
+    put_panels(&s);
+    return plot_finish(&s.plot) == 0;
 }

@@ -12,11 +12,12 @@
 #define RESULTS_FIGURES    8
 
 struct results {
-    const char *bench;
+    const char *bench, *title;
     struct {
         const char *name, *title;
         bool chosen;
         double x;                 /* its place on the curve of all that have one; 0: none */
+        unsigned plotted;         /* figures in its plots, a bit each; 0: the first */
     } patterns[RESULTS_PATTERNS]; /* each of these ends where a name is missing */
     struct {
         const char *name;
@@ -25,8 +26,12 @@ struct results {
     } contenders[RESULTS_CONTENDERS];
     struct {
         const char *name, *title;
+        /* In plots. */
+        const char *label, *unit; /* no label: the unit says it all */
+        double scale;             /* what makes it that unit; 0: it is */
+        bool more_is_better;
     } figures[RESULTS_FIGURES];
-    const char *curve; /* what grows along it */
+    const char *curve, *curve_x; /* what grows along it */
     int rounds;
     /* The n-th with whom a contender is compared in that pattern, or -1. */
     int (*rival)(const struct results *r, int pattern, int contender, int n);

@@ -3,11 +3,12 @@
 #ifndef MINIVET_BENCH_STATS_H
 #define MINIVET_BENCH_STATS_H
 
-#define RUNS_MAX    1000
-#define STATS_DOUBT 0.05 /* that the true median is not in the interval */
+#define RUNS_MAX     1000
+#define STATS_DOUBT  0.05 /* that the true median is not in the interval */
+#define STATS_FEWEST 6    /* values for an interval */
 
 struct stats_interval {
-    double low, high; /* NAN: too few values, fewer than 6 */
+    double low, high; /* NAN: fewer values than STATS_FEWEST */
 };
 
 double stats_median(const double *values, int n);

@@ -77,6 +77,7 @@ Test(bench, says_what_is_wrong)
     REFUSED("--seconds 1: is not for this", "--seconds", "1");
     REFUSED("--with packed: is not for this", "--with", "packed");
     REFUSED("open /nowhere/vmlinuz: No such file", "--kernel", "/nowhere/vmlinuz");
+    REFUSED("--plot a.pdf: give a file that ends in .svg or .png", "--plot", "a.pdf");
     REFUSED("write /nowhere/plot.svg: No such file", "--plot", "/nowhere/plot.svg");
     REFUSED("write /nowhere/all.json: No such file", "--json=/nowhere/all.json");
 }

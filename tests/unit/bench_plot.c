@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What a picture of results has in it. */
+/* What gnuplot is told of results. */
 #include <criterion/criterion.h>
 
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -10,35 +12,50 @@
 #include "tests/bench/results.h"
 
 static struct results results = {
-    .patterns = {{"a-1", "<A>, 1", true, 1}, {"a-4", "A, 4", true, 4}, {"b", "B", true, 0}},
-    .contenders = {{"ours", true, NULL}, {"theirs", false, NULL}},
-    .figures = {{"figure", "figure"}},
+    .bench = "a",
+    .title = "What A gives",
+    .patterns = {{.name = "a-1", .title = "A's 1", .x = 1},
+                 {.name = "a-4", .title = "A's 4", .x = 4},
+                 {.name = "b", .title = "B 100 %", .plotted = 1 << 0 | 1 << 1 | 1 << 2}},
+    .contenders = {{.name = "ours", .ours = true}, {.name = "it's 5 % `more`"}},
+    .figures = {{.name = "rate", .unit = "requests/s", .more_is_better = true},
+                {.name = "ns", .label = "latency", .unit = "µs", .scale = 1e-3},
+                {.name = "none", .unit = "none"}},
     .curve = "A by number",
+    .curve_x = "number",
     .rounds = 6,
 };
 
 static void note(int pattern)
 {
     for (int round = 0; round < 6; round++) {
-        results_note(&results, pattern, 0, round, (double[]){10 + round});
-        results_note(&results, pattern, 1, round, (double[]){20 + round});
+        results_note(&results, pattern, 0, round, (double[]){10000 * (round + 1), 2000, NAN});
+        results_note(&results, pattern, 1, round, (double[]){20000 * (round + 1), 4500, NAN});
     }
 }
 
-/* The picture, as text. */
-static const char *draw(void)
+static char script[16384], data[4096];
+
+static void take(const char *file, char *text, size_t size)
 {
-    static char text[16384];
-    char file[] = "/tmp/bench-plot-XXXXXX";
-    int fd = mkstemp(file);
-    cr_assert(plot_write(&results, "a & b", file));
-    ssize_t len = read(fd, text, sizeof(text) - 1);
-    cr_assert_gt(len, 0);
-    text[len] = '\0';
-    close(fd);
+    FILE *f = fopen(file, "re");
+    cr_assert_not_null(f, "%s", file);
+    text[fread(text, 1, size - 1, f)] = '\0';
+    fclose(f);
     unlink(file);
-    cr_expect_not_null(strstr(text, "a &#38; b"));
-    return text;
+}
+
+/* Without gnuplot. */
+static void draw(void)
+{
+    char file[64], path[80];
+    snprintf(file, sizeof(file), "/tmp/bench-plot-%d.svg", getpid());
+    setenv("PATH", "/nowhere", 1);
+    cr_assert(plot_write(&results, "a machine", file));
+    snprintf(path, sizeof(path), "%s.gp", file);
+    take(path, script, sizeof(script));
+    snprintf(path, sizeof(path), "%s.dat", file);
+    take(path, data, sizeof(data));
 }
 
 static int count(const char *text, const char *word)
@@ -49,20 +66,76 @@ static int count(const char *text, const char *word)
     return n;
 }
 
+#define EXPECT_HOLDS(text, word) cr_expect_not_null(strstr(text, word), "%s: %s", word, text)
+
 Test(bench_plot, one_place_is_a_bar_and_two_are_a_curve)
 {
     note(0);
-    note(2);
-    const char *text = draw();
-    cr_expect_eq(count(text, "<rect"), 1 + 4, "a background and bars");
-    cr_expect_eq(count(text, "A by number"), 0);
-    cr_expect_eq(count(text, "&#60;A>, 1: figure"), 1);
+    draw();
+    cr_expect_eq(count(script, "with boxxyerror"), 1);
+    cr_expect_eq(count(script, "A by number"), 0);
     note(1);
-    text = draw();
-    cr_expect_eq(count(text, "A by number: figure"), 1);
-    cr_expect_eq(count(text, "<rect"), 1 + 2, "what is on the curve has no bars");
-    cr_expect_eq(count(text, "stroke=\"#2b6cb0\""), 1, "a line for each");
-    /* From the left end to the right, on a scale from 0 to the highest interval's end. */
-    cr_expect_not_null(strstr(text, "M180.0 "));
-    cr_expect_not_null(strstr(text, "L600.0 "));
+    draw();
+    cr_expect_eq(count(script, "with boxxyerror"), 0, "what is on the curve has no bars");
+    cr_expect_eq(count(script, "with linespoints"), 2, "a line for each");
+    EXPECT_HOLDS(script, "'A by number'");
+    EXPECT_HOLDS(script, "set xlabel 'number (logarithmic scale)'\nset logscale x 2\n");
+    EXPECT_HOLDS(script, "set xtics (1, 4)\n");
+    EXPECT_HOLDS(script, "set ylabel 'thousand requests/s (higher is better)'\nset yrange [0:");
+    EXPECT_HOLDS(script, "lt 2 title 'it''s 5 % `more`'");
+    /* Place, median, interval, end, line type. */
+    EXPECT_HOLDS(data, "# A by number: thousand requests/s (higher is better)\n");
+    EXPECT_HOLDS(data, "\n1 35 10 60 60 1 # ours\n4 35 10 60 60 1 # ours\n");
+    EXPECT_HOLDS(data, "\n\n\n# A by number: ");
+    EXPECT_HOLDS(data, "\n1 70 20 120 120 2 # it's 5 % `more`\n");
+}
+
+Test(bench_plot, a_pattern_has_a_panel_for_each_figure)
+{
+    note(2);
+    draw();
+    cr_expect_eq(count(script, "'B 100 %'"), 2, "none for what was not measured");
+    EXPECT_HOLDS(script, "'What A gives'");
+    EXPECT_HOLDS(script, "'a machine'");
+    EXPECT_HOLDS(script, "set xlabel 'thousand requests/s (higher is better)'");
+    EXPECT_HOLDS(script, "set xlabel 'latency, µs (lower is better)'");
+    EXPECT_HOLDS(script, "set ytics scale 0 ('ours' 0, 'it''s 5 %% `more`' 1)\n");
+    EXPECT_HOLDS(script, "plot data index 1 using 2:1:");
+    EXPECT_HOLDS(data, "# B 100 %: latency, µs (lower is better)\n# row, median, ");
+    EXPECT_HOLDS(data, "\n0 2 2 2 2 1 # ours\n1 4.5 4.5 4.5 4.5 2 # it's 5 % `more`\n");
+}
+
+Test(bench_plot, whiskers_are_said_or_said_to_be_missing)
+{
+    note(2);
+    draw();
+    EXPECT_HOLDS(script, "Medians of 6 interleaved runs. Whiskers: 95 % confidence interval");
+    results.rounds = 5;
+    draw();
+    EXPECT_HOLDS(script, "Medians of 5 interleaved runs; whiskers, the 95 % confidence interval "
+                         "of the median, take 6 runs.");
+    EXPECT_HOLDS(data, "\n0 30 nan nan 30 1 # ours\n");
+}
+
+Test(bench_plot, gnuplot_takes_it)
+{
+    static const char *const endings[] = {"svg", "png"};
+    if (system("gnuplot --version >/dev/null 2>&1") != 0)
+        cr_skip_test("gnuplot is not installed: apt-get install gnuplot-nox");
+    for (int p = 0; p < 3; p++)
+        note(p);
+    for (int rounds = 6; rounds > 0; rounds -= 5) {
+        for (int i = 0; i < 2; i++) {
+            char file[64], begin[8] = "";
+            results.rounds = rounds;
+            snprintf(file, sizeof(file), "/tmp/bench-plot-%d.%s", getpid(), endings[i]);
+            cr_expect(plot_write(&results, "a machine", file));
+            take(file, begin, sizeof(begin));
+            cr_expect_eq(strncmp(begin, i == 0 ? "<?xml" : "\x89PNG\r", 5), 0, "%s", file);
+            strcat(file, ".gp");
+            unlink(file);
+            strcpy(strrchr(file, '.'), ".dat");
+            unlink(file);
+        }
+    }
 }

@@ -64,12 +64,12 @@ Test(bench_stats, ratios_are_pair_by_pair)
 }
 
 static struct results results = {
-    .patterns = {{"one", "", true, 0}, {"other", "", true, 0}},
+    .patterns = {{.name = "one", .chosen = true}, {.name = "other", .chosen = true}},
     .contenders = {{"ours", true, NULL},
                    {"theirs", false, ""},
                    {"absent", false, NULL},
                    {"unlike", false, "kind"}},
-    .figures = {{"figure", ""}},
+    .figures = {{.name = "figure"}},
     .rival = results_same_kind,
 };
 
