@@ -9,6 +9,7 @@
 
 #include "core/fail.h"
 #include "core/hv.h"
+#include "core/plot.h"
 #include "core/xmath.h"
 #include "vmm/timeline.h"
 
@@ -195,8 +196,9 @@ static int set_stats(struct vm_config *c, const char *value)
 static int set_timeline(struct vm_config *c, const char *value)
 {
     if (timeline_format_of(value) == TIMELINE_UNKNOWN)
-        return fail_msg(
-            -EINVAL, "--timeline=%s: give a file that ends in .json, .trace.json or .svg", value);
+        return fail_msg(-EINVAL,
+                        "--timeline=%s: give a file that ends in .json, .trace.json, " PLOT_ENDINGS,
+                        value);
     c->timeline = true;
     c->timeline_path = value;
     return 0;
@@ -299,7 +301,8 @@ const struct option_row config_options[] = {
      set_stats},
     {"timeline", 0, "[=FILE]", NULL,
      "Print when the boot came how far, or write it to FILE, which ends in\n"
-     ".json, .trace.json (for ui.perfetto.dev) or .svg",
+     ".json, .trace.json (for ui.perfetto.dev), .svg or .png (plots by gnuplot,\n"
+     "whose numbers and script are kept in FILE.dat and FILE.gp)",
      VALUES_FILE, set_timeline},
     {"mark", 0, "TEXT", NULL, "In the timeline: when the console first said TEXT", VALUES_NONE,
      set_mark},

@@ -9,6 +9,7 @@
 
 #include "core/clock.h"
 #include "core/fail.h"
+#include "core/plot.h"
 #include "core/xmath.h"
 #include "vmm/config.h"
 #include "vmm/usage.h"
@@ -35,7 +36,8 @@ struct pattern {
 };
 
 struct timeline {
-    FILE *out;
+    FILE *out; /* NULL: it is a plot */
+    struct plot plot;
     enum timeline_format format;
     _Atomic unsigned count;
     struct timeline_event events[MAX_EVENTS];
@@ -146,10 +148,11 @@ enum timeline_format timeline_format_of(const char *path)
     static const struct {
         const char *ending;
         enum timeline_format format;
-    } endings[] = {
-        {".trace.json", TIMELINE_TRACE}, {".json", TIMELINE_JSON}, {".svg", TIMELINE_SVG}};
+    } endings[] = {{".trace.json", TIMELINE_TRACE}, {".json", TIMELINE_JSON}};
     if (path == NULL)
         return TIMELINE_TABLE;
+    if (plot_takes(path))
+        return TIMELINE_PLOT;
     size_t len = strlen(path);
     for (unsigned i = 0; i < ARRAY_SIZE(endings); i++) {
         size_t n = strlen(endings[i].ending);
@@ -159,6 +162,14 @@ enum timeline_format timeline_format_of(const char *path)
     return TIMELINE_UNKNOWN;
 }
 
+static int open_files(struct timeline *t, const char *path)
+{
+    if (t->format == TIMELINE_PLOT)
+        return plot_open(&t->plot, path);
+    t->out = path != NULL ? fopen(path, "we") : stderr;
+    return t->out != NULL ? 0 : fail(-errno, "--timeline=%s", path);
+}
+
 int timeline_create(struct timeline **out, const char *path, const char *const *marks,
                     const struct timeline_event *began)
 {
@@ -166,9 +177,8 @@ int timeline_create(struct timeline **out, const char *path, const char *const *
     if (t == NULL)
         return fail(-ENOMEM, "--timeline");
     t->format = timeline_format_of(path);
-    t->out = path != NULL ? fopen(path, "we") : stderr;
-    if (t->out == NULL) {
-        int r = fail(-errno, "--timeline=%s", path);
+    int r = open_files(t, path);
+    if (r < 0) {
         free(t);
         return r;
     }
@@ -196,10 +206,14 @@ void timeline_finish(struct timeline *t)
         return;
     unsigned count = atomic_load(&t->count);
     qsort(t->events, count, sizeof(t->events[0]), by_time);
-    if (timeline_print(t->events, count, t->format, t->out) == 0 &&
-        (fflush(t->out) != 0 || ferror(t->out)))
+    if (t->format == TIMELINE_PLOT) {
+        timeline_plot(t->events, count, &t->plot);
+        (void)plot_finish(&t->plot);
+    } else if (timeline_print(t->events, count, t->format, t->out) == 0 &&
+               (fflush(t->out) != 0 || ferror(t->out))) {
         fail(-errno, "--timeline: write");
-    if (t->out != stderr)
+    }
+    if (t->out != NULL && t->out != stderr)
         fclose(t->out);
     free(t);
 }

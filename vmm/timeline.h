@@ -16,6 +16,7 @@
 
 #define TIMELINE_MARK_BYTES 128 /* the longest text to look for */
 
+struct plot;
 struct timeline;
 
 /* Whose time a phase is. */
@@ -37,7 +38,7 @@ enum timeline_format {
     TIMELINE_TABLE, /* for people */
     TIMELINE_JSON,
     TIMELINE_TRACE, /* Chrome's trace events */
-    TIMELINE_SVG,
+    TIMELINE_PLOT,  /* a picture, drawn by gnuplot */
 };
 
 /* This moment, as an event of that name. */
@@ -53,7 +54,10 @@ enum timeline_format timeline_format_of(const char *path);
  */
 int timeline_create(struct timeline **out, const char *path, const char *const *marks,
                     const struct timeline_event *began);
-/* Writes it. When all threads that add to it have ended. NULL is allowed. */
+/*
+ * Writes it, when all threads that add to it have ended. A plot waits for gnuplot: not on a loop.
+ * NULL is allowed.
+ */
 void timeline_finish(struct timeline *t);
 
 /* In all of these NULL is no timeline. */
@@ -62,8 +66,10 @@ void timeline_code(struct timeline *t, uint8_t code);
 /* What the console prints, in order; on one thread. */
 void timeline_console(struct timeline *t, const uint8_t *data, size_t len);
 
-/* In order of time. -ENOMEM; reported. */
+/* Both take events in order of time. -ENOMEM; reported. */
 int timeline_print(const struct timeline_event *events, unsigned count, enum timeline_format format,
                    FILE *out);
+/* Writes what gnuplot is to draw. */
+void timeline_plot(const struct timeline_event *events, unsigned count, const struct plot *plot);
 
 #endif

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The timeline as a table, as JSON, as Chrome's trace events and as a drawing. */
+/* The timeline as a table, as JSON, as Chrome's trace events and as a plot. */
 #include <cJSON.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/fail.h"
+#include "core/plot.h"
 #include "core/xmath.h"
 #include "vmm/timeline.h"
 
@@ -28,6 +29,15 @@ static const char *name_of(const struct timeline_event *e, char text[NAME_BYTES]
     return text;
 }
 
+static int name_width(const struct timeline_event *e, unsigned count)
+{
+    char name[NAME_BYTES];
+    size_t width = strlen("event");
+    for (unsigned i = 0; i < count; i++)
+        width = max_u64(width, strlen(name_of(&e[i], name)));
+    return (int)width;
+}
+
 static double ms(uint64_t ns)
 {
     return (double)ns / 1e6;
@@ -38,9 +48,7 @@ static double ms(uint64_t ns)
 static void print_table(const struct timeline_event *e, unsigned count, FILE *out)
 {
     char name[NAME_BYTES];
-    int width = (int)strlen("event");
-    for (unsigned i = 0; i < count; i++)
-        width = (int)max_u64((uint64_t)width, strlen(name_of(&e[i], name)));
+    int width = name_width(e, count);
     fprintf(out, "%-9s  %-*s %12s %12s %12s\n", "part", width, "event", "at ms", "took ms",
             "CPU ms");
     for (unsigned i = 0; i < count; i++) {
@@ -122,50 +130,60 @@ static int print_json(const struct timeline_event *e, unsigned count, bool trace
     return text != NULL ? 0 : fail(-ENOMEM, "--timeline");
 }
 
-/* ---- a drawing: a line a phase, a bar where it lies ---- */
+/* ---- a plot: a row a phase, a bar where it lies ---- */
 
-#define SVG_LEFT  300
-#define SVG_WIDTH 600
-#define SVG_LINE  20
+/* Pixels. */
+#define WIDTH  1040.0
+#define ROW    24.0
+#define LETTER 8.6 /* of a name, left of the bars */
+#define RIGHT  30.0
+#define ABOVE  92.0 /* title and key */
+#define BELOW  64.0
+#define LONG_S 10.0 /* from then on in seconds */
 
-static void print_escaped(const char *text, FILE *out)
+/* The parts' line types; the key gets them from lines that are nowhere. */
+static void put_phases(const struct timeline_event *e, unsigned count, const struct plot *plot,
+                       const char *unit)
 {
-    for (; *text != '\0'; text++) {
-        if (strchr("<>&", *text) != NULL)
-            fprintf(out, "&#%d;", *text);
-        else
-            fputc(*text, out);
+    char name[NAME_BYTES];
+    double second = unit[0] == 's' ? 1e9 : 1e6;
+    fprintf(plot->data, "# row, from, to (%s), line type, CPU time (%s) # phase\n", unit, unit);
+    for (unsigned i = 1; i < count; i++) {
+        fprintf(plot->script, "%s", i > 1 ? ", " : "set ytics scale 0 (");
+        plot_tic(plot, name_of(&e[i], name), i);
+        fprintf(plot->data, "%u %.9g %.9g %d %.9g # %s\n", i,
+                (double)(e[i - 1].ns - e[0].ns) / second, (double)(e[i].ns - e[0].ns) / second,
+                e[i].part + 1, (double)(e[i].cpu_ns - e[i - 1].cpu_ns) / second, name);
     }
+    fputs(")\nplot data using 2:1:2:3:($1-0.34):($1+0.34):4 with boxxyerror lc variable lw 1 "
+          "notitle",
+          plot->script);
+    for (unsigned i = 0; i < ARRAY_SIZE(parts); i++)
+        fprintf(plot->script, ", \\\n  NaN with boxes lt %u title '%s'", i + 1, parts[i]);
+    fprintf(plot->script,
+            ", \\\n  data using 3:1:(sprintf('%%.3f %s', $3-$2)) with labels left offset 0.8, 0 "
+            "font ',11' notitle\n",
+            unit);
 }
 
-static void print_svg(const struct timeline_event *e, unsigned count, FILE *out)
+void timeline_plot(const struct timeline_event *e, unsigned count, const struct plot *plot)
 {
-    static const char *const colours[] = {[TIMELINE_SETUP] = "#4878a8",
-                                          [TIMELINE_GUEST] = "#4f9a4f",
-                                          [TIMELINE_TEARDOWN] = "#b0703c"};
-    double whole = (double)max_u64(e[count - 1].ns - e[0].ns, 1);
-    unsigned width = SVG_LEFT + SVG_WIDTH + 120, height = (count + 1) * SVG_LINE;
-    fprintf(out,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%u\" height=\"%u\" "
-            "font-family=\"sans-serif\" font-size=\"13\">\n"
-            "<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n"
-            "<text x=\"10\" y=\"15\" font-weight=\"bold\">Boot timeline: %.3f ms, "
-            "%.3f ms of processor time</text>\n",
-            width, height, ms(e[count - 1].ns - e[0].ns), ms(e[count - 1].cpu_ns));
-    for (unsigned i = 1; i < count; i++) {
-        char name[NAME_BYTES];
-        double x = SVG_LEFT + SVG_WIDTH * (double)(e[i - 1].ns - e[0].ns) / whole;
-        double w = SVG_WIDTH * (double)(e[i].ns - e[i - 1].ns) / whole;
-        unsigned y = i * SVG_LINE;
-        fprintf(out, "<text x=\"10\" y=\"%u\">", y + 15);
-        print_escaped(name_of(&e[i], name), out);
-        fprintf(out,
-                "</text><rect x=\"%.1f\" y=\"%u\" width=\"%.1f\" height=\"%d\" fill=\"%s\"/>"
-                "<text x=\"%.1f\" y=\"%u\">%.3f ms</text>\n",
-                x, y + 3, w > 1 ? w : 1, SVG_LINE - 6, colours[e[i].part], x + w + 6, y + 15,
-                ms(e[i].ns - e[i - 1].ns));
-    }
-    fputs("</svg>\n", out);
+    double height = ABOVE + BELOW + ROW * (count - 1), took = ms(e[count - 1].ns - e[0].ns);
+    const char *unit = took >= LONG_S * 1e3 ? "s" : "ms";
+    double left = 30 + LETTER * name_width(e, count);
+    plot_begin(plot, WIDTH, height);
+    fprintf(plot->script,
+            "set lmargin at screen %.4f\nset rmargin at screen %.4f\n"
+            "set tmargin at screen %.4f\nset bmargin at screen %.4f\n"
+            "set label 1 'Boot timeline: %.3f ms, %.3f ms of processor time' "
+            "at screen 0.02, screen %.4f font 'sans-serif Bold,18'\n"
+            "set key at graph 0, graph 1 left bottom horizontal Left reverse samplen 1\n"
+            "set grid noytics\nset xlabel 'time since the process started, %s'\n"
+            "set xrange [0:%.9g]\nset yrange [%g:0.5]\n",
+            left / WIDTH, 1 - RIGHT / WIDTH, 1 - ABOVE / height, BELOW / height, took,
+            ms(e[count - 1].cpu_ns), 1 - 28 / height, unit,
+            (took > 0 ? took : 1) * (unit[0] == 's' ? 1e-3 : 1) * 1.13, count - 0.5);
+    put_phases(e, count, plot, unit);
 }
 
 int timeline_print(const struct timeline_event *events, unsigned count, enum timeline_format format,
@@ -175,10 +193,8 @@ int timeline_print(const struct timeline_event *events, unsigned count, enum tim
     case TIMELINE_JSON:
     case TIMELINE_TRACE:
         return print_json(events, count, format == TIMELINE_TRACE, out);
-    case TIMELINE_SVG:
-        print_svg(events, count, out);
-        return 0;
     case TIMELINE_TABLE:
+    case TIMELINE_PLOT:
     case TIMELINE_UNKNOWN:
         break;
     }

@@ -148,7 +148,7 @@ Test(config, a_timeline_and_its_marks)
     cr_expect(c.marks[2] == NULL);
     cr_assert(zero(parse(&c, "--timeline=a.svg K")));
     cr_expect(eq(str, (char *)c.timeline_path, "a.svg"));
-    refused("K --timeline=a.txt", "a.txt", ".trace.json");
+    refused("K --timeline=a.txt", "a.txt", ".trace.json, .svg or .png");
     refused("K --mark a", "--mark a", "--timeline");
     refused("K --timeline --mark=", "--mark", "1 to 127");
     refused("K --timeline --mark 1 --mark 2 --mark 3 --mark 4 --mark 5 --mark 6 --mark 7 --mark 8 "

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/log.h"
+#include "core/plot.h"
 #include "core/xmath.h"
 #include "vmm/config.h"
 
@@ -20,7 +21,11 @@ static const struct timeline_event events[] = {
     {.name = "process started", .code = -1, .ns = 5000 * MS},
     {.name = "first KVM_RUN", .code = -1, .ns = 5010 * MS, .cpu_ns = 4 * MS},
     {.name = "", .code = 0x4f, .part = TIMELINE_GUEST, .ns = 5030 * MS, .cpu_ns = 14 * MS},
-    {.name = "<&\xff>", .code = -1, .part = TIMELINE_GUEST, .ns = 5060 * MS, .cpu_ns = 34 * MS},
+    {.name = "it's 5 %\xff",
+     .code = -1,
+     .part = TIMELINE_GUEST,
+     .ns = 5060 * MS,
+     .cpu_ns = 34 * MS},
     {.name = "gone", .code = -1, .part = TIMELINE_TEARDOWN, .ns = 5100 * MS, .cpu_ns = 35 * MS},
 };
 
@@ -48,6 +53,15 @@ static const char *string(const cJSON *object, const char *name)
     return text;
 }
 
+static void contents(const char *file, char *text, size_t size)
+{
+    FILE *f = fopen(file, "r");
+    cr_assert(f != NULL, "%s", file);
+    text[fread(text, 1, size - 1, f)] = '\0';
+    fclose(f);
+    unlink(file);
+}
+
 /* ---- how it is shown ---- */
 
 Test(timeline, a_table)
@@ -58,7 +72,7 @@ Test(timeline, a_table)
                  "set-up     process started        0.000\n"
                  "set-up     first KVM_RUN         10.000       10.000        4.000\n"
                  "guest      port 0x80: 0x4f       30.000       20.000       10.000\n"
-                 "guest      <&?>                  60.000       30.000       20.000\n"
+                 "guest      it's 5 %?             60.000       30.000       20.000\n"
                  "tear-down  gone                 100.000       40.000        1.000\n"));
     free(text);
 }
@@ -99,16 +113,36 @@ Test(timeline, trace_events)
     free(text);
 }
 
-Test(timeline, a_drawing)
+/* A picture's name, and those of what gnuplot is told. */
+static const char *picture(const char *ending)
 {
-    char *text = printed(TIMELINE_SVG);
-    cr_expect(strncmp(text, "<svg xmlns=", 11) == 0);
-    cr_expect(strstr(text, "Boot timeline: 100.000 ms, 35.000 ms of processor time<") != NULL);
-    cr_expect(strstr(text, ">&#60;&#38;?&#62;</text><rect x=\"480.0\" y=\"63\" width=\"180.0\"") !=
-                  NULL,
-              "%s", text);
-    cr_expect(strstr(text, ">40.000 ms</text>\n</svg>\n") != NULL);
-    free(text);
+    static char file[64];
+    snprintf(file, sizeof(file), "/tmp/minivet-timeline-%d.svg%s", getpid(), ending);
+    return file;
+}
+
+Test(timeline, a_plot)
+{
+    char script[4096], data[4096];
+    struct plot plot;
+    setenv("PATH", "/nowhere", 1);
+    cr_assert(zero(int, plot_open(&plot, picture(""))));
+    timeline_plot(events, ARRAY_SIZE(events), &plot);
+    cr_assert(zero(int, plot_finish(&plot)));
+    contents(picture(".gp"), script, sizeof(script));
+    contents(picture(".dat"), data, sizeof(data));
+    cr_expect(strstr(script, "'Boot timeline: 100.000 ms, 35.000 ms of processor time'") != NULL);
+    cr_expect(strstr(script, "set xlabel 'time since the process started, ms'") != NULL);
+    cr_expect(strstr(script, "('first KVM_RUN' 1, 'port 0x80: 0x4f' 2, 'it''s 5 %%?' 3, "
+                             "'gone' 4)\n") != NULL,
+              "%s", script);
+    cr_expect(strstr(script, " lt 3 title 'tear-down'") != NULL);
+    cr_expect(eq(str, data,
+                 "# row, from, to (ms), line type, CPU time (ms) # phase\n"
+                 "1 0 10 1 4 # first KVM_RUN\n"
+                 "2 10 30 2 10 # port 0x80: 0x4f\n"
+                 "3 30 60 2 20 # it's 5 %?\n"
+                 "4 60 100 3 1 # gone\n"));
 }
 
 Test(timeline, the_ending_says_how)
@@ -116,10 +150,10 @@ Test(timeline, the_ending_says_how)
     static const struct {
         const char *path;
         enum timeline_format format;
-    } rows[] = {{NULL, TIMELINE_TABLE},           {"a.json", TIMELINE_JSON},
-                {"a.trace.json", TIMELINE_TRACE}, {"a.svg", TIMELINE_SVG},
-                {"svg", TIMELINE_UNKNOWN},        {".svg", TIMELINE_UNKNOWN},
-                {"a.txt", TIMELINE_UNKNOWN},      {"", TIMELINE_UNKNOWN}};
+    } rows[] = {
+        {NULL, TIMELINE_TABLE},   {"a.json", TIMELINE_JSON},   {"a.trace.json", TIMELINE_TRACE},
+        {"a.svg", TIMELINE_PLOT}, {"svg", TIMELINE_UNKNOWN},   {".svg", TIMELINE_UNKNOWN},
+        {"a.png", TIMELINE_PLOT}, {"a.txt", TIMELINE_UNKNOWN}, {"", TIMELINE_UNKNOWN}};
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
         cr_expect(eq(int, timeline_format_of(rows[i].path), rows[i].format), "%s", rows[i].path);
 }
@@ -143,10 +177,7 @@ static cJSON *close_timeline(void)
 {
     static char text[1 << 16];
     timeline_finish(t);
-    FILE *f = fopen(path, "r");
-    text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
-    fclose(f);
-    unlink(path);
+    contents(path, text, sizeof(text));
     cJSON *top = cJSON_Parse(text);
     const cJSON *array = cJSON_GetObjectItem(top, "events"), *e;
     double last_ns = 0, last_cpu_ns = 0;
@@ -257,6 +288,21 @@ Test(timeline, the_longest_mark_crosses_pieces)
     }
 }
 
+Test(timeline, gnuplot_takes_it)
+{
+    char text[1 << 16];
+    if (system("gnuplot --version >/dev/null 2>&1") != 0)
+        cr_skip_test("gnuplot is not installed: apt-get install gnuplot-nox");
+    struct timeline_event began = timeline_now(TIMELINE_SETUP, "main()");
+    cr_assert(zero(int, timeline_create(&t, picture(""), no_marks, &began)));
+    timeline_add(t, TIMELINE_SETUP, "KVM <ready>");
+    timeline_finish(t);
+    contents(picture(""), text, sizeof(text));
+    cr_expect(strstr(text, ">KVM &lt;ready></text>") != NULL, "%s", text);
+    unlink(picture(".gp"));
+    unlink(picture(".dat"));
+}
+
 Test(timeline, none_is_none)
 {
     timeline_add(NULL, TIMELINE_SETUP, "a");
@@ -278,7 +324,9 @@ Test(timeline, a_file_that_cannot_be_is_refused_at_once)
 {
     struct timeline_event began = timeline_now(TIMELINE_SETUP, "main()");
     log_set_sink(keep_line, NULL);
+    cr_expect(eq(int, timeline_create(&t, "/nowhere/a.json", no_marks, &began), -ENOENT));
+    cr_expect(eq(str, said, "--timeline=/nowhere/a.json: No such file or directory"));
     cr_expect(eq(int, timeline_create(&t, "/nowhere/a.svg", no_marks, &began), -ENOENT));
+    cr_expect(eq(str, said, "/nowhere/a.svg.dat: No such file or directory"));
     log_set_sink(NULL, NULL);
-    cr_expect(eq(str, said, "--timeline=/nowhere/a.svg: No such file or directory"));
 }

@@ -303,10 +303,9 @@ static int show_machine(void *arg)
     return 0;
 }
 
-static int end_timeline(void *arg)
+static int forget_timeline(void *arg)
 {
     struct run *run = arg;
-    timeline_finish(run->timeline); /* it is the first life's */
     run->timeline = NULL;
     return 0;
 }
@@ -375,7 +374,9 @@ static int run_once(struct run *run)
     }
     machine_destroy(machine);
     timeline_add(run->timeline, TIMELINE_TEARDOWN, "guest memory gone");
-    evloop_call(run->loop, end_timeline, run);
+    struct timeline *timeline = run->timeline; /* it is the first life's */
+    evloop_call(run->loop, forget_timeline, run);
+    timeline_finish(timeline);
     return r < 0 ? EXIT_SETUP : run->exit_code;
 }
 
