@@ -70,6 +70,6 @@ void timeline_console(struct timeline *t, const uint8_t *data, size_t len);
 int timeline_print(const struct timeline_event *events, unsigned count, enum timeline_format format,
                    FILE *out);
 /* Writes what gnuplot is to draw. */
-void timeline_plot(const struct timeline_event *events, unsigned count, const struct plot *plot);
+void timeline_plot(const struct timeline_event *events, unsigned count, struct plot *plot);
 
 #endif

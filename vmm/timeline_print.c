@@ -133,13 +133,13 @@ static int print_json(const struct timeline_event *e, unsigned count, bool trace
 /* ---- a plot: a row a phase, a bar where it lies ---- */
 
 /* Pixels. */
-#define WIDTH  1040.0
-#define ROW    24.0
-#define LETTER 8.6 /* of a name, left of the bars */
-#define RIGHT  30.0
-#define ABOVE  92.0 /* title and key */
-#define BELOW  64.0
-#define LONG_S 10.0 /* from then on in seconds */
+#define WIDTH   1040.0
+#define EDGE    30.0
+#define ROW     24.0
+#define LETTER  8.6  /* of a name, left of the bars */
+#define ABOVE   92.0 /* title and key */
+#define BELOW   64.0
+#define LONG_MS 10000.0 /* from then on in seconds */
 
 /* The parts' line types; the key gets them from lines that are nowhere. */
 static void put_phases(const struct timeline_event *e, unsigned count, const struct plot *plot,
@@ -149,13 +149,12 @@ static void put_phases(const struct timeline_event *e, unsigned count, const str
     double second = unit[0] == 's' ? 1e9 : 1e6;
     fprintf(plot->data, "# row, from, to (%s), line type, CPU time (%s) # phase\n", unit, unit);
     for (unsigned i = 1; i < count; i++) {
-        fprintf(plot->script, "%s", i > 1 ? ", " : "set ytics scale 0 (");
-        plot_tic(plot, name_of(&e[i], name), i);
+        plot_row(plot, name_of(&e[i], name), (int)i);
         fprintf(plot->data, "%u %.9g %.9g %d %.9g # %s\n", i,
                 (double)(e[i - 1].ns - e[0].ns) / second, (double)(e[i].ns - e[0].ns) / second,
                 e[i].part + 1, (double)(e[i].cpu_ns - e[i - 1].cpu_ns) / second, name);
     }
-    fputs(")\nplot data using 2:1:2:3:($1-0.34):($1+0.34):4 with boxxyerror lc variable lw 1 "
+    fputs("plot data using 2:1:2:3:($1-0.34):($1+0.34):4 with boxxyerror lc variable lw 1 "
           "notitle",
           plot->script);
     for (unsigned i = 0; i < ARRAY_SIZE(parts); i++)
@@ -166,23 +165,23 @@ static void put_phases(const struct timeline_event *e, unsigned count, const str
             unit);
 }
 
-void timeline_plot(const struct timeline_event *e, unsigned count, const struct plot *plot)
+void timeline_plot(const struct timeline_event *e, unsigned count, struct plot *plot)
 {
-    double height = ABOVE + BELOW + ROW * (count - 1), took = ms(e[count - 1].ns - e[0].ns);
-    const char *unit = took >= LONG_S * 1e3 ? "s" : "ms";
-    double left = 30 + LETTER * name_width(e, count);
-    plot_begin(plot, WIDTH, height);
+    double took = ms(e[count - 1].ns - e[0].ns), cpu = ms(e[count - 1].cpu_ns);
+    bool is_long = took >= LONG_MS;
+    const char *unit = is_long ? "s" : "ms";
+    double scale = is_long ? 1e-3 : 1, bottom = ABOVE + ROW * (count - 1);
+    char title[128];
+    snprintf(title, sizeof(title), "Boot timeline: %.3f %s, %.3f %s of processor time",
+             took * scale, unit, cpu * scale, unit);
+    plot_begin(plot, WIDTH, bottom + BELOW);
+    plot_note(plot, title, EDGE, ABOVE / 3, PLOT_TITLE);
+    plot_frame(plot, EDGE + LETTER * name_width(e, count), WIDTH - EDGE, ABOVE, bottom);
     fprintf(plot->script,
-            "set lmargin at screen %.4f\nset rmargin at screen %.4f\n"
-            "set tmargin at screen %.4f\nset bmargin at screen %.4f\n"
-            "set label 1 'Boot timeline: %.3f ms, %.3f ms of processor time' "
-            "at screen 0.02, screen %.4f font 'sans-serif Bold,18'\n"
             "set key at graph 0, graph 1 left bottom horizontal Left reverse samplen 1\n"
-            "set grid noytics\nset xlabel 'time since the process started, %s'\n"
+            "unset ytics\nset xlabel 'time since the process started, %s'\n"
             "set xrange [0:%.9g]\nset yrange [%g:0.5]\n",
-            left / WIDTH, 1 - RIGHT / WIDTH, 1 - ABOVE / height, BELOW / height, took,
-            ms(e[count - 1].cpu_ns), 1 - 28 / height, unit,
-            (took > 0 ? took : 1) * (unit[0] == 's' ? 1e-3 : 1) * 1.13, count - 0.5);
+            unit, (took > 0 ? took : 1) * scale * 1.13, count - 0.5);
     put_phases(e, count, plot, unit);
 }
 

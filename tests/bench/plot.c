@@ -37,7 +37,6 @@ struct sheet {
     const char *machine;
     struct panel panels[1 + RESULTS_PATTERNS * RESULTS_FIGURES];
     int count, columns, blocks;
-    double width, height;
     char label[256]; /* of the panel's figure */
 };
 
@@ -169,7 +168,7 @@ static void put_row(const struct sheet *s, double place, struct bar bar, double 
 
 static void put_title(struct sheet *s, const char *title)
 {
-    fputs("set label 9 ", s->plot.script);
+    fputs("set label ", s->plot.script);
     plot_text(&s->plot, title);
     fputs(" at graph 0, graph 1 offset 0, 0.9 font 'sans-serif Bold,14'\n", s->plot.script);
 }
@@ -193,16 +192,14 @@ static void put_bars(struct sheet *s, const struct panel *panel)
     put_title(s, title);
     double divisor = put_label(s, 'x', panel->figure, top);
     int block = begin_block(s, title, "row");
-    fprintf(script, "set grid noytics\nset yrange [%g:-0.5]\nset ytics scale 0 (", count - 0.5);
+    fprintf(script, "set yrange [%g:-0.5]\nunset ytics\n", count - 0.5);
     for (int c = 0; s->r->contenders[c].name != NULL; c++) {
         if (!in_panel(s, panel, panel->pattern, c))
             continue;
-        fputs(n > 0 ? ", " : "", script);
-        plot_tic(&s->plot, s->r->contenders[c].name, n);
+        plot_row(&s->plot, s->r->contenders[c].name, n);
         put_row(s, n++, bar_of(s->r, panel->pattern, c, panel->figure), divisor, c);
     }
     fprintf(script,
-            ")\n"
             "plot data index %d using 2:1:(0):2:($1-0.36):($1+0.36):6 with boxxyerror lc variable "
             "lw 1 notitle, \\\n"
             "  '' index %d using 3:1:($4-$3):(0) " WHISKER " lc rgb '#000000' notitle, \\\n"
@@ -263,14 +260,6 @@ static void put_curve(struct sheet *s, const struct panel *panel)
 
 /* ---- the sheet ---- */
 
-static void put_note(struct sheet *s, int tag, const char *text, double y, const char *style)
-{
-    fprintf(s->plot.script, "set label %d ", tag);
-    plot_text(&s->plot, text);
-    fprintf(s->plot.script, " at screen %.4f, screen %.4f %s\n", EDGE / s->width, y / s->height,
-            style);
-}
-
 static void put_notes(struct sheet *s)
 {
     char text[256];
@@ -284,38 +273,33 @@ static void put_notes(struct sheet *s)
                  "Medians of %d interleaved runs. Whiskers: 95 %% confidence interval of the "
                  "median.",
                  s->r->rounds);
-    put_note(s, 1, s->r->title, s->height - HEAD / 2, "font 'sans-serif Bold,18'");
-    put_note(s, 2, text, FOOT * 0.6, SMALL);
-    put_note(s, 3, s->machine, FOOT * 0.3, SMALL);
+    plot_note(&s->plot, s->r->title, EDGE, HEAD / 2, PLOT_TITLE);
+    plot_note(&s->plot, text, EDGE, s->plot.height - FOOT * 0.6, SMALL);
+    plot_note(&s->plot, s->machine, EDGE, s->plot.height - FOOT * 0.3, SMALL);
 }
 
-/* The panel's graph, between such places on the sheet. */
-static void place(struct sheet *s, const struct panel *panel, double left, double top,
-                  double height)
+/* The panel whose corner is there. */
+static void put_panel(struct sheet *s, int i, double left, double top)
 {
-    double width = panel->pattern < 0 ? s->width : s->width / s->columns;
-    double right = panel->pattern < 0 ? name_width(s->r) + FOR_KEY : FOR_VALUE;
-    fprintf(s->plot.script,
-            "set lmargin at screen %.4f\nset rmargin at screen %.4f\n"
-            "set tmargin at screen %.4f\nset bmargin at screen %.4f\n",
-            (left + EDGE + name_width(s->r)) / s->width, (left + width - right) / s->width,
-            (top - ABOVE) / s->height, (top - height + BELOW) / s->height);
+    const struct panel *panel = &s->panels[i];
+    bool curve = panel->pattern < 0;
+    double right = left + s->plot.width / (curve ? 1 : s->columns);
+    plot_frame(&s->plot, left + EDGE + name_width(s->r),
+               right - (curve ? FOR_KEY + name_width(s->r) : FOR_VALUE), top + ABOVE,
+               top + panel_height(s, i) - BELOW);
+    (curve ? put_curve : put_bars)(s, panel);
+    fputs("unset label\n", s->plot.script);
 }
 
 static void put_panels(struct sheet *s)
 {
-    double top = s->height - HEAD, height;
+    double top = HEAD, height;
     fputs("set multiplot\nunset key\n", s->plot.script);
     for (int i = 0, count; i < s->count; i += count) {
         count = row(s, i, &height);
-        for (int n = 0; n < count; n++) {
-            const struct panel *panel = &s->panels[i + n];
-            place(s, panel, n * s->width / s->columns, top, panel_height(s, i + n));
-            (panel->pattern < 0 ? put_curve : put_bars)(s, panel);
-            if (i + n == 0)
-                fputs("unset label\n", s->plot.script);
-        }
-        top -= height;
+        for (int n = 0; n < count; n++)
+            put_panel(s, i + n, n * s->plot.width / s->columns, top);
+        top += height;
     }
     fputs("unset multiplot\n", s->plot.script);
 }
@@ -323,18 +307,15 @@ static void put_panels(struct sheet *s)
 bool plot_write(const struct results *r, const char *machine, const char *file)
 {
     struct sheet s = {.r = r, .machine = machine};
-    double height;
+    double width, height = HEAD + FOOT, more;
     choose_panels(&s);
-    s.width = fmax(WIDTH, FOOT_LETTER * (double)strlen(machine) + 2 * EDGE);
-    s.width = fmax(s.width, s.columns * (EDGE + name_width(r) + GRAPH + FOR_VALUE));
-    s.height = HEAD + FOOT;
-    for (int i = 0; i < s.count;) {
-        i += row(&s, i, &height);
-        s.height += height;
-    }
+    width = fmax(WIDTH, FOOT_LETTER * (double)strlen(machine) + 2 * EDGE);
+    width = fmax(width, s.columns * (EDGE + name_width(r) + GRAPH + FOR_VALUE));
+    for (int i = 0; i < s.count; height += more)
+        i += row(&s, i, &more);
     if (plot_open(&s.plot, file) < 0)
         return false;
-    plot_begin(&s.plot, s.width, s.height);
+    plot_begin(&s.plot, width, height);
     put_notes(&s);
     put_panels(&s);
     return plot_finish(&s.plot) == 0;

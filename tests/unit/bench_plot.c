@@ -99,7 +99,8 @@ Test(bench_plot, a_pattern_has_a_panel_for_each_figure)
     EXPECT_HOLDS(script, "'a machine'");
     EXPECT_HOLDS(script, "set xlabel 'thousand requests/s (higher is better)'");
     EXPECT_HOLDS(script, "set xlabel 'latency, µs (lower is better)'");
-    EXPECT_HOLDS(script, "set ytics scale 0 ('ours' 0, 'it''s 5 %% `more`' 1)\n");
+    EXPECT_HOLDS(script, "set label 'ours' at graph 0, first 0 right ");
+    EXPECT_HOLDS(script, "set label 'it''s 5 % `more`' at graph 0, first 1 right ");
     EXPECT_HOLDS(script, "plot data index 1 using 2:1:");
     EXPECT_HOLDS(data, "# B 100 %: latency, µs (lower is better)\n# row, median, ");
     EXPECT_HOLDS(data, "\n0 2 2 2 2 1 # ours\n1 4.5 4.5 4.5 4.5 2 # it's 5 % `more`\n");

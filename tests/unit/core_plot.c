@@ -79,9 +79,8 @@ static int draw(const char *file, const char *name)
         return r;
     plot_begin(&p, 400, 300);
     fputs("1 2\n2 3\n3 5\n", p.data);
-    fputs("set xtics (", p.script);
-    plot_tic(&p, name, 2);
-    fputs(")\nplot data using 1:2 title ", p.script);
+    plot_row(&p, name, 2);
+    fputs("plot data using 1:2 title ", p.script);
     plot_text(&p, name);
     fputc('\n', p.script);
     return plot_finish(&p);
@@ -116,7 +115,8 @@ Test(plot, nothing_in_a_text_is_special, .init = enter, .fini = leave)
 {
     setenv("PATH", "/nowhere", 1);
     cr_assert_eq(draw("a.svg", "it's `date` \"50 %\" \\\nexit µ\xff"), 0);
-    expect_holds("a.svg.gp", "set xtics ('it''s `date` \"50 %%\" \\?exit µ?' 2)\n");
+    expect_holds("a.svg.gp",
+                 "set label 'it''s `date` \"50 %\" \\?exit µ?' at graph 0, first 2 right ");
     expect_holds("a.svg.gp", " title 'it''s `date` \"50 %\" \\?exit µ?'\n");
 }
 

@@ -58,8 +58,10 @@ int plot_open(struct plot *p, const char *file)
     return r;
 }
 
-void plot_begin(const struct plot *p, double width, double height)
+void plot_begin(struct plot *p, double width, double height)
 {
+    p->width = width;
+    p->height = height;
     if (ends(p->file, ".png"))
         fprintf(p->script,
                 "set terminal pngcairo size %.0f,%.0f fontscale 1.5 linewidth 2 pointscale 3",
@@ -89,30 +91,38 @@ void plot_begin(const struct plot *p, double width, double height)
           p->script);
 }
 
-/* Between single quotes gnuplot expands nothing; the text of a tic is a format besides. */
-static void put_quoted(FILE *f, const char *text, const char *doubled)
+/* Between single quotes gnuplot expands nothing. */
+void plot_text(const struct plot *p, const char *text)
 {
     char copy[TEXT_BYTES];
     snprintf(copy, sizeof(copy), "%s", text);
     text_neutralize(copy);
-    fputc('\'', f);
-    for (const char *c = copy; *c != '\0'; c++) {
-        if (strchr(doubled, *c) != NULL)
-            fputc(*c, f);
-        fputc(*c, f);
-    }
-    fputc('\'', f);
+    fputc('\'', p->script);
+    for (const char *c = copy; *c != '\0'; c++)
+        fputs(*c == '\'' ? "''" : (char[]){*c, '\0'}, p->script);
+    fputc('\'', p->script);
 }
 
-void plot_text(const struct plot *p, const char *text)
+void plot_frame(const struct plot *p, double left, double right, double top, double bottom)
 {
-    put_quoted(p->script, text, "'");
+    fprintf(p->script,
+            "set lmargin at screen %.4f\nset rmargin at screen %.4f\n"
+            "set tmargin at screen %.4f\nset bmargin at screen %.4f\n",
+            left / p->width, right / p->width, 1 - top / p->height, 1 - bottom / p->height);
 }
 
-void plot_tic(const struct plot *p, const char *text, double at)
+void plot_note(const struct plot *p, const char *text, double x, double y, const char *style)
 {
-    put_quoted(p->script, text, "'%");
-    fprintf(p->script, " %g", at);
+    fputs("set label ", p->script);
+    plot_text(p, text);
+    fprintf(p->script, " at screen %.4f, screen %.4f %s\n", x / p->width, 1 - y / p->height, style);
+}
+
+void plot_row(const struct plot *p, const char *text, int y)
+{
+    fputs("set label ", p->script);
+    plot_text(p, text);
+    fprintf(p->script, " at graph 0, first %d right offset -1, 0\n", y);
 }
 
 /* ---- drawing ---- */

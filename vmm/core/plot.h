@@ -18,6 +18,7 @@
 struct plot {
     FILE *data, *script;
     char *file;
+    double width, height; /* pixels */
 };
 
 /* Whether the file's name has one of the endings. */
@@ -26,14 +27,24 @@ bool plot_takes(const char *file);
 /* Creates FILE.dat and FILE.gp. Reported. */
 int plot_open(struct plot *p, const char *file);
 
-/* The size is in pixels at one to one; a PNG has twice as many. */
-void plot_begin(const struct plot *p, double width, double height);
+/* The size is in pixels at one to one; a PNG has twice as many. What follows counts from left and
+ * top. */
+void plot_begin(struct plot *p, double width, double height);
+
+/* Where the next graph's frame is; its tics and their labels are outside. */
+void plot_frame(const struct plot *p, double left, double right, double top, double bottom);
+
+#define PLOT_TITLE "font 'sans-serif Bold,18'"
+
+/* A line of text that begins there. */
+void plot_note(const struct plot *p, const char *text, double x, double y, const char *style);
 
 /* Writes a string of gnuplot's, in which nothing is special; a long one is cut. */
 void plot_text(const struct plot *p, const char *text);
 
-/* Writes an element of a list of tics: that text at that place. */
-void plot_tic(const struct plot *p, const char *text, double at);
+/* Labels a row: the text ends left of the graph, at that place on its y axis. (A tic's text would
+ * be a format, and be cut at 50 bytes.) */
+void plot_row(const struct plot *p, const char *text, int y);
 
 /*
  * Closes both files and has gnuplot draw, for which it waits. Without gnuplot it says what to
