@@ -194,6 +194,9 @@ bool config_value_is_optional(const struct option_row *row);
 int config_parse(struct vm_config *config, int argc, char **argv);
 void config_free(struct vm_config *config);
 
+/* May what it says be written to be written to? See core/outputs.h; reported. */
+int config_check_files(const struct vm_config *config);
+
 /* The table, as a screenful of text. */
 void config_print_options(FILE *out);
 

@@ -16,7 +16,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "core/outputs.h"
 #include "core/plot.h"
+#include "core/xmath.h"
 #include "plot.h"
 #include "runs.h"
 
@@ -414,6 +416,13 @@ static struct wishes take_wishes(struct bench *b, int argc, char **argv)
 static void check_files(const struct bench *b, const struct wishes *w)
 {
     const char *const read[] = {b->kernel, b->initrd}, *const written[] = {w->plot, w->json_file};
+    const struct named_file files[] = {
+        {FILE_INPUT, "--kernel", b->kernel}, {FILE_INPUT, "--initrd", b->initrd},
+        {FILE_INPUT, "--file", b->file},     {FILE_DRAWING, "--plot", w->plot},
+        {FILE_JSON, "--json", w->json_file},
+    };
+    if (outputs_check(files, ARRAY_SIZE(files)) != 0)
+        exit(2);
     for (size_t i = 0; i < 2; i++) {
         if (read[i] != NULL && access(read[i], R_OK) < 0)
             runs_die("open", read[i]);

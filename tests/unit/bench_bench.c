@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -80,6 +81,24 @@ Test(bench, says_what_is_wrong)
     REFUSED("--plot a.pdf: give a file that ends in .svg or .png", "--plot", "a.pdf");
     REFUSED("write /nowhere/plot.svg: No such file", "--plot", "/nowhere/plot.svg");
     REFUSED("write /nowhere/all.json: No such file", "--json=/nowhere/all.json");
+}
+
+/* What is there is left alone, unless an earlier run has drawn it. */
+Test(bench, writes_over_no_file_of_others)
+{
+    char path[] = "/tmp/minivet-bench-XXXXXX.svg", text[8] = "", option[64];
+    int fd = mkstemps(path, 4);
+    cr_assert_eq(write(fd, "mine", 4), 4);
+    snprintf(option, sizeof(option), "--json=%s", path);
+    REFUSED("is there, and is no drawing that Minivet wrote", "--plot", path);
+    REFUSED("is there, and is no JSON that Minivet wrote", option);
+    REFUSED("is the file of --kernel", "--kernel", path, "--initrd", path, "--plot", path);
+    REFUSED("is the file of --json /tmp/minivet-new.svg", "--plot", "/tmp/minivet-new.svg",
+            "--json=/tmp/minivet-new.svg");
+    cr_expect_eq(pread(fd, text, sizeof(text), 0), 4);
+    cr_expect_str_eq(text, "mine");
+    close(fd);
+    unlink(path);
 }
 
 Test(bench, a_signal_ends_what_was_started, .timeout = 60)

@@ -8,12 +8,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/outputs.h"
 #include "tests/bench/plot.h"
 #include "tests/bench/results.h"
+#include "tests/bench/runs.h"
 
 static struct results results = {
     .bench = "a",
     .title = "What A gives",
+    .rival = results_same_kind,
     .patterns = {{.name = "a-1", .title = "A's 1", .x = 1},
                  {.name = "a-4", .title = "A's 4", .x = 4},
                  {.name = "b", .title = "B 100 %", .plotted = 1 << 0 | 1 << 1 | 1 << 2}},
@@ -52,10 +55,21 @@ static void draw(void)
     snprintf(file, sizeof(file), "/tmp/bench-plot-%d.svg", getpid());
     setenv("PATH", "/nowhere", 1);
     cr_assert(plot_write(&results, "a machine", file));
+    cr_expect_eq(outputs_check(&(struct named_file){FILE_DRAWING, "--plot", file}, 1), 0);
     snprintf(path, sizeof(path), "%s.gp", file);
     take(path, script, sizeof(script));
     snprintf(path, sizeof(path), "%s.dat", file);
     take(path, data, sizeof(data));
+}
+
+Test(bench_plot, results_of_an_earlier_run_are_written_over)
+{
+    char file[64];
+    note(0);
+    snprintf(file, sizeof(file), "/tmp/bench-json-%d", getpid());
+    runs_json_print(results_json(&results), file);
+    cr_expect_eq(outputs_check(&(struct named_file){FILE_JSON, "--json", file}, 1), 0);
+    unlink(file);
 }
 
 static int count(const char *text, const char *word)

@@ -14,6 +14,7 @@
 
 #include "core/evloop.h"
 #include "core/log.h"
+#include "core/outputs.h"
 #include "devices/backend/net_fault.h"
 #include "devices/backend/net_limit.h"
 #include "devices/backend/net_loopback.h"
@@ -361,6 +362,7 @@ Test(net_pcap, a_capture_has_both_directions)
     cr_expect(eq(u32, file[9], 60));
     cr_expect(eq(int, ((uint8_t *)file)[40 + 14], 5));
     cr_expect(eq(u32, file[6 + 19 + 3], 60));
+    cr_expect(zero(outputs_check(&(struct named_file){FILE_CAPTURE, "pcap", path}, 1)));
 }
 
 /* More than the buffers hold without a turn of the loop: the file stays whole, and it is said. */

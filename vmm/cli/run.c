@@ -401,6 +401,8 @@ int cli_run(int argc, char **argv)
     struct timeline_event began = timeline_now(TIMELINE_SETUP, "main()");
     struct run run = {.signal_fd = -1, .cancel.fd = -1};
     int r = config_parse(&run.vm, argc, argv);
+    if (r == 0)
+        r = config_check_files(&run.vm);
     int exit_code = EXIT_USAGE;
     if (r == 0 && run.vm.help) {
         exit_code = print_help();
