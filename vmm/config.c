@@ -11,6 +11,7 @@
 #include "core/hv.h"
 #include "core/plot.h"
 #include "core/xmath.h"
+#include "vmm/config_words.h"
 #include "vmm/timeline.h"
 
 #define MIN_MEM_BYTES (32 * MIB)
@@ -364,52 +365,6 @@ static const struct option_row *row_of(int opt)
     return NULL;
 }
 
-/* QEMU's words that have no counterpart of that name, and what to say instead. */
-static const struct {
-    const char *word, *remedy;
-} qemu_words[] = {
-    {"drive", "disks are --disk FILE[,KEY...]"},
-    {"hda", "disks are --disk FILE"},
-    {"hdb", "disks are --disk FILE"},
-    {"blockdev", "disks are --disk FILE[,KEY...]"},
-    {"device", "devices are --disk, --net, --console and --rng"},
-    {"netdev", "network cards are --net KIND[,KEY...]"},
-    {"nic", "network cards are --net KIND[,KEY...]"},
-    {"cpu", "the guest sees the host's processor"},
-    {"machine", "there is one kind of machine"},
-    {"M", "there is one kind of machine"},
-    {"accel", "KVM is always used"},
-    {"enable-kvm", "KVM is always used"},
-    {"nographic", "the terminal is always the console"},
-    {"display", "there is no display; --console chooses what the terminal is"},
-    {"serial", "--console serial connects it to the terminal"},
-    {"monitor", "there is no monitor; Ctrl-A h lists what can be typed"},
-    {"no-reboot", "a guest's reset ends the run, unless --reboot restart"},
-};
-
-/* Before getopt sees them: it would take -drive for -d rive. */
-static int refuse_qemu_words(int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++) {
-        for (unsigned w = 0; w < ARRAY_SIZE(qemu_words); w++) {
-            if (argv[i][0] == '-' && strcmp(argv[i] + 1, qemu_words[w].word) == 0 &&
-                (i == 1 || strcmp(argv[i - 1], "-a") != 0))
-                return fail_msg(-EINVAL, "%s: no such option: %s", argv[i], qemu_words[w].remedy);
-        }
-    }
-    return 0;
-}
-
-static int unknown_option(const char *word)
-{
-    char names[512] = "";
-    size_t used = 0;
-    for (unsigned i = 0; i < config_option_count && used < sizeof(names); i++)
-        used += (size_t)snprintf(names + used, sizeof(names) - used, "%s--%s", i ? " " : "",
-                                 config_options[i].name);
-    return fail_msg(-EINVAL, "%s: unknown or ambiguous option; options are: %s", word, names);
-}
-
 static int set_operand(struct vm_config *c, const char *word)
 {
     if (c->kernel != NULL)
@@ -418,17 +373,16 @@ static int set_operand(struct vm_config *c, const char *word)
     return 0;
 }
 
-int config_parse(struct vm_config *config, int argc, char **argv)
+/* Words that have passed config_translate(). */
+static int parse_words(struct vm_config *config, int argc, char **argv)
 {
     struct option longs[2 * ARRAY_SIZE(config_options) + 1];
     char shorts[2 * ARRAY_SIZE(config_options) + 3];
     make_getopt_tables(longs, shorts);
 
-    *config = (struct vm_config){.mem_bytes = 512 * MIB, .cpus = 1, .console = CONSOLE_SERIAL};
     opterr = 0;
     optind = 0; /* glibc: start over */
-    int opt;
-    int r = refuse_qemu_words(argc, argv);
+    int opt, r = 0;
     while (r == 0 && (opt = getopt_long_only(argc, argv, shorts, longs, NULL)) != -1) {
         const char *word = argv[optind > 0 ? optind - 1 : 0];
         if (opt == 1)
@@ -436,16 +390,49 @@ int config_parse(struct vm_config *config, int argc, char **argv)
         else if (opt == ':')
             r = fail_msg(-EINVAL, "%s: needs a value; see `minivet run --help`", word);
         else if (row_of(opt) == NULL)
-            r = unknown_option(word);
+            r = fail_msg(-EINVAL, "%s: takes no value; see `minivet run --help`", word);
         else
             r = row_of(opt)->set(config, optarg);
     }
     for (int i = optind; r == 0 && i < argc; i++) /* behind "--" */
         r = set_operand(config, argv[i]);
+    return r;
+}
+
+/* What tells two devices apart is different. */
+static int check_names(const struct vm_config *c)
+{
+    for (unsigned i = 0; i < c->net_count; i++) {
+        for (unsigned j = 0; j < i; j++)
+            if (memcmp(c->nets[i].mac, c->nets[j].mac, NET_MAC_BYTES) == 0)
+                return fail_msg(-EINVAL, "--net %s: has the address of --net %s; give another mac=",
+                                c->nets[i].option, c->nets[j].option);
+    }
+    for (unsigned i = 0; i < c->disk_count; i++) {
+        for (unsigned j = 0; j < i && c->disks[i].serial[0] != '\0'; j++)
+            if (strcmp(c->disks[i].serial, c->disks[j].serial) == 0)
+                return fail_msg(-EINVAL, "--disk %s: has the serial=%s of --disk %s; give another",
+                                c->disks[i].path, c->disks[i].serial, c->disks[j].path);
+    }
+    return 0;
+}
+
+int config_parse(struct vm_config *config, int argc, char **argv)
+{
+    struct config_words words;
+    *config = (struct vm_config){.mem_bytes = 512 * MIB, .cpus = 1, .console = CONSOLE_SERIAL};
+    int r = config_translate(&words, argc, argv);
+    if (r == 0)
+        r = parse_words(config, words.count, words.out);
+    if (r == 0 && words.snapshot)
+        r = config_snapshot_disks(config);
+    config_words_free(&words);
     if (r == 0 && config->kernel == NULL && !config->help)
         r = fail_msg(-EINVAL, "no kernel given: minivet run KERNEL, see `minivet run --help`");
     if (r == 0 && config->marks[0] != NULL && !config->timeline)
         r = fail_msg(-EINVAL, "--mark %s: is for --timeline", config->marks[0]);
+    if (r == 0)
+        r = check_names(config);
     if (r == 0)
         r = config_resolve_virtio(config);
     return r == 0 ? config_check_record(config) : r;

@@ -272,6 +272,9 @@ int config_check_record(const struct vm_config *config);
 /* Can it be served by as many threads as it has names and queues for? Reported. */
 int config_check_disk_threads(const struct disk_config *disk);
 
+/* snapshot=on for all; reported if there is one that cannot. */
+int config_snapshot_disks(struct vm_config *config);
+
 /* For options: --net, --disk, --virtio, --features, --rng. */
 int config_set_net(struct vm_config *config, const char *value);
 int config_set_disk(struct vm_config *config, const char *value);

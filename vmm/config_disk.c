@@ -11,6 +11,7 @@
 #include "devices/backend/image_header.h"
 #include "virtio/device.h"
 #include "vmm/config.h"
+#include "vmm/config_words.h"
 
 static const char *const caches[] = {"none", "writeback", "unsafe", NULL};
 static const char *const sectors[] = {"512", "4096", NULL};
@@ -82,13 +83,18 @@ static int set_key(struct disk_config *disk, const char *key)
         r = set_fault(disk, key) == 0;
     if (r != 0)
         return r < 0 ? r : 0;
-    return fail_msg(-EINVAL, "%s: unknown key \"%s\"; keys are: %s", what, key, CONFIG_DISK_KEYS);
+    return config_unknown_key(what, key, CONFIG_DISK_KEYS);
 }
 
 /* FILE, or one of the two that are none. */
 static int set_name(struct disk_config *disk, char *name)
 {
     const char *socket = config_value_of(name, "vhost-user");
+    const char *file = config_value_of(name, "file");
+    if (file == NULL)
+        file = config_value_of(name, "path");
+    if (file != NULL)
+        return fail_msg(-EINVAL, "--disk %s: say --disk %s, the name comes first", name, file);
     if (socket != NULL) {
         disk->kind = DISK_VHOST_USER;
         memmove(name, socket, strlen(socket) + 1);
@@ -164,8 +170,20 @@ int config_set_disk(struct vm_config *c, const char *value)
     c->disk_count++;
     char *rest = disk->path;
     int r = set_name(disk, config_next_item(&rest));
+    if (r == 0 && rest != NULL)
+        r = config_check_twice("--disk", rest);
     for (const char *key = config_next_item(&rest); key != NULL && r == 0;
          key = config_next_item(&rest))
         r = set_key(disk, key);
     return r == 0 ? check(disk) : r;
+}
+
+int config_snapshot_disks(struct vm_config *c)
+{
+    int r = 0;
+    for (unsigned i = 0; r == 0 && i < c->disk_count; i++) {
+        c->disks[i].snapshot = true;
+        r = check(&c->disks[i]);
+    }
+    return r;
 }

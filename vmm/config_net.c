@@ -9,6 +9,7 @@
 #include "core/xmath.h"
 #include "devices/backend/net_fault.h"
 #include "vmm/config.h"
+#include "vmm/config_words.h"
 
 #define MTU_MIN 68u /* RFC 791 */
 #define MTU_MAX 65535u
@@ -134,8 +135,7 @@ static int set_key(struct net_config *net, char *key)
     if (r == 0 && net->fault[0] != '\0' && strchr(key, ':') != NULL)
         r = set_fault(net, key) == 0;
     if (r == 0)
-        return fail_msg(-EINVAL, "%s: unknown key \"%s\"; keys are: %s; and of user: %s", what, key,
-                        CONFIG_NET_KEYS, CONFIG_NET_USER_KEYS);
+        return config_unknown_key(what, key, CONFIG_NET_KEYS ", " CONFIG_NET_USER_KEYS);
     return r < 0 ? r : 0;
 }
 
@@ -201,6 +201,8 @@ int config_set_net(struct vm_config *c, const char *value)
     choose_mac(net, value, c->net_count - 1);
     char *rest = net->text;
     int r = set_kind(net, config_next_item(&rest));
+    if (r == 0 && rest != NULL)
+        r = config_check_twice("--net", rest);
     for (char *key = config_next_item(&rest); key != NULL && r == 0; key = config_next_item(&rest))
         r = set_key(net, key);
     return r == 0 ? check(net) : r;

@@ -11,6 +11,7 @@
 #include "virtio/features.h"
 #include "virtio/spec.h"
 #include "vmm/config.h"
+#include "vmm/config_words.h"
 #include "vmm/io_threads.h"
 
 int config_word(const char *const *words, const char *word)
@@ -126,14 +127,13 @@ int config_virtio_list(struct virtio_keys *keys, const char *list, const char *w
     char *copy = strdup(list);
     if (copy == NULL)
         return fail(-ENOMEM, "%s", what);
-    int r = 1;
+    int r = config_check_twice(what, list) < 0 ? -EINVAL : 1;
     char *rest = copy;
     for (const char *key = config_next_item(&rest); key != NULL && r > 0;
          key = config_next_item(&rest)) {
         r = config_virtio_key(keys, key, what);
         if (r == 0)
-            r = fail_msg(-EINVAL, "%s: unknown key \"%s\"; keys are: %s", what, key,
-                         CONFIG_VIRTIO_KEYS);
+            r = config_unknown_key(what, key, CONFIG_VIRTIO_KEYS);
     }
     free(copy);
     return r > 0 ? 0 : r;

@@ -161,9 +161,10 @@ Test(config, bad_options_name_themselves_and_the_remedy)
 {
     refused("", "no kernel", "minivet run KERNEL");
     refused("K L", "L", "K was given before");
-    refused("K --frobnicate", "--frobnicate", "--kernel");
-    refused("K --con serial --c 3", "--c", "options are");
-    refused("K -z", "-z", "options are");
+    refused("K --frobnicate", "--frobnicate", "minivet run --help");
+    refused("K --con serial --c 3", "--c", "is --cpus or --console meant?");
+    refused("K -z", "-z", "no such option");
+    refused("K --strict=yes", "--strict=yes", "takes no value");
     refused("K --mem", "--mem", "needs a value");
     refused("K -m lots", "lots", "512M");
     refused("K -m 8M", "8M", "32M");
@@ -174,7 +175,7 @@ Test(config, bad_options_name_themselves_and_the_remedy)
     refused("K -c 0", "--cpus 0", "1 to 64");
     refused("K -c 65", "--cpus 65", "1 to 64");
     refused("K -c 2K", "--cpus 2K", "1 to 64");
-    refused("K -d a.img,rw", "\"rw\"", "ro, serial=");
+    refused("K -d a.img,fast", "\"fast\"", "ro, serial=");
     refused("K -d ,ro", "--disk", "no file name");
     refused("K -d a,serial=123456789012345678901", "serial", "20 bytes");
     refused("K --console tty", "tty", "virtio, serial or off");
@@ -391,13 +392,6 @@ Test(config, wrong_disk_keys_are_refused)
     refused("K -d x,format=vdi,serial=S", "--disk x", "other process");
 }
 
-Test(config, qemu_s_other_words_are_answered)
-{
-    refused("K -drive file=x", "-drive", "--disk FILE");
-    refused("K -cpu host", "-cpu", "host's processor");
-    refused("K -nic user", "-nic", "network cards");
-}
-
 /* ---- network cards ---- */
 
 Test(config, network_cards_take_keys)
@@ -509,7 +503,6 @@ Test(config, wrong_network_cards_are_refused)
     refused("K -n vhost-user=s,offloads=off", "vhost-user=s", "the server's");
     refused("K -n user,colour=red", "colour=red", "hostfwd=RULE");
     refused("K -n null,fault=eat:1%", "eat", "drop");
-    refused("K -netdev user,id=n", "-netdev", "--net");
 }
 
 /* One thread sees all of it, or it cannot be written down. */

@@ -384,7 +384,7 @@ static int print_help(void)
 {
     puts("usage: minivet run [OPTIONS] [KERNEL]\n\n"
          "Boots KERNEL in a virtual machine with the terminal as its console. Ctrl-A x ends it,\n"
-         "Ctrl-A h lists what else can be typed. QEMU's words (-kernel -initrd -append -smp) "
+         "Ctrl-A h lists what else can be typed. QEMU's words (-kernel -append -smp -drive ...) "
          "work.\n\n"
          "options:");
     config_print_options(stdout);

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* vmm/config_words.c, config_qemu.c: a table of what users of other programs type. */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/log.h"
+#include "core/xmath.h"
+#include "vmm/config.h"
+#include "vmm/config_words.h"
+
+static char line[1024];
+static unsigned lines;
+
+static void keep_line(void *ctx, enum log_level level, const char *text)
+{
+    (void)ctx;
+    if (level != LOG_ERROR)
+        return;
+    snprintf(line, sizeof(line), "%s", text);
+    lines++;
+}
+
+static const char *transport(const struct virtio_keys *keys)
+{
+    return keys->transport == TRANSPORT_PCI ? "pci" : "mmio";
+}
+
+static void print_disk(const struct disk_config *d, FILE *out)
+{
+    fprintf(out, " disk=%s:%s:%s:%s%s%s", d->path, d->format, transport(&d->virtio),
+            d->scsi ? "scsi" : "blk", d->read_only ? ":ro" : "", d->snapshot ? ":snapshot" : "");
+    if (d->serial[0] != '\0')
+        fprintf(out, ":serial=%s", d->serial);
+    fprintf(out, ":queues=%u", d->queues);
+}
+
+static void print_net(const struct net_config *n, FILE *out)
+{
+    static const char *const kinds[] = {
+        [NET_USER] = "user",     [NET_TAP] = "tap",       [NET_FD] = "fd",
+        [NET_SOCKET] = "socket", [NET_LISTEN] = "listen", [NET_CONNECT] = "connect",
+        [NET_NULL] = "null"};
+    fprintf(out, " net=%s", kinds[n->kind]);
+    fprintf(out, n->target[0] != '\0' ? "(%s)" : "%s", n->target);
+    fprintf(out, ":%s", transport(&n->virtio));
+    if (n->user.forward_count > 0)
+        fprintf(out, ":forwards=%u", n->user.forward_count);
+    fprintf(out, ":mac=%02x", n->mac[5]);
+}
+
+/* The machine, in the order of the table's rows. */
+static char *machine_of(const struct vm_config *c)
+{
+    static const char *const consoles[] = {"serial", "virtio", "off"};
+    char *text = NULL;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+    fprintf(out, "kernel=%s initrd=%s append=%s cpus=%u mem=%u console=%s", c->kernel,
+            c->initrd != NULL ? c->initrd : "", c->append != NULL ? c->append : "", c->cpus,
+            (unsigned)(c->mem_bytes / MIB), consoles[c->console]);
+    for (unsigned i = 0; i < c->disk_count; i++)
+        print_disk(&c->disks[i], out);
+    for (unsigned i = 0; i < c->net_count; i++)
+        print_net(&c->nets[i], out);
+    fprintf(out, " rng=%s%s", transport(&c->rng_virtio), c->prefault ? " prefault" : "");
+    fclose(out);
+    return text;
+}
+
+static int parse(struct vm_config *c, const char *words)
+{
+    static char text[1024];
+    char *argv[64] = {"run"}, *rest = text;
+    int argc = 1;
+    snprintf(text, sizeof(text), "%s", words);
+    while (rest != NULL)
+        argv[argc++] = strsep(&rest, " ");
+    line[0] = '\0';
+    lines = 0;
+    return config_parse(c, argc, argv);
+}
+
+static void means(const char *words, const char *machine)
+{
+    struct vm_config c;
+    int r = parse(&c, words);
+    cr_expect(r == 0, "%s: %s", words, line);
+    char *is = machine_of(&c);
+    cr_expect(r != 0 || strstr(is, machine) != NULL, "%s: \"%s\" is not in \"%s\"", words, machine,
+              is);
+    free(is);
+    config_free(&c);
+}
+
+static void says(const char *words, const char *what)
+{
+    struct vm_config c;
+    cr_expect_eq(parse(&c, words), -EINVAL, "%s", words);
+    cr_expect_eq(lines, 1, "%s: %u lines", words, lines);
+    cr_expect(strstr(line, what) != NULL, "%s: \"%s\" is not in \"%s\"", words, what, line);
+    config_free(&c);
+}
+
+Test(guesses, no_word_of_others_hides_one_of_ours)
+{
+    for (unsigned i = 0; i < config_option_count; i++) {
+        char name[64], *argv[] = {"run", name, NULL};
+        struct config_words w;
+        snprintf(name, sizeof(name), "--%s", config_options[i].name);
+        cr_expect_eq(config_translate(&w, 2, argv), 0, "%s", name);
+        cr_expect(w.count == 2 && w.out[1] == name, "%s", name);
+        config_words_free(&w);
+    }
+}
+
+Test(guesses, each_is_what_was_meant_or_one_line)
+{
+    log_set_sink(keep_line, NULL);
+#define MEANS(words, machine) means(words, machine);
+#define SAYS(words, line)     says(words, line);
+#include "tests/unit/guesses.def"
+    log_set_sink(NULL, NULL);
+}
