@@ -427,8 +427,6 @@ int config_parse(struct vm_config *config, int argc, char **argv)
     if (r == 0 && words.snapshot)
         r = config_snapshot_disks(config);
     config_words_free(&words);
-    if (r == 0 && config->kernel == NULL && !config->help)
-        r = fail_msg(-EINVAL, "no kernel given: minivet run KERNEL, see `minivet run --help`");
     if (r == 0 && config->marks[0] != NULL && !config->timeline)
         r = fail_msg(-EINVAL, "--mark %s: is for --timeline", config->marks[0]);
     if (r == 0)

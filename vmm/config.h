@@ -131,7 +131,7 @@ struct net_config {
 };
 
 struct vm_config {
-    const char *kernel; /* strings point into argv unless said otherwise */
+    const char *kernel; /* NULL: none; strings point into argv unless said otherwise */
     const char *initrd; /* NULL: none */
     const char *append; /* NULL: none */
     uint64_t mem_bytes;

@@ -75,7 +75,6 @@ static void check_net(const struct net_config *n)
 
 static void check_accepted(const struct vm_config *c)
 {
-    fuzz_check(c->help || c->kernel != NULL, "no kernel");
     fuzz_check(c->mem_bytes >= MIB && is_aligned(c->mem_bytes, MIB), "memory");
     fuzz_check(c->cpus >= 1 && c->cpus <= HV_MAX_VCPUS, "%u CPUs", c->cpus);
     fuzz_check((c->features_on & c->features_off) == 0, "features are on and off");

@@ -159,7 +159,6 @@ Test(config, a_timeline_and_its_marks)
 
 Test(config, bad_options_name_themselves_and_the_remedy)
 {
-    refused("", "no kernel", "minivet run KERNEL");
     refused("K L", "L", "K was given before");
     refused("K --frobnicate", "--frobnicate", "minivet run --help");
     refused("K --con serial --c 3", "--c", "is --cpus or --console meant?");

@@ -29,6 +29,7 @@
 #include "vmm/config.h"
 #include "vmm/exit_code.h"
 #include "vmm/machine.h"
+#include "vmm/stock_kernel.h"
 #include "vmm/timeline.h"
 
 #define INTERRUPT_SIGNAL (SIGRTMIN + 1) /* does nothing but to end a system call */
@@ -36,6 +37,7 @@
 
 struct run {
     struct vm_config vm;
+    struct stock_kernel stock;
     struct evloop *loop;
     struct tape *tape; /* NULL: nothing is recorded */
     pthread_t main_thread;
@@ -383,9 +385,9 @@ static int run_once(struct run *run)
 static int print_help(void)
 {
     puts("usage: minivet run [OPTIONS] [KERNEL]\n\n"
-         "Boots KERNEL in a virtual machine with the terminal as its console. Ctrl-A x ends it,\n"
-         "Ctrl-A h lists what else can be typed. QEMU's words (-kernel -append -smp -drive ...) "
-         "work.\n\n"
+         "Boots KERNEL in a virtual machine with the terminal as its console; without one, the\n"
+         "kernel that tools/run-linux has fetched. Ctrl-A x ends it, Ctrl-A h lists what else can\n"
+         "be typed. QEMU's words (-kernel -append -smp -drive -netdev ...) work.\n\n"
          "options:");
     config_print_options(stdout);
     puts("\nexit status:\n"
@@ -396,13 +398,19 @@ static int print_help(void)
     return 0;
 }
 
+static int configure(struct run *run, int argc, char **argv)
+{
+    int r = config_parse(&run->vm, argc, argv);
+    if (r == 0 && run->vm.kernel == NULL && !run->vm.help)
+        r = stock_kernel_choose(&run->stock, &run->vm);
+    return r == 0 ? config_check_files(&run->vm) : r;
+}
+
 int cli_run(int argc, char **argv)
 {
     struct timeline_event began = timeline_now(TIMELINE_SETUP, "main()");
     struct run run = {.signal_fd = -1, .cancel.fd = -1};
-    int r = config_parse(&run.vm, argc, argv);
-    if (r == 0)
-        r = config_check_files(&run.vm);
+    int r = configure(&run, argc, argv);
     int exit_code = EXIT_USAGE;
     if (r == 0 && run.vm.help) {
         exit_code = print_help();

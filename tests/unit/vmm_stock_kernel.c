@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* vmm/stock_kernel.c: where a kernel is looked for, and what is said. */
+#include "vmm/stock_kernel.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/log.h"
+#include "core/xmath.h"
+#include "vmm/cli/cli.h"
+#include "vmm/config.h"
+#include "vmm/exit_code.h"
+
+static char dir[] = "/tmp/minivet-stock-XXXXXX", line[2 * PATH_MAX + 100], path[PATH_MAX];
+static struct stock_kernel stock;
+
+static void keep_line(void *ctx, enum log_level level, const char *text)
+{
+    (void)ctx;
+    (void)level;
+    snprintf(line, sizeof(line), "%s", text);
+}
+
+static void set_up(void)
+{
+    cr_assert_not_null(mkdtemp(dir));
+    cr_assert_eq(chdir(dir), 0);
+    log_set_sink(keep_line, NULL);
+    unsetenv("MINIVET_CACHE");
+    unsetenv("XDG_CACHE_HOME");
+    setenv("HOME", dir, 1);
+}
+
+static void tear_down(void)
+{
+    char command[64];
+    snprintf(command, sizeof(command), "rm -rf %s", dir);
+    cr_assert_eq(chdir("/"), 0);
+    cr_assert_eq(system(command), 0);
+}
+
+TestSuite(stock_kernel, .init = set_up, .fini = tear_down);
+
+static const char *in_dir(const char *name)
+{
+    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    return path;
+}
+
+static void put(const char *name)
+{
+    char command[128];
+    snprintf(command, sizeof(command), "mkdir -p $(dirname %s) && : >%s", name, name);
+    cr_assert_eq(system(command), 0);
+}
+
+Test(stock_kernel, the_one_of_the_oldest_series_is_taken_with_its_initramfs)
+{
+    struct vm_config c = {0};
+    put(".cache/minivet/images/6.12/vmlinuz");
+    put(".cache/minivet/images/6.1/vmlinuz");
+    cr_assert_eq(stock_kernel_choose(&stock, &c), 0);
+    cr_expect_str_eq(c.kernel, in_dir(".cache/minivet/images/6.1/vmlinuz"));
+    cr_expect_null(c.initrd);
+    put(".cache/minivet/images/6.1/initramfs.gz");
+    cr_assert_eq(stock_kernel_choose(&stock, &c), 0);
+    cr_expect_str_eq(c.initrd, in_dir(".cache/minivet/images/6.1/initramfs.gz"));
+    cr_expect(strstr(line, c.kernel) != NULL && strstr(line, c.initrd) != NULL, "%s", line);
+}
+
+Test(stock_kernel, variables_name_the_folder)
+{
+    static const char *const names[] = {"h/.cache/minivet", "x/minivet", "m"};
+    static const char *const variables[] = {"HOME", "XDG_CACHE_HOME", "MINIVET_CACHE"};
+    for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
+        struct vm_config c = {.initrd = "I"};
+        char file[64], base[2] = {names[i][0], '\0'};
+        snprintf(file, sizeof(file), "%s/images/6.1/vmlinuz", names[i]);
+        put(file);
+        setenv(variables[i], in_dir(base), 1);
+        cr_assert_eq(stock_kernel_choose(&stock, &c), 0);
+        cr_expect_str_eq(c.kernel, in_dir(file));
+        cr_expect_str_eq(c.initrd, "I");
+    }
+}
+
+Test(stock_kernel, without_one_the_way_to_it_is_said)
+{
+    char *argv[] = {"run", NULL};
+    cr_expect_eq(cli_run(1, argv), EXIT_USAGE);
+    cr_expect(strstr(line, "minivet run KERNEL") != NULL && strstr(line, "tools/run-linux") != NULL,
+              "%s", line);
+    unsetenv("HOME");
+    cr_expect_eq(stock_kernel_choose(&stock, &(struct vm_config){0}), -ENOENT);
+}
+
+/* What is booted is an input, as a kernel that was given is. */
+Test(stock_kernel, it_is_not_written_over)
+{
+    char *argv[] = {"run", "--record", ".cache/minivet/images/6.1/vmlinuz", NULL};
+    put(".cache/minivet/images/6.1/vmlinuz");
+    cr_expect_eq(cli_run(3, argv), EXIT_USAGE);
+    cr_expect_not_null(strstr(line, "is the file of --kernel"));
+}
