@@ -2,6 +2,7 @@
 /* From argv to an exit code. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,7 +23,7 @@ static const struct command commands[] = {
     {"replay", cli_replay, "Play what a run has recorded to the devices, and compare"},
     {"check", cli_check, "Say whether this host can run guests, and what to do if not"},
     {"bench", cli_bench, "Measure this program beside other VMMs"},
-    {"completion", cli_completion, "Print a completion script for bash"},
+    {"completion", cli_completion, "Print a completion script for bash or zsh"},
     {"net-user", cli_net_user, NULL}, /* not for users */
 };
 
@@ -48,8 +49,23 @@ static int open_standard_streams(void)
     return 0;
 }
 
+static bool is_one_of(const char *word, const char *a, const char *b, const char *c)
+{
+    return strcmp(word, a) == 0 || strcmp(word, b) == 0 || strcmp(word, c) == 0;
+}
+
+static int no_such_command(const char *word)
+{
+    fail_msg(0,
+             "%s: no such command; `minivet run KERNEL` boots a guest; others are replay, check, "
+             "bench, completion and help",
+             word);
+    return EXIT_USAGE;
+}
+
 int main(int argc, char **argv)
 {
+    static char help[] = "--help";
     if (open_standard_streams() < 0)
         return EXIT_SETUP;
     if (argc < 2) {
@@ -57,14 +73,19 @@ int main(int argc, char **argv)
         return EXIT_USAGE;
     }
     const char *word = argv[1];
-    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0)
-        return print_help(stdout);
-    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
+    if (is_one_of(word, "--help", "-h", "help")) {
+        if (argc == 2)
+            return print_help(stdout);
+        argv[1] = argv[2]; /* "help run" is "run --help" */
+        argv[2] = help;
+        argc = 3;
+    }
+    if (is_one_of(word, "--version", "-V", "version") ||
+        (argc == 3 && strcmp(argv[2], "--version") == 0))
         return puts("minivet " MINIVET_VERSION) < 0;
     for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
-        if (strcmp(word, commands[i].name) == 0)
+        if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].main(argc - 1, argv + 1);
     }
-    fail_msg(0, "%s: unknown command; commands are: run, replay, check, bench, completion", word);
-    return EXIT_USAGE;
+    return no_such_command(argv[1]);
 }

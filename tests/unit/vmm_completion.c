@@ -8,11 +8,19 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/xmath.h"
 #include "vmm/cli/cli.h"
+#include "vmm/exit_code.h"
 
 /* As bash calls a completion function: words are cut at '=', too. */
 static const char driver[] = "\n"
                              "compopt() { :; }\n"
+                             "minivet() { [[ $3 == --help ]] && echo 'patterns: bare linux'; }\n"
+                             "compgen() {\n"
+                             "  local dir=/sys/class/net\n"
+                             "  [[ $1 == -G ]] || { builtin compgen \"$@\"; return; }\n"
+                             "  printf '%s\\n' $dir/tap0/tun_flags $dir/tun1/tun_flags\n"
+                             "}\n"
                              "COMP_LINE=$1 COMP_POINT=${#1}\n"
                              "read -ra COMP_WORDS <<<\"${COMP_LINE//=/ = }\"\n"
                              "[[ $1 == *' ' ]] && COMP_WORDS+=('')\n"
@@ -22,19 +30,25 @@ static const char driver[] = "\n"
 
 static char script[] = "/tmp/minivet-completion-XXXXXX";
 
-static void setup(void)
+/* The script of a shell, and something behind it. */
+static void print_script(const char *shell, const char *more)
 {
-    char *argv[] = {"completion", NULL};
+    char *argv[] = {"completion", (char *)shell, NULL};
     int fd = mkstemp(script), out = dup(STDOUT_FILENO);
     cr_assert(fd >= 0 && out >= 0);
     fflush(stdout);
     dup2(fd, STDOUT_FILENO);
-    cr_assert_eq(cli_completion(1, argv), 0);
-    fputs(driver, stdout);
+    cr_assert_eq(cli_completion(2, argv), 0);
+    fputs(more, stdout);
     fflush(stdout);
     dup2(out, STDOUT_FILENO);
     close(out);
     close(fd);
+}
+
+static void setup(void)
+{
+    print_script("bash", driver);
 }
 
 static void teardown(void)
@@ -59,6 +73,10 @@ static void offers(const char *line, const char *expected)
 Test(completion, options_and_their_words)
 {
     offers("minivet ru", "run");
+    offers("minivet he", "help");
+    offers("minivet help ch", "check");
+    offers("minivet check --j", "--json");
+    offers("minivet completion ", "bash zsh --help");
     offers("minivet run --stri", "--strict");
     offers("minivet run --reboot ", "exit restart");
     offers("minivet run --unpack ", "cached on off");
@@ -78,6 +96,8 @@ Test(completion, benchmarks)
     offers("minivet bench boot --vs /bin/fals", "/bin/false");
     offers("minivet bench exit --ker", "");
     offers("minivet bench blk --wi", "--with");
+    offers("minivet bench boot --only ", "bare linux");
+    offers("minivet bench boot --only l", "linux");
 }
 
 Test(completion, keys_of_lists)
@@ -90,6 +110,11 @@ Test(completion, keys_of_lists)
     offers("minivet run --disk a.img,ty", "a.img,type=blk a.img,type=scsi");
     offers("minivet run --net n", "none null");
     offers("minivet run -n user,offloads=to", "to-host to-guest");
+    offers("minivet run --features +in", "+indirect_desc +in_order");
+    offers("minivet run --features +in_order,-ev", "+in_order,-event_idx");
+    offers("minivet run --net tap=", "tap0 tun1");
+    offers("minivet run -n tap=tu", "tun1");
+    offers("minivet run -n tap=tun1,mt", "tun1,mtu=");
 }
 
 /* Completion continues the word where the shell has cut it. */
@@ -98,4 +123,38 @@ Test(completion, values_are_completed_behind_the_last_cut)
     offers("minivet run --virtio ring=", "split packed");
     offers("minivet run --virtio ring=packed,transport=", "mmio pci");
     offers("minivet run --virtio ring=packed,tr", "packed,transport=mmio packed,transport=pci");
+}
+
+/* As zsh's _arguments reads it: what a shell that may not be installed would do is not seen here.
+ */
+Test(completion, zsh_gets_each_option_with_its_values)
+{
+    static const char *const has[] = {
+        "#compdef minivet\n",
+        "'*--unpack=[Unpack the kernel here and keep it \\[cached\\], here, or in the "
+        "guest]:unpack:"
+        "(cached on off)' \\\n",
+        "'*-k+[Kernel to boot\\: bzImage",
+        "[The kernel'\\''s command line, behind Minivet'\\''s own words]:append:' \\\n",
+        "::stats:(table json)' \\\n",
+        ":virtio:{_minivet_list \"transport=mmio transport=pci ",
+        ":net:{_minivet_list \"none user tap= ",
+        ":disk:{_minivet_list \"\" ro serial= type=blk ",
+        ":features:{_minivet_list \"+indirect_desc -indirect_desc ",
+    };
+    static char text[32768];
+    snprintf(script, sizeof(script), "/tmp/minivet-completion-XXXXXX");
+    print_script("zsh", "");
+    FILE *f = fopen(script, "re");
+    cr_assert_not_null(f);
+    text[fread(text, 1, sizeof(text) - 1, f)] = '\0';
+    fclose(f);
+    for (unsigned i = 0; i < ARRAY_SIZE(has); i++)
+        cr_expect(strstr(text, has[i]) != NULL, "%s", has[i]);
+}
+
+Test(completion, another_shell_is_refused)
+{
+    char *argv[] = {"completion", "fish", NULL};
+    cr_expect_eq(cli_completion(2, argv), EXIT_USAGE);
 }

@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* `minivet completion`: a bash completion script, made from the option table. */
+/* `minivet completion`: a completion script for bash or zsh, made from the option table. */
 #include <ctype.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "core/fail.h"
 #include "core/xmath.h"
+#include "virtio/features.h"
 #include "vmm/cli/cli.h"
 #include "vmm/config.h"
+#include "vmm/exit_code.h"
 
+#define COMMANDS   "run replay check bench completion"
 #define BENCH_VMMS "qemu-microvm qemu-q35 kvmtool firecracker cloud-hypervisor none"
 
 /* Options whose value is a list of keys, from its beginning or behind a first item. */
-static const struct {
+static const struct list {
     const char *name, *keys;
     bool behind_item;
     const char *items; /* what the first may be, if it is no file or word */
@@ -24,12 +28,21 @@ static const struct {
     {"d", CONFIG_DISK_KEYS, true, NULL},
     {"net", CONFIG_NET_KEYS ", " CONFIG_NET_USER_KEYS, true, CONFIG_NET_KINDS},
     {"n", CONFIG_NET_KEYS ", " CONFIG_NET_USER_KEYS, true, CONFIG_NET_KINDS},
+    {"features", NULL, false, NULL},
 };
+
+static void print_features(void)
+{
+    for (const struct virtio_feature_name *f = virtio_feature_names; f->name != NULL; f++)
+        printf("+%s -%s ", f->name, f->name);
+}
 
 /* "ring=split|packed, queue-size=N" becomes "ring=split ring=packed queue-size=". */
 static void print_keys(const char *keys)
 {
-    for (const char *at = keys; *at != '\0'; at += strspn(at, ", ")) {
+    if (keys == NULL)
+        print_features();
+    for (const char *at = keys; at != NULL && *at != '\0'; at += strspn(at, ", ")) {
         int name = (int)strcspn(at, "=,");
         bool has_value = at[name] == '=';
         const char *value = at + name + has_value;
@@ -43,6 +56,8 @@ static void print_keys(const char *keys)
         }
     }
 }
+
+/* ---- bash ---- */
 
 /* What the shell takes for words is no help here: it cuts at '=' as well. */
 static void print_list_cases(void)
@@ -65,6 +80,11 @@ static void print_list_cases(void)
         printf("\";;\n");
     }
     printf("  esac\n"
+           "  if [[ $option =~ ^(-n|--?net)$ && $value == tap=* && $value != *,* ]]; then\n"
+           "    mapfile -t keys < <(compgen -G '/sys/class/net/*/tun_flags')\n"
+           "    keys=(\"${keys[@]#/sys/class/net/}\") keys=(\"${keys[@]%%/tun_flags}\")\n"
+           "    keys=\"${keys[*]/#/tap=}\"\n"
+           "  fi\n"
            "  if [[ $keys ]]; then\n"
            "    local last=${value##*,}\n"
            "    mapfile -t COMPREPLY < <(compgen -W \"$keys\" -P \"${value%%\"$last\"}\" -- "
@@ -73,6 +93,15 @@ static void print_list_cases(void)
            "    compopt -o nospace\n"
            "    return\n"
            "  fi\n");
+}
+
+/* The words of option_row.arg. */
+static void print_words(const char *arg)
+{
+    for (const char *p = arg; *p != '\0'; p++) {
+        if (strchr("[=]", *p) == NULL)
+            putchar(*p == '|' ? ' ' : *p);
+    }
 }
 
 static void print_value_case(const struct option_row *row)
@@ -89,21 +118,12 @@ static void print_value_case(const struct option_row *row)
     }
     bool optional = config_value_is_optional(row);
     printf(") %sCOMPREPLY=($(compgen -W \"", optional ? "[[ $equals ]] && " : "");
-    for (const char *p = row->arg; *p != '\0'; p++) {
-        if (strchr("[=]", *p) == NULL)
-            putchar(*p == '|' ? ' ' : *p);
-    }
+    print_words(row->arg);
     printf("\" -- \"$cur\"))%s return;;\n", optional ? " &&" : ";");
 }
 
-int cli_completion(int argc, char **argv)
+static int print_bash(void)
 {
-    (void)argv;
-    if (argc > 1) {
-        printf("usage: minivet completion\n\nPrints a bash completion script:\n"
-               "  source <(minivet completion)\n");
-        return strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ? 0 : 2;
-    }
     printf("# bash completion for minivet\n"
            "_minivet() {\n"
            "  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
@@ -112,13 +132,16 @@ int cli_completion(int argc, char **argv)
            "  [[ $cur == = ]] && equals=1 cur=\n"
            "  [[ $prev == = ]] && equals=1 prev=${COMP_WORDS[COMP_CWORD-2]}\n"
            "  if ((COMP_CWORD == 1)); then\n"
-           "    COMPREPLY=($(compgen -W \"run replay check bench completion --help --version\" -- "
-           "\"$cur\"))\n"
+           "    COMPREPLY=($(compgen -W \"" COMMANDS " help --help --version\" -- \"$cur\"))\n"
            "    return\n"
            "  fi\n"
-           "  if [[ ${COMP_WORDS[1]} == replay ]]; then\n"
-           "    mapfile -t COMPREPLY < <(compgen -f -- \"$cur\"); compopt -o filenames; return\n"
-           "  fi\n"
+           "  case ${COMP_WORDS[1]} in\n"
+           "  replay) mapfile -t COMPREPLY < <(compgen -f -- \"$cur\"); compopt -o filenames; "
+           "return;;\n"
+           "  help) COMPREPLY=($(compgen -W '" COMMANDS "' -- \"$cur\")); return;;\n"
+           "  check) COMPREPLY=($(compgen -W '--json --help' -- \"$cur\")); return;;\n"
+           "  completion) COMPREPLY=($(compgen -W 'bash zsh --help' -- \"$cur\")); return;;\n"
+           "  esac\n"
            "  if [[ ${COMP_WORDS[1]} == bench ]]; then\n"
            "    local words='--runs --vs --only --json --plot --tight --help'\n"
            "    ((COMP_CWORD == 2)) && words='boot exit console memory blk net --help'\n"
@@ -128,6 +151,8 @@ int cli_completion(int argc, char **argv)
            "    net) words+=' --seconds --with';;\n"
            "    esac\n"
            "    [[ $prev == --vs ]] && words='" BENCH_VMMS "'\n"
+           "    [[ $prev == --only ]] && words=$(\"${COMP_WORDS[0]}\" bench \"${COMP_WORDS[2]}\" "
+           "--help 2>/dev/null | sed -n 's/^patterns://p')\n"
            "    COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
            "    [[ $prev$equals =~ ^--(vs|plot|kernel|initrd|file|json1)$ ]] &&\n"
            "      mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- \"$cur\") &&\n"
@@ -150,5 +175,122 @@ int cli_completion(int argc, char **argv)
            "  fi\n"
            "}\n"
            "complete -F _minivet minivet\n");
+    return 0;
+}
+
+/* ---- zsh ---- */
+
+/* In a word between quotes, where brackets and colons have a meaning: the first line of a help. */
+static void print_zsh_help(const char *text)
+{
+    for (; *text != '\0' && *text != '\n'; text++) {
+        if (*text == '\'')
+            fputs("'\\''", stdout);
+        else if (strchr("[]:", *text) != NULL)
+            printf("\\%c", *text);
+        else
+            putchar(*text);
+    }
+}
+
+static void print_zsh_action(const struct option_row *row)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(lists); i++) {
+        if (strcmp(lists[i].name, row->name) != 0)
+            continue;
+        printf("{_minivet_list \"");
+        if (lists[i].items != NULL || !lists[i].behind_item)
+            print_keys(lists[i].behind_item ? lists[i].items : lists[i].keys);
+        else if (row->values == VALUES_WORDS)
+            print_words(row->arg);
+        printf("\" ");
+        print_keys(lists[i].keys);
+        putchar('}');
+        return;
+    }
+    if (row->values == VALUES_FILE) {
+        printf("_files");
+    } else if (row->values == VALUES_WORDS) {
+        putchar('(');
+        print_words(row->arg);
+        putchar(')');
+    }
+}
+
+/* As _arguments takes it; `name` ends with how the value is given. */
+static void print_zsh_option(const struct option_row *row, const char *name)
+{
+    printf("    '*%s[", name);
+    print_zsh_help(row->help);
+    putchar(']');
+    if (row->arg != NULL) {
+        printf("%s%s:", config_value_is_optional(row) ? "::" : ":", row->name);
+        print_zsh_action(row);
+    }
+    puts("' \\");
+}
+
+static void print_zsh_options(const struct option_row *row)
+{
+    char name[64];
+    const char *behind = row->arg == NULL ? "" : config_value_is_optional(row) ? "=-" : "=";
+    snprintf(name, sizeof(name), "--%s%s", row->name, behind);
+    print_zsh_option(row, name);
+    snprintf(name, sizeof(name), "-%c%s", row->letter, row->arg != NULL ? "+" : "");
+    if (row->letter != 0)
+        print_zsh_option(row, name);
+}
+
+static int print_zsh(void)
+{
+    printf("#compdef minivet\n"
+           "# _minivet_list FIRST KEY...: the last item of a list; FIRST: the words for the first "
+           "one, or files\n"
+           "_minivet_list() {\n"
+           "  local first=$1\n"
+           "  shift\n"
+           "  if compset -P '*,'; then compadd -S '' -- \"$@\"\n"
+           "  elif [[ -n $first ]]; then compadd -S '' -- ${=first}\n"
+           "  else _files -S ''; fi\n"
+           "}\n"
+           "_minivet() {\n"
+           "  if ((CURRENT == 2)); then compadd -- " COMMANDS " help; return; fi\n"
+           "  local command=$words[2]\n"
+           "  shift words\n"
+           "  ((CURRENT--))\n"
+           "  case $command in\n"
+           "  run) _arguments \\\n");
+    for (unsigned i = 0; i < config_option_count; i++)
+        print_zsh_options(&config_options[i]);
+    printf(
+        "    '*:kernel:_files';;\n"
+        "  replay) _arguments '(-v --verbose)'{-v,--verbose} '*:recording:_files';;\n"
+        "  check) _arguments --json --help;;\n"
+        "  bench) compadd -- boot exit console memory blk net;;\n"
+        "  completion) compadd -- bash zsh;;\n"
+        "  help) compadd -- " COMMANDS ";;\n"
+        "  esac\n"
+        "}\n"
+        "if [[ $funcstack[1] == _minivet ]]; then _minivet \"$@\"; else compdef _minivet minivet; "
+        "fi\n");
+    return 0;
+}
+
+int cli_completion(int argc, char **argv)
+{
+    const char *shell = argc > 1 ? argv[1] : "bash";
+    if (argc <= 2 && strcmp(shell, "bash") == 0)
+        return print_bash();
+    if (argc == 2 && strcmp(shell, "zsh") == 0)
+        return print_zsh();
+    bool is_help = strcmp(shell, "--help") == 0 || strcmp(shell, "-h") == 0;
+    if (!is_help) {
+        fail_msg(0, "completion %s: give bash, the default, or zsh", shell);
+        return EXIT_USAGE;
+    }
+    puts("usage: minivet completion [bash|zsh]\n\n"
+         "Prints a completion script for bash, or for zsh behind its compinit:\n"
+         "  source <(minivet completion)\n"
+         "  source <(minivet completion zsh)");
     return 0;
 }
