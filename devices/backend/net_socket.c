@@ -304,7 +304,11 @@ static int init(struct net_socket *s, const struct net_socket_config *config)
                     "network %s: connect (another user's machine has that wire: give "
                     "peers=any to both, and let this user write to the socket)",
                     s->name);
-    return is_final(s, err) ? report(s, err, config->connect ? "connect" : "listen") : 0;
+    if (is_final(s, err))
+        return report(s, err, config->connect ? "connect" : "listen");
+    if (err < 0)
+        socket_tell_waiting(s, strerror(-err));
+    return 0;
 }
 
 void *net_socket_ctx(const struct net_backend *b)

@@ -48,6 +48,7 @@ struct net_socket {
     bool told_full;           /* send() had no room */
     bool heard;               /* anything from this end */
     unsigned unheard;         /* ends in succession that went without a word */
+    bool told_waiting;        /* that nobody is there to connect to: once */
     bool complained;          /* of another end: once, for it may come again and again */
     struct bucket lines;      /* in the log, of ends that come and go */
     size_t tx_bytes, tx_sent; /* of a frame that has been sent in part */
@@ -76,6 +77,8 @@ void socket_poll(struct net_socket *s, uint32_t more, uint32_t less);
 
 /* Listens or connects. Only what will not change by itself is an error, which is reported. */
 int socket_link_start(struct net_socket *s);
+/* Of a connection that has not come about, and that is not an error. */
+void socket_tell_waiting(struct net_socket *s, const char *why);
 void socket_link_end(struct net_socket *s);
 void socket_link_init(struct net_socket *s);
 

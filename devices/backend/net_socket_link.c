@@ -10,6 +10,7 @@
  */
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -124,6 +125,14 @@ void socket_lost(struct net_socket *s)
 
 /* ---- connecting ---- */
 
+void socket_tell_waiting(struct net_socket *s, const char *why)
+{
+    if (s->told_waiting || s->may_listen || !s->may_connect)
+        return;
+    s->told_waiting = true;
+    log_warn("network %s: connect: %s; it is tried until a peer listens there", s->name, why);
+}
+
 static void connected(struct net_socket *s)
 {
     int err = 0;
@@ -134,6 +143,7 @@ static void connected(struct net_socket *s)
         linked(s);
         return;
     }
+    socket_tell_waiting(s, strerror(err));
     drop_fd(s);
     retry_later(s);
 }
@@ -306,14 +316,17 @@ int socket_link_start(struct net_socket *s)
         err = s->may_listen && s->may_connect ? either(s)
               : s->may_listen                 ? try_listen(s)
                                               : try_connect(s);
-    if (s->fd < 0 && (s->may_connect || s->listener < 0))
+    if (s->connecting || (s->fd < 0 && (s->may_connect || s->listener < 0)))
         retry_later(s);
     return err;
 }
 
 static void on_retry(void *ctx)
 {
-    socket_link_start(ctx);
+    struct net_socket *s = ctx;
+    if (s->connecting)
+        socket_tell_waiting(s, "no answer yet");
+    socket_link_start(s);
 }
 
 void socket_link_init(struct net_socket *s)

@@ -370,6 +370,42 @@ Test(net_socket, a_socket_that_was_left_behind_is_replaced)
 }
 
 /* Two that found the same stale socket: one has removed what the other had made. */
+/* One that never answers is a listener whose backlog is full. */
+static int listen_full(struct sockaddr_in *at, int *other)
+{
+    socklen_t len = sizeof(*at);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    *at = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    cr_assert(zero(bind(fd, (struct sockaddr *)at, sizeof(*at))));
+    cr_assert(zero(listen(fd, 0)));
+    cr_assert(zero(getsockname(fd, (struct sockaddr *)at, &len)));
+    *other = socket(AF_INET, SOCK_STREAM, 0);
+    cr_assert(zero(connect(*other, (struct sockaddr *)at, sizeof(*at))));
+    return fd;
+}
+
+Test(net_socket, that_no_peer_listens_is_said_once)
+{
+    struct sockaddr_in at;
+    char name[32];
+    int other, fd = listen_full(&at, &other);
+    snprintf(name, sizeof(name), "127.0.0.1:%u", ntohs(at.sin_port));
+    cr_assert(zero(create(0, NULL, name)));
+    for (unsigned i = 0; i < 4; i++)
+        later();
+    cr_expect(eq(uint, lines, 1));
+    cr_expect(strstr(said, ": connect: no answer yet; it is tried") != NULL, "%s", said);
+    destroy(0);
+    close(other);
+    close(fd);
+    cr_assert(zero(create(0, NULL, name)));
+    for (unsigned i = 0; i < 4; i++)
+        later();
+    cr_expect(eq(uint, lines, 2));
+    cr_expect(strstr(said, "connect: Connection refused; it is tried until a peer") != NULL, "%s",
+              said);
+}
+
 Test(net_socket, who_has_lost_his_path_connects)
 {
     cr_assert(zero(create(0, NULL, NULL)));
