@@ -369,7 +369,6 @@ Test(net_socket, a_socket_that_was_left_behind_is_replaced)
     expect_linked();
 }
 
-/* Two that found the same stale socket: one has removed what the other had made. */
 /* One that never answers is a listener whose backlog is full. */
 static int listen_full(struct sockaddr_in *at, int *other)
 {
@@ -406,6 +405,7 @@ Test(net_socket, that_no_peer_listens_is_said_once)
               said);
 }
 
+/* Two that found the same stale socket: one has removed what the other had made. */
 Test(net_socket, who_has_lost_his_path_connects)
 {
     cr_assert(zero(create(0, NULL, NULL)));
