@@ -9,6 +9,7 @@
 
 #include "core/fail.h"
 #include "core/hv.h"
+#include "core/log.h"
 #include "core/plot.h"
 #include "core/xmath.h"
 #include "vmm/config_words.h"
@@ -433,7 +434,11 @@ int config_parse(struct vm_config *config, int argc, char **argv)
         r = check_names(config);
     if (r == 0)
         r = config_resolve_virtio(config);
-    return r == 0 ? config_check_record(config) : r;
+    if (r == 0)
+        r = config_check_record(config);
+    if (r == 0 && words.ide != NULL)
+        log_warn("%s: is a virtio disk: vda or the like in the guest, not sda", words.ide);
+    return r;
 }
 
 void config_free(struct vm_config *config)

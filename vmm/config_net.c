@@ -31,6 +31,18 @@ static const struct {
     {"loopback", NET_LOOPBACK, false},
 };
 
+/* Kinds of others. */
+static const struct {
+    const char *word, *say;
+} foreign_kinds[] = {
+    {"nic", "a card comes with what it is connected to: say --net user or --net tap=NAME"},
+    {"bridge", "put a tap into the bridge, and say --net tap=NAME"},
+    {"off", "say --net none"},
+    {"no", "say --net none"},
+    {"mode=user", "say --net user"},
+    {"type=user", "say --net user"},
+};
+
 static int set_kind(struct net_config *net, char *item)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
@@ -40,6 +52,10 @@ static int set_kind(struct net_config *net, char *item)
             return 0;
         if (!kinds[i].has_target && strcmp(item, kinds[i].word) == 0)
             return 0;
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(foreign_kinds); i++) {
+        if (strcmp(item, foreign_kinds[i].word) == 0)
+            return fail_msg(-EINVAL, "--net %s: %s", item, foreign_kinds[i].say);
     }
     return fail_msg(-EINVAL, "--net %s: give one of " CONFIG_NET_KINDS, item);
 }

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "core/fail.h"
-#include "core/log.h"
 #include "core/xmath.h"
 #include "vmm/config.h"
 #include "vmm/config_words.h"
@@ -135,27 +134,26 @@ static int put_disk(struct config_words *w, const char *drive, const char *devic
     return config_words_put(w, "--disk", text);
 }
 
-static void say_vda(const char *option, const char *value)
-{
-    log_warn("%s %s: is a virtio disk, so that the guest calls it vda or the like, not sda", option,
-             value);
-}
-
 int config_qemu_drive(struct config_words *w, const char *value)
 {
-    if (has(value, "if", "none")) {
-        char *id = value_of(value, "id");
-        bool used = id != NULL && by_id(w, "device", "drive", id) != NULL;
-        free(id);
-        return used ? 0
-                    : fail_msg(-EINVAL, "-drive %s: no -device has it; say --disk FILE instead",
-                               value);
-    }
-    char *interface = value_of(value, "if");
-    if (interface == NULL || strcmp(interface, "ide") == 0)
-        say_vda("-drive", value);
+    static const char *const interfaces[] = {"ide", "virtio", "scsi", "none", NULL};
+    char *file = value_of(value, "file"), *id = value_of(value, "id"),
+         *interface = value_of(value, "if");
+    int kind = interface != NULL ? config_word(interfaces, interface) : 0;
+    int r = 0;
+    if (file == NULL)
+        r = fail_msg(-EINVAL, "-drive %s: give file=NAME, or say --disk NAME", value);
+    else if (kind < 0)
+        r = fail_msg(-EINVAL, "-drive %s: disks are if=virtio or if=scsi; or say --disk %s", value,
+                     file);
+    else if (kind == 3 && (id == NULL || by_id(w, "device", "drive", id) == NULL))
+        r = fail_msg(-EINVAL, "-drive %s: no -device has it; say --disk %s instead", value, file);
+    else if (kind == 0)
+        w->ide = value;
+    free(file);
+    free(id);
     free(interface);
-    return put_disk(w, value, "", "");
+    return r < 0 || kind == 3 ? r : put_disk(w, value, "", "");
 }
 
 int config_qemu_hd(struct config_words *w, const char *value)
@@ -165,7 +163,7 @@ int config_qemu_hd(struct config_words *w, const char *value)
     FILE *out = open_memstream(&text, &bytes);
     if (out == NULL)
         return fail(-ENOMEM, "-hda %s", value);
-    say_vda("-hda", value);
+    w->ide = value;
     put_text(out, value);
     fclose(out);
     return config_words_put(w, "--disk", text);
@@ -198,17 +196,17 @@ static int put_net(struct config_words *w, const char *netdev, const char *devic
 }
 
 /* QEMU runs a script for each tap unless it is told not to. */
-static int check_netdev(const char *value)
+static int check_netdev(const char *option, const char *value)
 {
     bool is_tap = strncmp(value, "tap", 3) == 0;
     char *script = value_of(value, "script"), *name = value_of(value, "ifname"),
          *fd = value_of(value, "fd"), *fds = value_of(value, "fds");
     int r = 0;
     if (is_tap && script != NULL && strcmp(script, "no") != 0)
-        r = fail_msg(-EINVAL, "-netdev %s: no script is run; make the tap and give --net tap=NAME",
-                     value);
+        r = fail_msg(-EINVAL, "%s %s: no script is run; make the tap and give --net tap=NAME",
+                     option, value);
     else if (is_tap && name == NULL && fd == NULL && fds == NULL)
-        r = fail_msg(-EINVAL, "-netdev %s: give ifname=NAME, or say --net tap=NAME", value);
+        r = fail_msg(-EINVAL, "%s %s: give ifname=NAME, or say --net tap=NAME", option, value);
     free(script);
     free(name);
     free(fd);
@@ -222,7 +220,7 @@ int config_qemu_netdev(struct config_words *w, const char *value)
     bool used = id != NULL && by_id(w, "device", "netdev", id) != NULL;
     free(id);
     if (used)
-        return check_netdev(value);
+        return check_netdev("-netdev", value);
     return fail_msg(-EINVAL, "-netdev %s: no -device has it; say --net KIND[,KEY...] instead",
                     value);
 }
@@ -230,7 +228,7 @@ int config_qemu_netdev(struct config_words *w, const char *value)
 int config_qemu_nic(struct config_words *w, const char *value)
 {
     char *model = value_of(value, "model");
-    int r = check_netdev(value);
+    int r = check_netdev("-nic", value);
     if (r == 0 && model != NULL && strncmp(model, "virtio", 6) != 0)
         r = fail_msg(-EINVAL, "-nic model=%s: cards are virtio-net: --net KIND[,KEY...]", model);
     free(model);
@@ -246,9 +244,8 @@ static int put_by_id(struct config_words *w, const char *list, const char *key, 
     const char *found = id != NULL ? by_id(w, is_disk ? "drive" : "netdev", "id", id) : NULL;
     free(id);
     if (found == NULL)
-        return fail_msg(-EINVAL, "-device %s: there is no -%s %s of that id; say %s", list,
-                        is_disk ? "drive" : "netdev", is_disk ? "if=none" : "",
-                        is_disk ? "--disk FILE" : "--net KIND");
+        return fail_msg(-EINVAL, "-device %s: no -%s has the id that it names; say %s", list,
+                        is_disk ? "drive" : "netdev", is_disk ? "--disk FILE" : "--net KIND");
     const char *keys = strchrnul(list, ',');
     keys += *keys == ',';
     return is_disk ? put_disk(w, found, keys, more) : put_net(w, found, keys, more);

@@ -201,14 +201,10 @@ static const struct foreign {
     {"tap", NULL, "say --net tap=NAME", NULL},
     {"port", NULL, "say --net user,hostfwd=tcp::2222-:22", NULL},
     {"publish", NULL, "say --net user,hostfwd=tcp::2222-:22", NULL},
-    {"hostfwd", NULL, "say --net user,hostfwd=tcp::2222-:22", NULL},
-    {"mac", NULL, "say --net KIND,mac=MAC", NULL},
-    {"pcap", NULL, "say --net KIND,pcap=FILE", NULL},
     {"interface", NULL, CARDS, NULL},
     {"nics", NULL, CARDS, NULL},
     {"image", NULL, DISKS, NULL},
     {"hd", NULL, DISKS, NULL},
-    {"ro", NULL, "say --disk FILE,ro", NULL},
     {"readonly", NULL, "say --disk FILE,ro", NULL},
     {"ram", NULL, "memory is --mem SIZE", NULL},
     {"vcpus", NULL, "processors are --cpus N", NULL},
@@ -253,8 +249,8 @@ static int translate(struct config_words *w, int i, const struct foreign *f)
     if (has_value && value == NULL)
         return fail_msg(-EINVAL, "%s: needs a value; see `minivet run --help`", word);
     if (has_value && !takes(f->takes, value))
-        return fail_msg(-EINVAL, "%s %s: no such option: %s", word, equals != NULL ? "" : value,
-                        f->say);
+        return fail_msg(-EINVAL, "%.*s %s: no such option: %s", (int)strcspn(word, "="), word,
+                        value, f->say);
     int r = f->put != NULL ? f->put(w, value) : 0;
     return r < 0 ? r : has_value && equals == NULL ? 2 : 1;
 }
@@ -296,17 +292,44 @@ bool config_is_near(const char *a, const char *b)
            (la > 2 && strncmp(a, b, la) == 0);
 }
 
+/* Is it among the keys, of a text such as "ro, serial=TEXT"? */
+static bool is_key(const char *name, const char *keys)
+{
+    size_t length = strlen(name);
+    for (const char *at = keys; *at != '\0'; at += strspn(at, ", ")) {
+        if (strncmp(at, name, length) == 0 && length > 0 && strchr("=,", at[length]) != NULL)
+            return true;
+        at += strcspn(at, ",");
+    }
+    return false;
+}
+
+/* The option that it is a key of, or NULL. */
+static const char *key_of(const char *name)
+{
+    return is_key(name, CONFIG_VIRTIO_KEYS)     ? "--virtio "
+           : is_key(name, CONFIG_DISK_KEYS)     ? "--disk FILE,"
+           : is_key(name, CONFIG_NET_USER_KEYS) ? "--net user,"
+           : is_key(name, CONFIG_NET_KEYS)      ? "--net KIND,"
+                                                : NULL;
+}
+
 static int unknown_option(const char *word)
 {
     char name[WORD_MAX + 1], may_be[128] = "";
     const char *start = word + strspn(word, "-");
     unsigned count = 0;
     snprintf(name, sizeof(name), "%.*s", (int)strcspn(start, "="), start);
+    if (key_of(name) != NULL)
+        return fail_msg(-EINVAL, "%s: no such option: it is a key, say %s%s", word, key_of(name),
+                        name);
+    const char *positive = strncmp(name, "no-", 3) == 0 ? name + 3 : name;
     for (unsigned i = 0; i < config_option_count; i++) {
         const char *other = config_options[i].name;
-        bool is_start = strncmp(other, name, strlen(name)) == 0 && name[0] != '\0';
+        bool is_start = strncmp(other, positive, strlen(positive)) == 0 && positive[0] != '\0';
         size_t used = strlen(may_be);
-        if ((is_start || config_is_near(name, other)) && used + strlen(other) + 8 < sizeof(may_be))
+        if ((is_start || config_is_near(positive, other)) &&
+            used + strlen(other) + 8 < sizeof(may_be))
             snprintf(may_be + used, sizeof(may_be) - used, "%s--%s", count++ > 0 ? " or " : "",
                      other);
     }

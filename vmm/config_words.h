@@ -14,7 +14,8 @@ struct config_words {
     int count;
     char **owned;
     int owned_count;
-    bool snapshot; /* of all disks */
+    bool snapshot;   /* of all disks */
+    const char *ide; /* a disk that would be one of IDE; NULL: there is none */
 };
 
 /* 0, or -EINVAL after one line. To be freed in either case. */

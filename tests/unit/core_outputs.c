@@ -11,36 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/log.h"
 #include "core/tape.h"
 #include "core/xmath.h"
+#include "tests/harness/folder.h"
 
-static char dir[] = "/tmp/minivet-outputs-XXXXXX", line[512];
-
-static void keep_line(void *ctx, enum log_level level, const char *text)
-{
-    (void)ctx;
-    (void)level;
-    snprintf(line, sizeof(line), "%s", text);
-}
-
-static void set_up(void)
-{
-    cr_assert_not_null(mkdtemp(dir));
-    cr_assert_eq(chdir(dir), 0);
-    log_set_sink(keep_line, NULL);
-}
-
-static void tear_down(void)
-{
-    char command[64];
-    log_set_sink(NULL, NULL);
-    snprintf(command, sizeof(command), "rm -rf %s", dir);
-    cr_assert_eq(chdir("/"), 0);
-    cr_assert_eq(system(command), 0);
-}
-
-TestSuite(outputs, .init = set_up, .fini = tear_down);
+TestSuite(outputs, .init = folder_enter, .fini = folder_leave);
 
 static void put(const char *path, const void *bytes, size_t len)
 {
@@ -54,14 +29,15 @@ static int check(enum file_use use, const char *path, const char *input)
 {
     const struct named_file files[] = {
         {FILE_INPUT, "--disk", input}, {use, "--out", path}, {FILE_INPUT, "--kernel", NULL}};
-    line[0] = '\0';
+    folder_line[0] = '\0';
     return outputs_check(files, ARRAY_SIZE(files));
 }
 
 static void refused(enum file_use use, const char *path, const char *input, const char *why)
 {
     cr_expect_eq(check(use, path, input), -EINVAL, "%s %s", path, input);
-    cr_expect(strstr(line, path) != NULL && strstr(line, why) != NULL, "\"%s\": %s", line, why);
+    cr_expect(strstr(folder_line, path) != NULL && strstr(folder_line, why) != NULL, "\"%s\": %s",
+              folder_line, why);
 }
 
 Test(outputs, an_input_is_no_output_by_any_name)
@@ -92,7 +68,7 @@ Test(outputs, one_file_is_one_output)
         const struct named_file files[] = {{FILE_JSON, "--json", cases[i].a},
                                            {FILE_DRAWING, "--plot", cases[i].b}};
         cr_expect_eq(outputs_check(files, 2), cases[i].result, "%s %s: %s", cases[i].a, cases[i].b,
-                     line);
+                     folder_line);
     }
 }
 
@@ -134,7 +110,7 @@ Test(outputs, what_an_earlier_run_wrote_is_written_over)
         put("old", cases[i].bytes, cases[i].len);
         for (int use = FILE_CAPTURE; use <= FILE_JSON; use++)
             cr_expect_eq(check(use, "old", NULL), use == (int)cases[i].use ? 0 : -EINVAL,
-                         "%u as %d: %s", i, use, line);
+                         "%u as %d: %s", i, use, folder_line);
     }
 }
 

@@ -7,38 +7,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/log.h"
 #include "core/outputs.h"
+#include "tests/harness/folder.h"
 #include "vmm/cli/cli.h"
 #include "vmm/config.h"
 #include "vmm/exit_code.h"
 #include "vmm/timeline.h"
 
-static char line[512], dir[] = "/tmp/minivet-files-XXXXXX";
-
-static void keep_line(void *ctx, enum log_level level, const char *text)
-{
-    (void)ctx;
-    (void)level;
-    snprintf(line, sizeof(line), "%s", text);
-}
-
-static void set_up(void)
-{
-    cr_assert_not_null(mkdtemp(dir));
-    cr_assert_eq(chdir(dir), 0);
-    log_set_sink(keep_line, NULL);
-}
-
-static void tear_down(void)
-{
-    char command[64];
-    snprintf(command, sizeof(command), "rm -rf %s", dir);
-    cr_assert_eq(chdir("/"), 0);
-    cr_assert_eq(system(command), 0);
-}
-
-TestSuite(config_files, .init = set_up, .fini = tear_down);
+TestSuite(config_files, .init = folder_enter, .fini = folder_leave);
 
 static void put(const char *path)
 {
@@ -55,11 +31,11 @@ static void refused(const char *words, const char *why)
     snprintf(copy, sizeof(copy), "%s", words);
     while (rest != NULL)
         argv[argc++] = strsep(&rest, " ");
-    line[0] = '\0';
+    folder_line[0] = '\0';
     put("a");
     put("a.svg");
     cr_expect_eq(cli_run(argc, argv), EXIT_USAGE, "%s", words);
-    cr_expect_not_null(strstr(line, why), "%s: %s", words, line);
+    cr_expect_not_null(strstr(folder_line, why), "%s: %s", words, folder_line);
     for (int i = 0; i < 2; i++) {
         int fd = open(i == 0 ? "a" : "a.svg", O_RDONLY);
         cr_expect_eq(read(fd, is, sizeof(is)), 13, "%s", words);
@@ -94,6 +70,6 @@ Test(config_files, a_timeline_is_written_over_a_timeline)
         struct timeline *t;
         cr_assert_eq(timeline_create(&t, files[i].path, marks, &began), 0);
         timeline_finish(t);
-        cr_expect_eq(outputs_check(&files[i], 1), 0, "%s", line);
+        cr_expect_eq(outputs_check(&files[i], 1), 0, "%s", folder_line);
     }
 }

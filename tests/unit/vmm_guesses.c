@@ -17,8 +17,7 @@ static unsigned lines;
 static void keep_line(void *ctx, enum log_level level, const char *text)
 {
     (void)ctx;
-    if (level != LOG_ERROR)
-        return;
+    (void)level;
     snprintf(line, sizeof(line), "%s", text);
     lines++;
 }
@@ -114,6 +113,19 @@ Test(guesses, no_word_of_others_hides_one_of_ours)
         cr_expect(w.count == 2 && w.out[1] == name, "%s", name);
         config_words_free(&w);
     }
+}
+
+Test(guesses, a_disk_of_another_kind_is_warned_of)
+{
+    struct vm_config c;
+    log_set_sink(keep_line, NULL);
+    cr_expect_eq(parse(&c, "-hda x K"), 0);
+    cr_expect(lines == 1 && strstr(line, "x: is a virtio disk: vda") != NULL, "%s", line);
+    config_free(&c);
+    cr_expect_eq(parse(&c, "-drive file=x,if=virtio K"), 0);
+    cr_expect_eq(lines, 0, "%s", line);
+    config_free(&c);
+    log_set_sink(NULL, NULL);
 }
 
 Test(guesses, each_is_what_was_meant_or_one_line)

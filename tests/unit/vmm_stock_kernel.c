@@ -11,45 +11,28 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/log.h"
 #include "core/xmath.h"
+#include "tests/harness/folder.h"
 #include "vmm/cli/cli.h"
 #include "vmm/config.h"
 #include "vmm/exit_code.h"
 
-static char dir[] = "/tmp/minivet-stock-XXXXXX", line[2 * PATH_MAX + 100], path[PATH_MAX];
+static char path[PATH_MAX];
 static struct stock_kernel stock;
-
-static void keep_line(void *ctx, enum log_level level, const char *text)
-{
-    (void)ctx;
-    (void)level;
-    snprintf(line, sizeof(line), "%s", text);
-}
 
 static void set_up(void)
 {
-    cr_assert_not_null(mkdtemp(dir));
-    cr_assert_eq(chdir(dir), 0);
-    log_set_sink(keep_line, NULL);
+    folder_enter();
     unsetenv("MINIVET_CACHE");
     unsetenv("XDG_CACHE_HOME");
-    setenv("HOME", dir, 1);
+    setenv("HOME", folder_path(), 1);
 }
 
-static void tear_down(void)
-{
-    char command[64];
-    snprintf(command, sizeof(command), "rm -rf %s", dir);
-    cr_assert_eq(chdir("/"), 0);
-    cr_assert_eq(system(command), 0);
-}
-
-TestSuite(stock_kernel, .init = set_up, .fini = tear_down);
+TestSuite(stock_kernel, .init = set_up, .fini = folder_leave);
 
 static const char *in_dir(const char *name)
 {
-    snprintf(path, sizeof(path), "%s/%s", dir, name);
+    snprintf(path, sizeof(path), "%s/%s", folder_path(), name);
     return path;
 }
 
@@ -71,7 +54,8 @@ Test(stock_kernel, the_one_of_the_oldest_series_is_taken_with_its_initramfs)
     put(".cache/minivet/images/6.1/initramfs.gz");
     cr_assert_eq(stock_kernel_choose(&stock, &c), 0);
     cr_expect_str_eq(c.initrd, in_dir(".cache/minivet/images/6.1/initramfs.gz"));
-    cr_expect(strstr(line, c.kernel) != NULL && strstr(line, c.initrd) != NULL, "%s", line);
+    cr_expect(strstr(folder_line, c.kernel) != NULL && strstr(folder_line, c.initrd) != NULL, "%s",
+              folder_line);
 }
 
 Test(stock_kernel, variables_name_the_folder)
@@ -94,8 +78,9 @@ Test(stock_kernel, without_one_the_way_to_it_is_said)
 {
     char *argv[] = {"run", NULL};
     cr_expect_eq(cli_run(1, argv), EXIT_USAGE);
-    cr_expect(strstr(line, "minivet run KERNEL") != NULL && strstr(line, "tools/run-linux") != NULL,
-              "%s", line);
+    cr_expect(strstr(folder_line, "minivet run KERNEL") != NULL &&
+                  strstr(folder_line, "tools/run-linux") != NULL,
+              "%s", folder_line);
     unsetenv("HOME");
     cr_expect_eq(stock_kernel_choose(&stock, &(struct vm_config){0}), -ENOENT);
 }
@@ -106,5 +91,5 @@ Test(stock_kernel, it_is_not_written_over)
     char *argv[] = {"run", "--record", ".cache/minivet/images/6.1/vmlinuz", NULL};
     put(".cache/minivet/images/6.1/vmlinuz");
     cr_expect_eq(cli_run(3, argv), EXIT_USAGE);
-    cr_expect_not_null(strstr(line, "is the file of --kernel"));
+    cr_expect_not_null(strstr(folder_line, "is the file of --kernel"));
 }
