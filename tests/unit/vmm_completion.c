@@ -131,9 +131,8 @@ Test(completion, zsh_gets_each_option_with_its_values)
 {
     static const char *const has[] = {
         "#compdef minivet\n",
-        "'*--unpack=[Unpack the kernel here and keep it \\[cached\\], here, or in the "
-        "guest]:unpack:"
-        "(cached on off)' \\\n",
+        "here, or in the guest]:unpack:(cached on off)' \\\n",
+        "'*--unpack=[Unpack the kernel here and keep it \\[cached\\], ",
         "'*-k+[Kernel to boot\\: bzImage",
         "[The kernel'\\''s command line, behind Minivet'\\''s own words]:append:' \\\n",
         "::stats:(table json)' \\\n",
