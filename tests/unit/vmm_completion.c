@@ -142,6 +142,7 @@ Test(completion, zsh_gets_each_option_with_its_values)
         ":features:{_minivet_list \"+indirect_desc -indirect_desc ",
     };
     static char text[32768];
+    unlink(script); /* bash's */
     snprintf(script, sizeof(script), "/tmp/minivet-completion-XXXXXX");
     print_script("zsh", "");
     FILE *f = fopen(script, "re");
