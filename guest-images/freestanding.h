@@ -6,10 +6,12 @@
 #ifndef MINIVET_GUEST_FREESTANDING_H
 #define MINIVET_GUEST_FREESTANDING_H
 
-#define SYS_OPEN   2
-#define SYS_EXIT   60
-#define SYS_REBOOT 169
-#define SYS_IOPERM 173
+#define SYS_OPEN         2
+#define SYS_RT_SIGACTION 13
+#define SYS_EXECVE       59
+#define SYS_EXIT         60
+#define SYS_REBOOT       169
+#define SYS_IOPERM       173
 
 // Returns the exit status.
 static long program(long argc, char **argv);
@@ -26,6 +28,13 @@ static inline long syscall5(long number, long a, long b, long c, long d, long e)
                      : "rcx", "r11", "memory");
     return result;
 }
+
+// The struct sigaction of the kernel. All zero is the default.
+struct signal_action {
+    long handler, flags, restorer, mask;
+};
+
+#define SIGNAL_IGNORE 1
 
 static inline long syscall3(long number, long a, long b, long c)
 {
