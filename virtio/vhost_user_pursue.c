@@ -183,7 +183,8 @@ static void ring_started(struct vhost_user_queue *q, const struct vhost_user_job
     if (!q->live)
         return;
     if (r->unknown && v->dev.running)
-        virtio_device_fail(&v->dev, "its server went with requests that nobody can repeat");
+        virtio_device_fail(&v->dev,
+                           "its server exited with requests in flight that cannot be repeated");
     if (r->refused && v->dev.running)
         virtio_device_fail(&v->dev, "its server refuses the queue");
     if (!r->done)

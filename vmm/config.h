@@ -151,7 +151,7 @@ struct vm_config {
     uint64_t features_on, features_off; /* by bit, for all devices */
     bool strict;                        /* report what drivers do against the specification */
     enum stats_kind stats;              /* print what the queues have done */
-    bool timeline;                      /* print when the boot came how far */
+    bool timeline;                      /* print when each phase of the boot finished */
     const char *timeline_path;          /* NULL: to standard error */
     /* Texts that it looks for on the console, up to a NULL. */
     const char *marks[CONFIG_MAX_MARKS + 1];

@@ -111,7 +111,7 @@ static int set_fault(void *into, const char *value)
     CONFIG_KEY(name, expected, struct net_config, member, NULL, min, max)
 
 static const struct config_key keys[] = {
-    {"mac", "six bytes such as 52:54:00:12:34:56, not a group's nor zero", .set = set_mac},
+    {"mac", "six bytes such as 52:54:00:12:34:56, unicast and not zero", .set = set_mac},
     NUMBER("queues", "queue pairs, 1 to 16", pairs, 1, CONFIG_MAX_PAIRS),
     NUMBER("mtu", "bytes, 68 to 65535", mtu_bytes, MTU_MIN, MTU_MAX),
     CONFIG_SWITCH("vhost", struct net_config, vhost),

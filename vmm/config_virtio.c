@@ -99,7 +99,7 @@ int config_key(const struct config_key *keys, unsigned count, void *into, const 
         if (value == NULL && strcmp(key, keys[i].name) != 0)
             continue;
         if (value == NULL || set_member(&keys[i], into, value) < 0)
-            return fail_msg(-EINVAL, "%s: %s: behind %s= give %s", what, key, keys[i].name,
+            return fail_msg(-EINVAL, "%s: %s: %s= takes %s", what, key, keys[i].name,
                             keys[i].expected);
         return 1;
     }

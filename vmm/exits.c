@@ -70,7 +70,7 @@ void exits_count(struct exits *x, const struct hv_exit *exit, const char *device
 {
     bool access = exit->reason == HV_EXIT_PIO || exit->reason == HV_EXIT_MMIO;
     if (access && device == NULL)
-        device = "nobody";
+        device = "none";
     raise_by(&x->inside_ns, inside_ns);
     raise_by(&x->outside_ns, outside_ns);
     count_in(row_of(x, kind_of(exit), access ? device : NULL), 1, outside_ns, outside_ns);

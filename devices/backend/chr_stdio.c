@@ -208,7 +208,7 @@ static void stdio_flush(struct chr_backend *b)
     while (s->tx_count > 0) {
         uint64_t now = clock_now_ns(&clock_host);
         if (now >= end) {
-            out_gone(s, "nobody reads it");
+            out_gone(s, "its reader is gone");
             return;
         }
         stream_wait(&s->out, POLLOUT, (int)((end - now) / 1000000 + 1));

@@ -68,7 +68,7 @@ static void set_link(struct net_socket *s, bool up)
         return;
     s->b.info.link_up = up;
     if (may_tell(s))
-        log_info("network %s: %s", s->name, up ? "somebody is there" : "nobody is there any more");
+        log_info("network %s: %s", s->name, up ? "a peer is connected" : "the peer is gone");
     if (s->b.handler.on_link)
         s->b.handler.on_link(s->b.handler.ctx);
 }

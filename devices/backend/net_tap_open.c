@@ -53,7 +53,7 @@ static int report_name(int err, const char *name, unsigned pairs)
                         "(sudo ip tuntap add dev %s mode tap%s user $USER; sudo ip link set %s up)",
                         name, name, queues, name);
     if (err == -EBUSY)
-        return fail_msg(err, "tap %s: somebody else uses it, or it is no tap", name);
+        return fail_msg(err, "tap %s: another process uses it, or it is not a tap", name);
     if (err == -EINVAL && if_nametoindex(name) == 0)
         return fail_msg(err, "tap %s: this cannot be the name of an interface", name);
     if (err == -EINVAL && pairs > 1)

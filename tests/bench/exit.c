@@ -20,7 +20,7 @@ static struct results results = {
     .bench = "exit",
     .title = "What an exit costs, from the guest to the host and back",
     .rounds = 20,
-    .patterns = {[PORT] = {.name = "port", .title = "Port that nobody has: the VMM answers"},
+    .patterns = {[PORT] = {.name = "port", .title = "A port without a device: the VMM answers"},
                  [APIC] = {.name = "apic", .title = "Register of the local APIC: KVM answers"},
                  [REGISTER] = {.name = "register",
                                .title = "Register of a device: the VMM answers"},

@@ -28,7 +28,8 @@ static const struct net_pattern patterns[] = {
     {"user-tx", "user: UDP to the host, 1400 bytes, 64 in flight", USER, UDP, 1442, 64, false,
      false},
     {"user-trip", "user: UDP that the host answers, depth 1", USER, UDP, 64, 1, true, false},
-    {"null-tx", "null: 64 bytes to nobody, 128 in flight", NONE, UNWANTED, 64, 128, false, false},
+    {"null-tx", "null: 64 bytes, dropped by the backend, 128 in flight", NONE, UNWANTED, 64, 128,
+     false, false},
     {0},
 };
 

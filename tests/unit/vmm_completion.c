@@ -131,10 +131,10 @@ Test(completion, zsh_gets_each_option_with_its_values)
 {
     static const char *const has[] = {
         "#compdef minivet\n",
-        "here, or in the guest]:unpack:(cached on off)' \\\n",
-        "'*--unpack=[Unpack the kernel here and keep it \\[cached\\], ",
+        "on the host, or in the guest]:unpack:(cached on off)' \\\n",
+        "'*--unpack=[Unpack it on the host and cache it \\[cached\\], ",
         "'*-k+[Kernel to boot\\: bzImage",
-        "[The kernel'\\''s command line, behind Minivet'\\''s own words]:append:' \\\n",
+        "[The kernel'\\''s command line, after Minivet'\\''s own words]:append:' \\\n",
         "::stats:(table json)' \\\n",
         ":virtio:{_minivet_list \"transport=mmio transport=pci ",
         ":net:{_minivet_list \"none user tap= ",

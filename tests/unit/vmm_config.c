@@ -485,8 +485,8 @@ Test(config, wrong_network_cards_are_refused)
     refused("K -n tap=", "--net tap=", "tap=NAME");
     refused("K -n radio", "--net radio", "loopback");
     refused("K -n user,mac=1:2:3:4:5:6", "mac=1:2", "52:54");
-    refused("K -n user,mac=01:00:00:00:00:00", "mac=01", "not a group's");
-    refused("K -n user,mac=00:00:00:00:00:00", "mac=00", "nor zero");
+    refused("K -n user,mac=01:00:00:00:00:00", "mac=01", "unicast");
+    refused("K -n user,mac=00:00:00:00:00:00", "mac=00", "not zero");
     refused("K -n user,mtu=67", "mtu=67", "68 to 65535");
     refused("K -n user,queues=17", "queues=17", "1 to 16");
     refused("K -n user,hostfwd=22", "hostfwd=22", "tcp::2222-:22");

@@ -54,7 +54,7 @@ Test(exits, by_kind_and_device)
     expect_row(&x, "port write", "serial", 2, 12, 9);
     expect_row(&x, "port write", "rtc", 1, 4, 4);
     expect_row(&x, "port read", "serial", 1, 1, 1);
-    expect_row(&x, "memory write", "nobody", 1, 6, 6);
+    expect_row(&x, "memory write", "none", 1, 6, 6);
     expect_row(&x, "interrupted", NULL, 1, 2, 2);
 }
 

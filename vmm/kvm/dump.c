@@ -36,7 +36,7 @@ static const char *raw_reason_name(uint32_t reason)
     case KVM_EXIT_UNKNOWN:
         return "an exit that KVM does not know";
     case KVM_EXIT_EXCEPTION:
-        return "an exception that nobody asked for";
+        return "an unexpected exception";
     case KVM_EXIT_HYPERCALL:
         return "a hypercall for the VMM";
     case KVM_EXIT_DEBUG:
