@@ -48,8 +48,8 @@ shell_session() { # CONSOLE
     heard '^sh -c' && keys 'two\n'
     heard '^TWO' && keys '\034'
     prompted && keys 'echo quit=$?\r'
-    heard '^quit=' && prompted && keys 'cat; echo eof=$?\r'
-    keys 'line\r\004'
+    heard '^quit=' && prompted && keys "sh -c 'echo run-\$((3)); exec cat'; echo eof=\$?\r"
+    heard '^run-3' && keys 'line\r\004'
     heard '^eof=' && prompted && keys 'exit\r'
     terminal_ends
 }

@@ -229,7 +229,7 @@ Test(vcpu, exits_are_counted_by_who_took_them)
     cr_expect(eq(u64, sum.inside_ns, 5));
     cr_expect(eq(u64, sum.outside_ns, 5));
     static const struct exits_row rows[] = {{"port read", "ports", 2, 2, 1},
-                                            {"port read", "nobody", 1, 1, 1},
+                                            {"port read", "none", 1, 1, 1},
                                             {"memory write", "mmio", 1, 1, 1},
                                             {"triple fault", NULL, 1, 1, 1}};
     for (unsigned i = 0; i < 4; i++) {
