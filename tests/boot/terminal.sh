@@ -159,8 +159,8 @@ emulator() {
 }
 
 own_kernel() {
-    tools/run-linux --kernel "$images/6.12/vmlinuz" --modules "$work/tree" -- 'cat; uname -r; tail -n 1 /mnt/etc/motd; exit 5' \
-        <"$work/bytes" >"$work/out" 2>"$log"
+    tools/run-linux --timeout 120s --kernel "$images/6.12/vmlinuz" --modules "$work/tree" \
+        -- 'cat; uname -r; tail -n 1 /mnt/etc/motd; exit 5' <"$work/bytes" >"$work/out" 2>"$log"
     status=$?
 }
 
@@ -175,7 +175,8 @@ group_bed() {
     done
 
     head -c 5000 /dev/urandom >"$work/bytes"
-    dpkg-deb -x "$(ls "${images%/*}"/debs/6.12-*.deb)" "$work/tree"
+    # shellcheck disable=SC2012 # names of our own
+    dpkg-deb -x "$(ls -t "${images%/*}"/debs/6.12-*.deb | head -n 1)" "$work/tree"
     release=$(ls "$work/tree/lib/modules")
     PATH=$PATH:/sbin:/usr/sbin depmod --basedir "$work/tree" "$release"
     (cat "$work/bytes" && echo "$release" && echo 'A disk of Minivet test guests.') >"$work/want"
