@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/cancel.h"
@@ -32,6 +33,8 @@
 #include "vmm/stock_kernel.h"
 #include "vmm/timeline.h"
 
+/* A smaller kernel is a bare-metal guest, for which KVM's emulation may do. */
+#define LINUX_BYTES_MIN  (1 << 20)
 #define INTERRUPT_SIGNAL (SIGRTMIN + 1) /* does nothing but to end a system call */
 #define INTERRUPT_NS     UINT64_C(20000000)
 
@@ -172,7 +175,9 @@ static void resize(struct run *run)
 static void look_for_virtualization(void *ctx)
 {
     struct run *run = ctx;
-    run->emulated = cli_hardware_virtualization() == NULL;
+    struct stat st;
+    run->emulated = stat(run->vm.kernel, &st) == 0 && st.st_size >= LINUX_BYTES_MIN &&
+                    cli_hardware_virtualization() == NULL;
 }
 
 static void print_stats(const struct run *run)
@@ -332,7 +337,7 @@ static int make_machine(struct run *run, struct machine **out)
     return r;
 }
 
-/* In the first life. Bare-metal guests are content with what KVM emulates. */
+/* In the first life. */
 static void warn_of_emulation(struct run *run)
 {
     if (run->emulated)
