@@ -603,7 +603,9 @@ Test(vhost_user_hostile, a_server_that_goes_with_unread_bytes_is_lost)
     b.blk->backend.cb(b.blk->backend.ctx, EPOLLIN);
     rig_step(&b.rig);
     cr_expect(b.blk->connected);
+    pthread_mutex_lock(&b.server.lock); /* its thread takes it before it closes the socket */
     int fd = dup(b.server.fd);
+    pthread_mutex_unlock(&b.server.lock);
     vhost_server_kill(&b.server);
     cr_assert_eq(send(b.blk->vu.fd, "x", 1, 0), 1);
     close(fd);
