@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What a disk gives: requests a second, latency, and the CPU time they cost, in each way to a file,
+ * A disk: requests a second, latency, and the CPU time they cost, in each way to a file,
  * and on the host without a VM.
  *
  * All of them read and write the same file with the same pattern, in interleaved runs. The guest is
@@ -57,7 +57,7 @@ static const struct vmm_way ways[] = {
 
 static struct results results = {
     .bench = "blk",
-    .title = "What a disk gives",
+    .title = "Throughput and latency of a disk",
     .rounds = 6,
     .curve = "4 KiB random reads, by depth",
     .curve_x = "requests in flight",

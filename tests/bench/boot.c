@@ -27,7 +27,7 @@ enum pattern { BARE, LINUX };
 
 static struct results results = {
     .bench = "boot",
-    .title = "How long a virtual machine takes to boot and to end",
+    .title = "Time to boot and to end a virtual machine",
     .rounds = 60,
     .patterns =
         {[BARE] = {.name = "bare", .title = "A guest of three instructions", .plotted = PLOTTED},

@@ -28,7 +28,7 @@ enum pattern { SERIAL, VIRTIO };
 
 static struct results results = {
     .bench = "console",
-    .title = "What a console gives, and how soon it answers",
+    .title = "Throughput and latency of a console",
     .rounds = 12,
     .patterns = {[SERIAL] = {.name = "serial",
                              .title = "Serial port, 16 bytes at once",

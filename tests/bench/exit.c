@@ -18,7 +18,7 @@ enum pattern { PORT, APIC, REGISTER, DOORBELL, CPUID }; /* numbered as the guest
 
 static struct results results = {
     .bench = "exit",
-    .title = "What an exit costs, from the guest to the host and back",
+    .title = "Cost of an exit, from the guest to the host and back",
     .rounds = 20,
     .patterns = {[PORT] = {.name = "port", .title = "A port without a device: the VMM answers"},
                  [APIC] = {.name = "apic", .title = "Register of the local APIC: KVM answers"},

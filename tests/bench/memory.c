@@ -21,7 +21,7 @@ enum pattern { BARE, DISK, NET, CPUS, IDLE, IDLE_LINUX };
 
 static struct results results = {
     .bench = "memory",
-    .title = "What a virtual machine takes of the host",
+    .title = "Memory and processor time that a virtual machine takes",
     .rounds = 8,
     .patterns =
         {[BARE] = {.name = "bare", .title = "Nothing but a serial port"},

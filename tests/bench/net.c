@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What a network card gives: frames a second, the time until an answer, and the CPU time they cost,
+ * A network card: frames a second, the time until an answer, and the CPU time they cost,
  * in interleaved runs.
  *
  * The guest is the bare-metal net.c: it polls, so that no driver and no interrupt is measured. The
@@ -52,7 +52,7 @@ enum figure { FRAMES, MB_S, P50_US, P99_US, CPU_US, KICKS };
 
 static struct results results = {
     .bench = "net",
-    .title = "What a network card gives",
+    .title = "Throughput and latency of a network card",
     .rounds = 6,
     .figures =
         {[FRAMES] = {.name = "frames_per_s",
