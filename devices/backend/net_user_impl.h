@@ -33,7 +33,7 @@ struct user_fd {
     bool open;    /* between register and unregister */
     bool listens; /* for who connects to a port that is forwarded */
     bool datagrams;
-    bool peeks;      /* a datagram of IPv6 has to be there before libslirp is told of it */
+    bool reads;      /* libslirp has room, and has not been told of anything to read since */
     bool listed;     /* in net_user.polled */
     uint64_t turn;   /* when it was asked for last */
     uint32_t wanted; /* EPOLL... in that turn */

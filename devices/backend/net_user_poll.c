@@ -72,7 +72,7 @@ void user_register_fd(int fd, void *opaque)
     if (f && f->open)
         return;
     user_outlet_lead(u, fd);
-    int listens = 0, type = 0, domain = 0;
+    int listens = 0, type = 0;
     socklen_t len = sizeof(int);
     int flags = fcntl(fd, F_GETFL);
     if (flags >= 0)
@@ -81,10 +81,8 @@ void user_register_fd(int fd, void *opaque)
         return;
     getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len);
     getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &len);
-    getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len);
     f->open = true;
     f->datagrams = type == SOCK_DGRAM;
-    f->peeks = f->datagrams && domain == AF_INET6;
     f->listens = listens != 0;
     f->user = u;
     u->open++;
@@ -111,6 +109,7 @@ static int add_poll(int fd, int events, void *opaque)
         return -1;
     user_register_fd(fd, u);
     f->turn = u->turns;
+    f->reads = (events & SLIRP_POLL_IN) != 0;
     /*
      * Not SLIRP_POLL_PRI: a socket's wakeup names EPOLLPRI whatever has come, io_uring passes that
      * on, and libslirp would send all of it as urgent, of which a guest takes a byte out of the
@@ -126,13 +125,29 @@ static int add_poll(int fd, int events, void *opaque)
 }
 
 /*
- * libslirp tells the guest when nothing can be received, and quotes what the guest has sent before.
- * By IPv6 it does not ask whether there is such a thing: at a forwarded port a datagram with a
- * wrong checksum, which the kernel drops when it is read, would end it.
+ * libslirp tells the guest when nothing can be received, and quotes what the guest has sent before
+ * without asking whether there is such a thing: at a forwarded port a datagram with a wrong
+ * checksum, which the kernel drops when it is read, would end it.
  */
 static bool has_datagram(int fd)
 {
     return recv(fd, NULL, 0, MSG_PEEK | MSG_DONTWAIT) >= 0;
+}
+
+/*
+ * libslirp reads at any event but EPOLLOUT, and aborts if its buffer is full: only a socket that
+ * was asked for EPOLLIN is read, once. It notices the end of another one when it writes.
+ */
+static uint32_t to_tell(struct user_fd *f, int fd)
+{
+    uint32_t ready = f->ready;
+    if ((ready & EPOLLIN) != 0 && f->datagrams && !has_datagram(fd))
+        ready &= ~(uint32_t)EPOLLIN;
+    if (f->reads)
+        f->reads = (ready & ~(uint32_t)EPOLLOUT) == 0;
+    else if (ready != 0)
+        ready = f->wanted & EPOLLOUT;
+    return ready;
 }
 
 static int get_ready(int fd, void *opaque)
@@ -143,8 +158,7 @@ static int get_ready(int fd, void *opaque)
         u->fds[fd].held = ready;
         return 0;
     }
-    if ((ready & EPOLLIN) != 0 && u->fds[fd].peeks && !has_datagram(fd))
-        ready &= ~(uint32_t)EPOLLIN;
+    ready = to_tell(&u->fds[fd], fd);
     return ((ready & EPOLLIN) ? SLIRP_POLL_IN : 0) | ((ready & EPOLLOUT) ? SLIRP_POLL_OUT : 0) |
            ((ready & EPOLLERR) ? SLIRP_POLL_ERR : 0) | ((ready & EPOLLHUP) ? SLIRP_POLL_HUP : 0);
 }

@@ -240,16 +240,9 @@ Test(net_user_hostile, completed_connections_to_forwards_are_not_limited)
 }
 
 /* As when the kernel drops a datagram that was there, since its checksum is wrong. */
-Test(net_user_hostile, a_datagram_that_goes_away_is_harmless)
+static void lose_datagram(struct sockaddr *addr, socklen_t len, const char *rule)
 {
-    uint16_t port;
-    char text[64], big[] = "a datagram";
-    struct sockaddr_in6 addr = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
-    close(listen_on(AF_INET6, &port));
-    cr_expect(eq(int, net_user_option(&config, "", "hostfwd", "udp:[::1]:2000-[::]:53"), -EINVAL),
-              "nobody to quote");
-    snprintf(text, sizeof(text), "udp:[::1]:%u-[fec0::15]:53", port);
-    option("hostfwd", text);
+    option("hostfwd", rule);
     start();
     struct net_user *u = container_of(net, struct net_user, b);
     for (unsigned fd = 0; fd < USER_FDS; fd++)
@@ -257,11 +250,34 @@ Test(net_user_hostile, a_datagram_that_goes_away_is_harmless)
             u->fds[fd].ready = EPOLLIN;
     evloop_defer(loop, &u->turn);
     evloop_drain(loop);
-    addr.sin6_port = htons(port);
-    int fd = socket(AF_INET6, SOCK_DGRAM, 0);
-    cr_assert(eq(int, (int)sendto(fd, big, 5, 0, (struct sockaddr *)&addr, sizeof(addr)), 5));
+    int fd = socket(addr->sa_family, SOCK_DGRAM, 0);
+    cr_assert(eq(int, (int)sendto(fd, data, 5, 0, addr, len), 5));
     cr_expect(guest_wait(&g), "the guest is asked for");
     close(fd);
+}
+
+Test(net_user_hostile, a_datagram_that_goes_away_is_harmless)
+{
+    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    uint16_t port;
+    char text[64];
+    close(listen_on(AF_INET, &port));
+    snprintf(text, sizeof(text), "udp:127.0.0.1:%u-10.0.2.16:53", port);
+    addr.sin_port = htons(port);
+    lose_datagram((struct sockaddr *)&addr, sizeof(addr), text);
+}
+
+Test(net_user_hostile, a_datagram_by_ipv6_that_goes_away_is_harmless)
+{
+    struct sockaddr_in6 addr = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
+    uint16_t port;
+    char text[64];
+    close(listen_on(AF_INET6, &port));
+    cr_expect(eq(int, net_user_option(&config, "", "hostfwd", "udp:[::1]:2000-[::]:53"), -EINVAL),
+              "nobody to quote");
+    snprintf(text, sizeof(text), "udp:[::1]:%u-[fec0::15]:53", port);
+    addr.sin6_port = htons(port);
+    lose_datagram((struct sockaddr *)&addr, sizeof(addr), text);
 }
 
 /* libslirp has 16 addresses, and loses a buffer with each request for one more. */
@@ -384,5 +400,47 @@ Test(net_user_hostile, large_segments_ahead_do_not_pile_up)
     }
     cr_expect(lt(sz, held_bytes(), before + (5u << 20)));
     close(fd);
+    close(listener);
+}
+
+/* Sends until libslirp keeps what the host's end does not take. */
+static void fill_host(struct guest_tcp *tcp)
+{
+    for (uint32_t before = tcp->seq - 1; before != tcp->seq;) {
+        before = tcp->seq;
+        for (unsigned i = 0; i < 20; i++) {
+            send_tcp(tcp, 16000);
+            for (const uint8_t *header; (header = next_tcp(tcp->from_port)) != NULL;)
+                tcp->seq = guest_be32(header + 8);
+        }
+    }
+}
+
+/* libslirp reads when a connection has ended, and has to have room then. */
+Test(net_user_hostile, a_connection_that_is_full_both_ways_may_be_reset)
+{
+    const struct linger reset = {.l_onoff = 1};
+    uint16_t port;
+    int listener = listen_on(AF_INET, &port), small = 4096;
+    struct guest_tcp tcp;
+    cr_assert(zero(setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small))));
+    start();
+    int fd = connect_guest(&tcp, 1000, 4000, listener, port);
+    struct guest_tcp again = tcp;
+    again.seq--;
+    again.flags = TCP_SYN | TCP_ACK;
+    again.mss = 32; /* a whole number of times in libslirp's buffer of 128 KiB */
+    send_tcp(&again, 0);
+    open_window(&tcp, fd);
+    fill_host(&tcp);
+    for (unsigned i = 0; i < 4; i++) { /* not quite a half of it; all that is left */
+        cr_assert(eq(int, (int)write(fd, data, 65504), 65504));
+        if (i == 0)
+            evloop_drain(loop);
+    }
+    evloop_drain(loop);
+    cr_assert(zero(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset))));
+    close(fd);
+    cr_expect(guest_arp(&g, HOST_IPV4));
     close(listener);
 }
