@@ -42,6 +42,9 @@
 #define HALF_OPEN_S      600u
 #define HALF_OPEN_EACH_S 4u
 
+/* libslirp counts turns that are half a second apart, or up to twice as far. */
+#define TICKS 2u
+
 static struct net_user *user_of(struct net_backend *b)
 {
     return container_of(b, struct net_user, b);
@@ -158,10 +161,14 @@ static void input(struct net_user *u, const struct user_vet *vet, const uint8_t 
 {
     unsigned open = u->open;
     unsigned forward = user_forward_flags(vet, frame);
-    if (user_is_fragment(frame))
+    if (user_is_fragment(frame)) {
         bucket_spend(&u->fragments, u->b.info.mtu_bytes + bytes, now_ns);
-    if ((forward & (USER_TCP_SYN | USER_TCP_ACK)) == USER_TCP_SYN)
+        u->clocks_ns = max_u64(u->clocks_ns, now_ns + TICKS * FRAGMENT_S * NS_PER_S);
+    }
+    if ((forward & (USER_TCP_SYN | USER_TCP_ACK)) == USER_TCP_SYN) {
         bucket_spend(&u->half_open, HALF_OPEN_EACH_S, now_ns);
+        u->clocks_ns = max_u64(u->clocks_ns, now_ns + TICKS * HALF_OPEN_S * NS_PER_S);
+    }
     u->call.input(u->slirp, frame, (int)bytes);
     if (forward != 0 && u->open > open)
         bucket_refund(&u->half_open, HALF_OPEN_EACH_S);

@@ -14,10 +14,13 @@
 
 #define NS_PER_MS UINT64_C(1000000)
 
-/* Without a connection nothing expires, and libslirp's clock may stand still. */
+/*
+ * Otherwise nothing expires, and libslirp's clock may stand still: it counts the turns half a
+ * second apart, not the time.
+ */
 static bool has_clocks(const struct net_user *u)
 {
-    return u->open > u->idle_open;
+    return u->open > u->idle_open || u->clocks_ns > clock_now_ns(u->clock);
 }
 
 bool user_is_full(const struct net_user *u)

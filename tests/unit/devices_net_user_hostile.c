@@ -18,6 +18,7 @@
 #include "core/xmath.h"
 #include "devices/backend/net_frame.h"
 #include "devices/backend/net_user_impl.h"
+#include "tests/harness/fake.h"
 #include "tests/unit/devices_net_guest.h"
 
 static struct evloop *loop;
@@ -443,4 +444,41 @@ Test(net_user_hostile, a_connection_that_is_full_both_ways_may_be_reset)
     close(fd);
     cr_expect(guest_arp(&g, HOST_IPV4));
     close(listener);
+}
+
+static void send_fragment(uint16_t id)
+{
+    size_t bytes = guest_make_udp(packet, 0x08080808, 1000, 2000, data, 64);
+    uint8_t *ip = packet + NET_HEADER_BYTES + GUEST_ETH;
+    memset(packet, 0, NET_HEADER_BYTES);
+    memset(ip + 10, 0, 2);
+    ip[4] = (uint8_t)(id >> 8), ip[5] = (uint8_t)id;
+    ip[6] = 0x20; /* more come */
+    uint16_t check = (uint16_t)~net_frame_sum(ip, GUEST_IP);
+    memcpy(ip + 10, &check, sizeof(check));
+    guest_send_packet(&g, packet, bytes);
+}
+
+/* libslirp's clock goes on though no descriptor is open. */
+Test(net_user_hostile, fragments_of_a_guest_that_is_silent_expire)
+{
+    struct fake_clock now = {.now_ns = 1};
+    const struct clock clock = fake_clock_port(&now);
+    evloop_destroy(loop);
+    cr_assert(zero(evloop_create(&loop, "test", &clock)));
+    config = (struct net_user_config){.loop = loop, .clock = &clock};
+    start();
+    size_t before = held_bytes();
+    for (unsigned i = 0; i < 500; i++)
+        send_fragment((uint16_t)i);
+    for (unsigned i = 0; i < 120; i++) {
+        now.now_ns += 500000000;
+        evloop_drain(loop);
+    }
+    cr_expect(lt(sz, held_bytes(), before + (1u << 20)));
+    for (unsigned i = 0; i < 120; i++) { /* and stands still again */
+        now.now_ns += 500000000;
+        evloop_drain(loop);
+    }
+    cr_expect_not(container_of(net, struct net_user, b)->timer.armed);
 }
