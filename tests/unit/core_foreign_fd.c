@@ -21,7 +21,6 @@ static void setup(void)
 }
 
 #define LINGER_S 600
-#define BLOCK    (4u << 20)
 
 static void send_with(int fd, int flags)
 {
@@ -76,6 +75,8 @@ Test(core_foreign_fd, only_memory_is_memory)
     cr_expect(foreign_fd_is_memory(fd));
     cr_expect_not(foreign_fd_is_memory(ends[0]));
     foreign_fd_close(fd);
+    while (foreign_fds_left() > 0)
+        sched_yield();
     cr_expect_not(foreign_fd_is_memory(fd));
     foreign_fd_close(ends[0]);
     cr_expect_eq(read(ends[1], &fd, 1), 0, "it is closed, soon");
@@ -118,17 +119,14 @@ Test(core_foreign_fd, out_of_band_bytes_are_among_the_others)
 
 Test(core_foreign_fd, what_cannot_be_closed_now_is_closed_later)
 {
-    int peers[FOREIGN_FDS_MAX], pipes[2], small, large;
+    int peers[FOREIGN_FDS_MAX], pipes[2], memory;
     char byte;
     for (unsigned i = 0; i < FOREIGN_FDS_MAX; i++)
         foreign_fd_close(lingering(&peers[i], LINGER_S));
     cr_expect_eq(foreign_fds_left(), FOREIGN_FDS_MAX);
-    small = memfd_create("small", MFD_CLOEXEC);
-    large = memfd_create("large", MFD_CLOEXEC);
-    cr_assert_eq(fallocate(large, 0, 0, BLOCK), 0);
-    foreign_fd_close(small);
-    cr_expect_eq(fcntl(small, F_GETFD), -1, "that is quick");
-    foreign_fd_close(large);
+    memory = memfd_create("empty", MFD_CLOEXEC);
+    foreign_fd_close(memory); /* a file system that goes with it need not be empty */
+    cr_expect_eq(fcntl(memory, F_GETFD), FD_CLOEXEC);
     cr_expect_eq(foreign_fds_left(), FOREIGN_FDS_MAX + 1);
     cr_assert_eq(pipe(pipes), 0);
     foreign_fd_close(pipes[1]);

@@ -7,12 +7,9 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/workpool.h"
-
-#define SMALL_BYTES (UINT64_C(1) << 20) /* of memory that is given back where its last user is */
 
 static struct {
     pthread_mutex_t lock;
@@ -46,7 +43,7 @@ static void *close_them(void *arg)
     return NULL;
 }
 
-static void close_aside(int fd)
+void foreign_fd_close(int fd)
 {
     pthread_t thread;
     pthread_mutex_lock(&closes.lock);
@@ -58,22 +55,6 @@ static void close_aside(int fd)
         closes.fds[closes.waiting++] = fd;
     }
     pthread_mutex_unlock(&closes.lock);
-}
-
-/* A file that grows meanwhile has another user, who gives its memory back. */
-static bool is_small_memory(int fd)
-{
-    struct stat st;
-    return foreign_fd_is_memory(fd) && fstat(fd, &st) == 0 &&
-           (uint64_t)st.st_blocks * 512 <= SMALL_BYTES;
-}
-
-void foreign_fd_close(int fd)
-{
-    if (is_small_memory(fd))
-        close(fd);
-    else
-        close_aside(fd);
 }
 
 void foreign_socket_open(int fd)
@@ -131,7 +112,7 @@ void foreign_socket_close(int fd)
         n = foreign_socket_receive(fd, bytes, sizeof(bytes), NULL);
     } while (n > 0);
     if (n == -EPROTO)
-        close_aside(fd);
+        foreign_fd_close(fd);
     else
         close(fd);
 }

@@ -2,8 +2,9 @@
 /*
  * Descriptors that another process sent. The last close of a file may wait for as long as the
  * process that made it likes (a TCP socket that lingers, a file of a FUSE server), or takes the
- * time that its memory takes to be given back; and the close of a UNIX socket closes the
- * descriptors that are queued there. These never wait: a thread of its own closes what may.
+ * time that its memory takes to be given back, with all of its file system if that was unmounted
+ * before; and the close of a UNIX socket closes the descriptors that are queued there. These never
+ * wait: a thread of its own closes what may.
  */
 #ifndef MINIVET_CORE_FOREIGN_FD_H
 #define MINIVET_CORE_FOREIGN_FD_H
@@ -12,7 +13,7 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-/* Is it memory (memfd, tmpfs)? Only such a file can be sealed, and its close never waits. */
+/* Is it memory (memfd, tmpfs)? Only such a file can be sealed, and a read of it never waits. */
 bool foreign_fd_is_memory(int fd);
 
 /* Any thread. */
