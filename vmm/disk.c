@@ -127,7 +127,8 @@ static int create_vhost_user(struct device_slot *s, const struct disk_config *c)
                                                           .read_only = c->read_only,
                                                           .backing = c->backing,
                                                           .direct = c->cache == DISK_CACHE_NONE,
-                                                          .queues = c->queues});
+                                                          .queues = c->queues,
+                                                          .guest_bytes = s->cfg->vm->mem_bytes});
         if (r < 0)
             return r;
         config.connect = storage_daemon_connect_until;

@@ -307,6 +307,7 @@ int storage_daemon_create(struct storage_daemon **out, const struct storage_daem
         .read_only = config->read_only,
         .unconfined = config->unconfined,
         .queues = config->queues,
+        .guest_bytes = config->guest_bytes,
         .cancel_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
         .until_fd = -1,
         .pid_fd = -1,

@@ -22,6 +22,7 @@
 #define MINIVET_DEVICES_BACKEND_STORAGE_DAEMON_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "core/clock.h"
 
@@ -38,10 +39,11 @@ struct storage_daemon_config {
     const char *program;       /* NULL: qemu-storage-daemon, from PATH */
     const struct clock *clock; /* of the limits; NULL: the host's */
     bool read_only;
-    bool backing;    /* backing files that headers name are opened */
-    bool direct;     /* past the host's page cache, where the file system can */
-    unsigned queues; /* 0: one */
-    bool unconfined; /* for tests whose program is a script */
+    bool backing;         /* backing files that headers name are opened */
+    bool direct;          /* past the host's page cache, where the file system can */
+    unsigned queues;      /* 0: one */
+    uint64_t guest_bytes; /* of guest memory, which the daemon maps */
+    bool unconfined;      /* for tests whose program is a script */
     bool unchecked; /* for tests: the image may say what it likes, and the daemon is told nothing */
 };
 

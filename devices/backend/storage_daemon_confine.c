@@ -9,6 +9,12 @@
 #include "devices/backend/storage_daemon_impl.h"
 
 #define PRIVATE_MAX (4 * GIB) /* tables of the largest images that qemu takes are below 1 GiB */
+/*
+ * Of address space, besides guest memory. The limit above counts no memory that was written and is
+ * read-only now, and no stacks. What qemu has below guest memory above the hole (3 GiB) it maps
+ * twice; the rest is for PRIVATE_MAX, libraries, and threads' stacks and heaps.
+ */
+#define ADDRESSES_MAX (12 * GIB)
 
 /*
  * What qemu-storage-daemon and the C library need to start, to serve and to end, of Debian 12 and
@@ -172,10 +178,12 @@ int storage_daemon_confine(struct confine **out, const struct storage_daemon *d)
         paths[n++] = (struct confine_path){.fd = link->fd, .rights = rights};
     }
     snprintf(name, sizeof(name), "disk %s", d->name);
-    return confine_prepare(out, &(struct confine_policy){.name = name,
-                                                         .calls = calls,
-                                                         .program = d->program,
-                                                         .paths = paths,
-                                                         .path_count = n,
-                                                         .private_max_bytes = PRIVATE_MAX});
+    return confine_prepare(
+        out, &(struct confine_policy){.name = name,
+                                      .calls = calls,
+                                      .program = d->program,
+                                      .paths = paths,
+                                      .path_count = n,
+                                      .memory_max_bytes = d->guest_bytes + ADDRESSES_MAX,
+                                      .private_max_bytes = PRIVATE_MAX});
 }

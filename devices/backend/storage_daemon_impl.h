@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include "core/clock.h"
@@ -23,6 +24,7 @@ struct storage_daemon {
     char *blockdev; /* an argument, JSON: no name of a file needs escaping */
     bool read_only, unconfined;
     unsigned queues;
+    uint64_t guest_bytes;
     int cancel_fd; /* an eventfd that becomes readable for good */
     int until_fd;  /* of the connection that is being made: likewise; -1: none */
 

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -144,6 +145,29 @@ static bool changes_attributes(const struct scene *s)
 Test(devices_storage_confine, attributes_of_files_are_not_changed)
 {
     in_child(changes_attributes);
+}
+
+/* A limit of data alone counts neither what was written and is read-only now, nor stacks. */
+static bool takes_memory(const struct scene *s)
+{
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    const int both = PROT_READ | PROT_WRITE;
+    (void)s;
+    if (!fails(syscall(SYS_mmap, NULL, 64 * GIB, both, flags | MAP_GROWSDOWN, -1, 0), ENOMEM))
+        return false;
+    for (unsigned i = 0; i < 64; i++) {
+        long at = syscall(SYS_mmap, NULL, GIB, both, flags, -1, 0);
+        if (at == -1)
+            return errno == ENOMEM;
+        if (syscall(SYS_mprotect, at, GIB, PROT_READ) != 0)
+            return false;
+    }
+    return false;
+}
+
+Test(devices_storage_confine, memory_has_a_limit_however_it_is_mapped)
+{
+    in_child(takes_memory);
 }
 
 static long again(int fd, int flags)
