@@ -90,6 +90,7 @@ static bool owns_no_signals(void *arg)
            fails(syscall(SYS_fcntl, fds[0], F_SETOWN, other), ENOSYS) &&
            fails(syscall(SYS_fcntl, fds[0], F_SETOWN_EX, &owner), ENOSYS) &&
            fails(syscall(SYS_fcntl, fds[0], F_SETSIG, SIGKILL), ENOSYS) &&
+           fails(syscall(SYS_fcntl, fds[0], F_NOTIFY, DN_ACCESS), ENOSYS) &&
            fails(syscall(SYS_ioctl, fds[0], FIOSETOWN, &other), ENOSYS) &&
            fails(syscall(SYS_ioctl, fds[0], SIOCSPGRP, &other), ENOSYS) &&
            fails(syscall(SYS_ioctl, fds[0], UINT64_C(0x700000000) | SIOCSPGRP, &other), ENOSYS) &&

@@ -196,6 +196,19 @@ Test(devices_storage_confine, a_backing_file_is_only_read)
     in_child(opens_files);
 }
 
+/* A lease on a file that it may read keeps those waiting who open the file for writing. */
+static bool takes_leases(const struct scene *s)
+{
+    int backing = s->d.chain.links[1].fd;
+    return fails(syscall(SYS_fcntl, backing, F_SETLEASE, F_RDLCK), ENOSYS) &&
+           syscall(SYS_fcntl, backing, F_DUPFD_CLOEXEC, 3) >= 0;
+}
+
+Test(devices_storage_confine, other_users_of_a_file_do_not_wait_for_leases)
+{
+    in_child(takes_leases);
+}
+
 /* Files are left behind, and would be without bounds: it needs its pid file alone. */
 static bool makes_files(const struct scene *s)
 {

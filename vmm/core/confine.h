@@ -23,6 +23,7 @@
 #ifndef MINIVET_CORE_CONFINE_H
 #define MINIVET_CORE_CONFINE_H
 
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -51,13 +52,14 @@ struct confine_call {
 
 /*
  * fcntl() but for what names the process that signals of a descriptor's go to (F_SETOWN,
- * F_SETOWN_EX): with F_SETSIG that kills any process of the same user.
+ * F_SETOWN_EX): with F_SETSIG that kills any process of the same user. And but for leases
+ * (F_SETLEASE): an open for writing waits for those that other processes have on the file.
  */
-#define CONFINE_FCNTL                                                              \
-    {.name = "fcntl", .arg = 2, .mask = 0xfffffff8, .value = 0},      /* 0 to 7 */ \
-        {.name = "fcntl", .arg = 2, .mask = 0xfffffffc, .value = 36}, /* locks */  \
-    {                                                                              \
-        .name = "fcntl", .arg = 2, .mask = 0xffffffe0, .value = 1024 /* Linux's */ \
+#define CONFINE_FCNTL                                                             \
+    {.name = "fcntl", .arg = 2, .mask = 0xfffffff8, .value = 0}, /* 0 to 7 */     \
+        {.name = "fcntl", .arg = 2, .mask = 0xfffffffc, .value = 36} /* locks */, \
+    {                                                                             \
+        .name = "fcntl", .arg = 2, .mask = UINT32_MAX, .value = F_DUPFD_CLOEXEC   \
     }
 
 /*
