@@ -27,6 +27,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/prctl.h>
 
 struct confine;
 
@@ -70,6 +71,39 @@ struct confine_call {
 #define CONFINE_IOCTL(command)                                            \
     {                                                                     \
         .name = "ioctl", .arg = 2, .mask = UINT32_MAX, .value = (command) \
+    }
+
+#define CONFINE_CALL(word) \
+    {                      \
+        .name = #word      \
+    }
+
+/* What each child needs: memory, time, itself, files and sockets that are open or that it may open,
+ * a loop. */
+#define CONFINE_COMMON                                                                             \
+    CONFINE_MMAP, CONFINE_FCNTL, CONFINE_CALL(arch_prctl), CONFINE_CALL(brk),                      \
+        CONFINE_CALL(munmap), CONFINE_CALL(mprotect), CONFINE_CALL(mremap), CONFINE_CALL(madvise), \
+        CONFINE_CALL(futex), CONFINE_CALL(rseq), CONFINE_CALL(set_robust_list),                    \
+        CONFINE_CALL(set_tid_address), CONFINE_CALL(sched_yield), CONFINE_CALL(sched_getaffinity), \
+        CONFINE_CALL(getpid), CONFINE_CALL(gettid), CONFINE_CALL(exit), CONFINE_CALL(exit_group),  \
+        CONFINE_CALL(restart_syscall), CONFINE_CALL(rt_sigaction), CONFINE_CALL(rt_sigprocmask),   \
+        CONFINE_CALL(rt_sigreturn), CONFINE_CALL(sigaltstack), CONFINE_CALL(clock_gettime),        \
+        CONFINE_CALL(clock_getres), CONFINE_CALL(clock_nanosleep), CONFINE_CALL(gettimeofday),     \
+        CONFINE_CALL(getrandom), CONFINE_CALL(sysinfo), CONFINE_CALL(uname), CONFINE_CALL(getuid), \
+        CONFINE_CALL(geteuid), CONFINE_CALL(getgid), CONFINE_CALL(getegid), CONFINE_CALL(access),  \
+        CONFINE_CALL(openat), CONFINE_CALL(close), CONFINE_CALL(stat), CONFINE_CALL(fstat),        \
+        CONFINE_CALL(newfstatat), CONFINE_CALL(statfs), CONFINE_CALL(readlink),                    \
+        CONFINE_CALL(read), CONFINE_CALL(readv), CONFINE_CALL(pread64), CONFINE_CALL(write),       \
+        CONFINE_CALL(writev), CONFINE_CALL(lseek), CONFINE_CALL(getdents64), CONFINE_CALL(poll),   \
+        CONFINE_CALL(ppoll), CONFINE_CALL(epoll_create1), CONFINE_CALL(epoll_ctl),                 \
+        CONFINE_CALL(epoll_wait), CONFINE_CALL(epoll_pwait), CONFINE_CALL(epoll_pwait2),           \
+        CONFINE_CALL(eventfd2), CONFINE_CALL(timerfd_create), CONFINE_CALL(timerfd_settime),       \
+        CONFINE_CALL(listen), CONFINE_CALL(accept), CONFINE_CALL(accept4), CONFINE_CALL(shutdown), \
+        CONFINE_CALL(getsockname), CONFINE_CALL(getpeername), CONFINE_CALL(getsockopt),            \
+        CONFINE_CALL(setsockopt), CONFINE_CALL(recvmsg), CONFINE_CALL(recvfrom),                   \
+        CONFINE_CALL(sendmsg), CONFINE_CALL(sendto),                                               \
+    {                                                                                              \
+        .name = "prctl", .arg = 1, .mask = ~UINT64_C(0), .value = PR_SET_NAME                      \
     }
 
 enum {
