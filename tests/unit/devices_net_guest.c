@@ -168,7 +168,7 @@ size_t guest_make_tcp(uint8_t *packet, const struct guest_tcp *t, const void *da
     put32(tcp + 8, t->ack);
     tcp[12] = (uint8_t)(header / 4 << 4);
     tcp[13] = t->flags;
-    put16(tcp + 14, 65535);
+    put16(tcp + 14, t->window ? t->window : 65535);
     if (t->mss) {
         tcp[20] = 2;
         tcp[21] = 4;

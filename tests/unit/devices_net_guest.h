@@ -60,7 +60,8 @@ struct guest_tcp {
     uint16_t from_port, to_port;
     uint32_t seq, ack;
     uint8_t flags;
-    uint16_t mss; /* 0: no option */
+    uint16_t mss;    /* 0: no option */
+    uint16_t window; /* 0: as large as can be */
 };
 
 /* Write packets with their headers, whose checksums are left to the backend; their bytes. */

@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
 #include <stdio.h>
@@ -27,11 +28,14 @@ static struct guest g;
 static struct net_user_config config;
 static uint8_t packet[NET_PACKET_MAX], data[65536];
 
+static unsigned lines;
+
 static void drop_line(void *ctx, enum log_level level, const char *line)
 {
     (void)ctx;
     (void)level;
     (void)line;
+    lines++;
 }
 
 static void setup(void)
@@ -481,4 +485,38 @@ Test(net_user_hostile, fragments_of_a_guest_that_is_silent_expire)
         evloop_drain(loop);
     }
     cr_expect_not(container_of(net, struct net_user, b)->timer.armed);
+}
+
+/* A SYN empties libslirp's buffer, which then wonders what is acknowledged. */
+Test(net_user_hostile, messages_of_libslirp_are_few)
+{
+    char text[4096] = "";
+    uint16_t port;
+    int listener = listen_on(AF_INET, &port), errors[2], before = dup(STDERR_FILENO);
+    struct guest_tcp tcp;
+    cr_assert(zero(pipe2(errors, O_NONBLOCK)));
+    start();
+    int fd = connect_guest(&tcp, 1000, 4000, listener, port);
+    dup2(errors[1], STDERR_FILENO);
+    tcp.window = 512; /* less than a segment, so that libslirp expects no other acknowledgement */
+    for (unsigned i = 0; i < 200; i++) {
+        struct guest_tcp again = tcp;
+        (void)!write(fd, data, 100);
+        evloop_drain(loop);
+        while (guest_receive(&g) >= 0)
+            ;
+        send_tcp(&tcp, 0);
+        again.seq--;
+        again.flags = TCP_SYN | TCP_ACK;
+        again.mss = 16000;
+        send_tcp(&again, 0);
+        tcp.ack += 100;
+        send_tcp(&tcp, 0);
+    }
+    dup2(before, STDERR_FILENO);
+    cr_expect(le(int, (int)read(errors[0], text, sizeof(text) - 1), 0), "%s", text);
+    cr_expect(gt(uint, lines, 0));
+    cr_expect(lt(uint, lines, 50), "%u", lines);
+    close(fd);
+    close(listener);
 }
