@@ -37,6 +37,7 @@ struct net_socket {
     /* ---- the other end ---- */
     int listener, fd; /* -1: none */
     bool connecting;  /* fd is not connected yet */
+    bool deaf;        /* the listener is not polled for a moment */
     dev_t path_dev;   /* what the listener has put there */
     ino_t path_ino;
     struct ev_fd accept_ev, ev; /* the listener's; fd's, */

@@ -225,6 +225,12 @@ static void on_accept(void *ctx, uint32_t events)
     struct net_socket *s = ctx;
     (void)events;
     int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0 && errno != EAGAIN && errno != EINTR) {
+        /* No descriptor is free, say: it is ready until there is one. */
+        evloop_fd_del(s->loop, &s->accept_ev);
+        s->deaf = true;
+        retry_later(s);
+    }
     if (fd < 0)
         return;
     if (s->fd >= 0 || check_peer(s, fd) != 0) { /* a wire has two ends */
@@ -250,7 +256,9 @@ static void stop_listening(struct net_socket *s)
         return;
     if (path_of(s) && is_ours(s))
         unlink(path_of(s));
-    evloop_fd_del(s->loop, &s->accept_ev);
+    if (!s->deaf)
+        evloop_fd_del(s->loop, &s->accept_ev);
+    s->deaf = false;
     close_fd(&s->listener);
 }
 
@@ -326,6 +334,10 @@ static void on_retry(void *ctx)
     struct net_socket *s = ctx;
     if (s->connecting)
         socket_tell_waiting(s, "no answer yet");
+    if (s->deaf)
+        s->deaf = evloop_fd_add(s->loop, &s->accept_ev, s->listener, EPOLLIN) < 0;
+    if (s->deaf)
+        retry_later(s);
     socket_link_start(s);
 }
 

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -536,6 +537,28 @@ Test(net_socket, a_link_that_flaps_is_told_now_and_then)
     }
     cr_expect(gt(uint, lines, 5));
     cr_expect(lt(uint, lines, 60));
+}
+
+/* One who connects stays in the queue until there is a descriptor for him. */
+Test(net_socket, without_descriptors_nothing_spins)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    struct rlimit limit, none;
+    cr_assert(zero(create(0, NULL, NULL)));
+    evloop_drain(loop);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    memcpy(un.sun_path, path, sizeof(path));
+    cr_assert(zero(connect(fd, (struct sockaddr *)&un, sizeof(un))));
+    cr_assert(zero(getrlimit(RLIMIT_NOFILE, &limit)));
+    none = limit;
+    none.rlim_cur = 0;
+    cr_assert(zero(setrlimit(RLIMIT_NOFILE, &none)));
+    later();
+    cr_assert(zero(setrlimit(RLIMIT_NOFILE, &limit)));
+    cr_expect_not(nets[0]->info.link_up);
+    later();
+    cr_expect(nets[0]->info.link_up);
+    close(fd);
 }
 
 /* One end computes what the other's guest has left to it: packets come with their headers. */
