@@ -37,7 +37,7 @@ static void on_message(const char *domain, int level, const char *message, void 
 static int limit_messages(void *library)
 {
     static struct log_guest_count messages;
-    unsigned (*set_handler)(const char *domain, int levels, glib_log *handler, void *ctx);
+    unsigned (*set_handler)(const char *domain, int levels, glib_log *handler, void *ctx) = NULL;
     int err = find(library, "g_log_set_handler", &set_handler);
     if (err == 0)
         set_handler(GLIB_DOMAIN, GLIB_LEVELS, on_message, &messages);

@@ -118,6 +118,11 @@ Test(outputs, what_lies_beside_a_drawing_is_checked_too)
 {
     put("a.svg.dat", "dear diary", 10);
     refused(FILE_DRAWING, "a.svg", NULL, "a.svg.dat: is there");
+    put("profile", "# ~/.profile: executed by the shell", 35);
+    cr_assert_eq(symlink("profile", "c.svg.dat"), 0);
+    refused(FILE_DRAWING, "c.svg", NULL, "c.svg.dat: is there");
+    put("d.svg.dat", "# row, from, to (ms)", 20);
+    cr_expect_eq(check(FILE_DRAWING, "d.svg", NULL), 0);
     put("b.svg.gp", "", 0);
     refused(FILE_DRAWING, "b.svg", "b.svg.gp", "b.svg.gp: is the file of --disk b.svg.gp");
     cr_expect_eq(check(FILE_DRAWING, "b.svg", NULL), 0);
