@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,7 +26,6 @@
 #define WAIT_MIN_NS UINT64_C(500000000)
 #define WAIT_MAX_NS UINT64_C(30000000000)
 #define STABLE_NS   UINT64_C(60000000000) /* one that lived as long did not die young */
-#define DATA_MAX    (768 * MIB)           /* all that libslirp may keep is less */
 
 struct net_child {
     const struct clock *clock;
@@ -45,7 +43,6 @@ static _Noreturn void become(const struct net_child *c, int wire, pid_t parent)
 {
     char *const argv[] = {"minivet", "net-user", c->option, NULL};
     char *const environment[] = {"MINIVET_NO_URING=1", NULL}; /* which no filter can look into */
-    const struct rlimit data = {DATA_MAX, DATA_MAX};
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -59,7 +56,6 @@ static _Noreturn void become(const struct net_child *c, int wire, pid_t parent)
         _exit(1);
     if (close_range(NET_CHILD_FD + 1, ~0u, CLOSE_RANGE_CLOEXEC) != 0)
         _exit(1);
-    (void)setrlimit(RLIMIT_DATA, &data);
     static const char no[] = "minivet: user network: its process cannot be confined\n";
     if (confine_apply(c->confine) == 0)
         execve(c->program, argv, environment);

@@ -12,6 +12,9 @@
 #include "core/xmath.h"
 #include "devices/backend/net_child_impl.h"
 
+#define PRIVATE_MAX   (768 * MIB) /* all that libslirp may keep is less */
+#define ADDRESSES_MAX (2 * GIB)   /* with what that does not count: libraries, read-only, stacks */
+
 static const struct confine_call calls[] = {
     CONFINE_COMMON,
     {.name = "prlimit64", .arg = 1, .mask = UINT32_MAX, .value = 0}, /* no other process's */
@@ -50,5 +53,7 @@ int net_child_confine(struct confine **out, const char *program)
                                                          .calls = calls,
                                                          .program = program,
                                                          .paths = paths,
-                                                         .path_count = ARRAY_SIZE(paths)});
+                                                         .path_count = ARRAY_SIZE(paths),
+                                                         .memory_max_bytes = ADDRESSES_MAX,
+                                                         .private_max_bytes = PRIVATE_MAX});
 }

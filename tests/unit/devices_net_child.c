@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -24,6 +25,7 @@
 #include "core/confine.h"
 #include "core/evloop.h"
 #include "core/log.h"
+#include "core/xmath.h"
 #include "devices/backend/net_child_impl.h"
 #include "tests/harness/fake.h"
 #include "tests/unit/devices_net_guest.h"
@@ -257,6 +259,25 @@ Test(net_child, taken_over_it_reaches_the_network_alone)
     pid_t pid = fork();
     if (pid == 0)
         syscall(SYS_exit_group, confine_apply(c) == 0 && reaches_the_network_alone() ? 7 : 1);
+    confine_destroy(c);
+    cr_assert(eq(int, waitpid(pid, &status, 0), pid));
+    cr_expect(eq(int, WIFEXITED(status) ? WEXITSTATUS(status) : -1, 7));
+}
+
+/* A limit of data alone counts no stacks, nor what was written and is read-only now. */
+Test(net_child, its_memory_is_limited_however_it_is_mapped)
+{
+    struct confine *c = NULL;
+    int status = 0;
+    cr_assert(zero(net_child_confine(&c, "/proc/self/exe")));
+    pid_t pid = fork();
+    if (pid == 0) {
+        bool fits =
+            confine_apply(c) != 0 ||
+            syscall(SYS_mmap, NULL, 4 * GIB, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_GROWSDOWN, -1, 0) != -1;
+        syscall(SYS_exit_group, fits || errno != ENOMEM ? 1 : 7);
+    }
     confine_destroy(c);
     cr_assert(eq(int, waitpid(pid, &status, 0), pid));
     cr_expect(eq(int, WIFEXITED(status) ? WEXITSTATUS(status) : -1, 7));
