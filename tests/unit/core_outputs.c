@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/plot.h"
 #include "core/tape.h"
 #include "core/xmath.h"
 #include "tests/harness/folder.h"
@@ -121,7 +122,7 @@ Test(outputs, what_lies_beside_a_drawing_is_checked_too)
     put("profile", "# ~/.profile: executed by the shell", 35);
     cr_assert_eq(symlink("profile", "c.svg.dat"), 0);
     refused(FILE_DRAWING, "c.svg", NULL, "c.svg.dat: is there");
-    put("d.svg.dat", "# row, from, to (ms)", 20);
+    put("d.svg.dat", PLOT_DATA_BEGINS "1 2\n", sizeof(PLOT_DATA_BEGINS "1 2\n") - 1);
     cr_expect_eq(check(FILE_DRAWING, "d.svg", NULL), 0);
     put("b.svg.gp", "", 0);
     refused(FILE_DRAWING, "b.svg", "b.svg.gp", "b.svg.gp: is the file of --disk b.svg.gp");

@@ -137,11 +137,11 @@ Test(timeline, a_plot)
               script);
     cr_expect(strstr(script, " lt 3 title 'tear-down'") != NULL);
     cr_expect(eq(str, data,
-                 "# row, from, to (ms), line type, CPU time (ms) # phase\n"
-                 "1 0 10 1 4 # first KVM_RUN\n"
-                 "2 10 30 2 10 # port 0x80: 0x4f\n"
-                 "3 30 60 2 20 # it's 5 %?\n"
-                 "4 60 100 3 1 # gone\n"));
+                 PLOT_DATA_BEGINS "# row, from, to (ms), line type, CPU time (ms) # phase\n"
+                                  "1 0 10 1 4 # first KVM_RUN\n"
+                                  "2 10 30 2 10 # port 0x80: 0x4f\n"
+                                  "3 30 60 2 20 # it's 5 %?\n"
+                                  "4 60 100 3 1 # gone\n"));
 }
 
 Test(timeline, the_ending_says_how)

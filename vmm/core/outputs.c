@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/fail.h"
+#include "core/plot.h"
 #include "core/xmath.h"
 
 #define LOOK_BYTES 512
@@ -26,7 +27,7 @@ static const struct {
     {FILE_DRAWING, "<?xml ", "Produced by GNUPLOT "},
     {FILE_DRAWING, "\x89PNG\r\n\x1a\n", ""},              /* which does not say who drew it */
     {FILE_DRAWING, "set terminal ", "\npicture = ARG0["}, /* core/plot.h: FILE.gp */
-    {FILE_DRAWING, "# ", "# row, "},                      /* and FILE.dat */
+    {FILE_DRAWING, PLOT_DATA_BEGINS, ""},                 /* and FILE.dat */
     {FILE_JSON, "{\"events\":[{\"event\":\"process started\"", ""},
     {FILE_JSON, "{\"traceEvents\":[{\"args\":{\"name\":\"set-up\"", ""},
     {FILE_JSON, "{\n\t\"bench\":\t\"", "\t\"rounds\":\t"},

@@ -50,8 +50,10 @@ int plot_open(struct plot *p, const char *file)
         r = create(&p->data, file, ".dat");
     if (r == 0)
         r = create(&p->script, file, ".gp");
-    if (r == 0)
+    if (r == 0) {
+        fputs(PLOT_DATA_BEGINS, p->data);
         return 0;
+    }
     if (p->data != NULL)
         fclose(p->data);
     free(p->file);

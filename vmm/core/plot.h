@@ -14,6 +14,8 @@
 #include <stdio.h>
 
 #define PLOT_ENDINGS ".svg or .png"
+/* The first line of each FILE.dat. */
+#define PLOT_DATA_BEGINS "# minivet plot data\n"
 
 struct plot {
     FILE *data, *script;
