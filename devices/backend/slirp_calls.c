@@ -39,7 +39,7 @@ static int limit_messages(void *library)
     static struct log_guest_count messages;
     unsigned (*set_handler)(const char *domain, int levels, glib_log *handler, void *ctx) = NULL;
     int err = find(library, "g_log_set_handler", &set_handler);
-    if (err == 0)
+    if (set_handler != NULL)
         set_handler(GLIB_DOMAIN, GLIB_LEVELS, on_message, &messages);
     return err;
 }
