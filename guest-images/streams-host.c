@@ -52,6 +52,8 @@ static void write_all(int fd, const uint8_t *data, size_t len)
         if (n >= 0) {
             data += n;
             len -= (size_t)n;
+        } else if (errno == EAGAIN) { /* another program has it so, too */
+            poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, -1);
         } else if (errno != EINTR) {
             if (signalled == 0)
                 on_signal(SIGPIPE);
