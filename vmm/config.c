@@ -370,7 +370,10 @@ static const struct option_row *row_of(int opt)
 static int set_operand(struct vm_config *c, const char *word)
 {
     if (c->kernel != NULL)
-        return fail_msg(-EINVAL, "%s: one kernel is enough, %s was given before", word, c->kernel);
+        return fail_msg(-EINVAL,
+                        "%s: one kernel is enough, %s was given before (an initrd is --initrd "
+                        "FILE; a value with spaces is quoted; --stats=json, --timeline=FILE)",
+                        word, c->kernel);
     c->kernel = word;
     return 0;
 }

@@ -54,6 +54,8 @@ static int put_prefault(struct config_words *w, const char *value)
 #define NO_FOLDERS  "folders are not shared; put files into an image: --disk FILE"
 #define NO_DISPLAY  "there is no display; --console chooses what the terminal is"
 #define NO_FIRMWARE "there is no firmware; give a kernel: minivet run KERNEL"
+#define NO_SANDBOX  "Minivet runs with the rights of its user; see docs/security.md"
+#define MACHINES    "&pc|q35|microvm|type=pc|type=q35|accel=kvm|accel=kvm:tcg"
 #define NO_API      "there is no API; options say it all, see minivet run --help"
 #define NO_DEBUGGER "there is no debugger's port; --timeline, --stats and -v show what happens"
 #define DISKS       "disks are --disk FILE[,KEY...]"
@@ -81,7 +83,8 @@ static const struct foreign {
     {"device", "*", NULL, config_qemu_device},
     {"snapshot", "", NULL, put_snapshot},
     {"mem-prealloc", "", NULL, put_prefault},
-    {"serial", "stdio|mon:stdio|tty", "--console serial connects it to the terminal", put_serial},
+    {"serial", "stdio|mon:stdio|tty",
+     "--console serial connects it to the terminal, --console off to nothing", put_serial},
     {"nographic", "", NULL, NULL},
     {"enable-kvm", "", NULL, NULL},
     {"kvm", "", NULL, NULL},
@@ -90,10 +93,10 @@ static const struct foreign {
     {"no-fd-bootchk", "", NULL, NULL},
     {"no-hpet", "", NULL, NULL},
     {"no-reboot", "", NULL, NULL},
-    {"cpu", "host|max", "the guest sees the host's processor; how many is --cpus N", NULL},
-    {"machine", "pc|q35|microvm|type=pc|type=q35|accel=kvm", "there is one kind of machine", NULL},
-    {"M", "pc|q35|microvm|accel=kvm", "there is one kind of machine", NULL},
-    {"accel", "kvm", "KVM is always used", NULL},
+    {"cpu", "&host|max", "the guest sees the host's processor; how many is --cpus N", NULL},
+    {"machine", MACHINES, "there is one kind of machine", NULL},
+    {"M", MACHINES, "there is one kind of machine", NULL},
+    {"accel", "&kvm", "KVM is always used", NULL},
     {"display", "none", NO_DISPLAY, NULL},
     {"vga", "none", NO_DISPLAY, NULL},
     {"monitor", "none", "there is no monitor; Ctrl-A h lists what can be typed", NULL},
@@ -183,6 +186,29 @@ static const struct foreign {
     {"platform", NULL, "there is one kind of machine; its devices' keys are --virtio", NULL},
     {"seccomp", NULL, "see isolate=on of --net user", NULL},
     /* virtme-ng's, and what else is guessed */
+    {"bootargs", NULL, APPEND, NULL},
+    {"boot-args", NULL, APPEND, NULL},
+    {"args", NULL, APPEND, NULL},
+    {"kernel-args", NULL, APPEND, NULL},
+    {"hugepages", NULL, "memory is the host's ordinary memory: --mem SIZE", NULL},
+    {"overcommit", NULL, "memory is the host's ordinary memory: --mem SIZE", NULL},
+    {"statistics", NULL, "figures are --stats", NULL},
+    {"loglevel", NULL, "-v says more, -v -v all", NULL},
+    {"rootdisk", NULL, "say --disk FILE --append root=/dev/vda", NULL},
+    {"rwdisk", NULL, DISKS, NULL},
+    {"cid", NULL, "there is no vsock; " CARDS, NULL},
+    {"socket", NULL, CARDS, NULL},
+    {"host-ip", NULL, CARDS, NULL},
+    {"tap-name", NULL, "say --net tap=NAME", NULL},
+    {"ssh", NULL, "say --net user,hostfwd=tcp::2222-:22", NULL},
+    {"sandbox", NULL, NO_SANDBOX, NULL},
+    {"landlock", NULL, NO_SANDBOX, NULL},
+    {"jailer", NULL, NO_SANDBOX, NULL},
+    {"runas", NULL, NO_SANDBOX, NULL},
+    {"graphics", NULL, NO_DISPLAY, NULL},
+    {"tpm", NULL, "there is no TPM; randomness is --rng on", NULL},
+    {"vm-config", NULL, NO_API, NULL},
+    {"cwd", NULL, NO_FOLDERS, NULL},
     {"run", NULL, KERNEL, NULL},
     {"r", NULL, KERNEL, NULL},
     {"exec", NULL, IN_GUEST, NULL},
@@ -225,17 +251,37 @@ static const struct foreign *find_foreign(const char *word)
     return NULL;
 }
 
-/* Does the value begin with one of the items? */
-static bool takes(const char *items, const char *value)
+static bool is_listed(const char *items, const char *value, size_t length)
 {
-    size_t length = strcspn(value, ",");
     for (const char *at = items; *at != '\0'; at += *at == '|') {
         size_t n = strcspn(at, "|");
-        if (strcmp(items, "*") == 0 || (n == length && strncmp(at, value, n) == 0))
+        if (n == length && strncmp(at, value, n) == 0)
             return true;
         at += n;
     }
     return false;
+}
+
+static bool is_switch(const char *value, size_t length)
+{
+    return (length > 3 && strncmp(value + length - 3, "=on", 3) == 0) ||
+           (length > 4 && strncmp(value + length - 4, "=off", 4) == 0);
+}
+
+/* Is the value's first item one of these? Behind '&': is each, but for what is switched on or off?
+ */
+static bool takes(const char *items, const char *value)
+{
+    bool each = items[0] == '&', is = strcmp(items, "*") == 0;
+    size_t length = strcspn(value, ",");
+    if (is)
+        return true;
+    for (is = is_listed(items + each, value, length); is && each && value[length] != '\0';) {
+        value += length + 1;
+        length = strcspn(value, ",");
+        is = is_listed(items + each, value, length) || is_switch(value, length);
+    }
+    return is;
 }
 
 /* argv[i], and maybe the word behind it. Returns how many these are. */

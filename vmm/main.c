@@ -63,18 +63,16 @@ static int no_such_command(const char *word)
     return EXIT_USAGE;
 }
 
-int main(int argc, char **argv)
+static int run_command(int argc, char **argv)
 {
     static char help[] = "--help";
-    if (open_standard_streams() < 0)
-        return EXIT_SETUP;
     if (argc < 2) {
         print_help(stderr);
         return EXIT_USAGE;
     }
     const char *word = argv[1];
     if (is_one_of(word, "--help", "-h", "help")) {
-        if (argc == 2)
+        if (argc == 2 || is_one_of(argv[2], "--help", "-h", "help"))
             return print_help(stdout);
         argv[1] = argv[2]; /* "help run" is "run --help" */
         argv[2] = help;
@@ -82,10 +80,23 @@ int main(int argc, char **argv)
     }
     if (is_one_of(word, "--version", "-V", "version") ||
         (argc == 3 && strcmp(argv[2], "--version") == 0))
-        return puts("minivet " MINIVET_VERSION) < 0;
+        return puts("minivet " MINIVET_VERSION) < 0 ? EXIT_SETUP : 0;
     for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
         if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].main(argc - 1, argv + 1);
     }
     return no_such_command(argv[1]);
+}
+
+/* What could not be written to standard output is an error, too: help or a script was cut. */
+int main(int argc, char **argv)
+{
+    if (open_standard_streams() < 0)
+        return EXIT_SETUP;
+    int status = run_command(argc, argv);
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == 0) {
+        fail(-errno, "standard output");
+        return EXIT_SETUP;
+    }
+    return status;
 }

@@ -124,10 +124,11 @@ Test(plot, a_file_that_cannot_be_is_refused_at_once, .init = enter, .fini = leav
 {
     struct plot p;
     cr_expect_eq(plot_open(&p, "/nowhere/a.svg"), -ENOENT);
-    cr_expect_str_eq(said, "/nowhere/a.svg.dat: No such file or directory");
+    cr_expect_str_eq(said,
+                     "plot /nowhere/a.svg: create /nowhere/a.svg.dat: No such file or directory");
     cr_assert_eq(mkdir("b.svg.gp", 0755), 0);
     cr_expect_eq(plot_open(&p, "b.svg"), -EISDIR);
-    cr_expect_str_eq(said, "b.svg.gp: Is a directory");
+    cr_expect_str_eq(said, "plot b.svg: create b.svg.gp: Is a directory");
 }
 
 Test(plot, what_could_not_be_written_is_said, .init = enter, .fini = leave)

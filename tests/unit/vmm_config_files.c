@@ -59,6 +59,17 @@ Test(config_files, no_input_and_no_file_of_others_is_written_over)
     cr_expect_eq(access("b.svg", F_OK), -1, "nothing is made before all is accepted");
 }
 
+Test(config_files, a_disk_that_is_written_to_is_one_disk)
+{
+    refused("K -d a -d a", "--disk a: is the file of --disk a, too");
+    refused("K -d a,ro -d ./a", "--disk ./a: is the file of --disk a, too");
+    struct vm_config c;
+    static char *const argv[] = {"run", "K", "-d", "a,ro", "-d", "a,snapshot=on"};
+    cr_assert_eq(config_parse(&c, 6, (char **)argv), 0);
+    cr_expect_eq(config_check_files(&c), 0);
+    config_free(&c);
+}
+
 Test(config_files, a_timeline_is_written_over_a_timeline)
 {
     static const struct named_file files[] = {{FILE_JSON, "--timeline", "t.json"},

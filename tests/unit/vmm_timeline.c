@@ -326,6 +326,7 @@ Test(timeline, a_file_that_cannot_be_is_refused_at_once)
     cr_expect(eq(int, timeline_create(&t, "/nowhere/a.json", no_marks, &began), -ENOENT));
     cr_expect(eq(str, said, "--timeline=/nowhere/a.json: No such file or directory"));
     cr_expect(eq(int, timeline_create(&t, "/nowhere/a.svg", no_marks, &began), -ENOENT));
-    cr_expect(eq(str, said, "/nowhere/a.svg.dat: No such file or directory"));
+    cr_expect(
+        eq(str, said, "plot /nowhere/a.svg: create /nowhere/a.svg.dat: No such file or directory"));
     log_set_sink(NULL, NULL);
 }

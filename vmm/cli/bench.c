@@ -22,13 +22,23 @@ static int print_help(FILE *out)
     fputs("usage: minivet bench WHAT [OPTIONS]\n\n"
           "Measures this program beside other VMMs, in interleaved runs:\n"
           "  boot      from exec to the guest's first words, and to the end\n"
-          "  exit      what it costs a guest to leave to the host\n"
+          "  exit      the cost of an exit from the guest to the host\n"
           "  console   bytes a second, and the time from a key to its echo\n"
-          "  memory    beyond the guest's own, and what idle guests cost\n"
-          "  blk, net  what a disk and a network card give\n"
+          "  memory    beyond the guest's own, and the cost of idle guests\n"
+          "  blk, net  throughput and latency of a disk and a network card\n"
           "\n`minivet bench WHAT --help` has the options, docs/benchmarks.md the methods.\n",
           out);
     return out == stderr ? EXIT_USAGE : 0;
+}
+
+/* One of those that the help lists? */
+static bool is_known(const char *word)
+{
+    static const char *const known[] = {"boot", "exit", "console", "memory", "blk", "net"};
+    for (unsigned i = 0; i < ARRAY_SIZE(known); i++)
+        if (strcmp(word, known[i]) == 0)
+            return true;
+    return false;
 }
 
 static bool is_word(const char *text)
@@ -65,7 +75,9 @@ int cli_bench(int argc, char **argv)
                  argv[1]);
         execv(program, words);
     }
-    fail_msg(0, "bench %s: no such benchmark is installed; `minivet bench --help` has their names",
-             argv[1]);
+    if (is_known(argv[1]))
+        fail_msg(0, "bench %s: the benchmarks are not built: cmake --build build/release", argv[1]);
+    else
+        fail_msg(0, "bench %s: no such benchmark; `minivet bench --help` has their names", argv[1]);
     return EXIT_USAGE;
 }

@@ -37,7 +37,7 @@ static int create(FILE **f, const char *file, const char *ending)
     if (asprintf(&name, "%s%s", file, ending) < 0)
         return fail(-ENOMEM, "%s%s", file, ending);
     *f = fopen(name, "we");
-    int r = *f != NULL ? 0 : fail(-errno, "%s", name);
+    int r = *f != NULL ? 0 : fail(-errno, "plot %s: create %s", file, name);
     free(name);
     return r;
 }
