@@ -255,7 +255,7 @@ int vhost_user_connected(struct vhost_user_device *v)
 
 static void connect_failed(struct vhost_user_device *v)
 {
-    /* Nobody there costs nothing; one who answers badly may cost a deadline each time. */
+    /* A missing server costs nothing; one that answers wrongly may cost a deadline each time. */
     if (v->job->found) {
         log_debug("virtio %s: vhost-user server %s: %s", v->cfg.setup.name, v->cfg.socket_path,
                   v->vu.why);

@@ -49,7 +49,7 @@ struct net_socket {
     bool told_full;           /* send() had no room */
     bool heard;               /* anything from this end */
     unsigned unheard;         /* ends in succession that went without a word */
-    bool told_waiting;        /* that nobody is there to connect to: once */
+    bool told_waiting;        /* that no peer listens: once */
     bool complained;          /* of another end: once, for it may come again and again */
     struct bucket lines;      /* in the log, of ends that come and go */
     size_t tx_bytes, tx_sent; /* of a frame that has been sent in part */

@@ -79,7 +79,7 @@ static void linked(struct net_socket *s)
     if (s->addr.ss_family != AF_UNIX)
         setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     s->connecting = s->heard = false;
-    if (s->open) /* the end is seen at once, though nobody reads */
+    if (s->open) /* the end is seen at once, though nothing reads */
         socket_poll(s, EPOLLRDHUP, 0);
     set_link(s, true);
     /* What was asked for before there was anybody may be there now. */

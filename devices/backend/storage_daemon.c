@@ -105,7 +105,7 @@ static void last_words(const struct storage_daemon *d, char *out, size_t bytes)
             *c = '?';
 }
 
-/* Its words for that name a descriptor, which tells nobody anything. */
+/* Its own message names a descriptor, which means nothing to the user. */
 static bool is_about_locks(const char *words)
 {
     return strstr(words, "Is another process using the image") != NULL ||

@@ -72,7 +72,7 @@ static int open_fake(void *ctx, const char *path, bool writable)
     unsigned which = len > 0 ? (uint8_t)path[len - 1] % (FILES + 2) : 0;
     if (b->opened == 0)
         which = 0;
-    fuzz_check(b->opened == 0 || b->backing, "%s is opened, which nobody wanted", path);
+    fuzz_check(b->opened == 0 || b->backing, "%s is opened without backing=on", path);
     fuzz_check(writable == (b->opened == 0 && !b->read_only), "%s for writing", path);
     fuzz_check(b->opened++ <= IMAGE_CHAIN_MAX, "a chain without an end");
     if (which > FILES)

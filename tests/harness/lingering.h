@@ -3,8 +3,8 @@
 #define MINIVET_TESTS_HARNESS_LINGERING_H
 
 /*
- * A TCP socket whose last close waits so many seconds: it has bytes that nobody takes. *peer: its
- * other end, whose close ends the wait.
+ * A TCP socket whose last close waits so many seconds: it has bytes that its peer does not take.
+ * *peer: its other end, whose close ends the wait.
  */
 int lingering(int *peer, int seconds);
 

@@ -616,7 +616,7 @@ static unsigned send_window(struct guest_tcp *tcp, const struct habits *h, uint3
             data[k] = byte_at(done + at + k);
         size_t bytes = guest_make_tcp(packet, tcp, data, h->segment);
         if (h->corrupts && ++count % h->corrupts == 0)
-            packet[0] = 0; /* nobody fills it in */
+            packet[0] = 0; /* it is not filled in */
         guest_send_packet(&g, packet, bytes);
     }
     tcp->seq = start.seq;
@@ -712,7 +712,7 @@ Test(net_user, a_stream_of_exceeding_segments_ahead_arrives)
     check_stream(&(struct habits){.segment = 8000, .swapped = 5, .exceeds = true, .forgets = 7});
 }
 
-/* Answers to addresses that are nobody's are kept for a second, and all of them looked at. */
+/* Answers to addresses that no host has are kept for a second, and all of them looked at. */
 Test(net_user, echoes_from_nobody_do_not_pile_up)
 {
     option("net", "10.0.0.0/8");

@@ -279,7 +279,7 @@ Test(net_user_hostile, a_datagram_by_ipv6_that_goes_away_is_harmless)
     char text[64];
     close(listen_on(AF_INET6, &port));
     cr_expect(eq(int, net_user_option(&config, "", "hostfwd", "udp:[::1]:2000-[::]:53"), -EINVAL),
-              "nobody to quote");
+              "there is no packet to quote");
     snprintf(text, sizeof(text), "udp:[::1]:%u-[fec0::15]:53", port);
     addr.sin6_port = htons(port);
     lose_datagram((struct sockaddr *)&addr, sizeof(addr), text);
@@ -313,7 +313,7 @@ Test(net_user_hostile, an_answer_does_not_end_other_questions)
     }
     for (unsigned i = 0; i < 1000; i++) {
         guest_send_packet(&g, packet,
-                          guest_make_echo(packet, 0x0a000210 + i % 64, 9000)); /* nobody */
+                          guest_make_echo(packet, 0x0a000210 + i % 64, 9000)); /* no host */
         for (unsigned k = 0; k < 17; k++)
             arp_reply(0x0a0002a0 + k); /* all others are forgotten */
         guest_send_packet(&g, packet, guest_make_echo(packet, 0x0a000264 + i % 8, 9000));

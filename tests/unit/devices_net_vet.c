@@ -327,7 +327,7 @@ Test(net_vet, half_a_header_is_dropped)
     cr_expect(eq(sz, user_vet(&vet, frame, bytes), bytes));
 }
 
-/* ---- who may talk to whom ---- */
+/* ---- which addresses may talk ---- */
 
 static void set_addr(unsigned at, uint32_t addr)
 {

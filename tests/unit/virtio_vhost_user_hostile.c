@@ -671,7 +671,7 @@ Test(vhost_user_hostile, a_drain_ends_when_nothing_waits_for_it)
     end(&b);
 }
 
-/* Two rings of which nobody knows what was in flight: the device fails once. */
+/* Two rings without a record of what was in flight: the device fails once. */
 Test(vhost_user_hostile, rings_without_a_record_fail_together)
 {
     struct bench b;

@@ -81,7 +81,7 @@ Test(replay_hostile, no_guest_comes_while_a_device_waits)
     unlink(b.path);
 }
 
-/* To play a tape starts nothing and asks nobody. */
+/* A replay starts no program and asks no other process. */
 Test(replay_hostile, of_a_command_line_that_does_not_record_is_refused)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};

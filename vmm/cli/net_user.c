@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * `minivet net-user OPTION`: the process that `--net user,isolate=on` starts for itself. Nobody
- * types it, so no help names it.
+ * `minivet net-user OPTION`: the process that `--net user,isolate=on` starts for itself. Users
+ * do not type it, so no help names it.
  */
 #include <signal.h>
 #include <stdlib.h>

@@ -239,8 +239,8 @@ static int open_existing(struct tape *t, struct stat *st)
 }
 
 /*
- * Over a recording, but over nothing else: a disk or a kernel may have been meant. Nobody else may
- * read it: it has what was typed, and the guest's randomness.
+ * Over a recording, but over nothing else: a disk or a kernel may have been meant. Only its
+ * owner may read it: it has what was typed, and the guest's randomness.
  */
 static int create(struct tape *t)
 {
