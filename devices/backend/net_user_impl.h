@@ -23,8 +23,9 @@
  * Connections at a time, from and to the guest. Beyond, what would begin a new one is dropped:
  * descriptors are the whole process's, and those of the loop are counted, too.
  */
-#define USER_SOCKETS 512u
-#define USER_FDS     8192u /* those of all networks, and more than the rest of the machine has */
+#define USER_SOCKETS       512u
+#define USER_GUEST_SOCKETS 128u  /* of these, which peers do not get */
+#define USER_FDS           8192u /* those of all networks, more than the rest of the machine has */
 
 /* A descriptor that is libslirp's; its number is its place. */
 struct user_fd {

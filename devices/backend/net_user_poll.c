@@ -41,11 +41,17 @@ static bool asks(const struct net_user *u)
     return u->asks.until_ns > clock_now_ns(u->clock);
 }
 
+/* Peers that connect get no more than these: the others are for what the guest begins. */
+static bool is_full_for_peers(const struct net_user *u)
+{
+    return u->open >= u->idle_open + USER_SOCKETS - USER_GUEST_SOCKETS;
+}
+
 /* Who comes from outside when there are too many stays in the host's queue. */
 static bool waits(const struct net_user *u, const struct user_fd *f)
 {
     return is_congested(u) || ((f->datagrams || u->asks.strict) && asks(u)) ||
-           (f->listens && user_is_full(u));
+           (f->listens && is_full_for_peers(u));
 }
 
 static struct user_fd *fd_of(struct net_user *u, int fd)

@@ -520,3 +520,33 @@ Test(net_user_hostile, messages_of_libslirp_are_few)
     close(fd);
     close(listener);
 }
+
+/* Peers that connect and stay do not take all connections that the guest may have. */
+Test(net_user_hostile, peers_at_a_forwarded_port_leave_room_for_the_guest)
+{
+    enum { PEERS = 600 };
+    static int peers[PEERS];
+    struct sockaddr_in peer = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    uint16_t forwarded, port;
+    char text[64];
+    close(listen_on(AF_INET, &forwarded));
+    peer.sin_port = htons(forwarded);
+    snprintf(text, sizeof(text), "tcp::%u-:22", forwarded);
+    option("hostfwd", text);
+    start();
+    int listener = listen_on(AF_INET, &port);
+    for (unsigned i = 0; i < PEERS; i++) {
+        peers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        (void)connect(peers[i], (struct sockaddr *)&peer, sizeof(peer));
+        evloop_drain(loop);
+        while (guest_receive(&g) >= 0)
+            ;
+    }
+    struct guest_tcp tcp;
+    int fd = connect_guest(&tcp, 1000, 4000, listener, port);
+    cr_expect(ge(int, fd, 0), "the guest still reaches a server");
+    for (unsigned i = 0; i < PEERS; i++)
+        close(peers[i]);
+    close(fd);
+    close(listener);
+}
