@@ -22,10 +22,12 @@
 
 /*
  * A fragment waits half a minute for the others, in a buffer for a frame of the MTU or behind such
- * a one: of these so many bytes, at most twice.
+ * a one: of these so many bytes, at most twice. Each counts as a buffer of some size at least, as
+ * libslirp looks through all buffers for each one that expires.
  */
-#define FRAGMENT_BYTES (32 * MIB)
-#define FRAGMENT_S     30u
+#define FRAGMENT_BYTES    (32 * MIB)
+#define FRAGMENT_S        30u
+#define FRAGMENT_EACH_MIN (8 * KIB)
 
 /*
  * Segments that may wait in libslirp for what is before them, divided by the connections that there
@@ -162,7 +164,8 @@ static void input(struct net_user *u, const struct user_vet *vet, const uint8_t 
     unsigned open = u->open;
     unsigned forward = user_forward_flags(vet, frame);
     if (user_is_fragment(frame)) {
-        bucket_spend(&u->fragments, u->b.info.mtu_bytes + bytes, now_ns);
+        bucket_spend(&u->fragments, max_u64(u->b.info.mtu_bytes + bytes, FRAGMENT_EACH_MIN),
+                     now_ns);
         u->clocks_ns = max_u64(u->clocks_ns, now_ns + TICKS * FRAGMENT_S * NS_PER_S);
     }
     if ((forward & (USER_TCP_SYN | USER_TCP_ACK)) == USER_TCP_SYN) {

@@ -550,3 +550,16 @@ Test(net_user_hostile, peers_at_a_forwarded_port_leave_room_for_the_guest)
     close(fd);
     close(listener);
 }
+
+/* libslirp looks through all buffers for each one that expires: with a small MTU, too, they are
+ * few. */
+Test(net_user_hostile, small_fragments_are_few)
+{
+    option("mtu", "1280");
+    start();
+    size_t before = held_bytes();
+    for (unsigned i = 0; i < 24000; i++)
+        send_fragment((uint16_t)i);
+    cr_expect(lt(sz, held_bytes(), before + (20u << 20)));
+    cr_expect(guest_arp(&g, HOST_IPV4));
+}
