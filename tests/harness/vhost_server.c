@@ -755,6 +755,15 @@ int vhost_server_connect(void *ctx, int cancel_fd)
     return fds[0];
 }
 
+int vhost_server_socket(struct vhost_server *s, bool backend)
+{
+    pthread_mutex_lock(&s->lock); /* before the thread has it last: then it closes them */
+    int fd = dup(backend ? atomic_load(&s->backend_fd) : s->fd);
+    pthread_mutex_unlock(&s->lock);
+    BUG_ON(fd < 0);
+    return fd;
+}
+
 uint64_t vhost_server_resize(struct vhost_server *s, uint64_t bytes)
 {
     struct vhost_user_header out = {

@@ -102,6 +102,10 @@ int vhost_server_connect(void *ctx, int cancel_fd);
 /* It goes at once, and leaves what it has taken undone. */
 void vhost_server_kill(struct vhost_server *s);
 
+/* A descriptor of the caller's for the server's end of its connection, or of the channel on which
+ * it speaks first: the server's thread may close its own at any time. */
+int vhost_server_socket(struct vhost_server *s, bool backend);
+
 /* Tells the device that the disk has another size; 0 if it could be told. */
 uint64_t vhost_server_resize(struct vhost_server *s, uint64_t bytes);
 

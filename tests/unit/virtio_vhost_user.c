@@ -362,7 +362,9 @@ Test(virtio_vhost_user, tells_the_driver_of_another_size)
     cr_expect_eq(config_get(&b, VIRTIO_BLK_CONFIG_capacity, 8), 100);
     cr_expect_neq(vdrv_generation(&b.rig.drv), generation);
     uint8_t answer[sizeof(struct vhost_user_header) + 8];
-    cr_assert_eq(recv(b.server.backend_fd, answer, sizeof(answer), 0), (ssize_t)sizeof(answer));
+    int fd = vhost_server_socket(&b.server, true);
+    cr_assert_eq(recv(fd, answer, sizeof(answer), 0), (ssize_t)sizeof(answer));
+    close(fd);
     cr_expect_eq(answer[sizeof(struct vhost_user_header)], 0, "it said that it understood");
     end(&b);
 }

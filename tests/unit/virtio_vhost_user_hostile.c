@@ -447,12 +447,13 @@ static void send_lingering(bool on_backend, bool out_of_band)
     struct bench b;
     int peer;
     open_started(&b, &rig_variants[0]);
-    int fd = lingering(&peer, LINGER_S), to = on_backend ? b.server.backend_fd : b.server.fd;
+    int fd = lingering(&peer, LINGER_S), to = vhost_server_socket(&b.server, on_backend);
     bool sent = send_fd(to, &out, out_of_band ? 1 : sizeof(out), fd, out_of_band ? MSG_OOB : 0);
     if (sent)
         close(fd);
     if (out_of_band)
         (void)!send(to, &out, sizeof(out), MSG_NOSIGNAL);
+    close(to);
     time_t before = time(NULL);
     rig_step(&b.rig);
     rig_step(&b.rig);
@@ -497,7 +498,9 @@ Test(vhost_user_hostile, an_out_of_band_byte_does_not_keep_the_loop_busy)
     for (unsigned on_backend = 0; on_backend < 2; on_backend++) {
         struct bench b;
         open_started(&b, &rig_variants[0]);
-        (void)!send(on_backend ? b.server.backend_fd : b.server.fd, "x", 1, MSG_OOB);
+        int to = vhost_server_socket(&b.server, on_backend);
+        (void)!send(to, "x", 1, MSG_OOB);
+        close(to);
         rig_step(&b.rig);
         cr_expect_eq(b.blk->connected, on_backend);
         end(&b);
@@ -603,9 +606,7 @@ Test(vhost_user_hostile, a_server_that_goes_with_unread_bytes_is_lost)
     b.blk->backend.cb(b.blk->backend.ctx, EPOLLIN);
     rig_step(&b.rig);
     cr_expect(b.blk->connected);
-    pthread_mutex_lock(&b.server.lock); /* its thread takes it before it closes the socket */
-    int fd = dup(b.server.fd);
-    pthread_mutex_unlock(&b.server.lock);
+    int fd = vhost_server_socket(&b.server, false);
     vhost_server_kill(&b.server);
     cr_assert_eq(send(b.blk->vu.fd, "x", 1, 0), 1);
     close(fd);
