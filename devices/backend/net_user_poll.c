@@ -7,12 +7,14 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "core/clock.h"
 #include "core/xmath.h"
 #include "devices/backend/net_user_impl.h"
 
-#define NS_PER_MS UINT64_C(1000000)
+#define NS_PER_MS       UINT64_C(1000000)
+#define ACCEPT_AGAIN_NS (500 * NS_PER_MS)
 
 /*
  * Otherwise nothing expires, and libslirp's clock may stand still: it counts the turns half a
@@ -51,7 +53,7 @@ static bool is_full_for_peers(const struct net_user *u)
 static bool waits(const struct net_user *u, const struct user_fd *f)
 {
     return is_congested(u) || ((f->datagrams || u->asks.strict) && asks(u)) ||
-           (f->listens && is_full_for_peers(u));
+           (f->listens && (is_full_for_peers(u) || u->accepts_ns > clock_now_ns(u->clock)));
 }
 
 static struct user_fd *fd_of(struct net_user *u, int fd)
@@ -143,6 +145,17 @@ static bool has_datagram(int fd)
     return recv(fd, NULL, 0, MSG_PEEK | MSG_DONTWAIT) >= 0;
 }
 
+/* Without one for a peer's connection, libslirp would be told of that peer again and again. */
+static bool has_descriptor(struct net_user *u, int fd)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (copy >= 0)
+        close(copy);
+    else
+        u->accepts_ns = clock_now_ns(u->clock) + ACCEPT_AGAIN_NS;
+    return copy >= 0;
+}
+
 /*
  * libslirp reads at any event but EPOLLOUT, and aborts if its buffer is full: only a socket that
  * was asked for EPOLLIN is read, once. It notices the end of another one when it writes.
@@ -152,6 +165,8 @@ static uint32_t to_tell(struct user_fd *f, int fd)
     uint32_t ready = f->ready;
     if ((ready & EPOLLIN) != 0 && f->datagrams && !has_datagram(fd))
         ready &= ~(uint32_t)EPOLLIN;
+    if ((ready & EPOLLIN) != 0 && f->listens && !has_descriptor(f->user, fd))
+        return 0;
     if (f->reads)
         f->reads = (ready & ~(uint32_t)EPOLLOUT) == 0;
     else if (ready != 0)
@@ -204,6 +219,8 @@ static void fill(struct net_user *u)
     }
     u->polled_count = kept;
     uint64_t due_ns = asks(u) ? u->asks.until_ns : UINT64_MAX;
+    if (u->accepts_ns > clock_now_ns(u->clock))
+        due_ns = min_u64(due_ns, u->accepts_ns);
     if (has_clocks(u))
         due_ns = min_u64(due_ns, clock_now_ns(u->clock) + wait_ms * NS_PER_MS);
     if (due_ns != UINT64_MAX)

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -562,4 +563,36 @@ Test(net_user_hostile, small_fragments_are_few)
         send_fragment((uint16_t)i);
     cr_expect(lt(sz, held_bytes(), before + (20u << 20)));
     cr_expect(guest_arp(&g, HOST_IPV4));
+}
+
+/* A peer that cannot be accepted waits, and the loop does not turn all the time. */
+Test(net_user_hostile, without_descriptors_a_peer_waits)
+{
+    struct sockaddr_in peer = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct fake_clock now = {.now_ns = 1};
+    const struct clock clock = fake_clock_port(&now);
+    struct rlimit limit, none;
+    uint16_t forwarded;
+    char text[64];
+    evloop_destroy(loop);
+    cr_assert(zero(evloop_create(&loop, "test", &clock)));
+    config = (struct net_user_config){.loop = loop, .clock = &clock};
+    close(listen_on(AF_INET, &forwarded));
+    peer.sin_port = htons(forwarded);
+    snprintf(text, sizeof(text), "tcp::%u-:22", forwarded);
+    option("hostfwd", text);
+    start();
+    arp_reply(GUEST_IPV4);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    cr_assert(zero(getrlimit(RLIMIT_NOFILE, &limit)));
+    none = limit;
+    none.rlim_cur = 0;
+    cr_assert(zero(setrlimit(RLIMIT_NOFILE, &none)));
+    (void)connect(fd, (struct sockaddr *)&peer, sizeof(peer));
+    evloop_drain(loop); /* comes to an end */
+    cr_assert(zero(setrlimit(RLIMIT_NOFILE, &limit)));
+    now.now_ns += 1000000000;
+    evloop_drain(loop);
+    cr_expect(ne(ptr, (void *)next_tcp(22), NULL), "the guest hears of it later");
+    close(fd);
 }
