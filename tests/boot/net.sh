@@ -21,7 +21,7 @@ serve() {
 
 # get URL: the checksum of what is there.
 get() {
-    timeout 20 "$images/busybox" wget -q -O - "$1" 2>>"$log" | sha256sum | cut -d' ' -f1
+    timeout 60 "$images/busybox" wget -q -O - "$1" 2>>"$log" | sha256sum | cut -d' ' -f1
 }
 
 # What guests do. A file that came is kept, to be given back.
