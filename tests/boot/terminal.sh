@@ -24,7 +24,7 @@ keys() {
 # on_terminal ARG...: run-linux has a terminal, whose keys are typed by `keys`.
 on_terminal() {
     : >"$log"
-    script -qefc "tools/run-linux --timeout 120s --disk none --net none $*" /dev/null >"$log" 2>&1 <"$work/typing" &
+    script -qefc "tools/run-linux --cpus 1 --timeout 120s --disk none --net none $*" /dev/null >"$log" 2>&1 <"$work/typing" &
     session=$!
     # Not only for writing: that would wait for a reader, which may have gone.
     exec 9<>"$work/typing"
@@ -82,7 +82,7 @@ alone() {
 begin() {
     mark=$1
     shift
-    RUN_LINUX=$mark tools/run-linux --timeout 120s "$@" <>"$work/open" >"$work/$mark.out" 2>"$log" &
+    RUN_LINUX=$mark tools/run-linux --cpus 1 --timeout 120s "$@" <>"$work/open" >"$work/$mark.out" 2>"$log" &
     session=$!
 }
 
@@ -99,7 +99,7 @@ first_run() {
 }
 
 second_run() {
-    tools/run-linux --timeout 120s --console "$1" -- 'cat; echo error >&2; cat /mnt/etc/motd >&2; exit 5' \
+    tools/run-linux --cpus 1 --timeout 120s --console "$1" -- 'cat; echo error >&2; cat /mnt/etc/motd >&2; exit 5' \
         <"$work/bytes" >"$work/out" 2>"$log"
     status=$?
 }
@@ -159,7 +159,7 @@ emulator() {
 }
 
 own_kernel() {
-    tools/run-linux --timeout 120s --kernel "$images/6.12/vmlinuz" --modules "$work/tree" \
+    tools/run-linux --cpus 1 --timeout 120s --kernel "$images/6.12/vmlinuz" --modules "$work/tree" \
         -- 'cat; uname -r; tail -n 1 /mnt/etc/motd; exit 5' <"$work/bytes" >"$work/out" 2>"$log"
     status=$?
 }
@@ -181,8 +181,9 @@ group_bed() {
     PATH=$PATH:/sbin:/usr/sbin depmod --basedir "$work/tree" "$release"
     (cat "$work/bytes" && echo "$release" && echo 'A disk of Minivet test guests.') >"$work/want"
     want=5
+    emulated=1 # what emulates the host fails now and then
     attempts own_kernel
-    want=
+    emulated='' want=''
     expect "a kernel of one's own: ends with the command's status" ended 5
     expect "a kernel of one's own: has its input, its modules and a disk" cmp "$work/want" "$work/out"
 }
