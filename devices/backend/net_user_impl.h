@@ -68,7 +68,7 @@ struct net_user {
 
     struct in_addr net, mask, host, dns;
     struct log_guest_count errors;
-    uint64_t polled_ms;  /* when libslirp last was told the time */
+    uint64_t now_ns;     /* as of this turn or packet, which is when libslirp learned of it */
     uint64_t clocks_ns;  /* until then something without a descriptor may expire */
     uint64_t accepts_ns; /* until then peers wait: no descriptor was free */
     uint64_t turns;

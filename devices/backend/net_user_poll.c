@@ -22,7 +22,7 @@
  */
 static bool has_clocks(const struct net_user *u)
 {
-    return u->open > u->idle_open || u->clocks_ns > clock_now_ns(u->clock);
+    return u->open > u->idle_open || u->clocks_ns > u->now_ns;
 }
 
 bool user_is_full(const struct net_user *u)
@@ -40,7 +40,7 @@ static bool is_congested(const struct net_user *u)
  * themselves.) */
 static bool asks(const struct net_user *u)
 {
-    return u->asks.until_ns > clock_now_ns(u->clock);
+    return u->asks.until_ns > u->now_ns;
 }
 
 /* Peers that connect get no more than these: the others are for what the guest begins. */
@@ -53,7 +53,7 @@ static bool is_full_for_peers(const struct net_user *u)
 static bool waits(const struct net_user *u, const struct user_fd *f)
 {
     return is_congested(u) || ((f->datagrams || u->asks.strict) && asks(u)) ||
-           (f->listens && (is_full_for_peers(u) || u->accepts_ns > clock_now_ns(u->clock)));
+           (f->listens && (is_full_for_peers(u) || u->accepts_ns > u->now_ns));
 }
 
 static struct user_fd *fd_of(struct net_user *u, int fd)
@@ -152,7 +152,7 @@ static bool has_descriptor(struct net_user *u, int fd)
     if (copy >= 0)
         close(copy);
     else
-        u->accepts_ns = clock_now_ns(u->clock) + ACCEPT_AGAIN_NS;
+        u->accepts_ns = u->now_ns + ACCEPT_AGAIN_NS;
     return copy >= 0;
 }
 
@@ -219,16 +219,17 @@ static void fill(struct net_user *u)
     }
     u->polled_count = kept;
     uint64_t due_ns = asks(u) ? u->asks.until_ns : UINT64_MAX;
-    if (u->accepts_ns > clock_now_ns(u->clock))
+    if (u->accepts_ns > u->now_ns)
         due_ns = min_u64(due_ns, u->accepts_ns);
     if (has_clocks(u))
-        due_ns = min_u64(due_ns, clock_now_ns(u->clock) + wait_ms * NS_PER_MS);
+        due_ns = min_u64(due_ns, u->now_ns + wait_ms * NS_PER_MS);
     if (due_ns != UINT64_MAX)
         evloop_timer_set(u->loop, &u->timer, due_ns);
     else
         evloop_timer_cancel(u->loop, &u->timer);
 }
 
+/* libslirp knows the time only from here: with an old one a new socket would expire at once. */
 static void poll_all(struct net_user *u)
 {
     u->call.pollfds_poll(u->slirp, 0, get_ready, u);
@@ -237,20 +238,20 @@ static void poll_all(struct net_user *u)
         f->ready = f->held;
         f->held = 0;
     }
-    u->polled_ms = clock_now_ns(u->clock) / NS_PER_MS;
 }
 
-/* libslirp knows the time only from here: with an old one a new socket would expire at once. */
 uint64_t user_catch_up(struct net_user *u)
 {
-    uint64_t now_ns = clock_now_ns(u->clock);
-    if (now_ns / NS_PER_MS != u->polled_ms)
+    uint64_t polled_ms = u->now_ns / NS_PER_MS;
+    u->now_ns = clock_now_ns(u->clock);
+    if (u->now_ns / NS_PER_MS != polled_ms)
         poll_all(u);
-    return now_ns;
+    return u->now_ns;
 }
 
 void user_turn(struct net_user *u)
 {
+    u->now_ns = clock_now_ns(u->clock);
     poll_all(u);
     fill(u);
 }
