@@ -9,7 +9,7 @@
 
 #include <stdint.h>
 
-#include "core/xmath.h"
+#include "core/base/xmath.h"
 
 struct bucket {
     uint64_t per_s; /* 0: no limit */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Backends on a tape (core/tape.h). While it records each stands in front of a real one and writes
- * down what crosses; in a replay it takes that one's place (base is NULL) and answers from the
- * tape, at the times that the tape gives.
+ * Backends on a tape (core/tape/tape.h). While it records each stands in front of a real one and
+ * writes down what crosses; in a replay it takes that one's place (base is NULL) and answers from
+ * the tape, at the times that the tape gives.
  *
  * Errors are reported. The name outlives them.
  */

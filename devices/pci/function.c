@@ -4,9 +4,9 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "core/fail.h"
-#include "core/le.h"
-#include "core/xmath.h"
+#include "core/base/fail.h"
+#include "core/base/le.h"
+#include "core/base/xmath.h"
 
 #define COMMAND_WRITABLE                                                            \
     (PCI_CMD_IO | PCI_CMD_MEMORY | PCI_CMD_MASTER | PCI_CMD_PARITY | PCI_CMD_SERR | \

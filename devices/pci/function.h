@@ -21,10 +21,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/bus.h"
-#include "core/doorbell.h"
-#include "core/irq.h"
-#include "core/pci.h"
+#include "core/ports/bus.h"
+#include "core/ports/doorbell.h"
+#include "core/ports/irq.h"
+#include "core/ports/pci.h"
 
 #define PCI_CONFIG_BYTES 256u
 #define PCI_NO_ADDRESS   UINT64_MAX
@@ -89,7 +89,7 @@ struct pci_func {
     struct pci_master_watch master_watch;
 
     pthread_mutex_t intx_lock; /* leaf */
-    struct pci_intx intx;      /* the bridge's; see core/pci.h */
+    struct pci_intx intx;      /* the bridge's; see core/ports/pci.h */
     bool intx_asserted, intx_disabled, intx_out;
 };
 

@@ -9,11 +9,11 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "core/fail.h"
-#include "core/le.h"
-#include "core/log.h"
-#include "core/shared_event.h"
-#include "core/xmath.h"
+#include "core/base/fail.h"
+#include "core/base/le.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
+#include "core/peers/shared_event.h"
 #include "pci/function.h"
 
 #define CAP_ID_MSIX 0x11

@@ -22,8 +22,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/bus.h"
-#include "core/irq.h"
+#include "core/ports/bus.h"
+#include "core/ports/irq.h"
 
 struct msix;
 struct pci_func;

@@ -4,10 +4,10 @@
 
 #include <string.h>
 
-#include "core/le.h"
-#include "core/xmath.h"
+#include "core/base/le.h"
+#include "core/base/xmath.h"
 #include "tests/harness/blkreq.h"
-#include "virtio/blk.h"
+#include "virtio/blk/blk.h"
 
 #define FLUSH        VIRTIO_BIT(VIRTIO_BLK_F_FLUSH)
 #define CONFIG_WCE   VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE)

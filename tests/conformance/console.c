@@ -2,8 +2,8 @@
 /* The console device: VIRTIO 1.4 5.3. */
 #include "conformance.h"
 
-#include "core/chr.h"
-#include "core/le.h"
+#include "core/base/le.h"
+#include "core/ports/chr.h"
 
 /* cols and rows are the console's size. */
 Test(conformance, console_size_prose_1)

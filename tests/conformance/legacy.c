@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-#include "core/bus.h"
-#include "core/xmath.h"
+#include "core/base/xmath.h"
+#include "core/ports/bus.h"
 
 /* ---- what is common ---- */
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/le.h"
-#include "core/xmath.h"
+#include "core/base/le.h"
+#include "core/base/xmath.h"
 #include "tests/harness/netio.h"
 
 #define F(name)    VIRTIO_BIT(VIRTIO_NET_F_##name)

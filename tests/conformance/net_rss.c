@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-#include "core/le.h"
+#include "core/base/le.h"
 #include "tests/harness/netio.h"
-#include "virtio/net_hash.h"
+#include "virtio/net/net_hash.h"
 
 #define F(name)    VIRTIO_BIT(VIRTIO_NET_F_##name)
 #define CTRL(name) VIRTIO_NET_CTRL_##name

@@ -5,7 +5,7 @@
  */
 #include "conformance.h"
 
-#include "core/xmath.h"
+#include "core/base/xmath.h"
 
 enum { /* in all of the device's types */
        ANY = 0,

@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "core/le.h"
+#include "core/base/le.h"
 #include "tests/harness/blkreq.h"
 
 #define NEXT  VIRTQ_DESC_F_NEXT

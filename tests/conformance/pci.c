@@ -4,10 +4,10 @@
 
 #include <string.h>
 
-#include "core/bus.h"
-#include "core/xmath.h"
+#include "core/base/xmath.h"
+#include "core/ports/bus.h"
 #include "pci/function.h"
-#include "virtio/pci.h"
+#include "virtio/transport/pci.h"
 
 #define NOTIFICATION_DATA VIRTIO_BIT(VIRTIO_F_NOTIFICATION_DATA)
 

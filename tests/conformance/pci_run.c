@@ -2,7 +2,7 @@
 /* The virtio-pci transport at work: common configuration, interrupts. VIRTIO 1.4 4.1.4, 4.1.5. */
 #include "conformance.h"
 
-#include "core/xmath.h"
+#include "core/base/xmath.h"
 
 #define NO_VECTOR VIRTIO_MSI_NO_VECTOR
 #define WITH_MSIX (PCI_SPLIT | PCI_PACKED | PCI_TRANSITIONAL)

@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-#include "core/le.h"
+#include "core/base/le.h"
 #include "tests/harness/scsireq.h"
-#include "virtio/scsi_codes.h"
+#include "virtio/scsi/scsi_codes.h"
 
 #define HOTPLUG VIRTIO_BIT(VIRTIO_SCSI_F_HOTPLUG)
 #define CHANGE  VIRTIO_BIT(VIRTIO_SCSI_F_CHANGE)

@@ -5,8 +5,8 @@
 #include <sched.h>
 #include <string.h>
 
-#include "core/evloop.h"
-#include "core/le.h"
+#include "core/base/le.h"
+#include "core/loop/evloop.h"
 #include "tests/harness/blkreq.h"
 
 #define EVENT_IDX VIRTIO_BIT(VIRTIO_F_EVENT_IDX)

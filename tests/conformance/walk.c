@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/bus.h"
-#include "core/fail.h"
-#include "core/le.h"
-#include "core/xmath.h"
+#include "core/base/fail.h"
+#include "core/base/le.h"
+#include "core/base/xmath.h"
+#include "core/ports/bus.h"
 
 #define OPTIONAL_FEATURES                                               \
     (VIRTIO_BIT(VIRTIO_F_RING_PACKED) | VIRTIO_BIT(VIRTIO_F_IN_ORDER) | \

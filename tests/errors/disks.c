@@ -6,15 +6,15 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "core/clock.h"
-#include "core/evloop.h"
-#include "core/xmath.h"
-#include "devices/backend/blk_fault.h"
-#include "devices/backend/blk_file.h"
-#include "devices/backend/blk_limit.h"
-#include "devices/backend/blk_mem.h"
-#include "devices/backend/blk_null.h"
-#include "devices/backend/blk_overlay.h"
+#include "core/base/clock.h"
+#include "core/base/xmath.h"
+#include "core/loop/evloop.h"
+#include "devices/disk/blk_file.h"
+#include "devices/disk/blk_mem.h"
+#include "devices/disk/blk_null.h"
+#include "devices/disk/blk_overlay.h"
+#include "devices/disk/filter/blk_fault.h"
+#include "devices/disk/filter/blk_limit.h"
 #include "tests/errors/refuse.h"
 #include "tests/harness/blkio.h"
 

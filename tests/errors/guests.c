@@ -6,22 +6,22 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "core/bus.h"
+#include "core/ports/bus.h"
 #include "devices/pci/function.h"
 #include "tests/errors/refuse.h"
 #include "tests/harness/fake_net.h"
 #include "tests/harness/rig.h"
 #include "tests/harness/vhost_server.h"
-#include "virtio/blk.h"
-#include "virtio/console.h"
-#include "virtio/mmio.h"
-#include "virtio/net.h"
-#include "virtio/pci.h"
-#include "virtio/rng.h"
-#include "virtio/scsi.h"
+#include "virtio/blk/blk.h"
+#include "virtio/console/console.h"
+#include "virtio/net/net.h"
+#include "virtio/rng/rng.h"
+#include "virtio/scsi/scsi.h"
 #include "virtio/spec.h"
-#include "virtio/vhost_net.h"
-#include "virtio/vhost_user_blk.h"
+#include "virtio/transport/mmio.h"
+#include "virtio/transport/pci.h"
+#include "virtio/vhost/vhost_net.h"
+#include "virtio/vhost/vhost_user_blk.h"
 
 static struct rig rig;
 static const struct rig_config *on;

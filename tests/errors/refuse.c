@@ -23,8 +23,8 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "core/log.h"
-#include "core/xmath.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
 
 #define CALLS_MAX 2000u /* more than any scene makes */
 

@@ -2,10 +2,10 @@
 /* What no driver does: chains that are bent out of shape, bytes and registers at random. */
 #include <string.h>
 
-#include "core/bus.h"
-#include "core/le.h"
-#include "core/pci.h"
-#include "core/xmath.h"
+#include "core/base/le.h"
+#include "core/base/xmath.h"
+#include "core/ports/bus.h"
+#include "core/ports/pci.h"
 #include "tests/fuzz/play_impl.h"
 #include "tests/harness/vdrv_impl.h"
 #include "virtio/spec.h"

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/log.h"
+#include "core/base/log.h"
 #include "tests/fuzz/mutate.h"
 #include "tests/fuzz/target.h"
 

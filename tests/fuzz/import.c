@@ -11,9 +11,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "core/le.h"
-#include "core/tape.h"
-#include "core/xmath.h"
+#include "core/base/le.h"
+#include "core/base/xmath.h"
+#include "core/tape/tape.h"
 #include "tests/fuzz/play_impl.h"
 #include "tests/fuzz/script.h"
 #include "virtio/spec.h"

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core/xmath.h"
+#include "core/base/xmath.h"
 
 uint64_t fuzz_take(struct fuzz_input *in, unsigned bytes)
 {

@@ -3,11 +3,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/le.h"
-#include "core/xmath.h"
+#include "core/base/le.h"
+#include "core/base/xmath.h"
 #include "tests/fuzz/play_impl.h"
 #include "tests/harness/vdrv_impl.h"
-#include "virtio/device_impl.h"
+#include "virtio/base/device_impl.h"
 #include "virtio/spec.h"
 
 /* ---- used lengths ---- */

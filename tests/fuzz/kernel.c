@@ -7,7 +7,7 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
-#include "core/fail.h"
+#include "core/base/fail.h"
 
 /* File numbers that no process has. */
 #define FIRST    0x40000000

@@ -14,16 +14,16 @@
 #include <unistd.h>
 
 #include "arch/x86_64/power_on.h"
-#include "core/bus.h"
-#include "core/fail.h"
-#include "core/gmem.h"
-#include "devices/pci_host.h"
-#include "firmware/e820.h"
-#include "firmware/linux_boot.h"
+#include "core/base/fail.h"
+#include "core/memory/gmem.h"
+#include "core/ports/bus.h"
+#include "devices/platform/pci_host.h"
+#include "firmware/x86/e820.h"
+#include "firmware/x86/linux_boot.h"
 #include "guest-images/bare-metal/remote.h"
 #include "kvm/kvm.h"
 #include "tests/fuzz/play_impl.h"
-#include "vmm/vcpu.h"
+#include "vmm/machine/vcpu.h"
 
 #define GUEST_GPA  UINT64_C(0x100000)
 #define GUEST_END  UINT64_C(0x200000)

@@ -19,8 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/log.h"
-#include "core/xmath.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
 #include "tests/fuzz/import.h"
 #include "tests/fuzz/play.h"
 #include "tests/fuzz/shrink.h"

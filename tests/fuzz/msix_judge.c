@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tests/fuzz/msix_judge.h"
 
-#include "core/pci.h"
-#include "core/xmath.h"
+#include "core/base/xmath.h"
+#include "core/ports/pci.h"
 #include "pci/function.h"
 #include "pci/msix.h"
 #include "tests/fuzz/input.h"
 #include "tests/harness/fake.h"
-#include "virtio/pci_impl.h"
 #include "virtio/spec.h"
+#include "virtio/transport/pci_impl.h"
 
 enum {
     CAP_CONTROL = 2,

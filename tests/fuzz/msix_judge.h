@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "virtio/device.h"
+#include "virtio/base/device.h"
 
 struct fake_msi;
 struct virtio_pci;

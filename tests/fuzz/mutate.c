@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "core/le.h"
-#include "core/xmath.h"
+#include "core/base/le.h"
+#include "core/base/xmath.h"
 #include "tests/fuzz/play_impl.h"
 #include "tests/fuzz/script.h"
 #include "virtio/spec.h"

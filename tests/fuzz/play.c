@@ -7,15 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/gmem.h"
-#include "core/log.h"
-#include "core/xmath.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
+#include "core/memory/gmem.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/kernel.h"
 #include "tests/fuzz/play_impl.h"
 #include "tests/harness/late.h"
 #include "tests/harness/vdrv_impl.h"
-#include "virtio/device_impl.h"
+#include "virtio/base/device_impl.h"
 #include "virtio/spec.h"
 
 /* A queue of the largest size takes four turns, and every queue may have work. */

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/xmath.h"
+#include "core/base/xmath.h"
 #include "tests/fuzz/play_impl.h"
 #include "tests/harness/blkreq.h"
 #include "tests/harness/netio.h"

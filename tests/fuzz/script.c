@@ -3,8 +3,8 @@
 
 #include <string.h>
 
-#include "core/le.h"
-#include "core/xmath.h"
+#include "core/base/le.h"
+#include "core/base/xmath.h"
 #include "tests/harness/rig.h"
 
 const struct fuzz_op_info fuzz_ops[FUZZ_OPS] = {

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/xmath.h"
+#include "core/base/xmath.h"
 #include "tests/fuzz/script.h"
 
 #define SECONDS_MAX  20u

@@ -25,14 +25,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/clock.h"
-#include "core/evloop.h"
-#include "core/fail.h"
-#include "core/le.h"
-#include "core/xmath.h"
-#include "devices/backend/net_frame.h"
-#include "devices/backend/net_socket_impl.h"
-#include "devices/backend/net_user_impl.h"
+#include "core/base/clock.h"
+#include "core/base/fail.h"
+#include "core/base/le.h"
+#include "core/base/xmath.h"
+#include "core/loop/evloop.h"
+#include "devices/net/net_frame.h"
+#include "devices/net/socket/net_socket_impl.h"
+#include "devices/net/user/net_user_impl.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/target.h"
 #include "tests/harness/fake.h"

@@ -18,12 +18,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "core/fail.h"
-#include "core/le.h"
-#include "core/log.h"
-#include "core/xmath.h"
-#include "devices/backend/image_chain.h"
-#include "devices/backend/image_header.h"
+#include "core/base/fail.h"
+#include "core/base/le.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
+#include "devices/disk/image/image_chain.h"
+#include "devices/disk/image/image_header.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/target.h"
 

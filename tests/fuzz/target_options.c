@@ -11,15 +11,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/fail.h"
-#include "core/hv.h"
-#include "core/log.h"
-#include "core/xmath.h"
+#include "core/base/fail.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
+#include "core/ports/hv.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/target.h"
-#include "virtio/device.h"
+#include "virtio/base/device.h"
 #include "virtio/spec.h"
-#include "vmm/config.h"
+#include "vmm/config/config.h"
 
 #define ARGS_MAX  64
 #define WORDS_MAX 256u

@@ -13,10 +13,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "core/evloop.h"
-#include "core/fail.h"
-#include "core/xmath.h"
-#include "devices/backend/net_pcap.h"
+#include "core/base/fail.h"
+#include "core/base/xmath.h"
+#include "core/loop/evloop.h"
+#include "devices/net/filter/net_pcap.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/target.h"
 #include "tests/harness/fake.h"

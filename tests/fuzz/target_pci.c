@@ -15,12 +15,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/bus.h"
-#include "core/evloop.h"
-#include "core/fail.h"
-#include "core/gmem.h"
-#include "core/xmath.h"
-#include "devices/pci_host.h"
+#include "core/base/fail.h"
+#include "core/base/xmath.h"
+#include "core/loop/evloop.h"
+#include "core/memory/gmem.h"
+#include "core/ports/bus.h"
+#include "devices/platform/pci_host.h"
 #include "pci/function.h"
 #include "pci/msix.h"
 #include "tests/fuzz/input.h"
@@ -29,8 +29,8 @@
 #include "tests/harness/echo.h"
 #include "tests/harness/fake.h"
 #include "tests/harness/vdrv.h"
-#include "virtio/pci_impl.h"
 #include "virtio/spec.h"
+#include "virtio/transport/pci_impl.h"
 
 #define FUNCTIONS    4u
 #define RAM_BYTES    UINT64_C(0x20000)

@@ -12,16 +12,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/block.h"
-#include "core/fail.h"
-#include "core/log.h"
-#include "core/net.h"
-#include "core/tape.h"
-#include "core/xmath.h"
-#include "firmware/x86_layout.h"
+#include "core/base/fail.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
+#include "core/ports/block.h"
+#include "core/ports/net.h"
+#include "core/tape/tape.h"
+#include "firmware/x86/x86_layout.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/target.h"
-#include "vmm/replay.h"
+#include "vmm/replay/replay.h"
 
 #define FORGIVE     0x40u
 #define SHOW        0x80u

@@ -33,21 +33,21 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/fail.h"
-#include "core/foreign_fd.h"
-#include "core/gmem.h"
-#include "core/le.h"
-#include "core/log.h"
-#include "core/shared_event.h"
-#include "core/xmath.h"
+#include "core/base/fail.h"
+#include "core/base/le.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
+#include "core/memory/gmem.h"
+#include "core/peers/foreign_fd.h"
+#include "core/peers/shared_event.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/target.h"
 #include "tests/harness/rig.h"
 #include "tests/harness/vdrv_impl.h"
 #include "virtio/spec.h"
-#include "virtio/vhost_user_blk.h"
-#include "virtio/vhost_user_net.h"
-#include "virtio/vhost_user_wire.h"
+#include "virtio/vhost/vhost_user_blk.h"
+#include "virtio/vhost/vhost_user_net.h"
+#include "virtio/vhost/vhost_user_wire.h"
 
 #define LOW_BYTES      UINT64_C(0x20000)
 #define HEAP_GPA       UINT64_C(0x10000)

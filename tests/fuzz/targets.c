@@ -2,7 +2,7 @@
 /* The list of targets, and those that are scripts. */
 #include <string.h>
 
-#include "core/xmath.h"
+#include "core/base/xmath.h"
 #include "tests/fuzz/mutate.h"
 #include "tests/fuzz/play.h"
 #include "tests/fuzz/target.h"

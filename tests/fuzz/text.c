@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/xmath.h"
+#include "core/base/xmath.h"
 #include "tests/fuzz/script.h"
 #include "tests/harness/rig.h"
 

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include "core/block.h"
+#include "core/ports/block.h"
 
 struct blkio {
     struct blk_req req;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tests/harness/blkreq.h"
 
-#include "core/fail.h"
-#include "core/le.h"
-#include "core/xmath.h"
+#include "core/base/fail.h"
+#include "core/base/le.h"
+#include "core/base/xmath.h"
 #include "tests/harness/rig.h"
 #include "virtio/spec.h"
 

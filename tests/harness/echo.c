@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/fail.h"
-#include "core/xmath.h"
+#include "core/base/fail.h"
+#include "core/base/xmath.h"
 #include "virtio/spec.h"
 
 static void echo_chain(struct echo *echo, unsigned queue, struct vq_chain *chain)

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "virtio/device.h"
+#include "virtio/base/device.h"
 
 #define ECHO_DEVICE_ID 42u
 #define ECHO_SHM_ID    7u

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/eventfd.h>
 
-#include "core/fail.h"
-#include "core/shared_event.h"
-#include "core/xmath.h"
+#include "core/base/fail.h"
+#include "core/base/xmath.h"
+#include "core/peers/shared_event.h"
 
 /* ---- interrupts ---- */
 

@@ -12,12 +12,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/block.h"
-#include "core/chr.h"
-#include "core/clock.h"
-#include "core/doorbell.h"
-#include "core/evloop.h"
-#include "core/irq.h"
+#include "core/base/clock.h"
+#include "core/loop/evloop.h"
+#include "core/ports/block.h"
+#include "core/ports/chr.h"
+#include "core/ports/doorbell.h"
+#include "core/ports/irq.h"
 
 /* ---- interrupts ---- */
 struct fake_irq {

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/fail.h"
-#include "core/iobuf.h"
-#include "core/xmath.h"
+#include "core/base/fail.h"
+#include "core/base/xmath.h"
+#include "core/memory/iobuf.h"
 
 static struct fake_net *net_of(struct net_backend *b)
 {

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "core/fail.h"
-#include "core/log.h"
+#include "core/base/fail.h"
+#include "core/base/log.h"
 
 char folder_line[1100];
 static char path[] = "/tmp/minivet-folder-XXXXXX";

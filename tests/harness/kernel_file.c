@@ -5,8 +5,8 @@
 #include <stddef.h>
 #include <string.h>
 
-#include "core/le.h"
-#include "firmware/kernel.h"
+#include "core/base/le.h"
+#include "firmware/kernel/kernel.h"
 
 void fx_bzimage(uint8_t *file)
 {

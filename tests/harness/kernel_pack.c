@@ -10,8 +10,8 @@
 #include <zlib.h>
 #include <zstd.h>
 
-#include "core/le.h"
-#include "core/xmath.h"
+#include "core/base/le.h"
+#include "core/base/xmath.h"
 #include "tests/harness/kernel_file.h"
 
 /* Each returns how much it is packed; 0: no room. */

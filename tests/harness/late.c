@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tests/harness/late.h"
 
-#include "core/xmath.h"
+#include "core/base/xmath.h"
 #include "tests/harness/vdrv_impl.h"
+#include "virtio/ring/virtqueue.h"
 #include "virtio/spec.h"
-#include "virtio/virtqueue.h"
 
 static void split_late(struct vq_split *s, struct vdrv_queue *q, uint16_t index)
 {

@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-#include "core/fail.h"
-#include "core/le.h"
-#include "core/xmath.h"
+#include "core/base/fail.h"
+#include "core/base/le.h"
+#include "core/base/xmath.h"
 #include "tests/harness/rig.h"
 #include "virtio/spec.h"
 

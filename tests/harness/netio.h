@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/net.h"
+#include "core/ports/net.h"
 
 struct rig;
 

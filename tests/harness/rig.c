@@ -5,21 +5,21 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/bus.h"
-#include "core/evloop_impl.h"
-#include "core/fail.h"
-#include "core/gmem.h"
-#include "core/xmath.h"
+#include "core/base/fail.h"
+#include "core/base/xmath.h"
+#include "core/loop/evloop_impl.h"
+#include "core/memory/gmem.h"
+#include "core/ports/bus.h"
 #include "pci/function.h"
 #include "tests/harness/netio.h"
-#include "virtio/blk.h"
-#include "virtio/console.h"
-#include "virtio/mmio.h"
-#include "virtio/net.h"
-#include "virtio/pci.h"
-#include "virtio/rng.h"
-#include "virtio/scsi.h"
+#include "virtio/blk/blk.h"
+#include "virtio/console/console.h"
+#include "virtio/net/net.h"
+#include "virtio/rng/rng.h"
+#include "virtio/scsi/scsi.h"
 #include "virtio/spec.h"
+#include "virtio/transport/mmio.h"
+#include "virtio/transport/pci.h"
 
 #define PORTS 65536u
 

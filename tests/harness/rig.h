@@ -9,12 +9,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/pci.h"
+#include "core/ports/pci.h"
 #include "tests/harness/echo.h"
 #include "tests/harness/fake.h"
 #include "tests/harness/fake_net.h"
 #include "tests/harness/vdrv.h"
-#include "virtio/device.h"
+#include "virtio/base/device.h"
 
 struct bus;
 struct gmem;

@@ -3,9 +3,9 @@
 
 #include <string.h>
 
-#include "core/fail.h"
-#include "core/le.h"
-#include "virtio/scsi_codes.h"
+#include "core/base/fail.h"
+#include "core/base/le.h"
+#include "virtio/scsi/scsi_codes.h"
 #include "virtio/spec.h"
 
 #define HEADER_BYTES   (VIRTIO_SCSI_CMD_cdb + VIRTIO_SCSI_CDB_DEFAULT_SIZE)

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #include "tests/harness/rig.h"
-#include "virtio/scsi.h"
+#include "virtio/scsi/scsi.h"
 
 #define SCSIREQ_DISKS   3 /* of which the last is a place where none is */
 #define SCSIREQ_NOTHING 0xee

@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/bus.h"
-#include "core/fail.h"
-#include "core/gmem.h"
-#include "core/xmath.h"
+#include "core/base/fail.h"
+#include "core/base/xmath.h"
+#include "core/memory/gmem.h"
+#include "core/ports/bus.h"
 #include "tests/harness/vdrv_impl.h"
 #include "virtio/spec.h"
 

@@ -2,7 +2,7 @@
 /* The driver's way to a virtio-mmio window, VIRTIO 1.4 4.2.2 and 4.2.4. */
 #include <stddef.h>
 
-#include "core/bus.h"
+#include "core/ports/bus.h"
 #include "tests/harness/vdrv_impl.h"
 #include "virtio/spec.h"
 

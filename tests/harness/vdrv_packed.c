@@ -4,7 +4,7 @@
  * of its first descriptor. Those of the first chain since the last vdrv_publish() are kept back
  * until the next: the device, which goes in order, sees nothing behind it either.
  */
-#include "core/le.h"
+#include "core/base/le.h"
 #include "tests/harness/vdrv_impl.h"
 #include "virtio/spec.h"
 

@@ -3,10 +3,10 @@
  * The driver's way to a virtio-pci function, VIRTIO 1.4 4.1.4 and 4.1.4.10, through the port that
  * the host bridge uses too.
  */
-#include "core/bus.h"
-#include "core/fail.h"
-#include "core/pci.h"
-#include "core/xmath.h"
+#include "core/base/fail.h"
+#include "core/base/xmath.h"
+#include "core/ports/bus.h"
+#include "core/ports/pci.h"
 #include "tests/harness/vdrv_impl.h"
 #include "virtio/spec.h"
 

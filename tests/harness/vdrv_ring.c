@@ -2,8 +2,8 @@
 /* Chains of either ring: what is free, what is in flight, in which order it comes back. */
 #include <stdlib.h>
 
-#include "core/fail.h"
-#include "core/xmath.h"
+#include "core/base/fail.h"
+#include "core/base/xmath.h"
 #include "tests/harness/vdrv_impl.h"
 #include "virtio/spec.h"
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The driver's half of the split ring, VIRTIO 1.4 2.7. */
-#include "core/le.h"
+#include "core/base/le.h"
 #include "tests/harness/vdrv_impl.h"
 #include "virtio/spec.h"
 

@@ -12,9 +12,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/fail.h"
-#include "core/le.h"
-#include "core/xmath.h"
+#include "core/base/fail.h"
+#include "core/base/le.h"
+#include "core/base/xmath.h"
 #include "virtio/spec.h"
 
 #define INFLIGHT_HEADER    32u /* of a queue; the packed ring's is the larger one */

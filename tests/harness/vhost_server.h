@@ -12,9 +12,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/gmem.h"
-#include "virtio/vhost_user_wire.h"
-#include "virtio/virtqueue.h"
+#include "core/memory/gmem.h"
+#include "virtio/ring/virtqueue.h"
+#include "virtio/vhost/vhost_user_wire.h"
 
 #define VHOST_SERVER_RINGS      6u
 #define VHOST_SERVER_DISK_BYTES UINT64_C(0x100000)

@@ -4,8 +4,8 @@
 
 #include <errno.h>
 
-#include "virtio/console.h"
-#include "virtio/rng.h"
+#include "virtio/console/console.h"
+#include "virtio/rng/rng.h"
 
 #define SECTORS (RIG_DISK_BYTES / 512)
 

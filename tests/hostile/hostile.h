@@ -14,10 +14,10 @@
 #include <dirent.h>
 #include <string.h>
 
-#include "core/bus.h"
-#include "core/gmem.h"
-#include "core/le.h"
-#include "core/xmath.h"
+#include "core/base/le.h"
+#include "core/base/xmath.h"
+#include "core/memory/gmem.h"
+#include "core/ports/bus.h"
 #include "tests/harness/blkreq.h"
 #include "tests/harness/rig.h"
 #include "virtio/spec.h"

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #include "tests/harness/netio.h"
-#include "virtio/net.h"
+#include "virtio/net/net.h"
 
 #define F(name)  VIRTIO_BIT(VIRTIO_NET_F_##name)
 #define OFFLOADS (F(CSUM) | F(HOST_TSO4) | F(HOST_TSO6) | F(HOST_ECN) | F(HOST_UFO) | F(HOST_USO))

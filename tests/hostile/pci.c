@@ -2,7 +2,7 @@
 /* What a guest can do to a PCI function while its device works: H34 to H37. */
 #include "hostile.h"
 
-#include "core/pci.h"
+#include "core/ports/pci.h"
 #include "tests/unit/virtio_pci_util.h"
 
 #define OnPci(suite, name) ON_VARIANTS(suite, name, on->transport >= RIG_PCI)

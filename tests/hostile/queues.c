@@ -4,7 +4,7 @@
 
 #include <stdatomic.h>
 
-#include "core/evloop.h"
+#include "core/loop/evloop.h"
 
 #define RING_FEATURES (VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX))
 

@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "core/evloop.h"
+#include "core/loop/evloop.h"
 
 #define NEXT     VIRTQ_DESC_F_NEXT
 #define WRITE    VIRTQ_DESC_F_WRITE

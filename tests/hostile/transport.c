@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "core/evloop.h"
+#include "core/loop/evloop.h"
 
 #define ACKNOWLEDGE VIRTIO_STATUS_ACKNOWLEDGE
 #define DRIVER      VIRTIO_STATUS_DRIVER

@@ -7,8 +7,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "core/doorbell.h"
-#include "core/irq.h"
+#include "core/ports/doorbell.h"
+#include "core/ports/irq.h"
 #include "held.h"
 #include "kvm/kvm.h"
 #include "tap.h"

@@ -6,14 +6,14 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "core/clock.h"
-#include "core/tape.h"
-#include "core/xmath.h"
+#include "core/base/clock.h"
+#include "core/base/xmath.h"
+#include "core/tape/tape.h"
 #include "kvm/kvm.h"
 #include "tap.h"
-#include "vmm/config.h"
-#include "vmm/machine.h"
-#include "vmm/replay.h"
+#include "vmm/config/config.h"
+#include "vmm/machine/machine.h"
+#include "vmm/replay/replay.h"
 
 static sem_t ended;
 static _Atomic int end_status;

@@ -5,13 +5,13 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "core/doorbell.h"
-#include "core/gmem.h"
-#include "core/xmath.h"
+#include "core/base/xmath.h"
+#include "core/memory/gmem.h"
+#include "core/ports/doorbell.h"
 #include "kvm/kvm.h"
 #include "tap.h"
 #include "tvm.h"
-#include "vmm/exits.h"
+#include "vmm/report/exits.h"
 
 #define RINGS 100 /* as many as the guest makes */
 

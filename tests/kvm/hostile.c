@@ -8,13 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core/log.h"
-#include "core/xmath.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
 #include "held.h"
 #include "kvm/kvm.h"
 #include "tap.h"
-#include "vmm/config.h"
-#include "vmm/machine.h"
+#include "vmm/config/config.h"
+#include "vmm/machine/machine.h"
 
 static sem_t ended;
 static _Atomic enum machine_end end_how;

@@ -4,7 +4,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "core/irq.h"
+#include "core/ports/irq.h"
 #include "kvm/kvm.h"
 #include "tap.h"
 #include "tvm.h"

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/gmem.h"
+#include "core/memory/gmem.h"
 #include "kvm/kvm.h"
 #include "tap.h"
 #include "tvm.h"

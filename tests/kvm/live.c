@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core/log.h"
+#include "core/base/log.h"
 #include "tap.h"
 #include "tests/fuzz/play.h"
 #include "tests/harness/rig.h"

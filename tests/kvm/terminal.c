@@ -11,7 +11,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "core/xmath.h"
+#include "core/base/xmath.h"
 #include "tap.h"
 #include "vmm/cli/cli.h"
 

@@ -6,13 +6,13 @@
 #include <string.h>
 
 #include "arch/x86_64/power_on.h"
-#include "core/clock.h"
-#include "core/gmem.h"
-#include "core/log.h"
-#include "core/xmath.h"
-#include "firmware/e820.h"
-#include "firmware/linux_boot.h"
-#include "firmware/x86_layout.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
+#include "core/memory/gmem.h"
+#include "firmware/x86/e820.h"
+#include "firmware/x86/linux_boot.h"
+#include "firmware/x86/x86_layout.h"
 #include "kvm/kvm.h"
 #include "tap.h"
 

@@ -11,9 +11,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/bus.h"
-#include "core/hv.h"
-#include "vmm/vcpu.h"
+#include "core/ports/bus.h"
+#include "core/ports/hv.h"
+#include "vmm/machine/vcpu.h"
 
 #define TVM_LATCH_GPA     0xd0000000
 #define TVM_DOORBELL_GPA  0xd0001000

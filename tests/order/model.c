@@ -3,8 +3,8 @@
 
 #include <ucontext.h>
 
-#include "core/fail.h"
-#include "core/xmath.h"
+#include "core/base/fail.h"
+#include "core/base/xmath.h"
 
 #define CELLS       64u
 #define MESSAGES    8u /* in a cell, with what was there before */

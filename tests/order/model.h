@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * A machine as weak as C17 allows, for two threads: the device's and the driver's. The rings' code
- * (virtio/vq_*.c) is compiled once more with this header before it, so that its accesses to guest
- * memory come here: a load may return any value that the orders of the accesses let it return, not
- * only the last one. model_explore() goes through all that the two threads may do and see.
+ * (virtio/ring/vq_*.c) is compiled once more with this header before it, so that its accesses to
+ * guest memory come here: a load may return any value that the orders of the accesses let it
+ * return, not only the last one. model_explore() goes through all that the two threads may do and
+ * see.
  *
  * A cell is two bytes. Each store leaves a message in its cell, with what its thread knew if it
  * releases; a load takes one that is no older than what its thread knows, and learns what is in it

@@ -8,12 +8,12 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-#include "core/gmem.h"
-#include "core/le.h"
+#include "core/base/le.h"
+#include "core/memory/gmem.h"
 #include "tests/harness/vdrv.h"
 #include "tests/order/model.h"
+#include "virtio/ring/virtqueue.h"
 #include "virtio/spec.h"
-#include "virtio/virtqueue.h"
 
 enum {
     MEMORY = 0x20000,

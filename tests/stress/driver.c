@@ -3,8 +3,8 @@
 
 #include <endian.h>
 
-#include "core/fail.h"
-#include "core/le.h"
+#include "core/base/fail.h"
+#include "core/base/le.h"
 #include "virtio/spec.h"
 
 #define AVAIL_USED (VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED)

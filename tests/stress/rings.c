@@ -21,12 +21,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/fail.h"
-#include "core/gmem.h"
-#include "core/le.h"
+#include "core/base/fail.h"
+#include "core/base/le.h"
+#include "core/memory/gmem.h"
 #include "tests/stress/driver.h"
+#include "virtio/ring/virtqueue.h"
 #include "virtio/spec.h"
-#include "virtio/virtqueue.h"
 
 /* Rings lie below the hole, every second chain's buffers above it. */
 #define HOLE_GPA     UINT64_C(0x400000)

@@ -3,7 +3,7 @@
 
 #include <criterion/criterion.h>
 
-#include "firmware/linux_boot.h"
+#include "firmware/x86/linux_boot.h"
 
 static const struct boot_state long64 = {
     .mode = BOOT_LONG64,

@@ -4,7 +4,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 
-#include "core/xmath.h"
+#include "core/base/xmath.h"
 
 #define BIT(n)       (UINT32_C(1) << (n))
 #define VENDOR_INTEL 0x756e6547

@@ -4,7 +4,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 
-#include "firmware/linux_boot.h"
+#include "firmware/x86/linux_boot.h"
 
 /* A hypervisor that remembers what it was told. */
 static struct {

@@ -9,8 +9,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "tests/bench/bench.h"
-#include "tests/bench/runs.h"
+#include "tools/benchmarks/bench.h"
+#include "tools/benchmarks/runs.h"
 
 static char said[4096];
 

@@ -8,10 +8,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/outputs.h"
-#include "tests/bench/plot.h"
-#include "tests/bench/results.h"
-#include "tests/bench/runs.h"
+#include "core/output/outputs.h"
+#include "tools/benchmarks/plot.h"
+#include "tools/benchmarks/results.h"
+#include "tools/benchmarks/runs.h"
 
 static struct results results = {
     .bench = "a",

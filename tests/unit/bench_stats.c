@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-#include "tests/bench/results.h"
+#include "tools/benchmarks/results.h"
 
 static double shuffled[40]; /* 1 to n */
 

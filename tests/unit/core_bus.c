@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/bus.h"
-#include "core/xmath.h"
+#include "core/base/xmath.h"
+#include "core/ports/bus.h"
 
 /* A device that answers with what it was asked and remembers the accesses. */
 struct probe {

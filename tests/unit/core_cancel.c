@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* core/cancel.c: a request to give up, seen by what computes and by what waits. */
-#include "core/cancel.h"
+/* core/loop/cancel.c: a request to give up, seen by what computes and by what waits. */
+#include "core/loop/cancel.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

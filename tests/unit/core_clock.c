@@ -4,7 +4,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "core/clock.h"
+#include "core/base/clock.h"
 
 Test(core_clock, monotonic_time_does_not_go_back)
 {

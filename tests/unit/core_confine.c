@@ -20,8 +20,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/confine.h"
-#include "core/xmath.h"
+#include "core/base/xmath.h"
+#include "core/peers/confine.h"
 
 #define OK 7 /* a status that no accident has */
 

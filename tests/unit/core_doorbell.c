@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "core/doorbell.h"
+#include "core/ports/doorbell.h"
 
 Test(core_doorbell, none_binds_nothing)
 {

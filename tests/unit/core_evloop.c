@@ -11,8 +11,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "core/clock.h"
-#include "core/evloop.h"
+#include "core/base/clock.h"
+#include "core/loop/evloop.h"
 
 static uint64_t fake_now(void *ctx)
 {

@@ -13,9 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/clock.h"
-#include "core/evloop.h"
-#include "core/xmath.h"
+#include "core/base/clock.h"
+#include "core/base/xmath.h"
+#include "core/loop/evloop.h"
 
 #define HELPERS 4 /* a loop has at most */
 

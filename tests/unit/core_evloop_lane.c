@@ -8,9 +8,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "core/clock.h"
-#include "core/evloop.h"
-#include "core/may_block.h"
+#include "core/base/clock.h"
+#include "core/loop/evloop.h"
+#include "core/loop/may_block.h"
 
 #define WORKS 20u
 

@@ -10,7 +10,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "core/clock.h"
+#include "core/base/clock.h"
 
 static bool overflowed;
 
@@ -24,7 +24,7 @@ static void take(struct io_uring *ring, unsigned count)
 #define CQ_ENTRIES          256u
 #define io_uring_cq_advance take
 #define evloop_uring_engine small_ring
-#include "core/evloop_uring.c" /* NOLINT(bugprone-suspicious-include): with the names above */
+#include "core/loop/evloop_uring.c" /* NOLINT(bugprone-suspicious-include): with the names above */
 
 #define EVENTS 400u
 #define IOS    IN_FLIGHT

@@ -6,9 +6,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "core/clock.h"
-#include "core/evloop.h"
-#include "core/evloop_impl.h"
+#include "core/base/clock.h"
+#include "core/loop/evloop.h"
+#include "core/loop/evloop_impl.h"
 
 #define US UINT64_C(1000)
 

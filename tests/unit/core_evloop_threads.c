@@ -10,9 +10,9 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "core/clock.h"
-#include "core/evloop.h"
-#include "core/log.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/loop/evloop.h"
 
 static struct evloop *loop_new(void)
 {

@@ -5,8 +5,8 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "core/fail.h"
-#include "core/log.h"
+#include "core/base/fail.h"
+#include "core/base/log.h"
 
 struct seen {
     unsigned lines;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* core/foreign_fd.c: what comes with descriptors is seen before they are there. */
-#include "core/foreign_fd.h"
+/* core/peers/foreign_fd.c: what comes with descriptors is seen before they are there. */
+#include "core/peers/foreign_fd.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

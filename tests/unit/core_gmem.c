@@ -11,10 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/cancel.h"
-#include "core/gmem.h"
-#include "core/log.h"
-#include "core/xmath.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
+#include "core/loop/cancel.h"
+#include "core/memory/gmem.h"
 
 #define HOLE     (1 * MIB)
 #define HOLE_END (4 * MIB)

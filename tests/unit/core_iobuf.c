@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/iobuf.h"
+#include "core/memory/iobuf.h"
 
 #define FLAT_BYTES  600
 #define MAX_VECTORS 40

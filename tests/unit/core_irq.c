@@ -4,7 +4,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "core/irq.h"
+#include "core/ports/irq.h"
 
 struct wire {
     unsigned gsi;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* core/outputs.c: which files a run may write to, and that the others stay as they are. */
-#include "core/outputs.h"
+/* core/output/outputs.c: which files a run may write to, and that the others stay as they are. */
+#include "core/output/outputs.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -11,9 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/plot.h"
-#include "core/tape.h"
-#include "core/xmath.h"
+#include "core/base/xmath.h"
+#include "core/output/plot.h"
+#include "core/tape/tape.h"
 #include "tests/harness/folder.h"
 
 TestSuite(outputs, .init = folder_enter, .fini = folder_leave);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "core/peer.h"
+#include "core/peers/peer.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>

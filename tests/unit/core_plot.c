@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* core/plot.c: the files that gnuplot gets, and how it is run. */
-#include "core/plot.h"
+/* core/output/plot.c: the files that gnuplot gets, and how it is run. */
+#include "core/output/plot.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/log.h"
-#include "core/xmath.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
 
 /* ---- a folder, in which the test is ---- */
 

@@ -5,7 +5,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "core/shared_event.h"
+#include "core/peers/shared_event.h"
 
 /* The peer has cleared O_NONBLOCK: a wait is a test that hangs. */
 Test(core_shared_event, signals_come_and_a_full_counter_stays_full)

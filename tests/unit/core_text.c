@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* core/text.c: what is not ours to say cannot drive a terminal. */
-#include "core/text.h"
+/* core/base/text.c: what is not ours to say cannot drive a terminal. */
+#include "core/base/text.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

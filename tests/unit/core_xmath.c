@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <criterion/criterion.h>
 
-#include "core/xmath.h"
+#include "core/base/xmath.h"
 
 __extension__ typedef unsigned __int128 wide;
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "devices/acpi_pm.h"
+#include "devices/platform/acpi_pm.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 
-#include "core/bus.h"
+#include "core/ports/bus.h"
 
 static struct bus *pio;
 static struct acpi_pm *pm;

@@ -12,15 +12,15 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/clock.h"
-#include "core/log.h"
-#include "core/xmath.h"
-#include "devices/backend/blk_fault.h"
-#include "devices/backend/blk_file.h"
-#include "devices/backend/blk_limit.h"
-#include "devices/backend/blk_mem.h"
-#include "devices/backend/blk_null.h"
-#include "devices/backend/blk_overlay.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
+#include "devices/disk/blk_file.h"
+#include "devices/disk/blk_mem.h"
+#include "devices/disk/blk_null.h"
+#include "devices/disk/blk_overlay.h"
+#include "devices/disk/filter/blk_fault.h"
+#include "devices/disk/filter/blk_limit.h"
 #include "tests/harness/blkio.h"
 
 #define DISK_BYTES   (2 * MIB)

@@ -20,13 +20,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/clock.h"
-#include "core/fail.h"
-#include "core/xmath.h"
-#include "devices/backend/blk_fault.h"
-#include "devices/backend/blk_file.h"
-#include "devices/backend/blk_limit.h"
-#include "devices/backend/blk_overlay.h"
+#include "core/base/clock.h"
+#include "core/base/fail.h"
+#include "core/base/xmath.h"
+#include "devices/disk/blk_file.h"
+#include "devices/disk/blk_overlay.h"
+#include "devices/disk/filter/blk_fault.h"
+#include "devices/disk/filter/blk_limit.h"
 #include "tests/harness/blkio.h"
 #include "tests/harness/fake.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "devices/backend/blk_fault.h"
+#include "devices/disk/filter/blk_fault.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/log.h"
-#include "devices/backend/blk_mem.h"
+#include "core/base/log.h"
+#include "devices/disk/blk_mem.h"
 #include "tests/harness/blkio.h"
 #include "tests/harness/fake.h"
 

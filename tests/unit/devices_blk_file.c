@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "devices/backend/blk_file.h"
+#include "devices/disk/blk_file.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
@@ -16,10 +16,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/block.h"
-#include "core/clock.h"
-#include "core/log.h"
-#include "core/xmath.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
+#include "core/ports/block.h"
 
 #define DISK_BYTES (1 * MIB)
 

@@ -15,11 +15,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/clock.h"
-#include "core/log.h"
-#include "core/xmath.h"
-#include "devices/backend/blk_file.h"
-#include "devices/backend/blk_file_impl.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
+#include "devices/disk/blk_file.h"
+#include "devices/disk/blk_file_impl.h"
 #include "tests/harness/blkio.h"
 
 #define DISK_BYTES (4 * MIB)

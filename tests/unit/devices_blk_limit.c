@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "devices/backend/blk_limit.h"
+#include "devices/disk/filter/blk_limit.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <errno.h>
 
-#include "devices/backend/blk_null.h"
+#include "devices/disk/blk_null.h"
 #include "tests/harness/blkio.h"
 #include "tests/harness/fake.h"
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "devices/backend/blk_mem.h"
+#include "devices/disk/blk_mem.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <errno.h>
 #include <string.h>
 
-#include "core/block.h"
-#include "core/clock.h"
-#include "core/xmath.h"
+#include "core/base/clock.h"
+#include "core/base/xmath.h"
+#include "core/ports/block.h"
 
 #define DISK_BYTES (64 * KIB)
 

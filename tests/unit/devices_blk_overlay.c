@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "devices/backend/blk_overlay.h"
+#include "devices/disk/blk_overlay.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/clock.h"
-#include "core/log.h"
-#include "devices/backend/blk_fault.h"
-#include "devices/backend/blk_mem.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "devices/disk/blk_mem.h"
+#include "devices/disk/filter/blk_fault.h"
 #include "tests/harness/blkio.h"
 
 #define DISK_BYTES (1 << 20)

@@ -9,11 +9,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/clock.h"
-#include "core/xmath.h"
-#include "devices/backend/blk_file.h"
-#include "devices/backend/blk_file_impl.h"
-#include "devices/backend/blk_null.h"
+#include "core/base/clock.h"
+#include "core/base/xmath.h"
+#include "devices/disk/blk_file.h"
+#include "devices/disk/blk_file_impl.h"
+#include "devices/disk/blk_null.h"
 #include "tests/harness/blkio.h"
 
 #define DISK_BYTES MIB

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "devices/backend/chr_stdio.h"
+#include "devices/char/chr_stdio.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
@@ -15,10 +15,10 @@
 #include <termios.h>
 #include <unistd.h>
 
-#include "core/chr.h"
-#include "core/clock.h"
-#include "core/evloop.h"
-#include "core/xmath.h"
+#include "core/base/clock.h"
+#include "core/base/xmath.h"
+#include "core/loop/evloop.h"
+#include "core/ports/chr.h"
 
 static struct evloop *loop;
 static struct chr_backend *chr;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "devices/debug_exit.h"
+#include "devices/platform/debug_exit.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 
-#include "core/bus.h"
+#include "core/ports/bus.h"
 
 static int requests, last_status;
 static enum power_event last;

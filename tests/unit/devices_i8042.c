@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "devices/i8042.h"
+#include "devices/platform/i8042.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 
-#include "core/bus.h"
+#include "core/ports/bus.h"
 
 static struct bus *pio;
 static struct i8042 *kbc;

@@ -12,11 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/le.h"
-#include "core/log.h"
-#include "core/xmath.h"
-#include "devices/backend/image_chain.h"
-#include "devices/backend/image_header.h"
+#include "core/base/le.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
+#include "devices/disk/image/image_chain.h"
+#include "devices/disk/image/image_header.h"
 
 /* ---- headers ---- */
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Neighbours that libslirp asks for: what passes while it waits for an answer. */
-#include "devices/backend/net_user_asks.h"
+#include "devices/net/user/net_user_asks.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
@@ -10,12 +10,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/clock.h"
-#include "core/evloop.h"
-#include "core/xmath.h"
-#include "devices/backend/net_frame.h"
-#include "devices/backend/net_user.h"
-#include "devices/backend/net_user_impl.h"
+#include "core/base/clock.h"
+#include "core/base/xmath.h"
+#include "core/loop/evloop.h"
+#include "devices/net/net_frame.h"
+#include "devices/net/user/net_user.h"
+#include "devices/net/user/net_user_impl.h"
 #include "tests/unit/devices_net_guest.h"
 
 #define NDP_BYTES    32u /* the message with its target and one option */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* A user network in a process of its own. */
-#include "devices/backend/net_child.h"
+#include "devices/net/user/net_child.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
@@ -20,13 +20,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/cancel.h"
-#include "core/clock.h"
-#include "core/confine.h"
-#include "core/evloop.h"
-#include "core/log.h"
-#include "core/xmath.h"
-#include "devices/backend/net_child_impl.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
+#include "core/loop/cancel.h"
+#include "core/loop/evloop.h"
+#include "core/peers/confine.h"
+#include "devices/net/user/net_child_impl.h"
 #include "tests/harness/fake.h"
 #include "tests/unit/devices_net_guest.h"
 

@@ -12,14 +12,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/evloop.h"
-#include "core/log.h"
-#include "core/outputs.h"
-#include "devices/backend/net_fault.h"
-#include "devices/backend/net_limit.h"
-#include "devices/backend/net_loopback.h"
-#include "devices/backend/net_null.h"
-#include "devices/backend/net_pcap.h"
+#include "core/base/log.h"
+#include "core/loop/evloop.h"
+#include "core/output/outputs.h"
+#include "devices/net/filter/net_fault.h"
+#include "devices/net/filter/net_limit.h"
+#include "devices/net/filter/net_pcap.h"
+#include "devices/net/net_loopback.h"
+#include "devices/net/net_null.h"
 #include "tests/harness/fake.h"
 #include "tests/unit/devices_net_guest.h"
 

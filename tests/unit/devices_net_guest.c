@@ -5,8 +5,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "core/evloop.h"
-#include "core/le.h"
+#include "core/base/le.h"
+#include "core/loop/evloop.h"
 
 static const uint8_t guest_mac[NET_MAC_BYTES] = {0x52, 0x54, 0, 0x12, 0x34, 0x56};
 

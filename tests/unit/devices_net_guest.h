@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "core/net.h"
+#include "core/ports/net.h"
 
 struct evloop;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Which DHCP messages of libslirp count as addresses given, and which requests pass then. */
-#include "devices/backend/net_user_leases.h"
+#include "devices/net/user/net_user_leases.h"
 
 #include <criterion/criterion.h>
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "devices/backend/net_loopback.h"
+#include "devices/net/net_loopback.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <errno.h>
 #include <string.h>
 
-#include "core/clock.h"
-#include "core/evloop.h"
-#include "devices/backend/net_null.h"
+#include "core/base/clock.h"
+#include "core/loop/evloop.h"
+#include "devices/net/net_null.h"
 #include "tests/unit/devices_net_guest.h"
 
 static struct evloop *loop;

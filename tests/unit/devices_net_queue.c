@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "devices/backend/net_queue.h"
+#include "devices/net/net_queue.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "devices/backend/net_socket.h"
+#include "devices/net/socket/net_socket.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
@@ -17,8 +17,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "core/evloop.h"
-#include "core/log.h"
+#include "core/base/log.h"
+#include "core/loop/evloop.h"
 #include "tests/harness/fake.h"
 #include "tests/unit/devices_net_guest.h"
 

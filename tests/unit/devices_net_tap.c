@@ -3,7 +3,7 @@
  * Taps of a real kernel, in a network namespace of the test's own: two taps on a bridge, so that
  * what one sends the kernel forwards, cut and summed up as the other one needs it.
  */
-#include "devices/backend/net_tap.h"
+#include "devices/net/tap/net_tap.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -22,12 +22,12 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include "core/clock.h"
-#include "core/evloop.h"
-#include "core/le.h"
-#include "core/log.h"
-#include "core/net.h"
-#include "core/xmath.h"
+#include "core/base/clock.h"
+#include "core/base/le.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
+#include "core/loop/evloop.h"
+#include "core/ports/net.h"
 
 #define HEADER    NET_HEADER_BYTES
 #define ETHERNET  14u

@@ -14,12 +14,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "core/clock.h"
-#include "core/evloop.h"
-#include "core/log.h"
-#include "core/xmath.h"
-#include "devices/backend/net_frame.h"
-#include "devices/backend/net_user_impl.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
+#include "core/loop/evloop.h"
+#include "devices/net/net_frame.h"
+#include "devices/net/user/net_user_impl.h"
 #include "tests/harness/fake.h"
 #include "tests/unit/devices_net_guest.h"
 

@@ -4,8 +4,8 @@
 #include <criterion/new/assert.h>
 #include <string.h>
 
-#include "devices/backend/net_frame.h"
-#include "devices/backend/net_user_impl.h"
+#include "devices/net/net_frame.h"
+#include "devices/net/user/net_user_impl.h"
 #include "tests/unit/devices_net_guest.h"
 
 static uint8_t packet[NET_PACKET_MAX];

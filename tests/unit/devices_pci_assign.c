@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The bridge with real functions behind it: addresses before boot, interrupt wires, windows. */
-#include "devices/pci_host.h"
+#include "devices/platform/pci_host.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
@@ -10,10 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/bus.h"
-#include "core/log.h"
-#include "core/pci.h"
-#include "core/xmath.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
+#include "core/ports/bus.h"
+#include "core/ports/pci.h"
 #include "pci/function.h"
 
 #define ECAM      UINT64_C(0xe0000000)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "devices/pci_host.h"
+#include "devices/platform/pci_host.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
@@ -7,8 +7,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "core/bus.h"
-#include "core/pci.h"
+#include "core/ports/bus.h"
+#include "core/ports/pci.h"
 
 #define ECAM UINT64_C(0xe0000000)
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "devices/pvpanic.h"
+#include "devices/platform/pvpanic.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 
-#include "core/bus.h"
+#include "core/ports/bus.h"
 
 static int requests;
 static enum power_event last;

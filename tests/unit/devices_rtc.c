@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "devices/rtc.h"
+#include "devices/platform/rtc.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <stdlib.h>
 
-#include "core/bus.h"
-#include "core/clock.h"
-#include "core/xmath.h"
+#include "core/base/clock.h"
+#include "core/base/xmath.h"
+#include "core/ports/bus.h"
 
 #define NS_PER_S UINT64_C(1000000000)
 

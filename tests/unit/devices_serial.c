@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "devices/serial.h"
+#include "devices/platform/serial.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/bus.h"
-#include "core/chr.h"
-#include "core/clock.h"
-#include "core/evloop.h"
-#include "core/xmath.h"
+#include "core/base/clock.h"
+#include "core/base/xmath.h"
+#include "core/loop/evloop.h"
+#include "core/ports/bus.h"
+#include "core/ports/chr.h"
 
 #define PORT 0x3f8
 

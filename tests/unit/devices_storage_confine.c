@@ -18,9 +18,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/confine.h"
-#include "core/xmath.h"
-#include "devices/backend/storage_daemon_impl.h"
+#include "core/base/xmath.h"
+#include "core/peers/confine.h"
+#include "devices/disk/image/storage_daemon_impl.h"
 
 #define OK 7 /* a status that no accident has */
 

@@ -16,9 +16,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/confine.h"
-#include "core/log.h"
-#include "devices/backend/storage_daemon.h"
+#include "core/base/log.h"
+#include "core/peers/confine.h"
+#include "devices/disk/image/storage_daemon.h"
 #include "tests/harness/fake.h"
 
 #define NAME "disk,a \"b\" \\ c=d.img" /* no name for a list of key=value */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "devices/backend/stream.h"
+#include "devices/char/stream.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>

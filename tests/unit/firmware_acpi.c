@@ -3,7 +3,7 @@
  * The tables as bytes, and as iasl of Debian's acpica-tools reads them: it must take every table
  * without a remark, and must compile the DSDT that it has disassembled to the same bytes again.
  */
-#include "firmware/acpi.h"
+#include "firmware/acpi/acpi.h"
 
 #include <criterion/criterion.h>
 
@@ -12,11 +12,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/gmem.h"
-#include "core/le.h"
-#include "core/xmath.h"
-#include "firmware/aml.h"
-#include "firmware/x86_layout.h"
+#include "core/base/le.h"
+#include "core/base/xmath.h"
+#include "core/memory/gmem.h"
+#include "firmware/acpi/aml.h"
+#include "firmware/x86/x86_layout.h"
 #include "tests/unit/firmware_fixture.h"
 
 #define HEADER_BYTES 36u

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "firmware/aml.h"
+#include "firmware/acpi/aml.h"
 
 #include <criterion/criterion.h>
 

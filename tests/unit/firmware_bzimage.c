@@ -5,10 +5,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/gmem.h"
-#include "core/le.h"
-#include "core/xmath.h"
-#include "firmware/kernel.h"
+#include "core/base/le.h"
+#include "core/base/xmath.h"
+#include "core/memory/gmem.h"
+#include "firmware/kernel/kernel.h"
 #include "tests/unit/firmware_fixture.h"
 
 static uint8_t file[FX_BZ_BYTES];

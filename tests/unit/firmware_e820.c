@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "firmware/e820.h"
+#include "firmware/x86/e820.h"
 
 #include <criterion/criterion.h>
 
-#include "core/gmem.h"
-#include "core/xmath.h"
-#include "firmware/x86_layout.h"
+#include "core/base/xmath.h"
+#include "core/memory/gmem.h"
+#include "firmware/x86/x86_layout.h"
 #include "tests/unit/firmware_fixture.h"
 
 static void expect(const struct e820_map *map, const struct e820_entry *entries, unsigned count)

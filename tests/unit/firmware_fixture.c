@@ -9,10 +9,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "core/gmem.h"
-#include "core/le.h"
-#include "core/log.h"
-#include "firmware/x86_layout.h"
+#include "core/base/le.h"
+#include "core/base/log.h"
+#include "core/memory/gmem.h"
+#include "firmware/x86/x86_layout.h"
 
 #define PATH_OF_FILES "/proc/self/fd/"
 

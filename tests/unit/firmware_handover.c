@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "firmware/handover.h"
+#include "firmware/x86/handover.h"
 
 #include <criterion/criterion.h>
 
 #include <string.h>
 
-#include "core/gmem.h"
-#include "core/le.h"
-#include "core/xmath.h"
-#include "firmware/e820.h"
-#include "firmware/kernel.h"
-#include "firmware/x86_layout.h"
+#include "core/base/le.h"
+#include "core/base/xmath.h"
+#include "core/memory/gmem.h"
+#include "firmware/kernel/kernel.h"
+#include "firmware/x86/e820.h"
+#include "firmware/x86/x86_layout.h"
 #include "tests/unit/firmware_fixture.h"
 
 static const struct e820_map map = {

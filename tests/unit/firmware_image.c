@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "firmware/image.h"
+#include "firmware/kernel/image.h"
 
 #include <criterion/criterion.h>
 
@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/gmem.h"
-#include "core/xmath.h"
+#include "core/base/xmath.h"
+#include "core/memory/gmem.h"
 #include "tests/unit/firmware_fixture.h"
 
 TestSuite(firmware_image, .init = fx_capture_errors);

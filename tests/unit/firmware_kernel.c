@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What a file is, by content: kernels are told apart, everything else is refused by name. */
-#include "firmware/kernel.h"
+#include "firmware/kernel/kernel.h"
 
 #include <criterion/criterion.h>
 
@@ -8,9 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/gmem.h"
-#include "core/le.h"
-#include "core/xmath.h"
+#include "core/base/le.h"
+#include "core/base/xmath.h"
+#include "core/memory/gmem.h"
 #include "tests/unit/firmware_fixture.h"
 
 TestSuite(firmware_kernel, .init = fx_capture_errors);

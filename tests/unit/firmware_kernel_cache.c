@@ -13,9 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/xmath.h"
-#include "firmware/image.h"
-#include "firmware/kernel_cache.h"
+#include "core/base/xmath.h"
+#include "firmware/kernel/image.h"
+#include "firmware/kernel/kernel_cache.h"
 #include "tests/unit/firmware_fixture.h"
 
 #define PACKED_BYTES 5000u

@@ -3,7 +3,7 @@
  * The loader as a whole: where everything ends up and in which state the first vCPU starts. The
  * last test takes a real kernel: MINIVET_TEST_KERNEL names one or more files, separated by colons.
  */
-#include "firmware/linux_boot.h"
+#include "firmware/x86/linux_boot.h"
 
 #include <criterion/criterion.h>
 
@@ -11,12 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/gmem.h"
-#include "core/le.h"
-#include "core/xmath.h"
-#include "firmware/e820.h"
-#include "firmware/kernel.h"
-#include "firmware/x86_layout.h"
+#include "core/base/le.h"
+#include "core/base/xmath.h"
+#include "core/memory/gmem.h"
+#include "firmware/kernel/kernel.h"
+#include "firmware/x86/e820.h"
+#include "firmware/x86/x86_layout.h"
 #include "tests/unit/firmware_fixture.h"
 
 static uint8_t bzimage[FX_BZ_BYTES];

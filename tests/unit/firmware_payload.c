@@ -10,13 +10,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/clock.h"
-#include "core/gmem.h"
-#include "core/le.h"
-#include "core/xmath.h"
-#include "firmware/e820.h"
-#include "firmware/kernel.h"
-#include "firmware/x86_layout.h"
+#include "core/base/clock.h"
+#include "core/base/le.h"
+#include "core/base/xmath.h"
+#include "core/memory/gmem.h"
+#include "firmware/kernel/kernel.h"
+#include "firmware/x86/e820.h"
+#include "firmware/x86/x86_layout.h"
 #include "tests/unit/firmware_fixture.h"
 
 #define MEM_BYTES (64 * MIB)

@@ -4,9 +4,9 @@
 
 #include <string.h>
 
-#include "core/le.h"
-#include "core/xmath.h"
-#include "firmware/relocs.h"
+#include "core/base/le.h"
+#include "core/base/xmath.h"
+#include "firmware/kernel/relocs.h"
 
 #define LINK_GPA UINT64_C(0x1000000)
 #define AT(n)    (UINT32_C(0x81000000) + (n))

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/cancel.h"
-#include "core/xmath.h"
-#include "firmware/unpack.h"
+#include "core/base/xmath.h"
+#include "core/loop/cancel.h"
+#include "firmware/kernel/unpack.h"
 #include "tests/harness/kernel_file.h"
 
 #define ROOM_BYTES (12 * MIB)

@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "core/xmath.h"
+#include "core/base/xmath.h"
 #include "kvm/impl.h"
 
 #define NAME_BYTES 16

@@ -7,9 +7,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-#include "core/bus.h"
-#include "core/pci.h"
-#include "core/xmath.h"
+#include "core/base/xmath.h"
+#include "core/ports/bus.h"
+#include "core/ports/pci.h"
 
 #define MEM32   UINT64_C(0xc0000000)
 #define MEM64   UINT64_C(0x800000000)

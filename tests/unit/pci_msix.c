@@ -10,8 +10,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "core/bus.h"
-#include "core/pci.h"
+#include "core/ports/bus.h"
+#include "core/ports/pci.h"
 #include "pci/function.h"
 #include "tests/harness/fake.h"
 

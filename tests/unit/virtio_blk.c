@@ -5,13 +5,13 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/bus.h"
-#include "core/le.h"
+#include "core/base/le.h"
+#include "core/ports/bus.h"
 #include "tests/harness/blkreq.h"
 #include "tests/harness/rig.h"
-#include "virtio/blk.h"
-#include "virtio/mmio.h"
+#include "virtio/blk/blk.h"
 #include "virtio/spec.h"
+#include "virtio/transport/mmio.h"
 
 #define RING_FEATURES (VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX))
 #define FLUSH         VIRTIO_BIT(VIRTIO_BLK_F_FLUSH)

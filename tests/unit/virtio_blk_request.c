@@ -5,8 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/le.h"
-#include "core/xmath.h"
+#include "core/base/le.h"
+#include "core/base/xmath.h"
 #include "tests/harness/blkreq.h"
 #include "tests/harness/rig.h"
 #include "virtio/spec.h"

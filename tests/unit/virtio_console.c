@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "tests/harness/rig.h"
-#include "virtio/console.h"
+#include "virtio/console/console.h"
 #include "virtio/spec.h"
 
 #define RX VIRTIO_CONSOLE_RX

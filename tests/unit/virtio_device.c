@@ -5,9 +5,9 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/bus.h"
-#include "core/gmem.h"
-#include "core/le.h"
+#include "core/base/le.h"
+#include "core/memory/gmem.h"
+#include "core/ports/bus.h"
 #include "tests/harness/rig.h"
 #include "virtio/spec.h"
 

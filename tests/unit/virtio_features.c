@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What is said, with -v, of what a driver has made of a device. */
-#include "virtio/features.h"
+#include "virtio/base/features.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "core/log.h"
+#include "core/base/log.h"
 #include "tests/harness/rig.h"
 #include "virtio/spec.h"
 

@@ -4,12 +4,12 @@
 
 #include <errno.h>
 
-#include "core/bus.h"
-#include "core/gmem.h"
+#include "core/memory/gmem.h"
+#include "core/ports/bus.h"
 #include "tests/harness/blkreq.h"
 #include "tests/harness/rig.h"
-#include "virtio/mmio.h"
 #include "virtio/spec.h"
+#include "virtio/transport/mmio.h"
 
 Test(virtio_mmio, says_what_it_is)
 {

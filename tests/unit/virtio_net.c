@@ -6,11 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/le.h"
-#include "core/xmath.h"
+#include "core/base/le.h"
+#include "core/base/xmath.h"
 #include "tests/harness/netio.h"
 #include "tests/harness/rig.h"
-#include "virtio/net.h"
+#include "virtio/net/net.h"
 #include "virtio/spec.h"
 
 #define F(name)  VIRTIO_BIT(VIRTIO_NET_F_##name)

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The hash of flows: the vectors that Microsoft has published, and frames that are odd. */
-#include "virtio/net_hash.h"
+#include "virtio/net/net_hash.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/xmath.h"
+#include "core/base/xmath.h"
 #include "virtio/spec.h"
 
 #define BIT(type)    (1u << VIRTIO_NET_HASH_##type)

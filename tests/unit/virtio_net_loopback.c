@@ -4,12 +4,12 @@
 
 #include <string.h>
 
-#include "core/le.h"
-#include "core/xmath.h"
-#include "devices/backend/net_loopback.h"
+#include "core/base/le.h"
+#include "core/base/xmath.h"
+#include "devices/net/net_loopback.h"
 #include "tests/harness/netio.h"
 #include "tests/harness/rig.h"
-#include "virtio/net.h"
+#include "virtio/net/net.h"
 #include "virtio/spec.h"
 
 #define F(name)  VIRTIO_BIT(VIRTIO_NET_F_##name)

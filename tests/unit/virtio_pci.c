@@ -9,12 +9,12 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/bus.h"
-#include "core/fail.h"
-#include "core/xmath.h"
+#include "core/base/fail.h"
+#include "core/base/xmath.h"
+#include "core/ports/bus.h"
 #include "pci/function.h"
 #include "tests/unit/virtio_pci_util.h"
-#include "virtio/pci.h"
+#include "virtio/transport/pci.h"
 
 /* ---- chains ---- */
 

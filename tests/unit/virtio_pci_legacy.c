@@ -2,8 +2,8 @@
 /* A transitional virtio-pci function through the ports of VIRTIO 0.9.5. */
 #include <criterion/criterion.h>
 
-#include "core/bus.h"
-#include "core/xmath.h"
+#include "core/base/xmath.h"
+#include "core/ports/bus.h"
 #include "tests/unit/virtio_pci_util.h"
 
 static uint32_t port_get(struct rig *rig, unsigned reg, unsigned width)

@@ -10,8 +10,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "core/bus.h"
-#include "core/evloop.h"
+#include "core/loop/evloop.h"
+#include "core/ports/bus.h"
 #include "tests/unit/virtio_pci_util.h"
 
 #define ROUNDS     300u

@@ -6,8 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "core/bus.h"
-#include "core/pci.h"
+#include "core/ports/bus.h"
+#include "core/ports/pci.h"
 #include "tests/harness/rig.h"
 #include "virtio/spec.h"
 

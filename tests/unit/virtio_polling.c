@@ -2,11 +2,11 @@
 /* A queue that has run dry is looked at for a while, without notifications: VIRTIO 1.4 2.7.10. */
 #include <criterion/criterion.h>
 
-#include "core/evloop_impl.h"
-#include "core/xmath.h"
+#include "core/base/xmath.h"
+#include "core/loop/evloop_impl.h"
 #include "tests/harness/rig.h"
+#include "virtio/observe/stats.h"
 #include "virtio/spec.h"
-#include "virtio/stats.h"
 
 #define RING_FEATURES (VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX))
 #define CHAINS        6u

@@ -11,15 +11,15 @@
 #include <stdatomic.h>
 #include <string.h>
 
-#include "core/block.h"
-#include "core/clock.h"
-#include "core/evloop.h"
-#include "core/le.h"
-#include "devices/backend/blk_file.h"
+#include "core/base/clock.h"
+#include "core/base/le.h"
+#include "core/loop/evloop.h"
+#include "core/ports/block.h"
+#include "devices/disk/blk_file.h"
 #include "tests/harness/rig.h"
-#include "virtio/blk.h"
+#include "virtio/blk/blk.h"
+#include "virtio/observe/stats.h"
 #include "virtio/spec.h"
-#include "virtio/stats.h"
 
 #define QUEUES     2u
 #define DISK_BYTES 65536u

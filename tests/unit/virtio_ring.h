@@ -7,11 +7,11 @@
 
 #include <criterion/criterion.h>
 
-#include "core/gmem.h"
+#include "core/memory/gmem.h"
 #include "tests/harness/rig.h"
 #include "tests/harness/vdrv.h"
+#include "virtio/ring/virtqueue.h"
 #include "virtio/spec.h"
-#include "virtio/virtqueue.h"
 
 #define RING_FEATURES (VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX))
 

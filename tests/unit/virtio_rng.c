@@ -4,7 +4,7 @@
 #include <errno.h>
 
 #include "tests/harness/rig.h"
-#include "virtio/rng.h"
+#include "virtio/rng/rng.h"
 #include "virtio/spec.h"
 
 static void open_started(struct rig *rig)

@@ -5,10 +5,10 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/bus.h"
-#include "core/le.h"
+#include "core/base/le.h"
+#include "core/ports/bus.h"
 #include "tests/harness/scsireq.h"
-#include "virtio/scsi_codes.h"
+#include "virtio/scsi/scsi_codes.h"
 #include "virtio/spec.h"
 
 #define HOTPLUG  VIRTIO_BIT(VIRTIO_SCSI_F_HOTPLUG)

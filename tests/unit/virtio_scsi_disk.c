@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "tests/harness/scsireq.h"
-#include "virtio/scsi_codes.h"
+#include "virtio/scsi/scsi_codes.h"
 #include "virtio/spec.h"
 
 #define SECTORS (RIG_DISK_BYTES / 512)

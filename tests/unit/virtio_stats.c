@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What a queue's meter says about what a driver did, step by step. */
-#include "virtio/stats.h"
+#include "virtio/observe/stats.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
@@ -8,16 +8,16 @@
 #include <errno.h>
 #include <string.h>
 
-#include "core/evloop.h"
-#include "core/xmath.h"
+#include "core/base/xmath.h"
+#include "core/loop/evloop.h"
 #include "tests/harness/blkreq.h"
 #include "tests/harness/netio.h"
 #include "tests/harness/rig.h"
 #include "tests/harness/scsireq.h"
-#include "virtio/console.h"
-#include "virtio/scsi_codes.h"
+#include "virtio/console/console.h"
+#include "virtio/ring/virtqueue.h"
+#include "virtio/scsi/scsi_codes.h"
 #include "virtio/spec.h"
-#include "virtio/virtqueue.h"
 
 #define US UINT64_C(1000)
 

@@ -8,16 +8,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/bus.h"
-#include "core/le.h"
-#include "core/log.h"
-#include "core/xmath.h"
+#include "core/base/le.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
+#include "core/ports/bus.h"
 #include "tests/harness/blkreq.h"
 #include "tests/unit/virtio_strict_cases.h"
-#include "virtio/blk.h"
-#include "virtio/console.h"
+#include "virtio/blk/blk.h"
+#include "virtio/console/console.h"
+#include "virtio/ring/vq_ops.h"
 #include "virtio/spec.h"
-#include "virtio/vq_ops.h"
 
 struct heard {
     unsigned lines;

@@ -6,7 +6,7 @@
 #include <stdbool.h>
 
 #include "tests/harness/rig.h"
-#include "virtio/strict.h"
+#include "virtio/observe/strict.h"
 
 enum strict_device {
     ON_ECHO,

@@ -2,11 +2,11 @@
 /* Slips by registers: see virtio_strict.c, which runs them. */
 #include <criterion/criterion.h>
 
-#include "core/bus.h"
-#include "core/xmath.h"
+#include "core/base/xmath.h"
+#include "core/ports/bus.h"
 #include "tests/unit/virtio_strict_cases.h"
+#include "virtio/observe/strict_impl.h"
 #include "virtio/spec.h"
-#include "virtio/strict_impl.h"
 
 #define SIZE 8u
 #define PCI                  \

@@ -2,11 +2,11 @@
 /* Slips in rings and requests: see virtio_strict.c, which runs them. */
 #include <criterion/criterion.h>
 
-#include "core/le.h"
-#include "core/xmath.h"
+#include "core/base/le.h"
+#include "core/base/xmath.h"
 #include "tests/harness/blkreq.h"
 #include "tests/unit/virtio_strict_cases.h"
-#include "virtio/console.h"
+#include "virtio/console/console.h"
 #include "virtio/spec.h"
 
 #define SIZE     8u

@@ -8,8 +8,8 @@
 #include <sched.h>
 #include <stdatomic.h>
 
-#include "core/bus.h"
-#include "core/evloop.h"
+#include "core/loop/evloop.h"
+#include "core/ports/bus.h"
 #include "tests/harness/rig.h"
 #include "virtio/spec.h"
 

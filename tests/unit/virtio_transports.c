@@ -2,8 +2,8 @@
 /* The same device and the same driver over every transport and both rings. */
 #include <criterion/criterion.h>
 
-#include "core/bus.h"
-#include "core/le.h"
+#include "core/base/le.h"
+#include "core/ports/bus.h"
 #include "tests/harness/blkreq.h"
 #include "tests/harness/rig.h"
 #include "virtio/spec.h"

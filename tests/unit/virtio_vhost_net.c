@@ -12,16 +12,16 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "core/gmem.h"
-#include "core/le.h"
-#include "core/log.h"
-#include "core/xmath.h"
+#include "core/base/le.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
+#include "core/memory/gmem.h"
 #include "tests/harness/fake_net.h"
 #include "tests/harness/netio.h"
 #include "tests/harness/rig.h"
-#include "virtio/net.h"
+#include "virtio/net/net.h"
 #include "virtio/spec.h"
-#include "virtio/vhost_net.h"
+#include "virtio/vhost/vhost_net.h"
 
 /* After spec.h, since they make macros of the same names. */
 #include <linux/if_tun.h>

@@ -16,16 +16,16 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/gmem.h"
-#include "core/le.h"
-#include "core/log.h"
-#include "core/xmath.h"
-#include "devices/backend/storage_daemon.h"
+#include "core/base/le.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
+#include "core/memory/gmem.h"
+#include "devices/disk/image/storage_daemon.h"
 #include "tests/harness/blkreq.h"
 #include "tests/harness/rig.h"
 #include "tests/harness/vhost_server.h"
 #include "virtio/spec.h"
-#include "virtio/vhost_user_blk.h"
+#include "virtio/vhost/vhost_user_blk.h"
 
 #define SECOND     UINT64_C(1000000000)
 #define LONG_RETRY (40 * SECOND) /* longer than any pause between two tries */

@@ -21,17 +21,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/foreign_connect.h"
-#include "core/foreign_fd.h"
-#include "core/log.h"
+#include "core/base/log.h"
+#include "core/peers/foreign_connect.h"
+#include "core/peers/foreign_fd.h"
 #include "tests/harness/blkreq.h"
 #include "tests/harness/lingering.h"
 #include "tests/harness/rig.h"
 #include "tests/harness/vhost_server.h"
 #include "virtio/spec.h"
-#include "virtio/vhost_user_blk.h"
-#include "virtio/vhost_user_job.h"
-#include "virtio/vhost_user_wire.h"
+#include "virtio/vhost/vhost_user_blk.h"
+#include "virtio/vhost/vhost_user_job.h"
+#include "virtio/vhost/vhost_user_wire.h"
 
 #define LONG_RETRY UINT64_C(40000000000)
 #define FOREVER_MS 600000u

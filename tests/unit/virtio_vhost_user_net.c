@@ -5,13 +5,13 @@
 #include <string.h>
 #include <time.h>
 
-#include "core/le.h"
-#include "core/log.h"
-#include "core/xmath.h"
+#include "core/base/le.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
 #include "tests/harness/rig.h"
 #include "tests/harness/vhost_server.h"
 #include "virtio/spec.h"
-#include "virtio/vhost_user_net.h"
+#include "virtio/vhost/vhost_user_net.h"
 
 #define BIT(feature) VIRTIO_BIT(VIRTIO_NET_F_##feature)
 #define PACKET       100u

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "virtio/vhost_user.h"
+#include "virtio/vhost/vhost_user.h"
 
 #define FOREVER_MS 600000u
 

@@ -5,9 +5,9 @@
  */
 #include <errno.h>
 
-#include "core/le.h"
-#include "core/xmath.h"
-#include "virtio/vq_math.h"
+#include "core/base/le.h"
+#include "core/base/xmath.h"
+#include "virtio/ring/vq_math.h"
 #include "virtio_ring.h"
 
 /* 0, 1, 2, 3, ... 65535: all indices next to a power of two. */

@@ -4,8 +4,8 @@
 
 #include <errno.h>
 
-#include "core/le.h"
-#include "core/xmath.h"
+#include "core/base/le.h"
+#include "core/base/xmath.h"
 
 #define PACKED   VIRTIO_BIT(VIRTIO_F_RING_PACKED)
 #define NEXT     VIRTQ_DESC_F_NEXT

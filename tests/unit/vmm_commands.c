@@ -6,8 +6,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "core/xmath.h"
-#include "vmm/exit_code.h"
+#include "core/base/xmath.h"
+#include "vmm/cli/exit_code.h"
 
 static char said[16384];
 

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/xmath.h"
+#include "core/base/xmath.h"
 #include "vmm/cli/cli.h"
-#include "vmm/exit_code.h"
+#include "vmm/cli/exit_code.h"
 
 /* As bash calls a completion function: words are cut at '=', too. */
 static const char driver[] = "\n"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* vmm/config.c: every option, in every spelling, and what a wrong one is told. */
-#include "vmm/config.h"
+/* vmm/config/config.c: every option, in every spelling, and what a wrong one is told. */
+#include "vmm/config/config.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
@@ -10,8 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/log.h"
-#include "core/xmath.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
 #include "virtio/spec.h"
 
 static char last_line[1024];

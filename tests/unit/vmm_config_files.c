@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* vmm/config_files.c: what a run says before it would write over a file, and that it does not. */
+/* vmm/config/config_files.c: what a run says before it would write over a file, and that it does
+ * not. */
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -7,12 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/outputs.h"
+#include "core/output/outputs.h"
 #include "tests/harness/folder.h"
 #include "vmm/cli/cli.h"
-#include "vmm/config.h"
-#include "vmm/exit_code.h"
-#include "vmm/timeline.h"
+#include "vmm/cli/exit_code.h"
+#include "vmm/config/config.h"
+#include "vmm/report/timeline.h"
 
 TestSuite(config_files, .init = folder_enter, .fini = folder_leave);
 

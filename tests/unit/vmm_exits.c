@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* vmm/exits.c: what is counted where, and that a guest cannot make it grow. */
-#include "vmm/exits.h"
+/* vmm/report/exits.c: what is counted where, and that a guest cannot make it grow. */
+#include "vmm/report/exits.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <string.h>
 
-#include "core/xmath.h"
+#include "core/base/xmath.h"
 
 static struct exits x, sum;
 

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* vmm/config_words.c, config_qemu.c: a table of what users of other programs type. */
+/* vmm/config/config_words.c, config_qemu.c: a table of what users of other programs type. */
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/log.h"
-#include "core/xmath.h"
-#include "vmm/config.h"
-#include "vmm/config_words.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
+#include "vmm/config/config.h"
+#include "vmm/config/config_words.h"
 
 static char line[1024];
 static unsigned lines;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * vmm/machine.c as a hostile guest has it: all devices, the I/O loop and real helpers, with vCPUs
- * that make whatever exits a test wants. However it ends, it ends, and nothing is left.
+ * vmm/machine/machine.c as a hostile guest has it: all devices, the I/O loop and real helpers, with
+ * vCPUs that make whatever exits a test wants. However it ends, it ends, and nothing is left.
  */
-#include "vmm/machine.h"
+#include "vmm/machine/machine.h"
 
 #include <criterion/criterion.h>
 #include <elf.h>
@@ -15,13 +15,13 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "core/bus.h"
-#include "core/gmem.h"
-#include "core/hv.h"
-#include "core/le.h"
-#include "core/log.h"
-#include "core/xmath.h"
-#include "firmware/x86_layout.h"
+#include "core/base/le.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
+#include "core/memory/gmem.h"
+#include "core/ports/bus.h"
+#include "core/ports/hv.h"
+#include "firmware/x86/x86_layout.h"
 #include "tests/harness/vdrv.h"
 #include "virtio/spec.h"
 

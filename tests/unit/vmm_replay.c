@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * vmm/replay.c: what devices see and answer is recorded while a driver uses them, and played to
- * fresh ones. Every answer is compared: to change one on the tape is to be told so.
+ * vmm/replay/replay.c: what devices see and answer is recorded while a driver uses them, and played
+ * to fresh ones. Every answer is compared: to change one on the tape is to be told so.
  */
 #include "tests/unit/vmm_replay.h"
 
@@ -13,9 +13,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/clock.h"
-#include "core/xmath.h"
-#include "vmm/replay.h"
+#include "core/base/clock.h"
+#include "core/base/xmath.h"
+#include "vmm/replay/replay.h"
 
 /* ---- tests ---- */
 

@@ -7,11 +7,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/log.h"
-#include "core/tape.h"
+#include "core/base/log.h"
+#include "core/tape/tape.h"
 #include "tests/harness/fake.h"
 #include "tests/harness/vdrv.h"
-#include "vmm/config.h"
+#include "vmm/config/config.h"
 
 #define DISK    0u
 #define CARD    1u

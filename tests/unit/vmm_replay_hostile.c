@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* vmm/replay.c: tapes that were made to do harm are refused, in one line that says what cannot be.
+/* vmm/replay/replay.c: tapes that were made to do harm are refused, in one line that says what
+ * cannot be.
  */
 #include "tests/unit/vmm_replay.h"
 
@@ -15,12 +16,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/block.h"
-#include "core/clock.h"
-#include "core/le.h"
-#include "core/net.h"
-#include "core/xmath.h"
-#include "firmware/x86_layout.h"
+#include "core/base/clock.h"
+#include "core/base/le.h"
+#include "core/base/xmath.h"
+#include "core/ports/block.h"
+#include "core/ports/net.h"
+#include "firmware/x86/x86_layout.h"
 #include "virtio/spec.h"
 
 /* Puts `count` records before the one at `at`. */

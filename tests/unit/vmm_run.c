@@ -19,9 +19,9 @@
 #include <unistd.h>
 #include <zlib.h>
 
-#include "core/le.h"
-#include "core/xmath.h"
-#include "firmware/kernel.h"
+#include "core/base/le.h"
+#include "core/base/xmath.h"
+#include "firmware/kernel/kernel.h"
 #include "vmm/cli/cli.h"
 
 #define UNPACKED    (UINT32_C(1) << 30)

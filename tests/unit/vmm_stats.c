@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* vmm/stats.c: what a run did, as people and as programs read it. */
-#include "vmm/stats.h"
+/* vmm/report/stats.c: what a run did, as people and as programs read it. */
+#include "vmm/report/stats.h"
 
 #include <cJSON.h>
 #include <criterion/criterion.h>
@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/log.h"
-#include "core/xmath.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
 #include "tests/harness/rig.h"
 
 #define US UINT64_C(1000)

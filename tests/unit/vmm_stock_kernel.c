@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* vmm/stock_kernel.c: where a kernel is looked for, and what is said. */
-#include "vmm/stock_kernel.h"
+/* vmm/cli/stock_kernel.c: where a kernel is looked for, and what is said. */
+#include "vmm/cli/stock_kernel.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -11,11 +11,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/xmath.h"
+#include "core/base/xmath.h"
 #include "tests/harness/folder.h"
 #include "vmm/cli/cli.h"
-#include "vmm/config.h"
-#include "vmm/exit_code.h"
+#include "vmm/cli/exit_code.h"
+#include "vmm/config/config.h"
 
 static char path[PATH_MAX];
 static struct stock_kernel stock;

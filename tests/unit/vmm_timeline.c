@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* vmm/timeline.c, timeline_print.c: what gets into it, and how it is shown. */
-#include "vmm/timeline.h"
+/* vmm/report/timeline.c, timeline_print.c: what gets into it, and how it is shown. */
+#include "vmm/report/timeline.h"
 
 #include <cJSON.h>
 #include <criterion/criterion.h>
@@ -10,10 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/log.h"
-#include "core/plot.h"
-#include "core/xmath.h"
-#include "vmm/config.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
+#include "core/output/plot.h"
+#include "vmm/config/config.h"
 
 #define MS UINT64_C(1000000)
 

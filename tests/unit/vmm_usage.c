@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* vmm/usage.c on this very process. */
-#include "vmm/usage.h"
+/* vmm/report/usage.c on this very process. */
+#include "vmm/report/usage.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* vmm/vcpu.c on a hypervisor that plays a script: dispatch, ends, pause and stop. */
-#include "vmm/vcpu.h"
+/* vmm/machine/vcpu.c on a hypervisor that plays a script: dispatch, ends, pause and stop. */
+#include "vmm/machine/vcpu.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/bus.h"
-#include "core/clock.h"
-#include "core/log.h"
-#include "vmm/exits.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/ports/bus.h"
+#include "vmm/report/exits.h"
 
 /* Plays its script once, then runs until it is kicked, over and over. */
 struct hv_vcpu {

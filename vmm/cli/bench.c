@@ -10,10 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/fail.h"
-#include "core/xmath.h"
+#include "core/base/fail.h"
+#include "core/base/xmath.h"
 #include "vmm/cli/cli.h"
-#include "vmm/exit_code.h"
+#include "vmm/cli/exit_code.h"
 
 #define MOST_WORDS 64
 

@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/fail.h"
-#include "core/hv.h"
-#include "core/xmath.h"
+#include "core/base/fail.h"
+#include "core/base/xmath.h"
+#include "core/ports/hv.h"
 #include "kvm/kvm.h"
 #include "vmm/cli/cli.h"
-#include "vmm/exit_code.h"
+#include "vmm/cli/exit_code.h"
 
 const char *cli_hardware_virtualization(void)
 {

@@ -5,12 +5,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/fail.h"
-#include "core/xmath.h"
-#include "virtio/features.h"
+#include "core/base/fail.h"
+#include "core/base/xmath.h"
+#include "virtio/base/features.h"
 #include "vmm/cli/cli.h"
-#include "vmm/config.h"
-#include "vmm/exit_code.h"
+#include "vmm/cli/exit_code.h"
+#include "vmm/config/config.h"
 
 #define COMMANDS   "run replay check bench completion"
 #define BENCH_VMMS "qemu-microvm qemu-q35 kvmtool firecracker cloud-hypervisor none"

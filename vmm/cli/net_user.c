@@ -8,13 +8,13 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 
-#include "core/clock.h"
-#include "core/evloop.h"
-#include "core/fail.h"
-#include "devices/backend/net_child.h"
+#include "core/base/clock.h"
+#include "core/base/fail.h"
+#include "core/loop/evloop.h"
+#include "devices/net/user/net_child.h"
 #include "vmm/cli/cli.h"
-#include "vmm/config.h"
-#include "vmm/exit_code.h"
+#include "vmm/cli/exit_code.h"
+#include "vmm/config/config.h"
 
 int cli_net_user(int argc, char **argv)
 {

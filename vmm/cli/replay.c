@@ -4,10 +4,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/fail.h"
+#include "core/base/fail.h"
 #include "vmm/cli/cli.h"
-#include "vmm/exit_code.h"
-#include "vmm/replay.h"
+#include "vmm/cli/exit_code.h"
+#include "vmm/replay/replay.h"
 
 static int usage(FILE *out)
 {

@@ -4,7 +4,8 @@
  *
  * A loop with a thread of its own waits for what ends a run: the machine, a signal, the timeout,
  * the person at the terminal. So it hears them while the main thread makes the machine, too: then
- * they cancel that (core/cancel.h), and interrupt the system call in which the main thread may be.
+ * they cancel that (core/loop/cancel.h), and interrupt the system call in which the main thread may
+ * be.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -18,20 +19,20 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/cancel.h"
-#include "core/clock.h"
-#include "core/evloop.h"
-#include "core/fail.h"
-#include "core/log.h"
-#include "core/tape.h"
-#include "devices/backend/chr_stdio.h"
+#include "core/base/clock.h"
+#include "core/base/fail.h"
+#include "core/base/log.h"
+#include "core/loop/cancel.h"
+#include "core/loop/evloop.h"
+#include "core/tape/tape.h"
+#include "devices/char/chr_stdio.h"
 #include "kvm/kvm.h"
 #include "vmm/cli/cli.h"
-#include "vmm/config.h"
-#include "vmm/exit_code.h"
-#include "vmm/machine.h"
-#include "vmm/stock_kernel.h"
-#include "vmm/timeline.h"
+#include "vmm/cli/exit_code.h"
+#include "vmm/cli/stock_kernel.h"
+#include "vmm/config/config.h"
+#include "vmm/machine/machine.h"
+#include "vmm/report/timeline.h"
 
 /* A smaller kernel is a bare-metal guest, for which KVM's emulation may do. */
 #define LINUX_BYTES_MIN  (1 << 20)

@@ -3,7 +3,7 @@
  * Doorbells as ioeventfds. Nothing is reported here: a doorbell that cannot be bound is answered by
  * the register write instead, and only its owner knows whether that is worth a word.
  */
-#include "core/doorbell.h"
+#include "core/ports/doorbell.h"
 
 #include <errno.h>
 

@@ -7,8 +7,8 @@
 #include <linux/kvm.h>
 #include <stdio.h>
 
-#include "core/gmem.h"
-#include "core/xmath.h"
+#include "core/base/xmath.h"
+#include "core/memory/gmem.h"
 #include "kvm/impl.h"
 
 #define INSN_BYTES_MAX 15 /* Intel SDM 2A 2.3.11 */

@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "core/hv.h"
+#include "core/ports/hv.h"
 
 /* Pins of the in-kernel IOAPIC; GSIs from here up are message routes. */
 #define KVM_WIRED_GSIS 24

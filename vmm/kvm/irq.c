@@ -3,7 +3,7 @@
  * Interrupts into the guest: wired lines (a GSI of the IOAPIC and PICs) and messages. KVM knows one
  * routing table, replaced whole at each change; the wired part of it never changes.
  */
-#include "core/irq.h"
+#include "core/ports/irq.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "core/fail.h"
+#include "core/base/fail.h"
 #include "kvm/impl.h"
 
 /* Messages that are interrupts go here (Intel SDM 3A 11.11.1); bits 63:32 hold no address. */

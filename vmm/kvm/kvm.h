@@ -8,7 +8,7 @@
 #ifndef MINIVET_KVM_KVM_H
 #define MINIVET_KVM_KVM_H
 
-#include "core/hv.h"
+#include "core/ports/hv.h"
 
 /*
  * Four pages that KVM keeps for itself on Intel processors without unrestricted guest mode: no RAM

@@ -7,7 +7,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#include "core/xmath.h"
+#include "core/base/xmath.h"
 #include "kvm/impl.h"
 
 #define MAX_STATS 1024 /* no more than that, whatever the header says */

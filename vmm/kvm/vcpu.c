@@ -20,7 +20,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "core/fail.h"
+#include "core/base/fail.h"
 #include "kvm/impl.h"
 
 #define KICK_SIGNAL SIGRTMIN

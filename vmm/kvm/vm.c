@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "core/fail.h"
-#include "core/gmem.h"
-#include "core/xmath.h"
+#include "core/base/fail.h"
+#include "core/base/xmath.h"
+#include "core/memory/gmem.h"
 #include "kvm/impl.h"
 #include "kvm/kvm.h"
 

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/fail.h"
-#include "core/xmath.h"
+#include "core/base/fail.h"
+#include "core/base/xmath.h"
 #include "kvm/impl.h"
 
 #define CPUID_1_ECX_TSC_DEADLINE (1u << 24)

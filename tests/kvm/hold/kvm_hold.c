@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "core/gmem.h"
+#include "core/memory/gmem.h"
 #include "kvm/kvm.h"
 
 #define EXIT_CANNOT 125

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "arch/x86_64/boot_state.h"
 
-#include "firmware/linux_boot.h"
+#include "firmware/x86/linux_boot.h"
 
 /* Intel SDM 3A 2.5, 2.2.1 */
 #define CR0_PE   (UINT64_C(1) << 0)

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Processor state at power-on: what the boot loader asks for (firmware/linux_boot.h) in terms of
- * registers, and the model-specific registers that firmware would have set.
+ * Processor state at power-on: what the boot loader asks for (firmware/x86/linux_boot.h) in terms
+ * of registers, and the model-specific registers that firmware would have set.
  */
 #ifndef MINIVET_ARCH_X86_64_BOOT_STATE_H
 #define MINIVET_ARCH_X86_64_BOOT_STATE_H
 
-#include "core/hv.h"
+#include "core/ports/hv.h"
 
 struct boot_state;
 

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stddef.h>
 
-#include "core/xmath.h"
+#include "core/base/xmath.h"
 
 #define BIT(n) (UINT32_C(1) << (n))
 

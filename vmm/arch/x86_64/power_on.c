@@ -3,8 +3,8 @@
 
 #include "arch/x86_64/boot_state.h"
 #include "arch/x86_64/cpuid.h"
-#include "core/fail.h"
-#include "core/xmath.h"
+#include "core/base/fail.h"
+#include "core/base/xmath.h"
 
 int x86_power_on(const struct hv *hv, struct hv_vm *vm, struct hv_vcpu *vcpu, unsigned id,
                  unsigned vcpus, const struct boot_state *state)

@@ -3,7 +3,7 @@
 #ifndef MINIVET_ARCH_X86_64_POWER_ON_H
 #define MINIVET_ARCH_X86_64_POWER_ON_H
 
-#include "core/hv.h"
+#include "core/ports/hv.h"
 
 struct boot_state;
 

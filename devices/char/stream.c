@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "devices/char/stream.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/xmath.h"
+
+/* A write that others may overtake between poll(2) and write(2): small. */
+#define GUARDED_BYTES 512u
+
+struct stream stream_open(int fd, int flags)
+{
+    struct stream s = {.kind = STREAM_NONE, .fd = -1};
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return s;
+    if (S_ISFIFO(st.st_mode) || isatty(fd)) {
+        char path[32];
+        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+        s.fd = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+        s.kind = STREAM_OWN;
+    }
+    if (s.fd < 0) { /* also if that is not allowed */
+        s.fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+        s.kind = S_ISSOCK(st.st_mode) ? STREAM_SOCKET : STREAM_GUARDED;
+    }
+    if (s.fd < 0)
+        s.kind = STREAM_NONE;
+    return s;
+}
+
+void stream_close(struct stream *s)
+{
+    if (s->fd >= 0)
+        close(s->fd);
+    *s = (struct stream){.kind = STREAM_NONE, .fd = -1};
+}
+
+bool stream_wait(const struct stream *s, short events, int wait_ms)
+{
+    struct pollfd p = {.fd = s->fd, .events = events};
+    return poll(&p, 1, wait_ms) > 0;
+}
+
+ssize_t stream_read(const struct stream *s, void *data, size_t len)
+{
+    if (s->kind == STREAM_SOCKET)
+        return recv(s->fd, data, len, MSG_DONTWAIT);
+    if (s->kind == STREAM_GUARDED && !stream_wait(s, POLLIN, 0)) {
+        errno = EAGAIN;
+        return -1;
+    }
+    return read(s->fd, data, len);
+}
+
+ssize_t stream_write(const struct stream *s, const void *data, size_t len)
+{
+    if (s->kind == STREAM_SOCKET)
+        return send(s->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (s->kind == STREAM_GUARDED && !stream_wait(s, POLLOUT, 0)) {
+        errno = EAGAIN;
+        return -1;
+    }
+    return write(s->fd, data, s->kind == STREAM_GUARDED ? min_u64(len, GUARDED_BYTES) : len);
+}

@@ -1,0 +1,483 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "devices/disk/blk_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "core/base/fail.h"
+#include "core/base/log.h"
+#include "core/memory/iobuf.h"
+#include "devices/disk/blk_file_impl.h"
+
+#define CALL_IOV   1024        /* vectors the loop takes at once */
+#define CALL_BYTES (16 * MIB)  /* moved at once: a drain waits for no more than that */
+#define ZERO_BYTES (256 * MIB) /* zeroed or discarded at once without moving them */
+#define COPY_BYTES (64 * KIB)  /* copied while the loop waits, at most */
+
+static struct blk_file *file_of(struct blk_backend *b)
+{
+    return container_of(b, struct blk_file, b);
+}
+
+/* ---- buffers for what direct I/O cannot take from where it is ---- */
+
+static uint8_t *buffer_take(struct blk_file *f)
+{
+    for (unsigned i = 0; i < BUFFERS; i++) {
+        if (f->buffers_used & 1u << i)
+            continue;
+        f->buffers_used |= 1u << i;
+        return f->buffers + i * BUFFER_BYTES;
+    }
+    return NULL;
+}
+
+static void buffer_give(struct blk_file *f, uint8_t *buffer)
+{
+    f->buffers_used &= ~(1u << (unsigned)((uint64_t)(buffer - f->buffers) / BUFFER_BYTES));
+}
+
+static struct iobuf slot_bytes(const struct file_slot *slot)
+{
+    struct iobuf buf = iobuf_init(slot->cursor.iov, slot->cursor.count);
+    iobuf_skip(&buf, slot->cursor.offset);
+    return buf;
+}
+
+/* ---- a request, piece by piece ---- */
+
+static void step(struct file_slot *slot);
+static void start(struct blk_file *f, struct blk_req *req);
+
+/* The guest is told each time, the user once. */
+static void tell(struct blk_file *f, const struct blk_req *req, int err)
+{
+    static const char *const ops[] = {[BLK_READ] = "read",
+                                      [BLK_WRITE] = "write",
+                                      [BLK_FLUSH] = "flush",
+                                      [BLK_DISCARD] = "discard",
+                                      [BLK_ZERO] = "write zeroes"};
+    if (!atomic_exchange(&f->first->error_told, true))
+        log_warn("disk %s: %s at byte %llu: %s; the guest is told, and this is said once", f->name,
+                 ops[req->op], (unsigned long long)req->offset_bytes, strerror(-err));
+}
+
+static void finish(struct file_slot *slot, int result)
+{
+    struct blk_file *f = slot->file;
+    struct blk_req *req = slot->req;
+    if (result < 0 && result != -ECANCELED && req->op != BLK_FLUSH)
+        tell(f, req, result);
+    slot->req = NULL;
+    STAILQ_INSERT_HEAD(&f->free, slot, link);
+    f->busy--;
+    req->done(req, result);
+    /* The slot is the oldest waiting request's: what done() submits meanwhile waits behind it. */
+    if (!STAILQ_EMPTY(&f->free) && !STAILQ_EMPTY(&f->waiting))
+        start(f, blk_list_take(&f->waiting));
+}
+
+static void submit_io(struct file_slot *slot, enum ev_io_op op, int fd)
+{
+    slot->io.op = op;
+    slot->io.fd = fd;
+    slot->io.offset_bytes = slot->req->offset_bytes + slot->done;
+    slot->io.bytes = slot->piece;
+    evloop_io(slot->file->loop, &slot->io);
+}
+
+/* As much as a call takes: the request's own vectors if that is all, else a part of them. */
+static void describe_vectors(struct file_slot *slot)
+{
+    uint64_t left = slot->req->bytes - slot->done;
+    if (slot->done == 0 && left <= CALL_BYTES && slot->req->iov_count <= CALL_IOV) {
+        slot->io.iov = slot->req->iov;
+        slot->io.iov_count = slot->req->iov_count;
+        slot->piece = left;
+        return;
+    }
+    slot->io.iov = slot->iov;
+    slot->piece = blk_cursor_fill(&slot->cursor, min_u64(left, CALL_BYTES), slot->iov, SLOT_IOV,
+                                  &slot->io.iov_count);
+}
+
+static void describe_buffer(struct file_slot *slot)
+{
+    slot->piece = min_u64(slot->req->bytes - slot->done, BUFFER_BYTES);
+    if (slot->req->op == BLK_WRITE) {
+        struct iobuf buf = slot_bytes(slot);
+        iobuf_get(&buf, slot->buffer, slot->piece);
+    }
+    slot->iov[0] = (struct iovec){slot->buffer, slot->piece};
+    slot->io.iov = slot->iov;
+    slot->io.iov_count = 1;
+}
+
+/*
+ * What devices ask for is in logical blocks, and suits (blk_file_choose_way()). Not so the rest of
+ * a short transfer that ended inside a block: that goes through the page cache.
+ */
+static bool range_is_direct(const struct file_slot *slot)
+{
+    const struct blk_file *f = slot->file;
+    uint64_t at = slot->req->offset_bytes + slot->done, left = slot->req->bytes - slot->done;
+    return f->direct_fd >= 0 && !slot->page_cache && is_aligned(at | left, f->direct_bytes);
+}
+
+static void step_move(struct file_slot *slot)
+{
+    struct blk_file *f = slot->file;
+    int fd = f->fd;
+    if (range_is_direct(slot)) {
+        bool suits = blk_cursor_is_aligned(&slot->cursor, f->direct_memory, f->direct_bytes);
+        slot->buffer = suits ? NULL : buffer_take(f);
+        if (!suits && !slot->buffer) {
+            /* The page cache writes whole pages, and would undo direct writes beside this one. */
+            STAILQ_INSERT_TAIL(&f->starved, slot, link);
+            return;
+        }
+        fd = f->direct_fd;
+    }
+    if (slot->buffer)
+        describe_buffer(slot);
+    else
+        describe_vectors(slot);
+    submit_io(slot, slot->req->op == BLK_READ ? EV_IO_READV : EV_IO_WRITEV, fd);
+}
+
+/* Ways to zero, tried in this order; the last one always works: to write zeroes. */
+static const int keep_modes[] = {FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, 0};
+static const int unmap_modes[] = {FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                  FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, 0};
+
+static void step_zero(struct file_slot *slot)
+{
+    struct blk_file *f = slot->file;
+    uint64_t left = slot->req->bytes - slot->done;
+    slot->io.mode = slot->req->may_unmap ? unmap_modes[slot->mode] : keep_modes[slot->mode];
+    if (slot->io.mode != 0) {
+        slot->piece = min_u64(left, ZERO_BYTES);
+        submit_io(slot, EV_IO_FALLOCATE, f->fd);
+        return;
+    }
+    slot->piece = min_u64(left, SLOT_IOV * BUFFER_BYTES);
+    unsigned n = 0;
+    for (uint64_t bytes = slot->piece, len; bytes > 0; bytes -= len) {
+        len = min_u64(bytes, BUFFER_BYTES);
+        slot->iov[n++] = (struct iovec){f->zeroes, len};
+    }
+    slot->io.iov = slot->iov;
+    slot->io.iov_count = n;
+    submit_io(slot, EV_IO_WRITEV, range_is_direct(slot) ? f->direct_fd : f->fd);
+}
+
+static void step(struct file_slot *slot)
+{
+    struct blk_file *f = slot->file;
+    if (slot->req->op != BLK_FLUSH && slot->done == slot->req->bytes) {
+        finish(slot, 0);
+        return;
+    }
+    if (f->draining) {
+        finish(slot, -ECANCELED);
+        return;
+    }
+    switch (slot->req->op) {
+    case BLK_READ:
+    case BLK_WRITE:
+        step_move(slot);
+        break;
+    case BLK_ZERO:
+        step_zero(slot);
+        break;
+    case BLK_DISCARD:
+        slot->piece = min_u64(slot->req->bytes - slot->done, ZERO_BYTES);
+        slot->io.mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
+        submit_io(slot, EV_IO_FALLOCATE, f->fd);
+        break;
+    case BLK_FLUSH:
+        submit_io(slot, EV_IO_FDATASYNC, f->fd);
+        break;
+    }
+}
+
+/* ---- what the host says ---- */
+
+static bool is_refusal(int64_t result)
+{
+    return result == -EOPNOTSUPP || result == -EINVAL || result == -ENOSYS;
+}
+
+/*
+ * The host reports a write-back that failed to one fdatasync() and forgets it, and may have dropped
+ * the data: later flushes cannot be trusted any more, whatever they say.
+ */
+static void flush_done(struct file_slot *slot, int64_t result)
+{
+    struct blk_file *f = slot->file;
+    bool failed = result < 0 && result != -ECANCELED;
+    if (failed && !atomic_exchange(&f->first->flush_failed, true))
+        log_warn("disk %s: flush: %s; data may be lost, so flushes fail from now on", f->name,
+                 strerror((int)-result));
+    finish(slot, atomic_load(&f->first->flush_failed) ? -EIO : (int)result);
+}
+
+/* Before the slot that gave a buffer goes on: it would take it again. In a drain all of them end.
+ */
+static void feed(struct blk_file *f)
+{
+    const unsigned all = (1u << BUFFERS) - 1;
+    struct file_slot *slot;
+    while ((slot = STAILQ_FIRST(&f->starved)) && (f->draining || f->buffers_used != all)) {
+        STAILQ_REMOVE_HEAD(&f->starved, link);
+        step(slot);
+    }
+}
+
+static void moved(struct file_slot *slot, int64_t result)
+{
+    struct blk_file *f = slot->file;
+    uint8_t *buffer = slot->buffer;
+    slot->buffer = NULL;
+    if (buffer) {
+        if (result > 0 && slot->req->op == BLK_READ) {
+            struct iobuf buf = slot_bytes(slot);
+            iobuf_put(&buf, buffer, (size_t)result);
+        }
+        buffer_give(f, buffer);
+        feed(f);
+    }
+    if (result > 0) {
+        blk_cursor_advance(&slot->cursor, (uint64_t)result);
+        slot->done += (uint64_t)result;
+        step(slot);
+    } else if (result == -EINVAL && slot->io.fd == f->direct_fd) {
+        slot->page_cache = true; /* it wants more than it said: never again for this one */
+        step(slot);
+    } else {
+        finish(slot, result == 0 ? -EIO : (int)result); /* 0: shorter than the disk */
+    }
+}
+
+static void allocated(struct file_slot *slot, int64_t result)
+{
+    if (result < 0) {
+        finish(slot, (int)result);
+        return;
+    }
+    slot->done += slot->piece;
+    step(slot);
+}
+
+static void on_io(struct ev_io *io, int64_t result)
+{
+    struct file_slot *slot = container_of(io, struct file_slot, io);
+    bool refused = io->op == EV_IO_FALLOCATE && is_refusal(result);
+    if (io->op == EV_IO_FDATASYNC) {
+        flush_done(slot, result);
+    } else if (io->op != EV_IO_FALLOCATE) {
+        moved(slot, result);
+    } else if (refused && slot->req->op == BLK_ZERO) {
+        slot->mode++;
+        step(slot);
+    } else if (refused) {
+        finish(slot, 0); /* a discard is a hint, which the host need not take */
+    } else {
+        allocated(slot, result);
+    }
+}
+
+/* ---- in ---- */
+
+static void start(struct blk_file *f, struct blk_req *req)
+{
+    struct file_slot *slot = STAILQ_FIRST(&f->free);
+    STAILQ_REMOVE_HEAD(&f->free, link);
+    f->busy++;
+    slot->req = req;
+    slot->cursor = blk_cursor_init(req->iov, req->iov_count);
+    slot->done = 0;
+    slot->mode = 0;
+    slot->page_cache = false;
+    step(slot);
+}
+
+/*
+ * A file system in memory never waits, so what is small is moved here and now: io_uring would hand
+ * it to a thread of the kernel's, which takes longer than the copy. Whether it was all of it; what
+ * went wrong is for the long way to find out.
+ */
+static bool copied(const struct blk_file *f, const struct blk_req *req)
+{
+    const struct iovec *iov = req->iov;
+    int count = (int)req->iov_count;
+    off_t at = (off_t)req->offset_bytes;
+    ssize_t moved;
+    if (!f->in_memory || req->bytes > COPY_BYTES || req->iov_count > CALL_IOV)
+        return false;
+    if (req->op == BLK_READ)
+        moved = count == 1 ? pread(f->fd, iov->iov_base, iov->iov_len, at)
+                           : preadv(f->fd, iov, count, at);
+    else if (req->op == BLK_WRITE)
+        moved = count == 1 ? pwrite(f->fd, iov->iov_base, iov->iov_len, at)
+                           : pwritev(f->fd, iov, count, at);
+    else
+        return false;
+    return moved == (ssize_t)req->bytes;
+}
+
+static void blk_file_submit(struct blk_backend *b, struct blk_req *req)
+{
+    struct blk_file *f = file_of(b);
+    int err = f->draining ? -ECANCELED : blk_check(&b->info, req);
+    bool nothing = req->op == BLK_FLUSH ? f->unsafe : req->bytes == 0;
+    if (err == 0 && req->op == BLK_FLUSH && atomic_load(&f->first->flush_failed))
+        err = -EIO;
+    if (err < 0 || nothing || copied(f, req))
+        blk_ended_add(&f->ended, req, err);
+    else if (req->op == BLK_DISCARD && f->is_device)
+        file_discard_submit(f, req);
+    else if (!STAILQ_EMPTY(&f->free) && STAILQ_EMPTY(&f->waiting))
+        start(f, req);
+    else
+        STAILQ_INSERT_TAIL(&f->waiting, req, link);
+}
+
+/* ---- drain ---- */
+
+static bool is_idle(void *ctx)
+{
+    const struct blk_file *f = ctx;
+    return f->busy == 0;
+}
+
+/*
+ * The loop stands still meanwhile, so this must not take as long as a guest likes: what has not
+ * begun is not begun, and what has begun ends after the piece that is out.
+ */
+static int drain_owned(void *ctx)
+{
+    struct blk_file *f = ctx;
+    struct blk_req *req;
+    f->draining = true;
+    while ((req = blk_list_take(&f->waiting)) != NULL)
+        blk_ended_add(&f->ended, req, -ECANCELED);
+    for (unsigned i = 0; i < FILE_SLOTS; i++)
+        if (f->slots[i].req)
+            evloop_io_cancel(f->loop, &f->slots[i].io);
+    file_discard_drain(f);
+    evloop_io_wait(f->loop, is_idle, f);
+    blk_ended_flush(&f->ended);
+    f->draining = false;
+    return 0;
+}
+
+/* A call, since after the loop's thread has ended I/O may still be on its way home. */
+static void blk_file_drain(struct blk_backend *b)
+{
+    struct blk_file *f = file_of(b);
+    evloop_call(f->loop, drain_owned, f);
+}
+
+/* ---- life ---- */
+
+static void blk_file_free(struct blk_file *f)
+{
+    if (f->direct_fd >= 0)
+        close(f->direct_fd);
+    if (f->fd >= 0)
+        close(f->fd);
+    if (f->buffers)
+        munmap(f->buffers, (BUFFERS + 1) * BUFFER_BYTES);
+    file_discard_fini(f);
+    free(f->name);
+    free(f);
+}
+
+static void blk_file_destroy(struct blk_backend *b)
+{
+    struct blk_file *f = file_of(b);
+    blk_file_drain(b);
+    evloop_drain(f->loop); /* a discard that is still on its way home */
+    blk_ended_fini(&f->ended);
+    blk_file_free(f);
+}
+
+static int blk_file_view(struct blk_backend *b, struct evloop *loop, struct blk_backend **out);
+
+static const struct blk_backend_ops blk_file_ops = {
+    .submit = blk_file_submit,
+    .drain = blk_file_drain,
+    .destroy = blk_file_destroy,
+    .view = blk_file_view,
+};
+
+static struct blk_file *blk_file_new(struct evloop *loop, const char *name)
+{
+    struct blk_file *f = calloc(1, sizeof(*f));
+    if (!f)
+        return NULL;
+    f->b.ops = &blk_file_ops;
+    f->loop = loop;
+    f->first = f;
+    f->fd = f->direct_fd = -1;
+    STAILQ_INIT(&f->waiting);
+    STAILQ_INIT(&f->free);
+    STAILQ_INIT(&f->starved);
+    blk_ended_init(&f->ended, loop);
+    file_discard_init(f);
+    for (unsigned i = 0; i < FILE_SLOTS; i++) {
+        f->slots[i].file = f;
+        f->slots[i].io.done = on_io;
+        STAILQ_INSERT_HEAD(&f->free, &f->slots[i], link);
+    }
+    f->name = strdup(name);
+    void *mem = mmap(NULL, (BUFFERS + 1) * BUFFER_BYTES, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    f->buffers = mem == MAP_FAILED ? NULL : mem;
+    if (!f->name || !f->buffers) {
+        blk_file_free(f);
+        return NULL;
+    }
+    f->zeroes = f->buffers + BUFFERS * BUFFER_BYTES;
+    return f;
+}
+
+static int opened(struct blk_file *f, int err, struct blk_backend **out)
+{
+    if (err < 0)
+        blk_file_free(f);
+    else
+        *out = &f->b;
+    return err;
+}
+
+int blk_file_create(struct blk_backend **out, const struct blk_file_config *config)
+{
+    struct blk_file *f = blk_file_new(config->loop, config->path);
+    if (!f)
+        return fail(-ENOMEM, "disk %s", config->path);
+    return opened(f, blk_file_open(f, config), out);
+}
+
+int blk_file_create_scratch(struct blk_backend **out, struct evloop *loop, uint64_t bytes)
+{
+    struct blk_file *f = blk_file_new(loop, "(scratch)");
+    if (!f)
+        return fail(-ENOMEM, "scratch disk");
+    return opened(f, blk_file_open_scratch(f, bytes), out);
+}
+
+static int blk_file_view(struct blk_backend *b, struct evloop *loop, struct blk_backend **out)
+{
+    struct blk_file *first = file_of(b)->first;
+    struct blk_file *f = blk_file_new(loop, first->name);
+    if (!f)
+        return fail(-ENOMEM, "disk %s", first->name);
+    return opened(f, blk_file_open_view(f, first), out);
+}

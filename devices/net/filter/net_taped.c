@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Packets to the host are on the tape already, in chains. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/fail.h"
+#include "core/base/xmath.h"
+#include "core/memory/iobuf.h"
+#include "core/ports/net.h"
+#include "core/tape/tape.h"
+#include "devices/backend/taped.h"
+
+#define KEEP_SENT ((struct tape_keep){32, 16})
+/* Filters and hashes look at headers. */
+#define KEEP_RECEIVED ((struct tape_keep){1024, 256})
+
+#define MTU_MAX 65535u
+
+struct net_taped {
+    struct net_backend b;
+    struct net_backend *base; /* NULL: a replay */
+    struct tape *tape;
+    unsigned source;
+    unsigned pairs; /* of the card's queues */
+};
+
+static struct net_taped *taped_of(struct net_backend *b)
+{
+    return container_of(b, struct net_taped, b);
+}
+
+static struct tape_rec record(const struct net_taped *n, enum tape_type type, unsigned pair)
+{
+    return tape_rec(type, n->source, pair);
+}
+
+/* ---- what the device calls ---- */
+
+static int taped_send(struct net_backend *b, unsigned pair, const struct iovec *iov, unsigned count)
+{
+    struct net_taped *n = taped_of(b);
+    struct tape_rec rec = record(n, TAPE_SEND, pair);
+    int result = n->base != NULL ? n->base->ops->send(n->base, pair, iov, count) : 0;
+    rec.a = iobuf_init(iov, count).left;
+    rec.b = (uint64_t)result;
+    rec.len = tape_kept(rec.a, KEEP_SENT);
+    tape_gather(tape_room(n->tape, rec.len), iov, count, rec.a, KEEP_SENT);
+    tape_note(n->tape, &rec);
+    if (n->base != NULL)
+        return result;
+    const struct tape_rec *was = tape_ask(n->tape, n->source, TAPE_SEND, pair);
+    if (was == NULL)
+        return 0;
+    tape_compare(n->tape, was, rec.a, rec.len);
+    return (int)was->b;
+}
+
+static void taped_flush(struct net_backend *b, unsigned pair)
+{
+    struct net_backend *base = taped_of(b)->base;
+    if (base != NULL && base->ops->flush != NULL)
+        base->ops->flush(base, pair);
+}
+
+static ssize_t replay_receive(struct net_taped *n, unsigned pair, const struct iovec *iov,
+                              unsigned count, uint64_t room)
+{
+    const struct tape_rec *was = tape_ask(n->tape, n->source, TAPE_RECEIVE, pair);
+    if (was == NULL)
+        return -EAGAIN;
+    ssize_t result = (ssize_t)was->b;
+    if (result > 0 && was->b > room)
+        return tape_bad(n->tape, "result", was->b);
+    if (was->len != (result > 0 ? tape_kept(was->b, KEEP_RECEIVED) : 0))
+        return tape_bad(n->tape, "number of bytes", was->len);
+    if (result > 0)
+        tape_scatter(was->bytes, iov, count, was->b, KEEP_RECEIVED);
+    memcpy(tape_room(n->tape, was->len), was->bytes, was->len);
+    tape_compare(n->tape, was, room, was->len);
+    return result;
+}
+
+static ssize_t taped_receive(struct net_backend *b, unsigned pair, const struct iovec *iov,
+                             unsigned count)
+{
+    struct net_taped *n = taped_of(b);
+    struct tape_rec rec = record(n, TAPE_RECEIVE, pair);
+    rec.a = iobuf_init(iov, count).left;
+    if (n->base == NULL)
+        return replay_receive(n, pair, iov, count, rec.a);
+    ssize_t got = n->base->ops->receive(n->base, pair, iov, count);
+    rec.b = (uint64_t)got;
+    if (got > 0) {
+        rec.len = tape_kept((uint64_t)got, KEEP_RECEIVED);
+        tape_gather(tape_room(n->tape, rec.len), iov, count, (uint64_t)got, KEEP_RECEIVED);
+    }
+    tape_note(n->tape, &rec);
+    return got;
+}
+
+static void taped_set_offloads(struct net_backend *b, unsigned to_guest)
+{
+    struct net_taped *n = taped_of(b);
+    struct tape_rec rec = record(n, TAPE_OFFLOADS, 0);
+    rec.a = to_guest;
+    tape_say(n->tape, &rec);
+    if (n->base != NULL)
+        n->base->ops->set_offloads(n->base, to_guest);
+}
+
+static int taped_set_pairs(struct net_backend *b, unsigned pairs)
+{
+    struct net_taped *n = taped_of(b);
+    struct tape_rec rec = record(n, TAPE_PAIRS, 0);
+    rec.a = pairs;
+    if (n->base != NULL) {
+        int result = n->base->ops->set_pairs != NULL ? n->base->ops->set_pairs(n->base, pairs) : 0;
+        rec.b = (uint64_t)result;
+        tape_note(n->tape, &rec);
+        return result;
+    }
+    const struct tape_rec *was = tape_ask(n->tape, n->source, TAPE_PAIRS, 0);
+    if (was == NULL)
+        return 0;
+    tape_compare(n->tape, was, pairs, 0);
+    return (int)was->b;
+}
+
+/* ---- what the device is told ---- */
+
+static void tell(struct net_taped *n, enum tape_type type, unsigned pair)
+{
+    const struct net_handler *h = &n->b.handler;
+    if (type == TAPE_RX && h->on_rx != NULL)
+        h->on_rx(h->ctx, pair);
+    if (type == TAPE_WRITABLE && h->on_writable != NULL)
+        h->on_writable(h->ctx, pair);
+    if (type == TAPE_LINK && h->on_link != NULL)
+        h->on_link(h->ctx);
+}
+
+static void base_rx(void *ctx, unsigned pair)
+{
+    struct net_taped *n = ctx;
+    struct tape_rec rec = record(n, TAPE_RX, pair);
+    tape_note(n->tape, &rec);
+    tell(n, TAPE_RX, pair);
+}
+
+static void base_writable(void *ctx, unsigned pair)
+{
+    struct net_taped *n = ctx;
+    struct tape_rec rec = record(n, TAPE_WRITABLE, pair);
+    tape_note(n->tape, &rec);
+    tell(n, TAPE_WRITABLE, pair);
+}
+
+static void base_link(void *ctx)
+{
+    struct net_taped *n = ctx;
+    struct tape_rec rec = record(n, TAPE_LINK, 0);
+    n->b.info.link_up = n->base->info.link_up;
+    rec.a = n->b.info.link_up;
+    tape_note(n->tape, &rec);
+    tell(n, TAPE_LINK, 0);
+}
+
+static void play(void *ctx, const struct tape_rec *rec)
+{
+    struct net_taped *n = ctx;
+    if (rec->type == TAPE_LINK)
+        n->b.info.link_up = rec->a != 0;
+    tell(n, (enum tape_type)rec->type, rec->queue);
+}
+
+/* ---- life ---- */
+
+static void taped_destroy(struct net_backend *b)
+{
+    struct net_taped *n = taped_of(b);
+    if (n->base != NULL)
+        n->base->ops->destroy(n->base);
+    free(n);
+}
+
+static const struct net_backend_ops taped_ops = {
+    .send = taped_send,
+    .flush = taped_flush,
+    .receive = taped_receive,
+    .set_offloads = taped_set_offloads,
+    .set_pairs = taped_set_pairs,
+    .destroy = taped_destroy,
+};
+
+/* A tape may have been tampered with: checked are what no bool may be, and all numbers. */
+static int take_info(struct net_taped *n, const struct tape_rec *was)
+{
+    struct tape *t = n->tape;
+    struct net_info *info = &n->b.info;
+    const unsigned offloads = NET_CSUM | NET_TSO4 | NET_TSO6 | NET_ECN | NET_UFO | NET_USO;
+    if (was->len != sizeof(*info))
+        return tape_bad(t, "number of bytes", was->len);
+    if (was->bytes[offsetof(struct net_info, link_up)] > 1)
+        return tape_bad(t, "yes or no", was->bytes[offsetof(struct net_info, link_up)]);
+    memcpy(info, was->bytes, sizeof(*info));
+    if (((info->to_host | info->to_guest) & ~offloads) != 0)
+        return tape_bad(t, "offloads", info->to_host | info->to_guest);
+    if (info->pairs == 0 || info->pairs > n->pairs)
+        return tape_bad(t, "number of queue pairs", info->pairs);
+    return info->mtu_bytes <= MTU_MAX ? 0 : tape_bad(t, "MTU", info->mtu_bytes);
+}
+
+static int describe(struct net_taped *n, const char *name)
+{
+    struct tape_rec rec = record(n, TAPE_INFO, 0);
+    rec.len = sizeof(n->b.info);
+    if (n->base != NULL) {
+        n->b.info = n->base->info;
+        n->base->handler = (struct net_handler){.on_rx = base_rx,
+                                                .on_writable = base_writable,
+                                                .on_link = base_link,
+                                                .ctx = n,
+                                                .keeps = true};
+        memcpy(tape_room(n->tape, rec.len), &n->b.info, sizeof(n->b.info));
+        tape_note(n->tape, &rec);
+        return 0;
+    }
+    const struct tape_rec *was = tape_ask_info(n->tape, n->source, name);
+    return was != NULL ? take_info(n, was) : -EINVAL;
+}
+
+int net_taped_create(struct net_backend **out, struct tape *tape, const char *name, unsigned pairs,
+                     struct net_backend *base)
+{
+    struct net_taped *n = calloc(1, sizeof(*n));
+    if (n == NULL)
+        return fail(-ENOMEM, "--net %s: tape", name);
+    n->b.ops = &taped_ops;
+    n->base = base;
+    n->tape = tape;
+    n->pairs = pairs;
+    n->source = tape_add_source(
+        tape, &(struct tape_source){
+                  .name = name, .kind = TAPE_WIRE, .queues = pairs, .play = play, .ctx = n});
+    int err = describe(n, name);
+    if (err != 0) {
+        free(n);
+        return err;
+    }
+    *out = &n->b;
+    return 0;
+}

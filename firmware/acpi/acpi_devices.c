@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "firmware/acpi/acpi.h"
+
+#include <stdio.h>
+
+#include "core/base/fail.h"
+#include "firmware/acpi/aml.h"
+#include "firmware/x86/x86_layout.h"
+
+#define MAX_NAMED_CPUS 0x1000u /* three hexadecimal digits */
+
+static void name_integer(struct aml *a, const char *name, uint64_t value)
+{
+    aml_name(a, name);
+    aml_integer(a, value);
+}
+
+static void name_string(struct aml *a, const char *name, const char *value)
+{
+    aml_name(a, name);
+    aml_string(a, value);
+}
+
+static void name_eisa_id(struct aml *a, const char *name, const char *id)
+{
+    aml_name(a, name);
+    aml_eisa_id(a, id);
+}
+
+static size_t name_resources(struct aml *a)
+{
+    aml_name(a, "_CRS");
+    return aml_resources(a);
+}
+
+/* What the guest writes to sleep control to power off (ACPI 6.5 7.4.2.6). */
+static void put_s5(struct aml *a)
+{
+    size_t package;
+
+    aml_name(a, "_S5_");
+    package = aml_package(a, 4);
+    aml_integer(a, X86_S5_TYPE);
+    for (unsigned i = 0; i < 3; i++)
+        aml_integer(a, 0);
+    aml_close(a, package);
+}
+
+/* ACPI 6.5 8.4: every processor of the MADT is a device, matched by _UID. */
+static void put_processors(struct aml *a, unsigned vcpus)
+{
+    for (unsigned id = 0; id < vcpus && !a->overflow; id++) {
+        char name[8];
+        size_t dev;
+
+        snprintf(name, sizeof(name), "C%03X", id % MAX_NAMED_CPUS);
+        dev = aml_device(a, name);
+        name_string(a, "_HID", "ACPI0007");
+        name_integer(a, "_UID", id);
+        aml_close(a, dev);
+    }
+}
+
+/*
+ * Which GSI each slot's pins are wired to (ACPI 6.5 6.2.13): {slot and all its functions, pin, 0
+ * for "no link device, the next is a GSI", GSI}. Level-triggered and active low, as PCI has it.
+ */
+static void put_interrupt_routing(struct aml *a)
+{
+    size_t table, row;
+
+    aml_name(a, "_PRT");
+    table = aml_package(a, X86_PCI_SLOTS * X86_PCI_INTX_GSIS);
+    for (unsigned slot = 0; slot < X86_PCI_SLOTS; slot++) {
+        for (unsigned pin = 0; pin < X86_PCI_INTX_GSIS; pin++) {
+            row = aml_package(a, 4);
+            aml_integer(a, slot << 16 | 0xffff);
+            aml_integer(a, pin);
+            aml_integer(a, 0);
+            aml_integer(a, X86_PCI_INTX_GSI_OF(slot, pin));
+            aml_close(a, row);
+        }
+    }
+    aml_close(a, table);
+}
+
+/* The bridge's own ports, and the windows in which it lets BARs answer: no others. */
+static void put_pci(struct aml *a, const struct acpi_config *config)
+{
+    size_t dev = aml_device(a, "PCI0");
+    size_t crs;
+
+    name_eisa_id(a, "_HID", "PNP0A08");
+    name_eisa_id(a, "_CID", "PNP0A03");
+    name_integer(a, "_UID", 0);
+    name_integer(a, "_SEG", 0);
+    name_integer(a, "_BBN", 0);
+    crs = name_resources(a);
+    aml_res_bus_window(a, 0, 0);
+    aml_res_ports(a, X86_PCI_ADDRESS_PORT, X86_PCI_CONFIG_PORTS);
+    aml_res_port_window(a, X86_PCI_PORT_WINDOW,
+                        X86_PCI_PORT_WINDOW + X86_PCI_PORT_WINDOW_PORTS - 1);
+    aml_res_memory_window32(a, (uint32_t)X86_PCI_WINDOW_GPA,
+                            (uint32_t)(X86_PCI_WINDOW_GPA + X86_PCI_WINDOW_BYTES - 1));
+    if (config->pci_window64_bytes != 0)
+        aml_res_memory_window64(a, config->pci_window64_gpa,
+                                config->pci_window64_gpa + config->pci_window64_bytes - 1);
+    aml_resources_close(a, crs);
+    put_interrupt_routing(a);
+    aml_close(a, dev);
+}
+
+/* What belongs to the board and to no device: Linux trusts ECAM only if it is claimed here. */
+static void put_board(struct aml *a, bool pci)
+{
+    size_t dev = aml_device(a, "MBRD");
+    size_t crs;
+
+    name_eisa_id(a, "_HID", "PNP0C02");
+    name_integer(a, "_UID", 0);
+    crs = name_resources(a);
+    aml_res_ports(a, X86_PM_PORT, X86_PM_PORTS);
+    if (pci)
+        aml_res_memory(a, (uint32_t)X86_ECAM_GPA, (uint32_t)X86_ECAM_BYTES);
+    aml_resources_close(a, crs);
+    aml_close(a, dev);
+}
+
+static void put_serial(struct aml *a)
+{
+    size_t dev = aml_device(a, "COM1");
+    size_t crs;
+
+    name_eisa_id(a, "_HID", "PNP0501");
+    name_integer(a, "_UID", 0);
+    crs = name_resources(a);
+    aml_res_ports(a, X86_SERIAL_PORT, X86_SERIAL_PORTS);
+    aml_res_irq(a, X86_GSI_SERIAL);
+    aml_resources_close(a, crs);
+    aml_close(a, dev);
+}
+
+static void put_rtc(struct aml *a)
+{
+    size_t dev = aml_device(a, "RTC0");
+    size_t crs;
+
+    name_eisa_id(a, "_HID", "PNP0B00");
+    crs = name_resources(a);
+    aml_res_ports(a, X86_RTC_PORT, X86_RTC_PORTS);
+    aml_res_irq(a, X86_GSI_RTC);
+    aml_resources_close(a, crs);
+    aml_close(a, dev);
+}
+
+/* Linux's pvpanic-mmio finds its port by this id. */
+static void put_pvpanic(struct aml *a)
+{
+    size_t dev = aml_device(a, "PEVT");
+    size_t crs;
+
+    name_string(a, "_HID", "QEMU0001");
+    name_integer(a, "_UID", 0);
+    crs = name_resources(a);
+    aml_res_ports(a, X86_PVPANIC_PORT, 1);
+    aml_resources_close(a, crs);
+    aml_close(a, dev);
+}
+
+static void put_virtio(struct aml *a, unsigned n, const struct acpi_virtio *window)
+{
+    char name[8];
+    size_t dev, crs;
+
+    BUG_ON(n >= X86_VIRTIO_MAX || window->gsi >= X86_GSI_COUNT);
+    snprintf(name, sizeof(name), "VM%02X", n);
+    dev = aml_device(a, name);
+    name_string(a, "_HID", "LNRO0005");
+    name_integer(a, "_UID", n);
+    crs = name_resources(a);
+    aml_res_memory(a, window->gpa, window->bytes);
+    aml_res_gsi(a, window->gsi);
+    aml_resources_close(a, crs);
+    aml_close(a, dev);
+}
+
+void acpi_write_devices(struct aml *a, const struct acpi_config *config)
+{
+    size_t scope;
+
+    put_s5(a);
+    scope = aml_scope(a, "_SB_");
+    put_processors(a, config->vcpus);
+    if (config->pci)
+        put_pci(a, config);
+    put_board(a, config->pci);
+    if (config->serial)
+        put_serial(a);
+    put_rtc(a);
+    put_pvpanic(a);
+    for (unsigned i = 0; i < config->virtio_count; i++)
+        put_virtio(a, i, &config->virtio[i]);
+    aml_close(a, scope);
+}

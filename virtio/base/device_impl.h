@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The insides that all devices have in common:
+ *
+ *     device.c   status, features, reset, configuration space
+ *     queue.c    a queue: at work on its loop, and as registers set it up
+ */
+#ifndef MINIVET_VIRTIO_DEVICE_IMPL_H
+#define MINIVET_VIRTIO_DEVICE_IMPL_H
+
+#include "virtio/base/device.h"
+
+static inline bool device_has_status(const struct virtio_device *dev, uint32_t bit)
+{
+    return (virtio_device_status(dev) & bit) != 0;
+}
+
+/* ---- queue.c ---- */
+
+/* Set-up thread. -errno: no eventfd; not reported. fini takes a zeroed one as well. */
+int queue_init(struct virtio_queue *q, struct virtio_device *dev, unsigned index);
+void queue_fini(struct virtio_queue *q);
+
+/* [registers] As after a reset. */
+void queue_default(struct virtio_queue *q);
+
+/*
+ * [loop] [registers] Each waits for the queue's loop. start: the queue is there, and serves nobody
+ * before go, which comes after the device's activate(); if not 0, vq.error says why. stop takes a
+ * queue that is not there, too.
+ */
+int queue_start(struct virtio_queue *q);
+void queue_go(struct virtio_queue *q);
+void queue_stop(struct virtio_queue *q);
+
+#endif

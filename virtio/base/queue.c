@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <stdatomic.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/base/xmath.h"
+#include "virtio/base/device_impl.h"
+#include "virtio/observe/device_tape.h"
+#include "virtio/observe/stats.h"
+#include "virtio/observe/strict.h"
+#include "virtio/spec.h"
+
+/* ---- at work: on its loop ---- */
+
+static bool runs(const struct virtio_queue *q)
+{
+    return atomic_load_explicit(&q->dev->running, memory_order_relaxed) && q->live;
+}
+
+void virtio_queue_serve(struct virtio_device *dev, unsigned queue)
+{
+    struct virtio_queue *q = &dev->queues[queue];
+    if (!runs(q))
+        return;
+    q->turn = VIRTIO_TURN_CHAINS;
+    vq_notify_off(&q->vq);
+    if (q->meter != NULL)
+        virtio_meter_turn_begins(q->meter);
+    dev->cfg.ops->queue_ready(dev, queue);
+    if (q->meter != NULL)
+        virtio_meter_turn_ends(q->meter);
+}
+
+void virtio_queue_serve_later(struct virtio_device *dev, unsigned queue)
+{
+    struct virtio_queue *q = &dev->queues[queue];
+    if (runs(q)) /* nobody stops one that does not */
+        evloop_defer(q->loop, &q->again);
+}
+
+static void on_kick(void *ctx, uint32_t events)
+{
+    struct virtio_queue *q = ctx;
+    (void)events;
+    if (q->meter != NULL)
+        virtio_meter_kicked(q->meter);
+    virtio_queue_serve(q->dev, q->index);
+}
+
+static void on_again(void *ctx)
+{
+    struct virtio_queue *q = ctx;
+    virtio_queue_serve(q->dev, q->index);
+}
+
+static void on_flush(void *ctx)
+{
+    struct virtio_queue *q = ctx;
+    if (!runs(q))
+        return;
+    bool interrupt = vq_flush(&q->vq);
+    if (interrupt)
+        q->dev->host.ops->notify_queue(q->dev->host.ctx, q->index);
+    if (q->meter != NULL)
+        virtio_meter_flushed(q->meter, interrupt);
+}
+
+/* ---- a dry queue: see evloop_poll_add() ---- */
+
+static bool look(void *ctx)
+{
+    struct virtio_queue *q = ctx;
+    if (!runs(q) || !vq_available(&q->vq))
+        return false;
+    if (q->meter != NULL)
+        virtio_meter_polled(q->meter);
+    virtio_queue_serve_later(q->dev, q->index);
+    return true;
+}
+
+static bool stop_looking(void *ctx)
+{
+    struct virtio_queue *q = ctx;
+    if (!runs(q) || !vq_notify_on(&q->vq))
+        return false;
+    virtio_queue_serve_later(q->dev, q->index);
+    return true;
+}
+
+/* The driver monitor wants to see each notification. */
+static bool looked_at(struct virtio_queue *q)
+{
+    return q->dev->strict == NULL && evloop_poll_add(q->loop, &q->poll);
+}
+
+struct vq_chain *virtio_queue_next(struct virtio_device *dev, unsigned queue)
+{
+    struct virtio_queue *q = &dev->queues[queue];
+    if (!runs(q))
+        return NULL;
+    /* A look that finds nothing costs a turn too: the guest may make chains appear and vanish. */
+    for (; q->turn > 0; q->turn--) {
+        struct vq_chain *chain;
+        int got = vq_pop(&q->vq, &chain);
+        if (got < 0) {
+            virtio_device_fail(dev, q->vq.error);
+            return NULL;
+        }
+        if (got > 0) {
+            q->turn--;
+            if (q->meter != NULL)
+                virtio_meter_took(q->meter, chain);
+            return chain;
+        }
+        if (looked_at(q) || !vq_notify_on(&q->vq)) {
+            if (q->meter != NULL)
+                virtio_meter_found_nothing(q->meter);
+            return NULL;
+        }
+        vq_notify_off(&q->vq);
+    }
+    virtio_queue_serve_later(dev, queue);
+    return NULL;
+}
+
+void virtio_queue_push(struct virtio_device *dev, unsigned queue, struct vq_chain *chain)
+{
+    struct virtio_queue *q = &dev->queues[queue];
+    if (q->meter != NULL)
+        virtio_meter_gives(q->meter, chain);
+    vq_push(&q->vq, chain);
+    evloop_defer(q->loop, &q->flush);
+}
+
+bool virtio_queue_is_external(const struct virtio_device *dev, unsigned queue)
+{
+    return dev->cfg.ops->queue_is_external != NULL && dev->cfg.ops->queue_is_external(dev, queue);
+}
+
+void virtio_queue_notify(struct virtio_device *dev, unsigned queue)
+{
+    struct virtio_queue *q = &dev->queues[queue];
+    if (!runs(q))
+        return;
+    dev->host.ops->notify_queue(dev->host.ctx, queue);
+    if (q->meter != NULL)
+        virtio_meter_interrupt(q->meter);
+}
+
+void virtio_queue_notify_by(struct virtio_device *dev, unsigned queue, int eventfd)
+{
+    if (dev->host.ops->notify_by != NULL && dev->queues[queue].meter == NULL)
+        dev->host.ops->notify_by(dev->host.ctx, queue, eventfd);
+}
+
+/* ---- it comes and goes: on its loop, called from the device's ---- */
+
+static int start_on_loop(void *arg)
+{
+    struct virtio_queue *q = arg;
+    struct virtio_device *dev = q->dev;
+    bool external = virtio_queue_is_external(dev, q->index);
+    struct vq_setup setup = {
+        .config = &q->config,
+        .gmem = dev->setup.gmem,
+        .features = dev->features[0],
+        .size_max = virtio_device_queue_size_max(dev, q->index),
+        .iov_max = external ? 1 : dev->cfg.iov_max,
+        .strict = virtio_strict_queue(dev->strict, q->index),
+        .tape = virtio_tape_queue(dev->tape, q->index),
+    };
+    int err = vq_activate(&q->vq, &setup);
+    if (err != 0)
+        return err;
+    if (!external)
+        err = evloop_event_add(q->loop, &q->kick, q->kick_fd);
+    if (err != 0) {
+        vq_deactivate(&q->vq);
+        q->vq.error = "its kick cannot be waited for";
+        return err;
+    }
+    if (dev->cfg.ops->queue_start != NULL)
+        err = dev->cfg.ops->queue_start(dev, q->index);
+    if (err != 0) {
+        evloop_fd_del(q->loop, &q->kick);
+        vq_deactivate(&q->vq);
+        q->vq.error = "the device cannot run a queue of that size";
+    }
+    return err;
+}
+
+static int go_on_loop(void *arg)
+{
+    struct virtio_queue *q = arg;
+    q->live = true;
+    /* What was published before the guest could be told to kick. */
+    if (!virtio_queue_is_external(q->dev, q->index))
+        virtio_queue_serve_later(q->dev, q->index);
+    return 0;
+}
+
+static int stop_on_loop(void *arg)
+{
+    struct virtio_queue *q = arg;
+    if (!vq_is_active(&q->vq))
+        return 0;
+    q->live = false;
+    evloop_fd_del(q->loop, &q->kick);
+    const struct virtio_device_ops *ops = q->dev->cfg.ops;
+    ops->queue_stop(q->dev, q->index);
+    atomic_store(&q->stopping,
+                 ops->queue_is_stopping != NULL && ops->queue_is_stopping(q->dev, q->index));
+    evloop_poll_del(q->loop, &q->poll);
+    evloop_defer_cancel(q->loop, &q->again);
+    evloop_defer_cancel(q->loop, &q->flush);
+    vq_deactivate(&q->vq);
+    if (q->meter != NULL)
+        virtio_meter_stopped(q->meter);
+    return 0;
+}
+
+int queue_start(struct virtio_queue *q)
+{
+    return evloop_call(q->loop, start_on_loop, q);
+}
+
+void queue_go(struct virtio_queue *q)
+{
+    evloop_call(q->loop, go_on_loop, q);
+}
+
+void queue_stop(struct virtio_queue *q)
+{
+    evloop_call(q->loop, stop_on_loop, q);
+}
+
+/* One that comes when the device runs already. */
+static int join_on_loop(void *arg)
+{
+    struct virtio_queue *q = arg;
+    if (!atomic_load(&q->dev->running))
+        return 0;
+    if (start_on_loop(q) == 0)
+        return go_on_loop(q);
+    virtio_device_fail(q->dev, q->vq.error);
+    return 0;
+}
+
+/* ---- from registers ---- */
+
+/* A split ring's size is a power of two (VIRTIO 1.4 2.7), which it stays until packed is chosen. */
+static uint32_t size_max(const struct virtio_device *dev)
+{
+    uint32_t max = dev->setup.queue_size_max;
+    if (virtio_device_negotiated(dev, VIRTIO_F_RING_PACKED))
+        return max;
+    return UINT32_C(1) << (31 - __builtin_clz(max));
+}
+
+void queue_default(struct virtio_queue *q)
+{
+    q->config = (struct vq_config){.size = size_max(q->dev)};
+    q->was_reset = false;
+}
+
+uint32_t virtio_device_queue_size_max(const struct virtio_device *dev, uint32_t queue)
+{
+    return queue < dev->cfg.queue_count ? size_max(dev) : 0;
+}
+
+const struct vq_config *virtio_device_queue_config(const struct virtio_device *dev, uint32_t queue)
+{
+    return queue < dev->cfg.queue_count ? &dev->queues[queue].config : NULL;
+}
+
+/*
+ * Before DRIVER_OK, and then only what was reset alone: a queue that was left out has had its time
+ * (VIRTIO 1.4 3.1.1).
+ */
+static bool may_configure(const struct virtio_device *dev, const struct virtio_queue *q)
+{
+    if (q->config.ready)
+        return false;
+    if (dev->legacy)
+        return true;
+    if (device_has_status(dev, VIRTIO_STATUS_DRIVER_OK))
+        return q->was_reset;
+    return device_has_status(dev, VIRTIO_STATUS_FEATURES_OK);
+}
+
+struct vq_config *virtio_device_queue_writable(struct virtio_device *dev, uint32_t queue)
+{
+    if (queue >= dev->cfg.queue_count)
+        return NULL;
+    struct virtio_queue *q = &dev->queues[queue];
+    return may_configure(dev, q) && !atomic_load(&q->stopping) ? &q->config : NULL;
+}
+
+void virtio_legacy_lay_out(struct vq_config *config, uint64_t gpa, uint64_t align)
+{
+    config->desc = gpa;
+    config->driver = config->desc + (uint64_t)VIRTQ_DESC_BYTES * config->size;
+    uint64_t end = config->driver + VIRTQ_AVAIL_BYTES((uint64_t)config->size);
+    config->device = align_down(end + align - 1, align);
+}
+
+bool virtio_device_queue_ready(const struct virtio_device *dev, uint32_t queue)
+{
+    return queue < dev->cfg.queue_count && dev->queues[queue].config.ready;
+}
+
+void virtio_device_set_queue_ready(struct virtio_device *dev, uint32_t queue, bool ready)
+{
+    struct vq_config *config = virtio_device_queue_writable(dev, queue);
+    if (ready && config != NULL) {
+        struct virtio_queue *q = &dev->queues[queue];
+        config->ready = true;
+        q->was_reset = false;
+        if (dev->active)
+            evloop_call(q->loop, join_on_loop, q);
+    }
+    if (!ready && virtio_device_queue_ready(dev, queue)) {
+        queue_stop(&dev->queues[queue]);
+        virtio_device_settle(dev);
+        dev->queues[queue].config.ready = false;
+    }
+}
+
+void virtio_device_queue_reset(struct virtio_device *dev, uint32_t queue)
+{
+    if (!virtio_device_queue_ready(dev, queue) ||
+        !device_has_status(dev, VIRTIO_STATUS_DRIVER_OK) ||
+        !virtio_device_negotiated(dev, VIRTIO_F_RING_RESET))
+        return;
+    struct virtio_queue *q = &dev->queues[queue];
+    atomic_store(&q->resetting, true);
+    queue_stop(q);
+    queue_default(q);
+    q->was_reset = true;
+    if (!atomic_load(&q->stopping))
+        atomic_store(&q->resetting, false);
+}
+
+bool virtio_device_queue_resetting(const struct virtio_device *dev, uint32_t queue)
+{
+    return queue < dev->cfg.queue_count && atomic_load(&dev->queues[queue].resetting);
+}
+
+int virtio_device_kick_fd(const struct virtio_device *dev, uint32_t queue)
+{
+    /* The driver monitor wants to see each notification. */
+    bool rings = dev->active && dev->strict == NULL && virtio_device_queue_ready(dev, queue);
+    return rings ? dev->queues[queue].kick_fd : -1;
+}
+
+void virtio_device_kick(struct virtio_device *dev, uint32_t queue)
+{
+    /* Before activation nobody listens, and one wake-up too many afterwards does no harm. */
+    if (queue >= dev->cfg.queue_count)
+        return;
+    if (dev->queues[queue].meter != NULL)
+        virtio_meter_register_kick(dev->queues[queue].meter);
+    if (dev->cfg.ops->kick != NULL)
+        dev->cfg.ops->kick(dev, queue);
+    else
+        (void)eventfd_write(dev->queues[queue].kick_fd, 1);
+}
+
+/* ---- statistics ---- */
+
+struct stats_call {
+    const struct virtio_meter *meter;
+    struct virtio_stats *out;
+};
+
+static int read_meter(void *arg)
+{
+    struct stats_call *call = arg;
+    virtio_meter_read(call->meter, call->out);
+    return 0;
+}
+
+bool virtio_device_stats(const struct virtio_device *dev, unsigned queue, struct virtio_stats *out)
+{
+    if (queue >= dev->cfg.queue_count || dev->queues[queue].meter == NULL)
+        return false;
+    struct stats_call call = {dev->queues[queue].meter, out};
+    evloop_call(dev->queues[queue].loop, read_meter, &call);
+    return true;
+}
+
+/* ---- life ---- */
+
+int queue_init(struct virtio_queue *q, struct virtio_device *dev, unsigned index)
+{
+    struct evloop *const *loops = dev->cfg.queue_loops;
+    *q = (struct virtio_queue){
+        .dev = dev,
+        .index = index,
+        .loop = loops != NULL ? loops[index] : dev->setup.loop,
+        .kick = {.cb = on_kick, .ctx = q},
+        .again = {.cb = on_again, .ctx = q},
+        .poll = {.look = look, .sleep = stop_looking, .ctx = q},
+        .flush = {.cb = on_flush, .ctx = q},
+        .kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
+    };
+    queue_default(q);
+    return q->kick_fd < 0 ? -errno : 0;
+}
+
+void queue_fini(struct virtio_queue *q)
+{
+    virtio_meter_destroy(q->meter);
+    if (q->dev != NULL && q->kick_fd >= 0)
+        close(q->kick_fd);
+}

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The block device's insides:
+ *
+ *     blk.c           configuration space, features, queues that come and go
+ *     blk_lane.c      what each loop has of the device
+ *     blk_request.c   a request, from its chain to its status byte
+ */
+#ifndef MINIVET_VIRTIO_BLK_IMPL_H
+#define MINIVET_VIRTIO_BLK_IMPL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "core/loop/evloop.h"
+#include "core/ports/block.h"
+#include "virtio/base/device.h"
+#include "virtio/spec.h"
+
+/* What the driver is told that one DISCARD or WRITE_ZEROES may carry. */
+#define BLK_RANGES_MAX        32u
+#define BLK_RANGE_MAX_SECTORS (UINT32_C(1) << 21) /* 1 GiB: a drain waits for one at most */
+
+struct blk_range {
+    uint64_t offset_bytes, bytes;
+    bool may_unmap;
+};
+
+/* One for each chain that can be in flight, at the chain's slot. */
+struct blk_request {
+    struct blk_req req;
+    struct blk_queue *queue;
+    struct vq_chain *chain;
+    struct iovec *iov;
+    struct blk_range *ranges; /* DISCARD, WRITE_ZEROES: done one after the other */
+    unsigned range_count, range_next;
+    TAILQ_ENTRY(blk_request) again; /* on the lane's list */
+};
+
+/* One for each loop that serves queues. On that loop. */
+struct blk_lane {
+    struct evloop *loop;
+    struct blk_backend *backend; /* the device's, or a view of it */
+    /*
+     * When one queue stops the backend drops what is out, of the others too. That is kept here, and
+     * submitted again in the next turn of the loop.
+     */
+    TAILQ_HEAD(, blk_request) again;
+    struct ev_defer submit_again;
+};
+
+struct blk_queue {
+    struct virtio_blk *blk;
+    struct blk_lane *lane;
+    unsigned index;
+
+    /* While it runs, sized by the queue. */
+    struct blk_request *requests;
+    struct iovec *iov;
+    struct blk_range *ranges;
+    unsigned iov_max;
+};
+
+struct virtio_blk {
+    struct virtio_device dev;
+    struct blk_backend *backend;
+    struct blk_queue *queues;
+    struct blk_lane *lanes; /* room for one a queue */
+    unsigned lane_count;
+    bool write_through; /* after a reset */
+    char serial[VIRTIO_BLK_ID_BYTES];
+    /* Its writeback says what the cache mode is. That and the capacity are atomic. */
+    _Alignas(uint64_t) uint8_t config[VIRTIO_BLK_CONFIG_BYTES];
+};
+
+/* What of the backend the guest sees. */
+uint64_t blk_capacity_sectors(const struct blk_backend *backend);
+uint32_t blk_block_sectors(
+    const struct blk_backend *backend); /* of a logical block: a power of 2 */
+
+/* blk_lane.c: set-up thread. What fails is reported; fini takes what there is. */
+int blk_lanes_init(struct virtio_blk *blk, struct evloop *const *queue_loops, unsigned queues);
+void blk_lanes_fini(struct virtio_blk *blk);
+/* [loop] The backend has another capacity. */
+void blk_lanes_resize(struct virtio_blk *blk);
+
+/* blk_request.c */
+void blk_request_init(struct blk_request *r, struct blk_queue *queue, unsigned slot);
+void blk_request_start(struct blk_request *r, struct vq_chain *chain);
+void blk_again_init(struct blk_lane *lane);
+/* The queue has stopped: none of its requests is submitted again. */
+void blk_again_forget(struct blk_queue *queue);
+
+#endif

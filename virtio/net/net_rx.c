@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/le.h"
+#include "core/base/xmath.h"
+#include "virtio/net/net_impl.h"
+
+/* So that a flood of packets which nobody wants holds nothing else up. */
+#define TURN_PACKETS 64u
+
+/* When a queue begins to listen: so much of what came before is lost, if there is so much. */
+#define DISCARD_PACKETS 1024u
+
+/* A chain has a vector at least, and one more chain is taken while there are fewer vectors. */
+#define VECTORS(vq) (VQ_IOV_MAX + (vq)->iov_max)
+
+static struct virtqueue *vq_of(struct virtio_net *net, unsigned pair)
+{
+    return &net->dev.queues[net_rx_queue(pair)].vq;
+}
+
+/* ---- chains at hand ---- */
+
+/* Takes the vectors of the first chain's header out; that chain has enough. */
+static void strip_header(const struct virtio_net *net, struct net_rx *rx)
+{
+    size_t left = net->header_bytes;
+    while (left > 0) {
+        struct iovec *v = &rx->iov[rx->first];
+        size_t n = (size_t)min_u64(left, v->iov_len);
+        *v = (struct iovec){(uint8_t *)v->iov_base + n, v->iov_len - n};
+        left -= n;
+        if (v->iov_len == 0)
+            rx->first++;
+    }
+}
+
+/* Moves all to the front, but for the header's vector. */
+static void compact(struct net_rx *rx)
+{
+    unsigned chains = rx->chain_end - rx->chain_first, vectors = rx->end - rx->base;
+    memmove(rx->chains, rx->chains + rx->chain_first, chains * sizeof(struct vq_chain *));
+    memmove(rx->iov + 1, rx->iov + rx->base, vectors * sizeof(struct iovec));
+    rx->first -= rx->base - 1;
+    rx->base = 1;
+    rx->end = vectors + 1;
+    rx->chain_first = 0;
+    rx->chain_end = chains;
+}
+
+static void keep(struct virtio_net *net, unsigned pair, struct vq_chain *chain)
+{
+    struct net_rx *rx = &net->rx[pair];
+    unsigned vectors = chain->iov_count - chain->rd_iov;
+    bool is_first = rx->chain_first == rx->chain_end;
+    if (rx->end + vectors > 2 * VECTORS(vq_of(net, pair)))
+        compact(rx);
+    memcpy(rx->iov + rx->end, chain->wr.iov, vectors * sizeof(struct iovec));
+    rx->chains[rx->chain_end++] = chain;
+    rx->end += vectors;
+    rx->room += chain->wr.left;
+    if (is_first)
+        strip_header(net, rx);
+}
+
+/* Gives the first chain back. */
+static void let_go(struct virtio_net *net, unsigned pair)
+{
+    struct net_rx *rx = &net->rx[pair];
+    struct vq_chain *chain = rx->chains[rx->chain_first++];
+    rx->base += chain->iov_count - chain->rd_iov;
+    rx->first = rx->base;
+    virtio_queue_push(&net->dev, net_rx_queue(pair), chain);
+}
+
+/*
+ * A driver that once gave enough for the largest packet, and has more than half of its buffers now,
+ * is about to give them back: until then packets are safe in the host. One that gives little, or
+ * keeps little, shall have what fits. (Linux refills a queue of which half, or 32, are missing.)
+ */
+static bool will_refill(struct virtio_net *net, unsigned pair)
+{
+    const struct net_rx *rx = &net->rx[pair];
+    return rx->had_enough && rx->chain_end - rx->chain_first < vq_of(net, pair)->size / 2;
+}
+
+/* Has enough at hand for the largest packet, or all that there is. False: nothing now. */
+static bool collect(struct virtio_net *net, unsigned pair)
+{
+    struct net_rx *rx = &net->rx[pair];
+    const unsigned queue = net_rx_queue(pair);
+    while (rx->room < net->room_min && rx->end - rx->base < VQ_IOV_MAX) {
+        struct vq_chain *chain = virtio_queue_next(&net->dev, queue);
+        if (chain == NULL) /* there is more, but the turn was used up: it comes again */
+            return rx->room > 0 && !vq_available(vq_of(net, pair)) && !will_refill(net, pair);
+        if (chain->wr.left < net->header_bytes)
+            virtio_queue_push(&net->dev, queue, chain);
+        else
+            keep(net, pair, chain);
+    }
+    rx->had_enough = true;
+    return true;
+}
+
+/* ---- a packet, VIRTIO 1.4 5.1.6.4 ---- */
+
+static unsigned offloads_of(const uint8_t *header)
+{
+    uint8_t type = header[VIRTIO_NET_HDR_gso_type];
+    unsigned offloads = header[VIRTIO_NET_HDR_flags] & VIRTIO_NET_HDR_F_NEEDS_CSUM ? NET_CSUM : 0;
+    if (type & VIRTIO_NET_HDR_GSO_ECN)
+        offloads |= NET_ECN;
+    switch (type & ~VIRTIO_NET_HDR_GSO_ECN) {
+    case VIRTIO_NET_HDR_GSO_NONE:
+        return offloads & ~NET_ECN;
+    case VIRTIO_NET_HDR_GSO_TCPV4:
+        return offloads | NET_TSO4;
+    case VIRTIO_NET_HDR_GSO_TCPV6:
+        return offloads | NET_TSO6;
+    case VIRTIO_NET_HDR_GSO_UDP:
+        return offloads | NET_UFO;
+    case VIRTIO_NET_HDR_GSO_UDP_L4:
+        return offloads | NET_USO;
+    default:
+        return ~0u; /* nobody has negotiated that */
+    }
+}
+
+/* Is it one that the driver takes? Takes out of the header what says more than was asked for. */
+static bool check_header(const struct virtio_net *net, uint8_t *header)
+{
+    unsigned offloads = offloads_of(header);
+    bool gso = header[VIRTIO_NET_HDR_gso_type] & ~VIRTIO_NET_HDR_GSO_ECN;
+    if ((offloads & ~net->wanted) != 0 ||
+        (gso && (!(offloads & NET_CSUM) || le16_get(header + VIRTIO_NET_HDR_gso_size) == 0)))
+        return false;
+    uint8_t flags = VIRTIO_NET_HDR_F_NEEDS_CSUM | VIRTIO_NET_HDR_F_DATA_VALID;
+    header[VIRTIO_NET_HDR_flags] &= net->wanted & NET_CSUM ? flags : 0;
+    if (!gso)
+        header[VIRTIO_NET_HDR_gso_type] = VIRTIO_NET_HDR_GSO_NONE;
+    return true;
+}
+
+/* Behind the header, whether the driver gets to see it there or not. */
+static void put_hash(const struct virtio_net *net, uint8_t *header, struct iobuf frame)
+{
+    struct net_hash hash = {0};
+    if (net->rss.hash.types != 0 &&
+        (net->rss.steers || net->header_bytes == VIRTIO_NET_HDR_HASH_BYTES)) {
+        uint8_t head[NET_HASH_HEAD];
+        hash = net_hash_of(&net->rss.hash, head, iobuf_get(&frame, head, sizeof(head)));
+    }
+    le32_put(header + VIRTIO_NET_HDR_hash_value, hash.value);
+    le32_put(header + VIRTIO_NET_HDR_hash_report, hash.report); /* and padding */
+}
+
+static bool check_frame(struct virtio_net *net, uint8_t *header, struct iobuf frame)
+{
+    uint8_t head[NET_ETHERNET_BYTES + NET_VLAN_TAG_BYTES] = {0};
+    const struct iobuf whole_frame = frame;
+    uint64_t bytes = frame.left;
+    bool whole = iobuf_get(&frame, head, sizeof(head)) >= NET_ETHERNET_BYTES;
+    uint64_t max = NET_ETHERNET_BYTES + net->mtu_bytes;
+    if (net_frame_is_tagged(head))
+        max += NET_VLAN_TAG_BYTES;
+    if (!whole || !check_header(net, header) ||
+        (net->limits_mtu && bytes > max &&
+         header[VIRTIO_NET_HDR_gso_type] == VIRTIO_NET_HDR_GSO_NONE)) {
+        net->drops.rx_invalid++;
+        return false;
+    }
+    if (!net_filter_takes(net, head)) {
+        net->drops.rx_filtered++;
+        return false;
+    }
+    put_hash(net, header, whole_frame);
+    return true;
+}
+
+/* The frame is in place: writes the header, and gives back what both have taken. */
+static void deliver(struct virtio_net *net, unsigned pair, uint8_t *header, uint64_t frame_bytes)
+{
+    struct net_rx *rx = &net->rx[pair];
+    uint64_t left = net->header_bytes + frame_bytes, sum = 0;
+    unsigned chains = 0;
+    while (sum < left)
+        sum += rx->chains[rx->chain_first + chains++]->wr.left;
+    rx->room -= sum;
+    le16_put(header + VIRTIO_NET_HDR_num_buffers, (uint16_t)chains);
+    left -= iobuf_put(&rx->chains[rx->chain_first]->wr, header, net->header_bytes);
+    for (; chains > 0; chains--) {
+        left -= iobuf_skip(&rx->chains[rx->chain_first]->wr, left);
+        let_go(net, pair);
+    }
+    if (rx->chain_first < rx->chain_end)
+        strip_header(net, rx);
+}
+
+/* Straight into buffers of the pair. */
+static void receive(struct virtio_net *net, unsigned source, unsigned pair)
+{
+    struct net_rx *rx = &net->rx[pair];
+    uint8_t header[VIRTIO_NET_HDR_HASH_BYTES];
+    struct iovec *iov = &rx->iov[rx->first - 1];
+    unsigned count = (unsigned)min_u64(rx->end - rx->first + 1, VQ_IOV_MAX);
+    iov[0] = (struct iovec){header, NET_HEADER_BYTES};
+    ssize_t got = net->backend->ops->receive(net->backend, source, iov, count);
+    if (got == -EMSGSIZE) {
+        net->drops.rx_no_room++;
+    } else if (got < (ssize_t)NET_HEADER_BYTES) {
+        net->rx[source].ready = false;
+    } else {
+        uint64_t bytes = (uint64_t)got - NET_HEADER_BYTES;
+        if (check_frame(net, header, (struct iobuf){.iov = iov + 1, .left = bytes}))
+            deliver(net, pair, header, bytes);
+    }
+}
+
+/* ---- which queue ---- */
+
+static bool runs(const struct virtio_net *net, unsigned pair)
+{
+    return net->rx[pair].chains != NULL;
+}
+
+/* Its own, and while that is in reset the first that is not (VIRTIO 1.4 5.1.6.5). */
+unsigned net_rx_pair_for(const struct virtio_net *net, unsigned source)
+{
+    unsigned pair = source;
+    if (!runs(net, source))
+        for (pair = 0; pair < net->pairs_used && !runs(net, pair); pair++)
+            ;
+    return pair;
+}
+
+/* A pair of the backend that may have something for that queue; net->pairs_used: none. */
+static unsigned source_for(const struct virtio_net *net, unsigned pair)
+{
+    unsigned source = pair;
+    if (!net->rx[pair].ready)
+        for (source = 0; source < net->pairs_used; source++)
+            if (net->rx[source].ready && net_rx_pair_for(net, source) == pair)
+                break;
+    return source;
+}
+
+static unsigned pair_by_hash(const struct net_rss *rss)
+{
+    bool hashed = le16_get(rss->packet + VIRTIO_NET_HDR_hash_report) != 0;
+    uint32_t hash = le32_get(rss->packet + VIRTIO_NET_HDR_hash_value);
+    return hashed ? rss->pairs[hash & rss->mask] : rss->unclassified;
+}
+
+/* The next packet, whomever it is for, and where it goes. False: nobody has one. */
+static bool fetch(struct virtio_net *net)
+{
+    struct net_rss *rss = &net->rss;
+    uint8_t *frame = rss->packet + VIRTIO_NET_HDR_HASH_BYTES;
+    struct iovec iov[] = {{rss->packet, NET_HEADER_BYTES},
+                          {frame, NET_PACKET_MAX - NET_HEADER_BYTES}};
+    for (unsigned n = 0; n < net->pairs_used; n++) {
+        unsigned source = rss->source++ % net->pairs_used;
+        if (!net->rx[source].ready)
+            continue;
+        ssize_t got = net->backend->ops->receive(net->backend, source, iov, 2);
+        if (got >= (ssize_t)NET_HEADER_BYTES) {
+            struct iobuf buf = {.iov = iov + 1, .left = (uint64_t)got - NET_HEADER_BYTES};
+            rss->waiting = check_frame(net, rss->packet, buf) ? (uint32_t)buf.left : 0;
+            rss->pair = pair_by_hash(rss);
+            return true;
+        }
+        net->rx[source].ready = false;
+    }
+    return false;
+}
+
+/*
+ * False: it waits. One for a queue that does not run is lost (5.1.6.5), and so is one that came
+ * before the driver wanted fewer offloads.
+ */
+static bool place(struct virtio_net *net)
+{
+    struct net_rss *rss = &net->rss;
+    struct net_rx *rx = &net->rx[rss->pair];
+    if (rss->waiting > 0 && runs(net, rss->pair) && check_header(net, rss->packet)) {
+        if (!collect(net, rss->pair))
+            return false;
+        if (rx->room >= net->header_bytes + rss->waiting) {
+            struct iobuf to = {.iov = rx->iov + rx->first, .left = rss->waiting};
+            iobuf_put(&to, rss->packet + VIRTIO_NET_HDR_HASH_BYTES, rss->waiting);
+            deliver(net, rss->pair, rss->packet, rss->waiting);
+            rss->waiting = 0;
+        }
+    }
+    net->drops.rx_no_room += rss->waiting > 0;
+    rss->waiting = 0;
+    return true;
+}
+
+/* One packet, with RSS for any queue; false: there is none, or no room. */
+static bool serve_one(struct virtio_net *net, unsigned pair)
+{
+    if (net->rss.steers)
+        return (net->rss.waiting > 0 || fetch(net)) && place(net);
+    unsigned source = source_for(net, pair);
+    if (source == net->pairs_used || !collect(net, pair))
+        return false;
+    receive(net, source, pair);
+    return true;
+}
+
+/* ---- the queue ---- */
+
+/* Loses what was sent while nobody listened. False: that was all. */
+static bool discard(struct virtio_net *net)
+{
+    uint8_t packet[2048];
+    struct iovec iov = {packet, sizeof(packet)};
+    bool more = false;
+    net->rss.waiting = 0;
+    for (unsigned source = 0; source < net->pairs_used; source++) {
+        bool *ready = &net->rx[source].ready;
+        for (unsigned n = 0; *ready && n < DISCARD_PACKETS; n++) {
+            ssize_t got = net->backend->ops->receive(net->backend, source, &iov, 1);
+            *ready = got >= 0 || got == -EMSGSIZE;
+        }
+        more |= *ready;
+    }
+    return more;
+}
+
+void net_rx_serve(struct virtio_net *net, unsigned pair)
+{
+    if (!net_link_is_up(net) && !discard(net))
+        return;
+    for (unsigned n = 0; n < TURN_PACKETS && net_link_is_up(net); n++)
+        if (!serve_one(net, pair))
+            return;
+    virtio_queue_serve_later(&net->dev, net_rx_queue(pair));
+}
+
+int net_rx_start(struct virtio_net *net, unsigned pair)
+{
+    struct net_rx *rx = &net->rx[pair];
+    size_t places = 2 * VECTORS(vq_of(net, pair)) + 1;
+    bool first = net_rx_pair_for(net, pair) == net->pairs_used;
+    rx->chains = calloc(places, sizeof(struct vq_chain *));
+    rx->iov = calloc(places, sizeof(struct iovec));
+    rx->base = rx->first = rx->end = 1; /* behind the first header's place */
+    if (rx->chains == NULL || rx->iov == NULL) {
+        net_rx_stop(net, pair);
+        return -ENOMEM;
+    }
+    if (first)
+        (void)discard(net);
+    return 0;
+}
+
+/* What was on its way to this queue goes to another. */
+void net_rx_stop(struct virtio_net *net, unsigned pair)
+{
+    struct net_rx *rx = &net->rx[pair];
+    free(rx->chains);
+    free(rx->iov);
+    *rx = (struct net_rx){.ready = rx->ready};
+    unsigned other = net_rx_pair_for(net, pair);
+    if (other < net->pairs_used)
+        virtio_queue_serve_later(&net->dev, net_rx_queue(other));
+}

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "virtio/observe/strict.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/fail.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
+#include "virtio/observe/strict_impl.h"
+
+#define DETAIL_BYTES 160
+#define WHERE_BYTES  32
+
+static const struct strict_rule_info rules[STRICT_RULES] = {
+#define X(name, section, text) [STRICT_##name] = {section, text},
+    STRICT_RULE_LIST(X)
+#undef X
+};
+
+const struct strict_rule_info *strict_rule_info(enum strict_rule rule)
+{
+    return &rules[rule];
+}
+
+/* Row 0 is for what concerns no queue. */
+static _Atomic uint64_t *counter(const struct virtio_strict *s, unsigned row, enum strict_rule rule)
+{
+    return &s->counts[(size_t)row * STRICT_RULES + rule];
+}
+
+static void name_queue(char where[WHERE_BYTES], int queue)
+{
+    where[0] = '\0';
+    if (queue >= 0)
+        snprintf(where, WHERE_BYTES, "queue %d: ", queue);
+}
+
+void strict_report(struct virtio_device *dev, int queue, enum strict_rule rule, const char *fmt,
+                   ...)
+{
+    struct virtio_strict *s = dev->strict;
+    if (s == NULL)
+        return;
+    bool has_queue = queue >= 0 && (unsigned)queue < s->queue_count;
+    unsigned row = has_queue ? (unsigned)queue + 1 : 0;
+    uint64_t before = atomic_fetch_add(counter(s, row, rule), 1);
+    if (before >= STRICT_BURST)
+        return;
+    char detail[DETAIL_BYTES], where[WHERE_BYTES];
+    name_queue(where, (int)row - 1);
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(detail, sizeof(detail), fmt, args);
+    va_end(args);
+    /* At the one level that nothing hides: it was asked for. */
+    log_error("strict: %s: %sVIRTIO 1.4 %s: %s: %s%s", dev->setup.name, where, rules[rule].section,
+              rules[rule].text, detail,
+              before == STRICT_BURST - 1 ? " (more are only counted)" : "");
+}
+
+uint64_t virtio_strict_count(const struct virtio_device *dev, enum strict_rule rule)
+{
+    const struct virtio_strict *s = dev->strict;
+    uint64_t sum = 0;
+    for (unsigned row = 0; s != NULL && row <= s->queue_count; row++)
+        sum += atomic_load(counter(s, row, rule));
+    return sum;
+}
+
+uint64_t virtio_strict_total(const struct virtio_device *dev)
+{
+    uint64_t sum = 0;
+    for (unsigned rule = 0; rule < STRICT_RULES; rule++)
+        sum += virtio_strict_count(dev, rule);
+    return sum;
+}
+
+void virtio_strict_summary(const struct virtio_device *dev)
+{
+    const struct virtio_strict *s = dev->strict;
+    if (s == NULL)
+        return;
+    if (virtio_strict_total(dev) == 0)
+        log_error("strict: %s: nothing to report", dev->setup.name);
+    for (unsigned row = 0; row <= s->queue_count; row++)
+        for (unsigned rule = 0; rule < STRICT_RULES; rule++) {
+            uint64_t times = atomic_load(counter(s, row, rule));
+            char where[WHERE_BYTES];
+            name_queue(where, (int)row - 1);
+            if (times > 0)
+                log_error("strict: %s: %llu in all: %sVIRTIO 1.4 %s: %s", dev->setup.name,
+                          (unsigned long long)times, where, rules[rule].section, rules[rule].text);
+        }
+}
+
+/* ---- life ---- */
+
+int virtio_strict_create(struct virtio_strict **out, struct virtio_device *dev)
+{
+    unsigned queues = dev->cfg.queue_count;
+    struct virtio_strict *s = calloc(1, sizeof(*s) + queues * sizeof(s->queues[0]));
+    _Atomic uint64_t *counts = calloc((size_t)(queues + 1) * STRICT_RULES, sizeof(*counts));
+    if (s == NULL || counts == NULL) {
+        free(s);
+        free(counts);
+        return fail(-ENOMEM, "virtio %s: driver monitor", dev->setup.name);
+    }
+    s->dev = dev;
+    s->counts = counts;
+    s->queue_count = queues;
+    pthread_mutex_init(&s->lock, NULL);
+    for (unsigned i = 0; i < queues; i++)
+        s->queues[i] = (struct strict_queue){
+            .dev = dev,
+            .index = i,
+            .config.size = dev->setup.queue_size_max,
+        };
+    *out = s;
+    return 0;
+}
+
+void virtio_strict_destroy(struct virtio_strict *s)
+{
+    if (s == NULL)
+        return;
+    for (unsigned i = 0; i < s->queue_count; i++) {
+        free(s->queues[i].descs);
+        free(s->queues[i].chains);
+    }
+    pthread_mutex_destroy(&s->lock);
+    free(s->counts);
+    free(s);
+}
+
+struct strict_queue *virtio_strict_queue(struct virtio_strict *s, unsigned queue)
+{
+    return s != NULL ? &s->queues[queue] : NULL;
+}

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "virtio/ring/virtqueue.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/base/fail.h"
+#include "core/base/xmath.h"
+#include "core/memory/gmem.h"
+#include "virtio/ring/vq_ops.h"
+#include "virtio/spec.h"
+
+/* VIRTIO 1.4 2.7.5.2: no chain has more bytes than that. */
+#define CHAIN_MAX_BYTES (UINT64_C(1) << 32)
+
+int vq_error(struct virtqueue *vq, int err, const char *why)
+{
+    vq->error = why;
+    return err;
+}
+
+static int make_chains(struct virtqueue *vq)
+{
+    vq->chains = calloc(vq->size, sizeof(*vq->chains));
+    vq->iov = calloc((size_t)vq->size * vq->iov_max, sizeof(*vq->iov));
+    vq->in_flight = calloc(vq->size, sizeof(*vq->in_flight));
+    vq->order = calloc(vq->in_order ? vq->size : 1, sizeof(struct vq_chain *));
+    if (vq->chains == NULL || vq->iov == NULL || vq->in_flight == NULL || vq->order == NULL)
+        return vq_error(vq, -ENOMEM, "out of memory");
+    return 0;
+}
+
+static bool has(const struct vq_setup *setup, unsigned feature)
+{
+    return (setup->features & VIRTIO_BIT(feature)) != 0;
+}
+
+int vq_activate(struct virtqueue *vq, const struct vq_setup *setup)
+{
+    BUG_ON(setup->iov_max == 0 || setup->iov_max > VQ_IOV_MAX || setup->size_max > VIRTQ_MAX_SIZE);
+    *vq = (struct virtqueue){
+        .ops = has(setup, VIRTIO_F_RING_PACKED) ? &vq_packed_ops : &vq_split_ops,
+        .gmem = setup->gmem,
+        .size = setup->config->size,
+        .indirect = has(setup, VIRTIO_F_INDIRECT_DESC),
+        .event_idx = has(setup, VIRTIO_F_EVENT_IDX),
+        .in_order = has(setup, VIRTIO_F_IN_ORDER),
+    };
+    if (setup->strict != NULL)
+        vq_strict_wrap(vq, setup->strict);
+    if (setup->tape != NULL)
+        vq_tape_wrap(vq, setup->tape);
+    int err = 0;
+    if (vq->size == 0 || vq->size > setup->size_max)
+        err = vq_error(vq, -EINVAL, "size out of range");
+    if (err == 0)
+        err = vq->ops->activate(vq, setup->config);
+    if (err == 0) {
+        vq->iov_max = (unsigned)min_u64(setup->iov_max, vq->size);
+        err = make_chains(vq);
+    }
+    if (err != 0)
+        vq_deactivate(vq);
+    return err;
+}
+
+void vq_deactivate(struct virtqueue *vq)
+{
+    free(vq->chains);
+    free(vq->iov);
+    free(vq->in_flight);
+    free(vq->order);
+    *vq = (struct virtqueue){.error = vq->error};
+}
+
+int vq_chain_add(struct virtqueue *vq, struct vq_chain *chain, uint64_t addr, uint32_t len,
+                 bool writable)
+{
+    /* VIRTIO 1.4 2.7.5.3.1: a chain is no longer than the queue, which also ends every cycle. */
+    if (chain->descs == vq->size)
+        return vq_error(vq, -EPROTO, "chain longer than the queue");
+    chain->descs++;
+    /* VIRTIO 1.4 2.7.4.2: what the device reads comes before what it writes. */
+    if (!writable && chain->iov_count > chain->rd_iov)
+        return vq_error(vq, -EPROTO, "readable buffer after a writable one");
+    chain->bytes += len;
+    if (chain->bytes > CHAIN_MAX_BYTES)
+        return vq_error(vq, -EPROTO, "chain of more than 4 GiB");
+    int used = gmem_iov(vq->gmem, addr, len, chain->iov + chain->iov_count,
+                        vq->iov_max - chain->iov_count);
+    if (used == -E2BIG)
+        return vq_error(vq, -EPROTO, "chain of more buffers than the device takes");
+    if (used < 0)
+        return vq_error(vq, -EPROTO, "buffer outside of guest memory");
+    chain->iov_count += (unsigned)used;
+    if (!writable)
+        chain->rd_iov = chain->iov_count;
+    return 0;
+}
+
+/* All of its chains are in flight. */
+static bool is_used_up(const struct virtqueue *vq)
+{
+    return vq->free == NULL && vq->slots_used == vq->size;
+}
+
+/* One that was in flight before, or the next slot: only what is used takes the host's memory. */
+static struct vq_chain *chain_take(struct virtqueue *vq)
+{
+    struct vq_chain *chain = vq->free;
+    if (is_used_up(vq))
+        return NULL;
+    if (chain != NULL) {
+        vq->free = chain->next_free;
+    } else {
+        chain = &vq->chains[vq->slots_used];
+        chain->slot = vq->slots_used++;
+        chain->iov = &vq->iov[(size_t)chain->slot * vq->iov_max];
+    }
+    chain->slots = 0;
+    chain->descs = 0;
+    chain->done = false;
+    chain->rd_iov = 0;
+    chain->iov_count = 0;
+    chain->bytes = 0;
+    return chain;
+}
+
+static void chain_put(struct virtqueue *vq, struct vq_chain *chain)
+{
+    chain->next_free = vq->free;
+    vq->free = chain;
+}
+
+/* The place in `order` of what was taken `after` chains later than the oldest; no division. */
+static uint32_t order_place(const struct virtqueue *vq, uint32_t after)
+{
+    uint32_t at = vq->order_first + after;
+    return at < vq->size ? at : at - vq->size;
+}
+
+int vq_pop(struct virtqueue *vq, struct vq_chain **chain)
+{
+    if (vq->broken)
+        return -EPROTO;
+    /* With every chain in flight whatever else is there names one of their heads again. */
+    if (is_used_up(vq) && !vq->ops->notify_on(vq))
+        return 0;
+    struct vq_chain *next = chain_take(vq);
+    int got = next != NULL ? vq->ops->pop(vq, next)
+                           : vq_error(vq, -EPROTO, "more chains than the queue has heads");
+    if (got <= 0) {
+        if (next != NULL)
+            chain_put(vq, next);
+        vq->broken = got < 0;
+        return got;
+    }
+    vq->in_flight[next->head] = true;
+    if (vq->in_order)
+        vq->order[order_place(vq, vq->order_count++)] = next;
+    next->rd = iobuf_init(next->iov, next->rd_iov);
+    next->wr = iobuf_init(next->iov + next->rd_iov, next->iov_count - next->rd_iov);
+    next->tail = (struct iobuf){0};
+    *chain = next;
+    return 1;
+}
+
+bool vq_chain_split_tail(struct vq_chain *chain, uint64_t len)
+{
+    return iobuf_split_tail(&chain->wr, len, &chain->tail);
+}
+
+uint32_t vq_chain_written(const struct vq_chain *chain)
+{
+    uint64_t bytes = chain->wr.done;
+    if (chain->wr.left == 0)
+        bytes += chain->tail.done;
+    return (uint32_t)min_u64(bytes, UINT32_MAX);
+}
+
+static void give_back(struct virtqueue *vq, struct vq_chain *chain)
+{
+    vq->in_flight[chain->head] = false;
+    /* A broken queue is not touched again before the reset. */
+    if (!vq->broken)
+        vq->ops->push(vq, chain, vq_chain_written(chain));
+    chain_put(vq, chain);
+}
+
+void vq_push(struct virtqueue *vq, struct vq_chain *chain)
+{
+    BUG_ON(!vq->in_flight[chain->head] || chain->done);
+    if (!vq->in_order) {
+        give_back(vq, chain);
+        return;
+    }
+    chain->done = true;
+    while (vq->order_count > 0 && vq->order[vq->order_first]->done) {
+        give_back(vq, vq->order[vq->order_first]);
+        vq->order_first = order_place(vq, 1);
+        vq->order_count--;
+    }
+}
+
+bool vq_flush(struct virtqueue *vq)
+{
+    return !vq->broken && vq->ops->flush(vq);
+}
+
+void vq_return(struct virtqueue *vq, struct vq_chain *chain)
+{
+    BUG_ON(!vq->in_flight[chain->head]);
+    vq->in_flight[chain->head] = false;
+    if (vq->in_order)
+        vq->order_count--;
+    vq->ops->unpop(vq, chain);
+    chain_put(vq, chain);
+}
+
+void vq_notify_off(struct virtqueue *vq)
+{
+    if (!vq->broken)
+        vq->ops->notify_off(vq);
+}
+
+bool vq_available(const struct virtqueue *vq)
+{
+    return !vq->broken && vq->ops->available(vq);
+}
+
+bool vq_notify_on(struct virtqueue *vq)
+{
+    return !vq->broken && vq->ops->notify_on(vq);
+}

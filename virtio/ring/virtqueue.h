@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Virtqueues: chains of guest buffers, taken from a ring in guest memory and given back through it.
+ *
+ * A chain's life:   vq_pop() -> the device moves rd and wr -> vq_push() -> vq_flush()
+ *
+ * The split ring (VIRTIO 1.4 2.7; vq_split.c):
+ *
+ *      driver area (guest writes)                device area (device writes)
+ *     flags idx ring[size] used_event           flags idx ring[size] avail_event
+ *            |   | heads                                |  | {head, bytes written}
+ *            v   v                                      v  v
+ *     descriptors: addr len flags next          "the first idx entries, counted for ever modulo
+ *     chained by next, or one that points        65536, are valid"; *_event say at which index
+ *     to an indirect table of descriptors        the other side wants to be told
+ *
+ * The packed ring (VIRTIO 1.4 2.8; vq_packed.c):
+ *
+ *      descriptors: addr len id flags            driver area: when it wants an interrupt
+ *     made available and used in the same        device area: when it wants a kick
+ *     place; two bits of flags say which,
+ *     and flip their meaning each lap
+ *
+ * Which one a queue has says RING_PACKED; the calls are the same: struct vq_ops. With IN_ORDER
+ * chains come back to the guest in the order in which they were taken, whatever the device does.
+ *
+ * What the guest wrote into registers is a struct vq_config; vq_activate() checks it once and makes
+ * a struct virtqueue of it, which looks at no register again. Descriptors are copied, each field
+ * read once, and a chain is checked whole before a device sees it. The guest may change everything
+ * at any time, and the worst it gains is garbage in its own memory.
+ *
+ * One thread at a time: the loop of the device. Nothing here allocates between vq_activate() and
+ * vq_deactivate(), and nothing logs: `error` says in words what was wrong.
+ */
+#ifndef MINIVET_VIRTIO_VIRTQUEUE_H
+#define MINIVET_VIRTIO_VIRTQUEUE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "core/memory/iobuf.h"
+
+struct gmem;
+struct strict_queue;
+struct tape_queue;
+struct vq_ops;
+
+/* As the guest wrote it; nothing in it is checked. Addresses are guest-physical. */
+struct vq_config {
+    uint32_t size;   /* in descriptors */
+    uint64_t desc;   /* descriptor area */
+    uint64_t driver; /* driver area: available ring */
+    uint64_t device; /* device area: used ring */
+    bool ready;
+};
+
+/* What a queue is activated with; all but the config comes from the device. */
+struct vq_setup {
+    const struct vq_config *config;
+    const struct gmem *gmem;     /* outlives the queue */
+    uint64_t features;           /* negotiated */
+    uint32_t size_max;           /* what the device has told the guest */
+    unsigned iov_max;            /* vectors in a chain at most */
+    struct strict_queue *strict; /* the driver monitor's; NULL: off */
+    struct tape_queue *tape;     /* a tape's; NULL: it is on none */
+};
+
+/* The most that vq_setup.iov_max may be: what preadv(2) takes. */
+#define VQ_IOV_MAX 1024u
+
+/*
+ * A request. rd is what the device reads, wr what it writes; tail is what vq_chain_split_tail()
+ * cut off wr's end. The queue counts what was written by the cursors' positions, so a device that
+ * has guest memory written by other means moves them with iobuf_skip().
+ */
+struct vq_chain {
+    struct iobuf rd, wr, tail;
+    unsigned slot; /* below the queue's size, and no other chain in flight has it */
+
+    /* The queue's own. */
+    uint16_t head;   /* what names it to the guest: its first descriptor, or its buffer id */
+    uint16_t slots;  /* packed: descriptors that it takes in the ring */
+    uint16_t descs;  /* descriptors, those of an indirect table counted, itself not */
+    bool done;       /* pushed, but one that was taken before it is not: IN_ORDER */
+    unsigned rd_iov; /* vectors that are readable; the writable ones follow */
+    unsigned iov_count;
+    uint64_t bytes;
+    struct iovec *iov;
+    struct vq_chain *next_free;
+
+    uint64_t taken_ns; /* the meter's, if the queue has one: virtio/observe/stats.h */
+};
+
+struct vq_split {
+    const uint8_t *desc, *avail; /* in guest memory, checked to hold `size` entries */
+    uint8_t *used;
+    uint16_t avail_seen; /* the driver's index when last looked at */
+    uint16_t next_avail; /* the next entry to take */
+    uint16_t next_used;  /* the next entry to fill */
+    uint16_t published;  /* the used index that the driver was last shown */
+};
+
+/* A position counts to twice the size: see vq_packed.c. */
+struct vq_packed {
+    uint8_t *desc; /* in guest memory, checked to hold `size` entries */
+    const uint8_t *driver_event;
+    uint8_t *device_event;
+    uint32_t next_avail;  /* the next to take */
+    uint32_t next_used;   /* the next to fill */
+    uint32_t published;   /* where the driver sees the ring's used part end */
+    uint32_t out;         /* descriptors taken and not given back */
+    uint16_t first_flags; /* to be written at `published` */
+};
+
+struct virtqueue {
+    const struct vq_ops *ops; /* NULL: not active */
+    const struct gmem *gmem;
+    uint32_t size;
+    bool indirect, event_idx, in_order; /* negotiated */
+    bool broken;
+    const char *error; /* why the last call said no */
+    struct strict_queue *strict;
+    struct tape_queue *tape;
+    union {
+        struct vq_split split;
+        struct vq_packed packed;
+    };
+
+    /* Storage of every chain that can be in flight. */
+    struct vq_chain *chains, *free; /* by slot; those that were in flight before */
+    uint32_t slots_used;            /* those above have never been in flight */
+    struct iovec *iov;
+    unsigned iov_max;
+    bool *in_flight; /* by head */
+
+    /* With IN_ORDER: the chains in flight, oldest at order_first modulo the size. */
+    struct vq_chain **order;
+    uint32_t order_first, order_count;
+};
+
+/*
+ * Checks the configuration and makes the queue run. vq is zeroed or deactivated.
+ * -EINVAL: the guest's configuration is no queue (vq->error says why); -ENOMEM. Nothing is
+ * reported.
+ */
+int vq_activate(struct virtqueue *vq, const struct vq_setup *setup);
+
+/* Forgets the queue and every chain in flight: nobody may still use one. */
+void vq_deactivate(struct virtqueue *vq);
+
+static inline bool vq_is_active(const struct virtqueue *vq)
+{
+    return vq->ops != NULL;
+}
+
+/*
+ * Takes the next chain. 1 and *chain; 0 if there is none; -EPROTO if the ring is broken, and from
+ * then on always (vq->error). Every chain is ended by exactly one vq_push() or vq_return().
+ */
+int vq_pop(struct virtqueue *vq, struct vq_chain **chain);
+
+/* Cuts the last len writable bytes off wr, into tail; false if there are fewer. */
+bool vq_chain_split_tail(struct vq_chain *chain, uint64_t len);
+
+/* What the guest will be told: how many bytes were written from the first writable one on. */
+uint32_t vq_chain_written(const struct vq_chain *chain);
+
+/*
+ * Gives a chain back to the guest, who sees it after the next vq_flush(). Any order: with IN_ORDER
+ * one that is early waits for those before it.
+ */
+void vq_push(struct virtqueue *vq, struct vq_chain *chain);
+
+/* Shows the guest all that was pushed. Returns whether it wants an interrupt for that. */
+bool vq_flush(struct virtqueue *vq);
+
+/* Undoes the last vq_pop(), so that the next one gives the same chain, read anew. */
+void vq_return(struct virtqueue *vq, struct vq_chain *chain);
+
+/*
+ * Whether the guest shall kick. vq_notify_on() returns whether chains came before the guest could
+ * know: then nobody will kick for them, and the caller goes on popping.
+ */
+void vq_notify_off(struct virtqueue *vq);
+bool vq_notify_on(struct virtqueue *vq);
+
+/* Is there something for vq_pop()? A look at memory; the guest may change its mind. */
+bool vq_available(const struct virtqueue *vq);
+
+/*
+ * Of an active split ring that somebody else runs: the indices as driver and device show them to
+ * each other.
+ */
+void vq_split_indices(const struct virtqueue *vq, uint16_t *avail, uint16_t *used);
+
+#endif

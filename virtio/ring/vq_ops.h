@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Between virtqueue.c, which keeps chains, and the ring formats: for these files alone.
+ */
+#ifndef MINIVET_VIRTIO_VQ_OPS_H
+#define MINIVET_VIRTIO_VQ_OPS_H
+
+#include <endian.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "virtio/ring/virtqueue.h"
+
+/* A ring format. The contracts are those of the vq_ functions of the same names. */
+struct vq_ops {
+    int (*activate)(struct virtqueue *vq, const struct vq_config *config);
+    /* Fills an empty chain: vq_chain_add() for each buffer, head. 1, 0 or -EPROTO. */
+    int (*pop)(struct virtqueue *vq, struct vq_chain *chain);
+    void (*push)(struct virtqueue *vq, const struct vq_chain *chain, uint32_t written);
+    bool (*flush)(struct virtqueue *vq);
+    void (*unpop)(struct virtqueue *vq, const struct vq_chain *chain);
+    void (*notify_off)(struct virtqueue *vq);
+    bool (*notify_on)(struct virtqueue *vq);
+    bool (*available)(const struct virtqueue *vq);
+};
+
+extern const struct vq_ops vq_split_ops;
+extern const struct vq_ops vq_packed_ops;
+
+/* Puts the driver monitor around the queue's operations (strict.h). */
+void vq_strict_wrap(struct virtqueue *vq, struct strict_queue *queue);
+/* Puts a tape around them (device_tape.h). */
+void vq_tape_wrap(struct virtqueue *vq, struct tape_queue *tq);
+
+/* Notes why, and returns err. */
+int vq_error(struct virtqueue *vq, int err, const char *why);
+
+/* Adds one buffer to a chain; 0 or -EPROTO. */
+int vq_chain_add(struct virtqueue *vq, struct vq_chain *chain, uint64_t addr, uint32_t len,
+                 bool writable);
+
+/* ---- numbers that the guest reads and writes at the same time ---- */
+
+/*
+ * The one read of a descriptor, as two numbers of 64 bits: what the guest does to it later is not
+ * seen. It stays in registers: the way over the stack makes each field wait for a store.
+ */
+static inline void ring_load_desc(const uint8_t *at, uint64_t *addr, uint64_t *rest)
+{
+    uint64_t low, high;
+    memcpy(&low, at, sizeof(low));
+    memcpy(&high, at + sizeof(low), sizeof(high));
+    /* From here on they may be anything for all the compiler knows: it cannot read again. */
+    __asm__ volatile("" : "+r"(low), "+r"(high));
+    *addr = le64toh(low);
+    *rest = le64toh(high);
+}
+
+static inline uint16_t ring_load16_acquire(const uint8_t *at)
+{
+    return le16toh(__atomic_load_n((const uint16_t *)(const void *)at, __ATOMIC_ACQUIRE));
+}
+
+static inline uint16_t ring_load16_relaxed(const uint8_t *at)
+{
+    return le16toh(__atomic_load_n((const uint16_t *)(const void *)at, __ATOMIC_RELAXED));
+}
+
+static inline void ring_store16_relaxed(uint8_t *at, uint16_t value)
+{
+    __atomic_store_n((uint16_t *)(void *)at, htole16(value), __ATOMIC_RELAXED);
+}
+
+static inline void ring_store32_relaxed(uint8_t *at, uint32_t value)
+{
+    __atomic_store_n((uint32_t *)(void *)at, htole32(value), __ATOMIC_RELAXED);
+}
+
+/*
+ * "I stored mine, have you stored yours?": both sides store, then load what the other stores. One
+ * order of all four accesses (sequential consistency) lets at least one side see the other's.
+ */
+static inline void ring_store16_seq_cst(uint8_t *at, uint16_t value)
+{
+    __atomic_store_n((uint16_t *)(void *)at, htole16(value), __ATOMIC_SEQ_CST);
+}
+
+static inline void ring_store32_seq_cst(uint8_t *at, uint32_t value)
+{
+    __atomic_store_n((uint32_t *)(void *)at, htole32(value), __ATOMIC_SEQ_CST);
+}
+
+static inline uint16_t ring_load16_seq_cst(const uint8_t *at)
+{
+    return le16toh(__atomic_load_n((const uint16_t *)(const void *)at, __ATOMIC_SEQ_CST));
+}
+
+static inline uint32_t ring_load32_seq_cst(const uint8_t *at)
+{
+    return le32toh(__atomic_load_n((const uint32_t *)(const void *)at, __ATOMIC_SEQ_CST));
+}
+
+#endif

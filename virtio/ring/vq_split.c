@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The split ring, VIRTIO 1.4 2.7. Indices run freely modulo 65536, an entry's place is its index
+ * modulo the size, which is a power of two.
+ */
+#include <errno.h>
+
+#include "core/base/xmath.h"
+#include "core/memory/gmem.h"
+#include "virtio/ring/vq_math.h"
+#include "virtio/ring/vq_ops.h"
+#include "virtio/spec.h"
+
+struct desc {
+    uint64_t addr;
+    uint32_t len;
+    uint16_t flags, next;
+};
+
+void vq_split_indices(const struct virtqueue *vq, uint16_t *avail, uint16_t *used)
+{
+    *avail = ring_load16_acquire(vq->split.avail + VIRTQ_AVAIL_IDX);
+    *used = ring_load16_acquire(vq->split.used + VIRTQ_USED_IDX);
+}
+
+static int split_activate(struct virtqueue *vq, const struct vq_config *config)
+{
+    struct vq_split *s = &vq->split;
+    if (!is_pow2(vq->size))
+        return vq_error(vq, -EINVAL, "size not a power of two");
+    s->desc =
+        gmem_ptr(vq->gmem, config->desc, (uint64_t)vq->size * VIRTQ_DESC_BYTES, VIRTQ_DESC_ALIGN);
+    s->avail = gmem_ptr(vq->gmem, config->driver, VIRTQ_AVAIL_BYTES(vq->size), VIRTQ_AVAIL_ALIGN);
+    s->used = gmem_ptr(vq->gmem, config->device, VIRTQ_USED_BYTES(vq->size), VIRTQ_USED_ALIGN);
+    if (s->desc == NULL || s->avail == NULL || s->used == NULL)
+        return vq_error(vq, -EINVAL, "ring misaligned or outside of guest memory");
+    /* With EVENT_IDX it stays 0 for good: VIRTIO 1.4 2.7.10.2. */
+    ring_store16_relaxed(s->used + VIRTQ_USED_FLAGS, 0);
+    return 0;
+}
+
+static struct desc desc_copy(const uint8_t *table, unsigned index)
+{
+    uint64_t addr, rest;
+    ring_load_desc(table + (size_t)index * VIRTQ_DESC_BYTES, &addr, &rest);
+    return (struct desc){
+        .addr = addr,
+        .len = (uint32_t)rest,
+        .flags = (uint16_t)(rest >> 32),
+        .next = (uint16_t)(rest >> 48),
+    };
+}
+
+static int walk_indirect(struct virtqueue *vq, struct vq_chain *chain, struct desc ref)
+{
+    if (!vq->indirect)
+        return vq_error(vq, -EPROTO, "INDIRECT was not negotiated");
+    if (ref.flags & VIRTQ_DESC_F_NEXT)
+        return vq_error(vq, -EPROTO, "INDIRECT and NEXT together");
+    if (ref.len == 0 || ref.len % VIRTQ_DESC_BYTES != 0)
+        return vq_error(vq, -EPROTO, "indirect table is not whole descriptors");
+    unsigned count = ref.len / VIRTQ_DESC_BYTES;
+    const uint8_t *table = gmem_ptr(vq->gmem, ref.addr, ref.len, 1);
+    if (table == NULL)
+        return vq_error(vq, -EPROTO, "indirect table outside of guest memory");
+    for (unsigned i = 0;;) {
+        struct desc d = desc_copy(table, i);
+        if (d.flags & VIRTQ_DESC_F_INDIRECT)
+            return vq_error(vq, -EPROTO, "INDIRECT inside an indirect table");
+        int err = vq_chain_add(vq, chain, d.addr, d.len, d.flags & VIRTQ_DESC_F_WRITE);
+        if (err != 0)
+            return err;
+        if (!(d.flags & VIRTQ_DESC_F_NEXT))
+            return 0;
+        if (d.next >= count)
+            return vq_error(vq, -EPROTO, "next outside of the indirect table");
+        i = d.next;
+    }
+}
+
+static int walk(struct virtqueue *vq, struct vq_chain *chain)
+{
+    for (unsigned i = chain->head;;) {
+        struct desc d = desc_copy(vq->split.desc, i);
+        if (d.flags & VIRTQ_DESC_F_INDIRECT) /* its WRITE flag means nothing: 2.7.5.3.2 */
+            return walk_indirect(vq, chain, d);
+        int err = vq_chain_add(vq, chain, d.addr, d.len, d.flags & VIRTQ_DESC_F_WRITE);
+        if (err != 0)
+            return err;
+        if (!(d.flags & VIRTQ_DESC_F_NEXT))
+            return 0;
+        if (d.next >= vq->size)
+            return vq_error(vq, -EPROTO, "next outside of the descriptor table");
+        i = d.next;
+    }
+}
+
+static int split_pop(struct virtqueue *vq, struct vq_chain *chain)
+{
+    struct vq_split *s = &vq->split;
+    if (s->next_avail == s->avail_seen) {
+        /* Partner: the driver's barrier between filling ring and descriptors and moving idx. */
+        s->avail_seen = ring_load16_acquire(s->avail + VIRTQ_AVAIL_IDX);
+        if (s->next_avail == s->avail_seen)
+            return 0;
+    }
+    if (!split_index_possible(vq->size, s->avail_seen, s->next_avail))
+        return vq_error(vq, -EPROTO, "available index ahead by more than the queue's size");
+    size_t place = split_place(vq->size, s->next_avail);
+    uint16_t head = ring_load16_relaxed(s->avail + VIRTQ_AVAIL_RING + 2 * place);
+    if (head >= vq->size)
+        return vq_error(vq, -EPROTO, "head outside of the descriptor table");
+    if (vq->in_flight[head])
+        return vq_error(vq, -EPROTO, "head is in flight already");
+    chain->head = head;
+    int err = walk(vq, chain);
+    if (err != 0)
+        return err;
+    s->next_avail++;
+    return 1;
+}
+
+static void split_unpop(struct virtqueue *vq, const struct vq_chain *chain)
+{
+    (void)chain;
+    vq->split.next_avail--;
+}
+
+static void split_push(struct virtqueue *vq, const struct vq_chain *chain, uint32_t written)
+{
+    size_t place = split_place(vq->size, vq->split.next_used);
+    uint8_t *elem = vq->split.used + VIRTQ_USED_RING + VIRTQ_USED_ELEM_BYTES * place;
+    ring_store32_relaxed(elem, chain->head);
+    ring_store32_relaxed(elem + 4, written);
+    vq->split.next_used++;
+}
+
+static bool split_flush(struct virtqueue *vq)
+{
+    struct vq_split *s = &vq->split;
+    uint16_t old = s->published, now = s->next_used;
+    if (old == now)
+        return false;
+    s->published = now;
+    /*
+     * The store of idx releases the entries and the buffers' contents; partner: the driver's
+     * barrier between reading idx and the entries. Before the load it is the device's half of the
+     * handshake whose other half is the driver's barrier between writing used_event (or the flag)
+     * and reading idx again.
+     */
+    ring_store16_seq_cst(s->used + VIRTQ_USED_IDX, now);
+    if (vq->event_idx)
+        return split_event_passed(ring_load16_seq_cst(s->avail + VIRTQ_AVAIL_USED_EVENT(vq->size)),
+                                  now, old);
+    return (ring_load16_seq_cst(s->avail + VIRTQ_AVAIL_FLAGS) & VIRTQ_AVAIL_F_NO_INTERRUPT) == 0;
+}
+
+/* With EVENT_IDX it is enough that the index which was asked for lies behind. */
+static void split_notify_off(struct virtqueue *vq)
+{
+    const struct vq_split *s = &vq->split;
+    void *event = s->used + VIRTQ_USED_AVAIL_EVENT(vq->size);
+    if (!vq->event_idx)
+        ring_store16_relaxed(s->used + VIRTQ_USED_FLAGS, VIRTQ_USED_F_NO_NOTIFY);
+    else if (ring_load16_relaxed(event) == s->next_avail)
+        ring_store16_relaxed(event, (uint16_t)(s->next_avail - 1));
+}
+
+static bool split_notify_on(struct virtqueue *vq)
+{
+    struct vq_split *s = &vq->split;
+    /* Partner: the driver's barrier between moving idx and reading avail_event (or the flag). */
+    if (vq->event_idx)
+        ring_store16_seq_cst(s->used + VIRTQ_USED_AVAIL_EVENT(vq->size), s->next_avail);
+    else
+        ring_store16_seq_cst(s->used + VIRTQ_USED_FLAGS, 0);
+    return ring_load16_seq_cst(s->avail + VIRTQ_AVAIL_IDX) != s->next_avail;
+}
+
+static bool split_available(const struct virtqueue *vq)
+{
+    const struct vq_split *s = &vq->split;
+    return ring_load16_relaxed(s->avail + VIRTQ_AVAIL_IDX) != s->next_avail;
+}
+
+const struct vq_ops vq_split_ops = {
+    .activate = split_activate,
+    .pop = split_pop,
+    .push = split_push,
+    .flush = split_flush,
+    .unpop = split_unpop,
+    .notify_off = split_notify_off,
+    .notify_on = split_notify_on,
+    .available = split_available,
+};

@@ -1,0 +1,423 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "virtio/transport/pci.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "core/base/fail.h"
+#include "core/base/xmath.h"
+#include "virtio/spec.h"
+#include "virtio/transport/pci_impl.h"
+
+#define SUBSYSTEM_BASE                                                        \
+    0x40u /* VIRTIO 1.4 4.1.2.1: at least that, so that old drivers stay away \
+           */
+#define SHM_ALIGN       0x1000u
+#define SHM_BYTES_MAX   (UINT64_C(1) << 40)
+#define SHM_REGIONS_MAX 3u  /* as many capabilities as there is room for */
+#define LEGACY_PORTS    64u /* at least */
+#define CAP_ID_VENDOR   0x09u
+
+/* ---- interrupts: on any loop and any vCPU, without the transport's lock ---- */
+
+/*
+ * Makes the line follow the ISR status, after either that or MSI-X has changed. Whoever comes last
+ * sees the latest of both, so that the level is right however changes and calls interleave.
+ */
+static void update_intx(struct virtio_pci *p)
+{
+    pthread_mutex_lock(&p->intr_lock);
+    pci_func_intx(&p->func, atomic_load(&p->isr) != 0 && !msix_enabled(p->msix));
+    pthread_mutex_unlock(&p->intr_lock);
+}
+
+static void set_isr(struct virtio_pci *p, uint8_t bit)
+{
+    atomic_fetch_or(&p->isr, bit);
+    update_intx(p);
+}
+
+uint8_t virtio_pci_take_isr(struct virtio_pci *p)
+{
+    uint8_t isr = atomic_exchange(&p->isr, 0);
+    update_intx(p);
+    return isr;
+}
+
+static void raise_vector(struct virtio_pci *p, uint16_t vector)
+{
+    if (vector != VIRTIO_MSI_NO_VECTOR)
+        msix_raise(p->msix, vector);
+}
+
+static void notify_queue(void *ctx, unsigned queue)
+{
+    struct virtio_pci *p = ctx;
+    if (!msix_enabled(p->msix))
+        set_isr(p, VIRTIO_ISR_QUEUE);
+    else if (atomic_load(&p->queue_source[queue]) < 0 || !msix_raise_source(p->msix, queue))
+        raise_vector(p, atomic_load(&p->queue_vector[queue]));
+}
+
+/* Registers change the vector and the loop the eventfd: likewise, whoever comes last sees both. */
+static void update_source(struct virtio_pci *p, unsigned queue)
+{
+    pthread_mutex_lock(&p->intr_lock);
+    uint16_t vector = atomic_load(&p->queue_vector[queue]);
+    bool has_vector = vector != VIRTIO_MSI_NO_VECTOR;
+    msix_set_source(p->msix, queue, has_vector ? atomic_load(&p->queue_source[queue]) : -1,
+                    has_vector ? vector : 0);
+    pthread_mutex_unlock(&p->intr_lock);
+}
+
+static void notify_by(void *ctx, unsigned queue, int eventfd)
+{
+    struct virtio_pci *p = ctx;
+    atomic_store(&p->queue_source[queue], eventfd);
+    update_source(p, queue);
+}
+
+void virtio_pci_set_vector(struct virtio_pci *p, unsigned queue, uint16_t vector)
+{
+    atomic_store(&p->queue_vector[queue], vector);
+    update_source(p, queue);
+}
+
+static void notify_config(void *ctx)
+{
+    struct virtio_pci *p = ctx;
+    set_isr(p, VIRTIO_ISR_CONFIG);
+    if (msix_enabled(p->msix))
+        raise_vector(p, atomic_load(&p->config_vector));
+}
+
+static int queue_vector(void *ctx, unsigned queue)
+{
+    struct virtio_pci *p = ctx;
+    uint16_t vector = atomic_load(&p->queue_vector[queue]);
+    return msix_enabled(p->msix) && vector != VIRTIO_MSI_NO_VECTOR ? vector : -1;
+}
+
+static const struct virtio_host_ops host_ops = {
+    .notify_queue = notify_queue,
+    .notify_config = notify_config,
+    .notify_by = notify_by,
+    .queue_vector = queue_vector,
+};
+
+static void forget_vectors(struct virtio_pci *p)
+{
+    atomic_store(&p->config_vector, VIRTIO_MSI_NO_VECTOR);
+    for (unsigned q = 0; q < VIRTIO_QUEUES_MAX; q++)
+        atomic_store(&p->queue_vector[q], VIRTIO_MSI_NO_VECTOR);
+}
+
+void virtio_pci_forget_interrupts(struct virtio_pci *p)
+{
+    forget_vectors(p);
+    msix_clear_pending(p->msix);
+    (void)virtio_pci_take_isr(p);
+}
+
+/* ---- the function's calls: under its lock ---- */
+
+static bool touches_data(const struct virtio_pci *p, unsigned cap, unsigned offset)
+{
+    return cap == p->access_cap && offset >= VIRTIO_PCI_CFG_CAP_data;
+}
+
+static void cap_read(void *ctx, unsigned cap, unsigned offset, unsigned width)
+{
+    struct virtio_pci *p = ctx;
+    (void)width;
+    if (touches_data(p, cap, offset))
+        virtio_pci_access_read(p);
+}
+
+static void cap_written(void *ctx, unsigned cap, unsigned offset, unsigned width)
+{
+    struct virtio_pci *p = ctx;
+    (void)width;
+    if (cap == msix_cap(p->msix)) {
+        msix_control_changed(p->msix);
+        update_intx(p);
+    }
+    if (touches_data(p, cap, offset))
+        virtio_pci_access_write(p);
+}
+
+static void bar_going(void *ctx, unsigned bar, uint64_t addr)
+{
+    (void)addr;
+    virtio_pci_bells_move(ctx, bar, PCI_NO_ADDRESS);
+}
+
+static void bar_come(void *ctx, unsigned bar, uint64_t addr)
+{
+    virtio_pci_bells_move(ctx, bar, addr);
+}
+
+static const struct pci_func_ops func_ops = {
+    .bar_going = bar_going,
+    .bar_come = bar_come,
+    .cap_read = cap_read,
+    .cap_written = cap_written,
+};
+
+/* ---- identity ---- */
+
+/* VIRTIO 1.4 4.1.2: device types by their PCI class, and the id of a transitional device. */
+static const struct type {
+    uint32_t id, class_code;
+    uint16_t transitional; /* 0: there is none */
+} types[] = {
+    {VIRTIO_ID_NET, 0x020000, 0x1000},     /* network, Ethernet */
+    {VIRTIO_ID_BLOCK, 0x018000, 0x1001},   /* mass storage, other */
+    {VIRTIO_ID_BALLOON, 0x00ff00, 0x1002}, /* unclassified */
+    {VIRTIO_ID_CONSOLE, 0x078000, 0x1003}, /* communication, other */
+    {VIRTIO_ID_SCSI, 0x010000, 0x1004},    /* mass storage, SCSI */
+    {VIRTIO_ID_ENTROPY, 0x00ff00, 0x1005}, {VIRTIO_ID_9P, 0x00ff00, 0x1009},
+};
+
+static struct type type_of(uint32_t id)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(types); i++)
+        if (types[i].id == id)
+            return types[i];
+    return (struct type){.id = id, .class_code = 0x00ff00};
+}
+
+static struct pci_func_config identity(struct virtio_pci *p)
+{
+    struct type type = type_of(p->dev->cfg.device_id);
+    bool legacy = p->cfg.legacy;
+    return (struct pci_func_config){
+        .name = p->dev->setup.name,
+        .vendor = VIRTIO_PCI_VENDOR_ID,
+        .device = legacy ? type.transitional : (uint16_t)(VIRTIO_PCI_DEVICE_BASE + type.id),
+        .subsystem_vendor = VIRTIO_PCI_VENDOR_ID,
+        .subsystem = (uint16_t)(legacy ? type.id : SUBSYSTEM_BASE + type.id),
+        .revision = legacy ? 0 : 1,
+        .class_code = type.class_code,
+        .has_intx = true,
+        .mmio = p->cfg.mmio,
+        .pio = p->cfg.pio,
+        .ops = &func_ops,
+        .ctx = p,
+    };
+}
+
+/* ---- capabilities (VIRTIO 1.4 4.1.4) ---- */
+
+struct place {
+    uint8_t type, bar, id;
+    uint64_t offset, bytes;
+};
+
+static unsigned add_cap(struct virtio_pci *p, unsigned cap_bytes, const struct place *place)
+{
+    struct pci_func *f = &p->func;
+    unsigned cap = pci_func_add_cap(f, CAP_ID_VENDOR, cap_bytes);
+    pci_func_put(f, cap + VIRTIO_PCI_CAP_cap_len, 1, cap_bytes);
+    pci_func_put(f, cap + VIRTIO_PCI_CAP_cfg_type, 1, place->type);
+    pci_func_put(f, cap + VIRTIO_PCI_CAP_bar, 1, place->bar);
+    pci_func_put(f, cap + VIRTIO_PCI_CAP_id, 1, place->id);
+    pci_func_put(f, cap + VIRTIO_PCI_CAP_offset, 4, (uint32_t)place->offset);
+    pci_func_put(f, cap + VIRTIO_PCI_CAP_length, 4, (uint32_t)place->bytes);
+    return cap;
+}
+
+static void add_structure(struct virtio_pci *p, uint8_t type, uint32_t offset, uint64_t bytes)
+{
+    add_cap(p, VIRTIO_PCI_CAP_BYTES,
+            &(struct place){type, VIRTIO_PCI_BAR_REGISTERS, 0, offset, bytes});
+}
+
+static void add_notify_cap(struct virtio_pci *p)
+{
+    uint64_t bytes = (uint64_t)p->dev->cfg.queue_count * VIRTIO_PCI_NOTIFY_MULTIPLIER;
+    struct place place = {VIRTIO_PCI_CAP_NOTIFY_CFG, VIRTIO_PCI_BAR_REGISTERS, 0,
+                          VIRTIO_PCI_AT_NOTIFY, bytes};
+    unsigned cap = add_cap(p, VIRTIO_PCI_NOTIFY_CAP_BYTES, &place);
+    pci_func_put(&p->func, cap + VIRTIO_PCI_NOTIFY_CAP_multiplier, 4, VIRTIO_PCI_NOTIFY_MULTIPLIER);
+}
+
+static void add_access_cap(struct virtio_pci *p)
+{
+    struct place place = {VIRTIO_PCI_CAP_PCI_CFG, 0, 0, 0, 0};
+    unsigned cap = add_cap(p, VIRTIO_PCI_CFG_CAP_BYTES, &place);
+    pci_func_allow(&p->func, cap + VIRTIO_PCI_CAP_bar, 1, 0xff);
+    pci_func_allow(&p->func, cap + VIRTIO_PCI_CAP_offset, 4, UINT32_MAX);
+    pci_func_allow(&p->func, cap + VIRTIO_PCI_CAP_length, 4, UINT32_MAX);
+    pci_func_allow(&p->func, cap + VIRTIO_PCI_CFG_CAP_data, 4, UINT32_MAX);
+    p->access_cap = cap;
+}
+
+static void add_shm_cap(struct virtio_pci *p, unsigned i)
+{
+    const struct virtio_shm *shm = &p->dev->cfg.shm[i];
+    struct place place = {VIRTIO_PCI_CAP_SHARED_MEMORY_CFG, VIRTIO_PCI_BAR_SHM, shm->id,
+                          p->shm_offset[i], shm->bytes};
+    unsigned cap = add_cap(p, VIRTIO_PCI_CAP64_BYTES, &place);
+    pci_func_put(&p->func, cap + VIRTIO_PCI_CAP64_offset_hi, 4, (uint32_t)(place.offset >> 32));
+    pci_func_put(&p->func, cap + VIRTIO_PCI_CAP64_length_hi, 4, (uint32_t)(place.bytes >> 32));
+}
+
+static void add_caps(struct virtio_pci *p)
+{
+    const struct virtio_device_config *cfg = &p->dev->cfg;
+    add_structure(p, VIRTIO_PCI_CAP_COMMON_CFG, VIRTIO_PCI_AT_COMMON, VIRTIO_PCI_COMMON_BYTES);
+    add_notify_cap(p);
+    add_structure(p, VIRTIO_PCI_CAP_ISR_CFG, VIRTIO_PCI_AT_ISR, 1);
+    if (cfg->config_bytes > 0)
+        add_structure(p, VIRTIO_PCI_CAP_DEVICE_CFG, VIRTIO_PCI_AT_CONFIG, cfg->config_bytes);
+    add_access_cap(p);
+    for (unsigned i = 0; i < cfg->shm_count; i++)
+        add_shm_cap(p, i);
+}
+
+/* ---- BARs ---- */
+
+static uint64_t pow2_above(uint64_t bytes, uint64_t least)
+{
+    uint64_t size = least;
+    while (size < bytes)
+        size *= 2;
+    return size;
+}
+
+static void add_register_bars(struct virtio_pci *p)
+{
+    pci_func_add_bar(&p->func, VIRTIO_PCI_BAR_REGISTERS,
+                     &(struct pci_bar_config){
+                         .space = BUS_MMIO,
+                         .is_64 = true,
+                         .bytes = VIRTIO_PCI_REGISTERS_BYTES,
+                         .name = p->dev->setup.name,
+                         .widths = BUS_W1248,
+                         .ops = &virtio_pci_registers_ops,
+                         .dev = p,
+                     });
+    if (p->cfg.legacy)
+        pci_func_add_bar(&p->func, VIRTIO_PCI_BAR_LEGACY,
+                         &(struct pci_bar_config){
+                             .space = BUS_PIO,
+                             .bytes = pow2_above(virtio_pci_legacy_bytes(p->dev), LEGACY_PORTS),
+                             .name = p->dev->setup.name,
+                             .widths = BUS_W124,
+                             .ops = &virtio_pci_legacy_ops,
+                             .dev = p,
+                         });
+}
+
+/* Lays the regions out one after the other, each from a page on. */
+static int add_shm_bar(struct virtio_pci *p)
+{
+    const struct virtio_device_config *cfg = &p->dev->cfg;
+    uint64_t end = 0;
+    if (cfg->shm_count == 0)
+        return 0;
+    p->shm_offset = calloc(cfg->shm_count, sizeof(*p->shm_offset));
+    if (p->shm_offset == NULL)
+        return fail(-ENOMEM, "virtio %s: pci", p->dev->setup.name);
+    for (unsigned i = 0; i < cfg->shm_count; i++) {
+        p->shm_offset[i] = align_up(end, SHM_ALIGN);
+        if (cfg->shm[i].bytes > SHM_BYTES_MAX - p->shm_offset[i])
+            return fail_msg(-EFBIG, "virtio %s: its shared memory is too large",
+                            p->dev->setup.name);
+        end = p->shm_offset[i] + cfg->shm[i].bytes;
+    }
+    pci_func_add_bar(&p->func, VIRTIO_PCI_BAR_SHM,
+                     &(struct pci_bar_config){
+                         .space = BUS_MMIO,
+                         .is_64 = true,
+                         .prefetch = true,
+                         .bytes = pow2_above(end, SHM_ALIGN),
+                         .name = p->dev->setup.name,
+                         .widths = BUS_W1248,
+                         .ops = &virtio_pci_shm_ops,
+                         .dev = p,
+                     });
+    return 0;
+}
+
+/* ---- life ---- */
+
+static int check(const struct virtio_pci_config *config)
+{
+    const struct virtio_device_config *cfg = &config->device->cfg;
+    if (config->legacy && type_of(cfg->device_id).transitional == 0)
+        return fail_msg(-ENOTSUP, "virtio %s: no legacy interface exists for this type of device",
+                        config->device->setup.name);
+    if (cfg->config_bytes > VIRTIO_PCI_PAGE_BYTES || cfg->shm_count > SHM_REGIONS_MAX)
+        return fail_msg(-ENOTSUP, "virtio %s: the device has no room on PCI",
+                        config->device->setup.name);
+    return 0;
+}
+
+static int set_up(struct virtio_pci *p)
+{
+    struct pci_func_config config = identity(p);
+    int err = pci_func_init(&p->func, &config);
+    if (err == 0)
+        err = msix_create(&p->msix, &(struct msix_config){
+                                        .func = &p->func,
+                                        .bar = VIRTIO_PCI_BAR_MSIX,
+                                        .vectors = p->dev->cfg.queue_count + 1,
+                                        .sources = p->dev->cfg.queue_count,
+                                        .sink = p->cfg.msi,
+                                    });
+    if (err == 0)
+        err = add_shm_bar(p);
+    if (err != 0)
+        return err;
+    add_register_bars(p);
+    add_caps(p);
+    return 0;
+}
+
+int virtio_pci_create(struct virtio_pci **out, const struct virtio_pci_config *config)
+{
+    int err = check(config);
+    if (err != 0)
+        return err;
+    struct virtio_pci *p = calloc(1, sizeof(*p));
+    if (p == NULL)
+        return fail(-ENOMEM, "virtio %s: pci", config->device->setup.name);
+    p->cfg = *config;
+    p->dev = config->device;
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_mutex_init(&p->intr_lock, NULL);
+    virtio_pci_bells_init(p);
+    forget_vectors(p);
+    for (unsigned q = 0; q < VIRTIO_QUEUES_MAX; q++)
+        atomic_store(&p->queue_source[q], -1);
+    virtio_device_attach(p->dev, &(struct virtio_host){.ops = &host_ops, .ctx = p});
+    err = set_up(p);
+    if (err != 0) {
+        virtio_pci_destroy(p);
+        return err;
+    }
+    *out = p;
+    return 0;
+}
+
+struct pci_func *virtio_pci_func(struct virtio_pci *p)
+{
+    return &p->func;
+}
+
+void virtio_pci_destroy(struct virtio_pci *p)
+{
+    if (p == NULL)
+        return;
+    virtio_device_detach(p->dev); /* after which nobody raises an interrupt */
+    pci_func_fini(&p->func);
+    msix_destroy(p->msix);
+    virtio_pci_bells_fini(p);
+    pthread_mutex_destroy(&p->intr_lock);
+    pthread_mutex_destroy(&p->lock);
+    free(p->shm_offset);
+    free(p);
+}

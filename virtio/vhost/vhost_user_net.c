@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "virtio/vhost/vhost_user_net.h"
+
+#include <string.h>
+
+#include "core/base/le.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
+#include "virtio/net/net_impl.h"
+#include "virtio/spec.h"
+
+#define BIT(feature) VIRTIO_BIT(VIRTIO_NET_F_##feature)
+
+#define PASSED_FEATURES                                                                            \
+    (BIT(CSUM) | BIT(GUEST_CSUM) | BIT(MTU) | BIT(GUEST_TSO4) | BIT(GUEST_TSO6) | BIT(GUEST_ECN) | \
+     BIT(GUEST_UFO) | BIT(HOST_TSO4) | BIT(HOST_TSO6) | BIT(HOST_ECN) | BIT(HOST_UFO) |            \
+     BIT(MRG_RXBUF) | BIT(MQ) | BIT(GUEST_USO4) | BIT(GUEST_USO6) | BIT(HOST_USO))
+
+#define LOCAL_FEATURES \
+    (BIT(MAC) | BIT(MTU) | BIT(STATUS) | BIT(CTRL_VQ) | BIT(GUEST_ANNOUNCE) | BIT(CTRL_MAC_ADDR))
+
+/* Up to the MTU. */
+#define CONFIG_BYTES 12u
+
+struct vhost_user_net {
+    struct vhost_user_device v;
+    uint8_t mac[NET_MAC_BYTES]; /* after a reset */
+    uint32_t mtu_bytes;
+    unsigned pairs_used;
+};
+
+static struct vhost_user_net *of(struct vhost_user_device *v)
+{
+    return container_of(v, struct vhost_user_net, v);
+}
+
+/* ---- the link ---- */
+
+static void set_status(struct vhost_user_net *net, uint16_t status)
+{
+    le16_put(net->v.config + VIRTIO_NET_CONFIG_status, status);
+}
+
+/* Behind a server that is back is a switch that has not seen the driver's address yet. */
+static void on_connection(struct vhost_user_device *v)
+{
+    bool announces = virtio_device_has(&v->dev, VIRTIO_NET_F_GUEST_ANNOUNCE);
+    unsigned up = VIRTIO_NET_S_LINK_UP | (announces ? VIRTIO_NET_S_ANNOUNCE : 0);
+    set_status(of(v), v->connected ? (uint16_t)up : 0);
+    if (v->active)
+        virtio_device_config_changed(&v->dev);
+}
+
+/* ---- the control queue, VIRTIO 1.4 5.1.6.5 ---- */
+
+static bool is_control(const struct vhost_user_device *v, unsigned queue)
+{
+    return queue == 2 * (virtio_device_has(&v->dev, VIRTIO_NET_F_MQ) ? v->groups : 1);
+}
+
+/* A server is given all pairs when the driver starts, and uses one. */
+static bool is_disabled(const struct vhost_user_device *v, unsigned queue)
+{
+    return queue / 2 >= container_of(v, const struct vhost_user_net, v)->pairs_used;
+}
+
+static bool set_pairs(struct vhost_user_net *net, unsigned pairs)
+{
+    if (pairs == 0 || pairs > net->v.groups)
+        return false;
+    net->pairs_used = pairs;
+    vhost_user_device_changed(&net->v);
+    return true;
+}
+
+static bool do_command(struct vhost_user_net *net, struct iobuf *rd)
+{
+    const struct virtio_device *dev = &net->v.dev;
+    uint8_t header[VIRTIO_NET_CTRL_HEADER_BYTES], data[NET_MAC_BYTES];
+    if (iobuf_get(rd, header, sizeof(header)) != sizeof(header))
+        return false;
+    size_t bytes = iobuf_get(rd, data, sizeof(data));
+    switch (header[0] << 8 | header[1]) {
+    case VIRTIO_NET_CTRL_MAC << 8 | VIRTIO_NET_CTRL_MAC_ADDR_SET:
+        if (!virtio_device_has(dev, VIRTIO_NET_F_CTRL_MAC_ADDR) || bytes < NET_MAC_BYTES)
+            return false;
+        memcpy(net->v.config + VIRTIO_NET_CONFIG_mac, data, NET_MAC_BYTES);
+        return true;
+    case VIRTIO_NET_CTRL_ANNOUNCE << 8 | VIRTIO_NET_CTRL_ANNOUNCE_ACK:
+        net->v.config[VIRTIO_NET_CONFIG_status] &= (uint8_t)~VIRTIO_NET_S_ANNOUNCE;
+        return virtio_device_has(dev, VIRTIO_NET_F_GUEST_ANNOUNCE);
+    case VIRTIO_NET_CTRL_MQ << 8 | VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET:
+        return virtio_device_has(dev, VIRTIO_NET_F_MQ) && bytes >= 2 &&
+               set_pairs(net, le16_get(data));
+    default:
+        return false;
+    }
+}
+
+static void serve_control(struct vhost_user_device *v, unsigned queue)
+{
+    struct vq_chain *chain;
+    while ((chain = virtio_queue_next(&v->dev, queue)) != NULL) {
+        /* Without a place for the answer nothing is done. */
+        if (chain->wr.left > 0) {
+            uint8_t ack = do_command(of(v), &chain->rd) ? VIRTIO_NET_OK : VIRTIO_NET_ERR;
+            iobuf_put(&chain->wr, &ack, 1);
+        }
+        virtio_queue_push(&v->dev, queue, chain);
+    }
+}
+
+/* ---- what the driver sees, and the server is told ---- */
+
+static void on_reset(struct vhost_user_device *v)
+{
+    struct vhost_user_net *net = of(v);
+    net->pairs_used = 1;
+    memcpy(net->v.config + VIRTIO_NET_CONFIG_mac, net->mac, NET_MAC_BYTES);
+    le16_put(net->v.config + VIRTIO_NET_CONFIG_mtu, (uint16_t)net->mtu_bytes);
+    set_status(net, v->connected ? VIRTIO_NET_S_LINK_UP : 0);
+}
+
+/* A legacy driver says so what its address is (5.1.4.3). */
+static void write_config(struct vhost_user_device *v, unsigned offset, const void *src,
+                         unsigned len)
+{
+    if (v->dev.legacy && offset < VIRTIO_NET_CONFIG_mac + NET_MAC_BYTES)
+        memcpy(v->config + offset, src, min_u64(len, NET_MAC_BYTES - offset));
+}
+
+/* The setting is the MTU that the driver knows; 0: none. */
+static void activate(struct vhost_user_device *v)
+{
+    v->setting = virtio_device_has(&v->dev, VIRTIO_NET_F_MTU) ? of(v)->mtu_bytes : 0;
+}
+
+static int tell(struct vhost_user *vu, uint32_t setting)
+{
+    if (setting == 0 || !vhost_user_has(vu, VHOST_USER_PROTOCOL_F_NET_MTU))
+        return 0;
+    return vhost_user_net_set_mtu(vu, setting);
+}
+
+static const struct vhost_user_type net_type = {
+    .bytes = sizeof(struct vhost_user_net),
+    .device_id = VIRTIO_ID_NET,
+    .features = PASSED_FEATURES,
+    .local_features = LOCAL_FEATURES,
+    .consistent = net_features_consistent,
+    .config_bytes = CONFIG_BYTES,
+    .own_config = true,
+    .group = 2,
+    .repeatable = true,
+    .is_local = is_control,
+    .serve = serve_control,
+    .is_disabled = is_disabled,
+    .connection = on_connection,
+    .config_write = write_config,
+    .activate = activate,
+    .reset = on_reset,
+    .tell = tell,
+};
+
+int vhost_user_net_create(struct vhost_user_device **out, const struct vhost_user_setup *config,
+                          const uint8_t mac[NET_MAC_BYTES], uint32_t mtu_bytes)
+{
+    struct vhost_user_setup own = *config;
+    int err;
+    own.setup.features_off |= mtu_bytes == 0 ? BIT(MTU) : 0;
+    own.setup.features_off |= config->groups > 1 ? 0 : BIT(MQ);
+    struct vhost_user_device *v = vhost_user_device_create(&net_type, &own, &err);
+    if (v == NULL)
+        return err;
+    memcpy(of(v)->mac, mac, NET_MAC_BYTES);
+    of(v)->mtu_bytes = mtu_bytes;
+    if (v->groups > 1 && (v->vu.features & BIT(MQ)) == 0)
+        log_warn("virtio %s: the vhost-user server %s has queues, and not the feature mq: one "
+                 "pair is used",
+                 config->setup.name, config->socket_path);
+    le16_put(v->config + VIRTIO_NET_CONFIG_max_virtqueue_pairs, (uint16_t)v->groups);
+    on_reset(v);
+    *out = v;
+    return 0;
+}

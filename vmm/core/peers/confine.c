@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "core/peers/confine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/landlock.h>
+#include <linux/seccomp.h>
+#include <seccomp.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "core/base/fail.h"
+#include "core/base/xmath.h"
+
+/* What Landlock has learnt since Debian 12's kernel headers. */
+#define FS_TRUNCATE  (UINT64_C(1) << 14) /* ABI 3 */
+#define FS_IOCTL_DEV (UINT64_C(1) << 15) /* ABI 5 */
+#define NET_TCP      UINT64_C(3)         /* ABI 4: bind, connect */
+#define SCOPE_ALL    UINT64_C(3)         /* ABI 6: abstract sockets, signals */
+
+#define FS_ABI_1 (LANDLOCK_ACCESS_FS_REFER - 1) /* all bits below it */
+#define FS_READ  (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+#define FS_WRITE (LANDLOCK_ACCESS_FS_WRITE_FILE | FS_TRUNCATE)
+#define FS_OF_FILES \
+    (FS_WRITE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_EXECUTE | FS_IOCTL_DEV)
+
+/* Programs that take cores through a pipe get them whatever the limit is, but for this one. */
+#define CORE_MAX 1u
+
+struct landlock_rules {
+    uint64_t fs, net, scoped;
+};
+
+struct confine {
+    int rules; /* -1: no Landlock */
+    uint64_t memory_max_bytes, private_max_bytes;
+    struct sock_fprog filter;
+};
+
+/* ---- files ---- */
+
+/* 0 or less: none. */
+static int landlock_abi(void)
+{
+    return (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+}
+
+bool confine_restricts_files(void)
+{
+    return landlock_abi() > 0;
+}
+
+/* A kernel refuses what it does not know, even zeroes behind it not. */
+static struct landlock_rules rules_of(int abi)
+{
+    struct landlock_rules all = {.fs = FS_ABI_1};
+    if (abi >= 2)
+        all.fs |= LANDLOCK_ACCESS_FS_REFER;
+    if (abi >= 3)
+        all.fs |= FS_TRUNCATE;
+    if (abi >= 4)
+        all.net = NET_TCP;
+    if (abi >= 5)
+        all.fs |= FS_IOCTL_DEV;
+    if (abi >= 6)
+        all.scoped = SCOPE_ALL;
+    return all;
+}
+
+static uint64_t fs_rights(unsigned rights)
+{
+    return ((rights & CONFINE_READ) != 0 ? FS_READ : 0) |
+           ((rights & CONFINE_WRITE) != 0 ? FS_WRITE : 0) |
+           ((rights & CONFINE_EXEC) != 0 ? LANDLOCK_ACCESS_FS_EXECUTE : 0) |
+           ((rights & CONFINE_CONTROL) != 0 ? FS_IOCTL_DEV : 0);
+}
+
+static int add_open(int rules, int fd, uint64_t rights)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0)
+        return -errno;
+    struct landlock_path_beneath_attr rule = {
+        .allowed_access = S_ISDIR(st.st_mode) ? rights : rights & FS_OF_FILES,
+        .parent_fd = fd,
+    };
+    if (rule.allowed_access == 0)
+        return 0;
+    long r = syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
+    return r != 0 ? -errno : 0;
+}
+
+static int add_path(int rules, const struct confine_path *path, uint64_t known)
+{
+    uint64_t rights = fs_rights(path->rights) & known;
+    if (path->path == NULL)
+        return add_open(rules, path->fd, rights);
+    int fd = open(path->path, O_PATH | O_CLOEXEC);
+    if (fd < 0)
+        return errno == ENOENT ? 0 : -errno;
+    int err = add_open(rules, fd, rights);
+    close(fd);
+    return err;
+}
+
+static int make_rules(struct confine *c, const struct confine_policy *policy)
+{
+    int abi = landlock_abi();
+    if (abi <= 0)
+        return 0;
+    struct landlock_rules all = rules_of(abi);
+    if (policy->network)
+        all.net = 0;
+    size_t bytes = abi >= 6 ? sizeof(all) : abi >= 4 ? 2 * sizeof(uint64_t) : sizeof(uint64_t);
+    c->rules = (int)syscall(SYS_landlock_create_ruleset, &all, bytes, 0);
+    if (c->rules < 0)
+        return fail(-errno, "%s: Landlock", policy->name);
+    for (size_t i = 0; i < policy->path_count; i++) {
+        int err = add_path(c->rules, &policy->paths[i], all.fs);
+        if (err != 0)
+            return fail(err, "%s: Landlock: %s", policy->name,
+                        policy->paths[i].path != NULL ? policy->paths[i].path : "an open file");
+    }
+    return 0;
+}
+
+/* ---- system calls ---- */
+
+static int allow(scmp_filter_ctx ctx, const struct confine_call *call)
+{
+    int number = seccomp_syscall_resolve_name(call->name);
+    if (number < 0)
+        return 0;
+    struct scmp_arg_cmp want = {
+        .arg = call->arg - 1,
+        .op = SCMP_CMP_MASKED_EQ,
+        .datum_a = call->mask,
+        .datum_b = call->value,
+    };
+    return seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, number, call->arg != 0, &want);
+}
+
+static int add_calls(scmp_filter_ctx ctx, const struct confine_policy *policy)
+{
+    int err = 0;
+    for (const struct confine_call *call = policy->calls; call->name != NULL && err == 0; call++)
+        err = allow(ctx, call);
+    struct scmp_arg_cmp path = {.op = SCMP_CMP_EQ, .datum_a = (uintptr_t)policy->program};
+    if (err == 0 && policy->program != NULL)
+        err = seccomp_rule_add_array(ctx, SCMP_ACT_ALLOW, SCMP_SYS(execve), 1, &path);
+    return err;
+}
+
+/* The library writes filters to descriptors only. */
+static int read_filter(struct confine *c, scmp_filter_ctx ctx)
+{
+    struct stat st;
+    int fd = memfd_create("seccomp", MFD_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int err = seccomp_export_bpf(ctx, fd);
+    if (err == 0 && fstat(fd, &st) != 0)
+        err = -errno;
+    if (err == 0) {
+        size_t bytes = (size_t)st.st_size;
+        c->filter.filter = malloc(bytes);
+        c->filter.len = (unsigned short)(bytes / sizeof(struct sock_filter));
+        if (c->filter.filter == NULL)
+            err = -ENOMEM;
+        else if (pread(fd, c->filter.filter, bytes, 0) != (ssize_t)bytes)
+            err = -EIO;
+    }
+    close(fd);
+    return err;
+}
+
+static int make_filter(struct confine *c, const struct confine_policy *policy)
+{
+    scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
+    int err = ctx == NULL ? -ENOMEM : add_calls(ctx, policy);
+    if (err == 0)
+        err = read_filter(c, ctx);
+    seccomp_release(ctx);
+    return err != 0 ? fail(err, "%s: seccomp filter", policy->name) : 0;
+}
+
+/* ---- life ---- */
+
+int confine_prepare(struct confine **out, const struct confine_policy *policy)
+{
+    struct confine *c = calloc(1, sizeof(*c));
+    if (c == NULL)
+        return fail(-ENOMEM, "%s: confinement", policy->name);
+    c->rules = -1;
+    c->memory_max_bytes = policy->memory_max_bytes;
+    c->private_max_bytes = policy->private_max_bytes;
+    int err = make_rules(c, policy);
+    if (err == 0)
+        err = make_filter(c, policy);
+    if (err != 0) {
+        confine_destroy(c);
+        return err;
+    }
+    *out = c;
+    return 0;
+}
+
+/* A limit that is lower already stays. */
+static int limit(__rlimit_resource_t what, uint64_t max_bytes)
+{
+    struct rlimit now;
+    if (max_bytes == 0)
+        return 0;
+    if (getrlimit(what, &now) != 0)
+        return -1;
+    now.rlim_max = min_u64(now.rlim_max, max_bytes);
+    now.rlim_cur = min_u64(now.rlim_cur, max_bytes);
+    return setrlimit(what, &now);
+}
+
+int confine_apply(const struct confine *c)
+{
+    if (limit(RLIMIT_CORE, CORE_MAX) != 0 || limit(RLIMIT_AS, c->memory_max_bytes) != 0 ||
+        limit(RLIMIT_DATA, c->private_max_bytes) != 0 ||
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        (c->rules >= 0 && syscall(SYS_landlock_restrict_self, c->rules, 0) != 0) ||
+        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &c->filter) != 0)
+        return -errno;
+    return 0;
+}
+
+void confine_destroy(struct confine *c)
+{
+    if (c == NULL)
+        return;
+    if (c->rules >= 0)
+        close(c->rules);
+    free(c->filter.filter);
+    free(c);
+}

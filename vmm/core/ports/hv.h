@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Hypervisor port: what the machine needs of whatever runs guest code. vmm/kvm implements it on
+ * /dev/kvm; the tests' harness has a fake. No type of the KVM API shows here.
+ *
+ * Errors are negative errnos, reported by the implementation.
+ */
+#ifndef MINIVET_CORE_HV_H
+#define MINIVET_CORE_HV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "core/ports/doorbell.h"
+#include "core/ports/irq.h"
+
+struct gmem;
+struct hv_vm;
+struct hv_vcpu;
+
+#define HV_MAX_VCPUS 64
+
+/* ---- why a vCPU came back ---- */
+enum hv_exit_reason {
+    HV_EXIT_INTERRUPTED, /* kicked, or a signal */
+    HV_EXIT_PIO,
+    HV_EXIT_MMIO,
+    HV_EXIT_HALT,           /* only without an in-kernel irqchip */
+    HV_EXIT_SHUTDOWN,       /* triple fault */
+    HV_EXIT_RESET,          /* asked for through the hypervisor's own interface */
+    HV_EXIT_POWER_OFF,      /* likewise */
+    HV_EXIT_CRASH,          /* the guest reports its own panic */
+    HV_EXIT_ENTRY_FAILED,   /* the processor refused the guest's state */
+    HV_EXIT_INTERNAL_ERROR, /* the hypervisor could not go on: emulation, event delivery */
+    HV_EXIT_UNKNOWN,        /* none of these */
+};
+
+struct hv_exit {
+    enum hv_exit_reason reason;
+    uint64_t addr; /* port or guest-physical address */
+    void *data;    /* to be read (writes) or filled (reads); count * width bytes */
+    uint32_t width;
+    uint32_t count; /* port string instructions: how many; else 1 */
+    bool is_write;
+    uint32_t raw_reason; /* the hypervisor's number and detail, for messages */
+    uint64_t raw_detail;
+};
+
+/* ---- x86-64 vCPU state at power-on ---- */
+struct hv_x86_segment {
+    uint64_t base;
+    uint32_t limit; /* in bytes, as the descriptor cache holds it */
+    uint16_t selector;
+    uint8_t type; /* Intel SDM 3A 3.4.5.1 */
+    uint8_t dpl;
+    bool present, code_or_data, long_mode, default_big, granularity;
+};
+
+struct hv_x86_table {
+    uint64_t base;
+    uint16_t limit;
+};
+
+struct hv_x86_regs {
+    uint64_t rax, rbx, rcx, rdx, rsi, rdi, rsp, rbp;
+    uint64_t r8, r9, r10, r11, r12, r13, r14, r15;
+    uint64_t rip, rflags;
+    uint64_t cr0, cr2, cr3, cr4, efer;
+    struct hv_x86_segment cs, ds, es, fs, gs, ss, tr, ldt;
+    struct hv_x86_table gdt, idt;
+};
+
+struct hv_x86_cpuid {
+    uint32_t function, index;
+    bool index_significant;
+    uint32_t eax, ebx, ecx, edx;
+};
+
+struct hv_x86_msr {
+    uint32_t index;
+    uint64_t value;
+};
+
+#define HV_X86_MAX_CPUID 256
+
+/* ---- what a host offers, for `minivet check` ---- */
+struct hv_capability {
+    const char *name; /* as the hypervisor's documentation spells it */
+    const char *used_for;
+    bool required;
+    int value; /* 0: absent */
+};
+
+/* ---- what the hypervisor has counted itself ---- */
+struct hv_stat {
+    char name[48]; /* as the hypervisor calls it */
+    uint64_t value;
+};
+
+/* ---- the table ---- */
+struct hv_vm_config {
+    const struct gmem *memory; /* mapped into the guest region by region; outlives the VM */
+    unsigned vcpus;
+    bool stats; /* stats() will be called */
+};
+
+struct hv {
+    const char *name;
+
+    /* Fills at most max capabilities; returns how many there are. */
+    int (*capabilities)(struct hv_capability *caps, unsigned max);
+
+    /* A VM with memory mapped and the in-kernel interrupt controllers in place. */
+    int (*vm_create)(struct hv_vm **out, const struct hv_vm_config *config);
+    /*
+     * The guest has run for the last time: interrupts and doorbells that are released from here on
+     * go with the VM, and not one by one, for each of which KVM waits some milliseconds.
+     */
+    void (*vm_end)(struct hv_vm *vm);
+    void (*vm_destroy)(struct hv_vm *vm); /* after its vCPUs */
+
+    /* An edge-triggered line with an irqfd. irq_line_release() closes what came with it. */
+    int (*irq_line)(struct hv_vm *vm, unsigned gsi, struct irq_line *out);
+    void (*irq_line_release)(struct hv_vm *vm, struct irq_line *line);
+    struct msi_sink (*msi_sink)(struct hv_vm *vm);
+    struct doorbell (*doorbell)(struct hv_vm *vm);
+
+    int (*vcpu_create)(struct hv_vcpu **out, struct hv_vm *vm, unsigned id);
+    void (*vcpu_destroy)(struct hv_vcpu *vcpu);
+
+    /*
+     * Runs until an exit and describes it; only on the vCPU's own thread. What the exit asks to be
+     * read must be in exit->data before the next call. 0, or a negative errno.
+     */
+    int (*vcpu_run)(struct hv_vcpu *vcpu, struct hv_exit *exit);
+    /*
+     * Completes the exit that is under way without running guest code further. Own thread. The rest
+     * of an access in several parts is what the next vcpu_run() describes.
+     */
+    void (*vcpu_complete)(struct hv_vcpu *vcpu);
+    /*
+     * Any thread, even before the vCPU's own is bound and after it has ended: the next or current
+     * vcpu_run() ends with HV_EXIT_INTERRUPTED.
+     */
+    void (*vcpu_kick)(struct hv_vcpu *vcpu);
+    /* Own thread, once, before its first vcpu_run(): prepares the thread for kicks. */
+    void (*vcpu_bind_thread)(struct hv_vcpu *vcpu);
+
+    /* For messages: registers, instruction bytes at rip, the reason in words. Own thread. */
+    void (*vcpu_dump)(struct hv_vcpu *vcpu, const struct hv_exit *exit, FILE *out);
+
+    /*
+     * What the hypervisor has counted for the VM or, if it is not NULL, for a vCPU: at most max
+     * figures, in an order that is the same for all vCPUs. How many, or a negative errno, silent.
+     * Any thread. NULL: it counts nothing.
+     */
+    int (*stats)(struct hv_vm *vm, struct hv_vcpu *vcpu, struct hv_stat *out, unsigned max);
+
+    /* x86-64 only. The supported CPUID is the host's and hypervisor's intersection. */
+    int (*x86_supported_cpuid)(struct hv_vm *vm, struct hv_x86_cpuid *entries, unsigned max);
+    int (*x86_set_cpuid)(struct hv_vcpu *vcpu, const struct hv_x86_cpuid *entries, unsigned count);
+    int (*x86_get_regs)(struct hv_vcpu *vcpu, struct hv_x86_regs *regs);
+    int (*x86_set_regs)(struct hv_vcpu *vcpu, const struct hv_x86_regs *regs);
+    int (*x86_set_msrs)(struct hv_vcpu *vcpu, const struct hv_x86_msr *msrs, unsigned count);
+    /* Does the guest use the hypervisor's clock on this vCPU? 1, 0 or a negative errno. */
+    int (*x86_clock_enabled)(struct hv_vcpu *vcpu);
+};
+
+#endif

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A disk: what stores its bytes (an image or nothing, and in front of it what keeps writes apart,
+ * makes it slower, or makes it fail) and the device; or a server that does all the work.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/fail.h"
+#include "core/loop/cancel.h"
+#include "core/ports/block.h"
+#include "core/tape/tape.h"
+#include "devices/backend/taped.h"
+#include "devices/disk/blk_file.h"
+#include "devices/disk/blk_null.h"
+#include "devices/disk/blk_overlay.h"
+#include "devices/disk/filter/blk_fault.h"
+#include "devices/disk/filter/blk_limit.h"
+#include "devices/disk/image/storage_daemon.h"
+#include "virtio/blk/blk.h"
+#include "virtio/scsi/scsi.h"
+#include "virtio/vhost/vhost_user_blk.h"
+#include "vmm/config/config.h"
+#include "vmm/machine/device_kind.h"
+#include "vmm/machine/virtio_devices.h"
+
+#define NS_PER_MS 1000000u
+
+_Static_assert((int)DISK_CACHE_NONE == BLK_FILE_CACHE_NONE &&
+                   (int)DISK_CACHE_WRITEBACK == BLK_FILE_CACHE_WRITEBACK &&
+                   (int)DISK_CACHE_UNSAFE == BLK_FILE_CACHE_UNSAFE,
+               "the same words");
+
+struct disk {
+    struct blk_backend *backend;
+    struct virtio_blk *blk;
+    struct virtio_scsi *scsi;
+    struct storage_daemon *daemon;
+    struct vhost_user_device *vhost_user;
+};
+
+/* ---- what stores the bytes ---- */
+
+static int create_base(struct blk_backend **out, const struct disk_config *c, struct evloop *loop)
+{
+    if (c->kind == DISK_NULL)
+        return blk_null_create(out, &(struct blk_null_config){.loop = loop,
+                                                              .bytes = c->null_bytes,
+                                                              .sector_bytes = c->sector_bytes,
+                                                              .read_only = c->read_only});
+    return blk_file_create(out, &(struct blk_file_config){
+                                    .path = c->path,
+                                    .read_only = c->read_only || c->snapshot,
+                                    .loop = loop,
+                                    .cache = (enum blk_file_cache)c->cache,
+                                    .sector_bytes = c->sector_bytes,
+                                });
+}
+
+static int add_overlay(struct blk_backend **b, struct evloop *loop)
+{
+    return blk_overlay_create(b, &(struct blk_overlay_config){.loop = loop, .base = *b});
+}
+
+static int add_fault(struct blk_backend **b, const struct disk_config *c, struct evloop *loop)
+{
+    struct blk_fault_config config = {.loop = loop, .clock = &clock_host, .base = *b};
+    int r = blk_fault_parse(&config.spec, c->path, c->fault);
+    return r < 0 ? r : blk_fault_create(b, &config);
+}
+
+static int add_limit(struct blk_backend **b, const struct disk_config *c, struct evloop *loop)
+{
+    uint32_t burst_ms = c->burst_ns != 0 ? (uint32_t)(c->burst_ns / NS_PER_MS) : BLK_LIMIT_BURST_MS;
+    return blk_limit_create(b, &(struct blk_limit_config){.loop = loop,
+                                                          .clock = &clock_host,
+                                                          .base = *b,
+                                                          .iops = c->iops,
+                                                          .bytes_per_s = c->bytes_per_s,
+                                                          .burst_ms = burst_ms});
+}
+
+static int create_backend(struct blk_backend **out, const struct disk_config *c,
+                          struct evloop *loop, struct tape *tape)
+{
+    struct blk_backend *b;
+    if (tape != NULL && tape_is_replay(tape))
+        return blk_taped_create(out, tape, c->path, NULL);
+    int r = create_base(&b, c, loop);
+    if (r < 0)
+        return r;
+    if (c->snapshot && !c->read_only)
+        r = add_overlay(&b, loop);
+    if (r == 0 && c->fault[0] != '\0')
+        r = add_fault(&b, c, loop);
+    if (r == 0 && (c->iops != 0 || c->bytes_per_s != 0))
+        r = add_limit(&b, c, loop);
+    if (r == 0 && tape != NULL)
+        r = blk_taped_create(&b, tape, c->path, b);
+    if (r < 0) {
+        b->ops->destroy(b);
+        return r;
+    }
+    *out = b;
+    return 0;
+}
+
+/* ---- the device ---- */
+
+/* A disk that a server knows how to read: the user's, or one that is started for its format. */
+static int create_vhost_user(struct device_slot *s, const struct disk_config *c)
+{
+    struct disk *own = s->own;
+    struct vhost_user_setup config = {
+        .setup = device_slot_setup(s, c->path),
+        .socket_path = c->path,
+        .groups = c->queues,
+        .cancel_fd = cancel_fd(s->cfg->cancel),
+    };
+    if (c->kind == DISK_FILE) {
+        int r = storage_daemon_create(
+            &own->daemon, &(struct storage_daemon_config){.name = c->path,
+                                                          .path = c->path,
+                                                          .format = c->format,
+                                                          .read_only = c->read_only,
+                                                          .backing = c->backing,
+                                                          .direct = c->cache == DISK_CACHE_NONE,
+                                                          .queues = c->queues,
+                                                          .guest_bytes = s->cfg->vm->mem_bytes});
+        if (r < 0)
+            return r;
+        config.connect = storage_daemon_connect_until;
+        config.connect_ctx = own->daemon;
+    }
+    int r = vhost_user_blk_create(&own->vhost_user, &config);
+    if (r == 0)
+        s->dev = &own->vhost_user->dev;
+    return r;
+}
+
+static int create_scsi(struct device_slot *s, const struct disk_config *c)
+{
+    struct disk *own = s->own;
+    struct virtio_setup setup = device_slot_setup(s, c->path);
+    struct virtio_scsi_config config = {
+        .backends = &own->backend,
+        .serials = (const char *const[]){c->serial[0] != '\0' ? c->serial : NULL},
+        .count = 1,
+        .queues = c->queues,
+    };
+    int r = virtio_scsi_create(&own->scsi, &setup, &config);
+    if (r == 0)
+        s->dev = virtio_scsi_device(own->scsi);
+    return r;
+}
+
+static int create_blk(struct device_slot *s, const struct disk_config *c,
+                      struct evloop *const *queue_loops)
+{
+    struct disk *own = s->own;
+    struct virtio_setup setup = device_slot_setup(s, c->path);
+    struct virtio_blk_config config = {
+        .queue_loops = queue_loops,
+        .backend = own->backend,
+        .serial = c->serial,
+        .queues = c->queues,
+    };
+    int r = virtio_blk_create(&own->blk, &setup, &config);
+    if (r == 0)
+        s->dev = virtio_blk_device(own->blk);
+    return r;
+}
+
+static unsigned disk_count(const struct vm_config *vm)
+{
+    return vm->disk_count;
+}
+
+static int disk_create(struct device_slot *s, unsigned index)
+{
+    const struct disk_config *c = &s->cfg->vm->disks[index];
+    struct disk *own = s->own = calloc(1, sizeof(*own));
+    struct evloop *queue_loops[VIRTIO_QUEUES_MAX];
+    if (own == NULL)
+        return fail(-ENOMEM, "disk %s", c->path);
+    int loops = device_slot_loops(s, &c->virtio, queue_loops, c->queues);
+    if (loops < 0)
+        return loops;
+    if (config_disk_is_served_elsewhere(c))
+        return create_vhost_user(s, c);
+    int r = create_backend(&own->backend, c, s->loop, s->cfg->tape);
+    if (r < 0)
+        return r;
+    return c->scsi ? create_scsi(s, c) : create_blk(s, c, loops > 1 ? queue_loops : NULL);
+}
+
+static void disk_destroy(void *own)
+{
+    struct disk *disk = own;
+    if (disk->daemon != NULL)
+        storage_daemon_cancel(disk->daemon);
+    virtio_blk_destroy(disk->blk);
+    virtio_scsi_destroy(disk->scsi);
+    vhost_user_device_destroy(disk->vhost_user);
+    storage_daemon_destroy(disk->daemon);
+    if (disk->backend != NULL)
+        disk->backend->ops->destroy(disk->backend);
+    free(disk);
+}
+
+static int drain_backend(void *arg)
+{
+    struct blk_backend *backend = arg;
+    backend->ops->drain(backend);
+    return 0;
+}
+
+static void disk_drain(const struct device_slot *s)
+{
+    const struct disk *own = s->own;
+    if (own->blk != NULL)
+        virtio_blk_drain(own->blk);
+    else if (own->backend != NULL)
+        evloop_call(s->loop, drain_backend, own->backend);
+}
+
+const struct device_kind disk_kind = {
+    .count = disk_count,
+    .create = disk_create,
+    .destroy = disk_destroy,
+    .drain = disk_drain,
+};

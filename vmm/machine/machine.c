@@ -1,0 +1,550 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "vmm/machine/machine.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "arch/x86_64/power_on.h"
+#include "core/base/clock.h"
+#include "core/base/fail.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
+#include "core/loop/evloop.h"
+#include "core/memory/gmem.h"
+#include "core/ports/bus.h"
+#include "core/ports/chr.h"
+#include "core/ports/hv.h"
+#include "core/ports/pci.h"
+#include "core/ports/power.h"
+#include "core/tape/tape.h"
+#include "devices/char/chr_stdio.h"
+#include "devices/platform/acpi_pm.h"
+#include "devices/platform/debug_exit.h"
+#include "devices/platform/i8042.h"
+#include "devices/platform/pci_host.h"
+#include "devices/platform/post_code.h"
+#include "devices/platform/pvpanic.h"
+#include "devices/platform/rtc.h"
+#include "devices/platform/serial.h"
+#include "firmware/acpi/acpi.h"
+#include "firmware/x86/e820.h"
+#include "firmware/x86/linux_boot.h"
+#include "firmware/x86/reset_vector.h"
+#include "firmware/x86/x86_layout.h"
+#include "vmm/machine/seam.h"
+#include "vmm/machine/vcpu.h"
+#include "vmm/machine/virtio_devices.h"
+#include "vmm/report/stats.h"
+#include "vmm/report/timeline.h"
+
+/* The devices and the tables that describe them live in layers that cannot see each other. */
+_Static_assert(ACPI_PM_SLEEP_CONTROL_PORT == X86_SLEEP_CONTROL_PORT &&
+                   ACPI_PM_SLEEP_STATUS_PORT == X86_SLEEP_STATUS_PORT &&
+                   ACPI_PM_RESET_PORT == X86_RESET_PORT,
+               "ports of the ACPI registers");
+_Static_assert(ACPI_PM_RESET_VALUE == X86_RESET_VALUE && ACPI_PM_SLP_TYP_S5 == X86_S5_TYPE,
+               "values of the ACPI registers");
+_Static_assert(RTC_PORT == X86_RTC_PORT, "port of the clock");
+_Static_assert(X86_PCI_INTX_GSIS == PCI_HOST_WIRES, "wires of PCI's INTx");
+
+struct machine {
+    struct machine_config config;
+    struct gmem *gmem;
+    struct hv_vm *vm;
+    struct bus *mmio, *pio;
+    struct evloop *loop;
+    struct seam *seam; /* NULL: nothing is recorded */
+    struct power power;
+    atomic_bool ended;
+    uint64_t started_ns;
+    bool stopped;
+    struct usage usage; /* at the end of the guest's run, while all threads were there */
+
+    struct debug_exit *debug_exit;
+    struct post_code *post_code;
+    struct rtc *rtc;
+    struct i8042 *i8042;
+    struct acpi_pm *acpi_pm;
+    struct pvpanic *pvpanic;
+    struct pci_host *pci_host;
+    struct serial *serial;
+    struct irq_line serial_irq;
+    struct chr_backend *terminal;
+    struct ev_post resized;
+    struct irq_line intx[PCI_HOST_WIRES];
+    struct virtio_devices *virtio;
+    struct vcpus *vcpus;
+};
+
+/* ---- how it ends ---- */
+
+static void end(struct machine *m, enum machine_end how, int status)
+{
+    if (!atomic_exchange(&m->ended, true))
+        m->config.on_end(m->config.ctx, how, status);
+}
+
+static void on_power(void *ctx, enum power_event event, int status)
+{
+    static const enum machine_end ends[] = {
+        [POWER_OFF] = MACHINE_END_OFF,
+        [POWER_RESET] = MACHINE_END_RESET,
+        [POWER_EXIT] = MACHINE_END_STATUS,
+        [POWER_PANIC] = MACHINE_END_PANIC,
+    };
+    end(ctx, ends[event], status);
+}
+
+static void on_vcpu_end(void *ctx, enum vcpu_end how)
+{
+    static const enum machine_end ends[] = {
+        [VCPU_END_RESET] = MACHINE_END_RESET,
+        [VCPU_END_POWER_OFF] = MACHINE_END_OFF,
+        [VCPU_END_PANIC] = MACHINE_END_PANIC,
+        [VCPU_END_FAULT] = MACHINE_END_FAULT,
+    };
+    end(ctx, ends[how], 0);
+}
+
+static void on_resized(void *ctx)
+{
+    struct machine *m = ctx;
+    chr_stdio_resized(m->terminal);
+}
+
+static void on_quit(void *ctx)
+{
+    end(ctx, MACHINE_END_QUIT, 0);
+}
+
+static bool measured(const struct machine *m)
+{
+    return m->config.vm->stats != STATS_OFF;
+}
+
+static void reached(struct machine *m, int err, const char *what)
+{
+    if (err == 0)
+        timeline_add(m->config.timeline, TIMELINE_SETUP, what);
+}
+
+static void on_post_code(void *ctx, uint8_t code)
+{
+    timeline_code(((struct machine *)ctx)->config.timeline, code);
+}
+
+static void on_output(void *ctx, const uint8_t *data, size_t len)
+{
+    timeline_console(((struct machine *)ctx)->config.timeline, data, len);
+}
+
+/* ---- platform devices ---- */
+
+static int create_serial(struct machine *m)
+{
+    int r = m->config.hv->irq_line(m->vm, X86_GSI_SERIAL, &m->serial_irq);
+    if (r < 0)
+        return r;
+    return serial_create(&m->serial, &(struct serial_config){.pio = m->pio,
+                                                             .port = X86_SERIAL_PORT,
+                                                             .irq = m->serial_irq,
+                                                             .loop = m->loop,
+                                                             .chr = m->terminal});
+}
+
+/* Where virtio devices and the PCI bus are. */
+static struct bus *device_mmio(const struct machine *m)
+{
+    return m->seam != NULL ? seam_mmio(m->seam) : m->mmio;
+}
+
+static struct bus *device_pio(const struct machine *m)
+{
+    return m->seam != NULL ? seam_pio(m->seam) : m->pio;
+}
+
+static int create_pci_host(struct machine *m)
+{
+    struct pci_host_config config = {
+        .pio = device_pio(m), .mmio = device_mmio(m), .ecam_gpa = X86_ECAM_GPA};
+    for (unsigned i = 0; i < PCI_HOST_WIRES; i++) {
+        int r = m->config.hv->irq_line(m->vm, X86_PCI_INTX_GSI + i, &m->intx[i]);
+        if (r < 0)
+            return r;
+        config.wires[i] = m->intx[i];
+    }
+    return pci_host_create(&m->pci_host, &config);
+}
+
+static int create_platform(struct machine *m)
+{
+    int r = debug_exit_create(&m->debug_exit,
+                              &(struct debug_exit_config){.pio = m->pio, .power = m->power});
+    if (r == 0)
+        r = post_code_create(&m->post_code, &(struct post_code_config){
+                                                .pio = m->pio, .on_code = on_post_code, .ctx = m});
+    if (r == 0)
+        r = rtc_create(&m->rtc,
+                       &(struct rtc_config){
+                           .pio = m->pio,
+                           .clock = &clock_host,
+                           .ram_below_4g_bytes = min_u64(m->config.vm->mem_bytes, X86_HOLE_GPA),
+                           .ram_above_4g_bytes = m->config.vm->mem_bytes -
+                                                 min_u64(m->config.vm->mem_bytes, X86_HOLE_GPA)});
+    if (r == 0)
+        r = i8042_create(&m->i8042, &(struct i8042_config){.pio = m->pio, .power = m->power});
+    if (r == 0)
+        r = acpi_pm_create(&m->acpi_pm, &(struct acpi_pm_config){.pio = m->pio, .power = m->power});
+    if (r == 0)
+        r = pvpanic_create(
+            &m->pvpanic,
+            &(struct pvpanic_config){.pio = m->pio, .port = X86_PVPANIC_PORT, .power = m->power});
+    if (r == 0)
+        r = create_pci_host(m);
+    if (r == 0 && m->config.vm->console != CONSOLE_OFF)
+        r = chr_stdio_create(&m->terminal, &(struct chr_stdio_config){.in_fd = STDIN_FILENO,
+                                                                      .out_fd = STDOUT_FILENO,
+                                                                      .loop = m->loop,
+                                                                      .on_quit = on_quit,
+                                                                      .on_output = on_output,
+                                                                      .ctx = m});
+    if (r == 0 && m->config.vm->console == CONSOLE_SERIAL)
+        r = create_serial(m);
+    return r;
+}
+
+/* ---- what the guest finds at power-on ---- */
+
+static int create_virtio(struct machine *m)
+{
+    return virtio_devices_create(&m->virtio, &(struct virtio_devices_config){
+                                                 .vm = m->config.vm,
+                                                 .hv = m->config.hv,
+                                                 .hv_vm = m->vm,
+                                                 .mmio = device_mmio(m),
+                                                 .pio = device_pio(m),
+                                                 .pci_host = m->pci_host,
+                                                 .loop = m->loop,
+                                                 .gmem = m->gmem,
+                                                 .terminal = m->terminal,
+                                                 .tape = m->config.tape,
+                                                 .cancel = m->config.cancel,
+                                             });
+}
+
+/* 64-bit BARs lie above RAM, if there is room for them among 36 address bits; else below. */
+struct pci_windows machine_pci_windows(const struct gmem *gmem)
+{
+    struct pci_windows w = {
+        .memory32 = {X86_PCI_WINDOW_GPA, X86_PCI_WINDOW_BYTES},
+        .ports = {X86_PCI_PORT_WINDOW, X86_PCI_PORT_WINDOW_PORTS},
+    };
+    const struct gmem_region *last = &gmem->regions[gmem->count - 1];
+    if (last->gpa + last->bytes <= X86_PCI_WINDOW64_BYTES)
+        w.memory64 = (struct pci_window){X86_PCI_WINDOW64_BYTES, X86_PCI_WINDOW64_BYTES};
+    return w;
+}
+
+static int write_tables(struct machine *m)
+{
+    struct pci_windows windows = machine_pci_windows(m->gmem);
+    int r = pci_host_assign(m->pci_host, &windows);
+    if (r == 0)
+        r = reset_vector_write(m->gmem);
+    if (r < 0)
+        return r;
+    struct acpi_config acpi = {
+        .vcpus = m->config.vm->cpus,
+        .serial = m->serial != NULL,
+        .pci = !pci_host_is_empty(m->pci_host), /* or a guest would look for what is there */
+        .pci_window64_gpa = windows.memory64.base,
+        .pci_window64_bytes = windows.memory64.bytes,
+    };
+    acpi.virtio = virtio_devices_windows(m->virtio, &acpi.virtio_count);
+    return acpi_write(m->gmem, &acpi);
+}
+
+/* In the user's folder for such (XDG Base Directory); NULL: there is none. */
+static char *kernel_cache_dir(void)
+{
+    const char *home = getenv("HOME"), *base = getenv("XDG_CACHE_HOME");
+    char *dir = NULL;
+    int r = -1;
+    if (base != NULL && base[0] == '/')
+        r = asprintf(&dir, "%s/minivet/kernels", base);
+    else if (home != NULL && home[0] == '/')
+        r = asprintf(&dir, "%s/.cache/minivet/kernels", home);
+    return r < 0 ? NULL : dir;
+}
+
+static int load_kernel(struct machine *m, struct boot_state *state)
+{
+    const struct vm_config *vm = m->config.vm;
+    struct e820_map map;
+    e820_build(&map, m->gmem, true);
+    static const char *const consoles[] = {
+        [CONSOLE_SERIAL] = "ttyS0", [CONSOLE_VIRTIO] = "hvc0", [CONSOLE_OFF] = NULL};
+    char *cmdline = linux_cmdline_make(consoles[vm->console], vm->kaslr_off,
+                                       vm->append != NULL ? vm->append : "");
+    if (cmdline == NULL)
+        return fail(-ENOMEM, "kernel command line");
+    char *cache_dir = vm->unpack == UNPACK_CACHED ? kernel_cache_dir() : NULL;
+    log_info("kernel %s, command line: %s", vm->kernel, cmdline);
+    int r = linux_boot_load(m->gmem,
+                            &(struct linux_boot_config){.kernel_path = vm->kernel,
+                                                        .initrd_path = vm->initrd,
+                                                        .cmdline = cmdline,
+                                                        .map = &map,
+                                                        .rsdp_gpa = X86_ACPI_GPA,
+                                                        .unpack = vm->unpack != UNPACK_OFF,
+                                                        .cache_dir = cache_dir,
+                                                        .entropy = &entropy_host,
+                                                        .cancel = m->config.cancel},
+                            state);
+    free(cache_dir);
+    free(cmdline);
+    return r;
+}
+
+static int create_vcpus(struct machine *m, const struct boot_state *state)
+{
+    const struct hv *hv = m->config.hv;
+    unsigned count = m->config.vm->cpus;
+    int r =
+        vcpus_create(&m->vcpus, &(struct vcpus_config){.hv = hv,
+                                                       .vm = m->vm,
+                                                       .count = count,
+                                                       .mmio = m->mmio,
+                                                       .pio = m->pio,
+                                                       .timeline = m->config.timeline,
+                                                       .clock = measured(m) ? &clock_host : NULL,
+                                                       .on_end = on_vcpu_end,
+                                                       .ctx = m});
+    for (unsigned i = 0; r == 0 && i < count; i++)
+        r = x86_power_on(hv, m->vm, vcpus_get(m->vcpus, i), i, count, state);
+    return r;
+}
+
+/* ---- life ---- */
+
+/* Does another process serve a device, from the guest's memory? */
+static bool shares_memory(const struct vm_config *vm)
+{
+    bool shares = false;
+    for (unsigned i = 0; i < vm->disk_count; i++)
+        shares |= config_disk_is_served_elsewhere(&vm->disks[i]);
+    for (unsigned i = 0; i < vm->net_count; i++)
+        shares |= vm->nets[i].kind == NET_VHOST_USER;
+    return shares;
+}
+
+static int create_base(struct machine *m)
+{
+    const struct vm_config *vm = m->config.vm;
+    int r = (shares_memory(vm) ? gmem_create_shared : gmem_create)(&m->gmem, vm->mem_bytes,
+                                                                   X86_HOLE_GPA, X86_HOLE_END_GPA);
+    reached(m, r, "guest memory mapped");
+    if (r == 0 && vm->prefault) {
+        r = gmem_populate(m->gmem, m->config.cancel);
+        reached(m, r, "guest memory populated");
+    }
+    if (r == 0)
+        r = m->config.hv->vm_create(
+            &m->vm,
+            &(struct hv_vm_config){.memory = m->gmem, .vcpus = vm->cpus, .stats = measured(m)});
+    reached(m, r, "KVM ready");
+    if (r == 0)
+        r = bus_create(&m->mmio, "mmio", MACHINE_MMIO_LIMIT);
+    if (r == 0)
+        r = bus_create(&m->pio, "pio", MACHINE_PIO_LIMIT);
+    if (r == 0)
+        r = evloop_create(&m->loop, "io", &clock_host);
+    if (r == 0 && vm->poll_given)
+        evloop_poll_limit(m->loop, vm->poll_max_ns);
+    if (r == 0 && m->config.tape != NULL) {
+        tape_set_memory(m->config.tape, m->gmem);
+        r = seam_create(&m->seam, m->config.tape, m->loop, m->mmio, m->pio);
+    }
+    return r;
+}
+
+int machine_create(struct machine **out, const struct machine_config *config)
+{
+    struct machine *m = calloc(1, sizeof(*m));
+    if (m == NULL)
+        return fail(-ENOMEM, "machine");
+    m->config = *config;
+    m->power = (struct power){.request = on_power, .ctx = m};
+    m->resized = (struct ev_post){.cb = on_resized, .ctx = m};
+
+    struct boot_state state;
+    int r = create_base(m);
+    if (r == 0)
+        r = create_platform(m);
+    if (r == 0)
+        r = create_virtio(m);
+    if (r == 0)
+        r = write_tables(m);
+    reached(m, r, "devices ready");
+    if (r == 0)
+        r = load_kernel(m, &state);
+    reached(m, r, "kernel loaded");
+    if (r == 0)
+        r = create_vcpus(m, &state);
+    reached(m, r, "vCPUs ready");
+    if (r < 0) {
+        machine_destroy(m);
+        return r;
+    }
+    *out = m;
+    return 0;
+}
+
+int machine_start(struct machine *m)
+{
+    m->started_ns = clock_now_ns(&clock_host);
+    if (m->terminal != NULL)
+        chr_stdio_begin(m->terminal);
+    int r = evloop_start_thread(m->loop);
+    if (r == 0)
+        r = virtio_devices_start(m->virtio);
+    return r < 0 ? r : vcpus_start(m->vcpus);
+}
+
+/* On the loop: until the last helper has gone home, it may be the one who owns the loop. */
+static int finish_devices(void *arg)
+{
+    struct machine *m = arg;
+    virtio_devices_drain(m->virtio);
+    if (m->serial != NULL)
+        serial_flush(m->serial);
+    if (m->terminal != NULL)
+        m->terminal->ops->flush(m->terminal);
+    return 0;
+}
+
+void machine_stop(struct machine *m)
+{
+    if (measured(m))
+        usage_take(&m->usage);
+    m->stopped = true;
+    vcpus_stop(m->vcpus);
+    evloop_stop_thread(m->loop);
+    if (m->config.tape != NULL)
+        tape_end(m->config.tape);
+    virtio_devices_stop(m->virtio);
+    evloop_call(m->loop, finish_devices, m);
+    virtio_devices_report(m->virtio);
+}
+
+struct stats_call {
+    struct machine *m;
+    struct stats stats;
+};
+
+/* On the loop. */
+static int take_stats(void *arg)
+{
+    struct stats_call *call = arg;
+    struct machine *m = call->m;
+    call->stats = (struct stats){
+        .run_ns = clock_now_ns(&clock_host) - m->started_ns,
+    };
+    return virtio_devices_stats(m->virtio, &call->stats);
+}
+
+/* The VM's figures, and the sums of the vCPUs'. */
+static void take_hv_stats(struct machine *m, struct stats *s)
+{
+    const struct hv *hv = m->config.hv;
+    int n = hv->stats != NULL ? hv->stats(m->vm, NULL, s->hv, STATS_MAX_HV) : 0;
+    s->hv_count = n > 0 ? (unsigned)n : 0;
+    for (unsigned i = 0; hv->stats != NULL && i < m->config.vm->cpus; i++) {
+        struct hv_stat own[STATS_MAX_HV];
+        unsigned room = STATS_MAX_HV - s->hv_count;
+        n = hv->stats(m->vm, vcpus_get(m->vcpus, i), own, room);
+        for (int k = 0; k < n; k++) {
+            struct hv_stat *sum = &s->hv[s->hv_count + (unsigned)k];
+            own[k].value += i > 0 ? sum->value : 0;
+            *sum = own[k];
+        }
+        if (n > 0 && i + 1 == m->config.vm->cpus)
+            s->hv_count += (unsigned)n;
+    }
+}
+
+void machine_print_stats(struct machine *m)
+{
+    struct stats_call call = {.m = m};
+    if (!m->stopped)
+        usage_take(&m->usage);
+    if (evloop_call(m->loop, take_stats, &call) == 0) {
+        call.stats.usage = m->usage;
+        vcpus_exits(m->vcpus, &call.stats.exits);
+        take_hv_stats(m, &call.stats);
+        stats_print(&call.stats, m->config.vm->stats);
+    }
+    stats_free(&call.stats);
+}
+
+void machine_terminal_resized(struct machine *m)
+{
+    if (m->terminal != NULL)
+        evloop_post(m->loop, &m->resized);
+}
+
+bool machine_left_clock_on(struct machine *m)
+{
+    for (unsigned i = 0; i < m->config.vm->cpus; i++) {
+        if (m->config.hv->x86_clock_enabled(vcpus_get(m->vcpus, i)) > 0)
+            return true;
+    }
+    return false;
+}
+
+void machine_dump(struct machine *m)
+{
+    vcpus_dump(m->vcpus);
+}
+
+void machine_destroy(struct machine *m)
+{
+    if (m == NULL)
+        return;
+    vcpus_destroy(m->vcpus);
+    if (m->loop != NULL)
+        evloop_stop_thread(m->loop);
+    if (m->vm != NULL)
+        m->config.hv->vm_end(m->vm);
+    virtio_devices_destroy(m->virtio);
+    serial_destroy(m->serial);
+    if (m->serial_irq.set != NULL)
+        m->config.hv->irq_line_release(m->vm, &m->serial_irq);
+    if (m->terminal != NULL)
+        m->terminal->ops->destroy(m->terminal);
+    pci_host_destroy(m->pci_host);
+    for (unsigned i = 0; i < PCI_HOST_WIRES; i++) {
+        if (m->intx[i].set != NULL)
+            m->config.hv->irq_line_release(m->vm, &m->intx[i]);
+    }
+    pvpanic_destroy(m->pvpanic);
+    acpi_pm_destroy(m->acpi_pm);
+    i8042_destroy(m->i8042);
+    rtc_destroy(m->rtc);
+    post_code_destroy(m->post_code);
+    debug_exit_destroy(m->debug_exit);
+    seam_destroy(m->seam);
+    evloop_destroy(m->loop);
+    bus_destroy(m->pio);
+    bus_destroy(m->mmio);
+    timeline_add(m->config.timeline, TIMELINE_TEARDOWN, "devices gone");
+    if (m->vm != NULL)
+        m->config.hv->vm_destroy(m->vm);
+    timeline_add(m->config.timeline, TIMELINE_TEARDOWN, "KVM gone");
+    gmem_destroy(m->gmem);
+    free(m);
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A machine: memory, buses, devices, vCPUs, and what the guest finds at power-on, wired together.
+ * machine.c reads from top to bottom in the order in which things are made; they are destroyed in
+ * reverse.
+ *
+ * Threads: the caller's (create, start, stop, destroy), the I/O loop, loops that devices ask for,
+ * one a vCPU.
+ */
+#ifndef MINIVET_VMM_MACHINE_H
+#define MINIVET_VMM_MACHINE_H
+
+#include <stdbool.h>
+
+#include "core/ports/pci.h"
+
+#include "vmm/config/config.h"
+
+struct cancel;
+struct gmem;
+struct hv;
+struct machine;
+struct tape;
+struct timeline;
+
+#define MACHINE_PIO_LIMIT  UINT64_C(0x10000)
+#define MACHINE_MMIO_LIMIT (UINT64_C(1) << 52) /* what x86-64 can address */
+
+enum machine_end {
+    MACHINE_END_OFF,
+    MACHINE_END_RESET,
+    MACHINE_END_STATUS, /* the guest chose an exit status (debug-exit) */
+    MACHINE_END_PANIC,
+    MACHINE_END_FAULT,
+    MACHINE_END_QUIT, /* the person at the terminal asked for it */
+};
+
+struct machine_config {
+    const struct vm_config *vm;
+    const struct hv *hv;
+    struct tape *tape;         /* it is recorded there; NULL: it is not */
+    struct timeline *timeline; /* likewise */
+    /* Ends machine_create() early, by an error. NULL: nothing does. */
+    const struct cancel *cancel;
+    /* Any thread; only the first end of a run is told. status is for MACHINE_END_STATUS. */
+    void (*on_end)(void *ctx, enum machine_end end, int status);
+    void *ctx;
+};
+
+/* Errors are reported. */
+int machine_create(struct machine **out, const struct machine_config *config);
+int machine_start(struct machine *m);
+
+/* Ends the vCPUs, then what the devices have in flight; flushes the console. */
+void machine_stop(struct machine *m);
+void machine_destroy(struct machine *m); /* NULL is allowed */
+
+/*
+ * After machine_stop(): does the guest still use the hypervisor's clock? Linux gives it up before
+ * an orderly reset, and not when it restarts in an emergency such as a panic.
+ */
+bool machine_left_clock_on(struct machine *m);
+
+/* After machine_stop(): logs where each vCPU was. */
+void machine_dump(struct machine *m);
+
+/* With --stats: prints what it has done so far. After machine_start(), until machine_destroy(). */
+void machine_print_stats(struct machine *m);
+
+/* Where PCI devices may be, in a machine with that memory. */
+struct pci_windows machine_pci_windows(const struct gmem *gmem);
+
+/* The terminal's size changed. */
+void machine_terminal_resized(struct machine *m);
+
+#endif

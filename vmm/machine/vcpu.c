@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "vmm/machine/vcpu.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/fail.h"
+#include "core/base/log.h"
+#include "core/loop/may_block.h"
+#include "core/ports/bus.h"
+#include "vmm/report/exits.h"
+#include "vmm/report/timeline.h"
+
+#define VCPU_STACK_BYTES (256 * 1024)
+
+enum vcpus_want {
+    WANT_RUN,
+    WANT_PAUSE,
+    WANT_STOP,
+};
+
+struct vcpu {
+    struct vcpus *group;
+    struct hv_vcpu *hv;
+    unsigned id;
+    pthread_t thread;
+    bool started;
+    struct timeline *timeline; /* until the first exit; only the first vCPU's counts */
+    uint64_t entered_ns;       /* when it last went into the hypervisor, if exits are counted */
+    struct exits exits;
+};
+
+struct vcpus {
+    struct vcpus_config config;
+    pthread_mutex_t lock; /* want (for waiting), parked */
+    pthread_cond_t changed;
+    _Atomic enum vcpus_want want;
+    unsigned parked;  /* threads that wait in vcpu_park(), or have ended */
+    unsigned running; /* threads started */
+    struct vcpu vcpu[];
+};
+
+static void access_port(struct bus *pio, const struct hv_exit *e)
+{
+    /* A string instruction repeats on one port and walks through the data. */
+    uint8_t *data = e->data;
+    for (uint32_t i = 0; i < e->count; i++, data += e->width)
+        bus_access(pio, e->addr, data, e->width, e->is_write);
+}
+
+static void dump(struct vcpu *v, const struct hv_exit *e)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    FILE *out = open_memstream(&text, &bytes);
+    if (out == NULL)
+        return;
+    v->group->config.hv->vcpu_dump(v->hv, e, out);
+    fclose(out);
+    char *rest = text;
+    for (char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n")) {
+        if (line[0] != '\0')
+            log_error("%s", line);
+    }
+    free(text);
+}
+
+/* Returns whether the vCPU can go on; if not, why not is in *end. */
+static bool handle_exit(struct vcpu *v, const struct hv_exit *e, enum vcpu_end *end)
+{
+    const struct vcpus_config *c = &v->group->config;
+    switch (e->reason) {
+    case HV_EXIT_INTERRUPTED:
+        return true;
+    case HV_EXIT_PIO:
+        access_port(c->pio, e);
+        return true;
+    case HV_EXIT_MMIO:
+        bus_access(c->mmio, e->addr, e->data, e->width, e->is_write);
+        return true;
+    case HV_EXIT_RESET:
+        *end = VCPU_END_RESET;
+        return false;
+    case HV_EXIT_POWER_OFF:
+        *end = VCPU_END_POWER_OFF;
+        return false;
+    case HV_EXIT_CRASH:
+        log_error("the guest reports a crash (vCPU %u)", v->id);
+        *end = VCPU_END_PANIC;
+        return false;
+    case HV_EXIT_SHUTDOWN:
+        log_error("the guest triple-faulted (vCPU %u)", v->id);
+        if (log_enabled(LOG_INFO))
+            dump(v, e);
+        *end = VCPU_END_PANIC;
+        return false;
+    case HV_EXIT_HALT: /* the in-kernel interrupt controller never gives it */
+    case HV_EXIT_ENTRY_FAILED:
+    case HV_EXIT_INTERNAL_ERROR:
+    case HV_EXIT_UNKNOWN:
+        break;
+    }
+    log_error("vCPU %u cannot go on", v->id);
+    dump(v, e);
+    *end = VCPU_END_FAULT;
+    return false;
+}
+
+static const char *taker(const struct vcpus_config *c, const struct hv_exit *e)
+{
+    if (e->reason == HV_EXIT_PIO)
+        return bus_name_at(c->pio, e->addr);
+    return e->reason == HV_EXIT_MMIO ? bus_name_at(c->mmio, e->addr) : NULL;
+}
+
+/* The same, with a look at the clock before and after it. */
+static bool handle_and_count(struct vcpu *v, const struct hv_exit *e, enum vcpu_end *end)
+{
+    const struct vcpus_config *c = &v->group->config;
+    if (c->clock == NULL)
+        return handle_exit(v, e, end);
+    uint64_t left_ns = clock_now_ns(c->clock);
+    const char *device = taker(c, e); /* before it may move */
+    bool goes_on = handle_exit(v, e, end);
+    uint64_t inside_ns = left_ns - v->entered_ns;
+    v->entered_ns = clock_now_ns(c->clock);
+    exits_count(&v->exits, e, device, inside_ns, v->entered_ns - left_ns);
+    return goes_on;
+}
+
+static void first_exit(struct vcpu *v)
+{
+    timeline_add(v->timeline, TIMELINE_GUEST, "first exit");
+    v->timeline = NULL;
+}
+
+/* Waits while the group is not to run; false: stop. */
+static bool vcpu_park(struct vcpus *g)
+{
+    pthread_mutex_lock(&g->lock);
+    g->parked++;
+    pthread_cond_broadcast(&g->changed);
+    while (atomic_load(&g->want) == WANT_PAUSE)
+        pthread_cond_wait(&g->changed, &g->lock);
+    bool run = atomic_load(&g->want) == WANT_RUN;
+    if (run)
+        g->parked--;
+    pthread_mutex_unlock(&g->lock);
+    return run;
+}
+
+static void vcpu_ended(struct vcpu *v, enum vcpu_end end)
+{
+    struct vcpus *g = v->group;
+    g->config.on_end(g->config.ctx, end);
+    pthread_mutex_lock(&g->lock);
+    g->parked++;
+    pthread_cond_broadcast(&g->changed);
+    pthread_mutex_unlock(&g->lock);
+}
+
+static void *vcpu_thread(void *arg)
+{
+    struct vcpu *v = arg;
+    struct vcpus *g = v->group;
+    const struct hv *hv = g->config.hv;
+    enum vcpu_end end = VCPU_END_FAULT;
+
+    may_block_forbid();
+    hv->vcpu_bind_thread(v->hv);
+    timeline_add(v->timeline, TIMELINE_SETUP, "first KVM_RUN");
+    if (g->config.clock != NULL)
+        v->entered_ns = clock_now_ns(g->config.clock);
+    for (;;) {
+        if (atomic_load(&g->want) != WANT_RUN) {
+            hv->vcpu_complete(v->hv);
+            if (!vcpu_park(g))
+                return NULL;
+            if (g->config.clock != NULL)
+                v->entered_ns = clock_now_ns(g->config.clock);
+        }
+        struct hv_exit exit = {0};
+        int r = hv->vcpu_run(v->hv, &exit);
+        if (r < 0)
+            log_error("vCPU %u: run: %s", v->id, strerror(-r));
+        if (v->timeline != NULL)
+            first_exit(v);
+        if (r < 0 || !handle_and_count(v, &exit, &end)) {
+            vcpu_ended(v, end);
+            return NULL;
+        }
+    }
+}
+
+int vcpus_create(struct vcpus **out, const struct vcpus_config *config)
+{
+    BUG_ON(config->count == 0 || config->count > HV_MAX_VCPUS);
+    struct vcpus *g = calloc(1, sizeof(*g) + config->count * sizeof(g->vcpu[0]));
+    if (g == NULL)
+        return fail(-ENOMEM, "vCPUs");
+    g->config = *config;
+    pthread_mutex_init(&g->lock, NULL);
+    pthread_cond_init(&g->changed, NULL);
+    g->vcpu[0].timeline = config->timeline;
+    for (unsigned i = 0; i < config->count; i++) {
+        g->vcpu[i].group = g;
+        g->vcpu[i].id = i;
+        int r = config->hv->vcpu_create(&g->vcpu[i].hv, config->vm, i);
+        if (r < 0) {
+            vcpus_destroy(g);
+            return r;
+        }
+    }
+    *out = g;
+    return 0;
+}
+
+void vcpus_destroy(struct vcpus *g)
+{
+    if (g == NULL)
+        return;
+    vcpus_stop(g);
+    for (unsigned i = g->config.count; i-- > 0;) {
+        if (g->vcpu[i].hv != NULL)
+            g->config.hv->vcpu_destroy(g->vcpu[i].hv);
+    }
+    pthread_cond_destroy(&g->changed);
+    pthread_mutex_destroy(&g->lock);
+    free(g);
+}
+
+struct hv_vcpu *vcpus_get(struct vcpus *g, unsigned id)
+{
+    return g->vcpu[id].hv;
+}
+
+int vcpus_start(struct vcpus *g)
+{
+    pthread_attr_t attr;
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, VCPU_STACK_BYTES);
+    /* Signals are the main thread's; the one that kicks is unblocked by vcpu_bind_thread(). */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int r = 0;
+    for (unsigned i = 0; r == 0 && i < g->config.count; i++) {
+        struct vcpu *v = &g->vcpu[i];
+        r = pthread_create(&v->thread, &attr, vcpu_thread, v);
+        if (r != 0)
+            break;
+        v->started = true;
+        g->running++;
+        char name[16];
+        snprintf(name, sizeof(name), "vcpu%u", i);
+        pthread_setname_np(v->thread, name);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    return r == 0 ? 0 : fail(-r, "vCPU %u: thread", g->running);
+}
+
+static void set_want(struct vcpus *g, enum vcpus_want want)
+{
+    pthread_mutex_lock(&g->lock);
+    atomic_store(&g->want, want);
+    pthread_cond_broadcast(&g->changed);
+    pthread_mutex_unlock(&g->lock);
+    if (want == WANT_RUN)
+        return;
+    for (unsigned i = 0; i < g->config.count; i++) {
+        if (g->vcpu[i].started)
+            g->config.hv->vcpu_kick(g->vcpu[i].hv);
+    }
+}
+
+void vcpus_pause(struct vcpus *g)
+{
+    set_want(g, WANT_PAUSE);
+    pthread_mutex_lock(&g->lock);
+    while (g->parked < g->running)
+        pthread_cond_wait(&g->changed, &g->lock);
+    pthread_mutex_unlock(&g->lock);
+}
+
+void vcpus_resume(struct vcpus *g)
+{
+    set_want(g, WANT_RUN);
+}
+
+void vcpus_stop(struct vcpus *g)
+{
+    set_want(g, WANT_STOP);
+    for (unsigned i = 0; i < g->config.count; i++) {
+        if (g->vcpu[i].started)
+            pthread_join(g->vcpu[i].thread, NULL);
+        g->vcpu[i].started = false;
+    }
+    g->running = 0;
+}
+
+void vcpus_dump(struct vcpus *g)
+{
+    for (unsigned i = 0; i < g->config.count; i++)
+        dump(&g->vcpu[i], &(struct hv_exit){.reason = HV_EXIT_INTERRUPTED});
+}
+
+void vcpus_exits(const struct vcpus *g, struct exits *sum)
+{
+    for (unsigned i = 0; i < g->config.count; i++)
+        exits_add(sum, &g->vcpu[i].exits);
+}

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The vCPUs of a machine: a thread each, which runs guest code and carries register accesses to
+ * the buses. No host I/O happens here.
+ *
+ *            start                pause               stop
+ *   CREATED --------> RUNNING <----------> PAUSED  ----------> STOPPED (from any state)
+ *                        |      resume
+ *                        | a vCPU cannot go on: on_end(), and it waits for stop
+ *
+ * All calls come from one controlling thread; on_end() comes from a vCPU's thread.
+ */
+#ifndef MINIVET_VMM_VCPU_H
+#define MINIVET_VMM_VCPU_H
+
+#include "core/ports/hv.h"
+
+struct bus;
+struct clock;
+struct exits;
+struct timeline;
+struct vcpus;
+
+/* Why a vCPU cannot go on. */
+enum vcpu_end {
+    VCPU_END_RESET,
+    VCPU_END_POWER_OFF,
+    VCPU_END_PANIC, /* triple fault, or the guest said so */
+    VCPU_END_FAULT, /* the hypervisor could not go on; registers were printed */
+};
+
+struct vcpus_config {
+    const struct hv *hv;
+    struct hv_vm *vm;
+    unsigned count;
+    struct bus *mmio;
+    struct bus *pio;
+    struct timeline *timeline; /* NULL: none */
+    const struct clock *clock; /* for counting exits; NULL: they are not counted */
+    void (*on_end)(void *ctx, enum vcpu_end end);
+    void *ctx;
+};
+
+int vcpus_create(struct vcpus **out, const struct vcpus_config *config);
+void vcpus_destroy(struct vcpus *g); /* stops them first; NULL is allowed */
+
+/* For setting power-on state, before vcpus_start(). */
+struct hv_vcpu *vcpus_get(struct vcpus *g, unsigned id);
+
+int vcpus_start(struct vcpus *g);
+
+/* When it returns, no vCPU runs guest code and none is inside a device. */
+void vcpus_pause(struct vcpus *g);
+void vcpus_resume(struct vcpus *g);
+
+/* Ends and joins the threads. */
+void vcpus_stop(struct vcpus *g);
+
+/* Adds what all vCPUs have counted. Any time after creation. */
+void vcpus_exits(const struct vcpus *g, struct exits *sum);
+
+/* After vcpus_stop(): logs where each vCPU was. */
+void vcpus_dump(struct vcpus *g);
+
+#endif

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "vmm/machine/virtio_devices.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/clock.h"
+#include "core/base/fail.h"
+#include "core/base/xmath.h"
+#include "core/ports/hv.h"
+#include "devices/platform/pci_host.h"
+#include "firmware/x86/x86_layout.h"
+#include "pci/function.h"
+#include "virtio/observe/device_tape.h"
+#include "virtio/observe/strict.h"
+#include "virtio/spec.h"
+#include "virtio/transport/mmio.h"
+#include "virtio/transport/pci.h"
+#include "vmm/config/config.h"
+#include "vmm/machine/device_kind.h"
+#include "vmm/machine/io_threads.h"
+#include "vmm/report/stats.h"
+
+#define MAX_DEVICES (CONFIG_MAX_DISKS + CONFIG_MAX_NETS + 2)
+
+_Static_assert(VIRTIO_MMIO_BYTES <= X86_VIRTIO_STRIDE, "virtio windows do not overlap");
+_Static_assert(MAX_DEVICES <= (X86_PCI_SLOTS - 1) * PCI_FUNCTIONS, "a PCI function for each");
+
+/* In the order in which they get windows and PCI slots. */
+static const struct device_kind *const kinds[] = {&disk_kind, &net_kind, &console_kind, &rng_kind};
+
+/* One of the devices, behind one of the two transports. */
+struct slot {
+    struct device_slot d;
+    const struct device_kind *kind;
+    struct virtio_mmio *mmio;
+    struct irq_line irq;
+    struct virtio_pci *pci;
+};
+
+struct virtio_devices {
+    struct virtio_devices_config cfg;
+    struct io_threads *threads;
+    struct slot slots[MAX_DEVICES];
+    unsigned count;
+    struct acpi_virtio windows[X86_VIRTIO_GSI_COUNT];
+    unsigned window_count, function_count;
+};
+
+/* ---- transports ---- */
+
+static int plug_mmio(struct virtio_devices *d, struct slot *s)
+{
+    static const unsigned gsis[] = X86_VIRTIO_GSIS;
+    unsigned index = d->window_count;
+    if (index == X86_VIRTIO_GSI_COUNT)
+        return fail_msg(-EINVAL,
+                        "%s: there are %u virtio-mmio windows, one a device; give "
+                        "transport=pci to this one, or --virtio transport=pci to all",
+                        s->d.dev->setup.name, X86_VIRTIO_GSI_COUNT);
+    int r = d->cfg.hv->irq_line(d->cfg.hv_vm, gsis[index], &s->irq);
+    if (r < 0)
+        return r;
+    uint64_t gpa = X86_VIRTIO_GPA + index * X86_VIRTIO_STRIDE;
+    d->windows[d->window_count++] =
+        (struct acpi_virtio){.gpa = (uint32_t)gpa, .bytes = X86_VIRTIO_BYTES, .gsi = gsis[index]};
+    return virtio_mmio_create(&s->mmio, &(struct virtio_mmio_config){
+                                            .bus = d->cfg.mmio,
+                                            .base_gpa = gpa,
+                                            .irq = s->irq,
+                                            .doorbell = d->cfg.hv->doorbell(d->cfg.hv_vm),
+                                            .device = s->d.dev,
+                                            .legacy = s->d.keys->legacy == ON_OFF_ON,
+                                        });
+}
+
+/* Slot 0 is the bridge's. When every slot has a function the slots get second ones, and so on. */
+static int plug_pci(struct virtio_devices *d, struct slot *s)
+{
+    unsigned index = d->function_count++;
+    unsigned devfn = PCI_DEVFN(1 + index % (X86_PCI_SLOTS - 1), index / (X86_PCI_SLOTS - 1));
+    int r = virtio_pci_create(&s->pci, &(struct virtio_pci_config){
+                                           .mmio = d->cfg.mmio,
+                                           .pio = d->cfg.pio,
+                                           .msi = d->cfg.hv->msi_sink(d->cfg.hv_vm),
+                                           .doorbell = d->cfg.hv->doorbell(d->cfg.hv_vm),
+                                           .legacy = s->d.keys->legacy == ON_OFF_ON,
+                                           .device = s->d.dev,
+                                       });
+    if (r < 0)
+        return r;
+    r = pci_host_add(d->cfg.pci_host, devfn, &virtio_pci_func(s->pci)->port);
+    return r < 0 ? fail(r, "%s: PCI slot", s->d.dev->setup.name) : 0;
+}
+
+static int plug(struct virtio_devices *d, struct slot *s)
+{
+    int r = d->cfg.vm->stats != STATS_OFF ? virtio_device_measure(s->d.dev, &clock_host) : 0;
+    if (r < 0)
+        return r;
+    return s->d.keys->transport == TRANSPORT_PCI ? plug_pci(d, s) : plug_mmio(d, s);
+}
+
+/* ---- for the kinds ---- */
+
+/*
+ * The loops that NAME[:NAME...] stands for, at least one and at most `max`; without a name the main
+ * one. Returns how many.
+ */
+static int find_loops(struct io_threads *threads, const char *names, struct evloop **loops,
+                      unsigned max)
+{
+    unsigned count = 0;
+    const char *name = names[0] != '\0' ? names : IO_THREADS_MAIN;
+    do {
+        size_t len = strcspn(name, ":");
+        int r = io_threads_get(threads, name, len, &loops[count++]);
+        if (r < 0)
+            return r;
+        name += len + (name[len] == ':');
+    } while (count < max && name[0] != '\0');
+    return (int)count;
+}
+
+int device_slot_loops(struct device_slot *s, const struct virtio_keys *keys,
+                      struct evloop **queue_loops, unsigned queues)
+{
+    int count = find_loops(s->threads, keys->iothread, queue_loops, queues);
+    if (count < 0)
+        return count;
+    s->keys = keys;
+    s->loop = count == 1 ? queue_loops[0] : s->cfg->loop;
+    for (unsigned i = (unsigned)count; i < queues; i++)
+        queue_loops[i] = queue_loops[i % (unsigned)count];
+    return count;
+}
+
+struct virtio_setup device_slot_setup(const struct device_slot *s, const char *name)
+{
+    const struct vm_config *vm = s->cfg->vm;
+    uint64_t packed = s->keys->ring == RING_PACKED ? VIRTIO_BIT(VIRTIO_F_RING_PACKED) : 0;
+    return (struct virtio_setup){
+        .name = name,
+        .loop = s->loop,
+        .gmem = s->cfg->gmem,
+        .features_on = vm->features_on | packed,
+        .features_off = vm->features_off,
+        .queue_size_max = s->keys->queue_size,
+        .strict = vm->strict,
+    };
+}
+
+/* ---- life ---- */
+
+static int create_slot(struct virtio_devices *d, const struct device_kind *kind, unsigned index)
+{
+    BUG_ON(d->count == MAX_DEVICES);
+    struct slot *s = &d->slots[d->count++];
+    s->kind = kind;
+    s->d = (struct device_slot){.cfg = &d->cfg, .threads = d->threads};
+    int r = kind->create(&s->d, index);
+    if (r == 0)
+        r = plug(d, s);
+    if (r == 0 && d->cfg.tape != NULL)
+        r = virtio_tape_create(s->d.dev, d->cfg.tape);
+    return r;
+}
+
+static void destroy_slot(struct virtio_devices *d, struct slot *s)
+{
+    virtio_mmio_destroy(s->mmio);
+    virtio_pci_destroy(s->pci);
+    if (s->d.own != NULL)
+        s->kind->destroy(s->d.own);
+    if (s->irq.set != NULL)
+        d->cfg.hv->irq_line_release(d->cfg.hv_vm, &s->irq);
+}
+
+int virtio_devices_create(struct virtio_devices **out, const struct virtio_devices_config *config)
+{
+    struct virtio_devices *d = calloc(1, sizeof(*d));
+    if (d == NULL)
+        return fail(-ENOMEM, "virtio devices");
+    d->cfg = *config;
+    int r = io_threads_create(&d->threads, config->loop, config->vm);
+    for (unsigned k = 0; k < ARRAY_SIZE(kinds); k++)
+        for (unsigned i = 0; r == 0 && i < kinds[k]->count(config->vm); i++)
+            r = create_slot(d, kinds[k], i);
+    if (r < 0) {
+        virtio_devices_destroy(d);
+        return r;
+    }
+    *out = d;
+    return 0;
+}
+
+void virtio_devices_destroy(struct virtio_devices *d)
+{
+    if (d == NULL)
+        return;
+    if (d->threads != NULL)
+        io_threads_stop(d->threads);
+    for (unsigned i = d->count; i-- > 0;)
+        destroy_slot(d, &d->slots[i]);
+    io_threads_destroy(d->threads);
+    free(d);
+}
+
+int virtio_devices_start(struct virtio_devices *d)
+{
+    return io_threads_start(d->threads);
+}
+
+void virtio_devices_stop(struct virtio_devices *d)
+{
+    io_threads_stop(d->threads);
+}
+
+void virtio_devices_drain(struct virtio_devices *d)
+{
+    for (unsigned i = 0; i < d->count; i++) {
+        if (d->slots[i].kind->drain != NULL)
+            d->slots[i].kind->drain(&d->slots[i].d);
+    }
+}
+
+void virtio_devices_report(const struct virtio_devices *d)
+{
+    for (unsigned i = 0; i < d->count; i++)
+        virtio_strict_summary(d->slots[i].d.dev);
+}
+
+int virtio_devices_stats(const struct virtio_devices *d, struct stats *s)
+{
+    int r = io_threads_stats(d->threads, s);
+    for (unsigned i = 0; r == 0 && i < d->count; i++) {
+        r = stats_add_device(s, d->slots[i].d.dev);
+        if (r == 0 && d->slots[i].kind->stats != NULL)
+            d->slots[i].kind->stats(&d->slots[i].d, s);
+    }
+    return r;
+}
+
+const struct acpi_virtio *virtio_devices_windows(const struct virtio_devices *d, unsigned *count)
+{
+    *count = d->window_count;
+    return d->windows;
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The virtio devices of a machine: each with its backend, behind a virtio-mmio window or a PCI
+ * function, as the user asked. In the order of their creation they get windows and PCI slots:
+ * disks, network cards, console, rng.
+ */
+#ifndef MINIVET_VMM_VIRTIO_DEVICES_H
+#define MINIVET_VMM_VIRTIO_DEVICES_H
+
+#include "firmware/acpi/acpi.h"
+
+struct bus;
+struct cancel;
+struct chr_backend;
+struct evloop;
+struct gmem;
+struct hv;
+struct hv_vm;
+struct pci_host;
+struct stats;
+struct tape;
+struct virtio_devices;
+struct vm_config;
+
+/* All of it outlives the devices. */
+struct virtio_devices_config {
+    const struct vm_config *vm;
+    const struct hv *hv;
+    struct hv_vm *hv_vm;
+    struct bus *mmio, *pio;
+    struct pci_host *pci_host;
+    struct evloop *loop; /* the main one, of those that ask for no thread of their own */
+    const struct gmem *gmem;
+    struct chr_backend *terminal; /* for the console; NULL if there is none */
+    struct tape *tape;            /* NULL: they are on none */
+    const struct cancel *cancel;  /* ends set-up early; NULL: nothing does */
+};
+
+/* Errors are reported. The PCI host's resources are not assigned yet. */
+int virtio_devices_create(struct virtio_devices **out, const struct virtio_devices_config *config);
+
+/* Before the PCI host goes; nobody runs the main loop. NULL is allowed. */
+void virtio_devices_destroy(struct virtio_devices *d);
+
+/* The threads that devices asked for, besides the main loop's. */
+int virtio_devices_start(struct virtio_devices *d);
+void virtio_devices_stop(struct virtio_devices *d);
+
+/* On the main loop: waits for every disk's requests. */
+void virtio_devices_drain(struct virtio_devices *d);
+
+/* At the run's end: what the drivers did against the specification, with --strict. */
+void virtio_devices_report(const struct virtio_devices *d);
+
+/* On the main loop: adds the loops and the queues, in their order. -ENOMEM; reported. */
+int virtio_devices_stats(const struct virtio_devices *d, struct stats *s);
+
+/* The windows, for the guest's tables; they live as long as the devices. */
+const struct acpi_virtio *virtio_devices_windows(const struct virtio_devices *d, unsigned *count);
+
+#endif
