@@ -8,7 +8,7 @@
  * work even while the guest takes no input. In a pipe or a file every byte is the guest's.
  *
  * Neither direction ever blocks the loop. The descriptors' own flags are left alone, since the
- * shell and others share them: terminals and pipes are opened anew. Output that nobody takes is
+ * shell and others share them: terminals and pipes are opened anew. Output that no reader takes is
  * held up to a bound and then refused; when the other end is gone it is dropped. SIGPIPE is
  * ignored from create on. The end of the input ends nothing else.
  */
@@ -25,7 +25,7 @@ struct chr_stdio_config {
     struct evloop *loop;
     int in_fd, out_fd;          /* the caller's; one that is closed is a stream of nothing */
     void (*on_quit)(void *ctx); /* Ctrl-A x was typed; on the loop */
-    /* What was taken of the guest's output; on the loop. NULL: nobody looks at it. */
+    /* What was taken of the guest's output; on the loop. NULL: it is not reported. */
     void (*on_output)(void *ctx, const uint8_t *data, size_t len);
     void *ctx;
 };

@@ -37,11 +37,11 @@ struct blk_file_config {
 
 /*
  * Errors are reported: what is neither a regular file nor a block device, what is too small for a
- * sector, what somebody else has locked (-EBUSY), what cannot be opened. A length that is not in
- * whole logical blocks is rounded down, and an image that looks like another format is taken for
- * raw bytes, both with a warning.
+ * sector, a file that another process has locked (-EBUSY), what cannot be opened. A length that is
+ * not in whole logical blocks is rounded down, and an image that looks like another format is taken
+ * for raw bytes, both with a warning.
  *
- * Destroyed through its ops, while nobody runs the loop; what is out then is ended first.
+ * Destroyed through its ops, while no thread runs the loop; requests in flight are ended first.
  */
 int blk_file_create(struct blk_backend **out, const struct blk_file_config *config);
 

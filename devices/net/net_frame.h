@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Packets whose backend has to look into them: the header before the frame (VIRTIO 1.4 5.1.6), and
- * checksums that the sender left to somebody else.
+ * checksums that the sender left to the device.
  */
 #ifndef MINIVET_DEVICES_BACKEND_NET_FRAME_H
 #define MINIVET_DEVICES_BACKEND_NET_FRAME_H

@@ -25,7 +25,7 @@ struct net_link {
 
 /*
  * Set-up thread; name, loop and on_change are the caller's, the rest is zeroed. A negative errno,
- * if there is no such interface or nobody tells of it: nothing is reported.
+ * if there is no such interface or the kernel does not tell of it: nothing is reported.
  */
 int net_link_init(struct net_link *link);
 /* A zeroed one, and one that init refused, is allowed. */

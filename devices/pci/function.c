@@ -58,7 +58,7 @@ static bool in_window(const struct pci_window *w, uint64_t addr, uint64_t bytes)
     return w->bytes != 0 && range_within(addr, bytes, w->base, w->bytes);
 }
 
-/* Address 0 is what a register holds that nobody has set up. */
+/* A register that was not set up holds address 0. */
 static bool address_possible(const struct pci_func *f, const struct pci_bar_config *cfg,
                              uint64_t addr)
 {

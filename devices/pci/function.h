@@ -69,9 +69,9 @@ struct pci_bar {
     uint64_t addr; /* where the region is on the bus; PCI_NO_ADDRESS: it is not */
 };
 
-/* Who else must know whether the function may send messages. */
+/* Told whether the function may send messages. */
 struct pci_master_watch {
-    void (*changed)(void *ctx, bool on); /* under the function's lock; NULL: nobody */
+    void (*changed)(void *ctx, bool on); /* under the function's lock; NULL: none */
     void *ctx;
 };
 

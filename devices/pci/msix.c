@@ -44,7 +44,7 @@ struct route {
     uint32_t data;
 };
 
-/* An eventfd of somebody else's. */
+/* An eventfd that the device does not own. */
 struct source {
     unsigned vector;
     struct route route; /* handle below 0: none now */
@@ -160,7 +160,8 @@ static void source_drop(struct msix *m, struct source *s)
 
 /*
  * The hypervisor has it exactly while its vector's message may be sent. What was written before
- * that, it finds when it gets it; what is written afterwards, whoever polls the eventfd does.
+ * that, it finds when it gets it; what is written afterwards is delivered by the thread that polls
+ * the eventfd.
  */
 static void source_update(struct msix *m, struct source *s)
 {

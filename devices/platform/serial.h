@@ -34,12 +34,12 @@ struct serial_config {
     struct chr_backend *chr; /* lives on the loop, outlives the device; NULL: a line to nowhere */
 };
 
-/* While nobody runs the loop. Errors are reported. */
+/* While no thread runs the loop. Errors are reported. */
 int serial_create(struct serial **out, const struct serial_config *config);
 
 /*
  * Hands what the guest has sent to the backend and has that write it out, for a bounded time.
- * While nobody runs the loop and no vCPU runs.
+ * While no thread runs the loop and no vCPU runs.
  */
 void serial_flush(struct serial *s);
 

@@ -148,7 +148,7 @@ static uint64_t random_distance(const struct entropy *entropy, uint64_t from, ui
 
 /*
  * As the kernel itself would: physical and virtual address each for itself. The initrd's place is
- * left free. A user who cuts memory up knows better than the map: the kernel stays where it is.
+ * left free. A user's own memmap= overrides the map: the kernel stays where it is.
  */
 static struct move choose_move(const struct kernel *k, const struct gmem *g,
                                const struct linux_boot_config *config)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What the files of this folder share; nobody else includes it but their unit tests.
+ * What the files of this folder share; only they and their unit tests include it.
  */
 #ifndef MINIVET_KVM_IMPL_H
 #define MINIVET_KVM_IMPL_H

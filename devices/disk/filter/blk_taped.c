@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Of what a read brings only the edges are kept: a disk's data is nobody's to look at but the
+ * Of what a read brings only the edges are kept: a disk's data is for no reader but the
  * guest's. Where it goes is in the request's vectors.
  */
 #include <errno.h>

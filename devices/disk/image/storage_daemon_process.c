@@ -63,7 +63,7 @@ static _Noreturn void become(const struct child *c)
     int null = open("/dev/null", O_RDWR);
     if (null < 0 || dup2(null, 0) < 0 || dup2(null, 1) < 0 || dup2(c->said, 2) < 0)
         _exit(1);
-    /* Minivet may have been given some by who started it. (Before Linux 5.11 those stay.) */
+    /* Minivet may have inherited some. (Before Linux 5.11 those stay.) */
     (void)close_range(3, ~0u, CLOSE_RANGE_CLOEXEC);
     if (!keep(c->listener))
         _exit(1);

@@ -3,7 +3,7 @@
  * A wire to another virtual machine: frames through a stream socket, each behind its length (four
  * bytes, big-endian), without a header, as QEMU's `-netdev socket` and `-netdev stream` do.
  *
- * On a UNIX path whoever comes first listens and the other connects, so that both are given the
+ * On a UNIX path the first peer listens and the other connects, so that both are given the
  * same path. Over TCP one is told to listen and one to connect. The link is up while somebody is at
  * the other end; when he goes, it is tried again until he is back. A third one is sent away, and so
  * is, on a path, another user: root and the own user alone may open the socket and be at its end.
@@ -43,7 +43,7 @@ struct net_socket_config {
     bool headers_out, headers_in;
 };
 
-/* Errors are reported. That nobody is there yet is none. */
+/* Errors are reported. A peer that is not there yet is none. */
 int net_socket_create(struct net_backend **out, const struct net_socket_config *config);
 
 /* What it was created with. */

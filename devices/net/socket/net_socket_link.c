@@ -87,7 +87,7 @@ static void linked(struct net_socket *s)
         s->b.handler.on_rx(s->b.handler.ctx, 0);
 }
 
-/* Whoever comes as the third is sent away each time, and should know why he has no network. */
+/* A third peer is refused, and told why. */
 static void wonder(struct net_socket *s)
 {
     s->unheard = s->heard || s->listener >= 0 ? 0 : s->unheard + 1;
@@ -241,7 +241,7 @@ static void on_accept(void *ctx, uint32_t events)
     linked(s);
 }
 
-/* Has somebody else put another socket where ours was? */
+/* Has another process put another socket where ours was? */
 static bool is_ours(const struct net_socket *s)
 {
     struct stat st;

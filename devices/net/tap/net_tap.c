@@ -186,7 +186,7 @@ static int attach_first(struct net_tap *tap, unsigned pairs)
     return err;
 }
 
-/* If it fails nothing has changed: nobody would read what came to more. */
+/* If it fails nothing has changed: packets that came to more queues would not be read. */
 static int tap_set_pairs(struct net_backend *b, unsigned pairs)
 {
     struct net_tap *tap = of(b);

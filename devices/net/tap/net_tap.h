@@ -19,11 +19,11 @@ struct net_backend;
 
 struct net_tap_config {
     struct evloop *loop;
-    /* Of the interface; who may make one need not have made it before. NULL: fds. */
+    /* Of the interface, which is made if there is none and the user may do that. NULL: fds. */
     const char *name;
-    /* Taps (also macvtaps) that somebody else has opened, of one interface, one for each pair: with
-     * IFF_TAP, IFF_NO_PI, IFF_VNET_HDR, and of several IFF_MULTI_QUEUE. The backend's, if it can
-     * be created. */
+    /* Taps (also macvtaps) that another process has opened, of one interface, one for each pair:
+     * with IFF_TAP, IFF_NO_PI, IFF_VNET_HDR, and of several IFF_MULTI_QUEUE. The backend's, if it
+     * can be created. */
     const int *fds;
     unsigned pairs; /* 1 to NET_TAP_PAIRS_MAX */
 };
@@ -31,7 +31,7 @@ struct net_tap_config {
 /* Errors are reported. Destroyed through its ops. */
 int net_tap_create(struct net_backend **out, const struct net_tap_config *config);
 
-/* For who moves the packets in the backend's place; stays the backend's. */
+/* For vhost-net, which moves the packets in the backend's place; stays the backend's. */
 int net_tap_fd(const struct net_backend *b, unsigned pair);
 
 #endif

@@ -30,7 +30,7 @@ struct net_tap_ahead {
     uint8_t places[NET_TAP_BATCH_PACKETS][PLACE_BYTES];
 };
 
-/* Of memory that nobody writes to there is none. */
+/* Read-only memory has none. */
 struct net_tap_ahead *net_tap_ahead_create(void)
 {
     struct net_tap_ahead *a = calloc(1, sizeof(*a));

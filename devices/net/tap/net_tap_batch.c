@@ -104,7 +104,8 @@ bool net_tap_batch_add(struct net_tap_batch *batch, const struct net_tap_pair *p
     return true;
 }
 
-/* Hands in what is in the ring, and waits for it. Who wants results has numbered them from 1. */
+/* Hands in what is in the ring, and waits for it. A caller that wants results has numbered them
+ * from 1. */
 static void run(struct net_tap_batch *batch, unsigned left, int *results)
 {
     while (left > 0) {

@@ -117,7 +117,7 @@ int net_tap_open_name(struct net_tap *tap, const char *name, unsigned pairs)
     return 0;
 }
 
-/* ---- descriptors of somebody else ---- */
+/* ---- descriptors that another process opened ---- */
 
 static int check_fd(struct net_tap *tap, int fd, bool first, unsigned pairs)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Inside of net_user: who is who, and what the files of it ask of each other. */
+/* Inside of net_user: its state, and what its files ask of each other. */
 #ifndef MINIVET_DEVICES_BACKEND_NET_USER_IMPL_H
 #define MINIVET_DEVICES_BACKEND_NET_USER_IMPL_H
 
@@ -32,7 +32,7 @@ struct user_fd {
     struct ev_fd ev;
     struct net_user *user;
     bool open;    /* between register and unregister */
-    bool listens; /* for who connects to a port that is forwarded */
+    bool listens; /* for peers that connect to a port that is forwarded */
     bool datagrams;
     bool reads;      /* libslirp has room, and has not been told of anything to read since */
     bool listed;     /* in net_user.polled */

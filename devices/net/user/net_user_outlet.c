@@ -91,7 +91,7 @@ static void lead(const struct user_outlet *o, int fd)
     close(s);
 }
 
-/* Who connects is who waits here: nobody else has a way to. */
+/* The peer that connects is the one that waits here: no other knows the path. */
 void user_outlet_lead(const struct net_user *u, int fd)
 {
     for (unsigned i = 0; i < u->outlet_count; i++) {

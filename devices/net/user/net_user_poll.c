@@ -49,7 +49,7 @@ static bool is_full_for_peers(const struct net_user *u)
     return u->open >= u->idle_open + USER_SOCKETS - USER_GUEST_SOCKETS;
 }
 
-/* Who comes from outside when there are too many stays in the host's queue. */
+/* When there are too many, peers from outside stay in the host's queue. */
 static bool waits(const struct net_user *u, const struct user_fd *f)
 {
     return is_congested(u) || ((f->datagrams || u->asks.strict) && asks(u)) ||

@@ -115,7 +115,7 @@ static size_t vet_transport(const struct user_vet *vet, uint8_t *ip, uint8_t *at
     return ok ? bytes : 0;
 }
 
-/* A large datagram to somebody outside. TCP has no reason to be in fragments. */
+/* A large datagram to a host outside. TCP has no reason to be in fragments. */
 static bool vet_fragment(const struct user_vet *vet, const uint8_t *ip)
 {
     uint32_t to;

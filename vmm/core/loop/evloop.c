@@ -170,7 +170,7 @@ static int step(struct evloop *loop, int64_t wait_ns)
     return n > 0 || polls || timers || inbox || defers;
 }
 
-/* A round that may take some time: looks around before it sleeps, if somebody wants that. */
+/* A round that may take some time: it polls before it sleeps, if polling is wanted. */
 static int step_or_wait(struct evloop *loop)
 {
     if (!TAILQ_EMPTY(&loop->polls)) {

@@ -3,8 +3,8 @@
  * The event loop: file descriptors, timers, deferred work and calls from other threads, all run by
  * one owner thread. Device, queue and backend state belongs to one loop and needs no lock.
  *
- * The owner is the thread inside evloop_run(); while nobody runs the loop (set-up, tests, tear-
- * down) whoever calls is the owner. Debug builds assert it. Only evloop_stop(), evloop_call() and
+ * The owner is the thread inside evloop_run(); while no thread runs the loop (set-up, tests, tear-
+ * down) the caller is the owner. Debug builds assert it. Only evloop_stop(), evloop_call() and
  * evloop_post() may be called from other threads.
  *
  * Nothing here allocates after creation: sources, timers, posts and works are embedded in their
@@ -216,7 +216,7 @@ void evloop_io_wait(struct evloop *loop, bool (*finished)(void *ctx), void *ctx)
  */
 struct ev_poll {
     bool (*look)(void *ctx);  /* there is work, and it has been arranged for (evloop_defer()) */
-    bool (*sleep)(void *ctx); /* nobody looks any more: ask for notifications. Returns as look(),
+    bool (*sleep)(void *ctx); /* polling ends: ask for notifications. Returns as look(),
                                  of what came before they were on. */
     void *ctx;
     TAILQ_ENTRY(ev_poll) link;

@@ -2,8 +2,8 @@
 /*
  * The loop's engine where the host refuses io_uring: epoll, and I/O on the helpers.
  *
- * Eventfds are edge-triggered and never read: a system call less for each kick, and whoever else
- * takes what was written to one finds it there.
+ * Eventfds are edge-triggered and never read: a system call less for each kick, and another thread
+ * that takes what was written to one finds it there.
  */
 #include "core/loop/evloop_impl.h"
 

@@ -61,7 +61,7 @@ struct evloop {
     struct uring *uring;
     struct ev_fd wake; /* an eventfd: something came to the inbox, or the loop is to stop */
     _Atomic bool stop;
-    _Atomic pid_t owner; /* 0: nobody, or a thread that is about to run */
+    _Atomic pid_t owner; /* 0: none, or a thread that is about to run */
 
     /* The owner's. */
     TAILQ_HEAD(, ev_timer) timers; /* by rising time */
@@ -77,8 +77,8 @@ struct evloop {
     bool inbox_left; /* the last look at the inbox did not empty it */
 
     /*
-     * The inbox, any thread's. Whoever finds it empty rings `wake`; the owner, who may leave
-     * something for the next round, knows by inbox_left.
+     * The inbox, any thread's. The thread that finds it empty rings `wake`; the owner, who may
+     * leave something for the next round, knows by inbox_left.
      */
     pthread_mutex_t lock;
     pthread_cond_t changed; /* a call is done, or the loop is given up */
@@ -88,7 +88,7 @@ struct evloop {
     unsigned post_count, finished_count, call_count;
     bool waits;      /* the owner waits for `changed`, for a finished work */
     bool owned;      /* a thread is the owner, or is starting to be */
-    bool had_thread; /* posts to a loop that nobody runs are for whoever makes them */
+    bool had_thread; /* posts to a loop that no thread runs are run by the thread that makes them */
 
     pthread_t thread;
     bool has_thread;
@@ -102,9 +102,9 @@ bool evloop_is_owner(struct evloop *loop);
 void evloop_assert_owner(struct evloop *loop);
 
 /*
- * Becomes the owner, after whoever is it for the length of a call; and gives the loop up, under
- * the same lock under which its inbox is seen to be empty: a call comes either before that and is
- * run here, or after it and is run by its caller. `last`: the thread will not come back.
+ * Becomes the owner, after the thread that owns it for the length of a call; and gives the loop up,
+ * under the same lock under which its inbox is seen to be empty: a call comes either before that
+ * and is run here, or after it and is run by its caller. `last`: the thread will not come back.
  */
 void evloop_own(struct evloop *loop);
 void evloop_disown(struct evloop *loop, bool last);
@@ -127,13 +127,13 @@ void evloop_inbox_work_finished(void *ctx, struct ev_work *w);
 
 void evloop_wake(struct evloop *loop);
 
-/* The owner, or whoever asks while there is none. */
+/* The owner, or any thread while there is none. */
 pid_t evloop_owner(const struct evloop *loop);
 
 /*
  * The window before a sleep. look: asks every poll once. run: the loop is dry; looks for a while,
  * at most until wait_ns are over, and ends all polls if that finds nothing. end: tells them that
- * nobody looks. All return whether there is something to do.
+ * polling is over. All return whether there is something to do.
  */
 bool evloop_poll_look(struct evloop *loop);
 bool evloop_poll_run(struct evloop *loop, int64_t wait_ns);
@@ -141,7 +141,7 @@ bool evloop_poll_end(struct evloop *loop);
 
 /*
  * Around a sleep: what the window adapts to. sleeps() returns when the idle time began, or 0 if
- * nobody wanted to look, so that the clock need not be asked.
+ * polling was not wanted, so that the clock need not be asked.
  */
 uint64_t evloop_poll_sleeps(struct evloop *loop);
 void evloop_poll_slept(struct evloop *loop, uint64_t since_ns);

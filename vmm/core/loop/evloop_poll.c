@@ -4,7 +4,7 @@
  *
  *   idle time = looking + sleeping      next window
  *   found while looking                 the same
- *   somebody else took the processor    looking ends; the window stays
+ *   another program took the processor  looking ends; the window stays
  *   ... for a whole time slice          and it rests for a multiple of that
  *   woken within the longest window     twice as long: it would have paid
  *   woken later                         half, in the end none
@@ -19,7 +19,7 @@
 #define WINDOW_MIN_NS UINT64_C(5000)
 #define ROUNDS_MAX    10000u /* if the clock does not move */
 #define READY_ROUNDS  8u     /* looks for one question to the engine, which may be a system call */
-#define OTHERS_NS     UINT64_C(3000)   /* after this long somebody else has had the processor */
+#define OTHERS_NS     UINT64_C(3000)   /* after this long another program has had the processor */
 #define SLICE_NS      UINT64_C(500000) /* ... and does not give it back of itself */
 #define REST_FACTOR   64u
 #define REST_MAX_NS   UINT64_C(1000000000) /* a process that was stopped is no sign of others */

@@ -12,7 +12,7 @@
  * The ring belongs to the thread that first enters it (SINGLE_ISSUER), and what completes is put
  * into the ring only when that thread asks (DEFER_TASKRUN): no interrupts, no locks. When another
  * thread runs the loop it takes a new ring. Polls can simply be armed there again, since nothing
- * of theirs is lost with the old one; I/O is never in flight while nobody owns the loop.
+ * of theirs is lost with the old one; I/O is never in flight while no thread owns the loop.
  */
 #include "core/loop/evloop_impl.h"
 
@@ -71,7 +71,7 @@ struct uring {
     struct io_uring ring;
     bool is_open;
     bool is_releasing;
-    pid_t thread; /* whose the ring is; 0: nobody's yet */
+    pid_t thread; /* the ring's owner; 0: none yet */
     struct slot slots[SLOTS];
     unsigned slots_used;     /* those beyond have never been, and are not touched */
     TAILQ_HEAD(, slot) free; /* by link[WANTED] */
@@ -210,7 +210,7 @@ static void slot_completed(struct uring *u, struct slot *s, int32_t result, bool
         s->fired |= result < 0 ? EPOLLERR : (uint32_t)result;
         slot_put(u, s, FIRED);
     }
-    /* The kernel has given it up (no room, or its thread has gone): nobody asked for that. */
+    /* The kernel has given it up (no room, or its thread has gone): no caller cancelled it. */
     if (s->ev && last && (result == -ECANCELED || s->ev->is_event))
         slot_put(u, s, WANTED);
     slot_free_if_unused(u, s);
@@ -235,7 +235,8 @@ static void io_completed(struct uring *u, struct ev_io *io, int32_t result)
         ios_append(&u->pending, io);
         return;
     }
-    /* That nobody has asked for is the file's own answer, for which ours has another meaning. */
+    /* Without a cancellation it is the file's own answer, and not ours, which has another meaning.
+     */
     io_ended(u, io, !io->cancel && result == -ECANCELED ? -EIO : result);
 }
 

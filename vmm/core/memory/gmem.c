@@ -55,7 +55,7 @@ static int region_map(struct gmem *g, struct gmem_region *r)
     if (huge)
         (void)madvise(hva, r->bytes, MADV_HUGEPAGE); /* a host without them does without */
     /* A child would make the guest's next write to each page a copy; and what is the guest's is no
-     * business of the helpers that are started, nor of who reads core dumps. */
+     * business of the helpers that are started, nor of readers of core dumps. */
     (void)madvise(hva, r->bytes, MADV_DONTFORK);
     (void)madvise(hva, r->bytes, MADV_DONTDUMP);
     return 0;

@@ -5,7 +5,7 @@
  * RAM is mapped region by region with an inaccessible guard page on both sides of each.
  * A range is checked here, once: every call takes a length, and a range that wraps, leaves RAM or
  * touches a hole is refused whole. Regions never change after gmem_create(), so any thread may
- * call; the bytes themselves are shared with the running guest, who may change them at any time:
+ * call; the bytes themselves are shared with the running guest, which may change them at any time:
  * copy once, check the copy, use the copy.
  *
  * The checks are in this header because each descriptor of each request takes one.
@@ -51,7 +51,7 @@ int gmem_create_shared(struct gmem **out, uint64_t ram_bytes, uint64_t hole_gpa,
 void gmem_destroy(struct gmem *g);
 
 /*
- * Has the host spend all pages now, while nobody uses them yet, on several processors where the
+ * Has the host spend all pages now, while they are not in use yet, on several processors where the
  * memory is large. -ENOMEM if the host has not as much to give, -ECANCELED, else what it said;
  * reported.
  */

@@ -24,7 +24,7 @@
 struct work {
     const struct gmem_region *region;
     const struct cancel *cancel;
-    _Atomic uint64_t next; /* the first byte that nobody has taken */
+    _Atomic uint64_t next; /* the first byte that no helper has taken */
     atomic_int err;
 };
 
@@ -103,7 +103,8 @@ int gmem_populate(const struct gmem *g, const struct cancel *cancel)
 
     for (unsigned i = 0; i < g->count; i++)
         mib += g->regions[i].bytes / MIB;
-    /* Who takes more than there is, is not told: the kernel ends him, or another. */
+    /* The host's kernel does not refuse what it has not got: it ends a process, perhaps this one.
+     */
     if (mib > has_mib)
         return fail_msg(-ENOMEM,
                         "guest memory: %" PRIu64 " MiB cannot be populated: the host has %" PRIu64

@@ -25,7 +25,7 @@ static const struct {
     {FILE_CAPTURE, "\x4d\x3c\xb2\xa1", ""},
     {FILE_RECORDING, "minivet tape ", ""},
     {FILE_DRAWING, "<?xml ", "Produced by GNUPLOT "},
-    {FILE_DRAWING, "\x89PNG\r\n\x1a\n", ""},              /* which does not say who drew it */
+    {FILE_DRAWING, "\x89PNG\r\n\x1a\n", ""}, /* which does not name the program that drew it */
     {FILE_DRAWING, "set terminal ", "\npicture = ARG0["}, /* core/output/plot.h: FILE.gp */
     {FILE_DRAWING, PLOT_DATA_BEGINS, ""},                 /* and FILE.dat */
     {FILE_JSON, "{\"events\":[{\"event\":\"process started\"", ""},

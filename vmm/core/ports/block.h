@@ -86,8 +86,8 @@ struct blk_backend_ops {
     /*
      * A view: the same storage for another loop. Requests of both run side by side; a flush covers
      * what completed before it on either. Set-up thread; errors are reported. The view is destroyed
-     * before what it was made of. Its info is a copy, of which whoever asked for it keeps the
-     * capacity up to date, on its loop. NULL: there can be none.
+     * before what it was made of. Its info is a copy, of which the filter that asked for it keeps
+     * the capacity up to date, on its loop. NULL: there can be none.
      */
     int (*view)(struct blk_backend *b, struct evloop *loop, struct blk_backend **out);
 };

@@ -196,7 +196,7 @@ static bool find_stable(struct bus *bus, uint64_t addr, struct hit *hit)
     return found && range_within(addr, 1, hit->base, hit->size);
 }
 
-/* Finds who takes the access. */
+/* Finds the region that takes the access. */
 static bool lookup(struct bus *bus, uint64_t addr, unsigned width, struct hit *hit)
 {
     return find_stable(bus, addr, hit) && is_pow2(width) && (hit->widths & width) != 0 &&

@@ -4,7 +4,7 @@
  *
  * bus_access() is the way in from a vCPU, from a test and from a fuzzer alike. It takes no lock:
  * any number of threads look up while one adds or removes. A region declares the widths it takes;
- * an access of another width, one that straddles a region's end and one that nobody claims read
+ * an access of another width, one that straddles a region's end and one that no region claims read
  * as all ones, are dropped as writes, and are counted.
  */
 #ifndef MINIVET_CORE_BUS_H
@@ -26,7 +26,7 @@ enum {
 };
 
 /*
- * Called on the thread of whoever makes the access, several at once if several vCPUs do. offset
+ * Called on the thread that makes the access, several at once if several vCPUs do. offset
  * is from the region's base; offset + width is inside the region.
  */
 struct bus_ops {

@@ -19,7 +19,7 @@ struct irq_line {
     void (*set)(void *ctx, unsigned gsi, bool level);
     void *ctx;
     unsigned gsi;
-    int eventfd; /* -1: none; owned by whoever made the line */
+    int eventfd; /* -1: none; owned by the maker of the line */
 };
 
 void irq_set(const struct irq_line *line, bool level);

@@ -58,7 +58,7 @@ struct net_backend_ops {
      * Takes a packet, which it copies or sends before it returns (or, of a handler that keeps
      * frames, before flush() does; headers and vectors are not kept). 0 (a wire may lose it), or
      * -EAGAIN: full, and on_writable() will come, once. What the header asks for and the frame are
-     * the guest's and checked by nobody before; what makes no sense is dropped.
+     * the guest's and not checked before; what makes no sense is dropped.
      */
     int (*send)(struct net_backend *b, unsigned pair, const struct iovec *iov, unsigned count);
     /* What was sent may leave: called once after some send(). NULL: each leaves at once. */

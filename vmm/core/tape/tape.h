@@ -4,7 +4,7 @@
  * happened. Recording writes it, replaying feeds what it was told to a fresh device model and
  * compares the answers. docs/replay.md has the file's format.
  *
- *     source     whoever crosses the seam: the registers, a device's queues, a backend
+ *     source     what crosses the seam: the registers, a device's queues, a backend
  *     input      from outside, at any time: a kick, a completion. A replay makes it happen.
  *     question   asked by the device, and answered from outside: a chain, a packet. A replay
  *                answers with what is on the tape.
@@ -207,8 +207,8 @@ int tape_play(struct tape *t, struct evloop *loop);
 /* ---- bytes ---- */
 
 /*
- * Bytes are kept whole up to some number; of more only the first and the last, where nobody looks
- * at those between.
+ * Bytes are kept whole up to some number; of more only the first and the last, where no player
+ * looks at those between.
  */
 struct tape_keep {
     uint32_t whole, edge;
