@@ -17,7 +17,6 @@
 #define CALL_IOV   1024        /* vectors the loop takes at once */
 #define CALL_BYTES (16 * MIB)  /* moved at once: a drain waits for no more than that */
 #define ZERO_BYTES (256 * MIB) /* zeroed or discarded at once without moving them */
-#define COPY_BYTES (64 * KIB)  /* copied while the loop waits, at most */
 
 static struct blk_file *file_of(struct blk_backend *b)
 {
@@ -318,16 +317,16 @@ static bool copied(const struct blk_file *f, const struct blk_req *req)
     int count = (int)req->iov_count;
     off_t at = (off_t)req->offset_bytes;
     ssize_t moved;
-    if (!f->in_memory || req->bytes > COPY_BYTES || req->iov_count > CALL_IOV)
+    bool moves = req->op == BLK_READ || req->op == BLK_WRITE;
+    if (!f->in_memory || !moves || req->iov_count > CALL_IOV ||
+        !evloop_may_copy(f->loop, req->bytes))
         return false;
     if (req->op == BLK_READ)
         moved = count == 1 ? pread(f->fd, iov->iov_base, iov->iov_len, at)
                            : preadv(f->fd, iov, count, at);
-    else if (req->op == BLK_WRITE)
+    else
         moved = count == 1 ? pwrite(f->fd, iov->iov_base, iov->iov_len, at)
                            : pwritev(f->fd, iov, count, at);
-    else
-        return false;
     return moved == (ssize_t)req->bytes;
 }
 

@@ -465,6 +465,40 @@ Test(core_evloop, deferred_work_may_defer_and_cancel)
     evloop_destroy(b.loop);
 }
 
+/* Each takes 600 microseconds, and waits for the next turn if this one has taken its millisecond.
+ */
+static void on_long(void *ctx)
+{
+    struct later *l = ctx;
+    if (evloop_turn_is_over(l->b->loop)) {
+        trace(l->b, '-');
+        evloop_defer(l->b->loop, &l->d);
+        return;
+    }
+    trace(l->b, l->name);
+    l->b->now += 600000;
+}
+
+Test(core_evloop, a_turn_ends_in_time_and_all_have_theirs)
+{
+    struct bench b;
+    struct later many[4];
+    bench_init(&b);
+    for (unsigned i = 0; i < 4; i++) {
+        many[i] = later(&b, (char)('a' + i));
+        many[i].d.cb = on_long;
+        defer(&many[i]);
+    }
+    evloop_drain(b.loop);
+    cr_assert_str_eq(b.trace, "abc-d");
+    cr_expect(evloop_may_copy(b.loop, 2 << 20));
+    cr_expect_not(evloop_may_copy(b.loop, 1));
+    cr_expect_not(evloop_may_copy(b.loop, SIZE_MAX));
+    evloop_drain(b.loop);
+    cr_expect(evloop_may_copy(b.loop, 1), "in the next turn");
+    evloop_destroy(b.loop);
+}
+
 static void defer_from_source(void *ctx, uint32_t events)
 {
     struct later *l = ctx;

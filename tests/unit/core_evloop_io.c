@@ -224,6 +224,31 @@ Test(core_evloop_io, there_may_be_more_than_there_is_room_for)
     bench_end(&b);
 }
 
+/* io_uring copies what is in memory while it is handed in, and the loop stands still meanwhile. */
+Test(core_evloop_io, a_system_call_copies_little)
+{
+    enum { N = 16, BYTES = 1 << 20 };
+    static uint8_t data[BYTES];
+    struct iovec v = {data, sizeof(data)};
+    struct job jobs[N];
+    struct evloop_stats before, after;
+    struct bench b;
+    bench_init(&b);
+    if (strcmp(evloop_engine(b.loop), "io_uring") != 0)
+        cr_skip_test("helper threads copy");
+    evloop_stats(b.loop, &before);
+    for (unsigned i = 0; i < N; i++) {
+        job_init(&jobs[i], &b, EV_IO_WRITEV, &v, 1, (uint64_t)i * BYTES);
+        submit(&jobs[i]);
+    }
+    evloop_drain(b.loop);
+    evloop_stats(b.loop, &after);
+    for (unsigned i = 0; i < N; i++)
+        cr_expect_eq(jobs[i].result, BYTES);
+    cr_expect_geq(after.system_calls - before.system_calls, N / 2, "two of them at a time");
+    bench_end(&b);
+}
+
 /* ---- waiting and ending early ---- */
 
 static bool none_left(void *ctx)

@@ -2,11 +2,14 @@
 /*
  * More completes at once than the ring has room for. The engine's own ring has room for all that a
  * loop can have out, so this one has the least that there can be: the kernel keeps what does not
- * fit, and gives up the polls that it belongs to. None of it may be lost.
+ * fit, and gives up the polls that it belongs to. None of it may be lost. Nor may it while the
+ * kernel takes nothing for want of memory, and the loop goes on meanwhile.
  */
 #include <criterion/criterion.h>
 
+#include <errno.h>
 #include <liburing.h>
+#include <limits.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -21,9 +24,20 @@ static void take(struct io_uring *ring, unsigned count)
     io_uring_cq_advance(ring, count);
 }
 
-#define CQ_ENTRIES          256u
-#define io_uring_cq_advance take
-#define evloop_uring_engine small_ring
+static unsigned refusals;
+
+static int submit(struct io_uring *ring)
+{
+    if (refusals == 0)
+        return io_uring_submit_and_get_events(ring);
+    refusals--;
+    return -EAGAIN;
+}
+
+#define CQ_ENTRIES                     256u
+#define io_uring_submit_and_get_events submit
+#define io_uring_cq_advance            take
+#define evloop_uring_engine            small_ring
 #include "core/loop/evloop_uring.c" /* NOLINT(bugprone-suspicious-include): with the names above */
 
 #define EVENTS 400u
@@ -116,5 +130,32 @@ Test(core_evloop_overflow, nothing_is_lost)
         for (unsigned i = 0; i < IOS; i++)
             cr_assert_eq(jobs[i].ends, 1, "round %u: read %u", round, i);
     }
+    close_loop();
+}
+
+static void refuse_no_more(void *ctx)
+{
+    (void)ctx;
+    refusals = 0;
+}
+
+/* More polls are begun and ended than the ring takes at once. */
+Test(core_evloop_overflow, a_kernel_that_takes_nothing_is_asked_again_later)
+{
+    struct ev_defer later = {.cb = refuse_no_more};
+    open_loop();
+    refusals = UINT_MAX;
+    for (unsigned i = 0; i < EVENTS; i++)
+        evloop_fd_del(loop, &events[i].ev);
+    for (unsigned i = 0; i < EVENTS; i++)
+        cr_assert_eq(evloop_event_add(loop, &events[i].ev, events[i].fd), 0);
+    evloop_defer(loop, &later);
+    all_at_once();
+    evloop_drain(loop);
+    cr_assert_eq(refusals, 0);
+    for (unsigned i = 0; i < EVENTS; i++)
+        cr_assert_geq(events[i].calls, 1, "eventfd %u", i);
+    for (unsigned i = 0; i < IOS; i++)
+        cr_assert_eq(jobs[i].ends, 1, "read %u", i);
     close_loop();
 }

@@ -29,6 +29,8 @@ static const struct blk_pattern patterns[] = {
     {"read-128", "4 KiB random read, depth 128", false, false, 4 * KIB, 128, 0},
     {"write-32", "4 KiB random write, depth 32", true, false, 4 * KIB, 32, 0},
     {"seq-8", "1 MiB sequential read, depth 8", false, true, MIB, 8, 0},
+    {"seqrd-16", "128 KiB sequential read, depth 16", false, true, 128 * KIB, 16, 0},
+    {"seqwr-16", "128 KiB sequential write, depth 16", true, true, 128 * KIB, 16, 0},
     {"sleepy-1", "4 KiB random read, depth 1, after 100 µs of nothing", false, false, 4 * KIB, 1,
      100},
     {0},

@@ -23,6 +23,10 @@ void virtio_queue_serve(struct virtio_device *dev, unsigned queue)
     struct virtio_queue *q = &dev->queues[queue];
     if (!runs(q))
         return;
+    if (evloop_turn_is_over(q->loop)) {
+        virtio_queue_serve_later(dev, queue);
+        return;
+    }
     q->turn = VIRTIO_TURN_CHAINS;
     vq_notify_off(&q->vq);
     if (q->meter != NULL)

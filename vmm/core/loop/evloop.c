@@ -16,6 +16,9 @@
 #include "core/base/xmath.h"
 #include "core/loop/evloop_impl.h"
 
+#define TURN_NS     UINT64_C(1000000)
+#define TURN_COPIES (2 * MIB)
+
 /* ---- file descriptors ---- */
 
 static int source_add(struct evloop *loop, struct ev_fd *ev, int fd, uint32_t events, bool is_event)
@@ -149,6 +152,28 @@ bool evloop_run_deferred(struct evloop *loop)
     return true;
 }
 
+/* ---- turns are short ---- */
+
+bool evloop_turn_is_over(struct evloop *loop)
+{
+    evloop_assert_owner(loop);
+    if (loop->turn_asked++ == 0)
+        return false;
+    uint64_t now = clock_now_ns(loop->clock);
+    if (loop->turn_asked == 2)
+        loop->turn_over_ns = now + TURN_NS;
+    return now >= loop->turn_over_ns;
+}
+
+bool evloop_may_copy(struct evloop *loop, size_t bytes)
+{
+    evloop_assert_owner(loop);
+    if (bytes > TURN_COPIES - loop->turn_copied)
+        return false;
+    loop->turn_copied += bytes;
+    return true;
+}
+
 /* ---- running ---- */
 
 /* One round. Returns whether anything happened, or a negative errno. */
@@ -163,9 +188,12 @@ static int step(struct evloop *loop, int64_t wait_ns)
     evloop_poll_slept(loop, since_ns);
     if (err < 0)
         return fail(err, "event loop %s: wait by %s", loop->name, loop->engine->name);
+    loop->turn_asked = 0;
+    loop->turn_copied = 0;
     int n = loop->engine->dispatch(loop);
     bool timers = timers_run(loop);
     bool inbox = evloop_inbox_run(loop);
+    loop->turn_asked = 0;
     bool defers = defers_run(loop);
     return n > 0 || polls || timers || inbox || defers;
 }
@@ -246,9 +274,9 @@ void evloop_drain(struct evloop *loop)
     BUG_ON(!nested && loop->has_thread);
     if (!nested)
         evloop_own(loop);
-    while (
-        (progress = step(loop, WAIT_NONE)) > 0 ||
-        (progress == 0 && (evloop_lanes_run(loop) || evloop_poll_end(loop) || loop->works_out > 0)))
+    while ((progress = step(loop, WAIT_NONE)) > 0 ||
+           (progress == 0 && (loop->engine->ready(loop) || evloop_lanes_run(loop) ||
+                              evloop_poll_end(loop) || loop->works_out > 0)))
         if (progress == 0)
             step(loop, loop->works_out > 0 ? WAIT_FOREVER : WAIT_NONE);
     if (!nested)

@@ -205,6 +205,17 @@ void evloop_io_cancel(struct evloop *loop, struct ev_io *io);
  */
 void evloop_io_wait(struct evloop *loop, bool (*finished)(void *ctx), void *ctx);
 
+/* ---- turns are short ---- */
+/*
+ * Owner: has this turn taken a millisecond, so that what the caller begins now should wait for the
+ * next one? The first to ask in a turn, and the first among what was deferred, may always begin:
+ * all that is deferred has its turn.
+ */
+bool evloop_turn_is_over(struct evloop *loop);
+
+/* Owner: may so much be copied now, rather than by a helper? 2 MiB in a turn are. */
+bool evloop_may_copy(struct evloop *loop, size_t bytes);
+
 /* ---- looking once more before sleeping ---- */
 /*
  * For what can be seen in memory, such as a queue that a guest fills. To sleep and be woken costs

@@ -74,7 +74,10 @@ struct evloop {
     uint64_t rest_ns;     /* until when it does not look; 0: it may */
     uint64_t dry_ns;      /* when it began to look in vain; 0: it has not */
     struct evloop_stats stats;
-    bool inbox_left; /* the last look at the inbox did not empty it */
+    unsigned turn_asked;   /* evloop_turn_is_over() of this turn */
+    uint64_t turn_over_ns; /* from the second on: when it is over */
+    size_t turn_copied;    /* evloop_may_copy() of this turn, bytes */
+    bool inbox_left;       /* the last look at the inbox did not empty it */
 
     /*
      * The inbox, any thread's. The thread that finds it empty rings `wake`; the owner, who may

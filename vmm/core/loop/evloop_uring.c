@@ -28,10 +28,11 @@
 
 #define SLOTS      8192u /* descriptors: more than eight user networks have */
 #define SQ_ENTRIES 256u
-#define LONG_BYTES (1 * MIB)
-#define IN_FLIGHT  1024u /* more I/O than that waits in the list */
-#ifndef CQ_ENTRIES       /* a test takes fewer */
-#define CQ_ENTRIES 4096u /* all that can be out, and more */
+#define COPY_BYTES (2 * MIB) /* of the page cache, while it is handed in by one system call */
+#define FULL_NS    UINT64_C(1000000) /* what the kernel does not take now it may take then */
+#define IN_FLIGHT  1024u             /* more I/O than that waits in the list */
+#ifndef CQ_ENTRIES                   /* a test takes fewer */
+#define CQ_ENTRIES 4096u             /* all that can be out, and more */
 #endif
 #define RING_FLAGS                                                                         \
     (IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_TASKRUN_FLAG | \
@@ -101,12 +102,6 @@ static int ring_open(struct uring *u)
     return 0;
 }
 
-static void slot_free_if_unused(struct uring *u, struct slot *s)
-{
-    if (!s->ev && !s->armed)
-        TAILQ_INSERT_HEAD(&u->free, s, link[WANTED]);
-}
-
 static void slot_put(struct uring *u, struct slot *s, unsigned which)
 {
     if (s->in[which])
@@ -131,6 +126,14 @@ static struct slot *slot_take(struct uring *u, unsigned which)
     if (s)
         slot_remove(u, s, which);
     return s;
+}
+
+static void slot_free_if_unused(struct uring *u, struct slot *s)
+{
+    if (s->ev || s->armed)
+        return;
+    slot_remove(u, s, WANTED);
+    TAILQ_INSERT_HEAD(&u->free, s, link[WANTED]);
 }
 
 /* Nothing is in flight but polls. */
@@ -284,13 +287,15 @@ static int enter(struct evloop *loop, int64_t wait_ns)
 
 /* ---- handing in ---- */
 
-/* A full queue is handed in early. */
+/* A full queue is handed in early. NULL: the kernel takes nothing now, for want of memory or room.
+ */
 static struct io_uring_sqe *next_sqe(struct evloop *loop)
 {
-    struct io_uring_sqe *sqe;
-    while ((sqe = io_uring_get_sqe(&loop->uring->ring)) == NULL)
-        enter(loop, WAIT_NONE);
-    return sqe;
+    struct io_uring_sqe *sqe = io_uring_get_sqe(&loop->uring->ring);
+    if (sqe != NULL)
+        return sqe;
+    enter(loop, WAIT_NONE);
+    return io_uring_get_sqe(&loop->uring->ring);
 }
 
 static uint64_t slot_tag(const struct slot *s)
@@ -303,22 +308,31 @@ static uint64_t io_tag(const struct ev_io *io)
     return (uint64_t)(uintptr_t)io | TAG_IO;
 }
 
-static void prep_cancel(struct evloop *loop, uint64_t tag, int flags)
+static bool prep_cancel(struct evloop *loop, uint64_t tag, int flags)
 {
     struct io_uring_sqe *sqe = next_sqe(loop);
+    if (sqe == NULL)
+        return false;
     io_uring_prep_cancel64(sqe, tag, flags);
     sqe->user_data = TAG_NONE;
+    return true;
 }
 
-static void prep_slot(struct evloop *loop, struct slot *s)
+/* Polls what has an owner, and no longer what was deleted while the kernel took nothing. */
+static bool prep_slot(struct evloop *loop, struct slot *s)
 {
+    if (s->ev == NULL)
+        return prep_cancel(loop, slot_tag(s), 0);
     struct io_uring_sqe *sqe = next_sqe(loop);
+    if (sqe == NULL)
+        return false;
     if (s->ev->is_event)
         io_uring_prep_poll_multishot(sqe, s->ev->fd, s->events);
     else
         io_uring_prep_poll_add(sqe, s->ev->fd, s->events);
     sqe->user_data = slot_tag(s);
     s->armed = true;
+    return true;
 }
 
 /* What the others leave in io->iov may be of an earlier operation, and gone. */
@@ -327,22 +341,21 @@ static bool has_vectors(const struct ev_io *io)
     return io->op == EV_IO_READV || io->op == EV_IO_WRITEV;
 }
 
-/*
- * What is in the page cache is copied while it is handed in, and the loop stands still: long
- * transfers are left to a thread of the kernel's. So is a file that cannot be asked without
- * waiting.
- */
-static bool is_long(const struct ev_io *io)
+static size_t io_bytes(const struct ev_io *io)
 {
     size_t bytes = 0;
-    for (unsigned i = 0; has_vectors(io) && i < io->iov_count && bytes < LONG_BYTES; i++)
+    for (unsigned i = 0; has_vectors(io) && i < io->iov_count && bytes <= COPY_BYTES; i++)
         bytes += io->iov[i].iov_len;
-    return bytes >= LONG_BYTES;
+    return bytes;
 }
 
-static void prep_io(struct evloop *loop, struct ev_io *io)
+/*
+ * What is in the page cache is copied while it is handed in, and the loop stands still: a transfer
+ * longer than COPY_BYTES is left to a thread of the kernel's. So is a file that cannot be asked
+ * without waiting.
+ */
+static void prep_io(struct io_uring_sqe *sqe, struct ev_io *io, bool is_async)
 {
-    struct io_uring_sqe *sqe = next_sqe(loop);
     bool one = has_vectors(io) && io->iov_count == 1 && io->iov->iov_len <= INT32_MAX;
     switch (io->op) {
     case EV_IO_READV:
@@ -366,23 +379,36 @@ static void prep_io(struct evloop *loop, struct ev_io *io)
         io_uring_prep_fallocate(sqe, io->fd, io->mode, (off_t)io->offset_bytes, (off_t)io->bytes);
         break;
     }
-    if (io->again || is_long(io))
+    if (is_async)
         sqe->flags |= IOSQE_ASYNC;
     sqe->user_data = io_tag(io);
 }
 
-static void prep_all(struct evloop *loop)
+/* Returns how long to wait: not at all if more is to be copied, nor long if the kernel is full. */
+static int64_t prep_all(struct evloop *loop, int64_t wait_ns)
 {
     struct uring *u = loop->uring;
     struct slot *s;
-    while ((s = slot_take(u, WANTED)) != NULL)
-        prep_slot(loop, s);
-    while (u->pending.count > 0 && u->in_flight < IN_FLIGHT) {
-        struct ev_io *io = ios_take(&u->pending);
+    while ((s = TAILQ_FIRST(&u->lists[WANTED].list)) != NULL) {
+        if (!prep_slot(loop, s))
+            return (int64_t)min_u64((uint64_t)wait_ns, FULL_NS);
+        slot_remove(u, s, WANTED);
+    }
+    for (size_t copied = 0; u->pending.count > 0 && u->in_flight < IN_FLIGHT;) {
+        struct ev_io *io = TAILQ_FIRST(&u->pending.list);
+        size_t bytes = io_bytes(io);
+        bool is_async = io->again || bytes > COPY_BYTES;
+        if (!is_async && (copied += bytes) > COPY_BYTES)
+            return WAIT_NONE;
+        struct io_uring_sqe *sqe = next_sqe(loop);
+        if (sqe == NULL)
+            return (int64_t)min_u64((uint64_t)wait_ns, FULL_NS);
+        ios_remove(&u->pending, io);
         io->state = IO_IN_FLIGHT;
         u->in_flight++;
-        prep_io(loop, io);
+        prep_io(sqe, io, is_async);
     }
+    return wait_ns;
 }
 
 static int hand_in(struct evloop *loop, int64_t wait_ns)
@@ -395,8 +421,7 @@ static int hand_in(struct evloop *loop, int64_t wait_ns)
         u->lists[WANTED].count > 0 || u->pending.count > 0 || io_uring_sq_ready(&u->ring) > 0;
     if (wait_ns == WAIT_NONE && !anything && !ring_ready(u))
         return 0;
-    prep_all(loop);
-    return enter(loop, wait_ns);
+    return enter(loop, prep_all(loop, wait_ns));
 }
 
 /* ---- calling back ---- */
@@ -522,7 +547,8 @@ static void uring_del(struct evloop *loop, struct ev_fd *ev)
         return;
     }
     if (s->armed) {
-        prep_cancel(loop, slot_tag(s), 0);
+        if (!prep_cancel(loop, slot_tag(s), 0))
+            slot_put(u, s, WANTED);
         enter(loop, WAIT_NONE);
         return;
     }
