@@ -3,6 +3,7 @@
 
 #include <netinet/in.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,4 +27,21 @@ int lingering(int *peer, int seconds)
         ;
     BUG_ON(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger)) != 0);
     return fd;
+}
+
+void lingering_send(int to, const void *data, size_t bytes, int *peer, int seconds)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } space = {.header = {.cmsg_level = SOL_SOCKET,
+                          .cmsg_type = SCM_RIGHTS,
+                          .cmsg_len = CMSG_LEN(sizeof(int))}};
+    struct iovec iov = {.iov_base = (void *)(uintptr_t)data, .iov_len = bytes};
+    struct msghdr msg = {
+        .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &space, .msg_controllen = sizeof(space)};
+    int fd = lingering(peer, seconds);
+    memcpy(CMSG_DATA(&space.header), &fd, sizeof(fd));
+    BUG_ON(sendmsg(to, &msg, MSG_NOSIGNAL) != (ssize_t)bytes);
+    close(fd);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "tests/harness/lingering.h"
@@ -115,6 +116,21 @@ Test(core_foreign_fd, out_of_band_bytes_are_among_the_others)
     cr_expect_eq(foreign_socket_receive(ends[0], got, sizeof(got), NULL), -EPROTO);
     foreign_socket_close(ends[0]);
     cr_expect_eq(read(pipes[0], got, 1), 0, "the last writer is closed, with the socket");
+}
+
+/* Nothing has been received from it, and nothing been said about its out-of-band bytes. */
+Test(core_foreign_fd, a_socket_that_is_refused_is_not_waited_for)
+{
+    int peer, fd;
+    time_t before = time(NULL);
+    if (send(ends[1], "a", 1, MSG_OOB) < 0)
+        cr_skip_test("this kernel's UNIX sockets have none");
+    fd = lingering(&peer, LINGER_S);
+    send_with(fd, MSG_OOB);
+    close(fd);
+    foreign_socket_close(ends[0]);
+    cr_expect(time(NULL) - before < LINGER_S / 2, "the close waited");
+    close(peer);
 }
 
 Test(core_foreign_fd, what_cannot_be_closed_now_is_closed_later)

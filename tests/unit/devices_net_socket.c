@@ -15,14 +15,19 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "core/base/log.h"
-#include "core/loop/evloop.h"
+#include "core/evloop.h"
+#include "core/foreign_fd.h"
+#include "core/log.h"
 #include "tests/harness/fake.h"
+#include "tests/harness/lingering.h"
 #include "tests/unit/devices_net_guest.h"
 
 #define MS UINT64_C(1000000)
+
+#define LINGER_S 20
 
 static struct fake_clock now;
 static struct clock fake;
@@ -582,4 +587,61 @@ Test(net_socket, headers_go_with_packets_where_both_ends_say_so)
     cr_expect(zero(memcmp(b.packet, packet, sizeof(packet))));
     guest_send(&b, frame, 200);
     expect_frame(&a, 200);
+}
+
+/* ---- descriptors ---- */
+
+/* It is read, or is still there when the connection is refused or ends. */
+Test(net_socket, a_descriptor_whose_close_waits_stops_nobody)
+{
+    int peers[5], fds[2];
+    time_t before = time(NULL);
+    cr_assert(zero(create(0, NULL, NULL)));
+    guest_init(&a, nets[0], loop);
+    for (unsigned i = 0; i < 2; i++) {
+        fds[0] = dial();
+        cr_assert(nets[0]->info.link_up);
+        fds[1] = dial_quietly();
+        lingering_send(fds[1], frame, 1, &peers[2 * i],
+                       LINGER_S); /* a wire has two ends: it is refused */
+        evloop_drain(loop);
+        write_bytes(fds[0], "\0\0\0", 3);
+        lingering_send(fds[0], frame, 1, &peers[2 * i + 1], LINGER_S);
+        if (i == 1)
+            write_bytes(fds[0], "GET / HTTP", 10);
+        cr_expect(eq(int, (int)guest_receive(&a), -EAGAIN));
+        cr_expect(lt(int, (int)(time(NULL) - before), LINGER_S / 2), "the loop waited");
+        evloop_drain(loop);
+        cr_expect(not(nets[0]->info.link_up), "files are no frames");
+        close(fds[0]);
+        close(fds[1]);
+    }
+    fds[0] = dial();
+    fds[1] = dial_quietly();
+    lingering_send(fds[1], frame, 1, &peers[4], LINGER_S);
+    destroy(0);
+    cr_expect(lt(int, (int)(time(NULL) - before), LINGER_S / 2), "the end waited");
+    for (unsigned i = 0; i < 5; i++)
+        close(peers[i]);
+}
+
+/* Each connection brings one more. */
+Test(net_socket, no_peer_is_taken_while_descriptors_cannot_be_closed)
+{
+    int peers[FOREIGN_FDS_MAX];
+    cr_assert(zero(create(0, NULL, NULL)));
+    guest_init(&a, nets[0], loop);
+    for (unsigned i = 0; i < FOREIGN_FDS_MAX; i++)
+        foreign_fd_close(lingering(&peers[i], LINGER_S));
+    int fd = dial();
+    later();
+    cr_expect(not(nets[0]->info.link_up));
+    for (unsigned i = 0; i < FOREIGN_FDS_MAX; i++)
+        close(peers[i]);
+    while (foreign_fds_left() > 0)
+        usleep(1000);
+    later();
+    later();
+    cr_expect(nets[0]->info.link_up);
+    close(fd);
 }

@@ -9,13 +9,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "core/base/clock.h"
-#include "core/base/fail.h"
-#include "core/base/log.h"
-#include "core/memory/iobuf.h"
-#include "devices/net/host_port.h"
-#include "devices/net/net_frame.h"
-#include "devices/net/socket/net_socket_impl.h"
+#include "core/clock.h"
+#include "core/fail.h"
+#include "core/foreign_fd.h"
+#include "core/iobuf.h"
+#include "core/log.h"
+#include "devices/backend/host_port.h"
+#include "devices/backend/net_frame.h"
+#include "devices/backend/net_socket_impl.h"
 
 #define SEND_IOV 64u /* a frame in more pieces is copied first */
 
@@ -129,13 +130,13 @@ static int read_more(struct net_socket *s)
     memmove(s->rx, s->rx + s->rx_from, s->rx_to - s->rx_from);
     s->rx_to -= s->rx_from;
     s->rx_from = 0;
-    ssize_t n = read(s->fd, s->rx + s->rx_to, sizeof(s->rx) - s->rx_to);
+    ssize_t n = foreign_socket_receive(s->fd, s->rx + s->rx_to, sizeof(s->rx) - s->rx_to, NULL);
     if (n > 0) {
         s->heard = true;
         s->rx_to += (size_t)n;
         return 0;
     }
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+    if (n == -EAGAIN || n == -EINTR) {
         socket_poll(s, EPOLLIN, 0);
         return -EAGAIN;
     }

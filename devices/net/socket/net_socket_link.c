@@ -16,11 +16,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "core/base/clock.h"
-#include "core/base/fail.h"
-#include "core/base/log.h"
-#include "core/peers/peer.h"
-#include "devices/net/socket/net_socket_impl.h"
+#include "core/clock.h"
+#include "core/fail.h"
+#include "core/foreign_fd.h"
+#include "core/log.h"
+#include "core/peer.h"
+#include "devices/backend/net_socket_impl.h"
 
 #define RETRY_NS UINT64_C(500000000)
 
@@ -42,13 +43,6 @@ static const char *path_of(const struct net_socket *s)
 static void retry_later(struct net_socket *s)
 {
     evloop_timer_set(s->loop, &s->retry, clock_now_ns(s->clock) + RETRY_NS);
-}
-
-static void close_fd(int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-    *fd = -1;
 }
 
 static bool may_tell(struct net_socket *s)
@@ -78,6 +72,7 @@ static void linked(struct net_socket *s)
     int one = 1;
     if (s->addr.ss_family != AF_UNIX)
         setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    foreign_socket_open(s->fd);
     s->connecting = s->heard = false;
     if (s->open) /* the end is seen at once, though nothing reads */
         socket_poll(s, EPOLLRDHUP, 0);
@@ -99,7 +94,9 @@ static void wonder(struct net_socket *s)
 static void drop_fd(struct net_socket *s)
 {
     socket_poll(s, 0, s->events);
-    close_fd(&s->fd);
+    if (s->fd >= 0)
+        foreign_socket_close(s->fd);
+    s->fd = -1;
     s->connecting = false;
 }
 
@@ -224,8 +221,9 @@ static void on_accept(void *ctx, uint32_t events)
 {
     struct net_socket *s = ctx;
     (void)events;
-    int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0 && errno != EAGAIN && errno != EINTR) {
+    bool full = foreign_fds_left() >= FOREIGN_FDS_MAX;
+    int fd = full ? -1 : accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (full || (fd < 0 && errno != EAGAIN && errno != EINTR)) {
         /* No descriptor is free, say: it is ready until there is one. */
         evloop_fd_del(s->loop, &s->accept_ev);
         s->deaf = true;
@@ -234,7 +232,7 @@ static void on_accept(void *ctx, uint32_t events)
     if (fd < 0)
         return;
     if (s->fd >= 0 || check_peer(s, fd) != 0) { /* a wire has two ends */
-        close(fd);
+        foreign_socket_close(fd);
         return;
     }
     s->fd = fd;
@@ -259,7 +257,12 @@ static void stop_listening(struct net_socket *s)
     if (!s->deaf)
         evloop_fd_del(s->loop, &s->accept_ev);
     s->deaf = false;
-    close_fd(&s->listener);
+    /* With it goes what connections that were not accepted have sent. */
+    if (path_of(s))
+        foreign_fd_close(s->listener);
+    else
+        close(s->listener);
+    s->listener = -1;
 }
 
 static int try_listen(struct net_socket *s)
@@ -332,6 +335,10 @@ int socket_link_start(struct net_socket *s)
 static void on_retry(void *ctx)
 {
     struct net_socket *s = ctx;
+    if (foreign_fds_left() >= FOREIGN_FDS_MAX) { /* each end that comes may bring more */
+        retry_later(s);
+        return;
+    }
     if (s->connecting)
         socket_tell_waiting(s, "no answer yet");
     if (s->deaf)

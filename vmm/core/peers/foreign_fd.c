@@ -107,6 +107,7 @@ void foreign_socket_close(int fd)
 {
     char bytes[4096];
     ssize_t n;
+    foreign_socket_open(fd); /* of one that was refused nothing has been received */
     shutdown(fd, SHUT_RDWR); /* no more comes: what is not there now will not be */
     do {
         n = foreign_socket_receive(fd, bytes, sizeof(bytes), NULL);
