@@ -9,7 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/base/xmath.h"
+#include "core/foreign_fd.h"
+#include "core/xmath.h"
 
 /* A write that others may overtake between poll(2) and write(2): small. */
 #define GUARDED_BYTES 512u
@@ -30,6 +31,8 @@ struct stream stream_open(int fd, int flags)
         s.fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
         s.kind = S_ISSOCK(st.st_mode) ? STREAM_SOCKET : STREAM_GUARDED;
     }
+    if (s.kind == STREAM_SOCKET)
+        foreign_socket_open(s.fd);
     if (s.fd < 0)
         s.kind = STREAM_NONE;
     return s;
@@ -48,10 +51,19 @@ bool stream_wait(const struct stream *s, short events, int wait_ms)
     return poll(&p, 1, wait_ms) > 0;
 }
 
+/* The other end may send descriptors along: that ends the stream. */
+static ssize_t receive(int fd, void *data, size_t len)
+{
+    ssize_t n = foreign_socket_receive(fd, data, len, NULL);
+    if (n < 0)
+        errno = (int)-n;
+    return n < 0 ? -1 : n;
+}
+
 ssize_t stream_read(const struct stream *s, void *data, size_t len)
 {
     if (s->kind == STREAM_SOCKET)
-        return recv(s->fd, data, len, MSG_DONTWAIT);
+        return receive(s->fd, data, len);
     if (s->kind == STREAM_GUARDED && !stream_wait(s, POLLIN, 0)) {
         errno = EAGAIN;
         return -1;

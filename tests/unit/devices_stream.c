@@ -11,7 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "tests/harness/lingering.h"
 
 static char block[65536];
 
@@ -99,5 +102,35 @@ Test(stream, a_closed_descriptor_is_a_stream_of_nothing)
     struct stream s = stream_open(999, O_RDONLY);
     cr_expect(eq(int, (int)s.kind, STREAM_NONE));
     cr_expect(eq(int, s.fd, -1));
+    stream_close(&s);
+}
+
+/* The last reference to a file whose close waits comes with a byte of input. */
+Test(stream, a_descriptor_whose_close_waits_stops_nobody)
+{
+    int fds[2], peer;
+    char byte;
+    time_t before = time(NULL);
+    cr_assert(zero(socketpair(AF_UNIX, SOCK_STREAM, 0, fds)));
+    struct stream s = stream_open(fds[0], O_RDONLY);
+    lingering_send(fds[1], "", 1, &peer, 20);
+    cr_expect(eq(int, (int)stream_read(&s, &byte, 1), -1));
+    cr_expect(lt(int, (int)(time(NULL) - before), 10), "the reader waited for the peer");
+    cr_expect(eq(int, errno, EPROTO));
+    close(peer);
+    stream_close(&s);
+}
+
+/* It is readable, and holds nothing to read. */
+Test(stream, an_out_of_band_byte_is_input)
+{
+    int fds[2];
+    char byte = 0;
+    cr_assert(zero(socketpair(AF_UNIX, SOCK_STREAM, 0, fds)));
+    struct stream s = stream_open(fds[0], O_RDONLY);
+    if (send(fds[1], "o", 1, MSG_OOB) < 0)
+        cr_skip_test("this kernel's UNIX sockets have none");
+    cr_expect(eq(int, (int)stream_read(&s, &byte, 1), 1));
+    cr_expect(eq(int, byte, 'o'));
     stream_close(&s);
 }
