@@ -2,6 +2,7 @@
 #include <criterion/criterion.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -92,6 +93,28 @@ Test(core_log, standard_error_gets_prefix_and_line_end)
     char out[200];
     cr_assert_gt(print_through_pipe(out, sizeof(out)), 0);
     cr_assert_str_eq(out, "minivet: one\nminivet: warning: two 2\nminivet: three\r\n");
+}
+
+/* Its reader reads nothing for a while: nothing waits, and it learns that lines are missing. */
+Test(core_log, a_full_standard_error_stops_nobody)
+{
+    static char held[1 << 16];
+    char out[4096];
+    int fds[2], saved = dup(STDERR_FILENO);
+    cr_assert_eq(pipe(fds), 0);
+    int room = fcntl(fds[1], F_SETPIPE_SZ, 4096);
+    cr_assert(room > 0 && room <= (int)sizeof(held));
+    cr_assert_eq(write(fds[1], held, (size_t)room), room);
+    dup2(fds[1], STDERR_FILENO);
+    log_error("lost");
+    log_write(held, sizeof(held));
+    cr_expect_eq(read(fds[0], held, sizeof(held)), room);
+    log_error("after");
+    dup2(saved, STDERR_FILENO);
+    ssize_t n = read(fds[0], out, sizeof(out) - 1);
+    out[n > 0 ? n : 0] = '\0';
+    cr_expect_str_eq(out,
+                     "minivet: standard error was full: lines are missing\r\nminivet: after\n");
 }
 
 Test(core_log, guest_lines_are_bounded_and_counted)

@@ -273,23 +273,24 @@ int stats_print_json(const struct stats *s, FILE *out)
 
 void stats_print(const struct stats *s, enum stats_kind kind)
 {
-    if (kind == STATS_JSON) {
-        stats_print_json(s, stderr);
-        return;
-    }
     char *text = NULL;
     size_t bytes;
     FILE *out = open_memstream(&text, &bytes);
     if (out != NULL) {
-        stats_print_table(s, out);
+        if (kind == STATS_JSON)
+            stats_print_json(s, out);
+        else
+            stats_print_table(s, out);
         fclose(out);
     }
     if (text == NULL) {
         fail(-ENOMEM, "statistics");
         return;
     }
+    if (kind == STATS_JSON)
+        log_write(text, bytes);
     /* At the one level that nothing hides: it was asked for. */
-    char *rest = text;
+    char *rest = kind == STATS_JSON ? NULL : text;
     for (char *line = strsep(&rest, "\n"); rest != NULL; line = strsep(&rest, "\n"))
         log_error("%s", line);
     free(text);

@@ -2,19 +2,24 @@
 #include "core/base/log.h"
 
 #include <errno.h>
+#include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "core/base/text.h"
+#include "core/text.h"
+#include "core/xmath.h"
 
 #define LINE_BYTES 1024
+#define WAIT_MS    100 /* for a reader of standard error who is slow */
 
 static struct {
     _Atomic int level;
     _Atomic bool crlf;
+    _Atomic bool full;    /* standard error: what came last is lost */
     pthread_mutex_t lock; /* the two below; held while the sink runs, so that it can be replaced */
     log_sink_fn *sink;
     void *ctx;
@@ -41,6 +46,34 @@ bool log_enabled(enum log_level level)
 void log_set_crlf(bool crlf)
 {
     atomic_store_explicit(&log_state.crlf, crlf, memory_order_relaxed);
+}
+
+/* No loop waits for the reader of standard error: what comes while it reads nothing is lost. */
+static bool stderr_is_ready(void)
+{
+    static const char lost[] = "minivet: standard error was full: lines are missing\r\n";
+    struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+    bool was_full = atomic_load(&log_state.full);
+    int n;
+    do {
+        n = poll(&p, 1, was_full ? 0 : WAIT_MS);
+    } while (n < 0 && errno == EINTR);
+    atomic_store(&log_state.full, n == 0);
+    if (was_full && n > 0)
+        (void)!write(STDERR_FILENO, lost, sizeof(lost) - 1);
+    return n != 0;
+}
+
+void log_write(const char *text, size_t len)
+{
+    while (len > 0 && stderr_is_ready()) {
+        /* A pipe that is ready takes as much. Nothing is left to tell if there is no reader. */
+        ssize_t n = write(STDERR_FILENO, text, min_u64(len, PIPE_BUF));
+        if (n < 0 && errno != EINTR)
+            return;
+        text += n > 0 ? n : 0;
+        len -= n > 0 ? (size_t)n : 0;
+    }
 }
 
 static bool sink_take(enum log_level level, const char *line)
@@ -73,9 +106,7 @@ print_line(enum log_level level, const char *suffix, const char *fmt, va_list ar
     if (!sink_take(level, text)) {
         bool crlf = atomic_load_explicit(&log_state.crlf, memory_order_relaxed);
         strcat(text, crlf ? "\r\n" : "\n");
-        /* Nothing is left to tell if standard error itself is gone. */
-        if (write(STDERR_FILENO, line, strlen(line)) < 0)
-            (void)0;
+        log_write(line, strlen(line));
     }
     errno = saved_errno;
 }

@@ -9,13 +9,15 @@
  *   DEBUG  what -vv shows: register traffic and decisions, for developers
  *
  * The sink and the level are the only globals of the project. Any thread may log; a line is
- * written by one write(2), so lines never mix.
+ * written by one write(2), so lines never mix. Where standard error is full, and stays so for a
+ * moment, lines are lost, and a line says so later: no loop waits for its reader.
  */
 #ifndef MINIVET_CORE_LOG_H
 #define MINIVET_CORE_LOG_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 enum log_level {
@@ -34,6 +36,9 @@ bool log_enabled(enum log_level level);
 
 /* While the terminal is raw a newline needs a carriage return before it. */
 void log_set_crlf(bool crlf);
+
+/* To standard error as it is. */
+void log_write(const char *text, size_t len);
 
 void log_print(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
