@@ -450,6 +450,25 @@ Test(net_socket, what_is_no_socket_stays)
     nets[0] = NULL;
 }
 
+/* Where a link leads may be silent. */
+Test(net_socket, a_link_is_not_followed)
+{
+    char other[80];
+    struct stat st;
+    cr_assert(zero(create(0, NULL, NULL)));
+    guest_init(&a, nets[0], loop);
+    snprintf(other, sizeof(other), "%s.other", path);
+    cr_assert(zero(rename(path, other)));
+    cr_assert(zero(symlink(other, path)));
+    cr_expect(eq(int, create(1, NULL, NULL), -ENOTSOCK));
+    nets[1] = NULL;
+    later();
+    cr_expect(not(nets[0]->info.link_up), "it would be its own peer");
+    cr_expect(zero(lstat(path, &st)));
+    cr_expect(eq(uint, st.st_mode & S_IFMT, S_IFLNK));
+    unlink(other);
+}
+
 /* ---- other users ---- */
 
 static mode_t mode_of_path(void)

@@ -9,7 +9,9 @@
  *      +------- it has gone, a moment ---+
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
@@ -187,6 +189,28 @@ static int check_peer(struct net_socket *s, int fd)
     return -EKEYREJECTED;
 }
 
+/* A link is not followed: it may lead into a file system that does not answer. */
+static int connect_path(int fd, const char *path)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    struct stat st;
+    int at = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    int err = at < 0 || fstat(at, &st) < 0 ? -errno : S_ISSOCK(st.st_mode) ? 0 : -ENOTSOCK;
+    snprintf(un.sun_path, sizeof(un.sun_path), "/proc/self/fd/%d", at);
+    if (err == 0 && connect(fd, (const struct sockaddr *)&un, sizeof(un)) < 0)
+        err = -errno;
+    if (at >= 0)
+        close(at);
+    return err;
+}
+
+static int connect_fd(const struct net_socket *s)
+{
+    if (path_of(s) != NULL)
+        return connect_path(s->fd, path_of(s));
+    return connect(s->fd, addr_of(s), s->addr_bytes) < 0 ? -errno : 0;
+}
+
 /* 0 if there is, or may soon be, a connection. */
 static int try_connect(struct net_socket *s)
 {
@@ -201,12 +225,9 @@ static int try_connect(struct net_socket *s)
     if (s->fd < 0)
         return -errno;
     s->connecting = true;
-    if (connect(s->fd, addr_of(s), s->addr_bytes) < 0 && errno != EINPROGRESS) {
-        int err = -errno;
-        drop_fd(s);
-        return err;
-    }
-    int err = check_peer(s, s->fd);
+    int err = connect_fd(s);
+    if (err == 0 || err == -EINPROGRESS)
+        err = check_peer(s, s->fd);
     if (err != 0) {
         drop_fd(s);
         return err;
