@@ -6,10 +6,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <net/if.h>
+#include <netinet/icmp6.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -594,5 +598,57 @@ Test(net_user_hostile, without_descriptors_a_peer_waits)
     now.now_ns += 1000000000;
     evloop_drain(loop);
     cr_expect(ne(ptr, (void *)next_tcp(22), NULL), "the guest hears of it later");
+    close(fd);
+}
+
+/* A network without others, where this process may send whatever a router may. */
+static void enter_own_network(void)
+{
+    struct ifreq lo = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+    if (unshare(CLONE_NEWNET) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNET) != 0)
+        cr_skip_test("no network namespaces here: %s", strerror(errno));
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    cr_assert(zero(ioctl(fd, SIOCSIFFLAGS, &lo)));
+    close(fd);
+}
+
+/* The message of type `type` about a datagram from port `from` to port `to` of ::1. */
+static void send_icmp6_error(uint8_t type, in_port_t from, in_port_t to)
+{
+    const struct sockaddr_in6 host = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
+    uint8_t error[8 + 40 + 8] = {type, [8] = 0x60, [8 + 5] = 8, 17, 64};
+    uint8_t *ip = error + 8, *udp = ip + 40;
+    int fd = socket(AF_INET6, SOCK_RAW, IPPROTO_ICMPV6);
+    cr_assert(ge(int, fd, 0));
+    ip[8 + 15] = ip[24 + 15] = 1;
+    memcpy(udp, &from, sizeof(from));
+    memcpy(udp + 2, &to, sizeof(to));
+    udp[5] = 8;
+    cr_assert(eq(
+        int, (int)sendto(fd, error, sizeof(error), 0, (const struct sockaddr *)&host, sizeof(host)),
+        (int)sizeof(error)));
+    close(fd);
+}
+
+/* libslirp aborts at an error of IPv6 whose type it does not know. */
+Test(net_user_hostile, errors_of_unknown_types_are_harmless)
+{
+    const uint8_t from[16] = {0xfe, 0xc0, [15] = 15}, to[16] = {0xfe, 0xc0, [15] = 2};
+    struct sockaddr_in6 addr = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
+    struct sockaddr_in6 peer;
+    socklen_t len = sizeof(addr);
+    uint8_t udp[8] = {0x10, [5] = 8};
+    enter_own_network();
+    int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK, 0);
+    cr_assert(zero(bind(fd, (struct sockaddr *)&addr, len)));
+    cr_assert(zero(getsockname(fd, (struct sockaddr *)&addr, &len)));
+    memcpy(udp + 2, &addr.sin6_port, 2);
+    start();
+    guest_send_packet(&g, packet, make_v6(17, from, to, udp, sizeof(udp), 6));
+    evloop_drain(loop);
+    cr_assert(zero(recvfrom(fd, data, sizeof(data), 0, (struct sockaddr *)&peer, &len)));
+    send_icmp6_error(100, peer.sin6_port, addr.sin6_port);
+    evloop_drain(loop);
+    cr_expect(guest_arp(&g, HOST_IPV4));
     close(fd);
 }

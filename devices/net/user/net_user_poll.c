@@ -75,7 +75,10 @@ static void stop_polling(struct user_fd *f)
     f->polled = f->ready = f->held = 0;
 }
 
-/* Its UDP sockets block, where a full buffer would hold up the loop. */
+/*
+ * Its UDP sockets block, where a full buffer would hold up the loop. And it asks for ICMPv6 errors,
+ * which come from any host and are of any type, and aborts at a type that it does not know.
+ */
 void user_register_fd(int fd, void *opaque)
 {
     struct net_user *u = opaque;
@@ -83,11 +86,13 @@ void user_register_fd(int fd, void *opaque)
     if (f && f->open)
         return;
     user_outlet_lead(u, fd);
+    const int off = 0;
     int listens = 0, type = 0;
     socklen_t len = sizeof(int);
     int flags = fcntl(fd, F_GETFL);
     if (flags >= 0)
         fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+    (void)setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &off, sizeof(off));
     if (!f)
         return;
     getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &len);

@@ -18,6 +18,7 @@
  *   DHCP without an address left (none)      no packets: net_user_leases.h
  *   DHCPv6 requests without limit (4.9.5)    short ones only
  *   NC-SI (4.9.5)                            ARP and IP only
+ *   ICMPv6 errors of other types (none)      not asked for: net_user_poll.c
  */
 #include <endian.h>
 #include <string.h>
