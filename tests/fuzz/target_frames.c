@@ -61,18 +61,17 @@ static unsigned sum_of(const uint8_t *p, size_t bytes)
 
 static void check_ipv4(const struct user_vet *vet, const uint8_t *ip, size_t bytes)
 {
-    bool fragment = (be16(ip + 6) & 0x3fff) != 0;
     unsigned port = bytes >= 24 ? be16(ip + 22) : 0;
     fuzz_check(bytes >= 20 && ip[0] == 0x45 && be16(ip + 2) == bytes, "IPv4's length is wrong");
     fuzz_check(ip[16] != 0 && ip[16] != 127, "an address of the host's own passes");
-    fuzz_check(memcmp(ip + 12, "\x0a\0\x02", 3) == 0 || (ip[9] == 17 && !fragment && port == 67),
+    fuzz_check(memcmp(ip + 12, "\x0a\0\x02", 3) == 0 || (ip[9] == 17 && port == 67),
                "an address from outside passes");
-    fuzz_check(ip[9] == 1 || ip[9] == 6 || ip[9] == 17 || fragment, "protocol %u passes", ip[9]);
-    fuzz_check(fragment || bytes >= 20 + (ip[9] == 6 ? 20u : 8u), "half a header passes");
-    fuzz_check(!fragment || (vet->fragments && !vet->full && ip[9] != 6), "a fragment passes");
-    fuzz_check(fragment || ip[9] != 17 || (!vet->full && port != 69), "UDP port %u passes", port);
-    fuzz_check(fragment || ip[9] != 6 || (ip[33] & 0x20) == 0, "urgent data passes");
-    fuzz_check(fragment || ip[9] != 6 || !vet->full || (ip[33] & 0x12) != 2, "SYN passes");
+    fuzz_check(ip[9] == 1 || ip[9] == 6 || ip[9] == 17, "protocol %u passes", ip[9]);
+    fuzz_check(bytes >= 20 + (ip[9] == 6 ? 20u : 8u), "half a header passes");
+    fuzz_check((be16(ip + 6) & 0xbfff) == 0, "a fragment passes");
+    fuzz_check(ip[9] != 17 || (!vet->full && port != 69), "UDP port %u passes", port);
+    fuzz_check(ip[9] != 6 || (ip[33] & 0x20) == 0, "urgent data passes");
+    fuzz_check(ip[9] != 6 || !vet->full || (ip[33] & 0x12) != 2, "SYN passes");
 }
 
 static void check_ipv6(const uint8_t *ip, size_t bytes)
@@ -125,8 +124,7 @@ static bool is_probe(const uint8_t *before, const uint8_t *after, size_t kept)
 
 static void vet(const uint8_t *data, size_t len, bool full)
 {
-    struct user_vet v = {
-        .full = full, .fragments = true, .half_open = true, .flows = &flows, .ahead = 4};
+    struct user_vet v = {.full = full, .half_open = true, .flows = &flows, .ahead = 4};
     memset(&flows, 0, sizeof(flows));
     v.net.s_addr = htonl(0x0a000200);
     v.mask.s_addr = htonl(0xffffff00);
@@ -144,8 +142,7 @@ static void vet(const uint8_t *data, size_t len, bool full)
             check_ipv6(frame + 14, kept - 14);
         else
             fuzz_check(type == 0x0806 && kept == 14 + 28, "frames of type 0x%x pass", type);
-        (void)user_is_fragment(frame);
-        bool probe = type != 0x0806 && !user_is_fragment(frame) && is_probe(data, frame, kept);
+        bool probe = type != 0x0806 && is_probe(data, frame, kept);
         if (!probe)
             check_changes(data, frame, kept);
     }
@@ -242,7 +239,7 @@ static void connect_and_send(struct fuzz_input *in)
 {
     static uint8_t frame[14 + 40 + 20 + 65535];
     struct model models[CONNECTIONS] = {0};
-    struct user_vet v = {.fragments = true, .half_open = true, .flows = &flows, .ahead = AHEAD};
+    struct user_vet v = {.half_open = true, .flows = &flows, .ahead = AHEAD};
     v.net.s_addr = htonl(0x0a000200);
     v.mask.s_addr = htonl(0xffffff00);
     memset(&flows, 0, sizeof(flows));

@@ -816,30 +816,6 @@ Test(net_user, forwards_listen_on_loopback)
     }
 }
 
-/* Pieces of datagrams that never become whole: 300 MB of them, or more with a sanitizer. */
-Test(net_user, fragments_do_not_pile_up)
-{
-    option("restrict", "on");
-    start();
-    size_t before = resident_bytes();
-    size_t bytes = guest_make_udp(packet, 0x08080808, 1, 2, data, 30000);
-    packet[0] = 0;
-    uint8_t *ip = packet + NET_HEADER_BYTES + GUEST_ETH;
-    for (unsigned i = 0; i < 10000; i++) {
-        ip[4] = (uint8_t)(i >> 8), ip[5] = (uint8_t)i, ip[6] = 0x20;
-        ip[10] = ip[11] = 0;
-        unsigned sum = 0;
-        for (unsigned at = 0; at < GUEST_IP; at += 2)
-            sum += guest_be16(ip + at);
-        sum = ~((sum & 0xffff) + (sum >> 16));
-        ip[10] = (uint8_t)(sum >> 8), ip[11] = (uint8_t)sum;
-        guest_send_packet(&g, packet, bytes);
-    }
-    evloop_drain(loop);
-    cr_expect(lt(sz, resident_bytes() - before, 250 << 20));
-    cr_expect(guest_arp(&g, HOST_IPV4));
-}
-
 /* Frames with wrong lengths, flags and types, a few at each place: it goes on answering. */
 Test(net_user, survives_frames_that_make_no_sense)
 {

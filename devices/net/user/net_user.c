@@ -21,15 +21,6 @@
 #define MTU_MIN     1280u
 
 /*
- * A fragment waits half a minute for the others, in a buffer for a frame of the MTU or behind such
- * a one: of these so many bytes, at most twice. Each counts as a buffer of some size at least, as
- * libslirp looks through all buffers for each one that expires.
- */
-#define FRAGMENT_BYTES    (32 * MIB)
-#define FRAGMENT_S        30u
-#define FRAGMENT_EACH_MIN (8 * KIB)
-
-/*
  * Segments that may wait in libslirp for what is before them, divided by the connections that there
  * are when they come: each is kept in a buffer for a frame of the MTU. Where connections are made
  * one after the other, all of them may have five times as many.
@@ -163,11 +154,6 @@ static void input(struct net_user *u, const struct user_vet *vet, const uint8_t 
 {
     unsigned open = u->open;
     unsigned forward = user_forward_flags(vet, frame);
-    if (user_is_fragment(frame)) {
-        bucket_spend(&u->fragments, max_u64(u->b.info.mtu_bytes + bytes, FRAGMENT_EACH_MIN),
-                     now_ns);
-        u->clocks_ns = max_u64(u->clocks_ns, now_ns + TICKS * FRAGMENT_S * NS_PER_S);
-    }
     if ((forward & (USER_TCP_SYN | USER_TCP_ACK)) == USER_TCP_SYN) {
         bucket_spend(&u->half_open, HALF_OPEN_EACH_S, now_ns);
         u->clocks_ns = max_u64(u->clocks_ns, now_ns + TICKS * HALF_OPEN_S * NS_PER_S);
@@ -195,7 +181,6 @@ static int net_user_send(struct net_backend *b, unsigned pair, const struct iove
         .flows = &u->flows,
         .ahead = AHEAD_SEGMENTS / (u->open + 1),
         .full = user_is_full(u),
-        .fragments = bucket_opens_ns(&u->fragments, FRAGMENT_S * NS_PER_S) <= now_ns,
         .half_open = bucket_opens_ns(&u->half_open, HALF_OPEN_S * NS_PER_S) <= now_ns,
         .no_loopback = u->no_loopback,
     };
@@ -385,7 +370,6 @@ static int init(struct net_user *u, const struct net_user_config *config)
     u->turn = (struct ev_defer){.cb = on_turn, .ctx = u};
     u->timer = (struct ev_timer){.cb = on_turn, .ctx = u};
     u->no_loopback = config->no_loopback;
-    u->fragments.per_s = FRAGMENT_BYTES / FRAGMENT_S;
     u->net = config->mask.s_addr != 0 ? config->net : (struct in_addr){htonl(0x0a000200)};
     u->mask = config->mask.s_addr != 0 ? config->mask : (struct in_addr){htonl(0xffffff00)};
     if (mtu < MTU_MIN || mtu > NET_USER_MTU)

@@ -74,7 +74,6 @@ struct net_user {
     uint64_t turns;
     unsigned open, idle_open; /* descriptors; of those, open before the guest did anything */
     bool no_loopback;
-    struct bucket fragments; /* bytes of memory */
     struct bucket half_open; /* connections to guestfwd's ports, in seconds */
     struct user_asks asks;
     struct user_leases leases;
@@ -142,7 +141,6 @@ struct user_vet {
     struct user_flows *flows;
     unsigned ahead;   /* segments that a connection may have beyond what was acknowledged */
     bool full;        /* nothing new may begin */
-    bool fragments;   /* may pass */
     bool half_open;   /* a connection to one of guestfwd's ports may begin */
     bool no_loopback; /* the host's own services are not to be reached */
 };
@@ -150,9 +148,8 @@ struct user_vet {
 /* The frame's bytes that libslirp may have, or 0: none. May change the frame. */
 size_t user_vet(const struct user_vet *vet, uint8_t *frame, size_t bytes);
 
-/* Of a frame that it may have. */
-bool user_is_fragment(const uint8_t *frame);
-/* The flags of a segment to an address that can only be one of guestfwd's; 0: it is none. */
+/* The flags of a segment, of a frame that it may have, to an address that can only be one of
+ * guestfwd's; 0: it is none. */
 unsigned user_forward_flags(const struct user_vet *vet, const uint8_t *frame);
 
 #endif

@@ -7,9 +7,11 @@
  *
  *   TFTP's sessions (4.8.0)                  no packets to port 69
  *   TCP's urgent data (4.9.2)                the flag is taken away, the bytes stay in the stream
- *   fragments of different headers (4.9.4)   no options; no fragments to libslirp's own services
+ *   fragments of different headers (4.9.4)   no options; no fragments
  *   lengths beside IPv6's own (4.9.4)        frames end where IP ends
- *   fragments without limit (none)           as many as net_user.c has memory for
+ *   fragments without limit (none)           no fragments
+ *   a first fragment that is the last (none) no fragments: Debian's libslirp, as it is compiled,
+ *                                            takes bytes of the fragment for a pointer
  *   segments ahead without limit (none)      few: net_user_flow.h
  *   a segment behind the last one (4.8.0)    no data ends at the number 0: net_user_flow.c
  *   guestfwd's half-open ones (none)         as many as net_user.c has memory for
@@ -27,6 +29,7 @@
 #include "devices/net/net_frame.h"
 #include "devices/net/user/net_user_impl.h"
 
+#define IPV4_DF     0x4000u /* only: do not fragment */
 #define UDP_BYTES   8u
 #define ICMP_BYTES  8u
 #define ICMPV6_ECHO 128u
@@ -116,20 +119,6 @@ static size_t vet_transport(const struct user_vet *vet, uint8_t *ip, uint8_t *at
     return ok ? bytes : 0;
 }
 
-/* A large datagram to a host outside. TCP has no reason to be in fragments. */
-static bool vet_fragment(const struct user_vet *vet, const uint8_t *ip)
-{
-    uint32_t to;
-    memcpy(&to, ip + 16, sizeof(to));
-    return ip[9] != USER_PROTO_TCP && !vet->full && vet->fragments && to != INADDR_BROADCAST &&
-           (to & vet->mask.s_addr) != vet->net.s_addr;
-}
-
-static bool ip_is_fragment(const uint8_t *ip)
-{
-    return (user_be16(ip + 6) & 0x3fff) != 0;
-}
-
 /* The name server may be a service of the host's loopback interface, which has others, too. */
 static bool is_name_request(const uint8_t *ip, const uint8_t *at, size_t bytes)
 {
@@ -147,8 +136,7 @@ static bool vet_ipv4_addrs(const struct user_vet *vet, const uint8_t *ip, size_t
     uint32_t from, to;
     memcpy(&from, ip + 12, sizeof(from));
     memcpy(&to, ip + 16, sizeof(to));
-    bool wants_address = ip[9] == USER_PROTO_UDP && !ip_is_fragment(ip) &&
-                         bytes >= USER_IPV4_BYTES + UDP_BYTES &&
+    bool wants_address = ip[9] == USER_PROTO_UDP && bytes >= USER_IPV4_BYTES + UDP_BYTES &&
                          user_be16(ip + USER_IPV4_BYTES + 2) == PORT_DHCP;
     if (ip[16] == 0 || ip[16] == IN_LOOPBACKNET ||
         ((from & vet->mask.s_addr) != vet->net.s_addr && !wants_address))
@@ -160,13 +148,11 @@ static bool vet_ipv4_addrs(const struct user_vet *vet, const uint8_t *ip, size_t
 static size_t vet_ipv4(const struct user_vet *vet, uint8_t *ip, size_t bytes)
 {
     if (bytes < USER_IPV4_BYTES || ip[0] != 0x45 || user_be16(ip + 2) < USER_IPV4_BYTES ||
-        user_be16(ip + 2) > bytes)
+        user_be16(ip + 2) > bytes || (user_be16(ip + 6) & ~IPV4_DF) != 0)
         return 0;
     bytes = user_be16(ip + 2);
     if (!vet_ipv4_addrs(vet, ip, bytes))
         return 0;
-    if (ip_is_fragment(ip))
-        return vet_fragment(vet, ip) ? bytes : 0;
     size_t kept = vet_transport(vet, ip, ip + USER_IPV4_BYTES, bytes - USER_IPV4_BYTES);
     return kept != 0 ? USER_IPV4_BYTES + kept : 0;
 }
@@ -230,9 +216,4 @@ unsigned user_forward_flags(const struct user_vet *vet, const uint8_t *frame)
     bool is_forward = user_be16(frame + 12) == USER_TYPE_IPV4 && ip[9] == USER_PROTO_TCP &&
                       is_to_forward(vet, ip);
     return is_forward ? ip[USER_IPV4_BYTES + 13] : 0;
-}
-
-bool user_is_fragment(const uint8_t *frame)
-{
-    return user_be16(frame + 12) == USER_TYPE_IPV4 && ip_is_fragment(frame + NET_FRAME_HEADER);
 }
