@@ -644,3 +644,31 @@ Test(net_user_hostile, errors_of_unknown_types_are_harmless)
     cr_expect(guest_arp(&g, HOST_IPV4));
     close(fd);
 }
+
+/* A stream that could be written waits for the answer, too, and the loop does not turn meanwhile.
+ */
+Test(net_user_hostile, a_stream_that_waits_for_an_answer_does_not_spin)
+{
+    struct fake_clock now = {.now_ns = 1};
+    const struct clock clock = fake_clock_port(&now);
+    uint16_t port;
+    int listener = listen_on(AF_INET, &port);
+    struct guest_tcp tcp;
+    evloop_destroy(loop);
+    cr_assert(zero(evloop_create(&loop, "test", &clock)));
+    config = (struct net_user_config){.loop = loop, .clock = &clock};
+    start();
+    int fd = connect_guest(&tcp, 1000, 4000, listener, port);
+    fill_host(&tcp);
+    struct net_user *u = container_of(net, struct net_user, b);
+    u->asks.strict = true;
+    u->asks.until_ns = now.now_ns + USER_ASK_NS;
+    while (read(fd, data, sizeof(data)) > 0)
+        ;
+    evloop_drain(loop); /* comes to an end */
+    now.now_ns += USER_ASK_NS;
+    evloop_drain(loop);
+    cr_expect(gt(int, (int)read(fd, data, sizeof(data)), 0));
+    close(fd);
+    close(listener);
+}

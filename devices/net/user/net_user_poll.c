@@ -132,7 +132,7 @@ static int add_poll(int fd, int events, void *opaque)
      * stream. What is urgent comes with the rest.
      */
     f->wanted = ((events & SLIRP_POLL_IN) && !waits(u, f) ? EPOLLIN : 0u) |
-                ((events & SLIRP_POLL_OUT) ? EPOLLOUT : 0u);
+                ((events & SLIRP_POLL_OUT) && !(u->asks.strict && asks(u)) ? EPOLLOUT : 0u);
     if (!f->listed) {
         f->listed = true;
         u->polled[u->polled_count++] = fd;
