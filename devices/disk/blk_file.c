@@ -70,12 +70,14 @@ static void finish(struct file_slot *slot, int result)
 {
     struct blk_file *f = slot->file;
     struct blk_req *req = slot->req;
-    if (result < 0 && result != -ECANCELED && req->op != BLK_FLUSH)
+    if (req != NULL && result < 0 && result != -ECANCELED && req->op != BLK_FLUSH)
         tell(f, req, result);
     slot->req = NULL;
     STAILQ_INSERT_HEAD(&f->free, slot, link);
-    f->busy--;
-    req->done(req, result);
+    if (req != NULL) { /* NULL: a flush that a drain has left behind */
+        f->busy--;
+        req->done(req, result);
+    }
     /* The slot is the oldest waiting request's: what done() submits meanwhile waits behind it. */
     if (!STAILQ_EMPTY(&f->free) && !STAILQ_EMPTY(&f->waiting))
         start(f, blk_list_take(&f->waiting));
@@ -356,6 +358,19 @@ static bool is_idle(void *ctx)
 }
 
 /*
+ * A flush writes all that the host's page cache holds of the disk, which takes as long as the
+ * host's storage does, and touches no memory of the guest's: its request ends now. The slot stays
+ * taken until the host is done.
+ */
+static void leave_behind(struct file_slot *slot)
+{
+    struct blk_file *f = slot->file;
+    blk_ended_add(&f->ended, slot->req, -ECANCELED);
+    slot->req = NULL;
+    f->busy--;
+}
+
+/*
  * The loop stands still meanwhile, so this must not take as long as a guest likes: what has not
  * begun is not begun, and what has begun ends after the piece that is out.
  */
@@ -366,9 +381,14 @@ static int drain_owned(void *ctx)
     f->draining = true;
     while ((req = blk_list_take(&f->waiting)) != NULL)
         blk_ended_add(&f->ended, req, -ECANCELED);
-    for (unsigned i = 0; i < FILE_SLOTS; i++)
-        if (f->slots[i].req)
-            evloop_io_cancel(f->loop, &f->slots[i].io);
+    for (unsigned i = 0; i < FILE_SLOTS; i++) {
+        struct file_slot *slot = &f->slots[i];
+        if (slot->req == NULL)
+            continue;
+        evloop_io_cancel(f->loop, &slot->io);
+        if (slot->req->op == BLK_FLUSH)
+            leave_behind(slot);
+    }
     file_discard_drain(f);
     evloop_io_wait(f->loop, is_idle, f);
     blk_ended_flush(&f->ended);

@@ -26,7 +26,7 @@
 struct file_slot {
     struct ev_io io;
     struct blk_file *file;
-    struct blk_req *req; /* NULL: free */
+    struct blk_req *req; /* NULL: free, or a flush that is not home after a drain */
     struct blk_cursor cursor;
     uint64_t done;                /* bytes of the request */
     uint64_t piece;               /* bytes that are out */
@@ -75,7 +75,7 @@ struct blk_file {
     struct blk_ended ended;
     STAILQ_HEAD(, file_slot) free;
     struct file_slot slots[FILE_SLOTS];
-    unsigned busy; /* slots */
+    unsigned busy; /* slots with a request */
     uint8_t *buffers;
     uint8_t *zeroes;                  /* BUFFER_BYTES of them */
     unsigned buffers_used;            /* a bit each */

@@ -16,10 +16,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/base/clock.h"
-#include "core/base/log.h"
-#include "core/base/xmath.h"
-#include "core/ports/block.h"
+#include "core/block.h"
+#include "core/clock.h"
+#include "core/evloop_impl.h"
+#include "core/log.h"
+#include "core/xmath.h"
 
 #define DISK_BYTES (1 * MIB)
 
@@ -445,4 +446,39 @@ Test(blk_file, drain_does_not_wait_for_all_that_was_asked_for)
     cr_expect(zero(last_result), "afterwards it works as before");
     disk->ops->destroy(disk);
     munmap(data, VECTOR_BYTES);
+}
+
+/* ---- a flush that takes long ---- */
+
+static const struct evloop_engine *real_engine;
+static struct ev_io *slow_flush;
+
+static void keep_first_flush(struct evloop *l, struct ev_io *io)
+{
+    if (io->op == EV_IO_FDATASYNC && slow_flush == NULL)
+        slow_flush = io;
+    else
+        real_engine->io(l, io);
+}
+
+/* A guest that has filled the page cache asks for a flush, and then for a reset. */
+Test(blk_file, drain_leaves_a_flush_behind)
+{
+    struct blk_backend *disk = open_disk(DISK_BYTES);
+    struct blk_req flush = request(BLK_FLUSH, 0, NULL, 0);
+    struct evloop_engine slow_engine = *loop->engine;
+    real_engine = loop->engine;
+    slow_engine.io = keep_first_flush;
+    loop->engine = &slow_engine;
+    disk->ops->submit(disk, &flush);
+    cr_assert(ne(ptr, slow_flush, NULL));
+    disk->ops->drain(disk);
+    cr_expect(eq(int, done_count, 1));
+    cr_expect(eq(int, last_result, -ECANCELED));
+    cr_expect(zero(run(disk, BLK_FLUSH, 0, NULL, 0)), "the next one goes its way");
+    real_engine->io(loop, slow_flush);
+    evloop_drain(loop);
+    cr_expect(eq(int, done_count, 2), "it came home, for no request");
+    loop->engine = real_engine;
+    disk->ops->destroy(disk);
 }
