@@ -452,6 +452,36 @@ Test(virtio_scsi, what_was_sent_before_is_meant)
     scsi_rig_close(&s);
 }
 
+/* A function empties the queues, and other devices of the loop have their turns meanwhile. */
+Test(virtio_scsi, a_function_takes_a_turn_of_requests_at_once)
+{
+    enum { COUNT = 3 * VIRTIO_TURN_CHAINS };
+    struct scsi_rig s;
+    open_started(&s, 0);
+    s.disks[0].hold = true;
+    s.disks[0].drop = true;
+    struct scsireq req[COUNT];
+    for (unsigned i = 0; i < COUNT; i++) {
+        req[i] = (struct scsireq){.cdb = WRITE_ONE, .out = 512, .id = i, .no_kick = true};
+        scsireq_send(&s, &req[i]);
+    }
+    uint64_t gpa = vdrv_alloc(&s.rig.drv, VIRTIO_SCSI_TMF_BYTES + 1, 8);
+    uint8_t *raw = vdrv_ptr(&s.rig.drv, gpa, VIRTIO_SCSI_TMF_BYTES);
+    le32_put(raw + VIRTIO_SCSI_TMF_subtype, VIRTIO_SCSI_T_TMF_ABORT_TASK_SET);
+    memcpy(raw + VIRTIO_SCSI_TMF_lun, disk_0, 8);
+    vdrv_add(s.control,
+             (struct vdrv_buf[]){{gpa, VIRTIO_SCSI_TMF_BYTES, false},
+                                 {gpa + VIRTIO_SCSI_TMF_BYTES, 1, true}},
+             2);
+    vdrv_publish(s.control);
+    virtio_queue_serve(s.rig.dev, VIRTIO_SCSI_CONTROLQ);
+    cr_expect_eq(s.disks[0].submitted, VIRTIO_TURN_CHAINS);
+    rig_step(&s.rig);
+    for (unsigned i = 0; i < COUNT; i++)
+        expect_next(&s, &req[i], VIRTIO_SCSI_S_ABORTED);
+    scsi_rig_close(&s);
+}
+
 Test(virtio_scsi, functions_that_cannot_be)
 {
     struct scsi_rig s;

@@ -71,14 +71,18 @@ static uint8_t do_function(struct scsi_target *target, uint32_t subtype, uint64_
     return VIRTIO_SCSI_S_FUNCTION_COMPLETE;
 }
 
-/* What was sent before the function is meant by it, though the queues have not been looked at. */
-static void take_requests(struct virtio_scsi *scsi)
+/*
+ * What was sent before the function is meant by it, though the queues have not been looked at:
+ * takes a turn's chains from each. Whether one of them has more.
+ */
+static bool take_requests(struct virtio_scsi *scsi)
 {
+    bool more = false;
     for (unsigned q = VIRTIO_SCSI_REQUESTQ; q < scsi->dev.cfg.queue_count; q++) {
-        uint32_t turns = scsi->dev.setup.queue_size_max / VIRTIO_TURN_CHAINS + 1;
-        while (turns-- > 0)
-            virtio_queue_serve(&scsi->dev, q);
+        virtio_queue_serve(&scsi->dev, q);
+        more |= scsi->dev.queues[q].live && vq_available(&scsi->dev.queues[q].vq);
     }
+    return more;
 }
 
 static uint8_t manage(struct virtio_scsi *scsi, const uint8_t *request)
@@ -92,7 +96,6 @@ static uint8_t manage(struct virtio_scsi *scsi, const uint8_t *request)
     if (unit == SCSI_UNIT_WELL_KNOWN ||
         (unit == SCSI_UNIT_ABSENT && subtype != VIRTIO_SCSI_T_TMF_I_T_NEXUS_RESET))
         return VIRTIO_SCSI_S_INCORRECT_LUN;
-    take_requests(scsi);
     return do_function(target, subtype, le64_get(request + VIRTIO_SCSI_TMF_id));
 }
 
@@ -132,7 +135,21 @@ static void do_control(struct virtio_scsi *scsi, struct vq_chain *chain)
  * The driver has to see the commands that a function ended before it sees the function end (VIRTIO
  * 1.4 5.6.6.2). Their queues are shown to it by calls that have been deferred by now, so the answer
  * is deferred behind them; hence one control request a turn.
+ *
+ * Before that the queues are emptied, which a guest can make long, and whose driver may add to them
+ * meanwhile: in as many turns as it takes, but not in more than full queues need.
  */
+static void go_on(void *ctx)
+{
+    struct virtio_scsi *scsi = ctx;
+    if (take_requests(scsi) && scsi->control_turns-- > 0) {
+        evloop_defer(scsi->dev.setup.loop, &scsi->control_more);
+        return;
+    }
+    do_control(scsi, scsi->control);
+    evloop_defer(scsi->dev.setup.loop, &scsi->answer);
+}
+
 void scsi_control_ready(struct virtio_scsi *scsi)
 {
     if (scsi->control != NULL)
@@ -140,8 +157,8 @@ void scsi_control_ready(struct virtio_scsi *scsi)
     scsi->control = virtio_queue_next(&scsi->dev, VIRTIO_SCSI_CONTROLQ);
     if (scsi->control == NULL)
         return;
-    do_control(scsi, scsi->control);
-    evloop_defer(scsi->dev.setup.loop, &scsi->answer);
+    scsi->control_turns = scsi->dev.setup.queue_size_max / VIRTIO_TURN_CHAINS;
+    go_on(scsi);
 }
 
 static void answer(void *ctx)
@@ -156,11 +173,13 @@ static void answer(void *ctx)
 void scsi_control_init(struct virtio_scsi *scsi)
 {
     scsi->answer = (struct ev_defer){.cb = answer, .ctx = scsi};
+    scsi->control_more = (struct ev_defer){.cb = go_on, .ctx = scsi};
 }
 
 void scsi_control_stop(struct virtio_scsi *scsi)
 {
     evloop_defer_cancel(scsi->dev.setup.loop, &scsi->answer);
+    evloop_defer_cancel(scsi->dev.setup.loop, &scsi->control_more);
     scsi->control = NULL;
 }
 

@@ -66,8 +66,11 @@ struct virtio_scsi {
     unsigned target_count;
     uint8_t config[VIRTIO_SCSI_CONFIG_BYTES];
 
-    /* A control request that has been done, and waits for what it ended to be seen first. */
+    /* A control request: the queues are emptied for it, in so many more turns at most, or it has
+     * been done, and waits for what it ended to be seen first. */
     struct vq_chain *control;
+    uint32_t control_turns;
+    struct ev_defer control_more;
     uint8_t control_answer[VIRTIO_SCSI_AN_RESP_BYTES];
     unsigned control_bytes;
     struct ev_defer answer;
