@@ -494,6 +494,20 @@ Test(vhost_net, says_when_the_kernel_gives_up)
     close_bench(&b);
 }
 
+/* Its tap has gone, and the guest starts the card again and again. */
+Test(vhost_net, says_once_that_the_kernel_refuses)
+{
+    struct bench b;
+    open_bench(&b);
+    b.kernel.refuse = TUNSETVNETHDRSZ;
+    for (unsigned i = 0; i < 20; i++) {
+        vdrv_reset(&b.rig.drv);
+        cr_expect_not(vdrv_start(&b.rig.drv, 0, 3, 16));
+    }
+    cr_expect_eq(b.lines, 2, "%u lines: why, and that it needs a reset", b.lines);
+    close_bench(&b);
+}
+
 Test(vhost_net, says_why_it_cannot_be)
 {
     static const unsigned long requests[] = {VHOST_SET_OWNER, VHOST_GET_FEATURES,

@@ -129,7 +129,8 @@ void vhost_net_start(struct vhost_net *v, struct virtio_device *dev, unsigned qu
     struct vhost_net_ring *r = &v->rings[queue];
     int err = start_ring(r, dev);
     if (err != 0) {
-        log_warn("virtio %s: vhost-net: queue %u: %s", v->cfg.name, queue, strerror(-err));
+        if (!dev->failed_before) /* a guest may start it again and again */
+            log_warn("virtio %s: vhost-net: queue %u: %s", v->cfg.name, queue, strerror(-err));
         virtio_device_fail(dev, "the host's kernel refuses a queue");
         return;
     }
