@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/blkpg.h>
 #include <linux/fs.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -145,6 +146,22 @@ static bool changes_attributes(const struct scene *s)
 Test(devices_storage_confine, attributes_of_files_are_not_changed)
 {
     in_child(changes_attributes);
+}
+
+/* Root's daemon may ask a block device for anything that passes. */
+static bool controls_devices(const struct scene *s)
+{
+    static const unsigned long calls[] = {BLKROSET, BLKRRPART, BLKFLSBUF,        BLKRASET,
+                                          BLKPG,    BLKBSZSET, BLKTRACETEARDOWN, BLKSECDISCARD};
+    for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+        if (!fails(syscall(SYS_ioctl, s->d.chain.links[0].fd, calls[i], NULL), ENOSYS))
+            return false;
+    return true;
+}
+
+Test(devices_storage_confine, block_devices_are_not_reconfigured)
+{
+    in_child(controls_devices);
 }
 
 /* A limit of data alone counts neither what was written and is read-only now, nor stacks. */

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What the daemon may do. */
+#include <linux/fs.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -53,7 +54,13 @@ static const struct confine_call calls[] = {
     CONFINE_CALL(pwrite64),
     CONFINE_CALL(pwritev),
     CONFINE_CALL(pwritev2),
-    {.name = "ioctl", .arg = 2, .mask = 0xff00, .value = 0x1200}, /* BLK...: of block devices */
+    /* of block devices: others change partitions, forbid writes, or trace what all programs do */
+    CONFINE_IOCTL(BLKGETSIZE64),
+    CONFINE_IOCTL(BLKSSZGET),
+    CONFINE_IOCTL(BLKPBSZGET),
+    CONFINE_IOCTL(BLKSECTGET),
+    CONFINE_IOCTL(BLKDISCARD),
+    CONFINE_IOCTL(BLKZEROOUT),
     CONFINE_CALL(fallocate),
     CONFINE_CALL(ftruncate),
     CONFINE_CALL(fsync),
