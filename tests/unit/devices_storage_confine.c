@@ -164,6 +164,19 @@ Test(devices_storage_confine, block_devices_are_not_reconfigured)
     in_child(controls_devices);
 }
 
+/* Root's daemon may declare pages of guest memory faulty: that kills all that have them. */
+static bool poisons_pages(const struct scene *s)
+{
+    (void)s;
+    return fails(syscall(SYS_madvise, NULL, 0, MADV_HWPOISON), ENOSYS) &&
+           syscall(SYS_madvise, NULL, 0, MADV_DONTNEED) == 0;
+}
+
+Test(devices_storage_confine, pages_are_not_declared_faulty)
+{
+    in_child(poisons_pages);
+}
+
 /* A limit of data alone counts neither what was written and is read-only now, nor stacks. */
 static bool takes_memory(const struct scene *s)
 {

@@ -64,6 +64,16 @@ struct confine_call {
     }
 
 /*
+ * madvise() but for what takes pages from the whole host as if they were faulty (MADV_HWPOISON,
+ * MADV_SOFT_OFFLINE), which root's child could ask for: where another process has the page, too, it
+ * is killed.
+ */
+#define CONFINE_MADVISE                                             \
+    {                                                               \
+        .name = "madvise", .arg = 3, .mask = 0xffffffc0, .value = 0 \
+    }
+
+/*
  * ioctl() with one command. There is none for all: a file that is open for reading is enough to
  * change its attributes, or with root's rights to stop its whole file system (FIFREEZE), which
  * Landlock lets pass.
@@ -81,11 +91,11 @@ struct confine_call {
 /* What each child needs: memory, time, itself, files and sockets that are open or that it may open,
  * a loop. */
 #define CONFINE_COMMON                                                                             \
-    CONFINE_MMAP, CONFINE_FCNTL, CONFINE_CALL(arch_prctl), CONFINE_CALL(brk),                      \
-        CONFINE_CALL(munmap), CONFINE_CALL(mprotect), CONFINE_CALL(mremap), CONFINE_CALL(madvise), \
-        CONFINE_CALL(futex), CONFINE_CALL(rseq), CONFINE_CALL(set_robust_list),                    \
-        CONFINE_CALL(set_tid_address), CONFINE_CALL(sched_yield), CONFINE_CALL(sched_getaffinity), \
-        CONFINE_CALL(getpid), CONFINE_CALL(gettid), CONFINE_CALL(exit), CONFINE_CALL(exit_group),  \
+    CONFINE_MMAP, CONFINE_FCNTL, CONFINE_MADVISE, CONFINE_CALL(arch_prctl), CONFINE_CALL(brk),     \
+        CONFINE_CALL(munmap), CONFINE_CALL(mprotect), CONFINE_CALL(mremap), CONFINE_CALL(futex),   \
+        CONFINE_CALL(rseq), CONFINE_CALL(set_robust_list), CONFINE_CALL(set_tid_address),          \
+        CONFINE_CALL(sched_yield), CONFINE_CALL(sched_getaffinity), CONFINE_CALL(getpid),          \
+        CONFINE_CALL(gettid), CONFINE_CALL(exit), CONFINE_CALL(exit_group),                        \
         CONFINE_CALL(restart_syscall), CONFINE_CALL(rt_sigaction), CONFINE_CALL(rt_sigprocmask),   \
         CONFINE_CALL(rt_sigreturn), CONFINE_CALL(sigaltstack), CONFINE_CALL(clock_gettime),        \
         CONFINE_CALL(clock_getres), CONFINE_CALL(clock_nanosleep), CONFINE_CALL(gettimeofday),     \
