@@ -177,6 +177,21 @@ Test(devices_storage_confine, pages_are_not_declared_faulty)
     in_child(poisons_pages);
 }
 
+/* Of memory that the kernel keeps for pipes no limit of memory knows. */
+static bool opens_pipes(const struct scene *s)
+{
+    int ends[2], count = 0;
+    (void)s;
+    while (count < 1024 && syscall(SYS_pipe2, ends, 0) == 0)
+        count++;
+    return count > 256 && count <= 512 && errno == EMFILE;
+}
+
+Test(devices_storage_confine, descriptors_have_a_limit)
+{
+    in_child(opens_pipes);
+}
+
 /* A limit of data alone counts neither what was written and is read-only now, nor stacks. */
 static bool takes_memory(const struct scene *s)
 {

@@ -16,6 +16,8 @@
  * twice; the rest is for PRIVATE_MAX, libraries, and threads' stacks and heaps.
  */
 #define ADDRESSES_MAX (12 * GIB)
+/* A queue takes two. The kernel's memory for pipes and the like is counted by no other limit. */
+#define OPEN_FILES_MAX 1024u
 
 /*
  * What qemu-storage-daemon and the C library need to start, to serve and to end, of Debian 12 and
@@ -116,5 +118,6 @@ int storage_daemon_confine(struct confine **out, const struct storage_daemon *d)
                                       .paths = paths,
                                       .path_count = n,
                                       .memory_max_bytes = d->guest_bytes + ADDRESSES_MAX,
-                                      .private_max_bytes = PRIVATE_MAX});
+                                      .private_max_bytes = PRIVATE_MAX,
+                                      .open_files_max = OPEN_FILES_MAX});
 }

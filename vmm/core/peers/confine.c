@@ -39,7 +39,7 @@ struct landlock_rules {
 
 struct confine {
     int rules; /* -1: no Landlock */
-    uint64_t memory_max_bytes, private_max_bytes;
+    uint64_t memory_max_bytes, private_max_bytes, open_files_max;
     struct sock_fprog filter;
 };
 
@@ -200,6 +200,7 @@ int confine_prepare(struct confine **out, const struct confine_policy *policy)
     c->rules = -1;
     c->memory_max_bytes = policy->memory_max_bytes;
     c->private_max_bytes = policy->private_max_bytes;
+    c->open_files_max = policy->open_files_max;
     int err = make_rules(c, policy);
     if (err == 0)
         err = make_filter(c, policy);
@@ -212,15 +213,15 @@ int confine_prepare(struct confine **out, const struct confine_policy *policy)
 }
 
 /* A limit that is lower already stays. */
-static int limit(__rlimit_resource_t what, uint64_t max_bytes)
+static int limit(__rlimit_resource_t what, uint64_t max)
 {
     struct rlimit now;
-    if (max_bytes == 0)
+    if (max == 0)
         return 0;
     if (getrlimit(what, &now) != 0)
         return -1;
-    now.rlim_max = min_u64(now.rlim_max, max_bytes);
-    now.rlim_cur = min_u64(now.rlim_cur, max_bytes);
+    now.rlim_max = min_u64(now.rlim_max, max);
+    now.rlim_cur = min_u64(now.rlim_cur, max);
     return setrlimit(what, &now);
 }
 
@@ -228,6 +229,7 @@ int confine_apply(const struct confine *c)
 {
     if (limit(RLIMIT_CORE, CORE_MAX) != 0 || limit(RLIMIT_AS, c->memory_max_bytes) != 0 ||
         limit(RLIMIT_DATA, c->private_max_bytes) != 0 ||
+        limit(RLIMIT_NOFILE, c->open_files_max) != 0 ||
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
         (c->rules >= 0 && syscall(SYS_landlock_restrict_self, c->rules, 0) != 0) ||
         syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &c->filter) != 0)

@@ -144,6 +144,7 @@ struct confine_policy {
     bool network; /* TCP may connect and be connected to; of other sockets the calls decide alone */
     uint64_t memory_max_bytes;  /* of address space; 0: as the parent */
     uint64_t private_max_bytes; /* likewise, without files and what is shared */
+    uint64_t open_files_max;    /* each may keep memory of the kernel's; 0: as the parent */
 };
 
 bool confine_restricts_files(void);
