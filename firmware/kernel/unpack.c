@@ -23,23 +23,24 @@
 #define LZ4_MAGIC       UINT32_C(0x184c2102)
 #define LZ4_BLOCK_BYTES (8u << 20) /* a block is so much, unpacked; only the last is less */
 
-#define PIECE_BYTES (UINT32_C(8) << 20) /* before it is asked whether to go on */
+/* What goes in and comes out before it is asked whether to go on: much may make little. */
+#define IN_BYTES    (UINT32_C(1) << 20)
+#define PIECE_BYTES (UINT32_C(8) << 20)
 
 /* Each returns how many bytes came out; 0 for what is damaged, or canceled. */
 
 static uint32_t gzip(const uint8_t *in, uint32_t in_bytes, uint8_t *out, uint32_t out_bytes,
                      const struct cancel *cancel)
 {
-    z_stream z = {.next_in = in, .avail_in = in_bytes, .next_out = out};
+    z_stream z = {.next_in = in, .next_out = out};
     int end = Z_OK;
 
     if (inflateInit2(&z, MAX_WBITS + 16) != Z_OK) /* 16: with gzip's header and checksum */
         return 0;
     while (end == Z_OK && !cancel_asked(cancel)) {
-        uint32_t left = out_bytes - (uint32_t)(z.next_out - out);
-
-        z.avail_out = (uInt)min_u64(left, PIECE_BYTES);
-        end = inflate(&z, z.avail_out == left ? Z_FINISH : Z_NO_FLUSH);
+        z.avail_in = (uInt)min_u64(in_bytes - (uint32_t)(z.next_in - in), IN_BYTES);
+        z.avail_out = (uInt)min_u64(out_bytes - (uint32_t)(z.next_out - out), PIECE_BYTES);
+        end = inflate(&z, Z_NO_FLUSH);
     }
     inflateEnd(&z);
     return end == Z_STREAM_END ? (uint32_t)(z.next_out - out) : 0;
@@ -53,13 +54,11 @@ static uint32_t xz(const uint8_t *in, uint32_t in_bytes, uint8_t *out, uint32_t 
     lzma_ret end = lzma_auto_decoder(&s, LZMA_MEMORY_BYTES, 0);
 
     s.next_in = in;
-    s.avail_in = in_bytes;
     s.next_out = out;
     while (end == LZMA_OK && !cancel_asked(cancel)) {
-        uint64_t left = out_bytes - (uint64_t)(s.next_out - out);
-
-        s.avail_out = (size_t)min_u64(left, PIECE_BYTES);
-        end = lzma_code(&s, s.avail_out == left ? LZMA_FINISH : LZMA_RUN);
+        s.avail_in = (size_t)min_u64(in_bytes - (uint64_t)(s.next_in - in), IN_BYTES);
+        s.avail_out = (size_t)min_u64(out_bytes - (uint64_t)(s.next_out - out), PIECE_BYTES);
+        end = lzma_code(&s, LZMA_RUN);
     }
     lzma_end(&s);
     return end == LZMA_STREAM_END ? (uint32_t)(s.next_out - out) : 0;
@@ -69,14 +68,17 @@ static uint32_t bzip2(const uint8_t *in, uint32_t in_bytes, uint8_t *out, uint32
                       const struct cancel *cancel)
 {
     /* The library does not write to its input, though it does not promise so. */
-    bz_stream s = {.next_in = (char *)(uintptr_t)in, .avail_in = in_bytes, .next_out = (char *)out};
+    bz_stream s = {.next_in = (char *)(uintptr_t)in, .next_out = (char *)out};
     int end = BZ2_bzDecompressInit(&s, 0, 0);
-    uint32_t done = 0, before = UINT32_MAX;
+    uint32_t taken = 0, done = 0;
+    uint64_t before = UINT64_MAX;
 
-    while (end == BZ_OK && done != before && !cancel_asked(cancel)) {
-        before = done;
+    while (end == BZ_OK && (uint64_t)taken + done != before && !cancel_asked(cancel)) {
+        before = (uint64_t)taken + done;
+        s.avail_in = (unsigned)min_u64(in_bytes - taken, IN_BYTES);
         s.avail_out = (unsigned)min_u64(out_bytes - done, PIECE_BYTES);
         end = BZ2_bzDecompress(&s);
+        taken = (uint32_t)((const uint8_t *)s.next_in - in);
         done = (uint32_t)((uint8_t *)s.next_out - out);
     }
     BZ2_bzDecompressEnd(&s);
@@ -88,19 +90,21 @@ static uint32_t zstd(const uint8_t *in, uint32_t in_bytes, uint8_t *out, uint32_
                      const struct cancel *cancel)
 {
     size_t frame = ZSTD_findFrameCompressedSize(in, in_bytes), left = 1;
-    ZSTD_inBuffer from = {in, frame, 0};
+    ZSTD_inBuffer from = {in, 0, 0};
     ZSTD_outBuffer to = {out, 0, 0};
     ZSTD_DStream *s;
 
     if (ZSTD_isError(frame))
         return 0;
-    if (out_bytes <= ZSTD_AT_ONCE) {
+    if (out_bytes <= ZSTD_AT_ONCE && frame <= ZSTD_AT_ONCE - out_bytes) {
         size_t done = ZSTD_decompress(out, out_bytes, in, frame);
         return ZSTD_isError(done) ? 0 : (uint32_t)done;
     }
     s = ZSTD_createDStream();
-    for (size_t before = SIZE_MAX; s && left != 0 && to.pos != before && !cancel_asked(cancel);) {
-        before = to.pos;
+    for (size_t before = SIZE_MAX;
+         s && left != 0 && from.pos + to.pos != before && !cancel_asked(cancel);) {
+        before = from.pos + to.pos;
+        from.size = (size_t)min_u64(frame, from.pos + IN_BYTES);
         to.size = (size_t)min_u64(out_bytes, to.pos + PIECE_BYTES);
         left = ZSTD_decompressStream(s, &to, &from);
         if (ZSTD_isError(left))

@@ -2,8 +2,10 @@
 /* Every format: what was packed comes out, and nothing else does. */
 #include <criterion/criterion.h>
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "core/base/xmath.h"
 #include "core/loop/cancel.h"
@@ -144,4 +146,73 @@ Test(firmware_unpack, unknown_formats)
         cr_assert_null(unpack_format(packed));
         cr_assert_not(unpacks(UNPACK_MAGIC_BYTES, 10));
     }
+}
+
+/* ---- much that makes little ---- */
+
+#define LONG_BYTES ((uint32_t)(33 * MIB)) /* does not get smaller when it is packed */
+#define TOUCHED    (3 * MIB + 64 * KIB)   /* of the packed bytes; no header of zstd's is there */
+
+static struct cancel touched;
+static uint8_t *trap;
+
+/* Asks while a decoder reads what is in the trap. */
+static void on_touch(int signal)
+{
+    (void)signal;
+    cancel_ask(&touched);
+    (void)mprotect(trap, 4096, PROT_READ);
+}
+
+/* A frame of blocks that are not packed: to pack so much would take long. */
+static size_t store_zstd(const uint8_t *bytes, uint32_t count, uint8_t *to)
+{
+    static const uint8_t head[] = {0x28, 0xb5, 0x2f, 0xfd, 0, 0x58};
+    uint8_t *const start = to;
+    to = (uint8_t *)memcpy(to, head, sizeof(head)) + sizeof(head);
+    for (uint32_t done = 0, n; done < count; done += n, to += n) {
+        n = (uint32_t)min_u64(count - done, 128 * KIB);
+        uint32_t block = n << 3 | (done + n == count);
+        *to++ = (uint8_t)block;
+        *to++ = (uint8_t)(block >> 8);
+        *to++ = (uint8_t)(block >> 16);
+        memcpy(to, bytes + done, n);
+    }
+    return (size_t)(to - start);
+}
+
+static bool unpacks_with_a_trap(const char *format, const uint8_t *bytes, uint32_t count)
+{
+    const size_t room = LONG_BYTES + MIB;
+    uint8_t *in = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint8_t *made = malloc(count);
+    bool is_zstd = strcmp(format, "zstd") == 0;
+    uint32_t in_bytes = (uint32_t)(is_zstd ? store_zstd(bytes, count, in)
+                                           : fx_pack(format, bytes, count, in, room));
+    cr_assert_gt(in_bytes, count);
+    cr_assert_eq(cancel_init(&touched), 0);
+    trap = in + TOUCHED;
+    cr_assert_eq(mprotect(trap, 4096, PROT_NONE), 0);
+    bool good = unpack(in, in_bytes, made, count, &touched);
+    cr_expect(cancel_asked(&touched), "%s", format);
+    cancel_fini(&touched);
+    free(made);
+    munmap(in, room);
+    return good;
+}
+
+/* What takes long to read need not make much: no piece of what comes out may be waited for. */
+Test(firmware_unpack, canceled_while_little_comes_out)
+{
+    static const char *const formats[] = {"gzip", "xz", "bzip2", "zstd"};
+    uint8_t *noise = malloc(LONG_BYTES);
+    for (uint32_t i = 0, x = 1; i < LONG_BYTES; i++, x = x * 1664525 + 1013904223)
+        noise[i] = (uint8_t)(x >> 24);
+    signal(SIGSEGV, on_touch);
+    for (unsigned i = 0; i < ARRAY_SIZE(formats); i++) {
+        uint32_t bytes = strcmp(formats[i], "zstd") == 0 ? LONG_BYTES : 5 * (uint32_t)MIB;
+        cr_expect_not(unpacks_with_a_trap(formats[i], noise, bytes), "%s", formats[i]);
+    }
+    signal(SIGSEGV, SIG_DFL);
+    free(noise);
 }
