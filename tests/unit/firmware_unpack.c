@@ -208,11 +208,13 @@ Test(firmware_unpack, canceled_while_little_comes_out)
     uint8_t *noise = malloc(LONG_BYTES);
     for (uint32_t i = 0, x = 1; i < LONG_BYTES; i++, x = x * 1664525 + 1013904223)
         noise[i] = (uint8_t)(x >> 24);
-    signal(SIGSEGV, on_touch);
+    const struct sigaction trapped = {.sa_handler = on_touch};
+    struct sigaction before;
+    cr_assert_eq(sigaction(SIGSEGV, &trapped, &before), 0);
     for (unsigned i = 0; i < ARRAY_SIZE(formats); i++) {
         uint32_t bytes = strcmp(formats[i], "zstd") == 0 ? LONG_BYTES : 5 * (uint32_t)MIB;
         cr_expect_not(unpacks_with_a_trap(formats[i], noise, bytes), "%s", formats[i]);
     }
-    signal(SIGSEGV, SIG_DFL);
+    cr_assert_eq(sigaction(SIGSEGV, &before, NULL), 0);
     free(noise);
 }
