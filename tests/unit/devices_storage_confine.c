@@ -140,7 +140,8 @@ static bool changes_attributes(const struct scene *s)
            fails(syscall(SYS_ioctl, image, UINT64_C(1) << 32 | FS_IOC_GETFLAGS, &flags), ENOSYS) &&
            fails(syscall(SYS_fchmod, image, 0666), ENOSYS) &&
            fails(syscall(SYS_fsetxattr, image, "user.a", "b", 1, 0), ENOSYS) &&
-           fails(syscall(SYS_ioctl, image, BLKGETSIZE64, &bytes), ENOTTY); /* let pass */
+           fails(syscall(SYS_ioctl, image, BLKROGET, &flags), ENOTTY) && /* let pass */
+           fails(syscall(SYS_ioctl, image, BLKGETSIZE64, &bytes), ENOTTY);
 }
 
 Test(devices_storage_confine, attributes_of_files_are_not_changed)

@@ -57,6 +57,7 @@ static const struct confine_call calls[] = {
     CONFINE_CALL(pwritev),
     CONFINE_CALL(pwritev2),
     /* of block devices: others change partitions, forbid writes, or trace what all programs do */
+    CONFINE_IOCTL(BLKROGET),
     CONFINE_IOCTL(BLKGETSIZE64),
     CONFINE_IOCTL(BLKSSZGET),
     CONFINE_IOCTL(BLKPBSZGET),
