@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/foreign_fd.h"
-#include "core/xmath.h"
+#include "core/base/xmath.h"
+#include "core/peers/foreign_fd.h"
 
 /* A write that others may overtake between poll(2) and write(2): small. */
 #define GUARDED_BYTES 512u

@@ -16,11 +16,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/block.h"
-#include "core/clock.h"
-#include "core/evloop_impl.h"
-#include "core/log.h"
-#include "core/xmath.h"
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/xmath.h"
+#include "core/loop/evloop_impl.h"
+#include "core/ports/block.h"
 
 #define DISK_BYTES (1 * MIB)
 

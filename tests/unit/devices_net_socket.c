@@ -18,9 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/evloop.h"
-#include "core/foreign_fd.h"
-#include "core/log.h"
+#include "core/base/log.h"
+#include "core/loop/evloop.h"
+#include "core/peers/foreign_fd.h"
 #include "tests/harness/fake.h"
 #include "tests/harness/lingering.h"
 #include "tests/unit/devices_net_guest.h"

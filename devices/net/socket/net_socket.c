@@ -9,14 +9,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "core/clock.h"
-#include "core/fail.h"
-#include "core/foreign_fd.h"
-#include "core/iobuf.h"
-#include "core/log.h"
-#include "devices/backend/host_port.h"
-#include "devices/backend/net_frame.h"
-#include "devices/backend/net_socket_impl.h"
+#include "core/base/clock.h"
+#include "core/base/fail.h"
+#include "core/base/log.h"
+#include "core/memory/iobuf.h"
+#include "core/peers/foreign_fd.h"
+#include "devices/net/host_port.h"
+#include "devices/net/net_frame.h"
+#include "devices/net/socket/net_socket_impl.h"
 
 #define SEND_IOV 64u /* a frame in more pieces is copied first */
 

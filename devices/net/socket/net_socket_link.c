@@ -18,12 +18,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "core/clock.h"
-#include "core/fail.h"
-#include "core/foreign_fd.h"
-#include "core/log.h"
-#include "core/peer.h"
-#include "devices/backend/net_socket_impl.h"
+#include "core/base/clock.h"
+#include "core/base/fail.h"
+#include "core/base/log.h"
+#include "core/peers/foreign_fd.h"
+#include "core/peers/peer.h"
+#include "devices/net/socket/net_socket_impl.h"
 
 #define RETRY_NS UINT64_C(500000000)
 

@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "core/text.h"
-#include "core/xmath.h"
+#include "core/base/text.h"
+#include "core/base/xmath.h"
 
 #define LINE_BYTES 1024
 #define WAIT_MS    100 /* for a reader of standard error who is slow */
