@@ -124,13 +124,23 @@ static ssize_t next_frame(const struct net_socket *s)
     return s->rx_to - s->rx_from - sizeof(length) >= length ? (ssize_t)length : -EAGAIN;
 }
 
+/* Over a UNIX socket descriptors may come along; to look for them costs a second copy. */
+static ssize_t receive(const struct net_socket *s, void *dst, size_t room)
+{
+    bool is_tcp = s->addr.ss_family == AF_INET || s->addr.ss_family == AF_INET6;
+    if (!is_tcp)
+        return foreign_socket_receive(s->fd, dst, room, NULL);
+    ssize_t n = recv(s->fd, dst, room, MSG_DONTWAIT);
+    return n < 0 ? -errno : n;
+}
+
 /* Reads as much as there is room for: many small frames come with one call. */
 static int read_more(struct net_socket *s)
 {
     memmove(s->rx, s->rx + s->rx_from, s->rx_to - s->rx_from);
     s->rx_to -= s->rx_from;
     s->rx_from = 0;
-    ssize_t n = foreign_socket_receive(s->fd, s->rx + s->rx_to, sizeof(s->rx) - s->rx_to, NULL);
+    ssize_t n = receive(s, s->rx + s->rx_to, sizeof(s->rx) - s->rx_to);
     if (n > 0) {
         s->heard = true;
         s->rx_to += (size_t)n;
