@@ -18,12 +18,9 @@
 #include "core/ports/chr.h"
 #include "devices/char/chr_stdio.h"
 #include "devices/disk/image/storage_daemon.h"
-#include "devices/platform/acpi_pm.h"
-#include "devices/platform/debug_exit.h"
+#include "devices/platform/byte_device.h"
 #include "devices/platform/i8042.h"
 #include "devices/platform/pci_host.h"
-#include "devices/platform/post_code.h"
-#include "devices/platform/pvpanic.h"
 #include "devices/platform/rtc.h"
 #include "devices/platform/serial.h"
 #include "tests/errors/refuse.h"
@@ -183,12 +180,26 @@ static struct bus *pio, *mmio;
         return err;                                                               \
     }
 
-SCENE(acpi_pm, .pio = pio)
-SCENE(debug_exit, .pio = pio)
+#define SMALL(device)                                                                            \
+    static int device##_scene(void)                                                              \
+    {                                                                                            \
+        struct byte_device *made = NULL;                                                         \
+        cr_assert_eq(bus_create(&pio, "pio", 1 << 16), 0);                                       \
+        refuse_begin();                                                                          \
+        int err =                                                                                \
+            byte_device_create(&made, &device##_kind, &(struct byte_device_config){.bus = pio}); \
+        byte_device_destroy(made);                                                               \
+        refuse_end();                                                                            \
+        bus_destroy(pio);                                                                        \
+        return err;                                                                              \
+    }
+
+SMALL(acpi_pm)
+SMALL(debug_exit)
+SMALL(post_code)
+SMALL(pvpanic)
 SCENE(i8042, .pio = pio)
 SCENE(pci_host, .pio = pio, .mmio = mmio, .ecam_gpa = 0xb0000000)
-SCENE(post_code, .pio = pio)
-SCENE(pvpanic, .pio = pio, .port = 0x505)
 SCENE(rtc, .pio = pio, .clock = &clock_host)
 
 Test(errors, board)

@@ -27,10 +27,8 @@
 #include "core/loop/evloop.h"
 #include "core/ports/bus.h"
 #include "devices/platform/acpi_pm.h"
-#include "devices/platform/debug_exit.h"
+#include "devices/platform/byte_device.h"
 #include "devices/platform/i8042.h"
-#include "devices/platform/post_code.h"
-#include "devices/platform/pvpanic.h"
 #include "devices/platform/rtc.h"
 #include "devices/platform/serial.h"
 #include "tests/fuzz/input.h"
@@ -39,6 +37,9 @@
 
 #define SERIAL_PORT  0x3f8u
 #define PVPANIC_PORT 0x505u
+#define ACPI_PM_PORT 0x600u
+#define POST_PORT    0x80u
+#define EXIT_PORT    0xf4u
 #define STEPS_MAX    1000u
 #define TURNS_MAX    20u
 #define TIME_MAX_NS  (UINT64_C(1) << 62)
@@ -57,20 +58,25 @@ static struct bench {
     struct serial *serial;
     struct rtc *rtc;
     struct i8042 *kbc;
-    struct acpi_pm *pm;
-    struct post_code *post;
-    struct debug_exit *exit;
-    struct pvpanic *panic;
+    struct byte_device *small[4];
 } bench;
 
 static const uint16_t ports[] = {
     SERIAL_PORT,     SERIAL_PORT + 1,  SERIAL_PORT + 2,  SERIAL_PORT + 3,
     SERIAL_PORT + 4, SERIAL_PORT + 5,  SERIAL_PORT + 6,  SERIAL_PORT + 7,
     RTC_PORT,        RTC_PORT + 1,     I8042_DATA_PORT,  I8042_COMMAND_PORT,
-    ACPI_PM_PORT,    ACPI_PM_PORT + 1, ACPI_PM_PORT + 2, POST_CODE_PORT,
-    DEBUG_EXIT_PORT, PVPANIC_PORT,     SERIAL_PORT - 1,  SERIAL_PORT + 8,
+    ACPI_PM_PORT,    ACPI_PM_PORT + 1, ACPI_PM_PORT + 2, POST_PORT,
+    EXIT_PORT,       PVPANIC_PORT,     SERIAL_PORT - 1,  SERIAL_PORT + 8,
     RTC_PORT - 1,    ACPI_PM_PORT - 1, 0xffff,           0,
 };
+
+static const struct {
+    const struct byte_device_kind *kind;
+    uint16_t port;
+} small[] = {{&acpi_pm_kind, ACPI_PM_PORT},
+             {&post_code_kind, POST_PORT},
+             {&debug_exit_kind, EXIT_PORT},
+             {&pvpanic_kind, PVPANIC_PORT}};
 
 static void on_power(void *ctx, enum power_event event, int status)
 {
@@ -106,11 +112,10 @@ static void open_bench(struct bench *b)
                                                     .ram_below_4g_bytes = GIB,
                                                     .ram_above_4g_bytes = GIB});
     err |= i8042_create(&b->kbc, &(struct i8042_config){.pio = b->pio, .power = power});
-    err |= acpi_pm_create(&b->pm, &(struct acpi_pm_config){.pio = b->pio, .power = power});
-    err |= post_code_create(&b->post, &(struct post_code_config){.pio = b->pio});
-    err |= debug_exit_create(&b->exit, &(struct debug_exit_config){.pio = b->pio, .power = power});
-    err |= pvpanic_create(
-        &b->panic, &(struct pvpanic_config){.pio = b->pio, .port = PVPANIC_PORT, .power = power});
+    for (unsigned i = 0; i < ARRAY_SIZE(small); i++)
+        err |= byte_device_create(
+            &b->small[i], small[i].kind,
+            &(struct byte_device_config){.bus = b->pio, .base = small[i].port, .power = power});
     BUG_ON(err != 0);
 }
 
@@ -119,10 +124,8 @@ static void close_bench(struct bench *b)
     serial_destroy(b->serial);
     rtc_destroy(b->rtc);
     i8042_destroy(b->kbc);
-    acpi_pm_destroy(b->pm);
-    post_code_destroy(b->post);
-    debug_exit_destroy(b->exit);
-    pvpanic_destroy(b->panic);
+    for (unsigned i = 0; i < ARRAY_SIZE(small); i++)
+        byte_device_destroy(b->small[i]);
     evloop_drain(b->loop);
 }
 

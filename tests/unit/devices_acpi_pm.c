@@ -5,9 +5,15 @@
 #include <criterion/new/assert.h>
 
 #include "core/ports/bus.h"
+#include "devices/platform/byte_device.h"
+
+#define PM_PORT       0x600
+#define SLEEP_CONTROL (PM_PORT + ACPI_PM_SLEEP_CONTROL)
+#define SLEEP_STATUS  (PM_PORT + ACPI_PM_SLEEP_STATUS)
+#define RESET         (PM_PORT + ACPI_PM_RESET)
 
 static struct bus *pio;
-static struct acpi_pm *pm;
+static struct byte_device *pm;
 static int requests;
 static enum power_event last;
 
@@ -22,13 +28,14 @@ static void on_power(void *ctx, enum power_event event, int status)
 static void setup(void)
 {
     cr_assert(zero(bus_create(&pio, "pio", 65536)));
-    struct acpi_pm_config config = {.pio = pio, .power = {.request = on_power}};
-    cr_assert(zero(acpi_pm_create(&pm, &config)));
+    struct byte_device_config config = {
+        .bus = pio, .base = PM_PORT, .power = {.request = on_power}};
+    cr_assert(zero(byte_device_create(&pm, &acpi_pm_kind, &config)));
 }
 
 static void teardown(void)
 {
-    acpi_pm_destroy(pm);
+    byte_device_destroy(pm);
     bus_destroy(pio);
 }
 
@@ -36,17 +43,17 @@ TestSuite(acpi_pm, .init = setup, .fini = teardown);
 
 Test(acpi_pm, sleep_state_5_powers_off)
 {
-    bus_write(pio, ACPI_PM_SLEEP_CONTROL_PORT, 1, ACPI_PM_SLP_TYP_S5 << 2 | 0x20);
+    bus_write(pio, SLEEP_CONTROL, 1, ACPI_PM_SLP_TYP_S5 << 2 | 0x20);
     cr_expect(eq(int, requests, 1));
     cr_expect(eq(int, (int)last, POWER_OFF));
 }
 
 Test(acpi_pm, a_sleep_needs_its_enable_bit_and_a_known_type)
 {
-    bus_write(pio, ACPI_PM_SLEEP_CONTROL_PORT, 1, ACPI_PM_SLP_TYP_S5 << 2);
+    bus_write(pio, SLEEP_CONTROL, 1, ACPI_PM_SLP_TYP_S5 << 2);
     for (unsigned type = 0; type < 8; type++)
         if (type != ACPI_PM_SLP_TYP_S5)
-            bus_write(pio, ACPI_PM_SLEEP_CONTROL_PORT, 1, type << 2 | 0x20);
+            bus_write(pio, SLEEP_CONTROL, 1, type << 2 | 0x20);
     cr_expect(zero(requests));
 }
 
@@ -54,9 +61,9 @@ Test(acpi_pm, the_reset_value_resets)
 {
     for (unsigned value = 0; value < 256; value++)
         if (value != ACPI_PM_RESET_VALUE)
-            bus_write(pio, ACPI_PM_RESET_PORT, 1, value);
+            bus_write(pio, RESET, 1, value);
     cr_expect(zero(requests));
-    bus_write(pio, ACPI_PM_RESET_PORT, 1, ACPI_PM_RESET_VALUE);
+    bus_write(pio, RESET, 1, ACPI_PM_RESET_VALUE);
     cr_expect(eq(int, requests, 1));
     cr_expect(eq(int, (int)last, POWER_RESET));
 }
@@ -64,24 +71,25 @@ Test(acpi_pm, the_reset_value_resets)
 Test(acpi_pm, no_wake_is_ever_pending)
 {
     uint64_t value = 1;
-    bus_write(pio, ACPI_PM_SLEEP_STATUS_PORT, 1, 0xff);
-    cr_expect(bus_read(pio, ACPI_PM_SLEEP_STATUS_PORT, 1, &value));
+    bus_write(pio, SLEEP_STATUS, 1, 0xff);
+    cr_expect(bus_read(pio, SLEEP_STATUS, 1, &value));
     cr_expect(zero(u64, value));
     cr_expect(zero(requests));
 }
 
 Test(acpi_pm, only_bytes_are_taken)
 {
-    bus_write(pio, ACPI_PM_SLEEP_CONTROL_PORT, 2, 0x0034);
-    bus_write(pio, ACPI_PM_SLEEP_CONTROL_PORT, 4, 0x00010034);
+    bus_write(pio, SLEEP_CONTROL, 2, 0x0034);
+    bus_write(pio, SLEEP_CONTROL, 4, 0x00010034);
     cr_expect(zero(requests));
 }
 
 Test(acpi_pm, a_taken_port_is_an_error)
 {
-    struct acpi_pm *second = NULL;
-    struct acpi_pm_config config = {.pio = pio, .power = {.request = on_power}};
-    cr_expect(lt(int, acpi_pm_create(&second, &config), 0));
-    bus_write(pio, ACPI_PM_RESET_PORT, 1, ACPI_PM_RESET_VALUE);
+    struct byte_device *second = NULL;
+    struct byte_device_config config = {
+        .bus = pio, .base = PM_PORT, .power = {.request = on_power}};
+    cr_expect(lt(int, byte_device_create(&second, &acpi_pm_kind, &config), 0));
+    bus_write(pio, RESET, 1, ACPI_PM_RESET_VALUE);
     cr_expect(eq(int, requests, 1));
 }

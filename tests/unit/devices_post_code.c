@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "devices/platform/post_code.h"
+#include "devices/platform/byte_device.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 
 #include "core/ports/bus.h"
 
+#define POST_CODE_PORT 0x80
+
 static struct bus *pio;
-static struct post_code *pc;
+static struct byte_device *pc;
 static uint8_t codes[8];
 static unsigned count;
 
@@ -17,23 +19,24 @@ static void on_code(void *ctx, uint8_t code)
     codes[count++ % 8] = code;
 }
 
-static void create(struct post_code_config config)
+static void create(struct byte_device_config config)
 {
     cr_assert(zero(bus_create(&pio, "pio", 65536)));
-    config.pio = pio;
-    cr_assert(zero(post_code_create(&pc, &config)));
+    config.bus = pio;
+    config.base = POST_CODE_PORT;
+    cr_assert(zero(byte_device_create(&pc, &post_code_kind, &config)));
 }
 
 static void destroy(void)
 {
-    post_code_destroy(pc);
+    byte_device_destroy(pc);
     bus_destroy(pio);
 }
 
 Test(post_code, every_write_is_told_and_the_last_is_read)
 {
     uint64_t value = 1;
-    create((struct post_code_config){.on_code = on_code, .ctx = codes});
+    create((struct byte_device_config){.on_byte = on_code, .ctx = codes});
     cr_expect(bus_read(pio, POST_CODE_PORT, 1, &value));
     cr_expect(zero(u64, value));
     for (unsigned i = 0; i < 3; i++)
@@ -50,7 +53,7 @@ Test(post_code, every_write_is_told_and_the_last_is_read)
 Test(post_code, nobody_needs_to_listen)
 {
     uint64_t value;
-    create((struct post_code_config){0});
+    create((struct byte_device_config){0});
     cr_expect(bus_write(pio, POST_CODE_PORT, 1, 0x42));
     cr_expect(bus_read(pio, POST_CODE_PORT, 1, &value));
     cr_expect(eq(u64, value, 0x42));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "devices/platform/pvpanic.h"
+#include "devices/platform/byte_device.h"
 
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
@@ -20,11 +20,11 @@ static void on_power(void *ctx, enum power_event event, int status)
 Test(pvpanic, only_a_panic_ends_the_run)
 {
     struct bus *pio = NULL;
-    struct pvpanic *p = NULL;
+    struct byte_device *p = NULL;
     uint64_t value = 0;
     cr_assert(zero(bus_create(&pio, "pio", 65536)));
-    struct pvpanic_config config = {.pio = pio, .port = 0x505, .power = {.request = on_power}};
-    cr_assert(zero(pvpanic_create(&p, &config)));
+    struct byte_device_config config = {.bus = pio, .base = 0x505, .power = {.request = on_power}};
+    cr_assert(zero(byte_device_create(&p, &pvpanic_kind, &config)));
     cr_expect(bus_read(pio, 0x505, 1, &value));
     cr_expect(eq(u64, value, 3));
     bus_write(pio, 0x505, 1, 0);
@@ -35,7 +35,7 @@ Test(pvpanic, only_a_panic_ends_the_run)
     bus_write(pio, 0x505, 1, 1);
     cr_expect(eq(int, requests, 1));
     cr_expect(eq(int, (int)last, POWER_PANIC));
-    pvpanic_destroy(p);
+    byte_device_destroy(p);
     cr_expect(not(bus_read(pio, 0x505, 1, &value)));
     bus_destroy(pio);
 }

@@ -23,11 +23,9 @@
 #include "core/tape/tape.h"
 #include "devices/char/chr_stdio.h"
 #include "devices/platform/acpi_pm.h"
-#include "devices/platform/debug_exit.h"
+#include "devices/platform/byte_device.h"
 #include "devices/platform/i8042.h"
 #include "devices/platform/pci_host.h"
-#include "devices/platform/post_code.h"
-#include "devices/platform/pvpanic.h"
 #include "devices/platform/rtc.h"
 #include "devices/platform/serial.h"
 #include "firmware/acpi/acpi.h"
@@ -42,9 +40,9 @@
 #include "vmm/report/timeline.h"
 
 /* The devices and the tables that describe them live in layers that cannot see each other. */
-_Static_assert(ACPI_PM_SLEEP_CONTROL_PORT == X86_SLEEP_CONTROL_PORT &&
-                   ACPI_PM_SLEEP_STATUS_PORT == X86_SLEEP_STATUS_PORT &&
-                   ACPI_PM_RESET_PORT == X86_RESET_PORT,
+_Static_assert(X86_PM_PORT + ACPI_PM_SLEEP_CONTROL == X86_SLEEP_CONTROL_PORT &&
+                   X86_PM_PORT + ACPI_PM_SLEEP_STATUS == X86_SLEEP_STATUS_PORT &&
+                   X86_PM_PORT + ACPI_PM_RESET == X86_RESET_PORT,
                "ports of the ACPI registers");
 _Static_assert(ACPI_PM_RESET_VALUE == X86_RESET_VALUE && ACPI_PM_SLP_TYP_S5 == X86_S5_TYPE,
                "values of the ACPI registers");
@@ -64,12 +62,9 @@ struct machine {
     bool stopped;
     struct usage usage; /* at the end of the guest's run, while all threads were there */
 
-    struct debug_exit *debug_exit;
-    struct post_code *post_code;
+    struct byte_device *small[4];
     struct rtc *rtc;
     struct i8042 *i8042;
-    struct acpi_pm *acpi_pm;
-    struct pvpanic *pvpanic;
     struct pci_host *pci_host;
     struct serial *serial;
     struct irq_line serial_irq;
@@ -182,11 +177,21 @@ static int create_pci_host(struct machine *m)
 
 static int create_platform(struct machine *m)
 {
-    int r = debug_exit_create(&m->debug_exit,
-                              &(struct debug_exit_config){.pio = m->pio, .power = m->power});
-    if (r == 0)
-        r = post_code_create(&m->post_code, &(struct post_code_config){
-                                                .pio = m->pio, .on_code = on_post_code, .ctx = m});
+    static const struct {
+        const struct byte_device_kind *kind;
+        uint16_t port;
+    } small[] = {{&debug_exit_kind, X86_DEBUG_EXIT_PORT},
+                 {&post_code_kind, X86_POST_PORT},
+                 {&acpi_pm_kind, X86_PM_PORT},
+                 {&pvpanic_kind, X86_PVPANIC_PORT}};
+    int r = 0;
+    for (unsigned i = 0; r == 0 && i < ARRAY_SIZE(small); i++)
+        r = byte_device_create(&m->small[i], small[i].kind,
+                               &(struct byte_device_config){.bus = m->pio,
+                                                            .base = small[i].port,
+                                                            .power = m->power,
+                                                            .on_byte = on_post_code,
+                                                            .ctx = m});
     if (r == 0)
         r = rtc_create(&m->rtc,
                        &(struct rtc_config){
@@ -197,12 +202,6 @@ static int create_platform(struct machine *m)
                                                  min_u64(m->config.vm->mem_bytes, X86_HOLE_GPA)});
     if (r == 0)
         r = i8042_create(&m->i8042, &(struct i8042_config){.pio = m->pio, .power = m->power});
-    if (r == 0)
-        r = acpi_pm_create(&m->acpi_pm, &(struct acpi_pm_config){.pio = m->pio, .power = m->power});
-    if (r == 0)
-        r = pvpanic_create(
-            &m->pvpanic,
-            &(struct pvpanic_config){.pio = m->pio, .port = X86_PVPANIC_PORT, .power = m->power});
     if (r == 0)
         r = create_pci_host(m);
     if (r == 0 && m->config.vm->console != CONSOLE_OFF)
@@ -531,12 +530,10 @@ void machine_destroy(struct machine *m)
         if (m->intx[i].set != NULL)
             m->config.hv->irq_line_release(m->vm, &m->intx[i]);
     }
-    pvpanic_destroy(m->pvpanic);
-    acpi_pm_destroy(m->acpi_pm);
     i8042_destroy(m->i8042);
     rtc_destroy(m->rtc);
-    post_code_destroy(m->post_code);
-    debug_exit_destroy(m->debug_exit);
+    for (unsigned i = 0; i < ARRAY_SIZE(m->small); i++)
+        byte_device_destroy(m->small[i]);
     seam_destroy(m->seam);
     evloop_destroy(m->loop);
     bus_destroy(m->pio);
