@@ -9,8 +9,8 @@
 #include "core/base/le.h"
 #include "core/base/xmath.h"
 #include "core/memory/gmem.h"
-#include "firmware/kernel/kernel.h"
 #include "firmware/x86/e820.h"
+#include "firmware/x86/kernel.h"
 #include "firmware/x86/x86_layout.h"
 
 #define PAGE_BYTES UINT64_C(4096)

@@ -4,15 +4,14 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
 #include "core/memory/gmem.h"
 #include "firmware/kernel/image.h"
-#include "firmware/kernel/kernel.h"
 #include "firmware/x86/handover.h"
+#include "firmware/x86/kernel.h"
 #include "firmware/x86/x86_layout.h"
 
 #define INITRD_ALIGN UINT64_C(4096)
@@ -81,33 +80,6 @@ static int write_cmdline(const struct kernel *k, const struct gmem *g, const cha
                         "; shorten it",
                         len, max);
     return gmem_write(g, X86_CMDLINE_GPA, cmdline, len + 1);
-}
-
-/* Words are apart by what C calls space; one may be in quotes. */
-bool linux_cmdline_has(const char *cmdline, const char *start)
-{
-    size_t len = strlen(start);
-
-    for (const char *p = cmdline; (p = strstr(p, start)) != NULL; p += len) {
-        if (p == cmdline || strchr(" \t\n\v\f\r\"", p[-1]))
-            return true;
-    }
-    return false;
-}
-
-char *linux_cmdline_make(const char *console, bool kaslr_off, const char *user)
-{
-    char *line = NULL;
-    int r;
-
-    if (linux_cmdline_has(user, "console="))
-        console = NULL;
-    r = asprintf(&line, "%s%s%s%s%s%s%s", console ? "console=" : "", console ? console : "",
-                 console ? " " : "", linux_cmdline_has(user, "panic=") ? "" : "panic=-1 ",
-                 /* A distribution's code is tested. A kernel in FIPS mode does it all the same. */
-                 linux_cmdline_has(user, "cryptomgr.") ? "" : "cryptomgr.notests ",
-                 kaslr_off ? "nokaslr " : "", user);
-    return r < 0 ? NULL : line;
 }
 
 static void hand_over(const struct kernel *k, const struct gmem *g, const struct handover *h,

@@ -75,14 +75,4 @@ struct boot_state {
 int linux_boot_load(const struct gmem *g, const struct linux_boot_config *config,
                     struct boot_state *out);
 
-/*
- * What a kernel is told by default, then the user's words, which win; words that the user has, too,
- * are left out. console: what is the terminal, as "ttyS0", NULL: nothing. To be freed; NULL: out of
- * memory.
- */
-char *linux_cmdline_make(const char *console, bool kaslr_off, const char *user);
-
-/* Does a word of the command line begin so? */
-bool linux_cmdline_has(const char *cmdline, const char *start);
-
 #endif

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "core/base/le.h"
-#include "firmware/kernel/kernel.h"
+#include "firmware/x86/kernel.h"
 
 void fx_bzimage(uint8_t *file)
 {

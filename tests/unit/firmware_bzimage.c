@@ -8,7 +8,7 @@
 #include "core/base/le.h"
 #include "core/base/xmath.h"
 #include "core/memory/gmem.h"
-#include "firmware/kernel/kernel.h"
+#include "firmware/x86/kernel.h"
 #include "tests/unit/firmware_fixture.h"
 
 static uint8_t file[FX_BZ_BYTES];

@@ -10,7 +10,7 @@
 #include "core/base/le.h"
 #include "core/base/xmath.h"
 #include "core/memory/gmem.h"
-#include "firmware/kernel/kernel.h"
+#include "firmware/x86/kernel.h"
 #include "tests/unit/firmware_fixture.h"
 
 #define TEXT(field)  (file + FX_PHDR(0) + FX_PHDR_##field)

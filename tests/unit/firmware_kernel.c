@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What a file is, by content: kernels are told apart, everything else is refused by name. */
-#include "firmware/kernel/kernel.h"
+#include "firmware/x86/kernel.h"
 
 #include <criterion/criterion.h>
 

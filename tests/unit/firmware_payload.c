@@ -14,8 +14,8 @@
 #include "core/base/le.h"
 #include "core/base/xmath.h"
 #include "core/memory/gmem.h"
-#include "firmware/kernel/kernel.h"
 #include "firmware/x86/e820.h"
+#include "firmware/x86/kernel.h"
 #include "firmware/x86/x86_layout.h"
 #include "tests/unit/firmware_fixture.h"
 

@@ -6,7 +6,7 @@
 
 #include "core/base/le.h"
 #include "core/base/xmath.h"
-#include "firmware/kernel/relocs.h"
+#include "firmware/x86/relocs.h"
 
 #define LINK_GPA UINT64_C(0x1000000)
 #define AT(n)    (UINT32_C(0x81000000) + (n))

@@ -21,7 +21,7 @@
 
 #include "core/base/le.h"
 #include "core/base/xmath.h"
-#include "firmware/kernel/kernel.h"
+#include "firmware/x86/kernel.h"
 #include "vmm/cli/cli.h"
 
 #define UNPACKED    (UINT32_C(1) << 30)

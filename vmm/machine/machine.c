@@ -29,6 +29,7 @@
 #include "devices/platform/rtc.h"
 #include "devices/platform/serial.h"
 #include "firmware/acpi/acpi.h"
+#include "firmware/kernel/cmdline.h"
 #include "firmware/x86/e820.h"
 #include "firmware/x86/linux_boot.h"
 #include "firmware/x86/reset_vector.h"

@@ -12,7 +12,7 @@
  * While it unpacks itself it uses all of [pref_address, pref_address + init_size). It never runs
  * below pref_address, so there is no other place worth trying.
  */
-#include "firmware/kernel/kernel.h"
+#include "firmware/x86/kernel.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "firmware/kernel/kernel.h"
+#include "firmware/x86/kernel.h"
 
 #include <errno.h>
 #include <inttypes.h>

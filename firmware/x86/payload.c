@@ -6,7 +6,7 @@
  * What is entered is then startup_64 of the kernel proper, which takes boot_params as the other
  * entry does.
  */
-#include "firmware/kernel/kernel.h"
+#include "firmware/x86/kernel.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -22,9 +22,10 @@
 #include "core/base/xmath.h"
 #include "core/loop/cancel.h"
 #include "core/memory/gmem.h"
+#include "firmware/kernel/cmdline.h"
 #include "firmware/kernel/kernel_cache.h"
-#include "firmware/kernel/relocs.h"
 #include "firmware/kernel/unpack.h"
+#include "firmware/x86/relocs.h"
 
 #define SIZE_BYTES       4u /* at the payload's end: how much it unpacks to */
 #define ALIGN_MIN        (2 * MIB)

@@ -3,7 +3,7 @@
  * ELF: program headers say which bytes of the file go where (by physical address), and a Xen note
  * says where to enter by the PVH protocol.
  */
-#include "firmware/kernel/kernel.h"
+#include "firmware/x86/kernel.h"
 
 #include <elf.h>
 #include <errno.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "firmware/kernel/relocs.h"
+#include "firmware/x86/relocs.h"
 
 #include "core/base/le.h"
 #include "core/base/xmath.h"
