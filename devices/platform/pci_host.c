@@ -267,14 +267,14 @@ static int assign_bar(struct assignment *a, unsigned bar)
     return is_64 ? 2 : 1;
 }
 
-/* For systems that do not read the routing in the ACPI tables. */
+/* For systems that do not read the routing in the firmware's tables. */
 static void assign_interrupt_line(const struct assignment *a)
 {
     uint32_t pin = cfg_read(a, PCI_REG_INTERRUPT_PIN, 1);
     if (pin == 0 || pin > PCI_HOST_WIRES)
         return;
     const struct wire *w = &a->host->wires[PCI_HOST_WIRE(a->devfn / PCI_FUNCTIONS, pin - 1)];
-    cfg_write(a, PCI_REG_INTERRUPT_LINE, 1, w->line.set ? w->line.gsi : PCI_INTERRUPT_LINE_NONE);
+    cfg_write(a, PCI_REG_INTERRUPT_LINE, 1, w->line.set ? w->line.irq : PCI_INTERRUPT_LINE_NONE);
 }
 
 /* With decoding off in the meantime. Bus mastering is for the driver to turn on. */
@@ -373,8 +373,10 @@ static int add_regions(struct pci_host *host, uint64_t ecam_gpa)
         .ops = &ecam_ops,
         .dev = host,
     };
-    int err = bus_add(host->pio, &host->address_region);
-    if (err == 0)
+    int err = 0;
+    if (host->pio != NULL)
+        err = bus_add(host->pio, &host->address_region);
+    if (err == 0 && host->pio != NULL)
         err = bus_add(host->pio, &host->data_region);
     if (err == 0)
         err = bus_add(host->mmio, &host->ecam_region);
@@ -407,8 +409,10 @@ void pci_host_destroy(struct pci_host *host)
     if (!host)
         return;
     /* A region that was not added is not found, which is as well. */
-    bus_remove(host->pio, &host->address_region);
-    bus_remove(host->pio, &host->data_region);
+    if (host->pio != NULL) {
+        bus_remove(host->pio, &host->address_region);
+        bus_remove(host->pio, &host->data_region);
+    }
     bus_remove(host->mmio, &host->ecam_region);
     pthread_mutex_destroy(&host->wires_lock);
     free(host);

@@ -43,7 +43,8 @@ struct bus;
 struct pci_host;
 
 struct pci_host_config {
-    struct bus *pio;
+    struct bus
+        *pio; /* NULL: the machine has no port I/O, and configuration space is in ECAM alone */
     struct bus *mmio;
     uint64_t ecam_gpa;
     struct irq_line wires[PCI_HOST_WIRES]; /* set NULL: not connected; used by irq_set() */

@@ -8,26 +8,18 @@
 #define MINIVET_FIRMWARE_ACPI_H
 
 #include <stdbool.h>
-#include <stdint.h>
+
+#include "core/ports/pci.h"
 
 struct aml;
 struct gmem;
-
-/* A virtio-mmio window; the guest finds it as device LNRO0005. */
-struct acpi_virtio {
-    uint32_t gpa;
-    uint32_t bytes;
-    unsigned gsi;
-};
 
 struct acpi_config {
     unsigned vcpus; /* with APIC ids 0, 1 and so on */
     bool serial;
     bool pci;
-    uint64_t pci_window64_gpa;   /* for 64-bit BARs; ... */
-    uint64_t pci_window64_bytes; /* 0: there is none */
-    const struct acpi_virtio *virtio;
-    unsigned virtio_count;
+    struct pci_window pci_window64; /* for 64-bit BARs */
+    unsigned virtio_windows;        /* the first so many; each is a device LNRO0005 */
 };
 
 /*

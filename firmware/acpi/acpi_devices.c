@@ -102,9 +102,9 @@ static void put_pci(struct aml *a, const struct acpi_config *config)
                         X86_PCI_PORT_WINDOW + X86_PCI_PORT_WINDOW_PORTS - 1);
     aml_res_memory_window32(a, (uint32_t)X86_PCI_WINDOW_GPA,
                             (uint32_t)(X86_PCI_WINDOW_GPA + X86_PCI_WINDOW_BYTES - 1));
-    if (config->pci_window64_bytes != 0)
-        aml_res_memory_window64(a, config->pci_window64_gpa,
-                                config->pci_window64_gpa + config->pci_window64_bytes - 1);
+    const struct pci_window *w = &config->pci_window64;
+    if (w->bytes != 0)
+        aml_res_memory_window64(a, w->base, w->base + w->bytes - 1);
     aml_resources_close(a, crs);
     put_interrupt_routing(a);
     aml_close(a, dev);
@@ -167,19 +167,21 @@ static void put_pvpanic(struct aml *a)
     aml_close(a, dev);
 }
 
-static void put_virtio(struct aml *a, unsigned n, const struct acpi_virtio *window)
+static void put_virtio(struct aml *a, unsigned n)
 {
+    static const unsigned gsis[X86_VIRTIO_GSI_COUNT] = X86_VIRTIO_GSIS;
     char name[8];
     size_t dev, crs;
 
-    BUG_ON(n >= X86_VIRTIO_MAX || window->gsi >= X86_GSI_COUNT);
+    BUG_ON(n >= X86_VIRTIO_GSI_COUNT);
     snprintf(name, sizeof(name), "VM%02X", n);
     dev = aml_device(a, name);
     name_string(a, "_HID", "LNRO0005");
     name_integer(a, "_UID", n);
     crs = name_resources(a);
-    aml_res_memory(a, window->gpa, window->bytes);
-    aml_res_gsi(a, window->gsi);
+    aml_res_memory(a, (uint32_t)(X86_VIRTIO_GPA + n * X86_VIRTIO_STRIDE),
+                   (uint32_t)X86_VIRTIO_BYTES);
+    aml_res_gsi(a, gsis[n]);
     aml_resources_close(a, crs);
     aml_close(a, dev);
 }
@@ -198,7 +200,7 @@ void acpi_write_devices(struct aml *a, const struct acpi_config *config)
         put_serial(a);
     put_rtc(a);
     put_pvpanic(a);
-    for (unsigned i = 0; i < config->virtio_count; i++)
-        put_virtio(a, i, &config->virtio[i]);
+    for (unsigned i = 0; i < config->virtio_windows; i++)
+        put_virtio(a, i);
     aml_close(a, scope);
 }

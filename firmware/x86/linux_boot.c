@@ -107,23 +107,23 @@ int linux_boot_load(const struct gmem *g, const struct linux_boot_config *config
     struct handover h = {.map = config->map, .rsdp_gpa = config->rsdp_gpa};
     struct image initrd = {.fd = -1};
     struct kernel k;
-    int err = kernel_open(&k, config->kernel_path);
+    int err = kernel_open(&k, config->request.kernel_path);
 
     if (!err && kernel_low_bytes(g) <= X86_HIGH_MEMORY_GPA)
         err = fail_msg(-ENOMEM, "kernel %s: does not fit into %" PRIu64 " KiB of memory",
-                       config->kernel_path, kernel_low_bytes(g) / KIB);
-    if (!err && config->initrd_path)
-        err = image_open(&initrd, "initrd", config->initrd_path);
+                       config->request.kernel_path, kernel_low_bytes(g) / KIB);
+    if (!err && config->request.initrd_path)
+        err = image_open(&initrd, "initrd", config->request.initrd_path);
     k.initrd_bytes = initrd.bytes;
-    k.file.cancel = initrd.cancel = config->cancel;
+    k.file.cancel = initrd.cancel = config->request.cancel;
     if (!err && k.format == KERNEL_BZIMAGE)
         err = bzimage_load(&k, g, config);
     else if (!err)
         err = elf_kernel_load(&k, g, config->entry);
-    if (!err && config->initrd_path)
+    if (!err && config->request.initrd_path)
         err = load_initrd(&k, g, &initrd, &h);
     if (!err)
-        err = write_cmdline(&k, g, config->cmdline);
+        err = write_cmdline(&k, g, config->request.cmdline);
     if (!err) {
         h.kaslr = k.kaslr;
         h.setup_head = k.format == KERNEL_BZIMAGE ? k.head : NULL;

@@ -13,12 +13,11 @@
 #ifndef MINIVET_FIRMWARE_LINUX_BOOT_H
 #define MINIVET_FIRMWARE_LINUX_BOOT_H
 
-#include <stdbool.h>
 #include <stdint.h>
 
-struct cancel;
+#include "firmware/kernel/boot_request.h"
+
 struct e820_map;
-struct entropy;
 struct gmem;
 
 enum linux_entry {
@@ -28,18 +27,10 @@ enum linux_entry {
 };
 
 struct linux_boot_config {
-    const char *kernel_path;
-    const char *initrd_path; /* NULL: none */
-    const char *cmdline;
+    struct boot_request request;
     enum linux_entry entry;
     const struct e820_map *map;
-    uint64_t rsdp_gpa;     /* ACPI's root; 0: none */
-    bool unpack;           /* unpack a bzImage here, if its format is known, and not in the guest */
-    const char *cache_dir; /* where unpacked kernels are kept (kernel_cache.h); NULL: nowhere */
-    /* What is unpacked here runs at a random place, unless "nokaslr" is on the command line or the
-     * kernel has no relocations. NULL: where it was linked for. */
-    const struct entropy *entropy;
-    const struct cancel *cancel; /* ends loading early, by -ECANCELED; NULL: nothing does */
+    uint64_t rsdp_gpa; /* ACPI's root; 0: none */
 };
 
 enum boot_mode {

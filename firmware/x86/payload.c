@@ -162,10 +162,11 @@ static struct move choose_move(const struct kernel *k, const struct gmem *g,
     if (!is_pow2(align) || align < ALIGN_MIN)
         align = ALIGN_MIN;
     end = end > k->initrd_bytes ? align_down(end - k->initrd_bytes, ALIGN_MIN) : 0;
-    if (!linux_cmdline_has(config->cmdline, "mem=") &&
-        !linux_cmdline_has(config->cmdline, "memmap="))
-        move.gpa = random_distance(config->entropy, k->start_gpa, end, bytes, align);
-    move.virt = random_distance(config->entropy, k->start_gpa, LINUX_MAP_BYTES, bytes, align);
+    if (!linux_cmdline_has(config->request.cmdline, "mem=") &&
+        !linux_cmdline_has(config->request.cmdline, "memmap="))
+        move.gpa = random_distance(config->request.entropy, k->start_gpa, end, bytes, align);
+    move.virt =
+        random_distance(config->request.entropy, k->start_gpa, LINUX_MAP_BYTES, bytes, align);
     return move;
 }
 
@@ -176,9 +177,10 @@ static int load(struct kernel *k, struct kernel *elf, const struct gmem *g,
 {
     uint64_t link_gpa = k->start_gpa, relocs_bytes = 0;
     struct move move = {0};
-    uint8_t *relocs = config->entropy && !linux_cmdline_has(config->cmdline, "nokaslr")
-                          ? read_relocs(elf, &relocs_bytes)
-                          : NULL;
+    uint8_t *relocs =
+        config->request.entropy && !linux_cmdline_has(config->request.cmdline, "nokaslr")
+            ? read_relocs(elf, &relocs_bytes)
+            : NULL;
 
     if (relocs)
         move = choose_move(k, g, config);
@@ -204,7 +206,7 @@ int payload_load(struct kernel *k, const struct gmem *g, const struct linux_boot
                  uint64_t body_offset, uint64_t body_bytes)
 {
     struct payload p = {.image.fd = -1};
-    int err = config->unpack ? find(&p, k, body_offset, body_bytes) : 0;
+    int err = config->request.unpack ? find(&p, k, body_offset, body_bytes) : 0;
 
     if (err <= 0) {
         if (err == 0)
@@ -212,7 +214,7 @@ int payload_load(struct kernel *k, const struct gmem *g, const struct linux_boot
         return err;
     }
     struct kernel elf = {0};
-    err = get_image(&p, k, config->cache_dir);
+    err = get_image(&p, k, config->request.cache_dir);
     if (!err) {
         elf.file = p.image;
         err = kernel_identify(&elf);

@@ -273,9 +273,10 @@ static void load(struct live *l, struct boot_state *state)
     snprintf(path, sizeof(path), "%s/remote.elf", dir != NULL ? dir : GUESTS_DIR);
     need(gmem_create(&l->own, GUEST_END, GUEST_END, GUEST_END), "memory");
     e820_build(&map, l->own, false);
-    need(linux_boot_load(
-             l->own, &(struct linux_boot_config){.kernel_path = path, .cmdline = "", .map = &map},
-             state),
+    need(linux_boot_load(l->own,
+                         &(struct linux_boot_config){
+                             .request = {.kernel_path = path, .cmdline = ""}, .map = &map},
+                         state),
          path);
     l->remote = gmem_ptr(l->own, REMOTE_GPA, sizeof(*l->remote), 8);
 }

@@ -355,18 +355,19 @@ static int run(const struct fuzz_target *target, const uint8_t *data, size_t len
     e820_build(&map, g, (how & 0x20) != 0);
     unsigned files = fuzz_open_fds();
     b->errors = 0;
-    err = linux_boot_load(g,
-                          &(struct linux_boot_config){
-                              .kernel_path = b->kernel_path,
-                              .initrd_path = b->initrd_bytes > 0 ? b->initrd_path : NULL,
-                              .cmdline = b->cmdline,
-                              .entry = (enum linux_entry)((how >> 3 & 3) % 3),
-                              .map = &map,
-                              .rsdp_gpa = X86_ACPI_GPA,
-                              .unpack = b->unpack,
-                              .entropy = b->moved ? &(struct entropy){take_random, b} : NULL,
-                          },
-                          &state);
+    err = linux_boot_load(
+        g,
+        &(struct linux_boot_config){
+            .request = {.kernel_path = b->kernel_path,
+                        .initrd_path = b->initrd_bytes > 0 ? b->initrd_path : NULL,
+                        .cmdline = b->cmdline,
+                        .unpack = b->unpack,
+                        .entropy = b->moved ? &(struct entropy){take_random, b} : NULL},
+            .entry = (enum linux_entry)((how >> 3 & 3) % 3),
+            .map = &map,
+            .rsdp_gpa = X86_ACPI_GPA,
+        },
+        &state);
     fuzz_check(b->errors == (err != 0), "error %d was told in %u lines", err, b->errors);
     fuzz_check(fuzz_open_fds() == files, "a file was left open");
     if (err == 0)

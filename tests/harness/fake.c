@@ -12,10 +12,10 @@
 
 /* ---- interrupts ---- */
 
-static void irq_level(void *ctx, unsigned gsi, bool level)
+static void irq_level(void *ctx, unsigned number, bool level)
 {
     struct fake_irq *irq = ctx;
-    (void)gsi;
+    (void)number;
     if (level && !atomic_exchange(&irq->level, true))
         atomic_fetch_add(&irq->edges, 1);
     if (!level)

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "arch/arch.h"
 #include "core/base/clock.h"
 #include "core/base/xmath.h"
 #include "core/tape/tape.h"
@@ -47,10 +48,11 @@ static void run_on(const char *rng, const char *first, const char *second, unsig
     CHECK_EQ(config_parse(&vm, argc, argv), 0);
     if (record != NULL)
         CHECK_EQ(tape_record(&tape, record, &clock_host, argc, argv), 0);
-    CHECK_EQ(
-        machine_create(
-            &m, &(struct machine_config){.vm = &vm, .hv = &hv_kvm, .tape = tape, .on_end = on_end}),
-        0);
+    CHECK_EQ(machine_create(
+                 &m,
+                 &(struct machine_config){
+                     .vm = &vm, .arch = &arch_host, .hv = &hv_kvm, .tape = tape, .on_end = on_end}),
+             0);
     CHECK_EQ(machine_start(m), 0);
     if (stop_after_ms > 0) {
         usleep(stop_after_ms * 1000);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "arch/arch.h"
 #include "core/base/log.h"
 #include "core/base/xmath.h"
 #include "held.h"
@@ -47,9 +48,10 @@ static void run_once(const char *orders, const char *disk, enum machine_end how)
     struct machine *m;
     CHECK_EQ(sem_init(&ended, 0, 0), 0);
     CHECK_EQ(config_parse(&vm, ARRAY_SIZE(argv), argv), 0);
-    CHECK_EQ(
-        machine_create(&m, &(struct machine_config){.vm = &vm, .hv = &hv_kvm, .on_end = on_end}),
-        0);
+    CHECK_EQ(machine_create(&m,
+                            &(struct machine_config){
+                                .vm = &vm, .arch = &arch_host, .hv = &hv_kvm, .on_end = on_end}),
+             0);
     CHECK_EQ(machine_start(m), 0);
     sem_wait(&ended);
     CHECK_EQ(atomic_load(&end_how), how);

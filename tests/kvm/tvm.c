@@ -172,8 +172,8 @@ static void load(struct tvm *t, const struct tvm_config *config, struct boot_sta
     e820_build(&map, t->gmem, false);
     CHECK_EQ(linux_boot_load(t->gmem,
                              &(struct linux_boot_config){
-                                 .kernel_path = path,
-                                 .cmdline = config->cmdline != NULL ? config->cmdline : "",
+                                 .request.kernel_path = path,
+                                 .request.cmdline = config->cmdline != NULL ? config->cmdline : "",
                                  .map = &map,
                              },
                              state),

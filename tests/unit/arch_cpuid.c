@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "core/base/xmath.h"
+#include "core/ports/hv.h"
 
 #define BIT(n)       (UINT32_C(1) << (n))
 #define VENDOR_INTEL 0x756e6547

@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 
+#include "arch/x86_64/hv_x86.h"
 #include "firmware/x86/linux_boot.h"
 
 /* A hypervisor that remembers what it was told. */
@@ -45,12 +46,13 @@ static int set_regs(struct hv_vcpu *vcpu, const struct hv_x86_regs *regs)
     return 0;
 }
 
-static const struct hv hv = {
-    .x86_supported_cpuid = supported_cpuid,
-    .x86_set_cpuid = set_cpuid,
-    .x86_set_msrs = set_msrs,
-    .x86_set_regs = set_regs,
+static const struct hv_arch hv_arch = {
+    .supported_cpuid = supported_cpuid,
+    .set_cpuid = set_cpuid,
+    .set_msrs = set_msrs,
+    .set_regs = set_regs,
 };
+static const struct hv hv = {.arch = &hv_arch};
 
 static const struct boot_state state = {.mode = BOOT_LONG64, .rip = 0x1000200};
 

@@ -7,26 +7,26 @@
 #include "core/ports/irq.h"
 
 struct wire {
-    unsigned gsi;
+    unsigned irq;
     char levels[8];
     unsigned count;
 };
 
-static void record(void *ctx, unsigned gsi, bool level)
+static void record(void *ctx, unsigned irq, bool level)
 {
     struct wire *w = ctx;
-    w->gsi = gsi;
+    w->irq = irq;
     w->levels[w->count++] = level ? '1' : '0';
 }
 
 Test(core_irq, a_pulse_is_one_edge)
 {
     struct wire w = {0};
-    struct irq_line line = {.set = record, .ctx = &w, .gsi = 11, .eventfd = -1};
+    struct irq_line line = {.set = record, .ctx = &w, .irq = 11, .eventfd = -1};
     irq_pulse(&line);
     irq_set(&line, true);
     cr_assert_str_eq(w.levels, "101");
-    cr_assert_eq(w.gsi, 11);
+    cr_assert_eq(w.irq, 11);
 }
 
 Test(core_irq, a_pulse_prefers_the_eventfd_and_never_blocks_on_a_full_one)

@@ -41,12 +41,12 @@ static struct {
     atomic_uint calls;
 } wires[PCI_HOST_WIRES];
 
-static void set_wire(void *ctx, unsigned gsi, bool level)
+static void set_wire(void *ctx, unsigned irq, bool level)
 {
     (void)ctx;
-    cr_assert(lt(u32, gsi - FIRST_GSI, PCI_HOST_WIRES));
-    atomic_store(&wires[gsi - FIRST_GSI].level, level);
-    atomic_fetch_add(&wires[gsi - FIRST_GSI].calls, 1);
+    cr_assert(lt(u32, irq - FIRST_GSI, PCI_HOST_WIRES));
+    atomic_store(&wires[irq - FIRST_GSI].level, level);
+    atomic_fetch_add(&wires[irq - FIRST_GSI].calls, 1);
 }
 
 static void keep_error(void *ctx, enum log_level level, const char *line)
@@ -60,7 +60,7 @@ static void create_host(bool connected)
 {
     struct pci_host_config config = {.pio = pio, .mmio = mmio, .ecam_gpa = ECAM};
     for (unsigned i = 0; connected && i < PCI_HOST_WIRES; i++)
-        config.wires[i] = (struct irq_line){.set = set_wire, .gsi = FIRST_GSI + i, .eventfd = -1};
+        config.wires[i] = (struct irq_line){.set = set_wire, .irq = FIRST_GSI + i, .eventfd = -1};
     cr_assert(zero(pci_host_create(&host, &config)));
 }
 

@@ -62,10 +62,10 @@ static const struct chr_backend_ops outside_ops = {
     .flush = outside_flush,
 };
 
-static void irq_fake(void *ctx, unsigned gsi, bool level)
+static void irq_fake(void *ctx, unsigned irq, bool level)
 {
     (void)ctx;
-    cr_assert(eq(int, (int)gsi, 4));
+    cr_assert(eq(int, (int)irq, 4));
     if (level)
         edges++;
 }
@@ -79,7 +79,7 @@ static void make(struct chr_backend *chr)
     struct serial_config config = {
         .pio = pio,
         .port = PORT,
-        .irq = {.set = irq_fake, .gsi = 4, .eventfd = -1},
+        .irq = {.set = irq_fake, .irq = 4, .eventfd = -1},
         .loop = loop,
         .chr = chr,
     };

@@ -22,7 +22,6 @@
 #define HEADER_BYTES 36u
 
 static const unsigned gsis[] = X86_VIRTIO_GSIS;
-static struct acpi_virtio windows[X86_VIRTIO_GSI_COUNT];
 static struct gmem *memory;
 
 static struct acpi_config small_machine(void)
@@ -33,19 +32,12 @@ static struct acpi_config small_machine(void)
 static struct acpi_config full_machine(void)
 {
     cr_assert_eq(ARRAY_SIZE(gsis), X86_VIRTIO_GSI_COUNT);
-    for (unsigned i = 0; i < ARRAY_SIZE(windows); i++) {
-        windows[i].gpa = (uint32_t)(X86_VIRTIO_GPA + i * X86_VIRTIO_STRIDE);
-        windows[i].bytes = (uint32_t)X86_VIRTIO_BYTES;
-        windows[i].gsi = gsis[i];
-    }
     return (struct acpi_config){
         .vcpus = 64,
         .serial = true,
         .pci = true,
-        .pci_window64_gpa = UINT64_C(0x8000000000),
-        .pci_window64_bytes = 64 * GIB,
-        .virtio = windows,
-        .virtio_count = ARRAY_SIZE(windows),
+        .pci_window64 = {UINT64_C(0x8000000000), 64 * GIB},
+        .virtio_windows = X86_VIRTIO_GSI_COUNT,
     };
 }
 

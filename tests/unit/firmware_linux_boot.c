@@ -32,7 +32,7 @@ static void machine(uint64_t bytes)
     gmem_destroy(memory);
     memory = fx_memory(bytes);
     e820_build(&map, memory, true);
-    config = (struct linux_boot_config){.cmdline = "console=ttyS0", .map = &map};
+    config = (struct linux_boot_config){.request.cmdline = "console=ttyS0", .map = &map};
     config.rsdp_gpa = X86_ACPI_GPA;
     memset(&state, 0xee, sizeof(state));
 }
@@ -54,7 +54,7 @@ TestSuite(firmware_linux_boot, .init = setup, .fini = teardown);
 
 static int load(const uint8_t *file, size_t len)
 {
-    config.kernel_path = fx_file(file, len, len);
+    config.request.kernel_path = fx_file(file, len, len);
     return linux_boot_load(memory, &config, &state);
 }
 
@@ -63,7 +63,7 @@ static uint64_t place_initrd(uint64_t bytes)
 {
     uint64_t gpa;
 
-    config.initrd_path = fx_file("INITRD", 6, bytes);
+    config.request.initrd_path = fx_file("INITRD", 6, bytes);
     cr_assert_eq(load(bzimage, sizeof(bzimage)), 0);
     gpa = fx_u32(memory, X86_BOOT_PARAMS_GPA + SETUP_RAMDISK_IMAGE);
     cr_assert_eq(fx_u32(memory, X86_BOOT_PARAMS_GPA + SETUP_RAMDISK_SIZE), bytes);
@@ -74,7 +74,7 @@ static uint64_t place_initrd(uint64_t bytes)
 
 static void initrd_refused(uint64_t bytes, const char *error)
 {
-    config.initrd_path = fx_file("INITRD", 6, bytes);
+    config.request.initrd_path = fx_file("INITRD", 6, bytes);
     cr_assert_eq(load(bzimage, sizeof(bzimage)), -ENOMEM);
     fx_expect_error(error);
 }
@@ -98,7 +98,7 @@ Test(firmware_linux_boot, bzimage_starts_in_64_bit_mode)
 
 Test(firmware_linux_boot, elf_starts_by_pvh)
 {
-    config.initrd_path = fx_file("INITRD", 6, 8192);
+    config.request.initrd_path = fx_file("INITRD", 6, 8192);
     cr_assert_eq(load(elf, sizeof(elf)), 0);
     cr_assert_eq(state.mode, BOOT_PROT32);
     cr_assert_eq(state.rip, FX_PVH_ENTRY);
@@ -193,14 +193,14 @@ Test(firmware_linux_boot, initrd_of_any_size_is_only_refused)
 
 Test(firmware_linux_boot, initrd_is_missing)
 {
-    config.initrd_path = "/nowhere/initrd";
+    config.request.initrd_path = "/nowhere/initrd";
     cr_assert_eq(load(bzimage, sizeof(bzimage)), -ENOENT);
     fx_expect_error("initrd /nowhere/initrd: open: No such file or directory");
 }
 
 Test(firmware_linux_boot, initrd_is_empty)
 {
-    config.initrd_path = fx_file("", 0, 0);
+    config.request.initrd_path = fx_file("", 0, 0);
     cr_assert_eq(load(bzimage, sizeof(bzimage)), -ENOEXEC);
     fx_expect_error("initrd %: is empty");
 }
@@ -219,7 +219,7 @@ static void cmdline_refused(const uint8_t *file, size_t file_bytes, size_t len, 
 {
     char *line = long_line(len);
 
-    config.cmdline = line;
+    config.request.cmdline = line;
     cr_assert_eq(load(file, file_bytes), -E2BIG);
     fx_expect_error(error);
     cr_assert_eq(fx_u64(memory, X86_CMDLINE_GPA), 0);
@@ -257,7 +257,7 @@ Test(firmware_linux_boot, cmdline_as_long_as_the_kernel_takes)
 {
     char *line = long_line(2047);
 
-    config.cmdline = line;
+    config.request.cmdline = line;
     cr_assert_eq(load(bzimage, sizeof(bzimage)), 0);
     fx_expect_bytes(memory, X86_CMDLINE_GPA, line, 2048);
     free(line);
@@ -288,7 +288,7 @@ Test(firmware_linux_boot, cmdline_fills_its_room)
     char *line = long_line(65535);
 
     le32_put(bzimage + SETUP_CMDLINE_SIZE, 0xffffffff);
-    config.cmdline = line;
+    config.request.cmdline = line;
     cr_assert_eq(load(bzimage, sizeof(bzimage)), 0);
     fx_expect_bytes(memory, X86_CMDLINE_GPA, line, 65536);
     cr_assert_eq(fx_u32(memory, X86_CMDLINE_GPA + X86_CMDLINE_BYTES), 0);
@@ -306,7 +306,7 @@ Test(firmware_linux_boot, memory_of_the_first_mib_only)
 
 Test(firmware_linux_boot, kernel_is_missing)
 {
-    config.kernel_path = "/nowhere/vmlinuz";
+    config.request.kernel_path = "/nowhere/vmlinuz";
     cr_assert_eq(linux_boot_load(memory, &config, &state), -ENOENT);
     fx_expect_error("kernel /nowhere/vmlinuz: open: No such file or directory");
     fx_expect_untouched(memory);
@@ -323,7 +323,7 @@ Test(firmware_linux_boot, kernels_of_the_distribution)
     machine(512 * MIB);
     rest = paths = strdup(list);
     while ((path = strsep(&rest, ":"))) {
-        config.kernel_path = path;
+        config.request.kernel_path = path;
         cr_assert_eq(linux_boot_load(memory, &config, &state), 0, "%s", path);
         cr_assert_geq(state.rip, X86_HIGH_MEMORY_GPA);
         cr_assert_neq(fx_u64(memory, state.rip), 0, "%s: there is no code at its entry", path);

@@ -54,7 +54,7 @@ static void setup(void)
     fx_capture_errors();
     fx_bzimage(file);
     fx_payload(payload);
-    config = (struct linux_boot_config){.cmdline = "quiet", .unpack = true};
+    config = (struct linux_boot_config){.request = {.cmdline = "quiet", .unpack = true}};
     machine(MEM_BYTES);
 }
 
@@ -68,7 +68,7 @@ TestSuite(firmware_payload, .init = setup, .fini = teardown);
 static int load(void)
 {
     randoms_taken = 0;
-    config.kernel_path = fx_file(file, sizeof(file), sizeof(file));
+    config.request.kernel_path = fx_file(file, sizeof(file), sizeof(file));
     return linux_boot_load(memory, &config, &state);
 }
 
@@ -121,7 +121,7 @@ Test(firmware_payload, every_format)
 
 Test(firmware_payload, not_asked_for)
 {
-    config.unpack = false;
+    config.request.unpack = false;
     cr_assert_eq(load_packed("gzip"), 0);
     expect_unpacks_itself();
 }
@@ -156,9 +156,9 @@ Test(firmware_payload, kept)
 
     cr_assert_not_null(mkdtemp(base));
     snprintf(dir, sizeof(dir), "%s/kernels", base);
-    config.cache_dir = dir;
+    config.request.cache_dir = dir;
     cr_assert_gt(fx_bzimage_pack(file, "zstd", payload, sizeof(payload)), 0);
-    config.kernel_path = on_disk(base);
+    config.request.kernel_path = on_disk(base);
     cr_assert_eq(linux_boot_load(memory, &config, &state), 0);
     expect_at(FX_PREF_GPA, 0);
     /* The entry is what is loaded next time: a sign in it is seen. */
@@ -192,13 +192,13 @@ Test(firmware_payload, only_kernels_are_kept)
 
     cr_assert_not_null(mkdtemp(base));
     snprintf(dir, sizeof(dir), "%s/kernels", base);
-    config.cache_dir = dir;
+    config.request.cache_dir = dir;
     memset(payload, 0, sizeof(payload));
     cr_assert_gt(fx_bzimage_pack(file, "zstd", payload, sizeof(payload)), 0);
-    config.kernel_path = on_disk(base);
+    config.request.kernel_path = on_disk(base);
     cr_assert_eq(linux_boot_load(memory, &config, &state), -ENOEXEC);
     cr_assert_eq(rmdir(dir), 0); /* it is empty */
-    cr_assert_eq(unlink(config.kernel_path), 0);
+    cr_assert_eq(unlink(config.request.kernel_path), 0);
     cr_assert_eq(rmdir(base), 0);
 }
 
@@ -212,7 +212,7 @@ Test(firmware_payload, moved_by_chance)
     static const uint64_t slots[][2] = {
         {0, 0}, {3, 0}, {0, 7}, {5, 11}, {KASLR_GPA_SLOTS - 1, KASLR_VIRT_SLOTS - 1}};
 
-    config.entropy = &chance;
+    config.request.entropy = &chance;
     for (unsigned i = 0; i < ARRAY_SIZE(slots); i++) {
         machine(MEM_BYTES);
         fx_bzimage(file);
@@ -227,7 +227,7 @@ Test(firmware_payload, moved_by_chance)
 /* The slots are numbered in a circle. */
 Test(firmware_payload, never_beyond_the_last_slot)
 {
-    config.entropy = &chance;
+    config.request.entropy = &chance;
     randoms[0] = KASLR_GPA_SLOTS;
     randoms[1] = KASLR_VIRT_SLOTS;
     cr_assert_eq(load_packed("lz4"), 0);
@@ -236,7 +236,7 @@ Test(firmware_payload, never_beyond_the_last_slot)
 
 Test(firmware_payload, by_larger_steps)
 {
-    config.entropy = &chance;
+    config.request.entropy = &chance;
     randoms[0] = randoms[1] = 1;
     le32_put(file + SETUP_KERNEL_ALIGNMENT, 16 * MIB);
     cr_assert_eq(load_packed("lz4"), 0);
@@ -247,7 +247,7 @@ Test(firmware_payload, alignments_that_are_none)
 {
     static const uint32_t aligns[] = {0, 1, 4096, 0x300000};
 
-    config.entropy = &chance;
+    config.request.entropy = &chance;
     randoms[0] = randoms[1] = 1;
     for (unsigned i = 0; i < ARRAY_SIZE(aligns); i++) {
         machine(MEM_BYTES);
@@ -262,14 +262,14 @@ Test(firmware_payload, clear_of_the_initrd)
 {
     uint64_t room = MEM_BYTES - FX_PREF_GPA;
 
-    config.entropy = &chance;
+    config.request.entropy = &chance;
     for (unsigned i = 0; i < 40; i++) {
         uint64_t bytes = (i + 1) * MIB + 1, gpa;
 
         machine(MEM_BYTES);
         fx_bzimage(file);
         randoms[0] = i;
-        config.initrd_path = fx_file("INITRD", 6, bytes);
+        config.request.initrd_path = fx_file("INITRD", 6, bytes);
         cr_assert_eq(load_packed("lz4"), 0);
         gpa = fx_u32(memory, X86_BOOT_PARAMS_GPA + SETUP_RAMDISK_IMAGE);
         fx_expect_bytes(memory, gpa, "INITRD", 6);
@@ -283,9 +283,9 @@ Test(firmware_payload, clear_of_the_initrd)
 Test(firmware_payload, an_initrd_that_leaves_no_choice)
 {
     machine(24 * MIB);
-    config.entropy = &chance;
+    config.request.entropy = &chance;
     randoms[0] = 1; /* for the virtual address */
-    config.initrd_path = fx_file("INITRD", 6, 7 * MIB);
+    config.request.initrd_path = fx_file("INITRD", 6, 7 * MIB);
     cr_assert_eq(load_packed("lz4"), 0);
     expect_at(FX_PREF_GPA, 2 * MIB);
 }
@@ -295,11 +295,11 @@ Test(firmware_payload, memory_that_is_cut_up)
     static const char *const words[] = {"mem=40M", "quiet memmap=1M$20M", "quiet\tmem=40M",
                                         "\"mem=40M\""};
 
-    config.entropy = &chance;
+    config.request.entropy = &chance;
     randoms[0] = randoms[1] = 3; /* the first is for the virtual address */
     for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
         machine(MEM_BYTES);
-        config.cmdline = words[i];
+        config.request.cmdline = words[i];
         fx_bzimage(file);
         cr_assert_eq(load_packed("lz4"), 0);
         expect_at(FX_PREF_GPA, 3 * 2 * MIB);
@@ -308,14 +308,14 @@ Test(firmware_payload, memory_that_is_cut_up)
 
 Test(firmware_payload, not_moved)
 {
-    config.entropy = &chance;
-    config.cmdline = "quiet nokaslr";
+    config.request.entropy = &chance;
+    config.request.cmdline = "quiet nokaslr";
     cr_assert_eq(load_packed("lz4"), 0);
     expect_at(FX_PREF_GPA, 0);
     cr_assert_eq(loadflags(), SETUP_LOADED_HIGH);
 
     /* No relocations: none at all, or not behind the ELF file. */
-    config.cmdline = "quiet";
+    config.request.cmdline = "quiet";
     machine(MEM_BYTES);
     fx_bzimage(file);
     cr_assert_gt(fx_bzimage_pack(file, "lz4", payload, FX_ELF_BYTES), 0);
@@ -338,7 +338,7 @@ static int fail_to_fill(void *ctx, void *dst, size_t len)
 
 Test(firmware_payload, without_chance)
 {
-    config.entropy = &(struct entropy){.fill = fail_to_fill};
+    config.request.entropy = &(struct entropy){.fill = fail_to_fill};
     cr_assert_eq(load_packed("lz4"), 0);
     expect_at(FX_PREF_GPA, 0);
 }
@@ -404,7 +404,7 @@ Test(firmware_payload, segments_elsewhere)
 
 Test(firmware_payload, relocations_elsewhere)
 {
-    config.entropy = &chance;
+    config.request.entropy = &chance;
     randoms[1] = 1;
     le32_put(payload + FX_ELF_BYTES + 4, (uint32_t)(FX_VIRT + FX_PREF_GPA) + 0x1ff9);
     fx_bzimage_pack(file, "bzip2", payload, sizeof(payload));

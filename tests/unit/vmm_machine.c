@@ -15,6 +15,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "arch/arch.h"
+#include "arch/x86_64/hv_x86.h"
 #include "core/base/le.h"
 #include "core/base/log.h"
 #include "core/base/xmath.h"
@@ -79,22 +81,22 @@ static void fake_vm_destroy(struct hv_vm *v)
     v->memory = NULL;
 }
 
-static void set_line(void *ctx, unsigned gsi, bool level)
+static void set_line(void *ctx, unsigned irq, bool level)
 {
     (void)ctx;
-    (void)gsi;
+    (void)irq;
     edges += level;
 }
 
-static int fake_irq_line(struct hv_vm *v, unsigned gsi, struct irq_line *out)
+static int fake_irq_line(struct hv_vm *v, unsigned irq, struct irq_line *out)
 {
-    *out = (struct irq_line){.set = set_line, .ctx = v, .gsi = gsi, .eventfd = -1};
+    *out = (struct irq_line){.set = set_line, .ctx = v, .irq = irq, .eventfd = -1};
     return 0;
 }
 
 static void fake_irq_line_release(struct hv_vm *v, struct irq_line *line)
 {
-    cr_assert(v->ended, "GSI %u: one by one", line->gsi);
+    cr_assert(v->ended, "GSI %u: one by one", line->irq);
     line->set = NULL;
 }
 
@@ -168,6 +170,13 @@ static int fake_set_msrs(struct hv_vcpu *v, const struct hv_x86_msr *msrs, unsig
     return 0;
 }
 
+static const struct hv_arch fake_arch = {
+    .supported_cpuid = fake_supported_cpuid,
+    .set_cpuid = fake_set_cpuid,
+    .set_regs = fake_set_regs,
+    .set_msrs = fake_set_msrs,
+};
+
 static const struct hv hv_fake = {
     .name = "fake",
     .vm_create = fake_vm_create,
@@ -182,10 +191,7 @@ static const struct hv hv_fake = {
     .vcpu_complete = fake_vcpu_nothing,
     .vcpu_kick = fake_vcpu_kick,
     .vcpu_bind_thread = fake_vcpu_nothing,
-    .x86_supported_cpuid = fake_supported_cpuid,
-    .x86_set_cpuid = fake_set_cpuid,
-    .x86_set_regs = fake_set_regs,
-    .x86_set_msrs = fake_set_msrs,
+    .arch = &fake_arch,
 };
 
 /* ---- a machine ---- */
@@ -267,10 +273,11 @@ static void run(guest_fn *fn, enum console_kind console)
                                .disk_count = 1,
                                .console = console};
     guest = fn;
-    cr_assert_eq(
-        machine_create(&machine,
-                       &(struct machine_config){.vm = &config, .hv = &hv_fake, .on_end = on_end}),
-        0);
+    cr_assert_eq(machine_create(&machine, &(struct machine_config){.vm = &config,
+                                                                   .arch = &arch_host,
+                                                                   .hv = &hv_fake,
+                                                                   .on_end = on_end}),
+                 0);
     cr_assert_eq(machine_start(machine), 0);
     while (atomic_load(&ends) == 0 && atomic_load(&resting) < VCPUS)
         usleep(100);
@@ -439,7 +446,8 @@ static void check_statistics(unsigned queues, const char *threads, const char *t
                                .console = CONSOLE_OFF,
                                .stats = STATS_TABLE};
     strcpy(config.disks[0].virtio.iothread, threads);
-    struct machine_config machine_config = {.vm = &config, .hv = &hv_fake, .on_end = on_end};
+    struct machine_config machine_config = {
+        .vm = &config, .arch = &arch_host, .hv = &hv_fake, .on_end = on_end};
     guest = requests_then_rest;
     log_set_sink(read_row, NULL);
     cr_assert_eq(machine_create(&machine, &machine_config), 0);
@@ -600,10 +608,11 @@ static bool all_is_resident(bool prefault)
                                .prefault = prefault};
     size_t count = 0;
 
-    cr_assert_eq(
-        machine_create(&machine,
-                       &(struct machine_config){.vm = &config, .hv = &hv_fake, .on_end = on_end}),
-        0);
+    cr_assert_eq(machine_create(&machine, &(struct machine_config){.vm = &config,
+                                                                   .arch = &arch_host,
+                                                                   .hv = &hv_fake,
+                                                                   .on_end = on_end}),
+                 0);
     cr_assert_eq(mincore(vm.memory->regions[0].hva, MEM_BYTES, pages), 0);
     for (size_t i = 0; i < sizeof(pages); i++)
         count += pages[i] & 1;

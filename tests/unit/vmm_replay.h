@@ -29,7 +29,6 @@ struct bench {
     struct evloop *loop;
     struct bus *mmio, *pio;
     struct seam *seam;
-    struct pci_host *pci_host;
     struct virtio_devices *virtio;
     struct fake_chr chr;
     struct vdrv drv[DEVICES];

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arch/arch.h"
 #include "core/base/clock.h"
 #include "core/base/le.h"
 #include "core/base/xmath.h"
@@ -18,7 +19,6 @@
 #include "devices/platform/pci_host.h"
 #include "firmware/x86/x86_layout.h"
 #include "virtio/spec.h"
-#include "vmm/machine/machine.h"
 #include "vmm/machine/seam.h"
 #include "vmm/machine/virtio_devices.h"
 #include "vmm/replay/replay.h"
@@ -28,17 +28,17 @@
 
 /* ---- a machine whose guest is this test ---- */
 
-static void set_line(void *ctx, unsigned gsi, bool level)
+static void set_line(void *ctx, unsigned irq, bool level)
 {
     (void)ctx;
-    (void)gsi;
+    (void)irq;
     (void)level;
 }
 
-static int irq_line(struct hv_vm *vm, unsigned gsi, struct irq_line *out)
+static int irq_line(struct hv_vm *vm, unsigned irq, struct irq_line *out)
 {
     (void)vm;
-    *out = (struct irq_line){.set = set_line, .gsi = gsi, .eventfd = -1};
+    *out = (struct irq_line){.set = set_line, .irq = irq, .eventfd = -1};
     return 0;
 }
 
@@ -72,26 +72,21 @@ static void open_bench(struct bench *b, const char *ring)
     err = gmem_create(&b->gmem, b->vm.mem_bytes, X86_HOLE_GPA, X86_HOLE_END_GPA);
     cr_assert_eq(err, 0);
     cr_assert_eq(evloop_create(&b->loop, "test", &clock_host), 0);
-    cr_assert_eq(bus_create(&b->mmio, "mmio", MACHINE_MMIO_LIMIT), 0);
-    cr_assert_eq(bus_create(&b->pio, "pio", MACHINE_PIO_LIMIT), 0);
+    cr_assert_eq(bus_create(&b->mmio, "mmio", arch_host.mmio_limit), 0);
+    cr_assert_eq(bus_create(&b->pio, "pio", arch_host.pio_limit), 0);
     tape_set_memory(b->tape, b->gmem);
-    cr_assert_eq(seam_create(&b->seam, b->tape, b->loop, b->mmio, b->pio), 0);
-    const struct pci_host_config host = {
-        .pio = seam_pio(b->seam), .mmio = seam_mmio(b->seam), .ecam_gpa = X86_ECAM_GPA};
-    cr_assert_eq(pci_host_create(&b->pci_host, &host), 0);
+    cr_assert_eq(seam_create(&b->seam, &arch_host, b->tape, b->loop, b->mmio, b->pio), 0);
     fake_chr_init(&b->chr, 80, 25);
-    const struct virtio_devices_config config = {.vm = &b->vm,
+    const struct virtio_devices_config config = {.arch = &arch_host,
+                                                 .vm = &b->vm,
                                                  .hv = &hv,
-                                                 .mmio = host.mmio,
-                                                 .pio = host.pio,
-                                                 .pci_host = b->pci_host,
+                                                 .mmio = seam_mmio(b->seam),
+                                                 .pio = seam_pio(b->seam),
                                                  .loop = b->loop,
                                                  .gmem = b->gmem,
                                                  .terminal = &b->chr.backend,
                                                  .tape = b->tape};
     cr_assert_eq(virtio_devices_create(&b->virtio, &config), 0);
-    struct pci_windows windows = machine_pci_windows(b->gmem);
-    cr_assert_eq(pci_host_assign(b->pci_host, &windows), 0);
     for (unsigned i = 0; i < DEVICES; i++) {
         vdrv_init(&b->drv[i], b->gmem, b->mmio, X86_VIRTIO_GPA + i * X86_VIRTIO_STRIDE);
         b->drv[i].heap_gpa = b->drv[i].heap_start_gpa = (1 + i) * MIB;
@@ -108,7 +103,6 @@ static void close_bench(struct bench *b)
     for (unsigned i = 0; i < DEVICES; i++)
         vdrv_fini(&b->drv[i]);
     virtio_devices_destroy(b->virtio);
-    pci_host_destroy(b->pci_host);
     seam_destroy(b->seam);
     bus_destroy(b->mmio);
     bus_destroy(b->pio);

@@ -13,29 +13,6 @@
 #include "vmm/cli/cli.h"
 #include "vmm/cli/exit_code.h"
 
-const char *cli_hardware_virtualization(void)
-{
-    FILE *f = fopen("/proc/cpuinfo", "re");
-    if (f == NULL)
-        return NULL;
-    const char *found = NULL;
-    char line[8192];
-    while (found == NULL && fgets(line, sizeof(line), f) != NULL) {
-        if (strncmp(line, "flags", 5) != 0)
-            continue;
-        char *rest = line;
-        for (char *flag = strsep(&rest, " \t\n"); flag != NULL; flag = strsep(&rest, " \t\n")) {
-            if (strcmp(flag, "vmx") == 0)
-                found = "VT-x";
-            else if (strcmp(flag, "svm") == 0)
-                found = "AMD-V";
-        }
-        break;
-    }
-    fclose(f);
-    return found;
-}
-
 struct report {
     cJSON *rows; /* NULL: lines for people */
     bool ok;
@@ -64,9 +41,9 @@ static bool add_rows(struct report *r)
     add_row(r, n >= 0, true, "/dev/kvm", n >= 0 ? "can be opened" : "cannot be used");
     for (int i = 0; i < n; i++)
         add_row(r, caps[i].value > 0, caps[i].required, caps[i].name, caps[i].used_for);
-    const char *vt = cli_hardware_virtualization();
+    const char *vt = hv_kvm.virtualization();
     add_row(r, vt != NULL, true, "hardware virtualization",
-            vt != NULL ? vt : "/proc/cpuinfo shows neither vmx nor svm");
+            vt != NULL ? vt : "/proc/cpuinfo shows none");
     return vt != NULL;
 }
 

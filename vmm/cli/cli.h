@@ -10,7 +10,4 @@ int cli_bench(int argc, char **argv);
 int cli_completion(int argc, char **argv);
 int cli_net_user(int argc, char **argv);
 
-/* VT-x or AMD-V, by the flags in /proc/cpuinfo; NULL: neither is there. */
-const char *cli_hardware_virtualization(void);
-
 #endif

@@ -19,6 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "arch/arch.h"
 #include "core/base/clock.h"
 #include "core/base/fail.h"
 #include "core/base/log.h"
@@ -178,7 +179,7 @@ static void look_for_virtualization(void *ctx)
     struct run *run = ctx;
     struct stat st;
     run->emulated = stat(run->vm.kernel, &st) == 0 && st.st_size >= LINUX_BYTES_MIN &&
-                    cli_hardware_virtualization() == NULL;
+                    hv_kvm.virtualization() == NULL;
 }
 
 static void print_stats(const struct run *run)
@@ -324,6 +325,7 @@ static int make_machine(struct run *run, struct machine **out)
 {
     evloop_call(run->loop, begin_making, run);
     int r = machine_create(out, &(struct machine_config){.vm = &run->vm,
+                                                         .arch = &arch_host,
                                                          .hv = &hv_kvm,
                                                          .tape = run->tape,
                                                          .timeline = run->timeline,

@@ -251,7 +251,7 @@ static int set_help(struct vm_config *c, const char *value)
 
 /* name, letter, argument, QEMU's word, help, completion, setter */
 const struct option_row config_options[] = {
-    {"kernel", 'k', "FILE", NULL, "Kernel to boot: bzImage or ELF vmlinux (or the bare argument)",
+    {"kernel", 'k', "FILE", NULL, "Kernel to boot: vmlinuz or ELF vmlinux (or the bare argument)",
      VALUES_FILE, set_kernel},
     {"initrd", 'i', "FILE", NULL, "Initial RAM disk", VALUES_FILE, set_initrd},
     {"append", 'a', "TEXT", NULL, "The kernel's command line, after Minivet's own words",

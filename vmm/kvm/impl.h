@@ -14,12 +14,7 @@
 
 #include "core/ports/hv.h"
 
-/* Pins of the in-kernel IOAPIC; GSIs from here up are message routes. */
-#define KVM_WIRED_GSIS 24
-#define KVM_PIC_GSIS   16
 #define KVM_MSI_ROUTES 1000
-/* What the default table needs: a pin for every wired GSI and one more for each PIC input. */
-#define KVM_ROUTES_MAX (KVM_WIRED_GSIS + KVM_PIC_GSIS + KVM_MSI_ROUTES)
 
 struct kvm_msi_route {
     bool used;
@@ -39,7 +34,7 @@ struct hv_vm {
 
     pthread_mutex_t routes_lock; /* routes, table: MSI-X tables of several devices change them */
     struct kvm_msi_route routes[KVM_MSI_ROUTES];
-    struct kvm_irq_routing *table; /* room for KVM_ROUTES_MAX */
+    struct kvm_irq_routing *table; /* room for all of them and the wired lines */
 };
 
 struct hv_vcpu {
@@ -107,14 +102,37 @@ int kvm_stats(struct hv_vm *vm, struct hv_vcpu *vcpu, struct hv_stat *out, unsig
 void kvm_vcpu_dump(struct hv_vcpu *vcpu, const struct hv_exit *exit, FILE *out);
 void kvm_exit_print(const struct hv_exit *exit, bool cpu_has_virt, FILE *out);
 
-/* x86.c */
-/* Has this processor VT-x or AMD-V? Without, KVM (where it runs at all) emulates. */
-bool kvm_cpu_has_virt(void);
-int kvm_x86_supported_cpuid(struct hv_vm *vm, struct hv_x86_cpuid *entries, unsigned max);
-int kvm_x86_set_cpuid(struct hv_vcpu *vcpu, const struct hv_x86_cpuid *entries, unsigned count);
-int kvm_x86_get_regs(struct hv_vcpu *vcpu, struct hv_x86_regs *regs);
-int kvm_x86_set_regs(struct hv_vcpu *vcpu, const struct hv_x86_regs *regs);
-int kvm_x86_set_msrs(struct hv_vcpu *vcpu, const struct hv_x86_msr *msrs, unsigned count);
-int kvm_x86_clock_enabled(struct hv_vcpu *v);
+/* ---- <architecture>/: what KVM does in another way on each ---- */
+struct kvm_need {
+    const char *name;
+    int cap;
+    const char *used_for;
+    bool required;
+};
+
+#define KVM_NEED(cap) #cap, cap
+
+struct kvm_arch {
+    const struct kvm_need *needs; /* besides those of every architecture */
+    unsigned need_count;
+    unsigned lines;            /* wired interrupts, GSIs 0 and up; message routes follow */
+    unsigned line_routes;      /* entries of the routing table that are theirs */
+    const char *load_advice;   /* /dev/kvm is not there: what a person can do, ... */
+    const char *enable_advice; /* ... where the processor shows no virtualization, either */
+    const char *no_emulation;  /* why KVM met an instruction that it cannot emulate there */
+};
+
+extern const struct kvm_arch kvm_arch;
+extern const struct hv_arch kvm_hv_arch;
+
+/* A VM with its memory gets its interrupt controllers. Reported. */
+int kvm_arch_vm_init(struct hv_vm *vm);
+void kvm_arch_route_lines(struct kvm_irq_routing_entry *entries);
+/* Does a write of a device to this address send an interrupt? */
+bool kvm_arch_is_msi(uint64_t addr);
+/* As hv.h's virtualization(): without it KVM (where it runs at all) emulates. */
+const char *kvm_arch_virtualization(void);
+int kvm_arch_clock_enabled(struct hv_vcpu *vcpu);
+void kvm_arch_state_print(struct hv_vcpu *vcpu, const struct hv_exit *exit, FILE *out);
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Interrupts into the guest: wired lines (a GSI of the IOAPIC and PICs) and messages. KVM knows one
- * routing table, replaced whole at each change; the wired part of it never changes.
+ * Interrupts into the guest: wired lines and messages. KVM calls the number of either a GSI. It
+ * knows one routing table, replaced whole at each change; the wired part of it never changes.
  */
 #include "core/ports/irq.h"
 
@@ -14,31 +14,15 @@
 #include "core/base/fail.h"
 #include "kvm/impl.h"
 
-/* Messages that are interrupts go here (Intel SDM 3A 11.11.1); bits 63:32 hold no address. */
-#define MSI_ADDR_BASE UINT64_C(0xfee00000)
-#define MSI_ADDR_MASK UINT64_C(0xfff00000)
-
-static struct kvm_irq_routing_entry pin_route(unsigned gsi, unsigned chip, unsigned pin)
-{
-    struct kvm_irq_routing_entry e = {.gsi = gsi, .type = KVM_IRQ_ROUTING_IRQCHIP};
-    e.u.irqchip.irqchip = chip;
-    e.u.irqchip.pin = pin;
-    return e;
-}
-
 unsigned kvm_routing_build(struct kvm_irq_routing *table, const struct kvm_msi_route *routes,
                            unsigned count)
 {
-    unsigned n = 0;
-    for (unsigned gsi = 0; gsi < KVM_PIC_GSIS; gsi++)
-        table->entries[n++] =
-            pin_route(gsi, gsi < 8 ? KVM_IRQCHIP_PIC_MASTER : KVM_IRQCHIP_PIC_SLAVE, gsi % 8);
-    for (unsigned gsi = 0; gsi < KVM_WIRED_GSIS; gsi++)
-        table->entries[n++] = pin_route(gsi, KVM_IRQCHIP_IOAPIC, gsi);
+    unsigned n = kvm_arch.line_routes;
+    kvm_arch_route_lines(table->entries);
     for (unsigned i = 0; i < count; i++) {
         if (!routes[i].used)
             continue;
-        struct kvm_irq_routing_entry e = {.gsi = KVM_WIRED_GSIS + i, .type = KVM_IRQ_ROUTING_MSI};
+        struct kvm_irq_routing_entry e = {.gsi = kvm_arch.lines + i, .type = KVM_IRQ_ROUTING_MSI};
         e.u.msi.address_lo = (uint32_t)routes[i].addr;
         e.u.msi.address_hi = (uint32_t)(routes[i].addr >> 32);
         e.u.msi.data = routes[i].data;
@@ -57,7 +41,8 @@ static int routing_apply(struct hv_vm *vm)
 
 int kvm_irq_init(struct hv_vm *vm)
 {
-    vm->table = calloc(1, sizeof(*vm->table) + KVM_ROUTES_MAX * sizeof(vm->table->entries[0]));
+    vm->table = calloc(1, sizeof(*vm->table) + (kvm_arch.line_routes + KVM_MSI_ROUTES) *
+                                                   sizeof(vm->table->entries[0]));
     if (vm->table == NULL)
         return fail(-ENOMEM, "KVM: interrupt routes");
     int err = routing_apply(vm);
@@ -86,7 +71,7 @@ static void line_set(void *ctx, unsigned gsi, bool level)
 
 int kvm_irq_line(struct hv_vm *vm, unsigned gsi, struct irq_line *out)
 {
-    if (gsi >= KVM_WIRED_GSIS)
+    if (gsi >= kvm_arch.lines)
         return fail(-EINVAL, "KVM: GSI %u", gsi);
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (fd < 0)
@@ -96,7 +81,7 @@ int kvm_irq_line(struct hv_vm *vm, unsigned gsi, struct irq_line *out)
         close(fd);
         return fail(err, "KVM_IRQFD: GSI %u", gsi);
     }
-    *out = (struct irq_line){.set = line_set, .ctx = vm, .gsi = gsi, .eventfd = fd};
+    *out = (struct irq_line){.set = line_set, .ctx = vm, .irq = gsi, .eventfd = fd};
     return 0;
 }
 
@@ -104,21 +89,16 @@ void kvm_irq_line_release(struct hv_vm *vm, struct irq_line *line)
 {
     if (line->eventfd < 0)
         return;
-    irqfd(vm, line->gsi, line->eventfd, KVM_IRQFD_FLAG_DEASSIGN);
+    irqfd(vm, line->irq, line->eventfd, KVM_IRQFD_FLAG_DEASSIGN);
     close(line->eventfd);
     line->eventfd = -1;
 }
 
 /* ---- messages: address and data are the guest's, so errors are only returned ---- */
-static bool msi_addr_ok(uint64_t addr)
-{
-    return (addr & MSI_ADDR_MASK) == MSI_ADDR_BASE && addr >> 32 == 0;
-}
-
 static int msi_send(void *ctx, uint64_t addr, uint32_t data)
 {
     const struct hv_vm *vm = ctx;
-    if (!msi_addr_ok(addr))
+    if (!kvm_arch_is_msi(addr))
         return -EINVAL;
     struct kvm_msi msi = {
         .address_lo = (uint32_t)addr, .address_hi = (uint32_t)(addr >> 32), .data = data};
@@ -139,7 +119,7 @@ static int route_write(struct hv_vm *vm, unsigned handle, const struct kvm_msi_r
 static int msi_route_add(void *ctx, int eventfd, uint64_t addr, uint32_t data)
 {
     struct hv_vm *vm = ctx;
-    if (!msi_addr_ok(addr))
+    if (!kvm_arch_is_msi(addr))
         return -EINVAL;
     pthread_mutex_lock(&vm->routes_lock);
     unsigned i = 0;
@@ -149,7 +129,7 @@ static int msi_route_add(void *ctx, int eventfd, uint64_t addr, uint32_t data)
     if (i < KVM_MSI_ROUTES)
         err = route_write(vm, i, &(struct kvm_msi_route){true, addr, data});
     if (err >= 0) {
-        err = irqfd(vm, KVM_WIRED_GSIS + i, eventfd, 0);
+        err = irqfd(vm, kvm_arch.lines + i, eventfd, 0);
         if (err < 0)
             route_write(vm, i, &(struct kvm_msi_route){0});
     }
@@ -161,7 +141,7 @@ static int msi_route_set(void *ctx, int handle, uint64_t addr, uint32_t data)
 {
     struct hv_vm *vm = ctx;
     BUG_ON(handle < 0 || handle >= KVM_MSI_ROUTES);
-    if (!msi_addr_ok(addr))
+    if (!kvm_arch_is_msi(addr))
         return -EINVAL;
     pthread_mutex_lock(&vm->routes_lock);
     BUG_ON(!vm->routes[handle].used);
@@ -175,7 +155,7 @@ static void msi_route_del(void *ctx, int handle, int eventfd)
     struct hv_vm *vm = ctx;
     BUG_ON(handle < 0 || handle >= KVM_MSI_ROUTES);
     pthread_mutex_lock(&vm->routes_lock);
-    irqfd(vm, KVM_WIRED_GSIS + (unsigned)handle, eventfd, KVM_IRQFD_FLAG_DEASSIGN);
+    irqfd(vm, kvm_arch.lines + (unsigned)handle, eventfd, KVM_IRQFD_FLAG_DEASSIGN);
     route_write(vm, (unsigned)handle, &(struct kvm_msi_route){0});
     pthread_mutex_unlock(&vm->routes_lock);
 }

@@ -13,32 +13,20 @@
 
 #define DEV_KVM "/dev/kvm"
 
-#define CAP(cap) #cap, cap
-
-/* Everything this layer asks of KVM, and nothing else. */
-static const struct {
-    const char *name;
-    int cap;
-    const char *used_for;
-    bool required;
-} needs[] = {
-    {CAP(KVM_CAP_USER_MEMORY), "guest memory", true},
-    {CAP(KVM_CAP_NR_MEMSLOTS), "regions of guest memory", true},
-    {CAP(KVM_CAP_IRQCHIP), "interrupt controllers in the kernel", true},
-    {CAP(KVM_CAP_IRQFD), "interrupts by eventfd", true},
-    {CAP(KVM_CAP_IRQ_ROUTING), "message-signalled interrupts by eventfd", true},
-    {CAP(KVM_CAP_SIGNAL_MSI), "message-signalled interrupts", true},
-    {CAP(KVM_CAP_IOEVENTFD), "doorbells without an exit", false},
-    {CAP(KVM_CAP_IOEVENTFD_ANY_LENGTH), "doorbells of any width", false},
-    {CAP(KVM_CAP_IMMEDIATE_EXIT), "stopping a vCPU", true},
-    {CAP(KVM_CAP_SET_TSS_ADDR), "real mode on Intel processors", true},
-    {CAP(KVM_CAP_SET_IDENTITY_MAP_ADDR), "real mode on Intel processors", true},
-    {CAP(KVM_CAP_EXT_CPUID), "what the guest's processor can do", true},
-    {CAP(KVM_CAP_TSC_DEADLINE_TIMER), "guest timer that needs no calibration", false},
-    {CAP(KVM_CAP_ADJUST_CLOCK), "kvmclock", false},
-    {CAP(KVM_CAP_NR_VCPUS), "vCPUs, recommended", false},
-    {CAP(KVM_CAP_MAX_VCPUS), "vCPUs, at most", false},
-    {CAP(KVM_CAP_INTERNAL_ERROR_DATA), "details of internal errors", false},
+/* Everything this layer asks of KVM on every architecture, and nothing else. */
+static const struct kvm_need needs[] = {
+    {KVM_NEED(KVM_CAP_USER_MEMORY), "guest memory", true},
+    {KVM_NEED(KVM_CAP_NR_MEMSLOTS), "regions of guest memory", true},
+    {KVM_NEED(KVM_CAP_IRQCHIP), "interrupt controllers in the kernel", true},
+    {KVM_NEED(KVM_CAP_IRQFD), "interrupts by eventfd", true},
+    {KVM_NEED(KVM_CAP_IRQ_ROUTING), "message-signalled interrupts by eventfd", true},
+    {KVM_NEED(KVM_CAP_SIGNAL_MSI), "message-signalled interrupts", true},
+    {KVM_NEED(KVM_CAP_IOEVENTFD), "doorbells without an exit", false},
+    {KVM_NEED(KVM_CAP_IOEVENTFD_ANY_LENGTH), "doorbells of any width", false},
+    {KVM_NEED(KVM_CAP_IMMEDIATE_EXIT), "stopping a vCPU", true},
+    {KVM_NEED(KVM_CAP_NR_VCPUS), "vCPUs, recommended", false},
+    {KVM_NEED(KVM_CAP_MAX_VCPUS), "vCPUs, at most", false},
+    {KVM_NEED(KVM_CAP_INTERNAL_ERROR_DATA), "details of internal errors", false},
 };
 
 int kvm_ioctl(int fd, unsigned long request, unsigned long arg)
@@ -60,10 +48,8 @@ const char *kvm_open_advice(int err, bool cpu_has_virt)
     case ENODEV:
     case ENXIO:
         if (cpu_has_virt)
-            return "load KVM (sudo modprobe kvm_intel, or kvm_amd)";
-        return "this processor shows neither VT-x nor AMD-V: enable it in the firmware's set-up "
-               "or, in a virtual machine, have nested virtualization enabled; tools/testbed "
-               "runs without it";
+            return kvm_arch.load_advice;
+        return kvm_arch.enable_advice;
     default:
         return NULL;
     }
@@ -74,7 +60,7 @@ int kvm_open(void)
     int fd = open(DEV_KVM, O_RDWR | O_CLOEXEC);
     if (fd < 0) {
         int err = errno;
-        const char *advice = kvm_open_advice(err, kvm_cpu_has_virt());
+        const char *advice = kvm_open_advice(err, kvm_arch_virtualization() != NULL);
         if (advice == NULL)
             return fail(-err, DEV_KVM);
         return fail_msg(-err, DEV_KVM ": %s; %s", strerror(err), advice);
@@ -87,6 +73,22 @@ int kvm_open(void)
     return fd;
 }
 
+/* Adds what fits behind the first n; how many there are then. */
+static unsigned check(int fd, const struct kvm_need *need, unsigned count,
+                      struct hv_capability *caps, unsigned n, unsigned max)
+{
+    for (unsigned i = 0; i < count && n < max; i++, need++) {
+        int value = kvm_ioctl(fd, KVM_CHECK_EXTENSION, (unsigned long)need->cap);
+        caps[n++] = (struct hv_capability){
+            .name = need->name,
+            .used_for = need->used_for,
+            .required = need->required,
+            .value = value < 0 ? 0 : value,
+        };
+    }
+    return n;
+}
+
 int kvm_capabilities(struct hv_capability *caps, unsigned max)
 {
     int fd = kvm_open();
@@ -96,17 +98,10 @@ int kvm_capabilities(struct hv_capability *caps, unsigned max)
     if (n < max)
         caps[n++] = (struct hv_capability){"KVM_GET_API_VERSION", "all of it", true,
                                            kvm_ioctl(fd, KVM_GET_API_VERSION, 0)};
-    for (unsigned i = 0; i < ARRAY_SIZE(needs) && n < max; i++, n++) {
-        int value = kvm_ioctl(fd, KVM_CHECK_EXTENSION, (unsigned long)needs[i].cap);
-        caps[n] = (struct hv_capability){
-            .name = needs[i].name,
-            .used_for = needs[i].used_for,
-            .required = needs[i].required,
-            .value = value < 0 ? 0 : value,
-        };
-    }
+    n = check(fd, needs, ARRAY_SIZE(needs), caps, n, max);
+    check(fd, kvm_arch.needs, kvm_arch.need_count, caps, n, max);
     close(fd);
-    return (int)ARRAY_SIZE(needs) + 1;
+    return (int)(1 + ARRAY_SIZE(needs) + kvm_arch.need_count);
 }
 
 const struct hv hv_kvm = {
@@ -127,10 +122,7 @@ const struct hv hv_kvm = {
     .vcpu_bind_thread = kvm_vcpu_bind_thread,
     .vcpu_dump = kvm_vcpu_dump,
     .stats = kvm_stats,
-    .x86_supported_cpuid = kvm_x86_supported_cpuid,
-    .x86_set_cpuid = kvm_x86_set_cpuid,
-    .x86_get_regs = kvm_x86_get_regs,
-    .x86_set_regs = kvm_x86_set_regs,
-    .x86_set_msrs = kvm_x86_set_msrs,
-    .x86_clock_enabled = kvm_x86_clock_enabled,
+    .vcpu_clock_enabled = kvm_arch_clock_enabled,
+    .virtualization = kvm_arch_virtualization,
+    .arch = &kvm_hv_arch,
 };

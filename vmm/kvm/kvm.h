@@ -10,13 +10,6 @@
 
 #include "core/ports/hv.h"
 
-/*
- * Four pages that KVM keeps for itself on Intel processors without unrestricted guest mode: no RAM
- * and no device may lie there.
- */
-#define KVM_PRIVATE_GPA   UINT64_C(0xfffbc000)
-#define KVM_PRIVATE_BYTES UINT64_C(0x4000)
-
 extern const struct hv hv_kvm;
 
 #endif

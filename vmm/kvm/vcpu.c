@@ -116,7 +116,7 @@ int kvm_vcpu_run(struct hv_vcpu *v, struct hv_exit *exit)
         case EINTR:
             interrupted(v, exit);
             return 0;
-        case EAGAIN: /* it waited for INIT or SIPI and got one */
+        case EAGAIN: /* it waited to be started, and was */
             continue;
         case EFAULT:
             return fail(-EFAULT, "vCPU %u: KVM_RUN: guest memory cannot be reached", v->id);

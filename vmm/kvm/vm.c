@@ -7,10 +7,6 @@
 #include "core/base/xmath.h"
 #include "core/memory/gmem.h"
 #include "kvm/impl.h"
-#include "kvm/kvm.h"
-
-#define KVM_IDENTITY_MAP_GPA KVM_PRIVATE_GPA
-#define KVM_TSS_GPA          (KVM_PRIVATE_GPA + 0x1000)
 
 static int capabilities_check(void)
 {
@@ -63,25 +59,6 @@ static int memory_map(struct hv_vm *vm)
     return 0;
 }
 
-/*
- * No PIT: the ACPI tables describe hardware without one, so Linux never looks for it, while its
- * worker thread and bus entries would be two fifths of what it takes to make and unmake a machine.
- */
-static int platform_create(struct hv_vm *vm)
-{
-    uint64_t identity_map_gpa = KVM_IDENTITY_MAP_GPA;
-    int err = kvm_ioctl(vm->fd, KVM_SET_TSS_ADDR, KVM_TSS_GPA);
-    if (err < 0)
-        return fail(err, "KVM_SET_TSS_ADDR");
-    err = kvm_ioctl_ptr(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity_map_gpa);
-    if (err < 0)
-        return fail(err, "KVM_SET_IDENTITY_MAP_ADDR");
-    err = kvm_ioctl(vm->fd, KVM_CREATE_IRQCHIP, 0);
-    if (err < 0)
-        return fail(err, "KVM_CREATE_IRQCHIP");
-    return kvm_irq_init(vm);
-}
-
 int kvm_vm_create(struct hv_vm **out, const struct hv_vm_config *config)
 {
     struct hv_vm *vm = calloc(1, sizeof(*vm));
@@ -99,7 +76,9 @@ int kvm_vm_create(struct hv_vm **out, const struct hv_vm_config *config)
     if (err >= 0)
         err = memory_map(vm);
     if (err >= 0)
-        err = platform_create(vm);
+        err = kvm_arch_vm_init(vm);
+    if (err >= 0)
+        err = kvm_irq_init(vm);
     if (err < 0) {
         kvm_vm_destroy(vm);
         return err;

@@ -8,70 +8,41 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "arch/x86_64/power_on.h"
+#include "arch/arch.h"
 #include "core/base/clock.h"
 #include "core/base/fail.h"
 #include "core/base/log.h"
-#include "core/base/xmath.h"
 #include "core/loop/evloop.h"
 #include "core/memory/gmem.h"
 #include "core/ports/bus.h"
 #include "core/ports/chr.h"
 #include "core/ports/hv.h"
-#include "core/ports/pci.h"
 #include "core/ports/power.h"
 #include "core/tape/tape.h"
 #include "devices/char/chr_stdio.h"
-#include "devices/platform/acpi_pm.h"
-#include "devices/platform/byte_device.h"
-#include "devices/platform/i8042.h"
-#include "devices/platform/pci_host.h"
-#include "devices/platform/rtc.h"
-#include "devices/platform/serial.h"
-#include "firmware/acpi/acpi.h"
+#include "firmware/kernel/boot_request.h"
 #include "firmware/kernel/cmdline.h"
-#include "firmware/x86/e820.h"
-#include "firmware/x86/linux_boot.h"
-#include "firmware/x86/reset_vector.h"
-#include "firmware/x86/x86_layout.h"
 #include "vmm/machine/seam.h"
 #include "vmm/machine/vcpu.h"
 #include "vmm/machine/virtio_devices.h"
 #include "vmm/report/stats.h"
 #include "vmm/report/timeline.h"
 
-/* The devices and the tables that describe them live in layers that cannot see each other. */
-_Static_assert(X86_PM_PORT + ACPI_PM_SLEEP_CONTROL == X86_SLEEP_CONTROL_PORT &&
-                   X86_PM_PORT + ACPI_PM_SLEEP_STATUS == X86_SLEEP_STATUS_PORT &&
-                   X86_PM_PORT + ACPI_PM_RESET == X86_RESET_PORT,
-               "ports of the ACPI registers");
-_Static_assert(ACPI_PM_RESET_VALUE == X86_RESET_VALUE && ACPI_PM_SLP_TYP_S5 == X86_S5_TYPE,
-               "values of the ACPI registers");
-_Static_assert(RTC_PORT == X86_RTC_PORT, "port of the clock");
-_Static_assert(X86_PCI_INTX_GSIS == PCI_HOST_WIRES, "wires of PCI's INTx");
-
 struct machine {
     struct machine_config config;
     struct gmem *gmem;
     struct hv_vm *vm;
-    struct bus *mmio, *pio;
+    struct bus *mmio, *pio; /* pio is NULL in an architecture without port I/O */
     struct evloop *loop;
     struct seam *seam; /* NULL: nothing is recorded */
-    struct power power;
     atomic_bool ended;
     uint64_t started_ns;
     bool stopped;
     struct usage usage; /* at the end of the guest's run, while all threads were there */
 
-    struct byte_device *small[4];
-    struct rtc *rtc;
-    struct i8042 *i8042;
-    struct pci_host *pci_host;
-    struct serial *serial;
-    struct irq_line serial_irq;
     struct chr_backend *terminal;
     struct ev_post resized;
-    struct irq_line intx[PCI_HOST_WIRES];
+    struct board *board;
     struct virtio_devices *virtio;
     struct vcpus *vcpus;
 };
@@ -138,134 +109,63 @@ static void on_output(void *ctx, const uint8_t *data, size_t len)
     timeline_console(((struct machine *)ctx)->config.timeline, data, len);
 }
 
-/* ---- platform devices ---- */
+/* ---- devices ---- */
 
-static int create_serial(struct machine *m)
+static int create_terminal(struct machine *m)
 {
-    int r = m->config.hv->irq_line(m->vm, X86_GSI_SERIAL, &m->serial_irq);
-    if (r < 0)
-        return r;
-    return serial_create(&m->serial, &(struct serial_config){.pio = m->pio,
-                                                             .port = X86_SERIAL_PORT,
-                                                             .irq = m->serial_irq,
-                                                             .loop = m->loop,
-                                                             .chr = m->terminal});
+    if (m->config.vm->console == CONSOLE_OFF)
+        return 0;
+    return chr_stdio_create(&m->terminal, &(struct chr_stdio_config){.in_fd = STDIN_FILENO,
+                                                                     .out_fd = STDOUT_FILENO,
+                                                                     .loop = m->loop,
+                                                                     .on_quit = on_quit,
+                                                                     .on_output = on_output,
+                                                                     .ctx = m});
 }
 
-/* Where virtio devices and the PCI bus are. */
-static struct bus *device_mmio(const struct machine *m)
+static int create_board(struct machine *m)
 {
-    return m->seam != NULL ? seam_mmio(m->seam) : m->mmio;
+    const struct vm_config *vm = m->config.vm;
+    return m->config.arch->board_create(
+        &m->board, &(struct board_config){
+                       .hv = m->config.hv,
+                       .vm = m->vm,
+                       .gmem = m->gmem,
+                       .mmio = m->mmio,
+                       .pio = m->pio,
+                       .loop = m->loop,
+                       .power = {.request = on_power, .ctx = m},
+                       .vcpus = vm->cpus,
+                       .serial = vm->console == CONSOLE_SERIAL ? m->terminal : NULL,
+                       .on_post_code = on_post_code,
+                       .ctx = m,
+                   });
 }
 
-static struct bus *device_pio(const struct machine *m)
+static int create_virtio(struct machine *m)
 {
-    return m->seam != NULL ? seam_pio(m->seam) : m->pio;
-}
-
-static int create_pci_host(struct machine *m)
-{
-    struct pci_host_config config = {
-        .pio = device_pio(m), .mmio = device_mmio(m), .ecam_gpa = X86_ECAM_GPA};
-    for (unsigned i = 0; i < PCI_HOST_WIRES; i++) {
-        int r = m->config.hv->irq_line(m->vm, X86_PCI_INTX_GSI + i, &m->intx[i]);
-        if (r < 0)
-            return r;
-        config.wires[i] = m->intx[i];
-    }
-    return pci_host_create(&m->pci_host, &config);
-}
-
-static int create_platform(struct machine *m)
-{
-    static const struct {
-        const struct byte_device_kind *kind;
-        uint16_t port;
-    } small[] = {{&debug_exit_kind, X86_DEBUG_EXIT_PORT},
-                 {&post_code_kind, X86_POST_PORT},
-                 {&acpi_pm_kind, X86_PM_PORT},
-                 {&pvpanic_kind, X86_PVPANIC_PORT}};
-    int r = 0;
-    for (unsigned i = 0; r == 0 && i < ARRAY_SIZE(small); i++)
-        r = byte_device_create(&m->small[i], small[i].kind,
-                               &(struct byte_device_config){.bus = m->pio,
-                                                            .base = small[i].port,
-                                                            .power = m->power,
-                                                            .on_byte = on_post_code,
-                                                            .ctx = m});
-    if (r == 0)
-        r = rtc_create(&m->rtc,
-                       &(struct rtc_config){
-                           .pio = m->pio,
-                           .clock = &clock_host,
-                           .ram_below_4g_bytes = min_u64(m->config.vm->mem_bytes, X86_HOLE_GPA),
-                           .ram_above_4g_bytes = m->config.vm->mem_bytes -
-                                                 min_u64(m->config.vm->mem_bytes, X86_HOLE_GPA)});
-    if (r == 0)
-        r = i8042_create(&m->i8042, &(struct i8042_config){.pio = m->pio, .power = m->power});
-    if (r == 0)
-        r = create_pci_host(m);
-    if (r == 0 && m->config.vm->console != CONSOLE_OFF)
-        r = chr_stdio_create(&m->terminal, &(struct chr_stdio_config){.in_fd = STDIN_FILENO,
-                                                                      .out_fd = STDOUT_FILENO,
-                                                                      .loop = m->loop,
-                                                                      .on_quit = on_quit,
-                                                                      .on_output = on_output,
-                                                                      .ctx = m});
-    if (r == 0 && m->config.vm->console == CONSOLE_SERIAL)
-        r = create_serial(m);
-    return r;
+    return virtio_devices_create(&m->virtio,
+                                 &(struct virtio_devices_config){
+                                     .arch = m->config.arch,
+                                     .vm = m->config.vm,
+                                     .hv = m->config.hv,
+                                     .hv_vm = m->vm,
+                                     .mmio = m->seam != NULL ? seam_mmio(m->seam) : m->mmio,
+                                     .pio = m->seam != NULL ? seam_pio(m->seam) : m->pio,
+                                     .loop = m->loop,
+                                     .gmem = m->gmem,
+                                     .terminal = m->terminal,
+                                     .tape = m->config.tape,
+                                     .cancel = m->config.cancel,
+                                 });
 }
 
 /* ---- what the guest finds at power-on ---- */
 
-static int create_virtio(struct machine *m)
+static int describe(struct machine *m)
 {
-    return virtio_devices_create(&m->virtio, &(struct virtio_devices_config){
-                                                 .vm = m->config.vm,
-                                                 .hv = m->config.hv,
-                                                 .hv_vm = m->vm,
-                                                 .mmio = device_mmio(m),
-                                                 .pio = device_pio(m),
-                                                 .pci_host = m->pci_host,
-                                                 .loop = m->loop,
-                                                 .gmem = m->gmem,
-                                                 .terminal = m->terminal,
-                                                 .tape = m->config.tape,
-                                                 .cancel = m->config.cancel,
-                                             });
-}
-
-/* 64-bit BARs lie above RAM, if there is room for them among 36 address bits; else below. */
-struct pci_windows machine_pci_windows(const struct gmem *gmem)
-{
-    struct pci_windows w = {
-        .memory32 = {X86_PCI_WINDOW_GPA, X86_PCI_WINDOW_BYTES},
-        .ports = {X86_PCI_PORT_WINDOW, X86_PCI_PORT_WINDOW_PORTS},
-    };
-    const struct gmem_region *last = &gmem->regions[gmem->count - 1];
-    if (last->gpa + last->bytes <= X86_PCI_WINDOW64_BYTES)
-        w.memory64 = (struct pci_window){X86_PCI_WINDOW64_BYTES, X86_PCI_WINDOW64_BYTES};
-    return w;
-}
-
-static int write_tables(struct machine *m)
-{
-    struct pci_windows windows = machine_pci_windows(m->gmem);
-    int r = pci_host_assign(m->pci_host, &windows);
-    if (r == 0)
-        r = reset_vector_write(m->gmem);
-    if (r < 0)
-        return r;
-    struct acpi_config acpi = {
-        .vcpus = m->config.vm->cpus,
-        .serial = m->serial != NULL,
-        .pci = !pci_host_is_empty(m->pci_host), /* or a guest would look for what is there */
-        .pci_window64_gpa = windows.memory64.base,
-        .pci_window64_bytes = windows.memory64.bytes,
-    };
-    acpi.virtio = virtio_devices_windows(m->virtio, &acpi.virtio_count);
-    return acpi_write(m->gmem, &acpi);
+    struct board_devices devices = virtio_devices_places(m->virtio);
+    return m->config.arch->describe(m->board, &devices);
 }
 
 /* In the user's folder for such (XDG Base Directory); NULL: there is none. */
@@ -281,41 +181,36 @@ static char *kernel_cache_dir(void)
     return r < 0 ? NULL : dir;
 }
 
-static int load_kernel(struct machine *m, struct boot_state *state)
+static int load_kernel(struct machine *m)
 {
     const struct vm_config *vm = m->config.vm;
-    struct e820_map map;
-    e820_build(&map, m->gmem, true);
-    static const char *const consoles[] = {
-        [CONSOLE_SERIAL] = "ttyS0", [CONSOLE_VIRTIO] = "hvc0", [CONSOLE_OFF] = NULL};
+    const char *const consoles[] = {[CONSOLE_SERIAL] = m->config.arch->serial_console,
+                                    [CONSOLE_VIRTIO] = "hvc0",
+                                    [CONSOLE_OFF] = NULL};
     char *cmdline = linux_cmdline_make(consoles[vm->console], vm->kaslr_off,
                                        vm->append != NULL ? vm->append : "");
     if (cmdline == NULL)
         return fail(-ENOMEM, "kernel command line");
     char *cache_dir = vm->unpack == UNPACK_CACHED ? kernel_cache_dir() : NULL;
     log_info("kernel %s, command line: %s", vm->kernel, cmdline);
-    int r = linux_boot_load(m->gmem,
-                            &(struct linux_boot_config){.kernel_path = vm->kernel,
-                                                        .initrd_path = vm->initrd,
-                                                        .cmdline = cmdline,
-                                                        .map = &map,
-                                                        .rsdp_gpa = X86_ACPI_GPA,
-                                                        .unpack = vm->unpack != UNPACK_OFF,
-                                                        .cache_dir = cache_dir,
-                                                        .entropy = &entropy_host,
-                                                        .cancel = m->config.cancel},
-                            state);
+    int r = m->config.arch->load_kernel(m->board,
+                                        &(struct boot_request){.kernel_path = vm->kernel,
+                                                               .initrd_path = vm->initrd,
+                                                               .cmdline = cmdline,
+                                                               .unpack = vm->unpack != UNPACK_OFF,
+                                                               .cache_dir = cache_dir,
+                                                               .entropy = &entropy_host,
+                                                               .cancel = m->config.cancel});
     free(cache_dir);
     free(cmdline);
     return r;
 }
 
-static int create_vcpus(struct machine *m, const struct boot_state *state)
+static int create_vcpus(struct machine *m)
 {
-    const struct hv *hv = m->config.hv;
     unsigned count = m->config.vm->cpus;
     int r =
-        vcpus_create(&m->vcpus, &(struct vcpus_config){.hv = hv,
+        vcpus_create(&m->vcpus, &(struct vcpus_config){.hv = m->config.hv,
                                                        .vm = m->vm,
                                                        .count = count,
                                                        .mmio = m->mmio,
@@ -325,7 +220,7 @@ static int create_vcpus(struct machine *m, const struct boot_state *state)
                                                        .on_end = on_vcpu_end,
                                                        .ctx = m});
     for (unsigned i = 0; r == 0 && i < count; i++)
-        r = x86_power_on(hv, m->vm, vcpus_get(m->vcpus, i), i, count, state);
+        r = m->config.arch->power_on(m->board, vcpus_get(m->vcpus, i), i);
     return r;
 }
 
@@ -345,8 +240,9 @@ static bool shares_memory(const struct vm_config *vm)
 static int create_base(struct machine *m)
 {
     const struct vm_config *vm = m->config.vm;
-    int r = (shares_memory(vm) ? gmem_create_shared : gmem_create)(&m->gmem, vm->mem_bytes,
-                                                                   X86_HOLE_GPA, X86_HOLE_END_GPA);
+    const struct arch *arch = m->config.arch;
+    int r = (shares_memory(vm) ? gmem_create_shared : gmem_create)(
+        &m->gmem, vm->mem_bytes, arch->hole_gpa, arch->hole_end_gpa);
     reached(m, r, "guest memory mapped");
     if (r == 0 && vm->prefault) {
         r = gmem_populate(m->gmem, m->config.cancel);
@@ -358,16 +254,16 @@ static int create_base(struct machine *m)
             &(struct hv_vm_config){.memory = m->gmem, .vcpus = vm->cpus, .stats = measured(m)});
     reached(m, r, "KVM ready");
     if (r == 0)
-        r = bus_create(&m->mmio, "mmio", MACHINE_MMIO_LIMIT);
-    if (r == 0)
-        r = bus_create(&m->pio, "pio", MACHINE_PIO_LIMIT);
+        r = bus_create(&m->mmio, "mmio", arch->mmio_limit);
+    if (r == 0 && arch->pio_limit != 0)
+        r = bus_create(&m->pio, "pio", arch->pio_limit);
     if (r == 0)
         r = evloop_create(&m->loop, "io", &clock_host);
     if (r == 0 && vm->poll_given)
         evloop_poll_limit(m->loop, vm->poll_max_ns);
     if (r == 0 && m->config.tape != NULL) {
         tape_set_memory(m->config.tape, m->gmem);
-        r = seam_create(&m->seam, m->config.tape, m->loop, m->mmio, m->pio);
+        r = seam_create(&m->seam, arch, m->config.tape, m->loop, m->mmio, m->pio);
     }
     return r;
 }
@@ -378,23 +274,23 @@ int machine_create(struct machine **out, const struct machine_config *config)
     if (m == NULL)
         return fail(-ENOMEM, "machine");
     m->config = *config;
-    m->power = (struct power){.request = on_power, .ctx = m};
     m->resized = (struct ev_post){.cb = on_resized, .ctx = m};
 
-    struct boot_state state;
     int r = create_base(m);
     if (r == 0)
-        r = create_platform(m);
+        r = create_terminal(m);
+    if (r == 0)
+        r = create_board(m);
     if (r == 0)
         r = create_virtio(m);
     if (r == 0)
-        r = write_tables(m);
+        r = describe(m);
     reached(m, r, "devices ready");
     if (r == 0)
-        r = load_kernel(m, &state);
+        r = load_kernel(m);
     reached(m, r, "kernel loaded");
     if (r == 0)
-        r = create_vcpus(m, &state);
+        r = create_vcpus(m);
     reached(m, r, "vCPUs ready");
     if (r < 0) {
         machine_destroy(m);
@@ -420,8 +316,7 @@ static int finish_devices(void *arg)
 {
     struct machine *m = arg;
     virtio_devices_drain(m->virtio);
-    if (m->serial != NULL)
-        serial_flush(m->serial);
+    m->config.arch->board_flush(m->board);
     if (m->terminal != NULL)
         m->terminal->ops->flush(m->terminal);
     return 0;
@@ -500,7 +395,7 @@ void machine_terminal_resized(struct machine *m)
 bool machine_left_clock_on(struct machine *m)
 {
     for (unsigned i = 0; i < m->config.vm->cpus; i++) {
-        if (m->config.hv->x86_clock_enabled(vcpus_get(m->vcpus, i)) > 0)
+        if (m->config.hv->vcpu_clock_enabled(vcpus_get(m->vcpus, i)) > 0)
             return true;
     }
     return false;
@@ -521,20 +416,9 @@ void machine_destroy(struct machine *m)
     if (m->vm != NULL)
         m->config.hv->vm_end(m->vm);
     virtio_devices_destroy(m->virtio);
-    serial_destroy(m->serial);
-    if (m->serial_irq.set != NULL)
-        m->config.hv->irq_line_release(m->vm, &m->serial_irq);
+    m->config.arch->board_destroy(m->board);
     if (m->terminal != NULL)
         m->terminal->ops->destroy(m->terminal);
-    pci_host_destroy(m->pci_host);
-    for (unsigned i = 0; i < PCI_HOST_WIRES; i++) {
-        if (m->intx[i].set != NULL)
-            m->config.hv->irq_line_release(m->vm, &m->intx[i]);
-    }
-    i8042_destroy(m->i8042);
-    rtc_destroy(m->rtc);
-    for (unsigned i = 0; i < ARRAY_SIZE(m->small); i++)
-        byte_device_destroy(m->small[i]);
     seam_destroy(m->seam);
     evloop_destroy(m->loop);
     bus_destroy(m->pio);

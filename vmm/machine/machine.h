@@ -12,19 +12,14 @@
 
 #include <stdbool.h>
 
-#include "core/ports/pci.h"
-
 #include "vmm/config/config.h"
 
+struct arch;
 struct cancel;
-struct gmem;
 struct hv;
 struct machine;
 struct tape;
 struct timeline;
-
-#define MACHINE_PIO_LIMIT  UINT64_C(0x10000)
-#define MACHINE_MMIO_LIMIT (UINT64_C(1) << 52) /* what x86-64 can address */
 
 enum machine_end {
     MACHINE_END_OFF,
@@ -36,6 +31,7 @@ enum machine_end {
 };
 
 struct machine_config {
+    const struct arch *arch;
     const struct vm_config *vm;
     const struct hv *hv;
     struct tape *tape;         /* it is recorded there; NULL: it is not */
@@ -66,9 +62,6 @@ void machine_dump(struct machine *m);
 
 /* With --stats: prints what it has done so far. After machine_start(), until machine_destroy(). */
 void machine_print_stats(struct machine *m);
-
-/* Where PCI devices may be, in a machine with that memory. */
-struct pci_windows machine_pci_windows(const struct gmem *gmem);
 
 /* The terminal's size changed. */
 void machine_terminal_resized(struct machine *m);

@@ -4,35 +4,22 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "arch/arch.h"
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
 #include "core/loop/evloop.h"
 #include "core/ports/bus.h"
 #include "core/ports/doorbell.h"
 #include "core/tape/tape.h"
-#include "firmware/x86/x86_layout.h"
-#include "vmm/machine/machine.h"
 
 /* The field `queue` of a record: which bus, and the width. */
 #define WHERE(space, width) ((uint16_t)((unsigned)(space) << 8 | (width)))
 
-static const struct {
-    enum bus_space space;
-    uint64_t base, bytes;
-} areas[] = {
-    {BUS_PIO, X86_PCI_ADDRESS_PORT, X86_PCI_CONFIG_PORTS},
-    {BUS_PIO, X86_PCI_PORT_WINDOW, X86_PCI_PORT_WINDOW_PORTS},
-    {BUS_MMIO, X86_PCI_WINDOW_GPA, X86_PCI_WINDOW_BYTES},
-    {BUS_MMIO, X86_ECAM_GPA, X86_ECAM_BYTES},
-    {BUS_MMIO, X86_VIRTIO_GPA, X86_VIRTIO_MAX *X86_VIRTIO_STRIDE},
-    {BUS_MMIO, X86_PCI_WINDOW64_BYTES, X86_PCI_WINDOW64_BYTES}, /* where there is no RAM */
-};
-
-struct seam;
+#define AREAS 6
 
 struct area {
     struct seam *seam;
-    unsigned index;
+    enum bus_space space;
     struct bus_region region;
 };
 
@@ -41,7 +28,7 @@ struct seam {
     unsigned source;
     struct evloop *loop;
     struct bus *outer[2], *inner[2]; /* by enum bus_space */
-    struct area areas[ARRAY_SIZE(areas)];
+    struct area areas[AREAS];        /* of the machine's buses; size 0: not there */
 };
 
 struct access {
@@ -83,12 +70,15 @@ static int make_on_loop(void *arg)
 
 static void play(void *ctx, const struct tape_rec *rec)
 {
+    const struct seam *s = ctx;
     struct access a = {.seam = ctx,
-                       .space = rec->queue >> 8 == BUS_PIO ? BUS_PIO : BUS_MMIO,
+                       .space = BUS_MMIO,
                        .addr = rec->a,
                        .value = rec->b,
                        .width = rec->queue & 0xff,
                        .write = rec->type == TAPE_WRITE};
+    if (rec->queue >> 8 == BUS_PIO && s->inner[BUS_PIO] != NULL)
+        a.space = BUS_PIO;
     make(&a);
 }
 
@@ -98,7 +88,7 @@ static uint64_t window(struct area *area, uint64_t offset, unsigned width, bool 
                        uint64_t value)
 {
     struct access a = {.seam = area->seam,
-                       .space = areas[area->index].space,
+                       .space = area->space,
                        .addr = area->region.base + offset,
                        .value = value,
                        .width = width,
@@ -120,36 +110,47 @@ static void window_write(void *dev, uint64_t offset, unsigned width, uint64_t va
 static const char *window_name_at(void *dev, uint64_t offset)
 {
     const struct area *area = dev;
-    return bus_name_at(area->seam->inner[areas[area->index].space], area->region.base + offset);
+    return bus_name_at(area->seam->inner[area->space], area->region.base + offset);
 }
 
 static const struct bus_ops window_ops = {
     .read = window_read, .write = window_write, .name_at = window_name_at};
 
-static int open_windows(struct seam *s)
+static int open_windows(struct seam *s, const struct arch *arch)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(areas); i++) {
+    const struct {
+        enum bus_space space;
+        struct pci_window where;
+    } areas[AREAS] = {
+        {BUS_PIO, arch->pci.config_ports},
+        {BUS_PIO, arch->pci.windows.ports},
+        {BUS_MMIO, arch->pci.windows.memory32},
+        {BUS_MMIO, {arch->pci.ecam_gpa, arch->pci.ecam_bytes}},
+        {BUS_MMIO, {arch->virtio.gpa, arch->virtio.count * arch->virtio.stride}},
+        {BUS_MMIO, arch->pci.windows.memory64}, /* where there is no RAM */
+    };
+    for (unsigned i = 0; i < AREAS; i++) {
         struct area *area = &s->areas[i];
         struct bus *bus = s->outer[areas[i].space];
         *area = (struct area){.seam = s,
-                              .index = i,
+                              .space = areas[i].space,
                               .region = {.name = "recorded",
-                                         .base = areas[i].base,
-                                         .size = areas[i].bytes,
+                                         .base = areas[i].where.base,
+                                         .size = areas[i].where.bytes,
                                          .widths = BUS_W1248,
                                          .ops = &window_ops,
                                          .dev = area}};
-        int err = bus != NULL ? bus_add(bus, &area->region) : 0;
+        int err = bus != NULL && area->region.size != 0 ? bus_add(bus, &area->region) : 0;
         if (err != 0)
-            return fail(err, "--record: window at %#llx", (unsigned long long)areas[i].base);
+            return fail(err, "--record: window at %#llx", (unsigned long long)area->region.base);
     }
     return 0;
 }
 
 /* ---- life ---- */
 
-int seam_create(struct seam **out, struct tape *tape, struct evloop *loop, struct bus *mmio,
-                struct bus *pio)
+int seam_create(struct seam **out, const struct arch *arch, struct tape *tape, struct evloop *loop,
+                struct bus *mmio, struct bus *pio)
 {
     struct seam *s = calloc(1, sizeof(*s));
     if (s == NULL)
@@ -161,11 +162,11 @@ int seam_create(struct seam **out, struct tape *tape, struct evloop *loop, struc
     s->source = tape_add_source(
         tape,
         &(struct tape_source){.name = "registers", .kind = TAPE_REGISTERS, .play = play, .ctx = s});
-    int err = bus_create(&s->inner[BUS_MMIO], "mmio", MACHINE_MMIO_LIMIT);
+    int err = bus_create(&s->inner[BUS_MMIO], "mmio", arch->mmio_limit);
+    if (err == 0 && arch->pio_limit != 0)
+        err = bus_create(&s->inner[BUS_PIO], "pio", arch->pio_limit);
     if (err == 0)
-        err = bus_create(&s->inner[BUS_PIO], "pio", MACHINE_PIO_LIMIT);
-    if (err == 0)
-        err = open_windows(s);
+        err = open_windows(s, arch);
     if (err != 0) {
         seam_destroy(s);
         return err;
@@ -178,9 +179,9 @@ void seam_destroy(struct seam *s)
 {
     if (s == NULL)
         return;
-    for (unsigned i = 0; i < ARRAY_SIZE(areas); i++)
-        if (s->outer[areas[i].space] != NULL)
-            bus_remove(s->outer[areas[i].space], &s->areas[i].region);
+    for (unsigned i = 0; i < AREAS; i++)
+        if (s->outer[s->areas[i].space] != NULL)
+            bus_remove(s->outer[s->areas[i].space], &s->areas[i].region);
     bus_destroy(s->inner[BUS_MMIO]);
     bus_destroy(s->inner[BUS_PIO]);
     free(s);

@@ -9,19 +9,20 @@
 #ifndef MINIVET_VMM_SEAM_H
 #define MINIVET_VMM_SEAM_H
 
+struct arch;
 struct bus;
 struct evloop;
 struct seam;
 struct tape;
 
-/* mmio and pio: the machine's; NULL in a replay. All of it outlives the seam. Errors are reported.
- */
-int seam_create(struct seam **out, struct tape *tape, struct evloop *loop, struct bus *mmio,
-                struct bus *pio);
+/* mmio and pio: the machine's, if it has both; NULL in a replay. All of it outlives the seam.
+ * Errors are reported. */
+int seam_create(struct seam **out, const struct arch *arch, struct tape *tape, struct evloop *loop,
+                struct bus *mmio, struct bus *pio);
 /* When no vCPU runs, after the devices. NULL is allowed. */
 void seam_destroy(struct seam *s);
 
-/* Where the devices are. */
+/* Where the devices are. pio is NULL if the architecture has no port I/O. */
 struct bus *seam_mmio(struct seam *s);
 struct bus *seam_pio(struct seam *s);
 

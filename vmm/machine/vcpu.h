@@ -34,7 +34,7 @@ struct vcpus_config {
     struct hv_vm *vm;
     unsigned count;
     struct bus *mmio;
-    struct bus *pio;
+    struct bus *pio;           /* NULL: no port I/O, and no HV_EXIT_PIO */
     struct timeline *timeline; /* NULL: none */
     const struct clock *clock; /* for counting exits; NULL: they are not counted */
     void (*on_end)(void *ctx, enum vcpu_end end);

@@ -8,9 +8,9 @@
 #include "core/base/clock.h"
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
+#include "core/memory/gmem.h"
 #include "core/ports/hv.h"
 #include "devices/platform/pci_host.h"
-#include "firmware/x86/x86_layout.h"
 #include "pci/function.h"
 #include "virtio/observe/device_tape.h"
 #include "virtio/observe/strict.h"
@@ -24,8 +24,9 @@
 
 #define MAX_DEVICES (CONFIG_MAX_DISKS + CONFIG_MAX_NETS + 2)
 
-_Static_assert(VIRTIO_MMIO_BYTES <= X86_VIRTIO_STRIDE, "virtio windows do not overlap");
-_Static_assert(MAX_DEVICES <= (X86_PCI_SLOTS - 1) * PCI_FUNCTIONS, "a PCI function for each");
+#define SLOTS (PCI_DEVFN_COUNT / PCI_FUNCTIONS)
+
+_Static_assert(MAX_DEVICES <= (SLOTS - 1) * PCI_FUNCTIONS, "a PCI function for each");
 
 /* In the order in which they get windows and PCI slots. */
 static const struct device_kind *const kinds[] = {&disk_kind, &net_kind, &console_kind, &rng_kind};
@@ -44,7 +45,9 @@ struct virtio_devices {
     struct io_threads *threads;
     struct slot slots[MAX_DEVICES];
     unsigned count;
-    struct acpi_virtio windows[X86_VIRTIO_GSI_COUNT];
+    struct pci_host *pci_host;
+    struct irq_line wires[PCI_HOST_WIRES];
+    struct pci_windows windows;
     unsigned window_count, function_count;
 };
 
@@ -52,34 +55,32 @@ struct virtio_devices {
 
 static int plug_mmio(struct virtio_devices *d, struct slot *s)
 {
-    static const unsigned gsis[] = X86_VIRTIO_GSIS;
-    unsigned index = d->window_count;
-    if (index == X86_VIRTIO_GSI_COUNT)
+    const struct arch *arch = d->cfg.arch;
+    unsigned index = d->window_count++;
+    if (index >= arch->virtio.count)
         return fail_msg(-EINVAL,
                         "%s: there are %u virtio-mmio windows, one a device; give "
                         "transport=pci to this one, or --virtio transport=pci to all",
-                        s->d.dev->setup.name, X86_VIRTIO_GSI_COUNT);
-    int r = d->cfg.hv->irq_line(d->cfg.hv_vm, gsis[index], &s->irq);
+                        s->d.dev->setup.name, arch->virtio.count);
+    int r = d->cfg.hv->irq_line(d->cfg.hv_vm, arch->virtio.irqs[index], &s->irq);
     if (r < 0)
         return r;
-    uint64_t gpa = X86_VIRTIO_GPA + index * X86_VIRTIO_STRIDE;
-    d->windows[d->window_count++] =
-        (struct acpi_virtio){.gpa = (uint32_t)gpa, .bytes = X86_VIRTIO_BYTES, .gsi = gsis[index]};
-    return virtio_mmio_create(&s->mmio, &(struct virtio_mmio_config){
-                                            .bus = d->cfg.mmio,
-                                            .base_gpa = gpa,
-                                            .irq = s->irq,
-                                            .doorbell = d->cfg.hv->doorbell(d->cfg.hv_vm),
-                                            .device = s->d.dev,
-                                            .legacy = s->d.keys->legacy == ON_OFF_ON,
-                                        });
+    return virtio_mmio_create(&s->mmio,
+                              &(struct virtio_mmio_config){
+                                  .bus = d->cfg.mmio,
+                                  .base_gpa = arch->virtio.gpa + index * arch->virtio.stride,
+                                  .irq = s->irq,
+                                  .doorbell = d->cfg.hv->doorbell(d->cfg.hv_vm),
+                                  .device = s->d.dev,
+                                  .legacy = s->d.keys->legacy == ON_OFF_ON,
+                              });
 }
 
 /* Slot 0 is the bridge's. When every slot has a function the slots get second ones, and so on. */
 static int plug_pci(struct virtio_devices *d, struct slot *s)
 {
     unsigned index = d->function_count++;
-    unsigned devfn = PCI_DEVFN(1 + index % (X86_PCI_SLOTS - 1), index / (X86_PCI_SLOTS - 1));
+    unsigned devfn = PCI_DEVFN(1 + index % (SLOTS - 1), index / (SLOTS - 1));
     int r = virtio_pci_create(&s->pci, &(struct virtio_pci_config){
                                            .mmio = d->cfg.mmio,
                                            .pio = d->cfg.pio,
@@ -90,7 +91,7 @@ static int plug_pci(struct virtio_devices *d, struct slot *s)
                                        });
     if (r < 0)
         return r;
-    r = pci_host_add(d->cfg.pci_host, devfn, &virtio_pci_func(s->pci)->port);
+    r = pci_host_add(d->pci_host, devfn, &virtio_pci_func(s->pci)->port);
     return r < 0 ? fail(r, "%s: PCI slot", s->d.dev->setup.name) : 0;
 }
 
@@ -100,6 +101,37 @@ static int plug(struct virtio_devices *d, struct slot *s)
     if (r < 0)
         return r;
     return s->d.keys->transport == TRANSPORT_PCI ? plug_pci(d, s) : plug_mmio(d, s);
+}
+
+/* ---- the PCI bus ---- */
+
+static int create_pci_host(struct virtio_devices *d)
+{
+    struct pci_host_config config = {
+        .pio = d->cfg.pio, .mmio = d->cfg.mmio, .ecam_gpa = d->cfg.arch->pci.ecam_gpa};
+    for (unsigned i = 0; i < PCI_HOST_WIRES; i++) {
+        int r = d->cfg.hv->irq_line(d->cfg.hv_vm, d->cfg.arch->pci.irq + i, &d->wires[i]);
+        if (r < 0)
+            return r;
+        config.wires[i] = d->wires[i];
+    }
+    return pci_host_create(&d->pci_host, &config);
+}
+
+/* 64-bit BARs lie above RAM, if there is room for them; else below. */
+static int assign_pci(struct virtio_devices *d)
+{
+    const struct gmem_region *last = &d->cfg.gmem->regions[d->cfg.gmem->count - 1];
+    d->windows = d->cfg.arch->pci.windows;
+    if (last->gpa + last->bytes > d->windows.memory64.base)
+        d->windows.memory64 = (struct pci_window){0};
+    return pci_host_assign(d->pci_host, &d->windows);
+}
+
+static void release_line(struct virtio_devices *d, struct irq_line *line)
+{
+    if (line->set != NULL)
+        d->cfg.hv->irq_line_release(d->cfg.hv_vm, line);
 }
 
 /* ---- for the kinds ---- */
@@ -173,8 +205,7 @@ static void destroy_slot(struct virtio_devices *d, struct slot *s)
     virtio_pci_destroy(s->pci);
     if (s->d.own != NULL)
         s->kind->destroy(s->d.own);
-    if (s->irq.set != NULL)
-        d->cfg.hv->irq_line_release(d->cfg.hv_vm, &s->irq);
+    release_line(d, &s->irq);
 }
 
 int virtio_devices_create(struct virtio_devices **out, const struct virtio_devices_config *config)
@@ -184,9 +215,13 @@ int virtio_devices_create(struct virtio_devices **out, const struct virtio_devic
         return fail(-ENOMEM, "virtio devices");
     d->cfg = *config;
     int r = io_threads_create(&d->threads, config->loop, config->vm);
+    if (r == 0)
+        r = create_pci_host(d);
     for (unsigned k = 0; k < ARRAY_SIZE(kinds); k++)
         for (unsigned i = 0; r == 0 && i < kinds[k]->count(config->vm); i++)
             r = create_slot(d, kinds[k], i);
+    if (r == 0)
+        r = assign_pci(d);
     if (r < 0) {
         virtio_devices_destroy(d);
         return r;
@@ -203,6 +238,9 @@ void virtio_devices_destroy(struct virtio_devices *d)
         io_threads_stop(d->threads);
     for (unsigned i = d->count; i-- > 0;)
         destroy_slot(d, &d->slots[i]);
+    pci_host_destroy(d->pci_host);
+    for (unsigned i = 0; i < PCI_HOST_WIRES; i++)
+        release_line(d, &d->wires[i]);
     io_threads_destroy(d->threads);
     free(d);
 }
@@ -242,8 +280,11 @@ int virtio_devices_stats(const struct virtio_devices *d, struct stats *s)
     return r;
 }
 
-const struct acpi_virtio *virtio_devices_windows(const struct virtio_devices *d, unsigned *count)
+struct board_devices virtio_devices_places(const struct virtio_devices *d)
 {
-    *count = d->window_count;
-    return d->windows;
+    return (struct board_devices){
+        .virtio_windows = d->window_count,
+        .pci = !pci_host_is_empty(d->pci_host), /* or a guest would look for what is there */
+        .windows = &d->windows,
+    };
 }

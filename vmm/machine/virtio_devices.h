@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The virtio devices of a machine: each with its backend, behind a virtio-mmio window or a PCI
- * function, as the user asked. In the order of their creation they get windows and PCI slots:
+ * The virtio devices of a machine: each with its backend, behind a virtio-mmio window or a function
+ * on the PCI bus, as the user asked. In the order of their creation they get windows and PCI slots:
  * disks, network cards, console, rng.
  */
 #ifndef MINIVET_VMM_VIRTIO_DEVICES_H
 #define MINIVET_VMM_VIRTIO_DEVICES_H
 
-#include "firmware/acpi/acpi.h"
+#include "arch/arch.h"
 
 struct bus;
 struct cancel;
@@ -16,7 +16,6 @@ struct evloop;
 struct gmem;
 struct hv;
 struct hv_vm;
-struct pci_host;
 struct stats;
 struct tape;
 struct virtio_devices;
@@ -24,11 +23,12 @@ struct vm_config;
 
 /* All of it outlives the devices. */
 struct virtio_devices_config {
+    const struct arch *arch;
     const struct vm_config *vm;
     const struct hv *hv;
     struct hv_vm *hv_vm;
-    struct bus *mmio, *pio;
-    struct pci_host *pci_host;
+    struct bus *mmio;
+    struct bus *pio;     /* NULL: the architecture has no port I/O */
     struct evloop *loop; /* the main one, of those that ask for no thread of their own */
     const struct gmem *gmem;
     struct chr_backend *terminal; /* for the console; NULL if there is none */
@@ -36,10 +36,10 @@ struct virtio_devices_config {
     const struct cancel *cancel;  /* ends set-up early; NULL: nothing does */
 };
 
-/* Errors are reported. The PCI host's resources are not assigned yet. */
+/* Errors are reported. */
 int virtio_devices_create(struct virtio_devices **out, const struct virtio_devices_config *config);
 
-/* Before the PCI host goes; nobody runs the main loop. NULL is allowed. */
+/* Nobody runs the main loop. NULL is allowed. */
 void virtio_devices_destroy(struct virtio_devices *d);
 
 /* The threads that devices asked for, besides the main loop's. */
@@ -55,7 +55,7 @@ void virtio_devices_report(const struct virtio_devices *d);
 /* On the main loop: adds the loops and the queues, in their order. -ENOMEM; reported. */
 int virtio_devices_stats(const struct virtio_devices *d, struct stats *s);
 
-/* The windows, for the guest's tables; they live as long as the devices. */
-const struct acpi_virtio *virtio_devices_windows(const struct virtio_devices *d, unsigned *count);
+/* For what tells the guest where they are; it lives as long as the devices. */
+struct board_devices virtio_devices_places(const struct virtio_devices *d);
 
 #endif

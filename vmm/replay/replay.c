@@ -4,18 +4,15 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "arch/arch.h"
 #include "core/base/clock.h"
 #include "core/base/fail.h"
 #include "core/loop/evloop.h"
 #include "core/memory/gmem.h"
 #include "core/ports/bus.h"
 #include "core/ports/hv.h"
-#include "core/ports/pci.h"
 #include "core/tape/tape.h"
-#include "devices/platform/pci_host.h"
-#include "firmware/x86/x86_layout.h"
 #include "vmm/config/config.h"
-#include "vmm/machine/machine.h"
 #include "vmm/machine/seam.h"
 #include "vmm/machine/virtio_devices.h"
 
@@ -28,23 +25,22 @@ struct replay {
     struct gmem *gmem;
     struct evloop *loop; /* is never run */
     struct seam *seam;
-    struct pci_host *pci_host;
     struct virtio_devices *virtio;
 };
 
 /* ---- a hypervisor for which nobody runs ---- */
 
-static void nobody(void *ctx, unsigned gsi, bool level)
+static void nobody(void *ctx, unsigned irq, bool level)
 {
     (void)ctx;
-    (void)gsi;
+    (void)irq;
     (void)level;
 }
 
-static int no_line(struct hv_vm *vm, unsigned gsi, struct irq_line *out)
+static int no_line(struct hv_vm *vm, unsigned irq, struct irq_line *out)
 {
     (void)vm;
-    *out = (struct irq_line){.set = nobody, .gsi = gsi, .eventfd = -1};
+    *out = (struct irq_line){.set = nobody, .irq = irq, .eventfd = -1};
     return 0;
 }
 
@@ -101,7 +97,7 @@ static const struct hv hv_none = {.name = "replay",
 
 static int create_devices(struct replay *r)
 {
-    int err = gmem_create(&r->gmem, r->vm.mem_bytes, X86_HOLE_GPA, X86_HOLE_END_GPA);
+    int err = gmem_create(&r->gmem, r->vm.mem_bytes, arch_host.hole_gpa, arch_host.hole_end_gpa);
     if (err == 0)
         err = evloop_create(&r->loop, "replay", &clock_host);
     if (err < 0)
@@ -109,34 +105,23 @@ static int create_devices(struct replay *r)
     gmem_save(r->gmem);
     evloop_poll_limit(r->loop, 0);
     tape_set_memory(r->tape, r->gmem);
-    err = seam_create(&r->seam, r->tape, r->loop, NULL, NULL);
+    err = seam_create(&r->seam, &arch_host, r->tape, r->loop, NULL, NULL);
     if (err < 0)
         return err;
-    struct pci_host_config host = {
-        .pio = seam_pio(r->seam), .mmio = seam_mmio(r->seam), .ecam_gpa = X86_ECAM_GPA};
-    for (unsigned i = 0; i < PCI_HOST_WIRES; i++)
-        no_line(NULL, X86_PCI_INTX_GSI + i, &host.wires[i]);
-    err = pci_host_create(&r->pci_host, &host);
-    if (err == 0)
-        err = virtio_devices_create(&r->virtio,
-                                    &(struct virtio_devices_config){.vm = &r->vm,
-                                                                    .hv = &hv_none,
-                                                                    .mmio = host.mmio,
-                                                                    .pio = host.pio,
-                                                                    .pci_host = r->pci_host,
-                                                                    .loop = r->loop,
-                                                                    .gmem = r->gmem,
-                                                                    .tape = r->tape});
-    if (err < 0)
-        return err;
-    struct pci_windows windows = machine_pci_windows(r->gmem);
-    return pci_host_assign(r->pci_host, &windows);
+    return virtio_devices_create(&r->virtio,
+                                 &(struct virtio_devices_config){.arch = &arch_host,
+                                                                 .vm = &r->vm,
+                                                                 .hv = &hv_none,
+                                                                 .mmio = seam_mmio(r->seam),
+                                                                 .pio = seam_pio(r->seam),
+                                                                 .loop = r->loop,
+                                                                 .gmem = r->gmem,
+                                                                 .tape = r->tape});
 }
 
 static void destroy(struct replay *r)
 {
     virtio_devices_destroy(r->virtio);
-    pci_host_destroy(r->pci_host);
     seam_destroy(r->seam);
     evloop_destroy(r->loop);
     gmem_destroy(r->gmem);

@@ -6,7 +6,7 @@
 #ifndef MINIVET_ARCH_X86_64_BOOT_STATE_H
 #define MINIVET_ARCH_X86_64_BOOT_STATE_H
 
-#include "core/ports/hv.h"
+#include "arch/x86_64/hv_x86.h"
 
 struct boot_state;
 

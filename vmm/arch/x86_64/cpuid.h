@@ -7,7 +7,7 @@
 #ifndef MINIVET_ARCH_X86_64_CPUID_H
 #define MINIVET_ARCH_X86_64_CPUID_H
 
-#include "core/ports/hv.h"
+#include "arch/x86_64/hv_x86.h"
 
 /*
  * Makes the table of vCPU `id` of `vcpus` from the supported one. Returns how many entries of out

@@ -17,6 +17,7 @@
 #include "core/ports/irq.h"
 
 struct gmem;
+struct hv_arch;
 struct hv_vm;
 struct hv_vcpu;
 
@@ -47,43 +48,6 @@ struct hv_exit {
     uint32_t raw_reason; /* the hypervisor's number and detail, for messages */
     uint64_t raw_detail;
 };
-
-/* ---- x86-64 vCPU state at power-on ---- */
-struct hv_x86_segment {
-    uint64_t base;
-    uint32_t limit; /* in bytes, as the descriptor cache holds it */
-    uint16_t selector;
-    uint8_t type; /* Intel SDM 3A 3.4.5.1 */
-    uint8_t dpl;
-    bool present, code_or_data, long_mode, default_big, granularity;
-};
-
-struct hv_x86_table {
-    uint64_t base;
-    uint16_t limit;
-};
-
-struct hv_x86_regs {
-    uint64_t rax, rbx, rcx, rdx, rsi, rdi, rsp, rbp;
-    uint64_t r8, r9, r10, r11, r12, r13, r14, r15;
-    uint64_t rip, rflags;
-    uint64_t cr0, cr2, cr3, cr4, efer;
-    struct hv_x86_segment cs, ds, es, fs, gs, ss, tr, ldt;
-    struct hv_x86_table gdt, idt;
-};
-
-struct hv_x86_cpuid {
-    uint32_t function, index;
-    bool index_significant;
-    uint32_t eax, ebx, ecx, edx;
-};
-
-struct hv_x86_msr {
-    uint32_t index;
-    uint64_t value;
-};
-
-#define HV_X86_MAX_CPUID 256
 
 /* ---- what a host offers, for `minivet check` ---- */
 struct hv_capability {
@@ -122,7 +86,7 @@ struct hv {
     void (*vm_destroy)(struct hv_vm *vm); /* after its vCPUs */
 
     /* An edge-triggered line with an irqfd. irq_line_release() closes what came with it. */
-    int (*irq_line)(struct hv_vm *vm, unsigned gsi, struct irq_line *out);
+    int (*irq_line)(struct hv_vm *vm, unsigned irq, struct irq_line *out);
     void (*irq_line_release)(struct hv_vm *vm, struct irq_line *line);
     struct msi_sink (*msi_sink)(struct hv_vm *vm);
     struct doorbell (*doorbell)(struct hv_vm *vm);
@@ -148,7 +112,7 @@ struct hv {
     /* Own thread, once, before its first vcpu_run(): prepares the thread for kicks. */
     void (*vcpu_bind_thread)(struct hv_vcpu *vcpu);
 
-    /* For messages: registers, instruction bytes at rip, the reason in words. Own thread. */
+    /* For messages: registers, the instruction, the reason in words. Own thread. */
     void (*vcpu_dump)(struct hv_vcpu *vcpu, const struct hv_exit *exit, FILE *out);
 
     /*
@@ -158,14 +122,14 @@ struct hv {
      */
     int (*stats)(struct hv_vm *vm, struct hv_vcpu *vcpu, struct hv_stat *out, unsigned max);
 
-    /* x86-64 only. The supported CPUID is the host's and hypervisor's intersection. */
-    int (*x86_supported_cpuid)(struct hv_vm *vm, struct hv_x86_cpuid *entries, unsigned max);
-    int (*x86_set_cpuid)(struct hv_vcpu *vcpu, const struct hv_x86_cpuid *entries, unsigned count);
-    int (*x86_get_regs)(struct hv_vcpu *vcpu, struct hv_x86_regs *regs);
-    int (*x86_set_regs)(struct hv_vcpu *vcpu, const struct hv_x86_regs *regs);
-    int (*x86_set_msrs)(struct hv_vcpu *vcpu, const struct hv_x86_msr *msrs, unsigned count);
     /* Does the guest use the hypervisor's clock on this vCPU? 1, 0 or a negative errno. */
-    int (*x86_clock_enabled)(struct hv_vcpu *vcpu);
+    int (*vcpu_clock_enabled)(struct hv_vcpu *vcpu);
+
+    /* What the processor calls its hardware virtualization; NULL: it has none that can be used. */
+    const char *(*virtualization)(void);
+
+    /* The vCPU's state at power-on: arch/<architecture>/ declares it. */
+    const struct hv_arch *arch;
 };
 
 #endif

@@ -5,7 +5,7 @@
 
 void irq_set(const struct irq_line *line, bool level)
 {
-    line->set(line->ctx, line->gsi, level);
+    line->set(line->ctx, line->irq, level);
 }
 
 void irq_pulse(const struct irq_line *line)

@@ -16,10 +16,10 @@
  * become one edge.
  */
 struct irq_line {
-    void (*set)(void *ctx, unsigned gsi, bool level);
+    void (*set)(void *ctx, unsigned irq, bool level);
     void *ctx;
-    unsigned gsi;
-    int eventfd; /* -1: none; owned by the maker of the line */
+    unsigned irq; /* its number at the interrupt controller */
+    int eventfd;  /* -1: none; owned by the maker of the line */
 };
 
 void irq_set(const struct irq_line *line, bool level);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* x86-64 processor state: the port's types to KVM's and back. */
-#include <cpuid.h>
+/* Processor state: the port's types to KVM's and back. */
+#include "kvm/x86_64/state.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,14 +13,6 @@
 #define CPUID_1_ECX_TSC_DEADLINE (1u << 24)
 #define MSR_KVM_SYSTEM_TIME_NEW  0x4b564d01 /* kvmclock: Documentation/virt/kvm/x86/msr.rst */
 #define KVM_SYSTEM_TIME_ENABLED  1u
-
-bool kvm_cpu_has_virt(void)
-{
-    unsigned a, b, c, d;
-    bool vmx = __get_cpuid(1, &a, &b, &c, &d) && (c & 1u << 5);
-    bool svm = __get_cpuid(0x80000001, &a, &b, &c, &d) && (c & 1u << 2);
-    return vmx || svm;
-}
 
 static struct kvm_cpuid2 *cpuid_alloc(unsigned count)
 {
@@ -43,7 +36,7 @@ static struct hv_x86_cpuid cpuid_import(const struct kvm_cpuid_entry2 *e)
 }
 
 /* KVM_GET_SUPPORTED_CPUID leaves one thing out that a capability says instead. */
-int kvm_x86_supported_cpuid(struct hv_vm *vm, struct hv_x86_cpuid *entries, unsigned max)
+static int supported_cpuid(struct hv_vm *vm, struct hv_x86_cpuid *entries, unsigned max)
 {
     struct kvm_cpuid2 *c = cpuid_alloc(max);
     if (c == NULL)
@@ -64,7 +57,7 @@ int kvm_x86_supported_cpuid(struct hv_vm *vm, struct hv_x86_cpuid *entries, unsi
     return r;
 }
 
-int kvm_x86_set_cpuid(struct hv_vcpu *v, const struct hv_x86_cpuid *entries, unsigned count)
+static int set_cpuid(struct hv_vcpu *v, const struct hv_x86_cpuid *entries, unsigned count)
 {
     struct kvm_cpuid2 *c = cpuid_alloc(count);
     if (c == NULL)
@@ -148,7 +141,7 @@ int kvm_x86_get_regs(struct hv_vcpu *v, struct hv_x86_regs *regs)
 }
 
 /* The local APIC's base and the pending interrupt are not the port's: they stay as they are. */
-int kvm_x86_set_regs(struct hv_vcpu *v, const struct hv_x86_regs *regs)
+static int set_regs(struct hv_vcpu *v, const struct hv_x86_regs *regs)
 {
     struct kvm_regs general = {0};
     struct kvm_sregs special;
@@ -169,7 +162,7 @@ int kvm_x86_set_regs(struct hv_vcpu *v, const struct hv_x86_regs *regs)
     return err < 0 ? fail(err, "vCPU %u: set registers", v->id) : 0;
 }
 
-int kvm_x86_set_msrs(struct hv_vcpu *v, const struct hv_x86_msr *msrs, unsigned count)
+static int set_msrs(struct hv_vcpu *v, const struct hv_x86_msr *msrs, unsigned count)
 {
     struct kvm_msrs *m = calloc(1, sizeof(*m) + count * sizeof(m->entries[0]));
     if (m == NULL)
@@ -187,7 +180,7 @@ int kvm_x86_set_msrs(struct hv_vcpu *v, const struct hv_x86_msr *msrs, unsigned 
     return 0;
 }
 
-int kvm_x86_clock_enabled(struct hv_vcpu *v)
+int kvm_arch_clock_enabled(struct hv_vcpu *v)
 {
     _Alignas(struct kvm_msrs)
         uint8_t room[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)] = {0};
@@ -199,3 +192,10 @@ int kvm_x86_clock_enabled(struct hv_vcpu *v)
         return fail(done, "vCPU %u: KVM_GET_MSRS", v->id);
     return done == 1 && (m->entries[0].data & KVM_SYSTEM_TIME_ENABLED) != 0;
 }
+
+const struct hv_arch kvm_hv_arch = {
+    .supported_cpuid = supported_cpuid,
+    .set_cpuid = set_cpuid,
+    .set_regs = set_regs,
+    .set_msrs = set_msrs,
+};
