@@ -133,7 +133,7 @@ Test(completion, zsh_gets_each_option_with_its_values)
         "#compdef minivet\n",
         "on the host, or in the guest]:unpack:(cached on off)' \\\n",
         "'*--unpack=[Unpack it on the host and cache it \\[cached\\], ",
-        "'*-k+[Kernel to boot\\: bzImage",
+        "'*-k+[Kernel to boot\\: vmlinuz",
         "[The kernel'\\''s command line, after Minivet'\\''s own words]:append:' \\\n",
         "::stats:(table json)' \\\n",
         ":virtio:{_minivet_list \"transport=mmio transport=pci ",

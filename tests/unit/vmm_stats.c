@@ -159,7 +159,7 @@ Test(stats, the_table_is_logged_line_by_line)
     struct stats_queue q = a_queue("a.img");
     struct stats s = some_stats(&q, 1);
     log_set_sink(keep_line, NULL);
-    stats_print(&s, STATS_TABLE);
+    stats_print(&s, false);
     log_set_sink(NULL, NULL);
     cr_assert(eq(uint, line_count, 4));
     cr_expect(strstr(lines[0], "device") != NULL, "%s", lines[0]);

@@ -15,6 +15,8 @@
 #include "vmm/config/config_words.h"
 #include "vmm/report/timeline.h"
 
+_Static_assert(CONFIG_MAX_MARKS <= TIMELINE_MARKS, "the timeline has room for every mark");
+
 #define MIN_MEM_BYTES (32 * MIB)
 #define MAX_MEM_BYTES (1024 * GIB)
 #define MAX_POLL_US   10000

@@ -14,11 +14,12 @@
 #include "core/ports/net.h"
 #include "devices/net/user/net_user.h"
 
-#define CONFIG_MAX_DISKS      64
-#define CONFIG_MAX_NETS       8
-#define CONFIG_MAX_PAIRS      16
-#define CONFIG_MAX_MARKS      16
-#define CONFIG_IOTHREAD_BYTES 256
+#define CONFIG_MAX_DISKS       64
+#define CONFIG_MAX_NETS        8
+#define CONFIG_MAX_PAIRS       16
+#define CONFIG_MAX_MARKS       16
+#define CONFIG_IOTHREAD_BYTES  256
+#define CONFIG_THREAD_NAME_MAX 15u /* what the host calls a thread */
 
 enum console_kind {
     CONSOLE_SERIAL,

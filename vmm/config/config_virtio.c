@@ -12,7 +12,6 @@
 #include "virtio/spec.h"
 #include "vmm/config/config.h"
 #include "vmm/config/config_words.h"
-#include "vmm/machine/io_threads.h"
 
 int config_word(const char *const *words, const char *word)
 {
@@ -37,7 +36,7 @@ static int set_iothread(void *into, const char *value)
     size_t run = 0;
     for (const char *c = value; *c != '\0'; c++) {
         bool good = isalnum((unsigned char)*c) || *c == '-' || *c == '_';
-        if (*c == ':' ? run == 0 : !good || run == IO_THREADS_NAME_MAX)
+        if (*c == ':' ? run == 0 : !good || run == CONFIG_THREAD_NAME_MAX)
             return -EINVAL;
         run = *c == ':' ? 0 : run + 1;
     }

@@ -13,7 +13,7 @@
 #include "vmm/report/stats.h"
 
 struct io_thread {
-    char name[IO_THREADS_NAME_MAX + 1];
+    char name[CONFIG_THREAD_NAME_MAX + 1];
     struct evloop *loop;
 };
 
@@ -75,8 +75,8 @@ static int make(struct io_threads *t, const char *name, struct evloop **out)
 
 int io_threads_get(struct io_threads *t, const char *name, size_t len, struct evloop **out)
 {
-    char text[IO_THREADS_NAME_MAX + 1] = "";
-    memcpy(text, name, min_u64(len, IO_THREADS_NAME_MAX));
+    char text[CONFIG_THREAD_NAME_MAX + 1] = "";
+    memcpy(text, name, min_u64(len, CONFIG_THREAD_NAME_MAX));
     for (unsigned i = 0; i < t->count; i++) {
         if (strcmp(t->threads[i].name, text) == 0) {
             *out = t->threads[i].loop;

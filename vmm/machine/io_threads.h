@@ -8,8 +8,7 @@
 
 #include <stddef.h>
 
-#define IO_THREADS_MAIN     "io"
-#define IO_THREADS_NAME_MAX 15u /* what the host calls a thread */
+#define IO_THREADS_MAIN "io"
 
 struct evloop;
 struct io_threads;

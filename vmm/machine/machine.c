@@ -381,7 +381,7 @@ void machine_print_stats(struct machine *m)
         call.stats.usage = m->usage;
         vcpus_exits(m->vcpus, &call.stats.exits);
         take_hv_stats(m, &call.stats);
-        stats_print(&call.stats, m->config.vm->stats);
+        stats_print(&call.stats, m->config.vm->stats == STATS_JSON);
     }
     stats_free(&call.stats);
 }

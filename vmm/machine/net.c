@@ -31,6 +31,8 @@
 #include "vmm/machine/virtio_devices.h"
 #include "vmm/report/stats.h"
 
+_Static_assert(CONFIG_MAX_NETS <= STATS_MAX_NETS, "statistics of each");
+
 #define NS_PER_MS 1000000u
 
 struct net {

@@ -271,13 +271,13 @@ int stats_print_json(const struct stats *s, FILE *out)
 
 /* ---- where it goes ---- */
 
-void stats_print(const struct stats *s, enum stats_kind kind)
+void stats_print(const struct stats *s, bool json)
 {
     char *text = NULL;
     size_t bytes;
     FILE *out = open_memstream(&text, &bytes);
     if (out != NULL) {
-        if (kind == STATS_JSON)
+        if (json)
             stats_print_json(s, out);
         else
             stats_print_table(s, out);
@@ -287,10 +287,10 @@ void stats_print(const struct stats *s, enum stats_kind kind)
         fail(-ENOMEM, "statistics");
         return;
     }
-    if (kind == STATS_JSON)
+    if (json)
         log_write(text, bytes);
     /* At the one level that nothing hides: it was asked for. */
-    char *rest = kind == STATS_JSON ? NULL : text;
+    char *rest = json ? NULL : text;
     for (char *line = strsep(&rest, "\n"); rest != NULL; line = strsep(&rest, "\n"))
         log_error("%s", line);
     free(text);

@@ -15,11 +15,11 @@
 #include "core/ports/hv.h"
 #include "virtio/net/net.h"
 #include "virtio/observe/stats.h"
-#include "vmm/config/config.h"
 #include "vmm/report/exits.h"
 #include "vmm/report/usage.h"
 
-#define STATS_MAX_HV 160
+#define STATS_MAX_HV   160
+#define STATS_MAX_NETS 8
 
 struct cJSON;
 struct virtio_device;
@@ -51,7 +51,7 @@ struct stats {
     unsigned loop_count;
     struct stats_queue *queues;
     unsigned count, room;
-    struct stats_net nets[CONFIG_MAX_NETS];
+    struct stats_net nets[STATS_MAX_NETS];
     unsigned net_count;
     struct exits exits; /* of all vCPUs */
     struct usage usage;
@@ -66,8 +66,8 @@ int stats_add_loop(struct stats *s, const char *name, struct evloop *loop);
 int stats_add_device(struct stats *s, const struct virtio_device *dev);
 void stats_free(struct stats *s);
 
-/* To standard error: the table line by line, as messages. */
-void stats_print(const struct stats *s, enum stats_kind kind);
+/* To standard error: as JSON, or the table line by line, as messages. */
+void stats_print(const struct stats *s, bool json);
 
 void stats_print_table(const struct stats *s, FILE *out);
 /* stats_host.c: what of it is not the devices'. False: out of memory. */

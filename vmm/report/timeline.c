@@ -11,11 +11,10 @@
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
 #include "core/output/plot.h"
-#include "vmm/config/config.h"
 #include "vmm/report/usage.h"
 
 #define CODES      256
-#define MAX_EVENTS (CODES + CONFIG_MAX_MARKS + 32) /* 32: those that are in the source */
+#define MAX_EVENTS (CODES + TIMELINE_MARKS + 32) /* 32: those that are in the source */
 
 /*
  * Linux's own lines, as they have been since 4.17. `quiet` hides all of them; what is
@@ -45,7 +44,7 @@ struct timeline {
     /* The console's thread. */
     bool printed;
     unsigned pattern_count;
-    struct pattern patterns[ARRAY_SIZE(linux_lines) + CONFIG_MAX_MARKS];
+    struct pattern patterns[ARRAY_SIZE(linux_lines) + TIMELINE_MARKS];
     size_t kept;
     char text[4 * TIMELINE_MARK_BYTES]; /* the end of what was printed, then what is new */
 };
@@ -185,7 +184,7 @@ int timeline_create(struct timeline **out, const char *path, const char *const *
     for (unsigned i = 0; i < ARRAY_SIZE(linux_lines); i++)
         t->patterns[t->pattern_count++] =
             (struct pattern){.text = linux_lines[i].text, .name = linux_lines[i].name};
-    for (unsigned i = 0; i < CONFIG_MAX_MARKS && marks[i] != NULL; i++)
+    for (unsigned i = 0; i < TIMELINE_MARKS && marks[i] != NULL; i++)
         t->patterns[t->pattern_count++] = (struct pattern){.text = marks[i], .name = marks[i]};
     add(t, process_start(began));
     add(t, *began);

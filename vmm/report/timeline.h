@@ -14,7 +14,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define TIMELINE_MARK_BYTES 128 /* the longest text to look for */
+#define TIMELINE_MARKS      16  /* texts to look for, at most */
+#define TIMELINE_MARK_BYTES 128 /* the longest of them */
 
 struct plot;
 struct timeline;
