@@ -37,9 +37,9 @@ Test(arch_boot_state, a_64_bit_kernel_starts_with_paging_and_flat_segments)
     cr_expect_eq(r.rflags, 2, "interrupts are off");
     cr_expect_eq(r.cs.selector, 0x10);
     cr_expect(r.cs.long_mode && !r.cs.default_big);
-    cr_expect(r.ds.selector == 0x18 && r.es.selector == 0x18 && r.ss.selector == 0x18);
-    cr_expect_eq(r.gdt.base, 0x500);
-    cr_expect_eq(r.gdt.limit, 0x2f);
+    cr_expect_eq(r.data.selector, 0x18);
+    cr_expect_eq(r.gdt_base, 0x500);
+    cr_expect_eq(r.gdt_limit, 0x2f);
 }
 
 Test(arch_boot_state, a_pvh_kernel_starts_in_flat_protected_mode)
@@ -53,7 +53,7 @@ Test(arch_boot_state, a_pvh_kernel_starts_in_flat_protected_mode)
     cr_expect_eq(r.efer, 0);
     cr_expect(!r.cs.long_mode && r.cs.default_big);
     cr_expect(r.cs.base == 0 && r.cs.limit == 0xffffffff && r.cs.type == 0xb);
-    cr_expect(r.ds.limit == 0xffffffff && r.ds.type == 0x3 && r.ds.present);
+    cr_expect(r.data.limit == 0xffffffff && r.data.type == 0x3 && r.data.present);
     cr_expect(r.tr.limit == 0x67 && r.tr.base == 0 && r.tr.type == 0xb && !r.tr.code_or_data);
 }
 

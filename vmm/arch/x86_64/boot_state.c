@@ -44,7 +44,7 @@ static struct hv_x86_segment flat(uint16_t selector, uint8_t type)
 void x86_boot_regs(struct hv_x86_regs *out, const struct boot_state *state)
 {
     bool is_long = state->mode == BOOT_LONG64;
-    struct hv_x86_segment code = flat(BOOT_CS, TYPE_CODE), data = flat(BOOT_DS, TYPE_DATA);
+    struct hv_x86_segment code = flat(BOOT_CS, TYPE_CODE);
     code.long_mode = is_long;
     code.default_big = !is_long;
     *out = (struct hv_x86_regs){
@@ -58,13 +58,10 @@ void x86_boot_regs(struct hv_x86_regs *out, const struct boot_state *state)
         .cr4 = is_long ? CR4_PAE : 0,
         .efer = is_long ? EFER_LME | EFER_LMA : 0,
         .cs = code,
-        .ds = data,
-        .es = data,
-        .fs = data,
-        .gs = data,
-        .ss = data,
+        .data = flat(BOOT_DS, TYPE_DATA),
         .tr = {.selector = BOOT_TR, .limit = TSS_LIMIT, .type = TYPE_TSS_BUSY, .present = true},
-        .gdt = {.base = state->gdt_gpa, .limit = state->gdt_limit},
+        .gdt_base = state->gdt_gpa,
+        .gdt_limit = state->gdt_limit,
     };
 }
 

@@ -21,18 +21,13 @@ struct hv_x86_segment {
     bool present, code_or_data, long_mode, default_big, granularity;
 };
 
-struct hv_x86_table {
-    uint64_t base;
-    uint16_t limit;
-};
-
+/* What is not here is 0. */
 struct hv_x86_regs {
-    uint64_t rax, rbx, rcx, rdx, rsi, rdi, rsp, rbp;
-    uint64_t r8, r9, r10, r11, r12, r13, r14, r15;
-    uint64_t rip, rflags;
-    uint64_t cr0, cr2, cr3, cr4, efer;
-    struct hv_x86_segment cs, ds, es, fs, gs, ss, tr, ldt;
-    struct hv_x86_table gdt, idt;
+    uint64_t rip, rflags, rbx, rsi, rsp;
+    uint64_t cr0, cr3, cr4, efer;
+    struct hv_x86_segment cs, data, tr; /* data: of DS, ES, FS, GS and SS */
+    uint64_t gdt_base;
+    uint16_t gdt_limit;
 };
 
 struct hv_x86_cpuid {

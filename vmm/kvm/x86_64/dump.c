@@ -7,10 +7,10 @@
 #include <linux/kvm.h>
 #include <stdio.h>
 
+#include "core/base/fail.h"
 #include "core/base/xmath.h"
 #include "core/memory/gmem.h"
 #include "kvm/impl.h"
-#include "kvm/x86_64/state.h"
 
 #define INSN_BYTES_MAX 15 /* Intel SDM 2A 2.3.11 */
 #define PAGE           UINT64_C(4096)
@@ -30,8 +30,7 @@ static unsigned code_read(struct hv_vcpu *v, uint64_t gva, uint8_t *bytes, unsig
     return n;
 }
 
-static void code_print(struct hv_vcpu *v, const struct hv_exit *e, const struct hv_x86_regs *r,
-                       FILE *out)
+static void code_print(struct hv_vcpu *v, const struct hv_exit *e, uint64_t gva, FILE *out)
 {
     uint8_t bytes[INSN_BYTES_MAX];
     unsigned n = 0;
@@ -44,21 +43,21 @@ static void code_print(struct hv_vcpu *v, const struct hv_exit *e, const struct 
             bytes[i] = run->emulation_failure.insn_bytes[i];
     }
     if (n == 0)
-        n = code_read(v, (r->cs.long_mode ? 0 : r->cs.base) + r->rip, bytes, sizeof(bytes));
+        n = code_read(v, gva, bytes, sizeof(bytes));
     fputs("code at rip:", out);
     for (unsigned i = 0; i < n; i++)
         fprintf(out, " %02x", bytes[i]);
     fputs(n == 0 ? " not in guest memory\n" : "\n", out);
 }
 
-static void segment_print(const char *name, const struct hv_x86_segment *s, FILE *out)
+static void segment_print(const char *name, const struct kvm_segment *s, FILE *out)
 {
-    fprintf(out, "%-3s %04x base %016" PRIx64 " limit %08x type %x dpl %u%s%s%s\n", name,
-            s->selector, s->base, s->limit, s->type, s->dpl, s->present ? "" : " not present",
-            s->long_mode ? " 64-bit" : "", s->default_big ? " 32-bit" : "");
+    fprintf(out, "%-3s %04x base %016llx limit %08x type %x dpl %u%s%s%s\n", name, s->selector,
+            s->base, s->limit, s->type, s->dpl, s->present && !s->unusable ? "" : " not present",
+            s->l ? " 64-bit" : "", s->db ? " 32-bit" : "");
 }
 
-static void regs_print(const struct hv_x86_regs *r, FILE *out)
+static void regs_print(const struct kvm_regs *r, const struct kvm_sregs *s, FILE *out)
 {
     const struct {
         const char *name;
@@ -67,24 +66,30 @@ static void regs_print(const struct hv_x86_regs *r, FILE *out)
                 {"rcx", r->rcx}, {"rdx", r->rdx},    {"rsi", r->rsi}, {"rdi", r->rdi},
                 {"rsp", r->rsp}, {"rbp", r->rbp},    {"r8", r->r8},   {"r9", r->r9},
                 {"r10", r->r10}, {"r11", r->r11},    {"r12", r->r12}, {"r13", r->r13},
-                {"r14", r->r14}, {"r15", r->r15},    {"cr0", r->cr0}, {"cr2", r->cr2},
-                {"cr3", r->cr3}, {"cr4", r->cr4},    {"efe", r->efer}};
+                {"r14", r->r14}, {"r15", r->r15},    {"cr0", s->cr0}, {"cr2", s->cr2},
+                {"cr3", s->cr3}, {"cr4", s->cr4},    {"efe", s->efer}};
     for (unsigned i = 0; i < ARRAY_SIZE(regs); i++)
         fprintf(out, "%-3s %016" PRIx64 "%s", regs[i].name, regs[i].value,
                 i % 4 == 3 || i + 1 == ARRAY_SIZE(regs) ? "\n" : "  ");
-    segment_print("cs", &r->cs, out);
-    segment_print("ss", &r->ss, out);
-    segment_print("ds", &r->ds, out);
-    segment_print("tr", &r->tr, out);
-    fprintf(out, "gdt %016" PRIx64 " limit %04x  idt %016" PRIx64 " limit %04x\n", r->gdt.base,
-            r->gdt.limit, r->idt.base, r->idt.limit);
+    segment_print("cs", &s->cs, out);
+    segment_print("ss", &s->ss, out);
+    segment_print("ds", &s->ds, out);
+    segment_print("tr", &s->tr, out);
+    fprintf(out, "gdt %016llx limit %04x  idt %016llx limit %04x\n", s->gdt.base, s->gdt.limit,
+            s->idt.base, s->idt.limit);
 }
 
 void kvm_arch_state_print(struct hv_vcpu *v, const struct hv_exit *e, FILE *out)
 {
-    struct hv_x86_regs regs;
-    if (kvm_x86_get_regs(v, &regs) < 0)
+    struct kvm_regs r;
+    struct kvm_sregs s;
+    int err = kvm_ioctl_ptr(v->fd, KVM_GET_REGS, &r);
+    if (err >= 0)
+        err = kvm_ioctl_ptr(v->fd, KVM_GET_SREGS, &s);
+    if (err < 0) {
+        fail(err, "vCPU %u: get registers", v->id);
         return;
-    code_print(v, e, &regs, out);
-    regs_print(&regs, out);
+    }
+    code_print(v, e, (s.cs.l ? 0 : s.cs.base) + r.rip, out);
+    regs_print(&r, &s, out);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Processor state: the port's types to KVM's and back. */
-#include "kvm/x86_64/state.h"
+#include "arch/x86_64/hv_x86.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -94,68 +94,31 @@ static struct kvm_segment segment_export(const struct hv_x86_segment *s)
     };
 }
 
-static struct hv_x86_segment segment_import(const struct kvm_segment *s)
-{
-    return (struct hv_x86_segment){
-        .base = s->base,
-        .limit = s->limit,
-        .selector = s->selector,
-        .type = s->type,
-        .dpl = s->dpl,
-        .present = s->present && !s->unusable,
-        .code_or_data = s->s,
-        .long_mode = s->l,
-        .default_big = s->db,
-        .granularity = s->g,
-    };
-}
-
-/* Each general register, and each segment, has the same name on both sides. */
-/* clang-format off */
-#define GENERAL(X)                                          \
-    X(rax) X(rbx) X(rcx) X(rdx) X(rsi) X(rdi) X(rsp) X(rbp) \
-    X(r8) X(r9) X(r10) X(r11) X(r12) X(r13) X(r14) X(r15)   \
-    X(rip) X(rflags)
-#define CONTROL(X) X(cr0) X(cr2) X(cr3) X(cr4) X(efer)
-#define SEGMENT(X) X(cs) X(ds) X(es) X(fs) X(gs) X(ss) X(tr) X(ldt)
-/* clang-format on */
-
-int kvm_x86_get_regs(struct hv_vcpu *v, struct hv_x86_regs *regs)
-{
-    struct kvm_regs general;
-    struct kvm_sregs special;
-    int err = kvm_ioctl_ptr(v->fd, KVM_GET_REGS, &general);
-    if (err >= 0)
-        err = kvm_ioctl_ptr(v->fd, KVM_GET_SREGS, &special);
-    if (err < 0)
-        return fail(err, "vCPU %u: get registers", v->id);
-#define FROM_GENERAL(name) regs->name = general.name;
-#define FROM_CONTROL(name) regs->name = special.name;
-#define FROM_SEGMENT(name) regs->name = segment_import(&special.name);
-    GENERAL(FROM_GENERAL)
-    CONTROL(FROM_CONTROL)
-    SEGMENT(FROM_SEGMENT)
-    regs->gdt = (struct hv_x86_table){special.gdt.base, special.gdt.limit};
-    regs->idt = (struct hv_x86_table){special.idt.base, special.idt.limit};
-    return 0;
-}
-
 /* The local APIC's base and the pending interrupt are not the port's: they stay as they are. */
 static int set_regs(struct hv_vcpu *v, const struct hv_x86_regs *regs)
 {
-    struct kvm_regs general = {0};
+    struct kvm_regs general = {
+        .rip = regs->rip,
+        .rflags = regs->rflags,
+        .rbx = regs->rbx,
+        .rsi = regs->rsi,
+        .rsp = regs->rsp,
+    };
     struct kvm_sregs special;
     int err = kvm_ioctl_ptr(v->fd, KVM_GET_SREGS, &special);
     if (err < 0)
         return fail(err, "vCPU %u: get registers", v->id);
-#define TO_GENERAL(name) general.name = regs->name;
-#define TO_CONTROL(name) special.name = regs->name;
-#define TO_SEGMENT(name) special.name = segment_export(&regs->name);
-    GENERAL(TO_GENERAL)
-    CONTROL(TO_CONTROL)
-    SEGMENT(TO_SEGMENT)
-    special.gdt = (struct kvm_dtable){.base = regs->gdt.base, .limit = regs->gdt.limit};
-    special.idt = (struct kvm_dtable){.base = regs->idt.base, .limit = regs->idt.limit};
+    special.cr0 = regs->cr0;
+    special.cr2 = 0;
+    special.cr3 = regs->cr3;
+    special.cr4 = regs->cr4;
+    special.efer = regs->efer;
+    special.cs = segment_export(&regs->cs);
+    special.ds = special.es = special.fs = special.gs = special.ss = segment_export(&regs->data);
+    special.tr = segment_export(&regs->tr);
+    special.ldt = (struct kvm_segment){.unusable = 1};
+    special.gdt = (struct kvm_dtable){.base = regs->gdt_base, .limit = regs->gdt_limit};
+    special.idt = (struct kvm_dtable){0};
     err = kvm_ioctl_ptr(v->fd, KVM_SET_SREGS, &special);
     if (err >= 0)
         err = kvm_ioctl_ptr(v->fd, KVM_SET_REGS, &general);
