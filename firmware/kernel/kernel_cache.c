@@ -18,7 +18,7 @@
 #include "core/base/xmath.h"
 #include "firmware/kernel/image.h"
 
-#define MAGIC  "minivet kernel 3" /* with the mark's meaning */
+#define MAGIC  "minivet kernel 4" /* with the mark's meaning */
 #define PREFIX "unpacked-"
 
 /* ---- whose is it? ---- */
@@ -63,73 +63,18 @@ static int open_folder(const char *dir)
     return fd;
 }
 
-/* ---- is it whole? ---- */
+/* ---- an entry's name and mark ---- */
 
-#define SUM_BYTES   16384u /* at once */
-#define SPARSE_STEP (1u << 20)
-
-/* Of the first `piece` bytes of each `step`; any one word that differs makes another. 0: none. */
-static uint64_t sum_up(int fd, uint64_t bytes, size_t piece, uint64_t step)
-{
-    uint64_t words[SUM_BYTES / sizeof(uint64_t)] = {0}, sum = 1;
-
-    for (uint64_t at = 0; at < bytes; at += step) {
-        size_t len = min_u64(piece, bytes - at), count = (len + 7) / 8;
-
-        words[count - 1] = 0;
-        if (pread(fd, words, len, (off_t)at) != (ssize_t)len)
-            return 0;
-        for (size_t i = 0; i < count; i++) {
-            sum = (sum ^ words[i]) * UINT64_C(0x9e3779b97f4a7c15);
-            sum ^= sum >> 32;
-        }
-    }
-    return sum;
-}
-
-static uint64_t sum_all(int fd, uint64_t bytes)
-{
-    return sum_up(fd, bytes, SUM_BYTES, SUM_BYTES);
-}
-
-static uint64_t sum_sparsely(int fd, uint64_t bytes)
-{
-    return sum_up(fd, bytes, 64, SPARSE_STEP);
-}
-
-/* Empty: unknown. */
-static void get_boot(char boot[KERNEL_CACHE_BOOT_BYTES])
+/* Which of its lives the host is in; false: it does not say. */
+static bool identify_boot(char boot[KERNEL_CACHE_BOOT_BYTES])
 {
     int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+    ssize_t len = fd >= 0 ? read(fd, boot, KERNEL_CACHE_BOOT_BYTES) : -1;
 
-    memset(boot, 0, KERNEL_CACHE_BOOT_BYTES);
-    if (fd < 0)
-        return;
-    (void)!read(fd, boot, KERNEL_CACHE_BOOT_BYTES);
-    close(fd);
+    if (fd >= 0)
+        close(fd);
+    return len > 0;
 }
-
-/*
- * What was written since the host started is in its memory, if not on its disk. What was written
- * before may be what the disk had of it when the host crashed; if not, it is marked as of now.
- */
-static bool is_whole(int fd, uint64_t bytes, struct kernel_cache_mark *mark)
-{
-    char boot[KERNEL_CACHE_BOOT_BYTES];
-
-    get_boot(boot);
-    if (mark->sparse_sum == 0 || sum_sparsely(fd, bytes) != mark->sparse_sum)
-        return false;
-    if (boot[0] != '\0' && memcmp(boot, mark->boot, sizeof(boot)) == 0)
-        return true;
-    if (mark->sum == 0 || sum_all(fd, bytes) != mark->sum)
-        return false;
-    (void)!pwrite(fd, boot, sizeof(boot),
-                  (off_t)(bytes + offsetof(struct kernel_cache_mark, boot)));
-    return true;
-}
-
-/* ---- an entry's name and mark ---- */
 
 static bool identify(const struct image *packed, uint64_t identity[7])
 {
@@ -147,10 +92,6 @@ static bool identify(const struct image *packed, uint64_t identity[7])
     return true;
 }
 
-#ifndef STATX_MNT_ID_UNIQUE /* in glibc 2.40 */
-#define STATX_MNT_ID_UNIQUE 0x4000u
-#endif
-
 /* An overlay's files may have other devices than its folders: one of the two must be the same. */
 static bool same_file_system(const struct statx *a, int fd, const char *path)
 {
@@ -162,23 +103,33 @@ static bool same_file_system(const struct statx *a, int fd, const char *path)
            ((a->stx_mask & b.stx_mask & STATX_MNT_ID) && a->stx_mnt_id == b.stx_mnt_id);
 }
 
-/* Whose word about its files is good? Else by a number that no other mount gets, from Linux 6.8. */
-static bool identify_mount(struct kernel_cache *c, const struct image *packed)
+/* Is what its file system says about its files good? */
+static bool is_trusted(const struct kernel_cache *c, const struct image *packed)
 {
     struct statx sx;
 
-    if (statx(packed->fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &sx) < 0)
-        return false;
-    if (same_file_system(&sx, c->dir_fd, "") || same_file_system(&sx, AT_FDCWD, "/") ||
-        same_file_system(&sx, AT_FDCWD, "/boot"))
-        return true;
-    get_boot(c->mark.mount_boot);
-    if (c->mark.mount_boot[0] == '\0' ||
-        statx(packed->fd, "", AT_EMPTY_PATH, STATX_MNT_ID_UNIQUE, &sx) < 0 ||
-        !(sx.stx_mask & STATX_MNT_ID_UNIQUE))
-        return false;
-    c->mark.mount = sx.stx_mnt_id;
-    return true;
+    return statx(packed->fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &sx) == 0 &&
+           (same_file_system(&sx, c->dir_fd, "") || same_file_system(&sx, AT_FDCWD, "/") ||
+            same_file_system(&sx, AT_FDCWD, "/boot"));
+}
+
+/* Of 64 bytes of each MiB; any one word that differs makes another. 0: none. */
+static uint64_t sum_up(int fd, uint64_t bytes)
+{
+    uint64_t sum = 1;
+
+    for (uint64_t at = 0; at < bytes; at += MIB) {
+        uint64_t words[8] = {0};
+        size_t len = min_u64(sizeof(words), bytes - at);
+
+        if (pread(fd, words, len, (off_t)at) != (ssize_t)len)
+            return 0;
+        for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+            sum = (sum ^ words[i]) * UINT64_C(0x9e3779b97f4a7c15);
+            sum ^= sum >> 32;
+        }
+    }
+    return sum;
 }
 
 int kernel_cache_open(struct kernel_cache *c, const char *dir, const struct image *packed,
@@ -198,7 +149,8 @@ int kernel_cache_open(struct kernel_cache *c, const char *dir, const struct imag
     for (unsigned i = 0; err == 0 && i < KERNEL_CACHE_SAMPLES; i++)
         err = image_read(packed, offset + (bytes - len) * i / (KERNEL_CACHE_SAMPLES - 1),
                          c->mark.samples[i], len);
-    if (err < 0 || !identify(packed, c->mark.identity) || !identify_mount(c, packed))
+    if (err < 0 || !identify(packed, c->mark.identity) || !is_trusted(c, packed) ||
+        !identify_boot(c->mark.boot))
         kernel_cache_close(c);
     snprintf(c->name, sizeof(c->name), PREFIX "%" PRIx64 "-%" PRIx64, c->mark.identity[0],
              c->mark.identity[1]);
@@ -220,21 +172,16 @@ int kernel_cache_find(const struct kernel_cache *c)
 
     if (c->dir_fd < 0)
         return -1;
-    const int how = O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
-    int fd = openat(c->dir_fd, c->name, O_RDWR | how);
-    if (fd < 0) /* on a disk that is not to be written to? */
-        fd = openat(c->dir_fd, c->name, O_RDONLY | how);
+    int fd = openat(c->dir_fd, c->name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return -1;
     if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && is_ours_alone(&st) &&
         st.st_size == unpacked_bytes + (off_t)sizeof(mark) &&
         pread(fd, &mark, sizeof(mark), unpacked_bytes) == (ssize_t)sizeof(mark) &&
-        memcmp(&mark, &c->mark, offsetof(struct kernel_cache_mark, sum)) == 0) {
-        if (is_whole(fd, (uint64_t)unpacked_bytes, &mark)) {
-            (void)futimens(fd, NULL); /* used now */
-            return fd;
-        }
-        log_info("%s in the cache of kernels: is damaged; unpacked again", c->name);
+        memcmp(&mark, &c->mark, offsetof(struct kernel_cache_mark, sum)) == 0 && mark.sum != 0 &&
+        mark.sum == sum_up(fd, (uint64_t)unpacked_bytes)) {
+        (void)futimens(fd, NULL); /* used now */
+        return fd;
     }
     close(fd);
     return -1;
@@ -308,9 +255,7 @@ void kernel_cache_keep(const struct kernel_cache *c, const struct image *packed,
         return;
     }
     bool kept = write_all(fd, unpacked, unpacked_bytes);
-    mark.sum = sum_all(fd, unpacked_bytes);
-    mark.sparse_sum = sum_sparsely(fd, unpacked_bytes);
-    get_boot(mark.boot);
+    mark.sum = sum_up(fd, unpacked_bytes);
     kept = kept && write_all(fd, &mark, sizeof(mark)) && identify(packed, now) &&
            memcmp(now, c->mark.identity, sizeof(now)) == 0 &&
            renameat(c->dir_fd, temporary, c->dir_fd, c->name) == 0;

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Unpacked kernels, kept as files in a folder of the user's, so that each is unpacked once.
+ * Unpacked kernels, kept as files in a folder of the user's, so that each is unpacked once after
+ * the host's start.
  *
  * An entry is known by the packed file that it came from: device, inode, size, times of change of
  * content and of inode (which nobody can set), and samples of the packed bytes, for file systems
  * whose times are fixed. To read it costs nothing that a hash of all the bytes would cost.
  *
  * All of that is what a file system says, and who made it can make it say anything, as in the image
- * of a guest's disk that is mounted here: the next such image may have the same device. Trusted are
- * the file systems of the folder, of / and of /boot; of any other an entry is good for one mount.
+ * of a guest's disk that is mounted here: the next such image may have the same device. Only files
+ * on the file systems of the folder, of / and of /boot have entries.
  *
- * An entry may be damaged: its name may outlive a crash of the host that its bytes did not. One
- * that was last seen whole before the host started is summed up once, by every byte; any other by
- * 64 bytes of each MiB.
+ * An entry is good until the host starts again. What was written since its start is in its memory,
+ * if not on its disk; of what was written before, a crash may have left the name without the bytes.
+ * 64 bytes of each MiB are summed up all the same, for a disk that lost what it was to write.
  *
  * Nobody else may plant a kernel: folder and files that do not belong to this user alone are as
  * good as absent. Nothing that goes wrong here is an error: the kernel is unpacked again.
@@ -35,13 +36,10 @@ struct image;
 /* What is behind the unpacked bytes in an entry; private. */
 struct kernel_cache_mark {
     char magic[16];
+    char boot[KERNEL_CACHE_BOOT_BYTES]; /* of the host: one of its lives */
     uint64_t identity[10];
-    uint64_t mount;                           /* 0: a file system that is trusted */
-    char mount_boot[KERNEL_CACHE_BOOT_BYTES]; /* in this life of the host it has that number */
     uint8_t samples[KERNEL_CACHE_SAMPLES][KERNEL_CACHE_SAMPLE];
-    /* Of the entry itself; sums of 0 are none. */
-    uint64_t sum, sparse_sum;
-    char boot[KERNEL_CACHE_BOOT_BYTES]; /* of the host; it was whole then */
+    uint64_t sum; /* of the entry itself; what is above is the same for the same kernel */
 };
 
 struct kernel_cache {
@@ -52,7 +50,7 @@ struct kernel_cache {
 
 /*
  * For the packed bytes at offset of a file. The folder is made if it is not there; NULL: there is
- * none, as for a file whose mount cannot be told apart. 0, or what reading the file said; reported.
+ * none, as for a file whose file system is not trusted. 0, or what reading the file said; reported.
  */
 int kernel_cache_open(struct kernel_cache *c, const char *dir, const struct image *packed,
                       uint64_t offset, uint32_t bytes, uint32_t unpacked_bytes);
