@@ -237,10 +237,10 @@ static void unplug(struct rig_machine *m)
 
 /* ---- the machine ---- */
 
-static void on_vcpu_end(void *ctx, enum vcpu_end end)
+static void on_vcpu_end(void *ctx, enum power_event end, int status)
 {
     struct live *l = ctx;
-    (void)end;
+    (void)end, (void)status;
     atomic_store(&l->dead, true);
 }
 
@@ -322,8 +322,7 @@ static void open_machine(struct rig_machine *m, struct rig *rig)
                                                         .count = 1,
                                                         .mmio = rig->bus,
                                                         .pio = rig->pio,
-                                                        .on_end = on_vcpu_end,
-                                                        .ctx = l}),
+                                                        .power = {on_vcpu_end, l}}),
          "a vCPU");
     need(x86_power_on(&hv_kvm, l->vm, vcpus_get(l->vcpus, 0), 0, 1, &state), "power-on");
     need(vcpus_start(l->vcpus), "the vCPU's start");

@@ -19,10 +19,10 @@
 static sem_t ended;
 static _Atomic int end_status;
 
-static void on_end(void *ctx, enum machine_end how, int status)
+static void on_end(void *ctx, enum power_event how, int status)
 {
     (void)ctx;
-    atomic_store(&end_status, how == MACHINE_END_STATUS ? status : -1);
+    atomic_store(&end_status, how == POWER_EXIT ? status : -1);
     sem_post(&ended);
 }
 
@@ -48,10 +48,11 @@ static void run_on(const char *rng, const char *first, const char *second, unsig
     CHECK_EQ(config_parse(&vm, argc, argv), 0);
     if (record != NULL)
         CHECK_EQ(tape_record(&tape, record, &clock_host, argc, argv), 0);
-    CHECK_EQ(machine_create(
-                 &m,
-                 &(struct machine_config){
-                     .vm = &vm, .arch = &arch_host, .hv = &hv_kvm, .tape = tape, .on_end = on_end}),
+    CHECK_EQ(machine_create(&m, &(struct machine_config){.vm = &vm,
+                                                         .arch = &arch_host,
+                                                         .hv = &hv_kvm,
+                                                         .tape = tape,
+                                                         .power = {.request = on_end}}),
              0);
     CHECK_EQ(machine_start(m), 0);
     if (stop_after_ms > 0) {

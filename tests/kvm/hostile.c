@@ -18,10 +18,10 @@
 #include "vmm/machine/machine.h"
 
 static sem_t ended;
-static _Atomic enum machine_end end_how;
+static _Atomic enum power_event end_how;
 static _Atomic int end_status;
 
-static void on_end(void *ctx, enum machine_end how, int status)
+static void on_end(void *ctx, enum power_event how, int status)
 {
     (void)ctx;
     atomic_store(&end_how, how);
@@ -37,7 +37,7 @@ static void drop(void *ctx, enum log_level level, const char *line)
     (void)line;
 }
 
-static void run_once(const char *orders, const char *disk, enum machine_end how)
+static void run_once(const char *orders, const char *disk, enum power_event how)
 {
     char kernel[512], cpus[] = "4";
     const char *dir = getenv("MINIVET_GUESTS");
@@ -48,14 +48,15 @@ static void run_once(const char *orders, const char *disk, enum machine_end how)
     struct machine *m;
     CHECK_EQ(sem_init(&ended, 0, 0), 0);
     CHECK_EQ(config_parse(&vm, ARRAY_SIZE(argv), argv), 0);
-    CHECK_EQ(machine_create(&m,
-                            &(struct machine_config){
-                                .vm = &vm, .arch = &arch_host, .hv = &hv_kvm, .on_end = on_end}),
+    CHECK_EQ(machine_create(&m, &(struct machine_config){.vm = &vm,
+                                                         .arch = &arch_host,
+                                                         .hv = &hv_kvm,
+                                                         .power = {.request = on_end}}),
              0);
     CHECK_EQ(machine_start(m), 0);
     sem_wait(&ended);
     CHECK_EQ(atomic_load(&end_how), how);
-    if (how == MACHINE_END_STATUS)
+    if (how == POWER_EXIT)
         CHECK_EQ(atomic_load(&end_status), 0);
     machine_stop(m);
     machine_destroy(m);
@@ -63,7 +64,7 @@ static void run_once(const char *orders, const char *disk, enum machine_end how)
 }
 
 /* By one thread, by threads of its own; after the first of each nothing more is held. */
-static void run(const char *orders, const char *keys, enum machine_end how)
+static void run(const char *orders, const char *keys, enum power_event how)
 {
     char disk[128];
     unsigned fds = 0, threads = 0;
@@ -87,29 +88,29 @@ static void run(const char *orders, const char *keys, enum machine_end how)
 
 static void edits(void)
 {
-    run("mode=0 rounds=20000", "", MACHINE_END_STATUS);
-    run("mode=0 rounds=20000 packed=1", ",ring=packed", MACHINE_END_STATUS);
+    run("mode=0 rounds=20000", "", POWER_EXIT);
+    run("mode=0 rounds=20000 packed=1", ",ring=packed", POWER_EXIT);
 }
 
 static void refills(void)
 {
-    run("mode=1 rounds=200", "", MACHINE_END_STATUS);
+    run("mode=1 rounds=200", "", POWER_EXIT);
 }
 
 static void storms(void)
 {
-    run("mode=2 rounds=100 cpus=4", "", MACHINE_END_STATUS);
-    run("mode=2 rounds=100 cpus=4 packed=1", ",ring=packed", MACHINE_END_STATUS);
+    run("mode=2 rounds=100 cpus=4", "", POWER_EXIT);
+    run("mode=2 rounds=100 cpus=4 packed=1", ",ring=packed", POWER_EXIT);
 }
 
 static void busy_power_off(void)
 {
-    run("mode=3", ",iops=10", MACHINE_END_OFF);
+    run("mode=3", ",iops=10", POWER_OFF);
 }
 
 static void busy_fault(void)
 {
-    run("mode=4", ",iops=100000", MACHINE_END_PANIC);
+    run("mode=4", ",iops=100000", POWER_PANIC);
 }
 
 const struct tap_test hostile_tests[] = {

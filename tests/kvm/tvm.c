@@ -32,15 +32,15 @@ static void end_run(struct tvm *t, enum tvm_end end, uint8_t status)
     pthread_mutex_unlock(&t->lock);
 }
 
-static void on_vcpu_end(void *ctx, enum vcpu_end end)
+static void on_vcpu_end(void *ctx, enum power_event end, int status)
 {
     static const enum tvm_end ends[] = {
-        [VCPU_END_RESET] = TVM_RESET,
-        [VCPU_END_POWER_OFF] = TVM_OFF,
-        [VCPU_END_PANIC] = TVM_PANIC,
-        [VCPU_END_FAULT] = TVM_FAULT,
+        [POWER_RESET] = TVM_RESET,
+        [POWER_OFF] = TVM_OFF,
+        [POWER_PANIC] = TVM_PANIC,
+        [POWER_FAULT] = TVM_FAULT,
     };
-    end_run(ctx, ends[end], 0);
+    end_run(ctx, ends[end], (uint8_t)status);
 }
 
 static void on_log(void *ctx, enum log_level level, const char *line)
@@ -198,8 +198,7 @@ void tvm_create(struct tvm *t, const struct tvm_config *config)
                                        .mmio = t->mmio,
                                        .pio = t->pio,
                                        .clock = &clock_host,
-                                       .on_end = on_vcpu_end,
-                                       .ctx = t};
+                                       .power = {on_vcpu_end, t}};
     CHECK_EQ(vcpus_create(&t->vcpus, &vcpus), 0);
     for (unsigned i = 0; i < t->cpus; i++)
         CHECK_EQ(x86_power_on(&hv_kvm, t->vm, vcpus_get(t->vcpus, i), i, t->cpus, &state), 0);

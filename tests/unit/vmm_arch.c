@@ -250,10 +250,10 @@ static const struct hv hv = {.name = "fake",
 
 static _Atomic int end_status = -1;
 
-static void on_end(void *ctx, enum machine_end how, int status)
+static void on_end(void *ctx, enum power_event how, int status)
 {
     (void)ctx;
-    atomic_store(&end_status, how == MACHINE_END_STATUS ? status : 256);
+    atomic_store(&end_status, how == POWER_EXIT ? status : 256);
 }
 
 static unsigned ask(uint64_t addr)
@@ -277,7 +277,7 @@ static void run(char *console)
     cr_assert_eq(machine_create(&m, &(struct machine_config){.arch = &arch_fake,
                                                              .vm = &config,
                                                              .hv = &hv,
-                                                             .on_end = on_end}),
+                                                             .power = {.request = on_end}}),
                  0);
     cr_assert_eq(machine_start(m), 0);
     while (atomic_load(&end_status) < 0)

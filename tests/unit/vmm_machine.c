@@ -202,7 +202,7 @@ static struct machine *machine;
 static _Atomic unsigned ends;
 static _Atomic int last_end;
 
-static void on_end(void *ctx, enum machine_end how, int status)
+static void on_end(void *ctx, enum power_event how, int status)
 {
     (void)ctx;
     (void)status;
@@ -276,7 +276,7 @@ static void run(guest_fn *fn, enum console_kind console)
     cr_assert_eq(machine_create(&machine, &(struct machine_config){.vm = &config,
                                                                    .arch = &arch_host,
                                                                    .hv = &hv_fake,
-                                                                   .on_end = on_end}),
+                                                                   .power = {.request = on_end}}),
                  0);
     cr_assert_eq(machine_start(machine), 0);
     while (atomic_load(&ends) == 0 && atomic_load(&resting) < VCPUS)
@@ -377,7 +377,7 @@ Test(machine, power_off_with_a_full_queue_in_flight)
         cr_skip_test("all reads go to the same memory");
     run(requests_then_off, CONSOLE_SERIAL);
     cr_expect_eq(atomic_load(&ends), 1);
-    cr_expect_eq(atomic_load(&last_end), MACHINE_END_OFF);
+    cr_expect_eq(atomic_load(&last_end), POWER_OFF);
 }
 
 /* The same, and a reset of the disk on the way. */
@@ -397,7 +397,7 @@ Test(machine, device_reset_with_a_full_queue_in_flight)
     if (!MAY_RUN_QUEUES)
         cr_skip_test("all reads go to the same memory");
     run(requests_then_reset, CONSOLE_VIRTIO);
-    cr_expect_eq(atomic_load(&last_end), MACHINE_END_STATUS);
+    cr_expect_eq(atomic_load(&last_end), POWER_EXIT);
 }
 
 /* ---- statistics, from a thread that is not the loop's ---- */
@@ -447,7 +447,7 @@ static void check_statistics(unsigned queues, const char *threads, const char *t
                                .stats = STATS_TABLE};
     strcpy(config.disks[0].virtio.iothread, threads);
     struct machine_config machine_config = {
-        .vm = &config, .arch = &arch_host, .hv = &hv_fake, .on_end = on_end};
+        .vm = &config, .arch = &arch_host, .hv = &hv_fake, .power = {.request = on_end}};
     guest = requests_then_rest;
     log_set_sink(read_row, NULL);
     cr_assert_eq(machine_create(&machine, &machine_config), 0);
@@ -611,7 +611,7 @@ static bool all_is_resident(bool prefault)
     cr_assert_eq(machine_create(&machine, &(struct machine_config){.vm = &config,
                                                                    .arch = &arch_host,
                                                                    .hv = &hv_fake,
-                                                                   .on_end = on_end}),
+                                                                   .power = {.request = on_end}}),
                  0);
     cr_assert_eq(mincore(vm.memory->regions[0].hva, MEM_BYTES, pages), 0);
     for (size_t i = 0; i < sizeof(pages); i++)

@@ -113,11 +113,11 @@ static const struct bus_region mmio_region = {
 
 static struct bus *mmio, *pio;
 static _Atomic int ends;
-static _Atomic enum vcpu_end last_end;
+static _Atomic enum power_event last_end;
 
-static void on_end(void *ctx, enum vcpu_end end)
+static void on_end(void *ctx, enum power_event end, int status)
 {
-    (void)ctx;
+    (void)ctx, (void)status;
     atomic_store(&last_end, end);
     atomic_fetch_add(&ends, 1);
 }
@@ -137,8 +137,12 @@ static struct vcpus *make_counting(unsigned count, const struct clock *clock)
     cr_assert(zero(bus_create(&pio, "pio", 65536)));
     cr_assert(zero(bus_add(mmio, &mmio_region)));
     cr_assert(zero(bus_add(pio, &port_region)));
-    struct vcpus_config config = {
-        .hv = &hv_fake, .count = count, .mmio = mmio, .pio = pio, .clock = clock, .on_end = on_end};
+    struct vcpus_config config = {.hv = &hv_fake,
+                                  .count = count,
+                                  .mmio = mmio,
+                                  .pio = pio,
+                                  .clock = clock,
+                                  .power = {.request = on_end}};
     cr_assert(zero(vcpus_create(&g, &config)));
     return g;
 }
@@ -257,7 +261,7 @@ Test(vcpu, without_a_clock_nothing_is_counted)
     finish(g);
 }
 
-static enum vcpu_end end_of(const struct hv_exit exit)
+static enum power_event end_of(const struct hv_exit exit)
 {
     fakes[0] = (struct hv_vcpu){.script = &exit, .length = 1};
     atomic_store(&ends, 0);
@@ -274,17 +278,17 @@ Test(vcpu, every_exit_reason_has_an_answer)
 {
     static const struct {
         enum hv_exit_reason reason;
-        enum vcpu_end end;
+        enum power_event end;
     } rows[] = {
-        {HV_EXIT_SHUTDOWN, VCPU_END_PANIC},       {HV_EXIT_CRASH, VCPU_END_PANIC},
-        {HV_EXIT_RESET, VCPU_END_RESET},          {HV_EXIT_POWER_OFF, VCPU_END_POWER_OFF},
-        {HV_EXIT_ENTRY_FAILED, VCPU_END_FAULT},   {HV_EXIT_HALT, VCPU_END_FAULT},
-        {HV_EXIT_INTERNAL_ERROR, VCPU_END_FAULT}, {HV_EXIT_UNKNOWN, VCPU_END_FAULT},
+        {HV_EXIT_SHUTDOWN, POWER_PANIC},       {HV_EXIT_CRASH, POWER_PANIC},
+        {HV_EXIT_RESET, POWER_RESET},          {HV_EXIT_POWER_OFF, POWER_OFF},
+        {HV_EXIT_ENTRY_FAILED, POWER_FAULT},   {HV_EXIT_HALT, POWER_FAULT},
+        {HV_EXIT_INTERNAL_ERROR, POWER_FAULT}, {HV_EXIT_UNKNOWN, POWER_FAULT},
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         cr_expect(eq(int, end_of((struct hv_exit){.reason = rows[i].reason}), rows[i].end),
                   "reason %d", rows[i].reason);
-    cr_expect(eq(int, end_of((struct hv_exit){.raw_reason = 1}), VCPU_END_FAULT));
+    cr_expect(eq(int, end_of((struct hv_exit){.raw_reason = 1}), POWER_FAULT));
 }
 
 Test(vcpu, pause_returns_when_no_vcpu_runs)
@@ -330,7 +334,7 @@ Test(vcpu, a_failed_creation_leaves_nothing)
 {
     struct vcpus *g = NULL;
     log_set_sink(quiet, NULL);
-    struct vcpus_config config = {.hv = &hv_fake, .count = 5, .on_end = on_end};
+    struct vcpus_config config = {.hv = &hv_fake, .count = 5, .power = {.request = on_end}};
     cr_assert(eq(int, vcpus_create(&g, &config), -ENOMEM));
     cr_assert(zero(ptr, g));
 }

@@ -66,7 +66,7 @@ struct run {
     bool reset;
     bool looked, emulated; /* for hardware virtualization: the host has none */
     struct ev_post look;
-    _Atomic enum machine_end machine_end;
+    _Atomic enum power_event machine_end;
     _Atomic int machine_status;
     struct ev_post machine_ended;
 };
@@ -103,12 +103,11 @@ static void cancel(struct run *run, const char *why, int exit_code)
 }
 
 /* Any thread; the first end only. */
-static void on_machine_end(void *ctx, enum machine_end end, int status)
+static void on_machine_end(void *ctx, enum power_event end, int status)
 {
     static const char *const names[] = {
-        [MACHINE_END_OFF] = "power-off",         [MACHINE_END_RESET] = "reset",
-        [MACHINE_END_STATUS] = "exit status",    [MACHINE_END_PANIC] = "panic",
-        [MACHINE_END_FAULT] = "Minivet's fault", [MACHINE_END_QUIT] = "quit"};
+        [POWER_OFF] = "power-off", [POWER_RESET] = "reset",           [POWER_EXIT] = "exit status",
+        [POWER_PANIC] = "panic",   [POWER_FAULT] = "Minivet's fault", [POWER_QUIT] = "quit"};
     struct run *run = ctx;
     timeline_add(run->timeline, TIMELINE_GUEST, names[end]);
     atomic_store(&run->machine_end, end);
@@ -120,26 +119,26 @@ static void machine_ended(void *ctx)
 {
     struct run *run = ctx;
     switch (atomic_load(&run->machine_end)) {
-    case MACHINE_END_RESET:
+    case POWER_RESET:
         if (!run->ended) /* else the main thread reads it already */
             run->reset = true;
         finish(run, EXIT_GUEST_OFF);
         break;
-    case MACHINE_END_QUIT:
+    case POWER_QUIT:
         if (isatty(STDOUT_FILENO)) /* the shell's prompt gets a line of its own */
             dprintf(STDOUT_FILENO, "\r\n");
         finish(run, EXIT_GUEST_OFF);
         break;
-    case MACHINE_END_OFF:
+    case POWER_OFF:
         finish(run, EXIT_GUEST_OFF);
         break;
-    case MACHINE_END_STATUS:
+    case POWER_EXIT:
         finish(run, atomic_load(&run->machine_status));
         break;
-    case MACHINE_END_PANIC:
+    case POWER_PANIC:
         finish(run, EXIT_GUEST_PANIC);
         break;
-    case MACHINE_END_FAULT:
+    case POWER_FAULT:
         finish(run, EXIT_VMM_FAULT);
         break;
     }
@@ -330,8 +329,7 @@ static int make_machine(struct run *run, struct machine **out)
                                                          .tape = run->tape,
                                                          .timeline = run->timeline,
                                                          .cancel = &run->cancel,
-                                                         .on_end = on_machine_end,
-                                                         .ctx = run});
+                                                         .power = {on_machine_end, run}});
     evloop_call(run->loop, end_making, run);
     if (r == 0 && cancel_asked(&run->cancel)) {
         machine_destroy(*out);

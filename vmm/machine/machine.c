@@ -49,32 +49,11 @@ struct machine {
 
 /* ---- how it ends ---- */
 
-static void end(struct machine *m, enum machine_end how, int status)
-{
-    if (!atomic_exchange(&m->ended, true))
-        m->config.on_end(m->config.ctx, how, status);
-}
-
 static void on_power(void *ctx, enum power_event event, int status)
 {
-    static const enum machine_end ends[] = {
-        [POWER_OFF] = MACHINE_END_OFF,
-        [POWER_RESET] = MACHINE_END_RESET,
-        [POWER_EXIT] = MACHINE_END_STATUS,
-        [POWER_PANIC] = MACHINE_END_PANIC,
-    };
-    end(ctx, ends[event], status);
-}
-
-static void on_vcpu_end(void *ctx, enum vcpu_end how)
-{
-    static const enum machine_end ends[] = {
-        [VCPU_END_RESET] = MACHINE_END_RESET,
-        [VCPU_END_POWER_OFF] = MACHINE_END_OFF,
-        [VCPU_END_PANIC] = MACHINE_END_PANIC,
-        [VCPU_END_FAULT] = MACHINE_END_FAULT,
-    };
-    end(ctx, ends[how], 0);
+    struct machine *m = ctx;
+    if (!atomic_exchange(&m->ended, true))
+        power_request(&m->config.power, event, status);
 }
 
 static void on_resized(void *ctx)
@@ -85,7 +64,7 @@ static void on_resized(void *ctx)
 
 static void on_quit(void *ctx)
 {
-    end(ctx, MACHINE_END_QUIT, 0);
+    on_power(ctx, POWER_QUIT, 0);
 }
 
 static bool measured(const struct machine *m)
@@ -134,7 +113,7 @@ static int create_board(struct machine *m)
                        .mmio = m->mmio,
                        .pio = m->pio,
                        .loop = m->loop,
-                       .power = {.request = on_power, .ctx = m},
+                       .power = {on_power, m},
                        .vcpus = vm->cpus,
                        .serial = vm->console == CONSOLE_SERIAL ? m->terminal : NULL,
                        .on_post_code = on_post_code,
@@ -217,8 +196,7 @@ static int create_vcpus(struct machine *m)
                                                        .pio = m->pio,
                                                        .timeline = m->config.timeline,
                                                        .clock = measured(m) ? &clock_host : NULL,
-                                                       .on_end = on_vcpu_end,
-                                                       .ctx = m});
+                                                       .power = {on_power, m}});
     for (unsigned i = 0; r == 0 && i < count; i++)
         r = m->config.arch->power_on(m->board, vcpus_get(m->vcpus, i), i);
     return r;

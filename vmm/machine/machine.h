@@ -12,6 +12,8 @@
 
 #include <stdbool.h>
 
+#include "core/ports/power.h"
+
 #include "vmm/config/config.h"
 
 struct arch;
@@ -21,15 +23,6 @@ struct machine;
 struct tape;
 struct timeline;
 
-enum machine_end {
-    MACHINE_END_OFF,
-    MACHINE_END_RESET,
-    MACHINE_END_STATUS, /* the guest chose an exit status (debug-exit) */
-    MACHINE_END_PANIC,
-    MACHINE_END_FAULT,
-    MACHINE_END_QUIT, /* the person at the terminal asked for it */
-};
-
 struct machine_config {
     const struct arch *arch;
     const struct vm_config *vm;
@@ -38,9 +31,7 @@ struct machine_config {
     struct timeline *timeline; /* likewise */
     /* Ends machine_create() early, by an error. NULL: nothing does. */
     const struct cancel *cancel;
-    /* Any thread; only the first end of a run is told. status is for MACHINE_END_STATUS. */
-    void (*on_end)(void *ctx, enum machine_end end, int status);
-    void *ctx;
+    struct power power; /* only the first request of a run comes through */
 };
 
 /* Errors are reported. */

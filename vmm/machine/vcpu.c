@@ -72,7 +72,7 @@ static void dump(struct vcpu *v, const struct hv_exit *e)
 }
 
 /* Returns whether the vCPU can go on; if not, why not is in *end. */
-static bool handle_exit(struct vcpu *v, const struct hv_exit *e, enum vcpu_end *end)
+static bool handle_exit(struct vcpu *v, const struct hv_exit *e, enum power_event *end)
 {
     const struct vcpus_config *c = &v->group->config;
     switch (e->reason) {
@@ -85,20 +85,20 @@ static bool handle_exit(struct vcpu *v, const struct hv_exit *e, enum vcpu_end *
         bus_access(c->mmio, e->addr, e->data, e->width, e->is_write);
         return true;
     case HV_EXIT_RESET:
-        *end = VCPU_END_RESET;
+        *end = POWER_RESET;
         return false;
     case HV_EXIT_POWER_OFF:
-        *end = VCPU_END_POWER_OFF;
+        *end = POWER_OFF;
         return false;
     case HV_EXIT_CRASH:
         log_error("the guest reports a crash (vCPU %u)", v->id);
-        *end = VCPU_END_PANIC;
+        *end = POWER_PANIC;
         return false;
     case HV_EXIT_SHUTDOWN:
         log_error("the guest triple-faulted (vCPU %u)", v->id);
         if (log_enabled(LOG_INFO))
             dump(v, e);
-        *end = VCPU_END_PANIC;
+        *end = POWER_PANIC;
         return false;
     case HV_EXIT_HALT: /* the in-kernel interrupt controller never gives it */
     case HV_EXIT_ENTRY_FAILED:
@@ -108,7 +108,7 @@ static bool handle_exit(struct vcpu *v, const struct hv_exit *e, enum vcpu_end *
     }
     log_error("vCPU %u cannot go on", v->id);
     dump(v, e);
-    *end = VCPU_END_FAULT;
+    *end = POWER_FAULT;
     return false;
 }
 
@@ -120,7 +120,7 @@ static const char *taker(const struct vcpus_config *c, const struct hv_exit *e)
 }
 
 /* The same, with a look at the clock before and after it. */
-static bool handle_and_count(struct vcpu *v, const struct hv_exit *e, enum vcpu_end *end)
+static bool handle_and_count(struct vcpu *v, const struct hv_exit *e, enum power_event *end)
 {
     const struct vcpus_config *c = &v->group->config;
     if (c->clock == NULL)
@@ -155,10 +155,10 @@ static bool vcpu_park(struct vcpus *g)
     return run;
 }
 
-static void vcpu_ended(struct vcpu *v, enum vcpu_end end)
+static void vcpu_ended(struct vcpu *v, enum power_event end)
 {
     struct vcpus *g = v->group;
-    g->config.on_end(g->config.ctx, end);
+    power_request(&g->config.power, end, 0);
     pthread_mutex_lock(&g->lock);
     g->parked++;
     pthread_cond_broadcast(&g->changed);
@@ -170,7 +170,7 @@ static void *vcpu_thread(void *arg)
     struct vcpu *v = arg;
     struct vcpus *g = v->group;
     const struct hv *hv = g->config.hv;
-    enum vcpu_end end = VCPU_END_FAULT;
+    enum power_event end = POWER_FAULT;
 
     may_block_forbid();
     hv->vcpu_bind_thread(v->hv);

@@ -6,28 +6,21 @@
  *            start                pause               stop
  *   CREATED --------> RUNNING <----------> PAUSED  ----------> STOPPED (from any state)
  *                        |      resume
- *                        | a vCPU cannot go on: on_end(), and it waits for stop
+ *                        | a vCPU cannot go on: it says so to power, and waits for stop
  *
- * All calls come from one controlling thread; on_end() comes from a vCPU's thread.
+ * All calls come from one controlling thread.
  */
 #ifndef MINIVET_VMM_VCPU_H
 #define MINIVET_VMM_VCPU_H
 
 #include "core/ports/hv.h"
+#include "core/ports/power.h"
 
 struct bus;
 struct clock;
 struct exits;
 struct timeline;
 struct vcpus;
-
-/* Why a vCPU cannot go on. */
-enum vcpu_end {
-    VCPU_END_RESET,
-    VCPU_END_POWER_OFF,
-    VCPU_END_PANIC, /* triple fault, or the guest said so */
-    VCPU_END_FAULT, /* the hypervisor could not go on; registers were printed */
-};
 
 struct vcpus_config {
     const struct hv *hv;
@@ -37,8 +30,7 @@ struct vcpus_config {
     struct bus *pio;           /* NULL: no port I/O, and no HV_EXIT_PIO */
     struct timeline *timeline; /* NULL: none */
     const struct clock *clock; /* for counting exits; NULL: they are not counted */
-    void (*on_end)(void *ctx, enum vcpu_end end);
-    void *ctx;
+    struct power power;        /* asked on the thread of a vCPU that cannot go on */
 };
 
 int vcpus_create(struct vcpus **out, const struct vcpus_config *config);
