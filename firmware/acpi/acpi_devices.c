@@ -110,61 +110,51 @@ static void put_pci(struct aml *a, const struct acpi_config *config)
     aml_close(a, dev);
 }
 
-/* What belongs to the board and to no device: Linux trusts ECAM only if it is claimed here. */
-static void put_board(struct aml *a, bool pci)
+/* What has ports, and at most an interrupt besides. */
+struct pc_device {
+    const char *name, *id; /* an EISA id or an ACPI one */
+    bool is_eisa, has_uid;
+    uint8_t ports;
+    uint16_t port;
+    unsigned irq; /* 0: none */
+};
+
+static void put_pc_device(struct aml *a, const struct pc_device *d, uint32_t ecam_bytes)
 {
-    size_t dev = aml_device(a, "MBRD");
+    size_t dev = aml_device(a, d->name);
     size_t crs;
 
-    name_eisa_id(a, "_HID", "PNP0C02");
-    name_integer(a, "_UID", 0);
+    (d->is_eisa ? name_eisa_id : name_string)(a, "_HID", d->id);
+    if (d->has_uid)
+        name_integer(a, "_UID", 0);
     crs = name_resources(a);
-    aml_res_ports(a, X86_PM_PORT, X86_PM_PORTS);
-    if (pci)
-        aml_res_memory(a, (uint32_t)X86_ECAM_GPA, (uint32_t)X86_ECAM_BYTES);
+    aml_res_ports(a, d->port, d->ports);
+    if (ecam_bytes != 0)
+        aml_res_memory(a, (uint32_t)X86_ECAM_GPA, ecam_bytes);
+    if (d->irq != 0)
+        aml_res_irq(a, d->irq);
     aml_resources_close(a, crs);
     aml_close(a, dev);
 }
 
-static void put_serial(struct aml *a)
+static void put_pc_devices(struct aml *a, const struct acpi_config *config)
 {
-    size_t dev = aml_device(a, "COM1");
-    size_t crs;
+    /* What belongs to the board and to no device: Linux trusts ECAM only if it is claimed here. */
+    static const struct pc_device board = {"MBRD",       "PNP0C02",   true, true,
+                                           X86_PM_PORTS, X86_PM_PORT, 0};
+    static const struct pc_device serial = {"COM1",           "PNP0501",       true,          true,
+                                            X86_SERIAL_PORTS, X86_SERIAL_PORT, X86_GSI_SERIAL};
+    static const struct pc_device rtc = {"RTC0",        "PNP0B00",    true,       false,
+                                         X86_RTC_PORTS, X86_RTC_PORT, X86_GSI_RTC};
+    /* Linux's pvpanic-mmio finds its port by this id. */
+    static const struct pc_device pvpanic = {"PEVT", "QEMU0001",       false, true,
+                                             1,      X86_PVPANIC_PORT, 0};
 
-    name_eisa_id(a, "_HID", "PNP0501");
-    name_integer(a, "_UID", 0);
-    crs = name_resources(a);
-    aml_res_ports(a, X86_SERIAL_PORT, X86_SERIAL_PORTS);
-    aml_res_irq(a, X86_GSI_SERIAL);
-    aml_resources_close(a, crs);
-    aml_close(a, dev);
-}
-
-static void put_rtc(struct aml *a)
-{
-    size_t dev = aml_device(a, "RTC0");
-    size_t crs;
-
-    name_eisa_id(a, "_HID", "PNP0B00");
-    crs = name_resources(a);
-    aml_res_ports(a, X86_RTC_PORT, X86_RTC_PORTS);
-    aml_res_irq(a, X86_GSI_RTC);
-    aml_resources_close(a, crs);
-    aml_close(a, dev);
-}
-
-/* Linux's pvpanic-mmio finds its port by this id. */
-static void put_pvpanic(struct aml *a)
-{
-    size_t dev = aml_device(a, "PEVT");
-    size_t crs;
-
-    name_string(a, "_HID", "QEMU0001");
-    name_integer(a, "_UID", 0);
-    crs = name_resources(a);
-    aml_res_ports(a, X86_PVPANIC_PORT, 1);
-    aml_resources_close(a, crs);
-    aml_close(a, dev);
+    put_pc_device(a, &board, config->pci ? (uint32_t)X86_ECAM_BYTES : 0);
+    if (config->serial)
+        put_pc_device(a, &serial, 0);
+    put_pc_device(a, &rtc, 0);
+    put_pc_device(a, &pvpanic, 0);
 }
 
 static void put_virtio(struct aml *a, unsigned n)
@@ -195,11 +185,7 @@ void acpi_write_devices(struct aml *a, const struct acpi_config *config)
     put_processors(a, config->vcpus);
     if (config->pci)
         put_pci(a, config);
-    put_board(a, config->pci);
-    if (config->serial)
-        put_serial(a);
-    put_rtc(a);
-    put_pvpanic(a);
+    put_pc_devices(a, config);
     for (unsigned i = 0; i < config->virtio_windows; i++)
         put_virtio(a, i);
     aml_close(a, scope);

@@ -68,6 +68,16 @@ static uint8_t *low_memory(const struct gmem *g, uint64_t gpa, uint64_t bytes)
     return p;
 }
 
+/* Both protocols have the same entries, but for what is behind each. */
+static void put_map(uint8_t *p, size_t entry_bytes, const struct e820_map *map)
+{
+    for (size_t i = 0; i < map->count; i++, p += entry_bytes) {
+        le64_put(p, map->entries[i].gpa);
+        le64_put(p + 8, map->entries[i].bytes);
+        le32_put(p + 16, map->entries[i].type);
+    }
+}
+
 /* The header as the file has it; what this loader has to say is filled in by the caller. */
 static void copy_setup_header(uint8_t *bp, const uint8_t *head)
 {
@@ -103,13 +113,7 @@ void handover_write_boot_params(const struct gmem *g, const struct handover *h)
     le32_put(bp + SETUP_CMD_LINE_PTR, X86_CMDLINE_GPA);
     le64_put(bp + BP_ACPI_RSDP_ADDR, h->rsdp_gpa);
     bp[BP_E820_ENTRIES] = (uint8_t)h->map->count;
-    for (size_t i = 0; i < h->map->count; i++) {
-        uint8_t *e = bp + BP_E820_TABLE + i * BP_E820_ENTRY_BYTES;
-
-        le64_put(e, h->map->entries[i].gpa);
-        le64_put(e + 8, h->map->entries[i].bytes);
-        le32_put(e + 16, h->map->entries[i].type);
-    }
+    put_map(bp + BP_E820_TABLE, BP_E820_ENTRY_BYTES, h->map);
 }
 
 void handover_write_start_info(const struct gmem *g, const struct handover *h)
@@ -128,13 +132,7 @@ void handover_write_start_info(const struct gmem *g, const struct handover *h)
     le64_put(si + SI_RSDP_GPA, h->rsdp_gpa);
     le64_put(si + SI_MEMMAP_GPA, X86_START_INFO_GPA + SI_MEMMAP);
     le32_put(si + SI_MEMMAP_ENTRIES, h->map->count);
-    for (size_t i = 0; i < h->map->count; i++) {
-        uint8_t *e = si + SI_MEMMAP + i * SI_MEMMAP_ENTRY_BYTES;
-
-        le64_put(e, h->map->entries[i].gpa);
-        le64_put(e + 8, h->map->entries[i].bytes);
-        le32_put(e + 16, h->map->entries[i].type);
-    }
+    put_map(si + SI_MEMMAP, SI_MEMMAP_ENTRY_BYTES, h->map);
 }
 
 void handover_write_gdt(const struct gmem *g, struct boot_state *state)

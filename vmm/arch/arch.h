@@ -51,7 +51,6 @@ struct board_devices {
 };
 
 struct arch {
-    const char *name;           /* as `uname -m` says it */
     const char *serial_console; /* what Linux calls the serial port */
 
     /* RAM is from 0 up, and goes on behind this hole. */

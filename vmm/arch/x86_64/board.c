@@ -159,7 +159,6 @@ static int power_on(struct board *b, struct hv_vcpu *vcpu, unsigned id)
 static const unsigned virtio_irqs[X86_VIRTIO_GSI_COUNT] = X86_VIRTIO_GSIS;
 
 const struct arch arch_host = {
-    .name = "x86_64",
     .serial_console = "ttyS0",
     .hole_gpa = X86_HOLE_GPA,
     .hole_end_gpa = X86_HOLE_END_GPA,
