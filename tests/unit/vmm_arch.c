@@ -14,11 +14,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "core/base/le.h"
 #include "core/base/xmath.h"
 #include "core/memory/gmem.h"
 #include "core/ports/bus.h"
 #include "core/ports/hv.h"
+#include "core/tape/tape.h"
 #include "devices/platform/byte_device.h"
 #include "devices/platform/pci_host.h"
 #include "firmware/kernel/boot_request.h"
@@ -262,6 +264,8 @@ static unsigned ask(uint64_t addr)
     return read_count++;
 }
 
+static struct tape *tape; /* NULL: it is not recorded */
+
 static void run(char *console)
 {
     char *args[] = {"run", "K",        "-m",        "64",   "-c",
@@ -276,6 +280,7 @@ static void run(char *console)
     cr_assert_eq(machine_create(&m, &(struct machine_config){.arch = &arch_fake,
                                                              .vm = &config,
                                                              .hv = &hv,
+                                                             .tape = tape,
                                                              .power = {.request = on_end}}),
                  0);
     cr_assert_eq(machine_start(m), 0);
@@ -350,6 +355,23 @@ Test(arch, it_is_told_what_the_machine_has)
     cr_expect_eq(told.flushed, 1);
     cr_expect_eq(told.destroyed, 1);
     cr_expect_eq(lines_held, 0);
+}
+
+/* The devices are on buses of the recording's own: a vCPU reaches them by its windows alone. */
+Test(arch, a_recorded_machine_has_the_same_places)
+{
+    char path[] = "/tmp/minivet-arch-XXXXXX", *args[] = {"run"};
+    cr_assert_geq(close(mkstemp(path)), 0);
+    cr_assert_eq(unlink(path), 0);
+    cr_assert_eq(tape_record(&tape, path, &clock_host, 1, args), 0);
+    unsigned disk = ask(VIRTIO_GPA + VIRTIO_MMIO_DeviceID), function = ask(FUNCTION),
+             free_window = ask(VIRTIO_GPA + 2 * STRIDE);
+    run("off");
+    cr_expect_eq(reads[disk].value, 2);
+    cr_expect_eq(reads[function].value & 0xffff, 0x1af4);
+    cr_expect_eq(reads[free_window].value, UINT32_MAX);
+    tape_destroy(tape);
+    unlink(path);
 }
 
 /* The command line's names, and no serial port for the board, if the console is another. */
