@@ -52,6 +52,14 @@ static struct live {
     atomic_bool dead; /* the guest */
 } live;
 
+static void need(int err, const char *what)
+{
+    if (err >= 0)
+        return;
+    fprintf(stderr, "live: %s failed\n", what);
+    exit(1);
+}
+
 /* ---- the guest makes an access ---- */
 
 static void wait_for_guest(struct live *l)
@@ -78,7 +86,7 @@ static uint64_t ask(struct live *l, enum remote_op op, uint64_t addr, unsigned w
 {
     struct remote *r = l->remote;
     if (l->paused)
-        vcpus_resume(l->vcpus);
+        need(vcpus_start(l->vcpus), "the vCPU's next start");
     l->paused = false;
     r->op = op;
     r->addr = addr;
@@ -228,7 +236,7 @@ static struct pci_function *plug(struct rig_machine *m, struct pci_function *fun
 static void unplug(struct rig_machine *m)
 {
     struct live *l = container_of(m, struct live, port);
-    vcpus_pause(l->vcpus);
+    vcpus_stop(l->vcpus);
     l->paused = true;
     pci_host_destroy(l->bridge);
     l->bridge = NULL;
@@ -242,14 +250,6 @@ static void on_vcpu_end(void *ctx, enum power_event end, int status)
     struct live *l = ctx;
     (void)end, (void)status;
     atomic_store(&l->dead, true);
-}
-
-static void need(int err, const char *what)
-{
-    if (err >= 0)
-        return;
-    fprintf(stderr, "live: %s failed\n", what);
-    exit(1);
 }
 
 /* Two pieces of the rig's memory, the guest's between them. */

@@ -34,14 +34,14 @@ static void pause_spinning(unsigned cpus, unsigned times)
         uint64_t before[4];
         for (unsigned cpu = 0; cpu < cpus; cpu++)
             wait_for_progress(cpu, counter(cpu));
-        vcpus_pause(t.vcpus);
+        vcpus_stop(t.vcpus);
         for (unsigned cpu = 0; cpu < cpus; cpu++)
             before[cpu] = counter(cpu);
         for (unsigned yields = 0; yields < 100; yields++)
             sched_yield();
         for (unsigned cpu = 0; cpu < cpus; cpu++)
             CHECK_EQ(counter(cpu), before[cpu]);
-        vcpus_resume(t.vcpus);
+        CHECK_EQ(vcpus_start(t.vcpus), 0);
     }
     vcpus_stop(t.vcpus);
     tvm_destroy(&t);
@@ -64,8 +64,8 @@ static void waiting_for_sipi(void)
     tvm_start(&t);
     tvm_wait_stamp(&t, 0);
     for (unsigned i = 0; i < 20; i++) {
-        vcpus_pause(t.vcpus);
-        vcpus_resume(t.vcpus);
+        vcpus_stop(t.vcpus);
+        CHECK_EQ(vcpus_start(t.vcpus), 0);
     }
     vcpus_stop(t.vcpus);
     tvm_destroy(&t);
@@ -78,11 +78,11 @@ static void pauses_lose_no_access(const char *guest)
         tvm_create(&t, &(struct tvm_config){.guest = guest});
         tvm_start(&t);
         for (;;) {
-            vcpus_pause(t.vcpus);
+            vcpus_stop(t.vcpus);
             pthread_mutex_lock(&t.lock);
             bool ended = t.end != TVM_RUNS;
             pthread_mutex_unlock(&t.lock);
-            vcpus_resume(t.vcpus);
+            CHECK_EQ(vcpus_start(t.vcpus), 0);
             if (ended)
                 break;
             usleep(100); /* let it come a little further */

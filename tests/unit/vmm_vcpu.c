@@ -291,14 +291,14 @@ Test(vcpu, every_exit_reason_has_an_answer)
     cr_expect(eq(int, end_of((struct hv_exit){.raw_reason = 1}), POWER_FAULT));
 }
 
-Test(vcpu, pause_returns_when_no_vcpu_runs)
+Test(vcpu, stop_returns_when_no_vcpu_runs)
 {
     for (unsigned i = 0; i < 4; i++)
         fakes[i] = (struct hv_vcpu){0};
     struct vcpus *g = make(4);
     cr_assert(zero(vcpus_start(g)));
     for (unsigned round = 0; round < 200; round++) {
-        vcpus_pause(g);
+        vcpus_stop(g);
         uint64_t before[4];
         for (unsigned i = 0; i < 4; i++) {
             cr_assert(not(atomic_load(&fakes[i].inside)));
@@ -307,14 +307,14 @@ Test(vcpu, pause_returns_when_no_vcpu_runs)
         sched_yield();
         for (unsigned i = 0; i < 4; i++)
             cr_assert(eq(u64, atomic_load(&fakes[i].entries), before[i]));
-        vcpus_resume(g);
+        cr_assert(zero(vcpus_start(g)));
         for (unsigned i = 0; i < 4; i++)
             wait_until_inside(i);
     }
     finish(g);
 }
 
-Test(vcpu, one_that_has_ended_does_not_hold_up_a_pause_or_a_stop)
+Test(vcpu, one_that_has_ended_does_not_hold_up_a_stop_or_a_start)
 {
     const struct hv_exit shutdown = {.reason = HV_EXIT_SHUTDOWN};
     fakes[0] = (struct hv_vcpu){0};
@@ -323,8 +323,8 @@ Test(vcpu, one_that_has_ended_does_not_hold_up_a_pause_or_a_stop)
     cr_assert(zero(vcpus_start(g)));
     while (atomic_load(&ends) == 0)
         sched_yield();
-    vcpus_pause(g);
-    vcpus_resume(g);
+    vcpus_stop(g);
+    cr_assert(zero(vcpus_start(g)));
     wait_until_inside(0);
     vcpus_stop(g);
     finish(g);

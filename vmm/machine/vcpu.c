@@ -19,18 +19,12 @@
 
 #define VCPU_STACK_BYTES (256 * 1024)
 
-enum vcpus_want {
-    WANT_RUN,
-    WANT_PAUSE,
-    WANT_STOP,
-};
-
 struct vcpu {
     struct vcpus *group;
     struct hv_vcpu *hv;
     unsigned id;
     pthread_t thread;
-    bool started;
+    bool started, ended;       /* its thread; the vCPU, which cannot go on */
     struct timeline *timeline; /* until the first exit; only the first vCPU's counts */
     uint64_t entered_ns;       /* when it last went into the hypervisor, if exits are counted */
     struct exits exits;
@@ -38,11 +32,7 @@ struct vcpu {
 
 struct vcpus {
     struct vcpus_config config;
-    pthread_mutex_t lock; /* want (for waiting), parked */
-    pthread_cond_t changed;
-    _Atomic enum vcpus_want want;
-    unsigned parked;  /* threads that wait in vcpu_park(), or have ended */
-    unsigned running; /* threads started */
+    atomic_bool stop;
     struct vcpu vcpu[];
 };
 
@@ -140,31 +130,6 @@ static void first_exit(struct vcpu *v)
     v->timeline = NULL;
 }
 
-/* Waits while the group is not to run; false: stop. */
-static bool vcpu_park(struct vcpus *g)
-{
-    pthread_mutex_lock(&g->lock);
-    g->parked++;
-    pthread_cond_broadcast(&g->changed);
-    while (atomic_load(&g->want) == WANT_PAUSE)
-        pthread_cond_wait(&g->changed, &g->lock);
-    bool run = atomic_load(&g->want) == WANT_RUN;
-    if (run)
-        g->parked--;
-    pthread_mutex_unlock(&g->lock);
-    return run;
-}
-
-static void vcpu_ended(struct vcpu *v, enum power_event end)
-{
-    struct vcpus *g = v->group;
-    power_request(&g->config.power, end, 0);
-    pthread_mutex_lock(&g->lock);
-    g->parked++;
-    pthread_cond_broadcast(&g->changed);
-    pthread_mutex_unlock(&g->lock);
-}
-
 static void *vcpu_thread(void *arg)
 {
     struct vcpu *v = arg;
@@ -177,14 +142,7 @@ static void *vcpu_thread(void *arg)
     timeline_add(v->timeline, TIMELINE_SETUP, "first KVM_RUN");
     if (g->config.clock != NULL)
         v->entered_ns = clock_now_ns(g->config.clock);
-    for (;;) {
-        if (atomic_load(&g->want) != WANT_RUN) {
-            hv->vcpu_complete(v->hv);
-            if (!vcpu_park(g))
-                return NULL;
-            if (g->config.clock != NULL)
-                v->entered_ns = clock_now_ns(g->config.clock);
-        }
+    while (!atomic_load(&g->stop)) {
         struct hv_exit exit = {0};
         int r = hv->vcpu_run(v->hv, &exit);
         if (r < 0)
@@ -192,10 +150,13 @@ static void *vcpu_thread(void *arg)
         if (v->timeline != NULL)
             first_exit(v);
         if (r < 0 || !handle_and_count(v, &exit, &end)) {
-            vcpu_ended(v, end);
+            v->ended = true;
+            power_request(&g->config.power, end, 0);
             return NULL;
         }
     }
+    hv->vcpu_complete(v->hv);
+    return NULL;
 }
 
 int vcpus_create(struct vcpus **out, const struct vcpus_config *config)
@@ -205,8 +166,6 @@ int vcpus_create(struct vcpus **out, const struct vcpus_config *config)
     if (g == NULL)
         return fail(-ENOMEM, "vCPUs");
     g->config = *config;
-    pthread_mutex_init(&g->lock, NULL);
-    pthread_cond_init(&g->changed, NULL);
     g->vcpu[0].timeline = config->timeline;
     for (unsigned i = 0; i < config->count; i++) {
         g->vcpu[i].group = g;
@@ -230,8 +189,6 @@ void vcpus_destroy(struct vcpus *g)
         if (g->vcpu[i].hv != NULL)
             g->config.hv->vcpu_destroy(g->vcpu[i].hv);
     }
-    pthread_cond_destroy(&g->changed);
-    pthread_mutex_destroy(&g->lock);
     free(g);
 }
 
@@ -249,60 +206,38 @@ int vcpus_start(struct vcpus *g)
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    atomic_store(&g->stop, false);
     int r = 0;
-    for (unsigned i = 0; r == 0 && i < g->config.count; i++) {
+    unsigned i;
+    for (i = 0; i < g->config.count; i++) {
         struct vcpu *v = &g->vcpu[i];
+        if (v->ended)
+            continue;
         r = pthread_create(&v->thread, &attr, vcpu_thread, v);
         if (r != 0)
             break;
         v->started = true;
-        g->running++;
         char name[16];
         snprintf(name, sizeof(name), "vcpu%u", i);
         pthread_setname_np(v->thread, name);
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attr);
-    return r == 0 ? 0 : fail(-r, "vCPU %u: thread", g->running);
-}
-
-static void set_want(struct vcpus *g, enum vcpus_want want)
-{
-    pthread_mutex_lock(&g->lock);
-    atomic_store(&g->want, want);
-    pthread_cond_broadcast(&g->changed);
-    pthread_mutex_unlock(&g->lock);
-    if (want == WANT_RUN)
-        return;
-    for (unsigned i = 0; i < g->config.count; i++) {
-        if (g->vcpu[i].started)
-            g->config.hv->vcpu_kick(g->vcpu[i].hv);
-    }
-}
-
-void vcpus_pause(struct vcpus *g)
-{
-    set_want(g, WANT_PAUSE);
-    pthread_mutex_lock(&g->lock);
-    while (g->parked < g->running)
-        pthread_cond_wait(&g->changed, &g->lock);
-    pthread_mutex_unlock(&g->lock);
-}
-
-void vcpus_resume(struct vcpus *g)
-{
-    set_want(g, WANT_RUN);
+    return r == 0 ? 0 : fail(-r, "vCPU %u: thread", i);
 }
 
 void vcpus_stop(struct vcpus *g)
 {
-    set_want(g, WANT_STOP);
+    atomic_store(&g->stop, true);
+    for (unsigned i = 0; i < g->config.count; i++) {
+        if (g->vcpu[i].started)
+            g->config.hv->vcpu_kick(g->vcpu[i].hv);
+    }
     for (unsigned i = 0; i < g->config.count; i++) {
         if (g->vcpu[i].started)
             pthread_join(g->vcpu[i].thread, NULL);
         g->vcpu[i].started = false;
     }
-    g->running = 0;
 }
 
 void vcpus_dump(struct vcpus *g)

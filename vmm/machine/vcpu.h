@@ -3,10 +3,9 @@
  * The vCPUs of a machine: a thread each, which runs guest code and carries register accesses to
  * the buses. No host I/O happens here.
  *
- *            start                pause               stop
- *   CREATED --------> RUNNING <----------> PAUSED  ----------> STOPPED (from any state)
- *                        |      resume
- *                        | a vCPU cannot go on: it says so to power, and waits for stop
+ *             start                stop
+ *   STOPPED ---------> RUNNING ---------> STOPPED
+ *                        | a vCPU cannot go on: it says so to power, and stays where it is
  *
  * All calls come from one controlling thread.
  */
@@ -41,11 +40,10 @@ struct hv_vcpu *vcpus_get(struct vcpus *g, unsigned id);
 
 int vcpus_start(struct vcpus *g);
 
-/* When it returns, no vCPU runs guest code and none is inside a device. */
-void vcpus_pause(struct vcpus *g);
-void vcpus_resume(struct vcpus *g);
-
-/* Ends and joins the threads. */
+/*
+ * Ends and joins the threads: no vCPU runs guest code, and none is inside a device. They may be
+ * started again, and go on.
+ */
 void vcpus_stop(struct vcpus *g);
 
 /* Adds what all vCPUs have counted. Any time after creation. */

@@ -21,7 +21,7 @@ struct exits_row {
 
 struct exits {
     uint64_t inside_ns;  /* in the hypervisor: guest code, what it does for it, a halt's rest */
-    uint64_t outside_ns; /* the rest of the thread's time, apart from pauses */
+    uint64_t outside_ns; /* the rest of the thread's time, apart from stops */
     unsigned count;
     struct exits_row rows[EXITS_ROWS];
 };
