@@ -24,7 +24,6 @@ enum {
     VIRTIO_ID_BLOCK = 2,
     VIRTIO_ID_CONSOLE = 3,
     VIRTIO_ID_ENTROPY = 4,
-    VIRTIO_ID_BALLOON = 5,
     VIRTIO_ID_SCSI = 8,
     VIRTIO_ID_9P = 9,
 };
@@ -374,6 +373,8 @@ enum {
     VIRTIO_BLK_F_MQ = 12,
     VIRTIO_BLK_F_DISCARD = 13,
     VIRTIO_BLK_F_WRITE_ZEROES = 14,
+    VIRTIO_BLK_F_SECURE_ERASE = 16,
+    VIRTIO_BLK_F_ZONED = 17,
 };
 
 enum { /* struct virtio_blk_config */
@@ -430,6 +431,8 @@ enum {
 /* ---- 5.3 Console Device ---- */
 enum {
     VIRTIO_CONSOLE_F_SIZE = 0,
+    VIRTIO_CONSOLE_F_MULTIPORT = 1,
+    VIRTIO_CONSOLE_F_EMERG_WRITE = 2,
 };
 
 enum { /* struct virtio_console_config */

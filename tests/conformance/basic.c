@@ -86,7 +86,7 @@ Test(conformance, basic_features_1)
         {
             uint64_t offered = vdrv_offered(&rig->drv);
             for (unsigned i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
-                if (pairs[i].device == 0 || pairs[i].device == rig->dev->cfg.device_id)
+                if (pairs[i].device == 0 || pairs[i].device == rig->dev->cfg.type->id)
                     expect(!(offered & VIRTIO_BIT(pairs[i].feature)) ||
                            (offered & VIRTIO_BIT(pairs[i].needs)));
             }

@@ -189,7 +189,7 @@ Test(conformance, pci_discovery_legacy_2)
     FOR_EACH_DEVICE(device)
     {
         FOR_EACH_RIG(rig, device, transitional)
-        expect(pci_get(rig, PCI_REG_SUBSYSTEM, 2) == rig->dev->cfg.device_id);
+        expect(pci_get(rig, PCI_REG_SUBSYSTEM, 2) == rig->dev->cfg.type->id);
     }
 }
 

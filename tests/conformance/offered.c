@@ -101,7 +101,7 @@ Test(conformance, basic_features_4)
             check_words(rig, device);
             for (unsigned i = 0; i < ARRAY_SIZE(absent); i++) {
                 uint32_t word = rig->drv.t->features(&rig->drv, absent[i].feature / 32);
-                if (absent[i].device == ANY || absent[i].device == rig->dev->cfg.device_id)
+                if (absent[i].device == ANY || absent[i].device == rig->dev->cfg.type->id)
                     cr_expect(!(word >> absent[i].feature % 32 & 1), "%s: %s is offered",
                               walk_place, absent[i].name);
             }

@@ -104,12 +104,12 @@ Test(conformance, pci_discovery_2)
     FOR_EACH_DEVICE(device)
     {
         FOR_EACH_RIG(rig, device, PCI & ~PCI_TRANSITIONAL)
-        expect(pci_get(rig, PCI_REG_DEVICE, 2) == 0x1040 + rig->dev->cfg.device_id);
+        expect(pci_get(rig, PCI_REG_DEVICE, 2) == 0x1040 + rig->dev->cfg.type->id);
         FOR_EACH_RIG(rig, device, PCI_TRANSITIONAL)
         {
             bool known = false;
             for (unsigned i = 0; i < ARRAY_SIZE(transitional); i++) {
-                if (transitional[i].type != rig->dev->cfg.device_id)
+                if (transitional[i].type != rig->dev->cfg.type->id)
                     continue;
                 known = true;
                 expect(pci_get(rig, PCI_REG_DEVICE, 2) == transitional[i].id);

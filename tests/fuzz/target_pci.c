@@ -97,7 +97,7 @@ static void open_function(struct bench *b, struct function *f)
 {
     echo_init(&f->echo, &(struct echo_config){
                             .setup = {.name = "echo", .loop = b->loop, .gmem = b->gmem},
-                            .device_id = f->legacy ? VIRTIO_ID_9P : 0,
+                            .transitional = f->legacy,
                             .shm_bytes = f->shm_bytes,
                         });
     int err = virtio_pci_create(&f->pci, &(struct virtio_pci_config){

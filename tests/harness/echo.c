@@ -74,6 +74,19 @@ static const struct virtio_device_ops echo_ops = {
     .reset = echo_reset,
 };
 
+static const struct virtio_device_type echo_type = {
+    .name = "echo",
+    .id = ECHO_DEVICE_ID,
+    .pci_class = 0x00ff00,
+};
+
+static const struct virtio_device_type transitional_type = {
+    .name = "9p",
+    .id = VIRTIO_ID_9P,
+    .pci_class = 0x00ff00,
+    .pci_transitional = 0x1009,
+};
+
 void echo_init(struct echo *echo, const struct echo_config *config)
 {
     *echo = (struct echo){0};
@@ -87,19 +100,18 @@ void echo_init(struct echo *echo, const struct echo_config *config)
     struct virtio_setup setup = config->setup;
     if (setup.queue_size_max == 0)
         setup.queue_size_max = 1024;
-    int err =
-        virtio_device_init(&echo->dev, &setup,
-                           &(struct virtio_device_config){
-                               .device_id = config->device_id ? config->device_id : ECHO_DEVICE_ID,
-                               .ops = &echo_ops,
-                               .features = VIRTIO_BIT(3),
-                               .config = echo->config,
-                               .config_bytes = sizeof(echo->config),
-                               .queue_count = config->queues != 0 ? config->queues : 2,
-                               .iov_max = 64,
-                               .shm = &echo->shm,
-                               .shm_count = config->shm_bytes > 0 ? 1 : 0,
-                           });
+    int err = virtio_device_init(&echo->dev, &setup,
+                                 &(struct virtio_device_config){
+                                     .type = config->transitional ? &transitional_type : &echo_type,
+                                     .ops = &echo_ops,
+                                     .features = VIRTIO_BIT(3),
+                                     .config = echo->config,
+                                     .config_bytes = sizeof(echo->config),
+                                     .queue_count = config->queues != 0 ? config->queues : 2,
+                                     .iov_max = 64,
+                                     .shm = &echo->shm,
+                                     .shm_count = config->shm_bytes > 0 ? 1 : 0,
+                                 });
     BUG_ON(err != 0);
 }
 

@@ -27,7 +27,7 @@ struct echo {
 
 struct echo_config {
     struct virtio_setup setup; /* queue_size_max 0: 1024 */
-    uint32_t device_id;        /* 0: ECHO_DEVICE_ID */
+    bool transitional;         /* it has a legacy interface, as a 9P device */
     unsigned queues;           /* 0: two */
     uint64_t shm_bytes;        /* of a shared memory region; 0: none */
 };

@@ -225,7 +225,7 @@ void rig_open_echo_on(struct rig *rig, const struct rig_config *config)
     rig->watched = true;
     echo_init(&rig->echo, &(struct echo_config){
                               .setup = rig_setup(rig, "echo"),
-                              .device_id = transitional ? VIRTIO_ID_9P : 0, /* one that may be */
+                              .transitional = transitional,
                               .queues = rig->cfg.queues,
                               .shm_bytes = rig->cfg.shm_bytes,
                           });

@@ -13,7 +13,9 @@
 #include "core/base/xmath.h"
 #include "core/ports/bus.h"
 #include "pci/function.h"
+#include "tests/harness/types.h"
 #include "tests/unit/virtio_pci_util.h"
+#include "virtio/rng/rng.h"
 #include "virtio/transport/pci.h"
 
 /* ---- chains ---- */
@@ -52,12 +54,14 @@ static void no_queue(struct virtio_device *dev, unsigned queue)
     (void)queue;
 }
 
-static int bare_open(struct bare *b, uint32_t id, bool legacy)
+static const struct virtio_device_type modern_type = {.name = "bare", .id = 26};
+
+static int bare_open(struct bare *b, const struct virtio_device_type *type, bool legacy)
 {
     static const struct virtio_device_ops ops = {.queue_ready = no_queue, .queue_stop = no_queue};
     struct virtio_device_config own = b->config;
     rig_open_echo(&b->rig);
-    own.device_id = id;
+    own.type = type;
     own.ops = &ops;
     own.queue_count = own.queue_count ? own.queue_count : 1;
     own.iov_max = 1;
@@ -103,24 +107,35 @@ Test(virtio_pci, says_what_it_is)
     rig_close(&rig);
 }
 
+static const struct virtio_device_type *type_of(const char *name)
+{
+    const struct virtio_device_type *const *type = virtio_types;
+    while (*type != NULL && strcmp((*type)->name, name) != 0)
+        type++;
+    cr_assert_not_null(*type, "%s", name);
+    return *type;
+}
+
 Test(virtio_pci, every_type_has_its_ids)
 {
     static const struct {
+        const char *name;
         uint32_t id, class_code;
         uint16_t transitional;
-    } types[] = {
-        {1, 0x020000, 0x1000}, {2, 0x018000, 0x1001}, {5, 0x00ff00, 0x1002}, {3, 0x078000, 0x1003},
-        {8, 0x010000, 0x1004}, {4, 0x00ff00, 0x1005}, {9, 0x00ff00, 0x1009},
+    } ids[] = {
+        {"net", 1, 0x020000, 0x1000},  {"blk", 2, 0x018000, 0x1001},
+        {"scsi", 8, 0x010000, 0x1004}, {"console", 3, 0x078000, 0x1003},
+        {"rng", 4, 0x00ff00, 0x1005},
     };
-    for (unsigned i = 0; i < ARRAY_SIZE(types); i++)
+    for (unsigned i = 0; i < ARRAY_SIZE(ids); i++)
         for (unsigned legacy = 0; legacy < 2; legacy++) {
             struct bare b = {0};
-            uint32_t modern = 0x1040 + types[i].id;
-            cr_assert_eq(bare_open(&b, types[i].id, legacy), 0);
-            cr_expect_eq(bare_get(&b, PCI_REG_DEVICE, 2), legacy ? types[i].transitional : modern);
-            cr_expect_eq(bare_get(&b, PCI_REG_REVISION, 4) >> 8, types[i].class_code);
+            uint32_t modern = 0x1040 + ids[i].id;
+            cr_assert_eq(bare_open(&b, type_of(ids[i].name), legacy), 0);
+            cr_expect_eq(bare_get(&b, PCI_REG_DEVICE, 2), legacy ? ids[i].transitional : modern);
+            cr_expect_eq(bare_get(&b, PCI_REG_REVISION, 4) >> 8, ids[i].class_code);
             cr_expect_eq(bare_get(&b, PCI_REG_REVISION, 1), legacy ? 0 : 1);
-            cr_expect_eq(bare_get(&b, PCI_REG_SUBSYSTEM, 2), types[i].id + (legacy ? 0 : 0x40));
+            cr_expect_eq(bare_get(&b, PCI_REG_SUBSYSTEM, 2), ids[i].id + (legacy ? 0 : 0x40));
             bare_close(&b);
         }
 }
@@ -128,7 +143,7 @@ Test(virtio_pci, every_type_has_its_ids)
 Test(virtio_pci, a_type_without_a_legacy_interface_refuses_it)
 {
     struct bare b = {0};
-    cr_expect_eq(bare_open(&b, 26, true), -ENOTSUP);
+    cr_expect_eq(bare_open(&b, &modern_type, true), -ENOTSUP);
     cr_expect_null(b.pci);
     bare_close(&b);
 }
@@ -185,7 +200,7 @@ Test(virtio_pci, a_device_without_configuration_shows_none)
 {
     struct bare b = {0};
     unsigned types = 0;
-    cr_assert_eq(bare_open(&b, 4, false), 0);
+    cr_assert_eq(bare_open(&b, &virtio_rng_type, false), 0);
     for (unsigned cap = bare_get(&b, PCI_REG_CAPABILITIES, 1); cap != 0;
          cap = bare_get(&b, cap + 1, 1))
         if (bare_get(&b, cap, 1) == 0x09)
@@ -849,7 +864,7 @@ Test(virtio_pci, regions_lie_apart)
     struct bare b = {.config.shm_count = 3};
     for (unsigned i = 0; i < 3; i++)
         b.shm[i] = (struct virtio_shm){(uint8_t)(10 + i), memory[i], i == 0 ? 0x10 : 0x1000};
-    cr_assert_eq(bare_open(&b, 26, false), 0);
+    cr_assert_eq(bare_open(&b, &modern_type, false), 0);
     unsigned found = 0;
     for (unsigned cap = bare_get(&b, PCI_REG_CAPABILITIES, 1); cap != 0;
          cap = bare_get(&b, cap + 1, 1)) {
@@ -872,11 +887,11 @@ Test(virtio_pci, what_has_no_room_is_refused)
 {
     static uint8_t memory;
     struct bare many = {.config.shm_count = 4};
-    cr_expect_eq(bare_open(&many, 26, false), -ENOTSUP);
+    cr_expect_eq(bare_open(&many, &modern_type, false), -ENOTSUP);
     bare_close(&many);
     struct bare large = {.config.shm_count = 2};
     large.shm[0] = (struct virtio_shm){1, &memory, UINT64_C(1) << 39};
     large.shm[1] = (struct virtio_shm){2, &memory, UINT64_MAX};
-    cr_expect_eq(bare_open(&large, 26, false), -EFBIG);
+    cr_expect_eq(bare_open(&large, &modern_type, false), -EFBIG);
     bare_close(&large);
 }

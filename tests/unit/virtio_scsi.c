@@ -54,7 +54,7 @@ Test(virtio_scsi, describes_the_host)
     struct scsi_rig s;
     scsi_rig_open(&s,
                   &(struct rig_config){.queues = 3, .features_on = VIRTIO_BIT(VIRTIO_F_IN_ORDER)});
-    cr_expect_eq(s.rig.dev->cfg.device_id, 8);
+    cr_expect_eq(s.rig.dev->cfg.type->id, 8);
     cr_expect_eq(s.rig.dev->cfg.queue_count, 5);
     CONFIG_IS(num_queues, 4, 3);
     CONFIG_IS(seg_max, 4, 254);

@@ -6,17 +6,22 @@
 #include <stdbool.h>
 
 #include "tests/harness/rig.h"
+#include "virtio/blk/blk_rules.h"
+#include "virtio/console/console_rules.h"
 #include "virtio/observe/strict.h"
+#include "virtio/rng/rng_rules.h"
 
 enum strict_device {
     ON_ECHO,
     ON_BLK,
     ON_RNG,
     ON_CONSOLE,
+    ON_SCSI,
+    ON_NET,
 };
 
 struct strict_case {
-    enum strict_rule rule;
+    unsigned rule;
     void (*slip)(struct rig *rig);
     struct rig_config config; /* .strict is added */
     enum strict_device device;

@@ -200,6 +200,12 @@ static void read_config_narrow(struct rig *rig)
     config_read(rig, VIRTIO_BLK_CONFIG_blk_size + 1, 1);
 }
 
+/* The device has one, and does not offer MQ. */
+static void read_pairs(struct rig *rig)
+{
+    config_read(rig, VIRTIO_NET_CONFIG_max_virtqueue_pairs, 2);
+}
+
 static void read_beyond_config(struct rig *rig)
 {
     config_read(rig, 10, 1);
@@ -500,6 +506,9 @@ const struct strict_case strict_register_cases[] = {
     {.rule = STRICT_MMIO_ACK, .slip = acknowledge_all},
     {.rule = STRICT_MMIO_CONFIG_WIDTH, .slip = read_config_wide, .device = ON_BLK},
     {.rule = STRICT_MMIO_CONFIG_WIDTH, .slip = read_config_narrow, .device = ON_BLK},
+    {.rule = STRICT_MMIO_CONFIG_WIDTH, .slip = read_config_narrow, .device = ON_SCSI},
+    {.rule = STRICT_PCI_WIDTH, .slip = read_config_narrow, .config = PCI, .device = ON_SCSI},
+    {.rule = STRICT_CONFIG_OPTIONAL, .slip = read_pairs, .device = ON_NET},
     {.rule = STRICT_PCI_WIDTH, .slip = read_status_wide, .config = PCI},
     {.rule = STRICT_PCI_WIDTH, .slip = write_address_wide, .config = PCI},
     {.rule = STRICT_PCI_WIDTH, .slip = read_config_narrow, .config = PCI, .device = ON_BLK},

@@ -324,9 +324,14 @@ static int config_read_on_loop(void *arg)
 static int config_write_on_loop(void *arg)
 {
     struct config_access *a = arg;
-    unsigned len = config_inside(a);
-    if (len > 0 && a->dev->cfg.ops->config_write != NULL)
-        a->dev->cfg.ops->config_write(a->dev, (unsigned)a->offset, a->bytes, len);
+    const struct virtio_device_config *cfg = &a->dev->cfg;
+    unsigned begin = 0, end, len = config_inside(a);
+    while (begin < len && !virtio_type_is_writable(cfg->type, a->offset + begin))
+        begin++;
+    for (end = begin; end < len && virtio_type_is_writable(cfg->type, a->offset + end);)
+        end++;
+    if (end > begin && cfg->ops->config_write != NULL)
+        cfg->ops->config_write(a->dev, (unsigned)a->offset + begin, a->bytes + begin, end - begin);
     return 0;
 }
 

@@ -38,6 +38,7 @@
 
 #include "core/base/log.h"
 #include "core/loop/evloop.h"
+#include "virtio/base/type.h"
 #include "virtio/ring/virtqueue.h"
 
 struct clock;
@@ -59,7 +60,7 @@ struct virtio_tape;
 
 /* The device's half. On the device's loop, but queue_... on the queue's. */
 struct virtio_device_ops {
-    /* The guest wrote into the configuration space, inside it. NULL: writes are ignored. */
+    /* The guest wrote bytes of fields that are writable. NULL: writes are ignored. */
     void (*config_write)(struct virtio_device *dev, unsigned offset, const void *src, unsigned len);
     /* FEATURES_OK, which legacy drivers do not set: virtio_device_negotiated() tells, queues do not
      * run yet. For configuration bytes that depend on features. May be NULL. */
@@ -133,9 +134,9 @@ struct virtio_setup {
     bool strict;             /* say what the driver does against the specification */
 };
 
-/* What the type says. */
+/* What the device says of itself. */
 struct virtio_device_config {
-    uint32_t device_id;
+    const struct virtio_device_type *type;
     const struct virtio_device_ops *ops;
     uint64_t features;    /* 0 to 63: the type's own; device.c adds what it does itself */
     uint64_t features_64; /* 64 to 127 */

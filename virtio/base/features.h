@@ -7,12 +7,7 @@
 #ifndef MINIVET_VIRTIO_FEATURES_H
 #define MINIVET_VIRTIO_FEATURES_H
 
-struct virtio_device;
-
-struct virtio_feature_name {
-    const char *name;
-    unsigned bit;
-};
+#include "virtio/base/type.h"
 
 /* Those that queues and device.c can do and may be told to leave; ends with a NULL name. */
 extern const struct virtio_feature_name virtio_feature_names[];

@@ -116,14 +116,14 @@ static void blk_reset(struct virtio_device *dev)
     set_writeback(blk, !blk->write_through);
 }
 
+/* All that is writable is that byte. */
 static void blk_config_write(struct virtio_device *dev, unsigned offset, const void *src,
                              unsigned len)
 {
-    const unsigned at = VIRTIO_BLK_CONFIG_writeback;
-    bool may =
-        virtio_device_negotiated(dev, VIRTIO_BLK_F_CONFIG_WCE) || (dev->legacy && !dev->active);
-    if (may && offset <= at && at - offset < len)
-        set_writeback(blk_of(dev), ((const uint8_t *)src)[at - offset] != 0);
+    (void)offset;
+    (void)len;
+    if (virtio_device_negotiated(dev, VIRTIO_BLK_F_CONFIG_WCE) || (dev->legacy && !dev->active))
+        set_writeback(blk_of(dev), *(const uint8_t *)src != 0);
 }
 
 static const struct virtio_device_ops blk_ops = {
@@ -206,7 +206,7 @@ static int init_device(struct virtio_blk *blk, const struct virtio_setup *setup,
         own.features_off |= VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE);
     return virtio_device_init(&blk->dev, &own,
                               &(struct virtio_device_config){
-                                  .device_id = VIRTIO_ID_BLOCK,
+                                  .type = &virtio_blk_type,
                                   .ops = &blk_ops,
                                   .features = features_of(&blk->backend->info, queues),
                                   .config = blk->config,
@@ -237,10 +237,10 @@ static void free_device(struct virtio_blk *blk)
 int virtio_blk_create(struct virtio_blk **out, const struct virtio_setup *setup,
                       const struct virtio_blk_config *config)
 {
-    unsigned queues = config->queues != 0 ? config->queues : 1;
-    if (queues > VIRTIO_QUEUES_MAX)
-        return fail_msg(-EINVAL, "virtio %s: %u queues; there may be up to %u", setup->name, queues,
-                        VIRTIO_QUEUES_MAX);
+    int count = virtio_type_queues(&virtio_blk_type, setup->name, config->queues);
+    if (count < 0)
+        return count;
+    unsigned queues = (unsigned)count;
     struct virtio_blk *blk = calloc(1, sizeof(*blk));
     if (blk == NULL)
         return fail(-ENOMEM, "virtio %s", setup->name);

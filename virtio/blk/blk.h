@@ -22,7 +22,10 @@ struct blk_backend;
 struct evloop;
 struct virtio_blk;
 struct virtio_device;
+struct virtio_device_type;
 struct virtio_setup;
+
+extern const struct virtio_device_type virtio_blk_type;
 
 struct virtio_blk_config {
     const char *serial; /* at most 20 bytes count; NULL: none */

@@ -163,7 +163,7 @@ int virtio_console_create(struct virtio_console **out, const struct virtio_setup
     bool has_size = backend->columns != 0 && backend->rows != 0;
     int err = virtio_device_init(&con->dev, setup,
                                  &(struct virtio_device_config){
-                                     .device_id = VIRTIO_ID_CONSOLE,
+                                     .type = &virtio_console_type,
                                      .ops = &console_ops,
                                      .features = has_size ? VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE) : 0,
                                      .config = con->config,

@@ -11,7 +11,10 @@
 struct chr_backend;
 struct virtio_console;
 struct virtio_device;
+struct virtio_device_type;
 struct virtio_setup;
+
+extern const struct virtio_device_type virtio_console_type;
 
 enum {
     VIRTIO_CONSOLE_RX = 0,

@@ -165,8 +165,8 @@ static void net_config_write(struct virtio_device *dev, unsigned offset, const v
                              unsigned len)
 {
     struct virtio_net *net = net_of(dev);
-    if (dev->legacy && offset < VIRTIO_NET_CONFIG_mac + NET_MAC_BYTES)
-        memcpy(net->config + offset, src, min_u64(len, NET_MAC_BYTES - offset));
+    if (dev->legacy)
+        memcpy(net->config + offset, src, len);
 }
 
 /* ---- link, VIRTIO 1.4 5.1.6.5 ---- */
@@ -395,7 +395,7 @@ static int init_device(struct virtio_net *net, const struct virtio_net_config *c
     };
     return virtio_device_init(&net->dev, &setup,
                               &(struct virtio_device_config){
-                                  .device_id = VIRTIO_ID_NET,
+                                  .type = &virtio_net_type,
                                   .ops = &net_ops,
                                   .features = net_features_consistent(features),
                                   .config = net->config,

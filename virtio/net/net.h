@@ -26,7 +26,10 @@ struct evloop;
 struct gmem;
 struct vhost_net;
 struct virtio_device;
+struct virtio_device_type;
 struct virtio_net;
+
+extern const struct virtio_device_type virtio_net_type;
 
 #define VIRTIO_NET_PAIRS_MAX 31u
 

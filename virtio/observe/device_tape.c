@@ -12,16 +12,9 @@
 #include "virtio/ring/vq_ops.h"
 #include "virtio/spec.h"
 
-/* Of what devices read. Commands are short, and the rest of longer chains is data. */
-#define KEEP_HEADER   ((struct tape_keep){1024, 16})
-#define KEEP_COMMANDS ((struct tape_keep){1024, 64})
-#define KEEP_PACKETS  ((struct tape_keep){256, 64})
-#define KEEP_MOST     ((struct tape_keep){UINT32_C(64) << 10, UINT32_C(32) << 10})
-/* Of what they write. A disk's data and packets are on the tape already, where they come from. */
-#define KEEP_ANSWERS TAPE_KEEP_DATA
-#define KEEP_FRAMES  ((struct tape_keep){32, 16})
-#define KEEP_STATUS  ((struct tape_keep){64, 0})
-#define TAIL_MAX     16u /* of the status at the end */
+/* Of what a device reads, where its type says nothing. */
+#define KEEP_MOST ((struct tape_keep){UINT32_C(64) << 10, UINT32_C(32) << 10})
+#define TAIL_MAX  16u /* of the status at the end */
 /* PUSH's b: the chain was not used, and comes again. */
 #define PUSH_BACK UINT64_MAX
 
@@ -309,30 +302,21 @@ static void play(void *ctx, const struct tape_rec *rec)
         virtio_queue_serve_later(vt->dev, rec->queue);
 }
 
-static struct tape_keep keep(const struct virtio_device *dev, unsigned queue)
+static struct tape_keep kept(struct tape_keep by_type, struct tape_keep usual)
 {
-    if (dev->cfg.device_id == VIRTIO_ID_BLOCK)
-        return KEEP_HEADER;
-    if (dev->cfg.device_id == VIRTIO_ID_SCSI)
-        return KEEP_COMMANDS;
-    return dev->cfg.device_id == VIRTIO_ID_NET && queue % 2 == 1 ? KEEP_PACKETS : KEEP_MOST;
-}
-
-static struct tape_keep keep_used(const struct virtio_device *dev)
-{
-    if (dev->cfg.device_id == VIRTIO_ID_BLOCK)
-        return KEEP_STATUS;
-    return dev->cfg.device_id == VIRTIO_ID_NET ? KEEP_FRAMES : KEEP_ANSWERS;
+    return by_type.whole != 0 ? by_type : usual;
 }
 
 static void wrap_queue(struct virtio_tape *vt, unsigned index)
 {
     struct virtio_queue *q = &vt->dev->queues[index];
     struct tape_queue *tq = &vt->queues[index];
+    const struct virtio_device_config *cfg = &vt->dev->cfg;
+    const struct virtio_queue_role *role = virtio_type_role(cfg->type, cfg->queue_count, index);
     *tq = (struct tape_queue){.owner = vt,
                               .q = q,
-                              .keep = keep(vt->dev, index),
-                              .keep_used = keep_used(vt->dev),
+                              .keep = kept(role->kept_read, KEEP_MOST),
+                              .keep_used = kept(role->kept_written, TAPE_KEEP_DATA),
                               .on_kick = q->kick.cb,
                               .look = q->poll.look,
                               .sleep = q->poll.sleep};
@@ -394,7 +378,7 @@ int virtio_tape_create(struct virtio_device *dev, struct tape *tape)
                                                              .ctx = vt});
     tape_say(tape, &(struct tape_rec){.type = TAPE_DEVICE,
                                       .source = (uint8_t)vt->source,
-                                      .a = dev->cfg.device_id,
+                                      .a = dev->cfg.type->id,
                                       .b = queues});
     for (unsigned i = 0; i < queues; i++)
         wrap_queue(vt, i);

@@ -15,21 +15,26 @@
 #define DETAIL_BYTES 160
 #define WHERE_BYTES  32
 
-static const struct strict_rule_info rules[STRICT_RULES] = {
+static const struct virtio_rule rules[STRICT_RULES] = {
 #define X(name, section, text) [STRICT_##name] = {section, text},
     STRICT_RULE_LIST(X)
 #undef X
 };
 
-const struct strict_rule_info *strict_rule_info(enum strict_rule rule)
+const struct virtio_rule *strict_rule_info(const struct virtio_device_type *type, unsigned rule)
 {
-    return &rules[rule];
+    return rule < STRICT_RULES ? &rules[rule] : &type->rules[rule - STRICT_RULES];
+}
+
+static unsigned rule_count(const struct virtio_device *dev)
+{
+    return STRICT_RULES + dev->cfg.type->rule_count;
 }
 
 /* Row 0 is for what concerns no queue. */
-static _Atomic uint64_t *counter(const struct virtio_strict *s, unsigned row, enum strict_rule rule)
+static _Atomic uint64_t *counter(const struct virtio_strict *s, unsigned row, unsigned rule)
 {
-    return &s->counts[(size_t)row * STRICT_RULES + rule];
+    return &s->counts[(size_t)row * rule_count(s->dev) + rule];
 }
 
 static void name_queue(char where[WHERE_BYTES], int queue)
@@ -39,8 +44,7 @@ static void name_queue(char where[WHERE_BYTES], int queue)
         snprintf(where, WHERE_BYTES, "queue %d: ", queue);
 }
 
-void strict_report(struct virtio_device *dev, int queue, enum strict_rule rule, const char *fmt,
-                   ...)
+void strict_report(struct virtio_device *dev, int queue, unsigned rule, const char *fmt, ...)
 {
     struct virtio_strict *s = dev->strict;
     if (s == NULL)
@@ -57,12 +61,12 @@ void strict_report(struct virtio_device *dev, int queue, enum strict_rule rule, 
     vsnprintf(detail, sizeof(detail), fmt, args);
     va_end(args);
     /* At the one level that nothing hides: it was asked for. */
-    log_error("strict: %s: %sVIRTIO 1.4 %s: %s: %s%s", dev->setup.name, where, rules[rule].section,
-              rules[rule].text, detail,
-              before == STRICT_BURST - 1 ? " (more are only counted)" : "");
+    const struct virtio_rule *info = strict_rule_info(dev->cfg.type, rule);
+    log_error("strict: %s: %sVIRTIO 1.4 %s: %s: %s%s", dev->setup.name, where, info->section,
+              info->text, detail, before == STRICT_BURST - 1 ? " (more are only counted)" : "");
 }
 
-uint64_t virtio_strict_count(const struct virtio_device *dev, enum strict_rule rule)
+uint64_t virtio_strict_count(const struct virtio_device *dev, unsigned rule)
 {
     const struct virtio_strict *s = dev->strict;
     uint64_t sum = 0;
@@ -74,7 +78,7 @@ uint64_t virtio_strict_count(const struct virtio_device *dev, enum strict_rule r
 uint64_t virtio_strict_total(const struct virtio_device *dev)
 {
     uint64_t sum = 0;
-    for (unsigned rule = 0; rule < STRICT_RULES; rule++)
+    for (unsigned rule = 0; rule < rule_count(dev); rule++)
         sum += virtio_strict_count(dev, rule);
     return sum;
 }
@@ -87,13 +91,14 @@ void virtio_strict_summary(const struct virtio_device *dev)
     if (virtio_strict_total(dev) == 0)
         log_error("strict: %s: nothing to report", dev->setup.name);
     for (unsigned row = 0; row <= s->queue_count; row++)
-        for (unsigned rule = 0; rule < STRICT_RULES; rule++) {
+        for (unsigned rule = 0; rule < rule_count(dev); rule++) {
             uint64_t times = atomic_load(counter(s, row, rule));
+            const struct virtio_rule *info = strict_rule_info(dev->cfg.type, rule);
             char where[WHERE_BYTES];
             name_queue(where, (int)row - 1);
             if (times > 0)
                 log_error("strict: %s: %llu in all: %sVIRTIO 1.4 %s: %s", dev->setup.name,
-                          (unsigned long long)times, where, rules[rule].section, rules[rule].text);
+                          (unsigned long long)times, where, info->section, info->text);
         }
 }
 
@@ -103,7 +108,7 @@ int virtio_strict_create(struct virtio_strict **out, struct virtio_device *dev)
 {
     unsigned queues = dev->cfg.queue_count;
     struct virtio_strict *s = calloc(1, sizeof(*s) + queues * sizeof(s->queues[0]));
-    _Atomic uint64_t *counts = calloc((size_t)(queues + 1) * STRICT_RULES, sizeof(*counts));
+    _Atomic uint64_t *counts = calloc((size_t)(queues + 1) * rule_count(dev), sizeof(*counts));
     if (s == NULL || counts == NULL) {
         free(s);
         free(counts);

@@ -7,7 +7,8 @@
  *                                        -> the driver's progress        (strict_regs.c)
  *     ring            -> vq_pop() -> strict_vq_ops -> the ring's own ops (strict_ring.c,
  *                                        |              strict_split.c, strict_packed.c)
- *                                        -> requests by device type      (strict_types.c)
+ *                                        -> requests by device type      (strict_types.c,
+ * TYPE_type.c)
  *
  * It only looks: it keeps what the driver wrote to registers, and a copy of the descriptors in
  * flight. virtio_device.strict is NULL while it is off; then a register access costs one test more
@@ -31,13 +32,8 @@ struct vq_ops;
 /* Every rule of every queue is printed so often, and then only counted. */
 #define STRICT_BURST 5u
 
-struct strict_rule_info {
-    const char *section; /* of VIRTIO 1.4 */
-    const char *text;    /* what is required of the driver, in our words */
-};
-
-/* Rules are numbered from 0 to STRICT_RULES - 1. */
-const struct strict_rule_info *strict_rule_info(enum strict_rule rule);
+/* Rules are an enum strict_rule, or of the type, whose numbers are STRICT_RULES and above. */
+const struct virtio_rule *strict_rule_info(const struct virtio_device_type *type, unsigned rule);
 
 /* ---- for device.c ---- */
 
@@ -53,11 +49,11 @@ struct strict_queue *virtio_strict_queue(struct virtio_strict *strict, unsigned 
 #define STRICT_NO_QUEUE (-1)
 
 /* Prints one line, or counts. Does nothing while the monitor is off. */
-void strict_report(struct virtio_device *dev, int queue, enum strict_rule rule, const char *fmt,
-                   ...) __attribute__((format(printf, 4, 5)));
+void strict_report(struct virtio_device *dev, int queue, unsigned rule, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 
 /* How often the rule was broken, on all queues; all rules. 0 while the monitor is off. */
-uint64_t virtio_strict_count(const struct virtio_device *dev, enum strict_rule rule);
+uint64_t virtio_strict_count(const struct virtio_device *dev, unsigned rule);
 uint64_t virtio_strict_total(const struct virtio_device *dev);
 
 /* Prints what was reported and how often, a line a rule and queue. Nothing while it is off. */

@@ -152,16 +152,4 @@ void strict_request(struct strict_queue *q, const struct vq_chain *chain);
 /* The driver has accepted its features. */
 void strict_type_features(struct virtio_device *dev, uint64_t accepted);
 
-/* Fields of one size in a configuration space; feature: the bit that they depend on, or none. */
-#define STRICT_NO_FEATURE 0xff
-
-struct strict_field {
-    uint16_t offset;
-    uint8_t bytes, count, feature;
-};
-
-/* The field at an offset of the device's type; NULL: none. *known: the type's fields are known. */
-const struct strict_field *strict_type_field(const struct virtio_device *dev, uint64_t offset,
-                                             bool *known);
-
 #endif

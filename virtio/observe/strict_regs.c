@@ -320,8 +320,8 @@ void strict_notify(struct virtio_strict *s, uint32_t value)
 void strict_config(struct virtio_strict *s, const struct strict_access *a)
 {
     unsigned long long at = a->offset;
-    bool known;
-    const struct strict_field *f = strict_type_field(s->dev, a->offset, &known);
+    const struct virtio_device_type *type = s->dev->cfg.type;
+    const struct virtio_field *f = virtio_type_field(type, a->offset);
     if (!s->pci && a->offset + a->width > s->dev->cfg.config_bytes) {
         strict_dev_report(s, STRICT_MMIO_NOT_THERE, "%u bytes of configuration at %#llx", a->width,
                           at);
@@ -329,12 +329,12 @@ void strict_config(struct virtio_strict *s, const struct strict_access *a)
     }
     if (a->write && !has_status(s, VIRTIO_STATUS_FEATURES_OK))
         strict_dev_report(s, STRICT_CONFIG_WRITE_EARLY, "offset %#llx", at);
-    if (f != NULL && f->feature != STRICT_NO_FEATURE &&
-        !(s->dev->offered[f->feature / 64] >> f->feature % 64 & 1))
-        strict_dev_report(s, STRICT_CONFIG_OPTIONAL, "offset %#llx, feature %u", at, f->feature);
+    if (f != NULL && f->features != 0 && (s->dev->offered[0] & f->features) == 0)
+        strict_dev_report(s, STRICT_CONFIG_OPTIONAL, "offset %#llx, feature %u", at,
+                          (unsigned)__builtin_ctzll(f->features));
     unsigned width = f != NULL ? (unsigned)min_u64(f->bytes, 4) : 0;
     bool whole = f != NULL && (a->offset - f->offset) % width == 0;
-    if (known && (!whole || a->width != width))
+    if (type->fields != NULL && (!whole || a->width != width))
         strict_dev_report(s, s->pci ? STRICT_PCI_WIDTH : STRICT_MMIO_CONFIG_WIDTH,
                           "%u bytes of configuration at %#llx", a->width, at);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What VIRTIO 1.4 requires of drivers, as far as a device can see it: name, section, and the
- * requirement in our words. docs/strict.md has the same list.
+ * What VIRTIO 1.4 requires of drivers of any device, as far as a device can see it: name, section,
+ * and the requirement in our words. Each type's own rules are in its folder, and numbered from
+ * STRICT_RULES on. docs/strict.md lists all of them.
  */
 #ifndef MINIVET_VIRTIO_STRICT_RULES_H
 #define MINIVET_VIRTIO_STRICT_RULES_H
@@ -102,23 +103,7 @@
     X(PACKED_INDIRECT_NEXT, "2.8.19",    "a descriptor with INDIRECT is not in a list linked by NEXT") \
     X(PACKED_INDIRECT_FLAGS, "2.8.19",   "an indirect descriptor has no flag but WRITE") \
     X(PACKED_TABLE,         "2.8.7",     "an indirect table is whole descriptors in guest memory") \
-    X(PACKED_CHANGED,       "2.8.16",    "descriptors are not altered before the device has used them") \
-    /* device types */ \
-    X(BLK_CAPACITY,         "5.2.6.1",   "no request goes beyond the capacity") \
-    X(BLK_LENGTH,           "5.2.6.1",   "data are whole sectors of 512 bytes") \
-    X(BLK_READ_ONLY,        "5.2.5",     "a read-only disk is not written") \
-    X(BLK_RO_REFUSED,       "5.2.6.1",   "RO is accepted where it is offered") \
-    X(BLK_FLUSH_SECTOR,     "5.2.6.1",   "FLUSH has the sector 0") \
-    X(BLK_FLUSH_DATA,       "5.2.6.1",   "FLUSH has no data") \
-    X(BLK_ID_LENGTH,        "5.2.6.1",   "GET_ID has 20 bytes of data") \
-    X(BLK_RANGES,           "5.2.6.1",   "DISCARD and WRITE_ZEROES have whole segments, no more and no longer than allowed") \
-    X(BLK_RANGE_FLAGS,      "5.2.6.1",   "a segment has no flag but WRITE_ZEROES' unmap") \
-    X(BLK_TYPE,             "5.2.6",     "a request is of a known type, whose feature was negotiated") \
-    X(BLK_HEADER,           "5.2.6",     "a request begins with a header of 16 bytes") \
-    X(BLK_STATUS,           "5.2.6",     "a request ends with a status byte for the device to write") \
-    X(CONSOLE_RX,           "5.3.6.1",   "a receive queue gets no device-readable buffer") \
-    X(CONSOLE_TX,           "5.3.6.1",   "a transmit queue gets no device-writable buffer") \
-    X(RNG_READABLE,         "5.4.6.1",   "the queue gets no device-readable buffer")
+    X(PACKED_CHANGED,       "2.8.16",    "descriptors are not altered before the device has used them")
 /* clang-format on */
 
 enum strict_rule {
@@ -127,5 +112,9 @@ enum strict_rule {
 #undef X
         STRICT_RULES
 };
+
+/* For X of a type's own list: an enum that begins with STRICT_RULES, and a table of infos. */
+#define STRICT_TYPE_ENUM(name, section, text) STRICT_##name,
+#define STRICT_TYPE_INFO(name, section, text) {section, text},
 
 #endif

@@ -61,7 +61,7 @@ int virtio_rng_create(struct virtio_rng **out, const struct virtio_setup *setup,
     rng->entropy = entropy;
     int err = virtio_device_init(&rng->dev, setup,
                                  &(struct virtio_device_config){
-                                     .device_id = VIRTIO_ID_ENTROPY,
+                                     .type = &virtio_rng_type,
                                      .ops = &rng_ops,
                                      .queue_count = 1,
                                      .iov_max = VIRTIO_QUEUE_SIZE_DEFAULT,

@@ -7,8 +7,11 @@
 
 struct entropy;
 struct virtio_device;
+struct virtio_device_type;
 struct virtio_rng;
 struct virtio_setup;
+
+extern const struct virtio_device_type virtio_rng_type;
 
 /* A larger request is filled up to here: VIRTIO 1.4 5.4.6.2 allows it, and the loop goes on. */
 #define VIRTIO_RNG_REQUEST_BYTES 65536u

@@ -131,21 +131,17 @@ static void default_sizes(struct virtio_scsi *scsi)
 
 /*
  * The driver may set the sizes before DRIVER_OK: requests are read by them. What is out of bounds
- * is not taken. The two fields follow each other.
+ * is not taken.
  */
 static void scsi_config_write(struct virtio_device *dev, unsigned offset, const void *src,
                               unsigned len)
 {
     struct virtio_scsi *scsi = scsi_of(dev);
-    const unsigned first = VIRTIO_SCSI_CONFIG_sense_size, end = VIRTIO_SCSI_CONFIG_max_channel;
     uint8_t old[VIRTIO_SCSI_CONFIG_BYTES];
     if (dev->active || (virtio_device_status(dev) & VIRTIO_STATUS_DRIVER) == 0)
         return;
     memcpy(old, scsi->config, sizeof(old));
-    for (unsigned i = 0; i < len; i++) {
-        if (offset + i >= first && offset + i < end)
-            scsi->config[offset + i] = ((const uint8_t *)src)[i];
-    }
+    memcpy(scsi->config + offset, src, len);
     uint32_t cdb = scsi_cdb_size(scsi), sense = scsi_sense_size(scsi);
     if (cdb == 0 || cdb > SCSI_CDB_SIZE_MAX || sense > SCSI_SENSE_SIZE_MAX)
         memcpy(scsi->config, old, sizeof(old));
@@ -228,10 +224,11 @@ int virtio_scsi_unplug(struct virtio_scsi *scsi, unsigned target)
 
 /* ---- life ---- */
 
-static void show(struct virtio_scsi *scsi, unsigned queues)
+static void show(struct virtio_scsi *scsi)
 {
     uint8_t *config = scsi->config;
-    le32_put(config + VIRTIO_SCSI_CONFIG_num_queues, queues);
+    le32_put(config + VIRTIO_SCSI_CONFIG_num_queues,
+             scsi->dev.cfg.queue_count - VIRTIO_SCSI_REQUESTQ);
     le32_put(config + VIRTIO_SCSI_CONFIG_seg_max, virtio_device_seg_max(&scsi->dev));
     le32_put(config + VIRTIO_SCSI_CONFIG_max_sectors, MAX_SECTORS);
     le32_put(config + VIRTIO_SCSI_CONFIG_cmd_per_lun, scsi->dev.setup.queue_size_max);
@@ -247,12 +244,12 @@ static int init_device(struct virtio_scsi *scsi, const struct virtio_setup *setu
     return virtio_device_init(
         &scsi->dev, &own,
         &(struct virtio_device_config){
-            .device_id = VIRTIO_ID_SCSI,
+            .type = &virtio_scsi_type,
             .ops = &scsi_ops,
             .features = VIRTIO_BIT(VIRTIO_SCSI_F_HOTPLUG) | VIRTIO_BIT(VIRTIO_SCSI_F_CHANGE),
             .config = scsi->config,
             .config_bytes = sizeof(scsi->config),
-            .queue_count = VIRTIO_SCSI_REQUESTQ + queues,
+            .queue_count = queues,
         });
 }
 
@@ -276,11 +273,9 @@ static void init_targets(struct virtio_scsi *scsi, const struct virtio_scsi_conf
 int virtio_scsi_create(struct virtio_scsi **out, const struct virtio_setup *setup,
                        const struct virtio_scsi_config *config)
 {
-    const unsigned queues_max = VIRTIO_QUEUES_MAX - VIRTIO_SCSI_REQUESTQ;
-    unsigned queues = config->queues != 0 ? config->queues : 1;
-    if (queues > queues_max)
-        return fail_msg(-EINVAL, "virtio %s: %u queues; there may be up to %u", setup->name, queues,
-                        queues_max);
+    int queues = virtio_type_queues(&virtio_scsi_type, setup->name, config->queues);
+    if (queues < 0)
+        return queues;
     if (config->count == 0 || config->count > SCSI_TARGETS_MAX)
         return fail_msg(-EINVAL, "virtio %s: %u disks; there may be 1 to %u", setup->name,
                         config->count, SCSI_TARGETS_MAX);
@@ -288,23 +283,23 @@ int virtio_scsi_create(struct virtio_scsi **out, const struct virtio_setup *setu
     if (scsi == NULL)
         return fail(-ENOMEM, "virtio %s", setup->name);
     scsi->target_count = config->count;
-    scsi->queues = calloc(VIRTIO_SCSI_REQUESTQ + queues, sizeof(*scsi->queues));
+    scsi->queues = calloc((unsigned)queues, sizeof(*scsi->queues));
     scsi->targets = calloc(config->count, sizeof(*scsi->targets));
     if (scsi->queues == NULL || scsi->targets == NULL) {
         free_device(scsi);
         return fail(-ENOMEM, "virtio %s", setup->name);
     }
-    int err = init_device(scsi, setup, queues);
+    int err = init_device(scsi, setup, (unsigned)queues);
     if (err != 0) {
         free_device(scsi);
         return err;
     }
-    for (unsigned i = 0; i < VIRTIO_SCSI_REQUESTQ + queues; i++)
+    for (unsigned i = 0; i < (unsigned)queues; i++)
         scsi->queues[i] = (struct scsi_queue){.scsi = scsi, .index = i};
     init_targets(scsi, config);
     scsi_again_init(scsi);
     scsi_control_init(scsi);
-    show(scsi, queues);
+    show(scsi);
     *out = scsi;
     return 0;
 }

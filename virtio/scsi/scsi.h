@@ -18,8 +18,11 @@
 
 struct blk_backend;
 struct virtio_device;
+struct virtio_device_type;
 struct virtio_scsi;
 struct virtio_setup;
+
+extern const struct virtio_device_type virtio_scsi_type;
 
 struct virtio_scsi_config {
     /*

@@ -198,7 +198,7 @@ static uint32_t read_register(struct virtio_mmio *m, uint64_t reg)
     case VIRTIO_MMIO_Version:
         return m->cfg.legacy ? VIRTIO_MMIO_VERSION_LEGACY : VIRTIO_MMIO_VERSION;
     case VIRTIO_MMIO_DeviceID:
-        return m->dev->cfg.device_id;
+        return m->dev->cfg.type->id;
     case VIRTIO_MMIO_VendorID:
         return VENDOR_ID;
     case VIRTIO_MMIO_InterruptStatus:

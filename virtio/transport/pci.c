@@ -167,39 +167,18 @@ static const struct pci_func_ops func_ops = {
 
 /* ---- identity ---- */
 
-/* VIRTIO 1.4 4.1.2: device types by their PCI class, and the id of a transitional device. */
-static const struct type {
-    uint32_t id, class_code;
-    uint16_t transitional; /* 0: there is none */
-} types[] = {
-    {VIRTIO_ID_NET, 0x020000, 0x1000},     /* network, Ethernet */
-    {VIRTIO_ID_BLOCK, 0x018000, 0x1001},   /* mass storage, other */
-    {VIRTIO_ID_BALLOON, 0x00ff00, 0x1002}, /* unclassified */
-    {VIRTIO_ID_CONSOLE, 0x078000, 0x1003}, /* communication, other */
-    {VIRTIO_ID_SCSI, 0x010000, 0x1004},    /* mass storage, SCSI */
-    {VIRTIO_ID_ENTROPY, 0x00ff00, 0x1005}, {VIRTIO_ID_9P, 0x00ff00, 0x1009},
-};
-
-static struct type type_of(uint32_t id)
-{
-    for (unsigned i = 0; i < ARRAY_SIZE(types); i++)
-        if (types[i].id == id)
-            return types[i];
-    return (struct type){.id = id, .class_code = 0x00ff00};
-}
-
 static struct pci_func_config identity(struct virtio_pci *p)
 {
-    struct type type = type_of(p->dev->cfg.device_id);
+    const struct virtio_device_type *type = p->dev->cfg.type;
     bool legacy = p->cfg.legacy;
     return (struct pci_func_config){
         .name = p->dev->setup.name,
         .vendor = VIRTIO_PCI_VENDOR_ID,
-        .device = legacy ? type.transitional : (uint16_t)(VIRTIO_PCI_DEVICE_BASE + type.id),
+        .device = legacy ? type->pci_transitional : (uint16_t)(VIRTIO_PCI_DEVICE_BASE + type->id),
         .subsystem_vendor = VIRTIO_PCI_VENDOR_ID,
-        .subsystem = (uint16_t)(legacy ? type.id : SUBSYSTEM_BASE + type.id),
+        .subsystem = (uint16_t)(legacy ? type->id : SUBSYSTEM_BASE + type->id),
         .revision = legacy ? 0 : 1,
-        .class_code = type.class_code,
+        .class_code = type->pci_class,
         .has_intx = true,
         .mmio = p->cfg.mmio,
         .pio = p->cfg.pio,
@@ -347,7 +326,7 @@ static int add_shm_bar(struct virtio_pci *p)
 static int check(const struct virtio_pci_config *config)
 {
     const struct virtio_device_config *cfg = &config->device->cfg;
-    if (config->legacy && type_of(cfg->device_id).transitional == 0)
+    if (config->legacy && cfg->type->pci_transitional == 0)
         return fail_msg(-ENOTSUP, "virtio %s: no legacy interface exists for this type of device",
                         config->device->setup.name);
     if (cfg->config_bytes > VIRTIO_PCI_PAGE_BYTES || cfg->shm_count > SHM_REGIONS_MAX)

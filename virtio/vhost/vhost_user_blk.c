@@ -2,6 +2,7 @@
 #include "virtio/vhost/vhost_user_blk.h"
 
 #include "core/base/le.h"
+#include "virtio/blk/blk.h"
 #include "virtio/spec.h"
 
 /* SIZE_MAX to WRITE_ZEROES: what their fields in the configuration space are for. */
@@ -40,8 +41,9 @@ static void set_default_cache_mode(struct vhost_user_device *v)
 static void write_config(struct vhost_user_device *v, unsigned offset, const void *src,
                          unsigned len)
 {
-    if (offset != VIRTIO_BLK_CONFIG_writeback || len != 1 ||
-        !virtio_device_has(&v->dev, VIRTIO_BLK_F_CONFIG_WCE))
+    (void)offset;
+    (void)len;
+    if (!virtio_device_has(&v->dev, VIRTIO_BLK_F_CONFIG_WCE))
         return;
     set_writeback(v, (*(const uint8_t *)src) & 1);
     vhost_user_device_changed(v);
@@ -67,7 +69,7 @@ static int tell(struct vhost_user *vu, uint32_t setting)
 
 static const struct vhost_user_type blk_type = {
     .bytes = sizeof(struct vhost_user_device),
-    .device_id = VIRTIO_ID_BLOCK,
+    .device_type = &virtio_blk_type,
     .features = PASSED_FEATURES,
     .config_bytes = CONFIG_BYTES,
     .config_fix = fix_config,

@@ -244,7 +244,7 @@ static int init_virtio(struct vhost_user_device *v)
     int err =
         virtio_device_init(&v->dev, &setup,
                            &(struct virtio_device_config){
-                               .device_id = type->device_id,
+                               .type = type->device_type,
                                .ops = &vud_ops,
                                .features = type->consistent != NULL ? type->consistent(own) : own,
                                .config = v->config,

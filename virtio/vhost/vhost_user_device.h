@@ -35,7 +35,7 @@ struct vhost_user_queue;
 /* What a type of device adds. Calls are on the loop, but tell(); each may be NULL. */
 struct vhost_user_type {
     size_t bytes; /* of the type's structure */
-    uint32_t device_id;
+    const struct virtio_device_type *device_type;
     uint64_t features;                         /* that this side understands and passes on */
     uint64_t local_features;                   /* that this side offers without the server */
     uint64_t (*consistent)(uint64_t features); /* of those, what has all that it needs */

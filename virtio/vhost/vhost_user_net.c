@@ -125,8 +125,8 @@ static void on_reset(struct vhost_user_device *v)
 static void write_config(struct vhost_user_device *v, unsigned offset, const void *src,
                          unsigned len)
 {
-    if (v->dev.legacy && offset < VIRTIO_NET_CONFIG_mac + NET_MAC_BYTES)
-        memcpy(v->config + offset, src, min_u64(len, NET_MAC_BYTES - offset));
+    if (v->dev.legacy)
+        memcpy(v->config + offset, src, len);
 }
 
 /* The setting is the MTU that the driver knows; 0: none. */
@@ -144,7 +144,7 @@ static int tell(struct vhost_user *vu, uint32_t setting)
 
 static const struct vhost_user_type net_type = {
     .bytes = sizeof(struct vhost_user_net),
-    .device_id = VIRTIO_ID_NET,
+    .device_type = &virtio_net_type,
     .features = PASSED_FEATURES,
     .local_features = LOCAL_FEATURES,
     .consistent = net_features_consistent,

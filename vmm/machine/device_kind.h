@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * A kind of virtio device, from the user's options to the device and what is behind it. Each has a
- * file: disk.c, net.c, console.c, rng.c. Another needs one like these, and its name in the list of
- * virtio_devices.c, which does what is the same for all.
+ * file (disk.c, net.c, console.c, rng.c) and a line in virtio/devices.def; virtio_devices.c does
+ * what is the same for all.
  */
 #ifndef MINIVET_VMM_DEVICE_KIND_H
 #define MINIVET_VMM_DEVICE_KIND_H
@@ -36,7 +36,8 @@ struct device_kind {
     void (*stats)(const struct device_slot *s, struct stats *out);
 };
 
-extern const struct device_kind disk_kind, net_kind, console_kind, rng_kind;
+#define VIRTIO_KIND(kind) extern const struct device_kind kind##_kind;
+#include "virtio/devices.def"
 
 /*
  * For create(). Sets the keys, and the loop: one thread has the device and all its queues, or (if

@@ -28,8 +28,10 @@
 
 _Static_assert(MAX_DEVICES <= (SLOTS - 1) * PCI_FUNCTIONS, "a PCI function for each");
 
-/* In the order in which they get windows and PCI slots. */
-static const struct device_kind *const kinds[] = {&disk_kind, &net_kind, &console_kind, &rng_kind};
+static const struct device_kind *const kinds[] = {
+#define VIRTIO_KIND(kind) &kind##_kind,
+#include "virtio/devices.def"
+};
 
 /* One of the devices, behind one of the two transports. */
 struct slot {

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What a console is (VIRTIO 1.4 5.3), and what its drivers have to do. */
+#include "core/base/xmath.h"
+#include "virtio/base/device.h"
+#include "virtio/console/console.h"
+#include "virtio/console/console_rules.h"
+#include "virtio/spec.h"
+
+static const struct virtio_feature_name features[] = {
+    {"size", VIRTIO_CONSOLE_F_SIZE},
+    {NULL, 0},
+};
+
+static const struct virtio_field fields[] = {
+    {VIRTIO_CONSOLE_CONFIG_cols, 2, 2, VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE), false},
+    {4, 4, 1, VIRTIO_BIT(VIRTIO_CONSOLE_F_MULTIPORT), false},
+    {8, 4, 1, VIRTIO_BIT(VIRTIO_CONSOLE_F_EMERG_WRITE), false},
+};
+
+static const struct virtio_queue_role roles[] = {
+    [VIRTIO_CONSOLE_RX] = {"receiveq", .writable_only = true, .rule = STRICT_CONSOLE_RX},
+    [VIRTIO_CONSOLE_TX] = {"transmitq", .readable_only = true, .rule = STRICT_CONSOLE_TX},
+};
+
+static const struct virtio_rule rules[] = {CONSOLE_RULE_LIST(STRICT_TYPE_INFO)};
+
+const struct virtio_device_type virtio_console_type = {
+    .name = "console",
+    .id = VIRTIO_ID_CONSOLE,
+    .pci_class = 0x078000, /* communication, other */
+    .pci_transitional = 0x1003,
+    .features = features,
+    .fields = fields,
+    .field_count = ARRAY_SIZE(fields),
+    .roles = roles,
+    .role_count = ARRAY_SIZE(roles),
+    .groups_max = 1,
+    .rules = rules,
+    .rule_count = ARRAY_SIZE(rules),
+};
