@@ -13,6 +13,7 @@
 #include "tests/harness/rig.h"
 #include "tests/harness/vhost_server.h"
 #include "virtio/blk/blk.h"
+#include "virtio/blk/vhost_user_blk.h"
 #include "virtio/console/console.h"
 #include "virtio/net/net.h"
 #include "virtio/rng/rng.h"
@@ -21,7 +22,6 @@
 #include "virtio/transport/mmio.h"
 #include "virtio/transport/pci.h"
 #include "virtio/vhost/vhost_net.h"
-#include "virtio/vhost/vhost_user_blk.h"
 
 static struct rig rig;
 static const struct rig_config *on;

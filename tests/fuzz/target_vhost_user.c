@@ -44,9 +44,9 @@
 #include "tests/fuzz/target.h"
 #include "tests/harness/rig.h"
 #include "tests/harness/vdrv_impl.h"
+#include "virtio/blk/vhost_user_blk.h"
+#include "virtio/net/vhost_user_net.h"
 #include "virtio/spec.h"
-#include "virtio/vhost/vhost_user_blk.h"
-#include "virtio/vhost/vhost_user_net.h"
 #include "virtio/vhost/vhost_user_wire.h"
 
 #define LOW_BYTES      UINT64_C(0x20000)

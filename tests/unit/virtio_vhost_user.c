@@ -24,8 +24,8 @@
 #include "tests/harness/blkreq.h"
 #include "tests/harness/rig.h"
 #include "tests/harness/vhost_server.h"
+#include "virtio/blk/vhost_user_blk.h"
 #include "virtio/spec.h"
-#include "virtio/vhost/vhost_user_blk.h"
 
 #define SECOND     UINT64_C(1000000000)
 #define LONG_RETRY (40 * SECOND) /* longer than any pause between two tries */

@@ -28,8 +28,8 @@
 #include "tests/harness/lingering.h"
 #include "tests/harness/rig.h"
 #include "tests/harness/vhost_server.h"
+#include "virtio/blk/vhost_user_blk.h"
 #include "virtio/spec.h"
-#include "virtio/vhost/vhost_user_blk.h"
 #include "virtio/vhost/vhost_user_job.h"
 #include "virtio/vhost/vhost_user_wire.h"
 

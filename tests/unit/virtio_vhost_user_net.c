@@ -10,8 +10,8 @@
 #include "core/base/xmath.h"
 #include "tests/harness/rig.h"
 #include "tests/harness/vhost_server.h"
+#include "virtio/net/vhost_user_net.h"
 #include "virtio/spec.h"
-#include "virtio/vhost/vhost_user_net.h"
 
 #define BIT(feature) VIRTIO_BIT(VIRTIO_NET_F_##feature)
 #define PACKET       100u

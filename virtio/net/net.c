@@ -173,7 +173,7 @@ static void net_config_write(struct virtio_device *dev, unsigned offset, const v
 
 bool net_link_is_up(const struct virtio_net *net)
 {
-    return net->cable && net->backend->info.link_up;
+    return net->backend->info.link_up;
 }
 
 static void set_status(struct virtio_net *net, uint16_t status)
@@ -193,9 +193,10 @@ static void lose_held(struct virtio_net *net)
             virtio_queue_serve(&net->dev, net_tx_queue(pair));
 }
 
-/* Whoever gets a link again may be somewhere else in the network than before. */
-static void update_link(struct virtio_net *net)
+/* A driver that gets its link again may be somewhere else in the network than before. */
+static void on_link(void *ctx)
 {
+    struct virtio_net *net = ctx;
     if (!net_link_is_up(net)) {
         set_status(net, 0);
         lose_held(net);
@@ -203,27 +204,6 @@ static void update_link(struct virtio_net *net)
     }
     bool announces = virtio_device_has(&net->dev, VIRTIO_NET_F_GUEST_ANNOUNCE);
     set_status(net, VIRTIO_NET_S_LINK_UP | (announces ? VIRTIO_NET_S_ANNOUNCE : 0));
-}
-
-static void on_link(void *ctx)
-{
-    update_link(ctx);
-}
-
-void virtio_net_set_link(struct virtio_net *net, bool up)
-{
-    net->cable = up;
-    update_link(net);
-}
-
-void virtio_net_announce(struct virtio_net *net)
-{
-    update_link(net);
-}
-
-void net_acknowledge(struct virtio_net *net)
-{
-    net->config[VIRTIO_NET_CONFIG_status] &= (uint8_t)~VIRTIO_NET_S_ANNOUNCE;
 }
 
 /* ---- queues ---- */
@@ -427,7 +407,6 @@ int virtio_net_create(struct virtio_net **out, const struct virtio_net_config *c
     net->pairs = pairs;
     net->pairs_used = 1;
     net->mtu_bytes = mtu;
-    net->cable = true;
     memcpy(net->mac, config->mac, NET_MAC_BYTES);
     net->tx = calloc(pairs, sizeof(*net->tx));
     net->rx = calloc(pairs, sizeof(*net->rx));

@@ -59,15 +59,6 @@ void virtio_net_destroy(struct virtio_net *net);
 
 struct virtio_device *virtio_net_device(struct virtio_net *net);
 
-/*
- * [loop] Pulls the cable, or puts it in again: the link is up while the backend's is, too. While it
- * is down packets are lost in both directions.
- */
-void virtio_net_set_link(struct virtio_net *net, bool up);
-
-/* [loop] Asks the driver to make itself known to the network (5.1.6.5), if it can. */
-void virtio_net_announce(struct virtio_net *net);
-
 /* What was lost on the way, since the device was made. */
 struct virtio_net_drops {
     uint64_t tx_invalid;  /* the driver's header or frame made no sense */

@@ -8,15 +8,17 @@
 #include "core/base/xmath.h"
 #include "virtio/net/net_impl.h"
 
-/* All of them: what follows class and number, from the stream. False: nothing has changed. */
-typedef bool command_fn(struct virtio_net *net, unsigned command, struct iobuf *data);
+static struct virtio_net *net_of(struct virtio_device *dev)
+{
+    return container_of(dev, struct virtio_net, dev);
+}
 
 static bool get(struct iobuf *data, void *dst, size_t len)
 {
     return iobuf_get(data, dst, len) == len;
 }
 
-static bool get_le16(struct iobuf *data, uint16_t *value)
+bool net_ctrl_get_le16(struct iobuf *data, uint16_t *value)
 {
     uint8_t bytes[2];
     bool got = get(data, bytes, sizeof(bytes));
@@ -32,8 +34,9 @@ static bool get_le32(struct iobuf *data, uint32_t *value)
     return got;
 }
 
-static bool set_mode(struct virtio_net *net, unsigned command, struct iobuf *data)
+static bool set_mode(struct virtio_device *dev, unsigned command, struct iobuf *data)
 {
+    struct virtio_net *net = net_of(dev);
     uint8_t on;
     if (!get(data, &on, 1))
         return false;
@@ -57,8 +60,9 @@ static bool get_macs(struct iobuf *data, struct net_macs *macs)
     return true;
 }
 
-static bool set_mac_table(struct virtio_net *net, unsigned command, struct iobuf *data)
+static bool set_mac_table(struct virtio_device *dev, unsigned command, struct iobuf *data)
 {
+    struct virtio_net *net = net_of(dev);
     struct net_macs unicast, multicast;
     (void)command;
     if (!get_macs(data, &unicast) || !get_macs(data, &multicast))
@@ -68,20 +72,21 @@ static bool set_mac_table(struct virtio_net *net, unsigned command, struct iobuf
     return true;
 }
 
-static bool set_mac(struct virtio_net *net, unsigned command, struct iobuf *data)
+bool net_ctrl_set_mac(struct virtio_device *dev, unsigned command, struct iobuf *data)
 {
     uint8_t mac[NET_MAC_BYTES];
     (void)command;
     if (!get(data, mac, sizeof(mac)))
         return false;
-    memcpy(net->config + VIRTIO_NET_CONFIG_mac, mac, sizeof(mac));
+    memcpy(dev->cfg.config + VIRTIO_NET_CONFIG_mac, mac, sizeof(mac));
     return true;
 }
 
-static bool set_vlan(struct virtio_net *net, unsigned command, struct iobuf *data)
+static bool set_vlan(struct virtio_device *dev, unsigned command, struct iobuf *data)
 {
+    struct virtio_net *net = net_of(dev);
     uint16_t id;
-    if (!get_le16(data, &id) || id >= NET_VLANS)
+    if (!net_ctrl_get_le16(data, &id) || id >= NET_VLANS)
         return false;
     uint64_t bit = UINT64_C(1) << id % 64;
     if (command == VIRTIO_NET_CTRL_VLAN_ADD)
@@ -91,19 +96,21 @@ static bool set_vlan(struct virtio_net *net, unsigned command, struct iobuf *dat
     return true;
 }
 
-static bool acknowledge(struct virtio_net *net, unsigned command, struct iobuf *data)
+bool net_ctrl_acknowledge(struct virtio_device *dev, unsigned command, struct iobuf *data)
 {
     (void)command;
     (void)data;
-    net_acknowledge(net);
+    dev->cfg.config[VIRTIO_NET_CONFIG_status] &= (uint8_t)~VIRTIO_NET_S_ANNOUNCE;
     return true;
 }
 
-static bool set_pairs(struct virtio_net *net, unsigned command, struct iobuf *data)
+static bool set_pairs(struct virtio_device *dev, unsigned command, struct iobuf *data)
 {
+    struct virtio_net *net = net_of(dev);
     uint16_t pairs;
     (void)command;
-    if (!get_le16(data, &pairs) || pairs == 0 || pairs > net->pairs || !net_use_pairs(net, pairs))
+    if (!net_ctrl_get_le16(data, &pairs) || pairs == 0 || pairs > net->pairs ||
+        !net_use_pairs(net, pairs))
         return false;
     net->rss.steers = false;
     return true;
@@ -112,7 +119,7 @@ static bool set_pairs(struct virtio_net *net, unsigned command, struct iobuf *da
 /* A queue's number is that of its pair: bits 1 to 15 of its index (VIRTIO 1.4 5.1.6.5). */
 static bool get_pair(const struct virtio_net *net, struct iobuf *data, uint16_t *pair)
 {
-    bool got = get_le16(data, pair);
+    bool got = net_ctrl_get_le16(data, pair);
     *pair &= 0x7fff;
     return got && *pair < net->pairs;
 }
@@ -126,12 +133,13 @@ static bool get_key(struct iobuf *data, struct net_hash_config *hash)
 }
 
 /* As many pairs are used as it names, for sending and receiving. */
-static bool set_rss(struct virtio_net *net, unsigned command, struct iobuf *data)
+static bool set_rss(struct virtio_device *dev, unsigned command, struct iobuf *data)
 {
+    struct virtio_net *net = net_of(dev);
     struct net_rss rss = {.packet = net->rss.packet};
     uint16_t tx_pairs;
     (void)command;
-    if (!get_le32(data, &rss.hash.types) || !get_le16(data, &rss.mask) ||
+    if (!get_le32(data, &rss.hash.types) || !net_ctrl_get_le16(data, &rss.mask) ||
         !get_pair(net, data, &rss.unclassified) || rss.mask >= NET_RSS_TABLE ||
         (rss.mask & (rss.mask + 1)) != 0)
         return false;
@@ -141,7 +149,7 @@ static bool set_rss(struct virtio_net *net, unsigned command, struct iobuf *data
             return false;
         pairs = (unsigned)max_u64(pairs, rss.pairs[i] + 1u);
     }
-    if (!get_le16(data, &tx_pairs) || tx_pairs == 0 || tx_pairs > net->pairs ||
+    if (!net_ctrl_get_le16(data, &tx_pairs) || tx_pairs == 0 || tx_pairs > net->pairs ||
         !get_key(data, &rss.hash) || !net_use_pairs(net, (unsigned)max_u64(pairs, tx_pairs)))
         return false;
     rss.steers = true;
@@ -149,8 +157,9 @@ static bool set_rss(struct virtio_net *net, unsigned command, struct iobuf *data
     return true;
 }
 
-static bool set_hash(struct virtio_net *net, unsigned command, struct iobuf *data)
+static bool set_hash(struct virtio_device *dev, unsigned command, struct iobuf *data)
 {
+    struct virtio_net *net = net_of(dev);
     struct net_hash_config hash = {0};
     uint8_t reserved[8];
     (void)command;
@@ -162,8 +171,9 @@ static bool set_hash(struct virtio_net *net, unsigned command, struct iobuf *dat
 }
 
 /* The bits are the features': those that were negotiated, and that go together. */
-static bool set_offloads(struct virtio_net *net, unsigned command, struct iobuf *data)
+static bool set_offloads(struct virtio_device *dev, unsigned command, struct iobuf *data)
 {
+    struct virtio_net *net = net_of(dev);
     uint8_t bytes[8];
     (void)command;
     if (!get(data, bytes, sizeof(bytes)))
@@ -177,51 +187,48 @@ static bool set_offloads(struct virtio_net *net, unsigned command, struct iobuf 
     return true;
 }
 
-#define CLASS(name) VIRTIO_NET_CTRL_##name
-
-/* The commands of a class from the first to the last. */
-static const struct {
-    uint8_t class, first, last;
-    unsigned feature;
-    command_fn *fn;
-} commands[] = {
-    {CLASS(RX), CLASS(RX_PROMISC), CLASS(RX_ALLMULTI), VIRTIO_NET_F_CTRL_RX, set_mode},
-    {CLASS(RX), CLASS(RX_ALLUNI), CLASS(RX_NOBCAST), VIRTIO_NET_F_CTRL_RX_EXTRA, set_mode},
-    {CLASS(MAC), CLASS(MAC_TABLE_SET), CLASS(MAC_TABLE_SET), VIRTIO_NET_F_CTRL_RX, set_mac_table},
-    {CLASS(MAC), CLASS(MAC_ADDR_SET), CLASS(MAC_ADDR_SET), VIRTIO_NET_F_CTRL_MAC_ADDR, set_mac},
-    {CLASS(VLAN), CLASS(VLAN_ADD), CLASS(VLAN_DEL), VIRTIO_NET_F_CTRL_VLAN, set_vlan},
-    {CLASS(ANNOUNCE), CLASS(ANNOUNCE_ACK), CLASS(ANNOUNCE_ACK), VIRTIO_NET_F_GUEST_ANNOUNCE,
-     acknowledge},
-    {CLASS(MQ), CLASS(MQ_VQ_PAIRS_SET), CLASS(MQ_VQ_PAIRS_SET), VIRTIO_NET_F_MQ, set_pairs},
-    {CLASS(MQ), CLASS(MQ_RSS_CONFIG), CLASS(MQ_RSS_CONFIG), VIRTIO_NET_F_RSS, set_rss},
-    {CLASS(MQ), CLASS(MQ_HASH_CONFIG), CLASS(MQ_HASH_CONFIG), VIRTIO_NET_F_HASH_REPORT, set_hash},
-    {CLASS(GUEST_OFFLOADS), CLASS(GUEST_OFFLOADS_SET), CLASS(GUEST_OFFLOADS_SET),
-     VIRTIO_NET_F_CTRL_GUEST_OFFLOADS, set_offloads},
+static const struct net_command commands[] = {
+    NET_CTRL(RX, RX_PROMISC, RX_ALLMULTI, CTRL_RX, set_mode),
+    NET_CTRL(RX, RX_ALLUNI, RX_NOBCAST, CTRL_RX_EXTRA, set_mode),
+    NET_CTRL(MAC, MAC_TABLE_SET, MAC_TABLE_SET, CTRL_RX, set_mac_table),
+    NET_CTRL(MAC, MAC_ADDR_SET, MAC_ADDR_SET, CTRL_MAC_ADDR, net_ctrl_set_mac),
+    NET_CTRL(VLAN, VLAN_ADD, VLAN_DEL, CTRL_VLAN, set_vlan),
+    NET_CTRL(ANNOUNCE, ANNOUNCE_ACK, ANNOUNCE_ACK, GUEST_ANNOUNCE, net_ctrl_acknowledge),
+    NET_CTRL(MQ, MQ_VQ_PAIRS_SET, MQ_VQ_PAIRS_SET, MQ, set_pairs),
+    NET_CTRL(MQ, MQ_RSS_CONFIG, MQ_RSS_CONFIG, RSS, set_rss),
+    NET_CTRL(MQ, MQ_HASH_CONFIG, MQ_HASH_CONFIG, HASH_REPORT, set_hash),
+    NET_CTRL(GUEST_OFFLOADS, GUEST_OFFLOADS_SET, GUEST_OFFLOADS_SET, CTRL_GUEST_OFFLOADS,
+             set_offloads),
 };
 
-static bool do_command(struct virtio_net *net, struct iobuf *rd)
+static bool do_command(struct virtio_device *dev, const struct net_command *list, unsigned count,
+                       struct iobuf *rd)
 {
     uint8_t header[VIRTIO_NET_CTRL_HEADER_BYTES];
     if (!get(rd, header, sizeof(header)))
         return false;
-    for (unsigned i = 0; i < ARRAY_SIZE(commands); i++) {
-        if (commands[i].class == header[0] && commands[i].first <= header[1] &&
-            header[1] <= commands[i].last)
-            return virtio_device_has(&net->dev, commands[i].feature) &&
-                   commands[i].fn(net, header[1], rd);
+    for (unsigned i = 0; i < count; i++) {
+        if (list[i].class == header[0] && list[i].first <= header[1] && header[1] <= list[i].last)
+            return virtio_device_has(dev, list[i].feature) && list[i].fn(dev, header[1], rd);
     }
     return false;
 }
 
-void net_ctrl_serve(struct virtio_net *net, unsigned queue)
+void net_ctrl_serve_by(struct virtio_device *dev, unsigned queue, const struct net_command *list,
+                       unsigned count)
 {
     struct vq_chain *chain;
-    while ((chain = virtio_queue_next(&net->dev, queue)) != NULL) {
+    while ((chain = virtio_queue_next(dev, queue)) != NULL) {
         /* Without a place for the answer nothing is done. */
         if (chain->wr.left > 0) {
-            uint8_t ack = do_command(net, &chain->rd) ? VIRTIO_NET_OK : VIRTIO_NET_ERR;
+            uint8_t ack = do_command(dev, list, count, &chain->rd) ? VIRTIO_NET_OK : VIRTIO_NET_ERR;
             iobuf_put(&chain->wr, &ack, 1);
         }
-        virtio_queue_push(&net->dev, queue, chain);
+        virtio_queue_push(dev, queue, chain);
     }
+}
+
+void net_ctrl_serve(struct virtio_net *net, unsigned queue)
+{
+    net_ctrl_serve_by(&net->dev, queue, commands, ARRAY_SIZE(commands));
 }

@@ -89,7 +89,6 @@ struct virtio_net {
     unsigned pairs;             /* that there are */
     unsigned pairs_used;        /* that the driver uses */
     uint32_t mtu_bytes;         /* 0: not known */
-    bool cable;                 /* is in */
     uint8_t mac[NET_MAC_BYTES]; /* after a reset */
 
     /* While it is activated: what was negotiated. */
@@ -118,7 +117,6 @@ static inline unsigned net_tx_queue(unsigned pair)
 /* net.c */
 bool net_link_is_up(const struct virtio_net *net);
 bool net_use_pairs(struct virtio_net *net, unsigned pairs);
-void net_acknowledge(struct virtio_net *net); /* the driver has announced itself */
 /* Features whose prerequisites are missing do not count, VIRTIO 1.4 5.1.3.1. */
 uint64_t net_features_consistent(uint64_t features);
 unsigned net_offloads_to_guest(uint64_t features);
@@ -143,5 +141,26 @@ bool net_frame_is_tagged(const uint8_t *head);
 
 /* net_ctrl.c */
 void net_ctrl_serve(struct virtio_net *net, unsigned queue);
+
+/* The commands of a class from the first to the last, if the feature was negotiated. */
+struct net_command {
+    uint8_t class, first, last;
+    unsigned feature;
+    /* Gets what follows class and number, from the stream. False: nothing has changed. */
+    bool (*fn)(struct virtio_device *dev, unsigned command, struct iobuf *data);
+};
+
+#define NET_CTRL(class, first, last, feature, fn)                                 \
+    {                                                                             \
+        VIRTIO_NET_CTRL_##class, VIRTIO_NET_CTRL_##first, VIRTIO_NET_CTRL_##last, \
+            VIRTIO_NET_F_##feature, fn                                            \
+    }
+
+/* For another device with such a queue: the same by a list of its own, with these in it. */
+void net_ctrl_serve_by(struct virtio_device *dev, unsigned queue, const struct net_command *list,
+                       unsigned count);
+bool net_ctrl_set_mac(struct virtio_device *dev, unsigned command, struct iobuf *data);
+bool net_ctrl_acknowledge(struct virtio_device *dev, unsigned command, struct iobuf *data);
+bool net_ctrl_get_le16(struct iobuf *data, uint16_t *value);
 
 #endif

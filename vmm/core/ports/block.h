@@ -14,6 +14,8 @@
 
 #include "core/loop/evloop.h"
 
+struct blk_backend;
+
 #define BLK_SECTOR_BYTES 512u
 
 enum blk_op {
@@ -35,8 +37,6 @@ struct blk_req {
     void (*done)(struct blk_req *req, int result); /* 0 (all of it) or a negative errno */
 
     /* The backend's own while the request is out. */
-    struct ev_work work;
-    struct blk_backend *backend;
     STAILQ_ENTRY(blk_req) link;
     uint64_t due_ns; /* when a delay ends */
     int result;

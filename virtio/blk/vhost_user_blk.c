@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "virtio/vhost/vhost_user_blk.h"
+#include "virtio/blk/vhost_user_blk.h"
 
 #include "core/base/le.h"
 #include "virtio/blk/blk.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "virtio/vhost/vhost_user_net.h"
+#include "virtio/net/vhost_user_net.h"
 
 #include <string.h>
 
@@ -64,50 +64,27 @@ static bool is_disabled(const struct vhost_user_device *v, unsigned queue)
     return queue / 2 >= container_of(v, const struct vhost_user_net, v)->pairs_used;
 }
 
-static bool set_pairs(struct vhost_user_net *net, unsigned pairs)
+static bool set_pairs(struct virtio_device *dev, unsigned command, struct iobuf *data)
 {
-    if (pairs == 0 || pairs > net->v.groups)
+    struct vhost_user_net *net = container_of(dev, struct vhost_user_net, v.dev);
+    uint16_t pairs;
+    (void)command;
+    if (!net_ctrl_get_le16(data, &pairs) || pairs == 0 || pairs > net->v.groups)
         return false;
     net->pairs_used = pairs;
     vhost_user_device_changed(&net->v);
     return true;
 }
 
-static bool do_command(struct vhost_user_net *net, struct iobuf *rd)
-{
-    const struct virtio_device *dev = &net->v.dev;
-    uint8_t header[VIRTIO_NET_CTRL_HEADER_BYTES], data[NET_MAC_BYTES];
-    if (iobuf_get(rd, header, sizeof(header)) != sizeof(header))
-        return false;
-    size_t bytes = iobuf_get(rd, data, sizeof(data));
-    switch (header[0] << 8 | header[1]) {
-    case VIRTIO_NET_CTRL_MAC << 8 | VIRTIO_NET_CTRL_MAC_ADDR_SET:
-        if (!virtio_device_has(dev, VIRTIO_NET_F_CTRL_MAC_ADDR) || bytes < NET_MAC_BYTES)
-            return false;
-        memcpy(net->v.config + VIRTIO_NET_CONFIG_mac, data, NET_MAC_BYTES);
-        return true;
-    case VIRTIO_NET_CTRL_ANNOUNCE << 8 | VIRTIO_NET_CTRL_ANNOUNCE_ACK:
-        net->v.config[VIRTIO_NET_CONFIG_status] &= (uint8_t)~VIRTIO_NET_S_ANNOUNCE;
-        return virtio_device_has(dev, VIRTIO_NET_F_GUEST_ANNOUNCE);
-    case VIRTIO_NET_CTRL_MQ << 8 | VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET:
-        return virtio_device_has(dev, VIRTIO_NET_F_MQ) && bytes >= 2 &&
-               set_pairs(net, le16_get(data));
-    default:
-        return false;
-    }
-}
+static const struct net_command commands[] = {
+    NET_CTRL(MAC, MAC_ADDR_SET, MAC_ADDR_SET, CTRL_MAC_ADDR, net_ctrl_set_mac),
+    NET_CTRL(ANNOUNCE, ANNOUNCE_ACK, ANNOUNCE_ACK, GUEST_ANNOUNCE, net_ctrl_acknowledge),
+    NET_CTRL(MQ, MQ_VQ_PAIRS_SET, MQ_VQ_PAIRS_SET, MQ, set_pairs),
+};
 
 static void serve_control(struct vhost_user_device *v, unsigned queue)
 {
-    struct vq_chain *chain;
-    while ((chain = virtio_queue_next(&v->dev, queue)) != NULL) {
-        /* Without a place for the answer nothing is done. */
-        if (chain->wr.left > 0) {
-            uint8_t ack = do_command(of(v), &chain->rd) ? VIRTIO_NET_OK : VIRTIO_NET_ERR;
-            iobuf_put(&chain->wr, &ack, 1);
-        }
-        virtio_queue_push(&v->dev, queue, chain);
-    }
+    net_ctrl_serve_by(&v->dev, queue, commands, ARRAY_SIZE(commands));
 }
 
 /* ---- what the driver sees, and the server is told ---- */

@@ -7,8 +7,8 @@
  * While the server is away the link is down. What was in flight then may be lost or sent twice, as
  * on any network. There is no filter: the driver gets what the server sends.
  */
-#ifndef MINIVET_VIRTIO_VHOST_USER_NET_H
-#define MINIVET_VIRTIO_VHOST_USER_NET_H
+#ifndef MINIVET_VIRTIO_NET_VHOST_USER_NET_H
+#define MINIVET_VIRTIO_NET_VHOST_USER_NET_H
 
 #include <stdint.h>
 

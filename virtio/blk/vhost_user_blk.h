@@ -4,8 +4,8 @@
  * driver sees the same device as with blk.h; the disk, its size and what it can do are the
  * server's.
  */
-#ifndef MINIVET_VIRTIO_VHOST_USER_BLK_H
-#define MINIVET_VIRTIO_VHOST_USER_BLK_H
+#ifndef MINIVET_VIRTIO_BLK_VHOST_USER_BLK_H
+#define MINIVET_VIRTIO_BLK_VHOST_USER_BLK_H
 
 #include "virtio/vhost/vhost_user_device.h"
 
