@@ -79,7 +79,7 @@ static void check_accepted(const struct vm_config *c)
     fuzz_check(c->cpus >= 1 && c->cpus <= HV_MAX_VCPUS, "%u CPUs", c->cpus);
     fuzz_check((c->features_on & c->features_off) == 0, "features are on and off");
     fuzz_check(c->disk_count <= CONFIG_MAX_DISKS && c->net_count <= CONFIG_MAX_NETS, "too many");
-    check_keys(&c->rng_virtio);
+    check_keys(&c->rng.virtio);
     check_keys(&c->console_virtio);
     for (unsigned i = 0; i < c->disk_count; i++)
         check_disk(&c->disks[i]);

@@ -210,9 +210,9 @@ Test(config, virtio_devices_have_defaults)
     struct vm_config c;
     cr_assert(zero(parse(&c, "K -d x")));
     cr_expect(same_keys(&c.disks[0].virtio, TRANSPORT_MMIO, RING_SPLIT, ON_OFF_OFF, 256));
-    cr_expect(same_keys(&c.rng_virtio, TRANSPORT_MMIO, RING_SPLIT, ON_OFF_OFF, 256));
+    cr_expect(same_keys(&c.rng.virtio, TRANSPORT_MMIO, RING_SPLIT, ON_OFF_OFF, 256));
     cr_expect(same_keys(&c.console_virtio, TRANSPORT_MMIO, RING_SPLIT, ON_OFF_OFF, 256));
-    cr_expect(not(c.rng_off));
+    cr_expect(c.rng.on);
     cr_expect(not(c.strict));
     config_free(&c);
 }
@@ -228,7 +228,7 @@ Test(config, a_device_s_keys_go_before_those_for_all_wherever_they_stand)
     cr_expect(c.disks[0].read_only);
     cr_expect(same_keys(&c.disks[1].virtio, TRANSPORT_PCI, RING_PACKED, ON_OFF_ON, 64));
     cr_expect(same_keys(&c.console_virtio, TRANSPORT_MMIO, RING_PACKED, ON_OFF_OFF, 100));
-    cr_expect(same_keys(&c.rng_virtio, TRANSPORT_PCI, RING_SPLIT, ON_OFF_OFF, 32768));
+    cr_expect(same_keys(&c.rng.virtio, TRANSPORT_PCI, RING_SPLIT, ON_OFF_OFF, 32768));
     cr_expect(eq(int, c.console, CONSOLE_VIRTIO));
     cr_expect(c.strict);
     config_free(&c);
@@ -244,7 +244,7 @@ Test(config, a_thread_is_named_and_several_are_for_disks_that_can)
     cr_expect(eq(str, c.disks[0].virtio.iothread, "a:b-2:c_3"));
     cr_expect(eq(str, c.disks[1].virtio.iothread, "all:of"));
     cr_expect(eq(str, c.disks[2].virtio.iothread, "one"));
-    cr_expect(eq(str, c.rng_virtio.iothread, "a"));
+    cr_expect(eq(str, c.rng.virtio.iothread, "a"));
     config_free(&c);
     cr_assert(zero(parse(&c, "K -d x")));
     cr_expect(eq(str, c.disks[0].virtio.iothread, ""));
@@ -275,8 +275,34 @@ Test(config, features_are_switched_by_name_and_the_last_word_counts)
     cr_expect(eq(u64, c.features_on, VIRTIO_BIT(VIRTIO_F_IN_ORDER)));
     cr_expect(
         eq(u64, c.features_off, VIRTIO_BIT(VIRTIO_F_EVENT_IDX) | VIRTIO_BIT(VIRTIO_F_RING_RESET)));
-    cr_expect(c.rng_off);
+    cr_expect(not(c.rng.on));
     config_free(&c);
+}
+
+struct own {
+    bool loud;
+    uint32_t level;
+};
+
+/* What a device of virtio/devices.def may bring along. */
+Test(config, a_switch_takes_keys_of_its_own)
+{
+    static const struct config_key own_keys[] = {
+        CONFIG_SWITCH("loud", struct own, loud),
+        CONFIG_KEY("level", "a number from 1 to 9", struct own, level, NULL, 1, 9),
+        {NULL},
+    };
+    struct switch_config c = {.on = false};
+    const struct own *own = (const void *)c.own;
+    cr_assert(zero(config_set_switch(&c, own_keys, "bell", "on,level=7,ring=packed,loud=on")));
+    cr_expect(c.on);
+    cr_expect(own->loud);
+    cr_expect(eq(u32, own->level, 7));
+    cr_expect(eq(int, (int)c.virtio.ring, RING_PACKED));
+    cr_expect(eq(int, config_set_switch(&c, own_keys, "bell", "on,level=0"), -EINVAL));
+    cr_expect(eq(int, config_set_switch(&c, own_keys, "bell", "on,mood=1"), -EINVAL));
+    cr_assert(zero(config_set_switch(&c, own_keys, "bell", "off")));
+    cr_expect(not(c.on));
 }
 
 Test(config, wrong_virtio_keys_are_refused)

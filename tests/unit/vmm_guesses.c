@@ -64,7 +64,7 @@ static char *machine_of(const struct vm_config *c)
         print_disk(&c->disks[i], out);
     for (unsigned i = 0; i < c->net_count; i++)
         print_net(&c->nets[i], out);
-    fprintf(out, " rng=%s%s", transport(&c->rng_virtio), c->prefault ? " prefault" : "");
+    fprintf(out, " rng=%s%s", transport(&c->rng.virtio), c->prefault ? " prefault" : "");
     fclose(out);
     return text;
 }

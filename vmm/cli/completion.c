@@ -20,15 +20,17 @@ static const struct list {
     const char *name, *keys;
     bool behind_item;
     const char *items; /* what the first may be, if it is no file or word */
+    const struct config_key *own;
 } lists[] = {
-    {"virtio", CONFIG_VIRTIO_KEYS, false, NULL},
-    {"console", CONFIG_VIRTIO_KEYS, true, NULL},
-    {"rng", CONFIG_VIRTIO_KEYS, true, NULL},
-    {"disk", CONFIG_DISK_KEYS, true, NULL},
-    {"d", CONFIG_DISK_KEYS, true, NULL},
-    {"net", CONFIG_NET_KEYS ", " CONFIG_NET_USER_KEYS, true, CONFIG_NET_KINDS},
-    {"n", CONFIG_NET_KEYS ", " CONFIG_NET_USER_KEYS, true, CONFIG_NET_KINDS},
-    {"features", NULL, false, NULL},
+    {"virtio", CONFIG_VIRTIO_KEYS, false, NULL, NULL},
+    {"console", CONFIG_VIRTIO_KEYS, true, NULL, NULL},
+#define VIRTIO_SWITCH(kind, usual) {#kind, CONFIG_VIRTIO_KEYS, true, NULL, kind##_keys},
+#include "virtio/devices.def"
+    {"disk", CONFIG_DISK_KEYS, true, NULL, NULL},
+    {"d", CONFIG_DISK_KEYS, true, NULL, NULL},
+    {"net", CONFIG_NET_KEYS ", " CONFIG_NET_USER_KEYS, true, CONFIG_NET_KINDS, NULL},
+    {"n", CONFIG_NET_KEYS ", " CONFIG_NET_USER_KEYS, true, CONFIG_NET_KINDS, NULL},
+    {"features", NULL, false, NULL, NULL},
 };
 
 static void print_features(void)
@@ -57,6 +59,16 @@ static void print_keys(const char *keys)
     }
 }
 
+/* Those of a device itself. */
+static void print_own_keys(const struct config_key *own)
+{
+    for (; own != NULL && own->name != NULL; own++) {
+        printf(own->words == NULL ? "%s= " : "", own->name);
+        for (const char *const *word = own->words; word != NULL && *word != NULL; word++)
+            printf("%s=%s ", own->name, *word);
+    }
+}
+
 /* ---- bash ---- */
 
 /* What the shell takes for words is no help here: it cuts at '=' as well. */
@@ -73,6 +85,7 @@ static void print_list_cases(void)
         printf("    --%s|-%s) %skeys=\"", lists[i].name, lists[i].name,
                lists[i].behind_item ? "[[ $value == *,* ]] && " : "");
         print_keys(lists[i].keys);
+        print_own_keys(lists[i].own);
         if (lists[i].items != NULL) {
             printf("\" || keys=\"");
             print_keys(lists[i].items);
@@ -205,6 +218,7 @@ static void print_zsh_action(const struct option_row *row)
             print_words(row->arg);
         printf("\" ");
         print_keys(lists[i].keys);
+        print_own_keys(lists[i].own);
         putchar('}');
         return;
     }

@@ -139,7 +139,8 @@ static int set_console(struct vm_config *c, const char *value)
         return 0;
     if (c->console != CONSOLE_VIRTIO)
         return fail_msg(-EINVAL, "--console %s: only virtio takes keys", value);
-    return config_virtio_list(&c->console_virtio, value + length + 1, "--console virtio");
+    return config_virtio_list(&c->console_virtio, NULL, NULL, value + length + 1,
+                              "--console virtio");
 }
 
 static int set_timeout(struct vm_config *c, const char *value)
@@ -251,6 +252,13 @@ static int set_help(struct vm_config *c, const char *value)
     return 0;
 }
 
+#define VIRTIO_SWITCH(kind, usual)                                     \
+    static int set_##kind(struct vm_config *c, const char *value)      \
+    {                                                                  \
+        return config_set_switch(&c->kind, kind##_keys, #kind, value); \
+    }
+#include "virtio/devices.def"
+
 /* name, letter, argument, QEMU's word, help, completion, setter */
 const struct option_row config_options[] = {
     {"kernel", 'k', "FILE", NULL, "Kernel to boot: vmlinuz or ELF vmlinux (or the bare argument)",
@@ -288,8 +296,9 @@ const struct option_row config_options[] = {
     {"console", 0, "virtio|serial|off", NULL,
      "What the terminal is connected to [serial]; with virtio: [,KEY...]", VALUES_WORDS,
      set_console},
-    {"rng", 0, "on|off", NULL, "A source of randomness [on]; with on: [,KEY...]", VALUES_WORDS,
-     config_set_rng},
+#define VIRTIO_SWITCH(kind, usual) \
+    {#kind, 0, "on|off", NULL, kind##_help, VALUES_WORDS, set_##kind},
+#include "virtio/devices.def"
     {"virtio", 0, "KEY[,KEY...]", NULL,
      "KEYs for all virtio devices: transport=mmio|pci, ring=split|packed,\n"
      "legacy=on|off, queue-size=N [mmio, split, off, 256], iothread=NAME[:NAME...]",
@@ -427,7 +436,13 @@ static int check_names(const struct vm_config *c)
 int config_parse(struct vm_config *config, int argc, char **argv)
 {
     struct config_words words;
-    *config = (struct vm_config){.mem_bytes = 512 * MIB, .cpus = 1, .console = CONSOLE_SERIAL};
+    *config = (struct vm_config){
+        .mem_bytes = 512 * MIB,
+        .cpus = 1,
+        .console = CONSOLE_SERIAL,
+#define VIRTIO_SWITCH(kind, usual) .kind = {.on = (usual)},
+#include "virtio/devices.def"
+    };
     int r = config_translate(&words, argc, argv);
     if (r == 0)
         r = parse_words(config, words.count, words.out);

@@ -131,6 +131,13 @@ struct net_config {
     struct virtio_keys virtio;
 };
 
+/* A device that an option switches on and off: VIRTIO_SWITCH() of virtio/devices.def. */
+struct switch_config {
+    bool on;
+    struct virtio_keys virtio;
+    _Alignas(uint64_t) uint8_t own[64]; /* what its own keys set, as vmm/machine/KIND.c has it */
+};
+
 struct vm_config {
     const char *kernel; /* NULL: none; strings point into argv unless said otherwise */
     const char *initrd; /* NULL: none */
@@ -146,8 +153,8 @@ struct vm_config {
     unsigned net_count;
     enum console_kind console;
     struct virtio_keys console_virtio;
-    bool rng_off;
-    struct virtio_keys rng_virtio;
+#define VIRTIO_SWITCH(kind, usual) struct switch_config kind;
+#include "virtio/devices.def"
     struct virtio_keys virtio;          /* for all devices */
     uint64_t features_on, features_off; /* by bit, for all devices */
     bool strict;                        /* report what drivers do against the specification */
@@ -242,8 +249,15 @@ int config_add_words(char *list, size_t size, const char *words);
  * after a line that begins with what (such as "--disk FILE").
  */
 int config_virtio_key(struct virtio_keys *keys, const char *key, const char *what);
-/* A whole list of them; -EINVAL for any other, too. */
-int config_virtio_list(struct virtio_keys *keys, const char *list, const char *what);
+/* A whole list of them, and of own keys, which set `into` (NULL: none); -EINVAL for others. */
+int config_virtio_list(struct virtio_keys *keys, const struct config_key *own, void *into,
+                       const char *list, const char *what);
+
+/* Of a switch, in vmm/machine/KIND.c: its help, and keys of its own, up to one without a name. */
+#define VIRTIO_SWITCH(kind, usual)   \
+    extern const char kind##_help[]; \
+    extern const struct config_key kind##_keys[];
+#include "virtio/devices.def"
 #define CONFIG_VIRTIO_KEYS                                                 \
     "transport=mmio|pci, ring=split|packed, legacy=on|off, queue-size=N, " \
     "iothread=NAME[:NAME...]"
@@ -276,12 +290,13 @@ int config_check_disk_threads(const struct disk_config *disk);
 /* snapshot=on for all; reported if there is one that cannot. */
 int config_snapshot_disks(struct vm_config *config);
 
-/* For options: --net, --disk, --virtio, --features, --rng. */
+/* For options: --net, --disk, --virtio, --features, and switches. */
 int config_set_net(struct vm_config *config, const char *value);
 int config_set_disk(struct vm_config *config, const char *value);
 int config_set_virtio(struct vm_config *config, const char *value);
 int config_set_features(struct vm_config *config, const char *value);
-int config_set_rng(struct vm_config *config, const char *value);
+int config_set_switch(struct switch_config *config, const struct config_key *own, const char *name,
+                      const char *value);
 
 /* "30s", "500ms", "2m", "1h"; a bare number is seconds. 0 or -EINVAL; silent. */
 int config_parse_duration(const char *text, uint64_t *ns);

@@ -2,6 +2,7 @@
 /* Options of virtio devices: the keys that all of them take, and --features. */
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -121,8 +122,23 @@ int config_virtio_key(struct virtio_keys *keys, const char *key, const char *wha
     return config_key(key_rows, ARRAY_SIZE(key_rows), keys, key, what);
 }
 
-int config_virtio_list(struct virtio_keys *keys, const char *list, const char *what)
+static int refuse_key(const struct config_key *own, const char *key, const char *what)
 {
+    char known[512] = "", item[64];
+    for (; own != NULL && own->name != NULL; own++) {
+        snprintf(item, sizeof(item), "%s=...", own->name);
+        (void)config_add_words(known, sizeof(known), item);
+    }
+    (void)config_add_words(known, sizeof(known), CONFIG_VIRTIO_KEYS);
+    return config_unknown_key(what, key, known);
+}
+
+int config_virtio_list(struct virtio_keys *keys, const struct config_key *own, void *into,
+                       const char *list, const char *what)
+{
+    unsigned own_count = 0;
+    while (own != NULL && own[own_count].name != NULL)
+        own_count++;
     char *copy = strdup(list);
     if (copy == NULL)
         return fail(-ENOMEM, "%s", what);
@@ -132,7 +148,9 @@ int config_virtio_list(struct virtio_keys *keys, const char *list, const char *w
          key = config_next_item(&rest)) {
         r = config_virtio_key(keys, key, what);
         if (r == 0)
-            r = config_unknown_key(what, key, CONFIG_VIRTIO_KEYS);
+            r = config_key(own, own_count, into, key, what);
+        if (r == 0)
+            r = refuse_key(own, key, what);
     }
     free(copy);
     return r > 0 ? 0 : r;
@@ -140,17 +158,20 @@ int config_virtio_list(struct virtio_keys *keys, const char *list, const char *w
 
 int config_set_virtio(struct vm_config *c, const char *value)
 {
-    return config_virtio_list(&c->virtio, value, "--virtio");
+    return config_virtio_list(&c->virtio, NULL, NULL, value, "--virtio");
 }
 
-int config_set_rng(struct vm_config *c, const char *value)
+int config_set_switch(struct switch_config *c, const struct config_key *own, const char *name,
+                      const char *value)
 {
-    c->rng_off = strcmp(value, "off") == 0;
-    if (c->rng_off || strcmp(value, "on") == 0)
+    char what[64];
+    c->on = strcmp(value, "off") != 0;
+    if (!c->on || strcmp(value, "on") == 0)
         return 0;
     if (strncmp(value, "on,", 3) != 0)
-        return fail_msg(-EINVAL, "--rng %s: give on, on,KEY... or off", value);
-    return config_virtio_list(&c->rng_virtio, value + 3, "--rng on");
+        return fail_msg(-EINVAL, "--%s %s: give on, on,KEY... or off", name, value);
+    snprintf(what, sizeof(what), "--%s on", name);
+    return config_virtio_list(&c->virtio, own, c->own, value + 3, what);
 }
 
 static int set_feature(struct vm_config *c, const char *item)
@@ -245,9 +266,11 @@ int config_resolve_virtio(struct vm_config *c)
     if (c->console_virtio.iothread[0] != '\0')
         return fail_msg(-EINVAL, "--console virtio: iothread: the terminal is the main thread's; "
                                  "give iothread to disks or --rng on");
-    int r = resolve(c, &c->rng_virtio, "--rng");
-    if (r == 0)
-        r = resolve(c, &c->console_virtio, "--console");
+    int r = resolve(c, &c->console_virtio, "--console");
+#define VIRTIO_SWITCH(kind, usual) \
+    if (r == 0)                    \
+        r = resolve(c, &c->kind.virtio, "--" #kind);
+#include "virtio/devices.def"
     for (unsigned i = 0; r == 0 && i < c->net_count; i++) {
         char what[512];
         snprintf(what, sizeof(what), "--net %s", c->nets[i].text);
@@ -275,8 +298,10 @@ int config_check_record(const struct vm_config *c)
         return 0;
     if (c->reboot_restart)
         why = "--reboot restart: a recording is of one run";
-    if (c->rng_virtio.iothread[0] != '\0')
+#define VIRTIO_SWITCH(kind, usual)          \
+    if (c->kind.virtio.iothread[0] != '\0') \
         why = "iothread: all devices are served by one thread";
+#include "virtio/devices.def"
     for (unsigned i = 0; i < c->net_count; i++) {
         if (c->nets[i].virtio.iothread[0] != '\0')
             why = "iothread: all devices are served by one thread";

@@ -12,6 +12,9 @@
 #include "vmm/machine/device_kind.h"
 #include "vmm/machine/virtio_devices.h"
 
+const char rng_help[] = "A source of randomness [on]; with on: [,KEY...]";
+const struct config_key rng_keys[] = {{NULL}};
+
 struct rng {
     struct virtio_rng *rng;
     struct entropy *taped;
@@ -19,7 +22,7 @@ struct rng {
 
 static unsigned rng_count(const struct vm_config *vm)
 {
-    return vm->rng_off ? 0 : 1;
+    return vm->rng.on;
 }
 
 static int rng_create(struct device_slot *s, unsigned index)
@@ -31,7 +34,7 @@ static int rng_create(struct device_slot *s, unsigned index)
     (void)index;
     if (own == NULL)
         return fail(-ENOMEM, "rng");
-    int r = device_slot_loops(s, &s->cfg->vm->rng_virtio, &queue_loop, 1);
+    int r = device_slot_loops(s, &s->cfg->vm->rng.virtio, &queue_loop, 1);
     if (r >= 0 && tape != NULL) {
         r = entropy_taped_create(&own->taped, tape, "rng", tape_is_replay(tape) ? NULL : entropy);
         entropy = own->taped;

@@ -22,16 +22,16 @@
 #include "vmm/machine/io_threads.h"
 #include "vmm/report/stats.h"
 
-#define MAX_DEVICES (CONFIG_MAX_DISKS + CONFIG_MAX_NETS + 2)
-
 #define SLOTS (PCI_DEVFN_COUNT / PCI_FUNCTIONS)
-
-_Static_assert(MAX_DEVICES <= (SLOTS - 1) * PCI_FUNCTIONS, "a PCI function for each");
 
 static const struct device_kind *const kinds[] = {
 #define VIRTIO_KIND(kind) &kind##_kind,
 #include "virtio/devices.def"
 };
+
+#define MAX_DEVICES (CONFIG_MAX_DISKS + CONFIG_MAX_NETS + ARRAY_SIZE(kinds))
+
+_Static_assert(MAX_DEVICES <= (SLOTS - 1) * PCI_FUNCTIONS, "a PCI function for each");
 
 /* One of the devices, behind one of the two transports. */
 struct slot {
