@@ -169,13 +169,17 @@ void rig_find_device(struct rig *rig)
 static void plug_pci(struct rig *rig)
 {
     struct rig_machine *m = rig->cfg.machine;
+    /* A type without a legacy interface has no transitional function: it is a modern one. */
+    bool legacy =
+        rig->cfg.transport == RIG_PCI_LEGACY ||
+        (rig->cfg.transport == RIG_PCI_TRANSITIONAL && rig->dev->cfg.type->pci_transitional != 0);
     int err = virtio_pci_create(&rig->pci,
                                 &(struct virtio_pci_config){
                                     .mmio = rig->bus,
                                     .pio = rig->pio,
                                     .msi = m ? m->msi : fake_msi_sink(&rig->msi),
                                     .doorbell = m ? m->doorbell : fake_doorbell_port(&rig->bell),
-                                    .legacy = rig->cfg.transport != RIG_PCI,
+                                    .legacy = legacy,
                                     .device = rig->dev,
                                 });
     BUG_ON(err != 0);

@@ -51,7 +51,7 @@ static const struct virtio_field fields[] = {
 
 static const struct virtio_queue_role roles[] = {
     /* A disk's data are on the tape already, where they come from. */
-    {"requestq", .kept_read = {1024, 16}, .kept_written = {64, 0}},
+    {.name = "requestq", .kept_read = {1024, 16}, .kept_written = {64, 0}},
 };
 
 /* ---- the driver monitor ---- */

@@ -18,8 +18,8 @@ static const struct virtio_field fields[] = {
 };
 
 static const struct virtio_queue_role roles[] = {
-    [VIRTIO_CONSOLE_RX] = {"receiveq", .writable_only = true, .rule = STRICT_CONSOLE_RX},
-    [VIRTIO_CONSOLE_TX] = {"transmitq", .readable_only = true, .rule = STRICT_CONSOLE_TX},
+    [VIRTIO_CONSOLE_RX] = {.name = "receiveq", .writable_only = true, .rule = STRICT_CONSOLE_RX},
+    [VIRTIO_CONSOLE_TX] = {.name = "transmitq", .readable_only = true, .rule = STRICT_CONSOLE_TX},
 };
 
 static const struct virtio_rule rules[] = {CONSOLE_RULE_LIST(STRICT_TYPE_INFO)};

@@ -61,9 +61,9 @@ static const struct virtio_field fields[] = {
 
 /* Without MQ and RSS a driver finds the control queue behind the first pair. */
 static const struct virtio_queue_role roles[] = {
-    {"receiveq", .kept_written = KEEP_FRAMES},
-    {"transmitq", .kept_read = {256, 64}, .kept_written = KEEP_FRAMES},
-    {"controlq", .kept_written = KEEP_FRAMES},
+    {.name = "receiveq", .kept_written = KEEP_FRAMES},
+    {.name = "transmitq", .kept_read = {256, 64}, .kept_written = KEEP_FRAMES},
+    {.name = "controlq", .kept_written = KEEP_FRAMES},
 };
 
 const struct virtio_device_type virtio_net_type = {

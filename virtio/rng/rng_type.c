@@ -7,7 +7,7 @@
 #include "virtio/spec.h"
 
 static const struct virtio_queue_role roles[] = {
-    {"requestq", .writable_only = true, .rule = STRICT_RNG_READABLE},
+    {.name = "requestq", .writable_only = true, .rule = STRICT_RNG_READABLE},
 };
 
 static const struct virtio_rule rules[] = {RNG_RULE_LIST(STRICT_TYPE_INFO)};

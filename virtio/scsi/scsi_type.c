@@ -25,9 +25,9 @@ static const struct virtio_field fields[] = {
 };
 
 static const struct virtio_queue_role roles[] = {
-    [VIRTIO_SCSI_CONTROLQ] = {"controlq", .kept_read = KEEP_COMMANDS},
-    [VIRTIO_SCSI_EVENTQ] = {"eventq", .kept_read = KEEP_COMMANDS},
-    [VIRTIO_SCSI_REQUESTQ] = {"requestq", .kept_read = KEEP_COMMANDS},
+    [VIRTIO_SCSI_CONTROLQ] = {.name = "controlq", .kept_read = KEEP_COMMANDS},
+    [VIRTIO_SCSI_EVENTQ] = {.name = "eventq", .kept_read = KEEP_COMMANDS},
+    [VIRTIO_SCSI_REQUESTQ] = {.name = "requestq", .kept_read = KEEP_COMMANDS},
 };
 
 const struct virtio_device_type virtio_scsi_type = {

@@ -124,12 +124,12 @@ int config_virtio_key(struct virtio_keys *keys, const char *key, const char *wha
 
 static int refuse_key(const struct config_key *own, const char *key, const char *what)
 {
-    char known[512] = "", item[64];
-    for (; own != NULL && own->name != NULL; own++) {
-        snprintf(item, sizeof(item), "%s=...", own->name);
-        (void)config_add_words(known, sizeof(known), item);
-    }
-    (void)config_add_words(known, sizeof(known), CONFIG_VIRTIO_KEYS);
+    char known[512];
+    int used = 0;
+    for (; own != NULL && own->name != NULL && used < (int)sizeof(known) / 2; own++)
+        used += snprintf(known + used, sizeof(known) - (size_t)used, "%s=%s, ", own->name,
+                         own->expected);
+    snprintf(known + used, sizeof(known) - (size_t)used, "%s", CONFIG_VIRTIO_KEYS);
     return config_unknown_key(what, key, known);
 }
 
