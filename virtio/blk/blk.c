@@ -32,38 +32,10 @@ uint32_t blk_block_sectors(const struct blk_backend *backend)
 
 /* ---- the queues come and go ---- */
 
-static void free_requests(struct blk_queue *q)
-{
-    free(q->requests);
-    free(q->iov);
-    free(q->ranges);
-    q->requests = NULL;
-    q->iov = NULL;
-    q->ranges = NULL;
-}
-
 static int blk_queue_start(struct virtio_device *dev, unsigned queue)
 {
-    struct blk_queue *q = &blk_of(dev)->queues[queue];
-    const struct virtqueue *vq = &dev->queues[queue].vq;
-    q->iov_max = vq->iov_max;
-    q->requests = calloc(vq->size, sizeof(*q->requests));
-    q->iov = calloc((size_t)vq->size * vq->iov_max, sizeof(*q->iov));
-    q->ranges = calloc((size_t)vq->size * BLK_RANGES_MAX, sizeof(*q->ranges));
-    if (q->requests == NULL || q->iov == NULL || q->ranges == NULL) {
-        free_requests(q);
-        return -ENOMEM;
-    }
-    return 0;
-}
-
-/* Made when it is used first: a queue that is never deep takes little of the host's memory. */
-static struct blk_request *request_at(struct blk_queue *q, unsigned slot)
-{
-    struct blk_request *r = &q->requests[slot];
-    if (r->queue == NULL)
-        blk_request_init(r, q, slot);
-    return r;
+    return blk_slots_alloc(&blk_of(dev)->queues[queue].slots, &dev->queues[queue].vq,
+                           sizeof(struct blk_request));
 }
 
 static void blk_queue_ready(struct virtio_device *dev, unsigned queue)
@@ -71,7 +43,7 @@ static void blk_queue_ready(struct virtio_device *dev, unsigned queue)
     struct blk_queue *q = &blk_of(dev)->queues[queue];
     struct vq_chain *chain;
     while ((chain = virtio_queue_next(dev, queue)) != NULL)
-        blk_request_start(request_at(q, chain->slot), chain);
+        blk_request_start(q, chain);
 }
 
 static void blk_queue_stop(struct virtio_device *dev, unsigned queue)
@@ -79,8 +51,8 @@ static void blk_queue_stop(struct virtio_device *dev, unsigned queue)
     struct blk_queue *q = &blk_of(dev)->queues[queue];
     /* All of the lane's requests end; those of queues that go on come again. */
     q->lane->backend->ops->drain(q->lane->backend);
-    blk_again_forget(q);
-    free_requests(q);
+    blk_requests_forget(q);
+    blk_slots_free(&q->slots);
 }
 
 /* ---- cache mode: the writeback byte of the configuration space, VIRTIO 1.4 5.2.5 ---- */
@@ -166,14 +138,16 @@ static void show_ranges(struct virtio_blk *blk, const struct blk_info *info)
 {
     uint8_t *config = blk->config;
     if (blk->dev.offered[0] & VIRTIO_BIT(VIRTIO_BLK_F_DISCARD)) {
-        le32_put(config + VIRTIO_BLK_CONFIG_max_discard_sectors, BLK_RANGE_MAX_SECTORS);
+        le32_put(config + VIRTIO_BLK_CONFIG_max_discard_sectors,
+                 BLK_RANGE_MAX_BYTES / BLK_SECTOR_BYTES);
         le32_put(config + VIRTIO_BLK_CONFIG_max_discard_seg, BLK_RANGES_MAX);
         le32_put(config + VIRTIO_BLK_CONFIG_discard_sector_alignment,
                  (uint32_t)max_u64(info->discard_bytes, blk_logical_bytes(info)) /
                      BLK_SECTOR_BYTES);
     }
     if (blk->dev.offered[0] & VIRTIO_BIT(VIRTIO_BLK_F_WRITE_ZEROES)) {
-        le32_put(config + VIRTIO_BLK_CONFIG_max_write_zeroes_sectors, BLK_RANGE_MAX_SECTORS);
+        le32_put(config + VIRTIO_BLK_CONFIG_max_write_zeroes_sectors,
+                 BLK_RANGE_MAX_BYTES / BLK_SECTOR_BYTES);
         le32_put(config + VIRTIO_BLK_CONFIG_max_write_zeroes_seg, BLK_RANGES_MAX);
         config[VIRTIO_BLK_CONFIG_write_zeroes_may_unmap] = info->can_discard;
     }

@@ -5,6 +5,7 @@
  *     blk.c           configuration space, features, queues that come and go
  *     blk_lane.c      what each loop has of the device
  *     blk_request.c   a request, from its chain to its status byte
+ *     blk_steps.c     what a SCSI host's requests do likewise
  */
 #ifndef MINIVET_VIRTIO_BLK_IMPL_H
 #define MINIVET_VIRTIO_BLK_IMPL_H
@@ -16,50 +17,28 @@
 #include "core/loop/evloop.h"
 #include "core/ports/block.h"
 #include "virtio/base/device.h"
+#include "virtio/blk/blk_steps.h"
 #include "virtio/spec.h"
-
-/* What the driver is told that one DISCARD or WRITE_ZEROES may carry. */
-#define BLK_RANGES_MAX        32u
-#define BLK_RANGE_MAX_SECTORS (UINT32_C(1) << 21) /* 1 GiB: a drain waits for one at most */
-
-struct blk_range {
-    uint64_t offset_bytes, bytes;
-    bool may_unmap;
-};
 
 /* One for each chain that can be in flight, at the chain's slot. */
 struct blk_request {
-    struct blk_req req;
+    struct blk_steps steps;
     struct blk_queue *queue;
     struct vq_chain *chain;
-    struct iovec *iov;
-    struct blk_range *ranges; /* DISCARD, WRITE_ZEROES: done one after the other */
-    unsigned range_count, range_next;
-    TAILQ_ENTRY(blk_request) again; /* on the lane's list */
 };
 
 /* One for each loop that serves queues. On that loop. */
 struct blk_lane {
     struct evloop *loop;
     struct blk_backend *backend; /* the device's, or a view of it */
-    /*
-     * When one queue stops the backend drops what is out, of the others too. That is kept here, and
-     * submitted again in the next turn of the loop.
-     */
-    TAILQ_HEAD(, blk_request) again;
-    struct ev_defer submit_again;
+    struct blk_again again;      /* when one queue stops the backend drops what others have out */
 };
 
 struct blk_queue {
     struct virtio_blk *blk;
     struct blk_lane *lane;
     unsigned index;
-
-    /* While it runs, sized by the queue. */
-    struct blk_request *requests;
-    struct iovec *iov;
-    struct blk_range *ranges;
-    unsigned iov_max;
+    struct blk_slots slots;
 };
 
 struct virtio_blk {
@@ -86,10 +65,8 @@ void blk_lanes_fini(struct virtio_blk *blk);
 void blk_lanes_resize(struct virtio_blk *blk);
 
 /* blk_request.c */
-void blk_request_init(struct blk_request *r, struct blk_queue *queue, unsigned slot);
-void blk_request_start(struct blk_request *r, struct vq_chain *chain);
-void blk_again_init(struct blk_lane *lane);
+void blk_request_start(struct blk_queue *queue, struct vq_chain *chain);
 /* The queue has stopped: none of its requests is submitted again. */
-void blk_again_forget(struct blk_queue *queue);
+void blk_requests_forget(struct blk_queue *queue);
 
 #endif

@@ -27,7 +27,7 @@ static struct blk_lane *add(struct virtio_blk *blk, struct evloop *loop, bool vi
         return NULL;
     struct blk_lane *lane = &blk->lanes[blk->lane_count++];
     *lane = (struct blk_lane){.loop = loop, .backend = backend};
-    blk_again_init(lane);
+    blk_again_init(&lane->again, loop);
     return lane;
 }
 

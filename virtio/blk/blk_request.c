@@ -9,6 +9,11 @@
 
 /* ---- out: status, push ---- */
 
+static struct blk_request *request_of(const struct blk_steps *s)
+{
+    return (struct blk_request *)container_of(s, struct blk_request, steps);
+}
+
 static void finish(struct blk_request *r, uint8_t status)
 {
     struct blk_queue *q = r->queue;
@@ -26,38 +31,11 @@ static uint8_t status_of(int result)
 /* ---- at work ---- */
 
 /* A queue that is being stopped answers no more, so nothing more is done for it. */
-static bool is_wanted(const struct blk_request *r)
+static bool is_wanted(const struct blk_steps *s)
 {
-    const struct virtio_device *dev = &r->queue->blk->dev;
-    return dev->running && dev->queues[r->queue->index].live;
-}
-
-/* Here, since the disk may have shrunk after the request came. */
-static void submit(struct blk_request *r)
-{
-    struct blk_backend *backend = r->queue->lane->backend;
-    if (range_within(r->req.offset_bytes, r->req.bytes, 0, backend->info.capacity_bytes))
-        backend->ops->submit(backend, &r->req);
-    else
-        finish(r, VIRTIO_BLK_S_IOERR);
-}
-
-static void submit_range(struct blk_request *r)
-{
-    const struct blk_range *range = &r->ranges[r->range_next++];
-    r->req.offset_bytes = range->offset_bytes;
-    r->req.bytes = range->bytes;
-    r->req.may_unmap = range->may_unmap;
-    submit(r);
-}
-
-static void submit_flush(struct blk_request *r)
-{
-    r->req.op = BLK_FLUSH;
-    r->req.offset_bytes = 0;
-    r->req.bytes = 0;
-    r->req.iov_count = 0;
-    submit(r);
+    const struct blk_queue *q = request_of(s)->queue;
+    const struct virtio_device *dev = &q->blk->dev;
+    return dev->running && dev->queues[q->index].live;
 }
 
 /*
@@ -66,74 +44,44 @@ static void submit_flush(struct blk_request *r)
  */
 static bool wants_flush(const struct blk_request *r)
 {
-    return (r->req.op == BLK_WRITE || r->req.op == BLK_ZERO) &&
+    enum blk_op op = r->steps.req.op;
+    return (op == BLK_WRITE || op == BLK_ZERO) &&
            __atomic_load_n(&r->queue->blk->config[VIRTIO_BLK_CONFIG_writeback], __ATOMIC_RELAXED) ==
                0;
 }
 
-static void submit_again_later(struct blk_request *r)
+static void on_failed(struct blk_steps *s, int err)
 {
-    struct blk_lane *lane = r->queue->lane;
-    TAILQ_INSERT_TAIL(&lane->again, r, again);
-    evloop_defer(lane->loop, &lane->submit_again);
+    finish(request_of(s), status_of(err));
 }
 
-/* A step of the request is done: the next, or the end. */
 static void on_done(struct blk_req *req, int result)
 {
-    struct blk_request *r = container_of(req, struct blk_request, req);
-    void (*next)(struct blk_request * r) = NULL;
-    if (result == -ECANCELED)
-        next = submit_again_later;
-    else if (result == 0 && r->range_next < r->range_count)
-        next = submit_range;
-    else if (result == 0 && wants_flush(r))
-        next = submit_flush;
-    if (result == 0 && req->op == BLK_READ) /* the backend wrote it: now it counts */
-        iobuf_skip(&r->chain->wr, req->bytes);
-    if (result == 0 && req->op == BLK_WRITE)
-        iobuf_skip(&r->chain->rd, req->bytes);
-    if (next == NULL)
+    struct blk_request *r = container_of(req, struct blk_request, steps.req);
+    if (blk_steps_next(&r->steps, result))
+        return;
+    if (result != 0 || !wants_flush(r))
         finish(r, status_of(result));
-    else if (is_wanted(r))
-        next(r);
+    else if (is_wanted(&r->steps))
+        blk_steps_flush(&r->steps);
     else
         finish(r, VIRTIO_BLK_S_IOERR);
 }
 
-/* ---- requests that were dropped for another queue's sake ---- */
+static const struct blk_steps_ops steps_ops = {
+    .wanted = is_wanted,
+    .step_done = on_done,
+    .failed = on_failed,
+};
 
-static void submit_again(void *ctx)
+static bool is_of(struct blk_steps *s, void *queue)
 {
-    struct blk_lane *lane = ctx;
-    TAILQ_HEAD(, blk_request) now = TAILQ_HEAD_INITIALIZER(now);
-    struct blk_request *r;
-    TAILQ_CONCAT(&now, &lane->again, again);
-    while ((r = TAILQ_FIRST(&now)) != NULL) {
-        TAILQ_REMOVE(&now, r, again);
-        if (is_wanted(r))
-            submit(r);
-        else
-            finish(r, VIRTIO_BLK_S_IOERR);
-    }
+    return request_of(s)->queue == queue;
 }
 
-void blk_again_init(struct blk_lane *lane)
+void blk_requests_forget(struct blk_queue *queue)
 {
-    TAILQ_INIT(&lane->again);
-    lane->submit_again = (struct ev_defer){.cb = submit_again, .ctx = lane};
-}
-
-void blk_again_forget(struct blk_queue *queue)
-{
-    struct blk_lane *lane = queue->lane;
-    for (struct blk_request *r = TAILQ_FIRST(&lane->again), *next; r != NULL; r = next) {
-        next = TAILQ_NEXT(r, again);
-        if (r->queue == queue)
-            TAILQ_REMOVE(&lane->again, r, again);
-    }
-    if (TAILQ_EMPTY(&lane->again))
-        evloop_defer_cancel(lane->loop, &lane->submit_again);
+    blk_again_sift(&queue->lane->again, is_of, queue);
 }
 
 /* ---- in: header, checks, submit ---- */
@@ -147,8 +95,7 @@ static bool is_range(const struct blk_request *r, uint64_t sector, uint64_t sect
 }
 
 /* Moves all that is left in data from or to the disk. */
-static void transfer(struct blk_request *r, enum blk_op op, uint64_t sector,
-                     const struct iobuf *data)
+static void transfer(struct blk_request *r, enum blk_op op, uint64_t sector, struct iobuf *data)
 {
     uint64_t sectors = data->left / BLK_SECTOR_BYTES;
     if (data->left % BLK_SECTOR_BYTES != 0 || !is_range(r, sector, sectors)) {
@@ -159,13 +106,7 @@ static void transfer(struct blk_request *r, enum blk_op op, uint64_t sector,
         finish(r, VIRTIO_BLK_S_OK);
         return;
     }
-    int count = iobuf_iov(data, data->left, r->iov, r->queue->iov_max);
-    BUG_ON(count <= 0); /* the chain has no more vectors than that */
-    r->req.op = op;
-    r->req.offset_bytes = sector * BLK_SECTOR_BYTES;
-    r->req.bytes = data->left;
-    r->req.iov_count = (unsigned)count;
-    submit(r);
+    blk_steps_transfer(&r->steps, op, sector * BLK_SECTOR_BYTES, data->left, data);
 }
 
 static void get_id(struct blk_request *r)
@@ -191,10 +132,10 @@ static uint8_t take_ranges(struct blk_request *r, uint32_t known_flags)
         uint32_t flags = le32_get(raw + VIRTIO_BLK_RANGE_flags);
         if ((flags & ~known_flags) != 0) /* VIRTIO 1.4 5.2.6.2, whatever else is wrong */
             return VIRTIO_BLK_S_UNSUPP;
-        if (sectors > BLK_RANGE_MAX_SECTORS || !is_range(r, sector, sectors))
+        if (sectors > BLK_RANGE_MAX_BYTES / BLK_SECTOR_BYTES || !is_range(r, sector, sectors))
             status = VIRTIO_BLK_S_IOERR;
         else if (sectors > 0)
-            r->ranges[r->range_count++] = (struct blk_range){
+            r->steps.ranges[r->steps.range_count++] = (struct blk_range){
                 .offset_bytes = sector * BLK_SECTOR_BYTES,
                 .bytes = (uint64_t)sectors * BLK_SECTOR_BYTES,
                 .may_unmap = (flags & VIRTIO_BLK_RANGE_F_UNMAP) != 0,
@@ -208,13 +149,11 @@ static void do_ranges(struct blk_request *r, enum blk_op op, unsigned feature, u
     uint8_t status = VIRTIO_BLK_S_UNSUPP;
     if (virtio_device_has(&r->queue->blk->dev, feature))
         status = take_ranges(r, known_flags);
-    if (status != VIRTIO_BLK_S_OK || r->range_count == 0) {
+    if (status != VIRTIO_BLK_S_OK || r->steps.range_count == 0) {
         finish(r, status);
         return;
     }
-    r->req.op = op;
-    r->req.iov_count = 0;
-    submit_range(r);
+    blk_steps_ranges(&r->steps, op);
 }
 
 static void dispatch(struct blk_request *r, uint32_t type, uint64_t sector)
@@ -227,7 +166,7 @@ static void dispatch(struct blk_request *r, uint32_t type, uint64_t sector)
         transfer(r, BLK_WRITE, sector, &r->chain->rd);
         break;
     case VIRTIO_BLK_T_FLUSH:
-        submit_flush(r);
+        blk_steps_flush(&r->steps);
         break;
     case VIRTIO_BLK_T_GET_ID:
         get_id(r);
@@ -250,15 +189,18 @@ static bool changes_disk(uint32_t type)
            type == VIRTIO_BLK_T_WRITE_ZEROES;
 }
 
-void blk_request_start(struct blk_request *r, struct vq_chain *chain)
+void blk_request_start(struct blk_queue *queue, struct vq_chain *chain)
 {
-    struct virtio_device *dev = &r->queue->blk->dev;
+    struct virtio_device *dev = &queue->blk->dev;
+    struct blk_lane *lane = queue->lane;
+    struct blk_request *r =
+        request_of(blk_slots_at(&queue->slots, chain->slot, &steps_ops, &lane->again));
+    r->queue = queue;
     r->chain = chain;
-    r->range_count = 0;
-    r->range_next = 0;
+    blk_steps_begin(&r->steps, lane->backend);
     if (!vq_chain_split_tail(chain, 1)) {
         log_guest(&dev->guest_errors, "virtio %s: request without a status byte", dev->setup.name);
-        virtio_queue_push(dev, r->queue->index, chain);
+        virtio_queue_push(dev, queue->index, chain);
         return;
     }
     uint8_t header[VIRTIO_BLK_REQ_HEADER_BYTES];
@@ -268,19 +210,8 @@ void blk_request_start(struct blk_request *r, struct vq_chain *chain)
     }
     uint32_t type = le32_get(header + VIRTIO_BLK_REQ_type);
     /* Whether or not RO was negotiated: VIRTIO 1.4 5.2.6.2. */
-    if (changes_disk(type) && r->queue->blk->backend->info.read_only)
+    if (changes_disk(type) && queue->blk->backend->info.read_only)
         finish(r, VIRTIO_BLK_S_IOERR);
     else
         dispatch(r, type, le64_get(header + VIRTIO_BLK_REQ_sector));
-}
-
-void blk_request_init(struct blk_request *r, struct blk_queue *queue, unsigned slot)
-{
-    *r = (struct blk_request){
-        .req.done = on_done,
-        .queue = queue,
-        .iov = &queue->iov[(size_t)slot * queue->iov_max],
-        .ranges = &queue->ranges[(size_t)slot * BLK_RANGES_MAX],
-    };
-    r->req.iov = r->iov;
 }

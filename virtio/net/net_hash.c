@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "core/base/be.h"
 #include "core/base/xmath.h"
 #include "virtio/spec.h"
 
@@ -54,11 +55,6 @@ uint32_t net_toeplitz(const uint8_t key[NET_HASH_KEY_BYTES], const uint8_t *in, 
     return hash;
 }
 
-static unsigned be16(const uint8_t *at)
-{
-    return (unsigned)at[0] << 8 | at[1];
-}
-
 static bool skip(struct bytes *b, size_t bytes)
 {
     if (b->left < bytes)
@@ -88,7 +84,7 @@ static bool parse_ipv4(struct flow *f, struct bytes b)
                        .tcp = VIRTIO_NET_HASH_TCPv4,
                        .udp = VIRTIO_NET_HASH_UDPv4};
     if (bytes >= IPV4_BYTES && skip(&b, bytes))
-        find_ports(f, &b, ip[9], (be16(ip + 6) & 0x3fff) != 0);
+        find_ports(f, &b, ip[9], (be16_get(ip + 6) & 0x3fff) != 0);
     return true;
 }
 
@@ -110,7 +106,7 @@ static bool parse_ipv6(struct flow *f, struct bytes b)
         if (b.left < 8)
             return true;
         size_t bytes = next == FRAGMENT ? 8 : (b.at[1] + 1u) * 8u;
-        fragment = next == FRAGMENT && (be16(b.at + 2) & 0xfff9) != 0;
+        fragment = next == FRAGMENT && (be16_get(b.at + 2) & 0xfff9) != 0;
         next = b.at[0];
         whole = skip(&b, bytes);
     }
@@ -124,11 +120,11 @@ static bool parse(struct flow *f, const uint8_t *head, size_t bytes)
     struct bytes b = {head, bytes};
     if (!skip(&b, ADDRESSES))
         return false;
-    unsigned type = be16(b.at - 2);
+    unsigned type = be16_get(b.at - 2);
     for (unsigned i = 0; i < TAGS_MAX && (type == TYPE_VLAN || type == TYPE_QINQ); i++) {
         if (!skip(&b, 4))
             return false;
-        type = be16(b.at - 2);
+        type = be16_get(b.at - 2);
     }
     return (type == TYPE_IPV4 && parse_ipv4(f, b)) || (type == TYPE_IPV6 && parse_ipv6(f, b));
 }

@@ -40,39 +40,12 @@ bool scsi_find(struct virtio_scsi *scsi, const uint8_t lun[VIRTIO_SCSI_LUN_BYTES
 
 /* ---- the queues come and go ---- */
 
-static void free_requests(struct scsi_queue *q)
-{
-    free(q->requests);
-    free(q->iov);
-    free(q->ranges);
-    q->requests = NULL;
-    q->iov = NULL;
-    q->ranges = NULL;
-}
-
 static int scsi_queue_start(struct virtio_device *dev, unsigned queue)
 {
-    struct scsi_queue *q = &scsi_of(dev)->queues[queue];
-    const struct virtqueue *vq = &dev->queues[queue].vq;
     if (queue < VIRTIO_SCSI_REQUESTQ)
         return 0;
-    q->requests = calloc(vq->size, sizeof(*q->requests));
-    q->iov = calloc((size_t)vq->size * vq->iov_max, sizeof(*q->iov));
-    q->ranges = calloc((size_t)vq->size * SCSI_RANGES_MAX, sizeof(*q->ranges));
-    if (q->requests == NULL || q->iov == NULL || q->ranges == NULL) {
-        free_requests(q);
-        return -ENOMEM;
-    }
-    return 0;
-}
-
-/* Made when it is used first: a queue that is never deep takes little of the host's memory. */
-static struct scsi_request *request_at(struct scsi_queue *q, unsigned slot)
-{
-    struct scsi_request *r = &q->requests[slot];
-    if (r->queue == NULL)
-        scsi_request_init(r, q, slot, q->scsi->dev.queues[q->index].vq.iov_max);
-    return r;
+    return blk_slots_alloc(&scsi_of(dev)->queues[queue].slots, &dev->queues[queue].vq,
+                           sizeof(struct scsi_request));
 }
 
 static void scsi_queue_ready(struct virtio_device *dev, unsigned queue)
@@ -86,7 +59,7 @@ static void scsi_queue_ready(struct virtio_device *dev, unsigned queue)
         scsi_event_ready(scsi);
     else
         while ((chain = virtio_queue_next(dev, queue)) != NULL)
-            scsi_request_start(request_at(q, chain->slot), chain);
+            scsi_request_start(q, chain);
 }
 
 static void drain_all(struct virtio_scsi *scsi)
@@ -107,8 +80,8 @@ static void scsi_queue_stop(struct virtio_device *dev, unsigned queue)
         return;
     /* All queues' requests end; those of queues that go on come again. */
     drain_all(scsi);
-    scsi_again_forget(&scsi->queues[queue]);
-    free_requests(&scsi->queues[queue]);
+    scsi_requests_forget(&scsi->queues[queue]);
+    blk_slots_free(&scsi->queues[queue].slots);
 }
 
 /* ---- configuration space ---- */
@@ -297,7 +270,7 @@ int virtio_scsi_create(struct virtio_scsi **out, const struct virtio_setup *setu
     for (unsigned i = 0; i < (unsigned)queues; i++)
         scsi->queues[i] = (struct scsi_queue){.scsi = scsi, .index = i};
     init_targets(scsi, config);
-    scsi_again_init(scsi);
+    blk_again_init(&scsi->again, setup->loop);
     scsi_control_init(scsi);
     show(scsi);
     *out = scsi;

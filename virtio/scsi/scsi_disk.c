@@ -48,8 +48,10 @@ static unsigned sense_of(const struct scsi_task *task, int result)
         return SCSI_WRITE_PROTECTED;
     case -EOPNOTSUPP:
         return SCSI_INVALID_OPERATION_CODE;
+    case -ERANGE:
+        return SCSI_LBA_OUT_OF_RANGE;
     default:
-        return task->req.op == BLK_READ ? SCSI_UNRECOVERED_READ_ERROR : SCSI_WRITE_ERROR;
+        return task->steps.req.op == BLK_READ ? SCSI_UNRECOVERED_READ_ERROR : SCSI_WRITE_ERROR;
     }
 }
 
@@ -85,70 +87,27 @@ void scsi_task_put(struct scsi_task *task, const void *data, size_t bytes)
 
 /* ---- steps ---- */
 
-/* Here, since the disk may have shrunk after the command came. */
-static void submit(struct scsi_task *task)
+void scsi_task_failed(struct blk_steps *s, int err)
 {
-    struct blk_backend *backend = task->disk->backend;
-    if (range_within(task->req.offset_bytes, task->req.bytes, 0, backend->info.capacity_bytes))
-        backend->ops->submit(backend, &task->req);
-    else
-        scsi_task_check(task, SCSI_LBA_OUT_OF_RANGE);
-}
-
-static void take_range(struct scsi_task *task)
-{
-    const struct scsi_range *range = &task->ranges[task->range_next++];
-    task->req.offset_bytes = range->offset_bytes;
-    task->req.bytes = range->bytes;
-}
-
-static void take_flush(struct scsi_task *task)
-{
-    task->flush_after = false;
-    task->req.op = BLK_FLUSH;
-    task->req.offset_bytes = 0;
-    task->req.bytes = 0;
-    task->req.iov_count = 0;
-}
-
-/* Prepares the next step, if there is one. */
-static bool next_step(struct scsi_task *task)
-{
-    if (task->range_next < task->range_count)
-        take_range(task);
-    else if (task->flush_after)
-        take_flush(task);
-    else
-        return false;
-    return true;
-}
-
-static void on_done(struct blk_req *req, int result)
-{
-    struct scsi_task *task = container_of(req, struct scsi_task, req);
-    if (result == -ECANCELED) {
-        task->ops->dropped(task);
+    struct scsi_task *task = container_of(s, struct scsi_task, steps);
+    if (err != -ECANCELED) {
+        scsi_task_check(task, sense_of(task, err));
         return;
     }
-    if (result != 0) {
+    task->end = SCSI_END_DROPPED;
+    task->ops->done(task);
+}
+
+void scsi_task_step_done(struct blk_req *req, int result)
+{
+    struct scsi_task *task = container_of(req, struct scsi_task, steps.req);
+    if (blk_steps_next(&task->steps, result))
+        return;
+    task->moved += task->steps.moved;
+    if (result != 0)
         scsi_task_check(task, sense_of(task, result));
-        return;
-    }
-    if (req->op == BLK_READ) /* the backend wrote it: now it counts */
-        task->moved += iobuf_skip(task->in, req->bytes);
-    if (req->op == BLK_WRITE)
-        task->moved += iobuf_skip(task->out, req->bytes);
-    if (!next_step(task))
-        scsi_task_good(task);
-    else if (task->ops->wanted(task))
-        submit(task);
     else
-        task->ops->dropped(task);
-}
-
-void scsi_task_resume(struct scsi_task *task)
-{
-    submit(task);
+        scsi_task_good(task);
 }
 
 /* ---- the medium's commands ---- */
@@ -190,7 +149,7 @@ static bool range_is_there(struct scsi_task *task, uint64_t lba, uint64_t blocks
 }
 
 /* READ and WRITE. READ 6 and WRITE 6 have address bits where the others have flags. */
-static void transfer(struct scsi_task *task, enum blk_op op, const struct iobuf *data)
+static void transfer(struct scsi_task *task, enum blk_op op, struct iobuf *data)
 {
     const uint8_t *cdb = task->cdb;
     uint64_t lba = cdb_lba(cdb), blocks = cdb_blocks(cdb);
@@ -208,14 +167,8 @@ static void transfer(struct scsi_task *task, enum blk_op op, const struct iobuf 
         scsi_task_good(task);
         return;
     }
-    int count = iobuf_iov(data, bytes, task->iov, task->iov_max);
-    BUG_ON(count <= 0); /* the chain has no more vectors than that */
-    task->flush_after = op == BLK_WRITE && (flags & CDB_FUA) != 0;
-    task->req.op = op;
-    task->req.offset_bytes = lba * scsi_block_bytes(task->disk);
-    task->req.bytes = bytes;
-    task->req.iov_count = (unsigned)count;
-    submit(task);
+    task->steps.flush_after = op == BLK_WRITE && (flags & CDB_FUA) != 0;
+    blk_steps_transfer(&task->steps, op, lba * scsi_block_bytes(task->disk), bytes, data);
 }
 
 static void read_blocks(struct scsi_task *task)
@@ -242,26 +195,23 @@ static void synchronize_cache(struct scsi_task *task)
 {
     if (!range_is_there(task, cdb_lba(task->cdb), cdb_blocks(task->cdb)))
         return;
-    take_flush(task);
-    submit(task);
+    blk_steps_flush(&task->steps);
 }
 
-static void start_ranges(struct scsi_task *task, enum blk_op op, bool may_unmap)
+static void start_ranges(struct scsi_task *task, enum blk_op op)
 {
-    task->req.op = op;
-    task->req.may_unmap = may_unmap;
-    task->req.iov_count = 0;
-    if (next_step(task))
-        submit(task);
+    if (task->steps.range_count > 0)
+        blk_steps_ranges(&task->steps, op);
     else
         scsi_task_good(task);
 }
 
-static void add_range(struct scsi_task *task, uint64_t lba, uint64_t blocks)
+static void add_range(struct scsi_task *task, uint64_t lba, uint64_t blocks, bool may_unmap)
 {
-    task->ranges[task->range_count++] = (struct scsi_range){
+    task->steps.ranges[task->steps.range_count++] = (struct blk_range){
         .offset_bytes = lba * scsi_block_bytes(task->disk),
         .bytes = blocks * scsi_block_bytes(task->disk),
+        .may_unmap = may_unmap,
     };
 }
 
@@ -275,7 +225,7 @@ static unsigned take_unmap_list(struct scsi_task *task, uint64_t bytes)
     uint64_t capacity = scsi_disk_blocks(task->disk);
     iobuf_get(task->out, head, sizeof(head));
     uint64_t listed = min_u64(be16_get(head + 2), bytes - sizeof(head));
-    if (listed / sizeof(raw) > SCSI_RANGES_MAX)
+    if (listed / sizeof(raw) > BLK_RANGES_MAX)
         return SCSI_INVALID_FIELD_IN_PARAMETERS;
     for (; listed >= sizeof(raw); listed -= sizeof(raw)) {
         iobuf_get(task->out, raw, sizeof(raw));
@@ -286,7 +236,7 @@ static unsigned take_unmap_list(struct scsi_task *task, uint64_t bytes)
         if (blocks > scsi_range_max_blocks(task->disk))
             return SCSI_INVALID_FIELD_IN_PARAMETERS;
         if (blocks > 0)
-            add_range(task, lba, blocks);
+            add_range(task, lba, blocks, false);
     }
     return SCSI_NO_SENSE;
 }
@@ -311,7 +261,7 @@ static void unmap(struct scsi_task *task)
     if (sense != SCSI_NO_SENSE)
         scsi_task_check(task, sense);
     else
-        start_ranges(task, BLK_DISCARD, false);
+        start_ranges(task, BLK_DISCARD);
 }
 
 /* The block that is to be written everywhere: is it zeroes? */
@@ -351,8 +301,8 @@ static void write_same(struct scsi_task *task)
         scsi_task_check(task, SCSI_INVALID_FIELD_IN_CDB);
         return;
     }
-    add_range(task, lba, blocks);
-    start_ranges(task, BLK_ZERO, unmaps);
+    add_range(task, lba, blocks, unmaps);
+    start_ranges(task, BLK_ZERO);
 }
 
 /* ---- in ---- */
@@ -431,9 +381,7 @@ void scsi_task_start(struct scsi_task *task)
     task->end = SCSI_END_STATUS;
     task->status = SCSI_GOOD;
     task->moved = 0;
-    task->flush_after = false;
-    task->range_count = 0;
-    task->range_next = 0;
+    blk_steps_begin(&task->steps, task->disk != NULL ? task->disk->backend : NULL);
     unsigned sense = unit_says(task, command);
     if (sense == SCSI_NO_SENSE && (command == NULL || task->cdb_bytes == 0))
         sense = SCSI_INVALID_OPERATION_CODE;
@@ -447,12 +395,4 @@ void scsi_task_start(struct scsi_task *task)
         scsi_task_check(task, sense);
     else
         command->run(task);
-}
-
-void scsi_task_init(struct scsi_task *task, const struct scsi_task_ops *ops, struct iovec *iov,
-                    unsigned iov_max, struct scsi_range *ranges)
-{
-    *task = (struct scsi_task){
-        .ops = ops, .iov = iov, .iov_max = iov_max, .ranges = ranges, .req.done = on_done};
-    task->req.iov = iov;
 }

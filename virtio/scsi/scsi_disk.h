@@ -20,15 +20,12 @@
 
 #include "core/memory/iobuf.h"
 #include "core/ports/block.h"
+#include "virtio/blk/blk_steps.h"
 
 #define SCSI_CDB_MAX      16u /* bytes of a command that are looked at */
 #define SCSI_SENSE_BYTES  18u /* fixed format */
 #define SCSI_SERIAL_BYTES 20u
 #define SCSI_TARGETS_MAX  256u
-
-/* What the driver is told that one UNMAP or WRITE SAME may carry. */
-#define SCSI_RANGES_MAX      32u
-#define SCSI_RANGE_MAX_BYTES (UINT32_C(1) << 30) /* a drain waits for one at most */
 
 /* Unit 0 of a target, the only one that it has. */
 struct scsi_disk {
@@ -45,36 +42,26 @@ enum scsi_unit {
     SCSI_UNIT_WELL_KNOWN, /* of no target: it tells which disks there are */
 };
 
-struct scsi_range {
-    uint64_t offset_bytes, bytes;
-};
-
 enum scsi_end {
     SCSI_END_STATUS,  /* status and sense tell */
     SCSI_END_OVERRUN, /* the command's data does not fit into the buffers; nothing was done */
+    SCSI_END_DROPPED, /* it was not wanted any more */
 };
 
 struct scsi_task;
 
 struct scsi_task_ops {
-    /* The end, unless the task was dropped. May come inside scsi_task_start(). */
+    /* The end. May come inside scsi_task_start(). */
     void (*done)(struct scsi_task *task);
-    /* Shall a task of several steps take the next? */
-    bool (*wanted)(const struct scsi_task *task);
-    /* It was not wanted, or the backend gave it up in a drain. scsi_task_resume() goes on. */
-    void (*dropped)(struct scsi_task *task);
     /* Is there a disk at that target? */
     bool (*present)(const struct scsi_task *task, unsigned target);
 };
 
 struct scsi_task {
-    /* Once, by scsi_task_init(). */
-    const struct scsi_task_ops *ops;
-    struct iovec *iov; /* iov_max of them: no data has more vectors */
-    unsigned iov_max;
-    struct scsi_range *ranges; /* SCSI_RANGES_MAX of them */
+    struct blk_steps steps;
 
     /* For each command, by the caller of scsi_task_start(). */
+    const struct scsi_task_ops *ops;
     enum scsi_unit unit;
     struct scsi_disk *disk;    /* NULL: SCSI_UNIT_WELL_KNOWN */
     uint8_t cdb[SCSI_CDB_MAX]; /* zeroes behind its end */
@@ -84,20 +71,16 @@ struct scsi_task {
     /* How it ended. */
     enum scsi_end end;
     uint8_t status;
-    unsigned sense; /* SCSI_SENSE(), or 0 */
-    uint64_t moved; /* bytes of data */
-
-    /* At work. */
-    struct blk_req req;
-    uint64_t reply_left; /* of the allocation length */
-    bool flush_after;
-    unsigned range_count, range_next;
+    unsigned sense;      /* SCSI_SENSE(), or 0 */
+    uint64_t moved;      /* bytes of data */
+    uint64_t reply_left; /* at work: of the allocation length */
 };
 
-void scsi_task_init(struct scsi_task *task, const struct scsi_task_ops *ops, struct iovec *iov,
-                    unsigned iov_max, struct scsi_range *ranges);
 void scsi_task_start(struct scsi_task *task);
-void scsi_task_resume(struct scsi_task *task);
+
+/* For struct blk_steps_ops of the task's steps. */
+void scsi_task_step_done(struct blk_req *req, int result);
+void scsi_task_failed(struct blk_steps *s, int err);
 
 /* The sense data of a number, for a response or for REQUEST SENSE. */
 void scsi_sense_put(uint8_t out[SCSI_SENSE_BYTES], unsigned sense);

@@ -3,54 +3,14 @@
 #ifndef MINIVET_VIRTIO_SCSI_DISK_IMPL_H
 #define MINIVET_VIRTIO_SCSI_DISK_IMPL_H
 
-#include <endian.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
+#include "core/base/be.h"
 #include "virtio/scsi/scsi_codes.h"
 #include "virtio/scsi/scsi_disk.h"
-
-/* SCSI numbers are big-endian. */
-static inline uint16_t be16_get(const void *p)
-{
-    uint16_t v;
-    memcpy(&v, p, sizeof(v));
-    return be16toh(v);
-}
-
-static inline uint32_t be32_get(const void *p)
-{
-    uint32_t v;
-    memcpy(&v, p, sizeof(v));
-    return be32toh(v);
-}
-
-static inline uint64_t be64_get(const void *p)
-{
-    uint64_t v;
-    memcpy(&v, p, sizeof(v));
-    return be64toh(v);
-}
-
-static inline void be16_put(void *p, uint16_t v)
-{
-    v = htobe16(v);
-    memcpy(p, &v, sizeof(v));
-}
-
-static inline void be32_put(void *p, uint32_t v)
-{
-    v = htobe32(v);
-    memcpy(p, &v, sizeof(v));
-}
-
-static inline void be64_put(void *p, uint64_t v)
-{
-    v = htobe64(v);
-    memcpy(p, &v, sizeof(v));
-}
 
 static inline uint32_t scsi_block_bytes(const struct scsi_disk *disk)
 {
@@ -64,7 +24,7 @@ static inline uint64_t scsi_disk_blocks(const struct scsi_disk *disk)
 
 static inline uint32_t scsi_range_max_blocks(const struct scsi_disk *disk)
 {
-    return SCSI_RANGE_MAX_BYTES / scsi_block_bytes(disk);
+    return BLK_RANGE_MAX_BYTES / scsi_block_bytes(disk);
 }
 
 /* Nobody unmaps or zeroes a disk that is read alone. */

@@ -39,19 +39,14 @@ struct scsi_request {
     uint64_t data_bytes;        /* room for data, in and out */
     struct iobuf response;      /* the first bytes that the device writes */
     bool aborted;
-    uint8_t aborted_response;        /* what it is answered with when it is dropped */
-    LIST_ENTRY(scsi_request) link;   /* in the target's list */
-    TAILQ_ENTRY(scsi_request) again; /* on the device's list */
+    uint8_t aborted_response;      /* what it is answered with when it is dropped */
+    LIST_ENTRY(scsi_request) link; /* in the target's list */
 };
 
 struct scsi_queue {
     struct virtio_scsi *scsi;
     unsigned index;
-
-    /* While it runs, sized by the queue. */
-    struct scsi_request *requests;
-    struct iovec *iov;
-    struct scsi_range *ranges;
+    struct blk_slots slots;
 };
 
 struct scsi_event {
@@ -78,12 +73,7 @@ struct virtio_scsi {
     struct scsi_event event; /* for the next buffer, while has_event */
     bool has_event, events_missed;
 
-    /*
-     * A drain of a backend drops what is out, also for those who were not meant. That is kept here,
-     * and submitted again in the next turn of the loop.
-     */
-    TAILQ_HEAD(, scsi_request) again;
-    struct ev_defer submit_again;
+    struct blk_again again; /* a drain of a backend drops more than was meant */
 };
 
 uint32_t scsi_cdb_size(const struct virtio_scsi *scsi);
@@ -94,12 +84,9 @@ bool scsi_find(struct virtio_scsi *scsi, const uint8_t lun[VIRTIO_SCSI_LUN_BYTES
                struct scsi_target **target, enum scsi_unit *unit);
 
 /* scsi_request.c */
-void scsi_request_init(struct scsi_request *r, struct scsi_queue *queue, unsigned slot,
-                       unsigned iov_max);
-void scsi_request_start(struct scsi_request *r, struct vq_chain *chain);
-void scsi_again_init(struct virtio_scsi *scsi);
+void scsi_request_start(struct scsi_queue *queue, struct vq_chain *chain);
 /* The queue has stopped: none of its requests is submitted again. */
-void scsi_again_forget(struct scsi_queue *queue);
+void scsi_requests_forget(struct scsi_queue *queue);
 /* Ends what is out of a target, those with `aborted` set for good. */
 void scsi_target_drain(struct scsi_target *target);
 

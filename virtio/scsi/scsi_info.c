@@ -72,7 +72,7 @@ static size_t vpd_block_limits(const struct scsi_disk *disk, uint8_t *out)
     be32_put(out + 8, info->optimal_bytes / block);
     if (scsi_disk_can_discard(disk)) {
         be32_put(out + 16, scsi_range_max_blocks(disk));
-        be32_put(out + 20, SCSI_RANGES_MAX);
+        be32_put(out + 20, BLK_RANGES_MAX);
         be32_put(out + 24, info->discard_bytes / block);
         be32_put(out + 28, UINT32_C(1) << 31); /* UGAVALID: the first unit begins at block 0 */
     }

@@ -3,9 +3,9 @@
 #include "core/base/xmath.h"
 #include "virtio/scsi/scsi_impl.h"
 
-static struct scsi_request *request_of(const struct scsi_task *task)
+static struct scsi_request *request_of(const struct blk_steps *s)
 {
-    return (struct scsi_request *)container_of(task, struct scsi_request, task);
+    return (struct scsi_request *)container_of(s, struct scsi_request, task.steps);
 }
 
 /* ---- out: response, push ---- */
@@ -44,9 +44,11 @@ static void respond_only(struct scsi_request *r, uint8_t response)
 
 static void on_done(struct scsi_task *task)
 {
-    struct scsi_request *r = request_of(task);
+    struct scsi_request *r = request_of(&task->steps);
     if (task->end == SCSI_END_OVERRUN)
         respond_only(r, VIRTIO_SCSI_S_OVERRUN);
+    else if (task->end == SCSI_END_DROPPED)
+        respond_only(r, r->aborted ? r->aborted_response : VIRTIO_SCSI_S_FAILURE);
     else
         respond(r, VIRTIO_SCSI_S_OK, task->status, task->sense);
 }
@@ -54,95 +56,58 @@ static void on_done(struct scsi_task *task)
 /* ---- requests that were dropped ---- */
 
 /* A queue that is being stopped answers no more, so nothing more is done for it. */
-static bool is_wanted(const struct scsi_task *task)
+static bool is_wanted(const struct blk_steps *s)
 {
-    const struct scsi_request *r = request_of(task);
+    const struct scsi_request *r = request_of(s);
     const struct virtio_device *dev = &r->queue->scsi->dev;
     return dev->running && dev->queues[r->queue->index].live && !r->aborted;
 }
 
-static void give_up(struct scsi_request *r)
+static const struct blk_steps_ops steps_ops = {
+    .wanted = is_wanted,
+    .step_done = scsi_task_step_done,
+    .failed = scsi_task_failed,
+};
+
+static bool is_of(struct blk_steps *s, void *queue)
 {
-    respond_only(r, r->aborted ? r->aborted_response : VIRTIO_SCSI_S_FAILURE);
+    struct scsi_request *r = request_of(s);
+    if (r->queue == queue && r->target != NULL)
+        LIST_REMOVE(r, link);
+    return r->queue == queue;
 }
 
-static void on_dropped(struct scsi_task *task)
+void scsi_requests_forget(struct scsi_queue *queue)
 {
-    struct scsi_request *r = request_of(task);
-    struct virtio_scsi *scsi = r->queue->scsi;
-    if (!is_wanted(task)) {
-        give_up(r);
-        return;
-    }
-    TAILQ_INSERT_TAIL(&scsi->again, r, again);
-    evloop_defer(scsi->dev.setup.loop, &scsi->submit_again);
+    blk_again_sift(&queue->scsi->again, is_of, queue);
 }
 
-static void submit_again(void *ctx)
+static bool is_aborted(struct blk_steps *s, void *arg)
 {
-    struct virtio_scsi *scsi = ctx;
-    TAILQ_HEAD(, scsi_request) now = TAILQ_HEAD_INITIALIZER(now);
-    struct scsi_request *r;
-    TAILQ_CONCAT(&now, &scsi->again, again);
-    while ((r = TAILQ_FIRST(&now)) != NULL) {
-        TAILQ_REMOVE(&now, r, again);
-        if (is_wanted(&r->task))
-            scsi_task_resume(&r->task);
-        else
-            give_up(r);
-    }
-}
-
-void scsi_again_init(struct virtio_scsi *scsi)
-{
-    TAILQ_INIT(&scsi->again);
-    scsi->submit_again = (struct ev_defer){.cb = submit_again, .ctx = scsi};
-}
-
-/*
- * Takes a queue's requests off the list, and forgets them, or those that were aborted (queue is
- * NULL), and answers them.
- */
-static void sort_out(struct virtio_scsi *scsi, const struct scsi_queue *queue)
-{
-    for (struct scsi_request *r = TAILQ_FIRST(&scsi->again), *next; r != NULL; r = next) {
-        next = TAILQ_NEXT(r, again);
-        if (queue != NULL ? r->queue != queue : !r->aborted)
-            continue;
-        TAILQ_REMOVE(&scsi->again, r, again);
-        if (queue != NULL && r->target != NULL)
-            LIST_REMOVE(r, link);
-        else if (queue == NULL)
-            give_up(r);
-    }
-    if (TAILQ_EMPTY(&scsi->again))
-        evloop_defer_cancel(scsi->dev.setup.loop, &scsi->submit_again);
-}
-
-void scsi_again_forget(struct scsi_queue *queue)
-{
-    sort_out(queue->scsi, queue);
+    bool aborted = request_of(s)->aborted;
+    (void)arg;
+    if (aborted)
+        scsi_task_failed(s, -ECANCELED);
+    return aborted;
 }
 
 void scsi_target_drain(struct scsi_target *target)
 {
     struct blk_backend *backend = target->disk.backend;
     backend->ops->drain(backend);
-    sort_out(target->scsi, NULL);
+    blk_again_sift(&target->scsi->again, is_aborted, NULL);
 }
 
 /* ---- in ---- */
 
 static bool is_present(const struct scsi_task *task, unsigned target)
 {
-    const struct virtio_scsi *scsi = request_of(task)->queue->scsi;
+    const struct virtio_scsi *scsi = request_of(&task->steps)->queue->scsi;
     return target < scsi->target_count && scsi->targets[target].disk.backend != NULL;
 }
 
 static const struct scsi_task_ops task_ops = {
     .done = on_done,
-    .wanted = is_wanted,
-    .dropped = on_dropped,
     .present = is_present,
 };
 
@@ -178,11 +143,15 @@ static bool take_header(struct scsi_request *r, uint8_t head[VIRTIO_SCSI_CMD_cdb
     return true;
 }
 
-void scsi_request_start(struct scsi_request *r, struct vq_chain *chain)
+void scsi_request_start(struct scsi_queue *queue, struct vq_chain *chain)
 {
-    struct virtio_scsi *scsi = r->queue->scsi;
+    struct virtio_scsi *scsi = queue->scsi;
+    struct scsi_request *r =
+        request_of(blk_slots_at(&queue->slots, chain->slot, &steps_ops, &scsi->again));
     uint8_t head[VIRTIO_SCSI_CMD_cdb];
     bool whole;
+    r->queue = queue;
+    r->task.ops = &task_ops;
     r->chain = chain;
     r->target = NULL;
     r->aborted = false;
@@ -215,12 +184,4 @@ void scsi_request_start(struct scsi_request *r, struct vq_chain *chain)
     r->task.out = &chain->rd;
     r->task.in = &chain->wr;
     scsi_task_start(&r->task);
-}
-
-void scsi_request_init(struct scsi_request *r, struct scsi_queue *queue, unsigned slot,
-                       unsigned iov_max)
-{
-    *r = (struct scsi_request){.queue = queue};
-    scsi_task_init(&r->task, &task_ops, &queue->iov[(size_t)slot * iov_max], iov_max,
-                   &queue->ranges[(size_t)slot * SCSI_RANGES_MAX]);
 }
