@@ -309,19 +309,10 @@ void rig_open_net_on(struct rig *rig, const struct rig_config *config)
     if (config->plain)
         rig->ether.backend.info = (struct net_info){.pairs = 1, .link_up = true};
     struct virtio_net_config net = {
-        .name = "net",
-        .loop = rig->loop,
-        .gmem = rig->gmem,
-        .backend = &rig->ether.backend,
-        .pairs = rig->cfg.queues,
-        .rss = rig->cfg.rss,
-        .features_on = rig->cfg.features_on,
-        .features_off = rig->cfg.features_off,
-        .queue_size_max = rig->cfg.queue_size_max,
-        .strict = rig->cfg.strict,
-    };
+        .backend = &rig->ether.backend, .pairs = rig->cfg.queues, .rss = rig->cfg.rss};
+    struct virtio_setup setup = rig_setup(rig, "net");
     memcpy(net.mac, NETIO_MAC, NET_MAC_BYTES);
-    int err = virtio_net_create(&rig->net, &net);
+    int err = virtio_net_create(&rig->net, &setup, &net);
     BUG_ON(err != 0);
     rig_plug(rig, virtio_net_device(rig->net));
 }

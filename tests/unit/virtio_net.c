@@ -90,17 +90,17 @@ Test(virtio_net, refuses_what_it_cannot_be)
     struct fake_net ether;
     rig_open_echo(&rig);
     fake_net_init(&ether);
-    struct virtio_net_config config = {
-        .name = "net", .loop = rig.loop, .gmem = rig.gmem, .backend = &ether.backend};
+    struct virtio_setup setup = rig_setup(&rig, "net");
+    struct virtio_net_config config = {.backend = &ether.backend};
     config.pairs = FAKE_NET_PAIRS + 1;
-    cr_expect_eq(virtio_net_create(&net, &config), -EINVAL);
+    cr_expect_eq(virtio_net_create(&net, &setup, &config), -EINVAL);
     config.pairs = 1;
     config.mtu_bytes = 67;
-    cr_expect_eq(virtio_net_create(&net, &config), -EINVAL);
+    cr_expect_eq(virtio_net_create(&net, &setup, &config), -EINVAL);
     config.mtu_bytes = 65536;
-    cr_expect_eq(virtio_net_create(&net, &config), -EINVAL);
+    cr_expect_eq(virtio_net_create(&net, &setup, &config), -EINVAL);
     config.mtu_bytes = 68;
-    cr_expect_eq(virtio_net_create(&net, &config), 0);
+    cr_expect_eq(virtio_net_create(&net, &setup, &config), 0);
     virtio_net_destroy(net);
     cr_expect_null(ether.backend.handler.ctx);
     rig_close(&rig);

@@ -23,14 +23,9 @@ static void open_looped(struct rig *rig, const struct rig_config *config, struct
 {
     rig_open_host(rig, config);
     cr_assert_eq(net_loopback_create(wire, rig->loop), 0);
-    struct virtio_net_config net = {
-        .name = "net",
-        .loop = rig->loop,
-        .gmem = rig->gmem,
-        .backend = *wire,
-        .features_on = rig->cfg.features_on,
-    };
-    cr_assert_eq(virtio_net_create(&rig->net, &net), 0);
+    struct virtio_setup setup = rig_setup(rig, "net");
+    cr_assert_eq(
+        virtio_net_create(&rig->net, &setup, &(struct virtio_net_config){.backend = *wire}), 0);
     rig_plug(rig, virtio_net_device(rig->net));
     cr_assert(netio_start(rig, FEATURES, 1, 64));
 }

@@ -7,9 +7,9 @@
 
 #include "tests/harness/rig.h"
 #include "virtio/blk/blk_rules.h"
-#include "virtio/console/console_rules.h"
+#include "virtio/console/console.h"
 #include "virtio/observe/strict.h"
-#include "virtio/rng/rng_rules.h"
+#include "virtio/rng/rng.h"
 
 enum strict_device {
     ON_ECHO,

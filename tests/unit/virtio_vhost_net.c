@@ -271,15 +271,11 @@ static int create(struct bench *b)
 
 static int create_device(struct bench *b, uint64_t features_on)
 {
-    return virtio_net_create(&b->net, &(struct virtio_net_config){
-                                          .name = "net",
-                                          .loop = b->rig.loop,
-                                          .gmem = b->rig.gmem,
-                                          .backend = &b->ether.backend,
-                                          .vhost = b->vhost,
-                                          .pairs = PAIRS,
-                                          .features_on = features_on,
-                                      });
+    struct virtio_setup setup = rig_setup(&b->rig, "net");
+    setup.features_on = features_on;
+    return virtio_net_create(&b->net, &setup,
+                             &(struct virtio_net_config){
+                                 .backend = &b->ether.backend, .vhost = b->vhost, .pairs = PAIRS});
 }
 
 static void plug(struct bench *b)

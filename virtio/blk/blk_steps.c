@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 
-#include "core/base/fail.h"
 #include "virtio/ring/virtqueue.h"
 
 /* ---- slots ---- */
@@ -40,19 +39,6 @@ void blk_slots_init(const struct blk_slots *slots, struct blk_steps *s, unsigned
 }
 
 /* ---- steps ---- */
-
-void blk_steps_transfer(struct blk_steps *s, enum blk_op op, uint64_t offset_bytes, uint64_t bytes,
-                        struct iobuf *data)
-{
-    int count = iobuf_iov(data, bytes, s->req.iov, s->iov_max);
-    BUG_ON(count <= 0); /* the chain has no more vectors than that */
-    s->data = data;
-    s->req.op = op;
-    s->req.offset_bytes = offset_bytes;
-    s->req.bytes = bytes;
-    s->req.iov_count = (unsigned)count;
-    blk_steps_submit(s);
-}
 
 static void submit_range(struct blk_steps *s)
 {

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "core/base/fail.h"
 #include "core/base/xmath.h"
 #include "core/loop/evloop.h"
 #include "core/memory/iobuf.h"
@@ -82,9 +83,7 @@ void blk_again_init(struct blk_again *lane, struct evloop *loop);
 void blk_again_sift(struct blk_again *lane, bool (*goes)(struct blk_steps *s, void *arg),
                     void *arg);
 
-/* The steps of a request. Its end may come inside, if it fails. */
-void blk_steps_transfer(struct blk_steps *s, enum blk_op op, uint64_t offset_bytes, uint64_t bytes,
-                        struct iobuf *data);
+/* The steps of a request. Its end may come inside, if it fails: blk_steps_transfer(), or these. */
 void blk_steps_ranges(struct blk_steps *s, enum blk_op op); /* one at least */
 void blk_steps_flush(struct blk_steps *s);
 
@@ -122,6 +121,20 @@ static inline void blk_steps_submit(struct blk_steps *s)
         backend->ops->submit(backend, &s->req);
     else
         s->ops->failed(s, -ERANGE);
+}
+
+/* Moves all that is left in data, or its first bytes, from or to the disk. */
+static inline void blk_steps_transfer(struct blk_steps *s, enum blk_op op, uint64_t offset_bytes,
+                                      uint64_t bytes, struct iobuf *data)
+{
+    int count = iobuf_iov(data, bytes, s->req.iov, s->iov_max);
+    BUG_ON(count <= 0); /* the chain has no more vectors than that */
+    s->data = data;
+    s->req.op = op;
+    s->req.offset_bytes = offset_bytes;
+    s->req.bytes = bytes;
+    s->req.iov_count = (unsigned)count;
+    blk_steps_submit(s);
 }
 
 /* True: the request goes on. False: `result` is its result. */

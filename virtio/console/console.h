@@ -8,6 +8,8 @@
 #ifndef MINIVET_VIRTIO_CONSOLE_H
 #define MINIVET_VIRTIO_CONSOLE_H
 
+#include "virtio/observe/strict_rules.h"
+
 struct chr_backend;
 struct virtio_console;
 struct virtio_device;
@@ -15,6 +17,12 @@ struct virtio_device_type;
 struct virtio_setup;
 
 extern const struct virtio_device_type virtio_console_type;
+
+/* Rules of the driver monitor. */
+enum {
+    STRICT_CONSOLE_RX = STRICT_RULES,
+    STRICT_CONSOLE_TX,
+};
 
 enum {
     VIRTIO_CONSOLE_RX = 0,

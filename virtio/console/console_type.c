@@ -3,7 +3,6 @@
 #include "core/base/xmath.h"
 #include "virtio/base/device.h"
 #include "virtio/console/console.h"
-#include "virtio/console/console_rules.h"
 #include "virtio/spec.h"
 
 static const struct virtio_feature_name features[] = {
@@ -22,7 +21,12 @@ static const struct virtio_queue_role roles[] = {
     [VIRTIO_CONSOLE_TX] = {.name = "transmitq", .readable_only = true, .rule = STRICT_CONSOLE_TX},
 };
 
-static const struct virtio_rule rules[] = {CONSOLE_RULE_LIST(STRICT_TYPE_INFO)};
+static const struct virtio_rule rules[] = {
+    [STRICT_CONSOLE_RX - STRICT_RULES] = {"5.3.6.1",
+                                          "a receive queue gets no device-readable buffer"},
+    [STRICT_CONSOLE_TX -
+        STRICT_RULES] = {"5.3.6.1", "a transmit queue gets no device-writable buffer"},
+};
 
 const struct virtio_device_type virtio_console_type = {
     .name = "console",

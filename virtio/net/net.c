@@ -346,34 +346,27 @@ static const struct virtio_device_ops net_ops = {
 
 /* ---- life ---- */
 
-static int check(const struct virtio_net_config *config, unsigned pairs, uint32_t mtu_bytes)
+static int check(const struct virtio_setup *setup, const struct net_info *info, unsigned pairs,
+                 uint32_t mtu_bytes)
 {
-    const struct net_info *info = &config->backend->info;
     if (pairs > info->pairs || pairs > VIRTIO_NET_PAIRS_MAX)
-        return fail_msg(-EINVAL, "virtio %s: %u queue pairs; there may be up to %u", config->name,
+        return fail_msg(-EINVAL, "virtio %s: %u queue pairs; there may be up to %u", setup->name,
                         pairs, (unsigned)min_u64(info->pairs, VIRTIO_NET_PAIRS_MAX));
     if (mtu_bytes != 0 && (mtu_bytes < MTU_MIN || mtu_bytes > MTU_MAX))
-        return fail_msg(-EINVAL, "virtio %s: an MTU of %u bytes; it may be %u to %u", config->name,
+        return fail_msg(-EINVAL, "virtio %s: an MTU of %u bytes; it may be %u to %u", setup->name,
                         mtu_bytes, MTU_MIN, MTU_MAX);
     return 0;
 }
 
-static int init_device(struct virtio_net *net, const struct virtio_net_config *config)
+static int init_device(struct virtio_net *net, const struct virtio_setup *setup)
 {
-    uint64_t features = offered_features(net, &config->backend->info) & ~config->features_off;
+    uint64_t features = offered_features(net, &net->backend->info) & ~setup->features_off;
     uint64_t unknown = net->vhost != NULL ? vhost_net_unknown_features(net->vhost) : 0;
-    if (unknown & config->features_on & VIRTIO_BIT(VIRTIO_F_RING_PACKED))
-        return fail_msg(-EINVAL, "virtio %s: vhost=on needs ring=split", config->name);
-    const struct virtio_setup setup = {
-        .name = config->name,
-        .loop = config->loop,
-        .gmem = config->gmem,
-        .features_on = config->features_on,
-        .features_off = config->features_off | unknown,
-        .queue_size_max = config->queue_size_max,
-        .strict = config->strict,
-    };
-    return virtio_device_init(&net->dev, &setup,
+    struct virtio_setup own = *setup;
+    if (unknown & setup->features_on & VIRTIO_BIT(VIRTIO_F_RING_PACKED))
+        return fail_msg(-EINVAL, "virtio %s: vhost=on needs ring=split", setup->name);
+    own.features_off |= unknown;
+    return virtio_device_init(&net->dev, &own,
                               &(struct virtio_device_config){
                                   .type = &virtio_net_type,
                                   .ops = &net_ops,
@@ -392,16 +385,17 @@ static void free_net(struct virtio_net *net)
     free(net);
 }
 
-int virtio_net_create(struct virtio_net **out, const struct virtio_net_config *config)
+int virtio_net_create(struct virtio_net **out, const struct virtio_setup *setup,
+                      const struct virtio_net_config *config)
 {
     unsigned pairs = config->pairs != 0 ? config->pairs : 1;
     uint32_t mtu = config->mtu_bytes != 0 ? config->mtu_bytes : config->backend->info.mtu_bytes;
-    int err = check(config, pairs, mtu);
+    int err = check(setup, &config->backend->info, pairs, mtu);
     if (err != 0)
         return err;
     struct virtio_net *net = calloc(1, sizeof(*net));
     if (net == NULL)
-        return fail(-ENOMEM, "virtio %s", config->name);
+        return fail(-ENOMEM, "virtio %s", setup->name);
     net->backend = config->backend;
     net->vhost = config->vhost;
     net->pairs = pairs;
@@ -414,9 +408,9 @@ int virtio_net_create(struct virtio_net **out, const struct virtio_net_config *c
         net->rss.packet = calloc(1, VIRTIO_NET_HDR_HASH_BYTES + NET_PACKET_MAX);
     if (net->tx == NULL || net->rx == NULL || (config->rss && net->rss.packet == NULL)) {
         free_net(net);
-        return fail(-ENOMEM, "virtio %s", config->name);
+        return fail(-ENOMEM, "virtio %s", setup->name);
     }
-    err = init_device(net, config);
+    err = init_device(net, setup);
     if (err != 0) {
         free_net(net);
         return err;

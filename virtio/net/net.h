@@ -22,21 +22,17 @@
 
 #include "core/ports/net.h"
 
-struct evloop;
-struct gmem;
 struct vhost_net;
 struct virtio_device;
 struct virtio_device_type;
 struct virtio_net;
+struct virtio_setup;
 
 extern const struct virtio_device_type virtio_net_type;
 
 #define VIRTIO_NET_PAIRS_MAX 31u
 
 struct virtio_net_config {
-    const char *name;
-    struct evloop *loop;
-    const struct gmem *gmem;
     struct net_backend *backend; /* the caller's; outlives the device, its one user */
     /*
      * Moves the packets between the rings and the taps of a tap backend, which then sees none;
@@ -44,16 +40,14 @@ struct virtio_net_config {
      */
     struct vhost_net *vhost;
     uint8_t mac[NET_MAC_BYTES];
-    unsigned pairs;                     /* 0: one */
-    bool rss;                           /* the driver may choose queues by hash; not with vhost */
-    uint32_t mtu_bytes;                 /* 0: what the backend says */
-    uint64_t features_on, features_off; /* see struct virtio_device_config */
-    uint32_t queue_size_max;            /* 0: the default */
-    bool strict;                        /* say what the driver does wrong */
+    unsigned pairs;     /* 0: one */
+    bool rss;           /* the driver may choose queues by hash; not with vhost */
+    uint32_t mtu_bytes; /* 0: what the backend says */
 };
 
 /* Errors are reported. */
-int virtio_net_create(struct virtio_net **out, const struct virtio_net_config *config);
+int virtio_net_create(struct virtio_net **out, const struct virtio_setup *setup,
+                      const struct virtio_net_config *config);
 /* After its transport; nobody runs the loop. */
 void virtio_net_destroy(struct virtio_net *net);
 

@@ -5,6 +5,8 @@
 #ifndef MINIVET_VIRTIO_RNG_H
 #define MINIVET_VIRTIO_RNG_H
 
+#include "virtio/observe/strict_rules.h"
+
 struct entropy;
 struct virtio_device;
 struct virtio_device_type;
@@ -12,6 +14,11 @@ struct virtio_rng;
 struct virtio_setup;
 
 extern const struct virtio_device_type virtio_rng_type;
+
+/* Rules of the driver monitor. */
+enum {
+    STRICT_RNG_READABLE = STRICT_RULES,
+};
 
 /* A larger request is filled up to here: VIRTIO 1.4 5.4.6.2 allows it, and the loop goes on. */
 #define VIRTIO_RNG_REQUEST_BYTES 65536u

@@ -214,13 +214,6 @@ static int create_net(struct device_slot *s, const struct net_config *c)
     if (r < 0)
         return r;
     struct virtio_net_config config = {
-        .name = setup.name,
-        .loop = setup.loop,
-        .gmem = setup.gmem,
-        .features_on = setup.features_on,
-        .features_off = setup.features_off,
-        .queue_size_max = setup.queue_size_max,
-        .strict = setup.strict,
         .backend = own->wire,
         .vhost = own->vhost,
         .pairs = c->pairs,
@@ -228,7 +221,7 @@ static int create_net(struct device_slot *s, const struct net_config *c)
         .mtu_bytes = c->mtu_bytes,
     };
     memcpy(config.mac, c->mac, sizeof(config.mac));
-    r = virtio_net_create(&own->net, &config);
+    r = virtio_net_create(&own->net, &setup, &config);
     if (r == 0)
         s->dev = virtio_net_device(own->net);
     return r;
