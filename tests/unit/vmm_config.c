@@ -290,7 +290,7 @@ Test(config, a_switch_takes_keys_of_its_own)
     static const struct config_key own_keys[] = {
         CONFIG_SWITCH("loud", struct own, loud),
         CONFIG_KEY("level", "a number from 1 to 9", struct own, level, NULL, 1, 9),
-        {NULL},
+        {.name = NULL},
     };
     struct switch_config c = {.on = false};
     const struct own *own = (const void *)c.own;

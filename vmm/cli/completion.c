@@ -63,7 +63,8 @@ static void print_keys(const char *keys)
 static void print_own_keys(const struct config_key *own)
 {
     for (; own != NULL && own->name != NULL; own++) {
-        printf(own->words == NULL ? "%s= " : "", own->name);
+        if (own->words == NULL)
+            printf("%s= ", own->name);
         for (const char *const *word = own->words; word != NULL && *word != NULL; word++)
             printf("%s=%s ", own->name, *word);
     }

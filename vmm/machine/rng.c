@@ -13,7 +13,7 @@
 #include "vmm/machine/virtio_devices.h"
 
 const char rng_help[] = "A source of randomness [on]; with on: [,KEY...]";
-const struct config_key rng_keys[] = {{NULL}};
+const struct config_key rng_keys[] = {{.name = NULL}};
 
 struct rng {
     struct virtio_rng *rng;

@@ -11,44 +11,24 @@
 #include <stdint.h>
 #include <string.h>
 
-static inline uint16_t le16_get(const void *p)
-{
-    uint16_t v;
-    memcpy(&v, p, sizeof(v));
-    return le16toh(v);
-}
+/* le16_get(), le16_put() and the like; be.h has them in the other order. */
+#define BYTE_ORDER_CALLS(order, bits)                               \
+    static inline uint##bits##_t order##bits##_get(const void *p)   \
+    {                                                               \
+        uint##bits##_t v;                                           \
+        memcpy(&v, p, sizeof(v));                                   \
+        return order##bits##toh(v);                                 \
+    }                                                               \
+                                                                    \
+    static inline void order##bits##_put(void *p, uint##bits##_t v) \
+    {                                                               \
+        v = hto##order##bits(v);                                    \
+        memcpy(p, &v, sizeof(v));                                   \
+    }
 
-static inline uint32_t le32_get(const void *p)
-{
-    uint32_t v;
-    memcpy(&v, p, sizeof(v));
-    return le32toh(v);
-}
-
-static inline uint64_t le64_get(const void *p)
-{
-    uint64_t v;
-    memcpy(&v, p, sizeof(v));
-    return le64toh(v);
-}
-
-static inline void le16_put(void *p, uint16_t v)
-{
-    v = htole16(v);
-    memcpy(p, &v, sizeof(v));
-}
-
-static inline void le32_put(void *p, uint32_t v)
-{
-    v = htole32(v);
-    memcpy(p, &v, sizeof(v));
-}
-
-static inline void le64_put(void *p, uint64_t v)
-{
-    v = htole64(v);
-    memcpy(p, &v, sizeof(v));
-}
+BYTE_ORDER_CALLS(le, 16)
+BYTE_ORDER_CALLS(le, 32)
+BYTE_ORDER_CALLS(le, 64)
 
 static inline uint64_t le_get(const void *p, unsigned width)
 {
