@@ -381,7 +381,6 @@ void scsi_task_start(struct scsi_task *task)
     task->end = SCSI_END_STATUS;
     task->status = SCSI_GOOD;
     task->moved = 0;
-    blk_steps_begin(&task->steps, task->disk != NULL ? task->disk->backend : NULL);
     unsigned sense = unit_says(task, command);
     if (sense == SCSI_NO_SENSE && (command == NULL || task->cdb_bytes == 0))
         sense = SCSI_INVALID_OPERATION_CODE;

@@ -76,6 +76,7 @@ struct scsi_task {
     uint64_t reply_left; /* at work: of the allocation length */
 };
 
+/* After blk_steps_begin(). */
 void scsi_task_start(struct scsi_task *task);
 
 /* For struct blk_steps_ops of the task's steps. */

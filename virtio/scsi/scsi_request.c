@@ -183,5 +183,6 @@ void scsi_request_start(struct scsi_queue *queue, struct vq_chain *chain)
     r->task.disk = target != NULL ? &target->disk : NULL;
     r->task.out = &chain->rd;
     r->task.in = &chain->wr;
+    blk_steps_begin(&r->task.steps, target != NULL ? target->disk.backend : NULL);
     scsi_task_start(&r->task);
 }
