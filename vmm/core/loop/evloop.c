@@ -276,9 +276,9 @@ void evloop_drain(struct evloop *loop)
     BUG_ON(!nested && loop->has_thread);
     if (!nested)
         evloop_own(loop);
-    while ((progress = step(loop, WAIT_NONE)) > 0 ||
-           (progress == 0 && (loop->engine->ready(loop) || evloop_lanes_run(loop) ||
-                              evloop_poll_end(loop) || loop->works_out > 0)))
+    while (
+        (progress = step(loop, WAIT_NONE)) > 0 ||
+        (progress == 0 && (evloop_lanes_run(loop) || evloop_poll_end(loop) || loop->works_out > 0)))
         if (progress == 0)
             step(loop, loop->works_out > 0 ? WAIT_FOREVER : WAIT_NONE);
     if (!nested)

@@ -79,6 +79,7 @@ struct uring {
     struct slots lists[LISTS];
     struct ios pending, ended;
     unsigned in_flight;
+    unsigned reaped; /* completions since the last dispatch */
 };
 
 /* ---- the ring ---- */
@@ -258,6 +259,7 @@ static void reap(struct uring *u)
         count++;
     }
     io_uring_cq_advance(&u->ring, count);
+    u->reaped += count;
 }
 
 static bool ring_ready(const struct uring *u)
@@ -470,7 +472,9 @@ static int uring_wait(struct evloop *loop, int64_t wait_ns)
 
 static int uring_dispatch(struct evloop *loop)
 {
-    int n = deliver_io(loop);
+    int n = (int)loop->uring->reaped; /* the kernel may hold more of them back */
+    loop->uring->reaped = 0;
+    n += deliver_io(loop);
     return n + deliver(loop->uring);
 }
 
