@@ -38,7 +38,6 @@
 #define X86_VIRTIO_GPA       UINT64_C(0xfeb00000) /* virtio-mmio window n: n strides above */
 #define X86_VIRTIO_STRIDE    UINT64_C(0x1000)     /* a page each, so that each maps by itself */
 #define X86_VIRTIO_BYTES     UINT64_C(0x1000)     /* of which a device uses the first 0x200 */
-#define X86_VIRTIO_MAX       32u
 #define X86_IOAPIC_GPA       UINT64_C(0xfec00000)
 #define X86_LAPIC_GPA        UINT64_C(0xfee00000)
 
