@@ -214,10 +214,6 @@ static void device_serve(struct stress *s)
     struct vq_chain *c;
     int got;
     while ((got = vq_pop(&s->vq, &c)) > 0) {
-        if (one_in(r, 32)) {
-            vq_return(&s->vq, c);
-            continue;
-        }
         atomic_fetch_add_explicit(&s->popped, 1, memory_order_relaxed);
         device_answer(s, c);
         s->held[s->held_count++] = c;

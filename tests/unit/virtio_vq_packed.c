@@ -235,24 +235,6 @@ Test(vq_packed, an_indirect_table_is_taken_whole)
     close(&p);
 }
 
-Test(vq_packed, returned_chains_come_again)
-{
-    struct packed p;
-    open(&p, 3, 0);
-    put(&p, 0, 0, 8, 0, NEXT);
-    put(&p, 0, 1, 8, 0, WRITE);
-    put(&p, 0, 2, 8, 1, WRITE);
-    vq_push(&p.vq, pop(&p));
-    struct vq_chain *chain = pop(&p);
-    vq_return(&p.vq, chain);
-    chain = pop(&p);
-    cr_expect_eq(chain->head, 1);
-    vq_push(&p.vq, chain);
-    vq_flush(&p.vq);
-    expect_used(&p, 0, 2, 0, 1);
-    close(&p);
-}
-
 /* ---- who wants to hear of what ---- */
 
 static bool serve_one(struct packed *p, unsigned lap, unsigned at)
@@ -433,8 +415,6 @@ Test(vq_in_order, split_chains_wait_for_those_before_them)
             heads[i] = ring_add(&r, 8, true);
             chains[i] = ring_pop(&r);
         }
-        vq_return(&r.vq, chains[3]);
-        chains[3] = ring_pop(&r);
         for (unsigned i = 4; i-- > 1;)
             vq_push(&r.vq, chains[i]);
         vq_flush(&r.vq);

@@ -22,8 +22,6 @@
 #define KEEP_FRAMES  ((struct tape_keep){32, 16})
 #define KEEP_STATUS  ((struct tape_keep){64, 0})
 #define TAIL_MAX     16u /* of the status at the end */
-/* PUSH's b: the chain was not used, and comes again. */
-#define PUSH_BACK UINT64_MAX
 
 _Static_assert(VQ_IOV_MAX *TAPE_BUFFER_MAX + (64u << 10) <= TAPE_BYTES_MAX &&
                    VQ_IOV_MAX <= TAPE_BUFFERS_MAX,
@@ -172,25 +170,6 @@ static void replay_push(struct virtqueue *vq, const struct vq_chain *chain, uint
     say_push(vq->tape, chain, written);
 }
 
-static void say_unpop(struct tape_queue *tq, const struct vq_chain *chain)
-{
-    struct tape_rec rec = record(tq, TAPE_PUSH);
-    rec.a = chain->head;
-    rec.b = PUSH_BACK;
-    tape_say(tq->owner->tape, &rec);
-}
-
-static void record_unpop(struct virtqueue *vq, const struct vq_chain *chain)
-{
-    say_unpop(vq->tape, chain);
-    vq->tape->real->unpop(vq, chain);
-}
-
-static void replay_unpop(struct virtqueue *vq, const struct vq_chain *chain)
-{
-    say_unpop(vq->tape, chain);
-}
-
 static bool record_flush(struct virtqueue *vq)
 {
     bool interrupt = vq->tape->real->flush(vq);
@@ -253,7 +232,6 @@ void vq_tape_wrap(struct virtqueue *vq, struct tape_queue *tq)
                                      .pop = replay_pop,
                                      .push = replay_push,
                                      .flush = replay_flush,
-                                     .unpop = replay_unpop,
                                      .notify_off = replay_notify_off,
                                      .notify_on = replay_notify_on,
                                      .available = replay_available};
@@ -261,7 +239,6 @@ void vq_tape_wrap(struct virtqueue *vq, struct tape_queue *tq)
         tq->around.pop = record_pop;
         tq->around.push = record_push;
         tq->around.flush = record_flush;
-        tq->around.unpop = record_unpop;
         tq->around.notify_on = record_notify_on;
         tq->around.available = record_available;
     }

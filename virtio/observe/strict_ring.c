@@ -153,8 +153,8 @@ static bool is_changed(const struct strict_walk *w, const struct strict_desc *d,
     return memcmp(now, d->raw, sizeof(now)) != 0 || digest_table(w, d->raw) != d->table;
 }
 
-/* The chain is in flight no more; `check`: it is the device that ends it. */
-static void drop(struct virtqueue *vq, const struct vq_chain *chain, bool check)
+/* The chain is in flight no more. */
+static void drop(struct virtqueue *vq, const struct vq_chain *chain)
 {
     struct strict_queue *q = vq->strict;
     struct strict_walk w = {.q = q, .vq = vq};
@@ -163,7 +163,7 @@ static void drop(struct virtqueue *vq, const struct vq_chain *chain, bool check)
     bool told = false;
     for (unsigned n = 0; n < c.count; n++, place = q->descs[place].next) {
         struct strict_desc *d = &q->descs[place];
-        if (check && !told && d->busy && is_changed(&w, d, place)) {
+        if (!told && d->busy && is_changed(&w, d, place)) {
             strict_ring_report(q, STRICT_OF_RING(q->packed, CHANGED), "descriptor %u", place);
             told = true;
         }
@@ -234,16 +234,10 @@ static int strict_pop(struct virtqueue *vq, struct vq_chain *chain)
 static void strict_push(struct virtqueue *vq, const struct vq_chain *chain, uint32_t written)
 {
     struct strict_queue *q = vq->strict;
-    drop(vq, chain, true);
+    drop(vq, chain);
     if (q->packed)
         strict_packed_give_back(q, vq, chain);
     q->real->push(vq, chain, written);
-}
-
-static void strict_unpop(struct virtqueue *vq, const struct vq_chain *chain)
-{
-    drop(vq, chain, false);
-    vq->strict->real->unpop(vq, chain);
 }
 
 static bool strict_flush(struct virtqueue *vq)
@@ -267,7 +261,6 @@ void vq_strict_wrap(struct virtqueue *vq, struct strict_queue *q)
     q->around.activate = strict_activate;
     q->around.pop = strict_pop;
     q->around.push = strict_push;
-    q->around.unpop = strict_unpop;
     q->around.flush = strict_flush;
     q->around.notify_on = strict_notify_on;
     vq->strict = q;
