@@ -10,8 +10,8 @@
 #include "core/base/le.h"
 #include "core/base/xmath.h"
 #include "virtio/base/features.h"
+#include "virtio/base/observer.h"
 #include "virtio/observe/device_tape.h"
-#include "virtio/observe/stats.h"
 #include "virtio/observe/strict.h"
 #include "virtio/spec.h"
 
@@ -36,6 +36,12 @@ bool virtio_device_has(const struct virtio_device *dev, unsigned feature)
            (dev->features[feature / 64] >> feature % 64 & 1) != 0;
 }
 
+static void notify_config(struct virtio_device *dev)
+{
+    virtio_observe(dev, VIRTIO_ON_CONFIG_INTERRUPT, NULL, NULL, 0);
+    dev->host.ops->notify_config(dev->host.ctx);
+}
+
 void virtio_device_fail(struct virtio_device *dev, const char *why)
 {
     /* Once aloud: a guest that waits for such a device looks as if it hung. */
@@ -45,7 +51,7 @@ void virtio_device_fail(struct virtio_device *dev, const char *why)
     atomic_store(&dev->running, false);
     atomic_fetch_or(&dev->status, VIRTIO_STATUS_DEVICE_NEEDS_RESET);
     if (device_has_status(dev, VIRTIO_STATUS_DRIVER_OK)) /* VIRTIO 1.4 2.1.2 */
-        dev->host.ops->notify_config(dev->host.ctx);
+        notify_config(dev);
 }
 
 /* ---- activation and reset: on the loop, called from registers ---- */
@@ -356,19 +362,7 @@ void virtio_device_config_changed(struct virtio_device *dev)
     /* Reads happen on this thread too, so each sees all of the change or nothing of it. */
     atomic_fetch_add(&dev->generation, 1);
     if (atomic_load(&dev->running))
-        dev->host.ops->notify_config(dev->host.ctx);
-}
-
-/* ---- statistics ---- */
-
-int virtio_device_measure(struct virtio_device *dev, const struct clock *clock)
-{
-    for (unsigned i = 0; i < dev->cfg.queue_count; i++) {
-        dev->queues[i].meter = virtio_meter_create(clock);
-        if (dev->queues[i].meter == NULL)
-            return fail(-ENOMEM, "virtio %s: statistics", dev->setup.name);
-    }
-    return 0;
+        notify_config(dev);
 }
 
 /* ---- life ---- */
@@ -419,6 +413,11 @@ void virtio_device_fini(struct virtio_device *dev)
         queue_fini(&dev->queues[i]);
     free(dev->queues);
     dev->queues = NULL;
+    while (dev->observers != NULL) {
+        struct virtio_observer *o = dev->observers;
+        dev->observers = o->next;
+        o->destroy(o);
+    }
     virtio_strict_destroy(dev->strict);
     dev->strict = NULL;
     virtio_tape_destroy(dev->tape);

@@ -40,11 +40,9 @@
 #include "core/loop/evloop.h"
 #include "virtio/ring/virtqueue.h"
 
-struct clock;
 struct gmem;
 struct virtio_device;
-struct virtio_meter;
-struct virtio_stats;
+struct virtio_observer;
 struct virtio_strict;
 struct virtio_tape;
 
@@ -155,9 +153,8 @@ struct virtio_queue {
     bool was_reset;          /* [registers] alone, and not ready since */
     struct virtio_device *dev;
     unsigned index;
-    struct evloop *loop;        /* fixed for the device's life */
-    int kick_fd;                /* an eventfd; likewise */
-    struct virtio_meter *meter; /* likewise; NULL: nobody measures */
+    struct evloop *loop; /* fixed for the device's life */
+    int kick_fd;         /* an eventfd; likewise */
 
     /* [queue] from here on. */
     struct virtqueue vq;
@@ -177,8 +174,10 @@ struct virtio_device {
     struct virtio_device_config cfg;
     struct virtio_host host;
     struct virtio_queue *queues;
-    struct virtio_strict *strict; /* the driver monitor; NULL: off */
-    struct virtio_tape *tape;     /* NULL: it is on none */
+    struct virtio_observer *observers; /* see observer.h; NULL: none */
+    unsigned observed;                 /* VIRTIO_SEES_ of all of them */
+    struct virtio_strict *strict;      /* the driver monitor; NULL: off */
+    struct virtio_tape *tape;          /* NULL: it is on none */
     struct log_guest_count guest_errors, activations;
     _Atomic bool failed_before;  /* it has been said that this device needed a reset */
     _Atomic uint32_t status;     /* set by both sides, cleared by reset on the loop */
@@ -235,8 +234,8 @@ void virtio_queue_notify(struct virtio_device *dev, unsigned queue);
 
 /*
  * [queue] The same by an eventfd, which may pass by this process; virtio_queue_notify() follows
- * each write nevertheless, and without one may do nothing. -1: no more. One that is measured does
- * not pass by.
+ * each write nevertheless, and without one may do nothing. -1: no more. One that an observer wants
+ * to see does not pass by.
  */
 void virtio_queue_notify_by(struct virtio_device *dev, unsigned queue, int eventfd);
 
@@ -248,17 +247,6 @@ void virtio_device_config_changed(struct virtio_device *dev);
 
 /* [loop] [queue] The device cannot go on before a reset. `why` is for the log. */
 void virtio_device_fail(struct virtio_device *dev, const char *why);
-
-/* ---- for who made it ---- */
-
-/*
- * Set-up thread, before the transport: measures all queues from now on, by that clock. -ENOMEM;
- * reported.
- */
-int virtio_device_measure(struct virtio_device *dev, const struct clock *clock);
-/* [loop] Asks the queue's loop what it has done since; false: it is not measured, or there is none.
- */
-bool virtio_device_stats(const struct virtio_device *dev, unsigned queue, struct virtio_stats *out);
 
 /* ---- for the transport ---- */
 

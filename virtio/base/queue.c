@@ -6,10 +6,15 @@
 
 #include "core/base/xmath.h"
 #include "virtio/base/device_impl.h"
+#include "virtio/base/observer.h"
 #include "virtio/observe/device_tape.h"
-#include "virtio/observe/stats.h"
 #include "virtio/observe/strict.h"
 #include "virtio/spec.h"
+
+static void tell(struct virtio_queue *q, enum virtio_event_kind kind, uint64_t value)
+{
+    virtio_observe(q->dev, kind, q, NULL, value);
+}
 
 /* ---- at work: on its loop ---- */
 
@@ -29,11 +34,9 @@ void virtio_queue_serve(struct virtio_device *dev, unsigned queue)
     }
     q->turn = VIRTIO_TURN_CHAINS;
     vq_notify_off(&q->vq);
-    if (q->meter != NULL)
-        virtio_meter_turn_begins(q->meter);
+    tell(q, VIRTIO_ON_TURN, 0);
     dev->cfg.ops->queue_ready(dev, queue);
-    if (q->meter != NULL)
-        virtio_meter_turn_ends(q->meter);
+    tell(q, VIRTIO_ON_TURN_END, 0);
 }
 
 void virtio_queue_serve_later(struct virtio_device *dev, unsigned queue)
@@ -47,8 +50,7 @@ static void on_kick(void *ctx, uint32_t events)
 {
     struct virtio_queue *q = ctx;
     (void)events;
-    if (q->meter != NULL)
-        virtio_meter_kicked(q->meter);
+    tell(q, VIRTIO_ON_KICK, 0);
     virtio_queue_serve(q->dev, q->index);
 }
 
@@ -64,10 +66,9 @@ static void on_flush(void *ctx)
     if (!runs(q))
         return;
     bool interrupt = vq_flush(&q->vq);
+    tell(q, VIRTIO_ON_FLUSH, interrupt);
     if (interrupt)
         q->dev->host.ops->notify_queue(q->dev->host.ctx, q->index);
-    if (q->meter != NULL)
-        virtio_meter_flushed(q->meter, interrupt);
 }
 
 /* ---- a dry queue: see evloop_poll_add() ---- */
@@ -77,8 +78,7 @@ static bool look(void *ctx)
     struct virtio_queue *q = ctx;
     if (!runs(q) || !vq_available(&q->vq))
         return false;
-    if (q->meter != NULL)
-        virtio_meter_polled(q->meter);
+    tell(q, VIRTIO_ON_FOUND, true);
     virtio_queue_serve_later(q->dev, q->index);
     return true;
 }
@@ -88,6 +88,7 @@ static bool stop_looking(void *ctx)
     struct virtio_queue *q = ctx;
     if (!runs(q) || !vq_notify_on(&q->vq))
         return false;
+    tell(q, VIRTIO_ON_FOUND, false);
     virtio_queue_serve_later(q->dev, q->index);
     return true;
 }
@@ -113,15 +114,13 @@ struct vq_chain *virtio_queue_next(struct virtio_device *dev, unsigned queue)
         }
         if (got > 0) {
             q->turn--;
-            if (q->meter != NULL)
-                virtio_meter_took(q->meter, chain);
+            virtio_observe(dev, VIRTIO_ON_TAKE, q, chain, 0);
             return chain;
         }
-        if (looked_at(q) || !vq_notify_on(&q->vq)) {
-            if (q->meter != NULL)
-                virtio_meter_found_nothing(q->meter);
+        tell(q, VIRTIO_ON_EMPTY, 0);
+        if (looked_at(q) || !vq_notify_on(&q->vq))
             return NULL;
-        }
+        tell(q, VIRTIO_ON_MORE, 0);
         vq_notify_off(&q->vq);
     }
     virtio_queue_serve_later(dev, queue);
@@ -131,8 +130,7 @@ struct vq_chain *virtio_queue_next(struct virtio_device *dev, unsigned queue)
 void virtio_queue_push(struct virtio_device *dev, unsigned queue, struct vq_chain *chain)
 {
     struct virtio_queue *q = &dev->queues[queue];
-    if (q->meter != NULL)
-        virtio_meter_gives(q->meter, chain);
+    virtio_observe(dev, VIRTIO_ON_GIVE, q, chain, 0);
     vq_push(&q->vq, chain);
     evloop_defer(q->loop, &q->flush);
 }
@@ -147,14 +145,13 @@ void virtio_queue_notify(struct virtio_device *dev, unsigned queue)
     struct virtio_queue *q = &dev->queues[queue];
     if (!runs(q))
         return;
+    tell(q, VIRTIO_ON_INTERRUPT, 0);
     dev->host.ops->notify_queue(dev->host.ctx, queue);
-    if (q->meter != NULL)
-        virtio_meter_interrupt(q->meter);
 }
 
 void virtio_queue_notify_by(struct virtio_device *dev, unsigned queue, int eventfd)
 {
-    if (dev->host.ops->notify_by != NULL && dev->queues[queue].meter == NULL)
+    if (dev->host.ops->notify_by != NULL && !(dev->observed & VIRTIO_SEES_INTERRUPTS))
         dev->host.ops->notify_by(dev->host.ctx, queue, eventfd);
 }
 
@@ -219,8 +216,7 @@ static int stop_on_loop(void *arg)
     evloop_defer_cancel(q->loop, &q->again);
     evloop_defer_cancel(q->loop, &q->flush);
     vq_deactivate(&q->vq);
-    if (q->meter != NULL)
-        virtio_meter_stopped(q->meter);
+    tell(q, VIRTIO_ON_STOP, 0);
     return 0;
 }
 
@@ -363,35 +359,11 @@ void virtio_device_kick(struct virtio_device *dev, uint32_t queue)
     /* Before activation nobody listens, and one wake-up too many afterwards does no harm. */
     if (queue >= dev->cfg.queue_count)
         return;
-    if (dev->queues[queue].meter != NULL)
-        virtio_meter_register_kick(dev->queues[queue].meter);
+    tell(&dev->queues[queue], VIRTIO_ON_REGISTER_KICK, 0);
     if (dev->cfg.ops->kick != NULL)
         dev->cfg.ops->kick(dev, queue);
     else
         (void)eventfd_write(dev->queues[queue].kick_fd, 1);
-}
-
-/* ---- statistics ---- */
-
-struct stats_call {
-    const struct virtio_meter *meter;
-    struct virtio_stats *out;
-};
-
-static int read_meter(void *arg)
-{
-    struct stats_call *call = arg;
-    virtio_meter_read(call->meter, call->out);
-    return 0;
-}
-
-bool virtio_device_stats(const struct virtio_device *dev, unsigned queue, struct virtio_stats *out)
-{
-    if (queue >= dev->cfg.queue_count || dev->queues[queue].meter == NULL)
-        return false;
-    struct stats_call call = {dev->queues[queue].meter, out};
-    evloop_call(dev->queues[queue].loop, read_meter, &call);
-    return true;
 }
 
 /* ---- life ---- */
@@ -415,7 +387,6 @@ int queue_init(struct virtio_queue *q, struct virtio_device *dev, unsigned index
 
 void queue_fini(struct virtio_queue *q)
 {
-    virtio_meter_destroy(q->meter);
     if (q->dev != NULL && q->kick_fd >= 0)
         close(q->kick_fd);
 }

@@ -114,8 +114,6 @@ struct vq_chain {
     uint64_t bytes;
     struct iovec *iov;
     struct vq_chain *next_free;
-
-    uint64_t taken_ns; /* the meter's, if the queue has one: virtio/observe/stats.h */
 };
 
 struct vq_split {

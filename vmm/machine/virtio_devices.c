@@ -13,6 +13,7 @@
 #include "devices/platform/pci_host.h"
 #include "pci/function.h"
 #include "virtio/observe/device_tape.h"
+#include "virtio/observe/stats.h"
 #include "virtio/observe/strict.h"
 #include "virtio/spec.h"
 #include "virtio/transport/mmio.h"
