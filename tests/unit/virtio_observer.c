@@ -22,6 +22,8 @@ static void on_event(struct virtio_observer *o, const struct virtio_event *e)
     l->heard[l->count++] = e->kind;
     if (l->after != NULL)
         cr_expect_eq(l->after->count, l->count);
+    if (e->kind == VIRTIO_ON_ACCESS)
+        cr_expect(e->access->write && e->access->value == 0, "the queue's number");
     if (e->kind == VIRTIO_ON_TAKE || e->kind == VIRTIO_ON_GIVE)
         cr_expect_eq(e->chain->rd.done, e->kind == VIRTIO_ON_GIVE ? 16 : 0);
 }
@@ -48,18 +50,18 @@ static void send_one(struct rig *rig)
 Test(virtio_observer, all_are_told_of_each_step_in_order)
 {
     static const enum virtio_event_kind steps[] = {
-        VIRTIO_ON_REGISTER_KICK, VIRTIO_ON_KICK,  VIRTIO_ON_TURN,     VIRTIO_ON_TAKE,
-        VIRTIO_ON_GIVE,          VIRTIO_ON_EMPTY, VIRTIO_ON_TURN_END, VIRTIO_ON_FLUSH,
+        VIRTIO_ON_ACCESS, VIRTIO_ON_REGISTER_KICK, VIRTIO_ON_KICK,
+        VIRTIO_ON_TURN,   VIRTIO_ON_TAKE,          VIRTIO_ON_GIVE,
+        VIRTIO_ON_EMPTY,  VIRTIO_ON_TURN_END,      VIRTIO_ON_FLUSH,
     };
     for (unsigned v = 0; v < RIG_VARIANTS; v++) {
         struct rig rig;
         struct listener first, second;
         rig_open_echo_on(&rig, &rig_variants[v]);
-        add(&rig, &first, NULL);
-        add(&rig, &second, &first);
         cr_assert(vdrv_start(&rig.drv, 0, 1, 8));
         rig_step(&rig);
-        first.count = second.count = 0;
+        add(&rig, &first, NULL);
+        add(&rig, &second, &first);
         send_one(&rig);
         cr_assert_eq(second.count, ARRAY_SIZE(steps), "%s: %u", rig_config_name(&rig.cfg),
                      second.count);

@@ -325,7 +325,7 @@ Test(vq_packed, what_is_wrong_is_refused)
     open(&p, 4, 0);
     for (unsigned at = 0; at < 4; at++)
         put(&p, 0, at, 8, 0, NEXT);
-    expect_broken(&p, "chain goes on where nothing is available");
+    expect_broken(&p, "chain runs into descriptors in flight");
     close(&p);
 
     open(&p, 4, 0);

@@ -12,7 +12,6 @@
 #include "virtio/base/features.h"
 #include "virtio/base/observer.h"
 #include "virtio/observe/device_tape.h"
-#include "virtio/observe/strict.h"
 #include "virtio/spec.h"
 
 /* What every device offers because the queues and this file do it, ... */
@@ -391,12 +390,10 @@ int virtio_device_init(struct virtio_device *dev, const struct virtio_setup *set
     int err = 0;
     for (unsigned i = 0; err == 0 && i < config->queue_count; i++)
         err = queue_init(&dev->queues[i], dev, i);
-    if (err != 0)
+    if (err != 0) {
         fail(err, "virtio %s: eventfd", setup->name);
-    if (err == 0 && setup->strict)
-        err = virtio_strict_create(&dev->strict, dev);
-    if (err != 0)
         virtio_device_fini(dev);
+    }
     return err;
 }
 
@@ -418,8 +415,6 @@ void virtio_device_fini(struct virtio_device *dev)
         dev->observers = o->next;
         o->destroy(o);
     }
-    virtio_strict_destroy(dev->strict);
-    dev->strict = NULL;
     virtio_tape_destroy(dev->tape);
     dev->tape = NULL;
 }

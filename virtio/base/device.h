@@ -43,7 +43,6 @@
 struct gmem;
 struct virtio_device;
 struct virtio_observer;
-struct virtio_strict;
 struct virtio_tape;
 
 #define VIRTIO_QUEUE_SIZE_DEFAULT 256u
@@ -128,7 +127,6 @@ struct virtio_setup {
     uint64_t features_on;    /* offered on top: RING_PACKED, IN_ORDER, what device.c can do */
     uint64_t features_off;   /* not offered */
     uint32_t queue_size_max; /* 0: the default */
-    bool strict;             /* say what the driver does against the specification */
 };
 
 /* What the type says. */
@@ -176,7 +174,6 @@ struct virtio_device {
     struct virtio_queue *queues;
     struct virtio_observer *observers; /* see observer.h; NULL: none */
     unsigned observed;                 /* VIRTIO_SEES_ of all of them */
-    struct virtio_strict *strict;      /* the driver monitor; NULL: off */
     struct virtio_tape *tape;          /* NULL: it is on none */
     struct log_guest_count guest_errors, activations;
     _Atomic bool failed_before;  /* it has been said that this device needed a reset */

@@ -12,25 +12,46 @@
 #ifndef MINIVET_VIRTIO_OBSERVER_H
 #define MINIVET_VIRTIO_OBSERVER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "virtio/base/device.h"
 
 enum virtio_event_kind {
+    VIRTIO_ON_ACCESS,           /* any thread, no queue: `access` */
+    VIRTIO_ON_BAD_VECTOR,       /* likewise; value: there is no such MSI-X vector */
+    VIRTIO_ON_BAD_WINDOW,       /* likewise; value: where the PCI access window leads to nothing */
     VIRTIO_ON_REGISTER_KICK,    /* any thread: a register access notifies the queue */
     VIRTIO_ON_CONFIG_INTERRUPT, /* any of the loops, no queue */
 
-    VIRTIO_ON_STOP,      /* the queue was running, and is not any more */
-    VIRTIO_ON_KICK,      /* the loop has been woken by a notification */
-    VIRTIO_ON_FOUND,     /* the loop has found chains in a dry queue; value: by a look at memory */
-    VIRTIO_ON_TURN,      /* the device is about to take chains, */
+    VIRTIO_ON_START, /* the queue is about to run, with its config, of which nothing is checked */
+    VIRTIO_ON_STOP,  /* the queue was running, and is not any more */
+    VIRTIO_ON_KICK,  /* the loop has been woken by a notification */
+    VIRTIO_ON_FOUND, /* the loop has found chains in a dry queue; value: by a look at memory */
+    VIRTIO_ON_TURN,  /* the device is about to take chains, */
     VIRTIO_ON_TURN_END,  /* and has taken them */
     VIRTIO_ON_TAKE,      /* a chain is taken */
-    VIRTIO_ON_EMPTY,     /* there is none, */
+    VIRTIO_ON_BROKEN,    /* the ring cannot be gone on with: its `fault` */
+    VIRTIO_ON_EMPTY,     /* there is no chain, */
     VIRTIO_ON_MORE,      /* but one came before the driver was told to notify */
     VIRTIO_ON_GIVE,      /* the device gives a chain back: before the ring has it */
     VIRTIO_ON_FLUSH,     /* the driver sees what was given; value: an interrupt follows */
     VIRTIO_ON_INTERRUPT, /* likewise of chains that another process has given back */
+};
+
+/* A register access: of a write before it takes effect, of a read with what was read. Those of
+ * legacy interfaces are not told. */
+struct virtio_access {
+    unsigned structure; /* VIRTIO_PCI_CAP_, or one of VIRTIO_ACCESS_; offsets are within it */
+    bool write;
+    uint64_t offset;
+    unsigned width;
+    uint64_t value;
+};
+
+enum {
+    VIRTIO_ACCESS_MMIO = 0,
+    VIRTIO_ACCESS_MMIO_CONFIG = 0x100,
 };
 
 struct virtio_event {
@@ -38,11 +59,13 @@ struct virtio_event {
     struct virtio_queue *queue;
     struct vq_chain *chain;
     uint64_t value;
+    const struct virtio_access *access;
 };
 
 /* What an observer wants to see each of, so that none may pass by this process. */
 enum {
     VIRTIO_SEES_INTERRUPTS = 1, /* of queues that another process serves */
+    VIRTIO_SEES_KICKS = 2,      /* as register accesses */
 };
 
 struct virtio_observer {
@@ -68,7 +91,17 @@ static inline void virtio_observe(const struct virtio_device *dev, enum virtio_e
                                   uint64_t value)
 {
     if (__builtin_expect(dev->observers != NULL, 0))
-        virtio_observers_tell(dev, &(struct virtio_event){kind, queue, chain, value});
+        virtio_observers_tell(dev, &(struct virtio_event){kind, queue, chain, value, NULL});
+}
+
+static inline void virtio_observe_access(const struct virtio_device *dev, unsigned structure,
+                                         bool write, uint64_t offset, unsigned width,
+                                         uint64_t value)
+{
+    const struct virtio_access access = {structure, write, offset, width, value};
+    if (__builtin_expect(dev->observers != NULL, 0))
+        virtio_observers_tell(dev,
+                              &(struct virtio_event){.kind = VIRTIO_ON_ACCESS, .access = &access});
 }
 
 #endif

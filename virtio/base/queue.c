@@ -8,7 +8,6 @@
 #include "virtio/base/device_impl.h"
 #include "virtio/base/observer.h"
 #include "virtio/observe/device_tape.h"
-#include "virtio/observe/strict.h"
 #include "virtio/spec.h"
 
 static void tell(struct virtio_queue *q, enum virtio_event_kind kind, uint64_t value)
@@ -93,10 +92,9 @@ static bool stop_looking(void *ctx)
     return true;
 }
 
-/* The driver monitor wants to see each notification. */
 static bool looked_at(struct virtio_queue *q)
 {
-    return q->dev->strict == NULL && evloop_poll_add(q->loop, &q->poll);
+    return !(q->dev->observed & VIRTIO_SEES_KICKS) && evloop_poll_add(q->loop, &q->poll);
 }
 
 struct vq_chain *virtio_queue_next(struct virtio_device *dev, unsigned queue)
@@ -109,6 +107,7 @@ struct vq_chain *virtio_queue_next(struct virtio_device *dev, unsigned queue)
         struct vq_chain *chain;
         int got = vq_pop(&q->vq, &chain);
         if (got < 0) {
+            tell(q, VIRTIO_ON_BROKEN, 0);
             virtio_device_fail(dev, q->vq.error);
             return NULL;
         }
@@ -168,9 +167,9 @@ static int start_on_loop(void *arg)
         .features = dev->features[0],
         .size_max = virtio_device_queue_size_max(dev, q->index),
         .iov_max = external ? 1 : dev->cfg.iov_max,
-        .strict = virtio_strict_queue(dev->strict, q->index),
         .tape = virtio_tape_queue(dev->tape, q->index),
     };
+    tell(q, VIRTIO_ON_START, 0);
     int err = vq_activate(&q->vq, &setup);
     if (err != 0)
         return err;
@@ -349,8 +348,8 @@ bool virtio_device_queue_resetting(const struct virtio_device *dev, uint32_t que
 
 int virtio_device_kick_fd(const struct virtio_device *dev, uint32_t queue)
 {
-    /* The driver monitor wants to see each notification. */
-    bool rings = dev->active && dev->strict == NULL && virtio_device_queue_ready(dev, queue);
+    bool rings = dev->active && !(dev->observed & VIRTIO_SEES_KICKS) &&
+                 virtio_device_queue_ready(dev, queue);
     return rings ? dev->queues[queue].kick_fd : -1;
 }
 

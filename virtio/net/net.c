@@ -391,7 +391,6 @@ static int init_device(struct virtio_net *net, const struct virtio_net_config *c
         .features_on = config->features_on,
         .features_off = config->features_off | unknown,
         .queue_size_max = config->queue_size_max,
-        .strict = config->strict,
     };
     return virtio_device_init(&net->dev, &setup,
                               &(struct virtio_device_config){

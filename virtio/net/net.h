@@ -46,7 +46,6 @@ struct virtio_net_config {
     uint32_t mtu_bytes;                 /* 0: what the backend says */
     uint64_t features_on, features_off; /* see struct virtio_device_config */
     uint32_t queue_size_max;            /* 0: the default */
-    bool strict;                        /* say what the driver does wrong */
 };
 
 /* Errors are reported. */

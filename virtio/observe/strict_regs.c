@@ -233,7 +233,7 @@ static void check_ring(struct virtio_strict *s, struct strict_queue *q)
         strict_ring_report(q, STRICT_OF_RING(packed, SIZE), "%u", c->size);
         return;
     }
-    uint64_t descs = (uint64_t)STRICT_DESC_BYTES * c->size;
+    uint64_t descs = (uint64_t)VIRTQ_DESC_BYTES * c->size;
     if (packed) {
         check_part(q, "descriptor", c->desc, descs, PVIRTQ_DESC_ALIGN, true);
         check_part(q, "driver", c->driver, PVIRTQ_EVENT_BYTES, PVIRTQ_EVENT_ALIGN, true);
@@ -317,7 +317,7 @@ void strict_notify(struct virtio_strict *s, uint32_t value)
 
 /* ---- configuration space ---- */
 
-void strict_config(struct virtio_strict *s, const struct strict_access *a)
+void strict_config(struct virtio_strict *s, const struct virtio_access *a)
 {
     unsigned long long at = a->offset;
     bool known;

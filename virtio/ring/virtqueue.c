@@ -79,8 +79,6 @@ int vq_activate(struct virtqueue *vq, const struct vq_setup *setup)
         .event_idx = has(setup, VIRTIO_F_EVENT_IDX),
         .in_order = has(setup, VIRTIO_F_IN_ORDER),
     };
-    if (setup->strict != NULL)
-        vq_strict_wrap(vq, setup->strict);
     if (setup->tape != NULL)
         vq_tape_wrap(vq, setup->tape);
     int err = 0;

@@ -41,7 +41,6 @@
 #include "core/memory/iobuf.h"
 
 struct gmem;
-struct strict_queue;
 struct tape_queue;
 struct vq_ops;
 
@@ -58,12 +57,11 @@ struct vq_config {
 struct vq_setup {
     const struct vq_ops *format; /* one of the owner's; NULL: the ring that the features say */
     const struct vq_config *config;
-    const struct gmem *gmem;     /* outlives the queue */
-    uint64_t features;           /* negotiated */
-    uint32_t size_max;           /* what the device has told the guest */
-    unsigned iov_max;            /* vectors in a chain at most */
-    struct strict_queue *strict; /* the driver monitor's; NULL: off */
-    struct tape_queue *tape;     /* a tape's; NULL: it is on none */
+    const struct gmem *gmem; /* outlives the queue */
+    uint64_t features;       /* negotiated */
+    uint32_t size_max;       /* what the device has told the guest */
+    unsigned iov_max;        /* vectors in a chain at most */
+    struct tape_queue *tape; /* a tape's; NULL: it is on none */
 };
 
 /* The most that vq_setup.iov_max may be: what preadv(2) takes. */

@@ -27,8 +27,6 @@ struct vq_ops {
 extern const struct vq_ops vq_split_ops;
 extern const struct vq_ops vq_packed_ops;
 
-/* Puts the driver monitor around the queue's operations (strict.h). */
-void vq_strict_wrap(struct virtqueue *vq, struct strict_queue *queue);
 /* Puts a tape around them (device_tape.h). */
 void vq_tape_wrap(struct virtqueue *vq, struct tape_queue *tq);
 

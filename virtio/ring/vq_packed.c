@@ -90,10 +90,8 @@ static int add_one(struct virtqueue *vq, struct vq_chain *chain, uint16_t flags,
  */
 static int walk(struct virtqueue *vq, struct vq_chain *chain, uint32_t position, uint16_t flags)
 {
-    const struct vq_packed *p = &vq->packed;
-    for (;;) {
-        if (chain->slots == vq->size - p->out)
-            return vq_fault(vq, VQ_BUSY, chain->slots);
+    const uint32_t room = vq->size - vq->packed.out;
+    while (chain->slots < room) {
         chain->slots++;
         struct desc d = desc_copy(desc_at(vq, position));
         int err = add_one(vq, chain, flags, d);
@@ -103,9 +101,10 @@ static int walk(struct virtqueue *vq, struct vq_chain *chain, uint32_t position,
             return d.id;
         position = packed_ahead(vq->size, position, 1);
         flags = ring_load16_relaxed(desc_at(vq, position) + PVIRTQ_DESC_flags);
-        if (!packed_is_available(flags, packed_wrap(vq->size, position)))
+        if (!packed_is_available(flags, packed_wrap(vq->size, position)) && chain->slots < room)
             return vq_fault(vq, VQ_PARTIAL, chain->slots);
     }
+    return vq_fault(vq, VQ_BUSY, chain->slots);
 }
 
 /* Partner: the driver's barrier between writing descriptors and the first one's flags. */

@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 
 #include "core/base/xmath.h"
-#include "virtio/observe/strict.h"
+#include "virtio/base/observer.h"
 #include "virtio/spec.h"
 #include "virtio/transport/pci_impl.h"
 
@@ -37,8 +37,7 @@ static uint16_t valid_vector(const struct virtio_pci *p, uint64_t vector)
 {
     unsigned count = msix_vectors(p->msix);
     if (vector >= count && vector != VIRTIO_MSI_NO_VECTOR)
-        strict_report(p->dev, STRICT_NO_QUEUE, STRICT_PCI_VECTOR, "%u of %u", (unsigned)vector,
-                      count);
+        virtio_observe(p->dev, VIRTIO_ON_BAD_VECTOR, NULL, NULL, vector);
     return vector < count ? (uint16_t)vector : (uint16_t)VIRTIO_MSI_NO_VECTOR;
 }
 

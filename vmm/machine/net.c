@@ -220,7 +220,6 @@ static int create_net(struct device_slot *s, const struct net_config *c)
         .features_on = setup.features_on,
         .features_off = setup.features_off,
         .queue_size_max = setup.queue_size_max,
-        .strict = setup.strict,
         .backend = own->wire,
         .vhost = own->vhost,
         .pairs = c->pairs,

@@ -99,6 +99,8 @@ static int plug_pci(struct virtio_devices *d, struct slot *s)
 static int plug(struct virtio_devices *d, struct slot *s)
 {
     int r = d->cfg.vm->stats != STATS_OFF ? virtio_device_measure(s->d.dev, &clock_host) : 0;
+    if (r == 0 && d->cfg.vm->strict)
+        r = virtio_strict_watch(s->d.dev);
     if (r < 0)
         return r;
     return s->d.keys->transport == TRANSPORT_PCI ? plug_pci(d, s) : plug_mmio(d, s);
@@ -180,7 +182,6 @@ struct virtio_setup device_slot_setup(const struct device_slot *s, const char *n
         .features_on = vm->features_on | packed,
         .features_off = vm->features_off,
         .queue_size_max = s->keys->queue_size,
-        .strict = vm->strict,
     };
 }
 
