@@ -6,7 +6,8 @@
 
 #include "core/base/xmath.h"
 #include "tests/harness/rig.h"
-#include "virtio/spec.h"
+#include "virtio/observe/stats.h"
+#include "virtio/ring/vq_ops.h"
 
 struct listener {
     struct virtio_observer observer;
@@ -69,6 +70,18 @@ Test(virtio_observer, all_are_told_of_each_step_in_order)
             cr_expect_eq(second.heard[i], steps[i], "%u: %d", i, second.heard[i]);
         rig_close(&rig);
         cr_expect_eq(first.destroyed + second.destroyed, 2, "with the device");
+    }
+}
+
+Test(virtio_observer, rings_keep_their_own_operations)
+{
+    for (unsigned packed = 0; packed < 2; packed++) {
+        struct rig rig;
+        rig_open_echo_on(&rig, &(struct rig_config){.packed = packed, .strict = true});
+        cr_assert_eq(virtio_device_measure(rig.dev, &rig.clock), 0);
+        cr_assert(vdrv_start(&rig.drv, 0, 1, 8));
+        cr_expect_eq(rig.dev->queues[0].vq.ops, packed ? &vq_packed_ops : &vq_split_ops);
+        rig_close(&rig);
     }
 }
 

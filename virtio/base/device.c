@@ -11,7 +11,6 @@
 #include "core/base/xmath.h"
 #include "virtio/base/features.h"
 #include "virtio/base/observer.h"
-#include "virtio/observe/device_tape.h"
 #include "virtio/spec.h"
 
 /* What every device offers because the queues and this file do it, ... */
@@ -415,8 +414,6 @@ void virtio_device_fini(struct virtio_device *dev)
         dev->observers = o->next;
         o->destroy(o);
     }
-    virtio_tape_destroy(dev->tape);
-    dev->tape = NULL;
 }
 
 void virtio_device_attach(struct virtio_device *dev, const struct virtio_host *host)

@@ -43,7 +43,7 @@
 struct gmem;
 struct virtio_device;
 struct virtio_observer;
-struct virtio_tape;
+struct vq_ops;
 
 #define VIRTIO_QUEUE_SIZE_DEFAULT 256u
 #define VIRTIO_QUEUES_MAX         64u
@@ -174,7 +174,7 @@ struct virtio_device {
     struct virtio_queue *queues;
     struct virtio_observer *observers; /* see observer.h; NULL: none */
     unsigned observed;                 /* VIRTIO_SEES_ of all of them */
-    struct virtio_tape *tape;          /* NULL: it is on none */
+    const struct vq_ops *format;       /* of queues; NULL: what the driver has accepted */
     struct log_guest_count guest_errors, activations;
     _Atomic bool failed_before;  /* it has been said that this device needed a reset */
     _Atomic uint32_t status;     /* set by both sides, cleared by reset on the loop */
@@ -215,6 +215,9 @@ bool virtio_device_has(const struct virtio_device *dev, unsigned feature);
  * queue does not run.
  */
 struct vq_chain *virtio_queue_next(struct virtio_device *dev, unsigned queue);
+
+/* [queue] Are there chains for virtio_queue_next()? The guest may change its mind. */
+bool virtio_queue_has_next(struct virtio_device *dev, unsigned queue);
 
 /* [queue] Gives a chain back; the guest sees it, and is notified, once at the end of this turn. */
 void virtio_queue_push(struct virtio_device *dev, unsigned queue, struct vq_chain *chain);

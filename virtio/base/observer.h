@@ -34,6 +34,7 @@ enum virtio_event_kind {
     VIRTIO_ON_BROKEN,    /* the ring cannot be gone on with: its `fault` */
     VIRTIO_ON_EMPTY,     /* there is no chain, */
     VIRTIO_ON_MORE,      /* but one came before the driver was told to notify */
+    VIRTIO_ON_LOOK,      /* the device asks whether there are chains; value: there are */
     VIRTIO_ON_GIVE,      /* the device gives a chain back: before the ring has it */
     VIRTIO_ON_FLUSH,     /* the driver sees what was given; value: an interrupt follows */
     VIRTIO_ON_INTERRUPT, /* likewise of chains that another process has given back */

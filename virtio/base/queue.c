@@ -7,7 +7,6 @@
 #include "core/base/xmath.h"
 #include "virtio/base/device_impl.h"
 #include "virtio/base/observer.h"
-#include "virtio/observe/device_tape.h"
 #include "virtio/spec.h"
 
 static void tell(struct virtio_queue *q, enum virtio_event_kind kind, uint64_t value)
@@ -126,6 +125,14 @@ struct vq_chain *virtio_queue_next(struct virtio_device *dev, unsigned queue)
     return NULL;
 }
 
+bool virtio_queue_has_next(struct virtio_device *dev, unsigned queue)
+{
+    struct virtio_queue *q = &dev->queues[queue];
+    bool some = vq_available(&q->vq);
+    tell(q, VIRTIO_ON_LOOK, some);
+    return some;
+}
+
 void virtio_queue_push(struct virtio_device *dev, unsigned queue, struct vq_chain *chain)
 {
     struct virtio_queue *q = &dev->queues[queue];
@@ -162,12 +169,12 @@ static int start_on_loop(void *arg)
     struct virtio_device *dev = q->dev;
     bool external = virtio_queue_is_external(dev, q->index);
     struct vq_setup setup = {
+        .format = dev->format,
         .config = &q->config,
         .gmem = dev->setup.gmem,
         .features = dev->features[0],
         .size_max = virtio_device_queue_size_max(dev, q->index),
         .iov_max = external ? 1 : dev->cfg.iov_max,
-        .tape = virtio_tape_queue(dev->tape, q->index),
     };
     tell(q, VIRTIO_ON_START, 0);
     int err = vq_activate(&q->vq, &setup);

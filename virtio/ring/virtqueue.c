@@ -79,8 +79,6 @@ int vq_activate(struct virtqueue *vq, const struct vq_setup *setup)
         .event_idx = has(setup, VIRTIO_F_EVENT_IDX),
         .in_order = has(setup, VIRTIO_F_IN_ORDER),
     };
-    if (setup->tape != NULL)
-        vq_tape_wrap(vq, setup->tape);
     int err = 0;
     if (vq->size == 0 || vq->size > setup->size_max)
         err = vq_error(vq, -EINVAL, "size out of range");

@@ -41,7 +41,6 @@
 #include "core/memory/iobuf.h"
 
 struct gmem;
-struct tape_queue;
 struct vq_ops;
 
 /* As the guest wrote it; nothing in it is checked. Addresses are guest-physical. */
@@ -61,7 +60,6 @@ struct vq_setup {
     uint64_t features;       /* negotiated */
     uint32_t size_max;       /* what the device has told the guest */
     unsigned iov_max;        /* vectors in a chain at most */
-    struct tape_queue *tape; /* a tape's; NULL: it is on none */
 };
 
 /* The most that vq_setup.iov_max may be: what preadv(2) takes. */

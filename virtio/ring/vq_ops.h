@@ -27,9 +27,6 @@ struct vq_ops {
 extern const struct vq_ops vq_split_ops;
 extern const struct vq_ops vq_packed_ops;
 
-/* Puts a tape around them (device_tape.h). */
-void vq_tape_wrap(struct virtqueue *vq, struct tape_queue *tq);
-
 /* Notes why, and returns err. */
 int vq_error(struct virtqueue *vq, int err, const char *why);
 /* The same of what the guest put into the ring. Returns -EPROTO. */

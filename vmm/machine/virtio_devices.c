@@ -101,6 +101,8 @@ static int plug(struct virtio_devices *d, struct slot *s)
     int r = d->cfg.vm->stats != STATS_OFF ? virtio_device_measure(s->d.dev, &clock_host) : 0;
     if (r == 0 && d->cfg.vm->strict)
         r = virtio_strict_watch(s->d.dev);
+    if (r == 0 && d->cfg.tape != NULL)
+        r = virtio_tape_create(s->d.dev, d->cfg.tape);
     if (r < 0)
         return r;
     return s->d.keys->transport == TRANSPORT_PCI ? plug_pci(d, s) : plug_mmio(d, s);
@@ -196,8 +198,6 @@ static int create_slot(struct virtio_devices *d, const struct device_kind *kind,
     int r = kind->create(&s->d, index);
     if (r == 0)
         r = plug(d, s);
-    if (r == 0 && d->cfg.tape != NULL)
-        r = virtio_tape_create(s->d.dev, d->cfg.tape);
     return r;
 }
 
