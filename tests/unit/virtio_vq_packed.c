@@ -32,7 +32,7 @@ static void prepare(struct packed *p, uint32_t size, uint64_t features)
 {
     *p = (struct packed){.size = size};
     cr_assert_eq(gmem_create(&p->gmem, RIG_RAM_BYTES, RIG_HOLE_GPA, RIG_HOLE_END_GPA), 0);
-    p->config = (struct vq_config){size, DESC_GPA, DRIVER_GPA, DEVICE_GPA, true};
+    p->config = (struct vq_config){size, DESC_GPA, DRIVER_GPA, DEVICE_GPA};
     p->setup = (struct vq_setup){.config = &p->config,
                                  .gmem = p->gmem,
                                  .features = features | PACKED,
@@ -117,14 +117,14 @@ Test(vq_packed, any_size_will_do)
 Test(vq_packed, areas_are_aligned_and_in_memory)
 {
     static const struct vq_config bad[] = {
-        {8, DESC_GPA + 8, DRIVER_GPA, DEVICE_GPA, true},
-        {8, DESC_GPA, DRIVER_GPA + 2, DEVICE_GPA, true},
-        {8, DESC_GPA, DRIVER_GPA, DEVICE_GPA + 2, true},
-        {8, RIG_HOLE_GPA - 112, DRIVER_GPA, DEVICE_GPA, true},
-        {8, DESC_GPA, RIG_HOLE_GPA, DEVICE_GPA, true},
-        {8, DESC_GPA, DRIVER_GPA, RIG_RAM_END_GPA, true},
-        {0, DESC_GPA, DRIVER_GPA, DEVICE_GPA, true},
-        {VIRTQ_MAX_SIZE + 1, DESC_GPA, DRIVER_GPA, DEVICE_GPA, true},
+        {8, DESC_GPA + 8, DRIVER_GPA, DEVICE_GPA},
+        {8, DESC_GPA, DRIVER_GPA + 2, DEVICE_GPA},
+        {8, DESC_GPA, DRIVER_GPA, DEVICE_GPA + 2},
+        {8, RIG_HOLE_GPA - 112, DRIVER_GPA, DEVICE_GPA},
+        {8, DESC_GPA, RIG_HOLE_GPA, DEVICE_GPA},
+        {8, DESC_GPA, DRIVER_GPA, RIG_RAM_END_GPA},
+        {0, DESC_GPA, DRIVER_GPA, DEVICE_GPA},
+        {VIRTQ_MAX_SIZE + 1, DESC_GPA, DRIVER_GPA, DEVICE_GPA},
     };
     struct packed p;
     prepare(&p, 8, 0);

@@ -63,7 +63,7 @@ static int activate_on_loop(void *arg)
     dev->active = true;
     for (unsigned i = 0; i < dev->cfg.queue_count; i++) {
         struct virtio_queue *q = &dev->queues[i];
-        if (q->config.ready && queue_start(q) != 0) {
+        if (atomic_load(&q->state) == VIRTIO_QUEUE_READY && queue_start(q) != 0) {
             virtio_device_fail(dev, q->vq.error);
             return 0;
         }
@@ -74,7 +74,7 @@ static int activate_on_loop(void *arg)
     }
     virtio_features_say(dev);
     for (unsigned i = 0; i < dev->cfg.queue_count; i++) {
-        if (dev->queues[i].config.ready)
+        if (atomic_load(&dev->queues[i].state) == VIRTIO_QUEUE_STARTED)
             queue_go(&dev->queues[i]);
     }
     return 0;
@@ -84,7 +84,7 @@ static int activate_on_loop(void *arg)
 static void end_reset(struct virtio_device *dev)
 {
     for (unsigned i = 0; i < dev->cfg.queue_count; i++)
-        if (atomic_load(&dev->queues[i].stopping))
+        if (queue_is_stopping(&dev->queues[i]))
             return;
     atomic_store(&dev->resetting, false);
     atomic_store(&dev->status, 0);
@@ -92,12 +92,7 @@ static void end_reset(struct virtio_device *dev)
 
 void virtio_queue_stopped(struct virtio_device *dev, unsigned queue)
 {
-    struct virtio_queue *q = &dev->queues[queue];
-    if (!atomic_load(&q->stopping))
-        return;
-    atomic_store(&q->stopping, false);
-    atomic_store(&q->resetting, false);
-    if (atomic_load(&dev->resetting))
+    if (queue_let_go(&dev->queues[queue]) && atomic_load(&dev->resetting))
         end_reset(dev);
 }
 

@@ -33,6 +33,7 @@
 #ifndef MINIVET_VIRTIO_DEVICE_H
 #define MINIVET_VIRTIO_DEVICE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -146,9 +147,37 @@ struct virtio_device_config {
     struct evloop *const *queue_loops;
 };
 
+/*
+ * A queue's state, and what changes it:
+ *
+ *     from               by                                              to
+ *     UNSET, RESET       the driver: the queue is ready                  READY
+ *     READY              activation: the ring is good                    STARTED
+ *     STARTED            activate() has succeeded                        LIVE
+ *     STARTED, LIVE      the device is reset, or QueueReady written 0    STOPPING
+ *     STOPPING           the device has let go, see queue_is_stopping()  UNSET
+ *     STARTED, LIVE      the driver resets it alone                      RESETTING
+ *     RESETTING          the device has let go                           RESET
+ *     READY              the driver resets it alone                      RESET
+ *     RESETTING          the device is reset                             STOPPING
+ *     READY, RESET       the device is reset, or QueueReady written 0    UNSET
+ *
+ * Registers change it while the queue is not on its loop, and wait for the loop while it is. Only
+ * virtio_queue_stopped() comes when it likes.
+ */
+enum virtio_queue_state {
+    VIRTIO_QUEUE_UNSET, /* the driver may set it up before DRIVER_OK */
+    VIRTIO_QUEUE_RESET, /* the driver may set it up */
+    VIRTIO_QUEUE_STOPPING,
+    VIRTIO_QUEUE_RESETTING,
+    VIRTIO_QUEUE_READY, /* from here on it is ready, as the registers say it */
+    VIRTIO_QUEUE_STARTED,
+    VIRTIO_QUEUE_LIVE,
+};
+
 struct virtio_queue {
     struct vq_config config; /* [registers] */
-    bool was_reset;          /* [registers] alone, and not ready since */
+    _Atomic enum virtio_queue_state state;
     struct virtio_device *dev;
     unsigned index;
     struct evloop *loop; /* fixed for the device's life */
@@ -157,13 +186,10 @@ struct virtio_queue {
     /* [queue] from here on. */
     struct virtqueue vq;
     struct ev_fd kick;
-    struct ev_defer again;  /* serve once more, next turn */
-    struct ev_poll poll;    /* it is dry, and looked at before the loop sleeps */
-    struct ev_defer flush;  /* show the guest what was pushed in this turn */
-    unsigned turn;          /* chains that it may still take now */
-    bool live;              /* the device is activated, and the queue not being stopped */
-    _Atomic bool resetting; /* by the driver, alone: RING_RESET */
-    _Atomic bool stopping;  /* see queue_is_stopping() */
+    struct ev_defer again; /* serve once more, next turn */
+    struct ev_poll poll;   /* it is dry, and looked at before the loop sleeps */
+    struct ev_defer flush; /* show the guest what was pushed in this turn */
+    unsigned turn;         /* chains that it may still take now */
 };
 
 /* Embedded in each device. */
@@ -221,6 +247,13 @@ bool virtio_queue_has_next(struct virtio_device *dev, unsigned queue);
 
 /* [queue] Gives a chain back; the guest sees it, and is notified, once at the end of this turn. */
 void virtio_queue_push(struct virtio_device *dev, unsigned queue, struct vq_chain *chain);
+
+/* [queue] Does it run? If not it is being stopped, or the device needs a reset. */
+static inline bool virtio_queue_runs(const struct virtio_queue *q)
+{
+    return atomic_load_explicit(&q->dev->running, memory_order_relaxed) &&
+           atomic_load_explicit(&q->state, memory_order_relaxed) == VIRTIO_QUEUE_LIVE;
+}
 
 /* [queue] Calls queue_ready() for a new turn: now, or after the current callbacks. */
 void virtio_queue_serve(struct virtio_device *dev, unsigned queue);

@@ -14,17 +14,36 @@ static void tell(struct virtio_queue *q, enum virtio_event_kind kind, uint64_t v
     virtio_observe(q->dev, kind, q, NULL, value);
 }
 
-/* ---- at work: on its loop ---- */
+/* ---- its state, see enum virtio_queue_state ---- */
 
-static bool runs(const struct virtio_queue *q)
+/* From that state to another; false: it is in a third. */
+static bool change(struct virtio_queue *q, enum virtio_queue_state from, enum virtio_queue_state to)
 {
-    return atomic_load_explicit(&q->dev->running, memory_order_relaxed) && q->live;
+    return atomic_compare_exchange_strong(&q->state, &from, to);
 }
+
+bool queue_is_stopping(const struct virtio_queue *q)
+{
+    enum virtio_queue_state state = atomic_load(&q->state);
+    return state == VIRTIO_QUEUE_STOPPING || state == VIRTIO_QUEUE_RESETTING;
+}
+
+/* Registers may turn one into the other meanwhile. */
+bool queue_let_go(struct virtio_queue *q)
+{
+    while (queue_is_stopping(q))
+        if (change(q, VIRTIO_QUEUE_STOPPING, VIRTIO_QUEUE_UNSET) ||
+            change(q, VIRTIO_QUEUE_RESETTING, VIRTIO_QUEUE_RESET))
+            return true;
+    return false;
+}
+
+/* ---- at work: on its loop ---- */
 
 void virtio_queue_serve(struct virtio_device *dev, unsigned queue)
 {
     struct virtio_queue *q = &dev->queues[queue];
-    if (!runs(q))
+    if (!virtio_queue_runs(q))
         return;
     if (evloop_turn_is_over(q->loop)) {
         virtio_queue_serve_later(dev, queue);
@@ -40,7 +59,7 @@ void virtio_queue_serve(struct virtio_device *dev, unsigned queue)
 void virtio_queue_serve_later(struct virtio_device *dev, unsigned queue)
 {
     struct virtio_queue *q = &dev->queues[queue];
-    if (runs(q)) /* nobody stops one that does not */
+    if (virtio_queue_runs(q)) /* nobody stops one that does not */
         evloop_defer(q->loop, &q->again);
 }
 
@@ -61,7 +80,7 @@ static void on_again(void *ctx)
 static void on_flush(void *ctx)
 {
     struct virtio_queue *q = ctx;
-    if (!runs(q))
+    if (!virtio_queue_runs(q))
         return;
     bool interrupt = vq_flush(&q->vq);
     tell(q, VIRTIO_ON_FLUSH, interrupt);
@@ -74,7 +93,7 @@ static void on_flush(void *ctx)
 static bool look(void *ctx)
 {
     struct virtio_queue *q = ctx;
-    if (!runs(q) || !vq_available(&q->vq))
+    if (!virtio_queue_runs(q) || !vq_available(&q->vq))
         return false;
     tell(q, VIRTIO_ON_FOUND, true);
     virtio_queue_serve_later(q->dev, q->index);
@@ -84,7 +103,7 @@ static bool look(void *ctx)
 static bool stop_looking(void *ctx)
 {
     struct virtio_queue *q = ctx;
-    if (!runs(q) || !vq_notify_on(&q->vq))
+    if (!virtio_queue_runs(q) || !vq_notify_on(&q->vq))
         return false;
     tell(q, VIRTIO_ON_FOUND, false);
     virtio_queue_serve_later(q->dev, q->index);
@@ -99,7 +118,7 @@ static bool looked_at(struct virtio_queue *q)
 struct vq_chain *virtio_queue_next(struct virtio_device *dev, unsigned queue)
 {
     struct virtio_queue *q = &dev->queues[queue];
-    if (!runs(q))
+    if (!virtio_queue_runs(q))
         return NULL;
     /* A look that finds nothing costs a turn too: the guest may make chains appear and vanish. */
     for (; q->turn > 0; q->turn--) {
@@ -149,7 +168,7 @@ bool virtio_queue_is_external(const struct virtio_device *dev, unsigned queue)
 void virtio_queue_notify(struct virtio_device *dev, unsigned queue)
 {
     struct virtio_queue *q = &dev->queues[queue];
-    if (!runs(q))
+    if (!virtio_queue_runs(q))
         return;
     tell(q, VIRTIO_ON_INTERRUPT, 0);
     dev->host.ops->notify_queue(dev->host.ctx, queue);
@@ -180,19 +199,19 @@ static int start_on_loop(void *arg)
     int err = vq_activate(&q->vq, &setup);
     if (err != 0)
         return err;
+    atomic_store(&q->state, VIRTIO_QUEUE_STARTED);
     if (!external)
         err = evloop_event_add(q->loop, &q->kick, q->kick_fd);
-    if (err != 0) {
-        vq_deactivate(&q->vq);
-        q->vq.error = "its kick cannot be waited for";
-        return err;
-    }
-    if (dev->cfg.ops->queue_start != NULL)
+    const char *why = "its kick cannot be waited for";
+    if (err == 0 && dev->cfg.ops->queue_start != NULL) {
         err = dev->cfg.ops->queue_start(dev, q->index);
+        why = "the device cannot run a queue of that size";
+    }
     if (err != 0) {
         evloop_fd_del(q->loop, &q->kick);
         vq_deactivate(&q->vq);
-        q->vq.error = "the device cannot run a queue of that size";
+        q->vq.error = why;
+        atomic_store(&q->state, VIRTIO_QUEUE_READY);
     }
     return err;
 }
@@ -200,30 +219,39 @@ static int start_on_loop(void *arg)
 static int go_on_loop(void *arg)
 {
     struct virtio_queue *q = arg;
-    q->live = true;
+    atomic_store(&q->state, VIRTIO_QUEUE_LIVE);
     /* What was published before the guest could be told to kick. */
     if (!virtio_queue_is_external(q->dev, q->index))
         virtio_queue_serve_later(q->dev, q->index);
     return 0;
 }
 
-static int stop_on_loop(void *arg)
+static int stop(struct virtio_queue *q, enum virtio_queue_state meanwhile)
 {
-    struct virtio_queue *q = arg;
     if (!vq_is_active(&q->vq))
         return 0;
-    q->live = false;
+    atomic_store(&q->state, meanwhile);
     evloop_fd_del(q->loop, &q->kick);
     const struct virtio_device_ops *ops = q->dev->cfg.ops;
     ops->queue_stop(q->dev, q->index);
-    atomic_store(&q->stopping,
-                 ops->queue_is_stopping != NULL && ops->queue_is_stopping(q->dev, q->index));
+    if (ops->queue_is_stopping == NULL || !ops->queue_is_stopping(q->dev, q->index))
+        queue_let_go(q);
     evloop_poll_del(q->loop, &q->poll);
     evloop_defer_cancel(q->loop, &q->again);
     evloop_defer_cancel(q->loop, &q->flush);
     vq_deactivate(&q->vq);
     tell(q, VIRTIO_ON_STOP, 0);
     return 0;
+}
+
+static int stop_on_loop(void *arg)
+{
+    return stop(arg, VIRTIO_QUEUE_STOPPING);
+}
+
+static int reset_on_loop(void *arg)
+{
+    return stop(arg, VIRTIO_QUEUE_RESETTING);
 }
 
 int queue_start(struct virtio_queue *q)
@@ -264,10 +292,16 @@ static uint32_t size_max(const struct virtio_device *dev)
     return UINT32_C(1) << (31 - __builtin_clz(max));
 }
 
+static struct vq_config config_default(const struct virtio_queue *q)
+{
+    return (struct vq_config){.size = size_max(q->dev)};
+}
+
 void queue_default(struct virtio_queue *q)
 {
-    q->config = (struct vq_config){.size = size_max(q->dev)};
-    q->was_reset = false;
+    q->config = config_default(q);
+    if (!change(q, VIRTIO_QUEUE_RESETTING, VIRTIO_QUEUE_STOPPING) && !queue_is_stopping(q))
+        atomic_store(&q->state, VIRTIO_QUEUE_UNSET);
 }
 
 uint32_t virtio_device_queue_size_max(const struct virtio_device *dev, uint32_t queue)
@@ -286,13 +320,11 @@ const struct vq_config *virtio_device_queue_config(const struct virtio_device *d
  */
 static bool may_configure(const struct virtio_device *dev, const struct virtio_queue *q)
 {
-    if (q->config.ready)
-        return false;
-    if (dev->legacy)
-        return true;
-    if (device_has_status(dev, VIRTIO_STATUS_DRIVER_OK))
-        return q->was_reset;
-    return device_has_status(dev, VIRTIO_STATUS_FEATURES_OK);
+    enum virtio_queue_state state = atomic_load(&q->state);
+    if (state != VIRTIO_QUEUE_UNSET)
+        return state == VIRTIO_QUEUE_RESET;
+    return dev->legacy || (device_has_status(dev, VIRTIO_STATUS_FEATURES_OK) &&
+                           !device_has_status(dev, VIRTIO_STATUS_DRIVER_OK));
 }
 
 struct vq_config *virtio_device_queue_writable(struct virtio_device *dev, uint32_t queue)
@@ -300,7 +332,7 @@ struct vq_config *virtio_device_queue_writable(struct virtio_device *dev, uint32
     if (queue >= dev->cfg.queue_count)
         return NULL;
     struct virtio_queue *q = &dev->queues[queue];
-    return may_configure(dev, q) && !atomic_load(&q->stopping) ? &q->config : NULL;
+    return may_configure(dev, q) ? &q->config : NULL;
 }
 
 void virtio_legacy_lay_out(struct vq_config *config, uint64_t gpa, uint64_t align)
@@ -313,23 +345,24 @@ void virtio_legacy_lay_out(struct vq_config *config, uint64_t gpa, uint64_t alig
 
 bool virtio_device_queue_ready(const struct virtio_device *dev, uint32_t queue)
 {
-    return queue < dev->cfg.queue_count && dev->queues[queue].config.ready;
+    return queue < dev->cfg.queue_count &&
+           atomic_load(&dev->queues[queue].state) >= VIRTIO_QUEUE_READY;
 }
 
 void virtio_device_set_queue_ready(struct virtio_device *dev, uint32_t queue, bool ready)
 {
-    struct vq_config *config = virtio_device_queue_writable(dev, queue);
-    if (ready && config != NULL) {
-        struct virtio_queue *q = &dev->queues[queue];
-        config->ready = true;
-        q->was_reset = false;
+    if (queue >= dev->cfg.queue_count)
+        return;
+    struct virtio_queue *q = &dev->queues[queue];
+    if (ready && may_configure(dev, q)) {
+        atomic_store(&q->state, VIRTIO_QUEUE_READY);
         if (dev->active)
             evloop_call(q->loop, join_on_loop, q);
     }
     if (!ready && virtio_device_queue_ready(dev, queue)) {
-        queue_stop(&dev->queues[queue]);
+        queue_stop(q);
         virtio_device_settle(dev);
-        dev->queues[queue].config.ready = false;
+        change(q, VIRTIO_QUEUE_READY, VIRTIO_QUEUE_UNSET);
     }
 }
 
@@ -340,17 +373,15 @@ void virtio_device_queue_reset(struct virtio_device *dev, uint32_t queue)
         !virtio_device_negotiated(dev, VIRTIO_F_RING_RESET))
         return;
     struct virtio_queue *q = &dev->queues[queue];
-    atomic_store(&q->resetting, true);
-    queue_stop(q);
-    queue_default(q);
-    q->was_reset = true;
-    if (!atomic_load(&q->stopping))
-        atomic_store(&q->resetting, false);
+    evloop_call(q->loop, reset_on_loop, q);
+    change(q, VIRTIO_QUEUE_READY, VIRTIO_QUEUE_RESET);
+    q->config = config_default(q);
 }
 
 bool virtio_device_queue_resetting(const struct virtio_device *dev, uint32_t queue)
 {
-    return queue < dev->cfg.queue_count && atomic_load(&dev->queues[queue].resetting);
+    return queue < dev->cfg.queue_count &&
+           atomic_load(&dev->queues[queue].state) == VIRTIO_QUEUE_RESETTING;
 }
 
 int virtio_device_kick_fd(const struct virtio_device *dev, uint32_t queue)

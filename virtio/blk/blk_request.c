@@ -28,8 +28,7 @@ static uint8_t status_of(int result)
 /* A queue that is being stopped answers no more, so nothing more is done for it. */
 static bool is_wanted(const struct blk_request *r)
 {
-    const struct virtio_device *dev = &r->queue->blk->dev;
-    return dev->running && dev->queues[r->queue->index].live;
+    return virtio_queue_runs(&r->queue->blk->dev.queues[r->queue->index]);
 }
 
 /* Here, since the disk may have shrunk after the request came. */

@@ -132,8 +132,8 @@ static void write_ready(struct virtio_strict *s, uint32_t value)
         strict_queue_start(s);
     } else if (s->pci) {
         strict_dev_report(s, STRICT_PCI_QUEUE_DISABLE, "queue %u", s->queue_sel);
-    } else if (q != NULL && q->config.ready) {
-        q->config.ready = false;
+    } else if (q != NULL && q->ready) {
+        q->ready = false;
         q->stop_unread = true;
     }
 }

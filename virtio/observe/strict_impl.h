@@ -31,6 +31,7 @@ struct strict_queue {
 
     /* [registers] As the driver set it up. */
     struct vq_config config;
+    bool ready;
     bool was_reset;     /* alone, and not enabled since */
     bool reset_unread;  /* not verified */
     bool stop_unread;   /* QueueReady was written 0 */

@@ -49,7 +49,6 @@ struct vq_config {
     uint64_t desc;   /* descriptor area */
     uint64_t driver; /* driver area: available ring */
     uint64_t device; /* device area: used ring */
-    bool ready;
 };
 
 /* What a queue is activated with; all but the config comes from the device. */

@@ -57,8 +57,7 @@ static void on_done(struct scsi_task *task)
 static bool is_wanted(const struct scsi_task *task)
 {
     const struct scsi_request *r = request_of(task);
-    const struct virtio_device *dev = &r->queue->scsi->dev;
-    return dev->running && dev->queues[r->queue->index].live && !r->aborted;
+    return virtio_queue_runs(&r->queue->scsi->dev.queues[r->queue->index]) && !r->aborted;
 }
 
 static void give_up(struct scsi_request *r)

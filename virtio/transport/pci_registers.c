@@ -130,7 +130,7 @@ static uint64_t get(const struct virtio_pci *p, unsigned reg)
     case COMMON(queue_msix_vector):
         return exists ? atomic_load(&p->queue_vector[queue]) : VIRTIO_MSI_NO_VECTOR;
     case COMMON(queue_enable):
-        return config->ready;
+        return virtio_device_queue_ready(p->dev, queue);
     case COMMON(queue_notify_off):
         return exists ? queue : 0;
     case COMMON(queue_desc):
@@ -140,7 +140,7 @@ static uint64_t get(const struct virtio_pci *p, unsigned reg)
     case COMMON(queue_device):
         return config->device;
     case QUEUE_PAGE:
-        return config->ready ? config->desc / PAGE : 0;
+        return virtio_device_queue_ready(p->dev, queue) ? config->desc / PAGE : 0;
     case COMMON(queue_reset):
         return virtio_device_queue_resetting(p->dev, queue);
     default: /* there is no administration queue, and no data for notifications */
