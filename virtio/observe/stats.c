@@ -150,7 +150,9 @@ static void stop(struct meter *m)
 static void on_event(struct virtio_observer *o, const struct virtio_event *e)
 {
     struct meters *all = container_of(o, struct meters, observer);
-    struct meter *m = e->queue != NULL ? &all->of[e->queue->index] : NULL;
+    if (e->queue == NULL)
+        return;
+    struct meter *m = &all->of[e->queue->index];
     switch (e->kind) {
     case VIRTIO_ON_REGISTER_KICK:
         atomic_fetch_add_explicit(&m->register_kicks, 1, memory_order_relaxed);
