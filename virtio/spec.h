@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Numbers of the VIRTIO 1.4 specification, named as it names them. Register and field offsets are
- * in bytes; F_ names are feature bit numbers.
+ * in bytes; F_ names are feature bit numbers. The rings' are in virtio/ring/ring_spec.h.
  */
 #ifndef MINIVET_VIRTIO_SPEC_H
 #define MINIVET_VIRTIO_SPEC_H
 
 #include <stdint.h>
+
+#include "virtio/ring/ring_spec.h"
 
 /* ---- 2.1 Device Status Field ---- */
 enum {
@@ -28,16 +30,12 @@ enum {
     VIRTIO_ID_9P = 9,
 };
 
-/* ---- 6 Reserved Feature Bits ---- */
+/* ---- 6 Reserved Feature Bits; those of the rings are in ring_spec.h ---- */
 enum {
     VIRTIO_F_NOTIFY_ON_EMPTY = 24, /* legacy interface only */
     VIRTIO_F_ANY_LAYOUT = 27,      /* legacy interface only */
-    VIRTIO_F_INDIRECT_DESC = 28,
-    VIRTIO_F_EVENT_IDX = 29,
     VIRTIO_F_VERSION_1 = 32,
     VIRTIO_F_ACCESS_PLATFORM = 33,
-    VIRTIO_F_RING_PACKED = 34,
-    VIRTIO_F_IN_ORDER = 35,
     VIRTIO_F_ORDER_PLATFORM = 36,
     VIRTIO_F_SR_IOV = 37,
     VIRTIO_F_NOTIFICATION_DATA = 38,
@@ -47,73 +45,11 @@ enum {
     VIRTIO_F_SUSPEND = 43,
 };
 
-#define VIRTIO_BIT(feature) (UINT64_C(1) << (feature))
-
 /* ---- 2.9 Driver Notifications: what is written with NOTIFICATION_DATA ---- */
 enum {
     VIRTIO_NOTIFY_VQ_MASK = 0xffff,
     VIRTIO_NOTIFY_OFF_SHIFT = 16, /* split: the whole available index */
     VIRTIO_NOTIFY_WRAP_SHIFT = 31,
-};
-
-/* ---- 2.7 Split Virtqueues ---- */
-#define VIRTQ_MAX_SIZE 32768u
-
-enum {
-    VIRTQ_DESC_F_NEXT = 1,
-    VIRTQ_DESC_F_WRITE = 2,
-    VIRTQ_DESC_F_INDIRECT = 4,
-    VIRTQ_AVAIL_F_NO_INTERRUPT = 1,
-    VIRTQ_USED_F_NO_NOTIFY = 1,
-};
-
-enum {
-    VIRTQ_DESC_BYTES = 16,
-    VIRTQ_DESC_ALIGN = 16,
-    VIRTQ_AVAIL_ALIGN = 2,
-    VIRTQ_USED_ALIGN = 4,
-    VIRTQ_AVAIL_FLAGS = 0,
-    VIRTQ_AVAIL_IDX = 2,
-    VIRTQ_AVAIL_RING = 4,
-    VIRTQ_USED_FLAGS = 0,
-    VIRTQ_USED_IDX = 2,
-    VIRTQ_USED_RING = 4,
-    VIRTQ_USED_ELEM_BYTES = 8,
-};
-
-/* used_event ends the available ring, avail_event the used ring. */
-#define VIRTQ_AVAIL_USED_EVENT(size) (VIRTQ_AVAIL_RING + 2u * (size))
-#define VIRTQ_AVAIL_BYTES(size)      (VIRTQ_AVAIL_USED_EVENT(size) + 2u)
-#define VIRTQ_USED_AVAIL_EVENT(size) (VIRTQ_USED_RING + VIRTQ_USED_ELEM_BYTES * (size))
-#define VIRTQ_USED_BYTES(size)       (VIRTQ_USED_AVAIL_EVENT(size) + 2u)
-
-/* ---- 2.8 Packed Virtqueues ---- */
-enum {
-    VIRTQ_DESC_F_AVAIL = 1 << 7,
-    VIRTQ_DESC_F_USED = 1 << 15,
-};
-
-enum { /* struct pvirtq_desc */
-       PVIRTQ_DESC_addr = 0,
-       PVIRTQ_DESC_len = 8,
-       PVIRTQ_DESC_id = 12,
-       PVIRTQ_DESC_flags = 14,
-       PVIRTQ_DESC_BYTES = 16,
-       PVIRTQ_DESC_ALIGN = 16,
-};
-
-enum {                        /* struct pvirtq_event_suppress */
-       PVIRTQ_EVENT_desc = 0, /* offset, and the wrap counter in bit 15 */
-       PVIRTQ_EVENT_flags = 2,
-       PVIRTQ_EVENT_BYTES = 4,
-       PVIRTQ_EVENT_ALIGN = 4,
-       PVIRTQ_EVENT_WRAP_SHIFT = 15,
-};
-
-enum {
-    RING_EVENT_FLAGS_ENABLE = 0,
-    RING_EVENT_FLAGS_DISABLE = 1,
-    RING_EVENT_FLAGS_DESC = 2,
 };
 
 /* ---- 4.1 Virtio Over PCI Bus ---- */

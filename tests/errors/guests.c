@@ -16,6 +16,8 @@
 #include "virtio/blk/vhost_user_blk.h"
 #include "virtio/console/console.h"
 #include "virtio/net/net.h"
+#include "virtio/observe/stats.h"
+#include "virtio/observe/strict.h"
 #include "virtio/rng/rng.h"
 #include "virtio/scsi/scsi.h"
 #include "virtio/spec.h"
@@ -28,29 +30,30 @@ static const struct rig_config *on;
 
 /* ---- devices ---- */
 
-static struct virtio_setup setup(void)
+static int observe(struct virtio_device *dev)
 {
-    struct virtio_setup s = rig_setup(&rig, "device");
-    s.strict = true;
-    return s;
+    int err = virtio_strict_watch(dev);
+    return err != 0 ? err : virtio_device_measure(dev, &rig.clock);
 }
 
-#define SCENE(device, before, create, after)   \
-    static int device##_scene(void)            \
-    {                                          \
-        struct virtio_##device *made = NULL;   \
-        rig = (struct rig){0};                 \
-        rig_open_host(&rig, &rig_variants[0]); \
-        struct virtio_setup s = setup();       \
-        before;                                \
-        refuse_begin();                        \
-        int err = create;                      \
-        if (err == 0)                          \
-            virtio_##device##_destroy(made);   \
-        refuse_end();                          \
-        after;                                 \
-        rig_close(&rig);                       \
-        return err;                            \
+#define SCENE(device, before, create, after)               \
+    static int device##_scene(void)                        \
+    {                                                      \
+        struct virtio_##device *made = NULL;               \
+        rig = (struct rig){0};                             \
+        rig_open_host(&rig, &rig_variants[0]);             \
+        struct virtio_setup s = rig_setup(&rig, "device"); \
+        before;                                            \
+        refuse_begin();                                    \
+        int err = create;                                  \
+        if (err == 0) {                                    \
+            err = observe(virtio_##device##_device(made)); \
+            virtio_##device##_destroy(made);               \
+        }                                                  \
+        refuse_end();                                      \
+        after;                                             \
+        rig_close(&rig);                                   \
+        return err;                                        \
     }
 
 SCENE(rng, rig.entropy = fake_entropy_port(&rig.random), virtio_rng_create(&made, &s, &rig.entropy),
@@ -89,7 +92,8 @@ static int mmio(void)
     struct virtio_mmio *made = NULL;
     rig = (struct rig){0};
     rig_open_host(&rig, on);
-    echo_init(&rig.echo, &(struct echo_config){.setup = setup(), .shm_bytes = 65536});
+    echo_init(&rig.echo,
+              &(struct echo_config){.setup = rig_setup(&rig, "device"), .shm_bytes = 65536});
     refuse_begin();
     int err = virtio_mmio_create(&made, &(struct virtio_mmio_config){
                                             .bus = rig.bus,
@@ -112,7 +116,8 @@ static int pci(void)
     struct virtio_pci *made = NULL;
     rig = (struct rig){0};
     rig_open_host(&rig, on);
-    echo_init(&rig.echo, &(struct echo_config){.setup = setup(), .shm_bytes = 65536});
+    echo_init(&rig.echo,
+              &(struct echo_config){.setup = rig_setup(&rig, "device"), .shm_bytes = 65536});
     refuse_begin();
     int err = virtio_pci_create(&made, &(struct virtio_pci_config){
                                            .mmio = rig.bus,
@@ -187,7 +192,7 @@ static int server(void)
     s.front = rig.gmem;
     refuse_begin();
     int err = vhost_user_blk_create(&disk, &(struct vhost_user_setup){
-                                               .setup = setup(),
+                                               .setup = rig_setup(&rig, "device"),
                                                .socket_path = "a thread",
                                                .connect = connect_server,
                                                .connect_ctx = &s,

@@ -178,7 +178,7 @@ void fuzz_judge_waiting(struct fuzz_player *p)
         return;
     for (unsigned i = 0; i < min_u64(dev->cfg.queue_count, VDRV_QUEUES); i++) {
         struct virtio_queue *q = &dev->queues[i];
-        if (dev->running && q->live && !p->untold[i] && q->vq.free != NULL && vq_available(&q->vq))
+        if (virtio_queue_runs(q) && !p->untold[i] && q->vq.free != NULL && vq_available(&q->vq))
             fuzz_finding(p, "queue %u: a chain waits, and its driver need not say so", i);
     }
 }
@@ -188,8 +188,8 @@ static bool is_all_due(struct fuzz_player *p, const struct vdrv_queue *q)
 {
     const struct virtio_queue *dq = &p->rig.dev->queues[q->index];
     bool held = q->packed ? q->held : vdrv_load16(q->avail + VIRTQ_AVAIL_IDX) != q->avail_idx;
-    return p->rig.dev->running && dq->live && !p->untold[q->index] && !held && !p->odd &&
-           !p->kept && p->rig.disk.out == 0;
+    return virtio_queue_runs(dq) && !p->untold[q->index] && !held && !p->odd && !p->kept &&
+           p->rig.disk.out == 0;
 }
 
 /* After used buffers were taken: these devices keep none, but when the host holds requests. */

@@ -213,8 +213,8 @@ static unsigned queue_count(struct fuzz_player *p)
 static void make_late(struct fuzz_player *p, unsigned queue)
 {
     struct virtio_queue *q = &p->rig.dev->queues[queue];
-    bool late = (p->script->head.options & FUZZ_LATE) != 0 && p->rig.dev->strict == NULL;
-    if (late && !p->on->live && p->rig.dev->running && q->live)
+    bool late = (p->script->head.options & FUZZ_LATE) != 0 && !p->rig.cfg.strict;
+    if (late && !p->on->live && virtio_queue_runs(q))
         late_begin(&q->vq, &p->rig.drv.q[queue], LATE_BY);
 }
 

@@ -15,6 +15,7 @@
 #include "virtio/blk/blk.h"
 #include "virtio/console/console.h"
 #include "virtio/net/net.h"
+#include "virtio/observe/strict.h"
 #include "virtio/rng/rng.h"
 #include "virtio/scsi/scsi.h"
 #include "virtio/spec.h"
@@ -199,6 +200,8 @@ static void plug_pci(struct rig *rig)
 void rig_plug(struct rig *rig, struct virtio_device *dev)
 {
     rig->dev = dev;
+    int err = rig->cfg.strict ? virtio_strict_watch(dev) : 0;
+    BUG_ON(err != 0);
     if (rig->cfg.transport == RIG_MMIO || rig->cfg.transport == RIG_MMIO_LEGACY)
         plug_mmio(rig);
     else
@@ -217,7 +220,6 @@ struct virtio_setup rig_setup(const struct rig *rig, const char *name)
         .features_on = rig->cfg.features_on,
         .features_off = rig->cfg.features_off,
         .queue_size_max = rig->cfg.queue_size_max,
-        .strict = rig->cfg.strict,
     };
 }
 

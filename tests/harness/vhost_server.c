@@ -234,7 +234,6 @@ static void start_ring(struct vhost_server *s, unsigned ring)
         .desc = gpa_of(s, r->desc),
         .driver = gpa_of(s, r->driver),
         .device = gpa_of(s, r->device),
-        .ready = true,
     };
     int err = vq_activate(&r->vq, &(struct vq_setup){
                                       .config = &r->config,

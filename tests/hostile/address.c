@@ -72,7 +72,7 @@ static void check_4_gib(uint64_t features)
     drv.features = features;
     vdrv_queue_alloc(&drv, 0, 8);
     struct vdrv_queue *q = &drv.q[0];
-    struct vq_config config = {8, q->desc_gpa, q->avail_gpa, q->used_gpa, true};
+    struct vq_config config = {8, q->desc_gpa, q->avail_gpa, q->used_gpa};
     struct vq_setup setup = {
         .config = &config, .gmem = gmem, .features = features, .size_max = 8, .iov_max = 8};
     cr_assert_eq(vq_activate(&vq, &setup), 0);

@@ -46,7 +46,7 @@ static void prepare(struct pair *p)
     vdrv_queue_alloc(&p->drv, 0, SIZE);
     p->data_gpa = vdrv_alloc(&p->drv, 16, 16);
     p->q = &p->drv.q[0];
-    struct vq_config config = {SIZE, p->q->desc_gpa, p->q->avail_gpa, p->q->used_gpa, true};
+    struct vq_config config = {SIZE, p->q->desc_gpa, p->q->avail_gpa, p->q->used_gpa};
     int err = vq_activate(&p->vq, &(struct vq_setup){.config = &config,
                                                      .gmem = p->gmem,
                                                      .features = p->drv.features,

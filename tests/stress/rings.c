@@ -214,10 +214,6 @@ static void device_serve(struct stress *s)
     struct vq_chain *c;
     int got;
     while ((got = vq_pop(&s->vq, &c)) > 0) {
-        if (one_in(r, 32)) {
-            vq_return(&s->vq, c);
-            continue;
-        }
         atomic_fetch_add_explicit(&s->popped, 1, memory_order_relaxed);
         device_answer(s, c);
         s->held[s->held_count++] = c;
@@ -440,7 +436,7 @@ static void stress_round(struct stress *s, uint64_t chains)
 {
     const struct mode *m = s->mode;
     struct vq_config config = {
-        .size = s->size, .desc = 0, .driver = AREA_BYTES, .device = 2 * AREA_BYTES, .ready = true};
+        .size = s->size, .desc = 0, .driver = AREA_BYTES, .device = 2 * AREA_BYTES};
     uint64_t features = VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC);
     features |= m->packed ? VIRTIO_BIT(VIRTIO_F_RING_PACKED) : 0;
     features |= m->event_idx ? VIRTIO_BIT(VIRTIO_F_EVENT_IDX) : 0;

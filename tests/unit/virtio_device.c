@@ -216,6 +216,32 @@ Test(virtio_device, queue_ready_zero_stops_one_queue)
     rig_close(&rig);
 }
 
+/* The table of enum virtio_queue_state; with another process: virtio_vhost_user.c. */
+Test(virtio_device, a_queue_goes_through_its_states)
+{
+    struct rig rig;
+    rig_open_echo(&rig);
+    const struct virtio_queue *q = &rig.dev->queues[0], *other = &rig.dev->queues[1];
+    cr_expect_eq(q->state, VIRTIO_QUEUE_UNSET);
+    cr_assert(vdrv_negotiate(&rig.drv, VIRTIO_BIT(VIRTIO_F_RING_RESET)));
+    vdrv_queue_alloc(&rig.drv, 0, 16);
+    vdrv_queue_write(&rig.drv, 0);
+    cr_expect_eq(q->state, VIRTIO_QUEUE_READY);
+    vdrv_driver_ok(&rig.drv);
+    cr_expect_eq(q->state, VIRTIO_QUEUE_LIVE);
+    cr_expect_eq(other->state, VIRTIO_QUEUE_UNSET, "it was left out");
+    cr_expect_null(virtio_device_queue_writable(rig.dev, 1));
+    cr_assert(vdrv_queue_reset(&rig.drv, 0));
+    cr_expect_eq(q->state, VIRTIO_QUEUE_RESET);
+    cr_expect_not_null(virtio_device_queue_writable(rig.dev, 0));
+    vdrv_queue_alloc(&rig.drv, 0, 8);
+    vdrv_queue_write(&rig.drv, 0);
+    cr_expect_eq(q->state, VIRTIO_QUEUE_LIVE);
+    vdrv_reset(&rig.drv);
+    cr_expect_eq(q->state, VIRTIO_QUEUE_UNSET);
+    rig_close(&rig);
+}
+
 Test(virtio_device, configuration_is_read_in_any_width)
 {
     struct rig rig;

@@ -40,7 +40,6 @@ static inline void ring_prepare(struct ring *r, uint32_t size, uint64_t features
         .desc = r->q->desc_gpa,
         .driver = r->q->avail_gpa,
         .device = r->q->used_gpa,
-        .ready = true,
     };
     r->setup = (struct vq_setup){
         .config = &r->config,

@@ -14,8 +14,8 @@
 #include "tests/harness/netio.h"
 #include "tests/harness/rig.h"
 #include "tests/harness/scsireq.h"
+#include "virtio/base/observer.h"
 #include "virtio/console/console.h"
-#include "virtio/ring/virtqueue.h"
 #include "virtio/scsi/scsi_codes.h"
 #include "virtio/spec.h"
 
@@ -317,27 +317,38 @@ Test(virtio_stats, bytes_of_a_console_and_of_randomness)
 
 /* ---- the meter alone ---- */
 
+static void open_meter(struct rig *rig)
+{
+    rig_open_echo(rig);
+    cr_assert(zero(int, virtio_device_measure(rig->dev, &rig->clock)));
+}
+
+static void tell(struct rig *rig, enum virtio_event_kind kind, struct vq_chain *chain,
+                 uint64_t value)
+{
+    virtio_observe(rig->dev, kind, &rig->dev->queues[0], chain, value);
+}
+
 /* Each chain at a time of its own, more than the meter keeps apart, and one flush for all. */
 Test(virtio_stats, many_times_at_one_flush_are_all_counted)
 {
-    struct fake_clock time = {.now_ns = 1};
-    struct clock clock = fake_clock_port(&time);
-    struct virtio_meter *m = virtio_meter_create(&clock);
+    struct rig rig;
     struct vq_chain chains[40] = {0};
+    open_meter(&rig);
     for (unsigned i = 0; i < ARRAY_SIZE(chains); i++) {
-        virtio_meter_took(m, &chains[i]);
-        time.now_ns += US;
+        chains[i].slot = i;
+        tell(&rig, VIRTIO_ON_TAKE, &chains[i], 0);
+        rig.time.now_ns += US;
     }
     for (unsigned i = 0; i < ARRAY_SIZE(chains); i++)
-        virtio_meter_gives(m, &chains[i]);
-    virtio_meter_flushed(m, false);
-    struct virtio_stats s;
-    virtio_meter_read(m, &s);
+        tell(&rig, VIRTIO_ON_GIVE, &chains[i], 0);
+    tell(&rig, VIRTIO_ON_FLUSH, NULL, false);
+    struct virtio_stats s = read_stats(&rig, 0);
     cr_expect(eq(u64, virtio_stats_completed(&s), ARRAY_SIZE(chains)));
     cr_expect(eq(u64, s.latency_max_ns, ARRAY_SIZE(chains) * US));
     cr_expect(eq(u64, s.batches, ARRAY_SIZE(chains)), "each outside of a turn");
     cr_expect(eq(u64, s.in_flight, 0));
-    virtio_meter_destroy(m);
+    rig_close(&rig);
 }
 
 Test(virtio_stats, percentiles_lie_in_the_bucket_that_holds_them)
@@ -355,23 +366,21 @@ Test(virtio_stats, percentiles_lie_in_the_bucket_that_holds_them)
 
 Test(virtio_stats, latencies_of_any_length_have_a_bucket)
 {
-    struct fake_clock time = {0};
-    struct clock clock = fake_clock_port(&time);
-    struct virtio_meter *m = virtio_meter_create(&clock);
+    struct rig rig;
     struct vq_chain chain = {0};
     static const uint64_t lengths[] = {0, 1, UINT64_MAX};
+    open_meter(&rig);
     for (unsigned i = 0; i < ARRAY_SIZE(lengths); i++) {
-        time.now_ns = 0;
-        virtio_meter_took(m, &chain);
-        time.now_ns = lengths[i];
-        virtio_meter_gives(m, &chain);
-        virtio_meter_flushed(m, true);
+        rig.time.now_ns = 0;
+        tell(&rig, VIRTIO_ON_TAKE, &chain, 0);
+        rig.time.now_ns = lengths[i];
+        tell(&rig, VIRTIO_ON_GIVE, &chain, 0);
+        tell(&rig, VIRTIO_ON_FLUSH, NULL, true);
     }
-    struct virtio_stats s;
-    virtio_meter_read(m, &s);
+    struct virtio_stats s = read_stats(&rig, 0);
     cr_expect(eq(u64, s.latencies[0], 1));
     cr_expect(eq(u64, s.latencies[1], 1));
     cr_expect(eq(u64, s.latencies[VIRTIO_STATS_LATENCIES - 1], 1));
     cr_expect(eq(u64, s.interrupts, 3));
-    virtio_meter_destroy(m);
+    rig_close(&rig);
 }

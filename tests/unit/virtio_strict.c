@@ -17,7 +17,6 @@
 #include "tests/unit/virtio_strict_cases.h"
 #include "virtio/blk/blk.h"
 #include "virtio/console/console.h"
-#include "virtio/ring/vq_ops.h"
 #include "virtio/spec.h"
 
 struct heard {
@@ -160,25 +159,12 @@ Test(virtio_strict, nothing_is_told_while_it_is_off)
         struct rig rig;
         strict_open(&rig, strict_ring_cases[i].device, &strict_ring_cases[i].config);
         strict_ring_cases[i].slip(&rig);
-        cr_expect_null(rig.dev->strict);
+        cr_expect_null(rig.dev->observers);
         cr_expect_eq(virtio_strict_total(rig.dev), 0);
         rig_close(&rig);
     }
     cr_expect_eq(heard.lines, 0, "%s", heard.all);
     log_set_sink(NULL, NULL);
-}
-
-Test(virtio_strict, a_ring_without_it_has_its_own_operations)
-{
-    for (unsigned packed = 0; packed < 2; packed++)
-        for (unsigned strict = 0; strict < 2; strict++) {
-            struct rig rig;
-            const struct vq_ops *own = packed ? &vq_packed_ops : &vq_split_ops;
-            rig_open_echo_on(&rig, &(struct rig_config){.packed = packed, .strict = strict});
-            cr_assert(vdrv_start(&rig.drv, 0, 1, 8));
-            cr_expect_eq(rig.dev->queues[0].vq.ops == own, !strict);
-            rig_close(&rig);
-        }
 }
 
 /* ---- who breaks none is not ---- */

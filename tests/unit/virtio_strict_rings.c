@@ -144,11 +144,15 @@ static void split_loop(struct rig *rig)
     put_split(rig, start(rig, 0, SIZE), buffer(rig), LEN, VIRTQ_DESC_F_NEXT, 0);
 }
 
+/* Of which three are more than a chain may have. */
+#define LARGE_BYTES UINT32_C(0x60000000)
+
 static void split_bytes(struct rig *rig)
 {
     struct vdrv_queue *q = start(rig, 0, SIZE);
-    vdrv_desc_put(q->desc, 0, 0, UINT32_MAX, VIRTQ_DESC_F_NEXT, 1);
-    vdrv_desc_put(q->desc, 1, 0, UINT32_MAX, 0, 0);
+    for (uint16_t i = 0; i < 3; i++)
+        vdrv_desc_put(q->desc, i, RIG_HOLE_END_GPA, LARGE_BYTES, VIRTQ_DESC_F_NEXT,
+                      (uint16_t)(i + 1));
     vdrv_avail_put(q, 0);
     go(rig, q);
 }
@@ -379,6 +383,10 @@ static void packed_changed(struct rig *rig)
     {                                                                                         \
         .features_on = VIRTIO_BIT(VIRTIO_F_IN_ORDER), .always = VIRTIO_BIT(VIRTIO_F_IN_ORDER) \
     }
+#define LARGE                                   \
+    {                                           \
+        .ram_bytes = LARGE_BYTES + RIG_HOLE_GPA \
+    }
 #define PACKED         \
     {                  \
         .packed = true \
@@ -401,7 +409,7 @@ const struct strict_case strict_ring_cases[] = {
     {.rule = STRICT_SPLIT_EXCESSIVE, .slip = excessive},
     {.rule = STRICT_SPLIT_LOOP, .slip = split_loop},
     {.rule = STRICT_SPLIT_LONG, .slip = too_long},
-    {.rule = STRICT_SPLIT_BYTES, .slip = split_bytes, .more = true},
+    {.rule = STRICT_SPLIT_BYTES, .slip = split_bytes, .config = LARGE},
     {.rule = STRICT_SPLIT_IN_ORDER, .slip = split_out_of_order, .config = ORDERED},
     {.rule = STRICT_SPLIT_INDIRECT, .slip = split_indirect},
     {.rule = STRICT_SPLIT_INDIRECT_NEXT, .slip = split_indirect_next},

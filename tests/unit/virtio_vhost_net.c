@@ -112,7 +112,6 @@ static int run_ring(struct kernel *k, struct kernel_pair *p, struct kernel_ring 
         .desc = gpa_of(k, r->addr.desc_user_addr),
         .driver = gpa_of(k, r->addr.avail_user_addr),
         .device = gpa_of(k, r->addr.used_user_addr),
-        .ready = true,
     };
     struct vq_setup setup = {
         .config = &r->config,

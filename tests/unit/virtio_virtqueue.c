@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/base/xmath.h"
 #include "virtio_ring.h"
 
 Test(virtqueue, activation_wants_a_size_in_range)
@@ -140,20 +141,30 @@ Test(virtqueue, with_all_heads_in_flight_one_more_is_broken)
     ring_close(&r);
 }
 
-Test(virtqueue, returned_chains_come_again)
+/* Longer than the queue both are: without a table the chain has come back to itself. */
+Test(virtqueue, a_fault_has_a_name_and_a_number)
 {
     struct ring r;
-    ring_open(&r, 8, 0);
-    int head = ring_add(&r, 7, false);
-    ring_add(&r, 9, false);
-    struct vq_chain *chain = ring_pop(&r);
-    iobuf_skip(&chain->rd, 3);
-    vq_return(&r.vq, chain);
-    cr_expect(!vq_flush(&r.vq));
-    chain = ring_pop(&r);
-    cr_expect_eq(chain->head, head);
-    cr_expect_eq(chain->rd.left, 7, "as if nothing had happened");
-    cr_expect_eq(ring_pop(&r)->rd.left, 9);
+    struct vdrv_buf bufs[9];
+    struct vq_chain *chain;
+    ring_open(&r, 8, RING_FEATURES);
+    vdrv_desc_put(r.q->desc, 5, r.data_gpa, 1, VIRTQ_DESC_F_NEXT, 5);
+    vdrv_avail_put(r.q, 5);
+    vdrv_publish(r.q);
+    cr_expect_eq(vq_pop(&r.vq, &chain), -EPROTO);
+    cr_expect_eq(r.vq.fault, VQ_LOOP);
+    cr_expect_eq(r.vq.fault_value, 5);
+    cr_expect_str_eq(r.vq.error, "chain comes back to itself");
+    ring_close(&r);
+
+    ring_open(&r, 8, RING_FEATURES);
+    for (unsigned i = 0; i < ARRAY_SIZE(bufs); i++)
+        bufs[i] = (struct vdrv_buf){r.data_gpa, 1, true};
+    vdrv_add_indirect(r.q, bufs, ARRAY_SIZE(bufs));
+    vdrv_publish(r.q);
+    cr_expect_eq(vq_pop(&r.vq, &chain), -EPROTO);
+    cr_expect_eq(r.vq.fault, VQ_LONG);
+    cr_expect_eq(r.vq.fault_value, 8);
     ring_close(&r);
 }
 

@@ -206,7 +206,7 @@ Test(vq_math, split_queue_at_every_available_index)
                 int expected = steps == 0 ? 0 : steps <= size ? 1 : -EPROTO;
                 cr_assert(vq_pop(&r.vq, &chain) == expected, "%u to %u of %u", at[a], idx, size);
                 if (expected == 1)
-                    vq_return(&r.vq, chain);
+                    vq_push(&r.vq, chain);
             }
         ring_close(&r);
     }
@@ -235,7 +235,7 @@ Test(vq_math, packed_queue_at_every_flags)
             int got = vq_pop(&r.vq, &chain);
             cr_assert(got == expected, "flags %x at %u: %d", flags, at[a], got);
             if (got == 1)
-                vq_return(&r.vq, chain);
+                vq_push(&r.vq, chain);
         }
     ring_close(&r);
 }

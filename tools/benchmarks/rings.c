@@ -270,11 +270,8 @@ static void bench_open(struct bench *b, const struct mode *m, uint32_t size)
     if (m->indirect)
         size /= CHAIN_DESCS;
     uint64_t area = (uint64_t)VIRTQ_MAX_SIZE * 16;
-    struct vq_config config = {.size = size,
-                               .desc = RING_GPA,
-                               .driver = RING_GPA + area,
-                               .device = RING_GPA + 2 * area,
-                               .ready = true};
+    struct vq_config config = {
+        .size = size, .desc = RING_GPA, .driver = RING_GPA + area, .device = RING_GPA + 2 * area};
     uint64_t ram = DATA_GPA - (HOLE_END_GPA - HOLE_GPA) + (uint64_t)b->chains * CHAIN_BYTES;
     if (gmem_create(&b->gmem, ram, HOLE_GPA, HOLE_END_GPA) < 0)
         exit(1);

@@ -10,9 +10,7 @@
 #include "core/base/le.h"
 #include "core/base/xmath.h"
 #include "virtio/base/features.h"
-#include "virtio/observe/device_tape.h"
-#include "virtio/observe/stats.h"
-#include "virtio/observe/strict.h"
+#include "virtio/base/observer.h"
 #include "virtio/spec.h"
 
 /* What every device offers because the queues and this file do it, ... */
@@ -36,6 +34,12 @@ bool virtio_device_has(const struct virtio_device *dev, unsigned feature)
            (dev->features[feature / 64] >> feature % 64 & 1) != 0;
 }
 
+static void notify_config(struct virtio_device *dev)
+{
+    virtio_observe(dev, VIRTIO_ON_CONFIG_INTERRUPT, NULL, NULL, 0);
+    dev->host.ops->notify_config(dev->host.ctx);
+}
+
 void virtio_device_fail(struct virtio_device *dev, const char *why)
 {
     /* Once aloud: a guest that waits for such a device looks as if it hung. */
@@ -45,7 +49,7 @@ void virtio_device_fail(struct virtio_device *dev, const char *why)
     atomic_store(&dev->running, false);
     atomic_fetch_or(&dev->status, VIRTIO_STATUS_DEVICE_NEEDS_RESET);
     if (device_has_status(dev, VIRTIO_STATUS_DRIVER_OK)) /* VIRTIO 1.4 2.1.2 */
-        dev->host.ops->notify_config(dev->host.ctx);
+        notify_config(dev);
 }
 
 /* ---- activation and reset: on the loop, called from registers ---- */
@@ -59,7 +63,7 @@ static int activate_on_loop(void *arg)
     dev->active = true;
     for (unsigned i = 0; i < dev->cfg.queue_count; i++) {
         struct virtio_queue *q = &dev->queues[i];
-        if (q->config.ready && queue_start(q) != 0) {
+        if (atomic_load(&q->state) == VIRTIO_QUEUE_READY && queue_start(q) != 0) {
             virtio_device_fail(dev, q->vq.error);
             return 0;
         }
@@ -70,7 +74,7 @@ static int activate_on_loop(void *arg)
     }
     virtio_features_say(dev);
     for (unsigned i = 0; i < dev->cfg.queue_count; i++) {
-        if (dev->queues[i].config.ready)
+        if (atomic_load(&dev->queues[i].state) == VIRTIO_QUEUE_STARTED)
             queue_go(&dev->queues[i]);
     }
     return 0;
@@ -80,7 +84,7 @@ static int activate_on_loop(void *arg)
 static void end_reset(struct virtio_device *dev)
 {
     for (unsigned i = 0; i < dev->cfg.queue_count; i++)
-        if (atomic_load(&dev->queues[i].stopping))
+        if (queue_is_stopping(&dev->queues[i]))
             return;
     atomic_store(&dev->resetting, false);
     atomic_store(&dev->status, 0);
@@ -88,12 +92,7 @@ static void end_reset(struct virtio_device *dev)
 
 void virtio_queue_stopped(struct virtio_device *dev, unsigned queue)
 {
-    struct virtio_queue *q = &dev->queues[queue];
-    if (!atomic_load(&q->stopping))
-        return;
-    atomic_store(&q->stopping, false);
-    atomic_store(&q->resetting, false);
-    if (atomic_load(&dev->resetting))
+    if (queue_let_go(&dev->queues[queue]) && atomic_load(&dev->resetting))
         end_reset(dev);
 }
 
@@ -361,19 +360,7 @@ void virtio_device_config_changed(struct virtio_device *dev)
     /* Reads happen on this thread too, so each sees all of the change or nothing of it. */
     atomic_fetch_add(&dev->generation, 1);
     if (atomic_load(&dev->running))
-        dev->host.ops->notify_config(dev->host.ctx);
-}
-
-/* ---- statistics ---- */
-
-int virtio_device_measure(struct virtio_device *dev, const struct clock *clock)
-{
-    for (unsigned i = 0; i < dev->cfg.queue_count; i++) {
-        dev->queues[i].meter = virtio_meter_create(clock);
-        if (dev->queues[i].meter == NULL)
-            return fail(-ENOMEM, "virtio %s: statistics", dev->setup.name);
-    }
-    return 0;
+        notify_config(dev);
 }
 
 /* ---- life ---- */
@@ -402,12 +389,10 @@ int virtio_device_init(struct virtio_device *dev, const struct virtio_setup *set
     int err = 0;
     for (unsigned i = 0; err == 0 && i < config->queue_count; i++)
         err = queue_init(&dev->queues[i], dev, i);
-    if (err != 0)
+    if (err != 0) {
         fail(err, "virtio %s: eventfd", setup->name);
-    if (err == 0 && setup->strict)
-        err = virtio_strict_create(&dev->strict, dev);
-    if (err != 0)
         virtio_device_fini(dev);
+    }
     return err;
 }
 
@@ -424,10 +409,11 @@ void virtio_device_fini(struct virtio_device *dev)
         queue_fini(&dev->queues[i]);
     free(dev->queues);
     dev->queues = NULL;
-    virtio_strict_destroy(dev->strict);
-    dev->strict = NULL;
-    virtio_tape_destroy(dev->tape);
-    dev->tape = NULL;
+    while (dev->observers != NULL) {
+        struct virtio_observer *o = dev->observers;
+        dev->observers = o->next;
+        o->destroy(o);
+    }
 }
 
 void virtio_device_attach(struct virtio_device *dev, const struct virtio_host *host)

@@ -33,6 +33,7 @@
 #ifndef MINIVET_VIRTIO_DEVICE_H
 #define MINIVET_VIRTIO_DEVICE_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -41,13 +42,10 @@
 #include "virtio/base/type.h"
 #include "virtio/ring/virtqueue.h"
 
-struct clock;
 struct gmem;
 struct virtio_device;
-struct virtio_meter;
-struct virtio_stats;
-struct virtio_strict;
-struct virtio_tape;
+struct virtio_observer;
+struct vq_ops;
 
 #define VIRTIO_QUEUE_SIZE_DEFAULT 256u
 #define VIRTIO_QUEUES_MAX         64u
@@ -131,7 +129,6 @@ struct virtio_setup {
     uint64_t features_on;    /* offered on top: RING_PACKED, IN_ORDER, what device.c can do */
     uint64_t features_off;   /* not offered */
     uint32_t queue_size_max; /* 0: the default */
-    bool strict;             /* say what the driver does against the specification */
 };
 
 /* What the device says of itself. */
@@ -151,25 +148,49 @@ struct virtio_device_config {
     struct evloop *const *queue_loops;
 };
 
+/*
+ * A queue's state, and what changes it:
+ *
+ *     from               by                                              to
+ *     UNSET, RESET       the driver: the queue is ready                  READY
+ *     READY              activation: the ring is good                    STARTED
+ *     STARTED            activate() has succeeded                        LIVE
+ *     STARTED, LIVE      the device is reset, or QueueReady written 0    STOPPING
+ *     STOPPING           the device has let go, see queue_is_stopping()  UNSET
+ *     STARTED, LIVE      the driver resets it alone                      RESETTING
+ *     RESETTING          the device has let go                           RESET
+ *     READY              the driver resets it alone                      RESET
+ *     RESETTING          the device is reset                             STOPPING
+ *     READY, RESET       the device is reset, or QueueReady written 0    UNSET
+ *
+ * Registers change it while the queue is not on its loop, and wait for the loop while it is. Only
+ * virtio_queue_stopped() comes when it likes.
+ */
+enum virtio_queue_state {
+    VIRTIO_QUEUE_UNSET, /* the driver may set it up before DRIVER_OK */
+    VIRTIO_QUEUE_RESET, /* the driver may set it up */
+    VIRTIO_QUEUE_STOPPING,
+    VIRTIO_QUEUE_RESETTING,
+    VIRTIO_QUEUE_READY, /* from here on it is ready, as the registers say it */
+    VIRTIO_QUEUE_STARTED,
+    VIRTIO_QUEUE_LIVE,
+};
+
 struct virtio_queue {
     struct vq_config config; /* [registers] */
-    bool was_reset;          /* [registers] alone, and not ready since */
+    _Atomic enum virtio_queue_state state;
     struct virtio_device *dev;
     unsigned index;
-    struct evloop *loop;        /* fixed for the device's life */
-    int kick_fd;                /* an eventfd; likewise */
-    struct virtio_meter *meter; /* likewise; NULL: nobody measures */
+    struct evloop *loop; /* fixed for the device's life */
+    int kick_fd;         /* an eventfd; likewise */
 
     /* [queue] from here on. */
     struct virtqueue vq;
     struct ev_fd kick;
-    struct ev_defer again;  /* serve once more, next turn */
-    struct ev_poll poll;    /* it is dry, and looked at before the loop sleeps */
-    struct ev_defer flush;  /* show the guest what was pushed in this turn */
-    unsigned turn;          /* chains that it may still take now */
-    bool live;              /* the device is activated, and the queue not being stopped */
-    _Atomic bool resetting; /* by the driver, alone: RING_RESET */
-    _Atomic bool stopping;  /* see queue_is_stopping() */
+    struct ev_defer again; /* serve once more, next turn */
+    struct ev_poll poll;   /* it is dry, and looked at before the loop sleeps */
+    struct ev_defer flush; /* show the guest what was pushed in this turn */
+    unsigned turn;         /* chains that it may still take now */
 };
 
 /* Embedded in each device. */
@@ -178,8 +199,9 @@ struct virtio_device {
     struct virtio_device_config cfg;
     struct virtio_host host;
     struct virtio_queue *queues;
-    struct virtio_strict *strict; /* the driver monitor; NULL: off */
-    struct virtio_tape *tape;     /* NULL: it is on none */
+    struct virtio_observer *observers; /* see observer.h; NULL: none */
+    unsigned observed;                 /* VIRTIO_SEES_ of all of them */
+    const struct vq_ops *format;       /* of queues; NULL: what the driver has accepted */
     struct log_guest_count guest_errors, activations;
     _Atomic bool failed_before;  /* it has been said that this device needed a reset */
     _Atomic uint32_t status;     /* set by both sides, cleared by reset on the loop */
@@ -221,8 +243,18 @@ bool virtio_device_has(const struct virtio_device *dev, unsigned feature);
  */
 struct vq_chain *virtio_queue_next(struct virtio_device *dev, unsigned queue);
 
+/* [queue] Are there chains for virtio_queue_next()? The guest may change its mind. */
+bool virtio_queue_has_next(struct virtio_device *dev, unsigned queue);
+
 /* [queue] Gives a chain back; the guest sees it, and is notified, once at the end of this turn. */
 void virtio_queue_push(struct virtio_device *dev, unsigned queue, struct vq_chain *chain);
+
+/* [queue] Does it run? If not it is being stopped, or the device needs a reset. */
+static inline bool virtio_queue_runs(const struct virtio_queue *q)
+{
+    return atomic_load_explicit(&q->dev->running, memory_order_relaxed) &&
+           atomic_load_explicit(&q->state, memory_order_relaxed) == VIRTIO_QUEUE_LIVE;
+}
 
 /* [queue] Calls queue_ready() for a new turn: now, or after the current callbacks. */
 void virtio_queue_serve(struct virtio_device *dev, unsigned queue);
@@ -236,8 +268,8 @@ void virtio_queue_notify(struct virtio_device *dev, unsigned queue);
 
 /*
  * [queue] The same by an eventfd, which may pass by this process; virtio_queue_notify() follows
- * each write nevertheless, and without one may do nothing. -1: no more. One that is measured does
- * not pass by.
+ * each write nevertheless, and without one may do nothing. -1: no more. One that an observer wants
+ * to see does not pass by.
  */
 void virtio_queue_notify_by(struct virtio_device *dev, unsigned queue, int eventfd);
 
@@ -249,17 +281,6 @@ void virtio_device_config_changed(struct virtio_device *dev);
 
 /* [loop] [queue] The device cannot go on before a reset. `why` is for the log. */
 void virtio_device_fail(struct virtio_device *dev, const char *why);
-
-/* ---- for who made it ---- */
-
-/*
- * Set-up thread, before the transport: measures all queues from now on, by that clock. -ENOMEM;
- * reported.
- */
-int virtio_device_measure(struct virtio_device *dev, const struct clock *clock);
-/* [loop] Asks the queue's loop what it has done since; false: it is not measured, or there is none.
- */
-bool virtio_device_stats(const struct virtio_device *dev, unsigned queue, struct virtio_stats *out);
 
 /* ---- for the transport ---- */
 

@@ -24,6 +24,10 @@ void queue_fini(struct virtio_queue *q);
 /* [registers] As after a reset. */
 void queue_default(struct virtio_queue *q);
 
+/* [loop] STOPPING or RESETTING? And the end of that; false: it is in neither. */
+bool queue_is_stopping(const struct virtio_queue *q);
+bool queue_let_go(struct virtio_queue *q);
+
 /*
  * [loop] [registers] Each waits for the queue's loop. start: the queue is there, and serves nobody
  * before go, which comes after the device's activate(); if not 0, vq.error says why. stop takes a

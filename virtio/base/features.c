@@ -81,7 +81,7 @@ static void add_queues(struct text *t, const struct virtio_device *dev)
 {
     for (unsigned i = 0; i < dev->cfg.queue_count; i++) {
         const struct vq_config *config = &dev->queues[i].config;
-        if (!config->ready)
+        if (!virtio_device_queue_ready(dev, i))
             continue;
         add(t, " %u:%u", i, config->size);
         int vector = -1;

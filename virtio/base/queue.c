@@ -6,22 +6,44 @@
 
 #include "core/base/xmath.h"
 #include "virtio/base/device_impl.h"
-#include "virtio/observe/device_tape.h"
-#include "virtio/observe/stats.h"
-#include "virtio/observe/strict.h"
+#include "virtio/base/observer.h"
 #include "virtio/spec.h"
 
-/* ---- at work: on its loop ---- */
-
-static bool runs(const struct virtio_queue *q)
+static void tell(struct virtio_queue *q, enum virtio_event_kind kind, uint64_t value)
 {
-    return atomic_load_explicit(&q->dev->running, memory_order_relaxed) && q->live;
+    virtio_observe(q->dev, kind, q, NULL, value);
 }
+
+/* ---- its state, see enum virtio_queue_state ---- */
+
+/* From that state to another; false: it is in a third. */
+static bool change(struct virtio_queue *q, enum virtio_queue_state from, enum virtio_queue_state to)
+{
+    return atomic_compare_exchange_strong(&q->state, &from, to);
+}
+
+bool queue_is_stopping(const struct virtio_queue *q)
+{
+    enum virtio_queue_state state = atomic_load(&q->state);
+    return state == VIRTIO_QUEUE_STOPPING || state == VIRTIO_QUEUE_RESETTING;
+}
+
+/* Registers may turn one into the other meanwhile. */
+bool queue_let_go(struct virtio_queue *q)
+{
+    while (queue_is_stopping(q))
+        if (change(q, VIRTIO_QUEUE_STOPPING, VIRTIO_QUEUE_UNSET) ||
+            change(q, VIRTIO_QUEUE_RESETTING, VIRTIO_QUEUE_RESET))
+            return true;
+    return false;
+}
+
+/* ---- at work: on its loop ---- */
 
 void virtio_queue_serve(struct virtio_device *dev, unsigned queue)
 {
     struct virtio_queue *q = &dev->queues[queue];
-    if (!runs(q))
+    if (!virtio_queue_runs(q))
         return;
     if (evloop_turn_is_over(q->loop)) {
         virtio_queue_serve_later(dev, queue);
@@ -29,17 +51,15 @@ void virtio_queue_serve(struct virtio_device *dev, unsigned queue)
     }
     q->turn = VIRTIO_TURN_CHAINS;
     vq_notify_off(&q->vq);
-    if (q->meter != NULL)
-        virtio_meter_turn_begins(q->meter);
+    tell(q, VIRTIO_ON_TURN, 0);
     dev->cfg.ops->queue_ready(dev, queue);
-    if (q->meter != NULL)
-        virtio_meter_turn_ends(q->meter);
+    tell(q, VIRTIO_ON_TURN_END, 0);
 }
 
 void virtio_queue_serve_later(struct virtio_device *dev, unsigned queue)
 {
     struct virtio_queue *q = &dev->queues[queue];
-    if (runs(q)) /* nobody stops one that does not */
+    if (virtio_queue_runs(q)) /* nobody stops one that does not */
         evloop_defer(q->loop, &q->again);
 }
 
@@ -47,8 +67,7 @@ static void on_kick(void *ctx, uint32_t events)
 {
     struct virtio_queue *q = ctx;
     (void)events;
-    if (q->meter != NULL)
-        virtio_meter_kicked(q->meter);
+    tell(q, VIRTIO_ON_KICK, 0);
     virtio_queue_serve(q->dev, q->index);
 }
 
@@ -61,13 +80,12 @@ static void on_again(void *ctx)
 static void on_flush(void *ctx)
 {
     struct virtio_queue *q = ctx;
-    if (!runs(q))
+    if (!virtio_queue_runs(q))
         return;
     bool interrupt = vq_flush(&q->vq);
+    tell(q, VIRTIO_ON_FLUSH, interrupt);
     if (interrupt)
         q->dev->host.ops->notify_queue(q->dev->host.ctx, q->index);
-    if (q->meter != NULL)
-        virtio_meter_flushed(q->meter, interrupt);
 }
 
 /* ---- a dry queue: see evloop_poll_add() ---- */
@@ -75,10 +93,9 @@ static void on_flush(void *ctx)
 static bool look(void *ctx)
 {
     struct virtio_queue *q = ctx;
-    if (!runs(q) || !vq_available(&q->vq))
+    if (!virtio_queue_runs(q) || !vq_available(&q->vq))
         return false;
-    if (q->meter != NULL)
-        virtio_meter_polled(q->meter);
+    tell(q, VIRTIO_ON_FOUND, true);
     virtio_queue_serve_later(q->dev, q->index);
     return true;
 }
@@ -86,53 +103,59 @@ static bool look(void *ctx)
 static bool stop_looking(void *ctx)
 {
     struct virtio_queue *q = ctx;
-    if (!runs(q) || !vq_notify_on(&q->vq))
+    if (!virtio_queue_runs(q) || !vq_notify_on(&q->vq))
         return false;
+    tell(q, VIRTIO_ON_FOUND, false);
     virtio_queue_serve_later(q->dev, q->index);
     return true;
 }
 
-/* The driver monitor wants to see each notification. */
 static bool looked_at(struct virtio_queue *q)
 {
-    return q->dev->strict == NULL && evloop_poll_add(q->loop, &q->poll);
+    return !(q->dev->observed & VIRTIO_SEES_KICKS) && evloop_poll_add(q->loop, &q->poll);
 }
 
 struct vq_chain *virtio_queue_next(struct virtio_device *dev, unsigned queue)
 {
     struct virtio_queue *q = &dev->queues[queue];
-    if (!runs(q))
+    if (!virtio_queue_runs(q))
         return NULL;
     /* A look that finds nothing costs a turn too: the guest may make chains appear and vanish. */
     for (; q->turn > 0; q->turn--) {
         struct vq_chain *chain;
         int got = vq_pop(&q->vq, &chain);
         if (got < 0) {
+            tell(q, VIRTIO_ON_BROKEN, 0);
             virtio_device_fail(dev, q->vq.error);
             return NULL;
         }
         if (got > 0) {
             q->turn--;
-            if (q->meter != NULL)
-                virtio_meter_took(q->meter, chain);
+            virtio_observe(dev, VIRTIO_ON_TAKE, q, chain, 0);
             return chain;
         }
-        if (looked_at(q) || !vq_notify_on(&q->vq)) {
-            if (q->meter != NULL)
-                virtio_meter_found_nothing(q->meter);
+        tell(q, VIRTIO_ON_EMPTY, 0);
+        if (looked_at(q) || !vq_notify_on(&q->vq))
             return NULL;
-        }
+        tell(q, VIRTIO_ON_MORE, 0);
         vq_notify_off(&q->vq);
     }
     virtio_queue_serve_later(dev, queue);
     return NULL;
 }
 
+bool virtio_queue_has_next(struct virtio_device *dev, unsigned queue)
+{
+    struct virtio_queue *q = &dev->queues[queue];
+    bool some = vq_available(&q->vq);
+    tell(q, VIRTIO_ON_LOOK, some);
+    return some;
+}
+
 void virtio_queue_push(struct virtio_device *dev, unsigned queue, struct vq_chain *chain)
 {
     struct virtio_queue *q = &dev->queues[queue];
-    if (q->meter != NULL)
-        virtio_meter_gives(q->meter, chain);
+    virtio_observe(dev, VIRTIO_ON_GIVE, q, chain, 0);
     vq_push(&q->vq, chain);
     evloop_defer(q->loop, &q->flush);
 }
@@ -145,16 +168,15 @@ bool virtio_queue_is_external(const struct virtio_device *dev, unsigned queue)
 void virtio_queue_notify(struct virtio_device *dev, unsigned queue)
 {
     struct virtio_queue *q = &dev->queues[queue];
-    if (!runs(q))
+    if (!virtio_queue_runs(q))
         return;
+    tell(q, VIRTIO_ON_INTERRUPT, 0);
     dev->host.ops->notify_queue(dev->host.ctx, queue);
-    if (q->meter != NULL)
-        virtio_meter_interrupt(q->meter);
 }
 
 void virtio_queue_notify_by(struct virtio_device *dev, unsigned queue, int eventfd)
 {
-    if (dev->host.ops->notify_by != NULL && dev->queues[queue].meter == NULL)
+    if (dev->host.ops->notify_by != NULL && !(dev->observed & VIRTIO_SEES_INTERRUPTS))
         dev->host.ops->notify_by(dev->host.ctx, queue, eventfd);
 }
 
@@ -166,30 +188,30 @@ static int start_on_loop(void *arg)
     struct virtio_device *dev = q->dev;
     bool external = virtio_queue_is_external(dev, q->index);
     struct vq_setup setup = {
+        .format = dev->format,
         .config = &q->config,
         .gmem = dev->setup.gmem,
         .features = dev->features[0],
         .size_max = virtio_device_queue_size_max(dev, q->index),
         .iov_max = external ? 1 : dev->cfg.iov_max,
-        .strict = virtio_strict_queue(dev->strict, q->index),
-        .tape = virtio_tape_queue(dev->tape, q->index),
     };
+    tell(q, VIRTIO_ON_START, 0);
     int err = vq_activate(&q->vq, &setup);
     if (err != 0)
         return err;
+    atomic_store(&q->state, VIRTIO_QUEUE_STARTED);
     if (!external)
         err = evloop_event_add(q->loop, &q->kick, q->kick_fd);
-    if (err != 0) {
-        vq_deactivate(&q->vq);
-        q->vq.error = "its kick cannot be waited for";
-        return err;
-    }
-    if (dev->cfg.ops->queue_start != NULL)
+    const char *why = "its kick cannot be waited for";
+    if (err == 0 && dev->cfg.ops->queue_start != NULL) {
         err = dev->cfg.ops->queue_start(dev, q->index);
+        why = "the device cannot run a queue of that size";
+    }
     if (err != 0) {
         evloop_fd_del(q->loop, &q->kick);
         vq_deactivate(&q->vq);
-        q->vq.error = "the device cannot run a queue of that size";
+        q->vq.error = why;
+        atomic_store(&q->state, VIRTIO_QUEUE_READY);
     }
     return err;
 }
@@ -197,31 +219,39 @@ static int start_on_loop(void *arg)
 static int go_on_loop(void *arg)
 {
     struct virtio_queue *q = arg;
-    q->live = true;
+    atomic_store(&q->state, VIRTIO_QUEUE_LIVE);
     /* What was published before the guest could be told to kick. */
     if (!virtio_queue_is_external(q->dev, q->index))
         virtio_queue_serve_later(q->dev, q->index);
     return 0;
 }
 
-static int stop_on_loop(void *arg)
+static int stop(struct virtio_queue *q, enum virtio_queue_state meanwhile)
 {
-    struct virtio_queue *q = arg;
     if (!vq_is_active(&q->vq))
         return 0;
-    q->live = false;
+    atomic_store(&q->state, meanwhile);
     evloop_fd_del(q->loop, &q->kick);
     const struct virtio_device_ops *ops = q->dev->cfg.ops;
     ops->queue_stop(q->dev, q->index);
-    atomic_store(&q->stopping,
-                 ops->queue_is_stopping != NULL && ops->queue_is_stopping(q->dev, q->index));
+    if (ops->queue_is_stopping == NULL || !ops->queue_is_stopping(q->dev, q->index))
+        queue_let_go(q);
     evloop_poll_del(q->loop, &q->poll);
     evloop_defer_cancel(q->loop, &q->again);
     evloop_defer_cancel(q->loop, &q->flush);
     vq_deactivate(&q->vq);
-    if (q->meter != NULL)
-        virtio_meter_stopped(q->meter);
+    tell(q, VIRTIO_ON_STOP, 0);
     return 0;
+}
+
+static int stop_on_loop(void *arg)
+{
+    return stop(arg, VIRTIO_QUEUE_STOPPING);
+}
+
+static int reset_on_loop(void *arg)
+{
+    return stop(arg, VIRTIO_QUEUE_RESETTING);
 }
 
 int queue_start(struct virtio_queue *q)
@@ -262,10 +292,16 @@ static uint32_t size_max(const struct virtio_device *dev)
     return UINT32_C(1) << (31 - __builtin_clz(max));
 }
 
+static struct vq_config config_default(const struct virtio_queue *q)
+{
+    return (struct vq_config){.size = size_max(q->dev)};
+}
+
 void queue_default(struct virtio_queue *q)
 {
-    q->config = (struct vq_config){.size = size_max(q->dev)};
-    q->was_reset = false;
+    q->config = config_default(q);
+    if (!change(q, VIRTIO_QUEUE_RESETTING, VIRTIO_QUEUE_STOPPING) && !queue_is_stopping(q))
+        atomic_store(&q->state, VIRTIO_QUEUE_UNSET);
 }
 
 uint32_t virtio_device_queue_size_max(const struct virtio_device *dev, uint32_t queue)
@@ -284,13 +320,11 @@ const struct vq_config *virtio_device_queue_config(const struct virtio_device *d
  */
 static bool may_configure(const struct virtio_device *dev, const struct virtio_queue *q)
 {
-    if (q->config.ready)
-        return false;
-    if (dev->legacy)
-        return true;
-    if (device_has_status(dev, VIRTIO_STATUS_DRIVER_OK))
-        return q->was_reset;
-    return device_has_status(dev, VIRTIO_STATUS_FEATURES_OK);
+    enum virtio_queue_state state = atomic_load(&q->state);
+    if (state != VIRTIO_QUEUE_UNSET)
+        return state == VIRTIO_QUEUE_RESET;
+    return dev->legacy || (device_has_status(dev, VIRTIO_STATUS_FEATURES_OK) &&
+                           !device_has_status(dev, VIRTIO_STATUS_DRIVER_OK));
 }
 
 struct vq_config *virtio_device_queue_writable(struct virtio_device *dev, uint32_t queue)
@@ -298,7 +332,7 @@ struct vq_config *virtio_device_queue_writable(struct virtio_device *dev, uint32
     if (queue >= dev->cfg.queue_count)
         return NULL;
     struct virtio_queue *q = &dev->queues[queue];
-    return may_configure(dev, q) && !atomic_load(&q->stopping) ? &q->config : NULL;
+    return may_configure(dev, q) ? &q->config : NULL;
 }
 
 void virtio_legacy_lay_out(struct vq_config *config, uint64_t gpa, uint64_t align)
@@ -311,23 +345,24 @@ void virtio_legacy_lay_out(struct vq_config *config, uint64_t gpa, uint64_t alig
 
 bool virtio_device_queue_ready(const struct virtio_device *dev, uint32_t queue)
 {
-    return queue < dev->cfg.queue_count && dev->queues[queue].config.ready;
+    return queue < dev->cfg.queue_count &&
+           atomic_load(&dev->queues[queue].state) >= VIRTIO_QUEUE_READY;
 }
 
 void virtio_device_set_queue_ready(struct virtio_device *dev, uint32_t queue, bool ready)
 {
-    struct vq_config *config = virtio_device_queue_writable(dev, queue);
-    if (ready && config != NULL) {
-        struct virtio_queue *q = &dev->queues[queue];
-        config->ready = true;
-        q->was_reset = false;
+    if (queue >= dev->cfg.queue_count)
+        return;
+    struct virtio_queue *q = &dev->queues[queue];
+    if (ready && may_configure(dev, q)) {
+        atomic_store(&q->state, VIRTIO_QUEUE_READY);
         if (dev->active)
             evloop_call(q->loop, join_on_loop, q);
     }
     if (!ready && virtio_device_queue_ready(dev, queue)) {
-        queue_stop(&dev->queues[queue]);
+        queue_stop(q);
         virtio_device_settle(dev);
-        dev->queues[queue].config.ready = false;
+        change(q, VIRTIO_QUEUE_READY, VIRTIO_QUEUE_UNSET);
     }
 }
 
@@ -338,23 +373,21 @@ void virtio_device_queue_reset(struct virtio_device *dev, uint32_t queue)
         !virtio_device_negotiated(dev, VIRTIO_F_RING_RESET))
         return;
     struct virtio_queue *q = &dev->queues[queue];
-    atomic_store(&q->resetting, true);
-    queue_stop(q);
-    queue_default(q);
-    q->was_reset = true;
-    if (!atomic_load(&q->stopping))
-        atomic_store(&q->resetting, false);
+    evloop_call(q->loop, reset_on_loop, q);
+    change(q, VIRTIO_QUEUE_READY, VIRTIO_QUEUE_RESET);
+    q->config = config_default(q);
 }
 
 bool virtio_device_queue_resetting(const struct virtio_device *dev, uint32_t queue)
 {
-    return queue < dev->cfg.queue_count && atomic_load(&dev->queues[queue].resetting);
+    return queue < dev->cfg.queue_count &&
+           atomic_load(&dev->queues[queue].state) == VIRTIO_QUEUE_RESETTING;
 }
 
 int virtio_device_kick_fd(const struct virtio_device *dev, uint32_t queue)
 {
-    /* The driver monitor wants to see each notification. */
-    bool rings = dev->active && dev->strict == NULL && virtio_device_queue_ready(dev, queue);
+    bool rings = dev->active && !(dev->observed & VIRTIO_SEES_KICKS) &&
+                 virtio_device_queue_ready(dev, queue);
     return rings ? dev->queues[queue].kick_fd : -1;
 }
 
@@ -363,35 +396,11 @@ void virtio_device_kick(struct virtio_device *dev, uint32_t queue)
     /* Before activation nobody listens, and one wake-up too many afterwards does no harm. */
     if (queue >= dev->cfg.queue_count)
         return;
-    if (dev->queues[queue].meter != NULL)
-        virtio_meter_register_kick(dev->queues[queue].meter);
+    tell(&dev->queues[queue], VIRTIO_ON_REGISTER_KICK, 0);
     if (dev->cfg.ops->kick != NULL)
         dev->cfg.ops->kick(dev, queue);
     else
         (void)eventfd_write(dev->queues[queue].kick_fd, 1);
-}
-
-/* ---- statistics ---- */
-
-struct stats_call {
-    const struct virtio_meter *meter;
-    struct virtio_stats *out;
-};
-
-static int read_meter(void *arg)
-{
-    struct stats_call *call = arg;
-    virtio_meter_read(call->meter, call->out);
-    return 0;
-}
-
-bool virtio_device_stats(const struct virtio_device *dev, unsigned queue, struct virtio_stats *out)
-{
-    if (queue >= dev->cfg.queue_count || dev->queues[queue].meter == NULL)
-        return false;
-    struct stats_call call = {dev->queues[queue].meter, out};
-    evloop_call(dev->queues[queue].loop, read_meter, &call);
-    return true;
 }
 
 /* ---- life ---- */
@@ -415,7 +424,6 @@ int queue_init(struct virtio_queue *q, struct virtio_device *dev, unsigned index
 
 void queue_fini(struct virtio_queue *q)
 {
-    virtio_meter_destroy(q->meter);
     if (q->dev != NULL && q->kick_fd >= 0)
         close(q->kick_fd);
 }

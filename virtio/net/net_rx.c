@@ -94,7 +94,8 @@ static bool collect(struct virtio_net *net, unsigned pair)
     while (rx->room < net->room_min && rx->end - rx->base < VQ_IOV_MAX) {
         struct vq_chain *chain = virtio_queue_next(&net->dev, queue);
         if (chain == NULL) /* there is more, but the turn was used up: it comes again */
-            return rx->room > 0 && !vq_available(vq_of(net, pair)) && !will_refill(net, pair);
+            return rx->room > 0 && !virtio_queue_has_next(&net->dev, queue) &&
+                   !will_refill(net, pair);
         if (chain->wr.left < net->header_bytes)
             virtio_queue_push(&net->dev, queue, chain);
         else

@@ -8,97 +8,127 @@
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
 #include "core/tape/tape.h"
-#include "virtio/base/device.h"
+#include "virtio/base/observer.h"
 #include "virtio/ring/vq_ops.h"
 #include "virtio/spec.h"
 
 /* Of what a device reads, where its type says nothing. */
 #define KEEP_MOST ((struct tape_keep){UINT32_C(64) << 10, UINT32_C(32) << 10})
 #define TAIL_MAX  16u /* of the status at the end */
-/* PUSH's b: the chain was not used, and comes again. */
-#define PUSH_BACK UINT64_MAX
 
 _Static_assert(VQ_IOV_MAX *TAPE_BUFFER_MAX + (64u << 10) <= TAPE_BYTES_MAX &&
                    VQ_IOV_MAX <= TAPE_BUFFERS_MAX,
                "every chain fits in a record");
 
-struct tape_queue {
-    struct virtio_tape *owner;
-    struct virtio_queue *q;
-    const struct vq_ops *real; /* while the queue is active */
-    struct vq_ops around;
-    struct tape_keep keep, keep_used; /* of what is read, and written */
-    bool idle; /* it is the loop that looks for chains, and the device does not hear of it */
-
-    /* What the callbacks were. */
-    void (*on_kick)(void *ctx, uint32_t events);
-    bool (*look)(void *ctx);
-    bool (*sleep)(void *ctx);
-};
-
 struct virtio_tape {
+    struct virtio_observer observer;
     struct tape *tape;
     struct virtio_device *dev;
     unsigned source;
-    struct virtio_host host; /* the transport's */
-    struct tape_queue queues[];
+    struct vq_ops format; /* a replay's */
 };
 
-static struct tape_rec record(const struct tape_queue *tq, enum tape_type type)
+static const struct virtio_queue_role *role_of(const struct virtio_device *dev, unsigned queue)
 {
-    return tape_rec(type, tq->owner->source, tq->q->index);
+    return virtio_type_role(dev->cfg.type, dev->cfg.queue_count, queue);
 }
 
-static void note(const struct tape_queue *tq, enum tape_type type, uint64_t a)
+static struct tape_keep keep(const struct virtio_device *dev, unsigned queue)
 {
-    struct tape_rec rec = record(tq, type);
-    rec.a = a;
-    tape_note(tq->owner->tape, &rec);
+    struct tape_keep by_type = role_of(dev, queue)->kept_read;
+    return by_type.whole != 0 ? by_type : KEEP_MOST;
+}
+
+static struct tape_keep keep_used(const struct virtio_device *dev, unsigned queue)
+{
+    struct tape_keep by_type = role_of(dev, queue)->kept_written;
+    return by_type.whole != 0 ? by_type : TAPE_KEEP_DATA;
+}
+
+static struct tape_rec record(const struct virtio_tape *vt, enum tape_type type, unsigned queue)
+{
+    return tape_rec(type, vt->source, queue);
 }
 
 /* ---- chains are taken ---- */
 
-static void note_pop(struct tape_queue *tq, const struct vq_chain *chain)
+static void note_pop(const struct virtio_tape *vt, unsigned queue, const struct vq_chain *chain)
 {
-    struct tape *t = tq->owner->tape;
-    struct tape_rec rec = record(tq, TAPE_POP);
+    struct tape *t = vt->tape;
+    struct tape_keep keeps = keep(vt->dev, queue);
+    struct tape_rec rec = record(vt, TAPE_POP, queue);
     struct iobuf rd = iobuf_init(chain->iov, chain->rd_iov);
-    uint32_t kept = tape_kept(rd.left, tq->keep);
+    uint32_t kept = tape_kept(rd.left, keeps);
     rec.a = chain->iov_count;
     rec.b = TAPE_A_CHAIN | chain->head;
     uint8_t *room = tape_room(t, chain->iov_count * TAPE_BUFFER_MAX + kept);
     uint8_t *to = tape_put_buffers(t, room, chain->iov, chain->rd_iov, false);
     to =
         tape_put_buffers(t, to, chain->iov + chain->rd_iov, chain->iov_count - chain->rd_iov, true);
-    tape_gather(to, chain->iov, chain->rd_iov, rd.left, tq->keep);
+    tape_gather(to, chain->iov, chain->rd_iov, rd.left, keeps);
     rec.len = (uint32_t)(to - room) + kept;
     tape_note(t, &rec);
 }
 
-static int record_pop(struct virtqueue *vq, struct vq_chain *chain)
+/* ---- chains are given back ---- */
+
+/* What was written, and (where that is not the whole of it) the status at the end. */
+static void say_push(const struct virtio_tape *vt, unsigned queue, const struct vq_chain *chain)
 {
-    struct tape_queue *tq = vq->tape;
-    int got = tq->real->pop(vq, chain);
-    if (got > 0) {
-        note_pop(tq, chain);
-        return got;
+    struct tape *t = vt->tape;
+    struct tape_keep keeps = keep_used(vt->dev, queue);
+    uint32_t written = vq_chain_written(chain);
+    const struct iovec *iov = chain->iov + chain->rd_iov;
+    unsigned count = chain->iov_count - chain->rd_iov;
+    struct iobuf all = iobuf_init(iov, count);
+    uint32_t kept = tape_kept(min_u64(written, all.left), keeps);
+    uint32_t tail = (uint32_t)min_u64(chain->tail.done, TAIL_MAX);
+    struct tape_rec rec = record(vt, TAPE_PUSH, queue);
+    rec.a = chain->head;
+    rec.b = written;
+    rec.len = kept + tail;
+    uint8_t *to = tape_room(t, rec.len);
+    tape_gather(to, iov, count, min_u64(written, all.left), keeps);
+    if (tail > 0) {
+        iobuf_skip(&all, all.left - chain->tail.done - chain->tail.left);
+        iobuf_get(&all, to + kept, tail);
     }
-    struct tape_rec rec = record(tq, TAPE_POP);
-    rec.b = got < 0 ? TAPE_BROKEN_CHAIN : TAPE_NO_CHAIN;
-    tape_note(tq->owner->tape, &rec);
-    return got;
+    tape_say(t, &rec);
+}
+
+/* ---- a replay's ring format ---- */
+
+static const struct virtio_tape *tape_of(const struct virtqueue *vq)
+{
+    return container_of(vq->ops, struct virtio_tape, format);
+}
+
+static unsigned index_of(const struct virtqueue *vq)
+{
+    return container_of(vq, struct virtio_queue, vq)->index;
+}
+
+static const struct tape_rec *ask(const struct virtqueue *vq, enum tape_type type)
+{
+    return tape_ask(tape_of(vq)->tape, tape_of(vq)->source, type, index_of(vq));
+}
+
+static int replay_activate(struct virtqueue *vq, const struct vq_config *config)
+{
+    bool packed = virtio_device_has(tape_of(vq)->dev, VIRTIO_F_RING_PACKED);
+    return (packed ? &vq_packed_ops : &vq_split_ops)->activate(vq, config);
 }
 
 static int no_chain(struct virtqueue *vq, const char *what, uint64_t value)
 {
-    tape_bad(vq->tape->owner->tape, what, value);
+    tape_bad(tape_of(vq)->tape, what, value);
     return vq_error(vq, -EPROTO, "the recorded chain is none");
 }
 
 /* A tape may have been tampered with: its buffers are checked as the driver's are. */
 static int replay_chain(struct virtqueue *vq, struct vq_chain *chain, const struct tape_rec *rec)
 {
-    const struct tape_queue *tq = vq->tape;
+    struct tape_keep keeps = keep(tape_of(vq)->dev, index_of(vq));
     const uint8_t *at = rec->bytes, *end = at + rec->len;
     for (uint64_t i = 0; i < rec->a; i++) {
         struct tape_buffer b;
@@ -112,17 +142,15 @@ static int replay_chain(struct virtqueue *vq, struct vq_chain *chain, const stru
     chain->head = (uint16_t)rec->b;
     if (chain->head >= vq->size || vq->in_flight[chain->head])
         return no_chain(vq, "head", chain->head);
-    if ((size_t)(end - at) != tape_kept(rd.left, tq->keep))
+    if ((size_t)(end - at) != tape_kept(rd.left, keeps))
         return no_chain(vq, "number of bytes", rec->len);
-    tape_scatter(at, chain->iov, chain->rd_iov, rd.left, tq->keep);
+    tape_scatter(at, chain->iov, chain->rd_iov, rd.left, keeps);
     return 1;
 }
 
 static int replay_pop(struct virtqueue *vq, struct vq_chain *chain)
 {
-    const struct tape_queue *tq = vq->tape;
-    const struct tape_rec *rec =
-        tape_ask(tq->owner->tape, tq->owner->source, TAPE_POP, tq->q->index);
+    const struct tape_rec *rec = ask(vq, TAPE_POP);
     if (rec == NULL || rec->b == TAPE_NO_CHAIN)
         return 0;
     if (rec->b == TAPE_BROKEN_CHAIN)
@@ -130,90 +158,20 @@ static int replay_pop(struct virtqueue *vq, struct vq_chain *chain)
     return replay_chain(vq, chain, rec);
 }
 
-/* ---- chains are given back ---- */
-
-/* What was written, and (where that is not the whole of it) the status at the end. */
-static void say_push(struct tape_queue *tq, const struct vq_chain *chain, uint32_t written)
-{
-    struct tape *t = tq->owner->tape;
-    const struct iovec *iov = chain->iov + chain->rd_iov;
-    unsigned count = chain->iov_count - chain->rd_iov;
-    struct iobuf all = iobuf_init(iov, count);
-    uint32_t kept = tape_kept(min_u64(written, all.left), tq->keep_used);
-    uint32_t tail = (uint32_t)min_u64(chain->tail.done, TAIL_MAX);
-    struct tape_rec rec = record(tq, TAPE_PUSH);
-    rec.a = chain->head;
-    rec.b = written;
-    rec.len = kept + tail;
-    uint8_t *to = tape_room(t, rec.len);
-    tape_gather(to, iov, count, min_u64(written, all.left), tq->keep_used);
-    if (tail > 0) {
-        iobuf_skip(&all, all.left - chain->tail.done - chain->tail.left);
-        iobuf_get(&all, to + kept, tail);
-    }
-    tape_say(t, &rec);
-}
-
-static void record_push(struct virtqueue *vq, const struct vq_chain *chain, uint32_t written)
-{
-    say_push(vq->tape, chain, written);
-    vq->tape->real->push(vq, chain, written);
-}
-
 static void replay_push(struct virtqueue *vq, const struct vq_chain *chain, uint32_t written)
 {
-    say_push(vq->tape, chain, written);
-}
-
-static void say_unpop(struct tape_queue *tq, const struct vq_chain *chain)
-{
-    struct tape_rec rec = record(tq, TAPE_PUSH);
-    rec.a = chain->head;
-    rec.b = PUSH_BACK;
-    tape_say(tq->owner->tape, &rec);
-}
-
-static void record_unpop(struct virtqueue *vq, const struct vq_chain *chain)
-{
-    say_unpop(vq->tape, chain);
-    vq->tape->real->unpop(vq, chain);
-}
-
-static void replay_unpop(struct virtqueue *vq, const struct vq_chain *chain)
-{
-    say_unpop(vq->tape, chain);
-}
-
-static bool record_flush(struct virtqueue *vq)
-{
-    bool interrupt = vq->tape->real->flush(vq);
-    note(vq->tape, TAPE_FLUSH, interrupt);
-    return interrupt;
+    (void)vq, (void)chain, (void)written; /* on_event() has compared it */
 }
 
 static bool replay_flush(struct virtqueue *vq)
 {
-    const struct tape_queue *tq = vq->tape;
-    const struct tape_rec *rec =
-        tape_ask(tq->owner->tape, tq->owner->source, TAPE_FLUSH, tq->q->index);
+    const struct tape_rec *rec = ask(vq, TAPE_FLUSH);
     return rec != NULL && rec->a != 0;
-}
-
-/* ---- notifications ---- */
-
-/* Only what changes the device's course is recorded: chains have come while it turned them on. */
-static bool record_notify_on(struct virtqueue *vq)
-{
-    bool more = vq->tape->real->notify_on(vq);
-    if (more && !vq->tape->idle)
-        note(vq->tape, TAPE_MORE, 0);
-    return more;
 }
 
 static bool replay_notify_on(struct virtqueue *vq)
 {
-    const struct tape_queue *tq = vq->tape;
-    return tape_ask_maybe(tq->owner->tape, tq->owner->source, TAPE_MORE, tq->q->index) != NULL;
+    return tape_ask_maybe(tape_of(vq)->tape, tape_of(vq)->source, TAPE_MORE, index_of(vq)) != NULL;
 }
 
 static void replay_notify_off(struct virtqueue *vq)
@@ -221,77 +179,21 @@ static void replay_notify_off(struct virtqueue *vq)
     (void)vq;
 }
 
-static bool record_available(const struct virtqueue *vq)
-{
-    bool some = vq->tape->real->available(vq);
-    if (!vq->tape->idle)
-        note(vq->tape, TAPE_LOOK, some);
-    return some;
-}
-
 static bool replay_available(const struct virtqueue *vq)
 {
-    const struct tape_queue *tq = vq->tape;
-    const struct tape_rec *rec =
-        tape_ask(tq->owner->tape, tq->owner->source, TAPE_LOOK, tq->q->index);
+    const struct tape_rec *rec = ask(vq, TAPE_LOOK);
     return rec != NULL && rec->a != 0;
 }
 
-void vq_tape_wrap(struct virtqueue *vq, struct tape_queue *tq)
-{
-    tq->real = vq->ops;
-    tq->around = *vq->ops;
-    if (tape_is_replay(tq->owner->tape)) {
-        tq->around = (struct vq_ops){.activate = tq->real->activate,
-                                     .pop = replay_pop,
-                                     .push = replay_push,
-                                     .flush = replay_flush,
-                                     .unpop = replay_unpop,
-                                     .notify_off = replay_notify_off,
-                                     .notify_on = replay_notify_on,
-                                     .available = replay_available};
-    } else {
-        tq->around.pop = record_pop;
-        tq->around.push = record_push;
-        tq->around.flush = record_flush;
-        tq->around.unpop = record_unpop;
-        tq->around.notify_on = record_notify_on;
-        tq->around.available = record_available;
-    }
-    vq->tape = tq;
-    vq->ops = &tq->around;
-}
-
-/* ---- the queue is called ---- */
-
-static void on_kick(void *ctx, uint32_t events)
-{
-    struct tape_queue *tq = ctx;
-    note(tq, TAPE_KICK, 0);
-    tq->on_kick(tq->q, events);
-}
-
-static bool when_idle(struct tape_queue *tq, bool (*found)(void *ctx))
-{
-    tq->idle = true;
-    bool some = found(tq->q);
-    tq->idle = false;
-    if (some)
-        note(tq, TAPE_LATER, 0);
-    return some;
-}
-
-static bool look(void *ctx)
-{
-    struct tape_queue *tq = ctx;
-    return when_idle(tq, tq->look);
-}
-
-static bool stop_looking(void *ctx)
-{
-    struct tape_queue *tq = ctx;
-    return when_idle(tq, tq->sleep);
-}
+static const struct vq_ops replay_ops = {
+    .activate = replay_activate,
+    .pop = replay_pop,
+    .push = replay_push,
+    .flush = replay_flush,
+    .notify_off = replay_notify_off,
+    .notify_on = replay_notify_on,
+    .available = replay_available,
+};
 
 static void play(void *ctx, const struct tape_rec *rec)
 {
@@ -302,98 +204,72 @@ static void play(void *ctx, const struct tape_rec *rec)
         virtio_queue_serve_later(vt->dev, rec->queue);
 }
 
-static struct tape_keep kept(struct tape_keep by_type, struct tape_keep usual)
+/* ---- events ---- */
+
+/* What of the outside's a recording notes; in a replay the device has asked for it. */
+static void note(const struct virtio_tape *vt, unsigned queue, const struct virtio_event *e)
 {
-    return by_type.whole != 0 ? by_type : usual;
+    static const uint8_t types[] = {
+        [VIRTIO_ON_KICK] = TAPE_KICK,   [VIRTIO_ON_FOUND] = TAPE_LATER,
+        [VIRTIO_ON_BROKEN] = TAPE_POP,  [VIRTIO_ON_EMPTY] = TAPE_POP,
+        [VIRTIO_ON_MORE] = TAPE_MORE,   [VIRTIO_ON_LOOK] = TAPE_LOOK,
+        [VIRTIO_ON_FLUSH] = TAPE_FLUSH,
+    };
+    if (e->kind == VIRTIO_ON_TAKE)
+        note_pop(vt, queue, e->chain);
+    if (e->kind >= ARRAY_SIZE(types) || types[e->kind] == 0)
+        return;
+    struct tape_rec rec = record(vt, types[e->kind], queue);
+    if (e->kind == VIRTIO_ON_LOOK || e->kind == VIRTIO_ON_FLUSH)
+        rec.a = e->value;
+    if (e->kind == VIRTIO_ON_BROKEN)
+        rec.b = TAPE_BROKEN_CHAIN;
+    tape_note(vt->tape, &rec);
 }
 
-static void wrap_queue(struct virtio_tape *vt, unsigned index)
+static void on_event(struct virtio_observer *o, const struct virtio_event *e)
 {
-    struct virtio_queue *q = &vt->dev->queues[index];
-    struct tape_queue *tq = &vt->queues[index];
-    const struct virtio_device_config *cfg = &vt->dev->cfg;
-    const struct virtio_queue_role *role = virtio_type_role(cfg->type, cfg->queue_count, index);
-    *tq = (struct tape_queue){.owner = vt,
-                              .q = q,
-                              .keep = kept(role->kept_read, KEEP_MOST),
-                              .keep_used = kept(role->kept_written, TAPE_KEEP_DATA),
-                              .on_kick = q->kick.cb,
-                              .look = q->poll.look,
-                              .sleep = q->poll.sleep};
-    q->kick.cb = on_kick;
-    q->poll.look = look;
-    q->poll.sleep = stop_looking;
-    q->kick.ctx = q->poll.ctx = tq;
+    const struct virtio_tape *vt = container_of(o, struct virtio_tape, observer);
+    unsigned queue = e->queue != NULL ? e->queue->index : 0;
+    if (!tape_is_replay(vt->tape))
+        note(vt, queue, e);
+    bool config = e->kind == VIRTIO_ON_CONFIG_INTERRUPT;
+    struct tape_rec rec = record(vt, config ? TAPE_CONFIG_INTERRUPT : TAPE_INTERRUPT, queue);
+    if (e->kind == VIRTIO_ON_GIVE)
+        say_push(vt, queue, e->chain);
+    if (config || e->kind == VIRTIO_ON_INTERRUPT || (e->kind == VIRTIO_ON_FLUSH && e->value != 0))
+        tape_say(vt->tape, &rec);
 }
-
-/* ---- interrupts ---- */
-
-static void say_interrupt(struct virtio_tape *vt, enum tape_type type, unsigned queue)
-{
-    struct tape_rec rec = tape_rec(type, vt->source, queue);
-    tape_say(vt->tape, &rec);
-}
-
-static void notify_queue(void *ctx, unsigned queue)
-{
-    struct virtio_tape *vt = ctx;
-    say_interrupt(vt, TAPE_INTERRUPT, queue);
-    vt->host.ops->notify_queue(vt->host.ctx, queue);
-}
-
-static void notify_config(void *ctx)
-{
-    struct virtio_tape *vt = ctx;
-    say_interrupt(vt, TAPE_CONFIG_INTERRUPT, 0);
-    vt->host.ops->notify_config(vt->host.ctx);
-}
-
-static int queue_vector(void *ctx, unsigned queue)
-{
-    const struct virtio_tape *vt = ctx;
-    return vt->host.ops->queue_vector != NULL ? vt->host.ops->queue_vector(vt->host.ctx, queue)
-                                              : -1;
-}
-
-static const struct virtio_host_ops host_ops = {
-    .notify_queue = notify_queue,
-    .notify_config = notify_config,
-    .queue_vector = queue_vector,
-};
 
 /* ---- life ---- */
 
+static void destroy(struct virtio_observer *o)
+{
+    free(container_of(o, struct virtio_tape, observer));
+}
+
 int virtio_tape_create(struct virtio_device *dev, struct tape *tape)
 {
-    unsigned queues = dev->cfg.queue_count;
-    struct virtio_tape *vt = calloc(1, sizeof(*vt) + queues * sizeof(vt->queues[0]));
+    struct virtio_tape *vt = calloc(1, sizeof(*vt));
     if (vt == NULL)
         return fail(-ENOMEM, "virtio %s: tape", dev->setup.name);
-    vt->tape = tape;
-    vt->dev = dev;
+    *vt = (struct virtio_tape){
+        .observer = {.event = on_event, .destroy = destroy, .sees = VIRTIO_SEES_INTERRUPTS},
+        .tape = tape,
+        .dev = dev,
+        .format = replay_ops,
+    };
     vt->source = tape_add_source(tape, &(struct tape_source){.name = dev->setup.name,
                                                              .kind = TAPE_QUEUES,
-                                                             .queues = queues,
+                                                             .queues = dev->cfg.queue_count,
                                                              .play = play,
                                                              .ctx = vt});
     tape_say(tape, &(struct tape_rec){.type = TAPE_DEVICE,
                                       .source = (uint8_t)vt->source,
                                       .a = dev->cfg.type->id,
-                                      .b = queues});
-    for (unsigned i = 0; i < queues; i++)
-        wrap_queue(vt, i);
-    vt->host = dev->host;
-    dev->host = (struct virtio_host){.ops = &host_ops, .ctx = vt};
-    dev->tape = vt;
+                                      .b = dev->cfg.queue_count});
+    if (tape_is_replay(tape))
+        dev->format = &vt->format;
+    virtio_observer_add(dev, &vt->observer);
     return 0;
-}
-
-void virtio_tape_destroy(struct virtio_tape *vt)
-{
-    free(vt);
-}
-
-struct tape_queue *virtio_tape_queue(struct virtio_tape *vt, unsigned queue)
-{
-    return vt != NULL ? &vt->queues[queue] : NULL;
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "virtio/observe/stats.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "core/base/clock.h"
+#include "core/base/fail.h"
 #include "core/base/xmath.h"
-#include "virtio/ring/virtqueue.h"
+#include "virtio/base/observer.h"
 
 /*
  * What came back since the last flush, by when it was taken. One turn takes many chains at one
@@ -19,15 +21,23 @@ struct run {
     uint64_t count;
 };
 
-struct virtio_meter {
-    const struct clock *clock;
+/* Of a queue. */
+struct meter {
     struct virtio_stats stats;
     _Atomic uint64_t register_kicks;
     bool in_turn, kicked, polled, found_nothing;
-    uint64_t batch;    /* chains taken in this turn */
-    uint64_t taken_ns; /* when its first one was */
+    uint64_t batch;     /* chains taken in this turn */
+    uint64_t turn_ns;   /* when its first one was */
+    uint64_t *taken_ns; /* when each chain in flight was, by slot */
     struct run runs[RUNS];
     unsigned run_count;
+};
+
+struct meters {
+    struct virtio_observer observer;
+    const struct clock *clock;
+    uint64_t *taken_ns; /* of all queues */
+    struct meter of[];
 };
 
 /* ---- figures ---- */
@@ -67,52 +77,16 @@ uint64_t virtio_stats_latency_ns(const struct virtio_stats *s, unsigned percent)
     return 0;
 }
 
-/* ---- the meter ---- */
+/* ---- what happens ---- */
 
-struct virtio_meter *virtio_meter_create(const struct clock *clock)
-{
-    struct virtio_meter *m = calloc(1, sizeof(*m));
-    if (m != NULL)
-        m->clock = clock;
-    return m;
-}
-
-void virtio_meter_destroy(struct virtio_meter *m)
-{
-    free(m);
-}
-
-void virtio_meter_kicked(struct virtio_meter *m)
-{
-    m->stats.kicks++;
-    m->kicked = true;
-}
-
-void virtio_meter_polled(struct virtio_meter *m)
-{
-    m->polled = true;
-}
-
-void virtio_meter_register_kick(struct virtio_meter *m)
-{
-    atomic_fetch_add_explicit(&m->register_kicks, 1, memory_order_relaxed);
-}
-
-static void count_batch(struct virtio_meter *m, uint64_t chains)
+static void count_batch(struct meter *m, uint64_t chains)
 {
     unsigned bucket = (unsigned)min_u64(bit_length(chains), VIRTIO_STATS_BATCHES) - 1;
     m->stats.batches++;
     m->stats.batch_sizes[bucket]++;
 }
 
-void virtio_meter_turn_begins(struct virtio_meter *m)
-{
-    m->in_turn = true;
-    m->found_nothing = false;
-    m->batch = 0;
-}
-
-void virtio_meter_turn_ends(struct virtio_meter *m)
+static void end_turn(struct meter *m)
 {
     if (m->batch > 0)
         count_batch(m, m->batch);
@@ -120,32 +94,26 @@ void virtio_meter_turn_ends(struct virtio_meter *m)
         m->stats.spurious++;
     if (m->batch > 0 && m->polled)
         m->stats.polled++;
-    m->in_turn = false;
-    m->kicked = false;
-    m->polled = false;
+    m->in_turn = m->kicked = m->polled = false;
+    m->batch = 0;
 }
 
-void virtio_meter_took(struct virtio_meter *m, struct vq_chain *chain)
+static void take(struct meter *m, const struct clock *clock, const struct vq_chain *chain)
 {
-    if (!m->in_turn || m->batch == 0)
-        m->taken_ns = clock_now_ns(m->clock);
+    if (m->batch == 0)
+        m->turn_ns = clock_now_ns(clock);
     if (m->in_turn)
         m->batch++;
     else
         count_batch(m, 1); /* a device may take one when its backend has something for it */
     m->stats.requests++;
     m->stats.in_flight++;
-    chain->taken_ns = m->taken_ns;
+    m->taken_ns[chain->slot] = m->turn_ns;
 }
 
-void virtio_meter_found_nothing(struct virtio_meter *m)
+static void settle(struct meter *m, const struct clock *clock)
 {
-    m->found_nothing = true;
-}
-
-static void settle(struct virtio_meter *m)
-{
-    uint64_t now = m->run_count > 0 ? clock_now_ns(m->clock) : 0;
+    uint64_t now = m->run_count > 0 ? clock_now_ns(clock) : 0;
     for (unsigned i = 0; i < m->run_count; i++) {
         const struct run *run = &m->runs[i];
         uint64_t ns = now > run->taken_ns ? now - run->taken_ns : 0;
@@ -156,45 +124,130 @@ static void settle(struct virtio_meter *m)
     m->run_count = 0;
 }
 
-void virtio_meter_gives(struct virtio_meter *m, const struct vq_chain *chain)
+static void give(struct meter *m, const struct clock *clock, const struct vq_chain *chain)
 {
+    uint64_t taken_ns = m->taken_ns[chain->slot];
     m->stats.in_flight--;
     m->stats.rd_bytes += chain->rd.done;
     m->stats.wr_bytes += chain->wr.done + chain->tail.done;
-    if (m->run_count > 0 && m->runs[m->run_count - 1].taken_ns == chain->taken_ns) {
+    if (m->run_count > 0 && m->runs[m->run_count - 1].taken_ns == taken_ns) {
         m->runs[m->run_count - 1].count++;
         return;
     }
     if (m->run_count == RUNS)
-        settle(m);
-    m->runs[m->run_count++] = (struct run){.taken_ns = chain->taken_ns, .count = 1};
+        settle(m, clock);
+    m->runs[m->run_count++] = (struct run){.taken_ns = taken_ns, .count = 1};
 }
 
-void virtio_meter_flushed(struct virtio_meter *m, bool interrupt)
-{
-    settle(m);
-    if (interrupt)
-        m->stats.interrupts++;
-    else
-        m->stats.suppressed++;
-}
-
-void virtio_meter_interrupt(struct virtio_meter *m)
-{
-    m->stats.interrupts++;
-}
-
-void virtio_meter_stopped(struct virtio_meter *m)
+static void stop(struct meter *m)
 {
     m->stats.resets++;
     m->stats.in_flight = 0;
     m->run_count = 0; /* the guest will not see them */
-    m->kicked = false;
-    m->polled = false;
+    m->kicked = m->polled = false;
 }
 
-void virtio_meter_read(const struct virtio_meter *m, struct virtio_stats *out)
+static void on_event(struct virtio_observer *o, const struct virtio_event *e)
 {
-    *out = m->stats;
-    out->register_kicks = atomic_load_explicit(&m->register_kicks, memory_order_relaxed);
+    struct meters *all = container_of(o, struct meters, observer);
+    if (e->queue == NULL)
+        return;
+    struct meter *m = &all->of[e->queue->index];
+    switch (e->kind) {
+    case VIRTIO_ON_REGISTER_KICK:
+        atomic_fetch_add_explicit(&m->register_kicks, 1, memory_order_relaxed);
+        break;
+    case VIRTIO_ON_STOP:
+        stop(m);
+        break;
+    case VIRTIO_ON_KICK:
+        m->kicked = true;
+        m->stats.kicks++;
+        break;
+    case VIRTIO_ON_FOUND:
+        m->polled |= e->value != 0;
+        break;
+    case VIRTIO_ON_TURN:
+        m->in_turn = true;
+        m->found_nothing = false;
+        break;
+    case VIRTIO_ON_TURN_END:
+        end_turn(m);
+        break;
+    case VIRTIO_ON_TAKE:
+        take(m, all->clock, e->chain);
+        break;
+    case VIRTIO_ON_EMPTY:
+    case VIRTIO_ON_MORE:
+        m->found_nothing = e->kind == VIRTIO_ON_EMPTY;
+        break;
+    case VIRTIO_ON_GIVE:
+        give(m, all->clock, e->chain);
+        break;
+    case VIRTIO_ON_FLUSH:
+        settle(m, all->clock);
+        m->stats.suppressed += e->value == 0;
+        m->stats.interrupts += e->value;
+        break;
+    case VIRTIO_ON_INTERRUPT:
+        m->stats.interrupts++;
+        break;
+    default:
+        break;
+    }
+}
+
+/* ---- life ---- */
+
+static void destroy(struct virtio_observer *o)
+{
+    struct meters *all = container_of(o, struct meters, observer);
+    free(all->taken_ns);
+    free(all);
+}
+
+int virtio_device_measure(struct virtio_device *dev, const struct clock *clock)
+{
+    size_t queues = dev->cfg.queue_count, size_max = dev->setup.queue_size_max;
+    struct meters *all = calloc(1, sizeof(*all) + queues * sizeof(all->of[0]));
+    uint64_t *taken_ns = calloc(queues * size_max, sizeof(*taken_ns));
+    if (all == NULL || taken_ns == NULL) {
+        free(all);
+        free(taken_ns);
+        return fail(-ENOMEM, "virtio %s: statistics", dev->setup.name);
+    }
+    all->observer = (struct virtio_observer){
+        .event = on_event, .destroy = destroy, .sees = VIRTIO_SEES_INTERRUPTS};
+    all->clock = clock;
+    all->taken_ns = taken_ns;
+    for (size_t i = 0; i < queues; i++)
+        all->of[i].taken_ns = &taken_ns[i * size_max];
+    virtio_observer_add(dev, &all->observer);
+    return 0;
+}
+
+/* ---- reading them ---- */
+
+struct stats_call {
+    const struct meter *meter;
+    struct virtio_stats *out;
+};
+
+static int read_meter(void *arg)
+{
+    const struct stats_call *call = arg;
+    *call->out = call->meter->stats;
+    call->out->register_kicks =
+        atomic_load_explicit(&call->meter->register_kicks, memory_order_relaxed);
+    return 0;
+}
+
+bool virtio_device_stats(const struct virtio_device *dev, unsigned queue, struct virtio_stats *out)
+{
+    struct virtio_observer *o = virtio_observer_find(dev, on_event);
+    if (queue >= dev->cfg.queue_count || o == NULL)
+        return false;
+    struct stats_call call = {&container_of(o, struct meters, observer)->of[queue], out};
+    evloop_call(dev->queues[queue].loop, read_meter, &call);
+    return true;
 }

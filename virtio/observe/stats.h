@@ -3,12 +3,9 @@
  * What a queue does, in figures: requests, bytes, how many at a time, who woke whom, and how long
  * requests took.
  *
- * A queue that is measured has a struct virtio_meter, which device.c tells of each step; one that
- * is not has none, and pays for a branch. The clock is read twice a turn, not twice a request: when
- * the first chain of a turn is taken, and when the guest is shown what came back. A latency is the
- * time between these two, so it holds the wait for the rest of the batch, as the guest sees it.
- *
- * On the device's loop, but for what says otherwise.
+ * The clock is read twice a turn, not twice a request: when the first chain of a turn is taken, and
+ * when the guest is shown what came back. A latency is the time between these two, so it holds the
+ * wait for the rest of the batch, as the guest sees it.
  */
 #ifndef MINIVET_VIRTIO_STATS_H
 #define MINIVET_VIRTIO_STATS_H
@@ -17,7 +14,7 @@
 #include <stdint.h>
 
 struct clock;
-struct vq_chain;
+struct virtio_device;
 
 /* 1, 2-3, 4-7, 8-15, 16 and more. */
 #define VIRTIO_STATS_BATCHES 5u
@@ -51,26 +48,14 @@ uint64_t virtio_stats_completed(const struct virtio_stats *s);
  */
 uint64_t virtio_stats_latency_ns(const struct virtio_stats *s, unsigned percent);
 
-/* ---- for device.c: what happens to a queue ---- */
+/*
+ * Set-up thread, before the transport: measures all queues from now on, by that clock. -ENOMEM;
+ * reported.
+ */
+int virtio_device_measure(struct virtio_device *dev, const struct clock *clock);
 
-struct virtio_meter;
-
-/* NULL: out of memory; not reported. */
-struct virtio_meter *virtio_meter_create(const struct clock *clock);
-void virtio_meter_destroy(struct virtio_meter *m); /* NULL is allowed */
-
-void virtio_meter_kicked(struct virtio_meter *m);
-void virtio_meter_polled(struct virtio_meter *m);        /* the next turn comes of a look */
-void virtio_meter_register_kick(struct virtio_meter *m); /* any thread */
-void virtio_meter_turn_begins(struct virtio_meter *m);
-void virtio_meter_turn_ends(struct virtio_meter *m);
-void virtio_meter_took(struct virtio_meter *m, struct vq_chain *chain);
-void virtio_meter_found_nothing(struct virtio_meter *m);
-void virtio_meter_gives(struct virtio_meter *m, const struct vq_chain *chain); /* before the push */
-void virtio_meter_flushed(struct virtio_meter *m, bool interrupt);
-void virtio_meter_interrupt(struct virtio_meter *m); /* for chains that somebody else gave back */
-void virtio_meter_stopped(struct virtio_meter *m);
-
-void virtio_meter_read(const struct virtio_meter *m, struct virtio_stats *out);
+/* On the device's loop. Asks the queue's loop what it has done since; false: it is not measured, or
+ * there is none. */
+bool virtio_device_stats(const struct virtio_device *dev, unsigned queue, struct virtio_stats *out);
 
 #endif

@@ -31,6 +31,29 @@ static unsigned rule_count(const struct virtio_device *dev)
     return STRICT_RULES + dev->cfg.type->rule_count;
 }
 
+/* ---- events ---- */
+
+static void on_event(struct virtio_observer *o, const struct virtio_event *e)
+{
+    struct virtio_strict *s = container_of(o, struct virtio_strict, observer);
+    if (e->kind == VIRTIO_ON_ACCESS)
+        strict_check(s, e->access);
+    else if (e->kind == VIRTIO_ON_BAD_VECTOR)
+        strict_dev_report(s, STRICT_PCI_VECTOR, "%llu", (unsigned long long)e->value);
+    else if (e->kind == VIRTIO_ON_BAD_WINDOW)
+        strict_dev_report(s, STRICT_PCI_WINDOW, "offset %#llx", (unsigned long long)e->value);
+    else if (e->queue != NULL)
+        strict_ring_event(&s->queues[e->queue->index], e);
+}
+
+struct virtio_strict *virtio_strict_of(const struct virtio_device *dev)
+{
+    struct virtio_observer *o = virtio_observer_find(dev, on_event);
+    return o != NULL ? container_of(o, struct virtio_strict, observer) : NULL;
+}
+
+/* ---- reports ---- */
+
 /* Row 0 is for what concerns no queue. */
 static _Atomic uint64_t *counter(const struct virtio_strict *s, unsigned row, unsigned rule)
 {
@@ -46,7 +69,7 @@ static void name_queue(char where[WHERE_BYTES], int queue)
 
 void strict_report(struct virtio_device *dev, int queue, unsigned rule, const char *fmt, ...)
 {
-    struct virtio_strict *s = dev->strict;
+    struct virtio_strict *s = virtio_strict_of(dev);
     if (s == NULL)
         return;
     bool has_queue = queue >= 0 && (unsigned)queue < s->queue_count;
@@ -68,7 +91,7 @@ void strict_report(struct virtio_device *dev, int queue, unsigned rule, const ch
 
 uint64_t virtio_strict_count(const struct virtio_device *dev, unsigned rule)
 {
-    const struct virtio_strict *s = dev->strict;
+    const struct virtio_strict *s = virtio_strict_of(dev);
     uint64_t sum = 0;
     for (unsigned row = 0; s != NULL && row <= s->queue_count; row++)
         sum += atomic_load(counter(s, row, rule));
@@ -85,7 +108,7 @@ uint64_t virtio_strict_total(const struct virtio_device *dev)
 
 void virtio_strict_summary(const struct virtio_device *dev)
 {
-    const struct virtio_strict *s = dev->strict;
+    const struct virtio_strict *s = virtio_strict_of(dev);
     if (s == NULL)
         return;
     if (virtio_strict_total(dev) == 0)
@@ -104,44 +127,42 @@ void virtio_strict_summary(const struct virtio_device *dev)
 
 /* ---- life ---- */
 
-int virtio_strict_create(struct virtio_strict **out, struct virtio_device *dev)
+static void destroy(struct virtio_observer *o)
 {
-    unsigned queues = dev->cfg.queue_count;
+    struct virtio_strict *s = container_of(o, struct virtio_strict, observer);
+    pthread_mutex_destroy(&s->lock);
+    free(s->descs);
+    free(s->chains);
+    free(s->counts);
+    free(s);
+}
+
+int virtio_strict_watch(struct virtio_device *dev)
+{
+    size_t queues = dev->cfg.queue_count, size_max = dev->setup.queue_size_max;
     struct virtio_strict *s = calloc(1, sizeof(*s) + queues * sizeof(s->queues[0]));
-    _Atomic uint64_t *counts = calloc((size_t)(queues + 1) * rule_count(dev), sizeof(*counts));
-    if (s == NULL || counts == NULL) {
-        free(s);
-        free(counts);
+    if (s == NULL)
+        return fail(-ENOMEM, "virtio %s: driver monitor", dev->setup.name);
+    pthread_mutex_init(&s->lock, NULL);
+    s->observer =
+        (struct virtio_observer){.event = on_event, .destroy = destroy, .sees = VIRTIO_SEES_KICKS};
+    s->dev = dev;
+    s->queue_count = (unsigned)queues;
+    s->counts = calloc((queues + 1) * rule_count(dev), sizeof(*s->counts));
+    s->descs = calloc(queues * size_max, sizeof(*s->descs));
+    s->chains = calloc(queues * size_max, sizeof(*s->chains));
+    if (s->counts == NULL || s->descs == NULL || s->chains == NULL) {
+        destroy(&s->observer);
         return fail(-ENOMEM, "virtio %s: driver monitor", dev->setup.name);
     }
-    s->dev = dev;
-    s->counts = counts;
-    s->queue_count = queues;
-    pthread_mutex_init(&s->lock, NULL);
     for (unsigned i = 0; i < queues; i++)
         s->queues[i] = (struct strict_queue){
             .dev = dev,
             .index = i,
             .config.size = dev->setup.queue_size_max,
+            .descs = &s->descs[i * size_max],
+            .chains = &s->chains[i * size_max],
         };
-    *out = s;
+    virtio_observer_add(dev, &s->observer);
     return 0;
-}
-
-void virtio_strict_destroy(struct virtio_strict *s)
-{
-    if (s == NULL)
-        return;
-    for (unsigned i = 0; i < s->queue_count; i++) {
-        free(s->queues[i].descs);
-        free(s->queues[i].chains);
-    }
-    pthread_mutex_destroy(&s->lock);
-    free(s->counts);
-    free(s);
-}
-
-struct strict_queue *virtio_strict_queue(struct virtio_strict *s, unsigned queue)
-{
-    return s != NULL ? &s->queues[queue] : NULL;
 }

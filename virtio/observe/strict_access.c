@@ -7,7 +7,7 @@
 #include "core/base/xmath.h"
 #include "virtio/observe/strict_impl.h"
 #include "virtio/spec.h"
-#include "virtio/transport/pci_impl.h"
+#include "virtio/transport/pci.h"
 
 enum direction {
     R = 1,
@@ -91,7 +91,7 @@ static const struct reg *find(const struct virtio_strict *s, uint64_t offset)
 }
 
 /* The register, or a report and NULL: none is there, with this width and direction. */
-static const struct reg *check_access(struct virtio_strict *s, const struct strict_access *a)
+static const struct reg *check_access(struct virtio_strict *s, const struct virtio_access *a)
 {
     const struct reg *reg = find(s, a->offset);
     bool whole = reg != NULL && a->width == min_u64(reg->bytes, 4) &&
@@ -132,8 +132,8 @@ static void write_ready(struct virtio_strict *s, uint32_t value)
         strict_queue_start(s);
     } else if (s->pci) {
         strict_dev_report(s, STRICT_PCI_QUEUE_DISABLE, "queue %u", s->queue_sel);
-    } else if (q != NULL && q->config.ready) {
-        q->config.ready = false;
+    } else if (q != NULL && q->ready) {
+        q->ready = false;
         q->stop_unread = true;
     }
 }
@@ -242,7 +242,7 @@ static void read_register(struct virtio_strict *s, unsigned reg, uint32_t value)
 }
 
 /* Each queue has an address of its own, to which what names the queue is written. */
-static void pci_notify(struct virtio_strict *s, const struct strict_access *a)
+static void pci_notify(struct virtio_strict *s, const struct virtio_access *a)
 {
     bool with_data = strict_negotiated(s, VIRTIO_F_NOTIFICATION_DATA);
     uint32_t value = (uint32_t)a->value, queue = with_data ? value & VIRTIO_NOTIFY_VQ_MASK : value;
@@ -255,14 +255,13 @@ static void pci_notify(struct virtio_strict *s, const struct strict_access *a)
         strict_notify(s, value);
 }
 
-void strict_check(struct virtio_device *dev, unsigned structure, const struct strict_access *a)
+void strict_check(struct virtio_strict *s, const struct virtio_access *a)
 {
-    struct virtio_strict *s = dev->strict;
     const struct reg *reg;
     pthread_mutex_lock(&s->lock);
-    s->pci = structure != STRICT_MMIO && structure != STRICT_MMIO_CONFIG;
-    switch (structure) {
-    case STRICT_MMIO:
+    s->pci = a->structure != VIRTIO_ACCESS_MMIO && a->structure != VIRTIO_ACCESS_MMIO_CONFIG;
+    switch (a->structure) {
+    case VIRTIO_ACCESS_MMIO:
     case VIRTIO_PCI_CAP_COMMON_CFG:
         reg = check_access(s, a);
         if (reg != NULL && a->write)
@@ -278,7 +277,7 @@ void strict_check(struct virtio_device *dev, unsigned structure, const struct st
         if (a->write)
             strict_dev_report(s, STRICT_PCI_READ_ONLY, "the ISR status");
         break;
-    case STRICT_MMIO_CONFIG:
+    case VIRTIO_ACCESS_MMIO_CONFIG:
     case VIRTIO_PCI_CAP_DEVICE_CFG:
         strict_config(s, a);
         break;

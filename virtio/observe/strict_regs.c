@@ -44,7 +44,7 @@ static void forget(struct virtio_strict *s)
     for (unsigned i = 0; i < s->queue_count; i++) {
         struct strict_queue *q = &s->queues[i];
         q->config = (struct vq_config){.size = s->dev->setup.queue_size_max};
-        q->was_reset = q->reset_unread = q->stop_unread = q->vector_unread = false;
+        q->ready = q->was_reset = q->reset_unread = q->stop_unread = q->vector_unread = false;
     }
 }
 
@@ -181,7 +181,7 @@ struct strict_queue *strict_queue_write(struct virtio_strict *s)
         strict_dev_report(s, STRICT_QUEUE_NONE, "queue %u of %u", s->queue_sel, s->queue_count);
         return NULL;
     }
-    if (q->config.ready) {
+    if (q->ready) {
         strict_ring_report(q, s->pci ? STRICT_PCI_QUEUE_BUSY : STRICT_MMIO_QUEUE_BUSY,
                            "it is enabled");
         return NULL;
@@ -233,7 +233,7 @@ static void check_ring(struct virtio_strict *s, struct strict_queue *q)
         strict_ring_report(q, STRICT_OF_RING(packed, SIZE), "%u", c->size);
         return;
     }
-    uint64_t descs = (uint64_t)STRICT_DESC_BYTES * c->size;
+    uint64_t descs = (uint64_t)VIRTQ_DESC_BYTES * c->size;
     if (packed) {
         check_part(q, "descriptor", c->desc, descs, PVIRTQ_DESC_ALIGN, true);
         check_part(q, "driver", c->driver, PVIRTQ_EVENT_BYTES, PVIRTQ_EVENT_ALIGN, true);
@@ -256,7 +256,7 @@ void strict_queue_start(struct virtio_strict *s)
         strict_ring_report(q, STRICT_MMIO_QUEUE_STOP, "it is made ready again");
     q->reset_unread = q->stop_unread = q->was_reset = false;
     check_ring(s, q);
-    q->config.ready = true;
+    q->ready = true;
 }
 
 void strict_queue_reset(struct virtio_strict *s, uint32_t value)
@@ -266,8 +266,9 @@ void strict_queue_reset(struct virtio_strict *s, uint32_t value)
         strict_dev_report(s, STRICT_QUEUE_RESET_FEATURE, "queue %u", s->queue_sel);
     else if (q == NULL)
         strict_dev_report(s, STRICT_QUEUE_NONE, "queue %u of %u", s->queue_sel, s->queue_count);
-    else if (value == 1 && q->config.ready && has_status(s, VIRTIO_STATUS_DRIVER_OK)) {
+    else if (value == 1 && q->ready && has_status(s, VIRTIO_STATUS_DRIVER_OK)) {
         q->config = (struct vq_config){.size = size_max(s)};
+        q->ready = false;
         q->was_reset = q->reset_unread = true;
     }
 }
@@ -304,7 +305,7 @@ void strict_notify(struct virtio_strict *s, uint32_t value)
                           virtio_device_status(s->dev));
         return;
     }
-    if (queue >= s->queue_count || !s->queues[queue].config.ready) {
+    if (queue >= s->queue_count || !s->queues[queue].ready) {
         strict_dev_report(s, STRICT_NOTIFY_QUEUE, "queue %u %s", queue,
                           queue < s->queue_count ? "is not enabled" : "does not exist");
         return;
@@ -317,7 +318,7 @@ void strict_notify(struct virtio_strict *s, uint32_t value)
 
 /* ---- configuration space ---- */
 
-void strict_config(struct virtio_strict *s, const struct strict_access *a)
+void strict_config(struct virtio_strict *s, const struct virtio_access *a)
 {
     unsigned long long at = a->offset;
     const struct virtio_device_type *type = s->dev->cfg.type;

@@ -7,8 +7,8 @@
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
 #include "core/memory/gmem.h"
+#include "virtio/ring/ring_spec.h"
 #include "virtio/ring/vq_ops.h"
-#include "virtio/spec.h"
 
 /* VIRTIO 1.4 2.7.5.2: no chain has more bytes than that. */
 #define CHAIN_MAX_BYTES (UINT64_C(1) << 32)
@@ -19,10 +19,42 @@ int vq_error(struct virtqueue *vq, int err, const char *why)
     return err;
 }
 
+static const char *const fault_texts[VQ_FAULTS] = {
+    [VQ_IDX] = "available index ahead by more than the queue's size",
+    [VQ_HEAD] = "head outside of the descriptor table",
+    [VQ_HEAD_BUSY] = "head is in flight already",
+    [VQ_NEXT] = "next outside of the descriptor table",
+    [VQ_TABLE_NEXT] = "next outside of the indirect table",
+    [VQ_LOOP] = "chain comes back to itself",
+    [VQ_NESTED] = "INDIRECT inside an indirect table",
+    [VQ_BUSY] = "chain runs into descriptors in flight",
+    [VQ_PARTIAL] = "chain goes on where nothing is available",
+    [VQ_ID] = "buffer id not below the queue's size",
+    [VQ_ID_BUSY] = "buffer id is in flight already",
+    [VQ_LONG] = "chain longer than the queue",
+    [VQ_ORDER] = "readable buffer after a writable one",
+    [VQ_BYTES] = "chain of more than 4 GiB",
+    [VQ_EXCESSIVE] = "chain of more buffers than the device takes",
+    [VQ_ADDRESS] = "buffer outside of guest memory",
+    [VQ_INDIRECT] = "INDIRECT was not negotiated",
+    [VQ_INDIRECT_NEXT] = "INDIRECT and NEXT together",
+    [VQ_TABLE_BYTES] = "indirect table is not whole descriptors",
+    [VQ_TABLE_ADDRESS] = "indirect table outside of guest memory",
+};
+
+int vq_fault(struct virtqueue *vq, enum vq_fault fault, uint64_t value)
+{
+    vq->fault = fault;
+    vq->fault_value = value;
+    return vq_error(vq, -EPROTO, fault_texts[fault]);
+}
+
 static int make_chains(struct virtqueue *vq)
 {
-    vq->chains = calloc(vq->size, sizeof(*vq->chains));
-    vq->iov = calloc((size_t)vq->size * vq->iov_max, sizeof(*vq->iov));
+    /* One more than can be in flight: for the look that finds nothing, or a fault. */
+    size_t chains = (size_t)vq->size + 1;
+    vq->chains = calloc(chains, sizeof(*vq->chains));
+    vq->iov = calloc(chains * vq->iov_max, sizeof(*vq->iov));
     vq->in_flight = calloc(vq->size, sizeof(*vq->in_flight));
     vq->order = calloc(vq->in_order ? vq->size : 1, sizeof(struct vq_chain *));
     if (vq->chains == NULL || vq->iov == NULL || vq->in_flight == NULL || vq->order == NULL)
@@ -38,18 +70,15 @@ static bool has(const struct vq_setup *setup, unsigned feature)
 int vq_activate(struct virtqueue *vq, const struct vq_setup *setup)
 {
     BUG_ON(setup->iov_max == 0 || setup->iov_max > VQ_IOV_MAX || setup->size_max > VIRTQ_MAX_SIZE);
+    const struct vq_ops *ring = has(setup, VIRTIO_F_RING_PACKED) ? &vq_packed_ops : &vq_split_ops;
     *vq = (struct virtqueue){
-        .ops = has(setup, VIRTIO_F_RING_PACKED) ? &vq_packed_ops : &vq_split_ops,
+        .ops = setup->format != NULL ? setup->format : ring,
         .gmem = setup->gmem,
         .size = setup->config->size,
         .indirect = has(setup, VIRTIO_F_INDIRECT_DESC),
         .event_idx = has(setup, VIRTIO_F_EVENT_IDX),
         .in_order = has(setup, VIRTIO_F_IN_ORDER),
     };
-    if (setup->strict != NULL)
-        vq_strict_wrap(vq, setup->strict);
-    if (setup->tape != NULL)
-        vq_tape_wrap(vq, setup->tape);
     int err = 0;
     if (vq->size == 0 || vq->size > setup->size_max)
         err = vq_error(vq, -EINVAL, "size out of range");
@@ -78,38 +107,29 @@ int vq_chain_add(struct virtqueue *vq, struct vq_chain *chain, uint64_t addr, ui
 {
     /* VIRTIO 1.4 2.7.5.3.1: a chain is no longer than the queue, which also ends every cycle. */
     if (chain->descs == vq->size)
-        return vq_error(vq, -EPROTO, "chain longer than the queue");
+        return vq_fault(vq, VQ_LONG, vq->size);
     chain->descs++;
     /* VIRTIO 1.4 2.7.4.2: what the device reads comes before what it writes. */
     if (!writable && chain->iov_count > chain->rd_iov)
-        return vq_error(vq, -EPROTO, "readable buffer after a writable one");
+        return vq_fault(vq, VQ_ORDER, chain->descs);
     chain->bytes += len;
     if (chain->bytes > CHAIN_MAX_BYTES)
-        return vq_error(vq, -EPROTO, "chain of more than 4 GiB");
+        return vq_fault(vq, VQ_BYTES, chain->bytes);
     int used = gmem_iov(vq->gmem, addr, len, chain->iov + chain->iov_count,
                         vq->iov_max - chain->iov_count);
-    if (used == -E2BIG)
-        return vq_error(vq, -EPROTO, "chain of more buffers than the device takes");
     if (used < 0)
-        return vq_error(vq, -EPROTO, "buffer outside of guest memory");
+        return used == -E2BIG ? vq_fault(vq, VQ_EXCESSIVE, vq->iov_max)
+                              : vq_fault(vq, VQ_ADDRESS, addr);
     chain->iov_count += (unsigned)used;
     if (!writable)
         chain->rd_iov = chain->iov_count;
     return 0;
 }
 
-/* All of its chains are in flight. */
-static bool is_used_up(const struct virtqueue *vq)
-{
-    return vq->free == NULL && vq->slots_used == vq->size;
-}
-
 /* One that was in flight before, or the next slot: only what is used takes the host's memory. */
 static struct vq_chain *chain_take(struct virtqueue *vq)
 {
     struct vq_chain *chain = vq->free;
-    if (is_used_up(vq))
-        return NULL;
     if (chain != NULL) {
         vq->free = chain->next_free;
     } else {
@@ -143,15 +163,10 @@ int vq_pop(struct virtqueue *vq, struct vq_chain **chain)
 {
     if (vq->broken)
         return -EPROTO;
-    /* With every chain in flight whatever else is there names one of their heads again. */
-    if (is_used_up(vq) && !vq->ops->notify_on(vq))
-        return 0;
     struct vq_chain *next = chain_take(vq);
-    int got = next != NULL ? vq->ops->pop(vq, next)
-                           : vq_error(vq, -EPROTO, "more chains than the queue has heads");
+    int got = vq->ops->pop(vq, next);
     if (got <= 0) {
-        if (next != NULL)
-            chain_put(vq, next);
+        chain_put(vq, next);
         vq->broken = got < 0;
         return got;
     }
@@ -205,16 +220,6 @@ void vq_push(struct virtqueue *vq, struct vq_chain *chain)
 bool vq_flush(struct virtqueue *vq)
 {
     return !vq->broken && vq->ops->flush(vq);
-}
-
-void vq_return(struct virtqueue *vq, struct vq_chain *chain)
-{
-    BUG_ON(!vq->in_flight[chain->head]);
-    vq->in_flight[chain->head] = false;
-    if (vq->in_order)
-        vq->order_count--;
-    vq->ops->unpop(vq, chain);
-    chain_put(vq, chain);
 }
 
 void vq_notify_off(struct virtqueue *vq)

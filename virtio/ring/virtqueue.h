@@ -41,8 +41,6 @@
 #include "core/memory/iobuf.h"
 
 struct gmem;
-struct strict_queue;
-struct tape_queue;
 struct vq_ops;
 
 /* As the guest wrote it; nothing in it is checked. Addresses are guest-physical. */
@@ -51,22 +49,46 @@ struct vq_config {
     uint64_t desc;   /* descriptor area */
     uint64_t driver; /* driver area: available ring */
     uint64_t device; /* device area: used ring */
-    bool ready;
 };
 
 /* What a queue is activated with; all but the config comes from the device. */
 struct vq_setup {
+    const struct vq_ops *format; /* one of the owner's; NULL: the ring that the features say */
     const struct vq_config *config;
-    const struct gmem *gmem;     /* outlives the queue */
-    uint64_t features;           /* negotiated */
-    uint32_t size_max;           /* what the device has told the guest */
-    unsigned iov_max;            /* vectors in a chain at most */
-    struct strict_queue *strict; /* the driver monitor's; NULL: off */
-    struct tape_queue *tape;     /* a tape's; NULL: it is on none */
+    const struct gmem *gmem; /* outlives the queue */
+    uint64_t features;       /* negotiated */
+    uint32_t size_max;       /* what the device has told the guest */
+    unsigned iov_max;        /* vectors in a chain at most */
 };
 
 /* The most that vq_setup.iov_max may be: what preadv(2) takes. */
 #define VQ_IOV_MAX 1024u
+
+/* What a ring, or a chain in it, breaks; the queue's `error` says it in words. */
+enum vq_fault {
+    VQ_OK,
+    VQ_IDX,           /* split: the available index; its value */
+    VQ_HEAD,          /* split: a head; which */
+    VQ_HEAD_BUSY,     /* split; which */
+    VQ_NEXT,          /* split: next; its value */
+    VQ_TABLE_NEXT,    /* split: next in an indirect table; its value */
+    VQ_LOOP,          /* split: at which descriptor */
+    VQ_NESTED,        /* split: a table in a table; at which of its descriptors */
+    VQ_BUSY,          /* packed: how many descriptors the chain has that are free */
+    VQ_PARTIAL,       /* packed: likewise available */
+    VQ_ID,            /* packed: a buffer id; which */
+    VQ_ID_BUSY,       /* packed; which */
+    VQ_LONG,          /* how long the queue is */
+    VQ_ORDER,         /* which buffer of the chain */
+    VQ_BYTES,         /* how many */
+    VQ_EXCESSIVE,     /* how many vectors the device takes */
+    VQ_ADDRESS,       /* of a buffer; which */
+    VQ_INDIRECT,      /* of what table the address */
+    VQ_INDIRECT_NEXT, /* likewise */
+    VQ_TABLE_BYTES,   /* how many */
+    VQ_TABLE_ADDRESS, /* which */
+    VQ_FAULTS,
+};
 
 /*
  * A request. rd is what the device reads, wr what it writes; tail is what vq_chain_split_tail()
@@ -87,8 +109,6 @@ struct vq_chain {
     uint64_t bytes;
     struct iovec *iov;
     struct vq_chain *next_free;
-
-    uint64_t taken_ns; /* the meter's, if the queue has one: virtio/observe/stats.h */
 };
 
 struct vq_split {
@@ -118,7 +138,9 @@ struct virtqueue {
     uint32_t size;
     bool indirect, event_idx, in_order; /* negotiated */
     bool broken;
-    const char *error; /* why the last call said no */
+    enum vq_fault fault;  /* what broke it, */
+    uint64_t fault_value; /* with the number that enum vq_fault names */
+    const char *error;    /* why the last call said no */
     struct strict_queue *strict;
     struct tape_queue *tape;
     union {
@@ -155,7 +177,7 @@ static inline bool vq_is_active(const struct virtqueue *vq)
 
 /*
  * Takes the next chain. 1 and *chain; 0 if there is none; -EPROTO if the ring is broken, and from
- * then on always (vq->error). Every chain is ended by exactly one vq_push() or vq_return().
+ * then on always (vq->fault). Every chain is ended by exactly one vq_push().
  */
 int vq_pop(struct virtqueue *vq, struct vq_chain **chain);
 
@@ -173,9 +195,6 @@ void vq_push(struct virtqueue *vq, struct vq_chain *chain);
 
 /* Shows the guest all that was pushed. Returns whether it wants an interrupt for that. */
 bool vq_flush(struct virtqueue *vq);
-
-/* Undoes the last vq_pop(), so that the next one gives the same chain, read anew. */
-void vq_return(struct virtqueue *vq, struct vq_chain *chain);
 
 /*
  * Whether the guest shall kick. vq_notify_on() returns whether chains came before the guest could

@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "virtio/spec.h"
+#include "virtio/ring/ring_spec.h"
 
 /* ---- split: an index runs freely modulo 65536 ---- */
 

@@ -19,7 +19,6 @@ struct vq_ops {
     int (*pop)(struct virtqueue *vq, struct vq_chain *chain);
     void (*push)(struct virtqueue *vq, const struct vq_chain *chain, uint32_t written);
     bool (*flush)(struct virtqueue *vq);
-    void (*unpop)(struct virtqueue *vq, const struct vq_chain *chain);
     void (*notify_off)(struct virtqueue *vq);
     bool (*notify_on)(struct virtqueue *vq);
     bool (*available)(const struct virtqueue *vq);
@@ -28,13 +27,10 @@ struct vq_ops {
 extern const struct vq_ops vq_split_ops;
 extern const struct vq_ops vq_packed_ops;
 
-/* Puts the driver monitor around the queue's operations (strict.h). */
-void vq_strict_wrap(struct virtqueue *vq, struct strict_queue *queue);
-/* Puts a tape around them (device_tape.h). */
-void vq_tape_wrap(struct virtqueue *vq, struct tape_queue *tq);
-
 /* Notes why, and returns err. */
 int vq_error(struct virtqueue *vq, int err, const char *why);
+/* The same of what the guest put into the ring. Returns -EPROTO. */
+int vq_fault(struct virtqueue *vq, enum vq_fault fault, uint64_t value) __attribute__((cold));
 
 /* Adds one buffer to a chain; 0 or -EPROTO. */
 int vq_chain_add(struct virtqueue *vq, struct vq_chain *chain, uint64_t addr, uint32_t len,

@@ -11,9 +11,9 @@
 
 #include "core/base/le.h"
 #include "core/memory/gmem.h"
+#include "virtio/ring/ring_spec.h"
 #include "virtio/ring/vq_math.h"
 #include "virtio/ring/vq_ops.h"
-#include "virtio/spec.h"
 
 struct desc {
     uint64_t addr;
@@ -57,10 +57,10 @@ static struct desc desc_copy(const uint8_t *at)
 static int walk_indirect(struct virtqueue *vq, struct vq_chain *chain, struct desc ref)
 {
     if (ref.len == 0 || ref.len % PVIRTQ_DESC_BYTES != 0)
-        return vq_error(vq, -EPROTO, "indirect table is not whole descriptors");
+        return vq_fault(vq, VQ_TABLE_BYTES, ref.len);
     const uint8_t *table = gmem_ptr(vq->gmem, ref.addr, ref.len, 1);
     if (table == NULL)
-        return vq_error(vq, -EPROTO, "indirect table outside of guest memory");
+        return vq_fault(vq, VQ_TABLE_ADDRESS, ref.addr);
     for (uint32_t i = 0; i < ref.len / PVIRTQ_DESC_BYTES; i++) {
         const uint8_t *at = table + (size_t)i * PVIRTQ_DESC_BYTES;
         uint8_t flags[2];
@@ -78,9 +78,9 @@ static int add_one(struct virtqueue *vq, struct vq_chain *chain, uint16_t flags,
     if (!(flags & VIRTQ_DESC_F_INDIRECT))
         return vq_chain_add(vq, chain, d.addr, d.len, flags & VIRTQ_DESC_F_WRITE);
     if (!vq->indirect)
-        return vq_error(vq, -EPROTO, "INDIRECT was not negotiated");
+        return vq_fault(vq, VQ_INDIRECT, d.addr);
     if ((flags & VIRTQ_DESC_F_NEXT) || chain->slots > 1)
-        return vq_error(vq, -EPROTO, "INDIRECT and NEXT together");
+        return vq_fault(vq, VQ_INDIRECT_NEXT, d.addr);
     return walk_indirect(vq, chain, d);
 }
 
@@ -90,10 +90,8 @@ static int add_one(struct virtqueue *vq, struct vq_chain *chain, uint16_t flags,
  */
 static int walk(struct virtqueue *vq, struct vq_chain *chain, uint32_t position, uint16_t flags)
 {
-    const struct vq_packed *p = &vq->packed;
-    for (;;) {
-        if (chain->slots == vq->size - p->out)
-            return vq_error(vq, -EPROTO, "chain runs into descriptors in flight");
+    const uint32_t room = vq->size - vq->packed.out;
+    while (chain->slots < room) {
         chain->slots++;
         struct desc d = desc_copy(desc_at(vq, position));
         int err = add_one(vq, chain, flags, d);
@@ -103,9 +101,10 @@ static int walk(struct virtqueue *vq, struct vq_chain *chain, uint32_t position,
             return d.id;
         position = packed_ahead(vq->size, position, 1);
         flags = ring_load16_relaxed(desc_at(vq, position) + PVIRTQ_DESC_flags);
-        if (!packed_is_available(flags, packed_wrap(vq->size, position)))
-            return vq_error(vq, -EPROTO, "chain goes on where nothing is available");
+        if (!packed_is_available(flags, packed_wrap(vq->size, position)) && chain->slots < room)
+            return vq_fault(vq, VQ_PARTIAL, chain->slots);
     }
+    return vq_fault(vq, VQ_BUSY, chain->slots);
 }
 
 /* Partner: the driver's barrier between writing descriptors and the first one's flags. */
@@ -126,20 +125,13 @@ static int packed_pop(struct virtqueue *vq, struct vq_chain *chain)
     if (id < 0)
         return id;
     if ((uint32_t)id >= vq->size)
-        return vq_error(vq, -EPROTO, "buffer id not below the queue's size");
+        return vq_fault(vq, VQ_ID, (unsigned)id);
     if (vq->in_flight[id])
-        return vq_error(vq, -EPROTO, "buffer id is in flight already");
+        return vq_fault(vq, VQ_ID_BUSY, (unsigned)id);
     chain->head = (uint16_t)id;
     p->out += chain->slots;
     p->next_avail = packed_ahead(vq->size, p->next_avail, chain->slots);
     return 1;
-}
-
-static void packed_unpop(struct virtqueue *vq, const struct vq_chain *chain)
-{
-    struct vq_packed *p = &vq->packed;
-    p->out -= chain->slots;
-    p->next_avail = packed_ahead(vq->size, p->next_avail, 2 * vq->size - chain->slots);
 }
 
 /* ---- to the driver ---- */
@@ -215,7 +207,6 @@ const struct vq_ops vq_packed_ops = {
     .pop = packed_pop,
     .push = packed_push,
     .flush = packed_flush,
-    .unpop = packed_unpop,
     .notify_off = packed_notify_off,
     .notify_on = packed_notify_on,
     .available = packed_available,

@@ -7,9 +7,9 @@
 
 #include "core/base/xmath.h"
 #include "core/memory/gmem.h"
+#include "virtio/ring/ring_spec.h"
 #include "virtio/ring/vq_math.h"
 #include "virtio/ring/vq_ops.h"
-#include "virtio/spec.h"
 
 struct desc {
     uint64_t addr;
@@ -54,26 +54,26 @@ static struct desc desc_copy(const uint8_t *table, unsigned index)
 static int walk_indirect(struct virtqueue *vq, struct vq_chain *chain, struct desc ref)
 {
     if (!vq->indirect)
-        return vq_error(vq, -EPROTO, "INDIRECT was not negotiated");
+        return vq_fault(vq, VQ_INDIRECT, ref.addr);
     if (ref.flags & VIRTQ_DESC_F_NEXT)
-        return vq_error(vq, -EPROTO, "INDIRECT and NEXT together");
+        return vq_fault(vq, VQ_INDIRECT_NEXT, ref.addr);
     if (ref.len == 0 || ref.len % VIRTQ_DESC_BYTES != 0)
-        return vq_error(vq, -EPROTO, "indirect table is not whole descriptors");
+        return vq_fault(vq, VQ_TABLE_BYTES, ref.len);
     unsigned count = ref.len / VIRTQ_DESC_BYTES;
     const uint8_t *table = gmem_ptr(vq->gmem, ref.addr, ref.len, 1);
     if (table == NULL)
-        return vq_error(vq, -EPROTO, "indirect table outside of guest memory");
+        return vq_fault(vq, VQ_TABLE_ADDRESS, ref.addr);
     for (unsigned i = 0;;) {
         struct desc d = desc_copy(table, i);
         if (d.flags & VIRTQ_DESC_F_INDIRECT)
-            return vq_error(vq, -EPROTO, "INDIRECT inside an indirect table");
+            return vq_fault(vq, VQ_NESTED, i);
         int err = vq_chain_add(vq, chain, d.addr, d.len, d.flags & VIRTQ_DESC_F_WRITE);
         if (err != 0)
             return err;
         if (!(d.flags & VIRTQ_DESC_F_NEXT))
             return 0;
         if (d.next >= count)
-            return vq_error(vq, -EPROTO, "next outside of the indirect table");
+            return vq_fault(vq, VQ_TABLE_NEXT, d.next);
         i = d.next;
     }
 }
@@ -85,12 +85,12 @@ static int walk(struct virtqueue *vq, struct vq_chain *chain)
         if (d.flags & VIRTQ_DESC_F_INDIRECT) /* its WRITE flag means nothing: 2.7.5.3.2 */
             return walk_indirect(vq, chain, d);
         int err = vq_chain_add(vq, chain, d.addr, d.len, d.flags & VIRTQ_DESC_F_WRITE);
-        if (err != 0)
-            return err;
+        if (err != 0) /* all places are in the chain: one is there twice */
+            return vq->fault == VQ_LONG ? vq_fault(vq, VQ_LOOP, i) : err;
         if (!(d.flags & VIRTQ_DESC_F_NEXT))
             return 0;
         if (d.next >= vq->size)
-            return vq_error(vq, -EPROTO, "next outside of the descriptor table");
+            return vq_fault(vq, VQ_NEXT, d.next);
         i = d.next;
     }
 }
@@ -105,25 +105,19 @@ static int split_pop(struct virtqueue *vq, struct vq_chain *chain)
             return 0;
     }
     if (!split_index_possible(vq->size, s->avail_seen, s->next_avail))
-        return vq_error(vq, -EPROTO, "available index ahead by more than the queue's size");
+        return vq_fault(vq, VQ_IDX, s->avail_seen);
     size_t place = split_place(vq->size, s->next_avail);
     uint16_t head = ring_load16_relaxed(s->avail + VIRTQ_AVAIL_RING + 2 * place);
     if (head >= vq->size)
-        return vq_error(vq, -EPROTO, "head outside of the descriptor table");
+        return vq_fault(vq, VQ_HEAD, head);
     if (vq->in_flight[head])
-        return vq_error(vq, -EPROTO, "head is in flight already");
+        return vq_fault(vq, VQ_HEAD_BUSY, head);
     chain->head = head;
     int err = walk(vq, chain);
     if (err != 0)
         return err;
     s->next_avail++;
     return 1;
-}
-
-static void split_unpop(struct virtqueue *vq, const struct vq_chain *chain)
-{
-    (void)chain;
-    vq->split.next_avail--;
 }
 
 static void split_push(struct virtqueue *vq, const struct vq_chain *chain, uint32_t written)
@@ -188,7 +182,6 @@ const struct vq_ops vq_split_ops = {
     .pop = split_pop,
     .push = split_push,
     .flush = split_flush,
-    .unpop = split_unpop,
     .notify_off = split_notify_off,
     .notify_on = split_notify_on,
     .available = split_available,

@@ -80,7 +80,7 @@ static bool take_requests(struct virtio_scsi *scsi)
     bool more = false;
     for (unsigned q = VIRTIO_SCSI_REQUESTQ; q < scsi->dev.cfg.queue_count; q++) {
         virtio_queue_serve(&scsi->dev, q);
-        more |= scsi->dev.queues[q].live && vq_available(&scsi->dev.queues[q].vq);
+        more |= virtio_queue_runs(&scsi->dev.queues[q]) && virtio_queue_has_next(&scsi->dev, q);
     }
     return more;
 }

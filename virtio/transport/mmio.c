@@ -6,8 +6,8 @@
 
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
+#include "virtio/base/observer.h"
 #include "virtio/base/shm.h"
-#include "virtio/observe/strict.h"
 #include "virtio/spec.h"
 #include "virtio/transport/mmio_impl.h"
 
@@ -239,8 +239,8 @@ static void watch(struct virtio_mmio *m, bool write, uint64_t offset, unsigned w
 {
     bool config = offset >= VIRTIO_MMIO_Config;
     if (!m->cfg.legacy)
-        strict_access(m->dev, config ? STRICT_MMIO_CONFIG : STRICT_MMIO, write,
-                      config ? offset - VIRTIO_MMIO_Config : offset, width, value);
+        virtio_observe_access(m->dev, config ? VIRTIO_ACCESS_MMIO_CONFIG : VIRTIO_ACCESS_MMIO,
+                              write, config ? offset - VIRTIO_MMIO_Config : offset, width, value);
 }
 
 static uint64_t window_read(void *dev, uint64_t offset, unsigned width)

@@ -44,8 +44,6 @@ enum {
     VIRTIO_PCI_REGISTERS_BYTES = 0x4000,
 };
 
-#define VIRTIO_PCI_NOTIFY_MULTIPLIER 4u /* room for the 32 bits of NOTIFICATION_DATA */
-
 struct virtio_pci_bell {
     int fd; /* the queue's eventfd; -1: it does not run */
     bool legacy;

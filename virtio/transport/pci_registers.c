@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 
 #include "core/base/xmath.h"
-#include "virtio/observe/strict.h"
+#include "virtio/base/observer.h"
 #include "virtio/spec.h"
 #include "virtio/transport/pci_impl.h"
 
@@ -37,8 +37,7 @@ static uint16_t valid_vector(const struct virtio_pci *p, uint64_t vector)
 {
     unsigned count = msix_vectors(p->msix);
     if (vector >= count && vector != VIRTIO_MSI_NO_VECTOR)
-        strict_report(p->dev, STRICT_NO_QUEUE, STRICT_PCI_VECTOR, "%u of %u", (unsigned)vector,
-                      count);
+        virtio_observe(p->dev, VIRTIO_ON_BAD_VECTOR, NULL, NULL, vector);
     return vector < count ? (uint16_t)vector : (uint16_t)VIRTIO_MSI_NO_VECTOR;
 }
 
@@ -131,7 +130,7 @@ static uint64_t get(const struct virtio_pci *p, unsigned reg)
     case COMMON(queue_msix_vector):
         return exists ? atomic_load(&p->queue_vector[queue]) : VIRTIO_MSI_NO_VECTOR;
     case COMMON(queue_enable):
-        return config->ready;
+        return virtio_device_queue_ready(p->dev, queue);
     case COMMON(queue_notify_off):
         return exists ? queue : 0;
     case COMMON(queue_desc):
@@ -141,7 +140,7 @@ static uint64_t get(const struct virtio_pci *p, unsigned reg)
     case COMMON(queue_device):
         return config->device;
     case QUEUE_PAGE:
-        return config->ready ? config->desc / PAGE : 0;
+        return virtio_device_queue_ready(p->dev, queue) ? config->desc / PAGE : 0;
     case COMMON(queue_reset):
         return virtio_device_queue_resetting(p->dev, queue);
     default: /* there is no administration queue, and no data for notifications */

@@ -6,8 +6,8 @@
 #include <stdatomic.h>
 
 #include "core/base/xmath.h"
+#include "virtio/base/observer.h"
 #include "virtio/base/shm.h"
-#include "virtio/observe/strict.h"
 #include "virtio/spec.h"
 #include "virtio/transport/pci_impl.h"
 
@@ -86,7 +86,7 @@ static uint64_t registers_read(void *dev, uint64_t offset, unsigned width)
     unsigned type = structures[offset / VIRTIO_PCI_PAGE_BYTES];
     uint64_t within = offset % VIRTIO_PCI_PAGE_BYTES;
     uint64_t value = structure_read(p, type, within, width);
-    strict_access(p->dev, type, false, within, width, value);
+    virtio_observe_access(p->dev, type, false, within, width, value);
     return value;
 }
 
@@ -95,7 +95,7 @@ static void registers_write(void *dev, uint64_t offset, unsigned width, uint64_t
     struct virtio_pci *p = dev;
     unsigned type = structures[offset / VIRTIO_PCI_PAGE_BYTES];
     uint64_t within = offset % VIRTIO_PCI_PAGE_BYTES;
-    strict_access(p->dev, type, true, within, width, value);
+    virtio_observe_access(p->dev, type, true, within, width, value);
     structure_write(p, type, within, width, value);
 }
 
@@ -209,8 +209,7 @@ static const struct pci_bar_config *access_target(struct virtio_pci *p, uint32_t
     const struct pci_bar_config *target = find_target(p, offset, width);
     uint32_t bytes = pci_func_get(&p->func, p->access_cap + VIRTIO_PCI_CAP_length, 4);
     if (target == NULL && bytes != 0) /* who has not set it up reads all of configuration space */
-        strict_report(p->dev, STRICT_NO_QUEUE, STRICT_PCI_WINDOW, "offset %#x, %u bytes", *offset,
-                      bytes);
+        virtio_observe(p->dev, VIRTIO_ON_BAD_WINDOW, NULL, NULL, *offset);
     return target;
 }
 

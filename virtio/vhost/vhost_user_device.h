@@ -69,7 +69,7 @@ struct vhost_user_type {
 
 /* What whoever makes the device says, of any type. */
 struct vhost_user_setup {
-    struct virtio_setup setup; /* `strict` is of registers only: rings are the server's to see */
+    struct virtio_setup setup;
     /*
      * Where the server listens; or a function that gives a connected stream socket each time, which
      * is the device's from then on, or a negative errno. It is called at creation, and on the

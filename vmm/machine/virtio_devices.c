@@ -13,6 +13,7 @@
 #include "devices/platform/pci_host.h"
 #include "pci/function.h"
 #include "virtio/observe/device_tape.h"
+#include "virtio/observe/stats.h"
 #include "virtio/observe/strict.h"
 #include "virtio/spec.h"
 #include "virtio/transport/mmio.h"
@@ -100,6 +101,10 @@ static int plug_pci(struct virtio_devices *d, struct slot *s)
 static int plug(struct virtio_devices *d, struct slot *s)
 {
     int r = d->cfg.vm->stats != STATS_OFF ? virtio_device_measure(s->d.dev, &clock_host) : 0;
+    if (r == 0 && d->cfg.vm->strict)
+        r = virtio_strict_watch(s->d.dev);
+    if (r == 0 && d->cfg.tape != NULL)
+        r = virtio_tape_create(s->d.dev, d->cfg.tape);
     if (r < 0)
         return r;
     return s->d.keys->transport == TRANSPORT_PCI ? plug_pci(d, s) : plug_mmio(d, s);
@@ -181,7 +186,6 @@ struct virtio_setup device_slot_setup(const struct device_slot *s, const char *n
         .features_on = vm->features_on | packed,
         .features_off = vm->features_off,
         .queue_size_max = s->keys->queue_size,
-        .strict = vm->strict,
     };
 }
 
@@ -196,8 +200,6 @@ static int create_slot(struct virtio_devices *d, const struct device_kind *kind,
     int r = kind->create(&s->d, index);
     if (r == 0)
         r = plug(d, s);
-    if (r == 0 && d->cfg.tape != NULL)
-        r = virtio_tape_create(s->d.dev, d->cfg.tape);
     return r;
 }
 

@@ -18,10 +18,21 @@
 struct blk_taped {
     struct blk_backend b;
     struct blk_backend *base; /* NULL: a replay */
+    const char *name;
     struct tape *tape;
     unsigned source;
     uint64_t submitted;
-    STAILQ_HEAD(, blk_req) out; /* a replay's requests that are not done */
+    /* A replay's requests that are not done, with their numbers as results; a recording's copies
+     * that are not out. */
+    STAILQ_HEAD(, blk_req) list;
+};
+
+/* What a recording hands to the base. */
+struct copy {
+    struct blk_req req;
+    struct blk_req *device; /* the device's request */
+    struct blk_taped *d;
+    uint64_t number;
 };
 
 static struct blk_taped *taped_of(struct blk_backend *b)
@@ -54,9 +65,10 @@ static void say_submit(struct blk_taped *d, const struct blk_req *req)
 
 static void recorded_done(struct blk_req *req, int result)
 {
-    struct blk_taped *d = req->taped;
+    struct copy *copy = container_of(req, struct copy, req);
+    struct blk_taped *d = copy->d;
     struct tape_rec rec = record(d, TAPE_DONE);
-    rec.a = req->number;
+    rec.a = copy->number;
     rec.b = (uint64_t)result;
     if (req->op == BLK_READ) {
         rec.len = tape_kept(req->bytes, TAPE_KEEP_DATA);
@@ -64,31 +76,48 @@ static void recorded_done(struct blk_req *req, int result)
                     TAPE_KEEP_DATA);
     }
     tape_note(d->tape, &rec);
-    req->done = req->taped_done;
-    req->done(req, result);
+    STAILQ_INSERT_HEAD(&d->list, req, link);
+    copy->device->done(copy->device, result);
+}
+
+/* One that is not out, or a new one: there are as many as were ever out at once. */
+static struct copy *take_copy(struct blk_taped *d)
+{
+    struct blk_req *req = STAILQ_FIRST(&d->list);
+    if (req == NULL)
+        return malloc(sizeof(struct copy));
+    STAILQ_REMOVE_HEAD(&d->list, link);
+    return container_of(req, struct copy, req);
 }
 
 static void taped_submit(struct blk_backend *b, struct blk_req *req)
 {
     struct blk_taped *d = taped_of(b);
     say_submit(d, req);
-    req->number = d->submitted++;
+    uint64_t number = d->submitted++;
     if (d->base == NULL) {
-        STAILQ_INSERT_TAIL(&d->out, req, link);
+        req->result = (int)number;
+        STAILQ_INSERT_TAIL(&d->list, req, link);
         return;
     }
-    req->taped = d;
-    req->taped_done = req->done;
-    req->done = recorded_done;
-    d->base->ops->submit(d->base, req);
+    struct copy *copy = take_copy(d);
+    if (copy == NULL) {
+        fail(-ENOMEM, "disk %s: tape: it ends here", d->name);
+        tape_end(d->tape);
+        d->base->ops->submit(d->base, req);
+        return;
+    }
+    *copy = (struct copy){.req = *req, .device = req, .d = d, .number = number};
+    copy->req.done = recorded_done;
+    d->base->ops->submit(d->base, &copy->req);
 }
 
 /* What is not completed here is when the disk is drained. */
 static void play_done(struct blk_taped *d, const struct tape_rec *rec)
 {
     struct blk_req *req;
-    STAILQ_FOREACH(req, &d->out, link)
-    if (req->number == rec->a)
+    STAILQ_FOREACH(req, &d->list, link)
+    if ((uint32_t)req->result == rec->a)
         break;
     if (req == NULL) {
         tape_bad(d->tape, "request's number", rec->a);
@@ -98,7 +127,7 @@ static void play_done(struct blk_taped *d, const struct tape_rec *rec)
         tape_bad(d->tape, "number of bytes", rec->len);
         return;
     }
-    STAILQ_REMOVE(&d->out, req, blk_req, link);
+    STAILQ_REMOVE(&d->list, req, blk_req, link);
     if (req->op == BLK_READ)
         tape_scatter(rec->bytes, req->iov, req->iov_count, req->bytes, TAPE_KEEP_DATA);
     req->done(req, (int)rec->b);
@@ -143,8 +172,8 @@ static void taped_drain(struct blk_backend *b)
         ;
     tape_ask(d->tape, d->source, TAPE_DRAINED, 0);
     struct blk_req *req; /* a tape that is over knows no more of them */
-    while ((req = STAILQ_FIRST(&d->out)) != NULL) {
-        STAILQ_REMOVE_HEAD(&d->out, link);
+    while ((req = STAILQ_FIRST(&d->list)) != NULL) {
+        STAILQ_REMOVE_HEAD(&d->list, link);
         req->done(req, -ECANCELED);
     }
 }
@@ -164,8 +193,13 @@ static void base_resized(void *ctx)
 static void taped_destroy(struct blk_backend *b)
 {
     struct blk_taped *d = taped_of(b);
+    struct blk_req *req;
     if (d->base != NULL)
         d->base->ops->destroy(d->base);
+    while (d->base != NULL && (req = STAILQ_FIRST(&d->list)) != NULL) {
+        STAILQ_REMOVE_HEAD(&d->list, link);
+        free(container_of(req, struct copy, req));
+    }
     free(d);
 }
 
@@ -227,7 +261,8 @@ int blk_taped_create(struct blk_backend **out, struct tape *tape, const char *na
     if (d == NULL)
         return fail(-ENOMEM, "disk %s: tape", name);
     d->b.ops = &taped_ops;
-    STAILQ_INIT(&d->out);
+    STAILQ_INIT(&d->list);
+    d->name = name;
     d->base = base;
     d->tape = tape;
     d->source = tape_add_source(

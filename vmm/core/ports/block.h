@@ -40,11 +40,6 @@ struct blk_req {
     STAILQ_ENTRY(blk_req) link;
     uint64_t due_ns; /* when a delay ends */
     int result;
-
-    /* Likewise, of a backend that has it on a tape. */
-    struct blk_taped *taped;
-    uint64_t number;
-    void (*taped_done)(struct blk_req *req, int result);
 };
 
 struct blk_info {
