@@ -7,7 +7,6 @@
 
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
-#include "vmm/config/config.h"
 #include "vmm/config/config_words.h"
 
 /* What a key is here: "" is what comes first, NULL is for nothing; others are the same. */
@@ -131,15 +130,14 @@ static int put_disk(struct config_words *w, const char *drive, const char *devic
     put_rest(out, device_keys, device);
     fputs(more, out);
     fclose(out);
-    return config_words_put(w, "--disk", text);
+    return config_words_put(w, "disk", text);
 }
 
 int config_qemu_drive(struct config_words *w, const char *value)
 {
-    static const char *const interfaces[] = {"ide", "virtio", "scsi", "none", NULL};
     char *file = value_of(value, "file"), *id = value_of(value, "id"),
          *interface = value_of(value, "if");
-    int kind = interface != NULL ? config_word(interfaces, interface) : 0;
+    int kind = interface != NULL ? schema_word("ide|virtio|scsi|none", interface) : 0;
     int r = 0;
     if (file == NULL)
         r = fail_msg(-EINVAL, "-drive %s: give file=NAME, or say --disk NAME", value);
@@ -166,7 +164,7 @@ int config_qemu_hd(struct config_words *w, const char *value)
     w->ide = value;
     put_text(out, value);
     fclose(out);
-    return config_words_put(w, "--disk", text);
+    return config_words_put(w, "disk", text);
 }
 
 /* ---- network cards ---- */
@@ -182,8 +180,7 @@ static int put_net(struct config_words *w, const char *netdev, const char *devic
     }
     const char *kind = config_next_item(&rest);
     const char *keys = rest != NULL ? rest : "";
-    static const char *const first[] = {"tap", "socket", "stream", NULL};
-    if (config_word(first, kind) < 0)
+    if (schema_word("tap|socket|stream", kind) < 0)
         put_text(out, kind);
     else
         put_first(out, net_keys, keys);
@@ -192,7 +189,7 @@ static int put_net(struct config_words *w, const char *netdev, const char *devic
     fputs(more, out);
     fclose(out);
     free(copy);
-    return config_words_put(w, "--net", text);
+    return config_words_put(w, "net", text);
 }
 
 /* QEMU runs a script for each tap unless it is told not to. */
@@ -266,7 +263,7 @@ int config_qemu_device(struct config_words *w, const char *value)
         return put_by_id(w, value, "netdev", transport);
     if (strncmp(model, "virtio-rng", 10) == 0) {
         char *text = NULL;
-        return config_words_put(w, "--rng", asprintf(&text, "on%s", transport) < 0 ? NULL : text);
+        return config_words_put(w, "rng", asprintf(&text, "on%s", transport) < 0 ? NULL : text);
     }
     /* A scsi-hd has its host, and the others are there. */
     if (strncmp(model, "virtio-scsi", 11) == 0 || strncmp(model, "pvpanic", 7) == 0 ||

@@ -23,6 +23,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/base/schema.h"
+
 struct clock;
 struct evloop;
 struct net_backend;
@@ -62,9 +64,10 @@ struct net_user_config {
     unsigned forward_count;
 };
 
+extern const struct schema_key net_user_keys[]; /* of a struct net_user_config */
+
 /*
- * Reads a key of the option: hostfwd, guestfwd, restrict, net, dns, host, hostname, ipv6, mtu,
- * loopback.
+ * Reads one of them.
  * -ENOENT: it is none of these. What is wrong is reported, behind `what` ("--net user"): -EINVAL.
  * The value stays in use as long as the configuration.
  */
