@@ -35,7 +35,9 @@ static bool is_shared(const struct schema_key *o, const struct schema_table *t)
 /* What a table of a list's holds: "KEY of user". */
 static void name_table(FILE *out, const struct schema_key *o, const struct schema_table *t)
 {
-    if (t->is_first)
+    if (t->is_first && islower((unsigned char)o->arg[0]))
+        fputs("one of", out);
+    else if (t->is_first)
         fprintf(out, "%.*s", (int)strcspn(o->arg, "["), o->arg);
     else
         fprintf(out, "KEY%s%s", t->only != NULL ? " of " : "", t->only != NULL ? t->only : "");
