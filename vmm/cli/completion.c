@@ -28,7 +28,7 @@ static void print_words(const char *before, const char *arg)
 static void print_key(const struct schema_key *key)
 {
     char before[64];
-    snprintf(before, sizeof(before), "%s%c", key->name, key->sign != 0 ? key->sign : '=');
+    snprintf(before, sizeof(before), "%s%s", key->name, schema_sign(key));
     if (key->arg == NULL)
         printf("%s ", key->name);
     else if (isupper((unsigned char)key->arg[0]))

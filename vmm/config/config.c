@@ -49,9 +49,8 @@ int config_take_value(const struct schema_key *key, void *into, const cJSON *val
     int r = text == NULL && !left_out ? -EINVAL : schema_set(key, into, text);
     if (r == 0)
         return 0;
-    const char *sign = before[strlen(before) - 1] == '-' && !schema_is_optional(key) ? " "
-                       : key->sign != 0 ? (const char[]){key->sign, '\0'}
-                                        : "=";
+    bool is_option = strcmp(before, "--") == 0 && !schema_is_optional(key);
+    const char *sign = is_option ? " " : schema_sign(key);
     if (r == -E2BIG)
         return fail_msg(-EINVAL, "%s%s%s%s: at most %u of them", before, key->name, sign, text,
                         (unsigned)key->max);

@@ -20,7 +20,7 @@ static int set_format(void *into, const char *value)
 
 static int set_sector(void *into, const char *value)
 {
-    int word = schema_word("512|4096", value);
+    int word = schema_word("512|4096", value, strlen(value));
     ((struct disk_config *)into)->sector_bytes = word == 1 ? 4096 : BLK_SECTOR_BYTES;
     return word >= 0 ? 0 : -EINVAL;
 }
@@ -31,12 +31,12 @@ static const struct schema_key kinds[] = {
     /* enum disk_kind */
     {"file", "FILE", SCHEMA_FILE, AT(path), .min = 1, .expected = "a file name",
      .help = "An image or a block device"},
-    {"null", "SIZE", SCHEMA_SIZE, AT(null_bytes), .min = BLK_SECTOR_BYTES, .sign = ':',
+    {"null", "SIZE", SCHEMA_SIZE, AT(null_bytes), .min = BLK_SECTOR_BYTES, .sign = ":",
      .expected = "a size in whole sectors, such as 1G",
      .help = "A disk that stores nothing, for measuring"},
     {"vhost-user", "SOCKET", SCHEMA_FILE, AT(path), .min = 1, .expected = "a socket's name",
      .help = "The disk of a vhost-user-blk server"},
-    {NULL},
+    {0},
 };
 
 static const struct schema_key keys[] = {
@@ -67,14 +67,14 @@ static const struct schema_key keys[] = {
      .expected = "a time, such as 500ms", .help = "For how long unused ones of these are kept"},
     {"fault", "SPEC", SCHEMA_CHARS, AT(fault), .min = 1, .expected = "words such as eio:1%,lat:5ms",
      .help = "Let requests fail or wait, for tests of the guest: eio:1%,lat:5ms"},
-    {NULL},
+    {0},
 };
 
 const struct schema_table config_disk_tables[] = {
     {.keys = kinds, .is_first = true},
     {.keys = keys},
     {.keys = config_virtio_keys, .base = offsetof(struct disk_config, virtio)},
-    {NULL},
+    {0},
 };
 
 bool config_disk_is_served_elsewhere(const struct disk_config *disk)

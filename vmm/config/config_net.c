@@ -34,7 +34,7 @@ static int set_mac(void *into, const char *value)
 static int set_offloads(void *into, const char *value)
 {
     struct net_config *net = into;
-    int word = schema_word("on|to-host|to-guest|off", value);
+    int word = schema_word("on|to-host|to-guest|off", value, strlen(value));
     net->whole_to_guest = word & 1;
     net->whole_to_host = word & 2;
     return word >= 0 ? 0 : -EINVAL;
@@ -61,7 +61,7 @@ static const struct schema_key kinds[] = {
      .help = "A vhost-user-net server, such as Open vSwitch with DPDK"},
     {"null", NULL, SCHEMA_SWITCH, .help = "Drops all packets"},
     {"loopback", NULL, SCHEMA_SWITCH, .help = "Returns all packets to the guest"},
-    {NULL},
+    {0},
 };
 
 static const struct schema_key keys[] = {
@@ -91,7 +91,7 @@ static const struct schema_key keys[] = {
     {"fault", "SPEC", SCHEMA_CHARS, AT(fault), .expected = "words such as drop:1%,delay:5ms",
      .help = "Lose, double, damage, delay or swap packets: drop:1%,dup:1%,corrupt:1%,delay:5ms,"
              "reorder:1%,seed:7"},
-    {NULL},
+    {0},
 };
 
 const struct schema_table config_net_tables[] = {
@@ -99,7 +99,7 @@ const struct schema_table config_net_tables[] = {
     {.keys = keys},
     {.keys = net_user_keys, .base = offsetof(struct net_config, user), .only = "user"},
     {.keys = config_virtio_keys, .base = offsetof(struct net_config, virtio)},
-    {NULL},
+    {0},
 };
 
 /* What does not go together is told before anything is opened. */

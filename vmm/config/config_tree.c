@@ -124,17 +124,14 @@ void config_name_list(const struct schema_key *option, const cJSON *list, char *
     const cJSON *first;
     int index = config_first(option, list, &first);
     const struct schema_key *key = &option->tables[0].keys[index < 0 ? 0 : index];
-    const char *rest[4] = {"", "", "", ""};
+    int used = snprintf(name, CONFIG_NAME_BYTES, "--%s", option->name);
+    if (index < 0 || first == NULL)
+        return;
     char number[32];
-    if (index >= 0 && first != NULL) {
-        rest[0] = " ";
-        rest[1] = key->kind == SCHEMA_FILE && index == 0 ? "" : key->name;
-        if (key->arg != NULL && rest[1][0] != '\0')
-            rest[2] = key->sign != 0 ? (const char[]){key->sign, '\0'} : "=";
-        rest[3] = key->arg != NULL ? config_text_of(key, first, number) : "";
-    }
-    snprintf(name, CONFIG_NAME_BYTES, "--%s%s%s%s%s", option->name, rest[0], rest[1], rest[2],
-             rest[3] != NULL ? rest[3] : "");
+    const char *text = key->arg != NULL ? config_text_of(key, first, number) : NULL;
+    bool is_file = index == 0 && key->kind == SCHEMA_FILE;
+    snprintf(name + used, CONFIG_NAME_BYTES - (size_t)used, " %s%s%s", is_file ? "" : key->name,
+             is_file || text == NULL ? "" : schema_sign(key), text != NULL ? text : "");
 }
 
 /* What a list may begin with, in words. */
@@ -155,14 +152,14 @@ static int refuse_first(const struct schema_key *option, const char *item)
     return r;
 }
 
-static int add_first(const struct schema_key *option, cJSON *list, const char *item)
+int config_add_first(const struct schema_key *option, cJSON *list, const char *item)
 {
     const struct schema_key *keys = option->tables[0].keys, *key = keys;
     const char *value = NULL;
     for (; key->name != NULL; key++) {
         size_t length = strlen(key->name);
-        char sign = key->sign != 0 ? key->sign : '=';
-        if (strncmp(item, key->name, length) == 0 && item[length] == (key->arg ? sign : '\0'))
+        if (strncmp(item, key->name, length) == 0 &&
+            item[length] == (key->arg != NULL ? schema_sign(key)[0] : '\0'))
             break;
     }
     if (key->name != NULL && key->arg != NULL)
@@ -219,11 +216,20 @@ static int cut_list(const struct schema_key *option, const char *text, cJSON *li
     char *copy = strdup(text), *rest = copy;
     int r = copy == NULL ? fail(-ENOMEM, "--%s", option->name) : 0;
     if (r == 0 && option->tables[0].is_first)
-        r = add_first(option, list, config_next_item(&rest));
+        r = config_add_first(option, list, config_next_item(&rest));
     for (char *item; r == 0 && (item = config_next_item(&rest)) != NULL;)
         r = add_key(option, list, item);
     free(copy);
     return r;
+}
+
+static int unknown_member(const struct schema_key *option, const char *name, const cJSON *member)
+{
+    char item[CONFIG_NAME_BYTES];
+    const char *text = cJSON_GetStringValue(member);
+    snprintf(item, sizeof(item), "%s%s%s", member->string, text != NULL ? "=" : "",
+             text != NULL ? text : "");
+    return config_unknown_key(option, name, item);
 }
 
 /* A member that is known is there once. */
@@ -243,7 +249,7 @@ static int check_list(const struct schema_key *option, const cJSON *list)
         const struct schema_key *key =
             config_find_key(option, member->string, strlen(member->string), &table);
         if (key == NULL)
-            return config_unknown_key(option, name, member->string);
+            return unknown_member(option, name, member);
         uint64_t bit = UINT64_C(1) << (key - table->keys);
         if (seen[table - option->tables] & bit)
             return fail_msg(-EINVAL, "%s: %s is given twice", name, member->string);
@@ -254,8 +260,7 @@ static int check_list(const struct schema_key *option, const cJSON *list)
 
 /* ---- options ---- */
 
-/* A list into the tree; it is consumed. */
-static int put_list(struct config_words *w, const struct schema_key *option, cJSON *list)
+int config_put_list(struct config_words *w, const struct schema_key *option, cJSON *list)
 {
     const char *name = option->name;
     if (check_list(option, list) < 0) {
@@ -293,7 +298,7 @@ int config_put(struct config_words *w, const struct schema_key *option, const ch
         cJSON *list = cJSON_CreateObject();
         r = list == NULL ? fail(-ENOMEM, "--%s", option->name) : cut_list(option, text, list);
         if (r == 0)
-            return put_list(w, option, list);
+            return config_put_list(w, option, list);
         cJSON_Delete(list);
         return r;
     }
@@ -322,7 +327,7 @@ static int put_member(struct config_words *w, const struct schema_key *option, c
             r = cJSON_IsArray(item) ? fail_msg(-EINVAL, "--%s: an array in an array", option->name)
                                     : put_member(w, option, item);
     } else if (is_list && cJSON_IsObject(value)) {
-        return put_list(w, option, value);
+        return config_put_list(w, option, value);
     } else if ((is_list || option->is_cut) && cJSON_IsString(value)) {
         r = config_put(w, option, value->valuestring);
     } else if (is_list) {

@@ -45,7 +45,7 @@ const struct schema_key config_virtio_keys[] = {
     {"iothread", "NAME[:NAME...]", SCHEMA_TEXT, .set = set_iothread,
      .expected = "names such as a:b, each of up to 15 letters, digits, - and _",
      .help = "Serve the device, or each queue of a disk, by a thread of that name"},
-    {NULL},
+    {0},
 };
 
 static const struct schema_key consoles[] = {
@@ -53,20 +53,20 @@ static const struct schema_key consoles[] = {
     {"serial", NULL, SCHEMA_SWITCH, .help = "The 16550A serial port, ttyS0"},
     {"virtio", NULL, SCHEMA_SWITCH, .help = "A virtio console, hvc0, of the terminal's size"},
     {"off", NULL, SCHEMA_SWITCH, .help = "Nothing"},
-    {NULL},
+    {0},
 };
 
 static const struct schema_key rngs[] = {
     {"on", NULL, SCHEMA_SWITCH, .help = "A virtio-rng device"},
     {"off", NULL, SCHEMA_SWITCH, .help = "No such device"},
-    {NULL},
+    {0},
 };
 
-const struct schema_table config_virtio_tables[] = {{.keys = config_virtio_keys}, {NULL}};
+const struct schema_table config_virtio_tables[] = {{.keys = config_virtio_keys}, {0}};
 const struct schema_table config_console_tables[] = {
-    {.keys = consoles, .is_first = true}, {.keys = config_virtio_keys, .only = "virtio"}, {NULL}};
+    {.keys = consoles, .is_first = true}, {.keys = config_virtio_keys, .only = "virtio"}, {0}};
 const struct schema_table config_rng_tables[] = {
-    {.keys = rngs, .is_first = true}, {.keys = config_virtio_keys, .only = "on"}, {NULL}};
+    {.keys = rngs, .is_first = true}, {.keys = config_virtio_keys, .only = "on"}, {0}};
 
 int config_apply_console(struct vm_config *c, const struct schema_key *option,
                          const struct cJSON *list)

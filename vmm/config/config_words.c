@@ -11,39 +11,9 @@
 
 #define WORD_MAX 32u /* longer ones are near to nothing */
 
-/* ---- Minivet's words ---- */
-
-int config_words_put(struct config_words *w, const char *option, char *value)
-{
-    if (value == NULL)
-        return fail(-ENOMEM, "--%s", option);
-    int r = config_put(w, config_find_option(option, strlen(option)), value);
-    free(value);
-    return r;
-}
-
 int config_words_refuse(const char *word, const char *remedy)
 {
     return fail_msg(-EINVAL, "%s: no such option: %s", word, remedy);
-}
-
-static int put_serial(struct config_words *w, const char *value)
-{
-    (void)value;
-    return config_words_put(w, "console", strdup("serial"));
-}
-
-static int put_snapshot(struct config_words *w, const char *value)
-{
-    (void)value;
-    w->snapshot = true;
-    return 0;
-}
-
-static int put_prefault(struct config_words *w, const char *value)
-{
-    (void)value;
-    return config_put(w, config_find_option("prefault", strlen("prefault")), NULL);
 }
 
 /* ---- words of others ---- */
@@ -54,18 +24,17 @@ static int put_prefault(struct config_words *w, const char *value)
  * said. It is put in other words, or left out if it says what is so anyway.
  */
 static const struct foreign {
-    const char *words, *takes, *say;
-    int (*put)(struct config_words *w, const char *value);
+    const char *words, *takes, *say, *becomes; /* "-...": config_qemu() */
 } taken[] = {
-    {"drive", "*", NULL, config_qemu_drive},
-    {"hda|hdb|hdc|hdd", "*", NULL, config_qemu_hd},
-    {"netdev", "*", NULL, config_qemu_netdev},
-    {"nic", "*", NULL, config_qemu_nic},
-    {"device", "*", NULL, config_qemu_device},
-    {"snapshot", "", NULL, put_snapshot},
-    {"mem-prealloc", "", NULL, put_prefault},
+    {"drive", "*", NULL, "-drive"},
+    {"hda|hdb|hdc|hdd", "*", NULL, "-hda"},
+    {"netdev", "*", NULL, "-netdev"},
+    {"nic", "*", NULL, "-nic"},
+    {"device", "*", NULL, "-device"},
+    {"snapshot", "", NULL, "-snapshot"},
+    {"mem-prealloc", "", NULL, "prefault"},
     {"serial", "stdio|mon:stdio|tty",
-     "--console serial connects it to the terminal, --console off to nothing", put_serial},
+     "--console serial connects it to the terminal, --console off to nothing", "console"},
     {"nographic|enable-kvm|kvm|nodefaults|no-user-config|no-fd-bootchk|no-hpet|no-reboot|no-api",
      "", NULL, NULL},
     {"cpu", "&host|max", "the guest sees the host's processor; how many is --cpus N", NULL},
@@ -149,21 +118,10 @@ static const struct {
     {"quiet|q", "Minivet says little unless -v is given; the kernel: --append quiet"},
 };
 
-static bool is_listed(const char *items, const char *value, size_t length)
-{
-    for (const char *at = items; *at != '\0'; at += *at == '|') {
-        size_t n = strcspn(at, "|");
-        if (n > 0 && n == length && strncmp(at, value, n) == 0)
-            return true;
-        at += n;
-    }
-    return false;
-}
-
 static const struct foreign *find_taken(const char *word)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(taken); i++) {
-        if (is_listed(taken[i].words, word, strcspn(word, "=")))
+        if (schema_word(taken[i].words, word, strcspn(word, "=")) >= 0)
             return &taken[i];
     }
     return NULL;
@@ -172,7 +130,7 @@ static const struct foreign *find_taken(const char *word)
 static const char *find_refused(const char *word)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(refused); i++) {
-        if (is_listed(refused[i].words, word, strcspn(word, "=")))
+        if (schema_word(refused[i].words, word, strcspn(word, "=")) >= 0)
             return refused[i].say;
     }
     return NULL;
@@ -192,10 +150,10 @@ static bool takes(const char *items, const char *value)
     size_t length = strcspn(value, ",");
     if (is)
         return true;
-    for (is = is_listed(items + each, value, length); is && each && value[length] != '\0';) {
+    for (is = schema_word(items + each, value, length) >= 0; is && each && value[length] != '\0';) {
         value += length + 1;
         length = strcspn(value, ",");
-        is = is_listed(items + each, value, length) || is_switch(value, length);
+        is = schema_word(items + each, value, length) >= 0 || is_switch(value, length);
     }
     return is;
 }
@@ -218,7 +176,12 @@ static int translate(struct config_words *w, int i, const struct foreign *f)
     if (has_value && !takes(f->takes, value))
         return fail_msg(-EINVAL, "%.*s %s: no such option: %s", (int)strcspn(word, "="), word,
                         value, f->say);
-    int r = f->put != NULL ? f->put(w, value) : 0;
+    int r = 0;
+    if (f->becomes != NULL && f->becomes[0] == '-')
+        r = config_qemu(w, f->becomes + 1, value);
+    else if (f->becomes != NULL)
+        r = config_put(w, config_find_option(f->becomes, strlen(f->becomes)),
+                       has_value ? "serial" : NULL);
     return r < 0 ? r : has_value && equals == NULL ? 2 : 1;
 }
 
@@ -455,7 +418,7 @@ static const struct {
 const char *config_foreign_key(const struct schema_key *option, const char *item)
 {
     for (unsigned i = 0; i < ARRAY_SIZE(foreign_keys); i++) {
-        if (is_listed(foreign_keys[i].keys, item, strcspn(item, "=")) &&
+        if (schema_word(foreign_keys[i].keys, item, strcspn(item, "=")) >= 0 &&
             (foreign_keys[i].option == NULL || strcmp(foreign_keys[i].option, option->name) == 0))
             return foreign_keys[i].say;
     }

@@ -20,15 +20,8 @@ int config_unknown_member(const char *name);
 
 /* ---- between the files of it ---- */
 
-/* An option and its value, which is freed; -ENOMEM is reported, for NULL too. */
-int config_words_put(struct config_words *w, const char *option, char *value);
 int config_words_refuse(const char *word, const char *remedy);
-
-/* QEMU's options of several words, each with its value. */
-int config_qemu_drive(struct config_words *w, const char *value);
-int config_qemu_hd(struct config_words *w, const char *value);
-int config_qemu_netdev(struct config_words *w, const char *value);
-int config_qemu_nic(struct config_words *w, const char *value);
-int config_qemu_device(struct config_words *w, const char *value);
+/* QEMU's options of several words: drive, hda, netdev, nic, device, snapshot. */
+int config_qemu(struct config_words *w, const char *option, const char *value);
 
 #endif

@@ -107,7 +107,7 @@ const struct schema_key config_options[] = {
      .help = "Say what Minivet does; twice: say more"},
     {"help", NULL, SCHEMA_SWITCH, AT(help), .letter = 'h', .is_act = true,
      .help = "Print this text"},
-    {NULL},
+    {0},
 };
 
 const struct schema_key *config_find_option(const char *name, size_t len)
@@ -135,7 +135,7 @@ void config_name_key(FILE *out, const struct schema_key *key)
 {
     fputs(key->name, out);
     if (key->arg != NULL)
-        fprintf(out, "%c%s", key->sign != 0 ? key->sign : '=', key->arg);
+        fprintf(out, "%s%s", schema_sign(key), key->arg);
 }
 
 void config_name_keys(FILE *out, const struct schema_key *keys)

@@ -40,6 +40,10 @@ struct config_words {
 
 /* A value as the command line has it; NULL: there is none. */
 int config_put(struct config_words *w, const struct schema_key *option, const char *text);
+/* Likewise, of a list; it is consumed. */
+int config_put_list(struct config_words *w, const struct schema_key *option, struct cJSON *list);
+/* What a list begins with, as the command line has it. */
+int config_add_first(const struct schema_key *option, struct cJSON *list, const char *item);
 /* All members of an object, which are taken from it. */
 int config_put_members(struct config_words *w, struct cJSON *object);
 /* What --config is followed by: JSON, or the name of a file of it. */

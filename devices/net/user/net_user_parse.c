@@ -202,7 +202,7 @@ const struct schema_key net_user_keys[] = {
     {"ipv6", "on|off", SCHEMA_WORD, AT(no_ipv6), .usual = "on", .help = "IPv6 beside IPv4"},
     /* Of --net it is a key of all kinds. */
     {"mtu", "N", SCHEMA_NUMBER, AT(mtu), .min = 1280, .max = NET_USER_MTU, .expected = "bytes"},
-    {NULL},
+    {0},
 };
 
 int net_user_option(struct net_user_config *config, const char *what, const char *name,

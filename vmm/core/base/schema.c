@@ -61,6 +61,11 @@ const struct schema_key *schema_find(const struct schema_key *keys, const char *
     return keys->name != NULL ? keys : NULL;
 }
 
+const char *schema_sign(const struct schema_key *key)
+{
+    return key->sign != NULL ? key->sign : "=";
+}
+
 bool schema_is_optional(const struct schema_key *key)
 {
     return key->arg != NULL && key->arg[0] == '[';
@@ -73,11 +78,11 @@ const char *schema_next_word(const char *at, size_t *len)
     return *len > 0 ? at : NULL;
 }
 
-int schema_word(const char *arg, const char *word)
+int schema_word(const char *arg, const char *word, size_t len)
 {
-    size_t len;
-    for (int i = 0; (arg = schema_next_word(arg, &len)) != NULL; i++, arg += len) {
-        if (strlen(word) == len && strncmp(arg, word, len) == 0)
+    size_t is;
+    for (int i = 0; (arg = schema_next_word(arg, &is)) != NULL; i++, arg += is) {
+        if (is == len && strncmp(arg, word, len) == 0)
             return i;
     }
     return -1;
@@ -99,7 +104,8 @@ static int parse_value(const struct schema_key *key, const char *value, uint64_t
 {
     bool is_switch = key->kind == SCHEMA_SWITCH;
     if (is_switch || key->kind == SCHEMA_WORD) {
-        int word = value != NULL ? schema_word(is_switch ? "off|on" : key->arg, value) : 0;
+        int word =
+            value != NULL ? schema_word(is_switch ? "off|on" : key->arg, value, strlen(value)) : 0;
         *n = key->min + (unsigned)word;
         return word < 0 ? -EINVAL : 0;
     }

@@ -34,7 +34,7 @@ struct schema_key {
     const char *help;         /* a sentence; NULL: the key is not for users */
     int (*set)(void *into, const char *value); /* 0, -EINVAL, -E2BIG: max are enough; NULL: ours */
     bool many;                                 /* may be given again, for one more */
-    char sign;                                 /* between name and value; 0: '=' */
+    const char *sign;                          /* between name and value; NULL: "=" */
     const struct schema_table *tables;         /* of a list */
 
     /* Of options. */
@@ -65,12 +65,14 @@ int schema_set(const struct schema_key *key, void *into, const char *value);
 /* What schema_set() takes, in words: "on or off". */
 void schema_expected(const struct schema_key *key, char *out, size_t size);
 
+/* What stands between its name and its value. */
+const char *schema_sign(const struct schema_key *key);
 /* May its value be left out? */
 bool schema_is_optional(const struct schema_key *key);
 /* The next of the words of an arg, and its length; NULL: no more. It begins with at = key->arg. */
 const char *schema_next_word(const char *at, size_t *len);
-/* The index of a word among those of arg, or -1. */
-int schema_word(const char *arg, const char *word);
+/* The index of a word (its first len bytes) among those of arg, or -1. */
+int schema_word(const char *arg, const char *word, size_t len);
 
 /* "512M", "2G", "64K"; a bare number counts in unit_bytes. 0 or -EINVAL; silent. */
 int schema_parse_size(const char *text, uint64_t unit_bytes, uint64_t *bytes);
