@@ -17,16 +17,6 @@
 
 /* ---- what all formats say ---- */
 
-/* "--stats[=table|json]" */
-static void name_option(FILE *out, const struct schema_key *o)
-{
-    if (o->letter != 0)
-        fprintf(out, "-%c, ", o->letter);
-    fprintf(out, "--%s", o->name);
-    if (o->arg != NULL)
-        fprintf(out, "%s%s", schema_is_optional(o) ? "" : " ", o->arg);
-}
-
 static bool is_shared(const struct schema_key *o, const struct schema_table *t)
 {
     return t->keys == config_virtio_keys && o->tables != config_virtio_tables;
@@ -92,128 +82,74 @@ static void print_help(FILE *out, const struct schema_key *o)
 void cli_print_options(FILE *out)
 {
     for (const struct schema_key *o = config_options; o->name != NULL; o++) {
-        char left[64], *text = NULL;
+        char left[CONFIG_KEY_BYTES], *text = NULL;
         size_t bytes;
-        FILE *f = fmemopen(left, sizeof(left), "w"), *help = open_memstream(&text, &bytes);
-        if (f != NULL && help != NULL) {
-            fputs(o->letter == 0 ? "    " : "", f);
-            name_option(f, o);
-            fputc('\0', f);
-            print_help(help, o);
-        }
-        if (f != NULL)
-            fclose(f);
-        if (help != NULL)
-            fclose(help);
-        fprintf(out, strlen(left) > HELP_COLUMN - 4 ? "  %s\n%*s" : "  %s%*s", left,
-                strlen(left) > HELP_COLUMN - 4 ? HELP_COLUMN : HELP_COLUMN - 2 - (int)strlen(left),
-                "");
+        FILE *help = open_memstream(&text, &bytes);
+        if (help == NULL)
+            return;
+        print_help(help, o);
+        fclose(help);
+        config_name_key(o, left);
+        int width = HELP_COLUMN - (o->letter != 0 ? 2 : 6), used = (int)strlen(left);
+        fprintf(out, used > width - 2 ? "%*s%s\n%*s" : "%*s%s%*s", HELP_COLUMN - width, "", left,
+                used > width - 2 ? HELP_COLUMN : width - used, "");
         print_wrapped(out, text);
         free(text);
     }
 }
 
-/* ---- for mdoc(7) ---- */
+/* ---- for documents: Markdown, or mdoc(7) ---- */
 
-static void print_man_keys(const struct schema_key *o, const struct schema_table *t)
+/* In a cell of a table of Markdown '|' ends it. */
+static void print_text(const char *text, bool markdown)
 {
-    printf(".Pp\n");
-    name_table(stdout, o, t);
-    printf(is_shared(o, t) ? ": those of\n.Fl -virtio .\n" : ":\n.Bl -tag -width Ds -compact\n");
-    for (const struct schema_key *k = t->keys; k->name != NULL && !is_shared(o, t); k++) {
+    for (; *text != '\0'; text++)
+        printf(markdown && *text == '|' ? "\\%c" : "%c", *text);
+}
+
+static void print_table(const struct schema_key *keys, bool markdown)
+{
+    printf(markdown ? "| | | default |\n| --- | --- | --- |\n" : ".Bl -tag -width Ds\n");
+    for (const struct schema_key *k = keys; k->name != NULL; k++) {
+        char name[CONFIG_KEY_BYTES];
         if (k->help == NULL)
             continue;
-        printf(".It Cm ");
-        config_name_key(stdout, k);
-        printf("\n%s.\n", k->help);
+        config_name_key(k, name);
+        printf(markdown ? "| `" : ".It Cm ");
+        print_text(name, markdown);
+        printf(markdown ? "` | " : "\n");
+        print_text(k->help, markdown);
+        printf(markdown ? " | " : ".\n");
         if (k->usual != NULL)
-            printf("The default is %s.\n", k->usual);
+            printf(markdown ? "%s" : "The default is %s.\n", k->usual);
+        printf(markdown ? " |\n" : "");
     }
-    if (!is_shared(o, t))
-        printf(".El\n");
+    printf(markdown ? "" : ".El\n");
 }
 
-static void print_man(void)
+static void print_tables(bool markdown)
 {
-    printf(".Bl -tag -width Ds\n");
+    print_table(config_options, markdown);
     for (const struct schema_key *o = config_options; o->name != NULL; o++) {
-        const char *arg = o->arg;
-        printf(".It ");
-        if (o->letter != 0)
-            printf("Fl %c , ", o->letter);
-        printf("Fl -%s", o->name);
-        if (arg != NULL)
-            printf(schema_is_optional(o) ? " Ns Ar %s" : " Ar %s", arg);
-        printf("\n%s.\n", o->help);
-        if (o->usual != NULL)
-            printf("The default is %s.\n", o->usual);
-        for (const struct schema_table *t = o->tables; t != NULL && t->keys != NULL; t++)
-            print_man_keys(o, t);
+        for (const struct schema_table *t = o->tables; t != NULL && t->keys != NULL; t++) {
+            printf(markdown ? "\n`--%s`, " : ".Pp\n.Fl -%s ,\n", o->name);
+            name_table(stdout, o, t);
+            if (is_shared(o, t)) {
+                printf(markdown ? ": those of `--virtio`.\n" : ": those of\n.Fl -virtio .\n");
+                continue;
+            }
+            printf(markdown ? ":\n\n" : ":\n");
+            print_table(t->keys, markdown);
+        }
     }
-    printf(".El\n");
-}
-
-/* ---- for Markdown ---- */
-
-/* In a cell of a table, where '|' ends it. */
-static void print_cell(const char *text, bool is_code)
-{
-    printf(is_code ? "| `" : "| ");
-    for (; text != NULL && *text != '\0'; text++)
-        printf(*text == '|' ? "\\%c" : "%c", *text);
-    printf(is_code ? "` " : " ");
-}
-
-static void print_row(const char *name, const struct schema_key *k)
-{
-    print_cell(name, true);
-    print_cell(k->help, false);
-    print_cell(k->usual != NULL ? k->usual : "", false);
-    printf("|\n");
-}
-
-static void print_markdown_keys(const struct schema_key *o, const struct schema_table *t)
-{
-    printf("\n`--%s`, ", o->name);
-    name_table(stdout, o, t);
-    printf(is_shared(o, t) ? ": those of `--virtio`.\n"
-                           : ":\n\n| | | default |\n| --- | --- | --- |\n");
-    for (const struct schema_key *k = t->keys; k->name != NULL && !is_shared(o, t); k++) {
-        char name[64] = "";
-        FILE *f = fmemopen(name, sizeof(name) - 1, "w");
-        if (f == NULL || k->help == NULL)
-            continue;
-        config_name_key(f, k);
-        fclose(f);
-        print_row(name, k);
-    }
-}
-
-static void print_markdown(void)
-{
-    printf("| option | | default |\n| --- | --- | --- |\n");
-    for (const struct schema_key *o = config_options; o->name != NULL; o++) {
-        char name[64] = "";
-        FILE *f = fmemopen(name, sizeof(name) - 1, "w");
-        if (f == NULL)
-            continue;
-        name_option(f, o);
-        fclose(f);
-        print_row(name, o);
-    }
-    for (const struct schema_key *o = config_options; o->name != NULL; o++)
-        for (const struct schema_table *t = o->tables; t != NULL && t->keys != NULL; t++)
-            print_markdown_keys(o, t);
 }
 
 int cli_options(int argc, char **argv)
 {
-    if (argc == 2 && strcmp(argv[1], "man") == 0)
-        print_man();
-    else if (argc == 2 && strcmp(argv[1], "markdown") == 0)
-        print_markdown();
-    else
-        return fail_msg(EXIT_USAGE,
-                        "options: give man or markdown; people want `minivet run --help`");
+    bool markdown = argc == 2 && strcmp(argv[1], "markdown") == 0;
+    if (argc != 2 || (!markdown && strcmp(argv[1], "man") != 0))
+        return fail_msg(EXIT_USAGE, "options: give man or markdown; people want `minivet run "
+                                    "--help`");
+    print_tables(markdown);
     return 0;
 }

@@ -63,7 +63,7 @@ const struct schema_key config_options[] = {
      .max = HV_MAX_VCPUS, .help = "Virtual CPUs, 1 to 64"},
     {"disk", "FILE[,KEY...]", SCHEMA_LIST, .letter = 'd', .many = true,
      .tables = config_disk_tables,
-     .help = "Disk image or block device, at most 64: vda, then vdb, ..."},
+     .help = "Disk image or block device, at most 64: vda, then vdb and so on"},
     {"net", "KIND[,KEY...]", SCHEMA_LIST, .letter = 'n', .many = true, .tables = config_net_tables,
      .help = "Network card, at most 8"},
     {"console", "serial|virtio[,KEY...]|off", SCHEMA_LIST, .tables = config_console_tables,
@@ -131,19 +131,23 @@ const struct schema_key *config_find_key(const struct schema_key *option, const 
     return NULL;
 }
 
-void config_name_key(FILE *out, const struct schema_key *key)
+void config_name_key(const struct schema_key *key, char *name)
 {
-    fputs(key->name, out);
-    if (key->arg != NULL)
-        fprintf(out, "%s%s", schema_sign(key), key->arg);
+    bool is_option = config_find_option(key->name, strlen(key->name)) == key;
+    const char letter[] = {'-', key->letter, ',', ' ', '\0'};
+    const char *sign = key->arg == NULL || schema_is_optional(key) ? ""
+                       : is_option                                 ? " "
+                                                                   : schema_sign(key);
+    snprintf(name, CONFIG_KEY_BYTES, "%s%s%s%s%s", key->letter != 0 ? letter : "",
+             is_option ? "--" : "", key->name, sign, key->arg != NULL ? key->arg : "");
 }
 
 void config_name_keys(FILE *out, const struct schema_key *keys)
 {
+    char name[CONFIG_KEY_BYTES];
     for (const struct schema_key *k = keys; k->name != NULL; k++) {
-        if (k->help == NULL)
-            continue;
-        fputs(k != keys ? ", " : "", out);
-        config_name_key(out, k);
+        config_name_key(k, name);
+        if (k->help != NULL)
+            fprintf(out, "%s%s", k != keys ? ", " : "", name);
     }
 }

@@ -12,6 +12,7 @@
 #include "vmm/config/config.h"
 
 #define CONFIG_NAME_BYTES 512
+#define CONFIG_KEY_BYTES  64
 
 extern const struct schema_key config_options[]; /* of a struct vm_config */
 extern const struct schema_table config_disk_tables[], config_net_tables[], config_console_tables[],
@@ -103,8 +104,8 @@ char *config_next_item(char **rest);
 /* What follows "name=" in key, or NULL. */
 const char *config_value_of(const char *key, const char *name);
 
-/* "serial=TEXT", and "ro, serial=TEXT, ..." of one table. */
-void config_name_key(FILE *out, const struct schema_key *key);
+/* "-m, --mem SIZE" or "serial=TEXT"; and "ro, serial=TEXT, ..." of one table. */
+void config_name_key(const struct schema_key *key, char *name);
 void config_name_keys(FILE *out, const struct schema_key *keys);
 
 #endif
