@@ -217,18 +217,10 @@ Test(config_json, members_are_options_by_their_names)
 
 Test(config_json, a_command_line_adds_to_it_and_overrides)
 {
-    static const char *const words[] = {"-m",
-                                        "64",
-                                        "--config",
-                                        "{\"mem\":\"1G\",\"kernel\":\"K\",\"disk\":[\"a\"],"
-                                        "\"virtio\":{\"ring\":\"packed\",\"queue-size\":8}}",
-                                        "-c",
-                                        "3",
-                                        "-d",
-                                        "b",
-                                        "--virtio",
-                                        "ring=split",
-                                        "L"};
+    static const char json[] = "{\"mem\":\"1G\",\"kernel\":\"K\",\"disk\":[\"a\"],"
+                               "\"virtio\":{\"ring\":\"packed\",\"queue-size\":8}}";
+    static const char *const words[] = {"-m", "64", "--config", json,         "-c", "3",
+                                        "-d", "b",  "--virtio", "ring=split", "L"};
     static struct vm_config c;
     cr_assert_eq(parse(&c, ARRAY_SIZE(words), words), 0, "%s", line);
     cr_expect_eq(c.mem_bytes, GIB, "what comes later counts");

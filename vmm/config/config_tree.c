@@ -304,6 +304,7 @@ int config_put(struct config_words *w, const struct schema_key *option, const ch
     }
     if (option->is_cut) {
         char *copy = strdup(text), *rest = copy;
+        r = copy == NULL ? fail(-ENOMEM, "--%s", option->name) : 0;
         for (char *item; r == 0 && (item = config_next_item(&rest)) != NULL;)
             r = put_value(w, option, cJSON_CreateString(item));
         free(copy);
@@ -323,9 +324,14 @@ static int put_member(struct config_words *w, const struct schema_key *option, c
     bool is_list = option->kind == SCHEMA_LIST;
     int r = 0;
     if (cJSON_IsArray(value) && option->many) {
-        for (cJSON *item; r == 0 && (item = cJSON_DetachItemFromArray(value, 0)) != NULL;)
-            r = cJSON_IsArray(item) ? fail_msg(-EINVAL, "--%s: an array in an array", option->name)
-                                    : put_member(w, option, item);
+        for (cJSON *item; r == 0 && (item = cJSON_DetachItemFromArray(value, 0)) != NULL;) {
+            if (!cJSON_IsArray(item)) {
+                r = put_member(w, option, item);
+                continue;
+            }
+            cJSON_Delete(item);
+            r = fail_msg(-EINVAL, "--%s: an array in an array", option->name);
+        }
     } else if (is_list && cJSON_IsObject(value)) {
         return config_put_list(w, option, value);
     } else if ((is_list || option->is_cut) && cJSON_IsString(value)) {

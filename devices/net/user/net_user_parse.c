@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/fail.h"
 #include "core/base/xmath.h"
 #include "devices/net/user/net_user.h"
 
@@ -204,17 +203,3 @@ const struct schema_key net_user_keys[] = {
     {"mtu", "N", SCHEMA_NUMBER, AT(mtu), .min = 1280, .max = NET_USER_MTU, .expected = "bytes"},
     {0},
 };
-
-int net_user_option(struct net_user_config *config, const char *what, const char *name,
-                    const char *value)
-{
-    char expected[256];
-    const struct schema_key *key = schema_find(net_user_keys, name, strlen(name));
-    if (key == NULL)
-        return -ENOENT;
-    int r = schema_set(key, config, value);
-    if (r == -E2BIG)
-        return fail_msg(-EINVAL, "%s: %s: at most %d of them", what, name, NET_USER_FORWARDS);
-    schema_expected(key, expected, sizeof(expected));
-    return r < 0 ? fail_msg(r, "%s: %s=%s: give %s", what, name, value, expected) : 0;
-}
