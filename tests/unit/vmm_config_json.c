@@ -86,7 +86,8 @@ static void expect_same(const struct vm_config *a, const struct vm_config *b, co
         c->has_json = false;
     }
     cr_expect_str_eq(texts[0], texts[1], "%s", what);
-    cr_expect_eq(memcmp(&x, &y, sizeof(x)), 0, "%s: other values", what);
+    cr_expect_eq(memcmp((const char *)&x, (const char *)&y, sizeof(x)), 0, "%s: other values",
+                 what);
     free(texts[0]);
     free(texts[1]);
 }

@@ -23,7 +23,7 @@ const char *config_keep(struct vm_config *config, const char *fmt, ...)
         free(text);
     }
     va_end(args);
-    if (cJSON_AddItemToArray(config->texts, item))
+    if (item != NULL && cJSON_AddItemToArray(config->texts, item))
         return item->valuestring;
     cJSON_Delete(item);
     fail(-ENOMEM, "options");
@@ -90,7 +90,7 @@ int config_take(const struct schema_key *option, void *into, const cJSON *list)
             continue;
         const struct schema_key *key =
             config_find_key(option, member->string, strlen(member->string), &table);
-        if (table->only != NULL && strcmp(first->string, table->only) != 0)
+        if (table->only != NULL && (first == NULL || strcmp(first->string, table->only) != 0))
             return fail_msg(-EINVAL, "%s%s is for --%s %s", before, key->name, option->name,
                             table->only);
         r = take_values(key, (char *)into + table->base, member, before);

@@ -263,7 +263,7 @@ static int check_list(const struct schema_key *option, const cJSON *list)
 int config_put_list(struct config_words *w, const struct schema_key *option, cJSON *list)
 {
     const char *name = option->name;
-    if (check_list(option, list) < 0) {
+    if (list == NULL || check_list(option, list) < 0) {
         cJSON_Delete(list);
         return -EINVAL;
     }
@@ -353,14 +353,15 @@ int config_put_members(struct config_words *w, cJSON *object)
     for (cJSON *member; r == 0 && (member = cJSON_DetachItemViaPointer(object, object->child));) {
         const struct schema_key *option =
             config_find_option(member->string, strlen(member->string));
-        uint64_t bit = option != NULL ? UINT64_C(1) << (option - config_options) : 0;
-        if (option == NULL || option->is_act)
+        if (option == NULL || option->is_act) {
             r = config_unknown_member(member->string);
-        else if (seen & bit)
-            r = fail_msg(-EINVAL, "--config: %s is given twice", option->name);
-        if (r < 0) {
             cJSON_Delete(member);
             return r;
+        }
+        uint64_t bit = UINT64_C(1) << (option - config_options);
+        if (seen & bit) {
+            cJSON_Delete(member);
+            return fail_msg(-EINVAL, "--config: %s is given twice", option->name);
         }
         seen |= bit;
         r = put_member(w, option, member);

@@ -327,8 +327,8 @@ static int put_own(struct config_words *w, int i)
         value++;
     else if (option == NULL)
         r = is_long ? unknown_option(word) : take_letters(w, word, &option, &value);
-    if (r < 0)
-        return r;
+    if (r < 0 || option == NULL)
+        return -EINVAL;
     if (option->arg == NULL && value != NULL)
         return fail_msg(-EINVAL, "%s: takes no value; see `minivet run --help`", word);
     if (value == NULL && option->arg != NULL && !schema_is_optional(option)) {
