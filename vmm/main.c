@@ -25,6 +25,7 @@ static const struct command commands[] = {
     {"bench", cli_bench, "Measure this program beside other VMMs"},
     {"completion", cli_completion, "Print a completion script for bash or zsh"},
     {"net-user", cli_net_user, NULL}, /* not for users */
+    {"options", cli_options, NULL},   /* for the documentation */
 };
 
 static int print_help(FILE *out)

@@ -28,6 +28,7 @@
 #include "devices/net/user/net_user.h"
 #include "tests/errors/refuse.h"
 #include "tests/harness/fake.h"
+#include "tests/harness/net_option.h"
 
 static struct fake_clock now;
 static struct clock fake;

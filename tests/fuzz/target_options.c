@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The command line of `minivet run`: what is parsed and checked before anything is opened. The
- * input is its arguments, each ended by a newline.
+ * The command line of `minivet run`, with JSON in it: what is parsed and checked before anything is
+ * opened. The input is its arguments, each ended by a newline.
  *
- * What is refused is so in one line, what is accepted is complete and within bounds.
+ * What is refused is so in one line, what is accepted is complete and within bounds, and means the
+ * same when it is printed as JSON and read again.
  */
 #include <ctype.h>
 #include <errno.h>
@@ -19,7 +20,7 @@
 #include "tests/fuzz/target.h"
 #include "virtio/base/device.h"
 #include "virtio/spec.h"
-#include "vmm/config/config.h"
+#include "vmm/config/options.h"
 
 #define ARGS_MAX  64
 #define WORDS_MAX 256u
@@ -87,6 +88,22 @@ static void check_accepted(const struct vm_config *c)
         check_net(&c->nets[i]);
 }
 
+/* What is no UTF-8 is not printed. */
+static void check_json(const struct vm_config *c)
+{
+    static struct vm_config again;
+    char option[] = "--config", *json = config_json(c), *argv[] = {option, option, json};
+    if (json == NULL)
+        return;
+    int err = config_parse(&again, ARRAY_SIZE(argv), argv);
+    fuzz_check(err == 0, "what was printed is refused: %s", json);
+    char *same = config_json(&again);
+    fuzz_check(same != NULL && strcmp(same, json) == 0, "%s became %s", json, same);
+    free(same);
+    free(json);
+    config_free(&again);
+}
+
 static int run(const struct fuzz_target *target, const uint8_t *data, size_t len)
 {
     static struct vm_config config;
@@ -106,8 +123,10 @@ static int run(const struct fuzz_target *target, const uint8_t *data, size_t len
     fuzz_check(err == 0 || err == -EINVAL, "error %d", err);
     fuzz_check(errors == (err != 0), "error %d was told in %u lines", err, errors);
     fuzz_check(fuzz_open_fds() == files, "a file was opened");
-    if (err == 0)
+    if (err == 0) {
         check_accepted(&config);
+        check_json(&config);
+    }
     config_free(&config);
     free(text);
     return 0;
@@ -129,27 +148,39 @@ static void add_words(const char *text)
     }
 }
 
+/* The names, arguments and keys of all options. */
+static void add_options(void)
+{
+    char *text = NULL;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+    BUG_ON(out == NULL);
+    for (const struct schema_key *o = config_options; o->name != NULL; o++) {
+        fprintf(out, "--%s\n\"%s\":\n%s\n", o->name, o->name, o->arg != NULL ? o->arg : "");
+        for (const struct schema_table *t = o->tables; t != NULL && t->keys != NULL; t++) {
+            if (t->keys != config_virtio_keys || o->tables == config_virtio_tables)
+                config_name_keys(out, t->keys);
+            fputc('\n', out);
+        }
+    }
+    fclose(out);
+    add_words(text);
+    free(text);
+}
+
 static void make_words(void)
 {
     static const char *const texts[] = {
-        CONFIG_DISK_KEYS,
-        CONFIG_NET_KEYS,
-        CONFIG_NET_USER_KEYS,
-        "user tap=x fd=3:4 socket=/x listen=:1 connect=[::1]:1 vhost-user=/x null loopback",
-        "null:1G null:4294967296T off on,transport=pci +ring_packed,-in_order table json",
+        "null:1G null:4294967296T off on,transport=pci +ring_packed,-in_order table json x /x",
         "tcp::2222-:22 udp:127.0.0.1:1-10.0.2.15:65535 tcp:10.0.2.9:80-unix:/x :8-cmd:true",
         "10.0.0.0/8 10.0.2.2 52:54:00:12:34:56 1 0 2 64 65 4096 32768 512M 64K 16777216T 5ms 1h",
         "-drive -hda -netdev -nic -device -snapshot file=x if=none if=virtio id=a drive=a netdev=a",
         "virtio-blk-pci virtio-net-device virtio-rng-pci scsi-hd ifname=t readonly listen=:1 stdio",
         "eio:1%:lat:5ms drop:1/100 dup:2% seed:9 at:4K cut:1 ,, - -- --- : 18446744073709551616",
+        "{\"disk\":{\"file\":\"x\"}} {\"net\":{\"user\":true \"ro\":true \"hostfwd\": {} } ] [",
+        "\"a\" \"on\" 1e3 -1 0.5 false true \\u00e4 \\u0000 \\ud800 \"cpus\":2} \"queues\":3",
     };
-    for (unsigned i = 0; i < config_option_count; i++) {
-        char option[WORD_MAX];
-        snprintf(option, sizeof(option), "--%s\n", config_options[i].name);
-        add_words(option);
-        if (config_options[i].arg != NULL)
-            add_words(config_options[i].arg);
-    }
+    add_options();
     for (unsigned i = 0; i < ARRAY_SIZE(texts); i++)
         add_words(texts[i]);
 }
@@ -174,7 +205,7 @@ static size_t put_in(uint8_t *data, size_t len, size_t max, size_t at, const cha
 static size_t mutate(const struct fuzz_target *target, uint8_t *data, size_t len, size_t max,
                      unsigned seed)
 {
-    static const char *const between[] = {"\n", "\n", ",", ",", "=", ":", ""};
+    static const char *const between[] = {"\n", "\n", ",", ",", "=", ":", "}", ""};
     uint64_t random = seed;
     (void)target;
     if (word_count == 0)

@@ -16,6 +16,7 @@
 #include "devices/net/net_frame.h"
 #include "devices/net/user/net_user.h"
 #include "devices/net/user/net_user_impl.h"
+#include "tests/harness/net_option.h"
 #include "tests/unit/devices_net_guest.h"
 
 #define NDP_BYTES    32u /* the message with its target and one option */

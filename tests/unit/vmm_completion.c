@@ -131,11 +131,11 @@ Test(completion, zsh_gets_each_option_with_its_values)
 {
     static const char *const has[] = {
         "#compdef minivet\n",
-        "on the host, or in the guest]:unpack:(cached on off)' \\\n",
-        "'*--unpack=[Unpack it on the host and cache it \\[cached\\], ",
+        "on the host, or in the guest \\[cached\\]]:unpack:(cached on off )' \\\n",
+        "'*--unpack=[Unpack it on the host and cache it (cached), ",
         "'*-k+[Kernel to boot\\: vmlinuz",
         "[The kernel'\\''s command line, after Minivet'\\''s own words]:append:' \\\n",
-        "::stats:(table json)' \\\n",
+        "::stats:(table json )' \\\n",
         ":virtio:{_minivet_list \"transport=mmio transport=pci ",
         ":net:{_minivet_list \"none user tap= ",
         ":disk:{_minivet_list \"\" ro serial= type=blk ",

@@ -6,68 +6,63 @@
 #include <string.h>
 
 #include "core/base/fail.h"
-#include "core/base/xmath.h"
 #include "virtio/base/features.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/exit_code.h"
-#include "vmm/config/config.h"
+#include "vmm/config/options.h"
 
 #define COMMANDS   "run replay check bench completion"
 #define BENCH_VMMS "qemu-microvm qemu-q35 kvmtool firecracker cloud-hypervisor none"
 
-/* Options whose value is a list of keys, from its beginning or behind a first item. */
-static const struct list {
-    const char *name, *keys;
-    bool behind_item;
-    const char *items; /* what the first may be, if it is no file or word */
-    const struct config_key *own;
-} lists[] = {
-    {"virtio", CONFIG_VIRTIO_KEYS, false, NULL, NULL},
-    {"console", CONFIG_VIRTIO_KEYS, true, NULL, NULL},
-#define VIRTIO_SWITCH(kind, usual) {#kind, CONFIG_VIRTIO_KEYS, true, NULL, kind##_keys},
-#include "virtio/devices.def"
-    {"disk", CONFIG_DISK_KEYS, true, NULL, NULL},
-    {"d", CONFIG_DISK_KEYS, true, NULL, NULL},
-    {"net", CONFIG_NET_KEYS ", " CONFIG_NET_USER_KEYS, true, CONFIG_NET_KINDS, NULL},
-    {"n", CONFIG_NET_KEYS ", " CONFIG_NET_USER_KEYS, true, CONFIG_NET_KINDS, NULL},
-    {"features", NULL, false, NULL, NULL},
-};
-
-static void print_features(void)
+/* Those of an arg, each behind "before=". */
+static void print_words(const char *before, const char *arg)
 {
-    for (const struct virtio_feature_name *f = virtio_feature_names; f->name != NULL; f++)
+    size_t len;
+    for (; (arg = schema_next_word(arg, &len)) != NULL; arg += len) {
+        if (islower((unsigned char)*arg) || isdigit((unsigned char)*arg))
+            printf("%s%.*s ", before, (int)len, arg);
+    }
+}
+
+/* "ring=split ring=packed", "queue-size=" or "ro" */
+static void print_key(const struct schema_key *key)
+{
+    char before[64];
+    snprintf(before, sizeof(before), "%s%s", key->name, schema_sign(key));
+    if (key->arg == NULL)
+        printf("%s ", key->name);
+    else if (isupper((unsigned char)key->arg[0]))
+        printf("%s ", before);
+    else
+        print_words(before, key->arg);
+}
+
+/* What a list begins with, or its keys. */
+static void print_keys(const struct schema_key *o, bool first)
+{
+    for (const struct virtio_feature_name *f = virtio_feature_names; o->is_cut && f->name; f++)
         printf("+%s -%s ", f->name, f->name);
-}
-
-/* "ring=split|packed, queue-size=N" becomes "ring=split ring=packed queue-size=". */
-static void print_keys(const char *keys)
-{
-    if (keys == NULL)
-        print_features();
-    for (const char *at = keys; at != NULL && *at != '\0'; at += strspn(at, ", ")) {
-        int name = (int)strcspn(at, "=,");
-        bool has_value = at[name] == '=';
-        const char *value = at + name + has_value;
-        if (!has_value || isupper((unsigned char)*value))
-            printf("%.*s ", name + has_value, at);
-        for (at = value; has_value && *at != ',' && *at != '\0'; at += *at == '|') {
-            int length = (int)strcspn(at, "|,");
-            if (islower((unsigned char)*at) || isdigit((unsigned char)*at))
-                printf("%.*s%.*s ", name + 1, value - name - 1, length, at);
-            at += length;
-        }
+    for (const struct schema_table *t = o->tables; t != NULL && t->keys != NULL; t++) {
+        for (const struct schema_key *k = t->keys; k->name != NULL; k++)
+            if (k->help != NULL && t->is_first == first)
+                print_key(k);
     }
 }
 
-/* Those of a device itself. */
-static void print_own_keys(const struct config_key *own)
+static bool begins_with_file(const struct schema_key *o)
 {
-    for (; own != NULL && own->name != NULL; own++) {
-        if (own->words == NULL)
-            printf("%s= ", own->name);
-        for (const char *const *word = own->words; word != NULL && *word != NULL; word++)
-            printf("%s=%s ", own->name, *word);
-    }
+    return o->kind == SCHEMA_FILE ||
+           (o->tables != NULL && o->tables[0].keys[0].kind == SCHEMA_FILE);
+}
+
+static bool has_first(const struct schema_key *o)
+{
+    return o->tables != NULL && o->tables[0].is_first;
+}
+
+static bool has_words(const struct schema_key *o)
+{
+    return o->kind == SCHEMA_WORD || (o->kind == SCHEMA_SWITCH && o->arg != NULL);
 }
 
 /* ---- bash ---- */
@@ -82,14 +77,15 @@ static void print_list_cases(void)
            "  option=${option##*[[:space:]]}\n"
            "  [[ $value == --*=* ]] && option=${value%%%%=*} value=${value#*=}\n"
            "  case $option in\n");
-    for (unsigned i = 0; i < ARRAY_SIZE(lists); i++) {
-        printf("    --%s|-%s) %skeys=\"", lists[i].name, lists[i].name,
-               lists[i].behind_item ? "[[ $value == *,* ]] && " : "");
-        print_keys(lists[i].keys);
-        print_own_keys(lists[i].own);
-        if (lists[i].items != NULL) {
+    for (const struct schema_key *o = config_options; o->name != NULL; o++) {
+        if (o->tables == NULL && !o->is_cut)
+            continue;
+        printf("    --%s|-%s|-%c) %skeys=\"", o->name, o->name, o->letter != 0 ? o->letter : '-',
+               has_first(o) ? "[[ $value == *,* ]] && " : "");
+        print_keys(o, false);
+        if (has_first(o) && !begins_with_file(o)) {
             printf("\" || keys=\"");
-            print_keys(lists[i].items);
+            print_keys(o, true);
         }
         printf("\";;\n");
     }
@@ -109,30 +105,21 @@ static void print_list_cases(void)
            "  fi\n");
 }
 
-/* The words of option_row.arg. */
-static void print_words(const char *arg)
+static void print_value_case(const struct schema_key *o)
 {
-    for (const char *p = arg; *p != '\0'; p++) {
-        if (strchr("[=]", *p) == NULL)
-            putchar(*p == '|' ? ' ' : *p);
-    }
-}
-
-static void print_value_case(const struct option_row *row)
-{
-    if (row->values == VALUES_NONE)
+    if (!begins_with_file(o) && !has_words(o))
         return;
-    printf("    --%s", row->name);
-    if (row->letter != 0)
-        printf("|-%c", row->letter);
-    if (row->values == VALUES_FILE) {
+    printf("    --%s", o->name);
+    if (o->letter != 0)
+        printf("|-%c", o->letter);
+    if (begins_with_file(o)) {
         printf(
             ") mapfile -t COMPREPLY < <(compgen -f -- \"$cur\"); compopt -o filenames; return;;\n");
         return;
     }
-    bool optional = config_value_is_optional(row);
+    bool optional = schema_is_optional(o);
     printf(") %sCOMPREPLY=($(compgen -W \"", optional ? "[[ $equals ]] && " : "");
-    print_words(row->arg);
+    print_words("", o->arg);
     printf("\" -- \"$cur\"))%s return;;\n", optional ? " &&" : ";");
 }
 
@@ -176,13 +163,13 @@ static int print_bash(void)
            "  [[ ${COMP_WORDS[1]} == run ]] || return\n");
     print_list_cases();
     printf("  case $prev in\n");
-    for (unsigned i = 0; i < config_option_count; i++)
-        print_value_case(&config_options[i]);
+    for (const struct schema_key *o = config_options; o->name != NULL; o++)
+        print_value_case(o);
     printf("  esac\n"
            "  if [[ $cur == -* ]]; then\n"
            "    COMPREPLY=($(compgen -W \"");
-    for (unsigned i = 0; i < config_option_count; i++)
-        printf("%s--%s", i ? " " : "", config_options[i].name);
+    for (const struct schema_key *o = config_options; o->name != NULL; o++)
+        printf("--%s ", o->name);
     printf("\" -- \"$cur\"))\n"
            "  else\n"
            "    mapfile -t COMPREPLY < <(compgen -f -- \"$cur\"); compopt -o filenames\n"
@@ -194,10 +181,10 @@ static int print_bash(void)
 
 /* ---- zsh ---- */
 
-/* In a word between quotes, where brackets and colons have a meaning: the first line of a help. */
+/* In a word between quotes, where brackets and colons have a meaning. */
 static void print_zsh_help(const char *text)
 {
-    for (; *text != '\0' && *text != '\n'; text++) {
+    for (; *text != '\0'; text++) {
         if (*text == '\'')
             fputs("'\\''", stdout);
         else if (strchr("[]:", *text) != NULL)
@@ -207,53 +194,46 @@ static void print_zsh_help(const char *text)
     }
 }
 
-static void print_zsh_action(const struct option_row *row)
+static void print_zsh_action(const struct schema_key *o)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(lists); i++) {
-        if (strcmp(lists[i].name, row->name) != 0)
-            continue;
+    if (o->tables != NULL || o->is_cut) {
         printf("{_minivet_list \"");
-        if (lists[i].items != NULL || !lists[i].behind_item)
-            print_keys(lists[i].behind_item ? lists[i].items : lists[i].keys);
-        else if (row->values == VALUES_WORDS)
-            print_words(row->arg);
+        if (!begins_with_file(o))
+            print_keys(o, has_first(o));
         printf("\" ");
-        print_keys(lists[i].keys);
-        print_own_keys(lists[i].own);
+        print_keys(o, false);
         putchar('}');
-        return;
-    }
-    if (row->values == VALUES_FILE) {
+    } else if (begins_with_file(o)) {
         printf("_files");
-    } else if (row->values == VALUES_WORDS) {
+    } else if (has_words(o)) {
         putchar('(');
-        print_words(row->arg);
+        print_words("", o->arg);
         putchar(')');
     }
 }
 
-/* As _arguments takes it; `name` ends with how the value is given. */
-static void print_zsh_option(const struct option_row *row, const char *name)
+/* As _arguments takes it: the name, and how the value is given. */
+static void print_zsh_option(const struct schema_key *o, const char *dashes, const char *name,
+                             const char *behind)
 {
-    printf("    '*%s[", name);
-    print_zsh_help(row->help);
+    printf("    '*%s%s%s[", dashes, name, behind);
+    print_zsh_help(o->help);
+    if (o->usual != NULL)
+        printf(" \\[%s\\]", o->usual);
     putchar(']');
-    if (row->arg != NULL) {
-        printf("%s%s:", config_value_is_optional(row) ? "::" : ":", row->name);
-        print_zsh_action(row);
+    if (o->arg != NULL) {
+        printf("%s%s:", schema_is_optional(o) ? "::" : ":", o->name);
+        print_zsh_action(o);
     }
     puts("' \\");
 }
 
-static void print_zsh_options(const struct option_row *row)
+static void print_zsh_options(const struct schema_key *o)
 {
-    char name[64];
-    const char *behind = row->arg == NULL ? "" : config_value_is_optional(row) ? "=-" : "=";
-    snprintf(name, sizeof(name), "--%s%s", row->name, behind);
-    print_zsh_option(row, name);
-    snprintf(name, sizeof(name), "-%c%s", row->letter, row->arg != NULL ? "+" : "");
-    if (row->letter != 0)
-        print_zsh_option(row, name);
+    const char *arg = o->arg;
+    print_zsh_option(o, "--", o->name, arg == NULL ? "" : schema_is_optional(o) ? "=-" : "=");
+    if (o->letter != 0)
+        print_zsh_option(o, "-", (const char[]){o->letter, '\0'}, arg != NULL ? "+" : "");
 }
 
 static int print_zsh(void)
@@ -275,8 +255,8 @@ static int print_zsh(void)
            "  ((CURRENT--))\n"
            "  case $command in\n"
            "  run) _arguments \\\n");
-    for (unsigned i = 0; i < config_option_count; i++)
-        print_zsh_options(&config_options[i]);
+    for (const struct schema_key *o = config_options; o->name != NULL; o++)
+        print_zsh_options(o);
     printf(
         "    '*:kernel:_files';;\n"
         "  replay) _arguments '(-v --verbose)'{-v,--verbose} '*:recording:_files';;\n"

@@ -28,7 +28,11 @@ int cli_net_user(int argc, char **argv)
     }
     prctl(PR_SET_NAME, "minivet-net");
     signal(SIGPIPE, SIG_IGN);
-    if (config_set_net(&config, argv[1]) < 0 || config.nets[0].kind != NET_USER)
+    char json[] = "--config", net[] = "--net", *words[] = {argv[0], net, argv[1]};
+    if (argv[1][0] == '{')
+        words[1] = json;
+    if (config_parse(&config, 3, words) < 0 || config.net_count != 1 ||
+        config.nets[0].kind != NET_USER)
         return EXIT_USAGE;
     struct net_user_config c = config.nets[0].user;
     int err = evloop_create(&loop, "net-user", &clock_host);

@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
@@ -34,6 +35,9 @@
 #include "vmm/config/config.h"
 #include "vmm/machine/machine.h"
 #include "vmm/report/timeline.h"
+
+_Static_assert(CONFIG_MAX_MARKS <= TIMELINE_MARKS && CONFIG_MARK_BYTES <= TIMELINE_MARK_BYTES,
+               "the timeline has room for every mark");
 
 /* A smaller kernel is a bare-metal guest, for which KVM's emulation may do. */
 #define LINUX_BYTES_MIN  (1 << 20)
@@ -395,7 +399,7 @@ static int print_help(void)
          "kernel that tools/run-linux has fetched. Ctrl-A x ends it, Ctrl-A h lists what else can\n"
          "be typed. QEMU's words (-kernel -append -smp -drive -netdev ...) work.\n\n"
          "options:");
-    config_print_options(stdout);
+    cli_print_options(stdout);
     puts("\nexit status:\n"
          "    0  the guest powered off or reset     123  the guest panicked or triple-faulted\n"
          "    2  wrong command line                 124  --timeout ran out\n"
@@ -404,12 +408,37 @@ static int print_help(void)
     return 0;
 }
 
+static int print_config(const struct vm_config *vm)
+{
+    char *json = config_json(vm);
+    if (json == NULL)
+        return EXIT_USAGE;
+    puts(json);
+    free(json);
+    return 0;
+}
+
 static int configure(struct run *run, int argc, char **argv)
 {
-    int r = config_parse(&run->vm, argc, argv);
-    if (r == 0 && run->vm.kernel == NULL && !run->vm.help)
+    int r = config_parse_with_files(&run->vm, argc, argv);
+    if (r < 0 || run->vm.help || run->vm.print_config)
+        return r;
+    if (run->vm.kernel == NULL)
         r = stock_kernel_choose(&run->stock, &run->vm);
     return r == 0 ? config_check_files(&run->vm) : r;
+}
+
+/* Of what a --config file said, since that may be another one when the recording is played. */
+static int record(struct run *run, int argc, char **argv)
+{
+    char name[] = "run", option[] = "--config", *words[] = {name, option, NULL};
+    if (!run->vm.has_json)
+        return tape_record(&run->tape, run->vm.record, &clock_host, argc, argv);
+    words[2] = config_json(&run->vm);
+    int r =
+        words[2] == NULL ? -EINVAL : tape_record(&run->tape, run->vm.record, &clock_host, 3, words);
+    free(words[2]);
+    return r;
 }
 
 int cli_run(int argc, char **argv)
@@ -420,6 +449,8 @@ int cli_run(int argc, char **argv)
     int exit_code = EXIT_USAGE;
     if (r == 0 && run.vm.help) {
         exit_code = print_help();
+    } else if (r == 0 && run.vm.print_config) {
+        exit_code = print_config(&run.vm);
     } else if (r == 0) {
         if (run.vm.verbosity > 0)
             log_set_level(run.vm.verbosity > 1 ? LOG_DEBUG : LOG_INFO);
@@ -427,7 +458,7 @@ int cli_run(int argc, char **argv)
         if (run.vm.timeline)
             r = timeline_create(&run.timeline, run.vm.timeline_path, run.vm.marks, &began);
         if (r == 0 && run.vm.record != NULL)
-            r = tape_record(&run.tape, run.vm.record, &clock_host, argc, argv);
+            r = record(&run, argc, argv);
         if (r == 0 && set_up(&run) == 0) {
             do {
                 exit_code = run_once(&run);

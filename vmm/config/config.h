@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What the user asked for: the options of `minivet run`, parsed and checked one by one. One table
- * drives the parser, the help text and the shell completion.
+ * What the user asked for: the options of `minivet run`, from a command line or a JSON file, parsed
+ * and checked one by one. The tables of options.h say what there is.
  */
 #ifndef MINIVET_VMM_CONFIG_H
 #define MINIVET_VMM_CONFIG_H
@@ -9,7 +9,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "core/ports/net.h"
 #include "devices/net/user/net_user.h"
@@ -18,11 +17,14 @@
 #define CONFIG_MAX_NETS        8
 #define CONFIG_MAX_PAIRS       16
 #define CONFIG_MAX_MARKS       16
-#define CONFIG_IOTHREAD_BYTES  256
+#define CONFIG_MARK_BYTES      128 /* the longest text to look for on the console */
 #define CONFIG_THREAD_NAME_MAX 15u /* what the host calls a thread */
+#define CONFIG_IOTHREAD_BYTES  256
+
+struct cJSON;
 
 enum console_kind {
-    CONSOLE_SERIAL,
+    CONSOLE_SERIAL, /* in the order of the option's words */
     CONSOLE_VIRTIO,
     CONSOLE_OFF,
 };
@@ -69,10 +71,10 @@ struct virtio_keys {
     char iothread[CONFIG_IOTHREAD_BYTES]; /* NAME[:NAME...] of threads; "": the main one */
 };
 
-enum disk_kind {
-    DISK_FILE,       /* path: an image in a format, or a block device */
-    DISK_NULL,       /* stores nothing; for measuring */
-    DISK_VHOST_USER, /* path: the socket of a server that does all of it */
+enum disk_kind {                  /* in the order of the option's words */
+                 DISK_FILE,       /* path: an image in a format, or a block device */
+                 DISK_NULL,       /* stores nothing; for measuring */
+                 DISK_VHOST_USER, /* path: the socket of a server that does all of it */
 };
 
 enum disk_cache {
@@ -82,7 +84,7 @@ enum disk_cache {
 };
 
 struct disk_config {
-    char *path; /* owned; other strings point into it */
+    const char *path;
     enum disk_kind kind;
     uint64_t null_bytes;
     const char *format; /* "raw", or another of IMAGE_FORMATS, which qemu-storage-daemon reads */
@@ -99,21 +101,21 @@ struct disk_config {
     char serial[21]; /* VIRTIO 1.4 5.2.6: at most 20 bytes on the wire */
 };
 
-enum net_kind {
-    NET_USER,   /* TCP/IP in this process: no privileges */
-    NET_TAP,    /* target: an interface of the host's */
-    NET_FD,     /* target: N[:N...], descriptors of such, one a queue pair */
-    NET_SOCKET, /* target: a path where another machine is, or will be */
-    NET_LISTEN, /* target: HOST:PORT, likewise */
-    NET_CONNECT,
-    NET_VHOST_USER, /* target: the socket of a server that does all of it */
-    NET_NULL,       /* nobody is there */
-    NET_LOOPBACK,   /* what is sent comes back */
+enum net_kind {             /* in the order of the option's words */
+                NET_USER,   /* TCP/IP in this process: no privileges */
+                NET_TAP,    /* target: an interface of the host's */
+                NET_FD,     /* target: N[:N...], descriptors of such, one a queue pair */
+                NET_SOCKET, /* target: a path where another machine is, or will be */
+                NET_LISTEN, /* target: HOST:PORT, likewise */
+                NET_CONNECT,
+                NET_VHOST_USER, /* target: the socket of a server that does all of it */
+                NET_NULL,       /* nobody is there */
+                NET_LOOPBACK,   /* what is sent comes back */
 };
 
 struct net_config {
-    char *text;   /* owned; other strings point into it */
-    char *option; /* owned: as the user said it */
+    const char *text;   /* what it is connected to, as the user said it */
+    const char *option; /* for net-user, the process; NULL: no process is wanted */
     enum net_kind kind;
     const char *target;
     uint8_t mac[NET_MAC_BYTES]; /* [from the option's text] */
@@ -139,9 +141,11 @@ struct switch_config {
 };
 
 struct vm_config {
-    const char *kernel; /* NULL: none; strings point into argv unless said otherwise */
-    const char *initrd; /* NULL: none */
-    const char *append; /* NULL: none */
+    struct cJSON *given; /* owned: what was said, as JSON; strings point into it */
+    struct cJSON *texts; /* owned: other strings */
+    const char *kernel;  /* NULL: none */
+    const char *initrd;  /* NULL: none */
+    const char *append;  /* NULL: none */
     uint64_t mem_bytes;
     enum unpack_kind unpack;
     bool kaslr_off;
@@ -169,136 +173,27 @@ struct vm_config {
     const char *record;   /* a file for all that the devices see; NULL: none */
     bool reboot_restart;  /* a reset starts the guest anew instead of ending the run */
     int verbosity;
-    bool help; /* --help was given: print it and do nothing else */
-};
-
-/* Where an argument's value for completion comes from. */
-enum option_values {
-    VALUES_NONE,
-    VALUES_FILE,
-    VALUES_WORDS, /* the words of option_row.arg, cut at '|' */
-};
-
-struct option_row {
-    const char *name;
-    char letter;       /* 0: none */
-    const char *arg;   /* NULL: takes no value; "[=...]": may be left out, and value is NULL then */
-    const char *alias; /* another spelling, as QEMU has it; NULL: none */
-    const char *help;
-    enum option_values values;
-    int (*set)(struct vm_config *config, const char *value);
+    bool has_json;     /* some of it is from --config */
+    bool help;         /* --help was given: print it and do nothing else */
+    bool print_config; /* likewise */
 };
 
 /* By another process, which maps the guest's memory. */
 bool config_disk_is_served_elsewhere(const struct disk_config *disk);
 
-extern const struct option_row config_options[];
-extern const unsigned config_option_count;
-
-/* May the value be left out? It is given behind '=' then, and in no other way. */
-bool config_value_is_optional(const struct option_row *row);
-
-/* 0, or -EINVAL after one line that names the option and the remedy. */
+/*
+ * The command line of `minivet run`. 0, or -EINVAL after one line that names the option and the
+ * remedy. No file is opened: --config takes JSON, not the name of a file.
+ */
 int config_parse(struct vm_config *config, int argc, char **argv);
+/* Likewise, but --config FILE is read. */
+int config_parse_with_files(struct vm_config *config, int argc, char **argv);
 void config_free(struct vm_config *config);
+
+/* All that was given, as --config takes it, to be freed; NULL: reported. */
+char *config_json(const struct vm_config *config);
 
 /* May what it says be written to be written to? See core/output/outputs.h; reported. */
 int config_check_files(const struct vm_config *config);
-
-/* The table, as a screenful of text. */
-void config_print_options(FILE *out);
-
-/* "512M", "2G", "64K"; a bare number counts in unit_bytes. 0 or -EINVAL; silent. */
-int config_parse_size(const char *text, uint64_t unit_bytes, uint64_t *bytes);
-
-/* Cuts the next item off a comma-separated list in place; ",," stands for a comma. NULL: none. */
-char *config_next_item(char **rest);
-
-/* What follows "name=" in key, or NULL. */
-const char *config_value_of(const char *key, const char *name);
-/* The index of a word in a list that ends with NULL, or -1. */
-int config_word(const char *const *words, const char *word);
-
-/* A key, and where its value goes. `expected` says what would have been right. */
-struct config_key {
-    const char *name, *expected;
-    int (*set)(void *into, const char *value); /* 0 or -EINVAL; NULL: by the members below */
-    size_t offset, bytes;                      /* of what is set: a bool, an enum or a number */
-    const char *const *words; /* one of these, ended by NULL: counted from min; or a number */
-    uint64_t min, max;        /* 0: it is a time */
-};
-
-#define CONFIG_KEY(name, expected, type, member, words, min, max)                                  \
-    {                                                                                              \
-        name, expected, NULL, offsetof(type, member), sizeof(((type *)0)->member), words, min, max \
-    }
-#define CONFIG_SWITCH(name, type, member) \
-    CONFIG_KEY(name, "on or off", type, member, config_switches, 0, 0)
-
-extern const char *const config_switches[];
-
-/* 1 if it was one of the keys, 0 if it is none of them, -EINVAL after a line that begins with what.
- */
-int config_key(const struct config_key *keys, unsigned count, void *into, const char *key,
-               const char *what);
-/* Adds words to a list with commas; -EINVAL: no room. */
-int config_add_words(char *list, size_t size, const char *words);
-
-/*
- * Takes "transport=pci" and the like. 1 if it was one of the keys, 0 if it is none of them, -EINVAL
- * after a line that begins with what (such as "--disk FILE").
- */
-int config_virtio_key(struct virtio_keys *keys, const char *key, const char *what);
-/* A whole list of them, and of own keys, which set `into` (NULL: none); -EINVAL for others. */
-int config_virtio_list(struct virtio_keys *keys, const struct config_key *own, void *into,
-                       const char *list, const char *what);
-
-/* Of a switch, in vmm/machine/KIND.c: its help, and keys of its own, up to one without a name. */
-#define VIRTIO_SWITCH(kind, usual)   \
-    extern const char kind##_help[]; \
-    extern const struct config_key kind##_keys[];
-#include "virtio/devices.def"
-#define CONFIG_VIRTIO_KEYS                                                 \
-    "transport=mmio|pci, ring=split|packed, legacy=on|off, queue-size=N, " \
-    "iothread=NAME[:NAME...]"
-
-#define CONFIG_DISK_KEYS                                                   \
-    "ro, serial=TEXT, type=blk|scsi, format=raw|qcow2|vmdk|vdi|vhdx|..., " \
-    "backing=on|off, cache=none|writeback|unsafe, sector=512|4096, "       \
-    "snapshot=on|off, queues=N, iops=N, bw=SIZE, burst=TIME, fault=SPEC, " CONFIG_VIRTIO_KEYS
-
-#define CONFIG_NET_KINDS                                                             \
-    "none, user, tap=NAME, fd=N, socket=PATH, listen=HOST:PORT, connect=HOST:PORT, " \
-    "vhost-user=SOCKET, null, loopback"
-#define CONFIG_NET_KEYS                                                                      \
-    "mac=MAC, queues=N, rss=on|off, mtu=N, vhost=on|off, offloads=on|off|to-host|to-guest, " \
-    "peers=same|any, pcap=FILE, "                                                            \
-    "pps=N, bw=SIZE, burst=TIME, fault=SPEC, " CONFIG_VIRTIO_KEYS
-#define CONFIG_NET_USER_KEYS                                              \
-    "hostfwd=RULE, guestfwd=RULE, restrict=on|off, net=CIDR, host=ADDR, " \
-    "dns=ADDR, hostname=NAME, ipv6=on|off, loopback=on|off, isolate=on|off"
-
-/* Fills in what is unset, and refuses what does not go together; reported. */
-int config_resolve_virtio(struct vm_config *config);
-
-/* Can all of it be recorded, with --record? Reported. */
-int config_check_record(const struct vm_config *config);
-
-/* Can it be served by as many threads as it has names and queues for? Reported. */
-int config_check_disk_threads(const struct disk_config *disk);
-
-/* snapshot=on for all; reported if there is one that cannot. */
-int config_snapshot_disks(struct vm_config *config);
-
-/* For options: --net, --disk, --virtio, --features, and switches. */
-int config_set_net(struct vm_config *config, const char *value);
-int config_set_disk(struct vm_config *config, const char *value);
-int config_set_virtio(struct vm_config *config, const char *value);
-int config_set_features(struct vm_config *config, const char *value);
-int config_set_switch(struct switch_config *config, const struct config_key *own, const char *name,
-                      const char *value);
-
-/* "30s", "500ms", "2m", "1h"; a bare number is seconds. 0 or -EINVAL; silent. */
-int config_parse_duration(const char *text, uint64_t *ns);
 
 #endif

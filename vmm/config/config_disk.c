@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* --disk FILE,KEY,...: what stores the bytes, and how the guest sees it. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/fail.h"
@@ -10,106 +9,73 @@
 #include "devices/disk/filter/blk_fault.h"
 #include "devices/disk/image/image_header.h"
 #include "virtio/base/device.h"
-#include "vmm/config/config.h"
-#include "vmm/config/config_words.h"
-
-static const char *const caches[] = {"none", "writeback", "unsafe", NULL};
-static const char *const sectors[] = {"512", "4096", NULL};
-static const char *const types[] = {"blk", "scsi", NULL};
-
-static int set_serial(void *into, const char *value)
-{
-    struct disk_config *disk = into;
-    if (strlen(value) >= sizeof(disk->serial))
-        return -EINVAL;
-    memcpy(disk->serial, value, strlen(value) + 1);
-    return 0;
-}
+#include "vmm/config/options.h"
 
 /* A protocol of qemu's (nbd, ssh, fat ...) is none: those reach other files, and other hosts. */
 static int set_format(void *into, const char *value)
 {
-    struct disk_config *disk = into;
-    disk->format = value;
+    ((struct disk_config *)into)->format = value;
     return image_format_is_known(value) ? 0 : -EINVAL;
 }
 
 static int set_sector(void *into, const char *value)
 {
-    struct disk_config *disk = into;
-    int word = config_word(sectors, value);
-    disk->sector_bytes = word == 1 ? 4096 : BLK_SECTOR_BYTES;
+    int word = schema_word("512|4096", value, strlen(value));
+    ((struct disk_config *)into)->sector_bytes = word == 1 ? 4096 : BLK_SECTOR_BYTES;
     return word >= 0 ? 0 : -EINVAL;
 }
 
-static int set_fault(void *into, const char *value)
-{
-    struct disk_config *disk = into;
-    return value[0] != '\0' ? config_add_words(disk->fault, sizeof(disk->fault), value) : -EINVAL;
-}
+#define AT(member) SCHEMA_AT(struct disk_config, member)
 
-#define KEY(name, expected, member, words, min, max) \
-    CONFIG_KEY(name, expected, struct disk_config, member, words, min, max)
-
-static const struct config_key keys[] = {
-    CONFIG_SWITCH("ro", struct disk_config, read_only),
-    {"serial", "at most 20 bytes", .set = set_serial},
-    KEY("type", "blk or scsi", scsi, types, 0, 0),
-    {"format", "one of " IMAGE_FORMATS, .set = set_format},
-    CONFIG_SWITCH("backing", struct disk_config, backing),
-    KEY("cache", "none, writeback or unsafe", cache, caches, DISK_CACHE_NONE, 0),
-    {"sector", "512 or 4096", .set = set_sector},
-    CONFIG_SWITCH("snapshot", struct disk_config, snapshot),
-    KEY("queues", "a number from 1 to 64", queues, NULL, 1, VIRTIO_QUEUES_MAX),
-    KEY("iops", "requests a second", iops, NULL, 1, UINT32_MAX),
-    KEY("bw", "bytes a second, such as 100M", bytes_per_s, NULL, 1, INT64_MAX),
-    KEY("burst", "a time, such as 500ms", burst_ns, NULL, 0, 0),
-    {"fault", "words such as eio:1%,lat:5ms", .set = set_fault},
+static const struct schema_key kinds[] = {
+    /* enum disk_kind */
+    {"file", "FILE", SCHEMA_FILE, AT(path), .min = 1, .expected = "a file name",
+     .help = "An image or a block device"},
+    {"null", "SIZE", SCHEMA_SIZE, AT(null_bytes), .min = BLK_SECTOR_BYTES, .sign = ":",
+     .expected = "a size in whole sectors, such as 1G",
+     .help = "A disk that stores nothing, for measuring"},
+    {"vhost-user", "SOCKET", SCHEMA_FILE, AT(path), .min = 1, .expected = "a socket's name",
+     .help = "The disk of a vhost-user-blk server"},
+    {0},
 };
 
-static int set_key(struct disk_config *disk, const char *key)
-{
-    char what[512];
-    snprintf(what, sizeof(what), "--disk %s", disk->path);
-    if (strcmp(key, "ro") == 0) {
-        disk->read_only = true;
-        return 0;
-    }
-    int r = config_key(keys, ARRAY_SIZE(keys), disk, key, what);
-    if (r == 0)
-        r = config_virtio_key(&disk->virtio, key, what);
-    /* "fault=eio:1%,lat:5ms" comes in two items: a word with a colon goes on with it. */
-    if (r == 0 && disk->fault[0] != '\0' && strchr(key, ':') != NULL)
-        r = set_fault(disk, key) == 0;
-    if (r != 0)
-        return r < 0 ? r : 0;
-    return config_unknown_key(what, key, CONFIG_DISK_KEYS);
-}
+static const struct schema_key keys[] = {
+    {"ro", NULL, SCHEMA_SWITCH, AT(read_only), .help = "Read-only"},
+    {"serial", "TEXT", SCHEMA_CHARS, AT(serial), .expected = "at most 20 bytes",
+     .help = "The serial number that the guest sees; no other disk has the same"},
+    {"type", "blk|scsi", SCHEMA_WORD, AT(scsi), .usual = "blk",
+     .help = "scsi: behind a SCSI host of its own, as sda"},
+    {"format", "raw|qcow2|vmdk|vdi|vhdx|...", SCHEMA_TEXT, .set = set_format, .usual = "raw",
+     .expected = "one of " IMAGE_FORMATS,
+     .help = "One of " IMAGE_FORMATS "; qemu-storage-daemon is started for all but raw"},
+    {"backing", "on|off", SCHEMA_SWITCH, AT(backing), .usual = "off",
+     .help = "on: the backing files that a qcow2 or qed image names are opened, read-only"},
+    {"cache", "none|writeback|unsafe", SCHEMA_WORD, AT(cache), .usual = "none",
+     .help = "Past the host's page cache where possible, through it, or through it and without "
+             "flushes"},
+    {"sector", "512|4096", SCHEMA_WORD, .set = set_sector, .usual = "512",
+     .help = "Bytes in a logical block"},
+    {"snapshot", "on|off", SCHEMA_SWITCH, AT(snapshot), .usual = "off",
+     .help = "on: writes go to a file that is thrown away at the end"},
+    {"queues", "N", SCHEMA_NUMBER, AT(queues), .min = 1, .max = VIRTIO_QUEUES_MAX,
+     .usual = "one for each CPU", .help = "Queues, 1 to 64"},
+    {"iops", "N", SCHEMA_NUMBER, AT(iops), .min = 1, .max = UINT32_MAX,
+     .expected = "requests a second", .help = "Requests a second, at most"},
+    {"bw", "SIZE", SCHEMA_SIZE, AT(bytes_per_s), .min = 1, .max = INT64_MAX,
+     .expected = "bytes a second, such as 100M", .help = "Bytes a second, at most"},
+    {"burst", "TIME", SCHEMA_TIME, AT(burst_ns), .usual = "100ms",
+     .expected = "a time, such as 500ms", .help = "For how long unused ones of these are kept"},
+    {"fault", "SPEC", SCHEMA_CHARS, AT(fault), .min = 1, .expected = "words such as eio:1%,lat:5ms",
+     .help = "Let requests fail or wait, for tests of the guest: eio:1%,lat:5ms"},
+    {0},
+};
 
-/* FILE, or one of the two that are none. */
-static int set_name(struct disk_config *disk, char *name)
-{
-    const char *socket = config_value_of(name, "vhost-user");
-    const char *file = config_value_of(name, "file");
-    if (file == NULL)
-        file = config_value_of(name, "path");
-    if (file != NULL)
-        return fail_msg(-EINVAL, "--disk %s: say --disk %s, the name comes first", name, file);
-    if (socket != NULL) {
-        disk->kind = DISK_VHOST_USER;
-        memmove(name, socket, strlen(socket) + 1);
-    } else if (strncmp(name, "null:", 5) == 0) {
-        disk->kind = DISK_NULL;
-        if (config_parse_size(name + 5, 1, &disk->null_bytes) < 0 || disk->null_bytes == 0 ||
-            !is_aligned(disk->null_bytes, BLK_SECTOR_BYTES))
-            return fail_msg(-EINVAL, "--disk %s: give a size in whole sectors, such as null:1G",
-                            name);
-    }
-    if (name[0] != '\0')
-        return 0;
-    return fail_msg(-EINVAL, "--disk %s: no file name",
-                    disk->kind == DISK_VHOST_USER ? "vhost-user=" : "");
-}
+const struct schema_table config_disk_tables[] = {
+    {.keys = kinds, .is_first = true},
+    {.keys = keys},
+    {.keys = config_virtio_keys, .base = offsetof(struct disk_config, virtio)},
+    {0},
+};
 
 bool config_disk_is_served_elsewhere(const struct disk_config *disk)
 {
@@ -140,6 +106,8 @@ static int check(const struct disk_config *disk)
     char what[512];
     snprintf(what, sizeof(what), "--disk %s", disk->path);
     bool elsewhere = config_disk_is_served_elsewhere(disk);
+    if (!is_aligned(disk->null_bytes, BLK_SECTOR_BYTES))
+        return fail_msg(-EINVAL, "%s: give a size in whole sectors, such as 1G", what);
     if (disk->kind != DISK_FILE && strcmp(disk->format, "raw") != 0)
         return fail_msg(-EINVAL, "%s: format=%s: is for images in files", what, disk->format);
     if (disk->backing && !image_format_has_backing(disk->format))
@@ -159,31 +127,18 @@ static int check(const struct disk_config *disk)
     return disk->fault[0] != '\0' ? blk_fault_parse(&spec, what, disk->fault) : 0;
 }
 
-int config_set_disk(struct vm_config *c, const char *value)
+int config_apply_disk(struct vm_config *c, const struct schema_key *option,
+                      const struct cJSON *list)
 {
     if (c->disk_count == CONFIG_MAX_DISKS)
-        return fail_msg(-EINVAL, "--disk %s: at most %d disks", value, CONFIG_MAX_DISKS);
-    struct disk_config *disk = &c->disks[c->disk_count];
-    *disk = (struct disk_config){.path = strdup(value), .format = "raw"};
-    if (disk->path == NULL)
-        return fail(-ENOMEM, "--disk %s", value);
-    c->disk_count++;
-    char *rest = disk->path;
-    int r = set_name(disk, config_next_item(&rest));
-    if (r == 0 && rest != NULL)
-        r = config_check_twice("--disk", rest);
-    for (const char *key = config_next_item(&rest); key != NULL && r == 0;
-         key = config_next_item(&rest))
-        r = set_key(disk, key);
-    return r == 0 ? check(disk) : r;
-}
-
-int config_snapshot_disks(struct vm_config *c)
-{
-    int r = 0;
-    for (unsigned i = 0; r == 0 && i < c->disk_count; i++) {
-        c->disks[i].snapshot = true;
-        r = check(&c->disks[i]);
-    }
-    return r;
+        return fail_msg(-EINVAL, "--disk: at most %d disks", CONFIG_MAX_DISKS);
+    struct disk_config *disk = &c->disks[c->disk_count++];
+    *disk = (struct disk_config){.format = "raw"};
+    int kind = config_take(option, disk, list);
+    if (kind < 0)
+        return kind;
+    disk->kind = (enum disk_kind)kind;
+    if (disk->kind == DISK_NULL)
+        disk->path = config_list_name(c, option, list);
+    return disk->path == NULL ? -ENOMEM : check(disk);
 }

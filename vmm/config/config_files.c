@@ -6,7 +6,6 @@
 #include "core/base/fail.h"
 #include "core/output/outputs.h"
 #include "vmm/config/config.h"
-#include "vmm/report/timeline.h"
 
 #define FILES_MAX (4 + CONFIG_MAX_DISKS + 2 * CONFIG_MAX_NETS)
 

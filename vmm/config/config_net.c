@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* --net KIND,KEY,...: what carries the packets, and how the guest sees it. */
+#include <cJSON.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,57 +9,10 @@
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
 #include "devices/net/filter/net_fault.h"
-#include "vmm/config/config.h"
-#include "vmm/config/config_words.h"
+#include "vmm/config/options.h"
 
 #define MTU_MIN 68u /* RFC 791 */
 #define MTU_MAX 65535u
-
-/* The first item: a word alone, or one with the name of what it connects to. */
-static const struct {
-    const char *word;
-    enum net_kind kind;
-    bool has_target;
-} kinds[] = {
-    {"user", NET_USER, false},
-    {"tap", NET_TAP, true},
-    {"fd", NET_FD, true},
-    {"vhost-user", NET_VHOST_USER, true},
-    {"socket", NET_SOCKET, true},
-    {"listen", NET_LISTEN, true},
-    {"connect", NET_CONNECT, true},
-    {"null", NET_NULL, false},
-    {"loopback", NET_LOOPBACK, false},
-};
-
-/* Kinds of others. */
-static const struct {
-    const char *word, *say;
-} foreign_kinds[] = {
-    {"nic", "a card comes with what it is connected to: say --net user or --net tap=NAME"},
-    {"bridge", "put a tap into the bridge, and say --net tap=NAME"},
-    {"off", "say --net none"},
-    {"no", "say --net none"},
-    {"mode=user", "say --net user"},
-    {"type=user", "say --net user"},
-};
-
-static int set_kind(struct net_config *net, char *item)
-{
-    for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
-        net->kind = kinds[i].kind;
-        net->target = kinds[i].has_target ? config_value_of(item, kinds[i].word) : "";
-        if (net->target != NULL && net->target[0] != '\0')
-            return 0;
-        if (!kinds[i].has_target && strcmp(item, kinds[i].word) == 0)
-            return 0;
-    }
-    for (unsigned i = 0; i < ARRAY_SIZE(foreign_kinds); i++) {
-        if (strcmp(item, foreign_kinds[i].word) == 0)
-            return fail_msg(-EINVAL, "--net %s: %s", item, foreign_kinds[i].say);
-    }
-    return fail_msg(-EINVAL, "--net %s: give one of " CONFIG_NET_KINDS, item);
-}
 
 static int set_mac(void *into, const char *value)
 {
@@ -79,81 +33,74 @@ static int set_mac(void *into, const char *value)
 
 static int set_offloads(void *into, const char *value)
 {
-    static const char *const words[] = {"on", "to-host", "to-guest", "off", NULL};
     struct net_config *net = into;
-    int word = config_word(words, value);
+    int word = schema_word("on|to-host|to-guest|off", value, strlen(value));
     net->whole_to_guest = word & 1;
     net->whole_to_host = word & 2;
     return word >= 0 ? 0 : -EINVAL;
 }
 
-static int set_peers(void *into, const char *value)
-{
-    static const char *const words[] = {"same", "any", NULL};
-    int word = config_word(words, value);
-    ((struct net_config *)into)->any_peer = word == 1;
-    return word >= 0 ? 0 : -EINVAL;
-}
+#define AT(member) SCHEMA_AT(struct net_config, member)
 
-static int set_pcap(void *into, const char *value)
-{
-    ((struct net_config *)into)->pcap = value;
-    return value[0] != '\0' ? 0 : -EINVAL;
-}
-
-static int set_fault(void *into, const char *value)
-{
-    struct net_config *net = into;
-    return config_add_words(net->fault, sizeof(net->fault), value);
-}
-
-#define NUMBER(name, expected, member, min, max) \
-    CONFIG_KEY(name, expected, struct net_config, member, NULL, min, max)
-
-static const struct config_key keys[] = {
-    {"mac", "six bytes such as 52:54:00:12:34:56, unicast and not zero", .set = set_mac},
-    NUMBER("queues", "queue pairs, 1 to 16", pairs, 1, CONFIG_MAX_PAIRS),
-    NUMBER("mtu", "bytes, 68 to 65535", mtu_bytes, MTU_MIN, MTU_MAX),
-    CONFIG_SWITCH("vhost", struct net_config, vhost),
-    {"offloads", "on, off, to-host or to-guest", .set = set_offloads},
-    CONFIG_SWITCH("rss", struct net_config, rss),
-    {"peers", "same or any", .set = set_peers},
-    {"pcap", "a file name", .set = set_pcap},
-    NUMBER("pps", "packets a second", packets_per_s, 1, UINT32_MAX),
-    NUMBER("bw", "bytes a second, such as 100M", bytes_per_s, 1, INT64_MAX),
-    NUMBER("burst", "a time, such as 500ms", burst_ns, 0, 0),
-    {"fault", "words such as drop:1%,delay:5ms", .set = set_fault},
+static const struct schema_key kinds[] = {
+    /* none, then enum net_kind */
+    {"none", NULL, SCHEMA_SWITCH, .help = "No card, as without the option"},
+    {"user", NULL, SCHEMA_SWITCH,
+     .help = "The host's network by TCP/IP in this process (libslirp), without privileges"},
+    {"tap", "NAME", SCHEMA_TEXT, AT(target), .min = 1,
+     .help = "A tap interface of the host, which is made if it is not there"},
+    {"fd", "N[:N...]", SCHEMA_TEXT, AT(target), .min = 1,
+     .help = "Descriptors of tap interfaces, one for each queue pair"},
+    {"socket", "PATH", SCHEMA_FILE, AT(target), .min = 1,
+     .help = "Another machine on this host that names the same path"},
+    {"listen", "HOST:PORT", SCHEMA_TEXT, AT(target), .min = 1,
+     .help = "Another machine, by TCP: it connects to this one"},
+    {"connect", "HOST:PORT", SCHEMA_TEXT, AT(target), .min = 1,
+     .help = "Another machine, by TCP: this one connects to it"},
+    {"vhost-user", "SOCKET", SCHEMA_FILE, AT(target), .min = 1,
+     .help = "A vhost-user-net server, such as Open vSwitch with DPDK"},
+    {"null", NULL, SCHEMA_SWITCH, .help = "Drops all packets"},
+    {"loopback", NULL, SCHEMA_SWITCH, .help = "Returns all packets to the guest"},
+    {0},
 };
 
-/* A key that user networking has of its own: as config_key(). */
-static int set_user_key(struct net_config *net, char *key, const char *what)
-{
-    char *value = strchr(key, '=');
-    if (value == NULL)
-        return 0;
-    *value = '\0';
-    int r = net_user_option(&net->user, what, key, value + 1);
-    *value = '=';
-    if (r == 0 && net->kind != NET_USER)
-        return fail_msg(-EINVAL, "%s: %s is for --net user", what, key);
-    return r == -ENOENT ? 0 : r < 0 ? r : 1;
-}
+static const struct schema_key keys[] = {
+    {"mac", "MAC", SCHEMA_TEXT, .set = set_mac, .usual = "from KIND, the same in every run",
+     .expected = "six bytes such as 52:54:00:12:34:56, unicast and not zero",
+     .help = "The card's address, which no other card has"},
+    {"queues", "N", SCHEMA_NUMBER, AT(pairs), .min = 1, .max = CONFIG_MAX_PAIRS, .usual = "1",
+     .expected = "queue pairs", .help = "Queue pairs, 1 to 16, that the guest may use"},
+    {"rss", "on|off", SCHEMA_SWITCH, AT(rss), .usual = "off",
+     .help = "on: the guest may choose queues by a hash of addresses and ports"},
+    {"mtu", "N", SCHEMA_NUMBER, AT(mtu_bytes), .min = MTU_MIN, .max = MTU_MAX, .expected = "bytes",
+     .help = "The largest IP packet that the guest is told to send"},
+    {"vhost", "on|off", SCHEMA_SWITCH, AT(vhost), .usual = "off",
+     .help = "on: the host's kernel moves the packets of a tap (/dev/vhost-net)"},
+    {"offloads", "on|off|to-host|to-guest", SCHEMA_WORD, .set = set_offloads, .usual = "on",
+     .help = "Whether checksums may be left open and TCP segments be larger than the MTU"},
+    {"peers", "same|any", SCHEMA_WORD, AT(any_peer), .usual = "same",
+     .help = "Of socket: any: the machine at the other end may be another user's"},
+    {"pcap", "FILE", SCHEMA_FILE, AT(pcap), .min = 1, .expected = "a file name",
+     .help = "Write all packets to a file for tcpdump"},
+    {"pps", "N", SCHEMA_NUMBER, AT(packets_per_s), .min = 1, .max = UINT32_MAX,
+     .expected = "packets a second", .help = "Packets a second each way, at most"},
+    {"bw", "SIZE", SCHEMA_SIZE, AT(bytes_per_s), .min = 1, .max = INT64_MAX,
+     .expected = "bytes a second, such as 100M", .help = "Bytes a second each way, at most"},
+    {"burst", "TIME", SCHEMA_TIME, AT(burst_ns), .usual = "100ms",
+     .expected = "a time, such as 500ms", .help = "For how long unused ones of these are kept"},
+    {"fault", "SPEC", SCHEMA_CHARS, AT(fault), .expected = "words such as drop:1%,delay:5ms",
+     .help = "Lose, double, damage, delay or swap packets: drop:1%,dup:1%,corrupt:1%,delay:5ms,"
+             "reorder:1%,seed:7"},
+    {0},
+};
 
-static int set_key(struct net_config *net, char *key)
-{
-    char what[512];
-    snprintf(what, sizeof(what), "--net %s", net->text);
-    int r = config_key(keys, ARRAY_SIZE(keys), net, key, what);
-    if (r == 0)
-        r = config_virtio_key(&net->virtio, key, what);
-    if (r == 0)
-        r = set_user_key(net, key, what);
-    if (r == 0 && net->fault[0] != '\0' && strchr(key, ':') != NULL)
-        r = set_fault(net, key) == 0;
-    if (r == 0)
-        return config_unknown_key(what, key, CONFIG_NET_KEYS ", " CONFIG_NET_USER_KEYS);
-    return r < 0 ? r : 0;
-}
+const struct schema_table config_net_tables[] = {
+    {.keys = kinds, .is_first = true},
+    {.keys = keys},
+    {.keys = net_user_keys, .base = offsetof(struct net_config, user), .only = "user"},
+    {.keys = config_virtio_keys, .base = offsetof(struct net_config, virtio)},
+    {0},
+};
 
 /* What does not go together is told before anything is opened. */
 static int check(const struct net_config *net)
@@ -203,23 +150,37 @@ static void choose_mac(struct net_config *net, const char *value, unsigned index
     memcpy(net->mac, mac, sizeof(mac));
 }
 
-int config_set_net(struct vm_config *c, const char *value)
+/* What the process for it is told: the packets' other ways are not its own. */
+static int keep_option(struct vm_config *c, struct net_config *net, const struct cJSON *list)
 {
-    if (strcmp(value, "none") == 0)
+    cJSON *top = cJSON_CreateObject(), *copy = cJSON_Duplicate(list, true);
+    cJSON_DeleteItemFromObjectCaseSensitive(copy, "pcap");
+    cJSON_DeleteItemFromObjectCaseSensitive(copy, "fault");
+    char *text = NULL;
+    if (cJSON_AddItemToObject(top, "net", copy))
+        text = cJSON_PrintUnformatted(top);
+    net->option = text != NULL ? config_keep(c, "%s", text) : NULL;
+    free(text);
+    cJSON_Delete(top);
+    return net->option != NULL ? 0 : -ENOMEM;
+}
+
+int config_apply_net(struct vm_config *c, const struct schema_key *option, const struct cJSON *list)
+{
+    const cJSON *first;
+    int kind = config_first(option, list, &first);
+    if (kind == 0)
         return 0;
     if (c->net_count == CONFIG_MAX_NETS)
-        return fail_msg(-EINVAL, "--net %s: at most %d of them", value, CONFIG_MAX_NETS);
-    struct net_config *net = &c->nets[c->net_count];
-    *net = (struct net_config){.text = strdup(value), .option = strdup(value)};
-    c->net_count++;
-    if (net->text == NULL || net->option == NULL)
-        return fail(-ENOMEM, "--net %s", value);
-    choose_mac(net, value, c->net_count - 1);
-    char *rest = net->text;
-    int r = set_kind(net, config_next_item(&rest));
-    if (r == 0 && rest != NULL)
-        r = config_check_twice("--net", rest);
-    for (char *key = config_next_item(&rest); key != NULL && r == 0; key = config_next_item(&rest))
-        r = set_key(net, key);
-    return r == 0 ? check(net) : r;
+        return fail_msg(-EINVAL, "--net: at most %d of them", CONFIG_MAX_NETS);
+    struct net_config *net = &c->nets[c->net_count++];
+    *net = (struct net_config){
+        .kind = (enum net_kind)(kind - 1), .text = config_list_name(c, option, list), .target = ""};
+    if (net->text == NULL)
+        return -ENOMEM;
+    choose_mac(net, net->text, c->net_count - 1);
+    int r = config_take(option, net, list);
+    if (r >= 0)
+        r = check(net);
+    return r == 0 && net->user.isolated ? keep_option(c, net, list) : r;
 }

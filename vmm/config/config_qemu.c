@@ -1,281 +1,260 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* QEMU's disks and network cards in Minivet's words: -drive, -hda, -netdev, -nic, -device. */
+#include <cJSON.h>
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
-#include "vmm/config/config.h"
 #include "vmm/config/config_words.h"
 
-/* What a key is here: "" is what comes first, NULL is for nothing; others are the same. */
-struct key_map {
+#define DROPPED                                                                         \
+    "if|id|index|media|aio|discard|bus|unit|script|downscript|model|drive|netdev|addr|" \
+    "bootindex|mq|disable-legacy|disable-modern|vectors|romfile"
+
+/* What a key is here; others are the same, or dropped. */
+static const struct {
     const char *from, *to;
+} key_map[] = {
+    {"readonly", "ro"}, {"read-only", "ro"},      {"ifname", "tap"},   {"fds", "fd"},
+    {"macaddr", "mac"}, {"num-queues", "queues"}, {"host_mtu", "mtu"},
 };
 
-static const struct key_map drive_keys[] = {
-    {"file", ""},      {"readonly", "ro"}, {"read-only", "ro"}, {"if", NULL},
-    {"id", NULL},      {"index", NULL},    {"media", NULL},     {"aio", NULL},
-    {"discard", NULL}, {"bus", NULL},      {"unit", NULL},      {NULL, NULL},
-};
-static const struct key_map net_keys[] = {
-    {"id", NULL},       {"ifname", "tap="}, {"script", NULL},      {"downscript", NULL},
-    {"fd", "fd="},      {"fds", "fd="},     {"listen", "listen="}, {"connect", "connect="},
-    {"macaddr", "mac"}, {"model", NULL},    {NULL, NULL},
-};
-static const struct key_map device_keys[] = {
-    {"drive", NULL},          {"netdev", NULL},    {"id", NULL},      {"bus", NULL},
-    {"addr", NULL},           {"bootindex", NULL}, {"mq", NULL},      {"disable-legacy", NULL},
-    {"disable-modern", NULL}, {"vectors", NULL},   {"romfile", NULL}, {"num-queues", "queues"},
-    {"host_mtu", "mtu"},      {NULL, NULL},
-};
-
-static const struct key_map *find_key(const struct key_map *map, const char *item)
+/* A value's items as an object: those without a '=' are true. NULL: reported. */
+static cJSON *cut(const char *value)
 {
-    size_t length = strcspn(item, "=");
-    while (map->from != NULL &&
-           (strlen(map->from) != length || strncmp(map->from, item, length) != 0))
-        map++;
-    return map->from != NULL ? map : NULL;
-}
-
-/* The value of a key in a list, to be freed; NULL: it has none. */
-static char *value_of(const char *list, const char *key)
-{
-    char *copy = strdup(list), *rest = copy, *found = NULL;
-    for (const char *item; found == NULL && (item = config_next_item(&rest)) != NULL;) {
-        const char *value = config_value_of(item, key);
-        found = value != NULL ? strdup(value) : NULL;
+    char *copy = strdup(value), *rest = copy;
+    cJSON *items = cJSON_CreateObject();
+    if (copy == NULL || items == NULL) {
+        fail(-ENOMEM, "%s", value);
+        cJSON_Delete(items);
+        items = NULL;
+    }
+    for (char *item; items != NULL && (item = config_next_item(&rest)) != NULL;) {
+        char *text = strchr(item, '=');
+        if (text != NULL)
+            *text++ = '\0';
+        cJSON_AddItemToObject(items, item,
+                              text != NULL ? cJSON_CreateString(text) : cJSON_CreateTrue());
     }
     free(copy);
-    return found;
+    return items;
 }
 
-static bool has(const char *list, const char *key, const char *expected)
+/* NULL: there is none. */
+static const char *text_of(const cJSON *items, const char *key)
 {
-    char *value = value_of(list, key);
-    bool is = value != NULL && strcmp(value, expected) == 0;
-    free(value);
-    return is;
+    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(items, key));
 }
 
-static void put_text(FILE *out, const char *text)
+static bool has(const cJSON *items, const char *key, const char *text)
 {
-    for (; *text != '\0'; text++)
-        fputs(*text == ',' ? ",," : (const char[]){*text, '\0'}, out);
+    const char *is = text_of(items, key);
+    return is != NULL && text != NULL && strcmp(is, text) == 0;
 }
 
-/* The first item, which a key that maps to one beginning with it names: "" or "tap=". */
-static void put_first(FILE *out, const struct key_map *map, const char *list)
+/* All but the kind or model that items may begin with. */
+static void take_keys(cJSON *list, const cJSON *items, bool after_first)
 {
-    char *copy = strdup(list), *rest = copy;
-    for (const char *item; (item = config_next_item(&rest)) != NULL;) {
-        const struct key_map *key = find_key(map, item);
-        const char *value = strchr(item, '=');
-        if (key == NULL || key->to == NULL || value == NULL ||
-            (key->to[0] != '\0' && strchr(key->to, '=') == NULL))
+    const cJSON *item = items->child;
+    if (after_first && item != NULL)
+        item = item->next;
+    for (; item != NULL; item = item->next) {
+        const char *name = item->string;
+        for (unsigned i = 0; i < ARRAY_SIZE(key_map); i++)
+            if (strcmp(key_map[i].from, item->string) == 0)
+                name = key_map[i].to;
+        if (name[0] != '\0' && schema_word(DROPPED, name, strlen(name)) < 0)
+            cJSON_AddItemToObject(list, name, cJSON_Duplicate(item, false));
+    }
+}
+
+/* The value of an option of that name which has this key; NULL: there is none. To be deleted. */
+static cJSON *find(const struct config_words *w, const char *option, const char *key,
+                   const char *text)
+{
+    for (int i = 1; text != NULL && i + 1 < w->argc; i++) {
+        const char *word = w->argv[i] + strspn(w->argv[i], "-");
+        if (word == w->argv[i] || strcmp(word, option) != 0)
             continue;
-        fputs(key->to, out);
-        put_text(out, value + 1);
-        break;
-    }
-    free(copy);
-}
-
-/* All other items. */
-static void put_rest(FILE *out, const struct key_map *map, const char *list)
-{
-    char *copy = strdup(list), *rest = copy;
-    for (const char *item; (item = config_next_item(&rest)) != NULL;) {
-        const struct key_map *key = find_key(map, item);
-        const char *value = strchrnul(item, '=');
-        bool has_gone =
-            key != NULL && (key->to == NULL || key->to[0] == '\0' || strchr(key->to, '=') != NULL);
-        if (has_gone || item[0] == '\0')
-            continue;
-        fprintf(out, ",%.*s", (int)(key != NULL ? strlen(key->to) : (size_t)(value - item)),
-                key != NULL ? key->to : item);
-        put_text(out, value);
-    }
-    free(copy);
-}
-
-/* The value of another option of that name whose id is this; NULL: there is none. */
-static const char *by_id(const struct config_words *w, const char *option, const char *key,
-                         const char *id)
-{
-    for (int i = 1; i + 1 < w->argc; i++) {
-        const char *word = w->argv[i];
-        word += strspn(word, "-");
-        if (word != w->argv[i] && strcmp(word, option) == 0 && has(w->argv[i + 1], key, id))
-            return w->argv[i + 1];
+        cJSON *items = cut(w->argv[i + 1]);
+        if (items == NULL || has(items, key, text))
+            return items;
+        cJSON_Delete(items);
     }
     return NULL;
 }
 
-/* ---- disks ---- */
-
-static int put_disk(struct config_words *w, const char *drive, const char *device, const char *more)
+static bool is_used(const struct config_words *w, const cJSON *items, const char *key)
 {
-    char *text = NULL;
-    size_t bytes;
-    FILE *out = open_memstream(&text, &bytes);
-    if (out == NULL)
-        return fail(-ENOMEM, "-drive %s", drive);
-    put_first(out, drive_keys, drive);
-    put_rest(out, drive_keys, drive);
-    fputs(has(drive, "media", "cdrom") ? ",ro" : "", out);
-    fputs(has(drive, "if", "scsi") ? ",type=scsi" : "", out);
-    put_rest(out, device_keys, device);
-    fputs(more, out);
-    fclose(out);
-    return config_words_put(w, "--disk", text);
+    cJSON *device = find(w, "device", key, text_of(items, "id"));
+    cJSON_Delete(device);
+    return device != NULL;
 }
 
-int config_qemu_drive(struct config_words *w, const char *value)
+/* A list of what is in both; device: NULL for none. */
+static int put(struct config_words *w, const char *name, const cJSON *items, const cJSON *device,
+               const char *transport)
 {
-    static const char *const interfaces[] = {"ide", "virtio", "scsi", "none", NULL};
-    char *file = value_of(value, "file"), *id = value_of(value, "id"),
-         *interface = value_of(value, "if");
-    int kind = interface != NULL ? config_word(interfaces, interface) : 0;
+    const struct schema_key *option = config_find_option(name, strlen(name));
+    bool is_disk = strcmp(name, "disk") == 0;
+    cJSON *list = cJSON_CreateObject();
     int r = 0;
-    if (file == NULL)
-        r = fail_msg(-EINVAL, "-drive %s: give file=NAME, or say --disk NAME", value);
-    else if (kind < 0)
-        r = fail_msg(-EINVAL, "-drive %s: disks are if=virtio or if=scsi; or say --disk %s", value,
-                     file);
-    else if (kind == 3 && (id == NULL || by_id(w, "device", "drive", id) == NULL))
-        r = fail_msg(-EINVAL, "-drive %s: no -device has it; say --disk %s instead", value, file);
-    else if (kind == 0)
-        w->ide = value;
-    free(file);
-    free(id);
-    free(interface);
-    return r < 0 || kind == 3 ? r : put_disk(w, value, "", "");
-}
-
-int config_qemu_hd(struct config_words *w, const char *value)
-{
-    char *text = NULL;
-    size_t bytes;
-    FILE *out = open_memstream(&text, &bytes);
-    if (out == NULL)
-        return fail(-ENOMEM, "-hda %s", value);
-    w->ide = value;
-    put_text(out, value);
-    fclose(out);
-    return config_words_put(w, "--disk", text);
-}
-
-/* ---- network cards ---- */
-
-static int put_net(struct config_words *w, const char *netdev, const char *device, const char *more)
-{
-    char *copy = strdup(netdev), *rest = copy, *text = NULL;
-    size_t bytes;
-    FILE *out = open_memstream(&text, &bytes);
-    if (copy == NULL || out == NULL) {
-        free(copy);
-        return fail(-ENOMEM, "-netdev %s", netdev);
-    }
-    const char *kind = config_next_item(&rest);
-    const char *keys = rest != NULL ? rest : "";
-    static const char *const first[] = {"tap", "socket", "stream", NULL};
-    if (config_word(first, kind) < 0)
-        put_text(out, kind);
-    else
-        put_first(out, net_keys, keys);
-    put_rest(out, net_keys, keys);
-    put_rest(out, device_keys, device);
-    fputs(more, out);
-    fclose(out);
-    free(copy);
-    return config_words_put(w, "--net", text);
-}
-
-/* QEMU runs a script for each tap unless it is told not to. */
-static int check_netdev(const char *option, const char *value)
-{
-    bool is_tap = strncmp(value, "tap", 3) == 0;
-    char *script = value_of(value, "script"), *name = value_of(value, "ifname"),
-         *fd = value_of(value, "fd"), *fds = value_of(value, "fds");
-    int r = 0;
-    if (is_tap && script != NULL && strcmp(script, "no") != 0)
-        r = fail_msg(-EINVAL, "%s %s: no script is run; make the tap and give --net tap=NAME",
-                     option, value);
-    else if (is_tap && name == NULL && fd == NULL && fds == NULL)
-        r = fail_msg(-EINVAL, "%s %s: give ifname=NAME, or say --net tap=NAME", option, value);
-    free(script);
-    free(name);
-    free(fd);
-    free(fds);
+    if (!is_disk &&
+        schema_word("tap|socket|stream", items->child->string, strlen(items->child->string)) < 0)
+        r = config_add_first(option, list, items->child->string);
+    take_keys(list, items, !is_disk);
+    if (has(items, "media", "cdrom"))
+        cJSON_AddTrueToObject(list, "ro");
+    if (has(items, "if", "scsi") ||
+        (device != NULL && strcmp(device->child->string, "scsi-hd") == 0))
+        cJSON_AddStringToObject(list, "type", "scsi");
+    if (device != NULL)
+        take_keys(list, device, true);
+    if (transport != NULL)
+        cJSON_AddStringToObject(list, "transport", transport);
+    if (r == 0)
+        return config_put_list(w, option, list);
+    cJSON_Delete(list);
     return r;
 }
 
-int config_qemu_netdev(struct config_words *w, const char *value)
+static int drive(struct config_words *w, const char *value, const cJSON *items)
 {
-    char *id = value_of(value, "id");
-    bool used = id != NULL && by_id(w, "device", "netdev", id) != NULL;
-    free(id);
-    if (used)
-        return check_netdev("-netdev", value);
+    const char *file = text_of(items, "file"), *interface = text_of(items, "if");
+    int kind =
+        interface != NULL ? schema_word("ide|virtio|scsi|none", interface, strlen(interface)) : 0;
+    if (file == NULL)
+        return fail_msg(-EINVAL, "-drive %s: give file=NAME, or say --disk NAME", value);
+    if (kind < 0)
+        return fail_msg(-EINVAL, "-drive %s: disks are if=virtio or if=scsi; or say --disk %s",
+                        value, file);
+    if (kind == 3)
+        return is_used(w, items, "drive") ? 0
+                                          : fail_msg(-EINVAL,
+                                                     "-drive %s: no -device has it; say --disk %s "
+                                                     "instead",
+                                                     value, file);
+    if (kind == 0)
+        w->ide = value;
+    return put(w, "disk", items, NULL, NULL);
+}
+
+/* Its name may have commas. */
+static int hd(struct config_words *w, const char *value, const cJSON *items)
+{
+    (void)items;
+    cJSON *file = cJSON_CreateObject();
+    cJSON_AddStringToObject(file, "file", value);
+    w->ide = value;
+    int r = put(w, "disk", file, NULL, NULL);
+    cJSON_Delete(file);
+    return r;
+}
+
+static int snapshot(struct config_words *w, const char *value, const cJSON *items)
+{
+    (void)value;
+    (void)items;
+    w->snapshot = true;
+    return 0;
+}
+
+/* QEMU runs a script for each tap unless it is told not to. */
+static int check_netdev(const char *option, const char *value, const cJSON *items)
+{
+    const char *script = text_of(items, "script");
+    if (strcmp(items->child->string, "tap") != 0)
+        return 0;
+    if (script != NULL && strcmp(script, "no") != 0)
+        return fail_msg(-EINVAL, "%s %s: no script is run; make the tap and give --net tap=NAME",
+                        option, value);
+    if (text_of(items, "ifname") == NULL && text_of(items, "fd") == NULL &&
+        text_of(items, "fds") == NULL)
+        return fail_msg(-EINVAL, "%s %s: give ifname=NAME, or say --net tap=NAME", option, value);
+    return 0;
+}
+
+static int netdev(struct config_words *w, const char *value, const cJSON *items)
+{
+    if (is_used(w, items, "netdev"))
+        return check_netdev("-netdev", value, items);
     return fail_msg(-EINVAL, "-netdev %s: no -device has it; say --net KIND[,KEY...] instead",
                     value);
 }
 
-int config_qemu_nic(struct config_words *w, const char *value)
+static int nic(struct config_words *w, const char *value, const cJSON *items)
 {
-    char *model = value_of(value, "model");
-    int r = check_netdev("-nic", value);
+    const char *model = text_of(items, "model");
+    int r = check_netdev("-nic", value, items);
     if (r == 0 && model != NULL && strncmp(model, "virtio", 6) != 0)
         r = fail_msg(-EINVAL, "-nic model=%s: cards are virtio-net: --net KIND[,KEY...]", model);
-    free(model);
-    return r < 0 ? r : put_net(w, value, "", "");
+    return r < 0 ? r : put(w, "net", items, NULL, NULL);
 }
 
 /* ---- devices ---- */
 
-static int put_by_id(struct config_words *w, const char *list, const char *key, const char *more)
+static int put_by_id(struct config_words *w, const char *value, const cJSON *device,
+                     const char *key, const char *transport)
 {
     bool is_disk = strcmp(key, "drive") == 0;
-    char *id = value_of(list, key);
-    const char *found = id != NULL ? by_id(w, is_disk ? "drive" : "netdev", "id", id) : NULL;
-    free(id);
-    if (found == NULL)
-        return fail_msg(-EINVAL, "-device %s: no -%s has the id that it names; say %s", list,
-                        is_disk ? "drive" : "netdev", is_disk ? "--disk FILE" : "--net KIND");
-    const char *keys = strchrnul(list, ',');
-    keys += *keys == ',';
-    return is_disk ? put_disk(w, found, keys, more) : put_net(w, found, keys, more);
+    cJSON *items = find(w, key, "id", text_of(device, key));
+    if (items == NULL)
+        return fail_msg(-EINVAL, "-device %s: no -%s has the id that it names; say %s", value, key,
+                        is_disk ? "--disk FILE" : "--net KIND");
+    int r = put(w, is_disk ? "disk" : "net", items, device, transport);
+    cJSON_Delete(items);
+    return r;
 }
 
-int config_qemu_device(struct config_words *w, const char *value)
+static bool begins(const char *text, const char *with)
 {
-    char model[32];
-    snprintf(model, sizeof(model), "%.*s", (int)strcspn(value, ","), value);
-    const char *transport = strstr(model, "-pci") != NULL      ? ",transport=pci"
-                            : strstr(model, "-device") != NULL ? ",transport=mmio"
-                                                               : "";
-    if (strncmp(model, "virtio-blk", 10) == 0)
-        return put_by_id(w, value, "drive", transport);
-    if (strcmp(model, "scsi-hd") == 0)
-        return put_by_id(w, value, "drive", ",type=scsi");
-    if (strncmp(model, "virtio-net", 10) == 0)
-        return put_by_id(w, value, "netdev", transport);
-    if (strncmp(model, "virtio-rng", 10) == 0) {
-        char *text = NULL;
-        return config_words_put(w, "--rng", asprintf(&text, "on%s", transport) < 0 ? NULL : text);
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+static int device(struct config_words *w, const char *value, const cJSON *items)
+{
+    const char *model = items->child->string;
+    const char *transport = strstr(model, "-pci") != NULL      ? "pci"
+                            : strstr(model, "-device") != NULL ? "mmio"
+                                                               : NULL;
+    bool is_exit = strcmp(model, "isa-debug-exit") == 0;
+    if (begins(model, "virtio-blk") || strcmp(model, "scsi-hd") == 0)
+        return put_by_id(w, value, items, "drive", transport);
+    if (begins(model, "virtio-net"))
+        return put_by_id(w, value, items, "netdev", transport);
+    if (begins(model, "virtio-rng")) {
+        const struct schema_key *rng = config_find_option("rng", strlen("rng"));
+        return config_put(w, rng,
+                          transport == NULL     ? "on"
+                          : transport[0] == 'p' ? "on,transport=pci"
+                                                : "on,transport=mmio");
     }
     /* A scsi-hd has its host, and the others are there. */
-    if (strncmp(model, "virtio-scsi", 11) == 0 || strncmp(model, "pvpanic", 7) == 0 ||
-        (strcmp(model, "isa-debug-exit") == 0 && has(value, "iobase", "0xf4")))
+    if (begins(model, "virtio-scsi") || begins(model, "pvpanic") ||
+        (is_exit && has(items, "iobase", "0xf4")))
         return 0;
-    if (strncmp(model, "virtio-serial", 13) == 0 || strcmp(model, "virtconsole") == 0)
+    if (begins(model, "virtio-serial") || strcmp(model, "virtconsole") == 0)
         return config_words_refuse("-device", "say --console virtio");
-    if (strcmp(model, "isa-debug-exit") == 0)
+    if (is_exit)
         return config_words_refuse("-device", "the debug exit is at iobase=0xf4");
     return fail_msg(
         -EINVAL, "-device %s: no such device; there are --disk, --net, --console and --rng", value);
+}
+
+int config_qemu(struct config_words *w, const char *option, const char *value)
+{
+    static const struct {
+        const char *option;
+        int (*put)(struct config_words *w, const char *value, const cJSON *items);
+    } rows[] = {{"drive", drive}, {"hda", hd},        {"netdev", netdev},
+                {"nic", nic},     {"device", device}, {"snapshot", snapshot}};
+    cJSON *items = cut(value != NULL ? value : "");
+    int r = items == NULL ? -ENOMEM : 0;
+    for (unsigned i = 0; r == 0 && i < ARRAY_SIZE(rows); i++)
+        if (strcmp(rows[i].option, option) == 0)
+            r = rows[i].put(w, value, items);
+    cJSON_Delete(items);
+    return r;
 }

@@ -2,8 +2,6 @@
 /* Options of virtio devices: the keys that all of them take, and --features. */
 #include <ctype.h>
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/fail.h"
@@ -11,22 +9,7 @@
 #include "virtio/base/device.h"
 #include "virtio/base/features.h"
 #include "virtio/spec.h"
-#include "vmm/config/config.h"
-#include "vmm/config/config_words.h"
-
-int config_word(const char *const *words, const char *word)
-{
-    for (int i = 0; words[i] != NULL; i++) {
-        if (strcmp(words[i], word) == 0)
-            return i;
-    }
-    return -1;
-}
-
-static const char *const transports[] = {"mmio", "pci", NULL};
-static const char *const rings[] = {"split", "packed", NULL};
-static const char *const on_off[] = {"on", "off", NULL};
-const char *const config_switches[] = {"off", "on", NULL};
+#include "vmm/config/options.h"
 
 #define QUEUE_SIZE_MIN 4u /* header, data and status of a disk's request, in a power of two */
 
@@ -47,164 +30,73 @@ static int set_iothread(void *into, const char *value)
     return 0;
 }
 
-static const struct config_key key_rows[] = {
-    CONFIG_KEY("transport", "mmio or pci", struct virtio_keys, transport, transports,
-               TRANSPORT_MMIO, 0),
-    CONFIG_KEY("ring", "split or packed", struct virtio_keys, ring, rings, RING_SPLIT, 0),
-    CONFIG_KEY("legacy", "on or off", struct virtio_keys, legacy, on_off, ON_OFF_ON, 0),
-    CONFIG_KEY("queue-size", "a number from 4 to 32768", struct virtio_keys, queue_size, NULL,
-               QUEUE_SIZE_MIN, VIRTQ_MAX_SIZE),
-    {"iothread", "names such as a:b, each of up to 15 letters, digits, - and _",
-     .set = set_iothread},
+#define AT(member) SCHEMA_AT(struct virtio_keys, member)
+
+const struct schema_key config_virtio_keys[] = {
+    {"transport", "mmio|pci", SCHEMA_WORD, AT(transport), .min = TRANSPORT_MMIO, .usual = "mmio",
+     .help = "A virtio-mmio window, of which there are twelve, or a PCI function"},
+    {"ring", "split|packed", SCHEMA_WORD, AT(ring), .min = RING_SPLIT, .usual = "split",
+     .help = "packed: offer packed rings; the driver chooses"},
+    {"legacy", "on|off", SCHEMA_WORD, AT(legacy), .min = ON_OFF_ON, .usual = "off",
+     .help = "on: old drivers find the interface from before VIRTIO 1.0"},
+    {"queue-size", "N", SCHEMA_NUMBER, AT(queue_size), .min = QUEUE_SIZE_MIN, .max = VIRTQ_MAX_SIZE,
+     .usual = "256",
+     .help = "Most descriptors in a queue, 4 to 32768; a power of two for split rings"},
+    {"iothread", "NAME[:NAME...]", SCHEMA_TEXT, .set = set_iothread,
+     .expected = "names such as a:b, each of up to 15 letters, digits, - and _",
+     .help = "Serve the device, or each queue of a disk, by a thread of that name"},
+    {0},
 };
 
-/* What follows "name=" in key, or NULL. */
-const char *config_value_of(const char *key, const char *name)
+static const struct schema_key consoles[] = {
+    /* enum console_kind */
+    {"serial", NULL, SCHEMA_SWITCH, .help = "The 16550A serial port, ttyS0"},
+    {"virtio", NULL, SCHEMA_SWITCH, .help = "A virtio console, hvc0, of the terminal's size"},
+    {"off", NULL, SCHEMA_SWITCH, .help = "Nothing"},
+    {0},
+};
+
+const struct schema_key config_switch_words[] = {
+    {"on", NULL, SCHEMA_SWITCH, .help = "There is one"},
+    {"off", NULL, SCHEMA_SWITCH, .help = "There is none"},
+    {0},
+};
+
+const struct schema_table config_virtio_tables[] = {{.keys = config_virtio_keys}, {0}};
+const struct schema_table config_console_tables[] = {
+    {.keys = consoles, .is_first = true}, {.keys = config_virtio_keys, .only = "virtio"}, {0}};
+#define VIRTIO_SWITCH(kind, usual) \
+    const struct schema_table config_##kind##_tables[] = CONFIG_SWITCH_TABLES(kind##_keys);
+#include "virtio/devices.def"
+
+int config_apply_console(struct vm_config *c, const struct schema_key *option,
+                         const struct cJSON *list)
 {
-    size_t length = strlen(name);
-    return strncmp(key, name, length) == 0 && key[length] == '=' ? key + length + 1 : NULL;
+    int kind = config_take(option, &c->console_virtio, list);
+    c->console = kind < 0 ? CONSOLE_SERIAL : (enum console_kind)kind;
+    return kind < 0 ? kind : 0;
 }
 
-static int set_member(const struct config_key *key, void *into, const char *value)
+int config_apply_switch(struct switch_config *c, const struct schema_key *option,
+                        const struct cJSON *list)
 {
-    uint64_t number;
-    if (key->set != NULL)
-        return key->set(into, value);
-    if (key->words != NULL) {
-        int word = config_word(key->words, value);
-        if (word < 0)
-            return -EINVAL;
-        number = key->min + (unsigned)word;
-    } else if (key->max == 0) {
-        if (config_parse_duration(value, &number) < 0)
-            return -EINVAL;
-    } else if (config_parse_size(value, 1, &number) < 0 || number < key->min || number > key->max) {
+    int off = config_take(option, c, list);
+    c->on = off == 0;
+    return off < 0 ? off : 0;
+}
+
+int config_set_feature(void *into, const char *value)
+{
+    struct vm_config *c = into;
+    int bit = value[0] == '+' || value[0] == '-' ? virtio_feature_by_name(value + 1) : -1;
+    if (bit < 0)
         return -EINVAL;
-    }
-    void *at = (char *)into + key->offset;
-    if (key->bytes == sizeof(uint64_t))
-        *(uint64_t *)at = number;
-    else if (key->bytes == sizeof(uint32_t))
-        *(uint32_t *)at = (uint32_t)number;
-    else
-        *(bool *)at = number != 0;
-    return 0;
-}
-
-int config_key(const struct config_key *keys, unsigned count, void *into, const char *key,
-               const char *what)
-{
-    for (unsigned i = 0; i < count; i++) {
-        const char *value = config_value_of(key, keys[i].name);
-        if (value == NULL && strcmp(key, keys[i].name) != 0)
-            continue;
-        if (value == NULL || set_member(&keys[i], into, value) < 0)
-            return fail_msg(-EINVAL, "%s: %s: %s= takes %s", what, key, keys[i].name,
-                            keys[i].expected);
-        return 1;
-    }
-    return 0;
-}
-
-int config_add_words(char *list, size_t size, const char *words)
-{
-    size_t used = strlen(list);
-    if (used + strlen(words) + 2 > size)
-        return -EINVAL;
-    if (used > 0)
-        list[used++] = ',';
-    memcpy(list + used, words, strlen(words) + 1);
-    return 0;
-}
-
-int config_virtio_key(struct virtio_keys *keys, const char *key, const char *what)
-{
-    return config_key(key_rows, ARRAY_SIZE(key_rows), keys, key, what);
-}
-
-static int refuse_key(const struct config_key *own, const char *key, const char *what)
-{
-    char known[512];
-    int used = 0;
-    for (; own != NULL && own->name != NULL && used < (int)sizeof(known) / 2; own++)
-        used += snprintf(known + used, sizeof(known) - (size_t)used, "%s=%s, ", own->name,
-                         own->expected);
-    snprintf(known + used, sizeof(known) - (size_t)used, "%s", CONFIG_VIRTIO_KEYS);
-    return config_unknown_key(what, key, known);
-}
-
-int config_virtio_list(struct virtio_keys *keys, const struct config_key *own, void *into,
-                       const char *list, const char *what)
-{
-    unsigned own_count = 0;
-    while (own != NULL && own[own_count].name != NULL)
-        own_count++;
-    char *copy = strdup(list);
-    if (copy == NULL)
-        return fail(-ENOMEM, "%s", what);
-    int r = config_check_twice(what, list) < 0 ? -EINVAL : 1;
-    char *rest = copy;
-    for (const char *key = config_next_item(&rest); key != NULL && r > 0;
-         key = config_next_item(&rest)) {
-        r = config_virtio_key(keys, key, what);
-        if (r == 0)
-            r = config_key(own, own_count, into, key, what);
-        if (r == 0)
-            r = refuse_key(own, key, what);
-    }
-    free(copy);
-    return r > 0 ? 0 : r;
-}
-
-int config_set_virtio(struct vm_config *c, const char *value)
-{
-    return config_virtio_list(&c->virtio, NULL, NULL, value, "--virtio");
-}
-
-int config_set_switch(struct switch_config *c, const struct config_key *own, const char *name,
-                      const char *value)
-{
-    char what[64];
-    c->on = strcmp(value, "off") != 0;
-    if (!c->on || strcmp(value, "on") == 0)
-        return 0;
-    if (strncmp(value, "on,", 3) != 0)
-        return fail_msg(-EINVAL, "--%s %s: give on, on,KEY... or off", name, value);
-    snprintf(what, sizeof(what), "--%s on", name);
-    return config_virtio_list(&c->virtio, own, c->own, value + 3, what);
-}
-
-static int set_feature(struct vm_config *c, const char *item)
-{
-    int bit = item[0] == '+' || item[0] == '-' ? virtio_feature_by_name(item + 1) : -1;
-    if (bit < 0) {
-        char names[256] = "";
-        for (const struct virtio_feature_name *f = virtio_feature_names; f->name != NULL; f++) {
-            strcat(names, f == virtio_feature_names ? "" : ", ");
-            strcat(names, f->name);
-        }
-        return fail_msg(-EINVAL, "--features %s: give + or - and one of: %s", item, names);
-    }
     uint64_t mask = VIRTIO_BIT(bit);
-    uint64_t *to = item[0] == '+' ? &c->features_on : &c->features_off;
-    uint64_t *from = item[0] == '+' ? &c->features_off : &c->features_on;
+    uint64_t *to = value[0] == '+' ? &c->features_on : &c->features_off;
+    uint64_t *from = value[0] == '+' ? &c->features_off : &c->features_on;
     *to |= mask;
     *from &= ~mask;
     return 0;
-}
-
-int config_set_features(struct vm_config *c, const char *value)
-{
-    char *copy = strdup(value);
-    if (copy == NULL)
-        return fail(-ENOMEM, "--features");
-    int r = 0;
-    char *rest = copy;
-    for (const char *item = config_next_item(&rest); item != NULL && r == 0;
-         item = config_next_item(&rest))
-        r = set_feature(c, item);
-    free(copy);
-    return r;
 }
 
 /* The ring as a key has it, against the same as a feature. */

@@ -8,12 +8,12 @@
 #include "core/base/fail.h"
 #include "core/tape/tape.h"
 #include "devices/backend/taped.h"
-#include "vmm/config/config.h"
+#include "vmm/config/options.h"
 #include "vmm/machine/device_kind.h"
 #include "vmm/machine/virtio_devices.h"
 
-const char rng_help[] = "A source of randomness [on]; with on: [,KEY...]";
-const struct config_key rng_keys[] = {{.name = NULL}};
+const char rng_help[] = "A source of randomness";
+const struct schema_key rng_keys[] = {{0}};
 
 struct rng {
     struct virtio_rng *rng;

@@ -142,25 +142,6 @@ static struct timeline_event process_start(const struct timeline_event *began)
     return start;
 }
 
-enum timeline_format timeline_format_of(const char *path)
-{
-    static const struct {
-        const char *ending;
-        enum timeline_format format;
-    } endings[] = {{".trace.json", TIMELINE_TRACE}, {".json", TIMELINE_JSON}};
-    if (path == NULL)
-        return TIMELINE_TABLE;
-    if (plot_takes(path))
-        return TIMELINE_PLOT;
-    size_t len = strlen(path);
-    for (unsigned i = 0; i < ARRAY_SIZE(endings); i++) {
-        size_t n = strlen(endings[i].ending);
-        if (len > n && strcmp(path + len - n, endings[i].ending) == 0)
-            return endings[i].format;
-    }
-    return TIMELINE_UNKNOWN;
-}
-
 static int open_files(struct timeline *t, const char *path)
 {
     if (t->format == TIMELINE_PLOT)

@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "core/output/outputs.h"
+
 #define TIMELINE_MARKS      16  /* texts to look for, at most */
 #define TIMELINE_MARK_BYTES 128 /* the longest of them */
 
@@ -34,19 +36,8 @@ struct timeline_event {
     uint64_t ns, cpu_ns; /* monotonic time; the process's processor time since its fork */
 };
 
-enum timeline_format {
-    TIMELINE_UNKNOWN,
-    TIMELINE_TABLE, /* for people */
-    TIMELINE_JSON,
-    TIMELINE_TRACE, /* Chrome's trace events */
-    TIMELINE_PLOT,  /* a picture, drawn by gnuplot */
-};
-
 /* This moment, as an event of that name. */
 struct timeline_event timeline_now(enum timeline_part part, const char *name);
-
-/* By the ending of a file's name; TIMELINE_UNKNOWN if it has none of those; NULL: a table. */
-enum timeline_format timeline_format_of(const char *path);
 
 /*
  * It begins with the start of the process, reckoned back from now, and with what main() took first.

@@ -23,6 +23,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/base/schema.h"
+
 struct clock;
 struct evloop;
 struct net_backend;
@@ -62,14 +64,8 @@ struct net_user_config {
     unsigned forward_count;
 };
 
-/*
- * Reads a key of the option: hostfwd, guestfwd, restrict, net, dns, host, hostname, ipv6, mtu,
- * loopback.
- * -ENOENT: it is none of these. What is wrong is reported, behind `what` ("--net user"): -EINVAL.
- * The value stays in use as long as the configuration.
- */
-int net_user_option(struct net_user_config *config, const char *what, const char *key,
-                    const char *value);
+/* Of a struct net_user_config. Values stay in use as long as it. */
+extern const struct schema_key net_user_keys[];
 
 /* Errors are reported. */
 int net_user_create(struct net_backend **out, const struct net_user_config *config);

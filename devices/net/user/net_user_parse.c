@@ -5,15 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/fail.h"
 #include "core/base/xmath.h"
 #include "devices/net/user/net_user.h"
-
-/* Setters: 0, or -EINVAL, and then `expected` says what would have been right. */
-struct key_row {
-    const char *name, *expected;
-    int (*set)(struct net_user_config *c, const char *value);
-};
 
 static int parse_number(const char **at, unsigned max, unsigned *out)
 {
@@ -104,7 +97,7 @@ static int add_forward(struct net_user_config *c, const struct net_user_forward 
     return 0;
 }
 
-static int set_hostfwd(struct net_user_config *c, const char *value)
+static int set_hostfwd(void *c, const char *value)
 {
     struct net_user_forward f = {.text = value, .kind = NET_USER_HOST_TCP};
     if (take_word(&value, "udp:"))
@@ -127,7 +120,7 @@ static bool ends_with_port(const char *host)
     return parse_port(&colon, '\0', &port) == 0;
 }
 
-static int set_guestfwd(struct net_user_config *c, const char *value)
+static int set_guestfwd(void *c, const char *value)
 {
     struct net_user_forward f = {.text = value, .kind = NET_USER_COMMAND};
     if (!take_word(&value, "tcp:") || parse_addr(&value, ':', &f.guest) < 0 ||
@@ -145,8 +138,9 @@ static int set_guestfwd(struct net_user_config *c, const char *value)
     return add_forward(c, &f);
 }
 
-static int set_net(struct net_user_config *c, const char *value)
+static int set_net(void *into, const char *value)
 {
+    struct net_user_config *c = into;
     unsigned bits;
     if (parse_addr(&value, '/', &c->net) < 0 || parse_number(&value, 27, &bits) < 0 ||
         *value != '\0' || bits < 8)
@@ -160,91 +154,52 @@ static int set_addr(struct in_addr *out, const char *value)
     return parse_addr(&value, '\0', out) == 0 && out->s_addr != 0 ? 0 : -EINVAL;
 }
 
-static int set_host(struct net_user_config *c, const char *value)
+static int set_host(void *into, const char *value)
 {
-    return set_addr(&c->host, value);
+    return set_addr(&((struct net_user_config *)into)->host, value);
 }
 
-static int set_dns(struct net_user_config *c, const char *value)
+static int set_dns(void *into, const char *value)
 {
-    return set_addr(&c->dns, value);
+    return set_addr(&((struct net_user_config *)into)->dns, value);
 }
 
-static int set_hostname(struct net_user_config *c, const char *value)
+static int set_hostname(void *into, const char *value)
 {
-    c->hostname = value;
+    ((struct net_user_config *)into)->hostname = value;
     size_t len = strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.");
     return len > 0 && len <= 32 && value[len] == '\0' ? 0 : -EINVAL;
 }
 
-static int set_switch(bool *out, const char *value)
-{
-    *out = strcmp(value, "on") == 0;
-    return *out || strcmp(value, "off") == 0 ? 0 : -EINVAL;
-}
+#define AT(member) SCHEMA_AT(struct net_user_config, member)
 
-static int set_restrict(struct net_user_config *c, const char *value)
-{
-    return set_switch(&c->restricted, value);
-}
-
-static int set_ipv6(struct net_user_config *c, const char *value)
-{
-    bool on;
-    int r = set_switch(&on, value);
-    c->no_ipv6 = !on;
-    return r;
-}
-
-static int set_loopback(struct net_user_config *c, const char *value)
-{
-    bool on;
-    int r = set_switch(&on, value);
-    c->no_loopback = !on;
-    return r;
-}
-
-static int set_isolate(struct net_user_config *c, const char *value)
-{
-    return set_switch(&c->isolated, value);
-}
-
-static int set_mtu(struct net_user_config *c, const char *value)
-{
-    unsigned mtu;
-    if (parse_number(&value, NET_USER_MTU, &mtu) < 0 || *value != '\0' || mtu < 1280)
-        return -EINVAL;
-    c->mtu = mtu;
-    return 0;
-}
-
-static const struct key_row keys[] = {
-    {"hostfwd",
-     "tcp or udp, the host's address and port, and the guest's, such as tcp::2222-:22 or "
-     "tcp:[::1]:2222-[fec0::15]:22",
-     set_hostfwd},
-    {"guestfwd", "tcp:ADDRESS:PORT- and cmd:COMMAND, unix:PATH or tcp:HOST:PORT", set_guestfwd},
-    {"restrict", "on or off", set_restrict},
-    {"net", "a network with 8 to 27 bits, such as 10.0.2.0/24", set_net},
-    {"host", "an address such as 10.0.2.2", set_host},
-    {"dns", "an address such as 10.0.2.3", set_dns},
-    {"hostname", "letters, digits, dots and dashes, 32 at most", set_hostname},
-    {"ipv6", "on or off", set_ipv6},
-    {"loopback", "on or off", set_loopback},
-    {"isolate", "on or off", set_isolate},
-    {"mtu", "1280 to 16384 bytes", set_mtu},
+const struct schema_key net_user_keys[] = {
+    {"hostfwd", "RULE", SCHEMA_TEXT, .set = set_hostfwd, .many = true, .max = NET_USER_FORWARDS,
+     .expected = "tcp or udp, the host's address and port, and the guest's, such as "
+                 "tcp::2222-:22 or tcp:[::1]:2222-[fec0::15]:22",
+     .help = "A port of the host leads to one of the guest: tcp::2222-:22, on 127.0.0.1 unless "
+             "an address is given, or udp:127.0.0.1:5353-:53"},
+    {"guestfwd", "RULE", SCHEMA_TEXT, .set = set_guestfwd, .many = true, .max = NET_USER_FORWARDS,
+     .expected = "tcp:ADDRESS:PORT- and cmd:COMMAND, unix:PATH or tcp:HOST:PORT",
+     .help = "An address of the guest's network leads to a program, a socket or a server: "
+             "tcp:10.0.2.100:80-cmd:COMMAND, -unix:PATH or -tcp:HOST:PORT"},
+    {"restrict", "on|off", SCHEMA_SWITCH, AT(restricted), .usual = "off",
+     .help = "on: the guest reaches nothing but what is forwarded"},
+    {"loopback", "on|off", SCHEMA_WORD, AT(no_loopback), .usual = "on",
+     .help = "off: the guest does not reach what listens on the host's loopback interface"},
+    {"isolate", "on|off", SCHEMA_SWITCH, AT(isolated), .usual = "off",
+     .help = "on: TCP/IP runs in a confined process of its own, which is slower"},
+    {"net", "CIDR", SCHEMA_TEXT, .set = set_net, .usual = "10.0.2.0/24",
+     .expected = "a network with 8 to 27 bits, such as 10.0.2.0/24", .help = "The network"},
+    {"host", "ADDR", SCHEMA_TEXT, .set = set_host, .usual = "the second of net",
+     .expected = "an address such as 10.0.2.2", .help = "The host's address in it"},
+    {"dns", "ADDR", SCHEMA_TEXT, .set = set_dns, .usual = "the third of net",
+     .expected = "an address such as 10.0.2.3", .help = "The name server's address in it"},
+    {"hostname", "NAME", SCHEMA_TEXT, .set = set_hostname,
+     .expected = "letters, digits, dots and dashes, 32 at most",
+     .help = "What DHCP calls the guest"},
+    {"ipv6", "on|off", SCHEMA_WORD, AT(no_ipv6), .usual = "on", .help = "IPv6 beside IPv4"},
+    /* Of --net it is a key of all kinds. */
+    {"mtu", "N", SCHEMA_NUMBER, AT(mtu), .min = 1280, .max = NET_USER_MTU, .expected = "bytes"},
+    {0},
 };
-
-int net_user_option(struct net_user_config *config, const char *what, const char *key,
-                    const char *value)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
-        if (strcmp(key, keys[i].name) != 0)
-            continue;
-        int r = keys[i].set(config, value);
-        if (r == -E2BIG)
-            return fail_msg(-EINVAL, "%s: at most %d ports are forwarded", what, NET_USER_FORWARDS);
-        return r < 0 ? fail_msg(r, "%s: %s=%s: give %s", what, key, value, keys[i].expected) : 0;
-    }
-    return -ENOENT;
-}

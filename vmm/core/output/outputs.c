@@ -130,3 +130,22 @@ int outputs_check(const struct named_file *files, unsigned count)
     }
     return err;
 }
+
+enum timeline_format timeline_format_of(const char *path)
+{
+    static const struct {
+        const char *ending;
+        enum timeline_format format;
+    } endings[] = {{".trace.json", TIMELINE_TRACE}, {".json", TIMELINE_JSON}};
+    if (path == NULL)
+        return TIMELINE_TABLE;
+    if (plot_takes(path))
+        return TIMELINE_PLOT;
+    size_t len = strlen(path);
+    for (unsigned i = 0; i < ARRAY_SIZE(endings); i++) {
+        size_t n = strlen(endings[i].ending);
+        if (len > n && strcmp(path + len - n, endings[i].ending) == 0)
+            return endings[i].format;
+    }
+    return TIMELINE_UNKNOWN;
+}

@@ -24,4 +24,16 @@ struct named_file {
  */
 int outputs_check(const struct named_file *files, unsigned count);
 
+/* What a timeline is written as. */
+enum timeline_format {
+    TIMELINE_UNKNOWN,
+    TIMELINE_TABLE, /* for people */
+    TIMELINE_JSON,
+    TIMELINE_TRACE, /* Chrome's trace events */
+    TIMELINE_PLOT,  /* a picture, drawn by gnuplot */
+};
+
+/* By the ending of a file's name; TIMELINE_UNKNOWN if it has none of those; NULL: a table. */
+enum timeline_format timeline_format_of(const char *path);
+
 #endif

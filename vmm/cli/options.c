@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The options of `minivet run` as texts: of `minivet run --help`, and of `minivet options FORMAT`,
+ * which prints the tables of the manual page and of the documentation (tools/docs-tables).
+ */
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/base/fail.h"
+#include "vmm/cli/cli.h"
+#include "vmm/cli/exit_code.h"
+#include "vmm/config/options.h"
+
+#define HELP_COLUMN 32
+#define HELP_WIDTH  100
+
+/* ---- what all formats say ---- */
+
+static bool is_shared(const struct schema_key *o, const struct schema_table *t)
+{
+    return t->keys == config_virtio_keys && o->tables != config_virtio_tables;
+}
+
+/* What a table of a list's holds: "KEY of user". */
+static void name_table(FILE *out, const struct schema_key *o, const struct schema_table *t)
+{
+    if (t->is_first && islower((unsigned char)o->arg[0]))
+        fputs("one of", out);
+    else if (t->is_first)
+        fprintf(out, "%.*s", (int)strcspn(o->arg, "["), o->arg);
+    else
+        fprintf(out, "KEY%s%s", t->only != NULL ? " of " : "", t->only != NULL ? t->only : "");
+}
+
+/* ---- for people ---- */
+
+/* Breaks lines at spaces; the first begins in the column. */
+static void print_wrapped(FILE *out, const char *text)
+{
+    for (int room = HELP_WIDTH - HELP_COLUMN, left = room; *text != '\0';) {
+        int length = (int)strcspn(text, " \n");
+        if (length + 1 > left && left < room) {
+            fprintf(out, "\n%*s", HELP_COLUMN, "");
+            left = room;
+        }
+        fprintf(out, "%s%.*s", left < room ? " " : "", length, text);
+        left -= length + (left < room);
+        text += length;
+        if (*text == '\n') {
+            fprintf(out, "\n%*s", HELP_COLUMN, "");
+            left = room;
+        }
+        text += *text != '\0';
+    }
+    fputc('\n', out);
+}
+
+static void print_help(FILE *out, const struct schema_key *o)
+{
+    fputs(o->help, out);
+    if (o->usual != NULL)
+        fprintf(out, " [%s]", o->usual);
+    for (const struct schema_table *t = o->tables; t != NULL && t->keys != NULL; t++) {
+        const struct schema_key *keys = t->keys;
+        if (t->is_first && islower((unsigned char)o->arg[0]))
+            continue; /* its arg has them */
+        fputc('\n', out);
+        if (t->is_first && keys->kind == SCHEMA_FILE) {
+            fputs("instead of ", out);
+            keys++;
+        }
+        name_table(out, o, t);
+        fputs(": ", out);
+        if (is_shared(o, t))
+            fputs("those of --virtio", out);
+        else
+            config_name_keys(out, keys);
+    }
+}
+
+void cli_print_options(FILE *out)
+{
+    for (const struct schema_key *o = config_options; o->name != NULL; o++) {
+        char left[CONFIG_KEY_BYTES], *text = NULL;
+        size_t bytes;
+        FILE *help = open_memstream(&text, &bytes);
+        if (help == NULL)
+            return;
+        print_help(help, o);
+        fclose(help);
+        config_name_key(o, left);
+        int width = HELP_COLUMN - (o->letter != 0 ? 2 : 6), used = (int)strlen(left);
+        fprintf(out, used > width - 2 ? "%*s%s\n%*s" : "%*s%s%*s", HELP_COLUMN - width, "", left,
+                used > width - 2 ? HELP_COLUMN : width - used, "");
+        print_wrapped(out, text);
+        free(text);
+    }
+}
+
+/* ---- for documents: Markdown, or mdoc(7) ---- */
+
+/* In a cell of a table of Markdown '|' ends it. */
+static void print_text(const char *text, bool markdown)
+{
+    for (; *text != '\0'; text++)
+        printf(markdown && *text == '|' ? "\\%c" : "%c", *text);
+}
+
+static void print_table(const struct schema_key *keys, bool markdown)
+{
+    printf(markdown ? "| | | default |\n| --- | --- | --- |\n" : ".Bl -tag -width Ds\n");
+    for (const struct schema_key *k = keys; k->name != NULL; k++) {
+        char name[CONFIG_KEY_BYTES];
+        if (k->help == NULL)
+            continue;
+        config_name_key(k, name);
+        printf(markdown ? "| `" : ".It Cm ");
+        print_text(name, markdown);
+        printf(markdown ? "` | " : "\n");
+        print_text(k->help, markdown);
+        printf(markdown ? " | " : ".\n");
+        if (k->usual != NULL)
+            printf(markdown ? "%s" : "The default is %s.\n", k->usual);
+        printf(markdown ? " |\n" : "");
+    }
+    printf(markdown ? "" : ".El\n");
+}
+
+static void print_tables(bool markdown)
+{
+    print_table(config_options, markdown);
+    for (const struct schema_key *o = config_options; o->name != NULL; o++) {
+        for (const struct schema_table *t = o->tables; t != NULL && t->keys != NULL; t++) {
+            printf(markdown ? "\n`--%s`, " : ".Pp\n.Fl -%s ,\n", o->name);
+            name_table(stdout, o, t);
+            if (is_shared(o, t)) {
+                printf(markdown ? ": those of `--virtio`.\n" : ": those of\n.Fl -virtio .\n");
+                continue;
+            }
+            printf(markdown ? ":\n\n" : ":\n");
+            print_table(t->keys, markdown);
+        }
+    }
+}
+
+int cli_options(int argc, char **argv)
+{
+    bool markdown = argc == 2 && strcmp(argv[1], "markdown") == 0;
+    if (argc != 2 || (!markdown && strcmp(argv[1], "man") != 0))
+        return fail_msg(EXIT_USAGE, "options: give man or markdown; people want `minivet run "
+                                    "--help`");
+    print_tables(markdown);
+    return 0;
+}
