@@ -4,11 +4,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdio.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/base/reopen.h"
 #include "core/base/xmath.h"
 #include "core/peers/foreign_fd.h"
 
@@ -21,12 +21,8 @@ struct stream stream_open(int fd, int flags)
     struct stat st;
     if (fstat(fd, &st) < 0)
         return s;
-    if (S_ISFIFO(st.st_mode) || isatty(fd)) {
-        char path[32];
-        snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-        s.fd = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-        s.kind = STREAM_OWN;
-    }
+    s.fd = reopen_nonblocking(fd, flags);
+    s.kind = STREAM_OWN;
     if (s.fd < 0) { /* also if that is not allowed */
         s.fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
         s.kind = S_ISSOCK(st.st_mode) ? STREAM_SOCKET : STREAM_GUARDED;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pty.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -115,6 +116,18 @@ Test(core_log, a_full_standard_error_stops_nobody)
     out[n > 0 ? n : 0] = '\0';
     cr_expect_str_eq(out,
                      "minivet: standard error was full: lines are missing\r\nminivet: after\n");
+}
+
+/* A terminal that is ready for a byte may have no room for a line. */
+Test(core_log, a_terminal_that_nobody_reads_stops_nobody)
+{
+    int master, slave, saved = dup(STDERR_FILENO);
+    cr_assert_eq(openpty(&master, &slave, NULL, NULL, NULL), 0);
+    dup2(slave, STDERR_FILENO);
+    for (unsigned i = 0; i < 1000; i++)
+        log_error("%098u", i);
+    dup2(saved, STDERR_FILENO);
+    cr_expect_eq(fcntl(slave, F_GETFL) & O_NONBLOCK, 0);
 }
 
 Test(core_log, guest_lines_are_bounded_and_counted)

@@ -2,6 +2,7 @@
 #include "core/base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <pthread.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/reopen.h"
 #include "core/base/text.h"
 #include "core/base/xmath.h"
 
@@ -49,10 +51,10 @@ void log_set_crlf(bool crlf)
 }
 
 /* No loop waits for the reader of standard error: what comes while it reads nothing is lost. */
-static bool stderr_is_ready(void)
+static bool is_ready(int fd)
 {
     static const char lost[] = "minivet: standard error was full: lines are missing\r\n";
-    struct pollfd p = {.fd = STDERR_FILENO, .events = POLLOUT};
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
     bool was_full = atomic_load(&log_state.full);
     int n;
     do {
@@ -60,20 +62,26 @@ static bool stderr_is_ready(void)
     } while (n < 0 && errno == EINTR);
     atomic_store(&log_state.full, n == 0);
     if (was_full && n > 0)
-        (void)!write(STDERR_FILENO, lost, sizeof(lost) - 1);
+        (void)!write(fd, lost, sizeof(lost) - 1);
     return n != 0;
 }
 
 void log_write(const char *text, size_t len)
 {
-    while (len > 0 && stderr_is_ready()) {
+    /* A terminal that is ready may take less; a pipe may be full again: others write, too. */
+    int own = reopen_nonblocking(STDERR_FILENO, O_WRONLY), fd = own < 0 ? STDERR_FILENO : own;
+    while (len > 0 && is_ready(fd)) {
         /* A pipe that is ready takes as much. Nothing is left to tell if there is no reader. */
-        ssize_t n = write(STDERR_FILENO, text, min_u64(len, PIPE_BUF));
-        if (n < 0 && errno != EINTR)
-            return;
+        ssize_t n = write(fd, text, min_u64(len, PIPE_BUF));
+        if (n < 0 && errno != EINTR) {
+            atomic_store(&log_state.full, errno == EAGAIN);
+            break;
+        }
         text += n > 0 ? n : 0;
         len -= n > 0 ? (size_t)n : 0;
     }
+    if (own >= 0)
+        close(own);
 }
 
 static bool sink_take(enum log_level level, const char *line)
