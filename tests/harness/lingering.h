@@ -2,6 +2,7 @@
 #ifndef MINIVET_TESTS_HARNESS_LINGERING_H
 #define MINIVET_TESTS_HARNESS_LINGERING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -10,7 +11,10 @@
  */
 int lingering(int *peer, int seconds);
 
-/* Sends bytes over the UNIX socket `to`, and with them the last descriptor of such a socket. */
-void lingering_send(int to, const void *data, size_t bytes, int *peer, int seconds);
+/*
+ * Sends bytes over the UNIX socket `to`, and with them the last descriptor of such a socket. False:
+ * the other end has the kernel refuse descriptors, and nothing was sent.
+ */
+bool lingering_send(int to, const void *data, size_t bytes, int *peer, int seconds);
 
 #endif

@@ -23,6 +23,10 @@
 #include "core/peers/foreign_fd.h"
 #include "tests/harness/fake.h"
 #include "tests/harness/lingering.h"
+
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83
+#endif
 #include "tests/unit/devices_net_guest.h"
 
 #define MS UINT64_C(1000000)
@@ -610,12 +614,21 @@ Test(net_socket, headers_go_with_packets_where_both_ends_say_so)
 
 /* ---- descriptors ---- */
 
+/* As before Linux 6.16: what is accepted from now on takes descriptors. */
+static void take_descriptors(void)
+{
+    const int on = 1;
+    for (int fd = 0; fd < 256; fd++)
+        (void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &on, sizeof(on));
+}
+
 /* It is read, or is still there when the connection is refused or ends. */
 Test(net_socket, a_descriptor_whose_close_waits_stops_nobody)
 {
     int peers[5], fds[2];
     time_t before = time(NULL);
     cr_assert(zero(create(0, NULL, NULL)));
+    take_descriptors();
     guest_init(&a, nets[0], loop);
     for (unsigned i = 0; i < 2; i++) {
         fds[0] = dial();
@@ -642,6 +655,42 @@ Test(net_socket, a_descriptor_whose_close_waits_stops_nobody)
     cr_expect(lt(int, (int)(time(NULL) - before), LINGER_S / 2), "the end waited");
     for (unsigned i = 0; i < 5; i++)
         close(peers[i]);
+}
+
+/* At a wire that listens, a third peer's, and one that connects. */
+Test(net_socket, the_kernel_refuses_descriptors)
+{
+    int peer, fds[2];
+    fds[0] = socket(AF_UNIX, SOCK_STREAM, 0);
+    foreign_socket_refuse(fds[0]);
+    if (!foreign_socket_is_refusing(fds[0]))
+        cr_skip_test("this kernel does not");
+    close(fds[0]);
+    cr_assert(zero(create(0, NULL, NULL)));
+    guest_init(&a, nets[0], loop);
+    fds[1] = dial_quietly();
+    cr_expect(not(lingering_send(fds[1], frame, 1, &peer, LINGER_S)));
+    evloop_drain(loop);
+    cr_expect(not(lingering_send(fds[1], frame, 1, &peer, LINGER_S)));
+    fds[0] = dial_quietly();
+    cr_expect(not(lingering_send(fds[0], frame, 1, &peer, LINGER_S)));
+    evloop_drain(loop);
+    cr_expect(nets[0]->info.link_up);
+    destroy(0);
+    close(fds[0]);
+    close(fds[1]);
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    memcpy(un.sun_path, path, strlen(path));
+    fds[0] = socket(AF_UNIX, SOCK_STREAM, 0);
+    cr_assert(zero(bind(fds[0], (struct sockaddr *)&un, sizeof(un))));
+    cr_assert(zero(listen(fds[0], 1)));
+    cr_assert(zero(create(0, NULL, NULL)));
+    fds[1] = accept(fds[0], NULL, NULL);
+    cr_expect(not(lingering_send(fds[1], frame, 1, &peer, LINGER_S)));
+    evloop_drain(loop);
+    cr_expect(nets[0]->info.link_up);
+    close(fds[0]);
+    close(fds[1]);
 }
 
 /* Each connection brings one more. */

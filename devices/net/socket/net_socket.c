@@ -127,8 +127,7 @@ static ssize_t next_frame(const struct net_socket *s)
 /* Over a UNIX socket descriptors may come along; to look for them costs a second copy. */
 static ssize_t receive(const struct net_socket *s, void *dst, size_t room)
 {
-    bool is_tcp = s->addr.ss_family == AF_INET || s->addr.ss_family == AF_INET6;
-    if (!is_tcp)
+    if (!s->plain)
         return foreign_socket_receive(s->fd, dst, room, NULL);
     ssize_t n = recv(s->fd, dst, room, MSG_DONTWAIT);
     return n < 0 ? -errno : n;

@@ -38,6 +38,7 @@ struct net_socket {
     int listener, fd; /* -1: none */
     bool connecting;  /* fd is not connected yet */
     bool deaf;        /* the listener is not polled for a moment */
+    bool plain;       /* no descriptors come along: TCP, or the kernel refuses them */
     dev_t path_dev;   /* what the listener has put there */
     ino_t path_ino;
     struct ev_fd accept_ev, ev; /* the listener's; fd's, */

@@ -75,6 +75,8 @@ static void linked(struct net_socket *s)
     if (s->addr.ss_family != AF_UNIX)
         setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     foreign_socket_open(s->fd);
+    bool is_tcp = s->addr.ss_family == AF_INET || s->addr.ss_family == AF_INET6;
+    s->plain = is_tcp || foreign_socket_is_refusing(s->fd);
     s->connecting = s->heard = false;
     if (s->open) /* the end is seen at once, though nothing reads */
         socket_poll(s, EPOLLRDHUP, 0);
@@ -224,6 +226,7 @@ static int try_connect(struct net_socket *s)
     s->fd = socket(s->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (s->fd < 0)
         return -errno;
+    foreign_socket_refuse(s->fd);
     s->connecting = true;
     int err = connect_fd(s);
     if (err == 0 || err == -EINPROGRESS)
@@ -293,6 +296,7 @@ static int try_listen(struct net_socket *s)
     int fd = socket(s->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
+    foreign_socket_refuse(fd);
     if (s->addr.ss_family != AF_UNIX)
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
     else if (!s->any_peer)

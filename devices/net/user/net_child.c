@@ -19,6 +19,7 @@
 #include "core/base/xmath.h"
 #include "core/loop/cancel.h"
 #include "core/peers/confine.h"
+#include "core/peers/foreign_fd.h"
 #include "devices/net/socket/net_socket.h"
 #include "devices/net/user/net_child_impl.h"
 
@@ -100,6 +101,7 @@ static int spawn(struct net_child *c)
     int wire[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, wire) != 0)
         return fail(-errno, "user network: a socket");
+    foreign_socket_refuse(wire[0]);
     for (unsigned i = 0; i < 2; i++) {
         const int bytes = MIB;
         (void)setsockopt(wire[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));

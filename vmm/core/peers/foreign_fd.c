@@ -11,6 +11,10 @@
 
 #include "core/loop/workpool.h"
 
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* since Debian 12's kernel headers */
+#endif
+
 static struct {
     pthread_mutex_t lock;
     unsigned threads, waiting;
@@ -61,6 +65,19 @@ void foreign_socket_open(int fd)
 {
     const int on = 1;
     (void)setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
+}
+
+void foreign_socket_refuse(int fd)
+{
+    const int off = 0;
+    (void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &off, sizeof(off));
+}
+
+bool foreign_socket_is_refusing(int fd)
+{
+    int passes = 1;
+    socklen_t bytes = sizeof(passes);
+    return getsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &passes, &bytes) == 0 && passes == 0;
 }
 
 /*

@@ -26,6 +26,14 @@ void foreign_fd_close(int fd);
  */
 void foreign_socket_open(int fd);
 
+/*
+ * A UNIX socket, before it connects, listens or has a peer: the kernel lets no peer send
+ * descriptors (Linux 6.16), also not to what is accepted there. is_refusing: no descriptor is in
+ * its queue or comes, so that recv() does as well as foreign_socket_receive(), which copies twice.
+ */
+void foreign_socket_refuse(int fd);
+bool foreign_socket_is_refusing(int fd);
+
 /* Nothing comes or goes any more. */
 void foreign_socket_close(int fd);
 
