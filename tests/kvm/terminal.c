@@ -141,10 +141,24 @@ static void other_ends(void)
     expect_status(start_echo("1s", "serial"), 124, 0);
 }
 
+/* Not even the line's end after Ctrl-A x waits for its reader. */
+static void is_full(void)
+{
+    static const char byte;
+    open_terminal();
+    pid_t pid = start_echo("60s", "serial");
+    int own = open(ptsname(host), O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    while (write(own, &byte, 1) > 0)
+        ;
+    type(ESCAPE "x", 2);
+    expect_status(pid, 0, 0);
+}
+
 const struct tap_test terminal_tests[] = {
     {"terminal: every key reaches a guest's serial port", keys_on_serial, 0},
     {"terminal: every key reaches a guest's virtio console", keys_on_virtio, 0},
     {"terminal: is as it was after a signal or a crash", ends_by_signals, 0},
     {"terminal: is as it was after the guest's end, a timeout, a failure", other_ends, 0},
+    {"terminal: may be full when the user quits", is_full, 20},
     {0},
 };

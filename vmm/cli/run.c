@@ -8,6 +8,7 @@
  * be.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -24,6 +25,7 @@
 #include "core/base/clock.h"
 #include "core/base/fail.h"
 #include "core/base/log.h"
+#include "core/base/reopen.h"
 #include "core/loop/cancel.h"
 #include "core/loop/evloop.h"
 #include "core/tape/tape.h"
@@ -119,6 +121,16 @@ static void on_machine_end(void *ctx, enum power_event end, int status)
     evloop_post(run->loop, &run->machine_ended);
 }
 
+/* The shell's prompt gets a line of its own, where the terminal has room. */
+static void end_line(void)
+{
+    int own = isatty(STDOUT_FILENO) ? reopen_nonblocking(STDOUT_FILENO, O_WRONLY) : -1;
+    if (own < 0)
+        return;
+    (void)!write(own, "\r\n", 2);
+    close(own);
+}
+
 static void machine_ended(void *ctx)
 {
     struct run *run = ctx;
@@ -129,8 +141,7 @@ static void machine_ended(void *ctx)
         finish(run, EXIT_GUEST_OFF);
         break;
     case POWER_QUIT:
-        if (isatty(STDOUT_FILENO)) /* the shell's prompt gets a line of its own */
-            dprintf(STDOUT_FILENO, "\r\n");
+        end_line();
         finish(run, EXIT_GUEST_OFF);
         break;
     case POWER_OFF:
