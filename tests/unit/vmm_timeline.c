@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 #include <criterion/new/assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -329,4 +330,19 @@ Test(timeline, a_file_that_cannot_be_is_refused_at_once)
     cr_expect(
         eq(str, said, "plot /nowhere/a.svg: create /nowhere/a.svg.dat: No such file or directory"));
     log_set_sink(NULL, NULL);
+}
+
+Test(timeline, a_full_standard_error_is_not_waited_for)
+{
+    struct timeline_event began = timeline_now(TIMELINE_SETUP, "main()");
+    static const char block[65536];
+    int fds[2], saved = dup(STDERR_FILENO);
+    cr_assert(zero(timeline_create(&t, NULL, no_marks, &began)));
+    cr_assert(zero(pipe2(fds, O_NONBLOCK)));
+    while (write(fds[1], block, sizeof(block)) > 0)
+        ;
+    cr_assert(zero(fcntl(fds[1], F_SETFL, 0)));
+    dup2(fds[1], STDERR_FILENO);
+    timeline_finish(t);
+    dup2(saved, STDERR_FILENO);
 }

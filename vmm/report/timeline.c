@@ -9,6 +9,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/fail.h"
+#include "core/base/log.h"
 #include "core/base/xmath.h"
 #include "core/output/plot.h"
 #include "vmm/report/usage.h"
@@ -35,7 +36,9 @@ struct pattern {
 };
 
 struct timeline {
-    FILE *out; /* NULL: it is a plot */
+    FILE *out;   /* NULL: it is a plot */
+    char *table; /* for standard error */
+    size_t table_bytes;
     struct plot plot;
     enum timeline_format format;
     _Atomic unsigned count;
@@ -146,7 +149,7 @@ static int open_files(struct timeline *t, const char *path)
 {
     if (t->format == TIMELINE_PLOT)
         return plot_open(&t->plot, path);
-    t->out = path != NULL ? fopen(path, "we") : stderr;
+    t->out = path != NULL ? fopen(path, "we") : open_memstream(&t->table, &t->table_bytes);
     return t->out != NULL ? 0 : fail(-errno, "--timeline=%s", path);
 }
 
@@ -193,7 +196,10 @@ void timeline_finish(struct timeline *t)
                (fflush(t->out) != 0 || ferror(t->out))) {
         fail(-errno, "--timeline: write");
     }
-    if (t->out != NULL && t->out != stderr)
+    if (t->out != NULL)
         fclose(t->out);
+    if (t->table != NULL) /* whose reader is not waited for */
+        log_write(t->table, t->table_bytes);
+    free(t->table);
     free(t);
 }
