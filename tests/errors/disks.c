@@ -10,12 +10,12 @@
 #include "core/base/xmath.h"
 #include "core/loop/evloop.h"
 #include "devices/disk/blk_file.h"
-#include "devices/disk/blk_mem.h"
 #include "devices/disk/blk_null.h"
 #include "devices/disk/blk_overlay.h"
 #include "devices/disk/filter/blk_fault.h"
 #include "devices/disk/filter/blk_limit.h"
 #include "tests/errors/refuse.h"
+#include "tests/harness/blk_mem.h"
 #include "tests/harness/blkio.h"
 
 #define DISK_BYTES (256 * KIB)

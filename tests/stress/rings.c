@@ -446,7 +446,7 @@ static void stress_round(struct stress *s, uint64_t chains)
                              .features = features,
                              .size_max = DRV_MAX_SIZE,
                              .iov_max = DRV_MAX_DESCS};
-    gmem_zero(s->gmem, 0, 3 * AREA_BYTES);
+    memset(gmem_ptr(s->gmem, 0, 3 * AREA_BYTES, 1), 0, 3 * AREA_BYTES);
     drv_init(&s->drv,
              &(struct drv_config){.size = s->size,
                                   .packed = m->packed,

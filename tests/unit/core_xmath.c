@@ -33,19 +33,6 @@ Test(core_xmath, add_and_mul_agree_with_wider_arithmetic)
         }
 }
 
-Test(core_xmath, shift_refuses_to_lose_bits)
-{
-    uint64_t v[GRID_MAX], out;
-    unsigned n = grid(v);
-    for (unsigned i = 0; i < n; i++)
-        for (unsigned count = 0; count < 130; count++) {
-            bool fits = count < 64 && (v[i] << count) >> count == v[i];
-            cr_assert_eq(checked_shl_u64(v[i], count, &out), fits, "%lx << %u", v[i], count);
-            if (fits)
-                cr_assert_eq(out, v[i] << count);
-        }
-}
-
 /* Exhaustive on small numbers, at the bottom and at the top of the address space. */
 static void check_within(uint64_t origin, uint64_t start, uint64_t len, uint64_t base,
                          uint64_t size)

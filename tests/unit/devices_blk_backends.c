@@ -16,11 +16,11 @@
 #include "core/base/log.h"
 #include "core/base/xmath.h"
 #include "devices/disk/blk_file.h"
-#include "devices/disk/blk_mem.h"
 #include "devices/disk/blk_null.h"
 #include "devices/disk/blk_overlay.h"
 #include "devices/disk/filter/blk_fault.h"
 #include "devices/disk/filter/blk_limit.h"
+#include "tests/harness/blk_mem.h"
 #include "tests/harness/blkio.h"
 
 #define DISK_BYTES   (2 * MIB)

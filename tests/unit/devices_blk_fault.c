@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "core/base/log.h"
-#include "devices/disk/blk_mem.h"
+#include "tests/harness/blk_mem.h"
 #include "tests/harness/blkio.h"
 #include "tests/harness/fake.h"
 

@@ -10,8 +10,8 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
-#include "devices/disk/blk_mem.h"
 #include "devices/disk/filter/blk_fault.h"
+#include "tests/harness/blk_mem.h"
 #include "tests/harness/blkio.h"
 
 #define DISK_BYTES (1 << 20)

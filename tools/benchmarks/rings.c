@@ -275,7 +275,6 @@ static void bench_open(struct bench *b, const struct mode *m, uint32_t size)
     uint64_t ram = DATA_GPA - (HOLE_END_GPA - HOLE_GPA) + (uint64_t)b->chains * CHAIN_BYTES;
     if (gmem_create(&b->gmem, ram, HOLE_GPA, HOLE_END_GPA) < 0)
         exit(1);
-    gmem_zero(b->gmem, RING_GPA, 3 * area);
     b->desc = at_gpa(b, config.desc, area);
     b->avail = at_gpa(b, config.driver, area);
     b->used = at_gpa(b, config.device, area);

@@ -28,15 +28,6 @@ static inline bool checked_mul_u64(uint64_t a, uint64_t b, uint64_t *out)
     return !__builtin_mul_overflow(a, b, out);
 }
 
-/* Fails if bits are lost, not only if the count is too large. */
-static inline bool checked_shl_u64(uint64_t a, unsigned count, uint64_t *out)
-{
-    if (count >= 64 || (count > 0 && a >> (64 - count) != 0))
-        return false;
-    *out = a << count;
-    return true;
-}
-
 /* Is [start, start + len) inside [base, base + size)? Nothing here wraps. */
 static inline bool range_within(uint64_t start, uint64_t len, uint64_t base, uint64_t size)
 {

@@ -162,12 +162,3 @@ int gmem_write(const struct gmem *g, uint64_t gpa, const void *src, size_t len)
     memcpy(dst, src, len);
     return 0;
 }
-
-int gmem_zero(const struct gmem *g, uint64_t gpa, uint64_t len)
-{
-    void *dst = gmem_ptr(g, gpa, len, 1);
-    if (!dst)
-        return -EFAULT;
-    memset(dst, 0, len);
-    return 0;
-}

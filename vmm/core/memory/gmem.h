@@ -72,7 +72,6 @@ static inline const struct gmem_region *gmem_find(const struct gmem *g, uint64_t
 /* Copies; 0 or -EFAULT, and then nothing was copied. */
 int gmem_read(const struct gmem *g, uint64_t gpa, void *dst, size_t len);
 int gmem_write(const struct gmem *g, uint64_t gpa, const void *src, size_t len);
-int gmem_zero(const struct gmem *g, uint64_t gpa, uint64_t len);
 
 /*
  * A pointer through which all len bytes are reachable, or NULL if the range is not all RAM or gpa

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "devices/disk/blk_mem.h"
+#include "tests/harness/blk_mem.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A disk in memory: zeros at first, gone at the end. For tests, and for measuring all that is not
- * the disk. Pages are spent when they are first touched.
+ * A disk in memory: zeros at first, gone at the end. Pages are spent when they are first touched.
  */
-#ifndef MINIVET_DEVICES_BACKEND_BLK_MEM_H
-#define MINIVET_DEVICES_BACKEND_BLK_MEM_H
+#ifndef MINIVET_TESTS_BLK_MEM_H
+#define MINIVET_TESTS_BLK_MEM_H
 
 #include <stdbool.h>
 #include <stdint.h>
