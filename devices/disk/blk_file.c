@@ -11,7 +11,6 @@
 
 #include "core/base/fail.h"
 #include "core/base/log.h"
-#include "core/memory/iobuf.h"
 #include "devices/disk/blk_file_impl.h"
 
 #define CALL_IOV   1024        /* vectors the loop takes at once */
@@ -39,13 +38,6 @@ static uint8_t *buffer_take(struct blk_file *f)
 static void buffer_give(struct blk_file *f, uint8_t *buffer)
 {
     f->buffers_used &= ~(1u << (unsigned)((uint64_t)(buffer - f->buffers) / BUFFER_BYTES));
-}
-
-static struct iobuf slot_bytes(const struct file_slot *slot)
-{
-    struct iobuf buf = iobuf_init(slot->cursor.iov, slot->cursor.count);
-    iobuf_skip(&buf, slot->cursor.offset);
-    return buf;
 }
 
 /* ---- a request, piece by piece ---- */
@@ -103,15 +95,15 @@ static void describe_vectors(struct file_slot *slot)
         return;
     }
     slot->io.iov = slot->iov;
-    slot->piece = blk_cursor_fill(&slot->cursor, min_u64(left, CALL_BYTES), slot->iov, SLOT_IOV,
-                                  &slot->io.iov_count);
+    slot->piece = iobuf_fill(&slot->data, min_u64(left, CALL_BYTES), slot->iov, SLOT_IOV,
+                             &slot->io.iov_count);
 }
 
 static void describe_buffer(struct file_slot *slot)
 {
     slot->piece = min_u64(slot->req->bytes - slot->done, BUFFER_BYTES);
     if (slot->req->op == BLK_WRITE) {
-        struct iobuf buf = slot_bytes(slot);
+        struct iobuf buf = slot->data;
         iobuf_get(&buf, slot->buffer, slot->piece);
     }
     slot->iov[0] = (struct iovec){slot->buffer, slot->piece};
@@ -135,7 +127,7 @@ static void step_move(struct file_slot *slot)
     struct blk_file *f = slot->file;
     int fd = f->fd;
     if (range_is_direct(slot)) {
-        bool suits = blk_cursor_is_aligned(&slot->cursor, f->direct_memory, f->direct_bytes);
+        bool suits = iobuf_is_aligned(&slot->data, f->direct_memory, f->direct_bytes);
         slot->buffer = suits ? NULL : buffer_take(f);
         if (!suits && !slot->buffer) {
             /* The page cache writes whole pages, and would undo direct writes beside this one. */
@@ -245,16 +237,15 @@ static void moved(struct file_slot *slot, int64_t result)
     struct blk_file *f = slot->file;
     uint8_t *buffer = slot->buffer;
     slot->buffer = NULL;
+    if (result > 0 && buffer && slot->req->op == BLK_READ)
+        iobuf_put(&slot->data, buffer, (size_t)result);
+    else if (result > 0)
+        iobuf_skip(&slot->data, (uint64_t)result);
     if (buffer) {
-        if (result > 0 && slot->req->op == BLK_READ) {
-            struct iobuf buf = slot_bytes(slot);
-            iobuf_put(&buf, buffer, (size_t)result);
-        }
         buffer_give(f, buffer);
         feed(f);
     }
     if (result > 0) {
-        blk_cursor_advance(&slot->cursor, (uint64_t)result);
         slot->done += (uint64_t)result;
         step(slot);
     } else if (result == -EINVAL && slot->io.fd == f->direct_fd) {
@@ -301,7 +292,7 @@ static void start(struct blk_file *f, struct blk_req *req)
     STAILQ_REMOVE_HEAD(&f->free, link);
     f->busy++;
     slot->req = req;
-    slot->cursor = blk_cursor_init(req->iov, req->iov_count);
+    slot->data = blk_req_data(req);
     slot->done = 0;
     slot->mode = 0;
     slot->page_cache = false;

@@ -12,7 +12,6 @@
 #include "core/base/xmath.h"
 #include "core/loop/evloop.h"
 #include "core/ports/block.h"
-#include "devices/disk/blk_cursor.h"
 #include "devices/disk/blk_file.h"
 #include "devices/disk/filter/blk_list.h"
 
@@ -20,14 +19,13 @@
 #define SLOT_IOV     64  /* vectors of a piece that is not the whole request */
 #define BUFFERS      8
 #define BUFFER_BYTES (256 * KIB) /* a multiple of any alignment that a host asks for */
-#define FILE_MODES   3
 
 /* A request on its way, piece by piece; one piece is out at a time. */
 struct file_slot {
     struct ev_io io;
     struct blk_file *file;
-    struct blk_req *req; /* NULL: free, or a flush that is not home after a drain */
-    struct blk_cursor cursor;
+    struct blk_req *req;          /* NULL: free, or a flush that is not home after a drain */
+    struct iobuf data;            /* what is ahead of it */
     uint64_t done;                /* bytes of the request */
     uint64_t piece;               /* bytes that are out */
     uint8_t *buffer;              /* what the piece is copied through, or NULL */

@@ -7,7 +7,6 @@
 
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
-#include "devices/disk/blk_cursor.h"
 #include "devices/disk/blk_file.h"
 #include "devices/disk/filter/blk_filter.h"
 
@@ -20,8 +19,8 @@ struct slot {
     struct blk_req piece; /* what the base or the top sees of it */
     struct blk_overlay *overlay;
     struct blk_req *req;
-    struct blk_cursor cursor;
-    uint64_t done; /* bytes */
+    struct iobuf data; /* what is ahead of it */
+    uint64_t done;     /* bytes */
     SLIST_ENTRY(slot) link;
     struct iovec iov[SLOT_IOV];
 };
@@ -101,8 +100,7 @@ static void read_piece(struct slot *slot)
     bool in_top;
     uint64_t bytes = map_run(o, at, end, &in_top);
     slot->piece.offset_bytes = at;
-    slot->piece.bytes =
-        blk_cursor_fill(&slot->cursor, bytes, slot->iov, SLOT_IOV, &slot->piece.iov_count);
+    slot->piece.bytes = iobuf_fill(&slot->data, bytes, slot->iov, SLOT_IOV, &slot->piece.iov_count);
     slot->piece.iov = slot->iov;
     struct blk_backend *from = in_top ? o->top : o->f.base;
     from->ops->submit(from, &slot->piece);
@@ -123,7 +121,7 @@ static void piece_done(struct blk_req *piece, int result)
     } else if (o->f.draining) {
         finish(slot, -ECANCELED);
     } else {
-        blk_cursor_advance(&slot->cursor, piece->bytes);
+        iobuf_skip(&slot->data, piece->bytes);
         read_piece(slot);
     }
 }
@@ -153,7 +151,7 @@ static void start(struct blk_overlay *o, struct blk_req *req)
         change(slot);
         return;
     }
-    slot->cursor = blk_cursor_init(req->iov, req->iov_count);
+    slot->data = blk_req_data(req);
     read_piece(slot);
 }
 

@@ -72,8 +72,13 @@ static void check_iov(struct model *m, const struct iobuf *b, size_t from)
     }
     cr_assert_eq(at - from, bytes);
     cr_assert_eq(iobuf_iov(b, b->left + 1, out, MAX_VECTORS), -ENODATA);
-    if (n > 0)
+    if (n > 0) {
+        unsigned count;
+        size_t last = out[n - 1].iov_len;
         cr_assert_eq(iobuf_iov(b, bytes, out, (unsigned)n - 1), -E2BIG);
+        cr_assert_eq(iobuf_fill(b, bytes, out, (unsigned)n - 1, &count), bytes - last);
+        cr_assert_eq(count, n - 1);
+    }
 }
 
 /* One move of the cursor, in both worlds. `at` is where it is in the flat array, `end` its end. */
@@ -127,6 +132,23 @@ Test(core_iobuf, behaves_like_a_flat_array)
         walk(&m, &b, 0, m.total);
         check_same(&m);
     }
+}
+
+/* Empty vectors count for nothing, and of the first only what is ahead. */
+Test(core_iobuf, alignment_is_that_of_each_vector_ahead)
+{
+    static _Alignas(16) uint8_t memory[64];
+    struct iovec iov[] = {{memory + 4, 12}, {memory + 3, 0}, {memory + 24, 8}};
+    struct iobuf b = iobuf_init(iov, 3);
+    cr_assert(iobuf_is_aligned(&b, 4, 4));
+    cr_assert(!iobuf_is_aligned(&b, 8, 4));
+    cr_assert(!iobuf_is_aligned(&b, 4, 8));
+    iobuf_skip(&b, 4);
+    cr_assert(iobuf_is_aligned(&b, 8, 8));
+    iobuf_skip(&b, 1);
+    cr_assert(!iobuf_is_aligned(&b, 2, 1));
+    iobuf_skip(&b, b.left);
+    cr_assert(iobuf_is_aligned(&b, 16, 16));
 }
 
 Test(core_iobuf, split_gives_two_independent_cursors)

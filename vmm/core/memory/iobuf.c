@@ -91,17 +91,33 @@ bool iobuf_split_tail(struct iobuf *b, uint64_t len, struct iobuf *tail)
 
 int iobuf_iov(const struct iobuf *b, uint64_t bytes, struct iovec *out, unsigned max)
 {
+    unsigned count;
     if (bytes > b->left)
         return -ENODATA;
+    return iobuf_fill(b, bytes, out, max, &count) == bytes ? (int)count : -E2BIG;
+}
+
+uint64_t iobuf_fill(const struct iobuf *b, uint64_t bytes, struct iovec *out, unsigned max,
+                    unsigned *count)
+{
     struct iobuf walk = *b;
     uint8_t *at;
     size_t n;
-    unsigned used = 0;
-    for (; (n = contiguous(&walk, bytes, &at)) > 0; bytes -= n) {
-        if (used == max)
-            return -E2BIG;
-        out[used++] = (struct iovec){.iov_base = at, .iov_len = n};
+    for (*count = 0; *count < max && (n = contiguous(&walk, bytes, &at)) > 0; bytes -= n) {
+        out[(*count)++] = (struct iovec){.iov_base = at, .iov_len = n};
         advance(&walk, n);
     }
-    return (int)used;
+    return walk.done - b->done;
+}
+
+bool iobuf_is_aligned(const struct iobuf *b, uint32_t start, uint32_t len)
+{
+    struct iobuf walk = *b;
+    uint64_t starts = 0, lens = 0;
+    uint8_t *at;
+    for (size_t n; (n = contiguous(&walk, walk.left, &at)) > 0; advance(&walk, n)) {
+        starts |= (uintptr_t)at;
+        lens |= n;
+    }
+    return is_aligned(starts, start) && is_aligned(lens, len);
 }

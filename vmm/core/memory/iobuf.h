@@ -48,4 +48,12 @@ bool iobuf_split_tail(struct iobuf *b, uint64_t len, struct iobuf *tail);
  */
 int iobuf_iov(const struct iobuf *b, uint64_t bytes, struct iovec *out, unsigned max);
 
+/* The same for a transfer in pieces: as many of the bytes as `max` vectors hold; returns how many.
+ */
+uint64_t iobuf_fill(const struct iobuf *b, uint64_t bytes, struct iovec *out, unsigned max,
+                    unsigned *count);
+
+/* Does each vector ahead start at a multiple of `start` and have a multiple of `len` bytes? */
+bool iobuf_is_aligned(const struct iobuf *b, uint32_t start, uint32_t len);
+
 #endif
