@@ -227,9 +227,7 @@ static void base_resized(void *ctx)
     if (bytes > o->top->info.capacity_bytes &&
         (!o->owns_scratch || blk_file_resize(o->top, bytes) < 0))
         return;
-    o->f.b.info.capacity_bytes = bytes;
-    if (o->f.b.handler.on_resize)
-        o->f.b.handler.on_resize(o->f.b.handler.ctx);
+    blk_set_capacity(&o->f.b, bytes);
 }
 
 /* ---- life ---- */

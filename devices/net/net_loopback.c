@@ -31,16 +31,13 @@ static struct net_loopback *loopback_of(struct net_backend *b)
 static void tell(void *ctx)
 {
     struct net_loopback *l = ctx;
-    const struct net_handler *h = &l->b.handler;
     if (l->starved && l->queue.count > 0) {
         l->starved = false;
-        if (h->on_rx)
-            h->on_rx(h->ctx, 0);
+        net_tell_rx(&l->b, 0);
     }
     if (l->full && l->queue.count == 0) {
         l->full = false;
-        if (h->on_writable)
-            h->on_writable(h->ctx, 0);
+        net_tell_writable(&l->b, 0);
     }
 }
 

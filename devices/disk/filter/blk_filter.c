@@ -8,9 +8,7 @@
 static void base_resized(void *ctx)
 {
     struct blk_filter *f = ctx;
-    f->b.info.capacity_bytes = f->base->info.capacity_bytes;
-    if (f->b.handler.on_resize)
-        f->b.handler.on_resize(f->b.handler.ctx);
+    blk_set_capacity(&f->b, f->base->info.capacity_bytes);
 }
 
 void blk_filter_init(struct blk_filter *f, struct blk_backend *base, struct evloop *loop,

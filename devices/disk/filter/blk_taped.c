@@ -144,9 +144,7 @@ static void play_resized(struct blk_taped *d, uint64_t bytes)
         tape_bad(d->tape, "capacity", bytes);
         return;
     }
-    d->b.info.capacity_bytes = bytes;
-    if (d->b.handler.on_resize != NULL)
-        d->b.handler.on_resize(d->b.handler.ctx);
+    blk_set_capacity(&d->b, bytes);
 }
 
 static void play(void *ctx, const struct tape_rec *rec)
@@ -184,10 +182,9 @@ static void base_resized(void *ctx)
 {
     struct blk_taped *d = ctx;
     struct tape_rec rec = record(d, TAPE_RESIZED);
-    d->b.info.capacity_bytes = rec.a = d->base->info.capacity_bytes;
+    rec.a = d->base->info.capacity_bytes;
     tape_note(d->tape, &rec);
-    if (d->b.handler.on_resize != NULL)
-        d->b.handler.on_resize(d->b.handler.ctx);
+    blk_set_capacity(&d->b, rec.a);
 }
 
 static void taped_destroy(struct blk_backend *b)

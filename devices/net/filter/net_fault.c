@@ -148,7 +148,7 @@ static void carry_on(struct net_fault *t)
     net_filter_flush(&t->f.b, 0);
     if (t->full && has_room(&t->out)) {
         t->full = false;
-        net_filter_writable(&t->f, 0);
+        net_tell_writable(&t->f.b, 0);
     }
 }
 
@@ -190,7 +190,7 @@ static void on_in_timer(void *ctx)
     bool was_starved = t->starved;
     t->starved = false;
     if (was_starved)
-        net_filter_rx(&t->f, 0);
+        net_tell_rx(&t->f.b, 0);
 }
 
 static void take_from_base(struct net_fault *t)

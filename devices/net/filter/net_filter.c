@@ -8,34 +8,22 @@ static struct net_filter *filter_of(struct net_backend *b)
     return container_of(b, struct net_filter, b);
 }
 
-void net_filter_rx(struct net_filter *f, unsigned pair)
-{
-    if (f->b.handler.on_rx)
-        f->b.handler.on_rx(f->b.handler.ctx, pair);
-}
-
-void net_filter_writable(struct net_filter *f, unsigned pair)
-{
-    if (f->b.handler.on_writable)
-        f->b.handler.on_writable(f->b.handler.ctx, pair);
-}
-
 static void base_rx(void *ctx, unsigned pair)
 {
-    net_filter_rx(ctx, pair);
+    const struct net_filter *f = ctx;
+    net_tell_rx(&f->b, pair);
 }
 
 static void base_writable(void *ctx, unsigned pair)
 {
-    net_filter_writable(ctx, pair);
+    const struct net_filter *f = ctx;
+    net_tell_writable(&f->b, pair);
 }
 
 static void base_link(void *ctx)
 {
     struct net_filter *f = ctx;
-    f->b.info.link_up = f->base->info.link_up;
-    if (f->b.handler.on_link)
-        f->b.handler.on_link(f->b.handler.ctx);
+    net_set_link(&f->b, f->base->info.link_up);
 }
 
 void net_filter_init(struct net_filter *f, struct net_backend *base, struct evloop *loop,

@@ -33,8 +33,4 @@ ssize_t net_filter_receive(struct net_backend *b, unsigned pair, const struct io
 void net_filter_set_offloads(struct net_backend *b, unsigned to_guest);
 int net_filter_set_pairs(struct net_backend *b, unsigned pairs);
 
-/* Tell the device. */
-void net_filter_rx(struct net_filter *f, unsigned pair);
-void net_filter_writable(struct net_filter *f, unsigned pair);
-
 #endif

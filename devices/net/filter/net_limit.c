@@ -21,7 +21,7 @@ struct net_limit;
 /* One direction. */
 struct lane {
     struct net_limit *limit;
-    void (*tell)(struct net_filter *f, unsigned pair);
+    void (*tell)(const struct net_backend *b, unsigned pair);
     struct bucket packets, bytes;
     struct ev_timer timer;
     uint64_t waiting; /* pairs that were told to, a bit each */
@@ -71,7 +71,7 @@ static void on_timer(void *ctx)
     lane->waiting = 0;
     for (unsigned pair = 0; pair < PAIRS_MAX; pair++)
         if (waiting >> pair & 1)
-            lane->tell(&lane->limit->f, pair);
+            lane->tell(&lane->limit->f.b, pair);
 }
 
 static int net_limit_send(struct net_backend *b, unsigned pair, const struct iovec *iov,
@@ -121,7 +121,7 @@ static const struct net_backend_ops net_limit_ops = {
 static void lane_init(struct net_limit *l, struct lane *lane, const struct net_limit_config *config)
 {
     lane->limit = l;
-    lane->tell = lane == &l->out ? net_filter_writable : net_filter_rx;
+    lane->tell = lane == &l->out ? net_tell_writable : net_tell_rx;
     lane->packets.per_s = config->packets_per_s;
     lane->bytes.per_s = config->bytes_per_s;
     lane->timer = (struct ev_timer){.cb = on_timer, .ctx = lane};

@@ -129,49 +129,39 @@ static int taped_set_pairs(struct net_backend *b, unsigned pairs)
 
 /* ---- what the device is told ---- */
 
-static void tell(struct net_taped *n, enum tape_type type, unsigned pair)
+static void play(void *ctx, const struct tape_rec *rec)
 {
-    const struct net_handler *h = &n->b.handler;
-    if (type == TAPE_RX && h->on_rx != NULL)
-        h->on_rx(h->ctx, pair);
-    if (type == TAPE_WRITABLE && h->on_writable != NULL)
-        h->on_writable(h->ctx, pair);
-    if (type == TAPE_LINK && h->on_link != NULL)
-        h->on_link(h->ctx);
+    struct net_taped *n = ctx;
+    if (rec->type == TAPE_RX)
+        net_tell_rx(&n->b, rec->queue);
+    else if (rec->type == TAPE_WRITABLE)
+        net_tell_writable(&n->b, rec->queue);
+    else if (rec->type == TAPE_LINK)
+        net_set_link(&n->b, rec->a != 0);
+}
+
+static void note_and_play(struct net_taped *n, enum tape_type type, unsigned pair, uint64_t a)
+{
+    struct tape_rec rec = record(n, type, pair);
+    rec.a = a;
+    tape_note(n->tape, &rec);
+    play(n, &rec);
 }
 
 static void base_rx(void *ctx, unsigned pair)
 {
-    struct net_taped *n = ctx;
-    struct tape_rec rec = record(n, TAPE_RX, pair);
-    tape_note(n->tape, &rec);
-    tell(n, TAPE_RX, pair);
+    note_and_play(ctx, TAPE_RX, pair, 0);
 }
 
 static void base_writable(void *ctx, unsigned pair)
 {
-    struct net_taped *n = ctx;
-    struct tape_rec rec = record(n, TAPE_WRITABLE, pair);
-    tape_note(n->tape, &rec);
-    tell(n, TAPE_WRITABLE, pair);
+    note_and_play(ctx, TAPE_WRITABLE, pair, 0);
 }
 
 static void base_link(void *ctx)
 {
     struct net_taped *n = ctx;
-    struct tape_rec rec = record(n, TAPE_LINK, 0);
-    n->b.info.link_up = n->base->info.link_up;
-    rec.a = n->b.info.link_up;
-    tape_note(n->tape, &rec);
-    tell(n, TAPE_LINK, 0);
-}
-
-static void play(void *ctx, const struct tape_rec *rec)
-{
-    struct net_taped *n = ctx;
-    if (rec->type == TAPE_LINK)
-        n->b.info.link_up = rec->a != 0;
-    tell(n, (enum tape_type)rec->type, rec->queue);
+    note_and_play(n, TAPE_LINK, 0, n->base->info.link_up);
 }
 
 /* ---- life ---- */

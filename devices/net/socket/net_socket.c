@@ -201,18 +201,16 @@ ssize_t socket_receive(struct net_backend *b, unsigned pair, const struct iovec 
 
 void socket_ready(struct net_socket *s, uint32_t events)
 {
-    const struct net_handler *h = &s->b.handler;
     if ((events & EPOLLOUT) != 0 && send_rest(s) == 0) {
         socket_poll(s, 0, EPOLLOUT);
         bool was_full = s->told_full;
         s->told_full = false;
-        if (was_full && h->on_writable)
-            h->on_writable(h->ctx, 0);
+        if (was_full)
+            net_tell_writable(&s->b, 0);
     }
     if ((events & EPOLLIN) != 0) {
         socket_poll(s, 0, EPOLLIN); /* until it has been read dry again */
-        if (h->on_rx)
-            h->on_rx(h->ctx, 0);
+        net_tell_rx(&s->b, 0);
     }
 }
 

@@ -60,13 +60,8 @@ static bool may_tell(struct net_socket *s)
 
 static void set_link(struct net_socket *s, bool up)
 {
-    if (s->b.info.link_up == up)
-        return;
-    s->b.info.link_up = up;
-    if (may_tell(s))
+    if (net_set_link(&s->b, up) && may_tell(s))
         log_info("network %s: %s", s->name, up ? "a peer is connected" : "the peer is gone");
-    if (s->b.handler.on_link)
-        s->b.handler.on_link(s->b.handler.ctx);
 }
 
 static void linked(struct net_socket *s)
@@ -82,8 +77,7 @@ static void linked(struct net_socket *s)
         socket_poll(s, EPOLLRDHUP, 0);
     set_link(s, true);
     /* What was asked for before there was anybody may be there now. */
-    if (s->b.handler.on_rx)
-        s->b.handler.on_rx(s->b.handler.ctx, 0);
+    net_tell_rx(&s->b, 0);
 }
 
 /* A third peer is refused, and told why. */
@@ -112,8 +106,8 @@ static void on_lost(void *ctx)
     drop_fd(s);
     socket_forget(s);
     set_link(s, false);
-    if (was_full && s->b.handler.on_writable)
-        s->b.handler.on_writable(s->b.handler.ctx, 0);
+    if (was_full)
+        net_tell_writable(&s->b, 0);
     retry_later(s);
 }
 

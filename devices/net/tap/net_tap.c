@@ -42,27 +42,22 @@ static void lose(struct net_tap *tap)
     for (unsigned i = 0; i < tap->b.info.pairs; i++)
         evloop_fd_del(tap->loop, &tap->pairs[i].ev);
     log_warn("tap %s: the interface has gone; the guest's link is down", tap->link.name);
-    if (!tap->b.info.link_up)
-        return;
-    tap->b.info.link_up = false;
-    if (tap->b.handler.on_link != NULL)
-        tap->b.handler.on_link(tap->b.handler.ctx);
+    net_set_link(&tap->b, false);
 }
 
 static void on_ready(void *ctx, uint32_t events)
 {
     struct net_tap_pair *p = ctx;
-    const struct net_handler *handler = &p->tap->b.handler;
     uint32_t due = events & p->wanted;
     if ((events & EPOLLERR) != 0) {
         lose(p->tap);
         return;
     }
     p->wanted &= ~due;
-    if ((due & EPOLLIN) != 0 && handler->on_rx != NULL)
-        handler->on_rx(handler->ctx, p->index);
-    if ((due & EPOLLOUT) != 0 && handler->on_writable != NULL)
-        handler->on_writable(handler->ctx, p->index);
+    if ((due & EPOLLIN) != 0)
+        net_tell_rx(&p->tap->b, p->index);
+    if ((due & EPOLLOUT) != 0)
+        net_tell_writable(&p->tap->b, p->index);
     if (p->wanted != p->polled)
         (void)evloop_fd_set(p->tap->loop, &p->ev, p->polled = p->wanted);
 }
@@ -70,12 +65,7 @@ static void on_ready(void *ctx, uint32_t events)
 static void on_link(void *ctx)
 {
     struct net_tap *tap = ctx;
-    bool up = tap->link.up && !tap->gone;
-    if (up == tap->b.info.link_up)
-        return;
-    tap->b.info.link_up = up;
-    if (tap->b.handler.on_link != NULL)
-        tap->b.handler.on_link(tap->b.handler.ctx);
+    net_set_link(&tap->b, tap->link.up && !tap->gone);
 }
 
 /* ---- packets ---- */

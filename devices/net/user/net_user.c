@@ -144,8 +144,7 @@ static void on_turn(void *ctx)
     user_turn(u);
     if (u->starved && u->queue.count > 0) {
         u->starved = false;
-        if (u->b.handler.on_rx)
-            u->b.handler.on_rx(u->b.handler.ctx, 0);
+        net_tell_rx(&u->b, 0);
     }
 }
 

@@ -9,6 +9,7 @@
 #define MINIVET_CORE_BLOCK_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/uio.h>
 
@@ -96,5 +97,14 @@ struct blk_backend {
     struct blk_info info;
     struct blk_handler handler; /* the device's; zeroed while there is none */
 };
+
+/* The device is told of a change. */
+static inline void blk_set_capacity(struct blk_backend *b, uint64_t bytes)
+{
+    bool changed = b->info.capacity_bytes != bytes;
+    b->info.capacity_bytes = bytes;
+    if (changed && b->handler.on_resize != NULL)
+        b->handler.on_resize(b->handler.ctx);
+}
 
 #endif

@@ -89,4 +89,28 @@ struct net_backend {
     struct net_handler handler; /* the device's; zeroed while there is none */
 };
 
+/* What a backend tells its device, if there is one that cares. */
+static inline void net_tell_rx(const struct net_backend *b, unsigned pair)
+{
+    if (b->handler.on_rx != NULL)
+        b->handler.on_rx(b->handler.ctx, pair);
+}
+
+static inline void net_tell_writable(const struct net_backend *b, unsigned pair)
+{
+    if (b->handler.on_writable != NULL)
+        b->handler.on_writable(b->handler.ctx, pair);
+}
+
+/* The device is told of a change alone; returns whether it is one. */
+static inline bool net_set_link(struct net_backend *b, bool up)
+{
+    if (b->info.link_up == up)
+        return false;
+    b->info.link_up = up;
+    if (b->handler.on_link != NULL)
+        b->handler.on_link(b->handler.ctx);
+    return true;
+}
+
 #endif
