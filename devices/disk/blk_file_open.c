@@ -16,6 +16,7 @@
 #include "core/base/fail.h"
 #include "core/base/log.h"
 #include "devices/disk/blk_file_impl.h"
+#include "devices/disk/image/image_header.h"
 
 #define LARGEST_BLOCK (64 * KIB) /* larger "blocks" of network file systems say nothing */
 
@@ -86,8 +87,9 @@ static int size_bytes(const struct blk_file *f, uint64_t *out)
     return 0;
 }
 
-static int measure(struct blk_file *f)
+static int measure(void *ctx)
 {
+    struct blk_file *f = ctx;
     uint64_t bytes = 0;
     int err = size_bytes(f, &bytes);
     if (err < 0)
@@ -100,7 +102,7 @@ static int measure(struct blk_file *f)
     if (bytes % block != 0)
         log_warn("disk %s: the last %llu bytes are no whole sector, the guest cannot see them",
                  f->name, (unsigned long long)(bytes % block));
-    f->b.info.capacity_bytes = align_down(bytes, block);
+    blk_set_capacity(&f->b, align_down(bytes, block));
     return 0;
 }
 
@@ -257,25 +259,14 @@ static void open_direct(struct blk_file *f)
 
 static void warn_of_format(const struct blk_file *f)
 {
-    static const struct {
-        const char *name, *magic;
-        size_t offset, len;
-    } formats[] = {
-        {"qcow2", "QFI\xfb", 0, 4},
-        {"vmdk", "KDMV", 0, 4},
-        {"vmdk", "# Disk DescriptorFile", 0, 21},
-        {"vdi", "\x7f\x10\xda\xbe", 64, 4},
-        {"vhdx", "vhdxfile", 0, 8},
-        {"vpc", "conectix", 0, 8},
-    };
-    char head[BLK_SECTOR_BYTES];
+    char head[IMAGE_MAGIC_BYTES];
     if (pread(f->fd, head, sizeof(head), 0) != (ssize_t)sizeof(head))
         return;
-    for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
-        if (memcmp(head + formats[i].offset, formats[i].magic, formats[i].len) == 0)
-            log_warn("disk %s: looks like %s but is taken for raw bytes; format=%s opens it as what"
-                     " it is",
-                     f->name, formats[i].name, formats[i].name);
+    const char *format = image_format_guess(head);
+    if (strcmp(format, "raw") != 0)
+        log_warn("disk %s: looks like %s but is taken for raw bytes; format=%s opens it as what"
+                 " it is",
+                 f->name, format, format);
 }
 
 /* ---- all of it ---- */
@@ -355,20 +346,10 @@ int blk_file_open_view(struct blk_file *f, struct blk_file *first)
 
 /* ---- other sizes later ---- */
 
-static int remeasure_owned(void *ctx)
-{
-    struct blk_file *f = ctx;
-    uint64_t before = f->b.info.capacity_bytes;
-    int err = measure(f);
-    if (err == 0 && f->b.info.capacity_bytes != before && f->b.handler.on_resize)
-        f->b.handler.on_resize(f->b.handler.ctx);
-    return err;
-}
-
 int blk_file_remeasure(struct blk_backend *b)
 {
     struct blk_file *f = container_of(b, struct blk_file, b);
-    return evloop_call(f->loop, remeasure_owned, f);
+    return evloop_call(f->loop, measure, f);
 }
 
 int blk_file_resize(struct blk_backend *b, uint64_t bytes)

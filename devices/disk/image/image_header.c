@@ -22,6 +22,7 @@ struct format {
     const char *name;
     const char *magic;
     size_t magic_bytes;
+    size_t magic_at;
     bool magic_at_end; /* in the last 512 bytes */
     bool has_backing;
     int (*read)(struct image *m); /* with the window at the start; NULL: it names nothing */
@@ -270,14 +271,10 @@ static int read_vmdk(struct image *m)
 
 /* ---- vdi, vpc ---- */
 
-#define VDI_SIGNATURE 0xbeda107fu
-
 static int read_vdi(struct image *m)
 {
     static const uint8_t none[32];
     uint32_t type = le32(m, 76);
-    if (le32(m, 64) != VDI_SIGNATURE)
-        return refuse(m, "the file is not a vdi image; is it raw?");
     /* 1: dynamic, 2: fixed; and the identities of a link and of a parent. */
     if ((type != 1 && type != 2) || !is_there(m, 424, none, sizeof(none)))
         return refuse_parent(m);
@@ -370,22 +367,25 @@ static int read_vhdx(struct image *m)
 
 /* ---- all ---- */
 
-#define MAGIC(text) text, sizeof(text) - 1
+#define MAGIC(text) .magic = (text), .magic_bytes = sizeof(text) - 1
 
 /* clang-format off */
 static const struct format formats[] = {
     {.name = "raw"},
-    {"qcow2", MAGIC("QFI\xfb"), false, true, read_qcow2},
-    {"qcow", MAGIC("QFI\xfb"), false, true, read_qcow},
-    {"qed", MAGIC("QED\0"), false, true, read_qed},
-    {"vmdk", MAGIC("KDMV"), false, true, read_vmdk},
-    {.name = "vdi", .read = read_vdi},
-    {"vhdx", MAGIC("vhdxfile"), false, false, read_vhdx},
+    {.name = "qcow2", MAGIC("QFI\xfb"), .has_backing = true, .read = read_qcow2},
+    {.name = "qcow", MAGIC("QFI\xfb"), .has_backing = true, .read = read_qcow},
+    {.name = "qed", MAGIC("QED\0"), .has_backing = true, .read = read_qed},
+    {.name = "vmdk", MAGIC("KDMV"), .has_backing = true, .read = read_vmdk},
+    {.name = "vdi", MAGIC("\x7f\x10\xda\xbe"), .magic_at = 64, .read = read_vdi},
+    {.name = "vhdx", MAGIC("vhdxfile"), .read = read_vhdx},
     {.name = "vpc", .read = read_vpc},
-    {"parallels", MAGIC("Withou"), false, false, NULL},
-    {"bochs", MAGIC("Bochs Virtual HD Image"), false, false, NULL},
-    {"cloop", MAGIC("#!/bin/sh\n#V2.0 Format\nmodprobe cloop"), false, false, NULL},
-    {"dmg", MAGIC("koly"), true, false, NULL},
+    {.name = "parallels", MAGIC("Withou")},
+    {.name = "bochs", MAGIC("Bochs Virtual HD Image")},
+    {.name = "cloop", MAGIC("#!/bin/sh\n#V2.0 Format\nmodprobe cloop")},
+    {.name = "dmg", MAGIC("koly"), .magic_at_end = true},
+    /* To be guessed, of formats above that need not begin so. */
+    {.name = "vmdk", MAGIC("# Disk DescriptorFile")},
+    {.name = "vpc", MAGIC(VPC_MAGIC)},
 };
 /* clang-format on */
 
@@ -408,24 +408,28 @@ bool image_format_has_backing(const char *format)
     return f != NULL && f->has_backing;
 }
 
+static bool begins(const char *head, const struct format *f)
+{
+    return f->magic != NULL && memcmp(head + f->magic_at, f->magic, f->magic_bytes) == 0;
+}
+
+const char *image_format_guess(const char head[IMAGE_MAGIC_BYTES])
+{
+    for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
+        if (!formats[i].magic_at_end && begins(head, &formats[i]))
+            return formats[i].name;
+    return "raw";
+}
+
 static int check_magic(struct image *m, const struct format *f)
 {
-    if (f->magic == NULL || is_there(m, 0, f->magic, f->magic_bytes))
+    if (f->magic == NULL || begins(m->window, f))
         return 0;
     if (strcmp(f->name, "vmdk") == 0 &&
         (is_there(m, 0, "COWD", 4) || strcasestr(m->window, "# Disk DescriptorFile") != NULL))
         return refuse(m, EXTENTS_ELSEWHERE);
-    const char *is = "raw";
-    for (size_t i = 0; i < ARRAY_SIZE(formats); i++) {
-        const struct format *other = &formats[i];
-        if (other->magic != NULL && !other->magic_at_end &&
-            is_there(m, 0, other->magic, other->magic_bytes)) {
-            is = other->name;
-            break;
-        }
-    }
     snprintf(m->facts->why, sizeof(m->facts->why), "the file is not a %s image; is it %s?", f->name,
-             is);
+             image_format_guess(m->window));
     return -EINVAL;
 }
 

@@ -34,6 +34,10 @@ struct image_facts {
 /* One of IMAGE_FORMATS; no protocol of qemu's is. */
 bool image_format_is_known(const char *format);
 
+/* What a file is by its first bytes, as far as they say; else raw. */
+#define IMAGE_MAGIC_BYTES 512u
+const char *image_format_guess(const char head[IMAGE_MAGIC_BYTES]);
+
 /* Can an image of the format have a backing file? */
 bool image_format_has_backing(const char *format);
 
