@@ -25,6 +25,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/base/be.h"
 #include "core/base/clock.h"
 #include "core/base/fail.h"
 #include "core/base/le.h"
@@ -41,11 +42,6 @@
 #define PIECES_MAX 64u
 #define STREAM_MAX (512 * KIB)
 
-static unsigned be16(const uint8_t *p)
-{
-    return (unsigned)(p[0] << 8 | p[1]);
-}
-
 /* The Internet checksum's sum (RFC 1071), one 16-bit word after the other. */
 static unsigned sum_of(const uint8_t *p, size_t bytes)
 {
@@ -61,14 +57,14 @@ static unsigned sum_of(const uint8_t *p, size_t bytes)
 
 static void check_ipv4(const struct user_vet *vet, const uint8_t *ip, size_t bytes)
 {
-    unsigned port = bytes >= 24 ? be16(ip + 22) : 0;
-    fuzz_check(bytes >= 20 && ip[0] == 0x45 && be16(ip + 2) == bytes, "IPv4's length is wrong");
+    unsigned port = bytes >= 24 ? be16_get(ip + 22) : 0;
+    fuzz_check(bytes >= 20 && ip[0] == 0x45 && be16_get(ip + 2) == bytes, "IPv4's length is wrong");
     fuzz_check(ip[16] != 0 && ip[16] != 127, "an address of the host's own passes");
     fuzz_check(memcmp(ip + 12, "\x0a\0\x02", 3) == 0 || (ip[9] == 17 && port == 67),
                "an address from outside passes");
     fuzz_check(ip[9] == 1 || ip[9] == 6 || ip[9] == 17, "protocol %u passes", ip[9]);
     fuzz_check(bytes >= 20 + (ip[9] == 6 ? 20u : 8u), "half a header passes");
-    fuzz_check((be16(ip + 6) & 0xbfff) == 0, "a fragment passes");
+    fuzz_check((be16_get(ip + 6) & 0xbfff) == 0, "a fragment passes");
     fuzz_check(ip[9] != 17 || (!vet->full && port != 69), "UDP port %u passes", port);
     fuzz_check(ip[9] != 6 || (ip[33] & 0x20) == 0, "urgent data passes");
     fuzz_check(ip[9] != 6 || !vet->full || (ip[33] & 0x12) != 2, "SYN passes");
@@ -76,12 +72,13 @@ static void check_ipv4(const struct user_vet *vet, const uint8_t *ip, size_t byt
 
 static void check_ipv6(const uint8_t *ip, size_t bytes)
 {
-    fuzz_check(bytes >= 48 && ip[0] >> 4 == 6 && be16(ip + 4) + 40u == bytes,
+    fuzz_check(bytes >= 48 && ip[0] >> 4 == 6 && be16_get(ip + 4) + 40u == bytes,
                "IPv6's length is wrong");
     fuzz_check(ip[6] == 6 || ip[6] == 17 || ip[6] == 58, "protocol %u passes", ip[6]);
     fuzz_check(ip[6] != 6 || (bytes >= 60 && (ip[53] & 0x20) == 0), "half a TCP header passes");
-    fuzz_check(ip[6] != 17 || (be16(ip + 42) != 69 && (be16(ip + 42) != 547 || bytes <= 40 + 512)),
-               "UDP port %u passes", be16(ip + 42));
+    fuzz_check(ip[6] != 17 ||
+                   (be16_get(ip + 42) != 69 && (be16_get(ip + 42) != 547 || bytes <= 40 + 512)),
+               "UDP port %u passes", be16_get(ip + 42));
 }
 
 /* What changes is a flag, and the checksum stays as right as it was. */
@@ -103,13 +100,13 @@ static struct user_flows flows;
  */
 static bool is_probe(const uint8_t *before, const uint8_t *after, size_t kept)
 {
-    size_t ip = be16(after + 12) == 0x86dd ? 40 : 20;
+    size_t ip = be16_get(after + 12) == 0x86dd ? 40 : 20;
     if (after[14 + (ip == 40 ? 6 : 9)] != 6)
         return false;
     const uint8_t *tcp = after + 14 + ip, *was = before + 14 + ip;
     size_t header = (size_t)(tcp[12] >> 4) * 4;
-    uint32_t seq = (uint32_t)be16(was + 4) << 16 | be16(was + 6);
-    uint32_t now = (uint32_t)be16(tcp + 4) << 16 | be16(tcp + 6);
+    uint32_t seq = be32_get(was + 4);
+    uint32_t now = be32_get(tcp + 4);
     if (seq == now)
         return false;
     fuzz_check(kept == 14 + ip + header && now == seq - 1 && (tcp[13] & 9) == 0,
@@ -135,7 +132,7 @@ static void vet(const uint8_t *data, size_t len, bool full)
     fuzz_check(kept <= len && (kept == 0 || kept > NET_FRAME_HEADER), "%zu of %zu bytes", kept,
                len);
     if (kept > 0) {
-        unsigned type = be16(frame + 12);
+        unsigned type = be16_get(frame + 12);
         if (type == 0x0800)
             check_ipv4(&v, frame + 14, kept - 14);
         else if (type == 0x86dd)
@@ -281,7 +278,7 @@ static void fill_csum(const uint8_t *data, size_t len)
          * The sender has put the pseudo header's sum there: replaced by what makes all of it 0,
          * unless the place is odd, where no protocol has one.
          */
-        unsigned sum = sum_of(packet + start, len - start), pseudo = be16(data + at);
+        unsigned sum = sum_of(packet + start, len - start), pseudo = be16_get(data + at);
         fuzz_check((at - start) % 2 != 0 || (sum + pseudo) % 0xffff == 0, "the sum is 0x%x", sum);
         packet[at] = data[at];
         packet[at + 1] = data[at + 1];
@@ -308,7 +305,7 @@ static const uint8_t *next_frame(struct wire *w, size_t *bytes)
 {
     while (w->sent - w->given >= SOCKET_LENGTH_BYTES) {
         const uint8_t *at = w->stream + w->given;
-        *bytes = (size_t)be16(at) << 16 | be16(at + 2);
+        *bytes = be32_get(at);
         if (*bytes > SOCKET_FRAME_MAX || *bytes > w->sent - w->given - SOCKET_LENGTH_BYTES)
             return NULL;
         w->given += SOCKET_LENGTH_BYTES + *bytes;
@@ -413,12 +410,6 @@ static uint32_t next(uint64_t *random, uint32_t below)
 {
     *random = *random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     return (uint32_t)(*random >> 33) % below;
-}
-
-static void be16_put(uint8_t *to, size_t value)
-{
-    to[0] = (uint8_t)(value >> 8);
-    to[1] = (uint8_t)value;
 }
 
 /* A frame in `to`, which is zeroes; returns its bytes. */

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "devices/disk/image/image_header.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/be.h"
 #include "core/base/fail.h"
-#include "core/base/le.h"
 #include "core/base/xmath.h"
 
 struct image {
@@ -77,16 +76,12 @@ static const char *in_window(const struct image *m, uint64_t at, uint64_t bytes)
 
 static uint32_t be32(const struct image *m, uint64_t at)
 {
-    uint32_t v;
-    memcpy(&v, in_window(m, at, sizeof(v)), sizeof(v));
-    return be32toh(v);
+    return be32_get(in_window(m, at, 4));
 }
 
 static uint64_t be64(const struct image *m, uint64_t at)
 {
-    uint64_t v;
-    memcpy(&v, in_window(m, at, sizeof(v)), sizeof(v));
-    return be64toh(v);
+    return be64_get(in_window(m, at, 8));
 }
 
 static uint16_t le16(const struct image *m, uint64_t at)

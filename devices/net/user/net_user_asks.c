@@ -62,10 +62,10 @@ void user_asks_answer(struct user_asks *a, const uint8_t *frame, size_t bytes, u
     const uint8_t *at = frame + NET_FRAME_HEADER;
     if (bytes < NET_FRAME_HEADER + USER_ARP_BYTES)
         return;
-    switch (user_be16(frame + 12)) {
+    switch (be16_get(frame + 12)) {
     case USER_TYPE_ARP:
         memcpy(addr, at + 24, 4);
-        if (user_be16(at + 6) == ARP_REQUEST)
+        if (be16_get(at + 6) == ARP_REQUEST)
             set_asked(a, addr, now_ns);
         else
             set_known(a, addr);
@@ -86,8 +86,8 @@ void user_asks_answer(struct user_asks *a, const uint8_t *frame, size_t bytes, u
 static bool is_ndp_answer(const uint8_t *frame)
 {
     const uint8_t *ip = frame + NET_FRAME_HEADER;
-    return user_be16(frame + 12) == USER_TYPE_IPV6 && ip[6] == USER_PROTO_ICMPV6 &&
-           user_be16(ip + 4) > 0 && ip[USER_IPV6_BYTES] == NDP_ADVERTISE;
+    return be16_get(frame + 12) == USER_TYPE_IPV6 && ip[6] == USER_PROTO_ICMPV6 &&
+           be16_get(ip + 4) > 0 && ip[USER_IPV6_BYTES] == NDP_ADVERTISE;
 }
 
 /* To nowhere, 0.0.0.0, libslirp sends nothing; to a guest without an address, to all. */
@@ -95,9 +95,9 @@ bool user_asks_allow(const struct user_asks *a, const uint8_t *frame, uint64_t n
 {
     uint8_t addr[16] = {0};
     const uint8_t *at = frame + NET_FRAME_HEADER;
-    if (user_be16(frame + 12) == USER_TYPE_ARP || a->until_ns <= now_ns || is_ndp_answer(frame))
+    if (be16_get(frame + 12) == USER_TYPE_ARP || a->until_ns <= now_ns || is_ndp_answer(frame))
         return true;
-    if (user_be16(frame + 12) == USER_TYPE_IPV6)
+    if (be16_get(frame + 12) == USER_TYPE_IPV6)
         memcpy(addr, at + 8, sizeof(addr));
     else
         memcpy(addr, at + 12, 4);

@@ -12,17 +12,6 @@
 /* Segments that begin no further back are old ones, or begin where libslirp waits. */
 #define OLD_BYTES ((uint32_t)GIB)
 
-static uint32_t be32(const uint8_t *p)
-{
-    return (uint32_t)user_be16(p) << 16 | user_be16(p + 2);
-}
-
-static void be16_put(uint8_t *p, size_t value)
-{
-    p[0] = (uint8_t)(value >> 8);
-    p[1] = (uint8_t)value;
-}
-
 /* Sequence numbers wrap: a is later than b if it is less than 2 GiB ahead. */
 static bool is_later(uint32_t a, uint32_t b)
 {
@@ -54,7 +43,7 @@ static struct user_flow *set_of(struct user_flows *flows, const uint8_t key[36])
 {
     uint32_t hash = 0;
     for (unsigned i = 0; i < 36; i += 4)
-        hash = (hash ^ be32(key + i)) * 0x9e3779b1u;
+        hash = (hash ^ be32_get(key + i)) * 0x9e3779b1u;
     return flows->flow[(hash >> 16) % USER_FLOW_SETS];
 }
 
@@ -105,7 +94,7 @@ enum user_flow_verdict user_flow_vet(struct user_flows *flows, const uint8_t *ip
     struct user_flow *f = find(flows, key);
     if (f == NULL)
         return USER_FLOW_PROBE;
-    uint32_t seq = be32(tcp + 4), end = seq + length;
+    uint32_t seq = be32_get(tcp + 4), end = seq + length;
     if (may_end_at_zero(f, seq, seq + data))
         return USER_FLOW_DROP;
     if (f->acked - seq <= OLD_BYTES)
@@ -122,7 +111,7 @@ static void sum_tcp(uint8_t *ip, uint8_t *tcp, size_t bytes)
     uint8_t pseudo[40] = {0};
     size_t addrs = is_v6(ip) ? 32 : 8;
     memcpy(pseudo, ip + (is_v6(ip) ? 8 : 12), addrs);
-    be16_put(pseudo + addrs, bytes);
+    be16_put(pseudo + addrs, (uint16_t)bytes);
     pseudo[addrs + 3] = USER_PROTO_TCP;
     be16_put(tcp + 16, 0);
     uint32_t sum = (uint32_t)net_frame_sum(pseudo, sizeof(pseudo)) + net_frame_sum(tcp, bytes);
@@ -134,16 +123,15 @@ static void sum_tcp(uint8_t *ip, uint8_t *tcp, size_t bytes)
 size_t user_flow_make_probe(uint8_t *ip, uint8_t *tcp)
 {
     size_t bytes = (size_t)(tcp[12] >> 4) * 4;
-    uint32_t seq = be32(tcp + 4) - 1; /* what comes before has to be answered */
-    be16_put(tcp + 4, seq >> 16);
-    be16_put(tcp + 6, seq & 0xffff);
+    uint32_t seq = be32_get(tcp + 4) - 1; /* what comes before has to be answered */
+    be32_put(tcp + 4, seq);
     tcp[13] &= (uint8_t) ~(USER_TCP_FIN | USER_TCP_PSH);
     sum_tcp(ip, tcp, bytes);
     if (is_v6(ip)) {
-        be16_put(ip + 4, bytes);
+        be16_put(ip + 4, (uint16_t)bytes);
         return bytes;
     }
-    be16_put(ip + 2, USER_IPV4_BYTES + bytes);
+    be16_put(ip + 2, (uint16_t)(USER_IPV4_BYTES + bytes));
     be16_put(ip + 10, 0);
     uint16_t check = (uint16_t)~net_frame_sum(ip, USER_IPV4_BYTES);
     memcpy(ip + 10, &check, sizeof(check));
@@ -158,9 +146,9 @@ static const uint8_t *tcp_of(const uint8_t *frame, size_t bytes)
     size_t at = NET_FRAME_HEADER;
     if (bytes < at + USER_IPV4_BYTES + USER_TCP_BYTES)
         return NULL;
-    bool six = user_be16(frame + 12) == USER_TYPE_IPV6;
+    bool six = be16_get(frame + 12) == USER_TYPE_IPV6;
     if (frame[at + (six ? 6 : 9)] != USER_PROTO_TCP ||
-        (!six && user_be16(frame + 12) != USER_TYPE_IPV4))
+        (!six && be16_get(frame + 12) != USER_TYPE_IPV4))
         return NULL;
     at += six ? USER_IPV6_BYTES : (size_t)(frame[at] & 15) * 4;
     return bytes >= at + USER_TCP_BYTES ? frame + at : NULL;
@@ -183,8 +171,8 @@ void user_flow_answer(struct user_flows *flows, const uint8_t *frame, size_t byt
     if (++flows->answers == 0)
         flows->answers = 1;
     f->used = flows->answers;
-    f->acked = be32(tcp + 8);
-    f->window = user_be16(tcp + 14);
+    f->acked = be32_get(tcp + 8);
+    f->window = be16_get(tcp + 14);
     if (begins || (!is_new && !is_later(f->end, f->acked))) {
         f->waiting = 0;
         f->end = f->acked;

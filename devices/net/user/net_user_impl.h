@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/base/be.h"
 #include "core/base/log.h"
 #include "core/loop/evloop.h"
 #include "core/ports/net.h"
@@ -130,11 +131,6 @@ void user_outlets_close(struct net_user *u);
 #define USER_TCP_PSH      0x08u
 #define USER_TCP_ACK      0x10u
 #define USER_TCP_URG      0x20u
-
-static inline unsigned user_be16(const uint8_t *p)
-{
-    return (unsigned)(p[0] << 8 | p[1]);
-}
 
 struct user_vet {
     struct in_addr net, mask, host, dns;

@@ -21,8 +21,8 @@ static const uint8_t *message_of(const uint8_t *frame, size_t bytes, unsigned po
 {
     const uint8_t *ip = frame + NET_FRAME_HEADER, *udp = ip + USER_IPV4_BYTES;
     if (bytes < NET_FRAME_HEADER + USER_IPV4_BYTES + UDP_BYTES + DHCP_MAC_END ||
-        user_be16(frame + 12) != USER_TYPE_IPV4 || ip[9] != USER_PROTO_UDP ||
-        user_be16(udp + 2) != port)
+        be16_get(frame + 12) != USER_TYPE_IPV4 || ip[9] != USER_PROTO_UDP ||
+        be16_get(udp + 2) != port)
         return NULL;
     return udp + UDP_BYTES;
 }
@@ -33,7 +33,7 @@ void user_leases_answer(struct user_leases *l, const uint8_t *frame, size_t byte
     static const uint8_t all[4] = {0xff, 0xff, 0xff, 0xff};
     const uint8_t *dhcp = message_of(frame, bytes, PORT_CLIENT);
     unsigned i = 0;
-    if (dhcp == NULL || user_be16(frame + NET_FRAME_HEADER + USER_IPV4_BYTES) != PORT_SERVER ||
+    if (dhcp == NULL || be16_get(frame + NET_FRAME_HEADER + USER_IPV4_BYTES) != PORT_SERVER ||
         memcmp(dhcp + DHCP_ADDR, all, sizeof(all)) == 0)
         return;
     while (i < l->count && memcmp(l->lease[i].addr, dhcp + DHCP_ADDR, 4) != 0)

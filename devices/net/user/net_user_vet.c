@@ -22,10 +22,8 @@
  *   NC-SI (4.9.5)                            ARP and IP only
  *   ICMPv6 errors of other types (none)      not asked for: net_user_poll.c
  */
-#include <endian.h>
 #include <string.h>
 
-#include "core/base/le.h"
 #include "devices/net/net_frame.h"
 #include "devices/net/user/net_user_impl.h"
 
@@ -52,17 +50,16 @@ static void clear_urgent(uint8_t *tcp)
         return;
     tcp[13] = flags & (uint8_t)~USER_TCP_URG;
     /* Less in the header is more in its sum. */
-    uint32_t sum = (uint32_t)user_be16(tcp + 16) + USER_TCP_URG;
+    uint32_t sum = (uint32_t)be16_get(tcp + 16) + USER_TCP_URG;
     sum = (sum & 0xffff) + (sum >> 16);
-    tcp[16] = (uint8_t)(sum >> 8);
-    tcp[17] = (uint8_t)sum;
+    be16_put(tcp + 16, (uint16_t)sum);
 }
 
 static bool vet_udp(const struct user_vet *vet, const uint8_t *udp, size_t bytes, bool is_v6)
 {
     if (bytes < UDP_BYTES || vet->full)
         return false;
-    unsigned port = user_be16(udp + 2);
+    unsigned port = be16_get(udp + 2);
     return port != PORT_TFTP && (!is_v6 || port != PORT_DHCPV6 || bytes <= DHCPV6_BYTES);
 }
 
@@ -124,7 +121,7 @@ static bool is_name_request(const uint8_t *ip, const uint8_t *at, size_t bytes)
 {
     unsigned proto = ip[0] >> 4 == 6 ? ip[6] : ip[9];
     bool has_ports = proto == USER_PROTO_TCP || proto == USER_PROTO_UDP;
-    return !has_ports || (bytes >= 4 && user_be16(at + 2) == PORT_DNS);
+    return !has_ports || (bytes >= 4 && be16_get(at + 2) == PORT_DNS);
 }
 
 /*
@@ -137,7 +134,7 @@ static bool vet_ipv4_addrs(const struct user_vet *vet, const uint8_t *ip, size_t
     memcpy(&from, ip + 12, sizeof(from));
     memcpy(&to, ip + 16, sizeof(to));
     bool wants_address = ip[9] == USER_PROTO_UDP && bytes >= USER_IPV4_BYTES + UDP_BYTES &&
-                         user_be16(ip + USER_IPV4_BYTES + 2) == PORT_DHCP;
+                         be16_get(ip + USER_IPV4_BYTES + 2) == PORT_DHCP;
     if (ip[16] == 0 || ip[16] == IN_LOOPBACKNET ||
         ((from & vet->mask.s_addr) != vet->net.s_addr && !wants_address))
         return false;
@@ -147,10 +144,10 @@ static bool vet_ipv4_addrs(const struct user_vet *vet, const uint8_t *ip, size_t
 
 static size_t vet_ipv4(const struct user_vet *vet, uint8_t *ip, size_t bytes)
 {
-    if (bytes < USER_IPV4_BYTES || ip[0] != 0x45 || user_be16(ip + 2) < USER_IPV4_BYTES ||
-        user_be16(ip + 2) > bytes || (user_be16(ip + 6) & ~IPV4_DF) != 0)
+    if (bytes < USER_IPV4_BYTES || ip[0] != 0x45 || be16_get(ip + 2) < USER_IPV4_BYTES ||
+        be16_get(ip + 2) > bytes || (be16_get(ip + 6) & ~IPV4_DF) != 0)
         return 0;
-    bytes = user_be16(ip + 2);
+    bytes = be16_get(ip + 2);
     if (!vet_ipv4_addrs(vet, ip, bytes))
         return 0;
     size_t kept = vet_transport(vet, ip, ip + USER_IPV4_BYTES, bytes - USER_IPV4_BYTES);
@@ -178,9 +175,9 @@ static bool vet_ipv6_addrs(const struct user_vet *vet, const uint8_t *ip, size_t
 
 static size_t vet_ipv6(const struct user_vet *vet, uint8_t *ip, size_t bytes)
 {
-    if (bytes < USER_IPV6_BYTES || ip[0] >> 4 != 6 || user_be16(ip + 4) > bytes - USER_IPV6_BYTES)
+    if (bytes < USER_IPV6_BYTES || ip[0] >> 4 != 6 || be16_get(ip + 4) > bytes - USER_IPV6_BYTES)
         return 0;
-    size_t payload = user_be16(ip + 4);
+    size_t payload = be16_get(ip + 4);
     if (!vet_ipv6_addrs(vet, ip, payload))
         return 0;
     size_t kept = vet_transport(vet, ip, ip + USER_IPV6_BYTES, payload);
@@ -194,7 +191,7 @@ size_t user_vet(const struct user_vet *vet, uint8_t *frame, size_t bytes)
         return 0;
     uint8_t *at = frame + NET_FRAME_HEADER;
     bytes -= NET_FRAME_HEADER;
-    switch (user_be16(frame + 12)) {
+    switch (be16_get(frame + 12)) {
     case USER_TYPE_ARP:
         kept = bytes >= USER_ARP_BYTES ? USER_ARP_BYTES : 0;
         break;
@@ -213,7 +210,7 @@ size_t user_vet(const struct user_vet *vet, uint8_t *frame, size_t bytes)
 unsigned user_forward_flags(const struct user_vet *vet, const uint8_t *frame)
 {
     const uint8_t *ip = frame + NET_FRAME_HEADER;
-    bool is_forward = user_be16(frame + 12) == USER_TYPE_IPV4 && ip[9] == USER_PROTO_TCP &&
-                      is_to_forward(vet, ip);
+    bool is_forward =
+        be16_get(frame + 12) == USER_TYPE_IPV4 && ip[9] == USER_PROTO_TCP && is_to_forward(vet, ip);
     return is_forward ? ip[USER_IPV4_BYTES + 13] : 0;
 }
