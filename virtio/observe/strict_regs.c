@@ -381,10 +381,7 @@ static void write_area(struct virtio_strict *s, unsigned area, bool high, uint32
 {
     struct strict_queue *q = configured(s);
     if (q != NULL)
-        set_half(area == VREG_QUEUE_DESC     ? &q->config.desc
-                 : area == VREG_QUEUE_DRIVER ? &q->config.driver
-                                             : &q->config.device,
-                 high, value);
+        set_half(virtio_queue_area(&q->config, area), high, value);
 }
 
 static void write_ready(struct virtio_strict *s, uint32_t value)

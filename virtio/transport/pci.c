@@ -12,9 +12,8 @@
 #include "virtio/spec.h"
 #include "virtio/transport/pci_impl.h"
 
-#define SUBSYSTEM_BASE                                                        \
-    0x40u /* VIRTIO 1.4 4.1.2.1: at least that, so that old drivers stay away \
-           */
+/* VIRTIO 1.4 4.1.2.1: at least that, so that old drivers stay away. */
+#define SUBSYSTEM_BASE  0x40u
 #define SHM_ALIGN       0x1000u
 #define SHM_BYTES_MAX   (UINT64_C(1) << 40)
 #define SHM_REGIONS_MAX 3u  /* as many capabilities as there is room for */
@@ -276,56 +275,52 @@ static unsigned add_cap(struct virtio_pci *p, unsigned cap_bytes, const struct p
     pci_func_put(f, cap + VIRTIO_PCI_CAP_id, 1, place->id);
     pci_func_put(f, cap + VIRTIO_PCI_CAP_offset, 4, (uint32_t)place->offset);
     pci_func_put(f, cap + VIRTIO_PCI_CAP_length, 4, (uint32_t)place->bytes);
+    if (cap_bytes == VIRTIO_PCI_CAP64_BYTES) {
+        pci_func_put(f, cap + VIRTIO_PCI_CAP64_offset_hi, 4, (uint32_t)(place->offset >> 32));
+        pci_func_put(f, cap + VIRTIO_PCI_CAP64_length_hi, 4, (uint32_t)(place->bytes >> 32));
+    }
     return cap;
 }
 
-static void add_structure(struct virtio_pci *p, uint8_t type, uint32_t offset, uint64_t bytes)
+static void add_structures(struct virtio_pci *p)
 {
-    add_cap(p, VIRTIO_PCI_CAP_BYTES,
-            &(struct place){type, VIRTIO_PCI_BAR_REGISTERS, 0, offset, bytes});
-}
-
-static void add_notify_cap(struct virtio_pci *p)
-{
-    uint64_t bytes = (uint64_t)p->dev->cfg.queue_count * VIRTIO_PCI_NOTIFY_MULTIPLIER;
-    struct place place = {VIRTIO_PCI_CAP_NOTIFY_CFG, VIRTIO_PCI_BAR_REGISTERS, 0,
-                          VIRTIO_PCI_AT_NOTIFY, bytes};
-    unsigned cap = add_cap(p, VIRTIO_PCI_NOTIFY_CAP_BYTES, &place);
-    pci_func_put(&p->func, cap + VIRTIO_PCI_NOTIFY_CAP_multiplier, 4, VIRTIO_PCI_NOTIFY_MULTIPLIER);
-}
-
-static void add_access_cap(struct virtio_pci *p)
-{
-    struct place place = {VIRTIO_PCI_CAP_PCI_CFG, 0, 0, 0, 0};
-    unsigned cap = add_cap(p, VIRTIO_PCI_CFG_CAP_BYTES, &place);
-    pci_func_allow(&p->func, cap + VIRTIO_PCI_CAP_bar, 1, 0xff);
-    pci_func_allow(&p->func, cap + VIRTIO_PCI_CAP_offset, 4, UINT32_MAX);
-    pci_func_allow(&p->func, cap + VIRTIO_PCI_CAP_length, 4, UINT32_MAX);
-    pci_func_allow(&p->func, cap + VIRTIO_PCI_CFG_CAP_data, 4, UINT32_MAX);
-    p->access_cap = cap;
-}
-
-static void add_shm_cap(struct virtio_pci *p, unsigned i)
-{
-    const struct virtio_shm *shm = &p->dev->cfg.shm[i];
-    struct place place = {VIRTIO_PCI_CAP_SHARED_MEMORY_CFG, VIRTIO_PCI_BAR_SHM, shm->id,
-                          virtio_shm_offset(p->dev, i), shm->bytes};
-    unsigned cap = add_cap(p, VIRTIO_PCI_CAP64_BYTES, &place);
-    pci_func_put(&p->func, cap + VIRTIO_PCI_CAP64_offset_hi, 4, (uint32_t)(place.offset >> 32));
-    pci_func_put(&p->func, cap + VIRTIO_PCI_CAP64_length_hi, 4, (uint32_t)(place.bytes >> 32));
+    const struct virtio_device_config *cfg = &p->dev->cfg;
+    const struct place places[] = {
+        {VIRTIO_PCI_CAP_COMMON_CFG, VIRTIO_PCI_BAR_REGISTERS, 0, VIRTIO_PCI_AT_COMMON,
+         VIRTIO_PCI_COMMON_BYTES},
+        {VIRTIO_PCI_CAP_NOTIFY_CFG, VIRTIO_PCI_BAR_REGISTERS, 0, VIRTIO_PCI_AT_NOTIFY,
+         (uint64_t)cfg->queue_count * VIRTIO_PCI_NOTIFY_MULTIPLIER},
+        {VIRTIO_PCI_CAP_ISR_CFG, VIRTIO_PCI_BAR_REGISTERS, 0, VIRTIO_PCI_AT_ISR, 1},
+        {VIRTIO_PCI_CAP_DEVICE_CFG, VIRTIO_PCI_BAR_REGISTERS, 0, VIRTIO_PCI_AT_CONFIG,
+         cfg->config_bytes},
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(places); i++) {
+        bool notify = places[i].type == VIRTIO_PCI_CAP_NOTIFY_CFG;
+        if (places[i].bytes == 0) /* no configuration space */
+            continue;
+        unsigned cap =
+            add_cap(p, notify ? VIRTIO_PCI_NOTIFY_CAP_BYTES : VIRTIO_PCI_CAP_BYTES, &places[i]);
+        if (notify)
+            pci_func_put(&p->func, cap + VIRTIO_PCI_NOTIFY_CAP_multiplier, 4,
+                         VIRTIO_PCI_NOTIFY_MULTIPLIER);
+    }
 }
 
 static void add_caps(struct virtio_pci *p)
 {
     const struct virtio_device_config *cfg = &p->dev->cfg;
-    add_structure(p, VIRTIO_PCI_CAP_COMMON_CFG, VIRTIO_PCI_AT_COMMON, VIRTIO_PCI_COMMON_BYTES);
-    add_notify_cap(p);
-    add_structure(p, VIRTIO_PCI_CAP_ISR_CFG, VIRTIO_PCI_AT_ISR, 1);
-    if (cfg->config_bytes > 0)
-        add_structure(p, VIRTIO_PCI_CAP_DEVICE_CFG, VIRTIO_PCI_AT_CONFIG, cfg->config_bytes);
-    add_access_cap(p);
+    add_structures(p);
+    unsigned cap =
+        add_cap(p, VIRTIO_PCI_CFG_CAP_BYTES, &(struct place){.type = VIRTIO_PCI_CAP_PCI_CFG});
+    pci_func_allow(&p->func, cap + VIRTIO_PCI_CAP_bar, 1, 0xff);
+    pci_func_allow(&p->func, cap + VIRTIO_PCI_CAP_offset, 4, UINT32_MAX);
+    pci_func_allow(&p->func, cap + VIRTIO_PCI_CAP_length, 4, UINT32_MAX);
+    pci_func_allow(&p->func, cap + VIRTIO_PCI_CFG_CAP_data, 4, UINT32_MAX);
+    p->access_cap = cap;
     for (unsigned i = 0; i < cfg->shm_count; i++)
-        add_shm_cap(p, i);
+        add_cap(p, VIRTIO_PCI_CAP64_BYTES,
+                &(struct place){VIRTIO_PCI_CAP_SHARED_MEMORY_CFG, VIRTIO_PCI_BAR_SHM,
+                                cfg->shm[i].id, virtio_shm_offset(p->dev, i), cfg->shm[i].bytes});
 }
 
 /* ---- BARs ---- */

@@ -88,23 +88,12 @@ static void set_queue(struct virtio_registers *r, uint32_t queue, enum virtio_re
     struct vq_config *config = virtio_device_queue_writable(r->dev, queue);
     if (config == NULL)
         return;
-    switch (reg) {
-    case VREG_QUEUE_SIZE:
+    if (reg == VREG_QUEUE_SIZE)
         config->size = (uint32_t)value;
-        break;
-    case VREG_QUEUE_DESC:
-        config->desc = value;
-        break;
-    case VREG_QUEUE_DRIVER:
-        config->driver = value;
-        break;
-    case VREG_QUEUE_DEVICE:
-        config->device = value;
-        break;
-    default:
+    else if (reg == VREG_QUEUE_ALIGN)
         set_pow2(&r->align[queue], value);
-        break;
-    }
+    else
+        *virtio_queue_area(config, reg) = value;
 }
 
 static void set(struct virtio_registers *r, enum virtio_register reg, uint64_t value)
@@ -138,13 +127,6 @@ static void set(struct virtio_registers *r, enum virtio_register reg, uint64_t v
     case VREG_QUEUE_SEL:
         atomic_store(&r->queue_sel, low);
         break;
-    case VREG_QUEUE_SIZE:
-    case VREG_QUEUE_DESC:
-    case VREG_QUEUE_DRIVER:
-    case VREG_QUEUE_DEVICE:
-    case VREG_QUEUE_ALIGN:
-        set_queue(r, queue, reg, value);
-        break;
     case VREG_QUEUE_READY:
     case VREG_QUEUE_ENABLE:
         if (value == 1 || (value == 0 && reg == VREG_QUEUE_READY))
@@ -161,7 +143,10 @@ static void set(struct virtio_registers *r, enum virtio_register reg, uint64_t v
         set_pow2(&r->page_bytes, value);
         break;
     default:
-        r->ops->set(r, reg, value);
+        if (reg < VREG_OWN)
+            set_queue(r, queue, reg, value);
+        else
+            r->ops->set(r, reg, value);
         break;
     }
 }
@@ -176,26 +161,25 @@ static uint32_t shown_size(const struct virtio_registers *r, uint32_t size)
     return any || is_pow2(size) ? size : 0;
 }
 
-static uint64_t get_queue(struct virtio_registers *r, uint32_t queue, enum virtio_register reg)
+static uint64_t get_queue(const struct virtio_registers *r, uint32_t queue,
+                          enum virtio_register reg)
 {
-    const struct vq_config *config = virtio_device_queue_config(r->dev, queue);
-    if (config == NULL)
+    if (queue >= r->dev->cfg.queue_count)
         return 0;
+    struct vq_config config = *virtio_device_queue_config(r->dev, queue);
+    bool ready = virtio_device_queue_ready(r->dev, queue);
     switch (reg) {
     case VREG_QUEUE_SIZE:
-        return shown_size(r, config->size);
+        return shown_size(r, config.size);
+    case VREG_QUEUE_READY:
+    case VREG_QUEUE_ENABLE:
+        return ready;
     case VREG_QUEUE_NOTIFY_OFF:
         return queue;
-    case VREG_QUEUE_DESC:
-        return config->desc;
-    case VREG_QUEUE_DRIVER:
-        return config->driver;
-    case VREG_QUEUE_DEVICE:
-        return config->device;
     case VREG_QUEUE_PAGE:
-        return virtio_device_queue_ready(r->dev, queue) ? config->desc / r->page_bytes : 0;
-    default: /* VREG_QUEUE_READY, VREG_QUEUE_ENABLE */
-        return virtio_device_queue_ready(r->dev, queue);
+        return ready ? config.desc / r->page_bytes : 0;
+    default:
+        return *virtio_queue_area(&config, reg);
     }
 }
 
@@ -231,17 +215,8 @@ static uint64_t get(struct virtio_registers *r, enum virtio_register reg)
         return virtio_device_queue_size_max(r->dev, queue);
     case VREG_QUEUE_RESET:
         return virtio_device_queue_resetting(r->dev, queue);
-    case VREG_QUEUE_SIZE:
-    case VREG_QUEUE_READY:
-    case VREG_QUEUE_ENABLE:
-    case VREG_QUEUE_NOTIFY_OFF:
-    case VREG_QUEUE_DESC:
-    case VREG_QUEUE_DRIVER:
-    case VREG_QUEUE_DEVICE:
-    case VREG_QUEUE_PAGE:
-        return get_queue(r, queue, reg);
     default:
-        return r->ops->get(r, reg);
+        return reg < VREG_OWN ? get_queue(r, queue, reg) : r->ops->get(r, reg);
     }
 }
 

@@ -54,7 +54,8 @@ enum virtio_register {
     VREG_QUEUE_ALIGN,
     VREG_PAGE_BYTES, /* of all queues */
     /* The transport's own; see virtio_registers_ops. */
-    VREG_MAGIC,
+    VREG_OWN,
+    VREG_MAGIC = VREG_OWN,
     VREG_VERSION,
     VREG_DEVICE_ID,
     VREG_VENDOR_ID,
@@ -132,6 +133,14 @@ struct virtio_registers {
 };
 
 #define VIRTIO_NOWHERE UINT64_MAX
+
+/* VREG_QUEUE_DESC, VREG_QUEUE_DRIVER or VREG_QUEUE_DEVICE. */
+static inline uint64_t *virtio_queue_area(struct vq_config *config, enum virtio_register reg)
+{
+    if (reg == VREG_QUEUE_DESC)
+        return &config->desc;
+    return reg == VREG_QUEUE_DRIVER ? &config->driver : &config->device;
+}
 
 /* Its first fields, up to queue_align, and page_bytes are set. */
 void virtio_registers_init(struct virtio_registers *r);
