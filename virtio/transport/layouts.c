@@ -31,6 +31,7 @@ enum {
 #define MMIO_FIELDS                                           \
     MMIO(InterruptStatus,   4, FREE_R,  ISR),                 \
     MMIO(InterruptACK,      4, FREE_W,  ISR_ACK),             \
+    MMIO(Status,            4, FREE_RW, STATUS),              \
     MMIO(MagicValue,        4, FREE_R,  MAGIC),               \
     MMIO(Version,           4, FREE_R,  VERSION),             \
     MMIO(DeviceID,          4, FREE_R,  DEVICE_ID),           \
@@ -41,8 +42,7 @@ enum {
     MMIO(DriverFeaturesSel, 4, W,       DRIVER_FEATURES_SEL), \
     MMIO(QueueSel,          4, W,       QUEUE_SEL),           \
     MMIO(QueueSizeMax,      4, R,       QUEUE_SIZE_MAX),      \
-    MMIO(QueueSize,         4, W,       QUEUE_SIZE),          \
-    MMIO(Status,            4, FREE_RW, STATUS)
+    MMIO(QueueSize,         4, W,       QUEUE_SIZE)
 
 /* QueueReset is read without the lock, which is held as long as it is 1. */
 static const struct virtio_field mmio[] = {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "virtio/transport/registers.h"
 
-#include <string.h>
-
 #include "core/base/xmath.h"
 #include "virtio/base/observer.h"
 #include "virtio/spec.h"
@@ -100,9 +98,6 @@ static void set(struct virtio_registers *r, enum virtio_register reg, uint64_t v
 {
     uint32_t queue = atomic_load(&r->queue_sel), low = (uint32_t)value;
     switch (reg) {
-    case VREG_NOTIFY:
-        virtio_device_notified(r->dev, low);
-        break;
     case VREG_LEGACY_NOTIFY:
         legacy_notify(r, low);
         break;
@@ -229,17 +224,21 @@ static const struct virtio_field *find(const struct virtio_layout *layout, uint6
     for (unsigned i = 0; i < layout->count; i++) {
         const struct virtio_field *f = &layout->fields[i];
         uint64_t at = offset - f->offset;
-        if (at < f->bytes && is_aligned(at, width) && width <= layout->width_max &&
-            (width == f->bytes || (f->bytes == 8 && width == 4)))
-            return f;
+        if (at >= f->bytes)
+            continue;
+        bool fits = width == f->bytes || (f->bytes == 8 && width == 4);
+        return fits && width <= layout->width_max && is_aligned(at, width) ? f : NULL;
     }
     return NULL;
 }
 
-static void tell(const struct virtio_registers *r, const struct virtio_access *a)
+static void tell(const struct virtio_registers *r, unsigned structure, bool write, uint64_t offset,
+                 unsigned width, uint64_t value, const struct virtio_layout *layout,
+                 const struct virtio_field *field)
 {
-    if (!a->layout->is_legacy)
-        virtio_observe_access(r->dev, a);
+    if (!layout->is_legacy)
+        virtio_observe_access(
+            r->dev, &(struct virtio_access){structure, write, offset, width, value, layout, field});
 }
 
 /*
@@ -260,35 +259,34 @@ static uint64_t read_locked(struct virtio_registers *r, bool legacy, enum virtio
     return value;
 }
 
-static uint64_t read_field(struct virtio_registers *r, const struct virtio_access *a)
+static uint64_t read_field(struct virtio_registers *r, const struct virtio_layout *layout,
+                           const struct virtio_field *f, uint64_t offset, unsigned width)
 {
-    const struct virtio_field *f = a->field;
     if (f == NULL || !(f->access & VFIELD_R))
-        return a->layout->is_mmio && a->width == 4 && is_aligned(a->offset, 4) ? 0 : BAD_ACCESS;
+        return layout->is_mmio && width == 4 && is_aligned(offset, 4) ? 0 : BAD_ACCESS;
     uint64_t value =
-        f->access & VFIELD_FREE_R ? get(r, f->reg) : read_locked(r, a->layout->is_legacy, f->reg);
-    return value >> 8 * (a->offset - f->offset) & width_mask(a->width);
+        f->access & VFIELD_FREE_R ? get(r, f->reg) : read_locked(r, layout->is_legacy, f->reg);
+    return value >> 8 * (offset - f->offset) & width_mask(width);
 }
 
 uint64_t virtio_registers_read(struct virtio_registers *r, bool legacy, uint64_t offset,
                                unsigned width)
 {
     const struct virtio_layout *layout = &r->layouts[legacy];
-    struct virtio_access a = {VIRTIO_PCI_CAP_COMMON_CFG,  false, offset, width, 0, layout,
-                              find(layout, offset, width)};
-    a.value = read_field(r, &a);
-    tell(r, &a);
-    return a.value;
+    const struct virtio_field *f = find(layout, offset, width);
+    uint64_t value = read_field(r, layout, f, offset, width);
+    tell(r, VIRTIO_PCI_CAP_COMMON_CFG, false, offset, width, value, layout, f);
+    return value;
 }
 
-static void write_locked(struct virtio_registers *r, const struct virtio_access *a)
+static void write_locked(struct virtio_registers *r, bool legacy, const struct virtio_field *f,
+                         uint64_t offset, unsigned width, uint64_t value)
 {
-    const struct virtio_field *f = a->field;
-    unsigned shift = 8 * (unsigned)(a->offset - f->offset);
-    uint64_t mask = width_mask(a->width);
-    lock(r, a->layout->is_legacy);
-    uint64_t rest = a->width < f->bytes ? get(r, f->reg) & ~(mask << shift) : 0;
-    set(r, f->reg, rest | (a->value & mask) << shift);
+    unsigned shift = 8 * (unsigned)(offset - f->offset);
+    uint64_t mask = width_mask(width);
+    lock(r, legacy);
+    uint64_t rest = width < f->bytes ? get(r, f->reg) & ~(mask << shift) : 0;
+    set(r, f->reg, rest | (value & mask) << shift);
     pthread_mutex_unlock(&r->lock);
 }
 
@@ -296,15 +294,16 @@ void virtio_registers_write(struct virtio_registers *r, bool legacy, uint64_t of
                             unsigned width, uint64_t value)
 {
     const struct virtio_layout *layout = &r->layouts[legacy];
-    struct virtio_access a = {VIRTIO_PCI_CAP_COMMON_CFG,  true, offset, width, value, layout,
-                              find(layout, offset, width)};
-    tell(r, &a);
-    if (a.field == NULL || !(a.field->access & VFIELD_W))
+    const struct virtio_field *f = find(layout, offset, width);
+    tell(r, VIRTIO_PCI_CAP_COMMON_CFG, true, offset, width, value, layout, f);
+    if (f == NULL || !(f->access & VFIELD_W))
         return;
-    if (a.field->access & VFIELD_FREE_W)
-        set(r, a.field->reg, value);
+    if (f->reg == VREG_NOTIFY) /* by far the most frequent: no lock, no call more than needed */
+        virtio_device_notified(r->dev, (uint32_t)value);
+    else if (f->access & VFIELD_FREE_W)
+        set(r, f->reg, value);
     else
-        write_locked(r, &a);
+        write_locked(r, legacy, f, offset, width, value);
 }
 
 uint64_t virtio_config_read(struct virtio_registers *r, bool legacy, uint64_t offset,
@@ -313,16 +312,14 @@ uint64_t virtio_config_read(struct virtio_registers *r, bool legacy, uint64_t of
     pthread_mutex_lock(&r->lock);
     uint64_t value = virtio_device_config_read(r->dev, offset, width);
     pthread_mutex_unlock(&r->lock);
-    tell(r, &(struct virtio_access){VIRTIO_PCI_CAP_DEVICE_CFG, false, offset, width, value,
-                                    &r->layouts[legacy], NULL});
+    tell(r, VIRTIO_PCI_CAP_DEVICE_CFG, false, offset, width, value, &r->layouts[legacy], NULL);
     return value;
 }
 
 void virtio_config_write(struct virtio_registers *r, bool legacy, uint64_t offset, unsigned width,
                          uint64_t value)
 {
-    tell(r, &(struct virtio_access){VIRTIO_PCI_CAP_DEVICE_CFG, true, offset, width, value,
-                                    &r->layouts[legacy], NULL});
+    tell(r, VIRTIO_PCI_CAP_DEVICE_CFG, true, offset, width, value, &r->layouts[legacy], NULL);
     pthread_mutex_lock(&r->lock);
     virtio_device_config_write(r->dev, offset, width, value);
     pthread_mutex_unlock(&r->lock);
