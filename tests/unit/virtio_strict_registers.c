@@ -302,7 +302,7 @@ static void bad_size(struct rig *rig)
 
 static void discover_nothing(struct rig *rig)
 {
-    virtio_strict_of(rig->dev)->discovered = 0; /* the driver has read them: take it back */
+    virtio_strict_of(rig->dev)->read = 0; /* the driver has read them: take it back */
     vdrv_reset(&rig->drv);
     vdrv_set_status(&rig->drv, VIRTIO_STATUS_ACKNOWLEDGE);
 }

@@ -3,10 +3,12 @@
 #include <criterion/criterion.h>
 
 #include "core/base/le.h"
+#include "core/base/xmath.h"
 #include "core/ports/bus.h"
 #include "tests/harness/blkreq.h"
 #include "tests/harness/rig.h"
 #include "virtio/spec.h"
+#include "virtio/transport/registers.h"
 
 #define RING_FEATURES (VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX))
 #define IN_ORDER      VIRTIO_BIT(VIRTIO_F_IN_ORDER)
@@ -231,5 +233,35 @@ Test(virtio_transports, a_disk_works_on_all_of_them)
         cr_expect_eq(blkreq_do(&rig, &read, NULL), VIRTIO_BLK_S_OK);
         cr_expect_arr_eq(blkreq_data(&rig, &read), blkreq_data(&rig, &write), 1024);
         rig_close(&rig);
+    }
+}
+
+/* ---- the tables of registers ---- */
+
+static void check_layout(const struct virtio_layout *layout)
+{
+    for (unsigned i = 0; i < layout->count; i++) {
+        const struct virtio_place *f = &layout->fields[i];
+        cr_expect(f->bytes == 8 ? f->offset % 4 == 0 : f->offset % f->bytes == 0, "%#x", f->offset);
+        cr_expect(f->access & (VFIELD_R | VFIELD_W), "%#x", f->offset);
+        for (unsigned j = 0; j < i; j++) {
+            const struct virtio_place *other = &layout->fields[j];
+            cr_expect(!range_overlaps(f->offset, f->bytes, other->offset, other->bytes),
+                      "%#x and %#x", f->offset, other->offset);
+            cr_expect(f->reg != other->reg || f->reg == VREG_ZERO, "%#x and %#x", f->offset,
+                      other->offset);
+        }
+    }
+}
+
+Test(virtio_transports, each_register_has_one_place_in_a_layout)
+{
+    for (unsigned legacy = 0; legacy < 2; legacy++) {
+        cr_expect_eq(virtio_mmio_layouts[legacy].is_legacy, legacy == 1);
+        cr_expect_eq(virtio_pci_layouts[legacy].is_legacy, legacy == 1);
+        check_layout(&virtio_mmio_layouts[legacy]);
+        check_layout(&virtio_pci_layouts[legacy]);
+        cr_expect_eq(virtio_mmio_layouts[legacy].fields[0].offset, VIRTIO_MMIO_QueueNotify,
+                     "found first");
     }
 }

@@ -40,19 +40,19 @@ enum virtio_event_kind {
     VIRTIO_ON_INTERRUPT, /* likewise of chains that another process has given back */
 };
 
+struct virtio_place;
+struct virtio_layout;
+
 /* A register access: of a write before it takes effect, of a read with what was read. Those of
- * legacy interfaces are not told. */
+ * legacy interfaces are not told, nor are reads of a doorbell or of PCI's ISR status. */
 struct virtio_access {
-    unsigned structure; /* VIRTIO_PCI_CAP_, or one of VIRTIO_ACCESS_; offsets are within it */
+    unsigned structure; /* VIRTIO_PCI_CAP_, on virtio-mmio as well; offsets are within it */
     bool write;
     uint64_t offset;
     unsigned width;
     uint64_t value;
-};
-
-enum {
-    VIRTIO_ACCESS_MMIO = 0,
-    VIRTIO_ACCESS_MMIO_CONFIG = 0x100,
+    const struct virtio_layout *layout; /* the transport's, see transport/registers.h */
+    const struct virtio_place *field;   /* of it; NULL: none takes such an access */
 };
 
 struct virtio_event {
@@ -95,14 +95,11 @@ static inline void virtio_observe(const struct virtio_device *dev, enum virtio_e
         virtio_observers_tell(dev, &(struct virtio_event){kind, queue, chain, value, NULL});
 }
 
-static inline void virtio_observe_access(const struct virtio_device *dev, unsigned structure,
-                                         bool write, uint64_t offset, unsigned width,
-                                         uint64_t value)
+static inline void virtio_observe_access(const struct virtio_device *dev,
+                                         const struct virtio_access *a)
 {
-    const struct virtio_access access = {structure, write, offset, width, value};
     if (__builtin_expect(dev->observers != NULL, 0))
-        virtio_observers_tell(dev,
-                              &(struct virtio_event){.kind = VIRTIO_ON_ACCESS, .access = &access});
+        virtio_observers_tell(dev, &(struct virtio_event){.kind = VIRTIO_ON_ACCESS, .access = a});
 }
 
 #endif

@@ -8,7 +8,14 @@
 
 #include "core/ports/bus.h"
 
-/* `dev` is the const struct virtio_shm, which the region of the bus is as large as. Any width. */
+struct virtio_device;
+
+/* Where a region begins: one behind the other, each from a page's start; and where the last ends.
+ */
+uint64_t virtio_shm_offset(const struct virtio_device *dev, unsigned region);
+uint64_t virtio_shm_bytes(const struct virtio_device *dev);
+
+/* `dev` is the virtio_device. Any width; what is in no region reads as all ones. */
 extern const struct bus_ops virtio_shm_ops;
 
 #endif

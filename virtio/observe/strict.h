@@ -4,9 +4,9 @@
  * For people who write drivers; what the device does is the same with and without it.
  *
  *     virtio/base/observer.h --> strict.c: events
- *         register accesses         --> strict_access.c --> the driver's progress (strict_regs.c)
- *         queues, chains, faults    --> strict_ring.c   --> requests by device type
- *                                                           (strict_types.c, TYPE_type.c)
+ *         register accesses         --> strict_regs.c
+ *         queues, chains, faults    --> strict_ring.c --> requests by device type
+ *                                                         (strict_types.c, TYPE_type.c)
  *
  * It only looks: it keeps what the driver wrote to registers, and a digest of the descriptors in
  * flight. While it is on no doorbell is handed to the kernel, so that every notification is seen.

@@ -32,10 +32,8 @@ struct strict_queue {
     /* [registers] As the driver set it up. */
     struct vq_config config;
     bool ready;
-    bool was_reset;     /* alone, and not enabled since */
-    bool reset_unread;  /* not verified */
-    bool stop_unread;   /* QueueReady was written 0 */
-    bool vector_unread; /* queue_msix_vector was written */
+    bool was_reset;  /* alone, and not enabled since */
+    uint64_t unread; /* registers that were written and have to be read back, by bit */
 
     /* [loop] While the queue is active. */
     bool packed;
@@ -53,16 +51,15 @@ struct virtio_strict {
 
     /* [registers] from here on. */
     bool pci;
-    bool initialised;          /* there was a reset before the first step */
-    bool reset_unread;         /* since the status was written 0 */
-    bool features_ok_unread;   /* since FEATURES_OK was written */
-    bool features_refused;     /* and the driver has read it */
-    bool needs_reset_known;    /* the driver has read it */
-    bool config_vector_unread; /* PCI: config_msix_vector was written */
-    uint64_t accepted;         /* features 0 to 63 */
-    uint32_t device_sel, driver_sel, queue_sel;
-    bool device_sel_written, driver_sel_written;
-    uint32_t discovered; /* mmio: which of the first registers were read, by bit */
+    bool initialised;        /* there was a reset before the first step */
+    bool reset_unread;       /* since the status was written 0 */
+    bool features_ok_unread; /* since FEATURES_OK was written */
+    bool features_refused;   /* and the driver has read it */
+    bool needs_reset_known;  /* the driver has read it */
+    uint64_t accepted;       /* features 0 to 63 */
+    uint32_t driver_sel, queue_sel;
+    uint64_t written, read; /* registers, by bit: since the reset; ever */
+    uint64_t unread;        /* likewise: to be read back */
 
     _Atomic uint64_t *counts;  /* rules by queue; those of no queue first */
     struct strict_desc *descs; /* of all queues */
@@ -71,26 +68,12 @@ struct virtio_strict {
     struct strict_queue queues[];
 };
 
-/* ---- strict_regs.c: what a driver did, however it reached it. Under the lock. ---- */
-
-void strict_status_write(struct virtio_strict *s, uint32_t value);
-void strict_status_read(struct virtio_strict *s, uint32_t value);
-void strict_feature_write(struct virtio_strict *s, uint32_t word, uint32_t value);
-/* The selected queue; NULL and a report if it is not there, or not to be configured now. */
-struct strict_queue *strict_queue_write(struct virtio_strict *s);
-/* The selected queue, or NULL. */
-struct strict_queue *strict_queue_selected(struct virtio_strict *s);
-void strict_queue_size(struct virtio_strict *s, uint32_t size);
-void strict_queue_start(struct virtio_strict *s);
-void strict_queue_reset(struct virtio_strict *s, uint32_t value);
-void strict_notify(struct virtio_strict *s, uint32_t value);
-void strict_config(struct virtio_strict *s, const struct virtio_access *a);
-bool strict_negotiated(const struct virtio_strict *s, unsigned feature);
+/* ---- strict.c ---- */
 
 /* The monitor of the device, or NULL: it is off. */
 struct virtio_strict *virtio_strict_of(const struct virtio_device *dev);
 
-/* ---- strict_access.c: any thread ---- */
+/* ---- strict_regs.c: any thread ---- */
 
 void strict_check(struct virtio_strict *s, const struct virtio_access *a);
 

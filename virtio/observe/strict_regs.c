@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What a driver does by registers, for both transports: status, features, queues, notifications,
- * configuration space. Called before a write takes effect, so the device's status is the old one.
+ * What a driver does by registers: is an access allowed, and what does it mean for status,
+ * features, queues, notifications and configuration space? The transport says which register an
+ * access is for (transport/registers.h), before a write takes effect: the device's status is the
+ * old one then.
  */
 #include "core/base/xmath.h"
 #include "core/memory/gmem.h"
 #include "virtio/observe/strict_impl.h"
 #include "virtio/spec.h"
+#include "virtio/transport/registers.h"
 
+/* The rule of that name, of which both transports have one. */
+#define OF_BUS(s, name) ((s)->pci ? STRICT_PCI_##name : STRICT_MMIO_##name)
+#define BIT(reg)        (UINT64_C(1) << (reg))
+#define DISCOVERY       (BIT(VREG_MAGIC) | BIT(VREG_VERSION) | BIT(VREG_DEVICE_ID))
 #define DRIVER_BITS                                                                 \
     (VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_FEATURES_OK | \
      VIRTIO_STATUS_DRIVER_OK | VIRTIO_STATUS_FAILED)
@@ -17,7 +24,7 @@ static bool has_status(const struct virtio_strict *s, uint32_t bit)
     return (virtio_device_status(s->dev) & bit) != 0;
 }
 
-bool strict_negotiated(const struct virtio_strict *s, unsigned feature)
+static bool negotiated(const struct virtio_strict *s, unsigned feature)
 {
     return (s->accepted >> feature & 1) != 0;
 }
@@ -26,7 +33,7 @@ bool strict_negotiated(const struct virtio_strict *s, unsigned feature)
 static uint32_t size_max(const struct virtio_strict *s)
 {
     uint32_t max = s->dev->setup.queue_size_max;
-    if (strict_negotiated(s, VIRTIO_F_RING_PACKED))
+    if (negotiated(s, VIRTIO_F_RING_PACKED))
         return max;
     return UINT32_C(1) << (31 - __builtin_clz(max));
 }
@@ -37,14 +44,14 @@ static void forget(struct virtio_strict *s)
 {
     s->initialised = s->reset_unread = true;
     s->features_ok_unread = s->features_refused = s->needs_reset_known = false;
-    s->config_vector_unread = false;
-    s->device_sel_written = s->driver_sel_written = false;
-    s->device_sel = s->driver_sel = s->queue_sel = 0;
+    s->written = s->unread = 0;
+    s->driver_sel = s->queue_sel = 0;
     s->accepted = 0;
     for (unsigned i = 0; i < s->queue_count; i++) {
         struct strict_queue *q = &s->queues[i];
         q->config = (struct vq_config){.size = s->dev->setup.queue_size_max};
-        q->ready = q->was_reset = q->reset_unread = q->stop_unread = q->vector_unread = false;
+        q->ready = q->was_reset = false;
+        q->unread = 0;
     }
 }
 
@@ -56,16 +63,20 @@ static void check_features_read(struct virtio_strict *s, const char *step)
     s->features_ok_unread = false;
 }
 
+static bool is_unread(uint64_t *unread, enum virtio_register reg)
+{
+    bool is = (*unread & BIT(reg)) != 0;
+    *unread &= ~BIT(reg);
+    return is;
+}
+
 static void check_vectors_read(struct virtio_strict *s)
 {
-    if (s->config_vector_unread)
+    if (is_unread(&s->unread, VREG_CONFIG_VECTOR))
         strict_dev_report(s, STRICT_PCI_VECTOR_UNREAD, "config_msix_vector");
-    s->config_vector_unread = false;
-    for (unsigned i = 0; i < s->queue_count; i++) {
-        if (s->queues[i].vector_unread)
-            strict_report(s->dev, (int)i, STRICT_PCI_VECTOR_UNREAD, "queue_msix_vector");
-        s->queues[i].vector_unread = false;
-    }
+    for (unsigned i = 0; i < s->queue_count; i++)
+        if (is_unread(&s->queues[i].unread, VREG_QUEUE_VECTOR))
+            strict_ring_report(&s->queues[i], STRICT_PCI_VECTOR_UNREAD, "queue_msix_vector");
 }
 
 static void check_steps(struct virtio_strict *s, uint32_t old, uint32_t value)
@@ -85,7 +96,7 @@ static void check_steps(struct virtio_strict *s, uint32_t old, uint32_t value)
 
 static void check_features_ok(struct virtio_strict *s)
 {
-    if (!strict_negotiated(s, VIRTIO_F_VERSION_1))
+    if (!negotiated(s, VIRTIO_F_VERSION_1))
         strict_dev_report(s, STRICT_VERSION_1, "features %#llx", (unsigned long long)s->accepted);
     strict_type_features(s->dev, s->accepted);
     for (unsigned i = 0; i < s->queue_count; i++)
@@ -102,12 +113,15 @@ static void check_driver_ok(struct virtio_strict *s, uint32_t old)
         strict_dev_report(s, STRICT_STATUS_NEEDS_RESET, "DRIVER_OK");
 }
 
-void strict_status_write(struct virtio_strict *s, uint32_t value)
+static void write_status(struct virtio_strict *s, uint32_t value)
 {
     if (value == 0) {
         forget(s);
         return;
     }
+    if (!s->pci && (s->read & DISCOVERY) != DISCOVERY)
+        strict_dev_report(s, STRICT_MMIO_DISCOVERY, "status %#x is written", value);
+    s->read |= DISCOVERY;
     uint32_t old = virtio_device_status(s->dev), added = value & ~old;
     if (!s->initialised)
         strict_dev_report(s, STRICT_INIT_NO_RESET, "status %#x is the first that is written",
@@ -134,7 +148,7 @@ void strict_status_write(struct virtio_strict *s, uint32_t value)
         check_driver_ok(s, old);
 }
 
-void strict_status_read(struct virtio_strict *s, uint32_t value)
+static void read_status(struct virtio_strict *s, uint32_t value)
 {
     if (value == 0)
         s->reset_unread = false;
@@ -147,8 +161,10 @@ void strict_status_read(struct virtio_strict *s, uint32_t value)
 
 /* ---- features ---- */
 
-void strict_feature_write(struct virtio_strict *s, uint32_t word, uint32_t value)
+static void write_features(struct virtio_strict *s, uint32_t word, uint32_t value)
 {
+    if (!s->pci && !(s->written & BIT(VREG_DRIVER_FEATURES_SEL)))
+        strict_dev_report(s, STRICT_MMIO_SELECTOR, "DriverFeatures");
     bool known = word < VIRTIO_FEATURE_WORDS;
     unsigned shift = 32 * (word % 2);
     uint32_t offered = known ? (uint32_t)(s->dev->offered[word / 2] >> shift) : 0;
@@ -169,21 +185,21 @@ void strict_feature_write(struct virtio_strict *s, uint32_t word, uint32_t value
 
 /* ---- queues ---- */
 
-struct strict_queue *strict_queue_selected(struct virtio_strict *s)
+static struct strict_queue *selected(struct virtio_strict *s)
 {
     return s->queue_sel < s->queue_count ? &s->queues[s->queue_sel] : NULL;
 }
 
-struct strict_queue *strict_queue_write(struct virtio_strict *s)
+/* The selected queue; NULL and a report if it is not there, or not to be configured now. */
+static struct strict_queue *configured(struct virtio_strict *s)
 {
-    struct strict_queue *q = strict_queue_selected(s);
+    struct strict_queue *q = selected(s);
     if (q == NULL) {
         strict_dev_report(s, STRICT_QUEUE_NONE, "queue %u of %u", s->queue_sel, s->queue_count);
         return NULL;
     }
     if (q->ready) {
-        strict_ring_report(q, s->pci ? STRICT_PCI_QUEUE_BUSY : STRICT_MMIO_QUEUE_BUSY,
-                           "it is enabled");
+        strict_ring_report(q, OF_BUS(s, QUEUE_BUSY), "it is enabled");
         return NULL;
     }
     if (!has_status(s, VIRTIO_STATUS_FEATURES_OK)) {
@@ -198,16 +214,16 @@ struct strict_queue *strict_queue_write(struct virtio_strict *s)
     return q;
 }
 
-void strict_queue_size(struct virtio_strict *s, uint32_t size)
+static void write_size(struct virtio_strict *s, uint32_t size)
 {
-    struct strict_queue *q = strict_queue_write(s);
+    struct strict_queue *q = configured(s);
     if (q == NULL)
         return;
     uint32_t max = size_max(s);
     if (size > max)
         strict_ring_report(q, s->pci ? STRICT_PCI_QUEUE_SIZE_MAX : STRICT_MMIO_QUEUE_SIZE,
                            "%u, and at most %u", size, max);
-    bool packed = strict_negotiated(s, VIRTIO_F_RING_PACKED);
+    bool packed = negotiated(s, VIRTIO_F_RING_PACKED);
     if (s->pci && (packed ? size == 0 : !is_pow2(size)))
         strict_ring_report(q, STRICT_PCI_QUEUE_SIZE, "%u", size);
     q->config.size = size;
@@ -228,7 +244,7 @@ static void check_part(struct strict_queue *q, const char *name, uint64_t gpa, u
 static void check_ring(struct virtio_strict *s, struct strict_queue *q)
 {
     const struct vq_config *c = &q->config;
-    bool packed = strict_negotiated(s, VIRTIO_F_RING_PACKED);
+    bool packed = negotiated(s, VIRTIO_F_RING_PACKED);
     if (c->size == 0 || c->size > VIRTQ_MAX_SIZE || (!packed && !is_pow2(c->size))) {
         strict_ring_report(q, STRICT_OF_RING(packed, SIZE), "%u", c->size);
         return;
@@ -245,31 +261,32 @@ static void check_ring(struct virtio_strict *s, struct strict_queue *q)
     check_part(q, "device", c->device, VIRTQ_USED_BYTES(c->size), VIRTQ_USED_ALIGN, false);
 }
 
-void strict_queue_start(struct virtio_strict *s)
+static void start_queue(struct virtio_strict *s)
 {
-    struct strict_queue *q = strict_queue_write(s);
+    struct strict_queue *q = configured(s);
     if (q == NULL)
         return;
-    if (q->reset_unread)
+    if (is_unread(&q->unread, VREG_QUEUE_RESET))
         strict_ring_report(q, STRICT_QUEUE_RESET_UNREAD, "it is enabled again");
-    if (q->stop_unread)
+    if (is_unread(&q->unread, VREG_QUEUE_READY))
         strict_ring_report(q, STRICT_MMIO_QUEUE_STOP, "it is made ready again");
-    q->reset_unread = q->stop_unread = q->was_reset = false;
+    q->was_reset = false;
     check_ring(s, q);
     q->ready = true;
 }
 
-void strict_queue_reset(struct virtio_strict *s, uint32_t value)
+static void reset_queue(struct virtio_strict *s, uint32_t value)
 {
-    struct strict_queue *q = strict_queue_selected(s);
-    if (!strict_negotiated(s, VIRTIO_F_RING_RESET))
+    struct strict_queue *q = selected(s);
+    if (!negotiated(s, VIRTIO_F_RING_RESET))
         strict_dev_report(s, STRICT_QUEUE_RESET_FEATURE, "queue %u", s->queue_sel);
     else if (q == NULL)
         strict_dev_report(s, STRICT_QUEUE_NONE, "queue %u of %u", s->queue_sel, s->queue_count);
     else if (value == 1 && q->ready && has_status(s, VIRTIO_STATUS_DRIVER_OK)) {
         q->config = (struct vq_config){.size = size_max(s)};
         q->ready = false;
-        q->was_reset = q->reset_unread = true;
+        q->was_reset = true;
+        q->unread |= BIT(VREG_QUEUE_RESET);
     }
 }
 
@@ -282,7 +299,7 @@ void strict_queue_reset(struct virtio_strict *s, uint32_t value)
 static void check_data(struct virtio_strict *s, const struct strict_queue *q, uint32_t value)
 {
     uint16_t data = (uint16_t)(value >> VIRTIO_NOTIFY_OFF_SHIFT);
-    if (strict_negotiated(s, VIRTIO_F_RING_PACKED)) {
+    if (negotiated(s, VIRTIO_F_RING_PACKED)) {
         unsigned offset = data & ((1u << PVIRTQ_EVENT_WRAP_SHIFT) - 1);
         if (offset >= q->config.size)
             strict_ring_report(q, STRICT_NOTIFY_DATA, "offset %u of %u", offset, q->config.size);
@@ -296,9 +313,9 @@ static void check_data(struct virtio_strict *s, const struct strict_queue *q, ui
         strict_ring_report(q, STRICT_NOTIFY_DATA, "index %u, and the ring's is %u", data, idx);
 }
 
-void strict_notify(struct virtio_strict *s, uint32_t value)
+static void notified(struct virtio_strict *s, uint32_t value)
 {
-    bool with_data = strict_negotiated(s, VIRTIO_F_NOTIFICATION_DATA);
+    bool with_data = negotiated(s, VIRTIO_F_NOTIFICATION_DATA);
     uint32_t queue = with_data ? value & VIRTIO_NOTIFY_VQ_MASK : value;
     if (!has_status(s, VIRTIO_STATUS_DRIVER_OK)) {
         strict_dev_report(s, STRICT_NOTIFY_EARLY, "queue %u, status %#x", queue,
@@ -318,7 +335,7 @@ void strict_notify(struct virtio_strict *s, uint32_t value)
 
 /* ---- configuration space ---- */
 
-void strict_config(struct virtio_strict *s, const struct virtio_access *a)
+static void check_config(struct virtio_strict *s, const struct virtio_access *a)
 {
     unsigned long long at = a->offset;
     const struct virtio_device_type *type = s->dev->cfg.type;
@@ -338,4 +355,153 @@ void strict_config(struct virtio_strict *s, const struct virtio_access *a)
     if (type->fields != NULL && (!whole || a->width != width))
         strict_dev_report(s, s->pci ? STRICT_PCI_WIDTH : STRICT_MMIO_CONFIG_WIDTH,
                           "%u bytes of configuration at %#llx", a->width, at);
+}
+
+/* ---- is the access allowed? ---- */
+
+/* A report: no register takes it, with this width and direction. */
+static bool check_access(struct virtio_strict *s, const struct virtio_access *a)
+{
+    bool whole = a->field != NULL && a->width <= 4;
+    if (whole && (a->field->access & (a->write ? VFIELD_W : VFIELD_R)))
+        return true;
+    enum strict_rule rule = OF_BUS(s, WIDTH);
+    if (whole)
+        rule = a->write ? OF_BUS(s, READ_ONLY) : STRICT_MMIO_WRITE_ONLY;
+    else if (!s->pci && a->width == 4 && is_aligned(a->offset, 4))
+        rule = STRICT_MMIO_NOT_THERE;
+    strict_dev_report(s, rule, "%s of %u bytes at %#x", a->write ? "write" : "read", a->width,
+                      (unsigned)a->offset);
+    return false;
+}
+
+/* ---- what does it mean? ---- */
+
+static void write_area(struct virtio_strict *s, unsigned area, bool high, uint32_t value)
+{
+    struct strict_queue *q = configured(s);
+    if (q != NULL)
+        set_half(virtio_queue_area(&q->config, area), high, value);
+}
+
+static void write_ready(struct virtio_strict *s, uint32_t value)
+{
+    struct strict_queue *q = selected(s);
+    if (s->pci ? value != 0 : value == 1) {
+        start_queue(s);
+    } else if (s->pci) {
+        strict_dev_report(s, STRICT_PCI_QUEUE_DISABLE, "queue %u", s->queue_sel);
+    } else if (q != NULL && q->ready) {
+        q->ready = false;
+        q->unread |= BIT(VREG_QUEUE_READY);
+    }
+}
+
+static void write_vector(uint64_t *unread, unsigned reg, uint32_t vector)
+{
+    *unread = vector != VIRTIO_MSI_NO_VECTOR ? *unread | BIT(reg) : *unread & ~BIT(reg);
+}
+
+static void write_register(struct virtio_strict *s, unsigned reg, bool high, uint32_t value)
+{
+    struct strict_queue *q = selected(s);
+    s->written |= BIT(reg);
+    switch (reg) {
+    case VREG_DRIVER_FEATURES_SEL:
+        s->driver_sel = value;
+        break;
+    case VREG_DRIVER_FEATURES:
+        write_features(s, s->driver_sel, value);
+        break;
+    case VREG_STATUS:
+        write_status(s, value);
+        break;
+    case VREG_CONFIG_VECTOR:
+        write_vector(&s->unread, reg, value);
+        break;
+    case VREG_QUEUE_VECTOR:
+        if (q != NULL)
+            write_vector(&q->unread, reg, value);
+        break;
+    case VREG_QUEUE_SEL:
+        s->queue_sel = value;
+        break;
+    case VREG_QUEUE_SIZE:
+        write_size(s, value);
+        break;
+    case VREG_QUEUE_READY:
+    case VREG_QUEUE_ENABLE:
+        write_ready(s, value);
+        break;
+    case VREG_QUEUE_RESET:
+        reset_queue(s, value);
+        break;
+    case VREG_QUEUE_DESC:
+    case VREG_QUEUE_DRIVER:
+    case VREG_QUEUE_DEVICE:
+        write_area(s, reg, high, value);
+        break;
+    case VREG_NOTIFY:
+        notified(s, value);
+        break;
+    case VREG_ISR_ACK:
+        if (value & ~(uint32_t)(VIRTIO_ISR_QUEUE | VIRTIO_ISR_CONFIG))
+            strict_dev_report(s, STRICT_MMIO_ACK, "%#x", value);
+        break;
+    default:
+        break;
+    }
+}
+
+static void read_register(struct virtio_strict *s, unsigned reg, uint32_t value)
+{
+    struct strict_queue *q = selected(s);
+    s->read |= BIT(reg);
+    s->unread &= ~BIT(reg);
+    if (q != NULL && (reg != VREG_QUEUE_RESET || value == 0))
+        q->unread &= ~BIT(reg);
+    if (reg == VREG_STATUS)
+        read_status(s, value);
+    if (reg == VREG_DEVICE_FEATURES && !s->pci && !(s->written & BIT(VREG_DEVICE_FEATURES_SEL)))
+        strict_dev_report(s, STRICT_MMIO_SELECTOR, "DeviceFeatures");
+}
+
+/* Each queue has an address of its own, to which what names the queue is written. */
+static void pci_notify(struct virtio_strict *s, const struct virtio_access *a)
+{
+    bool with_data = negotiated(s, VIRTIO_F_NOTIFICATION_DATA);
+    uint32_t value = (uint32_t)a->value, queue = with_data ? value & VIRTIO_NOTIFY_VQ_MASK : value;
+    if (a->width != (with_data ? 4 : 2))
+        strict_dev_report(s, STRICT_PCI_NOTIFY_WIDTH, "%u bytes", a->width);
+    if (a->offset != (uint64_t)queue * a->layout->kick_stride)
+        strict_dev_report(s, STRICT_NOTIFY_QUEUE, "queue %u at offset %#llx, another one's", queue,
+                          (unsigned long long)a->offset);
+    else
+        notified(s, value);
+}
+
+void strict_check(struct virtio_strict *s, const struct virtio_access *a)
+{
+    pthread_mutex_lock(&s->lock);
+    s->pci = !a->layout->is_mmio;
+    switch (a->structure) {
+    case VIRTIO_PCI_CAP_COMMON_CFG:
+        if (!check_access(s, a))
+            break;
+        if (a->write)
+            write_register(s, a->field->reg, a->offset != a->field->offset, (uint32_t)a->value);
+        else
+            read_register(s, a->field->reg, (uint32_t)a->value);
+        break;
+    case VIRTIO_PCI_CAP_NOTIFY_CFG:
+        pci_notify(s, a);
+        break;
+    case VIRTIO_PCI_CAP_ISR_CFG:
+        strict_dev_report(s, STRICT_PCI_READ_ONLY, "the ISR status");
+        break;
+    default:
+        check_config(s, a);
+        break;
+    }
+    pthread_mutex_unlock(&s->lock);
 }

@@ -7,12 +7,13 @@
 
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
+#include "virtio/base/observer.h"
+#include "virtio/base/shm.h"
 #include "virtio/spec.h"
 #include "virtio/transport/pci_impl.h"
 
-#define SUBSYSTEM_BASE                                                        \
-    0x40u /* VIRTIO 1.4 4.1.2.1: at least that, so that old drivers stay away \
-           */
+/* VIRTIO 1.4 4.1.2.1: at least that, so that old drivers stay away. */
+#define SUBSYSTEM_BASE  0x40u
 #define SHM_ALIGN       0x1000u
 #define SHM_BYTES_MAX   (UINT64_C(1) << 40)
 #define SHM_REGIONS_MAX 3u  /* as many capabilities as there is room for */
@@ -28,19 +29,19 @@
 static void update_intx(struct virtio_pci *p)
 {
     pthread_mutex_lock(&p->intr_lock);
-    pci_func_intx(&p->func, atomic_load(&p->isr) != 0 && !msix_enabled(p->msix));
+    pci_func_intx(&p->func, atomic_load(&p->regs.isr) != 0 && !msix_enabled(p->msix));
     pthread_mutex_unlock(&p->intr_lock);
 }
 
 static void set_isr(struct virtio_pci *p, uint8_t bit)
 {
-    atomic_fetch_or(&p->isr, bit);
+    atomic_fetch_or(&p->regs.isr, bit);
     update_intx(p);
 }
 
 uint8_t virtio_pci_take_isr(struct virtio_pci *p)
 {
-    uint8_t isr = atomic_exchange(&p->isr, 0);
+    uint8_t isr = (uint8_t)atomic_exchange(&p->regs.isr, 0);
     update_intx(p);
     return isr;
 }
@@ -78,7 +79,7 @@ static void notify_by(void *ctx, unsigned queue, int eventfd)
     update_source(p, queue);
 }
 
-void virtio_pci_set_vector(struct virtio_pci *p, unsigned queue, uint16_t vector)
+static void set_vector(struct virtio_pci *p, unsigned queue, uint16_t vector)
 {
     atomic_store(&p->queue_vector[queue], vector);
     update_source(p, queue);
@@ -113,12 +114,50 @@ static void forget_vectors(struct virtio_pci *p)
         atomic_store(&p->queue_vector[q], VIRTIO_MSI_NO_VECTOR);
 }
 
-void virtio_pci_forget_interrupts(struct virtio_pci *p)
+/* ---- registers of its own: under the registers' lock ---- */
+
+static uint64_t get(struct virtio_registers *r, enum virtio_register reg)
 {
+    struct virtio_pci *p = container_of(r, struct virtio_pci, regs);
+    uint32_t queue = atomic_load(&r->queue_sel);
+    switch (reg) {
+    case VREG_ISR_TAKE:
+        return virtio_pci_take_isr(p);
+    case VREG_CONFIG_VECTOR:
+        return atomic_load(&p->config_vector);
+    default: /* VREG_QUEUE_VECTOR */
+        return queue < p->dev->cfg.queue_count ? atomic_load(&p->queue_vector[queue])
+                                               : VIRTIO_MSI_NO_VECTOR;
+    }
+}
+
+static uint16_t valid_vector(const struct virtio_pci *p, uint64_t vector)
+{
+    unsigned count = msix_vectors(p->msix);
+    if (vector >= count && vector != VIRTIO_MSI_NO_VECTOR)
+        virtio_observe(p->dev, VIRTIO_ON_BAD_VECTOR, NULL, NULL, vector);
+    return vector < count ? (uint16_t)vector : (uint16_t)VIRTIO_MSI_NO_VECTOR;
+}
+
+static void set(struct virtio_registers *r, enum virtio_register reg, uint64_t value)
+{
+    struct virtio_pci *p = container_of(r, struct virtio_pci, regs);
+    uint32_t queue = atomic_load(&r->queue_sel);
+    if (reg == VREG_CONFIG_VECTOR)
+        atomic_store(&p->config_vector, valid_vector(p, value));
+    else if (queue < p->dev->cfg.queue_count) /* VREG_QUEUE_VECTOR */
+        set_vector(p, queue, valid_vector(p, value));
+}
+
+static void reset(struct virtio_registers *r)
+{
+    struct virtio_pci *p = container_of(r, struct virtio_pci, regs);
     forget_vectors(p);
     msix_clear_pending(p->msix);
-    (void)virtio_pci_take_isr(p);
+    update_intx(p);
 }
+
+static const struct virtio_registers_ops registers_ops = {.get = get, .set = set, .reset = reset};
 
 /* ---- the function's calls: under its lock ---- */
 
@@ -147,15 +186,26 @@ static void cap_written(void *ctx, unsigned cap, unsigned offset, unsigned width
         virtio_pci_access_write(p);
 }
 
+static void move_bells(struct virtio_pci *p, unsigned bar, uint64_t addr)
+{
+    static const unsigned offsets[] = {
+        [VIRTIO_PCI_BAR_LEGACY] = VIRTIO_PCI_LEGACY_queue_notify,
+        [VIRTIO_PCI_BAR_REGISTERS] = VIRTIO_PCI_AT_NOTIFY,
+    };
+    if (bar < ARRAY_SIZE(offsets) && offsets[bar] != 0)
+        virtio_bells_move(&p->regs, bar == VIRTIO_PCI_BAR_LEGACY,
+                          addr == PCI_NO_ADDRESS ? VIRTIO_NOWHERE : addr + offsets[bar]);
+}
+
 static void bar_going(void *ctx, unsigned bar, uint64_t addr)
 {
     (void)addr;
-    virtio_pci_bells_move(ctx, bar, PCI_NO_ADDRESS);
+    move_bells(ctx, bar, PCI_NO_ADDRESS);
 }
 
 static void bar_come(void *ctx, unsigned bar, uint64_t addr)
 {
-    virtio_pci_bells_move(ctx, bar, addr);
+    move_bells(ctx, bar, addr);
 }
 
 static const struct pci_func_ops func_ops = {
@@ -204,56 +254,52 @@ static unsigned add_cap(struct virtio_pci *p, unsigned cap_bytes, const struct p
     pci_func_put(f, cap + VIRTIO_PCI_CAP_id, 1, place->id);
     pci_func_put(f, cap + VIRTIO_PCI_CAP_offset, 4, (uint32_t)place->offset);
     pci_func_put(f, cap + VIRTIO_PCI_CAP_length, 4, (uint32_t)place->bytes);
+    if (cap_bytes == VIRTIO_PCI_CAP64_BYTES) {
+        pci_func_put(f, cap + VIRTIO_PCI_CAP64_offset_hi, 4, (uint32_t)(place->offset >> 32));
+        pci_func_put(f, cap + VIRTIO_PCI_CAP64_length_hi, 4, (uint32_t)(place->bytes >> 32));
+    }
     return cap;
 }
 
-static void add_structure(struct virtio_pci *p, uint8_t type, uint32_t offset, uint64_t bytes)
+static void add_structures(struct virtio_pci *p)
 {
-    add_cap(p, VIRTIO_PCI_CAP_BYTES,
-            &(struct place){type, VIRTIO_PCI_BAR_REGISTERS, 0, offset, bytes});
-}
-
-static void add_notify_cap(struct virtio_pci *p)
-{
-    uint64_t bytes = (uint64_t)p->dev->cfg.queue_count * VIRTIO_PCI_NOTIFY_MULTIPLIER;
-    struct place place = {VIRTIO_PCI_CAP_NOTIFY_CFG, VIRTIO_PCI_BAR_REGISTERS, 0,
-                          VIRTIO_PCI_AT_NOTIFY, bytes};
-    unsigned cap = add_cap(p, VIRTIO_PCI_NOTIFY_CAP_BYTES, &place);
-    pci_func_put(&p->func, cap + VIRTIO_PCI_NOTIFY_CAP_multiplier, 4, VIRTIO_PCI_NOTIFY_MULTIPLIER);
-}
-
-static void add_access_cap(struct virtio_pci *p)
-{
-    struct place place = {VIRTIO_PCI_CAP_PCI_CFG, 0, 0, 0, 0};
-    unsigned cap = add_cap(p, VIRTIO_PCI_CFG_CAP_BYTES, &place);
-    pci_func_allow(&p->func, cap + VIRTIO_PCI_CAP_bar, 1, 0xff);
-    pci_func_allow(&p->func, cap + VIRTIO_PCI_CAP_offset, 4, UINT32_MAX);
-    pci_func_allow(&p->func, cap + VIRTIO_PCI_CAP_length, 4, UINT32_MAX);
-    pci_func_allow(&p->func, cap + VIRTIO_PCI_CFG_CAP_data, 4, UINT32_MAX);
-    p->access_cap = cap;
-}
-
-static void add_shm_cap(struct virtio_pci *p, unsigned i)
-{
-    const struct virtio_shm *shm = &p->dev->cfg.shm[i];
-    struct place place = {VIRTIO_PCI_CAP_SHARED_MEMORY_CFG, VIRTIO_PCI_BAR_SHM, shm->id,
-                          p->shm_offset[i], shm->bytes};
-    unsigned cap = add_cap(p, VIRTIO_PCI_CAP64_BYTES, &place);
-    pci_func_put(&p->func, cap + VIRTIO_PCI_CAP64_offset_hi, 4, (uint32_t)(place.offset >> 32));
-    pci_func_put(&p->func, cap + VIRTIO_PCI_CAP64_length_hi, 4, (uint32_t)(place.bytes >> 32));
+    const struct virtio_device_config *cfg = &p->dev->cfg;
+    const struct place places[] = {
+        {VIRTIO_PCI_CAP_COMMON_CFG, VIRTIO_PCI_BAR_REGISTERS, 0, VIRTIO_PCI_AT_COMMON,
+         VIRTIO_PCI_COMMON_BYTES},
+        {VIRTIO_PCI_CAP_NOTIFY_CFG, VIRTIO_PCI_BAR_REGISTERS, 0, VIRTIO_PCI_AT_NOTIFY,
+         (uint64_t)cfg->queue_count * VIRTIO_PCI_NOTIFY_MULTIPLIER},
+        {VIRTIO_PCI_CAP_ISR_CFG, VIRTIO_PCI_BAR_REGISTERS, 0, VIRTIO_PCI_AT_ISR, 1},
+        {VIRTIO_PCI_CAP_DEVICE_CFG, VIRTIO_PCI_BAR_REGISTERS, 0, VIRTIO_PCI_AT_CONFIG,
+         cfg->config_bytes},
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(places); i++) {
+        bool notify = places[i].type == VIRTIO_PCI_CAP_NOTIFY_CFG;
+        if (places[i].bytes == 0) /* no configuration space */
+            continue;
+        unsigned cap =
+            add_cap(p, notify ? VIRTIO_PCI_NOTIFY_CAP_BYTES : VIRTIO_PCI_CAP_BYTES, &places[i]);
+        if (notify)
+            pci_func_put(&p->func, cap + VIRTIO_PCI_NOTIFY_CAP_multiplier, 4,
+                         VIRTIO_PCI_NOTIFY_MULTIPLIER);
+    }
 }
 
 static void add_caps(struct virtio_pci *p)
 {
     const struct virtio_device_config *cfg = &p->dev->cfg;
-    add_structure(p, VIRTIO_PCI_CAP_COMMON_CFG, VIRTIO_PCI_AT_COMMON, VIRTIO_PCI_COMMON_BYTES);
-    add_notify_cap(p);
-    add_structure(p, VIRTIO_PCI_CAP_ISR_CFG, VIRTIO_PCI_AT_ISR, 1);
-    if (cfg->config_bytes > 0)
-        add_structure(p, VIRTIO_PCI_CAP_DEVICE_CFG, VIRTIO_PCI_AT_CONFIG, cfg->config_bytes);
-    add_access_cap(p);
+    add_structures(p);
+    unsigned cap =
+        add_cap(p, VIRTIO_PCI_CFG_CAP_BYTES, &(struct place){.type = VIRTIO_PCI_CAP_PCI_CFG});
+    pci_func_allow(&p->func, cap + VIRTIO_PCI_CAP_bar, 1, 0xff);
+    pci_func_allow(&p->func, cap + VIRTIO_PCI_CAP_offset, 4, UINT32_MAX);
+    pci_func_allow(&p->func, cap + VIRTIO_PCI_CAP_length, 4, UINT32_MAX);
+    pci_func_allow(&p->func, cap + VIRTIO_PCI_CFG_CAP_data, 4, UINT32_MAX);
+    p->access_cap = cap;
     for (unsigned i = 0; i < cfg->shm_count; i++)
-        add_shm_cap(p, i);
+        add_cap(p, VIRTIO_PCI_CAP64_BYTES,
+                &(struct place){VIRTIO_PCI_CAP_SHARED_MEMORY_CFG, VIRTIO_PCI_BAR_SHM,
+                                cfg->shm[i].id, virtio_shm_offset(p->dev, i), cfg->shm[i].bytes});
 }
 
 /* ---- BARs ---- */
@@ -290,35 +336,22 @@ static void add_register_bars(struct virtio_pci *p)
                          });
 }
 
-/* Lays the regions out one after the other, each from a page on. */
-static int add_shm_bar(struct virtio_pci *p)
+static void add_shm_bar(struct virtio_pci *p)
 {
-    const struct virtio_device_config *cfg = &p->dev->cfg;
-    uint64_t end = 0;
-    if (cfg->shm_count == 0)
-        return 0;
-    p->shm_offset = calloc(cfg->shm_count, sizeof(*p->shm_offset));
-    if (p->shm_offset == NULL)
-        return fail(-ENOMEM, "virtio %s: pci", p->dev->setup.name);
-    for (unsigned i = 0; i < cfg->shm_count; i++) {
-        p->shm_offset[i] = align_up(end, SHM_ALIGN);
-        if (cfg->shm[i].bytes > SHM_BYTES_MAX - p->shm_offset[i])
-            return fail_msg(-EFBIG, "virtio %s: its shared memory is too large",
-                            p->dev->setup.name);
-        end = p->shm_offset[i] + cfg->shm[i].bytes;
-    }
+    uint64_t bytes = virtio_shm_bytes(p->dev);
+    if (bytes == 0)
+        return;
     pci_func_add_bar(&p->func, VIRTIO_PCI_BAR_SHM,
                      &(struct pci_bar_config){
                          .space = BUS_MMIO,
                          .is_64 = true,
                          .prefetch = true,
-                         .bytes = pow2_above(end, SHM_ALIGN),
+                         .bytes = pow2_above(bytes, SHM_ALIGN),
                          .name = p->dev->setup.name,
                          .widths = BUS_W1248,
-                         .ops = &virtio_pci_shm_ops,
-                         .dev = p,
+                         .ops = &virtio_shm_ops,
+                         .dev = p->dev,
                      });
-    return 0;
 }
 
 /* ---- life ---- */
@@ -332,6 +365,10 @@ static int check(const struct virtio_pci_config *config)
     if (cfg->config_bytes > VIRTIO_PCI_PAGE_BYTES || cfg->shm_count > SHM_REGIONS_MAX)
         return fail_msg(-ENOTSUP, "virtio %s: the device has no room on PCI",
                         config->device->setup.name);
+    for (unsigned i = 0; i < cfg->shm_count; i++)
+        if (cfg->shm[i].bytes > SHM_BYTES_MAX - virtio_shm_offset(config->device, i))
+            return fail_msg(-EFBIG, "virtio %s: its shared memory is too large",
+                            config->device->setup.name);
     return 0;
 }
 
@@ -347,10 +384,9 @@ static int set_up(struct virtio_pci *p)
                                         .sources = p->dev->cfg.queue_count,
                                         .sink = p->cfg.msi,
                                     });
-    if (err == 0)
-        err = add_shm_bar(p);
     if (err != 0)
         return err;
+    add_shm_bar(p);
     add_register_bars(p);
     add_caps(p);
     return 0;
@@ -366,9 +402,16 @@ int virtio_pci_create(struct virtio_pci **out, const struct virtio_pci_config *c
         return fail(-ENOMEM, "virtio %s: pci", config->device->setup.name);
     p->cfg = *config;
     p->dev = config->device;
-    pthread_mutex_init(&p->lock, NULL);
     pthread_mutex_init(&p->intr_lock, NULL);
-    virtio_pci_bells_init(p);
+    p->regs = (struct virtio_registers){
+        .dev = p->dev,
+        .layouts = virtio_pci_layouts,
+        .ops = &registers_ops,
+        .doorbell = config->doorbell,
+        .queue_align = VIRTIO_PCI_LEGACY_PAGE_BYTES,
+        .page_bytes = VIRTIO_PCI_LEGACY_PAGE_BYTES,
+    };
+    virtio_registers_init(&p->regs);
     forget_vectors(p);
     for (unsigned q = 0; q < VIRTIO_QUEUES_MAX; q++)
         atomic_store(&p->queue_source[q], -1);
@@ -394,9 +437,7 @@ void virtio_pci_destroy(struct virtio_pci *p)
     virtio_device_detach(p->dev); /* after which nobody raises an interrupt */
     pci_func_fini(&p->func);
     msix_destroy(p->msix);
-    virtio_pci_bells_fini(p);
+    virtio_registers_fini(&p->regs);
     pthread_mutex_destroy(&p->intr_lock);
-    pthread_mutex_destroy(&p->lock);
-    free(p->shm_offset);
     free(p);
 }

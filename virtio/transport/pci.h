@@ -18,9 +18,6 @@
 #include "core/ports/doorbell.h"
 #include "core/ports/irq.h"
 
-/* Bytes between the doorbells of queues: room for the 32 bits of NOTIFICATION_DATA. */
-#define VIRTIO_PCI_NOTIFY_MULTIPLIER 4u
-
 struct bus;
 struct pci_func;
 struct virtio_device;

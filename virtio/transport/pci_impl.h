@@ -2,15 +2,13 @@
 /*
  * What the files of the virtio-pci transport share.
  *
- *   pci.c            the function: identity, BARs, capabilities, interrupts
- *   pci_registers.c  the registers, in the modern layout and in the legacy one
- *   pci_windows.c    what the BARs show, and the access window to it
- *   pci_bells.c      which queue's doorbell is bound where
+ *   pci.c          the function: identity, BARs, capabilities, interrupts
+ *   pci_windows.c  what the BARs show, and the access window to it
  *
  * Locks, outermost first:
- *   func.lock    by the function: around configuration accesses and what they call here
- *   lock         over the selectors and the [registers] side of the device
- *   bells.lock, intr_lock, and the leaf locks of the function and of MSI-X
+ *   func.lock       by the function: around configuration accesses and what they call here
+ *   regs.lock       over the registers
+ *   regs.bell_lock, intr_lock, and the leaf locks of the function and of MSI-X
  * The access window in configuration space reaches registers, which is why the function's lock
  * comes first: nothing that a BAR's handler calls may take it. The loop takes leaf locks only.
  */
@@ -23,8 +21,8 @@
 
 #include "pci/function.h"
 #include "pci/msix.h"
-#include "virtio/base/device.h"
 #include "virtio/transport/pci.h"
+#include "virtio/transport/registers.h"
 
 /* The BARs; see pci.h. */
 enum {
@@ -44,40 +42,19 @@ enum {
     VIRTIO_PCI_REGISTERS_BYTES = 0x4000,
 };
 
-struct virtio_pci_bell {
-    int fd; /* the queue's eventfd; -1: it does not run */
-    bool legacy;
-    bool bound;
-};
-
-/* The doorbells, under a leaf lock: BARs move under the function's lock, queues under ours. */
-struct virtio_pci_bells {
-    pthread_mutex_t lock;
-    uint64_t notify_gpa;  /* of queue 0, or PCI_NO_ADDRESS while BAR 4 is nowhere */
-    uint64_t notify_port; /* the same in BAR 0 */
-    struct virtio_pci_bell queue[VIRTIO_QUEUES_MAX];
-};
-
 struct virtio_pci {
     struct virtio_pci_config cfg;
     struct virtio_device *dev;
     struct pci_func func;
     struct msix *msix;
-    unsigned access_cap;  /* VIRTIO_PCI_CAP_PCI_CFG in configuration space */
-    uint64_t *shm_offset; /* of each region in its BAR */
+    unsigned access_cap; /* VIRTIO_PCI_CAP_PCI_CFG in configuration space */
+    struct virtio_registers regs;
 
     /* Any thread. */
-    _Atomic uint8_t isr;
     _Atomic uint16_t config_vector;
     _Atomic uint16_t queue_vector[VIRTIO_QUEUES_MAX];
     _Atomic int queue_source[VIRTIO_QUEUES_MAX]; /* an eventfd that notifies; -1: none */
     pthread_mutex_t intr_lock;                   /* what the hypervisor has follows what is above */
-
-    pthread_mutex_t lock;
-    uint32_t device_feature_select, driver_feature_select;
-    uint16_t queue_select;
-
-    struct virtio_pci_bells bells;
 };
 
 /* ---- pci.c ---- */
@@ -85,25 +62,10 @@ struct virtio_pci {
 /* Reads the ISR status, which clears it. */
 uint8_t virtio_pci_take_isr(struct virtio_pci *p);
 
-/* The queue's vector from now on, or VIRTIO_MSI_NO_VECTOR. */
-void virtio_pci_set_vector(struct virtio_pci *p, unsigned queue, uint16_t vector);
-
-/* The device was reset: no vector, no interrupt. */
-void virtio_pci_forget_interrupts(struct virtio_pci *p);
-
-/* ---- pci_registers.c ---- */
-
-/* In the common configuration, or in the legacy header. */
-uint64_t virtio_pci_register_read(struct virtio_pci *p, bool legacy, uint64_t offset,
-                                  unsigned width);
-void virtio_pci_register_write(struct virtio_pci *p, bool legacy, uint64_t offset, unsigned width,
-                               uint64_t value);
-
 /* ---- pci_windows.c ---- */
 
 extern const struct bus_ops virtio_pci_registers_ops; /* BAR 4 */
 extern const struct bus_ops virtio_pci_legacy_ops;    /* BAR 0 */
-extern const struct bus_ops virtio_pci_shm_ops;       /* BAR 2 */
 
 /* How many ports the legacy layout takes. */
 uint64_t virtio_pci_legacy_bytes(const struct virtio_device *dev);
@@ -111,16 +73,5 @@ uint64_t virtio_pci_legacy_bytes(const struct virtio_device *dev);
 /* Under the function's lock: the guest is about to read the access window's data, or wrote it. */
 void virtio_pci_access_read(struct virtio_pci *p);
 void virtio_pci_access_write(struct virtio_pci *p);
-
-/* ---- pci_bells.c ---- */
-
-void virtio_pci_bells_init(struct virtio_pci *p);
-void virtio_pci_bells_fini(struct virtio_pci *p);
-
-/* Under the transport's lock: queues started or stopped. */
-void virtio_pci_bells_update(struct virtio_pci *p);
-
-/* Under the function's lock: the BAR is at that address now; PCI_NO_ADDRESS: nowhere. */
-void virtio_pci_bells_move(struct virtio_pci *p, unsigned bar, uint64_t addr);
 
 #endif

@@ -1,32 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What the BARs of the virtio-pci transport show: registers, configuration space, notifications,
- * shared memory; and the window to them in PCI configuration space.
+ * What the BARs of the virtio-pci transport show: registers, configuration space, notifications;
+ * and the window to them in PCI configuration space.
  */
 #include <stdatomic.h>
 
 #include "core/base/xmath.h"
 #include "virtio/base/observer.h"
-#include "virtio/base/shm.h"
 #include "virtio/spec.h"
 #include "virtio/transport/pci_impl.h"
-
-/* ---- the configuration space ---- */
-
-static uint64_t config_read(struct virtio_pci *p, uint64_t offset, unsigned width)
-{
-    pthread_mutex_lock(&p->lock);
-    uint64_t value = virtio_device_config_read(p->dev, offset, width);
-    pthread_mutex_unlock(&p->lock);
-    return value;
-}
-
-static void config_write(struct virtio_pci *p, uint64_t offset, unsigned width, uint64_t value)
-{
-    pthread_mutex_lock(&p->lock);
-    virtio_device_config_write(p->dev, offset, width, value);
-    pthread_mutex_unlock(&p->lock);
-}
 
 /* ---- BAR 4 ---- */
 
@@ -40,63 +22,44 @@ static void notify(struct virtio_pci *p, uint64_t offset, uint64_t value)
     virtio_device_notified(p->dev, data ? (uint32_t)value : (uint32_t)queue);
 }
 
-static uint64_t structure_read(struct virtio_pci *p, unsigned type, uint64_t offset, unsigned width)
+static uint64_t registers_read(void *dev, uint64_t offset, unsigned width)
 {
-    switch (type) {
-    case VIRTIO_PCI_CAP_COMMON_CFG:
-        return virtio_pci_register_read(p, false, offset, width);
-    case VIRTIO_PCI_CAP_ISR_CFG:
-        return offset == 0 ? virtio_pci_take_isr(p) : 0;
-    case VIRTIO_PCI_CAP_DEVICE_CFG:
-        return config_read(p, offset, width);
+    struct virtio_pci *p = dev;
+    uint64_t within = offset % VIRTIO_PCI_PAGE_BYTES;
+    switch (offset - within) {
+    case VIRTIO_PCI_AT_ISR:
+        return within == 0 ? virtio_pci_take_isr(p) : 0;
+    case VIRTIO_PCI_AT_COMMON:
+        return virtio_registers_read(&p->regs, false, within, width);
+    case VIRTIO_PCI_AT_CONFIG:
+        return virtio_config_read(&p->regs, false, within, width);
     default: /* a doorbell has nothing to say */
         return 0;
     }
 }
 
-static void structure_write(struct virtio_pci *p, unsigned type, uint64_t offset, unsigned width,
-                            uint64_t value)
-{
-    switch (type) {
-    case VIRTIO_PCI_CAP_COMMON_CFG:
-        virtio_pci_register_write(p, false, offset, width, value);
-        break;
-    case VIRTIO_PCI_CAP_DEVICE_CFG:
-        config_write(p, offset, width, value);
-        break;
-    case VIRTIO_PCI_CAP_NOTIFY_CFG:
-        notify(p, offset, value);
-        break;
-    default: /* the ISR status is read-only */
-        break;
-    }
-}
-
-/* By page. */
-static const uint8_t structures[] = {
-    [VIRTIO_PCI_AT_COMMON / VIRTIO_PCI_PAGE_BYTES] = VIRTIO_PCI_CAP_COMMON_CFG,
-    [VIRTIO_PCI_AT_ISR / VIRTIO_PCI_PAGE_BYTES] = VIRTIO_PCI_CAP_ISR_CFG,
-    [VIRTIO_PCI_AT_CONFIG / VIRTIO_PCI_PAGE_BYTES] = VIRTIO_PCI_CAP_DEVICE_CFG,
-    [VIRTIO_PCI_AT_NOTIFY / VIRTIO_PCI_PAGE_BYTES] = VIRTIO_PCI_CAP_NOTIFY_CFG,
-};
-
-static uint64_t registers_read(void *dev, uint64_t offset, unsigned width)
-{
-    struct virtio_pci *p = dev;
-    unsigned type = structures[offset / VIRTIO_PCI_PAGE_BYTES];
-    uint64_t within = offset % VIRTIO_PCI_PAGE_BYTES;
-    uint64_t value = structure_read(p, type, within, width);
-    virtio_observe_access(p->dev, type, false, within, width, value);
-    return value;
-}
-
 static void registers_write(void *dev, uint64_t offset, unsigned width, uint64_t value)
 {
     struct virtio_pci *p = dev;
-    unsigned type = structures[offset / VIRTIO_PCI_PAGE_BYTES];
     uint64_t within = offset % VIRTIO_PCI_PAGE_BYTES;
-    virtio_observe_access(p->dev, type, true, within, width, value);
-    structure_write(p, type, within, width, value);
+    struct virtio_access a = {VIRTIO_PCI_CAP_NOTIFY_CFG, true, within, width, value,
+                              &virtio_pci_layouts[0],    NULL};
+    switch (offset - within) {
+    case VIRTIO_PCI_AT_NOTIFY:
+        virtio_observe_access(p->dev, &a);
+        notify(p, within, value);
+        break;
+    case VIRTIO_PCI_AT_COMMON:
+        virtio_registers_write(&p->regs, false, within, width, value);
+        break;
+    case VIRTIO_PCI_AT_CONFIG:
+        virtio_config_write(&p->regs, false, within, width, value);
+        break;
+    default: /* the ISR status is read-only */
+        a.structure = VIRTIO_PCI_CAP_ISR_CFG;
+        virtio_observe_access(p->dev, &a);
+        break;
+    }
 }
 
 const struct bus_ops virtio_pci_registers_ops = {
@@ -117,70 +80,25 @@ uint64_t virtio_pci_legacy_bytes(const struct virtio_device *dev)
     return VIRTIO_PCI_LEGACY_queue_msix_vector + 2u + dev->cfg.config_bytes;
 }
 
-/* Such a driver kicks when it likes, and the first kick may start the device. */
-static void legacy_notify(struct virtio_pci *p, uint32_t queue)
-{
-    pthread_mutex_lock(&p->lock);
-    if (p->dev->legacy) {
-        virtio_device_legacy_kick(p->dev, queue);
-        virtio_pci_bells_update(p);
-    }
-    pthread_mutex_unlock(&p->lock);
-}
-
 static uint64_t legacy_read(void *dev, uint64_t offset, unsigned width)
 {
     struct virtio_pci *p = dev;
     unsigned header = legacy_header_bytes(p);
-    if (offset >= header)
-        return config_read(p, offset - header, width);
-    if (offset == VIRTIO_PCI_LEGACY_isr_status && width == 1)
-        return virtio_pci_take_isr(p);
-    return virtio_pci_register_read(p, true, offset, width);
+    return offset < header ? virtio_registers_read(&p->regs, true, offset, width)
+                           : virtio_config_read(&p->regs, true, offset - header, width);
 }
 
 static void legacy_write(void *dev, uint64_t offset, unsigned width, uint64_t value)
 {
     struct virtio_pci *p = dev;
     unsigned header = legacy_header_bytes(p);
-    if (offset >= header)
-        config_write(p, offset - header, width, value);
-    else if (offset == VIRTIO_PCI_LEGACY_queue_notify && width == 2)
-        legacy_notify(p, (uint32_t)value);
+    if (offset < header)
+        virtio_registers_write(&p->regs, true, offset, width, value);
     else
-        virtio_pci_register_write(p, true, offset, width, value);
+        virtio_config_write(&p->regs, true, offset - header, width, value);
 }
 
 const struct bus_ops virtio_pci_legacy_ops = {.read = legacy_read, .write = legacy_write};
-
-/* ---- shared memory: BAR 2 ---- */
-
-static const struct virtio_shm *shm_at(struct virtio_pci *p, uint64_t *offset, unsigned width)
-{
-    for (unsigned i = 0; i < p->dev->cfg.shm_count; i++) {
-        const struct virtio_shm *shm = &p->dev->cfg.shm[i];
-        if (!range_within(*offset, width, p->shm_offset[i], shm->bytes))
-            continue;
-        *offset -= p->shm_offset[i];
-        return shm;
-    }
-    return NULL;
-}
-
-static uint64_t shm_read(void *dev, uint64_t offset, unsigned width)
-{
-    const struct virtio_shm *shm = shm_at(dev, &offset, width);
-    return shm != NULL ? virtio_shm_ops.read((void *)shm, offset, width) : UINT64_MAX;
-}
-
-static void shm_write(void *dev, uint64_t offset, unsigned width, uint64_t value)
-{
-    const struct virtio_shm *shm = shm_at(dev, &offset, width);
-    if (shm != NULL)
-        virtio_shm_ops.write((void *)shm, offset, width, value);
-}
-
-const struct bus_ops virtio_pci_shm_ops = {.read = shm_read, .write = shm_write};
 
 /* ---- the window in configuration space (VIRTIO 1.4 4.1.4.9), under the function's lock ---- */
 
