@@ -7,47 +7,38 @@
 #include "tests/harness/blkreq.h"
 
 /* Before DRIVER_OK the device touches no buffers and does not notify. */
-Test(conformance, basic_status_1)
+Requirement(basic_status_1, ECHO, MODERN)
 {
-    FOR_EACH_RIG(rig, ECHO, MODERN)
-    {
-        demand(vdrv_negotiate(&rig->drv, 0));
-        vdrv_queue_alloc(&rig->drv, 0, 8);
-        vdrv_queue_write(&rig->drv, 0);
-        uint64_t gpa = send_one(rig, 0);
-        expect(!has_used(rig, 0) && holds(rig, gpa, 4, 0xee));
-        expect(heard(rig) == 0);
-        vdrv_driver_ok(&rig->drv);
-        rig_step(rig);
-        expect(has_used(rig, 0) && (heard(rig) & VIRTIO_ISR_QUEUE));
-    }
+    demand(vdrv_negotiate(&rig->drv, 0));
+    vdrv_queue_alloc(&rig->drv, 0, 8);
+    vdrv_queue_write(&rig->drv, 0);
+    uint64_t gpa = send_one(rig, 0);
+    expect(!has_used(rig, 0) && holds(rig, gpa, 4, 0xee));
+    expect(heard(rig) == 0);
+    vdrv_driver_ok(&rig->drv);
+    rig_step(rig);
+    expect(has_used(rig, 0) && (heard(rig) & VIRTIO_ISR_QUEUE));
 }
 
 /* After an error that only a reset can cure DEVICE_NEEDS_RESET is set. */
-Test(conformance, basic_status_2)
+Requirement(basic_status_2, ECHO, MODERN)
 {
-    FOR_EACH_RIG(rig, ECHO, MODERN)
-    {
-        start(rig, 0, 8);
-        demand(!rig_is_broken(rig));
-        break_ring(rig, 0);
-        expect(vdrv_status(&rig->drv) & VIRTIO_STATUS_DEVICE_NEEDS_RESET);
-        start(rig, 0, 8);
-        expect(!rig_is_broken(rig) && serves(rig, 0));
-    }
+    start(rig, 0, 8);
+    demand(!rig_is_broken(rig));
+    break_ring(rig, 0);
+    expect(vdrv_status(&rig->drv) & VIRTIO_STATUS_DEVICE_NEEDS_RESET);
+    start(rig, 0, 8);
+    expect(!rig_is_broken(rig) && serves(rig, 0));
 }
 
 /* With DEVICE_NEEDS_RESET comes a configuration change notification. */
-Test(conformance, basic_status_3)
+Requirement(basic_status_3, ECHO, MODERN)
 {
-    FOR_EACH_RIG(rig, ECHO, MODERN)
-    {
-        start(rig, 0, 8);
-        demand(heard(rig) == 0);
-        break_ring(rig, 0);
-        demand(rig_is_broken(rig));
-        expect(heard(rig) & VIRTIO_ISR_CONFIG);
-    }
+    start(rig, 0, 8);
+    demand(heard(rig) == 0);
+    break_ring(rig, 0);
+    demand(rig_is_broken(rig));
+    expect(heard(rig) & VIRTIO_ISR_CONFIG);
 }
 
 /* No feature is offered without what it depends on. */
@@ -122,94 +113,82 @@ Test(conformance, basic_features_2)
 }
 
 /* With features that are not acceptable FEATURES_OK stays clear. */
-Test(conformance, basic_features_3)
+Requirement(basic_features_3, ECHO, MODERN)
 {
-    FOR_EACH_RIG(rig, ECHO, MODERN)
-    {
-        uint64_t offered = vdrv_offered(&rig->drv);
-        for (unsigned bit = 0; bit < 64; bit++) {
-            if (!(offered & VIRTIO_BIT(bit)))
-                expect(!vdrv_negotiate(&rig->drv, VIRTIO_BIT(bit)));
+    uint64_t offered = vdrv_offered(&rig->drv);
+    for (unsigned bit = 0; bit < 64; bit++) {
+        if (!(offered & VIRTIO_BIT(bit)))
+            expect(!vdrv_negotiate(&rig->drv, VIRTIO_BIT(bit)));
+    }
+    for (unsigned word = 0; word < 5; word++) { /* no VERSION_1, or beyond 63 */
+        vdrv_reset(&rig->drv);
+        vdrv_set_status(&rig->drv, VIRTIO_STATUS_ACKNOWLEDGE);
+        vdrv_set_status(&rig->drv, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER);
+        if (word >= 2) {
+            rig->drv.t->accept(&rig->drv, 1, 1); /* VERSION_1 */
+            rig->drv.t->accept(&rig->drv, word, UINT32_C(1) << 31);
         }
-        for (unsigned word = 0; word < 5; word++) { /* no VERSION_1, or beyond 63 */
-            vdrv_reset(&rig->drv);
-            vdrv_set_status(&rig->drv, VIRTIO_STATUS_ACKNOWLEDGE);
-            vdrv_set_status(&rig->drv, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER);
-            if (word >= 2) {
-                rig->drv.t->accept(&rig->drv, 1, 1); /* VERSION_1 */
-                rig->drv.t->accept(&rig->drv, word, UINT32_C(1) << 31);
-            }
-            vdrv_set_status(&rig->drv, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER |
-                                           VIRTIO_STATUS_FEATURES_OK);
-            expect(!(vdrv_status(&rig->drv) & VIRTIO_STATUS_FEATURES_OK));
-        }
+        vdrv_set_status(&rig->drv, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER |
+                                       VIRTIO_STATUS_FEATURES_OK);
+        expect(!(vdrv_status(&rig->drv) & VIRTIO_STATUS_FEATURES_OK));
     }
 }
 
 /* Features that were accepted once are accepted again. */
-Test(conformance, basic_features_5)
+Requirement(basic_features_5, ECHO, MODERN)
 {
-    FOR_EACH_RIG(rig, ECHO, MODERN)
-    {
-        uint64_t all = vdrv_offered(&rig->drv);
-        for (unsigned i = 0; i < 3; i++) {
-            expect(vdrv_start(&rig->drv, all, 1, 8) && serves(rig, 0));
-            expect(vdrv_start(&rig->drv, 0, 1, 8) && serves(rig, 0));
-            expect(!vdrv_negotiate(&rig->drv, VIRTIO_BIT(45)));
-            demand(vdrv_start(&rig->drv, 0, 1, 8));
-            break_ring(rig, 0);
-        }
+    uint64_t all = vdrv_offered(&rig->drv);
+    for (unsigned i = 0; i < 3; i++) {
+        expect(vdrv_start(&rig->drv, all, 1, 8) && serves(rig, 0));
+        expect(vdrv_start(&rig->drv, 0, 1, 8) && serves(rig, 0));
+        expect(!vdrv_negotiate(&rig->drv, VIRTIO_BIT(45)));
+        demand(vdrv_start(&rig->drv, 0, 1, 8));
+        break_ring(rig, 0);
     }
 }
 
 /* After a reset the status reads 0, whatever the device was at. */
-Test(conformance, basic_reset_1)
+Requirement(basic_reset_1, ECHO, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, ECHO, EVERYWHERE)
-    {
-        start(rig, 0, 8);
-        rig->echo.hold = true;
-        send_one(rig, 0);
-        demand(vdrv_status(&rig->drv) != 0);
-        vdrv_set_status(&rig->drv, 0);
-        expect(vdrv_status(&rig->drv) == 0);
-        rig->echo.hold = false;
-        start(rig, 0, 8);
-        break_ring(rig, 0);
-        vdrv_set_status(&rig->drv, 0);
-        expect(vdrv_status(&rig->drv) == 0);
-    }
+    start(rig, 0, 8);
+    rig->echo.hold = true;
+    send_one(rig, 0);
+    demand(vdrv_status(&rig->drv) != 0);
+    vdrv_set_status(&rig->drv, 0);
+    expect(vdrv_status(&rig->drv) == 0);
+    rig->echo.hold = false;
+    start(rig, 0, 8);
+    break_ring(rig, 0);
+    vdrv_set_status(&rig->drv, 0);
+    expect(vdrv_status(&rig->drv) == 0);
 }
 
 /* From a reset until it is set up again the device leaves queues alone and does not notify. */
-Test(conformance, basic_reset_2)
+Requirement(basic_reset_2, BLK, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, BLK, EVERYWHERE)
-    {
-        start(rig, 0, 16);
-        struct blkreq req = {
-            .type = VIRTIO_BLK_T_IN, .bytes = 512, .data_write = true, .data_gpa = 0x100000};
-        rig->disk.hold = true;
-        demand(blkreq_send(rig, &req));
-        rig_step(rig);
-        heard(rig);
-        vdrv_set_status(&rig->drv, 0);
-        demand(vdrv_status(&rig->drv) == 0);
-        fill(rig, 0x100000, 512, 0xee); /* the memory is the guest's again */
-        *(uint8_t *)vdrv_ptr(&rig->drv, req.status_gpa, 1) = BLKREQ_NO_STATUS;
-        fake_blk_release(&rig->disk);
-        struct blkreq late = {
-            .type = VIRTIO_BLK_T_IN, .bytes = 512, .data_write = true, .data_gpa = 0x101000};
-        fill(rig, 0x101000, 512, 0xee);
-        demand(blkreq_send(rig, &late));
-        rig_step(rig);
-        virtio_device_config_changed(rig->dev);
-        expect(!has_used(rig, 0));
-        expect(holds(rig, 0x100000, 512, 0xee) && holds(rig, 0x101000, 512, 0xee));
-        expect(blkreq_status(rig, &req) == BLKREQ_NO_STATUS);
-        expect(blkreq_status(rig, &late) == BLKREQ_NO_STATUS);
-        expect(heard(rig) == 0);
-    }
+    start(rig, 0, 16);
+    struct blkreq req = {
+        .type = VIRTIO_BLK_T_IN, .bytes = 512, .data_write = true, .data_gpa = 0x100000};
+    rig->disk.hold = true;
+    demand(blkreq_send(rig, &req));
+    rig_step(rig);
+    heard(rig);
+    vdrv_set_status(&rig->drv, 0);
+    demand(vdrv_status(&rig->drv) == 0);
+    fill(rig, 0x100000, 512, 0xee); /* the memory is the guest's again */
+    *(uint8_t *)vdrv_ptr(&rig->drv, req.status_gpa, 1) = BLKREQ_NO_STATUS;
+    fake_blk_release(&rig->disk);
+    struct blkreq late = {
+        .type = VIRTIO_BLK_T_IN, .bytes = 512, .data_write = true, .data_gpa = 0x101000};
+    fill(rig, 0x101000, 512, 0xee);
+    demand(blkreq_send(rig, &late));
+    rig_step(rig);
+    virtio_device_config_changed(rig->dev);
+    expect(!has_used(rig, 0));
+    expect(holds(rig, 0x100000, 512, 0xee) && holds(rig, 0x101000, 512, 0xee));
+    expect(blkreq_status(rig, &req) == BLKREQ_NO_STATUS);
+    expect(blkreq_status(rig, &late) == BLKREQ_NO_STATUS);
+    expect(heard(rig) == 0);
 }
 
 /* The configuration space can be read before FEATURES_OK, all of it. */
@@ -270,41 +249,35 @@ Test(conformance, basic_queue_reset_1)
 }
 
 /* A queue that was reset starts over: its place in the rings is the first. */
-Test(conformance, basic_queue_reset_2)
+Requirement(basic_queue_reset_2, ECHO, MODERN)
 {
-    FOR_EACH_RIG(rig, ECHO, MODERN)
-    {
-        start(rig, RING_RESET | RING_FEATURES, 8);
-        for (unsigned i = 0; i < 13; i++) /* somewhere in the middle, in an odd round */
-            demand(serves(rig, 1));
-        demand(vdrv_queue_reset(&rig->drv, 1));
-        expect(vdrv_queue_size_max(&rig->drv, 1) == 1024);
-        vdrv_queue_alloc(&rig->drv, 1, 8);
-        vdrv_queue_write(&rig->drv, 1);
-        for (unsigned i = 0; i < 20; i++)
-            expect(serves(rig, 1));
-        expect(serves(rig, 0));
-    }
+    start(rig, RING_RESET | RING_FEATURES, 8);
+    for (unsigned i = 0; i < 13; i++) /* somewhere in the middle, in an odd round */
+        demand(serves(rig, 1));
+    demand(vdrv_queue_reset(&rig->drv, 1));
+    expect(vdrv_queue_size_max(&rig->drv, 1) == 1024);
+    vdrv_queue_alloc(&rig->drv, 1, 8);
+    vdrv_queue_write(&rig->drv, 1);
+    for (unsigned i = 0; i < 20; i++)
+        expect(serves(rig, 1));
+    expect(serves(rig, 0));
 }
 
 /* A queue that is enabled again has the configuration that it was given since its reset. */
-Test(conformance, basic_queue_reenable_1)
+Requirement(basic_queue_reenable_1, ECHO, MODERN)
 {
-    FOR_EACH_RIG(rig, ECHO, MODERN)
-    {
-        static const uint32_t sizes[] = {16, 4, 64};
-        start(rig, RING_RESET, 8);
-        for (unsigned i = 0; i < 3; i++) {
-            demand(serves(rig, 0));
-            struct vdrv_queue *q = &rig->drv.q[0];
-            uint64_t old_gpa = q->desc_gpa;
-            demand(vdrv_queue_reset(&rig->drv, 0));
-            vdrv_queue_alloc(&rig->drv, 0, sizes[i]);
-            demand(q->desc_gpa != old_gpa && q->size == sizes[i]);
-            vdrv_queue_write(&rig->drv, 0);
-            for (unsigned n = 0; n < 2 * sizes[i] + 1; n++)
-                expect(serves(rig, 0));
-        }
+    static const uint32_t sizes[] = {16, 4, 64};
+    start(rig, RING_RESET, 8);
+    for (unsigned i = 0; i < 3; i++) {
+        demand(serves(rig, 0));
+        struct vdrv_queue *q = &rig->drv.q[0];
+        uint64_t old_gpa = q->desc_gpa;
+        demand(vdrv_queue_reset(&rig->drv, 0));
+        vdrv_queue_alloc(&rig->drv, 0, sizes[i]);
+        demand(q->desc_gpa != old_gpa && q->size == sizes[i]);
+        vdrv_queue_write(&rig->drv, 0);
+        for (unsigned n = 0; n < 2 * sizes[i] + 1; n++)
+            expect(serves(rig, 0));
     }
 }
 
@@ -330,27 +303,24 @@ static void send_slow_and_quick(struct rig *rig, struct blkreq *slow, struct blk
 }
 
 /* With IN_ORDER buffers come back in the order in which they were made available. */
-Test(conformance, basic_reserved_5)
+Requirement(basic_reserved_5, BLK, MODERN)
 {
-    FOR_EACH_RIG(rig, BLK, MODERN)
-    {
-        struct blkreq slow, quick;
-        demand(vdrv_offered(&rig->drv) & VIRTIO_BIT(VIRTIO_F_IN_ORDER));
-        start(rig, VIRTIO_BIT(VIRTIO_F_IN_ORDER), 16);
-        send_slow_and_quick(rig, &slow, &quick);
-        expect(!has_used(rig, 0));
-        fake_blk_release(&rig->disk);
-        rig_step(rig);
-        expect(take_one(rig, 0, NULL) == (uint32_t)slow.head);
-        expect(take_one(rig, 0, NULL) == (uint32_t)quick.head);
+    struct blkreq slow, quick;
+    demand(vdrv_offered(&rig->drv) & VIRTIO_BIT(VIRTIO_F_IN_ORDER));
+    start(rig, VIRTIO_BIT(VIRTIO_F_IN_ORDER), 16);
+    send_slow_and_quick(rig, &slow, &quick);
+    expect(!has_used(rig, 0));
+    fake_blk_release(&rig->disk);
+    rig_step(rig);
+    expect(take_one(rig, 0, NULL) == (uint32_t)slow.head);
+    expect(take_one(rig, 0, NULL) == (uint32_t)quick.head);
 
-        start(rig, 0, 16); /* and without, in the order of completion */
-        send_slow_and_quick(rig, &slow, &quick);
-        expect(take_one(rig, 0, NULL) == (uint32_t)quick.head);
-        fake_blk_release(&rig->disk);
-        rig_step(rig);
-        expect(take_one(rig, 0, NULL) == (uint32_t)slow.head);
-    }
+    start(rig, 0, 16); /* and without, in the order of completion */
+    send_slow_and_quick(rig, &slow, &quick);
+    expect(take_one(rig, 0, NULL) == (uint32_t)quick.head);
+    fake_blk_release(&rig->disk);
+    rig_step(rig);
+    expect(take_one(rig, 0, NULL) == (uint32_t)slow.head);
 }
 
 /* SR_IOV is not offered where there is no function with an SR-IOV capability. */

@@ -69,6 +69,16 @@ struct rig *walk_next(struct walk *walk);
          once_ != NULL; once_ = NULL)                                                           \
         for (struct rig * rig; ((rig) = walk_next(&walk_)) != NULL;)
 
+/* A test of a requirement whose body is run on each of those rigs. */
+#define Requirement(name, device, where, ...)         \
+    static void conformance_##name(struct rig *rig);  \
+    Test(conformance, name)                           \
+    {                                                 \
+        FOR_EACH_RIG(rig, device, where, __VA_ARGS__) \
+        conformance_##name(rig);                      \
+    }                                                 \
+    static void conformance_##name(struct rig *rig)
+
 #define expect(condition) cr_expect(condition, "%s: %s", walk_place, #condition)
 #define demand(condition) cr_assert(condition, "%s: %s", walk_place, #condition)
 

@@ -30,52 +30,43 @@ Test(conformance, basic_features_legacy_1)
 }
 
 /* While the legacy interface is used the legacy rules hold: for features, status and queues. */
-Test(conformance, basic_features_legacy_2)
+Requirement(basic_features_legacy_2, ECHO, LEGACY)
 {
-    FOR_EACH_RIG(rig, ECHO, LEGACY)
-    {
-        uint32_t status = VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER;
-        vdrv_set_status(&rig->drv, VIRTIO_STATUS_ACKNOWLEDGE);
-        vdrv_set_status(&rig->drv, status);
-        vdrv_set_status(&rig->drv, status | VIRTIO_STATUS_FEATURES_OK);
-        expect(vdrv_status(&rig->drv) == status);
-        demand(vdrv_negotiate(&rig->drv, UINT32_MAX & ~RING_FEATURES)); /* no one refuses */
-        vdrv_driver_ok(&rig->drv);
-        expect(vdrv_status(&rig->drv) == (status | VIRTIO_STATUS_DRIVER_OK));
-        vdrv_queue_alloc(&rig->drv, 0, 8); /* a queue may come late */
-        vdrv_queue_write(&rig->drv, 0);
-        expect(serves(rig, 0));
-    }
+    uint32_t status = VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER;
+    vdrv_set_status(&rig->drv, VIRTIO_STATUS_ACKNOWLEDGE);
+    vdrv_set_status(&rig->drv, status);
+    vdrv_set_status(&rig->drv, status | VIRTIO_STATUS_FEATURES_OK);
+    expect(vdrv_status(&rig->drv) == status);
+    demand(vdrv_negotiate(&rig->drv, UINT32_MAX & ~RING_FEATURES)); /* no one refuses */
+    vdrv_driver_ok(&rig->drv);
+    expect(vdrv_status(&rig->drv) == (status | VIRTIO_STATUS_DRIVER_OK));
+    vdrv_queue_alloc(&rig->drv, 0, 8); /* a queue may come late */
+    vdrv_queue_write(&rig->drv, 0);
+    expect(serves(rig, 0));
 }
 
 /* The configuration space can be written before features are read. */
-Test(conformance, basic_init_legacy_1)
+Requirement(basic_init_legacy_1, ECHO, LEGACY)
 {
-    FOR_EACH_RIG(rig, ECHO, LEGACY)
-    {
-        uint8_t written[4] = {9, 8, 7, 6}, read[4];
-        vdrv_set_status(&rig->drv, 0);
-        vdrv_config_write(&rig->drv, 2, written, 4);
-        vdrv_config_read(&rig->drv, 2, read, 4);
-        expect(memcmp(written, read, 4) == 0);
-        start(rig, 0, 8);
-        expect(serves(rig, 0));
-    }
+    uint8_t written[4] = {9, 8, 7, 6}, read[4];
+    vdrv_set_status(&rig->drv, 0);
+    vdrv_config_write(&rig->drv, 2, written, 4);
+    vdrv_config_read(&rig->drv, 2, read, 4);
+    expect(memcmp(written, read, 4) == 0);
+    start(rig, 0, 8);
+    expect(serves(rig, 0));
 }
 
 /* The device can be used before DRIVER_OK. */
-Test(conformance, basic_init_legacy_2)
+Requirement(basic_init_legacy_2, ECHO, LEGACY)
 {
-    FOR_EACH_RIG(rig, ECHO, LEGACY)
-    {
-        demand(vdrv_negotiate(&rig->drv, 0));
-        vdrv_queue_alloc(&rig->drv, 0, 8);
-        vdrv_queue_write(&rig->drv, 0);
-        expect(!(vdrv_status(&rig->drv) & VIRTIO_STATUS_DRIVER_OK));
-        expect(serves(rig, 0));
-        vdrv_driver_ok(&rig->drv);
-        expect(serves(rig, 0));
-    }
+    demand(vdrv_negotiate(&rig->drv, 0));
+    vdrv_queue_alloc(&rig->drv, 0, 8);
+    vdrv_queue_write(&rig->drv, 0);
+    expect(!(vdrv_status(&rig->drv) & VIRTIO_STATUS_DRIVER_OK));
+    expect(serves(rig, 0));
+    vdrv_driver_ok(&rig->drv);
+    expect(serves(rig, 0));
 }
 
 /* ANY_LAYOUT is offered, and true. */
@@ -145,28 +136,25 @@ Test(conformance, split_layout_legacy_1)
 }
 
 /* The rings are in the guest's byte order, which is ours. */
-Test(conformance, split_endian_legacy_1)
+Requirement(split_endian_legacy_1, ECHO, LEGACY)
 {
-    FOR_EACH_RIG(rig, ECHO, LEGACY)
-    {
-        start(rig, 0, 64);
-        struct vdrv_queue *q = &rig->drv.q[0];
-        const struct {
-            uint64_t addr;
-            uint32_t len;
-            uint16_t flags, next;
-        } desc[] = {{0x100100, 0x203, VIRTQ_DESC_F_NEXT, 1}, {0x101000, 0x304, 2, 0}};
-        const uint16_t avail[] = {0, 1, 0}; /* flags, idx, ring[0] */
-        uint16_t used_idx;
-        uint32_t used[2];
-        memcpy(q->desc, desc, sizeof(desc));
-        memcpy(q->avail, avail, sizeof(avail));
-        vdrv_notify(q);
-        rig_step(rig);
-        memcpy(&used_idx, q->used + VIRTQ_USED_IDX, 2);
-        memcpy(used, q->used + VIRTQ_USED_RING, 8);
-        expect(used_idx == 1 && used[0] == 0 && used[1] == 0x203);
-    }
+    start(rig, 0, 64);
+    struct vdrv_queue *q = &rig->drv.q[0];
+    const struct {
+        uint64_t addr;
+        uint32_t len;
+        uint16_t flags, next;
+    } desc[] = {{0x100100, 0x203, VIRTQ_DESC_F_NEXT, 1}, {0x101000, 0x304, 2, 0}};
+    const uint16_t avail[] = {0, 1, 0}; /* flags, idx, ring[0] */
+    uint16_t used_idx;
+    uint32_t used[2];
+    memcpy(q->desc, desc, sizeof(desc));
+    memcpy(q->avail, avail, sizeof(avail));
+    vdrv_notify(q);
+    rig_step(rig);
+    memcpy(&used_idx, q->used + VIRTQ_USED_IDX, 2);
+    memcpy(used, q->used + VIRTQ_USED_RING, 8);
+    expect(used_idx == 1 && used[0] == 0 && used[1] == 0x203);
 }
 
 /* ---- PCI ---- */
@@ -207,81 +195,69 @@ Test(conformance, pci_discovery_legacy_3)
 }
 
 /* The legacy registers are in BAR 0, and work there. */
-Test(conformance, pci_layout_legacy_1)
+Requirement(pci_layout_legacy_1, ECHO, transitional)
 {
-    FOR_EACH_RIG(rig, ECHO, transitional)
-    {
-        demand(pci_get(rig, PCI_REG_BAR, 4) & PCI_BAR_IS_IO);
-        port_set(rig, VIRTIO_PCI_LEGACY_device_status, 1, 0);
-        expect(port_get(rig, VIRTIO_PCI_LEGACY_device_features, 4) & RING_FEATURES);
-        port_set(rig, VIRTIO_PCI_LEGACY_driver_features, 4, 1 << 3);
-        expect(port_get(rig, VIRTIO_PCI_LEGACY_driver_features, 4) == 1 << 3);
-        port_set(rig, VIRTIO_PCI_LEGACY_queue_select, 2, 1);
-        expect(port_get(rig, VIRTIO_PCI_LEGACY_queue_select, 2) == 1);
-        expect(port_get(rig, VIRTIO_PCI_LEGACY_queue_size, 2) == 1024);
-        port_set(rig, VIRTIO_PCI_LEGACY_queue_select, 2, 2);
-        expect(port_get(rig, VIRTIO_PCI_LEGACY_queue_size, 2) == 0);
-        port_set(rig, VIRTIO_PCI_LEGACY_device_status, 1, 1);
-        port_set(rig, VIRTIO_PCI_LEGACY_device_status, 1, 3);
-        expect(port_get(rig, VIRTIO_PCI_LEGACY_device_status, 1) == 3);
-    }
+    demand(pci_get(rig, PCI_REG_BAR, 4) & PCI_BAR_IS_IO);
+    port_set(rig, VIRTIO_PCI_LEGACY_device_status, 1, 0);
+    expect(port_get(rig, VIRTIO_PCI_LEGACY_device_features, 4) & RING_FEATURES);
+    port_set(rig, VIRTIO_PCI_LEGACY_driver_features, 4, 1 << 3);
+    expect(port_get(rig, VIRTIO_PCI_LEGACY_driver_features, 4) == 1 << 3);
+    port_set(rig, VIRTIO_PCI_LEGACY_queue_select, 2, 1);
+    expect(port_get(rig, VIRTIO_PCI_LEGACY_queue_select, 2) == 1);
+    expect(port_get(rig, VIRTIO_PCI_LEGACY_queue_size, 2) == 1024);
+    port_set(rig, VIRTIO_PCI_LEGACY_queue_select, 2, 2);
+    expect(port_get(rig, VIRTIO_PCI_LEGACY_queue_size, 2) == 0);
+    port_set(rig, VIRTIO_PCI_LEGACY_device_status, 1, 1);
+    port_set(rig, VIRTIO_PCI_LEGACY_device_status, 1, 3);
+    expect(port_get(rig, VIRTIO_PCI_LEGACY_device_status, 1) == 3);
 }
 
 /* The device configuration can be accessed in any width. */
-Test(conformance, pci_layout_legacy_2)
+Requirement(pci_layout_legacy_2, ECHO, PCI_LEGACY_INTX)
 {
-    FOR_EACH_RIG(rig, ECHO, PCI_LEGACY_INTX)
-    {
-        for (unsigned width = 1; width <= 4; width *= 2) {
-            for (unsigned at = 0; at + 4 <= sizeof(rig->echo.config); at += 4) {
-                for (unsigned i = 0; i < 4; i += width)
-                    port_set(rig, VIRTIO_PCI_LEGACY_config + at + i, width, 0x44332211u >> (8 * i));
-                expect(memcmp(rig->echo.config + at, "\x11\x22\x33\x44", 4) == 0);
-                for (unsigned as = 1; as <= 4; as *= 2) {
-                    uint32_t value = 0;
-                    for (unsigned i = 0; i < 4; i += as)
-                        value |= port_get(rig, VIRTIO_PCI_LEGACY_config + at + i, as) << (8 * i);
-                    expect(value == 0x44332211u);
-                }
-                memset(rig->echo.config, 0, sizeof(rig->echo.config));
+    for (unsigned width = 1; width <= 4; width *= 2) {
+        for (unsigned at = 0; at + 4 <= sizeof(rig->echo.config); at += 4) {
+            for (unsigned i = 0; i < 4; i += width)
+                port_set(rig, VIRTIO_PCI_LEGACY_config + at + i, width, 0x44332211u >> (8 * i));
+            expect(memcmp(rig->echo.config + at, "\x11\x22\x33\x44", 4) == 0);
+            for (unsigned as = 1; as <= 4; as *= 2) {
+                uint32_t value = 0;
+                for (unsigned i = 0; i < 4; i += as)
+                    value |= port_get(rig, VIRTIO_PCI_LEGACY_config + at + i, as) << (8 * i);
+                expect(value == 0x44332211u);
             }
+            memset(rig->echo.config, 0, sizeof(rig->echo.config));
         }
     }
 }
 
 /* The device configuration follows the header, whose length depends on MSI-X. */
-Test(conformance, pci_layout_legacy_3)
+Requirement(pci_layout_legacy_3, BLK, transitional)
 {
-    FOR_EACH_RIG(rig, BLK, transitional)
-    {
-        unsigned control = pci_cap(rig, PCI_CAP_MSIX, 0) + 2;
-        demand(control > 2);
-        pci_set(rig, control, 2, 0);
-        expect(port_get(rig, 20, 4) == RIG_DISK_BYTES / 512);
-        pci_set(rig, control, 2, 0x8000);
-        expect(port_get(rig, 24, 4) == RIG_DISK_BYTES / 512);
-        pci_set(rig, control, 2, 0);
-        expect(port_get(rig, 20, 4) == RIG_DISK_BYTES / 512);
-    }
+    unsigned control = pci_cap(rig, PCI_CAP_MSIX, 0) + 2;
+    demand(control > 2);
+    pci_set(rig, control, 2, 0);
+    expect(port_get(rig, 20, 4) == RIG_DISK_BYTES / 512);
+    pci_set(rig, control, 2, 0x8000);
+    expect(port_get(rig, 24, 4) == RIG_DISK_BYTES / 512);
+    pci_set(rig, control, 2, 0);
+    expect(port_get(rig, 20, 4) == RIG_DISK_BYTES / 512);
 }
 
 /* Features 32 to 63 do not count, not even those of a driver that was there before. */
-Test(conformance, pci_layout_legacy_4)
+Requirement(pci_layout_legacy_4, ECHO, PCI_LEGACY | PCI_LEGACY_INTX)
 {
-    FOR_EACH_RIG(rig, ECHO, PCI_LEGACY | PCI_LEGACY_INTX)
-    {
-        start(rig, RING_FEATURES, 8);
-        expect(serves(rig, 0));
-        vdrv_set_status(&rig->drv, 0);
-        common_set(rig, VIRTIO_PCI_COMMON_device_status, 1, 1);
-        common_set(rig, VIRTIO_PCI_COMMON_device_status, 1, 3);
-        common_set(rig, VIRTIO_PCI_COMMON_driver_feature_select, 4, 1);
-        common_set(rig, VIRTIO_PCI_COMMON_driver_feature, 4, 1 | 1 << (VIRTIO_F_RING_PACKED - 32));
-        common_set(rig, VIRTIO_PCI_COMMON_device_status, 1, 11);
-        demand(common_get(rig, VIRTIO_PCI_COMMON_device_status, 1) == 11);
-        start(rig, RING_FEATURES, 8); /* which resets */
-        expect(serves(rig, 0));       /* a split ring */
-    }
+    start(rig, RING_FEATURES, 8);
+    expect(serves(rig, 0));
+    vdrv_set_status(&rig->drv, 0);
+    common_set(rig, VIRTIO_PCI_COMMON_device_status, 1, 1);
+    common_set(rig, VIRTIO_PCI_COMMON_device_status, 1, 3);
+    common_set(rig, VIRTIO_PCI_COMMON_driver_feature_select, 4, 1);
+    common_set(rig, VIRTIO_PCI_COMMON_driver_feature, 4, 1 | 1 << (VIRTIO_F_RING_PACKED - 32));
+    common_set(rig, VIRTIO_PCI_COMMON_device_status, 1, 11);
+    demand(common_get(rig, VIRTIO_PCI_COMMON_device_status, 1) == 11);
+    start(rig, RING_FEATURES, 8); /* which resets */
+    expect(serves(rig, 0));       /* a split ring */
 }
 
 /* BAR 0 of a transitional device is in I/O space, with room for all of the legacy interface. */

@@ -28,141 +28,117 @@ Test(conformance, mmio_regs_2)
 }
 
 /* A bit of InterruptStatus stays set from its event until the driver acknowledges it. */
-Test(conformance, mmio_regs_3)
+Requirement(mmio_regs_3, ECHO, MMIO)
 {
-    FOR_EACH_RIG(rig, ECHO, MMIO)
-    {
-        start(rig, RING_FEATURES, 8);
-        send_one(rig, 0);
-        virtio_device_config_changed(rig->dev);
-        expect(vdrv_get(&rig->drv, VIRTIO_MMIO_InterruptStatus) == 3);
-        expect(vdrv_get(&rig->drv, VIRTIO_MMIO_InterruptStatus) == 3);
-        vdrv_set(&rig->drv, VIRTIO_MMIO_InterruptACK, VIRTIO_ISR_QUEUE);
-        expect(vdrv_get(&rig->drv, VIRTIO_MMIO_InterruptStatus) == VIRTIO_ISR_CONFIG);
-        vdrv_set(&rig->drv, VIRTIO_MMIO_InterruptACK, VIRTIO_ISR_CONFIG);
-        expect(vdrv_get(&rig->drv, VIRTIO_MMIO_InterruptStatus) == 0);
-    }
+    start(rig, RING_FEATURES, 8);
+    send_one(rig, 0);
+    virtio_device_config_changed(rig->dev);
+    expect(vdrv_get(&rig->drv, VIRTIO_MMIO_InterruptStatus) == 3);
+    expect(vdrv_get(&rig->drv, VIRTIO_MMIO_InterruptStatus) == 3);
+    vdrv_set(&rig->drv, VIRTIO_MMIO_InterruptACK, VIRTIO_ISR_QUEUE);
+    expect(vdrv_get(&rig->drv, VIRTIO_MMIO_InterruptStatus) == VIRTIO_ISR_CONFIG);
+    vdrv_set(&rig->drv, VIRTIO_MMIO_InterruptACK, VIRTIO_ISR_CONFIG);
+    expect(vdrv_get(&rig->drv, VIRTIO_MMIO_InterruptStatus) == 0);
 }
 
 /* Bits of InterruptStatus that have no event read 0. */
-Test(conformance, mmio_regs_4)
+Requirement(mmio_regs_4, ECHO, MMIO)
 {
-    FOR_EACH_RIG(rig, ECHO, MMIO)
-    {
-        expect(vdrv_get(&rig->drv, VIRTIO_MMIO_InterruptStatus) == 0);
-        start(rig, 0, 8);
-        expect(vdrv_get(&rig->drv, VIRTIO_MMIO_InterruptStatus) == 0);
-        send_one(rig, 0);
-        expect(vdrv_get(&rig->drv, VIRTIO_MMIO_InterruptStatus) == VIRTIO_ISR_QUEUE);
-        vdrv_set(&rig->drv, VIRTIO_MMIO_InterruptACK, UINT32_MAX);
-        virtio_device_config_changed(rig->dev);
-        expect(vdrv_get(&rig->drv, VIRTIO_MMIO_InterruptStatus) == VIRTIO_ISR_CONFIG);
-    }
+    expect(vdrv_get(&rig->drv, VIRTIO_MMIO_InterruptStatus) == 0);
+    start(rig, 0, 8);
+    expect(vdrv_get(&rig->drv, VIRTIO_MMIO_InterruptStatus) == 0);
+    send_one(rig, 0);
+    expect(vdrv_get(&rig->drv, VIRTIO_MMIO_InterruptStatus) == VIRTIO_ISR_QUEUE);
+    vdrv_set(&rig->drv, VIRTIO_MMIO_InterruptACK, UINT32_MAX);
+    virtio_device_config_changed(rig->dev);
+    expect(vdrv_get(&rig->drv, VIRTIO_MMIO_InterruptStatus) == VIRTIO_ISR_CONFIG);
 }
 
 /* A reset clears InterruptStatus and the QueueReady of all queues. */
-Test(conformance, mmio_regs_5)
+Requirement(mmio_regs_5, ECHO, MMIO)
 {
-    FOR_EACH_RIG(rig, ECHO, MMIO)
-    {
-        start(rig, 0, 8);
-        send_one(rig, 0);
-        virtio_device_config_changed(rig->dev);
-        demand(vdrv_get(&rig->drv, VIRTIO_MMIO_InterruptStatus) == 3);
-        vdrv_set(&rig->drv, VIRTIO_MMIO_Status, 0);
-        expect(vdrv_get(&rig->drv, VIRTIO_MMIO_InterruptStatus) == 0);
-        for (unsigned queue = 0; queue < 2; queue++) {
-            select_queue(rig, queue);
-            expect(vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReady) == 0);
-        }
+    start(rig, 0, 8);
+    send_one(rig, 0);
+    virtio_device_config_changed(rig->dev);
+    demand(vdrv_get(&rig->drv, VIRTIO_MMIO_InterruptStatus) == 3);
+    vdrv_set(&rig->drv, VIRTIO_MMIO_Status, 0);
+    expect(vdrv_get(&rig->drv, VIRTIO_MMIO_InterruptStatus) == 0);
+    for (unsigned queue = 0; queue < 2; queue++) {
+        select_queue(rig, queue);
+        expect(vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReady) == 0);
     }
 }
 
 /* ConfigGeneration changes when a driver may see half of an old and half of a new configuration. */
-Test(conformance, mmio_regs_6)
+Requirement(mmio_regs_6, CONSOLE, MMIO)
 {
-    FOR_EACH_RIG(rig, CONSOLE, MMIO)
-    {
-        start(rig, VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE), 8);
-        uint32_t before = vdrv_get(&rig->drv, VIRTIO_MMIO_ConfigGeneration);
-        uint16_t size[2];
-        vdrv_config_read(&rig->drv, VIRTIO_CONSOLE_CONFIG_cols, &size[0], 2);
-        const struct chr_handler *handler = rig->chr.backend.handler;
-        handler->on_resize(handler->ctx, 132, 50);
-        vdrv_config_read(&rig->drv, VIRTIO_CONSOLE_CONFIG_rows, &size[1], 2);
-        demand(size[0] == 80 && size[1] == 50); /* torn */
-        expect(vdrv_get(&rig->drv, VIRTIO_MMIO_ConfigGeneration) != before);
-    }
+    start(rig, VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE), 8);
+    uint32_t before = vdrv_get(&rig->drv, VIRTIO_MMIO_ConfigGeneration);
+    uint16_t size[2];
+    vdrv_config_read(&rig->drv, VIRTIO_CONSOLE_CONFIG_cols, &size[0], 2);
+    const struct chr_handler *handler = rig->chr.backend.handler;
+    handler->on_resize(handler->ctx, 132, 50);
+    vdrv_config_read(&rig->drv, VIRTIO_CONSOLE_CONFIG_rows, &size[1], 2);
+    demand(size[0] == 80 && size[1] == 50); /* torn */
+    expect(vdrv_get(&rig->drv, VIRTIO_MMIO_ConfigGeneration) != before);
 }
 
 /* The device does not access a queue whose QueueReady is 0. */
-Test(conformance, mmio_regs_7)
+Requirement(mmio_regs_7, ECHO, MMIO)
 {
-    FOR_EACH_RIG(rig, ECHO, MMIO)
-    {
-        demand(vdrv_negotiate(&rig->drv, 0));
-        vdrv_queue_alloc(&rig->drv, 0, 8);
-        vdrv_queue_alloc(&rig->drv, 1, 8);
-        vdrv_queue_write(&rig->drv, 0);
-        vdrv_queue_write(&rig->drv, 1);
-        select_queue(rig, 0);
-        vdrv_set(&rig->drv, VIRTIO_MMIO_QueueReady, 0);
-        vdrv_driver_ok(&rig->drv);
-        uint64_t gpa = send_one(rig, 0);
-        expect(!has_used(rig, 0) && holds(rig, gpa, 4, 0xee));
-        expect(serves(rig, 1));
-        select_queue(rig, 1);
-        vdrv_set(&rig->drv, VIRTIO_MMIO_QueueReady, 0);
-        gpa = send_one(rig, 1);
-        expect(!has_used(rig, 1) && holds(rig, gpa, 4, 0xee));
-    }
+    demand(vdrv_negotiate(&rig->drv, 0));
+    vdrv_queue_alloc(&rig->drv, 0, 8);
+    vdrv_queue_alloc(&rig->drv, 1, 8);
+    vdrv_queue_write(&rig->drv, 0);
+    vdrv_queue_write(&rig->drv, 1);
+    select_queue(rig, 0);
+    vdrv_set(&rig->drv, VIRTIO_MMIO_QueueReady, 0);
+    vdrv_driver_ok(&rig->drv);
+    uint64_t gpa = send_one(rig, 0);
+    expect(!has_used(rig, 0) && holds(rig, gpa, 4, 0xee));
+    expect(serves(rig, 1));
+    select_queue(rig, 1);
+    vdrv_set(&rig->drv, VIRTIO_MMIO_QueueReady, 0);
+    gpa = send_one(rig, 1);
+    expect(!has_used(rig, 1) && holds(rig, gpa, 4, 0xee));
 }
 
 /* QueueReset is 0 after a reset of the device. */
-Test(conformance, mmio_regs_8)
+Requirement(mmio_regs_8, ECHO, MMIO)
 {
-    FOR_EACH_RIG(rig, ECHO, MMIO)
-    {
-        start(rig, RING_RESET, 8);
-        select_queue(rig, 1);
-        vdrv_set(&rig->drv, VIRTIO_MMIO_QueueReset, 1);
-        vdrv_set(&rig->drv, VIRTIO_MMIO_Status, 0);
-        for (unsigned queue = 0; queue < 2; queue++) {
-            select_queue(rig, queue);
-            expect(vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReset) == 0);
-        }
+    start(rig, RING_RESET, 8);
+    select_queue(rig, 1);
+    vdrv_set(&rig->drv, VIRTIO_MMIO_QueueReset, 1);
+    vdrv_set(&rig->drv, VIRTIO_MMIO_Status, 0);
+    for (unsigned queue = 0; queue < 2; queue++) {
+        select_queue(rig, queue);
+        expect(vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReset) == 0);
     }
 }
 
 /* QueueReset is 0 when the queue is ready again. */
-Test(conformance, mmio_regs_9)
+Requirement(mmio_regs_9, ECHO, MMIO)
 {
-    FOR_EACH_RIG(rig, ECHO, MMIO)
-    {
-        start(rig, RING_RESET, 8);
-        select_queue(rig, 1);
-        vdrv_set(&rig->drv, VIRTIO_MMIO_QueueReset, 1);
-        vdrv_queue_alloc(&rig->drv, 1, 8);
-        vdrv_queue_write(&rig->drv, 1);
-        demand(vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReady) == 1);
-        expect(vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReset) == 0);
-        expect(serves(rig, 1));
-    }
+    start(rig, RING_RESET, 8);
+    select_queue(rig, 1);
+    vdrv_set(&rig->drv, VIRTIO_MMIO_QueueReset, 1);
+    vdrv_queue_alloc(&rig->drv, 1, 8);
+    vdrv_queue_write(&rig->drv, 1);
+    demand(vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReady) == 1);
+    expect(vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReset) == 0);
+    expect(serves(rig, 1));
 }
 
 /* Writing 1 to QueueReset resets the queue that is selected, and no other. */
-Test(conformance, mmio_regs_10)
+Requirement(mmio_regs_10, ECHO, MMIO)
 {
-    FOR_EACH_RIG(rig, ECHO, MMIO)
-    {
-        start(rig, RING_RESET, 8);
-        demand(serves(rig, 0) && serves(rig, 1));
-        select_queue(rig, 1);
-        vdrv_set(&rig->drv, VIRTIO_MMIO_QueueReset, 1);
-        send_one(rig, 1);
-        expect(!has_used(rig, 1));
-        expect(serves(rig, 0));
-    }
+    start(rig, RING_RESET, 8);
+    demand(serves(rig, 0) && serves(rig, 1));
+    select_queue(rig, 1);
+    vdrv_set(&rig->drv, VIRTIO_MMIO_QueueReset, 1);
+    send_one(rig, 1);
+    expect(!has_used(rig, 1));
+    expect(serves(rig, 0));
 }
 
 static uint64_t read_queue_reset(struct rig *rig)
@@ -171,30 +147,24 @@ static uint64_t read_queue_reset(struct rig *rig)
 }
 
 /* QueueReset reads 1 while the reset is under way. */
-Test(conformance, mmio_regs_11)
+Requirement(mmio_regs_11, BLK, MMIO)
 {
-    FOR_EACH_RIG(rig, BLK, MMIO)
-    {
-        start(rig, RING_RESET, 8);
-        select_queue(rig, 0);
-        watch_drain(rig, read_queue_reset);
-        vdrv_set(&rig->drv, VIRTIO_MMIO_QueueReset, 1);
-        expect(watched_all_ones(rig));
-        expect(vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReset) == 0);
-    }
+    start(rig, RING_RESET, 8);
+    select_queue(rig, 0);
+    watch_drain(rig, read_queue_reset);
+    vdrv_set(&rig->drv, VIRTIO_MMIO_QueueReset, 1);
+    expect(watched_all_ones(rig));
+    expect(vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReset) == 0);
 }
 
 /* QueueReset and QueueReady are 0 when the reset of the queue is done. */
-Test(conformance, mmio_regs_12)
+Requirement(mmio_regs_12, ECHO, MMIO)
 {
-    FOR_EACH_RIG(rig, ECHO, MMIO)
-    {
-        start(rig, RING_RESET, 8);
-        select_queue(rig, 0);
-        demand(vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReady) == 1);
-        vdrv_set(&rig->drv, VIRTIO_MMIO_QueueReset, 1);
-        rig_step(rig);
-        expect(vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReset) == 0);
-        expect(vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReady) == 0);
-    }
+    start(rig, RING_RESET, 8);
+    select_queue(rig, 0);
+    demand(vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReady) == 1);
+    vdrv_set(&rig->drv, VIRTIO_MMIO_QueueReset, 1);
+    rig_step(rig);
+    expect(vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReset) == 0);
+    expect(vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReady) == 0);
 }

@@ -125,23 +125,17 @@ static uint8_t set_table(struct rig *rig)
 /* ---- configuration layout ---- */
 
 /* max_virtqueue_pairs is 1 to 0x8000. */
-Test(conformance, net_config_1)
+Requirement(net_config_1, NET, EVERYWHERE, .queues = 3)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE, .queues = 3)
-    {
-        demand(vdrv_offered(&rig->drv) & F(MQ));
-        expect(config_get(rig, VIRTIO_NET_CONFIG_max_virtqueue_pairs, 2) == 3);
-    }
+    demand(vdrv_offered(&rig->drv) & F(MQ));
+    expect(config_get(rig, VIRTIO_NET_CONFIG_max_virtqueue_pairs, 2) == 3);
 }
 
 /* mtu is 68 to 65535. */
-Test(conformance, net_config_2)
+Requirement(net_config_2, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        demand(vdrv_offered(&rig->drv) & F(MTU));
-        expect(config_get(rig, VIRTIO_NET_CONFIG_mtu, 2) >= 68);
-    }
+    demand(vdrv_offered(&rig->drv) & F(MTU));
+    expect(config_get(rig, VIRTIO_NET_CONFIG_mtu, 2) >= 68);
 }
 
 /* mtu is 1280 or more, unless somebody wants less. */
@@ -152,79 +146,61 @@ Test(conformance, net_config_3)
 }
 
 /* mtu stays. */
-Test(conformance, net_config_4)
+Requirement(net_config_4, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        uint32_t mtu = config_get(rig, VIRTIO_NET_CONFIG_mtu, 2);
-        vdrv_config_write(&rig->drv, VIRTIO_NET_CONFIG_mtu, "\1\1", 2);
-        expect(config_get(rig, VIRTIO_NET_CONFIG_mtu, 2) == mtu);
-        rig->ether.backend.info.mtu_bytes = 9000;
-        fake_net_link(&rig->ether, false);
-        begin(rig, F(MTU));
-        expect(config_get(rig, VIRTIO_NET_CONFIG_mtu, 2) == mtu);
-    }
+    uint32_t mtu = config_get(rig, VIRTIO_NET_CONFIG_mtu, 2);
+    vdrv_config_write(&rig->drv, VIRTIO_NET_CONFIG_mtu, "\1\1", 2);
+    expect(config_get(rig, VIRTIO_NET_CONFIG_mtu, 2) == mtu);
+    rig->ether.backend.info.mtu_bytes = 9000;
+    fake_net_link(&rig->ether, false);
+    begin(rig, F(MTU));
+    expect(config_get(rig, VIRTIO_NET_CONFIG_mtu, 2) == mtu);
 }
 
 /* No frame that is longer than mtu and its link header comes, without GSO. */
-Test(conformance, net_config_5)
+Requirement(net_config_5, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        struct netio_packet packet = {.frame_bytes = 1514};
-        begin(rig, F(MTU));
-        expect(comes(rig, &packet, NULL));
-        packet.frame_bytes++;
-        expect(!comes(rig, &packet, NULL));
-        packet.gso_type = VIRTIO_NET_HDR_GSO_ECN;
-        expect(!comes(rig, &packet, NULL));
-    }
+    struct netio_packet packet = {.frame_bytes = 1514};
+    begin(rig, F(MTU));
+    expect(comes(rig, &packet, NULL));
+    packet.frame_bytes++;
+    expect(!comes(rig, &packet, NULL));
+    packet.gso_type = VIRTIO_NET_HDR_GSO_ECN;
+    expect(!comes(rig, &packet, NULL));
 }
 
 /* Frames up to mtu and the link header go out whole. */
-Test(conformance, net_config_6)
+Requirement(net_config_6, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        begin(rig, F(MTU));
-        expect(goes(rig, &(struct netio_packet){.frame_bytes = 1514}, NULL));
-        struct netio_packet ecn = {.frame_bytes = 1514, .gso_type = VIRTIO_NET_HDR_GSO_ECN};
-        expect(goes(rig, &ecn, NULL));
-    }
+    begin(rig, F(MTU));
+    expect(goes(rig, &(struct netio_packet){.frame_bytes = 1514}, NULL));
+    struct netio_packet ecn = {.frame_bytes = 1514, .gso_type = VIRTIO_NET_HDR_GSO_ECN};
+    expect(goes(rig, &ecn, NULL));
 }
 
 /* speed is in Mbit/s. */
-Test(conformance, net_config_10)
+Requirement(net_config_10, NET, MODERN)
 {
-    FOR_EACH_RIG(rig, NET, MODERN)
-    {
-        demand(vdrv_offered(&rig->drv) & F(SPEED_DUPLEX));
-        expect(config_get(rig, VIRTIO_NET_CONFIG_speed, 4) == 10000);
-    }
+    demand(vdrv_offered(&rig->drv) & F(SPEED_DUPLEX));
+    expect(config_get(rig, VIRTIO_NET_CONFIG_speed, 4) == 10000);
 }
 
 /* duplex is 0, 1 or 0xff. */
-Test(conformance, net_config_11)
+Requirement(net_config_11, NET, MODERN)
 {
-    FOR_EACH_RIG(rig, NET, MODERN)
-    {
-        uint32_t duplex = config_get(rig, VIRTIO_NET_CONFIG_duplex, 1);
-        expect(duplex == 0 || duplex == 1 || duplex == 0xff);
-    }
+    uint32_t duplex = config_get(rig, VIRTIO_NET_CONFIG_duplex, 1);
+    expect(duplex == 0 || duplex == 1 || duplex == 0xff);
 }
 
 /* While the link is up speed and duplex stay. */
-Test(conformance, net_config_12)
+Requirement(net_config_12, NET, MODERN)
 {
-    FOR_EACH_RIG(rig, NET, MODERN)
-    {
-        begin(rig, F(STATUS) | F(SPEED_DUPLEX));
-        uint32_t duplex = config_get(rig, VIRTIO_NET_CONFIG_duplex, 1);
-        rig->ether.backend.info.speed_mbps = 10;
-        fake_net_link(&rig->ether, true);
-        expect(config_get(rig, VIRTIO_NET_CONFIG_speed, 4) == 10000);
-        expect(config_get(rig, VIRTIO_NET_CONFIG_duplex, 1) == duplex);
-    }
+    begin(rig, F(STATUS) | F(SPEED_DUPLEX));
+    uint32_t duplex = config_get(rig, VIRTIO_NET_CONFIG_duplex, 1);
+    rig->ether.backend.info.speed_mbps = 10;
+    fake_net_link(&rig->ether, true);
+    expect(config_get(rig, VIRTIO_NET_CONFIG_speed, 4) == 10000);
+    expect(config_get(rig, VIRTIO_NET_CONFIG_duplex, 1) == duplex);
 }
 
 /* CTRL_RX_EXTRA is not offered without CTRL_VQ. */
@@ -237,60 +213,47 @@ Test(conformance, net_config_14)
 /* ---- packet transmission ---- */
 
 /* Flags that are unknown do not count. */
-Test(conformance, net_tx_1)
+Requirement(net_tx_1, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        struct netio_packet packet = plain;
-        uint8_t header[NET_HEADER_BYTES];
-        packet.flags = 0xfe;
-        begin(rig, F(CSUM));
-        expect(goes(rig, &packet, header) && header[VIRTIO_NET_HDR_flags] == 0);
-    }
+    struct netio_packet packet = plain;
+    uint8_t header[NET_HEADER_BYTES];
+    packet.flags = 0xfe;
+    begin(rig, F(CSUM));
+    expect(goes(rig, &packet, header) && header[VIRTIO_NET_HDR_flags] == 0);
 }
 
 /* Without NEEDS_CSUM csum_start and csum_offset do not count. */
-Test(conformance, net_tx_2)
+Requirement(net_tx_2, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        struct netio_packet packet = plain;
-        uint8_t header[NET_HEADER_BYTES];
-        packet.csum_start = packet.csum_offset = 0xffff;
-        begin(rig, F(CSUM));
-        demand(goes(rig, &packet, header));
-        expect(le16_get(header + VIRTIO_NET_HDR_csum_start) == 0);
-        expect(le16_get(header + VIRTIO_NET_HDR_csum_offset) == 0);
-    }
+    struct netio_packet packet = plain;
+    uint8_t header[NET_HEADER_BYTES];
+    packet.csum_start = packet.csum_offset = 0xffff;
+    begin(rig, F(CSUM));
+    demand(goes(rig, &packet, header));
+    expect(le16_get(header + VIRTIO_NET_HDR_csum_start) == 0);
+    expect(le16_get(header + VIRTIO_NET_HDR_csum_offset) == 0);
 }
 
 /* hdr_len may be wrong. */
-Test(conformance, net_tx_7)
+Requirement(net_tx_7, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        static const uint16_t lens[] = {0, 1, 2999, 3001, 0xffff};
-        begin(rig, F(CSUM) | F(HOST_TSO4));
-        for (unsigned i = 0; i < ARRAY_SIZE(lens); i++) {
-            struct netio_packet packet = segments;
-            uint8_t header[NET_HEADER_BYTES];
-            packet.hdr_len = lens[i];
-            demand(goes(rig, &packet, header));
-            expect(le16_get(header + VIRTIO_NET_HDR_hdr_len) <= packet.frame_bytes);
-        }
+    static const uint16_t lens[] = {0, 1, 2999, 3001, 0xffff};
+    begin(rig, F(CSUM) | F(HOST_TSO4));
+    for (unsigned i = 0; i < ARRAY_SIZE(lens); i++) {
+        struct netio_packet packet = segments;
+        uint8_t header[NET_HEADER_BYTES];
+        packet.hdr_len = lens[i];
+        demand(goes(rig, &packet, header));
+        expect(le16_get(header + VIRTIO_NET_HDR_hdr_len) <= packet.frame_bytes);
     }
 }
 
 /* Without NEEDS_CSUM a checksum may be wrong: the frame goes out as it is. */
-Test(conformance, net_tx_12)
+Requirement(net_tx_12, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        begin(rig, F(CSUM));
-        for (unsigned fill = 0; fill < 256; fill += 51)
-            expect(
-                goes(rig, &(struct netio_packet){.frame_bytes = 90, .fill = (uint8_t)fill}, NULL));
-    }
+    begin(rig, F(CSUM));
+    for (unsigned fill = 0; fill < 256; fill += 51)
+        expect(goes(rig, &(struct netio_packet){.frame_bytes = 90, .fill = (uint8_t)fill}, NULL));
 }
 
 /* ---- receive buffers, incoming packets ---- */
@@ -316,117 +279,93 @@ static unsigned merged(struct rig *rig, uint8_t *header, uint32_t len[4], unsign
 }
 
 /* num_buffers says how many buffers have the frame. */
-Test(conformance, net_rx_setup_1)
+Requirement(net_rx_setup_1, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        uint8_t header[NET_HEADER_BYTES];
-        uint32_t len[4];
-        unsigned interrupts;
-        begin(rig, F(MRG_RXBUF));
-        expect(merged(rig, header, len, &interrupts) == 3);
-        expect(le16_get(header + VIRTIO_NET_HDR_num_buffers) == 3);
-    }
+    uint8_t header[NET_HEADER_BYTES];
+    uint32_t len[4];
+    unsigned interrupts;
+    begin(rig, F(MRG_RXBUF));
+    expect(merged(rig, header, len, &interrupts) == 3);
+    expect(le16_get(header + VIRTIO_NET_HDR_num_buffers) == 3);
 }
 
 /* Without MRG_RXBUF a frame has one buffer, and is lost if that is too short. */
-Test(conformance, net_rx_setup_2)
+Requirement(net_rx_setup_2, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        uint8_t header[NET_HEADER_BYTES];
-        uint32_t len[4];
-        unsigned interrupts;
-        begin(rig, 0);
-        expect(merged(rig, header, len, &interrupts) == 0);
-        netio_arrive(rig, 0, &(struct netio_packet){.frame_bytes = 30});
-        expect(netio_take_all(rig, RX) == 1);
-    }
+    uint8_t header[NET_HEADER_BYTES];
+    uint32_t len[4];
+    unsigned interrupts;
+    begin(rig, 0);
+    expect(merged(rig, header, len, &interrupts) == 0);
+    netio_arrive(rig, 0, &(struct netio_packet){.frame_bytes = 30});
+    expect(netio_take_all(rig, RX) == 1);
 }
 
 /* And num_buffers is 1. */
-Test(conformance, net_rx_1)
+Requirement(net_rx_1, NET, MODERN)
 {
-    FOR_EACH_RIG(rig, NET, MODERN)
-    {
-        uint8_t header[NET_HEADER_BYTES];
-        begin(rig, 0);
-        demand(comes(rig, &plain, header));
-        expect(le16_get(header + VIRTIO_NET_HDR_num_buffers) == 1);
-    }
+    uint8_t header[NET_HEADER_BYTES];
+    begin(rig, 0);
+    demand(comes(rig, &plain, header));
+    expect(le16_get(header + VIRTIO_NET_HDR_num_buffers) == 1);
 }
 
 /* With MRG_RXBUF num_buffers counts them, the one of a frame that fits too. */
-Test(conformance, net_rx_2)
+Requirement(net_rx_2, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        uint8_t header[NET_HEADER_BYTES];
-        begin(rig, F(MRG_RXBUF));
-        demand(comes(rig, &plain, header));
-        expect(le16_get(header + VIRTIO_NET_HDR_num_buffers) == 1);
-        for (unsigned n = 0; n < 50; n++)
-            netio_post(rig, 0, 30); /* a header, and one byte each of the others */
-        netio_arrive(rig, 0, &(struct netio_packet){.frame_bytes = 30 * 40 + 1});
-        expect(netio_take_all(rig, RX) == 41);
-    }
+    uint8_t header[NET_HEADER_BYTES];
+    begin(rig, F(MRG_RXBUF));
+    demand(comes(rig, &plain, header));
+    expect(le16_get(header + VIRTIO_NET_HDR_num_buffers) == 1);
+    for (unsigned n = 0; n < 50; n++)
+        netio_post(rig, 0, 30); /* a header, and one byte each of the others */
+    netio_arrive(rig, 0, &(struct netio_packet){.frame_bytes = 30 * 40 + 1});
+    expect(netio_take_all(rig, RX) == 41);
 }
 
 /* All buffers of a frame but the last are full. */
-Test(conformance, net_rx_3)
+Requirement(net_rx_3, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        uint8_t header[NET_HEADER_BYTES];
-        uint32_t len[4];
-        unsigned interrupts;
-        begin(rig, F(MRG_RXBUF));
-        demand(merged(rig, header, len, &interrupts) == 3);
-        expect(len[0] == 50 && len[1] == 50 && len[2] == 12);
-    }
+    uint8_t header[NET_HEADER_BYTES];
+    uint32_t len[4];
+    unsigned interrupts;
+    begin(rig, F(MRG_RXBUF));
+    demand(merged(rig, header, len, &interrupts) == 3);
+    expect(len[0] == 50 && len[1] == 50 && len[2] == 12);
 }
 
 /* The buffers of a frame become used together. */
-Test(conformance, net_rx_4)
+Requirement(net_rx_4, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        uint8_t header[NET_HEADER_BYTES];
-        uint32_t len[4];
-        unsigned interrupts;
-        begin(rig, F(MRG_RXBUF));
-        expect(merged(rig, header, len, &interrupts) == 3);
-        expect(interrupts == 1);
-    }
+    uint8_t header[NET_HEADER_BYTES];
+    uint32_t len[4];
+    unsigned interrupts;
+    begin(rig, F(MRG_RXBUF));
+    expect(merged(rig, header, len, &interrupts) == 3);
+    expect(interrupts == 1);
 }
 
 /* Without GUEST_CSUM flags are 0. */
-Test(conformance, net_rx_5)
+Requirement(net_rx_5, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        struct netio_packet packet = plain;
-        uint8_t header[NET_HEADER_BYTES];
-        packet.flags = VIRTIO_NET_HDR_F_DATA_VALID | 4;
-        begin(rig, 0);
-        expect(comes(rig, &packet, header) && header[VIRTIO_NET_HDR_flags] == 0);
-    }
+    struct netio_packet packet = plain;
+    uint8_t header[NET_HEADER_BYTES];
+    packet.flags = VIRTIO_NET_HDR_F_DATA_VALID | 4;
+    begin(rig, 0);
+    expect(comes(rig, &packet, header) && header[VIRTIO_NET_HDR_flags] == 0);
 }
 
 /* ... and the network is told to give complete checksums; what has none does not come. */
-Test(conformance, net_rx_6)
+Requirement(net_rx_6, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        struct netio_packet packet = plain;
-        packet.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
-        begin(rig, 0);
-        expect(rig->ether.offloads == 0);
-        expect(!comes(rig, &packet, NULL));
-        begin(rig, F(GUEST_CSUM));
-        expect(rig->ether.offloads == NET_CSUM);
-        expect(comes(rig, &packet, NULL));
-    }
+    struct netio_packet packet = plain;
+    packet.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+    begin(rig, 0);
+    expect(rig->ether.offloads == 0);
+    expect(!comes(rig, &packet, NULL));
+    begin(rig, F(GUEST_CSUM));
+    expect(rig->ether.offloads == NET_CSUM);
+    expect(comes(rig, &packet, NULL));
 }
 
 /* A type of segments comes to a driver that has negotiated it, and to no other. */
@@ -469,125 +408,98 @@ Test(conformance, net_rx_10)
 }
 
 /* Without GUEST_ECN no segments with ECN come. */
-Test(conformance, net_rx_13)
+Requirement(net_rx_13, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        begin(rig, TSO);
-        expect(!(rig->ether.offloads & NET_ECN));
-        expect(!comes_with(rig, VIRTIO_NET_HDR_GSO_TCPV4 | VIRTIO_NET_HDR_GSO_ECN));
-    }
+    begin(rig, TSO);
+    expect(!(rig->ether.offloads & NET_ECN));
+    expect(!comes_with(rig, VIRTIO_NET_HDR_GSO_TCPV4 | VIRTIO_NET_HDR_GSO_ECN));
 }
 
 /* With it they come, and are marked. */
-Test(conformance, net_rx_14)
+Requirement(net_rx_14, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        struct netio_packet packet = segments;
-        uint8_t header[NET_HEADER_BYTES];
-        packet.gso_type |= VIRTIO_NET_HDR_GSO_ECN;
-        begin(rig, TSO | F(GUEST_ECN));
-        demand(comes(rig, &packet, header));
-        expect(header[VIRTIO_NET_HDR_gso_type] == packet.gso_type);
-    }
+    struct netio_packet packet = segments;
+    uint8_t header[NET_HEADER_BYTES];
+    packet.gso_type |= VIRTIO_NET_HDR_GSO_ECN;
+    begin(rig, TSO | F(GUEST_ECN));
+    demand(comes(rig, &packet, header));
+    expect(header[VIRTIO_NET_HDR_gso_type] == packet.gso_type);
 }
 
 /* With NEEDS_CSUM the frame is as the network made it, the sum of its pseudo-header too. */
-Test(conformance, net_rx_19)
+Requirement(net_rx_19, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        begin(rig, TSO);
-        expect(comes(rig, &segments, NULL));
-    }
+    begin(rig, TSO);
+    expect(comes(rig, &segments, NULL));
 }
 
 /* ... and csum_start and csum_offset say what the network said. */
-Test(conformance, net_rx_20)
+Requirement(net_rx_20, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        uint8_t header[NET_HEADER_BYTES];
-        begin(rig, TSO);
-        demand(comes(rig, &segments, header));
-        expect(header[VIRTIO_NET_HDR_flags] == VIRTIO_NET_HDR_F_NEEDS_CSUM);
-        expect(le16_get(header + VIRTIO_NET_HDR_csum_start) == segments.csum_start);
-        expect(le16_get(header + VIRTIO_NET_HDR_csum_offset) == segments.csum_offset);
-    }
+    uint8_t header[NET_HEADER_BYTES];
+    begin(rig, TSO);
+    demand(comes(rig, &segments, header));
+    expect(header[VIRTIO_NET_HDR_flags] == VIRTIO_NET_HDR_F_NEEDS_CSUM);
+    expect(le16_get(header + VIRTIO_NET_HDR_csum_start) == segments.csum_start);
+    expect(le16_get(header + VIRTIO_NET_HDR_csum_offset) == segments.csum_offset);
 }
 
 /* Without any offload of segments gso_type is NONE. */
-Test(conformance, net_rx_26)
+Requirement(net_rx_26, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        begin(rig, F(GUEST_CSUM));
-        for (unsigned type = 1; type < 128; type++)
-            expect(!comes_with(rig, (uint8_t)type));
-        struct netio_packet packet = plain;
-        uint8_t header[NET_HEADER_BYTES];
-        packet.gso_type = VIRTIO_NET_HDR_GSO_ECN;
-        netio_take_all(rig, RX);
-        begin(rig, F(GUEST_CSUM));
-        expect(comes(rig, &packet, header) &&
-               header[VIRTIO_NET_HDR_gso_type] == VIRTIO_NET_HDR_GSO_NONE);
-    }
+    begin(rig, F(GUEST_CSUM));
+    for (unsigned type = 1; type < 128; type++)
+        expect(!comes_with(rig, (uint8_t)type));
+    struct netio_packet packet = plain;
+    uint8_t header[NET_HEADER_BYTES];
+    packet.gso_type = VIRTIO_NET_HDR_GSO_ECN;
+    netio_take_all(rig, RX);
+    begin(rig, F(GUEST_CSUM));
+    expect(comes(rig, &packet, header) &&
+           header[VIRTIO_NET_HDR_gso_type] == VIRTIO_NET_HDR_GSO_NONE);
 }
 
 /* Segments have NEEDS_CSUM. */
-Test(conformance, net_rx_27)
+Requirement(net_rx_27, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        struct netio_packet packet = segments;
-        packet.flags = 0;
-        begin(rig, TSO);
-        expect(!comes(rig, &packet, NULL));
-    }
+    struct netio_packet packet = segments;
+    packet.flags = 0;
+    begin(rig, TSO);
+    expect(!comes(rig, &packet, NULL));
 }
 
 /* ... and their size. */
-Test(conformance, net_rx_28)
+Requirement(net_rx_28, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        struct netio_packet packet = segments;
-        uint8_t header[NET_HEADER_BYTES];
-        begin(rig, TSO);
-        demand(comes(rig, &packet, header));
-        expect(le16_get(header + VIRTIO_NET_HDR_gso_size) == packet.gso_size);
-        packet.gso_size = 0;
-        expect(!comes(rig, &packet, NULL));
-    }
+    struct netio_packet packet = segments;
+    uint8_t header[NET_HEADER_BYTES];
+    begin(rig, TSO);
+    demand(comes(rig, &packet, header));
+    expect(le16_get(header + VIRTIO_NET_HDR_gso_size) == packet.gso_size);
+    packet.gso_size = 0;
+    expect(!comes(rig, &packet, NULL));
 }
 
 /* hdr_len is what the network said. */
-Test(conformance, net_rx_31)
+Requirement(net_rx_31, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        uint8_t header[NET_HEADER_BYTES];
-        begin(rig, TSO);
-        demand(comes(rig, &segments, header));
-        expect(le16_get(header + VIRTIO_NET_HDR_hdr_len) == segments.hdr_len);
-    }
+    uint8_t header[NET_HEADER_BYTES];
+    begin(rig, TSO);
+    demand(comes(rig, &segments, header));
+    expect(le16_get(header + VIRTIO_NET_HDR_hdr_len) == segments.hdr_len);
 }
 
 /* DATA_VALID is said only if the network said it. */
-Test(conformance, net_rx_33)
+Requirement(net_rx_33, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        struct netio_packet packet = plain;
-        uint8_t header[NET_HEADER_BYTES];
-        begin(rig, F(GUEST_CSUM));
-        demand(comes(rig, &packet, header));
-        expect(header[VIRTIO_NET_HDR_flags] == 0);
-        packet.flags = VIRTIO_NET_HDR_F_DATA_VALID;
-        demand(comes(rig, &packet, header));
-        expect(header[VIRTIO_NET_HDR_flags] == VIRTIO_NET_HDR_F_DATA_VALID);
-    }
+    struct netio_packet packet = plain;
+    uint8_t header[NET_HEADER_BYTES];
+    begin(rig, F(GUEST_CSUM));
+    demand(comes(rig, &packet, header));
+    expect(header[VIRTIO_NET_HDR_flags] == 0);
+    packet.flags = VIRTIO_NET_HDR_F_DATA_VALID;
+    demand(comes(rig, &packet, header));
+    expect(header[VIRTIO_NET_HDR_flags] == VIRTIO_NET_HDR_F_DATA_VALID);
 }
 
 /* ---- receive filtering ---- */
@@ -608,18 +520,15 @@ static void check_modes(const uint8_t *modes, unsigned count, const uint8_t *dst
     check_modes((const uint8_t[]){__VA_ARGS__}, sizeof((uint8_t[]){__VA_ARGS__}), dst, come)
 
 /* With CTRL_RX there are PROMISC and ALLMULTI. */
-Test(conformance, net_rx_filter_1)
+Requirement(net_rx_filter_1, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        begin(rig, F(CTRL_VQ) | F(CTRL_RX));
-        for (unsigned command = CTRL(RX_PROMISC); command <= CTRL(RX_ALLMULTI); command++) {
-            const uint8_t *dst = command == CTRL(RX_PROMISC) ? stranger : group;
-            expect(!comes_to(rig, dst));
-            mode(rig, (uint8_t)command);
-            expect(comes_to(rig, dst));
-            expect(netio_command(rig, CTRL(RX), (uint8_t)command, "\0", 1) == VIRTIO_NET_OK);
-        }
+    begin(rig, F(CTRL_VQ) | F(CTRL_RX));
+    for (unsigned command = CTRL(RX_PROMISC); command <= CTRL(RX_ALLMULTI); command++) {
+        const uint8_t *dst = command == CTRL(RX_PROMISC) ? stranger : group;
+        expect(!comes_to(rig, dst));
+        mode(rig, (uint8_t)command);
+        expect(comes_to(rig, dst));
+        expect(netio_command(rig, CTRL(RX), (uint8_t)command, "\0", 1) == VIRTIO_NET_OK);
     }
 }
 
@@ -665,15 +574,12 @@ Test(conformance, net_rx_filter_6)
 }
 
 /* NOMULTI keeps groups out, those of the table too. */
-Test(conformance, net_rx_filter_7)
+Requirement(net_rx_filter_7, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        begin(rig, FILTERS);
-        expect(set_table(rig) == VIRTIO_NET_OK && comes_to(rig, group));
-        mode(rig, CTRL(RX_NOMULTI));
-        expect(!comes_to(rig, group));
-    }
+    begin(rig, FILTERS);
+    expect(set_table(rig) == VIRTIO_NET_OK && comes_to(rig, group));
+    mode(rig, CTRL(RX_NOMULTI));
+    expect(!comes_to(rig, group));
 }
 
 /* ... in spite of ALLMULTI. */
@@ -715,107 +621,83 @@ Test(conformance, net_rx_filter_13)
 /* ---- MAC, VLAN ---- */
 
 /* A reset empties the table. */
-Test(conformance, net_mac_1)
+Requirement(net_mac_1, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        begin(rig, FILTERS);
-        expect(set_table(rig) == VIRTIO_NET_OK);
-        expect(comes_to(rig, stranger) && comes_to(rig, group));
-        begin(rig, FILTERS);
-        expect(!comes_to(rig, stranger) && !comes_to(rig, group));
-    }
+    begin(rig, FILTERS);
+    expect(set_table(rig) == VIRTIO_NET_OK);
+    expect(comes_to(rig, stranger) && comes_to(rig, group));
+    begin(rig, FILTERS);
+    expect(!comes_to(rig, stranger) && !comes_to(rig, group));
 }
 
 /* The table holds when the command is given back. */
-Test(conformance, net_mac_2)
+Requirement(net_mac_2, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        begin(rig, FILTERS);
-        expect(!comes_to(rig, stranger));
-        expect(set_table(rig) == VIRTIO_NET_OK);
-        expect(comes_to(rig, stranger));
-    }
+    begin(rig, FILTERS);
+    expect(!comes_to(rig, stranger));
+    expect(set_table(rig) == VIRTIO_NET_OK);
+    expect(comes_to(rig, stranger));
 }
 
 /* So does the address. */
-Test(conformance, net_mac_3)
+Requirement(net_mac_3, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        uint8_t mac[NET_MAC_BYTES];
-        begin(rig, FILTERS | F(CTRL_MAC_ADDR) | F(MAC));
-        expect(netio_command(rig, CTRL(MAC), CTRL(MAC_ADDR_SET), stranger, 6) == VIRTIO_NET_OK);
-        vdrv_config_read(&rig->drv, VIRTIO_NET_CONFIG_mac, mac, sizeof(mac));
-        expect(memcmp(mac, stranger, sizeof(mac)) == 0);
-    }
+    uint8_t mac[NET_MAC_BYTES];
+    begin(rig, FILTERS | F(CTRL_MAC_ADDR) | F(MAC));
+    expect(netio_command(rig, CTRL(MAC), CTRL(MAC_ADDR_SET), stranger, 6) == VIRTIO_NET_OK);
+    vdrv_config_read(&rig->drv, VIRTIO_NET_CONFIG_mac, mac, sizeof(mac));
+    expect(memcmp(mac, stranger, sizeof(mac)) == 0);
 }
 
 /* What is for another address, and not in the table, does not come. */
-Test(conformance, net_mac_4)
+Requirement(net_mac_4, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        begin(rig, FILTERS | F(CTRL_MAC_ADDR) | F(MAC));
-        expect(comes_to(rig, own) && !comes_to(rig, stranger));
-        netio_command(rig, CTRL(MAC), CTRL(MAC_ADDR_SET), stranger, 6);
-        expect(!comes_to(rig, own) && comes_to(rig, stranger));
-    }
+    begin(rig, FILTERS | F(CTRL_MAC_ADDR) | F(MAC));
+    expect(comes_to(rig, own) && !comes_to(rig, stranger));
+    netio_command(rig, CTRL(MAC), CTRL(MAC_ADDR_SET), stranger, 6);
+    expect(!comes_to(rig, own) && comes_to(rig, stranger));
 }
 
 /* Without CTRL_VLAN all tags come. */
-Test(conformance, net_vlan_1)
+Requirement(net_vlan_1, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        begin(rig, FILTERS);
-        expect(comes_tagged(rig, 0) && comes_tagged(rig, 1) && comes_tagged(rig, 4095));
-    }
+    begin(rig, FILTERS);
+    expect(comes_tagged(rig, 0) && comes_tagged(rig, 1) && comes_tagged(rig, 4095));
 }
 
 /* With it those of the table do. */
-Test(conformance, net_vlan_2)
+Requirement(net_vlan_2, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        begin(rig, FILTERS | F(CTRL_VLAN));
-        for (uint16_t id = 0; id < 4096; id += 63) {
-            expect(command16(rig, CTRL(VLAN), CTRL(VLAN_ADD), id) == VIRTIO_NET_OK);
-            demand(comes_tagged(rig, id));
-        }
+    begin(rig, FILTERS | F(CTRL_VLAN));
+    for (uint16_t id = 0; id < 4096; id += 63) {
+        expect(command16(rig, CTRL(VLAN), CTRL(VLAN_ADD), id) == VIRTIO_NET_OK);
+        demand(comes_tagged(rig, id));
     }
 }
 
 /* ... and no others. */
-Test(conformance, net_vlan_3)
+Requirement(net_vlan_3, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        begin(rig, FILTERS | F(CTRL_VLAN));
-        expect(comes(rig, &plain, NULL) && !comes_tagged(rig, 7));
-        command16(rig, CTRL(VLAN), CTRL(VLAN_ADD), 7);
-        expect(comes_tagged(rig, 7) && !comes_tagged(rig, 8));
-        command16(rig, CTRL(VLAN), CTRL(VLAN_DEL), 7);
-        expect(!comes_tagged(rig, 7));
-    }
+    begin(rig, FILTERS | F(CTRL_VLAN));
+    expect(comes(rig, &plain, NULL) && !comes_tagged(rig, 7));
+    command16(rig, CTRL(VLAN), CTRL(VLAN_ADD), 7);
+    expect(comes_tagged(rig, 7) && !comes_tagged(rig, 8));
+    command16(rig, CTRL(VLAN), CTRL(VLAN_DEL), 7);
+    expect(!comes_tagged(rig, 7));
 }
 
 /* ---- announcing ---- */
 
 /* The status bit is clear when the acknowledgement is given back. */
-Test(conformance, net_announce_1)
+Requirement(net_announce_1, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
-    {
-        begin(rig, F(CTRL_VQ) | F(STATUS) | F(GUEST_ANNOUNCE));
-        fake_net_link(&rig->ether, false);
-        fake_net_link(&rig->ether, true);
-        expect(config_get(rig, VIRTIO_NET_CONFIG_status, 2) ==
-               (VIRTIO_NET_S_LINK_UP | VIRTIO_NET_S_ANNOUNCE));
-        expect(netio_command(rig, CTRL(ANNOUNCE), CTRL(ANNOUNCE_ACK), NULL, 0) == VIRTIO_NET_OK);
-        expect(config_get(rig, VIRTIO_NET_CONFIG_status, 2) == VIRTIO_NET_S_LINK_UP);
-    }
+    begin(rig, F(CTRL_VQ) | F(STATUS) | F(GUEST_ANNOUNCE));
+    fake_net_link(&rig->ether, false);
+    fake_net_link(&rig->ether, true);
+    expect(config_get(rig, VIRTIO_NET_CONFIG_status, 2) ==
+           (VIRTIO_NET_S_LINK_UP | VIRTIO_NET_S_ANNOUNCE));
+    expect(netio_command(rig, CTRL(ANNOUNCE), CTRL(ANNOUNCE_ACK), NULL, 0) == VIRTIO_NET_OK);
+    expect(config_get(rig, VIRTIO_NET_CONFIG_status, 2) == VIRTIO_NET_S_LINK_UP);
 }
 
 /* ---- several pairs ---- */
@@ -848,132 +730,105 @@ Test(conformance, net_mq_1)
 }
 
 /* Queues above virtqueue_pairs get nothing. */
-Test(conformance, net_mq_2)
+Requirement(net_mq_2, NET, EVERYWHERE, .queues = 3)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE, .queues = 3)
-    {
-        begin_pairs(rig, 0);
-        expect(use_pairs(rig, 3) == VIRTIO_NET_OK);
-        expect(use_pairs(rig, 2) == VIRTIO_NET_OK);
-        expect(rig->ether.pairs_used == 2);
-        netio_arrive(rig, 2, &plain);
-        expect(netio_take_all(rig, 4) == 0);
-    }
+    begin_pairs(rig, 0);
+    expect(use_pairs(rig, 3) == VIRTIO_NET_OK);
+    expect(use_pairs(rig, 2) == VIRTIO_NET_OK);
+    expect(rig->ether.pairs_used == 2);
+    netio_arrive(rig, 2, &plain);
+    expect(netio_take_all(rig, 4) == 0);
 }
 
 /* What comes while the receive queue is in reset is lost. */
-Test(conformance, net_mq_4)
+Requirement(net_mq_4, NET, MODERN)
 {
-    FOR_EACH_RIG(rig, NET, MODERN)
-    {
-        begin(rig, RING_RESET);
-        demand(vdrv_queue_reset(&rig->drv, RX));
-        for (unsigned n = 0; n < 10; n++)
-            netio_arrive(rig, 0, &plain);
-        vdrv_queue_alloc(&rig->drv, RX, SIZE);
-        vdrv_queue_write(&rig->drv, RX);
-        netio_post(rig, 0, 2048);
-        expect(netio_take_all(rig, RX) == 0);
+    begin(rig, RING_RESET);
+    demand(vdrv_queue_reset(&rig->drv, RX));
+    for (unsigned n = 0; n < 10; n++)
         netio_arrive(rig, 0, &plain);
-        expect(netio_take_all(rig, RX) == 1);
-    }
+    vdrv_queue_alloc(&rig->drv, RX, SIZE);
+    vdrv_queue_write(&rig->drv, RX);
+    netio_post(rig, 0, 2048);
+    expect(netio_take_all(rig, RX) == 0);
+    netio_arrive(rig, 0, &plain);
+    expect(netio_take_all(rig, RX) == 1);
 }
 
 /* A flow comes by the queue to which the network steers it. */
-Test(conformance, net_mq_prose_1)
+Requirement(net_mq_prose_1, NET, EVERYWHERE, .queues = 3)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE, .queues = 3)
-    {
-        begin_pairs(rig, 0);
-        expect(use_pairs(rig, 3) == VIRTIO_NET_OK && rig->ether.pairs_used == 3);
-        for (unsigned pair = 3; pair-- > 0;) {
-            netio_arrive(rig, pair, &plain);
-            for (unsigned other = 0; other < 3; other++)
-                expect(netio_take_all(rig, 2 * other) == (pair == other));
-        }
+    begin_pairs(rig, 0);
+    expect(use_pairs(rig, 3) == VIRTIO_NET_OK && rig->ether.pairs_used == 3);
+    for (unsigned pair = 3; pair-- > 0;) {
+        netio_arrive(rig, pair, &plain);
+        for (unsigned other = 0; other < 3; other++)
+            expect(netio_take_all(rig, 2 * other) == (pair == other));
     }
 }
 
 /* ---- legacy interface: the guest's byte order, which is ours ---- */
 
 /* Of status and max_virtqueue_pairs. */
-Test(conformance, net_config_legacy_1)
+Requirement(net_config_legacy_1, NET, LEGACY, .queues = 3)
 {
-    FOR_EACH_RIG(rig, NET, LEGACY, .queues = 3)
-    {
-        uint16_t status, pairs;
-        vdrv_config_read(&rig->drv, VIRTIO_NET_CONFIG_status, &status, 2);
-        vdrv_config_read(&rig->drv, VIRTIO_NET_CONFIG_max_virtqueue_pairs, &pairs, 2);
-        expect(status == VIRTIO_NET_S_LINK_UP && pairs == 3);
-    }
+    uint16_t status, pairs;
+    vdrv_config_read(&rig->drv, VIRTIO_NET_CONFIG_status, &status, 2);
+    vdrv_config_read(&rig->drv, VIRTIO_NET_CONFIG_max_virtqueue_pairs, &pairs, 2);
+    expect(status == VIRTIO_NET_S_LINK_UP && pairs == 3);
 }
 
 /* Of the header, in both directions. */
-Test(conformance, net_op_legacy_1)
+Requirement(net_op_legacy_1, NET, LEGACY)
 {
-    FOR_EACH_RIG(rig, NET, LEGACY)
-    {
-        uint8_t header[NET_HEADER_BYTES];
-        uint16_t size;
-        begin(rig, TSO | F(CSUM) | F(HOST_TSO4));
-        demand(comes(rig, &segments, header));
-        memcpy(&size, header + VIRTIO_NET_HDR_gso_size, 2);
-        expect(size == segments.gso_size);
-        demand(goes(rig, &segments, header));
-        memcpy(&size, header + VIRTIO_NET_HDR_gso_size, 2);
-        expect(size == segments.gso_size);
-    }
+    uint8_t header[NET_HEADER_BYTES];
+    uint16_t size;
+    begin(rig, TSO | F(CSUM) | F(HOST_TSO4));
+    demand(comes(rig, &segments, header));
+    memcpy(&size, header + VIRTIO_NET_HDR_gso_size, 2);
+    expect(size == segments.gso_size);
+    demand(goes(rig, &segments, header));
+    memcpy(&size, header + VIRTIO_NET_HDR_gso_size, 2);
+    expect(size == segments.gso_size);
 }
 
 /* Of the counts of MAC tables. */
-Test(conformance, net_mac_legacy_1)
+Requirement(net_mac_legacy_1, NET, LEGACY)
 {
-    FOR_EACH_RIG(rig, NET, LEGACY)
-    {
-        uint8_t data[20] = {0};
-        const uint32_t one = 1;
-        memcpy(data, &one, 4);
-        memcpy(data + 4, stranger, NET_MAC_BYTES);
-        memcpy(data + 10, &one, 4);
-        begin(rig, FILTERS);
-        expect(netio_command(rig, CTRL(MAC), CTRL(MAC_TABLE_SET), data, 20) == VIRTIO_NET_OK);
-        expect(comes_to(rig, stranger));
-    }
+    uint8_t data[20] = {0};
+    const uint32_t one = 1;
+    memcpy(data, &one, 4);
+    memcpy(data + 4, stranger, NET_MAC_BYTES);
+    memcpy(data + 10, &one, 4);
+    begin(rig, FILTERS);
+    expect(netio_command(rig, CTRL(MAC), CTRL(MAC_TABLE_SET), data, 20) == VIRTIO_NET_OK);
+    expect(comes_to(rig, stranger));
 }
 
 /* Of VLAN numbers. */
-Test(conformance, net_vlan_legacy_1)
+Requirement(net_vlan_legacy_1, NET, LEGACY)
 {
-    FOR_EACH_RIG(rig, NET, LEGACY)
-    {
-        const uint16_t id = 0x102;
-        begin(rig, FILTERS | F(CTRL_VLAN));
-        netio_command(rig, CTRL(VLAN), CTRL(VLAN_ADD), &id, 2);
-        expect(comes_tagged(rig, 0x102) && !comes_tagged(rig, 0x201));
-    }
+    const uint16_t id = 0x102;
+    begin(rig, FILTERS | F(CTRL_VLAN));
+    netio_command(rig, CTRL(VLAN), CTRL(VLAN_ADD), &id, 2);
+    expect(comes_tagged(rig, 0x102) && !comes_tagged(rig, 0x201));
 }
 
 /* Of virtqueue_pairs. */
-Test(conformance, net_mq_legacy_1)
+Requirement(net_mq_legacy_1, NET, LEGACY, .queues = 3)
 {
-    FOR_EACH_RIG(rig, NET, LEGACY, .queues = 3)
-    {
-        const uint16_t pairs = 2;
-        begin_pairs(rig, 0);
-        expect(netio_command(rig, CTRL(MQ), CTRL(MQ_VQ_PAIRS_SET), &pairs, 2) == VIRTIO_NET_OK);
-        expect(rig->ether.pairs_used == 2);
-    }
+    const uint16_t pairs = 2;
+    begin_pairs(rig, 0);
+    expect(netio_command(rig, CTRL(MQ), CTRL(MQ_VQ_PAIRS_SET), &pairs, 2) == VIRTIO_NET_OK);
+    expect(rig->ether.pairs_used == 2);
 }
 
 /* Of offloads. */
-Test(conformance, net_offloads_legacy_1)
+Requirement(net_offloads_legacy_1, NET, LEGACY)
 {
-    FOR_EACH_RIG(rig, NET, LEGACY)
-    {
-        const uint64_t offloads = F(GUEST_CSUM) | F(GUEST_TSO6);
-        begin(rig, TSO | F(CTRL_VQ) | F(CTRL_GUEST_OFFLOADS));
-        expect(netio_command(rig, CTRL(GUEST_OFFLOADS), CTRL(GUEST_OFFLOADS_SET), &offloads, 8) ==
-               VIRTIO_NET_OK);
-        expect(rig->ether.offloads == (NET_CSUM | NET_TSO6));
-    }
+    const uint64_t offloads = F(GUEST_CSUM) | F(GUEST_TSO6);
+    begin(rig, TSO | F(CTRL_VQ) | F(CTRL_GUEST_OFFLOADS));
+    expect(netio_command(rig, CTRL(GUEST_OFFLOADS), CTRL(GUEST_OFFLOADS_SET), &offloads, 8) ==
+           VIRTIO_NET_OK);
+    expect(rig->ether.offloads == (NET_CSUM | NET_TSO6));
 }

@@ -93,13 +93,10 @@ static bool reports(struct rig *rig, uint16_t port)
 /* ---- configuration layout ---- */
 
 /* rss_max_key_size is 40 or more. */
-Test(conformance, net_config_7)
+Requirement(net_config_7, NET, MODERN, .rss = true)
 {
-    FOR_EACH_RIG(rig, NET, MODERN, .rss = true)
-    {
-        demand(vdrv_offered(&rig->drv) & F(RSS));
-        expect(config_get(rig, VIRTIO_NET_CONFIG_rss_max_key_size, 1) >= 40);
-    }
+    demand(vdrv_offered(&rig->drv) & F(RSS));
+    expect(config_get(rig, VIRTIO_NET_CONFIG_rss_max_key_size, 1) >= 40);
 }
 
 /* rss_max_indirection_table_length is 128 or more. */
@@ -119,102 +116,81 @@ Test(conformance, net_config_13)
 /* ---- hashes ---- */
 
 /* With one pair, too, a command says what is hashed. */
-Test(conformance, net_hash_1)
+Requirement(net_hash_1, NET, MODERN, .rss = true)
 {
-    FOR_EACH_RIG(rig, NET, MODERN, .rss = true)
-    {
-        demand(netio_start(rig, F(CTRL_VQ) | F(HASH_REPORT), 1, SIZE));
-        expect(report(rig) == VIRTIO_NET_OK && reports(rig, 7));
-        demand(netio_start(rig, F(CTRL_VQ) | F(RSS) | F(HASH_REPORT), 1, SIZE));
-        expect(steer(rig, 0, 0) == VIRTIO_NET_OK && reports(rig, 8));
-    }
+    demand(netio_start(rig, F(CTRL_VQ) | F(HASH_REPORT), 1, SIZE));
+    expect(report(rig) == VIRTIO_NET_OK && reports(rig, 7));
+    demand(netio_start(rig, F(CTRL_VQ) | F(RSS) | F(HASH_REPORT), 1, SIZE));
+    expect(steer(rig, 0, 0) == VIRTIO_NET_OK && reports(rig, 8));
 }
 
 /* With RSS there is MQ_RSS_CONFIG. */
-Test(conformance, net_hash_2)
+Requirement(net_hash_2, NET, MODERN, .rss = true, .queues = PAIRS)
 {
-    FOR_EACH_RIG(rig, NET, MODERN, .rss = true, .queues = PAIRS)
-    {
-        const struct netio_packet packet = from_port(9);
-        begin(rig, RSS, PAIRS);
-        expect(steer(rig, 2, 0) == VIRTIO_NET_OK && comes_to(rig, 2, &packet));
-    }
+    const struct netio_packet packet = from_port(9);
+    begin(rig, RSS, PAIRS);
+    expect(steer(rig, 2, 0) == VIRTIO_NET_OK && comes_to(rig, 2, &packet));
 }
 
 /* With HASH_REPORT alone there is MQ_HASH_CONFIG. */
-Test(conformance, net_hash_3)
+Requirement(net_hash_3, NET, MODERN, .rss = true, .features_off = F(RSS))
 {
-    FOR_EACH_RIG(rig, NET, MODERN, .rss = true, .features_off = F(RSS))
-    {
-        demand(vdrv_offered(&rig->drv) & F(HASH_REPORT));
-        demand(netio_start(rig, F(CTRL_VQ) | F(HASH_REPORT), 1, SIZE));
-        expect(report(rig) == VIRTIO_NET_OK && reports(rig, 10));
-    }
+    demand(vdrv_offered(&rig->drv) & F(HASH_REPORT));
+    demand(netio_start(rig, F(CTRL_VQ) | F(HASH_REPORT), 1, SIZE));
+    expect(report(rig) == VIRTIO_NET_OK && reports(rig, 10));
 }
 
 /* While the device steers by itself a command says what is hashed. */
-Test(conformance, net_mq_hash_1)
+Requirement(net_mq_hash_1, NET, MODERN, .rss = true, .queues = PAIRS)
 {
-    FOR_EACH_RIG(rig, NET, MODERN, .rss = true, .queues = PAIRS)
-    {
-        const uint8_t pairs[] = {PAIRS, 0};
-        demand(netio_start(rig, F(CTRL_VQ) | F(MQ) | F(HASH_REPORT), PAIRS, SIZE));
-        demand(netio_command(rig, CTRL(MQ), CTRL(MQ_VQ_PAIRS_SET), pairs, 2) == VIRTIO_NET_OK);
-        expect(report(rig) == VIRTIO_NET_OK && reports(rig, 11));
-    }
+    const uint8_t pairs[] = {PAIRS, 0};
+    demand(netio_start(rig, F(CTRL_VQ) | F(MQ) | F(HASH_REPORT), PAIRS, SIZE));
+    demand(netio_command(rig, CTRL(MQ), CTRL(MQ_VQ_PAIRS_SET), pairs, 2) == VIRTIO_NET_OK);
+    expect(report(rig) == VIRTIO_NET_OK && reports(rig, 11));
 }
 
 /* ---- which queue ---- */
 
 /* The hash and the table choose the queue; what has no hash goes to unclassified_queue. */
-Test(conformance, net_rss_1)
+Requirement(net_rss_1, NET, MODERN, .rss = true, .queues = PAIRS)
 {
-    FOR_EACH_RIG(rig, NET, MODERN, .rss = true, .queues = PAIRS)
-    {
-        begin(rig, RSS, PAIRS);
-        for (uint16_t pair = 0; pair < PAIRS; pair++) {
-            const struct netio_packet packet = from_port(pair + 1);
-            expect(steer(rig, pair, (pair + 1) % PAIRS) == VIRTIO_NET_OK);
-            expect(comes_to(rig, pair, &packet));
-            expect(comes_to(rig, (pair + 1) % PAIRS, &plain));
-        }
+    begin(rig, RSS, PAIRS);
+    for (uint16_t pair = 0; pair < PAIRS; pair++) {
+        const struct netio_packet packet = from_port(pair + 1);
+        expect(steer(rig, pair, (pair + 1) % PAIRS) == VIRTIO_NET_OK);
+        expect(comes_to(rig, pair, &packet));
+        expect(comes_to(rig, (pair + 1) % PAIRS, &plain));
     }
 }
 
 /* What belongs to a queue in reset is lost. */
-Test(conformance, net_rss_2)
+Requirement(net_rss_2, NET, MODERN, .rss = true, .queues = PAIRS)
 {
-    FOR_EACH_RIG(rig, NET, MODERN, .rss = true, .queues = PAIRS)
-    {
-        const struct netio_packet packet = from_port(12);
-        begin(rig, RSS | RING_RESET, PAIRS);
-        demand(steer(rig, 1, 0) == VIRTIO_NET_OK);
-        demand(vdrv_queue_reset(&rig->drv, 2));
-        netio_arrive(rig, 0, &packet);
-        vdrv_queue_alloc(&rig->drv, 2, SIZE);
-        vdrv_queue_write(&rig->drv, 2);
-        netio_post(rig, 1, 2048);
-        for (unsigned pair = 0; pair < PAIRS; pair++)
-            expect(netio_take_all(rig, 2 * pair) == 0);
-        expect(comes_to(rig, 1, &packet));
-    }
+    const struct netio_packet packet = from_port(12);
+    begin(rig, RSS | RING_RESET, PAIRS);
+    demand(steer(rig, 1, 0) == VIRTIO_NET_OK);
+    demand(vdrv_queue_reset(&rig->drv, 2));
+    netio_arrive(rig, 0, &packet);
+    vdrv_queue_alloc(&rig->drv, 2, SIZE);
+    vdrv_queue_write(&rig->drv, 2);
+    netio_post(rig, 1, 2048);
+    for (unsigned pair = 0; pair < PAIRS; pair++)
+        expect(netio_take_all(rig, 2 * pair) == 0);
+    expect(comes_to(rig, 1, &packet));
 }
 
 /* While a queue is in reset what belongs to it goes to another. */
-Test(conformance, net_mq_3)
+Requirement(net_mq_3, NET, MODERN, .queues = PAIRS)
 {
-    FOR_EACH_RIG(rig, NET, MODERN, .queues = PAIRS)
-    {
-        const uint8_t pairs[] = {PAIRS, 0};
-        begin(rig, F(CTRL_VQ) | F(MQ) | RING_RESET, PAIRS);
-        demand(netio_command(rig, CTRL(MQ), CTRL(MQ_VQ_PAIRS_SET), pairs, 2) == VIRTIO_NET_OK);
-        demand(vdrv_queue_reset(&rig->drv, 2));
-        netio_arrive(rig, 1, &plain);
-        expect(netio_take_all(rig, 0) == 1);
-        vdrv_queue_alloc(&rig->drv, 2, SIZE);
-        vdrv_queue_write(&rig->drv, 2);
-        netio_post(rig, 1, 2048);
-        netio_arrive(rig, 1, &plain);
-        expect(netio_take_all(rig, 0) == 0 && netio_take_all(rig, 2) == 1);
-    }
+    const uint8_t pairs[] = {PAIRS, 0};
+    begin(rig, F(CTRL_VQ) | F(MQ) | RING_RESET, PAIRS);
+    demand(netio_command(rig, CTRL(MQ), CTRL(MQ_VQ_PAIRS_SET), pairs, 2) == VIRTIO_NET_OK);
+    demand(vdrv_queue_reset(&rig->drv, 2));
+    netio_arrive(rig, 1, &plain);
+    expect(netio_take_all(rig, 0) == 1);
+    vdrv_queue_alloc(&rig->drv, 2, SIZE);
+    vdrv_queue_write(&rig->drv, 2);
+    netio_post(rig, 1, 2048);
+    netio_arrive(rig, 1, &plain);
+    expect(netio_take_all(rig, 0) == 0 && netio_take_all(rig, 2) == 1);
 }

@@ -317,17 +317,14 @@ Test(conformance, pci_notify_4)
 }
 
 /* Without NOTIFICATION_DATA: there is room for the queues in all configurations. */
-Test(conformance, pci_notify_5)
+Requirement(pci_notify_5, ECHO, PCI, .queues = 8, .features_off = NOTIFICATION_DATA)
 {
-    FOR_EACH_RIG(rig, ECHO, PCI, .queues = 8, .features_off = NOTIFICATION_DATA)
-    {
-        struct notify n = notify_of(rig);
-        expect(!n.data);
-        check_room(rig, &n, 2);
-        demand(vdrv_start(&rig->drv, 0, 8, 8));
-        check_room(rig, &n, 2);
-        expect(serves(rig, 7));
-    }
+    struct notify n = notify_of(rig);
+    expect(!n.data);
+    check_room(rig, &n, 2);
+    demand(vdrv_start(&rig->drv, 0, 8, 8));
+    check_room(rig, &n, 2);
+    expect(serves(rig, 7));
 }
 
 /* Without NOTIFICATION_DATA: each queue's two bytes are inside. */
@@ -359,17 +356,14 @@ Test(conformance, pci_notify_9)
 }
 
 /* With NOTIFICATION_DATA: there is room for the queues in all configurations. */
-Test(conformance, pci_notify_10)
+Requirement(pci_notify_10, ECHO, PCI, .queues = 8)
 {
-    FOR_EACH_RIG(rig, ECHO, PCI, .queues = 8)
-    {
-        struct notify n = notify_of(rig);
-        expect(n.data);
-        check_room(rig, &n, 4);
-        demand(vdrv_start(&rig->drv, NOTIFICATION_DATA, 8, 8));
-        check_room(rig, &n, 4);
-        expect(serves(rig, 7));
-    }
+    struct notify n = notify_of(rig);
+    expect(n.data);
+    check_room(rig, &n, 4);
+    demand(vdrv_start(&rig->drv, NOTIFICATION_DATA, 8, 8));
+    check_room(rig, &n, 4);
+    expect(serves(rig, 7));
 }
 
 /* With NOTIFICATION_DATA: each queue's four bytes are inside. */
@@ -427,22 +421,18 @@ Test(conformance, pci_devcfg_prose_1)
 /* ---- shared memory ---- */
 
 /* A region is inside of its BAR. */
-Test(conformance, pci_shm_1)
+Requirement(pci_shm_1, ECHO, PCI, .shm_bytes = 0x3000)
 {
-    FOR_EACH_RIG(rig, ECHO, PCI, .shm_bytes = 0x3000)
-    {
-        unsigned cap = pci_virtio_cap(rig, VIRTIO_PCI_CAP_SHARED_MEMORY_CFG, 0);
-        demand(cap != 0);
-        uint64_t offset = cap_field(rig, cap, VIRTIO_PCI_CAP_offset, 4) |
-                          (uint64_t)cap_field(rig, cap, VIRTIO_PCI_CAP64_offset_hi, 4) << 32;
-        uint64_t length = cap_field(rig, cap, VIRTIO_PCI_CAP_length, 4) |
-                          (uint64_t)cap_field(rig, cap, VIRTIO_PCI_CAP64_length_hi, 4) << 32;
-        uint32_t bar = cap_field(rig, cap, VIRTIO_PCI_CAP_bar, 1);
-        demand(bar < VDRV_BARS);
-        expect(length >= 0x3000);
-        expect(offset <= rig->drv.pci.bar_bytes[bar] &&
-               length <= rig->drv.pci.bar_bytes[bar] - offset);
-    }
+    unsigned cap = pci_virtio_cap(rig, VIRTIO_PCI_CAP_SHARED_MEMORY_CFG, 0);
+    demand(cap != 0);
+    uint64_t offset = cap_field(rig, cap, VIRTIO_PCI_CAP_offset, 4) |
+                      (uint64_t)cap_field(rig, cap, VIRTIO_PCI_CAP64_offset_hi, 4) << 32;
+    uint64_t length = cap_field(rig, cap, VIRTIO_PCI_CAP_length, 4) |
+                      (uint64_t)cap_field(rig, cap, VIRTIO_PCI_CAP64_length_hi, 4) << 32;
+    uint32_t bar = cap_field(rig, cap, VIRTIO_PCI_CAP_bar, 1);
+    demand(bar < VDRV_BARS);
+    expect(length >= 0x3000);
+    expect(offset <= rig->drv.pci.bar_bytes[bar] && length <= rig->drv.pci.bar_bytes[bar] - offset);
 }
 
 /* Each region of a device has an id of its own. */
@@ -505,7 +495,7 @@ Test(conformance, pci_pci_cfg_1)
 }
 
 /* A write to its data is a write of cap.length bytes to where it points. */
-Test(conformance, pci_pci_cfg_2)
+Requirement(pci_pci_cfg_2, ECHO, PCI)
 {
     static const struct {
         unsigned field, width;
@@ -515,27 +505,20 @@ Test(conformance, pci_pci_cfg_2)
         {VIRTIO_PCI_COMMON_queue_select, 2, 0x1234},
         {VIRTIO_PCI_COMMON_device_status, 1, 1},
     };
-    FOR_EACH_RIG(rig, ECHO, PCI)
-    {
-        for (unsigned i = 0; i < ARRAY_SIZE(writes); i++) {
-            pci_set(rig, aim(rig, writes[i].field, writes[i].width), writes[i].width,
-                    writes[i].value);
-            expect(common_get(rig, writes[i].field, writes[i].width) == writes[i].value);
-        }
+    for (unsigned i = 0; i < ARRAY_SIZE(writes); i++) {
+        pci_set(rig, aim(rig, writes[i].field, writes[i].width), writes[i].width, writes[i].value);
+        expect(common_get(rig, writes[i].field, writes[i].width) == writes[i].value);
     }
 }
 
 /* A read of its data is a read of cap.length bytes from where it points. */
-Test(conformance, pci_pci_cfg_3)
+Requirement(pci_pci_cfg_3, ECHO, PCI)
 {
-    FOR_EACH_RIG(rig, ECHO, PCI)
-    {
-        common_set(rig, VIRTIO_PCI_COMMON_device_feature_select, 4, 1);
-        common_set(rig, VIRTIO_PCI_COMMON_device_status, 1, 1);
-        uint64_t features = common_get(rig, VIRTIO_PCI_COMMON_device_feature, 4);
-        demand(features != 0);
-        expect(pci_get(rig, aim(rig, VIRTIO_PCI_COMMON_device_feature, 4), 4) == features);
-        expect(pci_get(rig, aim(rig, VIRTIO_PCI_COMMON_num_queues, 2), 2) == 2);
-        expect(pci_get(rig, aim(rig, VIRTIO_PCI_COMMON_device_status, 1), 1) == 1);
-    }
+    common_set(rig, VIRTIO_PCI_COMMON_device_feature_select, 4, 1);
+    common_set(rig, VIRTIO_PCI_COMMON_device_status, 1, 1);
+    uint64_t features = common_get(rig, VIRTIO_PCI_COMMON_device_feature, 4);
+    demand(features != 0);
+    expect(pci_get(rig, aim(rig, VIRTIO_PCI_COMMON_device_feature, 4), 4) == features);
+    expect(pci_get(rig, aim(rig, VIRTIO_PCI_COMMON_num_queues, 2), 2) == 2);
+    expect(pci_get(rig, aim(rig, VIRTIO_PCI_COMMON_device_status, 1), 1) == 1);
 }

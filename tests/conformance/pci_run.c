@@ -46,120 +46,99 @@ Test(conformance, pci_common_3)
 }
 
 /* driver_feature shows what the driver wrote there. */
-Test(conformance, pci_common_4)
+Requirement(pci_common_4, ECHO, PCI)
 {
-    FOR_EACH_RIG(rig, ECHO, PCI)
-    {
-        common_set(rig, VIRTIO_PCI_COMMON_device_status, 1, 1);
-        common_set(rig, VIRTIO_PCI_COMMON_device_status, 1, 3);
-        uint64_t words[] = {RING_FEATURES, 1 | 1u << (VIRTIO_F_RING_RESET - 32)};
-        for (unsigned round = 0; round < 2; round++) {
-            for (unsigned i = 0; i < 2; i++) {
-                common_set(rig, VIRTIO_PCI_COMMON_driver_feature_select, 4, i);
-                common_set(rig, VIRTIO_PCI_COMMON_driver_feature, 4, words[i]);
-            }
-            for (unsigned i = 0; i < 2; i++) {
-                common_set(rig, VIRTIO_PCI_COMMON_driver_feature_select, 4, i);
-                expect(common_get(rig, VIRTIO_PCI_COMMON_driver_feature, 4) == words[i]);
-            }
-            words[0] = VIRTIO_BIT(3); /* what is taken back is gone */
+    common_set(rig, VIRTIO_PCI_COMMON_device_status, 1, 1);
+    common_set(rig, VIRTIO_PCI_COMMON_device_status, 1, 3);
+    uint64_t words[] = {RING_FEATURES, 1 | 1u << (VIRTIO_F_RING_RESET - 32)};
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < 2; i++) {
+            common_set(rig, VIRTIO_PCI_COMMON_driver_feature_select, 4, i);
+            common_set(rig, VIRTIO_PCI_COMMON_driver_feature, 4, words[i]);
         }
+        for (unsigned i = 0; i < 2; i++) {
+            common_set(rig, VIRTIO_PCI_COMMON_driver_feature_select, 4, i);
+            expect(common_get(rig, VIRTIO_PCI_COMMON_driver_feature, 4) == words[i]);
+        }
+        words[0] = VIRTIO_BIT(3); /* what is taken back is gone */
     }
 }
 
 /* config_generation is another one when something has changed that was read. */
-Test(conformance, pci_common_6)
+Requirement(pci_common_6, CONSOLE, PCI)
 {
-    FOR_EACH_RIG(rig, CONSOLE, PCI)
-    {
-        const struct chr_handler *handler = rig->chr.backend.handler;
-        start(rig, VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE), 8);
-        for (uint16_t i = 0; i < 300; i++) { /* more than an 8-bit counter holds */
-            uint16_t before, after;
-            uint64_t generation = common_get(rig, VIRTIO_PCI_COMMON_config_generation, 1);
-            vdrv_config_read(&rig->drv, VIRTIO_CONSOLE_CONFIG_cols, &before, 2);
-            handler->on_resize(handler->ctx, (uint16_t)(100 + i), 50);
-            vdrv_config_read(&rig->drv, VIRTIO_CONSOLE_CONFIG_cols, &after, 2);
-            demand(before != after);
-            expect(common_get(rig, VIRTIO_PCI_COMMON_config_generation, 1) != generation);
-            rig_config_irqs(rig);
-        }
+    const struct chr_handler *handler = rig->chr.backend.handler;
+    start(rig, VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE), 8);
+    for (uint16_t i = 0; i < 300; i++) { /* more than an 8-bit counter holds */
+        uint16_t before, after;
+        uint64_t generation = common_get(rig, VIRTIO_PCI_COMMON_config_generation, 1);
+        vdrv_config_read(&rig->drv, VIRTIO_CONSOLE_CONFIG_cols, &before, 2);
+        handler->on_resize(handler->ctx, (uint16_t)(100 + i), 50);
+        vdrv_config_read(&rig->drv, VIRTIO_CONSOLE_CONFIG_cols, &after, 2);
+        demand(before != after);
+        expect(common_get(rig, VIRTIO_PCI_COMMON_config_generation, 1) != generation);
+        rig_config_irqs(rig);
     }
 }
 
 /* Writing 0 to device_status resets the device; it reads 0 then. */
-Test(conformance, pci_common_7)
+Requirement(pci_common_7, ECHO, PCI)
 {
-    FOR_EACH_RIG(rig, ECHO, PCI)
-    {
-        start(rig, 0, 8);
-        unsigned resets = rig->echo.resets;
-        common_set(rig, VIRTIO_PCI_COMMON_device_status, 1, 0);
-        expect(common_get(rig, VIRTIO_PCI_COMMON_device_status, 1) == 0);
-        expect(rig->echo.resets == resets + 1);
-        send_one(rig, 0);
-        expect(!has_used(rig, 0));
-    }
+    start(rig, 0, 8);
+    unsigned resets = rig->echo.resets;
+    common_set(rig, VIRTIO_PCI_COMMON_device_status, 1, 0);
+    expect(common_get(rig, VIRTIO_PCI_COMMON_device_status, 1) == 0);
+    expect(rig->echo.resets == resets + 1);
+    send_one(rig, 0);
+    expect(!has_used(rig, 0));
 }
 
 /* queue_enable is 0 after a reset. */
-Test(conformance, pci_common_8)
+Requirement(pci_common_8, ECHO, PCI)
 {
-    FOR_EACH_RIG(rig, ECHO, PCI)
-    {
-        expect(queue_get(rig, 0, VIRTIO_PCI_COMMON_queue_enable) == 0);
-        start(rig, 0, 8);
-        demand(queue_get(rig, 0, VIRTIO_PCI_COMMON_queue_enable) == 1);
-        demand(queue_get(rig, 1, VIRTIO_PCI_COMMON_queue_enable) == 1);
-        common_set(rig, VIRTIO_PCI_COMMON_device_status, 1, 0);
-        expect(queue_get(rig, 0, VIRTIO_PCI_COMMON_queue_enable) == 0);
-        expect(queue_get(rig, 1, VIRTIO_PCI_COMMON_queue_enable) == 0);
-    }
+    expect(queue_get(rig, 0, VIRTIO_PCI_COMMON_queue_enable) == 0);
+    start(rig, 0, 8);
+    demand(queue_get(rig, 0, VIRTIO_PCI_COMMON_queue_enable) == 1);
+    demand(queue_get(rig, 1, VIRTIO_PCI_COMMON_queue_enable) == 1);
+    common_set(rig, VIRTIO_PCI_COMMON_device_status, 1, 0);
+    expect(queue_get(rig, 0, VIRTIO_PCI_COMMON_queue_enable) == 0);
+    expect(queue_get(rig, 1, VIRTIO_PCI_COMMON_queue_enable) == 0);
 }
 
 /* queue_reset is 0 after a reset. */
-Test(conformance, pci_common_9)
+Requirement(pci_common_9, ECHO, PCI)
 {
-    FOR_EACH_RIG(rig, ECHO, PCI)
-    {
-        start(rig, RING_RESET, 8);
-        select_queue(rig, 1);
-        common_set(rig, VIRTIO_PCI_COMMON_queue_reset, 2, 1);
-        common_set(rig, VIRTIO_PCI_COMMON_device_status, 1, 0);
-        expect(queue_get(rig, 0, VIRTIO_PCI_COMMON_queue_reset) == 0);
-        expect(queue_get(rig, 1, VIRTIO_PCI_COMMON_queue_reset) == 0);
-    }
+    start(rig, RING_RESET, 8);
+    select_queue(rig, 1);
+    common_set(rig, VIRTIO_PCI_COMMON_queue_reset, 2, 1);
+    common_set(rig, VIRTIO_PCI_COMMON_device_status, 1, 0);
+    expect(queue_get(rig, 0, VIRTIO_PCI_COMMON_queue_reset) == 0);
+    expect(queue_get(rig, 1, VIRTIO_PCI_COMMON_queue_reset) == 0);
 }
 
 /* queue_reset is 0 when the queue is enabled again. */
-Test(conformance, pci_common_10)
+Requirement(pci_common_10, ECHO, PCI)
 {
-    FOR_EACH_RIG(rig, ECHO, PCI)
-    {
-        start(rig, RING_RESET, 8);
-        select_queue(rig, 1);
-        common_set(rig, VIRTIO_PCI_COMMON_queue_reset, 2, 1);
-        vdrv_queue_alloc(&rig->drv, 1, 8);
-        vdrv_queue_write(&rig->drv, 1);
-        demand(queue_get(rig, 1, VIRTIO_PCI_COMMON_queue_enable) == 1);
-        expect(queue_get(rig, 1, VIRTIO_PCI_COMMON_queue_reset) == 0);
-        expect(serves(rig, 1));
-    }
+    start(rig, RING_RESET, 8);
+    select_queue(rig, 1);
+    common_set(rig, VIRTIO_PCI_COMMON_queue_reset, 2, 1);
+    vdrv_queue_alloc(&rig->drv, 1, 8);
+    vdrv_queue_write(&rig->drv, 1);
+    demand(queue_get(rig, 1, VIRTIO_PCI_COMMON_queue_enable) == 1);
+    expect(queue_get(rig, 1, VIRTIO_PCI_COMMON_queue_reset) == 0);
+    expect(serves(rig, 1));
 }
 
 /* Writing 1 to queue_reset resets the queue that is selected, and no other. */
-Test(conformance, pci_common_11)
+Requirement(pci_common_11, ECHO, PCI)
 {
-    FOR_EACH_RIG(rig, ECHO, PCI)
-    {
-        start(rig, RING_RESET, 8);
-        demand(serves(rig, 0) && serves(rig, 1));
-        select_queue(rig, 1);
-        common_set(rig, VIRTIO_PCI_COMMON_queue_reset, 2, 1);
-        send_one(rig, 1);
-        expect(!has_used(rig, 1));
-        expect(serves(rig, 0));
-    }
+    start(rig, RING_RESET, 8);
+    demand(serves(rig, 0) && serves(rig, 1));
+    select_queue(rig, 1);
+    common_set(rig, VIRTIO_PCI_COMMON_queue_reset, 2, 1);
+    send_one(rig, 1);
+    expect(!has_used(rig, 1));
+    expect(serves(rig, 0));
 }
 
 static uint64_t read_queue_reset(struct rig *rig)
@@ -168,31 +147,25 @@ static uint64_t read_queue_reset(struct rig *rig)
 }
 
 /* queue_reset reads 1 while the reset is under way. */
-Test(conformance, pci_common_12)
+Requirement(pci_common_12, BLK, PCI)
 {
-    FOR_EACH_RIG(rig, BLK, PCI)
-    {
-        start(rig, RING_RESET, 8);
-        select_queue(rig, 0);
-        watch_drain(rig, read_queue_reset);
-        common_set(rig, VIRTIO_PCI_COMMON_queue_reset, 2, 1);
-        expect(watched_all_ones(rig));
-        expect(common_get(rig, VIRTIO_PCI_COMMON_queue_reset, 2) == 0);
-    }
+    start(rig, RING_RESET, 8);
+    select_queue(rig, 0);
+    watch_drain(rig, read_queue_reset);
+    common_set(rig, VIRTIO_PCI_COMMON_queue_reset, 2, 1);
+    expect(watched_all_ones(rig));
+    expect(common_get(rig, VIRTIO_PCI_COMMON_queue_reset, 2) == 0);
 }
 
 /* queue_reset and queue_enable are 0 when the reset of the queue is done. */
-Test(conformance, pci_common_13)
+Requirement(pci_common_13, ECHO, PCI)
 {
-    FOR_EACH_RIG(rig, ECHO, PCI)
-    {
-        start(rig, RING_RESET, 8);
-        demand(queue_get(rig, 0, VIRTIO_PCI_COMMON_queue_enable) == 1);
-        common_set(rig, VIRTIO_PCI_COMMON_queue_reset, 2, 1);
-        rig_step(rig);
-        expect(queue_get(rig, 0, VIRTIO_PCI_COMMON_queue_reset) == 0);
-        expect(queue_get(rig, 0, VIRTIO_PCI_COMMON_queue_enable) == 0);
-    }
+    start(rig, RING_RESET, 8);
+    demand(queue_get(rig, 0, VIRTIO_PCI_COMMON_queue_enable) == 1);
+    common_set(rig, VIRTIO_PCI_COMMON_queue_reset, 2, 1);
+    rig_step(rig);
+    expect(queue_get(rig, 0, VIRTIO_PCI_COMMON_queue_reset) == 0);
+    expect(queue_get(rig, 0, VIRTIO_PCI_COMMON_queue_enable) == 0);
 }
 
 /* queue_size is 0 where there is no queue. */
@@ -236,68 +209,56 @@ static uint32_t isr_of(struct rig *rig)
 }
 
 /* The configuration bit of the ISR is set when the notification comes. */
-Test(conformance, pci_isr_2)
+Requirement(pci_isr_2, ECHO, PCI)
 {
-    FOR_EACH_RIG(rig, ECHO, PCI)
-    {
-        start(rig, 0, 8);
-        isr_of(rig);
-        virtio_device_config_changed(rig->dev);
-        rig_step(rig);
-        expect(rig->cfg.intx ? atomic_load(&rig->irq.level) : rig_config_irqs(rig) == 1);
-        expect(isr_of(rig) & VIRTIO_ISR_CONFIG);
-    }
+    start(rig, 0, 8);
+    isr_of(rig);
+    virtio_device_config_changed(rig->dev);
+    rig_step(rig);
+    expect(rig->cfg.intx ? atomic_load(&rig->irq.level) : rig_config_irqs(rig) == 1);
+    expect(isr_of(rig) & VIRTIO_ISR_CONFIG);
 }
 
 /* Without MSI-X the queue bit of the ISR is set when the notification comes. */
-Test(conformance, pci_isr_3)
+Requirement(pci_isr_3, ECHO, PCI_INTX)
 {
-    FOR_EACH_RIG(rig, ECHO, PCI_INTX)
-    {
-        start(rig, 0, 8);
-        send_one(rig, 0);
-        expect(atomic_load(&rig->irq.level));
-        expect(isr_of(rig) == VIRTIO_ISR_QUEUE);
-    }
+    start(rig, 0, 8);
+    send_one(rig, 0);
+    expect(atomic_load(&rig->irq.level));
+    expect(isr_of(rig) == VIRTIO_ISR_QUEUE);
 }
 
 /* Without MSI-X the interrupt status of the function is set while a bit of the ISR is. */
-Test(conformance, pci_isr_4)
+Requirement(pci_isr_4, ECHO, PCI_INTX)
 {
-    FOR_EACH_RIG(rig, ECHO, PCI_INTX)
-    {
-        start(rig, 0, 8);
+    start(rig, 0, 8);
+    expect(!(pci_get(rig, PCI_REG_STATUS, 2) & PCI_STATUS_INTX));
+    for (unsigned masked = 0; masked < 2; masked++) {
+        uint32_t command = pci_get(rig, PCI_REG_COMMAND, 2) & ~(uint32_t)PCI_CMD_INTX_DISABLE;
+        pci_set(rig, PCI_REG_COMMAND, 2, command | (masked ? PCI_CMD_INTX_DISABLE : 0));
+        send_one(rig, 0);
+        expect(pci_get(rig, PCI_REG_STATUS, 2) & PCI_STATUS_INTX);
+        expect(atomic_load(&rig->irq.level) == !masked);
+        isr_of(rig);
         expect(!(pci_get(rig, PCI_REG_STATUS, 2) & PCI_STATUS_INTX));
-        for (unsigned masked = 0; masked < 2; masked++) {
-            uint32_t command = pci_get(rig, PCI_REG_COMMAND, 2) & ~(uint32_t)PCI_CMD_INTX_DISABLE;
-            pci_set(rig, PCI_REG_COMMAND, 2, command | (masked ? PCI_CMD_INTX_DISABLE : 0));
-            send_one(rig, 0);
-            expect(pci_get(rig, PCI_REG_STATUS, 2) & PCI_STATUS_INTX);
-            expect(atomic_load(&rig->irq.level) == !masked);
-            isr_of(rig);
-            expect(!(pci_get(rig, PCI_REG_STATUS, 2) & PCI_STATUS_INTX));
-            virtio_device_config_changed(rig->dev);
-            expect(pci_get(rig, PCI_REG_STATUS, 2) & PCI_STATUS_INTX);
-            isr_of(rig);
-            expect(!(pci_get(rig, PCI_REG_STATUS, 2) & PCI_STATUS_INTX));
-            expect(!atomic_load(&rig->irq.level));
-        }
+        virtio_device_config_changed(rig->dev);
+        expect(pci_get(rig, PCI_REG_STATUS, 2) & PCI_STATUS_INTX);
+        isr_of(rig);
+        expect(!(pci_get(rig, PCI_REG_STATUS, 2) & PCI_STATUS_INTX));
+        expect(!atomic_load(&rig->irq.level));
     }
 }
 
 /* Reading the ISR clears it. */
-Test(conformance, pci_isr_5)
+Requirement(pci_isr_5, ECHO, PCI_INTX)
 {
-    FOR_EACH_RIG(rig, ECHO, PCI_INTX)
-    {
-        start(rig, 0, 8);
-        expect(isr_of(rig) == 0);
-        send_one(rig, 0);
-        virtio_device_config_changed(rig->dev);
-        expect(isr_of(rig) == (VIRTIO_ISR_QUEUE | VIRTIO_ISR_CONFIG));
-        expect(isr_of(rig) == 0);
-        expect(!atomic_load(&rig->irq.level));
-    }
+    start(rig, 0, 8);
+    expect(isr_of(rig) == 0);
+    send_one(rig, 0);
+    virtio_device_config_changed(rig->dev);
+    expect(isr_of(rig) == (VIRTIO_ISR_QUEUE | VIRTIO_ISR_CONFIG));
+    expect(isr_of(rig) == 0);
+    expect(!atomic_load(&rig->irq.level));
 }
 
 /* ---- MSI-X ---- */
@@ -342,19 +303,16 @@ Test(conformance, pci_msix_1)
 }
 
 /* Table Size is the number of vectors: these can be used, no others. */
-Test(conformance, pci_msix_2)
+Requirement(pci_msix_2, ECHO, WITH_MSIX)
 {
-    FOR_EACH_RIG(rig, ECHO, WITH_MSIX)
-    {
-        unsigned vectors = table_size(rig);
-        start(rig, 0, 8);
-        for (unsigned vector = 0; vector < vectors; vector++) {
-            demand(map(rig, -1, vector) == vector);
-            cause(rig, -1);
-            expect(fake_msi_take(&rig->msi, vector) == 1);
-        }
-        expect(map(rig, -1, vectors) == NO_VECTOR);
+    unsigned vectors = table_size(rig);
+    start(rig, 0, 8);
+    for (unsigned vector = 0; vector < vectors; vector++) {
+        demand(map(rig, -1, vector) == vector);
+        cause(rig, -1);
+        expect(fake_msi_take(&rig->msi, vector) == 1);
     }
+    expect(map(rig, -1, vectors) == NO_VECTOR);
 }
 
 /* The table is no larger than is of use: a vector for each queue, one for the configuration. */
@@ -368,68 +326,56 @@ Test(conformance, pci_msix_3)
 }
 
 /* Each event can have each vector. */
-Test(conformance, pci_msix_4)
+Requirement(pci_msix_4, ECHO, WITH_MSIX)
 {
-    FOR_EACH_RIG(rig, ECHO, WITH_MSIX)
-    {
-        start(rig, 0, 8);
-        for (int event = -1; event < 2; event++) {
-            for (unsigned vector = 0; vector < table_size(rig); vector++) {
-                demand(map(rig, event, vector) == vector);
-                cause(rig, event);
-                expect(fake_msi_take(&rig->msi, vector) == 1);
-                expect(fake_msi_take_all(&rig->msi) == 0);
-            }
-        }
-    }
-}
-
-/* Each event can be left without a vector. */
-Test(conformance, pci_msix_5)
-{
-    FOR_EACH_RIG(rig, ECHO, WITH_MSIX)
-    {
-        start(rig, 0, 8);
-        for (int event = -1; event < 2; event++) {
+    start(rig, 0, 8);
+    for (int event = -1; event < 2; event++) {
+        for (unsigned vector = 0; vector < table_size(rig); vector++) {
+            demand(map(rig, event, vector) == vector);
             cause(rig, event);
-            expect(fake_msi_take_all(&rig->msi) == 1);
-            expect(map(rig, event, NO_VECTOR) == NO_VECTOR);
-            cause(rig, event);
+            expect(fake_msi_take(&rig->msi, vector) == 1);
             expect(fake_msi_take_all(&rig->msi) == 0);
         }
     }
 }
 
-/* The vector registers show what is mapped, or NO_VECTOR. */
-Test(conformance, pci_msix_6)
+/* Each event can be left without a vector. */
+Requirement(pci_msix_5, ECHO, WITH_MSIX)
 {
-    FOR_EACH_RIG(rig, ECHO, WITH_MSIX)
-    {
-        static const unsigned vectors[] = {2, 0, 1, NO_VECTOR, 1};
-        demand(vdrv_negotiate(&rig->drv, 0));
-        for (unsigned i = 0; i < ARRAY_SIZE(vectors); i++) {
-            expect(map(rig, -1, vectors[i]) == vectors[i]);
-            expect(map(rig, 0, vectors[(i + 1) % 5]) == vectors[(i + 1) % 5]);
-            expect(map(rig, 1, vectors[(i + 2) % 5]) == vectors[(i + 2) % 5]);
-            expect(common_get(rig, VIRTIO_PCI_COMMON_config_msix_vector, 2) == vectors[i]);
-            expect(queue_get(rig, 0, VIRTIO_PCI_COMMON_queue_msix_vector) == vectors[(i + 1) % 5]);
-        }
+    start(rig, 0, 8);
+    for (int event = -1; event < 2; event++) {
+        cause(rig, event);
+        expect(fake_msi_take_all(&rig->msi) == 1);
+        expect(map(rig, event, NO_VECTOR) == NO_VECTOR);
+        cause(rig, event);
+        expect(fake_msi_take_all(&rig->msi) == 0);
+    }
+}
+
+/* The vector registers show what is mapped, or NO_VECTOR. */
+Requirement(pci_msix_6, ECHO, WITH_MSIX)
+{
+    static const unsigned vectors[] = {2, 0, 1, NO_VECTOR, 1};
+    demand(vdrv_negotiate(&rig->drv, 0));
+    for (unsigned i = 0; i < ARRAY_SIZE(vectors); i++) {
+        expect(map(rig, -1, vectors[i]) == vectors[i]);
+        expect(map(rig, 0, vectors[(i + 1) % 5]) == vectors[(i + 1) % 5]);
+        expect(map(rig, 1, vectors[(i + 2) % 5]) == vectors[(i + 2) % 5]);
+        expect(common_get(rig, VIRTIO_PCI_COMMON_config_msix_vector, 2) == vectors[i]);
+        expect(queue_get(rig, 0, VIRTIO_PCI_COMMON_queue_msix_vector) == vectors[(i + 1) % 5]);
     }
 }
 
 /* After a reset no event has a vector. */
-Test(conformance, pci_msix_7)
+Requirement(pci_msix_7, ECHO, WITH_MSIX)
 {
-    FOR_EACH_RIG(rig, ECHO, WITH_MSIX)
-    {
-        for (unsigned i = 0; i < 2; i++) {
-            expect(common_get(rig, VIRTIO_PCI_COMMON_config_msix_vector, 2) == NO_VECTOR);
-            expect(queue_get(rig, 0, VIRTIO_PCI_COMMON_queue_msix_vector) == NO_VECTOR);
-            expect(queue_get(rig, 1, VIRTIO_PCI_COMMON_queue_msix_vector) == NO_VECTOR);
-            start(rig, 0, 8);
-            demand(queue_get(rig, 1, VIRTIO_PCI_COMMON_queue_msix_vector) == 2);
-            common_set(rig, VIRTIO_PCI_COMMON_device_status, 1, 0);
-        }
+    for (unsigned i = 0; i < 2; i++) {
+        expect(common_get(rig, VIRTIO_PCI_COMMON_config_msix_vector, 2) == NO_VECTOR);
+        expect(queue_get(rig, 0, VIRTIO_PCI_COMMON_queue_msix_vector) == NO_VECTOR);
+        expect(queue_get(rig, 1, VIRTIO_PCI_COMMON_queue_msix_vector) == NO_VECTOR);
+        start(rig, 0, 8);
+        demand(queue_get(rig, 1, VIRTIO_PCI_COMMON_queue_msix_vector) == 2);
+        common_set(rig, VIRTIO_PCI_COMMON_device_status, 1, 0);
     }
 }
 
@@ -450,46 +396,37 @@ Test(conformance, pci_msix_8)
 }
 
 /* A mapping that is refused reads as NO_VECTOR, and is none. */
-Test(conformance, pci_msix_9)
+Requirement(pci_msix_9, ECHO, WITH_MSIX)
 {
-    FOR_EACH_RIG(rig, ECHO, WITH_MSIX)
-    {
-        const unsigned bad[] = {table_size(rig), 0x7ff, 0x800, 0xfffe};
-        for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
-            start(rig, 0, 8);
-            for (int event = -1; event < 2; event++) {
-                expect(map(rig, event, bad[i]) == NO_VECTOR);
-                cause(rig, event);
-                expect(fake_msi_take_all(&rig->msi) == 0);
-            }
+    const unsigned bad[] = {table_size(rig), 0x7ff, 0x800, 0xfffe};
+    for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+        start(rig, 0, 8);
+        for (int event = -1; event < 2; event++) {
+            expect(map(rig, event, bad[i]) == NO_VECTOR);
+            cause(rig, event);
+            expect(fake_msi_take_all(&rig->msi) == 0);
         }
     }
 }
 
 /* A queue without a vector raises no interrupt, neither a message nor INTx. */
-Test(conformance, pci_used_irq_1)
+Requirement(pci_used_irq_1, ECHO, WITH_MSIX)
 {
-    FOR_EACH_RIG(rig, ECHO, WITH_MSIX)
-    {
-        start(rig, 0, 8);
-        demand(map(rig, 0, NO_VECTOR) == NO_VECTOR);
-        cause(rig, 0);
-        expect(fake_msi_take_all(&rig->msi) == 0 && fake_irq_take(&rig->irq) == 0);
-        cause(rig, 1);
-        expect(fake_msi_take_all(&rig->msi) == 1);
-    }
+    start(rig, 0, 8);
+    demand(map(rig, 0, NO_VECTOR) == NO_VECTOR);
+    cause(rig, 0);
+    expect(fake_msi_take_all(&rig->msi) == 0 && fake_irq_take(&rig->irq) == 0);
+    cause(rig, 1);
+    expect(fake_msi_take_all(&rig->msi) == 1);
 }
 
 /* A configuration change without a vector raises no interrupt, neither a message nor INTx. */
-Test(conformance, pci_config_irq_1)
+Requirement(pci_config_irq_1, ECHO, WITH_MSIX)
 {
-    FOR_EACH_RIG(rig, ECHO, WITH_MSIX)
-    {
-        start(rig, 0, 8);
-        demand(map(rig, -1, NO_VECTOR) == NO_VECTOR);
-        cause(rig, -1);
-        expect(fake_msi_take_all(&rig->msi) == 0 && fake_irq_take(&rig->irq) == 0);
-        cause(rig, 0);
-        expect(fake_msi_take_all(&rig->msi) == 1);
-    }
+    start(rig, 0, 8);
+    demand(map(rig, -1, NO_VECTOR) == NO_VECTOR);
+    cause(rig, -1);
+    expect(fake_msi_take_all(&rig->msi) == 0 && fake_irq_take(&rig->irq) == 0);
+    cause(rig, 0);
+    expect(fake_msi_take_all(&rig->msi) == 1);
 }

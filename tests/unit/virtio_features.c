@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "core/base/log.h"
-#include "tests/harness/rig.h"
+#include "tests/harness/rig_test.h"
 #include "virtio/spec.h"
 
 #define RING_FEATURES (VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX))
@@ -33,15 +33,12 @@ static void listen(enum log_level level)
     lines = 0;
 }
 
-Test(virtio_features, a_driver_s_choice_is_said)
+OnDisk(virtio_features, a_driver_s_choice_is_said)
 {
-    struct rig rig;
     listen(LOG_INFO);
-    rig_open_blk(&rig, false);
-    cr_assert(vdrv_start(&rig.drv, RING_FEATURES | VIRTIO_BIT(VIRTIO_BLK_F_FLUSH), 1, 64));
+    cr_assert(vdrv_start(&rig->drv, RING_FEATURES | VIRTIO_BIT(VIRTIO_BLK_F_FLUSH), 1, 64));
     cr_expect_str_eq(said, "virtio disk runs, split ring; features flush indirect_desc event_idx "
                            "version_1; queues (number:size/vector) 0:64");
-    rig_close(&rig);
 }
 
 /* A name is a device type's: bit 0 of a console is not that of a disk. */

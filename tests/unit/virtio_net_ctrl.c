@@ -9,7 +9,7 @@
 #include "core/base/le.h"
 #include "core/base/xmath.h"
 #include "tests/harness/netio.h"
-#include "tests/harness/rig.h"
+#include "tests/harness/rig_test.h"
 #include "virtio/net/net.h"
 #include "virtio/spec.h"
 
@@ -56,7 +56,7 @@ static uint8_t set_mode(struct rig *rig, uint8_t command, uint8_t on)
 /* ---- receive modes ---- */
 
 /* By mode: own, a stranger's, a group's, everybody's. */
-Test(virtio_net_ctrl, modes_choose_frames)
+OnEachRig(virtio_net_ctrl, modes_choose_frames, open_started(rig, on, FILTERS))
 {
     static const struct {
         uint8_t modes[3];
@@ -75,32 +75,25 @@ Test(virtio_net_ctrl, modes_choose_frames)
         {{CTRL(RX_NOBCAST), CTRL(RX_ALLMULTI)}, 2, true, false, true, false},
         {{CTRL(RX_NOBCAST), CTRL(RX_NOUNI), CTRL(RX_PROMISC)}, 3, true, true, true, true},
     };
-    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
-        struct rig rig;
-        open_started(&rig, &rig_variants[v], FILTERS);
-        for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-            for (unsigned m = 0; m < cases[i].count; m++)
-                cr_expect_eq(set_mode(&rig, cases[i].modes[m], 1), OK);
-            cr_expect_eq(comes_to(&rig, own), cases[i].own, "case %u", i);
-            cr_expect_eq(comes_to(&rig, stranger), cases[i].stranger, "case %u", i);
-            cr_expect_eq(comes_to(&rig, group), cases[i].group, "case %u", i);
-            cr_expect_eq(comes_to(&rig, all), cases[i].all, "case %u", i);
-            for (unsigned m = 0; m < cases[i].count; m++)
-                cr_expect_eq(set_mode(&rig, cases[i].modes[m], 0), OK);
-        }
-        rig_close(&rig);
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        for (unsigned m = 0; m < cases[i].count; m++)
+            cr_expect_eq(set_mode(rig, cases[i].modes[m], 1), OK);
+        cr_expect_eq(comes_to(rig, own), cases[i].own, "case %u", i);
+        cr_expect_eq(comes_to(rig, stranger), cases[i].stranger, "case %u", i);
+        cr_expect_eq(comes_to(rig, group), cases[i].group, "case %u", i);
+        cr_expect_eq(comes_to(rig, all), cases[i].all, "case %u", i);
+        for (unsigned m = 0; m < cases[i].count; m++)
+            cr_expect_eq(set_mode(rig, cases[i].modes[m], 0), OK);
     }
 }
 
-Test(virtio_net_ctrl, without_filters_everything_comes)
+OnRig(virtio_net_ctrl, without_filters_everything_comes,
+      open_started(rig, &rig_variants[0], F(CTRL_VQ)))
 {
-    struct rig rig;
-    open_started(&rig, &rig_variants[0], F(CTRL_VQ));
-    cr_expect(comes_to(&rig, stranger));
-    cr_expect(comes_to(&rig, group));
-    cr_expect(comes_tagged(&rig, 5));
-    cr_expect_eq(set_mode(&rig, CTRL(RX_PROMISC), 0), ERR);
-    rig_close(&rig);
+    cr_expect(comes_to(rig, stranger));
+    cr_expect(comes_to(rig, group));
+    cr_expect(comes_tagged(rig, 5));
+    cr_expect_eq(set_mode(rig, CTRL(RX_PROMISC), 0), ERR);
 }
 
 /* ---- tables ---- */
@@ -120,80 +113,64 @@ static uint8_t set_table(struct rig *rig, const uint8_t *unicast, unsigned unica
     return netio_command(rig, CTRL(MAC), CTRL(MAC_TABLE_SET), data, at);
 }
 
-Test(virtio_net_ctrl, mac_tables_let_in)
+OnEachRig(virtio_net_ctrl, mac_tables_let_in, open_started(rig, on, FILTERS))
 {
-    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
-        struct rig rig;
-        open_started(&rig, &rig_variants[v], FILTERS);
-        cr_expect_eq(set_table(&rig, alias, 1, group, 1), OK);
-        cr_expect(comes_to(&rig, alias));
-        cr_expect(comes_to(&rig, own));
-        cr_expect(comes_to(&rig, group));
-        cr_expect(!comes_to(&rig, stranger));
-        cr_expect(!comes_to(&rig, other_group));
-        cr_expect_eq(set_table(&rig, alias, 0, group, 0), OK);
-        cr_expect(!comes_to(&rig, alias));
-        cr_expect(!comes_to(&rig, group));
-        cr_expect_eq(set_table(&rig, alias, 1, group, 1), OK);
-        cr_assert(netio_start(&rig, FILTERS, 1, 64));
-        cr_expect(!comes_to(&rig, alias), "a reset empties the table");
-        rig_close(&rig);
-    }
+    cr_expect_eq(set_table(rig, alias, 1, group, 1), OK);
+    cr_expect(comes_to(rig, alias));
+    cr_expect(comes_to(rig, own));
+    cr_expect(comes_to(rig, group));
+    cr_expect(!comes_to(rig, stranger));
+    cr_expect(!comes_to(rig, other_group));
+    cr_expect_eq(set_table(rig, alias, 0, group, 0), OK);
+    cr_expect(!comes_to(rig, alias));
+    cr_expect(!comes_to(rig, group));
+    cr_expect_eq(set_table(rig, alias, 1, group, 1), OK);
+    cr_assert(netio_start(rig, FILTERS, 1, 64));
+    cr_expect(!comes_to(rig, alias), "a reset empties the table");
 }
 
 /* A table that ours has no room for lets all of its kind in, and none of the other kind. */
-Test(virtio_net_ctrl, long_mac_tables_let_all_in)
+OnRig(virtio_net_ctrl, long_mac_tables_let_all_in, open_started(rig, &rig_variants[0], FILTERS))
 {
-    struct rig rig;
     uint8_t macs[100 * NET_MAC_BYTES];
     for (unsigned i = 0; i < 100; i++)
         memcpy(macs + i * NET_MAC_BYTES, (uint8_t[]){2, 1, 1, 1, 1, (uint8_t)i}, NET_MAC_BYTES);
-    open_started(&rig, &rig_variants[0], FILTERS);
-    cr_expect_eq(set_table(&rig, macs, 64, group, 1), OK);
-    cr_expect(comes_to(&rig, macs + 63 * NET_MAC_BYTES));
-    cr_expect(!comes_to(&rig, stranger));
-    cr_expect_eq(set_table(&rig, macs, 65, group, 1), OK);
-    cr_expect(comes_to(&rig, stranger));
-    cr_expect(comes_to(&rig, group), "what follows the long table is read");
-    cr_expect(!comes_to(&rig, other_group));
-    rig_close(&rig);
+    cr_expect_eq(set_table(rig, macs, 64, group, 1), OK);
+    cr_expect(comes_to(rig, macs + 63 * NET_MAC_BYTES));
+    cr_expect(!comes_to(rig, stranger));
+    cr_expect_eq(set_table(rig, macs, 65, group, 1), OK);
+    cr_expect(comes_to(rig, stranger));
+    cr_expect(comes_to(rig, group), "what follows the long table is read");
+    cr_expect(!comes_to(rig, other_group));
 }
 
-Test(virtio_net_ctrl, a_mac_table_that_is_cut_changes_nothing)
+OnRig(virtio_net_ctrl, a_mac_table_that_is_cut_changes_nothing,
+      open_started(rig, &rig_variants[0], FILTERS))
 {
-    struct rig rig;
     uint8_t data[64] = {0};
-    open_started(&rig, &rig_variants[0], FILTERS);
-    cr_expect_eq(set_table(&rig, alias, 1, group, 1), OK);
+    cr_expect_eq(set_table(rig, alias, 1, group, 1), OK);
     le32_put(data, 1);
     le32_put(data + 10, 1);
     for (uint32_t len = 0; len < 20; len++)
-        cr_expect_eq(netio_command(&rig, CTRL(MAC), CTRL(MAC_TABLE_SET), data, len), ERR, "%u",
-                     len);
+        cr_expect_eq(netio_command(rig, CTRL(MAC), CTRL(MAC_TABLE_SET), data, len), ERR, "%u", len);
     le32_put(data, UINT32_MAX);
-    cr_expect_eq(netio_command(&rig, CTRL(MAC), CTRL(MAC_TABLE_SET), data, 64), ERR);
-    cr_expect(comes_to(&rig, alias));
-    cr_expect(comes_to(&rig, group));
-    rig_close(&rig);
+    cr_expect_eq(netio_command(rig, CTRL(MAC), CTRL(MAC_TABLE_SET), data, 64), ERR);
+    cr_expect(comes_to(rig, alias));
+    cr_expect(comes_to(rig, group));
 }
 
-Test(virtio_net_ctrl, sets_the_address)
+OnEachRig(virtio_net_ctrl, sets_the_address, open_started(rig, on, FILTERS))
 {
-    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
-        struct rig rig;
-        uint8_t now[NET_MAC_BYTES];
-        open_started(&rig, &rig_variants[v], FILTERS);
-        cr_expect_eq(netio_command(&rig, CTRL(MAC), CTRL(MAC_ADDR_SET), alias, 5), ERR);
-        cr_expect_eq(netio_command(&rig, CTRL(MAC), CTRL(MAC_ADDR_SET), alias, 6), OK);
-        vdrv_config_read(&rig.drv, VIRTIO_NET_CONFIG_mac, now, sizeof(now));
-        cr_expect_arr_eq(now, alias, sizeof(now));
-        cr_expect(comes_to(&rig, alias));
-        cr_expect(!comes_to(&rig, own));
-        vdrv_reset(&rig.drv);
-        vdrv_config_read(&rig.drv, VIRTIO_NET_CONFIG_mac, now, sizeof(now));
-        cr_expect_arr_eq(now, own, sizeof(now));
-        rig_close(&rig);
-    }
+    uint8_t now[NET_MAC_BYTES];
+    cr_expect_eq(netio_command(rig, CTRL(MAC), CTRL(MAC_ADDR_SET), alias, 5), ERR);
+    cr_expect_eq(netio_command(rig, CTRL(MAC), CTRL(MAC_ADDR_SET), alias, 6), OK);
+    vdrv_config_read(&rig->drv, VIRTIO_NET_CONFIG_mac, now, sizeof(now));
+    cr_expect_arr_eq(now, alias, sizeof(now));
+    cr_expect(comes_to(rig, alias));
+    cr_expect(!comes_to(rig, own));
+    vdrv_reset(&rig->drv);
+    vdrv_config_read(&rig->drv, VIRTIO_NET_CONFIG_mac, now, sizeof(now));
+    cr_expect_arr_eq(now, own, sizeof(now));
 }
 
 static uint8_t set_vlan(struct rig *rig, uint8_t command, uint16_t id)
@@ -203,25 +180,20 @@ static uint8_t set_vlan(struct rig *rig, uint8_t command, uint16_t id)
     return netio_command(rig, CTRL(VLAN), command, data, 2);
 }
 
-Test(virtio_net_ctrl, vlans_are_let_in_one_by_one)
+OnEachRig(virtio_net_ctrl, vlans_are_let_in_one_by_one, open_started(rig, on, FILTERS))
 {
-    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
-        struct rig rig;
-        open_started(&rig, &rig_variants[v], FILTERS);
-        cr_expect(comes_to(&rig, own), "without a tag");
-        cr_expect(!comes_tagged(&rig, 5));
-        cr_expect_eq(set_vlan(&rig, CTRL(VLAN_ADD), 5), OK);
-        cr_expect_eq(set_vlan(&rig, CTRL(VLAN_ADD), 4095), OK);
-        cr_expect(comes_tagged(&rig, 5));
-        cr_expect(comes_tagged(&rig, 0x6005), "the priority is not of the number");
-        cr_expect(comes_tagged(&rig, 4095));
-        cr_expect(!comes_tagged(&rig, 69));
-        cr_expect_eq(set_vlan(&rig, CTRL(VLAN_DEL), 5), OK);
-        cr_expect(!comes_tagged(&rig, 5));
-        cr_expect_eq(set_vlan(&rig, CTRL(VLAN_ADD), 4096), ERR);
-        cr_expect_eq(netio_command(&rig, CTRL(VLAN), CTRL(VLAN_ADD), "\1", 1), ERR);
-        rig_close(&rig);
-    }
+    cr_expect(comes_to(rig, own), "without a tag");
+    cr_expect(!comes_tagged(rig, 5));
+    cr_expect_eq(set_vlan(rig, CTRL(VLAN_ADD), 5), OK);
+    cr_expect_eq(set_vlan(rig, CTRL(VLAN_ADD), 4095), OK);
+    cr_expect(comes_tagged(rig, 5));
+    cr_expect(comes_tagged(rig, 0x6005), "the priority is not of the number");
+    cr_expect(comes_tagged(rig, 4095));
+    cr_expect(!comes_tagged(rig, 69));
+    cr_expect_eq(set_vlan(rig, CTRL(VLAN_DEL), 5), OK);
+    cr_expect(!comes_tagged(rig, 5));
+    cr_expect_eq(set_vlan(rig, CTRL(VLAN_ADD), 4096), ERR);
+    cr_expect_eq(netio_command(rig, CTRL(VLAN), CTRL(VLAN_ADD), "\1", 1), ERR);
 }
 
 /* ---- announcing ---- */
@@ -258,42 +230,36 @@ static uint8_t set_pairs(struct rig *rig, uint16_t pairs)
     return netio_command(rig, CTRL(MQ), CTRL(MQ_VQ_PAIRS_SET), data, 2);
 }
 
-Test(virtio_net_ctrl, pairs_are_used_when_the_driver_says_so)
+OnEachRig(virtio_net_ctrl, pairs_are_used_when_the_driver_says_so, on->queues = 3,
+          rig_open_net_on(rig, on))
 {
-    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
-        struct rig rig;
-        struct rig_config config = rig_variants[v];
-        struct netio_packet packet = {.frame_bytes = 60};
-        config.queues = 3;
-        rig_open_net_on(&rig, &config);
-        cr_assert(netio_start(&rig, F(CTRL_VQ) | F(MQ), 3, 16));
-        for (unsigned pair = 0; pair < 3; pair++)
-            netio_post(&rig, pair, 256);
-        netio_send(&rig, 2, &packet, true);
-        cr_expect_eq(rig.ether.pairs[2].sends, 0);
-        cr_expect_eq(set_pairs(&rig, 3), OK);
-        cr_expect_eq(rig.ether.pairs_used, 3);
-        cr_expect_eq(rig.ether.pairs[2].sent_count, 1, "what waited goes out");
-        for (unsigned pair = 0; pair < 3; pair++) {
-            netio_arrive(&rig, pair, &packet);
-            cr_expect_eq(netio_take_all(&rig, 2 * pair), 1);
-        }
-        cr_expect_eq(set_pairs(&rig, 1), OK);
-        netio_post(&rig, 1, 256);
-        netio_arrive(&rig, 1, &packet);
-        cr_expect_eq(netio_take_all(&rig, 2), 0);
-        cr_expect_eq(set_pairs(&rig, 2), OK);
-        cr_expect_eq(netio_take_all(&rig, 2), 1);
-        cr_expect_eq(set_pairs(&rig, 0), ERR);
-        cr_expect_eq(set_pairs(&rig, 4), ERR);
-        rig.ether.refuse_pairs = -EIO;
-        cr_expect_eq(set_pairs(&rig, 3), ERR);
-        cr_expect_eq(rig.ether.pairs_used, 2);
-        rig.ether.refuse_pairs = 0;
-        vdrv_reset(&rig.drv);
-        cr_expect_eq(rig.ether.pairs_used, 1);
-        rig_close(&rig);
+    struct netio_packet packet = {.frame_bytes = 60};
+    cr_assert(netio_start(rig, F(CTRL_VQ) | F(MQ), 3, 16));
+    for (unsigned pair = 0; pair < 3; pair++)
+        netio_post(rig, pair, 256);
+    netio_send(rig, 2, &packet, true);
+    cr_expect_eq(rig->ether.pairs[2].sends, 0);
+    cr_expect_eq(set_pairs(rig, 3), OK);
+    cr_expect_eq(rig->ether.pairs_used, 3);
+    cr_expect_eq(rig->ether.pairs[2].sent_count, 1, "what waited goes out");
+    for (unsigned pair = 0; pair < 3; pair++) {
+        netio_arrive(rig, pair, &packet);
+        cr_expect_eq(netio_take_all(rig, 2 * pair), 1);
     }
+    cr_expect_eq(set_pairs(rig, 1), OK);
+    netio_post(rig, 1, 256);
+    netio_arrive(rig, 1, &packet);
+    cr_expect_eq(netio_take_all(rig, 2), 0);
+    cr_expect_eq(set_pairs(rig, 2), OK);
+    cr_expect_eq(netio_take_all(rig, 2), 1);
+    cr_expect_eq(set_pairs(rig, 0), ERR);
+    cr_expect_eq(set_pairs(rig, 4), ERR);
+    rig->ether.refuse_pairs = -EIO;
+    cr_expect_eq(set_pairs(rig, 3), ERR);
+    cr_expect_eq(rig->ether.pairs_used, 2);
+    rig->ether.refuse_pairs = 0;
+    vdrv_reset(&rig->drv);
+    cr_expect_eq(rig->ether.pairs_used, 1);
 }
 
 /* Pairs whose queues were never set up, and then the machine ends. */
@@ -313,18 +279,12 @@ Test(virtio_net_ctrl, pairs_that_are_not_there_leave_nothing_in_the_loop)
 }
 
 /* A driver that knows nothing of pairs has its control queue behind the first. */
-Test(virtio_net_ctrl, without_mq_it_is_the_third_queue)
+OnEachRig(virtio_net_ctrl, without_mq_it_is_the_third_queue, on->queues = 3,
+          open_started(rig, on, FILTERS))
 {
-    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
-        struct rig rig;
-        struct rig_config config = rig_variants[v];
-        config.queues = 3;
-        open_started(&rig, &config, FILTERS);
-        cr_expect_eq(rig.drv.q[2].index, 2);
-        cr_expect_eq(set_mode(&rig, CTRL(RX_PROMISC), 1), OK);
-        cr_expect_eq(set_pairs(&rig, 1), ERR);
-        rig_close(&rig);
-    }
+    cr_expect_eq(rig->drv.q[2].index, 2);
+    cr_expect_eq(set_mode(rig, CTRL(RX_PROMISC), 1), OK);
+    cr_expect_eq(set_pairs(rig, 1), ERR);
 }
 
 /* ---- offloads ---- */
@@ -388,17 +348,12 @@ Test(virtio_net_ctrl, packets_keep_to_the_offloads_of_now)
 
 /* ---- what is no command ---- */
 
-Test(virtio_net_ctrl, unknown_commands_are_refused)
+OnEachRig(virtio_net_ctrl, unknown_commands_are_refused, open_started(rig, on, FILTERS))
 {
-    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
-        struct rig rig;
-        const uint8_t data[64] = {0};
-        open_started(&rig, &rig_variants[v], FILTERS);
-        cr_expect_eq(netio_command(&rig, CTRL(RX), 6, data, 64), ERR);
-        cr_expect_eq(netio_command(&rig, CTRL(RX), 0, data, 0), ERR, "no data");
-        cr_expect_eq(netio_command(&rig, CTRL(MAC), 2, data, 64), ERR);
-        cr_expect_eq(netio_command(&rig, 9, 0, data, 64), ERR);
-        cr_expect_eq(netio_command(&rig, 255, 255, data, 64), ERR);
-        rig_close(&rig);
-    }
+    const uint8_t data[64] = {0};
+    cr_expect_eq(netio_command(rig, CTRL(RX), 6, data, 64), ERR);
+    cr_expect_eq(netio_command(rig, CTRL(RX), 0, data, 0), ERR, "no data");
+    cr_expect_eq(netio_command(rig, CTRL(MAC), 2, data, 64), ERR);
+    cr_expect_eq(netio_command(rig, 9, 0, data, 64), ERR);
+    cr_expect_eq(netio_command(rig, 255, 255, data, 64), ERR);
 }

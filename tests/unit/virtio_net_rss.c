@@ -9,7 +9,7 @@
 #include "core/base/le.h"
 #include "core/base/xmath.h"
 #include "tests/harness/netio.h"
-#include "tests/harness/rig.h"
+#include "tests/harness/rig_test.h"
 #include "virtio/net/net.h"
 #include "virtio/net/net_hash.h"
 #include "virtio/spec.h"
@@ -145,54 +145,50 @@ Test(virtio_net_rss, hashes_choose_queues)
 }
 
 /* The hash alone, while the network steers; and the longer header when sending. */
-Test(virtio_net_rss, hashes_are_reported_without_rss)
+OnRig(virtio_net_rss, hashes_are_reported_without_rss,
+      begin(rig, 0, F(CTRL_VQ) | F(MQ) | F(HASH_REPORT)))
 {
-    struct rig rig;
-    begin(&rig, 0, F(CTRL_VQ) | F(MQ) | F(HASH_REPORT));
     struct netio_packet packet = from_port(1234);
     uint8_t data[12 + 1 + NET_HASH_KEY_BYTES] = {0}, made[2048];
-    const uint8_t *at = netio_post(&rig, 0, 2048);
-    cr_expect_eq(comes_to(&rig, 0, &packet), 0);
+    const uint8_t *at = netio_post(rig, 0, 2048);
+    cr_expect_eq(comes_to(rig, 0, &packet), 0);
     cr_expect_eq(le32_get(at + VIRTIO_NET_HDR_hash_report), 0, "nobody has asked");
     le32_put(data, UDP);
     data[12] = NET_HASH_KEY_BYTES;
     for (unsigned i = 0; i < NET_HASH_KEY_BYTES; i++)
         data[13 + i] = NETIO_RSS_KEY(i);
     for (uint32_t len = 0; len < sizeof(data); len++)
-        cr_expect_eq(netio_command(&rig, CTRL(MQ), CTRL(MQ_HASH_CONFIG), data, len), ERR);
-    cr_expect_eq(netio_command(&rig, CTRL(MQ), CTRL(MQ_HASH_CONFIG), data, sizeof(data)), OK);
-    cr_expect_eq(say(&rig, &spread), ERR, "RSS was not negotiated");
-    cr_expect_eq(use_pairs(&rig, PAIRS), OK);
+        cr_expect_eq(netio_command(rig, CTRL(MQ), CTRL(MQ_HASH_CONFIG), data, len), ERR);
+    cr_expect_eq(netio_command(rig, CTRL(MQ), CTRL(MQ_HASH_CONFIG), data, sizeof(data)), OK);
+    cr_expect_eq(say(rig, &spread), ERR, "RSS was not negotiated");
+    cr_expect_eq(use_pairs(rig, PAIRS), OK);
     uint32_t bytes = netio_make(&packet, made) - NET_HEADER_BYTES;
     for (unsigned pair = 0; pair < PAIRS; pair++) {
-        at = netio_post(&rig, pair, 2048);
-        cr_expect_eq(comes_to(&rig, pair, &packet), (int)pair);
+        at = netio_post(rig, pair, 2048);
+        cr_expect_eq(comes_to(rig, pair, &packet), (int)pair);
         cr_expect_eq(le32_get(at + VIRTIO_NET_HDR_hash_value), hash_of(&packet).value);
         cr_expect_eq(le16_get(at + VIRTIO_NET_HDR_hash_report), VIRTIO_NET_HASH_UDPv4 + 1);
         cr_expect_eq(memcmp(at + VIRTIO_NET_HDR_HASH_BYTES, made + NET_HEADER_BYTES, bytes), 0);
     }
-    netio_send(&rig, 1, &packet, true);
-    struct fake_packet *sent = fake_net_take(&rig.ether, 1);
+    netio_send(rig, 1, &packet, true);
+    struct fake_packet *sent = fake_net_take(&rig->ether, 1);
     cr_assert(sent != NULL);
     cr_expect_eq(sent->bytes, NET_HEADER_BYTES + bytes);
     cr_expect_eq(memcmp(sent->data + NET_HEADER_BYTES, made + NET_HEADER_BYTES, bytes), 0);
     free(sent);
-    rig_close(&rig);
 }
 
-Test(virtio_net_rss, a_packet_has_many_buffers)
+OnRig(virtio_net_rss, a_packet_has_many_buffers, begin(rig, 0, RSS | F(HASH_REPORT) | F(MRG_RXBUF)))
 {
-    struct rig rig;
     uint8_t *at[40], made[4096];
-    begin(&rig, 0, RSS | F(HASH_REPORT) | F(MRG_RXBUF));
-    cr_assert_eq(say(&rig, &spread), OK);
+    cr_assert_eq(say(rig, &spread), OK);
     struct netio_packet packet = from_port(port_for(1));
     packet.frame_bytes = 3000;
     uint32_t len, done = 0, bytes = netio_make(&packet, made) - NET_HEADER_BYTES;
     for (unsigned i = 0; i < 40; i++)
-        at[i] = netio_post(&rig, 1, 100);
-    netio_arrive(&rig, 2, &packet);
-    for (unsigned i = 0; netio_take(&rig, 2, &len); i++) {
+        at[i] = netio_post(rig, 1, 100);
+    netio_arrive(rig, 2, &packet);
+    for (unsigned i = 0; netio_take(rig, 2, &len); i++) {
         uint32_t header = i == 0 ? VIRTIO_NET_HDR_HASH_BYTES : 0;
         cr_assert_leq(done + len - header, bytes);
         cr_expect_eq(memcmp(at[i] + header, made + NET_HEADER_BYTES + done, len - header), 0);
@@ -200,122 +196,105 @@ Test(virtio_net_rss, a_packet_has_many_buffers)
     }
     cr_expect_eq(done, bytes);
     cr_expect_eq(le16_get(at[0] + VIRTIO_NET_HDR_num_buffers), 31);
-    rig_close(&rig);
 }
 
 /* ---- queues without buffers, and in reset ---- */
 
-Test(virtio_net_rss, a_packet_waits_for_its_queue)
+OnRig(virtio_net_rss, a_packet_waits_for_its_queue, begin(rig, 0, RSS))
 {
-    struct rig rig;
-    begin(&rig, 0, RSS);
-    cr_assert_eq(say(&rig, &spread), OK);
+    cr_assert_eq(say(rig, &spread), OK);
     struct netio_packet one = from_port(port_for(1)), two = from_port(port_for(2));
-    netio_post(&rig, 2, 2048);
-    cr_expect_eq(comes_to(&rig, 0, &one), -1);
-    cr_expect_eq(comes_to(&rig, 2, &two), -1, "it is behind the other");
-    netio_post(&rig, 1, 2048);
-    cr_expect_eq(netio_take_all(&rig, 2), 1);
-    cr_expect_eq(netio_take_all(&rig, 4), 1);
+    netio_post(rig, 2, 2048);
+    cr_expect_eq(comes_to(rig, 0, &one), -1);
+    cr_expect_eq(comes_to(rig, 2, &two), -1, "it is behind the other");
+    netio_post(rig, 1, 2048);
+    cr_expect_eq(netio_take_all(rig, 2), 1);
+    cr_expect_eq(netio_take_all(rig, 4), 1);
     /* One that never fits is lost, and holds nobody up. */
-    netio_post(&rig, 1, 40);
-    netio_post(&rig, 2, 2048);
-    cr_expect_eq(comes_to(&rig, 0, &one), -1);
-    cr_expect_eq(comes_to(&rig, 0, &two), 2);
+    netio_post(rig, 1, 40);
+    netio_post(rig, 2, 2048);
+    cr_expect_eq(comes_to(rig, 0, &one), -1);
+    cr_expect_eq(comes_to(rig, 0, &two), 2);
     struct virtio_net_drops drops;
-    virtio_net_drops(rig.net, &drops);
+    virtio_net_drops(rig->net, &drops);
     cr_expect_eq(drops.rx_no_room, 1);
-    rig_close(&rig);
 }
 
 /* Waiting ends with the queue, with the link, and with another command. */
-Test(virtio_net_rss, what_waits_does_not_wait_for_ever)
+OnRig(virtio_net_rss, what_waits_does_not_wait_for_ever, begin(rig, 0, RSS | RING_RESET))
 {
-    struct rig rig;
-    begin(&rig, 0, RSS | RING_RESET);
     struct netio_packet one = from_port(port_for(1)), two = from_port(port_for(2));
     for (unsigned how = 0; how < 4; how++) {
-        cr_assert_eq(say(&rig, &spread), OK);
-        cr_expect_eq(comes_to(&rig, 0, &one), -1);
-        netio_arrive(&rig, 0, &two);
-        netio_post(&rig, 2, 2048);
-        netio_post(&rig, 0, 2048);
-        cr_expect_eq(netio_take_all(&rig, 4), 0);
+        cr_assert_eq(say(rig, &spread), OK);
+        cr_expect_eq(comes_to(rig, 0, &one), -1);
+        netio_arrive(rig, 0, &two);
+        netio_post(rig, 2, 2048);
+        netio_post(rig, 0, 2048);
+        cr_expect_eq(netio_take_all(rig, 4), 0);
         if (how == 0) {
-            cr_expect_eq(say(&rig, &spread), OK);
-            cr_expect_eq(netio_take_all(&rig, 4), 1);
-            cr_expect_eq(comes_to(&rig, 0, &two), -1);
-            netio_post(&rig, 2, 2048);
-            cr_expect_eq(netio_take_all(&rig, 4), 1);
+            cr_expect_eq(say(rig, &spread), OK);
+            cr_expect_eq(netio_take_all(rig, 4), 1);
+            cr_expect_eq(comes_to(rig, 0, &two), -1);
+            netio_post(rig, 2, 2048);
+            cr_expect_eq(netio_take_all(rig, 4), 1);
             continue;
         }
         if (how == 1)
-            cr_expect_eq(use_pairs(&rig, 1), OK);
+            cr_expect_eq(use_pairs(rig, 1), OK);
         if (how == 2) {
-            fake_net_link(&rig.ether, false);
-            netio_post(&rig, 0, 2048);
-            fake_net_link(&rig.ether, true);
-            netio_arrive(&rig, 0, &two);
+            fake_net_link(&rig->ether, false);
+            netio_post(rig, 0, 2048);
+            fake_net_link(&rig->ether, true);
+            netio_arrive(rig, 0, &two);
         }
         if (how == 3)
-            cr_assert(vdrv_queue_reset(&rig.drv, 2));
-        rig_step(&rig);
-        cr_expect_eq(netio_take_all(&rig, how == 1 ? 0 : 4), 1, "%u", how);
+            cr_assert(vdrv_queue_reset(&rig->drv, 2));
+        rig_step(rig);
+        cr_expect_eq(netio_take_all(rig, how == 1 ? 0 : 4), 1, "%u", how);
     }
-    rig_close(&rig);
 }
 
 /* Nor for what the driver no longer takes. */
-Test(virtio_net_rss, what_waits_keeps_to_the_offloads_of_now)
+OnRig(virtio_net_rss, what_waits_keeps_to_the_offloads_of_now,
+      begin(rig, 0, RSS | F(CTRL_GUEST_OFFLOADS) | F(GUEST_CSUM)))
 {
-    struct rig rig;
     const uint8_t none[8] = {0};
-    begin(&rig, 0, RSS | F(CTRL_GUEST_OFFLOADS) | F(GUEST_CSUM));
-    cr_assert_eq(say(&rig, &spread), OK);
+    cr_assert_eq(say(rig, &spread), OK);
     struct netio_packet one = from_port(port_for(1)), two = from_port(port_for(2));
     one.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
-    cr_expect_eq(comes_to(&rig, 0, &one), -1);
+    cr_expect_eq(comes_to(rig, 0, &one), -1);
     cr_expect_eq(
-        netio_command(&rig, CTRL(GUEST_OFFLOADS), CTRL(GUEST_OFFLOADS_SET), none, sizeof(none)),
-        OK);
-    post_all(&rig, 2048);
-    cr_expect_eq(netio_take_all(&rig, 2), 0);
-    cr_expect_eq(comes_to(&rig, 0, &two), 2);
-    rig_close(&rig);
+        netio_command(rig, CTRL(GUEST_OFFLOADS), CTRL(GUEST_OFFLOADS_SET), none, sizeof(none)), OK);
+    post_all(rig, 2048);
+    cr_expect_eq(netio_take_all(rig, 2), 0);
+    cr_expect_eq(comes_to(rig, 0, &two), 2);
 }
 
-Test(virtio_net_rss, queues_in_reset_get_nothing)
+OnRig(virtio_net_rss, queues_in_reset_get_nothing, begin(rig, 0, RSS | RING_RESET))
 {
-    struct rig rig;
-    begin(&rig, 0, RSS | RING_RESET);
-    cr_assert_eq(say(&rig, &spread), OK);
+    cr_assert_eq(say(rig, &spread), OK);
     struct netio_packet zero = from_port(port_for(0)), one = from_port(port_for(1));
-    post_all(&rig, 2048);
-    cr_assert(vdrv_queue_reset(&rig.drv, 0));
-    cr_expect_eq(comes_to(&rig, 0, &zero), -1);
-    cr_expect_eq(comes_to(&rig, 0, &one), 1, "the first queue's source goes on");
-    vdrv_queue_alloc(&rig.drv, 0, SIZE);
-    vdrv_queue_write(&rig.drv, 0);
-    netio_post(&rig, 0, 2048);
-    cr_expect_eq(comes_to(&rig, 0, &zero), 0);
-    rig_close(&rig);
+    post_all(rig, 2048);
+    cr_assert(vdrv_queue_reset(&rig->drv, 0));
+    cr_expect_eq(comes_to(rig, 0, &zero), -1);
+    cr_expect_eq(comes_to(rig, 0, &one), 1, "the first queue's source goes on");
+    vdrv_queue_alloc(&rig->drv, 0, SIZE);
+    vdrv_queue_write(&rig->drv, 0);
+    netio_post(rig, 0, 2048);
+    cr_expect_eq(comes_to(rig, 0, &zero), 0);
 }
 
 /* A table may name a queue that the driver has never set up. */
-Test(virtio_net_rss, queues_that_are_not_there_get_nothing)
+OnNet(virtio_net_rss, queues_that_are_not_there_get_nothing, .queues = PAIRS, .rss = true)
 {
-    struct rig rig;
-    struct rig_config config = {.queues = PAIRS, .rss = true};
-    rig_open_net_on(&rig, &config);
-    cr_assert(netio_start(&rig, RSS, 1, SIZE));
-    cr_assert_eq(say(&rig, &spread), OK);
-    netio_post(&rig, 0, 2048);
+    cr_assert(netio_start(rig, RSS, 1, SIZE));
+    cr_assert_eq(say(rig, &spread), OK);
+    netio_post(rig, 0, 2048);
     struct netio_packet zero = from_port(port_for(0)), one = from_port(port_for(1));
-    netio_arrive(&rig, 1, &one);
-    cr_expect_eq(netio_take_all(&rig, 0), 0);
-    netio_arrive(&rig, 1, &zero);
-    cr_expect_eq(netio_take_all(&rig, 0), 1);
-    rig_close(&rig);
+    netio_arrive(rig, 1, &one);
+    cr_expect_eq(netio_take_all(rig, 0), 0);
+    netio_arrive(rig, 1, &zero);
+    cr_expect_eq(netio_take_all(rig, 0), 1);
 }
 
 /* ---- drivers that lie ---- */
@@ -328,7 +307,7 @@ static void expect_refused(struct rig *rig, const struct netio_rss *rss, const c
     cr_expect_eq(comes_to(rig, 0, &one), 1, "%s: nothing has changed", what);
 }
 
-Test(virtio_net_rss, commands_that_make_no_sense)
+OnRig(virtio_net_rss, commands_that_make_no_sense, begin(rig, 0, RSS))
 {
     static const struct {
         const char *what;
@@ -349,72 +328,60 @@ Test(virtio_net_rss, commands_that_make_no_sense)
         {"a key of 255 bytes", {UDP, 1, {0}, 0, 1, 255}},
         {"no key", {UDP, 1, {0}, 0, 1, 0}},
     };
-    struct rig rig;
-    begin(&rig, 0, RSS);
-    cr_assert_eq(say(&rig, &spread), OK);
+    cr_assert_eq(say(rig, &spread), OK);
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++)
-        expect_refused(&rig, &cases[i].rss, cases[i].what);
-    rig.ether.refuse_pairs = -EIO;
-    expect_refused(&rig, &(struct netio_rss){.entries = 1, .tx_pairs = 1}, "the host refuses");
+        expect_refused(rig, &cases[i].rss, cases[i].what);
+    rig->ether.refuse_pairs = -EIO;
+    expect_refused(rig, &(struct netio_rss){.entries = 1, .tx_pairs = 1}, "the host refuses");
     struct netio_packet one = from_port(port_for(1));
-    cr_expect_eq(use_pairs(&rig, 1), ERR);
-    post_all(&rig, 2048);
-    cr_expect_eq(comes_to(&rig, 0, &one), 1, "nor does this change anything");
-    rig_close(&rig);
+    cr_expect_eq(use_pairs(rig, 1), ERR);
+    post_all(rig, 2048);
+    cr_expect_eq(comes_to(rig, 0, &one), 1, "nor does this change anything");
 }
 
-Test(virtio_net_rss, commands_that_are_cut_off)
+OnRig(virtio_net_rss, commands_that_are_cut_off, begin(rig, 0, RSS))
 {
-    struct rig rig;
     uint8_t data[2048];
-    begin(&rig, 0, RSS);
     uint32_t len = netio_make_rss(&spread, data);
     for (uint32_t cut = 0; cut < len; cut++)
-        cr_expect_eq(netio_command(&rig, CTRL(MQ), CTRL(MQ_RSS_CONFIG), data, cut), ERR);
-    cr_expect_eq(rig.ether.pairs_used, 1);
-    cr_expect_eq(netio_command(&rig, CTRL(MQ), CTRL(MQ_RSS_CONFIG), data, len + 100), OK);
-    cr_expect_eq(rig.ether.pairs_used, PAIRS);
-    rig_close(&rig);
+        cr_expect_eq(netio_command(rig, CTRL(MQ), CTRL(MQ_RSS_CONFIG), data, cut), ERR);
+    cr_expect_eq(rig->ether.pairs_used, 1);
+    cr_expect_eq(netio_command(rig, CTRL(MQ), CTRL(MQ_RSS_CONFIG), data, len + 100), OK);
+    cr_expect_eq(rig->ether.pairs_used, PAIRS);
 }
 
 /* The largest table, a short key, and none where there is nothing to hash. */
-Test(virtio_net_rss, commands_at_the_limits)
+OnRig(virtio_net_rss, commands_at_the_limits, begin(rig, 0, RSS))
 {
-    struct rig rig;
     struct netio_rss rss = {.types = UDP, .entries = 128, .tx_pairs = 1, .key_bytes = 1};
-    begin(&rig, 0, RSS);
     for (unsigned i = 0; i < rss.entries; i++)
         rss.pairs[i] = 1;
     struct netio_packet packet = from_port(1);
-    post_all(&rig, 2048);
-    cr_expect_eq(say(&rig, &rss), OK);
-    cr_expect_eq(rig.ether.pairs_used, 2);
-    cr_expect_eq(comes_to(&rig, 0, &packet), 1);
+    post_all(rig, 2048);
+    cr_expect_eq(say(rig, &rss), OK);
+    cr_expect_eq(rig->ether.pairs_used, 2);
+    cr_expect_eq(comes_to(rig, 0, &packet), 1);
     rss = (struct netio_rss){.entries = 1, .unclassified = 2, .tx_pairs = 1};
-    cr_expect_eq(say(&rig, &rss), OK);
-    cr_expect_eq(comes_to(&rig, 0, &packet), 2);
-    rig_close(&rig);
+    cr_expect_eq(say(rig, &rss), OK);
+    cr_expect_eq(comes_to(rig, 0, &packet), 2);
 }
 
 /* ---- it ends ---- */
 
-Test(virtio_net_rss, reset_and_pairs_set_end_it)
+OnRig(virtio_net_rss, reset_and_pairs_set_end_it, begin(rig, 0, RSS))
 {
-    struct rig rig;
-    begin(&rig, 0, RSS);
     struct netio_packet one = from_port(port_for(1));
     for (unsigned round = 0; round < 2; round++) {
-        cr_expect_eq(say(&rig, &spread), OK);
-        post_all(&rig, 2048);
-        cr_expect_eq(comes_to(&rig, 0, &one), 1);
+        cr_expect_eq(say(rig, &spread), OK);
+        post_all(rig, 2048);
+        cr_expect_eq(comes_to(rig, 0, &one), 1);
         if (round == 0)
-            cr_expect_eq(use_pairs(&rig, PAIRS), OK);
+            cr_expect_eq(use_pairs(rig, PAIRS), OK);
         else
-            cr_assert(netio_start(&rig, RSS, PAIRS, SIZE));
-        post_all(&rig, 2048);
-        cr_expect_eq(comes_to(&rig, 0, &one), 0);
+            cr_assert(netio_start(rig, RSS, PAIRS, SIZE));
+        post_all(rig, 2048);
+        cr_expect_eq(comes_to(rig, 0, &one), 0);
     }
-    rig_close(&rig);
 }
 
 Test(virtio_net_rss, is_offered_when_asked_for)
@@ -442,25 +409,23 @@ Test(virtio_net_rss, is_offered_when_asked_for)
 /* ---- without RSS: queues in reset ---- */
 
 /* What was for a queue in reset goes to another, also what is there already. */
-Test(virtio_net_rss, a_pair_without_queue_uses_another)
+OnRig(virtio_net_rss, a_pair_without_queue_uses_another,
+      begin(rig, 0, F(CTRL_VQ) | F(MQ) | RING_RESET))
 {
-    struct rig rig;
     struct netio_packet packet = from_port(1);
-    begin(&rig, 0, F(CTRL_VQ) | F(MQ) | RING_RESET);
-    cr_expect_eq(use_pairs(&rig, PAIRS), OK);
-    netio_post(&rig, 0, 2048);
-    netio_post(&rig, 0, 2048);
-    cr_expect_eq(comes_to(&rig, 2, &packet), -1, "it has no buffers");
-    cr_assert(vdrv_queue_reset(&rig.drv, 4));
-    rig_step(&rig);
-    cr_expect_eq(netio_take_all(&rig, 0), 1);
-    cr_expect_eq(comes_to(&rig, 2, &packet), 0);
-    vdrv_queue_alloc(&rig.drv, 4, SIZE);
-    vdrv_queue_write(&rig.drv, 4);
-    post_all(&rig, 2048);
-    cr_expect_eq(comes_to(&rig, 2, &packet), 2);
+    cr_expect_eq(use_pairs(rig, PAIRS), OK);
+    netio_post(rig, 0, 2048);
+    netio_post(rig, 0, 2048);
+    cr_expect_eq(comes_to(rig, 2, &packet), -1, "it has no buffers");
+    cr_assert(vdrv_queue_reset(&rig->drv, 4));
+    rig_step(rig);
+    cr_expect_eq(netio_take_all(rig, 0), 1);
+    cr_expect_eq(comes_to(rig, 2, &packet), 0);
+    vdrv_queue_alloc(&rig->drv, 4, SIZE);
+    vdrv_queue_write(&rig->drv, 4);
+    post_all(rig, 2048);
+    cr_expect_eq(comes_to(rig, 2, &packet), 2);
     /* The first is nothing special. */
-    cr_assert(vdrv_queue_reset(&rig.drv, 0));
-    cr_expect_eq(comes_to(&rig, 0, &packet), 1);
-    rig_close(&rig);
+    cr_assert(vdrv_queue_reset(&rig->drv, 0));
+    cr_expect_eq(comes_to(rig, 0, &packet), 1);
 }

@@ -7,7 +7,7 @@
 #include "core/base/le.h"
 #include "core/base/xmath.h"
 #include "tests/harness/netio.h"
-#include "tests/harness/rig.h"
+#include "tests/harness/rig_test.h"
 #include "virtio/net/net.h"
 #include "virtio/spec.h"
 
@@ -24,27 +24,22 @@ static struct virtio_net_drops drops(const struct rig *rig)
     return d;
 }
 
-Test(virtio_net_rx, a_frame_a_buffer)
+OnEachRig(virtio_net_rx, a_frame_a_buffer, rig_open_net_on(rig, on))
 {
-    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
-        struct rig rig;
-        uint32_t len;
-        rig_open_net_on(&rig, &rig_variants[v]);
-        cr_assert(netio_start(&rig, 0, 1, 64));
-        const uint8_t *at[40];
-        for (unsigned n = 0; n < ARRAY_SIZE(at); n++)
-            at[n] = netio_post(&rig, 0, 2048);
-        for (unsigned n = 0; n < ARRAY_SIZE(at); n++) {
-            struct netio_packet packet = {.frame_bytes = 14 + 37 * n, .fill = (uint8_t)n};
-            uint32_t bytes = netio_make(&packet, expected);
-            expected[VIRTIO_NET_HDR_num_buffers] = 1;
-            netio_arrive(&rig, 0, &packet);
-            cr_assert(netio_take(&rig, RX, &len));
-            cr_expect_eq(len, bytes);
-            cr_expect_arr_eq(at[n], expected, bytes);
-            cr_expect_eq(at[n][bytes], 0xee, "nothing behind it");
-        }
-        rig_close(&rig);
+    uint32_t len;
+    cr_assert(netio_start(rig, 0, 1, 64));
+    const uint8_t *at[40];
+    for (unsigned n = 0; n < ARRAY_SIZE(at); n++)
+        at[n] = netio_post(rig, 0, 2048);
+    for (unsigned n = 0; n < ARRAY_SIZE(at); n++) {
+        struct netio_packet packet = {.frame_bytes = 14 + 37 * n, .fill = (uint8_t)n};
+        uint32_t bytes = netio_make(&packet, expected);
+        expected[VIRTIO_NET_HDR_num_buffers] = 1;
+        netio_arrive(rig, 0, &packet);
+        cr_assert(netio_take(rig, RX, &len));
+        cr_expect_eq(len, bytes);
+        cr_expect_arr_eq(at[n], expected, bytes);
+        cr_expect_eq(at[n][bytes], 0xee, "nothing behind it");
     }
 }
 
@@ -135,92 +130,77 @@ Test(virtio_net_rx, merges_buffers)
 }
 
 /* One after the other, over many laps of the ring and of what the device keeps at hand. */
-Test(virtio_net_rx, merges_on_and_on)
+OnEachRig(virtio_net_rx, merges_on_and_on, rig_open_net_on(rig, on))
 {
-    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
-        struct rig rig;
-        rig_open_net_on(&rig, &rig_variants[v]);
-        cr_assert(netio_start(&rig, F(MRG_RXBUF) | TSO, 1, 128));
-        uint64_t gpa = vdrv_alloc(&rig.drv, 64 * 1024, 8);
-        uint8_t *ring = vdrv_ptr(&rig.drv, gpa, 64 * 1024);
-        unsigned posted = 0, taken = 0;
-        for (unsigned round = 0; round < 400; round++) {
-            for (; posted - taken < 60; posted++) { /* some with room for a header in front */
-                uint64_t at = gpa + 1024 * (posted % 64);
-                struct vdrv_buf bufs[] = {{at, 12, true}, {at + 12, 1012, true}, {at, 1024, true}};
-                bool cut = posted % 3 != 0;
-                vdrv_add(&rig.drv.q[RX], cut ? bufs : bufs + 2, cut ? 2 : 1);
-            }
-            vdrv_kick(&rig.drv.q[RX]);
-            rig_step(&rig);
-            struct netio_packet packet = {.frame_bytes = 14 + round * 131 % 40000,
-                                          .fill = (uint8_t)round};
-            if (packet.frame_bytes > 1514) {
-                packet.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
-                packet.gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
-                packet.gso_size = 1448;
-            }
-            uint32_t bytes = netio_make(&packet, expected), done = 0, len;
-            le16_put(expected + VIRTIO_NET_HDR_num_buffers, (uint16_t)((bytes + 1023) / 1024));
-            netio_arrive(&rig, 0, &packet);
-            for (; netio_take(&rig, RX, &len); taken++) {
-                cr_assert_arr_eq(ring + 1024 * (taken % 64), expected + done, len);
-                done += len;
-            }
-            cr_assert_eq(done, bytes, "round %u", round);
+    cr_assert(netio_start(rig, F(MRG_RXBUF) | TSO, 1, 128));
+    uint64_t gpa = vdrv_alloc(&rig->drv, 64 * 1024, 8);
+    uint8_t *ring = vdrv_ptr(&rig->drv, gpa, 64 * 1024);
+    unsigned posted = 0, taken = 0;
+    for (unsigned round = 0; round < 400; round++) {
+        for (; posted - taken < 60; posted++) { /* some with room for a header in front */
+            uint64_t at = gpa + 1024 * (posted % 64);
+            struct vdrv_buf bufs[] = {{at, 12, true}, {at + 12, 1012, true}, {at, 1024, true}};
+            bool cut = posted % 3 != 0;
+            vdrv_add(&rig->drv.q[RX], cut ? bufs : bufs + 2, cut ? 2 : 1);
         }
-        cr_expect_eq(drops(&rig).rx_no_room, 0);
-        rig_close(&rig);
+        vdrv_kick(&rig->drv.q[RX]);
+        rig_step(rig);
+        struct netio_packet packet = {.frame_bytes = 14 + round * 131 % 40000,
+                                      .fill = (uint8_t)round};
+        if (packet.frame_bytes > 1514) {
+            packet.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+            packet.gso_type = VIRTIO_NET_HDR_GSO_TCPV4;
+            packet.gso_size = 1448;
+        }
+        uint32_t bytes = netio_make(&packet, expected), done = 0, len;
+        le16_put(expected + VIRTIO_NET_HDR_num_buffers, (uint16_t)((bytes + 1023) / 1024));
+        netio_arrive(rig, 0, &packet);
+        for (; netio_take(rig, RX, &len); taken++) {
+            cr_assert_arr_eq(ring + 1024 * (taken % 64), expected + done, len);
+            done += len;
+        }
+        cr_assert_eq(done, bytes, "round %u", round);
     }
+    cr_expect_eq(drops(rig).rx_no_room, 0);
 }
 
 /* The largest packet fits, if there is room, and a queue whose turn is used up collects on. */
-Test(virtio_net_rx, collects_buffers_for_the_largest_packet)
+OnEachRig(virtio_net_rx, collects_buffers_for_the_largest_packet, rig_open_net_on(rig, on))
 {
-    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
-        struct rig rig;
-        rig_open_net_on(&rig, &rig_variants[v]);
-        cr_assert(netio_start(&rig, F(MRG_RXBUF) | TSO, 1, 256));
-        uint64_t gpa = vdrv_alloc(&rig.drv, 256 * 512, 8);
-        for (unsigned n = 0; n < 200; n++)
-            vdrv_add(&rig.drv.q[RX], &(struct vdrv_buf){gpa + 512 * n, 512, true}, 1);
-        vdrv_kick(&rig.drv.q[RX]);
-        struct netio_packet packet = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-                                      .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
-                                      .gso_size = 1448,
-                                      .frame_bytes = 65535 + 14,
-                                      .fill = 9};
-        netio_arrive(&rig, 0, &packet); /* before the loop has looked at the buffers */
-        cr_expect_eq(netio_take_all(&rig, RX), (12 + 65535 + 14 + 511) / 512);
-        cr_expect_eq(drops(&rig).rx_no_room, 0);
-        rig_close(&rig);
-    }
+    cr_assert(netio_start(rig, F(MRG_RXBUF) | TSO, 1, 256));
+    uint64_t gpa = vdrv_alloc(&rig->drv, 256 * 512, 8);
+    for (unsigned n = 0; n < 200; n++)
+        vdrv_add(&rig->drv.q[RX], &(struct vdrv_buf){gpa + 512 * n, 512, true}, 1);
+    vdrv_kick(&rig->drv.q[RX]);
+    struct netio_packet packet = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+                                  .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+                                  .gso_size = 1448,
+                                  .frame_bytes = 65535 + 14,
+                                  .fill = 9};
+    netio_arrive(rig, 0, &packet); /* before the loop has looked at the buffers */
+    cr_expect_eq(netio_take_all(rig, RX), (12 + 65535 + 14 + 511) / 512);
+    cr_expect_eq(drops(rig).rx_no_room, 0);
 }
 
 /* ---- buffers that are too small, or missing ---- */
 
-Test(virtio_net_rx, leaves_packets_where_they_are_without_buffers)
+OnEachRig(virtio_net_rx, leaves_packets_where_they_are_without_buffers, rig_open_net_on(rig, on))
 {
-    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
-        struct rig rig;
-        struct netio_packet packet = {.frame_bytes = 60};
-        rig_open_net_on(&rig, &rig_variants[v]);
-        cr_assert(netio_start(&rig, F(MRG_RXBUF), 1, 16));
-        netio_post(&rig, 0, 100);
-        for (packet.fill = 0; packet.fill < 5; packet.fill++)
-            netio_arrive(&rig, 0, &packet);
-        cr_expect_eq(netio_take_all(&rig, RX), 1);
-        cr_expect_eq(rig.ether.pairs[0].waiting_count, 4);
-        for (unsigned n = 1; n < 5; n++) {
-            const uint8_t *at = netio_post(&rig, 0, 100);
-            cr_expect_eq(netio_take_all(&rig, RX), 1);
-            cr_expect_eq(at[12 + 20], n);
-        }
-        unsigned asked = rig.ether.pairs[0].receives;
-        netio_post(&rig, 0, 100);
-        cr_expect_leq(rig.ether.pairs[0].receives, asked + 1, "it waits to be told");
-        rig_close(&rig);
+    struct netio_packet packet = {.frame_bytes = 60};
+    cr_assert(netio_start(rig, F(MRG_RXBUF), 1, 16));
+    netio_post(rig, 0, 100);
+    for (packet.fill = 0; packet.fill < 5; packet.fill++)
+        netio_arrive(rig, 0, &packet);
+    cr_expect_eq(netio_take_all(rig, RX), 1);
+    cr_expect_eq(rig->ether.pairs[0].waiting_count, 4);
+    for (unsigned n = 1; n < 5; n++) {
+        const uint8_t *at = netio_post(rig, 0, 100);
+        cr_expect_eq(netio_take_all(rig, RX), 1);
+        cr_expect_eq(at[12 + 20], n);
     }
+    unsigned asked = rig->ether.pairs[0].receives;
+    netio_post(rig, 0, 100);
+    cr_expect_leq(rig->ether.pairs[0].receives, asked + 1, "it waits to be told");
 }
 
 Test(virtio_net_rx, loses_what_does_not_fit)
@@ -245,45 +225,35 @@ Test(virtio_net_rx, loses_what_does_not_fit)
 }
 
 /* A driver that is behind with its buffers loses nothing. */
-Test(virtio_net_rx, waits_for_a_driver_that_refills)
+OnEachRig(virtio_net_rx, waits_for_a_driver_that_refills, rig_open_net_on(rig, on))
 {
-    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
-        struct rig rig;
-        struct netio_packet packet = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
-                                      .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
-                                      .gso_size = 1448,
-                                      .frame_bytes = 40000};
-        rig_open_net_on(&rig, &rig_variants[v]);
-        cr_assert(netio_start(&rig, F(MRG_RXBUF) | TSO, 1, 64));
-        for (unsigned n = 0; n < 40; n++)
-            netio_post(&rig, 0, 2000);
-        for (unsigned n = 0; n < 3; n++)
-            netio_arrive(&rig, 0, &packet);
-        cr_expect_eq(netio_take_all(&rig, RX), 21, "80000 bytes, of which one packet takes 42000");
-        for (unsigned n = 0; n < 40; n++)
-            netio_post(&rig, 0, 2000);
-        cr_expect_eq(netio_take_all(&rig, RX), 42);
-        cr_expect_eq(drops(&rig).rx_no_room, 0);
-        rig_close(&rig);
-    }
+    struct netio_packet packet = {.flags = VIRTIO_NET_HDR_F_NEEDS_CSUM,
+                                  .gso_type = VIRTIO_NET_HDR_GSO_TCPV4,
+                                  .gso_size = 1448,
+                                  .frame_bytes = 40000};
+    cr_assert(netio_start(rig, F(MRG_RXBUF) | TSO, 1, 64));
+    for (unsigned n = 0; n < 40; n++)
+        netio_post(rig, 0, 2000);
+    for (unsigned n = 0; n < 3; n++)
+        netio_arrive(rig, 0, &packet);
+    cr_expect_eq(netio_take_all(rig, RX), 21, "80000 bytes, of which one packet takes 42000");
+    for (unsigned n = 0; n < 40; n++)
+        netio_post(rig, 0, 2000);
+    cr_expect_eq(netio_take_all(rig, RX), 42);
+    cr_expect_eq(drops(rig).rx_no_room, 0);
 }
 
-Test(virtio_net_rx, passes_over_buffers_without_room_for_a_header)
+OnEachRig(virtio_net_rx, passes_over_buffers_without_room_for_a_header, rig_open_net_on(rig, on))
 {
-    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
-        struct rig rig;
-        uint32_t len;
-        rig_open_net_on(&rig, &rig_variants[v]);
-        cr_assert(netio_start(&rig, F(MRG_RXBUF), 1, 16));
-        for (uint32_t bytes = 1; bytes < 12; bytes += 10)
-            netio_post(&rig, 0, bytes);
-        netio_post(&rig, 0, 200);
-        netio_arrive(&rig, 0, &(struct netio_packet){.frame_bytes = 60});
-        for (unsigned n = 0; n < 3; n++) {
-            cr_assert(netio_take(&rig, RX, &len));
-            cr_expect_eq(len, n < 2 ? 0 : 72);
-        }
-        rig_close(&rig);
+    uint32_t len;
+    cr_assert(netio_start(rig, F(MRG_RXBUF), 1, 16));
+    for (uint32_t bytes = 1; bytes < 12; bytes += 10)
+        netio_post(rig, 0, bytes);
+    netio_post(rig, 0, 200);
+    netio_arrive(rig, 0, &(struct netio_packet){.frame_bytes = 60});
+    for (unsigned n = 0; n < 3; n++) {
+        cr_assert(netio_take(rig, RX, &len));
+        cr_expect_eq(len, n < 2 ? 0 : 72);
     }
 }
 
@@ -365,45 +335,39 @@ Test(virtio_net_rx, keeps_to_the_mtu)
 
 /* ---- fairness, interrupts, polling ---- */
 
-Test(virtio_net_rx, a_flood_that_nobody_wants_ends_in_turns)
+OnNet(virtio_net_rx, a_flood_that_nobody_wants_ends_in_turns)
 {
-    struct rig rig;
     const uint8_t other[] = {2, 9, 9, 9, 9, 9};
-    struct fake_net_pair *pair = &rig.ether.pairs[0];
-    rig_open_net_on(&rig, &rig_variants[0]);
-    cr_assert(netio_start(&rig, F(CTRL_VQ) | F(CTRL_RX), 1, 16));
-    netio_post(&rig, 0, 2048);
+    struct fake_net_pair *pair = &rig->ether.pairs[0];
+    cr_assert(netio_start(rig, F(CTRL_VQ) | F(CTRL_RX), 1, 16));
+    netio_post(rig, 0, 2048);
     pair->owes_rx = false; /* it says so once all are there */
     for (unsigned n = 0; n < 1000; n++) {
         pair->owes_rx = n == 999;
         uint32_t bytes =
             netio_make(&(struct netio_packet){.frame_bytes = 60, .dst = other}, expected);
-        fake_net_arrive(&rig.ether, 0, expected, bytes);
+        fake_net_arrive(&rig->ether, 0, expected, bytes);
     }
     cr_expect_gt(pair->waiting_count, 900, "not all at once");
-    rig_step(&rig);
+    rig_step(rig);
     cr_expect_eq(pair->waiting_count, 0);
-    cr_expect_eq(drops(&rig).rx_filtered, 1000);
-    rig_close(&rig);
+    cr_expect_eq(drops(rig).rx_filtered, 1000);
 }
 
-Test(virtio_net_rx, one_interrupt_for_what_came_together)
+OnRig(virtio_net_rx, one_interrupt_for_what_came_together, rig_open_net_on(rig, &rig_variants[2]))
 {
-    struct rig rig;
-    rig_open_net_on(&rig, &rig_variants[2]);
-    cr_assert(netio_start(&rig, 0, 1, 32));
+    cr_assert(netio_start(rig, 0, 1, 32));
     uint32_t bytes = netio_make(&(struct netio_packet){.frame_bytes = 60}, expected);
     for (unsigned n = 0; n < 10; n++)
-        fake_net_arrive(&rig.ether, 0, expected, bytes);
-    uint64_t gpa = vdrv_alloc(&rig.drv, 2048, 8);
+        fake_net_arrive(&rig->ether, 0, expected, bytes);
+    uint64_t gpa = vdrv_alloc(&rig->drv, 2048, 8);
     for (unsigned n = 0; n < 10; n++)
-        vdrv_add(&rig.drv.q[RX], &(struct vdrv_buf){gpa, 2048, true}, 1);
-    rig_queue_irqs(&rig, RX);
-    vdrv_kick(&rig.drv.q[RX]);
-    rig_step(&rig);
-    cr_expect_eq(rig_queue_irqs(&rig, RX), 1);
-    cr_expect_eq(netio_take_all(&rig, RX), 10);
-    rig_close(&rig);
+        vdrv_add(&rig->drv.q[RX], &(struct vdrv_buf){gpa, 2048, true}, 1);
+    rig_queue_irqs(rig, RX);
+    vdrv_kick(&rig->drv.q[RX]);
+    rig_step(rig);
+    cr_expect_eq(rig_queue_irqs(rig, RX), 1);
+    cr_expect_eq(netio_take_all(rig, RX), 10);
 }
 
 /* A queue that stops gives up what it had at hand, and takes nothing that came meanwhile. */

@@ -13,6 +13,7 @@
 #include "core/base/xmath.h"
 #include "core/ports/bus.h"
 #include "pci/function.h"
+#include "tests/harness/rig_test.h"
 #include "tests/harness/types.h"
 #include "tests/unit/virtio_pci_util.h"
 #include "virtio/rng/rng.h"
@@ -93,18 +94,15 @@ static uint32_t bare_get(struct bare *b, unsigned offset, unsigned width)
     return f->ops->config_read(f, offset, width);
 }
 
-Test(virtio_pci, says_what_it_is)
+OnEcho(virtio_pci, says_what_it_is, .transport = RIG_PCI)
 {
-    struct rig rig;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI});
-    cr_expect_eq(config_get(&rig, PCI_REG_VENDOR, 2), 0x1af4);
-    cr_expect_eq(config_get(&rig, PCI_REG_DEVICE, 2), 0x1040 + ECHO_DEVICE_ID);
-    cr_expect_geq(config_get(&rig, PCI_REG_REVISION, 1), 1);
-    cr_expect_eq(config_get(&rig, PCI_REG_SUBSYSTEM_VENDOR, 2), 0x1af4);
-    cr_expect_geq(config_get(&rig, PCI_REG_SUBSYSTEM, 2), 0x40);
-    cr_expect_eq(config_get(&rig, PCI_REG_INTERRUPT_PIN, 1), 1);
-    cr_expect_eq(config_get(&rig, PCI_REG_BAR, 4), 0, "no ports without the legacy interface");
-    rig_close(&rig);
+    cr_expect_eq(config_get(rig, PCI_REG_VENDOR, 2), 0x1af4);
+    cr_expect_eq(config_get(rig, PCI_REG_DEVICE, 2), 0x1040 + ECHO_DEVICE_ID);
+    cr_expect_geq(config_get(rig, PCI_REG_REVISION, 1), 1);
+    cr_expect_eq(config_get(rig, PCI_REG_SUBSYSTEM_VENDOR, 2), 0x1af4);
+    cr_expect_geq(config_get(rig, PCI_REG_SUBSYSTEM, 2), 0x40);
+    cr_expect_eq(config_get(rig, PCI_REG_INTERRUPT_PIN, 1), 1);
+    cr_expect_eq(config_get(rig, PCI_REG_BAR, 4), 0, "no ports without the legacy interface");
 }
 
 static const struct virtio_device_type *type_of(const char *name)
@@ -150,7 +148,7 @@ Test(virtio_pci, a_type_without_a_legacy_interface_refuses_it)
 
 /* ---- capabilities ---- */
 
-Test(virtio_pci, every_structure_has_a_capability)
+OnEcho(virtio_pci, every_structure_has_a_capability, .transport = RIG_PCI, .queues = 5)
 {
     static const struct {
         uint8_t type;
@@ -161,39 +159,33 @@ Test(virtio_pci, every_structure_has_a_capability)
         {VIRTIO_PCI_CAP_ISR_CFG, 1, 1},
         {VIRTIO_PCI_CAP_DEVICE_CFG, 4, 10},
     };
-    struct rig rig;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI, .queues = 5});
     for (unsigned i = 0; i < ARRAY_SIZE(wanted); i++) {
-        unsigned cap = find_cap(&rig, wanted[i].type);
+        unsigned cap = find_cap(rig, wanted[i].type);
         cr_assert_neq(cap, 0, "%u", wanted[i].type);
-        uint32_t bar = config_get(&rig, cap + VIRTIO_PCI_CAP_bar, 1);
-        uint32_t offset = config_get(&rig, cap + VIRTIO_PCI_CAP_offset, 4);
-        uint32_t bytes = config_get(&rig, cap + VIRTIO_PCI_CAP_length, 4);
+        uint32_t bar = config_get(rig, cap + VIRTIO_PCI_CAP_bar, 1);
+        uint32_t offset = config_get(rig, cap + VIRTIO_PCI_CAP_offset, 4);
+        uint32_t bytes = config_get(rig, cap + VIRTIO_PCI_CAP_length, 4);
         cr_assert_lt(bar, 6);
         cr_expect(is_aligned(offset, wanted[i].align));
         cr_expect_geq(bytes, wanted[i].least);
-        cr_expect(range_within(offset, bytes, 0, rig.drv.pci.bar_bytes[bar]));
-        cr_expect_geq(config_get(&rig, cap + VIRTIO_PCI_CAP_cap_len, 1), VIRTIO_PCI_CAP_BYTES);
+        cr_expect(range_within(offset, bytes, 0, rig->drv.pci.bar_bytes[bar]));
+        cr_expect_geq(config_get(rig, cap + VIRTIO_PCI_CAP_cap_len, 1), VIRTIO_PCI_CAP_BYTES);
     }
-    unsigned notify = find_cap(&rig, VIRTIO_PCI_CAP_NOTIFY_CFG);
-    cr_expect_eq(config_get(&rig, notify + VIRTIO_PCI_CAP_cap_len, 1), 20);
-    cr_expect_eq(config_get(&rig, notify + VIRTIO_PCI_NOTIFY_CAP_multiplier, 4), 4);
-    cr_expect_neq(find_cap(&rig, VIRTIO_PCI_CAP_PCI_CFG), 0);
-    cr_expect_eq(find_cap(&rig, VIRTIO_PCI_CAP_SHARED_MEMORY_CFG), 0);
-    rig_close(&rig);
+    unsigned notify = find_cap(rig, VIRTIO_PCI_CAP_NOTIFY_CFG);
+    cr_expect_eq(config_get(rig, notify + VIRTIO_PCI_CAP_cap_len, 1), 20);
+    cr_expect_eq(config_get(rig, notify + VIRTIO_PCI_NOTIFY_CAP_multiplier, 4), 4);
+    cr_expect_neq(find_cap(rig, VIRTIO_PCI_CAP_PCI_CFG), 0);
+    cr_expect_eq(find_cap(rig, VIRTIO_PCI_CAP_SHARED_MEMORY_CFG), 0);
 }
 
-Test(virtio_pci, capabilities_are_read_only)
+OnEcho(virtio_pci, capabilities_are_read_only, .transport = RIG_PCI)
 {
-    struct rig rig;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI});
-    unsigned cap = find_cap(&rig, VIRTIO_PCI_CAP_COMMON_CFG);
+    unsigned cap = find_cap(rig, VIRTIO_PCI_CAP_COMMON_CFG);
     for (unsigned at = cap; at < cap + VIRTIO_PCI_CAP_BYTES; at += 4) {
-        uint32_t before = config_get(&rig, at, 4);
-        config_set(&rig, at, 4, ~before);
-        cr_expect_eq(config_get(&rig, at, 4), before);
+        uint32_t before = config_get(rig, at, 4);
+        config_set(rig, at, 4, ~before);
+        cr_expect_eq(config_get(rig, at, 4), before);
     }
-    rig_close(&rig);
 }
 
 Test(virtio_pci, a_device_without_configuration_shows_none)
@@ -209,18 +201,15 @@ Test(virtio_pci, a_device_without_configuration_shows_none)
     bare_close(&b);
 }
 
-Test(virtio_pci, has_a_vector_for_each_event)
+OnEcho(virtio_pci, has_a_vector_for_each_event, .transport = RIG_PCI, .queues = 5)
 {
-    struct rig rig;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI, .queues = 5});
-    uint32_t control = config_get(&rig, rig.drv.pci.msix_cap + 2, 2);
+    uint32_t control = config_get(rig, rig->drv.pci.msix_cap + 2, 2);
     cr_expect_eq((control & 0x7ff) + 1, 6);
-    rig_close(&rig);
 }
 
 /* ---- the common configuration ---- */
 
-Test(virtio_pci, registers_after_reset)
+OnEcho(virtio_pci, registers_after_reset, .transport = RIG_PCI)
 {
     static const struct {
         unsigned reg, width;
@@ -245,23 +234,20 @@ Test(virtio_pci, registers_after_reset)
         {VIRTIO_PCI_COMMON_admin_queue_index, 2, 0},
         {VIRTIO_PCI_COMMON_admin_queue_num, 2, 0},
     };
-    struct rig rig;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI});
     for (unsigned used = 0; used < 2; used++) {
         for (unsigned i = 0; i < ARRAY_SIZE(regs); i++)
-            cr_expect_eq(common_get(&rig, regs[i].reg, regs[i].width), regs[i].value, "%u",
+            cr_expect_eq(common_get(rig, regs[i].reg, regs[i].width), regs[i].value, "%u",
                          regs[i].reg);
         if (used == 0) { /* the same after somebody has used it */
-            cr_assert(vdrv_start(&rig.drv, 0, 2, 8));
-            common_set(&rig, VIRTIO_PCI_COMMON_device_feature_select, 4, 1);
-            common_set(&rig, VIRTIO_PCI_COMMON_driver_feature_select, 4, 1);
-            common_set(&rig, VIRTIO_PCI_COMMON_device_status, 1, 0);
+            cr_assert(vdrv_start(&rig->drv, 0, 2, 8));
+            common_set(rig, VIRTIO_PCI_COMMON_device_feature_select, 4, 1);
+            common_set(rig, VIRTIO_PCI_COMMON_driver_feature_select, 4, 1);
+            common_set(rig, VIRTIO_PCI_COMMON_device_status, 1, 0);
         }
     }
-    rig_close(&rig);
 }
 
-Test(virtio_pci, what_is_read_only_stays)
+OnEcho(virtio_pci, what_is_read_only_stays, .transport = RIG_PCI)
 {
     static const struct {
         unsigned reg, width;
@@ -271,14 +257,11 @@ Test(virtio_pci, what_is_read_only_stays)
         {VIRTIO_PCI_COMMON_queue_notif_config_data, 2}, {VIRTIO_PCI_COMMON_admin_queue_index, 2},
         {VIRTIO_PCI_COMMON_admin_queue_num, 2},
     };
-    struct rig rig;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI});
     for (unsigned i = 0; i < ARRAY_SIZE(regs); i++) {
-        uint64_t before = common_get(&rig, regs[i].reg, regs[i].width);
-        common_set(&rig, regs[i].reg, regs[i].width, ~before);
-        cr_expect_eq(common_get(&rig, regs[i].reg, regs[i].width), before, "%u", regs[i].reg);
+        uint64_t before = common_get(rig, regs[i].reg, regs[i].width);
+        common_set(rig, regs[i].reg, regs[i].width, ~before);
+        cr_expect_eq(common_get(rig, regs[i].reg, regs[i].width), before, "%u", regs[i].reg);
     }
-    rig_close(&rig);
 }
 
 static uint32_t offered(struct rig *rig, uint32_t select)
@@ -287,82 +270,70 @@ static uint32_t offered(struct rig *rig, uint32_t select)
     return (uint32_t)common_get(rig, VIRTIO_PCI_COMMON_device_feature, 4);
 }
 
-Test(virtio_pci, features_are_shown_for_any_selector)
+OnEcho(virtio_pci, features_are_shown_for_any_selector, .transport = RIG_PCI)
 {
-    struct rig rig;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI});
-    cr_expect_eq(offered(&rig, 0), (uint32_t)rig.dev->offered[0]);
-    cr_expect_eq(offered(&rig, 1), (uint32_t)(rig.dev->offered[0] >> 32));
+    cr_expect_eq(offered(rig, 0), (uint32_t)rig->dev->offered[0]);
+    cr_expect_eq(offered(rig, 1), (uint32_t)(rig->dev->offered[0] >> 32));
     for (unsigned select = 2; select < 70; select++)
-        cr_expect_eq(offered(&rig, select), 0);
-    cr_expect_eq(offered(&rig, UINT32_MAX), 0);
-    cr_expect_eq(common_get(&rig, VIRTIO_PCI_COMMON_device_feature_select, 4), UINT32_MAX);
-    rig_close(&rig);
+        cr_expect_eq(offered(rig, select), 0);
+    cr_expect_eq(offered(rig, UINT32_MAX), 0);
+    cr_expect_eq(common_get(rig, VIRTIO_PCI_COMMON_device_feature_select, 4), UINT32_MAX);
 }
 
-Test(virtio_pci, accepted_features_read_back)
+OnEcho(virtio_pci, accepted_features_read_back, .transport = RIG_PCI)
 {
-    struct rig rig;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI});
-    vdrv_set_status(&rig.drv, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER);
-    common_set(&rig, VIRTIO_PCI_COMMON_driver_feature_select, 4, 0);
-    common_set(&rig, VIRTIO_PCI_COMMON_driver_feature, 4, 1u << 3);
-    cr_expect_eq(common_get(&rig, VIRTIO_PCI_COMMON_driver_feature, 4), 1u << 3);
-    common_set(&rig, VIRTIO_PCI_COMMON_driver_feature_select, 4, 1);
-    cr_expect_eq(common_get(&rig, VIRTIO_PCI_COMMON_driver_feature, 4), 0);
-    common_set(&rig, VIRTIO_PCI_COMMON_driver_feature, 4, 1);
-    cr_expect_eq(common_get(&rig, VIRTIO_PCI_COMMON_driver_feature, 4), 1);
-    vdrv_set_status(&rig.drv,
+    vdrv_set_status(&rig->drv, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER);
+    common_set(rig, VIRTIO_PCI_COMMON_driver_feature_select, 4, 0);
+    common_set(rig, VIRTIO_PCI_COMMON_driver_feature, 4, 1u << 3);
+    cr_expect_eq(common_get(rig, VIRTIO_PCI_COMMON_driver_feature, 4), 1u << 3);
+    common_set(rig, VIRTIO_PCI_COMMON_driver_feature_select, 4, 1);
+    cr_expect_eq(common_get(rig, VIRTIO_PCI_COMMON_driver_feature, 4), 0);
+    common_set(rig, VIRTIO_PCI_COMMON_driver_feature, 4, 1);
+    cr_expect_eq(common_get(rig, VIRTIO_PCI_COMMON_driver_feature, 4), 1);
+    vdrv_set_status(&rig->drv,
                     VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_FEATURES_OK);
-    cr_expect_eq(vdrv_status(&rig.drv), 11);
-    common_set(&rig, VIRTIO_PCI_COMMON_driver_feature, 4, 0);
-    cr_expect_eq(common_get(&rig, VIRTIO_PCI_COMMON_driver_feature, 4), 1, "fixed by FEATURES_OK");
-    rig_close(&rig);
+    cr_expect_eq(vdrv_status(&rig->drv), 11);
+    common_set(rig, VIRTIO_PCI_COMMON_driver_feature, 4, 0);
+    cr_expect_eq(common_get(rig, VIRTIO_PCI_COMMON_driver_feature, 4), 1, "fixed by FEATURES_OK");
 }
 
-Test(virtio_pci, there_is_no_queue_beyond_the_last)
+OnEcho(virtio_pci, there_is_no_queue_beyond_the_last, .transport = RIG_PCI)
 {
     static const uint16_t absent[] = {2, 63, 64, 0x7fff, 0xffff};
-    struct rig rig;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI});
-    cr_assert(vdrv_negotiate(&rig.drv, 0));
+    cr_assert(vdrv_negotiate(&rig->drv, 0));
     for (unsigned i = 0; i < ARRAY_SIZE(absent); i++) {
-        common_set(&rig, VIRTIO_PCI_COMMON_queue_select, 2, absent[i]);
-        common_set(&rig, VIRTIO_PCI_COMMON_queue_size, 2, 8);
-        common_set(&rig, VIRTIO_PCI_COMMON_queue_msix_vector, 2, 1);
-        common_set(&rig, VIRTIO_PCI_COMMON_queue_desc, 8, 0x1000);
-        common_set(&rig, VIRTIO_PCI_COMMON_queue_enable, 2, 1);
-        common_set(&rig, VIRTIO_PCI_COMMON_queue_reset, 2, 1);
-        cr_expect_eq(common_get(&rig, VIRTIO_PCI_COMMON_queue_select, 2), absent[i]);
-        cr_expect_eq(common_get(&rig, VIRTIO_PCI_COMMON_queue_size, 2), 0);
-        cr_expect_eq(common_get(&rig, VIRTIO_PCI_COMMON_queue_msix_vector, 2), 0xffff);
-        cr_expect_eq(common_get(&rig, VIRTIO_PCI_COMMON_queue_enable, 2), 0);
-        cr_expect_eq(common_get(&rig, VIRTIO_PCI_COMMON_queue_notify_off, 2), 0);
-        cr_expect_eq(common_get(&rig, VIRTIO_PCI_COMMON_queue_desc, 8), 0);
-        cr_expect_eq(common_get(&rig, VIRTIO_PCI_COMMON_queue_reset, 2), 0);
+        common_set(rig, VIRTIO_PCI_COMMON_queue_select, 2, absent[i]);
+        common_set(rig, VIRTIO_PCI_COMMON_queue_size, 2, 8);
+        common_set(rig, VIRTIO_PCI_COMMON_queue_msix_vector, 2, 1);
+        common_set(rig, VIRTIO_PCI_COMMON_queue_desc, 8, 0x1000);
+        common_set(rig, VIRTIO_PCI_COMMON_queue_enable, 2, 1);
+        common_set(rig, VIRTIO_PCI_COMMON_queue_reset, 2, 1);
+        cr_expect_eq(common_get(rig, VIRTIO_PCI_COMMON_queue_select, 2), absent[i]);
+        cr_expect_eq(common_get(rig, VIRTIO_PCI_COMMON_queue_size, 2), 0);
+        cr_expect_eq(common_get(rig, VIRTIO_PCI_COMMON_queue_msix_vector, 2), 0xffff);
+        cr_expect_eq(common_get(rig, VIRTIO_PCI_COMMON_queue_enable, 2), 0);
+        cr_expect_eq(common_get(rig, VIRTIO_PCI_COMMON_queue_notify_off, 2), 0);
+        cr_expect_eq(common_get(rig, VIRTIO_PCI_COMMON_queue_desc, 8), 0);
+        cr_expect_eq(common_get(rig, VIRTIO_PCI_COMMON_queue_reset, 2), 0);
     }
-    rig_close(&rig);
 }
 
-Test(virtio_pci, addresses_are_written_whole_and_by_halves)
+OnEcho(virtio_pci, addresses_are_written_whole_and_by_halves, .transport = RIG_PCI)
 {
     static const unsigned regs[] = {VIRTIO_PCI_COMMON_queue_desc, VIRTIO_PCI_COMMON_queue_driver,
                                     VIRTIO_PCI_COMMON_queue_device};
-    struct rig rig;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI});
-    cr_assert(vdrv_negotiate(&rig.drv, 0));
+    cr_assert(vdrv_negotiate(&rig->drv, 0));
     for (unsigned i = 0; i < ARRAY_SIZE(regs); i++) {
         uint64_t whole = UINT64_C(0x1122334455667788) + i;
-        common_set(&rig, regs[i], 8, whole);
-        cr_expect_eq(common_get(&rig, regs[i], 8), whole);
-        cr_expect_eq(common_get(&rig, regs[i], 4), (uint32_t)whole);
-        cr_expect_eq(common_get(&rig, regs[i] + 4, 4), whole >> 32);
-        common_set(&rig, regs[i] + 4, 4, 0xaabbccdd);
-        cr_expect_eq(common_get(&rig, regs[i], 8), UINT64_C(0xaabbccdd00000000) | (uint32_t)whole);
-        common_set(&rig, regs[i], 4, 0x1000 * i);
-        cr_expect_eq(common_get(&rig, regs[i], 8), UINT64_C(0xaabbccdd00000000) | 0x1000 * i);
+        common_set(rig, regs[i], 8, whole);
+        cr_expect_eq(common_get(rig, regs[i], 8), whole);
+        cr_expect_eq(common_get(rig, regs[i], 4), (uint32_t)whole);
+        cr_expect_eq(common_get(rig, regs[i] + 4, 4), whole >> 32);
+        common_set(rig, regs[i] + 4, 4, 0xaabbccdd);
+        cr_expect_eq(common_get(rig, regs[i], 8), UINT64_C(0xaabbccdd00000000) | (uint32_t)whole);
+        common_set(rig, regs[i], 4, 0x1000 * i);
+        cr_expect_eq(common_get(rig, regs[i], 8), UINT64_C(0xaabbccdd00000000) | 0x1000 * i);
     }
-    rig_close(&rig);
 }
 
 Test(virtio_pci, a_size_that_is_no_power_of_two_reads_as_none)
@@ -381,63 +352,54 @@ Test(virtio_pci, a_size_that_is_no_power_of_two_reads_as_none)
     }
 }
 
-Test(virtio_pci, only_a_1_enables_a_queue)
+OnEcho(virtio_pci, only_a_1_enables_a_queue, .transport = RIG_PCI)
 {
-    struct rig rig;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI});
-    cr_assert(vdrv_negotiate(&rig.drv, 0));
-    common_set(&rig, VIRTIO_PCI_COMMON_queue_enable, 2, 2);
-    cr_expect_eq(common_get(&rig, VIRTIO_PCI_COMMON_queue_enable, 2), 0);
-    common_set(&rig, VIRTIO_PCI_COMMON_queue_enable, 2, 1);
-    cr_expect_eq(common_get(&rig, VIRTIO_PCI_COMMON_queue_enable, 2), 1);
-    common_set(&rig, VIRTIO_PCI_COMMON_queue_enable, 2, 0);
-    cr_expect_eq(common_get(&rig, VIRTIO_PCI_COMMON_queue_enable, 2), 1, "0 is not to be written");
-    common_set(&rig, VIRTIO_PCI_COMMON_queue_size, 2, 8);
-    cr_expect_eq(common_get(&rig, VIRTIO_PCI_COMMON_queue_size, 2), 1024, "it is enabled");
-    rig_close(&rig);
+    cr_assert(vdrv_negotiate(&rig->drv, 0));
+    common_set(rig, VIRTIO_PCI_COMMON_queue_enable, 2, 2);
+    cr_expect_eq(common_get(rig, VIRTIO_PCI_COMMON_queue_enable, 2), 0);
+    common_set(rig, VIRTIO_PCI_COMMON_queue_enable, 2, 1);
+    cr_expect_eq(common_get(rig, VIRTIO_PCI_COMMON_queue_enable, 2), 1);
+    common_set(rig, VIRTIO_PCI_COMMON_queue_enable, 2, 0);
+    cr_expect_eq(common_get(rig, VIRTIO_PCI_COMMON_queue_enable, 2), 1, "0 is not to be written");
+    common_set(rig, VIRTIO_PCI_COMMON_queue_size, 2, 8);
+    cr_expect_eq(common_get(rig, VIRTIO_PCI_COMMON_queue_size, 2), 1024, "it is enabled");
 }
 
-Test(virtio_pci, a_queue_is_reset_alone)
+OnEcho(virtio_pci, a_queue_is_reset_alone, .transport = RIG_PCI,
+       .features_on = VIRTIO_BIT(VIRTIO_F_RING_RESET))
 {
-    struct rig rig;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI,
-                                                .features_on = VIRTIO_BIT(VIRTIO_F_RING_RESET)});
-    cr_assert(vdrv_start(&rig.drv, VIRTIO_BIT(VIRTIO_F_RING_RESET), 2, 8));
-    cr_expect_eq(rig.bell.count, 2);
-    common_set(&rig, VIRTIO_PCI_COMMON_queue_select, 2, 1);
-    common_set(&rig, VIRTIO_PCI_COMMON_queue_reset, 2, 0);
-    cr_expect_eq(common_get(&rig, VIRTIO_PCI_COMMON_queue_enable, 2), 1, "only a 1 resets");
-    common_set(&rig, VIRTIO_PCI_COMMON_queue_reset, 2, 1);
-    cr_expect_eq(common_get(&rig, VIRTIO_PCI_COMMON_queue_reset, 2), 0);
-    cr_expect_eq(common_get(&rig, VIRTIO_PCI_COMMON_queue_enable, 2), 0);
-    cr_expect_eq(common_get(&rig, VIRTIO_PCI_COMMON_queue_size, 2), 1024);
-    cr_expect_eq(common_get(&rig, VIRTIO_PCI_COMMON_queue_desc, 8), 0);
-    cr_expect_eq(common_get(&rig, VIRTIO_PCI_COMMON_queue_msix_vector, 2), 0xffff);
-    cr_expect_eq(rig.bell.count, 1);
-    cr_expect(echoes(&rig, 0));
+    cr_assert(vdrv_start(&rig->drv, VIRTIO_BIT(VIRTIO_F_RING_RESET), 2, 8));
+    cr_expect_eq(rig->bell.count, 2);
+    common_set(rig, VIRTIO_PCI_COMMON_queue_select, 2, 1);
+    common_set(rig, VIRTIO_PCI_COMMON_queue_reset, 2, 0);
+    cr_expect_eq(common_get(rig, VIRTIO_PCI_COMMON_queue_enable, 2), 1, "only a 1 resets");
+    common_set(rig, VIRTIO_PCI_COMMON_queue_reset, 2, 1);
+    cr_expect_eq(common_get(rig, VIRTIO_PCI_COMMON_queue_reset, 2), 0);
+    cr_expect_eq(common_get(rig, VIRTIO_PCI_COMMON_queue_enable, 2), 0);
+    cr_expect_eq(common_get(rig, VIRTIO_PCI_COMMON_queue_size, 2), 1024);
+    cr_expect_eq(common_get(rig, VIRTIO_PCI_COMMON_queue_desc, 8), 0);
+    cr_expect_eq(common_get(rig, VIRTIO_PCI_COMMON_queue_msix_vector, 2), 0xffff);
+    cr_expect_eq(rig->bell.count, 1);
+    cr_expect(echoes(rig, 0));
 
-    vdrv_queue_alloc(&rig.drv, 1, 16);
-    vdrv_queue_write(&rig.drv, 1);
-    cr_expect_eq(common_get(&rig, VIRTIO_PCI_COMMON_queue_enable, 2), 1);
-    cr_expect_eq(rig.bell.count, 2);
-    cr_expect(echoes(&rig, 1));
-    rig_close(&rig);
+    vdrv_queue_alloc(&rig->drv, 1, 16);
+    vdrv_queue_write(&rig->drv, 1);
+    cr_expect_eq(common_get(rig, VIRTIO_PCI_COMMON_queue_enable, 2), 1);
+    cr_expect_eq(rig->bell.count, 2);
+    cr_expect(echoes(rig, 1));
 }
 
-Test(virtio_pci, no_queue_is_reset_without_the_feature)
+OnEcho(virtio_pci, no_queue_is_reset_without_the_feature, .transport = RIG_PCI)
 {
-    struct rig rig;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI});
-    cr_assert(vdrv_start(&rig.drv, 0, 1, 8));
-    common_set(&rig, VIRTIO_PCI_COMMON_queue_reset, 2, 1);
-    cr_expect_eq(common_get(&rig, VIRTIO_PCI_COMMON_queue_enable, 2), 1);
-    cr_expect_eq(common_get(&rig, VIRTIO_PCI_COMMON_queue_msix_vector, 2), 1);
-    cr_expect_eq(rig.bell.count, 1);
-    cr_expect(echoes(&rig, 0));
-    rig_close(&rig);
+    cr_assert(vdrv_start(&rig->drv, 0, 1, 8));
+    common_set(rig, VIRTIO_PCI_COMMON_queue_reset, 2, 1);
+    cr_expect_eq(common_get(rig, VIRTIO_PCI_COMMON_queue_enable, 2), 1);
+    cr_expect_eq(common_get(rig, VIRTIO_PCI_COMMON_queue_msix_vector, 2), 1);
+    cr_expect_eq(rig->bell.count, 1);
+    cr_expect(echoes(rig, 0));
 }
 
-Test(virtio_pci, registers_take_their_own_width_only)
+OnEcho(virtio_pci, registers_take_their_own_width_only, .transport = RIG_PCI)
 {
     static const uint8_t bytes[] = {
         [VIRTIO_PCI_COMMON_device_feature_select] = 4,
@@ -465,22 +427,19 @@ Test(virtio_pci, registers_take_their_own_width_only)
         [VIRTIO_PCI_COMMON_admin_queue_num] = 2,
         [VIRTIO_PCI_COMMON_BYTES + 8] = 0,
     };
-    struct rig rig;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI});
-    common_set(&rig, VIRTIO_PCI_COMMON_config_msix_vector, 2, 0); /* no register is all ones now */
-    common_set(&rig, VIRTIO_PCI_COMMON_queue_msix_vector, 2, 0);
+    common_set(rig, VIRTIO_PCI_COMMON_config_msix_vector, 2, 0); /* no register is all ones now */
+    common_set(rig, VIRTIO_PCI_COMMON_queue_msix_vector, 2, 0);
     for (unsigned at = 0; at < sizeof(bytes); at++)
         for (unsigned width = 1; width <= 8; width *= 2) {
-            uint64_t value = common_get(&rig, at, width);
+            uint64_t value = common_get(rig, at, width);
             cr_expect_eq(value != width_mask(width), (bytes[at] & width) != 0, "%u bytes at %u",
                          width, at);
             if (!(bytes[at] & width))
-                common_set(&rig, at, width, 0x0101010101010101);
+                common_set(rig, at, width, 0x0101010101010101);
         }
-    cr_expect_eq(vdrv_status(&rig.drv), 0);
-    cr_expect_eq(common_get(&rig, VIRTIO_PCI_COMMON_queue_select, 2), 0);
-    cr_expect_eq(common_get(&rig, VIRTIO_PCI_COMMON_device_feature_select, 4), 0);
-    rig_close(&rig);
+    cr_expect_eq(vdrv_status(&rig->drv), 0);
+    cr_expect_eq(common_get(rig, VIRTIO_PCI_COMMON_queue_select, 2), 0);
+    cr_expect_eq(common_get(rig, VIRTIO_PCI_COMMON_device_feature_select, 4), 0);
 }
 
 Test(virtio_pci, any_access_anywhere_is_harmless)
@@ -512,187 +471,161 @@ Test(virtio_pci, any_access_anywhere_is_harmless)
 
 /* ---- the configuration space ---- */
 
-Test(virtio_pci, configuration_takes_any_width)
+OnEcho(virtio_pci, configuration_takes_any_width, .transport = RIG_PCI)
 {
-    struct rig rig;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI});
-    uint64_t value, at = rig.drv.pci.config;
-    bus_read(rig.bus, at + 1, 8, &value);
+    uint64_t value, at = rig->drv.pci.config;
+    bus_read(rig->bus, at + 1, 8, &value);
     cr_expect_eq(value, 0x0908070605040302);
-    bus_read(rig.bus, at + 8, 4, &value);
+    bus_read(rig->bus, at + 8, 4, &value);
     cr_expect_eq(value, 0x0a09, "bytes beyond it are 0");
-    bus_read(rig.bus, at + 0xfff, 1, &value);
+    bus_read(rig->bus, at + 0xfff, 1, &value);
     cr_expect_eq(value, 0);
-    bus_write(rig.bus, at + 7, 8, UINT64_MAX);
-    cr_expect_eq(rig.echo.config[6], 7);
-    cr_expect_eq(rig.echo.config[9], 0xff);
-    rig_close(&rig);
+    bus_write(rig->bus, at + 7, 8, UINT64_MAX);
+    cr_expect_eq(rig->echo.config[6], 7);
+    cr_expect_eq(rig->echo.config[9], 0xff);
 }
 
-Test(virtio_pci, each_change_is_a_generation)
+OnEcho(virtio_pci, each_change_is_a_generation, .transport = RIG_PCI)
 {
-    struct rig rig;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI});
-    uint32_t before = vdrv_generation(&rig.drv);
-    virtio_device_config_changed(rig.dev);
-    cr_expect_neq(vdrv_generation(&rig.drv), before);
+    uint32_t before = vdrv_generation(&rig->drv);
+    virtio_device_config_changed(rig->dev);
+    cr_expect_neq(vdrv_generation(&rig->drv), before);
     for (unsigned i = 1; i < 256; i++)
-        virtio_device_config_changed(rig.dev);
-    cr_expect_eq(vdrv_generation(&rig.drv), before, "it has 8 bits");
-    rig_close(&rig);
+        virtio_device_config_changed(rig->dev);
+    cr_expect_eq(vdrv_generation(&rig->drv), before, "it has 8 bits");
 }
 
 /* ---- MSI-X ---- */
 
-Test(virtio_pci, vectors_read_back_or_are_refused)
+OnEcho(virtio_pci, vectors_read_back_or_are_refused, .transport = RIG_PCI)
 {
-    struct rig rig;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI});
     static const unsigned regs[] = {VIRTIO_PCI_COMMON_config_msix_vector,
                                     VIRTIO_PCI_COMMON_queue_msix_vector};
     for (unsigned i = 0; i < 2; i++) {
         for (unsigned vector = 0; vector < 3; vector++) {
-            common_set(&rig, regs[i], 2, vector);
-            cr_expect_eq(common_get(&rig, regs[i], 2), vector);
+            common_set(rig, regs[i], 2, vector);
+            cr_expect_eq(common_get(rig, regs[i], 2), vector);
         }
-        common_set(&rig, regs[i], 2, 3);
-        cr_expect_eq(common_get(&rig, regs[i], 2), 0xffff);
-        common_set(&rig, regs[i], 2, 0);
-        common_set(&rig, regs[i], 2, 0xffff);
-        cr_expect_eq(common_get(&rig, regs[i], 2), 0xffff);
+        common_set(rig, regs[i], 2, 3);
+        cr_expect_eq(common_get(rig, regs[i], 2), 0xffff);
+        common_set(rig, regs[i], 2, 0);
+        common_set(rig, regs[i], 2, 0xffff);
+        cr_expect_eq(common_get(rig, regs[i], 2), 0xffff);
     }
-    rig_close(&rig);
 }
 
-Test(virtio_pci, events_go_to_their_vectors)
+OnEcho(virtio_pci, events_go_to_their_vectors, .transport = RIG_PCI)
 {
-    struct rig rig;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI});
-    cr_assert(vdrv_start(&rig.drv, 0, 2, 8));
-    cr_assert(echoes(&rig, 0));
-    cr_expect_eq(fake_msi_take(&rig.msi, 1), 1);
-    cr_assert(echoes(&rig, 1));
-    cr_expect_eq(fake_msi_take(&rig.msi, 2), 1);
-    cr_expect_eq(vdrv_take_isr(&rig.drv), 0, "with MSI-X used buffers leave no mark");
-    virtio_device_config_changed(rig.dev);
-    cr_expect_eq(fake_msi_take(&rig.msi, 0), 1);
-    cr_expect_eq(vdrv_take_isr(&rig.drv), VIRTIO_ISR_CONFIG);
+    cr_assert(vdrv_start(&rig->drv, 0, 2, 8));
+    cr_assert(echoes(rig, 0));
+    cr_expect_eq(fake_msi_take(&rig->msi, 1), 1);
+    cr_assert(echoes(rig, 1));
+    cr_expect_eq(fake_msi_take(&rig->msi, 2), 1);
+    cr_expect_eq(vdrv_take_isr(&rig->drv), 0, "with MSI-X used buffers leave no mark");
+    virtio_device_config_changed(rig->dev);
+    cr_expect_eq(fake_msi_take(&rig->msi, 0), 1);
+    cr_expect_eq(vdrv_take_isr(&rig->drv), VIRTIO_ISR_CONFIG);
 
     /* All of them on one, and none at all. */
-    common_set(&rig, VIRTIO_PCI_COMMON_queue_select, 2, 0);
-    common_set(&rig, VIRTIO_PCI_COMMON_queue_msix_vector, 2, 0);
-    cr_assert(echoes(&rig, 0));
-    cr_expect_eq(fake_msi_take(&rig.msi, 0), 1);
-    common_set(&rig, VIRTIO_PCI_COMMON_queue_msix_vector, 2, 0xffff);
-    common_set(&rig, VIRTIO_PCI_COMMON_config_msix_vector, 2, 0xffff);
-    cr_assert(echoes(&rig, 0));
-    virtio_device_config_changed(rig.dev);
-    cr_expect_eq(fake_msi_take_all(&rig.msi), 0);
-    cr_expect_eq(rig.irq.edges, 0);
-    rig_close(&rig);
+    common_set(rig, VIRTIO_PCI_COMMON_queue_select, 2, 0);
+    common_set(rig, VIRTIO_PCI_COMMON_queue_msix_vector, 2, 0);
+    cr_assert(echoes(rig, 0));
+    cr_expect_eq(fake_msi_take(&rig->msi, 0), 1);
+    common_set(rig, VIRTIO_PCI_COMMON_queue_msix_vector, 2, 0xffff);
+    common_set(rig, VIRTIO_PCI_COMMON_config_msix_vector, 2, 0xffff);
+    cr_assert(echoes(rig, 0));
+    virtio_device_config_changed(rig->dev);
+    cr_expect_eq(fake_msi_take_all(&rig->msi), 0);
+    cr_expect_eq(rig->irq.edges, 0);
 }
 
-Test(virtio_pci, a_masked_vector_waits)
+OnEcho(virtio_pci, a_masked_vector_waits, .transport = RIG_PCI)
 {
-    struct rig rig;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI});
-    cr_assert(vdrv_start(&rig.drv, 0, 1, 8));
-    uint64_t control = rig.drv.pci.bar_gpa[1] + 16 * 1 + 12;
-    bus_write(rig.bus, control, 4, 1);
-    cr_assert(echoes(&rig, 0));
-    cr_assert(echoes(&rig, 0));
-    cr_expect_eq(fake_msi_take_all(&rig.msi), 0);
-    bus_write(rig.bus, control, 4, 0);
-    cr_expect_eq(fake_msi_take(&rig.msi, 1), 1);
+    cr_assert(vdrv_start(&rig->drv, 0, 1, 8));
+    uint64_t control = rig->drv.pci.bar_gpa[1] + 16 * 1 + 12;
+    bus_write(rig->bus, control, 4, 1);
+    cr_assert(echoes(rig, 0));
+    cr_assert(echoes(rig, 0));
+    cr_expect_eq(fake_msi_take_all(&rig->msi), 0);
+    bus_write(rig->bus, control, 4, 0);
+    cr_expect_eq(fake_msi_take(&rig->msi, 1), 1);
 
-    bus_write(rig.bus, control, 4, 1);
-    cr_assert(echoes(&rig, 0));
-    vdrv_reset(&rig.drv);
-    bus_write(rig.bus, control, 4, 0);
-    cr_expect_eq(fake_msi_take_all(&rig.msi), 0, "a reset forgets what waits");
-    rig_close(&rig);
+    bus_write(rig->bus, control, 4, 1);
+    cr_assert(echoes(rig, 0));
+    vdrv_reset(&rig->drv);
+    bus_write(rig->bus, control, 4, 0);
+    cr_expect_eq(fake_msi_take_all(&rig->msi), 0, "a reset forgets what waits");
 }
 
 /* ---- INTx ---- */
 
-Test(virtio_pci, the_line_follows_the_interrupt_status)
+OnEcho(virtio_pci, the_line_follows_the_interrupt_status, .transport = RIG_PCI, .intx = true)
 {
-    struct rig rig;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI, .intx = true});
-    cr_assert(vdrv_start(&rig.drv, 0, 1, 8));
-    cr_expect(!rig.irq.level);
-    cr_assert(echoes(&rig, 0));
-    cr_expect(rig.irq.level);
-    cr_expect(config_get(&rig, PCI_REG_STATUS, 2) & PCI_STATUS_INTX);
-    virtio_device_config_changed(rig.dev);
-    cr_expect_eq(vdrv_take_isr(&rig.drv), VIRTIO_ISR_QUEUE | VIRTIO_ISR_CONFIG);
-    cr_expect(!rig.irq.level);
-    cr_expect(!(config_get(&rig, PCI_REG_STATUS, 2) & PCI_STATUS_INTX));
-    cr_expect_eq(vdrv_take_isr(&rig.drv), 0);
-    cr_assert(echoes(&rig, 0));
-    bus_write(rig.bus, rig.drv.pci.isr, 1, 0);
-    cr_expect(rig.irq.level, "only a read takes it back");
-    vdrv_reset(&rig.drv);
-    cr_expect(!rig.irq.level, "or a reset");
-    cr_expect_eq(fake_msi_take_all(&rig.msi), 0);
-    rig_close(&rig);
+    cr_assert(vdrv_start(&rig->drv, 0, 1, 8));
+    cr_expect(!rig->irq.level);
+    cr_assert(echoes(rig, 0));
+    cr_expect(rig->irq.level);
+    cr_expect(config_get(rig, PCI_REG_STATUS, 2) & PCI_STATUS_INTX);
+    virtio_device_config_changed(rig->dev);
+    cr_expect_eq(vdrv_take_isr(&rig->drv), VIRTIO_ISR_QUEUE | VIRTIO_ISR_CONFIG);
+    cr_expect(!rig->irq.level);
+    cr_expect(!(config_get(rig, PCI_REG_STATUS, 2) & PCI_STATUS_INTX));
+    cr_expect_eq(vdrv_take_isr(&rig->drv), 0);
+    cr_assert(echoes(rig, 0));
+    bus_write(rig->bus, rig->drv.pci.isr, 1, 0);
+    cr_expect(rig->irq.level, "only a read takes it back");
+    vdrv_reset(&rig->drv);
+    cr_expect(!rig->irq.level, "or a reset");
+    cr_expect_eq(fake_msi_take_all(&rig->msi), 0);
 }
 
-Test(virtio_pci, msix_takes_over_from_the_line)
+OnEcho(virtio_pci, msix_takes_over_from_the_line, .transport = RIG_PCI, .intx = true)
 {
-    struct rig rig;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI, .intx = true});
-    cr_assert(vdrv_start(&rig.drv, 0, 1, 8));
-    cr_assert(echoes(&rig, 0));
-    cr_expect(rig.irq.level);
-    config_set(&rig, rig.drv.pci.msix_cap + 2, 2, 0x8000);
-    cr_expect(!rig.irq.level);
-    cr_assert(echoes(&rig, 0));
-    cr_expect(!rig.irq.level);
-    config_set(&rig, rig.drv.pci.msix_cap + 2, 2, 0);
-    cr_expect(rig.irq.level, "what the status says shows again");
-    cr_expect_eq(vdrv_take_isr(&rig.drv), VIRTIO_ISR_QUEUE);
-    cr_expect(!rig.irq.level);
-    rig_close(&rig);
+    cr_assert(vdrv_start(&rig->drv, 0, 1, 8));
+    cr_assert(echoes(rig, 0));
+    cr_expect(rig->irq.level);
+    config_set(rig, rig->drv.pci.msix_cap + 2, 2, 0x8000);
+    cr_expect(!rig->irq.level);
+    cr_assert(echoes(rig, 0));
+    cr_expect(!rig->irq.level);
+    config_set(rig, rig->drv.pci.msix_cap + 2, 2, 0);
+    cr_expect(rig->irq.level, "what the status says shows again");
+    cr_expect_eq(vdrv_take_isr(&rig->drv), VIRTIO_ISR_QUEUE);
+    cr_expect(!rig->irq.level);
 }
 
 /* ---- the access window ---- */
 
-Test(virtio_pci, the_window_reaches_registers_without_decoding)
+OnEcho(virtio_pci, the_window_reaches_registers_without_decoding, .transport = RIG_PCI,
+       .intx = true)
 {
-    struct rig rig;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI, .intx = true});
-    config_set(&rig, PCI_REG_COMMAND, 2, PCI_CMD_MASTER);
-    uint32_t common = structure(&rig, VIRTIO_PCI_CAP_COMMON_CFG);
-    cr_expect_eq(window_get(&rig, common + VIRTIO_PCI_COMMON_num_queues, 2), 2);
-    window_set(&rig, common + VIRTIO_PCI_COMMON_device_feature_select, 4, 1);
-    cr_expect_eq(window_get(&rig, common + VIRTIO_PCI_COMMON_device_feature, 4),
-                 (uint32_t)(rig.dev->offered[0] >> 32));
-    window_set(&rig, common + VIRTIO_PCI_COMMON_device_status, 1, 1);
-    cr_expect_eq(window_get(&rig, common + VIRTIO_PCI_COMMON_device_status, 1), 1);
-    window_set(&rig, common + VIRTIO_PCI_COMMON_device_status, 1, 0);
-    cr_expect_eq(virtio_device_status(rig.dev), 0);
-    cr_expect_eq(window_get(&rig, structure(&rig, VIRTIO_PCI_CAP_DEVICE_CFG) + 4, 4), 0x08070605);
-    rig_close(&rig);
+    config_set(rig, PCI_REG_COMMAND, 2, PCI_CMD_MASTER);
+    uint32_t common = structure(rig, VIRTIO_PCI_CAP_COMMON_CFG);
+    cr_expect_eq(window_get(rig, common + VIRTIO_PCI_COMMON_num_queues, 2), 2);
+    window_set(rig, common + VIRTIO_PCI_COMMON_device_feature_select, 4, 1);
+    cr_expect_eq(window_get(rig, common + VIRTIO_PCI_COMMON_device_feature, 4),
+                 (uint32_t)(rig->dev->offered[0] >> 32));
+    window_set(rig, common + VIRTIO_PCI_COMMON_device_status, 1, 1);
+    cr_expect_eq(window_get(rig, common + VIRTIO_PCI_COMMON_device_status, 1), 1);
+    window_set(rig, common + VIRTIO_PCI_COMMON_device_status, 1, 0);
+    cr_expect_eq(virtio_device_status(rig->dev), 0);
+    cr_expect_eq(window_get(rig, structure(rig, VIRTIO_PCI_CAP_DEVICE_CFG) + 4, 4), 0x08070605);
 }
 
-Test(virtio_pci, the_window_has_the_side_effects)
+OnEcho(virtio_pci, the_window_has_the_side_effects, .transport = RIG_PCI, .intx = true)
 {
-    struct rig rig;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI, .intx = true});
-    cr_assert(vdrv_start(&rig.drv, 0, 1, 8));
-    publish_one(&rig, 0);
-    window_set(&rig, structure(&rig, VIRTIO_PCI_CAP_NOTIFY_CFG), 2, 0);
-    cr_expect(came_back(&rig, 0));
-    cr_expect(rig.irq.level);
-    window_to(&rig, 4, structure(&rig, VIRTIO_PCI_CAP_ISR_CFG), 1);
-    cr_expect(rig.irq.level, "setting it up reads nothing");
-    cr_expect_eq(window_get(&rig, structure(&rig, VIRTIO_PCI_CAP_ISR_CFG), 1), VIRTIO_ISR_QUEUE);
-    cr_expect(!rig.irq.level);
-    rig_close(&rig);
+    cr_assert(vdrv_start(&rig->drv, 0, 1, 8));
+    publish_one(rig, 0);
+    window_set(rig, structure(rig, VIRTIO_PCI_CAP_NOTIFY_CFG), 2, 0);
+    cr_expect(came_back(rig, 0));
+    cr_expect(rig->irq.level);
+    window_to(rig, 4, structure(rig, VIRTIO_PCI_CAP_ISR_CFG), 1);
+    cr_expect(rig->irq.level, "setting it up reads nothing");
+    cr_expect_eq(window_get(rig, structure(rig, VIRTIO_PCI_CAP_ISR_CFG), 1), VIRTIO_ISR_QUEUE);
+    cr_expect(!rig->irq.level);
 }
 
-Test(virtio_pci, the_window_shows_nothing_where_nothing_is)
+OnEcho(virtio_pci, the_window_shows_nothing_where_nothing_is, .transport = RIG_PCI)
 {
     static const struct {
         uint32_t bar, offset, bytes;
@@ -701,118 +634,103 @@ Test(virtio_pci, the_window_shows_nothing_where_nothing_is)
         {4, 0, 3},          {4, 0, 8},          {4, 0x4000, 4}, {4, 0xfffffffc, 4},  {4, 2, 4},
         {4, UINT32_MAX, 1}, {4, 0, UINT32_MAX}, {1, 0, 2},      {4, 0x80000000u, 4},
     };
-    struct rig rig;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI});
-    unsigned data = find_cap(&rig, VIRTIO_PCI_CAP_PCI_CFG) + VIRTIO_PCI_CFG_CAP_data;
+    unsigned data = find_cap(rig, VIRTIO_PCI_CAP_PCI_CFG) + VIRTIO_PCI_CFG_CAP_data;
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
         unsigned width = bad[i].bytes == 1 || bad[i].bytes == 2 ? bad[i].bytes : 4;
-        window_to(&rig, bad[i].bar, bad[i].offset, bad[i].bytes);
-        config_set(&rig, data, 4, 0x11111111);
-        cr_expect_eq(config_get(&rig, data, width), width_mask(width), "%u", i);
+        window_to(rig, bad[i].bar, bad[i].offset, bad[i].bytes);
+        config_set(rig, data, 4, 0x11111111);
+        cr_expect_eq(config_get(rig, data, width), width_mask(width), "%u", i);
     }
-    cr_expect_eq(common_get(&rig, VIRTIO_PCI_COMMON_device_feature_select, 4), 0);
-    window_to(&rig, 4, structure(&rig, VIRTIO_PCI_CAP_DEVICE_CFG) + 2, 4); /* not aligned */
-    cr_expect_eq(config_get(&rig, data, 4), UINT32_MAX);
-    window_to(&rig, 1, 8, 4); /* the data of vector 0's message */
-    cr_expect_eq(config_get(&rig, data, 4), 0);
-    config_set(&rig, data, 4, 0x1234);
-    cr_expect_eq(config_get(&rig, data, 4), 0x1234);
-    rig_close(&rig);
+    cr_expect_eq(common_get(rig, VIRTIO_PCI_COMMON_device_feature_select, 4), 0);
+    window_to(rig, 4, structure(rig, VIRTIO_PCI_CAP_DEVICE_CFG) + 2, 4); /* not aligned */
+    cr_expect_eq(config_get(rig, data, 4), UINT32_MAX);
+    window_to(rig, 1, 8, 4); /* the data of vector 0's message */
+    cr_expect_eq(config_get(rig, data, 4), 0);
+    config_set(rig, data, 4, 0x1234);
+    cr_expect_eq(config_get(rig, data, 4), 0x1234);
 }
 
 /* ---- notifications ---- */
 
-Test(virtio_pci, each_queue_has_its_doorbell)
+OnEcho(virtio_pci, each_queue_has_its_doorbell, .transport = RIG_PCI)
 {
-    struct rig rig;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI});
-    cr_expect_eq(rig.bell.count, 0);
-    cr_assert(vdrv_start(&rig.drv, 0, 2, 8));
-    cr_assert_eq(rig.bell.count, 2);
+    cr_expect_eq(rig->bell.count, 0);
+    cr_assert(vdrv_start(&rig->drv, 0, 2, 8));
+    cr_assert_eq(rig->bell.count, 2);
     for (unsigned q = 0; q < 2; q++)
         for (unsigned width = 2; width <= 4; width *= 2) {
-            publish_one(&rig, q);
-            cr_expect(fake_doorbell_store(&rig.bell, rig.drv.pci.notify + 4 * q, width, q));
-            cr_expect(came_back(&rig, q));
+            publish_one(rig, q);
+            cr_expect(fake_doorbell_store(&rig->bell, rig->drv.pci.notify + 4 * q, width, q));
+            cr_expect(came_back(rig, q));
         }
-    cr_expect(!fake_doorbell_store(&rig.bell, rig.drv.pci.notify + 8, 2, 2));
-    vdrv_reset(&rig.drv);
-    cr_expect_eq(rig.bell.count, 0);
-    cr_assert(vdrv_start(&rig.drv, 0, 1, 8));
-    cr_expect_eq(rig.bell.count, 1);
-    virtio_pci_destroy(rig.pci);
-    rig.pci = NULL;
-    cr_expect_eq(rig.bell.count, 0);
+    cr_expect(!fake_doorbell_store(&rig->bell, rig->drv.pci.notify + 8, 2, 2));
+    vdrv_reset(&rig->drv);
+    cr_expect_eq(rig->bell.count, 0);
+    cr_assert(vdrv_start(&rig->drv, 0, 1, 8));
+    cr_expect_eq(rig->bell.count, 1);
+    virtio_pci_destroy(rig->pci);
+    rig->pci = NULL;
+    cr_expect_eq(rig->bell.count, 0);
     uint64_t value;
-    cr_expect(!bus_read(rig.bus, rig.drv.pci.common, 4, &value), "its BARs are gone too");
-    rig_close(&rig);
+    cr_expect(!bus_read(rig->bus, rig->drv.pci.common, 4, &value), "its BARs are gone too");
 }
 
-Test(virtio_pci, works_where_doorbells_are_refused)
+OnEcho(virtio_pci, works_where_doorbells_are_refused, .transport = RIG_PCI)
 {
     static const int refusals[] = {-ENOSYS, -ENOSPC};
-    struct rig rig;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI});
     for (unsigned i = 0; i < 2; i++) {
-        rig.bell.refuse = refusals[i];
-        cr_assert(vdrv_start(&rig.drv, 0, 2, 8));
-        cr_expect_eq(rig.bell.count, 0);
-        cr_expect(echoes(&rig, 1));
+        rig->bell.refuse = refusals[i];
+        cr_assert(vdrv_start(&rig->drv, 0, 2, 8));
+        cr_expect_eq(rig->bell.count, 0);
+        cr_expect(echoes(rig, 1));
     }
-    rig_close(&rig);
 }
 
-Test(virtio_pci, doorbells_follow_the_bar)
+OnEcho(virtio_pci, doorbells_follow_the_bar, .transport = RIG_PCI)
 {
-    struct rig rig;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI});
-    cr_assert(vdrv_start(&rig.drv, 0, 2, 8));
-    uint64_t old = rig.drv.pci.notify, moved = RIG_HOLE_END_GPA - 0x10000;
-    uint64_t offset = old - rig.drv.pci.bar_gpa[4];
-    config_set(&rig, PCI_REG_BAR + 16, 4, (uint32_t)moved);
-    cr_assert_eq(rig.bell.count, 2);
-    cr_expect(!fake_doorbell_store(&rig.bell, old + 4, 2, 1));
-    publish_one(&rig, 1);
-    cr_expect(fake_doorbell_store(&rig.bell, moved + offset + 4, 2, 1));
-    cr_expect(came_back(&rig, 1));
+    cr_assert(vdrv_start(&rig->drv, 0, 2, 8));
+    uint64_t old = rig->drv.pci.notify, moved = RIG_HOLE_END_GPA - 0x10000;
+    uint64_t offset = old - rig->drv.pci.bar_gpa[4];
+    config_set(rig, PCI_REG_BAR + 16, 4, (uint32_t)moved);
+    cr_assert_eq(rig->bell.count, 2);
+    cr_expect(!fake_doorbell_store(&rig->bell, old + 4, 2, 1));
+    publish_one(rig, 1);
+    cr_expect(fake_doorbell_store(&rig->bell, moved + offset + 4, 2, 1));
+    cr_expect(came_back(rig, 1));
 
-    config_set(&rig, PCI_REG_COMMAND, 2, PCI_CMD_MASTER);
-    cr_expect_eq(rig.bell.count, 0, "no decoding, no doorbells");
-    config_set(&rig, PCI_REG_COMMAND, 2, PCI_CMD_MASTER | PCI_CMD_MEMORY);
-    cr_expect_eq(rig.bell.count, 2);
-    publish_one(&rig, 0);
-    bus_write(rig.bus, moved + offset, 2, 0);
-    cr_expect(came_back(&rig, 0), "the register moved too");
+    config_set(rig, PCI_REG_COMMAND, 2, PCI_CMD_MASTER);
+    cr_expect_eq(rig->bell.count, 0, "no decoding, no doorbells");
+    config_set(rig, PCI_REG_COMMAND, 2, PCI_CMD_MASTER | PCI_CMD_MEMORY);
+    cr_expect_eq(rig->bell.count, 2);
+    publish_one(rig, 0);
+    bus_write(rig->bus, moved + offset, 2, 0);
+    cr_expect(came_back(rig, 0), "the register moved too");
 
     /* Started while the BAR is nowhere: bound when it comes. */
-    rig.drv.pci.common += moved - rig.drv.pci.bar_gpa[4];
-    rig.drv.pci.notify = moved + offset;
-    vdrv_reset(&rig.drv);
-    config_set(&rig, PCI_REG_BAR + 20, 4, 0xff); /* beyond the bus */
-    cr_expect_eq(rig.bell.count, 0);
-    config_set(&rig, PCI_REG_BAR + 20, 4, 0);
-    cr_assert(vdrv_start(&rig.drv, 0, 1, 8));
-    cr_expect_eq(rig.bell.count, 1);
-    rig_close(&rig);
+    rig->drv.pci.common += moved - rig->drv.pci.bar_gpa[4];
+    rig->drv.pci.notify = moved + offset;
+    vdrv_reset(&rig->drv);
+    config_set(rig, PCI_REG_BAR + 20, 4, 0xff); /* beyond the bus */
+    cr_expect_eq(rig->bell.count, 0);
+    config_set(rig, PCI_REG_BAR + 20, 4, 0);
+    cr_assert(vdrv_start(&rig->drv, 0, 1, 8));
+    cr_expect_eq(rig->bell.count, 1);
 }
 
-Test(virtio_pci, the_address_says_which_queue)
+OnEcho(virtio_pci, the_address_says_which_queue, .transport = RIG_PCI)
 {
-    struct rig rig;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI});
-    cr_assert(vdrv_start(&rig.drv, 0, 2, 8));
-    publish_one(&rig, 1);
-    bus_write(rig.bus, rig.drv.pci.notify, 2, 1);     /* queue 0's */
-    bus_write(rig.bus, rig.drv.pci.notify + 5, 1, 1); /* nobody's */
-    bus_write(rig.bus, rig.drv.pci.notify + 8, 2, 1); /* of a queue that is not there */
-    bus_write(rig.bus, rig.drv.pci.notify + 0xffe, 2, 1);
-    cr_expect(!came_back(&rig, 1));
+    cr_assert(vdrv_start(&rig->drv, 0, 2, 8));
+    publish_one(rig, 1);
+    bus_write(rig->bus, rig->drv.pci.notify, 2, 1);     /* queue 0's */
+    bus_write(rig->bus, rig->drv.pci.notify + 5, 1, 1); /* nobody's */
+    bus_write(rig->bus, rig->drv.pci.notify + 8, 2, 1); /* of a queue that is not there */
+    bus_write(rig->bus, rig->drv.pci.notify + 0xffe, 2, 1);
+    cr_expect(!came_back(rig, 1));
     uint64_t value;
-    cr_expect(bus_read(rig.bus, rig.drv.pci.notify + 4, 4, &value));
+    cr_expect(bus_read(rig->bus, rig->drv.pci.notify + 4, 4, &value));
     cr_expect_eq(value, 0);
-    bus_write(rig.bus, rig.drv.pci.notify + 4, 2, 1);
-    cr_expect(came_back(&rig, 1));
-    rig_close(&rig);
+    bus_write(rig->bus, rig->drv.pci.notify + 4, 2, 1);
+    cr_expect(came_back(rig, 1));
 }
 
 Test(virtio_pci, notification_data_is_taken)
@@ -830,32 +748,29 @@ Test(virtio_pci, notification_data_is_taken)
 
 /* ---- shared memory ---- */
 
-Test(virtio_pci, shared_memory_is_in_a_bar)
+OnEcho(virtio_pci, shared_memory_is_in_a_bar, .transport = RIG_PCI, .shm_bytes = 0x1800)
 {
-    struct rig rig;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI, .shm_bytes = 0x1800});
-    unsigned cap = find_cap(&rig, VIRTIO_PCI_CAP_SHARED_MEMORY_CFG);
+    unsigned cap = find_cap(rig, VIRTIO_PCI_CAP_SHARED_MEMORY_CFG);
     cr_assert_neq(cap, 0);
-    cr_expect_eq(config_get(&rig, cap + VIRTIO_PCI_CAP_cap_len, 1), VIRTIO_PCI_CAP64_BYTES);
-    cr_expect_eq(config_get(&rig, cap + VIRTIO_PCI_CAP_id, 1), ECHO_SHM_ID);
-    cr_expect_eq(config_get(&rig, cap + VIRTIO_PCI_CAP_length, 4), 0x1800);
-    cr_expect_eq(config_get(&rig, cap + VIRTIO_PCI_CAP64_length_hi, 4), 0);
-    cr_assert_eq(config_get(&rig, cap + VIRTIO_PCI_CAP_bar, 1), 2);
-    cr_expect_eq(rig.drv.pci.bar_bytes[2], 0x2000);
-    cr_expect_eq(config_get(&rig, PCI_REG_BAR + 8, 1) & 0xf, 0xc, "64 bits, prefetchable");
-    uint64_t at = rig.drv.pci.bar_gpa[2], value;
-    uint8_t *memory = rig.echo.shm.hva;
+    cr_expect_eq(config_get(rig, cap + VIRTIO_PCI_CAP_cap_len, 1), VIRTIO_PCI_CAP64_BYTES);
+    cr_expect_eq(config_get(rig, cap + VIRTIO_PCI_CAP_id, 1), ECHO_SHM_ID);
+    cr_expect_eq(config_get(rig, cap + VIRTIO_PCI_CAP_length, 4), 0x1800);
+    cr_expect_eq(config_get(rig, cap + VIRTIO_PCI_CAP64_length_hi, 4), 0);
+    cr_assert_eq(config_get(rig, cap + VIRTIO_PCI_CAP_bar, 1), 2);
+    cr_expect_eq(rig->drv.pci.bar_bytes[2], 0x2000);
+    cr_expect_eq(config_get(rig, PCI_REG_BAR + 8, 1) & 0xf, 0xc, "64 bits, prefetchable");
+    uint64_t at = rig->drv.pci.bar_gpa[2], value;
+    uint8_t *memory = rig->echo.shm.hva;
     memory[0x17ff] = 0x5a;
-    bus_read(rig.bus, at + 0x17ff, 1, &value);
+    bus_read(rig->bus, at + 0x17ff, 1, &value);
     cr_expect_eq(value, 0x5a);
-    bus_write(rig.bus, at + 3, 8, 0x1122334455667788);
+    bus_write(rig->bus, at + 3, 8, 0x1122334455667788);
     cr_expect_eq(memory[3], 0x88);
     cr_expect_eq(memory[10], 0x11);
-    bus_write(rig.bus, at + 0x17fc, 8, 0);
+    bus_write(rig->bus, at + 0x17fc, 8, 0);
     cr_expect_eq(memory[0x17ff], 0x5a, "not inside");
-    bus_read(rig.bus, at + 0x1800, 4, &value);
+    bus_read(rig->bus, at + 0x1800, 4, &value);
     cr_expect_eq(value, UINT32_MAX);
-    rig_close(&rig);
 }
 
 Test(virtio_pci, regions_lie_apart)

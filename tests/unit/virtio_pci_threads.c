@@ -12,6 +12,7 @@
 
 #include "core/loop/evloop.h"
 #include "core/ports/bus.h"
+#include "tests/harness/rig_test.h"
 #include "tests/unit/virtio_pci_util.h"
 
 #define ROUNDS     300u
@@ -61,26 +62,23 @@ static void *meddle(void *arg)
     return NULL;
 }
 
-Test(virtio_pci_threads, registers_kicks_and_resets_at_once)
+OnEcho(virtio_pci_threads, registers_kicks_and_resets_at_once, .transport = RIG_PCI_TRANSITIONAL)
 {
-    struct rig rig;
     struct vcpu v;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI_TRANSITIONAL});
-    cr_assert_eq(evloop_start_thread(rig.loop), 0);
-    vcpu_start(&v, &rig, meddle);
+    cr_assert_eq(evloop_start_thread(rig->loop), 0);
+    vcpu_start(&v, rig, meddle);
     for (unsigned i = 0; i < ROUNDS; i++) {
-        cr_assert(vdrv_start(&rig.drv, 0, 2, 16));
-        struct vdrv_buf buf = {vdrv_alloc(&rig.drv, 64, 8), 64, true};
+        cr_assert(vdrv_start(&rig->drv, 0, 2, 16));
+        struct vdrv_buf buf = {vdrv_alloc(&rig->drv, 64, 8), 64, true};
         for (unsigned n = 0; n < i % 16; n++)
-            vdrv_send(&rig.drv.q[n % 2], &buf, 1);
-        vdrv_reset(&rig.drv);
-        uint16_t idx = vdrv_used_idx(&rig.drv.q[0]);
-        cr_assert_eq(vdrv_status(&rig.drv), 0);
-        cr_assert_eq(vdrv_used_idx(&rig.drv.q[0]), idx, "nothing moves after a reset");
+            vdrv_send(&rig->drv.q[n % 2], &buf, 1);
+        vdrv_reset(&rig->drv);
+        uint16_t idx = vdrv_used_idx(&rig->drv.q[0]);
+        cr_assert_eq(vdrv_status(&rig->drv), 0);
+        cr_assert_eq(vdrv_used_idx(&rig->drv.q[0]), idx, "nothing moves after a reset");
     }
     vcpu_stop(&v);
-    evloop_stop_thread(rig.loop);
-    rig_close(&rig);
+    evloop_stop_thread(rig->loop);
 }
 
 /* Takes BAR 4 from place to place, and off the bus between. */
@@ -113,28 +111,25 @@ static void start_through_window(struct rig *rig, uint64_t ring_gpa)
     window_set(rig, common + VIRTIO_PCI_COMMON_device_status, 1, 15);
 }
 
-Test(virtio_pci_threads, doorbells_move_while_queues_come_and_go)
+OnEcho(virtio_pci_threads, doorbells_move_while_queues_come_and_go, .transport = RIG_PCI)
 {
-    struct rig rig;
     struct vcpu v;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI});
-    uint64_t ring_gpa = vdrv_alloc(&rig.drv, 0x3000, 0x1000);
-    uint32_t status = structure(&rig, VIRTIO_PCI_CAP_COMMON_CFG) + VIRTIO_PCI_COMMON_device_status;
-    cr_assert_eq(evloop_start_thread(rig.loop), 0);
-    vcpu_start(&v, &rig, move_bar);
+    uint64_t ring_gpa = vdrv_alloc(&rig->drv, 0x3000, 0x1000);
+    uint32_t status = structure(rig, VIRTIO_PCI_CAP_COMMON_CFG) + VIRTIO_PCI_COMMON_device_status;
+    cr_assert_eq(evloop_start_thread(rig->loop), 0);
+    vcpu_start(&v, rig, move_bar);
     for (unsigned i = 0; i < ROUNDS; i++) {
-        start_through_window(&rig, ring_gpa);
-        cr_assert_eq(window_get(&rig, status, 1), 15);
-        window_set(&rig, status, 1, 0);
+        start_through_window(rig, ring_gpa);
+        cr_assert_eq(window_get(rig, status, 1), 15);
+        window_set(rig, status, 1, 0);
     }
-    start_through_window(&rig, ring_gpa);
+    start_through_window(rig, ring_gpa);
     vcpu_stop(&v);
-    evloop_stop_thread(rig.loop);
-    cr_expect_eq(rig.bell.count, 1);
-    cr_expect(fake_doorbell_store(&rig.bell, rig.drv.pci.notify, 2, 0), "where the BAR is");
-    vdrv_reset(&rig.drv);
-    cr_expect_eq(rig.bell.count, 0);
-    rig_close(&rig);
+    evloop_stop_thread(rig->loop);
+    cr_expect_eq(rig->bell.count, 1);
+    cr_expect(fake_doorbell_store(&rig->bell, rig->drv.pci.notify, 2, 0), "where the BAR is");
+    vdrv_reset(&rig->drv);
+    cr_expect_eq(rig->bell.count, 0);
 }
 
 /* Gives an eventfd to queue 0 once in each round, which the main thread counts in `round`. */
@@ -158,29 +153,26 @@ static void *give(void *arg)
 }
 
 /* A server that comes back gives its eventfd while the driver may be choosing another vector. */
-Test(virtio_pci_threads, vectors_change_while_an_eventfd_comes)
+OnEcho(virtio_pci_threads, vectors_change_while_an_eventfd_comes, .transport = RIG_PCI)
 {
-    struct rig rig;
     pthread_t thread;
-    rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_PCI});
-    cr_assert(vdrv_start(&rig.drv, 0, 2, RING_SIZE));
-    const struct virtio_host *host = &rig.dev->host;
-    struct giver g = {.rig = &rig, .eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    cr_assert(vdrv_start(&rig->drv, 0, 2, RING_SIZE));
+    const struct virtio_host *host = &rig->dev->host;
+    struct giver g = {.rig = rig, .eventfd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     cr_assert_eq(pthread_create(&thread, NULL, give, &g), 0);
-    common_set(&rig, VIRTIO_PCI_COMMON_queue_select, 2, 0);
+    common_set(rig, VIRTIO_PCI_COMMON_queue_select, 2, 0);
     for (unsigned round = 1; round <= GIFTS; round++) {
-        common_set(&rig, VIRTIO_PCI_COMMON_queue_msix_vector, 2, 2);
+        common_set(rig, VIRTIO_PCI_COMMON_queue_msix_vector, 2, 2);
         host->ops->notify_by(host->ctx, 0, -1);
-        (void)fake_msi_take_all(&rig.msi);
+        (void)fake_msi_take_all(&rig->msi);
         atomic_store(&g.round, round);
-        common_set(&rig, VIRTIO_PCI_COMMON_queue_msix_vector, 2, 1);
+        common_set(rig, VIRTIO_PCI_COMMON_queue_msix_vector, 2, 1);
         while (atomic_load(&g.given) != round)
             ;
         cr_assert_eq(eventfd_write(g.eventfd, 1), 0);
-        cr_assert_eq(rig_queue_irqs(&rig, 0), 1, "round %u", round);
+        cr_assert_eq(rig_queue_irqs(rig, 0), 1, "round %u", round);
     }
     pthread_join(thread, NULL);
     host->ops->notify_by(host->ctx, 0, -1);
     close(g.eventfd);
-    rig_close(&rig);
 }

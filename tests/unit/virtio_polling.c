@@ -4,7 +4,7 @@
 
 #include "core/base/xmath.h"
 #include "core/loop/evloop_impl.h"
-#include "tests/harness/rig.h"
+#include "tests/harness/rig_test.h"
 #include "virtio/observe/stats.h"
 #include "virtio/spec.h"
 
@@ -79,52 +79,39 @@ static void run(struct guest *g)
     take_answers(g);
 }
 
-Test(virtio_polling, work_that_keeps_coming_needs_one_kick)
+OnEachRig(virtio_polling, work_that_keeps_coming_needs_one_kick, rig_open_echo_on(rig, on))
 {
-    for (unsigned i = 0; i < RIG_VARIANTS; i++) {
-        struct rig rig;
-        struct guest g;
-        rig_open_echo_on(&rig, &rig_variants[i]);
-        guest_start(&g, &rig);
-        run(&g);
-        cr_expect_eq(g.sent, CHAINS, "%s", rig_config_name(&rig_variants[i]));
-        cr_expect_eq(g.answered, CHAINS);
-        cr_expect_eq(g.wanted, 0, "notifications are off while it looks");
-        rig_close(&rig);
-    }
+    struct guest g;
+    guest_start(&g, rig);
+    run(&g);
+    cr_expect_eq(g.sent, CHAINS, "%s", rig_config_name(&rig->cfg));
+    cr_expect_eq(g.answered, CHAINS);
+    cr_expect_eq(g.wanted, 0, "notifications are off while it looks");
 }
 
-Test(virtio_polling, before_the_loop_sleeps_notifications_are_on)
+OnEachRig(virtio_polling, before_the_loop_sleeps_notifications_are_on, rig_open_echo_on(rig, on))
 {
-    for (unsigned i = 0; i < RIG_VARIANTS; i++) {
-        struct rig rig;
-        struct guest g;
-        rig_open_echo_on(&rig, &rig_variants[i]);
-        guest_start(&g, &rig);
-        run(&g);
-        cr_expect_not(rig.dev->queues[0].poll.armed);
-        cr_expect(publish(&g), "%s", rig_config_name(&rig_variants[i]));
-        vdrv_notify(&rig.drv.q[0]);
-        evloop_drain(rig.loop);
-        take_answers(&g);
-        cr_expect_eq(g.answered, CHAINS + 1);
-        rig_close(&rig);
-    }
+    struct guest g;
+    guest_start(&g, rig);
+    run(&g);
+    cr_expect_not(rig->dev->queues[0].poll.armed);
+    cr_expect(publish(&g), "%s", rig_config_name(&rig->cfg));
+    vdrv_notify(&rig->drv.q[0]);
+    evloop_drain(rig->loop);
+    take_answers(&g);
+    cr_expect_eq(g.answered, CHAINS + 1);
 }
 
-Test(virtio_polling, what_was_found_by_looking_is_counted)
+OnEcho(virtio_polling, what_was_found_by_looking_is_counted)
 {
-    struct rig rig;
     struct guest g;
     struct virtio_stats s;
-    rig_open_echo(&rig);
-    cr_assert_eq(virtio_device_measure(rig.dev, &rig.clock), 0);
-    guest_start(&g, &rig);
+    cr_assert_eq(virtio_device_measure(rig->dev, &rig->clock), 0);
+    guest_start(&g, rig);
     run(&g);
-    cr_assert(virtio_device_stats(rig.dev, 0, &s));
+    cr_assert(virtio_device_stats(rig->dev, 0, &s));
     cr_expect_eq(s.batches, CHAINS);
     cr_expect_eq(s.polled, CHAINS - 1, "but for the first, which was kicked");
-    rig_close(&rig);
 }
 
 static void armed_queue(struct rig *rig, struct guest *g)
@@ -163,18 +150,15 @@ Test(virtio_polling, a_broken_queue_is_not_looked_at)
 }
 
 /* It wants to see each notification. */
-Test(virtio_polling, the_driver_monitor_turns_it_off)
+OnEcho(virtio_polling, the_driver_monitor_turns_it_off, .strict = true)
 {
-    struct rig rig;
     struct guest g;
-    rig_open_echo_on(&rig, &(struct rig_config){.strict = true});
-    guest_start(&g, &rig);
+    guest_start(&g, rig);
     cr_assert(publish(&g));
-    vdrv_notify(&rig.drv.q[0]);
-    cr_assert(evloop_poll_add(rig.loop, &g.poll));
-    cr_assert_eq(evloop_run(rig.loop), 0);
+    vdrv_notify(&rig->drv.q[0]);
+    cr_assert(evloop_poll_add(rig->loop, &g.poll));
+    cr_assert_eq(evloop_run(rig->loop), 0);
     take_answers(&g);
     cr_expect_eq(g.sent, 1);
     cr_expect_eq(g.answered, 1);
-    rig_close(&rig);
 }

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "tests/harness/rig.h"
+#include "tests/harness/rig_test.h"
 #include "virtio/rng/rng.h"
 #include "virtio/spec.h"
 
@@ -28,64 +28,49 @@ static uint32_t ask(struct rig *rig, uint64_t gpa, uint32_t len, uint32_t cut)
     return used;
 }
 
-Test(virtio_rng, fills_buffers_in_order)
+OnRig(virtio_rng, fills_buffers_in_order, open_started(rig))
 {
-    struct rig rig;
-    open_started(&rig);
-    cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_DeviceID), VIRTIO_ID_ENTROPY);
-    uint64_t gpa = vdrv_alloc(&rig.drv, 10000, 16);
-    uint8_t *data = vdrv_ptr(&rig.drv, gpa, 10000);
-    cr_expect_eq(ask(&rig, gpa, 9999, 333), 9999);
+    cr_expect_eq(vdrv_get(&rig->drv, VIRTIO_MMIO_DeviceID), VIRTIO_ID_ENTROPY);
+    uint64_t gpa = vdrv_alloc(&rig->drv, 10000, 16);
+    uint8_t *data = vdrv_ptr(&rig->drv, gpa, 10000);
+    cr_expect_eq(ask(rig, gpa, 9999, 333), 9999);
     for (unsigned i = 0; i < 9999; i++)
         cr_assert_eq(data[i], fake_entropy_byte(i), "byte %u", i);
     cr_expect_eq(data[9999], 0, "not beyond what was asked for");
-    rig_close(&rig);
 }
 
-Test(virtio_rng, a_request_is_bounded)
+OnRig(virtio_rng, a_request_is_bounded, open_started(rig))
 {
-    struct rig rig;
-    open_started(&rig);
-    uint64_t gpa = vdrv_alloc(&rig.drv, 100000, 16);
-    cr_expect_eq(ask(&rig, gpa, 100000, 100000), VIRTIO_RNG_REQUEST_BYTES);
-    cr_expect_eq(*(uint8_t *)vdrv_ptr(&rig.drv, gpa + VIRTIO_RNG_REQUEST_BYTES, 1), 0);
-    rig_close(&rig);
+    uint64_t gpa = vdrv_alloc(&rig->drv, 100000, 16);
+    cr_expect_eq(ask(rig, gpa, 100000, 100000), VIRTIO_RNG_REQUEST_BYTES);
+    cr_expect_eq(*(uint8_t *)vdrv_ptr(&rig->drv, gpa + VIRTIO_RNG_REQUEST_BYTES, 1), 0);
 }
 
-Test(virtio_rng, one_byte_is_a_request_too)
+OnRig(virtio_rng, one_byte_is_a_request_too, open_started(rig))
 {
-    struct rig rig;
-    open_started(&rig);
-    cr_expect_eq(ask(&rig, vdrv_alloc(&rig.drv, 1, 1), 1, 1), 1);
-    rig_close(&rig);
+    cr_expect_eq(ask(rig, vdrv_alloc(&rig->drv, 1, 1), 1, 1), 1);
 }
 
-Test(virtio_rng, a_host_without_randomness_gives_none)
+OnRig(virtio_rng, a_host_without_randomness_gives_none, open_started(rig))
 {
-    struct rig rig;
-    open_started(&rig);
-    rig.random.fail = -EAGAIN;
-    struct vdrv_buf buf = {vdrv_alloc(&rig.drv, 16, 16), 16, true};
-    vdrv_send(&rig.drv.q[0], &buf, 1);
-    rig_step(&rig);
-    cr_expect(rig_is_broken(&rig));
-    cr_expect_eq(vdrv_used_idx(&rig.drv.q[0]), 0, "no buffer goes back empty");
-    rig.random.fail = 0;
-    cr_assert(vdrv_start(&rig.drv, 0, 1, 64));
-    cr_expect_eq(ask(&rig, vdrv_alloc(&rig.drv, 16, 16), 16, 16), 16);
-    rig_close(&rig);
+    rig->random.fail = -EAGAIN;
+    struct vdrv_buf buf = {vdrv_alloc(&rig->drv, 16, 16), 16, true};
+    vdrv_send(&rig->drv.q[0], &buf, 1);
+    rig_step(rig);
+    cr_expect(rig_is_broken(rig));
+    cr_expect_eq(vdrv_used_idx(&rig->drv.q[0]), 0, "no buffer goes back empty");
+    rig->random.fail = 0;
+    cr_assert(vdrv_start(&rig->drv, 0, 1, 64));
+    cr_expect_eq(ask(rig, vdrv_alloc(&rig->drv, 16, 16), 16, 16), 16);
 }
 
-Test(virtio_rng, a_readable_buffer_is_left_alone)
+OnRig(virtio_rng, a_readable_buffer_is_left_alone, open_started(rig))
 {
-    struct rig rig;
     uint32_t head, used;
-    open_started(&rig);
-    struct vdrv_buf buf = {vdrv_alloc(&rig.drv, 16, 16), 16, false};
-    vdrv_send(&rig.drv.q[0], &buf, 1);
-    rig_step(&rig);
-    cr_assert(vdrv_used(&rig.drv.q[0], &head, &used));
+    struct vdrv_buf buf = {vdrv_alloc(&rig->drv, 16, 16), 16, false};
+    vdrv_send(&rig->drv.q[0], &buf, 1);
+    rig_step(rig);
+    cr_assert(vdrv_used(&rig->drv.q[0], &head, &used));
     cr_expect_eq(used, 0);
-    cr_expect_eq(*(uint8_t *)vdrv_ptr(&rig.drv, buf.gpa, 1), 0);
-    rig_close(&rig);
+    cr_expect_eq(*(uint8_t *)vdrv_ptr(&rig->drv, buf.gpa, 1), 0);
 }

@@ -12,7 +12,7 @@
 #include "core/loop/evloop.h"
 #include "tests/harness/blkreq.h"
 #include "tests/harness/netio.h"
-#include "tests/harness/rig.h"
+#include "tests/harness/rig_test.h"
 #include "tests/harness/scsireq.h"
 #include "virtio/base/observer.h"
 #include "virtio/console/console.h"
@@ -55,107 +55,93 @@ static void take_all(struct rig *rig)
 
 /* ---- through a device ---- */
 
-Test(virtio_stats, requests_bytes_and_batches)
+OnEachRig(virtio_stats, requests_bytes_and_batches, open_measured(rig, on))
 {
-    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
-        struct rig rig;
-        const char *name = rig_config_name(&rig_variants[v]);
-        open_measured(&rig, &rig_variants[v]);
-        static const unsigned batches[] = {1, 5, 3, 1};
-        for (unsigned b = 0; b < ARRAY_SIZE(batches); b++) {
-            for (unsigned i = 0; i < batches[b]; i++)
-                add(&rig, 30, 20);
-            vdrv_kick(&rig.drv.q[0]);
-            rig_step(&rig);
-            take_all(&rig);
-        }
-        struct virtio_stats s = read_stats(&rig, 0);
-        cr_expect(eq(u64, s.requests, 10), "%s", name);
-        cr_expect(eq(u64, s.in_flight, 0), "%s", name);
-        cr_expect(eq(u64, s.rd_bytes, 200), "%s: it reads no more than it has room for", name);
-        cr_expect(eq(u64, s.wr_bytes, 200), "%s", name);
-        cr_expect(eq(u64, s.batches, 4), "%s", name);
-        cr_expect(eq(u64, s.batch_sizes[0], 2), "%s", name);
-        cr_expect(eq(u64, s.batch_sizes[1], 1), "%s: 2 to 3", name);
-        cr_expect(eq(u64, s.batch_sizes[2], 1), "%s: 4 to 7", name);
-        cr_expect(eq(u64, virtio_stats_completed(&s), 10), "%s", name);
-        rig_close(&rig);
+    const char *name = rig_config_name(&rig->cfg);
+    static const unsigned batches[] = {1, 5, 3, 1};
+    for (unsigned b = 0; b < ARRAY_SIZE(batches); b++) {
+        for (unsigned i = 0; i < batches[b]; i++)
+            add(rig, 30, 20);
+        vdrv_kick(&rig->drv.q[0]);
+        rig_step(rig);
+        take_all(rig);
     }
+    struct virtio_stats s = read_stats(rig, 0);
+    cr_expect(eq(u64, s.requests, 10), "%s", name);
+    cr_expect(eq(u64, s.in_flight, 0), "%s", name);
+    cr_expect(eq(u64, s.rd_bytes, 200), "%s: it reads no more than it has room for", name);
+    cr_expect(eq(u64, s.wr_bytes, 200), "%s", name);
+    cr_expect(eq(u64, s.batches, 4), "%s", name);
+    cr_expect(eq(u64, s.batch_sizes[0], 2), "%s", name);
+    cr_expect(eq(u64, s.batch_sizes[1], 1), "%s: 2 to 3", name);
+    cr_expect(eq(u64, s.batch_sizes[2], 1), "%s: 4 to 7", name);
+    cr_expect(eq(u64, virtio_stats_completed(&s), 10), "%s", name);
 }
 
-Test(virtio_stats, more_than_a_turn_takes_is_several_batches)
+OnEcho(virtio_stats, more_than_a_turn_takes_is_several_batches)
 {
-    struct rig rig;
-    rig_open_echo(&rig);
-    cr_assert(zero(int, virtio_device_measure(rig.dev, &rig.clock)));
-    cr_assert(vdrv_start(&rig.drv, 0, 1, 256));
-    rig_step(&rig);
+    cr_assert(zero(int, virtio_device_measure(rig->dev, &rig->clock)));
+    cr_assert(vdrv_start(&rig->drv, 0, 1, 256));
+    rig_step(rig);
     for (unsigned i = 0; i < VIRTIO_TURN_CHAINS + 1; i++)
-        add(&rig, 1, 1);
-    vdrv_kick(&rig.drv.q[0]);
-    rig_step(&rig);
-    struct virtio_stats s = read_stats(&rig, 0);
+        add(rig, 1, 1);
+    vdrv_kick(&rig->drv.q[0]);
+    rig_step(rig);
+    struct virtio_stats s = read_stats(rig, 0);
     cr_expect(eq(u64, s.requests, VIRTIO_TURN_CHAINS + 1));
     cr_expect(eq(u64, s.batch_sizes[VIRTIO_STATS_BATCHES - 1], 1));
     cr_expect(eq(u64, s.batch_sizes[0], 1));
     cr_expect(eq(u64, s.kicks, 1));
-    rig_close(&rig);
 }
 
-Test(virtio_stats, a_kick_for_nothing_is_spurious)
+OnRig(virtio_stats, a_kick_for_nothing_is_spurious,
+      open_measured(rig, &(struct rig_config){.transport = RIG_MMIO}))
 {
-    struct rig rig;
-    open_measured(&rig, &(struct rig_config){.transport = RIG_MMIO});
-    struct virtio_stats before = read_stats(&rig, 0);
-    vdrv_notify(&rig.drv.q[0]);
-    rig_step(&rig);
-    add(&rig, 1, 1);
-    vdrv_kick(&rig.drv.q[0]);
-    rig_step(&rig);
-    struct virtio_stats s = read_stats(&rig, 0);
+    struct virtio_stats before = read_stats(rig, 0);
+    vdrv_notify(&rig->drv.q[0]);
+    rig_step(rig);
+    add(rig, 1, 1);
+    vdrv_kick(&rig->drv.q[0]);
+    rig_step(rig);
+    struct virtio_stats s = read_stats(rig, 0);
     cr_expect(eq(u64, s.kicks - before.kicks, 2));
     cr_expect(eq(u64, s.spurious - before.spurious, 1));
-    rig_close(&rig);
 }
 
-Test(virtio_stats, kicks_through_registers_are_told_apart)
+OnRig(virtio_stats, kicks_through_registers_are_told_apart,
+      open_measured(rig, &(struct rig_config){.transport = RIG_MMIO}))
 {
-    struct rig rig;
-    open_measured(&rig, &(struct rig_config){.transport = RIG_MMIO});
-    struct virtio_stats before = read_stats(&rig, 0);
-    virtio_device_kick(rig.dev, 0);
-    virtio_device_kick(rig.dev, 0);
-    virtio_device_kick(rig.dev, 99);
-    rig_step(&rig);
-    struct virtio_stats s = read_stats(&rig, 0);
+    struct virtio_stats before = read_stats(rig, 0);
+    virtio_device_kick(rig->dev, 0);
+    virtio_device_kick(rig->dev, 0);
+    virtio_device_kick(rig->dev, 99);
+    rig_step(rig);
+    struct virtio_stats s = read_stats(rig, 0);
     cr_expect(eq(u64, s.register_kicks - before.register_kicks, 2));
     cr_expect(eq(u64, s.kicks - before.kicks, 1), "what comes together wakes once");
-    rig_close(&rig);
 }
 
-Test(virtio_stats, interrupts_are_sent_or_suppressed)
+OnRig(virtio_stats, interrupts_are_sent_or_suppressed,
+      open_measured(rig, &(struct rig_config){.transport = RIG_MMIO}))
 {
-    struct rig rig;
-    open_measured(&rig, &(struct rig_config){.transport = RIG_MMIO});
-    vdrv_irq_on(&rig.drv.q[0]);
-    add(&rig, 1, 1);
-    vdrv_kick(&rig.drv.q[0]);
-    rig_step(&rig);
-    take_all(&rig);
-    struct virtio_stats s = read_stats(&rig, 0);
+    vdrv_irq_on(&rig->drv.q[0]);
+    add(rig, 1, 1);
+    vdrv_kick(&rig->drv.q[0]);
+    rig_step(rig);
+    take_all(rig);
+    struct virtio_stats s = read_stats(rig, 0);
     cr_expect(eq(u64, s.interrupts, 1));
     cr_expect(eq(u64, s.suppressed, 0));
-    vdrv_irq_off(&rig.drv.q[0]);
+    vdrv_irq_off(&rig->drv.q[0]);
     for (unsigned i = 0; i < 3; i++) {
-        add(&rig, 1, 1);
-        vdrv_kick(&rig.drv.q[0]);
-        rig_step(&rig);
-        take_all(&rig);
+        add(rig, 1, 1);
+        vdrv_kick(&rig->drv.q[0]);
+        rig_step(rig);
+        take_all(rig);
     }
-    s = read_stats(&rig, 0);
+    s = read_stats(rig, 0);
     cr_expect(eq(u64, s.interrupts, 1));
     cr_expect(eq(u64, s.suppressed, 3));
-    rig_close(&rig);
 }
 
 static int release(void *arg)
@@ -164,60 +150,53 @@ static int release(void *arg)
     return 0;
 }
 
-Test(virtio_stats, a_request_s_latency_is_from_its_batch_to_the_flush)
+OnRig(virtio_stats, a_request_s_latency_is_from_its_batch_to_the_flush,
+      open_measured(rig, &(struct rig_config){.transport = RIG_MMIO}))
 {
-    struct rig rig;
-    open_measured(&rig, &(struct rig_config){.transport = RIG_MMIO});
-    rig.echo.hold = true;
-    add(&rig, 1, 1);
-    vdrv_kick(&rig.drv.q[0]);
-    rig_step(&rig);
-    struct virtio_stats s = read_stats(&rig, 0);
+    rig->echo.hold = true;
+    add(rig, 1, 1);
+    vdrv_kick(&rig->drv.q[0]);
+    rig_step(rig);
+    struct virtio_stats s = read_stats(rig, 0);
     cr_expect(eq(u64, s.in_flight, 1));
     cr_expect(eq(u64, virtio_stats_completed(&s), 0));
     cr_expect(eq(u64, virtio_stats_latency_ns(&s, 50), 0));
 
-    rig.time.now_ns += 100 * US;
-    evloop_call(rig.loop, release, &rig.echo);
-    rig_step(&rig);
-    s = read_stats(&rig, 0);
+    rig->time.now_ns += 100 * US;
+    evloop_call(rig->loop, release, &rig->echo);
+    rig_step(rig);
+    s = read_stats(rig, 0);
     cr_expect(eq(u64, s.in_flight, 0));
     cr_expect(eq(u64, s.latency_max_ns, 100 * US));
     cr_expect(eq(u64, s.latencies[17], 1), "65536 to 131071 ns");
-    rig_close(&rig);
 }
 
-Test(virtio_stats, a_reset_forgets_what_is_in_flight_and_keeps_the_rest)
+OnRig(virtio_stats, a_reset_forgets_what_is_in_flight_and_keeps_the_rest,
+      open_measured(rig, &(struct rig_config){.transport = RIG_MMIO}))
 {
-    struct rig rig;
-    open_measured(&rig, &(struct rig_config){.transport = RIG_MMIO});
-    rig.echo.hold = true;
-    add(&rig, 1, 1);
-    vdrv_kick(&rig.drv.q[0]);
-    rig_step(&rig);
-    vdrv_reset(&rig.drv);
-    struct virtio_stats s = read_stats(&rig, 0);
+    rig->echo.hold = true;
+    add(rig, 1, 1);
+    vdrv_kick(&rig->drv.q[0]);
+    rig_step(rig);
+    vdrv_reset(&rig->drv);
+    struct virtio_stats s = read_stats(rig, 0);
     cr_expect(eq(u64, s.requests, 1));
     cr_expect(eq(u64, s.in_flight, 0));
     cr_expect(eq(u64, s.resets, 1));
-    cr_expect(eq(u64, read_stats(&rig, 1).resets, 0), "it did not run");
-    rig_close(&rig);
+    cr_expect(eq(u64, read_stats(rig, 1).resets, 0), "it did not run");
 }
 
-Test(virtio_stats, an_unmeasured_device_has_none)
+OnEcho(virtio_stats, an_unmeasured_device_has_none)
 {
-    struct rig rig;
     struct virtio_stats s;
-    rig_open_echo(&rig);
-    cr_assert(vdrv_start(&rig.drv, 0, 1, 64));
-    cr_expect(not(virtio_device_stats(rig.dev, 0, &s)));
-    add(&rig, 1, 1);
-    vdrv_kick(&rig.drv.q[0]);
-    rig_step(&rig);
-    cr_expect(eq(uint, rig.echo.served, 1));
-    cr_assert(zero(int, virtio_device_measure(rig.dev, &rig.clock)));
-    cr_expect(not(virtio_device_stats(rig.dev, 2, &s)), "there are two queues");
-    rig_close(&rig);
+    cr_assert(vdrv_start(&rig->drv, 0, 1, 64));
+    cr_expect(not(virtio_device_stats(rig->dev, 0, &s)));
+    add(rig, 1, 1);
+    vdrv_kick(&rig->drv.q[0]);
+    rig_step(rig);
+    cr_expect(eq(uint, rig->echo.served, 1));
+    cr_assert(zero(int, virtio_device_measure(rig->dev, &rig->clock)));
+    cr_expect(not(virtio_device_stats(rig->dev, 2, &s)), "there are two queues");
 }
 
 /* ---- bytes, of each device: what was read and written, and not what was there to be ---- */
@@ -229,25 +208,22 @@ static void expect_bytes(struct rig *rig, unsigned queue, uint64_t rd, uint64_t 
     cr_expect(eq(u64, s.wr_bytes, wr), "%s", rig->dev->setup.name);
 }
 
-Test(virtio_stats, bytes_of_a_disk)
+OnDisk(virtio_stats, bytes_of_a_disk, .write_through = true)
 {
-    struct rig rig;
     struct blkreq write = {.type = VIRTIO_BLK_T_OUT, .bytes = 8192, .cut = 1000};
     struct blkreq read = {.type = VIRTIO_BLK_T_IN, .bytes = 4096, .data_write = true};
     struct blkreq failed = {.type = VIRTIO_BLK_T_OUT, .bytes = 512};
-    rig_open_blk_on(&rig, &(struct rig_config){.write_through = true});
-    cr_assert(zero(int, virtio_device_measure(rig.dev, &rig.clock)));
-    cr_assert(vdrv_start(&rig.drv, 0, 1, 256));
-    blkreq_do(&rig, &write, NULL);
-    expect_bytes(&rig, 0, 16 + 8192, 1);
-    blkreq_do(&rig, &read, NULL);
-    expect_bytes(&rig, 0, 2 * 16 + 8192, 4096 + 2);
-    rig.disk.fail = -EIO;
-    cr_expect(eq(int, blkreq_do(&rig, &failed, NULL), VIRTIO_BLK_S_IOERR));
+    cr_assert(zero(int, virtio_device_measure(rig->dev, &rig->clock)));
+    cr_assert(vdrv_start(&rig->drv, 0, 1, 256));
+    blkreq_do(rig, &write, NULL);
+    expect_bytes(rig, 0, 16 + 8192, 1);
+    blkreq_do(rig, &read, NULL);
+    expect_bytes(rig, 0, 2 * 16 + 8192, 4096 + 2);
+    rig->disk.fail = -EIO;
+    cr_expect(eq(int, blkreq_do(rig, &failed, NULL), VIRTIO_BLK_S_IOERR));
     read.data_gpa = 0;
-    cr_expect(eq(int, blkreq_do(&rig, &read, NULL), VIRTIO_BLK_S_IOERR));
-    expect_bytes(&rig, 0, 4 * 16 + 8192, 4096 + 4);
-    rig_close(&rig);
+    cr_expect(eq(int, blkreq_do(rig, &read, NULL), VIRTIO_BLK_S_IOERR));
+    expect_bytes(rig, 0, 4 * 16 + 8192, 4096 + 4);
 }
 
 Test(virtio_stats, bytes_of_a_scsi_disk)
@@ -266,24 +242,21 @@ Test(virtio_stats, bytes_of_a_scsi_disk)
     scsi_rig_close(&s);
 }
 
-Test(virtio_stats, bytes_of_a_network_card)
+OnNet(virtio_stats, bytes_of_a_network_card, .transport = RIG_MMIO)
 {
-    struct rig rig;
     struct netio_packet packet = {.frame_bytes = 100};
-    rig_open_net_on(&rig, &(struct rig_config){.transport = RIG_MMIO});
-    cr_assert(zero(int, virtio_device_measure(rig.dev, &rig.clock)));
-    cr_assert(netio_start(&rig, 0, 1, 64));
-    netio_send(&rig, 0, &packet, false);
-    netio_send(&rig, 0, &packet, true);
-    expect_bytes(&rig, 1, 2 * (12 + 100), 0);
-    fake_net_link(&rig.ether, false);
-    netio_send(&rig, 0, &packet, false);
-    expect_bytes(&rig, 1, 2 * (12 + 100), 0); /* it did not leave */
-    fake_net_link(&rig.ether, true);
-    netio_post(&rig, 0, 2048);
-    netio_arrive(&rig, 0, &packet);
-    expect_bytes(&rig, 0, 0, 12 + 100);
-    rig_close(&rig);
+    cr_assert(zero(int, virtio_device_measure(rig->dev, &rig->clock)));
+    cr_assert(netio_start(rig, 0, 1, 64));
+    netio_send(rig, 0, &packet, false);
+    netio_send(rig, 0, &packet, true);
+    expect_bytes(rig, 1, 2 * (12 + 100), 0);
+    fake_net_link(&rig->ether, false);
+    netio_send(rig, 0, &packet, false);
+    expect_bytes(rig, 1, 2 * (12 + 100), 0); /* it did not leave */
+    fake_net_link(&rig->ether, true);
+    netio_post(rig, 0, 2048);
+    netio_arrive(rig, 0, &packet);
+    expect_bytes(rig, 0, 0, 12 + 100);
 }
 
 static void send(struct rig *rig, unsigned queue, uint32_t len, bool write)
@@ -330,25 +303,22 @@ static void tell(struct rig *rig, enum virtio_event_kind kind, struct vq_chain *
 }
 
 /* Each chain at a time of its own, more than the meter keeps apart, and one flush for all. */
-Test(virtio_stats, many_times_at_one_flush_are_all_counted)
+OnRig(virtio_stats, many_times_at_one_flush_are_all_counted, open_meter(rig))
 {
-    struct rig rig;
     struct vq_chain chains[40] = {0};
-    open_meter(&rig);
     for (unsigned i = 0; i < ARRAY_SIZE(chains); i++) {
         chains[i].slot = i;
-        tell(&rig, VIRTIO_ON_TAKE, &chains[i], 0);
-        rig.time.now_ns += US;
+        tell(rig, VIRTIO_ON_TAKE, &chains[i], 0);
+        rig->time.now_ns += US;
     }
     for (unsigned i = 0; i < ARRAY_SIZE(chains); i++)
-        tell(&rig, VIRTIO_ON_GIVE, &chains[i], 0);
-    tell(&rig, VIRTIO_ON_FLUSH, NULL, false);
-    struct virtio_stats s = read_stats(&rig, 0);
+        tell(rig, VIRTIO_ON_GIVE, &chains[i], 0);
+    tell(rig, VIRTIO_ON_FLUSH, NULL, false);
+    struct virtio_stats s = read_stats(rig, 0);
     cr_expect(eq(u64, virtio_stats_completed(&s), ARRAY_SIZE(chains)));
     cr_expect(eq(u64, s.latency_max_ns, ARRAY_SIZE(chains) * US));
     cr_expect(eq(u64, s.batches, ARRAY_SIZE(chains)), "each outside of a turn");
     cr_expect(eq(u64, s.in_flight, 0));
-    rig_close(&rig);
 }
 
 Test(virtio_stats, percentiles_lie_in_the_bucket_that_holds_them)
@@ -364,23 +334,20 @@ Test(virtio_stats, percentiles_lie_in_the_bucket_that_holds_them)
     cr_expect(eq(u64, virtio_stats_latency_ns(&s, 100), 900000), "never more than the longest");
 }
 
-Test(virtio_stats, latencies_of_any_length_have_a_bucket)
+OnRig(virtio_stats, latencies_of_any_length_have_a_bucket, open_meter(rig))
 {
-    struct rig rig;
     struct vq_chain chain = {0};
     static const uint64_t lengths[] = {0, 1, UINT64_MAX};
-    open_meter(&rig);
     for (unsigned i = 0; i < ARRAY_SIZE(lengths); i++) {
-        rig.time.now_ns = 0;
-        tell(&rig, VIRTIO_ON_TAKE, &chain, 0);
-        rig.time.now_ns = lengths[i];
-        tell(&rig, VIRTIO_ON_GIVE, &chain, 0);
-        tell(&rig, VIRTIO_ON_FLUSH, NULL, true);
+        rig->time.now_ns = 0;
+        tell(rig, VIRTIO_ON_TAKE, &chain, 0);
+        rig->time.now_ns = lengths[i];
+        tell(rig, VIRTIO_ON_GIVE, &chain, 0);
+        tell(rig, VIRTIO_ON_FLUSH, NULL, true);
     }
-    struct virtio_stats s = read_stats(&rig, 0);
+    struct virtio_stats s = read_stats(rig, 0);
     cr_expect(eq(u64, s.latencies[0], 1));
     cr_expect(eq(u64, s.latencies[1], 1));
     cr_expect(eq(u64, s.latencies[VIRTIO_STATS_LATENCIES - 1], 1));
     cr_expect(eq(u64, s.interrupts, 3));
-    rig_close(&rig);
 }

@@ -10,7 +10,7 @@
 
 #include "core/loop/evloop.h"
 #include "core/ports/bus.h"
-#include "tests/harness/rig.h"
+#include "tests/harness/rig_test.h"
 #include "virtio/spec.h"
 
 #define RING_FEATURES (VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX))
@@ -50,31 +50,28 @@ static void meddler_stop(struct meddler *m)
     pthread_join(m->thread, NULL);
 }
 
-Test(virtio_threads, registers_kicks_and_resets_at_once)
+OnEcho(virtio_threads, registers_kicks_and_resets_at_once)
 {
-    struct rig rig;
     struct meddler m;
-    rig_open_echo(&rig);
-    cr_assert_eq(evloop_start_thread(rig.loop), 0);
-    meddler_start(&m, &rig);
+    cr_assert_eq(evloop_start_thread(rig->loop), 0);
+    meddler_start(&m, rig);
     for (unsigned i = 0; i < ROUNDS; i++) {
-        cr_assert(vdrv_start(&rig.drv, i % 2 ? RING_FEATURES : 0, 2, 16));
-        struct vdrv_buf buf = {vdrv_alloc(&rig.drv, 64, 8), 64, true};
+        cr_assert(vdrv_start(&rig->drv, i % 2 ? RING_FEATURES : 0, 2, 16));
+        struct vdrv_buf buf = {vdrv_alloc(&rig->drv, 64, 8), 64, true};
         for (unsigned n = 0; n < i % 16; n++)
-            vdrv_send(&rig.drv.q[n % 2], &buf, 1);
+            vdrv_send(&rig->drv.q[n % 2], &buf, 1);
         if (i % 5 == 0) {
-            vdrv_set(&rig.drv, VIRTIO_MMIO_QueueSel, 1);
-            vdrv_set(&rig.drv, VIRTIO_MMIO_QueueReady, 0);
+            vdrv_set(&rig->drv, VIRTIO_MMIO_QueueSel, 1);
+            vdrv_set(&rig->drv, VIRTIO_MMIO_QueueReady, 0);
         }
-        vdrv_reset(&rig.drv);
-        cr_assert_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_Status), 0);
-        uint16_t idx = vdrv_used_idx(&rig.drv.q[0]);
-        cr_assert_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_QueueReady), 0);
-        cr_assert_eq(vdrv_used_idx(&rig.drv.q[0]), idx, "nothing moves after a reset");
+        vdrv_reset(&rig->drv);
+        cr_assert_eq(vdrv_get(&rig->drv, VIRTIO_MMIO_Status), 0);
+        uint16_t idx = vdrv_used_idx(&rig->drv.q[0]);
+        cr_assert_eq(vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReady), 0);
+        cr_assert_eq(vdrv_used_idx(&rig->drv.q[0]), idx, "nothing moves after a reset");
     }
     meddler_stop(&m);
-    evloop_stop_thread(rig.loop);
-    rig_close(&rig);
+    evloop_stop_thread(rig->loop);
 }
 
 /* Sends and takes as fast as it can, obeys suppression, and waits only where a driver would. */
@@ -121,27 +118,24 @@ Test(virtio_threads, a_stream_by_event_idx)
 }
 
 /* A disk is reset by one vCPU while its requests are in flight and another vCPU kicks. */
-Test(virtio_threads, reset_under_load)
+OnDisk(virtio_threads, reset_under_load)
 {
-    struct rig rig;
     struct meddler m;
-    rig_open_blk(&rig, false);
-    cr_assert_eq(evloop_start_thread(rig.loop), 0);
-    meddler_start(&m, &rig);
+    cr_assert_eq(evloop_start_thread(rig->loop), 0);
+    meddler_start(&m, rig);
     for (unsigned i = 0; i < ROUNDS; i++) {
-        cr_assert(vdrv_start(&rig.drv, RING_FEATURES, 1, 64));
-        uint64_t header = vdrv_alloc(&rig.drv, 16, 16); /* zeroed: read sector 0 */
-        uint64_t data = vdrv_alloc(&rig.drv, 4097, 16);
+        cr_assert(vdrv_start(&rig->drv, RING_FEATURES, 1, 64));
+        uint64_t header = vdrv_alloc(&rig->drv, 16, 16); /* zeroed: read sector 0 */
+        uint64_t data = vdrv_alloc(&rig->drv, 4097, 16);
         struct vdrv_buf bufs[] = {{header, 16, false}, {data, 4097, true}};
         for (unsigned n = 0; n < 1 + i % 30; n++)
-            vdrv_add(&rig.drv.q[0], bufs, 2);
-        vdrv_kick(&rig.drv.q[0]);
+            vdrv_add(&rig->drv.q[0], bufs, 2);
+        vdrv_kick(&rig->drv.q[0]);
         if (i % 3 == 0)
-            while (vdrv_used_idx(&rig.drv.q[0]) == 0)
+            while (vdrv_used_idx(&rig->drv.q[0]) == 0)
                 sched_yield();
-        vdrv_reset(&rig.drv);
+        vdrv_reset(&rig->drv);
     }
     meddler_stop(&m);
-    evloop_stop_thread(rig.loop);
-    rig_close(&rig);
+    evloop_stop_thread(rig->loop);
 }

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * Tests whose body is given an open rig: the set-up is named beside the test's name, and the rig is
+ * closed after the body. `open` and `close` are expressions of `rig`, and of `on`, the variant.
+ *
+ *     OnDisk(virtio_blk, tells_that_it_is_read_only, .read_only = true)
+ *     {
+ *         cr_expect(vdrv_offered(&rig->drv) & VIRTIO_BIT(VIRTIO_BLK_F_RO));
+ *     }
+ */
+#ifndef MINIVET_TESTS_HARNESS_RIG_TEST_H
+#define MINIVET_TESTS_HARNESS_RIG_TEST_H
+
+#include <criterion/criterion.h>
+
+#include "tests/harness/rig.h"
+
+#define RIG_BODY(suite, name) static void suite##_##name(struct rig *rig)
+
+/* On one rig. */
+#define OnRigUntil(suite, name, open, close) \
+    RIG_BODY(suite, name);                   \
+    Test(suite, name)                        \
+    {                                        \
+        struct rig bench, *rig = &bench;     \
+        open;                                \
+        suite##_##name(rig);                 \
+        close;                               \
+    }                                        \
+    RIG_BODY(suite, name)
+#define OnRig(suite, name, ...) OnRigUntil(suite, name, (__VA_ARGS__), rig_close(rig))
+
+/* A device that the test starts itself; more arguments are of the rig's configuration. */
+#define RIG_CONFIG(...)  \
+    &(struct rig_config) \
+    {                    \
+        __VA_ARGS__      \
+    }
+#define OnEcho(suite, name, ...) OnRig(suite, name, rig_open_echo_on(rig, RIG_CONFIG(__VA_ARGS__)))
+#define OnDisk(suite, name, ...) OnRig(suite, name, rig_open_blk_on(rig, RIG_CONFIG(__VA_ARGS__)))
+#define OnNet(suite, name, ...)  OnRig(suite, name, rig_open_net_on(rig, RIG_CONFIG(__VA_ARGS__)))
+
+/* On a rig of each variant, one after the other; `on` is a copy that may be changed first. */
+#define OnEachRig(suite, name, ...)                     \
+    RIG_BODY(suite, name);                              \
+    Test(suite, name)                                   \
+    {                                                   \
+        for (unsigned v = 0; v < RIG_VARIANTS; v++) {   \
+            struct rig_config on[] = {rig_variants[v]}; \
+            struct rig bench, *rig = &bench;            \
+            __VA_ARGS__;                                \
+            suite##_##name(rig);                        \
+            rig_close(rig);                             \
+        }                                               \
+    }                                                   \
+    RIG_BODY(suite, name)
+
+#endif
