@@ -118,14 +118,11 @@ OnEach(hostile_address, h16_empty_in_each_position)
     }
 }
 
-OnEach(hostile_address, h16_nothing_but_empty)
+OnRunning(hostile_address, h16_nothing_but_empty)
 {
-    struct rig rig;
-    hostile_open(&rig, on, NULL);
-    vdrv_send(&rig.drv.q[0], &(struct vdrv_buf){0, 0, false}, 1);
-    rig_step(&rig);
-    hostile_expect_served(&rig, "given back, though nothing could be answered");
-    hostile_close(&rig);
+    vdrv_send(&rig->drv.q[0], &(struct vdrv_buf){0, 0, false}, 1);
+    rig_step(rig);
+    hostile_expect_served(rig, "given back, though nothing could be answered");
 }
 
 /* ---- indirect tables ---- */
@@ -182,30 +179,22 @@ OnSplit(hostile_address, h18_tables_outside_of_memory)
 }
 
 /* The length is only where descriptors may be: what no next leads to is not looked at. */
-OnSplit(hostile_address, h18_table_larger_than_the_queue)
+OnRunningSplit(hostile_address, h18_table_larger_than_the_queue)
 {
-    struct rig rig;
-    uint64_t gpa;
-    hostile_open(&rig, on, &gpa);
-    uint8_t *table = vdrv_ptr(&rig.drv, gpa, 4096);
+    uint8_t *table = vdrv_ptr(&rig->drv, gpa, 4096);
     vdrv_desc_put(table, 0, gpa + 1024, 16, NEXT, 200);
     vdrv_desc_put(table, 200, gpa + 16, 1, WRITE, 0);
-    hostile_desc(&rig, 0, gpa, 4096, INDIRECT, 0);
-    hostile_publish(&rig, 0);
-    cr_expect(!rig_is_broken(&rig));
-    hostile_close(&rig);
+    hostile_desc(rig, 0, gpa, 4096, INDIRECT, 0);
+    hostile_publish(rig, 0);
+    cr_expect(!rig_is_broken(rig));
 }
 
-OnSplit(hostile_address, h19_two_indirect_entries)
+OnRunningSplit(hostile_address, h19_two_indirect_entries)
 {
-    struct rig rig;
-    uint64_t gpa;
-    hostile_open(&rig, on, &gpa);
-    uint8_t *table = vdrv_ptr(&rig.drv, gpa, 16);
+    uint8_t *table = vdrv_ptr(&rig->drv, gpa, 16);
     vdrv_desc_put(table, 0, gpa + 1024, 16, 0, 0);
-    hostile_desc(&rig, 0, gpa, 16, INDIRECT | NEXT, 1);
-    hostile_desc(&rig, 1, gpa, 16, INDIRECT, 0);
-    hostile_publish(&rig, 0);
-    hostile_expect_broken(&rig, "two tables");
-    hostile_close(&rig);
+    hostile_desc(rig, 0, gpa, 16, INDIRECT | NEXT, 1);
+    hostile_desc(rig, 1, gpa, 16, INDIRECT, 0);
+    hostile_publish(rig, 0);
+    hostile_expect_broken(rig, "two tables");
 }

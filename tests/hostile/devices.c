@@ -18,7 +18,7 @@ static uint8_t do_request(struct rig *rig, struct blkreq req, uint32_t *used)
 
 /* ---- block ---- */
 
-OnEach(hostile_devices, h38_sectors_out_of_range)
+OnRunning(hostile_devices, h38_sectors_out_of_range)
 {
     static const struct {
         uint64_t sector;
@@ -31,9 +31,6 @@ OnEach(hostile_devices, h38_sectors_out_of_range)
         {UINT64_MAX / 512, 512, false},  {UINT64_MAX / 512 + 1, 512, false}, /* times 512 is 0 */
         {UINT64_C(1) << 55, 512, false}, {(UINT64_C(1) << 55) + 1, 512, false},
     };
-    struct rig rig;
-    uint64_t gpa;
-    hostile_open(&rig, on, &gpa);
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++)
         for (uint32_t type = VIRTIO_BLK_T_IN; type <= VIRTIO_BLK_T_OUT; type++) {
             struct blkreq req = {.type = type,
@@ -41,135 +38,110 @@ OnEach(hostile_devices, h38_sectors_out_of_range)
                                  .bytes = cases[i].bytes,
                                  .data_write = type == VIRTIO_BLK_T_IN,
                                  .data_gpa = gpa};
-            cr_expect_eq(do_request(&rig, req, NULL),
+            cr_expect_eq(do_request(rig, req, NULL),
                          cases[i].ok ? VIRTIO_BLK_S_OK : VIRTIO_BLK_S_IOERR, "case %u", i);
         }
-    hostile_close(&rig);
 }
 
-OnEach(hostile_devices, h38_capacity_shrinks)
+OnRunning(hostile_devices, h38_capacity_shrinks)
 {
-    struct rig rig;
-    hostile_open(&rig, on, NULL);
-    rig.disk.backend.info.capacity_bytes = 1024;
+    rig->disk.backend.info.capacity_bytes = 1024;
     struct blkreq beyond = {.sector = 2, .bytes = 512, .data_write = true};
-    cr_expect_eq(do_request(&rig, beyond, NULL), VIRTIO_BLK_S_IOERR);
+    cr_expect_eq(do_request(rig, beyond, NULL), VIRTIO_BLK_S_IOERR);
     struct blkreq within = {.sector = 1, .bytes = 512, .data_write = true};
-    cr_expect_eq(do_request(&rig, within, NULL), VIRTIO_BLK_S_OK);
-    hostile_close(&rig);
+    cr_expect_eq(do_request(rig, within, NULL), VIRTIO_BLK_S_OK);
 }
 
-OnEach(hostile_devices, h39_not_whole_sectors)
+OnRunning(hostile_devices, h39_not_whole_sectors)
 {
     static const uint32_t lens[] = {1, 511, 513, 1023};
-    struct rig rig;
     uint32_t used;
-    hostile_open(&rig, on, NULL);
     for (unsigned i = 0; i < ARRAY_SIZE(lens); i++) {
         struct blkreq in = {.bytes = lens[i], .data_write = true};
-        cr_expect_eq(do_request(&rig, in, &used), VIRTIO_BLK_S_IOERR);
+        cr_expect_eq(do_request(rig, in, &used), VIRTIO_BLK_S_IOERR);
         cr_expect_eq(used, 0);
         struct blkreq out = {.type = VIRTIO_BLK_T_OUT, .bytes = lens[i]};
-        cr_expect_eq(do_request(&rig, out, &used), VIRTIO_BLK_S_IOERR);
+        cr_expect_eq(do_request(rig, out, &used), VIRTIO_BLK_S_IOERR);
         cr_expect_eq(used, 1);
     }
-    cr_expect_eq(rig.disk.submitted, 0);
-    hostile_close(&rig);
+    cr_expect_eq(rig->disk.submitted, 0);
 }
 
-OnEach(hostile_devices, h39_short_and_long_headers)
+OnRunning(hostile_devices, h39_short_and_long_headers)
 {
-    struct rig rig;
-    hostile_open(&rig, on, NULL);
     for (uint32_t bytes = 1; bytes < 16; bytes++) {
         struct blkreq req = {.header_bytes = bytes, .bytes = 512, .data_write = true};
-        cr_expect_eq(do_request(&rig, req, NULL), VIRTIO_BLK_S_IOERR, "%u bytes", bytes);
+        cr_expect_eq(do_request(rig, req, NULL), VIRTIO_BLK_S_IOERR, "%u bytes", bytes);
     }
     /* A byte too many is the first byte of data: for a write, no whole sector. */
     struct blkreq in = {.header_bytes = 17, .bytes = 512, .data_write = true};
-    cr_expect_eq(do_request(&rig, in, NULL), VIRTIO_BLK_S_OK);
+    cr_expect_eq(do_request(rig, in, NULL), VIRTIO_BLK_S_OK);
     struct blkreq out = {.type = VIRTIO_BLK_T_OUT, .header_bytes = 17, .bytes = 512};
-    cr_expect_eq(do_request(&rig, out, NULL), VIRTIO_BLK_S_IOERR);
+    cr_expect_eq(do_request(rig, out, NULL), VIRTIO_BLK_S_IOERR);
     /* In three buffers. */
     struct blkreq cut = {.cut = 6, .bytes = 0};
-    cr_expect_eq(do_request(&rig, cut, NULL), VIRTIO_BLK_S_OK);
-    hostile_close(&rig);
+    cr_expect_eq(do_request(rig, cut, NULL), VIRTIO_BLK_S_OK);
 }
 
-OnEach(hostile_devices, h39_no_status)
+OnRunning(hostile_devices, h39_no_status)
 {
-    struct rig rig;
     uint32_t used;
-    hostile_open(&rig, on, NULL);
     /* Nothing that is writable. */
     struct blkreq out = {.type = VIRTIO_BLK_T_OUT, .bytes = 512, .no_status = true};
-    do_request(&rig, out, &used);
+    do_request(rig, out, &used);
     cr_expect_eq(used, 0);
-    cr_expect_eq(rig.disk.submitted, 0);
+    cr_expect_eq(rig->disk.submitted, 0);
     /* The last byte of the data is the status, and what is left is no whole sector. */
     struct blkreq in = {.bytes = 512, .data_write = true, .no_status = true};
-    in.data_gpa = vdrv_alloc(&rig.drv, 512, 16);
-    do_request(&rig, in, &used);
-    cr_expect_eq(((uint8_t *)blkreq_data(&rig, &in))[511], VIRTIO_BLK_S_IOERR);
-    hostile_close(&rig);
+    in.data_gpa = vdrv_alloc(&rig->drv, 512, 16);
+    do_request(rig, in, &used);
+    cr_expect_eq(((uint8_t *)blkreq_data(rig, &in))[511], VIRTIO_BLK_S_IOERR);
 }
 
-OnEach(hostile_devices, h39_two_bytes_of_status)
+OnRunning(hostile_devices, h39_two_bytes_of_status)
 {
-    struct rig rig;
     uint32_t used;
-    hostile_open(&rig, on, NULL);
     /* For a write the first of the two is no data, and the device does not write it. */
     struct blkreq req = {.type = VIRTIO_BLK_T_FLUSH, .bytes = 1, .data_write = true};
-    req.data_gpa = vdrv_alloc(&rig.drv, 1, 1);
-    *(uint8_t *)blkreq_data(&rig, &req) = 0x77;
-    cr_expect_eq(do_request(&rig, req, &used), VIRTIO_BLK_S_OK);
+    req.data_gpa = vdrv_alloc(&rig->drv, 1, 1);
+    *(uint8_t *)blkreq_data(rig, &req) = 0x77;
+    cr_expect_eq(do_request(rig, req, &used), VIRTIO_BLK_S_OK);
     cr_expect_eq(used, 0, "not from the first byte on");
-    cr_expect_eq(*(uint8_t *)blkreq_data(&rig, &req), 0x77);
-    hostile_close(&rig);
+    cr_expect_eq(*(uint8_t *)blkreq_data(rig, &req), 0x77);
 }
 
-OnEach(hostile_devices, h40_unknown_types)
+OnRunning(hostile_devices, h40_unknown_types)
 {
     static const uint32_t types[] = {2, 3, 5, 9, 10, 11, 13, 14, 26, 0x80000000, UINT32_MAX};
-    struct rig rig;
-    hostile_open(&rig, on, NULL);
     for (unsigned i = 0; i < ARRAY_SIZE(types); i++) {
         struct blkreq req = {.type = types[i], .bytes = 32, .data_write = i % 2};
-        cr_expect_eq(do_request(&rig, req, NULL), VIRTIO_BLK_S_UNSUPP, "type %u", types[i]);
+        cr_expect_eq(do_request(rig, req, NULL), VIRTIO_BLK_S_UNSUPP, "type %u", types[i]);
     }
-    cr_expect_eq(rig.disk.submitted, 0);
-    hostile_close(&rig);
+    cr_expect_eq(rig->disk.submitted, 0);
 }
 
-OnEach(hostile_devices, h40_get_id_of_odd_length)
+OnRunning(hostile_devices, h40_get_id_of_odd_length)
 {
     static const uint32_t lens[] = {1, 19, 20, 21, 512};
-    struct rig rig;
     uint32_t used;
-    hostile_open(&rig, on, NULL);
     for (unsigned i = 0; i < ARRAY_SIZE(lens); i++) {
         struct blkreq req = {.type = VIRTIO_BLK_T_GET_ID, .bytes = lens[i], .data_write = true};
-        req.data_gpa = vdrv_alloc(&rig.drv, lens[i], 16);
-        uint8_t *id = blkreq_data(&rig, &req);
+        req.data_gpa = vdrv_alloc(&rig->drv, lens[i], 16);
+        uint8_t *id = blkreq_data(rig, &req);
         memset(id, 0xcc, lens[i]);
-        cr_expect_eq(do_request(&rig, req, &used), VIRTIO_BLK_S_OK);
+        cr_expect_eq(do_request(rig, req, &used), VIRTIO_BLK_S_OK);
         cr_expect_eq(used, lens[i] <= 20 ? lens[i] + 1 : 20);
         cr_expect_arr_eq(id, "serial-0123456789abc", min_u64(lens[i], 20));
         if (lens[i] > 20)
             cr_expect_eq(id[20], 0xcc);
     }
-    hostile_close(&rig);
 }
 
-OnEach(hostile_devices, h40_flush_with_data)
+OnRunning(hostile_devices, h40_flush_with_data)
 {
-    struct rig rig;
-    hostile_open(&rig, on, NULL);
     struct blkreq req = {.type = VIRTIO_BLK_T_FLUSH, .sector = UINT64_MAX, .bytes = 512};
-    cr_expect_eq(do_request(&rig, req, NULL), VIRTIO_BLK_S_OK);
-    cr_expect_eq(rig.disk.flushes, 1);
-    hostile_close(&rig);
+    cr_expect_eq(do_request(rig, req, NULL), VIRTIO_BLK_S_OK);
+    cr_expect_eq(rig->disk.flushes, 1);
 }
 
 /* ---- DISCARD and WRITE_ZEROES ---- */
@@ -196,7 +168,7 @@ static void put_range(struct rig *rig, const struct blkreq *req, unsigned i, uin
     le32_put(raw + VIRTIO_BLK_RANGE_flags, flags);
 }
 
-OnEach(hostile_devices, h41_ranges_out_of_range)
+OnEachDisk(hostile_devices, h41_ranges_out_of_range, open_ranges(rig, on))
 {
     static const struct {
         uint64_t sector;
@@ -215,161 +187,132 @@ OnEach(hostile_devices, h41_ranges_out_of_range)
         {(UINT64_C(1) << 55) + 3, 1}, /* times 512 is inside */
         {SECTORS + 1, 0},
     };
-    struct rig rig;
-    open_ranges(&rig, on);
     for (unsigned t = 0; t < ARRAY_SIZE(range_types); t++)
         for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
             struct blkreq req = {.type = range_types[t], .bytes = 2 * VIRTIO_BLK_RANGE_BYTES};
-            req.data_gpa = vdrv_alloc(&rig.drv, req.bytes, 8);
-            put_range(&rig, &req, 0, 1, 1, 0); /* a good one in front, which is not done either */
-            put_range(&rig, &req, 1, cases[i].sector, cases[i].sectors, 0);
-            cr_expect_eq(do_request(&rig, req, NULL), VIRTIO_BLK_S_IOERR, "case %u", i);
+            req.data_gpa = vdrv_alloc(&rig->drv, req.bytes, 8);
+            put_range(rig, &req, 0, 1, 1, 0); /* a good one in front, which is not done either */
+            put_range(rig, &req, 1, cases[i].sector, cases[i].sectors, 0);
+            cr_expect_eq(do_request(rig, req, NULL), VIRTIO_BLK_S_IOERR, "case %u", i);
         }
-    cr_expect_eq(rig.disk.submitted, 0);
-    hostile_close(&rig);
+    cr_expect_eq(rig->disk.submitted, 0);
 }
 
 /* A disk of 2 TiB on which each range is too long by one: by what it was told, not by the end. */
-OnEach(hostile_devices, h41_range_longer_than_the_limit)
+OnEachDisk(hostile_devices, h41_range_longer_than_the_limit, open_ranges(rig, on))
 {
-    struct rig rig;
-    open_ranges(&rig, on);
-    rig.disk.backend.info.capacity_bytes = UINT64_C(1) << 41;
-    rig.disk.hold = true;
+    rig->disk.backend.info.capacity_bytes = UINT64_C(1) << 41;
+    rig->disk.hold = true;
     for (uint32_t over = 0; over < 2; over++) {
         struct blkreq req = {.type = VIRTIO_BLK_T_DISCARD, .bytes = VIRTIO_BLK_RANGE_BYTES};
-        req.data_gpa = vdrv_alloc(&rig.drv, req.bytes, 8);
-        put_range(&rig, &req, 0, 0, (1u << 21) + over, 0);
-        cr_assert(blkreq_send(&rig, &req));
-        rig_step(&rig);
-        cr_expect_eq(blkreq_status(&rig, &req), over ? VIRTIO_BLK_S_IOERR : BLKREQ_NO_STATUS);
+        req.data_gpa = vdrv_alloc(&rig->drv, req.bytes, 8);
+        put_range(rig, &req, 0, 0, (1u << 21) + over, 0);
+        cr_assert(blkreq_send(rig, &req));
+        rig_step(rig);
+        cr_expect_eq(blkreq_status(rig, &req), over ? VIRTIO_BLK_S_IOERR : BLKREQ_NO_STATUS);
     }
-    cr_expect_eq(rig.disk.out, 1);
-    rig.disk.backend.info.capacity_bytes = RIG_DISK_BYTES;
-    hostile_close(&rig);
+    cr_expect_eq(rig->disk.out, 1);
+    rig->disk.backend.info.capacity_bytes = RIG_DISK_BYTES;
 }
 
-OnEach(hostile_devices, h41_segments_of_odd_length)
+OnEachDisk(hostile_devices, h41_segments_of_odd_length, open_ranges(rig, on))
 {
     static const uint32_t lens[] = {1, 8, 15, 17, 31, 33, 511, 513, 529};
-    struct rig rig;
-    open_ranges(&rig, on);
     for (unsigned t = 0; t < ARRAY_SIZE(range_types); t++) {
         for (unsigned i = 0; i < ARRAY_SIZE(lens); i++) {
             struct blkreq req = {.type = range_types[t], .bytes = lens[i]};
-            cr_expect_eq(do_request(&rig, req, NULL), VIRTIO_BLK_S_IOERR, "%u", lens[i]);
+            cr_expect_eq(do_request(rig, req, NULL), VIRTIO_BLK_S_IOERR, "%u", lens[i]);
         }
         struct blkreq many = {.type = range_types[t], .bytes = (RANGES_MAX + 1) * 16};
-        cr_expect_eq(do_request(&rig, many, NULL), VIRTIO_BLK_S_IOERR);
+        cr_expect_eq(do_request(rig, many, NULL), VIRTIO_BLK_S_IOERR);
         many.bytes = 1 << 20;
         many.data_gpa = RIG_HOLE_END_GPA;
-        cr_expect_eq(do_request(&rig, many, NULL), VIRTIO_BLK_S_IOERR);
+        cr_expect_eq(do_request(rig, many, NULL), VIRTIO_BLK_S_IOERR);
         /* Where the device may write there are no segments. */
         struct blkreq in = {.type = range_types[t], .bytes = 16, .data_write = true};
-        cr_expect_eq(do_request(&rig, in, NULL), VIRTIO_BLK_S_OK);
+        cr_expect_eq(do_request(rig, in, NULL), VIRTIO_BLK_S_OK);
     }
-    cr_expect_eq(rig.disk.submitted, 0);
-    hostile_close(&rig);
+    cr_expect_eq(rig->disk.submitted, 0);
 }
 
-OnEach(hostile_devices, h41_reserved_flags)
+OnEachDisk(hostile_devices, h41_reserved_flags, open_ranges(rig, on))
 {
-    struct rig rig;
-    open_ranges(&rig, on);
     for (unsigned t = 0; t < ARRAY_SIZE(range_types); t++)
         for (unsigned bit = t; bit < 32; bit++) {
             struct blkreq req = {.type = range_types[t], .bytes = 3 * VIRTIO_BLK_RANGE_BYTES};
-            req.data_gpa = vdrv_alloc(&rig.drv, req.bytes, 8);
-            put_range(&rig, &req, 0, 1, 1, 0);
-            put_range(&rig, &req, 1, UINT64_MAX, 1, 0); /* wrong as well, which counts less */
-            put_range(&rig, &req, 2, 3, 1, UINT32_C(1) << bit);
-            cr_expect_eq(do_request(&rig, req, NULL), VIRTIO_BLK_S_UNSUPP, "bit %u", bit);
+            req.data_gpa = vdrv_alloc(&rig->drv, req.bytes, 8);
+            put_range(rig, &req, 0, 1, 1, 0);
+            put_range(rig, &req, 1, UINT64_MAX, 1, 0); /* wrong as well, which counts less */
+            put_range(rig, &req, 2, 3, 1, UINT32_C(1) << bit);
+            cr_expect_eq(do_request(rig, req, NULL), VIRTIO_BLK_S_UNSUPP, "bit %u", bit);
         }
-    cr_expect_eq(rig.disk.submitted, 0);
-    hostile_close(&rig);
+    cr_expect_eq(rig->disk.submitted, 0);
 }
 
-OnEach(hostile_devices, h41_ranges_on_a_read_only_disk)
+OnEachDisk(hostile_devices, h41_ranges_on_a_read_only_disk, on->read_only = true,
+           rig_open_blk_on(rig, on))
 {
-    struct rig rig;
-    struct rig_config read_only = *on;
-    read_only.read_only = true;
-    rig_open_blk_on(&rig, &read_only);
-    cr_assert(vdrv_start(&rig.drv, HOSTILE_FEATURES, 1, HOSTILE_SIZE));
+    cr_assert(vdrv_start(&rig->drv, HOSTILE_FEATURES, 1, HOSTILE_SIZE));
     for (unsigned t = 0; t < ARRAY_SIZE(range_types); t++) {
         struct blkreq req = {.type = range_types[t], .bytes = VIRTIO_BLK_RANGE_BYTES};
-        req.data_gpa = vdrv_alloc(&rig.drv, req.bytes, 8);
-        put_range(&rig, &req, 0, 1, 1, 0);
-        cr_expect_eq(do_request(&rig, req, NULL), VIRTIO_BLK_S_IOERR);
+        req.data_gpa = vdrv_alloc(&rig->drv, req.bytes, 8);
+        put_range(rig, &req, 0, 1, 1, 0);
+        cr_expect_eq(do_request(rig, req, NULL), VIRTIO_BLK_S_IOERR);
     }
-    cr_expect_eq(rig.disk.submitted, 0);
-    hostile_close(&rig);
+    cr_expect_eq(rig->disk.submitted, 0);
 }
 
 /* As many ranges as the device takes, of a sector each, from a queue full of them, again and again
  * reset on the way. */
-OnEach(hostile_devices, h41_reset_between_ranges)
+OnEachDisk(hostile_devices, h41_reset_between_ranges, open_ranges(rig, on))
 {
-    struct rig rig;
-    open_ranges(&rig, on);
     for (unsigned round = 0; round < 4; round++) {
-        rig.disk.drop = round % 2 != 0;
-        rig.disk.hold = true;
+        rig->disk.drop = round % 2 != 0;
+        rig->disk.hold = true;
         for (unsigned n = 0; n < 16; n++) {
             struct blkreq req = {.type = range_types[n % 2], .bytes = RANGES_MAX * 16};
-            req.data_gpa = vdrv_alloc(&rig.drv, req.bytes, 8);
+            req.data_gpa = vdrv_alloc(&rig->drv, req.bytes, 8);
             for (unsigned i = 0; i < RANGES_MAX; i++)
-                put_range(&rig, &req, i, i, 1, 0);
-            cr_assert(blkreq_send(&rig, &req));
+                put_range(rig, &req, i, i, 1, 0);
+            cr_assert(blkreq_send(rig, &req));
         }
-        rig_step(&rig);
-        cr_expect_eq(rig.disk.out, 16);
-        unsigned submitted = rig.disk.submitted;
-        cr_assert(vdrv_start(&rig.drv, RANGE_FEATURES, 1, 64));
-        rig_step(&rig);
-        cr_expect_eq(rig.disk.out, 0);
-        cr_expect_eq(rig.disk.submitted, submitted, "a reset waits for one range, not for all");
+        rig_step(rig);
+        cr_expect_eq(rig->disk.out, 16);
+        unsigned submitted = rig->disk.submitted;
+        cr_assert(vdrv_start(&rig->drv, RANGE_FEATURES, 1, 64));
+        rig_step(rig);
+        cr_expect_eq(rig->disk.out, 0);
+        cr_expect_eq(rig->disk.submitted, submitted, "a reset waits for one range, not for all");
     }
-    hostile_close(&rig);
 }
 
-OnEach(hostile_devices, h42_write_to_a_read_only_disk_without_ro)
+OnEachDisk(hostile_devices, h42_write_to_a_read_only_disk_without_ro, on->read_only = true,
+           rig_open_blk_on(rig, on))
 {
-    struct rig rig;
-    struct rig_config read_only = *on;
-    read_only.read_only = true;
-    rig_open_blk_on(&rig, &read_only);
-    cr_assert(vdrv_start(&rig.drv, HOSTILE_FEATURES, 1, HOSTILE_SIZE));
+    cr_assert(vdrv_start(&rig->drv, HOSTILE_FEATURES, 1, HOSTILE_SIZE));
     struct blkreq req = {.type = VIRTIO_BLK_T_OUT, .bytes = 512};
-    cr_expect_eq(do_request(&rig, req, NULL), VIRTIO_BLK_S_IOERR);
-    cr_expect_eq(rig.disk.submitted, 0);
-    hostile_close(&rig);
+    cr_expect_eq(do_request(rig, req, NULL), VIRTIO_BLK_S_IOERR);
+    cr_expect_eq(rig->disk.submitted, 0);
 }
 
-OnEach(hostile_devices, h43_as_many_segments_as_there_are)
+OnEachDisk(hostile_devices, h43_as_many_segments_as_there_are, rig_open_blk_on(rig, on))
 {
-    struct rig rig;
     uint32_t used;
-    rig_open_blk_on(&rig, on);
-    cr_assert(vdrv_start(&rig.drv, HOSTILE_FEATURES, 1, 256));
+    cr_assert(vdrv_start(&rig->drv, HOSTILE_FEATURES, 1, 256));
     struct blkreq most = {.bytes = 254 * 512, .cut = 512, .data_write = true, .indirect = true};
-    cr_expect_eq(do_request(&rig, most, &used), VIRTIO_BLK_S_OK);
+    cr_expect_eq(do_request(rig, most, &used), VIRTIO_BLK_S_OK);
     cr_expect_eq(used, 254 * 512 + 1);
     struct blkreq tiny = {.bytes = 239, .cut = 1, .data_write = true}; /* no whole sector */
-    cr_expect_eq(do_request(&rig, tiny, NULL), VIRTIO_BLK_S_IOERR);
-    hostile_close(&rig);
+    cr_expect_eq(do_request(rig, tiny, NULL), VIRTIO_BLK_S_IOERR);
 }
 
-OnEach(hostile_devices, h43_a_thousand_segments)
+OnEachDisk(hostile_devices, h43_a_thousand_segments, rig_open_blk_on(rig, on))
 {
-    struct rig rig;
-    rig_open_blk_on(&rig, on);
-    cr_assert(vdrv_start(&rig.drv, HOSTILE_FEATURES, 1, 256));
+    cr_assert(vdrv_start(&rig->drv, HOSTILE_FEATURES, 1, 256));
     struct blkreq req = {.bytes = 524288, .cut = 512, .data_write = true, .indirect = true};
-    blkreq_send(&rig, &req);
-    rig_step(&rig);
-    hostile_expect_broken(&rig, "1024 segments in a queue of 256");
-    hostile_close(&rig);
+    blkreq_send(rig, &req);
+    rig_step(rig);
+    hostile_expect_broken(rig, "1024 segments in a queue of 256");
 }
 
 /* With a queue of 1024 a request has up to 1022 segments, direct or indirect, and one more is one
@@ -401,51 +344,44 @@ OnEach(hostile_devices, h43_1022_segments)
 }
 
 /* Each byte in a buffer of its own, of the header and of the data. */
-OnEach(hostile_devices, h43_segments_of_one_byte)
+OnEachDisk(hostile_devices, h43_segments_of_one_byte, on->queue_size_max = 1024,
+           rig_open_blk_on(rig, on))
 {
-    struct rig rig;
     uint32_t used;
-    struct rig_config large = *on;
-    large.queue_size_max = 1024;
-    rig_open_blk_on(&rig, &large);
-    cr_assert(vdrv_start(&rig.drv, HOSTILE_FEATURES, 1, 1024));
+    cr_assert(vdrv_start(&rig->drv, HOSTILE_FEATURES, 1, 1024));
     for (unsigned i = 0; i < 512; i++)
-        rig.disk.bytes[i] = (uint8_t)(i * 3);
+        rig->disk.bytes[i] = (uint8_t)(i * 3);
     for (unsigned indirect = 0; indirect < 2; indirect++) {
         struct blkreq in = {.bytes = 512, .cut = 1, .data_write = true, .indirect = indirect};
-        in.data_gpa = vdrv_alloc(&rig.drv, 512, 1);
-        cr_expect_eq(do_request(&rig, in, &used), VIRTIO_BLK_S_OK);
+        in.data_gpa = vdrv_alloc(&rig->drv, 512, 1);
+        cr_expect_eq(do_request(rig, in, &used), VIRTIO_BLK_S_OK);
         cr_expect_eq(used, 513);
-        cr_expect_arr_eq((uint8_t *)blkreq_data(&rig, &in), rig.disk.bytes, 512);
+        cr_expect_arr_eq((uint8_t *)blkreq_data(rig, &in), rig->disk.bytes, 512);
         struct blkreq out = {.type = VIRTIO_BLK_T_OUT, .sector = 7, .bytes = 512, .cut = 1};
         out.data_gpa = in.data_gpa;
         out.indirect = !indirect;
-        cr_expect_eq(do_request(&rig, out, NULL), VIRTIO_BLK_S_OK);
-        cr_expect_arr_eq(rig.disk.bytes + 7 * 512, rig.disk.bytes, 512);
+        cr_expect_eq(do_request(rig, out, NULL), VIRTIO_BLK_S_OK);
+        cr_expect_arr_eq(rig->disk.bytes + 7 * 512, rig->disk.bytes, 512);
     }
-    hostile_close(&rig);
 }
 
 /* Writes of the configuration space: what is not the cache mode stays. */
-OnEach(hostile_devices, h40_configuration_is_written_over)
+OnEachDisk(hostile_devices, h40_configuration_is_written_over, rig_open_blk_on(rig, on))
 {
-    struct rig rig;
     uint8_t before[VIRTIO_BLK_CONFIG_BYTES], after[VIRTIO_BLK_CONFIG_BYTES], poison[8];
-    rig_open_blk_on(&rig, on);
     memset(poison, 0xff, sizeof(poison));
-    cr_assert(vdrv_start(&rig.drv, HOSTILE_FEATURES | VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE), 1,
+    cr_assert(vdrv_start(&rig->drv, HOSTILE_FEATURES | VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE), 1,
                          HOSTILE_SIZE));
-    vdrv_config_read(&rig.drv, 0, before, sizeof(before));
+    vdrv_config_read(&rig->drv, 0, before, sizeof(before));
     for (unsigned at = 0; at < sizeof(before); at++)
-        vdrv_config_write(&rig.drv, at, poison, 1);
+        vdrv_config_write(&rig->drv, at, poison, 1);
     for (uint64_t at = 0; at < sizeof(before); at += 4) {
-        uint64_t base = rig.drv.t->config_gpa(&rig.drv);
-        bus_write(rig.bus, base + at, 4, UINT32_MAX);
-        bus_write(rig.bus, base + at, 8, UINT64_MAX);
+        uint64_t base = rig->drv.t->config_gpa(&rig->drv);
+        bus_write(rig->bus, base + at, 4, UINT32_MAX);
+        bus_write(rig->bus, base + at, 8, UINT64_MAX);
     }
-    vdrv_config_read(&rig.drv, 0, after, sizeof(after));
+    vdrv_config_read(&rig->drv, 0, after, sizeof(after));
     cr_expect_arr_eq(after, before, sizeof(before));
-    hostile_close(&rig);
 }
 
 /* ---- any ---- */
@@ -476,75 +412,65 @@ OnEach(hostile_devices, h02_chain_as_long_as_the_queue_on_each_device)
 
 /* ---- console ---- */
 
-OnEach(hostile_devices, h47_reader_stalled_while_the_guest_floods)
+OnEachRig(hostile_devices, h47_reader_stalled_while_the_guest_floods, rig_open_console_on(rig, on),
+          rig_close(rig))
 {
-    struct rig rig;
     uint32_t head, len;
-    rig_open_console_on(&rig, on);
-    cr_assert(vdrv_start(&rig.drv, 0, 2, 256));
-    rig.chr.room = 0;
-    struct vdrv_queue *tx = &rig.drv.q[VIRTIO_CONSOLE_TX];
-    struct vdrv_buf buf = {vdrv_alloc(&rig.drv, 4096, 1), 4096, false};
+    cr_assert(vdrv_start(&rig->drv, 0, 2, 256));
+    rig->chr.room = 0;
+    struct vdrv_queue *tx = &rig->drv.q[VIRTIO_CONSOLE_TX];
+    struct vdrv_buf buf = {vdrv_alloc(&rig->drv, 4096, 1), 4096, false};
     while (vdrv_add(tx, &buf, 1) >= 0)
         ;
     for (unsigned i = 0; i < 1000; i++) {
         vdrv_kick(tx);
-        rig_step(&rig);
+        rig_step(rig);
     }
     cr_expect(!vdrv_has_used(tx));
-    cr_expect_leq(rig.chr.writes, 1002, "an offer a kick, no spinning");
+    cr_expect_leq(rig->chr.writes, 1002, "an offer a kick, no spinning");
     /* Input goes on, and so does reset. */
-    struct vdrv_buf in = {vdrv_alloc(&rig.drv, 8, 1), 8, true};
-    vdrv_send(&rig.drv.q[VIRTIO_CONSOLE_RX], &in, 1);
-    rig_step(&rig);
-    cr_expect_eq(fake_chr_type(&rig.chr, "hi", 2), 2);
-    rig_step(&rig);
-    cr_expect(vdrv_used(&rig.drv.q[VIRTIO_CONSOLE_RX], &head, &len));
-    vdrv_reset(&rig.drv);
-    fake_chr_open(&rig.chr, SIZE_MAX / 2);
-    cr_expect_eq(rig.chr.out_bytes, 0);
-    rig_close(&rig);
+    struct vdrv_buf in = {vdrv_alloc(&rig->drv, 8, 1), 8, true};
+    vdrv_send(&rig->drv.q[VIRTIO_CONSOLE_RX], &in, 1);
+    rig_step(rig);
+    cr_expect_eq(fake_chr_type(&rig->chr, "hi", 2), 2);
+    rig_step(rig);
+    cr_expect(vdrv_used(&rig->drv.q[VIRTIO_CONSOLE_RX], &head, &len));
+    vdrv_reset(&rig->drv);
+    fake_chr_open(&rig->chr, SIZE_MAX / 2);
+    cr_expect_eq(rig->chr.out_bytes, 0);
 }
 
-OnEach(hostile_devices, h47_four_gib_in_one_chain)
+OnEachRig(hostile_devices, h47_four_gib_in_one_chain, rig_open_console_on(rig, on), rig_close(rig))
 {
-    struct rig rig;
     static struct vdrv_buf bufs[60];
     uint32_t head, len;
-    rig_open_console_on(&rig, on);
-    cr_assert(vdrv_start(&rig.drv, 0, 2, 64));
+    cr_assert(vdrv_start(&rig->drv, 0, 2, 64));
     for (unsigned i = 0; i < ARRAY_SIZE(bufs); i++) /* the same 2 MiB again and again */
         bufs[i] = (struct vdrv_buf){0, RIG_HOLE_GPA, false};
-    cr_assert_geq(vdrv_send(&rig.drv.q[VIRTIO_CONSOLE_TX], bufs, ARRAY_SIZE(bufs)), 0);
-    rig_step(&rig);
-    cr_expect_eq(rig.chr.out_bytes, ARRAY_SIZE(bufs) * RIG_HOLE_GPA);
-    cr_expect(vdrv_used(&rig.drv.q[VIRTIO_CONSOLE_TX], &head, &len));
-    rig_close(&rig);
+    cr_assert_geq(vdrv_send(&rig->drv.q[VIRTIO_CONSOLE_TX], bufs, ARRAY_SIZE(bufs)), 0);
+    rig_step(rig);
+    cr_expect_eq(rig->chr.out_bytes, ARRAY_SIZE(bufs) * RIG_HOLE_GPA);
+    cr_expect(vdrv_used(&rig->drv.q[VIRTIO_CONSOLE_TX], &head, &len));
 }
 
-OnEach(hostile_devices, h47_resize_during_a_reset)
+OnEachRig(hostile_devices, h47_resize_during_a_reset, rig_open_console_on(rig, on), rig_close(rig))
 {
-    struct rig rig;
-    rig_open_console_on(&rig, on);
     for (unsigned i = 0; i < 50; i++) {
-        cr_assert(vdrv_start(&rig.drv, VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE), 2, 8));
-        vdrv_set_status(&rig.drv, 0);
-        rig_config_irqs(&rig);
-        rig.chr.backend.handler->on_resize(rig.chr.backend.handler->ctx, (uint16_t)i, 1);
-        cr_expect_eq(rig_config_irqs(&rig), 0);
+        cr_assert(vdrv_start(&rig->drv, VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE), 2, 8));
+        vdrv_set_status(&rig->drv, 0);
+        rig_config_irqs(rig);
+        rig->chr.backend.handler->on_resize(rig->chr.backend.handler->ctx, (uint16_t)i, 1);
+        cr_expect_eq(rig_config_irqs(rig), 0);
     }
-    rig_close(&rig);
 }
 
 /* ---- entropy ---- */
 
-OnEach(hostile_devices, h48_requests_of_all_memory)
+OnEachRig(hostile_devices, h48_requests_of_all_memory, rig_open_rng_on(rig, on), rig_close(rig))
 {
-    struct rig rig;
     uint32_t head, len;
-    rig_open_rng_on(&rig, on);
-    cr_assert(vdrv_start(&rig.drv, VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC), 1, 256));
-    struct vdrv_queue *q = &rig.drv.q[0];
+    cr_assert(vdrv_start(&rig->drv, VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC), 1, 256));
+    struct vdrv_queue *q = &rig->drv.q[0];
     struct vdrv_buf bufs[64];
     for (unsigned i = 0; i < 64; i++) /* above the hole, where no ring is */
         bufs[i] = (struct vdrv_buf){RIG_HOLE_END_GPA, 0x200000, true};
@@ -552,59 +478,52 @@ OnEach(hostile_devices, h48_requests_of_all_memory)
     for (; vdrv_add_indirect(q, bufs, 64) >= 0; sent++)
         ;
     vdrv_kick(q);
-    rig_step(&rig);
+    rig_step(rig);
     for (; vdrv_used(q, &head, &len); taken++)
         cr_expect_eq(len, VIRTIO_RNG_REQUEST_BYTES);
     cr_expect_eq(taken, sent);
-    cr_expect_eq(rig.random.given, (uint64_t)sent * VIRTIO_RNG_REQUEST_BYTES);
-    rig_close(&rig);
+    cr_expect_eq(rig->random.given, (uint64_t)sent * VIRTIO_RNG_REQUEST_BYTES);
 }
 
-OnEach(hostile_devices, h48_ten_thousand_requests)
+OnEachRig(hostile_devices, h48_ten_thousand_requests, rig_open_rng_on(rig, on), rig_close(rig))
 {
-    struct rig rig;
     uint32_t head, len;
-    rig_open_rng_on(&rig, on);
-    cr_assert(vdrv_start(&rig.drv, 0, 1, 256));
+    cr_assert(vdrv_start(&rig->drv, 0, 1, 256));
     struct vdrv_buf buf = {RIG_HOLE_END_GPA, 64, true};
     unsigned taken = 0;
     while (taken < 10000) {
-        while (vdrv_add(&rig.drv.q[0], &buf, 1) >= 0)
+        while (vdrv_add(&rig->drv.q[0], &buf, 1) >= 0)
             ;
-        vdrv_kick(&rig.drv.q[0]);
-        rig_step(&rig);
-        while (vdrv_used(&rig.drv.q[0], &head, &len))
+        vdrv_kick(&rig->drv.q[0]);
+        rig_step(rig);
+        while (vdrv_used(&rig->drv.q[0], &head, &len))
             taken++;
     }
-    cr_expect(!rig_is_broken(&rig));
-    rig_close(&rig);
+    cr_expect(!rig_is_broken(rig));
 }
 
 /* ---- the host fails ---- */
 
-OnEach(hostile_devices, h49_every_error_of_a_disk)
+OnRunning(hostile_devices, h49_every_error_of_a_disk)
 {
     static const int errors[] = {-EIO,   -ENOSPC, -EINTR, -EAGAIN, -ENOMEM,
                                  -EBADF, -EFBIG,  -EPERM, -ENODEV, -ETIMEDOUT};
     static const uint32_t types[] = {VIRTIO_BLK_T_IN, VIRTIO_BLK_T_OUT, VIRTIO_BLK_T_FLUSH};
-    struct rig rig;
-    hostile_open(&rig, on, NULL);
     for (unsigned e = 0; e < ARRAY_SIZE(errors); e++)
         for (unsigned t = 0; t < ARRAY_SIZE(types); t++) {
-            rig.disk.fail = errors[e];
-            rig.disk.hold = t == e % 3; /* at once, or when the device has gone to rest */
+            rig->disk.fail = errors[e];
+            rig->disk.hold = t == e % 3; /* at once, or when the device has gone to rest */
             struct blkreq req = {.type = types[t],
                                  .bytes = types[t] == VIRTIO_BLK_T_FLUSH ? 0 : 512,
                                  .data_write = types[t] == VIRTIO_BLK_T_IN};
-            cr_assert(blkreq_send(&rig, &req));
-            rig_step(&rig);
-            fake_blk_release(&rig.disk);
-            rig_step(&rig);
-            cr_expect_eq(blkreq_status(&rig, &req), VIRTIO_BLK_S_IOERR, "%s: type %u, error %d",
-                         rig_config_name(on), types[t], errors[e]);
+            cr_assert(blkreq_send(rig, &req));
+            rig_step(rig);
+            fake_blk_release(&rig->disk);
+            rig_step(rig);
+            cr_expect_eq(blkreq_status(rig, &req), VIRTIO_BLK_S_IOERR, "%s: type %u, error %d",
+                         rig_config_name(&rig->cfg), types[t], errors[e]);
             uint32_t head, len;
-            cr_assert(vdrv_used(&rig.drv.q[0], &head, &len));
+            cr_assert(vdrv_used(&rig->drv.q[0], &head, &len));
         }
-    cr_expect(!rig_is_broken(&rig), "the host's fault");
-    hostile_close(&rig);
+    cr_expect(!rig_is_broken(rig), "the host's fault");
 }

@@ -4,7 +4,8 @@
  * nothing crashes, hangs or grows, and the device works again after a reset.
  *
  * What is not about one ring's layout or one transport's registers runs on each of rig_variants,
- * and the guest shall see the same: OnEach(). OnSplit() and OnPacked() are about one ring.
+ * and the guest shall see the same: OnEach(), or with a disk that runs OnRunning(). OnSplit(),
+ * OnPacked(), OnRunningSplit() and OnRunningPacked() are about one ring.
  */
 #ifndef MINIVET_TESTS_HOSTILE_H
 #define MINIVET_TESTS_HOSTILE_H
@@ -46,23 +47,47 @@ static inline unsigned hostile_fds(void)
 }
 
 /* No case leaves a file open; what memory it leaves the leak sanitizer finds. */
-#define ON_VARIANTS(suite, name, condition)                  \
+#define ON_VARIANTS(suite, name, condition, does)       \
+    Test(suite, name)                                   \
+    {                                                   \
+        const unsigned fds = hostile_fds();             \
+        for (unsigned v = 0; v < RIG_VARIANTS; v++) {   \
+            struct rig_config on[] = {rig_variants[v]}; \
+            if (condition) {                            \
+                does                                    \
+            }                                           \
+        }                                               \
+        cr_expect_eq(hostile_fds(), fds);               \
+    }
+#define BARE(suite, name, condition)                         \
     static void suite##_##name(const struct rig_config *on); \
-    Test(suite, name)                                        \
-    {                                                        \
-        const unsigned fds = hostile_fds();                  \
-        for (unsigned v = 0; v < RIG_VARIANTS; v++) {        \
-            const struct rig_config *on = &rig_variants[v];  \
-            if (condition)                                   \
-                suite##_##name(on);                          \
-        }                                                    \
-        cr_expect_eq(hostile_fds(), fds);                    \
-    }                                                        \
+    ON_VARIANTS(suite, name, condition, suite##_##name(on);) \
     static void suite##_##name(const struct rig_config *on)
 
-#define OnEach(suite, name)   ON_VARIANTS(suite, name, true)
-#define OnSplit(suite, name)  ON_VARIANTS(suite, name, !on->packed)
-#define OnPacked(suite, name) ON_VARIANTS(suite, name, on->packed)
+#define OnEach(suite, name)   BARE(suite, name, true)
+#define OnSplit(suite, name)  BARE(suite, name, !on->packed)
+#define OnPacked(suite, name) BARE(suite, name, on->packed)
+
+/* The same with a rig that `open` has made; both are expressions of `rig`, and `open` of `on`. */
+#define ON_OPEN(suite, name, condition, open, close)                                      \
+    static void suite##_##name(struct rig *rig);                                          \
+    ON_VARIANTS(suite, name, condition, struct rig bench; struct rig *rig = &bench; open; \
+                suite##_##name(rig); close;)                                              \
+    static void suite##_##name(struct rig *rig)
+#define OnEachRig(suite, name, open, close) ON_OPEN(suite, name, true, open, close)
+/* A disk that `open` has made. */
+#define OnEachDisk(suite, name, ...) ON_OPEN(suite, name, true, (__VA_ARGS__), hostile_close(rig))
+
+/* A disk whose queue runs, with a page of guest memory. */
+#define ON_RUNNING(suite, name, condition)                                                     \
+    static void suite##_##name(struct rig *rig, uint64_t gpa);                                 \
+    ON_VARIANTS(suite, name, condition, struct rig rig; uint64_t gpa = 0;                      \
+                hostile_open(&rig, on, &gpa); suite##_##name(&rig, gpa); hostile_close(&rig);) \
+    static void suite##_##name(struct rig *rig, __attribute__((unused)) uint64_t gpa)
+#define OnRunning(suite, name)       ON_RUNNING(suite, name, true)
+#define OnRunningMmio(suite, name)   ON_RUNNING(suite, name, v == 0)
+#define OnRunningSplit(suite, name)  ON_RUNNING(suite, name, !on->packed)
+#define OnRunningPacked(suite, name) ON_RUNNING(suite, name, on->packed)
 
 /* A disk whose queue runs, with a page of guest memory in *gpa if it is asked for. */
 static inline void hostile_open(struct rig *rig, const struct rig_config *on, uint64_t *gpa)

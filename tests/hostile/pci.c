@@ -5,7 +5,11 @@
 #include "core/ports/pci.h"
 #include "tests/unit/virtio_pci_util.h"
 
-#define OnPci(suite, name) ON_VARIANTS(suite, name, on->transport >= RIG_PCI)
+#define ON_PCI                     (on->transport >= RIG_PCI)
+#define OnPci(suite, name)         BARE(suite, name, ON_PCI)
+#define OnMsix(suite, name)        BARE(suite, name, ON_PCI && !on->intx)
+#define OnRunningPci(suite, name)  ON_RUNNING(suite, name, ON_PCI)
+#define OnRunningMsix(suite, name) ON_RUNNING(suite, name, ON_PCI && !on->intx)
 
 #define MSIX_CTRL 2u
 #define MSIX_ON   0x8000u
@@ -77,10 +81,8 @@ OnPci(hostile_pci, h34_bars_moved_while_requests_are_in_flight)
 }
 
 /* Every place of the BAR of table and pending bits, in every width, aligned or not. */
-OnPci(hostile_pci, h35_any_access_to_table_and_pending_bits)
+OnMsix(hostile_pci, h35_any_access_to_table_and_pending_bits)
 {
-    if (on->intx)
-        return;
     struct rig rig;
     uint64_t value;
     struct blkreq req = open_busy(&rig, on);
@@ -95,52 +97,42 @@ OnPci(hostile_pci, h35_any_access_to_table_and_pending_bits)
 }
 
 /* Masks, messages and the switch change between a request and its interrupt. */
-OnPci(hostile_pci, h35_vectors_changed_with_interrupts_in_flight)
+OnRunningMsix(hostile_pci, h35_vectors_changed_with_interrupts_in_flight)
 {
-    if (on->intx)
-        return;
-    struct rig rig;
-    hostile_open(&rig, on, NULL);
-    const unsigned ctrl = rig.drv.pci.msix_cap + MSIX_CTRL;
-    const uint32_t where = config_get(&rig, rig.drv.pci.msix_cap + 4, 4);
-    const uint64_t table = rig.drv.pci.bar_gpa[where & 7] + (where & ~UINT32_C(7));
+    const unsigned ctrl = rig->drv.pci.msix_cap + MSIX_CTRL;
+    const uint32_t where = config_get(rig, rig->drv.pci.msix_cap + 4, 4);
+    const uint64_t table = rig->drv.pci.bar_gpa[where & 7] + (where & ~UINT32_C(7));
     for (unsigned i = 0; i < 500; i++) {
         uint32_t head, len;
-        rig.disk.hold = true;
+        rig->disk.hold = true;
         struct blkreq req = {.bytes = 512, .data_write = true};
-        uint64_t heap_gpa = rig.drv.heap_gpa;
-        cr_assert(blkreq_send(&rig, &req));
-        rig_step(&rig);
-        config_set(&rig, ctrl, 2, i % 4 * MSIX_MASK); /* off, masked, on, on and masked */
-        bus_write(rig.bus, table + 16 * (i % 3) + 12, 4, i / 4 % 2);
-        bus_write(rig.bus, table + 16 * (i % 3), 4, i % 5 == 0 ? UINT32_MAX : VDRV_MSI_GPA);
-        bus_write(rig.bus, table + 16 * (i % 3) + 4, 4, i % 7 == 0 ? UINT32_MAX : 0);
-        fake_blk_release(&rig.disk);
-        rig_step(&rig);
-        cr_assert(vdrv_used(&rig.drv.q[0], &head, &len), "round %u", i);
-        rig.drv.heap_gpa = heap_gpa;
+        uint64_t heap_gpa = rig->drv.heap_gpa;
+        cr_assert(blkreq_send(rig, &req));
+        rig_step(rig);
+        config_set(rig, ctrl, 2, i % 4 * MSIX_MASK); /* off, masked, on, on and masked */
+        bus_write(rig->bus, table + 16 * (i % 3) + 12, 4, i / 4 % 2);
+        bus_write(rig->bus, table + 16 * (i % 3), 4, i % 5 == 0 ? UINT32_MAX : VDRV_MSI_GPA);
+        bus_write(rig->bus, table + 16 * (i % 3) + 4, 4, i % 7 == 0 ? UINT32_MAX : 0);
+        fake_blk_release(&rig->disk);
+        rig_step(rig);
+        cr_assert(vdrv_used(&rig->drv.q[0], &head, &len), "round %u", i);
+        rig->drv.heap_gpa = heap_gpa;
     }
-    rig_find_device(&rig);
-    hostile_close(&rig);
+    rig_find_device(rig);
 }
 
 /* Queues and the configuration point at every vector: those that there are, and no others. */
-OnPci(hostile_pci, h35_vectors_beyond_the_table)
+OnRunningMsix(hostile_pci, h35_vectors_beyond_the_table)
 {
-    if (on->intx)
-        return;
-    struct rig rig;
-    hostile_open(&rig, on, NULL);
-    const uint32_t count = (config_get(&rig, rig.drv.pci.msix_cap + MSIX_CTRL, 2) & 0x7ff) + 1;
-    common_set(&rig, VIRTIO_PCI_COMMON_queue_select, 2, 0);
+    const uint32_t count = (config_get(rig, rig->drv.pci.msix_cap + MSIX_CTRL, 2) & 0x7ff) + 1;
+    common_set(rig, VIRTIO_PCI_COMMON_queue_select, 2, 0);
     for (uint32_t v = 0; v <= UINT16_MAX; v++) {
         const uint32_t kept = v < count ? v : 0xffff;
-        common_set(&rig, VIRTIO_PCI_COMMON_queue_msix_vector, 2, v);
-        cr_assert_eq(common_get(&rig, VIRTIO_PCI_COMMON_queue_msix_vector, 2), kept);
-        common_set(&rig, VIRTIO_PCI_COMMON_config_msix_vector, 2, v);
-        cr_assert_eq(common_get(&rig, VIRTIO_PCI_COMMON_config_msix_vector, 2), kept);
+        common_set(rig, VIRTIO_PCI_COMMON_queue_msix_vector, 2, v);
+        cr_assert_eq(common_get(rig, VIRTIO_PCI_COMMON_queue_msix_vector, 2), kept);
+        common_set(rig, VIRTIO_PCI_COMMON_config_msix_vector, 2, v);
+        cr_assert_eq(common_get(rig, VIRTIO_PCI_COMMON_config_msix_vector, 2), kept);
     }
-    hostile_close(&rig);
 }
 
 /* The access window at every BAR, next to every end, with lengths that are none. */
@@ -186,32 +178,30 @@ OnPci(hostile_pci, h37_any_access_to_configuration_space)
 }
 
 /* Decoding and bus mastering go off and on while requests are on their way, and none is lost. */
-OnPci(hostile_pci, h37_command_bits_toggled_while_requests_run)
+OnRunningPci(hostile_pci, h37_command_bits_toggled_while_requests_run)
 {
-    struct rig rig;
-    hostile_open(&rig, on, NULL);
     const uint32_t all = PCI_CMD_IO | PCI_CMD_MEMORY | PCI_CMD_MASTER;
     for (uint32_t i = 0; i < 64; i++) {
         uint32_t head, len;
-        rig.disk.hold = i & 8;
-        uint64_t heap_gpa = rig.drv.heap_gpa;
+        rig->disk.hold = i & 8;
+        uint64_t heap_gpa = rig->drv.heap_gpa;
         struct blkreq req = {.bytes = 512, .data_write = true};
-        config_set(&rig, PCI_REG_COMMAND, 2, i / 16 & 1 ? i & all : all);
-        cr_assert(blkreq_send(&rig, &req));
-        rig_step(&rig);
-        config_set(&rig, PCI_REG_COMMAND, 2, i & all);
-        if (rig.disk.hold)
-            fake_blk_release(&rig.disk);
-        rig_step(&rig);
-        config_set(&rig, PCI_REG_COMMAND, 2, all);
-        vdrv_notify(&rig.drv.q[0]);
-        rig_step(&rig);
-        if (rig.disk.hold)
-            fake_blk_release(&rig.disk);
-        rig_step(&rig);
-        cr_assert(vdrv_used(&rig.drv.q[0], &head, &len), "%s: round %u", rig_config_name(on), i);
-        cr_expect_eq(blkreq_status(&rig, &req), VIRTIO_BLK_S_OK);
-        rig.drv.heap_gpa = heap_gpa;
+        config_set(rig, PCI_REG_COMMAND, 2, i / 16 & 1 ? i & all : all);
+        cr_assert(blkreq_send(rig, &req));
+        rig_step(rig);
+        config_set(rig, PCI_REG_COMMAND, 2, i & all);
+        if (rig->disk.hold)
+            fake_blk_release(&rig->disk);
+        rig_step(rig);
+        config_set(rig, PCI_REG_COMMAND, 2, all);
+        vdrv_notify(&rig->drv.q[0]);
+        rig_step(rig);
+        if (rig->disk.hold)
+            fake_blk_release(&rig->disk);
+        rig_step(rig);
+        cr_assert(vdrv_used(&rig->drv.q[0], &head, &len), "%s: round %u",
+                  rig_config_name(&rig->cfg), i);
+        cr_expect_eq(blkreq_status(rig, &req), VIRTIO_BLK_S_OK);
+        rig->drv.heap_gpa = heap_gpa;
     }
-    hostile_close(&rig);
 }

@@ -9,15 +9,13 @@
 #define RING_FEATURES (VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX))
 
 /* Two queues in the same memory: each takes what the other one is given, and what it gives back. */
-OnEach(hostile_queues, h08_two_queues_in_one_place)
+OnEachRig(hostile_queues, h08_two_queues_in_one_place, rig_open_echo_on(rig, on), rig_close(rig))
 {
-    struct rig rig;
-    rig_open_echo_on(&rig, on);
     for (unsigned i = 0; i < 64; i++) {
-        cr_assert(vdrv_negotiate(&rig.drv, RING_FEATURES));
-        vdrv_queue_alloc(&rig.drv, 0, HOSTILE_SIZE);
-        vdrv_queue_alloc(&rig.drv, 1, HOSTILE_SIZE);
-        struct vdrv_queue *a = &rig.drv.q[0], *b = &rig.drv.q[1];
+        cr_assert(vdrv_negotiate(&rig->drv, RING_FEATURES));
+        vdrv_queue_alloc(&rig->drv, 0, HOSTILE_SIZE);
+        vdrv_queue_alloc(&rig->drv, 1, HOSTILE_SIZE);
+        struct vdrv_queue *a = &rig->drv.q[0], *b = &rig->drv.q[1];
         /* By turns the same parts, and one's part where the other has another one. */
         uint64_t *parts[] = {&b->desc_gpa, &b->avail_gpa, &b->used_gpa};
         const uint64_t others[] = {a->desc_gpa, a->avail_gpa & ~UINT64_C(15),
@@ -25,28 +23,27 @@ OnEach(hostile_queues, h08_two_queues_in_one_place)
         for (unsigned p = 0; p < 3; p++)
             if (i >> p & 1)
                 *parts[p] = others[(p + i / 8) % 3];
-        vdrv_queue_write(&rig.drv, 0);
-        vdrv_queue_write(&rig.drv, 1);
-        vdrv_driver_ok(&rig.drv);
-        uint64_t gpa = vdrv_alloc(&rig.drv, 64, 16);
+        vdrv_queue_write(&rig->drv, 0);
+        vdrv_queue_write(&rig->drv, 1);
+        vdrv_driver_ok(&rig->drv);
+        uint64_t gpa = vdrv_alloc(&rig->drv, 64, 16);
         struct vdrv_buf bufs[] = {{gpa, 16, false}, {gpa + 32, 16, true}};
         for (unsigned n = 0; n < 6; n++) {
             vdrv_send(a, bufs, 2);
             vdrv_notify(b);
-            rig_step(&rig);
+            rig_step(rig);
         }
     }
     /* And each is its own again. */
-    cr_assert(vdrv_start(&rig.drv, RING_FEATURES, 2, HOSTILE_SIZE));
+    cr_assert(vdrv_start(&rig->drv, RING_FEATURES, 2, HOSTILE_SIZE));
     for (unsigned q = 0; q < 2; q++) {
-        uint64_t gpa = vdrv_alloc(&rig.drv, 64, 16);
+        uint64_t gpa = vdrv_alloc(&rig->drv, 64, 16);
         uint32_t head, len;
-        vdrv_send(&rig.drv.q[q], (struct vdrv_buf[]){{gpa, 16, false}, {gpa + 32, 16, true}}, 2);
-        rig_step(&rig);
-        cr_expect(vdrv_used(&rig.drv.q[q], &head, &len));
+        vdrv_send(&rig->drv.q[q], (struct vdrv_buf[]){{gpa, 16, false}, {gpa + 32, 16, true}}, 2);
+        rig_step(rig);
+        cr_expect(vdrv_used(&rig->drv.q[q], &head, &len));
         cr_expect_eq(len, 16);
     }
-    rig_close(&rig);
 }
 
 /* A vCPU that publishes as fast as the device serves: on the loop, so that it is never late. */

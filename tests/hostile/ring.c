@@ -11,228 +11,182 @@
 #define WRITE    VIRTQ_DESC_F_WRITE
 #define INDIRECT VIRTQ_DESC_F_INDIRECT
 
-OnSplit(hostile_ring, h01_cycle_of_one_and_of_two)
+OnRunningSplit(hostile_ring, h01_cycle_of_one_and_of_two)
 {
-    struct rig rig;
-    uint64_t gpa;
-    hostile_open(&rig, on, &gpa);
-    hostile_desc(&rig, 0, gpa, 16, NEXT, 0);
-    hostile_publish(&rig, 0);
-    hostile_expect_broken(&rig, "self-cycle");
-    hostile_restart(&rig, &gpa);
-    hostile_desc(&rig, 3, gpa, 16, NEXT, 5);
-    hostile_desc(&rig, 5, gpa, 16, NEXT, 3);
-    hostile_publish(&rig, 3);
-    hostile_expect_broken(&rig, "cycle of two");
-    hostile_close(&rig);
+    hostile_desc(rig, 0, gpa, 16, NEXT, 0);
+    hostile_publish(rig, 0);
+    hostile_expect_broken(rig, "self-cycle");
+    hostile_restart(rig, &gpa);
+    hostile_desc(rig, 3, gpa, 16, NEXT, 5);
+    hostile_desc(rig, 5, gpa, 16, NEXT, 3);
+    hostile_publish(rig, 3);
+    hostile_expect_broken(rig, "cycle of two");
 }
 
-OnSplit(hostile_ring, h01_cycle_of_empty_buffers)
+OnRunningSplit(hostile_ring, h01_cycle_of_empty_buffers)
 {
-    struct rig rig;
-    hostile_open(&rig, on, NULL);
-    hostile_desc(&rig, 0, 0, 0, NEXT, 1);
-    hostile_desc(&rig, 1, 0, 0, NEXT, 0);
-    hostile_publish(&rig, 0);
-    hostile_expect_broken(&rig, "cycle");
-    hostile_close(&rig);
+    hostile_desc(rig, 0, 0, 0, NEXT, 1);
+    hostile_desc(rig, 1, 0, 0, NEXT, 0);
+    hostile_publish(rig, 0);
+    hostile_expect_broken(rig, "cycle");
 }
 
-OnSplit(hostile_ring, h01_cycle_in_an_indirect_table)
+OnRunningSplit(hostile_ring, h01_cycle_in_an_indirect_table)
 {
-    struct rig rig;
-    uint64_t gpa;
-    hostile_open(&rig, on, &gpa);
-    uint8_t *table = vdrv_ptr(&rig.drv, gpa, 32);
+    uint8_t *table = vdrv_ptr(&rig->drv, gpa, 32);
     vdrv_desc_put(table, 0, gpa + 64, 1, NEXT, 1);
     vdrv_desc_put(table, 1, gpa + 64, 1, NEXT, 0);
-    hostile_desc(&rig, 0, gpa, 32, INDIRECT, 0);
-    hostile_publish(&rig, 0);
-    hostile_expect_broken(&rig, "indirect cycle");
-    hostile_close(&rig);
+    hostile_desc(rig, 0, gpa, 32, INDIRECT, 0);
+    hostile_publish(rig, 0);
+    hostile_expect_broken(rig, "indirect cycle");
 }
 
-OnEach(hostile_ring, h02_chain_as_long_as_the_queue)
+OnRunning(hostile_ring, h02_chain_as_long_as_the_queue)
 {
-    struct rig rig;
-    hostile_open(&rig, on, NULL);
     /* 16 bytes of header in 14 buffers, 512 bytes of data, status: 16 buffers. */
     struct blkreq req = {.bytes = 512, .data_write = true};
-    req.data_gpa = vdrv_alloc(&rig.drv, 512, 16);
-    uint64_t header = vdrv_alloc(&rig.drv, 16, 16), status = vdrv_alloc(&rig.drv, 1, 1);
-    *(uint8_t *)vdrv_ptr(&rig.drv, status, 1) = BLKREQ_NO_STATUS;
+    req.data_gpa = vdrv_alloc(&rig->drv, 512, 16);
+    uint64_t header = vdrv_alloc(&rig->drv, 16, 16), status = vdrv_alloc(&rig->drv, 1, 1);
+    *(uint8_t *)vdrv_ptr(&rig->drv, status, 1) = BLKREQ_NO_STATUS;
     struct vdrv_buf bufs[HOSTILE_SIZE] = {{header, 3, false}};
     for (unsigned i = 1; i < 14; i++)
         bufs[i] = (struct vdrv_buf){header + 2 + i, 1, false};
     bufs[14] = (struct vdrv_buf){req.data_gpa, 512, true};
     bufs[15] = (struct vdrv_buf){status, 1, true};
-    cr_assert_geq(vdrv_send(&rig.drv.q[0], bufs, HOSTILE_SIZE), 0);
-    rig_step(&rig);
-    cr_expect(!rig_is_broken(&rig));
-    cr_expect_eq(*(uint8_t *)vdrv_ptr(&rig.drv, status, 1), VIRTIO_BLK_S_OK);
-    hostile_close(&rig);
+    cr_assert_geq(vdrv_send(&rig->drv.q[0], bufs, HOSTILE_SIZE), 0);
+    rig_step(rig);
+    cr_expect(!rig_is_broken(rig));
+    cr_expect_eq(*(uint8_t *)vdrv_ptr(&rig->drv, status, 1), VIRTIO_BLK_S_OK);
 }
 
-OnSplit(hostile_ring, h02_chain_longer_than_the_queue)
+OnRunningSplit(hostile_ring, h02_chain_longer_than_the_queue)
 {
-    struct rig rig;
-    uint64_t gpa;
-    hostile_open(&rig, on, &gpa);
-    uint8_t *table = vdrv_ptr(&rig.drv, gpa, 272);
+    uint8_t *table = vdrv_ptr(&rig->drv, gpa, 272);
     for (unsigned i = 0; i <= HOSTILE_SIZE; i++)
         vdrv_desc_put(table, i, gpa + 2048, 1, i < HOSTILE_SIZE ? NEXT : 0, i + 1);
-    hostile_desc(&rig, 0, gpa, 16 * (HOSTILE_SIZE + 1), INDIRECT, 0);
-    hostile_publish(&rig, 0);
-    hostile_expect_broken(&rig, "17 in a queue of 16");
+    hostile_desc(rig, 0, gpa, 16 * (HOSTILE_SIZE + 1), INDIRECT, 0);
+    hostile_publish(rig, 0);
+    hostile_expect_broken(rig, "17 in a queue of 16");
 
     /* 15 direct ones, then a table of 2: neither alone is too long. */
-    hostile_restart(&rig, &gpa);
-    table = vdrv_ptr(&rig.drv, gpa, 32);
+    hostile_restart(rig, &gpa);
+    table = vdrv_ptr(&rig->drv, gpa, 32);
     vdrv_desc_put(table, 0, gpa + 2048, 1, NEXT, 1);
     vdrv_desc_put(table, 1, gpa + 2048, 1, 0, 0);
     for (unsigned i = 0; i < HOSTILE_SIZE - 1; i++)
-        hostile_desc(&rig, i, gpa + 2048, 1, NEXT, i + 1);
-    hostile_desc(&rig, HOSTILE_SIZE - 1, gpa, 32, INDIRECT, 0);
-    hostile_publish(&rig, 0);
-    hostile_expect_broken(&rig, "15 and 2");
-    hostile_close(&rig);
+        hostile_desc(rig, i, gpa + 2048, 1, NEXT, i + 1);
+    hostile_desc(rig, HOSTILE_SIZE - 1, gpa, 32, INDIRECT, 0);
+    hostile_publish(rig, 0);
+    hostile_expect_broken(rig, "15 and 2");
 }
 
-OnSplit(hostile_ring, h03_next_outside_of_the_table)
+OnRunningSplit(hostile_ring, h03_next_outside_of_the_table)
 {
     static const uint16_t bad[] = {HOSTILE_SIZE, HOSTILE_SIZE + 1, 0xffff};
-    struct rig rig;
-    uint64_t gpa;
-    hostile_open(&rig, on, &gpa);
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
-        hostile_desc(&rig, 0, gpa, 16, NEXT, bad[i]);
-        hostile_publish(&rig, 0);
-        hostile_expect_broken(&rig, "next");
-        hostile_restart(&rig, &gpa);
-        uint8_t *table = vdrv_ptr(&rig.drv, gpa, 32);
+        hostile_desc(rig, 0, gpa, 16, NEXT, bad[i]);
+        hostile_publish(rig, 0);
+        hostile_expect_broken(rig, "next");
+        hostile_restart(rig, &gpa);
+        uint8_t *table = vdrv_ptr(&rig->drv, gpa, 32);
         vdrv_desc_put(table, 0, gpa + 64, 16, NEXT, i == 0 ? 2 : bad[i]);
-        hostile_desc(&rig, 0, gpa, 32, INDIRECT, 0);
-        hostile_publish(&rig, 0);
-        hostile_expect_broken(&rig, "next in an indirect table");
-        hostile_restart(&rig, &gpa);
+        hostile_desc(rig, 0, gpa, 32, INDIRECT, 0);
+        hostile_publish(rig, 0);
+        hostile_expect_broken(rig, "next in an indirect table");
+        hostile_restart(rig, &gpa);
     }
-    hostile_close(&rig);
 }
 
-OnSplit(hostile_ring, h04_head_outside_of_the_table)
+OnRunningSplit(hostile_ring, h04_head_outside_of_the_table)
 {
     static const uint16_t bad[] = {HOSTILE_SIZE, HOSTILE_SIZE + 1, 0x8000, 0xffff};
-    struct rig rig;
-    uint64_t gpa;
-    hostile_open(&rig, on, &gpa);
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
-        hostile_publish(&rig, bad[i]);
-        hostile_expect_broken(&rig, "head");
-        hostile_restart(&rig, &gpa);
+        hostile_publish(rig, bad[i]);
+        hostile_expect_broken(rig, "head");
+        hostile_restart(rig, &gpa);
     }
-    hostile_close(&rig);
 }
 
-OnSplit(hostile_ring, h05_available_index_jumps)
+OnRunningSplit(hostile_ring, h05_available_index_jumps)
 {
     static const uint16_t jumps[] = {HOSTILE_SIZE + 1, 0x7fff, 0x8000, 0xffff};
-    struct rig rig;
-    uint64_t gpa;
-    hostile_open(&rig, on, &gpa);
     for (unsigned i = 0; i < ARRAY_SIZE(jumps); i++) {
         /* 0xffff is one back. */
-        rig.drv.q[0].avail_idx = (uint16_t)(rig.drv.q[0].avail_idx + jumps[i]);
-        vdrv_kick(&rig.drv.q[0]);
-        rig_step(&rig);
-        hostile_expect_broken(&rig, "index");
-        hostile_restart(&rig, &gpa);
+        rig->drv.q[0].avail_idx = (uint16_t)(rig->drv.q[0].avail_idx + jumps[i]);
+        vdrv_kick(&rig->drv.q[0]);
+        rig_step(rig);
+        hostile_expect_broken(rig, "index");
+        hostile_restart(rig, &gpa);
     }
-    hostile_close(&rig);
 }
 
-OnEach(hostile_ring, h05_available_index_crosses_65535)
+OnEachRig(hostile_ring, h05_available_index_crosses_65535, rig_open_rng_on(rig, on), rig_close(rig))
 {
-    struct rig rig;
     uint32_t head, len;
-    rig_open_rng_on(&rig, on);
-    cr_assert(vdrv_start(&rig.drv, HOSTILE_FEATURES & vdrv_offered(&rig.drv), 1, HOSTILE_SIZE));
-    struct vdrv_buf buf = {vdrv_alloc(&rig.drv, 8, 8), 1, true};
+    cr_assert(vdrv_start(&rig->drv, HOSTILE_FEATURES & vdrv_offered(&rig->drv), 1, HOSTILE_SIZE));
+    struct vdrv_buf buf = {vdrv_alloc(&rig->drv, 8, 8), 1, true};
     for (unsigned i = 0; i < 70000; i++) {
-        vdrv_send(&rig.drv.q[0], &buf, 1);
-        rig_step(&rig);
-        cr_assert(vdrv_used(&rig.drv.q[0], &head, &len), "chain %u", i);
+        vdrv_send(&rig->drv.q[0], &buf, 1);
+        rig_step(rig);
+        cr_assert(vdrv_used(&rig->drv.q[0], &head, &len), "chain %u", i);
     }
-    cr_expect(!rig_is_broken(&rig));
-    rig_close(&rig);
+    cr_expect(!rig_is_broken(rig));
 }
 
-OnSplit(hostile_ring, h06_head_published_while_in_flight)
+OnRunningSplit(hostile_ring, h06_head_published_while_in_flight)
 {
-    struct rig rig;
-    hostile_open(&rig, on, NULL);
-    rig.disk.hold = true;
+    rig->disk.hold = true;
     struct blkreq req = {.bytes = 512, .data_write = true};
-    blkreq_send(&rig, &req);
-    rig_step(&rig);
-    cr_assert_eq(rig.disk.out, 1);
-    hostile_publish(&rig, (uint16_t)req.head);
-    hostile_expect_broken(&rig, "the same head");
-    cr_expect_eq(rig.disk.out, 1, "not submitted again");
-    fake_blk_release(&rig.disk);
-    rig_step(&rig);
-    cr_expect_eq(vdrv_used_idx(&rig.drv.q[0]), 0, "a broken ring is not written");
-    hostile_close(&rig);
+    blkreq_send(rig, &req);
+    rig_step(rig);
+    cr_assert_eq(rig->disk.out, 1);
+    hostile_publish(rig, (uint16_t)req.head);
+    hostile_expect_broken(rig, "the same head");
+    cr_expect_eq(rig->disk.out, 1, "not submitted again");
+    fake_blk_release(&rig->disk);
+    rig_step(rig);
+    cr_expect_eq(vdrv_used_idx(&rig->drv.q[0]), 0, "a broken ring is not written");
 }
 
-OnSplit(hostile_ring, h06_head_published_twice_at_once)
+OnRunningSplit(hostile_ring, h06_head_published_twice_at_once)
 {
-    struct rig rig;
-    hostile_open(&rig, on, NULL);
-    rig.disk.hold = true;
+    rig->disk.hold = true;
     struct blkreq req = {.bytes = 512, .data_write = true};
-    blkreq_send(&rig, &req);
-    hostile_publish(&rig, (uint16_t)req.head);
-    hostile_expect_broken(&rig, "the same head");
-    hostile_close(&rig);
+    blkreq_send(rig, &req);
+    hostile_publish(rig, (uint16_t)req.head);
+    hostile_expect_broken(rig, "the same head");
 }
 
-OnSplit(hostile_ring, h07_used_ring_overwritten_by_the_guest)
+OnRunningSplit(hostile_ring, h07_used_ring_overwritten_by_the_guest)
 {
-    struct rig rig;
     uint32_t head, len;
-    hostile_open(&rig, on, NULL);
-    struct vdrv_queue *q = &rig.drv.q[0];
+    struct vdrv_queue *q = &rig->drv.q[0];
     for (unsigned i = 0; i < 40; i++) {
         memset(q->used, 0xa5 + (int)i, VIRTQ_USED_BYTES(HOSTILE_SIZE));
         struct blkreq req = {.sector = i, .bytes = 512, .data_write = true};
-        blkreq_send(&rig, &req);
-        rig_step(&rig);
-        cr_assert_eq(blkreq_status(&rig, &req), VIRTIO_BLK_S_OK);
+        blkreq_send(rig, &req);
+        rig_step(rig);
+        cr_assert_eq(blkreq_status(rig, &req), VIRTIO_BLK_S_OK);
         cr_assert_eq(vdrv_used_idx(q), i + 1, "the device knows its own index");
         cr_assert(vdrv_used(q, &head, &len));
         cr_assert_eq(len, 513);
     }
-    hostile_close(&rig);
 }
 
-OnEach(hostile_ring, h08_device_writes_its_own_rings)
+OnRunning(hostile_ring, h08_device_writes_its_own_rings)
 {
-    struct rig rig;
-    uint64_t gpa;
-    hostile_open(&rig, on, &gpa);
-    struct vdrv_queue *q = &rig.drv.q[0];
+    struct vdrv_queue *q = &rig->drv.q[0];
     const uint64_t targets[] = {q->desc_gpa, q->avail_gpa & ~UINT64_C(15), q->used_gpa};
     for (unsigned i = 0; i < ARRAY_SIZE(targets); i++) {
-        memset(rig.disk.bytes, 0xff, 1024);
+        memset(rig->disk.bytes, 0xff, 1024);
         struct blkreq req = {.bytes = 512, .data_write = true, .data_gpa = targets[i]};
-        blkreq_send(&rig, &req);
-        rig_step(&rig);
+        blkreq_send(rig, &req);
+        rig_step(rig);
         vdrv_kick(q);
-        rig_step(&rig);
-        cr_assert(hostile_recovers(&rig));
-        hostile_restart(&rig, &gpa);
+        rig_step(rig);
+        cr_assert(hostile_recovers(rig));
+        hostile_restart(rig, &gpa);
     }
-    hostile_close(&rig);
 }
 
 OnSplit(hostile_ring, h08_rings_on_top_of_each_other)
@@ -279,47 +233,41 @@ static void *edit(void *arg)
     return NULL;
 }
 
-OnSplit(hostile_ring, h09_descriptors_edited_after_publishing)
+OnRunningSplit(hostile_ring, h09_descriptors_edited_after_publishing)
 {
-    struct rig rig;
     if (RACES_ON_PURPOSE)
         cr_skip_test("the guest's race is the point");
-    hostile_open(&rig, on, NULL);
-    struct editor e = {.rig = &rig, .gpa = rig.drv.q[0].desc_gpa};
+    struct editor e = {.rig = rig, .gpa = rig->drv.q[0].desc_gpa};
     pthread_t thread;
-    rig.drv.watch.host = NULL; /* the guest has another thread, which writes */
+    rig->drv.watch.host = NULL; /* the guest has another thread, which writes */
     cr_assert_eq(pthread_create(&thread, NULL, edit, &e), 0);
     unsigned served = 0;
     for (unsigned i = 0; i < 3000; i++) {
-        if (rig_is_broken(&rig)) {
-            cr_assert(vdrv_start(&rig.drv, HOSTILE_FEATURES, 1, HOSTILE_SIZE));
-            cr_assert_eq(rig.drv.q[0].desc_gpa, e.gpa);
+        if (rig_is_broken(rig)) {
+            cr_assert(vdrv_start(&rig->drv, HOSTILE_FEATURES, 1, HOSTILE_SIZE));
+            cr_assert_eq(rig->drv.q[0].desc_gpa, e.gpa);
         }
-        hostile_publish(&rig, (uint16_t)(i % HOSTILE_SIZE));
-        served += vdrv_used_idx(&rig.drv.q[0]);
+        hostile_publish(rig, (uint16_t)(i % HOSTILE_SIZE));
+        served += vdrv_used_idx(&rig->drv.q[0]);
     }
     atomic_store(&e.stop, true);
     pthread_join(thread, NULL);
     cr_expect_gt(served, 0, "some made sense");
-    hostile_close(&rig);
 }
 
-OnSplit(hostile_ring, h10_event_indices_are_garbage)
+OnRunningSplit(hostile_ring, h10_event_indices_are_garbage)
 {
-    struct rig rig;
     uint32_t head, len;
-    hostile_open(&rig, on, NULL);
-    struct vdrv_queue *q = &rig.drv.q[0];
+    struct vdrv_queue *q = &rig->drv.q[0];
     for (unsigned i = 0; i < 200; i++) {
         vdrv_used_event(q, (uint16_t)(i % 4 == 3 ? 0xdead : q->used_idx + i % 4 - 1));
         memset(q->used + VIRTQ_USED_AVAIL_EVENT(HOSTILE_SIZE), (int)i, 2);
         struct blkreq req = {.sector = i, .bytes = 512, .data_write = true};
-        blkreq_send(&rig, &req);
-        rig_step(&rig);
+        blkreq_send(rig, &req);
+        rig_step(rig);
         cr_assert(vdrv_used(q, &head, &len), "every kick is served");
     }
-    cr_expect(!rig_is_broken(&rig));
-    hostile_close(&rig);
+    cr_expect(!rig_is_broken(rig));
 }
 
 /* Publishes a chain more whenever the loop comes by. */
@@ -347,18 +295,15 @@ static void refill(void *ctx)
         evloop_defer(r->rig->loop, &r->defer);
 }
 
-OnEach(hostile_ring, h11_refill_without_end)
+OnEachRig(hostile_ring, h11_refill_without_end, rig_open_rng_on(rig, on), rig_close(rig))
 {
-    struct rig rig;
-    rig_open_rng_on(&rig, on);
-    cr_assert(vdrv_start(&rig.drv, 0, 1, 256));
-    struct refill r = {.rig = &rig, .defer = {.cb = refill, .ctx = &r}, .left = 20000};
-    evloop_defer(rig.loop, &r.defer);
-    rig_step(&rig);
+    cr_assert(vdrv_start(&rig->drv, 0, 1, 256));
+    struct refill r = {.rig = rig, .defer = {.cb = refill, .ctx = &r}, .left = 20000};
+    evloop_defer(rig->loop, &r.defer);
+    rig_step(rig);
     cr_expect_eq(r.left, 0);
     /* Between two turns of anyone else: one by the kick, one put off from before. */
     cr_expect_leq(r.most, 2 * VIRTIO_TURN_CHAINS);
-    rig_close(&rig);
 }
 
 /* Makes the available index grow and shrink while the device looks. */
@@ -373,56 +318,41 @@ static void *flicker(void *arg)
     return NULL;
 }
 
-OnSplit(hostile_ring, h11_index_that_flickers)
+OnRunningSplit(hostile_ring, h11_index_that_flickers)
 {
-    struct rig rig;
-    hostile_open(&rig, on, NULL);
-    struct editor e = {.rig = &rig};
+    struct editor e = {.rig = rig};
     pthread_t thread;
-    hostile_desc(&rig, 0, 0x30000, 1, WRITE, 0);
-    rig.drv.watch.host = NULL; /* the guest has another thread, which writes */
+    hostile_desc(rig, 0, 0x30000, 1, WRITE, 0);
+    rig->drv.watch.host = NULL; /* the guest has another thread, which writes */
     cr_assert_eq(pthread_create(&thread, NULL, flicker, &e), 0);
     for (unsigned i = 0; i < 2000; i++)
-        virtio_queue_serve(rig.dev, 0); /* returns */
+        virtio_queue_serve(rig->dev, 0); /* returns */
     atomic_store(&e.stop, true);
     pthread_join(thread, NULL);
-    hostile_close(&rig);
 }
 
-OnSplit(hostile_ring, h12_unknown_flags_are_ignored)
+OnRunningSplit(hostile_ring, h12_unknown_flags_are_ignored)
 {
-    struct rig rig;
-    uint64_t gpa;
-    hostile_open(&rig, on, &gpa);
-    hostile_desc(&rig, 0, gpa, 16, 0xfff8 | NEXT, 1);
-    hostile_desc(&rig, 1, gpa + 512, 513, 0xfff8 | WRITE, 0);
-    hostile_publish(&rig, 0);
-    cr_expect(!rig_is_broken(&rig));
-    cr_expect_eq(vdrv_used_idx(&rig.drv.q[0]), 1);
-    hostile_close(&rig);
+    hostile_desc(rig, 0, gpa, 16, 0xfff8 | NEXT, 1);
+    hostile_desc(rig, 1, gpa + 512, 513, 0xfff8 | WRITE, 0);
+    hostile_publish(rig, 0);
+    cr_expect(!rig_is_broken(rig));
+    cr_expect_eq(vdrv_used_idx(&rig->drv.q[0]), 1);
 }
 
-OnSplit(hostile_ring, h12_readable_after_writable)
+OnRunningSplit(hostile_ring, h12_readable_after_writable)
 {
-    struct rig rig;
-    uint64_t gpa;
-    hostile_open(&rig, on, &gpa);
-    hostile_desc(&rig, 0, gpa, 16, NEXT, 1);
-    hostile_desc(&rig, 1, gpa + 512, 512, WRITE | NEXT, 2);
-    hostile_desc(&rig, 2, gpa, 16, 0, 0);
-    hostile_publish(&rig, 0);
-    hostile_expect_broken(&rig, "order");
-    hostile_close(&rig);
+    hostile_desc(rig, 0, gpa, 16, NEXT, 1);
+    hostile_desc(rig, 1, gpa + 512, 512, WRITE | NEXT, 2);
+    hostile_desc(rig, 2, gpa, 16, 0, 0);
+    hostile_publish(rig, 0);
+    hostile_expect_broken(rig, "order");
 }
 
-OnSplit(hostile_ring, h12_next_on_what_should_be_last)
+OnRunningSplit(hostile_ring, h12_next_on_what_should_be_last)
 {
-    struct rig rig;
-    uint64_t gpa;
-    hostile_open(&rig, on, &gpa);
     for (unsigned i = 0; i < HOSTILE_SIZE; i++)
-        hostile_desc(&rig, i, gpa, 1, NEXT, i + 1);
-    hostile_publish(&rig, 0);
-    hostile_expect_broken(&rig, "next of the last");
-    hostile_close(&rig);
+        hostile_desc(rig, i, gpa, 1, NEXT, i + 1);
+    hostile_publish(rig, 0);
+    hostile_expect_broken(rig, "next of the last");
 }

@@ -13,6 +13,7 @@
 #define FEATURES_OK VIRTIO_STATUS_FEATURES_OK
 #define DRIVER_OK   VIRTIO_STATUS_DRIVER_OK
 #define FAILED      VIRTIO_STATUS_FAILED
+#define RING_RESET  VIRTIO_BIT(VIRTIO_F_RING_RESET)
 #define RUNNING     (ACKNOWLEDGE | DRIVER | FEATURES_OK | DRIVER_OK)
 
 static uint32_t status(struct rig *rig)
@@ -56,39 +57,34 @@ OnEach(hostile_transport, h22_queue_sizes)
 }
 
 /* CVE-2026-5747: the geometry of a running queue. */
-OnEach(hostile_transport, h23_geometry_changed_while_running)
+OnRunning(hostile_transport, h23_geometry_changed_while_running)
 {
-    struct rig rig;
-    hostile_open(&rig, on, NULL);
-    struct vdrv_queue real = rig.drv.q[0];
+    struct vdrv_queue real = rig->drv.q[0];
     for (unsigned i = 0; i < 2; i++) {
-        rig.drv.q[0].size = 256;
-        rig.drv.q[0].desc_gpa = RIG_RAM_END_GPA - 16;
-        rig.drv.q[0].avail_gpa = rig.drv.q[0].used_gpa = UINT64_MAX - 1;
-        vdrv_queue_write(&rig.drv, 0);
-        rig.drv.q[0] = real;
+        rig->drv.q[0].size = 256;
+        rig->drv.q[0].desc_gpa = RIG_RAM_END_GPA - 16;
+        rig->drv.q[0].avail_gpa = rig->drv.q[0].used_gpa = UINT64_MAX - 1;
+        vdrv_queue_write(&rig->drv, 0);
+        rig->drv.q[0] = real;
         struct blkreq req = {.bytes = 512, .data_write = true};
-        cr_expect_eq(blkreq_do(&rig, &req, NULL), VIRTIO_BLK_S_OK, "nothing has changed");
-        real = rig.drv.q[0];
+        cr_expect_eq(blkreq_do(rig, &req, NULL), VIRTIO_BLK_S_OK, "nothing has changed");
+        real = rig->drv.q[0];
     }
-    hostile_close(&rig);
 }
 
-OnEach(hostile_transport, h23_geometry_changed_after_ready)
+OnEachDisk(hostile_transport, h23_geometry_changed_after_ready, open_negotiated(rig, on))
 {
-    struct rig rig;
-    struct vdrv_queue *q = open_negotiated(&rig, on);
-    vdrv_queue_write(&rig.drv, 0);
+    struct vdrv_queue *q = &rig->drv.q[0];
+    vdrv_queue_write(&rig->drv, 0);
     struct vdrv_queue real = *q;
     q->size = 256;
     q->desc_gpa = UINT64_MAX - 15;
-    vdrv_queue_write(&rig.drv, 0);
+    vdrv_queue_write(&rig->drv, 0);
     *q = real;
-    vdrv_driver_ok(&rig.drv);
-    cr_expect_eq(status(&rig), RUNNING);
+    vdrv_driver_ok(&rig->drv);
+    cr_expect_eq(status(rig), RUNNING);
     struct blkreq req = {.bytes = 512, .data_write = true};
-    cr_expect_eq(blkreq_do(&rig, &req, NULL), VIRTIO_BLK_S_OK);
-    hostile_close(&rig);
+    cr_expect_eq(blkreq_do(rig, &req, NULL), VIRTIO_BLK_S_OK);
 }
 
 Test(hostile_transport, h24_selectors_out_of_range)
@@ -114,66 +110,55 @@ Test(hostile_transport, h24_selectors_out_of_range)
 }
 
 /* Notifications of queues that there are not, by every value. */
-OnEach(hostile_transport, h24_notifications_out_of_range)
+OnRunning(hostile_transport, h24_notifications_out_of_range)
 {
-    struct rig rig;
-    hostile_open(&rig, on, NULL);
     for (uint32_t value = 0; value <= 0x10000; value++)
-        vdrv_notify_value(&rig.drv.q[0], value != 0x10000 ? value : UINT32_MAX);
-    rig_step(&rig);
-    cr_expect_eq(rig.disk.submitted, 0);
-    cr_expect_eq(rig_queue_irqs(&rig, 0), 0);
-    cr_expect(!rig_is_broken(&rig));
-    hostile_close(&rig);
+        vdrv_notify_value(&rig->drv.q[0], value != 0x10000 ? value : UINT32_MAX);
+    rig_step(rig);
+    cr_expect_eq(rig->disk.submitted, 0);
+    cr_expect_eq(rig_queue_irqs(rig, 0), 0);
+    cr_expect(!rig_is_broken(rig));
 }
 
-OnEach(hostile_transport, h25_notify_at_any_time)
+OnEachDisk(hostile_transport, h25_notify_at_any_time, open_negotiated(rig, on))
 {
-    struct rig rig;
-    struct vdrv_queue *q = open_negotiated(&rig, on);
-    vdrv_notify(&rig.drv.q[0]);
-    rig_step(&rig);
-    vdrv_queue_write(&rig.drv, 0);
+    struct vdrv_queue *q = &rig->drv.q[0];
+    vdrv_notify(&rig->drv.q[0]);
+    rig_step(rig);
+    vdrv_queue_write(&rig->drv, 0);
     struct blkreq req = {.bytes = 512, .data_write = true};
-    blkreq_send(&rig, &req);
-    rig_step(&rig);
+    blkreq_send(rig, &req);
+    rig_step(rig);
     cr_expect(!vdrv_has_used(q), "not before DRIVER_OK");
-    cr_expect_eq(rig_queue_irqs(&rig, 0), 0);
-    vdrv_reset(&rig.drv);
+    cr_expect_eq(rig_queue_irqs(rig, 0), 0);
+    vdrv_reset(&rig->drv);
     for (unsigned i = 0; i < 1000; i++)
         vdrv_notify_value(q, i % 3);
-    rig_step(&rig);
+    rig_step(rig);
     cr_expect(!vdrv_has_used(q), "not after a reset");
-    cr_expect_eq(rig_queue_irqs(&rig, 0), 0);
-    hostile_close(&rig);
+    cr_expect_eq(rig_queue_irqs(rig, 0), 0);
 }
 
-Test(hostile_transport, h25_notify_of_a_disabled_queue)
+OnRunningMmio(hostile_transport, h25_notify_of_a_disabled_queue)
 {
-    struct rig rig;
-    hostile_open(&rig, &rig_variants[0], NULL);
-    set(&rig, VIRTIO_MMIO_QueueSel, 0);
-    set(&rig, VIRTIO_MMIO_QueueReady, 0);
+    set(rig, VIRTIO_MMIO_QueueSel, 0);
+    set(rig, VIRTIO_MMIO_QueueReady, 0);
     struct blkreq req = {.bytes = 512, .data_write = true};
-    blkreq_send(&rig, &req);
-    rig_step(&rig);
-    cr_expect_eq(rig.disk.submitted, 0);
-    cr_expect_eq(vdrv_used_idx(&rig.drv.q[0]), 0);
-    hostile_close(&rig);
+    blkreq_send(rig, &req);
+    rig_step(rig);
+    cr_expect_eq(rig->disk.submitted, 0);
+    cr_expect_eq(vdrv_used_idx(&rig->drv.q[0]), 0);
 }
 
-OnEach(hostile_transport, h26_ready_without_addresses)
+OnEachDisk(hostile_transport, h26_ready_without_addresses, rig_open_blk_on(rig, on))
 {
-    struct rig rig;
-    rig_open_blk_on(&rig, on);
-    cr_assert(vdrv_negotiate(&rig.drv, HOSTILE_FEATURES));
-    vdrv_queue_alloc(&rig.drv, 0, HOSTILE_SIZE);
-    rig.drv.q[0].desc_gpa = rig.drv.q[0].avail_gpa = rig.drv.q[0].used_gpa = 0;
-    vdrv_queue_write(&rig.drv, 0);
-    vdrv_driver_ok(&rig.drv);
-    vdrv_notify(&rig.drv.q[0]);
-    rig_step(&rig); /* address 0 is memory: a queue of zeros, one part on the other */
-    hostile_close(&rig);
+    cr_assert(vdrv_negotiate(&rig->drv, HOSTILE_FEATURES));
+    vdrv_queue_alloc(&rig->drv, 0, HOSTILE_SIZE);
+    rig->drv.q[0].desc_gpa = rig->drv.q[0].avail_gpa = rig->drv.q[0].used_gpa = 0;
+    vdrv_queue_write(&rig->drv, 0);
+    vdrv_driver_ok(&rig->drv);
+    vdrv_notify(&rig->drv.q[0]);
+    rig_step(rig); /* address 0 is memory: a queue of zeros, one part on the other */
 }
 
 OnEach(hostile_transport, h26_misaligned_rings)
@@ -190,7 +175,7 @@ OnEach(hostile_transport, h26_misaligned_rings)
     }
 }
 
-OnEach(hostile_transport, h27_status_skips_steps)
+OnEachDisk(hostile_transport, h27_status_skips_steps, rig_open_blk_on(rig, on))
 {
     static const struct {
         uint32_t write, read;
@@ -206,171 +191,135 @@ OnEach(hostile_transport, h27_status_skips_steps)
         {0xffffff00, ACKNOWLEDGE | DRIVER},
         {0xff, ACKNOWLEDGE | DRIVER | FAILED},
     };
-    struct rig rig;
-    rig_open_blk_on(&rig, on);
     for (unsigned i = 0; i < ARRAY_SIZE(steps); i++) {
-        if (steps[i].write > 0xff && on->transport != RIG_MMIO)
+        if (steps[i].write > 0xff && rig->cfg.transport != RIG_MMIO)
             continue; /* the register has 8 bits */
-        vdrv_set_status(&rig.drv, steps[i].write);
-        cr_expect_eq(status(&rig), steps[i].read, "step %u", i);
+        vdrv_set_status(&rig->drv, steps[i].write);
+        cr_expect_eq(status(rig), steps[i].read, "step %u", i);
     }
-    hostile_close(&rig);
 }
 
-OnEach(hostile_transport, h27_status_bits_are_not_cleared_singly)
+OnRunning(hostile_transport, h27_status_bits_are_not_cleared_singly)
 {
-    struct rig rig;
-    hostile_open(&rig, on, NULL);
     for (uint32_t bit = 1; bit <= 128; bit <<= 1) {
-        vdrv_set_status(&rig.drv, bit);
-        cr_expect_eq(status(&rig) & ~(uint32_t)FAILED, RUNNING);
+        vdrv_set_status(&rig->drv, bit);
+        cr_expect_eq(status(rig) & ~(uint32_t)FAILED, RUNNING);
     }
     struct blkreq req = {.bytes = 512, .data_write = true};
-    cr_expect_eq(blkreq_do(&rig, &req, NULL), VIRTIO_BLK_S_OK);
-    hostile_close(&rig);
+    cr_expect_eq(blkreq_do(rig, &req, NULL), VIRTIO_BLK_S_OK);
 }
 
-OnEach(hostile_transport, h27_driver_ok_twice)
+OnRunning(hostile_transport, h27_driver_ok_twice)
 {
-    struct rig rig;
-    hostile_open(&rig, on, NULL);
-    unsigned bells = rig.bell.count;
+    unsigned bells = rig->bell.count;
     struct blkreq req = {.bytes = 512, .data_write = true};
     for (unsigned i = 0; i < 3; i++) {
-        vdrv_set_status(&rig.drv, RUNNING);
-        cr_expect_eq(blkreq_do(&rig, &req, NULL), VIRTIO_BLK_S_OK);
+        vdrv_set_status(&rig->drv, RUNNING);
+        cr_expect_eq(blkreq_do(rig, &req, NULL), VIRTIO_BLK_S_OK);
         req = (struct blkreq){.bytes = 512, .data_write = true};
     }
-    cr_expect_eq(rig.bell.count, bells);
-    hostile_close(&rig);
+    cr_expect_eq(rig->bell.count, bells);
 }
 
-OnEach(hostile_transport, h28_features_that_were_not_offered)
+OnEachDisk(hostile_transport, h28_features_that_were_not_offered, rig_open_blk_on(rig, on))
 {
-    struct rig rig;
-    rig_open_blk_on(&rig, on);
-    uint64_t offered = vdrv_offered(&rig.drv);
+    uint64_t offered = vdrv_offered(&rig->drv);
     for (unsigned bit = 0; bit < 64; bit++) {
         bool known = (offered >> bit & 1) != 0;
-        cr_expect_eq(vdrv_negotiate(&rig.drv, VIRTIO_BIT(bit)), known, "bit %u", bit);
+        cr_expect_eq(vdrv_negotiate(&rig->drv, VIRTIO_BIT(bit)), known, "bit %u", bit);
     }
-    hostile_close(&rig);
 }
 
-OnEach(hostile_transport, h28_features_beyond_64)
+OnEachDisk(hostile_transport, h28_features_beyond_64, rig_open_blk_on(rig, on))
 {
     static const uint32_t words[] = {2, 3, 4, 0x80000000, UINT32_MAX};
-    struct rig rig;
-    rig_open_blk_on(&rig, on);
     for (unsigned i = 0; i < ARRAY_SIZE(words); i++) {
-        cr_assert(vdrv_negotiate(&rig.drv, 0));
-        vdrv_reset(&rig.drv);
-        vdrv_set_status(&rig.drv, ACKNOWLEDGE | DRIVER);
-        vdrv_accept(&rig.drv, 1, 1); /* VERSION_1 */
-        vdrv_accept(&rig.drv, words[i], 1);
-        vdrv_set_status(&rig.drv, ACKNOWLEDGE | DRIVER | FEATURES_OK);
-        cr_expect_eq(status(&rig), ACKNOWLEDGE | DRIVER, "word %u", words[i]);
+        cr_assert(vdrv_negotiate(&rig->drv, 0));
+        vdrv_reset(&rig->drv);
+        vdrv_set_status(&rig->drv, ACKNOWLEDGE | DRIVER);
+        vdrv_accept(&rig->drv, 1, 1); /* VERSION_1 */
+        vdrv_accept(&rig->drv, words[i], 1);
+        vdrv_set_status(&rig->drv, ACKNOWLEDGE | DRIVER | FEATURES_OK);
+        cr_expect_eq(status(rig), ACKNOWLEDGE | DRIVER, "word %u", words[i]);
     }
-    hostile_close(&rig);
 }
 
-OnEach(hostile_transport, h28_features_changed_after_features_ok)
+OnEachDisk(hostile_transport, h28_features_changed_after_features_ok, open_negotiated(rig, on))
 {
-    struct rig rig;
-    open_negotiated(&rig, on);
     for (uint32_t word = 0; word < 4; word++)
-        vdrv_accept(&rig.drv, word, UINT32_MAX);
-    vdrv_queue_write(&rig.drv, 0);
-    vdrv_driver_ok(&rig.drv);
-    cr_expect_eq(status(&rig), RUNNING);
-    cr_expect_eq(rig.dev->features[0],
-                 HOSTILE_FEATURES | VIRTIO_BIT(VIRTIO_F_VERSION_1) | rig.drv.always);
-    hostile_close(&rig);
+        vdrv_accept(&rig->drv, word, UINT32_MAX);
+    vdrv_queue_write(&rig->drv, 0);
+    vdrv_driver_ok(&rig->drv);
+    cr_expect_eq(status(rig), RUNNING);
+    cr_expect_eq(rig->dev->features[0],
+                 HOSTILE_FEATURES | VIRTIO_BIT(VIRTIO_F_VERSION_1) | rig->drv.always);
 }
 
-OnEach(hostile_transport, h28_no_version_1)
+OnEachDisk(hostile_transport, h28_no_version_1, rig_open_blk_on(rig, on))
 {
-    struct rig rig;
-    rig_open_blk_on(&rig, on);
-    vdrv_set_status(&rig.drv, ACKNOWLEDGE | DRIVER);
-    vdrv_accept(&rig.drv, 0, 0);
-    vdrv_set_status(&rig.drv, ACKNOWLEDGE | DRIVER | FEATURES_OK);
-    cr_expect_eq(status(&rig), ACKNOWLEDGE | DRIVER);
-    hostile_close(&rig);
+    vdrv_set_status(&rig->drv, ACKNOWLEDGE | DRIVER);
+    vdrv_accept(&rig->drv, 0, 0);
+    vdrv_set_status(&rig->drv, ACKNOWLEDGE | DRIVER | FEATURES_OK);
+    cr_expect_eq(status(rig), ACKNOWLEDGE | DRIVER);
 }
 
-Test(hostile_transport, h29_widths_and_alignment)
+OnRunningMmio(hostile_transport, h29_widths_and_alignment)
 {
-    struct rig rig;
     uint64_t value;
-    hostile_open(&rig, &rig_variants[0], NULL);
     for (uint64_t reg = 0; reg < VIRTIO_MMIO_Config; reg++)
         for (unsigned width = 1; width <= 8; width *= 2) {
             if (width == 4 && reg % 4 == 0)
                 continue;
             value = 0;
-            bus_read(rig.bus, RIG_WINDOW_GPA + reg, width, &value);
+            bus_read(rig->bus, RIG_WINDOW_GPA + reg, width, &value);
             cr_expect_eq(value & width_mask(width), width_mask(width));
-            bus_write(rig.bus, RIG_WINDOW_GPA + reg, width, 0);
+            bus_write(rig->bus, RIG_WINDOW_GPA + reg, width, 0);
         }
-    cr_expect_eq(status(&rig), RUNNING, "none of it was a reset");
-    hostile_close(&rig);
+    cr_expect_eq(status(rig), RUNNING, "none of it was a reset");
 }
 
-Test(hostile_transport, h29_across_the_windows_end)
+OnRunningMmio(hostile_transport, h29_across_the_windows_end)
 {
-    struct rig rig;
     uint64_t value;
-    hostile_open(&rig, &rig_variants[0], NULL);
     for (uint64_t at = 0x1f9; at < 0x200; at++) {
-        cr_expect(!bus_read(rig.bus, RIG_WINDOW_GPA + at, 8, &value));
-        cr_expect(!bus_write(rig.bus, RIG_WINDOW_GPA + at, 8, 0));
+        cr_expect(!bus_read(rig->bus, RIG_WINDOW_GPA + at, 8, &value));
+        cr_expect(!bus_write(rig->bus, RIG_WINDOW_GPA + at, 8, 0));
     }
-    bus_write(rig.bus, RIG_WINDOW_GPA - 1, 4, 0);
-    bus_write(rig.bus, RIG_WINDOW_GPA - 4, 8, 0);
-    cr_expect_eq(status(&rig), RUNNING);
-    hostile_close(&rig);
+    bus_write(rig->bus, RIG_WINDOW_GPA - 1, 4, 0);
+    bus_write(rig->bus, RIG_WINDOW_GPA - 4, 8, 0);
+    cr_expect_eq(status(rig), RUNNING);
 }
 
-Test(hostile_transport, h29_strings_of_odd_length)
+OnRunningMmio(hostile_transport, h29_strings_of_odd_length)
 {
-    struct rig rig;
     uint8_t bytes[0x300];
-    hostile_open(&rig, &rig_variants[0], NULL);
     for (unsigned len = 0; len <= sizeof(bytes); len += 31) {
-        bus_access(rig.bus, RIG_WINDOW_GPA + len % 7, bytes, len, false);
+        bus_access(rig->bus, RIG_WINDOW_GPA + len % 7, bytes, len, false);
         memset(bytes, 0, sizeof(bytes));
-        bus_access(rig.bus, RIG_WINDOW_GPA + len % 7 + 1, bytes, len, true);
+        bus_access(rig->bus, RIG_WINDOW_GPA + len % 7 + 1, bytes, len, true);
     }
-    hostile_close(&rig);
 }
 
-Test(hostile_transport, h30_configuration_past_its_end)
+OnRunningMmio(hostile_transport, h30_configuration_past_its_end)
 {
-    struct rig rig;
     uint64_t value;
-    hostile_open(&rig, &rig_variants[0], NULL);
     for (uint64_t at = VIRTIO_BLK_CONFIG_BYTES; at < 0x100; at++) {
-        bus_write(rig.bus, RIG_WINDOW_GPA + VIRTIO_MMIO_Config + at, 1, 0xff);
-        bus_read(rig.bus, RIG_WINDOW_GPA + VIRTIO_MMIO_Config + at, 1, &value);
+        bus_write(rig->bus, RIG_WINDOW_GPA + VIRTIO_MMIO_Config + at, 1, 0xff);
+        bus_read(rig->bus, RIG_WINDOW_GPA + VIRTIO_MMIO_Config + at, 1, &value);
         cr_expect_eq(value, 0);
     }
-    hostile_close(&rig);
 }
 
-OnEach(hostile_transport, h30_configuration_is_not_the_guests_to_write)
+OnRunning(hostile_transport, h30_configuration_is_not_the_guests_to_write)
 {
     static const uint8_t ones[VIRTIO_BLK_CONFIG_BYTES] = {[0 ... VIRTIO_BLK_CONFIG_BYTES - 1] =
                                                               0xff};
-    struct rig rig;
     uint8_t before[VIRTIO_BLK_CONFIG_BYTES], after[VIRTIO_BLK_CONFIG_BYTES];
-    hostile_open(&rig, on, NULL);
-    vdrv_config_read(&rig.drv, 0, before, sizeof(before));
-    vdrv_config_write(&rig.drv, 0, ones, sizeof(ones));
-    vdrv_config_read(&rig.drv, 0, after, sizeof(after));
+    vdrv_config_read(&rig->drv, 0, before, sizeof(before));
+    vdrv_config_write(&rig->drv, 0, ones, sizeof(ones));
+    vdrv_config_read(&rig->drv, 0, after, sizeof(after));
     cr_expect_arr_eq(before, after, sizeof(before));
     cr_expect_eq(le64_get(after), RIG_DISK_BYTES / 512);
-    hostile_close(&rig);
 }
 
 /* Eight bytes at the last one, and at each place around it. */
@@ -392,55 +341,44 @@ OnEach(hostile_transport, h30_accesses_across_the_configurations_end)
     hostile_close(&rig);
 }
 
-OnEach(hostile_transport, h30_generation_during_a_read)
+OnEachRig(hostile_transport, h30_generation_during_a_read, rig_open_console_on(rig, on),
+          rig_close(rig))
 {
-    struct rig rig;
-    rig_open_console_on(&rig, on);
-    uint32_t before = vdrv_generation(&rig.drv);
-    rig.chr.backend.handler->on_resize(rig.chr.backend.handler->ctx, 1, 2);
-    cr_expect_neq(vdrv_generation(&rig.drv), before);
-    rig_close(&rig);
+    uint32_t before = vdrv_generation(&rig->drv);
+    rig->chr.backend.handler->on_resize(rig->chr.backend.handler->ctx, 1, 2);
+    cr_expect_neq(vdrv_generation(&rig->drv), before);
 }
 
-Test(hostile_transport, h31_acknowledging_what_is_not_there)
+OnRunningMmio(hostile_transport, h31_acknowledging_what_is_not_there)
 {
-    struct rig rig;
-    hostile_open(&rig, &rig_variants[0], NULL);
     struct blkreq req = {.bytes = 512, .data_write = true};
-    blkreq_do(&rig, &req, NULL);
-    set(&rig, VIRTIO_MMIO_InterruptACK, ~(uint32_t)VIRTIO_ISR_QUEUE);
-    cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_InterruptStatus), VIRTIO_ISR_QUEUE);
+    blkreq_do(rig, &req, NULL);
+    set(rig, VIRTIO_MMIO_InterruptACK, ~(uint32_t)VIRTIO_ISR_QUEUE);
+    cr_expect_eq(vdrv_get(&rig->drv, VIRTIO_MMIO_InterruptStatus), VIRTIO_ISR_QUEUE);
     for (unsigned i = 0; i < 10000; i++)
-        set(&rig, VIRTIO_MMIO_InterruptACK, i);
-    cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_InterruptStatus), 0);
-    hostile_close(&rig);
+        set(rig, VIRTIO_MMIO_InterruptACK, i);
+    cr_expect_eq(vdrv_get(&rig->drv, VIRTIO_MMIO_InterruptStatus), 0);
 }
 
-OnEach(hostile_transport, h31_interrupt_status_read_all_the_time)
+OnRunning(hostile_transport, h31_interrupt_status_read_all_the_time)
 {
-    struct rig rig;
-    hostile_open(&rig, on, NULL);
     struct blkreq req = {.bytes = 512, .data_write = true};
-    blkreq_do(&rig, &req, NULL);
-    (void)vdrv_take_isr(&rig.drv);
+    blkreq_do(rig, &req, NULL);
+    (void)vdrv_take_isr(&rig->drv);
     for (unsigned i = 0; i < 10000; i++)
-        cr_assert_eq(vdrv_take_isr(&rig.drv), 0, "taken once");
-    hostile_close(&rig);
+        cr_assert_eq(vdrv_take_isr(&rig->drv), 0, "taken once");
 }
 
-OnEach(hostile_transport, h32_rapid_resets_with_requests_in_flight)
+OnEachDisk(hostile_transport, h32_rapid_resets_with_requests_in_flight, rig_open_blk_on(rig, on))
 {
-    struct rig rig;
-    rig_open_blk_on(&rig, on);
     for (unsigned i = 0; i < 10000; i++) {
-        cr_assert(vdrv_start(&rig.drv, HOSTILE_FEATURES, 1, HOSTILE_SIZE));
-        rig.disk.hold = i % 2;
+        cr_assert(vdrv_start(&rig->drv, HOSTILE_FEATURES, 1, HOSTILE_SIZE));
+        rig->disk.hold = i % 2;
         struct blkreq req = {.bytes = 512, .data_write = true};
-        blkreq_send(&rig, &req);
+        blkreq_send(rig, &req);
         if (i % 3 == 0)
-            virtio_queue_serve(rig.dev, 0);
+            virtio_queue_serve(rig->dev, 0);
     }
-    hostile_close(&rig);
 }
 
 /* One vCPU kicks, in a storm, while another resets and starts the device. */
@@ -452,116 +390,95 @@ static void *storm(void *arg)
     return NULL;
 }
 
-OnEach(hostile_transport, h32_reset_while_another_vcpu_notifies)
+OnEachDisk(hostile_transport, h32_reset_while_another_vcpu_notifies, rig_open_blk_on(rig, on))
 {
-    struct rig rig;
     pthread_t thread;
-    rig_open_blk_on(&rig, on);
-    cr_assert_eq(evloop_start_thread(rig.loop), 0);
-    cr_assert(vdrv_start(&rig.drv, HOSTILE_FEATURES, 1, HOSTILE_SIZE));
-    struct vdrv other = rig.drv; /* which knows where to kick */
+    cr_assert_eq(evloop_start_thread(rig->loop), 0);
+    cr_assert(vdrv_start(&rig->drv, HOSTILE_FEATURES, 1, HOSTILE_SIZE));
+    struct vdrv other = rig->drv; /* which knows where to kick */
     cr_assert_eq(pthread_create(&thread, NULL, storm, &other), 0);
     for (unsigned i = 0; i < 200; i++) {
-        cr_assert(vdrv_start(&rig.drv, HOSTILE_FEATURES, 1, HOSTILE_SIZE));
+        cr_assert(vdrv_start(&rig->drv, HOSTILE_FEATURES, 1, HOSTILE_SIZE));
         struct blkreq req = {.bytes = 512, .data_write = true};
-        blkreq_send(&rig, &req);
+        blkreq_send(rig, &req);
     }
     pthread_join(thread, NULL);
-    evloop_stop_thread(rig.loop);
-    hostile_close(&rig);
+    evloop_stop_thread(rig->loop);
 }
 
 /* One queue is reset with requests in flight, time and again; what they wrote comes too late. */
-OnEach(hostile_transport, h32_queue_reset_with_requests_in_flight)
+OnEachDisk(hostile_transport, h32_queue_reset_with_requests_in_flight,
+           on->features_on |= RING_RESET, rig_open_blk_on(rig, on))
 {
-    const uint64_t ring_reset = VIRTIO_BIT(VIRTIO_F_RING_RESET);
-    struct rig rig;
-    struct rig_config config = *on;
-    config.features_on |= ring_reset;
-    rig_open_blk_on(&rig, &config);
-    cr_assert(vdrv_start(&rig.drv, HOSTILE_FEATURES | ring_reset, 1, HOSTILE_SIZE));
+    cr_assert(vdrv_start(&rig->drv, HOSTILE_FEATURES | RING_RESET, 1, HOSTILE_SIZE));
     for (unsigned i = 0; i < 1000; i++) {
-        uint64_t heap_gpa = rig.drv.heap_gpa;
-        rig.disk.hold = i % 2;
+        uint64_t heap_gpa = rig->drv.heap_gpa;
+        rig->disk.hold = i % 2;
         struct blkreq req = {.bytes = 512, .data_write = true};
-        blkreq_send(&rig, &req);
+        blkreq_send(rig, &req);
         if (i % 3 == 0)
-            rig_step(&rig);
-        cr_assert(vdrv_queue_reset(&rig.drv, 0), "%s", rig_config_name(on));
-        cr_assert_eq(rig.disk.out, 0);
-        cr_assert(!vdrv_queue_ready(&rig.drv, 0));
-        vdrv_notify(&rig.drv.q[0]);
-        rig.drv.heap_gpa = heap_gpa;
-        vdrv_queue_alloc(&rig.drv, 0, HOSTILE_SIZE >> i % 2);
-        rig_step(&rig);
-        cr_assert(!vdrv_has_used(&rig.drv.q[0]), "nothing comes after a reset");
-        vdrv_queue_write(&rig.drv, 0);
+            rig_step(rig);
+        cr_assert(vdrv_queue_reset(&rig->drv, 0), "%s", rig_config_name(&rig->cfg));
+        cr_assert_eq(rig->disk.out, 0);
+        cr_assert(!vdrv_queue_ready(&rig->drv, 0));
+        vdrv_notify(&rig->drv.q[0]);
+        rig->drv.heap_gpa = heap_gpa;
+        vdrv_queue_alloc(&rig->drv, 0, HOSTILE_SIZE >> i % 2);
+        rig_step(rig);
+        cr_assert(!vdrv_has_used(&rig->drv.q[0]), "nothing comes after a reset");
+        vdrv_queue_write(&rig->drv, 0);
     }
-    cr_expect(!rig_is_broken(&rig));
-    hostile_close(&rig);
+    cr_expect(!rig_is_broken(rig));
 }
 
 /* Small first, then as large as may be: what the device keeps for each request grows with it. */
-OnEach(hostile_transport, h32_queue_reset_to_a_larger_queue)
+OnEachDisk(hostile_transport, h32_queue_reset_to_a_larger_queue, on->features_on |= RING_RESET,
+           rig_open_blk_on(rig, on))
 {
-    const uint64_t ring_reset = VIRTIO_BIT(VIRTIO_F_RING_RESET);
-    struct rig rig;
-    struct rig_config config = *on;
-    config.features_on |= ring_reset;
-    rig_open_blk_on(&rig, &config);
-    cr_assert(vdrv_start(&rig.drv, HOSTILE_FEATURES | ring_reset, 1, 4));
-    rig_step(&rig);
-    cr_assert(vdrv_queue_reset(&rig.drv, 0));
-    vdrv_queue_alloc(&rig.drv, 0, 256);
-    vdrv_queue_write(&rig.drv, 0);
-    rig.disk.hold = true;
+    cr_assert(vdrv_start(&rig->drv, HOSTILE_FEATURES | RING_RESET, 1, 4));
+    rig_step(rig);
+    cr_assert(vdrv_queue_reset(&rig->drv, 0));
+    vdrv_queue_alloc(&rig->drv, 0, 256);
+    vdrv_queue_write(&rig->drv, 0);
+    rig->disk.hold = true;
     struct blkreq req[60];
     for (unsigned i = 0; i < ARRAY_SIZE(req); i++) {
         req[i] = (struct blkreq){.bytes = 1024, .data_write = true, .cut = i == 0 ? 128 : 512};
-        cr_assert(blkreq_send(&rig, &req[i]), "%u", i);
+        cr_assert(blkreq_send(rig, &req[i]), "%u", i);
     }
-    rig_step(&rig);
-    cr_expect_eq(rig.disk.out, ARRAY_SIZE(req));
-    fake_blk_release(&rig.disk);
-    rig_step(&rig);
+    rig_step(rig);
+    cr_expect_eq(rig->disk.out, ARRAY_SIZE(req));
+    fake_blk_release(&rig->disk);
+    rig_step(rig);
     for (unsigned i = 0; i < ARRAY_SIZE(req); i++)
-        cr_expect_eq(blkreq_status(&rig, &req[i]), VIRTIO_BLK_S_OK, "%u", i);
-    hostile_close(&rig);
+        cr_expect_eq(blkreq_status(rig, &req[i]), VIRTIO_BLK_S_OK, "%u", i);
 }
 
 /* Set up anew with what is no queue: that is the end, as it is in the beginning. */
-OnEach(hostile_transport, h32_queue_reset_then_garbage)
+OnEachDisk(hostile_transport, h32_queue_reset_then_garbage, on->features_on |= RING_RESET,
+           rig_open_blk_on(rig, on))
 {
-    const uint64_t ring_reset = VIRTIO_BIT(VIRTIO_F_RING_RESET);
-    struct rig rig;
-    struct rig_config config = *on;
-    config.features_on |= ring_reset;
-    rig_open_blk_on(&rig, &config);
     for (unsigned i = 0; i < 3; i++) {
-        cr_assert(vdrv_start(&rig.drv, HOSTILE_FEATURES | ring_reset, 1, HOSTILE_SIZE));
-        rig_step(&rig);
-        cr_assert(vdrv_queue_reset(&rig.drv, 0));
-        vdrv_queue_alloc(&rig.drv, 0, HOSTILE_SIZE);
-        struct vdrv_queue *q = &rig.drv.q[0];
+        cr_assert(vdrv_start(&rig->drv, HOSTILE_FEATURES | RING_RESET, 1, HOSTILE_SIZE));
+        rig_step(rig);
+        cr_assert(vdrv_queue_reset(&rig->drv, 0));
+        vdrv_queue_alloc(&rig->drv, 0, HOSTILE_SIZE);
+        struct vdrv_queue *q = &rig->drv.q[0];
         uint64_t *parts[] = {&q->desc_gpa, &q->avail_gpa, &q->used_gpa};
         *parts[i] = i == 1 ? RIG_HOLE_GPA : *parts[i] + 1;
-        vdrv_queue_write(&rig.drv, 0);
-        hostile_expect_broken(&rig, "part of a ring");
+        vdrv_queue_write(&rig->drv, 0);
+        hostile_expect_broken(rig, "part of a ring");
     }
-    hostile_close(&rig);
 }
 
-OnEach(hostile_transport, h33_other_sizes_each_time)
+OnEachDisk(hostile_transport, h33_other_sizes_each_time, rig_open_blk_on(rig, on))
 {
-    struct rig rig;
-    rig_open_blk_on(&rig, on);
     for (unsigned i = 0; i < 200; i++) {
         uint32_t size = UINT32_C(1) << (2 + i % 7);
-        cr_assert(vdrv_start(&rig.drv, HOSTILE_FEATURES, 1, size));
+        cr_assert(vdrv_start(&rig->drv, HOSTILE_FEATURES, 1, size));
         struct blkreq req = {.bytes = 512, .data_write = true};
-        cr_assert_eq(blkreq_do(&rig, &req, NULL), VIRTIO_BLK_S_OK);
+        cr_assert_eq(blkreq_do(rig, &req, NULL), VIRTIO_BLK_S_OK);
     }
-    hostile_close(&rig);
 }
 
 /* ---- nothing grows ---- */
@@ -585,20 +502,18 @@ static void break_ring(struct rig *rig, uint16_t name)
     rig_step(rig);
 }
 
-OnEach(hostile_transport, h51_nothing_grows)
+OnEachDisk(hostile_transport, h51_nothing_grows, rig_open_blk_on(rig, on))
 {
-    struct rig rig;
     unsigned fds = 0;
     size_t bytes = 0;
-    rig_open_blk_on(&rig, on);
     for (unsigned i = 0; i < 1000; i++) {
-        cr_assert(vdrv_start(&rig.drv, HOSTILE_FEATURES, 1, 256));
-        rig.disk.hold = true;
+        cr_assert(vdrv_start(&rig->drv, HOSTILE_FEATURES, 1, 256));
+        rig->disk.hold = true;
         struct blkreq req = {.bytes = 512, .data_write = true};
-        blkreq_send(&rig, &req);
-        rig_step(&rig);
-        break_ring(&rig, i % 2 == 0 ? 0xffff : (uint16_t)req.head);
-        cr_assert(rig_is_broken(&rig));
+        blkreq_send(rig, &req);
+        rig_step(rig);
+        break_ring(rig, i % 2 == 0 ? 0xffff : (uint16_t)req.head);
+        cr_assert(rig_is_broken(rig));
         if (i == 10) {
             fds = hostile_fds();
             bytes = allocated();
@@ -606,24 +521,20 @@ OnEach(hostile_transport, h51_nothing_grows)
     }
     cr_expect_eq(hostile_fds(), fds);
     cr_expect_eq(allocated(), bytes);
-    hostile_close(&rig);
 }
 
 /* A new kernel without a reset: it finds the device running, and starts over. */
-OnEach(hostile_transport, h33_takeover_without_a_reset)
+OnRunning(hostile_transport, h33_takeover_without_a_reset)
 {
-    struct rig rig;
-    hostile_open(&rig, on, NULL);
-    rig.disk.hold = true;
+    rig->disk.hold = true;
     struct blkreq req = {.bytes = 512, .data_write = true};
-    blkreq_send(&rig, &req);
-    rig_step(&rig);
-    vdrv_set_status(&rig.drv, ACKNOWLEDGE);
-    vdrv_set_status(&rig.drv, ACKNOWLEDGE | DRIVER);
-    vdrv_queue_alloc(&rig.drv, 0, HOSTILE_SIZE);
-    vdrv_queue_write(&rig.drv, 0);
-    vdrv_set_status(&rig.drv, RUNNING);
-    rig_step(&rig);
-    cr_expect(!vdrv_has_used(&rig.drv.q[0]), "the new rings are nobody's");
-    hostile_close(&rig);
+    blkreq_send(rig, &req);
+    rig_step(rig);
+    vdrv_set_status(&rig->drv, ACKNOWLEDGE);
+    vdrv_set_status(&rig->drv, ACKNOWLEDGE | DRIVER);
+    vdrv_queue_alloc(&rig->drv, 0, HOSTILE_SIZE);
+    vdrv_queue_write(&rig->drv, 0);
+    vdrv_set_status(&rig->drv, RUNNING);
+    rig_step(rig);
+    cr_expect(!vdrv_has_used(&rig->drv.q[0]), "the new rings are nobody's");
 }
