@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Tests whose body is given an open rig: the set-up is named beside the test's name, and the rig is
- * closed after the body. `open` and `close` are expressions of `rig`, and of `on`, the variant.
+ * closed after the body.
  *
  *     OnDisk(virtio_blk, tells_that_it_is_read_only, .read_only = true)
  *     {
@@ -11,38 +11,28 @@
 #ifndef MINIVET_TESTS_HARNESS_RIG_TEST_H
 #define MINIVET_TESTS_HARNESS_RIG_TEST_H
 
-#include <criterion/criterion.h>
-
 #include "tests/harness/rig.h"
-
-#define RIG_BODY(suite, name) static void suite##_##name(struct rig *rig)
+#include "tests/harness/with.h"
 
 /* On one rig. */
-#define OnRigUntil(suite, name, open, close) \
-    RIG_BODY(suite, name);                   \
-    Test(suite, name)                        \
-    {                                        \
-        struct rig bench, *rig = &bench;     \
-        open;                                \
-        suite##_##name(rig);                 \
-        close;                               \
-    }                                        \
-    RIG_BODY(suite, name)
-#define OnRig(suite, name, ...) OnRigUntil(suite, name, (__VA_ARGS__), rig_close(rig))
+#define OnRig(suite, name, ...) \
+    TestWith(suite, name, struct rig, rig, (__VA_ARGS__), rig_close(rig))
 
 /* A device that the test starts itself; more arguments are of the rig's configuration. */
-#define RIG_CONFIG(...)  \
-    &(struct rig_config) \
-    {                    \
-        __VA_ARGS__      \
-    }
-#define OnEcho(suite, name, ...) OnRig(suite, name, rig_open_echo_on(rig, RIG_CONFIG(__VA_ARGS__)))
-#define OnDisk(suite, name, ...) OnRig(suite, name, rig_open_blk_on(rig, RIG_CONFIG(__VA_ARGS__)))
-#define OnNet(suite, name, ...)  OnRig(suite, name, rig_open_net_on(rig, RIG_CONFIG(__VA_ARGS__)))
+#define OnEcho(suite, name, ...) \
+    OnRig(suite, name, rig_open_echo_on(rig, &(struct rig_config){__VA_ARGS__}))
+#define OnDisk(suite, name, ...) \
+    OnRig(suite, name, rig_open_blk_on(rig, &(struct rig_config){__VA_ARGS__}))
+#define OnNet(suite, name, ...) \
+    OnRig(suite, name, rig_open_net_on(rig, &(struct rig_config){__VA_ARGS__}))
+
+/* On disks behind a SCSI host (scsireq.h). */
+#define OnScsi(suite, name, ...) \
+    TestWith(suite, name, struct scsi_rig, s, (__VA_ARGS__), scsi_rig_close(s))
 
 /* On a rig of each variant, one after the other; `on` is a copy that may be changed first. */
 #define OnEachRig(suite, name, ...)                     \
-    RIG_BODY(suite, name);                              \
+    static void suite##_##name(struct rig *rig);        \
     Test(suite, name)                                   \
     {                                                   \
         for (unsigned v = 0; v < RIG_VARIANTS; v++) {   \
@@ -53,6 +43,6 @@
             rig_close(rig);                             \
         }                                               \
     }                                                   \
-    RIG_BODY(suite, name)
+    static void suite##_##name(struct rig *rig)
 
 #endif

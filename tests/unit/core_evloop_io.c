@@ -16,6 +16,7 @@
 #include "core/base/clock.h"
 #include "core/base/xmath.h"
 #include "core/loop/evloop.h"
+#include "tests/harness/with.h"
 
 #define HELPERS 4 /* a loop has at most */
 
@@ -47,6 +48,8 @@ static void bench_end(struct bench *b)
     evloop_destroy(b->loop);
     close(b->fd);
 }
+
+#define OnBench(suite, name) TestWith(suite, name, struct bench, b, bench_init(b), bench_end(b))
 
 static void submit(struct job *j)
 {
@@ -93,20 +96,17 @@ static int64_t do_io(struct bench *b, enum ev_io_op op, const struct iovec *iov,
     return j.result;
 }
 
-Test(core_evloop_io, what_is_written_is_read)
+OnBench(core_evloop_io, what_is_written_is_read)
 {
-    struct bench b;
     char out[3][5] = {"abcd", "efgh", "ijkl"}, in[15] = "";
     struct iovec w[3] = {{out[0], 4}, {out[1], 4}, {out[2], 4}}, r = {in, 12};
-    bench_init(&b);
-    cr_assert_eq(do_io(&b, EV_IO_WRITEV, w, 3, 7), 12);
-    cr_assert_eq(do_io(&b, EV_IO_FDATASYNC, NULL, 0, 0), 0);
-    cr_assert_eq(do_io(&b, EV_IO_READV, &r, 1, 7), 12);
+    cr_assert_eq(do_io(b, EV_IO_WRITEV, w, 3, 7), 12);
+    cr_assert_eq(do_io(b, EV_IO_FDATASYNC, NULL, 0, 0), 0);
+    cr_assert_eq(do_io(b, EV_IO_READV, &r, 1, 7), 12);
     cr_assert_str_eq(in, "abcdefghijkl");
-    cr_assert_eq(do_io(&b, EV_IO_WRITEV, w, 1, 0), 4);
-    cr_assert_eq(do_io(&b, EV_IO_READV, (struct iovec[]){{in, 3}, {in + 3, 4}}, 2, 6), 7);
+    cr_assert_eq(do_io(b, EV_IO_WRITEV, w, 1, 0), 4);
+    cr_assert_eq(do_io(b, EV_IO_READV, (struct iovec[]){{in, 3}, {in + 3, 4}}, 2, 6), 7);
     cr_assert(memcmp(in, "\0abcdef", 7) == 0);
-    bench_end(&b);
 }
 
 Test(core_evloop_io, short_transfers_and_errors_are_reported_as_they_are)
@@ -129,50 +129,44 @@ Test(core_evloop_io, short_transfers_and_errors_are_reported_as_they_are)
     bench_end(&b);
 }
 
-Test(core_evloop_io, a_thousand_vectors_are_one_request)
+OnBench(core_evloop_io, a_thousand_vectors_are_one_request)
 {
     enum { N = 1024 };
     static char bytes[N], back[N];
     struct iovec v[N];
-    struct bench b;
-    bench_init(&b);
     for (unsigned i = 0; i < N; i++) {
         bytes[i] = (char)(i % 251);
         v[i] = (struct iovec){&bytes[i], 1};
     }
-    cr_assert_eq(do_io(&b, EV_IO_WRITEV, v, N, 0), N);
+    cr_assert_eq(do_io(b, EV_IO_WRITEV, v, N, 0), N);
     for (unsigned i = 0; i < N; i++)
         v[i].iov_base = &back[N - 1 - i];
-    cr_assert_eq(do_io(&b, EV_IO_READV, v, N, 0), N);
+    cr_assert_eq(do_io(b, EV_IO_READV, v, N, 0), N);
     for (unsigned i = 0; i < N; i++)
         cr_assert_eq(back[N - 1 - i], bytes[i]);
-    bench_end(&b);
 }
 
-Test(core_evloop_io, fallocate_gives_and_takes_storage)
+OnBench(core_evloop_io, fallocate_gives_and_takes_storage)
 {
-    struct bench b;
     struct stat st;
     char byte = 'x';
-    bench_init(&b);
     struct job j;
-    job_init(&j, &b, EV_IO_FALLOCATE, NULL, 0, 0);
+    job_init(&j, b, EV_IO_FALLOCATE, NULL, 0, 0);
     j.io.bytes = 1 << 20;
     submit(&j);
-    evloop_drain(b.loop);
+    evloop_drain(b->loop);
     cr_assert_eq(j.result, 0);
-    cr_assert_eq(fstat(b.fd, &st), 0);
+    cr_assert_eq(fstat(b->fd, &st), 0);
     cr_assert_eq(st.st_size, 1 << 20);
-    cr_assert_eq(pwrite(b.fd, &byte, 1, 5000), 1);
+    cr_assert_eq(pwrite(b->fd, &byte, 1, 5000), 1);
     j.io.mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
     j.io.offset_bytes = 4096;
     j.io.bytes = 4096;
     submit(&j);
-    evloop_drain(b.loop);
+    evloop_drain(b->loop);
     cr_assert_eq(j.result, 0);
-    cr_assert_eq(pread(b.fd, &byte, 1, 5000), 1);
+    cr_assert_eq(pread(b->fd, &byte, 1, 5000), 1);
     cr_assert_eq(byte, 0);
-    bench_end(&b);
 }
 
 /* Whoever uses a struct ev_io again leaves there what the last operation had, which may be gone. */
@@ -197,31 +191,28 @@ Test(core_evloop_io, only_transfers_look_at_vectors)
 }
 
 /* More than any ring holds, each of which asks for itself again when it is done. */
-Test(core_evloop_io, there_may_be_more_than_there_is_room_for)
+OnBench(core_evloop_io, there_may_be_more_than_there_is_room_for)
 {
     enum { N = 5000 };
     static struct job jobs[N];
     static uint32_t words[N];
     static struct iovec v[N];
-    struct bench b;
-    bench_init(&b);
     for (unsigned i = 0; i < N; i++) {
         words[i] = i * 2654435761u;
         v[i] = (struct iovec){&words[i], sizeof(words[i])};
-        job_init(&jobs[i], &b, EV_IO_WRITEV, &v[i], 1, i * sizeof(words[i]));
+        job_init(&jobs[i], b, EV_IO_WRITEV, &v[i], 1, i * sizeof(words[i]));
         jobs[i].again = i % 3;
         submit(&jobs[i]);
     }
-    cr_assert_eq(b.left, N);
-    evloop_drain(b.loop);
-    cr_assert_eq(b.left, 0);
+    cr_assert_eq(b->left, N);
+    evloop_drain(b->loop);
+    cr_assert_eq(b->left, 0);
     for (uint32_t i = 0, got; i < N; i++) {
         cr_assert_eq(jobs[i].ends, 1 + i % 3);
         cr_assert_eq(jobs[i].result, sizeof(words[i]));
-        cr_assert_eq(pread(b.fd, &got, sizeof(got), (off_t)(i * sizeof(got))), sizeof(got));
+        cr_assert_eq(pread(b->fd, &got, sizeof(got), (off_t)(i * sizeof(got))), sizeof(got));
         cr_assert_eq(got, words[i]);
     }
-    bench_end(&b);
 }
 
 /* io_uring copies what is in memory while it is handed in, and the loop stands still meanwhile. */
@@ -275,42 +266,39 @@ static void count_fd(void *ctx, uint32_t events)
     ++*(unsigned *)ctx;
 }
 
-Test(core_evloop_io, a_wait_runs_only_what_it_waits_for)
+OnBench(core_evloop_io, a_wait_runs_only_what_it_waits_for)
 {
     enum { N = 40 };
     struct job jobs[N];
     char bytes[N];
     struct iovec v[N];
-    struct bench b;
-    bench_init(&b);
     unsigned events = 0;
     int fd = eventfd(1, EFD_NONBLOCK);
     struct ev_fd ev = {.cb = never_fd};
     struct ev_timer timer = {.cb = never};
     struct ev_defer defer = {.cb = never};
-    cr_assert_eq(evloop_event_add(b.loop, &ev, fd), 0);
-    evloop_timer_set(b.loop, &timer, 1);
-    evloop_defer(b.loop, &defer);
+    cr_assert_eq(evloop_event_add(b->loop, &ev, fd), 0);
+    evloop_timer_set(b->loop, &timer, 1);
+    evloop_defer(b->loop, &defer);
     for (unsigned i = 0; i < N; i++) {
         v[i] = (struct iovec){&bytes[i], 1};
-        job_init(&jobs[i], &b, EV_IO_WRITEV, &v[i], 1, i);
+        job_init(&jobs[i], b, EV_IO_WRITEV, &v[i], 1, i);
         jobs[i].again = 2;
         submit(&jobs[i]);
     }
-    evloop_io_wait(b.loop, none_left, &b);
-    cr_assert_eq(b.left, 0);
+    evloop_io_wait(b->loop, none_left, b);
+    cr_assert_eq(b->left, 0);
     for (unsigned i = 0; i < N; i++)
         cr_assert_eq(jobs[i].ends, 3);
     /* What it has left is there afterwards. */
-    evloop_timer_cancel(b.loop, &timer);
-    evloop_defer_cancel(b.loop, &defer);
+    evloop_timer_cancel(b->loop, &timer);
+    evloop_defer_cancel(b->loop, &defer);
     ev.cb = count_fd;
     ev.ctx = &events;
-    evloop_drain(b.loop);
+    evloop_drain(b->loop);
     cr_assert_eq(events, 1);
-    evloop_fd_del(b.loop, &ev);
+    evloop_fd_del(b->loop, &ev);
     close(fd);
-    bench_end(&b);
 }
 
 /* What keeps every helper, so that no I/O begins on one. */
@@ -349,34 +337,31 @@ static void let_helpers_go(struct hold *h)
         sem_post(&h->go);
 }
 
-Test(core_evloop_io, what_has_not_begun_is_cancelled)
+OnBench(core_evloop_io, what_has_not_begun_is_cancelled)
 {
     enum { N = 3000 };
     static struct job jobs[N];
     char byte = 'x';
     struct iovec v = {&byte, 1};
-    struct bench b;
     struct hold hold;
-    bench_init(&b);
-    hold_helpers(&hold, b.loop);
+    hold_helpers(&hold, b->loop);
     for (unsigned i = 0; i < N; i++) {
-        job_init(&jobs[i], &b, i % 2 ? EV_IO_WRITEV : EV_IO_FDATASYNC, &v, 1, i);
+        job_init(&jobs[i], b, i % 2 ? EV_IO_WRITEV : EV_IO_FDATASYNC, &v, 1, i);
         submit(&jobs[i]);
     }
     for (unsigned i = 0; i < N; i++) {
-        evloop_io_cancel(b.loop, &jobs[i].io);
-        evloop_io_cancel(b.loop, &jobs[i].io);
+        evloop_io_cancel(b->loop, &jobs[i].io);
+        evloop_io_cancel(b->loop, &jobs[i].io);
     }
-    cr_assert_eq(b.left, N); /* never inside the call */
+    cr_assert_eq(b->left, N); /* never inside the call */
     let_helpers_go(&hold);
-    evloop_io_wait(b.loop, none_left, &b);
+    evloop_io_wait(b->loop, none_left, b);
     for (unsigned i = 0; i < N; i++) {
         cr_assert_eq(jobs[i].ends, 1);
         cr_assert_eq(jobs[i].result, -ECANCELED);
     }
-    evloop_drain(b.loop);
-    cr_assert_eq(lseek(b.fd, 0, SEEK_END), 0);
-    bench_end(&b);
+    evloop_drain(b->loop);
+    cr_assert_eq(lseek(b->fd, 0, SEEK_END), 0);
 }
 
 static bool some_left(void *ctx)
@@ -386,30 +371,27 @@ static bool some_left(void *ctx)
 }
 
 /* When some have ended, whatever the others are at. */
-Test(core_evloop_io, what_is_cancelled_ends_exactly_once)
+OnBench(core_evloop_io, what_is_cancelled_ends_exactly_once)
 {
     enum { N = 3000 };
     static struct job jobs[N];
     char byte = 'x';
     struct iovec v = {&byte, 1};
-    struct bench b;
-    bench_init(&b);
     for (unsigned i = 0; i < N; i++) {
-        job_init(&jobs[i], &b, i % 2 ? EV_IO_WRITEV : EV_IO_FDATASYNC, &v, 1, i);
+        job_init(&jobs[i], b, i % 2 ? EV_IO_WRITEV : EV_IO_FDATASYNC, &v, 1, i);
         submit(&jobs[i]);
     }
-    b.enough = N - 10;
-    evloop_io_wait(b.loop, some_left, &b);
+    b->enough = N - 10;
+    evloop_io_wait(b->loop, some_left, b);
     for (unsigned i = 0; i < N; i++)
         if (jobs[i].ends == 0)
-            evloop_io_cancel(b.loop, &jobs[i].io);
-    evloop_io_wait(b.loop, none_left, &b);
-    evloop_drain(b.loop);
+            evloop_io_cancel(b->loop, &jobs[i].io);
+    evloop_io_wait(b->loop, none_left, b);
+    evloop_drain(b->loop);
     for (unsigned i = 0; i < N; i++) {
         cr_assert_eq(jobs[i].ends, 1);
         cr_assert(jobs[i].result == -ECANCELED || jobs[i].result == i % 2);
     }
-    bench_end(&b);
 }
 
 /* ---- the loop's thread comes and goes ---- */
@@ -446,61 +428,55 @@ static void io_over_threads(struct bench *b, struct job *jobs, unsigned count)
     }
 }
 
-Test(core_evloop_io, what_is_out_when_the_thread_ends_is_done_all_the_same)
+OnBench(core_evloop_io, what_is_out_when_the_thread_ends_is_done_all_the_same)
 {
     enum { N = 64 };
     static struct job jobs[N];
     char byte = 'x';
     struct iovec v = {&byte, 1};
-    struct bench b;
-    bench_init(&b);
     for (unsigned i = 0; i < N; i++)
-        job_init(&jobs[i], &b, i % 4 ? EV_IO_WRITEV : EV_IO_FDATASYNC, &v, 1, i);
-    io_over_threads(&b, jobs, N);
+        job_init(&jobs[i], b, i % 4 ? EV_IO_WRITEV : EV_IO_FDATASYNC, &v, 1, i);
+    io_over_threads(b, jobs, N);
     for (unsigned i = 0; i < N; i++)
         cr_assert_eq(jobs[i].result, i % 4 ? 1 : 0);
-    bench_end(&b);
 }
 
 /* What nothing ends does not hold its thread up, and goes on in the next. */
-Test(core_evloop_io, what_waits_when_the_thread_ends_goes_on_in_the_next)
+OnBench(core_evloop_io, what_waits_when_the_thread_ends_goes_on_in_the_next)
 {
     struct job j;
     char byte = 0;
     struct iovec v = {&byte, 1};
-    struct bench b;
     int fds[2];
-    bench_init(&b);
-    if (strcmp(evloop_engine(b.loop), "io_uring") != 0)
+    if (strcmp(evloop_engine(b->loop), "io_uring") != 0)
         cr_skip_test("a helper cannot give a read up");
     cr_assert_eq(pipe(fds), 0);
-    job_init(&j, &b, EV_IO_READV, &v, 1, 0);
+    job_init(&j, b, EV_IO_READV, &v, 1, 0);
     j.io.fd = fds[0];
     submit(&j);
     for (unsigned round = 0; round < 5; round++) {
-        cr_assert_eq(evloop_start_thread(b.loop), 0);
-        evloop_call(b.loop, nothing, NULL);
-        evloop_stop_thread(b.loop);
+        cr_assert_eq(evloop_start_thread(b->loop), 0);
+        evloop_call(b->loop, nothing, NULL);
+        evloop_stop_thread(b->loop);
         cr_assert_eq(j.ends, 0);
     }
     cr_assert_eq(write(fds[1], "y", 1), 1);
-    evloop_io_wait(b.loop, none_left, &b);
+    evloop_io_wait(b->loop, none_left, b);
     cr_assert_eq(j.ends, 1);
     cr_assert_eq(j.result, 1);
     cr_assert_eq(byte, 'y');
 
     submit(&j);
-    evloop_io_cancel(b.loop, &j.io);
-    evloop_drain(b.loop);
+    evloop_io_cancel(b->loop, &j.io);
+    evloop_drain(b->loop);
     cr_assert_eq(j.result, -ECANCELED);
     submit(&j);
-    cr_assert_eq(evloop_start_thread(b.loop), 0);
-    evloop_call(b.loop, cancel_call, &j);
-    evloop_stop_thread(b.loop);
-    evloop_io_wait(b.loop, none_left, &b);
+    cr_assert_eq(evloop_start_thread(b->loop), 0);
+    evloop_call(b->loop, cancel_call, &j);
+    evloop_stop_thread(b->loop);
+    evloop_io_wait(b->loop, none_left, b);
     cr_assert_eq(j.result, -ECANCELED);
     cr_assert_eq(j.ends, 3);
     close(fds[0]);
     close(fds[1]);
-    bench_end(&b);
 }

@@ -11,6 +11,7 @@
 #include "core/base/clock.h"
 #include "core/loop/evloop.h"
 #include "core/loop/may_block.h"
+#include "tests/harness/with.h"
 
 #define WORKS 20u
 
@@ -71,57 +72,50 @@ static void end(struct bench *b)
     evloop_destroy(b->loop);
 }
 
-Test(core_evloop_lane, runs_works_in_order_on_one_thread_of_its_own)
+#define OnBench(suite, name, ...) TestWith(suite, name, struct bench, b, (__VA_ARGS__), end(b))
+
+OnBench(core_evloop_lane, runs_works_in_order_on_one_thread_of_its_own, open_lane(b, false))
 {
-    struct bench b;
-    open_lane(&b, false);
-    submit(&b);
-    evloop_drain(b.loop);
-    cr_expect(b.runs_in_order);
-    cr_expect(b.dones_in_order);
-    cr_expect_eq(b.dones, WORKS);
-    cr_expect_not(pthread_equal(b.steps[0].ran_on, pthread_self()));
+    submit(b);
+    evloop_drain(b->loop);
+    cr_expect(b->runs_in_order);
+    cr_expect(b->dones_in_order);
+    cr_expect_eq(b->dones, WORKS);
+    cr_expect_not(pthread_equal(b->steps[0].ran_on, pthread_self()));
     for (unsigned i = 1; i < WORKS; i++)
-        cr_expect(pthread_equal(b.steps[i].ran_on, b.steps[0].ran_on));
-    end(&b);
+        cr_expect(pthread_equal(b->steps[i].ran_on, b->steps[0].ran_on));
 }
 
-Test(core_evloop_lane, is_waited_for_as_long_as_is_said)
+OnBench(core_evloop_lane, is_waited_for_as_long_as_is_said, open_lane(b, false))
 {
-    struct bench b;
-    open_lane(&b, false);
-    cr_expect(evloop_lane_wait(b.lane, 0), "nothing is out");
-    b.gate = eventfd(0, EFD_CLOEXEC);
-    submit(&b);
-    cr_expect_not(evloop_lane_wait(b.lane, 0));
-    cr_expect_not(evloop_lane_wait(b.lane, 1));
-    cr_assert_eq(eventfd_write(b.gate, 1), 0);
-    cr_expect(evloop_lane_wait(b.lane, -1));
-    cr_expect_eq(b.runs, WORKS);
-    cr_expect_eq(b.dones, 0);
-    evloop_drain(b.loop);
-    cr_expect_eq(b.dones, WORKS);
-    close(b.gate);
-    end(&b);
+    cr_expect(evloop_lane_wait(b->lane, 0), "nothing is out");
+    b->gate = eventfd(0, EFD_CLOEXEC);
+    submit(b);
+    cr_expect_not(evloop_lane_wait(b->lane, 0));
+    cr_expect_not(evloop_lane_wait(b->lane, 1));
+    cr_assert_eq(eventfd_write(b->gate, 1), 0);
+    cr_expect(evloop_lane_wait(b->lane, -1));
+    cr_expect_eq(b->runs, WORKS);
+    cr_expect_eq(b->dones, 0);
+    evloop_drain(b->loop);
+    cr_expect_eq(b->dones, WORKS);
+    close(b->gate);
 }
 
-Test(core_evloop_lane, runs_by_hand_when_it_is_waited_for)
+OnBench(core_evloop_lane, runs_by_hand_when_it_is_waited_for, open_lane(b, true))
 {
-    struct bench b;
-    open_lane(&b, true);
-    submit(&b);
-    cr_expect_eq(b.runs, 0);
-    cr_expect(evloop_lane_wait(b.lane, -1));
-    cr_expect_eq(b.runs, WORKS);
-    cr_expect(pthread_equal(b.steps[0].ran_on, pthread_self()));
-    evloop_drain(b.loop);
-    b.runs = b.dones = 0;
-    submit(&b);
-    evloop_drain(b.loop);
-    cr_expect_eq(b.dones, WORKS);
-    cr_expect(b.runs_in_order);
-    cr_expect(b.dones_in_order);
-    end(&b);
+    submit(b);
+    cr_expect_eq(b->runs, 0);
+    cr_expect(evloop_lane_wait(b->lane, -1));
+    cr_expect_eq(b->runs, WORKS);
+    cr_expect(pthread_equal(b->steps[0].ran_on, pthread_self()));
+    evloop_drain(b->loop);
+    b->runs = b->dones = 0;
+    submit(b);
+    evloop_drain(b->loop);
+    cr_expect_eq(b->dones, WORKS);
+    cr_expect(b->runs_in_order);
+    cr_expect(b->dones_in_order);
 }
 
 #ifdef MINIVET_DEBUG
@@ -137,14 +131,11 @@ static void block_in_callback(void *ctx)
     (void)block(ctx);
 }
 
-Test(core_may_block, a_thread_of_no_loop_may)
+OnBench(core_may_block, a_thread_of_no_loop_may, open_lane(b, false))
 {
-    struct bench b;
-    open_lane(&b, false);
     may_block();
-    evloop_drain(b.loop);
+    evloop_drain(b->loop);
     may_block();
-    end(&b);
 }
 
 Test(core_may_block, a_call_on_a_loop_may_not, .signal = SIGABRT)

@@ -9,6 +9,7 @@
 #include "core/base/clock.h"
 #include "core/loop/evloop.h"
 #include "core/loop/evloop_impl.h"
+#include "tests/harness/with.h"
 
 #define US UINT64_C(1000)
 
@@ -79,6 +80,8 @@ static void bench_end(struct bench *b)
     sem_destroy(&b->asleep);
 }
 
+#define OnBench(suite, name) TestWith(suite, name, struct bench, b, bench_init(b), bench_end(b))
+
 static struct evloop_stats stats(struct bench *b)
 {
     struct evloop_stats s;
@@ -109,43 +112,34 @@ static void open_window(struct bench *b)
     b->looks = b->sleeps = 0;
 }
 
-Test(core_evloop_poll, the_window_grows_with_short_sleeps_and_vanishes_with_long_ones)
+OnBench(core_evloop_poll, the_window_grows_with_short_sleeps_and_vanishes_with_long_ones)
 {
     const uint64_t up[] = {5, 10, 20, 40, 50, 50}, down[] = {25000, 12500, 6250, 3125, 0, 0};
-    struct bench b;
-    bench_init(&b);
-    cr_assert_not(evloop_poll_add(b.loop, &b.poll)); /* nothing speaks for it yet */
+    cr_assert_not(evloop_poll_add(b->loop, &b->poll)); /* nothing speaks for it yet */
     for (unsigned i = 0; i < 6; i++)
-        cr_assert_eq(asked_nap(&b, 50 * US), up[i] * US);
+        cr_assert_eq(asked_nap(b, 50 * US), up[i] * US);
     for (unsigned i = 0; i < 6; i++)
-        cr_assert_eq(asked_nap(&b, 51 * US), down[i]);
-    cr_assert_not(b.poll.armed);
-    bench_end(&b);
+        cr_assert_eq(asked_nap(b, 51 * US), down[i]);
+    cr_assert_not(b->poll.armed);
 }
 
-Test(core_evloop_poll, sleeps_that_nobody_wanted_to_shorten_do_not_count)
+OnBench(core_evloop_poll, sleeps_that_nobody_wanted_to_shorten_do_not_count)
 {
-    struct bench b;
-    bench_init(&b);
-    cr_assert_eq(nap(&b, US), 0);
-    open_window(&b);
-    cr_assert_eq(nap(&b, 1000 * US), 50 * US);
-    bench_end(&b);
+    cr_assert_eq(nap(b, US), 0);
+    open_window(b);
+    cr_assert_eq(nap(b, 1000 * US), 50 * US);
 }
 
-Test(core_evloop_poll, the_window_has_a_limit)
+OnBench(core_evloop_poll, the_window_has_a_limit)
 {
-    struct bench b;
-    bench_init(&b);
-    open_window(&b);
-    evloop_poll_limit(b.loop, 7 * US);
-    cr_assert_eq(stats(&b).poll_window_ns, 7 * US);
-    cr_assert_eq(asked_nap(&b, 3 * US), 7 * US);
-    evloop_poll_limit(b.loop, 0);
-    cr_assert_not(evloop_poll_add(b.loop, &b.poll));
+    open_window(b);
+    evloop_poll_limit(b->loop, 7 * US);
+    cr_assert_eq(stats(b).poll_window_ns, 7 * US);
+    cr_assert_eq(asked_nap(b, 3 * US), 7 * US);
+    evloop_poll_limit(b->loop, 0);
+    cr_assert_not(evloop_poll_add(b->loop, &b->poll));
     for (unsigned i = 0; i < 3; i++)
-        cr_assert_eq(asked_nap(&b, US), 0);
-    bench_end(&b);
+        cr_assert_eq(asked_nap(b, US), 0);
 }
 
 static void work_long(void *ctx, uint32_t events)
@@ -156,32 +150,26 @@ static void work_long(void *ctx, uint32_t events)
     evloop_stop(b->loop);
 }
 
-Test(core_evloop_poll, the_work_after_a_sleep_is_not_sleep)
+OnBench(core_evloop_poll, the_work_after_a_sleep_is_not_sleep)
 {
-    struct bench b;
-    bench_init(&b);
-    struct ev_fd kick = {.cb = work_long, .ctx = &b};
+    struct ev_fd kick = {.cb = work_long, .ctx = b};
     int fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
-    cr_assert_eq(evloop_event_add(b.loop, &kick, fd), 0);
-    cr_assert_not(evloop_poll_add(b.loop, &b.poll));
-    cr_assert_eq(evloop_run(b.loop), 0);
-    cr_assert_eq(stats(&b).poll_window_ns, 5 * US);
-    evloop_fd_del(b.loop, &kick);
+    cr_assert_eq(evloop_event_add(b->loop, &kick, fd), 0);
+    cr_assert_not(evloop_poll_add(b->loop, &b->poll));
+    cr_assert_eq(evloop_run(b->loop), 0);
+    cr_assert_eq(stats(b).poll_window_ns, 5 * US);
+    evloop_fd_del(b->loop, &kick);
     close(fd);
-    bench_end(&b);
 }
 
 /* The idle time is the looking and the sleep: a window that just misses it grows. */
-Test(core_evloop_poll, time_spent_looking_is_idle_time)
+OnBench(core_evloop_poll, time_spent_looking_is_idle_time)
 {
-    struct bench b;
-    bench_init(&b);
-    cr_assert_eq(asked_nap(&b, US), 5 * US);
-    cr_assert(evloop_poll_add(b.loop, &b.poll));
-    cr_assert_not(evloop_poll_run(b.loop, WAIT_FOREVER));
-    cr_assert_eq(b.looks, 5);
-    cr_assert_eq(nap(&b, 46 * US), 0);
-    bench_end(&b);
+    cr_assert_eq(asked_nap(b, US), 5 * US);
+    cr_assert(evloop_poll_add(b->loop, &b->poll));
+    cr_assert_not(evloop_poll_run(b->loop, WAIT_FOREVER));
+    cr_assert_eq(b->looks, 5);
+    cr_assert_eq(nap(b, 46 * US), 0);
 }
 
 static uint64_t time_flies(void *ctx)
@@ -190,19 +178,16 @@ static uint64_t time_flies(void *ctx)
 }
 
 /* Time passes while the loop offers the processor: somebody needs it. */
-Test(core_evloop_poll, the_window_ends_when_another_program_has_run)
+OnBench(core_evloop_poll, the_window_ends_when_another_program_has_run)
 {
-    struct bench b;
-    bench_init(&b);
-    open_window(&b);
-    cr_assert(evloop_poll_add(b.loop, &b.poll));
-    b.clock.now_ns = time_flies;
-    cr_expect_not(evloop_poll_run(b.loop, -1));
-    cr_expect_eq(b.looks, 2, "once before, once after");
-    cr_expect_eq(b.sleeps, 1);
-    b.clock.now_ns = fake_now;
-    cr_expect(evloop_poll_add(b.loop, &b.poll), "it looks again next time");
-    bench_end(&b);
+    open_window(b);
+    cr_assert(evloop_poll_add(b->loop, &b->poll));
+    b->clock.now_ns = time_flies;
+    cr_expect_not(evloop_poll_run(b->loop, -1));
+    cr_expect_eq(b->looks, 2, "once before, once after");
+    cr_expect_eq(b->sleeps, 1);
+    b->clock.now_ns = fake_now;
+    cr_expect(evloop_poll_add(b->loop, &b->poll), "it looks again next time");
 }
 
 /* While the processor is offered: between the second look at the clock and the third. */
@@ -212,21 +197,18 @@ static uint64_t a_slice_passes(void *ctx)
     return *(uint64_t *)ctx += ++looks == 3 ? 1000 * US : 0;
 }
 
-Test(core_evloop_poll, it_rests_when_another_program_needs_a_time_slice)
+OnBench(core_evloop_poll, it_rests_when_another_program_needs_a_time_slice)
 {
-    struct bench b;
-    bench_init(&b);
-    open_window(&b);
-    cr_assert(evloop_poll_add(b.loop, &b.poll));
-    b.clock.now_ns = a_slice_passes;
-    evloop_poll_run(b.loop, -1);
-    b.clock.now_ns = fake_now;
-    cr_expect_not(evloop_poll_add(b.loop, &b.poll));
-    b.now += 63000 * US;
-    cr_expect_not(evloop_poll_add(b.loop, &b.poll));
-    b.now += 1000 * US;
-    cr_expect(evloop_poll_add(b.loop, &b.poll));
-    bench_end(&b);
+    open_window(b);
+    cr_assert(evloop_poll_add(b->loop, &b->poll));
+    b->clock.now_ns = a_slice_passes;
+    evloop_poll_run(b->loop, -1);
+    b->clock.now_ns = fake_now;
+    cr_expect_not(evloop_poll_add(b->loop, &b->poll));
+    b->now += 63000 * US;
+    cr_expect_not(evloop_poll_add(b->loop, &b->poll));
+    b->now += 1000 * US;
+    cr_expect(evloop_poll_add(b->loop, &b->poll));
 }
 
 static uint64_t an_hour_is_over(void *ctx)
@@ -235,89 +217,74 @@ static uint64_t an_hour_is_over(void *ctx)
 }
 
 /* Somebody stopped the process, or its host: afterwards it looks again before long. */
-Test(core_evloop_poll, the_rest_has_a_limit)
+OnBench(core_evloop_poll, the_rest_has_a_limit)
 {
-    struct bench b;
-    bench_init(&b);
-    open_window(&b);
-    cr_assert(evloop_poll_add(b.loop, &b.poll));
-    evloop_poll_limit(b.loop, UINT64_MAX); /* the hour is over while it looks */
-    b.loop->stats.poll_window_ns = UINT64_MAX;
-    b.clock.now_ns = an_hour_is_over;
-    cr_expect_not(evloop_poll_run(b.loop, WAIT_FOREVER));
-    cr_expect_eq(b.sleeps, 1);
-    b.clock.now_ns = fake_now;
-    cr_expect_not(evloop_poll_add(b.loop, &b.poll));
-    b.now += US * 1000 * 1000;
-    cr_expect(evloop_poll_add(b.loop, &b.poll));
-    bench_end(&b);
+    open_window(b);
+    cr_assert(evloop_poll_add(b->loop, &b->poll));
+    evloop_poll_limit(b->loop, UINT64_MAX); /* the hour is over while it looks */
+    b->loop->stats.poll_window_ns = UINT64_MAX;
+    b->clock.now_ns = an_hour_is_over;
+    cr_expect_not(evloop_poll_run(b->loop, WAIT_FOREVER));
+    cr_expect_eq(b->sleeps, 1);
+    b->clock.now_ns = fake_now;
+    cr_expect_not(evloop_poll_add(b->loop, &b->poll));
+    b->now += US * 1000 * 1000;
+    cr_expect(evloop_poll_add(b->loop, &b->poll));
 }
 
-Test(core_evloop_poll, a_look_that_finds_work_ends_the_window)
+OnBench(core_evloop_poll, a_look_that_finds_work_ends_the_window)
 {
-    struct bench b;
-    bench_init(&b);
-    open_window(&b);
-    cr_assert(evloop_poll_add(b.loop, &b.poll));
-    b.comes_at = 20;
-    cr_assert(evloop_poll_run(b.loop, WAIT_FOREVER));
-    cr_assert_eq(b.looks, 20);
-    cr_assert_eq(b.sleeps, 0);
-    cr_assert_not(b.poll.armed);
-    cr_assert_eq(stats(&b).poll_hits, 1);
-    cr_assert_eq(stats(&b).poll_misses, 0);
-    evloop_drain(b.loop);
-    cr_assert_eq(b.served, 1);
-    bench_end(&b);
+    open_window(b);
+    cr_assert(evloop_poll_add(b->loop, &b->poll));
+    b->comes_at = 20;
+    cr_assert(evloop_poll_run(b->loop, WAIT_FOREVER));
+    cr_assert_eq(b->looks, 20);
+    cr_assert_eq(b->sleeps, 0);
+    cr_assert_not(b->poll.armed);
+    cr_assert_eq(stats(b).poll_hits, 1);
+    cr_assert_eq(stats(b).poll_misses, 0);
+    evloop_drain(b->loop);
+    cr_assert_eq(b->served, 1);
 }
 
-Test(core_evloop_poll, a_timer_or_an_event_ends_the_window)
+OnBench(core_evloop_poll, a_timer_or_an_event_ends_the_window)
 {
-    struct bench b;
-    bench_init(&b);
-    open_window(&b);
-    cr_assert(evloop_poll_add(b.loop, &b.poll));
-    evloop_poll_run(b.loop, 7 * (int64_t)US);
-    cr_assert_eq(b.looks, 7);
-    cr_assert_eq(b.sleeps, 1);
-    evloop_drain(b.loop);
-    cr_assert(evloop_poll_add(b.loop, &b.poll));
-    evloop_wake(b.loop);
-    cr_assert(evloop_poll_run(b.loop, WAIT_FOREVER));
-    cr_assert_lt(b.looks, 7 + 20);
-    cr_assert_eq(b.sleeps, 1);
-    cr_assert(b.poll.armed); /* nobody has told it that nobody looks */
-    bench_end(&b);
+    open_window(b);
+    cr_assert(evloop_poll_add(b->loop, &b->poll));
+    evloop_poll_run(b->loop, 7 * (int64_t)US);
+    cr_assert_eq(b->looks, 7);
+    cr_assert_eq(b->sleeps, 1);
+    evloop_drain(b->loop);
+    cr_assert(evloop_poll_add(b->loop, &b->poll));
+    evloop_wake(b->loop);
+    cr_assert(evloop_poll_run(b->loop, WAIT_FOREVER));
+    cr_assert_lt(b->looks, 7 + 20);
+    cr_assert_eq(b->sleeps, 1);
+    cr_assert(b->poll.armed); /* nobody has told it that nobody looks */
 }
 
-Test(core_evloop_poll, what_comes_before_the_notification_is_not_lost)
+OnBench(core_evloop_poll, what_comes_before_the_notification_is_not_lost)
 {
-    struct bench b;
-    bench_init(&b);
-    open_window(&b);
-    cr_assert(evloop_poll_add(b.loop, &b.poll));
-    b.comes_late = true;
-    cr_assert(evloop_poll_run(b.loop, WAIT_FOREVER));
-    cr_assert_eq(b.sleeps, 1);
-    evloop_drain(b.loop);
-    cr_assert_eq(b.served, 1);
-    bench_end(&b);
+    open_window(b);
+    cr_assert(evloop_poll_add(b->loop, &b->poll));
+    b->comes_late = true;
+    cr_assert(evloop_poll_run(b->loop, WAIT_FOREVER));
+    cr_assert_eq(b->sleeps, 1);
+    evloop_drain(b->loop);
+    cr_assert_eq(b->served, 1);
 }
 
 /* A drain has nobody to wait for: it leaves no queue without its notifications. */
-Test(core_evloop_poll, a_drain_looks_and_then_asks_for_notifications)
+OnBench(core_evloop_poll, a_drain_looks_and_then_asks_for_notifications)
 {
-    struct bench b;
-    bench_init(&b);
-    open_window(&b);
-    cr_assert(evloop_poll_add(b.loop, &b.poll));
-    b.comes_at = 1;
-    b.comes_late = true;
-    evloop_drain(b.loop);
-    cr_assert_eq(b.served, 2);
-    cr_assert_eq(b.sleeps, 2);
-    cr_assert_not(b.poll.armed);
-    bench_end(&b);
+    open_window(b);
+    cr_assert(evloop_poll_add(b->loop, &b->poll));
+    b->comes_at = 1;
+    b->comes_late = true;
+    evloop_drain(b->loop);
+    cr_assert_eq(b->served, 2);
+    cr_assert_eq(b->sleeps, 2);
+    cr_assert_not(b->poll.armed);
 }
 
 static void wait_for_sleep(void *ctx)
@@ -336,26 +303,23 @@ static void end_run(void *ctx)
  * Work comes five times while the loop looks, then no more: it tells the queue, sleeps, and goes
  * round no more than it is woken (by the work that waits for that).
  */
-Test(core_evloop_poll, an_idle_loop_sleeps)
+OnBench(core_evloop_poll, an_idle_loop_sleeps)
 {
-    struct bench b;
-    bench_init(&b);
-    open_window(&b);
-    while (sem_trywait(&b.asleep) == 0)
+    open_window(b);
+    while (sem_trywait(&b->asleep) == 0)
         ;
-    struct ev_work end = {.run = wait_for_sleep, .done = end_run, .ctx = &b};
-    struct evloop_stats before = stats(&b), after;
-    b.again = 5;
-    evloop_defer(b.loop, &b.serve);
-    evloop_work(b.loop, &end);
-    cr_assert_eq(evloop_run(b.loop), 0);
-    after = stats(&b);
-    cr_assert_eq(b.served, 6);
-    cr_assert_eq(b.sleeps, 1);
+    struct ev_work end = {.run = wait_for_sleep, .done = end_run, .ctx = b};
+    struct evloop_stats before = stats(b), after;
+    b->again = 5;
+    evloop_defer(b->loop, &b->serve);
+    evloop_work(b->loop, &end);
+    cr_assert_eq(evloop_run(b->loop), 0);
+    after = stats(b);
+    cr_assert_eq(b->served, 6);
+    cr_assert_eq(b->sleeps, 1);
     cr_assert_eq(after.poll_misses - before.poll_misses, 1);
-    cr_assert_geq(b.looks, 5 * 3 + 48); /* the last time, until the window was over */
-    cr_assert_leq(b.looks, 5 * 3 + 52);
+    cr_assert_geq(b->looks, 5 * 3 + 48); /* the last time, until the window was over */
+    cr_assert_leq(b->looks, 5 * 3 + 52);
     cr_assert_leq(after.turns - before.turns, 20);
-    cr_assert_not(b.poll.armed);
-    bench_end(&b);
+    cr_assert_not(b->poll.armed);
 }

@@ -17,6 +17,7 @@
 #include "core/base/xmath.h"
 #include "devices/disk/image/image_chain.h"
 #include "devices/disk/image/image_header.h"
+#include "tests/harness/with.h"
 
 /* ---- headers ---- */
 
@@ -417,6 +418,8 @@ static void close_scene(struct scene *s)
     cr_expect_eq(system(command), 0);
 }
 
+#define OnScene(suite, name) TestWith(suite, name, struct scene, s, open_scene(s), close_scene(s))
+
 static void write_bytes(const char *name)
 {
     int fd = open(name, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
@@ -444,47 +447,41 @@ static int open_chain(struct scene *s, const char *path, bool backing)
     return err;
 }
 
-Test(devices_image_header, backing_files_are_refused_unless_they_are_wanted)
+OnScene(devices_image_header, backing_files_are_refused_unless_they_are_wanted)
 {
-    struct scene s;
-    open_scene(&s);
     write_image("top", "base", "qcow2");
     write_image("base", NULL, NULL);
-    cr_expect_eq(open_chain(&s, "top", false), -EINVAL);
-    cr_expect_not_null(strstr(s.said, "backing=on"), "%s", s.said);
-    cr_expect_not_null(strstr(s.said, "base"), "%s", s.said);
-    cr_expect_eq(s.lines, 1);
-    cr_expect_eq(open_chain(&s, "top", true), 0, "%s", s.said);
-    cr_expect_eq(s.chain.count, 2);
-    cr_expect_eq(fcntl(s.chain.links[0].fd, F_GETFL) & O_ACCMODE, O_RDWR);
-    cr_expect_eq(fcntl(s.chain.links[1].fd, F_GETFL) & O_ACCMODE, O_RDONLY);
-    image_chain_close(&s.chain);
-    close_scene(&s);
+    cr_expect_eq(open_chain(s, "top", false), -EINVAL);
+    cr_expect_not_null(strstr(s->said, "backing=on"), "%s", s->said);
+    cr_expect_not_null(strstr(s->said, "base"), "%s", s->said);
+    cr_expect_eq(s->lines, 1);
+    cr_expect_eq(open_chain(s, "top", true), 0, "%s", s->said);
+    cr_expect_eq(s->chain.count, 2);
+    cr_expect_eq(fcntl(s->chain.links[0].fd, F_GETFL) & O_ACCMODE, O_RDWR);
+    cr_expect_eq(fcntl(s->chain.links[1].fd, F_GETFL) & O_ACCMODE, O_RDONLY);
+    image_chain_close(&s->chain);
 }
 
-Test(devices_image_header, names_count_from_the_folder_of_their_image)
+OnScene(devices_image_header, names_count_from_the_folder_of_their_image)
 {
-    struct scene s;
     struct stat st;
     char path[128];
-    open_scene(&s);
     cr_assert_eq(mkdir("a", 0700), 0);
     cr_assert_eq(mkdir("a/b", 0700), 0);
-    snprintf(path, sizeof(path), "%s/a/base", s.dir);
+    snprintf(path, sizeof(path), "%s/a/base", s->dir);
     write_image("a/top", "b/middle", "qcow2");
     write_image("a/b/middle", "../lower", "qcow2");
     write_image("a/lower", path, "raw");
     write_image("a/base", "not looked at", NULL); /* raw: it has no header */
-    cr_assert_eq(open_chain(&s, "a/top", true), 0, "%s", s.said);
-    cr_assert_eq(s.chain.count, 4);
+    cr_assert_eq(open_chain(s, "a/top", true), 0, "%s", s->said);
+    cr_assert_eq(s->chain.count, 4);
     cr_assert_eq(stat("a/base", &st), 0);
-    cr_expect_eq(s.chain.links[3].ino, st.st_ino);
-    cr_expect_str_eq(s.chain.links[3].format, "raw");
-    image_chain_close(&s.chain);
-    close_scene(&s);
+    cr_expect_eq(s->chain.links[3].ino, st.st_ino);
+    cr_expect_str_eq(s->chain.links[3].format, "raw");
+    image_chain_close(&s->chain);
 }
 
-Test(devices_image_header, protocols_are_never_followed)
+OnScene(devices_image_header, protocols_are_never_followed)
 {
     static const char *const names[] = {
         "json:{\"driver\":\"file\",\"filename\":\"/etc/passwd\"}",
@@ -496,38 +493,30 @@ Test(devices_image_header, protocols_are_never_followed)
         "blkdebug::/etc/passwd",
         ":",
     };
-    struct scene s;
-    open_scene(&s);
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         write_image("top", names[i], "raw");
-        cr_expect_eq(open_chain(&s, "top", true), -EINVAL, "%s", names[i]);
-        cr_expect_not_null(strstr(s.said, "only names of files"), "%s", s.said);
+        cr_expect_eq(open_chain(s, "top", true), -EINVAL, "%s", names[i]);
+        cr_expect_not_null(strstr(s->said, "only names of files"), "%s", s->said);
     }
-    close_scene(&s);
 }
 
-Test(devices_image_header, a_backing_file_needs_its_format)
+OnScene(devices_image_header, a_backing_file_needs_its_format)
 {
-    struct scene s;
-    open_scene(&s);
     write_image("top", "base", NULL);
     write_image("base", NULL, NULL);
-    cr_expect_eq(open_chain(&s, "top", true), -EINVAL);
-    const char *command = strstr(s.said, "qemu-img rebase");
-    cr_assert_not_null(command, "%s", s.said);
+    cr_expect_eq(open_chain(s, "top", true), -EINVAL);
+    const char *command = strstr(s->said, "qemu-img rebase");
+    cr_assert_not_null(command, "%s", s->said);
     cr_expect_null(strstr(command + 15, "base"), "a shell would run what the header says");
     write_image("top", "base", "nbd");
-    cr_expect_eq(open_chain(&s, "top", true), -EINVAL);
+    cr_expect_eq(open_chain(s, "top", true), -EINVAL);
     write_image("top", "base", "vmdk");
-    cr_expect_eq(open_chain(&s, "top", true), -EINVAL, "its magic is another");
-    cr_expect_not_null(strstr(s.said, "is it qcow2?"), "%s", s.said);
-    close_scene(&s);
+    cr_expect_eq(open_chain(s, "top", true), -EINVAL, "its magic is another");
+    cr_expect_not_null(strstr(s->said, "is it qcow2?"), "%s", s->said);
 }
 
-Test(devices_image_header, a_format_that_qed_cannot_say_is_not_asked_for)
+OnScene(devices_image_header, a_format_that_qed_cannot_say_is_not_asked_for)
 {
-    struct scene s;
-    open_scene(&s);
     memset(image, 0, sizeof(image));
     text(0, "QED");
     le64_put(image + 16, 1);
@@ -537,53 +526,46 @@ Test(devices_image_header, a_format_that_qed_cannot_say_is_not_asked_for)
     write_bytes("top");
     struct image_chain_config config = {
         .name = "top", .path = "top", .format = "qed", .backing = true};
-    cr_expect_eq(image_chain_open(&s.chain, &config), -EINVAL);
-    cr_expect_null(strstr(s.said, "rebase"), "%s", s.said);
-    cr_expect_not_null(strstr(s.said, "qemu-img convert"), "%s", s.said);
-    close_scene(&s);
+    cr_expect_eq(image_chain_open(&s->chain, &config), -EINVAL);
+    cr_expect_null(strstr(s->said, "rebase"), "%s", s->said);
+    cr_expect_not_null(strstr(s->said, "qemu-img convert"), "%s", s->said);
 }
 
-Test(devices_image_header, chains_end)
+OnScene(devices_image_header, chains_end)
 {
-    struct scene s;
     char name[8], below[8];
-    open_scene(&s);
     write_image("top", "top", "qcow2");
-    cr_expect_eq(open_chain(&s, "top", true), -ELOOP);
+    cr_expect_eq(open_chain(s, "top", true), -ELOOP);
     write_image("top", "base", "qcow2");
     write_image("base", "./top", "qcow2");
-    cr_expect_eq(open_chain(&s, "top", true), -ELOOP);
+    cr_expect_eq(open_chain(s, "top", true), -ELOOP);
     for (unsigned i = 1; i <= IMAGE_CHAIN_MAX + 1; i++) {
         snprintf(name, sizeof(name), "%u", i);
         snprintf(below, sizeof(below), "%u", i + 1);
         write_image(name, below, "qcow2");
     }
     write_image("9", NULL, NULL);
-    cr_expect_eq(open_chain(&s, "1", true), -ELOOP);
-    cr_expect_not_null(strstr(s.said, "more than 8"), "%s", s.said);
-    cr_expect_eq(open_chain(&s, "2", true), 0);
-    cr_expect_eq(s.chain.count, IMAGE_CHAIN_MAX);
-    image_chain_close(&s.chain);
-    close_scene(&s);
+    cr_expect_eq(open_chain(s, "1", true), -ELOOP);
+    cr_expect_not_null(strstr(s->said, "more than 8"), "%s", s->said);
+    cr_expect_eq(open_chain(s, "2", true), 0);
+    cr_expect_eq(s->chain.count, IMAGE_CHAIN_MAX);
+    image_chain_close(&s->chain);
 }
 
-Test(devices_image_header, only_files_and_block_devices_are_opened)
+OnScene(devices_image_header, only_files_and_block_devices_are_opened)
 {
     static const char *const names[] = {"fifo", "folder", "/dev/zero", "link"};
-    struct scene s;
-    open_scene(&s);
     cr_assert_eq(mkfifo("fifo", 0600), 0);
     cr_assert_eq(mkdir("folder", 0700), 0);
     cr_assert_eq(symlink("/dev/tty", "link"), 0);
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         write_image("top", names[i], "raw");
-        cr_expect_eq(open_chain(&s, "top", true), -EMEDIUMTYPE, "%s", names[i]);
-        cr_expect_eq(open_chain(&s, names[i], true), -EMEDIUMTYPE, "%s", names[i]);
+        cr_expect_eq(open_chain(s, "top", true), -EMEDIUMTYPE, "%s", names[i]);
+        cr_expect_eq(open_chain(s, names[i], true), -EMEDIUMTYPE, "%s", names[i]);
     }
     write_image("top", "not there", "raw");
-    cr_expect_eq(open_chain(&s, "top", true), -ENOENT);
-    cr_expect_not_null(strstr(s.said, "not there"), "%s", s.said);
-    close_scene(&s);
+    cr_expect_eq(open_chain(s, "top", true), -ENOENT);
+    cr_expect_not_null(strstr(s->said, "not there"), "%s", s->said);
 }
 
 static int refuse_to_open(void *ctx, const char *path, bool writable)
@@ -594,11 +576,9 @@ static int refuse_to_open(void *ctx, const char *path, bool writable)
 }
 
 /* What the host refuses for writing alone, a disk that is only read may get. */
-Test(devices_image_header, a_file_that_cannot_be_written_may_be_read)
+OnScene(devices_image_header, a_file_that_cannot_be_written_may_be_read)
 {
     static const int errs[] = {-EACCES, -EPERM, -EROFS, -EIO};
-    struct scene s;
-    open_scene(&s);
     for (size_t i = 0; i < ARRAY_SIZE(errs); i++)
         for (unsigned read_only = 0; read_only < 2; read_only++) {
             int err = errs[i];
@@ -608,12 +588,11 @@ Test(devices_image_header, a_file_that_cannot_be_written_may_be_read)
                                                 .open = refuse_to_open,
                                                 .open_ctx = &err,
                                                 .read_only = read_only};
-            cr_expect_eq(image_chain_open(&s.chain, &config), err);
-            cr_expect_eq(strstr(s.said, ",ro") != NULL, read_only == 0 && err != -EIO, "%s",
-                         s.said);
+            cr_expect_eq(image_chain_open(&s->chain, &config), err);
+            cr_expect_eq(strstr(s->said, ",ro") != NULL, read_only == 0 && err != -EIO, "%s",
+                         s->said);
         }
-    cr_expect_eq(s.lines, 2 * ARRAY_SIZE(errs));
-    close_scene(&s);
+    cr_expect_eq(s->lines, 2 * ARRAY_SIZE(errs));
 }
 
 /* ---- what qemu-img writes ---- */

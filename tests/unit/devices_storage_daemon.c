@@ -20,6 +20,7 @@
 #include "core/peers/confine.h"
 #include "devices/disk/image/storage_daemon.h"
 #include "tests/harness/fake.h"
+#include "tests/harness/with.h"
 
 #define NAME "disk,a \"b\" \\ c=d.img" /* no name for a list of key=value */
 
@@ -59,6 +60,8 @@ static void close_scene(struct scene *s)
     unlink(s->script);
     cr_expect_eq(rmdir(s->dir), 0, "something was left there");
 }
+
+#define OnScene(suite, name) TestWith(suite, name, struct scene, s, open_scene(s), close_scene(s))
 
 static void write_file(const char *path, const char *text, mode_t mode)
 {
@@ -123,36 +126,30 @@ static struct storage_daemon *create_unchecked(struct scene *s, const char *form
     return d;
 }
 
-Test(devices_storage_daemon, names_the_package_of_a_missing_program)
+OnScene(devices_storage_daemon, names_the_package_of_a_missing_program)
 {
-    struct scene s;
     struct storage_daemon *d;
-    open_scene(&s);
     int err = storage_daemon_create(&d, &(struct storage_daemon_config){
                                             .name = "vda",
-                                            .path = s.image,
+                                            .path = s->image,
                                             .format = "qcow2",
                                             .program = "no-such-storage-daemon",
                                         });
     cr_expect_eq(err, -ENOENT);
-    cr_expect_not_null(strstr(s.said, "apt-get install qemu-system-common"), "%s", s.said);
-    close_scene(&s);
+    cr_expect_not_null(strstr(s->said, "apt-get install qemu-system-common"), "%s", s->said);
 }
 
-Test(devices_storage_daemon, names_an_image_that_is_not_there)
+OnScene(devices_storage_daemon, names_an_image_that_is_not_there)
 {
-    struct scene s;
     struct storage_daemon *d;
-    open_scene(&s);
     int err = storage_daemon_create(&d, &(struct storage_daemon_config){
                                             .name = "vda",
-                                            .path = s.image,
+                                            .path = s->image,
                                             .format = "qcow2",
                                             .program = "/bin/true",
                                         });
     cr_expect_eq(err, -ENOENT);
-    cr_expect_not_null(strstr(s.said, "vda: open"), "%s", s.said);
-    close_scene(&s);
+    cr_expect_not_null(strstr(s->said, "vda: open"), "%s", s->said);
 }
 
 Test(devices_storage_daemon, says_why_an_image_cannot_be_opened)
@@ -171,18 +168,15 @@ Test(devices_storage_daemon, says_why_an_image_cannot_be_opened)
     close_scene(&s);
 }
 
-Test(devices_storage_daemon, an_image_of_another_format_is_refused)
+OnScene(devices_storage_daemon, an_image_of_another_format_is_refused)
 {
-    struct scene s;
     struct storage_daemon *d;
-    open_scene(&s);
-    write_file(s.image, "no qcow2 at all", 0600);
+    write_file(s->image, "no qcow2 at all", 0600);
     int err = storage_daemon_create(
         &d, &(struct storage_daemon_config){
-                .name = "vda", .path = s.image, .format = "qcow2", .program = "/bin/true"});
+                .name = "vda", .path = s->image, .format = "qcow2", .program = "/bin/true"});
     cr_expect_eq(err, -EINVAL);
-    cr_expect_str_eq(s.said, "disk vda: format=qcow2: the file is not a qcow2 image; is it raw?");
-    close_scene(&s);
+    cr_expect_str_eq(s->said, "disk vda: format=qcow2: the file is not a qcow2 image; is it raw?");
 }
 
 /* A connection is a daemon: the end of the daemon is the end of the connection. */
@@ -220,18 +214,15 @@ Test(devices_storage_daemon, connects_to_a_daemon_of_its_own)
     close_scene(&s);
 }
 
-Test(devices_storage_daemon, shows_the_last_words_of_a_program_that_ends)
+OnScene(devices_storage_daemon, shows_the_last_words_of_a_program_that_ends)
 {
-    struct scene s;
-    open_scene(&s);
-    write_file(s.image, "x", 0600);
-    write_file(s.script, "#!/bin/sh\necho first >&2\nprintf 'last \\033words\\n' >&2\nexit 1\n",
+    write_file(s->image, "x", 0600);
+    write_file(s->script, "#!/bin/sh\necho first >&2\nprintf 'last \\033words\\n' >&2\nexit 1\n",
                0700);
-    struct storage_daemon *d = create(&s, "raw", s.script);
+    struct storage_daemon *d = create(s, "raw", s->script);
     cr_expect_eq(storage_daemon_connect(d), -EIO);
-    cr_expect_not_null(strstr(s.said, "last ?words"), "%s", s.said);
+    cr_expect_not_null(strstr(s->said, "last ?words"), "%s", s->said);
     storage_daemon_destroy(d);
-    close_scene(&s);
 }
 
 Test(devices_storage_daemon, a_lock_of_somebody_else_s_is_told_in_our_words)
@@ -259,99 +250,87 @@ Test(devices_storage_daemon, a_lock_of_somebody_else_s_is_told_in_our_words)
 #define SECOND UINT64_C(1000000000)
 
 /* Ready, then dead: what it said is shown, and the process of the one before is gone first. */
-Test(devices_storage_daemon, one_that_died_is_replaced_when_it_is_time)
+OnScene(devices_storage_daemon, one_that_died_is_replaced_when_it_is_time)
 {
-    struct scene s;
-    open_scene(&s);
-    write_file(s.image, "x", 0600);
-    write_file(s.script, "#!/bin/sh\necho oh >&2\necho 1 >\"$6\"\nexit 1\n", 0700);
-    struct storage_daemon *d = create(&s, "raw", s.script);
+    write_file(s->image, "x", 0600);
+    write_file(s->script, "#!/bin/sh\necho oh >&2\necho 1 >\"$6\"\nexit 1\n", 0700);
+    struct storage_daemon *d = create(s, "raw", s->script);
     for (unsigned i = 0; i < STORAGE_DAEMON_STARTS; i++) {
         int fd = storage_daemon_connect(d);
         if (fd >= 0) /* it may be found dead before it is found ready */
             close(fd);
         cr_expect(fd >= 0 || fd == -EIO, "%d", fd);
     }
-    cr_expect_geq(s.lines, 1);
-    cr_expect_not_null(strstr(s.said, "oh"), "%s", s.said);
+    cr_expect_geq(s->lines, 1);
+    cr_expect_not_null(strstr(s->said, "oh"), "%s", s->said);
     cr_expect_eq(storage_daemon_connect(d), -EAGAIN);
     cr_expect_eq(waitpid(-1, NULL, WNOHANG), -1, "a process is left");
-    s.time.now_ns += STORAGE_DAEMON_START_S * SECOND;
+    s->time.now_ns += STORAGE_DAEMON_START_S * SECOND;
     int fd = storage_daemon_connect(d);
     cr_expect_neq(fd, -EAGAIN);
     if (fd >= 0)
         close(fd);
     storage_daemon_destroy(d);
-    close_scene(&s);
 }
 
 /* Whatever makes daemons die; once it ends, the disk is back. */
-Test(devices_storage_daemon, starts_are_spaced_out_and_never_given_up)
+OnScene(devices_storage_daemon, starts_are_spaced_out_and_never_given_up)
 {
-    struct scene s;
-    open_scene(&s);
-    write_file(s.image, "x", 0600);
-    struct storage_daemon *d = create(&s, "raw", "/bin/false");
+    write_file(s->image, "x", 0600);
+    struct storage_daemon *d = create(s, "raw", "/bin/false");
     for (unsigned i = 0; i < STORAGE_DAEMON_STARTS; i++)
         cr_expect_eq(storage_daemon_connect(d), -EIO, "%u", i);
-    unsigned lines = s.lines;
+    unsigned lines = s->lines;
     for (unsigned hour = 0; hour < 3; hour++) {
         cr_expect_eq(storage_daemon_connect(d), -EAGAIN);
-        s.time.now_ns += STORAGE_DAEMON_START_S * SECOND - 1;
+        s->time.now_ns += STORAGE_DAEMON_START_S * SECOND - 1;
         cr_expect_eq(storage_daemon_connect(d), -EAGAIN);
-        cr_expect_eq(s.lines, lines, "silently");
-        s.time.now_ns += 1;
+        cr_expect_eq(s->lines, lines, "silently");
+        s->time.now_ns += 1;
         cr_expect_eq(storage_daemon_connect(d), -EIO);
-        lines = s.lines;
+        lines = s->lines;
     }
-    s.time.now_ns += 3600 * SECOND;
+    s->time.now_ns += 3600 * SECOND;
     for (unsigned i = 0; i < STORAGE_DAEMON_STARTS; i++)
         cr_expect_eq(storage_daemon_connect(d), -EIO, "all of them again");
     cr_expect_eq(storage_daemon_connect(d), -EAGAIN);
     storage_daemon_destroy(d);
-    close_scene(&s);
 }
 
-Test(devices_storage_daemon, says_little_about_deaths_without_end)
+OnScene(devices_storage_daemon, says_little_about_deaths_without_end)
 {
-    struct scene s;
-    open_scene(&s);
-    write_file(s.image, "x", 0600);
-    write_file(s.script, "#!/bin/sh\necho oh >&2\nexit 1\n", 0700);
-    struct storage_daemon *d = create(&s, "raw", s.script);
+    write_file(s->image, "x", 0600);
+    write_file(s->script, "#!/bin/sh\necho oh >&2\nexit 1\n", 0700);
+    struct storage_daemon *d = create(s, "raw", s->script);
     cr_expect_eq(storage_daemon_connect(d), -EIO);
-    cr_expect_eq(s.lines, 1, "%s", s.said);
+    cr_expect_eq(s->lines, 1, "%s", s->said);
     for (unsigned second = 0; second < 600; second++) {
-        s.time.now_ns += SECOND;
+        s->time.now_ns += SECOND;
         storage_daemon_connect(d);
     }
-    cr_expect_geq(s.lines, 10);
-    cr_expect_leq(s.lines, 20, "%u lines in ten minutes", s.lines);
+    cr_expect_geq(s->lines, 10);
+    cr_expect_leq(s->lines, 20, "%u lines in ten minutes", s->lines);
     storage_daemon_destroy(d);
-    close_scene(&s);
 }
 
-Test(devices_storage_daemon, shows_the_end_of_what_a_talkative_program_says)
+OnScene(devices_storage_daemon, shows_the_end_of_what_a_talkative_program_says)
 {
-    struct scene s;
-    open_scene(&s);
-    write_file(s.image, "x", 0600);
-    write_file(s.script,
+    write_file(s->image, "x", 0600);
+    write_file(s->script,
                "#!/bin/sh\ni=0\nwhile [ $i -lt 3000 ]; do echo line $i >&2; i=$((i+1)); done\n"
                "echo it is over >&2\nexit 1\n",
                0700);
-    struct storage_daemon *d = create(&s, "raw", s.script);
+    struct storage_daemon *d = create(s, "raw", s->script);
     cr_expect_eq(storage_daemon_connect(d), -EIO);
-    cr_expect_not_null(strstr(s.said, "it is over"), "%s", s.said);
-    cr_expect_eq(s.lines, 1);
+    cr_expect_not_null(strstr(s->said, "it is over"), "%s", s->said);
+    cr_expect_eq(s->lines, 1);
     storage_daemon_destroy(d);
     /* All that the pipe holds, which does not wait for a reader. */
-    write_file(s.script, "#!/bin/sh\ntimeout 10 yes >&2\nexit 1\n", 0700);
-    d = create(&s, "raw", s.script);
+    write_file(s->script, "#!/bin/sh\ntimeout 10 yes >&2\nexit 1\n", 0700);
+    d = create(s, "raw", s->script);
     cr_expect_eq(storage_daemon_connect(d), -EIO);
-    cr_expect_eq(s.lines, 2);
+    cr_expect_eq(s->lines, 2);
     storage_daemon_destroy(d);
-    close_scene(&s);
 }
 
 /* ---- one that hangs ---- */
@@ -456,22 +435,19 @@ static void read_args(struct scene *s, struct storage_daemon *d, char *args, siz
     unlink(seen);
 }
 
-Test(devices_storage_daemon, gets_descriptors_and_nothing_below)
+OnScene(devices_storage_daemon, gets_descriptors_and_nothing_below)
 {
-    struct scene s;
     char args[4096];
-    open_scene(&s);
-    write_qcow2(s.image, NULL, 0);
-    write_file(s.script, "", 0700);
-    struct storage_daemon *d = create(&s, "qcow2", s.script);
-    read_args(&s, d, args, sizeof(args));
+    write_qcow2(s->image, NULL, 0);
+    write_file(s->script, "", 0700);
+    struct storage_daemon *d = create(s, "qcow2", s->script);
+    read_args(s, d, args, sizeof(args));
     cr_expect_null(strstr(args, NAME), "%s", args);
     cr_expect_not_null(strstr(args, "\"filename\":\"/proc/self/fd/"), "%s", args);
     cr_expect_not_null(strstr(args, "\"driver\":\"qcow2\""), "%s", args);
     cr_expect_not_null(strstr(args, "\"backing\":null"), "%s", args);
     cr_expect_not_null(strstr(args, "\"writable\":true"), "%s", args);
     storage_daemon_destroy(d);
-    close_scene(&s);
 }
 
 /* Of those that Minivet was started with, or that a library has left open. */
@@ -555,19 +531,16 @@ static int try_create(struct scene *s, bool backing)
     return err;
 }
 
-Test(devices_storage_daemon, other_files_in_a_header_are_refused)
+OnScene(devices_storage_daemon, other_files_in_a_header_are_refused)
 {
-    struct scene s;
-    open_scene(&s);
-    write_secret(&s);
-    write_qcow2(s.image, s.secret, 0);
-    cr_expect_eq(try_create(&s, false), -EINVAL);
-    cr_expect_not_null(strstr(s.said, s.secret), "%s", s.said);
-    write_qcow2(s.image, NULL, 4); /* an external data file */
-    cr_expect_eq(try_create(&s, false), -EINVAL);
-    cr_expect_eq(try_create(&s, true), -EINVAL, "that is never followed");
-    expect_secret(&s);
-    close_scene(&s);
+    write_secret(s);
+    write_qcow2(s->image, s->secret, 0);
+    cr_expect_eq(try_create(s, false), -EINVAL);
+    cr_expect_not_null(strstr(s->said, s->secret), "%s", s->said);
+    write_qcow2(s->image, NULL, 4); /* an external data file */
+    cr_expect_eq(try_create(s, false), -EINVAL);
+    cr_expect_eq(try_create(s, true), -EINVAL, "that is never followed");
+    expect_secret(s);
 }
 
 static int run(const char *format, ...) __attribute__((format(printf, 1, 2)));

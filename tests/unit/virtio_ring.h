@@ -10,6 +10,7 @@
 #include "core/memory/gmem.h"
 #include "tests/harness/rig.h"
 #include "tests/harness/vdrv.h"
+#include "tests/harness/with.h"
 #include "virtio/ring/virtqueue.h"
 #include "virtio/spec.h"
 
@@ -83,5 +84,7 @@ static inline void ring_serve(struct ring *r)
 {
     vq_push(&r->vq, ring_pop(r));
 }
+
+#define OnRing(suite, name, ...) TestWith(suite, name, struct ring, r, (__VA_ARGS__), ring_close(r))
 
 #endif

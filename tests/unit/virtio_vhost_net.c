@@ -19,6 +19,7 @@
 #include "tests/harness/fake_net.h"
 #include "tests/harness/netio.h"
 #include "tests/harness/rig.h"
+#include "tests/harness/with.h"
 #include "virtio/net/net.h"
 #include "virtio/spec.h"
 #include "virtio/vhost/vhost_net.h"
@@ -307,6 +308,9 @@ static void close_bench(struct bench *b)
     close_host(b);
 }
 
+#define OnBench(suite, name, ...) \
+    TestWith(suite, name, struct bench, b, (__VA_ARGS__), close_bench(b))
+
 static void expect_works(struct bench *b, unsigned pair)
 {
     struct vdrv *d = &b->rig.drv;
@@ -360,49 +364,44 @@ Test(vhost_net, leaves_the_packets_to_the_kernel)
 }
 
 /* The kernel's eventfd is the hypervisor's: the loop need not run, and adds nothing if it does. */
-Test(vhost_net, interrupts_pass_by)
+OnBench(vhost_net, interrupts_pass_by, prepare(b, &(struct rig_config){.transport = RIG_PCI}))
 {
-    struct bench b;
-    prepare(&b, &(struct rig_config){.transport = RIG_PCI});
-    plug(&b);
+    plug(b);
     for (unsigned round = 0; round < 2; round++) {
-        cr_assert(vdrv_start(&b.rig.drv, BIT(MQ) | BIT(CTRL_VQ), 5, 16));
-        expect_works(&b, 1);
+        cr_assert(vdrv_start(&b->rig.drv, BIT(MQ) | BIT(CTRL_VQ), 5, 16));
+        expect_works(b, 1);
         for (unsigned queue = 0; queue < 2 * PAIRS; queue++) {
-            (void)rig_queue_irqs(&b.rig, queue);
-            int call = b.kernel.pairs[queue / 2].rings[queue % 2].call;
+            (void)rig_queue_irqs(&b->rig, queue);
+            int call = b->kernel.pairs[queue / 2].rings[queue % 2].call;
             cr_assert_eq(eventfd_write(call, 1), 0);
-            cr_expect_eq(rig_queue_irqs(&b.rig, queue), 1, "queue %u", queue);
+            cr_expect_eq(rig_queue_irqs(&b->rig, queue), 1, "queue %u", queue);
             cr_assert_eq(eventfd_write(call, 1), 0);
-            rig_step(&b.rig);
-            cr_expect_eq(rig_queue_irqs(&b.rig, queue), 1, "queue %u", queue);
+            rig_step(&b->rig);
+            cr_expect_eq(rig_queue_irqs(&b->rig, queue), 1, "queue %u", queue);
         }
     }
-    vdrv_reset(&b.rig.drv);
-    cr_assert_eq(eventfd_write(b.kernel.pairs[0].rings[0].call, 1), 0);
-    rig_step(&b.rig);
-    cr_expect_eq(rig_queue_irqs(&b.rig, 0), 0);
-    close_bench(&b);
+    vdrv_reset(&b->rig.drv);
+    cr_assert_eq(eventfd_write(b->kernel.pairs[0].rings[0].call, 1), 0);
+    rig_step(&b->rig);
+    cr_expect_eq(rig_queue_irqs(&b->rig, 0), 0);
 }
 
-Test(vhost_net, keeps_control_and_configuration)
+OnBench(vhost_net, keeps_control_and_configuration, open_bench(b))
 {
     const uint8_t two[] = {2, 0};
-    struct bench b;
-    open_bench(&b);
     cr_assert(
-        vdrv_start(&b.rig.drv, BIT(MQ) | BIT(CTRL_VQ) | BIT(GUEST_CSUM) | BIT(STATUS), 5, 16));
-    cr_expect_eq(b.ether.offloads, NET_CSUM);
-    cr_expect_eq(netio_command(&b.rig, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, two, 2),
-                 VIRTIO_NET_OK);
-    cr_expect_eq(b.ether.pairs_used, 2);
-    expect_works(&b, 0);
-    expect_works(&b, 1);
-    fake_net_link(&b.ether, false);
+        vdrv_start(&b->rig.drv, BIT(MQ) | BIT(CTRL_VQ) | BIT(GUEST_CSUM) | BIT(STATUS), 5, 16));
+    cr_expect_eq(b->ether.offloads, NET_CSUM);
+    cr_expect_eq(
+        netio_command(&b->rig, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, two, 2),
+        VIRTIO_NET_OK);
+    cr_expect_eq(b->ether.pairs_used, 2);
+    expect_works(b, 0);
+    expect_works(b, 1);
+    fake_net_link(&b->ether, false);
     uint8_t status;
-    vdrv_config_read(&b.rig.drv, VIRTIO_NET_CONFIG_status, &status, 1);
+    vdrv_config_read(&b->rig.drv, VIRTIO_NET_CONFIG_status, &status, 1);
     cr_expect_eq(status, 0);
-    close_bench(&b);
 }
 
 /* It does not filter, so the driver is not told that somebody would. */
@@ -437,70 +436,58 @@ Test(vhost_net, has_no_packed_rings)
 }
 
 /* VIRTIO 1.4 5.1.6.1: theirs are two bytes shorter, and the tap must have the same. */
-Test(vhost_net, has_headers_that_legacy_drivers_know)
+OnBench(vhost_net, has_headers_that_legacy_drivers_know, prepare(b, &rig_legacy_variants[0]))
 {
-    struct bench b;
-    prepare(&b, &rig_legacy_variants[0]);
-    plug(&b);
-    cr_assert(vdrv_start(&b.rig.drv, 0, 3, 16));
-    cr_expect_eq(b.kernel.pairs[0].header_bytes, VIRTIO_NET_HDR_LEGACY_BYTES);
-    expect_works(&b, 0);
-    cr_assert(vdrv_start(&b.rig.drv, BIT(MRG_RXBUF), 3, 16));
-    cr_expect_eq(b.kernel.pairs[0].header_bytes, VIRTIO_NET_HDR_BYTES);
-    close_bench(&b);
+    plug(b);
+    cr_assert(vdrv_start(&b->rig.drv, 0, 3, 16));
+    cr_expect_eq(b->kernel.pairs[0].header_bytes, VIRTIO_NET_HDR_LEGACY_BYTES);
+    expect_works(b, 0);
+    cr_assert(vdrv_start(&b->rig.drv, BIT(MRG_RXBUF), 3, 16));
+    cr_expect_eq(b->kernel.pairs[0].header_bytes, VIRTIO_NET_HDR_BYTES);
 }
 
-Test(vhost_net, stops_a_queue_that_is_reset)
+OnBench(vhost_net, stops_a_queue_that_is_reset, open_bench(b))
 {
-    struct bench b;
-    open_bench(&b);
-    cr_assert(vdrv_start(&b.rig.drv, VIRTIO_BIT(VIRTIO_F_RING_RESET), 3, 16));
-    expect_works(&b, 0);
-    cr_assert(vdrv_queue_reset(&b.rig.drv, 1));
-    cr_expect_eq(running(&b), 1);
-    vdrv_queue_alloc(&b.rig.drv, 1, 8);
-    vdrv_queue_write(&b.rig.drv, 1);
-    cr_expect_eq(running(&b), 3);
-    cr_expect_eq(b.kernel.pairs[0].rings[1].size, 8);
-    expect_works(&b, 0);
-    close_bench(&b);
+    cr_assert(vdrv_start(&b->rig.drv, VIRTIO_BIT(VIRTIO_F_RING_RESET), 3, 16));
+    expect_works(b, 0);
+    cr_assert(vdrv_queue_reset(&b->rig.drv, 1));
+    cr_expect_eq(running(b), 1);
+    vdrv_queue_alloc(&b->rig.drv, 1, 8);
+    vdrv_queue_write(&b->rig.drv, 1);
+    cr_expect_eq(running(b), 3);
+    cr_expect_eq(b->kernel.pairs[0].rings[1].size, 8);
+    expect_works(b, 0);
 }
 
-Test(vhost_net, says_when_the_kernel_gives_up)
+OnBench(vhost_net, says_when_the_kernel_gives_up, open_bench(b))
 {
     static const unsigned long requests[] = {
         TUNSETVNETHDRSZ,      VHOST_SET_FEATURES,   VHOST_SET_VRING_NUM,
         VHOST_SET_VRING_BASE, VHOST_SET_VRING_ADDR, VHOST_SET_VRING_KICK,
         VHOST_SET_VRING_CALL, VHOST_SET_VRING_ERR,  VHOST_NET_SET_BACKEND};
-    struct bench b;
-    open_bench(&b);
     for (unsigned i = 0; i < ARRAY_SIZE(requests); i++) {
-        vdrv_reset(&b.rig.drv); /* which is never refused */
-        b.kernel.refuse = requests[i];
-        cr_expect_not(vdrv_start(&b.rig.drv, 0, 3, 16), "request %u", i);
-        cr_expect(rig_is_broken(&b.rig));
-        b.kernel.refuse = 0;
-        cr_expect(vdrv_start(&b.rig.drv, 0, 3, 16), "request %u", i);
-        expect_works(&b, 0);
+        vdrv_reset(&b->rig.drv); /* which is never refused */
+        b->kernel.refuse = requests[i];
+        cr_expect_not(vdrv_start(&b->rig.drv, 0, 3, 16), "request %u", i);
+        cr_expect(rig_is_broken(&b->rig));
+        b->kernel.refuse = 0;
+        cr_expect(vdrv_start(&b->rig.drv, 0, 3, 16), "request %u", i);
+        expect_works(b, 0);
     }
-    cr_assert_eq(eventfd_write(b.kernel.pairs[0].rings[0].err, 1), 0);
-    rig_step(&b.rig);
-    cr_expect(rig_is_broken(&b.rig));
-    close_bench(&b);
+    cr_assert_eq(eventfd_write(b->kernel.pairs[0].rings[0].err, 1), 0);
+    rig_step(&b->rig);
+    cr_expect(rig_is_broken(&b->rig));
 }
 
 /* Its tap has gone, and the guest starts the card again and again. */
-Test(vhost_net, says_once_that_the_kernel_refuses)
+OnBench(vhost_net, says_once_that_the_kernel_refuses, open_bench(b))
 {
-    struct bench b;
-    open_bench(&b);
-    b.kernel.refuse = TUNSETVNETHDRSZ;
+    b->kernel.refuse = TUNSETVNETHDRSZ;
     for (unsigned i = 0; i < 20; i++) {
-        vdrv_reset(&b.rig.drv);
-        cr_expect_not(vdrv_start(&b.rig.drv, 0, 3, 16));
+        vdrv_reset(&b->rig.drv);
+        cr_expect_not(vdrv_start(&b->rig.drv, 0, 3, 16));
     }
-    cr_expect_eq(b.lines, 2, "%u lines: why, and that it needs a reset", b.lines);
-    close_bench(&b);
+    cr_expect_eq(b->lines, 2, "%u lines: why, and that it needs a reset", b->lines);
 }
 
 Test(vhost_net, says_why_it_cannot_be)

@@ -24,6 +24,7 @@
 #include "tests/harness/blkreq.h"
 #include "tests/harness/rig.h"
 #include "tests/harness/vhost_server.h"
+#include "tests/harness/with.h"
 #include "virtio/blk/vhost_user_blk.h"
 #include "virtio/spec.h"
 
@@ -100,6 +101,8 @@ static void end(struct bench *b)
     rig_close(&b->rig);
     log_set_sink(NULL, NULL);
 }
+
+#define OnBench(suite, name, ...) TestWith(suite, name, struct bench, b, (__VA_ARGS__), end(b))
 
 /* Lets the loop and the server run until the expression is true; a hang is the test's time-out. */
 #define STEP_UNTIL(b, expression) \
@@ -222,33 +225,27 @@ Test(virtio_vhost_user, interrupts_for_each_queue)
     }
 }
 
-Test(virtio_vhost_user, takes_indirect_chains)
+OnBench(virtio_vhost_user, takes_indirect_chains, prepare(b, &rig_variants[0]))
 {
-    struct bench b;
-    prepare(&b, &rig_variants[0]);
-    plug(&b);
-    start(&b, VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC));
+    plug(b);
+    start(b, VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC));
     struct blkreq req = request(VIRTIO_BLK_T_IN, 0, 4096);
     req.indirect = true;
     req.cut = 512;
-    memset(b.server.disk, 0x77, 4096);
-    cr_assert(blkreq_send(&b.rig, &req));
-    cr_expect_eq(finish(&b, &req), VIRTIO_BLK_S_OK);
-    cr_expect_eq(memcmp(blkreq_data(&b.rig, &req), b.server.disk, 4096), 0);
-    end(&b);
+    memset(b->server.disk, 0x77, 4096);
+    cr_assert(blkreq_send(&b->rig, &req));
+    cr_expect_eq(finish(b, &req), VIRTIO_BLK_S_OK);
+    cr_expect_eq(memcmp(blkreq_data(&b->rig, &req), b->server.disk, 4096), 0);
 }
 
-Test(virtio_vhost_user, uses_memory_on_both_sides_of_the_hole)
+OnBench(virtio_vhost_user, uses_memory_on_both_sides_of_the_hole, open_started(b, &rig_variants[0]))
 {
-    struct bench b;
-    open_started(&b, &rig_variants[0]);
     struct blkreq req = request(VIRTIO_BLK_T_IN, 0, 512);
     req.data_gpa = RIG_HOLE_END_GPA + 0x1000;
-    memset(b.server.disk, 0x42, 512);
-    cr_assert(blkreq_send(&b.rig, &req));
-    cr_expect_eq(finish(&b, &req), VIRTIO_BLK_S_OK);
-    cr_expect_eq(*(uint8_t *)blkreq_data(&b.rig, &req), 0x42);
-    end(&b);
+    memset(b->server.disk, 0x42, 512);
+    cr_assert(blkreq_send(&b->rig, &req));
+    cr_expect_eq(finish(b, &req), VIRTIO_BLK_S_OK);
+    cr_expect_eq(*(uint8_t *)blkreq_data(&b->rig, &req), 0x42);
 }
 
 Test(virtio_vhost_user, serves_a_legacy_driver)
@@ -280,55 +277,48 @@ Test(virtio_vhost_user, offers_what_the_server_can_do)
     end(&b);
 }
 
-Test(virtio_vhost_user, shows_the_servers_configuration)
+OnBench(virtio_vhost_user, shows_the_servers_configuration, prepare(b, &rig_variants[0]))
 {
-    struct bench b;
-    prepare(&b, &rig_variants[0]);
-    b.server.queues = VHOST_SERVER_RINGS; /* the driver gets two */
-    plug(&b);
-    cr_expect_eq(config_get(&b, VIRTIO_BLK_CONFIG_capacity, 8), VHOST_SERVER_DISK_BYTES / 512);
-    cr_expect_eq(config_get(&b, VIRTIO_BLK_CONFIG_seg_max, 4), 126);
-    cr_expect_eq(config_get(&b, VIRTIO_BLK_CONFIG_num_queues, 2), 2);
-    end(&b);
+    b->server.queues = VHOST_SERVER_RINGS; /* the driver gets two */
+    plug(b);
+    cr_expect_eq(config_get(b, VIRTIO_BLK_CONFIG_capacity, 8), VHOST_SERVER_DISK_BYTES / 512);
+    cr_expect_eq(config_get(b, VIRTIO_BLK_CONFIG_seg_max, 4), 126);
+    cr_expect_eq(config_get(b, VIRTIO_BLK_CONFIG_num_queues, 2), 2);
 }
 
-Test(virtio_vhost_user, takes_fewer_queues_if_the_server_has_not_as_many)
+OnBench(virtio_vhost_user, takes_fewer_queues_if_the_server_has_not_as_many,
+        prepare(b, &rig_variants[0]))
 {
-    struct bench b;
-    prepare(&b, &rig_variants[0]);
-    b.server.queues = 1;
-    plug(&b);
-    cr_expect_eq(b.lines, 1);
-    cr_expect_eq(config_get(&b, VIRTIO_BLK_CONFIG_num_queues, 2), 1);
-    cr_expect_eq(vdrv_queue_size_max(&b.rig.drv, 1), 0);
-    end(&b);
+    b->server.queues = 1;
+    plug(b);
+    cr_expect_eq(b->lines, 1);
+    cr_expect_eq(config_get(b, VIRTIO_BLK_CONFIG_num_queues, 2), 1);
+    cr_expect_eq(vdrv_queue_size_max(&b->rig.drv, 1), 0);
 }
 
-Test(virtio_vhost_user, switches_the_servers_cache)
+OnBench(virtio_vhost_user, switches_the_servers_cache, prepare(b, &rig_variants[0]))
 {
-    struct bench b;
     uint8_t on = 1, off = 0;
-    prepare(&b, &rig_variants[0]);
-    plug(&b);
-    start(&b, 0); /* CONFIG_WCE is not negotiated: not a driver's to write */
-    vdrv_config_write(&b.rig.drv, VIRTIO_BLK_CONFIG_writeback, &on, 1);
-    cr_expect_eq(atomic_load(&b.server.writeback), 0);
-    start(&b, VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE));
-    vdrv_config_write(&b.rig.drv, VIRTIO_BLK_CONFIG_capacity, &on, 1);
-    cr_expect_eq(atomic_load(&b.server.writeback), 0);
-    vdrv_config_write(&b.rig.drv, VIRTIO_BLK_CONFIG_writeback, &on, 1);
-    cr_expect_eq(atomic_load(&b.server.writeback), 1);
-    vdrv_config_write(&b.rig.drv, VIRTIO_BLK_CONFIG_writeback, &off, 1);
-    cr_expect_eq(atomic_load(&b.server.writeback), 0);
-    atomic_store(&b.server.writeback, -1);
-    lose_server(&b);
-    retry(&b);
-    cr_expect_eq(atomic_load(&b.server.writeback), 0, "the next server is told");
-    end(&b);
+    plug(b);
+    start(b, 0); /* CONFIG_WCE is not negotiated: not a driver's to write */
+    vdrv_config_write(&b->rig.drv, VIRTIO_BLK_CONFIG_writeback, &on, 1);
+    cr_expect_eq(atomic_load(&b->server.writeback), 0);
+    start(b, VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE));
+    vdrv_config_write(&b->rig.drv, VIRTIO_BLK_CONFIG_capacity, &on, 1);
+    cr_expect_eq(atomic_load(&b->server.writeback), 0);
+    vdrv_config_write(&b->rig.drv, VIRTIO_BLK_CONFIG_writeback, &on, 1);
+    cr_expect_eq(atomic_load(&b->server.writeback), 1);
+    vdrv_config_write(&b->rig.drv, VIRTIO_BLK_CONFIG_writeback, &off, 1);
+    cr_expect_eq(atomic_load(&b->server.writeback), 0);
+    atomic_store(&b->server.writeback, -1);
+    lose_server(b);
+    retry(b);
+    cr_expect_eq(atomic_load(&b->server.writeback), 0, "the next server is told");
 }
 
 /* A server's own word on its cache is not taken: see prepare() in vhost_user_blk.c. */
-Test(virtio_vhost_user, tells_the_server_whether_the_driver_flushes)
+OnBench(virtio_vhost_user, tells_the_server_whether_the_driver_flushes,
+        prepare(b, &rig_variants[0]))
 {
     static const struct {
         uint64_t features;
@@ -339,46 +329,37 @@ Test(virtio_vhost_user, tells_the_server_whether_the_driver_flushes)
         {VIRTIO_BIT(VIRTIO_BLK_F_FLUSH), 1},
         {0, 0},
     };
-    struct bench b;
-    prepare(&b, &rig_variants[0]);
-    plug(&b);
-    cr_expect_eq(config_get(&b, VIRTIO_BLK_CONFIG_writeback, 1), 1);
+    plug(b);
+    cr_expect_eq(config_get(b, VIRTIO_BLK_CONFIG_writeback, 1), 1);
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-        start(&b, cases[i].features);
-        cr_expect_eq(atomic_load(&b.server.writeback), cases[i].writeback, "case %u", i);
-        cr_expect_eq(config_get(&b, VIRTIO_BLK_CONFIG_writeback, 1), (unsigned)cases[i].writeback);
+        start(b, cases[i].features);
+        cr_expect_eq(atomic_load(&b->server.writeback), cases[i].writeback, "case %u", i);
+        cr_expect_eq(config_get(b, VIRTIO_BLK_CONFIG_writeback, 1), (unsigned)cases[i].writeback);
     }
-    end(&b);
 }
 
-Test(virtio_vhost_user, tells_the_driver_of_another_size)
+OnBench(virtio_vhost_user, tells_the_driver_of_another_size, open_started(b, &rig_variants[0]))
 {
-    struct bench b;
     unsigned irqs = 0;
-    open_started(&b, &rig_variants[0]);
-    uint32_t generation = vdrv_generation(&b.rig.drv);
-    cr_assert_eq(vhost_server_resize(&b.server, 512 * 100), 0);
-    STEP_UNTIL(&b, (irqs += rig_config_irqs(&b.rig)) > 0);
-    cr_expect_eq(config_get(&b, VIRTIO_BLK_CONFIG_capacity, 8), 100);
-    cr_expect_neq(vdrv_generation(&b.rig.drv), generation);
+    uint32_t generation = vdrv_generation(&b->rig.drv);
+    cr_assert_eq(vhost_server_resize(&b->server, 512 * 100), 0);
+    STEP_UNTIL(b, (irqs += rig_config_irqs(&b->rig)) > 0);
+    cr_expect_eq(config_get(b, VIRTIO_BLK_CONFIG_capacity, 8), 100);
+    cr_expect_neq(vdrv_generation(&b->rig.drv), generation);
     uint8_t answer[sizeof(struct vhost_user_header) + 8];
-    int fd = vhost_server_socket(&b.server, true);
+    int fd = vhost_server_socket(&b->server, true);
     cr_assert_eq(recv(fd, answer, sizeof(answer), 0), (ssize_t)sizeof(answer));
     close(fd);
     cr_expect_eq(answer[sizeof(struct vhost_user_header)], 0, "it said that it understood");
-    end(&b);
 }
 
-Test(virtio_vhost_user, a_broken_ring_needs_a_reset)
+OnBench(virtio_vhost_user, a_broken_ring_needs_a_reset, open_started(b, &rig_variants[0]))
 {
-    struct bench b;
-    open_started(&b, &rig_variants[0]);
     struct vdrv_buf wild = {.gpa = RIG_HOLE_GPA, .len = 16};
-    vdrv_send(&b.rig.drv.q[0], &wild, 1);
-    STEP_UNTIL(&b, rig_is_broken(&b.rig));
-    start(&b, 0);
-    expect_works(&b, "after the reset");
-    end(&b);
+    vdrv_send(&b->rig.drv.q[0], &wild, 1);
+    STEP_UNTIL(b, rig_is_broken(&b->rig));
+    start(b, 0);
+    expect_works(b, "after the reset");
 }
 
 /* ---- reset ---- */
@@ -514,50 +495,42 @@ Test(virtio_vhost_user, a_server_that_misbehaves_later_is_lost_and_found, .timeo
     }
 }
 
-Test(virtio_vhost_user, a_server_that_never_stops_a_ring_does_not_stop_a_reset)
+OnBench(virtio_vhost_user, a_server_that_never_stops_a_ring_does_not_stop_a_reset,
+        prepare(b, &rig_variants[0]))
 {
-    struct bench b;
-    prepare(&b, &rig_variants[0]);
-    b.server.fault = VHOST_SERVER_SILENT;
-    b.server.fault_at = VHOST_USER_GET_VRING_BASE;
-    cr_assert_eq(create(&b, ENOUGH_MS), 0);
-    rig_plug(&b.rig, &b.blk->dev);
-    start(&b, 0);
-    vdrv_reset(&b.rig.drv);
-    cr_expect_eq(vdrv_status(&b.rig.drv), 0);
-    cr_expect_eq(b.lines, 1);
-    vhost_server_kill(&b.server);
-    b.server.fault = VHOST_SERVER_GOOD;
-    retry(&b);
-    start(&b, 0);
-    expect_works(&b, "with the next one");
-    end(&b);
+    b->server.fault = VHOST_SERVER_SILENT;
+    b->server.fault_at = VHOST_USER_GET_VRING_BASE;
+    cr_assert_eq(create(b, ENOUGH_MS), 0);
+    rig_plug(&b->rig, &b->blk->dev);
+    start(b, 0);
+    vdrv_reset(&b->rig.drv);
+    cr_expect_eq(vdrv_status(&b->rig.drv), 0);
+    cr_expect_eq(b->lines, 1);
+    vhost_server_kill(&b->server);
+    b->server.fault = VHOST_SERVER_GOOD;
+    retry(b);
+    start(b, 0);
+    expect_works(b, "with the next one");
 }
 
-Test(virtio_vhost_user, needs_virtio_1_and_a_configuration)
+OnBench(virtio_vhost_user, needs_virtio_1_and_a_configuration, prepare(b, &rig_variants[0]))
 {
-    struct bench b;
-    prepare(&b, &rig_variants[0]);
-    b.server.features &= ~VIRTIO_BIT(VIRTIO_F_VERSION_1);
-    cr_expect_neq(create(&b, 0), 0);
-    b.server.features |= VIRTIO_BIT(VIRTIO_F_VERSION_1);
-    b.server.protocol &= ~VIRTIO_BIT(VHOST_USER_PROTOCOL_F_CONFIG);
-    cr_expect_neq(create(&b, 0), 0);
-    b.server.down = true;
-    cr_expect_neq(create(&b, 0), 0);
-    cr_expect_eq(b.lines, 3);
-    end(&b);
+    b->server.features &= ~VIRTIO_BIT(VIRTIO_F_VERSION_1);
+    cr_expect_neq(create(b, 0), 0);
+    b->server.features |= VIRTIO_BIT(VIRTIO_F_VERSION_1);
+    b->server.protocol &= ~VIRTIO_BIT(VHOST_USER_PROTOCOL_F_CONFIG);
+    cr_expect_neq(create(b, 0), 0);
+    b->server.down = true;
+    cr_expect_neq(create(b, 0), 0);
+    cr_expect_eq(b->lines, 3);
 }
 
-Test(virtio_vhost_user, runs_with_the_fewest_protocol_features)
+OnBench(virtio_vhost_user, runs_with_the_fewest_protocol_features, prepare(b, &rig_variants[0]))
 {
-    struct bench b;
-    prepare(&b, &rig_variants[0]);
-    b.server.protocol = VIRTIO_BIT(VHOST_USER_PROTOCOL_F_CONFIG);
-    plug(&b);
-    start(&b, 0);
-    expect_works(&b, "with CONFIG alone");
-    end(&b);
+    b->server.protocol = VIRTIO_BIT(VHOST_USER_PROTOCOL_F_CONFIG);
+    plug(b);
+    start(b, 0);
+    expect_works(b, "with CONFIG alone");
 }
 
 /* ---- servers that come back ---- */
@@ -603,70 +576,61 @@ Test(virtio_vhost_user, an_interrupt_that_was_lost_with_the_server_comes_later)
     }
 }
 
-Test(virtio_vhost_user, tries_every_second)
+OnBench(virtio_vhost_user, tries_every_second, open_started(b, &rig_variants[0]))
 {
-    struct bench b;
-    open_started(&b, &rig_variants[0]);
-    b.rig.time.now_ns += 20 * SECOND; /* it was a good connection */
-    lose_server(&b);
-    unsigned before = atomic_load(&b.server.connections);
-    b.rig.time.now_ns += SECOND - 1;
-    rig_step(&b.rig);
-    cr_expect_eq(atomic_load(&b.server.connections), before);
-    b.rig.time.now_ns += 1;
-    rig_step(&b.rig);
-    cr_expect_eq(atomic_load(&b.server.connections), before + 1);
-    expect_works(&b, "after");
-    end(&b);
+    b->rig.time.now_ns += 20 * SECOND; /* it was a good connection */
+    lose_server(b);
+    unsigned before = atomic_load(&b->server.connections);
+    b->rig.time.now_ns += SECOND - 1;
+    rig_step(&b->rig);
+    cr_expect_eq(atomic_load(&b->server.connections), before);
+    b->rig.time.now_ns += 1;
+    rig_step(&b->rig);
+    cr_expect_eq(atomic_load(&b->server.connections), before + 1);
+    expect_works(b, "after");
 }
 
 /* A and C are held, B is done: only the memory of requests in flight knows which. */
-Test(virtio_vhost_user, repeats_what_was_in_flight_once_each)
+OnBench(virtio_vhost_user, repeats_what_was_in_flight_once_each, open_started(b, &rig_variants[0]))
 {
-    struct bench b;
     struct blkreq x[3];
-    open_started(&b, &rig_variants[0]);
-    expect_works(&b, "before");
-    unsigned taken = atomic_load(&b.server.taken);
-    atomic_store(&b.server.hold_sector, HELD);
-    send_write(&b, &x[0], HELD, 0x11);
-    send_write(&b, &x[1], HELD + 1, 0x22);
-    send_write(&b, &x[2], HELD, 0x33);
-    STEP_UNTIL(&b, atomic_load(&b.server.taken) == taken + 3);
-    cr_expect_eq(finish(&b, &x[1]), VIRTIO_BLK_S_OK);
-    lose_server(&b);
-    b.server.disk[(HELD + 1) * 512] = 0xee; /* shows if B is done again */
-    atomic_store(&b.server.hold_sector, VHOST_SERVER_NO_SECTOR);
-    retry(&b);
-    cr_expect_eq(finish(&b, &x[0]), VIRTIO_BLK_S_OK);
-    cr_expect_eq(finish(&b, &x[2]), VIRTIO_BLK_S_OK);
-    cr_expect_eq(atomic_load(&b.server.repeated), 2);
-    cr_expect_eq(atomic_load(&b.server.taken), taken + 5);
-    cr_expect_eq(b.server.disk[HELD * 512], 0x33);
-    cr_expect_eq(b.server.disk[(HELD + 1) * 512], 0xee);
-    expect_works(&b, "after");
-    end(&b);
+    expect_works(b, "before");
+    unsigned taken = atomic_load(&b->server.taken);
+    atomic_store(&b->server.hold_sector, HELD);
+    send_write(b, &x[0], HELD, 0x11);
+    send_write(b, &x[1], HELD + 1, 0x22);
+    send_write(b, &x[2], HELD, 0x33);
+    STEP_UNTIL(b, atomic_load(&b->server.taken) == taken + 3);
+    cr_expect_eq(finish(b, &x[1]), VIRTIO_BLK_S_OK);
+    lose_server(b);
+    b->server.disk[(HELD + 1) * 512] = 0xee; /* shows if B is done again */
+    atomic_store(&b->server.hold_sector, VHOST_SERVER_NO_SECTOR);
+    retry(b);
+    cr_expect_eq(finish(b, &x[0]), VIRTIO_BLK_S_OK);
+    cr_expect_eq(finish(b, &x[2]), VIRTIO_BLK_S_OK);
+    cr_expect_eq(atomic_load(&b->server.repeated), 2);
+    cr_expect_eq(atomic_load(&b->server.taken), taken + 5);
+    cr_expect_eq(b->server.disk[HELD * 512], 0x33);
+    cr_expect_eq(b->server.disk[(HELD + 1) * 512], 0xee);
+    expect_works(b, "after");
 }
 
-Test(virtio_vhost_user, finds_the_place_in_a_packed_ring)
+OnBench(virtio_vhost_user, finds_the_place_in_a_packed_ring, open_started(b, &rig_variants[1]))
 {
-    struct bench b;
     struct blkreq x[2];
-    open_started(&b, &rig_variants[1]);
     for (unsigned i = 0; i < 7; i++) /* into the second lap */
-        expect_works(&b, "before");
-    atomic_store(&b.server.hold_sector, HELD);
-    send_write(&b, &x[0], HELD, 0x11);
-    send_write(&b, &x[1], HELD, 0x22);
-    STEP_UNTIL(&b, atomic_load(&b.server.taken) == 9);
-    lose_server(&b);
-    atomic_store(&b.server.hold_sector, VHOST_SERVER_NO_SECTOR);
-    retry(&b);
-    cr_expect_eq(finish(&b, &x[0]), VIRTIO_BLK_S_OK);
-    cr_expect_eq(finish(&b, &x[1]), VIRTIO_BLK_S_OK);
-    cr_expect_eq(b.server.disk[HELD * 512], 0x22);
-    expect_works(&b, "after");
-    end(&b);
+        expect_works(b, "before");
+    atomic_store(&b->server.hold_sector, HELD);
+    send_write(b, &x[0], HELD, 0x11);
+    send_write(b, &x[1], HELD, 0x22);
+    STEP_UNTIL(b, atomic_load(&b->server.taken) == 9);
+    lose_server(b);
+    atomic_store(&b->server.hold_sector, VHOST_SERVER_NO_SECTOR);
+    retry(b);
+    cr_expect_eq(finish(b, &x[0]), VIRTIO_BLK_S_OK);
+    cr_expect_eq(finish(b, &x[1]), VIRTIO_BLK_S_OK);
+    cr_expect_eq(b->server.disk[HELD * 512], 0x22);
+    expect_works(b, "after");
 }
 
 /* The server chose the file, and its size, and may have anything in it. */
@@ -696,32 +660,29 @@ Test(virtio_vhost_user, believes_no_record_that_cannot_be)
     close(record.fd);
 }
 
-Test(virtio_vhost_user, without_a_record_only_an_idle_ring_goes_on)
+OnBench(virtio_vhost_user, without_a_record_only_an_idle_ring_goes_on, prepare(b, &rig_variants[0]))
 {
-    struct bench b;
     struct blkreq req;
-    prepare(&b, &rig_variants[0]);
-    b.server.protocol &= ~VIRTIO_BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD);
-    plug(&b);
-    start(&b, 0);
-    expect_works(&b, "before");
-    lose_server(&b);
-    retry(&b);
-    expect_works(&b, "nothing was in flight");
+    b->server.protocol &= ~VIRTIO_BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD);
+    plug(b);
+    start(b, 0);
+    expect_works(b, "before");
+    lose_server(b);
+    retry(b);
+    expect_works(b, "nothing was in flight");
 
-    unsigned taken = atomic_load(&b.server.taken);
-    b.lines = 0;
-    atomic_store(&b.server.hold_sector, HELD);
-    send_write(&b, &req, HELD, 0x11);
-    STEP_UNTIL(&b, atomic_load(&b.server.taken) == taken + 1);
-    lose_server(&b);
-    atomic_store(&b.server.hold_sector, VHOST_SERVER_NO_SECTOR);
-    cr_expect_not(rig_is_broken(&b.rig));
-    retry(&b);
-    cr_expect(rig_is_broken(&b.rig), "a request might be done twice");
-    start(&b, 0);
-    expect_works(&b, "after a reset");
-    end(&b);
+    unsigned taken = atomic_load(&b->server.taken);
+    b->lines = 0;
+    atomic_store(&b->server.hold_sector, HELD);
+    send_write(b, &req, HELD, 0x11);
+    STEP_UNTIL(b, atomic_load(&b->server.taken) == taken + 1);
+    lose_server(b);
+    atomic_store(&b->server.hold_sector, VHOST_SERVER_NO_SECTOR);
+    cr_expect_not(rig_is_broken(&b->rig));
+    retry(b);
+    cr_expect(rig_is_broken(&b->rig), "a request might be done twice");
+    start(b, 0);
+    expect_works(b, "after a reset");
 }
 
 /* One that comes first or last without a record, between servers that have one. */
@@ -747,52 +708,44 @@ Test(virtio_vhost_user, a_record_counts_from_one_server_to_the_next_only)
     }
 }
 
-Test(virtio_vhost_user, a_reset_needs_no_server)
+OnBench(virtio_vhost_user, a_reset_needs_no_server, open_started(b, &rig_variants[2]))
 {
-    struct bench b;
-    open_started(&b, &rig_variants[2]);
-    lose_server(&b);
-    b.server.down = true;
-    start(&b, 0);
+    lose_server(b);
+    b->server.down = true;
+    start(b, 0);
     struct blkreq req = request(VIRTIO_BLK_T_IN, 3, 512);
-    cr_assert(blkreq_send(&b.rig, &req));
-    b.server.down = false;
-    retry(&b);
-    cr_expect_eq(finish(&b, &req), VIRTIO_BLK_S_OK);
-    end(&b);
+    cr_assert(blkreq_send(&b->rig, &req));
+    b->server.down = false;
+    retry(b);
+    cr_expect_eq(finish(b, &req), VIRTIO_BLK_S_OK);
 }
 
-Test(virtio_vhost_user, a_server_that_offers_less_is_not_taken)
+OnBench(virtio_vhost_user, a_server_that_offers_less_is_not_taken,
+        open_started(b, &rig_variants[0]))
 {
-    struct bench b;
-    open_started(&b, &rig_variants[0]);
-    lose_server(&b);
-    uint64_t features = b.server.features;
-    b.server.features &= ~VIRTIO_BIT(VIRTIO_BLK_F_FLUSH);
-    retry(&b);
-    cr_expect_eq(b.lines, 1);
-    b.server.features = features;
-    b.server.queues = 1;
-    retry(&b);
-    cr_expect_eq(b.lines, 1);
-    b.server.queues = 2;
-    retry(&b);
-    cr_expect_eq(b.lines, 2);
-    expect_works(&b, "after");
-    end(&b);
+    lose_server(b);
+    uint64_t features = b->server.features;
+    b->server.features &= ~VIRTIO_BIT(VIRTIO_BLK_F_FLUSH);
+    retry(b);
+    cr_expect_eq(b->lines, 1);
+    b->server.features = features;
+    b->server.queues = 1;
+    retry(b);
+    cr_expect_eq(b->lines, 1);
+    b->server.queues = 2;
+    retry(b);
+    cr_expect_eq(b->lines, 2);
+    expect_works(b, "after");
 }
 
-Test(virtio_vhost_user, a_disk_that_grew_meanwhile_is_told)
+OnBench(virtio_vhost_user, a_disk_that_grew_meanwhile_is_told, open_started(b, &rig_variants[0]))
 {
-    struct bench b;
-    open_started(&b, &rig_variants[0]);
-    lose_server(&b);
-    atomic_store(&b.server.capacity_bytes, 512 * 7);
-    rig_config_irqs(&b.rig);
-    retry(&b);
-    cr_expect_gt(rig_config_irqs(&b.rig), 0);
-    cr_expect_eq(config_get(&b, VIRTIO_BLK_CONFIG_capacity, 8), 7);
-    end(&b);
+    lose_server(b);
+    atomic_store(&b->server.capacity_bytes, 512 * 7);
+    rig_config_irqs(&b->rig);
+    retry(b);
+    cr_expect_gt(rig_config_irqs(&b->rig), 0);
+    cr_expect_eq(config_get(b, VIRTIO_BLK_CONFIG_capacity, 8), 7);
 }
 
 /* ---- the real one ---- */

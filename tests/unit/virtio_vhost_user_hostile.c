@@ -28,6 +28,7 @@
 #include "tests/harness/lingering.h"
 #include "tests/harness/rig.h"
 #include "tests/harness/vhost_server.h"
+#include "tests/harness/with.h"
 #include "virtio/blk/vhost_user_blk.h"
 #include "virtio/spec.h"
 #include "virtio/vhost/vhost_user_job.h"
@@ -122,6 +123,8 @@ static void end(struct bench *b)
     log_set_sink(NULL, NULL);
 }
 
+#define OnBench(suite, name, ...) TestWith(suite, name, struct bench, b, (__VA_ARGS__), end(b))
+
 #define WAIT_UNTIL(expression) \
     while (!(expression))      \
     nap(NULL)
@@ -199,23 +202,20 @@ Test(vhost_user_hostile, full_eventfds_stop_nobody)
 }
 
 /* The server takes back what it wrote, before it is looked at. */
-Test(vhost_user_hostile, empty_eventfds_stop_nobody)
+OnBench(vhost_user_hostile, empty_eventfds_stop_nobody, prepare(b, &rig_variants[2]))
 {
-    struct bench b;
-    prepare(&b, &rig_variants[2]);
-    cr_assert_eq(create(&b, 0), 0);
-    rig_plug(&b.rig, &b.blk->dev);
-    b.rig.msi.refuse_routes = -ENOSPC; /* each interrupt comes by this process */
-    start(&b);
+    cr_assert_eq(create(b, 0), 0);
+    rig_plug(&b->rig, &b->blk->dev);
+    b->rig.msi.refuse_routes = -ENOSPC; /* each interrupt comes by this process */
+    start(b);
     for (unsigned i = 0; i < 2; i++) {
-        cr_assert_eq(fcntl(b.blk->queues[i].call_fd, F_SETFL, 0), 0);
-        virtio_queue_notify(&b.blk->dev, i);
+        cr_assert_eq(fcntl(b->blk->queues[i].call_fd, F_SETFL, 0), 0);
+        virtio_queue_notify(&b->blk->dev, i);
     }
-    (void)rig_queue_irqs(&b.rig, 0);
-    expect_works(&b);
-    rig_step(&b.rig);
-    cr_expect_gt(rig_queue_irqs(&b.rig, 0), 0, "what was written is an interrupt still");
-    end(&b);
+    (void)rig_queue_irqs(&b->rig, 0);
+    expect_works(b);
+    rig_step(&b->rig);
+    cr_expect_gt(rig_queue_irqs(&b->rig, 0), 0, "what was written is an interrupt still");
 }
 
 struct storm {
@@ -232,18 +232,16 @@ static void *storm_main(void *arg)
     return NULL;
 }
 
-Test(vhost_user_hostile, a_storm_of_interrupts_leaves_room_for_others)
+OnBench(vhost_user_hostile, a_storm_of_interrupts_leaves_room_for_others,
+        open_started(b, &rig_variants[0]))
 {
-    struct bench b;
-    open_started(&b, &rig_variants[0]);
-    struct storm s = {.fd = b.blk->queues[1].call_fd};
-    start_loop(&b);
+    struct storm s = {.fd = b->blk->queues[1].call_fd};
+    start_loop(b);
     cr_assert_eq(pthread_create(&s.thread, NULL, storm_main, &s), 0);
-    touch(&b);
-    expect_works(&b);
+    touch(b);
+    expect_works(b);
     atomic_store(&s.stop, true);
     pthread_join(s.thread, NULL);
-    end(&b);
 }
 
 /* ---- answers that do not come ---- */
@@ -283,19 +281,18 @@ Test(vhost_user_hostile, a_server_that_answers_a_byte_at_a_time_stops_nobody)
     ask_in_vain(VHOST_SERVER_TRICKLES);
 }
 
-Test(vhost_user_hostile, a_reset_is_not_complete_before_the_server_has_stopped)
+OnBench(vhost_user_hostile, a_reset_is_not_complete_before_the_server_has_stopped,
+        open_started(b, &rig_variants[2]))
 {
-    struct bench b;
-    open_started(&b, &rig_variants[2]);
-    b.server.fault_at = VHOST_USER_GET_VRING_BASE;
-    b.server.fault = VHOST_SERVER_SILENT;
-    start_loop(&b);
-    b.rig.drv.t->set_status(&b.rig.drv, 1); /* so that the next write is another */
-    struct virtio_device *dev = &b.blk->dev;
+    b->server.fault_at = VHOST_USER_GET_VRING_BASE;
+    b->server.fault = VHOST_SERVER_SILENT;
+    start_loop(b);
+    b->rig.drv.t->set_status(&b->rig.drv, 1); /* so that the next write is another */
+    struct virtio_device *dev = &b->blk->dev;
     virtio_device_set_status(dev, 0);
-    WAIT_UNTIL(atomic_load(&b.server.faults) == 1);
-    cr_expect_neq(vdrv_status(&b.rig.drv), 0);
-    touch(&b);
+    WAIT_UNTIL(atomic_load(&b->server.faults) == 1);
+    cr_expect_neq(vdrv_status(&b->rig.drv), 0);
+    touch(b);
     virtio_device_set_status(dev, VIRTIO_STATUS_ACKNOWLEDGE);
     virtio_device_set_status(dev, 0);
     virtio_device_legacy_kick(dev, 0);
@@ -303,10 +300,9 @@ Test(vhost_user_hostile, a_reset_is_not_complete_before_the_server_has_stopped)
     virtio_device_accept(dev, 0, 1);
     cr_expect_eq(virtio_device_accepted(dev, 0), 0);
     cr_expect_null(virtio_device_queue_writable(dev, 0));
-    cr_expect_neq(vdrv_status(&b.rig.drv), 0, "nothing that is written meanwhile counts");
-    vhost_server_kill(&b.server);
-    WAIT_UNTIL(vdrv_status(&b.rig.drv) == 0);
-    end(&b);
+    cr_expect_neq(vdrv_status(&b->rig.drv), 0, "nothing that is written meanwhile counts");
+    vhost_server_kill(&b->server);
+    WAIT_UNTIL(vdrv_status(&b->rig.drv) == 0);
 }
 
 Test(vhost_user_hostile, a_queue_reset_is_not_complete_before_the_server_has_stopped)
@@ -353,17 +349,14 @@ Test(vhost_user_hostile, a_device_ends_while_its_server_keeps_it_waiting)
     }
 }
 
-Test(vhost_user_hostile, set_up_ends_when_it_is_told_to)
+OnBench(vhost_user_hostile, set_up_ends_when_it_is_told_to, prepare(b, &rig_variants[0]))
 {
-    struct bench b;
-    prepare(&b, &rig_variants[0]);
     int cancel_fd = eventfd(1, EFD_CLOEXEC);
     cr_assert_geq(cancel_fd, 0);
-    b.server.fault_at = VHOST_USER_GET_FEATURES;
-    b.server.fault = VHOST_SERVER_SILENT;
-    cr_expect_eq(create(&b, cancel_fd), -ECANCELED);
+    b->server.fault_at = VHOST_USER_GET_FEATURES;
+    b->server.fault = VHOST_SERVER_SILENT;
+    cr_expect_eq(create(b, cancel_fd), -ECANCELED);
     close(cancel_fd);
-    end(&b);
 }
 
 Test(vhost_user_hostile, a_socket_whose_backlog_is_full_is_not_waited_for)
@@ -507,83 +500,74 @@ Test(vhost_user_hostile, an_out_of_band_byte_does_not_keep_the_loop_busy)
     }
 }
 
-Test(vhost_user_hostile, files_are_not_taken_while_others_cannot_be_closed)
+OnBench(vhost_user_hostile, files_are_not_taken_while_others_cannot_be_closed,
+        prepare(b, &rig_variants[1]))
 {
     int peers[FOREIGN_FDS_MAX];
-    struct bench b;
-    prepare(&b, &rig_variants[1]);
-    cr_assert_eq(create(&b, 0), 0);
-    rig_plug(&b.rig, &b.blk->dev);
+    cr_assert_eq(create(b, 0), 0);
+    rig_plug(&b->rig, &b->blk->dev);
     for (unsigned i = 0; i < FOREIGN_FDS_MAX; i++)
         foreign_fd_close(lingering(&peers[i], LINGER_S));
-    start(&b);
-    cr_expect_eq(atomic_load(&b.lines), 1);
-    b.rig.time.now_ns += LONG_RETRY;
-    rig_step(&b.rig);
-    cr_expect_eq(atomic_load(&b.server.connections), 1);
+    start(b);
+    cr_expect_eq(atomic_load(&b->lines), 1);
+    b->rig.time.now_ns += LONG_RETRY;
+    rig_step(&b->rig);
+    cr_expect_eq(atomic_load(&b->server.connections), 1);
     for (unsigned i = 0; i < FOREIGN_FDS_MAX; i++)
         close(peers[i]);
     while (foreign_fds_left() > 0)
         nap(NULL);
-    b.rig.time.now_ns += LONG_RETRY;
-    rig_step(&b.rig);
-    expect_works(&b);
-    end(&b);
+    b->rig.time.now_ns += LONG_RETRY;
+    rig_step(&b->rig);
+    expect_works(b);
 }
 
-Test(vhost_user_hostile, a_server_that_changes_its_configuration_all_the_time_is_lost)
+OnBench(vhost_user_hostile, a_server_that_changes_its_configuration_all_the_time_is_lost,
+        open_started(b, &rig_variants[0]))
 {
-    struct bench b;
     unsigned sent = 0;
-    open_started(&b, &rig_variants[0]);
-    while (atomic_load(&b.lines) == 0 && sent <= OFTEN) {
-        b.rig.time.now_ns += 1000000;
-        cr_assert_eq(vhost_server_resize(&b.server, 512 * (uint64_t)(sent++ + 1)), 0);
-        rig_step(&b.rig);
+    while (atomic_load(&b->lines) == 0 && sent <= OFTEN) {
+        b->rig.time.now_ns += 1000000;
+        cr_assert_eq(vhost_server_resize(&b->server, 512 * (uint64_t)(sent++ + 1)), 0);
+        rig_step(&b->rig);
     }
     cr_expect_eq(sent, OFTEN + 1);
-    cr_expect_eq(atomic_load(&b.lines), 1);
-    cr_expect_not(b.blk->connected);
-    b.rig.time.now_ns += 2 * LONG_RETRY;
-    rig_step(&b.rig);
+    cr_expect_eq(atomic_load(&b->lines), 1);
+    cr_expect_not(b->blk->connected);
+    b->rig.time.now_ns += 2 * LONG_RETRY;
+    rig_step(&b->rig);
     for (sent = 0; sent < OFTEN; sent++) { /* in another minute */
-        cr_assert_eq(vhost_server_resize(&b.server, 512 * (uint64_t)(sent + 1)), 0);
-        rig_step(&b.rig);
+        cr_assert_eq(vhost_server_resize(&b->server, 512 * (uint64_t)(sent + 1)), 0);
+        rig_step(&b->rig);
     }
-    cr_expect(b.blk->connected);
-    expect_works(&b);
-    end(&b);
+    cr_expect(b->blk->connected);
+    expect_works(b);
 }
 
 /* Each close has a thread: with all of them busy no server is called that could send more. */
-Test(vhost_user_hostile, no_connection_begins_while_all_closes_wait)
+OnBench(vhost_user_hostile, no_connection_begins_while_all_closes_wait,
+        prepare(b, &rig_variants[0]))
 {
-    struct bench b;
     int peers[FOREIGN_FDS_MAX];
-    prepare(&b, &rig_variants[0]);
     for (unsigned i = 0; i < FOREIGN_FDS_MAX; i++)
         foreign_fd_close(lingering(&peers[i], LINGER_S));
     cr_assert_eq(foreign_fds_left(), FOREIGN_FDS_MAX);
-    cr_expect_eq(create(&b, 0), -EAGAIN);
-    cr_expect_eq(atomic_load(&b.lines), 1);
+    cr_expect_eq(create(b, 0), -EAGAIN);
+    cr_expect_eq(atomic_load(&b->lines), 1);
     for (unsigned i = 0; i < FOREIGN_FDS_MAX; i++)
         close(peers[i]);
     WAIT_UNTIL(foreign_fds_left() == 0);
-    cr_expect_eq(create(&b, 0), 0);
-    end(&b);
+    cr_expect_eq(create(b, 0), 0);
 }
 
-Test(vhost_user_hostile, a_socket_that_is_not_there_is_named)
+OnBench(vhost_user_hostile, a_socket_that_is_not_there_is_named, prepare(b, &rig_variants[0]))
 {
-    struct bench b;
-    prepare(&b, &rig_variants[0]);
-    int err = vhost_user_blk_create(&b.blk, &(struct vhost_user_setup){
-                                                .setup = rig_setup(&b.rig, "disk"),
-                                                .socket_path = "/nonexistent/socket",
-                                            });
+    int err = vhost_user_blk_create(&b->blk, &(struct vhost_user_setup){
+                                                 .setup = rig_setup(&b->rig, "disk"),
+                                                 .socket_path = "/nonexistent/socket",
+                                             });
     cr_expect_eq(err, -ENOENT);
-    cr_expect_eq(atomic_load(&b.lines), 1);
-    end(&b);
+    cr_expect_eq(atomic_load(&b->lines), 1);
 }
 
 /* ---- servers that go at a bad moment ---- */
@@ -598,146 +582,129 @@ static void lose_and_find(struct bench *b)
 }
 
 /* The kernel says then that the connection was reset. */
-Test(vhost_user_hostile, a_server_that_goes_with_unread_bytes_is_lost)
+OnBench(vhost_user_hostile, a_server_that_goes_with_unread_bytes_is_lost,
+        open_started(b, &rig_variants[0]))
 {
-    struct bench b;
-    open_started(&b, &rig_variants[0]);
-    b.blk->socket.cb(b.blk->socket.ctx, EPOLLIN); /* for nothing */
-    b.blk->backend.cb(b.blk->backend.ctx, EPOLLIN);
-    rig_step(&b.rig);
-    cr_expect(b.blk->connected);
-    int fd = vhost_server_socket(&b.server, false);
-    vhost_server_kill(&b.server);
-    cr_assert_eq(send(b.blk->vu.fd, "x", 1, 0), 1);
+    b->blk->socket.cb(b->blk->socket.ctx, EPOLLIN); /* for nothing */
+    b->blk->backend.cb(b->blk->backend.ctx, EPOLLIN);
+    rig_step(&b->rig);
+    cr_expect(b->blk->connected);
+    int fd = vhost_server_socket(&b->server, false);
+    vhost_server_kill(&b->server);
+    cr_assert_eq(send(b->blk->vu.fd, "x", 1, 0), 1);
     close(fd);
-    rig_step(&b.rig);
-    cr_expect_not(b.blk->connected);
-    cr_expect_eq(atomic_load(&b.lines), 1);
-    end(&b);
+    rig_step(&b->rig);
+    cr_expect_not(b->blk->connected);
+    cr_expect_eq(atomic_load(&b->lines), 1);
 }
 
-Test(vhost_user_hostile, a_ring_that_breaks_after_a_reset_breaks_nothing)
+OnBench(vhost_user_hostile, a_ring_that_breaks_after_a_reset_breaks_nothing,
+        open_started(b, &rig_variants[0]))
 {
-    struct bench b;
-    open_started(&b, &rig_variants[0]);
-    vdrv_reset(&b.rig.drv);
-    cr_assert_eq(eventfd_write(b.blk->broken_fd, 1), 0);
-    rig_step(&b.rig);
-    cr_expect_eq(vdrv_status(&b.rig.drv), 0);
-    start(&b);
-    expect_works(&b);
-    end(&b);
+    vdrv_reset(&b->rig.drv);
+    cr_assert_eq(eventfd_write(b->blk->broken_fd, 1), 0);
+    rig_step(&b->rig);
+    cr_expect_eq(vdrv_status(&b->rig.drv), 0);
+    start(b);
+    expect_works(b);
 }
 
 /* The driver is another one when the server has what it was to have. */
-Test(vhost_user_hostile, what_was_handed_over_for_the_driver_before_does_not_count)
+OnBench(vhost_user_hostile, what_was_handed_over_for_the_driver_before_does_not_count,
+        prepare(b, &rig_variants[0]))
 {
-    struct bench b;
-    prepare(&b, &rig_variants[0]);
-    cr_assert_eq(create(&b, 0), 0);
-    rig_plug(&b.rig, &b.blk->dev);
-    cr_assert(vdrv_start(&b.rig.drv, 0, 2, 16));
-    vhost_user_pursue(b.blk);
-    cr_assert(b.blk->busy);
-    vdrv_reset(&b.rig.drv);
-    cr_expect_not(b.blk->handed_over);
-    cr_expect_eq(atomic_load(&b.lines), 0);
-    start(&b);
-    expect_works(&b);
-    end(&b);
+    cr_assert_eq(create(b, 0), 0);
+    rig_plug(&b->rig, &b->blk->dev);
+    cr_assert(vdrv_start(&b->rig.drv, 0, 2, 16));
+    vhost_user_pursue(b->blk);
+    cr_assert(b->blk->busy);
+    vdrv_reset(&b->rig.drv);
+    cr_expect_not(b->blk->handed_over);
+    cr_expect_eq(atomic_load(&b->lines), 0);
+    start(b);
+    expect_works(b);
 }
 
 /* It says how much it has taken, and is still at it when the driver has waited long enough. */
-Test(vhost_user_hostile, a_drain_ends_when_nothing_waits_for_it)
+OnBench(vhost_user_hostile, a_drain_ends_when_nothing_waits_for_it, prepare(b, &rig_variants[2]))
 {
-    struct bench b;
     struct blkreq req;
-    prepare(&b, &rig_variants[2]);
-    b.server.answers_early = true;
-    b.server.fault_at = VHOST_USER_GET_VRING_BASE; /* counted, and no fault */
-    cr_assert_eq(create(&b, 0), 0);
-    rig_plug(&b.rig, &b.blk->dev);
-    start(&b);
-    atomic_store(&b.server.hold_sector, 0);
-    send_read(&b, &req);
-    while (atomic_load(&b.server.taken) == 0)
-        rig_step(&b.rig);
-    start_loop(&b);
-    virtio_device_set_status(&b.blk->dev, 0);
-    WAIT_UNTIL(atomic_load(&b.server.faults) > 0);
+    b->server.answers_early = true;
+    b->server.fault_at = VHOST_USER_GET_VRING_BASE; /* counted, and no fault */
+    cr_assert_eq(create(b, 0), 0);
+    rig_plug(&b->rig, &b->blk->dev);
+    start(b);
+    atomic_store(&b->server.hold_sector, 0);
+    send_read(b, &req);
+    while (atomic_load(&b->server.taken) == 0)
+        rig_step(&b->rig);
+    start_loop(b);
+    virtio_device_set_status(&b->blk->dev, 0);
+    WAIT_UNTIL(atomic_load(&b->server.faults) > 0);
     for (unsigned i = 0; i < 20; i++)
         nap(NULL);
-    cr_assert_eq(eventfd_write(b.blk->cancel_fd, 1), 0);
-    WAIT_UNTIL(vdrv_status(&b.rig.drv) == 0);
-    end(&b);
+    cr_assert_eq(eventfd_write(b->blk->cancel_fd, 1), 0);
+    WAIT_UNTIL(vdrv_status(&b->rig.drv) == 0);
 }
 
 /* Two rings without a record of what was in flight: the device fails once. */
-Test(vhost_user_hostile, rings_without_a_record_fail_together)
+OnBench(vhost_user_hostile, rings_without_a_record_fail_together, prepare(b, &rig_variants[0]))
 {
-    struct bench b;
     struct blkreq req[2];
-    prepare(&b, &rig_variants[0]);
-    b.server.protocol &= ~VIRTIO_BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD);
-    cr_assert_eq(create(&b, 0), 0);
-    rig_plug(&b.rig, &b.blk->dev);
-    start(&b);
-    atomic_store(&b.server.hold_sector, 0);
+    b->server.protocol &= ~VIRTIO_BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD);
+    cr_assert_eq(create(b, 0), 0);
+    rig_plug(&b->rig, &b->blk->dev);
+    start(b);
+    atomic_store(&b->server.hold_sector, 0);
     for (unsigned i = 0; i < 2; i++) {
         req[i] = (struct blkreq){
             .type = VIRTIO_BLK_T_IN, .bytes = 512, .data_write = true, .queue = (uint16_t)i};
-        cr_assert(blkreq_send(&b.rig, &req[i]));
+        cr_assert(blkreq_send(&b->rig, &req[i]));
     }
-    while (atomic_load(&b.server.taken) < 2)
-        rig_step(&b.rig);
-    lose_and_find(&b);
-    cr_expect(rig_is_broken(&b.rig));
-    cr_expect_eq(atomic_load(&b.lines), 3, "lost, back, failed");
-    end(&b);
+    while (atomic_load(&b->server.taken) < 2)
+        rig_step(&b->rig);
+    lose_and_find(b);
+    cr_expect(rig_is_broken(&b->rig));
+    cr_expect_eq(atomic_load(&b->lines), 3, "lost, back, failed");
 }
 
-Test(vhost_user_hostile, rings_that_are_refused_fail_together)
+OnBench(vhost_user_hostile, rings_that_are_refused_fail_together, prepare(b, &rig_variants[0]))
 {
-    struct bench b;
-    prepare(&b, &rig_variants[0]);
-    b.server.fault = VHOST_SERVER_REFUSES;
-    b.server.fault_at = VHOST_USER_SET_VRING_ADDR;
-    cr_assert_eq(create(&b, 0), 0);
-    rig_plug(&b.rig, &b.blk->dev);
-    cr_assert(vdrv_start(&b.rig.drv, 0, 2, 16));
-    rig_step(&b.rig);
-    cr_expect_eq(atomic_load(&b.server.faults), 2);
-    cr_expect(rig_is_broken(&b.rig));
-    cr_expect(b.blk->connected);
-    cr_expect_eq(atomic_load(&b.lines), 1);
-    end(&b);
+    b->server.fault = VHOST_SERVER_REFUSES;
+    b->server.fault_at = VHOST_USER_SET_VRING_ADDR;
+    cr_assert_eq(create(b, 0), 0);
+    rig_plug(&b->rig, &b->blk->dev);
+    cr_assert(vdrv_start(&b->rig.drv, 0, 2, 16));
+    rig_step(&b->rig);
+    cr_expect_eq(atomic_load(&b->server.faults), 2);
+    cr_expect(rig_is_broken(&b->rig));
+    cr_expect(b->blk->connected);
+    cr_expect_eq(atomic_load(&b->lines), 1);
 }
 
 /* Used in their order, the first that did not come back is where the next server begins. */
-Test(vhost_user_hostile, rings_in_order_need_no_record)
+OnBench(vhost_user_hostile, rings_in_order_need_no_record,
+        prepare(b, &(struct rig_config){.features_on = VIRTIO_BIT(VIRTIO_F_IN_ORDER)}))
 {
-    struct bench b;
     struct blkreq req;
     uint32_t head, len;
-    prepare(&b, &(struct rig_config){.features_on = VIRTIO_BIT(VIRTIO_F_IN_ORDER)});
-    b.server.protocol &= ~VIRTIO_BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD);
-    b.server.features |= VIRTIO_BIT(VIRTIO_F_IN_ORDER);
-    cr_assert_eq(create(&b, 0), 0);
-    rig_plug(&b.rig, &b.blk->dev);
-    cr_assert(vdrv_start(&b.rig.drv, VIRTIO_BIT(VIRTIO_F_IN_ORDER), 2, 16));
-    rig_step(&b.rig);
-    expect_works(&b);
-    unsigned taken = atomic_load(&b.server.taken);
-    atomic_store(&b.server.hold_sector, 0);
-    send_read(&b, &req);
-    while (atomic_load(&b.server.taken) == taken)
-        rig_step(&b.rig);
-    atomic_store(&b.server.hold_sector, VHOST_SERVER_NO_SECTOR);
-    lose_and_find(&b);
-    while (!vdrv_has_used(&b.rig.drv.q[0]) && !rig_is_broken(&b.rig))
-        rig_step(&b.rig);
-    cr_assert_not(rig_is_broken(&b.rig));
-    cr_assert(vdrv_used(&b.rig.drv.q[0], &head, &len));
-    cr_expect_eq(blkreq_status(&b.rig, &req), VIRTIO_BLK_S_OK);
-    end(&b);
+    b->server.protocol &= ~VIRTIO_BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD);
+    b->server.features |= VIRTIO_BIT(VIRTIO_F_IN_ORDER);
+    cr_assert_eq(create(b, 0), 0);
+    rig_plug(&b->rig, &b->blk->dev);
+    cr_assert(vdrv_start(&b->rig.drv, VIRTIO_BIT(VIRTIO_F_IN_ORDER), 2, 16));
+    rig_step(&b->rig);
+    expect_works(b);
+    unsigned taken = atomic_load(&b->server.taken);
+    atomic_store(&b->server.hold_sector, 0);
+    send_read(b, &req);
+    while (atomic_load(&b->server.taken) == taken)
+        rig_step(&b->rig);
+    atomic_store(&b->server.hold_sector, VHOST_SERVER_NO_SECTOR);
+    lose_and_find(b);
+    while (!vdrv_has_used(&b->rig.drv.q[0]) && !rig_is_broken(&b->rig))
+        rig_step(&b->rig);
+    cr_assert_not(rig_is_broken(&b->rig));
+    cr_assert(vdrv_used(&b->rig.drv.q[0], &head, &len));
+    cr_expect_eq(blkreq_status(&b->rig, &req), VIRTIO_BLK_S_OK);
 }

@@ -10,6 +10,7 @@
 #include "core/base/xmath.h"
 #include "tests/harness/rig.h"
 #include "tests/harness/vhost_server.h"
+#include "tests/harness/with.h"
 #include "virtio/net/vhost_user_net.h"
 #include "virtio/spec.h"
 
@@ -77,6 +78,9 @@ static void end(struct bench *b)
     rig_close(&b->rig);
     log_set_sink(NULL, NULL);
 }
+
+#define OnBench(suite, name) \
+    TestWith(suite, name, struct bench, b, prepare(b, &rig_variants[0]), end(b))
 
 /* A hang is the test's time-out. */
 static void wait_used(struct bench *b, struct vdrv_queue *q)
@@ -178,120 +182,105 @@ Test(vhost_user_net, offers_what_the_server_can_do)
     end(&b);
 }
 
-Test(vhost_user_net, tells_the_mtu)
+OnBench(vhost_user_net, tells_the_mtu)
 {
-    struct bench b;
-    prepare(&b, &rig_variants[0]);
-    plug(&b, 1, 1400);
-    cr_expect_eq(config16(&b, VIRTIO_NET_CONFIG_mtu), 1400);
-    start(&b, 0, 2);
-    cr_expect_eq(atomic_load(&b.server.mtu), 0);
-    start(&b, BIT(MTU), 2);
-    cr_expect_eq(atomic_load(&b.server.mtu), 1400);
-    b.server.fault = VHOST_SERVER_REFUSES;
-    b.server.fault_at = VHOST_USER_NET_SET_MTU;
-    start(&b, BIT(MTU), 2);
-    expect_works(&b, 0);
-    end(&b);
+    plug(b, 1, 1400);
+    cr_expect_eq(config16(b, VIRTIO_NET_CONFIG_mtu), 1400);
+    start(b, 0, 2);
+    cr_expect_eq(atomic_load(&b->server.mtu), 0);
+    start(b, BIT(MTU), 2);
+    cr_expect_eq(atomic_load(&b->server.mtu), 1400);
+    b->server.fault = VHOST_SERVER_REFUSES;
+    b->server.fault_at = VHOST_USER_NET_SET_MTU;
+    start(b, BIT(MTU), 2);
+    expect_works(b, 0);
 }
 
-Test(vhost_user_net, uses_as_many_pairs_as_the_driver)
+OnBench(vhost_user_net, uses_as_many_pairs_as_the_driver)
 {
-    struct bench b;
-    prepare(&b, &rig_variants[0]);
-    plug(&b, 2, 0);
-    cr_expect_eq(config16(&b, VIRTIO_NET_CONFIG_max_virtqueue_pairs), 2);
-    start(&b, BIT(MQ) | BIT(CTRL_VQ), 5);
-    expect_works(&b, 0);
-    cr_expect_eq(atomic_load(&b.server.rings_on), 3);
-    cr_expect_eq(set_pairs(&b, 4, 0), VIRTIO_NET_ERR);
-    cr_expect_eq(set_pairs(&b, 4, 3), VIRTIO_NET_ERR);
-    cr_expect_eq(atomic_load(&b.server.rings_on), 3);
-    cr_expect_eq(set_pairs(&b, 4, 2), VIRTIO_NET_OK);
-    cr_expect_eq(atomic_load(&b.server.rings_on), 15);
-    expect_works(&b, 0);
-    expect_works(&b, 1);
-    cr_expect_eq(set_pairs(&b, 4, 1), VIRTIO_NET_OK);
-    cr_expect_eq(atomic_load(&b.server.rings_on), 3);
-    cr_expect_eq(set_pairs(&b, 4, 2), VIRTIO_NET_OK);
-    start(&b, BIT(MQ) | BIT(CTRL_VQ), 5);
-    cr_expect_eq(atomic_load(&b.server.rings_on), 3, "another driver begins with one");
-    end(&b);
+    plug(b, 2, 0);
+    cr_expect_eq(config16(b, VIRTIO_NET_CONFIG_max_virtqueue_pairs), 2);
+    start(b, BIT(MQ) | BIT(CTRL_VQ), 5);
+    expect_works(b, 0);
+    cr_expect_eq(atomic_load(&b->server.rings_on), 3);
+    cr_expect_eq(set_pairs(b, 4, 0), VIRTIO_NET_ERR);
+    cr_expect_eq(set_pairs(b, 4, 3), VIRTIO_NET_ERR);
+    cr_expect_eq(atomic_load(&b->server.rings_on), 3);
+    cr_expect_eq(set_pairs(b, 4, 2), VIRTIO_NET_OK);
+    cr_expect_eq(atomic_load(&b->server.rings_on), 15);
+    expect_works(b, 0);
+    expect_works(b, 1);
+    cr_expect_eq(set_pairs(b, 4, 1), VIRTIO_NET_OK);
+    cr_expect_eq(atomic_load(&b->server.rings_on), 3);
+    cr_expect_eq(set_pairs(b, 4, 2), VIRTIO_NET_OK);
+    start(b, BIT(MQ) | BIT(CTRL_VQ), 5);
+    cr_expect_eq(atomic_load(&b->server.rings_on), 3, "another driver begins with one");
 }
 
 /* VIRTIO 1.4 5.1.2: without MQ the control queue is the third, and the others are not used. */
-Test(vhost_user_net, finds_the_control_queue_without_pairs)
+OnBench(vhost_user_net, finds_the_control_queue_without_pairs)
 {
-    struct bench b;
-    prepare(&b, &rig_variants[0]);
-    plug(&b, 2, 0);
-    start(&b, BIT(CTRL_VQ) | BIT(CTRL_MAC_ADDR), 5);
-    expect_works(&b, 0);
-    cr_expect_eq(set_pairs(&b, 2, 1), VIRTIO_NET_ERR, "MQ was not negotiated");
+    plug(b, 2, 0);
+    start(b, BIT(CTRL_VQ) | BIT(CTRL_MAC_ADDR), 5);
+    expect_works(b, 0);
+    cr_expect_eq(set_pairs(b, 2, 1), VIRTIO_NET_ERR, "MQ was not negotiated");
     uint8_t address[] = {VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET, 2, 9, 9, 9, 9, 9};
     uint8_t seen[NET_MAC_BYTES];
-    cr_expect_eq(command(&b, 2, address, sizeof(address) - 1), VIRTIO_NET_ERR);
-    cr_expect_eq(command(&b, 2, address, sizeof(address)), VIRTIO_NET_OK);
-    vdrv_config_read(&b.rig.drv, VIRTIO_NET_CONFIG_mac, seen, sizeof(seen));
+    cr_expect_eq(command(b, 2, address, sizeof(address) - 1), VIRTIO_NET_ERR);
+    cr_expect_eq(command(b, 2, address, sizeof(address)), VIRTIO_NET_OK);
+    vdrv_config_read(&b->rig.drv, VIRTIO_NET_CONFIG_mac, seen, sizeof(seen));
     cr_expect_eq(memcmp(seen, address + 2, sizeof(seen)), 0);
-    cr_expect_not(rig_is_broken(&b.rig));
-    end(&b);
+    cr_expect_not(rig_is_broken(&b->rig));
 }
 
-Test(vhost_user_net, refuses_commands_that_it_does_not_know)
+OnBench(vhost_user_net, refuses_commands_that_it_does_not_know)
 {
-    struct bench b;
-    prepare(&b, &rig_variants[0]);
-    plug(&b, 1, 0);
-    start(&b, BIT(CTRL_VQ) | BIT(CTRL_MAC_ADDR), 3);
+    plug(b, 1, 0);
+    start(b, BIT(CTRL_VQ) | BIT(CTRL_MAC_ADDR), 3);
     for (unsigned class = 0; class < 256; class += 5)
         for (unsigned number = 0; number < 4; number++) {
             uint8_t data[4] = {(uint8_t) class, (uint8_t)number, 1, 0};
-            cr_expect_eq(command(&b, 2, data, sizeof(data)), VIRTIO_NET_ERR);
+            cr_expect_eq(command(b, 2, data, sizeof(data)), VIRTIO_NET_ERR);
         }
-    cr_expect_eq(command(&b, 2, "", 1), VIRTIO_NET_ERR);
-    struct vdrv_buf deaf = {vdrv_alloc(&b.rig.drv, 8, 8), 8, false};
+    cr_expect_eq(command(b, 2, "", 1), VIRTIO_NET_ERR);
+    struct vdrv_buf deaf = {vdrv_alloc(&b->rig.drv, 8, 8), 8, false};
     uint32_t head, len;
-    cr_assert_geq(vdrv_send(&b.rig.drv.q[2], &deaf, 1), 0);
-    wait_used(&b, &b.rig.drv.q[2]);
-    cr_assert(vdrv_used(&b.rig.drv.q[2], &head, &len));
+    cr_assert_geq(vdrv_send(&b->rig.drv.q[2], &deaf, 1), 0);
+    wait_used(b, &b->rig.drv.q[2]);
+    cr_assert(vdrv_used(&b->rig.drv.q[2], &head, &len));
     cr_expect_eq(len, 0);
-    expect_works(&b, 0);
-    end(&b);
+    expect_works(b, 0);
 }
 
 /* Receive buffers are always out: that must not keep a ring from being taken up again. */
-Test(vhost_user_net, goes_on_with_the_next_server)
+OnBench(vhost_user_net, goes_on_with_the_next_server)
 {
-    struct bench b;
-    prepare(&b, &rig_variants[0]);
-    plug(&b, 2, 1400);
-    start(&b, BIT(MQ) | BIT(CTRL_VQ) | BIT(STATUS) | BIT(GUEST_ANNOUNCE) | BIT(MTU), 5);
-    cr_expect_eq(set_pairs(&b, 4, 2), VIRTIO_NET_OK);
-    expect_works(&b, 1);
-    struct vdrv *d = &b.rig.drv;
+    plug(b, 2, 1400);
+    start(b, BIT(MQ) | BIT(CTRL_VQ) | BIT(STATUS) | BIT(GUEST_ANNOUNCE) | BIT(MTU), 5);
+    cr_expect_eq(set_pairs(b, 4, 2), VIRTIO_NET_OK);
+    expect_works(b, 1);
+    struct vdrv *d = &b->rig.drv;
     struct vdrv_buf rx = {vdrv_alloc(d, ROOM, 16), ROOM, true};
     cr_assert_geq(vdrv_send(&d->q[2], &rx, 1), 0);
-    (void)rig_config_irqs(&b.rig);
-    vhost_server_kill(&b.server);
-    while (b.lines == 0)
-        rig_step(&b.rig);
-    cr_expect_eq(config16(&b, VIRTIO_NET_CONFIG_status), 0);
-    cr_expect_eq(rig_config_irqs(&b.rig), 1);
-    atomic_store(&b.server.mtu, 0);
-    b.rig.time.now_ns += LONG_RETRY;
-    rig_step(&b.rig);
-    cr_expect_eq(config16(&b, VIRTIO_NET_CONFIG_status),
+    (void)rig_config_irqs(&b->rig);
+    vhost_server_kill(&b->server);
+    while (b->lines == 0)
+        rig_step(&b->rig);
+    cr_expect_eq(config16(b, VIRTIO_NET_CONFIG_status), 0);
+    cr_expect_eq(rig_config_irqs(&b->rig), 1);
+    atomic_store(&b->server.mtu, 0);
+    b->rig.time.now_ns += LONG_RETRY;
+    rig_step(&b->rig);
+    cr_expect_eq(config16(b, VIRTIO_NET_CONFIG_status),
                  VIRTIO_NET_S_LINK_UP | VIRTIO_NET_S_ANNOUNCE);
-    cr_expect_eq(rig_config_irqs(&b.rig), 1);
-    cr_expect_eq(atomic_load(&b.server.rings_on), 15);
-    cr_expect_eq(atomic_load(&b.server.mtu), 1400);
+    cr_expect_eq(rig_config_irqs(&b->rig), 1);
+    cr_expect_eq(atomic_load(&b->server.rings_on), 15);
+    cr_expect_eq(atomic_load(&b->server.mtu), 1400);
     uint8_t ack[] = {VIRTIO_NET_CTRL_ANNOUNCE, VIRTIO_NET_CTRL_ANNOUNCE_ACK};
-    cr_expect_eq(command(&b, 4, ack, sizeof(ack)), VIRTIO_NET_OK);
-    cr_expect_eq(config16(&b, VIRTIO_NET_CONFIG_status), VIRTIO_NET_S_LINK_UP);
-    expect_works(&b, 0);
-    cr_expect_not(rig_is_broken(&b.rig));
-    end(&b);
+    cr_expect_eq(command(b, 4, ack, sizeof(ack)), VIRTIO_NET_OK);
+    cr_expect_eq(config16(b, VIRTIO_NET_CONFIG_status), VIRTIO_NET_S_LINK_UP);
+    expect_works(b, 0);
+    cr_expect_not(rig_is_broken(&b->rig));
 }
 
 Test(vhost_user_net, uses_one_pair_of_a_server_without_more)
@@ -335,22 +324,19 @@ Test(vhost_user_net, serves_legacy_drivers)
 }
 
 /* The next server has what the one before did not do. */
-Test(vhost_user_net, a_server_that_goes_while_pairs_are_switched_is_followed)
+OnBench(vhost_user_net, a_server_that_goes_while_pairs_are_switched_is_followed)
 {
-    struct bench b;
-    prepare(&b, &rig_variants[0]);
-    plug(&b, 2, 0);
-    start(&b, BIT(MQ) | BIT(CTRL_VQ), 5);
-    b.server.fault = VHOST_SERVER_CLOSES;
-    b.server.fault_at = VHOST_USER_SET_VRING_ENABLE;
-    cr_expect_eq(set_pairs(&b, 4, 2), VIRTIO_NET_OK);
-    while (b.lines == 0)
-        rig_step(&b.rig);
-    vhost_server_kill(&b.server);
-    b.server.fault = VHOST_SERVER_GOOD;
-    b.rig.time.now_ns += LONG_RETRY;
-    rig_step(&b.rig);
-    cr_expect_eq(atomic_load(&b.server.rings_on), 15);
-    expect_works(&b, 1);
-    end(&b);
+    plug(b, 2, 0);
+    start(b, BIT(MQ) | BIT(CTRL_VQ), 5);
+    b->server.fault = VHOST_SERVER_CLOSES;
+    b->server.fault_at = VHOST_USER_SET_VRING_ENABLE;
+    cr_expect_eq(set_pairs(b, 4, 2), VIRTIO_NET_OK);
+    while (b->lines == 0)
+        rig_step(&b->rig);
+    vhost_server_kill(&b->server);
+    b->server.fault = VHOST_SERVER_GOOD;
+    b->rig.time.now_ns += LONG_RETRY;
+    rig_step(&b->rig);
+    cr_expect_eq(atomic_load(&b->server.rings_on), 15);
+    expect_works(b, 1);
 }

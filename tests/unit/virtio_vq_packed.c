@@ -6,6 +6,7 @@
 
 #include "core/base/le.h"
 #include "core/base/xmath.h"
+#include "tests/harness/with.h"
 
 #define PACKED   VIRTIO_BIT(VIRTIO_F_RING_PACKED)
 #define NEXT     VIRTQ_DESC_F_NEXT
@@ -54,6 +55,9 @@ static void close(struct packed *p)
     vq_deactivate(&p->vq);
     gmem_destroy(p->gmem);
 }
+
+#define OnPackedRing(suite, name, ...) \
+    TestWith(suite, name, struct packed, p, (__VA_ARGS__), close(p))
 
 /* Makes descriptor `at` of the driver's lap (0, 1, ...) available. */
 static void put(struct packed *p, unsigned lap, unsigned at, uint32_t len, unsigned id,
@@ -114,7 +118,7 @@ Test(vq_packed, any_size_will_do)
     }
 }
 
-Test(vq_packed, areas_are_aligned_and_in_memory)
+OnPackedRing(vq_packed, areas_are_aligned_and_in_memory, prepare(p, 8, 0))
 {
     static const struct vq_config bad[] = {
         {8, DESC_GPA + 8, DRIVER_GPA, DEVICE_GPA},
@@ -126,96 +130,79 @@ Test(vq_packed, areas_are_aligned_and_in_memory)
         {0, DESC_GPA, DRIVER_GPA, DEVICE_GPA},
         {VIRTQ_MAX_SIZE + 1, DESC_GPA, DRIVER_GPA, DEVICE_GPA},
     };
-    struct packed p;
-    prepare(&p, 8, 0);
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
-        p.setup.config = &bad[i];
-        cr_expect_eq(vq_activate(&p.vq, &p.setup), -EINVAL, "configuration %u", i);
+        p->setup.config = &bad[i];
+        cr_expect_eq(vq_activate(&p->vq, &p->setup), -EINVAL, "configuration %u", i);
     }
-    close(&p);
 }
 
-Test(vq_packed, chains_go_round_an_odd_ring_for_many_laps)
+OnPackedRing(vq_packed, chains_go_round_an_odd_ring_for_many_laps, open(p, 7, 0))
 {
-    struct packed p;
-    open(&p, 7, 0);
     unsigned at = 0, lap = 0;
     for (unsigned n = 0; n < 1000; n++) {
         unsigned first = at, first_lap = lap;
         for (unsigned i = 0; i < 3; i++) {
-            put(&p, lap, at, 8, n % 7, (i < 2 ? NEXT : 0) | (i > 0 ? WRITE : 0));
+            put(p, lap, at, 8, n % 7, (i < 2 ? NEXT : 0) | (i > 0 ? WRITE : 0));
             at = (at + 1) % 7;
             lap += at == 0;
         }
-        struct vq_chain *chain = pop(&p);
+        struct vq_chain *chain = pop(p);
         cr_assert_eq(chain->rd.left, 8);
         cr_assert_eq(chain->wr.left, 16);
         iobuf_skip(&chain->wr, n % 17);
-        vq_push(&p.vq, chain);
-        cr_assert(vq_flush(&p.vq));
-        expect_used(&p, first_lap, first, n % 17, n % 7);
-        cr_assert_eq(vq_pop(&p.vq, &chain), 0);
+        vq_push(&p->vq, chain);
+        cr_assert(vq_flush(&p->vq));
+        expect_used(p, first_lap, first, n % 17, n % 7);
+        cr_assert_eq(vq_pop(&p->vq, &chain), 0);
     }
-    close(&p);
 }
 
-Test(vq_packed, nothing_is_seen_before_the_flush)
+OnPackedRing(vq_packed, nothing_is_seen_before_the_flush, open(p, 8, 0))
 {
-    struct packed p;
     uint32_t len;
     unsigned id;
-    open(&p, 8, 0);
     for (unsigned i = 0; i < 3; i++)
-        put(&p, 0, i, 8, i, WRITE);
+        put(p, 0, i, 8, i, WRITE);
     for (unsigned i = 0; i < 3; i++)
-        vq_push(&p.vq, pop(&p));
-    cr_expect(!is_used(&p, 0, 0, &len, &id));
-    cr_expect(vq_flush(&p.vq));
+        vq_push(&p->vq, pop(p));
+    cr_expect(!is_used(p, 0, 0, &len, &id));
+    cr_expect(vq_flush(&p->vq));
     for (unsigned i = 0; i < 3; i++)
-        expect_used(&p, 0, i, 0, i);
-    cr_expect(!vq_flush(&p.vq), "nothing new");
-    close(&p);
+        expect_used(p, 0, i, 0, i);
+    cr_expect(!vq_flush(&p->vq), "nothing new");
 }
 
-Test(vq_packed, chains_come_back_in_the_order_of_their_end)
+OnPackedRing(vq_packed, chains_come_back_in_the_order_of_their_end, open(p, 8, 0))
 {
-    struct packed p;
-    open(&p, 8, 0);
-    put(&p, 0, 0, 8, 5, WRITE | NEXT);
-    put(&p, 0, 1, 8, 5, WRITE);
-    put(&p, 0, 2, 8, 6, WRITE);
-    struct vq_chain *first = pop(&p), *second = pop(&p);
+    put(p, 0, 0, 8, 5, WRITE | NEXT);
+    put(p, 0, 1, 8, 5, WRITE);
+    put(p, 0, 2, 8, 6, WRITE);
+    struct vq_chain *first = pop(p), *second = pop(p);
     iobuf_skip(&second->wr, 8);
-    vq_push(&p.vq, second);
-    vq_flush(&p.vq);
-    expect_used(&p, 0, 0, 8, 6);
-    vq_push(&p.vq, first);
-    vq_flush(&p.vq);
-    expect_used(&p, 0, 1, 0, 5); /* behind the one descriptor of the other */
-    close(&p);
+    vq_push(&p->vq, second);
+    vq_flush(&p->vq);
+    expect_used(p, 0, 0, 8, 6);
+    vq_push(&p->vq, first);
+    vq_flush(&p->vq);
+    expect_used(p, 0, 1, 0, 5); /* behind the one descriptor of the other */
 }
 
-Test(vq_packed, the_write_flag_tells_whether_anything_was_written)
+OnPackedRing(vq_packed, the_write_flag_tells_whether_anything_was_written, open(p, 8, 0))
 {
-    struct packed p;
-    open(&p, 8, 0);
-    put(&p, 0, 0, 8, 0, WRITE);
-    put(&p, 0, 1, 8, 1, WRITE);
-    struct vq_chain *chain = pop(&p);
+    put(p, 0, 0, 8, 0, WRITE);
+    put(p, 0, 1, 8, 1, WRITE);
+    struct vq_chain *chain = pop(p);
     iobuf_skip(&chain->wr, 1);
-    vq_push(&p.vq, chain);
-    vq_push(&p.vq, pop(&p));
-    vq_flush(&p.vq);
-    cr_expect_eq(le16_get(p.desc + PVIRTQ_DESC_flags) & WRITE, WRITE);
-    cr_expect_eq(le16_get(p.desc + PVIRTQ_DESC_BYTES + PVIRTQ_DESC_flags) & WRITE, 0);
-    close(&p);
+    vq_push(&p->vq, chain);
+    vq_push(&p->vq, pop(p));
+    vq_flush(&p->vq);
+    cr_expect_eq(le16_get(p->desc + PVIRTQ_DESC_flags) & WRITE, WRITE);
+    cr_expect_eq(le16_get(p->desc + PVIRTQ_DESC_BYTES + PVIRTQ_DESC_flags) & WRITE, 0);
 }
 
-Test(vq_packed, an_indirect_table_is_taken_whole)
+OnPackedRing(vq_packed, an_indirect_table_is_taken_whole, open(p, 8, RING_FEATURES))
 {
-    struct packed p;
-    open(&p, 8, RING_FEATURES);
-    uint8_t *table = gmem_ptr(p.gmem, DATA_GPA + 3 * 64, 48, 1);
+    uint8_t *table = gmem_ptr(p->gmem, DATA_GPA + 3 * 64, 48, 1);
     for (unsigned i = 0; i < 3; i++) {
         le64_put(table + 16 * i, DATA_GPA + 0x1000);
         le32_put(table + 16 * i + 8, 100);
@@ -224,15 +211,14 @@ Test(vq_packed, an_indirect_table_is_taken_whole)
         le16_put(table + 16 * i + 14, i == 2 ? 0xffff : (uint16_t)(0xffff & ~WRITE));
     }
     for (unsigned i = 0; i < 3; i++)
-        put(&p, 0, i, 8, i, 0);
-    put(&p, 0, 3, 48, 3, INDIRECT | WRITE);
+        put(p, 0, i, 8, i, 0);
+    put(p, 0, 3, 48, 3, INDIRECT | WRITE);
     for (unsigned i = 0; i < 3; i++)
-        pop(&p);
-    struct vq_chain *chain = pop(&p);
+        pop(p);
+    struct vq_chain *chain = pop(p);
     cr_expect_eq(chain->rd.left, 200);
     cr_expect_eq(chain->wr.left, 100);
     cr_expect_eq(chain->slots, 1);
-    close(&p);
 }
 
 /* ---- who wants to hear of what ---- */
@@ -244,35 +230,29 @@ static bool serve_one(struct packed *p, unsigned lap, unsigned at)
     return vq_flush(&p->vq);
 }
 
-Test(vq_packed, interrupts_by_flag)
+OnPackedRing(vq_packed, interrupts_by_flag, open(p, 4, 0))
 {
-    struct packed p;
-    open(&p, 4, 0);
-    cr_expect(serve_one(&p, 0, 0));
-    le16_put(p.driver + PVIRTQ_EVENT_flags, RING_EVENT_FLAGS_DISABLE);
-    cr_expect(!serve_one(&p, 0, 1));
-    le16_put(p.driver + PVIRTQ_EVENT_flags, RING_EVENT_FLAGS_ENABLE);
-    cr_expect(serve_one(&p, 0, 2));
-    close(&p);
+    cr_expect(serve_one(p, 0, 0));
+    le16_put(p->driver + PVIRTQ_EVENT_flags, RING_EVENT_FLAGS_DISABLE);
+    cr_expect(!serve_one(p, 0, 1));
+    le16_put(p->driver + PVIRTQ_EVENT_flags, RING_EVENT_FLAGS_ENABLE);
+    cr_expect(serve_one(p, 0, 2));
 }
 
-Test(vq_packed, interrupts_at_a_descriptor)
+OnPackedRing(vq_packed, interrupts_at_a_descriptor, open(p, 4, RING_FEATURES))
 {
-    struct packed p;
-    open(&p, 4, RING_FEATURES);
-    le16_put(p.driver + PVIRTQ_EVENT_flags, RING_EVENT_FLAGS_DESC);
-    le16_put(p.driver, 1u << 15 | 2);
-    cr_expect(!serve_one(&p, 0, 0));
-    cr_expect(!serve_one(&p, 0, 1));
-    cr_expect(serve_one(&p, 0, 2));
-    le16_put(p.driver, 1); /* next lap */
-    cr_expect(!serve_one(&p, 0, 3));
-    cr_expect(!serve_one(&p, 1, 0));
-    cr_expect(serve_one(&p, 1, 1));
-    cr_expect(!serve_one(&p, 1, 2));
-    le16_put(p.driver, 100); /* nowhere */
-    cr_expect(serve_one(&p, 1, 3));
-    close(&p);
+    le16_put(p->driver + PVIRTQ_EVENT_flags, RING_EVENT_FLAGS_DESC);
+    le16_put(p->driver, 1u << 15 | 2);
+    cr_expect(!serve_one(p, 0, 0));
+    cr_expect(!serve_one(p, 0, 1));
+    cr_expect(serve_one(p, 0, 2));
+    le16_put(p->driver, 1); /* next lap */
+    cr_expect(!serve_one(p, 0, 3));
+    cr_expect(!serve_one(p, 1, 0));
+    cr_expect(serve_one(p, 1, 1));
+    cr_expect(!serve_one(p, 1, 2));
+    le16_put(p->driver, 100); /* nowhere */
+    cr_expect(serve_one(p, 1, 3));
 }
 
 Test(vq_packed, kicks_by_flag_and_at_a_descriptor)
@@ -365,42 +345,37 @@ Test(vq_packed, wrong_indirect_tables_are_refused)
     close(&p);
 }
 
-Test(vq_packed, flags_of_the_wrong_lap_are_not_there)
+OnPackedRing(vq_packed, flags_of_the_wrong_lap_are_not_there, open(p, 4, 0))
 {
     static const unsigned flags[] = {0, USED, AVAIL | USED};
-    struct packed p;
     struct vq_chain *chain;
-    open(&p, 4, 0);
     for (unsigned i = 0; i < ARRAY_SIZE(flags); i++) {
-        le16_put(p.desc + PVIRTQ_DESC_flags, (uint16_t)flags[i]);
-        cr_expect_eq(vq_pop(&p.vq, &chain), 0);
+        le16_put(p->desc + PVIRTQ_DESC_flags, (uint16_t)flags[i]);
+        cr_expect_eq(vq_pop(&p->vq, &chain), 0);
     }
-    close(&p);
 }
 
 /* ---- IN_ORDER ---- */
 
-Test(vq_in_order, packed_chains_wait_for_those_before_them)
+OnPackedRing(vq_in_order, packed_chains_wait_for_those_before_them,
+             open(p, 4, VIRTIO_BIT(VIRTIO_F_IN_ORDER)))
 {
-    struct packed p;
     uint32_t len;
     unsigned id;
-    open(&p, 4, VIRTIO_BIT(VIRTIO_F_IN_ORDER));
     struct vq_chain *chains[3];
     for (unsigned i = 0; i < 3; i++) {
-        put(&p, 0, i, 8, i, WRITE);
-        chains[i] = pop(&p);
+        put(p, 0, i, 8, i, WRITE);
+        chains[i] = pop(p);
         iobuf_skip(&chains[i]->wr, i + 1);
     }
-    vq_push(&p.vq, chains[2]);
-    vq_push(&p.vq, chains[1]);
-    cr_expect(!vq_flush(&p.vq));
-    cr_expect(!is_used(&p, 0, 0, &len, &id));
-    vq_push(&p.vq, chains[0]);
-    cr_expect(vq_flush(&p.vq));
+    vq_push(&p->vq, chains[2]);
+    vq_push(&p->vq, chains[1]);
+    cr_expect(!vq_flush(&p->vq));
+    cr_expect(!is_used(p, 0, 0, &len, &id));
+    vq_push(&p->vq, chains[0]);
+    cr_expect(vq_flush(&p->vq));
     for (unsigned i = 0; i < 3; i++)
-        expect_used(&p, 0, i, i + 1, i);
-    close(&p);
+        expect_used(p, 0, i, i + 1, i);
 }
 
 Test(vq_in_order, split_chains_wait_for_those_before_them)
