@@ -40,9 +40,6 @@ static struct {
     long live;           /* pieces of memory */
 } host = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-static unsigned lines;
-static char last_line[512];
-
 /* ---- the calls ---- */
 
 static bool refuses(const char *name)
@@ -88,6 +85,7 @@ static void count_live(int more)
         return __real_##name args;              \
     }
 #include "tests/errors/refuse.def"
+#include "tests/harness/listen.h"
 #undef CALL
 
 void __real_free(void *p);
@@ -133,15 +131,6 @@ void refuse_spare(pthread_t thread)
     pthread_mutex_unlock(&host.lock);
 }
 
-static void keep_line(void *ctx, enum log_level level, const char *line)
-{
-    (void)ctx;
-    if (level != LOG_ERROR)
-        return;
-    lines++;
-    snprintf(last_line, sizeof(last_line), "%s", line);
-}
-
 static unsigned open_fds(void)
 {
     unsigned count = 0;
@@ -161,15 +150,15 @@ static bool play(int (*scene)(void), unsigned call, int err)
     host.left = call;
     host.err = err;
     host.refused = NULL;
-    lines = 0;
+    logged_lines = 0;
     int result = scene();
     while (foreign_fds_left() > 0) /* a thread of its own closes what peers have sent */
         sched_yield();
     const char *what = host.refused != NULL ? host.refused : "nothing";
     cr_assert_leq(result, 0);
-    cr_assert(result == 0 || host.refused != NULL, "%d: %s", result, last_line);
-    cr_expect(result == 0 || lines == 1, "%s, call %u, errno %d: %d is said %u times", what, call,
-              err, result, lines);
+    cr_assert(result == 0 || host.refused != NULL, "%d: %s", result, logged_line);
+    cr_expect(result == 0 || logged_lines == 1, "%s, call %u, errno %d: %d is said %u times", what,
+              call, err, result, logged_lines);
     cr_expect_eq(open_fds(), fds, "%s, call %u, errno %d: descriptors", what, call, err);
     cr_expect_eq(host.live, live, "%s, call %u, errno %d: %ld pieces of memory", what, call, err,
                  host.live - live);
@@ -184,7 +173,7 @@ void refuse_each(int (*scene)(void))
 void refuse_each_but(int (*scene)(void), int never)
 {
     static const int errors[] = {EIO, ENOMEM, EACCES, EPERM, EINTR, EAGAIN, ENXIO, EINVAL};
-    log_set_sink(keep_line, NULL);
+    listen_to_log(LOG_ERROR);
     play(scene, 0, 0); /* what is made once is made */
     for (unsigned i = 0; i < ARRAY_SIZE(errors); i++) {
         unsigned call = 1;

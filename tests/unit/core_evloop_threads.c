@@ -13,6 +13,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/loop/evloop.h"
+#include "tests/harness/listen.h"
 
 static struct evloop *loop_new(void)
 {
@@ -540,19 +541,12 @@ Test(core_evloop_threads, works_that_block_run_side_by_side)
 
 /* ---- misuse ---- */
 
-static void no_log(void *ctx, enum log_level level, const char *line)
-{
-    (void)ctx;
-    (void)level;
-    (void)line;
-}
-
 #ifdef MINIVET_DEBUG
 Test(core_evloop_threads, only_the_owner_may_touch_the_loop, .signal = SIGABRT)
 {
     struct evloop *loop = loop_new();
     struct ev_defer d = {.cb = stop_it, .ctx = loop};
-    log_set_sink(no_log, NULL);
+    listen_to_log(LOG_DEBUG);
     cr_assert_eq(evloop_start_thread(loop), 0);
     evloop_call(loop, nothing, NULL);
     evloop_defer(loop, &d);
@@ -562,7 +556,7 @@ Test(core_evloop_threads, only_the_owner_may_touch_the_loop, .signal = SIGABRT)
 Test(core_evloop_threads, draining_another_threads_loop_is_a_bug, .signal = SIGABRT)
 {
     struct evloop *loop = loop_new();
-    log_set_sink(no_log, NULL);
+    listen_to_log(LOG_DEBUG);
     cr_assert_eq(evloop_start_thread(loop), 0);
     evloop_drain(loop);
 }

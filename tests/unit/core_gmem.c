@@ -15,18 +15,12 @@
 #include "core/base/xmath.h"
 #include "core/loop/cancel.h"
 #include "core/memory/gmem.h"
+#include "tests/harness/listen.h"
 
 #define HOLE     (1 * MIB)
 #define HOLE_END (4 * MIB)
 #define RAM      (3 * MIB)
 #define END      (HOLE_END + RAM - HOLE)
-
-static void drop(void *ctx, enum log_level level, const char *line)
-{
-    (void)ctx;
-    (void)level;
-    (void)line;
-}
 
 static struct gmem *with_hole(void)
 {
@@ -114,7 +108,7 @@ Test(core_gmem, populating_is_canceled)
     struct gmem *g = NULL;
     struct cancel cancel;
 
-    log_set_sink(drop, NULL);
+    listen_to_log(LOG_DEBUG);
     cr_assert_eq(cancel_init(&cancel), 0);
     cancel_ask(&cancel);
     cr_assert_eq(gmem_create(&g, 64 * MIB, 0, 0), 0);
@@ -171,7 +165,7 @@ Test(core_gmem, more_than_the_host_has_is_not_populated)
     struct gmem *g = NULL;
     uint64_t host = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 
-    log_set_sink(drop, NULL);
+    listen_to_log(LOG_DEBUG);
     cr_assert_eq(gmem_create(&g, 2 * host, 0, 0), 0);
     cr_assert_eq(gmem_populate(g, NULL), -ENOMEM);
     cr_assert_eq(resident(&(struct gmem_region){.hva = g->regions[0].hva, .bytes = MIB}), 0);
@@ -181,7 +175,7 @@ Test(core_gmem, more_than_the_host_has_is_not_populated)
 Test(core_gmem, refuses_impossible_sizes)
 {
     struct gmem *g = NULL;
-    log_set_sink(drop, NULL);
+    listen_to_log(LOG_DEBUG);
     cr_assert_eq(gmem_create(&g, 0, 0, 0), -EINVAL);
     cr_assert_eq(gmem_create(&g, 4095, 0, 0), -EINVAL);
     cr_assert_eq(gmem_create(&g, RAM, 1, HOLE_END), -EINVAL);

@@ -13,24 +13,17 @@
 
 #include "core/base/log.h"
 #include "core/base/xmath.h"
+#include "tests/harness/listen.h"
 
 /* ---- a folder, in which the test is ---- */
 
 static char folder[] = "/tmp/minivet-plot-XXXXXX";
-static char said[1024];
-
-static void keep_line(void *ctx, enum log_level level, const char *line)
-{
-    (void)ctx;
-    (void)level;
-    snprintf(said, sizeof(said), "%s", line);
-}
 
 static void enter(void)
 {
     cr_assert_not_null(mkdtemp(folder));
     cr_assert_eq(chdir(folder), 0);
-    log_set_sink(keep_line, NULL);
+    listen_to_log(LOG_DEBUG);
 }
 
 static void leave(void)
@@ -124,11 +117,11 @@ Test(plot, a_file_that_cannot_be_is_refused_at_once, .init = enter, .fini = leav
 {
     struct plot p;
     cr_expect_eq(plot_open(&p, "/nowhere/a.svg"), -ENOENT);
-    cr_expect_str_eq(said,
+    cr_expect_str_eq(logged_line,
                      "plot /nowhere/a.svg: create /nowhere/a.svg.dat: No such file or directory");
     cr_assert_eq(mkdir("b.svg.gp", 0755), 0);
     cr_expect_eq(plot_open(&p, "b.svg"), -EISDIR);
-    cr_expect_str_eq(said, "plot b.svg: create b.svg.gp: Is a directory");
+    cr_expect_str_eq(logged_line, "plot b.svg: create b.svg.gp: Is a directory");
 }
 
 Test(plot, what_could_not_be_written_is_said, .init = enter, .fini = leave)
@@ -136,7 +129,7 @@ Test(plot, what_could_not_be_written_is_said, .init = enter, .fini = leave)
     be_gnuplot("echo drawn >drawn");
     cr_assert_eq(symlink("/dev/full", "a.svg.dat"), 0);
     cr_expect_lt(draw("a.svg", "n"), 0);
-    cr_expect_str_eq(said, "a.svg.dat: write: No space left on device");
+    cr_expect_str_eq(logged_line, "a.svg.dat: write: No space left on device");
     cr_expect_neq(access("drawn", F_OK), 0);
 }
 
@@ -146,8 +139,8 @@ Test(plot, without_gnuplot_the_remedy_is_named, .init = enter, .fini = leave)
 {
     setenv("PATH", folder, 1);
     cr_expect_eq(draw("a.svg", "n"), 0);
-    cr_expect_str_eq(said, "gnuplot is not installed, so a.svg is not drawn: "
-                           "apt-get install gnuplot-nox; gnuplot a.svg.gp");
+    cr_expect_str_eq(logged_line, "gnuplot is not installed, so a.svg is not drawn: "
+                                  "apt-get install gnuplot-nox; gnuplot a.svg.gp");
     cr_expect_neq(access("a.svg", F_OK), 0);
 }
 
@@ -169,14 +162,14 @@ Test(plot, its_error_is_said, .init = enter, .fini = leave)
 {
     be_gnuplot("printf 'plot x\\n     ^\\n\"./a.svg.gp\" line 3: bad \\033\\n\\n' >&2; exit 1");
     cr_expect_eq(draw("a.svg", "n"), -EIO);
-    cr_expect_str_eq(said, "gnuplot ./a.svg.gp: \"./a.svg.gp\" line 3: bad ?");
+    cr_expect_str_eq(logged_line, "gnuplot ./a.svg.gp: \"./a.svg.gp\" line 3: bad ?");
     be_gnuplot("exit 3");
     cr_expect_eq(draw("a.svg", "n"), -EIO);
-    cr_expect_str_eq(said, "gnuplot ./a.svg.gp: ended early");
+    cr_expect_str_eq(logged_line, "gnuplot ./a.svg.gp: ended early");
     be_gnuplot("echo nothing is wrong");
-    said[0] = '\0';
+    logged_line[0] = '\0';
     cr_expect_eq(draw("a.svg", "n"), 0);
-    cr_expect_str_eq(said, "");
+    cr_expect_str_eq(logged_line, "");
 }
 
 /* Although this thread holds the signal back, as `minivet run` does. */
@@ -188,7 +181,7 @@ Test(plot, a_signal_ends_it, .init = enter, .fini = leave)
     sigprocmask(SIG_BLOCK, &set, NULL);
     be_gnuplot("kill -INT $$; exit 0");
     cr_expect_eq(draw("a.svg", "n"), -EINTR);
-    cr_expect_str_eq(said, "gnuplot ./a.svg.gp: ended by signal 2");
+    cr_expect_str_eq(logged_line, "gnuplot ./a.svg.gp: ended by signal 2");
 }
 
 /* ---- the real one ---- */
@@ -203,7 +196,7 @@ Test(plot, gnuplot_draws_an_svg, .init = enter, .fini = leave)
 {
     static char text[1 << 16];
     need_gnuplot();
-    cr_assert_eq(draw("a.svg", "it's <`touch owned`> & 50 % {/=50 x}"), 0, "%s", said);
+    cr_assert_eq(draw("a.svg", "it's <`touch owned`> & 50 % {/=50 x}"), 0, "%s", logged_line);
     long len = contents("a.svg", text, sizeof(text));
     cr_assert_gt(len, 1000);
     cr_expect_eq(strncmp(text, "<?xml ", 6), 0);
@@ -216,7 +209,7 @@ Test(plot, gnuplot_draws_a_png, .init = enter, .fini = leave)
 {
     static char text[1 << 18];
     need_gnuplot();
-    cr_assert_eq(draw("a.png", "n"), 0, "%s", said);
+    cr_assert_eq(draw("a.png", "n"), 0, "%s", logged_line);
     long len = contents("a.png", text, sizeof(text));
     cr_assert_gt(len, 1000);
     cr_expect_eq(memcmp(text, "\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x03\x20\0\0\x02\x58", 24), 0);
@@ -230,7 +223,7 @@ Test(plot, gnuplot_takes_any_name, .init = enter, .fini = leave)
         "it's\n`touch owned`.svg", "$HOME.png",         "\"q\\.png"};
     need_gnuplot();
     for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
-        cr_expect_eq(draw(names[i], "n"), 0, "%s: %s", names[i], said);
+        cr_expect_eq(draw(names[i], "n"), 0, "%s: %s", names[i], logged_line);
         cr_expect_eq(access(names[i], F_OK), 0, "%s", names[i]);
     }
     cr_expect_neq(access("owned", F_OK), 0);

@@ -22,6 +22,7 @@
 #include "devices/disk/filter/blk_limit.h"
 #include "tests/harness/blk_mem.h"
 #include "tests/harness/blkio.h"
+#include "tests/harness/listen.h"
 
 #define DISK_BYTES   (2 * MIB)
 #define DISK_SECTORS (DISK_BYTES / BLK_SECTOR_BYTES)
@@ -146,16 +147,9 @@ static const struct stack {
 
 /* ---- each of them ---- */
 
-static void quiet(void *ctx, enum log_level level, const char *line)
-{
-    (void)ctx;
-    (void)level;
-    (void)line;
-}
-
 static void setup(void)
 {
-    log_set_sink(quiet, NULL);
+    listen_to_log(LOG_DEBUG);
     snprintf(path, sizeof(path), "/var/tmp/minivet-blk-XXXXXX");
     int fd = mkostemp(path, O_CLOEXEC);
     cr_assert(ge(int, fd, 0));

@@ -11,6 +11,7 @@
 #include "tests/harness/blk_mem.h"
 #include "tests/harness/blkio.h"
 #include "tests/harness/fake.h"
+#include "tests/harness/listen.h"
 
 #define DISK_BYTES (64 << 10)
 #define MS         UINT64_C(1000000)
@@ -19,18 +20,10 @@ static struct fake_clock now;
 static struct clock fake;
 static struct evloop *loop;
 static struct blk_backend *disk, *base;
-static char logged[512];
-
-static void remember(void *ctx, enum log_level level, const char *line)
-{
-    (void)ctx;
-    (void)level;
-    snprintf(logged, sizeof(logged), "%s", line);
-}
 
 static void setup(void)
 {
-    log_set_sink(remember, NULL);
+    listen_to_log(LOG_DEBUG);
     now.now_ns = 1000 * MS;
     fake = fake_clock_port(&now);
     cr_assert(zero(evloop_create(&loop, "test", &fake)));
@@ -58,7 +51,7 @@ static void create(const char *words)
     destroy();
     cr_assert(zero(blk_mem_create(&base, &mem)));
     config.base = base;
-    cr_assert(zero(blk_fault_parse(&config.spec, "disk x", words)), "%s", logged);
+    cr_assert(zero(blk_fault_parse(&config.spec, "disk x", words)), "%s", logged_line);
     cr_assert(zero(blk_fault_create(&disk, &config)));
 }
 
@@ -287,10 +280,11 @@ Test(blk_fault, wrong_words_are_named)
     };
     for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         struct blk_fault_spec s;
-        logged[0] = '\0';
+        logged_line[0] = '\0';
         cr_expect(eq(int, blk_fault_parse(&s, "disk x", wrong[i].words), -EINVAL), "%s",
                   wrong[i].words);
-        cr_expect(ne(ptr, strstr(logged, wrong[i].said), NULL), "%s: %s", wrong[i].words, logged);
-        cr_expect(ne(ptr, strstr(logged, "disk x"), NULL));
+        cr_expect(ne(ptr, strstr(logged_line, wrong[i].said), NULL), "%s: %s", wrong[i].words,
+                  logged_line);
+        cr_expect(ne(ptr, strstr(logged_line, "disk x"), NULL));
     }
 }

@@ -21,25 +21,18 @@
 #include "core/base/xmath.h"
 #include "core/loop/evloop_impl.h"
 #include "core/ports/block.h"
+#include "tests/harness/listen.h"
 
 #define DISK_BYTES (1 * MIB)
 
 static struct evloop *loop;
 static char dir[64], path[80];
-static char logged[4096];
 static int done_count, failed_count, last_result;
-
-static void remember(void *ctx, enum log_level level, const char *line)
-{
-    (void)ctx;
-    (void)level;
-    snprintf(logged, sizeof(logged), "%s", line);
-}
 
 static void setup(void)
 {
     const char *where = getenv("MINIVET_TEST_IMAGES");
-    log_set_sink(remember, NULL);
+    listen_to_log(LOG_DEBUG);
     cr_assert(zero(evloop_create(&loop, "test", &clock_host)));
     snprintf(dir, sizeof(dir), "%s/minivet-blk-XXXXXX", where != NULL ? where : "/var/tmp");
     cr_assert(ne(ptr, mkdtemp(dir), NULL), "%s", dir);
@@ -66,7 +59,7 @@ static void make_file(off_t bytes)
 static int try_open(struct blk_backend **disk, bool read_only)
 {
     struct blk_file_config config = {.loop = loop, .path = path, .read_only = read_only};
-    logged[0] = '\0';
+    logged_line[0] = '\0';
     *disk = NULL;
     return blk_file_create(disk, &config);
 }
@@ -226,12 +219,12 @@ Test(blk_file, a_file_that_became_shorter_is_eio)
     static char data[4096];
     cr_assert(zero(truncate(path, 2048)));
     cr_expect(eq(int, run(disk, BLK_READ, 4096, data, sizeof(data)), -EIO));
-    cr_expect(ne(ptr, strstr(logged, "read at byte 4096"), NULL), "%s", logged);
-    logged[0] = '\0';
+    cr_expect(ne(ptr, strstr(logged_line, "read at byte 4096"), NULL), "%s", logged_line);
+    logged_line[0] = '\0';
     cr_expect(eq(int, run(disk, BLK_READ, 0, data, sizeof(data)), -EIO)); /* half of it is there */
     cr_expect(zero(run(disk, BLK_READ, 0, data, 2048)));
     cr_expect(zero(run(disk, BLK_WRITE, 4096, data, sizeof(data))));
-    cr_expect(eq(str, logged, "")); /* once is enough */
+    cr_expect(eq(str, logged_line, "")); /* once is enough */
     disk->ops->destroy(disk);
 }
 
@@ -287,8 +280,8 @@ static void expect_refused(bool read_only, int err, const char *words)
 {
     struct blk_backend *disk;
     cr_expect(eq(int, try_open(&disk, read_only), err));
-    cr_expect(ne(ptr, strstr(logged, path), NULL), "the file is not named: %s", logged);
-    cr_expect(ne(ptr, strstr(logged, words), NULL), "%s", logged);
+    cr_expect(ne(ptr, strstr(logged_line, path), NULL), "the file is not named: %s", logged_line);
+    cr_expect(ne(ptr, strstr(logged_line, words), NULL), "%s", logged_line);
 }
 
 Test(blk_file, an_image_is_opened_for_writing_once)
@@ -345,7 +338,7 @@ Test(blk_file, sizes)
     make_file(1025);
     cr_assert(zero(try_open(&disk, false)));
     cr_expect(eq(u64, disk->info.capacity_bytes, 1024));
-    cr_expect(ne(ptr, strstr(logged, "no whole sector"), NULL));
+    cr_expect(ne(ptr, strstr(logged_line, "no whole sector"), NULL));
     disk->ops->destroy(disk);
 }
 
@@ -356,7 +349,7 @@ Test(blk_file, sizes_are_whole_blocks)
     make_file(2048);
     cr_expect(eq(int, blk_file_create(&disk, &config), -EINVAL));
     make_file(3 * 4096 + 512);
-    cr_assert(zero(blk_file_create(&disk, &config)), "%s", logged);
+    cr_assert(zero(blk_file_create(&disk, &config)), "%s", logged_line);
     cr_expect(eq(u32, disk->info.logical_bytes, 4096));
     cr_expect(eq(u64, disk->info.capacity_bytes, 3 * 4096));
     cr_expect(eq(int, blk_file_resize(disk, 4 * 4096 + 512), -EINVAL));
@@ -374,7 +367,7 @@ Test(blk_file, a_qcow2_image_is_pointed_out)
     cr_assert(eq(int, (int)write(fd, "QFI\xfb", 4), 4));
     close(fd);
     cr_assert(zero(try_open(&disk, false)));
-    cr_expect(ne(ptr, strstr(logged, "qcow2"), NULL));
+    cr_expect(ne(ptr, strstr(logged_line, "qcow2"), NULL));
     disk->ops->destroy(disk);
 }
 

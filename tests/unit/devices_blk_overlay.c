@@ -13,19 +13,12 @@
 #include "devices/disk/filter/blk_fault.h"
 #include "tests/harness/blk_mem.h"
 #include "tests/harness/blkio.h"
+#include "tests/harness/listen.h"
 
 #define DISK_BYTES (1 << 20)
 
 static struct evloop *loop;
 static struct blk_backend *base, *disk;
-static char logged[512];
-
-static void remember(void *ctx, enum log_level level, const char *line)
-{
-    (void)ctx;
-    (void)level;
-    snprintf(logged, sizeof(logged), "%s", line);
-}
 
 static struct blk_backend *memory(bool read_only)
 {
@@ -43,7 +36,7 @@ static void create(struct blk_backend *top)
 
 static void setup(void)
 {
-    log_set_sink(remember, NULL);
+    listen_to_log(LOG_DEBUG);
     cr_assert(zero(evloop_create(&loop, "test", &clock_host)));
     base = memory(true);
     for (unsigned i = 0; i < DISK_BYTES; i++)
@@ -172,7 +165,7 @@ Test(blk_overlay, a_host_without_room_for_it_is_named)
     struct blk_overlay_config config = {.loop = loop, .base = base};
     setenv("TMPDIR", "/nowhere", 1);
     cr_expect(eq(int, blk_overlay_create(&disk, &config), -ENOENT));
-    cr_expect(ne(ptr, strstr(logged, "/nowhere"), NULL));
-    cr_expect(ne(ptr, strstr(logged, "TMPDIR"), NULL));
+    cr_expect(ne(ptr, strstr(logged_line, "/nowhere"), NULL));
+    cr_expect(ne(ptr, strstr(logged_line, "TMPDIR"), NULL));
     base->ops->destroy(base); /* still the caller's */
 }

@@ -17,6 +17,7 @@
 #include "core/base/xmath.h"
 #include "devices/disk/image/image_chain.h"
 #include "devices/disk/image/image_header.h"
+#include "tests/harness/listen.h"
 #include "tests/harness/with.h"
 
 /* ---- headers ---- */
@@ -389,25 +390,15 @@ Test(devices_image_header, protocols_are_no_formats)
 
 struct scene {
     char dir[64], said[1024];
-    unsigned lines;
     struct image_chain chain;
 };
-
-static void keep_line(void *ctx, enum log_level level, const char *line)
-{
-    struct scene *s = ctx;
-    if (level > LOG_WARN)
-        return;
-    snprintf(s->said, sizeof(s->said), "%s", line);
-    s->lines++;
-}
 
 static void open_scene(struct scene *s)
 {
     *s = (struct scene){.dir = "/tmp/minivet-test-XXXXXX"};
     cr_assert_not_null(mkdtemp(s->dir));
     cr_assert_eq(chdir(s->dir), 0);
-    log_set_sink(keep_line, s);
+    listen_to_log(LOG_WARN);
 }
 
 static void close_scene(struct scene *s)
@@ -452,10 +443,10 @@ OnScene(devices_image_header, backing_files_are_refused_unless_they_are_wanted)
     write_image("top", "base", "qcow2");
     write_image("base", NULL, NULL);
     cr_expect_eq(open_chain(s, "top", false), -EINVAL);
-    cr_expect_not_null(strstr(s->said, "backing=on"), "%s", s->said);
-    cr_expect_not_null(strstr(s->said, "base"), "%s", s->said);
-    cr_expect_eq(s->lines, 1);
-    cr_expect_eq(open_chain(s, "top", true), 0, "%s", s->said);
+    cr_expect_not_null(strstr(logged_line, "backing=on"), "%s", logged_line);
+    cr_expect_not_null(strstr(logged_line, "base"), "%s", logged_line);
+    cr_expect_eq(logged_lines, 1);
+    cr_expect_eq(open_chain(s, "top", true), 0, "%s", logged_line);
     cr_expect_eq(s->chain.count, 2);
     cr_expect_eq(fcntl(s->chain.links[0].fd, F_GETFL) & O_ACCMODE, O_RDWR);
     cr_expect_eq(fcntl(s->chain.links[1].fd, F_GETFL) & O_ACCMODE, O_RDONLY);
@@ -473,7 +464,7 @@ OnScene(devices_image_header, names_count_from_the_folder_of_their_image)
     write_image("a/b/middle", "../lower", "qcow2");
     write_image("a/lower", path, "raw");
     write_image("a/base", "not looked at", NULL); /* raw: it has no header */
-    cr_assert_eq(open_chain(s, "a/top", true), 0, "%s", s->said);
+    cr_assert_eq(open_chain(s, "a/top", true), 0, "%s", logged_line);
     cr_assert_eq(s->chain.count, 4);
     cr_assert_eq(stat("a/base", &st), 0);
     cr_expect_eq(s->chain.links[3].ino, st.st_ino);
@@ -496,7 +487,7 @@ OnScene(devices_image_header, protocols_are_never_followed)
     for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
         write_image("top", names[i], "raw");
         cr_expect_eq(open_chain(s, "top", true), -EINVAL, "%s", names[i]);
-        cr_expect_not_null(strstr(s->said, "only names of files"), "%s", s->said);
+        cr_expect_not_null(strstr(logged_line, "only names of files"), "%s", logged_line);
     }
 }
 
@@ -505,14 +496,14 @@ OnScene(devices_image_header, a_backing_file_needs_its_format)
     write_image("top", "base", NULL);
     write_image("base", NULL, NULL);
     cr_expect_eq(open_chain(s, "top", true), -EINVAL);
-    const char *command = strstr(s->said, "qemu-img rebase");
-    cr_assert_not_null(command, "%s", s->said);
+    const char *command = strstr(logged_line, "qemu-img rebase");
+    cr_assert_not_null(command, "%s", logged_line);
     cr_expect_null(strstr(command + 15, "base"), "a shell would run what the header says");
     write_image("top", "base", "nbd");
     cr_expect_eq(open_chain(s, "top", true), -EINVAL);
     write_image("top", "base", "vmdk");
     cr_expect_eq(open_chain(s, "top", true), -EINVAL, "its magic is another");
-    cr_expect_not_null(strstr(s->said, "is it qcow2?"), "%s", s->said);
+    cr_expect_not_null(strstr(logged_line, "is it qcow2?"), "%s", logged_line);
 }
 
 OnScene(devices_image_header, a_format_that_qed_cannot_say_is_not_asked_for)
@@ -527,8 +518,8 @@ OnScene(devices_image_header, a_format_that_qed_cannot_say_is_not_asked_for)
     struct image_chain_config config = {
         .name = "top", .path = "top", .format = "qed", .backing = true};
     cr_expect_eq(image_chain_open(&s->chain, &config), -EINVAL);
-    cr_expect_null(strstr(s->said, "rebase"), "%s", s->said);
-    cr_expect_not_null(strstr(s->said, "qemu-img convert"), "%s", s->said);
+    cr_expect_null(strstr(logged_line, "rebase"), "%s", logged_line);
+    cr_expect_not_null(strstr(logged_line, "qemu-img convert"), "%s", logged_line);
 }
 
 OnScene(devices_image_header, chains_end)
@@ -546,7 +537,7 @@ OnScene(devices_image_header, chains_end)
     }
     write_image("9", NULL, NULL);
     cr_expect_eq(open_chain(s, "1", true), -ELOOP);
-    cr_expect_not_null(strstr(s->said, "more than 8"), "%s", s->said);
+    cr_expect_not_null(strstr(logged_line, "more than 8"), "%s", logged_line);
     cr_expect_eq(open_chain(s, "2", true), 0);
     cr_expect_eq(s->chain.count, IMAGE_CHAIN_MAX);
     image_chain_close(&s->chain);
@@ -565,7 +556,7 @@ OnScene(devices_image_header, only_files_and_block_devices_are_opened)
     }
     write_image("top", "not there", "raw");
     cr_expect_eq(open_chain(s, "top", true), -ENOENT);
-    cr_expect_not_null(strstr(s->said, "not there"), "%s", s->said);
+    cr_expect_not_null(strstr(logged_line, "not there"), "%s", logged_line);
 }
 
 static int refuse_to_open(void *ctx, const char *path, bool writable)
@@ -589,10 +580,10 @@ OnScene(devices_image_header, a_file_that_cannot_be_written_may_be_read)
                                                 .open_ctx = &err,
                                                 .read_only = read_only};
             cr_expect_eq(image_chain_open(&s->chain, &config), err);
-            cr_expect_eq(strstr(s->said, ",ro") != NULL, read_only == 0 && err != -EIO, "%s",
-                         s->said);
+            cr_expect_eq(strstr(logged_line, ",ro") != NULL, read_only == 0 && err != -EIO, "%s",
+                         logged_line);
         }
-    cr_expect_eq(s->lines, 2 * ARRAY_SIZE(errs));
+    cr_expect_eq(logged_lines, 2 * ARRAY_SIZE(errs));
 }
 
 /* ---- what qemu-img writes ---- */
@@ -628,7 +619,7 @@ Test(devices_image_header, images_of_qemu_img_are_taken)
         cr_assert_eq(system(command), 0);
         int err = image_chain_open(
             &s.chain, &(struct image_chain_config){.name = "x", .path = "image", .format = format});
-        cr_expect_eq(err, 0, "%s: %s", all[i], s.said);
+        cr_expect_eq(err, 0, "%s: %s", all[i], logged_line);
         image_chain_close(&s.chain);
         unlink("image");
     }

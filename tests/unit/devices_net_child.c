@@ -28,26 +28,19 @@
 #include "core/peers/confine.h"
 #include "devices/net/user/net_child_impl.h"
 #include "tests/harness/fake.h"
+#include "tests/harness/listen.h"
 #include "tests/unit/devices_net_guest.h"
 
 static struct evloop *loop;
 static struct net_backend *net;
 static struct guest g;
-static char last_line[512];
-
-static void keep_line(void *ctx, enum log_level level, const char *line)
-{
-    (void)ctx;
-    (void)level;
-    snprintf(last_line, sizeof(last_line), "%s", line);
-}
 
 static void setup(void)
 {
 #ifdef SANITIZED
     cr_skip("a confined process has no room for sanitizers");
 #endif
-    log_set_sink(keep_line, NULL);
+    listen_to_log(LOG_DEBUG);
     cr_assert(zero(evloop_create(&loop, "test", &clock_host)));
 }
 
@@ -106,7 +99,7 @@ Test(net_child, carries_datagrams_both_ways)
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
     cr_assert(zero(bind(fd, (struct sockaddr *)&addr, len)));
     cr_assert(zero(getsockname(fd, (struct sockaddr *)&addr, &len)));
-    cr_assert(zero(create("user,isolate=on", &clock_host)), "%s", last_line);
+    cr_assert(zero(create("user,isolate=on", &clock_host)), "%s", logged_line);
     cr_expect(net->info.link_up);
     cr_expect(eq(uint, net->info.mtu_bytes, 16384));
     cr_assert(answers());
@@ -128,7 +121,7 @@ Test(net_child, carries_datagrams_both_ways)
 /* However it ends. */
 Test(net_child, its_end_is_a_link_that_goes_down_and_comes_back)
 {
-    cr_assert(zero(create("user,isolate=on", &clock_host)), "%s", last_line);
+    cr_assert(zero(create("user,isolate=on", &clock_host)), "%s", logged_line);
     cr_assert(answers());
     int pid = net_child_pid(net);
     cr_assert(zero(kill(pid, SIGKILL)));
@@ -136,7 +129,7 @@ Test(net_child, its_end_is_a_link_that_goes_down_and_comes_back)
     cr_expect(eq(int, (int)guest_receive(&g), -EAGAIN));
     cr_expect(zero(guest_send(&g, g.frame, 60)), "lost");
     cr_assert(link_becomes(true));
-    cr_expect(strstr(last_line, "signal 9") != NULL, "%s", last_line);
+    cr_expect(strstr(logged_line, "signal 9") != NULL, "%s", logged_line);
     cr_expect(eq(uint, g.link_told, 2));
     cr_expect(ne(int, net_child_pid(net), pid));
     cr_expect(answers());
@@ -166,7 +159,7 @@ Test(net_child, a_long_life_makes_the_next_wait_short)
     const struct clock clock = fake_clock_port(&now);
     evloop_destroy(loop);
     cr_assert(zero(evloop_create(&loop, "test", &clock)));
-    cr_assert(zero(create("user,isolate=on", &clock)), "%s", last_line);
+    cr_assert(zero(create("user,isolate=on", &clock)), "%s", logged_line);
     uint64_t first = ns_without_link(&now), second = ns_without_link(&now);
     cr_expect(gt(ulong, second, first));
     now.now_ns += UINT64_C(61000000000);
@@ -178,7 +171,7 @@ Test(net_child, a_long_life_makes_the_next_wait_short)
 Test(net_child, its_memory_is_limited)
 {
     struct rlimit limit = {0};
-    cr_assert(zero(create("user,isolate=on", &clock_host)), "%s", last_line);
+    cr_assert(zero(create("user,isolate=on", &clock_host)), "%s", logged_line);
     cr_assert(zero(prlimit(net_child_pid(net), RLIMIT_DATA, NULL, &limit)));
     cr_expect(le(ulong, limit.rlim_max, 1ul << 30));
     const struct rlimit none = {4096, limit.rlim_max};
@@ -215,7 +208,7 @@ Test(net_child, inherits_the_wire_alone)
     char path[64], target[64];
     int secret = open("/dev/zero", O_RDONLY); /* which does not close with exec */
     cr_assert(ge(int, secret, 0));
-    cr_assert(zero(create("user,isolate=on", &clock_host)), "%s", last_line);
+    cr_assert(zero(create("user,isolate=on", &clock_host)), "%s", logged_line);
     snprintf(path, sizeof(path), "/proc/%d/fd", net_child_pid(net));
     DIR *dir = opendir(path);
     cr_assert(dir != NULL);
@@ -322,7 +315,7 @@ Test(net_child, its_end_is_not_waited_for, .timeout = 20)
     static const uint32_t too_long = UINT32_MAX;
     int release[2];
     cr_assert(zero(pipe(release)));
-    cr_assert(zero(create("user,isolate=on", &clock_host)), "%s", last_line);
+    cr_assert(zero(create("user,isolate=on", &clock_host)), "%s", logged_line);
     int pid = net_child_pid(net), wire = wire_of(pid), tracer = hold_end(pid, release[0]);
     if (wire >= 0 && tracer != 0) {
         cr_assert(eq(int, (int)write(wire, &too_long, sizeof(too_long)), 4));
@@ -338,7 +331,7 @@ Test(net_child, its_end_is_not_waited_for, .timeout = 20)
         cr_assert(eq(int, (int)write(release[1], "", 1), 1));
         cr_assert(eq(int, waitpid(tracer, NULL, 0), tracer));
         cr_expect(link_becomes(true));
-        cr_expect(strstr(last_line, "has ended") != NULL, "%s", last_line);
+        cr_expect(strstr(logged_line, "has ended") != NULL, "%s", logged_line);
     }
     close(wire);
     close(release[0]);
@@ -356,7 +349,7 @@ Test(net_child, a_start_is_cancelled, .timeout = 20)
                                                                 .program = MINIVET_PROGRAM,
                                                                 .option = "user,isolate=on",
                                                                 .cancel = &cancel});
-    cr_expect(eq(int, err, -ECANCELED), "%s", last_line);
+    cr_expect(eq(int, err, -ECANCELED), "%s", logged_line);
     if (err != 0)
         net = NULL;
     cancel_fini(&cancel);

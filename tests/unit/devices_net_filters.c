@@ -21,6 +21,7 @@
 #include "devices/net/net_loopback.h"
 #include "devices/net/net_null.h"
 #include "tests/harness/fake.h"
+#include "tests/harness/listen.h"
 #include "tests/unit/devices_net_guest.h"
 
 #define MS UINT64_C(1000000)
@@ -30,18 +31,11 @@ static struct clock fake;
 static struct evloop *loop;
 static struct net_backend *net, *base;
 static struct guest g;
-static char said[512], path[64];
-
-static void keep_line(void *ctx, enum log_level level, const char *line)
-{
-    (void)ctx;
-    (void)level;
-    snprintf(said, sizeof(said), "%s", line);
-}
+static char path[64];
 
 static void setup(void)
 {
-    log_set_sink(keep_line, NULL);
+    listen_to_log(LOG_DEBUG);
     now.now_ns = 1000 * MS;
     fake = fake_clock_port(&now);
     cr_assert(zero(evloop_create(&loop, "test", &fake)));
@@ -139,7 +133,7 @@ TestSuite(net_fault, .init = setup, .fini = teardown);
 static void fault(const char *words)
 {
     struct net_fault_config config = {.loop = loop, .clock = &fake, .base = base};
-    cr_assert(zero(net_fault_parse(&config.spec, "--net", words)), "%s", said);
+    cr_assert(zero(net_fault_parse(&config.spec, "--net", words)), "%s", logged_line);
     cr_assert(zero(net_fault_create(&net, &config)));
     guest_init(&g, net, loop);
 }
@@ -307,7 +301,8 @@ Test(net_fault, words_that_are_wrong_are_told)
 {
     struct net_fault_spec spec;
     cr_expect(eq(int, net_fault_parse(&spec, "--net x", "eio:1%"), -EINVAL));
-    cr_expect(strstr(said, "drop, dup, corrupt, reorder, delay, seed") != NULL, "%s", said);
+    cr_expect(strstr(logged_line, "drop, dup, corrupt, reorder, delay, seed") != NULL, "%s",
+              logged_line);
     base->ops->destroy(base);
 }
 
@@ -397,7 +392,7 @@ Test(net_pcap, what_is_too_much_is_counted)
     char expected[64];
     snprintf(expected, sizeof(expected), "%zu packets were not captured", 600 - packets);
     cr_expect(gt(sz, packets, 400));
-    cr_expect(strstr(said, expected) != NULL, "%s", said);
+    cr_expect(strstr(logged_line, expected) != NULL, "%s", logged_line);
 }
 
 /* A full disk ends the capture, not the network. */
@@ -413,7 +408,7 @@ Test(net_pcap, a_file_that_cannot_grow_is_said_once)
         evloop_drain(loop);
         cr_expect(eq(int, receive_number(), (int)i));
     }
-    cr_expect(strstr(said, path) != NULL, "%s", said);
+    cr_expect(strstr(logged_line, path) != NULL, "%s", logged_line);
     net->ops->destroy(net);
     net = NULL;
 }
@@ -424,7 +419,7 @@ Test(net_pcap, only_a_file_will_do)
     cr_expect(eq(int, capture(), -EINVAL));
     snprintf(path, sizeof(path), "/nonexistent/x");
     cr_expect(eq(int, capture(), -ENOENT));
-    cr_expect(strstr(said, path) != NULL);
+    cr_expect(strstr(logged_line, path) != NULL);
     path[0] = '\0';
     base->ops->destroy(base);
 }

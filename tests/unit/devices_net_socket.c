@@ -23,11 +23,13 @@
 #include "core/peers/foreign_fd.h"
 #include "tests/harness/fake.h"
 #include "tests/harness/lingering.h"
+#include "tests/harness/listen.h"
+
+#include "tests/unit/devices_net_guest.h"
 
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83
 #endif
-#include "tests/unit/devices_net_guest.h"
 
 #define MS UINT64_C(1000000)
 
@@ -38,23 +40,14 @@ static struct clock fake;
 static struct evloop *loop;
 static struct net_backend *nets[3];
 static struct guest a, b;
-static char said[512], dir[] = "/tmp/net_socket.XXXXXX", path[64];
+static char dir[] = "/tmp/net_socket.XXXXXX", path[64];
 static uint8_t frame[65536];
 
-static unsigned lines;
 static bool any_peer;
-
-static void keep_line(void *ctx, enum log_level level, const char *line)
-{
-    lines++;
-    (void)ctx;
-    (void)level;
-    snprintf(said, sizeof(said), "%s", line);
-}
 
 static void setup(void)
 {
-    log_set_sink(keep_line, NULL);
+    listen_to_log(LOG_DEBUG);
     fake = fake_clock_port(&now);
     cr_assert(zero(evloop_create(&loop, "test", &fake)));
     cr_assert(mkdtemp(dir) != NULL);
@@ -97,11 +90,11 @@ static int create(unsigned n, const char *listen, const char *connect)
 /* Both ends, connected. */
 static void start(const char *listen, const char *connect)
 {
-    cr_assert(zero(create(0, listen, NULL)), "%s", said);
+    cr_assert(zero(create(0, listen, NULL)), "%s", logged_line);
     guest_init(&a, nets[0], loop);
     evloop_drain(loop);
     cr_expect(not(nets[0]->info.link_up));
-    cr_assert(zero(create(1, NULL, connect)), "%s", said);
+    cr_assert(zero(create(1, NULL, connect)), "%s", logged_line);
     guest_init(&b, nets[1], loop);
     for (unsigned i = 0; i < 10; i++)
         evloop_drain(loop);
@@ -164,7 +157,7 @@ Test(net_socket, over_tcp_too)
     start(text, text);
     expect_linked();
     cr_expect(eq(int, create(2, text, NULL), -EADDRINUSE));
-    cr_expect(strstr(said, text) != NULL, "%s", said);
+    cr_expect(strstr(logged_line, text) != NULL, "%s", logged_line);
     nets[2] = NULL;
 }
 
@@ -256,7 +249,7 @@ Test(net_socket, a_third_one_is_sent_away)
         later();
         guest_receive(&c);
     }
-    cr_expect(strstr(said, "two machines") != NULL, "%s", said);
+    cr_expect(strstr(logged_line, "two machines") != NULL, "%s", logged_line);
     expect_linked();
     destroy(1);
     guest_receive(&a);
@@ -354,17 +347,17 @@ Test(net_socket, a_length_that_cannot_be_ends_the_connection)
     cr_expect(eq(int, (int)guest_receive(&a), -EAGAIN));
     evloop_drain(loop);
     cr_expect(not(nets[0]->info.link_up));
-    cr_expect(strstr(said, "another program") != NULL, "%s", said);
+    cr_expect(strstr(logged_line, "another program") != NULL, "%s", logged_line);
     char c;
     cr_expect(eq(int, (int)read(fd, &c, 1), 0));
     close(fd);
     later();
     fd = dial();
     cr_expect(nets[0]->info.link_up);
-    said[0] = '\0';
+    logged_line[0] = '\0';
     write_bytes(fd, "GET / HTTP/1.1", 14);
     cr_expect(eq(int, (int)guest_receive(&a), -EAGAIN));
-    cr_expect(strstr(said, "another program") == NULL, "%s", said);
+    cr_expect(strstr(logged_line, "another program") == NULL, "%s", logged_line);
     close(fd);
 }
 
@@ -402,17 +395,18 @@ Test(net_socket, that_no_peer_listens_is_said_once)
     cr_assert(zero(create(0, NULL, name)));
     for (unsigned i = 0; i < 4; i++)
         later();
-    cr_expect(eq(uint, lines, 1));
-    cr_expect(strstr(said, ": connect: no answer yet; it is tried") != NULL, "%s", said);
+    cr_expect(eq(uint, logged_lines, 1));
+    cr_expect(strstr(logged_line, ": connect: no answer yet; it is tried") != NULL, "%s",
+              logged_line);
     destroy(0);
     close(other);
     close(fd);
     cr_assert(zero(create(0, NULL, name)));
     for (unsigned i = 0; i < 4; i++)
         later();
-    cr_expect(eq(uint, lines, 2));
-    cr_expect(strstr(said, "connect: Connection refused; it is tried until a peer") != NULL, "%s",
-              said);
+    cr_expect(eq(uint, logged_lines, 2));
+    cr_expect(strstr(logged_line, "connect: Connection refused; it is tried until a peer") != NULL,
+              "%s", logged_line);
 }
 
 /* Two that found the same stale socket: one has removed what the other had made. */
@@ -438,8 +432,8 @@ Test(net_socket, what_is_no_socket_stays)
     cr_expect(eq(int, create(0, NULL, NULL), -ENOTSOCK));
     nets[0] = NULL;
     cr_expect(zero(access(path, F_OK)));
-    cr_expect(strstr(said, path) != NULL, "%s", said);
-    cr_expect(strstr(said, "it is no socket") != NULL, "%s", said);
+    cr_expect(strstr(logged_line, path) != NULL, "%s", logged_line);
+    cr_expect(strstr(logged_line, "it is no socket") != NULL, "%s", logged_line);
     unlink(path);
     rmdir(dir);
     cr_expect(eq(int, create(0, NULL, NULL), -ENOENT));
@@ -450,7 +444,7 @@ Test(net_socket, what_is_no_socket_stays)
     cr_expect(eq(int, create(0, "127.0.0.1:0", NULL), -EINVAL));
     cr_expect(eq(int, create(0, "127.0.0.1:80x", NULL), -EINVAL));
     cr_expect(eq(int, create(0, "127.0.0.1:99999", NULL), -EINVAL));
-    cr_expect(strstr(said, "65535") != NULL, "%s", said);
+    cr_expect(strstr(logged_line, "65535") != NULL, "%s", logged_line);
     nets[0] = NULL;
 }
 
@@ -505,7 +499,7 @@ Test(net_socket, another_user_who_connects_is_refused)
         guest_init(&a, nets[0], loop);
         cr_assert(zero(chmod(path, 0777)));
         cr_assert(zero(chmod(dir, 0777)));
-        lines = 0;
+        logged_lines = 0;
         for (unsigned i = 0; i < 40; i++) {
             cr_assert(zero(seteuid(65534)));
             int fd = dial_quietly();
@@ -518,8 +512,8 @@ Test(net_socket, another_user_who_connects_is_refused)
             later();
         }
         if (!allowed) {
-            cr_expect(strstr(said, "65534") != NULL, "%s", said);
-            cr_expect(lt(uint, lines, 20), "%u lines", lines);
+            cr_expect(strstr(logged_line, "65534") != NULL, "%s", logged_line);
+            cr_expect(lt(uint, logged_lines, 20), "%u lines", logged_lines);
         }
         destroy(0);
     }
@@ -539,7 +533,7 @@ Test(net_socket, another_user_who_listens_is_refused)
     cr_assert(zero(listen(fd, 4)));
     cr_assert(zero(seteuid(0)));
     cr_expect(lt(int, create(0, NULL, NULL), 0));
-    cr_expect(strstr(said, "peers=any") != NULL, "%s", said);
+    cr_expect(strstr(logged_line, "peers=any") != NULL, "%s", logged_line);
     nets[0] = NULL;
     any_peer = true;
     cr_assert(zero(create(0, NULL, NULL)));
@@ -555,7 +549,7 @@ Test(net_socket, a_link_that_flaps_is_told_now_and_then)
     log_set_level(LOG_INFO);
     cr_assert(zero(create(0, NULL, NULL)));
     guest_init(&a, nets[0], loop);
-    lines = 0;
+    logged_lines = 0;
     for (unsigned i = 0; i < 1000; i++) { /* in the course of some 17 minutes */
         int fd = dial();
         evloop_drain(loop);
@@ -563,8 +557,8 @@ Test(net_socket, a_link_that_flaps_is_told_now_and_then)
         guest_receive(&a);
         later();
     }
-    cr_expect(gt(uint, lines, 5));
-    cr_expect(lt(uint, lines, 60));
+    cr_expect(gt(uint, logged_lines, 5));
+    cr_expect(lt(uint, logged_lines, 60));
 }
 
 /* One who connects stays in the queue until there is a descriptor for him. */

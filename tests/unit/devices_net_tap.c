@@ -28,6 +28,7 @@
 #include "core/base/xmath.h"
 #include "core/loop/evloop.h"
 #include "core/ports/net.h"
+#include "tests/harness/listen.h"
 
 #define HEADER    NET_HEADER_BYTES
 #define ETHERNET  14u
@@ -47,9 +48,7 @@ struct port {
 static struct evloop *loop;
 static int control = -1; /* any socket */
 static struct port ports[2];
-static unsigned lines; /* warnings and errors */
 static uint8_t out[NET_PACKET_MAX], in[NET_PACKET_MAX];
-static char last_line[512];
 
 /* ---- the host ---- */
 
@@ -61,15 +60,6 @@ static void write_file(const char *path, const char *text)
     ssize_t n = write(fd, text, strlen(text));
     (void)n;
     close(fd);
-}
-
-static void count_line(void *ctx, enum log_level level, const char *line)
-{
-    (void)ctx;
-    if (level > LOG_WARN)
-        return;
-    lines++;
-    snprintf(last_line, sizeof(last_line), "%s", line);
 }
 
 static void set_flags(const char *name, bool up)
@@ -90,7 +80,7 @@ static void setup(void)
     control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     cr_assert_geq(control, 0);
     cr_assert_eq(evloop_create(&loop, "test", &clock_host), 0);
-    log_set_sink(count_line, NULL);
+    listen_to_log(LOG_WARN);
 }
 
 static void unplug(struct port *p)
@@ -168,7 +158,8 @@ static void plug_both(unsigned pairs)
     cr_assert_eq(ioctl(control, SIOCBRADDIF, &ifr), 0);
     set_flags("bridge", true);
     evloop_drain(loop);
-    ports[0].rx = ports[1].rx = ports[0].link = ports[1].link = lines = 0;
+    ports[0].rx = ports[1].rx = ports[0].link = ports[1].link = 0;
+    logged_lines = 0;
 }
 
 /* ---- packets ---- */
@@ -502,7 +493,7 @@ Test(net_tap, uses_as_many_pairs_as_it_is_told)
         cr_expect_eq(send_cut(bytes, HEADER), 0);
         cr_expect_eq(receive(), (ssize_t)bytes);
     }
-    cr_expect_eq(lines, 0);
+    cr_expect_eq(logged_lines, 0);
 }
 
 /* One that the host refuses, here since it is attached already. */
@@ -600,8 +591,8 @@ Test(net_tap, knows_the_interface)
     cr_assert_eq(create(&ports[0], "left", 1), 0);
     cr_expect_eq(ports[0].b->info.mtu_bytes, 1500);
     cr_expect_not(ports[0].b->info.link_up);
-    cr_expect_eq(lines, 1, "it is down: %s", last_line);
-    cr_expect_neq(strstr(last_line, "sudo ip link set left up"), NULL);
+    cr_expect_eq(logged_lines, 1, "it is down: %s", logged_line);
+    cr_expect_neq(strstr(logged_line, "sudo ip link set left up"), NULL);
     cr_assert_eq(ioctl(net_tap_fd(ports[0].b, 0), TUNSETPERSIST, 1), 0);
     unplug(&ports[0]);
     cr_assert_eq(ioctl(control, SIOCSIFMTU, &ifr), 0);
@@ -609,7 +600,7 @@ Test(net_tap, knows_the_interface)
     cr_assert_eq(create(&ports[0], "left", 1), 0);
     cr_expect_eq(ports[0].b->info.mtu_bytes, 4321);
     cr_expect(ports[0].b->info.link_up);
-    cr_expect_eq(lines, 1);
+    cr_expect_eq(logged_lines, 1);
 }
 
 Test(net_tap, follows_the_link)
@@ -636,14 +627,14 @@ Test(net_tap, survives_its_interface)
     evloop_drain(loop);
     cr_expect_eq(ports[1].link, 1);
     cr_expect_not(ports[1].b->info.link_up);
-    cr_expect_eq(lines, 1, "%s", last_line);
+    cr_expect_eq(logged_lines, 1, "%s", logged_line);
     cr_expect_eq(receive(), -EAGAIN);
     struct iovec iov = {out, 100};
     cr_expect_eq(ports[1].b->ops->send(ports[1].b, 1, &iov, 1), 0);
     cr_expect_neq(ports[1].b->ops->set_pairs(ports[1].b, 2), 0);
     ports[1].b->ops->set_offloads(ports[1].b, NET_CSUM);
     evloop_drain(loop);
-    cr_expect_eq(lines, 1, "%s", last_line);
+    cr_expect_eq(logged_lines, 1, "%s", logged_line);
 }
 
 /* ---- opening ---- */
@@ -691,7 +682,7 @@ Test(net_tap, refuses_descriptors_that_are_no_such_taps)
     cr_expect_eq(create_fds(twice, 2), -EINVAL);
     cr_expect_eq(create_fds(two, 2), -EINVAL);
     cr_expect_eq(create_fds(two, NET_TAP_PAIRS_MAX + 1), -EINVAL);
-    cr_expect_eq(lines, 6);
+    cr_expect_eq(logged_lines, 6);
     cr_expect_geq(fcntl(two[0], F_GETFD), 0, "it stays the caller's");
     close(bare);
     close(single);
@@ -715,7 +706,7 @@ Test(net_tap, waits_for_one_that_is_let_go)
     cr_assert_eq(pthread_create(&thread, NULL, close_soon, &held), 0);
     cr_expect_eq(create(&ports[0], "held", 1), 0);
     pthread_join(thread, NULL);
-    cr_expect_eq(lines, 1, "%s", last_line); /* that it is down */
+    cr_expect_eq(logged_lines, 1, "%s", logged_line); /* that it is down */
 }
 
 Test(net_tap, says_why_a_name_does_not_do)
@@ -723,15 +714,15 @@ Test(net_tap, says_why_a_name_does_not_do)
     int single = open_tap("single", IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
     cr_expect_eq(create(&ports[0], "single", 1), -EBUSY);
     cr_expect_eq(create(&ports[0], "single", 2), -EINVAL);
-    cr_expect_neq(strstr(last_line, "multi_queue"), NULL, "%s", last_line);
+    cr_expect_neq(strstr(logged_line, "multi_queue"), NULL, "%s", logged_line);
     cr_expect_eq(create(&ports[0], "lo", 1), -EINVAL);
-    cr_expect_neq(strstr(last_line, "no tap"), NULL, "%s", last_line);
+    cr_expect_neq(strstr(logged_line, "no tap"), NULL, "%s", logged_line);
     cr_expect_eq(create(&ports[0], "a/b", 1), -EINVAL);
-    cr_expect_neq(strstr(last_line, "the name of"), NULL, "%s", last_line);
+    cr_expect_neq(strstr(logged_line, "the name of"), NULL, "%s", logged_line);
     cr_expect_eq(create(&ports[0], "", 1), -EINVAL);
     cr_expect_eq(create(&ports[0], "a234567890123456", 1), -EINVAL);
     cr_expect_eq(create(&ports[0], "left", 0), -EINVAL);
-    cr_expect_eq(lines, 7);
+    cr_expect_eq(logged_lines, 7);
     close(single);
     int many = open_tap("many", IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE);
     cr_expect_eq(create(&ports[0], "many", 1), 0, "one of several queues");

@@ -23,6 +23,7 @@
 #include "devices/net/net_frame.h"
 #include "devices/net/user/net_user_impl.h"
 #include "tests/harness/net_option.h"
+#include "tests/harness/listen.h"
 #include "tests/unit/devices_net_guest.h"
 
 static struct evloop *loop;
@@ -30,19 +31,11 @@ static struct net_backend *net;
 static struct guest g;
 static struct net_user_config config;
 static uint8_t packet[NET_PACKET_MAX], data[65536];
-static char last_line[512];
 static uint32_t first_seq = 1000; /* of connections that the guest makes */
-
-static void keep_line(void *ctx, enum log_level level, const char *line)
-{
-    (void)ctx;
-    (void)level;
-    snprintf(last_line, sizeof(last_line), "%s", line);
-}
 
 static void setup(void)
 {
-    log_set_sink(keep_line, NULL);
+    listen_to_log(LOG_DEBUG);
     cr_assert(zero(evloop_create(&loop, "test", &clock_host)));
     config = (struct net_user_config){.loop = loop, .clock = &clock_host};
     for (unsigned i = 0; i < sizeof(data); i++)
@@ -60,14 +53,14 @@ TestSuite(net_user, .init = setup, .fini = teardown);
 
 static void start(void)
 {
-    cr_assert(zero(net_user_create(&net, &config)), "%s", last_line);
+    cr_assert(zero(net_user_create(&net, &config)), "%s", logged_line);
     guest_init(&g, net, loop);
     cr_assert(guest_arp(&g, HOST_IPV4)); /* each learns who the other is */
 }
 
 static void option(const char *key, const char *value)
 {
-    cr_assert(zero(net_user_option(&config, "--net user", key, value)), "%s", last_line);
+    cr_assert(zero(net_user_option(&config, "--net user", key, value)), "%s", logged_line);
 }
 
 /* A host's socket on a port of 127.0.0.1 that was free. */
@@ -361,7 +354,7 @@ Test(net_user, what_cannot_serve_is_told_at_once)
     char text[200] = "tcp:10.0.2.100:7-unix:/";
     option("guestfwd", "tcp:10.0.2.100:7-cmd:/no/such/program x");
     cr_expect(eq(int, net_user_create(&net, &config), -ENOENT));
-    cr_expect(strstr(last_line, "/no/such/program:") != NULL, "%s", last_line);
+    cr_expect(strstr(logged_line, "/no/such/program:") != NULL, "%s", logged_line);
     memset(text + strlen(text), 'x', 107);
     config.forward_count = 0;
     option("guestfwd", text);
@@ -387,7 +380,7 @@ Test(net_user, an_address_that_is_not_the_host_s_is_named)
 {
     option("hostfwd", "tcp:192.0.2.1:2222-:22");
     cr_expect(eq(int, net_user_create(&net, &config), -EADDRNOTAVAIL));
-    cr_expect(strstr(last_line, "no such address") != NULL, "%s", last_line);
+    cr_expect(strstr(logged_line, "no such address") != NULL, "%s", logged_line);
     net = NULL;
 }
 
@@ -399,8 +392,8 @@ Test(net_user, a_port_that_is_taken_is_named)
     snprintf(text, sizeof(text), "tcp:127.0.0.1:%u-:22", port);
     option("hostfwd", text);
     cr_expect(eq(int, net_user_create(&net, &config), -EADDRINUSE));
-    cr_expect(strstr(last_line, text) != NULL, "%s", last_line);
-    cr_expect(strstr(last_line, "take another") != NULL, "%s", last_line);
+    cr_expect(strstr(logged_line, text) != NULL, "%s", logged_line);
+    cr_expect(strstr(logged_line, "take another") != NULL, "%s", logged_line);
     net = NULL;
     close(fd);
 }
@@ -891,17 +884,17 @@ Test(net_user, options_that_are_wrong_are_told)
         {"mtu", "70000"},
     };
     for (unsigned i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
-        last_line[0] = '\0';
+        logged_line[0] = '\0';
         cr_expect(
             eq(int, net_user_option(&config, "--net user", wrong[i].key, wrong[i].value), -EINVAL),
             "%s=%s", wrong[i].key, wrong[i].value);
-        cr_expect(strstr(last_line, wrong[i].key) != NULL, "%s", last_line);
+        cr_expect(strstr(logged_line, wrong[i].key) != NULL, "%s", logged_line);
     }
     cr_expect(eq(int, net_user_option(&config, "--net user", "nonsense", "1"), -ENOENT));
     for (unsigned i = 0; i < NET_USER_FORWARDS; i++)
         option("hostfwd", ":127.0.0.1:2222-:22");
     cr_expect(eq(int, net_user_option(&config, "--net user", "hostfwd", "::1-:22"), -EINVAL));
-    cr_expect(strstr(last_line, "at most") != NULL);
+    cr_expect(strstr(logged_line, "at most") != NULL);
     config.forward_count = 0;
     config.mask.s_addr = 0;
     option("host", "10.1.2.2");

@@ -26,6 +26,7 @@
 #include "devices/net/user/net_user_impl.h"
 #include "tests/harness/fake.h"
 #include "tests/harness/net_option.h"
+#include "tests/harness/listen.h"
 #include "tests/unit/devices_net_guest.h"
 
 static struct evloop *loop;
@@ -34,19 +35,9 @@ static struct guest g;
 static struct net_user_config config;
 static uint8_t packet[NET_PACKET_MAX], data[65536];
 
-static unsigned lines;
-
-static void drop_line(void *ctx, enum log_level level, const char *line)
-{
-    (void)ctx;
-    (void)level;
-    (void)line;
-    lines++;
-}
-
 static void setup(void)
 {
-    log_set_sink(drop_line, NULL);
+    listen_to_log(LOG_DEBUG);
     cr_assert(zero(evloop_create(&loop, "test", &clock_host)));
     config = (struct net_user_config){.loop = loop, .clock = &clock_host};
 }
@@ -526,8 +517,8 @@ Test(net_user_hostile, messages_of_libslirp_are_few)
     }
     dup2(before, STDERR_FILENO);
     cr_expect(le(int, (int)read(errors[0], text, sizeof(text) - 1), 0), "%s", text);
-    cr_expect(gt(uint, lines, 0));
-    cr_expect(lt(uint, lines, 50), "%u", lines);
+    cr_expect(gt(uint, logged_lines, 0));
+    cr_expect(lt(uint, logged_lines, 50), "%u", logged_lines);
     close(fd);
     close(listener);
 }

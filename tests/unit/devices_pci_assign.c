@@ -15,6 +15,7 @@
 #include "core/ports/bus.h"
 #include "core/ports/pci.h"
 #include "pci/function.h"
+#include "tests/harness/listen.h"
 
 #define ECAM      UINT64_C(0xe0000000)
 #define MEM32     UINT64_C(0xc0000000)
@@ -27,7 +28,6 @@ static struct bus *pio, *mmio;
 static struct pci_host *host;
 static struct pci_func funcs[FUNCTIONS];
 static unsigned func_count;
-static char error[256];
 
 static const struct pci_windows windows = {
     .memory32 = {MEM32, 0x20000000},
@@ -49,13 +49,6 @@ static void set_wire(void *ctx, unsigned irq, bool level)
     atomic_fetch_add(&wires[irq - FIRST_GSI].calls, 1);
 }
 
-static void keep_error(void *ctx, enum log_level level, const char *line)
-{
-    (void)ctx;
-    if (level == LOG_ERROR)
-        snprintf(error, sizeof(error), "%s", line);
-}
-
 static void create_host(bool connected)
 {
     struct pci_host_config config = {.pio = pio, .mmio = mmio, .ecam_gpa = ECAM};
@@ -66,7 +59,7 @@ static void create_host(bool connected)
 
 static void setup(void)
 {
-    log_set_sink(keep_error, NULL);
+    listen_to_log(LOG_ERROR);
     cr_assert(zero(bus_create(&pio, "pio", 65536)));
     cr_assert(zero(bus_create(&mmio, "mmio", UINT64_C(1) << 46)));
     create_host(true);
@@ -219,7 +212,7 @@ static void check_full(enum kind kind, const char *message)
     add_bar(f, 2, kind, bytes * 2); /* from the third on, so none is left */
     plug(PCI_DEVFN(7, 2), f);
     cr_expect(eq(int, pci_host_assign(host, &small), -ENOSPC));
-    cr_expect(eq(str, error, (char *)message));
+    cr_expect(eq(str, logged_line, (char *)message));
 }
 
 Test(pci_assign, a_full_port_window_is_named)

@@ -20,26 +20,16 @@
 #include "core/peers/confine.h"
 #include "devices/disk/image/storage_daemon.h"
 #include "tests/harness/fake.h"
+#include "tests/harness/listen.h"
 #include "tests/harness/with.h"
 
 #define NAME "disk,a \"b\" \\ c=d.img" /* no name for a list of key=value */
 
 struct scene {
     char dir[64], image[160], script[160], secret[160];
-    char said[1024]; /* the last line of the log */
-    unsigned lines;
     struct fake_clock time;
     struct clock clock;
 };
-
-static void keep_line(void *ctx, enum log_level level, const char *line)
-{
-    struct scene *s = ctx;
-    if (level > LOG_WARN)
-        return;
-    snprintf(s->said, sizeof(s->said), "%s", line);
-    s->lines++;
-}
 
 static void open_scene(struct scene *s)
 {
@@ -50,7 +40,7 @@ static void open_scene(struct scene *s)
     snprintf(s->script, sizeof(s->script), "%s/program", s->dir);
     setenv("TMPDIR", s->dir, 1);
     s->clock = fake_clock_port(&s->time);
-    log_set_sink(keep_line, s);
+    listen_to_log(LOG_WARN);
 }
 
 static void close_scene(struct scene *s)
@@ -109,7 +99,7 @@ static struct storage_daemon *create(struct scene *s, const char *format, const 
                                             .unconfined = program != NULL,
                                             .clock = &s->clock,
                                         });
-    cr_assert_eq(err, 0, "%s", s->said);
+    cr_assert_eq(err, 0, "%s", logged_line);
     return d;
 }
 
@@ -122,7 +112,7 @@ static struct storage_daemon *create_unchecked(struct scene *s, const char *form
                                                                         .format = format,
                                                                         .clock = &s->clock,
                                                                         .unchecked = true});
-    cr_assert_eq(err, 0, "%s", s->said);
+    cr_assert_eq(err, 0, "%s", logged_line);
     return d;
 }
 
@@ -136,7 +126,8 @@ OnScene(devices_storage_daemon, names_the_package_of_a_missing_program)
                                             .program = "no-such-storage-daemon",
                                         });
     cr_expect_eq(err, -ENOENT);
-    cr_expect_not_null(strstr(s->said, "apt-get install qemu-system-common"), "%s", s->said);
+    cr_expect_not_null(strstr(logged_line, "apt-get install qemu-system-common"), "%s",
+                       logged_line);
 }
 
 OnScene(devices_storage_daemon, names_an_image_that_is_not_there)
@@ -149,7 +140,7 @@ OnScene(devices_storage_daemon, names_an_image_that_is_not_there)
                                             .program = "/bin/true",
                                         });
     cr_expect_eq(err, -ENOENT);
-    cr_expect_not_null(strstr(s->said, "vda: open"), "%s", s->said);
+    cr_expect_not_null(strstr(logged_line, "vda: open"), "%s", logged_line);
 }
 
 Test(devices_storage_daemon, says_why_an_image_cannot_be_opened)
@@ -161,8 +152,8 @@ Test(devices_storage_daemon, says_why_an_image_cannot_be_opened)
     write_file(s.image, "vhdxfile", 0600); /* the magic is all that is checked before */
     struct storage_daemon *d = create_unchecked(&s, "vhdx");
     cr_expect_eq(storage_daemon_connect(d), -EIO);
-    cr_expect_not_null(strstr(s.said, "vda"), "%s", s.said);
-    cr_expect_not_null(strstr(s.said, "VHDX"), "%s", s.said);
+    cr_expect_not_null(strstr(logged_line, "vda"), "%s", logged_line);
+    cr_expect_not_null(strstr(logged_line, "VHDX"), "%s", logged_line);
     storage_daemon_destroy(d);
     cr_expect_eq(waitpid(-1, NULL, WNOHANG), -1, "a process is left");
     close_scene(&s);
@@ -176,7 +167,8 @@ OnScene(devices_storage_daemon, an_image_of_another_format_is_refused)
         &d, &(struct storage_daemon_config){
                 .name = "vda", .path = s->image, .format = "qcow2", .program = "/bin/true"});
     cr_expect_eq(err, -EINVAL);
-    cr_expect_str_eq(s->said, "disk vda: format=qcow2: the file is not a qcow2 image; is it raw?");
+    cr_expect_str_eq(logged_line,
+                     "disk vda: format=qcow2: the file is not a qcow2 image; is it raw?");
 }
 
 /* A connection is a daemon: the end of the daemon is the end of the connection. */
@@ -199,16 +191,16 @@ Test(devices_storage_daemon, connects_to_a_daemon_of_its_own)
     cr_assert_eq(truncate(s.image, 1 << 20), 0);
     struct storage_daemon *d = create(&s, "raw", NULL);
     int first = storage_daemon_connect(d);
-    cr_assert_geq(first, 0, "%s", s.said);
+    cr_assert_geq(first, 0, "%s", logged_line);
     cr_expect_eq(recv(first, &end, 1, MSG_DONTWAIT), -1);
     cr_expect_eq(errno, EAGAIN);
     int second = storage_daemon_connect(d); /* the image is locked: the first daemon must be gone */
-    cr_assert_geq(second, 0, "%s", s.said);
+    cr_assert_geq(second, 0, "%s", logged_line);
     cr_expect(is_over(first));
     storage_daemon_destroy(d);
     cr_expect(is_over(second));
     cr_expect_eq(waitpid(-1, NULL, WNOHANG), -1, "a process is left");
-    cr_expect_eq(s.lines, 0, "%s", s.said);
+    cr_expect_eq(logged_lines, 0, "%s", logged_line);
     close(first);
     close(second);
     close_scene(&s);
@@ -221,7 +213,7 @@ OnScene(devices_storage_daemon, shows_the_last_words_of_a_program_that_ends)
                0700);
     struct storage_daemon *d = create(s, "raw", s->script);
     cr_expect_eq(storage_daemon_connect(d), -EIO);
-    cr_expect_not_null(strstr(s->said, "last ?words"), "%s", s->said);
+    cr_expect_not_null(strstr(logged_line, "last ?words"), "%s", logged_line);
     storage_daemon_destroy(d);
 }
 
@@ -240,7 +232,7 @@ Test(devices_storage_daemon, a_lock_of_somebody_else_s_is_told_in_our_words)
         write_file(s.script, script, 0700);
         struct storage_daemon *d = create(&s, "raw", s.script);
         cr_expect_eq(storage_daemon_connect(d), -EBUSY);
-        cr_expect_str_eq(s.said,
+        cr_expect_str_eq(logged_line,
                          "disk vda: is in use by another machine or program; stop that one");
         storage_daemon_destroy(d);
         close_scene(&s);
@@ -261,8 +253,8 @@ OnScene(devices_storage_daemon, one_that_died_is_replaced_when_it_is_time)
             close(fd);
         cr_expect(fd >= 0 || fd == -EIO, "%d", fd);
     }
-    cr_expect_geq(s->lines, 1);
-    cr_expect_not_null(strstr(s->said, "oh"), "%s", s->said);
+    cr_expect_geq(logged_lines, 1);
+    cr_expect_not_null(strstr(logged_line, "oh"), "%s", logged_line);
     cr_expect_eq(storage_daemon_connect(d), -EAGAIN);
     cr_expect_eq(waitpid(-1, NULL, WNOHANG), -1, "a process is left");
     s->time.now_ns += STORAGE_DAEMON_START_S * SECOND;
@@ -280,15 +272,15 @@ OnScene(devices_storage_daemon, starts_are_spaced_out_and_never_given_up)
     struct storage_daemon *d = create(s, "raw", "/bin/false");
     for (unsigned i = 0; i < STORAGE_DAEMON_STARTS; i++)
         cr_expect_eq(storage_daemon_connect(d), -EIO, "%u", i);
-    unsigned lines = s->lines;
+    unsigned lines = logged_lines;
     for (unsigned hour = 0; hour < 3; hour++) {
         cr_expect_eq(storage_daemon_connect(d), -EAGAIN);
         s->time.now_ns += STORAGE_DAEMON_START_S * SECOND - 1;
         cr_expect_eq(storage_daemon_connect(d), -EAGAIN);
-        cr_expect_eq(s->lines, lines, "silently");
+        cr_expect_eq(logged_lines, lines, "silently");
         s->time.now_ns += 1;
         cr_expect_eq(storage_daemon_connect(d), -EIO);
-        lines = s->lines;
+        lines = logged_lines;
     }
     s->time.now_ns += 3600 * SECOND;
     for (unsigned i = 0; i < STORAGE_DAEMON_STARTS; i++)
@@ -303,13 +295,13 @@ OnScene(devices_storage_daemon, says_little_about_deaths_without_end)
     write_file(s->script, "#!/bin/sh\necho oh >&2\nexit 1\n", 0700);
     struct storage_daemon *d = create(s, "raw", s->script);
     cr_expect_eq(storage_daemon_connect(d), -EIO);
-    cr_expect_eq(s->lines, 1, "%s", s->said);
+    cr_expect_eq(logged_lines, 1, "%s", logged_line);
     for (unsigned second = 0; second < 600; second++) {
         s->time.now_ns += SECOND;
         storage_daemon_connect(d);
     }
-    cr_expect_geq(s->lines, 10);
-    cr_expect_leq(s->lines, 20, "%u lines in ten minutes", s->lines);
+    cr_expect_geq(logged_lines, 10);
+    cr_expect_leq(logged_lines, 20, "%u lines in ten minutes", logged_lines);
     storage_daemon_destroy(d);
 }
 
@@ -322,14 +314,14 @@ OnScene(devices_storage_daemon, shows_the_end_of_what_a_talkative_program_says)
                0700);
     struct storage_daemon *d = create(s, "raw", s->script);
     cr_expect_eq(storage_daemon_connect(d), -EIO);
-    cr_expect_not_null(strstr(s->said, "it is over"), "%s", s->said);
-    cr_expect_eq(s->lines, 1);
+    cr_expect_not_null(strstr(logged_line, "it is over"), "%s", logged_line);
+    cr_expect_eq(logged_lines, 1);
     storage_daemon_destroy(d);
     /* All that the pipe holds, which does not wait for a reader. */
     write_file(s->script, "#!/bin/sh\ntimeout 10 yes >&2\nexit 1\n", 0700);
     d = create(s, "raw", s->script);
     cr_expect_eq(storage_daemon_connect(d), -EIO);
-    cr_expect_eq(s->lines, 2);
+    cr_expect_eq(logged_lines, 2);
     storage_daemon_destroy(d);
 }
 
@@ -368,7 +360,7 @@ Test(devices_storage_daemon, a_start_that_hangs_is_cancelled, .timeout = 20)
     cr_expect_eq(storage_daemon_connect(d), -ECANCELED);
     cr_expect_eq(pthread_join(thread, NULL), 0);
     cr_expect_eq(storage_daemon_connect(d), -ECANCELED, "for good");
-    cr_expect_eq(s.lines, 0, "%s", s.said);
+    cr_expect_eq(logged_lines, 0, "%s", logged_line);
     storage_daemon_destroy(d);
     unlink_mark(&s);
     cr_expect_eq(waitpid(-1, NULL, WNOHANG), -1, "a process is left");
@@ -405,14 +397,14 @@ Test(devices_storage_daemon, an_end_that_hangs_is_cancelled, .timeout = 20)
                0700);
     struct storage_daemon *d = create(&s, "raw", s.script);
     int fd = storage_daemon_connect(d);
-    cr_assert_geq(fd, 0, "%s", s.said);
+    cr_assert_geq(fd, 0, "%s", logged_line);
     close(fd);
     void *args[] = {&s, d};
     cr_assert_eq(pthread_create(&thread, NULL, cancel_when_it_hangs, args), 0);
     cr_expect_eq(storage_daemon_connect(d), -ECANCELED);
     cr_expect_eq(pthread_join(thread, NULL), 0);
     storage_daemon_destroy(d);
-    cr_expect_eq(s.lines, 0, "%s", s.said);
+    cr_expect_eq(logged_lines, 0, "%s", logged_line);
     cr_expect_eq(waitpid(-1, NULL, WNOHANG), -1, "a process is left");
     unlink_mark(&s);
     close_scene(&s);
@@ -464,7 +456,7 @@ Test(devices_storage_daemon, gets_no_other_descriptors)
     write_file(s.script, text, 0700);
     struct storage_daemon *d = create(&s, "qcow2", s.script);
     cr_expect_eq(storage_daemon_connect(d), -EIO);
-    cr_expect_null(strstr(s.said, "it is there"), "%s", s.said);
+    cr_expect_null(strstr(logged_line, "it is there"), "%s", logged_line);
     storage_daemon_destroy(d);
     close_scene(&s);
     close(other);
@@ -486,7 +478,7 @@ Test(devices_storage_daemon, keeps_the_folder_while_the_daemon_runs)
                0700);
     struct storage_daemon *d = create(&s, "raw", s.script);
     int fd = storage_daemon_connect(d);
-    cr_expect_geq(fd, 0, "%s", s.said);
+    cr_expect_geq(fd, 0, "%s", logged_line);
     snprintf(mark, sizeof(mark), "%s.done", s.script);
     while (access(mark, F_OK) != 0)
         usleep(1000);
@@ -536,7 +528,7 @@ OnScene(devices_storage_daemon, other_files_in_a_header_are_refused)
     write_secret(s);
     write_qcow2(s->image, s->secret, 0);
     cr_expect_eq(try_create(s, false), -EINVAL);
-    cr_expect_not_null(strstr(s->said, s->secret), "%s", s->said);
+    cr_expect_not_null(strstr(logged_line, s->secret), "%s", logged_line);
     write_qcow2(s->image, NULL, 4); /* an external data file */
     cr_expect_eq(try_create(s, false), -EINVAL);
     cr_expect_eq(try_create(s, true), -EINVAL, "that is never followed");
@@ -575,14 +567,14 @@ Test(devices_storage_daemon, the_daemon_cannot_open_what_a_header_names)
     cr_assert_eq(run("qemu-img create -q -f qcow2 -u -F raw -b %s %s 1M", s.secret, s.image), 0);
     struct storage_daemon *d = create_unchecked(&s, "qcow2");
     cr_expect_eq(storage_daemon_connect(d), -EIO);
-    cr_expect_not_null(strstr(s.said, "Permission denied"), "%s", s.said);
+    cr_expect_not_null(strstr(logged_line, "Permission denied"), "%s", logged_line);
     storage_daemon_destroy(d);
     cr_assert_eq(run("qemu-img create -q -f qcow2 -o data_file=%s.data %s 1M", s.image, s.image),
                  0);
     cr_assert_eq(run("cp %s %s.data", s.secret, s.image), 0);
     d = create_unchecked(&s, "qcow2");
     cr_expect_eq(storage_daemon_connect(d), -EIO);
-    cr_expect_not_null(strstr(s.said, "Permission denied"), "%s", s.said);
+    cr_expect_not_null(strstr(logged_line, "Permission denied"), "%s", logged_line);
     storage_daemon_destroy(d);
     cr_expect_eq(run("cmp -s %s %s.data && rm %s.data", s.secret, s.image, s.image), 0);
     expect_secret(&s);
@@ -603,7 +595,7 @@ Test(devices_storage_daemon, a_header_that_changes_after_the_check_is_not_believ
     struct storage_daemon *d = create(&s, "qcow2", NULL);
     cr_assert_eq(run("qemu-img rebase -u -f qcow2 -F raw -b %s %s", s.secret, s.image), 0);
     int fd = storage_daemon_connect(d); /* told that there is nothing below, it opens the image */
-    cr_expect_geq(fd, 0, "%s", s.said);
+    cr_expect_geq(fd, 0, "%s", logged_line);
     close(fd);
     storage_daemon_destroy(d);
     expect_secret(&s);
@@ -623,7 +615,7 @@ Test(devices_storage_daemon, an_image_that_is_replaced_after_the_check_stays)
     struct storage_daemon *d = create(&s, "qcow2", NULL);
     cr_assert_eq(run("mv %s %s.old && echo other >%s", s.image, s.image, s.image), 0);
     int fd = storage_daemon_connect(d);
-    cr_expect_geq(fd, 0, "%s", s.said);
+    cr_expect_geq(fd, 0, "%s", logged_line);
     close(fd);
     storage_daemon_destroy(d);
     cr_expect_eq(run("rm %s.old", s.image), 0);
@@ -651,13 +643,13 @@ Test(devices_storage_daemon, a_chain_that_is_wanted_is_opened)
                                                                             .direct = i & 1,
                                                                             .read_only = i & 2,
                                                                             .backing = true});
-        cr_assert_eq(err, 0, "%s", s.said);
+        cr_assert_eq(err, 0, "%s", logged_line);
         int fd = storage_daemon_connect(d);
-        cr_expect_geq(fd, 0, "%s", s.said);
+        cr_expect_geq(fd, 0, "%s", logged_line);
         close(fd);
         storage_daemon_destroy(d);
     }
-    cr_expect_eq(s.lines, 0, "%s", s.said);
+    cr_expect_eq(logged_lines, 0, "%s", logged_line);
     cr_expect_eq(run("cd %s && rm raw qed", s.dir), 0);
     close_scene(&s);
 }

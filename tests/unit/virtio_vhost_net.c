@@ -17,6 +17,7 @@
 #include "core/base/xmath.h"
 #include "core/memory/gmem.h"
 #include "tests/harness/fake_net.h"
+#include "tests/harness/listen.h"
 #include "tests/harness/netio.h"
 #include "tests/harness/rig.h"
 #include "tests/harness/with.h"
@@ -71,7 +72,6 @@ struct bench {
     struct vhost_net *vhost;
     struct virtio_net *net;
     int taps[PAIRS];
-    unsigned lines; /* warnings and errors */
 };
 
 /* ---- the kernel ---- */
@@ -238,13 +238,6 @@ static void serve(struct bench *b, unsigned pair)
 
 /* ---- the bench ---- */
 
-static void count_line(void *ctx, enum log_level level, const char *line)
-{
-    struct bench *b = ctx;
-    (void)line;
-    b->lines += level <= LOG_WARN;
-}
-
 static void prepare(struct bench *b, const struct rig_config *config)
 {
     memset(b, 0, sizeof(*b));
@@ -254,7 +247,7 @@ static void prepare(struct bench *b, const struct rig_config *config)
     b->host = (struct vhost_net_host){open_in_bench, kernel_ioctl, b};
     for (unsigned i = 0; i < PAIRS; i++)
         b->taps[i] = eventfd(0, EFD_CLOEXEC);
-    log_set_sink(count_line, b);
+    listen_to_log(LOG_WARN);
 }
 
 static int create(struct bench *b)
@@ -431,7 +424,7 @@ Test(vhost_net, has_no_packed_rings)
     prepare(&b, &rig_variants[0]);
     cr_assert_eq(create(&b), 0);
     cr_expect_eq(create_device(&b, VIRTIO_BIT(VIRTIO_F_RING_PACKED)), -EINVAL);
-    cr_expect_eq(b.lines, 1);
+    cr_expect_eq(logged_lines, 1);
     close_host(&b);
 }
 
@@ -487,7 +480,7 @@ OnBench(vhost_net, says_once_that_the_kernel_refuses, open_bench(b))
         vdrv_reset(&b->rig.drv);
         cr_expect_not(vdrv_start(&b->rig.drv, 0, 3, 16));
     }
-    cr_expect_eq(b->lines, 2, "%u lines: why, and that it needs a reset", b->lines);
+    cr_expect_eq(logged_lines, 2, "%u lines: why, and that it needs a reset", logged_lines);
 }
 
 Test(vhost_net, says_why_it_cannot_be)
@@ -500,14 +493,14 @@ Test(vhost_net, says_why_it_cannot_be)
     for (unsigned i = 0; i < ARRAY_SIZE(errors); i++) {
         b.kernel.open_errno = errors[i];
         cr_expect_eq(create(&b), -errors[i]);
-        cr_expect_eq(b.lines, i + 1);
+        cr_expect_eq(logged_lines, i + 1);
     }
     b.kernel.open_errno = 0;
     for (unsigned i = 0; i < ARRAY_SIZE(requests); i++) {
         b.kernel.opened = 0;
         b.kernel.refuse = requests[i];
         cr_expect_eq(create(&b), -EIO);
-        cr_expect_eq(b.lines, i + 1 + ARRAY_SIZE(errors));
+        cr_expect_eq(logged_lines, i + 1 + ARRAY_SIZE(errors));
     }
     close_host(&b);
 }

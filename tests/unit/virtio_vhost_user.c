@@ -22,6 +22,7 @@
 #include "core/memory/gmem.h"
 #include "devices/disk/image/storage_daemon.h"
 #include "tests/harness/blkreq.h"
+#include "tests/harness/listen.h"
 #include "tests/harness/rig.h"
 #include "tests/harness/vhost_server.h"
 #include "tests/harness/with.h"
@@ -38,17 +39,9 @@ struct bench {
     struct rig rig;
     struct vhost_server server;
     struct vhost_user_device *blk;
-    unsigned lines; /* warnings and errors */
 };
 
 /* ---- helpers ---- */
-
-static void count_line(void *ctx, enum log_level level, const char *line)
-{
-    struct bench *b = ctx;
-    (void)line;
-    b->lines += level <= LOG_WARN;
-}
 
 static int create(struct bench *b, unsigned reply_ms)
 {
@@ -70,8 +63,7 @@ static void prepare(struct bench *b, const struct rig_config *config)
     vhost_server_init(&b->server);
     b->server.front = b->rig.gmem;
     b->blk = NULL;
-    b->lines = 0;
-    log_set_sink(count_line, b);
+    listen_to_log(LOG_WARN);
 }
 
 static void plug(struct bench *b)
@@ -169,7 +161,7 @@ static void expect_works(struct bench *b, const char *when)
 static void lose_server(struct bench *b)
 {
     vhost_server_kill(&b->server);
-    STEP_UNTIL(b, b->lines > 0);
+    STEP_UNTIL(b, logged_lines > 0);
 }
 
 static void retry(struct bench *b)
@@ -203,7 +195,7 @@ Test(virtio_vhost_user, reads_and_writes_behind_every_transport_and_ring)
             if (i % 10 == 9) /* gives the driver's memory back */
                 start(&b, VIRTIO_BIT(VIRTIO_F_EVENT_IDX));
         }
-        cr_expect_eq(b.lines, 0, "%s", name);
+        cr_expect_eq(logged_lines, 0, "%s", name);
         end(&b);
     }
 }
@@ -267,7 +259,7 @@ Test(virtio_vhost_user, offers_what_the_server_can_do)
     prepare(&b, &rig_variants[1]); /* with packed rings, if it may */
     b.server.features = bare | VIRTIO_BIT(40) | VIRTIO_BIT(23) | VIRTIO_BIT(33);
     plug(&b);
-    cr_expect_eq(b.lines, 1, "packed rings were asked for");
+    cr_expect_eq(logged_lines, 1, "packed rings were asked for");
     cr_expect_eq(vdrv_offered(&b.rig.drv), bare | VIRTIO_BIT(VIRTIO_F_RING_RESET));
     b.rig.drv.always = 0;
     start(&b, VIRTIO_BIT(VIRTIO_F_RING_RESET) | VIRTIO_BIT(VIRTIO_BLK_F_FLUSH));
@@ -291,7 +283,7 @@ OnBench(virtio_vhost_user, takes_fewer_queues_if_the_server_has_not_as_many,
 {
     b->server.queues = 1;
     plug(b);
-    cr_expect_eq(b->lines, 1);
+    cr_expect_eq(logged_lines, 1);
     cr_expect_eq(config_get(b, VIRTIO_BLK_CONFIG_num_queues, 2), 1);
     cr_expect_eq(vdrv_queue_size_max(&b->rig.drv, 1), 0);
 }
@@ -447,7 +439,7 @@ Test(virtio_vhost_user, no_device_of_a_server_that_misbehaves, .timeout = 60)
             b.server.fault_at = at[i];
             int err = create(&b, is_slow(fault) ? SHORT_MS : 0);
             cr_expect_eq(err != 0, breaks(fault), "fault %u at %u: %d", fault, at[i], err);
-            cr_expect_eq(b.lines, err != 0 ? 1 : 0, "fault %u at %u", fault, at[i]);
+            cr_expect_eq(logged_lines, err != 0 ? 1 : 0, "fault %u at %u", fault, at[i]);
             end(&b);
         }
     }
@@ -482,12 +474,12 @@ Test(virtio_vhost_user, a_server_that_misbehaves_later_is_lost_and_found, .timeo
                 continue;
             }
             bool lost = breaks(fault) || (inflight && fault == VHOST_SERVER_NO_FD);
-            cr_expect_eq(b.lines, lost ? 1 : 0, "fault %u at %u", fault, at[i]);
+            cr_expect_eq(logged_lines, lost ? 1 : 0, "fault %u at %u", fault, at[i]);
             if (lost) {
                 vhost_server_kill(&b.server);
                 b.server.fault = VHOST_SERVER_GOOD;
                 retry(&b);
-                cr_expect_eq(b.lines, 2, "fault %u at %u", fault, at[i]);
+                cr_expect_eq(logged_lines, 2, "fault %u at %u", fault, at[i]);
             }
             expect_works(&b, "with a good server");
             end(&b);
@@ -505,7 +497,7 @@ OnBench(virtio_vhost_user, a_server_that_never_stops_a_ring_does_not_stop_a_rese
     start(b, 0);
     vdrv_reset(&b->rig.drv);
     cr_expect_eq(vdrv_status(&b->rig.drv), 0);
-    cr_expect_eq(b->lines, 1);
+    cr_expect_eq(logged_lines, 1);
     vhost_server_kill(&b->server);
     b->server.fault = VHOST_SERVER_GOOD;
     retry(b);
@@ -522,7 +514,7 @@ OnBench(virtio_vhost_user, needs_virtio_1_and_a_configuration, prepare(b, &rig_v
     cr_expect_neq(create(b, 0), 0);
     b->server.down = true;
     cr_expect_neq(create(b, 0), 0);
-    cr_expect_eq(b->lines, 3);
+    cr_expect_eq(logged_lines, 3);
 }
 
 OnBench(virtio_vhost_user, runs_with_the_fewest_protocol_features, prepare(b, &rig_variants[0]))
@@ -547,13 +539,13 @@ Test(virtio_vhost_user, requests_wait_for_a_server_that_is_gone)
         send_write(&b, &w, 5, 0x99);
         for (unsigned i = 0; i < 100; i++)
             retry(&b);
-        cr_expect_eq(b.lines, 1, "tries are silent");
+        cr_expect_eq(logged_lines, 1, "tries are silent");
         cr_expect_not(vdrv_has_used(&b.rig.drv.q[0]));
         b.server.down = false;
         retry(&b);
         cr_expect_eq(finish(&b, &w), VIRTIO_BLK_S_OK);
         cr_expect_eq(b.server.disk[5 * 512], 0x99);
-        cr_expect_eq(b.lines, 2);
+        cr_expect_eq(logged_lines, 2);
         expect_works(&b, "after");
         end(&b);
     }
@@ -672,7 +664,7 @@ OnBench(virtio_vhost_user, without_a_record_only_an_idle_ring_goes_on, prepare(b
     expect_works(b, "nothing was in flight");
 
     unsigned taken = atomic_load(&b->server.taken);
-    b->lines = 0;
+    logged_lines = 0;
     atomic_store(&b->server.hold_sector, HELD);
     send_write(b, &req, HELD, 0x11);
     STEP_UNTIL(b, atomic_load(&b->server.taken) == taken + 1);
@@ -727,14 +719,14 @@ OnBench(virtio_vhost_user, a_server_that_offers_less_is_not_taken,
     uint64_t features = b->server.features;
     b->server.features &= ~VIRTIO_BIT(VIRTIO_BLK_F_FLUSH);
     retry(b);
-    cr_expect_eq(b->lines, 1);
+    cr_expect_eq(logged_lines, 1);
     b->server.features = features;
     b->server.queues = 1;
     retry(b);
-    cr_expect_eq(b->lines, 1);
+    cr_expect_eq(logged_lines, 1);
     b->server.queues = 2;
     retry(b);
-    cr_expect_eq(b->lines, 2);
+    cr_expect_eq(logged_lines, 2);
     expect_works(b, "after");
 }
 
@@ -828,7 +820,7 @@ Test(virtio_vhost_user, a_qcow2_image_keeps_what_was_written, .timeout = 60)
         start(&b, VIRTIO_BIT(VIRTIO_F_EVENT_IDX)); /* a reset between */
         cr_expect_eq(do_read(&b, &x, 100 + v), VIRTIO_BLK_S_OK);
         cr_expect_eq(*(uint8_t *)blkreq_data(&b.rig, &x), 0xa0 + v);
-        cr_expect_eq(b.lines, 0);
+        cr_expect_eq(logged_lines, 0);
         end_daemon(&b, daemon);
     }
     struct bench b;
@@ -877,9 +869,9 @@ Test(virtio_vhost_user, a_daemon_that_dies_is_started_again, .timeout = 60)
     pid_t pid = find_daemon();
     cr_assert_gt(pid, 0);
     kill(pid, SIGKILL);
-    STEP_UNTIL(&b, b.lines == 1);
+    STEP_UNTIL(&b, logged_lines == 1);
     retry(&b);
-    cr_expect_eq(b.lines, 2);
+    cr_expect_eq(logged_lines, 2);
     cr_expect_eq(do_read(&b, &x, 7), VIRTIO_BLK_S_OK);
     cr_expect_eq(*(uint8_t *)blkreq_data(&b.rig, &x), 0x77);
     end_daemon(&b, daemon);

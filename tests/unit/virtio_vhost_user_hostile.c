@@ -26,6 +26,7 @@
 #include "core/peers/foreign_fd.h"
 #include "tests/harness/blkreq.h"
 #include "tests/harness/lingering.h"
+#include "tests/harness/listen.h"
 #include "tests/harness/rig.h"
 #include "tests/harness/vhost_server.h"
 #include "tests/harness/with.h"
@@ -44,19 +45,10 @@ struct bench {
     struct rig rig;
     struct vhost_server server;
     struct vhost_user_device *blk;
-    _Atomic unsigned lines; /* warnings and errors */
     bool threaded;
 };
 
 /* ---- helpers ---- */
-
-static void count_line(void *ctx, enum log_level level, const char *line)
-{
-    struct bench *b = ctx;
-    (void)line;
-    if (level <= LOG_WARN)
-        atomic_fetch_add(&b->lines, 1);
-}
 
 static int create(struct bench *b, int cancel_fd)
 {
@@ -79,8 +71,7 @@ static void prepare(struct bench *b, const struct rig_config *config)
     b->server.front = b->rig.gmem;
     b->blk = NULL;
     b->threaded = false;
-    atomic_store(&b->lines, 0);
-    log_set_sink(count_line, b);
+    listen_to_log(LOG_WARN);
 }
 
 static void start(struct bench *b)
@@ -267,7 +258,7 @@ static void ask_in_vain(enum vhost_server_fault fault)
         expect_works(&b);
     vdrv_reset(&b.rig.drv); /* the driver of virtio-mmio waits, and the server is cut off */
     cr_expect_eq(vdrv_status(&b.rig.drv), 0);
-    cr_expect_eq(atomic_load(&b.lines), 1);
+    cr_expect_eq(atomic_load(&logged_lines), 1);
     end(&b);
 }
 
@@ -509,7 +500,7 @@ OnBench(vhost_user_hostile, files_are_not_taken_while_others_cannot_be_closed,
     for (unsigned i = 0; i < FOREIGN_FDS_MAX; i++)
         foreign_fd_close(lingering(&peers[i], LINGER_S));
     start(b);
-    cr_expect_eq(atomic_load(&b->lines), 1);
+    cr_expect_eq(atomic_load(&logged_lines), 1);
     b->rig.time.now_ns += LONG_RETRY;
     rig_step(&b->rig);
     cr_expect_eq(atomic_load(&b->server.connections), 1);
@@ -526,13 +517,13 @@ OnBench(vhost_user_hostile, a_server_that_changes_its_configuration_all_the_time
         open_started(b, &rig_variants[0]))
 {
     unsigned sent = 0;
-    while (atomic_load(&b->lines) == 0 && sent <= OFTEN) {
+    while (atomic_load(&logged_lines) == 0 && sent <= OFTEN) {
         b->rig.time.now_ns += 1000000;
         cr_assert_eq(vhost_server_resize(&b->server, 512 * (uint64_t)(sent++ + 1)), 0);
         rig_step(&b->rig);
     }
     cr_expect_eq(sent, OFTEN + 1);
-    cr_expect_eq(atomic_load(&b->lines), 1);
+    cr_expect_eq(atomic_load(&logged_lines), 1);
     cr_expect_not(b->blk->connected);
     b->rig.time.now_ns += 2 * LONG_RETRY;
     rig_step(&b->rig);
@@ -553,7 +544,7 @@ OnBench(vhost_user_hostile, no_connection_begins_while_all_closes_wait,
         foreign_fd_close(lingering(&peers[i], LINGER_S));
     cr_assert_eq(foreign_fds_left(), FOREIGN_FDS_MAX);
     cr_expect_eq(create(b, 0), -EAGAIN);
-    cr_expect_eq(atomic_load(&b->lines), 1);
+    cr_expect_eq(atomic_load(&logged_lines), 1);
     for (unsigned i = 0; i < FOREIGN_FDS_MAX; i++)
         close(peers[i]);
     WAIT_UNTIL(foreign_fds_left() == 0);
@@ -567,7 +558,7 @@ OnBench(vhost_user_hostile, a_socket_that_is_not_there_is_named, prepare(b, &rig
                                                  .socket_path = "/nonexistent/socket",
                                              });
     cr_expect_eq(err, -ENOENT);
-    cr_expect_eq(atomic_load(&b->lines), 1);
+    cr_expect_eq(atomic_load(&logged_lines), 1);
 }
 
 /* ---- servers that go at a bad moment ---- */
@@ -595,7 +586,7 @@ OnBench(vhost_user_hostile, a_server_that_goes_with_unread_bytes_is_lost,
     close(fd);
     rig_step(&b->rig);
     cr_expect_not(b->blk->connected);
-    cr_expect_eq(atomic_load(&b->lines), 1);
+    cr_expect_eq(atomic_load(&logged_lines), 1);
 }
 
 OnBench(vhost_user_hostile, a_ring_that_breaks_after_a_reset_breaks_nothing,
@@ -620,7 +611,7 @@ OnBench(vhost_user_hostile, what_was_handed_over_for_the_driver_before_does_not_
     cr_assert(b->blk->busy);
     vdrv_reset(&b->rig.drv);
     cr_expect_not(b->blk->handed_over);
-    cr_expect_eq(atomic_load(&b->lines), 0);
+    cr_expect_eq(atomic_load(&logged_lines), 0);
     start(b);
     expect_works(b);
 }
@@ -665,7 +656,7 @@ OnBench(vhost_user_hostile, rings_without_a_record_fail_together, prepare(b, &ri
         rig_step(&b->rig);
     lose_and_find(b);
     cr_expect(rig_is_broken(&b->rig));
-    cr_expect_eq(atomic_load(&b->lines), 3, "lost, back, failed");
+    cr_expect_eq(atomic_load(&logged_lines), 3, "lost, back, failed");
 }
 
 OnBench(vhost_user_hostile, rings_that_are_refused_fail_together, prepare(b, &rig_variants[0]))
@@ -679,7 +670,7 @@ OnBench(vhost_user_hostile, rings_that_are_refused_fail_together, prepare(b, &ri
     cr_expect_eq(atomic_load(&b->server.faults), 2);
     cr_expect(rig_is_broken(&b->rig));
     cr_expect(b->blk->connected);
-    cr_expect_eq(atomic_load(&b->lines), 1);
+    cr_expect_eq(atomic_load(&logged_lines), 1);
 }
 
 /* Used in their order, the first that did not come back is where the next server begins. */

@@ -8,6 +8,7 @@
 #include "core/base/le.h"
 #include "core/base/log.h"
 #include "core/base/xmath.h"
+#include "tests/harness/listen.h"
 #include "tests/harness/rig.h"
 #include "tests/harness/vhost_server.h"
 #include "tests/harness/with.h"
@@ -23,17 +24,9 @@ struct bench {
     struct rig rig;
     struct vhost_server server;
     struct vhost_user_device *net;
-    unsigned lines; /* warnings and errors */
 };
 
 static const uint8_t mac[NET_MAC_BYTES] = {0x52, 0x54, 0, 1, 2, 3};
-
-static void count_line(void *ctx, enum log_level level, const char *line)
-{
-    struct bench *b = ctx;
-    (void)line;
-    b->lines += level <= LOG_WARN;
-}
 
 static void prepare(struct bench *b, const struct rig_config *config)
 {
@@ -41,8 +34,7 @@ static void prepare(struct bench *b, const struct rig_config *config)
     vhost_server_init_net(&b->server);
     b->server.front = b->rig.gmem;
     b->net = NULL;
-    b->lines = 0;
-    log_set_sink(count_line, b);
+    listen_to_log(LOG_WARN);
 }
 
 static int create(struct bench *b, unsigned pairs, uint32_t mtu_bytes)
@@ -264,7 +256,7 @@ OnBench(vhost_user_net, goes_on_with_the_next_server)
     cr_assert_geq(vdrv_send(&d->q[2], &rx, 1), 0);
     (void)rig_config_irqs(&b->rig);
     vhost_server_kill(&b->server);
-    while (b->lines == 0)
+    while (logged_lines == 0)
         rig_step(&b->rig);
     cr_expect_eq(config16(b, VIRTIO_NET_CONFIG_status), 0);
     cr_expect_eq(rig_config_irqs(&b->rig), 1);
@@ -289,7 +281,7 @@ Test(vhost_user_net, uses_one_pair_of_a_server_without_more)
     prepare(&b, &rig_variants[0]);
     b.server.queues = 1;
     plug(&b, 2, 0);
-    cr_expect_eq(b.lines, 1);
+    cr_expect_eq(logged_lines, 1);
     cr_expect_eq(config16(&b, VIRTIO_NET_CONFIG_max_virtqueue_pairs), 1);
     start(&b, 0, 3);
     expect_works(&b, 0);
@@ -297,7 +289,7 @@ Test(vhost_user_net, uses_one_pair_of_a_server_without_more)
     prepare(&b, &rig_variants[0]);
     b.server.features &= ~BIT(MQ);
     plug(&b, 2, 0);
-    cr_expect_eq(b.lines, 1);
+    cr_expect_eq(logged_lines, 1);
     start(&b, BIT(CTRL_VQ), 3);
     expect_works(&b, 0);
     end(&b);
@@ -331,7 +323,7 @@ OnBench(vhost_user_net, a_server_that_goes_while_pairs_are_switched_is_followed)
     b->server.fault = VHOST_SERVER_CLOSES;
     b->server.fault_at = VHOST_USER_SET_VRING_ENABLE;
     cr_expect_eq(set_pairs(b, 4, 2), VIRTIO_NET_OK);
-    while (b->lines == 0)
+    while (logged_lines == 0)
         rig_step(&b->rig);
     vhost_server_kill(&b->server);
     b->server.fault = VHOST_SERVER_GOOD;

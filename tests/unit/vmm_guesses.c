@@ -8,18 +8,8 @@
 
 #include "core/base/log.h"
 #include "core/base/xmath.h"
+#include "tests/harness/listen.h"
 #include "vmm/config/config_words.h"
-
-static char line[1024];
-static unsigned lines;
-
-static void keep_line(void *ctx, enum log_level level, const char *text)
-{
-    (void)ctx;
-    (void)level;
-    snprintf(line, sizeof(line), "%s", text);
-    lines++;
-}
 
 static const char *transport(const struct virtio_keys *keys)
 {
@@ -76,8 +66,8 @@ static int parse(struct vm_config *c, const char *words)
     snprintf(text, sizeof(text), "%s", words);
     while (rest != NULL)
         argv[argc++] = strsep(&rest, " ");
-    line[0] = '\0';
-    lines = 0;
+    logged_line[0] = '\0';
+    logged_lines = 0;
     return config_parse(c, argc, argv);
 }
 
@@ -85,7 +75,7 @@ static void means(const char *words, const char *machine)
 {
     struct vm_config c;
     int r = parse(&c, words);
-    cr_expect(r == 0, "%s: %s", words, line);
+    cr_expect(r == 0, "%s: %s", words, logged_line);
     char *is = machine_of(&c);
     cr_expect(r != 0 || strstr(is, machine) != NULL, "%s: \"%s\" is not in \"%s\"", words, machine,
               is);
@@ -97,8 +87,9 @@ static void says(const char *words, const char *what)
 {
     struct vm_config c;
     cr_expect_eq(parse(&c, words), -EINVAL, "%s", words);
-    cr_expect_eq(lines, 1, "%s: %u lines", words, lines);
-    cr_expect(strstr(line, what) != NULL, "%s: \"%s\" is not in \"%s\"", words, what, line);
+    cr_expect_eq(logged_lines, 1, "%s: %u lines", words, logged_lines);
+    cr_expect(strstr(logged_line, what) != NULL, "%s: \"%s\" is not in \"%s\"", words, what,
+              logged_line);
     config_free(&c);
 }
 
@@ -122,21 +113,22 @@ Test(guesses, no_word_of_others_hides_one_of_ours)
 Test(guesses, a_disk_of_another_kind_is_warned_of)
 {
     struct vm_config c;
-    log_set_sink(keep_line, NULL);
+    listen_to_log(LOG_DEBUG);
     cr_expect_eq(parse(&c, "-hda x K"), 0);
-    cr_expect(lines == 1 && strstr(line, "x: is a virtio disk: vda") != NULL, "%s", line);
+    cr_expect(logged_lines == 1 && strstr(logged_line, "x: is a virtio disk: vda") != NULL, "%s",
+              logged_line);
     config_free(&c);
     cr_expect_eq(parse(&c, "-drive file=x,if=virtio K"), 0);
-    cr_expect_eq(lines, 0, "%s", line);
+    cr_expect_eq(logged_lines, 0, "%s", logged_line);
     config_free(&c);
     log_set_sink(NULL, NULL);
 }
 
 Test(guesses, each_is_what_was_meant_or_one_line)
 {
-    log_set_sink(keep_line, NULL);
-#define MEANS(words, machine) means(words, machine);
-#define SAYS(words, line)     says(words, line);
+    listen_to_log(LOG_DEBUG);
+#define MEANS(words, machine)    means(words, machine);
+#define SAYS(words, logged_line) says(words, logged_line);
 #include "tests/unit/guesses.def"
     log_set_sink(NULL, NULL);
 }

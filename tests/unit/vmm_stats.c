@@ -169,12 +169,28 @@ Test(stats, the_table_is_logged_line_by_line)
 
 /* ---- JSON ---- */
 
-static double number(const cJSON *object, const char *name)
+/* What an object has: numbers and strings by name. */
+struct figure {
+    const char *name;
+    double number;
+    const char *string; /* NULL: it is a number */
+};
+
+static void expect_figures(const cJSON *object, const struct figure *figures, size_t count)
 {
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, name);
-    cr_assert(cJSON_IsNumber(item), "no number \"%s\"", name);
-    return item->valuedouble;
+    for (size_t i = 0; i < count; i++) {
+        const struct figure *f = &figures[i];
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, f->name);
+        if (f->string != NULL)
+            cr_expect_str_eq(cJSON_GetStringValue(item), f->string, "%s", f->name);
+        else
+            cr_expect(cJSON_IsNumber(item) && item->valuedouble == f->number, "%s", f->name);
+    }
 }
+
+#define FIGURES(object, ...)                                     \
+    expect_figures(object, (const struct figure[]){__VA_ARGS__}, \
+                   sizeof((const struct figure[]){__VA_ARGS__}) / sizeof(struct figure))
 
 Test(stats, json_holds_every_figure)
 {
@@ -186,50 +202,33 @@ Test(stats, json_holds_every_figure)
     cr_expect(eq(ptr, strchr(text, '\n'), text + strlen(text) - 1), "one line");
     cJSON *top = cJSON_Parse(text);
     cr_assert(top != NULL, "%s", text);
-    cr_expect(eq(dbl, number(top, "run_ns"), 1.5e9));
+    FIGURES(top, {"run_ns", 1.5e9, NULL});
 
     const cJSON *loops = cJSON_GetObjectItem(top, "loops");
     cr_assert(eq(int, cJSON_GetArraySize(loops), 2));
     const cJSON *loop = cJSON_GetArrayItem(loops, 0);
-    cr_expect(eq(str, cJSON_GetStringValue(cJSON_GetObjectItem(loop, "name")), "io"));
-    cr_expect(eq(str, cJSON_GetStringValue(cJSON_GetObjectItem(loop, "engine")), "io_uring"));
-    cr_expect(eq(dbl, number(loop, "turns"), 11));
-    cr_expect(eq(dbl, number(loop, "system_calls"), 12));
-    cr_expect(eq(dbl, number(loop, "sleeps"), 13));
-    cr_expect(eq(dbl, number(loop, "poll_hits"), 14));
-    cr_expect(eq(dbl, number(loop, "poll_misses"), 6));
-    cr_expect(eq(dbl, number(loop, "poll_window_ns"), 15));
+    FIGURES(loop, {"name", 0, "io"}, {"engine", 0, "io_uring"}, {"turns", 11, NULL},
+            {"system_calls", 12, NULL}, {"sleeps", 13, NULL}, {"poll_hits", 14, NULL},
+            {"poll_misses", 6, NULL}, {"poll_window_ns", 15, NULL});
 
     const cJSON *array = cJSON_GetObjectItem(top, "queues");
     cr_assert(eq(int, cJSON_GetArraySize(array), 2));
     for (int i = 0; i < 2; i++) {
         const cJSON *q = cJSON_GetArrayItem(array, i);
-        cr_expect(eq(str, cJSON_GetStringValue(cJSON_GetObjectItem(q, "device")), "a \"b\".img"));
-        cr_expect(eq(str, cJSON_GetStringValue(cJSON_GetObjectItem(q, "thread")), "io"));
+        FIGURES(q, {"device", 0, "a \"b\".img"}, {"thread", 0, "io"});
         cr_expect(eq(int, cJSON_IsTrue(cJSON_GetObjectItem(q, "external")), i));
-        cr_expect(eq(dbl, number(q, "queue"), i));
-        cr_expect(eq(dbl, number(q, "requests"), 1000));
-        cr_expect(eq(dbl, number(q, "in_flight"), 3));
-        cr_expect(eq(dbl, number(q, "rd_bytes"), 3.0 * (double)MIB));
-        cr_expect(eq(dbl, number(q, "wr_bytes"), 0.5 * (double)MIB));
-        cr_expect(eq(dbl, number(q, "batches"), 400));
-        cr_expect(eq(dbl, number(q, "kicks"), 390));
-        cr_expect(eq(dbl, number(q, "register_kicks"), 7));
-        cr_expect(eq(dbl, number(q, "polled"), 9));
-        cr_expect(eq(dbl, number(q, "spurious"), 5));
-        cr_expect(eq(dbl, number(q, "interrupts"), 200));
-        cr_expect(eq(dbl, number(q, "suppressed"), 199));
-        cr_expect(eq(dbl, number(q, "resets"), 2));
+        FIGURES(q, {"queue", i, NULL}, {"requests", 1000, NULL}, {"in_flight", 3, NULL},
+                {"rd_bytes", 3.0 * (double)MIB, NULL}, {"wr_bytes", 0.5 * (double)MIB, NULL},
+                {"batches", 400, NULL}, {"kicks", 390, NULL}, {"register_kicks", 7, NULL},
+                {"polled", 9, NULL}, {"spurious", 5, NULL}, {"interrupts", 200, NULL},
+                {"suppressed", 199, NULL}, {"resets", 2, NULL});
         const cJSON *batches = cJSON_GetObjectItem(q, "batch_log2");
         cr_assert(eq(int, cJSON_GetArraySize(batches), 2), "as far as there is something");
         cr_expect(eq(dbl, cJSON_GetArrayItem(batches, 1)->valuedouble, 300));
         const cJSON *latency = cJSON_GetObjectItem(q, "latency_ns");
-        cr_expect(eq(dbl, number(latency, "count"), 997));
-        cr_expect(eq(dbl, number(latency, "max"), 2.5e6));
-        cr_expect(
-            eq(dbl, number(latency, "p50"), (double)virtio_stats_latency_ns(&queues[i].stats, 50)));
-        cr_expect(
-            eq(dbl, number(latency, "p99"), (double)virtio_stats_latency_ns(&queues[i].stats, 99)));
+        FIGURES(latency, {"count", 997, NULL}, {"max", 2.5e6, NULL},
+                {"p50", (double)virtio_stats_latency_ns(&queues[i].stats, 50), NULL},
+                {"p99", (double)virtio_stats_latency_ns(&queues[i].stats, 99), NULL});
         cr_expect(eq(int, cJSON_GetArraySize(cJSON_GetObjectItem(latency, "log2")), 23));
     }
     cJSON_Delete(top);
@@ -252,11 +251,8 @@ Test(stats, what_a_network_card_dropped_is_shown)
     cJSON *drops = cJSON_GetObjectItem(top, "drops");
     cr_assert(eq(int, cJSON_GetArraySize(drops), 1));
     cJSON *net = cJSON_GetArrayItem(drops, 0);
-    cr_expect(eq(str, cJSON_GetStringValue(cJSON_GetObjectItem(net, "device")), "tap=t0"));
-    cr_expect(eq(dbl, number(net, "tx_invalid"), 11));
-    cr_expect(eq(dbl, number(net, "rx_no_room"), 22));
-    cr_expect(eq(dbl, number(net, "rx_filtered"), 33));
-    cr_expect(eq(dbl, number(net, "rx_invalid"), 44));
+    FIGURES(net, {"device", 0, "tap=t0"}, {"tx_invalid", 11, NULL}, {"rx_no_room", 22, NULL},
+            {"rx_filtered", 33, NULL}, {"rx_invalid", 44, NULL});
     cJSON_Delete(top);
     free(text);
 }
@@ -321,33 +317,22 @@ Test(stats, json_has_the_host_too)
     char *text = printed(&s, true);
     cJSON *top = cJSON_Parse(text);
     const cJSON *row = cJSON_GetArrayItem(cJSON_GetObjectItem(top, "exits"), 0);
-    cr_expect(eq(str, cJSON_GetStringValue(cJSON_GetObjectItem(row, "exit")), "interrupted"));
+    FIGURES(row, {"exit", 0, "interrupted"});
     cr_expect(cJSON_GetObjectItem(row, "device") == NULL);
     row = cJSON_GetArrayItem(cJSON_GetObjectItem(top, "exits"), 1);
-    cr_expect(eq(str, cJSON_GetStringValue(cJSON_GetObjectItem(row, "device")), "serial"));
-    cr_expect(eq(dbl, number(row, "count"), 4));
-    cr_expect(eq(dbl, number(row, "total_ns"), 20000));
-    cr_expect(eq(dbl, number(row, "max_ns"), 9000));
+    FIGURES(row, {"device", 0, "serial"}, {"count", 4, NULL}, {"total_ns", 20000, NULL},
+            {"max_ns", 9000, NULL});
     const cJSON *vcpus = cJSON_GetObjectItem(top, "vcpus");
-    cr_expect(eq(dbl, number(vcpus, "inside_ns"), 2e6));
-    cr_expect(eq(dbl, number(vcpus, "outside_ns"), 30000));
+    FIGURES(vcpus, {"inside_ns", 2e6, NULL}, {"outside_ns", 30000, NULL});
     const cJSON *process = cJSON_GetObjectItem(top, "process");
-    cr_expect(eq(dbl, number(process, "user_ns"), 5e6));
-    cr_expect(eq(dbl, number(process, "system_ns"), 6e6));
-    cr_expect(eq(dbl, number(process, "minor_faults"), 70));
-    cr_expect(eq(dbl, number(process, "major_faults"), 8));
-    cr_expect(eq(dbl, number(process, "sleeps"), 9));
-    cr_expect(eq(dbl, number(process, "preemptions"), 10));
-    cr_expect(eq(dbl, number(process, "max_rss_bytes"), 12.0 * (double)MIB));
+    FIGURES(process, {"user_ns", 5e6, NULL}, {"system_ns", 6e6, NULL}, {"minor_faults", 70, NULL},
+            {"major_faults", 8, NULL}, {"sleeps", 9, NULL}, {"preemptions", 10, NULL},
+            {"max_rss_bytes", 12.0 * (double)MIB, NULL});
     row = cJSON_GetArrayItem(cJSON_GetObjectItem(top, "threads"), 0);
-    cr_expect(eq(str, cJSON_GetStringValue(cJSON_GetObjectItem(row, "name")), "vcpu0"));
-    cr_expect(eq(dbl, number(row, "cpu_ns"), 4e6));
-    cr_expect(eq(dbl, number(row, "waited_ns"), 500));
-    cr_expect(eq(dbl, number(row, "minor_faults"), 61));
-    cr_expect(eq(dbl, number(row, "major_faults"), 1));
+    FIGURES(row, {"name", 0, "vcpu0"}, {"cpu_ns", 4e6, NULL}, {"waited_ns", 500, NULL},
+            {"minor_faults", 61, NULL}, {"major_faults", 1, NULL});
     const cJSON *kvm = cJSON_GetObjectItem(top, "kvm");
-    cr_expect(eq(dbl, number(kvm, "exits"), 180));
-    cr_expect(eq(dbl, number(kvm, "halt_exits"), 0));
+    FIGURES(kvm, {"exits", 180, NULL}, {"halt_exits", 0, NULL});
     cJSON_Delete(top);
     free(text);
 }

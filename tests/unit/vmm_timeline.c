@@ -14,6 +14,7 @@
 #include "core/base/log.h"
 #include "core/base/xmath.h"
 #include "core/output/plot.h"
+#include "tests/harness/listen.h"
 #include "vmm/config/config.h"
 
 #define MS UINT64_C(1000000)
@@ -311,24 +312,15 @@ Test(timeline, none_is_none)
     timeline_finish(NULL);
 }
 
-static char said[256];
-
-static void keep_line(void *ctx, enum log_level level, const char *line)
-{
-    (void)ctx;
-    (void)level;
-    snprintf(said, sizeof(said), "%s", line);
-}
-
 Test(timeline, a_file_that_cannot_be_is_refused_at_once)
 {
     struct timeline_event began = timeline_now(TIMELINE_SETUP, "main()");
-    log_set_sink(keep_line, NULL);
+    listen_to_log(LOG_DEBUG);
     cr_expect(eq(int, timeline_create(&t, "/nowhere/a.json", no_marks, &began), -ENOENT));
-    cr_expect(eq(str, said, "--timeline=/nowhere/a.json: No such file or directory"));
+    cr_expect(eq(str, logged_line, "--timeline=/nowhere/a.json: No such file or directory"));
     cr_expect(eq(int, timeline_create(&t, "/nowhere/a.svg", no_marks, &began), -ENOENT));
-    cr_expect(
-        eq(str, said, "plot /nowhere/a.svg: create /nowhere/a.svg.dat: No such file or directory"));
+    cr_expect(eq(str, logged_line,
+                 "plot /nowhere/a.svg: create /nowhere/a.svg.dat: No such file or directory"));
     log_set_sink(NULL, NULL);
 }
 

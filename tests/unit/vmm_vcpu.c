@@ -13,6 +13,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/ports/bus.h"
+#include "tests/harness/listen.h"
 #include "vmm/report/exits.h"
 
 /* Plays its script once, then runs until it is kicked, over and over. */
@@ -122,17 +123,10 @@ static void on_end(void *ctx, enum power_event end, int status)
     atomic_fetch_add(&ends, 1);
 }
 
-static void quiet(void *ctx, enum log_level level, const char *line)
-{
-    (void)ctx;
-    (void)level;
-    (void)line;
-}
-
 static struct vcpus *make_counting(unsigned count, const struct clock *clock)
 {
     struct vcpus *g = NULL;
-    log_set_sink(quiet, NULL);
+    listen_to_log(LOG_DEBUG);
     cr_assert(zero(bus_create(&mmio, "mmio", UINT64_MAX)));
     cr_assert(zero(bus_create(&pio, "pio", 65536)));
     cr_assert(zero(bus_add(mmio, &mmio_region)));
@@ -333,7 +327,7 @@ Test(vcpu, one_that_has_ended_does_not_hold_up_a_stop_or_a_start)
 Test(vcpu, a_failed_creation_leaves_nothing)
 {
     struct vcpus *g = NULL;
-    log_set_sink(quiet, NULL);
+    listen_to_log(LOG_DEBUG);
     struct vcpus_config config = {.hv = &hv_fake, .count = 5, .power = {.request = on_end}};
     cr_assert(eq(int, vcpus_create(&g, &config), -ENOMEM));
     cr_assert(zero(ptr, g));

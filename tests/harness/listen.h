@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The log, as a test reads it: the last line, and how many lines there were. */
+#ifndef MINIVET_TESTS_HARNESS_LISTEN_H
+#define MINIVET_TESTS_HARNESS_LISTEN_H
+
+#include <stdatomic.h>
+
+#include "core/base/log.h"
+
+extern char logged_line[4096];
+extern _Atomic unsigned logged_lines;
+
+/* From now on lines of that level and worse are kept, and not printed; forgets what there was. */
+void listen_to_log(enum log_level level);
+
+#endif
