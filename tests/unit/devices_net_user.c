@@ -22,8 +22,8 @@
 #include "core/loop/evloop.h"
 #include "devices/net/net_frame.h"
 #include "devices/net/user/net_user_impl.h"
-#include "tests/harness/net_option.h"
 #include "tests/harness/listen.h"
+#include "tests/harness/net_option.h"
 #include "tests/unit/devices_net_guest.h"
 
 static struct evloop *loop;
