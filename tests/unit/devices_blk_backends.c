@@ -4,7 +4,6 @@
  * of the table below.
  */
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -38,7 +37,7 @@ static struct blk_backend *open_file(enum blk_file_cache cache, bool read_only)
     struct blk_backend *disk = NULL;
     struct blk_file_config config = {
         .loop = loop, .path = path, .cache = cache, .read_only = read_only};
-    cr_assert(zero(blk_file_create(&disk, &config)));
+    cr_assert_eq(blk_file_create(&disk, &config), 0);
     file = disk;
     return disk;
 }
@@ -62,7 +61,7 @@ static struct blk_backend *memory(void)
 {
     struct blk_backend *disk = NULL;
     struct blk_mem_config config = {.loop = loop, .bytes = DISK_BYTES};
-    cr_assert(zero(blk_mem_create(&disk, &config)));
+    cr_assert_eq(blk_mem_create(&disk, &config), 0);
     return disk;
 }
 
@@ -70,7 +69,7 @@ static struct blk_backend *null(void)
 {
     struct blk_backend *disk = NULL;
     struct blk_null_config config = {.loop = loop, .bytes = DISK_BYTES};
-    cr_assert(zero(blk_null_create(&disk, &config)));
+    cr_assert_eq(blk_null_create(&disk, &config), 0);
     return disk;
 }
 
@@ -78,7 +77,7 @@ static struct blk_backend *overlay_on(struct blk_backend *base, struct blk_backe
 {
     struct blk_backend *disk = NULL;
     struct blk_overlay_config config = {.loop = loop, .base = base, .top = top};
-    cr_assert(zero(blk_overlay_create(&disk, &config)));
+    cr_assert_eq(blk_overlay_create(&disk, &config), 0);
     return disk;
 }
 
@@ -101,7 +100,7 @@ static struct blk_backend *limit_on(struct blk_backend *base)
                                       .iops = 1000000000,
                                       .bytes_per_s = UINT64_C(1) << 50,
                                       .burst_ms = BLK_LIMIT_BURST_MS};
-    cr_assert(zero(blk_limit_create(&disk, &config)));
+    cr_assert_eq(blk_limit_create(&disk, &config), 0);
     return disk;
 }
 
@@ -114,7 +113,7 @@ static struct blk_backend *fault_on(struct blk_backend *base)
 {
     struct blk_backend *disk = NULL;
     struct blk_fault_config config = {.loop = loop, .clock = &clock_host, .base = base};
-    cr_assert(zero(blk_fault_create(&disk, &config)));
+    cr_assert_eq(blk_fault_create(&disk, &config), 0);
     return disk;
 }
 
@@ -152,9 +151,9 @@ static void setup(void)
     listen_to_log(LOG_DEBUG);
     snprintf(path, sizeof(path), "/var/tmp/minivet-blk-XXXXXX");
     int fd = mkostemp(path, O_CLOEXEC);
-    cr_assert(ge(int, fd, 0));
+    cr_assert_geq(fd, 0);
     close(fd);
-    cr_assert(zero(evloop_create(&loop, "test", &clock_host)));
+    cr_assert_eq(evloop_create(&loop, "test", &clock_host), 0);
 }
 
 static void teardown(void)
@@ -170,11 +169,11 @@ typedef void case_fn(struct blk_backend *disk, const struct stack *stack);
 static void with_each(case_fn *fn)
 {
     for (size_t i = 0; i < ARRAY_SIZE(stacks); i++) {
-        cr_assert(zero(truncate(path, 0)));
-        cr_assert(zero(truncate(path, DISK_BYTES)));
+        cr_assert_eq(truncate(path, 0), 0);
+        cr_assert_eq(truncate(path, DISK_BYTES), 0);
         file = NULL;
         struct blk_backend *disk = stacks[i].create();
-        cr_assert(eq(u64, disk->info.capacity_bytes, DISK_BYTES), "%s", stacks[i].name);
+        cr_assert_eq(disk->info.capacity_bytes, DISK_BYTES, "%s", stacks[i].name);
         fn(disk, &stacks[i]);
     }
 }
@@ -262,8 +261,8 @@ static void random_requests(struct blk_backend *disk, const struct stack *stack)
             cut(&io, iov, ARRAY_SIZE(iov));
         blkio_submit(disk, &io);
         evloop_drain(loop);
-        cr_assert(eq(uint, io.done, 1), "%s", stack->name);
-        cr_assert(zero(io.result), "%s, request %d", stack->name, i);
+        cr_assert_eq(io.done, 1, "%s", stack->name);
+        cr_assert_eq(io.result, 0, "%s, request %d", stack->name, i);
         if (op == BLK_READ)
             cr_assert(as_expected(offset, at, bytes), "%s, request %d", stack->name, i);
         else if (op != BLK_FLUSH && !stack->forgets)
@@ -298,7 +297,7 @@ static void submit_many(struct blk_backend *disk, enum blk_op op)
 static void expect_many_done(const struct stack *stack, bool cancelled)
 {
     for (unsigned i = 0; i < MANY; i++) {
-        cr_assert(eq(uint, many[i].done, 1), "%s, request %u", stack->name, i);
+        cr_assert_eq(many[i].done, 1, "%s, request %u", stack->name, i);
         cr_assert(many[i].result == 0 || (cancelled && many[i].result == -ECANCELED),
                   "%s, request %u: %d", stack->name, i, many[i].result);
     }
@@ -313,7 +312,7 @@ static void many_at_once(struct blk_backend *disk, const struct stack *stack)
     evloop_drain(loop);
     expect_many_done(stack, false);
     for (unsigned i = 0; i < MANY && !stack->forgets; i++)
-        cr_assert(eq(u8, sectors_of_many[i][i % 512], (uint8_t)(i % 251 + 1)), "%s", stack->name);
+        cr_assert_eq(sectors_of_many[i][i % 512], (uint8_t)(i % 251 + 1), "%s", stack->name);
     disk->ops->destroy(disk);
 }
 
@@ -328,8 +327,8 @@ static void drain_ends_all(struct blk_backend *disk, const struct stack *stack)
     disk->ops->drain(disk);
     expect_many_done(stack, true);
     evloop_drain(loop);
-    cr_expect(zero(blkio_run(loop, disk, BLK_WRITE, 0, data, 4096)), "%s", stack->name);
-    cr_expect(zero(blkio_run(loop, disk, BLK_READ, 0, data, 4096)), "%s", stack->name);
+    cr_expect_eq(blkio_run(loop, disk, BLK_WRITE, 0, data, 4096), 0, "%s", stack->name);
+    cr_expect_eq(blkio_run(loop, disk, BLK_READ, 0, data, 4096), 0, "%s", stack->name);
     submit_many(disk, BLK_READ);
     disk->ops->destroy(disk);
     expect_many_done(stack, true);
@@ -363,7 +362,7 @@ static void done_may_submit(struct blk_backend *disk, const struct stack *stack)
             disk->ops->drain(disk);
         else
             evloop_drain(loop);
-        cr_expect(eq(int, again, 100), "%s", stack->name);
+        cr_expect_eq(again, 100, "%s", stack->name);
     }
     disk->ops->destroy(disk);
 }
@@ -379,15 +378,14 @@ static void ranges(struct blk_backend *disk, const struct stack *stack)
 {
     static const enum blk_op ops[] = {BLK_READ, BLK_WRITE, BLK_DISCARD, BLK_ZERO};
     for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
-        cr_expect(eq(int, blkio_run(loop, disk, ops[i], DISK_BYTES, data, 512), -EIO), "%s",
-                  stack->name);
-        cr_expect(eq(int, blkio_run(loop, disk, ops[i], DISK_BYTES - 512, data, 1024), -EIO), "%s",
-                  stack->name);
-        cr_expect(eq(int, blkio_run(loop, disk, ops[i], UINT64_MAX - 511, data, 512), -EIO), "%s",
-                  stack->name);
-        cr_expect(zero(blkio_run(loop, disk, ops[i], DISK_BYTES - 512, data, 512)), "%s",
-                  stack->name);
-        cr_expect(zero(blkio_run(loop, disk, ops[i], 0, data, 0)), "%s", stack->name);
+        cr_expect_eq(blkio_run(loop, disk, ops[i], DISK_BYTES, data, 512), -EIO, "%s", stack->name);
+        cr_expect_eq(blkio_run(loop, disk, ops[i], DISK_BYTES - 512, data, 1024), -EIO, "%s",
+                     stack->name);
+        cr_expect_eq(blkio_run(loop, disk, ops[i], UINT64_MAX - 511, data, 512), -EIO, "%s",
+                     stack->name);
+        cr_expect_eq(blkio_run(loop, disk, ops[i], DISK_BYTES - 512, data, 512), 0, "%s",
+                     stack->name);
+        cr_expect_eq(blkio_run(loop, disk, ops[i], 0, data, 0), 0, "%s", stack->name);
     }
     disk->ops->destroy(disk);
 }
@@ -408,22 +406,22 @@ static void resize(struct blk_backend *disk, const struct stack *stack)
     uint8_t back[512];
     disk->handler = (struct blk_handler){.on_resize = on_resize, .ctx = &told};
     if (file) {
-        cr_expect(zero(blkio_run(loop, disk, BLK_WRITE, 0, data, 512)));
-        cr_assert(zero(truncate(path, 2 * DISK_BYTES)));
-        cr_expect(zero(blk_file_remeasure(file)));
-        cr_expect(zero(blk_file_remeasure(file)));
-        cr_expect(eq(int, told, 1), "%s", stack->name);
-        cr_expect(eq(u64, disk->info.capacity_bytes, 2 * DISK_BYTES), "%s", stack->name);
+        cr_expect_eq(blkio_run(loop, disk, BLK_WRITE, 0, data, 512), 0);
+        cr_assert_eq(truncate(path, 2 * DISK_BYTES), 0);
+        cr_expect_eq(blk_file_remeasure(file), 0);
+        cr_expect_eq(blk_file_remeasure(file), 0);
+        cr_expect_eq(told, 1, "%s", stack->name);
+        cr_expect_eq(disk->info.capacity_bytes, 2 * DISK_BYTES, "%s", stack->name);
         fill(data, 512);
-        cr_expect(zero(blkio_run(loop, disk, BLK_WRITE, 2 * DISK_BYTES - 512, data, 512)), "%s",
-                  stack->name);
-        cr_expect(zero(blkio_run(loop, disk, BLK_READ, 2 * DISK_BYTES - 512, back, 512)));
-        cr_expect(zero(memcmp(data, back, 512)), "%s", stack->name);
-        cr_assert(zero(truncate(path, DISK_BYTES)));
-        cr_expect(zero(blk_file_remeasure(file)));
-        cr_expect(eq(u64, disk->info.capacity_bytes, DISK_BYTES), "%s", stack->name);
-        cr_expect(eq(int, blkio_run(loop, disk, BLK_READ, DISK_BYTES, back, 512), -EIO), "%s",
-                  stack->name);
+        cr_expect_eq(blkio_run(loop, disk, BLK_WRITE, 2 * DISK_BYTES - 512, data, 512), 0, "%s",
+                     stack->name);
+        cr_expect_eq(blkio_run(loop, disk, BLK_READ, 2 * DISK_BYTES - 512, back, 512), 0);
+        cr_expect_eq(memcmp(data, back, 512), 0, "%s", stack->name);
+        cr_assert_eq(truncate(path, DISK_BYTES), 0);
+        cr_expect_eq(blk_file_remeasure(file), 0);
+        cr_expect_eq(disk->info.capacity_bytes, DISK_BYTES, "%s", stack->name);
+        cr_expect_eq(blkio_run(loop, disk, BLK_READ, DISK_BYTES, back, 512), -EIO, "%s",
+                     stack->name);
     }
     disk->ops->destroy(disk);
 }

@@ -10,7 +10,6 @@
  * the promises made until there are held against what must be left.
  */
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -240,7 +239,7 @@ static void traffic(unsigned steps)
             disk->ops->drain(disk);
     }
     disk->ops->drain(disk);
-    cr_assert(zero(wishes_out));
+    cr_assert_eq(wishes_out, 0);
 }
 
 static void setup(void)
@@ -248,7 +247,7 @@ static void setup(void)
     srand(5);
     now.now_ns = 1;
     fake = fake_clock_port(&now);
-    cr_assert(zero(evloop_create(&loop, "test", &fake)));
+    cr_assert_eq(evloop_create(&loop, "test", &fake), 0);
     recorder.b = (struct blk_backend){
         .ops = &recorder_ops,
         .info = {.capacity_bytes = PLACES * PLACE_BYTES},
@@ -268,22 +267,22 @@ static void put_limit(void)
 {
     struct blk_limit_config config = {
         .loop = loop, .clock = &fake, .base = disk, .iops = 900, .bytes_per_s = 2000000};
-    cr_assert(zero(blk_limit_create(&disk, &config)));
+    cr_assert_eq(blk_limit_create(&disk, &config), 0);
 }
 
 static void put_fault(const char *words)
 {
     struct blk_fault_config config = {.loop = loop, .clock = &fake, .base = disk};
-    cr_assert(zero(blk_fault_parse(&config.spec, "disk", words)));
-    cr_assert(zero(blk_fault_create(&disk, &config)));
+    cr_assert_eq(blk_fault_parse(&config.spec, "disk", words), 0);
+    cr_assert_eq(blk_fault_create(&disk, &config), 0);
 }
 
 static void expect_promises_kept(void)
 {
     unsigned promises;
     traffic(3000);
-    cr_expect(zero(broken_promises(&promises)));
-    cr_expect(gt(uint, promises, 50u));
+    cr_expect_eq(broken_promises(&promises), 0);
+    cr_expect_gt(promises, 50u);
 }
 
 Test(blk_crash, nothing_in_between)
@@ -321,9 +320,9 @@ Test(blk_crash, all_of_them_keep_the_promise)
 Test(blk_crash, an_overlay_leaves_the_base_alone)
 {
     struct blk_overlay_config config = {.loop = loop, .base = disk};
-    cr_assert(zero(blk_overlay_create(&disk, &config)));
+    cr_assert_eq(blk_overlay_create(&disk, &config), 0);
     traffic(3000);
-    cr_expect(zero(recorder.changes));
+    cr_expect_eq(recorder.changes, 0);
 }
 
 /* ---- the checker finds liars ---- */
@@ -349,7 +348,7 @@ Test(blk_crash, a_flush_that_is_not_passed_on_is_found)
     unsigned promises;
     recorder.b.ops = &liar;
     traffic(1000);
-    cr_expect(gt(uint, broken_promises(&promises), 0u));
+    cr_expect_gt(broken_promises(&promises), 0u);
 }
 
 /* Its flush is real, but begins before the writes that it answered have reached the disk. */
@@ -387,7 +386,7 @@ Test(blk_crash, a_write_that_is_answered_too_early_is_found)
     unsigned promises;
     recorder.b.ops = &hasty;
     traffic(1000);
-    cr_expect(gt(uint, broken_promises(&promises), 0u));
+    cr_expect_gt(broken_promises(&promises), 0u);
 }
 
 /* ---- a process that is killed ---- */
@@ -455,7 +454,7 @@ static unsigned take_answers(pid_t pid, int fd, uint64_t said[FILE_PLACES])
     struct answer a;
     unsigned answers = 0;
     while (read(fd, &a, sizeof(a)) == (ssize_t)sizeof(a)) {
-        cr_assert(lt(u64, a.place, FILE_PLACES));
+        cr_assert_lt(a.place, FILE_PLACES);
         said[a.place] = max_u64(said[a.place], a.number);
         if (++answers == 3000)
             kill(pid, SIGKILL);
@@ -468,10 +467,10 @@ static void check_image(const char *path, const uint64_t said[FILE_PLACES])
 {
     uint64_t sector[512 / sizeof(uint64_t)];
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    cr_assert(ge(int, fd, 0));
+    cr_assert_geq(fd, 0);
     for (unsigned at = 0; at < FILE_PLACES * PLACE_BYTES; at += sizeof(sector)) {
-        cr_assert(eq(int, (int)pread(fd, sector, sizeof(sector), at), 512));
-        cr_expect(ge(u64, sector[0], said[at / PLACE_BYTES]), "byte %u", at);
+        cr_assert_eq((int)pread(fd, sector, sizeof(sector), at), 512);
+        cr_expect_geq(sector[0], said[at / PLACE_BYTES], "byte %u", at);
     }
     close(fd);
 }
@@ -481,18 +480,18 @@ static void kill_a_writer(enum blk_file_cache cache)
     char path[] = "/var/tmp/minivet-crash-XXXXXX";
     uint64_t said[FILE_PLACES] = {0};
     int fds[2], status, fd = mkostemp(path, O_CLOEXEC);
-    cr_assert(ge(int, fd, 0));
-    cr_assert(zero(ftruncate(fd, FILE_PLACES * PLACE_BYTES)));
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(ftruncate(fd, FILE_PLACES * PLACE_BYTES), 0);
     close(fd);
-    cr_assert(zero(pipe2(fds, O_CLOEXEC)));
+    cr_assert_eq(pipe2(fds, O_CLOEXEC), 0);
     pid_t pid = fork();
     if (pid == 0)
         child(path, cache, fds[1]);
     close(fds[1]);
     unsigned answers = take_answers(pid, fds[0], said);
-    cr_assert(eq(int, waitpid(pid, &status, 0), pid));
-    cr_expect(ne(int, WIFSIGNALED(status), 0), "the writer failed by itself");
-    cr_expect(ge(uint, answers, 3000u));
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_expect_neq(WIFSIGNALED(status), 0, "the writer failed by itself");
+    cr_expect_geq(answers, 3000u);
     close(fds[0]);
     check_image(path, said);
     unlink(path);

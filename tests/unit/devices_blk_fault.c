@@ -2,7 +2,6 @@
 #include "devices/disk/filter/blk_fault.h"
 
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,7 +25,7 @@ static void setup(void)
     listen_to_log(LOG_DEBUG);
     now.now_ns = 1000 * MS;
     fake = fake_clock_port(&now);
-    cr_assert(zero(evloop_create(&loop, "test", &fake)));
+    cr_assert_eq(evloop_create(&loop, "test", &fake), 0);
 }
 
 static void destroy(void)
@@ -49,10 +48,10 @@ static void create(const char *words)
     struct blk_mem_config mem = {.loop = loop, .bytes = DISK_BYTES};
     struct blk_fault_config config = {.loop = loop, .clock = &fake};
     destroy();
-    cr_assert(zero(blk_mem_create(&base, &mem)));
+    cr_assert_eq(blk_mem_create(&base, &mem), 0);
     config.base = base;
-    cr_assert(zero(blk_fault_parse(&config.spec, "disk x", words)), "%s", logged_line);
-    cr_assert(zero(blk_fault_create(&disk, &config)));
+    cr_assert_eq(blk_fault_parse(&config.spec, "disk x", words), 0, "%s", logged_line);
+    cr_assert_eq(blk_fault_create(&disk, &config), 0);
 }
 
 static int run(enum blk_op op)
@@ -67,7 +66,7 @@ Test(blk_fault, every_nth)
 {
     create("eio:3");
     for (int i = 1; i <= 30; i++)
-        cr_expect(eq(int, run(i % 2 ? BLK_READ : BLK_FLUSH), i % 3 == 0 ? -EIO : 0));
+        cr_expect_eq(run(i % 2 ? BLK_READ : BLK_FLUSH), i % 3 == 0 ? -EIO : 0);
 }
 
 Test(blk_fault, chances_repeat_with_their_seed)
@@ -81,31 +80,31 @@ Test(blk_fault, chances_repeat_with_their_seed)
     cr_expect(failed > COUNT / 20 && failed < COUNT / 5, "%d of %d", failed, COUNT);
     create("eio:10%,seed:7");
     for (int i = 0; i < COUNT; i++)
-        cr_assert(eq(int, run(BLK_WRITE), first[i]));
+        cr_assert_eq(run(BLK_WRITE), first[i]);
     create("eio:10%,seed:8");
     for (int i = 0; i < COUNT; i++)
         same += run(BLK_WRITE) == first[i];
-    cr_expect(ne(int, same, COUNT));
+    cr_expect_neq(same, COUNT);
     create("eio:100%");
     for (int i = 0; i < 100; i++)
-        cr_expect(eq(int, run(BLK_READ), -EIO));
+        cr_expect_eq(run(BLK_READ), -EIO);
 }
 
 Test(blk_fault, a_host_is_full_for_writes)
 {
     create("enospc:100%");
-    cr_expect(eq(int, run(BLK_WRITE), -ENOSPC));
-    cr_expect(eq(int, run(BLK_ZERO), -ENOSPC));
-    cr_expect(zero(run(BLK_READ)));
-    cr_expect(zero(run(BLK_DISCARD)));
-    cr_expect(zero(run(BLK_FLUSH)));
+    cr_expect_eq(run(BLK_WRITE), -ENOSPC);
+    cr_expect_eq(run(BLK_ZERO), -ENOSPC);
+    cr_expect_eq(run(BLK_READ), 0);
+    cr_expect_eq(run(BLK_DISCARD), 0);
+    cr_expect_eq(run(BLK_FLUSH), 0);
 }
 
 Test(blk_fault, the_first_ones_come_to_no_harm)
 {
     create("eio:100%,at:5");
     for (int i = 1; i <= 10; i++)
-        cr_expect(eq(int, run(BLK_READ), i < 5 ? 0 : -EIO));
+        cr_expect_eq(run(BLK_READ), i < 5 ? 0 : -EIO);
 }
 
 /* ---- what happens to them ---- */
@@ -115,10 +114,10 @@ Test(blk_fault, what_fails_does_nothing)
     char data[512] = "new";
     create("eio:1");
     strcpy((char *)blk_mem_bytes(base), "old");
-    cr_expect(eq(int, blkio_run(loop, disk, BLK_WRITE, 0, data, sizeof(data)), -EIO));
-    cr_expect(eq(str, (char *)blk_mem_bytes(base), "old"));
-    cr_expect(eq(int, blkio_run(loop, disk, BLK_READ, 0, data, sizeof(data)), -EIO));
-    cr_expect(eq(str, data, "new"));
+    cr_expect_eq(blkio_run(loop, disk, BLK_WRITE, 0, data, sizeof(data)), -EIO);
+    cr_expect_str_eq((const char *)blk_mem_bytes(base), "old");
+    cr_expect_eq(blkio_run(loop, disk, BLK_READ, 0, data, sizeof(data)), -EIO);
+    cr_expect_str_eq(data, "new");
 }
 
 /* Vectors at odd lengths: what is moved is still whole sectors from the start. */
@@ -134,12 +133,12 @@ Test(blk_fault, a_cut_request_moves_a_part_and_fails)
     io.req.iov_count = 4;
     blkio_submit(disk, &io);
     evloop_drain(loop);
-    cr_expect(eq(int, io.result, -EIO));
+    cr_expect_eq(io.result, -EIO);
     const uint8_t *bytes = blk_mem_bytes(base) + 512;
-    cr_expect(zero(memcmp(bytes, data, 2048)));
-    cr_expect(zero(bytes[2048]));
-    cr_expect(eq(int, run(BLK_WRITE), -EIO)); /* a sector cannot be cut */
-    cr_expect(zero(run(BLK_FLUSH)));
+    cr_expect_eq(memcmp(bytes, data, 2048), 0);
+    cr_expect_eq(bytes[2048], 0);
+    cr_expect_eq(run(BLK_WRITE), -EIO); /* a sector cannot be cut */
+    cr_expect_eq(run(BLK_FLUSH), 0);
 }
 
 Test(blk_fault, a_request_is_cut_at_a_block)
@@ -148,9 +147,9 @@ Test(blk_fault, a_request_is_cut_at_a_block)
     create("short:1");
     disk->info.logical_bytes = 4096;
     memset(data, 'x', sizeof(data));
-    cr_expect(eq(int, blkio_run(loop, disk, BLK_WRITE, 0, data, sizeof(data)), -EIO));
-    cr_expect(eq(int, blk_mem_bytes(base)[4095], 'x'));
-    cr_expect(zero(blk_mem_bytes(base)[4096]));
+    cr_expect_eq(blkio_run(loop, disk, BLK_WRITE, 0, data, sizeof(data)), -EIO);
+    cr_expect_eq(blk_mem_bytes(base)[4095], 'x');
+    cr_expect_eq(blk_mem_bytes(base)[4096], 0);
 }
 
 Test(blk_fault, more_vectors_than_a_cut_takes_are_cut_at_a_sector)
@@ -168,9 +167,9 @@ Test(blk_fault, more_vectors_than_a_cut_takes_are_cut_at_a_sector)
     io.req.iov_count = 77;
     blkio_submit(disk, &io);
     evloop_drain(loop);
-    cr_expect(eq(int, io.result, -EIO));
-    cr_expect(eq(chr, (char)blk_mem_bytes(base)[1535], 'x')); /* 16 * 100, rounded down */
-    cr_expect(zero(blk_mem_bytes(base)[1536]));
+    cr_expect_eq(io.result, -EIO);
+    cr_expect_eq((char)blk_mem_bytes(base)[1535], 'x'); /* 16 * 100, rounded down */
+    cr_expect_eq(blk_mem_bytes(base)[1536], 0);
 }
 
 Test(blk_fault, latency_is_each_requests_own)
@@ -183,14 +182,14 @@ Test(blk_fault, latency_is_each_requests_own)
     now.now_ns += 2 * MS;
     blkio_submit(disk, &b);
     evloop_drain(loop);
-    cr_expect(zero(a.done));
+    cr_expect_eq(a.done, 0);
     now.now_ns += 3 * MS;
     evloop_drain(loop);
-    cr_expect(eq(uint, a.done, 1));
-    cr_expect(zero(b.done));
+    cr_expect_eq(a.done, 1);
+    cr_expect_eq(b.done, 0);
     now.now_ns += 2 * MS;
     evloop_drain(loop);
-    cr_expect(eq(uint, b.done, 1));
+    cr_expect_eq(b.done, 1);
 }
 
 Test(blk_fault, a_drain_does_not_wait_for_the_latency)
@@ -200,10 +199,10 @@ Test(blk_fault, a_drain_does_not_wait_for_the_latency)
     blkio_init(&a, BLK_FLUSH, 0, NULL, 0);
     blkio_submit(disk, &a);
     disk->ops->drain(disk);
-    cr_expect(eq(int, a.result, -ECANCELED));
+    cr_expect_eq(a.result, -ECANCELED);
     now.now_ns += 60000 * MS;
     evloop_drain(loop);
-    cr_expect(eq(uint, a.done, 1));
+    cr_expect_eq(a.done, 1);
 }
 
 static struct blkio second;
@@ -211,7 +210,7 @@ static struct blkio second;
 static void submit_second(struct blk_req *req, int result)
 {
     (void)req;
-    cr_expect(eq(int, result, -EIO));
+    cr_expect_eq(result, -EIO);
     blkio_init(&second, BLK_FLUSH, 0, NULL, 0);
     blkio_submit(disk, &second);
 }
@@ -221,14 +220,14 @@ Test(blk_fault, what_a_done_submits_in_a_drain_is_not_left_behind)
 {
     struct blkio io;
     create("eio:2");
-    cr_expect(zero(run(BLK_FLUSH)));
+    cr_expect_eq(run(BLK_FLUSH), 0);
     blkio_init(&io, BLK_FLUSH, 0, NULL, 0);
     io.req.done = submit_second;
     blkio_submit(disk, &io);
     disk->ops->drain(disk);
-    cr_expect(eq(uint, second.done, 1));
-    cr_expect(eq(int, second.result, -ECANCELED));
-    cr_expect(zero(run(BLK_FLUSH)));
+    cr_expect_eq(second.done, 1);
+    cr_expect_eq(second.result, -ECANCELED);
+    cr_expect_eq(run(BLK_FLUSH), 0);
 }
 
 /* ---- words ---- */
@@ -236,19 +235,20 @@ Test(blk_fault, what_a_done_submits_in_a_drain_is_not_left_behind)
 Test(blk_fault, words_are_read)
 {
     struct blk_fault_spec s;
-    cr_assert(zero(blk_fault_parse(
-        &s, "disk x",
-        "eio:0.5%,enospc:100%,short:12,lat:250us,at:1000,seed:18446744073709551615")));
-    cr_expect(eq(u32, s.eio.chance_ppm, 5000));
-    cr_expect(eq(u32, s.enospc.chance_ppm, 1000000));
-    cr_expect(eq(u32, s.cut.every, 12));
-    cr_expect(zero(s.cut.chance_ppm));
-    cr_expect(eq(u64, s.latency_ns, 250000));
-    cr_expect(eq(u64, s.at, 1000));
-    cr_expect(eq(u64, s.seed, UINT64_MAX));
-    cr_assert(zero(blk_fault_parse(&s, "disk x", "eio:0.0001%,lat:60s")));
-    cr_expect(eq(u32, s.eio.chance_ppm, 1));
-    cr_expect(zero(s.enospc.chance_ppm));
+    cr_assert_eq(blk_fault_parse(
+                     &s, "disk x",
+                     "eio:0.5%,enospc:100%,short:12,lat:250us,at:1000,seed:18446744073709551615"),
+                 0);
+    cr_expect_eq(s.eio.chance_ppm, 5000);
+    cr_expect_eq(s.enospc.chance_ppm, 1000000);
+    cr_expect_eq(s.cut.every, 12);
+    cr_expect_eq(s.cut.chance_ppm, 0);
+    cr_expect_eq(s.latency_ns, 250000);
+    cr_expect_eq(s.at, 1000);
+    cr_expect_eq(s.seed, UINT64_MAX);
+    cr_assert_eq(blk_fault_parse(&s, "disk x", "eio:0.0001%,lat:60s"), 0);
+    cr_expect_eq(s.eio.chance_ppm, 1);
+    cr_expect_eq(s.enospc.chance_ppm, 0);
 }
 
 Test(blk_fault, wrong_words_are_named)
@@ -281,10 +281,9 @@ Test(blk_fault, wrong_words_are_named)
     for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         struct blk_fault_spec s;
         logged_line[0] = '\0';
-        cr_expect(eq(int, blk_fault_parse(&s, "disk x", wrong[i].words), -EINVAL), "%s",
-                  wrong[i].words);
-        cr_expect(ne(ptr, strstr(logged_line, wrong[i].said), NULL), "%s: %s", wrong[i].words,
-                  logged_line);
-        cr_expect(ne(ptr, strstr(logged_line, "disk x"), NULL));
+        cr_expect_eq(blk_fault_parse(&s, "disk x", wrong[i].words), -EINVAL, "%s", wrong[i].words);
+        cr_expect_not_null(strstr(logged_line, wrong[i].said), "%s: %s", wrong[i].words,
+                           logged_line);
+        cr_expect_not_null(strstr(logged_line, "disk x"));
     }
 }

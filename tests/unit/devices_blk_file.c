@@ -2,7 +2,6 @@
 #include "devices/disk/blk_file.h"
 
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -33,9 +32,9 @@ static void setup(void)
 {
     const char *where = getenv("MINIVET_TEST_IMAGES");
     listen_to_log(LOG_DEBUG);
-    cr_assert(zero(evloop_create(&loop, "test", &clock_host)));
+    cr_assert_eq(evloop_create(&loop, "test", &clock_host), 0);
     snprintf(dir, sizeof(dir), "%s/minivet-blk-XXXXXX", where != NULL ? where : "/var/tmp");
-    cr_assert(ne(ptr, mkdtemp(dir), NULL), "%s", dir);
+    cr_assert_not_null(mkdtemp(dir), "%s", dir);
     snprintf(path, sizeof(path), "%s/disk.img", dir);
 }
 
@@ -51,8 +50,8 @@ TestSuite(blk_file, .init = setup, .fini = teardown);
 static void make_file(off_t bytes)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    cr_assert(ge(int, fd, 0));
-    cr_assert(zero(ftruncate(fd, bytes)));
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(ftruncate(fd, bytes), 0);
     close(fd);
 }
 
@@ -68,7 +67,7 @@ static struct blk_backend *open_disk(off_t bytes)
 {
     struct blk_backend *disk;
     make_file(bytes);
-    cr_assert(zero(try_open(&disk, false)));
+    cr_assert_eq(try_open(&disk, false), 0);
     return disk;
 }
 
@@ -95,9 +94,9 @@ static int run(struct blk_backend *disk, enum blk_op op, uint64_t offset, void *
     struct blk_req req = request(op, offset, &iov, op == BLK_FLUSH ? 0 : 1);
     int before = done_count;
     disk->ops->submit(disk, &req);
-    cr_assert(eq(int, done_count, before)); /* never inside submit() */
+    cr_assert_eq(done_count, before); /* never inside submit() */
     evloop_drain(loop);
-    cr_assert(eq(int, done_count, before + 1));
+    cr_assert_eq(done_count, before + 1);
     return last_result;
 }
 
@@ -107,17 +106,17 @@ Test(blk_file, what_is_written_is_in_the_file)
 {
     struct blk_backend *disk = open_disk(DISK_BYTES);
     char text[512] = "Hello", back[512] = {0}, file[512] = {0};
-    cr_expect(eq(u64, disk->info.capacity_bytes, DISK_BYTES));
-    cr_expect(not(disk->info.read_only));
-    cr_expect(zero(run(disk, BLK_WRITE, 512, text, sizeof(text))));
-    cr_expect(zero(run(disk, BLK_READ, 512, back, sizeof(back))));
-    cr_expect(zero(run(disk, BLK_FLUSH, 0, NULL, 0)));
-    cr_expect(eq(str, back, "Hello"));
+    cr_expect_eq(disk->info.capacity_bytes, DISK_BYTES);
+    cr_expect_not(disk->info.read_only);
+    cr_expect_eq(run(disk, BLK_WRITE, 512, text, sizeof(text)), 0);
+    cr_expect_eq(run(disk, BLK_READ, 512, back, sizeof(back)), 0);
+    cr_expect_eq(run(disk, BLK_FLUSH, 0, NULL, 0), 0);
+    cr_expect_str_eq(back, "Hello");
     disk->ops->destroy(disk);
 
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    cr_assert(eq(int, (int)pread(fd, file, sizeof(file), 512), sizeof(file)));
-    cr_expect(eq(str, file, "Hello"));
+    cr_assert_eq((int)pread(fd, file, sizeof(file), 512), sizeof(file));
+    cr_expect_str_eq(file, "Hello");
     close(fd);
 }
 
@@ -140,14 +139,14 @@ Test(blk_file, any_cut_of_the_vectors_works)
     struct blk_req req = request(BLK_WRITE, 1024, iov, VECTORS);
     disk->ops->submit(disk, &req);
     evloop_drain(loop);
-    cr_expect(zero(last_result));
+    cr_expect_eq(last_result, 0);
     for (unsigned i = 0; i < VECTORS; i++)
         iov[i].iov_base = back + ((uint8_t *)iov[i].iov_base - data);
     req = request(BLK_READ, 1024, iov, VECTORS);
     disk->ops->submit(disk, &req);
     evloop_drain(loop);
-    cr_expect(zero(last_result));
-    cr_expect(zero(memcmp(data, back, at)));
+    cr_expect_eq(last_result, 0);
+    cr_expect_eq(memcmp(data, back, at), 0);
     disk->ops->destroy(disk);
 }
 
@@ -165,23 +164,23 @@ Test(blk_file, many_requests_complete_once_each)
         disk->ops->submit(disk, &reqs[i]);
     }
     evloop_drain(loop);
-    cr_expect(eq(int, done_count, COUNT));
+    cr_expect_eq(done_count, COUNT);
     for (unsigned i = 0; i < COUNT; i++) {
         numbers[i] = 0;
         reqs[i] = request(BLK_READ, i * 512, &iovs[i], 1);
         disk->ops->submit(disk, &reqs[i]);
     }
     evloop_drain(loop);
-    cr_expect(eq(int, done_count, 2 * COUNT));
+    cr_expect_eq(done_count, 2 * COUNT);
     for (unsigned i = 0; i < COUNT; i++)
-        cr_expect(eq(u64, numbers[i], i + 1));
+        cr_expect_eq(numbers[i], i + 1);
     for (unsigned i = 0; i < COUNT; i++) {
         reqs[i] = request(BLK_FLUSH, 0, NULL, 0);
         disk->ops->submit(disk, &reqs[i]);
     }
-    cr_expect(zero(failed_count));
+    cr_expect_eq(failed_count, 0);
     disk->ops->destroy(disk);
-    cr_expect(eq(int, done_count, 3 * COUNT), "without the loop's help");
+    cr_expect_eq(done_count, 3 * COUNT, "without the loop's help");
 }
 
 static struct blk_backend *again_disk;
@@ -203,11 +202,11 @@ Test(blk_file, done_may_submit_even_while_draining)
     req.done = submit_again;
     again_disk->ops->submit(again_disk, &req);
     evloop_drain(loop);
-    cr_expect(eq(int, again, 100));
+    cr_expect_eq(again, 100);
     again = 50;
     again_disk->ops->submit(again_disk, &req);
     again_disk->ops->drain(again_disk);
-    cr_expect(eq(int, again, 100));
+    cr_expect_eq(again, 100);
     again_disk->ops->destroy(again_disk);
 }
 
@@ -217,14 +216,14 @@ Test(blk_file, a_file_that_became_shorter_is_eio)
 {
     struct blk_backend *disk = open_disk(DISK_BYTES);
     static char data[4096];
-    cr_assert(zero(truncate(path, 2048)));
-    cr_expect(eq(int, run(disk, BLK_READ, 4096, data, sizeof(data)), -EIO));
-    cr_expect(ne(ptr, strstr(logged_line, "read at byte 4096"), NULL), "%s", logged_line);
+    cr_assert_eq(truncate(path, 2048), 0);
+    cr_expect_eq(run(disk, BLK_READ, 4096, data, sizeof(data)), -EIO);
+    cr_expect_not_null(strstr(logged_line, "read at byte 4096"), "%s", logged_line);
     logged_line[0] = '\0';
-    cr_expect(eq(int, run(disk, BLK_READ, 0, data, sizeof(data)), -EIO)); /* half of it is there */
-    cr_expect(zero(run(disk, BLK_READ, 0, data, 2048)));
-    cr_expect(zero(run(disk, BLK_WRITE, 4096, data, sizeof(data))));
-    cr_expect(eq(str, logged_line, "")); /* once is enough */
+    cr_expect_eq(run(disk, BLK_READ, 0, data, sizeof(data)), -EIO); /* half of it is there */
+    cr_expect_eq(run(disk, BLK_READ, 0, data, 2048), 0);
+    cr_expect_eq(run(disk, BLK_WRITE, 4096, data, sizeof(data)), 0);
+    cr_expect_str_eq(logged_line, ""); /* once is enough */
     disk->ops->destroy(disk);
 }
 
@@ -232,13 +231,13 @@ Test(blk_file, ranges_and_rights_are_checked)
 {
     struct blk_backend *disk = open_disk(DISK_BYTES);
     char data[512] = {0};
-    cr_expect(eq(int, run(disk, BLK_WRITE, DISK_BYTES, data, 512), -EIO));
-    cr_expect(eq(int, run(disk, BLK_READ, UINT64_MAX - 511, data, 512), -EIO));
+    cr_expect_eq(run(disk, BLK_WRITE, DISK_BYTES, data, 512), -EIO);
+    cr_expect_eq(run(disk, BLK_READ, UINT64_MAX - 511, data, 512), -EIO);
     disk->ops->destroy(disk);
-    cr_assert(zero(try_open(&disk, true)));
+    cr_assert_eq(try_open(&disk, true), 0);
     cr_expect(disk->info.read_only);
-    cr_expect(eq(int, run(disk, BLK_WRITE, 0, data, 512), -EROFS));
-    cr_expect(zero(run(disk, BLK_READ, 0, data, 512)));
+    cr_expect_eq(run(disk, BLK_WRITE, 0, data, 512), -EROFS);
+    cr_expect_eq(run(disk, BLK_READ, 0, data, 512), 0);
     disk->ops->destroy(disk);
 }
 
@@ -252,10 +251,10 @@ Test(blk_file, a_full_host_is_enospc)
         cr_skip_test("no tmpfs");
     struct blk_backend *disk = open_disk(DISK_BYTES);
     memset(data, 1, sizeof(data));
-    cr_expect(zero(run(disk, BLK_WRITE, 0, data, 4096)));
+    cr_expect_eq(run(disk, BLK_WRITE, 0, data, 4096), 0);
     run(disk, BLK_WRITE, 128 * KIB, data, sizeof(data));
-    cr_expect(eq(int, run(disk, BLK_WRITE, 256 * KIB, data, sizeof(data)), -ENOSPC));
-    cr_expect(zero(run(disk, BLK_READ, 0, data, 4096)));
+    cr_expect_eq(run(disk, BLK_WRITE, 256 * KIB, data, sizeof(data)), -ENOSPC);
+    cr_expect_eq(run(disk, BLK_READ, 0, data, 4096), 0);
     disk->ops->destroy(disk);
     umount(dir);
 }
@@ -267,10 +266,10 @@ Test(blk_file, a_short_write_is_continued_to_its_error)
     struct rlimit limit = {.rlim_cur = 4096, .rlim_max = RLIM_INFINITY};
     struct blk_backend *disk = open_disk(DISK_BYTES);
     signal(SIGXFSZ, SIG_IGN);
-    cr_assert(zero(setrlimit(RLIMIT_FSIZE, &limit)));
-    cr_expect(eq(int, run(disk, BLK_WRITE, 0, data, sizeof(data)), -EFBIG));
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    cr_expect_eq(run(disk, BLK_WRITE, 0, data, sizeof(data)), -EFBIG);
     limit.rlim_cur = RLIM_INFINITY;
-    cr_assert(zero(setrlimit(RLIMIT_FSIZE, &limit)));
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
     disk->ops->destroy(disk);
 }
 
@@ -279,9 +278,9 @@ Test(blk_file, a_short_write_is_continued_to_its_error)
 static void expect_refused(bool read_only, int err, const char *words)
 {
     struct blk_backend *disk;
-    cr_expect(eq(int, try_open(&disk, read_only), err));
-    cr_expect(ne(ptr, strstr(logged_line, path), NULL), "the file is not named: %s", logged_line);
-    cr_expect(ne(ptr, strstr(logged_line, words), NULL), "%s", logged_line);
+    cr_expect_eq(try_open(&disk, read_only), err);
+    cr_expect_not_null(strstr(logged_line, path), "the file is not named: %s", logged_line);
+    cr_expect_not_null(strstr(logged_line, words), "%s", logged_line);
 }
 
 Test(blk_file, an_image_is_opened_for_writing_once)
@@ -290,24 +289,24 @@ Test(blk_file, an_image_is_opened_for_writing_once)
     expect_refused(false, -EBUSY, "in use");
     expect_refused(true, -EBUSY, "in use");
     first->ops->destroy(first);
-    cr_assert(zero(try_open(&first, true)));
-    cr_assert(zero(try_open(&second, true)));
+    cr_assert_eq(try_open(&first, true), 0);
+    cr_assert_eq(try_open(&second, true), 0);
     expect_refused(false, -EBUSY, ",ro");
     second->ops->destroy(second);
     first->ops->destroy(first);
-    cr_assert(zero(try_open(&first, false)));
+    cr_assert_eq(try_open(&first, false), 0);
     first->ops->destroy(first);
 }
 
 Test(blk_file, what_is_no_disk_is_refused)
 {
     expect_refused(false, -ENOENT, "No such file");
-    cr_assert(zero(mkdir(path, 0700)));
+    cr_assert_eq(mkdir(path, 0700), 0);
     expect_refused(true, -EISDIR, "directory");
-    cr_assert(zero(rmdir(path)));
-    cr_assert(zero(mkfifo(path, 0600)));
+    cr_assert_eq(rmdir(path), 0);
+    cr_assert_eq(mkfifo(path, 0600), 0);
     expect_refused(true, -EINVAL, "neither");
-    cr_assert(zero(unlink(path)));
+    cr_assert_eq(unlink(path), 0);
     snprintf(path, sizeof(path), "/dev/full");
     expect_refused(false, -EINVAL, "neither");
     path[0] = '\0';
@@ -317,15 +316,15 @@ Test(blk_file, unreadable_and_unwritable_files_are_refused)
 {
     make_file(DISK_BYTES);
     if (geteuid() == 0) {
-        cr_assert(zero(chmod(dir, 0755)));
-        cr_assert(zero(seteuid(65534)));
+        cr_assert_eq(chmod(dir, 0755), 0);
+        cr_assert_eq(seteuid(65534), 0);
     } else {
-        cr_assert(zero(chmod(path, 0)));
+        cr_assert_eq(chmod(path, 0), 0);
     }
     expect_refused(true, -EACCES, "Permission denied");
     expect_refused(false, -EACCES, ",ro");
     if (getuid() == 0)
-        cr_assert(zero(seteuid(0)));
+        cr_assert_eq(seteuid(0), 0);
 }
 
 Test(blk_file, sizes)
@@ -336,9 +335,9 @@ Test(blk_file, sizes)
     make_file(511);
     expect_refused(false, -EINVAL, "smaller than a sector");
     make_file(1025);
-    cr_assert(zero(try_open(&disk, false)));
-    cr_expect(eq(u64, disk->info.capacity_bytes, 1024));
-    cr_expect(ne(ptr, strstr(logged_line, "no whole sector"), NULL));
+    cr_assert_eq(try_open(&disk, false), 0);
+    cr_expect_eq(disk->info.capacity_bytes, 1024);
+    cr_expect_not_null(strstr(logged_line, "no whole sector"));
     disk->ops->destroy(disk);
 }
 
@@ -347,15 +346,15 @@ Test(blk_file, sizes_are_whole_blocks)
     struct blk_file_config config = {.loop = loop, .path = path, .sector_bytes = 4096};
     struct blk_backend *disk;
     make_file(2048);
-    cr_expect(eq(int, blk_file_create(&disk, &config), -EINVAL));
+    cr_expect_eq(blk_file_create(&disk, &config), -EINVAL);
     make_file(3 * 4096 + 512);
-    cr_assert(zero(blk_file_create(&disk, &config)), "%s", logged_line);
-    cr_expect(eq(u32, disk->info.logical_bytes, 4096));
-    cr_expect(eq(u64, disk->info.capacity_bytes, 3 * 4096));
-    cr_expect(eq(int, blk_file_resize(disk, 4 * 4096 + 512), -EINVAL));
+    cr_assert_eq(blk_file_create(&disk, &config), 0, "%s", logged_line);
+    cr_expect_eq(disk->info.logical_bytes, 4096);
+    cr_expect_eq(disk->info.capacity_bytes, 3 * 4096);
+    cr_expect_eq(blk_file_resize(disk, 4 * 4096 + 512), -EINVAL);
     make_file(6 * 4096 + 1024);
-    cr_expect(zero(blk_file_remeasure(disk)));
-    cr_expect(eq(u64, disk->info.capacity_bytes, 6 * 4096));
+    cr_expect_eq(blk_file_remeasure(disk), 0);
+    cr_expect_eq(disk->info.capacity_bytes, 6 * 4096);
     disk->ops->destroy(disk);
 }
 
@@ -364,10 +363,10 @@ Test(blk_file, a_qcow2_image_is_pointed_out)
     struct blk_backend *disk;
     make_file(DISK_BYTES);
     int fd = open(path, O_WRONLY | O_CLOEXEC);
-    cr_assert(eq(int, (int)write(fd, "QFI\xfb", 4), 4));
+    cr_assert_eq((int)write(fd, "QFI\xfb", 4), 4);
     close(fd);
-    cr_assert(zero(try_open(&disk, false)));
-    cr_expect(ne(ptr, strstr(logged_line, "qcow2"), NULL));
+    cr_assert_eq(try_open(&disk, false), 0);
+    cr_expect_not_null(strstr(logged_line, "qcow2"));
     disk->ops->destroy(disk);
 }
 
@@ -394,17 +393,17 @@ Test(blk_file, a_busy_loop_may_stop_at_any_time)
     again_disk = open_disk(DISK_BYTES);
     for (int round = 0; round < 20; round++) {
         done_count = 0;
-        cr_assert(zero(evloop_start_thread(loop)));
+        cr_assert_eq(evloop_start_thread(loop), 0);
         for (unsigned i = 0; i < COUNT; i++) {
             iovs[i] = (struct iovec){data, sizeof(data)};
             reqs[i] = request(BLK_WRITE, i * 512, &iovs[i], 1);
             evloop_call(loop, submit_call, &reqs[i]);
         }
         if (round % 2 == 0)
-            cr_expect(eq(int, evloop_call(loop, drain_call, again_disk), COUNT));
+            cr_expect_eq(evloop_call(loop, drain_call, again_disk), COUNT);
         evloop_stop_thread(loop);
         again_disk->ops->drain(again_disk); /* helpers may still be at it */
-        cr_expect(eq(int, done_count, COUNT));
+        cr_expect_eq(done_count, COUNT);
     }
     again_disk->ops->destroy(again_disk);
 }
@@ -423,20 +422,20 @@ Test(blk_file, drain_does_not_wait_for_all_that_was_asked_for)
         mmap(NULL, VECTOR_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     for (unsigned i = 0; i < VECTORS; i++)
         iov[i] = (struct iovec){data, VECTOR_BYTES};
-    cr_assert(zero(evloop_start_thread(loop)));
+    cr_assert_eq(evloop_start_thread(loop), 0);
     for (unsigned i = 0; i < COUNT; i++) {
         reqs[i] = request(BLK_READ, 0, iov, VECTORS);
         evloop_call(loop, submit_call, &reqs[i]);
     }
     disk->ops->drain(disk);
-    cr_expect(eq(int, done_count, COUNT));
-    cr_expect(gt(int, failed_count, COUNT / 2), "not 256 GiB");
+    cr_expect_eq(done_count, COUNT);
+    cr_expect_gt(failed_count, COUNT / 2, "not 256 GiB");
     evloop_stop_thread(loop);
     struct iovec sector = {data, 512};
     reqs[0] = request(BLK_READ, 0, &sector, 1);
     disk->ops->submit(disk, &reqs[0]);
     evloop_drain(loop);
-    cr_expect(zero(last_result), "afterwards it works as before");
+    cr_expect_eq(last_result, 0, "afterwards it works as before");
     disk->ops->destroy(disk);
     munmap(data, VECTOR_BYTES);
 }
@@ -464,14 +463,14 @@ Test(blk_file, drain_leaves_a_flush_behind)
     slow_engine.io = keep_first_flush;
     loop->engine = &slow_engine;
     disk->ops->submit(disk, &flush);
-    cr_assert(ne(ptr, slow_flush, NULL));
+    cr_assert_not_null(slow_flush);
     disk->ops->drain(disk);
-    cr_expect(eq(int, done_count, 1));
-    cr_expect(eq(int, last_result, -ECANCELED));
-    cr_expect(zero(run(disk, BLK_FLUSH, 0, NULL, 0)), "the next one goes its way");
+    cr_expect_eq(done_count, 1);
+    cr_expect_eq(last_result, -ECANCELED);
+    cr_expect_eq(run(disk, BLK_FLUSH, 0, NULL, 0), 0, "the next one goes its way");
     real_engine->io(loop, slow_flush);
     evloop_drain(loop);
-    cr_expect(eq(int, done_count, 2), "it came home, for no request");
+    cr_expect_eq(done_count, 2, "it came home, for no request");
     loop->engine = real_engine;
     disk->ops->destroy(disk);
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* How the file backend does what it does: past the page cache, on block devices, in odd places. */
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/loop.h>
@@ -43,11 +42,11 @@ static void setup(void)
 {
     log_set_sink(remember, NULL);
     log_set_level(LOG_INFO);
-    cr_assert(zero(evloop_create(&loop, "test", &clock_host)));
-    cr_assert(ne(ptr, mkdtemp(dir), NULL));
+    cr_assert_eq(evloop_create(&loop, "test", &clock_host), 0);
+    cr_assert_not_null(mkdtemp(dir));
     snprintf(path, sizeof(path), "%s/disk.img", dir);
     data = mmap(NULL, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    cr_assert(ne(ptr, data, MAP_FAILED));
+    cr_assert_neq(data, MAP_FAILED);
     for (size_t i = 0; i < MIB; i++)
         data[i] = (uint8_t)(i / 512 * 7 + 1);
 }
@@ -73,8 +72,8 @@ TestSuite(blk_file_io, .init = setup, .fini = teardown);
 static void make_file(off_t bytes)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    cr_assert(ge(int, fd, 0));
-    cr_assert(zero(ftruncate(fd, bytes)));
+    cr_assert_geq(fd, 0);
+    cr_assert_eq(ftruncate(fd, bytes), 0);
     close(fd);
 }
 
@@ -83,7 +82,7 @@ static void open_disk(enum blk_file_cache cache)
     struct blk_file_config config = {.loop = loop, .path = path, .cache = cache};
     destroy();
     logged[0] = '\0';
-    cr_assert(zero(blk_file_create(&disk, &config)), "%s", logged);
+    cr_assert_eq(blk_file_create(&disk, &config), 0, "%s", logged);
 }
 
 static struct blk_file *inside(void)
@@ -113,8 +112,8 @@ static unsigned cached_pages(void)
     unsigned count = 0;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     void *map = mmap(NULL, DISK_BYTES, PROT_READ, MAP_SHARED, fd, 0);
-    cr_assert(ne(ptr, map, MAP_FAILED));
-    cr_assert(zero(mincore(map, DISK_BYTES, resident)));
+    cr_assert_neq(map, MAP_FAILED);
+    cr_assert_eq(mincore(map, DISK_BYTES, resident), 0);
     for (unsigned i = 0; i < PAGES; i++)
         count += resident[i] & 1;
     munmap(map, DISK_BYTES);
@@ -125,10 +124,10 @@ static unsigned cached_pages(void)
 static void write_and_read_back(uint8_t *at, uint64_t offset, uint64_t bytes)
 {
     static uint8_t back[MIB] __attribute__((aligned(PAGE)));
-    cr_expect(zero(run(BLK_WRITE, offset, at, bytes)));
+    cr_expect_eq(run(BLK_WRITE, offset, at, bytes), 0);
     memset(back, 0, bytes);
-    cr_expect(zero(run(BLK_READ, offset, back + ((uintptr_t)at % PAGE), bytes)));
-    cr_expect(zero(memcmp(back + ((uintptr_t)at % PAGE), at, bytes)));
+    cr_expect_eq(run(BLK_READ, offset, back + ((uintptr_t)at % PAGE), bytes), 0);
+    cr_expect_eq(memcmp(back + ((uintptr_t)at % PAGE), at, bytes), 0);
 }
 
 /* ---- past the page cache ---- */
@@ -139,10 +138,10 @@ Test(blk_file_io, without_a_cache_nothing_is_in_it)
     open_direct_or_skip();
     unsigned before = cached_pages();
     write_and_read_back(data, 2 * MIB, 512 * KIB);
-    cr_expect(eq(uint, cached_pages(), before));
+    cr_expect_eq(cached_pages(), before);
     open_disk(BLK_FILE_CACHE_WRITEBACK);
     write_and_read_back(data, 3 * MIB, 512 * KIB);
-    cr_expect(ge(uint, cached_pages(), before + 128));
+    cr_expect_geq(cached_pages(), before + 128);
 }
 
 /* Through buffers: more than there are, and more than one holds. */
@@ -155,18 +154,18 @@ Test(blk_file_io, vectors_at_odd_places_are_copied)
     open_direct_or_skip();
     unsigned before = cached_pages();
     write_and_read_back(data + 1, 2 * MIB, 300 * KIB);
-    cr_expect(eq(uint, cached_pages(), before));
-    cr_expect(zero(inside()->buffers_used));
+    cr_expect_eq(cached_pages(), before);
+    cr_expect_eq(inside()->buffers_used, 0);
     for (unsigned i = 0; i < COUNT; i++) {
         blkio_init(&ios[i], BLK_WRITE, i * PAGE, data + i * PAGE + 1, PAGE);
         blkio_submit(disk, &ios[i]);
     }
     evloop_drain(loop);
     for (unsigned i = 0; i < COUNT; i++)
-        cr_expect(zero(ios[i].result));
-    cr_expect(zero(run(BLK_READ, 0, back, COUNT * PAGE)));
-    cr_expect(zero(memcmp(back, data + 1, COUNT * PAGE)));
-    cr_expect(zero(inside()->buffers_used));
+        cr_expect_eq(ios[i].result, 0);
+    cr_expect_eq(run(BLK_READ, 0, back, COUNT * PAGE), 0);
+    cr_expect_eq(memcmp(back, data + 1, COUNT * PAGE), 0);
+    cr_expect_eq(inside()->buffers_used, 0);
 }
 
 /* Bytes at any place, in turns with direct I/O to the same pages. */
@@ -181,9 +180,9 @@ Test(blk_file_io, ranges_at_odd_places_stay_coherent)
         uint64_t at = (uint64_t)rand() % 15 * PAGE + (whole ? 0 : (uint64_t)rand() % PAGE);
         uint64_t bytes = whole ? PAGE : 1 + (uint64_t)rand() % PAGE;
         memset(model + at, rand(), bytes);
-        cr_assert(zero(run(BLK_WRITE, at, model + at, bytes)));
-        cr_assert(zero(run(BLK_READ, 0, back, sizeof(back))));
-        cr_assert(zero(memcmp(model, back, sizeof(back))), "after %d writes", i);
+        cr_assert_eq(run(BLK_WRITE, at, model + at, bytes), 0);
+        cr_assert_eq(run(BLK_READ, 0, back, sizeof(back)), 0);
+        cr_assert_eq(memcmp(model, back, sizeof(back)), 0, "after %d writes", i);
     }
 }
 
@@ -193,20 +192,20 @@ Test(blk_file_io, direct_io_is_for_blocks_that_it_can_take)
     make_file(DISK_BYTES);
     open_direct_or_skip();
     blk_file_choose_way(inside());
-    cr_expect(ge(int, inside()->direct_fd, 0), "it takes sectors here");
+    cr_expect_geq(inside()->direct_fd, 0, "it takes sectors here");
     inside()->direct_bytes = PAGE;
     inside()->b.info.logical_bytes = PAGE;
     blk_file_choose_way(inside());
-    cr_expect(ge(int, inside()->direct_fd, 0));
-    cr_expect(eq(str, logged, ""));
+    cr_expect_geq(inside()->direct_fd, 0);
+    cr_expect_str_eq(logged, "");
     inside()->b.info.logical_bytes = 0;
     blk_file_choose_way(inside());
-    cr_expect(eq(int, inside()->direct_fd, -1));
-    cr_expect(ne(ptr, strstr(logged, "sector=4096"), NULL), "%s", logged);
+    cr_expect_eq(inside()->direct_fd, -1);
+    cr_expect_not_null(strstr(logged, "sector=4096"), "%s", logged);
     unsigned before = cached_pages();
     write_and_read_back(data, MIB, 8192);
     write_and_read_back(data + 512, 3 * MIB + 512, 512);
-    cr_expect(eq(uint, cached_pages(), before + 3));
+    cr_expect_eq(cached_pages(), before + 3);
 }
 
 /* As a host that says less than it asks for: its file system, not the one that was looked at. */
@@ -228,18 +227,18 @@ Test(blk_file_io, a_simple_file_system_is_enough)
         cr_skip_test("no file system of its own");
     make_file(DISK_BYTES);
     open_disk(BLK_FILE_CACHE_NONE);
-    cr_expect(ne(ptr, strstr(logged, "page cache"), NULL), "%s", logged);
-    cr_expect(not(disk->info.can_discard));
-    cr_expect(eq(int, run(BLK_DISCARD, 0, NULL, PAGE), -EOPNOTSUPP));
+    cr_expect_not_null(strstr(logged, "page cache"), "%s", logged);
+    cr_expect_not(disk->info.can_discard);
+    cr_expect_eq(run(BLK_DISCARD, 0, NULL, PAGE), -EOPNOTSUPP);
     cr_expect(disk->info.can_zero);
     write_and_read_back(data, 0, MIB);
-    cr_expect(zero(run(BLK_ZERO, 512, NULL, MIB - 1024)));
-    cr_expect(zero(run(BLK_READ, 0, back, 1024)));
-    cr_expect(zero(memcmp(back, data, 512)));
-    cr_expect(zero(back[512]));
-    cr_expect(zero(run(BLK_READ, MIB - 1024, back, 1024)));
-    cr_expect(zero(back[511]));
-    cr_expect(zero(memcmp(back + 512, data + MIB - 512, 512)));
+    cr_expect_eq(run(BLK_ZERO, 512, NULL, MIB - 1024), 0);
+    cr_expect_eq(run(BLK_READ, 0, back, 1024), 0);
+    cr_expect_eq(memcmp(back, data, 512), 0);
+    cr_expect_eq(back[512], 0);
+    cr_expect_eq(run(BLK_READ, MIB - 1024, back, 1024), 0);
+    cr_expect_eq(back[511], 0);
+    cr_expect_eq(memcmp(back + 512, data + MIB - 512, 512), 0);
     destroy();
     unlink(path);
     umount(dir);
@@ -250,7 +249,7 @@ Test(blk_file_io, a_simple_file_system_is_enough)
 static uint64_t blocks(void)
 {
     struct stat st;
-    cr_assert(zero(stat(path, &st)));
+    cr_assert_eq(stat(path, &st), 0);
     return (uint64_t)st.st_blocks;
 }
 
@@ -258,9 +257,9 @@ static void expect_zeroes(uint64_t offset, uint64_t bytes)
 {
     static uint8_t back[MIB];
     memset(back, 1, bytes);
-    cr_expect(zero(run(BLK_READ, offset, back, bytes)));
+    cr_expect_eq(run(BLK_READ, offset, back, bytes), 0);
     for (uint64_t i = 0; i < bytes; i++)
-        cr_assert(zero(back[i]), "byte %llu", (unsigned long long)(offset + i));
+        cr_assert_eq(back[i], 0, "byte %llu", (unsigned long long)(offset + i));
 }
 
 Test(blk_file_io, zeroes_keep_their_storage_unless_they_need_not)
@@ -270,25 +269,25 @@ Test(blk_file_io, zeroes_keep_their_storage_unless_they_need_not)
     if (!disk->info.can_discard)
         cr_skip_test("no holes on /var/tmp");
     write_and_read_back(data, 0, MIB);
-    cr_expect(zero(run(BLK_FLUSH, 0, NULL, 0)));
+    cr_expect_eq(run(BLK_FLUSH, 0, NULL, 0), 0);
     uint64_t full = blocks();
-    cr_expect(zero(run(BLK_ZERO, 0, NULL, MIB / 2)));
+    cr_expect_eq(run(BLK_ZERO, 0, NULL, MIB / 2), 0);
     expect_zeroes(0, MIB / 2);
-    cr_expect(ge(u64, blocks(), full));
+    cr_expect_geq(blocks(), full);
     struct blkio io;
     blkio_init(&io, BLK_ZERO, 0, NULL, MIB / 2);
     io.req.may_unmap = true;
     blkio_submit(disk, &io);
     evloop_drain(loop);
-    cr_expect(zero(io.result));
+    cr_expect_eq(io.result, 0);
     expect_zeroes(0, MIB / 2);
-    cr_expect(le(u64, blocks(), full / 2 + 64));
-    cr_expect(zero(run(BLK_DISCARD, MIB / 2, NULL, MIB / 2)));
-    cr_expect(le(u64, blocks(), 64u));
-    cr_expect(eq(u64, disk->info.capacity_bytes, DISK_BYTES));
+    cr_expect_leq(blocks(), full / 2 + 64);
+    cr_expect_eq(run(BLK_DISCARD, MIB / 2, NULL, MIB / 2), 0);
+    cr_expect_leq(blocks(), 64u);
+    cr_expect_eq(disk->info.capacity_bytes, DISK_BYTES);
     struct stat st;
-    cr_assert(zero(stat(path, &st)));
-    cr_expect(eq(u64, (uint64_t)st.st_size, DISK_BYTES));
+    cr_assert_eq(stat(path, &st), 0);
+    cr_expect_eq((uint64_t)st.st_size, DISK_BYTES);
 }
 
 Test(blk_file_io, what_a_device_should_know)
@@ -296,20 +295,20 @@ Test(blk_file_io, what_a_device_should_know)
     make_file(DISK_BYTES);
     open_disk(BLK_FILE_CACHE_NONE);
     struct stat st;
-    cr_assert(zero(stat(path, &st)));
+    cr_assert_eq(stat(path, &st), 0);
     cr_expect(disk->info.can_zero);
     if (is_pow2((uint64_t)st.st_blksize) && (uint64_t)st.st_blksize <= 64 * KIB) {
-        cr_expect(ge(u32, disk->info.physical_bytes, (uint32_t)st.st_blksize));
-        cr_expect(eq(u32, disk->info.discard_bytes, (uint32_t)st.st_blksize));
+        cr_expect_geq(disk->info.physical_bytes, (uint32_t)st.st_blksize);
+        cr_expect_eq(disk->info.discard_bytes, (uint32_t)st.st_blksize);
     }
     struct blk_file_config config = {.loop = loop, .path = path, .read_only = true};
     destroy();
-    cr_assert(zero(blk_file_create(&disk, &config)));
-    cr_expect(not(disk->info.can_zero));
-    cr_expect(not(disk->info.can_discard));
-    cr_expect(eq(int, run(BLK_ZERO, 0, NULL, 512), -EROFS));
-    cr_expect(eq(int, run(BLK_DISCARD, 0, NULL, 512), -EROFS));
-    cr_expect(zero(run(BLK_FLUSH, 0, NULL, 0)));
+    cr_assert_eq(blk_file_create(&disk, &config), 0);
+    cr_expect_not(disk->info.can_zero);
+    cr_expect_not(disk->info.can_discard);
+    cr_expect_eq(run(BLK_ZERO, 0, NULL, 512), -EROFS);
+    cr_expect_eq(run(BLK_DISCARD, 0, NULL, 512), -EROFS);
+    cr_expect_eq(run(BLK_FLUSH, 0, NULL, 0), 0);
 }
 
 /* ---- flushes ---- */
@@ -320,15 +319,15 @@ Test(blk_file_io, a_flush_that_failed_is_not_forgotten)
     int fds[2], kept;
     make_file(DISK_BYTES);
     open_disk(BLK_FILE_CACHE_WRITEBACK);
-    cr_expect(zero(run(BLK_FLUSH, 0, NULL, 0)));
-    cr_assert(zero(pipe2(fds, O_CLOEXEC)));
-    cr_assert(ge(int, kept = dup(inside()->fd), 0));
-    cr_assert(ge(int, dup3(fds[1], inside()->fd, O_CLOEXEC), 0));
-    cr_expect(lt(int, run(BLK_FLUSH, 0, NULL, 0), 0));
-    cr_expect(ne(ptr, strstr(logged, "flush"), NULL), "%s", logged);
-    cr_assert(ge(int, dup3(kept, inside()->fd, O_CLOEXEC), 0));
-    cr_expect(eq(int, run(BLK_FLUSH, 0, NULL, 0), -EIO));
-    cr_expect(zero(run(BLK_WRITE, 0, data, PAGE)));
+    cr_expect_eq(run(BLK_FLUSH, 0, NULL, 0), 0);
+    cr_assert_eq(pipe2(fds, O_CLOEXEC), 0);
+    cr_assert_geq(kept = dup(inside()->fd), 0);
+    cr_assert_geq(dup3(fds[1], inside()->fd, O_CLOEXEC), 0);
+    cr_expect_lt(run(BLK_FLUSH, 0, NULL, 0), 0);
+    cr_expect_not_null(strstr(logged, "flush"), "%s", logged);
+    cr_assert_geq(dup3(kept, inside()->fd, O_CLOEXEC), 0);
+    cr_expect_eq(run(BLK_FLUSH, 0, NULL, 0), -EIO);
+    cr_expect_eq(run(BLK_WRITE, 0, data, PAGE), 0);
     close(kept);
     close(fds[0]);
     close(fds[1]);
@@ -339,11 +338,11 @@ Test(blk_file_io, an_unsafe_disk_does_not_ask_the_host_to_flush)
     int fds[2], kept;
     make_file(DISK_BYTES);
     open_disk(BLK_FILE_CACHE_UNSAFE);
-    cr_assert(zero(pipe2(fds, O_CLOEXEC)));
-    cr_assert(ge(int, kept = dup(inside()->fd), 0));
-    cr_assert(ge(int, dup3(fds[1], inside()->fd, O_CLOEXEC), 0));
-    cr_expect(zero(run(BLK_FLUSH, 0, NULL, 0)));
-    cr_assert(ge(int, dup3(kept, inside()->fd, O_CLOEXEC), 0));
+    cr_assert_eq(pipe2(fds, O_CLOEXEC), 0);
+    cr_assert_geq(kept = dup(inside()->fd), 0);
+    cr_assert_geq(dup3(fds[1], inside()->fd, O_CLOEXEC), 0);
+    cr_expect_eq(run(BLK_FLUSH, 0, NULL, 0), 0);
+    cr_assert_geq(dup3(kept, inside()->fd, O_CLOEXEC), 0);
     close(kept);
     close(fds[0]);
     close(fds[1]);
@@ -355,21 +354,21 @@ Test(blk_file_io, resize)
 {
     make_file(DISK_BYTES);
     open_disk(BLK_FILE_CACHE_NONE);
-    cr_expect(zero(blk_file_resize(disk, 2 * DISK_BYTES)));
-    cr_expect(eq(u64, disk->info.capacity_bytes, 2 * DISK_BYTES));
+    cr_expect_eq(blk_file_resize(disk, 2 * DISK_BYTES), 0);
+    cr_expect_eq(disk->info.capacity_bytes, 2 * DISK_BYTES);
     expect_zeroes(2 * DISK_BYTES - 4096, 4096);
-    cr_expect(eq(int, blk_file_resize(disk, 0), -EINVAL));
-    cr_expect(eq(int, blk_file_resize(disk, 513), -EINVAL));
-    cr_expect(ne(ptr, strstr(logged, "whole sectors"), NULL));
-    cr_assert(zero(truncate(path, 100)));
-    cr_expect(eq(int, blk_file_remeasure(disk), -EINVAL));
-    cr_expect(eq(u64, disk->info.capacity_bytes, 2 * DISK_BYTES), "as before");
-    cr_expect(eq(int, run(BLK_READ, 0, data, 512), -EIO));
+    cr_expect_eq(blk_file_resize(disk, 0), -EINVAL);
+    cr_expect_eq(blk_file_resize(disk, 513), -EINVAL);
+    cr_expect_not_null(strstr(logged, "whole sectors"));
+    cr_assert_eq(truncate(path, 100), 0);
+    cr_expect_eq(blk_file_remeasure(disk), -EINVAL);
+    cr_expect_eq(disk->info.capacity_bytes, 2 * DISK_BYTES, "as before");
+    cr_expect_eq(run(BLK_READ, 0, data, 512), -EIO);
     struct blk_file_config config = {.loop = loop, .path = path, .read_only = true};
     destroy();
     make_file(DISK_BYTES);
-    cr_assert(zero(blk_file_create(&disk, &config)));
-    cr_expect(eq(int, blk_file_resize(disk, 2 * DISK_BYTES), -EROFS));
+    cr_assert_eq(blk_file_create(&disk, &config), 0);
+    cr_expect_eq(blk_file_resize(disk, 2 * DISK_BYTES), -EROFS);
 }
 
 Test(blk_file_io, other_formats_are_pointed_out)
@@ -388,15 +387,15 @@ Test(blk_file_io, other_formats_are_pointed_out)
         make_file(DISK_BYTES);
         int fd = open(path, O_WRONLY | O_CLOEXEC);
         ssize_t len = (ssize_t)strlen(formats[i].bytes);
-        cr_assert(eq(int, (int)pwrite(fd, formats[i].bytes, (size_t)len, formats[i].at), (int)len));
+        cr_assert_eq((int)pwrite(fd, formats[i].bytes, (size_t)len, formats[i].at), (int)len);
         close(fd);
         open_disk(BLK_FILE_CACHE_WRITEBACK);
-        cr_expect(ne(ptr, strstr(logged, formats[i].option), NULL), "%s", logged);
+        cr_expect_not_null(strstr(logged, formats[i].option), "%s", logged);
     }
     make_file(0);
     make_file(DISK_BYTES);
     open_disk(BLK_FILE_CACHE_WRITEBACK);
-    cr_expect(eq(str, logged, ""));
+    cr_expect_str_eq(logged, "");
 }
 
 /* ---- a block device ---- */
@@ -430,18 +429,18 @@ Test(blk_file_io, a_block_device)
     strcpy(path, device);
     open_disk(BLK_FILE_CACHE_NONE);
     cr_expect(inside()->is_device);
-    cr_expect(eq(u64, disk->info.capacity_bytes, DISK_BYTES));
-    cr_expect(ge(u32, disk->info.physical_bytes, 512u));
+    cr_expect_eq(disk->info.capacity_bytes, DISK_BYTES);
+    cr_expect_geq(disk->info.physical_bytes, 512u);
     write_and_read_back(data, 0, MIB);
     write_and_read_back(data + 1, 8192, 8192);
     write_and_read_back(data, 100, 1000);
-    cr_expect(zero(run(BLK_ZERO, 4096, NULL, 65536)));
+    cr_expect_eq(run(BLK_ZERO, 4096, NULL, 65536), 0);
     expect_zeroes(4096, 65536);
-    cr_expect(zero(run(BLK_ZERO, 100, NULL, 10)));
+    cr_expect_eq(run(BLK_ZERO, 100, NULL, 10), 0);
     expect_zeroes(100, 10);
-    cr_expect(zero(run(BLK_FLUSH, 0, NULL, 0)));
+    cr_expect_eq(run(BLK_FLUSH, 0, NULL, 0), 0);
     cr_expect(disk->info.can_discard);
-    cr_expect(zero(run(BLK_DISCARD, 0, NULL, MIB)));
+    cr_expect_eq(run(BLK_DISCARD, 0, NULL, MIB), 0);
     expect_zeroes(0, MIB); /* as a loop device does it */
     for (int round = 0; round < 20; round++) {
         for (unsigned i = 0; i < COUNT; i++) {
@@ -455,14 +454,14 @@ Test(blk_file_io, a_block_device)
         for (unsigned i = 0; i < COUNT; i++)
             cr_assert(ios[i].done == 1 && (ios[i].result == 0 || ios[i].result == -ECANCELED));
     }
-    cr_expect(zero(run(BLK_DISCARD, 0, NULL, 512))); /* while a helper may be on its way home */
-    cr_assert(zero(truncate(image, 2 * DISK_BYTES)));
-    cr_assert(zero(ioctl(loop_fd, LOOP_SET_CAPACITY)));
-    cr_expect(zero(blk_file_remeasure(disk)));
-    cr_expect(eq(u64, disk->info.capacity_bytes, 2 * DISK_BYTES));
-    cr_expect(eq(int, blk_file_resize(disk, DISK_BYTES), -EINVAL));
+    cr_expect_eq(run(BLK_DISCARD, 0, NULL, 512), 0); /* while a helper may be on its way home */
+    cr_assert_eq(truncate(image, 2 * DISK_BYTES), 0);
+    cr_assert_eq(ioctl(loop_fd, LOOP_SET_CAPACITY), 0);
+    cr_expect_eq(blk_file_remeasure(disk), 0);
+    cr_expect_eq(disk->info.capacity_bytes, 2 * DISK_BYTES);
+    cr_expect_eq(blk_file_resize(disk, DISK_BYTES), -EINVAL);
     destroy();
     strcpy(path, image);
-    cr_expect(zero(ioctl(loop_fd, LOOP_CLR_FD)));
+    cr_expect_eq(ioctl(loop_fd, LOOP_CLR_FD), 0);
     close(loop_fd);
 }

@@ -2,7 +2,6 @@
 #include "devices/disk/filter/blk_limit.h"
 
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <errno.h>
 
 #include "devices/disk/blk_null.h"
@@ -21,7 +20,7 @@ static void setup(void)
 {
     now.now_ns = 1000 * MS;
     fake = fake_clock_port(&now);
-    cr_assert(zero(evloop_create(&loop, "test", &fake)));
+    cr_assert_eq(evloop_create(&loop, "test", &fake), 0);
 }
 
 static void teardown(void)
@@ -36,7 +35,7 @@ static void create(uint64_t iops, uint64_t bytes_per_s, uint32_t burst_ms)
 {
     struct blk_backend *base = NULL;
     struct blk_null_config null = {.loop = loop, .bytes = 1 << 30};
-    cr_assert(zero(blk_null_create(&base, &null)));
+    cr_assert_eq(blk_null_create(&base, &null), 0);
     struct blk_limit_config config = {
         .loop = loop,
         .clock = &fake,
@@ -45,7 +44,7 @@ static void create(uint64_t iops, uint64_t bytes_per_s, uint32_t burst_ms)
         .bytes_per_s = bytes_per_s,
         .burst_ms = burst_ms,
     };
-    cr_assert(zero(blk_limit_create(&disk, &config)));
+    cr_assert_eq(blk_limit_create(&disk, &config), 0);
 }
 
 static void submit(unsigned n, enum blk_op op, uint64_t bytes)
@@ -64,7 +63,7 @@ static unsigned done_after(uint64_t ms, unsigned n)
     while (done < n && ios[done].done > 0)
         done++;
     for (unsigned i = done; i < n; i++)
-        cr_expect(zero(ios[i].done), "request %u overtook request %u", i, done);
+        cr_expect_eq(ios[i].done, 0, "request %u overtook request %u", i, done);
     return done;
 }
 
@@ -73,11 +72,11 @@ Test(blk_limit, requests_a_second)
     create(100, 0, 0);
     for (unsigned i = 0; i < 10; i++)
         submit(i, i % 2 ? BLK_WRITE : BLK_READ, 512);
-    cr_expect(eq(uint, done_after(0, 10), 1));
-    cr_expect(eq(uint, done_after(9, 10), 1));
-    cr_expect(eq(uint, done_after(1, 10), 2));
+    cr_expect_eq(done_after(0, 10), 1);
+    cr_expect_eq(done_after(9, 10), 1);
+    cr_expect_eq(done_after(1, 10), 2);
     for (unsigned i = 3; i <= 10; i++)
-        cr_expect(eq(uint, done_after(10, 10), i));
+        cr_expect_eq(done_after(10, 10), i);
 }
 
 /* The loop may be late: what was missed is not lost as long as it is within the burst. */
@@ -86,10 +85,10 @@ Test(blk_limit, what_is_not_used_is_kept_for_a_while)
     create(100, 0, 50);
     for (unsigned i = 0; i < 30; i++)
         submit(i, BLK_READ, 512);
-    cr_expect(eq(uint, done_after(0, 30), 6)); /* five that were kept and the one that is due */
-    cr_expect(eq(uint, done_after(10, 30), 7));
-    cr_expect(eq(uint, done_after(20, 30), 9));
-    cr_expect(eq(uint, done_after(3600000, 30), 15)); /* no more than is kept */
+    cr_expect_eq(done_after(0, 30), 6); /* five that were kept and the one that is due */
+    cr_expect_eq(done_after(10, 30), 7);
+    cr_expect_eq(done_after(20, 30), 9);
+    cr_expect_eq(done_after(3600000, 30), 15); /* no more than is kept */
 }
 
 Test(blk_limit, bytes_a_second)
@@ -99,12 +98,12 @@ Test(blk_limit, bytes_a_second)
         submit(i, BLK_WRITE, 1 << 18);
     submit(4, BLK_FLUSH, 0);
     submit(5, BLK_FLUSH, 0);
-    cr_expect(eq(uint, done_after(0, 6), 1));
-    cr_expect(eq(uint, done_after(249, 6), 1));
-    cr_expect(eq(uint, done_after(1, 6), 2));
-    cr_expect(eq(uint, done_after(500, 6), 3));
-    cr_expect(eq(uint, done_after(250, 6), 4));
-    cr_expect(eq(uint, done_after(250, 6), 6)); /* which have no bytes */
+    cr_expect_eq(done_after(0, 6), 1);
+    cr_expect_eq(done_after(249, 6), 1);
+    cr_expect_eq(done_after(1, 6), 2);
+    cr_expect_eq(done_after(500, 6), 3);
+    cr_expect_eq(done_after(250, 6), 4);
+    cr_expect_eq(done_after(250, 6), 6); /* which have no bytes */
 }
 
 Test(blk_limit, a_flush_is_a_request_and_keeps_its_place)
@@ -113,9 +112,9 @@ Test(blk_limit, a_flush_is_a_request_and_keeps_its_place)
     submit(0, BLK_WRITE, 512);
     submit(1, BLK_FLUSH, 0);
     submit(2, BLK_WRITE, 512);
-    cr_expect(eq(uint, done_after(0, 3), 1));
-    cr_expect(eq(uint, done_after(100, 3), 2));
-    cr_expect(eq(uint, done_after(100, 3), 3));
+    cr_expect_eq(done_after(0, 3), 1);
+    cr_expect_eq(done_after(100, 3), 2);
+    cr_expect_eq(done_after(100, 3), 3);
 }
 
 Test(blk_limit, a_drain_does_not_wait)
@@ -124,12 +123,12 @@ Test(blk_limit, a_drain_does_not_wait)
     for (unsigned i = 0; i < 64; i++)
         submit(i, BLK_WRITE, 512);
     disk->ops->drain(disk);
-    cr_expect(zero(ios[0].result));
+    cr_expect_eq(ios[0].result, 0);
     for (unsigned i = 1; i < 64; i++)
-        cr_expect(eq(int, ios[i].result, -ECANCELED));
+        cr_expect_eq(ios[i].result, -ECANCELED);
     submit(0, BLK_READ, 512);
-    cr_expect(eq(uint, done_after(0, 1), 0)); /* the budget is no guest's to refill */
-    cr_expect(eq(uint, done_after(1000, 1), 1));
+    cr_expect_eq(done_after(0, 1), 0); /* the budget is no guest's to refill */
+    cr_expect_eq(done_after(1000, 1), 1);
 }
 
 /* The budget is there again, but the loop has not come to those that wait for it. */
@@ -140,9 +139,9 @@ Test(blk_limit, a_late_loop_lets_nobody_overtake)
         submit(i, BLK_WRITE, 512);
     now.now_ns += 150 * MS;
     submit(3, BLK_WRITE, 512);
-    cr_expect(eq(uint, done_after(0, 4), 2));
-    cr_expect(eq(uint, done_after(100, 4), 3));
-    cr_expect(eq(uint, done_after(100, 4), 4));
+    cr_expect_eq(done_after(0, 4), 2);
+    cr_expect_eq(done_after(100, 4), 3);
+    cr_expect_eq(done_after(100, 4), 4);
 }
 
 /* 64 bits of nanoseconds are less than what one request can cost. */
@@ -150,12 +149,12 @@ Test(blk_limit, a_huge_request_does_not_wrap)
 {
     create(0, 1, 0);
     submit(0, BLK_WRITE, 1 << 20);
-    cr_expect(eq(uint, done_after(0, 1), 1));
+    cr_expect_eq(done_after(0, 1), 1);
     blkio_init(&ios[1], BLK_WRITE, 0, NULL, UINT64_C(1) << 62);
     blkio_submit(disk, &ios[1]);
     submit(2, BLK_FLUSH, 0);
     now.now_ns = UINT64_C(1) << 62;
     evloop_drain(loop);
-    cr_expect(eq(int, ios[1].result, -EIO)); /* beyond the disk's end, says the base */
-    cr_expect(zero(ios[2].done));
+    cr_expect_eq(ios[1].result, -EIO); /* beyond the disk's end, says the base */
+    cr_expect_eq(ios[2].done, 0);
 }

@@ -2,7 +2,6 @@
 #include "tests/harness/blk_mem.h"
 
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -18,9 +17,9 @@ static int done_count, last_result;
 
 static void setup(void)
 {
-    cr_assert(zero(evloop_create(&loop, "test", &clock_host)));
+    cr_assert_eq(evloop_create(&loop, "test", &clock_host), 0);
     struct blk_mem_config config = {.loop = loop, .bytes = DISK_BYTES};
-    cr_assert(zero(blk_mem_create(&disk, &config)));
+    cr_assert_eq(blk_mem_create(&disk, &config), 0);
 }
 
 static void teardown(void)
@@ -55,15 +54,15 @@ Test(blk_mem, what_is_written_is_read_later_and_elsewhere)
     struct iovec rd[] = {{back, 9}, {back + 9, 1}};
     struct blk_req write = request(BLK_WRITE, 512, wr, 3);
     struct blk_req read = request(BLK_READ, 512, rd, 2);
-    cr_expect(eq(u64, disk->info.capacity_bytes, DISK_BYTES));
+    cr_expect_eq(disk->info.capacity_bytes, DISK_BYTES);
     disk->ops->submit(disk, &write);
     disk->ops->submit(disk, &read);
-    cr_expect(zero(done_count)); /* never inside submit() */
+    cr_expect_eq(done_count, 0); /* never inside submit() */
     evloop_drain(loop);
-    cr_expect(eq(int, done_count, 2));
-    cr_expect(zero(last_result));
-    cr_expect(eq(str, back, text));
-    cr_expect(zero(memcmp(blk_mem_bytes(disk) + 512, text, 10)));
+    cr_expect_eq(done_count, 2);
+    cr_expect_eq(last_result, 0);
+    cr_expect_str_eq(back, text);
+    cr_expect_eq(memcmp(blk_mem_bytes(disk) + 512, text, 10), 0);
 }
 
 Test(blk_mem, drain_and_destroy_complete_what_is_out)
@@ -74,20 +73,20 @@ Test(blk_mem, drain_and_destroy_complete_what_is_out)
     disk->ops->submit(disk, &flushes[0]);
     disk->ops->submit(disk, &flushes[1]);
     disk->ops->drain(disk);
-    cr_expect(eq(int, done_count, 2));
+    cr_expect_eq(done_count, 2);
     evloop_drain(loop);
-    cr_expect(eq(int, done_count, 2));
+    cr_expect_eq(done_count, 2);
     disk->ops->submit(disk, &flushes[2]);
     disk->ops->destroy(disk);
     disk = NULL;
-    cr_expect(eq(int, done_count, 3));
+    cr_expect_eq(done_count, 3);
 }
 
 static int again;
 
 static void submit_again(struct blk_req *req, int result)
 {
-    cr_expect(zero(result));
+    cr_expect_eq(result, 0);
     if (++again < 5)
         disk->ops->submit(disk, req);
 }
@@ -100,7 +99,7 @@ Test(blk_mem, done_may_submit)
     req.done = submit_again;
     disk->ops->submit(disk, &req);
     evloop_drain(loop);
-    cr_expect(eq(int, again, 5));
+    cr_expect_eq(again, 5);
 }
 
 Test(blk_mem, ranges_and_rights_are_checked)
@@ -110,16 +109,16 @@ Test(blk_mem, ranges_and_rights_are_checked)
     struct blk_req req = request(BLK_READ, DISK_BYTES - 511, &iov, 1);
     disk->ops->submit(disk, &req);
     disk->ops->drain(disk);
-    cr_expect(eq(int, last_result, -EIO));
+    cr_expect_eq(last_result, -EIO);
 
     struct blk_backend *rom = NULL;
     struct blk_mem_config config = {.loop = loop, .bytes = 512, .read_only = true};
-    cr_assert(zero(blk_mem_create(&rom, &config)));
+    cr_assert_eq(blk_mem_create(&rom, &config), 0);
     cr_expect(rom->info.read_only);
     req = request(BLK_WRITE, 0, &iov, 1);
     rom->ops->submit(rom, &req);
     rom->ops->drain(rom);
-    cr_expect(eq(int, last_result, -EROFS));
+    cr_expect_eq(last_result, -EROFS);
     rom->ops->destroy(rom);
 }
 
@@ -127,7 +126,7 @@ Test(blk_mem, only_whole_sectors)
 {
     struct blk_backend *b = NULL;
     struct blk_mem_config config = {.loop = loop, .bytes = 513};
-    cr_expect(eq(int, blk_mem_create(&b, &config), -EINVAL));
+    cr_expect_eq(blk_mem_create(&b, &config), -EINVAL);
     config.bytes = 0;
-    cr_expect(eq(int, blk_mem_create(&b, &config), -EINVAL));
+    cr_expect_eq(blk_mem_create(&b, &config), -EINVAL);
 }

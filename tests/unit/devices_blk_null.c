@@ -2,7 +2,6 @@
 #include "devices/disk/blk_null.h"
 
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -13,7 +12,7 @@ static struct evloop *loop;
 
 static void setup(void)
 {
-    cr_assert(zero(evloop_create(&loop, "test", &clock_host)));
+    cr_assert_eq(evloop_create(&loop, "test", &clock_host), 0);
 }
 
 static void teardown(void)
@@ -27,7 +26,7 @@ static struct blk_backend *create(bool zero)
 {
     struct blk_backend *disk = NULL;
     struct blk_null_config config = {.loop = loop, .bytes = 1 << 20, .zero = zero};
-    cr_assert(zero(blk_null_create(&disk, &config)));
+    cr_assert_eq(blk_null_create(&disk, &config), 0);
     return disk;
 }
 
@@ -35,8 +34,8 @@ Test(blk_null, a_read_leaves_memory_as_it_is)
 {
     struct blk_backend *disk = create(false);
     char data[512] = "as it was";
-    cr_expect(zero(blkio_run(loop, disk, BLK_READ, 0, data, sizeof(data))));
-    cr_expect(eq(str, data, "as it was"));
+    cr_expect_eq(blkio_run(loop, disk, BLK_READ, 0, data, sizeof(data)), 0);
+    cr_expect_str_eq(data, "as it was");
     disk->ops->destroy(disk);
 }
 
@@ -45,10 +44,10 @@ Test(blk_null, a_read_gives_zeroes_if_asked_for)
     struct blk_backend *disk = create(true);
     char data[512], zeroes[512] = {0};
     memset(data, 1, sizeof(data));
-    cr_expect(zero(blkio_run(loop, disk, BLK_WRITE, 0, data, sizeof(data))));
-    cr_expect(eq(int, data[0], 1));
-    cr_expect(zero(blkio_run(loop, disk, BLK_READ, 0, data, sizeof(data))));
-    cr_expect(zero(memcmp(data, zeroes, sizeof(data))));
+    cr_expect_eq(blkio_run(loop, disk, BLK_WRITE, 0, data, sizeof(data)), 0);
+    cr_expect_eq(data[0], 1);
+    cr_expect_eq(blkio_run(loop, disk, BLK_READ, 0, data, sizeof(data)), 0);
+    cr_expect_eq(memcmp(data, zeroes, sizeof(data)), 0);
     disk->ops->destroy(disk);
 }
 
@@ -56,10 +55,10 @@ Test(blk_null, only_whole_sectors)
 {
     struct blk_backend *disk = NULL;
     struct blk_null_config config = {.loop = loop, .bytes = 513};
-    cr_expect(eq(int, blk_null_create(&disk, &config), -EINVAL));
+    cr_expect_eq(blk_null_create(&disk, &config), -EINVAL);
     config.bytes = 1024;
     config.sector_bytes = 4096;
-    cr_expect(eq(int, blk_null_create(&disk, &config), -EINVAL));
+    cr_expect_eq(blk_null_create(&disk, &config), -EINVAL);
     config.bytes = 0;
-    cr_expect(eq(int, blk_null_create(&disk, &config), -EINVAL));
+    cr_expect_eq(blk_null_create(&disk, &config), -EINVAL);
 }

@@ -2,7 +2,6 @@
 #include "devices/char/chr_stdio.h"
 
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <fcntl.h>
 #include <pty.h>
 #include <signal.h>
@@ -32,8 +31,8 @@ static size_t got_len, appetite = 16, left = SIZE_MAX;
 static void on_rx(void *ctx, const uint8_t *data, size_t len)
 {
     (void)ctx;
-    cr_assert(le(sz, len, min_u64(appetite, left)));
-    cr_assert(le(sz, got_len + len, sizeof(got) - 1));
+    cr_assert_leq(len, min_u64(appetite, left));
+    cr_assert_leq(got_len + len, sizeof(got) - 1);
     memcpy(got + got_len, data, len);
     got_len += len;
     left -= len;
@@ -49,8 +48,8 @@ static void on_writable(void *ctx)
 static void on_resize(void *ctx, uint16_t columns, uint16_t rows)
 {
     (void)ctx;
-    cr_expect(eq(int, columns, 100));
-    cr_expect(eq(int, rows, 30));
+    cr_expect_eq(columns, 100);
+    cr_expect_eq(rows, 30);
     resizes++;
 }
 
@@ -76,7 +75,7 @@ static const struct chr_handler handler = {
 
 static void setup(void)
 {
-    cr_assert(zero(evloop_create(&loop, "test", &clock_host)));
+    cr_assert_eq(evloop_create(&loop, "test", &clock_host), 0);
 }
 
 static void teardown(void)
@@ -97,7 +96,7 @@ static void make(int in_fd, int out_fd)
         .on_quit = on_quit,
         .on_output = on_output,
     };
-    cr_assert(zero(chr_stdio_create(&chr, &config)));
+    cr_assert_eq(chr_stdio_create(&chr, &config), 0);
     chr_stdio_begin(chr);
     chr->handler = &handler;
 }
@@ -105,32 +104,32 @@ static void make(int in_fd, int out_fd)
 static void make_pty(void)
 {
     struct winsize size = {.ws_col = 80, .ws_row = 24};
-    cr_assert(zero(openpty(&in[0], &in[1], NULL, NULL, &size)));
+    cr_assert_eq(openpty(&in[0], &in[1], NULL, NULL, &size), 0);
     memcpy(out, in, sizeof(out));
-    cr_assert(zero(fcntl(in[0], F_SETFL, O_NONBLOCK)));
+    cr_assert_eq(fcntl(in[0], F_SETFL, O_NONBLOCK), 0);
     make(in[1], in[1]);
 }
 
 static void make_pipes(void)
 {
     int fds[2];
-    cr_assert(zero(pipe(fds)));
+    cr_assert_eq(pipe(fds), 0);
     in[0] = fds[1];
     in[1] = fds[0];
-    cr_assert(zero(pipe(out)));
-    cr_assert(zero(fcntl(out[0], F_SETFL, O_NONBLOCK)));
+    cr_assert_eq(pipe(out), 0);
+    cr_assert_eq(fcntl(out[0], F_SETFL, O_NONBLOCK), 0);
     make(in[1], out[1]);
 }
 
 static void type(const char *text, size_t len)
 {
-    cr_assert(eq(sz, (size_t)write(in[0], text, len), len));
+    cr_assert_eq((size_t)write(in[0], text, len), len);
     evloop_drain(loop);
 }
 
 static void print(const char *text)
 {
-    cr_assert(eq(sz, chr->ops->write(chr, (const uint8_t *)text, strlen(text)), strlen(text)));
+    cr_assert_eq(chr->ops->write(chr, (const uint8_t *)text, strlen(text)), strlen(text));
 }
 
 /* A terminal hands bytes on through a worker of the kernel: they come soon, not at once. */
@@ -146,7 +145,7 @@ static void expect_quits(int count)
 {
     for (int i = 0; i < PATIENCE && quits < count; i++)
         settle();
-    cr_expect(eq(int, quits, count));
+    cr_expect_eq(quits, count);
 }
 
 static void expect_got(const char *text)
@@ -154,7 +153,7 @@ static void expect_got(const char *text)
     for (int i = 0; i < PATIENCE && got_len < strlen(text); i++)
         settle();
     got[got_len] = '\0';
-    cr_expect(eq(str, got, (char *)text));
+    cr_expect_str_eq(got, text);
     got_len = 0;
 }
 
@@ -177,7 +176,7 @@ static void expect_printed(const char *expected)
         settle();
         len += printed(text + len, sizeof(text) - len);
     }
-    cr_expect(eq(str, text, (char *)expected));
+    cr_expect_str_eq(text, expected);
 }
 
 /* ---- a terminal ---- */
@@ -186,23 +185,23 @@ Test(chr_stdio, a_terminal_is_raw_while_the_backend_lives)
 {
     struct termios before, now;
     make_pty();
-    cr_expect(eq(int, chr->columns, 80));
-    cr_expect(eq(int, chr->rows, 24));
-    cr_assert(zero(tcgetattr(in[1], &now)));
-    cr_expect(zero(now.c_lflag & (ICANON | ECHO | ISIG)));
-    cr_expect(zero(now.c_oflag & OPOST));
+    cr_expect_eq(chr->columns, 80);
+    cr_expect_eq(chr->rows, 24);
+    cr_assert_eq(tcgetattr(in[1], &now), 0);
+    cr_expect_eq(now.c_lflag & (ICANON | ECHO | ISIG), 0);
+    cr_expect_eq(now.c_oflag & OPOST, 0);
     chr->ops->rx_enable(chr, appetite);
     type("ls\r\x03\x1a\x04", 6);
     expect_got("ls\r\x03\x1a\x04");
     print("a\nb\r\n");
     expect_printed("a\nb\r\n");
-    cr_expect(zero(fcntl(in[1], F_GETFL) & O_NONBLOCK));
+    cr_expect_eq(fcntl(in[1], F_GETFL) & O_NONBLOCK, 0);
 
     chr->ops->destroy(chr);
     chr = NULL;
-    cr_assert(zero(tcgetattr(in[1], &before)));
-    cr_expect(ne(int, (int)(before.c_lflag & ICANON), 0));
-    cr_expect(ne(int, (int)(before.c_oflag & OPOST), 0));
+    cr_assert_eq(tcgetattr(in[1], &before), 0);
+    cr_expect_neq((int)(before.c_lflag & ICANON), 0);
+    cr_expect_neq((int)(before.c_oflag & OPOST), 0);
 }
 
 Test(chr_stdio, the_terminal_can_be_restored_from_a_signal_handler)
@@ -210,8 +209,8 @@ Test(chr_stdio, the_terminal_can_be_restored_from_a_signal_handler)
     struct termios now;
     make_pty();
     chr_stdio_restore_terminal();
-    cr_assert(zero(tcgetattr(in[1], &now)));
-    cr_expect(ne(int, (int)(now.c_lflag & ICANON), 0));
+    cr_assert_eq(tcgetattr(in[1], &now), 0);
+    cr_expect_neq((int)(now.c_lflag & ICANON), 0);
     chr_stdio_restore_terminal();
 }
 
@@ -233,7 +232,7 @@ Test(chr_stdio, escape_sequences)
     expect_got("a\x01"
                "b\x01"
                "cd");
-    cr_expect(zero(quits));
+    cr_expect_eq(quits, 0);
     type("\x01", 1);
     expect_got("");
     type("x", 1);
@@ -247,7 +246,7 @@ Test(chr_stdio, escape_sequences)
         settle();
         len += printed(text + len, sizeof(text) - len);
     }
-    cr_expect(ne(ptr, strstr(text, "Ctrl-A x"), NULL));
+    cr_expect_not_null(strstr(text, "Ctrl-A x"));
     expect_quits(1);
 }
 
@@ -267,7 +266,7 @@ Test(chr_stdio, a_terminal_that_nobody_reads_stops_nobody)
     make_pty();
     for (int i = 0; i < 1000; i++)
         chr->ops->write(chr, block, sizeof(block));
-    cr_expect(lt(sz, chr->ops->write(chr, block, sizeof(block)), sizeof(block)));
+    cr_expect_lt(chr->ops->write(chr, block, sizeof(block)), sizeof(block));
     evloop_drain(loop);
 }
 
@@ -287,23 +286,23 @@ Test(chr_stdio, a_new_size_is_told_once)
     struct winsize size = {.ws_col = 100, .ws_row = 30};
     make_pty();
     chr_stdio_resized(chr);
-    cr_expect(zero(resizes));
-    cr_assert(zero(ioctl(in[0], TIOCSWINSZ, &size)));
+    cr_expect_eq(resizes, 0);
+    cr_assert_eq(ioctl(in[0], TIOCSWINSZ, &size), 0);
     chr_stdio_resized(chr);
     chr_stdio_resized(chr);
-    cr_expect(eq(int, resizes, 1));
-    cr_expect(eq(int, chr->columns, 100));
+    cr_expect_eq(resizes, 1);
+    cr_expect_eq(chr->columns, 100);
 }
 
 Test(chr_stdio, a_terminal_without_a_size_has_one_that_changes)
 {
     struct winsize size = {.ws_col = 100, .ws_row = 30};
     make_pty();
-    cr_expect(eq(int, chr->columns, 80));
-    cr_expect(eq(int, chr->rows, 24));
-    cr_assert(zero(ioctl(in[0], TIOCSWINSZ, &size)));
+    cr_expect_eq(chr->columns, 80);
+    cr_expect_eq(chr->rows, 24);
+    cr_assert_eq(ioctl(in[0], TIOCSWINSZ, &size), 0);
     chr_stdio_resized(chr);
-    cr_expect(eq(int, resizes, 1));
+    cr_expect_eq(resizes, 1);
 }
 
 /* A session of its own whose terminal is the slave; the backend runs in another process group. */
@@ -332,14 +331,14 @@ static int background(int slave)
 Test(chr_stdio, in_the_background_the_terminal_is_left_alone)
 {
     int status = -1;
-    cr_assert(zero(openpty(&in[0], &in[1], NULL, NULL, NULL)));
-    cr_assert(zero(fcntl(in[0], F_SETFL, O_NONBLOCK)));
+    cr_assert_eq(openpty(&in[0], &in[1], NULL, NULL, NULL), 0);
+    cr_assert_eq(fcntl(in[0], F_SETFL, O_NONBLOCK), 0);
     out[0] = in[0];
     pid_t pid = fork();
     if (pid == 0)
         _exit(background(in[1]));
     waitpid(pid, &status, 0);
-    cr_expect(zero(status));
+    cr_expect_eq(status, 0);
     expect_printed("hello");
 }
 
@@ -372,8 +371,8 @@ Test(chr_stdio, much_input_comes_whole_and_in_order)
     appetite = 16;
     chr->ops->rx_enable(chr, appetite);
     evloop_drain(loop);
-    cr_assert(eq(sz, got_len, sizeof(text)));
-    cr_expect(zero(memcmp(got, text, sizeof(text))));
+    cr_assert_eq(got_len, sizeof(text));
+    cr_expect_eq(memcmp(got, text, sizeof(text)), 0);
 }
 
 Test(chr_stdio, output_is_held_to_a_bound_and_comes_whole)
@@ -387,17 +386,17 @@ Test(chr_stdio, output_is_held_to_a_bound_and_comes_whole)
             block[i] = (uint8_t)((sent + i) * 7 % 251);
         n = chr->ops->write(chr, block, sizeof(block));
         sent += n;
-        cr_assert(lt(sz, sent, sizeof(text)));
+        cr_assert_lt(sent, sizeof(text));
     } while (n == sizeof(block));
     evloop_drain(loop);
-    cr_expect(zero(writables));
+    cr_expect_eq(writables, 0);
     size_t len = printed(text, sizeof(text));
     evloop_drain(loop);
     len += printed(text + len, sizeof(text) - len);
-    cr_expect(eq(int, writables, 1));
-    cr_assert(eq(sz, len, sent));
+    cr_expect_eq(writables, 1);
+    cr_assert_eq(len, sent);
     for (size_t i = 0; i < len; i++)
-        cr_assert(eq(int, (uint8_t)text[i], (int)(i * 7 % 251)));
+        cr_assert_eq((uint8_t)text[i], (int)(i * 7 % 251));
 }
 
 /* The help goes the same way as what the guest prints, who waits to be told that there is room. */
@@ -405,15 +404,15 @@ Test(chr_stdio, help_while_output_waits_takes_no_word_from_the_guest)
 {
     static char text[1 << 18];
     uint8_t block[1000] = {0};
-    cr_assert(zero(pipe(out)));
-    cr_assert(zero(fcntl(out[0], F_SETFL, O_NONBLOCK)));
-    cr_assert(zero(openpty(&in[0], &in[1], NULL, NULL, NULL)));
+    cr_assert_eq(pipe(out), 0);
+    cr_assert_eq(fcntl(out[0], F_SETFL, O_NONBLOCK), 0);
+    cr_assert_eq(openpty(&in[0], &in[1], NULL, NULL, NULL), 0);
     make(in[1], out[1]);
     while (chr->ops->write(chr, block, sizeof(block)) == sizeof(block))
         ;
-    cr_assert(eq(sz, (size_t)read(out[0], text, 4096), 4096)); /* room for the help, no more */
+    cr_assert_eq((size_t)read(out[0], text, 4096), 4096); /* room for the help, no more */
     evloop_drain(loop);
-    cr_assert(zero(writables));
+    cr_assert_eq(writables, 0);
     chr->ops->rx_enable(chr, appetite);
     type("\x01hz", 3);
     expect_got("z");
@@ -421,7 +420,7 @@ Test(chr_stdio, help_while_output_waits_takes_no_word_from_the_guest)
         printed(text, sizeof(text));
         evloop_drain(loop);
     }
-    cr_expect(eq(int, writables, 1));
+    cr_expect_eq(writables, 1);
 }
 
 Test(chr_stdio, flush_gives_up_on_who_does_not_read)
@@ -443,7 +442,7 @@ Test(chr_stdio, in_a_pipe_every_byte_is_the_guests)
     chr->ops->rx_enable(chr, appetite);
     type("\x01x\x01h", 4);
     expect_got("\x01x\x01h");
-    cr_expect(zero(quits));
+    cr_expect_eq(quits, 0);
     print("out\n");
     expect_printed("out\n");
 }
@@ -452,7 +451,7 @@ Test(chr_stdio, the_end_of_input_is_no_event)
 {
     make_pipes();
     chr->ops->rx_enable(chr, appetite);
-    cr_assert(eq(int, (int)write(in[0], "end", 3), 3));
+    cr_assert_eq((int)write(in[0], "end", 3), 3);
     close(in[0]);
     evloop_drain(loop); /* does not end if the loop is woken for ever */
     expect_got("end");
@@ -464,12 +463,12 @@ Test(chr_stdio, the_end_of_input_is_no_event_either_while_nobody_reads)
 {
     char text[8192] = {0};
     make_pipes();
-    cr_assert(eq(int, (int)write(in[0], text, sizeof(text)), sizeof(text)));
+    cr_assert_eq((int)write(in[0], text, sizeof(text)), sizeof(text));
     close(in[0]);
     evloop_drain(loop);
     chr->ops->rx_enable(chr, appetite);
     evloop_drain(loop);
-    cr_expect(eq(sz, got_len, sizeof(text)));
+    cr_expect_eq(got_len, sizeof(text));
 }
 
 Test(chr_stdio, what_the_guest_prints_is_shown_to_who_looks)
@@ -479,7 +478,7 @@ Test(chr_stdio, what_the_guest_prints_is_shown_to_who_looks)
     type("\001h", 2); /* the help is not the guest's */
     settle();
     print("two");
-    cr_expect(eq(str, output, "one two"));
+    cr_expect_str_eq(output, "one two");
 }
 
 Test(chr_stdio, a_closed_pipe_takes_everything)
@@ -489,7 +488,7 @@ Test(chr_stdio, a_closed_pipe_takes_everything)
     close(out[0]);
     close(out[1]); /* the backend's own is the last one */
     for (int i = 0; i < 100; i++)
-        cr_expect(eq(sz, chr->ops->write(chr, block, sizeof(block)), sizeof(block)));
+        cr_expect_eq(chr->ops->write(chr, block, sizeof(block)), sizeof(block));
     chr->ops->flush(chr);
 }
 
@@ -501,7 +500,7 @@ Test(chr_stdio, a_pipe_that_closes_while_output_waits)
         ;
     close(out[0]);
     evloop_drain(loop);
-    cr_expect(eq(int, writables, 1));
+    cr_expect_eq(writables, 1);
     print("lost");
 }
 
@@ -511,16 +510,16 @@ Test(chr_stdio, files_work)
     char text[20000], back[32] = {0};
     int fd = mkstemp(name), fd2 = mkstemp(name2);
     memset(text, 'f', sizeof(text));
-    cr_assert(eq(int, (int)write(fd, text, sizeof(text)), sizeof(text)));
-    cr_assert(eq(int, (int)lseek(fd, 0, SEEK_SET), 0));
+    cr_assert_eq((int)write(fd, text, sizeof(text)), sizeof(text));
+    cr_assert_eq((int)lseek(fd, 0, SEEK_SET), 0);
     make(fd, fd2);
     evloop_drain(loop);
     chr->ops->rx_enable(chr, appetite);
     evloop_drain(loop);
-    cr_expect(eq(sz, got_len, sizeof(text)));
+    cr_expect_eq(got_len, sizeof(text));
     print("into a file\n");
-    cr_expect(eq(int, (int)pread(fd2, back, sizeof(back) - 1, 0), 12));
-    cr_expect(eq(str, back, "into a file\n"));
+    cr_expect_eq((int)pread(fd2, back, sizeof(back) - 1, 0), 12);
+    cr_expect_str_eq(back, "into a file\n");
     unlink(name);
     unlink(name2);
 }
@@ -548,9 +547,9 @@ Test(chr_stdio, dev_null_dev_full_and_nothing_at_all)
 
 Test(chr_stdio, a_socket_works_both_ways)
 {
-    cr_assert(zero(socketpair(AF_UNIX, SOCK_STREAM, 0, in)));
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, in), 0);
     memcpy(out, in, sizeof(out));
-    cr_assert(zero(fcntl(in[0], F_SETFL, O_NONBLOCK)));
+    cr_assert_eq(fcntl(in[0], F_SETFL, O_NONBLOCK), 0);
     make(in[1], in[1]);
     chr->ops->rx_enable(chr, appetite);
     type("in", 2);

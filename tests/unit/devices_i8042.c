@@ -2,7 +2,6 @@
 #include "devices/platform/i8042.h"
 
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 
 #include "core/ports/bus.h"
 
@@ -21,9 +20,9 @@ static void on_power(void *ctx, enum power_event event, int status)
 
 static void setup(void)
 {
-    cr_assert(zero(bus_create(&pio, "pio", 65536)));
+    cr_assert_eq(bus_create(&pio, "pio", 65536), 0);
     struct i8042_config config = {.pio = pio, .power = {.request = on_power}};
-    cr_assert(zero(i8042_create(&kbc, &config)));
+    cr_assert_eq(i8042_create(&kbc, &config), 0);
 }
 
 static void teardown(void)
@@ -59,18 +58,18 @@ static void data(unsigned byte)
 Test(i8042, command_fe_resets)
 {
     command(0xfe);
-    cr_expect(eq(int, requests, 1));
-    cr_expect(eq(int, (int)last, POWER_RESET));
+    cr_expect_eq(requests, 1);
+    cr_expect_eq((int)last, POWER_RESET);
 }
 
 Test(i8042, output_port_bit_0_resets)
 {
     command(0xd1);
     data(0x03);
-    cr_expect(zero(requests));
+    cr_expect_eq(requests, 0);
     command(0xd1);
     data(0x02);
-    cr_expect(eq(int, requests, 1));
+    cr_expect_eq(requests, 1);
 }
 
 Test(i8042, other_pulses_do_not_reset)
@@ -78,17 +77,17 @@ Test(i8042, other_pulses_do_not_reset)
     for (unsigned byte = 0; byte < 256; byte++)
         if (byte < 0xf0 || (byte & 1))
             command(byte);
-    cr_expect(zero(requests));
+    cr_expect_eq(requests, 0);
 }
 
 Test(i8042, self_test_passes)
 {
     command(0xaa);
-    cr_expect(eq(int, (int)(status() & 0x05), 0x05));
-    cr_expect(eq(int, (int)in(I8042_DATA_PORT), 0x55));
-    cr_expect(zero(int, (int)(status() & 0x01)));
+    cr_expect_eq((int)(status() & 0x05), 0x05);
+    cr_expect_eq((int)in(I8042_DATA_PORT), 0x55);
+    cr_expect_eq((int)(status() & 0x01), 0);
     command(0xab);
-    cr_expect(zero(int, (int)in(I8042_DATA_PORT)));
+    cr_expect_eq((int)in(I8042_DATA_PORT), 0);
 }
 
 Test(i8042, command_byte_can_be_stored)
@@ -96,35 +95,35 @@ Test(i8042, command_byte_can_be_stored)
     command(0x60);
     data(0x47);
     command(0x20);
-    cr_expect(eq(int, (int)in(I8042_DATA_PORT), 0x47));
-    cr_expect(eq(int, (int)(status() & 0x04), 0x04));
+    cr_expect_eq((int)in(I8042_DATA_PORT), 0x47);
+    cr_expect_eq((int)(status() & 0x04), 0x04);
 }
 
 Test(i8042, there_is_no_mouse_port)
 {
     command(0xd3);
     data(0x5a);
-    cr_expect(zero(int, (int)(status() & 0x20)));
+    cr_expect_eq((int)(status() & 0x20), 0);
     in(I8042_DATA_PORT);
     command(0xa9);
-    cr_expect(ne(int, (int)in(I8042_DATA_PORT), 0));
+    cr_expect_neq((int)in(I8042_DATA_PORT), 0);
 }
 
 Test(i8042, there_is_no_keyboard)
 {
     data(0xf2);
-    cr_expect(eq(int, (int)(status() & 0x41), 0x41));
-    cr_expect(eq(int, (int)in(I8042_DATA_PORT), 0xfe));
-    cr_expect(zero(int, (int)(status() & 0x41)));
+    cr_expect_eq((int)(status() & 0x41), 0x41);
+    cr_expect_eq((int)in(I8042_DATA_PORT), 0xfe);
+    cr_expect_eq((int)(status() & 0x41), 0);
 }
 
 Test(i8042, input_is_never_busy)
 {
     for (unsigned byte = 0; byte < 256; byte++) {
         command(byte);
-        cr_expect(zero(int, (int)(status() & 0x02)));
+        cr_expect_eq((int)(status() & 0x02), 0);
         data(byte | 1);
-        cr_expect(zero(int, (int)(status() & 0x02)));
+        cr_expect_eq((int)(status() & 0x02), 0);
         in(I8042_DATA_PORT);
     }
 }

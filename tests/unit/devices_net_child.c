@@ -4,7 +4,6 @@
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -41,7 +40,7 @@ static void setup(void)
     cr_skip("a confined process has no room for sanitizers");
 #endif
     listen_to_log(LOG_DEBUG);
-    cr_assert(zero(evloop_create(&loop, "test", &clock_host)));
+    cr_assert_eq(evloop_create(&loop, "test", &clock_host), 0);
 }
 
 static void teardown(void)
@@ -49,7 +48,7 @@ static void teardown(void)
     if (net)
         net->ops->destroy(net);
     evloop_destroy(loop);
-    cr_expect(eq(int, waitpid(-1, NULL, WNOHANG), -1), "a process was left behind");
+    cr_expect_eq(waitpid(-1, NULL, WNOHANG), -1, "a process was left behind");
 }
 
 TestSuite(net_child, .init = setup, .fini = teardown);
@@ -97,23 +96,23 @@ Test(net_child, carries_datagrams_both_ways)
     socklen_t len = sizeof(addr);
     char got[10];
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
-    cr_assert(zero(bind(fd, (struct sockaddr *)&addr, len)));
-    cr_assert(zero(getsockname(fd, (struct sockaddr *)&addr, &len)));
-    cr_assert(zero(create("user,isolate=on", &clock_host)), "%s", logged_line);
+    cr_assert_eq(bind(fd, (struct sockaddr *)&addr, len), 0);
+    cr_assert_eq(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
+    cr_assert_eq(create("user,isolate=on", &clock_host), 0, "%s", logged_line);
     cr_expect(net->info.link_up);
-    cr_expect(eq(uint, net->info.mtu_bytes, 16384));
+    cr_expect_eq(net->info.mtu_bytes, 16384);
     cr_assert(answers());
     net->ops->set_offloads(net, NET_CSUM);
     /* Its checksum is left to the other process. */
     guest_send_packet(&g, packet,
                       guest_make_udp(packet, HOST_IPV4, 5555, ntohs(addr.sin_port), "ping", 4));
-    cr_assert(eq(int, (int)recvfrom(fd, got, sizeof(got), 0, (struct sockaddr *)&from, &len), 4));
-    cr_assert(eq(int, (int)sendto(fd, "pong!", 5, 0, (struct sockaddr *)&from, len), 5));
+    cr_assert_eq((int)recvfrom(fd, got, sizeof(got), 0, (struct sockaddr *)&from, &len), 4);
+    cr_assert_eq((int)sendto(fd, "pong!", 5, 0, (struct sockaddr *)&from, len), 5);
     bool found = false;
     while (!found && guest_wait(&g))
         found = g.frame[GUEST_ETH + 9] == 17 && memmem(g.frame, g.bytes, "pong!", 5) != NULL;
     cr_expect(found);
-    cr_expect(eq(int, g.packet[0], 2), "its checksum is right");
+    cr_expect_eq(g.packet[0], 2, "its checksum is right");
     cr_expect(guest_checksums_are_right(g.frame, g.bytes));
     close(fd);
 }
@@ -121,17 +120,17 @@ Test(net_child, carries_datagrams_both_ways)
 /* However it ends. */
 Test(net_child, its_end_is_a_link_that_goes_down_and_comes_back)
 {
-    cr_assert(zero(create("user,isolate=on", &clock_host)), "%s", logged_line);
+    cr_assert_eq(create("user,isolate=on", &clock_host), 0, "%s", logged_line);
     cr_assert(answers());
     int pid = net_child_pid(net);
-    cr_assert(zero(kill(pid, SIGKILL)));
+    cr_assert_eq(kill(pid, SIGKILL), 0);
     cr_expect(link_becomes(false));
-    cr_expect(eq(int, (int)guest_receive(&g), -EAGAIN));
-    cr_expect(zero(guest_send(&g, g.frame, 60)), "lost");
+    cr_expect_eq((int)guest_receive(&g), -EAGAIN);
+    cr_expect_eq(guest_send(&g, g.frame, 60), 0, "lost");
     cr_assert(link_becomes(true));
     cr_expect(strstr(logged_line, "signal 9") != NULL, "%s", logged_line);
-    cr_expect(eq(uint, g.link_told, 2));
-    cr_expect(ne(int, net_child_pid(net), pid));
+    cr_expect_eq(g.link_told, 2);
+    cr_expect_neq(net_child_pid(net), pid);
     cr_expect(answers());
 }
 
@@ -141,8 +140,8 @@ static uint64_t ns_without_link(struct fake_clock *now)
     const uint64_t step_ns = UINT64_C(100000000);
     siginfo_t end;
     int pid = net_child_pid(net);
-    cr_assert(zero(kill(pid, SIGKILL)));
-    cr_assert(zero(waitid(P_PID, (id_t)pid, &end, WEXITED | WNOWAIT)));
+    cr_assert_eq(kill(pid, SIGKILL), 0);
+    cr_assert_eq(waitid(P_PID, (id_t)pid, &end, WEXITED | WNOWAIT), 0);
     cr_assert(link_becomes(false));
     uint64_t begin_ns = now->now_ns;
     while (!net->info.link_up) {
@@ -158,24 +157,24 @@ Test(net_child, a_long_life_makes_the_next_wait_short)
     struct fake_clock now = {.now_ns = 1};
     const struct clock clock = fake_clock_port(&now);
     evloop_destroy(loop);
-    cr_assert(zero(evloop_create(&loop, "test", &clock)));
-    cr_assert(zero(create("user,isolate=on", &clock)), "%s", logged_line);
+    cr_assert_eq(evloop_create(&loop, "test", &clock), 0);
+    cr_assert_eq(create("user,isolate=on", &clock), 0, "%s", logged_line);
     uint64_t first = ns_without_link(&now), second = ns_without_link(&now);
-    cr_expect(gt(ulong, second, first));
+    cr_expect_gt(second, first);
     now.now_ns += UINT64_C(61000000000);
     evloop_drain(loop);
-    cr_expect(eq(ulong, ns_without_link(&now), first));
+    cr_expect_eq(ns_without_link(&now), first);
 }
 
 /* Whatever libslirp keeps, there is no more memory for it than so much. */
 Test(net_child, its_memory_is_limited)
 {
     struct rlimit limit = {0};
-    cr_assert(zero(create("user,isolate=on", &clock_host)), "%s", logged_line);
-    cr_assert(zero(prlimit(net_child_pid(net), RLIMIT_DATA, NULL, &limit)));
-    cr_expect(le(ulong, limit.rlim_max, 1ul << 30));
+    cr_assert_eq(create("user,isolate=on", &clock_host), 0, "%s", logged_line);
+    cr_assert_eq(prlimit(net_child_pid(net), RLIMIT_DATA, NULL, &limit), 0);
+    cr_expect_leq(limit.rlim_max, 1ul << 30);
     const struct rlimit none = {4096, limit.rlim_max};
-    cr_assert(zero(prlimit(net_child_pid(net), RLIMIT_DATA, &none, NULL)));
+    cr_assert_eq(prlimit(net_child_pid(net), RLIMIT_DATA, &none, NULL), 0);
     static uint8_t packet[NET_PACKET_MAX], data[30000];
     for (unsigned i = 0; i < 2000 && net->info.link_up; i++) { /* each asks for more */
         size_t bytes =
@@ -207,19 +206,19 @@ Test(net_child, inherits_the_wire_alone)
 {
     char path[64], target[64];
     int secret = open("/dev/zero", O_RDONLY); /* which does not close with exec */
-    cr_assert(ge(int, secret, 0));
-    cr_assert(zero(create("user,isolate=on", &clock_host)), "%s", logged_line);
+    cr_assert_geq(secret, 0);
+    cr_assert_eq(create("user,isolate=on", &clock_host), 0, "%s", logged_line);
     snprintf(path, sizeof(path), "/proc/%d/fd", net_child_pid(net));
     DIR *dir = opendir(path);
     cr_assert(dir != NULL);
     for (struct dirent *e; (e = readdir(dir)) != NULL;) {
         ssize_t n = readlinkat(dirfd(dir), e->d_name, target, sizeof(target) - 1);
         target[n > 0 ? n : 0] = 0;
-        cr_expect(zero(strstr(target, "zero") != NULL), "%s: %s", e->d_name, target);
+        cr_expect_eq(strstr(target, "zero") != NULL, 0, "%s: %s", e->d_name, target);
     }
     closedir(dir);
-    cr_expect(eq(int, status_of(net_child_pid(net), "Seccomp:\t"), '2'));
-    cr_expect(eq(int, status_of(net_child_pid(net), "NoNewPrivs:\t"), '1'));
+    cr_expect_eq(status_of(net_child_pid(net), "Seccomp:\t"), '2');
+    cr_expect_eq(status_of(net_child_pid(net), "NoNewPrivs:\t"), '1');
     close(secret);
 }
 
@@ -248,13 +247,13 @@ Test(net_child, taken_over_it_reaches_the_network_alone)
 {
     struct confine *c = NULL;
     int status = 0;
-    cr_assert(zero(net_child_confine(&c, "/proc/self/exe")));
+    cr_assert_eq(net_child_confine(&c, "/proc/self/exe"), 0);
     pid_t pid = fork();
     if (pid == 0)
         syscall(SYS_exit_group, confine_apply(c) == 0 && reaches_the_network_alone() ? 7 : 1);
     confine_destroy(c);
-    cr_assert(eq(int, waitpid(pid, &status, 0), pid));
-    cr_expect(eq(int, WIFEXITED(status) ? WEXITSTATUS(status) : -1, 7));
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_expect_eq(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 7);
 }
 
 /* A limit of data alone counts no stacks, nor what was written and is read-only now. */
@@ -262,7 +261,7 @@ Test(net_child, its_memory_is_limited_however_it_is_mapped)
 {
     struct confine *c = NULL;
     int status = 0;
-    cr_assert(zero(net_child_confine(&c, "/proc/self/exe")));
+    cr_assert_eq(net_child_confine(&c, "/proc/self/exe"), 0);
     pid_t pid = fork();
     if (pid == 0) {
         bool fits =
@@ -272,8 +271,8 @@ Test(net_child, its_memory_is_limited_however_it_is_mapped)
         syscall(SYS_exit_group, fits || errno != ENOMEM ? 1 : 7);
     }
     confine_destroy(c);
-    cr_assert(eq(int, waitpid(pid, &status, 0), pid));
-    cr_expect(eq(int, WIFEXITED(status) ? WEXITSTATUS(status) : -1, 7));
+    cr_assert_eq(waitpid(pid, &status, 0), pid);
+    cr_expect_eq(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 7);
 }
 
 /* The process's own end of its wire. */
@@ -291,7 +290,7 @@ static int hold_end(int pid, int release)
 {
     int ready[2];
     char byte = 0;
-    cr_assert(zero(pipe(ready)));
+    cr_assert_eq(pipe(ready), 0);
     int tracer = fork();
     if (tracer == 0) {
         bool holds = ptrace(PTRACE_SEIZE, pid, NULL, PTRACE_O_TRACEEXIT) == 0;
@@ -299,7 +298,7 @@ static int hold_end(int pid, int release)
         (void)!read(release, &byte, 1);
         _exit(0); /* which lets it go */
     }
-    cr_assert(eq(int, (int)read(ready[0], &byte, 1), 1));
+    cr_assert_eq((int)read(ready[0], &byte, 1), 1);
     close(ready[0]);
     close(ready[1]);
     if (byte == 'y')
@@ -314,11 +313,11 @@ Test(net_child, its_end_is_not_waited_for, .timeout = 20)
 {
     static const uint32_t too_long = UINT32_MAX;
     int release[2];
-    cr_assert(zero(pipe(release)));
-    cr_assert(zero(create("user,isolate=on", &clock_host)), "%s", logged_line);
+    cr_assert_eq(pipe(release), 0);
+    cr_assert_eq(create("user,isolate=on", &clock_host), 0, "%s", logged_line);
     int pid = net_child_pid(net), wire = wire_of(pid), tracer = hold_end(pid, release[0]);
     if (wire >= 0 && tracer != 0) {
-        cr_assert(eq(int, (int)write(wire, &too_long, sizeof(too_long)), 4));
+        cr_assert_eq((int)write(wire, &too_long, sizeof(too_long)), 4);
         while (net->info.link_up)
             if (guest_receive(&g) == -EAGAIN)
                 evloop_drain(loop);
@@ -326,10 +325,10 @@ Test(net_child, its_end_is_not_waited_for, .timeout = 20)
             evloop_drain(loop);
             usleep(1000);
         }
-        cr_expect(eq(int, net_child_pid(net), pid));
+        cr_expect_eq(net_child_pid(net), pid);
         cr_expect_not(net->info.link_up);
-        cr_assert(eq(int, (int)write(release[1], "", 1), 1));
-        cr_assert(eq(int, waitpid(tracer, NULL, 0), tracer));
+        cr_assert_eq((int)write(release[1], "", 1), 1);
+        cr_assert_eq(waitpid(tracer, NULL, 0), tracer);
         cr_expect(link_becomes(true));
         cr_expect(strstr(logged_line, "has ended") != NULL, "%s", logged_line);
     }
@@ -342,14 +341,14 @@ Test(net_child, its_end_is_not_waited_for, .timeout = 20)
 Test(net_child, a_start_is_cancelled, .timeout = 20)
 {
     struct cancel cancel;
-    cr_assert(zero(cancel_init(&cancel)));
+    cr_assert_eq(cancel_init(&cancel), 0);
     cancel_ask(&cancel);
     int err = net_child_create(&net, &(struct net_child_config){.loop = loop,
                                                                 .clock = &clock_host,
                                                                 .program = MINIVET_PROGRAM,
                                                                 .option = "user,isolate=on",
                                                                 .cancel = &cancel});
-    cr_expect(eq(int, err, -ECANCELED), "%s", logged_line);
+    cr_expect_eq(err, -ECANCELED, "%s", logged_line);
     if (err != 0)
         net = NULL;
     cancel_fini(&cancel);
@@ -362,17 +361,17 @@ Test(net_child, what_cannot_be_is_told_at_once)
     socklen_t len = sizeof(addr);
     char option[80], said[512] = "";
     int fd = socket(AF_INET, SOCK_STREAM, 0), pipes[2], err = dup(2);
-    cr_assert(zero(bind(fd, (struct sockaddr *)&addr, len)));
-    cr_assert(zero(listen(fd, 1)));
-    cr_assert(zero(getsockname(fd, (struct sockaddr *)&addr, &len)));
+    cr_assert_eq(bind(fd, (struct sockaddr *)&addr, len), 0);
+    cr_assert_eq(listen(fd, 1), 0);
+    cr_assert_eq(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
     snprintf(option, sizeof(option), "user,isolate=on,hostfwd=tcp::%u-:22", ntohs(addr.sin_port));
-    cr_assert(zero(pipe(pipes)));
+    cr_assert_eq(pipe(pipes), 0);
     dup2(pipes[1], 2);
     int r = create(option, &clock_host);
     dup2(err, 2);
     close(pipes[1]);
-    cr_expect(lt(int, r, 0));
-    cr_expect(gt(int, (int)read(pipes[0], said, sizeof(said) - 1), 0));
+    cr_expect_lt(r, 0);
+    cr_expect_gt((int)read(pipes[0], said, sizeof(said) - 1), 0);
     cr_expect(strstr(said, "minivet: user network: hostfwd=tcp::") == said, "%s", said);
     cr_expect(strstr(said, "take another") != NULL, "%s", said);
     close(fd);

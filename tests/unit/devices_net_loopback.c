@@ -2,7 +2,6 @@
 #include "devices/net/net_loopback.h"
 
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -18,8 +17,8 @@ static uint8_t packet[NET_PACKET_MAX];
 
 static void setup(void)
 {
-    cr_assert(zero(evloop_create(&loop, "test", &clock_host)));
-    cr_assert(zero(net_loopback_create(&net, loop)));
+    cr_assert_eq(evloop_create(&loop, "test", &clock_host), 0);
+    cr_assert_eq(net_loopback_create(&net, loop), 0);
     guest_init(&g, net, loop);
 }
 
@@ -33,18 +32,18 @@ TestSuite(net_loopback, .init = setup, .fini = teardown);
 
 Test(net_loopback, what_is_sent_comes_back)
 {
-    cr_expect(eq(int, (int)guest_receive(&g), -EAGAIN));
+    cr_expect_eq((int)guest_receive(&g), -EAGAIN);
     size_t bytes = guest_make_udp(packet, HOST_IPV4, 1, 2, "hello", 5);
-    cr_assert(zero(guest_send_packet(&g, packet, bytes)));
-    cr_assert(zero(guest_send_packet(&g, packet, bytes)));
-    cr_expect(zero(g.rx_told)); /* never inside of a call */
+    cr_assert_eq(guest_send_packet(&g, packet, bytes), 0);
+    cr_assert_eq(guest_send_packet(&g, packet, bytes), 0);
+    cr_expect_eq(g.rx_told, 0); /* never inside of a call */
     evloop_drain(loop);
-    cr_expect(eq(uint, g.rx_told, 1));
-    cr_expect(eq(int, (int)guest_receive(&g), (int)bytes));
+    cr_expect_eq(g.rx_told, 1);
+    cr_expect_eq((int)guest_receive(&g), (int)bytes);
     cr_expect(guest_checksums_are_right(g.frame, g.bytes));
-    cr_expect(zero(g.packet[0])); /* filled in, since nobody takes it without */
-    cr_expect(eq(int, (int)guest_receive(&g), (int)bytes));
-    cr_expect(eq(int, (int)guest_receive(&g), -EAGAIN));
+    cr_expect_eq(g.packet[0], 0); /* filled in, since nobody takes it without */
+    cr_expect_eq((int)guest_receive(&g), (int)bytes);
+    cr_expect_eq((int)guest_receive(&g), -EAGAIN);
 }
 
 Test(net_loopback, offloads_come_back_to_those_who_take_them)
@@ -52,17 +51,17 @@ Test(net_loopback, offloads_come_back_to_those_who_take_them)
     size_t bytes = guest_make_udp(packet, HOST_IPV4, 1, 2, "hello", 5);
     net->ops->set_offloads(net, NET_CSUM | NET_TSO4);
     guest_send_packet(&g, packet, bytes);
-    cr_assert(eq(int, (int)guest_receive(&g), (int)bytes));
-    cr_expect(zero(memcmp(g.packet, packet, bytes)));
+    cr_assert_eq((int)guest_receive(&g), (int)bytes);
+    cr_expect_eq(memcmp(g.packet, packet, bytes), 0);
     packet[1] = 1; /* TCPV4 */
     guest_send_packet(&g, packet, bytes);
-    cr_expect(eq(int, (int)guest_receive(&g), (int)bytes));
+    cr_expect_eq((int)guest_receive(&g), (int)bytes);
     packet[1] = 0x81; /* ... with ECN */
     guest_send_packet(&g, packet, bytes);
-    cr_expect(eq(int, (int)guest_receive(&g), -EAGAIN));
+    cr_expect_eq((int)guest_receive(&g), -EAGAIN);
     packet[1] = 4; /* TCPV6 */
     guest_send_packet(&g, packet, bytes);
-    cr_expect(eq(int, (int)guest_receive(&g), -EAGAIN));
+    cr_expect_eq((int)guest_receive(&g), -EAGAIN);
 }
 
 Test(net_loopback, what_makes_no_sense_is_lost)
@@ -73,15 +72,15 @@ Test(net_loopback, what_makes_no_sense_is_lost)
     for (unsigned i = 0; i < 5; i++) {
         size_t bytes = guest_make_udp(packet, HOST_IPV4, 1, 2, "hello", 5);
         packet[wrong[i].byte] = wrong[i].value;
-        cr_expect(zero(guest_send_packet(&g, packet, bytes)));
-        cr_expect(eq(int, (int)guest_receive(&g), -EAGAIN), "case %u", i);
+        cr_expect_eq(guest_send_packet(&g, packet, bytes), 0);
+        cr_expect_eq((int)guest_receive(&g), -EAGAIN, "case %u", i);
     }
     struct iovec iov = {packet, NET_HEADER_BYTES + 13};
-    cr_expect(zero(net->ops->send(net, 0, &iov, 1)));
+    cr_expect_eq(net->ops->send(net, 0, &iov, 1), 0);
     static uint8_t huge[NET_PACKET_MAX + 1];
     iov = (struct iovec){huge, sizeof(huge)};
-    cr_expect(zero(net->ops->send(net, 0, &iov, 1)));
-    cr_expect(eq(int, (int)guest_receive(&g), -EAGAIN));
+    cr_expect_eq(net->ops->send(net, 0, &iov, 1), 0);
+    cr_expect_eq((int)guest_receive(&g), -EAGAIN);
 }
 
 Test(net_loopback, a_full_one_says_when_there_is_room)
@@ -90,41 +89,41 @@ Test(net_loopback, a_full_one_says_when_there_is_room)
     memset(packet, 0, NET_HEADER_BYTES);
     while (guest_send_packet(&g, packet, 9000) == 0)
         sent++;
-    cr_expect(gt(uint, sent, 10));
-    cr_expect(lt(uint, sent, 100));
-    cr_expect(eq(int, guest_send_packet(&g, packet, 60), -EAGAIN));
+    cr_expect_gt(sent, 10);
+    cr_expect_lt(sent, 100);
+    cr_expect_eq(guest_send_packet(&g, packet, 60), -EAGAIN);
     evloop_drain(loop);
-    cr_expect(zero(g.tx_told));
+    cr_expect_eq(g.tx_told, 0);
     unsigned got = 0;
     while (guest_receive(&g) == 9000)
         got++;
-    cr_expect(eq(uint, got, sent));
+    cr_expect_eq(got, sent);
     evloop_drain(loop);
-    cr_expect(eq(uint, g.tx_told, 1));
-    cr_expect(zero(guest_send_packet(&g, packet, 60)));
+    cr_expect_eq(g.tx_told, 1);
+    cr_expect_eq(guest_send_packet(&g, packet, 60), 0);
 }
 
 Test(net_null, swallows_and_gives_what_it_was_asked_for)
 {
     struct net_backend *null = NULL;
     struct guest n;
-    cr_assert(zero(net_null_create(&null, &(struct net_null_config){0})));
+    cr_assert_eq(net_null_create(&null, &(struct net_null_config){0}), 0);
     guest_init(&n, null, NULL);
-    cr_expect(zero(guest_send_packet(&n, packet, 1000)));
-    cr_expect(eq(int, (int)guest_receive(&n), -EAGAIN));
-    cr_expect(eq(uint, null->info.pairs, 1));
+    cr_expect_eq(guest_send_packet(&n, packet, 1000), 0);
+    cr_expect_eq((int)guest_receive(&n), -EAGAIN);
+    cr_expect_eq(null->info.pairs, 1);
     null->ops->destroy(null);
 
-    cr_assert(zero(net_null_create(&null, &(struct net_null_config){1000, 4})));
+    cr_assert_eq(net_null_create(&null, &(struct net_null_config){1000, 4}), 0);
     guest_init(&n, null, NULL);
     for (unsigned i = 0; i < 3; i++)
-        cr_expect(eq(int, (int)guest_receive(&n), NET_HEADER_BYTES + 1000));
-    cr_expect(eq(int, n.frame[0], 0xff));
-    cr_expect(eq(uint, null->info.pairs, 4));
+        cr_expect_eq((int)guest_receive(&n), NET_HEADER_BYTES + 1000);
+    cr_expect_eq(n.frame[0], 0xff);
+    cr_expect_eq(null->info.pairs, 4);
     struct iovec small = {packet, NET_HEADER_BYTES + 999};
-    cr_expect(eq(int, (int)null->ops->receive(null, 3, &small, 1), -EMSGSIZE));
+    cr_expect_eq((int)null->ops->receive(null, 3, &small, 1), -EMSGSIZE);
     null->ops->destroy(null);
 
-    cr_expect(eq(int, net_null_create(&null, &(struct net_null_config){13, 0}), -EINVAL));
-    cr_expect(eq(int, net_null_create(&null, &(struct net_null_config){65554, 0}), -EINVAL));
+    cr_expect_eq(net_null_create(&null, &(struct net_null_config){13, 0}), -EINVAL);
+    cr_expect_eq(net_null_create(&null, &(struct net_null_config){65554, 0}), -EINVAL);
 }

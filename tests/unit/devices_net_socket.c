@@ -3,7 +3,6 @@
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
@@ -24,7 +23,6 @@
 #include "tests/harness/fake.h"
 #include "tests/harness/lingering.h"
 #include "tests/harness/listen.h"
-
 #include "tests/unit/devices_net_guest.h"
 
 #ifndef SO_PASSRIGHTS
@@ -49,7 +47,7 @@ static void setup(void)
 {
     listen_to_log(LOG_DEBUG);
     fake = fake_clock_port(&now);
-    cr_assert(zero(evloop_create(&loop, "test", &fake)));
+    cr_assert_eq(evloop_create(&loop, "test", &fake), 0);
     cr_assert(mkdtemp(dir) != NULL);
     snprintf(path, sizeof(path), "%s/wire", dir);
     for (unsigned i = 0; i < sizeof(frame); i++)
@@ -69,7 +67,7 @@ static void teardown(void)
         destroy(n);
     evloop_destroy(loop);
     unlink(path);
-    cr_expect(zero(rmdir(dir)), "something was left in %s", dir);
+    cr_expect_eq(rmdir(dir), 0, "something was left in %s", dir);
 }
 
 TestSuite(net_socket, .init = setup, .fini = teardown);
@@ -90,11 +88,11 @@ static int create(unsigned n, const char *listen, const char *connect)
 /* Both ends, connected. */
 static void start(const char *listen, const char *connect)
 {
-    cr_assert(zero(create(0, listen, NULL)), "%s", logged_line);
+    cr_assert_eq(create(0, listen, NULL), 0, "%s", logged_line);
     guest_init(&a, nets[0], loop);
     evloop_drain(loop);
-    cr_expect(not(nets[0]->info.link_up));
-    cr_assert(zero(create(1, NULL, connect)), "%s", logged_line);
+    cr_expect_not(nets[0]->info.link_up);
+    cr_assert_eq(create(1, NULL, connect), 0, "%s", logged_line);
     guest_init(&b, nets[1], loop);
     for (unsigned i = 0; i < 10; i++)
         evloop_drain(loop);
@@ -109,8 +107,8 @@ static void later(void)
 
 static void expect_frame(struct guest *g, size_t bytes)
 {
-    cr_assert(eq(int, (int)guest_receive(g), (int)(NET_HEADER_BYTES + bytes)));
-    cr_expect(zero(memcmp(g->frame, frame, bytes)));
+    cr_assert_eq((int)guest_receive(g), (int)(NET_HEADER_BYTES + bytes));
+    cr_expect_eq(memcmp(g->frame, frame, bytes), 0);
 }
 
 static void expect_linked(void)
@@ -126,21 +124,21 @@ static void expect_linked(void)
 Test(net_socket, frames_go_both_ways)
 {
     start(NULL, NULL);
-    cr_expect(eq(uint, a.link_told, 1));
-    cr_expect(eq(uint, b.link_told, 1));
+    cr_expect_eq(a.link_told, 1);
+    cr_expect_eq(b.link_told, 1);
     expect_linked();
     guest_send(&a, frame, 14);
     guest_send(&a, frame, sizeof(frame));
     expect_frame(&b, 14);
     expect_frame(&b, sizeof(frame));
-    cr_expect(eq(int, (int)guest_receive(&b), -EAGAIN));
+    cr_expect_eq((int)guest_receive(&b), -EAGAIN);
     unsigned told = b.rx_told;
     evloop_drain(loop);
-    cr_expect(eq(uint, b.rx_told, told));
+    cr_expect_eq(b.rx_told, told);
     guest_send(&a, frame, 60);
     evloop_drain(loop);
     evloop_drain(loop);
-    cr_expect(eq(uint, b.rx_told, told + 1));
+    cr_expect_eq(b.rx_told, told + 1);
     expect_frame(&b, 60);
 }
 
@@ -150,13 +148,13 @@ Test(net_socket, over_tcp_too)
     struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof(in);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
-    cr_assert(zero(bind(fd, (struct sockaddr *)&in, len)));
+    cr_assert_eq(bind(fd, (struct sockaddr *)&in, len), 0);
     getsockname(fd, (struct sockaddr *)&in, &len);
     close(fd);
     snprintf(text, sizeof(text), ":%u", ntohs(in.sin_port));
     start(text, text);
     expect_linked();
-    cr_expect(eq(int, create(2, text, NULL), -EADDRINUSE));
+    cr_expect_eq(create(2, text, NULL), -EADDRINUSE);
     cr_expect(strstr(logged_line, text) != NULL, "%s", logged_line);
     nets[2] = NULL;
 }
@@ -170,7 +168,7 @@ Test(net_socket, over_ipv6_too)
     int fd = socket(AF_INET6, SOCK_STREAM, 0);
     if (fd < 0 || bind(fd, (struct sockaddr *)&addr, bytes) != 0)
         cr_skip_test("the host has no IPv6");
-    cr_assert(zero(getsockname(fd, (struct sockaddr *)&addr, &bytes)));
+    cr_assert_eq(getsockname(fd, (struct sockaddr *)&addr, &bytes), 0);
     close(fd);
     snprintf(where, sizeof(where), "[::1]:%u", ntohs(addr.sin6_port));
     start(where, where);
@@ -184,7 +182,7 @@ Test(net_socket, a_frame_in_many_pieces_arrives)
     start(NULL, NULL);
     for (unsigned i = 0; i < 300; i++)
         iov[1 + i] = (struct iovec){frame + i, 1};
-    cr_expect(zero(nets[0]->ops->send(nets[0], 0, iov, 301)));
+    cr_expect_eq(nets[0]->ops->send(nets[0], 0, iov, 301), 0);
     expect_frame(&b, 300);
 }
 
@@ -195,13 +193,13 @@ Test(net_socket, a_reader_that_is_slow_makes_the_sender_wait)
     start(NULL, NULL);
     while (sent < 10000 && guest_send(&a, frame, 9000) == 0)
         sent++;
-    cr_assert(lt(uint, sent, 10000));
+    cr_assert_lt(sent, 10000);
     evloop_drain(loop);
-    cr_expect(zero(a.tx_told));
+    cr_expect_eq(a.tx_told, 0);
     for (unsigned idle = 0; idle < 10;) {
         if (guest_receive(&b) >= 0) {
-            cr_assert(eq(sz, b.bytes, 9000));
-            cr_assert(zero(memcmp(b.frame, frame, 9000)));
+            cr_assert_eq(b.bytes, 9000);
+            cr_assert_eq(memcmp(b.frame, frame, 9000), 0);
             got++;
             idle = 0;
         } else {
@@ -209,9 +207,9 @@ Test(net_socket, a_reader_that_is_slow_makes_the_sender_wait)
             idle++;
         }
     }
-    cr_expect(eq(uint, got, sent));
-    cr_expect(eq(uint, a.tx_told, 1));
-    cr_expect(zero(guest_send(&a, frame, 60)));
+    cr_expect_eq(got, sent);
+    cr_expect_eq(a.tx_told, 1);
+    cr_expect_eq(guest_send(&a, frame, 60), 0);
 }
 
 Test(net_socket, either_end_may_go_and_come_back)
@@ -219,14 +217,14 @@ Test(net_socket, either_end_may_go_and_come_back)
     start(NULL, NULL);
     for (unsigned n = 0; n < 2; n++) { /* first who listens, then who connects */
         struct guest *rest = n == 0 ? &b : &a;
-        cr_expect(eq(int, (int)guest_receive(rest), -EAGAIN));
+        cr_expect_eq((int)guest_receive(rest), -EAGAIN);
         destroy(n);
         evloop_drain(loop);
-        cr_expect(eq(int, (int)guest_receive(rest), -EAGAIN)); /* as it was told to */
+        cr_expect_eq((int)guest_receive(rest), -EAGAIN); /* as it was told to */
         later();
-        cr_expect(not(nets[1 - n]->info.link_up));
-        cr_expect(zero(guest_send(rest, frame, 60))); /* lost */
-        cr_assert(zero(create(n, NULL, NULL)));
+        cr_expect_not(nets[1 - n]->info.link_up);
+        cr_expect_eq(guest_send(rest, frame, 60), 0); /* lost */
+        cr_assert_eq(create(n, NULL, NULL), 0);
         guest_init(n == 0 ? &a : &b, nets[n], loop);
         later();
         later();
@@ -237,14 +235,14 @@ Test(net_socket, either_end_may_go_and_come_back)
 Test(net_socket, a_third_one_is_sent_away)
 {
     start(NULL, NULL);
-    cr_assert(zero(create(2, NULL, NULL)));
+    cr_assert_eq(create(2, NULL, NULL), 0);
     struct guest c;
     guest_init(&c, nets[2], loop);
     for (unsigned i = 0; i < 5; i++) {
         evloop_drain(loop);
         guest_receive(&c);
     }
-    cr_expect(not(nets[2]->info.link_up));
+    cr_expect_not(nets[2]->info.link_up);
     for (unsigned i = 0; i < 12; i++) { /* the loop hears of what the host does a turn later */
         later();
         guest_receive(&c);
@@ -266,7 +264,7 @@ static int dial_quietly(void)
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     memcpy(un.sun_path, path, strlen(path));
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    cr_assert(zero(connect(fd, (struct sockaddr *)&un, sizeof(un))));
+    cr_assert_eq(connect(fd, (struct sockaddr *)&un, sizeof(un)), 0);
     return fd;
 }
 
@@ -279,7 +277,7 @@ static int dial(void)
 
 static void write_bytes(int fd, const void *bytes, size_t count)
 {
-    cr_assert(eq(int, (int)write(fd, bytes, count), (int)count));
+    cr_assert_eq((int)write(fd, bytes, count), (int)count);
     evloop_drain(loop);
     evloop_drain(loop);
 }
@@ -287,16 +285,16 @@ static void write_bytes(int fd, const void *bytes, size_t count)
 /* QEMU's framing, byte by byte. */
 Test(net_socket, speaks_in_lengths_and_frames)
 {
-    cr_assert(zero(create(0, NULL, NULL)));
+    cr_assert_eq(create(0, NULL, NULL), 0);
     guest_init(&a, nets[0], loop);
     int fd = dial();
     static const uint8_t length[] = {0, 0, 0, 70};
     for (unsigned i = 0; i < 4; i++) {
-        cr_expect(eq(int, (int)guest_receive(&a), -EAGAIN));
+        cr_expect_eq((int)guest_receive(&a), -EAGAIN);
         write_bytes(fd, length + i, 1);
     }
     write_bytes(fd, frame, 69);
-    cr_expect(eq(int, (int)guest_receive(&a), -EAGAIN));
+    cr_expect_eq((int)guest_receive(&a), -EAGAIN);
     write_bytes(fd, frame + 69, 1);
     expect_frame(&a, 70);
     write_bytes(fd, "\0\0\0\5short\0\0\0\0", 13); /* which are none */
@@ -305,9 +303,9 @@ Test(net_socket, speaks_in_lengths_and_frames)
     expect_frame(&a, 70);
     guest_send(&a, frame, 300);
     uint8_t got[400];
-    cr_expect(eq(int, (int)read(fd, got, sizeof(got)), 304));
-    cr_expect(zero(memcmp(got, "\0\0\1\x2c", 4)));
-    cr_expect(zero(memcmp(got + 4, frame, 300)));
+    cr_expect_eq((int)read(fd, got, sizeof(got)), 304);
+    cr_expect_eq(memcmp(got, "\0\0\1\x2c", 4), 0);
+    cr_expect_eq(memcmp(got + 4, frame, 300), 0);
     close(fd);
 }
 
@@ -315,48 +313,48 @@ Test(net_socket, speaks_in_lengths_and_frames)
 Test(net_socket, a_flood_of_what_is_too_short_ends_in_turns)
 {
     static const uint8_t zeroes[4096];
-    cr_assert(zero(create(0, NULL, NULL)));
+    cr_assert_eq(create(0, NULL, NULL), 0);
     guest_init(&a, nets[0], loop);
     int fd = dial(), room = 1 << 20, left = 0;
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
     size_t sent = 0;
     for (ssize_t n; (n = write(fd, zeroes, sizeof(zeroes))) > 0;)
         sent += (size_t)n;
-    cr_assert(gt(sz, sent, 256 * 1024), "the test needs a large socket");
-    cr_expect(eq(int, (int)guest_receive(&a), -EAGAIN));
-    cr_expect(zero(ioctl(fd, SIOCOUTQ, &left)));
+    cr_assert_gt(sent, 256 * 1024, "the test needs a large socket");
+    cr_expect_eq((int)guest_receive(&a), -EAGAIN);
+    cr_expect_eq(ioctl(fd, SIOCOUTQ, &left), 0);
     cr_expect(left > 0, "all %zu bytes were read in one turn", sent);
     unsigned told = a.rx_told;
     evloop_drain(loop);
-    cr_expect(gt(uint, a.rx_told, told));
-    cr_expect(eq(int, (int)guest_receive(&a), -EAGAIN));
+    cr_expect_gt(a.rx_told, told);
+    cr_expect_eq((int)guest_receive(&a), -EAGAIN);
     write_bytes(fd, "\0\0\0\x46", 4);
     write_bytes(fd, frame, 70);
     while (guest_receive(&a) < 0 && told < 1000)
         told++;
-    cr_expect(eq(sz, a.bytes, 70));
+    cr_expect_eq(a.bytes, 70);
     close(fd);
 }
 
 Test(net_socket, a_length_that_cannot_be_ends_the_connection)
 {
-    cr_assert(zero(create(0, NULL, NULL)));
+    cr_assert_eq(create(0, NULL, NULL), 0);
     guest_init(&a, nets[0], loop);
     int fd = dial();
     write_bytes(fd, "GET / HTTP/1.1", 14);
-    cr_expect(eq(int, (int)guest_receive(&a), -EAGAIN));
+    cr_expect_eq((int)guest_receive(&a), -EAGAIN);
     evloop_drain(loop);
-    cr_expect(not(nets[0]->info.link_up));
+    cr_expect_not(nets[0]->info.link_up);
     cr_expect(strstr(logged_line, "another program") != NULL, "%s", logged_line);
     char c;
-    cr_expect(eq(int, (int)read(fd, &c, 1), 0));
+    cr_expect_eq((int)read(fd, &c, 1), 0);
     close(fd);
     later();
     fd = dial();
     cr_expect(nets[0]->info.link_up);
     logged_line[0] = '\0';
     write_bytes(fd, "GET / HTTP/1.1", 14);
-    cr_expect(eq(int, (int)guest_receive(&a), -EAGAIN));
+    cr_expect_eq((int)guest_receive(&a), -EAGAIN);
     cr_expect(strstr(logged_line, "another program") == NULL, "%s", logged_line);
     close(fd);
 }
@@ -366,7 +364,7 @@ Test(net_socket, a_socket_that_was_left_behind_is_replaced)
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     memcpy(un.sun_path, path, strlen(path));
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    cr_assert(zero(bind(fd, (struct sockaddr *)&un, sizeof(un))));
+    cr_assert_eq(bind(fd, (struct sockaddr *)&un, sizeof(un)), 0);
     close(fd);
     start(NULL, NULL);
     expect_linked();
@@ -378,11 +376,11 @@ static int listen_full(struct sockaddr_in *at, int *other)
     socklen_t len = sizeof(*at);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     *at = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    cr_assert(zero(bind(fd, (struct sockaddr *)at, sizeof(*at))));
-    cr_assert(zero(listen(fd, 0)));
-    cr_assert(zero(getsockname(fd, (struct sockaddr *)at, &len)));
+    cr_assert_eq(bind(fd, (struct sockaddr *)at, sizeof(*at)), 0);
+    cr_assert_eq(listen(fd, 0), 0);
+    cr_assert_eq(getsockname(fd, (struct sockaddr *)at, &len), 0);
     *other = socket(AF_INET, SOCK_STREAM, 0);
-    cr_assert(zero(connect(*other, (struct sockaddr *)at, sizeof(*at))));
+    cr_assert_eq(connect(*other, (struct sockaddr *)at, sizeof(*at)), 0);
     return fd;
 }
 
@@ -392,19 +390,19 @@ Test(net_socket, that_no_peer_listens_is_said_once)
     char name[32];
     int other, fd = listen_full(&at, &other);
     snprintf(name, sizeof(name), "127.0.0.1:%u", ntohs(at.sin_port));
-    cr_assert(zero(create(0, NULL, name)));
+    cr_assert_eq(create(0, NULL, name), 0);
     for (unsigned i = 0; i < 4; i++)
         later();
-    cr_expect(eq(uint, logged_lines, 1));
+    cr_expect_eq(logged_lines, 1);
     cr_expect(strstr(logged_line, ": connect: no answer yet; it is tried") != NULL, "%s",
               logged_line);
     destroy(0);
     close(other);
     close(fd);
-    cr_assert(zero(create(0, NULL, name)));
+    cr_assert_eq(create(0, NULL, name), 0);
     for (unsigned i = 0; i < 4; i++)
         later();
-    cr_expect(eq(uint, logged_lines, 2));
+    cr_expect_eq(logged_lines, 2);
     cr_expect(strstr(logged_line, "connect: Connection refused; it is tried until a peer") != NULL,
               "%s", logged_line);
 }
@@ -412,38 +410,38 @@ Test(net_socket, that_no_peer_listens_is_said_once)
 /* Two that found the same stale socket: one has removed what the other had made. */
 Test(net_socket, who_has_lost_his_path_connects)
 {
-    cr_assert(zero(create(0, NULL, NULL)));
+    cr_assert_eq(create(0, NULL, NULL), 0);
     guest_init(&a, nets[0], loop);
     unlink(path);
-    cr_assert(zero(create(1, NULL, NULL)));
+    cr_assert_eq(create(1, NULL, NULL), 0);
     guest_init(&b, nets[1], loop);
     later();
     later();
     expect_linked();
     destroy(0);
     struct stat st;
-    cr_expect(zero(stat(path, &st))); /* not his to remove */
+    cr_expect_eq(stat(path, &st), 0); /* not his to remove */
 }
 
 Test(net_socket, what_is_no_socket_stays)
 {
     int fd = open(path, O_CREAT | O_WRONLY, 0600);
     close(fd);
-    cr_expect(eq(int, create(0, NULL, NULL), -ENOTSOCK));
+    cr_expect_eq(create(0, NULL, NULL), -ENOTSOCK);
     nets[0] = NULL;
-    cr_expect(zero(access(path, F_OK)));
+    cr_expect_eq(access(path, F_OK), 0);
     cr_expect(strstr(logged_line, path) != NULL, "%s", logged_line);
     cr_expect(strstr(logged_line, "it is no socket") != NULL, "%s", logged_line);
     unlink(path);
     rmdir(dir);
-    cr_expect(eq(int, create(0, NULL, NULL), -ENOENT));
+    cr_expect_eq(create(0, NULL, NULL), -ENOENT);
     mkdir(dir, 0700);
-    cr_expect(eq(int, create(0, "nonsense", NULL), -EINVAL));
-    cr_expect(eq(int, create(0, "127.0.0.1:", NULL), -EINVAL));
-    cr_expect(eq(int, create(0, "127.0.0.1:x", NULL), -EINVAL));
-    cr_expect(eq(int, create(0, "127.0.0.1:0", NULL), -EINVAL));
-    cr_expect(eq(int, create(0, "127.0.0.1:80x", NULL), -EINVAL));
-    cr_expect(eq(int, create(0, "127.0.0.1:99999", NULL), -EINVAL));
+    cr_expect_eq(create(0, "nonsense", NULL), -EINVAL);
+    cr_expect_eq(create(0, "127.0.0.1:", NULL), -EINVAL);
+    cr_expect_eq(create(0, "127.0.0.1:x", NULL), -EINVAL);
+    cr_expect_eq(create(0, "127.0.0.1:0", NULL), -EINVAL);
+    cr_expect_eq(create(0, "127.0.0.1:80x", NULL), -EINVAL);
+    cr_expect_eq(create(0, "127.0.0.1:99999", NULL), -EINVAL);
     cr_expect(strstr(logged_line, "65535") != NULL, "%s", logged_line);
     nets[0] = NULL;
 }
@@ -453,17 +451,17 @@ Test(net_socket, a_link_is_not_followed)
 {
     char other[80];
     struct stat st;
-    cr_assert(zero(create(0, NULL, NULL)));
+    cr_assert_eq(create(0, NULL, NULL), 0);
     guest_init(&a, nets[0], loop);
     snprintf(other, sizeof(other), "%s.other", path);
-    cr_assert(zero(rename(path, other)));
-    cr_assert(zero(symlink(other, path)));
-    cr_expect(eq(int, create(1, NULL, NULL), -ENOTSOCK));
+    cr_assert_eq(rename(path, other), 0);
+    cr_assert_eq(symlink(other, path), 0);
+    cr_expect_eq(create(1, NULL, NULL), -ENOTSOCK);
     nets[1] = NULL;
     later();
-    cr_expect(not(nets[0]->info.link_up), "it would be its own peer");
-    cr_expect(zero(lstat(path, &st)));
-    cr_expect(eq(uint, st.st_mode & S_IFMT, S_IFLNK));
+    cr_expect_not(nets[0]->info.link_up, "it would be its own peer");
+    cr_expect_eq(lstat(path, &st), 0);
+    cr_expect_eq(st.st_mode & S_IFMT, S_IFLNK);
     unlink(other);
 }
 
@@ -472,7 +470,7 @@ Test(net_socket, a_link_is_not_followed)
 static mode_t mode_of_path(void)
 {
     struct stat st;
-    cr_assert(zero(stat(path, &st)));
+    cr_assert_eq(stat(path, &st), 0);
     return st.st_mode & 0777;
 }
 
@@ -480,12 +478,12 @@ Test(net_socket, a_socket_is_its_user_s_alone)
 {
     umask(0);
     start(NULL, NULL);
-    cr_expect(eq(uint, mode_of_path(), 0600));
+    cr_expect_eq(mode_of_path(), 0600);
     destroy(1);
     destroy(0);
     any_peer = true;
     start(NULL, NULL);
-    cr_expect(eq(uint, mode_of_path(), 0777));
+    cr_expect_eq(mode_of_path(), 0777);
 }
 
 /* Another user who connects, though the socket's mode or place would let him. */
@@ -495,17 +493,17 @@ Test(net_socket, another_user_who_connects_is_refused)
         cr_skip("only root can become another user");
     for (unsigned allowed = 0; allowed < 2; allowed++) {
         any_peer = allowed;
-        cr_assert(zero(create(0, NULL, NULL)));
+        cr_assert_eq(create(0, NULL, NULL), 0);
         guest_init(&a, nets[0], loop);
-        cr_assert(zero(chmod(path, 0777)));
-        cr_assert(zero(chmod(dir, 0777)));
+        cr_assert_eq(chmod(path, 0777), 0);
+        cr_assert_eq(chmod(dir, 0777), 0);
         logged_lines = 0;
         for (unsigned i = 0; i < 40; i++) {
-            cr_assert(zero(seteuid(65534)));
+            cr_assert_eq(seteuid(65534), 0);
             int fd = dial_quietly();
-            cr_assert(zero(seteuid(0)));
+            cr_assert_eq(seteuid(0), 0);
             evloop_drain(loop);
-            cr_expect(eq(int, nets[0]->info.link_up, (int)allowed), "try %u", i);
+            cr_expect_eq(nets[0]->info.link_up, (int)allowed, "try %u", i);
             close(fd);
             guest_receive(&a);
             later();
@@ -513,7 +511,7 @@ Test(net_socket, another_user_who_connects_is_refused)
         }
         if (!allowed) {
             cr_expect(strstr(logged_line, "65534") != NULL, "%s", logged_line);
-            cr_expect(lt(uint, logged_lines, 20), "%u lines", logged_lines);
+            cr_expect_lt(logged_lines, 20, "%u lines", logged_lines);
         }
         destroy(0);
     }
@@ -525,18 +523,18 @@ Test(net_socket, another_user_who_listens_is_refused)
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     if (geteuid() != 0)
         cr_skip("only root can become another user");
-    cr_assert(zero(chmod(dir, 0777)));
+    cr_assert_eq(chmod(dir, 0777), 0);
     memcpy(un.sun_path, path, strlen(path));
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    cr_assert(zero(seteuid(65534)));
-    cr_assert(zero(bind(fd, (struct sockaddr *)&un, sizeof(un))));
-    cr_assert(zero(listen(fd, 4)));
-    cr_assert(zero(seteuid(0)));
-    cr_expect(lt(int, create(0, NULL, NULL), 0));
+    cr_assert_eq(seteuid(65534), 0);
+    cr_assert_eq(bind(fd, (struct sockaddr *)&un, sizeof(un)), 0);
+    cr_assert_eq(listen(fd, 4), 0);
+    cr_assert_eq(seteuid(0), 0);
+    cr_expect_lt(create(0, NULL, NULL), 0);
     cr_expect(strstr(logged_line, "peers=any") != NULL, "%s", logged_line);
     nets[0] = NULL;
     any_peer = true;
-    cr_assert(zero(create(0, NULL, NULL)));
+    cr_assert_eq(create(0, NULL, NULL), 0);
     guest_init(&a, nets[0], loop);
     evloop_drain(loop);
     cr_expect(nets[0]->info.link_up);
@@ -547,7 +545,7 @@ Test(net_socket, another_user_who_listens_is_refused)
 Test(net_socket, a_link_that_flaps_is_told_now_and_then)
 {
     log_set_level(LOG_INFO);
-    cr_assert(zero(create(0, NULL, NULL)));
+    cr_assert_eq(create(0, NULL, NULL), 0);
     guest_init(&a, nets[0], loop);
     logged_lines = 0;
     for (unsigned i = 0; i < 1000; i++) { /* in the course of some 17 minutes */
@@ -557,8 +555,8 @@ Test(net_socket, a_link_that_flaps_is_told_now_and_then)
         guest_receive(&a);
         later();
     }
-    cr_expect(gt(uint, logged_lines, 5));
-    cr_expect(lt(uint, logged_lines, 60));
+    cr_expect_gt(logged_lines, 5);
+    cr_expect_lt(logged_lines, 60);
 }
 
 /* One who connects stays in the queue until there is a descriptor for him. */
@@ -566,17 +564,17 @@ Test(net_socket, without_descriptors_nothing_spins)
 {
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     struct rlimit limit, none;
-    cr_assert(zero(create(0, NULL, NULL)));
+    cr_assert_eq(create(0, NULL, NULL), 0);
     evloop_drain(loop);
     int fd = socket(AF_UNIX, SOCK_STREAM, 0);
     memcpy(un.sun_path, path, sizeof(path));
-    cr_assert(zero(connect(fd, (struct sockaddr *)&un, sizeof(un))));
-    cr_assert(zero(getrlimit(RLIMIT_NOFILE, &limit)));
+    cr_assert_eq(connect(fd, (struct sockaddr *)&un, sizeof(un)), 0);
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
     none = limit;
     none.rlim_cur = 0;
-    cr_assert(zero(setrlimit(RLIMIT_NOFILE, &none)));
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
     later();
-    cr_assert(zero(setrlimit(RLIMIT_NOFILE, &limit)));
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
     cr_expect_not(nets[0]->info.link_up);
     later();
     cr_expect(nets[0]->info.link_up);
@@ -588,20 +586,20 @@ Test(net_socket, headers_go_with_packets_where_both_ends_say_so)
 {
     struct net_socket_config config = {
         .loop = loop, .clock = &fake, .path = path, .headers_out = true};
-    cr_assert(zero(net_socket_create(&nets[0], &config)));
+    cr_assert_eq(net_socket_create(&nets[0], &config), 0);
     guest_init(&a, nets[0], loop);
     config.headers_out = false;
     config.headers_in = true;
-    cr_assert(zero(net_socket_create(&nets[1], &config)));
+    cr_assert_eq(net_socket_create(&nets[1], &config), 0);
     guest_init(&b, nets[1], loop);
     for (unsigned i = 0; i < 10; i++)
         evloop_drain(loop);
-    cr_expect(eq(uint, nets[0]->info.to_host & NET_CSUM, NET_CSUM));
-    cr_expect(zero(nets[1]->info.to_host));
+    cr_expect_eq(nets[0]->info.to_host & NET_CSUM, NET_CSUM);
+    cr_expect_eq(nets[1]->info.to_host, 0);
     static uint8_t packet[NET_HEADER_BYTES + 100] = {1, [6] = 34, [8] = 16};
-    cr_assert(zero(guest_send_packet(&a, packet, sizeof(packet))));
-    cr_assert(eq(int, (int)guest_receive(&b), (int)sizeof(packet)));
-    cr_expect(zero(memcmp(b.packet, packet, sizeof(packet))));
+    cr_assert_eq(guest_send_packet(&a, packet, sizeof(packet)), 0);
+    cr_assert_eq((int)guest_receive(&b), (int)sizeof(packet));
+    cr_expect_eq(memcmp(b.packet, packet, sizeof(packet)), 0);
     guest_send(&b, frame, 200);
     expect_frame(&a, 200);
 }
@@ -621,7 +619,7 @@ Test(net_socket, a_descriptor_whose_close_waits_stops_nobody)
 {
     int peers[5], fds[2];
     time_t before = time(NULL);
-    cr_assert(zero(create(0, NULL, NULL)));
+    cr_assert_eq(create(0, NULL, NULL), 0);
     take_descriptors();
     guest_init(&a, nets[0], loop);
     for (unsigned i = 0; i < 2; i++) {
@@ -635,10 +633,10 @@ Test(net_socket, a_descriptor_whose_close_waits_stops_nobody)
         lingering_send(fds[0], frame, 1, &peers[2 * i + 1], LINGER_S);
         if (i == 1)
             write_bytes(fds[0], "GET / HTTP", 10);
-        cr_expect(eq(int, (int)guest_receive(&a), -EAGAIN));
-        cr_expect(lt(int, (int)(time(NULL) - before), LINGER_S / 2), "the loop waited");
+        cr_expect_eq((int)guest_receive(&a), -EAGAIN);
+        cr_expect_lt((int)(time(NULL) - before), LINGER_S / 2, "the loop waited");
         evloop_drain(loop);
-        cr_expect(not(nets[0]->info.link_up), "files are no frames");
+        cr_expect_not(nets[0]->info.link_up, "files are no frames");
         close(fds[0]);
         close(fds[1]);
     }
@@ -646,7 +644,7 @@ Test(net_socket, a_descriptor_whose_close_waits_stops_nobody)
     fds[1] = dial_quietly();
     lingering_send(fds[1], frame, 1, &peers[4], LINGER_S);
     destroy(0);
-    cr_expect(lt(int, (int)(time(NULL) - before), LINGER_S / 2), "the end waited");
+    cr_expect_lt((int)(time(NULL) - before), LINGER_S / 2, "the end waited");
     for (unsigned i = 0; i < 5; i++)
         close(peers[i]);
 }
@@ -660,14 +658,14 @@ Test(net_socket, the_kernel_refuses_descriptors)
     if (!foreign_socket_is_refusing(fds[0]))
         cr_skip_test("this kernel does not");
     close(fds[0]);
-    cr_assert(zero(create(0, NULL, NULL)));
+    cr_assert_eq(create(0, NULL, NULL), 0);
     guest_init(&a, nets[0], loop);
     fds[1] = dial_quietly();
-    cr_expect(not(lingering_send(fds[1], frame, 1, &peer, LINGER_S)));
+    cr_expect_not(lingering_send(fds[1], frame, 1, &peer, LINGER_S));
     evloop_drain(loop);
-    cr_expect(not(lingering_send(fds[1], frame, 1, &peer, LINGER_S)));
+    cr_expect_not(lingering_send(fds[1], frame, 1, &peer, LINGER_S));
     fds[0] = dial_quietly();
-    cr_expect(not(lingering_send(fds[0], frame, 1, &peer, LINGER_S)));
+    cr_expect_not(lingering_send(fds[0], frame, 1, &peer, LINGER_S));
     evloop_drain(loop);
     cr_expect(nets[0]->info.link_up);
     destroy(0);
@@ -676,11 +674,11 @@ Test(net_socket, the_kernel_refuses_descriptors)
     struct sockaddr_un un = {.sun_family = AF_UNIX};
     memcpy(un.sun_path, path, strlen(path));
     fds[0] = socket(AF_UNIX, SOCK_STREAM, 0);
-    cr_assert(zero(bind(fds[0], (struct sockaddr *)&un, sizeof(un))));
-    cr_assert(zero(listen(fds[0], 1)));
-    cr_assert(zero(create(0, NULL, NULL)));
+    cr_assert_eq(bind(fds[0], (struct sockaddr *)&un, sizeof(un)), 0);
+    cr_assert_eq(listen(fds[0], 1), 0);
+    cr_assert_eq(create(0, NULL, NULL), 0);
     fds[1] = accept(fds[0], NULL, NULL);
-    cr_expect(not(lingering_send(fds[1], frame, 1, &peer, LINGER_S)));
+    cr_expect_not(lingering_send(fds[1], frame, 1, &peer, LINGER_S));
     evloop_drain(loop);
     cr_expect(nets[0]->info.link_up);
     close(fds[0]);
@@ -691,13 +689,13 @@ Test(net_socket, the_kernel_refuses_descriptors)
 Test(net_socket, no_peer_is_taken_while_descriptors_cannot_be_closed)
 {
     int peers[FOREIGN_FDS_MAX];
-    cr_assert(zero(create(0, NULL, NULL)));
+    cr_assert_eq(create(0, NULL, NULL), 0);
     guest_init(&a, nets[0], loop);
     for (unsigned i = 0; i < FOREIGN_FDS_MAX; i++)
         foreign_fd_close(lingering(&peers[i], LINGER_S));
     int fd = dial();
     later();
-    cr_expect(not(nets[0]->info.link_up));
+    cr_expect_not(nets[0]->info.link_up);
     for (unsigned i = 0; i < FOREIGN_FDS_MAX; i++)
         close(peers[i]);
     while (foreign_fds_left() > 0)

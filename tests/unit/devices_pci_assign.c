@@ -3,7 +3,6 @@
 #include "devices/platform/pci_host.h"
 
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -44,7 +43,7 @@ static struct {
 static void set_wire(void *ctx, unsigned irq, bool level)
 {
     (void)ctx;
-    cr_assert(lt(u32, irq - FIRST_GSI, PCI_HOST_WIRES));
+    cr_assert_lt(irq - FIRST_GSI, PCI_HOST_WIRES);
     atomic_store(&wires[irq - FIRST_GSI].level, level);
     atomic_fetch_add(&wires[irq - FIRST_GSI].calls, 1);
 }
@@ -54,14 +53,14 @@ static void create_host(bool connected)
     struct pci_host_config config = {.pio = pio, .mmio = mmio, .ecam_gpa = ECAM};
     for (unsigned i = 0; connected && i < PCI_HOST_WIRES; i++)
         config.wires[i] = (struct irq_line){.set = set_wire, .irq = FIRST_GSI + i, .eventfd = -1};
-    cr_assert(zero(pci_host_create(&host, &config)));
+    cr_assert_eq(pci_host_create(&host, &config), 0);
 }
 
 static void setup(void)
 {
     listen_to_log(LOG_ERROR);
-    cr_assert(zero(bus_create(&pio, "pio", 65536)));
-    cr_assert(zero(bus_create(&mmio, "mmio", UINT64_C(1) << 46)));
+    cr_assert_eq(bus_create(&pio, "pio", 65536), 0);
+    cr_assert_eq(bus_create(&mmio, "mmio", UINT64_C(1) << 46), 0);
     create_host(true);
 }
 
@@ -119,13 +118,13 @@ static struct pci_func *make(bool has_intx)
     struct pci_func *f = &funcs[func_count++];
     struct pci_func_config config = {
         .name = "nic", .vendor = 0x1af4, .has_intx = has_intx, .mmio = mmio, .pio = pio};
-    cr_assert(zero(pci_func_init(f, &config)));
+    cr_assert_eq(pci_func_init(f, &config), 0);
     return f;
 }
 
 static struct pci_func *plug(unsigned devfn, struct pci_func *f)
 {
-    cr_assert(zero(pci_host_add(host, devfn, &f->port)));
+    cr_assert_eq(pci_host_add(host, devfn, &f->port), 0);
     return f;
 }
 
@@ -157,7 +156,7 @@ Test(pci_assign, every_bar_gets_an_aligned_place_of_its_own)
         add_bar(f, 4, bars[3].kind, bars[3].bytes << i);
         plug(PCI_DEVFN(i + 1, 0), f);
     }
-    cr_assert(zero(pci_host_assign(host, &windows)));
+    cr_assert_eq(pci_host_assign(host, &windows), 0);
     for (unsigned i = 0; i < 5; i++) {
         for (unsigned bar = 0; bar < PCI_BARS; bar++) {
             uint64_t bytes = funcs[i].bars[bar].cfg.bytes;
@@ -165,13 +164,13 @@ Test(pci_assign, every_bar_gets_an_aligned_place_of_its_own)
             if (bytes == 0)
                 continue;
             /* That it decodes says that it is inside a window and overlaps nothing. */
-            cr_expect(ne(u64, addr, PCI_NO_ADDRESS));
+            cr_expect_neq(addr, PCI_NO_ADDRESS);
             cr_expect(is_aligned(addr, bytes));
-            cr_expect(eq(int, addr >= MEM64, bar >= 2), "64-bit ones are above");
+            cr_expect_eq(addr >= MEM64, bar >= 2, "64-bit ones are above");
             cr_expect(bus_read(bar == 0 ? pio : mmio, addr, 4, &value));
-            cr_expect(eq(u64, value, bar));
+            cr_expect_eq(value, bar);
         }
-        cr_expect(eq(u64, cfg(PCI_DEVFN(i + 1, 0), 0x04, 2), 3), "memory and ports, not master");
+        cr_expect_eq(cfg(PCI_DEVFN(i + 1, 0), 0x04, 2), 3, "memory and ports, not master");
     }
 }
 
@@ -183,9 +182,9 @@ Test(pci_assign, without_a_64_bit_window_all_are_below)
     add_bar(f, 0, KIND_64, MIB);
     add_bar(f, 2, KIND_32, 4096);
     plug(PCI_DEVFN(1, 0), f);
-    cr_assert(zero(pci_host_assign(host, &low)));
-    cr_expect(eq(u64, pci_func_bar_addr(f, 0), MEM32));
-    cr_expect(eq(u64, pci_func_bar_addr(f, 2), MEM32 + MIB));
+    cr_assert_eq(pci_host_assign(host, &low), 0);
+    cr_expect_eq(pci_func_bar_addr(f, 0), MEM32);
+    cr_expect_eq(pci_func_bar_addr(f, 2), MEM32 + MIB);
 }
 
 Test(pci_assign, a_bar_beyond_4_gib_is_sized)
@@ -194,9 +193,9 @@ Test(pci_assign, a_bar_beyond_4_gib_is_sized)
     add_bar(f, 0, KIND_64, 8 * GIB);
     add_bar(f, 2, KIND_64, 16 * GIB);
     plug(PCI_DEVFN(1, 0), f);
-    cr_assert(zero(pci_host_assign(host, &windows)));
-    cr_expect(eq(u64, pci_func_bar_addr(f, 0), MEM64));
-    cr_expect(eq(u64, pci_func_bar_addr(f, 2), MEM64 + 16 * GIB));
+    cr_assert_eq(pci_host_assign(host, &windows), 0);
+    cr_expect_eq(pci_func_bar_addr(f, 0), MEM64);
+    cr_expect_eq(pci_func_bar_addr(f, 2), MEM64 + 16 * GIB);
 }
 
 static void check_full(enum kind kind, const char *message)
@@ -211,8 +210,8 @@ static void check_full(enum kind kind, const char *message)
     add_bar(f, 0, kind, bytes);
     add_bar(f, 2, kind, bytes * 2); /* from the third on, so none is left */
     plug(PCI_DEVFN(7, 2), f);
-    cr_expect(eq(int, pci_host_assign(host, &small), -ENOSPC));
-    cr_expect(eq(str, logged_line, (char *)message));
+    cr_expect_eq(pci_host_assign(host, &small), -ENOSPC);
+    cr_expect_str_eq(logged_line, message);
 }
 
 Test(pci_assign, a_full_port_window_is_named)
@@ -243,9 +242,9 @@ Test(pci_assign, before_it_nothing_decodes)
     plug(PCI_DEVFN(1, 0), f);
     cfg_write(PCI_DEVFN(1, 0), 0x10, 4, MEM32);
     cfg_write(PCI_DEVFN(1, 0), 0x04, 2, 2);
-    cr_expect(eq(u64, pci_func_bar_addr(f, 0), PCI_NO_ADDRESS));
-    cr_assert(zero(pci_host_assign(host, &windows)));
-    cr_expect(eq(u64, pci_func_bar_addr(f, 0), MEM32));
+    cr_expect_eq(pci_func_bar_addr(f, 0), PCI_NO_ADDRESS);
+    cr_assert_eq(pci_host_assign(host, &windows), 0);
+    cr_expect_eq(pci_func_bar_addr(f, 0), MEM32);
 }
 
 /* A function that leaves out the upper half of a port's address, and one that is a bridge. */
@@ -281,19 +280,19 @@ Test(pci_assign, ports_may_have_16_address_bits)
 {
     raw.f = (struct pci_function){.ops = &raw_ops, .name = "raw"};
     raw.command = 4;
-    cr_assert(zero(pci_host_add(host, PCI_DEVFN(2, 0), &raw.f)));
-    cr_assert(zero(pci_host_assign(host, &windows)));
-    cr_expect(eq(u32, raw.bar, PORTS | 1));
-    cr_expect(eq(u32, raw.command, 7), "a bit that was set stays");
+    cr_assert_eq(pci_host_add(host, PCI_DEVFN(2, 0), &raw.f), 0);
+    cr_assert_eq(pci_host_assign(host, &windows), 0);
+    cr_expect_eq(raw.bar, PORTS | 1);
+    cr_expect_eq(raw.command, 7, "a bit that was set stays");
 }
 
 Test(pci_assign, other_headers_are_left_alone)
 {
     raw.f = (struct pci_function){.ops = &raw_ops, .name = "raw"};
     raw.header_type = 1;
-    cr_assert(zero(pci_host_add(host, PCI_DEVFN(2, 0), &raw.f)));
-    cr_assert(zero(pci_host_assign(host, &windows)));
-    cr_expect(zero(u32, raw.writes));
+    cr_assert_eq(pci_host_add(host, PCI_DEVFN(2, 0), &raw.f), 0);
+    cr_assert_eq(pci_host_assign(host, &windows), 0);
+    cr_expect_eq(raw.writes, 0);
 }
 
 /* ---- several functions in a slot ---- */
@@ -303,14 +302,14 @@ Test(pci_assign, header_type_says_whether_there_are_more_functions)
     plug(PCI_DEVFN(1, 0), make(false));
     plug(PCI_DEVFN(2, 0), make(false));
     plug(PCI_DEVFN(2, 7), make(false));
-    cr_expect(eq(u64, cfg(PCI_DEVFN(1, 0), 0x0e, 1), 0));
-    cr_expect(eq(u64, cfg(PCI_DEVFN(2, 0), 0x0e, 1), 0x80));
-    cr_expect(eq(u64, cfg(PCI_DEVFN(2, 0), 0x0e, 2), 0x80));
-    cr_expect(eq(u64, cfg(PCI_DEVFN(2, 0), 0x0c, 4), 0x800000));
-    cr_expect(eq(u64, cfg(PCI_DEVFN(2, 0), 0x0c, 2), 0));
-    cr_expect(eq(u64, cfg(PCI_DEVFN(2, 0), 0x0f, 1), 0));
-    cr_expect(eq(u64, cfg(PCI_DEVFN(2, 7), 0x0e, 1), 0));
-    cr_expect(eq(u64, cfg(PCI_DEVFN(0, 0), 0x0e, 1), 0));
+    cr_expect_eq(cfg(PCI_DEVFN(1, 0), 0x0e, 1), 0);
+    cr_expect_eq(cfg(PCI_DEVFN(2, 0), 0x0e, 1), 0x80);
+    cr_expect_eq(cfg(PCI_DEVFN(2, 0), 0x0e, 2), 0x80);
+    cr_expect_eq(cfg(PCI_DEVFN(2, 0), 0x0c, 4), 0x800000);
+    cr_expect_eq(cfg(PCI_DEVFN(2, 0), 0x0c, 2), 0);
+    cr_expect_eq(cfg(PCI_DEVFN(2, 0), 0x0f, 1), 0);
+    cr_expect_eq(cfg(PCI_DEVFN(2, 7), 0x0e, 1), 0);
+    cr_expect_eq(cfg(PCI_DEVFN(0, 0), 0x0e, 1), 0);
 }
 
 /* ---- interrupts ---- */
@@ -321,9 +320,9 @@ Test(pci_assign, slots_are_spread_over_the_wires)
         struct pci_func *f = plug(PCI_DEVFN(slot, 0), make(true));
         pci_func_intx(f, true);
         for (unsigned w = 0; w < PCI_HOST_WIRES; w++)
-            cr_expect(eq(int, wires[w].level, w == slot % 4), "slot %u, wire %u", slot, w);
+            cr_expect_eq(wires[w].level, w == slot % 4, "slot %u, wire %u", slot, w);
         pci_func_intx(f, false);
-        cr_expect(not(wires[slot % 4].level));
+        cr_expect_not(wires[slot % 4].level);
     }
 }
 
@@ -338,19 +337,19 @@ Test(pci_assign, a_wire_is_up_while_anyone_pulls)
     pci_func_intx(b, false);
     pci_func_intx(a, false);
     cr_expect(wires[1].level);
-    cr_expect(eq(u32, wires[1].calls, 1), "the controller hears of changes");
+    cr_expect_eq(wires[1].calls, 1, "the controller hears of changes");
     pci_func_intx(c, false);
-    cr_expect(not(wires[1].level));
-    cr_expect(eq(u32, wires[1].calls, 2));
+    cr_expect_not(wires[1].level);
+    cr_expect_eq(wires[1].calls, 2);
 }
 
 Test(pci_assign, functions_learn_their_line)
 {
     plug(PCI_DEVFN(3, 0), make(true));
     plug(PCI_DEVFN(4, 0), make(false));
-    cr_assert(zero(pci_host_assign(host, &windows)));
-    cr_expect(eq(u64, cfg(PCI_DEVFN(3, 0), 0x3c, 2), 0x0113));
-    cr_expect(eq(u64, cfg(PCI_DEVFN(4, 0), 0x3c, 2), 0));
+    cr_assert_eq(pci_host_assign(host, &windows), 0);
+    cr_expect_eq(cfg(PCI_DEVFN(3, 0), 0x3c, 2), 0x0113);
+    cr_expect_eq(cfg(PCI_DEVFN(4, 0), 0x3c, 2), 0);
 }
 
 Test(pci_assign, wires_may_lead_nowhere)
@@ -358,10 +357,10 @@ Test(pci_assign, wires_may_lead_nowhere)
     pci_host_destroy(host);
     create_host(false);
     struct pci_func *f = plug(PCI_DEVFN(3, 0), make(true));
-    cr_assert(zero(pci_host_assign(host, &windows)));
-    cr_expect(eq(u64, cfg(PCI_DEVFN(3, 0), 0x3c, 1), 0xff));
+    cr_assert_eq(pci_host_assign(host, &windows), 0);
+    cr_expect_eq(cfg(PCI_DEVFN(3, 0), 0x3c, 1), 0xff);
     pci_func_intx(f, true);
-    cr_expect(eq(u64, cfg(PCI_DEVFN(3, 0), 0x06, 1), 0x08));
+    cr_expect_eq(cfg(PCI_DEVFN(3, 0), 0x06, 1), 0x08);
 }
 
 static void *pull(void *arg)
@@ -377,7 +376,7 @@ Test(pci_assign, functions_may_race_on_a_wire)
     pthread_t threads[2];
     for (unsigned i = 0; i < 2; i++) {
         struct pci_func *f = plug(PCI_DEVFN(1 + 4 * i, 0), make(true));
-        cr_assert(zero(pthread_create(&threads[i], NULL, pull, f)));
+        cr_assert_eq(pthread_create(&threads[i], NULL, pull, f), 0);
     }
     for (unsigned i = 0; i < 2; i++)
         pthread_join(threads[i], NULL);
@@ -385,5 +384,5 @@ Test(pci_assign, functions_may_race_on_a_wire)
     pci_func_intx(&funcs[0], false);
     cr_expect(wires[1].level);
     pci_func_intx(&funcs[1], false);
-    cr_expect(not(wires[1].level));
+    cr_expect_not(wires[1].level);
 }

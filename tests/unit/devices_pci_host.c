@@ -2,7 +2,6 @@
 #include "devices/platform/pci_host.h"
 
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -24,8 +23,8 @@ static struct {
 
 static uint32_t fn_read(struct pci_function *f, unsigned offset, unsigned width)
 {
-    cr_assert(eq(ptr, f, &fn.f));
-    cr_assert(le(int, (int)(offset % 4 + width), 4));
+    cr_assert_eq(f, &fn.f);
+    cr_assert_leq((int)(offset % 4 + width), 4);
     fn.reads++;
     fn.offset = offset;
     fn.width = width;
@@ -34,8 +33,8 @@ static uint32_t fn_read(struct pci_function *f, unsigned offset, unsigned width)
 
 static void fn_write(struct pci_function *f, unsigned offset, unsigned width, uint32_t value)
 {
-    cr_assert(eq(ptr, f, &fn.f));
-    cr_assert(le(int, (int)(offset % 4 + width), 4));
+    cr_assert_eq(f, &fn.f);
+    cr_assert_leq((int)(offset % 4 + width), 4);
     fn.writes++;
     fn.offset = offset;
     fn.width = width;
@@ -46,12 +45,12 @@ static const struct pci_function_ops fn_ops = {.config_read = fn_read, .config_w
 
 static void setup(void)
 {
-    cr_assert(zero(bus_create(&pio, "pio", 65536)));
-    cr_assert(zero(bus_create(&mmio, "mmio", UINT64_C(1) << 46)));
+    cr_assert_eq(bus_create(&pio, "pio", 65536), 0);
+    cr_assert_eq(bus_create(&mmio, "mmio", UINT64_C(1) << 46), 0);
     struct pci_host_config config = {.pio = pio, .mmio = mmio, .ecam_gpa = ECAM};
-    cr_assert(zero(pci_host_create(&host, &config)));
+    cr_assert_eq(pci_host_create(&host, &config), 0);
     fn.f = (struct pci_function){.ops = &fn_ops, .name = "fn"};
-    cr_assert(zero(pci_host_add(host, PCI_DEVFN(3, 1), &fn.f)));
+    cr_assert_eq(pci_host_add(host, PCI_DEVFN(3, 1), &fn.f), 0);
 }
 
 static void teardown(void)
@@ -85,25 +84,26 @@ static uint64_t ecam_read(unsigned devfn, unsigned reg, unsigned width)
 
 Test(pci_host, the_bridge_is_function_0)
 {
-    cr_expect(eq(u64, port_read(0, 0, 4), 0x00081b36));
-    cr_expect(eq(u64, ecam_read(0, 0, 4), 0x00081b36));
-    cr_expect(eq(u64, ecam_read(0, 2, 2), 0x0008));
-    cr_expect(eq(u64, port_read(0, 0x08, 4), 0x06000000));
-    cr_expect(eq(u64, port_read(0, 0x0b, 1), 0x06));
-    cr_expect(zero(u64, port_read(0, 0x0e, 1))); /* header type 0, one function */
+    cr_expect_eq(port_read(0, 0, 4), 0x00081b36);
+    cr_expect_eq(ecam_read(0, 0, 4), 0x00081b36);
+    cr_expect_eq(ecam_read(0, 2, 2), 0x0008);
+    cr_expect_eq(port_read(0, 0x08, 4), 0x06000000);
+    cr_expect_eq(port_read(0, 0x0b, 1), 0x06);
+    cr_expect_eq(port_read(0, 0x0e, 1), 0); /* header type 0, one function */
     for (unsigned reg = 0x0c; reg < 4096; reg += 4)
-        cr_expect(zero(u64, ecam_read(0, reg, 4)));
+        cr_expect_eq(ecam_read(0, reg, 4), 0);
 }
 
 Test(pci_host, is_empty_until_the_first_function)
 {
-    cr_assert(not(pci_host_is_empty(host)));
+    cr_assert_not(pci_host_is_empty(host));
     pci_host_destroy(host);
-    cr_assert(zero(pci_host_create(
-        &host, &(struct pci_host_config){.pio = pio, .mmio = mmio, .ecam_gpa = ECAM})));
+    cr_assert_eq(pci_host_create(
+                     &host, &(struct pci_host_config){.pio = pio, .mmio = mmio, .ecam_gpa = ECAM}),
+                 0);
     cr_assert(pci_host_is_empty(host));
-    cr_assert(zero(pci_host_add(host, PCI_DEVFN(31, 7), &fn.f)));
-    cr_assert(not(pci_host_is_empty(host)));
+    cr_assert_eq(pci_host_add(host, PCI_DEVFN(31, 7), &fn.f), 0);
+    cr_assert_not(pci_host_is_empty(host));
 }
 
 Test(pci_host, the_bridge_cannot_be_written)
@@ -111,7 +111,7 @@ Test(pci_host, the_bridge_cannot_be_written)
     for (unsigned reg = 0; reg < 4096; reg += 4) {
         uint64_t before = ecam_read(0, reg, 4);
         bus_write(mmio, ECAM + reg, 4, 0xffffffff);
-        cr_expect(eq(u64, ecam_read(0, reg, 4), before));
+        cr_expect_eq(ecam_read(0, reg, 4), before);
     }
 }
 
@@ -122,27 +122,27 @@ Test(pci_host, mechanism_1_is_detected)
     bus_write(pio, 0xcfb, 1, 1);
     bus_write(pio, 0xcf8, 4, 0x80000000);
     cr_expect(bus_read(pio, 0xcf8, 4, &value));
-    cr_expect(eq(u64, value, 0x80000000));
+    cr_expect_eq(value, 0x80000000);
 }
 
 Test(pci_host, both_doors_reach_a_function)
 {
-    cr_expect(eq(u64, port_read(PCI_DEVFN(3, 1), 0x44, 4), 0xa5a50044));
-    cr_expect(eq(u64, port_read(PCI_DEVFN(3, 1), 0x46, 2), 0x0046));
-    cr_expect(eq(int, (int)fn.width, 2));
-    cr_expect(eq(u64, port_read(PCI_DEVFN(3, 1), 0xff, 1), 0xff));
-    cr_expect(eq(int, (int)fn.offset, 0xff));
-    cr_expect(eq(u64, ecam_read(PCI_DEVFN(3, 1), 0xffc, 4), 0xa5a50ffc));
-    cr_expect(eq(u64, ecam_read(PCI_DEVFN(3, 1), 0xffe, 2), 0x0ffe));
+    cr_expect_eq(port_read(PCI_DEVFN(3, 1), 0x44, 4), 0xa5a50044);
+    cr_expect_eq(port_read(PCI_DEVFN(3, 1), 0x46, 2), 0x0046);
+    cr_expect_eq((int)fn.width, 2);
+    cr_expect_eq(port_read(PCI_DEVFN(3, 1), 0xff, 1), 0xff);
+    cr_expect_eq((int)fn.offset, 0xff);
+    cr_expect_eq(ecam_read(PCI_DEVFN(3, 1), 0xffc, 4), 0xa5a50ffc);
+    cr_expect_eq(ecam_read(PCI_DEVFN(3, 1), 0xffe, 2), 0x0ffe);
 
     bus_write(mmio, ECAM + (PCI_DEVFN(3, 1) << 12) + 0x105, 1, 0x5a);
-    cr_expect(eq(int, (int)fn.offset, 0x105));
-    cr_expect(eq(int, (int)fn.value, 0x5a));
+    cr_expect_eq((int)fn.offset, 0x105);
+    cr_expect_eq((int)fn.value, 0x5a);
     bus_write(pio, 0xcf8, 4, latch(0, PCI_DEVFN(3, 1), 0x10));
     bus_write(pio, 0xcfd, 2, 0xbeef);
-    cr_expect(eq(int, (int)fn.offset, 0x11));
-    cr_expect(eq(int, (int)fn.value, 0xbeef));
-    cr_expect(eq(int, (int)fn.writes, 2));
+    cr_expect_eq((int)fn.offset, 0x11);
+    cr_expect_eq((int)fn.value, 0xbeef);
+    cr_expect_eq((int)fn.writes, 2);
 }
 
 Test(pci_host, what_is_absent_reads_all_ones)
@@ -151,17 +151,17 @@ Test(pci_host, what_is_absent_reads_all_ones)
     for (unsigned devfn = 1; devfn < PCI_DEVFN_COUNT; devfn++) {
         if (devfn == PCI_DEVFN(3, 1))
             continue;
-        cr_expect(eq(u64, port_read(devfn, 0, 4), 0xffffffff));
-        cr_expect(eq(u64, ecam_read(devfn, 0, 2), 0xffff));
+        cr_expect_eq(port_read(devfn, 0, 4), 0xffffffff);
+        cr_expect_eq(ecam_read(devfn, 0, 2), 0xffff);
         bus_write(mmio, ECAM + (devfn << 12), 4, 0);
     }
     for (unsigned bus = 1; bus < 256; bus++) {
         bus_write(pio, 0xcf8, 4, latch(bus, PCI_DEVFN(3, 1), 0));
         bus_read(pio, 0xcfc, 4, &value);
-        cr_expect(eq(u64, value, 0xffffffff));
+        cr_expect_eq(value, 0xffffffff);
         bus_write(pio, 0xcfc, 4, 0);
     }
-    cr_expect(zero(int, (int)(fn.reads + fn.writes)));
+    cr_expect_eq((int)(fn.reads + fn.writes), 0);
 }
 
 Test(pci_host, a_disabled_latch_reaches_nobody)
@@ -169,9 +169,9 @@ Test(pci_host, a_disabled_latch_reaches_nobody)
     uint64_t value;
     bus_write(pio, 0xcf8, 4, latch(0, PCI_DEVFN(3, 1), 0) & 0x7fffffff);
     bus_read(pio, 0xcfc, 1, &value);
-    cr_expect(eq(u64, value, 0xff));
+    cr_expect_eq(value, 0xff);
     bus_write(pio, 0xcfc, 4, 0);
-    cr_expect(zero(int, (int)(fn.reads + fn.writes)));
+    cr_expect_eq((int)(fn.reads + fn.writes), 0);
 }
 
 Test(pci_host, reserved_latch_bits_are_not_kept)
@@ -179,33 +179,33 @@ Test(pci_host, reserved_latch_bits_are_not_kept)
     uint64_t value;
     bus_write(pio, 0xcf8, 4, 0xffffffff);
     bus_read(pio, 0xcf8, 4, &value);
-    cr_expect(eq(u64, value, 0x80fffffc));
+    cr_expect_eq(value, 0x80fffffc);
     bus_write(pio, 0xcf8, 2, 0);
     bus_write(pio, 0xcf9, 1, 6);
     bus_read(pio, 0xcf8, 4, &value);
-    cr_expect(eq(u64, value, 0x80fffffc));
+    cr_expect_eq(value, 0x80fffffc);
 }
 
 Test(pci_host, an_access_across_doublewords_is_dropped)
 {
     unsigned devfn = PCI_DEVFN(3, 1);
-    cr_expect(eq(u64, ecam_read(devfn, 2, 4), 0xffffffff));
-    cr_expect(eq(u64, ecam_read(devfn, 3, 2), 0xffff));
-    cr_expect(eq(u64, ecam_read(devfn, 0xfff, 4), 0xffffffff));
-    cr_expect(eq(u64, ecam_read(devfn, 0, 8), UINT64_MAX));
-    cr_expect(eq(u64, port_read(devfn, 3, 2), 0xffff));
-    cr_expect(eq(u64, port_read(devfn, 2, 4), 0xffffffff));
+    cr_expect_eq(ecam_read(devfn, 2, 4), 0xffffffff);
+    cr_expect_eq(ecam_read(devfn, 3, 2), 0xffff);
+    cr_expect_eq(ecam_read(devfn, 0xfff, 4), 0xffffffff);
+    cr_expect_eq(ecam_read(devfn, 0, 8), UINT64_MAX);
+    cr_expect_eq(port_read(devfn, 3, 2), 0xffff);
+    cr_expect_eq(port_read(devfn, 2, 4), 0xffffffff);
     bus_write(mmio, ECAM + PCI_HOST_ECAM_BYTES - 1, 4, 0);
-    cr_expect(zero(int, (int)(fn.reads + fn.writes)));
+    cr_expect_eq((int)(fn.reads + fn.writes), 0);
 }
 
 Test(pci_host, functions_are_placed_once)
 {
     struct pci_function other = {.ops = &fn_ops, .name = "other"};
-    cr_expect(eq(int, pci_host_add(host, PCI_DEVFN(0, 0), &other), -EEXIST));
-    cr_expect(eq(int, pci_host_add(host, PCI_DEVFN(3, 1), &other), -EEXIST));
-    cr_expect(eq(int, pci_host_add(host, PCI_DEVFN_COUNT, &other), -EINVAL));
-    cr_expect(zero(pci_host_add(host, PCI_DEVFN(31, 7), &other)));
+    cr_expect_eq(pci_host_add(host, PCI_DEVFN(0, 0), &other), -EEXIST);
+    cr_expect_eq(pci_host_add(host, PCI_DEVFN(3, 1), &other), -EEXIST);
+    cr_expect_eq(pci_host_add(host, PCI_DEVFN_COUNT, &other), -EINVAL);
+    cr_expect_eq(pci_host_add(host, PCI_DEVFN(31, 7), &other), 0);
 }
 
 static void *storm(void *seed)
@@ -227,8 +227,8 @@ Test(pci_host, vcpus_may_race)
 {
     pthread_t threads[3];
     for (uintptr_t i = 0; i < 3; i++)
-        cr_assert(zero(pthread_create(&threads[i], NULL, storm, (void *)(i + 1))));
+        cr_assert_eq(pthread_create(&threads[i], NULL, storm, (void *)(i + 1)), 0);
     for (unsigned i = 0; i < 3; i++)
         pthread_join(threads[i], NULL);
-    cr_expect(eq(u64, port_read(0, 0, 4), 0x00081b36));
+    cr_expect_eq(port_read(0, 0, 4), 0x00081b36);
 }

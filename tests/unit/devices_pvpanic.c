@@ -2,7 +2,6 @@
 #include "devices/platform/byte_device.h"
 
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 
 #include "core/ports/bus.h"
 
@@ -22,20 +21,20 @@ Test(pvpanic, only_a_panic_ends_the_run)
     struct bus *pio = NULL;
     struct byte_device *p = NULL;
     uint64_t value = 0;
-    cr_assert(zero(bus_create(&pio, "pio", 65536)));
+    cr_assert_eq(bus_create(&pio, "pio", 65536), 0);
     struct byte_device_config config = {.bus = pio, .base = 0x505, .power = {.request = on_power}};
-    cr_assert(zero(byte_device_create(&p, &pvpanic_kind, &config)));
+    cr_assert_eq(byte_device_create(&p, &pvpanic_kind, &config), 0);
     cr_expect(bus_read(pio, 0x505, 1, &value));
-    cr_expect(eq(u64, value, 3));
+    cr_expect_eq(value, 3);
     bus_write(pio, 0x505, 1, 0);
     bus_write(pio, 0x505, 1, 0xfc);
     bus_write(pio, 0x505, 1, 2);
     bus_write(pio, 0x505, 2, 1);
-    cr_expect(zero(requests));
+    cr_expect_eq(requests, 0);
     bus_write(pio, 0x505, 1, 1);
-    cr_expect(eq(int, requests, 1));
-    cr_expect(eq(int, (int)last, POWER_PANIC));
+    cr_expect_eq(requests, 1);
+    cr_expect_eq((int)last, POWER_PANIC);
     byte_device_destroy(p);
-    cr_expect(not(bus_read(pio, 0x505, 1, &value)));
+    cr_expect_not(bus_read(pio, 0x505, 1, &value));
     bus_destroy(pio);
 }

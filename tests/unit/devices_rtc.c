@@ -2,7 +2,6 @@
 #include "devices/platform/rtc.h"
 
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <stdlib.h>
 
 #include "core/base/clock.h"
@@ -28,14 +27,14 @@ static const struct clock fake_clock = {.now_ns = wall_ns, .wall_ns = wall_ns};
 
 static void setup(void)
 {
-    cr_assert(zero(bus_create(&pio, "pio", 65536)));
+    cr_assert_eq(bus_create(&pio, "pio", 65536), 0);
     struct rtc_config config = {
         .pio = pio,
         .clock = &fake_clock,
         .ram_below_4g_bytes = 3 * GIB,
         .ram_above_4g_bytes = 2 * GIB,
     };
-    cr_assert(zero(rtc_create(&rtc, &config)));
+    cr_assert_eq(rtc_create(&rtc, &config), 0);
 }
 
 static void teardown(void)
@@ -62,19 +61,19 @@ static void set(unsigned reg, unsigned value)
 
 static void expect_time(int century, int year, int month, int day, int hour, int minute, int second)
 {
-    cr_expect(eq(int, get(0x32), century));
-    cr_expect(eq(int, get(0x09), year));
-    cr_expect(eq(int, get(0x08), month));
-    cr_expect(eq(int, get(0x07), day));
-    cr_expect(eq(int, get(0x04), hour));
-    cr_expect(eq(int, get(0x02), minute));
-    cr_expect(eq(int, get(0x00), second));
+    cr_expect_eq(get(0x32), century);
+    cr_expect_eq(get(0x09), year);
+    cr_expect_eq(get(0x08), month);
+    cr_expect_eq(get(0x07), day);
+    cr_expect_eq(get(0x04), hour);
+    cr_expect_eq(get(0x02), minute);
+    cr_expect_eq(get(0x00), second);
 }
 
 Test(rtc, tells_the_wall_clock_in_bcd)
 {
     expect_time(0x20, 0x26, 0x01, 0x31, 0x13, 0x45, 0x59);
-    cr_expect(eq(int, get(0x06), 7));
+    cr_expect_eq(get(0x06), 7);
     wall += NS_PER_S;
     expect_time(0x20, 0x26, 0x01, 0x31, 0x13, 0x46, 0x00);
 }
@@ -84,16 +83,16 @@ Test(rtc, tells_it_in_binary_and_in_12_hours)
     set(0x0b, 0x06);
     expect_time(20, 26, 1, 31, 13, 45, 59);
     set(0x0b, 0x00);
-    cr_expect(eq(int, get(0x04), 0x81));
+    cr_expect_eq(get(0x04), 0x81);
     wall -= 13 * 3600 * NS_PER_S; /* 00:45 */
-    cr_expect(eq(int, get(0x04), 0x12));
+    cr_expect_eq(get(0x04), 0x12);
     wall += 12 * 3600 * NS_PER_S; /* 12:45 */
-    cr_expect(eq(int, get(0x04), 0x92));
+    cr_expect_eq(get(0x04), 0x92);
 }
 
 Test(rtc, the_nmi_mask_bit_is_no_index_bit)
 {
-    cr_expect(eq(int, get(0x80 | 0x09), 0x26));
+    cr_expect_eq(get(0x80 | 0x09), 0x26);
 }
 
 /* As Linux does it: SET, the year first, the divider held, then all of it at once. */
@@ -114,7 +113,7 @@ Test(rtc, can_be_set)
     set(0x0a, 0x26);
     wall += 3 * NS_PER_S;
     expect_time(0x20, 0x28, 0x03, 0x01, 0x00, 0x00, 0x01);
-    cr_expect(eq(int, get(0x06), 4)); /* Wednesday */
+    cr_expect_eq(get(0x06), 4); /* Wednesday */
 }
 
 Test(rtc, a_running_clock_can_be_set_field_by_field)
@@ -126,29 +125,29 @@ Test(rtc, a_running_clock_can_be_set_field_by_field)
 
 Test(rtc, an_update_is_announced_and_only_then)
 {
-    cr_expect(zero(int, get(0x0a) & 0x80));
+    cr_expect_eq(get(0x0a) & 0x80, 0);
     wall += NS_PER_S - 244001;
-    cr_expect(zero(int, get(0x0a) & 0x80));
+    cr_expect_eq(get(0x0a) & 0x80, 0);
     wall += 1001;
-    cr_expect(eq(int, get(0x0a) & 0x80, 0x80));
+    cr_expect_eq(get(0x0a) & 0x80, 0x80);
     set(0x0b, 0x82);
-    cr_expect(zero(int, get(0x0a) & 0x80));
+    cr_expect_eq(get(0x0a) & 0x80, 0);
     set(0x0b, 0x02);
     wall += 243000;
-    cr_expect(zero(int, get(0x0a) & 0x80));
+    cr_expect_eq(get(0x0a) & 0x80, 0);
 }
 
 Test(rtc, update_ended_can_be_polled)
 {
-    cr_expect(zero(int, get(0x0c)));
+    cr_expect_eq(get(0x0c), 0);
     wall += NS_PER_S;
-    cr_expect(eq(int, get(0x0c), 0x10));
-    cr_expect(zero(int, get(0x0c)));
+    cr_expect_eq(get(0x0c), 0x10);
+    cr_expect_eq(get(0x0c), 0);
     set(0x0b, 0x12);
     wall += NS_PER_S;
-    cr_expect(eq(int, get(0x0c), 0x90));
+    cr_expect_eq(get(0x0c), 0x90);
     set(0x0c, 0xff);
-    cr_expect(zero(int, get(0x0c)));
+    cr_expect_eq(get(0x0c), 0);
 }
 
 Test(rtc, alarms_and_memory_are_stored)
@@ -156,19 +155,19 @@ Test(rtc, alarms_and_memory_are_stored)
     static const unsigned regs[] = {0x01, 0x03, 0x05, 0x0f, 0x40, 0x7f};
     for (unsigned i = 0; i < ARRAY_SIZE(regs); i++) {
         set(regs[i], 0xc0 + i);
-        cr_expect(eq(int, get(regs[i]), 0xc0 + (int)i));
+        cr_expect_eq(get(regs[i]), 0xc0 + (int)i);
     }
     set(0x0d, 0);
-    cr_expect(eq(int, get(0x0d), 0x80));
+    cr_expect_eq(get(0x0d), 0x80);
 }
 
 Test(rtc, memory_size_bytes)
 {
-    cr_expect(eq(int, get(0x15) | get(0x16) << 8, 640));
-    cr_expect(eq(int, get(0x17) | get(0x18) << 8, 0xffff));
-    cr_expect(eq(int, get(0x30) | get(0x31) << 8, 0xffff));
-    cr_expect(eq(int, get(0x34) | get(0x35) << 8, (3072 - 16) * 16));
-    cr_expect(eq(int, get(0x5b) | get(0x5c) << 8 | get(0x5d) << 16, 2048 * 16));
+    cr_expect_eq(get(0x15) | get(0x16) << 8, 640);
+    cr_expect_eq(get(0x17) | get(0x18) << 8, 0xffff);
+    cr_expect_eq(get(0x30) | get(0x31) << 8, 0xffff);
+    cr_expect_eq(get(0x34) | get(0x35) << 8, (3072 - 16) * 16);
+    cr_expect_eq(get(0x5b) | get(0x5c) << 8 | get(0x5d) << 16, 2048 * 16);
 }
 
 Test(rtc, the_host_clock_may_step_back)
@@ -195,8 +194,8 @@ Test(rtc, garbage_is_carried_on_and_harms_nothing)
     for (unsigned reg = 0; reg < 10; reg++)
         set(reg, 0xff);
     set(0x0b, 0x06);
-    cr_expect(lt(int, get(0x08), 13));
-    cr_expect(gt(int, get(0x08), 0));
-    cr_expect(lt(int, get(0x07), 32));
-    cr_expect(lt(int, get(0x00), 60));
+    cr_expect_lt(get(0x08), 13);
+    cr_expect_gt(get(0x08), 0);
+    cr_expect_lt(get(0x07), 32);
+    cr_expect_lt(get(0x00), 60);
 }

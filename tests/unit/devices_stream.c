@@ -2,7 +2,6 @@
 #include "devices/char/stream.h"
 
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -23,50 +22,50 @@ static void expect_never_blocks(int rd_fd, int wr_fd, enum stream_kind kind)
 {
     char byte = 0;
     struct stream rd = stream_open(rd_fd, O_RDONLY), wr = stream_open(wr_fd, O_WRONLY);
-    cr_assert(eq(int, (int)rd.kind, (int)kind));
-    cr_assert(eq(int, (int)wr.kind, (int)kind));
-    cr_expect(ne(int, rd.fd, rd_fd));
-    cr_expect(eq(int, (int)stream_read(&rd, &byte, 1), -1));
-    cr_expect(eq(int, errno, EAGAIN));
-    cr_expect(not(stream_wait(&rd, POLLIN, 0)));
-    cr_expect(eq(int, (int)stream_write(&wr, "a", 1), 1));
-    cr_expect(eq(int, (int)stream_read(&rd, &byte, 1), 1));
-    cr_expect(eq(int, byte, 'a'));
+    cr_assert_eq((int)rd.kind, (int)kind);
+    cr_assert_eq((int)wr.kind, (int)kind);
+    cr_expect_neq(rd.fd, rd_fd);
+    cr_expect_eq((int)stream_read(&rd, &byte, 1), -1);
+    cr_expect_eq(errno, EAGAIN);
+    cr_expect_not(stream_wait(&rd, POLLIN, 0));
+    cr_expect_eq((int)stream_write(&wr, "a", 1), 1);
+    cr_expect_eq((int)stream_read(&rd, &byte, 1), 1);
+    cr_expect_eq(byte, 'a');
     int rounds = 0;
     while (stream_write(&wr, block, sizeof(block)) > 0)
-        cr_assert(lt(int, rounds++, 10000));
-    cr_expect(eq(int, errno, EAGAIN));
-    cr_expect(zero(fcntl(rd_fd, F_GETFL) & O_NONBLOCK));
-    cr_expect(zero(fcntl(wr_fd, F_GETFL) & O_NONBLOCK));
+        cr_assert_lt(rounds++, 10000);
+    cr_expect_eq(errno, EAGAIN);
+    cr_expect_eq(fcntl(rd_fd, F_GETFL) & O_NONBLOCK, 0);
+    cr_expect_eq(fcntl(wr_fd, F_GETFL) & O_NONBLOCK, 0);
     stream_close(&rd);
     stream_close(&wr);
-    cr_expect(ge(int, fcntl(rd_fd, F_GETFL), 0));
+    cr_expect_geq(fcntl(rd_fd, F_GETFL), 0);
 }
 
 Test(stream, pipes_do_not_block)
 {
     int fds[2];
-    cr_assert(zero(pipe(fds)));
+    cr_assert_eq(pipe(fds), 0);
     expect_never_blocks(fds[0], fds[1], STREAM_OWN);
 }
 
 Test(stream, sockets_do_not_block)
 {
     int fds[2];
-    cr_assert(zero(socketpair(AF_UNIX, SOCK_STREAM, 0, fds)));
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
     expect_never_blocks(fds[0], fds[1], STREAM_SOCKET);
 }
 
 Test(stream, a_terminal_that_nobody_reads_does_not_block)
 {
     int master, slave;
-    cr_assert(zero(openpty(&master, &slave, NULL, NULL, NULL)));
+    cr_assert_eq(openpty(&master, &slave, NULL, NULL, NULL), 0);
     struct stream s = stream_open(slave, O_WRONLY);
     int rounds = 0;
-    cr_assert(eq(int, (int)s.kind, STREAM_OWN));
+    cr_assert_eq((int)s.kind, STREAM_OWN);
     while (stream_write(&s, block, sizeof(block)) > 0)
-        cr_assert(lt(int, rounds++, 10000));
-    cr_expect(eq(int, errno, EAGAIN));
+        cr_assert_lt(rounds++, 10000);
+    cr_expect_eq(errno, EAGAIN);
     stream_close(&s);
 }
 
@@ -74,11 +73,11 @@ Test(stream, a_pipe_without_a_reader_is_epipe)
 {
     int fds[2];
     signal(SIGPIPE, SIG_IGN);
-    cr_assert(zero(pipe(fds)));
+    cr_assert_eq(pipe(fds), 0);
     close(fds[0]);
     struct stream s = stream_open(fds[1], O_WRONLY);
-    cr_expect(eq(int, (int)stream_write(&s, "a", 1), -1));
-    cr_expect(eq(int, errno, EPIPE));
+    cr_expect_eq((int)stream_write(&s, "a", 1), -1);
+    cr_expect_eq(errno, EPIPE);
     stream_close(&s);
 }
 
@@ -86,13 +85,13 @@ Test(stream, files_are_appended_where_they_are)
 {
     char name[] = "/tmp/minivet-stream-XXXXXX", back[8] = {0};
     int fd = mkstemp(name);
-    cr_assert(ge(int, fd, 0));
-    cr_assert(eq(int, (int)write(fd, "abc", 3), 3));
+    cr_assert_geq(fd, 0);
+    cr_assert_eq((int)write(fd, "abc", 3), 3);
     struct stream s = stream_open(fd, O_WRONLY);
-    cr_expect(eq(int, (int)s.kind, STREAM_GUARDED));
-    cr_expect(eq(int, (int)stream_write(&s, "def", 3), 3));
-    cr_expect(eq(int, (int)pread(fd, back, 7, 0), 6));
-    cr_expect(eq(str, back, "abcdef"));
+    cr_expect_eq((int)s.kind, STREAM_GUARDED);
+    cr_expect_eq((int)stream_write(&s, "def", 3), 3);
+    cr_expect_eq((int)pread(fd, back, 7, 0), 6);
+    cr_expect_str_eq(back, "abcdef");
     stream_close(&s);
     unlink(name);
 }
@@ -100,8 +99,8 @@ Test(stream, files_are_appended_where_they_are)
 Test(stream, a_closed_descriptor_is_a_stream_of_nothing)
 {
     struct stream s = stream_open(999, O_RDONLY);
-    cr_expect(eq(int, (int)s.kind, STREAM_NONE));
-    cr_expect(eq(int, s.fd, -1));
+    cr_expect_eq((int)s.kind, STREAM_NONE);
+    cr_expect_eq(s.fd, -1);
     stream_close(&s);
 }
 
@@ -111,12 +110,12 @@ Test(stream, a_descriptor_whose_close_waits_stops_nobody)
     int fds[2], peer;
     char byte;
     time_t before = time(NULL);
-    cr_assert(zero(socketpair(AF_UNIX, SOCK_STREAM, 0, fds)));
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
     struct stream s = stream_open(fds[0], O_RDONLY);
     lingering_send(fds[1], "", 1, &peer, 20);
-    cr_expect(eq(int, (int)stream_read(&s, &byte, 1), -1));
-    cr_expect(lt(int, (int)(time(NULL) - before), 10), "the reader waited for the peer");
-    cr_expect(eq(int, errno, EPROTO));
+    cr_expect_eq((int)stream_read(&s, &byte, 1), -1);
+    cr_expect_lt((int)(time(NULL) - before), 10, "the reader waited for the peer");
+    cr_expect_eq(errno, EPROTO);
     close(peer);
     stream_close(&s);
 }
@@ -126,11 +125,11 @@ Test(stream, an_out_of_band_byte_is_input)
 {
     int fds[2];
     char byte = 0;
-    cr_assert(zero(socketpair(AF_UNIX, SOCK_STREAM, 0, fds)));
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
     struct stream s = stream_open(fds[0], O_RDONLY);
     if (send(fds[1], "o", 1, MSG_OOB) < 0)
         cr_skip_test("this kernel's UNIX sockets have none");
-    cr_expect(eq(int, (int)stream_read(&s, &byte, 1), 1));
-    cr_expect(eq(int, byte, 'o'));
+    cr_expect_eq((int)stream_read(&s, &byte, 1), 1);
+    cr_expect_eq(byte, 'o');
     stream_close(&s);
 }

@@ -2,7 +2,6 @@
 #include "pci/function.h"
 
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -127,7 +126,7 @@ static void on_master(void *ctx, bool on)
     (void)ctx;
     heard.master_calls++;
     heard.master = on;
-    cr_expect(eq(int, pci_func_is_master(&func), on));
+    cr_expect_eq(pci_func_is_master(&func), on);
 }
 
 static const struct pci_func_ops ops = {
@@ -168,8 +167,8 @@ static void connect_to_bridge(void)
 static void setup(void)
 {
     heard = (typeof(heard)){0};
-    cr_assert(zero(bus_create(&pio, "pio", 65536)));
-    cr_assert(zero(bus_create(&mmio, "mmio", UINT64_C(1) << 46)));
+    cr_assert_eq(bus_create(&pio, "pio", 65536), 0);
+    cr_assert_eq(bus_create(&mmio, "mmio", UINT64_C(1) << 46), 0);
     struct pci_func_config config = {.name = "fn",
                                      .vendor = 0x1af4,
                                      .device = 0x1042,
@@ -181,7 +180,7 @@ static void setup(void)
                                      .mmio = mmio,
                                      .pio = pio,
                                      .ops = &ops};
-    cr_assert(zero(pci_func_init(&func, &config)));
+    cr_assert_eq(pci_func_init(&func, &config), 0);
     add_bar(BAR_IO, &tag_io, (struct pci_bar_config){.space = BUS_PIO, .bytes = SIZE_IO});
     add_bar(BAR_32, &tag_32, (struct pci_bar_config){.space = BUS_MMIO, .bytes = SIZE_32});
     add_bar(BAR_64, &tag_64,
@@ -194,8 +193,8 @@ static void setup(void)
 
 static void teardown(void)
 {
-    cr_expect(not(heard.off_bus_when_come), "bar_come comes after the region");
-    cr_expect(not(heard.off_bus_when_going), "bar_going comes before the region goes");
+    cr_expect_not(heard.off_bus_when_come, "bar_come comes after the region");
+    cr_expect_not(heard.off_bus_when_going, "bar_going comes before the region goes");
     pci_func_fini(&func);
     bus_destroy(pio);
     bus_destroy(mmio);
@@ -217,14 +216,14 @@ static void place(void)
 
 Test(pci_function, header_says_who_it_is)
 {
-    cr_expect(eq(u32, rd(0x00, 4), 0x10421af4));
-    cr_expect(eq(u32, rd(0x08, 4), 0x01800001));
-    cr_expect(eq(u32, rd(0x0e, 1), 0));
-    cr_expect(eq(u32, rd(0x2c, 4), 0x00401af5));
-    cr_expect(eq(u32, rd(0x3d, 1), 1)); /* pin A */
-    cr_expect(eq(u32, rd(0x06, 2), 0x0010));
-    cr_expect(eq(u32, rd(0x34, 1), cap));
-    cr_expect(eq(u32, rd(0x30, 4), 0)); /* no ROM */
+    cr_expect_eq(rd(0x00, 4), 0x10421af4);
+    cr_expect_eq(rd(0x08, 4), 0x01800001);
+    cr_expect_eq(rd(0x0e, 1), 0);
+    cr_expect_eq(rd(0x2c, 4), 0x00401af5);
+    cr_expect_eq(rd(0x3d, 1), 1); /* pin A */
+    cr_expect_eq(rd(0x06, 2), 0x0010);
+    cr_expect_eq(rd(0x34, 1), cap);
+    cr_expect_eq(rd(0x30, 4), 0); /* no ROM */
 }
 
 Test(pci_function, every_width_reads_the_same_bytes)
@@ -233,9 +232,9 @@ Test(pci_function, every_width_reads_the_same_bytes)
     for (unsigned at = 0; at < 256; at += 4) {
         uint32_t whole = rd(at, 4);
         for (unsigned i = 0; i < 4; i++)
-            cr_expect(eq(u32, rd(at + i, 1), whole >> 8 * i & 0xff));
+            cr_expect_eq(rd(at + i, 1), whole >> 8 * i & 0xff);
         for (unsigned i = 0; i < 3; i++)
-            cr_expect(eq(u32, rd(at + i, 2), whole >> 8 * i & 0xffff));
+            cr_expect_eq(rd(at + i, 2), whole >> 8 * i & 0xffff);
     }
 }
 
@@ -255,8 +254,8 @@ Test(pci_function, only_what_is_writable_changes)
         if (at == cap + 8) /* the owner's */
             continue;
         wr(at, 4, ~before);
-        cr_expect(eq(u32, rd(at, 4) & ~mask, before & ~mask), "at 0x%x", at);
-        cr_expect(eq(u32, rd(at, 4) & mask, ~before & mask), "at 0x%x", at);
+        cr_expect_eq(rd(at, 4) & ~mask, before & ~mask, "at 0x%x", at);
+        cr_expect_eq(rd(at, 4) & mask, ~before & mask, "at 0x%x", at);
     }
 }
 
@@ -264,22 +263,22 @@ Test(pci_function, there_is_nothing_beyond_256_bytes)
 {
     for (unsigned at = 256; at < 4096; at += 4) {
         wr(at, 4, 0xffffffff);
-        cr_expect(zero(u32, rd(at, 4)));
+        cr_expect_eq(rd(at, 4), 0);
     }
-    cr_expect(zero(u32, rd(4095, 1)));
+    cr_expect_eq(rd(4095, 1), 0);
 }
 
 Test(pci_function, status_bits_are_cleared_by_ones)
 {
     pci_func_put(&func, 0x06, 2, 0xf910);
     wr(0x06, 2, 0x8000);
-    cr_expect(eq(u32, rd(0x06, 2), 0x7910));
+    cr_expect_eq(rd(0x06, 2), 0x7910);
     wr(0x07, 1, 0x01);
-    cr_expect(eq(u32, rd(0x06, 2), 0x7810));
+    cr_expect_eq(rd(0x06, 2), 0x7810);
     wr(0x04, 4, 0x00000002); /* with the command register */
-    cr_expect(eq(u32, rd(0x04, 4), 0x78100002));
+    cr_expect_eq(rd(0x04, 4), 0x78100002);
     wr(0x06, 2, 0xffff);
-    cr_expect(eq(u32, rd(0x06, 2), 0x0010));
+    cr_expect_eq(rd(0x06, 2), 0x0010);
 }
 
 /* ---- base address registers ---- */
@@ -288,54 +287,54 @@ Test(pci_function, bars_are_sized_by_all_ones)
 {
     for (unsigned bar = 0; bar < 6; bar++)
         wr(reg(bar), 4, 0xffffffff);
-    cr_expect(eq(u32, rd(reg(0), 4), 0xffffffc1));
-    cr_expect(eq(u32, rd(reg(1), 4), 0xfffff000));
-    cr_expect(eq(u32, rd(reg(2), 4), 0));
-    cr_expect(eq(u32, rd(reg(3), 4), 0));
-    cr_expect(eq(u32, rd(reg(4), 4), 0xffffc00c));
-    cr_expect(eq(u32, rd(reg(5), 4), 0xffffffff));
+    cr_expect_eq(rd(reg(0), 4), 0xffffffc1);
+    cr_expect_eq(rd(reg(1), 4), 0xfffff000);
+    cr_expect_eq(rd(reg(2), 4), 0);
+    cr_expect_eq(rd(reg(3), 4), 0);
+    cr_expect_eq(rd(reg(4), 4), 0xffffc00c);
+    cr_expect_eq(rd(reg(5), 4), 0xffffffff);
 }
 
 Test(pci_function, decoding_follows_the_command_register)
 {
     place();
     cr_expect(answers(BAR_IO, PORTS) && answers(BAR_32, MEM32) && answers(BAR_64, MEM64));
-    cr_expect(eq(u32, heard.comes, 3));
+    cr_expect_eq(heard.comes, 3);
     wr(0x04, 2, 1);
     cr_expect(answers(BAR_IO, PORTS));
-    cr_expect(not(answers(BAR_32, MEM32) || answers(BAR_64, MEM64)));
-    cr_expect(eq(u64, heard.going[BAR_64], MEM64));
+    cr_expect_not(answers(BAR_32, MEM32) || answers(BAR_64, MEM64));
+    cr_expect_eq(heard.going[BAR_64], MEM64);
     wr(0x04, 1, 2);
-    cr_expect(not(answers(BAR_IO, PORTS)));
+    cr_expect_not(answers(BAR_IO, PORTS));
     cr_expect(answers(BAR_32, MEM32) && answers(BAR_64, MEM64));
     wr(0x05, 1, 0xff); /* the other half of the register */
     cr_expect(answers(BAR_32, MEM32));
     wr(0x04, 2, 0);
-    cr_expect(not(answers(BAR_32, MEM32) || answers(BAR_64, MEM64)));
-    cr_expect(eq(u64, pci_func_bar_addr(&func, BAR_32), PCI_NO_ADDRESS));
-    cr_expect(eq(u32, heard.goings, heard.comes));
+    cr_expect_not(answers(BAR_32, MEM32) || answers(BAR_64, MEM64));
+    cr_expect_eq(pci_func_bar_addr(&func, BAR_32), PCI_NO_ADDRESS);
+    cr_expect_eq(heard.goings, heard.comes);
 }
 
 Test(pci_function, a_region_answers_to_its_last_byte)
 {
     place();
     cr_expect(answers(BAR_32, MEM32 + SIZE_32 - 4));
-    cr_expect(not(answers(BAR_32, MEM32 + SIZE_32)));
+    cr_expect_not(answers(BAR_32, MEM32 + SIZE_32));
 }
 
 Test(pci_function, moving_a_bar_moves_its_region)
 {
     place();
     wr(reg(BAR_32), 4, MEM32 + 0x10000);
-    cr_expect(not(answers(BAR_32, MEM32)));
+    cr_expect_not(answers(BAR_32, MEM32));
     cr_expect(answers(BAR_32, MEM32 + 0x10000));
-    cr_expect(eq(u64, heard.going[BAR_32], MEM32));
-    cr_expect(eq(u64, heard.come[BAR_32], MEM32 + 0x10000));
+    cr_expect_eq(heard.going[BAR_32], MEM32);
+    cr_expect_eq(heard.come[BAR_32], MEM32 + 0x10000);
     wr(reg(BAR_32) + 2, 1, 0x07); /* a byte of it */
     cr_expect(answers(BAR_32, MEM32 + 0x70000));
     unsigned comes = heard.comes;
     wr(reg(BAR_32) + 2, 1, 0x07);
-    cr_expect(eq(u32, heard.comes, comes), "the same again moves nothing");
+    cr_expect_eq(heard.comes, comes, "the same again moves nothing");
 }
 
 Test(pci_function, sizing_with_decoding_on_leaves_no_region_behind)
@@ -343,10 +342,10 @@ Test(pci_function, sizing_with_decoding_on_leaves_no_region_behind)
     place();
     for (unsigned bar = 0; bar < 6; bar++)
         wr(reg(bar), 4, 0xffffffff);
-    cr_expect(eq(u32, heard.goings, heard.comes));
+    cr_expect_eq(heard.goings, heard.comes);
     for (unsigned bar = 0; bar < 6; bar++)
-        cr_expect(eq(u64, pci_func_bar_addr(&func, bar), PCI_NO_ADDRESS));
-    cr_expect(not(answers(BAR_32, 0xfffff000)));
+        cr_expect_eq(pci_func_bar_addr(&func, bar), PCI_NO_ADDRESS);
+    cr_expect_not(answers(BAR_32, 0xfffff000));
     place();
     cr_expect(answers(BAR_IO, PORTS) && answers(BAR_32, MEM32) && answers(BAR_64, MEM64));
 }
@@ -355,13 +354,13 @@ Test(pci_function, halves_of_a_64_bit_bar_come_one_at_a_time)
 {
     place();
     wr(reg(BAR_64) + 4, 4, 0); /* at 0 now: nowhere */
-    cr_expect(not(answers(BAR_64, MEM64)));
-    cr_expect(eq(u64, pci_func_bar_addr(&func, BAR_64), PCI_NO_ADDRESS));
+    cr_expect_not(answers(BAR_64, MEM64));
+    cr_expect_eq(pci_func_bar_addr(&func, BAR_64), PCI_NO_ADDRESS);
     wr(reg(BAR_64), 4, 0xd0000000);
     cr_expect(answers(BAR_64, 0xd0000000)); /* the window below will do too */
     wr(reg(BAR_64) + 4, 4, 9);
     cr_expect(answers(BAR_64, UINT64_C(0x9d0000000)));
-    cr_expect(not(answers(BAR_64, 0xd0000000)));
+    cr_expect_not(answers(BAR_64, 0xd0000000));
 }
 
 Test(pci_function, addresses_outside_the_windows_do_not_decode)
@@ -373,22 +372,22 @@ Test(pci_function, addresses_outside_the_windows_do_not_decode)
     place();
     for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
         wr(reg(BAR_32), 4, (uint32_t)bad[i]);
-        cr_expect(not(answers(BAR_32, bad[i])));
-        cr_expect(eq(u32, rd(reg(BAR_32), 4), (uint32_t)bad[i]), "the register keeps it");
+        cr_expect_not(answers(BAR_32, bad[i]));
+        cr_expect_eq(rd(reg(BAR_32), 4), (uint32_t)bad[i], "the register keeps it");
     }
     wr(reg(BAR_32), 4, 0xe0000000 - SIZE_32); /* the last place in the window */
     cr_expect(answers(BAR_32, 0xe0000000 - SIZE_32));
 
     wr(reg(BAR_64) + 4, 4, 1); /* RAM above 4 GiB */
-    cr_expect(not(answers(BAR_64, UINT64_C(0x100000000))));
+    cr_expect_not(answers(BAR_64, UINT64_C(0x100000000)));
     wr(reg(BAR_64) + 4, 4, 0xffffffff);
-    cr_expect(eq(u64, pci_func_bar_addr(&func, BAR_64), PCI_NO_ADDRESS));
+    cr_expect_eq(pci_func_bar_addr(&func, BAR_64), PCI_NO_ADDRESS);
 
     static const uint32_t bad_ports[] = {0, 0x40, 0x3c0, 0xcc0, 0xbfc0, 0x10000, 0x1c000};
     for (unsigned i = 0; i < ARRAY_SIZE(bad_ports); i++) {
         wr(reg(BAR_IO), 4, bad_ports[i]);
-        cr_expect(not(answers(BAR_IO, bad_ports[i])));
-        cr_expect(not(answers(BAR_IO, PORTS)));
+        cr_expect_not(answers(BAR_IO, bad_ports[i]));
+        cr_expect_not(answers(BAR_IO, PORTS));
     }
 }
 
@@ -399,7 +398,7 @@ Test(pci_function, where_another_is_a_bar_does_not_decode)
     wr(reg(BAR_64), 4, (uint32_t)MEM32);
     wr(reg(BAR_64) + 4, 4, 0);
     cr_expect(answers(BAR_32, MEM32 + SIZE_32), "who was first stays");
-    cr_expect(eq(u64, pci_func_bar_addr(&func, BAR_64), PCI_NO_ADDRESS));
+    cr_expect_eq(pci_func_bar_addr(&func, BAR_64), PCI_NO_ADDRESS);
     wr(reg(BAR_32), 4, (uint32_t)MEM32 + 0x100000);
     cr_expect(answers(BAR_64, MEM32), "it comes when the place is free");
     cr_expect(answers(BAR_32, MEM32 + 0x100000));
@@ -410,18 +409,18 @@ Test(pci_function, nothing_decodes_while_the_windows_are_closed)
     static const struct pci_windows closed;
     place();
     func.port.ops->connect(&func.port, &(struct pci_intx){.set = NULL}, &closed);
-    cr_expect(eq(u32, heard.goings, 3));
+    cr_expect_eq(heard.goings, 3);
     wr(reg(BAR_32), 4, 0);
     wr(reg(BAR_32), 4, (uint32_t)MEM32);
-    cr_expect(not(answers(BAR_32, MEM32)));
+    cr_expect_not(answers(BAR_32, MEM32));
 }
 
 Test(pci_function, fini_takes_the_bars_off_the_bus)
 {
     place();
     pci_func_fini(&func);
-    cr_expect(not(answers(BAR_IO, PORTS) || answers(BAR_32, MEM32) || answers(BAR_64, MEM64)));
-    cr_expect(eq(u32, heard.goings, 3));
+    cr_expect_not(answers(BAR_IO, PORTS) || answers(BAR_32, MEM32) || answers(BAR_64, MEM64));
+    cr_expect_eq(heard.goings, 3);
     pci_func_fini(&func); /* and once more is nothing */
     struct pci_func zeroed = {0};
     pci_func_fini(&zeroed);
@@ -433,35 +432,35 @@ Test(pci_function, capabilities_are_a_list_that_ends)
 {
     unsigned second = pci_func_add_cap(&func, 0x11, 12);
     unsigned third = pci_func_add_cap(&func, CAP_ID, 20);
-    cr_expect(eq(u32, rd(0x34, 1), cap));
-    cr_expect(eq(u32, rd(cap, 1), CAP_ID));
-    cr_expect(eq(u32, rd(cap + 1, 1), second));
-    cr_expect(eq(u32, rd(second, 2), third << 8 | 0x11));
-    cr_expect(eq(u32, rd(third, 2), CAP_ID));
-    cr_expect(eq(u32, cap % 4 + second % 4 + third % 4, 0));
-    cr_expect(eq(u32, second, cap + 12), "10 bytes take 12");
+    cr_expect_eq(rd(0x34, 1), cap);
+    cr_expect_eq(rd(cap, 1), CAP_ID);
+    cr_expect_eq(rd(cap + 1, 1), second);
+    cr_expect_eq(rd(second, 2), third << 8 | 0x11);
+    cr_expect_eq(rd(third, 2), CAP_ID);
+    cr_expect_eq(cap % 4 + second % 4 + third % 4, 0);
+    cr_expect_eq(second, cap + 12, "10 bytes take 12");
     wr(0x34, 1, 0xff);
     wr(cap, 4, 0xffffffff);
-    cr_expect(eq(u32, rd(0x34, 1), cap));
-    cr_expect(eq(u32, rd(cap, 2), second << 8 | CAP_ID));
+    cr_expect_eq(rd(0x34, 1), cap);
+    cr_expect_eq(rd(cap, 2), second << 8 | CAP_ID);
 }
 
 Test(pci_function, the_owner_hears_of_its_capability)
 {
     pci_func_allow(&func, cap + 4, 2, 0xc00f);
     wr(cap + 4, 2, 0xffff);
-    cr_expect(eq(u32, heard.cap_writes, 1));
-    cr_expect(eq(u32, heard.cap, cap));
-    cr_expect(eq(u32, heard.offset, 4));
-    cr_expect(eq(u32, heard.width, 2));
-    cr_expect(eq(u32, rd(cap + 4, 2), 0xc00f));
-    cr_expect(eq(u32, rd(cap + 8, 4), 0x11223344), "cap_read comes before the read");
-    cr_expect(eq(u32, heard.cap_reads, 2));
+    cr_expect_eq(heard.cap_writes, 1);
+    cr_expect_eq(heard.cap, cap);
+    cr_expect_eq(heard.offset, 4);
+    cr_expect_eq(heard.width, 2);
+    cr_expect_eq(rd(cap + 4, 2), 0xc00f);
+    cr_expect_eq(rd(cap + 8, 4), 0x11223344, "cap_read comes before the read");
+    cr_expect_eq(heard.cap_reads, 2);
     wr(0x3c, 1, 5);
     (void)rd(0x3c, 4);
     (void)rd(cap + 12, 4);
-    cr_expect(eq(u32, heard.cap_reads, 2));
-    cr_expect(eq(u32, heard.cap_writes, 1));
+    cr_expect_eq(heard.cap_reads, 2);
+    cr_expect_eq(heard.cap_writes, 1);
 }
 
 /* ---- INTx ---- */
@@ -469,34 +468,34 @@ Test(pci_function, the_owner_hears_of_its_capability)
 Test(pci_function, intx_shows_in_status_and_at_the_bridge)
 {
     pci_func_intx(&func, true);
-    cr_expect(eq(u32, rd(0x06, 2), 0x0018));
-    cr_expect(eq(u32, heard.intx_calls, 1));
+    cr_expect_eq(rd(0x06, 2), 0x0018);
+    cr_expect_eq(heard.intx_calls, 1);
     cr_expect(heard.level);
-    cr_expect(eq(u32, heard.devfn, 0x18));
-    cr_expect(zero(u32, heard.pin));
+    cr_expect_eq(heard.devfn, 0x18);
+    cr_expect_eq(heard.pin, 0);
     pci_func_intx(&func, true);
-    cr_expect(eq(u32, heard.intx_calls, 1), "only changes are told");
+    cr_expect_eq(heard.intx_calls, 1, "only changes are told");
     pci_func_intx(&func, false);
-    cr_expect(eq(u32, heard.intx_calls, 2));
-    cr_expect(not(heard.level));
-    cr_expect(eq(u32, rd(0x04, 4), 0x00100000));
+    cr_expect_eq(heard.intx_calls, 2);
+    cr_expect_not(heard.level);
+    cr_expect_eq(rd(0x04, 4), 0x00100000);
 }
 
 Test(pci_function, intx_can_be_disabled)
 {
     wr(0x04, 2, 0x0400);
     pci_func_intx(&func, true);
-    cr_expect(zero(u32, heard.intx_calls));
-    cr_expect(eq(u32, rd(0x06, 1), 0x18), "the status shows it all the same");
+    cr_expect_eq(heard.intx_calls, 0);
+    cr_expect_eq(rd(0x06, 1), 0x18, "the status shows it all the same");
     wr(0x05, 1, 0);
-    cr_expect(eq(u32, heard.intx_calls, 1));
+    cr_expect_eq(heard.intx_calls, 1);
     cr_expect(heard.level);
     wr(0x06, 2, 0xffff);
     cr_expect(heard.level, "writing the status does not clear it");
-    cr_expect(eq(u32, rd(0x06, 1), 0x18));
+    cr_expect_eq(rd(0x06, 1), 0x18);
     wr(0x04, 2, 0x0400);
-    cr_expect(eq(u32, heard.intx_calls, 2));
-    cr_expect(not(heard.level));
+    cr_expect_eq(heard.intx_calls, 2);
+    cr_expect_not(heard.level);
 }
 
 Test(pci_function, a_level_from_before_the_bridge_is_told)
@@ -504,7 +503,7 @@ Test(pci_function, a_level_from_before_the_bridge_is_told)
     pci_func_intx(&func, true);
     heard.intx_calls = 0;
     connect_to_bridge();
-    cr_expect(eq(u32, heard.intx_calls, 1));
+    cr_expect_eq(heard.intx_calls, 1);
     cr_expect(heard.level);
 }
 
@@ -512,15 +511,15 @@ Test(pci_function, a_level_from_before_the_bridge_is_told)
 
 Test(pci_function, bus_mastering_is_watched)
 {
-    cr_expect(not(pci_func_is_master(&func)));
+    cr_expect_not(pci_func_is_master(&func));
     wr(0x04, 2, 4);
     cr_expect(pci_func_is_master(&func));
     wr(0x04, 2, 7);
-    cr_expect(eq(u32, heard.master_calls, 1));
+    cr_expect_eq(heard.master_calls, 1);
     cr_expect(heard.master);
     wr(0x04, 1, 3);
-    cr_expect(eq(u32, heard.master_calls, 2));
-    cr_expect(not(pci_func_is_master(&func)));
+    cr_expect_eq(heard.master_calls, 2);
+    cr_expect_not(pci_func_is_master(&func));
 }
 
 /* ---- hostile guests ---- */
@@ -552,13 +551,13 @@ Test(pci_function, vcpus_may_race)
 {
     pthread_t threads[3];
     for (uintptr_t i = 0; i < 3; i++)
-        cr_assert(zero(pthread_create(&threads[i], NULL, storm, (void *)(i + 1))));
+        cr_assert_eq(pthread_create(&threads[i], NULL, storm, (void *)(i + 1)), 0);
     for (unsigned i = 0; i < 3; i++)
         pthread_join(threads[i], NULL);
     wr(0x04, 2, 0);
     for (unsigned bar = 0; bar < 6; bar++)
-        cr_expect(eq(u64, pci_func_bar_addr(&func, bar), PCI_NO_ADDRESS));
-    cr_expect(eq(u32, heard.comes, heard.goings));
+        cr_expect_eq(pci_func_bar_addr(&func, bar), PCI_NO_ADDRESS);
+    cr_expect_eq(heard.comes, heard.goings);
     place();
     cr_expect(answers(BAR_IO, PORTS) && answers(BAR_32, MEM32) && answers(BAR_64, MEM64));
 }

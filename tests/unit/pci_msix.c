@@ -2,7 +2,6 @@
 #include "pci/msix.h"
 
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -99,12 +98,12 @@ static bool pending(unsigned vector)
 
 static void create(unsigned vectors)
 {
-    cr_assert(zero(bus_create(&mmio, "mmio", UINT64_C(1) << 46)));
+    cr_assert_eq(bus_create(&mmio, "mmio", UINT64_C(1) << 46), 0);
     struct pci_func_config config = {.name = "fn", .mmio = mmio, .ops = &ops};
-    cr_assert(zero(pci_func_init(&func, &config)));
+    cr_assert_eq(pci_func_init(&func, &config), 0);
     struct msix_config mc = {
         .func = &func, .bar = BAR, .vectors = vectors, .sources = 2, .sink = fake_msi_sink(&msi)};
-    cr_assert(zero(msix_create(&msix, &mc)));
+    cr_assert_eq(msix_create(&msix, &mc), 0);
     cap = msix_cap(msix);
     cfg_wr(0x10 + 4 * BAR, 4, (uint32_t)BAR_GPA);
     cfg_wr(0x04, 2, MEMORY | BUSMASTER);
@@ -120,7 +119,7 @@ static void teardown(void)
     pci_func_fini(&func);
     msix_destroy(msix);
     bus_destroy(mmio);
-    cr_expect(zero(u32, fake_msi_routes(&msi)), "no route outlives it");
+    cr_expect_eq(fake_msi_routes(&msi), 0, "no route outlives it");
 }
 
 TestSuite(pci_msix, .init = setup, .fini = teardown);
@@ -129,17 +128,17 @@ TestSuite(pci_msix, .init = setup, .fini = teardown);
 
 Test(pci_msix, capability_says_where_things_are)
 {
-    cr_expect(eq(u32, cfg_rd(cap, 1), 0x11));
-    cr_expect(eq(u32, cfg_rd(cap + 2, 2), VECTORS - 1));
-    cr_expect(eq(u32, cfg_rd(cap + 4, 4), BAR));
-    cr_expect(eq(u32, cfg_rd(cap + 8, 4), 2048 | BAR));
+    cr_expect_eq(cfg_rd(cap, 1), 0x11);
+    cr_expect_eq(cfg_rd(cap + 2, 2), VECTORS - 1);
+    cr_expect_eq(cfg_rd(cap + 4, 4), BAR);
+    cr_expect_eq(cfg_rd(cap + 8, 4), 2048 | BAR);
     cfg_wr(cap, 4, 0xffffffff);
     cfg_wr(cap + 4, 4, 0xffffffff);
     cfg_wr(cap + 8, 4, 0xffffffff);
-    cr_expect(eq(u32, cfg_rd(cap + 2, 2), ENABLE | MASK_ALL | (VECTORS - 1)));
-    cr_expect(eq(u32, cfg_rd(cap + 4, 4), BAR));
-    cr_expect(eq(u32, cfg_rd(cap + 8, 4), 2048 | BAR));
-    cr_expect(eq(u32, msix_vectors(msix), VECTORS));
+    cr_expect_eq(cfg_rd(cap + 2, 2), ENABLE | MASK_ALL | (VECTORS - 1));
+    cr_expect_eq(cfg_rd(cap + 4, 4), BAR);
+    cr_expect_eq(cfg_rd(cap + 8, 4), 2048 | BAR);
+    cr_expect_eq(msix_vectors(msix), VECTORS);
 }
 
 /* The BAR is a power of two whose halves hold the table and the pending bits. */
@@ -152,8 +151,8 @@ Test(pci_msix_bar, grows_with_the_vectors)
     for (unsigned i = 0; i < 4; i++) {
         create(sizes[i].vectors);
         cfg_wr(0x10 + 4 * BAR, 4, 0xffffffff);
-        cr_expect(eq(u32, cfg_rd(0x10 + 4 * BAR, 4), -sizes[i].bytes));
-        cr_expect(eq(u32, cfg_rd(cap + 8, 4), sizes[i].bytes / 2 | BAR));
+        cr_expect_eq(cfg_rd(0x10 + 4 * BAR, 4), -sizes[i].bytes);
+        cr_expect_eq(cfg_rd(cap + 8, 4), sizes[i].bytes / 2 | BAR);
         teardown();
     }
 }
@@ -161,39 +160,39 @@ Test(pci_msix_bar, grows_with_the_vectors)
 Test(pci_msix, every_vector_begins_masked)
 {
     for (unsigned i = 0; i < VECTORS; i++) {
-        cr_expect(zero(u64, rd(entry(i), 8)));
-        cr_expect(eq(u64, rd(entry(i) + 8, 8), UINT64_C(1) << 32));
+        cr_expect_eq(rd(entry(i), 8), 0);
+        cr_expect_eq(rd(entry(i) + 8, 8), UINT64_C(1) << 32);
     }
-    cr_expect(not(msix_enabled(msix)));
+    cr_expect_not(msix_enabled(msix));
 }
 
 Test(pci_msix, table_takes_4_and_8_bytes_at_a_time)
 {
     bus_write(mmio, entry(2), 8, UINT64_C(0x1122334455667788));
     bus_write(mmio, entry(2) + 8, 8, UINT64_C(0xffffffff99aabbcc));
-    cr_expect(eq(u64, rd(entry(2), 4), 0x55667788));
-    cr_expect(eq(u64, rd(entry(2) + 4, 4), 0x11223344));
-    cr_expect(eq(u64, rd(entry(2) + 8, 4), 0x99aabbcc));
-    cr_expect(eq(u64, rd(entry(2) + 12, 4), 1), "reserved bits stay 0");
+    cr_expect_eq(rd(entry(2), 4), 0x55667788);
+    cr_expect_eq(rd(entry(2) + 4, 4), 0x11223344);
+    cr_expect_eq(rd(entry(2) + 8, 4), 0x99aabbcc);
+    cr_expect_eq(rd(entry(2) + 12, 4), 1, "reserved bits stay 0");
     bus_write(mmio, entry(2), 1, 0);
     bus_write(mmio, entry(2), 2, 0);
     bus_write(mmio, entry(2) + 4, 8, 0); /* not aligned */
     bus_write(mmio, entry(2) + 2, 4, 0);
-    cr_expect(eq(u64, rd(entry(2), 8), UINT64_C(0x1122334455667788)));
-    cr_expect(eq(u64, rd(entry(2) + 8, 4), 0x99aabbcc));
-    cr_expect(eq(u64, rd(entry(2) + 4, 8), UINT64_MAX));
-    cr_expect(eq(u64, rd(entry(2), 2), 0xffff));
+    cr_expect_eq(rd(entry(2), 8), UINT64_C(0x1122334455667788));
+    cr_expect_eq(rd(entry(2) + 8, 4), 0x99aabbcc);
+    cr_expect_eq(rd(entry(2) + 4, 8), UINT64_MAX);
+    cr_expect_eq(rd(entry(2), 2), 0xffff);
 }
 
 Test(pci_msix, beyond_the_table_there_is_nothing)
 {
     for (uint64_t gpa = entry(VECTORS); gpa < PBA_GPA; gpa += 4) {
         bus_write(mmio, gpa, 4, 0xffffffff);
-        cr_expect(zero(u64, rd(gpa, 4)));
+        cr_expect_eq(rd(gpa, 4), 0);
     }
     for (uint64_t gpa = PBA_GPA; gpa < BAR_GPA + 4096; gpa += 8) {
         bus_write(mmio, gpa, 8, UINT64_MAX);
-        cr_expect(zero(u64, rd(gpa, 8)), "pending bits are read-only");
+        cr_expect_eq(rd(gpa, 8), 0, "pending bits are read-only");
     }
 }
 
@@ -202,16 +201,16 @@ Test(pci_msix, beyond_the_table_there_is_nothing)
 Test(pci_msix, an_unmasked_vector_is_delivered)
 {
     use(3);
-    cr_expect(zero(u32, msi.adds), "no route before MSI-X is on");
+    cr_expect_eq(msi.adds, 0, "no route before MSI-X is on");
     control(ENABLE);
     cr_expect(msix_enabled(msix));
-    cr_expect(eq(u32, fake_msi_routes(&msi), 1));
+    cr_expect_eq(fake_msi_routes(&msi), 1);
     msix_raise(msix, 3);
-    cr_expect(eq(u64, msi.routes[0].message.addr, MSI_ADDR));
-    cr_expect(eq(u32, taken(3), 1));
-    cr_expect(zero(u32, msi.sends), "by the route");
+    cr_expect_eq(msi.routes[0].message.addr, MSI_ADDR);
+    cr_expect_eq(taken(3), 1);
+    cr_expect_eq(msi.sends, 0, "by the route");
     msix_raise(msix, 3);
-    cr_expect(eq(u32, taken(3), 1));
+    cr_expect_eq(taken(3), 1);
 }
 
 /* ---- eventfds of others ---- */
@@ -219,39 +218,39 @@ Test(pci_msix, an_unmasked_vector_is_delivered)
 /* Somebody writes, and whoever polls hears of it. */
 static void write_and_poll(int fd)
 {
-    cr_assert(zero(eventfd_write(fd, 1)));
+    cr_assert_eq(eventfd_write(fd, 1), 0);
     cr_expect(msix_raise_source(msix, 1));
 }
 
 Test(pci_msix, a_source_is_delivered_once)
 {
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    cr_expect(not(msix_raise_source(msix, 1)));
+    cr_expect_not(msix_raise_source(msix, 1));
     msix_set_source(msix, 1, fd, 3);
-    cr_expect(zero(u32, fake_msi_routes(&msi)), "MSI-X is off");
+    cr_expect_eq(fake_msi_routes(&msi), 0, "MSI-X is off");
     write_and_poll(fd);
     control(ENABLE);
     use(3);
-    cr_expect(zero(u32, taken(3)), "it was for the wire");
-    cr_assert(zero(eventfd_write(fd, 1)));
-    cr_expect(eq(u32, taken(3), 1), "nobody has polled");
+    cr_expect_eq(taken(3), 0, "it was for the wire");
+    cr_assert_eq(eventfd_write(fd, 1), 0);
+    cr_expect_eq(taken(3), 1, "nobody has polled");
     cr_expect(msix_raise_source(msix, 1));
-    cr_expect(zero(u32, taken(3)), "not twice");
+    cr_expect_eq(taken(3), 0, "not twice");
     set_message(3, MSI_ADDR, 3 + 100);
     write_and_poll(fd);
-    cr_expect(eq(u32, taken(3), 1));
+    cr_expect_eq(taken(3), 1);
     set_message(3, MSI_ADDR, 4 + 100);
     write_and_poll(fd);
-    cr_expect(eq(u32, taken(4), 1));
+    cr_expect_eq(taken(4), 1);
     use(5);
     msix_set_source(msix, 1, fd, 5);
     write_and_poll(fd);
-    cr_expect(eq(u32, taken(5), 1));
+    cr_expect_eq(taken(5), 1);
     msix_set_source(msix, 1, -1, 0);
-    cr_assert(zero(eventfd_write(fd, 1)));
-    cr_expect(not(msix_raise_source(msix, 1)));
-    cr_expect(zero(u32, taken(5)));
-    cr_expect(zero(u32, msi.sends));
+    cr_assert_eq(eventfd_write(fd, 1), 0);
+    cr_expect_not(msix_raise_source(msix, 1));
+    cr_expect_eq(taken(5), 0);
+    cr_expect_eq(msi.sends, 0);
     close(fd);
 }
 
@@ -269,18 +268,18 @@ Test(pci_msix, a_source_waits_while_it_is_masked)
             control(ENABLE | MASK_ALL);
         else
             cfg_wr(0x04, 2, MEMORY);
-        cr_assert(zero(eventfd_write(fd, 1)));
+        cr_assert_eq(eventfd_write(fd, 1), 0);
         if (how % 2 == 0) {
             cr_expect(msix_raise_source(msix, 1));
             cr_expect(pending(3));
         }
-        cr_expect(zero(u32, taken(3)), "%u", how);
+        cr_expect_eq(taken(3), 0, "%u", how);
         mask(3, false);
         control(ENABLE);
         cfg_wr(0x04, 2, MEMORY | BUSMASTER);
         cr_expect(msix_raise_source(msix, 1));
-        cr_expect(eq(u32, taken(3), 1), "%u", how);
-        cr_expect(not(pending(3)));
+        cr_expect_eq(taken(3), 1, "%u", how);
+        cr_expect_not(pending(3));
     }
     msix_set_source(msix, 1, -1, 0);
     close(fd);
@@ -293,13 +292,13 @@ Test(pci_msix, a_source_that_was_delivered_is_not_pending)
     msix_set_source(msix, 1, fd, 3);
     control(ENABLE);
     use(3);
-    cr_assert(zero(eventfd_write(fd, 1)));
+    cr_assert_eq(eventfd_write(fd, 1), 0);
     mask(3, true);
-    cr_expect(eq(u32, taken(3), 1), "by the route, before it went");
+    cr_expect_eq(taken(3), 1, "by the route, before it went");
     cr_expect(msix_raise_source(msix, 1));
-    cr_expect(not(pending(3)));
+    cr_expect_not(pending(3));
     mask(3, false);
-    cr_expect(zero(u32, taken(3)));
+    cr_expect_eq(taken(3), 0);
     msix_set_source(msix, 1, -1, 0);
     close(fd);
 }
@@ -312,7 +311,7 @@ Test(pci_msix, a_source_without_route_is_sent)
     control(ENABLE);
     use(3);
     write_and_poll(fd);
-    cr_expect(eq(u32, taken(3), 1));
+    cr_expect_eq(taken(3), 1);
     msi.refuse_routes = 0;
     msix_set_source(msix, 1, -1, 0);
     close(fd);
@@ -325,23 +324,23 @@ Test(pci_msix, without_routes_messages_are_sent)
     use(3);
     msix_raise(msix, 3);
     msix_raise(msix, 3);
-    cr_expect(eq(u32, taken(3), 2));
-    cr_expect(eq(u32, msi.sends, 2));
+    cr_expect_eq(taken(3), 2);
+    cr_expect_eq(msi.sends, 2);
 }
 
 Test(pci_msix, disabled_it_sends_nothing)
 {
     use(3);
     msix_raise(msix, 3);
-    cr_expect(zero(u32, fake_msi_take_all(&msi)));
-    cr_expect(not(pending(3)), "it is INTx's turn");
+    cr_expect_eq(fake_msi_take_all(&msi), 0);
+    cr_expect_not(pending(3), "it is INTx's turn");
     control(ENABLE);
-    cr_expect(zero(u32, fake_msi_take_all(&msi)));
+    cr_expect_eq(fake_msi_take_all(&msi), 0);
     control(0);
-    cr_expect(not(msix_enabled(msix)));
-    cr_expect(zero(u32, fake_msi_routes(&msi)));
+    cr_expect_not(msix_enabled(msix));
+    cr_expect_eq(fake_msi_routes(&msi), 0);
     msix_raise(msix, 3);
-    cr_expect(zero(u32, fake_msi_take_all(&msi)));
+    cr_expect_eq(fake_msi_take_all(&msi), 0);
 }
 
 Test(pci_msix, a_masked_vector_waits_and_comes_once)
@@ -354,26 +353,26 @@ Test(pci_msix, a_masked_vector_waits_and_comes_once)
     for (unsigned i = 0; i < 5; i++)
         msix_raise(msix, 65);
     cr_expect(pending(65));
-    cr_expect(eq(u64, rd(PBA_GPA + 8, 4), 2));
-    cr_expect(zero(u64, rd(PBA_GPA + 12, 4)));
-    cr_expect(not(pending(3)));
-    cr_expect(zero(u32, fake_msi_take_all(&msi)));
+    cr_expect_eq(rd(PBA_GPA + 8, 4), 2);
+    cr_expect_eq(rd(PBA_GPA + 12, 4), 0);
+    cr_expect_not(pending(3));
+    cr_expect_eq(fake_msi_take_all(&msi), 0);
     mask(3, false);
     mask(65, false);
-    cr_expect(eq(u32, taken(65), 1));
-    cr_expect(zero(u32, fake_msi_take_all(&msi)));
-    cr_expect(not(pending(65)));
+    cr_expect_eq(taken(65), 1);
+    cr_expect_eq(fake_msi_take_all(&msi), 0);
+    cr_expect_not(pending(65));
     mask(65, true);
     mask(65, false);
-    cr_expect(zero(u32, fake_msi_take_all(&msi)));
+    cr_expect_eq(fake_msi_take_all(&msi), 0);
 }
 
 Test(pci_msix, upper_half_of_a_pending_word)
 {
     control(ENABLE);
     msix_raise(msix, 33);
-    cr_expect(eq(u64, rd(PBA_GPA + 4, 4), 2));
-    cr_expect(zero(u64, rd(PBA_GPA, 4)));
+    cr_expect_eq(rd(PBA_GPA + 4, 4), 2);
+    cr_expect_eq(rd(PBA_GPA, 4), 0);
 }
 
 Test(pci_msix, the_function_mask_holds_all)
@@ -381,17 +380,17 @@ Test(pci_msix, the_function_mask_holds_all)
     control(ENABLE | MASK_ALL);
     use(3);
     use(4);
-    cr_expect(zero(u32, fake_msi_routes(&msi)));
+    cr_expect_eq(fake_msi_routes(&msi), 0);
     msix_raise(msix, 3);
     msix_raise(msix, 4);
     mask(4, true);
     cr_expect(pending(3) && pending(4));
     control(ENABLE);
-    cr_expect(eq(u32, taken(3), 1));
-    cr_expect(zero(u32, taken(4)));
+    cr_expect_eq(taken(3), 1);
+    cr_expect_eq(taken(4), 0);
     cr_expect(pending(4));
     mask(4, false);
-    cr_expect(eq(u32, taken(4), 1));
+    cr_expect_eq(taken(4), 1);
 }
 
 Test(pci_msix, without_bus_mastering_messages_wait)
@@ -403,10 +402,10 @@ Test(pci_msix, without_bus_mastering_messages_wait)
     cr_expect(pending(3));
     mask(3, true);
     mask(3, false);
-    cr_expect(zero(u32, fake_msi_take_all(&msi)));
+    cr_expect_eq(fake_msi_take_all(&msi), 0);
     cfg_wr(0x04, 2, MEMORY | BUSMASTER);
-    cr_expect(eq(u32, taken(3), 1));
-    cr_expect(not(pending(3)));
+    cr_expect_eq(taken(3), 1);
+    cr_expect_not(pending(3));
 }
 
 Test(pci_msix, a_route_follows_its_message)
@@ -415,20 +414,20 @@ Test(pci_msix, a_route_follows_its_message)
     use(3);
     mask(3, true);
     set_message(3, MSI_ADDR + 0x1000, 7); /* as Linux moves an interrupt to another processor */
-    cr_expect(zero(u32, msi.sets));
+    cr_expect_eq(msi.sets, 0);
     mask(3, false);
-    cr_expect(eq(u32, msi.sets, 1));
-    cr_expect(eq(u32, msi.adds, 1));
+    cr_expect_eq(msi.sets, 1);
+    cr_expect_eq(msi.adds, 1);
     msix_raise(msix, 3);
-    cr_expect(eq(u64, msi.routes[0].message.addr, MSI_ADDR + 0x1000));
-    cr_expect(eq(u32, fake_msi_take(&msi, 7), 1));
+    cr_expect_eq(msi.routes[0].message.addr, MSI_ADDR + 0x1000);
+    cr_expect_eq(fake_msi_take(&msi, 7), 1);
     mask(3, true);
     mask(3, false);
-    cr_expect(eq(u32, msi.sets, 1), "the same message needs no change");
+    cr_expect_eq(msi.sets, 1, "the same message needs no change");
     bus_write(mmio, entry(3) + 8, 4, 8); /* while unmasked: not for a driver to do */
     msix_raise(msix, 3);
-    cr_expect(eq(u32, fake_msi_take(&msi, 8), 1));
-    cr_expect(zero(u32, msi.sends));
+    cr_expect_eq(fake_msi_take(&msi, 8), 1);
+    cr_expect_eq(msi.sends, 0);
 }
 
 /* What the route still stands for is not what the guest wants any more. */
@@ -440,18 +439,18 @@ Test(pci_msix, a_route_that_cannot_follow_is_dropped)
     mask(3, true);
     set_message(3, 0xdead0000, 7);
     mask(3, false);
-    cr_expect(zero(u32, fake_msi_routes(&msi)));
+    cr_expect_eq(fake_msi_routes(&msi), 0);
     msi.fail = -EINVAL;
     msix_raise(msix, 3);
-    cr_expect(eq(u32, msi.sends, 1));
-    cr_expect(zero(u32, fake_msi_take_all(&msi)));
+    cr_expect_eq(msi.sends, 1);
+    cr_expect_eq(fake_msi_take_all(&msi), 0);
     msi.fail = msi.refuse_routes = 0;
     mask(3, true);
     set_message(3, MSI_ADDR, 103);
     mask(3, false);
     msix_raise(msix, 3);
-    cr_expect(eq(u32, taken(3), 1));
-    cr_expect(eq(u32, fake_msi_routes(&msi), 1));
+    cr_expect_eq(taken(3), 1);
+    cr_expect_eq(fake_msi_routes(&msi), 1);
 }
 
 Test(pci_msix, routes_run_out_and_messages_do_not)
@@ -459,11 +458,11 @@ Test(pci_msix, routes_run_out_and_messages_do_not)
     control(ENABLE);
     for (unsigned i = 0; i < VECTORS; i++)
         use(i);
-    cr_assert(lt(u32, FAKE_MSI_ROUTES, VECTORS));
-    cr_expect(eq(u32, fake_msi_routes(&msi), FAKE_MSI_ROUTES));
+    cr_assert_lt(FAKE_MSI_ROUTES, VECTORS);
+    cr_expect_eq(fake_msi_routes(&msi), FAKE_MSI_ROUTES);
     for (unsigned i = 0; i < VECTORS; i++) {
         msix_raise(msix, i);
-        cr_expect(eq(u32, taken(i), 1));
+        cr_expect_eq(taken(i), 1);
     }
 }
 
@@ -475,9 +474,9 @@ Test(pci_msix, pending_bits_can_be_forgotten)
     msix_raise(msix, 3);
     msix_raise(msix, 69);
     msix_clear_pending(msix);
-    cr_expect(not(pending(3) || pending(69)));
+    cr_expect_not(pending(3) || pending(69));
     mask(3, false);
-    cr_expect(zero(u32, fake_msi_take_all(&msi)));
+    cr_expect_eq(fake_msi_take_all(&msi), 0);
 }
 
 Test(pci_msix, destroy_takes_null)
@@ -510,7 +509,7 @@ Test(pci_msix, nothing_is_lost_while_the_guest_masks)
     control(ENABLE);
     use(3);
     pthread_t thread;
-    cr_assert(zero(pthread_create(&thread, NULL, toggle, NULL)));
+    cr_assert_eq(pthread_create(&thread, NULL, toggle, NULL), 0);
     for (unsigned i = 0; i < RAISES; i++)
         msix_raise(msix, 3);
     (void)fake_msi_take_all(&msi);
@@ -520,6 +519,6 @@ Test(pci_msix, nothing_is_lost_while_the_guest_masks)
     cfg_wr(0x04, 2, MEMORY | BUSMASTER);
     control(ENABLE);
     mask(3, false);
-    cr_expect(ge(u32, fake_msi_take_all(&msi), 1));
-    cr_expect(not(pending(3)));
+    cr_expect_geq(fake_msi_take_all(&msi), 1);
+    cr_expect_not(pending(3));
 }

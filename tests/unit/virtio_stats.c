@@ -3,7 +3,6 @@
 #include "virtio/observe/stats.h"
 
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 
 #include <errno.h>
 #include <string.h>
@@ -24,7 +23,7 @@
 static void open_measured(struct rig *rig, const struct rig_config *config)
 {
     rig_open_echo_on(rig, config);
-    cr_assert(zero(int, virtio_device_measure(rig->dev, &rig->clock)));
+    cr_assert_eq(virtio_device_measure(rig->dev, &rig->clock), 0);
     cr_assert(vdrv_start(&rig->drv, 0, 1, 64));
     rig_step(rig);
 }
@@ -43,7 +42,7 @@ static void add(struct rig *rig, uint32_t rd, uint32_t wr)
         {vdrv_alloc(&rig->drv, rd, 16), rd, false},
         {vdrv_alloc(&rig->drv, wr, 16), wr, true},
     };
-    cr_assert(ge(int, vdrv_add(&rig->drv.q[0], bufs, 2), 0));
+    cr_assert_geq(vdrv_add(&rig->drv.q[0], bufs, 2), 0);
 }
 
 static void take_all(struct rig *rig)
@@ -67,20 +66,20 @@ OnEachRig(virtio_stats, requests_bytes_and_batches, open_measured(rig, on))
         take_all(rig);
     }
     struct virtio_stats s = read_stats(rig, 0);
-    cr_expect(eq(u64, s.requests, 10), "%s", name);
-    cr_expect(eq(u64, s.in_flight, 0), "%s", name);
-    cr_expect(eq(u64, s.rd_bytes, 200), "%s: it reads no more than it has room for", name);
-    cr_expect(eq(u64, s.wr_bytes, 200), "%s", name);
-    cr_expect(eq(u64, s.batches, 4), "%s", name);
-    cr_expect(eq(u64, s.batch_sizes[0], 2), "%s", name);
-    cr_expect(eq(u64, s.batch_sizes[1], 1), "%s: 2 to 3", name);
-    cr_expect(eq(u64, s.batch_sizes[2], 1), "%s: 4 to 7", name);
-    cr_expect(eq(u64, virtio_stats_completed(&s), 10), "%s", name);
+    cr_expect_eq(s.requests, 10, "%s", name);
+    cr_expect_eq(s.in_flight, 0, "%s", name);
+    cr_expect_eq(s.rd_bytes, 200, "%s: it reads no more than it has room for", name);
+    cr_expect_eq(s.wr_bytes, 200, "%s", name);
+    cr_expect_eq(s.batches, 4, "%s", name);
+    cr_expect_eq(s.batch_sizes[0], 2, "%s", name);
+    cr_expect_eq(s.batch_sizes[1], 1, "%s: 2 to 3", name);
+    cr_expect_eq(s.batch_sizes[2], 1, "%s: 4 to 7", name);
+    cr_expect_eq(virtio_stats_completed(&s), 10, "%s", name);
 }
 
 OnEcho(virtio_stats, more_than_a_turn_takes_is_several_batches)
 {
-    cr_assert(zero(int, virtio_device_measure(rig->dev, &rig->clock)));
+    cr_assert_eq(virtio_device_measure(rig->dev, &rig->clock), 0);
     cr_assert(vdrv_start(&rig->drv, 0, 1, 256));
     rig_step(rig);
     for (unsigned i = 0; i < VIRTIO_TURN_CHAINS + 1; i++)
@@ -88,10 +87,10 @@ OnEcho(virtio_stats, more_than_a_turn_takes_is_several_batches)
     vdrv_kick(&rig->drv.q[0]);
     rig_step(rig);
     struct virtio_stats s = read_stats(rig, 0);
-    cr_expect(eq(u64, s.requests, VIRTIO_TURN_CHAINS + 1));
-    cr_expect(eq(u64, s.batch_sizes[VIRTIO_STATS_BATCHES - 1], 1));
-    cr_expect(eq(u64, s.batch_sizes[0], 1));
-    cr_expect(eq(u64, s.kicks, 1));
+    cr_expect_eq(s.requests, VIRTIO_TURN_CHAINS + 1);
+    cr_expect_eq(s.batch_sizes[VIRTIO_STATS_BATCHES - 1], 1);
+    cr_expect_eq(s.batch_sizes[0], 1);
+    cr_expect_eq(s.kicks, 1);
 }
 
 OnRig(virtio_stats, a_kick_for_nothing_is_spurious,
@@ -104,8 +103,8 @@ OnRig(virtio_stats, a_kick_for_nothing_is_spurious,
     vdrv_kick(&rig->drv.q[0]);
     rig_step(rig);
     struct virtio_stats s = read_stats(rig, 0);
-    cr_expect(eq(u64, s.kicks - before.kicks, 2));
-    cr_expect(eq(u64, s.spurious - before.spurious, 1));
+    cr_expect_eq(s.kicks - before.kicks, 2);
+    cr_expect_eq(s.spurious - before.spurious, 1);
 }
 
 OnRig(virtio_stats, kicks_through_registers_are_told_apart,
@@ -117,8 +116,8 @@ OnRig(virtio_stats, kicks_through_registers_are_told_apart,
     virtio_device_kick(rig->dev, 99);
     rig_step(rig);
     struct virtio_stats s = read_stats(rig, 0);
-    cr_expect(eq(u64, s.register_kicks - before.register_kicks, 2));
-    cr_expect(eq(u64, s.kicks - before.kicks, 1), "what comes together wakes once");
+    cr_expect_eq(s.register_kicks - before.register_kicks, 2);
+    cr_expect_eq(s.kicks - before.kicks, 1, "what comes together wakes once");
 }
 
 OnRig(virtio_stats, interrupts_are_sent_or_suppressed,
@@ -130,8 +129,8 @@ OnRig(virtio_stats, interrupts_are_sent_or_suppressed,
     rig_step(rig);
     take_all(rig);
     struct virtio_stats s = read_stats(rig, 0);
-    cr_expect(eq(u64, s.interrupts, 1));
-    cr_expect(eq(u64, s.suppressed, 0));
+    cr_expect_eq(s.interrupts, 1);
+    cr_expect_eq(s.suppressed, 0);
     vdrv_irq_off(&rig->drv.q[0]);
     for (unsigned i = 0; i < 3; i++) {
         add(rig, 1, 1);
@@ -140,8 +139,8 @@ OnRig(virtio_stats, interrupts_are_sent_or_suppressed,
         take_all(rig);
     }
     s = read_stats(rig, 0);
-    cr_expect(eq(u64, s.interrupts, 1));
-    cr_expect(eq(u64, s.suppressed, 3));
+    cr_expect_eq(s.interrupts, 1);
+    cr_expect_eq(s.suppressed, 3);
 }
 
 static int release(void *arg)
@@ -158,17 +157,17 @@ OnRig(virtio_stats, a_request_s_latency_is_from_its_batch_to_the_flush,
     vdrv_kick(&rig->drv.q[0]);
     rig_step(rig);
     struct virtio_stats s = read_stats(rig, 0);
-    cr_expect(eq(u64, s.in_flight, 1));
-    cr_expect(eq(u64, virtio_stats_completed(&s), 0));
-    cr_expect(eq(u64, virtio_stats_latency_ns(&s, 50), 0));
+    cr_expect_eq(s.in_flight, 1);
+    cr_expect_eq(virtio_stats_completed(&s), 0);
+    cr_expect_eq(virtio_stats_latency_ns(&s, 50), 0);
 
     rig->time.now_ns += 100 * US;
     evloop_call(rig->loop, release, &rig->echo);
     rig_step(rig);
     s = read_stats(rig, 0);
-    cr_expect(eq(u64, s.in_flight, 0));
-    cr_expect(eq(u64, s.latency_max_ns, 100 * US));
-    cr_expect(eq(u64, s.latencies[17], 1), "65536 to 131071 ns");
+    cr_expect_eq(s.in_flight, 0);
+    cr_expect_eq(s.latency_max_ns, 100 * US);
+    cr_expect_eq(s.latencies[17], 1, "65536 to 131071 ns");
 }
 
 OnRig(virtio_stats, a_reset_forgets_what_is_in_flight_and_keeps_the_rest,
@@ -180,23 +179,23 @@ OnRig(virtio_stats, a_reset_forgets_what_is_in_flight_and_keeps_the_rest,
     rig_step(rig);
     vdrv_reset(&rig->drv);
     struct virtio_stats s = read_stats(rig, 0);
-    cr_expect(eq(u64, s.requests, 1));
-    cr_expect(eq(u64, s.in_flight, 0));
-    cr_expect(eq(u64, s.resets, 1));
-    cr_expect(eq(u64, read_stats(rig, 1).resets, 0), "it did not run");
+    cr_expect_eq(s.requests, 1);
+    cr_expect_eq(s.in_flight, 0);
+    cr_expect_eq(s.resets, 1);
+    cr_expect_eq(read_stats(rig, 1).resets, 0, "it did not run");
 }
 
 OnEcho(virtio_stats, an_unmeasured_device_has_none)
 {
     struct virtio_stats s;
     cr_assert(vdrv_start(&rig->drv, 0, 1, 64));
-    cr_expect(not(virtio_device_stats(rig->dev, 0, &s)));
+    cr_expect_not(virtio_device_stats(rig->dev, 0, &s));
     add(rig, 1, 1);
     vdrv_kick(&rig->drv.q[0]);
     rig_step(rig);
-    cr_expect(eq(uint, rig->echo.served, 1));
-    cr_assert(zero(int, virtio_device_measure(rig->dev, &rig->clock)));
-    cr_expect(not(virtio_device_stats(rig->dev, 2, &s)), "there are two queues");
+    cr_expect_eq(rig->echo.served, 1);
+    cr_assert_eq(virtio_device_measure(rig->dev, &rig->clock), 0);
+    cr_expect_not(virtio_device_stats(rig->dev, 2, &s), "there are two queues");
 }
 
 /* ---- bytes, of each device: what was read and written, and not what was there to be ---- */
@@ -204,8 +203,8 @@ OnEcho(virtio_stats, an_unmeasured_device_has_none)
 static void expect_bytes(struct rig *rig, unsigned queue, uint64_t rd, uint64_t wr)
 {
     struct virtio_stats s = read_stats(rig, queue);
-    cr_expect(eq(u64, s.rd_bytes, rd), "%s", rig->dev->setup.name);
-    cr_expect(eq(u64, s.wr_bytes, wr), "%s", rig->dev->setup.name);
+    cr_expect_eq(s.rd_bytes, rd, "%s", rig->dev->setup.name);
+    cr_expect_eq(s.wr_bytes, wr, "%s", rig->dev->setup.name);
 }
 
 OnDisk(virtio_stats, bytes_of_a_disk, .write_through = true)
@@ -213,16 +212,16 @@ OnDisk(virtio_stats, bytes_of_a_disk, .write_through = true)
     struct blkreq write = {.type = VIRTIO_BLK_T_OUT, .bytes = 8192, .cut = 1000};
     struct blkreq read = {.type = VIRTIO_BLK_T_IN, .bytes = 4096, .data_write = true};
     struct blkreq failed = {.type = VIRTIO_BLK_T_OUT, .bytes = 512};
-    cr_assert(zero(int, virtio_device_measure(rig->dev, &rig->clock)));
+    cr_assert_eq(virtio_device_measure(rig->dev, &rig->clock), 0);
     cr_assert(vdrv_start(&rig->drv, 0, 1, 256));
     blkreq_do(rig, &write, NULL);
     expect_bytes(rig, 0, 16 + 8192, 1);
     blkreq_do(rig, &read, NULL);
     expect_bytes(rig, 0, 2 * 16 + 8192, 4096 + 2);
     rig->disk.fail = -EIO;
-    cr_expect(eq(int, blkreq_do(rig, &failed, NULL), VIRTIO_BLK_S_IOERR));
+    cr_expect_eq(blkreq_do(rig, &failed, NULL), VIRTIO_BLK_S_IOERR);
     read.data_gpa = 0;
-    cr_expect(eq(int, blkreq_do(rig, &read, NULL), VIRTIO_BLK_S_IOERR));
+    cr_expect_eq(blkreq_do(rig, &read, NULL), VIRTIO_BLK_S_IOERR);
     expect_bytes(rig, 0, 4 * 16 + 8192, 4096 + 4);
 }
 
@@ -232,7 +231,7 @@ Test(virtio_stats, bytes_of_a_scsi_disk)
     struct scsireq write = {.cdb = {SCSI_WRITE_10, [8] = 8}, .out = 4096};
     struct scsireq read = {.cdb = {SCSI_READ_10, [8] = 2}, .in = 1024};
     scsi_rig_open(&s, &(struct rig_config){0});
-    cr_assert(zero(int, virtio_device_measure(s.rig.dev, &s.rig.clock)));
+    cr_assert_eq(virtio_device_measure(s.rig.dev, &s.rig.clock), 0);
     cr_assert(vdrv_start(&s.rig.drv, 0, s.rig.dev->cfg.queue_count, 256));
     rig_step(&s.rig);
     scsireq_do(&s, &write);
@@ -245,7 +244,7 @@ Test(virtio_stats, bytes_of_a_scsi_disk)
 OnNet(virtio_stats, bytes_of_a_network_card, .transport = RIG_MMIO)
 {
     struct netio_packet packet = {.frame_bytes = 100};
-    cr_assert(zero(int, virtio_device_measure(rig->dev, &rig->clock)));
+    cr_assert_eq(virtio_device_measure(rig->dev, &rig->clock), 0);
     cr_assert(netio_start(rig, 0, 1, 64));
     netio_send(rig, 0, &packet, false);
     netio_send(rig, 0, &packet, true);
@@ -262,7 +261,7 @@ OnNet(virtio_stats, bytes_of_a_network_card, .transport = RIG_MMIO)
 static void send(struct rig *rig, unsigned queue, uint32_t len, bool write)
 {
     uint64_t gpa = vdrv_alloc(&rig->drv, len, 1);
-    cr_assert(ge(int, vdrv_send(&rig->drv.q[queue], &(struct vdrv_buf){gpa, len, write}, 1), 0));
+    cr_assert_geq(vdrv_send(&rig->drv.q[queue], &(struct vdrv_buf){gpa, len, write}, 1), 0);
     rig_step(rig);
 }
 
@@ -270,18 +269,18 @@ Test(virtio_stats, bytes_of_a_console_and_of_randomness)
 {
     struct rig rig;
     rig_open_console(&rig);
-    cr_assert(zero(int, virtio_device_measure(rig.dev, &rig.clock)));
+    cr_assert_eq(virtio_device_measure(rig.dev, &rig.clock), 0);
     cr_assert(vdrv_start(&rig.drv, 0, 2, 16));
     send(&rig, VIRTIO_CONSOLE_TX, 3000, false);
     expect_bytes(&rig, VIRTIO_CONSOLE_TX, 3000, 0);
     send(&rig, VIRTIO_CONSOLE_RX, 64, true);
-    cr_assert(eq(sz, fake_chr_type(&rig.chr, "typed", 5), 5));
+    cr_assert_eq(fake_chr_type(&rig.chr, "typed", 5), 5);
     rig_step(&rig);
     expect_bytes(&rig, VIRTIO_CONSOLE_RX, 0, 5);
     rig_close(&rig);
 
     rig_open_rng(&rig);
-    cr_assert(zero(int, virtio_device_measure(rig.dev, &rig.clock)));
+    cr_assert_eq(virtio_device_measure(rig.dev, &rig.clock), 0);
     cr_assert(vdrv_start(&rig.drv, 0, 1, 16));
     send(&rig, 0, 1000, true);
     expect_bytes(&rig, 0, 0, 1000);
@@ -293,7 +292,7 @@ Test(virtio_stats, bytes_of_a_console_and_of_randomness)
 static void open_meter(struct rig *rig)
 {
     rig_open_echo(rig);
-    cr_assert(zero(int, virtio_device_measure(rig->dev, &rig->clock)));
+    cr_assert_eq(virtio_device_measure(rig->dev, &rig->clock), 0);
 }
 
 static void tell(struct rig *rig, enum virtio_event_kind kind, struct vq_chain *chain,
@@ -315,23 +314,23 @@ OnRig(virtio_stats, many_times_at_one_flush_are_all_counted, open_meter(rig))
         tell(rig, VIRTIO_ON_GIVE, &chains[i], 0);
     tell(rig, VIRTIO_ON_FLUSH, NULL, false);
     struct virtio_stats s = read_stats(rig, 0);
-    cr_expect(eq(u64, virtio_stats_completed(&s), ARRAY_SIZE(chains)));
-    cr_expect(eq(u64, s.latency_max_ns, ARRAY_SIZE(chains) * US));
-    cr_expect(eq(u64, s.batches, ARRAY_SIZE(chains)), "each outside of a turn");
-    cr_expect(eq(u64, s.in_flight, 0));
+    cr_expect_eq(virtio_stats_completed(&s), ARRAY_SIZE(chains));
+    cr_expect_eq(s.latency_max_ns, ARRAY_SIZE(chains) * US);
+    cr_expect_eq(s.batches, ARRAY_SIZE(chains), "each outside of a turn");
+    cr_expect_eq(s.in_flight, 0);
 }
 
 Test(virtio_stats, percentiles_lie_in_the_bucket_that_holds_them)
 {
     struct virtio_stats s = {.latency_max_ns = 900000};
-    cr_expect(eq(u64, virtio_stats_latency_ns(&s, 99), 0), "nothing came back");
+    cr_expect_eq(virtio_stats_latency_ns(&s, 99), 0, "nothing came back");
     s.latencies[10] = 98; /* 512 to 1023 ns */
     s.latencies[20] = 2;  /* 524288 to 1048575 */
-    cr_expect(ge(u64, virtio_stats_latency_ns(&s, 50), 512));
-    cr_expect(lt(u64, virtio_stats_latency_ns(&s, 50), 1024));
-    cr_expect(lt(u64, virtio_stats_latency_ns(&s, 1), virtio_stats_latency_ns(&s, 90)));
-    cr_expect(ge(u64, virtio_stats_latency_ns(&s, 99), 524288));
-    cr_expect(eq(u64, virtio_stats_latency_ns(&s, 100), 900000), "never more than the longest");
+    cr_expect_geq(virtio_stats_latency_ns(&s, 50), 512);
+    cr_expect_lt(virtio_stats_latency_ns(&s, 50), 1024);
+    cr_expect_lt(virtio_stats_latency_ns(&s, 1), virtio_stats_latency_ns(&s, 90));
+    cr_expect_geq(virtio_stats_latency_ns(&s, 99), 524288);
+    cr_expect_eq(virtio_stats_latency_ns(&s, 100), 900000, "never more than the longest");
 }
 
 OnRig(virtio_stats, latencies_of_any_length_have_a_bucket, open_meter(rig))
@@ -346,8 +345,8 @@ OnRig(virtio_stats, latencies_of_any_length_have_a_bucket, open_meter(rig))
         tell(rig, VIRTIO_ON_FLUSH, NULL, true);
     }
     struct virtio_stats s = read_stats(rig, 0);
-    cr_expect(eq(u64, s.latencies[0], 1));
-    cr_expect(eq(u64, s.latencies[1], 1));
-    cr_expect(eq(u64, s.latencies[VIRTIO_STATS_LATENCIES - 1], 1));
-    cr_expect(eq(u64, s.interrupts, 3));
+    cr_expect_eq(s.latencies[0], 1);
+    cr_expect_eq(s.latencies[1], 1);
+    cr_expect_eq(s.latencies[VIRTIO_STATS_LATENCIES - 1], 1);
+    cr_expect_eq(s.interrupts, 3);
 }

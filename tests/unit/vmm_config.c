@@ -4,7 +4,6 @@
 
 #include <cJSON.h>
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -48,7 +47,7 @@ static int parse(struct vm_config *c, const char *line)
 static void refused(const char *line, const char *word, const char *remedy)
 {
     struct vm_config c;
-    cr_expect(eq(int, parse(&c, line), -EINVAL), "%s", line);
+    cr_expect_eq(parse(&c, line), -EINVAL, "%s", line);
     cr_expect(strstr(last_line, word) != NULL, "\"%s\" does not name %s", last_line, word);
     cr_expect(strstr(last_line, remedy) != NULL, "\"%s\" does not say %s", last_line, remedy);
     config_free(&c);
@@ -57,13 +56,13 @@ static void refused(const char *line, const char *word, const char *remedy)
 Test(config, defaults)
 {
     struct vm_config c;
-    cr_assert(zero(parse(&c, "vmlinuz")));
-    cr_expect(eq(str, (char *)c.kernel, "vmlinuz"));
-    cr_expect(eq(u64, c.mem_bytes, 512 * MIB));
-    cr_expect(eq(uint, c.cpus, 1));
-    cr_expect(eq(int, c.console, CONSOLE_SERIAL));
-    cr_expect(eq(u64, c.timeout_ns, 0));
-    cr_expect(not(c.reboot_restart));
+    cr_assert_eq(parse(&c, "vmlinuz"), 0);
+    cr_expect_str_eq(c.kernel, "vmlinuz");
+    cr_expect_eq(c.mem_bytes, 512 * MIB);
+    cr_expect_eq(c.cpus, 1);
+    cr_expect_eq(c.console, CONSOLE_SERIAL);
+    cr_expect_eq(c.timeout_ns, 0);
+    cr_expect_not(c.reboot_restart);
     config_free(&c);
 }
 
@@ -79,12 +78,12 @@ Test(config, long_short_and_qemu_words_mean_the_same)
     };
     for (unsigned i = 0; i < ARRAY_SIZE(lines); i++) {
         struct vm_config c;
-        cr_assert(zero(parse(&c, lines[i])), "%s: %s", lines[i], last_line);
-        cr_expect(eq(str, (char *)c.kernel, "K"), "%s", lines[i]);
-        cr_expect(eq(str, (char *)c.initrd, "I"), "%s", lines[i]);
-        cr_expect(eq(str, (char *)c.append, "A"), "%s", lines[i]);
-        cr_expect(eq(u64, c.mem_bytes, GIB), "%s", lines[i]);
-        cr_expect(eq(uint, c.cpus, 4), "%s", lines[i]);
+        cr_assert_eq(parse(&c, lines[i]), 0, "%s: %s", lines[i], last_line);
+        cr_expect_str_eq(c.kernel, "K", "%s", lines[i]);
+        cr_expect_str_eq(c.initrd, "I", "%s", lines[i]);
+        cr_expect_str_eq(c.append, "A", "%s", lines[i]);
+        cr_expect_eq(c.mem_bytes, GIB, "%s", lines[i]);
+        cr_expect_eq(c.cpus, 4, "%s", lines[i]);
         config_free(&c);
     }
 }
@@ -92,40 +91,40 @@ Test(config, long_short_and_qemu_words_mean_the_same)
 Test(config, disks_keep_their_order_and_keys)
 {
     struct vm_config c;
-    cr_assert(zero(parse(&c, "K -d a.img --disk b.img,ro,serial=S1 -d c,,d.img,serial=S2")));
-    cr_assert(eq(uint, c.disk_count, 3));
-    cr_expect(eq(str, (char *)c.disks[0].path, "a.img"));
-    cr_expect(not(c.disks[0].read_only));
-    cr_expect(eq(str, (char *)c.disks[1].path, "b.img"));
+    cr_assert_eq(parse(&c, "K -d a.img --disk b.img,ro,serial=S1 -d c,,d.img,serial=S2"), 0);
+    cr_assert_eq(c.disk_count, 3);
+    cr_expect_str_eq(c.disks[0].path, "a.img");
+    cr_expect_not(c.disks[0].read_only);
+    cr_expect_str_eq(c.disks[1].path, "b.img");
     cr_expect(c.disks[1].read_only);
-    cr_expect(eq(str, c.disks[1].serial, "S1"));
-    cr_expect(eq(str, (char *)c.disks[2].path, "c,d.img"));
-    cr_expect(eq(str, c.disks[2].serial, "S2"));
+    cr_expect_str_eq(c.disks[1].serial, "S1");
+    cr_expect_str_eq(c.disks[2].path, "c,d.img");
+    cr_expect_str_eq(c.disks[2].serial, "S2");
     config_free(&c);
 }
 
 Test(config, other_options)
 {
     struct vm_config c;
-    cr_assert(zero(parse(&c, "K --console virtio --timeout 1500ms --reboot restart -v -v")));
-    cr_expect(eq(int, c.console, CONSOLE_VIRTIO));
-    cr_expect(eq(u64, c.timeout_ns, UINT64_C(1500000000)));
+    cr_assert_eq(parse(&c, "K --console virtio --timeout 1500ms --reboot restart -v -v"), 0);
+    cr_expect_eq(c.console, CONSOLE_VIRTIO);
+    cr_expect_eq(c.timeout_ns, UINT64_C(1500000000));
     cr_expect(c.reboot_restart);
-    cr_expect(eq(int, c.verbosity, 2));
-    cr_expect(eq(int, c.unpack, UNPACK_CACHED));
-    cr_expect(not(c.kaslr_off));
-    cr_expect(not(c.prefault));
+    cr_expect_eq(c.verbosity, 2);
+    cr_expect_eq(c.unpack, UNPACK_CACHED);
+    cr_expect_not(c.kaslr_off);
+    cr_expect_not(c.prefault);
     config_free(&c);
-    cr_assert(zero(parse(&c, "K --unpack on --kaslr off --prefault")));
+    cr_assert_eq(parse(&c, "K --unpack on --kaslr off --prefault"), 0);
     cr_expect(c.prefault);
-    cr_expect(eq(int, c.unpack, UNPACK_ON));
+    cr_expect_eq(c.unpack, UNPACK_ON);
     cr_expect(c.kaslr_off);
     config_free(&c);
-    cr_assert(zero(parse(&c, "K --unpack off --kaslr on")));
-    cr_expect(eq(int, c.unpack, UNPACK_OFF));
-    cr_expect(not(c.kaslr_off));
+    cr_assert_eq(parse(&c, "K --unpack off --kaslr on"), 0);
+    cr_expect_eq(c.unpack, UNPACK_OFF);
+    cr_expect_not(c.kaslr_off);
     config_free(&c);
-    cr_assert(zero(parse(&c, "--help")));
+    cr_assert_eq(parse(&c, "--help"), 0);
     cr_expect(c.help);
     config_free(&c);
 }
@@ -133,35 +132,35 @@ Test(config, other_options)
 Test(config, an_optional_value_stands_behind_an_equals_sign)
 {
     struct vm_config c;
-    cr_assert(zero(parse(&c, "K")));
-    cr_expect(eq(int, c.stats, STATS_OFF));
+    cr_assert_eq(parse(&c, "K"), 0);
+    cr_expect_eq(c.stats, STATS_OFF);
     config_free(&c);
-    cr_assert(zero(parse(&c, "--stats K")));
-    cr_expect(eq(int, c.stats, STATS_TABLE));
-    cr_expect(eq(str, (char *)c.kernel, "K"), "a word of its own is none of the option's");
+    cr_assert_eq(parse(&c, "--stats K"), 0);
+    cr_expect_eq(c.stats, STATS_TABLE);
+    cr_expect_str_eq(c.kernel, "K", "a word of its own is none of the option's");
     config_free(&c);
-    cr_assert(zero(parse(&c, "--stats=table K")));
-    cr_expect(eq(int, c.stats, STATS_TABLE));
+    cr_assert_eq(parse(&c, "--stats=table K"), 0);
+    cr_expect_eq(c.stats, STATS_TABLE);
     config_free(&c);
-    cr_assert(zero(parse(&c, "K -stats=json")));
-    cr_expect(eq(int, c.stats, STATS_JSON));
+    cr_assert_eq(parse(&c, "K -stats=json"), 0);
+    cr_expect_eq(c.stats, STATS_JSON);
     config_free(&c);
 }
 
 Test(config, a_timeline_and_its_marks)
 {
     struct vm_config c;
-    cr_assert(zero(parse(&c, "K")));
-    cr_expect(not(c.timeline));
+    cr_assert_eq(parse(&c, "K"), 0);
+    cr_expect_not(c.timeline);
     config_free(&c);
-    cr_assert(zero(parse(&c, "--timeline K --mark login: --mark=b")));
+    cr_assert_eq(parse(&c, "--timeline K --mark login: --mark=b"), 0);
     cr_expect(c.timeline && c.timeline_path == NULL);
-    cr_expect(eq(str, (char *)c.marks[0], "login:"));
-    cr_expect(eq(str, (char *)c.marks[1], "b"));
+    cr_expect_str_eq(c.marks[0], "login:");
+    cr_expect_str_eq(c.marks[1], "b");
     cr_expect(c.marks[2] == NULL);
     config_free(&c);
-    cr_assert(zero(parse(&c, "--timeline=a.svg K")));
-    cr_expect(eq(str, (char *)c.timeline_path, "a.svg"));
+    cr_assert_eq(parse(&c, "--timeline=a.svg K"), 0);
+    cr_expect_str_eq(c.timeline_path, "a.svg");
     refused("K --timeline=a.txt", "a.txt", ".trace.json, .svg or .png");
     refused("K --mark a", "--mark a", "--timeline");
     refused("K --timeline --mark=", "--mark", "1 to 127");
@@ -223,28 +222,28 @@ static bool same_keys(const struct virtio_keys *k, enum transport_kind transport
 Test(config, virtio_devices_have_defaults)
 {
     struct vm_config c;
-    cr_assert(zero(parse(&c, "K -d x")));
+    cr_assert_eq(parse(&c, "K -d x"), 0);
     cr_expect(same_keys(&c.disks[0].virtio, TRANSPORT_MMIO, RING_SPLIT, ON_OFF_OFF, 256));
     cr_expect(same_keys(&c.rng.virtio, TRANSPORT_MMIO, RING_SPLIT, ON_OFF_OFF, 256));
     cr_expect(same_keys(&c.console_virtio, TRANSPORT_MMIO, RING_SPLIT, ON_OFF_OFF, 256));
     cr_expect(c.rng.on);
-    cr_expect(not(c.strict));
+    cr_expect_not(c.strict);
     config_free(&c);
 }
 
 Test(config, a_device_s_keys_go_before_those_for_all_wherever_they_stand)
 {
     struct vm_config c;
-    cr_assert(zero(parse(&c, "K -d x,ring=split,queue-size=8,ro --console virtio,transport=mmio "
-                             "--virtio transport=pci,ring=packed,queue-size=100 -d y,legacy=on,"
-                             "queue-size=64 --rng on,ring=split,queue-size=32768 --strict")),
-              "%s", last_line);
+    cr_assert_eq(parse(&c, "K -d x,ring=split,queue-size=8,ro --console virtio,transport=mmio "
+                           "--virtio transport=pci,ring=packed,queue-size=100 -d y,legacy=on,"
+                           "queue-size=64 --rng on,ring=split,queue-size=32768 --strict"),
+                 0, "%s", last_line);
     cr_expect(same_keys(&c.disks[0].virtio, TRANSPORT_PCI, RING_SPLIT, ON_OFF_OFF, 8));
     cr_expect(c.disks[0].read_only);
     cr_expect(same_keys(&c.disks[1].virtio, TRANSPORT_PCI, RING_PACKED, ON_OFF_ON, 64));
     cr_expect(same_keys(&c.console_virtio, TRANSPORT_MMIO, RING_PACKED, ON_OFF_OFF, 100));
     cr_expect(same_keys(&c.rng.virtio, TRANSPORT_PCI, RING_SPLIT, ON_OFF_OFF, 32768));
-    cr_expect(eq(int, c.console, CONSOLE_VIRTIO));
+    cr_expect_eq(c.console, CONSOLE_VIRTIO);
     cr_expect(c.strict);
     config_free(&c);
 }
@@ -252,17 +251,17 @@ Test(config, a_device_s_keys_go_before_those_for_all_wherever_they_stand)
 Test(config, a_thread_is_named_and_several_are_for_disks_that_can)
 {
     struct vm_config c;
-    cr_assert(zero(parse(&c, "K -c 2 -d x,iothread=a:b-2:c_3 -d null:1M --rng on,iothread=a "
-                             "-d y,type=scsi,iothread=one -d z,snapshot=on,queues=1 "
-                             "--virtio iothread=all:of --console virtio")),
-              "%s", last_line);
-    cr_expect(eq(str, c.disks[0].virtio.iothread, "a:b-2:c_3"));
-    cr_expect(eq(str, c.disks[1].virtio.iothread, "all:of"));
-    cr_expect(eq(str, c.disks[2].virtio.iothread, "one"));
-    cr_expect(eq(str, c.rng.virtio.iothread, "a"));
+    cr_assert_eq(parse(&c, "K -c 2 -d x,iothread=a:b-2:c_3 -d null:1M --rng on,iothread=a "
+                           "-d y,type=scsi,iothread=one -d z,snapshot=on,queues=1 "
+                           "--virtio iothread=all:of --console virtio"),
+                 0, "%s", last_line);
+    cr_expect_str_eq(c.disks[0].virtio.iothread, "a:b-2:c_3");
+    cr_expect_str_eq(c.disks[1].virtio.iothread, "all:of");
+    cr_expect_str_eq(c.disks[2].virtio.iothread, "one");
+    cr_expect_str_eq(c.rng.virtio.iothread, "a");
     config_free(&c);
-    cr_assert(zero(parse(&c, "K -d x")));
-    cr_expect(eq(str, c.disks[0].virtio.iothread, ""));
+    cr_assert_eq(parse(&c, "K -d x"), 0);
+    cr_expect_str_eq(c.disks[0].virtio.iothread, "");
     config_free(&c);
 }
 
@@ -285,12 +284,12 @@ Test(config, wrong_threads_are_refused)
 Test(config, features_are_switched_by_name_and_the_last_word_counts)
 {
     struct vm_config c;
-    cr_assert(zero(parse(&c, "K --features +in_order,-event_idx,+ring_reset --features "
-                             "-ring_reset --rng off")));
-    cr_expect(eq(u64, c.features_on, VIRTIO_BIT(VIRTIO_F_IN_ORDER)));
-    cr_expect(
-        eq(u64, c.features_off, VIRTIO_BIT(VIRTIO_F_EVENT_IDX) | VIRTIO_BIT(VIRTIO_F_RING_RESET)));
-    cr_expect(not(c.rng.on));
+    cr_assert_eq(parse(&c, "K --features +in_order,-event_idx,+ring_reset --features "
+                           "-ring_reset --rng off"),
+                 0);
+    cr_expect_eq(c.features_on, VIRTIO_BIT(VIRTIO_F_IN_ORDER));
+    cr_expect_eq(c.features_off, VIRTIO_BIT(VIRTIO_F_EVENT_IDX) | VIRTIO_BIT(VIRTIO_F_RING_RESET));
+    cr_expect_not(c.rng.on);
     config_free(&c);
 }
 
@@ -326,8 +325,8 @@ Test(config, a_switch_takes_keys_of_its_own)
     cr_assert_eq(ring_bell(&c, "{'on':true,'level':7,'ring':'packed','loud':true}"), 0);
     cr_expect(c.on);
     cr_expect(own->loud);
-    cr_expect(eq(u32, own->level, 7));
-    cr_expect(eq(int, (int)c.virtio.ring, RING_PACKED));
+    cr_expect_eq(own->level, 7);
+    cr_expect_eq((int)c.virtio.ring, RING_PACKED);
     cr_expect_eq(ring_bell(&c, "{'on':true,'level':0}"), -EINVAL);
     cr_expect_eq(ring_bell(&c, "{'off':true,'level':1}"), -EINVAL);
     cr_assert_eq(ring_bell(&c, "{'off':true}"), 0);
@@ -361,29 +360,29 @@ Test(config, wrong_virtio_keys_are_refused)
 Test(config, disks_have_defaults)
 {
     struct vm_config c;
-    cr_assert(zero(parse(&c, "-c 3 K -d x")));
+    cr_assert_eq(parse(&c, "-c 3 K -d x"), 0);
     const struct disk_config *d = &c.disks[0];
-    cr_expect(eq(int, d->kind, DISK_FILE));
-    cr_expect(eq(str, (char *)d->format, "raw"));
-    cr_expect(eq(int, d->cache, DISK_CACHE_NONE));
-    cr_expect(not(d->snapshot));
-    cr_expect(eq(uint, d->queues, 3));
+    cr_expect_eq(d->kind, DISK_FILE);
+    cr_expect_str_eq(d->format, "raw");
+    cr_expect_eq(d->cache, DISK_CACHE_NONE);
+    cr_expect_not(d->snapshot);
+    cr_expect_eq(d->queues, 3);
     config_free(&c);
 }
 
 Test(config, poll_is_in_microseconds)
 {
     struct vm_config c;
-    cr_assert(zero(parse(&c, "K")));
-    cr_expect(not(c.poll_given));
+    cr_assert_eq(parse(&c, "K"), 0);
+    cr_expect_not(c.poll_given);
     config_free(&c);
-    cr_assert(zero(parse(&c, "K --poll 20")));
+    cr_assert_eq(parse(&c, "K --poll 20"), 0);
     cr_expect(c.poll_given);
-    cr_expect(eq(u64, c.poll_max_ns, 20000));
+    cr_expect_eq(c.poll_max_ns, 20000);
     config_free(&c);
-    cr_assert(zero(parse(&c, "K --poll 0")));
+    cr_assert_eq(parse(&c, "K --poll 0"), 0);
     cr_expect(c.poll_given);
-    cr_expect(zero(c.poll_max_ns));
+    cr_expect_eq(c.poll_max_ns, 0);
     config_free(&c);
     refused("K --poll 10001", "--poll 10001", "0 (off) to 10000");
     refused("K --poll fast", "--poll fast", "microseconds");
@@ -392,28 +391,28 @@ Test(config, poll_is_in_microseconds)
 Test(config, disks_take_keys)
 {
     struct vm_config c;
-    cr_assert(zero(parse(&c, "K -d a,,b,format=qcow2,cache=writeback,queues=2,backing=on "
-                             "-d null:1G,iops=1k,bw=10M,burst=1s,fault=eio:1%,lat:5ms,ro "
-                             "-d vhost-user=/run/s -d x,cache=unsafe,snapshot=on,sector=4096")),
-              "%s", last_line);
+    cr_assert_eq(parse(&c, "K -d a,,b,format=qcow2,cache=writeback,queues=2,backing=on "
+                           "-d null:1G,iops=1k,bw=10M,burst=1s,fault=eio:1%,lat:5ms,ro "
+                           "-d vhost-user=/run/s -d x,cache=unsafe,snapshot=on,sector=4096"),
+                 0, "%s", last_line);
     const struct disk_config *d = c.disks;
-    cr_expect(eq(str, (char *)d[0].path, "a,b"));
+    cr_expect_str_eq(d[0].path, "a,b");
     cr_expect(d[0].backing && !d[3].backing);
-    cr_expect(eq(str, (char *)d[0].format, "qcow2"));
-    cr_expect(eq(int, d[0].cache, DISK_CACHE_WRITEBACK));
-    cr_expect(eq(uint, d[0].queues, 2));
-    cr_expect(eq(int, d[1].kind, DISK_NULL));
-    cr_expect(eq(u64, d[1].null_bytes, GIB));
-    cr_expect(eq(u64, d[1].iops, 1024));
-    cr_expect(eq(u64, d[1].bytes_per_s, 10 * MIB));
-    cr_expect(eq(u64, d[1].burst_ns, UINT64_C(1000000000)));
-    cr_expect(eq(str, (char *)d[1].fault, "eio:1%,lat:5ms"));
+    cr_expect_str_eq(d[0].format, "qcow2");
+    cr_expect_eq(d[0].cache, DISK_CACHE_WRITEBACK);
+    cr_expect_eq(d[0].queues, 2);
+    cr_expect_eq(d[1].kind, DISK_NULL);
+    cr_expect_eq(d[1].null_bytes, GIB);
+    cr_expect_eq(d[1].iops, 1024);
+    cr_expect_eq(d[1].bytes_per_s, 10 * MIB);
+    cr_expect_eq(d[1].burst_ns, UINT64_C(1000000000));
+    cr_expect_str_eq(d[1].fault, "eio:1%,lat:5ms");
     cr_expect(d[1].read_only);
-    cr_expect(eq(int, d[2].kind, DISK_VHOST_USER));
-    cr_expect(eq(str, (char *)d[2].path, "/run/s"));
-    cr_expect(eq(int, d[3].cache, DISK_CACHE_UNSAFE));
+    cr_expect_eq(d[2].kind, DISK_VHOST_USER);
+    cr_expect_str_eq(d[2].path, "/run/s");
+    cr_expect_eq(d[3].cache, DISK_CACHE_UNSAFE);
     cr_expect(d[3].snapshot);
-    cr_expect(eq(u32, d[3].sector_bytes, 4096));
+    cr_expect_eq(d[3].sector_bytes, 4096);
     config_free(&c);
 }
 
@@ -451,47 +450,48 @@ Test(config, wrong_disk_keys_are_refused)
 Test(config, network_cards_take_keys)
 {
     struct vm_config c;
-    cr_assert(zero(parse(&c, "K -n user,hostfwd=tcp::2222-:22,hostfwd=udp::53-:53,restrict=on "
-                             "--net tap=tap0,queues=4,mtu=9000,vhost=on,transport=pci "
-                             "--net fd=3:4,queues=2,mac=52:54:00:00:00:01,pcap=x.pcap "
-                             "--net listen=:1234 --net connect=h:1234 "
-                             "--net null,rss=on,pps=1k,bw=10M,burst=1s,fault=drop:1%,delay:5ms")),
-              "%s", last_line);
+    cr_assert_eq(parse(&c, "K -n user,hostfwd=tcp::2222-:22,hostfwd=udp::53-:53,restrict=on "
+                           "--net tap=tap0,queues=4,mtu=9000,vhost=on,transport=pci "
+                           "--net fd=3:4,queues=2,mac=52:54:00:00:00:01,pcap=x.pcap "
+                           "--net listen=:1234 --net connect=h:1234 "
+                           "--net null,rss=on,pps=1k,bw=10M,burst=1s,fault=drop:1%,delay:5ms"),
+                 0, "%s", last_line);
     const struct net_config *n = c.nets;
-    cr_assert(eq(uint, c.net_count, 6));
-    cr_expect(eq(int, n[0].kind, NET_USER));
-    cr_expect(eq(uint, n[0].user.forward_count, 2));
-    cr_expect(eq(uint, n[0].user.forwards[0].host_port, 2222));
+    cr_assert_eq(c.net_count, 6);
+    cr_expect_eq(n[0].kind, NET_USER);
+    cr_expect_eq(n[0].user.forward_count, 2);
+    cr_expect_eq(n[0].user.forwards[0].host_port, 2222);
     cr_expect(n[0].user.restricted);
-    cr_expect(eq(uint, n[0].pairs, 1));
+    cr_expect_eq(n[0].pairs, 1);
     cr_expect(n[5].rss && !n[0].rss);
-    cr_expect(eq(int, n[1].kind, NET_TAP));
-    cr_expect(eq(str, (char *)n[1].target, "tap0"));
-    cr_expect(eq(uint, n[1].pairs, 4));
-    cr_expect(eq(u32, n[1].mtu_bytes, 9000));
+    cr_expect_eq(n[1].kind, NET_TAP);
+    cr_expect_str_eq(n[1].target, "tap0");
+    cr_expect_eq(n[1].pairs, 4);
+    cr_expect_eq(n[1].mtu_bytes, 9000);
     cr_expect(n[1].vhost);
-    cr_expect(eq(int, n[1].virtio.transport, TRANSPORT_PCI));
-    cr_expect(eq(int, n[2].kind, NET_FD));
-    cr_expect(eq(str, (char *)n[2].target, "3:4"));
-    cr_expect(eq(int, n[2].mac[5], 1));
-    cr_expect(eq(str, (char *)n[2].pcap, "x.pcap"));
-    cr_expect(eq(int, n[3].kind, NET_LISTEN));
-    cr_expect(eq(int, n[4].kind, NET_CONNECT));
-    cr_expect(eq(str, (char *)n[4].target, "h:1234"));
-    cr_expect(eq(u64, n[5].packets_per_s, 1024));
-    cr_expect(eq(u64, n[5].bytes_per_s, 10 * MIB));
-    cr_expect(eq(str, (char *)n[5].fault, "drop:1%,delay:5ms"));
+    cr_expect_eq(n[1].virtio.transport, TRANSPORT_PCI);
+    cr_expect_eq(n[2].kind, NET_FD);
+    cr_expect_str_eq(n[2].target, "3:4");
+    cr_expect_eq(n[2].mac[5], 1);
+    cr_expect_str_eq(n[2].pcap, "x.pcap");
+    cr_expect_eq(n[3].kind, NET_LISTEN);
+    cr_expect_eq(n[4].kind, NET_CONNECT);
+    cr_expect_str_eq(n[4].target, "h:1234");
+    cr_expect_eq(n[5].packets_per_s, 1024);
+    cr_expect_eq(n[5].bytes_per_s, 10 * MIB);
+    cr_expect_str_eq(n[5].fault, "drop:1%,delay:5ms");
     config_free(&c);
 }
 
 Test(config, offloads_are_of_a_direction)
 {
     struct vm_config c;
-    cr_assert(zero(parse(&c, "K -n null,offloads=on -n null,offloads=to-host "
-                             "-n null,offloads=to-guest -n null,offloads=off")));
+    cr_assert_eq(parse(&c, "K -n null,offloads=on -n null,offloads=to-host "
+                           "-n null,offloads=to-guest -n null,offloads=off"),
+                 0);
     for (unsigned i = 0; i < 4; i++) {
-        cr_expect(eq(int, c.nets[i].whole_to_guest, i == 1 || i == 3));
-        cr_expect(eq(int, c.nets[i].whole_to_host, i == 2 || i == 3));
+        cr_expect_eq(c.nets[i].whole_to_guest, i == 1 || i == 3);
+        cr_expect_eq(c.nets[i].whole_to_host, i == 2 || i == 3);
     }
     config_free(&c);
 }
@@ -499,20 +499,20 @@ Test(config, offloads_are_of_a_direction)
 Test(config, no_network_may_be_said)
 {
     struct vm_config c;
-    cr_assert(zero(parse(&c, "K -n none -net none")));
-    cr_expect(zero(c.net_count));
+    cr_assert_eq(parse(&c, "K -n none -net none"), 0);
+    cr_expect_eq(c.net_count, 0);
     config_free(&c);
 }
 
 Test(config, a_network_card_keeps_its_address)
 {
     struct vm_config a, b;
-    cr_assert(zero(parse(&a, "K -n tap=tap0 -n tap=tap0 -n tap=tap1")));
-    cr_assert(zero(parse(&b, "K -n tap=tap0,mtu=1400")));
-    cr_expect(zero(memcmp(a.nets[0].mac, b.nets[0].mac, NET_MAC_BYTES)));
+    cr_assert_eq(parse(&a, "K -n tap=tap0 -n tap=tap0 -n tap=tap1"), 0);
+    cr_assert_eq(parse(&b, "K -n tap=tap0,mtu=1400"), 0);
+    cr_expect_eq(memcmp(a.nets[0].mac, b.nets[0].mac, NET_MAC_BYTES), 0);
     for (unsigned i = 1; i < 3; i++)
-        cr_expect(not(zero(memcmp(a.nets[0].mac, a.nets[i].mac, NET_MAC_BYTES))));
-    cr_expect(eq(int, a.nets[0].mac[0], 0x52));
+        cr_expect_neq(memcmp(a.nets[0].mac, a.nets[i].mac, NET_MAC_BYTES), 0);
+    cr_expect_eq(a.nets[0].mac[0], 0x52);
     config_free(&a);
     config_free(&b);
 }
@@ -522,14 +522,14 @@ Test(config, both_ends_of_a_socket_have_an_address_of_their_own)
     struct vm_config a, b;
     int ends[2];
     uint8_t other[NET_MAC_BYTES];
-    cr_assert(zero(pipe(ends)));
+    cr_assert_eq(pipe(ends), 0);
     pid_t child = fork();
     if (child == 0)
         _exit(parse(&b, "K -n socket=/s") != 0 ||
               write(ends[1], b.nets[0].mac, NET_MAC_BYTES) != NET_MAC_BYTES);
-    cr_assert(zero(parse(&a, "K -n socket=/s")));
-    cr_assert(eq(int, (int)read(ends[0], other, sizeof(other)), NET_MAC_BYTES));
-    cr_expect(not(zero(memcmp(a.nets[0].mac, other, NET_MAC_BYTES))));
+    cr_assert_eq(parse(&a, "K -n socket=/s"), 0);
+    cr_assert_eq((int)read(ends[0], other, sizeof(other)), NET_MAC_BYTES);
+    cr_expect_neq(memcmp(a.nets[0].mac, other, NET_MAC_BYTES), 0);
     waitpid(child, NULL, 0);
     config_free(&a);
 }
@@ -563,8 +563,8 @@ Test(config, what_cannot_be_recorded_is_refused)
 {
     struct vm_config c;
     char *args[] = {"run", "K", "--record", "R", "-d", "x", "-n", "user"};
-    cr_expect(eq(int, config_parse(&c, ARRAY_SIZE(args), args), 0));
-    cr_expect(eq(str, (char *)c.record, "R"));
+    cr_expect_eq(config_parse(&c, ARRAY_SIZE(args), args), 0);
+    cr_expect_str_eq(c.record, "R");
     config_free(&c);
     refused("K --record R --reboot restart", "--record", "one run");
     refused("K --record R --rng on,iothread=a", "--record", "iothread");

@@ -3,7 +3,6 @@
 #include "vmm/report/exits.h"
 
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <string.h>
 
 #include "core/base/xmath.h"
@@ -26,9 +25,9 @@ static void expect_row(const struct exits *of, const char *kind, const char *dev
 {
     const struct exits_row *r = row(of, kind, device);
     cr_assert(r != NULL, "no row for %s %s", kind, device);
-    cr_expect(eq(u64, r->count, count), "%s %s", kind, device);
-    cr_expect(eq(u64, r->total_ns, total_ns), "%s %s", kind, device);
-    cr_expect(eq(u64, r->max_ns, max_ns), "%s %s", kind, device);
+    cr_expect_eq(r->count, count, "%s %s", kind, device);
+    cr_expect_eq(r->total_ns, total_ns, "%s %s", kind, device);
+    cr_expect_eq(r->max_ns, max_ns, "%s %s", kind, device);
 }
 
 static void count_some(void)
@@ -48,9 +47,9 @@ static void count_some(void)
 Test(exits, by_kind_and_device)
 {
     count_some();
-    cr_expect(eq(u64, x.inside_ns, 600));
-    cr_expect(eq(u64, x.outside_ns, 25));
-    cr_expect(eq(uint, x.count, 5));
+    cr_expect_eq(x.inside_ns, 600);
+    cr_expect_eq(x.outside_ns, 25);
+    cr_expect_eq(x.count, 5);
     expect_row(&x, "port write", "serial", 2, 12, 9);
     expect_row(&x, "port write", "rtc", 1, 4, 4);
     expect_row(&x, "port read", "serial", 1, 1, 1);
@@ -68,9 +67,9 @@ Test(exits, vcpus_add_up)
     exits_count(&other, &out, "serial", 50, 7);
     exits_add(&sum, &x);
     exits_add(&sum, &other);
-    cr_expect(eq(u64, sum.inside_ns, 700));
-    cr_expect(eq(u64, sum.outside_ns, 40));
-    cr_expect(eq(uint, sum.count, 6));
+    cr_expect_eq(sum.inside_ns, 700);
+    cr_expect_eq(sum.outside_ns, 40);
+    cr_expect_eq(sum.count, 6);
     expect_row(&sum, "port write", "serial", 3, 19, 9);
     expect_row(&sum, "memory read", "disk", 1, 8, 8);
     expect_row(&sum, "interrupted", NULL, 1, 2, 2);
@@ -80,7 +79,7 @@ Test(exits, every_reason_has_a_name)
 {
     for (unsigned reason = HV_EXIT_INTERRUPTED; reason <= HV_EXIT_UNKNOWN; reason++)
         exits_count(&x, &(struct hv_exit){.reason = reason}, NULL, 0, 1);
-    cr_expect(eq(uint, x.count, HV_EXIT_UNKNOWN + 1));
+    cr_expect_eq(x.count, HV_EXIT_UNKNOWN + 1);
     for (unsigned i = 0; i < x.count; i++)
         cr_expect(x.rows[i].kind != NULL && x.rows[i].kind[0] != '\0');
 }
@@ -93,8 +92,8 @@ Test(exits, more_than_there_is_room_for_are_others)
         for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
             exits_count(&x, &in, &names[i], 10, 5);
     }
-    cr_expect(eq(uint, x.count, EXITS_ROWS));
-    cr_expect(eq(u64, x.rows[0].count, 2));
+    cr_expect_eq(x.count, EXITS_ROWS);
+    cr_expect_eq(x.rows[0].count, 2);
     expect_row(&x, "others", NULL, 2 * (EXITS_ROWS + 1), 10 * (EXITS_ROWS + 1), 5);
     exits_add(&sum, &x);
     exits_add(&sum, &x);

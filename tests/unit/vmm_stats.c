@@ -4,7 +4,6 @@
 
 #include <cJSON.h>
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,7 +67,7 @@ static char *printed(const struct stats *s, bool json)
     size_t bytes;
     FILE *out = open_memstream(&text, &bytes);
     if (json)
-        cr_assert(zero(int, stats_print_json(s, out)));
+        cr_assert_eq(stats_print_json(s, out), 0);
     else
         stats_print_table(s, out);
     fclose(out);
@@ -84,24 +83,24 @@ Test(stats, a_table_has_a_row_for_each_queue)
     queues[1].stats = (struct virtio_stats){0};
     queues[1].thread = "fast-disks";
     char *text = printed(&s, false);
-    cr_expect(
-        eq(str, text,
-           "device   q thread      requests  open  sent MiB   got MiB  batch     kicks    polled  "
-           "spurious    "
-           "  irqs"
-           "  withheld     p50     p99     max\n"
-           "a.img    0 io              1000     3       3.0       0.5    2.5       390         9   "
-           "      5    "
-           "   200"
-           "       199   769ns  1.02us  2.50ms\n"
-           "rng      0 fast-disks         0     0       0.0       0.0    0.0         0         0   "
-           "      0    "
-           "     0"
-           "         0     0ns     0ns     0ns\n"
-           "1.500 s; loop io on io_uring: 11 turns, 12 system calls, 13 sleeps, 14 of 20 looks "
-           "before one found work, now up to 15ns\n"
-           "1.500 s; loop fast-disks on epoll: 21 turns, 0 system calls, 0 sleeps, 0 of 0 looks "
-           "before one found work, now up to 50.0us\n"));
+    cr_expect_str_eq(
+        text,
+        "device   q thread      requests  open  sent MiB   got MiB  batch     kicks    polled  "
+        "spurious    "
+        "  irqs"
+        "  withheld     p50     p99     max\n"
+        "a.img    0 io              1000     3       3.0       0.5    2.5       390         9   "
+        "      5    "
+        "   200"
+        "       199   769ns  1.02us  2.50ms\n"
+        "rng      0 fast-disks         0     0       0.0       0.0    0.0         0         0   "
+        "      0    "
+        "     0"
+        "         0     0ns     0ns     0ns\n"
+        "1.500 s; loop io on io_uring: 11 turns, 12 system calls, 13 sleeps, 14 of 20 looks "
+        "before one found work, now up to 15ns\n"
+        "1.500 s; loop fast-disks on epoll: 21 turns, 0 system calls, 0 sleeps, 0 of 0 looks "
+        "before one found work, now up to 50.0us\n");
     free(text);
 }
 
@@ -161,7 +160,7 @@ Test(stats, the_table_is_logged_line_by_line)
     log_set_sink(keep_line, NULL);
     stats_print(&s, false);
     log_set_sink(NULL, NULL);
-    cr_assert(eq(uint, line_count, 4));
+    cr_assert_eq(line_count, 4);
     cr_expect(strstr(lines[0], "device") != NULL, "%s", lines[0]);
     cr_expect(strstr(lines[1], "a.img") != NULL, "%s", lines[1]);
     cr_expect(strstr(lines[2], "io_uring") != NULL, "%s", lines[2]);
@@ -199,37 +198,37 @@ Test(stats, json_holds_every_figure)
     queues[1].queue = 1;
     queues[1].external = true;
     char *text = printed(&s, true);
-    cr_expect(eq(ptr, strchr(text, '\n'), text + strlen(text) - 1), "one line");
+    cr_expect_eq(strchr(text, '\n'), text + strlen(text) - 1, "one line");
     cJSON *top = cJSON_Parse(text);
     cr_assert(top != NULL, "%s", text);
     FIGURES(top, {"run_ns", 1.5e9, NULL});
 
     const cJSON *loops = cJSON_GetObjectItem(top, "loops");
-    cr_assert(eq(int, cJSON_GetArraySize(loops), 2));
+    cr_assert_eq(cJSON_GetArraySize(loops), 2);
     const cJSON *loop = cJSON_GetArrayItem(loops, 0);
     FIGURES(loop, {"name", 0, "io"}, {"engine", 0, "io_uring"}, {"turns", 11, NULL},
             {"system_calls", 12, NULL}, {"sleeps", 13, NULL}, {"poll_hits", 14, NULL},
             {"poll_misses", 6, NULL}, {"poll_window_ns", 15, NULL});
 
     const cJSON *array = cJSON_GetObjectItem(top, "queues");
-    cr_assert(eq(int, cJSON_GetArraySize(array), 2));
+    cr_assert_eq(cJSON_GetArraySize(array), 2);
     for (int i = 0; i < 2; i++) {
         const cJSON *q = cJSON_GetArrayItem(array, i);
         FIGURES(q, {"device", 0, "a \"b\".img"}, {"thread", 0, "io"});
-        cr_expect(eq(int, cJSON_IsTrue(cJSON_GetObjectItem(q, "external")), i));
+        cr_expect_eq(cJSON_IsTrue(cJSON_GetObjectItem(q, "external")), i);
         FIGURES(q, {"queue", i, NULL}, {"requests", 1000, NULL}, {"in_flight", 3, NULL},
                 {"rd_bytes", 3.0 * (double)MIB, NULL}, {"wr_bytes", 0.5 * (double)MIB, NULL},
                 {"batches", 400, NULL}, {"kicks", 390, NULL}, {"register_kicks", 7, NULL},
                 {"polled", 9, NULL}, {"spurious", 5, NULL}, {"interrupts", 200, NULL},
                 {"suppressed", 199, NULL}, {"resets", 2, NULL});
         const cJSON *batches = cJSON_GetObjectItem(q, "batch_log2");
-        cr_assert(eq(int, cJSON_GetArraySize(batches), 2), "as far as there is something");
-        cr_expect(eq(dbl, cJSON_GetArrayItem(batches, 1)->valuedouble, 300));
+        cr_assert_eq(cJSON_GetArraySize(batches), 2, "as far as there is something");
+        cr_expect_eq(cJSON_GetArrayItem(batches, 1)->valuedouble, 300);
         const cJSON *latency = cJSON_GetObjectItem(q, "latency_ns");
         FIGURES(latency, {"count", 997, NULL}, {"max", 2.5e6, NULL},
                 {"p50", (double)virtio_stats_latency_ns(&queues[i].stats, 50), NULL},
                 {"p99", (double)virtio_stats_latency_ns(&queues[i].stats, 99), NULL});
-        cr_expect(eq(int, cJSON_GetArraySize(cJSON_GetObjectItem(latency, "log2")), 23));
+        cr_expect_eq(cJSON_GetArraySize(cJSON_GetObjectItem(latency, "log2")), 23);
     }
     cJSON_Delete(top);
     free(text);
@@ -249,7 +248,7 @@ Test(stats, what_a_network_card_dropped_is_shown)
     text = printed(&s, true);
     cJSON *top = cJSON_Parse(text);
     cJSON *drops = cJSON_GetObjectItem(top, "drops");
-    cr_assert(eq(int, cJSON_GetArraySize(drops), 1));
+    cr_assert_eq(cJSON_GetArraySize(drops), 1);
     cJSON *net = cJSON_GetArrayItem(drops, 0);
     FIGURES(net, {"device", 0, "tap=t0"}, {"tx_invalid", 11, NULL}, {"rx_no_room", 22, NULL},
             {"rx_filtered", 33, NULL}, {"rx_invalid", 44, NULL});
@@ -297,17 +296,17 @@ Test(stats, the_host_has_tables)
     FILE *out = open_memstream(&text, &bytes);
     stats_print_host(&s, out);
     fclose(out);
-    cr_expect(
-        eq(str, text,
-           "exit            device                       count    total     mean      max\n"
-           "port write      serial                           4   20.0us   5.00us   9.00us\n"
-           "interrupted                                      3    300ns    100ns    200ns\n"
-           "vCPUs: 2.00ms in the hypervisor, 30.0us outside\n"
-           "thread               CPU   waited    faults     major\n"
-           "vcpu0             4.00ms    500ns        61         1\n"
-           "process: 5.00ms user, 6.00ms system; 78 page faults, 8 of them from disk; 9 sleeps, 10 "
-           "preemptions; at most 12.0 MiB resident\n"
-           "kvm exits                                 180\n"));
+    cr_expect_str_eq(
+        text,
+        "exit            device                       count    total     mean      max\n"
+        "port write      serial                           4   20.0us   5.00us   9.00us\n"
+        "interrupted                                      3    300ns    100ns    200ns\n"
+        "vCPUs: 2.00ms in the hypervisor, 30.0us outside\n"
+        "thread               CPU   waited    faults     major\n"
+        "vcpu0             4.00ms    500ns        61         1\n"
+        "process: 5.00ms user, 6.00ms system; 78 page faults, 8 of them from disk; 9 sleeps, 10 "
+        "preemptions; at most 12.0 MiB resident\n"
+        "kvm exits                                 180\n");
     free(text);
 }
 
@@ -344,19 +343,19 @@ Test(stats, every_queue_of_a_measured_device_is_collected)
     struct rig rig;
     struct stats s = {0};
     rig_open_echo_on(&rig, &(struct rig_config){.transport = RIG_MMIO, .queues = 11});
-    cr_assert(zero(int, stats_add_device(&s, rig.dev)));
-    cr_expect(eq(uint, s.count, 0), "it is not measured");
-    cr_assert(zero(int, virtio_device_measure(rig.dev, &rig.clock)));
-    cr_assert(zero(int, stats_add_loop(&s, "main", rig.loop)));
-    cr_assert(zero(int, stats_add_device(&s, rig.dev)));
-    cr_assert(zero(int, stats_add_device(&s, rig.dev)));
-    cr_assert(eq(uint, s.count, 22));
+    cr_assert_eq(stats_add_device(&s, rig.dev), 0);
+    cr_expect_eq(s.count, 0, "it is not measured");
+    cr_assert_eq(virtio_device_measure(rig.dev, &rig.clock), 0);
+    cr_assert_eq(stats_add_loop(&s, "main", rig.loop), 0);
+    cr_assert_eq(stats_add_device(&s, rig.dev), 0);
+    cr_assert_eq(stats_add_device(&s, rig.dev), 0);
+    cr_assert_eq(s.count, 22);
     for (unsigned i = 0; i < s.count; i++) {
-        cr_expect(eq(uint, s.queues[i].queue, i % 11));
-        cr_expect(eq(str, (char *)s.queues[i].device, "echo"));
-        cr_expect(eq(str, (char *)s.queues[i].thread, "main"));
+        cr_expect_eq(s.queues[i].queue, i % 11);
+        cr_expect_str_eq(s.queues[i].device, "echo");
+        cr_expect_str_eq(s.queues[i].thread, "main");
     }
     stats_free(&s);
-    cr_expect(eq(uint, s.count, 0));
+    cr_expect_eq(s.count, 0);
     rig_close(&rig);
 }

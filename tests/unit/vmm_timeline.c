@@ -4,7 +4,6 @@
 
 #include <cJSON.h>
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -36,7 +35,7 @@ static char *printed(enum timeline_format format)
     char *text = NULL;
     size_t bytes;
     FILE *out = open_memstream(&text, &bytes);
-    cr_assert(zero(int, timeline_print(events, ARRAY_SIZE(events), format, out)));
+    cr_assert_eq(timeline_print(events, ARRAY_SIZE(events), format, out), 0);
     fclose(out);
     return text;
 }
@@ -69,13 +68,12 @@ static void contents(const char *file, char *text, size_t size)
 Test(timeline, a_table)
 {
     char *text = printed(TIMELINE_TABLE);
-    cr_expect(eq(str, text,
-                 "part       event                  at ms      took ms       CPU ms\n"
-                 "set-up     process started        0.000\n"
-                 "set-up     first KVM_RUN         10.000       10.000        4.000\n"
-                 "guest      port 0x80: 0x4f       30.000       20.000       10.000\n"
-                 "guest      it's 5 %?             60.000       30.000       20.000\n"
-                 "tear-down  gone                 100.000       40.000        1.000\n"));
+    cr_expect_str_eq(text, "part       event                  at ms      took ms       CPU ms\n"
+                           "set-up     process started        0.000\n"
+                           "set-up     first KVM_RUN         10.000       10.000        4.000\n"
+                           "guest      port 0x80: 0x4f       30.000       20.000       10.000\n"
+                           "guest      it's 5 %?             60.000       30.000       20.000\n"
+                           "tear-down  gone                 100.000       40.000        1.000\n");
     free(text);
 }
 
@@ -84,12 +82,12 @@ Test(timeline, json)
     char *text = printed(TIMELINE_JSON);
     cJSON *top = cJSON_Parse(text);
     const cJSON *array = cJSON_GetObjectItem(top, "events");
-    cr_assert(eq(int, cJSON_GetArraySize(array), ARRAY_SIZE(events)));
+    cr_assert_eq(cJSON_GetArraySize(array), ARRAY_SIZE(events));
     const cJSON *code = cJSON_GetArrayItem(array, 2);
-    cr_expect(eq(str, (char *)string(code, "event"), "port 0x80: 0x4f"));
-    cr_expect(eq(str, (char *)string(code, "part"), "guest"));
-    cr_expect(eq(dbl, number(code, "ns"), 30e6));
-    cr_expect(eq(dbl, number(code, "cpu_ns"), 14e6));
+    cr_expect_str_eq(string(code, "event"), "port 0x80: 0x4f");
+    cr_expect_str_eq(string(code, "part"), "guest");
+    cr_expect_eq(number(code, "ns"), 30e6);
+    cr_expect_eq(number(code, "cpu_ns"), 14e6);
     cJSON_Delete(top);
     free(text);
 }
@@ -100,17 +98,17 @@ Test(timeline, trace_events)
     char *text = printed(TIMELINE_TRACE);
     cJSON *top = cJSON_Parse(text);
     const cJSON *array = cJSON_GetObjectItem(top, "traceEvents");
-    cr_assert(eq(int, cJSON_GetArraySize(array), 3 + ARRAY_SIZE(events) - 1));
+    cr_assert_eq(cJSON_GetArraySize(array), 3 + ARRAY_SIZE(events) - 1);
     const cJSON *name = cJSON_GetArrayItem(array, 2);
-    cr_expect(eq(str, (char *)string(name, "ph"), "M"));
-    cr_expect(eq(str, (char *)string(cJSON_GetObjectItem(name, "args"), "name"), "tear-down"));
+    cr_expect_str_eq(string(name, "ph"), "M");
+    cr_expect_str_eq(string(cJSON_GetObjectItem(name, "args"), "name"), "tear-down");
     const cJSON *slice = cJSON_GetArrayItem(array, 6);
-    cr_expect(eq(str, (char *)string(slice, "ph"), "X"));
-    cr_expect(eq(str, (char *)string(slice, "name"), "gone"));
-    cr_expect(eq(dbl, number(slice, "tid"), number(name, "tid")));
-    cr_expect(eq(dbl, number(slice, "ts"), 60000));
-    cr_expect(eq(dbl, number(slice, "dur"), 40000));
-    cr_expect(eq(dbl, number(cJSON_GetObjectItem(slice, "args"), "cpu_ms"), 1));
+    cr_expect_str_eq(string(slice, "ph"), "X");
+    cr_expect_str_eq(string(slice, "name"), "gone");
+    cr_expect_eq(number(slice, "tid"), number(name, "tid"));
+    cr_expect_eq(number(slice, "ts"), 60000);
+    cr_expect_eq(number(slice, "dur"), 40000);
+    cr_expect_eq(number(cJSON_GetObjectItem(slice, "args"), "cpu_ms"), 1);
     cJSON_Delete(top);
     free(text);
 }
@@ -128,9 +126,9 @@ Test(timeline, a_plot)
     char script[4096], data[4096];
     struct plot plot;
     setenv("PATH", "/nowhere", 1);
-    cr_assert(zero(int, plot_open(&plot, picture(""))));
+    cr_assert_eq(plot_open(&plot, picture("")), 0);
     timeline_plot(events, ARRAY_SIZE(events), &plot);
-    cr_assert(zero(int, plot_finish(&plot)));
+    cr_assert_eq(plot_finish(&plot), 0);
     contents(picture(".gp"), script, sizeof(script));
     contents(picture(".dat"), data, sizeof(data));
     cr_expect(strstr(script, "'Boot timeline: 100.000 ms, 35.000 ms of processor time'") != NULL);
@@ -138,12 +136,12 @@ Test(timeline, a_plot)
     cr_expect(strstr(script, "set label 'it''s 5 %?' at graph 0, first 3 right ") != NULL, "%s",
               script);
     cr_expect(strstr(script, " lt 3 title 'tear-down'") != NULL);
-    cr_expect(eq(str, data,
-                 PLOT_DATA_BEGINS "# row, from, to (ms), line type, CPU time (ms) # phase\n"
-                                  "1 0 10 1 4 # first KVM_RUN\n"
-                                  "2 10 30 2 10 # port 0x80: 0x4f\n"
-                                  "3 30 60 2 20 # it's 5 %?\n"
-                                  "4 60 100 3 1 # gone\n"));
+    cr_expect_str_eq(data,
+                     PLOT_DATA_BEGINS "# row, from, to (ms), line type, CPU time (ms) # phase\n"
+                                      "1 0 10 1 4 # first KVM_RUN\n"
+                                      "2 10 30 2 10 # port 0x80: 0x4f\n"
+                                      "3 30 60 2 20 # it's 5 %?\n"
+                                      "4 60 100 3 1 # gone\n");
 }
 
 Test(timeline, the_ending_says_how)
@@ -156,7 +154,7 @@ Test(timeline, the_ending_says_how)
         {"a.svg", TIMELINE_PLOT}, {"svg", TIMELINE_UNKNOWN},   {".svg", TIMELINE_UNKNOWN},
         {"a.png", TIMELINE_PLOT}, {"a.txt", TIMELINE_UNKNOWN}, {"", TIMELINE_UNKNOWN}};
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
-        cr_expect(eq(int, timeline_format_of(rows[i].path), rows[i].format), "%s", rows[i].path);
+        cr_expect_eq(timeline_format_of(rows[i].path), rows[i].format, "%s", rows[i].path);
 }
 
 /* ---- what gets into it ---- */
@@ -168,9 +166,9 @@ static void open_timeline(const char *const *marks)
 {
     struct timeline_event began = timeline_now(TIMELINE_SETUP, "main()");
     int fd = mkstemps(path, 5);
-    cr_assert(ge(int, fd, 0));
+    cr_assert_geq(fd, 0);
     close(fd);
-    cr_assert(zero(int, timeline_create(&t, path, marks, &began)));
+    cr_assert_eq(timeline_create(&t, path, marks, &began), 0);
 }
 
 /* Ends it; what it holds, checked for order. */
@@ -185,8 +183,8 @@ static cJSON *close_timeline(void)
     cr_assert(array != NULL, "%s", text);
     cJSON_ArrayForEach(e, array)
     {
-        cr_expect(ge(dbl, number(e, "ns"), last_ns));
-        cr_expect(ge(dbl, number(e, "cpu_ns"), last_cpu_ns));
+        cr_expect_geq(number(e, "ns"), last_ns);
+        cr_expect_geq(number(e, "cpu_ns"), last_cpu_ns);
         last_ns = number(e, "ns");
         last_cpu_ns = number(e, "cpu_ns");
     }
@@ -201,7 +199,7 @@ static void expect_events(const char *const *names)
     cJSON_ArrayForEach(e, cJSON_GetObjectItem(top, "events"))
     {
         cr_assert(names[i] != NULL, "one more: %s", string(e, "event"));
-        cr_expect(eq(str, (char *)string(e, "event"), (char *)names[i]));
+        cr_expect_str_eq(string(e, "event"), names[i]);
         i++;
     }
     cr_expect(names[i] == NULL, "there is no %s", names[i]);
@@ -232,8 +230,8 @@ Test(timeline, a_code_counts_once)
     }
     cJSON *top = close_timeline();
     const cJSON *array = cJSON_GetObjectItem(top, "events");
-    cr_expect(eq(int, cJSON_GetArraySize(array), 3 + 256));
-    cr_expect(eq(str, (char *)string(cJSON_GetArrayItem(array, 3), "event"), "port 0x80: 0x55"));
+    cr_expect_eq(cJSON_GetArraySize(array), 3 + 256);
+    cr_expect_str_eq(string(cJSON_GetArrayItem(array, 3), "event"), "port 0x80: 0x55");
     cJSON_Delete(top);
 }
 
@@ -284,7 +282,7 @@ Test(timeline, the_longest_mark_crosses_pieces)
         timeline_console(t, (const uint8_t *)before, cut);
         say(mark);
         cJSON *top = close_timeline();
-        cr_expect(eq(int, cJSON_GetArraySize(cJSON_GetObjectItem(top, "events")), 5), "%u", cut);
+        cr_expect_eq(cJSON_GetArraySize(cJSON_GetObjectItem(top, "events")), 5, "%u", cut);
         cJSON_Delete(top);
     }
 }
@@ -295,7 +293,7 @@ Test(timeline, gnuplot_takes_it)
     if (system("gnuplot --version >/dev/null 2>&1") != 0)
         cr_skip_test("gnuplot is not installed: apt-get install gnuplot-nox");
     struct timeline_event began = timeline_now(TIMELINE_SETUP, "main()");
-    cr_assert(zero(int, timeline_create(&t, picture(""), no_marks, &began)));
+    cr_assert_eq(timeline_create(&t, picture(""), no_marks, &began), 0);
     timeline_add(t, TIMELINE_SETUP, "KVM <ready>");
     timeline_finish(t);
     contents(picture(""), text, sizeof(text));
@@ -316,11 +314,11 @@ Test(timeline, a_file_that_cannot_be_is_refused_at_once)
 {
     struct timeline_event began = timeline_now(TIMELINE_SETUP, "main()");
     listen_to_log(LOG_DEBUG);
-    cr_expect(eq(int, timeline_create(&t, "/nowhere/a.json", no_marks, &began), -ENOENT));
-    cr_expect(eq(str, logged_line, "--timeline=/nowhere/a.json: No such file or directory"));
-    cr_expect(eq(int, timeline_create(&t, "/nowhere/a.svg", no_marks, &began), -ENOENT));
-    cr_expect(eq(str, logged_line,
-                 "plot /nowhere/a.svg: create /nowhere/a.svg.dat: No such file or directory"));
+    cr_expect_eq(timeline_create(&t, "/nowhere/a.json", no_marks, &began), -ENOENT);
+    cr_expect_str_eq(logged_line, "--timeline=/nowhere/a.json: No such file or directory");
+    cr_expect_eq(timeline_create(&t, "/nowhere/a.svg", no_marks, &began), -ENOENT);
+    cr_expect_str_eq(logged_line,
+                     "plot /nowhere/a.svg: create /nowhere/a.svg.dat: No such file or directory");
     log_set_sink(NULL, NULL);
 }
 
@@ -329,11 +327,11 @@ Test(timeline, a_full_standard_error_is_not_waited_for)
     struct timeline_event began = timeline_now(TIMELINE_SETUP, "main()");
     static const char block[65536];
     int fds[2], saved = dup(STDERR_FILENO);
-    cr_assert(zero(timeline_create(&t, NULL, no_marks, &began)));
-    cr_assert(zero(pipe2(fds, O_NONBLOCK)));
+    cr_assert_eq(timeline_create(&t, NULL, no_marks, &began), 0);
+    cr_assert_eq(pipe2(fds, O_NONBLOCK), 0);
     while (write(fds[1], block, sizeof(block)) > 0)
         ;
-    cr_assert(zero(fcntl(fds[1], F_SETFL, 0)));
+    cr_assert_eq(fcntl(fds[1], F_SETFL, 0), 0);
     dup2(fds[1], STDERR_FILENO);
     timeline_finish(t);
     dup2(saved, STDERR_FILENO);

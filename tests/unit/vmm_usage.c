@@ -3,7 +3,6 @@
 #include "vmm/report/usage.h"
 
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -46,13 +45,13 @@ Test(usage, of_each_thread_by_name)
     pthread_t thread;
     uint64_t cpu_ns = 0;
     char byte = 0;
-    cr_assert(zero(int, pipe(ready)));
-    cr_assert(zero(int, pipe(go_home)));
-    cr_assert(zero(int, pthread_create(&thread, NULL, worker, &cpu_ns)));
+    cr_assert_eq(pipe(ready), 0);
+    cr_assert_eq(pipe(go_home), 0);
+    cr_assert_eq(pthread_create(&thread, NULL, worker, &cpu_ns), 0);
     pthread_setname_np(thread, "a) b (c");
-    cr_assert(eq(sz, (size_t)read(ready[0], &byte, 1), 1));
+    cr_assert_eq((size_t)read(ready[0], &byte, 1), 1);
     usage_take(&usage);
-    cr_expect(eq(sz, (size_t)write(go_home[1], &byte, 1), 1));
+    cr_expect_eq((size_t)write(go_home[1], &byte, 1), 1);
     pthread_join(thread, NULL);
 
     unsigned found = 0;
@@ -61,16 +60,16 @@ Test(usage, of_each_thread_by_name)
         if (strcmp(t->name, "a) b (c") != 0)
             continue;
         found++;
-        cr_expect(ge(u64, t->cpu_ns, cpu_ns));
-        cr_expect(ge(u64, t->minor_faults, PAGES));
+        cr_expect_geq(t->cpu_ns, cpu_ns);
+        cr_expect_geq(t->minor_faults, PAGES);
     }
-    cr_expect(eq(uint, found, 1));
-    cr_expect(ge(uint, usage.count, 2));
+    cr_expect_eq(found, 1);
+    cr_expect_geq(usage.count, 2);
 }
 
 Test(usage, of_the_process)
 {
     usage_take(&usage);
-    cr_expect(gt(u64, usage.minor_faults, 0));
-    cr_expect(gt(u64, usage.max_rss_bytes, 100000));
+    cr_expect_gt(usage.minor_faults, 0);
+    cr_expect_gt(usage.max_rss_bytes, 100000);
 }

@@ -3,7 +3,6 @@
 #include "vmm/machine/vcpu.h"
 
 #include <criterion/criterion.h>
-#include <criterion/new/assert.h>
 #include <errno.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -127,17 +126,17 @@ static struct vcpus *make_counting(unsigned count, const struct clock *clock)
 {
     struct vcpus *g = NULL;
     listen_to_log(LOG_DEBUG);
-    cr_assert(zero(bus_create(&mmio, "mmio", UINT64_MAX)));
-    cr_assert(zero(bus_create(&pio, "pio", 65536)));
-    cr_assert(zero(bus_add(mmio, &mmio_region)));
-    cr_assert(zero(bus_add(pio, &port_region)));
+    cr_assert_eq(bus_create(&mmio, "mmio", UINT64_MAX), 0);
+    cr_assert_eq(bus_create(&pio, "pio", 65536), 0);
+    cr_assert_eq(bus_add(mmio, &mmio_region), 0);
+    cr_assert_eq(bus_add(pio, &port_region), 0);
     struct vcpus_config config = {.hv = &hv_fake,
                                   .count = count,
                                   .mmio = mmio,
                                   .pio = pio,
                                   .clock = clock,
                                   .power = {.request = on_end}};
-    cr_assert(zero(vcpus_create(&g, &config)));
+    cr_assert_eq(vcpus_create(&g, &config), 0);
     return g;
 }
 
@@ -181,17 +180,17 @@ Test(vcpu, accesses_reach_their_bus)
     };
     fakes[0] = (struct hv_vcpu){.script = script, .length = 3};
     struct vcpus *g = make(1);
-    cr_assert(zero(vcpus_start(g)));
+    cr_assert_eq(vcpus_start(g), 0);
     wait_until_inside(0);
     vcpus_stop(g);
-    cr_assert(eq(uint, seen.writes, 4));
+    cr_assert_eq(seen.writes, 4);
     for (unsigned i = 0; i < 3; i++) {
-        cr_expect(eq(u64, seen.offset[i], 2), "a string instruction stays on its port");
-        cr_expect(eq(u64, seen.value[i], i + 1), "and walks through the data");
+        cr_expect_eq(seen.offset[i], 2, "a string instruction stays on its port");
+        cr_expect_eq(seen.value[i], i + 1, "and walks through the data");
     }
-    cr_expect(eq(u64, seen.offset[3], 8));
-    cr_expect(eq(u64, seen.value[3], mmio_value));
-    cr_expect(zero(memcmp(read_back, (uint8_t[]){1, 2, 3, 4}, 4)));
+    cr_expect_eq(seen.offset[3], 8);
+    cr_expect_eq(seen.value[3], mmio_value);
+    cr_expect_eq(memcmp(read_back, (uint8_t[]){1, 2, 3, 4}, 4), 0);
     finish(g);
 }
 
@@ -218,25 +217,25 @@ Test(vcpu, exits_are_counted_by_who_took_them)
     static struct exits sum;
     fakes[0] = (struct hv_vcpu){.script = script, .length = 5};
     struct vcpus *g = make_counting(1, &ticking);
-    cr_assert(zero(vcpus_start(g)));
+    cr_assert_eq(vcpus_start(g), 0);
     while (atomic_load(&ends) == 0)
         sched_yield();
     vcpus_stop(g);
     vcpus_exits(g, &sum);
-    cr_assert(eq(uint, sum.count, 4));
-    cr_expect(eq(u64, sum.inside_ns, 5));
-    cr_expect(eq(u64, sum.outside_ns, 5));
+    cr_assert_eq(sum.count, 4);
+    cr_expect_eq(sum.inside_ns, 5);
+    cr_expect_eq(sum.outside_ns, 5);
     static const struct exits_row rows[] = {{"port read", "ports", 2, 2, 1},
                                             {"port read", "none", 1, 1, 1},
                                             {"memory write", "mmio", 1, 1, 1},
                                             {"triple fault", NULL, 1, 1, 1}};
     for (unsigned i = 0; i < 4; i++) {
-        cr_expect(eq(str, (char *)sum.rows[i].kind, (char *)rows[i].kind));
+        cr_expect_str_eq(sum.rows[i].kind, rows[i].kind);
         cr_expect(i == 3 ? sum.rows[i].device == NULL
                          : strcmp(sum.rows[i].device, rows[i].device) == 0);
-        cr_expect(eq(u64, sum.rows[i].count, rows[i].count));
-        cr_expect(eq(u64, sum.rows[i].total_ns, rows[i].total_ns));
-        cr_expect(eq(u64, sum.rows[i].max_ns, rows[i].max_ns));
+        cr_expect_eq(sum.rows[i].count, rows[i].count);
+        cr_expect_eq(sum.rows[i].total_ns, rows[i].total_ns);
+        cr_expect_eq(sum.rows[i].max_ns, rows[i].max_ns);
     }
     finish(g);
 }
@@ -247,11 +246,11 @@ Test(vcpu, without_a_clock_nothing_is_counted)
     static struct exits sum;
     fakes[0] = (struct hv_vcpu){.script = &shutdown, .length = 1};
     struct vcpus *g = make(1);
-    cr_assert(zero(vcpus_start(g)));
+    cr_assert_eq(vcpus_start(g), 0);
     while (atomic_load(&ends) == 0)
         sched_yield();
     vcpus_exits(g, &sum);
-    cr_expect(zero(uint, sum.count));
+    cr_expect_eq(sum.count, 0);
     finish(g);
 }
 
@@ -260,11 +259,11 @@ static enum power_event end_of(const struct hv_exit exit)
     fakes[0] = (struct hv_vcpu){.script = &exit, .length = 1};
     atomic_store(&ends, 0);
     struct vcpus *g = make(1);
-    cr_assert(zero(vcpus_start(g)));
+    cr_assert_eq(vcpus_start(g), 0);
     while (atomic_load(&ends) == 0)
         sched_yield();
     finish(g);
-    cr_expect(eq(int, atomic_load(&ends), 1));
+    cr_expect_eq(atomic_load(&ends), 1);
     return atomic_load(&last_end);
 }
 
@@ -280,9 +279,9 @@ Test(vcpu, every_exit_reason_has_an_answer)
         {HV_EXIT_INTERNAL_ERROR, POWER_FAULT}, {HV_EXIT_UNKNOWN, POWER_FAULT},
     };
     for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        cr_expect(eq(int, end_of((struct hv_exit){.reason = rows[i].reason}), rows[i].end),
-                  "reason %d", rows[i].reason);
-    cr_expect(eq(int, end_of((struct hv_exit){.raw_reason = 1}), POWER_FAULT));
+        cr_expect_eq(end_of((struct hv_exit){.reason = rows[i].reason}), rows[i].end, "reason %d",
+                     rows[i].reason);
+    cr_expect_eq(end_of((struct hv_exit){.raw_reason = 1}), POWER_FAULT);
 }
 
 Test(vcpu, stop_returns_when_no_vcpu_runs)
@@ -290,18 +289,18 @@ Test(vcpu, stop_returns_when_no_vcpu_runs)
     for (unsigned i = 0; i < 4; i++)
         fakes[i] = (struct hv_vcpu){0};
     struct vcpus *g = make(4);
-    cr_assert(zero(vcpus_start(g)));
+    cr_assert_eq(vcpus_start(g), 0);
     for (unsigned round = 0; round < 200; round++) {
         vcpus_stop(g);
         uint64_t before[4];
         for (unsigned i = 0; i < 4; i++) {
-            cr_assert(not(atomic_load(&fakes[i].inside)));
+            cr_assert_not(atomic_load(&fakes[i].inside));
             before[i] = atomic_load(&fakes[i].entries);
         }
         sched_yield();
         for (unsigned i = 0; i < 4; i++)
-            cr_assert(eq(u64, atomic_load(&fakes[i].entries), before[i]));
-        cr_assert(zero(vcpus_start(g)));
+            cr_assert_eq(atomic_load(&fakes[i].entries), before[i]);
+        cr_assert_eq(vcpus_start(g), 0);
         for (unsigned i = 0; i < 4; i++)
             wait_until_inside(i);
     }
@@ -314,11 +313,11 @@ Test(vcpu, one_that_has_ended_does_not_hold_up_a_stop_or_a_start)
     fakes[0] = (struct hv_vcpu){0};
     fakes[1] = (struct hv_vcpu){.script = &shutdown, .length = 1};
     struct vcpus *g = make(2);
-    cr_assert(zero(vcpus_start(g)));
+    cr_assert_eq(vcpus_start(g), 0);
     while (atomic_load(&ends) == 0)
         sched_yield();
     vcpus_stop(g);
-    cr_assert(zero(vcpus_start(g)));
+    cr_assert_eq(vcpus_start(g), 0);
     wait_until_inside(0);
     vcpus_stop(g);
     finish(g);
@@ -329,6 +328,6 @@ Test(vcpu, a_failed_creation_leaves_nothing)
     struct vcpus *g = NULL;
     listen_to_log(LOG_DEBUG);
     struct vcpus_config config = {.hv = &hv_fake, .count = 5, .power = {.request = on_end}};
-    cr_assert(eq(int, vcpus_create(&g, &config), -ENOMEM));
-    cr_assert(zero(ptr, g));
+    cr_assert_eq(vcpus_create(&g, &config), -ENOMEM);
+    cr_assert_null(g);
 }
