@@ -11,6 +11,7 @@
 
 #include <criterion/criterion.h>
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): types and names are no expressions */
 #define TestWith(suite, name, type, var, open, close) \
     static void suite##_##name(type *var);            \
     Test(suite, name)                                 \
@@ -21,5 +22,6 @@
         close;                                        \
     }                                                 \
     static void suite##_##name(type *var)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 #endif

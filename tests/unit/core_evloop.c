@@ -499,24 +499,6 @@ Test(core_evloop, a_turn_ends_in_time_and_all_have_theirs)
     evloop_destroy(b.loop);
 }
 
-/* Nobody runs the loop, so that nothing but the next call begins a turn. */
-Test(core_evloop, what_a_replay_runs_has_a_turn_of_its_own)
-{
-    struct bench b;
-    struct later many[4];
-    bench_init(&b);
-    for (unsigned i = 0; i < 4; i++) {
-        many[i] = later(&b, (char)('a' + i));
-        many[i].d.cb = on_long;
-        defer(&many[i]);
-    }
-    for (unsigned i = 0; i < 4; i++)
-        cr_assert(evloop_run_deferred(b.loop));
-    cr_expect_str_eq(b.trace, "abcd");
-    cr_expect_not(evloop_run_deferred(b.loop));
-    evloop_destroy(b.loop);
-}
-
 static void defer_from_source(void *ctx, uint32_t events)
 {
     struct later *l = ctx;

@@ -96,3 +96,33 @@ Test(virtio_observer, one_is_found_by_its_function)
     cr_expect_eq(virtio_observer_find(rig.dev, on_event), &l.observer);
     rig_close(&rig);
 }
+
+static void serve_late(void *ctx)
+{
+    struct rig *rig = ctx;
+    (void)evloop_turn_is_over(rig->loop);
+    (void)evloop_turn_is_over(rig->loop);
+    rig->time.now_ns += 2000000;
+    virtio_queue_serve(rig->dev, 0);
+}
+
+/* A queue waits for the next turn when this one has taken too long, but not on a recording. */
+Test(virtio_observer, an_observer_of_the_order_sees_no_turn_cut_by_time)
+{
+    for (unsigned ordered = 0; ordered < 2; ordered++) {
+        struct rig rig;
+        struct listener l;
+        rig_open_echo(&rig);
+        cr_assert(vdrv_start(&rig.drv, 0, 1, 8));
+        rig_step(&rig);
+        add(&rig, &l, NULL);
+        rig.dev->observed |= ordered ? VIRTIO_SEES_ORDER : 0;
+        struct ev_defer late = {.cb = serve_late, .ctx = &rig};
+        evloop_defer(rig.loop, &late);
+        evloop_run_deferred(rig.loop);
+        cr_expect_eq(l.count > 0, ordered, "%u", l.count);
+        rig_step(&rig);
+        cr_expect_geq(l.count, 3, "a turn that finds nothing: %u", l.count);
+        rig_close(&rig);
+    }
+}

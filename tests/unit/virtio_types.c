@@ -14,8 +14,10 @@
 #include "virtio/scsi/scsi.h"
 #include "virtio/spec.h"
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): a name is no expression */
 #define FOR_EACH_TYPE(type) \
     for (const struct virtio_device_type *const *type = virtio_types; *type != NULL; type++)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 Test(virtio_types, no_two_have_a_name_or_an_id)
 {

@@ -310,7 +310,7 @@ static int ring_bell(struct switch_config *c, const char *json)
                                            .tables = tables};
     char text[128];
     for (size_t i = 0; i <= strlen(json); i++)
-        text[i] = json[i] == '\'' ? '"' : json[i];
+        text[i] = (char)(json[i] == '\'' ? '"' : json[i]);
     cJSON *list = cJSON_Parse(text);
     int r = config_apply_switch(c, &bell, list);
     cJSON_Delete(list);

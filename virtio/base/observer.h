@@ -67,6 +67,7 @@ struct virtio_event {
 enum {
     VIRTIO_SEES_INTERRUPTS = 1, /* of queues that another process serves */
     VIRTIO_SEES_KICKS = 2,      /* as register accesses */
+    VIRTIO_SEES_ORDER = 4,      /* of calls, which no clock decides: turns are not cut by time */
 };
 
 struct virtio_observer {

@@ -45,7 +45,7 @@ void virtio_queue_serve(struct virtio_device *dev, unsigned queue)
     struct virtio_queue *q = &dev->queues[queue];
     if (!virtio_queue_runs(q))
         return;
-    if (evloop_turn_is_over(q->loop)) {
+    if (!(dev->observed & VIRTIO_SEES_ORDER) && evloop_turn_is_over(q->loop)) {
         virtio_queue_serve_later(dev, queue);
         return;
     }

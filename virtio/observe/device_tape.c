@@ -254,7 +254,9 @@ int virtio_tape_create(struct virtio_device *dev, struct tape *tape)
     if (vt == NULL)
         return fail(-ENOMEM, "virtio %s: tape", dev->setup.name);
     *vt = (struct virtio_tape){
-        .observer = {.event = on_event, .destroy = destroy, .sees = VIRTIO_SEES_INTERRUPTS},
+        .observer = {.event = on_event,
+                     .destroy = destroy,
+                     .sees = VIRTIO_SEES_INTERRUPTS | VIRTIO_SEES_ORDER},
         .tape = tape,
         .dev = dev,
         .format = replay_ops,

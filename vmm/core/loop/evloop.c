@@ -147,8 +147,6 @@ bool evloop_run_deferred(struct evloop *loop)
     struct ev_defer *d = TAILQ_FIRST(&loop->defers);
     if (!d)
         return false;
-    loop->turn_asked = 0; /* nobody else begins a turn */
-    loop->turn_copied = 0;
     evloop_defer_cancel(loop, d);
     d->cb(d->ctx);
     return true;
