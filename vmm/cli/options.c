@@ -63,7 +63,7 @@ static void print_help(FILE *out, const struct schema_key *o)
         fprintf(out, " [%s]", o->usual);
     for (const struct schema_table *t = o->tables; t != NULL && t->keys != NULL; t++) {
         const struct schema_key *keys = t->keys;
-        if (t->is_first && islower((unsigned char)o->arg[0]))
+        if (keys->name == NULL || (t->is_first && islower((unsigned char)o->arg[0])))
             continue; /* its arg has them */
         fputc('\n', out);
         if (t->is_first && keys->kind == SCHEMA_FILE) {
@@ -132,6 +132,8 @@ static void print_tables(bool markdown)
     print_table(config_options, markdown);
     for (const struct schema_key *o = config_options; o->name != NULL; o++) {
         for (const struct schema_table *t = o->tables; t != NULL && t->keys != NULL; t++) {
+            if (t->keys->name == NULL)
+                continue;
             printf(markdown ? "\n`--%s`, " : ".Pp\n.Fl -%s ,\n", o->name);
             name_table(stdout, o, t);
             if (is_shared(o, t)) {
