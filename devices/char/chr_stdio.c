@@ -332,7 +332,7 @@ static void stdio_rx_enable(struct chr_backend *b, size_t max)
 
 /* ---- life ---- */
 
-/* One that does not know its size (a serial line), or not yet, has that of a VT100. */
+/* A terminal without a known size (a serial line, say) has that of a VT100. */
 static void measure(struct chr_stdio *s)
 {
     struct winsize size;

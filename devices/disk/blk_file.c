@@ -249,7 +249,7 @@ static void moved(struct file_slot *slot, int64_t result)
         slot->done += (uint64_t)result;
         step(slot);
     } else if (result == -EINVAL && slot->io.fd == f->direct_fd) {
-        slot->page_cache = true; /* it wants more than it said: never again for this one */
+        slot->page_cache = true; /* stricter than it said: no direct I/O for this request */
         step(slot);
     } else {
         finish(slot, result == 0 ? -EIO : (int)result); /* 0: shorter than the disk */
@@ -362,8 +362,8 @@ static void leave_behind(struct file_slot *slot)
 }
 
 /*
- * The loop stands still meanwhile, so this must not take as long as a guest likes: what has not
- * begun is not begun, and what has begun ends after the piece that is out.
+ * The loop stands still meanwhile, so a guest must not decide how long this takes: a request that
+ * has not begun is cancelled, and another ends after the piece that is out.
  */
 static int drain_owned(void *ctx)
 {
@@ -387,7 +387,7 @@ static int drain_owned(void *ctx)
     return 0;
 }
 
-/* A call, since after the loop's thread has ended I/O may still be on its way home. */
+/* A call: after the loop's thread has ended, I/O may still be in flight. */
 static void blk_file_drain(struct blk_backend *b)
 {
     struct blk_file *f = file_of(b);
@@ -413,7 +413,7 @@ static void blk_file_destroy(struct blk_backend *b)
 {
     struct blk_file *f = file_of(b);
     blk_file_drain(b);
-    evloop_drain(f->loop); /* a discard that is still on its way home */
+    evloop_drain(f->loop); /* a discard that has not come back */
     blk_ended_fini(&f->ended);
     blk_file_free(f);
 }

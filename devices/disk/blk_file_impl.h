@@ -24,7 +24,7 @@
 struct file_slot {
     struct ev_io io;
     struct blk_file *file;
-    struct blk_req *req;          /* NULL: free, or a flush that is not home after a drain */
+    struct blk_req *req;          /* NULL: free, or a flush still out after a drain */
     struct iobuf data;            /* what is ahead of it */
     uint64_t done;                /* bytes of the request */
     uint64_t piece;               /* bytes that are out */
@@ -37,14 +37,14 @@ struct file_slot {
 
 /*
  * Discards on a block device are an ioctl that blocks, one at a time on a helper. The helper's end
- * is seen in two places: by the loop, when the work comes home, and by a drain, which must not run
+ * is seen in two places: by the loop, when the work comes back, and by a drain, which must not run
  * the loop and waits for `ran`.
  */
 struct file_discard {
     struct ev_work work;
     struct blk_list waiting;
-    struct blk_req *req; /* the one that a helper has; NULL: answered, or none */
-    bool busy;           /* the work is not home yet */
+    struct blk_req *req; /* that a helper has; NULL: answered, or none */
+    bool busy;           /* the work is not back yet */
     int fd;
     uint64_t offset_bytes, bytes; /* the helper's copy */
     int result;

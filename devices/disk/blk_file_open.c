@@ -291,7 +291,7 @@ int blk_file_open(struct blk_file *f, const struct blk_file_config *config)
     return 0;
 }
 
-/* Without a name from the start where the file system knows that, else from soon after. */
+/* With O_TMPFILE where the file system has it, else by a name that is removed at once. */
 static int open_nameless(const char *dir)
 {
     char path[4096];

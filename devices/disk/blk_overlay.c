@@ -86,7 +86,7 @@ static void finish(struct slot *slot, int result)
     struct blk_req *req = slot->req;
     SLIST_INSERT_HEAD(&o->free, slot, link);
     req->done(req, result);
-    /* done() may have drained, or submitted what takes the slot: then nobody waits, or waits on. */
+    /* done() may have emptied the list by a drain, or submitted a request that took the slot. */
     if (!SLIST_EMPTY(&o->free) && !STAILQ_EMPTY(&o->f.waiting))
         start(o, blk_list_take(&o->f.waiting));
 }

@@ -47,7 +47,7 @@ int net_frame_fill_csum(uint8_t *packet, size_t bytes)
         return -EINVAL;
     uint16_t sum = (uint16_t)~net_frame_sum(frame + start, left - start);
     if (sum == 0)
-        sum = 0xffff; /* 0 is UDP's word for none */
+        sum = 0xffff; /* in UDP, 0 means none */
     memcpy(frame + start + offset, &sum, sizeof(sum));
     packet[NET_HDR_FLAGS] &= (uint8_t)~NET_HDR_NEEDS_CSUM;
     return 0;

@@ -68,7 +68,7 @@ static const struct net_backend_ops net_null_ops = {
 
 int net_null_create(struct net_backend **out, const struct net_null_config *config)
 {
-    /* To everybody, from a local address, of the type that is for experiments. */
+    /* A broadcast frame from a local address, of the type for experiments. */
     static const uint8_t start[NET_FRAME_HEADER] = {
         0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02, 0, 0, 0, 0, 1, 0x88, 0xb5,
     };

@@ -56,7 +56,7 @@ struct msix {
     unsigned cap;
     unsigned vectors, source_count;
     uint64_t pba_offset;
-    atomic_bool shown_enabled; /* `enabled`, for those without the lock */
+    atomic_bool shown_enabled; /* `enabled`, for threads without the lock */
     struct log_guest_count refused;
 
     pthread_mutex_t lock; /* leaf; guards what follows */
@@ -336,8 +336,8 @@ void msix_set_source(struct msix *m, unsigned source, int eventfd, unsigned vect
 }
 
 /*
- * What is taken here the hypervisor does not find later, and what it has taken is not found here,
- * however late the caller hears of it: so nothing comes twice.
+ * The hypervisor does not find an event that was taken here, nor is one found here that it took,
+ * however late the caller learns of it: no interrupt comes twice.
  */
 bool msix_raise_source(struct msix *m, unsigned source)
 {

@@ -6,10 +6,10 @@
  * and sent when the guest unmasks it, and so is one that is raised while the function may not write
  * to memory (bus mastering is off). Nothing is lost and nothing comes twice.
  *
- * An eventfd of somebody else's may raise a vector, too: a source. While the vector is unmasked the
- * hypervisor delivers what is written there by itself. At other times whoever polls the eventfd
- * does, by msix_raise_source(), which does nothing while the hypervisor has it: so nobody needs to
- * know which time it is.
+ * An eventfd that the device does not own may raise a vector, too: a source. While the vector is
+ * unmasked the hypervisor delivers a write to it by itself. At other times the thread that polls
+ * the eventfd calls msix_raise_source(); that does nothing while the hypervisor delivers, so the
+ * thread need not know which of the two it is.
  *
  * Table and pending bits share a BAR: the table at 0, the pending bits at half of it. The guest
  * chooses addresses and data: what the hypervisor refuses does not arrive, and is no error here.

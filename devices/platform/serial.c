@@ -477,7 +477,7 @@ void serial_destroy(struct serial *s)
     if (!s)
         return;
     bus_remove(s->pio, &s->region); /* -ENOENT if create failed, which is as well */
-    evloop_drain(s->loop);          /* posts that it still has would come to what is gone */
+    evloop_drain(s->loop);          /* posts that it still has would use a freed device */
     serial_flush(s);
     if (s->chr) {
         s->chr->ops->rx_enable(s->chr, 0);

@@ -14,7 +14,7 @@ struct blk_req *blk_list_take(struct blk_list *list)
     return req;
 }
 
-/* Those that are there now: what a done() submits again waits for the next turn. */
+/* Requests in the list now: what a done() submits again waits for the next turn. */
 static void ended_run(void *ctx)
 {
     struct blk_ended *ended = ctx;

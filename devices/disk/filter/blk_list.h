@@ -17,7 +17,7 @@ STAILQ_HEAD(blk_list, blk_req);
 
 struct blk_req *blk_list_take(struct blk_list *list); /* the oldest, or NULL */
 
-/* Requests on their way home. */
+/* Requests whose done() is due. */
 struct blk_ended {
     struct evloop *loop;
     struct ev_defer later;
@@ -35,7 +35,7 @@ void blk_ended_flush(struct blk_ended *ended);
 /* Nothing may be left. */
 void blk_ended_fini(struct blk_ended *ended);
 
-/* The data of a request, which only those that read or write have. */
+/* A request's data, which only reads and writes have. */
 static inline struct iobuf blk_req_data(const struct blk_req *req)
 {
     return (struct iobuf){.iov = req->iov, .left = req->iov_count > 0 ? req->bytes : 0};

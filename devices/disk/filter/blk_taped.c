@@ -80,7 +80,7 @@ static void recorded_done(struct blk_req *req, int result)
     copy->device->done(copy->device, result);
 }
 
-/* One that is not out, or a new one: there are as many as were ever out at once. */
+/* A copy that is not in use, or a new one: as many exist as were ever in use at once. */
 static struct copy *take_copy(struct blk_taped *d)
 {
     struct blk_req *req = STAILQ_FIRST(&d->list);
@@ -169,7 +169,7 @@ static void taped_drain(struct blk_backend *b)
     while (tape_play_host(d->tape))
         ;
     tape_ask(d->tape, d->source, TAPE_DRAINED, 0);
-    struct blk_req *req; /* a tape that is over knows no more of them */
+    struct blk_req *req; /* a tape that is over has no answers for them */
     while ((req = STAILQ_FIRST(&d->list)) != NULL) {
         STAILQ_REMOVE_HEAD(&d->list, link);
         req->done(req, -ECANCELED);

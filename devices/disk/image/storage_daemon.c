@@ -30,8 +30,8 @@
 /* ---- a private socket ---- */
 
 /*
- * The daemon wants one that listens, which must be bound to a name. The name is in a folder of
- * ours, and gone as soon as we are connected.
+ * The daemon wants a listening socket, which must be bound to a name. The name is in a folder of
+ * ours, and is removed as soon as we are connected.
  */
 static int make_sockets(struct storage_daemon *d, int *listener, int *connection)
 {

@@ -8,7 +8,7 @@
  * follows no name out of a header. Nor could it: it is confined to those files, its libraries and
  * its pid file, and makes no files and no connections (core/peers/confine.h).
  *
- * The daemon ends with its owner, whatever that one dies of. Each connection has a daemon of its
+ * The daemon ends with its owner, however that ends. Each connection has a daemon of its
  * own: storage_daemon_connect() ends the one before and starts the next, so that an image is never
  * open twice. A guest can make daemons die; how many are started, and how many lines are logged
  * about it, is limited.
@@ -44,7 +44,7 @@ struct storage_daemon_config {
     unsigned queues;      /* 0: one */
     uint64_t guest_bytes; /* of guest memory, which the daemon maps */
     bool unconfined;      /* for tests whose program is a script */
-    bool unchecked; /* for tests: the image may say what it likes, and the daemon is told nothing */
+    bool unchecked;       /* for tests: no header is checked, and the daemon is told nothing */
 };
 
 /*

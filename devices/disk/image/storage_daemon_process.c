@@ -210,7 +210,7 @@ static void remove_dir(struct storage_daemon *d)
     d->dir[0] = '\0';
 }
 
-/* One that sleeps in the kernel, on a file system that is away, cannot even be killed. */
+/* A daemon that sleeps in the kernel, on a hung file system, cannot even be killed. */
 static void reap(struct storage_daemon *d, bool dead)
 {
     if (!dead)
@@ -229,7 +229,7 @@ static void reap(struct storage_daemon *d, bool dead)
 int storage_daemon_end(struct storage_daemon *d, bool cancellable)
 {
     if (d->pid != 0) {
-        /* One that has not opened the image has nothing to write. */
+        /* A daemon that has not opened the image has nothing to write. */
         bool gently = d->ready && d->pid_fd >= 0;
         kill(d->pid, gently ? SIGTERM : SIGKILL);
         int err = wait_dead(d, gently ? STOP_MS : KILL_MS, cancellable);

@@ -4,9 +4,9 @@
  * bytes, big-endian), without a header, as QEMU's `-netdev socket` and `-netdev stream` do.
  *
  * On a UNIX path the first peer listens and the other connects, so that both are given the
- * same path. Over TCP one is told to listen and one to connect. The link is up while somebody is at
- * the other end; when he goes, it is tried again until he is back. A third one is sent away, and so
- * is, on a path, another user: root and the own user alone may open the socket and be at its end.
+ * same path. Over TCP one peer is told to listen and one to connect. The link is up while a peer is
+ * connected; when it disconnects, this end tries again until it is back. A third peer is refused,
+ * and so is, on a path, a peer of another user: only this user and root may open the socket.
  */
 #ifndef MINIVET_DEVICES_BACKEND_NET_SOCKET_H
 #define MINIVET_DEVICES_BACKEND_NET_SOCKET_H

@@ -49,7 +49,7 @@ struct net_socket {
     /* ---- frames ---- */
     bool told_full;           /* send() had no room */
     bool heard;               /* anything from this end */
-    unsigned unheard;         /* ends in succession that went without a word */
+    unsigned unheard;         /* peers in succession that sent nothing */
     bool told_waiting;        /* that no peer listens: once */
     bool complained;          /* of another end: once, for it may come again and again */
     struct bucket lines;      /* in the log, of ends that come and go */
@@ -67,11 +67,11 @@ ssize_t socket_receive(struct net_backend *b, unsigned pair, const struct iovec 
 /* The socket is ready for events that were asked for. */
 void socket_ready(struct net_socket *s, uint32_t events);
 
-/* What was under way with the one that has gone is forgotten. */
+/* Drops the frames that were under way with a peer that has gone. */
 void socket_forget(struct net_socket *s);
 
 /* ---- net_socket_link.c ---- */
-/* The other end has gone, or makes no sense: from anywhere. */
+/* The peer has gone, or breaks the protocol: from anywhere. */
 void socket_lost(struct net_socket *s);
 
 /* Polls fd for these, too, or no more for those. */

@@ -2,7 +2,7 @@
 /*
  * Finding the other end, and finding it again.
  *
- *   nobody --connect--> connecting --> linked       (a path: who finds nobody there listens)
+ *   alone ---connect--> connecting --> linked       (a path: listens if no peer does)
  *      |                    |            |
  *      +--listen--> accept -+----------->+
  *      ^                                 |
@@ -76,7 +76,7 @@ static void linked(struct net_socket *s)
     if (s->open) /* the end is seen at once, though nothing reads */
         socket_poll(s, EPOLLRDHUP, 0);
     set_link(s, true);
-    /* What was asked for before there was anybody may be there now. */
+    /* The device may have asked for packets before a peer was connected. */
     net_tell_rx(&s->b, 0);
 }
 
@@ -321,8 +321,8 @@ static int remove_stale(const char *path)
 }
 
 /*
- * On a path: connects, or listens if nobody does. Two that come at the same moment may both find a
- * stale socket, and one then removes what the other has just made; he sees that at the next try.
+ * On a path: connects, or listens if no peer does. Two peers that start at once may both find a
+ * stale socket; one then removes the other's new socket, and the other sees that at its next try.
  */
 static int either(struct net_socket *s)
 {

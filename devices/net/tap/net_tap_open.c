@@ -107,7 +107,7 @@ int net_tap_open_name(struct net_tap *tap, const char *name, unsigned pairs)
     for (unsigned i = 0; i < pairs; i++) {
         int flags = TAP_FLAGS | (pairs > 1 ? IFF_MULTI_QUEUE : 0);
         int fd = open_when_free(tap->link.name, flags);
-        /* One that was made for several queues serves with one as well. */
+        /* A tap that was made for several queues serves with one as well. */
         if (fd == -EINVAL && pairs == 1)
             fd = open_when_free(tap->link.name, flags | IFF_MULTI_QUEUE);
         if (fd < 0)

@@ -26,7 +26,7 @@
 #define START_MS    10000
 #define WAIT_MIN_NS UINT64_C(500000000)
 #define WAIT_MAX_NS UINT64_C(30000000000)
-#define STABLE_NS   UINT64_C(60000000000) /* one that lived as long did not die young */
+#define STABLE_NS   UINT64_C(60000000000) /* a process that ran as long did not end early */
 
 struct net_child {
     const struct clock *clock;
@@ -74,8 +74,8 @@ static void tell_end(int status)
 }
 
 /*
- * One whose wire has gone has nothing more to do. Its end may take a while, in the kernel. False,
- * if not waited for: it is not over yet.
+ * A process whose wire has gone has nothing more to do. The kernel may take a while to end it.
+ * False, if not waited for: it has not ended yet.
  */
 static bool reap(struct net_child *c, bool waits, bool is_told)
 {
@@ -120,7 +120,7 @@ static int spawn(struct net_child *c)
     return wire[0];
 }
 
-/* Until it has made the network: it says so by a length of zero. */
+/* Until the process has made the network: it then sends a length of zero. */
 static int wait_ready(struct net_child *c, int wire)
 {
     uint32_t length = 1;
@@ -133,13 +133,13 @@ static int wait_ready(struct net_child *c, int wire)
     reap(c, true, false);
     if (err == -ETIMEDOUT)
         return fail_msg(err, "user network: its process does not get ready");
-    /* One that ends before has said why. */
+    /* A process that ends before has said why. */
     return err != 0 ? fail(err, "user network: wait for its process") : -EINVAL;
 }
 
 /* ---- the wire ---- */
 
-/* Begins another one in the place of one that has gone, when it is time. */
+/* Starts another process in place of an ended one, when it is time. */
 static int open_wire(void *ctx)
 {
     struct net_child *c = ctx;

@@ -5,7 +5,7 @@
  * (`minivet net-user`); it inherits one descriptor, the wire that frames come and go by.
  *
  * When it ends the guest's link goes down; after a while another one takes its place, and the link
- * comes up. One that ends soon is waited for longer: half a second, and twice as long each time, up
+ * comes up. After an early end the wait is longer: half a second, and twice as long each time, up
  * to half a minute.
  */
 #ifndef MINIVET_DEVICES_BACKEND_NET_CHILD_H

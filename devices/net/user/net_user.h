@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * A network behind the user's own sockets (libslirp): no privileges, nothing to set up. The guest
- * gets an address by DHCP, and reaches what the host reaches by TCP, UDP and ping; nobody reaches
- * the guest but through the ports that are forwarded.
+ * gets an address by DHCP, and reaches what the host reaches by TCP, UDP and ping; only
+ * forwarded ports lead to the guest.
  *
  *   10.0.2.2   the gateway, which is also the host   (fec0::2)
  *   10.0.2.3   the name server                       (fec0::3)
@@ -11,7 +11,7 @@
  * All of it runs on the loop. Frames to the guest are as large as its MTU allows: with 16384 bytes
  * a stream costs a fraction of what it does with 1500. With more it would stall: libslirp knows no
  * windows beyond 65535 bytes, and a segment must fit in what is left of one. What the guest sends
- * may be as large as 64 KiB, since TCP segments are taken as they are, before anybody cuts them.
+ * may be as large as 64 KiB, since TCP segments are taken before they are cut.
  *
  * What a host sends faster than the guest takes stays in the host's sockets. libslirp writes to
  * sockets without MSG_NOSIGNAL: the process ignores SIGPIPE.

@@ -56,7 +56,7 @@ static struct user_flow *find(struct user_flows *flows, const uint8_t key[36])
     return NULL;
 }
 
-/* In the place of the one that was heard of least recently. */
+/* In place of the flow that was used least recently. */
 static struct user_flow *add(struct user_flows *flows, const uint8_t key[36])
 {
     struct user_flow *set = set_of(flows, key), *oldest = set;

@@ -125,8 +125,8 @@ static bool is_name_request(const uint8_t *ip, const uint8_t *at, size_t bytes)
 }
 
 /*
- * libslirp would connect to the host's own 127.0.0.1 and 0.0.0.0 if they are asked for. Answers go
- * to who is inside of the network; one who has no address yet asks for it.
+ * libslirp would connect to the host's own 127.0.0.1 and 0.0.0.0 if they are asked for. A source
+ * is an address of the network, but for a DHCP request, which a guest without an address sends.
  */
 static bool vet_ipv4_addrs(const struct user_vet *vet, const uint8_t *ip, size_t bytes)
 {
@@ -156,7 +156,7 @@ static size_t vet_ipv4(const struct user_vet *vet, uint8_t *ip, size_t bytes)
 
 /*
  * From a guest's own address or, as long as it has none, from none; and not to ::, ::1 or an IPv4
- * address in IPv6's clothes. With restrict=on, libslirp compares 4 bytes of the guest's address
+ * address mapped into IPv6. With restrict=on, libslirp compares 4 bytes of the guest's address
  * with guestfwd's IPv4 addresses: of addresses of these prefixes they are 0.
  */
 static bool vet_ipv6_addrs(const struct user_vet *vet, const uint8_t *ip, size_t payload)
