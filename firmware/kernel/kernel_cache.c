@@ -65,7 +65,7 @@ static int open_folder(const char *dir)
 
 /* ---- an entry's name and mark ---- */
 
-/* Which of its lives the host is in; false: it does not say. */
+/* The host's boot ID; false: it cannot be read. */
 static bool identify_boot(char boot[KERNEL_CACHE_BOOT_BYTES])
 {
     int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);

@@ -4,19 +4,19 @@
  * the host's start.
  *
  * An entry is known by the packed file that it came from: device, inode, size, times of change of
- * content and of inode (which nobody can set), and samples of the packed bytes, for file systems
- * whose times are fixed. To read it costs nothing that a hash of all the bytes would cost.
+ * content and of inode (which no program can set), and samples of the packed bytes, for file
+ * systems whose times are fixed. To read it costs nothing that a hash of all the bytes would cost.
  *
- * All of that is what a file system says, and who made it can make it say anything, as in the image
- * of a guest's disk that is mounted here: the next such image may have the same device. Only files
- * on the file systems of the folder, of / and of /boot have entries.
+ * This identity is only as trustworthy as the file system that reports it: a mounted image of a
+ * guest's disk may report anything, and the next such image may have the same device. Only files on
+ * the file systems of the folder, of / and of /boot have entries.
  *
  * An entry is good until the host starts again. What was written since its start is in its memory,
  * if not on its disk; of what was written before, a crash may have left the name without the bytes.
  * 64 bytes of each MiB are summed up all the same, for a disk that lost what it was to write.
  *
- * Nobody else may plant a kernel: folder and files that do not belong to this user alone are as
- * good as absent. Nothing that goes wrong here is an error: the kernel is unpacked again.
+ * Another user may not plant a kernel: folder and files that do not belong to this user alone are
+ * as good as absent. Nothing that goes wrong here is an error: the kernel is unpacked again.
  */
 #ifndef MINIVET_FIRMWARE_KERNEL_CACHE_H
 #define MINIVET_FIRMWARE_KERNEL_CACHE_H
@@ -36,7 +36,7 @@ struct image;
 /* What is behind the unpacked bytes in an entry; private. */
 struct kernel_cache_mark {
     char magic[16];
-    char boot[KERNEL_CACHE_BOOT_BYTES]; /* of the host: one of its lives */
+    char boot[KERNEL_CACHE_BOOT_BYTES]; /* the host's boot ID */
     uint64_t identity[10];
     uint8_t samples[KERNEL_CACHE_SAMPLES][KERNEL_CACHE_SAMPLE];
     uint64_t sum; /* of the entry itself; what is above is the same for the same kernel */

@@ -14,7 +14,7 @@
 #include "core/memory/gmem.h"
 #include "firmware/x86/x86_layout.h"
 
-/* What people give instead of a kernel, by the bytes that it has at an offset. First match wins. */
+/* What users give instead of a kernel, by the bytes that it has at an offset. First match wins. */
 static const struct look_alike {
     uint16_t offset;
     uint8_t len;

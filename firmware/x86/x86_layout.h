@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The fixed numbers of the x86-64 machine: what lies where, in memory and among the ports, and
- * which interrupt belongs to whom. Everything that two parts of the VMM must agree on is here, so
- * that the ACPI tables, the boot loader and the wiring of the devices cannot drift apart.
+ * which interrupt belongs to which device. Everything that two parts of the VMM must agree on is
+ * here, so that the ACPI tables, the boot loader and the wiring of the devices cannot drift apart.
  *
  * Addresses are guest-physical (_GPA) or ports (_PORT); sizes are in bytes.
  */
