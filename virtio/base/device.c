@@ -42,7 +42,7 @@ static void notify_config(struct virtio_device *dev)
 
 void virtio_device_fail(struct virtio_device *dev, const char *why)
 {
-    /* Once aloud: a guest that waits for such a device looks as if it hung. */
+    /* A warning, once: a guest that waits for such a device seems to hang. */
     if (!atomic_exchange(&dev->failed_before, true))
         log_warn("virtio %s needs a reset: %s", dev->setup.name, why);
     log_guest(&dev->guest_errors, "virtio %s needs a reset: %s", dev->setup.name, why);
@@ -257,7 +257,7 @@ void virtio_device_accept(struct virtio_device *dev, uint32_t word, uint32_t val
         dev->accepted_beyond |= value != 0;
         return;
     }
-    /* Nobody refuses a legacy driver's choice: what was not offered does not count. */
+    /* No step refuses a legacy driver's choice: what was not offered does not count. */
     if (dev->legacy)
         value &= virtio_device_features(dev, word);
     set_half(&dev->accepted[word / 2], word % 2, value);

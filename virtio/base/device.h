@@ -11,7 +11,7 @@
  *   the loop   completion -> virtio_queue_push(); once a loop turn: vq_flush() ->
  *              host->notify_queue() -> transport -> irq
  *
- * Threads. Every call below says who may make it:
+ * Threads. Every call below says which may make it:
  *   [registers]  any thread that holds the transport's lock, which orders register accesses.
  *   [any]        any thread, no lock.
  *   [loop]       the device's loop: all that is the device's lives there, without a lock.
@@ -69,7 +69,7 @@ struct virtio_device_ops {
      * activate(), or later. 0 or a negative errno. May be NULL. */
     int (*queue_start)(struct virtio_device *dev, unsigned queue);
     /*
-     * Does somebody outside of this process take the chains, from the ring itself and by the kick
+     * Does the kernel or another process take the chains, from the ring itself and by the kick
      * eventfd? Then the queue is checked and handed over by queue_start(), and queue_ready() never
      * comes. It stays so while the device is activated. NULL: none is.
      */
@@ -99,9 +99,8 @@ struct virtio_device_ops {
 struct virtio_host_ops {
     void (*notify_queue)(void *ctx, unsigned queue); /* used buffers */
     void (*notify_config)(void *ctx);                /* configuration or DEVICE_NEEDS_RESET */
-    /* Whoever writes to that eventfd interrupts for the queue, without the device where that is
-     * possible; notify_queue() is to be called for each write nevertheless. -1: nobody. May be
-     * NULL. */
+    /* A write to that eventfd interrupts for the queue, without the device where that is possible;
+     * notify_queue() is to be called for each write nevertheless. -1: no eventfd. May be NULL. */
     void (*notify_by)(void *ctx, unsigned queue, int eventfd);
     /* For messages: the queue's interrupt vector, or -1. May be NULL. */
     int (*queue_vector)(void *ctx, unsigned queue);
@@ -121,7 +120,7 @@ struct virtio_shm {
 
 #define VIRTIO_FEATURE_WORDS 4u /* of 32 bits: features 0 to 127 */
 
-/* What whoever makes a device says of it, whatever its type is. */
+/* What the creator of a device says of it, whatever its type is. */
 struct virtio_setup {
     const char *name; /* for messages; outlives the device */
     struct evloop *loop;

@@ -29,9 +29,9 @@ bool queue_is_stopping(const struct virtio_queue *q);
 bool queue_let_go(struct virtio_queue *q);
 
 /*
- * [loop] [registers] Each waits for the queue's loop. start: the queue is there, and serves nobody
- * before go, which comes after the device's activate(); if not 0, vq.error says why. stop takes a
- * queue that is not there, too.
+ * [loop] [registers] Each waits for the queue's loop. start: the queue is there, and serves no
+ * chain before go, which comes after the device's activate(); if not 0, vq.error says why. stop
+ * takes a queue that is not there, too.
  */
 int queue_start(struct virtio_queue *q);
 void queue_go(struct virtio_queue *q);

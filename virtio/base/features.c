@@ -32,7 +32,7 @@ int virtio_feature_by_name(const char *name)
 
 /* ---- what was negotiated ---- */
 
-/* Those that all devices have, and nobody switches. */
+/* Features that all devices have, and no option switches. */
 static const struct virtio_feature_name fixed_names[] = {
     {"any_layout", VIRTIO_F_ANY_LAYOUT},
     {"version_1", VIRTIO_F_VERSION_1},

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Names of the features that all devices share (VIRTIO 1.4 6), for people who switch them on and
- * off; and what a driver has made of a device, for those who look. They are spelled as in the
+ * Names of the features that all devices share (VIRTIO 1.4 6), for options that switch them
+ * on and off; and, for the log, how a driver has set up a device. They are spelled as in the
  * specification, in small letters and without "VIRTIO_F_".
  */
 #ifndef MINIVET_VIRTIO_FEATURES_H
@@ -9,7 +9,7 @@
 
 #include "virtio/base/type.h"
 
-/* Those that queues and device.c can do and may be told to leave; ends with a NULL name. */
+/* Features that queues and device.c have and options may switch off; ends with a NULL name. */
 extern const struct virtio_feature_name virtio_feature_names[];
 
 /* The feature's bit number, or -1. */

@@ -59,7 +59,7 @@ void virtio_queue_serve(struct virtio_device *dev, unsigned queue)
 void virtio_queue_serve_later(struct virtio_device *dev, unsigned queue)
 {
     struct virtio_queue *q = &dev->queues[queue];
-    if (virtio_queue_runs(q)) /* nobody stops one that does not */
+    if (virtio_queue_runs(q)) /* stop() skips any other queue */
         evloop_defer(q->loop, &q->again);
 }
 
@@ -269,7 +269,7 @@ void queue_stop(struct virtio_queue *q)
     evloop_call(q->loop, stop_on_loop, q);
 }
 
-/* One that comes when the device runs already. */
+/* A queue that the driver enables while the device runs. */
 static int join_on_loop(void *arg)
 {
     struct virtio_queue *q = arg;
@@ -393,7 +393,7 @@ int virtio_device_kick_fd(const struct virtio_device *dev, uint32_t queue)
 
 void virtio_device_kick(struct virtio_device *dev, uint32_t queue)
 {
-    /* Before activation nobody listens, and one wake-up too many afterwards does no harm. */
+    /* Before activation no loop polls the eventfd; a spurious wake-up later does no harm. */
     if (queue >= dev->cfg.queue_count)
         return;
     tell(&dev->queues[queue], VIRTIO_ON_REGISTER_KICK, 0);

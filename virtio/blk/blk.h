@@ -39,7 +39,7 @@ struct virtio_blk_config {
 /* Errors are reported. */
 int virtio_blk_create(struct virtio_blk **out, const struct virtio_setup *setup,
                       const struct virtio_blk_config *config);
-/* After its transport; nobody runs the loops. */
+/* After its transport; no thread runs the loops. */
 void virtio_blk_destroy(struct virtio_blk *blk);
 
 /* [loop] Waits for all that its queues have in flight. */

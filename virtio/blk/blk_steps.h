@@ -79,7 +79,7 @@ void blk_slots_free(struct blk_slots *slots);
 void blk_slots_init(const struct blk_slots *slots, struct blk_steps *s, unsigned slot);
 
 void blk_again_init(struct blk_again *lane, struct evloop *loop);
-/* Takes those off the list of which goes() says so. */
+/* Removes from the list the requests for which goes() is true. */
 void blk_again_sift(struct blk_again *lane, bool (*goes)(struct blk_steps *s, void *arg),
                     void *arg);
 

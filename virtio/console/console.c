@@ -20,7 +20,7 @@ struct virtio_console {
     struct chr_backend *backend;
     struct chr_handler handler;
     struct vq_chain *tx; /* being written out, or NULL */
-    struct vq_chain *rx; /* waits for bytes from outside, or NULL: nobody asked for any */
+    struct vq_chain *rx; /* waits for bytes from outside, or NULL: the guest asked for none */
     uint8_t config[VIRTIO_CONSOLE_CONFIG_BYTES];
 };
 
@@ -94,7 +94,7 @@ static void on_rx(void *ctx, const uint8_t *data, size_t len)
         return;
     size_t put = iobuf_put(&con->rx->wr, data, len);
     BUG_ON(put < len); /* no more than it was asked for */
-    rx_push(con);      /* without waiting for it to be full: somebody types */
+    rx_push(con);      /* at once, full or not: a user is typing */
     rx_ready(con);
 }
 

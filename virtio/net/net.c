@@ -14,7 +14,7 @@
 #define MTU_MIN 68u /* VIRTIO 1.4 5.1.4.1 */
 #define MTU_MAX 65535u
 
-/* What a frame's payload may be without offloads where nobody says: such that jumbo frames fit. */
+/* A payload's room without offloads, unless the MTU is larger: jumbo frames fit. */
 #define MTU_JUMBO 9216u
 
 /*
@@ -185,7 +185,7 @@ static void set_status(struct virtio_net *net, uint16_t status)
     virtio_device_config_changed(&net->dev);
 }
 
-/* Nobody waits for a backend any more: what was to be sent is lost. */
+/* The link is down: frames that waited for the backend are lost. */
 static void lose_held(struct virtio_net *net)
 {
     for (unsigned pair = 0; pair < net->pairs_used; pair++)

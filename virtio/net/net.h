@@ -48,7 +48,7 @@ struct virtio_net_config {
 /* Errors are reported. */
 int virtio_net_create(struct virtio_net **out, const struct virtio_setup *setup,
                       const struct virtio_net_config *config);
-/* After its transport; nobody runs the loop. */
+/* After its transport; no thread runs the loop. */
 void virtio_net_destroy(struct virtio_net *net);
 
 struct virtio_device *virtio_net_device(struct virtio_net *net);

@@ -170,7 +170,7 @@ static bool set_hash(struct virtio_device *dev, unsigned command, struct iobuf *
     return true;
 }
 
-/* The bits are the features': those that were negotiated, and that go together. */
+/* The bits are feature bits: of negotiated features, with what each needs. */
 static bool set_offloads(struct virtio_device *dev, unsigned command, struct iobuf *data)
 {
     struct virtio_net *net = net_of(dev);

@@ -7,10 +7,10 @@
 #include "core/base/xmath.h"
 #include "virtio/net/net_impl.h"
 
-/* So that a flood of packets which nobody wants holds nothing else up. */
+/* A flood of packets that are dropped must not hold up the loop. */
 #define TURN_PACKETS 64u
 
-/* When a queue begins to listen: so much of what came before is lost, if there is so much. */
+/* When a queue starts: so many of the packets that came before are dropped at most. */
 #define DISCARD_PACKETS 1024u
 
 /* A chain has a vector at least, and one more chain is taken while there are fewer vectors. */
@@ -77,8 +77,8 @@ static void let_go(struct virtio_net *net, unsigned pair)
 
 /*
  * A driver that once gave enough for the largest packet, and has more than half of its buffers now,
- * is about to give them back: until then packets are safe in the host. One that gives little, or
- * keeps little, shall have what fits. (Linux refills a queue of which half, or 32, are missing.)
+ * is about to give them back: until then packets are safe in the host. A driver that gives or
+ * keeps few gets what fits. (Linux refills a queue of which half, or 32, are missing.)
  */
 static bool will_refill(struct virtio_net *net, unsigned pair)
 {
@@ -125,11 +125,11 @@ static unsigned offloads_of(const uint8_t *header)
     case VIRTIO_NET_HDR_GSO_UDP_L4:
         return offloads | NET_USO;
     default:
-        return ~0u; /* nobody has negotiated that */
+        return ~0u; /* no driver has negotiated that */
     }
 }
 
-/* Is it one that the driver takes? Takes out of the header what says more than was asked for. */
+/* Does the driver take this header? Clears what says more than was negotiated. */
 static bool check_header(const struct virtio_net *net, uint8_t *header)
 {
     unsigned offloads = offloads_of(header);
@@ -226,7 +226,7 @@ static bool runs(const struct virtio_net *net, unsigned pair)
     return net->rx[pair].chains != NULL;
 }
 
-/* Its own, and while that is in reset the first that is not (VIRTIO 1.4 5.1.6.5). */
+/* Its own pair, or while that is in reset the first that is not (VIRTIO 1.4 5.1.6.5). */
 unsigned net_rx_pair_for(const struct virtio_net *net, unsigned source)
 {
     unsigned pair = source;
@@ -254,7 +254,7 @@ static unsigned pair_by_hash(const struct net_rss *rss)
     return hashed ? rss->pairs[hash & rss->mask] : rss->unclassified;
 }
 
-/* The next packet, whomever it is for, and where it goes. False: nobody has one. */
+/* The backend's next packet, and the pair that gets it. False: there is none. */
 static bool fetch(struct virtio_net *net)
 {
     struct net_rss *rss = &net->rss;
@@ -314,7 +314,7 @@ static bool serve_one(struct virtio_net *net, unsigned pair)
 
 /* ---- the queue ---- */
 
-/* Loses what was sent while nobody listened. False: that was all. */
+/* Drops what came before the queue ran or while the link was down. False: that was all. */
 static bool discard(struct virtio_net *net)
 {
     uint8_t packet[2048];
@@ -359,7 +359,7 @@ int net_rx_start(struct virtio_net *net, unsigned pair)
     return 0;
 }
 
-/* What was on its way to this queue goes to another. */
+/* Packets for this queue go to another. */
 void net_rx_stop(struct virtio_net *net, unsigned pair)
 {
     struct net_rx *rx = &net->rx[pair];

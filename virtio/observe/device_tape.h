@@ -3,7 +3,7 @@
  * A device on a tape (core/tape/tape.h): when its queues are kicked, what it takes from rings and
  * gives back, and its interrupts. Recording, it is an observer (virtio/base/observer.h). Replaying,
  * it is that and a ring format: chains come from the tape, their buffers are where they were, in
- * memory that is otherwise empty, and nobody looks at the rings.
+ * memory that is otherwise empty, and the rings are not read.
  *
  * All of it is on one loop.
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What a queue does, in figures: requests, bytes, how many at a time, who woke whom, and how long
- * requests took.
+ * What a queue does, in figures: requests, bytes, how many at a time, kicks, interrupts, and how
+ * long requests took.
  *
  * The clock is read twice a turn, not twice a request: when the first chain of a turn is taken, and
  * when the guest is shown what came back. A latency is the time between these two, so it holds the

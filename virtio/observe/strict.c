@@ -83,7 +83,7 @@ void strict_report(struct virtio_device *dev, int queue, unsigned rule, const ch
     va_start(args, fmt);
     vsnprintf(detail, sizeof(detail), fmt, args);
     va_end(args);
-    /* At the one level that nothing hides: it was asked for. */
+    /* At the level that no option hides: the user asked for it. */
     const struct virtio_rule *info = strict_rule_info(dev->cfg.type, rule);
     log_error("strict: %s: %sVIRTIO 1.4 %s: %s: %s%s", dev->setup.name, where, info->section,
               info->text, detail, before == STRICT_BURST - 1 ? " (more are only counted)" : "");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The driver monitor: says what a driver does against VIRTIO 1.4, with the section, as it happens.
- * For people who write drivers; what the device does is the same with and without it.
+ * For authors of drivers; what the device does is the same with and without it.
  *
  *     virtio/base/observer.h --> strict.c: events
  *         register accesses         --> strict_regs.c

@@ -130,7 +130,7 @@ static void write_status(struct virtio_strict *s, uint32_t value)
     if (s->reset_unread)
         strict_dev_report(s, STRICT_RESET_UNREAD, "status %#x was written at once", value);
     s->reset_unread = false;
-    /* The device sets it when it likes: whoever does not write it back may not have seen it. */
+    /* The device sets it at any time: a driver that does not write it back may not have seen it. */
     uint32_t cleared = old & ~value & ~(uint32_t)VIRTIO_STATUS_DEVICE_NEEDS_RESET;
     if (cleared != 0)
         strict_dev_report(s, STRICT_STATUS_CLEARED, "%#x was written over %#x", value, old);

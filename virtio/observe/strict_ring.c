@@ -56,7 +56,7 @@ static const struct {
     [VQ_TABLE_ADDRESS] = BOTH(TABLE),
 };
 
-/* An index that jumps is check()'s, which knows where it was. */
+/* check() reports an index that jumps: it knows the old value. */
 static void report_fault(const struct strict_queue *q, const struct virtqueue *vq)
 {
     if (vq->fault == VQ_OK || vq->fault == VQ_IDX)

@@ -51,7 +51,7 @@ int vq_fault(struct virtqueue *vq, enum vq_fault fault, uint64_t value)
 
 static int make_chains(struct virtqueue *vq)
 {
-    /* One more than can be in flight: for the look that finds nothing, or a fault. */
+    /* One more than can be in flight: for a pop that finds nothing, or a fault. */
     size_t chains = (size_t)vq->size + 1;
     vq->chains = calloc(chains, sizeof(*vq->chains));
     vq->iov = calloc(chains * vq->iov_max, sizeof(*vq->iov));
@@ -126,7 +126,7 @@ int vq_chain_add(struct virtqueue *vq, struct vq_chain *chain, uint64_t addr, ui
     return 0;
 }
 
-/* One that was in flight before, or the next slot: only what is used takes the host's memory. */
+/* A chain that has been used before, or the next slot: unused slots take no host memory. */
 static struct vq_chain *chain_take(struct virtqueue *vq)
 {
     struct vq_chain *chain = vq->free;

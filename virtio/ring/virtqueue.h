@@ -167,7 +167,7 @@ struct virtqueue {
  */
 int vq_activate(struct virtqueue *vq, const struct vq_setup *setup);
 
-/* Forgets the queue and every chain in flight: nobody may still use one. */
+/* Forgets the queue and every chain in flight: no request may still use one. */
 void vq_deactivate(struct virtqueue *vq);
 
 static inline bool vq_is_active(const struct virtqueue *vq)
@@ -188,8 +188,8 @@ bool vq_chain_split_tail(struct vq_chain *chain, uint64_t len);
 uint32_t vq_chain_written(const struct vq_chain *chain);
 
 /*
- * Gives a chain back to the guest, who sees it after the next vq_flush(). Any order: with IN_ORDER
- * one that is early waits for those before it.
+ * Gives a chain back to the guest, which sees it after the next vq_flush(). Any order: with
+ * IN_ORDER one that is early waits for those before it.
  */
 void vq_push(struct virtqueue *vq, struct vq_chain *chain);
 
@@ -198,7 +198,7 @@ bool vq_flush(struct virtqueue *vq);
 
 /*
  * Whether the guest shall kick. vq_notify_on() returns whether chains came before the guest could
- * know: then nobody will kick for them, and the caller goes on popping.
+ * know: then the guest does not kick for them, and the caller goes on popping.
  */
 void vq_notify_off(struct virtqueue *vq);
 bool vq_notify_on(struct virtqueue *vq);
@@ -207,7 +207,7 @@ bool vq_notify_on(struct virtqueue *vq);
 bool vq_available(const struct virtqueue *vq);
 
 /*
- * Of an active split ring that somebody else runs: the indices as driver and device show them to
+ * Of an active split ring that another process runs: the indices as driver and device show them to
  * each other.
  */
 void vq_split_indices(const struct virtqueue *vq, uint16_t *avail, uint16_t *used);

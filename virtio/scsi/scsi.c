@@ -19,7 +19,7 @@ static struct virtio_scsi *scsi_of(struct virtio_device *dev)
     return container_of(dev, struct virtio_scsi, dev);
 }
 
-/* ---- whom a LUN names ---- */
+/* ---- what a LUN names ---- */
 
 bool scsi_find(struct virtio_scsi *scsi, const uint8_t lun[VIRTIO_SCSI_LUN_BYTES],
                struct scsi_target **target, enum scsi_unit *unit)

@@ -44,8 +44,8 @@ struct virtio_device *virtio_scsi_device(struct virtio_scsi *scsi);
 
 /*
  * [loop] A disk comes, or goes; the driver is told if it knows HOTPLUG. 0; -EINVAL: no such target;
- * -EBUSY: a disk is there; -ENOENT: none is. Nothing is reported. When the second returns nobody
- * uses the backend any more.
+ * -EBUSY: a disk is there; -ENOENT: none is. Nothing is reported. After virtio_scsi_unplug()
+ * the backend is no longer used.
  */
 int virtio_scsi_plug(struct virtio_scsi *scsi, unsigned target, struct blk_backend *backend,
                      const char *serial);

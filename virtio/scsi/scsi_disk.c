@@ -181,7 +181,7 @@ static void write_blocks(struct scsi_task *task)
     transfer(task, BLK_WRITE, task->out);
 }
 
-/* The medium is not read: whatever is wrong with it shows when somebody wants its bytes. */
+/* The medium is not read: an error of the medium shows at the next READ. */
 static void verify(struct scsi_task *task)
 {
     if (task->cdb[1] & (CDB_PROTECT | CDB_BYTCHK))

@@ -27,7 +27,7 @@ static inline uint32_t scsi_range_max_blocks(const struct scsi_disk *disk)
     return BLK_RANGE_MAX_BYTES / scsi_block_bytes(disk);
 }
 
-/* Nobody unmaps or zeroes a disk that is read alone. */
+/* A read-only disk cannot be unmapped or zeroed. */
 static inline bool scsi_disk_can_discard(const struct scsi_disk *disk)
 {
     return disk->backend->info.can_discard && !disk->backend->info.read_only;

@@ -79,7 +79,7 @@ struct virtio_scsi {
 uint32_t scsi_cdb_size(const struct virtio_scsi *scsi);
 uint32_t scsi_sense_size(const struct virtio_scsi *scsi);
 
-/* Whom a LUN names. False: a target that is not there. *target is NULL for the well-known unit. */
+/* The target of a LUN. False: it is not there. *target is NULL for the well-known unit. */
 bool scsi_find(struct virtio_scsi *scsi, const uint8_t lun[VIRTIO_SCSI_LUN_BYTES],
                struct scsi_target **target, enum scsi_unit *unit);
 

@@ -126,7 +126,7 @@ static bool take_response(struct scsi_request *r, bool *whole)
     return true;
 }
 
-/* Copies the header, and the CDB as far as anybody looks at it. False: it is too short. */
+/* Copies the header, and the CDB as far as it is read. False: it is too short. */
 static bool take_header(struct scsi_request *r, uint8_t head[VIRTIO_SCSI_CMD_cdb])
 {
     struct iobuf *rd = &r->chain->rd;

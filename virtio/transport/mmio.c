@@ -26,7 +26,7 @@ struct virtio_mmio {
 
 static void interrupt(struct virtio_mmio *m, uint32_t bit)
 {
-    /* The cause before the edge: whoever takes the interrupt reads the cause. */
+    /* The cause before the edge: the guest's interrupt handler reads the cause. */
     atomic_fetch_or(&m->regs.isr, bit);
     irq_pulse(&m->cfg.irq);
 }

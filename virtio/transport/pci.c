@@ -23,7 +23,7 @@
 /* ---- interrupts: on any loop and any vCPU, without the transport's lock ---- */
 
 /*
- * Makes the line follow the ISR status, after either that or MSI-X has changed. Whoever comes last
+ * Makes the line follow the ISR status, after either that or MSI-X has changed. The last caller
  * sees the latest of both, so that the level is right however changes and calls interleave.
  */
 static void update_intx(struct virtio_pci *p)
@@ -61,7 +61,7 @@ static void notify_queue(void *ctx, unsigned queue)
         raise_vector(p, atomic_load(&p->queue_vector[queue]));
 }
 
-/* Registers change the vector and the loop the eventfd: likewise, whoever comes last sees both. */
+/* Registers change the vector and the loop the eventfd: likewise, the last caller sees both. */
 static void update_source(struct virtio_pci *p, unsigned queue)
 {
     pthread_mutex_lock(&p->intr_lock);
@@ -434,7 +434,7 @@ void virtio_pci_destroy(struct virtio_pci *p)
 {
     if (p == NULL)
         return;
-    virtio_device_detach(p->dev); /* after which nobody raises an interrupt */
+    virtio_device_detach(p->dev); /* after which the device raises no interrupt */
     pci_func_fini(&p->func);
     msix_destroy(p->msix);
     virtio_registers_fini(&p->regs);

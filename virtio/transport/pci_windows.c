@@ -126,7 +126,7 @@ static const struct pci_bar_config *access_target(struct virtio_pci *p, uint32_t
 {
     const struct pci_bar_config *target = find_target(p, offset, width);
     uint32_t bytes = pci_func_get(&p->func, p->access_cap + VIRTIO_PCI_CAP_length, 4);
-    if (target == NULL && bytes != 0) /* who has not set it up reads all of configuration space */
+    if (target == NULL && bytes != 0) /* length 0: a driver that dumps configuration space */
         virtio_observe(p->dev, VIRTIO_ON_BAD_WINDOW, NULL, NULL, *offset);
     return target;
 }

@@ -9,7 +9,7 @@
 
 /* ---- what they do ---- */
 
-/* Such a driver kicks when it likes, and the first kick may start the device. */
+/* A legacy driver may kick before DRIVER_OK, and the first kick may start the device. */
 static void legacy_notify(struct virtio_registers *r, uint32_t queue)
 {
     if (!r->dev->legacy)
@@ -72,7 +72,7 @@ static void set_page(struct virtio_registers *r, uint32_t queue, uint64_t page)
     set_ready(r, queue, page != 0);
 }
 
-/* A value that is no size of anything leaves the register as it was. */
+/* A value that is no power of two leaves the register as it was. */
 static void set_pow2(uint32_t *field, uint64_t value)
 {
     if (is_pow2(value))

@@ -22,7 +22,7 @@
 
 #define RINGS 2u /* of a pair: receive, transmit */
 
-/* What whoever runs the rings must know of. The rest is the tap's, or the device's own. */
+/* What the kernel, which runs the rings, must know of. The rest is the tap's or the device's. */
 #define RING_FEATURES                                                          \
     (VIRTIO_BIT(VIRTIO_NET_F_MRG_RXBUF) | VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) | \
      VIRTIO_BIT(VIRTIO_F_EVENT_IDX) | VIRTIO_BIT(VIRTIO_F_RING_PACKED) |       \

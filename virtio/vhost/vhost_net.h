@@ -46,7 +46,7 @@ uint64_t vhost_net_unknown_features(const struct vhost_net *v);
 
 /*
  * [loop] For the device's queue_start() and queue_stop() of the queues of a pair. A kernel that
- * refuses makes the device need a reset. After stop nobody touches the ring or its buffers.
+ * refuses makes the device need a reset. After stop the kernel does not use ring or buffers.
  */
 void vhost_net_start(struct vhost_net *v, struct virtio_device *dev, unsigned queue);
 void vhost_net_stop(struct vhost_net *v, unsigned queue);

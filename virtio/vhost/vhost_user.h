@@ -66,7 +66,7 @@ struct vhost_user_ring {
     int kick_fd, call_fd, err_fd;              /* eventfds */
     bool disabled;                             /* until vhost_user_ring_enable() */
     bool
-        begun; /* vhost_user_ring_start(), even in vain, came to where the server may take chains */
+        begun; /* vhost_user_ring_start(), even failing, came to where the server may take chains */
 };
 
 /* Takes a connected stream socket over. reply_ms 0: the usual. cancel_fd as above. */

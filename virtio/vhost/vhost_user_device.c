@@ -22,11 +22,11 @@
 /* Of a local queue's chains; the others are not for this process. */
 #define LOCAL_IOV_MAX 64u
 
-/* What every device offers and the one who runs the rings must be able to do, ... */
+/* What every device offers and the server must be able to do, ... */
 #define RING_FEATURES (VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX))
-/* ... what he may be able to do, ... */
+/* ... what it may be able to do, ... */
 #define RING_OPTIONS (VIRTIO_BIT(VIRTIO_F_RING_PACKED) | VIRTIO_BIT(VIRTIO_F_IN_ORDER))
-/* ... and what transport and device do without him. */
+/* ... and what transport and device do without it. */
 #define LOCAL_OPTIONS VIRTIO_BIT(VIRTIO_F_NOTIFICATION_DATA)
 
 static struct vhost_user_device *of(struct virtio_device *dev)
@@ -256,7 +256,7 @@ static int init_virtio(struct vhost_user_device *v)
     return err;
 }
 
-/* What is the device's own, and needs no server. */
+/* What the device allocates, which needs no server. */
 static int make_own(struct vhost_user_device *v)
 {
     v->job = calloc(1, sizeof(*v->job));

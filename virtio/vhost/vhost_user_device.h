@@ -67,7 +67,7 @@ struct vhost_user_type {
     int (*tell)(struct vhost_user *vu, uint32_t setting);
 };
 
-/* What whoever makes the device says, of any type. */
+/* What the device's creator says, of any type. */
 struct vhost_user_setup {
     struct virtio_setup setup;
     /*

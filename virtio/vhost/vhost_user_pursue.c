@@ -102,7 +102,7 @@ static void lose(struct vhost_user_device *v, const char *why)
         if (q->held)
             release_ring(q);
     }
-    /* One that goes as soon as it came is given more time each time. */
+    /* A server that goes at once is given more time at each try. */
     uint64_t now = now_ns(v);
     bool stable = now - v->since_ns >= STABLE_NS;
     v->retry_ns = stable ? VHOST_USER_RETRY_NS : min_u64(2 * v->retry_ns, RETRY_MAX_NS);
