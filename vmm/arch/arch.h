@@ -74,7 +74,7 @@ struct arch {
     } pci;
 
     int (*board_create)(struct board **out, const struct board_config *config);
-    /* No vCPU runs, and nobody else runs the loop: what the guest has sent by then is written. */
+    /* No vCPU runs, nor does the loop elsewhere: what the guest has sent by then is written. */
     void (*board_flush)(struct board *b);
     void (*board_destroy)(struct board *b); /* the same rule; NULL is allowed */
 

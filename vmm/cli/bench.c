@@ -31,7 +31,7 @@ static int print_help(FILE *out)
     return out == stderr ? EXIT_USAGE : 0;
 }
 
-/* One of those that the help lists? */
+/* Does the help list it? */
 static bool is_known(const char *word)
 {
     static const char *const known[] = {"boot", "exit", "console", "memory", "blk", "net"};

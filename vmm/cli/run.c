@@ -60,7 +60,7 @@ struct run {
 
     /* The loop's; the main thread changes them by calls to it, and reads them after `end`. */
     struct machine *machine;   /* NULL: there is none that can be asked */
-    struct timeline *timeline; /* NULL: nobody wants it */
+    struct timeline *timeline; /* NULL: not asked for */
     struct ev_fd signals;
     struct ev_timer timeout, interrupt;
     int signal_fd;

@@ -109,7 +109,7 @@ enum net_kind {             /* in the order of the option's words */
                 NET_LISTEN, /* target: HOST:PORT, likewise */
                 NET_CONNECT,
                 NET_VHOST_USER, /* target: the socket of a server that does all of it */
-                NET_NULL,       /* nobody is there */
+                NET_NULL,       /* takes every packet */
                 NET_LOOPBACK,   /* what is sent comes back */
 };
 

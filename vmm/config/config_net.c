@@ -25,7 +25,7 @@ static int set_mac(void *into, const char *value)
         net->mac[i] = (uint8_t)byte;
         value = end + 1;
     }
-    /* A group's address is nobody's own, and drivers take zero for none. */
+    /* A group's address is no interface's, and drivers take zero for none. */
     static const uint8_t zero[NET_MAC_BYTES];
     bool is_own = (net->mac[0] & 1) == 0 && memcmp(net->mac, zero, sizeof(zero)) != 0;
     return is_own ? 0 : -EINVAL;

@@ -23,7 +23,7 @@ void io_threads_destroy(struct io_threads *t); /* NULL is allowed */
 /* The loop of that name: its first len bytes. */
 int io_threads_get(struct io_threads *t, const char *name, size_t len, struct evloop **out);
 
-/* All but the main loop's, which is somebody else's to run. */
+/* All but the main loop's, which the machine runs. */
 int io_threads_start(struct io_threads *t);
 void io_threads_stop(struct io_threads *t);
 

@@ -202,7 +202,7 @@ int vcpus_start(struct vcpus *g)
     pthread_attr_t attr;
     pthread_attr_init(&attr);
     pthread_attr_setstacksize(&attr, VCPU_STACK_BYTES);
-    /* Signals are the main thread's; the one that kicks is unblocked by vcpu_bind_thread(). */
+    /* Signals are the main thread's; vcpu_bind_thread() unblocks the one that kicks. */
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);

@@ -39,7 +39,7 @@ struct virtio_devices_config {
 /* Errors are reported. */
 int virtio_devices_create(struct virtio_devices **out, const struct virtio_devices_config *config);
 
-/* Nobody runs the main loop. NULL is allowed. */
+/* No thread runs the main loop. NULL is allowed. */
 void virtio_devices_destroy(struct virtio_devices *d);
 
 /* The threads that devices asked for, besides the main loop's. */

@@ -28,7 +28,7 @@ struct replay {
     struct virtio_devices *virtio;
 };
 
-/* ---- a hypervisor for which nobody runs ---- */
+/* ---- a hypervisor without vCPUs ---- */
 
 static void nobody(void *ctx, unsigned irq, bool level)
 {

@@ -26,7 +26,7 @@ struct exits {
     struct exits_row rows[EXITS_ROWS];
 };
 
-/* On the vCPU's thread. device: who took the access, NULL if nobody did; it stays in place. */
+/* On the vCPU's thread. device: what took the access, NULL if none did; it stays in place. */
 void exits_count(struct exits *x, const struct hv_exit *exit, const char *device,
                  uint64_t inside_ns, uint64_t outside_ns);
 

@@ -198,7 +198,7 @@ void timeline_finish(struct timeline *t)
     }
     if (t->out != NULL)
         fclose(t->out);
-    if (t->table != NULL) /* whose reader is not waited for */
+    if (t->table != NULL) /* a stalled reader does not block it */
         log_write(t->table, t->table_bytes);
     free(t->table);
     free(t);

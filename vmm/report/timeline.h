@@ -22,7 +22,7 @@
 struct plot;
 struct timeline;
 
-/* Whose time a phase is. */
+/* The part of a run that a phase belongs to. */
 enum timeline_part {
     TIMELINE_SETUP,
     TIMELINE_GUEST,

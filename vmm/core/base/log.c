@@ -16,7 +16,7 @@
 #include "core/base/xmath.h"
 
 #define LINE_BYTES 1024
-#define WAIT_MS    100 /* for a reader of standard error who is slow */
+#define WAIT_MS    100 /* for a slow reader of standard error */
 
 static struct {
     _Atomic int level;

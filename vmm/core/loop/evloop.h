@@ -62,9 +62,9 @@ int evloop_fd_set(struct evloop *loop, struct ev_fd *ev, uint32_t events);
 void evloop_fd_del(struct evloop *loop, struct ev_fd *ev);
 
 /*
- * An eventfd: cb is called after it has been written to, once for what came together. Its count is
- * nobody's: it may be left there (a read costs more than the rest), so that adding the eventfd once
- * more, or running the loop from another thread, may call cb without a new write. None is lost.
+ * An eventfd: cb is called after it has been written to, once for what came together. Its count
+ * may be left there (a read costs more than the rest), so that adding the eventfd once more, or
+ * running the loop from another thread, may call cb without a new write. No write is lost.
  */
 int evloop_event_add(struct evloop *loop, struct ev_fd *ev, int eventfd);
 

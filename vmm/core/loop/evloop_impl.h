@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Inside the event loop. evloop.c is the owner's side (timers, deferred work, running),
- * evloop_inbox.c everybody's (who is the owner, and what others hand in). What waits for the host
+ * evloop_inbox.c any thread's (which is the owner, and what others hand in). What waits for I/O
  * is an engine: evloop_uring.c, or where the host refuses that evloop_epoll.c with the helpers of
  * evloop_pool.c. evloop_poll.c decides when to look once more before sleeping, and evloop_lane.c
  * has works that run in order.
@@ -80,7 +80,7 @@ struct evloop {
     bool inbox_left;       /* the last look at the inbox did not empty it */
 
     /*
-     * The inbox, any thread's. The thread that finds it empty rings `wake`; the owner, who may
+     * The inbox, any thread's. The thread that finds it empty rings `wake`; the owner, which may
      * leave something for the next round, knows by inbox_left.
      */
     pthread_mutex_t lock;
@@ -125,7 +125,7 @@ bool evloop_inbox_run(struct evloop *loop);
 /* Owner only: waits until a work with that run() is finished, and runs the done() of the first. */
 void evloop_inbox_finish(struct evloop *loop, void (*run)(void *ctx));
 
-/* On a helper: brings a work home. ctx is the loop. */
+/* On a helper: hands a finished work to ctx, the loop. */
 void evloop_inbox_work_finished(void *ctx, struct ev_work *w);
 
 void evloop_wake(struct evloop *loop);

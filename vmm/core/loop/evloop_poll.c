@@ -93,10 +93,10 @@ static void relax(void)
 }
 
 /*
- * Whoever is to answer may be waiting for this very processor: it is offered, and once somebody has
- * taken it, looking is over, since a loop that sleeps is woken in time and keeps nobody waiting.
- * A program that computes all the time keeps it for a time slice, milliseconds in which requests
- * wait: so it is offered again only when that has become a small part of the time.
+ * The thread that is to answer may be waiting for this very processor: the loop yields it, and once
+ * another thread has run, looking is over, since a loop that sleeps is woken in time and delays no
+ * thread. A program that computes all the time keeps it for a time slice, milliseconds in which
+ * requests wait: so it is offered again only when that has become a small part of the time.
  */
 static bool others_ran(struct evloop *loop, uint64_t before)
 {

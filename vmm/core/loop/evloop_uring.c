@@ -85,8 +85,8 @@ struct uring {
 /* ---- the ring ---- */
 
 /*
- * One thread's ring may be where another's was, which the kernel orders; liburing's mappings are
- * not seen by those who look for races, and this is.
+ * One thread's ring may be where another's was, which the kernel orders; race detectors do not see
+ * liburing's mappings, but they see this counter.
  */
 static atomic_uint rings_closed;
 
@@ -214,7 +214,7 @@ static void slot_completed(struct uring *u, struct slot *s, int32_t result, bool
         s->fired |= result < 0 ? EPOLLERR : (uint32_t)result;
         slot_put(u, s, FIRED);
     }
-    /* The kernel has given it up (no room, or its thread has gone): no caller cancelled it. */
+    /* The kernel dropped the poll (no room, or its thread has ended): no caller cancelled it. */
     if (s->ev && last && (result == -ECANCELED || s->ev->is_event))
         slot_put(u, s, WANTED);
     slot_free_if_unused(u, s);
@@ -337,7 +337,7 @@ static bool prep_slot(struct evloop *loop, struct slot *s)
     return true;
 }
 
-/* What the others leave in io->iov may be of an earlier operation, and gone. */
+/* Other operations leave io->iov from an earlier one: it may be dangling. */
 static bool has_vectors(const struct ev_io *io)
 {
     return io->op == EV_IO_READV || io->op == EV_IO_WRITEV;
@@ -547,7 +547,7 @@ static void uring_del(struct evloop *loop, struct ev_fd *ev)
     for (unsigned i = 0; i < LISTS; i++)
         slot_remove(u, s, i);
     if (s->armed && u->thread != evloop_owner(loop)) {
-        ring_close(u); /* of a thread that has gone */
+        ring_close(u); /* of a thread that has ended */
         return;
     }
     if (s->armed) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * A loop's helper threads: at most a handful, each started when work waits and no helper is idle.
- * Private to the event loop; everybody else calls evloop_work() or has a lane.
+ * Private to the event loop; other code calls evloop_work() or has a lane.
  */
 #ifndef MINIVET_CORE_WORKPOOL_H
 #define MINIVET_CORE_WORKPOOL_H

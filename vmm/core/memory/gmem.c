@@ -16,7 +16,7 @@ static uint64_t page_bytes(void)
     return (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
-/* A huge page of all that we know; a region of a few pages would only be cleared in vain. */
+/* 2 MiB, the huge-page size of supported hosts; smaller regions gain nothing. */
 #define HUGE_BYTES (UINT64_C(2) << 20)
 #define HUGE_FROM  (8 * HUGE_BYTES)
 

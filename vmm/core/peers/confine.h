@@ -123,7 +123,7 @@ enum {
     CONFINE_CONTROL = 8, /* ioctl on devices */
 };
 
-/* A file, or a folder and all below it. One that does not exist is skipped. */
+/* A file, or a folder and all below it. A path that does not exist is skipped. */
 struct confine_path {
     const char *path; /* NULL: what `fd` is open on */
     int fd;

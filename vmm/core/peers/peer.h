@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The user at the other end of a UNIX socket. A path in a folder that others may write to can be
- * anybody's by the time it is connected to; the kernel says whose process listened or connected.
+ * any user's by the time it is connected to; the kernel says whose process listened or connected.
  */
 #ifndef MINIVET_CORE_PEER_H
 #define MINIVET_CORE_PEER_H

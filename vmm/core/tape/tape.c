@@ -216,8 +216,7 @@ static int note_args(struct tape *t, int argc, char **argv)
     return 0;
 }
 
-/* Ours, or the system's: a link, a FIFO or a file of another user's would give him what is written.
- */
+/* Ours, or root's: a link, a FIFO or a file of another user's would show that user the tape. */
 static bool is_ours(const struct stat *st)
 {
     return st->st_uid == geteuid() || st->st_uid == 0;
@@ -302,8 +301,8 @@ static int open_file(struct tape *t)
 }
 
 /*
- * The file is read, and not mapped: it may be another user's, who changes or cuts it meanwhile. Of
- * one that grows there is what there was.
+ * The file is read, and not mapped: it may be another user's, who changes or cuts it meanwhile. If
+ * it grows, only its first size is read.
  */
 bool tape_fill(struct tape *t, size_t want)
 {

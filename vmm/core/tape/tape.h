@@ -17,7 +17,7 @@
  * After the first difference, and after the tape's end, a tape compares nothing and has no answers.
  * Guests decide what is on a tape, but not how long a record is: TAPE_BYTES_MAX at most.
  *
- * A tape may come from anybody. What it says passes the table of tape_check.c when it is read, and
+ * A tape is not trusted. What it says passes the table of tape_check.c when it is read, and
  * an input what its source has said of itself (tape_add_source()); what only the consumer can know
  * (does this request exist? is there so much room?) it checks before it uses it, and says
  * tape_bad(). Each of these ends the replay with a line that names the record's place and the
