@@ -118,7 +118,7 @@ static bool has_protocol(const char *name)
     return name[strcspn(name, ":/")] == ':';
 }
 
-/* May it be followed? */
+/* May the name be followed? */
 static int check_backing(const struct step *s)
 {
     const char *disk = s->config->name, *name = s->facts.backing;

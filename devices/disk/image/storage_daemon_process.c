@@ -112,7 +112,7 @@ static int start_process(struct storage_daemon *d, char **argv, int listener)
     return err != 0 ? fail(err, "disk %s: start %s", d->name, d->program) : 0;
 }
 
-/* Until the daemon dies, or is cancelled, or something is written in the folder. */
+/* Until the daemon ends, is cancelled, or a file is written in the folder. */
 static int wait_change(const struct storage_daemon *d, int watch, uint64_t until_ns)
 {
     char events[4096];

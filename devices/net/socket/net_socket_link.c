@@ -172,7 +172,7 @@ void socket_poll(struct net_socket *s, uint32_t more, uint32_t less)
         socket_lost(s);
 }
 
-/* 0, or -EKEYREJECTED: another user has opened the other end, which is told. */
+/* 0, or -EKEYREJECTED: another user has opened the other end; reported. */
 static int check_peer(struct net_socket *s, int fd)
 {
     uid_t uid = 0;

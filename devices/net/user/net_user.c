@@ -261,7 +261,7 @@ static int add_host_forward(struct net_user *u, const struct net_user_forward *f
     return fail(-err, "user network: hostfwd=%s%s", f->text, remedy);
 }
 
-/* What is told now need not be told whenever the guest connects. */
+/* A missing program is reported now, not whenever the guest connects. */
 static int check_command(const struct net_user_forward *f)
 {
     char program[PATH_MAX];
