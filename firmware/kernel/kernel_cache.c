@@ -21,7 +21,7 @@
 #define MAGIC  "minivet kernel 4" /* with the mark's meaning */
 #define PREFIX "unpacked-"
 
-/* ---- whose is it? ---- */
+/* ---- ownership ---- */
 
 static bool is_ours_alone(const struct stat *st)
 {
@@ -103,7 +103,7 @@ static bool same_file_system(const struct statx *a, int fd, const char *path)
            ((a->stx_mask & b.stx_mask & STATX_MNT_ID) && a->stx_mnt_id == b.stx_mnt_id);
 }
 
-/* Is what its file system says about its files good? */
+/* Is its file system trusted to identify files? */
 static bool is_trusted(const struct kernel_cache *c, const struct image *packed)
 {
     struct statx sx;
