@@ -160,7 +160,7 @@ static void show(struct virtio_net *net)
     net->config[VIRTIO_NET_CONFIG_duplex] = DUPLEX_FULL;
 }
 
-/* A legacy driver says so what its address is (5.1.4.3); others have a command for it. */
+/* A legacy driver sets its MAC address so (5.1.4.3); others have a command for it. */
 static void net_config_write(struct virtio_device *dev, unsigned offset, const void *src,
                              unsigned len)
 {

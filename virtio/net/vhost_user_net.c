@@ -98,7 +98,7 @@ static void on_reset(struct vhost_user_device *v)
     set_status(net, v->connected ? VIRTIO_NET_S_LINK_UP : 0);
 }
 
-/* A legacy driver says so what its address is (5.1.4.3). */
+/* A legacy driver sets its MAC address so (5.1.4.3). */
 static void write_config(struct vhost_user_device *v, unsigned offset, const void *src,
                          unsigned len)
 {

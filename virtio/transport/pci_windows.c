@@ -33,7 +33,7 @@ static uint64_t registers_read(void *dev, uint64_t offset, unsigned width)
         return virtio_registers_read(&p->regs, false, within, width);
     case VIRTIO_PCI_AT_CONFIG:
         return virtio_config_read(&p->regs, false, within, width);
-    default: /* a doorbell has nothing to say */
+    default: /* a doorbell reads as 0 */
         return 0;
     }
 }
