@@ -99,7 +99,7 @@ int config_check_disk_threads(const struct disk_config *disk)
     return fail_msg(-EINVAL, "--disk %s: iothread=%s: %s; name one thread", disk->path, names, why);
 }
 
-/* What does not go together is told before anything is opened. */
+/* Conflicting options are reported before anything is opened. */
 static int check(const struct disk_config *disk)
 {
     struct blk_fault_spec spec;

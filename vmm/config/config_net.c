@@ -102,7 +102,7 @@ const struct schema_table config_net_tables[] = {
     {0},
 };
 
-/* What does not go together is told before anything is opened. */
+/* Conflicting options are reported before anything is opened. */
 static int check(const struct net_config *net)
 {
     if (net->kind == NET_VHOST_USER && (net->whole_to_host || net->whole_to_guest))
@@ -150,7 +150,7 @@ static void choose_mac(struct net_config *net, const char *value, unsigned index
     memcpy(net->mac, mac, sizeof(mac));
 }
 
-/* What the process for it is told: the packets' other ways are not its own. */
+/* The process's options, without those of filters in this process. */
 static int keep_option(struct vm_config *c, struct net_config *net, const struct cJSON *list)
 {
     cJSON *top = cJSON_CreateObject(), *copy = cJSON_Duplicate(list, true);

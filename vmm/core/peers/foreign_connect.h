@@ -7,7 +7,7 @@
  * if its queue is full, -ECANCELED once cancel_fd is readable (-1: never).
  *
  * A server that may write where its socket is can make the path lead into a file system that does
- * not answer, and connect() waits for that, deaf to signals. So a thread of its own connects, and
+ * not answer, and no signal ends connect() then. So a thread of its own connects, and
  * is left behind by a caller that is cancelled.
  */
 int foreign_connect(const char *path, int cancel_fd);

@@ -183,7 +183,7 @@ static void differ(struct tape *t, const struct tape_rec *recorded, const struct
     show(t, "replayed:", is);
 }
 
-/* Where do they part? */
+/* The first difference. */
 static void differ_bytes(struct tape *t, const struct tape_rec *recorded, const uint8_t *is,
                          uint32_t len)
 {
