@@ -179,6 +179,7 @@ Test(plot, a_signal_ends_it, .init = enter, .fini = leave)
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGINT, SIG_DFL); /* a shell's background jobs ignore it */
     be_gnuplot("kill -INT $$; exit 0");
     cr_expect_eq(draw("a.svg", "n"), -EINTR);
     cr_expect_str_eq(logged_line, "gnuplot ./a.svg.gp: ended by signal 2");
