@@ -3,12 +3,12 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "core/memory/gmem.h"
 #include "kvm/kvm.h"
 #include "tap.h"
 #include "tvm.h"
+#include "vmm/report/exits.h"
 
 static struct tvm t;
 
@@ -71,21 +71,37 @@ static void waiting_for_sipi(void)
     tvm_destroy(&t);
 }
 
+static uint64_t accesses(void)
+{
+    static struct exits sum;
+    sum = (struct exits){0};
+    vcpus_exits(t.vcpus, &sum);
+    uint64_t count = 0;
+    for (unsigned i = 0; i < sum.count; i++)
+        count += sum.rows[i].device != NULL ? sum.rows[i].count : 0;
+    return count;
+}
+
+static bool runs(void)
+{
+    pthread_mutex_lock(&t.lock);
+    bool runs = t.end == TVM_RUNS;
+    pthread_mutex_unlock(&t.lock);
+    return runs;
+}
+
 /* Pauses fall into the midst of accesses, which must come out right all the same. */
 static void pauses_lose_no_access(const char *guest)
 {
     for (unsigned i = 0; i < 5; i++) {
         tvm_create(&t, &(struct tvm_config){.guest = guest});
         tvm_start(&t);
-        for (;;) {
+        while (runs()) {
+            uint64_t before = accesses();
+            while (runs() && accesses() == before)
+                sched_yield();
             vcpus_stop(t.vcpus);
-            pthread_mutex_lock(&t.lock);
-            bool ended = t.end != TVM_RUNS;
-            pthread_mutex_unlock(&t.lock);
             CHECK_EQ(vcpus_start(t.vcpus), 0);
-            if (ended)
-                break;
-            usleep(100); /* let it come a little further */
         }
         if (tvm_wait(&t) != TVM_STATUS || t.exit_status != 0)
             tap_fail(__FILE__, __LINE__, "guest: %s log: %s", t.text, t.log);
