@@ -7,6 +7,7 @@
 #include "core/base/fail.h"
 #include "core/base/le.h"
 #include "core/base/xmath.h"
+#include "core/state/state.h"
 
 #define COMMAND_WRITABLE                                                            \
     (PCI_CMD_IO | PCI_CMD_MEMORY | PCI_CMD_MASTER | PCI_CMD_PARITY | PCI_CMD_SERR | \
@@ -288,6 +289,33 @@ static void connect_bridge(struct pci_function *port, const struct pci_intx *int
     if (f->intx_out && f->intx.set)
         f->intx.set(f->intx.ctx, f->intx.devfn, 0, true);
     pthread_mutex_unlock(&f->intx_lock);
+}
+
+/* ---- saved and loaded ---- */
+
+static bool is_same_function(const struct pci_func *f, const uint8_t config[PCI_CONFIG_BYTES])
+{
+    for (unsigned i = 0; i < PCI_CONFIG_BYTES; i++)
+        if (i != PCI_REG_STATUS && (config[i] ^ f->config[i]) & ~f->writable[i])
+            return false;
+    return true;
+}
+
+void pci_func_state(struct pci_func *f, struct state *s)
+{
+    uint8_t config[PCI_CONFIG_BYTES];
+    pthread_mutex_lock(&f->lock);
+    memcpy(config, f->config, sizeof(config));
+    state_bytes(s, "config_space", config, sizeof(config));
+    if (s->loads && !is_same_function(f, config)) {
+        state_refuse(s, "another PCI function");
+    } else if (s->loads) {
+        config[PCI_REG_STATUS] = f->config[PCI_REG_STATUS];
+        memcpy(f->config, config, sizeof(config));
+        command_written(f);
+        remap(f);
+    }
+    pthread_mutex_unlock(&f->lock);
 }
 
 /* ---- set-up ---- */

@@ -30,6 +30,7 @@
 #define PCI_NO_ADDRESS   UINT64_MAX
 
 struct pci_func;
+struct state;
 
 /* What a BAR decodes: a whole power of two of bytes, at least 16 (memory) or 4 (ports). */
 struct pci_bar_config {
@@ -116,6 +117,10 @@ void pci_func_put(struct pci_func *f, unsigned offset, unsigned width, uint32_t 
 
 /* Where a BAR is on its bus, or PCI_NO_ADDRESS. */
 uint64_t pci_func_bar_addr(const struct pci_func *f, unsigned bar);
+
+/* Saves or loads what the guest may write; what it may not has to be the same. No vCPU runs. An
+ * owner whose capabilities mean something looks at them after it. */
+void pci_func_state(struct pci_func *f, struct state *s);
 
 /* Any thread: may the function write to memory and send messages? */
 bool pci_func_is_master(struct pci_func *f);

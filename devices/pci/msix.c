@@ -14,6 +14,7 @@
 #include "core/base/log.h"
 #include "core/base/xmath.h"
 #include "core/peers/shared_event.h"
+#include "core/state/state.h"
 #include "pci/function.h"
 
 #define CAP_ID_MSIX 0x11
@@ -356,6 +357,39 @@ void msix_clear_pending(struct msix *m)
     pthread_mutex_lock(&m->lock);
     memset(m->pending, 0, pba_bytes(m));
     pthread_mutex_unlock(&m->lock);
+}
+
+/* ---- saved and loaded ---- */
+
+static void table_state(struct msix *m, struct state *s)
+{
+    state_bytes(s, "table", m->table, table_bytes(m));
+    for (unsigned i = 0; i < m->vectors; i++) {
+        uint8_t *control = m->table + (size_t)i * MSIX_ENTRY_BYTES + ENTRY_CONTROL;
+        le32_put(control, control[0] & ENTRY_MASKED);
+    }
+}
+
+static void pending_state(struct msix *m, struct state *s)
+{
+    uint8_t bits[MSIX_VECTORS_MAX / 8] = {0};
+    for (unsigned i = 0; i < m->vectors; i++)
+        bits[i / 8] |= (uint8_t)(is_pending(m, i) << i % 8);
+    state_bytes(s, "pending", bits, (m->vectors + 7) / 8);
+    for (unsigned i = 0; i < m->vectors; i++)
+        set_pending(m, i, bits[i / 8] >> i % 8 & 1);
+}
+
+void msix_state(struct msix *m, struct state *s)
+{
+    if (!state_begin(s, "msix", 0, 1))
+        return;
+    pthread_mutex_lock(&m->lock);
+    table_state(m, s);
+    pending_state(m, s);
+    pthread_mutex_unlock(&m->lock);
+    state_end(s);
+    msix_control_changed(m);
 }
 
 /* ---- life ---- */

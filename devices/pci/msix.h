@@ -27,6 +27,7 @@
 
 struct msix;
 struct pci_func;
+struct state;
 
 #define MSIX_VECTORS_MAX 2048u
 #define MSIX_ENTRY_BYTES 16u
@@ -60,6 +61,9 @@ void msix_set_source(struct msix *m, unsigned source, int eventfd, unsigned vect
 bool msix_raise_source(struct msix *m, unsigned source);
 
 unsigned msix_vectors(const struct msix *m);
+
+/* Saves or loads table and pending bits, after its function's capability. No vCPU runs. */
+void msix_state(struct msix *m, struct state *s);
 
 /* The function was reset by its driver: pending bits go. */
 void msix_clear_pending(struct msix *m);

@@ -6,6 +6,7 @@
 
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
+#include "core/state/state.h"
 #include "virtio/spec.h"
 
 static void echo_chain(struct echo *echo, unsigned queue, struct vq_chain *chain)
@@ -66,12 +67,19 @@ static void echo_config_write(struct virtio_device *dev, unsigned offset, const 
     memcpy(container_of(dev, struct echo, dev)->config + offset, src, len);
 }
 
+static void echo_state(struct virtio_device *dev, struct state *s)
+{
+    struct echo *echo = container_of(dev, struct echo, dev);
+    state_bytes(s, "bytes", echo->config, sizeof(echo->config));
+}
+
 static const struct virtio_device_ops echo_ops = {
     .config_write = echo_config_write,
     .activate = echo_activate,
     .queue_ready = echo_queue_ready,
     .queue_stop = echo_queue_stop,
     .reset = echo_reset,
+    .state = echo_state,
 };
 
 static const struct virtio_device_type echo_type = {

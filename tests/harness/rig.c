@@ -94,10 +94,9 @@ void rig_open_host(struct rig *rig, const struct rig_config *config)
 
 /* ---- transports ---- */
 
-static void plug_mmio(struct rig *rig)
+static void make_mmio(struct rig *rig)
 {
     const struct rig_machine *m = rig->cfg.machine;
-    bool legacy = rig->cfg.transport == RIG_MMIO_LEGACY;
     int err = virtio_mmio_create(&rig->mmio,
                                  &(struct virtio_mmio_config){
                                      .bus = rig->bus,
@@ -105,14 +104,10 @@ static void plug_mmio(struct rig *rig)
                                      .irq = m ? m->irq : fake_irq_line(&rig->irq),
                                      .doorbell = m ? m->doorbell : fake_doorbell_port(&rig->bell),
                                      .device = rig->dev,
-                                     .legacy = legacy,
+                                     .legacy = rig->cfg.transport == RIG_MMIO_LEGACY,
                                      .shm_gpa = rig->cfg.shm_bytes > 0 ? RIG_SHM_GPA : 0,
                                  });
     BUG_ON(err != 0);
-    if (legacy)
-        vdrv_init_mmio_legacy(&rig->drv, rig->gmem, rig->guest_bus, RIG_WINDOW_GPA);
-    else
-        vdrv_init(&rig->drv, rig->gmem, rig->guest_bus, RIG_WINDOW_GPA);
 }
 
 static void set_intx(void *ctx, unsigned devfn, unsigned pin, bool level)
@@ -167,7 +162,7 @@ void rig_find_device(struct rig *rig)
     join_driver(rig);
 }
 
-static void plug_pci(struct rig *rig)
+static void make_pci(struct rig *rig)
 {
     struct rig_machine *m = rig->cfg.machine;
     /* A type without a legacy interface has no transitional function: it is a modern one. */
@@ -194,18 +189,33 @@ static void plug_pci(struct rig *rig)
         rig->func = m->plug(m, rig->func, &rig->windows);
     else
         rig->func->ops->connect(rig->func, &rig->intx, &rig->windows);
-    rig_find_device(rig);
 }
 
-void rig_plug(struct rig *rig, struct virtio_device *dev)
+static bool is_on_mmio(const struct rig *rig)
+{
+    return rig->cfg.transport == RIG_MMIO || rig->cfg.transport == RIG_MMIO_LEGACY;
+}
+
+static void make_transport(struct rig *rig, struct virtio_device *dev)
 {
     rig->dev = dev;
     int err = rig->cfg.strict ? virtio_strict_watch(dev) : 0;
     BUG_ON(err != 0);
-    if (rig->cfg.transport == RIG_MMIO || rig->cfg.transport == RIG_MMIO_LEGACY)
-        plug_mmio(rig);
+    if (is_on_mmio(rig))
+        make_mmio(rig);
     else
-        plug_pci(rig);
+        make_pci(rig);
+}
+
+void rig_plug(struct rig *rig, struct virtio_device *dev)
+{
+    make_transport(rig, dev);
+    if (rig->cfg.transport == RIG_MMIO_LEGACY)
+        vdrv_init_mmio_legacy(&rig->drv, rig->gmem, rig->guest_bus, RIG_WINDOW_GPA);
+    else if (rig->cfg.transport == RIG_MMIO)
+        vdrv_init(&rig->drv, rig->gmem, rig->guest_bus, RIG_WINDOW_GPA);
+    else
+        rig_find_device(rig);
     join_driver(rig);
 }
 
@@ -223,19 +233,31 @@ struct virtio_setup rig_setup(const struct rig *rig, const char *name)
     };
 }
 
-void rig_open_echo_on(struct rig *rig, const struct rig_config *config)
+/* Makes the device; the first time it gets a driver. */
+static void open_device(struct rig *rig, struct virtio_device *(*make)(struct rig *rig))
+{
+    rig->watched = true;
+    rig->make = make;
+    rig_plug(rig, make(rig));
+}
+
+static struct virtio_device *make_echo(struct rig *rig)
 {
     bool transitional =
-        config->transport == RIG_PCI_LEGACY || config->transport == RIG_PCI_TRANSITIONAL;
-    rig_open_host(rig, config);
-    rig->watched = true;
+        rig->cfg.transport == RIG_PCI_LEGACY || rig->cfg.transport == RIG_PCI_TRANSITIONAL;
     echo_init(&rig->echo, &(struct echo_config){
                               .setup = rig_setup(rig, "echo"),
                               .transitional = transitional,
                               .queues = rig->cfg.queues,
                               .shm_bytes = rig->cfg.shm_bytes,
                           });
-    rig_plug(rig, &rig->echo.dev);
+    return &rig->echo.dev;
+}
+
+void rig_open_echo_on(struct rig *rig, const struct rig_config *config)
+{
+    rig_open_host(rig, config);
+    open_device(rig, make_echo);
 }
 
 static uint64_t disk_bytes(const struct rig_config *config)
@@ -243,15 +265,8 @@ static uint64_t disk_bytes(const struct rig_config *config)
     return config->disk_bytes > 0 ? config->disk_bytes : RIG_DISK_BYTES;
 }
 
-void rig_open_blk_on(struct rig *rig, const struct rig_config *config)
+static struct virtio_device *make_blk(struct rig *rig)
 {
-    rig_open_host(rig, config);
-    rig->watched = true;
-    fake_blk_init(&rig->disk, rig->loop, disk_bytes(config));
-    if (config->plain)
-        rig->disk.backend.info = (struct blk_info){.capacity_bytes = disk_bytes(config)};
-    rig->disk.backend.info.read_only = config->read_only;
-    rig->disk.backend.info.logical_bytes = config->logical_bytes;
     struct virtio_setup setup = rig_setup(rig, "disk");
     int err = virtio_blk_create(&rig->blk, &setup,
                                 &(struct virtio_blk_config){
@@ -261,37 +276,53 @@ void rig_open_blk_on(struct rig *rig, const struct rig_config *config)
                                     .write_through = rig->cfg.write_through,
                                 });
     BUG_ON(err != 0);
-    rig_plug(rig, virtio_blk_device(rig->blk));
+    return virtio_blk_device(rig->blk);
+}
+
+void rig_open_blk_on(struct rig *rig, const struct rig_config *config)
+{
+    rig_open_host(rig, config);
+    fake_blk_init(&rig->disk, rig->loop, disk_bytes(config));
+    if (config->plain)
+        rig->disk.backend.info = (struct blk_info){.capacity_bytes = disk_bytes(config)};
+    rig->disk.backend.info.read_only = config->read_only;
+    rig->disk.backend.info.logical_bytes = config->logical_bytes;
+    open_device(rig, make_blk);
+}
+
+static struct virtio_device *make_rng(struct rig *rig)
+{
+    struct virtio_setup setup = rig_setup(rig, "rng");
+    int err = virtio_rng_create(&rig->rng, &setup, &rig->entropy);
+    BUG_ON(err != 0);
+    return virtio_rng_device(rig->rng);
 }
 
 void rig_open_rng_on(struct rig *rig, const struct rig_config *config)
 {
     rig_open_host(rig, config);
-    rig->watched = true;
     rig->entropy = fake_entropy_port(&rig->random);
-    struct virtio_setup setup = rig_setup(rig, "rng");
-    int err = virtio_rng_create(&rig->rng, &setup, &rig->entropy);
+    open_device(rig, make_rng);
+}
+
+static struct virtio_device *make_console(struct rig *rig)
+{
+    struct virtio_setup setup = rig_setup(rig, "console");
+    int err = virtio_console_create(&rig->console, &setup, &rig->chr.backend);
     BUG_ON(err != 0);
-    rig_plug(rig, virtio_rng_device(rig->rng));
+    return virtio_console_device(rig->console);
 }
 
 void rig_open_console_on(struct rig *rig, const struct rig_config *config)
 {
     rig_open_host(rig, config);
-    rig->watched = true;
     fake_chr_init(&rig->chr, 80, 25);
-    struct virtio_setup setup = rig_setup(rig, "console");
-    int err = virtio_console_create(&rig->console, &setup, &rig->chr.backend);
-    BUG_ON(err != 0);
-    rig_plug(rig, virtio_console_device(rig->console));
+    open_device(rig, make_console);
 }
 
-void rig_open_scsi_on(struct rig *rig, const struct rig_config *config)
+static struct virtio_device *make_scsi(struct rig *rig)
 {
     struct blk_backend *backends[] = {&rig->disk.backend};
-    rig_open_host(rig, config);
-    rig->watched = true;
-    fake_blk_init(&rig->disk, rig->loop, disk_bytes(config));
     struct virtio_setup setup = rig_setup(rig, "scsi");
     int err = virtio_scsi_create(&rig->scsi, &setup,
                                  &(struct virtio_scsi_config){
@@ -300,23 +331,34 @@ void rig_open_scsi_on(struct rig *rig, const struct rig_config *config)
                                      .queues = rig->cfg.queues,
                                  });
     BUG_ON(err != 0);
-    rig_plug(rig, virtio_scsi_device(rig->scsi));
+    return virtio_scsi_device(rig->scsi);
 }
 
-void rig_open_net_on(struct rig *rig, const struct rig_config *config)
+void rig_open_scsi_on(struct rig *rig, const struct rig_config *config)
 {
     rig_open_host(rig, config);
-    rig->watched = true;
-    fake_net_init(&rig->ether);
-    if (config->plain)
-        rig->ether.backend.info = (struct net_info){.pairs = 1, .link_up = true};
+    fake_blk_init(&rig->disk, rig->loop, disk_bytes(config));
+    open_device(rig, make_scsi);
+}
+
+static struct virtio_device *make_net(struct rig *rig)
+{
     struct virtio_net_config net = {
         .backend = &rig->ether.backend, .pairs = rig->cfg.queues, .rss = rig->cfg.rss};
     struct virtio_setup setup = rig_setup(rig, "net");
     memcpy(net.mac, NETIO_MAC, NET_MAC_BYTES);
     int err = virtio_net_create(&rig->net, &setup, &net);
     BUG_ON(err != 0);
-    rig_plug(rig, virtio_net_device(rig->net));
+    return virtio_net_device(rig->net);
+}
+
+void rig_open_net_on(struct rig *rig, const struct rig_config *config)
+{
+    rig_open_host(rig, config);
+    fake_net_init(&rig->ether);
+    if (config->plain)
+        rig->ether.backend.info = (struct net_info){.pairs = 1, .link_up = true};
+    open_device(rig, make_net);
 }
 
 void rig_open_echo(struct rig *rig)
@@ -361,7 +403,7 @@ void rig_end_host(struct rig *rig)
     rig->loop = NULL;
 }
 
-void rig_close(struct rig *rig)
+static void end_device(struct rig *rig)
 {
     rig_unplug(rig);
     echo_fini(&rig->echo);
@@ -372,6 +414,28 @@ void rig_close(struct rig *rig)
     virtio_net_destroy(rig->net);
     rig->dev = NULL;
     rig_step(rig); /* nothing of the device may be left in the loop */
+}
+
+/* ---- saved and loaded ---- */
+
+void rig_state(struct rig *rig, struct state *s)
+{
+    if (is_on_mmio(rig))
+        virtio_mmio_state(rig->mmio, s);
+    else
+        virtio_pci_state(rig->pci, s);
+}
+
+void rig_renew(struct rig *rig)
+{
+    end_device(rig);
+    make_transport(rig, rig->make(rig));
+    rig->drv.pci.func = rig->func;
+}
+
+void rig_close(struct rig *rig)
+{
+    end_device(rig);
     fake_blk_fini(&rig->disk);
     fake_net_fini(&rig->ether);
     vdrv_fini(&rig->drv);

@@ -19,6 +19,7 @@
 struct bus;
 struct gmem;
 struct rig;
+struct state;
 
 #define RIG_RAM_BYTES    UINT64_C(0x400000) /* half of it below the hole */
 #define RIG_HOLE_GPA     UINT64_C(0x200000)
@@ -96,7 +97,8 @@ struct rig {
     struct fake_msi msi;
     struct fake_doorbell bell;
     struct virtio_device *dev;
-    struct virtio_mmio *mmio; /* or */
+    struct virtio_device *(*make)(struct rig *rig); /* of its kind; NULL: it is the test's own */
+    struct virtio_mmio *mmio;                       /* or */
     struct virtio_pci *pci;
     struct pci_function *func; /* as the driver sees it */
     struct pci_intx intx;
@@ -163,6 +165,11 @@ extern const struct rig_config rig_legacy_variants[RIG_LEGACY_VARIANTS];
 
 void rig_close(struct rig *rig);
 void rig_end_host(struct rig *rig);
+
+/* Saves or loads the device and its transport. */
+void rig_state(struct rig *rig, struct state *s);
+/* Ends them, and makes fresh ones in front of the same back end. The driver goes on. */
+void rig_renew(struct rig *rig);
 
 /* Until the loop has nothing to do. */
 void rig_step(struct rig *rig);

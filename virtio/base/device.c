@@ -54,28 +54,40 @@ void virtio_device_fail(struct virtio_device *dev, const char *why)
 
 /* ---- activation and reset: on the loop, called from registers ---- */
 
-static int activate_on_loop(void *arg)
+int device_start(struct virtio_device *dev)
 {
-    struct virtio_device *dev = arg;
     memcpy(dev->features, dev->accepted, sizeof(dev->features));
     atomic_store(&dev->notify_data, virtio_device_has(dev, VIRTIO_F_NOTIFICATION_DATA));
-    atomic_store(&dev->running, true);
     dev->active = true;
     for (unsigned i = 0; i < dev->cfg.queue_count; i++) {
         struct virtio_queue *q = &dev->queues[i];
         if (atomic_load(&q->state) == VIRTIO_QUEUE_READY && queue_start(q) != 0) {
             virtio_device_fail(dev, q->vq.error);
-            return 0;
+            return -EINVAL;
         }
     }
     if (dev->cfg.ops->activate != NULL && dev->cfg.ops->activate(dev) != 0) {
         virtio_device_fail(dev, "the device cannot be activated");
-        return 0;
+        return -EINVAL;
     }
-    virtio_features_say(dev);
+    return 0;
+}
+
+void device_go(struct virtio_device *dev)
+{
     for (unsigned i = 0; i < dev->cfg.queue_count; i++) {
         if (atomic_load(&dev->queues[i].state) == VIRTIO_QUEUE_STARTED)
             queue_go(&dev->queues[i]);
+    }
+}
+
+static int activate_on_loop(void *arg)
+{
+    struct virtio_device *dev = arg;
+    atomic_store(&dev->running, true);
+    if (device_start(dev) == 0) {
+        virtio_features_say(dev);
+        device_go(dev);
     }
     return 0;
 }
@@ -140,20 +152,36 @@ static int features_ok_on_loop(void *arg)
     return 0;
 }
 
+void device_features_ok(struct virtio_device *dev)
+{
+    if (dev->cfg.ops->features_ok != NULL)
+        evloop_call(dev->setup.loop, features_ok_on_loop, dev);
+}
+
+static bool accepts_version_1(const struct virtio_device *dev)
+{
+    return (dev->accepted[0] & REQUIRED_FEATURES) == REQUIRED_FEATURES;
+}
+
+bool device_accepts(const struct virtio_device *dev)
+{
+    if (dev->legacy)
+        return (dev->accepted[0] & ~(uint64_t)virtio_device_features(dev, 0)) == 0 &&
+               dev->accepted[1] == 0;
+    return !dev->accepted_beyond && (dev->accepted[0] & ~dev->offered[0]) == 0 &&
+           (dev->accepted[1] & ~dev->offered[1]) == 0 && accepts_version_1(dev);
+}
+
 static void check_features(struct virtio_device *dev, uint32_t bit)
 {
-    bool unoffered = dev->accepted_beyond || (dev->accepted[0] & ~dev->offered[0]) != 0 ||
-                     (dev->accepted[1] & ~dev->offered[1]) != 0;
-    bool version_1 = (dev->accepted[0] & REQUIRED_FEATURES) == REQUIRED_FEATURES;
-    if (!unoffered && version_1) {
+    if (device_accepts(dev)) {
         mark(dev, bit);
         default_queues(dev);
-        if (dev->cfg.ops->features_ok != NULL)
-            evloop_call(dev->setup.loop, features_ok_on_loop, dev);
+        device_features_ok(dev);
         return;
     }
     log_guest(&dev->guest_errors, "virtio %s refuses the features %#llx%s", dev->setup.name,
-              (unsigned long long)dev->accepted[0], version_1 ? "" : ": no VERSION_1");
+              (unsigned long long)dev->accepted[0], accepts_version_1(dev) ? "" : ": no VERSION_1");
 }
 
 static void activate(struct virtio_device *dev, uint32_t bit)

@@ -43,6 +43,7 @@
 #include "virtio/ring/virtqueue.h"
 
 struct gmem;
+struct state;
 struct virtio_device;
 struct virtio_observer;
 struct vq_ops;
@@ -80,6 +81,12 @@ struct virtio_device_ops {
      */
     void (*queue_stop)(struct virtio_device *dev, unsigned queue);
     /*
+     * The queue is held, see virtio_device_hold(): begin nothing with chains that have come
+     * already, until queue_ready() comes again. Returns how many of them wait in the device, none
+     * of which has been begun: they were taken last. NULL: none ever waits.
+     */
+    unsigned (*queue_hold)(struct virtio_device *dev, unsigned queue);
+    /*
      * Of an external queue, after queue_stop(): may the other process still use it? Then the reset
      * of the queue, or of the device, is not complete before virtio_queue_stopped(), and until then
      * the driver can neither set it up nor start it. NULL: never.
@@ -93,6 +100,12 @@ struct virtio_device_ops {
     /* The driver has begun, and all queues are stopped: undo activate(), which may have failed or
      * not come, and what was written into the configuration space. May be NULL. */
     void (*reset)(struct virtio_device *dev);
+    /*
+     * Saves or loads (core/state/state.h) what the device keeps of its driver's beside registers
+     * and queues. When it is loaded it is activated already, or it is not going to be. NULL:
+     * nothing.
+     */
+    void (*state)(struct virtio_device *dev, struct state *s);
 };
 
 /* The transport's half. On the queue's loop, and on any of them; they do not block. */
@@ -154,9 +167,11 @@ struct virtio_device_config {
  *     UNSET, RESET       the driver: the queue is ready                  READY
  *     READY              activation: the ring is good                    STARTED
  *     STARTED            activate() has succeeded                        LIVE
- *     STARTED, LIVE      the device is reset, or QueueReady written 0    STOPPING
+ *     LIVE               the device is held                              HELD
+ *     HELD               the device is released                          LIVE
+ *     STARTED and on     the device is reset, or QueueReady written 0    STOPPING
  *     STOPPING           the device has let go, see queue_is_stopping()  UNSET
- *     STARTED, LIVE      the driver resets it alone                      RESETTING
+ *     STARTED and on     the driver resets it alone                      RESETTING
  *     RESETTING          the device has let go                           RESET
  *     READY              the driver resets it alone                      RESET
  *     RESETTING          the device is reset                             STOPPING
@@ -172,6 +187,7 @@ enum virtio_queue_state {
     VIRTIO_QUEUE_RESETTING,
     VIRTIO_QUEUE_READY, /* from here on it is ready, as the registers say it */
     VIRTIO_QUEUE_STARTED,
+    VIRTIO_QUEUE_HELD, /* it takes no chain, and gives back what it has */
     VIRTIO_QUEUE_LIVE,
 };
 
@@ -182,6 +198,8 @@ struct virtio_queue {
     unsigned index;
     struct evloop *loop; /* fixed for the device's life */
     int kick_fd;         /* an eventfd; likewise */
+    bool resumes;        /* it was loaded, and starts from `position` */
+    uint32_t position;   /* see vq_position() */
 
     /* [queue] from here on. */
     struct virtqueue vq;
@@ -281,7 +299,25 @@ void virtio_device_config_changed(struct virtio_device *dev);
 /* [loop] [queue] The device cannot go on before a reset. `why` is for the log. */
 void virtio_device_fail(struct virtio_device *dev, const char *why);
 
+/*
+ * ---- for the machine ----
+ *
+ * While no vCPU runs. A held device takes no chain, and is idle when its backends have done what it
+ * had begun, and the driver sees that: then its transport's state may be saved, together with guest
+ * memory. It goes on when it is released; or in a fresh device that loads the state, and is at work
+ * from then on.
+ */
+void virtio_device_hold(struct virtio_device *dev);
+bool virtio_device_is_idle(struct virtio_device *dev);
+void virtio_device_release(struct virtio_device *dev);
+
 /* ---- for the transport ---- */
+
+/*
+ * [registers] Saves the state of an idle device; or loads it into one that was reset and has its
+ * transport. A device whose state cannot be loaded is to be destroyed.
+ */
+void virtio_device_state(struct virtio_device *dev, struct state *s);
 
 /* Set-up thread. A device has one transport. detach resets, and settles. */
 void virtio_device_attach(struct virtio_device *dev, const struct virtio_host *host);

@@ -2,8 +2,9 @@
 /*
  * The insides that all devices have in common:
  *
- *     device.c   status, features, reset, configuration space
- *     queue.c    a queue: at work on its loop, and as registers set it up
+ *     device.c         status, features, reset, configuration space
+ *     queue.c          a queue: at work on its loop, and as registers set it up
+ *     device_state.c   a device that is held, saved and loaded
  */
 #ifndef MINIVET_VIRTIO_DEVICE_IMPL_H
 #define MINIVET_VIRTIO_DEVICE_IMPL_H
@@ -14,6 +15,17 @@ static inline bool device_has_status(const struct virtio_device *dev, uint32_t b
 {
     return (virtio_device_status(dev) & bit) != 0;
 }
+
+/* ---- device.c ---- */
+
+/* [loop] What was accepted holds, and the queues that are ready are there; 0, or -EINVAL: the
+ * device needs a reset. Then they go. */
+int device_start(struct virtio_device *dev);
+void device_go(struct virtio_device *dev);
+
+/* [registers] Are the accepted features offered, and enough? */
+bool device_accepts(const struct virtio_device *dev);
+void device_features_ok(struct virtio_device *dev);
 
 /* ---- queue.c ---- */
 
@@ -36,5 +48,8 @@ bool queue_let_go(struct virtio_queue *q);
 int queue_start(struct virtio_queue *q);
 void queue_go(struct virtio_queue *q);
 void queue_stop(struct virtio_queue *q);
+
+/* [queue] Shows the driver what was pushed. */
+void queue_flush(struct virtio_queue *q);
 
 #endif

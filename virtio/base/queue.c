@@ -77,15 +77,20 @@ static void on_again(void *ctx)
     virtio_queue_serve(q->dev, q->index);
 }
 
-static void on_flush(void *ctx)
+void queue_flush(struct virtio_queue *q)
 {
-    struct virtio_queue *q = ctx;
-    if (!virtio_queue_runs(q))
+    if (!atomic_load_explicit(&q->dev->running, memory_order_relaxed) ||
+        atomic_load_explicit(&q->state, memory_order_relaxed) < VIRTIO_QUEUE_HELD)
         return;
     bool interrupt = vq_flush(&q->vq);
     tell(q, VIRTIO_ON_FLUSH, interrupt);
     if (interrupt)
         q->dev->host.ops->notify_queue(q->dev->host.ctx, q->index);
+}
+
+static void on_flush(void *ctx)
+{
+    queue_flush(ctx);
 }
 
 /* ---- a dry queue: see evloop_poll_add() ---- */
@@ -195,8 +200,14 @@ static int start_on_loop(void *arg)
         .size_max = virtio_device_queue_size_max(dev, q->index),
         .iov_max = external ? 1 : dev->cfg.iov_max,
     };
-    tell(q, VIRTIO_ON_START, 0);
+    tell(q, VIRTIO_ON_START, q->resumes);
     int err = vq_activate(&q->vq, &setup);
+    if (err == 0 && q->resumes && !vq_seek(&q->vq, q->position)) {
+        vq_deactivate(&q->vq);
+        q->vq.error = "its position is not in the ring";
+        err = -EINVAL;
+    }
+    q->resumes = false;
     if (err != 0)
         return err;
     atomic_store(&q->state, VIRTIO_QUEUE_STARTED);

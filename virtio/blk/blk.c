@@ -10,6 +10,7 @@
 #include "core/base/le.h"
 #include "core/base/xmath.h"
 #include "core/ports/block.h"
+#include "core/state/state.h"
 #include "virtio/base/device.h"
 #include "virtio/blk/blk_impl.h"
 #include "virtio/spec.h"
@@ -98,6 +99,13 @@ static void blk_config_write(struct virtio_device *dev, unsigned offset, const v
         set_writeback(blk_of(dev), *(const uint8_t *)src != 0);
 }
 
+static void blk_state(struct virtio_device *dev, struct state *s)
+{
+    struct virtio_blk *blk = blk_of(dev);
+    bool writeback = blk->config[VIRTIO_BLK_CONFIG_writeback];
+    set_writeback(blk, state_number(s, "writeback", writeback, true));
+}
+
 static const struct virtio_device_ops blk_ops = {
     .config_write = blk_config_write,
     .features_ok = blk_features_ok,
@@ -106,6 +114,7 @@ static const struct virtio_device_ops blk_ops = {
     .queue_ready = blk_queue_ready,
     .queue_stop = blk_queue_stop,
     .reset = blk_reset,
+    .state = blk_state,
 };
 
 /* ---- configuration space ---- */

@@ -9,6 +9,7 @@
 #include "core/base/le.h"
 #include "core/base/xmath.h"
 #include "core/ports/chr.h"
+#include "core/state/state.h"
 #include "virtio/base/device.h"
 #include "virtio/spec.h"
 
@@ -20,6 +21,7 @@ struct virtio_console {
     struct chr_backend *backend;
     struct chr_handler handler;
     struct vq_chain *tx; /* being written out, or NULL */
+    uint64_t tx_done;    /* bytes of the next one that were written before it was loaded */
     struct vq_chain *rx; /* waits for bytes from outside, or NULL: the guest asked for none */
     uint8_t config[VIRTIO_CONSOLE_CONFIG_BYTES];
 };
@@ -53,7 +55,11 @@ static void tx_ready(struct virtio_console *con)
     for (;;) {
         if (con->tx == NULL)
             con->tx = virtio_queue_next(&con->dev, VIRTIO_CONSOLE_TX);
-        if (con->tx == NULL || !tx_write(con, &budget))
+        if (con->tx == NULL)
+            return;
+        iobuf_skip(&con->tx->rd, con->tx_done);
+        con->tx_done = 0;
+        if (!tx_write(con, &budget))
             return;
         virtio_queue_push(&con->dev, VIRTIO_CONSOLE_TX, con->tx);
         con->tx = NULL;
@@ -146,10 +152,28 @@ static void console_queue_stop(struct virtio_device *dev, unsigned queue)
     con->backend->ops->rx_enable(con->backend, 0);
 }
 
+static unsigned console_queue_hold(struct virtio_device *dev, unsigned queue)
+{
+    struct virtio_console *con = container_of(dev, struct virtio_console, dev);
+    if (queue == VIRTIO_CONSOLE_TX)
+        return con->tx != NULL;
+    con->backend->ops->rx_enable(con->backend, 0);
+    return con->rx != NULL;
+}
+
+static void console_state(struct virtio_device *dev, struct state *s)
+{
+    struct virtio_console *con = container_of(dev, struct virtio_console, dev);
+    uint64_t done = con->tx != NULL ? con->tx->rd.done : con->tx_done;
+    con->tx_done = state_number(s, "tx_done", done, UINT32_MAX);
+}
+
 static const struct virtio_device_ops console_ops = {
     .activate = console_activate,
     .queue_ready = console_queue_ready,
     .queue_stop = console_queue_stop,
+    .queue_hold = console_queue_hold,
+    .state = console_state,
 };
 
 /* ---- life ---- */

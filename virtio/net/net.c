@@ -8,6 +8,7 @@
 #include "core/base/fail.h"
 #include "core/base/le.h"
 #include "core/base/xmath.h"
+#include "core/state/state.h"
 #include "virtio/net/net_impl.h"
 #include "virtio/vhost/vhost_net.h"
 
@@ -334,6 +335,44 @@ static void net_reset(struct virtio_device *dev)
     show(net);
 }
 
+/* ---- saved and loaded ---- */
+
+static unsigned net_queue_hold(struct virtio_device *dev, unsigned queue)
+{
+    const struct virtio_net *net = net_of(dev);
+    if (is_control(net, queue) || queue / 2 >= net->pairs)
+        return 0;
+    const struct net_rx *rx = &net->rx[queue / 2];
+    return queue % 2 == 0 ? rx->chain_end - rx->chain_first : net->tx[queue / 2].chain != NULL;
+}
+
+/* As the driver saw it: if the link is another now, it is told. */
+static void shown_state(struct virtio_net *net, struct state *s)
+{
+    uint8_t *status = net->config + VIRTIO_NET_CONFIG_status;
+    unsigned announce = le16_get(status) & VIRTIO_NET_S_ANNOUNCE;
+    state_bytes(s, "mac", net->config + VIRTIO_NET_CONFIG_mac, NET_MAC_BYTES);
+    announce = (unsigned)state_number(s, "announce", announce, VIRTIO_NET_S_ANNOUNCE);
+    if (s->loads && net_link_is_up(net))
+        le16_put(status, (uint16_t)(VIRTIO_NET_S_LINK_UP | announce));
+}
+
+static void net_state(struct virtio_device *dev, struct state *s)
+{
+    struct virtio_net *net = net_of(dev);
+    shown_state(net, s);
+    net_filter_state(net, s);
+    uint64_t wanted = state_number(s, "offloads", net->wanted, UINT32_MAX);
+    uint64_t pairs = state_number(s, "pairs", net->pairs_used, net->pairs);
+    net_rss_state(net, s);
+    if (!s->loads || s->err != 0)
+        return;
+    net->wanted = (unsigned)wanted & net->to_guest;
+    net->backend->ops->set_offloads(net->backend, net->wanted);
+    if (pairs == 0 || !net_use_pairs(net, (unsigned)pairs))
+        state_refuse(s, "its network has other queues");
+}
+
 static const struct virtio_device_ops net_ops = {
     .config_write = net_config_write,
     .activate = net_activate,
@@ -341,7 +380,9 @@ static const struct virtio_device_ops net_ops = {
     .queue_is_external = net_queue_is_external,
     .queue_ready = net_queue_ready,
     .queue_stop = net_queue_stop,
+    .queue_hold = net_queue_hold,
     .reset = net_reset,
+    .state = net_state,
 };
 
 /* ---- life ---- */

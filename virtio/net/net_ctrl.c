@@ -6,6 +6,7 @@
 
 #include "core/base/le.h"
 #include "core/base/xmath.h"
+#include "core/state/state.h"
 #include "virtio/net/net_impl.h"
 
 static struct virtio_net *net_of(struct virtio_device *dev)
@@ -155,6 +156,30 @@ static bool set_rss(struct virtio_device *dev, unsigned command, struct iobuf *d
     rss.steers = true;
     net->rss = rss;
     return true;
+}
+
+/* What waits for a queue stays behind, as on a network. */
+void net_rss_state(struct virtio_net *net, struct state *s)
+{
+    struct net_rss *rss = &net->rss;
+    uint8_t pairs[NET_RSS_TABLE];
+    if (rss->packet == NULL || !state_begin(s, "rss", 0, 1))
+        return;
+    rss->hash.types = (uint32_t)state_number(s, "types", rss->hash.types, NET_HASH_TYPES);
+    state_bytes(s, "key", rss->hash.key, sizeof(rss->hash.key));
+    rss->mask = (uint16_t)state_number(s, "mask", rss->mask, NET_RSS_TABLE - 1);
+    rss->unclassified = (uint16_t)state_number(s, "other", rss->unclassified, net->pairs - 1);
+    for (unsigned i = 0; i < NET_RSS_TABLE; i++)
+        pairs[i] = (uint8_t)rss->pairs[i];
+    state_bytes(s, "pairs", pairs, sizeof(pairs));
+    for (unsigned i = 0; i < NET_RSS_TABLE; i++) {
+        if (pairs[i] >= net->pairs)
+            state_refuse(s, "a pair of queues that is not there");
+        else
+            rss->pairs[i] = pairs[i];
+    }
+    rss->steers = state_number(s, "steers", rss->steers, true);
+    state_end(s);
 }
 
 static bool set_hash(struct virtio_device *dev, unsigned command, struct iobuf *data)

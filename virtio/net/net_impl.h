@@ -138,9 +138,11 @@ unsigned net_rx_pair_for(const struct virtio_net *net, unsigned source);
 void net_filter_reset(struct virtio_net *net);
 bool net_filter_takes(const struct virtio_net *net, const uint8_t *head);
 bool net_frame_is_tagged(const uint8_t *head);
+void net_filter_state(struct virtio_net *net, struct state *s);
 
 /* net_ctrl.c */
 void net_ctrl_serve(struct virtio_net *net, unsigned queue);
+void net_rss_state(struct virtio_net *net, struct state *s);
 
 /* The commands of a class from the first to the last, if the feature was negotiated. */
 struct net_command {

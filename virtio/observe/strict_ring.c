@@ -278,8 +278,8 @@ static void start(struct strict_queue *q, const struct virtio_queue *dq)
     q->packed = virtio_device_has(dq->dev, VIRTIO_F_RING_PACKED);
     memset(q->descs, 0, dq->dev->setup.queue_size_max * sizeof(*q->descs));
     q->out = q->last_event = 0;
-    q->last_idx = 0;
-    if (!q->packed) /* in a packed ring buffers may be available already */
+    q->last_idx = dq->resumes ? (uint16_t)dq->position : 0;
+    if (!q->packed && !dq->resumes) /* in a packed ring buffers may be available already */
         check_fresh(q, dq->dev->setup.gmem, dq->config.device);
 }
 

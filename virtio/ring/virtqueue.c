@@ -237,3 +237,25 @@ bool vq_notify_on(struct virtqueue *vq)
 {
     return !vq->broken && vq->ops->notify_on(vq);
 }
+
+/* ---- saved and loaded ---- */
+
+unsigned vq_in_flight(const struct virtqueue *vq)
+{
+    if (vq->in_order)
+        return vq->order_count;
+    unsigned count = 0;
+    for (uint32_t head = 0; head < vq->size; head++)
+        count += vq->in_flight[head];
+    return count;
+}
+
+uint32_t vq_position(const struct virtqueue *vq)
+{
+    return vq->ops->position != NULL ? vq->ops->position(vq) : 0;
+}
+
+bool vq_seek(struct virtqueue *vq, uint32_t position)
+{
+    return vq->ops->seek != NULL && vq->ops->seek(vq, position);
+}

@@ -206,6 +206,17 @@ bool vq_notify_on(struct virtqueue *vq);
 /* Is there something for vq_pop()? A look at memory; the guest may change its mind. */
 bool vq_available(const struct virtqueue *vq);
 
+/* How many chains are taken and not given back. A walk over all of them. */
+unsigned vq_in_flight(const struct virtqueue *vq);
+
+/*
+ * Where in the ring the next chain is given back, which is also where the oldest in flight was
+ * taken if all are given back in their order. A queue that was just activated, on the same memory,
+ * goes on from there; false: no ring of that size has the position, or the format knows none.
+ */
+uint32_t vq_position(const struct virtqueue *vq);
+bool vq_seek(struct virtqueue *vq, uint32_t position);
+
 /*
  * Of an active split ring that another process runs: the indices as driver and device show them to
  * each other.

@@ -22,6 +22,9 @@ struct vq_ops {
     void (*notify_off)(struct virtqueue *vq);
     bool (*notify_on)(struct virtqueue *vq);
     bool (*available)(const struct virtqueue *vq);
+    /* NULL: a queue of this format is not saved. */
+    uint32_t (*position)(const struct virtqueue *vq);
+    bool (*seek)(struct virtqueue *vq, uint32_t position);
 };
 
 extern const struct vq_ops vq_split_ops;

@@ -202,6 +202,20 @@ static bool packed_available(const struct virtqueue *vq)
     return next_is_available(vq, &flags);
 }
 
+static uint32_t packed_position(const struct virtqueue *vq)
+{
+    return vq->packed.next_used;
+}
+
+static bool packed_seek(struct virtqueue *vq, uint32_t position)
+{
+    struct vq_packed *p = &vq->packed;
+    if (position >= 2 * vq->size)
+        return false;
+    p->next_avail = p->next_used = p->published = position;
+    return true;
+}
+
 const struct vq_ops vq_packed_ops = {
     .activate = packed_activate,
     .pop = packed_pop,
@@ -210,4 +224,6 @@ const struct vq_ops vq_packed_ops = {
     .notify_off = packed_notify_off,
     .notify_on = packed_notify_on,
     .available = packed_available,
+    .position = packed_position,
+    .seek = packed_seek,
 };

@@ -177,6 +177,18 @@ static bool split_available(const struct virtqueue *vq)
     return ring_load16_relaxed(s->avail + VIRTQ_AVAIL_IDX) != s->next_avail;
 }
 
+static uint32_t split_position(const struct virtqueue *vq)
+{
+    return vq->split.next_used;
+}
+
+static bool split_seek(struct virtqueue *vq, uint32_t position)
+{
+    struct vq_split *s = &vq->split;
+    s->avail_seen = s->next_avail = s->next_used = s->published = (uint16_t)position;
+    return position <= UINT16_MAX;
+}
+
 const struct vq_ops vq_split_ops = {
     .activate = split_activate,
     .pop = split_pop,
@@ -185,4 +197,6 @@ const struct vq_ops vq_split_ops = {
     .notify_off = split_notify_off,
     .notify_on = split_notify_on,
     .available = split_available,
+    .position = split_position,
+    .seek = split_seek,
 };

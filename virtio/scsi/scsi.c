@@ -9,6 +9,7 @@
 #include "core/base/fail.h"
 #include "core/base/le.h"
 #include "core/base/xmath.h"
+#include "core/state/state.h"
 #include "virtio/scsi/scsi_codes.h"
 #include "virtio/scsi/scsi_impl.h"
 
@@ -96,10 +97,15 @@ uint32_t scsi_sense_size(const struct virtio_scsi *scsi)
     return le32_get(scsi->config + VIRTIO_SCSI_CONFIG_sense_size);
 }
 
+static void set_sizes(struct virtio_scsi *scsi, uint32_t cdb, uint32_t sense)
+{
+    le32_put(scsi->config + VIRTIO_SCSI_CONFIG_sense_size, sense);
+    le32_put(scsi->config + VIRTIO_SCSI_CONFIG_cdb_size, cdb);
+}
+
 static void default_sizes(struct virtio_scsi *scsi)
 {
-    le32_put(scsi->config + VIRTIO_SCSI_CONFIG_sense_size, VIRTIO_SCSI_SENSE_DEFAULT_SIZE);
-    le32_put(scsi->config + VIRTIO_SCSI_CONFIG_cdb_size, VIRTIO_SCSI_CDB_DEFAULT_SIZE);
+    set_sizes(scsi, VIRTIO_SCSI_CDB_DEFAULT_SIZE, VIRTIO_SCSI_SENSE_DEFAULT_SIZE);
 }
 
 /*
@@ -130,12 +136,44 @@ static void scsi_reset(struct virtio_device *dev)
         scsi->targets[i].disk.attention = 0;
 }
 
+static unsigned scsi_queue_hold(struct virtio_device *dev, unsigned queue)
+{
+    struct virtio_scsi *scsi = scsi_of(dev);
+    return queue == VIRTIO_SCSI_CONTROLQ && scsi_control_waits(scsi);
+}
+
+static void target_state(struct scsi_target *target, struct state *s)
+{
+    struct scsi_disk *disk = &target->disk;
+    if (!state_begin(s, "target", target->index, 1))
+        return;
+    disk->attention =
+        (unsigned)state_number(s, "attention", disk->attention, SCSI_SENSE(0xf, 0xff, 0xff));
+    state_end(s);
+}
+
+static void scsi_state(struct virtio_device *dev, struct state *s)
+{
+    struct virtio_scsi *scsi = scsi_of(dev);
+    uint32_t cdb = (uint32_t)state_number(s, "cdb", scsi_cdb_size(scsi), SCSI_CDB_SIZE_MAX);
+    uint32_t sense = (uint32_t)state_number(s, "sense", scsi_sense_size(scsi), SCSI_SENSE_SIZE_MAX);
+    if (cdb == 0)
+        state_refuse(s, "commands of no bytes");
+    else
+        set_sizes(scsi, cdb, sense);
+    scsi->events_missed = state_number(s, "events_missed", scsi->events_missed, true);
+    for (unsigned i = 0; i < scsi->target_count; i++)
+        target_state(&scsi->targets[i], s);
+}
+
 static const struct virtio_device_ops scsi_ops = {
     .config_write = scsi_config_write,
     .queue_start = scsi_queue_start,
     .queue_ready = scsi_queue_ready,
     .queue_stop = scsi_queue_stop,
+    .queue_hold = scsi_queue_hold,
     .reset = scsi_reset,
+    .state = scsi_state,
 };
 
 /* ---- targets ---- */

@@ -142,6 +142,8 @@ static void do_control(struct virtio_scsi *scsi, struct vq_chain *chain)
 static void go_on(void *ctx)
 {
     struct virtio_scsi *scsi = ctx;
+    if (!virtio_queue_runs(&scsi->dev.queues[VIRTIO_SCSI_CONTROLQ]))
+        return;
     if (take_requests(scsi) && scsi->control_turns-- > 0) {
         evloop_defer(scsi->dev.setup.loop, &scsi->control_more);
         return;
@@ -150,15 +152,21 @@ static void go_on(void *ctx)
     evloop_defer(scsi->dev.setup.loop, &scsi->answer);
 }
 
+bool scsi_control_waits(const struct virtio_scsi *scsi)
+{
+    return scsi->control != NULL && scsi->control_bytes == 0;
+}
+
 void scsi_control_ready(struct virtio_scsi *scsi)
 {
-    if (scsi->control != NULL)
-        return;
-    scsi->control = virtio_queue_next(&scsi->dev, VIRTIO_SCSI_CONTROLQ);
-    if (scsi->control == NULL)
-        return;
-    scsi->control_turns = scsi->dev.setup.queue_size_max / VIRTIO_TURN_CHAINS;
-    go_on(scsi);
+    if (scsi->control == NULL) {
+        scsi->control = virtio_queue_next(&scsi->dev, VIRTIO_SCSI_CONTROLQ);
+        scsi->control_turns = scsi->dev.setup.queue_size_max / VIRTIO_TURN_CHAINS;
+        scsi->control_bytes = 0;
+    }
+    evloop_defer_cancel(scsi->dev.setup.loop, &scsi->control_more);
+    if (scsi_control_waits(scsi))
+        go_on(scsi);
 }
 
 static void answer(void *ctx)

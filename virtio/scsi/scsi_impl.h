@@ -62,12 +62,12 @@ struct virtio_scsi {
     uint8_t config[VIRTIO_SCSI_CONFIG_BYTES];
 
     /* A control request: the queues are emptied for it, in so many more turns at most, or it has
-     * been done, and waits for what it ended to be seen first. */
+     * been done, and its answer waits for what it ended to be seen first. */
     struct vq_chain *control;
     uint32_t control_turns;
     struct ev_defer control_more;
     uint8_t control_answer[VIRTIO_SCSI_AN_RESP_BYTES];
-    unsigned control_bytes;
+    unsigned control_bytes; /* 0: it has not been done */
     struct ev_defer answer;
 
     struct scsi_event event; /* for the next buffer, while has_event */
@@ -94,6 +94,8 @@ void scsi_target_drain(struct scsi_target *target);
 void scsi_control_init(struct virtio_scsi *scsi);
 void scsi_control_ready(struct virtio_scsi *scsi);
 void scsi_control_stop(struct virtio_scsi *scsi);
+/* Is there a request that has not been done? While its queue does not run it stays so. */
+bool scsi_control_waits(const struct virtio_scsi *scsi);
 void scsi_event_ready(struct virtio_scsi *scsi);
 /* Tells the driver; if it gave no buffer, that it missed something. */
 void scsi_event_send(struct virtio_scsi *scsi, uint32_t event, unsigned target, uint32_t reason);

@@ -7,6 +7,7 @@
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
 #include "core/ports/bus.h"
+#include "core/state/state.h"
 #include "virtio/base/shm.h"
 #include "virtio/spec.h"
 #include "virtio/transport/registers.h"
@@ -166,6 +167,17 @@ int virtio_mmio_create(struct virtio_mmio **out, const struct virtio_mmio_config
     }
     *out = m;
     return 0;
+}
+
+void virtio_mmio_state(struct virtio_mmio *m, struct state *s)
+{
+    if (!state_begin(s, "mmio", 0, 1))
+        return;
+    m->shm_sel = (uint32_t)state_number(s, "shm_sel", m->shm_sel, UINT32_MAX);
+    virtio_registers_state(&m->regs, s);
+    if (m->dev->legacy != m->cfg.legacy)
+        state_refuse(s, "its driver uses the other version of virtio-mmio");
+    state_end(s);
 }
 
 void virtio_mmio_destroy(struct virtio_mmio *m)

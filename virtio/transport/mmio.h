@@ -18,6 +18,7 @@
 #include "core/ports/irq.h"
 
 struct bus;
+struct state;
 struct virtio_device;
 struct virtio_mmio;
 
@@ -36,6 +37,9 @@ struct virtio_mmio_config {
 
 /* Puts a device on the bus. Errors are reported. */
 int virtio_mmio_create(struct virtio_mmio **out, const struct virtio_mmio_config *config);
+
+/* Saves or loads the transport and its device, see virtio_device_state(). No vCPU runs. */
+void virtio_mmio_state(struct virtio_mmio *m, struct state *s);
 
 /* No vCPU may access the window any more. Resets the device, which stays the caller's. */
 void virtio_mmio_destroy(struct virtio_mmio *mmio);

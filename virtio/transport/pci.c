@@ -7,6 +7,7 @@
 
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
+#include "core/state/state.h"
 #include "virtio/base/observer.h"
 #include "virtio/base/shm.h"
 #include "virtio/spec.h"
@@ -428,6 +429,41 @@ int virtio_pci_create(struct virtio_pci **out, const struct virtio_pci_config *c
 struct pci_func *virtio_pci_func(struct virtio_pci *p)
 {
     return &p->func;
+}
+
+static uint16_t vector_state(const struct virtio_pci *p, const char *name, uint16_t vector,
+                             struct state *s)
+{
+    vector = (uint16_t)state_number(s, name, vector, UINT16_MAX);
+    if (vector != VIRTIO_MSI_NO_VECTOR && vector >= msix_vectors(p->msix))
+        state_refuse(s, "an MSI-X vector that is not there");
+    return vector;
+}
+
+static void vectors_state(struct virtio_pci *p, struct state *s)
+{
+    uint16_t vector = vector_state(p, "config_vector", atomic_load(&p->config_vector), s);
+    atomic_store(&p->config_vector, vector);
+    for (unsigned q = 0; q < p->dev->cfg.queue_count && state_begin(s, "interrupt", q, 1); q++) {
+        vector = vector_state(p, "vector", atomic_load(&p->queue_vector[q]), s);
+        if (s->loads && s->err == 0)
+            set_vector(p, q, vector);
+        state_end(s);
+    }
+}
+
+void virtio_pci_state(struct virtio_pci *p, struct state *s)
+{
+    if (!state_begin(s, "pci", 0, 1))
+        return;
+    pci_func_state(&p->func, s);
+    msix_state(p->msix, s);
+    vectors_state(p, s);
+    virtio_registers_state(&p->regs, s);
+    if (p->dev->legacy && !p->cfg.legacy)
+        state_refuse(s, "its driver uses the legacy interface, which this function lacks");
+    update_intx(p);
+    state_end(s);
 }
 
 void virtio_pci_destroy(struct virtio_pci *p)

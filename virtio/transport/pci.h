@@ -20,6 +20,7 @@
 
 struct bus;
 struct pci_func;
+struct state;
 struct virtio_device;
 struct virtio_pci;
 
@@ -36,6 +37,9 @@ int virtio_pci_create(struct virtio_pci **out, const struct virtio_pci_config *c
 
 /* For pci_host_add(). */
 struct pci_func *virtio_pci_func(struct virtio_pci *pci);
+
+/* Saves or loads the transport and its device, see virtio_device_state(). No vCPU runs. */
+void virtio_pci_state(struct virtio_pci *p, struct state *s);
 
 /* No vCPU may access the function any more. Resets the device, which stays the caller's. */
 void virtio_pci_destroy(struct virtio_pci *pci);

@@ -2,6 +2,7 @@
 #include "virtio/transport/registers.h"
 
 #include "core/base/xmath.h"
+#include "core/state/state.h"
 #include "virtio/base/observer.h"
 #include "virtio/spec.h"
 
@@ -338,4 +339,49 @@ void virtio_registers_fini(struct virtio_registers *r)
 {
     virtio_bells_fini(r);
     pthread_mutex_destroy(&r->lock);
+}
+
+/* ---- saved and loaded ---- */
+
+static uint32_t state_pow2(struct state *s, const char *name, uint32_t value)
+{
+    value = (uint32_t)state_number(s, name, value, UINT32_MAX);
+    if (value != 0 && !is_pow2(value))
+        state_refuse(s, "a size that is no power of two");
+    return value;
+}
+
+static void legacy_state(struct virtio_registers *r, struct state *s)
+{
+    r->page_bytes = state_pow2(s, "page_bytes", r->page_bytes);
+    for (unsigned q = 0; q < r->dev->cfg.queue_count && state_begin(s, "align", q, 1); q++) {
+        r->align[q] = state_pow2(s, "bytes", r->align[q]);
+        state_end(s);
+    }
+}
+
+/* A queue's page is shown by the size of pages. */
+static void check_pages(const struct virtio_registers *r, struct state *s)
+{
+    for (unsigned q = 0; q < r->dev->cfg.queue_count; q++)
+        if (r->dev->legacy && r->page_bytes == 0 && virtio_device_queue_ready(r->dev, q))
+            state_refuse(s, "a legacy queue without a page size");
+}
+
+void virtio_registers_state(struct virtio_registers *r, struct state *s)
+{
+    pthread_mutex_lock(&r->lock);
+    uint32_t isr = atomic_load(&r->isr), queue = atomic_load(&r->queue_sel);
+    atomic_store(&r->isr, (uint32_t)state_number(s, "isr", isr, UINT32_MAX));
+    atomic_store(&r->queue_sel, (uint32_t)state_number(s, "queue_sel", queue, UINT32_MAX));
+    r->device_features_sel =
+        (uint32_t)state_number(s, "device_features_sel", r->device_features_sel, UINT32_MAX);
+    r->driver_features_sel =
+        (uint32_t)state_number(s, "driver_features_sel", r->driver_features_sel, UINT32_MAX);
+    legacy_state(r, s);
+    virtio_device_state(r->dev, s);
+    if (s->loads)
+        check_pages(r, s);
+    virtio_bells_update(r);
+    pthread_mutex_unlock(&r->lock);
 }

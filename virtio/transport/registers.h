@@ -160,6 +160,10 @@ uint64_t virtio_config_read(struct virtio_registers *r, bool legacy, uint64_t of
 void virtio_config_write(struct virtio_registers *r, bool legacy, uint64_t offset, unsigned width,
                          uint64_t value);
 
+/* Saves or loads these and the device, see virtio_device_state(). The transport's own registers
+ * come before, its interrupts included. */
+void virtio_registers_state(struct virtio_registers *r, struct state *s);
+
 /* ---- doorbells.c ---- */
 
 void virtio_bells_init(struct virtio_registers *r);
