@@ -82,6 +82,7 @@ void rig_open_host(struct rig *rig, const struct rig_config *config)
         rig->cfg.always |= VIRTIO_BIT(VIRTIO_F_RING_PACKED);
     }
     rig->clock = fake_clock_port(&rig->time);
+    rig->sink = fake_msi_sink(&rig->msi);
     struct rig_machine *m = config->machine;
     if (rig->loop == NULL) {
         make_host(rig);
@@ -173,7 +174,7 @@ static void make_pci(struct rig *rig)
                                 &(struct virtio_pci_config){
                                     .mmio = rig->bus,
                                     .pio = rig->pio,
-                                    .msi = m ? m->msi : fake_msi_sink(&rig->msi),
+                                    .msi = m ? m->msi : rig->sink,
                                     .doorbell = m ? m->doorbell : fake_doorbell_port(&rig->bell),
                                     .legacy = legacy,
                                     .device = rig->dev,

@@ -95,6 +95,7 @@ struct rig {
     struct fake_clock time;
     struct fake_irq irq; /* virtio-mmio, INTx */
     struct fake_msi msi;
+    struct msi_sink sink; /* to it */
     struct fake_doorbell bell;
     struct virtio_device *dev;
     struct virtio_device *(*make)(struct rig *rig); /* of its kind; NULL: it is the test's own */

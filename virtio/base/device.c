@@ -152,12 +152,6 @@ static int features_ok_on_loop(void *arg)
     return 0;
 }
 
-void device_features_ok(struct virtio_device *dev)
-{
-    if (dev->cfg.ops->features_ok != NULL)
-        evloop_call(dev->setup.loop, features_ok_on_loop, dev);
-}
-
 static bool accepts_version_1(const struct virtio_device *dev)
 {
     return (dev->accepted[0] & REQUIRED_FEATURES) == REQUIRED_FEATURES;
@@ -177,7 +171,8 @@ static void check_features(struct virtio_device *dev, uint32_t bit)
     if (device_accepts(dev)) {
         mark(dev, bit);
         default_queues(dev);
-        device_features_ok(dev);
+        if (dev->cfg.ops->features_ok != NULL)
+            evloop_call(dev->setup.loop, features_ok_on_loop, dev);
         return;
     }
     log_guest(&dev->guest_errors, "virtio %s refuses the features %#llx%s", dev->setup.name,

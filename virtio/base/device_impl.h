@@ -25,7 +25,6 @@ void device_go(struct virtio_device *dev);
 
 /* [registers] Are the accepted features offered, and enough? */
 bool device_accepts(const struct virtio_device *dev);
-void device_features_ok(struct virtio_device *dev);
 
 /* ---- queue.c ---- */
 

@@ -6,6 +6,7 @@
 #include "core/base/fail.h"
 #include "core/state/state.h"
 #include "virtio/base/device_impl.h"
+#include "virtio/base/observer.h"
 #include "virtio/spec.h"
 
 #define VERSION      1u
@@ -176,14 +177,13 @@ void virtio_device_state(struct virtio_device *dev, struct state *s)
         return;
     if (has_external_queues(dev))
         state_refuse(s, "the kernel or another process serves its queues");
+    if (dev->observed & VIRTIO_SEES_ORDER)
+        state_refuse(s, "it is recorded");
+    if (s->loads)
+        virtio_observe(dev, VIRTIO_ON_LOAD, NULL, NULL, 0);
     driver_state(dev, s);
     for (unsigned i = 0; i < dev->cfg.queue_count; i++)
         queue_state(&dev->queues[i], s);
-    if (s->loads && s->err == 0) {
-        memcpy(dev->features, dev->accepted, dev->active ? sizeof(dev->features) : 0);
-        if (device_has_status(dev, VIRTIO_STATUS_FEATURES_OK))
-            device_features_ok(dev);
-    }
     if (s->err == 0)
         evloop_call(dev->setup.loop, state_on_loop, &(struct on_loop){dev, s});
     state_end(s);

@@ -22,6 +22,7 @@ enum virtio_event_kind {
     VIRTIO_ON_BAD_VECTOR,       /* likewise; value: there is no such MSI-X vector */
     VIRTIO_ON_BAD_WINDOW,       /* likewise; value: where the PCI access window leads to nothing */
     VIRTIO_ON_REGISTER_KICK,    /* any thread: a register access notifies the queue */
+    VIRTIO_ON_LOAD,             /* likewise: the device goes on as it was saved elsewhere */
     VIRTIO_ON_CONFIG_INTERRUPT, /* any of the loops, no queue */
 
     VIRTIO_ON_START, /* the queue is about to run, with its config, of which nothing is checked */

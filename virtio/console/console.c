@@ -165,7 +165,9 @@ static void console_state(struct virtio_device *dev, struct state *s)
 {
     struct virtio_console *con = container_of(dev, struct virtio_console, dev);
     uint64_t done = con->tx != NULL ? con->tx->rd.done : con->tx_done;
-    con->tx_done = state_number(s, "tx_done", done, UINT32_MAX);
+    done = state_number(s, "tx_done", done, UINT32_MAX);
+    if (s->loads)
+        con->tx_done = done;
 }
 
 static const struct virtio_device_ops console_ops = {

@@ -42,6 +42,8 @@ static void on_event(struct virtio_observer *o, const struct virtio_event *e)
         strict_dev_report(s, STRICT_PCI_VECTOR, "%llu", (unsigned long long)e->value);
     else if (e->kind == VIRTIO_ON_BAD_WINDOW)
         strict_dev_report(s, STRICT_PCI_WINDOW, "offset %#llx", (unsigned long long)e->value);
+    else if (e->kind == VIRTIO_ON_LOAD)
+        s->loaded = true;
     else if (e->queue != NULL)
         strict_ring_event(&s->queues[e->queue->index], e);
 }

@@ -51,6 +51,7 @@ struct virtio_strict {
 
     /* [registers] from here on. */
     bool pci;
+    bool loaded;             /* what its driver did before is not known: silent until a reset */
     bool initialised;        /* there was a reset before the first step */
     bool reset_unread;       /* since the status was written 0 */
     bool features_ok_unread; /* since FEATURES_OK was written */

@@ -480,10 +480,13 @@ static void pci_notify(struct virtio_strict *s, const struct virtio_access *a)
         notified(s, value);
 }
 
-void strict_check(struct virtio_strict *s, const struct virtio_access *a)
+static bool is_reset(const struct virtio_access *a)
 {
-    pthread_mutex_lock(&s->lock);
-    s->pci = !a->layout->is_mmio;
+    return a->write && a->field != NULL && a->field->reg == VREG_STATUS && a->value == 0;
+}
+
+static void check(struct virtio_strict *s, const struct virtio_access *a)
+{
     switch (a->structure) {
     case VIRTIO_PCI_CAP_COMMON_CFG:
         if (!check_access(s, a))
@@ -503,5 +506,14 @@ void strict_check(struct virtio_strict *s, const struct virtio_access *a)
         check_config(s, a);
         break;
     }
+}
+
+void strict_check(struct virtio_strict *s, const struct virtio_access *a)
+{
+    pthread_mutex_lock(&s->lock);
+    s->pci = !a->layout->is_mmio;
+    s->loaded &= !is_reset(a);
+    if (!s->loaded)
+        check(s, a);
     pthread_mutex_unlock(&s->lock);
 }
