@@ -123,6 +123,27 @@ OnBench(core_evloop_poll, the_window_grows_with_short_sleeps_and_vanishes_with_l
     cr_assert_not(b->poll.armed);
 }
 
+/* A disk takes longer to answer than a guest: each has a window of its own. */
+OnBench(core_evloop_poll, the_window_is_another_one_while_io_is_in_flight)
+{
+    b->loop->works_out = 1;
+    for (unsigned i = 0; i < 6; i++)
+        asked_nap(b, 100 * US);
+    cr_expect_eq(b->loop->io_window_ns, 100 * US);
+    cr_expect(evloop_poll_add(b->loop, &b->poll));
+    evloop_poll_del(b->loop, &b->poll);
+    b->loop->works_out = 0;
+    cr_expect_eq(asked_nap(b, 100 * US), 0);
+    cr_expect_not(evloop_poll_add(b->loop, &b->poll));
+    cr_expect_eq(b->loop->io_window_ns, 100 * US);
+    b->loop->works_out = 1;
+    asked_nap(b, 101 * US);
+    cr_expect_eq(b->loop->io_window_ns, 50 * US);
+    evloop_poll_limit(b->loop, 7 * US);
+    cr_expect_eq(b->loop->io_window_ns, 14 * US);
+    b->loop->works_out = 0;
+}
+
 OnBench(core_evloop_poll, sleeps_that_nobody_wanted_to_shorten_do_not_count)
 {
     cr_assert_eq(nap(b, US), 0);
@@ -308,6 +329,7 @@ OnBench(core_evloop_poll, an_idle_loop_sleeps)
     open_window(b);
     while (sem_trywait(&b->asleep) == 0)
         ;
+    b->loop->io_window_ns = 50 * US; /* the work that waits is in flight */
     struct ev_work end = {.run = wait_for_sleep, .done = end_run, .ctx = b};
     struct evloop_stats before = stats(b), after;
     b->again = 5;

@@ -98,7 +98,7 @@ const struct schema_key config_options[] = {
     {"poll", "US", SCHEMA_NUMBER, .set = set_poll, .usual = "50",
      .expected = "microseconds, 0 (off) to 10000",
      .help = "Microseconds, up to 10000, that virtio devices look for requests before they wait "
-             "for the guest to notify them; 0: none"},
+             "for the guest to notify them, and twice as long for I/O in flight; 0: none"},
     {"record", "FILE", SCHEMA_FILE, AT(record),
      .help = "Record what virtio devices see and answer, for `minivet replay FILE`"},
     {"timeout", "TIME", SCHEMA_TIME, AT(timeout_ns), .min = 1,

@@ -69,10 +69,12 @@ struct evloop {
     unsigned defer_count;
     unsigned works_out; /* submitted, done() not yet called: works and I/O */
     TAILQ_HEAD(, ev_poll) polls;
-    uint64_t poll_max_ns; /* the longest window */
-    bool poll_asked;      /* since the last sleep */
-    uint64_t rest_ns;     /* until when it does not look; 0: it may */
-    uint64_t dry_ns;      /* when it began to look in vain; 0: it has not */
+    uint64_t poll_max_ns;  /* the longest window; twice that while I/O is in flight */
+    uint64_t io_window_ns; /* the window then; without I/O it is stats.poll_window_ns */
+    bool slept_for_io;
+    bool poll_asked;  /* since the last sleep */
+    uint64_t rest_ns; /* until when it does not look; 0: it may */
+    uint64_t dry_ns;  /* when it began to look in vain; 0: it has not */
     struct evloop_stats stats;
     unsigned turn_asked;   /* evloop_turn_is_over() of this turn */
     uint64_t turn_over_ns; /* from the second on: when it is over */

@@ -8,6 +8,9 @@
  *   ... for a whole time slice          and it rests for a multiple of that
  *   woken within the longest window     twice as long: it would have paid
  *   woken later                         half, in the end none
+ *
+ * While I/O is in flight the window is another one, which may become twice as long: a disk answers
+ * later than a guest.
  */
 #include "core/loop/evloop_impl.h"
 
@@ -24,6 +27,21 @@
 #define REST_FACTOR   64u
 #define REST_MAX_NS   UINT64_C(1000000000) /* a process that was stopped is no sign of others */
 
+static bool waits_for_io(const struct evloop *loop)
+{
+    return loop->works_out > 0;
+}
+
+static uint64_t *window_for(struct evloop *loop, bool io)
+{
+    return io ? &loop->io_window_ns : &loop->stats.poll_window_ns;
+}
+
+static uint64_t longest_window(const struct evloop *loop, bool io)
+{
+    return io ? 2 * loop->poll_max_ns : loop->poll_max_ns;
+}
+
 static bool rests(struct evloop *loop)
 {
     if (loop->rest_ns != 0 && clock_now_ns(loop->clock) >= loop->rest_ns)
@@ -35,7 +53,7 @@ bool evloop_poll_add(struct evloop *loop, struct ev_poll *p)
 {
     evloop_assert_owner(loop);
     loop->poll_asked = true;
-    if (loop->stats.poll_window_ns == 0 || rests(loop))
+    if (*window_for(loop, waits_for_io(loop)) == 0 || rests(loop))
         return false;
     if (!p->armed) {
         p->armed = true;
@@ -48,7 +66,10 @@ void evloop_poll_limit(struct evloop *loop, uint64_t max_ns)
 {
     evloop_assert_owner(loop);
     loop->poll_max_ns = max_ns;
-    loop->stats.poll_window_ns = min_u64(loop->stats.poll_window_ns, max_ns);
+    for (unsigned io = 0; io < 2; io++) {
+        uint64_t *window = window_for(loop, io);
+        *window = min_u64(*window, longest_window(loop, io));
+    }
 }
 
 void evloop_poll_del(struct evloop *loop, struct ev_poll *p)
@@ -129,7 +150,7 @@ static bool look_for(struct evloop *loop, uint64_t limit_ns)
 
 bool evloop_poll_run(struct evloop *loop, int64_t wait_ns)
 {
-    uint64_t limit = loop->stats.poll_window_ns;
+    uint64_t limit = *window_for(loop, waits_for_io(loop));
     if (wait_ns >= 0)
         limit = min_u64(limit, (uint64_t)wait_ns);
     if (look_for(loop, limit)) {
@@ -149,6 +170,7 @@ uint64_t evloop_poll_sleeps(struct evloop *loop)
         since = clock_now_ns(loop->clock);
     loop->poll_asked = false;
     loop->dry_ns = 0;
+    loop->slept_for_io = waits_for_io(loop);
     return since;
 }
 
@@ -156,9 +178,10 @@ void evloop_poll_slept(struct evloop *loop, uint64_t since_ns)
 {
     if (since_ns == 0)
         return;
-    uint64_t *window = &loop->stats.poll_window_ns;
-    if (clock_now_ns(loop->clock) - since_ns <= loop->poll_max_ns)
-        *window = min_u64(*window == 0 ? WINDOW_MIN_NS : *window * 2, loop->poll_max_ns);
+    uint64_t *window = window_for(loop, loop->slept_for_io);
+    uint64_t longest = longest_window(loop, loop->slept_for_io);
+    if (clock_now_ns(loop->clock) - since_ns <= longest)
+        *window = min_u64(*window == 0 ? WINDOW_MIN_NS : *window * 2, longest);
     else
         *window = *window <= WINDOW_MIN_NS ? 0 : *window / 2;
 }
