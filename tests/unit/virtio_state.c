@@ -18,6 +18,7 @@
 #include "tests/harness/netio.h"
 #include "tests/harness/rig_test.h"
 #include "tests/harness/scsireq.h"
+#include "virtio/base/observer.h"
 #include "virtio/scsi/scsi_codes.h"
 #include "virtio/spec.h"
 
@@ -650,6 +651,55 @@ OnRig(virtio_state, a_driver_is_told_what_has_changed_meanwhile, rig_open_blk(ri
     cr_expect_eq(le64_get(capacity), 2 * RIG_DISK_BYTES / 512);
 }
 
+OnNet(virtio_state, a_driver_is_told_that_the_link_is_down, .queues = 2)
+{
+    struct state s;
+    uint8_t status[2];
+    cr_assert(vdrv_start(&rig->drv, NET(STATUS) | NET(CTRL_VQ), 5, QUEUE_SIZE));
+    save(rig, &s);
+    fake_net_link(&rig->ether, false);
+    (void)rig_config_irqs(rig);
+    rig_renew(rig);
+    cr_assert_eq(load(rig, s.bytes, s.len), 0);
+    state_fini(&s);
+    cr_expect_eq(rig_config_irqs(rig), 1);
+    vdrv_config_read(&rig->drv, VIRTIO_NET_CONFIG_status, status, sizeof(status));
+    cr_expect_eq(le16_get(status), 0);
+}
+
+OnNet(virtio_state, a_network_may_refuse_the_pairs, .queues = 2)
+{
+    struct state s;
+    cr_assert(netio_start(rig, NET(MQ) | NET(CTRL_VQ), 2, QUEUE_SIZE));
+    cr_assert_eq(netio_command(rig, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_VQ_PAIRS_SET, "\2", 2),
+                 0);
+    save(rig, &s);
+    rig_renew(rig);
+    cr_expect_eq(rig->ether.pairs_used, 1);
+    listen_to_log(LOG_ERROR);
+    rig->ether.refuse_pairs = -EBUSY;
+    cr_expect_eq(load(rig, s.bytes, s.len), -EINVAL);
+    cr_expect(strstr(logged_line, "its network has other queues"), "%s", logged_line);
+    rig_renew(rig);
+    rig->ether.refuse_pairs = 0;
+    cr_expect_eq(load(rig, s.bytes, s.len), 0);
+    cr_expect_eq(rig->ether.pairs_used, 2);
+    state_fini(&s);
+}
+
+OnEcho(virtio_state, a_queue_that_was_reset_is_set_up_after_the_load, .transport = RIG_PCI)
+{
+    cr_assert(vdrv_start(&rig->drv, VIRTIO_BIT(VIRTIO_F_RING_RESET), 2, QUEUE_SIZE));
+    cr_assert(vdrv_queue_reset(&rig->drv, 1));
+    go_on_in_another(rig);
+    cr_expect(vdrv_queue_ready(&rig->drv, 0) && !vdrv_queue_ready(&rig->drv, 1));
+    vdrv_queue_alloc(&rig->drv, 1, QUEUE_SIZE);
+    vdrv_queue_write(&rig->drv, 1);
+    uint64_t gpa = send_chain(rig, 1, "!", 1, 1);
+    rig_step(rig);
+    cr_expect_eq(*(char *)vdrv_ptr(&rig->drv, gpa, 1), '!');
+}
+
 /* ---- interrupts that are due ---- */
 
 static void mask(struct rig *rig, bool on)
@@ -784,6 +834,38 @@ OnRig(virtio_state, another_device_refuses,
     state_fini(&s);
 }
 
+static void on_event(struct virtio_observer *o, const struct virtio_event *e)
+{
+    (void)o, (void)e;
+}
+
+static void on_destroy(struct virtio_observer *o)
+{
+    (void)o;
+}
+
+Test(virtio_state, a_recorded_device_is_not_saved)
+{
+    struct state s;
+    struct rig rig;
+    struct echo echo;
+    struct virtio_observer order = {
+        .event = on_event, .destroy = on_destroy, .sees = VIRTIO_SEES_ORDER};
+    rig_open_host(&rig, &rig_variants[0]);
+    echo_init(&echo, &(struct echo_config){.setup = rig_setup(&rig, "echo")});
+    virtio_observer_add(&echo.dev, &order);
+    rig_plug(&rig, &echo.dev);
+    listen_to_log(LOG_ERROR);
+    state_save(&s);
+    rig_state(&rig, &s);
+    cr_expect_eq(state_error(&s), -EINVAL);
+    cr_expect(strstr(logged_line, "it is recorded"), "%s", logged_line);
+    state_fini(&s);
+    rig_unplug(&rig);
+    echo_fini(&echo);
+    rig_close(&rig);
+}
+
 /* Whatever is loaded, or refused, is used a little, and reset. */
 static void load_and_use(struct rig *rig, const uint8_t *bytes, size_t len)
 {
@@ -828,7 +910,8 @@ Test(virtio_state, a_stream_that_was_tampered_with_does_no_harm)
 {
     listen_to_log(LOG_DEBUG);
     for (unsigned i = 0; i < ARRAY_SIZE(workloads); i++)
-        spoil(&rig_variants[i % RIG_VARIANTS], &workloads[i], 2);
+        spoil(&rig_variants[i % RIG_VARIANTS], &workloads[i],
+              workloads[i].open == rig_open_scsi_on ? 8 : 2);
     for (unsigned v = 0; v < RIG_LEGACY_VARIANTS; v++)
         spoil(&rig_legacy_variants[v], &workloads[0], 8);
 }

@@ -20,6 +20,7 @@
 #include "core/base/log.h"
 #include "core/base/xmath.h"
 #include "core/memory/gmem.h"
+#include "core/state/state.h"
 #include "devices/disk/image/storage_daemon.h"
 #include "tests/harness/blkreq.h"
 #include "tests/harness/listen.h"
@@ -876,4 +877,15 @@ Test(virtio_vhost_user, a_daemon_that_dies_is_started_again, .timeout = 60)
     cr_expect_eq(*(uint8_t *)blkreq_data(&b.rig, &x), 0x77);
     end_daemon(&b, daemon);
     remove_image(&image);
+}
+
+OnBench(virtio_vhost_user, is_not_saved, open_started(b, &(struct rig_config){0}))
+{
+    struct state s;
+    state_save(&s);
+    rig_state(&b->rig, &s);
+    cr_expect_eq(state_error(&s), -EINVAL);
+    cr_expect(strstr(logged_line, "the kernel or another process serves its queues"), "%s",
+              logged_line);
+    state_fini(&s);
 }

@@ -177,13 +177,14 @@ void virtio_device_state(struct virtio_device *dev, struct state *s)
         return;
     if (has_external_queues(dev))
         state_refuse(s, "the kernel or another process serves its queues");
-    if (dev->observed & VIRTIO_SEES_ORDER)
+    else if (dev->observed & VIRTIO_SEES_ORDER)
         state_refuse(s, "it is recorded");
+    else
+        driver_state(dev, s);
+    for (unsigned i = 0; s->err == 0 && i < dev->cfg.queue_count; i++)
+        queue_state(&dev->queues[i], s);
     if (s->loads)
         virtio_observe(dev, VIRTIO_ON_LOAD, NULL, NULL, 0);
-    driver_state(dev, s);
-    for (unsigned i = 0; i < dev->cfg.queue_count; i++)
-        queue_state(&dev->queues[i], s);
     if (s->err == 0)
         evloop_call(dev->setup.loop, state_on_loop, &(struct on_loop){dev, s});
     state_end(s);

@@ -79,8 +79,7 @@ static void on_again(void *ctx)
 
 void queue_flush(struct virtio_queue *q)
 {
-    if (!atomic_load_explicit(&q->dev->running, memory_order_relaxed) ||
-        atomic_load_explicit(&q->state, memory_order_relaxed) < VIRTIO_QUEUE_HELD)
+    if (!atomic_load_explicit(&q->dev->running, memory_order_relaxed))
         return;
     bool interrupt = vq_flush(&q->vq);
     tell(q, VIRTIO_ON_FLUSH, interrupt);

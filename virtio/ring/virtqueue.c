@@ -252,10 +252,10 @@ unsigned vq_in_flight(const struct virtqueue *vq)
 
 uint32_t vq_position(const struct virtqueue *vq)
 {
-    return vq->ops->position != NULL ? vq->ops->position(vq) : 0;
+    return vq->ops->position(vq);
 }
 
 bool vq_seek(struct virtqueue *vq, uint32_t position)
 {
-    return vq->ops->seek != NULL && vq->ops->seek(vq, position);
+    return vq->ops->seek(vq, position);
 }

@@ -212,7 +212,7 @@ unsigned vq_in_flight(const struct virtqueue *vq);
 /*
  * Where in the ring the next chain is given back, which is also where the oldest in flight was
  * taken if all are given back in their order. A queue that was just activated, on the same memory,
- * goes on from there; false: no ring of that size has the position, or the format knows none.
+ * goes on from there; false: no ring of that size has the position.
  */
 uint32_t vq_position(const struct virtqueue *vq);
 bool vq_seek(struct virtqueue *vq, uint32_t position);

@@ -22,7 +22,7 @@ struct vq_ops {
     void (*notify_off)(struct virtqueue *vq);
     bool (*notify_on)(struct virtqueue *vq);
     bool (*available)(const struct virtqueue *vq);
-    /* NULL: a queue of this format is not saved. */
+    /* NULL in a format whose queues are not saved. */
     uint32_t (*position)(const struct virtqueue *vq);
     bool (*seek)(struct virtqueue *vq, uint32_t position);
 };
