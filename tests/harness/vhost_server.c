@@ -106,7 +106,7 @@ static void finish(struct vhost_server *s, unsigned ring, struct vq_chain *chain
     uint32_t type;
     unsigned head = chain->head;
     uint64_t sector = read_header(chain, &type);
-    if (vq_chain_split_tail(chain, STATUS_BYTES)) {
+    if (iobuf_split_tail(&chain->wr, STATUS_BYTES, &chain->tail)) {
         iobuf_skip(&chain->rd, VIRTIO_BLK_REQ_HEADER_BYTES);
         uint8_t status = transfer(s, type, sector, chain);
         iobuf_put(&chain->tail, &status, sizeof(status));

@@ -197,7 +197,6 @@ Test(core_gmem, ranges_are_ram_or_refused)
             for (uint64_t len = 1; len <= 8; len++) {
                 uint64_t gpa = edges[e] + (uint64_t)(int64_t)delta;
                 uint8_t data[8] = {0};
-                struct iovec iov;
                 bool ram = true;
                 for (uint64_t i = 0; i < len; i++)
                     ram &= (gpa + i < HOLE || (gpa + i >= HOLE_END && gpa + i < END)) &&
@@ -207,7 +206,6 @@ Test(core_gmem, ranges_are_ram_or_refused)
                 cr_assert_eq(gmem_ptr(g, gpa, len, 1) != NULL, ram);
                 cr_assert_eq(gmem_read(g, gpa, data, len), expected);
                 cr_assert_eq(gmem_write(g, gpa, data, len), expected);
-                cr_assert_eq(gmem_iov(g, gpa, len, &iov, 1), ram ? 1 : -EFAULT);
             }
     cr_assert_null(gmem_find(g, 1, UINT64_MAX));
     cr_assert_null(gmem_ptr(g, 1, UINT64_MAX, 1));
@@ -277,18 +275,6 @@ Test(core_gmem, pointers_are_aligned_or_refused)
     for (uint64_t align = 1; align <= 4096; align *= 2)
         for (uint64_t gpa = 0x1000; gpa < 0x1040; gpa++)
             cr_assert_eq(gmem_ptr(g, gpa, 1, align) != NULL, gpa % align == 0);
-    gmem_destroy(g);
-}
-
-Test(core_gmem, iov_counts_its_vectors)
-{
-    struct gmem *g = with_hole();
-    struct iovec iov;
-    cr_assert_eq(gmem_iov(g, 0x1000, 0x2000, &iov, 1), 1);
-    cr_assert_eq(iov.iov_base, gmem_ptr(g, 0x1000, 1, 1));
-    cr_assert_eq(iov.iov_len, 0x2000);
-    cr_assert_eq(gmem_iov(g, 0x1000, 0x2000, &iov, 0), -E2BIG);
-    cr_assert_eq(gmem_iov(g, 0x1000, 0, &iov, 0), 0);
     gmem_destroy(g);
 }
 

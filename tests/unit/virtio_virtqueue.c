@@ -58,7 +58,7 @@ OnRing(virtqueue, written_counts_the_first_bytes_only, ring_open(r, 8, 0))
 {
     ring_add(r, 100, true);
     struct vq_chain *chain = ring_pop(r);
-    cr_assert(vq_chain_split_tail(chain, 1));
+    cr_assert(iobuf_split_tail(&chain->wr, 1, &chain->tail));
     cr_expect_eq(chain->wr.left, 99);
     cr_expect_eq(vq_chain_written(chain), 0);
     iobuf_put(&chain->tail, "s", 1);
@@ -76,8 +76,8 @@ OnRing(virtqueue, split_tail_crosses_buffers, ring_open(r, 8, 0))
     vdrv_add(r->q, bufs, 2);
     vdrv_publish(r->q);
     struct vq_chain *chain = ring_pop(r);
-    cr_expect(!vq_chain_split_tail(chain, 6));
-    cr_assert(vq_chain_split_tail(chain, 4));
+    cr_expect(!iobuf_split_tail(&chain->wr, 6, &chain->tail));
+    cr_assert(iobuf_split_tail(&chain->wr, 4, &chain->tail));
     cr_expect_eq(chain->wr.left, 1);
     iobuf_put(&chain->tail, "wxyz", 4);
     cr_expect_arr_eq((char *)vdrv_ptr(&r->drv, r->data_gpa + 1, 2), "wx", 2);

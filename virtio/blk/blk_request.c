@@ -197,7 +197,7 @@ void blk_request_start(struct blk_queue *queue, struct vq_chain *chain)
     r->queue = queue;
     r->chain = chain;
     blk_steps_begin(&r->steps, lane->backend);
-    if (!vq_chain_split_tail(chain, 1)) {
+    if (!iobuf_split_tail(&chain->wr, 1, &chain->tail)) {
         log_guest(&dev->guest_errors, "virtio %s: request without a status byte", dev->setup.name);
         virtio_queue_push(dev, queue->index, chain);
         return;

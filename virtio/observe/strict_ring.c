@@ -134,13 +134,14 @@ struct desc {
 
 static struct desc load(const struct strict_queue *q, const uint8_t *table, uint32_t index)
 {
-    struct desc d;
-    ring_load_desc(table + (size_t)index * DESC_BYTES, &d.addr, &d.rest);
-    uint16_t low = (uint16_t)(d.rest >> 32), high = (uint16_t)(d.rest >> 48);
-    d.len = (uint32_t)d.rest;
-    d.flags = q->packed ? high : low;
-    d.link = q->packed ? low : high;
-    return d;
+    struct ring_desc d = ring_load_desc(table + (size_t)index * DESC_BYTES);
+    return (struct desc){
+        .addr = d.addr,
+        .rest = d.rest,
+        .len = d.len,
+        .flags = q->packed ? d.at14 : d.at12,
+        .link = q->packed ? d.at12 : d.at14,
+    };
 }
 
 static struct desc load_place(const struct strict_queue *q, const struct virtqueue *vq,

@@ -115,41 +115,18 @@ int vq_chain_add(struct virtqueue *vq, struct vq_chain *chain, uint64_t addr, ui
     chain->bytes += len;
     if (chain->bytes > CHAIN_MAX_BYTES)
         return vq_fault(vq, VQ_BYTES, chain->bytes);
-    int used = gmem_iov(vq->gmem, addr, len, chain->iov + chain->iov_count,
-                        vq->iov_max - chain->iov_count);
-    if (used < 0)
-        return used == -E2BIG ? vq_fault(vq, VQ_EXCESSIVE, vq->iov_max)
-                              : vq_fault(vq, VQ_ADDRESS, addr);
-    chain->iov_count += (unsigned)used;
+    if (len > 0) {
+        /* A hole is between any two regions, so a range that is all RAM is one vector. */
+        void *hva = gmem_ptr(vq->gmem, addr, len, 1);
+        if (hva == NULL)
+            return vq_fault(vq, VQ_ADDRESS, addr);
+        if (chain->iov_count == vq->iov_max)
+            return vq_fault(vq, VQ_EXCESSIVE, vq->iov_max);
+        chain->iov[chain->iov_count++] = (struct iovec){.iov_base = hva, .iov_len = len};
+    }
     if (!writable)
         chain->rd_iov = chain->iov_count;
     return 0;
-}
-
-/* A chain that has been used before, or the next slot: unused slots take no host memory. */
-static struct vq_chain *chain_take(struct virtqueue *vq)
-{
-    struct vq_chain *chain = vq->free;
-    if (chain != NULL) {
-        vq->free = chain->next_free;
-    } else {
-        chain = &vq->chains[vq->slots_used];
-        chain->slot = vq->slots_used++;
-        chain->iov = &vq->iov[(size_t)chain->slot * vq->iov_max];
-    }
-    chain->slots = 0;
-    chain->descs = 0;
-    chain->done = false;
-    chain->rd_iov = 0;
-    chain->iov_count = 0;
-    chain->bytes = 0;
-    return chain;
-}
-
-static void chain_put(struct virtqueue *vq, struct vq_chain *chain)
-{
-    chain->next_free = vq->free;
-    vq->free = chain;
 }
 
 /* The place in `order` of what was taken `after` chains later than the oldest; no division. */
@@ -159,30 +136,36 @@ static uint32_t order_place(const struct virtqueue *vq, uint32_t after)
     return at < vq->size ? at : at - vq->size;
 }
 
-int vq_pop(struct virtqueue *vq, struct vq_chain **chain)
+int vq_pop(struct virtqueue *vq, struct vq_chain **out)
 {
     if (vq->broken)
         return -EPROTO;
-    struct vq_chain *next = chain_take(vq);
-    int got = vq->ops->pop(vq, next);
+    struct vq_chain *chain = vq->free;
+    if (chain == NULL) { /* the next slot: unused ones take no host memory */
+        chain = vq->free = &vq->chains[vq->slots_used];
+        chain->slot = vq->slots_used++;
+        chain->iov = &vq->iov[(size_t)chain->slot * vq->iov_max];
+    }
+    chain->slots = 0;
+    chain->descs = 0;
+    chain->done = false;
+    chain->rd_iov = 0;
+    chain->iov_count = 0;
+    chain->bytes = 0;
+    int got = vq->ops->pop(vq, chain);
     if (got <= 0) {
-        chain_put(vq, next);
         vq->broken = got < 0;
         return got;
     }
-    vq->in_flight[next->head] = true;
+    vq->free = chain->next_free;
+    vq->in_flight[chain->head] = true;
     if (vq->in_order)
-        vq->order[order_place(vq, vq->order_count++)] = next;
-    next->rd = iobuf_init(next->iov, next->rd_iov);
-    next->wr = iobuf_init(next->iov + next->rd_iov, next->iov_count - next->rd_iov);
-    next->tail = (struct iobuf){0};
-    *chain = next;
+        vq->order[order_place(vq, vq->order_count++)] = chain;
+    chain->rd = iobuf_init(chain->iov, chain->rd_iov);
+    chain->wr = iobuf_init(chain->iov + chain->rd_iov, chain->iov_count - chain->rd_iov);
+    chain->tail = (struct iobuf){0};
+    *out = chain;
     return 1;
-}
-
-bool vq_chain_split_tail(struct vq_chain *chain, uint64_t len)
-{
-    return iobuf_split_tail(&chain->wr, len, &chain->tail);
 }
 
 uint32_t vq_chain_written(const struct vq_chain *chain)
@@ -193,49 +176,30 @@ uint32_t vq_chain_written(const struct vq_chain *chain)
     return (uint32_t)min_u64(bytes, UINT32_MAX);
 }
 
-static void give_back(struct virtqueue *vq, struct vq_chain *chain)
+/* IN_ORDER: the oldest chain in flight if it was pushed, else NULL. */
+static struct vq_chain *order_take(struct virtqueue *vq)
 {
-    vq->in_flight[chain->head] = false;
-    /* A broken queue is not touched again before the reset. */
-    if (!vq->broken)
-        vq->ops->push(vq, chain, vq_chain_written(chain));
-    chain_put(vq, chain);
+    if (vq->order_count == 0 || !vq->order[vq->order_first]->done)
+        return NULL;
+    struct vq_chain *chain = vq->order[vq->order_first];
+    vq->order_first = order_place(vq, 1);
+    vq->order_count--;
+    return chain;
 }
 
 void vq_push(struct virtqueue *vq, struct vq_chain *chain)
 {
     BUG_ON(!vq->in_flight[chain->head] || chain->done);
-    if (!vq->in_order) {
-        give_back(vq, chain);
-        return;
-    }
     chain->done = true;
-    while (vq->order_count > 0 && vq->order[vq->order_first]->done) {
-        give_back(vq, vq->order[vq->order_first]);
-        vq->order_first = order_place(vq, 1);
-        vq->order_count--;
+    for (chain = vq->in_order ? order_take(vq) : chain; chain != NULL;
+         chain = vq->in_order ? order_take(vq) : NULL) {
+        vq->in_flight[chain->head] = false;
+        /* A broken queue is not touched again before the reset. */
+        if (!vq->broken)
+            vq->ops->push(vq, chain, vq_chain_written(chain));
+        chain->next_free = vq->free;
+        vq->free = chain;
     }
-}
-
-bool vq_flush(struct virtqueue *vq)
-{
-    return !vq->broken && vq->ops->flush(vq);
-}
-
-void vq_notify_off(struct virtqueue *vq)
-{
-    if (!vq->broken)
-        vq->ops->notify_off(vq);
-}
-
-bool vq_available(const struct virtqueue *vq)
-{
-    return !vq->broken && vq->ops->available(vq);
-}
-
-bool vq_notify_on(struct virtqueue *vq)
-{
-    return !vq->broken && vq->ops->notify_on(vq);
 }
 
 /* ---- saved and loaded ---- */

@@ -41,7 +41,8 @@
 #include "core/memory/iobuf.h"
 
 struct gmem;
-struct vq_ops;
+struct virtqueue;
+struct vq_chain;
 
 /* As the guest wrote it; nothing in it is checked. Addresses are guest-physical. */
 struct vq_config {
@@ -49,6 +50,21 @@ struct vq_config {
     uint64_t desc;   /* descriptor area */
     uint64_t driver; /* driver area: available ring */
     uint64_t device; /* device area: used ring */
+};
+
+/* A ring format. flush to available: as the vq_ functions of the same names. */
+struct vq_ops {
+    int (*activate)(struct virtqueue *vq, const struct vq_config *config);
+    /* Fills an empty chain: vq_chain_add() for each buffer, head. 1, 0 or -EPROTO. */
+    int (*pop)(struct virtqueue *vq, struct vq_chain *chain);
+    void (*push)(struct virtqueue *vq, const struct vq_chain *chain, uint32_t written);
+    bool (*flush)(struct virtqueue *vq);
+    void (*notify_off)(struct virtqueue *vq);
+    bool (*notify_on)(struct virtqueue *vq);
+    bool (*available)(const struct virtqueue *vq);
+    /* NULL in a format whose queues are not saved. */
+    uint32_t (*position)(const struct virtqueue *vq);
+    bool (*seek)(struct virtqueue *vq, uint32_t position);
 };
 
 /* What a queue is activated with; all but the config comes from the device. */
@@ -91,9 +107,9 @@ enum vq_fault {
 };
 
 /*
- * A request. rd is what the device reads, wr what it writes; tail is what vq_chain_split_tail()
- * cut off wr's end. The queue counts what was written by the cursors' positions, so a device that
- * has guest memory written by other means moves them with iobuf_skip().
+ * A request. rd is what the device reads, wr what it writes; tail is for what the
+ * device cuts off wr's end. The queue counts what was written by the cursors' positions, so a
+ * device that has guest memory written by other means moves them with iobuf_skip().
  */
 struct vq_chain {
     struct iobuf rd, wr, tail;
@@ -149,8 +165,8 @@ struct virtqueue {
     };
 
     /* Storage of every chain that can be in flight. */
-    struct vq_chain *chains, *free; /* by slot; those that were in flight before */
-    uint32_t slots_used;            /* those above have never been in flight */
+    struct vq_chain *chains, *free; /* by slot; for vq_pop(): the last pushed first */
+    uint32_t slots_used;            /* those above have never been used */
     struct iovec *iov;
     unsigned iov_max;
     bool *in_flight; /* by head */
@@ -181,9 +197,6 @@ static inline bool vq_is_active(const struct virtqueue *vq)
  */
 int vq_pop(struct virtqueue *vq, struct vq_chain **chain);
 
-/* Cuts the last len writable bytes off wr, into tail; false if there are fewer. */
-bool vq_chain_split_tail(struct vq_chain *chain, uint64_t len);
-
 /* What the guest will be told: how many bytes were written from the first writable one on. */
 uint32_t vq_chain_written(const struct vq_chain *chain);
 
@@ -193,18 +206,34 @@ uint32_t vq_chain_written(const struct vq_chain *chain);
  */
 void vq_push(struct virtqueue *vq, struct vq_chain *chain);
 
+/* ---- the format's own; of a broken ring they touch nothing ---- */
+
 /* Shows the guest all that was pushed. Returns whether it wants an interrupt for that. */
-bool vq_flush(struct virtqueue *vq);
+static inline bool vq_flush(struct virtqueue *vq)
+{
+    return !vq->broken && vq->ops->flush(vq);
+}
 
 /*
  * Whether the guest shall kick. vq_notify_on() returns whether chains came before the guest could
  * know: then the guest does not kick for them, and the caller goes on popping.
  */
-void vq_notify_off(struct virtqueue *vq);
-bool vq_notify_on(struct virtqueue *vq);
+static inline void vq_notify_off(struct virtqueue *vq)
+{
+    if (!vq->broken)
+        vq->ops->notify_off(vq);
+}
+
+static inline bool vq_notify_on(struct virtqueue *vq)
+{
+    return !vq->broken && vq->ops->notify_on(vq);
+}
 
 /* Is there something for vq_pop()? A look at memory; the guest may change its mind. */
-bool vq_available(const struct virtqueue *vq);
+static inline bool vq_available(const struct virtqueue *vq)
+{
+    return !vq->broken && vq->ops->available(vq);
+}
 
 /* How many chains are taken and not given back. A walk over all of them. */
 unsigned vq_in_flight(const struct virtqueue *vq);

@@ -12,21 +12,6 @@
 
 #include "virtio/ring/virtqueue.h"
 
-/* A ring format. The contracts are those of the vq_ functions of the same names. */
-struct vq_ops {
-    int (*activate)(struct virtqueue *vq, const struct vq_config *config);
-    /* Fills an empty chain: vq_chain_add() for each buffer, head. 1, 0 or -EPROTO. */
-    int (*pop)(struct virtqueue *vq, struct vq_chain *chain);
-    void (*push)(struct virtqueue *vq, const struct vq_chain *chain, uint32_t written);
-    bool (*flush)(struct virtqueue *vq);
-    void (*notify_off)(struct virtqueue *vq);
-    bool (*notify_on)(struct virtqueue *vq);
-    bool (*available)(const struct virtqueue *vq);
-    /* NULL in a format whose queues are not saved. */
-    uint32_t (*position)(const struct virtqueue *vq);
-    bool (*seek)(struct virtqueue *vq, uint32_t position);
-};
-
 extern const struct vq_ops vq_split_ops;
 extern const struct vq_ops vq_packed_ops;
 
@@ -41,19 +26,32 @@ int vq_chain_add(struct virtqueue *vq, struct vq_chain *chain, uint64_t addr, ui
 
 /* ---- numbers that the guest reads and writes at the same time ---- */
 
+/* A descriptor in host order: its two halves, and the fields of the second. */
+struct ring_desc {
+    uint64_t addr, rest;
+    uint32_t len;
+    uint16_t at12, at14; /* split: flags and next; packed: id and flags */
+};
+
 /*
  * The one read of a descriptor, as two numbers of 64 bits: what the guest does to it later is not
  * seen. It stays in registers: the way over the stack makes each field wait for a store.
  */
-static inline void ring_load_desc(const uint8_t *at, uint64_t *addr, uint64_t *rest)
+static inline struct ring_desc ring_load_desc(const uint8_t *at)
 {
-    uint64_t low, high;
-    memcpy(&low, at, sizeof(low));
-    memcpy(&high, at + sizeof(low), sizeof(high));
+    uint64_t addr, rest;
+    memcpy(&addr, at, sizeof(addr));
+    memcpy(&rest, at + sizeof(addr), sizeof(rest));
     /* From here on they may be anything for all the compiler knows: it cannot read again. */
-    __asm__ volatile("" : "+r"(low), "+r"(high));
-    *addr = le64toh(low);
-    *rest = le64toh(high);
+    __asm__ volatile("" : "+r"(addr), "+r"(rest));
+    rest = le64toh(rest);
+    return (struct ring_desc){
+        .addr = le64toh(addr),
+        .rest = rest,
+        .len = (uint32_t)rest,
+        .at12 = (uint16_t)(rest >> 32),
+        .at14 = (uint16_t)(rest >> 48),
+    };
 }
 
 static inline uint16_t ring_load16_acquire(const uint8_t *at)

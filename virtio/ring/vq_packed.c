@@ -7,19 +7,11 @@
  * counter is 1, in the second 0: so a position is a place in the ring and a wrap counter at once.
  */
 #include <errno.h>
-#include <string.h>
 
-#include "core/base/le.h"
 #include "core/memory/gmem.h"
 #include "virtio/ring/ring_spec.h"
 #include "virtio/ring/vq_math.h"
 #include "virtio/ring/vq_ops.h"
-
-struct desc {
-    uint64_t addr;
-    uint32_t len;
-    uint16_t id;
-};
 
 static uint8_t *desc_at(const struct virtqueue *vq, uint32_t position)
 {
@@ -41,64 +33,51 @@ static int packed_activate(struct virtqueue *vq, const struct vq_config *config)
 
 /* ---- from the driver ---- */
 
-/* All but the flags, of which the caller has the one reading that counts. */
-static struct desc desc_copy(const uint8_t *at)
-{
-    uint64_t addr, rest;
-    ring_load_desc(at, &addr, &rest);
-    return (struct desc){
-        .addr = addr,
-        .len = (uint32_t)rest,
-        .id = (uint16_t)(rest >> 32),
-    };
-}
-
 /* In the table the flag WRITE alone has a meaning, and all of the table is the chain: 2.8.7. */
-static int walk_indirect(struct virtqueue *vq, struct vq_chain *chain, struct desc ref)
+static int walk_indirect(struct virtqueue *vq, struct vq_chain *chain, const struct ring_desc *ref)
 {
-    if (ref.len == 0 || ref.len % PVIRTQ_DESC_BYTES != 0)
-        return vq_fault(vq, VQ_TABLE_BYTES, ref.len);
-    const uint8_t *table = gmem_ptr(vq->gmem, ref.addr, ref.len, 1);
+    if (ref->len == 0 || ref->len % PVIRTQ_DESC_BYTES != 0)
+        return vq_fault(vq, VQ_TABLE_BYTES, ref->len);
+    const uint8_t *table = gmem_ptr(vq->gmem, ref->addr, ref->len, 1);
     if (table == NULL)
-        return vq_fault(vq, VQ_TABLE_ADDRESS, ref.addr);
-    for (uint32_t i = 0; i < ref.len / PVIRTQ_DESC_BYTES; i++) {
-        const uint8_t *at = table + (size_t)i * PVIRTQ_DESC_BYTES;
-        uint8_t flags[2];
-        memcpy(flags, at + PVIRTQ_DESC_flags, sizeof(flags));
-        struct desc d = desc_copy(at);
-        int err = vq_chain_add(vq, chain, d.addr, d.len, le16_get(flags) & VIRTQ_DESC_F_WRITE);
+        return vq_fault(vq, VQ_TABLE_ADDRESS, ref->addr);
+    for (uint32_t i = 0; i < ref->len / PVIRTQ_DESC_BYTES; i++) {
+        struct ring_desc d = ring_load_desc(table + (size_t)i * PVIRTQ_DESC_BYTES);
+        int err = vq_chain_add(vq, chain, d.addr, d.len, d.at14 & VIRTQ_DESC_F_WRITE);
         if (err != 0)
             return err;
     }
     return 0;
 }
 
-static int add_one(struct virtqueue *vq, struct vq_chain *chain, uint16_t flags, struct desc d)
+static int add_indirect(struct virtqueue *vq, struct vq_chain *chain, uint16_t flags,
+                        const struct ring_desc *ref)
 {
-    if (!(flags & VIRTQ_DESC_F_INDIRECT))
-        return vq_chain_add(vq, chain, d.addr, d.len, flags & VIRTQ_DESC_F_WRITE);
     if (!vq->indirect)
-        return vq_fault(vq, VQ_INDIRECT, d.addr);
+        return vq_fault(vq, VQ_INDIRECT, ref->addr);
     if ((flags & VIRTQ_DESC_F_NEXT) || chain->slots > 1)
-        return vq_fault(vq, VQ_INDIRECT_NEXT, d.addr);
-    return walk_indirect(vq, chain, d);
+        return vq_fault(vq, VQ_INDIRECT_NEXT, ref->addr);
+    return walk_indirect(vq, chain, ref);
 }
 
 /*
  * The driver sets the first descriptor's flags last, so all of a chain is there when its first is.
- * Returns the chain's id, which its last descriptor holds, or a negative errno.
+ * Of each one's flags the reading counts that made it available. Returns the chain's id, which its
+ * last descriptor holds, or a negative errno.
  */
 static int walk(struct virtqueue *vq, struct vq_chain *chain, uint32_t position, uint16_t flags)
 {
     const uint32_t room = vq->size - vq->packed.out;
     while (chain->slots < room) {
         chain->slots++;
-        struct desc d = desc_copy(desc_at(vq, position));
-        int err = add_one(vq, chain, flags, d);
+        struct ring_desc d = ring_load_desc(desc_at(vq, position));
+        int err = flags & VIRTQ_DESC_F_INDIRECT
+                      ? add_indirect(vq, chain, flags, &d)
+                      : vq_chain_add(vq, chain, d.addr, d.len, flags & VIRTQ_DESC_F_WRITE);
         if (err != 0)
             return err;
         if (!(flags & VIRTQ_DESC_F_NEXT))
-            return d.id;
+            return d.at12;
         position = packed_ahead(vq->size, position, 1);
         flags = ring_load16_relaxed(desc_at(vq, position) + PVIRTQ_DESC_flags);
         if (!packed_is_available(flags, packed_wrap(vq->size, position)) && chain->slots < room)

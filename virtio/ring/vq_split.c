@@ -11,12 +11,6 @@
 #include "virtio/ring/vq_math.h"
 #include "virtio/ring/vq_ops.h"
 
-struct desc {
-    uint64_t addr;
-    uint32_t len;
-    uint16_t flags, next;
-};
-
 void vq_split_indices(const struct virtqueue *vq, uint16_t *avail, uint16_t *used)
 {
     *avail = ring_load16_acquire(vq->split.avail + VIRTQ_AVAIL_IDX);
@@ -39,23 +33,11 @@ static int split_activate(struct virtqueue *vq, const struct vq_config *config)
     return 0;
 }
 
-static struct desc desc_copy(const uint8_t *table, unsigned index)
-{
-    uint64_t addr, rest;
-    ring_load_desc(table + (size_t)index * VIRTQ_DESC_BYTES, &addr, &rest);
-    return (struct desc){
-        .addr = addr,
-        .len = (uint32_t)rest,
-        .flags = (uint16_t)(rest >> 32),
-        .next = (uint16_t)(rest >> 48),
-    };
-}
-
-static int walk_indirect(struct virtqueue *vq, struct vq_chain *chain, struct desc ref)
+static int walk_indirect(struct virtqueue *vq, struct vq_chain *chain, struct ring_desc ref)
 {
     if (!vq->indirect)
         return vq_fault(vq, VQ_INDIRECT, ref.addr);
-    if (ref.flags & VIRTQ_DESC_F_NEXT)
+    if (ref.at12 & VIRTQ_DESC_F_NEXT)
         return vq_fault(vq, VQ_INDIRECT_NEXT, ref.addr);
     if (ref.len == 0 || ref.len % VIRTQ_DESC_BYTES != 0)
         return vq_fault(vq, VQ_TABLE_BYTES, ref.len);
@@ -64,34 +46,36 @@ static int walk_indirect(struct virtqueue *vq, struct vq_chain *chain, struct de
     if (table == NULL)
         return vq_fault(vq, VQ_TABLE_ADDRESS, ref.addr);
     for (unsigned i = 0;;) {
-        struct desc d = desc_copy(table, i);
-        if (d.flags & VIRTQ_DESC_F_INDIRECT)
+        struct ring_desc d = ring_load_desc(table + (size_t)i * VIRTQ_DESC_BYTES);
+        uint16_t flags = d.at12, next = d.at14;
+        if (flags & VIRTQ_DESC_F_INDIRECT)
             return vq_fault(vq, VQ_NESTED, i);
-        int err = vq_chain_add(vq, chain, d.addr, d.len, d.flags & VIRTQ_DESC_F_WRITE);
+        int err = vq_chain_add(vq, chain, d.addr, d.len, flags & VIRTQ_DESC_F_WRITE);
         if (err != 0)
             return err;
-        if (!(d.flags & VIRTQ_DESC_F_NEXT))
+        if (!(flags & VIRTQ_DESC_F_NEXT))
             return 0;
-        if (d.next >= count)
-            return vq_fault(vq, VQ_TABLE_NEXT, d.next);
-        i = d.next;
+        if (next >= count)
+            return vq_fault(vq, VQ_TABLE_NEXT, next);
+        i = next;
     }
 }
 
 static int walk(struct virtqueue *vq, struct vq_chain *chain)
 {
     for (unsigned i = chain->head;;) {
-        struct desc d = desc_copy(vq->split.desc, i);
-        if (d.flags & VIRTQ_DESC_F_INDIRECT) /* its WRITE flag means nothing: 2.7.5.3.2 */
+        struct ring_desc d = ring_load_desc(vq->split.desc + (size_t)i * VIRTQ_DESC_BYTES);
+        uint16_t flags = d.at12, next = d.at14;
+        if (flags & VIRTQ_DESC_F_INDIRECT) /* its WRITE flag means nothing: 2.7.5.3.2 */
             return walk_indirect(vq, chain, d);
-        int err = vq_chain_add(vq, chain, d.addr, d.len, d.flags & VIRTQ_DESC_F_WRITE);
+        int err = vq_chain_add(vq, chain, d.addr, d.len, flags & VIRTQ_DESC_F_WRITE);
         if (err != 0) /* all places are in the chain: one is there twice */
             return vq->fault == VQ_LONG ? vq_fault(vq, VQ_LOOP, i) : err;
-        if (!(d.flags & VIRTQ_DESC_F_NEXT))
+        if (!(flags & VIRTQ_DESC_F_NEXT))
             return 0;
-        if (d.next >= vq->size)
-            return vq_fault(vq, VQ_NEXT, d.next);
-        i = d.next;
+        if (next >= vq->size)
+            return vq_fault(vq, VQ_NEXT, next);
+        i = next;
     }
 }
 

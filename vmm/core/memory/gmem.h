@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/uio.h>
 
 #include "core/base/xmath.h"
 
@@ -81,25 +80,6 @@ static inline void *gmem_ptr(const struct gmem *g, uint64_t gpa, uint64_t len, u
 {
     const struct gmem_region *r = gmem_find(g, gpa, len);
     return r && is_aligned(gpa, align) ? r->hva + (gpa - r->gpa) : NULL;
-}
-
-/*
- * Describes a range by at most max entries of iov. Returns how many were used (0 for len 0),
- * -EFAULT if the range is not all RAM, -E2BIG if max is too small.
- */
-static inline int gmem_iov(const struct gmem *g, uint64_t gpa, uint64_t len, struct iovec *iov,
-                           unsigned max)
-{
-    /* No two regions touch (a hole is between them), so a range that is all RAM is one vector. */
-    if (len == 0)
-        return 0;
-    void *hva = gmem_ptr(g, gpa, len, 1);
-    if (!hva)
-        return -EFAULT;
-    if (max == 0)
-        return -E2BIG;
-    iov[0] = (struct iovec){.iov_base = hva, .iov_len = len};
-    return 1;
 }
 
 #endif
