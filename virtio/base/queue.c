@@ -9,11 +9,6 @@
 #include "virtio/base/observer.h"
 #include "virtio/spec.h"
 
-static void tell(struct virtio_queue *q, enum virtio_event_kind kind, uint64_t value)
-{
-    virtio_observe(q->dev, kind, q, NULL, value);
-}
-
 /* ---- its state, see enum virtio_queue_state ---- */
 
 /* From that state to another; false: it is in a third. */
@@ -51,9 +46,9 @@ void virtio_queue_serve(struct virtio_device *dev, unsigned queue)
     }
     q->turn = VIRTIO_TURN_CHAINS;
     vq_notify_off(&q->vq);
-    tell(q, VIRTIO_ON_TURN, 0);
+    virtio_observe(q->dev, VIRTIO_ON_TURN, q, NULL, 0);
     dev->cfg.ops->queue_ready(dev, queue);
-    tell(q, VIRTIO_ON_TURN_END, 0);
+    virtio_observe(q->dev, VIRTIO_ON_TURN_END, q, NULL, 0);
 }
 
 void virtio_queue_serve_later(struct virtio_device *dev, unsigned queue)
@@ -67,7 +62,7 @@ static void on_kick(void *ctx, uint32_t events)
 {
     struct virtio_queue *q = ctx;
     (void)events;
-    tell(q, VIRTIO_ON_KICK, 0);
+    virtio_observe(q->dev, VIRTIO_ON_KICK, q, NULL, 0);
     virtio_queue_serve(q->dev, q->index);
 }
 
@@ -82,7 +77,7 @@ void queue_flush(struct virtio_queue *q)
     if (!atomic_load_explicit(&q->dev->running, memory_order_relaxed))
         return;
     bool interrupt = vq_flush(&q->vq);
-    tell(q, VIRTIO_ON_FLUSH, interrupt);
+    virtio_observe(q->dev, VIRTIO_ON_FLUSH, q, NULL, interrupt);
     if (interrupt)
         q->dev->host.ops->notify_queue(q->dev->host.ctx, q->index);
 }
@@ -99,7 +94,7 @@ static bool look(void *ctx)
     struct virtio_queue *q = ctx;
     if (!virtio_queue_runs(q) || !vq_available(&q->vq))
         return false;
-    tell(q, VIRTIO_ON_FOUND, true);
+    virtio_observe(q->dev, VIRTIO_ON_FOUND, q, NULL, true);
     virtio_queue_serve_later(q->dev, q->index);
     return true;
 }
@@ -109,14 +104,9 @@ static bool stop_looking(void *ctx)
     struct virtio_queue *q = ctx;
     if (!virtio_queue_runs(q) || !vq_notify_on(&q->vq))
         return false;
-    tell(q, VIRTIO_ON_FOUND, false);
+    virtio_observe(q->dev, VIRTIO_ON_FOUND, q, NULL, false);
     virtio_queue_serve_later(q->dev, q->index);
     return true;
-}
-
-static bool looked_at(struct virtio_queue *q)
-{
-    return !(q->dev->observed & VIRTIO_SEES_KICKS) && evloop_poll_add(q->loop, &q->poll);
 }
 
 struct vq_chain *virtio_queue_next(struct virtio_device *dev, unsigned queue)
@@ -129,7 +119,7 @@ struct vq_chain *virtio_queue_next(struct virtio_device *dev, unsigned queue)
         struct vq_chain *chain;
         int got = vq_pop(&q->vq, &chain);
         if (got < 0) {
-            tell(q, VIRTIO_ON_BROKEN, 0);
+            virtio_observe(q->dev, VIRTIO_ON_BROKEN, q, NULL, 0);
             virtio_device_fail(dev, q->vq.error);
             return NULL;
         }
@@ -138,10 +128,11 @@ struct vq_chain *virtio_queue_next(struct virtio_device *dev, unsigned queue)
             virtio_observe(dev, VIRTIO_ON_TAKE, q, chain, 0);
             return chain;
         }
-        tell(q, VIRTIO_ON_EMPTY, 0);
-        if (looked_at(q) || !vq_notify_on(&q->vq))
+        virtio_observe(q->dev, VIRTIO_ON_EMPTY, q, NULL, 0);
+        bool polled = !(dev->observed & VIRTIO_SEES_KICKS) && evloop_poll_add(q->loop, &q->poll);
+        if (polled || !vq_notify_on(&q->vq))
             return NULL;
-        tell(q, VIRTIO_ON_MORE, 0);
+        virtio_observe(q->dev, VIRTIO_ON_MORE, q, NULL, 0);
         vq_notify_off(&q->vq);
     }
     virtio_queue_serve_later(dev, queue);
@@ -152,7 +143,7 @@ bool virtio_queue_has_next(struct virtio_device *dev, unsigned queue)
 {
     struct virtio_queue *q = &dev->queues[queue];
     bool some = vq_available(&q->vq);
-    tell(q, VIRTIO_ON_LOOK, some);
+    virtio_observe(q->dev, VIRTIO_ON_LOOK, q, NULL, some);
     return some;
 }
 
@@ -174,7 +165,7 @@ void virtio_queue_notify(struct virtio_device *dev, unsigned queue)
     struct virtio_queue *q = &dev->queues[queue];
     if (!virtio_queue_runs(q))
         return;
-    tell(q, VIRTIO_ON_INTERRUPT, 0);
+    virtio_observe(q->dev, VIRTIO_ON_INTERRUPT, q, NULL, 0);
     dev->host.ops->notify_queue(dev->host.ctx, queue);
 }
 
@@ -199,7 +190,7 @@ static int start_on_loop(void *arg)
         .size_max = virtio_device_queue_size_max(dev, q->index),
         .iov_max = external ? 1 : dev->cfg.iov_max,
     };
-    tell(q, VIRTIO_ON_START, q->resumes);
+    virtio_observe(q->dev, VIRTIO_ON_START, q, NULL, q->resumes);
     int err = vq_activate(&q->vq, &setup);
     if (err == 0 && q->resumes && !vq_seek(&q->vq, q->position)) {
         vq_deactivate(&q->vq);
@@ -250,7 +241,7 @@ static int stop(struct virtio_queue *q, enum virtio_queue_state meanwhile)
     evloop_defer_cancel(q->loop, &q->again);
     evloop_defer_cancel(q->loop, &q->flush);
     vq_deactivate(&q->vq);
-    tell(q, VIRTIO_ON_STOP, 0);
+    virtio_observe(q->dev, VIRTIO_ON_STOP, q, NULL, 0);
     return 0;
 }
 
@@ -406,7 +397,7 @@ void virtio_device_kick(struct virtio_device *dev, uint32_t queue)
     /* Before activation no loop polls the eventfd; a spurious wake-up later does no harm. */
     if (queue >= dev->cfg.queue_count)
         return;
-    tell(&dev->queues[queue], VIRTIO_ON_REGISTER_KICK, 0);
+    virtio_observe(dev, VIRTIO_ON_REGISTER_KICK, &dev->queues[queue], NULL, 0);
     if (dev->cfg.ops->kick != NULL)
         dev->cfg.ops->kick(dev, queue);
     else
