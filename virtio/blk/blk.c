@@ -20,31 +20,12 @@ static struct virtio_blk *blk_of(struct virtio_device *dev)
     return container_of(dev, struct virtio_blk, dev);
 }
 
-uint64_t blk_capacity_sectors(const struct blk_backend *backend)
-{
-    const struct blk_info *info = &backend->info;
-    return align_down(info->capacity_bytes, blk_logical_bytes(info)) / BLK_SECTOR_BYTES;
-}
-
-uint32_t blk_block_sectors(const struct blk_backend *backend)
-{
-    return blk_logical_bytes(&backend->info) / BLK_SECTOR_BYTES;
-}
-
 /* ---- the queues come and go ---- */
 
 static int blk_queue_start(struct virtio_device *dev, unsigned queue)
 {
     return blk_slots_alloc(&blk_of(dev)->queues[queue].slots, &dev->queues[queue].vq,
                            sizeof(struct blk_request));
-}
-
-static void blk_queue_ready(struct virtio_device *dev, unsigned queue)
-{
-    struct blk_queue *q = &blk_of(dev)->queues[queue];
-    struct vq_chain *chain;
-    while ((chain = virtio_queue_next(dev, queue)) != NULL)
-        blk_request_start(q, chain);
 }
 
 static void blk_queue_stop(struct virtio_device *dev, unsigned queue)
@@ -121,8 +102,10 @@ static const struct virtio_device_ops blk_ops = {
 
 static void show_capacity(struct virtio_blk *blk)
 {
+    const struct blk_info *info = &blk->backend->info;
+    uint64_t sectors = align_down(info->capacity_bytes, blk_logical_bytes(info)) / BLK_SECTOR_BYTES;
     uint64_t *at = (uint64_t *)(void *)(blk->config + VIRTIO_BLK_CONFIG_capacity);
-    __atomic_store_n(at, htole64(blk_capacity_sectors(blk->backend)), __ATOMIC_RELAXED);
+    __atomic_store_n(at, htole64(sectors), __ATOMIC_RELAXED);
 }
 
 static void on_resize(void *ctx)

@@ -53,11 +53,6 @@ struct virtio_blk {
     _Alignas(uint64_t) uint8_t config[VIRTIO_BLK_CONFIG_BYTES];
 };
 
-/* What of the backend the guest sees. */
-uint64_t blk_capacity_sectors(const struct blk_backend *backend);
-uint32_t blk_block_sectors(
-    const struct blk_backend *backend); /* of a logical block: a power of 2 */
-
 /* blk_lane.c: set-up thread. What fails is reported; fini takes what there is. */
 int blk_lanes_init(struct virtio_blk *blk, struct evloop *const *queue_loops, unsigned queues);
 void blk_lanes_fini(struct virtio_blk *blk);
@@ -65,7 +60,7 @@ void blk_lanes_fini(struct virtio_blk *blk);
 void blk_lanes_resize(struct virtio_blk *blk);
 
 /* blk_request.c */
-void blk_request_start(struct blk_queue *queue, struct vq_chain *chain);
+void blk_queue_ready(struct virtio_device *dev, unsigned queue);
 /* The queue has stopped: none of its requests is submitted again. */
 void blk_requests_forget(struct blk_queue *queue);
 

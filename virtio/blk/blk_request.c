@@ -88,24 +88,21 @@ void blk_requests_forget(struct blk_queue *queue)
 /* In sectors: a range on the disk, in whole logical blocks. */
 static bool is_range(const struct blk_request *r, uint64_t sector, uint64_t sectors)
 {
-    const struct blk_backend *backend = r->queue->lane->backend;
-    return is_aligned(sector | sectors, blk_block_sectors(backend)) &&
-           range_within(sector, sectors, 0, blk_capacity_sectors(backend));
+    const struct blk_info *info = &r->queue->lane->backend->info;
+    return is_aligned(sector | sectors, blk_logical_bytes(info) / BLK_SECTOR_BYTES) &&
+           range_within(sector, sectors, 0, info->capacity_bytes / BLK_SECTOR_BYTES);
 }
 
 /* Moves all that is left in data from or to the disk. */
 static void transfer(struct blk_request *r, enum blk_op op, uint64_t sector, struct iobuf *data)
 {
     uint64_t sectors = data->left / BLK_SECTOR_BYTES;
-    if (data->left % BLK_SECTOR_BYTES != 0 || !is_range(r, sector, sectors)) {
+    if (data->left % BLK_SECTOR_BYTES != 0 || !is_range(r, sector, sectors))
         finish(r, VIRTIO_BLK_S_IOERR);
-        return;
-    }
-    if (sectors == 0) {
+    else if (sectors == 0)
         finish(r, VIRTIO_BLK_S_OK);
-        return;
-    }
-    blk_steps_transfer(&r->steps, op, sector * BLK_SECTOR_BYTES, data->left, data);
+    else
+        blk_steps_transfer(&r->steps, op, sector * BLK_SECTOR_BYTES, data->left, data);
 }
 
 static void get_id(struct blk_request *r)
@@ -155,48 +152,20 @@ static void do_ranges(struct blk_request *r, enum blk_op op, unsigned feature, u
     blk_steps_ranges(&r->steps, op);
 }
 
-static void dispatch(struct blk_request *r, uint32_t type, uint64_t sector)
-{
-    switch (type) {
-    case VIRTIO_BLK_T_IN:
-        transfer(r, BLK_READ, sector, &r->chain->wr);
-        break;
-    case VIRTIO_BLK_T_OUT:
-        transfer(r, BLK_WRITE, sector, &r->chain->rd);
-        break;
-    case VIRTIO_BLK_T_FLUSH:
-        blk_steps_flush(&r->steps);
-        break;
-    case VIRTIO_BLK_T_GET_ID:
-        get_id(r);
-        break;
-    case VIRTIO_BLK_T_DISCARD:
-        do_ranges(r, BLK_DISCARD, VIRTIO_BLK_F_DISCARD, 0);
-        break;
-    case VIRTIO_BLK_T_WRITE_ZEROES:
-        do_ranges(r, BLK_ZERO, VIRTIO_BLK_F_WRITE_ZEROES, VIRTIO_BLK_RANGE_F_UNMAP);
-        break;
-    default:
-        finish(r, VIRTIO_BLK_S_UNSUPP);
-        break;
-    }
-}
-
 static bool changes_disk(uint32_t type)
 {
     return type == VIRTIO_BLK_T_OUT || type == VIRTIO_BLK_T_DISCARD ||
            type == VIRTIO_BLK_T_WRITE_ZEROES;
 }
 
-void blk_request_start(struct blk_queue *queue, struct vq_chain *chain)
+static void start(struct blk_queue *queue, struct vq_chain *chain)
 {
     struct virtio_device *dev = &queue->blk->dev;
     struct blk_lane *lane = queue->lane;
-    struct blk_request *r =
-        request_of(blk_slots_at(&queue->slots, chain->slot, &steps_ops, &lane->again));
+    struct blk_request *r = request_of(
+        blk_steps_begin(&queue->slots, chain->slot, &steps_ops, &lane->again, lane->backend));
     r->queue = queue;
     r->chain = chain;
-    blk_steps_begin(&r->steps, lane->backend);
     if (!iobuf_split_tail(&chain->wr, 1, &chain->tail)) {
         log_guest(&dev->guest_errors, "virtio %s: request without a status byte", dev->setup.name);
         virtio_queue_push(dev, queue->index, chain);
@@ -208,9 +177,29 @@ void blk_request_start(struct blk_queue *queue, struct vq_chain *chain)
         return;
     }
     uint32_t type = le32_get(header + VIRTIO_BLK_REQ_type);
-    /* Whether or not RO was negotiated: VIRTIO 1.4 5.2.6.2. */
-    if (changes_disk(type) && queue->blk->backend->info.read_only)
-        finish(r, VIRTIO_BLK_S_IOERR);
+    uint64_t sector = le64_get(header + VIRTIO_BLK_REQ_sector);
+    if (type == VIRTIO_BLK_T_IN)
+        transfer(r, BLK_READ, sector, &chain->wr);
+    else if (changes_disk(type) && queue->blk->backend->info.read_only)
+        finish(r, VIRTIO_BLK_S_IOERR); /* RO negotiated or not: VIRTIO 1.4 5.2.6.2 */
+    else if (type == VIRTIO_BLK_T_OUT)
+        transfer(r, BLK_WRITE, sector, &chain->rd);
+    else if (type == VIRTIO_BLK_T_FLUSH)
+        blk_steps_flush(&r->steps);
+    else if (type == VIRTIO_BLK_T_GET_ID)
+        get_id(r);
+    else if (type == VIRTIO_BLK_T_DISCARD)
+        do_ranges(r, BLK_DISCARD, VIRTIO_BLK_F_DISCARD, 0);
+    else if (type == VIRTIO_BLK_T_WRITE_ZEROES)
+        do_ranges(r, BLK_ZERO, VIRTIO_BLK_F_WRITE_ZEROES, VIRTIO_BLK_RANGE_F_UNMAP);
     else
-        dispatch(r, type, le64_get(header + VIRTIO_BLK_REQ_sector));
+        finish(r, VIRTIO_BLK_S_UNSUPP);
+}
+
+void blk_queue_ready(struct virtio_device *dev, unsigned queue)
+{
+    struct blk_queue *q = &container_of(dev, struct virtio_blk, dev)->queues[queue];
+    struct vq_chain *chain;
+    while ((chain = virtio_queue_next(dev, queue)) != NULL)
+        start(q, chain);
 }

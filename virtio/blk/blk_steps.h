@@ -90,11 +90,13 @@ void blk_steps_flush(struct blk_steps *s);
 /* For blk_steps_next(): takes the next step, or puts the request off. */
 void blk_steps_go_on(struct blk_steps *s, int result);
 
-/* The request at a slot. Made when it is used first: a queue that is never deep takes little of the
- * host's memory. */
-static inline struct blk_steps *blk_slots_at(const struct blk_slots *slots, unsigned slot,
-                                             const struct blk_steps_ops *ops,
-                                             struct blk_again *lane)
+/*
+ * A new request at a slot. What a slot needs is made when it is used first: a queue that is never
+ * deep takes little of the host's memory.
+ */
+static inline struct blk_steps *blk_steps_begin(const struct blk_slots *slots, unsigned slot,
+                                                const struct blk_steps_ops *ops,
+                                                struct blk_again *lane, struct blk_backend *backend)
 {
     struct blk_steps *s = (void *)(slots->requests + slot * slots->request_bytes);
     if (s->ops == NULL) {
@@ -102,15 +104,11 @@ static inline struct blk_steps *blk_slots_at(const struct blk_slots *slots, unsi
         s->lane = lane;
         blk_slots_init(slots, s, slot);
     }
-    return s;
-}
-
-static inline void blk_steps_begin(struct blk_steps *s, struct blk_backend *backend)
-{
     s->backend = backend;
     s->range_count = s->range_next = 0;
     s->flush_after = false;
     s->moved = 0;
+    return s;
 }
 
 /* Here, since the disk may have shrunk after the request came. */

@@ -146,7 +146,7 @@ void scsi_request_start(struct scsi_queue *queue, struct vq_chain *chain)
 {
     struct virtio_scsi *scsi = queue->scsi;
     struct scsi_request *r =
-        request_of(blk_slots_at(&queue->slots, chain->slot, &steps_ops, &scsi->again));
+        request_of(blk_steps_begin(&queue->slots, chain->slot, &steps_ops, &scsi->again, NULL));
     uint8_t head[VIRTIO_SCSI_CMD_cdb];
     bool whole;
     r->queue = queue;
@@ -182,6 +182,6 @@ void scsi_request_start(struct scsi_queue *queue, struct vq_chain *chain)
     r->task.disk = target != NULL ? &target->disk : NULL;
     r->task.out = &chain->rd;
     r->task.in = &chain->wr;
-    blk_steps_begin(&r->task.steps, target != NULL ? target->disk.backend : NULL);
+    r->task.steps.backend = target != NULL ? target->disk.backend : NULL;
     scsi_task_start(&r->task);
 }
