@@ -75,28 +75,25 @@ static void finish(struct file_slot *slot, int result)
         start(f, blk_list_take(&f->waiting));
 }
 
+/* What ends the pieces of a request; by the operation. */
+static void moved(struct ev_io *io, int64_t result);
+static void allocated(struct ev_io *io, int64_t result);
+static void flush_done(struct ev_io *io, int64_t result);
+
 static void submit_io(struct file_slot *slot, enum ev_io_op op, int fd)
 {
+    static void (*const ends[])(struct ev_io * io, int64_t result) = {
+        [EV_IO_READV] = moved,
+        [EV_IO_WRITEV] = moved,
+        [EV_IO_FDATASYNC] = flush_done,
+        [EV_IO_FALLOCATE] = allocated,
+    };
+    slot->io.done = ends[op];
     slot->io.op = op;
     slot->io.fd = fd;
     slot->io.offset_bytes = slot->req->offset_bytes + slot->done;
     slot->io.bytes = slot->piece;
     evloop_io(slot->file->loop, &slot->io);
-}
-
-/* As much as a call takes: the request's own vectors if that is all, else a part of them. */
-static void describe_vectors(struct file_slot *slot)
-{
-    uint64_t left = slot->req->bytes - slot->done;
-    if (slot->done == 0 && left <= CALL_BYTES && slot->req->iov_count <= CALL_IOV) {
-        slot->io.iov = slot->req->iov;
-        slot->io.iov_count = slot->req->iov_count;
-        slot->piece = left;
-        return;
-    }
-    slot->io.iov = slot->iov;
-    slot->piece = iobuf_fill(&slot->data, min_u64(left, CALL_BYTES), slot->iov, SLOT_IOV,
-                             &slot->io.iov_count);
 }
 
 static void describe_buffer(struct file_slot *slot)
@@ -122,9 +119,15 @@ static bool range_is_direct(const struct file_slot *slot)
     return f->direct_fd >= 0 && !slot->page_cache && is_aligned(at | left, f->direct_bytes);
 }
 
+/*
+ * As much as a call takes: through a buffer, of the request's own vectors if that is all, else of a
+ * part of them.
+ */
 static void step_move(struct file_slot *slot)
 {
     struct blk_file *f = slot->file;
+    const struct blk_req *req = slot->req;
+    uint64_t left = req->bytes - slot->done;
     int fd = f->fd;
     if (range_is_direct(slot)) {
         bool suits = iobuf_is_aligned(&slot->data, f->direct_memory, f->direct_bytes);
@@ -136,11 +139,18 @@ static void step_move(struct file_slot *slot)
         }
         fd = f->direct_fd;
     }
-    if (slot->buffer)
+    if (slot->buffer) {
         describe_buffer(slot);
-    else
-        describe_vectors(slot);
-    submit_io(slot, slot->req->op == BLK_READ ? EV_IO_READV : EV_IO_WRITEV, fd);
+    } else if (slot->done == 0 && left <= CALL_BYTES && req->iov_count <= CALL_IOV) {
+        slot->io.iov = req->iov;
+        slot->io.iov_count = req->iov_count;
+        slot->piece = left;
+    } else {
+        slot->io.iov = slot->iov;
+        slot->piece = iobuf_fill(&slot->data, min_u64(left, CALL_BYTES), slot->iov, SLOT_IOV,
+                                 &slot->io.iov_count);
+    }
+    submit_io(slot, req->op == BLK_READ ? EV_IO_READV : EV_IO_WRITEV, fd);
 }
 
 /* Ways to zero, tried in this order; the last one always works: to write zeroes. */
@@ -172,46 +182,33 @@ static void step_zero(struct file_slot *slot)
 static void step(struct file_slot *slot)
 {
     struct blk_file *f = slot->file;
-    if (slot->req->op != BLK_FLUSH && slot->done == slot->req->bytes) {
+    enum blk_op op = slot->req->op;
+    if (op != BLK_FLUSH && slot->done == slot->req->bytes) {
         finish(slot, 0);
-        return;
-    }
-    if (f->draining) {
+    } else if (f->draining) {
         finish(slot, -ECANCELED);
-        return;
-    }
-    switch (slot->req->op) {
-    case BLK_READ:
-    case BLK_WRITE:
+    } else if (op == BLK_READ || op == BLK_WRITE) {
         step_move(slot);
-        break;
-    case BLK_ZERO:
+    } else if (op == BLK_ZERO) {
         step_zero(slot);
-        break;
-    case BLK_DISCARD:
+    } else if (op == BLK_FLUSH) {
+        submit_io(slot, EV_IO_FDATASYNC, f->fd);
+    } else { /* BLK_DISCARD */
         slot->piece = min_u64(slot->req->bytes - slot->done, ZERO_BYTES);
         slot->io.mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
         submit_io(slot, EV_IO_FALLOCATE, f->fd);
-        break;
-    case BLK_FLUSH:
-        submit_io(slot, EV_IO_FDATASYNC, f->fd);
-        break;
     }
 }
 
 /* ---- what the host says ---- */
 
-static bool is_refusal(int64_t result)
-{
-    return result == -EOPNOTSUPP || result == -EINVAL || result == -ENOSYS;
-}
-
 /*
  * The host reports a write-back that failed to one fdatasync() and forgets it, and may have dropped
  * the data: later flushes cannot be trusted any more, whatever they say.
  */
-static void flush_done(struct file_slot *slot, int64_t result)
+static void flush_done(struct ev_io *io, int64_t result)
 {
+    struct file_slot *slot = container_of(io, struct file_slot, io);
     struct blk_file *f = slot->file;
     bool failed = result < 0 && result != -ECANCELED;
     if (failed && !atomic_exchange(&f->first->flush_failed, true))
@@ -232,8 +229,9 @@ static void feed(struct blk_file *f)
     }
 }
 
-static void moved(struct file_slot *slot, int64_t result)
+static void moved(struct ev_io *io, int64_t result)
 {
+    struct file_slot *slot = container_of(io, struct file_slot, io);
     struct blk_file *f = slot->file;
     uint8_t *buffer = slot->buffer;
     slot->buffer = NULL;
@@ -256,31 +254,20 @@ static void moved(struct file_slot *slot, int64_t result)
     }
 }
 
-static void allocated(struct file_slot *slot, int64_t result)
-{
-    if (result < 0) {
-        finish(slot, (int)result);
-        return;
-    }
-    slot->done += slot->piece;
-    step(slot);
-}
-
-static void on_io(struct ev_io *io, int64_t result)
+static void allocated(struct ev_io *io, int64_t result)
 {
     struct file_slot *slot = container_of(io, struct file_slot, io);
-    bool refused = io->op == EV_IO_FALLOCATE && is_refusal(result);
-    if (io->op == EV_IO_FDATASYNC) {
-        flush_done(slot, result);
-    } else if (io->op != EV_IO_FALLOCATE) {
-        moved(slot, result);
-    } else if (refused && slot->req->op == BLK_ZERO) {
+    bool refused = result == -EOPNOTSUPP || result == -EINVAL || result == -ENOSYS;
+    if (refused && slot->req->op == BLK_DISCARD) {
+        finish(slot, 0); /* a discard is a hint, which the host need not take */
+    } else if (refused) {
         slot->mode++;
         step(slot);
-    } else if (refused) {
-        finish(slot, 0); /* a discard is a hint, which the host need not take */
+    } else if (result < 0) {
+        finish(slot, (int)result);
     } else {
-        allocated(slot, result);
+        slot->done += slot->piece;
+        step(slot);
     }
 }
 
@@ -311,8 +298,7 @@ static bool copied(const struct blk_file *f, const struct blk_req *req)
     off_t at = (off_t)req->offset_bytes;
     ssize_t moved;
     bool moves = req->op == BLK_READ || req->op == BLK_WRITE;
-    if (!f->in_memory || !moves || req->iov_count > CALL_IOV ||
-        !evloop_may_copy(f->loop, req->bytes))
+    if (!moves || req->iov_count > CALL_IOV || !evloop_may_copy(f->loop, req->bytes))
         return false;
     if (req->op == BLK_READ)
         moved = count == 1 ? pread(f->fd, iov->iov_base, iov->iov_len, at)
@@ -330,7 +316,7 @@ static void blk_file_submit(struct blk_backend *b, struct blk_req *req)
     bool nothing = req->op == BLK_FLUSH ? f->unsafe : req->bytes == 0;
     if (err == 0 && req->op == BLK_FLUSH && atomic_load(&f->first->flush_failed))
         err = -EIO;
-    if (err < 0 || nothing || copied(f, req))
+    if (err < 0 || nothing || (f->in_memory && copied(f, req)))
         blk_ended_add(&f->ended, req, err);
     else if (req->op == BLK_DISCARD && f->is_device)
         file_discard_submit(f, req);
@@ -443,7 +429,6 @@ static struct blk_file *blk_file_new(struct evloop *loop, const char *name)
     file_discard_init(f);
     for (unsigned i = 0; i < FILE_SLOTS; i++) {
         f->slots[i].file = f;
-        f->slots[i].io.done = on_io;
         STAILQ_INSERT_HEAD(&f->free, &f->slots[i], link);
     }
     f->name = strdup(name);

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "devices/disk/filter/blk_list.h"
 
-#include <errno.h>
-
-#include "core/base/xmath.h"
-#include "core/ports/block.h"
-
 struct blk_req *blk_list_take(struct blk_list *list)
 {
     struct blk_req *req = STAILQ_FIRST(list);
@@ -48,17 +43,4 @@ void blk_ended_flush(struct blk_ended *ended)
 void blk_ended_fini(struct blk_ended *ended)
 {
     evloop_defer_cancel(ended->loop, &ended->later);
-}
-
-int blk_check(const struct blk_info *info, const struct blk_req *req)
-{
-    if (req->op == BLK_FLUSH)
-        return 0;
-    if (req->op != BLK_READ && info->read_only)
-        return -EROFS;
-    if (!range_within(req->offset_bytes, req->bytes, 0, info->capacity_bytes))
-        return -EIO;
-    if ((req->op == BLK_DISCARD && !info->can_discard) || (req->op == BLK_ZERO && !info->can_zero))
-        return -EOPNOTSUPP;
-    return 0;
 }

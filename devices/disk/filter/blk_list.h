@@ -10,7 +10,6 @@
 #include <sys/queue.h>
 
 #include "core/loop/evloop.h"
-#include "core/memory/iobuf.h"
 #include "core/ports/block.h"
 
 STAILQ_HEAD(blk_list, blk_req);
@@ -34,14 +33,5 @@ void blk_ended_flush(struct blk_ended *ended);
 
 /* Nothing may be left. */
 void blk_ended_fini(struct blk_ended *ended);
-
-/* A request's data, which only reads and writes have. */
-static inline struct iobuf blk_req_data(const struct blk_req *req)
-{
-    return (struct iobuf){.iov = req->iov, .left = req->iov_count > 0 ? req->bytes : 0};
-}
-
-/* What every backend refuses: 0, -EIO outside of the capacity, -EROFS. */
-int blk_check(const struct blk_info *info, const struct blk_req *req);
 
 #endif

@@ -8,12 +8,16 @@
 #ifndef MINIVET_CORE_BLOCK_H
 #define MINIVET_CORE_BLOCK_H
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 #include <sys/uio.h>
 
+#include "core/base/xmath.h"
 #include "core/loop/evloop.h"
+#include "core/memory/iobuf.h"
 
 struct blk_backend;
 
@@ -97,6 +101,26 @@ struct blk_backend {
     struct blk_info info;
     struct blk_handler handler; /* the device's; zeroed while there is none */
 };
+
+/* What every backend refuses: 0, -EIO outside of the capacity, -EROFS, -EOPNOTSUPP. */
+static inline int blk_check(const struct blk_info *info, const struct blk_req *req)
+{
+    if (req->op == BLK_FLUSH)
+        return 0;
+    if (req->op != BLK_READ && info->read_only)
+        return -EROFS;
+    if (!range_within(req->offset_bytes, req->bytes, 0, info->capacity_bytes))
+        return -EIO;
+    if ((req->op == BLK_DISCARD && !info->can_discard) || (req->op == BLK_ZERO && !info->can_zero))
+        return -EOPNOTSUPP;
+    return 0;
+}
+
+/* A request's data, which only reads and writes have. */
+static inline struct iobuf blk_req_data(const struct blk_req *req)
+{
+    return (struct iobuf){.iov = req->iov, .left = req->iov_count > 0 ? req->bytes : 0};
+}
 
 /* The device is told of a change. */
 static inline void blk_set_capacity(struct blk_backend *b, uint64_t bytes)
