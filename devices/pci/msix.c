@@ -118,7 +118,8 @@ static int route_add(struct msix *m, unsigned vector, uint64_t addr, uint32_t da
     return 0;
 }
 
-/* Brings the route to what the entry says. Without one the vector's message is sent: see fire(). */
+/* Brings the route to what the entry says. Without one the vector's message is sent: see
+ * raise_locked(). */
 static void route_update(struct msix *m, unsigned vector)
 {
     struct route *r = &m->routes[vector];
@@ -141,15 +142,18 @@ static void route_update(struct msix *m, unsigned vector)
                   strerror(-err));
 }
 
-static void fire(struct msix *m, unsigned vector)
+static void raise_locked(struct msix *m, unsigned vector)
 {
-    if (m->routes[vector].fd >= 0) {
+    if (!m->enabled)
+        return;
+    if (is_masked(m, vector) || !m->master)
+        set_pending(m, vector, true);
+    else if (m->routes[vector].fd >= 0)
         /* Fails only if the counter is full, and then the interrupt is on its way already. */
         (void)eventfd_write(m->routes[vector].fd, 1);
-        return;
-    }
-    (void)m->sink.ops->send(m->sink.ctx, le64_get(entry(m, vector) + ENTRY_ADDR),
-                            le32_get(entry(m, vector) + ENTRY_DATA));
+    else
+        (void)m->sink.ops->send(m->sink.ctx, le64_get(entry(m, vector) + ENTRY_ADDR),
+                                le32_get(entry(m, vector) + ENTRY_DATA));
 }
 
 static void source_drop(struct msix *m, struct source *s)
@@ -190,7 +194,7 @@ static void update(struct msix *m, unsigned vector)
     route_update(m, vector);
     if (m->master && is_pending(m, vector)) {
         set_pending(m, vector, false);
-        fire(m, vector);
+        raise_locked(m, vector);
     }
 }
 
@@ -304,16 +308,6 @@ bool msix_enabled(const struct msix *m)
 unsigned msix_vectors(const struct msix *m)
 {
     return m->vectors;
-}
-
-static void raise_locked(struct msix *m, unsigned vector)
-{
-    if (!m->enabled)
-        return;
-    if (is_masked(m, vector) || !m->master)
-        set_pending(m, vector, true);
-    else
-        fire(m, vector);
 }
 
 void msix_raise(struct msix *m, unsigned vector)

@@ -47,19 +47,15 @@ uint8_t virtio_pci_take_isr(struct virtio_pci *p)
     return isr;
 }
 
-static void raise_vector(struct virtio_pci *p, uint16_t vector)
-{
-    if (vector != VIRTIO_MSI_NO_VECTOR)
-        msix_raise(p->msix, vector);
-}
-
 static void notify_queue(void *ctx, unsigned queue)
 {
     struct virtio_pci *p = ctx;
+    uint16_t vector = atomic_load(&p->queue_vector[queue]);
     if (!msix_enabled(p->msix))
         set_isr(p, VIRTIO_ISR_QUEUE);
-    else if (atomic_load(&p->queue_source[queue]) < 0 || !msix_raise_source(p->msix, queue))
-        raise_vector(p, atomic_load(&p->queue_vector[queue]));
+    else if ((atomic_load(&p->queue_source[queue]) < 0 || !msix_raise_source(p->msix, queue)) &&
+             vector != VIRTIO_MSI_NO_VECTOR)
+        msix_raise(p->msix, vector);
 }
 
 /* Registers change the vector and the loop the eventfd: likewise, the last caller sees both. */
@@ -89,9 +85,10 @@ static void set_vector(struct virtio_pci *p, unsigned queue, uint16_t vector)
 static void notify_config(void *ctx)
 {
     struct virtio_pci *p = ctx;
+    uint16_t vector = atomic_load(&p->config_vector);
     set_isr(p, VIRTIO_ISR_CONFIG);
-    if (msix_enabled(p->msix))
-        raise_vector(p, atomic_load(&p->config_vector));
+    if (msix_enabled(p->msix) && vector != VIRTIO_MSI_NO_VECTOR)
+        msix_raise(p->msix, vector);
 }
 
 static int queue_vector(void *ctx, unsigned queue)
