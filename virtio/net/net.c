@@ -147,7 +147,7 @@ static void show(struct virtio_net *net)
 {
     show_mac(net, net->mac);
     le16_put(net->config + VIRTIO_NET_CONFIG_status,
-             net_link_is_up(net) ? VIRTIO_NET_S_LINK_UP : 0);
+             net->backend->info.link_up ? VIRTIO_NET_S_LINK_UP : 0);
     le16_put(net->config + VIRTIO_NET_CONFIG_max_virtqueue_pairs, (uint16_t)net->pairs);
     le16_put(net->config + VIRTIO_NET_CONFIG_mtu, (uint16_t)net->mtu_bytes);
     if (net->rss.packet != NULL) {
@@ -172,11 +172,6 @@ static void net_config_write(struct virtio_device *dev, unsigned offset, const v
 
 /* ---- link, VIRTIO 1.4 5.1.6.5 ---- */
 
-bool net_link_is_up(const struct virtio_net *net)
-{
-    return net->backend->info.link_up;
-}
-
 static void set_status(struct virtio_net *net, uint16_t status)
 {
     uint8_t *at = net->config + VIRTIO_NET_CONFIG_status;
@@ -198,7 +193,7 @@ static void lose_held(struct virtio_net *net)
 static void on_link(void *ctx)
 {
     struct virtio_net *net = ctx;
-    if (!net_link_is_up(net)) {
+    if (!net->backend->info.link_up) {
         set_status(net, 0);
         lose_held(net);
         return;
@@ -253,12 +248,10 @@ static void net_queue_stop(struct virtio_device *dev, unsigned queue)
 static void net_queue_ready(struct virtio_device *dev, unsigned queue)
 {
     struct virtio_net *net = net_of(dev);
-    if (is_control(net, queue))
+    if (queue / 2 < net->pairs_used) /* so it is not the control queue, which is behind them */
+        (queue % 2 == 0 ? net_rx_serve : net_tx_serve)(net, queue / 2);
+    else if (is_control(net, queue))
         net_ctrl_serve(net, queue);
-    else if (queue / 2 < net->pairs_used && queue % 2 == 0)
-        net_rx_serve(net, queue / 2);
-    else if (queue / 2 < net->pairs_used)
-        net_tx_serve(net, queue / 2);
 }
 
 static void serve(struct virtio_net *net, unsigned queue)
@@ -330,7 +323,7 @@ static void net_reset(struct virtio_device *dev)
         (void)net->backend->ops->set_pairs(net->backend, 1);
     net->pairs_used = 1;
     net->backend->ops->set_offloads(net->backend, 0);
-    net_filter_reset(net);
+    memset(&net->filter, 0, sizeof(net->filter));
     net->rss = (struct net_rss){.packet = net->rss.packet};
     show(net);
 }

@@ -158,6 +158,35 @@ static bool set_rss(struct virtio_device *dev, unsigned command, struct iobuf *d
     return true;
 }
 
+static void macs_state(struct net_macs *macs, const char *name, struct state *s)
+{
+    if (!state_begin(s, name, 0, 1))
+        return;
+    macs->count = (unsigned)state_number(s, "count", macs->count, NET_FILTER_MACS);
+    macs->too_many = state_number(s, "too_many", macs->too_many, true);
+    state_bytes(s, "table", macs->mac, sizeof(macs->mac));
+    state_end(s);
+}
+
+void net_filter_state(struct virtio_net *net, struct state *s)
+{
+    struct net_filter *f = &net->filter;
+    uint8_t vlans[NET_VLANS / 8];
+    unsigned modes = 0;
+    for (unsigned i = 0; i < ARRAY_SIZE(f->mode); i++)
+        modes |= (unsigned)f->mode[i] << i;
+    for (unsigned i = 0; i < ARRAY_SIZE(f->vlans); i++)
+        le64_put(vlans + 8 * i, f->vlans[i]);
+    modes = (unsigned)state_number(s, "modes", modes, (1u << ARRAY_SIZE(f->mode)) - 1);
+    state_bytes(s, "vlans", vlans, sizeof(vlans));
+    for (unsigned i = 0; i < ARRAY_SIZE(f->mode); i++)
+        f->mode[i] = modes >> i & 1;
+    for (unsigned i = 0; i < ARRAY_SIZE(f->vlans); i++)
+        f->vlans[i] = le64_get(vlans + 8 * i);
+    macs_state(&f->unicast, "unicast", s);
+    macs_state(&f->multicast, "multicast", s);
+}
+
 /* What waits for a queue stays behind, as on a network. */
 void net_rss_state(struct virtio_net *net, struct state *s)
 {

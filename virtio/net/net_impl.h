@@ -4,8 +4,7 @@
  *
  *     net.c          features, configuration space, link, queues that come and go
  *     net_tx.c       transmit queues: from a chain to the backend
- *     net_rx.c       receive queues: from the backend into chains
- *     net_filter.c   which frames the driver wants
+ *     net_rx.c       receive queues: from the backend into chains, if the driver wants the frame
  *     net_ctrl.c     the control queue
  */
 #ifndef MINIVET_VIRTIO_NET_IMPL_H
@@ -115,7 +114,6 @@ static inline unsigned net_tx_queue(unsigned pair)
 }
 
 /* net.c */
-bool net_link_is_up(const struct virtio_net *net);
 bool net_use_pairs(struct virtio_net *net, unsigned pairs);
 /* Features whose prerequisites are missing do not count, VIRTIO 1.4 5.1.3.1. */
 uint64_t net_features_consistent(uint64_t features);
@@ -123,6 +121,8 @@ unsigned net_offloads_to_guest(uint64_t features);
 bool net_features_are_to_guest(uint64_t features); /* and no others */
 
 /* net_tx.c */
+/* Of a header's gso_type that is not NONE: what it needs, NET_...; ~0: there is no such type. */
+unsigned net_gso_offloads(uint8_t gso_type);
 int net_tx_start(struct virtio_net *net, unsigned pair);
 void net_tx_serve(struct virtio_net *net, unsigned pair);
 void net_tx_stop(struct virtio_net *net, unsigned pair);
@@ -134,14 +134,9 @@ void net_rx_stop(struct virtio_net *net, unsigned pair);
 /* The pair whose queue takes what the backend has for pair `source`; net->pairs_used: none. */
 unsigned net_rx_pair_for(const struct virtio_net *net, unsigned source);
 
-/* net_filter.c: `head` is how a frame begins, NET_ETHERNET_BYTES and a VLAN tag of it. */
-void net_filter_reset(struct virtio_net *net);
-bool net_filter_takes(const struct virtio_net *net, const uint8_t *head);
-bool net_frame_is_tagged(const uint8_t *head);
-void net_filter_state(struct virtio_net *net, struct state *s);
-
 /* net_ctrl.c */
 void net_ctrl_serve(struct virtio_net *net, unsigned queue);
+void net_filter_state(struct virtio_net *net, struct state *s);
 void net_rss_state(struct virtio_net *net, struct state *s);
 
 /* The commands of a class from the first to the last, if the feature was negotiated. */

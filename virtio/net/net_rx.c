@@ -16,6 +16,11 @@
 /* A chain has a vector at least, and one more chain is taken while there are fewer vectors. */
 #define VECTORS(vq) (VQ_IOV_MAX + (vq)->iov_max)
 
+#define VLAN_TPID 0x8100u
+
+/* An address is a group's if its first byte is odd. */
+#define GROUP_BIT 1u
+
 static struct virtqueue *vq_of(struct virtio_net *net, unsigned pair)
 {
     return &net->dev.queues[net_rx_queue(pair)].vq;
@@ -65,16 +70,6 @@ static void keep(struct virtio_net *net, unsigned pair, struct vq_chain *chain)
         strip_header(net, rx);
 }
 
-/* Gives the first chain back. */
-static void let_go(struct virtio_net *net, unsigned pair)
-{
-    struct net_rx *rx = &net->rx[pair];
-    struct vq_chain *chain = rx->chains[rx->chain_first++];
-    rx->base += chain->iov_count - chain->rd_iov;
-    rx->first = rx->base;
-    virtio_queue_push(&net->dev, net_rx_queue(pair), chain);
-}
-
 /*
  * A driver that once gave enough for the largest packet, and has more than half of its buffers now,
  * is about to give them back: until then packets are safe in the host. A driver that gives or
@@ -105,37 +100,51 @@ static bool collect(struct virtio_net *net, unsigned pair)
     return true;
 }
 
-/* ---- a packet, VIRTIO 1.4 5.1.6.4 ---- */
+/* ---- which frames the driver wants, VIRTIO 1.4 5.1.6.5 ---- */
 
-static unsigned offloads_of(const uint8_t *header)
+static bool in_table(const struct net_macs *macs, const uint8_t *mac)
 {
-    uint8_t type = header[VIRTIO_NET_HDR_gso_type];
-    unsigned offloads = header[VIRTIO_NET_HDR_flags] & VIRTIO_NET_HDR_F_NEEDS_CSUM ? NET_CSUM : 0;
-    if (type & VIRTIO_NET_HDR_GSO_ECN)
-        offloads |= NET_ECN;
-    switch (type & ~VIRTIO_NET_HDR_GSO_ECN) {
-    case VIRTIO_NET_HDR_GSO_NONE:
-        return offloads & ~NET_ECN;
-    case VIRTIO_NET_HDR_GSO_TCPV4:
-        return offloads | NET_TSO4;
-    case VIRTIO_NET_HDR_GSO_TCPV6:
-        return offloads | NET_TSO6;
-    case VIRTIO_NET_HDR_GSO_UDP:
-        return offloads | NET_UFO;
-    case VIRTIO_NET_HDR_GSO_UDP_L4:
-        return offloads | NET_USO;
-    default:
-        return ~0u; /* no driver has negotiated that */
+    for (unsigned i = 0; i < macs->count; i++) {
+        if (memcmp(macs->mac[i], mac, NET_MAC_BYTES) == 0)
+            return true;
     }
+    return macs->too_many;
 }
+
+static bool takes_mac(const struct virtio_net *net, const uint8_t *mac)
+{
+    static const uint8_t broadcast[NET_MAC_BYTES] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff};
+    const struct net_filter *f = &net->filter;
+    if (f->mode[VIRTIO_NET_CTRL_RX_PROMISC])
+        return true;
+    if (memcmp(mac, broadcast, NET_MAC_BYTES) == 0)
+        return !f->mode[VIRTIO_NET_CTRL_RX_NOBCAST];
+    if (mac[0] & GROUP_BIT)
+        return !f->mode[VIRTIO_NET_CTRL_RX_NOMULTI] &&
+               (f->mode[VIRTIO_NET_CTRL_RX_ALLMULTI] || in_table(&f->multicast, mac));
+    return !f->mode[VIRTIO_NET_CTRL_RX_NOUNI] &&
+           (f->mode[VIRTIO_NET_CTRL_RX_ALLUNI] ||
+            memcmp(mac, net->config + VIRTIO_NET_CONFIG_mac, NET_MAC_BYTES) == 0 ||
+            in_table(&f->unicast, mac));
+}
+
+static bool takes_vlan(const struct net_filter *f, const uint8_t *head)
+{
+    unsigned id = (head[14] << 8 | head[15]) % NET_VLANS;
+    return (f->vlans[id / 64] >> id % 64 & 1) != 0;
+}
+
+/* ---- a packet, VIRTIO 1.4 5.1.6.4 ---- */
 
 /* Does the driver take this header? Clears what says more than was negotiated. */
 static bool check_header(const struct virtio_net *net, uint8_t *header)
 {
-    unsigned offloads = offloads_of(header);
-    bool gso = header[VIRTIO_NET_HDR_gso_type] & ~VIRTIO_NET_HDR_GSO_ECN;
+    uint8_t type = header[VIRTIO_NET_HDR_gso_type];
+    bool gso = type & ~VIRTIO_NET_HDR_GSO_ECN;
+    bool needs_csum = header[VIRTIO_NET_HDR_flags] & VIRTIO_NET_HDR_F_NEEDS_CSUM;
+    unsigned offloads = (needs_csum ? NET_CSUM : 0) | (gso ? net_gso_offloads(type) : 0);
     if ((offloads & ~net->wanted) != 0 ||
-        (gso && (!(offloads & NET_CSUM) || le16_get(header + VIRTIO_NET_HDR_gso_size) == 0)))
+        (gso && (!needs_csum || le16_get(header + VIRTIO_NET_HDR_gso_size) == 0)))
         return false;
     uint8_t flags = VIRTIO_NET_HDR_F_NEEDS_CSUM | VIRTIO_NET_HDR_F_DATA_VALID;
     header[VIRTIO_NET_HDR_flags] &= net->wanted & NET_CSUM ? flags : 0;
@@ -157,22 +166,23 @@ static void put_hash(const struct virtio_net *net, uint8_t *header, struct iobuf
     le32_put(header + VIRTIO_NET_HDR_hash_report, hash.report); /* and padding */
 }
 
+/* A driver that cannot say what it wants gets all. */
 static bool check_frame(struct virtio_net *net, uint8_t *header, struct iobuf frame)
 {
     uint8_t head[NET_ETHERNET_BYTES + NET_VLAN_TAG_BYTES] = {0};
     const struct iobuf whole_frame = frame;
     uint64_t bytes = frame.left;
     bool whole = iobuf_get(&frame, head, sizeof(head)) >= NET_ETHERNET_BYTES;
-    uint64_t max = NET_ETHERNET_BYTES + net->mtu_bytes;
-    if (net_frame_is_tagged(head))
-        max += NET_VLAN_TAG_BYTES;
+    bool tagged = (head[12] << 8 | head[13]) == VLAN_TPID;
+    uint64_t max = NET_ETHERNET_BYTES + net->mtu_bytes + (tagged ? NET_VLAN_TAG_BYTES : 0);
     if (!whole || !check_header(net, header) ||
         (net->limits_mtu && bytes > max &&
          header[VIRTIO_NET_HDR_gso_type] == VIRTIO_NET_HDR_GSO_NONE)) {
         net->drops.rx_invalid++;
         return false;
     }
-    if (!net_filter_takes(net, head)) {
+    if ((net->filters_macs && !takes_mac(net, head)) ||
+        (net->filters_vlans && tagged && !takes_vlan(&net->filter, head))) {
         net->drops.rx_filtered++;
         return false;
     }
@@ -192,8 +202,11 @@ static void deliver(struct virtio_net *net, unsigned pair, uint8_t *header, uint
     le16_put(header + VIRTIO_NET_HDR_num_buffers, (uint16_t)chains);
     left -= iobuf_put(&rx->chains[rx->chain_first]->wr, header, net->header_bytes);
     for (; chains > 0; chains--) {
-        left -= iobuf_skip(&rx->chains[rx->chain_first]->wr, left);
-        let_go(net, pair);
+        struct vq_chain *chain = rx->chains[rx->chain_first++];
+        left -= iobuf_skip(&chain->wr, left);
+        rx->base += chain->iov_count - chain->rd_iov;
+        rx->first = rx->base;
+        virtio_queue_push(&net->dev, net_rx_queue(pair), chain);
     }
     if (rx->chain_first < rx->chain_end)
         strip_header(net, rx);
@@ -300,18 +313,6 @@ static bool place(struct virtio_net *net)
     return true;
 }
 
-/* One packet, with RSS for any queue; false: there is none, or no room. */
-static bool serve_one(struct virtio_net *net, unsigned pair)
-{
-    if (net->rss.steers)
-        return (net->rss.waiting > 0 || fetch(net)) && place(net);
-    unsigned source = source_for(net, pair);
-    if (source == net->pairs_used || !collect(net, pair))
-        return false;
-    receive(net, source, pair);
-    return true;
-}
-
 /* ---- the queue ---- */
 
 /* Drops what came before the queue ran or while the link was down. False: that was all. */
@@ -332,13 +333,23 @@ static bool discard(struct virtio_net *net)
     return more;
 }
 
+/* With RSS, packets for any queue. */
 void net_rx_serve(struct virtio_net *net, unsigned pair)
 {
-    if (!net_link_is_up(net) && !discard(net))
+    const bool *up = &net->backend->info.link_up;
+    if (!*up && !discard(net))
         return;
-    for (unsigned n = 0; n < TURN_PACKETS && net_link_is_up(net); n++)
-        if (!serve_one(net, pair))
+    for (unsigned n = 0; n < TURN_PACKETS && *up; n++) {
+        if (net->rss.steers) {
+            if ((net->rss.waiting == 0 && !fetch(net)) || !place(net))
+                return;
+            continue;
+        }
+        unsigned source = source_for(net, pair);
+        if (source == net->pairs_used || !collect(net, pair))
             return;
+        receive(net, source, pair);
+    }
     virtio_queue_serve_later(&net->dev, net_rx_queue(pair));
 }
 

@@ -8,19 +8,20 @@
 
 /* ---- what the driver says about a frame, VIRTIO 1.4 5.1.6.2 ---- */
 
-static unsigned offload_of(uint8_t gso_type)
+unsigned net_gso_offloads(uint8_t gso_type)
 {
+    unsigned ecn = gso_type & VIRTIO_NET_HDR_GSO_ECN ? NET_ECN : 0;
     switch (gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
     case VIRTIO_NET_HDR_GSO_TCPV4:
-        return NET_TSO4;
+        return NET_TSO4 | ecn;
     case VIRTIO_NET_HDR_GSO_TCPV6:
-        return NET_TSO6;
+        return NET_TSO6 | ecn;
     case VIRTIO_NET_HDR_GSO_UDP:
-        return NET_UFO;
+        return NET_UFO | ecn;
     case VIRTIO_NET_HDR_GSO_UDP_L4:
-        return NET_USO;
+        return NET_USO | ecn;
     default:
-        return 0;
+        return ~0u;
     }
 }
 
@@ -34,11 +35,8 @@ static bool csum_makes_sense(const struct virtio_net *net, const uint8_t *header
 
 static bool gso_makes_sense(const struct virtio_net *net, const uint8_t *header, bool needs_csum)
 {
-    uint8_t type = header[VIRTIO_NET_HDR_gso_type];
-    unsigned offload = offload_of(type);
-    if (type & VIRTIO_NET_HDR_GSO_ECN)
-        offload |= NET_ECN;
-    return offload_of(type) != 0 && (net->to_host & offload) == offload && needs_csum &&
+    unsigned offloads = net_gso_offloads(header[VIRTIO_NET_HDR_gso_type]);
+    return (net->to_host & offloads) == offloads && needs_csum &&
            le16_get(header + VIRTIO_NET_HDR_gso_size) != 0;
 }
 
@@ -78,7 +76,7 @@ static int send_packet(struct virtio_net *net, unsigned pair, struct vq_chain *c
     struct iovec *iov = net->tx[pair].iov;
     uint8_t header[VIRTIO_NET_HDR_HASH_BYTES] = {0};
     struct iobuf rd = chain->rd;
-    if (!net_link_is_up(net))
+    if (!net->backend->info.link_up)
         return 0;
     iobuf_get(&rd, header, net->header_bytes);
     int count = -E2BIG;
