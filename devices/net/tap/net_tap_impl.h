@@ -4,8 +4,6 @@
  *
  *     net_tap.c        packets, and the backend's life
  *     net_tap_open.c   descriptors: how to get them, and what they can do
- *     net_tap_batch.c  several packets for one system call
- *     net_tap_ahead.c  small packets, before they are asked for
  */
 #ifndef MINIVET_DEVICES_BACKEND_NET_TAP_IMPL_H
 #define MINIVET_DEVICES_BACKEND_NET_TAP_IMPL_H
@@ -22,9 +20,6 @@
 struct net_tap;
 struct net_tap_batch;
 struct net_tap_ahead;
-
-#define NET_TAP_BATCH_PACKETS 16u /* see VIRTIO_TURN_CHAINS */
-#define NET_TAP_BATCH_WORTH   4u  /* fewer are as fast without the ring */
 
 struct net_tap_pair {
     struct net_tap *tap;
@@ -57,35 +52,5 @@ int net_tap_set_up(struct net_tap *tap);
 
 /* The flags of TUNSETOFFLOAD. */
 unsigned net_tap_offload_flags(unsigned to_guest);
-
-/*
- * A list of packets that were sent and have not left yet, all of one pair. NULL where the host
- * cannot: then they leave one by one.
- */
-struct net_tap_batch *net_tap_batch_create(const struct net_tap *tap);
-void net_tap_batch_destroy(struct net_tap_batch *batch);
-
-/* False: nothing is in the list now, and the packet does not fit there. */
-bool net_tap_batch_add(struct net_tap_batch *batch, const struct net_tap_pair *pair,
-                       const struct iovec *iov, unsigned count);
-void net_tap_batch_flush(struct net_tap_batch *batch);
-
-/*
- * Reads packets to places of so many bytes each, side by side, and says how long each is, or a
- * negative errno.
- */
-void net_tap_batch_read(struct net_tap_batch *batch, const struct net_tap_pair *pair,
-                        uint8_t *places, unsigned place_bytes, int *bytes, unsigned count);
-
-/* Packets of a pair that have been read and not been asked for. NULL: no memory. */
-struct net_tap_ahead *net_tap_ahead_create(void);
-
-/* False: the next packet may be large, and is better read by the caller. It tells its length. */
-bool net_tap_ahead_wants(const struct net_tap_ahead *a);
-void net_tap_ahead_note(struct net_tap_ahead *a, size_t bytes);
-
-/* As net_backend_ops.receive() does, but that nothing is waited for. */
-ssize_t net_tap_ahead_receive(struct net_tap_pair *p, const struct iovec *iov, unsigned count);
-void net_tap_ahead_drop(struct net_tap_ahead *a);
 
 #endif
