@@ -56,6 +56,36 @@ void evloop_fd_del(struct evloop *loop, struct ev_fd *ev)
     loop->engine->del(loop, ev);
 }
 
+/* ---- I/O ---- */
+
+void evloop_io(struct evloop *loop, struct ev_io *io)
+{
+    evloop_assert_owner(loop);
+    io->cancel = false;
+    loop->engine->io(loop, io);
+}
+
+void evloop_io_cancel(struct evloop *loop, struct ev_io *io)
+{
+    evloop_assert_owner(loop);
+    loop->engine->io_cancel(loop, io);
+}
+
+void evloop_io_wait(struct evloop *loop, bool (*finished)(void *ctx), void *ctx)
+{
+    bool nested = evloop_is_owner(loop);
+    if (!nested)
+        evloop_own(loop);
+    while (!finished(ctx)) {
+        BUG_ON(loop->works_out == 0);
+        int err = loop->engine->io_turn(loop);
+        if (err < 0) /* done() has been told */
+            fail(err, "event loop %s: wait by %s", loop->name, loop->engine->name);
+    }
+    if (!nested)
+        evloop_disown(loop, false);
+}
+
 /* ---- timers ---- */
 
 void evloop_timer_set(struct evloop *loop, struct ev_timer *t, uint64_t when_ns)
@@ -362,4 +392,9 @@ void evloop_stats(struct evloop *loop, struct evloop_stats *out)
 {
     evloop_assert_owner(loop);
     *out = loop->stats;
+}
+
+const char *evloop_engine(const struct evloop *loop)
+{
+    return loop->engine->name;
 }

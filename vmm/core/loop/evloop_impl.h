@@ -2,9 +2,8 @@
 /*
  * Inside the event loop. evloop.c is the owner's side (timers, deferred work, running),
  * evloop_inbox.c any thread's (which is the owner, and what others hand in). What waits for I/O
- * is an engine: evloop_uring.c, or where the host refuses that evloop_epoll.c with the helpers of
- * evloop_pool.c. evloop_poll.c decides when to look once more before sleeping, and evloop_lane.c
- * has works that run in order.
+ * is an engine: evloop_uring.c, or where the host refuses that evloop_epoll.c. evloop_poll.c
+ * decides when to look once more before sleeping, and evloop_lane.c has works that run in order.
  */
 #ifndef MINIVET_CORE_EVLOOP_IMPL_H
 #define MINIVET_CORE_EVLOOP_IMPL_H
@@ -153,10 +152,5 @@ void evloop_poll_slept(struct evloop *loop, uint64_t since_ns);
 
 /* Lanes by hand: runs a work of each; false: there was none. */
 bool evloop_lanes_run(struct evloop *loop);
-
-/* I/O on the helpers. */
-void evloop_pool_io(struct evloop *loop, struct ev_io *io);
-void evloop_pool_io_cancel(struct evloop *loop, struct ev_io *io);
-int evloop_pool_io_turn(struct evloop *loop);
 
 #endif
