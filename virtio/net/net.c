@@ -346,7 +346,7 @@ static void shown_state(struct virtio_net *net, struct state *s)
     unsigned announce = le16_get(status) & VIRTIO_NET_S_ANNOUNCE;
     state_bytes(s, "mac", net->config + VIRTIO_NET_CONFIG_mac, NET_MAC_BYTES);
     announce = (unsigned)state_number(s, "announce", announce, VIRTIO_NET_S_ANNOUNCE);
-    if (s->loads && net_link_is_up(net))
+    if (s->loads && net->backend->info.link_up)
         le16_put(status, (uint16_t)(VIRTIO_NET_S_LINK_UP | announce));
 }
 
