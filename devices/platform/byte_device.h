@@ -1,8 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The smallest devices of a machine: a few byte-wide registers in a row, with no interrupt and no
- * back end. Each kind has a file: acpi_pm.c, debug_exit.c, post_code.c, pvpanic.c. Any thread may
- * access.
+ * back end. Any thread may access.
+ *
+ *   acpi_pm     power management of a hardware-reduced ACPI machine: sleep control, sleep status
+ *               and reset (ACPI 6.5 4.8.3.6, 4.8.3.7). The firmware's FADT and DSDT must tell the
+ *               guest the numbers below, and where the registers are.
+ *   debug_exit  a byte that the guest writes ends the run with that byte as its exit status: for
+ *               test guests, which have no other way to tell a result.
+ *   post_code   a byte that the guest writes shows how far the boot has come: on_byte() is told.
+ *   pvpanic     how a guest's kernel tells its host that it has panicked (QEMU's interface: ACPI
+ *               id QEMU0001; Linux drives it with pvpanic-mmio). Bit 0, the kernel panicked, ends
+ *               the run; bit 1, it panicked and a crash kernel takes over, does not.
  */
 #ifndef MINIVET_DEVICES_BYTE_DEVICE_H
 #define MINIVET_DEVICES_BYTE_DEVICE_H
@@ -13,6 +22,16 @@
 #include "core/ports/bus.h"
 #include "core/ports/power.h"
 
+enum {
+    ACPI_PM_SLEEP_CONTROL,
+    ACPI_PM_SLEEP_STATUS,
+    ACPI_PM_RESET,
+    ACPI_PM_REGISTERS,
+};
+
+#define ACPI_PM_RESET_VALUE 1 /* FADT RESET_VALUE */
+#define ACPI_PM_SLP_TYP_S5  5 /* the first element of \_S5 */
+
 struct byte_device_config {
     struct bus *bus;
     uint64_t base;
@@ -21,16 +40,20 @@ struct byte_device_config {
     void *ctx;
 };
 
+struct byte_device;
+
 struct byte_device_kind {
     const char *name;
     unsigned registers;
-    struct bus_ops ops; /* of a struct byte_device */
+    uint8_t reads; /* what each register reads as */
+    void (*write)(struct byte_device *d, uint64_t offset, uint8_t value);
 };
 
 struct byte_device {
+    const struct byte_device_kind *kind;
     struct byte_device_config config;
     struct bus_region region;
-    _Atomic uint8_t last;
+    _Atomic uint8_t reads;      /* its kind's, of post_code the last byte */
     struct log_guest_count odd; /* writes of what the device does not know */
 };
 

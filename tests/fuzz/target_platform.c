@@ -26,7 +26,6 @@
 #include "core/base/xmath.h"
 #include "core/loop/evloop.h"
 #include "core/ports/bus.h"
-#include "devices/platform/acpi_pm.h"
 #include "devices/platform/byte_device.h"
 #include "devices/platform/i8042.h"
 #include "devices/platform/rtc.h"

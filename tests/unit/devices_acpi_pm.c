@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "devices/platform/acpi_pm.h"
 
 #include <criterion/criterion.h>
 

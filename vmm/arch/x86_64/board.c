@@ -13,7 +13,6 @@
 #include "core/base/xmath.h"
 #include "core/memory/gmem.h"
 #include "core/ports/hv.h"
-#include "devices/platform/acpi_pm.h"
 #include "devices/platform/byte_device.h"
 #include "devices/platform/i8042.h"
 #include "devices/platform/pci_host.h"
