@@ -6,25 +6,18 @@
 
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
-#include "core/memory/iobuf.h"
 #include "core/ports/block.h"
 #include "devices/disk/filter/blk_list.h"
 
 struct blk_null {
     struct blk_backend b;
     struct blk_ended ended;
-    bool zero;
 };
 
 static void blk_null_submit(struct blk_backend *b, struct blk_req *req)
 {
     struct blk_null *n = container_of(b, struct blk_null, b);
-    int result = blk_check(&b->info, req);
-    if (result == 0 && n->zero && req->op == BLK_READ) {
-        struct iobuf buf = iobuf_init(req->iov, req->iov_count);
-        iobuf_put_zero(&buf, req->bytes);
-    }
-    blk_ended_add(&n->ended, req, result);
+    blk_ended_add(&n->ended, req, blk_check(&b->info, req));
 }
 
 static void blk_null_drain(struct blk_backend *b)
@@ -49,15 +42,13 @@ static const struct blk_backend_ops blk_null_ops = {
     .view = blk_null_view,
 };
 
-static int create(struct blk_backend **out, struct evloop *loop, const struct blk_info *info,
-                  bool zero)
+static int create(struct blk_backend **out, struct evloop *loop, const struct blk_info *info)
 {
     struct blk_null *n = calloc(1, sizeof(*n));
     if (!n)
         return fail(-ENOMEM, "null disk");
     n->b.ops = &blk_null_ops;
     n->b.info = *info;
-    n->zero = zero;
     blk_ended_init(&n->ended, loop);
     *out = &n->b;
     return 0;
@@ -65,7 +56,7 @@ static int create(struct blk_backend **out, struct evloop *loop, const struct bl
 
 static int blk_null_view(struct blk_backend *b, struct evloop *loop, struct blk_backend **out)
 {
-    return create(out, loop, &b->info, container_of(b, struct blk_null, b)->zero);
+    return create(out, loop, &b->info);
 }
 
 int blk_null_create(struct blk_backend **out, const struct blk_null_config *config)
@@ -81,5 +72,5 @@ int blk_null_create(struct blk_backend **out, const struct blk_null_config *conf
     if (config->bytes == 0 || config->bytes % blk_logical_bytes(&info) != 0)
         return fail_msg(-EINVAL, "null disk: %llu bytes are not whole sectors",
                         (unsigned long long)config->bytes);
-    return create(out, config->loop, &info, config->zero);
+    return create(out, config->loop, &info);
 }

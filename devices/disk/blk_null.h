@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * A disk that stores nothing: writes are forgotten, reads leave memory as it is, or give zeroes.
- * It makes no system calls, so what is measured with it is all that is not the disk.
+ * A disk that stores nothing: writes are forgotten, reads leave memory as it is. It makes no
+ * system calls, so what is measured with it is all that is not the disk.
  */
 #ifndef MINIVET_DEVICES_BACKEND_BLK_NULL_H
 #define MINIVET_DEVICES_BACKEND_BLK_NULL_H
@@ -17,7 +17,6 @@ struct blk_null_config {
     uint64_t bytes; /* a multiple of sector_bytes, not 0 */
     bool read_only;
     uint32_t sector_bytes; /* logical blocks that the guest sees; 0: 512 */
-    bool zero;             /* reads give zeroes; else the guest finds what its memory held before */
 };
 
 /* Errors are reported. Destroyed through its ops; what is out then is completed first. */

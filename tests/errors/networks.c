@@ -125,7 +125,7 @@ static int null(void)
     struct net_backend *net = NULL;
     open_loop();
     refuse_begin();
-    int err = net_null_create(&net, &(struct net_null_config){.source_bytes = 60, .pairs = 2});
+    int err = net_null_create(&net, 2);
     return end(net, err);
 }
 

@@ -147,13 +147,9 @@ Test(blk_view, a_flush_that_failed_counts_for_all)
 
 Test(blk_view, of_a_disk_that_stores_nothing)
 {
-    struct blk_null_config config = {
-        .loop = loops[0], .bytes = DISK_BYTES, .sector_bytes = BLOCK, .zero = true};
+    struct blk_null_config config = {.loop = loops[0], .bytes = DISK_BYTES, .sector_bytes = BLOCK};
     cr_assert_eq(blk_null_create(&disk, &config), 0);
     cr_assert_eq(disk->ops->view(disk, loops[1], &view), 0);
     expect_same_info();
-    memset(back, 1, BLOCK);
-    memset(data, 0, BLOCK);
     cr_expect_eq(run(1, BLK_READ, back, BLOCK), 0);
-    cr_expect_eq(memcmp(data, back, BLOCK), 0);
 }

@@ -103,27 +103,14 @@ Test(net_loopback, a_full_one_says_when_there_is_room)
     cr_expect_eq(guest_send_packet(&g, packet, 60), 0);
 }
 
-Test(net_null, swallows_and_gives_what_it_was_asked_for)
+Test(net_null, swallows_and_gives_nothing)
 {
     struct net_backend *null = NULL;
     struct guest n;
-    cr_assert_eq(net_null_create(&null, &(struct net_null_config){0}), 0);
+    cr_assert_eq(net_null_create(&null, 4), 0);
     guest_init(&n, null, NULL);
     cr_expect_eq(guest_send_packet(&n, packet, 1000), 0);
     cr_expect_eq((int)guest_receive(&n), -EAGAIN);
-    cr_expect_eq(null->info.pairs, 1);
-    null->ops->destroy(null);
-
-    cr_assert_eq(net_null_create(&null, &(struct net_null_config){1000, 4}), 0);
-    guest_init(&n, null, NULL);
-    for (unsigned i = 0; i < 3; i++)
-        cr_expect_eq((int)guest_receive(&n), NET_HEADER_BYTES + 1000);
-    cr_expect_eq(n.frame[0], 0xff);
     cr_expect_eq(null->info.pairs, 4);
-    struct iovec small = {packet, NET_HEADER_BYTES + 999};
-    cr_expect_eq((int)null->ops->receive(null, 3, &small, 1), -EMSGSIZE);
     null->ops->destroy(null);
-
-    cr_expect_eq(net_null_create(&null, &(struct net_null_config){13, 0}), -EINVAL);
-    cr_expect_eq(net_null_create(&null, &(struct net_null_config){65554, 0}), -EINVAL);
 }

@@ -99,7 +99,7 @@ static int create_base(struct net_backend **out, const struct net_config *c, str
     case NET_FD:
         return create_from_fds(out, c, loop);
     case NET_NULL:
-        return net_null_create(out, &(struct net_null_config){.pairs = c->pairs});
+        return net_null_create(out, c->pairs);
     case NET_LOOPBACK:
         return net_loopback_create(out, loop);
     case NET_SOCKET:
