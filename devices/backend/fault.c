@@ -4,90 +4,53 @@
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/fail.h"
+#include "core/base/schema.h"
 #include "core/base/xmath.h"
 
 #define TIME_MAX_NS (UINT64_C(60) * 1000000000)
 
-/* A piece of the words, not terminated. */
-struct piece {
-    const char *at;
-    size_t len;
-};
-
-static bool piece_is(struct piece p, const char *word)
-{
-    return p.len == strlen(word) && memcmp(p.at, word, p.len) == 0;
-}
-
-/* Digits at the front, which are taken off. */
-static bool take_number(struct piece *p, uint64_t *out)
-{
-    size_t n = 0;
-    *out = 0;
-    for (; n < p->len && isdigit((unsigned char)p->at[n]); n++)
-        if (!checked_mul_u64(*out, 10, out) ||
-            !checked_add_u64(*out, (uint64_t)(p->at[n] - '0'), out))
-            return false;
-    p->at += n;
-    p->len -= n;
-    return n > 0;
-}
-
 /* "0.5%", to four places, so that it is a whole number of millionths. */
-static bool parse_chance(struct piece p, uint64_t whole, uint32_t *ppm)
+static bool parse_chance(const char *text, uint32_t *ppm)
 {
-    uint64_t millionths = 0, unit = 1000;
-    if (whole > 100)
-        return false;
-    if (p.len > 0 && *p.at == '.') {
-        p.at++, p.len--;
-        if (p.len == 0 || !isdigit((unsigned char)*p.at))
-            return false;
-        for (; p.len > 0 && isdigit((unsigned char)*p.at) && unit > 0; p.at++, p.len--, unit /= 10)
-            millionths += (uint64_t)(*p.at - '0') * unit;
-    }
-    millionths += whole * (FAULT_ALWAYS_PPM / 100);
+    char *at;
+    uint64_t whole = strtoul(text, &at, 10), millionths = 0, unit = 1000;
+    if (*at == '.' && isdigit((unsigned char)at[1]))
+        for (at++; isdigit((unsigned char)*at) && unit > 0; at++, unit /= 10)
+            millionths += (uint64_t)(*at - '0') * unit;
+    millionths += min_u64(whole, 1000) * (FAULT_ALWAYS_PPM / 100);
     *ppm = (uint32_t)millionths;
-    return piece_is(p, "%") && millionths > 0 && millionths <= FAULT_ALWAYS_PPM;
+    return strcmp(at, "%") == 0 && millionths > 0 && millionths <= FAULT_ALWAYS_PPM;
 }
 
-static bool parse_when(struct piece p, struct fault_when *out)
+static bool parse_count(const char *text, uint64_t *out)
+{
+    static const struct schema_unit one = {"", 1};
+    return schema_parse_unit(text, &one, 1, out) == 0;
+}
+
+static bool parse_when(const char *text, struct fault_when *out)
 {
     uint64_t n;
     *out = (struct fault_when){0};
-    if (!take_number(&p, &n))
-        return false;
-    if (p.len > 0)
-        return parse_chance(p, n, &out->chance_ppm);
+    if (!parse_count(text, &n))
+        return isdigit((unsigned char)text[0]) && parse_chance(text, &out->chance_ppm);
     out->every = (uint32_t)n;
     return n > 0 && n <= UINT32_MAX;
 }
 
-static bool parse_time(struct piece p, uint64_t *out_ns)
+static bool parse_time(const char *text, uint64_t *out_ns)
 {
-    static const struct {
-        const char *name;
-        uint64_t ns;
-    } units[] = {{"ns", 1}, {"us", 1000}, {"ms", 1000000}, {"s", 1000000000}};
-    uint64_t n;
-    if (!take_number(&p, &n))
-        return false;
-    for (size_t i = 0; i < ARRAY_SIZE(units); i++)
-        if (piece_is(p, units[i].name))
-            return checked_mul_u64(n, units[i].ns, out_ns) && *out_ns <= TIME_MAX_NS;
-    return false;
-}
-
-static bool parse_count(struct piece p, uint64_t *out)
-{
-    return take_number(&p, out) && p.len == 0;
+    static const struct schema_unit units[] = {
+        {"ns", 1}, {"us", 1000}, {"ms", 1000000}, {"s", 1000000000}};
+    return schema_parse_unit(text, units, ARRAY_SIZE(units), out_ns) == 0 && *out_ns <= TIME_MAX_NS;
 }
 
 /* NULL if the value is well, else what it has to look like. */
-static const char *parse_value(const struct fault_word *word, struct piece value)
+static const char *parse_value(const struct fault_word *word, const char *value)
 {
     switch (word->kind) {
     case FAULT_WHEN:
@@ -101,49 +64,44 @@ static const char *parse_value(const struct fault_word *word, struct piece value
     return parse_count(value, word->out) ? NULL : "a number";
 }
 
-static const struct fault_word *find(const struct fault_word *words, struct piece name)
-{
-    while (words->name && !piece_is(name, words->name))
-        words++;
-    return words->name ? words : NULL;
-}
-
-static int unknown(const struct fault_word *words, const char *what, struct piece name)
+static int unknown(const struct fault_word *words, const char *what, const char *name)
 {
     char choices[128] = "";
     for (size_t used = 0; words->name && used < sizeof(choices); words++)
         used += (size_t)snprintf(choices + used, sizeof(choices) - used, "%s%s",
                                  used > 0 ? ", " : "", words->name);
-    return fail_msg(-EINVAL, "%s: fault '%.*s' is not known; there are %s", what, (int)name.len,
-                    name.at, choices);
+    return fail_msg(-EINVAL, "%s: fault '%s' is not known; there are %s", what, name, choices);
 }
 
-static int parse_word(const struct fault_word *words, const char *what, struct piece p)
+/* "NAME:VALUE", which is cut there. */
+static int parse_word(const struct fault_word *words, const char *what, char *name)
 {
-    const char *colon = memchr(p.at, ':', p.len);
-    struct piece name = {p.at, colon ? (size_t)(colon - p.at) : p.len};
-    struct piece value = {p.at + name.len, p.len - name.len};
-    if (colon)
-        value.at++, value.len--;
-    const struct fault_word *word = find(words, name);
-    if (!word)
+    char *value = strchrnul(name, ':');
+    if (*value != '\0')
+        *value++ = '\0';
+    const struct fault_word *word = words;
+    while (word->name != NULL && strcmp(word->name, name) != 0)
+        word++;
+    if (word->name == NULL)
         return unknown(words, what, name);
     const char *wrong = parse_value(word, value);
-    if (!wrong)
+    if (wrong == NULL)
         return 0;
-    return fail_msg(-EINVAL, "%s: fault %s: needs %s, not '%.*s'", what, word->name, wrong,
-                    (int)value.len, value.at);
+    return fail_msg(-EINVAL, "%s: fault %s: needs %s, not '%s'", what, name, wrong, value);
 }
 
 int fault_parse(const struct fault_word *words, const char *what, const char *text)
 {
-    for (;;) {
+    int err = 0;
+    for (bool more = true; err == 0 && more; text++) {
         size_t len = strcspn(text, ",");
-        int err = parse_word(words, what, (struct piece){text, len});
-        if (err < 0 || text[len] == '\0')
-            return err;
-        text += len + 1;
+        char *word = strndup(text, len);
+        err = word != NULL ? parse_word(words, what, word) : fail(-ENOMEM, "%s", what);
+        free(word);
+        text += len;
+        more = *text != '\0';
     }
+    return err;
 }
 
 /* ---- dice ---- */

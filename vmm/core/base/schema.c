@@ -12,14 +12,8 @@
 
 #define NS_PER_S UINT64_C(1000000000)
 
-struct unit {
-    const char *name;
-    uint64_t factor;
-};
-
-/* A decimal number and one of the units behind it; "" is among them if a bare number is allowed. */
-static int parse_with_unit(const char *text, const struct unit *units, unsigned count,
-                           uint64_t *out)
+int schema_parse_unit(const char *text, const struct schema_unit *units, unsigned count,
+                      uint64_t *out)
 {
     if (!isdigit((unsigned char)text[0]))
         return -EINVAL;
@@ -37,21 +31,21 @@ static int parse_with_unit(const char *text, const struct unit *units, unsigned 
 
 int schema_parse_size(const char *text, uint64_t unit_bytes, uint64_t *bytes)
 {
-    const struct unit units[] = {
+    const struct schema_unit units[] = {
         {"", unit_bytes}, {"B", 1},     {"K", KIB},        {"KiB", KIB},
         {"M", MIB},       {"MiB", MIB}, {"MB", MIB},       {"G", GIB},
         {"GiB", GIB},     {"GB", GIB},  {"T", 1024 * GIB}, {"TiB", 1024 * GIB},
     };
-    return parse_with_unit(text, units, ARRAY_SIZE(units), bytes);
+    return schema_parse_unit(text, units, ARRAY_SIZE(units), bytes);
 }
 
 int schema_parse_duration(const char *text, uint64_t *ns)
 {
-    static const struct unit units[] = {
+    static const struct schema_unit units[] = {
         {"", NS_PER_S},       {"s", NS_PER_S},        {"ms", 1000000},
         {"m", 60 * NS_PER_S}, {"h", 3600 * NS_PER_S},
     };
-    return parse_with_unit(text, units, ARRAY_SIZE(units), ns);
+    return schema_parse_unit(text, units, ARRAY_SIZE(units), ns);
 }
 
 const struct schema_key *schema_find(const struct schema_key *keys, const char *name, size_t len)

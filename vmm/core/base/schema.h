@@ -74,7 +74,18 @@ const char *schema_next_word(const char *at, size_t *len);
 /* The index of a word (its first len bytes) among those of arg, or -1. */
 int schema_word(const char *arg, const char *word, size_t len);
 
-/* "512M", "2G", "64K"; a bare number counts in unit_bytes. 0 or -EINVAL; silent. */
+struct schema_unit {
+    const char *name;
+    uint64_t factor;
+};
+
+/*
+ * A decimal number and one of the units behind it; "" is among them if a bare number is allowed.
+ * 0 or -EINVAL; silent.
+ */
+int schema_parse_unit(const char *text, const struct schema_unit *units, unsigned count,
+                      uint64_t *out);
+/* "512M", "2G", "64K"; a bare number counts in unit_bytes. Likewise. */
 int schema_parse_size(const char *text, uint64_t unit_bytes, uint64_t *bytes);
 /* "30s", "500ms", "2m", "1h"; a bare number is seconds. Likewise. */
 int schema_parse_duration(const char *text, uint64_t *ns);
