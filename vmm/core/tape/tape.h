@@ -17,7 +17,7 @@
  * After the first difference, and after the tape's end, a tape compares nothing and has no answers.
  * Guests decide what is on a tape, but not how long a record is: TAPE_BYTES_MAX at most.
  *
- * A tape is not trusted. What it says passes the table of tape_check.c when it is read, and
+ * A tape is not trusted. What it says passes the bounds of records.def when it is read, and
  * an input what its source has said of itself (tape_add_source()); what only the consumer can know
  * (does this request exist? is there so much room?) it checks before it uses it, and says
  * tape_bad(). Each of these ends the replay with a line that names the record's place and the
@@ -42,45 +42,10 @@ struct tape;
 #define TAPE_SOURCES_MAX 192u
 #define TAPE_BUFFERS_MAX 4096u /* vectors in a record */
 
-/* What a, b and the bytes are is said in tape_text.c. */
+/* What each is, and what a and b are, records.def says. */
 enum tape_type {
-    TAPE_ARGS, /* the first record: the command line */
-    TAPE_TIME,
-    TAPE_END, /* an orderly one */
-    TAPE_INFO,
-
-    TAPE_READ, /* inputs: from the guest */
-    TAPE_WRITE,
-    TAPE_KICK,
-    TAPE_LATER,
-    TAPE_DONE, /* and from the host */
-    TAPE_RESIZED,
-    TAPE_RX,
-    TAPE_WRITABLE,
-    TAPE_LINK,
-    TAPE_TYPED,
-    TAPE_WINDOW,
-
-    TAPE_POP, /* questions */
-    TAPE_MORE,
-    TAPE_LOOK,
-    TAPE_FLUSH,
-    TAPE_DRAINED,
-    TAPE_SEND,
-    TAPE_RECEIVE,
-    TAPE_PAIRS,
-    TAPE_PRINT,
-    TAPE_RANDOM,
-
-    TAPE_VALUE, /* answers */
-    TAPE_PUSH,
-    TAPE_DEVICE,
-    TAPE_INTERRUPT,
-    TAPE_CONFIG_INTERRUPT,
-    TAPE_SUBMIT,
-    TAPE_DRAIN,
-    TAPE_OFFLOADS,
-    TAPE_LISTEN,
+#define TAPE_RECORD(name, ...) TAPE_##name,
+#include "core/tape/records.def"
     TAPE_TYPES,
 };
 
@@ -238,7 +203,7 @@ const uint8_t *tape_get_buffer(const uint8_t *at, const uint8_t *end, struct tap
 const struct tape_rec *tape_next(struct tape *t);
 double tape_seconds(const struct tape *t); /* since the recording's start */
 
-/* ---- tape_text.c ---- */
+/* ---- tape_types.c ---- */
 void tape_show(const struct tape_rec *rec, FILE *out);
 const char *tape_type_text(unsigned type);
 

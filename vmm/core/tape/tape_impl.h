@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What the parts of tapes share: tape.c records and opens, tape_play.c replays what tape_check.c
+/* What the parts of tapes share: tape.c records and opens, tape_play.c replays what tape_types.c
  * lets pass. */
 #ifndef MINIVET_CORE_TAPE_IMPL_H
 #define MINIVET_CORE_TAPE_IMPL_H

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/*
- * What may be on a tape: the bounds of each type of record, in one table. A tape that this Minivet
- * has written keeps all of them; one that does not was damaged, or made to do harm.
- *
- * Answers are only compared, so of most anything may be there. Inputs and answers to questions
- * reach devices.
- */
+/* What the records mean, for people, and what may be in them: records.def. */
+#include <inttypes.h>
 #include <limits.h>
 
 #include "core/base/xmath.h"
@@ -27,49 +22,17 @@ enum rule {
 };
 
 static const struct row {
-    unsigned kinds; /* of an input: enum tape_kind, which sources have it */
+    const char *text, *queue_means, *a_means, *b_means; /* NULL: nothing */
+    unsigned kinds;                                     /* of an input: enum tape_kind */
     unsigned rules;
     uint32_t len_max;
     uint64_t a_max, b_max;
 } rows[TAPE_TYPES] = {
-    [TAPE_ARGS] = {0, OF_THE_TAPE, TAPE_BYTES_MAX, TAPE_BYTES_MAX, 0},
-    [TAPE_TIME] = {0, OF_THE_TAPE, 0, INT64_MAX, 0},
-    [TAPE_END] = {0, OF_THE_TAPE, 0, 0, 0},
-    [TAPE_INFO] = {0, 0, KEPT_MAX, WORD, WORD},
-
-    [TAPE_READ] = {TAPE_REGISTERS, ACCESS, 0, ANY, 0},
-    [TAPE_WRITE] = {TAPE_REGISTERS, ACCESS, 0, ANY, ANY},
-    [TAPE_KICK] = {TAPE_QUEUES, ANY_QUEUE, 0, 0, 0},
-    [TAPE_LATER] = {TAPE_QUEUES, ANY_QUEUE, 0, 0, 0},
-    [TAPE_DONE] = {TAPE_DISK, B_OR_ERRNO, KEPT_MAX, ANY, 0},
-    [TAPE_RESIZED] = {TAPE_DISK, 0, 0, INT64_MAX, 0},
-    [TAPE_RX] = {TAPE_WIRE, ANY_QUEUE, 0, 0, 0},
-    [TAPE_WRITABLE] = {TAPE_WIRE | TAPE_TERMINAL, ANY_QUEUE, 0, 0, 0},
-    [TAPE_LINK] = {TAPE_WIRE, 0, 0, 1, 0},
-    [TAPE_TYPED] = {TAPE_TERMINAL, 0, TAPE_BYTES_MAX, 0, 0},
-    [TAPE_WINDOW] = {TAPE_TERMINAL, 0, 0, WORD, WORD},
-
-    [TAPE_POP] = {0, ANY_QUEUE | A_CHAIN, TAPE_BYTES_MAX, TAPE_BUFFERS_MAX, TAPE_BROKEN_CHAIN},
-    [TAPE_MORE] = {0, ANY_QUEUE, 0, 0, 0},
-    [TAPE_LOOK] = {0, ANY_QUEUE, 0, 1, 0},
-    [TAPE_FLUSH] = {0, ANY_QUEUE, 0, 1, 0},
-    [TAPE_DRAINED] = {0, 0, 0, 0, 0},
-    [TAPE_SEND] = {0, ANY_QUEUE | B_OR_ERRNO, KEPT_MAX, ANY, 0},
-    [TAPE_RECEIVE] = {0, ANY_QUEUE | B_OR_ERRNO, KEPT_MAX, ANY, NET_PACKET_MAX},
-    [TAPE_PAIRS] = {0, B_OR_ERRNO, 0, ANY, 0},
-    [TAPE_PRINT] = {0, B_UP_TO_A, TAPE_BYTES_MAX, ANY, ANY},
-    [TAPE_RANDOM] = {0, B_OR_ERRNO, TAPE_BYTES_MAX, ANY, 0},
-
-    [TAPE_VALUE] = {0, ANY_QUEUE, 0, ANY, ANY},
-    [TAPE_PUSH] = {0, ANY_QUEUE, TAPE_BYTES_MAX, ANY, ANY},
-    [TAPE_DEVICE] = {0, 0, 0, ANY, ANY},
-    [TAPE_INTERRUPT] = {0, ANY_QUEUE, 0, ANY, ANY},
-    [TAPE_CONFIG_INTERRUPT] = {0, ANY_QUEUE, 0, ANY, ANY},
-    [TAPE_SUBMIT] = {0, ANY_QUEUE, TAPE_BYTES_MAX, ANY, ANY},
-    [TAPE_DRAIN] = {0, 0, 0, ANY, ANY},
-    [TAPE_OFFLOADS] = {0, 0, 0, ANY, ANY},
-    [TAPE_LISTEN] = {0, 0, 0, ANY, ANY},
+#define TAPE_RECORD(name, ...) [TAPE_##name] = {__VA_ARGS__},
+#include "core/tape/records.def"
 };
+
+/* ---- what may be on a tape ---- */
 
 static bool is_access(unsigned queue)
 {
@@ -131,4 +94,40 @@ struct tape_fault tape_check_source(const struct tape *t, const struct tape_rec 
     if (s->kind != TAPE_REGISTERS && rec->queue >= s->queues)
         return (struct tape_fault){"queue", rec->queue};
     return (struct tape_fault){0};
+}
+
+/* ---- for people ---- */
+
+const char *tape_type_text(unsigned type)
+{
+    return type < TAPE_TYPES ? rows[type].text : "of no known type";
+}
+
+static void show_chain(const struct tape_rec *rec, FILE *out)
+{
+    if (rec->b == TAPE_NO_CHAIN)
+        fputs(": there is none", out);
+    else if (rec->b == TAPE_BROKEN_CHAIN)
+        fputs(": the ring is broken", out);
+    else
+        fprintf(out, ", head %#x, buffers %#" PRIx64, (unsigned)(rec->b & 0xffff), rec->a);
+}
+
+void tape_show(const struct tape_rec *rec, FILE *out)
+{
+    const struct row *r = &rows[rec->type];
+    fputs(r->text, out);
+    if (r->queue_means != NULL)
+        fprintf(out, ", %s %u", r->queue_means, rec->queue);
+    if (rec->type == TAPE_READ || rec->type == TAPE_WRITE || rec->type == TAPE_VALUE)
+        fprintf(out, ", %u bytes at %s %#" PRIx64, rec->queue & 0xffu,
+                rec->queue >> 8 != 0 ? "port" : "address", rec->a);
+    if (rec->type == TAPE_POP)
+        show_chain(rec, out);
+    if (r->a_means != NULL)
+        fprintf(out, ", %s %#" PRIx64, r->a_means, rec->a);
+    if (r->b_means != NULL)
+        fprintf(out, ", %s %#" PRIx64, r->b_means, rec->b);
+    if (rec->len > 0)
+        fprintf(out, ", %u bytes", rec->len);
 }
