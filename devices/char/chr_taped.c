@@ -38,16 +38,10 @@ static size_t taped_write(struct chr_backend *b, const uint8_t *data, size_t len
     struct tape_rec rec = record(c, TAPE_PRINT, len);
     rec.len = (uint32_t)min_u64(len, TAPE_BYTES_MAX);
     memcpy(tape_room(c->tape, rec.len), data, rec.len);
-    if (c->base != NULL) {
+    if (c->base != NULL)
         rec.b = c->base->ops->write(c->base, data, len);
-        tape_note(c->tape, &rec);
-        return rec.b;
-    }
-    const struct tape_rec *was = tape_ask(c->tape, c->source, TAPE_PRINT, 0);
-    if (was == NULL)
-        return len;
-    tape_compare(c->tape, was, len, rec.len);
-    return min_u64(was->b, len);
+    const struct tape_rec *was = tape_exchange(c->tape, &rec, true);
+    return was != NULL ? min_u64(was->b, len) : len;
 }
 
 static void taped_rx_enable(struct chr_backend *b, size_t max)
@@ -151,8 +145,7 @@ int chr_taped_create(struct chr_backend **out, struct tape *tape, const char *na
         .on_rx = base_rx, .on_writable = base_writable, .on_resize = base_resize, .ctx = c};
     struct tape_rec rec = record(c, TAPE_INFO, base != NULL ? base->columns : 0);
     rec.b = base != NULL ? base->rows : 0;
-    tape_note(tape, &rec);
-    const struct tape_rec *was = base != NULL ? &rec : tape_ask_info(tape, c->source, name);
+    const struct tape_rec *was = tape_info(tape, &rec);
     if (was == NULL) {
         free(c);
         return -EINVAL;
@@ -179,21 +172,17 @@ static int taped_fill(void *ctx, void *dst, size_t len)
     struct entropy_taped *e = ctx;
     struct tape_rec rec = {.type = TAPE_RANDOM, .source = (uint8_t)e->source, .a = len};
     if (e->base != NULL) {
-        int result = e->base->fill(e->base->ctx, dst, len);
-        rec.b = (uint64_t)result;
+        rec.b = (uint64_t)e->base->fill(e->base->ctx, dst, len);
         rec.len = (uint32_t)min_u64(len, TAPE_BYTES_MAX);
         memcpy(tape_room(e->tape, rec.len), dst, rec.len);
-        tape_note(e->tape, &rec);
-        return result;
     }
-    const struct tape_rec *was = tape_ask(e->tape, e->source, TAPE_RANDOM, 0);
+    const struct tape_rec *was = tape_exchange(e->tape, &rec, false);
     if (was == NULL)
         return -EIO;
-    memcpy(tape_room(e->tape, was->len), was->bytes, was->len);
-    tape_compare(e->tape, was, len, was->len);
-    if (was->len < min_u64(len, TAPE_BYTES_MAX))
+    if (e->base == NULL && was->len < min_u64(len, TAPE_BYTES_MAX))
         return tape_bad(e->tape, "number of bytes", was->len);
-    memcpy(dst, was->bytes, min_u64(len, was->len));
+    if (e->base == NULL)
+        memcpy(dst, was->bytes, min_u64(len, was->len));
     return (int)was->b;
 }
 

@@ -236,19 +236,19 @@ static int take_info(struct tape *t, struct blk_info *info, const struct tape_re
                                                    : tape_bad(t, "capacity", info->capacity_bytes);
 }
 
-static int describe(struct blk_taped *d, const char *name)
+static int describe(struct blk_taped *d)
 {
     struct tape_rec rec = record(d, TAPE_INFO);
-    rec.len = sizeof(d->b.info);
     if (d->base != NULL) {
         d->b.info = d->base->info;
         d->base->handler = (struct blk_handler){.on_resize = base_resized, .ctx = d};
-        memcpy(tape_room(d->tape, rec.len), &d->b.info, sizeof(d->b.info));
-        tape_note(d->tape, &rec);
-        return 0;
     }
-    const struct tape_rec *was = tape_ask_info(d->tape, d->source, name);
-    return was != NULL ? take_info(d->tape, &d->b.info, was) : -EINVAL;
+    rec.len = sizeof(d->b.info);
+    memcpy(tape_room(d->tape, rec.len), &d->b.info, sizeof(d->b.info));
+    const struct tape_rec *was = tape_info(d->tape, &rec);
+    if (was == NULL)
+        return -EINVAL;
+    return d->base != NULL ? 0 : take_info(d->tape, &d->b.info, was);
 }
 
 int blk_taped_create(struct blk_backend **out, struct tape *tape, const char *name,
@@ -265,7 +265,7 @@ int blk_taped_create(struct blk_backend **out, struct tape *tape, const char *na
     d->source = tape_add_source(
         tape, &(struct tape_source){
                   .name = name, .kind = TAPE_DISK, .queues = 1, .play = play, .ctx = d});
-    int err = describe(d, name);
+    int err = describe(d);
     if (err != 0) {
         free(d);
         return err;

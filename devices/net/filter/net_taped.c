@@ -46,14 +46,8 @@ static int taped_send(struct net_backend *b, unsigned pair, const struct iovec *
     rec.b = (uint64_t)result;
     rec.len = tape_kept(rec.a, KEEP_SENT);
     tape_gather(tape_room(n->tape, rec.len), iov, count, rec.a, KEEP_SENT);
-    tape_note(n->tape, &rec);
-    if (n->base != NULL)
-        return result;
-    const struct tape_rec *was = tape_ask(n->tape, n->source, TAPE_SEND, pair);
-    if (was == NULL)
-        return 0;
-    tape_compare(n->tape, was, rec.a, rec.len);
-    return (int)was->b;
+    const struct tape_rec *was = tape_exchange(n->tape, &rec, true);
+    return was != NULL ? (int)was->b : 0;
 }
 
 static void taped_flush(struct net_backend *b, unsigned pair)
@@ -63,12 +57,10 @@ static void taped_flush(struct net_backend *b, unsigned pair)
         base->ops->flush(base, pair);
 }
 
-static ssize_t replay_receive(struct net_taped *n, unsigned pair, const struct iovec *iov,
-                              unsigned count, uint64_t room)
+/* What a replay's record says, into the vectors. */
+static ssize_t replay_receive(const struct net_taped *n, const struct tape_rec *was,
+                              const struct iovec *iov, unsigned count, uint64_t room)
 {
-    const struct tape_rec *was = tape_ask(n->tape, n->source, TAPE_RECEIVE, pair);
-    if (was == NULL)
-        return -EAGAIN;
     ssize_t result = (ssize_t)was->b;
     if (result > 0 && was->b > room)
         return tape_bad(n->tape, "result", was->b);
@@ -76,8 +68,6 @@ static ssize_t replay_receive(struct net_taped *n, unsigned pair, const struct i
         return tape_bad(n->tape, "number of bytes", was->len);
     if (result > 0)
         tape_scatter(was->bytes, iov, count, was->b, KEEP_RECEIVED);
-    memcpy(tape_room(n->tape, was->len), was->bytes, was->len);
-    tape_compare(n->tape, was, room, was->len);
     return result;
 }
 
@@ -86,17 +76,17 @@ static ssize_t taped_receive(struct net_backend *b, unsigned pair, const struct 
 {
     struct net_taped *n = taped_of(b);
     struct tape_rec rec = record(n, TAPE_RECEIVE, pair);
+    ssize_t got = n->base != NULL ? n->base->ops->receive(n->base, pair, iov, count) : 0;
     rec.a = iobuf_init(iov, count).left;
-    if (n->base == NULL)
-        return replay_receive(n, pair, iov, count, rec.a);
-    ssize_t got = n->base->ops->receive(n->base, pair, iov, count);
     rec.b = (uint64_t)got;
     if (got > 0) {
         rec.len = tape_kept((uint64_t)got, KEEP_RECEIVED);
         tape_gather(tape_room(n->tape, rec.len), iov, count, (uint64_t)got, KEEP_RECEIVED);
     }
-    tape_note(n->tape, &rec);
-    return got;
+    const struct tape_rec *was = tape_exchange(n->tape, &rec, false);
+    if (was == NULL)
+        return -EAGAIN;
+    return n->base != NULL ? got : replay_receive(n, was, iov, count, rec.a);
 }
 
 static void taped_set_offloads(struct net_backend *b, unsigned to_guest)
@@ -114,17 +104,10 @@ static int taped_set_pairs(struct net_backend *b, unsigned pairs)
     struct net_taped *n = taped_of(b);
     struct tape_rec rec = record(n, TAPE_PAIRS, 0);
     rec.a = pairs;
-    if (n->base != NULL) {
-        int result = n->base->ops->set_pairs != NULL ? n->base->ops->set_pairs(n->base, pairs) : 0;
-        rec.b = (uint64_t)result;
-        tape_note(n->tape, &rec);
-        return result;
-    }
-    const struct tape_rec *was = tape_ask(n->tape, n->source, TAPE_PAIRS, 0);
-    if (was == NULL)
-        return 0;
-    tape_compare(n->tape, was, pairs, 0);
-    return (int)was->b;
+    if (n->base != NULL && n->base->ops->set_pairs != NULL)
+        rec.b = (uint64_t)n->base->ops->set_pairs(n->base, pairs);
+    const struct tape_rec *was = tape_exchange(n->tape, &rec, true);
+    return was != NULL ? (int)was->b : 0;
 }
 
 /* ---- what the device is told ---- */
@@ -201,10 +184,9 @@ static int take_info(struct net_taped *n, const struct tape_rec *was)
     return info->mtu_bytes <= MTU_MAX ? 0 : tape_bad(t, "MTU", info->mtu_bytes);
 }
 
-static int describe(struct net_taped *n, const char *name)
+static int describe(struct net_taped *n)
 {
     struct tape_rec rec = record(n, TAPE_INFO, 0);
-    rec.len = sizeof(n->b.info);
     if (n->base != NULL) {
         n->b.info = n->base->info;
         n->base->handler = (struct net_handler){.on_rx = base_rx,
@@ -212,12 +194,13 @@ static int describe(struct net_taped *n, const char *name)
                                                 .on_link = base_link,
                                                 .ctx = n,
                                                 .keeps = true};
-        memcpy(tape_room(n->tape, rec.len), &n->b.info, sizeof(n->b.info));
-        tape_note(n->tape, &rec);
-        return 0;
     }
-    const struct tape_rec *was = tape_ask_info(n->tape, n->source, name);
-    return was != NULL ? take_info(n, was) : -EINVAL;
+    rec.len = sizeof(n->b.info);
+    memcpy(tape_room(n->tape, rec.len), &n->b.info, sizeof(n->b.info));
+    const struct tape_rec *was = tape_info(n->tape, &rec);
+    if (was == NULL)
+        return -EINVAL;
+    return n->base != NULL ? 0 : take_info(n, was);
 }
 
 int net_taped_create(struct net_backend **out, struct tape *tape, const char *name, unsigned pairs,
@@ -233,7 +216,7 @@ int net_taped_create(struct net_backend **out, struct tape *tape, const char *na
     n->source = tape_add_source(
         tape, &(struct tape_source){
                   .name = name, .kind = TAPE_WIRE, .queues = pairs, .play = play, .ctx = n});
-    int err = describe(n, name);
+    int err = describe(n);
     if (err != 0) {
         free(n);
         return err;

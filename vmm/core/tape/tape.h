@@ -137,6 +137,14 @@ uint8_t *tape_room(struct tape *t, uint32_t len);
 /* An answer, with what is in the room: recorded, or compared. */
 void tape_say(struct tape *t, const struct tape_rec *rec);
 
+/*
+ * A question, with its answer if it is recorded: then it is returned. In a replay, the answer as of
+ * tape_ask(); a is compared, and what is in the room unless the bytes are the answer's.
+ */
+const struct tape_rec *tape_exchange(struct tape *t, const struct tape_rec *rec, bool own_bytes);
+/* What the backend is: likewise, but nothing is compared; NULL is reported, with its name. */
+const struct tape_rec *tape_info(struct tape *t, const struct tape_rec *rec);
+
 /* ---- recording ---- */
 
 /* An input, before the device hears of it; the answer to a question; with what is in the room. */
@@ -151,16 +159,11 @@ const struct tape_rec *tape_ask(struct tape *t, unsigned source, enum tape_type 
 /* Does the next record answer it? Then it is the same as tape_ask(). */
 const struct tape_rec *tape_ask_maybe(struct tape *t, unsigned source, enum tape_type type,
                                       unsigned queue);
-/* Compares a and what is in the room with what is on the tape. */
-void tape_compare(struct tape *t, const struct tape_rec *recorded, uint64_t a, uint32_t len);
-
 /*
  * If the next record is an input from the host it is played: for a device that waits for one. What
  * a guest does waits for the device.
  */
 bool tape_play_host(struct tape *t);
-/* What the backend was: an answer as of tape_ask(); NULL is reported, with the backend's name. */
-const struct tape_rec *tape_ask_info(struct tape *t, unsigned source, const char *name);
 /* The last record that was taken cannot be: its `what` has this value. Ends the replay; reported
  * (once for a tape). Returns -EINVAL. */
 int tape_bad(struct tape *t, const char *what, uint64_t value);

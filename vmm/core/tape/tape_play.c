@@ -254,13 +254,23 @@ void tape_say(struct tape *t, const struct tape_rec *rec)
         differ(t, was, rec);
 }
 
-void tape_compare(struct tape *t, const struct tape_rec *recorded, uint64_t a, uint32_t len)
+const struct tape_rec *tape_exchange(struct tape *t, const struct tape_rec *rec, bool own_bytes)
 {
-    struct tape_rec is = *recorded;
-    is.a = a;
-    is.len = len;
-    if (!t->over)
-        compare(t, recorded, &is);
+    if (!t->replay) {
+        tape_note(t, rec);
+        return rec;
+    }
+    const struct tape_rec *was = tape_ask(t, rec->source, rec->type, rec->queue);
+    if (was == NULL || t->over)
+        return was;
+    struct tape_rec is = *was;
+    is.a = rec->a;
+    if (own_bytes)
+        is.len = rec->len;
+    else
+        memcpy(tape_room_of(t), was->bytes, was->len);
+    compare(t, was, &is);
+    return was;
 }
 
 /* What was put off is done until something of it is on the tape. */
@@ -284,11 +294,12 @@ bool tape_differs(const struct tape *t)
     return t->differs;
 }
 
-const struct tape_rec *tape_ask_info(struct tape *t, unsigned source, const char *name)
+const struct tape_rec *tape_info(struct tape *t, const struct tape_rec *rec)
 {
-    const struct tape_rec *info = tape_ask(t, source, TAPE_INFO, 0);
+    tape_note(t, rec);
+    const struct tape_rec *info = t->replay ? tape_ask(t, rec->source, TAPE_INFO, 0) : rec;
     if (info == NULL && !t->damaged)
-        fail_msg(-EINVAL, "%s: is not on the recording", name);
+        fail_msg(-EINVAL, "%s: is not on the recording", name_of(t, rec->source));
     return info;
 }
 
