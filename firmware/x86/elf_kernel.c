@@ -35,22 +35,15 @@ struct elf_kernel {
 
 static const char *machine_name(unsigned machine)
 {
-    switch (machine) {
-    case EM_386:
-        return "32-bit x86";
-    case EM_ARM:
-        return "32-bit Arm";
-    case EM_AARCH64:
-        return "arm64";
-    case EM_RISCV:
-        return "RISC-V";
-    case EM_PPC64:
-        return "POWER";
-    case EM_S390:
-        return "s390";
-    default:
-        return "another machine";
-    }
+    static const struct {
+        unsigned machine;
+        const char *name;
+    } names[] = {{EM_386, "32-bit x86"}, {EM_ARM, "32-bit Arm"}, {EM_AARCH64, "arm64"},
+                 {EM_RISCV, "RISC-V"},   {EM_PPC64, "POWER"},    {EM_S390, "s390"}};
+    for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
+        if (names[i].machine == machine)
+            return names[i].name;
+    return "another machine";
 }
 
 static int check_header(const struct kernel *k, Elf64_Ehdr *eh)

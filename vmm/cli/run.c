@@ -133,30 +133,18 @@ static void end_line(void)
 
 static void machine_ended(void *ctx)
 {
+    static const int codes[] = {
+        [POWER_OFF] = EXIT_GUEST_OFF,   [POWER_RESET] = EXIT_GUEST_OFF,
+        [POWER_QUIT] = EXIT_GUEST_OFF,  [POWER_PANIC] = EXIT_GUEST_PANIC,
+        [POWER_FAULT] = EXIT_VMM_FAULT,
+    };
     struct run *run = ctx;
-    switch (atomic_load(&run->machine_end)) {
-    case POWER_RESET:
-        if (!run->ended) /* else the main thread reads it already */
-            run->reset = true;
-        finish(run, EXIT_GUEST_OFF);
-        break;
-    case POWER_QUIT:
+    enum power_event end = atomic_load(&run->machine_end);
+    if (end == POWER_RESET && !run->ended) /* else the main thread reads it already */
+        run->reset = true;
+    if (end == POWER_QUIT)
         end_line();
-        finish(run, EXIT_GUEST_OFF);
-        break;
-    case POWER_OFF:
-        finish(run, EXIT_GUEST_OFF);
-        break;
-    case POWER_EXIT:
-        finish(run, atomic_load(&run->machine_status));
-        break;
-    case POWER_PANIC:
-        finish(run, EXIT_GUEST_PANIC);
-        break;
-    case POWER_FAULT:
-        finish(run, EXIT_VMM_FAULT);
-        break;
-    }
+    finish(run, end == POWER_EXIT ? atomic_load(&run->machine_status) : codes[end]);
 }
 
 static void on_timeout(void *ctx)

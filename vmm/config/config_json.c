@@ -8,25 +8,12 @@
 #include <unistd.h>
 
 #include "core/base/fail.h"
+#include "core/base/text.h"
 #include "core/base/xmath.h"
 #include "vmm/config/options.h"
 
 #define JSON_BYTES_MAX MIB
 #define JSON_DEPTH_MAX 5 /* an object, its array, a list, its array; and one for a message */
-
-/* The bytes of the UTF-8 character at `at` (RFC 3629), or 0: it is none. */
-static unsigned utf8_bytes(const unsigned char *at)
-{
-    unsigned more = at[0] < 0x80 ? 0 : at[0] < 0xe0 ? 1 : at[0] < 0xf0 ? 2 : 3;
-    if ((at[0] >= 0x80 && at[0] < 0xc2) || at[0] > 0xf4)
-        return 0;
-    for (unsigned i = 1; i <= more; i++)
-        if ((at[i] & 0xc0) != 0x80)
-            return 0;
-    bool is_bad = (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
-                  (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f);
-    return is_bad ? 0 : more + 1;
-}
 
 /* What cJSON takes and options cannot have. The text ends with a NUL. */
 static const char *find_fault(const char *text, size_t bytes)
@@ -36,7 +23,7 @@ static const char *find_fault(const char *text, size_t bytes)
     if (strlen(text) != bytes)
         return "has a byte of zero";
     for (const char *at = text; *at != '\0';) {
-        unsigned length = utf8_bytes((const unsigned char *)at);
+        unsigned length = text_utf8_bytes(at);
         if (length == 0)
             return "is not UTF-8";
         if (quoted && strncmp(at, "\\u0000", 6) == 0)

@@ -6,40 +6,35 @@
 
 #include "kvm/impl.h"
 
-static const char *internal_error_name(uint64_t suberror)
-{
-    switch (suberror) {
-    case KVM_INTERNAL_ERROR_EMULATION:
-        return "an instruction could not be emulated";
-    case KVM_INTERNAL_ERROR_SIMUL_EX:
-        return "two exceptions at the same time";
-    case KVM_INTERNAL_ERROR_DELIVERY_EV:
-        return "an exit while an event was being delivered";
-    case KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON:
-        return "the processor gave an exit that KVM does not expect";
-    default:
-        return "of a kind that this version does not know";
-    }
-}
+struct name {
+    uint32_t number;
+    const char *text;
+};
 
-static const char *raw_reason_name(uint32_t reason)
+static const struct name internal_errors[] = {
+    {KVM_INTERNAL_ERROR_EMULATION, "an instruction could not be emulated"},
+    {KVM_INTERNAL_ERROR_SIMUL_EX, "two exceptions at the same time"},
+    {KVM_INTERNAL_ERROR_DELIVERY_EV, "an exit while an event was being delivered"},
+    {KVM_INTERNAL_ERROR_UNEXPECTED_EXIT_REASON,
+     "the processor gave an exit that KVM does not expect"},
+    {0, "of a kind that this version does not know"},
+};
+
+static const struct name raw_reasons[] = {
+    {KVM_EXIT_EXCEPTION, "an unexpected exception"},
+    {KVM_EXIT_HYPERCALL, "a hypercall for the VMM"},
+    {KVM_EXIT_DEBUG, "a debug exception"},
+    {KVM_EXIT_NMI, "a non-maskable interrupt of the host"},
+    {KVM_EXIT_SYSTEM_EVENT, "a system event of another kind"},
+    {0, "an exit that this VMM does not handle"},
+};
+
+/* The table's last row is for all other numbers. */
+static const char *name_of(const struct name *names, uint64_t number)
 {
-    switch (reason) {
-    case KVM_EXIT_UNKNOWN:
-        return "an exit that KVM does not know";
-    case KVM_EXIT_EXCEPTION:
-        return "an unexpected exception";
-    case KVM_EXIT_HYPERCALL:
-        return "a hypercall for the VMM";
-    case KVM_EXIT_DEBUG:
-        return "a debug exception";
-    case KVM_EXIT_NMI:
-        return "a non-maskable interrupt of the host";
-    case KVM_EXIT_SYSTEM_EVENT:
-        return "a system event of another kind";
-    default:
-        return "an exit that this VMM does not handle";
-    }
+    while (names->number != 0 && names->number != number)
+        names++;
+    return names->text;
 }
 
 void kvm_exit_print(const struct hv_exit *e, bool cpu_has_virt, FILE *out)
@@ -47,7 +42,7 @@ void kvm_exit_print(const struct hv_exit *e, bool cpu_has_virt, FILE *out)
     switch (e->reason) {
     case HV_EXIT_INTERNAL_ERROR:
         fprintf(out, "KVM internal error, suberror %" PRIu64 ": %s\n", e->raw_detail,
-                internal_error_name(e->raw_detail));
+                name_of(internal_errors, e->raw_detail));
         if (e->raw_detail == KVM_INTERNAL_ERROR_EMULATION)
             fprintf(out, "%s\n",
                     cpu_has_virt ? "KVM met an instruction that only real hardware can run, or "
@@ -63,7 +58,9 @@ void kvm_exit_print(const struct hv_exit *e, bool cpu_has_virt, FILE *out)
         break;
     case HV_EXIT_UNKNOWN:
         fprintf(out, "%s: KVM exit %" PRIu32 ", detail %#" PRIx64 "\n",
-                raw_reason_name(e->raw_reason), e->raw_reason, e->raw_detail);
+                e->raw_reason == KVM_EXIT_UNKNOWN ? "an exit that KVM does not know"
+                                                  : name_of(raw_reasons, e->raw_reason),
+                e->raw_reason, e->raw_detail);
         break;
     default:
         fprintf(out, "KVM exit %" PRIu32 "\n", e->raw_reason);

@@ -7,19 +7,22 @@
 
 #define PRINT_BYTES 1024
 
-/* How many bytes the UTF-8 character has that begins here; 0: there is none. */
-static unsigned utf8_bytes(const uint8_t *at)
+/*
+ * What is longer than it need be is none: some terminals find a control character in that. Nor is a
+ * surrogate, or what is above U+10FFFF.
+ */
+unsigned text_utf8_bytes(const char *text)
 {
-    unsigned more = at[0] >= 0xf0 && at[0] < 0xf5 ? 3 : at[0] >= 0xe0 ? 2 : 1;
-    if (at[0] < 0xc2 || at[0] >= 0xf5)
+    const uint8_t *at = (const uint8_t *)text;
+    unsigned more = at[0] < 0x80 ? 0 : at[0] < 0xe0 ? 1 : at[0] < 0xf0 ? 2 : 3;
+    if ((at[0] >= 0x80 && at[0] < 0xc2) || at[0] > 0xf4)
         return 0;
     for (unsigned i = 1; i <= more; i++)
         if ((at[i] & 0xc0) != 0x80)
             return 0;
-    /* Longer than it need be: some terminals find a control character in that. */
-    if ((at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xf0 && at[1] < 0x90))
-        return 0;
-    return 1 + more;
+    bool is_bad = (at[0] == 0xe0 && at[1] < 0xa0) || (at[0] == 0xed && at[1] > 0x9f) ||
+                  (at[0] == 0xf0 && at[1] < 0x90) || (at[0] == 0xf4 && at[1] > 0x8f);
+    return is_bad ? 0 : more + 1;
 }
 
 /* C0, DEL, and C1, of which terminals obey the one-byte forms and those in UTF-8. */
@@ -31,7 +34,7 @@ static bool is_control(const uint8_t *at)
 void text_neutralize(char *text)
 {
     for (uint8_t *at = (uint8_t *)text; *at != '\0';) {
-        unsigned bytes = *at < 0x80 ? 1 : utf8_bytes(at);
+        unsigned bytes = text_utf8_bytes((const char *)at);
         bool bad = bytes == 0 || is_control(at);
         if (bytes == 0)
             bytes = 1;

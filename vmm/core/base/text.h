@@ -11,6 +11,9 @@
 /* In place. What stays is printable: ASCII, and UTF-8 that is no control character. */
 void text_neutralize(char *text);
 
+/* How many bytes the UTF-8 character has that begins here (RFC 3629); 0: there is none. */
+unsigned text_utf8_bytes(const char *text);
+
 /* Writes a neutralized copy; a long one is cut. */
 void text_print(FILE *out, const char *text);
 
