@@ -43,7 +43,7 @@ enum command {
 
 struct i8042 {
     struct bus *pio;
-    struct bus_region data_region, command_region;
+    struct bus_region regions[2]; /* of data and of commands */
     struct power power;
     pthread_mutex_t lock; /* vCPUs against each other: what follows */
     uint8_t status;
@@ -186,22 +186,13 @@ int i8042_create(struct i8042 **out, const struct i8042_config *config)
     kbc->status = STATUS_UNLOCKED | STATUS_SYSTEM;
     kbc->mode = MODE_SYSTEM | MODE_DISABLE_DEVICES;
     kbc->output_port = OUTPUT_NO_RESET | OUTPUT_A20;
-    kbc->data_region = (struct bus_region){
-        .name = "i8042-data",
-        .base = I8042_DATA_PORT,
-        .size = 1,
-        .widths = BUS_W1,
-        .ops = &data_ops,
-        .dev = kbc,
-    };
-    kbc->command_region = kbc->data_region;
-    kbc->command_region.name = "i8042-command";
-    kbc->command_region.base = I8042_COMMAND_PORT;
-    kbc->command_region.ops = &command_ops;
+    kbc->regions[0] = (struct bus_region){"i8042-data", I8042_DATA_PORT, 1, BUS_W1, &data_ops, kbc};
+    kbc->regions[1] =
+        (struct bus_region){"i8042-command", I8042_COMMAND_PORT, 1, BUS_W1, &command_ops, kbc};
 
-    int err = bus_add(kbc->pio, &kbc->data_region);
+    int err = bus_add(kbc->pio, &kbc->regions[0]);
     if (err == 0)
-        err = bus_add(kbc->pio, &kbc->command_region);
+        err = bus_add(kbc->pio, &kbc->regions[1]);
     if (err < 0) {
         i8042_destroy(kbc);
         return fail(err, "i8042: ports 0x%x and 0x%x", I8042_DATA_PORT, I8042_COMMAND_PORT);
@@ -215,8 +206,8 @@ void i8042_destroy(struct i8042 *kbc)
     if (!kbc)
         return;
     /* A region that was not added is not found, which is as well. */
-    bus_remove(kbc->pio, &kbc->data_region);
-    bus_remove(kbc->pio, &kbc->command_region);
+    bus_remove(kbc->pio, &kbc->regions[0]);
+    bus_remove(kbc->pio, &kbc->regions[1]);
     pthread_mutex_destroy(&kbc->lock);
     free(kbc);
 }

@@ -6,6 +6,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/fail.h"
 #include "core/base/le.h"
@@ -29,7 +30,7 @@
 
 struct pci_host {
     struct bus *pio, *mmio;
-    struct bus_region address_region, data_region, ecam_region;
+    struct bus_region regions[3]; /* the address and data registers, and ECAM */
     struct pci_function *functions[PCI_DEVFN_COUNT];
     struct pci_function bridge;
     uint8_t bridge_header[PCI_HEADER_BYTES];
@@ -347,39 +348,25 @@ static void make_bridge(struct pci_host *host)
     host->functions[PCI_DEVFN(0, 0)] = &host->bridge;
 }
 
+static struct bus *bus_of(const struct pci_host *host, unsigned region)
+{
+    return host->regions[region].ops == &ecam_ops ? host->mmio : host->pio;
+}
+
 static int add_regions(struct pci_host *host, uint64_t ecam_gpa)
 {
-    host->address_region = (struct bus_region){
-        .name = "pci-address",
-        .base = PCI_HOST_ADDRESS_PORT,
-        .size = 4,
-        .widths = BUS_W4, /* narrower ones belong to other registers of a PC */
-        .ops = &address_ops,
-        .dev = host,
+    const struct bus_region regions[] = {
+        /* Narrower accesses belong to other registers of a PC. */
+        {"pci-address", PCI_HOST_ADDRESS_PORT, 4, BUS_W4, &address_ops, host},
+        {"pci-data", PCI_HOST_DATA_PORT, 4, BUS_W124, &data_ops, host},
+        {"pci-ecam", ecam_gpa, PCI_HOST_ECAM_BYTES, BUS_W124, &ecam_ops, host},
     };
-    host->data_region = (struct bus_region){
-        .name = "pci-data",
-        .base = PCI_HOST_DATA_PORT,
-        .size = 4,
-        .widths = BUS_W124,
-        .ops = &data_ops,
-        .dev = host,
-    };
-    host->ecam_region = (struct bus_region){
-        .name = "pci-ecam",
-        .base = ecam_gpa,
-        .size = PCI_HOST_ECAM_BYTES,
-        .widths = BUS_W124,
-        .ops = &ecam_ops,
-        .dev = host,
-    };
+    _Static_assert(sizeof(regions) == sizeof(host->regions), "all of them");
+    memcpy(host->regions, regions, sizeof(regions));
     int err = 0;
-    if (host->pio != NULL)
-        err = bus_add(host->pio, &host->address_region);
-    if (err == 0 && host->pio != NULL)
-        err = bus_add(host->pio, &host->data_region);
-    if (err == 0)
-        err = bus_add(host->mmio, &host->ecam_region);
+    for (unsigned i = 0; err == 0 && i < ARRAY_SIZE(regions); i++)
+        if (bus_of(host, i) != NULL)
+            err = bus_add(bus_of(host, i), &host->regions[i]);
     return err;
 }
 
@@ -409,11 +396,9 @@ void pci_host_destroy(struct pci_host *host)
     if (!host)
         return;
     /* A region that was not added is not found, which is as well. */
-    if (host->pio != NULL) {
-        bus_remove(host->pio, &host->address_region);
-        bus_remove(host->pio, &host->data_region);
-    }
-    bus_remove(host->mmio, &host->ecam_region);
+    for (unsigned i = 0; i < ARRAY_SIZE(host->regions); i++)
+        if (bus_of(host, i) != NULL)
+            bus_remove(bus_of(host, i), &host->regions[i]);
     pthread_mutex_destroy(&host->wires_lock);
     free(host);
 }

@@ -112,13 +112,17 @@ static int start_process(struct storage_daemon *d, char **argv, int listener)
     return err != 0 ? fail(err, "disk %s: start %s", d->name, d->program) : 0;
 }
 
-/* Until the daemon ends, is cancelled, or a file is written in the folder. */
-static int wait_change(const struct storage_daemon *d, int watch, uint64_t until_ns)
+/*
+ * Until the daemon ends (-EIO), a file is written in the folder (0), or one of `cancel` says so
+ * (-ECANCELED). watch and cancel may be -1.
+ */
+static int wait_change(const struct storage_daemon *d, int watch, const int cancel[2],
+                       uint64_t until_ns)
 {
     char events[4096];
     struct pollfd p[4] = {
-        {.fd = d->cancel_fd, .events = POLLIN},
-        {.fd = d->until_fd, .events = POLLIN},
+        {.fd = cancel[0], .events = POLLIN},
+        {.fd = cancel[1], .events = POLLIN},
         {.fd = d->pid_fd, .events = POLLIN},
         {.fd = watch, .events = POLLIN},
     };
@@ -144,7 +148,7 @@ static int wait_ready(struct storage_daemon *d, int watch)
     struct stat st;
     int err = 0;
     while (err == 0 && !(stat(d->pid_file, &st) == 0 && st.st_size > 0))
-        err = wait_change(d, watch, until_ns);
+        err = wait_change(d, watch, (int[]){d->cancel_fd, d->until_fd}, until_ns);
     d->ready = err == 0;
     return err;
 }
@@ -185,19 +189,11 @@ int storage_daemon_spawn(struct storage_daemon *d, int listener, bool *reported)
 static int wait_dead(const struct storage_daemon *d, unsigned ms, bool cancellable)
 {
     uint64_t end_ns = clock_now_ns(&clock_host) + ms * NS_PER_MS;
-    struct pollfd p[3] = {
-        {.fd = d->pid_fd, .events = POLLIN},
-        {.fd = cancellable ? d->cancel_fd : -1, .events = POLLIN},
-        {.fd = cancellable ? d->until_fd : -1, .events = POLLIN},
-    };
-    if (d->pid_fd < 0)
-        return 0;
-    for (uint64_t now; (now = clock_now_ns(&clock_host)) < end_ns;) {
-        int n = poll(p, 3, (int)((end_ns - now) / NS_PER_MS + 1));
-        if (n > 0)
-            return p[0].revents != 0 ? 0 : -ECANCELED;
-    }
-    return -ETIMEDOUT;
+    const int cancel[2] = {cancellable ? d->cancel_fd : -1, cancellable ? d->until_fd : -1};
+    int err = d->pid_fd < 0 ? -EIO : 0;
+    while (err == 0)
+        err = wait_change(d, -1, cancel, end_ns);
+    return err == -EIO ? 0 : err;
 }
 
 /* The daemon needs the folder after it has written its pid file, too: it looks up where that is. */
