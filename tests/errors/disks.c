@@ -9,6 +9,7 @@
 #include "core/base/clock.h"
 #include "core/base/xmath.h"
 #include "core/loop/evloop.h"
+#include "devices/backend/bucket.h"
 #include "devices/disk/blk_file.h"
 #include "devices/disk/blk_null.h"
 #include "devices/disk/blk_overlay.h"
@@ -232,14 +233,11 @@ Test(errors, overlay)
 
 static int limit(void)
 {
-    struct blk_backend *disk = NULL;
     open_loop();
-    struct blk_backend *base = make_null();
+    struct blk_backend *base = make_null(), *disk = base;
     refuse_begin();
-    int err = blk_limit_create(
-        &disk,
-        &(struct blk_limit_config){
-            .loop = loop, .clock = &clock_host, .base = base, .iops = 1000, .burst_ms = 1000});
+    struct budget_config config = {.count_per_s = 1000, .burst_ns = 1000000000};
+    int err = blk_limit_create(&disk, loop, &clock_host, &config);
     if (err != 0)
         base->ops->destroy(base);
     return end(disk, err);
@@ -252,14 +250,11 @@ Test(errors, limited_disk)
 
 static int fault(void)
 {
-    struct blk_backend *disk = NULL;
     open_loop();
-    struct blk_backend *base = make_null();
+    struct blk_backend *base = make_null(), *disk = base;
     refuse_begin();
-    int err = blk_fault_create(&disk, &(struct blk_fault_config){.loop = loop,
-                                                                 .clock = &clock_host,
-                                                                 .base = base,
-                                                                 .spec = {.cut = {.every = 2}}});
+    struct blk_fault_spec spec = {.cut = {.every = 2}};
+    int err = blk_fault_create(&disk, loop, &clock_host, &spec);
     if (err != 0)
         base->ops->destroy(base);
     return end(disk, err);

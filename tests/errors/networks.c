@@ -17,6 +17,7 @@
 #include "core/base/xmath.h"
 #include "core/loop/evloop.h"
 #include "core/ports/net.h"
+#include "devices/backend/bucket.h"
 #include "devices/net/filter/net_fault.h"
 #include "devices/net/filter/net_limit.h"
 #include "devices/net/filter/net_pcap.h"
@@ -138,40 +139,31 @@ static int on_loopback(struct net_backend *net, struct net_backend *base, int er
 
 static int limit(void)
 {
-    struct net_backend *net = NULL;
     open_loop();
-    struct net_backend *base = make_loopback();
+    struct net_backend *base = make_loopback(), *net = base;
     refuse_begin();
-    int err = net_limit_create(
-        &net, &(struct net_limit_config){
-                  .loop = loop, .clock = &fake, .base = base, .packets_per_s = 10});
+    struct budget_config config = {.count_per_s = 10};
+    int err = net_limit_create(&net, loop, &fake, &config);
     return on_loopback(net, base, err);
 }
 
 static int fault(void)
 {
-    struct net_backend *net = NULL;
     open_loop();
-    struct net_backend *base = make_loopback();
+    struct net_backend *base = make_loopback(), *net = base;
     refuse_begin();
-    int err = net_fault_create(&net, &(struct net_fault_config){.loop = loop,
-                                                                .clock = &fake,
-                                                                .base = base,
-                                                                .spec = {.dup = {.every = 2},
-                                                                         .corrupt = {.every = 3},
-                                                                         .reorder = {.every = 5},
-                                                                         .delay_ns = 1000000}});
+    struct net_fault_spec spec = {
+        .dup = {.every = 2}, .corrupt = {.every = 3}, .reorder = {.every = 5}, .delay_ns = 1000000};
+    int err = net_fault_create(&net, loop, &fake, &spec);
     return on_loopback(net, base, err);
 }
 
 static int pcap(void)
 {
-    struct net_backend *net = NULL;
     open_loop();
-    struct net_backend *base = make_loopback();
+    struct net_backend *base = make_loopback(), *net = base;
     refuse_begin();
-    int err = net_pcap_create(
-        &net, &(struct net_pcap_config){.loop = loop, .clock = &fake, .base = base, .path = path});
+    int err = net_pcap_create(&net, loop, &fake, path);
     return on_loopback(net, base, err);
 }
 

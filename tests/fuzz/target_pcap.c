@@ -132,10 +132,8 @@ static int run(const struct fuzz_target *target, const uint8_t *data, size_t len
     unsigned files = fuzz_open_fds();
     b->time.now_ns = b->all_bytes = b->count = 0;
     fake_net_init(&b->ether);
-    int err = net_pcap_create(&b->net, &(struct net_pcap_config){.loop = b->loop,
-                                                                 .clock = &b->clock,
-                                                                 .base = &b->ether.backend,
-                                                                 .path = b->path});
+    b->net = &b->ether.backend;
+    int err = net_pcap_create(&b->net, b->loop, &b->clock, b->path);
     BUG_ON(err != 0);
     for (unsigned i = 0; i < PACKETS_MAX && in.left > 0; i++)
         pass(b, &in);

@@ -14,6 +14,7 @@
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/xmath.h"
+#include "devices/backend/bucket.h"
 #include "devices/disk/blk_file.h"
 #include "devices/disk/blk_null.h"
 #include "devices/disk/blk_overlay.h"
@@ -93,14 +94,9 @@ static struct blk_backend *overlay_in_memory(void)
 
 static struct blk_backend *limit_on(struct blk_backend *base)
 {
-    struct blk_backend *disk = NULL;
-    struct blk_limit_config config = {.loop = loop,
-                                      .clock = &clock_host,
-                                      .base = base,
-                                      .iops = 1000000000,
-                                      .bytes_per_s = UINT64_C(1) << 50,
-                                      .burst_ms = BLK_LIMIT_BURST_MS};
-    cr_assert_eq(blk_limit_create(&disk, &config), 0);
+    struct blk_backend *disk = base;
+    struct budget_config config = {1000000000, UINT64_C(1) << 50, BUDGET_BURST_NS};
+    cr_assert_eq(blk_limit_create(&disk, loop, &clock_host, &config), 0);
     return disk;
 }
 
@@ -111,9 +107,8 @@ static struct blk_backend *limit(void)
 
 static struct blk_backend *fault_on(struct blk_backend *base)
 {
-    struct blk_backend *disk = NULL;
-    struct blk_fault_config config = {.loop = loop, .clock = &clock_host, .base = base};
-    cr_assert_eq(blk_fault_create(&disk, &config), 0);
+    struct blk_backend *disk = base;
+    cr_assert_eq(blk_fault_create(&disk, loop, &clock_host, &(struct blk_fault_spec){0}), 0);
     return disk;
 }
 

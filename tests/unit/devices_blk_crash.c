@@ -22,6 +22,7 @@
 #include "core/base/clock.h"
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
+#include "devices/backend/bucket.h"
 #include "devices/disk/blk_file.h"
 #include "devices/disk/blk_overlay.h"
 #include "devices/disk/filter/blk_fault.h"
@@ -265,16 +266,15 @@ TestSuite(blk_crash, .init = setup, .fini = teardown);
 
 static void put_limit(void)
 {
-    struct blk_limit_config config = {
-        .loop = loop, .clock = &fake, .base = disk, .iops = 900, .bytes_per_s = 2000000};
-    cr_assert_eq(blk_limit_create(&disk, &config), 0);
+    struct budget_config config = {.count_per_s = 900, .bytes_per_s = 2000000};
+    cr_assert_eq(blk_limit_create(&disk, loop, &fake, &config), 0);
 }
 
 static void put_fault(const char *words)
 {
-    struct blk_fault_config config = {.loop = loop, .clock = &fake, .base = disk};
-    cr_assert_eq(blk_fault_parse(&config.spec, "disk", words), 0);
-    cr_assert_eq(blk_fault_create(&disk, &config), 0);
+    struct blk_fault_spec spec;
+    cr_assert_eq(blk_fault_parse(&spec, "disk", words), 0);
+    cr_assert_eq(blk_fault_create(&disk, loop, &fake, &spec), 0);
 }
 
 static void expect_promises_kept(void)

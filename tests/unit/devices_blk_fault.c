@@ -46,12 +46,12 @@ TestSuite(blk_fault, .init = setup, .fini = teardown);
 static void create(const char *words)
 {
     struct blk_mem_config mem = {.loop = loop, .bytes = DISK_BYTES};
-    struct blk_fault_config config = {.loop = loop, .clock = &fake};
+    struct blk_fault_spec spec;
     destroy();
     cr_assert_eq(blk_mem_create(&base, &mem), 0);
-    config.base = base;
-    cr_assert_eq(blk_fault_parse(&config.spec, "disk x", words), 0, "%s", logged_line);
-    cr_assert_eq(blk_fault_create(&disk, &config), 0);
+    disk = base;
+    cr_assert_eq(blk_fault_parse(&spec, "disk x", words), 0, "%s", logged_line);
+    cr_assert_eq(blk_fault_create(&disk, loop, &fake, &spec), 0);
 }
 
 static int run(enum blk_op op)

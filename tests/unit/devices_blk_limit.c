@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include "devices/backend/bucket.h"
 #include "devices/disk/filter/blk_limit.h"
 
 #include <criterion/criterion.h>
@@ -36,15 +37,9 @@ static void create(uint64_t iops, uint64_t bytes_per_s, uint32_t burst_ms)
     struct blk_backend *base = NULL;
     struct blk_null_config null = {.loop = loop, .bytes = 1 << 30};
     cr_assert_eq(blk_null_create(&base, &null), 0);
-    struct blk_limit_config config = {
-        .loop = loop,
-        .clock = &fake,
-        .base = base,
-        .iops = iops,
-        .bytes_per_s = bytes_per_s,
-        .burst_ms = burst_ms,
-    };
-    cr_assert_eq(blk_limit_create(&disk, &config), 0);
+    struct budget_config config = {iops, bytes_per_s, burst_ms * UINT64_C(1000000)};
+    disk = base;
+    cr_assert_eq(blk_limit_create(&disk, loop, &fake, &config), 0);
 }
 
 static void submit(unsigned n, enum blk_op op, uint64_t bytes)

@@ -116,10 +116,10 @@ Test(blk_overlay, a_read_that_is_drained_is_no_success)
 
 static struct blk_backend *failing(const char *words)
 {
-    struct blk_backend *b = NULL;
-    struct blk_fault_config config = {.loop = loop, .clock = &clock_host, .base = memory(false)};
-    cr_assert_eq(blk_fault_parse(&config.spec, "top", words), 0);
-    cr_assert_eq(blk_fault_create(&b, &config), 0);
+    struct blk_backend *b = memory(false);
+    struct blk_fault_spec spec;
+    cr_assert_eq(blk_fault_parse(&spec, "top", words), 0);
+    cr_assert_eq(blk_fault_create(&b, loop, &clock_host, &spec), 0);
     return b;
 }
 

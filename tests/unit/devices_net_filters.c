@@ -14,6 +14,7 @@
 #include "core/base/log.h"
 #include "core/loop/evloop.h"
 #include "core/output/outputs.h"
+#include "devices/backend/bucket.h"
 #include "devices/net/filter/net_fault.h"
 #include "devices/net/filter/net_limit.h"
 #include "devices/net/filter/net_pcap.h"
@@ -75,13 +76,9 @@ TestSuite(net_limit, .init = setup, .fini = teardown);
 
 static void limit(uint64_t packets, uint64_t bytes, uint32_t burst_ms)
 {
-    const struct net_limit_config config = {.loop = loop,
-                                            .clock = &fake,
-                                            .base = base,
-                                            .packets_per_s = packets,
-                                            .bytes_per_s = bytes,
-                                            .burst_ms = burst_ms};
-    cr_assert_eq(net_limit_create(&net, &config), 0);
+    const struct budget_config config = {packets, bytes, burst_ms * UINT64_C(1000000)};
+    net = base;
+    cr_assert_eq(net_limit_create(&net, loop, &fake, &config), 0);
     guest_init(&g, net, loop);
 }
 
@@ -131,9 +128,10 @@ TestSuite(net_fault, .init = setup, .fini = teardown);
 
 static void fault(const char *words)
 {
-    struct net_fault_config config = {.loop = loop, .clock = &fake, .base = base};
-    cr_assert_eq(net_fault_parse(&config.spec, "--net", words), 0, "%s", logged_line);
-    cr_assert_eq(net_fault_create(&net, &config), 0);
+    struct net_fault_spec spec;
+    net = base;
+    cr_assert_eq(net_fault_parse(&spec, "--net", words), 0, "%s", logged_line);
+    cr_assert_eq(net_fault_create(&net, loop, &fake, &spec), 0);
     guest_init(&g, net, loop);
 }
 
@@ -310,11 +308,12 @@ TestSuite(net_pcap, .init = setup, .fini = teardown);
 
 static int capture(void)
 {
-    const struct net_pcap_config config = {
-        .loop = loop, .clock = &fake, .base = base, .path = path};
-    int r = net_pcap_create(&net, &config);
+    net = base;
+    int r = net_pcap_create(&net, loop, &fake, path);
     if (r == 0)
         guest_init(&g, net, loop);
+    else
+        net = NULL;
     return r;
 }
 

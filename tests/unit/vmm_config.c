@@ -403,9 +403,9 @@ Test(config, disks_take_keys)
     cr_expect_eq(d[0].queues, 2);
     cr_expect_eq(d[1].kind, DISK_NULL);
     cr_expect_eq(d[1].null_bytes, GIB);
-    cr_expect_eq(d[1].iops, 1024);
-    cr_expect_eq(d[1].bytes_per_s, 10 * MIB);
-    cr_expect_eq(d[1].burst_ns, UINT64_C(1000000000));
+    cr_expect_eq(d[1].limits.count_per_s, 1024);
+    cr_expect_eq(d[1].limits.bytes_per_s, 10 * MIB);
+    cr_expect_eq(d[1].limits.burst_ns, UINT64_C(1000000000));
     cr_expect_str_eq(d[1].fault, "eio:1%,lat:5ms");
     cr_expect(d[1].read_only);
     cr_expect_eq(d[2].kind, DISK_VHOST_USER);
@@ -477,8 +477,8 @@ Test(config, network_cards_take_keys)
     cr_expect_eq(n[3].kind, NET_LISTEN);
     cr_expect_eq(n[4].kind, NET_CONNECT);
     cr_expect_str_eq(n[4].target, "h:1234");
-    cr_expect_eq(n[5].packets_per_s, 1024);
-    cr_expect_eq(n[5].bytes_per_s, 10 * MIB);
+    cr_expect_eq(n[5].limits.count_per_s, 1024);
+    cr_expect_eq(n[5].limits.bytes_per_s, 10 * MIB);
     cr_expect_str_eq(n[5].fault, "drop:1%,delay:5ms");
     config_free(&c);
 }

@@ -207,7 +207,7 @@ Test(config_json, members_are_options_by_their_names)
     cr_expect_eq(c.cpus, 2);
     cr_expect_eq(c.disk_count, 2);
     cr_expect_str_eq(c.disks[0].path, "a,b");
-    cr_expect_eq(c.disks[0].iops, 100);
+    cr_expect_eq(c.disks[0].limits.count_per_s, 100);
     cr_expect(c.disks[1].read_only && !c.strict);
     cr_expect_eq(c.nets[0].user.forward_count, 1);
     cr_expect_eq(c.console, CONSOLE_VIRTIO);

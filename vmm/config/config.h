@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "core/ports/net.h"
+#include "devices/backend/bucket.h"
 #include "devices/net/user/net_user.h"
 
 #define CONFIG_MAX_DISKS       64
@@ -92,11 +93,11 @@ struct disk_config {
     enum disk_cache cache;
     uint32_t sector_bytes; /* logical blocks that the guest sees; 0: 512 */
     bool read_only;
-    bool scsi;                            /* behind a SCSI host of its own, not as a block device */
-    bool snapshot;                        /* writes go to a file that is thrown away */
-    unsigned queues;                      /* [one for each CPU] */
-    uint64_t iops, bytes_per_s, burst_ns; /* limits; 0: none, or the default burst */
-    char fault[128];                      /* see devices/disk/filter/blk_fault.h; "": none */
+    bool scsi;                   /* behind a SCSI host of its own, not as a block device */
+    bool snapshot;               /* writes go to a file that is thrown away */
+    unsigned queues;             /* [one for each CPU] */
+    struct budget_config limits; /* of requests */
+    char fault[128];             /* see devices/disk/filter/blk_fault.h; "": none */
     struct virtio_keys virtio;
     char serial[21]; /* VIRTIO 1.4 5.2.6: at most 20 bytes on the wire */
 };
@@ -126,10 +127,10 @@ struct net_config {
     bool whole_to_host;         /* the guest sends nothing for others to complete */
     bool whole_to_guest;        /* nor is given such */
     struct net_user_config user;
-    bool any_peer;    /* another user may be at the other end of a socket */
-    const char *pcap; /* a file for all packets; NULL: none */
-    uint64_t packets_per_s, bytes_per_s, burst_ns; /* limits; 0: none, or the default burst */
-    char fault[128]; /* see devices/net/filter/net_fault.h; "": none */
+    bool any_peer;               /* another user may be at the other end of a socket */
+    const char *pcap;            /* a file for all packets; NULL: none */
+    struct budget_config limits; /* of packets, each way */
+    char fault[128];             /* see devices/net/filter/net_fault.h; "": none */
     struct virtio_keys virtio;
 };
 

@@ -59,11 +59,11 @@ static const struct schema_key keys[] = {
      .help = "on: writes go to a file that is thrown away at the end"},
     {"queues", "N", SCHEMA_NUMBER, AT(queues), .min = 1, .max = VIRTIO_QUEUES_MAX,
      .usual = "one for each CPU", .help = "Queues, 1 to 64"},
-    {"iops", "N", SCHEMA_NUMBER, AT(iops), .min = 1, .max = UINT32_MAX,
+    {"iops", "N", SCHEMA_NUMBER, AT(limits.count_per_s), .min = 1, .max = UINT32_MAX,
      .expected = "requests a second", .help = "Requests a second, at most"},
-    {"bw", "SIZE", SCHEMA_SIZE, AT(bytes_per_s), .min = 1, .max = INT64_MAX,
+    {"bw", "SIZE", SCHEMA_SIZE, AT(limits.bytes_per_s), .min = 1, .max = INT64_MAX,
      .expected = "bytes a second, such as 100M", .help = "Bytes a second, at most"},
-    {"burst", "TIME", SCHEMA_TIME, AT(burst_ns), .usual = "100ms",
+    {"burst", "TIME", SCHEMA_TIME, AT(limits.burst_ns), .usual = "100ms",
      .expected = "a time, such as 500ms", .help = "For how long unused ones of these are kept"},
     {"fault", "SPEC", SCHEMA_CHARS, AT(fault), .min = 1, .expected = "words such as eio:1%,lat:5ms",
      .help = "Let requests fail or wait, for tests of the guest: eio:1%,lat:5ms"},
@@ -92,7 +92,7 @@ int config_check_disk_threads(const struct disk_config *disk)
         why = "another process serves this disk's queues";
     else if (disk->scsi)
         why = "the queues of a SCSI host share its state";
-    else if (disk->snapshot || disk->fault[0] != '\0' || disk->iops != 0 || disk->bytes_per_s != 0)
+    else if (disk->snapshot || disk->fault[0] != '\0' || budget_is_limited(&disk->limits))
         why = "snapshot, iops, bw and fault see all requests of a disk in one place";
     if (why == NULL)
         return 0;
@@ -112,10 +112,10 @@ static int check(const struct disk_config *disk)
         return fail_msg(-EINVAL, "%s: format=%s: is for images in files", what, disk->format);
     if (disk->backing && !image_format_has_backing(disk->format))
         return fail_msg(-EINVAL, "%s: backing: a %s image has no backing file", what, disk->format);
-    if (disk->burst_ns != 0 && disk->iops == 0 && disk->bytes_per_s == 0)
+    if (disk->limits.burst_ns != 0 && !budget_is_limited(&disk->limits))
         return fail_msg(-EINVAL, "%s: burst: is for iops=N and bw=SIZE", what);
-    if (elsewhere && (disk->snapshot || disk->sector_bytes != 0 || disk->iops != 0 ||
-                      disk->bytes_per_s != 0 || disk->fault[0] != '\0'))
+    if (elsewhere && (disk->snapshot || disk->sector_bytes != 0 ||
+                      budget_is_limited(&disk->limits) || disk->fault[0] != '\0'))
         return fail_msg(-EINVAL,
                         "%s: sector, snapshot, iops, bw and fault are for raw images; another "
                         "process does this disk's work",
@@ -140,5 +140,8 @@ int config_apply_disk(struct vm_config *c, const struct schema_key *option,
     disk->kind = (enum disk_kind)kind;
     if (disk->kind == DISK_NULL)
         disk->path = config_list_name(c, option, list);
-    return disk->path == NULL ? -ENOMEM : check(disk);
+    int r = disk->path == NULL ? -ENOMEM : check(disk);
+    if (disk->limits.burst_ns == 0)
+        disk->limits.burst_ns = BUDGET_BURST_NS;
+    return r;
 }

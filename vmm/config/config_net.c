@@ -82,11 +82,11 @@ static const struct schema_key keys[] = {
      .help = "Of socket: any: the machine at the other end may be another user's"},
     {"pcap", "FILE", SCHEMA_FILE, AT(pcap), .min = 1, .expected = "a file name",
      .help = "Write all packets to a file for tcpdump"},
-    {"pps", "N", SCHEMA_NUMBER, AT(packets_per_s), .min = 1, .max = UINT32_MAX,
+    {"pps", "N", SCHEMA_NUMBER, AT(limits.count_per_s), .min = 1, .max = UINT32_MAX,
      .expected = "packets a second", .help = "Packets a second each way, at most"},
-    {"bw", "SIZE", SCHEMA_SIZE, AT(bytes_per_s), .min = 1, .max = INT64_MAX,
+    {"bw", "SIZE", SCHEMA_SIZE, AT(limits.bytes_per_s), .min = 1, .max = INT64_MAX,
      .expected = "bytes a second, such as 100M", .help = "Bytes a second each way, at most"},
-    {"burst", "TIME", SCHEMA_TIME, AT(burst_ns), .usual = "100ms",
+    {"burst", "TIME", SCHEMA_TIME, AT(limits.burst_ns), .usual = "100ms",
      .expected = "a time, such as 500ms", .help = "For how long unused ones of these are kept"},
     {"fault", "SPEC", SCHEMA_CHARS, AT(fault), .expected = "words such as drop:1%,delay:5ms",
      .help = "Lose, double, damage, delay or swap packets: drop:1%,dup:1%,corrupt:1%,delay:5ms,"
@@ -112,8 +112,8 @@ static int check(const struct net_config *net)
     bool elsewhere = net->vhost || net->kind == NET_VHOST_USER;
     if (net->vhost && net->kind != NET_TAP && net->kind != NET_FD)
         return fail_msg(-EINVAL, "--net %s: vhost=on is for tap=NAME and fd=N", net->text);
-    if (elsewhere && (net->pcap != NULL || net->fault[0] != '\0' || net->packets_per_s != 0 ||
-                      net->bytes_per_s != 0 || net->rss))
+    if (elsewhere &&
+        (net->pcap != NULL || net->fault[0] != '\0' || budget_is_limited(&net->limits) || net->rss))
         return fail_msg(-EINVAL,
                         "--net %s: pcap, fault, pps, bw and rss cannot be: the packets do not pass "
                         "through Minivet",
@@ -182,5 +182,7 @@ int config_apply_net(struct vm_config *c, const struct schema_key *option, const
     int r = config_take(option, net, list);
     if (r >= 0)
         r = check(net);
+    if (net->limits.burst_ns == 0)
+        net->limits.burst_ns = BUDGET_BURST_NS;
     return r == 0 && net->user.isolated ? keep_option(c, net, list) : r;
 }

@@ -26,8 +26,6 @@
 #include "vmm/machine/device_kind.h"
 #include "vmm/machine/virtio_devices.h"
 
-#define NS_PER_MS 1000000u
-
 _Static_assert((int)DISK_CACHE_NONE == BLK_FILE_CACHE_NONE &&
                    (int)DISK_CACHE_WRITEBACK == BLK_FILE_CACHE_WRITEBACK &&
                    (int)DISK_CACHE_UNSAFE == BLK_FILE_CACHE_UNSAFE,
@@ -66,20 +64,9 @@ static int add_overlay(struct blk_backend **b, struct evloop *loop)
 
 static int add_fault(struct blk_backend **b, const struct disk_config *c, struct evloop *loop)
 {
-    struct blk_fault_config config = {.loop = loop, .clock = &clock_host, .base = *b};
-    int r = blk_fault_parse(&config.spec, c->path, c->fault);
-    return r < 0 ? r : blk_fault_create(b, &config);
-}
-
-static int add_limit(struct blk_backend **b, const struct disk_config *c, struct evloop *loop)
-{
-    uint32_t burst_ms = c->burst_ns != 0 ? (uint32_t)(c->burst_ns / NS_PER_MS) : BLK_LIMIT_BURST_MS;
-    return blk_limit_create(b, &(struct blk_limit_config){.loop = loop,
-                                                          .clock = &clock_host,
-                                                          .base = *b,
-                                                          .iops = c->iops,
-                                                          .bytes_per_s = c->bytes_per_s,
-                                                          .burst_ms = burst_ms});
+    struct blk_fault_spec spec;
+    int r = blk_fault_parse(&spec, c->path, c->fault);
+    return r < 0 ? r : blk_fault_create(b, loop, &clock_host, &spec);
 }
 
 static int create_backend(struct blk_backend **out, const struct disk_config *c,
@@ -95,8 +82,8 @@ static int create_backend(struct blk_backend **out, const struct disk_config *c,
         r = add_overlay(&b, loop);
     if (r == 0 && c->fault[0] != '\0')
         r = add_fault(&b, c, loop);
-    if (r == 0 && (c->iops != 0 || c->bytes_per_s != 0))
-        r = add_limit(&b, c, loop);
+    if (r == 0 && budget_is_limited(&c->limits))
+        r = blk_limit_create(&b, loop, &clock_host, &c->limits);
     if (r == 0 && tape != NULL)
         r = blk_taped_create(&b, tape, c->path, b);
     if (r < 0) {

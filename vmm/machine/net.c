@@ -33,8 +33,6 @@
 
 _Static_assert(CONFIG_MAX_NETS <= STATS_MAX_NETS, "statistics of each");
 
-#define NS_PER_MS 1000000u
-
 struct net {
     struct net_backend *wire;
     struct virtio_net *net;
@@ -124,26 +122,9 @@ static int add_fault(struct net_backend **b, const struct net_config *c, struct 
 {
     char what[512];
     snprintf(what, sizeof(what), "--net %s", c->text);
-    struct net_fault_config config = {.loop = loop, .clock = &clock_host, .base = *b};
-    int r = net_fault_parse(&config.spec, what, c->fault);
-    return r < 0 ? r : net_fault_create(b, &config);
-}
-
-static int add_limit(struct net_backend **b, const struct net_config *c, struct evloop *loop)
-{
-    uint32_t burst_ms = c->burst_ns != 0 ? (uint32_t)(c->burst_ns / NS_PER_MS) : NET_LIMIT_BURST_MS;
-    return net_limit_create(b, &(struct net_limit_config){.loop = loop,
-                                                          .clock = &clock_host,
-                                                          .base = *b,
-                                                          .packets_per_s = c->packets_per_s,
-                                                          .bytes_per_s = c->bytes_per_s,
-                                                          .burst_ms = burst_ms});
-}
-
-static int add_pcap(struct net_backend **b, const struct net_config *c, struct evloop *loop)
-{
-    return net_pcap_create(b, &(struct net_pcap_config){
-                                  .loop = loop, .clock = &clock_host, .base = *b, .path = c->pcap});
+    struct net_fault_spec spec;
+    int r = net_fault_parse(&spec, what, c->fault);
+    return r < 0 ? r : net_fault_create(b, loop, &clock_host, &spec);
 }
 
 /* The capture is the guest's view: nearest to it. */
@@ -157,12 +138,12 @@ static int create_wire(struct net_backend **out, const struct net_config *c, str
     int r = create_base(&b, c, loop, cfg->cancel);
     if (b == NULL)
         return r;
-    if (c->packets_per_s != 0 || c->bytes_per_s != 0)
-        r = add_limit(&b, c, loop);
+    if (budget_is_limited(&c->limits))
+        r = net_limit_create(&b, loop, &clock_host, &c->limits);
     if (r == 0 && c->fault[0] != '\0')
         r = add_fault(&b, c, loop);
     if (r == 0 && c->pcap != NULL)
-        r = add_pcap(&b, c, loop);
+        r = net_pcap_create(&b, loop, &clock_host, c->pcap);
     if (r < 0) {
         b->ops->destroy(b);
         return r;

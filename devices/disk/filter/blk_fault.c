@@ -153,20 +153,21 @@ static const struct blk_backend_ops blk_fault_ops = {
     .destroy = blk_filter_destroy,
 };
 
-int blk_fault_create(struct blk_backend **out, const struct blk_fault_config *config)
+int blk_fault_create(struct blk_backend **b, struct evloop *loop, const struct clock *clock,
+                     const struct blk_fault_spec *spec)
 {
     struct blk_fault *t = calloc(1, sizeof(*t));
     if (!t)
         return fail(-ENOMEM, "disk faults");
-    blk_filter_init(&t->f, config->base, config->loop, &blk_fault_ops);
-    t->clock = config->clock;
+    blk_filter_init(&t->f, *b, loop, &blk_fault_ops);
+    t->clock = clock;
     t->f.timer = (struct ev_timer){.cb = on_timer, .ctx = t};
-    t->spec = config->spec;
-    t->eio.when = config->spec.eio;
-    t->enospc.when = config->spec.enospc;
-    t->cut.when = config->spec.cut;
-    t->random = fault_random_init(config->spec.seed);
-    *out = &t->f.b;
+    t->spec = *spec;
+    t->eio.when = spec->eio;
+    t->enospc.when = spec->enospc;
+    t->cut.when = spec->cut;
+    t->random = fault_random_init(spec->seed);
+    *b = &t->f.b;
     return 0;
 }
 

@@ -29,17 +29,14 @@ struct blk_fault_spec {
     uint64_t seed;
 };
 
-struct blk_fault_config {
-    struct evloop *loop;
-    const struct clock *clock; /* the loop's */
-    struct blk_backend *base;  /* taken over if the call succeeds */
-    struct blk_fault_spec spec;
-};
-
 /* Reads the words. What is wrong is reported, behind `what` ("disk foo.img"): -EINVAL. */
 int blk_fault_parse(struct blk_fault_spec *out, const char *what, const char *words);
 
-/* Errors are reported. A drain cancels what still waits for its latency. */
-int blk_fault_create(struct blk_backend **out, const struct blk_fault_config *config);
+/*
+ * In front of *b, which it owns then and whose place it takes. The clock is the loop's. Errors are
+ * reported. A drain cancels what still waits for its latency.
+ */
+int blk_fault_create(struct blk_backend **b, struct evloop *loop, const struct clock *clock,
+                     const struct blk_fault_spec *spec);
 
 #endif

@@ -11,13 +11,10 @@
 #include "devices/backend/bucket.h"
 #include "devices/disk/filter/blk_filter.h"
 
-#define NS_PER_MS UINT64_C(1000000)
-
 struct blk_limit {
     struct blk_filter f;
     const struct clock *clock;
-    struct bucket requests, bytes;
-    uint64_t burst_ns;
+    struct budget budget;
 };
 
 static struct blk_limit *limit_of(struct blk_backend *b)
@@ -25,17 +22,10 @@ static struct blk_limit *limit_of(struct blk_backend *b)
     return container_of(b, struct blk_limit, f.b);
 }
 
-static uint64_t opens_ns(const struct blk_limit *l)
-{
-    return max_u64(bucket_opens_ns(&l->requests, l->burst_ns),
-                   bucket_opens_ns(&l->bytes, l->burst_ns));
-}
-
 static void start(struct blk_limit *l, struct blk_req *req, uint64_t now_ns)
 {
-    bucket_spend(&l->requests, 1, now_ns);
-    if (req->op == BLK_READ || req->op == BLK_WRITE)
-        bucket_spend(&l->bytes, req->bytes, now_ns);
+    bool moves = req->op == BLK_READ || req->op == BLK_WRITE;
+    budget_spend(&l->budget, moves ? req->bytes : 0, now_ns);
     blk_filter_pass(&l->f, req);
 }
 
@@ -43,10 +33,10 @@ static void on_timer(void *ctx)
 {
     struct blk_limit *l = ctx;
     uint64_t now_ns = clock_now_ns(l->clock);
-    while (!STAILQ_EMPTY(&l->f.waiting) && opens_ns(l) <= now_ns)
+    while (!STAILQ_EMPTY(&l->f.waiting) && budget_opens_ns(&l->budget) <= now_ns)
         start(l, blk_list_take(&l->f.waiting), now_ns);
     if (!STAILQ_EMPTY(&l->f.waiting))
-        evloop_timer_set(l->f.loop, &l->f.timer, opens_ns(l));
+        evloop_timer_set(l->f.loop, &l->f.timer, budget_opens_ns(&l->budget));
 }
 
 static void blk_limit_submit(struct blk_backend *b, struct blk_req *req)
@@ -56,13 +46,13 @@ static void blk_limit_submit(struct blk_backend *b, struct blk_req *req)
         return;
     uint64_t now_ns = clock_now_ns(l->clock);
     bool waits = !STAILQ_EMPTY(&l->f.waiting);
-    if (!waits && opens_ns(l) <= now_ns) {
+    if (!waits && budget_opens_ns(&l->budget) <= now_ns) {
         start(l, req, now_ns);
         return;
     }
     STAILQ_INSERT_TAIL(&l->f.waiting, req, link);
     if (!waits)
-        evloop_timer_set(l->f.loop, &l->f.timer, opens_ns(l));
+        evloop_timer_set(l->f.loop, &l->f.timer, budget_opens_ns(&l->budget));
 }
 
 static const struct blk_backend_ops blk_limit_ops = {
@@ -71,17 +61,16 @@ static const struct blk_backend_ops blk_limit_ops = {
     .destroy = blk_filter_destroy,
 };
 
-int blk_limit_create(struct blk_backend **out, const struct blk_limit_config *config)
+int blk_limit_create(struct blk_backend **b, struct evloop *loop, const struct clock *clock,
+                     const struct budget_config *config)
 {
     struct blk_limit *l = calloc(1, sizeof(*l));
     if (!l)
         return fail(-ENOMEM, "disk limit");
-    blk_filter_init(&l->f, config->base, config->loop, &blk_limit_ops);
-    l->clock = config->clock;
+    blk_filter_init(&l->f, *b, loop, &blk_limit_ops);
+    l->clock = clock;
     l->f.timer = (struct ev_timer){.cb = on_timer, .ctx = l};
-    l->requests.per_s = config->iops;
-    l->bytes.per_s = config->bytes_per_s;
-    l->burst_ns = config->burst_ms * NS_PER_MS;
-    *out = &l->f.b;
+    l->budget = budget_init(config);
+    *b = &l->f.b;
     return 0;
 }

@@ -258,11 +258,12 @@ static int lane_init(struct lane *lane, const struct net_fault_spec *spec, void 
     return err < 0 ? err : net_queue_init(&lane->held, HELD_BYTES);
 }
 
-int net_fault_create(struct net_backend **out, const struct net_fault_config *config)
+int net_fault_create(struct net_backend **b, struct evloop *loop, const struct clock *clock,
+                     const struct net_fault_spec *spec)
 {
     struct net_fault *t = calloc(1, sizeof(*t));
-    if (!t || lane_init(&t->out, &config->spec, on_out_timer, t) < 0 ||
-        lane_init(&t->in, &config->spec, on_in_timer, t) < 0) {
+    if (!t || lane_init(&t->out, spec, on_out_timer, t) < 0 ||
+        lane_init(&t->in, spec, on_in_timer, t) < 0) {
         if (t) {
             net_queue_fini(&t->out.queue);
             net_queue_fini(&t->out.held);
@@ -271,13 +272,13 @@ int net_fault_create(struct net_backend **out, const struct net_fault_config *co
         free(t);
         return fail(-ENOMEM, "network faults");
     }
-    net_filter_init(&t->f, config->base, config->loop, &net_fault_ops);
+    net_filter_init(&t->f, *b, loop, &net_fault_ops);
     t->f.b.info.pairs = 1;
-    config->base->handler.on_writable = base_writable;
-    t->clock = config->clock;
-    t->delay_ns = config->spec.delay_ns;
-    t->random = fault_random_init(config->spec.seed);
-    *out = &t->f.b;
+    t->f.base->handler.on_writable = base_writable;
+    t->clock = clock;
+    t->delay_ns = spec->delay_ns;
+    t->random = fault_random_init(spec->seed);
+    *b = &t->f.b;
     return 0;
 }
 

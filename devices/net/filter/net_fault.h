@@ -31,17 +31,12 @@ struct net_fault_spec {
     uint64_t seed;
 };
 
-struct net_fault_config {
-    struct evloop *loop;
-    const struct clock *clock; /* the loop's */
-    struct net_backend *base;  /* taken over if the call succeeds */
-    struct net_fault_spec spec;
-};
-
 /* Reads the words. What is wrong is reported, behind `what` ("--net user"): -EINVAL. */
 int net_fault_parse(struct net_fault_spec *out, const char *what, const char *words);
 
-/* Errors are reported. */
-int net_fault_create(struct net_backend **out, const struct net_fault_config *config);
+/* In front of *b, which it owns then and whose place it takes. The clock is the loop's. Errors are
+ * reported. */
+int net_fault_create(struct net_backend **b, struct evloop *loop, const struct clock *clock,
+                     const struct net_fault_spec *spec);
 
 #endif

@@ -13,7 +13,6 @@
 #include "devices/backend/bucket.h"
 #include "devices/net/filter/net_filter.h"
 
-#define NS_PER_MS UINT64_C(1000000)
 #define PAIRS_MAX 64u
 
 struct net_limit;
@@ -22,7 +21,7 @@ struct net_limit;
 struct lane {
     struct net_limit *limit;
     void (*tell)(const struct net_backend *b, unsigned pair);
-    struct bucket packets, bytes;
+    struct budget budget;
     struct ev_timer timer;
     uint64_t waiting; /* pairs that were told to, a bit each */
 };
@@ -30,7 +29,6 @@ struct lane {
 struct net_limit {
     struct net_filter f;
     const struct clock *clock;
-    uint64_t burst_ns;
     struct lane out, in;
 };
 
@@ -39,17 +37,10 @@ static struct net_limit *limit_of(struct net_backend *b)
     return container_of(b, struct net_limit, f.b);
 }
 
-static uint64_t opens_ns(const struct lane *lane)
-{
-    uint64_t burst_ns = lane->limit->burst_ns;
-    return max_u64(bucket_opens_ns(&lane->packets, burst_ns),
-                   bucket_opens_ns(&lane->bytes, burst_ns));
-}
-
 /* Whether a packet may pass now; else its pair is told when. */
 static bool may_pass(struct lane *lane, unsigned pair, uint64_t now_ns)
 {
-    uint64_t at_ns = opens_ns(lane);
+    uint64_t at_ns = budget_opens_ns(&lane->budget);
     if (at_ns <= now_ns)
         return true;
     if (lane->waiting == 0)
@@ -60,8 +51,7 @@ static bool may_pass(struct lane *lane, unsigned pair, uint64_t now_ns)
 
 static void spend(struct lane *lane, uint64_t packet_bytes, uint64_t now_ns)
 {
-    bucket_spend(&lane->packets, 1, now_ns);
-    bucket_spend(&lane->bytes, packet_bytes - min_u64(packet_bytes, NET_HEADER_BYTES), now_ns);
+    budget_spend(&lane->budget, packet_bytes - min_u64(packet_bytes, NET_HEADER_BYTES), now_ns);
 }
 
 static void on_timer(void *ctx)
@@ -118,26 +108,25 @@ static const struct net_backend_ops net_limit_ops = {
     .destroy = net_limit_destroy,
 };
 
-static void lane_init(struct net_limit *l, struct lane *lane, const struct net_limit_config *config)
+static void lane_init(struct net_limit *l, struct lane *lane, const struct budget_config *config)
 {
     lane->limit = l;
     lane->tell = lane == &l->out ? net_tell_writable : net_tell_rx;
-    lane->packets.per_s = config->packets_per_s;
-    lane->bytes.per_s = config->bytes_per_s;
+    lane->budget = budget_init(config);
     lane->timer = (struct ev_timer){.cb = on_timer, .ctx = lane};
 }
 
-int net_limit_create(struct net_backend **out, const struct net_limit_config *config)
+int net_limit_create(struct net_backend **b, struct evloop *loop, const struct clock *clock,
+                     const struct budget_config *config)
 {
-    BUG_ON(config->base->info.pairs > PAIRS_MAX);
+    BUG_ON((*b)->info.pairs > PAIRS_MAX);
     struct net_limit *l = calloc(1, sizeof(*l));
     if (!l)
         return fail(-ENOMEM, "network limit");
-    net_filter_init(&l->f, config->base, config->loop, &net_limit_ops);
-    l->clock = config->clock;
-    l->burst_ns = config->burst_ms * NS_PER_MS;
+    net_filter_init(&l->f, *b, loop, &net_limit_ops);
+    l->clock = clock;
     lane_init(l, &l->out, config);
     lane_init(l, &l->in, config);
-    *out = &l->f.b;
+    *b = &l->f.b;
     return 0;
 }

@@ -202,7 +202,8 @@ static struct net_pcap *allocate(const char *path)
     return NULL;
 }
 
-int net_pcap_create(struct net_backend **out, const struct net_pcap_config *config)
+int net_pcap_create(struct net_backend **b, struct evloop *loop, const struct clock *clock,
+                    const char *path)
 {
     const struct file_header header = {
         .magic = MAGIC_NS,
@@ -211,16 +212,16 @@ int net_pcap_create(struct net_backend **out, const struct net_pcap_config *conf
         .snap_bytes = NET_PACKET_MAX,
         .link_type = ETHERNET,
     };
-    int fd = open_file(config->path);
+    int fd = open_file(path);
     if (fd < 0)
         return fd;
-    struct net_pcap *p = allocate(config->path);
+    struct net_pcap *p = allocate(path);
     if (!p) {
         close(fd);
-        return fail(-ENOMEM, "capture %s", config->path);
+        return fail(-ENOMEM, "capture %s", path);
     }
-    net_filter_init(&p->f, config->base, config->loop, &net_pcap_ops);
-    p->clock = config->clock;
+    net_filter_init(&p->f, *b, loop, &net_pcap_ops);
+    p->clock = clock;
     p->fd = fd;
     p->io = (struct ev_io){
         .done = write_done, .op = EV_IO_WRITEV, .fd = fd, .iov = &p->iov, .iov_count = 1};
@@ -228,6 +229,6 @@ int net_pcap_create(struct net_backend **out, const struct net_pcap_config *conf
     memcpy(p->filling, &header, sizeof(header));
     p->filled = sizeof(header);
     evloop_defer(p->f.loop, &p->write);
-    *out = &p->f.b;
+    *b = &p->f.b;
     return 0;
 }

@@ -14,14 +14,9 @@ struct clock;
 struct evloop;
 struct net_backend;
 
-struct net_pcap_config {
-    struct evloop *loop;
-    const struct clock *clock; /* whose wall clock stamps the packets */
-    struct net_backend *base;  /* taken over if the call succeeds */
-    const char *path;          /* of a file, which is replaced */
-};
-
-/* Errors are reported. */
-int net_pcap_create(struct net_backend **out, const struct net_pcap_config *config);
+/* In front of *b, which it owns then and whose place it takes. The clock's wall time stamps
+ * packets; a file of that path is replaced. Errors are reported. */
+int net_pcap_create(struct net_backend **b, struct evloop *loop, const struct clock *clock,
+                    const char *path);
 
 #endif
