@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "core/base/fail.h"
+#include "core/base/xmath.h"
 #include "firmware/acpi/aml.h"
 #include "firmware/x86/x86_layout.h"
 
@@ -96,15 +97,15 @@ static void put_pci(struct aml *a, const struct acpi_config *config)
     name_integer(a, "_SEG", 0);
     name_integer(a, "_BBN", 0);
     crs = name_resources(a);
-    aml_res_bus_window(a, 0, 0);
+    aml_res_window(a, AML_BUS, 2, 0, 0);
     aml_res_ports(a, X86_PCI_ADDRESS_PORT, X86_PCI_CONFIG_PORTS);
-    aml_res_port_window(a, X86_PCI_PORT_WINDOW,
-                        X86_PCI_PORT_WINDOW + X86_PCI_PORT_WINDOW_PORTS - 1);
-    aml_res_memory_window32(a, (uint32_t)X86_PCI_WINDOW_GPA,
-                            (uint32_t)(X86_PCI_WINDOW_GPA + X86_PCI_WINDOW_BYTES - 1));
+    aml_res_window(a, AML_PORTS, 2, X86_PCI_PORT_WINDOW,
+                   X86_PCI_PORT_WINDOW + X86_PCI_PORT_WINDOW_PORTS - 1);
+    aml_res_window(a, AML_MEMORY, 4, X86_PCI_WINDOW_GPA,
+                   X86_PCI_WINDOW_GPA + X86_PCI_WINDOW_BYTES - 1);
     const struct pci_window *w = &config->pci_window64;
     if (w->bytes != 0)
-        aml_res_memory_window64(a, w->base, w->base + w->bytes - 1);
+        aml_res_window(a, AML_MEMORY, 8, w->base, w->base + w->bytes - 1);
     aml_resources_close(a, crs);
     put_interrupt_routing(a);
     aml_close(a, dev);
@@ -139,22 +140,17 @@ static void put_pc_device(struct aml *a, const struct pc_device *d, uint32_t eca
 
 static void put_pc_devices(struct aml *a, const struct acpi_config *config)
 {
-    /* What belongs to the board and to no device: Linux trusts ECAM only if it is claimed here. */
-    static const struct pc_device board = {"MBRD",       "PNP0C02",   true, true,
-                                           X86_PM_PORTS, X86_PM_PORT, 0};
-    static const struct pc_device serial = {"COM1",           "PNP0501",       true,          true,
-                                            X86_SERIAL_PORTS, X86_SERIAL_PORT, X86_GSI_SERIAL};
-    static const struct pc_device rtc = {"RTC0",        "PNP0B00",    true,       false,
-                                         X86_RTC_PORTS, X86_RTC_PORT, X86_GSI_RTC};
-    /* Linux's pvpanic-mmio finds its port by this id. */
-    static const struct pc_device pvpanic = {"PEVT", "QEMU0001",       false, true,
-                                             1,      X86_PVPANIC_PORT, 0};
-
-    put_pc_device(a, &board, config->pci ? (uint32_t)X86_ECAM_BYTES : 0);
-    if (config->serial)
-        put_pc_device(a, &serial, 0);
-    put_pc_device(a, &rtc, 0);
-    put_pc_device(a, &pvpanic, 0);
+    static const struct pc_device devices[] = {
+        /* What belongs to the board: Linux trusts ECAM only if it is claimed here. */
+        {"MBRD", "PNP0C02", true, true, X86_PM_PORTS, X86_PM_PORT, 0},
+        {"COM1", "PNP0501", true, true, X86_SERIAL_PORTS, X86_SERIAL_PORT, X86_GSI_SERIAL},
+        {"RTC0", "PNP0B00", true, false, X86_RTC_PORTS, X86_RTC_PORT, X86_GSI_RTC},
+        /* Linux's pvpanic-mmio finds its port by this id. */
+        {"PEVT", "QEMU0001", false, true, 1, X86_PVPANIC_PORT, 0},
+    };
+    for (unsigned i = 0; i < ARRAY_SIZE(devices); i++)
+        if (devices[i].port != X86_SERIAL_PORT || config->serial)
+            put_pc_device(a, &devices[i], i == 0 && config->pci ? (uint32_t)X86_ECAM_BYTES : 0);
 }
 
 static void put_virtio(struct aml *a, unsigned n)

@@ -35,16 +35,10 @@ enum {
     RES_QWORD_SPACE = 0x8a,
 };
 
-enum {
-    SPACE_MEMORY = 0,
-    SPACE_IO = 1,
-    SPACE_BUS = 2,
-};
-
 /* General flags of an address space: handed on, both ends fixed, decoded positively. */
-#define SPACE_FIXED_WINDOW  0x0c
-#define SPACE_IO_ALL_RANGES 0x03
-#define SPACE_MEMORY_RW     0x01
+#define SPACE_FIXED_WINDOW 0x0c
+/* And those of each space: writable memory, all ports. */
+static const uint8_t space_flags[] = {[AML_MEMORY] = 0x01, [AML_PORTS] = 0x03, [AML_BUS] = 0};
 
 #define INTERRUPT_CONSUMER_EDGE 0x03 /* not shared, active high, edge, for the device itself */
 
@@ -265,8 +259,8 @@ void aml_res_memory(struct aml *a, uint32_t gpa, uint32_t bytes)
 }
 
 /* ACPI 6.5 6.4.3.5: after the flags, five numbers of one width; granularity and offset stay 0. */
-static void put_space(struct aml *a, size_t width, unsigned type, unsigned type_flags,
-                      uint64_t first, uint64_t last)
+void aml_res_window(struct aml *a, enum aml_space space, unsigned width, uint64_t first,
+                    uint64_t last)
 {
     uint8_t d[6 + 5 * 8] = {0};
     size_t len = 6 + 5 * width;
@@ -274,31 +268,11 @@ static void put_space(struct aml *a, size_t width, unsigned type, unsigned type_
     BUG_ON(last < first);
     d[0] = width == 2 ? RES_WORD_SPACE : width == 4 ? RES_DWORD_SPACE : RES_QWORD_SPACE;
     le16_put(d + 1, (uint16_t)(len - 3));
-    d[3] = (uint8_t)type;
+    d[3] = (uint8_t)space;
     d[4] = SPACE_FIXED_WINDOW;
-    d[5] = (uint8_t)type_flags;
-    le_put(d + 6 + width, first, (unsigned)width);
-    le_put(d + 6 + 2 * width, last, (unsigned)width);
-    le_put(d + 6 + 4 * width, last - first + 1, (unsigned)width);
+    d[5] = space_flags[space];
+    le_put(d + 6 + width, first, width);
+    le_put(d + 6 + 2 * width, last, width);
+    le_put(d + 6 + 4 * width, last - first + 1, width);
     aml_bytes(a, d, len);
-}
-
-void aml_res_bus_window(struct aml *a, uint16_t first, uint16_t last)
-{
-    put_space(a, 2, SPACE_BUS, 0, first, last);
-}
-
-void aml_res_port_window(struct aml *a, uint16_t first, uint16_t last)
-{
-    put_space(a, 2, SPACE_IO, SPACE_IO_ALL_RANGES, first, last);
-}
-
-void aml_res_memory_window32(struct aml *a, uint32_t first, uint32_t last)
-{
-    put_space(a, 4, SPACE_MEMORY, SPACE_MEMORY_RW, first, last);
-}
-
-void aml_res_memory_window64(struct aml *a, uint64_t first, uint64_t last)
-{
-    put_space(a, 8, SPACE_MEMORY, SPACE_MEMORY_RW, first, last);
 }

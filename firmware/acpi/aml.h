@@ -55,10 +55,13 @@ void aml_res_irq(struct aml *a, unsigned irq); /* ISA: 0 to 15 */
 void aml_res_gsi(struct aml *a, uint32_t gsi);
 void aml_res_memory(struct aml *a, uint32_t gpa, uint32_t bytes);
 
-/* What a bridge hands on to the devices behind it. */
-void aml_res_bus_window(struct aml *a, uint16_t first, uint16_t last);
-void aml_res_port_window(struct aml *a, uint16_t first, uint16_t last);
-void aml_res_memory_window32(struct aml *a, uint32_t first, uint32_t last);
-void aml_res_memory_window64(struct aml *a, uint64_t first, uint64_t last);
+/* What a bridge hands on to the devices behind it: numbers of 2, 4 or 8 bytes. */
+enum aml_space {
+    AML_MEMORY,
+    AML_PORTS,
+    AML_BUS,
+};
+void aml_res_window(struct aml *a, enum aml_space space, unsigned width, uint64_t first,
+                    uint64_t last);
 
 #endif

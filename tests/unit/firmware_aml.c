@@ -112,9 +112,9 @@ Test(firmware_aml, windows_of_a_bridge, .init = init)
 {
     size_t crs = aml_resources(&a);
 
-    aml_res_bus_window(&a, 0, 1);
-    aml_res_port_window(&a, 0xd00, 0xffff);
-    aml_res_memory_window32(&a, 0xc0000000, 0xdfffffff);
+    aml_res_window(&a, AML_BUS, 2, 0, 1);
+    aml_res_window(&a, AML_PORTS, 2, 0xd00, 0xffff);
+    aml_res_window(&a, AML_MEMORY, 4, 0xc0000000, 0xdfffffff);
     aml_resources_close(&a, crs);
     EXPECT(&a, 0x11, 0x3f, 0x0a, 0x3c, /* 16 + 16 + 26 + 2 */
            0x88, 0x0d, 0x00, 0x02, 0x0c, 0x00, 0, 0, 0x00, 0x00, 0x01, 0x00, 0, 0, 0x02, 0x00, /**/
@@ -125,7 +125,7 @@ Test(firmware_aml, windows_of_a_bridge, .init = init)
 
 Test(firmware_aml, window_above_4_gib, .init = init)
 {
-    aml_res_memory_window64(&a, UINT64_C(0x8000000000), UINT64_C(0x80ffffffff));
+    aml_res_window(&a, AML_MEMORY, 8, UINT64_C(0x8000000000), UINT64_C(0x80ffffffff));
     EXPECT(&a, 0x8a, 0x2b, 0x00, 0x00, 0x0c, 0x01, 0, 0, 0, 0, 0, 0, 0, 0,   /**/
            0, 0, 0, 0, 0x80, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0x80, 0, 0, 0, /**/
            0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0);
