@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,11 +12,10 @@
 #include "core/base/fail.h"
 #include "core/base/log.h"
 #include "core/loop/may_block.h"
+#include "core/loop/workpool.h"
 #include "core/ports/bus.h"
 #include "vmm/report/exits.h"
 #include "vmm/report/timeline.h"
-
-#define VCPU_STACK_BYTES (256 * 1024)
 
 struct vcpu {
     struct vcpus *group;
@@ -199,31 +197,20 @@ struct hv_vcpu *vcpus_get(struct vcpus *g, unsigned id)
 
 int vcpus_start(struct vcpus *g)
 {
-    pthread_attr_t attr;
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, VCPU_STACK_BYTES);
-    /* Signals are the main thread's; vcpu_bind_thread() unblocks the one that kicks. */
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     atomic_store(&g->stop, false);
-    int r = 0;
-    unsigned i;
-    for (i = 0; i < g->config.count; i++) {
+    for (unsigned i = 0; i < g->config.count; i++) {
         struct vcpu *v = &g->vcpu[i];
+        char name[16];
         if (v->ended)
             continue;
-        r = pthread_create(&v->thread, &attr, vcpu_thread, v);
-        if (r != 0)
-            break;
-        v->started = true;
-        char name[16];
         snprintf(name, sizeof(name), "vcpu%u", i);
-        pthread_setname_np(v->thread, name);
+        /* Its signals are blocked; vcpu_bind_thread() unblocks the one that kicks. */
+        int r = thread_start(&v->thread, name, vcpu_thread, v);
+        if (r < 0)
+            return fail(r, "vCPU %u: thread", i);
+        v->started = true;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
-    return r == 0 ? 0 : fail(-r, "vCPU %u: thread", i);
+    return 0;
 }
 
 void vcpus_stop(struct vcpus *g)
