@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,22 +27,12 @@
  *  - Writer: seq becomes even with release, after the fields. A reader whose first look loads that
  *    value with acquire sees every field at least as new.
  */
-struct slot {
-    _Atomic uint64_t base;
-    _Atomic uint64_t size;
-    _Atomic unsigned widths;
-    const struct bus_ops *_Atomic ops;
-    void *_Atomic dev;
-    const char *_Atomic name;
-};
+#define SLOT_WORDS (sizeof(struct bus_region) / sizeof(uint64_t))
+#define BASE_WORD  (offsetof(struct bus_region, base) / sizeof(uint64_t))
 
-/* What a lookup takes away with it. */
-struct hit {
-    uint64_t base, size;
-    unsigned widths;
-    const struct bus_ops *ops;
-    void *dev;
-    const char *name;
+union slot_copy {
+    struct bus_region region;
+    uint64_t words[SLOT_WORDS];
 };
 
 struct bus {
@@ -50,7 +41,7 @@ struct bus {
     struct log_guest_count unclaimed;
     _Atomic unsigned seq;
     _Atomic unsigned count;
-    struct slot slots[BUS_REGIONS];
+    _Atomic uint64_t slots[BUS_REGIONS][SLOT_WORDS];
 
     pthread_mutex_t lock; /* for writers; guards the mirror below */
     const struct bus_region *regions[BUS_REGIONS];
@@ -84,14 +75,9 @@ static void publish(struct bus *bus, unsigned from, unsigned count)
     unsigned seq = atomic_load_explicit(&bus->seq, memory_order_relaxed);
     atomic_store_explicit(&bus->seq, seq + 1, memory_order_relaxed);
     for (unsigned i = from; i < count; i++) {
-        const struct bus_region *r = bus->regions[i];
-        struct slot *s = &bus->slots[i];
-        atomic_store_explicit(&s->base, r->base, memory_order_release);
-        atomic_store_explicit(&s->size, r->size, memory_order_release);
-        atomic_store_explicit(&s->widths, r->widths, memory_order_release);
-        atomic_store_explicit(&s->ops, r->ops, memory_order_release);
-        atomic_store_explicit(&s->dev, r->dev, memory_order_release);
-        atomic_store_explicit(&s->name, r->name, memory_order_release);
+        union slot_copy copy = {.region = *bus->regions[i]};
+        for (unsigned k = 0; k < SLOT_WORDS; k++)
+            atomic_store_explicit(&bus->slots[i][k], copy.words[k], memory_order_release);
     }
     atomic_store_explicit(&bus->count, count, memory_order_release);
     atomic_store_explicit(&bus->seq, seq + 2, memory_order_release);
@@ -156,30 +142,28 @@ int bus_remove(struct bus *bus, const struct bus_region *region)
  * The last region that begins at or below addr. Acquire on each load: pairs with publish(). The
  * search ends and stays inside the table whatever mixture of old and new it meets.
  */
-static bool find(struct bus *bus, uint64_t addr, struct hit *hit)
+static bool find(struct bus *bus, uint64_t addr, struct bus_region *hit)
 {
     unsigned low = 0, high = atomic_load_explicit(&bus->count, memory_order_acquire);
     while (low < high) {
         unsigned mid = (low + high) / 2;
-        if (atomic_load_explicit(&bus->slots[mid].base, memory_order_acquire) <= addr)
+        if (atomic_load_explicit(&bus->slots[mid][BASE_WORD], memory_order_acquire) <= addr)
             low = mid + 1;
         else
             high = mid;
     }
     if (low == 0)
         return false;
-    struct slot *s = &bus->slots[low - 1];
-    hit->base = atomic_load_explicit(&s->base, memory_order_acquire);
-    hit->size = atomic_load_explicit(&s->size, memory_order_acquire);
-    hit->widths = atomic_load_explicit(&s->widths, memory_order_acquire);
-    hit->ops = atomic_load_explicit(&s->ops, memory_order_acquire);
-    hit->dev = atomic_load_explicit(&s->dev, memory_order_acquire);
-    hit->name = atomic_load_explicit(&s->name, memory_order_acquire);
+    union slot_copy copy;
+#pragma GCC unroll 8
+    for (unsigned k = 0; k < SLOT_WORDS; k++)
+        copy.words[k] = atomic_load_explicit(&bus->slots[low - 1][k], memory_order_acquire);
+    *hit = copy.region;
     return true;
 }
 
 /* Finds whose address it is. */
-static bool find_stable(struct bus *bus, uint64_t addr, struct hit *hit)
+static bool find_stable(struct bus *bus, uint64_t addr, struct bus_region *hit)
 {
     unsigned seq;
     bool found;
@@ -197,7 +181,7 @@ static bool find_stable(struct bus *bus, uint64_t addr, struct hit *hit)
 }
 
 /* Finds the region that takes the access. */
-static bool lookup(struct bus *bus, uint64_t addr, unsigned width, struct hit *hit)
+static bool lookup(struct bus *bus, uint64_t addr, unsigned width, struct bus_region *hit)
 {
     return find_stable(bus, addr, hit) && is_pow2(width) && (hit->widths & width) != 0 &&
            range_within(addr, width, hit->base, hit->size);
@@ -205,7 +189,7 @@ static bool lookup(struct bus *bus, uint64_t addr, unsigned width, struct hit *h
 
 bool bus_read(struct bus *bus, uint64_t addr, unsigned width, uint64_t *value)
 {
-    struct hit hit;
+    struct bus_region hit;
     if (!lookup(bus, addr, width, &hit)) {
         log_guest(&bus->unclaimed, "%s: nothing reads %u bytes at %#llx", bus->name, width,
                   (unsigned long long)addr);
@@ -218,7 +202,7 @@ bool bus_read(struct bus *bus, uint64_t addr, unsigned width, uint64_t *value)
 
 bool bus_write(struct bus *bus, uint64_t addr, unsigned width, uint64_t value)
 {
-    struct hit hit;
+    struct bus_region hit;
     if (!lookup(bus, addr, width, &hit)) {
         log_guest(&bus->unclaimed, "%s: nothing writes %u bytes at %#llx", bus->name, width,
                   (unsigned long long)addr);
@@ -251,7 +235,7 @@ void bus_access(struct bus *bus, uint64_t addr, void *data, unsigned len, bool i
 
 const char *bus_name_at(struct bus *bus, uint64_t addr)
 {
-    struct hit hit;
+    struct bus_region hit;
     if (!find_stable(bus, addr, &hit))
         return NULL;
     return hit.ops->name_at != NULL ? hit.ops->name_at(hit.dev, addr - hit.base) : hit.name;
