@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,8 +20,6 @@
 /* So many are written at once: a processor's cache holds them, and the call is shared by hundreds.
  */
 #define PIECE_BYTES (UINT32_C(64) << 10)
-/* Of a replayed file: several of the longest records. */
-#define WINDOW_BYTES (4 * REC_MAX)
 
 _Static_assert(sizeof(TAPE_MAGIC) == MAGIC_BYTES, "the magic begins the file");
 
@@ -296,49 +295,33 @@ static int open_file(struct tape *t)
     if (!S_ISREG(st.st_mode) || st.st_size < (off_t)MAGIC_BYTES)
         return fail_msg(-EINVAL, "%s: is no recording; minivet run --record FILE makes one",
                         t->path);
-    t->file_bytes = (size_t)st.st_size;
-    return 0;
+    t->left = (size_t)st.st_size;
+    t->in = fdopen(t->fd, "r");
+    return t->in != NULL ? 0 : fail(-errno, "%s: open", t->path);
 }
 
 /*
  * The file is read, and not mapped: it may be another user's, who changes or cuts it meanwhile. If
  * it grows, only its first size is read.
  */
-bool tape_fill(struct tape *t, size_t want)
+bool tape_read(struct tape *t, void *to, size_t bytes)
 {
-    size_t done = t->window_at + t->window_bytes - t->at;
-    if (done >= want)
-        return true;
-    memmove(t->window, t->window + t->window_bytes - done, done);
-    t->window_at = t->at;
-    t->window_bytes = done;
-    while (t->window_bytes < want) {
-        size_t from = t->window_at + t->window_bytes;
-        size_t room = (size_t)min_u64(WINDOW_BYTES - t->window_bytes, t->file_bytes - from);
-        ssize_t n = (ssize_t)room;
-        if (t->lent != NULL)
-            memcpy(t->window + t->window_bytes, t->lent + from, room);
-        else
-            n = pread(t->fd, t->window + t->window_bytes, room, (off_t)from);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0) {
+    if (bytes > t->left || fread(to, 1, bytes, t->in) != bytes) {
+        if (bytes <= t->left && ferror(t->in)) {
             fail(-errno, "%s: read", t->path);
             t->damaged = t->over = true;
         }
-        if (n <= 0)
-            return false;
-        t->window_bytes += (size_t)n;
+        t->left = 0;
+        return false;
     }
+    t->left -= bytes;
     return true;
 }
 
 static int read_first(struct tape *t)
 {
-    t->window = malloc(WINDOW_BYTES);
-    if (t->window == NULL)
-        return fail(-ENOMEM, "%s", t->path);
-    if (!tape_fill(t, MAGIC_BYTES) || memcmp(t->window, TAPE_MAGIC, MAGIC_BYTES) != 0)
+    char magic[MAGIC_BYTES];
+    if (!tape_read(t, magic, MAGIC_BYTES) || memcmp(magic, TAPE_MAGIC, MAGIC_BYTES) != 0)
         return fail_msg(-EINVAL, "%s: is no recording of this version of Minivet", t->path);
     t->at = MAGIC_BYTES;
     const struct tape_rec *first = tape_next(t);
@@ -360,9 +343,12 @@ static int open_for_replay(struct tape **out, const char *path, const uint8_t *b
         return fail(-ENOMEM, "%s", path);
     t->replay = true;
     t->out = say;
-    t->lent = bytes;
-    t->file_bytes = len;
-    int err = bytes != NULL ? 0 : open_file(t);
+    t->left = len;
+    int err = 0;
+    if (bytes == NULL)
+        err = open_file(t);
+    else if (len > 0 && (t->in = fmemopen((void *)(uintptr_t)bytes, len, "r")) == NULL)
+        err = fail(-errno, "%s", path);
     if (err == 0)
         err = read_first(t);
     if (err != 0) {
@@ -403,11 +389,12 @@ void tape_destroy(struct tape *t)
     if (!t->replay && !t->over)
         write_out(t);
     free(t->buffer);
-    free(t->window);
     free(t->taken_bytes);
     free(t->next_bytes);
     free(t->args);
-    if (t->fd >= 0)
+    if (t->in != NULL)
+        fclose(t->in);
+    else if (t->fd >= 0)
         close(t->fd);
     free(t->path);
     free(t);

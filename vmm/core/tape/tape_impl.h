@@ -39,10 +39,9 @@ struct tape {
     uint64_t start_ns;
 
     /* Replaying. */
-    const uint8_t *lent;            /* the file's bytes; NULL: it is read */
-    size_t file_bytes, at, next_at; /* if next_at > at: the end of `next` */
-    uint8_t *window;                /* a part of the file, from window_at on */
-    size_t window_at, window_bytes;
+    FILE *in;
+    size_t left;        /* bytes of the file that were not read */
+    size_t at, next_at; /* of the next record; if next_at > at: the end of `next` */
     struct tape_rec first, taken, next;
     uint8_t *taken_bytes, *next_bytes, *args; /* theirs, and the first record's */
     size_t taken_at;                          /* where it begins */
@@ -57,8 +56,8 @@ static inline uint8_t *tape_room_of(const struct tape *t)
     return t->buffer + t->filled + HEAD_BYTES;
 }
 
-/* Are there `want` bytes in the window from `at` on? */
-bool tape_fill(struct tape *t, size_t want);
+/* Reads on; false: the file ends before. */
+bool tape_read(struct tape *t, void *to, size_t bytes);
 
 /* What of a record cannot be. */
 struct tape_fault {

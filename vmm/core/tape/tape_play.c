@@ -35,60 +35,51 @@ int tape_bad(struct tape *t, const char *what, uint64_t value)
     return bad(t, t->taken_at, t->taken.type, what, value);
 }
 
-/* A copy that ends where the record's bytes do. NULL: there is no memory; reported. */
-static uint8_t *copy_bytes(struct tape *t, const uint8_t *at, uint32_t len)
+static int no_memory(struct tape *t)
 {
-    uint8_t *copy = malloc(len);
-    if (copy == NULL) {
-        fail(-ENOMEM, "%s", t->path);
-        t->damaged = t->over = true;
-        return NULL;
-    }
-    return memcpy(copy, at, len);
+    t->damaged = t->over = true;
+    return fail(-ENOMEM, "%s", t->path);
+}
+
+/* The bytes of `next`, in a place that ends where they do, and its numbers. */
+static bool read_rest(struct tape *t, unsigned a_bytes, unsigned b_bytes)
+{
+    struct tape_rec *rec = &t->next;
+    free(t->next_bytes);
+    t->next_bytes = rec->len > 0 ? malloc(rec->len) : NULL;
+    rec->bytes = rec->len > 0 ? t->next_bytes : (const uint8_t *)"";
+    if (rec->bytes == NULL)
+        return no_memory(t) == 0;
+    return (rec->len == 0 || tape_read(t, t->next_bytes, rec->len)) &&
+           tape_read(t, &rec->a, a_bytes) && tape_read(t, &rec->b, b_bytes);
 }
 
 /* The record at `at`, and where it ends. False: the file ends before, or the record cannot be. */
 static bool read_next(struct tape *t)
 {
-    if (t->damaged || !tape_fill(t, HEAD_BYTES))
+    uint64_t head;
+    if (t->damaged || !tape_read(t, &head, HEAD_BYTES))
         return false;
-    const uint8_t *at = t->window + (t->at - t->window_at);
-    uint64_t head = get(&at, HEAD_BYTES);
     unsigned a = head >> 56 & 0xf, b = (unsigned)(head >> 60);
     t->next = (struct tape_rec){.type = (uint8_t)head,
                                 .source = (uint8_t)(head >> 8),
                                 .queue = (uint16_t)(head >> 16),
                                 .len = (uint32_t)(head >> 32 & 0xffffff)};
-    if (t->next.type >= TAPE_TYPES || t->next.len > TAPE_BYTES_MAX) {
-        bool is_type = t->next.len <= TAPE_BYTES_MAX;
-        bad(t, t->at, t->next.type, is_type ? "type" : "number of bytes",
-            is_type ? t->next.type : t->next.len);
+    struct tape_fault fault = {0};
+    if (t->next.len > TAPE_BYTES_MAX)
+        fault = (struct tape_fault){"number of bytes", t->next.len};
+    else if (t->next.type >= TAPE_TYPES)
+        fault = (struct tape_fault){"type", t->next.type};
+    else if (a > 8 || b > 8)
+        fault = (struct tape_fault){"numbers' lengths", head >> 56};
+    else if (!read_rest(t, a, b))
         return false;
-    }
-    if (a > 8 || b > 8) {
-        bad(t, t->at, t->next.type, "numbers' lengths", head >> 56);
-        return false;
-    }
-    size_t bytes = HEAD_BYTES + t->next.len + a + b;
-    if (!tape_fill(t, bytes))
-        return false;
-    at = t->window + (t->at - t->window_at) + HEAD_BYTES;
-    free(t->next_bytes);
-    t->next.bytes = t->next_bytes = t->next.len > 0 ? copy_bytes(t, at, t->next.len) : NULL;
-    if (t->next.len == 0)
-        t->next.bytes = t->window; /* no bytes, but somewhere */
-    if (t->damaged)
-        return false;
-    at += t->next.len;
-    t->next.a = get(&at, a);
-    t->next.b = get(&at, b);
-    struct tape_fault fault = tape_check(&t->next, t->now_ns);
-    if (fault.what != NULL) {
+    else
+        fault = tape_check(&t->next, t->now_ns);
+    if (fault.what != NULL)
         bad(t, t->at, t->next.type, fault.what, fault.value);
-        return false;
-    }
-    t->next_at = t->at + bytes;
-    return true;
+    t->next_at = t->at + HEAD_BYTES + t->next.len + a + b;
+    return fault.what == NULL;
 }
 
 /* The record at `at`, or NULL: the file ends there. */
