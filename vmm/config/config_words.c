@@ -18,120 +18,20 @@ int config_words_refuse(const char *word, const char *remedy)
 
 /* ---- words of others ---- */
 
-/*
- * Words of QEMU, kvmtool, Firecracker, cloud-hypervisor, virtme-ng, and what else is guessed.
- * takes: "": they have no value. Others: their value begins with one of these items, or `say` is
- * said. It is put in other words, or left out if it says what is so anyway.
- */
+/* takes is NULL: it is refused. */
 static const struct foreign {
-    const char *words, *takes, *say, *becomes; /* "-...": config_qemu() */
-} taken[] = {
-    {"drive", "*", NULL, "-drive"},
-    {"hda|hdb|hdc|hdd", "*", NULL, "-hda"},
-    {"netdev", "*", NULL, "-netdev"},
-    {"nic", "*", NULL, "-nic"},
-    {"device", "*", NULL, "-device"},
-    {"snapshot", "", NULL, "-snapshot"},
-    {"mem-prealloc", "", NULL, "prefault"},
-    {"serial", "stdio|mon:stdio|tty",
-     "--console serial connects it to the terminal, --console off to nothing", "console"},
-    {"nographic|enable-kvm|kvm|nodefaults|no-user-config|no-fd-bootchk|no-hpet|no-reboot|no-api",
-     "", NULL, NULL},
-    {"cpu", "&host|max", "the guest sees the host's processor; how many is --cpus N", NULL},
-    {"machine|M", "&pc|q35|microvm|type=pc|type=q35|accel=kvm|accel=kvm:tcg",
-     "there is one kind of machine", NULL},
-    {"accel", "&kvm", "KVM is always used", NULL},
-    {"display|vga", "none", "there is no display; --console chooses what the terminal is", NULL},
-    {"monitor", "none", "there is no monitor; Ctrl-A h lists what can be typed", NULL},
-    {"parallel", "none", "there is no parallel port; the console is --console", NULL},
-    {"object", "rng-random|rng-builtin",
-     "memory is --mem SIZE, a thread is iothread=NAME of --disk, randomness --rng on", NULL},
-    {"rtc", "base=utc", "the clock shows the host's time, in UTC", NULL},
+    const char *words, *say, *takes, *becomes;
+} foreigns[] = {
+#define TAKEN(words, say, takes, becomes) {words, say, takes, becomes},
+#define REFUSED(words, say)               {words, say, NULL, NULL},
+#include "vmm/config/words.def"
 };
 
-/* And those that are refused. */
-static const struct {
-    const char *words, *say;
-} refused[] = {
-    {"blockdev|sd|pmem|rwdisk|image|hd", "disks are --disk FILE[,KEY...]"},
-    {"cdrom", "an image of a CD is --disk FILE,ro"},
-    {"fda", "there are no floppies; disks are --disk FILE[,KEY...]"},
-    {"chardev", "the terminal is --console serial or --console virtio"},
-    {"bios|pflash|boot|option-rom|firmware",
-     "there is no firmware; give a kernel: minivet run KERNEL"},
-    {"virtfs|fsdev|9p|fs|cwd|rw|rwdir|rodir|pwd|share|volume",
-     "folders are not shared; put files into an image: --disk FILE"},
-    {"vnc|spice|curses|full-screen|sdl|gtk|graphics|tty",
-     "there is no display; --console chooses what the terminal is"},
-    {"config-file|vm-config", "a file of options is --config FILE"},
-    {"qmp|mon|api-sock|api-socket|event-monitor",
-     "there is no API; options say it all, see minivet run --help"},
-    {"no-shutdown", "a guest's power-off ends the run"},
-    {"no-acpi", "ACPI is the guest's to use or not: --append acpi=off"},
-    {"name|id", "a machine has no name; leave it out"},
-    {"uuid", "a machine has no UUID; disks have serial=TEXT"},
-    {"daemonize", "a run stays in the foreground; --console off and the shell's & let it go"},
-    {"pidfile", "a run stays in the foreground; the shell's $! has its process"},
-    {"mem-path|hugetlbfs|hugepages|overcommit", "memory is the host's ordinary memory: --mem SIZE"},
-    {"dtb", "the guest finds its devices by ACPI; the kernel's command line is --append TEXT"},
-    {"numa", "memory is in one piece: --mem SIZE"},
-    {"gdb|s|S|D|trace",
-     "there is no debugger's port; --timeline, --stats and -v show what happens"},
-    {"usb|usbdevice", "there is no USB; devices are --disk, --net, --console and --rng"},
-    {"audio|audiodev", "there is no sound; devices are --disk, --net, --console and --rng"},
-    {"watchdog", "there is no watchdog; --timeout TIME ends a run"},
-    {"loadvm", "a machine's state is not kept; snapshot=on of --disk is for disks"},
-    {"incoming", "a machine does not move; minivet run KERNEL starts one"},
-    {"global", "keys for all virtio devices are --virtio KEY[,KEY...]"},
-    {"smbios", "there are ACPI tables only; the kernel's command line is --append TEXT"},
-    {"acpitable", "ACPI tables are Minivet's; the kernel's command line is --append TEXT"},
-    {"icount", "the guest runs on the host's processors: --cpus N"},
-    {"fw_cfg", "a guest is told things by --append TEXT or an initrd"},
-    {"tpmdev|tpm", "there is no TPM; randomness is --rng on"},
-    {"version", "say minivet --version"},
-    {"p|params|cmdline|bootargs|boot-args|args|kernel-args",
-     "the kernel's command line is --append TEXT"},
-    {"network|socket|host-ip|interface|nics", "network cards are --net KIND[,KEY...]"},
-    {"balloon", "there is no balloon: --mem SIZE is all"},
-    {"debug|level|loglevel|log", "-v says more, -v -v all"},
-    {"kernel-image-path|run|r", "the kernel is --kernel FILE, or the bare argument"},
-    {"boot-timer", "how long a boot takes --timeline says"},
-    {"metrics-path|statistics", "figures are --stats"},
-    {"log-path|log-file", "messages go to standard error; -v says more"},
-    {"memory|ram", "memory is --mem SIZE"},
-    {"initramfs|ramdisk", "the initial RAM disk is --initrd FILE"},
-    {"vsock|cid", "there is no vsock; network cards are --net KIND[,KEY...]"},
-    {"platform", "there is one kind of machine; its devices' keys are --virtio"},
-    {"seccomp", "see isolate=on of --net user"},
-    {"rootdisk|root|rootfs", "say --disk FILE --append root=/dev/vda"},
-    {"tap-name|tap", "say --net tap=NAME"},
-    {"ssh|port|publish", "say --net user,hostfwd=tcp::2222-:22"},
-    {"sandbox|landlock|jailer|runas",
-     "Minivet runs with the rights of its user; see docs/security.md"},
-    {"exec|e|script",
-     "what runs in the guest its initrd says; tools/run-linux -- COMMAND makes one"},
-    {"init", "the guest's first program is a word of the kernel's: --append init=FILE"},
-    {"user", "say --net user"},
-    {"readonly", "say --disk FILE,ro"},
-    {"vcpus|cores", "processors are --cpus N"},
-    {"nokaslr", "say --kaslr off"},
-    {"quiet|q", "Minivet says little unless -v is given; the kernel: --append quiet"},
-};
-
-static const struct foreign *find_taken(const char *word)
+static const struct foreign *find_foreign(const char *word)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(taken); i++) {
-        if (schema_word(taken[i].words, word, strcspn(word, "=")) >= 0)
-            return &taken[i];
-    }
-    return NULL;
-}
-
-static const char *find_refused(const char *word)
-{
-    for (unsigned i = 0; i < ARRAY_SIZE(refused); i++) {
-        if (schema_word(refused[i].words, word, strcspn(word, "=")) >= 0)
-            return refused[i].say;
+    for (unsigned i = 0; i < ARRAY_SIZE(foreigns); i++) {
+        if (schema_word(foreigns[i].words, word, strcspn(word, "=")) >= 0)
+            return &foreigns[i];
     }
     return NULL;
 }
@@ -167,8 +67,10 @@ static const char *word_behind(const struct config_words *w, int i)
 static int translate(struct config_words *w, int i, const struct foreign *f)
 {
     const char *word = w->argv[i], *equals = strchr(word, '=');
-    bool has_value = f->takes[0] != '\0';
+    bool has_value = f->takes != NULL && f->takes[0] != '\0';
     const char *value = equals != NULL ? equals + 1 : has_value ? word_behind(w, i) : NULL;
+    if (f->takes == NULL)
+        return config_words_refuse(word, f->say);
     if (!has_value && equals != NULL)
         return config_words_refuse(word, "it takes no value");
     if (has_value && value == NULL)
@@ -366,11 +268,8 @@ int config_put_words(struct config_words *w)
         } else if (only_operands || word[0] != '-' || word[1] == '\0') {
             r = put_operand(w, word) < 0 ? -EINVAL : 1;
         } else {
-            const char *name = word + strspn(word, "-"), *say = find_refused(name);
-            const struct foreign *f = find_taken(name);
-            r = say != NULL ? config_words_refuse(word, say)
-                : f != NULL ? translate(w, i, f)
-                            : put_own(w, i);
+            const struct foreign *f = find_foreign(word + strspn(word, "-"));
+            r = f != NULL ? translate(w, i, f) : put_own(w, i);
         }
         if (r < 0)
             return r;
@@ -380,39 +279,11 @@ int config_put_words(struct config_words *w)
 
 /* ---- keys of lists ---- */
 
-/* Keys of others, and what is said instead. */
 static const struct {
     const char *option, *keys, *say;
 } foreign_keys[] = {
-    {"disk", "readonly|read-only", "say ro"},
-    {"disk", "rw", "disks are written to unless ro is given"},
-    {"disk", "if", "disks are virtio disks; type=scsi is another kind"},
-    {"disk", "media", "say ro for what is not to be written to"},
-    {"disk", "aio", "leave it out, all I/O is on io_uring"},
-    {"disk", "discard", "leave it out, discards are passed on"},
-    {"disk", "direct", "say cache=none"},
-    {"disk", "image_type", "say format=raw or format=qcow2"},
-    {"disk", "id", "leave it out, or say serial=TEXT"},
-    {"disk", "index", "leave it out, disks are in the order of their options"},
-    {"disk", "path", "say file, or the name first on a command line"},
-    {"net", "nic", "a card comes with what it is connected to: say --net user or --net tap=NAME"},
-    {"net", "bridge", "put a tap into the bridge, and say --net tap=NAME"},
-    {"net", "off|no", "say --net none"},
-    {"net", "mode|type", "say --net user"},
-    {"net", "id", "leave it out"},
-    {"net", "ifname", "say --net tap=NAME"},
-    {"net", "model", "leave it out, cards are virtio cards"},
-    {"net", "macaddr|guest_mac", "say mac=MAC"},
-    {"net", "script", "leave it out, no script is run"},
-    {"net", "ip", "the guest sets its own; of user: host=ADDR and net=CIDR"},
-    {"net", "mask", "the guest sets its own; of user: net=CIDR"},
-    {"net", "port|tcp", "say hostfwd=tcp::2222-:22"},
-    {NULL, "num-queues|num_queues", "say queues=N"},
-    {NULL, "packed", "say ring=packed"},
-    {NULL, "queue_size", "say queue-size=N"},
-    {NULL, "disable-legacy", "say legacy=off"},
-    {NULL, "bus", "say transport=pci or transport=mmio"},
-    {NULL, "pci", "say transport=pci"},
+#define KEY(option, keys, say) {option, keys, say},
+#include "vmm/config/words.def"
 };
 
 const char *config_foreign_key(const struct schema_key *option, const char *item)
