@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "arch/x86_64/cpuid.h"
 
-#include <criterion/criterion.h>
-#include <errno.h>
-
-#include "core/base/xmath.h"
 #include "core/ports/hv.h"
+#include "tests/harness/test.h"
 
 #define BIT(n)       (UINT32_C(1) << (n))
 #define VENDOR_INTEL 0x756e6547

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "arch/x86_64/power_on.h"
 
-#include <criterion/criterion.h>
-#include <errno.h>
-
 #include "arch/x86_64/hv_x86.h"
 #include "firmware/x86/linux_boot.h"
+#include "tests/harness/test.h"
 
 /* A hypervisor that remembers what it was told. */
 static struct {

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The command line of a benchmark, and that nothing goes on when it is ended. */
-#include <criterion/criterion.h>
-
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
+#include "tests/harness/test.h"
 #include "tools/benchmarks/bench.h"
 #include "tools/benchmarks/runs.h"
 

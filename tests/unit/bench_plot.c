@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What gnuplot is told of results. */
-#include <criterion/criterion.h>
-
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "core/output/outputs.h"
+#include "tests/harness/test.h"
 #include "tools/benchmarks/plot.h"
 #include "tools/benchmarks/results.h"
 #include "tools/benchmarks/runs.h"

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <criterion/criterion.h>
-
-#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <string.h>
 
-#include "core/base/xmath.h"
 #include "core/ports/bus.h"
+#include "tests/harness/test.h"
 
 /* A device that answers with what it was asked and remembers the accesses. */
 struct probe {

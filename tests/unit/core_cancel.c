@@ -2,11 +2,10 @@
 /* core/loop/cancel.c: a request to give up, seen by what computes and by what waits. */
 #include "core/loop/cancel.h"
 
-#include <criterion/criterion.h>
-#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <unistd.h>
+
+#include "tests/harness/test.h"
 
 Test(cancel, none_never_comes)
 {

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <criterion/criterion.h>
-
-#include <string.h>
 #include <time.h>
 
-#include "core/base/clock.h"
+#include "tests/harness/test.h"
 
 Test(core_clock, monotonic_time_does_not_go_back)
 {

@@ -1,15 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What a confined child may still do; each check is made in a child, which says so by its status.
  */
-#include <criterion/criterion.h>
-
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -18,10 +11,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include "core/base/xmath.h"
 #include "core/peers/confine.h"
+#include "tests/harness/test.h"
 
 #define OK 7 /* a status that no accident has */
 

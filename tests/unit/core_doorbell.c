@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <criterion/criterion.h>
-
-#include <errno.h>
-
 #include "core/ports/doorbell.h"
+#include "tests/harness/test.h"
 
 Test(core_doorbell, none_binds_nothing)
 {

@@ -1,18 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* One thread: descriptors, timers, deferred work. Crossings are in core_evloop_threads.c. */
-#include <criterion/criterion.h>
-
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
-#include "core/base/clock.h"
 #include "core/loop/evloop.h"
+#include "tests/harness/test.h"
 
 static uint64_t fake_now(void *ctx)
 {

@@ -1,22 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* I/O on files: whole requests, short ones, errors, early ends; on every engine of the loop. */
-#include <criterion/criterion.h>
-
-#include <errno.h>
-#include <fcntl.h>
 #include <semaphore.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "core/base/clock.h"
-#include "core/base/xmath.h"
 #include "core/loop/evloop.h"
-#include "tests/harness/with.h"
+#include "tests/harness/test.h"
 
 #define HELPERS 4 /* a loop has at most */
 

@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Lanes, and the rule that they are there for. */
-#include <criterion/criterion.h>
-
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
-#include "core/base/clock.h"
 #include "core/loop/evloop.h"
 #include "core/loop/may_block.h"
-#include "tests/harness/with.h"
+#include "tests/harness/test.h"
 
 #define WORKS 20u
 

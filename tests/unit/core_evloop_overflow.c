@@ -5,15 +5,9 @@
  * fit, and gives up the polls that it belongs to. None of it may be lost. Nor may it while the
  * kernel takes nothing for want of memory, and the loop goes on meanwhile.
  */
-#include <criterion/criterion.h>
-
-#include <errno.h>
 #include <liburing.h>
 #include <limits.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
-
-#include "core/base/clock.h"
 
 static bool overflowed;
 
@@ -39,6 +33,8 @@ static int submit(struct io_uring *ring)
 #define io_uring_cq_advance            take
 #define evloop_uring_engine            small_ring
 #include "core/loop/evloop_uring.c" /* NOLINT(bugprone-suspicious-include): with the names above */
+
+#include "tests/harness/test.h"
 
 #define EVENTS 400u
 #define IOS    IN_FLIGHT

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Looking once more before sleeping, on a clock that moves only when somebody looks. */
-#include <criterion/criterion.h>
-
 #include <semaphore.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
-#include "core/base/clock.h"
 #include "core/loop/evloop.h"
 #include "core/loop/evloop_impl.h"
-#include "tests/harness/with.h"
+#include "tests/harness/test.h"
 
 #define US UINT64_C(1000)
 

@@ -1,19 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Crossings into a loop: calls, posts, stop, helpers. ThreadSanitizer checks what they share. */
-#include <criterion/criterion.h>
-
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
-#include "core/base/clock.h"
-#include "core/base/log.h"
 #include "core/loop/evloop.h"
-#include "tests/harness/listen.h"
+#include "tests/harness/test.h"
 
 static struct evloop *loop_new(void)
 {

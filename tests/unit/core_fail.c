@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <criterion/criterion.h>
-
-#include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 
 #include "core/base/fail.h"
-#include "core/base/log.h"
+#include "tests/harness/test.h"
 
 struct seen {
     unsigned lines;

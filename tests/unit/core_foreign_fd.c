@@ -2,17 +2,13 @@
 /* core/peers/foreign_fd.c: what comes with descriptors is seen before they are there. */
 #include "core/peers/foreign_fd.h"
 
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "tests/harness/lingering.h"
+#include "tests/harness/test.h"
 
 static int ends[2];
 

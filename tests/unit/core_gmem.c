@@ -1,21 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <criterion/criterion.h>
-
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "core/base/log.h"
-#include "core/base/xmath.h"
 #include "core/loop/cancel.h"
 #include "core/memory/gmem.h"
-#include "tests/harness/listen.h"
+#include "tests/harness/test.h"
 
 #define HOLE     (1 * MIB)
 #define HOLE_END (4 * MIB)

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <criterion/criterion.h>
-
-#include <errno.h>
-#include <string.h>
-
 #include "core/memory/iobuf.h"
+#include "tests/harness/test.h"
 
 #define FLAT_BYTES  600
 #define MAX_VECTORS 40

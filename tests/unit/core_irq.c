@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <criterion/criterion.h>
-
 #include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "core/ports/irq.h"
+#include "tests/harness/test.h"
 
 struct wire {
     unsigned irq;

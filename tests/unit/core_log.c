@@ -1,14 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <criterion/criterion.h>
-
-#include <errno.h>
-#include <fcntl.h>
 #include <pty.h>
-#include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "core/base/log.h"
+#include "tests/harness/test.h"
 
 struct seen {
     unsigned lines;

@@ -2,19 +2,12 @@
 /* core/output/outputs.c: which files a run may write to, and that the others stay as they are. */
 #include "core/output/outputs.h"
 
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "core/base/xmath.h"
 #include "core/output/plot.h"
 #include "core/tape/tape.h"
 #include "tests/harness/folder.h"
+#include "tests/harness/test.h"
 
 TestSuite(outputs, .init = folder_enter, .fini = folder_leave);
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "core/peers/peer.h"
 
-#include <criterion/criterion.h>
-#include <errno.h>
 #include <sys/socket.h>
-#include <unistd.h>
+
+#include "tests/harness/test.h"
 
 TestSuite(core_peer);
 

@@ -2,18 +2,10 @@
 /* core/output/plot.c: the files that gnuplot gets, and how it is run. */
 #include "core/output/plot.h"
 
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "core/base/log.h"
-#include "core/base/xmath.h"
-#include "tests/harness/listen.h"
+#include "tests/harness/test.h"
 
 /* ---- a folder, in which the test is ---- */
 

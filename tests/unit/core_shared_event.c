@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <criterion/criterion.h>
-
 #include <stdint.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "core/peers/shared_event.h"
+#include "tests/harness/test.h"
 
 /* The peer has cleared O_NONBLOCK: a wait is a test that hangs. */
 Test(core_shared_event, signals_come_and_a_full_counter_stays_full)

@@ -2,9 +2,7 @@
 /* core/base/text.c: what is not ours to say cannot drive a terminal. */
 #include "core/base/text.h"
 
-#include <criterion/criterion.h>
-#include <stdlib.h>
-#include <string.h>
+#include "tests/harness/test.h"
 
 static void becomes(const char *text, const char *expected)
 {

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <criterion/criterion.h>
-
-#include "core/base/xmath.h"
+#include "tests/harness/test.h"
 
 __extension__ typedef unsigned __int128 wide;
 

@@ -3,17 +3,6 @@
  * What every backend does alike, whatever it stands on. A stack that a machine can build is a row
  * of the table below.
  */
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include "core/base/clock.h"
-#include "core/base/log.h"
-#include "core/base/xmath.h"
 #include "devices/backend/bucket.h"
 #include "devices/disk/blk_file.h"
 #include "devices/disk/blk_null.h"
@@ -22,7 +11,7 @@
 #include "devices/disk/filter/blk_limit.h"
 #include "tests/harness/blk_mem.h"
 #include "tests/harness/blkio.h"
-#include "tests/harness/listen.h"
+#include "tests/harness/test.h"
 
 #define DISK_BYTES   (2 * MIB)
 #define DISK_SECTORS (DISK_BYTES / BLK_SECTOR_BYTES)

@@ -9,19 +9,10 @@
  * power had failed there: of the writes that no flush of the recorder covers any may be lost, and
  * the promises made until there are held against what must be left.
  */
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include "core/base/clock.h"
 #include "core/base/fail.h"
-#include "core/base/xmath.h"
 #include "devices/backend/bucket.h"
 #include "devices/disk/blk_file.h"
 #include "devices/disk/blk_overlay.h"
@@ -29,6 +20,7 @@
 #include "devices/disk/filter/blk_limit.h"
 #include "tests/harness/blkio.h"
 #include "tests/harness/fake.h"
+#include "tests/harness/test.h"
 
 #define PLACES      8 /* on the disk; a write fills one */
 #define PLACE_BYTES 2048

@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "devices/disk/filter/blk_fault.h"
 
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-
-#include "core/base/log.h"
 #include "tests/harness/blk_mem.h"
 #include "tests/harness/blkio.h"
 #include "tests/harness/fake.h"
-#include "tests/harness/listen.h"
+#include "tests/harness/test.h"
 
 #define DISK_BYTES (64 << 10)
 #define MS         UINT64_C(1000000)

@@ -1,26 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "devices/disk/blk_file.h"
 
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "core/base/clock.h"
-#include "core/base/log.h"
-#include "core/base/xmath.h"
 #include "core/loop/evloop_impl.h"
 #include "core/ports/block.h"
-#include "tests/harness/listen.h"
+#include "tests/harness/test.h"
 
 #define DISK_BYTES (1 * MIB)
 

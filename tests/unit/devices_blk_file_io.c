@@ -1,25 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* How the file backend does what it does: past the page cache, on block devices, in odd places. */
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/loop.h>
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "core/base/clock.h"
-#include "core/base/log.h"
-#include "core/base/xmath.h"
 #include "devices/disk/blk_file.h"
 #include "devices/disk/blk_file_impl.h"
 #include "tests/harness/blkio.h"
+#include "tests/harness/test.h"
 
 #define DISK_BYTES (4 * MIB)
 #define PAGE       4096

@@ -2,12 +2,10 @@
 #include "devices/backend/bucket.h"
 #include "devices/disk/filter/blk_limit.h"
 
-#include <criterion/criterion.h>
-#include <errno.h>
-
 #include "devices/disk/blk_null.h"
 #include "tests/harness/blkio.h"
 #include "tests/harness/fake.h"
+#include "tests/harness/test.h"
 
 #define MS UINT64_C(1000000)
 

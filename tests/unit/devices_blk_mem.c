@@ -1,13 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tests/harness/blk_mem.h"
 
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <string.h>
-
-#include "core/base/clock.h"
-#include "core/base/xmath.h"
 #include "core/ports/block.h"
+#include "tests/harness/test.h"
 
 #define DISK_BYTES (64 * KIB)
 

@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "devices/disk/blk_null.h"
 
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <string.h>
-
-#include "core/base/clock.h"
 #include "tests/harness/blkio.h"
+#include "tests/harness/test.h"
 
 static struct evloop *loop;
 

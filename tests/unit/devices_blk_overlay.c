@@ -1,18 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "devices/disk/blk_overlay.h"
 
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "core/base/clock.h"
-#include "core/base/log.h"
 #include "devices/disk/filter/blk_fault.h"
 #include "tests/harness/blk_mem.h"
 #include "tests/harness/blkio.h"
-#include "tests/harness/listen.h"
+#include "tests/harness/test.h"
 
 #define DISK_BYTES (1 << 20)
 

@@ -1,19 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Views: one disk behind several loops. */
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include "core/base/clock.h"
-#include "core/base/xmath.h"
 #include "devices/disk/blk_file.h"
 #include "devices/disk/blk_file_impl.h"
 #include "devices/disk/blk_null.h"
 #include "tests/harness/blkio.h"
+#include "tests/harness/test.h"
 
 #define DISK_BYTES MIB
 #define BLOCK      4096u

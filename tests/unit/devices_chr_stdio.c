@@ -1,23 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "devices/char/chr_stdio.h"
 
-#include <criterion/criterion.h>
-#include <fcntl.h>
 #include <pty.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <termios.h>
-#include <unistd.h>
 
-#include "core/base/clock.h"
-#include "core/base/xmath.h"
 #include "core/loop/evloop.h"
 #include "core/ports/chr.h"
+#include "tests/harness/test.h"
 
 static struct evloop *loop;
 static struct chr_backend *chr;

@@ -1,24 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What is taken from headers of disk images, and the chains of backing files that come of it. */
-#include <criterion/criterion.h>
-
 #include <endian.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "core/base/le.h"
-#include "core/base/log.h"
-#include "core/base/xmath.h"
 #include "devices/disk/image/image_chain.h"
 #include "devices/disk/image/image_header.h"
-#include "tests/harness/listen.h"
-#include "tests/harness/with.h"
+#include "tests/harness/test.h"
 
 /* ---- headers ---- */
 

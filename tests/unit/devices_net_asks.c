@@ -3,20 +3,14 @@
 #include "devices/net/user/net_user_asks.h"
 
 #include <arpa/inet.h>
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "core/base/clock.h"
-#include "core/base/xmath.h"
 #include "core/loop/evloop.h"
 #include "devices/net/net_frame.h"
 #include "devices/net/user/net_user.h"
 #include "devices/net/user/net_user_impl.h"
 #include "tests/harness/net_option.h"
+#include "tests/harness/test.h"
 #include "tests/unit/devices_net_guest.h"
 
 #define NDP_BYTES    32u /* the message with its target and one option */

@@ -3,31 +3,21 @@
 #include "devices/net/user/net_child.h"
 
 #include <arpa/inet.h>
-#include <criterion/criterion.h>
 #include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include "core/base/clock.h"
-#include "core/base/log.h"
-#include "core/base/xmath.h"
 #include "core/loop/cancel.h"
 #include "core/loop/evloop.h"
 #include "core/peers/confine.h"
 #include "devices/net/user/net_child_impl.h"
 #include "tests/harness/fake.h"
-#include "tests/harness/listen.h"
+#include "tests/harness/test.h"
 #include "tests/unit/devices_net_guest.h"
 
 static struct evloop *loop;

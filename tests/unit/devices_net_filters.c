@@ -1,17 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Limits, faults and captures, each in front of a loopback: what is sent passes them twice. */
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "core/base/log.h"
 #include "core/loop/evloop.h"
 #include "core/output/outputs.h"
 #include "devices/backend/bucket.h"
@@ -21,7 +13,7 @@
 #include "devices/net/net_loopback.h"
 #include "devices/net/net_null.h"
 #include "tests/harness/fake.h"
-#include "tests/harness/listen.h"
+#include "tests/harness/test.h"
 #include "tests/unit/devices_net_guest.h"
 
 #define MS UINT64_C(1000000)

@@ -1,13 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "devices/net/net_loopback.h"
 
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <string.h>
-
-#include "core/base/clock.h"
 #include "core/loop/evloop.h"
 #include "devices/net/net_null.h"
+#include "tests/harness/test.h"
 #include "tests/unit/devices_net_guest.h"
 
 static struct evloop *loop;

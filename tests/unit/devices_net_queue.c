@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "devices/net/net_queue.h"
 
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <string.h>
+#include "tests/harness/test.h"
 
 static struct net_queue q;
 

@@ -2,27 +2,19 @@
 #include "devices/net/socket/net_socket.h"
 
 #include <arpa/inet.h>
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/sockios.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "core/base/log.h"
 #include "core/loop/evloop.h"
 #include "core/peers/foreign_fd.h"
 #include "tests/harness/fake.h"
 #include "tests/harness/lingering.h"
-#include "tests/harness/listen.h"
+#include "tests/harness/test.h"
 #include "tests/unit/devices_net_guest.h"
 
 #ifndef SO_PASSRIGHTS

@@ -5,30 +5,19 @@
  */
 #include "devices/net/tap/net_tap.h"
 
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
-#include <unistd.h>
 
-#include "core/base/clock.h"
-#include "core/base/le.h"
-#include "core/base/log.h"
-#include "core/base/xmath.h"
 #include "core/loop/evloop.h"
 #include "core/ports/net.h"
-#include "tests/harness/listen.h"
+#include "tests/harness/test.h"
 
 #define HEADER    NET_HEADER_BYTES
 #define ETHERNET  14u

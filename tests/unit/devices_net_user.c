@@ -2,27 +2,17 @@
 #include "devices/net/user/net_user.h"
 
 #include <arpa/inet.h>
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <unistd.h>
 
-#include "core/base/clock.h"
-#include "core/base/log.h"
-#include "core/base/xmath.h"
 #include "core/loop/evloop.h"
 #include "devices/net/net_frame.h"
 #include "devices/net/user/net_user_impl.h"
-#include "tests/harness/listen.h"
 #include "tests/harness/net_option.h"
+#include "tests/harness/test.h"
 #include "tests/unit/devices_net_guest.h"
 
 static struct evloop *loop;

@@ -1,31 +1,22 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Guests and peers that attack libslirp itself, by what the checks before it might let pass. */
 #include <arpa/inet.h>
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <malloc.h>
 #include <net/if.h>
 #include <netinet/icmp6.h>
 #include <poll.h>
 #include <sched.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
-#include "core/base/clock.h"
-#include "core/base/log.h"
-#include "core/base/xmath.h"
 #include "core/loop/evloop.h"
 #include "devices/net/net_frame.h"
 #include "devices/net/user/net_user_impl.h"
 #include "tests/harness/fake.h"
-#include "tests/harness/listen.h"
 #include "tests/harness/net_option.h"
+#include "tests/harness/test.h"
 #include "tests/unit/devices_net_guest.h"
 
 static struct evloop *loop;

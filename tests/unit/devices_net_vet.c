@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What of a guest's frames libslirp gets to see. */
-#include <criterion/criterion.h>
-#include <string.h>
-
 #include "devices/net/net_frame.h"
 #include "devices/net/user/net_user_impl.h"
+#include "tests/harness/test.h"
 #include "tests/unit/devices_net_guest.h"
 
 static uint8_t packet[NET_PACKET_MAX];

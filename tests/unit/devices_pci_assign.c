@@ -2,19 +2,13 @@
 /* The bridge with real functions behind it: addresses before boot, interrupt wires, windows. */
 #include "devices/platform/pci_host.h"
 
-#include <criterion/criterion.h>
-#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <string.h>
 
-#include "core/base/log.h"
-#include "core/base/xmath.h"
 #include "core/ports/bus.h"
 #include "core/ports/pci.h"
 #include "pci/function.h"
-#include "tests/harness/listen.h"
+#include "tests/harness/test.h"
 
 #define ECAM      UINT64_C(0xe0000000)
 #define MEM32     UINT64_C(0xc0000000)

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "devices/platform/pci_host.h"
 
-#include <criterion/criterion.h>
-#include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 
 #include "core/ports/bus.h"
 #include "core/ports/pci.h"
+#include "tests/harness/test.h"
 
 #define ECAM UINT64_C(0xe0000000)
 

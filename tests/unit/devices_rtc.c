@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "devices/platform/rtc.h"
 
-#include <criterion/criterion.h>
-#include <stdlib.h>
-
-#include "core/base/clock.h"
-#include "core/base/xmath.h"
 #include "core/ports/bus.h"
+#include "tests/harness/test.h"
 
 #define NS_PER_S UINT64_C(1000000000)
 

@@ -1,17 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "devices/platform/serial.h"
 
-#include <criterion/criterion.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "core/base/clock.h"
-#include "core/base/xmath.h"
 #include "core/loop/evloop.h"
 #include "core/ports/bus.h"
 #include "core/ports/chr.h"
+#include "tests/harness/test.h"
 
 #define PORT 0x3f8
 

@@ -2,26 +2,18 @@
 /* What an image can do that has taken qemu-storage-daemon over: tried in a child that is confined
  * as that one is.
  */
-#include <criterion/criterion.h>
-
-#include <errno.h>
-#include <fcntl.h>
 #include <linux/blkpg.h>
 #include <linux/fs.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include "core/base/xmath.h"
 #include "core/peers/confine.h"
 #include "devices/disk/image/storage_daemon_impl.h"
+#include "tests/harness/test.h"
 
 #define OK 7 /* a status that no accident has */
 

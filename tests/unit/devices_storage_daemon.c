@@ -1,27 +1,17 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The storage daemon as a process: how it starts, what it says when it cannot, how it ends. */
-#include <criterion/criterion.h>
-
 #include <endian.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include "core/base/log.h"
 #include "core/peers/confine.h"
 #include "devices/disk/image/storage_daemon.h"
 #include "tests/harness/fake.h"
-#include "tests/harness/listen.h"
-#include "tests/harness/with.h"
+#include "tests/harness/test.h"
 
 #define NAME "disk,a \"b\" \\ c=d.img" /* no name for a list of key=value */
 

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "firmware/acpi/aml.h"
 
-#include <criterion/criterion.h>
-
-#include <stdlib.h>
-#include <string.h>
+#include "tests/harness/test.h"
 
 /* Expected bytes: worked out by hand from ACPI 6.5 20.2, 6.4 and 19.3.4. */
 #define EXPECT(a, ...)                                            \

@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* bzImage: a good one, and every lie that its header can tell. */
-#include <criterion/criterion.h>
-
-#include <errno.h>
-#include <string.h>
-
-#include "core/base/le.h"
-#include "core/base/xmath.h"
 #include "core/memory/gmem.h"
 #include "firmware/x86/kernel.h"
+#include "tests/harness/test.h"
 #include "tests/unit/firmware_fixture.h"
 
 static uint8_t file[FX_BZ_BYTES];

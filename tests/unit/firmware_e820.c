@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "firmware/x86/e820.h"
 
-#include <criterion/criterion.h>
-
-#include "core/base/xmath.h"
 #include "core/memory/gmem.h"
 #include "firmware/x86/x86_layout.h"
+#include "tests/harness/test.h"
 #include "tests/unit/firmware_fixture.h"
 
 static void expect(const struct e820_map *map, const struct e820_entry *entries, unsigned count)

@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* ELF: a good one, and every lie that its headers can tell. */
-#include <criterion/criterion.h>
-
 #include <elf.h>
-#include <errno.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "core/base/le.h"
-#include "core/base/xmath.h"
 #include "core/memory/gmem.h"
 #include "firmware/x86/kernel.h"
+#include "tests/harness/test.h"
 #include "tests/unit/firmware_fixture.h"
 
 #define TEXT(field)  (file + FX_PHDR(0) + FX_PHDR_##field)

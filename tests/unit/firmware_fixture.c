@@ -1,18 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tests/unit/firmware_fixture.h"
 
-#include <criterion/criterion.h>
-
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
-#include "core/base/le.h"
-#include "core/base/log.h"
 #include "core/memory/gmem.h"
 #include "firmware/x86/x86_layout.h"
+#include "tests/harness/test.h"
 
 #define PATH_OF_FILES "/proc/self/fd/"
 

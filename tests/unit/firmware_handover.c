@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "firmware/x86/handover.h"
 
-#include <criterion/criterion.h>
-
-#include <string.h>
-
-#include "core/base/le.h"
-#include "core/base/xmath.h"
 #include "core/memory/gmem.h"
 #include "firmware/x86/e820.h"
 #include "firmware/x86/kernel.h"
 #include "firmware/x86/x86_layout.h"
+#include "tests/harness/test.h"
 #include "tests/unit/firmware_fixture.h"
 
 static const struct e820_map map = {

@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "firmware/kernel/image.h"
 
-#include <criterion/criterion.h>
-
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "core/base/xmath.h"
 #include "core/memory/gmem.h"
+#include "tests/harness/test.h"
 #include "tests/unit/firmware_fixture.h"
 
 TestSuite(firmware_image, .init = fx_capture_errors);

@@ -2,15 +2,8 @@
 /* What a file is, by content: kernels are told apart, everything else is refused by name. */
 #include "firmware/x86/kernel.h"
 
-#include <criterion/criterion.h>
-
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
-
-#include "core/base/le.h"
-#include "core/base/xmath.h"
 #include "core/memory/gmem.h"
+#include "tests/harness/test.h"
 #include "tests/unit/firmware_fixture.h"
 
 TestSuite(firmware_kernel, .init = fx_capture_errors);

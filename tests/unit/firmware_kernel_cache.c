@@ -1,21 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Unpacked kernels that are kept: found again, and never a wrong one or another user's. */
-#include <criterion/criterion.h>
-
 #include <dirent.h>
-#include <fcntl.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include "core/base/xmath.h"
 #include "firmware/kernel/image.h"
 #include "firmware/kernel/kernel_cache.h"
+#include "tests/harness/test.h"
 #include "tests/unit/firmware_fixture.h"
 
 #define PACKED_BYTES 5000u

@@ -5,19 +5,12 @@
  */
 #include "firmware/x86/linux_boot.h"
 
-#include <criterion/criterion.h>
-
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "core/base/le.h"
-#include "core/base/xmath.h"
 #include "core/memory/gmem.h"
 #include "firmware/kernel/cmdline.h"
 #include "firmware/x86/e820.h"
 #include "firmware/x86/kernel.h"
 #include "firmware/x86/x86_layout.h"
+#include "tests/harness/test.h"
 #include "tests/unit/firmware_fixture.h"
 
 static uint8_t bzimage[FX_BZ_BYTES];

@@ -1,22 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* A bzImage that is unpacked, moved and entered without its own decompressor. */
-#include <criterion/criterion.h>
-
 #include <elf.h>
-#include <errno.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "core/base/clock.h"
-#include "core/base/le.h"
-#include "core/base/xmath.h"
 #include "core/memory/gmem.h"
 #include "firmware/x86/e820.h"
 #include "firmware/x86/kernel.h"
 #include "firmware/x86/x86_layout.h"
+#include "tests/harness/test.h"
 #include "tests/unit/firmware_fixture.h"
 
 #define MEM_BYTES (64 * MIB)

@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The table of relocations: which places change, how, and which are none. */
-#include <criterion/criterion.h>
-
-#include <string.h>
-
-#include "core/base/le.h"
-#include "core/base/xmath.h"
 #include "firmware/x86/relocs.h"
+#include "tests/harness/test.h"
 
 #define LINK_GPA UINT64_C(0x1000000)
 #define AT(n)    (UINT32_C(0x81000000) + (n))

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "firmware/x86/reset_vector.h"
 
-#include <criterion/criterion.h>
-#include <errno.h>
-
-#include "core/base/xmath.h"
 #include "core/memory/gmem.h"
 #include "firmware/x86/x86_layout.h"
+#include "tests/harness/test.h"
 #include "tests/unit/firmware_fixture.h"
 
 /* Runs the few instructions that may stand there; returns the port that was written. */

@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Every format: what was packed comes out, and nothing else does. */
-#include <criterion/criterion.h>
-
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 
-#include "core/base/xmath.h"
 #include "core/loop/cancel.h"
 #include "firmware/kernel/unpack.h"
 #include "tests/harness/kernel_file.h"
+#include "tests/harness/test.h"
 
 #define ROOM_BYTES (12 * MIB)
 #define BYTES      ((uint32_t)(9 * MIB) + 5) /* more than a block of lz4's */

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <criterion/criterion.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "kvm/impl.h"
+#include "tests/harness/test.h"
 
 static char *print(enum hv_exit_reason reason, uint32_t raw, uint64_t detail, bool cpu_has_virt)
 {

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The routing table, without a KVM. */
-#include <criterion/criterion.h>
-#include <stdlib.h>
-
 #include "kvm/impl.h"
+#include "tests/harness/test.h"
 
 static struct kvm_irq_routing *table;
 static struct kvm_msi_route routes[KVM_MSI_ROUTES];

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "kvm/kvm.h"
 
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <string.h>
-
 #include "kvm/impl.h"
+#include "tests/harness/test.h"
 
 Test(kvm_kvm, a_missing_device_names_the_remedy)
 {

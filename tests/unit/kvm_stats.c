@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* vmm/kvm/stats.c on a file that looks like KVM's. */
-#include <criterion/criterion.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
-#include "core/base/xmath.h"
 #include "kvm/impl.h"
+#include "tests/harness/test.h"
 
 #define NAME_BYTES 16
 #define DESC_BYTES (sizeof(struct kvm_stats_desc) + NAME_BYTES)

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Exits, decoded without a KVM. */
-#include <criterion/criterion.h>
-#include <string.h>
-
 #include "kvm/impl.h"
+#include "tests/harness/test.h"
 
 /* As KVM maps it: port data lies beyond the structure. */
 static union {

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "pci/function.h"
 
-#include <criterion/criterion.h>
-#include <errno.h>
 #include <pthread.h>
-#include <stdlib.h>
 
-#include "core/base/xmath.h"
 #include "core/ports/bus.h"
 #include "core/ports/pci.h"
+#include "tests/harness/test.h"
 
 #define MEM32   UINT64_C(0xc0000000)
 #define MEM64   UINT64_C(0x800000000)

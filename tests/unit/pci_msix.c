@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "pci/msix.h"
 
-#include <criterion/criterion.h>
-#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "core/ports/bus.h"
 #include "core/ports/pci.h"
 #include "pci/function.h"
 #include "tests/harness/fake.h"
+#include "tests/harness/test.h"
 
 #define BAR_GPA   UINT64_C(0xc0000000)
 #define PBA_GPA   (BAR_GPA + 2048)

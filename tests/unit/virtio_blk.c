@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The block device: each request type, streams of bytes, what comes from its backend. */
-#include <criterion/criterion.h>
-
-#include <errno.h>
-#include <string.h>
-
-#include "core/base/le.h"
 #include "core/ports/bus.h"
 #include "tests/harness/blkreq.h"
 #include "tests/harness/rig_test.h"
+#include "tests/harness/test.h"
 #include "virtio/blk/blk.h"
 #include "virtio/spec.h"
 #include "virtio/transport/mmio.h"

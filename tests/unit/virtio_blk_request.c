@@ -1,14 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Requests of several steps: ranges to discard or zero, writes that are flushed. */
-#include <criterion/criterion.h>
-
-#include <errno.h>
-#include <string.h>
-
-#include "core/base/le.h"
-#include "core/base/xmath.h"
 #include "tests/harness/blkreq.h"
 #include "tests/harness/rig_test.h"
+#include "tests/harness/test.h"
 #include "virtio/spec.h"
 
 #define FLUSH        VIRTIO_BIT(VIRTIO_BLK_F_FLUSH)

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What all devices share, seen from the guest: initialisation, reset, configuration, turns. */
-#include <criterion/criterion.h>
-
-#include <errno.h>
-#include <string.h>
-
-#include "core/base/le.h"
 #include "core/memory/gmem.h"
 #include "core/ports/bus.h"
 #include "tests/harness/rig.h"
+#include "tests/harness/test.h"
 #include "virtio/spec.h"
 
 #define RING_FEATURES (VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX))

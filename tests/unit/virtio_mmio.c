@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The register window itself: identity, widths, doorbells, interrupt registers. */
-#include <criterion/criterion.h>
-
-#include <errno.h>
-
 #include "core/memory/gmem.h"
 #include "core/ports/bus.h"
 #include "tests/harness/blkreq.h"
 #include "tests/harness/rig_test.h"
+#include "tests/harness/test.h"
 #include "virtio/spec.h"
 #include "virtio/transport/mmio.h"
 

@@ -1,15 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The network device: what it offers, its configuration, its link, and what it sends. */
-#include <criterion/criterion.h>
-
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "core/base/le.h"
-#include "core/base/xmath.h"
 #include "tests/harness/netio.h"
 #include "tests/harness/rig_test.h"
+#include "tests/harness/test.h"
 #include "virtio/net/net.h"
 #include "virtio/spec.h"
 

@@ -3,11 +3,8 @@
 #include "virtio/net/net_hash.h"
 
 #include <arpa/inet.h>
-#include <criterion/criterion.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "core/base/xmath.h"
+#include "tests/harness/test.h"
 #include "virtio/spec.h"
 
 #define BIT(type)    (1u << VIRTIO_NET_HASH_##type)

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The network device on a network that sends all back: both ends of the port keep to it. */
-#include <criterion/criterion.h>
-
-#include <string.h>
-
-#include "core/base/le.h"
-#include "core/base/xmath.h"
 #include "devices/net/net_loopback.h"
 #include "tests/harness/netio.h"
 #include "tests/harness/rig.h"
+#include "tests/harness/test.h"
 #include "virtio/net/net.h"
 #include "virtio/spec.h"
 

@@ -2,10 +2,8 @@
 /* What a device's observers are told, and in which order. */
 #include "virtio/base/observer.h"
 
-#include <criterion/criterion.h>
-
-#include "core/base/xmath.h"
 #include "tests/harness/rig.h"
+#include "tests/harness/test.h"
 #include "virtio/observe/stats.h"
 #include "virtio/ring/vq_ops.h"
 

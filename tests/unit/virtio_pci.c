@@ -4,16 +4,11 @@
  * INTx, the access window, doorbells that follow the BARs. (The legacy interface:
  * virtio_pci_legacy.c.)
  */
-#include <criterion/criterion.h>
-
-#include <errno.h>
-#include <string.h>
-
 #include "core/base/fail.h"
-#include "core/base/xmath.h"
 #include "core/ports/bus.h"
 #include "pci/function.h"
 #include "tests/harness/rig_test.h"
+#include "tests/harness/test.h"
 #include "tests/harness/types.h"
 #include "tests/unit/virtio_pci_util.h"
 #include "virtio/rng/rng.h"

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* A transitional virtio-pci function through the ports of VIRTIO 0.9.5. */
-#include <criterion/criterion.h>
-
-#include "core/base/xmath.h"
 #include "core/ports/bus.h"
 #include "tests/harness/rig_test.h"
+#include "tests/harness/test.h"
 #include "tests/unit/virtio_pci_util.h"
 
 static uint32_t port_get(struct rig *rig, unsigned reg, unsigned width)

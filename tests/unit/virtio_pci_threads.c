@@ -3,16 +3,14 @@
  * Several vCPUs at one virtio-pci function, and its loop. What these tests prove, they prove under
  * ThreadSanitizer, and by coming to an end.
  */
-#include <criterion/criterion.h>
-
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "core/loop/evloop.h"
 #include "core/ports/bus.h"
 #include "tests/harness/rig_test.h"
+#include "tests/harness/test.h"
 #include "tests/unit/virtio_pci_util.h"
 
 #define ROUNDS     300u

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* A queue that has run dry is looked at for a while, without notifications: VIRTIO 1.4 2.7.10. */
-#include <criterion/criterion.h>
-
-#include "core/base/xmath.h"
 #include "core/loop/evloop_impl.h"
 #include "tests/harness/rig_test.h"
+#include "tests/harness/test.h"
 #include "virtio/observe/stats.h"
 #include "virtio/spec.h"
 

@@ -3,20 +3,15 @@
  * A disk whose two queues are served by a thread each, beside the device's own. What these tests
  * prove, they prove under ThreadSanitizer.
  */
-#include <criterion/criterion.h>
-
-#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <string.h>
 
-#include "core/base/clock.h"
-#include "core/base/le.h"
 #include "core/loop/evloop.h"
 #include "core/ports/block.h"
 #include "devices/disk/blk_file.h"
 #include "tests/harness/rig.h"
+#include "tests/harness/test.h"
 #include "virtio/blk/blk.h"
 #include "virtio/observe/stats.h"
 #include "virtio/spec.h"

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <criterion/criterion.h>
-
-#include <errno.h>
-
 #include "tests/harness/rig_test.h"
+#include "tests/harness/test.h"
 #include "virtio/rng/rng.h"
 #include "virtio/spec.h"
 

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The SCSI host: requests as streams of bytes, LUNs, task management, events, queues. */
-#include <criterion/criterion.h>
-
-#include <errno.h>
-#include <string.h>
-
-#include "core/base/le.h"
 #include "core/ports/bus.h"
 #include "tests/harness/rig_test.h"
 #include "tests/harness/scsireq.h"
+#include "tests/harness/test.h"
 #include "virtio/scsi/scsi_codes.h"
 #include "virtio/spec.h"
 

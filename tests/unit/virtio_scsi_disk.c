@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* SCSI commands: what a disk answers, and what it asks of its backend. */
-#include <criterion/criterion.h>
-
 #include <endian.h>
-#include <errno.h>
-#include <string.h>
 
 #include "tests/harness/rig_test.h"
 #include "tests/harness/scsireq.h"
+#include "tests/harness/test.h"
 #include "virtio/scsi/scsi_codes.h"
 #include "virtio/spec.h"
 

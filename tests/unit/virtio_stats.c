@@ -2,17 +2,12 @@
 /* What a queue's meter says about what a driver did, step by step. */
 #include "virtio/observe/stats.h"
 
-#include <criterion/criterion.h>
-
-#include <errno.h>
-#include <string.h>
-
-#include "core/base/xmath.h"
 #include "core/loop/evloop.h"
 #include "tests/harness/blkreq.h"
 #include "tests/harness/netio.h"
 #include "tests/harness/rig_test.h"
 #include "tests/harness/scsireq.h"
+#include "tests/harness/test.h"
 #include "virtio/base/observer.h"
 #include "virtio/console/console.h"
 #include "virtio/scsi/scsi_codes.h"

@@ -3,16 +3,9 @@
  * The driver monitor: every rule has a driver that breaks it and nothing else, and is told so with
  * the section; a driver that breaks none hears nothing, whatever it uses.
  */
-#include <criterion/criterion.h>
-
-#include <stdio.h>
-#include <string.h>
-
-#include "core/base/le.h"
-#include "core/base/log.h"
-#include "core/base/xmath.h"
 #include "core/ports/bus.h"
 #include "tests/harness/blkreq.h"
+#include "tests/harness/test.h"
 #include "tests/harness/types.h"
 #include "tests/unit/virtio_strict_cases.h"
 #include "virtio/blk/blk.h"

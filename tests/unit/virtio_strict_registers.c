@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Slips by registers: see virtio_strict.c, which runs them. */
-#include <criterion/criterion.h>
-
-#include "core/base/xmath.h"
 #include "core/ports/bus.h"
+#include "tests/harness/test.h"
 #include "tests/unit/virtio_strict_cases.h"
 #include "virtio/observe/strict_impl.h"
 #include "virtio/spec.h"

@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Slips in rings and requests: see virtio_strict.c, which runs them. */
-#include <criterion/criterion.h>
-
-#include "core/base/le.h"
-#include "core/base/xmath.h"
 #include "tests/harness/blkreq.h"
+#include "tests/harness/test.h"
 #include "tests/unit/virtio_strict_cases.h"
 #include "virtio/console/console.h"
 #include "virtio/spec.h"

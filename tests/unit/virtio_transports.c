@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The same device and the same driver over every transport and both rings. */
-#include <criterion/criterion.h>
-
-#include "core/base/le.h"
-#include "core/base/xmath.h"
 #include "core/ports/bus.h"
 #include "tests/harness/blkreq.h"
 #include "tests/harness/rig.h"
+#include "tests/harness/test.h"
 #include "virtio/spec.h"
 #include "virtio/transport/registers.h"
 

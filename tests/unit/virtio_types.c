@@ -1,12 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The tables of virtio/devices.def: each is whole, and what is asked of it agrees with it. */
-#include <criterion/criterion.h>
-
-#include <errno.h>
-#include <string.h>
-
-#include "core/base/log.h"
-#include "core/base/xmath.h"
+#include "tests/harness/test.h"
 #include "tests/harness/types.h"
 #include "virtio/blk/blk.h"
 #include "virtio/console/console.h"

@@ -4,23 +4,13 @@
  * one of the test's own: it takes the calls, is as strict as the real one about their order, and
  * serves rings when it is told to.
  */
-#include <criterion/criterion.h>
-
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
-#include "core/base/le.h"
-#include "core/base/log.h"
-#include "core/base/xmath.h"
 #include "core/memory/gmem.h"
 #include "tests/harness/fake_net.h"
-#include "tests/harness/listen.h"
 #include "tests/harness/netio.h"
 #include "tests/harness/rig.h"
-#include "tests/harness/with.h"
+#include "tests/harness/test.h"
 #include "virtio/net/net.h"
 #include "virtio/spec.h"
 #include "virtio/vhost/vhost_net.h"

@@ -3,30 +3,18 @@
  * Disks behind a vhost-user server: the whole way from a driver to a server that takes the chains
  * itself, servers that misbehave, servers that go and come back.
  */
-#include <criterion/criterion.h>
-
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "core/base/le.h"
-#include "core/base/log.h"
-#include "core/base/xmath.h"
 #include "core/memory/gmem.h"
 #include "core/state/state.h"
 #include "devices/disk/image/storage_daemon.h"
 #include "tests/harness/blkreq.h"
-#include "tests/harness/listen.h"
 #include "tests/harness/rig.h"
+#include "tests/harness/test.h"
 #include "tests/harness/vhost_server.h"
-#include "tests/harness/with.h"
 #include "virtio/blk/vhost_user_blk.h"
 #include "virtio/spec.h"
 

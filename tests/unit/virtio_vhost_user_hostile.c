@@ -4,32 +4,22 @@
  * deadline it is of ten minutes: a wait for the server is a test that hangs. docs/hostile.md has
  * the cases by number.
  */
-#include <criterion/criterion.h>
-
-#include <errno.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "core/base/log.h"
 #include "core/peers/foreign_connect.h"
 #include "core/peers/foreign_fd.h"
 #include "tests/harness/blkreq.h"
 #include "tests/harness/lingering.h"
-#include "tests/harness/listen.h"
 #include "tests/harness/rig.h"
+#include "tests/harness/test.h"
 #include "tests/harness/vhost_server.h"
-#include "tests/harness/with.h"
 #include "virtio/blk/vhost_user_blk.h"
 #include "virtio/spec.h"
 #include "virtio/vhost/vhost_user_job.h"

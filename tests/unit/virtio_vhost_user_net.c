@@ -1,17 +1,10 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Networks behind a vhost-user server; what all such devices share is in virtio_vhost_user.c. */
-#include <criterion/criterion.h>
-
-#include <string.h>
 #include <time.h>
 
-#include "core/base/le.h"
-#include "core/base/log.h"
-#include "core/base/xmath.h"
-#include "tests/harness/listen.h"
 #include "tests/harness/rig.h"
+#include "tests/harness/test.h"
 #include "tests/harness/vhost_server.h"
-#include "tests/harness/with.h"
 #include "virtio/net/vhost_user_net.h"
 #include "virtio/spec.h"
 

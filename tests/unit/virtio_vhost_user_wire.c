@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The conversation alone (vhost_user.c), with ends of it that no device brings about. */
-#include <criterion/criterion.h>
-
-#include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
+#include "tests/harness/test.h"
 #include "virtio/vhost/vhost_user.h"
 
 #define FOREVER_MS 600000u

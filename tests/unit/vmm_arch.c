@@ -5,18 +5,8 @@
  */
 #include "arch/arch.h"
 
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "core/base/clock.h"
-#include "core/base/le.h"
-#include "core/base/xmath.h"
 #include "core/memory/gmem.h"
 #include "core/ports/bus.h"
 #include "core/ports/hv.h"
@@ -25,6 +15,7 @@
 #include "devices/platform/pci_host.h"
 #include "firmware/kernel/boot_request.h"
 #include "firmware/x86/x86_layout.h"
+#include "tests/harness/test.h"
 #include "virtio/spec.h"
 #include "vmm/machine/machine.h"
 

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* vmm/main.c and vmm/cli/check.c, by the program itself: commands, and what is said of others. */
 #include <cJSON.h>
-#include <criterion/criterion.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/wait.h>
 
-#include "core/base/xmath.h"
+#include "tests/harness/test.h"
 #include "vmm/cli/exit_code.h"
 
 static char said[16384];

@@ -1,14 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The completion script, as bash runs it: the line so far, and what is offered for its last word.
  */
-#include <criterion/criterion.h>
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
-#include "core/base/xmath.h"
+#include "tests/harness/test.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/exit_code.h"
 

@@ -3,15 +3,9 @@
 #include "vmm/config/config.h"
 
 #include <cJSON.h>
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include "core/base/log.h"
-#include "core/base/xmath.h"
+#include "tests/harness/test.h"
 #include "virtio/spec.h"
 #include "vmm/config/options.h"
 

@@ -1,15 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* vmm/config/config_files.c: what a run says before it would write over a file, and that it does
  * not. */
-#include <criterion/criterion.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "core/output/outputs.h"
 #include "tests/harness/folder.h"
+#include "tests/harness/test.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/exit_code.h"
 #include "vmm/config/config.h"

@@ -1,15 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* vmm/config/config_json.c, config_tree.c: options as JSON, and what is refused as such. */
 #include <cJSON.h>
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "core/base/log.h"
-#include "core/base/xmath.h"
+#include "tests/harness/test.h"
 #include "vmm/config/options.h"
 
 static char line[2048];

@@ -2,10 +2,7 @@
 /* vmm/report/exits.c: what is counted where, and that a guest cannot make it grow. */
 #include "vmm/report/exits.h"
 
-#include <criterion/criterion.h>
-#include <string.h>
-
-#include "core/base/xmath.h"
+#include "tests/harness/test.h"
 
 static struct exits x, sum;
 

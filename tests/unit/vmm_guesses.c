@@ -1,14 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* vmm/config/config_words.c, config_qemu.c: a table of what users of other programs type. */
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "core/base/log.h"
-#include "core/base/xmath.h"
-#include "tests/harness/listen.h"
+#include "tests/harness/test.h"
 #include "vmm/config/config_words.h"
 
 static const char *transport(const struct virtio_keys *keys)

@@ -5,25 +5,18 @@
  */
 #include "vmm/machine/machine.h"
 
-#include <criterion/criterion.h>
 #include <elf.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "arch/arch.h"
 #include "arch/x86_64/hv_x86.h"
-#include "core/base/le.h"
-#include "core/base/log.h"
-#include "core/base/xmath.h"
 #include "core/memory/gmem.h"
 #include "core/ports/bus.h"
 #include "core/ports/hv.h"
 #include "firmware/x86/x86_layout.h"
+#include "tests/harness/test.h"
 #include "tests/harness/vdrv.h"
 #include "virtio/spec.h"
 

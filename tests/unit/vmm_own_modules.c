@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What guest-images/build takes from a folder of modules that came with a stranger's kernel. */
-#include <criterion/criterion.h>
-
-#include <stdio.h>
-#include <stdlib.h>
+#include "tests/harness/test.h"
 
 /* What depmod has listed becomes a link to another file of the user's. */
 static const char script[] =

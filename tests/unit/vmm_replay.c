@@ -5,16 +5,9 @@
  */
 #include "tests/unit/vmm_replay.h"
 
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "core/base/clock.h"
-#include "core/base/xmath.h"
+#include "tests/harness/test.h"
 #include "vmm/replay/replay.h"
 
 /* ---- tests ---- */

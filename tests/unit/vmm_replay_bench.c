@@ -1,23 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tests/unit/vmm_replay.h"
 
-#include <criterion/criterion.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "arch/arch.h"
-#include "core/base/clock.h"
-#include "core/base/le.h"
-#include "core/base/xmath.h"
 #include "core/loop/evloop.h"
 #include "core/memory/gmem.h"
 #include "core/ports/bus.h"
 #include "core/ports/hv.h"
 #include "devices/platform/pci_host.h"
 #include "firmware/x86/x86_layout.h"
+#include "tests/harness/test.h"
 #include "virtio/spec.h"
 #include "vmm/machine/seam.h"
 #include "vmm/machine/virtio_devices.h"

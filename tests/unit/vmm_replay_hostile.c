@@ -4,24 +4,16 @@
  */
 #include "tests/unit/vmm_replay.h"
 
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
-#include "core/base/clock.h"
-#include "core/base/le.h"
-#include "core/base/xmath.h"
 #include "core/ports/block.h"
 #include "core/ports/net.h"
 #include "firmware/x86/x86_layout.h"
+#include "tests/harness/test.h"
 #include "virtio/spec.h"
 
 /* Puts `count` records before the one at `at`. */

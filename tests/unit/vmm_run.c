@@ -3,25 +3,18 @@
  * vmm/cli/run.c: a signal ends the set-up, too. The kernel is one that takes its time: it unpacks
  * to far more than there is in it, and -v says when that begins.
  */
-#include <criterion/criterion.h>
 #include <dirent.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <termios.h>
-#include <unistd.h>
 #include <zlib.h>
 
-#include "core/base/le.h"
-#include "core/base/xmath.h"
 #include "firmware/x86/kernel.h"
+#include "tests/harness/test.h"
 #include "vmm/cli/cli.h"
 
 #define UNPACKED    (UINT32_C(1) << 30)

@@ -3,13 +3,9 @@
 #include "vmm/report/stats.h"
 
 #include <cJSON.h>
-#include <criterion/criterion.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "core/base/log.h"
-#include "core/base/xmath.h"
 #include "tests/harness/rig.h"
+#include "tests/harness/test.h"
 
 #define US UINT64_C(1000)
 

@@ -2,17 +2,10 @@
 /* vmm/cli/stock_kernel.c: where a kernel is looked for, and what is said. */
 #include "vmm/cli/stock_kernel.h"
 
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "core/base/xmath.h"
 #include "tests/harness/folder.h"
+#include "tests/harness/test.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/exit_code.h"
 #include "vmm/config/config.h"

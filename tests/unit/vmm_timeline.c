@@ -3,17 +3,9 @@
 #include "vmm/report/timeline.h"
 
 #include <cJSON.h>
-#include <criterion/criterion.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include "core/base/log.h"
-#include "core/base/xmath.h"
 #include "core/output/plot.h"
-#include "tests/harness/listen.h"
+#include "tests/harness/test.h"
 #include "vmm/config/config.h"
 
 #define MS UINT64_C(1000000)

@@ -2,13 +2,12 @@
 /* vmm/report/usage.c on this very process. */
 #include "vmm/report/usage.h"
 
-#include <criterion/criterion.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <time.h>
-#include <unistd.h>
+
+#include "tests/harness/test.h"
 
 #define PAGES 64
 

@@ -2,17 +2,11 @@
 /* vmm/machine/vcpu.c on a hypervisor that plays a script: dispatch, ends, pause and stop. */
 #include "vmm/machine/vcpu.h"
 
-#include <criterion/criterion.h>
-#include <errno.h>
 #include <sched.h>
 #include <stdatomic.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include "core/base/clock.h"
-#include "core/base/log.h"
 #include "core/ports/bus.h"
-#include "tests/harness/listen.h"
+#include "tests/harness/test.h"
 #include "vmm/report/exits.h"
 
 /* Plays its script once, then runs until it is kicked, over and over. */
