@@ -34,6 +34,22 @@ static void bench_init(struct bench *b)
     cr_assert_eq(evloop_create(&b->loop, "bench", &b->clock), 0);
 }
 
+#define OnLoop(suite, name) \
+    TestWith(suite, name, struct bench, b, bench_init(b), evloop_destroy(b->loop))
+
+/* Lets the loop run; these callbacks have then run since the test's beginning. */
+static void runs(struct bench *b, const char *trace)
+{
+    evloop_drain(b->loop);
+    cr_assert_str_eq(b->trace, trace);
+}
+
+static void runs_at(struct bench *b, uint64_t now, const char *trace)
+{
+    b->now = now;
+    runs(b, trace);
+}
+
 /* ---- descriptors ---- */
 
 struct source {
@@ -84,53 +100,44 @@ static void source_close(struct source *s)
     close(s->ev.fd);
 }
 
-Test(core_evloop, an_event_is_dropped_before_its_callback)
+OnLoop(core_evloop, an_event_is_dropped_before_its_callback)
 {
-    struct bench b;
     struct source s;
-    bench_init(&b);
-    source_event(&s, &b, 'a', 3);
+    source_event(&s, b, 'a', 3);
     cr_assert_eq(eventfd_write(s.ev.fd, 2), 0);
-    evloop_drain(b.loop);
-    cr_assert_str_eq(b.trace, "a");
+    runs(b, "a");
     cr_assert_eq(s.events, EPOLLIN);
     cr_assert_eq(eventfd_write(s.ev.fd, 1), 0);
-    evloop_drain(b.loop);
-    evloop_drain(b.loop);
-    cr_assert_str_eq(b.trace, "aa");
+    evloop_drain(b->loop);
+    runs(b, "aa");
     source_close(&s);
-    evloop_destroy(b.loop);
 }
 
 /* One that is asked for something else needs a second place until the kernel forgets the first. */
-Test(core_evloop, a_descriptor_that_cannot_be_set_stays_as_it_is)
+OnLoop(core_evloop, a_descriptor_that_cannot_be_set_stays_as_it_is)
 {
     enum { MANY = 10000 }; /* more than a loop on io_uring has places for */
     static struct source all[MANY];
-    struct bench b;
     unsigned count = 0;
     int err = 0;
-    bench_init(&b);
-    if (strcmp(evloop_engine(b.loop), "io_uring") != 0)
+    if (strcmp(evloop_engine(b->loop), "io_uring") != 0)
         cr_skip_test("epoll changes a descriptor where it is");
     int fd = eventfd(0, EFD_NONBLOCK);
     while (count < MANY && err == 0) {
         struct source *s = &all[count];
-        *s = (struct source){.b = &b, .name = 'a', .ev = {.cb = on_source, .ctx = s}};
-        err = evloop_fd_add(b.loop, &s->ev, fd, EPOLLIN);
+        *s = (struct source){.b = b, .name = 'a', .ev = {.cb = on_source, .ctx = s}};
+        err = evloop_fd_add(b->loop, &s->ev, fd, EPOLLIN);
         count += err == 0;
     }
     cr_assert_eq(err, -ENOSPC);
-    evloop_drain(b.loop);
-    cr_expect_eq(evloop_fd_set(b.loop, &all[0].ev, EPOLLOUT), -ENOSPC);
+    evloop_drain(b->loop);
+    cr_expect_eq(evloop_fd_set(b->loop, &all[0].ev, EPOLLOUT), -ENOSPC);
     for (unsigned i = 1; i < count; i++)
-        evloop_fd_del(b.loop, &all[i].ev);
+        evloop_fd_del(b->loop, &all[i].ev);
     cr_assert_eq(eventfd_write(fd, 1), 0);
-    evloop_drain(b.loop);
-    cr_expect_str_eq(b.trace, "a");
-    cr_expect_eq(evloop_fd_set(b.loop, &all[0].ev, EPOLLOUT), 0, "there is room again");
+    runs(b, "a");
+    cr_expect_eq(evloop_fd_set(b->loop, &all[0].ev, EPOLLOUT), 0, "there is room again");
     source_close(&all[0]);
-    evloop_destroy(b.loop);
 }
 
 static void take_byte(void *ctx, uint32_t events)
@@ -145,81 +152,64 @@ static void take_byte(void *ctx, uint32_t events)
     }
 }
 
-Test(core_evloop, descriptors_are_level_triggered)
+OnLoop(core_evloop, descriptors_are_level_triggered)
 {
-    struct bench b;
     int fds[2];
-    bench_init(&b);
-    struct source s = {.b = &b, .ev = {.cb = take_byte, .ctx = &s}};
+    struct source s = {.b = b, .ev = {.cb = take_byte, .ctx = &s}};
     cr_assert_eq(pipe(fds), 0);
-    cr_assert_eq(evloop_fd_add(b.loop, &s.ev, fds[0], EPOLLIN), 0);
+    cr_assert_eq(evloop_fd_add(b->loop, &s.ev, fds[0], EPOLLIN), 0);
     cr_assert(s.ev.armed);
-    evloop_drain(b.loop);
-    cr_assert_str_eq(b.trace, "");
+    runs(b, "");
 
     cr_assert_eq(write(fds[1], "abc", 3), 3);
-    evloop_drain(b.loop);
-    cr_assert_str_eq(b.trace, "abc");
+    runs(b, "abc");
 
-    cr_assert_eq(evloop_fd_set(b.loop, &s.ev, 0), 0);
+    cr_assert_eq(evloop_fd_set(b->loop, &s.ev, 0), 0);
     cr_assert_eq(write(fds[1], "de", 2), 2);
-    evloop_drain(b.loop);
-    cr_assert_str_eq(b.trace, "abc");
-    cr_assert_eq(evloop_fd_set(b.loop, &s.ev, EPOLLIN), 0);
+    runs(b, "abc");
+    cr_assert_eq(evloop_fd_set(b->loop, &s.ev, EPOLLIN), 0);
     close(fds[1]);
-    evloop_drain(b.loop);
-    cr_assert_str_eq(b.trace, "abcd!");
+    runs(b, "abcd!");
     cr_assert_not(s.ev.armed);
-    evloop_fd_del(b.loop, &s.ev); /* twice does no harm */
+    evloop_fd_del(b->loop, &s.ev); /* twice does no harm */
     close(fds[0]);
-    evloop_destroy(b.loop);
 }
 
-Test(core_evloop, a_bad_descriptor_is_refused)
+OnLoop(core_evloop, a_bad_descriptor_is_refused)
 {
-    struct bench b;
-    bench_init(&b);
-    struct source s = {.b = &b, .ev = {.cb = take_byte, .ctx = &s}};
-    cr_assert_lt(evloop_fd_add(b.loop, &s.ev, -1, EPOLLIN), 0);
+    struct source s = {.b = b, .ev = {.cb = take_byte, .ctx = &s}};
+    cr_assert_lt(evloop_fd_add(b->loop, &s.ev, -1, EPOLLIN), 0);
     cr_assert_not(s.ev.armed);
-    evloop_fd_del(b.loop, &s.ev);
-    evloop_destroy(b.loop);
+    evloop_fd_del(b->loop, &s.ev);
 }
 
 /* Both are ready in one batch, and whichever comes first removes the other. */
-Test(core_evloop, a_removed_source_gets_no_stale_event)
+OnLoop(core_evloop, a_removed_source_gets_no_stale_event)
 {
-    struct bench b;
     struct source x, y;
-    bench_init(&b);
-    source_plain(&x, &b, 'x', 1);
-    source_plain(&y, &b, 'x', 1);
+    source_plain(&x, b, 'x', 1);
+    source_plain(&y, b, 'x', 1);
     x.victim = &y;
     y.victim = &x;
-    evloop_drain(b.loop);
-    cr_assert_str_eq(b.trace, "x");
+    runs(b, "x");
     cr_assert_neq(x.ev.armed, y.ev.armed);
     source_close(x.ev.armed ? &x : &y);
-    evloop_destroy(b.loop);
 }
 
 /* More than any table of descriptors holds, one after the other and without a turn between. */
-Test(core_evloop, descriptors_come_and_go_without_end)
+OnLoop(core_evloop, descriptors_come_and_go_without_end)
 {
     enum { ROUNDS = 5000 };
-    struct bench b;
     struct source s[3];
-    bench_init(&b);
     for (unsigned i = 0; i < ROUNDS; i++) {
         for (unsigned j = 0; j < 3; j++)
-            source_plain(&s[j], &b, 'x', i == ROUNDS / 2);
+            source_plain(&s[j], b, 'x', i == ROUNDS / 2);
         if (i % 7 == 0 || i == ROUNDS / 2)
-            evloop_drain(b.loop);
+            evloop_drain(b->loop);
         for (unsigned j = 0; j < 3; j++)
             source_close(&s[j]);
     }
-    cr_assert_str_eq(b.trace, "xxx");
-    evloop_destroy(b.loop);
+    cr_assert_str_eq(b->trace, "xxx");
 }
 
 Test(core_evloop, a_plain_file_is_refused)
@@ -243,42 +233,35 @@ static void replace_victim(void *ctx, uint32_t events)
     source_plain(s->victim, s->b, 'n', 0);
 }
 
-Test(core_evloop, a_replaced_source_gets_no_event_of_its_predecessor)
+OnLoop(core_evloop, a_replaced_source_gets_no_event_of_its_predecessor)
 {
-    struct bench b;
     struct source first, second;
-    bench_init(&b);
-    source_event(&first, &b, 'f', 0);
-    source_plain(&second, &b, 's', 0);
+    source_event(&first, b, 'f', 0);
+    source_plain(&second, b, 's', 0);
     first.victim = &second;
     first.ev.cb = replace_victim;
     /* Readiness is reported in the order in which it came, of what is being waited for. */
-    evloop_drain(b.loop);
+    evloop_drain(b->loop);
     cr_assert_eq(eventfd_write(first.ev.fd, 1), 0);
     cr_assert_eq(eventfd_write(second.ev.fd, 1), 0);
-    evloop_drain(b.loop);
-    cr_assert_str_eq(b.trace, "f");
+    runs(b, "f");
     source_close(&first);
     source_close(&second);
-    evloop_destroy(b.loop);
 }
 
-Test(core_evloop, a_drain_inside_a_callback_loses_nothing)
+OnLoop(core_evloop, a_drain_inside_a_callback_loses_nothing)
 {
-    struct bench b;
     struct source s[6];
-    bench_init(&b);
     for (unsigned i = 0; i < 6; i++) {
-        source_event(&s[i], &b, (char)('0' + i), 1);
+        source_event(&s[i], b, (char)('0' + i), 1);
         s[i].drain = i % 2 == 0;
     }
-    evloop_drain(b.loop);
-    cr_assert_eq(strlen(b.trace), 6);
+    evloop_drain(b->loop);
+    cr_assert_eq(strlen(b->trace), 6);
     for (unsigned i = 0; i < 6; i++) {
-        cr_assert(strchr(b.trace, '0' + (int)i) != NULL);
+        cr_assert(strchr(b->trace, '0' + (int)i) != NULL);
         source_close(&s[i]);
     }
-    evloop_destroy(b.loop);
 }
 
 /* ---- timers ---- */
@@ -311,86 +294,59 @@ static void alarm_set(struct alarm *a, struct bench *b, char name, uint64_t when
     evloop_timer_set(b->loop, &a->t, when);
 }
 
-Test(core_evloop, timers_run_in_order_when_they_are_due)
+OnLoop(core_evloop, timers_run_in_order_when_they_are_due)
 {
-    struct bench b;
     struct alarm a[5];
-    bench_init(&b);
-    alarm_set(&a[0], &b, 'd', 2001);
-    alarm_set(&a[1], &b, 'b', 2000);
-    alarm_set(&a[2], &b, 'c', 2000); /* the same time: the one set first goes first */
-    alarm_set(&a[3], &b, 'a', 5);    /* long ago */
-    alarm_set(&a[4], &b, 'e', UINT64_MAX);
-    evloop_drain(b.loop);
-    cr_assert_str_eq(b.trace, "a");
-    b.now = 1999;
-    evloop_drain(b.loop);
-    cr_assert_str_eq(b.trace, "a");
-    b.now = 2000;
-    evloop_drain(b.loop);
-    cr_assert_str_eq(b.trace, "abc");
-    b.now = 1000000;
-    evloop_drain(b.loop);
-    cr_assert_str_eq(b.trace, "abcd");
+    alarm_set(&a[0], b, 'd', 2001);
+    alarm_set(&a[1], b, 'b', 2000);
+    alarm_set(&a[2], b, 'c', 2000); /* the same time: the one set first goes first */
+    alarm_set(&a[3], b, 'a', 5);    /* long ago */
+    alarm_set(&a[4], b, 'e', UINT64_MAX);
+    runs(b, "a");
+    runs_at(b, 1999, "a");
+    runs_at(b, 2000, "abc");
+    runs_at(b, 1000000, "abcd");
     cr_assert(a[4].t.armed);
-    evloop_timer_cancel(b.loop, &a[4].t);
-    evloop_destroy(b.loop);
+    evloop_timer_cancel(b->loop, &a[4].t);
 }
 
-Test(core_evloop, timers_move_and_cancel)
+OnLoop(core_evloop, timers_move_and_cancel)
 {
-    struct bench b;
     struct alarm a[3];
-    bench_init(&b);
-    alarm_set(&a[0], &b, 'a', 2000);
-    alarm_set(&a[1], &b, 'b', 2100);
-    alarm_set(&a[2], &b, 'c', 2200);
-    evloop_timer_set(b.loop, &a[0].t, 2150);
-    evloop_timer_cancel(b.loop, &a[2].t);
-    evloop_timer_cancel(b.loop, &a[2].t);
+    alarm_set(&a[0], b, 'a', 2000);
+    alarm_set(&a[1], b, 'b', 2100);
+    alarm_set(&a[2], b, 'c', 2200);
+    evloop_timer_set(b->loop, &a[0].t, 2150);
+    evloop_timer_cancel(b->loop, &a[2].t);
+    evloop_timer_cancel(b->loop, &a[2].t);
     cr_assert_not(a[2].t.armed);
-    b.now = 2100;
-    evloop_drain(b.loop);
-    cr_assert_str_eq(b.trace, "b");
-    b.now = 3000;
-    evloop_drain(b.loop);
-    cr_assert_str_eq(b.trace, "ba");
-    evloop_destroy(b.loop);
+    runs_at(b, 2100, "b");
+    runs_at(b, 3000, "ba");
 }
 
-Test(core_evloop, a_due_timer_can_be_cancelled_by_another)
+OnLoop(core_evloop, a_due_timer_can_be_cancelled_by_another)
 {
-    struct bench b;
     struct alarm a[3];
-    bench_init(&b);
-    alarm_set(&a[0], &b, 'a', 1000);
-    alarm_set(&a[1], &b, 'b', 1000);
-    alarm_set(&a[2], &b, 'c', 1000);
+    alarm_set(&a[0], b, 'a', 1000);
+    alarm_set(&a[1], b, 'b', 1000);
+    alarm_set(&a[2], b, 'c', 1000);
     a[0].cancels = &a[1];
-    evloop_drain(b.loop);
-    cr_assert_str_eq(b.trace, "ac");
-    evloop_destroy(b.loop);
+    runs(b, "ac");
 }
 
-Test(core_evloop, a_timer_may_set_itself_again)
+OnLoop(core_evloop, a_timer_may_set_itself_again)
 {
-    struct bench b;
     struct alarm a;
-    bench_init(&b);
-    alarm_set(&a, &b, 'a', 1000);
+    alarm_set(&a, b, 'a', 1000);
     a.again = 3;
     a.again_at = 1; /* always late */
-    evloop_drain(b.loop);
-    cr_assert_str_eq(b.trace, "aaaa");
-    alarm_set(&a, &b, 'b', 1000);
+    runs(b, "aaaa");
+    alarm_set(&a, b, 'b', 1000);
     a.again = 1;
     a.again_at = 1001;
-    evloop_drain(b.loop);
-    cr_assert_str_eq(b.trace, "aaaab");
-    b.now++;
-    evloop_drain(b.loop);
-    cr_assert_str_eq(b.trace, "aaaabb");
-    evloop_destroy(b.loop);
+    runs(b, "aaaab");
+    b->now++;
+    runs(b, "aaaabb");
 }
 
 /* ---- deferred ---- */
@@ -424,38 +380,29 @@ static void defer(struct later *l)
     evloop_defer(l->b->loop, &l->d);
 }
 
-Test(core_evloop, deferred_work_runs_once_in_order)
+OnLoop(core_evloop, deferred_work_runs_once_in_order)
 {
-    struct bench b;
-    bench_init(&b);
-    struct later x = later(&b, 'x'), y = later(&b, 'y'), z = later(&b, 'z');
+    struct later x = later(b, 'x'), y = later(b, 'y'), z = later(b, 'z');
     defer(&x);
     defer(&y);
     defer(&x);
     defer(&z);
-    evloop_defer_cancel(b.loop, &z.d); /* the last one */
-    evloop_defer_cancel(b.loop, &z.d);
-    evloop_drain(b.loop);
-    cr_assert_str_eq(b.trace, "xy");
+    evloop_defer_cancel(b->loop, &z.d); /* the last one */
+    evloop_defer_cancel(b->loop, &z.d);
+    runs(b, "xy");
     defer(&z);
-    evloop_drain(b.loop);
-    cr_assert_str_eq(b.trace, "xyz");
-    evloop_destroy(b.loop);
+    runs(b, "xyz");
 }
 
-Test(core_evloop, deferred_work_may_defer_and_cancel)
+OnLoop(core_evloop, deferred_work_may_defer_and_cancel)
 {
-    struct bench b;
-    bench_init(&b);
-    struct later x = later(&b, 'x'), y = later(&b, 'y'), z = later(&b, 'z');
+    struct later x = later(b, 'x'), y = later(b, 'y'), z = later(b, 'z');
     x.defers = &x; /* itself, once */
     x.cancels = &y;
     defer(&x);
     defer(&y);
     defer(&z);
-    evloop_drain(b.loop);
-    cr_assert_str_eq(b.trace, "xzx");
-    evloop_destroy(b.loop);
+    runs(b, "xzx");
 }
 
 /* Each takes 600 microseconds, and waits for the next turn if this one has taken its millisecond.
@@ -472,24 +419,20 @@ static void on_long(void *ctx)
     l->b->now += 600000;
 }
 
-Test(core_evloop, a_turn_ends_in_time_and_all_have_theirs)
+OnLoop(core_evloop, a_turn_ends_in_time_and_all_have_theirs)
 {
-    struct bench b;
     struct later many[4];
-    bench_init(&b);
     for (unsigned i = 0; i < 4; i++) {
-        many[i] = later(&b, (char)('a' + i));
+        many[i] = later(b, (char)('a' + i));
         many[i].d.cb = on_long;
         defer(&many[i]);
     }
-    evloop_drain(b.loop);
-    cr_assert_str_eq(b.trace, "abc-d");
-    cr_expect(evloop_may_copy(b.loop, 2 << 20));
-    cr_expect_not(evloop_may_copy(b.loop, 1));
-    cr_expect_not(evloop_may_copy(b.loop, SIZE_MAX));
-    evloop_drain(b.loop);
-    cr_expect(evloop_may_copy(b.loop, 1), "in the next turn");
-    evloop_destroy(b.loop);
+    runs(b, "abc-d");
+    cr_expect(evloop_may_copy(b->loop, 2 << 20));
+    cr_expect_not(evloop_may_copy(b->loop, 1));
+    cr_expect_not(evloop_may_copy(b->loop, SIZE_MAX));
+    evloop_drain(b->loop);
+    cr_expect(evloop_may_copy(b->loop, 1), "in the next turn");
 }
 
 static void defer_from_source(void *ctx, uint32_t events)
@@ -501,22 +444,18 @@ static void defer_from_source(void *ctx, uint32_t events)
     trace(l->b, ')');
 }
 
-Test(core_evloop, deferred_work_runs_after_the_batch_it_came_from)
+OnLoop(core_evloop, deferred_work_runs_after_the_batch_it_came_from)
 {
-    struct bench b;
     struct source s[3];
-    bench_init(&b);
-    struct later l = later(&b, 'd');
+    struct later l = later(b, 'd');
     for (unsigned i = 0; i < 3; i++) {
-        source_event(&s[i], &b, 's', 1);
+        source_event(&s[i], b, 's', 1);
         s[i].ev.cb = defer_from_source;
         s[i].ev.ctx = &l;
     }
-    evloop_drain(b.loop);
-    cr_assert_str_eq(b.trace, "()()()d");
+    runs(b, "()()()d");
     for (unsigned i = 0; i < 3; i++)
         source_close(&s[i]);
-    evloop_destroy(b.loop);
 }
 
 /* ---- posts and calls without any other thread ---- */
@@ -543,30 +482,23 @@ static int call_trace(void *arg)
     return 42;
 }
 
-Test(core_evloop, a_post_waits_for_the_loop_before_it_ever_ran)
+OnLoop(core_evloop, a_post_waits_for_the_loop_before_it_ever_ran)
 {
-    struct bench b;
-    bench_init(&b);
-    struct note n = {.b = &b, .p = {.cb = on_note, .ctx = &n}, .again = 2};
-    evloop_post(b.loop, &n.p);
-    evloop_post(b.loop, &n.p);
-    cr_assert_str_eq(b.trace, "");
-    evloop_drain(b.loop);
-    cr_assert_str_eq(b.trace, "ppp");
-    evloop_destroy(b.loop);
+    struct note n = {.b = b, .p = {.cb = on_note, .ctx = &n}, .again = 2};
+    evloop_post(b->loop, &n.p);
+    evloop_post(b->loop, &n.p);
+    cr_assert_str_eq(b->trace, "");
+    runs(b, "ppp");
 }
 
-Test(core_evloop, a_call_on_an_idle_loop_is_a_plain_call)
+OnLoop(core_evloop, a_call_on_an_idle_loop_is_a_plain_call)
 {
-    struct bench b;
-    bench_init(&b);
-    cr_assert_eq(evloop_call(b.loop, call_trace, &b), 42);
-    cr_assert_str_eq(b.trace, "c");
-    struct note n = {.b = &b, .p = {.cb = on_note, .ctx = &n}};
-    evloop_post(b.loop, &n.p);
-    cr_assert_eq(evloop_call(b.loop, call_trace, &b), 42); /* after what was posted */
-    cr_assert_str_eq(b.trace, "cpc");
-    evloop_destroy(b.loop);
+    cr_assert_eq(evloop_call(b->loop, call_trace, b), 42);
+    cr_assert_str_eq(b->trace, "c");
+    struct note n = {.b = b, .p = {.cb = on_note, .ctx = &n}};
+    evloop_post(b->loop, &n.p);
+    cr_assert_eq(evloop_call(b->loop, call_trace, b), 42); /* after what was posted */
+    cr_assert_str_eq(b->trace, "cpc");
 }
 
 static void stop_loop(void *ctx)
@@ -576,19 +508,16 @@ static void stop_loop(void *ctx)
     evloop_stop(b->loop);
 }
 
-Test(core_evloop, run_ends_when_it_is_told_and_can_run_again)
+OnLoop(core_evloop, run_ends_when_it_is_told_and_can_run_again)
 {
-    struct bench b;
-    bench_init(&b);
-    evloop_stop(b.loop);
-    cr_assert_eq(evloop_run(b.loop), 0);
+    evloop_stop(b->loop);
+    cr_assert_eq(evloop_run(b->loop), 0);
     for (unsigned i = 0; i < 3; i++) {
-        struct ev_timer t = {.cb = stop_loop, .ctx = &b};
-        evloop_timer_set(b.loop, &t, b.now);
-        cr_assert_eq(evloop_run(b.loop), 0);
+        struct ev_timer t = {.cb = stop_loop, .ctx = b};
+        evloop_timer_set(b->loop, &t, b->now);
+        cr_assert_eq(evloop_run(b->loop), 0);
     }
-    cr_assert_str_eq(b.trace, "sss");
-    evloop_destroy(b.loop);
+    cr_assert_str_eq(b->trace, "sss");
 }
 
 Test(core_evloop, the_engine_is_what_was_asked_for)
@@ -606,25 +535,22 @@ Test(core_evloop, the_engine_is_what_was_asked_for)
 }
 
 /* One system call hands in all that was asked for, and takes what has completed. */
-Test(core_evloop, a_turn_costs_one_system_call)
+OnLoop(core_evloop, a_turn_costs_one_system_call)
 {
-    struct bench b;
     struct source s[8];
     struct evloop_stats before, after;
-    bench_init(&b);
     for (unsigned i = 0; i < 8; i++)
-        source_event(&s[i], &b, 's', 0);
-    evloop_drain(b.loop);
+        source_event(&s[i], b, 's', 0);
+    evloop_drain(b->loop);
     for (unsigned i = 0; i < 8; i++)
         eventfd_write(s[i].ev.fd, 1);
-    evloop_stats(b.loop, &before);
-    evloop_drain(b.loop);
-    evloop_stats(b.loop, &after);
-    cr_assert_str_eq(b.trace, "ssssssss");
+    evloop_stats(b->loop, &before);
+    evloop_drain(b->loop);
+    evloop_stats(b->loop, &after);
+    cr_assert_str_eq(b->trace, "ssssssss");
     cr_assert_leq(after.system_calls - before.system_calls, 2); /* epoll: once more, in vain */
     for (unsigned i = 0; i < 8; i++)
         source_close(&s[i]);
-    evloop_destroy(b.loop);
 }
 
 Test(core_evloop, destroying_nothing_is_allowed)
