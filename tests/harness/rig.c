@@ -24,15 +24,12 @@
 
 #define PORTS 65536u
 
-const struct rig_config rig_variants[RIG_VARIANTS] = {
+const struct rig_config rig_all_variants[RIG_ALL_VARIANTS] = {
     {.transport = RIG_MMIO},
     {.transport = RIG_MMIO, .packed = true},
     {.transport = RIG_PCI},
     {.transport = RIG_PCI, .packed = true},
     {.transport = RIG_PCI_TRANSITIONAL, .intx = true},
-};
-
-const struct rig_config rig_legacy_variants[RIG_LEGACY_VARIANTS] = {
     {.transport = RIG_MMIO_LEGACY},
     {.transport = RIG_PCI_LEGACY},
 };

@@ -161,8 +161,10 @@ const char *rig_config_name(const struct rig_config *config);
  */
 #define RIG_VARIANTS        5
 #define RIG_LEGACY_VARIANTS 2
-extern const struct rig_config rig_variants[RIG_VARIANTS];
-extern const struct rig_config rig_legacy_variants[RIG_LEGACY_VARIANTS];
+#define RIG_ALL_VARIANTS    (RIG_VARIANTS + RIG_LEGACY_VARIANTS)
+#define rig_variants        rig_all_variants
+#define rig_legacy_variants (rig_all_variants + RIG_VARIANTS)
+extern const struct rig_config rig_all_variants[RIG_ALL_VARIANTS];
 
 void rig_close(struct rig *rig);
 void rig_end_host(struct rig *rig);

@@ -31,18 +31,22 @@
     TestWith(suite, name, struct scsi_rig, s, (__VA_ARGS__), scsi_rig_close(s))
 
 /* On a rig of each variant, one after the other; `on` is a copy that may be changed first. */
-#define OnEachRig(suite, name, ...)                     \
-    static void suite##_##name(struct rig *rig);        \
-    Test(suite, name)                                   \
-    {                                                   \
-        for (unsigned v = 0; v < RIG_VARIANTS; v++) {   \
-            struct rig_config on[] = {rig_variants[v]}; \
-            struct rig bench, *rig = &bench;            \
-            __VA_ARGS__;                                \
-            suite##_##name(rig);                        \
-            rig_close(rig);                             \
-        }                                               \
-    }                                                   \
+#define OnRigs(suite, name, count, list, ...)     \
+    static void suite##_##name(struct rig *rig);  \
+    Test(suite, name)                             \
+    {                                             \
+        for (unsigned v = 0; v < (count); v++) {  \
+            struct rig_config on[] = {(list)[v]}; \
+            struct rig bench, *rig = &bench;      \
+            __VA_ARGS__;                          \
+            suite##_##name(rig);                  \
+            rig_close(rig);                       \
+        }                                         \
+    }                                             \
     static void suite##_##name(struct rig *rig)
+#define OnEachRig(suite, name, ...) OnRigs(suite, name, RIG_VARIANTS, rig_variants, __VA_ARGS__)
+/* Those of legacy drivers, too. */
+#define OnEveryRig(suite, name, ...) \
+    OnRigs(suite, name, RIG_ALL_VARIANTS, rig_all_variants, __VA_ARGS__)
 
 #endif

@@ -2,7 +2,7 @@
 /* What all devices share, seen from the guest: initialisation, reset, configuration, turns. */
 #include "core/memory/gmem.h"
 #include "core/ports/bus.h"
-#include "tests/harness/rig.h"
+#include "tests/harness/rig_test.h"
 #include "tests/harness/test.h"
 #include "virtio/spec.h"
 
@@ -40,208 +40,173 @@ static void expect_works(struct rig *rig)
     cr_expect_arr_eq(answer, "ping", 4);
 }
 
-Test(virtio_device, the_common_path_works)
+OnEcho(virtio_device, the_common_path_works)
 {
-    struct rig rig;
     uint32_t head, len;
-    rig_open_echo(&rig);
-    expect_works(&rig);
-    cr_expect_eq(status(&rig), ALL_STATUS);
-    cr_assert(vdrv_used(&rig.drv.q[0], &head, &len));
+    expect_works(rig);
+    cr_expect_eq(status(rig), ALL_STATUS);
+    cr_assert(vdrv_used(&rig->drv.q[0], &head, &len));
     cr_expect_eq(len, 4);
-    cr_expect_eq(fake_irq_take(&rig.irq), 1);
-    rig_close(&rig);
+    cr_expect_eq(fake_irq_take(&rig->irq), 1);
 }
 
-Test(virtio_device, offers_what_queues_do_and_the_device_adds)
+OnEcho(virtio_device, offers_what_queues_do_and_the_device_adds)
 {
-    struct rig rig;
-    rig_open_echo(&rig);
-    cr_expect_eq(vdrv_offered(&rig.drv), RING_FEATURES | VIRTIO_BIT(VIRTIO_F_VERSION_1) |
-                                             VIRTIO_BIT(VIRTIO_F_RING_RESET) | VIRTIO_BIT(3));
-    vdrv_set(&rig.drv, VIRTIO_MMIO_DeviceFeaturesSel, 2);
-    cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_DeviceFeatures), 0);
-    vdrv_set(&rig.drv, VIRTIO_MMIO_DeviceFeaturesSel, UINT32_MAX);
-    cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_DeviceFeatures), 0);
-    rig_close(&rig);
+    cr_expect_eq(vdrv_offered(&rig->drv), RING_FEATURES | VIRTIO_BIT(VIRTIO_F_VERSION_1) |
+                                              VIRTIO_BIT(VIRTIO_F_RING_RESET) | VIRTIO_BIT(3));
+    vdrv_set(&rig->drv, VIRTIO_MMIO_DeviceFeaturesSel, 2);
+    cr_expect_eq(vdrv_get(&rig->drv, VIRTIO_MMIO_DeviceFeatures), 0);
+    vdrv_set(&rig->drv, VIRTIO_MMIO_DeviceFeaturesSel, UINT32_MAX);
+    cr_expect_eq(vdrv_get(&rig->drv, VIRTIO_MMIO_DeviceFeatures), 0);
 }
 
-Test(virtio_device, any_subset_of_the_features_will_do)
+OnEcho(virtio_device, any_subset_of_the_features_will_do)
 {
-    struct rig rig;
-    rig_open_echo(&rig);
     for (unsigned i = 0; i < 8; i++) {
         uint64_t features = (i & 1 ? VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC) : 0) |
                             (i & 2 ? VIRTIO_BIT(VIRTIO_F_EVENT_IDX) : 0) |
                             (i & 4 ? VIRTIO_BIT(3) : 0);
-        cr_expect(vdrv_start(&rig.drv, features, 2, 8), "%u", i);
-        cr_expect_eq(virtio_device_has(rig.dev, 3), (i & 4) != 0);
+        cr_expect(vdrv_start(&rig->drv, features, 2, 8), "%u", i);
+        cr_expect_eq(virtio_device_has(rig->dev, 3), (i & 4) != 0);
     }
-    rig_close(&rig);
 }
 
-Test(virtio_device, reset_forgets_everything)
+OnEcho(virtio_device, reset_forgets_everything)
 {
-    struct rig rig;
-    rig_open_echo(&rig);
-    expect_works(&rig);
-    vdrv_set(&rig.drv, VIRTIO_MMIO_Status, 0);
-    cr_expect_eq(status(&rig), 0);
-    cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_InterruptStatus), 0);
-    vdrv_set(&rig.drv, VIRTIO_MMIO_QueueSel, 0);
-    cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_QueueReady), 0);
-    cr_expect_eq(rig.echo.stops, 2);
-    cr_expect_eq(rig.echo.resets, 1);
-    cr_expect(!virtio_device_has(rig.dev, VIRTIO_F_VERSION_1));
+    expect_works(rig);
+    vdrv_set(&rig->drv, VIRTIO_MMIO_Status, 0);
+    cr_expect_eq(status(rig), 0);
+    cr_expect_eq(vdrv_get(&rig->drv, VIRTIO_MMIO_InterruptStatus), 0);
+    vdrv_set(&rig->drv, VIRTIO_MMIO_QueueSel, 0);
+    cr_expect_eq(vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReady), 0);
+    cr_expect_eq(rig->echo.stops, 2);
+    cr_expect_eq(rig->echo.resets, 1);
+    cr_expect(!virtio_device_has(rig->dev, VIRTIO_F_VERSION_1));
     /* Without accepting features anew the next attempt has none. */
-    set_status(&rig, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_FEATURES_OK);
-    cr_expect_eq(status(&rig), VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER);
-    expect_works(&rig);
-    rig_close(&rig);
+    set_status(rig, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER | VIRTIO_STATUS_FEATURES_OK);
+    cr_expect_eq(status(rig), VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER);
+    expect_works(rig);
 }
 
-Test(virtio_device, reset_ends_chains_in_flight)
+OnEcho(virtio_device, reset_ends_chains_in_flight)
 {
-    struct rig rig;
-    rig_open_echo(&rig);
-    rig.echo.hold = true;
-    cr_assert(vdrv_start(&rig.drv, 0, 2, 16));
-    send_ping(&rig, 0);
-    send_ping(&rig, 1);
-    rig_step(&rig);
-    cr_assert_not_null(rig.echo.held);
-    vdrv_reset(&rig.drv);
-    fake_irq_take(&rig.irq);
-    rig_step(&rig);
-    cr_expect_eq(fake_irq_take(&rig.irq), 0, "nothing comes after a reset");
-    rig.echo.hold = false;
-    expect_works(&rig);
-    rig_close(&rig);
+    rig->echo.hold = true;
+    cr_assert(vdrv_start(&rig->drv, 0, 2, 16));
+    send_ping(rig, 0);
+    send_ping(rig, 1);
+    rig_step(rig);
+    cr_assert_not_null(rig->echo.held);
+    vdrv_reset(&rig->drv);
+    fake_irq_take(&rig->irq);
+    rig_step(rig);
+    cr_expect_eq(fake_irq_take(&rig->irq), 0, "nothing comes after a reset");
+    rig->echo.hold = false;
+    expect_works(rig);
 }
 
-Test(virtio_device, activation_that_fails_needs_a_reset)
+OnEcho(virtio_device, activation_that_fails_needs_a_reset)
 {
-    struct rig rig;
-    rig_open_echo(&rig);
-    rig.echo.refuse = -ENOMEM;
-    cr_expect(!vdrv_start(&rig.drv, 0, 2, 16));
-    cr_expect(rig_is_broken(&rig));
-    cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_InterruptStatus), VIRTIO_ISR_CONFIG);
-    cr_expect_eq(fake_irq_take(&rig.irq), 1);
-    send_ping(&rig, 0);
-    rig_step(&rig);
-    cr_expect_eq(rig.echo.served, 0);
-    rig.echo.refuse = 0;
-    expect_works(&rig);
-    rig_close(&rig);
+    rig->echo.refuse = -ENOMEM;
+    cr_expect(!vdrv_start(&rig->drv, 0, 2, 16));
+    cr_expect(rig_is_broken(rig));
+    cr_expect_eq(vdrv_get(&rig->drv, VIRTIO_MMIO_InterruptStatus), VIRTIO_ISR_CONFIG);
+    cr_expect_eq(fake_irq_take(&rig->irq), 1);
+    send_ping(rig, 0);
+    rig_step(rig);
+    cr_expect_eq(rig->echo.served, 0);
+    rig->echo.refuse = 0;
+    expect_works(rig);
 }
 
-Test(virtio_device, a_failed_device_says_so_once_and_rests)
+OnEcho(virtio_device, a_failed_device_says_so_once_and_rests)
 {
-    struct rig rig;
-    rig_open_echo(&rig);
-    expect_works(&rig);
-    fake_irq_take(&rig.irq);
-    vdrv_set(&rig.drv, VIRTIO_MMIO_InterruptACK, 3);
-    virtio_device_fail(rig.dev, "test");
-    cr_expect_eq(status(&rig), ALL_STATUS | VIRTIO_STATUS_DEVICE_NEEDS_RESET);
-    cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_InterruptStatus), VIRTIO_ISR_CONFIG);
-    cr_expect_eq(fake_irq_take(&rig.irq), 1);
-    send_ping(&rig, 0);
-    send_ping(&rig, 1);
-    rig_step(&rig);
-    cr_expect_eq(rig.echo.served, 1, "the one before");
-    cr_expect_eq(fake_irq_take(&rig.irq), 0);
-    set_status(&rig, ALL_STATUS);
-    cr_expect(rig_is_broken(&rig), "only a reset clears it");
-    expect_works(&rig);
-    rig_close(&rig);
+    expect_works(rig);
+    fake_irq_take(&rig->irq);
+    vdrv_set(&rig->drv, VIRTIO_MMIO_InterruptACK, 3);
+    virtio_device_fail(rig->dev, "test");
+    cr_expect_eq(status(rig), ALL_STATUS | VIRTIO_STATUS_DEVICE_NEEDS_RESET);
+    cr_expect_eq(vdrv_get(&rig->drv, VIRTIO_MMIO_InterruptStatus), VIRTIO_ISR_CONFIG);
+    cr_expect_eq(fake_irq_take(&rig->irq), 1);
+    send_ping(rig, 0);
+    send_ping(rig, 1);
+    rig_step(rig);
+    cr_expect_eq(rig->echo.served, 1, "the one before");
+    cr_expect_eq(fake_irq_take(&rig->irq), 0);
+    set_status(rig, ALL_STATUS);
+    cr_expect(rig_is_broken(rig), "only a reset clears it");
+    expect_works(rig);
 }
 
-Test(virtio_device, chains_from_before_driver_ok_are_served)
+OnEcho(virtio_device, chains_from_before_driver_ok_are_served)
 {
-    struct rig rig;
-    rig_open_echo(&rig);
-    cr_assert(vdrv_negotiate(&rig.drv, 0));
-    vdrv_queue_alloc(&rig.drv, 0, 8);
-    vdrv_queue_write(&rig.drv, 0);
-    struct vdrv_buf buf = {vdrv_alloc(&rig.drv, 4, 4), 4, true};
-    vdrv_add(&rig.drv.q[0], &buf, 1);
-    vdrv_publish(&rig.drv.q[0]); /* and no kick */
-    rig_step(&rig);
-    cr_expect_eq(rig.echo.served, 0, "not before DRIVER_OK");
-    vdrv_driver_ok(&rig.drv);
-    rig_step(&rig);
-    cr_expect_eq(rig.echo.served, 1);
-    rig_close(&rig);
+    cr_assert(vdrv_negotiate(&rig->drv, 0));
+    vdrv_queue_alloc(&rig->drv, 0, 8);
+    vdrv_queue_write(&rig->drv, 0);
+    struct vdrv_buf buf = {vdrv_alloc(&rig->drv, 4, 4), 4, true};
+    vdrv_add(&rig->drv.q[0], &buf, 1);
+    vdrv_publish(&rig->drv.q[0]); /* and no kick */
+    rig_step(rig);
+    cr_expect_eq(rig->echo.served, 0, "not before DRIVER_OK");
+    vdrv_driver_ok(&rig->drv);
+    rig_step(rig);
+    cr_expect_eq(rig->echo.served, 1);
 }
 
-Test(virtio_device, a_queue_that_is_not_ready_is_left_alone)
+OnEcho(virtio_device, a_queue_that_is_not_ready_is_left_alone)
 {
-    struct rig rig;
-    rig_open_echo(&rig);
-    cr_assert(vdrv_start(&rig.drv, 0, 1, 8));
-    vdrv_queue_alloc(&rig.drv, 1, 8);
-    send_ping(&rig, 1);
-    rig_step(&rig);
-    cr_expect_eq(rig.echo.served, 0);
-    send_ping(&rig, 0);
-    rig_step(&rig);
-    cr_expect_eq(rig.echo.served, 1);
-    rig_close(&rig);
+    cr_assert(vdrv_start(&rig->drv, 0, 1, 8));
+    vdrv_queue_alloc(&rig->drv, 1, 8);
+    send_ping(rig, 1);
+    rig_step(rig);
+    cr_expect_eq(rig->echo.served, 0);
+    send_ping(rig, 0);
+    rig_step(rig);
+    cr_expect_eq(rig->echo.served, 1);
 }
 
-Test(virtio_device, queue_ready_zero_stops_one_queue)
+OnEcho(virtio_device, queue_ready_zero_stops_one_queue)
 {
-    struct rig rig;
-    rig_open_echo(&rig);
-    cr_assert(vdrv_start(&rig.drv, 0, 2, 8));
-    rig_step(&rig);
-    vdrv_set(&rig.drv, VIRTIO_MMIO_QueueSel, 0);
-    vdrv_set(&rig.drv, VIRTIO_MMIO_QueueReady, 0);
-    cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_QueueReady), 0);
-    cr_expect_eq(rig.echo.stops, 1);
-    send_ping(&rig, 0);
-    char *answer = send_ping(&rig, 1);
-    rig_step(&rig);
-    cr_expect_eq(rig.echo.served, 1);
+    cr_assert(vdrv_start(&rig->drv, 0, 2, 8));
+    rig_step(rig);
+    vdrv_set(&rig->drv, VIRTIO_MMIO_QueueSel, 0);
+    vdrv_set(&rig->drv, VIRTIO_MMIO_QueueReady, 0);
+    cr_expect_eq(vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReady), 0);
+    cr_expect_eq(rig->echo.stops, 1);
+    send_ping(rig, 0);
+    char *answer = send_ping(rig, 1);
+    rig_step(rig);
+    cr_expect_eq(rig->echo.served, 1);
     cr_expect_arr_eq(answer, "ping", 4);
-    vdrv_set(&rig.drv, VIRTIO_MMIO_QueueReady, 1);
-    cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_QueueReady), 0, "not without a reset");
-    rig_close(&rig);
+    vdrv_set(&rig->drv, VIRTIO_MMIO_QueueReady, 1);
+    cr_expect_eq(vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReady), 0, "not without a reset");
 }
 
 /* The table of enum virtio_queue_state; with another process: virtio_vhost_user.c. */
-Test(virtio_device, a_queue_goes_through_its_states)
+OnEcho(virtio_device, a_queue_goes_through_its_states)
 {
-    struct rig rig;
-    rig_open_echo(&rig);
-    const struct virtio_queue *q = &rig.dev->queues[0], *other = &rig.dev->queues[1];
+    const struct virtio_queue *q = &rig->dev->queues[0], *other = &rig->dev->queues[1];
     cr_expect_eq(q->state, VIRTIO_QUEUE_UNSET);
-    cr_assert(vdrv_negotiate(&rig.drv, VIRTIO_BIT(VIRTIO_F_RING_RESET)));
-    vdrv_queue_alloc(&rig.drv, 0, 16);
-    vdrv_queue_write(&rig.drv, 0);
+    cr_assert(vdrv_negotiate(&rig->drv, VIRTIO_BIT(VIRTIO_F_RING_RESET)));
+    vdrv_queue_alloc(&rig->drv, 0, 16);
+    vdrv_queue_write(&rig->drv, 0);
     cr_expect_eq(q->state, VIRTIO_QUEUE_READY);
-    vdrv_driver_ok(&rig.drv);
+    vdrv_driver_ok(&rig->drv);
     cr_expect_eq(q->state, VIRTIO_QUEUE_LIVE);
     cr_expect_eq(other->state, VIRTIO_QUEUE_UNSET, "it was left out");
-    cr_expect_null(virtio_device_queue_writable(rig.dev, 1));
-    cr_assert(vdrv_queue_reset(&rig.drv, 0));
+    cr_expect_null(virtio_device_queue_writable(rig->dev, 1));
+    cr_assert(vdrv_queue_reset(&rig->drv, 0));
     cr_expect_eq(q->state, VIRTIO_QUEUE_RESET);
-    cr_expect_not_null(virtio_device_queue_writable(rig.dev, 0));
-    vdrv_queue_alloc(&rig.drv, 0, 8);
-    vdrv_queue_write(&rig.drv, 0);
+    cr_expect_not_null(virtio_device_queue_writable(rig->dev, 0));
+    vdrv_queue_alloc(&rig->drv, 0, 8);
+    vdrv_queue_write(&rig->drv, 0);
     cr_expect_eq(q->state, VIRTIO_QUEUE_LIVE);
-    vdrv_reset(&rig.drv);
+    vdrv_reset(&rig->drv);
     cr_expect_eq(q->state, VIRTIO_QUEUE_UNSET);
-    rig_close(&rig);
 }
 
-Test(virtio_device, configuration_is_read_in_any_width)
+OnEcho(virtio_device, configuration_is_read_in_any_width)
 {
-    struct rig rig;
     uint64_t value;
-    rig_open_echo(&rig);
     for (unsigned width = 1; width <= 8; width *= 2)
         for (unsigned offset = 0; offset + width <= 16; offset++) {
             uint64_t expected = 0;
@@ -249,66 +214,53 @@ Test(virtio_device, configuration_is_read_in_any_width)
                 if (offset + i < 10)
                     expected |= (uint64_t)(offset + i + 1) << (8 * i);
             cr_expect(
-                bus_read(rig.bus, RIG_WINDOW_GPA + VIRTIO_MMIO_Config + offset, width, &value));
+                bus_read(rig->bus, RIG_WINDOW_GPA + VIRTIO_MMIO_Config + offset, width, &value));
             cr_expect_eq(value, expected, "offset %u width %u", offset, width);
         }
-    rig_close(&rig);
 }
 
-Test(virtio_device, configuration_is_written_inside_its_bounds)
+OnEcho(virtio_device, configuration_is_written_inside_its_bounds)
 {
-    struct rig rig;
-    rig_open_echo(&rig);
-    bus_write(rig.bus, RIG_WINDOW_GPA + VIRTIO_MMIO_Config + 1, 2, 0xbbaa);
-    bus_write(rig.bus, RIG_WINDOW_GPA + VIRTIO_MMIO_Config + 8, 8, UINT64_MAX);
-    bus_write(rig.bus, RIG_WINDOW_GPA + VIRTIO_MMIO_Config + 10, 1, 0x55);
+    bus_write(rig->bus, RIG_WINDOW_GPA + VIRTIO_MMIO_Config + 1, 2, 0xbbaa);
+    bus_write(rig->bus, RIG_WINDOW_GPA + VIRTIO_MMIO_Config + 8, 8, UINT64_MAX);
+    bus_write(rig->bus, RIG_WINDOW_GPA + VIRTIO_MMIO_Config + 10, 1, 0x55);
     static const uint8_t expected[10] = {1, 0xaa, 0xbb, 4, 5, 6, 7, 8, 0xff, 0xff};
-    cr_expect_arr_eq(rig.echo.config, expected, 10);
-    rig_close(&rig);
+    cr_expect_arr_eq(rig->echo.config, expected, 10);
 }
 
-Test(virtio_device, a_changed_configuration_is_a_new_generation)
+OnEcho(virtio_device, a_changed_configuration_is_a_new_generation)
 {
-    struct rig rig;
-    rig_open_echo(&rig);
-    uint32_t before = vdrv_get(&rig.drv, VIRTIO_MMIO_ConfigGeneration);
-    virtio_device_config_changed(rig.dev);
-    cr_expect_neq(vdrv_get(&rig.drv, VIRTIO_MMIO_ConfigGeneration), before);
-    cr_expect_eq(fake_irq_take(&rig.irq), 0, "not before DRIVER_OK");
-    cr_assert(vdrv_start(&rig.drv, 0, 2, 8));
-    virtio_device_config_changed(rig.dev);
-    cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_ConfigGeneration), before + 2);
-    cr_expect_eq(vdrv_get(&rig.drv, VIRTIO_MMIO_InterruptStatus), VIRTIO_ISR_CONFIG);
-    cr_expect_eq(fake_irq_take(&rig.irq), 1);
-    rig_close(&rig);
+    uint32_t before = vdrv_get(&rig->drv, VIRTIO_MMIO_ConfigGeneration);
+    virtio_device_config_changed(rig->dev);
+    cr_expect_neq(vdrv_get(&rig->drv, VIRTIO_MMIO_ConfigGeneration), before);
+    cr_expect_eq(fake_irq_take(&rig->irq), 0, "not before DRIVER_OK");
+    cr_assert(vdrv_start(&rig->drv, 0, 2, 8));
+    virtio_device_config_changed(rig->dev);
+    cr_expect_eq(vdrv_get(&rig->drv, VIRTIO_MMIO_ConfigGeneration), before + 2);
+    cr_expect_eq(vdrv_get(&rig->drv, VIRTIO_MMIO_InterruptStatus), VIRTIO_ISR_CONFIG);
+    cr_expect_eq(fake_irq_take(&rig->irq), 1);
 }
 
-Test(virtio_device, one_interrupt_for_a_batch)
+OnEcho(virtio_device, one_interrupt_for_a_batch)
 {
-    struct rig rig;
-    rig_open_echo(&rig);
-    cr_assert(vdrv_start(&rig.drv, 0, 2, 64));
-    rig_step(&rig);
+    cr_assert(vdrv_start(&rig->drv, 0, 2, 64));
+    rig_step(rig);
     for (unsigned i = 0; i < VIRTIO_TURN_CHAINS; i++)
-        send_ping(&rig, 0);
-    rig_step(&rig);
-    cr_expect_eq(rig.echo.served, VIRTIO_TURN_CHAINS);
-    cr_expect_eq(fake_irq_take(&rig.irq), 1);
-    rig_close(&rig);
+        send_ping(rig, 0);
+    rig_step(rig);
+    cr_expect_eq(rig->echo.served, VIRTIO_TURN_CHAINS);
+    cr_expect_eq(fake_irq_take(&rig->irq), 1);
 }
 
-Test(virtio_device, a_full_queue_takes_several_turns)
+OnEcho(virtio_device, a_full_queue_takes_several_turns)
 {
-    struct rig rig;
-    rig_open_echo(&rig);
-    cr_assert(vdrv_start(&rig.drv, 0, 2, 1024));
-    rig_step(&rig);
+    cr_assert(vdrv_start(&rig->drv, 0, 2, 1024));
+    rig_step(rig);
     for (unsigned i = 0; i < 500; i++)
-        send_ping(&rig, 0);
-    rig_step(&rig);
-    cr_expect_eq(rig.echo.served, 500);
-    cr_expect_eq(fake_irq_take(&rig.irq), (500 + VIRTIO_TURN_CHAINS - 1) / VIRTIO_TURN_CHAINS);
-    rig_close(&rig);
+        send_ping(rig, 0);
+    rig_step(rig);
+    cr_expect_eq(rig->echo.served, 500);
+    cr_expect_eq(fake_irq_take(&rig->irq), (500 + VIRTIO_TURN_CHAINS - 1) / VIRTIO_TURN_CHAINS);
 }
 
 /* A driver that obeys suppression is never left waiting. */

@@ -2,7 +2,7 @@
 /* What a device's observers are told, and in which order. */
 #include "virtio/base/observer.h"
 
-#include "tests/harness/rig.h"
+#include "tests/harness/rig_test.h"
 #include "tests/harness/test.h"
 #include "virtio/observe/stats.h"
 #include "virtio/ring/vq_ops.h"
@@ -83,16 +83,13 @@ Test(virtio_observer, rings_keep_their_own_operations)
     }
 }
 
-Test(virtio_observer, one_is_found_by_its_function)
+OnEcho(virtio_observer, one_is_found_by_its_function)
 {
-    struct rig rig;
-    struct listener l;
-    rig_open_echo(&rig);
-    cr_expect_null(rig.dev->observers, "there is none unless one is asked for");
-    cr_expect_null(virtio_observer_find(rig.dev, on_event));
-    add(&rig, &l, NULL);
-    cr_expect_eq(virtio_observer_find(rig.dev, on_event), &l.observer);
-    rig_close(&rig);
+    static struct listener l; /* it is told of the device's end */
+    cr_expect_null(rig->dev->observers, "there is none unless one is asked for");
+    cr_expect_null(virtio_observer_find(rig->dev, on_event));
+    add(rig, &l, NULL);
+    cr_expect_eq(virtio_observer_find(rig->dev, on_event), &l.observer);
 }
 
 static void serve_late(void *ctx)

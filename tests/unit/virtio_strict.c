@@ -50,7 +50,7 @@ static void run_case(const struct strict_case *c, unsigned index)
     strict_open(&rig, c->device, &config);
     const struct virtio_rule *info = strict_rule_info(rig.dev->cfg.type, c->rule);
     log_set_sink(hear, &heard);
-    c->slip(&rig);
+    strict_slip(&rig, c);
     log_set_sink(NULL, NULL);
     uint64_t count = virtio_strict_count(rig.dev, c->rule), total = virtio_strict_total(rig.dev);
     cr_expect_gt(count, 0, "case %u, %s: %s\n%s", index, info->section, info->text, heard.all);
@@ -151,7 +151,7 @@ Test(virtio_strict, nothing_is_told_while_it_is_off)
     for (unsigned i = 0; i < strict_ring_count; i++) {
         struct rig rig;
         strict_open(&rig, strict_ring_cases[i].device, &strict_ring_cases[i].config);
-        strict_ring_cases[i].slip(&rig);
+        strict_slip(&rig, &strict_ring_cases[i]);
         cr_expect_null(rig.dev->observers);
         cr_expect_eq(virtio_strict_total(rig.dev), 0);
         rig_close(&rig);
@@ -352,43 +352,36 @@ Test(virtio_strict, nor_does_a_legacy_driver)
 
 /* ---- how it is told ---- */
 
-Test(virtio_strict, a_flood_is_counted)
+OnRig(virtio_strict, a_flood_is_counted,
+      rig_open_echo_on(rig, &(struct rig_config){.strict = true}))
 {
-    struct rig rig;
     struct heard heard = {0};
-    rig_open_echo_on(&rig, &(struct rig_config){.strict = true});
     log_set_sink(hear, &heard);
     for (unsigned i = 0; i < 100; i++)
-        vdrv_set(&rig.drv, VIRTIO_MMIO_Version, i);
+        vdrv_set(&rig->drv, VIRTIO_MMIO_Version, i);
     log_set_sink(NULL, NULL);
     cr_expect_eq(heard.lines, STRICT_BURST);
-    cr_expect_eq(virtio_strict_count(rig.dev, STRICT_MMIO_READ_ONLY), 100);
+    cr_expect_eq(virtio_strict_count(rig->dev, STRICT_MMIO_READ_ONLY), 100);
     cr_expect_not_null(strstr(heard.all, "(more are only counted)"));
     cr_expect_eq(strncmp(heard.all, "strict: echo: VIRTIO 1.4 4.2.2.2: ", 34), 0, "%s", heard.all);
-    rig_close(&rig);
 }
 
 /* Nobody has to ask for more than errors to see it. */
-Test(virtio_strict, no_level_hides_it)
+OnEcho(virtio_strict, no_level_hides_it, .strict = true)
 {
-    struct rig rig;
     struct heard heard = {0};
-    rig_open_echo_on(&rig, &(struct rig_config){.strict = true});
     log_set_level(LOG_ERROR);
     log_set_sink(hear, &heard);
-    vdrv_set(&rig.drv, VIRTIO_MMIO_Version, 0);
+    vdrv_set(&rig->drv, VIRTIO_MMIO_Version, 0);
     log_set_sink(NULL, NULL);
     cr_expect_eq(heard.lines, 1);
-    rig_close(&rig);
 }
 
-Test(virtio_strict, every_notification_is_seen)
+OnRig(virtio_strict, every_notification_is_seen,
+      rig_open_echo_on(rig, &(struct rig_config){.strict = true}))
 {
-    struct rig rig;
-    rig_open_echo_on(&rig, &(struct rig_config){.strict = true});
-    cr_assert(vdrv_start(&rig.drv, 0, 2, SIZE));
-    cr_expect_eq(rig.bell.count, 0, "a doorbell would ring past it");
-    rig_close(&rig);
+    cr_assert(vdrv_start(&rig->drv, 0, 2, SIZE));
+    cr_expect_eq(rig->bell.count, 0, "a doorbell would ring past it");
 }
 
 static void summary_of(struct rig *rig, struct heard *heard)
@@ -399,32 +392,27 @@ static void summary_of(struct rig *rig, struct heard *heard)
     log_set_sink(NULL, NULL);
 }
 
-Test(virtio_strict, a_summary_says_how_often)
+OnRig(virtio_strict, a_summary_says_how_often,
+      rig_open_echo_on(rig, &(struct rig_config){.strict = true}))
 {
-    struct rig rig;
     struct heard heard;
-    rig_open_echo_on(&rig, &(struct rig_config){.strict = true});
-    summary_of(&rig, &heard);
+    summary_of(rig, &heard);
     cr_expect_str_eq(heard.all, "strict: echo: nothing to report\n");
-    cr_assert(vdrv_start(&rig.drv, 0, 2, SIZE));
+    cr_assert(vdrv_start(&rig->drv, 0, 2, SIZE));
     for (unsigned i = 0; i < 7; i++)
-        vdrv_set(&rig.drv, VIRTIO_MMIO_Version, 0);
-    vdrv_avail_flags(&rig.drv.q[1], 2);
-    vdrv_kick(&rig.drv.q[1]);
-    rig_step(&rig);
-    summary_of(&rig, &heard);
+        vdrv_set(&rig->drv, VIRTIO_MMIO_Version, 0);
+    vdrv_avail_flags(&rig->drv.q[1], 2);
+    vdrv_kick(&rig->drv.q[1]);
+    rig_step(rig);
+    summary_of(rig, &heard);
     cr_expect_eq(heard.lines, 2);
     cr_expect_not_null(strstr(heard.all, "7 in all: VIRTIO 1.4 4.2.2.2"), "%s", heard.all);
     cr_expect_not_null(strstr(heard.all, "1 in all: queue 1: VIRTIO 1.4 2.7.7.1"), "%s", heard.all);
-    rig_close(&rig);
 }
 
-Test(virtio_strict, no_summary_without_it)
+OnEcho(virtio_strict, no_summary_without_it)
 {
-    struct rig rig;
     struct heard heard;
-    rig_open_echo(&rig);
-    summary_of(&rig, &heard);
+    summary_of(rig, &heard);
     cr_expect_eq(heard.lines, 0);
-    rig_close(&rig);
 }

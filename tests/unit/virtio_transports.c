@@ -2,7 +2,7 @@
 /* The same device and the same driver over every transport and both rings. */
 #include "core/ports/bus.h"
 #include "tests/harness/blkreq.h"
-#include "tests/harness/rig.h"
+#include "tests/harness/rig_test.h"
 #include "tests/harness/test.h"
 #include "virtio/spec.h"
 #include "virtio/transport/registers.h"
@@ -20,13 +20,6 @@ static uint8_t *add_ping(struct rig *rig, struct vdrv_queue *q, bool indirect)
     cr_assert_geq((indirect ? vdrv_add_indirect : vdrv_add)(q, bufs, 2), 0);
     return data + 4;
 }
-
-static const struct rig_config *variant(unsigned i)
-{
-    return i < RIG_VARIANTS ? &rig_variants[i] : &rig_legacy_variants[i - RIG_VARIANTS];
-}
-
-#define ALL_VARIANTS (RIG_VARIANTS + RIG_LEGACY_VARIANTS)
 
 /* Rounds of growing batches, around the ring several times. */
 static void check_rounds(const struct rig_config *config, uint64_t features)
@@ -65,9 +58,9 @@ static void check_rounds(const struct rig_config *config, uint64_t features)
 
 Test(virtio_transports, chains_go_around_every_ring)
 {
-    for (unsigned i = 0; i < ALL_VARIANTS; i++) {
-        check_rounds(variant(i), 0);
-        check_rounds(variant(i), RING_FEATURES);
+    for (unsigned i = 0; i < RIG_ALL_VARIANTS; i++) {
+        check_rounds(&rig_all_variants[i], 0);
+        check_rounds(&rig_all_variants[i], RING_FEATURES);
     }
 }
 
@@ -92,145 +85,117 @@ Test(virtio_transports, notification_data)
 
 Test(virtio_transports, interrupts_can_be_off)
 {
-    for (unsigned i = 0; i < ALL_VARIANTS; i++)
+    for (unsigned i = 0; i < RIG_ALL_VARIANTS; i++)
         for (unsigned event_idx = 0; event_idx < 2; event_idx++) {
             struct rig rig;
-            rig_open_echo_on(&rig, variant(i));
+            rig_open_echo_on(&rig, &rig_all_variants[i]);
             cr_assert(vdrv_start(&rig.drv, event_idx ? RING_FEATURES : 0, 1, 16));
             vdrv_irq_off(&rig.drv.q[0]);
             add_ping(&rig, &rig.drv.q[0], false);
             vdrv_kick(&rig.drv.q[0]);
             rig_step(&rig);
             cr_expect_eq(rig.echo.served, 1);
-            cr_expect_eq(rig_queue_irqs(&rig, 0), 0, "%s", rig_config_name(variant(i)));
+            cr_expect_eq(rig_queue_irqs(&rig, 0), 0, "%s", rig_config_name(&rig_all_variants[i]));
             rig_close(&rig);
         }
 }
 
-Test(virtio_transports, a_changed_configuration_interrupts)
+OnEveryRig(virtio_transports, a_changed_configuration_interrupts, rig_open_echo_on(rig, on))
 {
-    for (unsigned i = 0; i < ALL_VARIANTS; i++) {
-        struct rig rig;
-        uint8_t bytes[10];
-        rig_open_echo_on(&rig, variant(i));
-        const char *name = rig_config_name(variant(i));
-        cr_assert(vdrv_start(&rig.drv, 0, 1, 16));
-        uint32_t before = rig.drv.t->generation != NULL ? vdrv_generation(&rig.drv) : 0;
-        vdrv_config_read(&rig.drv, 0, bytes, 10);
-        for (unsigned at = 0; at < 10; at++)
-            cr_expect_eq(bytes[at], at + 1, "%s", name);
-        rig.echo.config[3] = 77;
-        virtio_device_config_changed(rig.dev);
-        cr_expect_eq(rig_config_irqs(&rig), 1, "%s", name);
-        cr_expect_eq(rig_queue_irqs(&rig, 0), 0, "%s", name);
-        vdrv_config_read(&rig.drv, 3, bytes, 1);
-        cr_expect_eq(bytes[0], 77, "%s", name);
-        if (rig.drv.t->generation != NULL)
-            cr_expect_neq(vdrv_generation(&rig.drv), before, "%s", name);
-        bytes[0] = 78;
-        vdrv_config_write(&rig.drv, 9, bytes, 1);
-        cr_expect_eq(rig.echo.config[9], 78, "%s", name);
-        rig_close(&rig);
+    uint8_t bytes[10];
+    const char *name = rig_config_name(&rig->cfg);
+    cr_assert(vdrv_start(&rig->drv, 0, 1, 16));
+    uint32_t before = rig->drv.t->generation != NULL ? vdrv_generation(&rig->drv) : 0;
+    vdrv_config_read(&rig->drv, 0, bytes, 10);
+    for (unsigned at = 0; at < 10; at++)
+        cr_expect_eq(bytes[at], at + 1, "%s", name);
+    rig->echo.config[3] = 77;
+    virtio_device_config_changed(rig->dev);
+    cr_expect_eq(rig_config_irqs(rig), 1, "%s", name);
+    cr_expect_eq(rig_queue_irqs(rig, 0), 0, "%s", name);
+    vdrv_config_read(&rig->drv, 3, bytes, 1);
+    cr_expect_eq(bytes[0], 77, "%s", name);
+    if (rig->drv.t->generation != NULL)
+        cr_expect_neq(vdrv_generation(&rig->drv), before, "%s", name);
+    bytes[0] = 78;
+    vdrv_config_write(&rig->drv, 9, bytes, 1);
+    cr_expect_eq(rig->echo.config[9], 78, "%s", name);
+}
+
+OnEachRig(virtio_transports, one_queue_is_reset_and_used_again,
+          on->features_on = VIRTIO_BIT(VIRTIO_F_RING_RESET), rig_open_echo_on(rig, on))
+{
+    uint32_t head, len;
+    const char *name = rig_config_name(&rig->cfg);
+    cr_assert(vdrv_start(&rig->drv, VIRTIO_BIT(VIRTIO_F_RING_RESET), 2, 16));
+    rig_step(rig);
+    rig->echo.hold = true;
+    add_ping(rig, &rig->drv.q[0], false);
+    vdrv_kick(&rig->drv.q[0]);
+    rig_step(rig);
+    cr_assert_not_null(rig->echo.held, "%s", name);
+    rig->echo.hold = false;
+    cr_assert(vdrv_queue_reset(&rig->drv, 0), "%s", name);
+    cr_expect_eq(rig->echo.stops, 1, "%s", name);
+    cr_expect(vdrv_queue_ready(&rig->drv, 1), "%s", name);
+    vdrv_queue_alloc(&rig->drv, 0, 8);
+    vdrv_queue_write(&rig->drv, 0);
+    cr_expect(vdrv_queue_ready(&rig->drv, 0), "%s", name);
+    for (unsigned q = 0; q < 2; q++) {
+        add_ping(rig, &rig->drv.q[q], false);
+        vdrv_kick(&rig->drv.q[q]);
+        rig_step(rig);
+        cr_expect(vdrv_used(&rig->drv.q[q], &head, &len), "%s: queue %u", name, q);
+        cr_expect_eq(rig_queue_irqs(rig, q), 1, "%s: queue %u", name, q);
     }
 }
 
-Test(virtio_transports, one_queue_is_reset_and_used_again)
+OnEachRig(virtio_transports, shared_memory_is_found_and_shared, on->shm_bytes = 0x4000,
+          rig_open_echo_on(rig, on))
 {
-    for (unsigned i = 0; i < RIG_VARIANTS; i++) {
-        struct rig_config config = rig_variants[i];
-        struct rig rig;
-        uint32_t head, len;
-        config.features_on = VIRTIO_BIT(VIRTIO_F_RING_RESET);
-        rig_open_echo_on(&rig, &config);
-        const char *name = rig_config_name(&config);
-        cr_assert(vdrv_start(&rig.drv, VIRTIO_BIT(VIRTIO_F_RING_RESET), 2, 16));
-        rig_step(&rig);
-        rig.echo.hold = true;
-        add_ping(&rig, &rig.drv.q[0], false);
-        vdrv_kick(&rig.drv.q[0]);
-        rig_step(&rig);
-        cr_assert_not_null(rig.echo.held, "%s", name);
-        rig.echo.hold = false;
-        cr_assert(vdrv_queue_reset(&rig.drv, 0), "%s", name);
-        cr_expect_eq(rig.echo.stops, 1, "%s", name);
-        cr_expect(vdrv_queue_ready(&rig.drv, 1), "%s", name);
-        vdrv_queue_alloc(&rig.drv, 0, 8);
-        vdrv_queue_write(&rig.drv, 0);
-        cr_expect(vdrv_queue_ready(&rig.drv, 0), "%s", name);
-        for (unsigned q = 0; q < 2; q++) {
-            add_ping(&rig, &rig.drv.q[q], false);
-            vdrv_kick(&rig.drv.q[q]);
-            rig_step(&rig);
-            cr_expect(vdrv_used(&rig.drv.q[q], &head, &len), "%s: queue %u", name, q);
-            cr_expect_eq(rig_queue_irqs(&rig, q), 1, "%s: queue %u", name, q);
-        }
-        rig_close(&rig);
+    uint64_t gpa, bytes, value;
+    const char *name = rig_config_name(&rig->cfg);
+    cr_expect(!vdrv_shm(&rig->drv, 0, &gpa, &bytes), "%s", name);
+    cr_assert(vdrv_shm(&rig->drv, ECHO_SHM_ID, &gpa, &bytes), "%s", name);
+    cr_expect_eq(bytes, 0x4000, "%s", name);
+    uint8_t *memory = rig->echo.shm.hva;
+    cr_expect(bus_write(rig->bus, gpa + 0x3ff8, 8, 0x0807060504030201));
+    cr_expect_eq(memory[0x3ff9], 2, "%s", name);
+    memory[5] = 0x55;
+    cr_expect(bus_read(rig->bus, gpa + 5, 1, &value));
+    cr_expect_eq(value, 0x55, "%s", name);
+}
+
+OnEachRig(virtio_transports, the_largest_queue, on->queue_size_max = VIRTQ_MAX_SIZE,
+          rig_open_echo_on(rig, on))
+{
+    uint32_t head, len;
+    cr_expect_eq(vdrv_queue_size_max(&rig->drv, 0), VIRTQ_MAX_SIZE);
+    cr_assert(vdrv_start(&rig->drv, 0, 1, VIRTQ_MAX_SIZE));
+    struct vdrv_queue *q = &rig->drv.q[0];
+    struct vdrv_buf buf = {vdrv_alloc(&rig->drv, 8, 8), 8, true};
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned n = 0; n < VIRTQ_MAX_SIZE; n++)
+            cr_assert_geq(vdrv_add(q, &buf, 1), 0);
+        cr_expect_eq(vdrv_add(q, &buf, 1), -1);
+        vdrv_kick(q);
+        rig_step(rig);
+        for (unsigned n = 0; n < VIRTQ_MAX_SIZE; n++)
+            cr_assert(vdrv_used(q, &head, &len), "%s: %u", rig_config_name(&rig->cfg), n);
     }
 }
 
-Test(virtio_transports, shared_memory_is_found_and_shared)
+OnEveryRig(virtio_transports, a_disk_works_on_all_of_them, rig_open_blk_on(rig, on))
 {
-    for (unsigned i = 0; i < RIG_VARIANTS; i++) {
-        struct rig_config config = rig_variants[i];
-        struct rig rig;
-        uint64_t gpa, bytes, value;
-        config.shm_bytes = 0x4000;
-        rig_open_echo_on(&rig, &config);
-        const char *name = rig_config_name(&config);
-        cr_expect(!vdrv_shm(&rig.drv, 0, &gpa, &bytes), "%s", name);
-        cr_assert(vdrv_shm(&rig.drv, ECHO_SHM_ID, &gpa, &bytes), "%s", name);
-        cr_expect_eq(bytes, 0x4000, "%s", name);
-        uint8_t *memory = rig.echo.shm.hva;
-        cr_expect(bus_write(rig.bus, gpa + 0x3ff8, 8, 0x0807060504030201));
-        cr_expect_eq(memory[0x3ff9], 2, "%s", name);
-        memory[5] = 0x55;
-        cr_expect(bus_read(rig.bus, gpa + 5, 1, &value));
-        cr_expect_eq(value, 0x55, "%s", name);
-        rig_close(&rig);
-    }
-}
-
-Test(virtio_transports, the_largest_queue)
-{
-    for (unsigned i = 0; i < RIG_VARIANTS; i++) {
-        struct rig_config config = rig_variants[i];
-        struct rig rig;
-        uint32_t head, len;
-        config.queue_size_max = VIRTQ_MAX_SIZE;
-        rig_open_echo_on(&rig, &config);
-        cr_expect_eq(vdrv_queue_size_max(&rig.drv, 0), VIRTQ_MAX_SIZE);
-        cr_assert(vdrv_start(&rig.drv, 0, 1, VIRTQ_MAX_SIZE));
-        struct vdrv_queue *q = &rig.drv.q[0];
-        struct vdrv_buf buf = {vdrv_alloc(&rig.drv, 8, 8), 8, true};
-        for (unsigned round = 0; round < 2; round++) {
-            for (unsigned n = 0; n < VIRTQ_MAX_SIZE; n++)
-                cr_assert_geq(vdrv_add(q, &buf, 1), 0);
-            cr_expect_eq(vdrv_add(q, &buf, 1), -1);
-            vdrv_kick(q);
-            rig_step(&rig);
-            for (unsigned n = 0; n < VIRTQ_MAX_SIZE; n++)
-                cr_assert(vdrv_used(q, &head, &len), "%s: %u", rig_config_name(&config), n);
-        }
-        rig_close(&rig);
-    }
-}
-
-Test(virtio_transports, a_disk_works_on_all_of_them)
-{
-    for (unsigned i = 0; i < ALL_VARIANTS; i++) {
-        struct rig rig;
-        rig_open_blk_on(&rig, variant(i));
-        cr_assert(vdrv_start(&rig.drv, RING_FEATURES, 1, 64));
-        struct blkreq write = {.type = VIRTIO_BLK_T_OUT, .sector = 3, .bytes = 1024, .cut = 100};
-        write.data_gpa = vdrv_alloc(&rig.drv, 1024, 16);
-        for (unsigned at = 0; at < 1024; at++)
-            ((uint8_t *)blkreq_data(&rig, &write))[at] = (uint8_t)(at * 7);
-        cr_expect_eq(blkreq_do(&rig, &write, NULL), VIRTIO_BLK_S_OK);
-        struct blkreq read = {.sector = 3, .bytes = 1024, .data_write = true, .indirect = true};
-        cr_expect_eq(blkreq_do(&rig, &read, NULL), VIRTIO_BLK_S_OK);
-        cr_expect_arr_eq(blkreq_data(&rig, &read), blkreq_data(&rig, &write), 1024);
-        rig_close(&rig);
-    }
+    cr_assert(vdrv_start(&rig->drv, RING_FEATURES, 1, 64));
+    struct blkreq write = {.type = VIRTIO_BLK_T_OUT, .sector = 3, .bytes = 1024, .cut = 100};
+    write.data_gpa = vdrv_alloc(&rig->drv, 1024, 16);
+    for (unsigned at = 0; at < 1024; at++)
+        ((uint8_t *)blkreq_data(rig, &write))[at] = (uint8_t)(at * 7);
+    cr_expect_eq(blkreq_do(rig, &write, NULL), VIRTIO_BLK_S_OK);
+    struct blkreq read = {.sector = 3, .bytes = 1024, .data_write = true, .indirect = true};
+    cr_expect_eq(blkreq_do(rig, &read, NULL), VIRTIO_BLK_S_OK);
+    cr_expect_arr_eq(blkreq_data(rig, &read), blkreq_data(rig, &write), 1024);
 }
 
 /* ---- the tables of registers ---- */
