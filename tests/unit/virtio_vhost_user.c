@@ -3,288 +3,151 @@
  * Disks behind a vhost-user server: the whole way from a driver to a server that takes the chains
  * itself, servers that misbehave, servers that go and come back.
  */
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "core/memory/gmem.h"
 #include "core/state/state.h"
-#include "devices/disk/image/storage_daemon.h"
-#include "tests/harness/blkreq.h"
-#include "tests/harness/rig.h"
 #include "tests/harness/test.h"
-#include "tests/harness/vhost_server.h"
-#include "virtio/blk/vhost_user_blk.h"
+#include "tests/harness/vhost_user_rig.h"
 #include "virtio/spec.h"
 
-#define SECOND     UINT64_C(1000000000)
-#define LONG_RETRY (40 * SECOND) /* longer than any pause between two tries */
-#define SHORT_MS   100u          /* a deadline that is missed; all others are met by far */
-#define ENOUGH_MS  1000u         /* one that is missed in the end, and must not be before */
-#define HELD       8u            /* the sector that servers hold */
+#define SECOND    UINT64_C(1000000000)
+#define SHORT_MS  100u  /* a deadline that is missed; all others are met by far */
+#define ENOUGH_MS 1000u /* one that is missed in the end, and must not be before */
+#define HELD      8u    /* the sector that servers hold */
 
-struct bench {
-    struct rig rig;
-    struct vhost_server server;
-    struct vhost_user_device *blk;
-};
-
-/* ---- helpers ---- */
-
-static int create(struct bench *b, unsigned reply_ms)
+static void open_started(struct vu_rig *b, const struct rig_config *config)
 {
-    return vhost_user_blk_create(&b->blk, &(struct vhost_user_setup){
-                                              .setup = rig_setup(&b->rig, "disk"),
-                                              .socket_path = "a thread",
-                                              .connect = vhost_server_connect,
-                                              .connect_ctx = &b->server,
-                                              .groups = 2,
-                                              .reply_ms = reply_ms,
-                                              .clock = &b->rig.clock,
-                                          });
+    vu_prepare(b, config);
+    vu_plug(b, 0);
+    vu_start(b, VIRTIO_BIT(VIRTIO_F_EVENT_IDX));
 }
 
-/* The server can be changed before plug(). */
-static void prepare(struct bench *b, const struct rig_config *config)
-{
-    rig_open_host(&b->rig, config);
-    vhost_server_init(&b->server);
-    b->server.front = b->rig.gmem;
-    b->blk = NULL;
-    listen_to_log(LOG_WARN);
-}
-
-static void plug(struct bench *b)
-{
-    cr_assert_eq(create(b, 0), 0);
-    rig_plug(&b->rig, &b->blk->dev);
-}
-
-static void start(struct bench *b, uint64_t features)
-{
-    cr_assert(vdrv_start(&b->rig.drv, features, 2, 16));
-    rig_step(&b->rig); /* until the server has the rings */
-}
-
-static void open_started(struct bench *b, const struct rig_config *config)
-{
-    prepare(b, config);
-    plug(b);
-    start(b, VIRTIO_BIT(VIRTIO_F_EVENT_IDX));
-}
-
-static void end(struct bench *b)
-{
-    rig_unplug(&b->rig);
-    vhost_user_device_destroy(b->blk);
-    vhost_server_fini(&b->server);
-    rig_close(&b->rig);
-    log_set_sink(NULL, NULL);
-}
-
-#define OnBench(suite, name, ...) TestWith(suite, name, struct bench, b, (__VA_ARGS__), end(b))
-
-/* Lets the loop and the server run until the expression is true; a hang is the test's time-out. */
-#define STEP_UNTIL(b, expression) \
-    while (!(expression))         \
-    step(b)
-
-static void step(struct bench *b)
-{
-    rig_step(&b->rig);
-    nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
-}
-
-/*
- * On a busy host a good server may be too late, too: it is connected to again when the device
- * thinks that time has passed.
- */
-static uint8_t finish(struct bench *b, const struct blkreq *req)
-{
-    uint32_t head, len;
-    unsigned steps = 0;
-    while (!vdrv_has_used(&b->rig.drv.q[req->queue])) {
-        if (++steps % 1000 == 0)
-            b->rig.time.now_ns += LONG_RETRY;
-        step(b);
-    }
-    cr_assert(vdrv_used(&b->rig.drv.q[req->queue], &head, &len));
-    return blkreq_status(&b->rig, req);
-}
-
-static struct blkreq request(uint32_t type, uint64_t sector, uint32_t bytes)
-{
-    return (struct blkreq){
-        .type = type,
-        .sector = sector,
-        .bytes = bytes,
-        .data_write = type == VIRTIO_BLK_T_IN,
-    };
-}
-
-static void send_write(struct bench *b, struct blkreq *req, uint64_t sector, uint8_t fill)
-{
-    *req = request(VIRTIO_BLK_T_OUT, sector, 512);
-    req->data_gpa = vdrv_alloc(&b->rig.drv, 512, 16);
-    memset(blkreq_data(&b->rig, req), fill, 512);
-    cr_assert(blkreq_send(&b->rig, req));
-}
-
-static uint8_t do_read(struct bench *b, struct blkreq *req, uint64_t sector)
-{
-    *req = request(VIRTIO_BLK_T_IN, sector, 512);
-    cr_assert(blkreq_send(&b->rig, req));
-    return finish(b, req);
-}
-
-static void expect_works(struct bench *b, const char *when)
+static void expect_works(struct vu_rig *b, const char *when)
 {
     struct blkreq req;
     b->server.disk[3 * 512] ^= 0x5a;
-    cr_expect_eq(do_read(b, &req, 3), VIRTIO_BLK_S_OK, "%s", when);
+    cr_expect_eq(vu_do_read(b, &req, 3), VIRTIO_BLK_S_OK, "%s", when);
     cr_expect_eq(memcmp(blkreq_data(&b->rig, &req), b->server.disk + 3 * 512, 512), 0, "%s", when);
 }
 
 /* The server is gone, and the device knows. */
-static void lose_server(struct bench *b)
+static void lose_server(struct vu_rig *b)
 {
     vhost_server_kill(&b->server);
-    STEP_UNTIL(b, logged_lines > 0);
-}
-
-static void retry(struct bench *b)
-{
-    b->rig.time.now_ns += LONG_RETRY;
-    rig_step(&b->rig);
-}
-
-static uint64_t config_get(struct bench *b, unsigned offset, unsigned bytes)
-{
-    uint8_t raw[8] = {0};
-    vdrv_config_read(&b->rig.drv, offset, raw, bytes);
-    return le64_get(raw);
+    VU_STEP_UNTIL(b, logged_lines > 0);
 }
 
 /* ---- a good server ---- */
 
-Test(virtio_vhost_user, reads_and_writes_behind_every_transport_and_ring)
+OnEachVu(virtio_vhost_user, reads_and_writes_behind_every_transport_and_ring, open_started(b, on))
 {
-    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
-        const char *name = rig_config_name(&rig_variants[v]);
-        struct bench b;
-        struct blkreq w, r;
-        open_started(&b, &rig_variants[v]);
-        for (unsigned i = 0; i < 100; i++) { /* more than the ring's size, twice */
-            send_write(&b, &w, i, (uint8_t)(i + 1));
-            cr_assert_eq(finish(&b, &w), VIRTIO_BLK_S_OK, "%s", name);
-            cr_assert_eq(b.server.disk[i * 512 + 511], i + 1, "%s", name);
-            cr_assert_eq(do_read(&b, &r, i), VIRTIO_BLK_S_OK, "%s", name);
-            cr_assert_eq(*(uint8_t *)blkreq_data(&b.rig, &r), i + 1, "%s", name);
-            if (i % 10 == 9) /* gives the driver's memory back */
-                start(&b, VIRTIO_BIT(VIRTIO_F_EVENT_IDX));
-        }
-        cr_expect_eq(logged_lines, 0, "%s", name);
-        end(&b);
+    const char *name = rig_config_name(&b->rig.cfg);
+    struct blkreq w, r;
+    for (unsigned i = 0; i < 100; i++) { /* more than the ring's size, twice */
+        vu_send_write(b, &w, i, (uint8_t)(i + 1));
+        cr_assert_eq(vu_finish(b, &w), VIRTIO_BLK_S_OK, "%s", name);
+        cr_assert_eq(b->server.disk[i * 512 + 511], i + 1, "%s", name);
+        cr_assert_eq(vu_do_read(b, &r, i), VIRTIO_BLK_S_OK, "%s", name);
+        cr_assert_eq(*(uint8_t *)blkreq_data(&b->rig, &r), i + 1, "%s", name);
+        if (i % 10 == 9) /* gives the driver's memory back */
+            vu_start(b, VIRTIO_BIT(VIRTIO_F_EVENT_IDX));
+    }
+    cr_expect_eq(logged_lines, 0, "%s", name);
+}
+
+OnEachVu(virtio_vhost_user, interrupts_for_each_queue, open_started(b, on))
+{
+    for (unsigned queue = 0; queue < 2; queue++) {
+        struct blkreq req = vu_request(VIRTIO_BLK_T_IN, 1, 1024);
+        unsigned irqs = 0;
+        req.queue = queue;
+        cr_assert(blkreq_send(&b->rig, &req));
+        VU_STEP_UNTIL(b, (irqs += rig_queue_irqs(&b->rig, queue)) > 0);
+        cr_expect_eq(vu_finish(b, &req), VIRTIO_BLK_S_OK);
     }
 }
 
-Test(virtio_vhost_user, interrupts_for_each_queue)
+OnVu(virtio_vhost_user, takes_indirect_chains, vu_prepare(b, &rig_variants[0]))
 {
-    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
-        struct bench b;
-        open_started(&b, &rig_variants[v]);
-        for (unsigned queue = 0; queue < 2; queue++) {
-            struct blkreq req = request(VIRTIO_BLK_T_IN, 1, 1024);
-            unsigned irqs = 0;
-            req.queue = queue;
-            cr_assert(blkreq_send(&b.rig, &req));
-            STEP_UNTIL(&b, (irqs += rig_queue_irqs(&b.rig, queue)) > 0);
-            cr_expect_eq(finish(&b, &req), VIRTIO_BLK_S_OK);
-        }
-        end(&b);
-    }
-}
-
-OnBench(virtio_vhost_user, takes_indirect_chains, prepare(b, &rig_variants[0]))
-{
-    plug(b);
-    start(b, VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC));
-    struct blkreq req = request(VIRTIO_BLK_T_IN, 0, 4096);
+    vu_plug(b, 0);
+    vu_start(b, VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC));
+    struct blkreq req = vu_request(VIRTIO_BLK_T_IN, 0, 4096);
     req.indirect = true;
     req.cut = 512;
     memset(b->server.disk, 0x77, 4096);
     cr_assert(blkreq_send(&b->rig, &req));
-    cr_expect_eq(finish(b, &req), VIRTIO_BLK_S_OK);
+    cr_expect_eq(vu_finish(b, &req), VIRTIO_BLK_S_OK);
     cr_expect_eq(memcmp(blkreq_data(&b->rig, &req), b->server.disk, 4096), 0);
 }
 
-OnBench(virtio_vhost_user, uses_memory_on_both_sides_of_the_hole, open_started(b, &rig_variants[0]))
+OnVu(virtio_vhost_user, uses_memory_on_both_sides_of_the_hole, open_started(b, &rig_variants[0]))
 {
-    struct blkreq req = request(VIRTIO_BLK_T_IN, 0, 512);
+    struct blkreq req = vu_request(VIRTIO_BLK_T_IN, 0, 512);
     req.data_gpa = RIG_HOLE_END_GPA + 0x1000;
     memset(b->server.disk, 0x42, 512);
     cr_assert(blkreq_send(&b->rig, &req));
-    cr_expect_eq(finish(b, &req), VIRTIO_BLK_S_OK);
+    cr_expect_eq(vu_finish(b, &req), VIRTIO_BLK_S_OK);
     cr_expect_eq(*(uint8_t *)blkreq_data(&b->rig, &req), 0x42);
 }
 
 Test(virtio_vhost_user, serves_a_legacy_driver)
 {
     for (unsigned v = 0; v < RIG_LEGACY_VARIANTS; v++) {
-        struct bench b;
-        prepare(&b, &rig_legacy_variants[v]);
-        plug(&b);
+        struct vu_rig b;
+        vu_prepare(&b, &rig_legacy_variants[v]);
+        vu_plug(&b, 0);
         cr_assert(vdrv_start(&b.rig.drv, 0, 1, 256));
         expect_works(&b, rig_config_name(&rig_legacy_variants[v]));
-        end(&b);
+        vu_end(&b);
     }
 }
 
 Test(virtio_vhost_user, offers_what_the_server_can_do)
 {
-    struct bench b;
+    struct vu_rig b;
     const uint64_t bare = VIRTIO_BIT(VIRTIO_F_VERSION_1) | VIRTIO_BIT(VIRTIO_BLK_F_FLUSH);
-    prepare(&b, &rig_variants[1]); /* with packed rings, if it may */
+    vu_prepare(&b, &rig_variants[1]); /* with packed rings, if it may */
     b.server.features = bare | VIRTIO_BIT(40) | VIRTIO_BIT(23) | VIRTIO_BIT(33);
-    plug(&b);
+    vu_plug(&b, 0);
     cr_expect_eq(logged_lines, 1, "packed rings were asked for");
     cr_expect_eq(vdrv_offered(&b.rig.drv), bare | VIRTIO_BIT(VIRTIO_F_RING_RESET));
     b.rig.drv.always = 0;
-    start(&b, VIRTIO_BIT(VIRTIO_F_RING_RESET) | VIRTIO_BIT(VIRTIO_BLK_F_FLUSH));
+    vu_start(&b, VIRTIO_BIT(VIRTIO_F_RING_RESET) | VIRTIO_BIT(VIRTIO_BLK_F_FLUSH));
     rig_step(&b.rig);
     cr_expect_eq(atomic_load(&b.server.acked), bare | VIRTIO_BIT(VHOST_USER_F_PROTOCOL_FEATURES));
     expect_works(&b, "bare");
-    end(&b);
+    vu_end(&b);
 }
 
-OnBench(virtio_vhost_user, shows_the_servers_configuration, prepare(b, &rig_variants[0]))
+OnVu(virtio_vhost_user, shows_the_servers_configuration, vu_prepare(b, &rig_variants[0]))
 {
     b->server.queues = VHOST_SERVER_RINGS; /* the driver gets two */
-    plug(b);
-    cr_expect_eq(config_get(b, VIRTIO_BLK_CONFIG_capacity, 8), VHOST_SERVER_DISK_BYTES / 512);
-    cr_expect_eq(config_get(b, VIRTIO_BLK_CONFIG_seg_max, 4), 126);
-    cr_expect_eq(config_get(b, VIRTIO_BLK_CONFIG_num_queues, 2), 2);
+    vu_plug(b, 0);
+    cr_expect_eq(vu_config_get(b, VIRTIO_BLK_CONFIG_capacity, 8), VHOST_SERVER_DISK_BYTES / 512);
+    cr_expect_eq(vu_config_get(b, VIRTIO_BLK_CONFIG_seg_max, 4), 126);
+    cr_expect_eq(vu_config_get(b, VIRTIO_BLK_CONFIG_num_queues, 2), 2);
 }
 
-OnBench(virtio_vhost_user, takes_fewer_queues_if_the_server_has_not_as_many,
-        prepare(b, &rig_variants[0]))
+OnVu(virtio_vhost_user, takes_fewer_queues_if_the_server_has_not_as_many,
+     vu_prepare(b, &rig_variants[0]))
 {
     b->server.queues = 1;
-    plug(b);
+    vu_plug(b, 0);
     cr_expect_eq(logged_lines, 1);
-    cr_expect_eq(config_get(b, VIRTIO_BLK_CONFIG_num_queues, 2), 1);
+    cr_expect_eq(vu_config_get(b, VIRTIO_BLK_CONFIG_num_queues, 2), 1);
     cr_expect_eq(vdrv_queue_size_max(&b->rig.drv, 1), 0);
 }
 
-OnBench(virtio_vhost_user, switches_the_servers_cache, prepare(b, &rig_variants[0]))
+OnVu(virtio_vhost_user, switches_the_servers_cache, vu_prepare(b, &rig_variants[0]))
 {
     uint8_t on = 1, off = 0;
-    plug(b);
-    start(b, 0); /* CONFIG_WCE is not negotiated: not a driver's to write */
+    vu_plug(b, 0);
+    vu_start(b, 0); /* CONFIG_WCE is not negotiated: not a driver's to write */
     vdrv_config_write(&b->rig.drv, VIRTIO_BLK_CONFIG_writeback, &on, 1);
     cr_expect_eq(atomic_load(&b->server.writeback), 0);
-    start(b, VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE));
+    vu_start(b, VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE));
     vdrv_config_write(&b->rig.drv, VIRTIO_BLK_CONFIG_capacity, &on, 1);
     cr_expect_eq(atomic_load(&b->server.writeback), 0);
     vdrv_config_write(&b->rig.drv, VIRTIO_BLK_CONFIG_writeback, &on, 1);
@@ -293,13 +156,13 @@ OnBench(virtio_vhost_user, switches_the_servers_cache, prepare(b, &rig_variants[
     cr_expect_eq(atomic_load(&b->server.writeback), 0);
     atomic_store(&b->server.writeback, -1);
     lose_server(b);
-    retry(b);
+    vu_retry(b);
     cr_expect_eq(atomic_load(&b->server.writeback), 0, "the next server is told");
 }
 
-/* A server's own word on its cache is not taken: see prepare() in vhost_user_blk.c. */
-OnBench(virtio_vhost_user, tells_the_server_whether_the_driver_flushes,
-        prepare(b, &rig_variants[0]))
+/* A server's own word on its cache is not taken: see vu_prepare() in vhost_user_blk.c. */
+OnVu(virtio_vhost_user, tells_the_server_whether_the_driver_flushes,
+     vu_prepare(b, &rig_variants[0]))
 {
     static const struct {
         uint64_t features;
@@ -310,22 +173,23 @@ OnBench(virtio_vhost_user, tells_the_server_whether_the_driver_flushes,
         {VIRTIO_BIT(VIRTIO_BLK_F_FLUSH), 1},
         {0, 0},
     };
-    plug(b);
-    cr_expect_eq(config_get(b, VIRTIO_BLK_CONFIG_writeback, 1), 1);
+    vu_plug(b, 0);
+    cr_expect_eq(vu_config_get(b, VIRTIO_BLK_CONFIG_writeback, 1), 1);
     for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
-        start(b, cases[i].features);
+        vu_start(b, cases[i].features);
         cr_expect_eq(atomic_load(&b->server.writeback), cases[i].writeback, "case %u", i);
-        cr_expect_eq(config_get(b, VIRTIO_BLK_CONFIG_writeback, 1), (unsigned)cases[i].writeback);
+        cr_expect_eq(vu_config_get(b, VIRTIO_BLK_CONFIG_writeback, 1),
+                     (unsigned)cases[i].writeback);
     }
 }
 
-OnBench(virtio_vhost_user, tells_the_driver_of_another_size, open_started(b, &rig_variants[0]))
+OnVu(virtio_vhost_user, tells_the_driver_of_another_size, open_started(b, &rig_variants[0]))
 {
     unsigned irqs = 0;
     uint32_t generation = vdrv_generation(&b->rig.drv);
     cr_assert_eq(vhost_server_resize(&b->server, 512 * 100), 0);
-    STEP_UNTIL(b, (irqs += rig_config_irqs(&b->rig)) > 0);
-    cr_expect_eq(config_get(b, VIRTIO_BLK_CONFIG_capacity, 8), 100);
+    VU_STEP_UNTIL(b, (irqs += rig_config_irqs(&b->rig)) > 0);
+    cr_expect_eq(vu_config_get(b, VIRTIO_BLK_CONFIG_capacity, 8), 100);
     cr_expect_neq(vdrv_generation(&b->rig.drv), generation);
     uint8_t answer[sizeof(struct vhost_user_header) + 8];
     int fd = vhost_server_socket(&b->server, true);
@@ -334,12 +198,12 @@ OnBench(virtio_vhost_user, tells_the_driver_of_another_size, open_started(b, &ri
     cr_expect_eq(answer[sizeof(struct vhost_user_header)], 0, "it said that it understood");
 }
 
-OnBench(virtio_vhost_user, a_broken_ring_needs_a_reset, open_started(b, &rig_variants[0]))
+OnVu(virtio_vhost_user, a_broken_ring_needs_a_reset, open_started(b, &rig_variants[0]))
 {
     struct vdrv_buf wild = {.gpa = RIG_HOLE_GPA, .len = 16};
     vdrv_send(&b->rig.drv.q[0], &wild, 1);
-    STEP_UNTIL(b, rig_is_broken(&b->rig));
-    start(b, 0);
+    VU_STEP_UNTIL(b, rig_is_broken(&b->rig));
+    vu_start(b, 0);
     expect_works(b, "after the reset");
 }
 
@@ -351,54 +215,48 @@ Test(virtio_vhost_user, a_reset_waits_for_what_the_server_has_taken)
 {
     for (unsigned v = 0; v < RIG_VARIANTS; v++) {
         for (unsigned early = 0; early < 2; early++) {
-            struct bench b;
+            struct vu_rig b;
             struct blkreq req;
-            prepare(&b, &rig_variants[v]);
+            vu_prepare(&b, &rig_variants[v]);
             if (early != 0 && rig_variants[v].packed) {
-                end(&b); /* such a ring cannot tell */
+                vu_end(&b); /* such a ring cannot tell */
                 continue;
             }
             b.server.answers_early = early != 0;
-            plug(&b);
+            vu_plug(&b, 0);
             /* One queue: to stop a second one would wait for the first. */
             cr_assert(vdrv_start(&b.rig.drv, 0, 1, 16));
             atomic_store(&b.server.hold_sector, HELD);
-            send_write(&b, &req, HELD, 0x31);
-            STEP_UNTIL(&b, atomic_load(&b.server.taken) == 1);
+            vu_send_write(&b, &req, HELD, 0x31);
+            VU_STEP_UNTIL(&b, atomic_load(&b.server.taken) == 1);
             cr_assert_eq(atomic_load(&b.server.done), 0);
             vdrv_reset(&b.rig.drv);
             cr_expect_eq(atomic_load(&b.server.done), 1);
             cr_expect_eq(b.server.disk[HELD * 512], 0x31);
-            start(&b, 0);
+            vu_start(&b, 0);
             expect_works(&b, "after the reset");
-            end(&b);
+            vu_end(&b);
         }
     }
 }
 #endif
 
-Test(virtio_vhost_user, a_queue_alone_is_reset_and_comes_back)
+OnEachVu(virtio_vhost_user, a_queue_alone_is_reset_and_comes_back, vu_prepare(b, on))
 {
-    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
-        struct bench b;
-        struct blkreq req;
-        prepare(&b, &rig_variants[v]);
-        plug(&b);
-        start(&b, VIRTIO_BIT(VIRTIO_F_RING_RESET));
-        expect_works(&b, "before");
-        atomic_store(&b.server.hold_sector, HELD);
-        send_write(&b, &req, HELD, 0x31);
-        STEP_UNTIL(&b, atomic_load(&b.server.taken) == 2);
-        if (!vdrv_queue_reset(&b.rig.drv, 0)) {
-            end(&b); /* a transport without it */
-            continue;
-        }
-        cr_expect_eq(atomic_load(&b.server.done), 2);
-        vdrv_queue_alloc(&b.rig.drv, 0, 8);
-        vdrv_queue_write(&b.rig.drv, 0);
-        expect_works(&b, "after");
-        end(&b);
+    struct blkreq req;
+    vu_plug(b, 0);
+    vu_start(b, VIRTIO_BIT(VIRTIO_F_RING_RESET));
+    expect_works(b, "before");
+    atomic_store(&b->server.hold_sector, HELD);
+    vu_send_write(b, &req, HELD, 0x31);
+    VU_STEP_UNTIL(b, atomic_load(&b->server.taken) == 2);
+    if (!vdrv_queue_reset(&b->rig.drv, 0)) {
+        return; /* a transport without it */
     }
+    cr_expect_eq(atomic_load(&b->server.done), 2);
+    vdrv_queue_alloc(&b->rig.drv, 0, 8);
+    vdrv_queue_write(&b->rig.drv, 0);
+    expect_works(b, "after");
 }
 
 /* ---- bad servers ---- */
@@ -422,14 +280,13 @@ Test(virtio_vhost_user, no_device_of_a_server_that_misbehaves, .timeout = 60)
     };
     for (unsigned i = 0; i < ARRAY_SIZE(at); i++) {
         for (unsigned fault = 0; fault < VHOST_SERVER_FAULTS; fault++) {
-            struct bench b;
-            prepare(&b, &rig_variants[0]);
-            b.server.fault = fault;
-            b.server.fault_at = at[i];
-            int err = create(&b, is_slow(fault) ? SHORT_MS : 0);
+            struct vu_rig b;
+            vu_prepare(&b, &rig_variants[0]);
+            vu_misbehave(&b, fault, at[i]);
+            int err = vu_create(&b, is_slow(fault) ? SHORT_MS : 0);
             cr_expect_eq(err != 0, breaks(fault), "fault %u at %u: %d", fault, at[i], err);
             cr_expect_eq(logged_lines, err != 0 ? 1 : 0, "fault %u at %u", fault, at[i]);
-            end(&b);
+            vu_end(&b);
         }
     }
 }
@@ -443,15 +300,13 @@ Test(virtio_vhost_user, a_server_that_misbehaves_later_is_lost_and_found, .timeo
     };
     for (unsigned i = 0; i < ARRAY_SIZE(at); i++) {
         for (unsigned fault = 0; fault < VHOST_SERVER_FAULTS; fault++) {
-            struct bench b;
+            struct vu_rig b;
             bool inflight = at[i] == VHOST_USER_GET_INFLIGHT_FD;
             if (is_slow(fault) && !inflight && at[i] != VHOST_USER_SET_FEATURES)
                 continue; /* twice is enough: it takes time */
-            prepare(&b, &rig_variants[0]);
-            b.server.fault = fault;
-            b.server.fault_at = at[i];
-            cr_assert_eq(create(&b, is_slow(fault) ? ENOUGH_MS : 0), 0);
-            rig_plug(&b.rig, &b.blk->dev);
+            vu_prepare(&b, &rig_variants[0]);
+            vu_misbehave(&b, fault, at[i]);
+            vu_plug(&b, is_slow(fault) ? ENOUGH_MS : 0);
             bool ring = at[i] >= VHOST_USER_SET_VRING_NUM && at[i] <= VHOST_USER_SET_VRING_ENABLE &&
                         at[i] != VHOST_USER_GET_PROTOCOL_FEATURES;
             bool runs = vdrv_start(&b.rig.drv, 0, 2, 16);
@@ -459,7 +314,7 @@ Test(virtio_vhost_user, a_server_that_misbehaves_later_is_lost_and_found, .timeo
             runs = runs && !rig_is_broken(&b.rig);
             if (fault == VHOST_SERVER_REFUSES && ring) {
                 cr_expect_not(runs, "a ring that is refused at %u", at[i]);
-                end(&b);
+                vu_end(&b);
                 continue;
             }
             bool lost = breaks(fault) || (inflight && fault == VHOST_SERVER_NO_FD);
@@ -467,97 +322,86 @@ Test(virtio_vhost_user, a_server_that_misbehaves_later_is_lost_and_found, .timeo
             if (lost) {
                 vhost_server_kill(&b.server);
                 b.server.fault = VHOST_SERVER_GOOD;
-                retry(&b);
+                vu_retry(&b);
                 cr_expect_eq(logged_lines, 2, "fault %u at %u", fault, at[i]);
             }
             expect_works(&b, "with a good server");
-            end(&b);
+            vu_end(&b);
         }
     }
 }
 
-OnBench(virtio_vhost_user, a_server_that_never_stops_a_ring_does_not_stop_a_reset,
-        prepare(b, &rig_variants[0]))
+OnVu(virtio_vhost_user, a_server_that_never_stops_a_ring_does_not_stop_a_reset,
+     vu_prepare(b, &rig_variants[0]))
 {
-    b->server.fault = VHOST_SERVER_SILENT;
-    b->server.fault_at = VHOST_USER_GET_VRING_BASE;
-    cr_assert_eq(create(b, ENOUGH_MS), 0);
-    rig_plug(&b->rig, &b->blk->dev);
-    start(b, 0);
+    vu_misbehave(b, VHOST_SERVER_SILENT, VHOST_USER_GET_VRING_BASE);
+    vu_plug(b, ENOUGH_MS);
+    vu_start(b, 0);
     vdrv_reset(&b->rig.drv);
     cr_expect_eq(vdrv_status(&b->rig.drv), 0);
     cr_expect_eq(logged_lines, 1);
     vhost_server_kill(&b->server);
     b->server.fault = VHOST_SERVER_GOOD;
-    retry(b);
-    start(b, 0);
+    vu_retry(b);
+    vu_start(b, 0);
     expect_works(b, "with the next one");
 }
 
-OnBench(virtio_vhost_user, needs_virtio_1_and_a_configuration, prepare(b, &rig_variants[0]))
+OnVu(virtio_vhost_user, needs_virtio_1_and_a_configuration, vu_prepare(b, &rig_variants[0]))
 {
     b->server.features &= ~VIRTIO_BIT(VIRTIO_F_VERSION_1);
-    cr_expect_neq(create(b, 0), 0);
+    cr_expect_neq(vu_create(b, 0), 0);
     b->server.features |= VIRTIO_BIT(VIRTIO_F_VERSION_1);
     b->server.protocol &= ~VIRTIO_BIT(VHOST_USER_PROTOCOL_F_CONFIG);
-    cr_expect_neq(create(b, 0), 0);
+    cr_expect_neq(vu_create(b, 0), 0);
     b->server.down = true;
-    cr_expect_neq(create(b, 0), 0);
+    cr_expect_neq(vu_create(b, 0), 0);
     cr_expect_eq(logged_lines, 3);
 }
 
-OnBench(virtio_vhost_user, runs_with_the_fewest_protocol_features, prepare(b, &rig_variants[0]))
+OnVu(virtio_vhost_user, runs_with_the_fewest_protocol_features, vu_prepare(b, &rig_variants[0]))
 {
     b->server.protocol = VIRTIO_BIT(VHOST_USER_PROTOCOL_F_CONFIG);
-    plug(b);
-    start(b, 0);
+    vu_plug(b, 0);
+    vu_start(b, 0);
     expect_works(b, "with CONFIG alone");
 }
 
 /* ---- servers that come back ---- */
 
-Test(virtio_vhost_user, requests_wait_for_a_server_that_is_gone)
+OnEachVu(virtio_vhost_user, requests_wait_for_a_server_that_is_gone, open_started(b, on))
 {
-    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
-        struct bench b;
-        struct blkreq w;
-        open_started(&b, &rig_variants[v]);
-        expect_works(&b, "before");
-        lose_server(&b);
-        b.server.down = true;
-        send_write(&b, &w, 5, 0x99);
-        for (unsigned i = 0; i < 100; i++)
-            retry(&b);
-        cr_expect_eq(logged_lines, 1, "tries are silent");
-        cr_expect_not(vdrv_has_used(&b.rig.drv.q[0]));
-        b.server.down = false;
-        retry(&b);
-        cr_expect_eq(finish(&b, &w), VIRTIO_BLK_S_OK);
-        cr_expect_eq(b.server.disk[5 * 512], 0x99);
-        cr_expect_eq(logged_lines, 2);
-        expect_works(&b, "after");
-        end(&b);
-    }
+    struct blkreq w;
+    expect_works(b, "before");
+    lose_server(b);
+    b->server.down = true;
+    vu_send_write(b, &w, 5, 0x99);
+    for (unsigned i = 0; i < 100; i++)
+        vu_retry(b);
+    cr_expect_eq(logged_lines, 1, "tries are silent");
+    cr_expect_not(vdrv_has_used(&b->rig.drv.q[0]));
+    b->server.down = false;
+    vu_retry(b);
+    cr_expect_eq(vu_finish(b, &w), VIRTIO_BLK_S_OK);
+    cr_expect_eq(b->server.disk[5 * 512], 0x99);
+    cr_expect_eq(logged_lines, 2);
+    expect_works(b, "after");
 }
 
-Test(virtio_vhost_user, an_interrupt_that_was_lost_with_the_server_comes_later)
+OnEachVu(virtio_vhost_user, an_interrupt_that_was_lost_with_the_server_comes_later,
+         open_started(b, on))
 {
-    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
-        struct bench b;
-        struct blkreq req = request(VIRTIO_BLK_T_IN, 1, 512);
-        open_started(&b, &rig_variants[v]);
-        atomic_store(&b.server.mute, true);
-        cr_assert(blkreq_send(&b.rig, &req));
-        STEP_UNTIL(&b, vdrv_has_used(&b.rig.drv.q[0]));
-        lose_server(&b);
-        cr_assert_eq(rig_queue_irqs(&b.rig, 0), 0);
-        retry(&b);
-        cr_expect_gt(rig_queue_irqs(&b.rig, 0), 0);
-        end(&b);
-    }
+    struct blkreq req = vu_request(VIRTIO_BLK_T_IN, 1, 512);
+    atomic_store(&b->server.mute, true);
+    cr_assert(blkreq_send(&b->rig, &req));
+    VU_STEP_UNTIL(b, vdrv_has_used(&b->rig.drv.q[0]));
+    lose_server(b);
+    cr_assert_eq(rig_queue_irqs(&b->rig, 0), 0);
+    vu_retry(b);
+    cr_expect_gt(rig_queue_irqs(&b->rig, 0), 0);
 }
 
-OnBench(virtio_vhost_user, tries_every_second, open_started(b, &rig_variants[0]))
+OnVu(virtio_vhost_user, tries_every_second, open_started(b, &rig_variants[0]))
 {
     b->rig.time.now_ns += 20 * SECOND; /* it was a good connection */
     lose_server(b);
@@ -572,23 +416,23 @@ OnBench(virtio_vhost_user, tries_every_second, open_started(b, &rig_variants[0])
 }
 
 /* A and C are held, B is done: only the memory of requests in flight knows which. */
-OnBench(virtio_vhost_user, repeats_what_was_in_flight_once_each, open_started(b, &rig_variants[0]))
+OnVu(virtio_vhost_user, repeats_what_was_in_flight_once_each, open_started(b, &rig_variants[0]))
 {
     struct blkreq x[3];
     expect_works(b, "before");
     unsigned taken = atomic_load(&b->server.taken);
     atomic_store(&b->server.hold_sector, HELD);
-    send_write(b, &x[0], HELD, 0x11);
-    send_write(b, &x[1], HELD + 1, 0x22);
-    send_write(b, &x[2], HELD, 0x33);
-    STEP_UNTIL(b, atomic_load(&b->server.taken) == taken + 3);
-    cr_expect_eq(finish(b, &x[1]), VIRTIO_BLK_S_OK);
+    vu_send_write(b, &x[0], HELD, 0x11);
+    vu_send_write(b, &x[1], HELD + 1, 0x22);
+    vu_send_write(b, &x[2], HELD, 0x33);
+    VU_STEP_UNTIL(b, atomic_load(&b->server.taken) == taken + 3);
+    cr_expect_eq(vu_finish(b, &x[1]), VIRTIO_BLK_S_OK);
     lose_server(b);
     b->server.disk[(HELD + 1) * 512] = 0xee; /* shows if B is done again */
     atomic_store(&b->server.hold_sector, VHOST_SERVER_NO_SECTOR);
-    retry(b);
-    cr_expect_eq(finish(b, &x[0]), VIRTIO_BLK_S_OK);
-    cr_expect_eq(finish(b, &x[2]), VIRTIO_BLK_S_OK);
+    vu_retry(b);
+    cr_expect_eq(vu_finish(b, &x[0]), VIRTIO_BLK_S_OK);
+    cr_expect_eq(vu_finish(b, &x[2]), VIRTIO_BLK_S_OK);
     cr_expect_eq(atomic_load(&b->server.repeated), 2);
     cr_expect_eq(atomic_load(&b->server.taken), taken + 5);
     cr_expect_eq(b->server.disk[HELD * 512], 0x33);
@@ -596,20 +440,20 @@ OnBench(virtio_vhost_user, repeats_what_was_in_flight_once_each, open_started(b,
     expect_works(b, "after");
 }
 
-OnBench(virtio_vhost_user, finds_the_place_in_a_packed_ring, open_started(b, &rig_variants[1]))
+OnVu(virtio_vhost_user, finds_the_place_in_a_packed_ring, open_started(b, &rig_variants[1]))
 {
     struct blkreq x[2];
     for (unsigned i = 0; i < 7; i++) /* into the second lap */
         expect_works(b, "before");
     atomic_store(&b->server.hold_sector, HELD);
-    send_write(b, &x[0], HELD, 0x11);
-    send_write(b, &x[1], HELD, 0x22);
-    STEP_UNTIL(b, atomic_load(&b->server.taken) == 9);
+    vu_send_write(b, &x[0], HELD, 0x11);
+    vu_send_write(b, &x[1], HELD, 0x22);
+    VU_STEP_UNTIL(b, atomic_load(&b->server.taken) == 9);
     lose_server(b);
     atomic_store(&b->server.hold_sector, VHOST_SERVER_NO_SECTOR);
-    retry(b);
-    cr_expect_eq(finish(b, &x[0]), VIRTIO_BLK_S_OK);
-    cr_expect_eq(finish(b, &x[1]), VIRTIO_BLK_S_OK);
+    vu_retry(b);
+    cr_expect_eq(vu_finish(b, &x[0]), VIRTIO_BLK_S_OK);
+    cr_expect_eq(vu_finish(b, &x[1]), VIRTIO_BLK_S_OK);
     cr_expect_eq(b->server.disk[HELD * 512], 0x22);
     expect_works(b, "after");
 }
@@ -641,28 +485,28 @@ Test(virtio_vhost_user, believes_no_record_that_cannot_be)
     close(record.fd);
 }
 
-OnBench(virtio_vhost_user, without_a_record_only_an_idle_ring_goes_on, prepare(b, &rig_variants[0]))
+OnVu(virtio_vhost_user, without_a_record_only_an_idle_ring_goes_on, vu_prepare(b, &rig_variants[0]))
 {
     struct blkreq req;
     b->server.protocol &= ~VIRTIO_BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD);
-    plug(b);
-    start(b, 0);
+    vu_plug(b, 0);
+    vu_start(b, 0);
     expect_works(b, "before");
     lose_server(b);
-    retry(b);
+    vu_retry(b);
     expect_works(b, "nothing was in flight");
 
     unsigned taken = atomic_load(&b->server.taken);
     logged_lines = 0;
     atomic_store(&b->server.hold_sector, HELD);
-    send_write(b, &req, HELD, 0x11);
-    STEP_UNTIL(b, atomic_load(&b->server.taken) == taken + 1);
+    vu_send_write(b, &req, HELD, 0x11);
+    VU_STEP_UNTIL(b, atomic_load(&b->server.taken) == taken + 1);
     lose_server(b);
     atomic_store(&b->server.hold_sector, VHOST_SERVER_NO_SECTOR);
     cr_expect_not(rig_is_broken(&b->rig));
-    retry(b);
+    vu_retry(b);
     cr_expect(rig_is_broken(&b->rig), "a request might be done twice");
-    start(b, 0);
+    vu_start(b, 0);
     expect_works(b, "after a reset");
 }
 
@@ -671,203 +515,64 @@ Test(virtio_vhost_user, a_record_counts_from_one_server_to_the_next_only)
 {
     const uint64_t bit = VIRTIO_BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD);
     for (unsigned gains = 0; gains < 2; gains++) {
-        struct bench b;
+        struct vu_rig b;
         struct blkreq req;
-        prepare(&b, &rig_variants[0]);
+        vu_prepare(&b, &rig_variants[0]);
         if (gains)
             b.server.protocol &= ~bit;
-        plug(&b);
-        start(&b, 0);
+        vu_plug(&b, 0);
+        vu_start(&b, 0);
         atomic_store(&b.server.hold_sector, HELD);
-        send_write(&b, &req, HELD, 0x11);
-        STEP_UNTIL(&b, atomic_load(&b.server.taken) == 1);
+        vu_send_write(&b, &req, HELD, 0x11);
+        VU_STEP_UNTIL(&b, atomic_load(&b.server.taken) == 1);
         lose_server(&b);
         b.server.protocol ^= bit;
-        retry(&b);
+        vu_retry(&b);
         cr_expect(rig_is_broken(&b.rig), "what was in flight is not known, %u", gains);
-        end(&b);
+        vu_end(&b);
     }
 }
 
-OnBench(virtio_vhost_user, a_reset_needs_no_server, open_started(b, &rig_variants[2]))
+OnVu(virtio_vhost_user, a_reset_needs_no_server, open_started(b, &rig_variants[2]))
 {
     lose_server(b);
     b->server.down = true;
-    start(b, 0);
-    struct blkreq req = request(VIRTIO_BLK_T_IN, 3, 512);
+    vu_start(b, 0);
+    struct blkreq req = vu_request(VIRTIO_BLK_T_IN, 3, 512);
     cr_assert(blkreq_send(&b->rig, &req));
     b->server.down = false;
-    retry(b);
-    cr_expect_eq(finish(b, &req), VIRTIO_BLK_S_OK);
+    vu_retry(b);
+    cr_expect_eq(vu_finish(b, &req), VIRTIO_BLK_S_OK);
 }
 
-OnBench(virtio_vhost_user, a_server_that_offers_less_is_not_taken,
-        open_started(b, &rig_variants[0]))
+OnVu(virtio_vhost_user, a_server_that_offers_less_is_not_taken, open_started(b, &rig_variants[0]))
 {
     lose_server(b);
     uint64_t features = b->server.features;
     b->server.features &= ~VIRTIO_BIT(VIRTIO_BLK_F_FLUSH);
-    retry(b);
+    vu_retry(b);
     cr_expect_eq(logged_lines, 1);
     b->server.features = features;
     b->server.queues = 1;
-    retry(b);
+    vu_retry(b);
     cr_expect_eq(logged_lines, 1);
     b->server.queues = 2;
-    retry(b);
+    vu_retry(b);
     cr_expect_eq(logged_lines, 2);
     expect_works(b, "after");
 }
 
-OnBench(virtio_vhost_user, a_disk_that_grew_meanwhile_is_told, open_started(b, &rig_variants[0]))
+OnVu(virtio_vhost_user, a_disk_that_grew_meanwhile_is_told, open_started(b, &rig_variants[0]))
 {
     lose_server(b);
     atomic_store(&b->server.capacity_bytes, 512 * 7);
     rig_config_irqs(&b->rig);
-    retry(b);
+    vu_retry(b);
     cr_expect_gt(rig_config_irqs(&b->rig), 0);
-    cr_expect_eq(config_get(b, VIRTIO_BLK_CONFIG_capacity, 8), 7);
+    cr_expect_eq(vu_config_get(b, VIRTIO_BLK_CONFIG_capacity, 8), 7);
 }
 
-/* ---- the real one ---- */
-
-struct image {
-    char dir[64], path[96];
-};
-
-/* A qcow2 image of 1 MiB; false: there are no tools to make and serve one. */
-static bool make_image(struct image *image)
-{
-    char command[256];
-    if (access("/usr/bin/qemu-storage-daemon", X_OK) != 0 || access("/usr/bin/qemu-img", X_OK) != 0)
-        return false;
-    strcpy(image->dir, "/tmp/minivet-test-XXXXXX");
-    cr_assert_not_null(mkdtemp(image->dir));
-    snprintf(image->path, sizeof(image->path), "%s/a,b.qcow2", image->dir);
-    snprintf(command, sizeof(command), "qemu-img create -q -f qcow2 '%s' 1M", image->path);
-    cr_assert_eq(system(command), 0);
-    return true;
-}
-
-static void remove_image(struct image *image)
-{
-    unlink(image->path);
-    rmdir(image->dir);
-}
-
-static struct storage_daemon *plug_daemon(struct bench *b, const struct image *image,
-                                          bool read_only)
-{
-    struct storage_daemon *daemon;
-    cr_assert_eq(storage_daemon_create(&daemon,
-                                       &(struct storage_daemon_config){
-                                           .name = "disk",
-                                           .path = image->path,
-                                           .format = "qcow2",
-                                           .read_only = read_only,
-                                           .queues = 2,
-                                       }),
-                 0);
-    cr_assert_eq(vhost_user_blk_create(&b->blk,
-                                       &(struct vhost_user_setup){
-                                           .setup = rig_setup(&b->rig, "disk"),
-                                           .socket_path = "qemu-storage-daemon",
-                                           .connect = storage_daemon_connect_until,
-                                           .connect_ctx = daemon,
-                                           .groups = 2,
-                                           .clock = &b->rig.clock,
-                                       }),
-                 0);
-    rig_plug(&b->rig, &b->blk->dev);
-    return daemon;
-}
-
-static void end_daemon(struct bench *b, struct storage_daemon *daemon)
-{
-    rig_unplug(&b->rig);
-    vhost_user_device_destroy(b->blk);
-    b->blk = NULL;
-    storage_daemon_destroy(daemon);
-    end(b);
-}
-
-Test(virtio_vhost_user, a_qcow2_image_keeps_what_was_written, .timeout = 60)
-{
-    static const struct rig_config *const variants[] = {&rig_variants[0], &rig_variants[2]};
-    struct image image;
-    if (!make_image(&image))
-        cr_skip_test("qemu-storage-daemon or qemu-img is not installed (qemu-utils)");
-    for (unsigned v = 0; v < ARRAY_SIZE(variants); v++) {
-        struct bench b;
-        struct blkreq x;
-        prepare(&b, variants[v]);
-        struct storage_daemon *daemon = plug_daemon(&b, &image, false);
-        cr_expect_eq(config_get(&b, VIRTIO_BLK_CONFIG_capacity, 8), MIB / 512);
-        start(&b, VIRTIO_BIT(VIRTIO_F_EVENT_IDX));
-        send_write(&b, &x, 100 + v, (uint8_t)(0xa0 + v));
-        cr_expect_eq(finish(&b, &x), VIRTIO_BLK_S_OK);
-        start(&b, VIRTIO_BIT(VIRTIO_F_EVENT_IDX)); /* a reset between */
-        cr_expect_eq(do_read(&b, &x, 100 + v), VIRTIO_BLK_S_OK);
-        cr_expect_eq(*(uint8_t *)blkreq_data(&b.rig, &x), 0xa0 + v);
-        cr_expect_eq(logged_lines, 0);
-        end_daemon(&b, daemon);
-    }
-    struct bench b;
-    struct blkreq x;
-    prepare(&b, &rig_variants[0]);
-    struct storage_daemon *daemon = plug_daemon(&b, &image, true);
-    cr_expect_neq(vdrv_offered(&b.rig.drv) & VIRTIO_BIT(VIRTIO_BLK_F_RO), 0);
-    start(&b, 0);
-    for (unsigned v = 0; v < ARRAY_SIZE(variants); v++) {
-        cr_expect_eq(do_read(&b, &x, 100 + v), VIRTIO_BLK_S_OK);
-        cr_expect_eq(*(uint8_t *)blkreq_data(&b.rig, &x), 0xa0 + v);
-    }
-    send_write(&b, &x, 100, 1);
-    cr_expect_eq(finish(&b, &x), VIRTIO_BLK_S_IOERR);
-    end_daemon(&b, daemon);
-    remove_image(&image);
-}
-
-/* The child of this process that runs the daemon. */
-static pid_t find_daemon(void)
-{
-    char path[64], children[64] = "";
-    snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
-    FILE *f = fopen(path, "r");
-    cr_assert_not_null(f);
-    cr_assert_not_null(fgets(children, sizeof(children), f));
-    fclose(f);
-    return (pid_t)strtol(children, NULL, 10);
-}
-
-Test(virtio_vhost_user, a_daemon_that_dies_is_started_again, .timeout = 60)
-{
-    struct image image;
-    struct bench b;
-    struct blkreq x;
-    if (!make_image(&image))
-        cr_skip_test("qemu-storage-daemon or qemu-img is not installed (qemu-utils)");
-    prepare(&b, &rig_variants[0]);
-    struct storage_daemon *daemon = plug_daemon(&b, &image, false);
-    start(&b, VIRTIO_BIT(VIRTIO_F_EVENT_IDX));
-    send_write(&b, &x, 7, 0x77);
-    cr_expect_eq(finish(&b, &x), VIRTIO_BLK_S_OK);
-    x = request(VIRTIO_BLK_T_FLUSH, 0, 0);
-    cr_assert(blkreq_send(&b.rig, &x));
-    cr_expect_eq(finish(&b, &x), VIRTIO_BLK_S_OK);
-    pid_t pid = find_daemon();
-    cr_assert_gt(pid, 0);
-    kill(pid, SIGKILL);
-    STEP_UNTIL(&b, logged_lines == 1);
-    retry(&b);
-    cr_expect_eq(logged_lines, 2);
-    cr_expect_eq(do_read(&b, &x, 7), VIRTIO_BLK_S_OK);
-    cr_expect_eq(*(uint8_t *)blkreq_data(&b.rig, &x), 0x77);
-    end_daemon(&b, daemon);
-    remove_image(&image);
-}
-
-OnBench(virtio_vhost_user, is_not_saved, open_started(b, &(struct rig_config){0}))
+OnVu(virtio_vhost_user, is_not_saved, open_started(b, &rig_variants[0]))
 {
     struct state s;
     state_save(&s);

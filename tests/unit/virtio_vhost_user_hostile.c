@@ -15,67 +15,32 @@
 
 #include "core/peers/foreign_connect.h"
 #include "core/peers/foreign_fd.h"
-#include "tests/harness/blkreq.h"
 #include "tests/harness/lingering.h"
-#include "tests/harness/rig.h"
 #include "tests/harness/test.h"
-#include "tests/harness/vhost_server.h"
-#include "virtio/blk/vhost_user_blk.h"
+#include "tests/harness/vhost_user_rig.h"
 #include "virtio/spec.h"
 #include "virtio/vhost/vhost_user_job.h"
 #include "virtio/vhost/vhost_user_wire.h"
 
-#define LONG_RETRY UINT64_C(40000000000)
 #define FOREVER_MS 600000u
 #define LINGER_S   20
 #define ROUNDS     100u
 #define OFTEN      100u /* that a server may speak first in a minute */
 
-struct bench {
-    struct rig rig;
-    struct vhost_server server;
-    struct vhost_user_device *blk;
-    bool threaded;
-};
-
-/* ---- helpers ---- */
-
-static int create(struct bench *b, int cancel_fd)
+static void start(struct vu_rig *b)
 {
-    return vhost_user_blk_create(&b->blk, &(struct vhost_user_setup){
-                                              .setup = rig_setup(&b->rig, "disk"),
-                                              .socket_path = "a thread",
-                                              .connect = vhost_server_connect,
-                                              .connect_ctx = &b->server,
-                                              .groups = 2,
-                                              .reply_ms = FOREVER_MS,
-                                              .clock = &b->rig.clock,
-                                              .cancel_fd = cancel_fd,
-                                          });
+    vu_start(b, VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE));
 }
 
-static void prepare(struct bench *b, const struct rig_config *config)
+static void plug(struct vu_rig *b)
 {
-    rig_open_host(&b->rig, config);
-    vhost_server_init(&b->server);
-    b->server.front = b->rig.gmem;
-    b->blk = NULL;
-    b->threaded = false;
-    listen_to_log(LOG_WARN);
+    vu_plug(b, FOREVER_MS);
 }
 
-static void start(struct bench *b)
+static void open_started(struct vu_rig *b, const struct rig_config *config)
 {
-    cr_assert(vdrv_start(&b->rig.drv, VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE), 2, 16));
-    if (!b->threaded)
-        rig_step(&b->rig);
-}
-
-static void open_started(struct bench *b, const struct rig_config *config)
-{
-    prepare(b, config);
-    cr_assert_eq(create(b, 0), 0);
-    rig_plug(&b->rig, &b->blk->dev);
+    vu_prepare(b, config);
+    plug(b);
     start(b);
 }
 
@@ -86,59 +51,42 @@ static void nap(void *ctx)
 }
 
 /* From here on the loop has a thread of its own, as in a machine. */
-static void start_loop(struct bench *b)
+static void start_loop(struct vu_rig *b)
 {
     cr_assert_eq(evloop_start_thread(b->rig.loop), 0);
     b->rig.drv.wait = nap;
     b->threaded = true;
 }
 
-static void end(struct bench *b)
-{
-    if (b->threaded)
-        evloop_stop_thread(b->rig.loop);
-    rig_unplug(&b->rig);
-    vhost_user_device_destroy(b->blk);
-    vhost_server_fini(&b->server);
-    rig_close(&b->rig);
-    log_set_sink(NULL, NULL);
-}
-
-#define OnBench(suite, name, ...) TestWith(suite, name, struct bench, b, (__VA_ARGS__), end(b))
-
 #define WAIT_UNTIL(expression) \
     while (!(expression))      \
     nap(NULL)
 
-static void send_read(struct bench *b, struct blkreq *req)
+static void send_read(struct vu_rig *b, struct blkreq *req)
 {
     *req = (struct blkreq){.type = VIRTIO_BLK_T_IN, .bytes = 512, .data_write = true};
     cr_assert(blkreq_send(&b->rig, req));
 }
 
-static void expect_works(struct bench *b)
+static void expect_works(struct vu_rig *b)
 {
     struct blkreq req;
     uint32_t head, len;
     send_read(b, &req);
-    while (!vdrv_has_used(&b->rig.drv.q[0])) {
-        if (!b->threaded)
-            rig_step(&b->rig);
-        nap(NULL);
-    }
+    vu_wait_used(b, &b->rig.drv.q[0]);
     cr_assert(vdrv_used(&b->rig.drv.q[0], &head, &len));
     cr_expect_eq(blkreq_status(&b->rig, &req), VIRTIO_BLK_S_OK);
 }
 
 /* All that a vCPU can do with a device but to reset it. */
-static void touch(struct bench *b)
+static void touch(struct vu_rig *b)
 {
     uint8_t bytes[8];
     for (unsigned i = 0; i < ROUNDS; i++) {
         vdrv_config_read(&b->rig.drv, VIRTIO_BLK_CONFIG_capacity, bytes, sizeof(bytes));
         (void)vdrv_status(&b->rig.drv);
         (void)vdrv_generation(&b->rig.drv);
-        virtio_device_kick(&b->blk->dev, i % 2);
+        virtio_device_kick(&b->dev->dev, i % 2);
     }
 }
 
@@ -152,46 +100,39 @@ static void fill(int fd)
 
 /* ---- eventfds ---- */
 
-Test(vhost_user_hostile, full_eventfds_stop_nobody)
+OnEachVu(vhost_user_hostile, full_eventfds_stop_nobody, open_started(b, on))
 {
-    for (unsigned v = 0; v < RIG_VARIANTS; v++) {
-        struct bench b;
-        struct blkreq req;
-        open_started(&b, &rig_variants[v]);
-        expect_works(&b);
-        atomic_store(&b.server.deaf, true);
-        for (unsigned i = 0; i < 2; i++) {
-            fill(b.blk->dev.queues[i].kick_fd);
-            fill(b.blk->queues[i].call_fd);
-        }
-        touch(&b);
-        send_read(&b, &req);
-        /* The ring goes to the next server, which finds the same eventfds. */
-        vhost_server_kill(&b.server);
-        rig_step(&b.rig);
-        b.rig.time.now_ns += LONG_RETRY;
-        rig_step(&b.rig);
-        cr_expect(b.blk->connected);
-        touch(&b);
-        fill(b.blk->broken_fd);
-        rig_step(&b.rig);
-        cr_expect(rig_is_broken(&b.rig));
-        vdrv_reset(&b.rig.drv);
-        cr_expect_eq(vdrv_status(&b.rig.drv), 0);
-        end(&b);
+    struct blkreq req;
+    expect_works(b);
+    atomic_store(&b->server.deaf, true);
+    for (unsigned i = 0; i < 2; i++) {
+        fill(b->dev->dev.queues[i].kick_fd);
+        fill(b->dev->queues[i].call_fd);
     }
+    touch(b);
+    send_read(b, &req);
+    /* The ring goes to the next server, which finds the same eventfds. */
+    vhost_server_kill(&b->server);
+    rig_step(&b->rig);
+    vu_retry(b);
+    cr_expect(b->dev->connected);
+    touch(b);
+    fill(b->dev->broken_fd);
+    rig_step(&b->rig);
+    cr_expect(rig_is_broken(&b->rig));
+    vdrv_reset(&b->rig.drv);
+    cr_expect_eq(vdrv_status(&b->rig.drv), 0);
 }
 
 /* The server takes back what it wrote, before it is looked at. */
-OnBench(vhost_user_hostile, empty_eventfds_stop_nobody, prepare(b, &rig_variants[2]))
+OnVu(vhost_user_hostile, empty_eventfds_stop_nobody, vu_prepare(b, &rig_variants[2]))
 {
-    cr_assert_eq(create(b, 0), 0);
-    rig_plug(&b->rig, &b->blk->dev);
+    plug(b);
     b->rig.msi.refuse_routes = -ENOSPC; /* each interrupt comes by this process */
     start(b);
     for (unsigned i = 0; i < 2; i++) {
-        cr_assert_eq(fcntl(b->blk->queues[i].call_fd, F_SETFL, 0), 0);
-        virtio_queue_notify(&b->blk->dev, i);
+        cr_assert_eq(fcntl(b->dev->queues[i].call_fd, F_SETFL, 0), 0);
+        virtio_queue_notify(&b->dev->dev, i);
     }
     (void)rig_queue_irqs(&b->rig, 0);
     expect_works(b);
@@ -213,10 +154,10 @@ static void *storm_main(void *arg)
     return NULL;
 }
 
-OnBench(vhost_user_hostile, a_storm_of_interrupts_leaves_room_for_others,
-        open_started(b, &rig_variants[0]))
+OnVu(vhost_user_hostile, a_storm_of_interrupts_leaves_room_for_others,
+     open_started(b, &rig_variants[0]))
 {
-    struct storm s = {.fd = b->blk->queues[1].call_fd};
+    struct storm s = {.fd = b->dev->queues[1].call_fd};
     start_loop(b);
     cr_assert_eq(pthread_create(&s.thread, NULL, storm_main, &s), 0);
     touch(b);
@@ -236,10 +177,9 @@ static int nothing(void *arg)
 /* The request comes while a driver uses the device, and is never answered, or a byte at a time. */
 static void ask_in_vain(enum vhost_server_fault fault)
 {
-    struct bench b;
+    struct vu_rig b;
     open_started(&b, &rig_variants[0]);
-    b.server.fault_at = VHOST_USER_GET_CONFIG;
-    b.server.fault = fault;
+    vu_misbehave(&b, fault, VHOST_USER_GET_CONFIG);
     start_loop(&b);
     cr_assert_eq(vhost_server_resize(&b.server, 512), 0);
     WAIT_UNTIL(atomic_load(&b.server.faults) == 1);
@@ -249,7 +189,7 @@ static void ask_in_vain(enum vhost_server_fault fault)
     vdrv_reset(&b.rig.drv); /* the driver of virtio-mmio waits, and the server is cut off */
     cr_expect_eq(vdrv_status(&b.rig.drv), 0);
     cr_expect_eq(atomic_load(&logged_lines), 1);
-    end(&b);
+    vu_end(&b);
 }
 
 Test(vhost_user_hostile, a_server_that_never_answers_stops_nobody)
@@ -262,14 +202,13 @@ Test(vhost_user_hostile, a_server_that_answers_a_byte_at_a_time_stops_nobody)
     ask_in_vain(VHOST_SERVER_TRICKLES);
 }
 
-OnBench(vhost_user_hostile, a_reset_is_not_complete_before_the_server_has_stopped,
-        open_started(b, &rig_variants[2]))
+OnVu(vhost_user_hostile, a_reset_is_not_complete_before_the_server_has_stopped,
+     open_started(b, &rig_variants[2]))
 {
-    b->server.fault_at = VHOST_USER_GET_VRING_BASE;
-    b->server.fault = VHOST_SERVER_SILENT;
+    vu_misbehave(b, VHOST_SERVER_SILENT, VHOST_USER_GET_VRING_BASE);
     start_loop(b);
     b->rig.drv.t->set_status(&b->rig.drv, 1); /* so that the next write is another */
-    struct virtio_device *dev = &b->blk->dev;
+    struct virtio_device *dev = &b->dev->dev;
     virtio_device_set_status(dev, 0);
     WAIT_UNTIL(atomic_load(&b->server.faults) == 1);
     cr_expect_neq(vdrv_status(&b->rig.drv), 0);
@@ -289,16 +228,14 @@ OnBench(vhost_user_hostile, a_reset_is_not_complete_before_the_server_has_stoppe
 Test(vhost_user_hostile, a_queue_reset_is_not_complete_before_the_server_has_stopped)
 {
     for (unsigned v = 0; v <= 2; v += 2) {
-        struct bench b;
-        prepare(&b, &rig_variants[v]);
-        cr_assert_eq(create(&b, 0), 0);
-        rig_plug(&b.rig, &b.blk->dev);
+        struct vu_rig b;
+        vu_prepare(&b, &rig_variants[v]);
+        plug(&b);
         cr_assert(vdrv_start(&b.rig.drv, VIRTIO_BIT(VIRTIO_F_RING_RESET), 2, 16));
         rig_step(&b.rig);
-        b.server.fault_at = VHOST_USER_GET_VRING_BASE;
-        b.server.fault = VHOST_SERVER_SILENT;
+        vu_misbehave(&b, VHOST_SERVER_SILENT, VHOST_USER_GET_VRING_BASE);
         start_loop(&b);
-        struct virtio_device *dev = &b.blk->dev;
+        struct virtio_device *dev = &b.dev->dev;
         virtio_device_queue_reset(dev, 0);
         WAIT_UNTIL(atomic_load(&b.server.faults) == 1);
         cr_expect(virtio_device_queue_resetting(dev, 0));
@@ -306,7 +243,7 @@ Test(vhost_user_hostile, a_queue_reset_is_not_complete_before_the_server_has_sto
         vhost_server_kill(&b.server);
         WAIT_UNTIL(!virtio_device_queue_resetting(dev, 0));
         cr_expect_not_null(virtio_device_queue_writable(dev, 0));
-        end(&b);
+        vu_end(&b);
     }
 }
 
@@ -315,28 +252,29 @@ Test(vhost_user_hostile, a_device_ends_while_its_server_keeps_it_waiting)
     static const uint32_t at[] = {VHOST_USER_GET_FEATURES, VHOST_USER_SET_MEM_TABLE,
                                   VHOST_USER_SET_VRING_ENABLE};
     for (unsigned i = 0; i < ARRAY_SIZE(at); i++) {
-        struct bench b;
+        struct vu_rig b;
         open_started(&b, &rig_variants[0]);
         vhost_server_kill(&b.server);
         rig_step(&b.rig);
-        b.server.fault_at = at[i];
-        b.server.fault = VHOST_SERVER_SILENT;
-        b.rig.time.now_ns += LONG_RETRY;
+        vu_misbehave(&b, VHOST_SERVER_SILENT, at[i]);
+        b.rig.time.now_ns += VU_LONG_RETRY;
         start_loop(&b);
         evloop_call(b.rig.loop, nothing, NULL);
         WAIT_UNTIL(atomic_load(&b.server.faults) == 1);
         touch(&b);
-        end(&b);
+        vu_end(&b);
     }
 }
 
-OnBench(vhost_user_hostile, set_up_ends_when_it_is_told_to, prepare(b, &rig_variants[0]))
+OnVu(vhost_user_hostile, set_up_ends_when_it_is_told_to, vu_prepare(b, &rig_variants[0]))
 {
     int cancel_fd = eventfd(1, EFD_CLOEXEC);
     cr_assert_geq(cancel_fd, 0);
-    b->server.fault_at = VHOST_USER_GET_FEATURES;
-    b->server.fault = VHOST_SERVER_SILENT;
-    cr_expect_eq(create(b, cancel_fd), -ECANCELED);
+    vu_misbehave(b, VHOST_SERVER_SILENT, VHOST_USER_GET_FEATURES);
+    struct vhost_user_setup setup = vu_setup(b, "disk");
+    setup.cancel_fd = cancel_fd;
+    setup.reply_ms = FOREVER_MS;
+    cr_expect_eq(vhost_user_blk_create(&b->dev, &setup), -ECANCELED);
     close(cancel_fd);
 }
 
@@ -418,7 +356,7 @@ static void send_lingering(bool on_backend, bool out_of_band)
         .request = VHOST_USER_BACKEND_CONFIG_CHANGE_MSG,
         .flags = VHOST_USER_VERSION,
     };
-    struct bench b;
+    struct vu_rig b;
     int peer;
     open_started(&b, &rig_variants[0]);
     int fd = lingering(&peer, LINGER_S), to = vhost_server_socket(&b.server, on_backend);
@@ -438,25 +376,24 @@ static void send_lingering(bool on_backend, bool out_of_band)
         close(fd);
     }
     close(peer);
-    end(&b);
+    vu_end(&b);
 }
 
 static void give_lingering_record(void)
 {
-    struct bench b;
+    struct vu_rig b;
     int peer;
     time_t before = time(NULL);
-    prepare(&b, &rig_variants[1]);
+    vu_prepare(&b, &rig_variants[1]);
     atomic_store(&b.server.record_fd, lingering(&peer, LINGER_S));
-    cr_assert_eq(create(&b, 0), 0);
-    rig_plug(&b.rig, &b.blk->dev);
+    plug(&b);
     start_loop(&b);
     start(&b);
     WAIT_UNTIL(atomic_load(&b.server.record_fd) < 0);
     vdrv_reset(&b.rig.drv);
     cr_expect_lt(time(NULL) - before, LINGER_S / 2, "the reset waited for the server");
     close(peer); /* the last close may be the server's own: it shall not wait either */
-    end(&b);
+    vu_end(&b);
 }
 
 Test(vhost_user_hostile, a_descriptor_whose_close_waits_stops_nobody)
@@ -470,41 +407,38 @@ Test(vhost_user_hostile, a_descriptor_whose_close_waits_stops_nobody)
 Test(vhost_user_hostile, an_out_of_band_byte_does_not_keep_the_loop_busy)
 {
     for (unsigned on_backend = 0; on_backend < 2; on_backend++) {
-        struct bench b;
+        struct vu_rig b;
         open_started(&b, &rig_variants[0]);
         int to = vhost_server_socket(&b.server, on_backend);
         (void)!send(to, "x", 1, MSG_OOB);
         close(to);
         rig_step(&b.rig);
-        cr_expect_eq(b.blk->connected, on_backend);
-        end(&b);
+        cr_expect_eq(b.dev->connected, on_backend);
+        vu_end(&b);
     }
 }
 
-OnBench(vhost_user_hostile, files_are_not_taken_while_others_cannot_be_closed,
-        prepare(b, &rig_variants[1]))
+OnVu(vhost_user_hostile, files_are_not_taken_while_others_cannot_be_closed,
+     vu_prepare(b, &rig_variants[1]))
 {
     int peers[FOREIGN_FDS_MAX];
-    cr_assert_eq(create(b, 0), 0);
-    rig_plug(&b->rig, &b->blk->dev);
+    plug(b);
     for (unsigned i = 0; i < FOREIGN_FDS_MAX; i++)
         foreign_fd_close(lingering(&peers[i], LINGER_S));
     start(b);
     cr_expect_eq(atomic_load(&logged_lines), 1);
-    b->rig.time.now_ns += LONG_RETRY;
-    rig_step(&b->rig);
+    vu_retry(b);
     cr_expect_eq(atomic_load(&b->server.connections), 1);
     for (unsigned i = 0; i < FOREIGN_FDS_MAX; i++)
         close(peers[i]);
     while (foreign_fds_left() > 0)
         nap(NULL);
-    b->rig.time.now_ns += LONG_RETRY;
-    rig_step(&b->rig);
+    vu_retry(b);
     expect_works(b);
 }
 
-OnBench(vhost_user_hostile, a_server_that_changes_its_configuration_all_the_time_is_lost,
-        open_started(b, &rig_variants[0]))
+OnVu(vhost_user_hostile, a_server_that_changes_its_configuration_all_the_time_is_lost,
+     open_started(b, &rig_variants[0]))
 {
     unsigned sent = 0;
     while (atomic_load(&logged_lines) == 0 && sent <= OFTEN) {
@@ -514,36 +448,36 @@ OnBench(vhost_user_hostile, a_server_that_changes_its_configuration_all_the_time
     }
     cr_expect_eq(sent, OFTEN + 1);
     cr_expect_eq(atomic_load(&logged_lines), 1);
-    cr_expect_not(b->blk->connected);
-    b->rig.time.now_ns += 2 * LONG_RETRY;
+    cr_expect_not(b->dev->connected);
+    b->rig.time.now_ns += 2 * VU_LONG_RETRY;
     rig_step(&b->rig);
     for (sent = 0; sent < OFTEN; sent++) { /* in another minute */
         cr_assert_eq(vhost_server_resize(&b->server, 512 * (uint64_t)(sent + 1)), 0);
         rig_step(&b->rig);
     }
-    cr_expect(b->blk->connected);
+    cr_expect(b->dev->connected);
     expect_works(b);
 }
 
 /* Each close has a thread: with all of them busy no server is called that could send more. */
-OnBench(vhost_user_hostile, no_connection_begins_while_all_closes_wait,
-        prepare(b, &rig_variants[0]))
+OnVu(vhost_user_hostile, no_connection_begins_while_all_closes_wait,
+     vu_prepare(b, &rig_variants[0]))
 {
     int peers[FOREIGN_FDS_MAX];
     for (unsigned i = 0; i < FOREIGN_FDS_MAX; i++)
         foreign_fd_close(lingering(&peers[i], LINGER_S));
     cr_assert_eq(foreign_fds_left(), FOREIGN_FDS_MAX);
-    cr_expect_eq(create(b, 0), -EAGAIN);
+    cr_expect_eq(vu_create(b, FOREVER_MS), -EAGAIN);
     cr_expect_eq(atomic_load(&logged_lines), 1);
     for (unsigned i = 0; i < FOREIGN_FDS_MAX; i++)
         close(peers[i]);
     WAIT_UNTIL(foreign_fds_left() == 0);
-    cr_expect_eq(create(b, 0), 0);
+    cr_expect_eq(vu_create(b, FOREVER_MS), 0);
 }
 
-OnBench(vhost_user_hostile, a_socket_that_is_not_there_is_named, prepare(b, &rig_variants[0]))
+OnVu(vhost_user_hostile, a_socket_that_is_not_there_is_named, vu_prepare(b, &rig_variants[0]))
 {
-    int err = vhost_user_blk_create(&b->blk, &(struct vhost_user_setup){
+    int err = vhost_user_blk_create(&b->dev, &(struct vhost_user_setup){
                                                  .setup = rig_setup(&b->rig, "disk"),
                                                  .socket_path = "/nonexistent/socket",
                                              });
@@ -553,37 +487,36 @@ OnBench(vhost_user_hostile, a_socket_that_is_not_there_is_named, prepare(b, &rig
 
 /* ---- servers that go at a bad moment ---- */
 
-static void lose_and_find(struct bench *b)
+static void lose_and_find(struct vu_rig *b)
 {
     vhost_server_kill(&b->server);
     rig_step(&b->rig);
-    cr_assert_not(b->blk->connected);
-    b->rig.time.now_ns += LONG_RETRY;
-    rig_step(&b->rig);
+    cr_assert_not(b->dev->connected);
+    vu_retry(b);
 }
 
 /* The kernel says then that the connection was reset. */
-OnBench(vhost_user_hostile, a_server_that_goes_with_unread_bytes_is_lost,
-        open_started(b, &rig_variants[0]))
+OnVu(vhost_user_hostile, a_server_that_goes_with_unread_bytes_is_lost,
+     open_started(b, &rig_variants[0]))
 {
-    b->blk->socket.cb(b->blk->socket.ctx, EPOLLIN); /* for nothing */
-    b->blk->backend.cb(b->blk->backend.ctx, EPOLLIN);
+    b->dev->socket.cb(b->dev->socket.ctx, EPOLLIN); /* for nothing */
+    b->dev->backend.cb(b->dev->backend.ctx, EPOLLIN);
     rig_step(&b->rig);
-    cr_expect(b->blk->connected);
+    cr_expect(b->dev->connected);
     int fd = vhost_server_socket(&b->server, false);
     vhost_server_kill(&b->server);
-    cr_assert_eq(send(b->blk->vu.fd, "x", 1, 0), 1);
+    cr_assert_eq(send(b->dev->vu.fd, "x", 1, 0), 1);
     close(fd);
     rig_step(&b->rig);
-    cr_expect_not(b->blk->connected);
+    cr_expect_not(b->dev->connected);
     cr_expect_eq(atomic_load(&logged_lines), 1);
 }
 
-OnBench(vhost_user_hostile, a_ring_that_breaks_after_a_reset_breaks_nothing,
-        open_started(b, &rig_variants[0]))
+OnVu(vhost_user_hostile, a_ring_that_breaks_after_a_reset_breaks_nothing,
+     open_started(b, &rig_variants[0]))
 {
     vdrv_reset(&b->rig.drv);
-    cr_assert_eq(eventfd_write(b->blk->broken_fd, 1), 0);
+    cr_assert_eq(eventfd_write(b->dev->broken_fd, 1), 0);
     rig_step(&b->rig);
     cr_expect_eq(vdrv_status(&b->rig.drv), 0);
     start(b);
@@ -591,50 +524,47 @@ OnBench(vhost_user_hostile, a_ring_that_breaks_after_a_reset_breaks_nothing,
 }
 
 /* The driver is another one when the server has what it was to have. */
-OnBench(vhost_user_hostile, what_was_handed_over_for_the_driver_before_does_not_count,
-        prepare(b, &rig_variants[0]))
+OnVu(vhost_user_hostile, what_was_handed_over_for_the_driver_before_does_not_count,
+     vu_prepare(b, &rig_variants[0]))
 {
-    cr_assert_eq(create(b, 0), 0);
-    rig_plug(&b->rig, &b->blk->dev);
+    plug(b);
     cr_assert(vdrv_start(&b->rig.drv, 0, 2, 16));
-    vhost_user_pursue(b->blk);
-    cr_assert(b->blk->busy);
+    vhost_user_pursue(b->dev);
+    cr_assert(b->dev->busy);
     vdrv_reset(&b->rig.drv);
-    cr_expect_not(b->blk->handed_over);
+    cr_expect_not(b->dev->handed_over);
     cr_expect_eq(atomic_load(&logged_lines), 0);
     start(b);
     expect_works(b);
 }
 
 /* It says how much it has taken, and is still at it when the driver has waited long enough. */
-OnBench(vhost_user_hostile, a_drain_ends_when_nothing_waits_for_it, prepare(b, &rig_variants[2]))
+OnVu(vhost_user_hostile, a_drain_ends_when_nothing_waits_for_it, vu_prepare(b, &rig_variants[2]))
 {
     struct blkreq req;
     b->server.answers_early = true;
     b->server.fault_at = VHOST_USER_GET_VRING_BASE; /* counted, and no fault */
-    cr_assert_eq(create(b, 0), 0);
-    rig_plug(&b->rig, &b->blk->dev);
+    plug(b);
     start(b);
     atomic_store(&b->server.hold_sector, 0);
     send_read(b, &req);
     while (atomic_load(&b->server.taken) == 0)
         rig_step(&b->rig);
     start_loop(b);
-    virtio_device_set_status(&b->blk->dev, 0);
+    virtio_device_set_status(&b->dev->dev, 0);
     WAIT_UNTIL(atomic_load(&b->server.faults) > 0);
     for (unsigned i = 0; i < 20; i++)
         nap(NULL);
-    cr_assert_eq(eventfd_write(b->blk->cancel_fd, 1), 0);
+    cr_assert_eq(eventfd_write(b->dev->cancel_fd, 1), 0);
     WAIT_UNTIL(vdrv_status(&b->rig.drv) == 0);
 }
 
 /* Two rings without a record of what was in flight: the device fails once. */
-OnBench(vhost_user_hostile, rings_without_a_record_fail_together, prepare(b, &rig_variants[0]))
+OnVu(vhost_user_hostile, rings_without_a_record_fail_together, vu_prepare(b, &rig_variants[0]))
 {
     struct blkreq req[2];
     b->server.protocol &= ~VIRTIO_BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD);
-    cr_assert_eq(create(b, 0), 0);
-    rig_plug(&b->rig, &b->blk->dev);
+    plug(b);
     start(b);
     atomic_store(&b->server.hold_sector, 0);
     for (unsigned i = 0; i < 2; i++) {
@@ -649,30 +579,27 @@ OnBench(vhost_user_hostile, rings_without_a_record_fail_together, prepare(b, &ri
     cr_expect_eq(atomic_load(&logged_lines), 3, "lost, back, failed");
 }
 
-OnBench(vhost_user_hostile, rings_that_are_refused_fail_together, prepare(b, &rig_variants[0]))
+OnVu(vhost_user_hostile, rings_that_are_refused_fail_together, vu_prepare(b, &rig_variants[0]))
 {
-    b->server.fault = VHOST_SERVER_REFUSES;
-    b->server.fault_at = VHOST_USER_SET_VRING_ADDR;
-    cr_assert_eq(create(b, 0), 0);
-    rig_plug(&b->rig, &b->blk->dev);
+    vu_misbehave(b, VHOST_SERVER_REFUSES, VHOST_USER_SET_VRING_ADDR);
+    plug(b);
     cr_assert(vdrv_start(&b->rig.drv, 0, 2, 16));
     rig_step(&b->rig);
     cr_expect_eq(atomic_load(&b->server.faults), 2);
     cr_expect(rig_is_broken(&b->rig));
-    cr_expect(b->blk->connected);
+    cr_expect(b->dev->connected);
     cr_expect_eq(atomic_load(&logged_lines), 1);
 }
 
 /* Used in their order, the first that did not come back is where the next server begins. */
-OnBench(vhost_user_hostile, rings_in_order_need_no_record,
-        prepare(b, &(struct rig_config){.features_on = VIRTIO_BIT(VIRTIO_F_IN_ORDER)}))
+OnVu(vhost_user_hostile, rings_in_order_need_no_record,
+     vu_prepare(b, &(struct rig_config){.features_on = VIRTIO_BIT(VIRTIO_F_IN_ORDER)}))
 {
     struct blkreq req;
     uint32_t head, len;
     b->server.protocol &= ~VIRTIO_BIT(VHOST_USER_PROTOCOL_F_INFLIGHT_SHMFD);
     b->server.features |= VIRTIO_BIT(VIRTIO_F_IN_ORDER);
-    cr_assert_eq(create(b, 0), 0);
-    rig_plug(&b->rig, &b->blk->dev);
+    plug(b);
     cr_assert(vdrv_start(&b->rig.drv, VIRTIO_BIT(VIRTIO_F_IN_ORDER), 2, 16));
     rig_step(&b->rig);
     expect_works(b);
