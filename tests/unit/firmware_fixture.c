@@ -12,6 +12,7 @@
 /* Each test is a process of its own. */
 static char error_line[1024];
 static unsigned error_lines;
+static const char *case_name = "";
 
 static void keep(void *ctx, enum log_level level, const char *line)
 {
@@ -31,7 +32,8 @@ void fx_capture_errors(void)
 
 const char *fx_error(void)
 {
-    cr_assert_eq(error_lines, 1, "%u error lines, the last is: %s", error_lines, error_line);
+    cr_assert_eq(error_lines, 1, "%s: %u error lines, the last is: %s", case_name, error_lines,
+                 error_line);
     return error_line;
 }
 
@@ -41,7 +43,8 @@ void fx_expect_error(const char *line)
     const char *path = strchr(line, '%');
     size_t before = path ? (size_t)(path - line) : strlen(line);
 
-    cr_assert(strncmp(is, line, before) == 0, "expected: %s\n     got: %s", line, is);
+    cr_assert(strncmp(is, line, before) == 0, "%s: expected: %s\n     got: %s", case_name, line,
+              is);
     is += before;
     if (path) {
         cr_assert(strncmp(is, PATH_OF_FILES, strlen(PATH_OF_FILES)) == 0, "%s", is);
@@ -51,7 +54,16 @@ void fx_expect_error(const char *line)
     } else {
         line += before;
     }
-    cr_assert_str_eq(is, line);
+    cr_assert_str_eq(is, line, "%s: %s", case_name, is);
+}
+
+void fx_expect_refused(const char *name, const char *error, const struct gmem *g)
+{
+    char line[256];
+    case_name = name;
+    snprintf(line, sizeof(line), "kernel %%: %s", error);
+    fx_expect_error(line);
+    fx_expect_untouched(g);
 }
 
 void fx_expect_untouched(const struct gmem *g)

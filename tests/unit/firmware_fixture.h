@@ -21,6 +21,9 @@ const char *fx_error(void);
  */
 void fx_expect_error(const char *line);
 
+/* The same behind "kernel PATH: ", of a case with that name, and no guest memory was touched. */
+void fx_expect_refused(const char *name, const char *error, const struct gmem *g);
+
 /* Guest memory as the x86-64 machine has it. */
 struct gmem *fx_memory(uint64_t bytes);
 
