@@ -278,6 +278,6 @@ Test(blk_fault, wrong_words_are_named)
         cr_expect_eq(blk_fault_parse(&s, "disk x", wrong[i].words), -EINVAL, "%s", wrong[i].words);
         cr_expect_not_null(strstr(logged_line, wrong[i].said), "%s: %s", wrong[i].words,
                            logged_line);
-        cr_expect_not_null(strstr(logged_line, "disk x"));
+        expect_logged("disk x");
     }
 }

@@ -3,15 +3,11 @@
 #include "devices/net/user/net_user_asks.h"
 
 #include <arpa/inet.h>
-#include <sys/socket.h>
 
 #include "core/loop/evloop.h"
 #include "devices/net/net_frame.h"
-#include "devices/net/user/net_user.h"
-#include "devices/net/user/net_user_impl.h"
-#include "tests/harness/net_option.h"
 #include "tests/harness/test.h"
-#include "tests/unit/devices_net_guest.h"
+#include "tests/harness/user_net.h"
 
 #define NDP_BYTES    32u /* the message with its target and one option */
 #define FRAME_BYTES  (GUEST_ETH + USER_IPV6_BYTES + NDP_BYTES)
@@ -138,24 +134,17 @@ Test(net_asks, ipv4_from_nowhere_passes)
 
 /* ---- through libslirp ---- */
 
-static struct evloop *loop;
-static struct net_backend *net;
-static struct guest g;
-
 /* A connection to the host's port that leads to port 22 of the guest's fec0::15. */
 static int connect_by_ipv6(void)
 {
-    struct net_user_config config = {.loop = loop, .clock = &clock_host};
     struct sockaddr_in6 addr = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
     socklen_t bytes = sizeof(addr);
-    char text[64];
     int fd = socket(AF_INET6, SOCK_STREAM, 0);
     if (fd < 0 || bind(fd, (struct sockaddr *)&addr, bytes) != 0)
         cr_skip_test("the host has no IPv6: %s", strerror(errno));
     cr_assert_eq(getsockname(fd, (struct sockaddr *)&addr, &bytes), 0);
     close(fd); /* the port is free */
-    snprintf(text, sizeof(text), "tcp:[::1]:%u-[" GUEST "]:22", ntohs(addr.sin6_port));
-    cr_assert_eq(net_user_option(&config, "net", "hostfwd", text), 0);
+    optionf("hostfwd", "tcp:[::1]:%u-[" GUEST "]:22", ntohs(addr.sin6_port));
     cr_assert_eq(net_user_create(&net, &config), 0);
     guest_init(&g, net, loop);
     fd = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -211,7 +200,7 @@ static bool has_syn(void)
 
 Test(net_asks, a_guest_that_answers_gets_the_connection)
 {
-    cr_assert_eq(evloop_create(&loop, "test", &clock_host), 0);
+    user_net_set_up();
     int fd = connect_by_ipv6();
     wait_solicit();
     const struct user_asks *a = &container_of(net, struct net_user, b)->asks;
@@ -222,6 +211,5 @@ Test(net_asks, a_guest_that_answers_gets_the_connection)
     cr_expect(has_syn());
     cr_expect_eq(a->until_ns, 0);
     close(fd);
-    net->ops->destroy(net);
-    evloop_destroy(loop);
+    user_net_tear_down();
 }

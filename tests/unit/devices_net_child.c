@@ -2,13 +2,11 @@
 /* A user network in a process of its own. */
 #include "devices/net/user/net_child.h"
 
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -16,38 +14,30 @@
 #include "core/loop/evloop.h"
 #include "core/peers/confine.h"
 #include "devices/net/user/net_child_impl.h"
-#include "tests/harness/fake.h"
 #include "tests/harness/test.h"
-#include "tests/unit/devices_net_guest.h"
-
-static struct evloop *loop;
-static struct net_backend *net;
-static struct guest g;
+#include "tests/harness/user_net.h"
 
 static void setup(void)
 {
 #ifdef SANITIZED
     cr_skip("a confined process has no room for sanitizers");
 #endif
-    listen_to_log(LOG_DEBUG);
-    cr_assert_eq(evloop_create(&loop, "test", &clock_host), 0);
+    user_net_set_up();
 }
 
 static void teardown(void)
 {
-    if (net)
-        net->ops->destroy(net);
-    evloop_destroy(loop);
+    user_net_tear_down();
     cr_expect_eq(waitpid(-1, NULL, WNOHANG), -1, "a process was left behind");
 }
 
 TestSuite(net_child, .init = setup, .fini = teardown);
 
-static int create(const char *option, const struct clock *clock)
+static int create(const char *words, const struct clock *clock)
 {
-    const struct net_child_config config = {
-        .loop = loop, .clock = clock, .program = MINIVET_PROGRAM, .option = option, .mtu = 16384};
-    int err = net_child_create(&net, &config);
+    const struct net_child_config child = {
+        .loop = loop, .clock = clock, .program = MINIVET_PROGRAM, .option = words, .mtu = 16384};
+    int err = net_child_create(&net, &child);
     if (err == 0)
         guest_init(&g, net, loop);
     else
@@ -80,22 +70,19 @@ static bool link_becomes(bool up)
 
 Test(net_child, carries_datagrams_both_ways)
 {
-    static uint8_t packet[NET_PACKET_MAX];
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)},
-                       from;
-    socklen_t len = sizeof(addr);
+    struct sockaddr_in from;
+    socklen_t len = sizeof(from);
+    uint16_t port;
     char got[10];
-    int fd = socket(AF_INET, SOCK_DGRAM, 0);
-    cr_assert_eq(bind(fd, (struct sockaddr *)&addr, len), 0);
-    cr_assert_eq(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
+    int fd = host_socket(AF_INET, SOCK_DGRAM, &port);
+    cr_assert_eq(fcntl(fd, F_SETFL, 0), 0); /* it waits for the other process */
     cr_assert_eq(create("user,isolate=on", &clock_host), 0, "%s", logged_line);
     cr_expect(net->info.link_up);
     cr_expect_eq(net->info.mtu_bytes, 16384);
     cr_assert(answers());
     net->ops->set_offloads(net, NET_CSUM);
     /* Its checksum is left to the other process. */
-    guest_send_packet(&g, packet,
-                      guest_make_udp(packet, HOST_IPV4, 5555, ntohs(addr.sin_port), "ping", 4));
+    send_udp(HOST_IPV4, 5555, port, "ping", 4);
     cr_assert_eq((int)recvfrom(fd, got, sizeof(got), 0, (struct sockaddr *)&from, &len), 4);
     cr_assert_eq((int)sendto(fd, "pong!", 5, 0, (struct sockaddr *)&from, len), 5);
     bool found = false;
@@ -118,7 +105,7 @@ Test(net_child, its_end_is_a_link_that_goes_down_and_comes_back)
     cr_expect_eq((int)guest_receive(&g), -EAGAIN);
     cr_expect_eq(guest_send(&g, g.frame, 60), 0, "lost");
     cr_assert(link_becomes(true));
-    cr_expect(strstr(logged_line, "signal 9") != NULL, "%s", logged_line);
+    expect_logged("signal 9");
     cr_expect_eq(g.link_told, 2);
     cr_expect_neq(net_child_pid(net), pid);
     cr_expect(answers());
@@ -146,8 +133,7 @@ Test(net_child, a_long_life_makes_the_next_wait_short)
 {
     struct fake_clock now = {.now_ns = 1};
     const struct clock clock = fake_clock_port(&now);
-    evloop_destroy(loop);
-    cr_assert_eq(evloop_create(&loop, "test", &clock), 0);
+    use_clock(&clock);
     cr_assert_eq(create("user,isolate=on", &clock), 0, "%s", logged_line);
     uint64_t first = ns_without_link(&now), second = ns_without_link(&now);
     cr_expect_gt(second, first);
@@ -165,10 +151,8 @@ Test(net_child, its_memory_is_limited)
     cr_expect_leq(limit.rlim_max, 1ul << 30);
     const struct rlimit none = {4096, limit.rlim_max};
     cr_assert_eq(prlimit(net_child_pid(net), RLIMIT_DATA, &none, NULL), 0);
-    static uint8_t packet[NET_PACKET_MAX], data[30000];
     for (unsigned i = 0; i < 2000 && net->info.link_up; i++) { /* each asks for more */
-        size_t bytes =
-            guest_make_udp(packet, HOST_IPV4, (uint16_t)(2000 + i), 9, data, sizeof(data));
+        size_t bytes = guest_make_udp(packet, HOST_IPV4, (uint16_t)(2000 + i), 9, data, 30000);
         guest_send_packet(&g, packet, bytes);
         evloop_drain(loop);
         usleep(100);
@@ -233,36 +217,36 @@ static bool reaches_the_network_alone(void)
            !is_missing(syscall(SYS_socket, AF_INET6, SOCK_DGRAM, 0));
 }
 
-Test(net_child, taken_over_it_reaches_the_network_alone)
+/* In a process that is confined as the network's is. */
+static void expect_in_child(bool (*check)(void))
 {
     struct confine *c = NULL;
     int status = 0;
     cr_assert_eq(net_child_confine(&c, "/proc/self/exe"), 0);
     pid_t pid = fork();
     if (pid == 0)
-        syscall(SYS_exit_group, confine_apply(c) == 0 && reaches_the_network_alone() ? 7 : 1);
+        syscall(SYS_exit_group, confine_apply(c) == 0 && check() ? 7 : 1);
     confine_destroy(c);
     cr_assert_eq(waitpid(pid, &status, 0), pid);
     cr_expect_eq(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 7);
 }
 
+Test(net_child, taken_over_it_reaches_the_network_alone)
+{
+    expect_in_child(reaches_the_network_alone);
+}
+
+static bool maps_no_stacks(void)
+{
+    return syscall(SYS_mmap, NULL, 4 * GIB, PROT_READ | PROT_WRITE,
+                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_GROWSDOWN, -1, 0) == -1 &&
+           errno == ENOMEM;
+}
+
 /* A limit of data alone counts no stacks, nor what was written and is read-only now. */
 Test(net_child, its_memory_is_limited_however_it_is_mapped)
 {
-    struct confine *c = NULL;
-    int status = 0;
-    cr_assert_eq(net_child_confine(&c, "/proc/self/exe"), 0);
-    pid_t pid = fork();
-    if (pid == 0) {
-        bool fits =
-            confine_apply(c) != 0 ||
-            syscall(SYS_mmap, NULL, 4 * GIB, PROT_READ | PROT_WRITE,
-                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_GROWSDOWN, -1, 0) != -1;
-        syscall(SYS_exit_group, fits || errno != ENOMEM ? 1 : 7);
-    }
-    confine_destroy(c);
-    cr_assert_eq(waitpid(pid, &status, 0), pid);
-    cr_expect_eq(WIFEXITED(status) ? WEXITSTATUS(status) : -1, 7);
+    expect_in_child(maps_no_stacks);
 }
 
 /* The process's own end of its wire. */
@@ -320,7 +304,7 @@ Test(net_child, its_end_is_not_waited_for, .timeout = 20)
         cr_assert_eq((int)write(release[1], "", 1), 1);
         cr_assert_eq(waitpid(tracer, NULL, 0), tracer);
         cr_expect(link_becomes(true));
-        cr_expect(strstr(logged_line, "has ended") != NULL, "%s", logged_line);
+        expect_logged("has ended");
     }
     close(wire);
     close(release[0]);
@@ -347,17 +331,13 @@ Test(net_child, a_start_is_cancelled, .timeout = 20)
 /* It reports by itself, as a network in this process would. */
 Test(net_child, what_cannot_be_is_told_at_once)
 {
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(addr);
-    char option[80], said[512] = "";
-    int fd = socket(AF_INET, SOCK_STREAM, 0), pipes[2], err = dup(2);
-    cr_assert_eq(bind(fd, (struct sockaddr *)&addr, len), 0);
-    cr_assert_eq(listen(fd, 1), 0);
-    cr_assert_eq(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
-    snprintf(option, sizeof(option), "user,isolate=on,hostfwd=tcp::%u-:22", ntohs(addr.sin_port));
+    uint16_t port;
+    char words[80], said[512] = "";
+    int fd = host_socket(AF_INET, SOCK_STREAM, &port), pipes[2], err = dup(2);
+    snprintf(words, sizeof(words), "user,isolate=on,hostfwd=tcp::%u-:22", port);
     cr_assert_eq(pipe(pipes), 0);
     dup2(pipes[1], 2);
-    int r = create(option, &clock_host);
+    int r = create(words, &clock_host);
     dup2(err, 2);
     close(pipes[1]);
     cr_expect_lt(r, 0);

@@ -3,8 +3,8 @@
 
 #include "core/loop/evloop.h"
 #include "devices/net/net_null.h"
+#include "tests/harness/net_guest.h"
 #include "tests/harness/test.h"
-#include "tests/unit/devices_net_guest.h"
 
 static struct evloop *loop;
 static struct net_backend *net;

@@ -14,8 +14,8 @@
 #include "core/peers/foreign_fd.h"
 #include "tests/harness/fake.h"
 #include "tests/harness/lingering.h"
+#include "tests/harness/net_guest.h"
 #include "tests/harness/test.h"
-#include "tests/unit/devices_net_guest.h"
 
 #ifndef SO_PASSRIGHTS
 #define SO_PASSRIGHTS 83
@@ -75,6 +75,22 @@ static int create(unsigned n, const char *listen, const char *connect)
         .any_peer = any_peer,
     };
     return net_socket_create(&nets[n], &config);
+}
+
+static void open_end(unsigned n, struct guest *g)
+{
+    cr_assert_eq(create(n, NULL, NULL), 0, "%s", logged_line);
+    guest_init(g, nets[n], loop);
+}
+
+/* A socket at the wire's path, or one that connects to it. */
+static int at_path(int (*attach)(int, const struct sockaddr *, socklen_t), int type)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    memcpy(un.sun_path, path, strlen(path));
+    int fd = socket(AF_UNIX, SOCK_STREAM | type, 0);
+    cr_assert_eq(attach(fd, (struct sockaddr *)&un, sizeof(un)), 0);
+    return fd;
 }
 
 /* Both ends, connected. */
@@ -147,7 +163,7 @@ Test(net_socket, over_tcp_too)
     start(text, text);
     expect_linked();
     cr_expect_eq(create(2, text, NULL), -EADDRINUSE);
-    cr_expect(strstr(logged_line, text) != NULL, "%s", logged_line);
+    expect_logged(text);
     nets[2] = NULL;
 }
 
@@ -239,7 +255,7 @@ Test(net_socket, a_third_one_is_sent_away)
         later();
         guest_receive(&c);
     }
-    cr_expect(strstr(logged_line, "two machines") != NULL, "%s", logged_line);
+    expect_logged("two machines");
     expect_linked();
     destroy(1);
     guest_receive(&a);
@@ -253,11 +269,7 @@ Test(net_socket, a_third_one_is_sent_away)
 /* Nothing runs meanwhile. */
 static int dial_quietly(void)
 {
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
-    memcpy(un.sun_path, path, strlen(path));
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    cr_assert_eq(connect(fd, (struct sockaddr *)&un, sizeof(un)), 0);
-    return fd;
+    return at_path(connect, SOCK_NONBLOCK);
 }
 
 static int dial(void)
@@ -277,8 +289,7 @@ static void write_bytes(int fd, const void *bytes, size_t count)
 /* QEMU's framing, byte by byte. */
 Test(net_socket, speaks_in_lengths_and_frames)
 {
-    cr_assert_eq(create(0, NULL, NULL), 0);
-    guest_init(&a, nets[0], loop);
+    open_end(0, &a);
     int fd = dial();
     static const uint8_t length[] = {0, 0, 0, 70};
     for (unsigned i = 0; i < 4; i++) {
@@ -305,8 +316,7 @@ Test(net_socket, speaks_in_lengths_and_frames)
 Test(net_socket, a_flood_of_what_is_too_short_ends_in_turns)
 {
     static const uint8_t zeroes[4096];
-    cr_assert_eq(create(0, NULL, NULL), 0);
-    guest_init(&a, nets[0], loop);
+    open_end(0, &a);
     int fd = dial(), room = 1 << 20, left = 0;
     setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &room, sizeof(room));
     size_t sent = 0;
@@ -330,14 +340,13 @@ Test(net_socket, a_flood_of_what_is_too_short_ends_in_turns)
 
 Test(net_socket, a_length_that_cannot_be_ends_the_connection)
 {
-    cr_assert_eq(create(0, NULL, NULL), 0);
-    guest_init(&a, nets[0], loop);
+    open_end(0, &a);
     int fd = dial();
     write_bytes(fd, "GET / HTTP/1.1", 14);
     cr_expect_eq((int)guest_receive(&a), -EAGAIN);
     evloop_drain(loop);
     cr_expect_not(nets[0]->info.link_up);
-    cr_expect(strstr(logged_line, "another program") != NULL, "%s", logged_line);
+    expect_logged("another program");
     char c;
     cr_expect_eq((int)read(fd, &c, 1), 0);
     close(fd);
@@ -353,11 +362,7 @@ Test(net_socket, a_length_that_cannot_be_ends_the_connection)
 
 Test(net_socket, a_socket_that_was_left_behind_is_replaced)
 {
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
-    memcpy(un.sun_path, path, strlen(path));
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    cr_assert_eq(bind(fd, (struct sockaddr *)&un, sizeof(un)), 0);
-    close(fd);
+    close(at_path(bind, 0));
     start(NULL, NULL);
     expect_linked();
 }
@@ -386,8 +391,7 @@ Test(net_socket, that_no_peer_listens_is_said_once)
     for (unsigned i = 0; i < 4; i++)
         later();
     cr_expect_eq(logged_lines, 1);
-    cr_expect(strstr(logged_line, ": connect: no answer yet; it is tried") != NULL, "%s",
-              logged_line);
+    expect_logged(": connect: no answer yet; it is tried");
     destroy(0);
     close(other);
     close(fd);
@@ -395,18 +399,15 @@ Test(net_socket, that_no_peer_listens_is_said_once)
     for (unsigned i = 0; i < 4; i++)
         later();
     cr_expect_eq(logged_lines, 2);
-    cr_expect(strstr(logged_line, "connect: Connection refused; it is tried until a peer") != NULL,
-              "%s", logged_line);
+    expect_logged("connect: Connection refused; it is tried until a peer");
 }
 
 /* Two that found the same stale socket: one has removed what the other had made. */
 Test(net_socket, who_has_lost_his_path_connects)
 {
-    cr_assert_eq(create(0, NULL, NULL), 0);
-    guest_init(&a, nets[0], loop);
+    open_end(0, &a);
     unlink(path);
-    cr_assert_eq(create(1, NULL, NULL), 0);
-    guest_init(&b, nets[1], loop);
+    open_end(1, &b);
     later();
     later();
     expect_linked();
@@ -422,8 +423,8 @@ Test(net_socket, what_is_no_socket_stays)
     cr_expect_eq(create(0, NULL, NULL), -ENOTSOCK);
     nets[0] = NULL;
     cr_expect_eq(access(path, F_OK), 0);
-    cr_expect(strstr(logged_line, path) != NULL, "%s", logged_line);
-    cr_expect(strstr(logged_line, "it is no socket") != NULL, "%s", logged_line);
+    expect_logged(path);
+    expect_logged("it is no socket");
     unlink(path);
     rmdir(dir);
     cr_expect_eq(create(0, NULL, NULL), -ENOENT);
@@ -434,7 +435,7 @@ Test(net_socket, what_is_no_socket_stays)
     cr_expect_eq(create(0, "127.0.0.1:0", NULL), -EINVAL);
     cr_expect_eq(create(0, "127.0.0.1:80x", NULL), -EINVAL);
     cr_expect_eq(create(0, "127.0.0.1:99999", NULL), -EINVAL);
-    cr_expect(strstr(logged_line, "65535") != NULL, "%s", logged_line);
+    expect_logged("65535");
     nets[0] = NULL;
 }
 
@@ -443,8 +444,7 @@ Test(net_socket, a_link_is_not_followed)
 {
     char other[80];
     struct stat st;
-    cr_assert_eq(create(0, NULL, NULL), 0);
-    guest_init(&a, nets[0], loop);
+    open_end(0, &a);
     snprintf(other, sizeof(other), "%s.other", path);
     cr_assert_eq(rename(path, other), 0);
     cr_assert_eq(symlink(other, path), 0);
@@ -485,8 +485,7 @@ Test(net_socket, another_user_who_connects_is_refused)
         cr_skip("only root can become another user");
     for (unsigned allowed = 0; allowed < 2; allowed++) {
         any_peer = allowed;
-        cr_assert_eq(create(0, NULL, NULL), 0);
-        guest_init(&a, nets[0], loop);
+        open_end(0, &a);
         cr_assert_eq(chmod(path, 0777), 0);
         cr_assert_eq(chmod(dir, 0777), 0);
         logged_lines = 0;
@@ -502,7 +501,7 @@ Test(net_socket, another_user_who_connects_is_refused)
             later();
         }
         if (!allowed) {
-            cr_expect(strstr(logged_line, "65534") != NULL, "%s", logged_line);
+            expect_logged("65534");
             cr_expect_lt(logged_lines, 20, "%u lines", logged_lines);
         }
         destroy(0);
@@ -512,22 +511,18 @@ Test(net_socket, another_user_who_connects_is_refused)
 /* ... or who listens where the other machine was to be. */
 Test(net_socket, another_user_who_listens_is_refused)
 {
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
     if (geteuid() != 0)
         cr_skip("only root can become another user");
     cr_assert_eq(chmod(dir, 0777), 0);
-    memcpy(un.sun_path, path, strlen(path));
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
     cr_assert_eq(seteuid(65534), 0);
-    cr_assert_eq(bind(fd, (struct sockaddr *)&un, sizeof(un)), 0);
+    int fd = at_path(bind, SOCK_NONBLOCK);
     cr_assert_eq(listen(fd, 4), 0);
     cr_assert_eq(seteuid(0), 0);
     cr_expect_lt(create(0, NULL, NULL), 0);
-    cr_expect(strstr(logged_line, "peers=any") != NULL, "%s", logged_line);
+    expect_logged("peers=any");
     nets[0] = NULL;
     any_peer = true;
-    cr_assert_eq(create(0, NULL, NULL), 0);
-    guest_init(&a, nets[0], loop);
+    open_end(0, &a);
     evloop_drain(loop);
     cr_expect(nets[0]->info.link_up);
     close(fd);
@@ -537,8 +532,7 @@ Test(net_socket, another_user_who_listens_is_refused)
 Test(net_socket, a_link_that_flaps_is_told_now_and_then)
 {
     log_set_level(LOG_INFO);
-    cr_assert_eq(create(0, NULL, NULL), 0);
-    guest_init(&a, nets[0], loop);
+    open_end(0, &a);
     logged_lines = 0;
     for (unsigned i = 0; i < 1000; i++) { /* in the course of some 17 minutes */
         int fd = dial();
@@ -554,13 +548,10 @@ Test(net_socket, a_link_that_flaps_is_told_now_and_then)
 /* One who connects stays in the queue until there is a descriptor for him. */
 Test(net_socket, without_descriptors_nothing_spins)
 {
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
     struct rlimit limit, none;
     cr_assert_eq(create(0, NULL, NULL), 0);
     evloop_drain(loop);
-    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    memcpy(un.sun_path, path, sizeof(path));
-    cr_assert_eq(connect(fd, (struct sockaddr *)&un, sizeof(un)), 0);
+    int fd = at_path(connect, 0);
     cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
     none = limit;
     none.rlim_cur = 0;
@@ -650,8 +641,7 @@ Test(net_socket, the_kernel_refuses_descriptors)
     if (!foreign_socket_is_refusing(fds[0]))
         cr_skip_test("this kernel does not");
     close(fds[0]);
-    cr_assert_eq(create(0, NULL, NULL), 0);
-    guest_init(&a, nets[0], loop);
+    open_end(0, &a);
     fds[1] = dial_quietly();
     cr_expect_not(lingering_send(fds[1], frame, 1, &peer, LINGER_S));
     evloop_drain(loop);
@@ -663,10 +653,7 @@ Test(net_socket, the_kernel_refuses_descriptors)
     destroy(0);
     close(fds[0]);
     close(fds[1]);
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
-    memcpy(un.sun_path, path, strlen(path));
-    fds[0] = socket(AF_UNIX, SOCK_STREAM, 0);
-    cr_assert_eq(bind(fds[0], (struct sockaddr *)&un, sizeof(un)), 0);
+    fds[0] = at_path(bind, 0);
     cr_assert_eq(listen(fds[0], 1), 0);
     cr_assert_eq(create(0, NULL, NULL), 0);
     fds[1] = accept(fds[0], NULL, NULL);
@@ -681,8 +668,7 @@ Test(net_socket, the_kernel_refuses_descriptors)
 Test(net_socket, no_peer_is_taken_while_descriptors_cannot_be_closed)
 {
     int peers[FOREIGN_FDS_MAX];
-    cr_assert_eq(create(0, NULL, NULL), 0);
-    guest_init(&a, nets[0], loop);
+    open_end(0, &a);
     for (unsigned i = 0; i < FOREIGN_FDS_MAX; i++)
         foreign_fd_close(lingering(&peers[i], LINGER_S));
     int fd = dial();

@@ -9,87 +9,29 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 
 #include "core/loop/evloop.h"
 #include "devices/net/net_frame.h"
-#include "devices/net/user/net_user_impl.h"
-#include "tests/harness/fake.h"
-#include "tests/harness/net_option.h"
 #include "tests/harness/test.h"
-#include "tests/unit/devices_net_guest.h"
+#include "tests/harness/user_net.h"
 
-static struct evloop *loop;
-static struct net_backend *net;
-static struct guest g;
-static struct net_user_config config;
-static uint8_t packet[NET_PACKET_MAX], data[65536];
-
-static void setup(void)
-{
-    listen_to_log(LOG_DEBUG);
-    cr_assert_eq(evloop_create(&loop, "test", &clock_host), 0);
-    config = (struct net_user_config){.loop = loop, .clock = &clock_host};
-}
-
-static void teardown(void)
-{
-    if (net)
-        net->ops->destroy(net);
-    evloop_destroy(loop);
-}
-
-TestSuite(net_user_hostile, .init = setup, .fini = teardown);
-
-static void option(const char *key, const char *value)
-{
-    cr_assert_eq(net_user_option(&config, "--net user", key, value), 0);
-}
-
-static void start(void)
-{
-    cr_assert_eq(net_user_create(&net, &config), 0);
-    guest_init(&g, net, loop);
-    cr_assert(guest_arp(&g, HOST_IPV4));
-}
-
-static int listen_on(int family, uint16_t *port)
-{
-    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
-    struct sockaddr_in four = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct sockaddr *addr = family == AF_INET6 ? (void *)&six : (void *)&four;
-    socklen_t len = family == AF_INET6 ? sizeof(six) : sizeof(four);
-    int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    cr_assert_eq(bind(fd, addr, len), 0);
-    cr_assert_eq(listen(fd, 16), 0);
-    cr_assert_eq(getsockname(fd, addr, &len), 0);
-    *port = ntohs(family == AF_INET6 ? six.sin6_port : four.sin_port);
-    return fd;
-}
-
-static void send_tcp(const struct guest_tcp *tcp, size_t bytes)
-{
-    guest_send_packet(&g, packet, guest_make_tcp(packet, tcp, data, bytes));
-    evloop_drain(loop);
-}
+TestSuite(net_user_hostile, .init = user_net_set_up, .fini = user_net_tear_down);
 
 /* A connection whose first byte has that number; the host's end. */
-static int connect_guest(struct guest_tcp *tcp, uint32_t first, uint16_t from_port, int listener,
-                         uint16_t port)
+static int connect_at(struct guest_tcp *tcp, uint32_t first, uint16_t from_port, int listener,
+                      uint16_t port)
 {
-    *tcp = (struct guest_tcp){.from = GUEST_IPV4,
-                              .to = HOST_IPV4,
-                              .from_port = from_port,
-                              .to_port = port,
-                              .seq = first - 1,
-                              .flags = TCP_SYN};
-    send_tcp(tcp, 0);
+    *tcp = tcp_to(HOST_IPV4, port);
+    tcp->from_port = from_port;
+    tcp->seq = first - 1;
+    tcp->flags = TCP_SYN;
+    send_tcp(tcp, data, 0);
     while (guest_wait(&g) && g.frame[GUEST_ETH + GUEST_IP + 13] != (TCP_SYN | TCP_ACK))
         ;
     tcp->seq = first;
     tcp->ack = guest_be32(g.frame + GUEST_ETH + GUEST_IP + 4) + 1;
     tcp->flags = TCP_ACK;
-    send_tcp(tcp, 0);
+    send_tcp(tcp, data, 0);
     return accept4(listener, NULL, NULL, SOCK_NONBLOCK);
 }
 
@@ -153,17 +95,17 @@ static void arp_reply(uint32_t addr)
 Test(net_user_hostile, segments_that_end_at_zero_are_harmless)
 {
     uint16_t port;
-    int listener = listen_on(AF_INET, &port);
+    int listener = host_socket(AF_INET, SOCK_STREAM, &port);
     struct guest_tcp tcp;
     char got[10];
     start();
-    int fd = connect_guest(&tcp, UINT32_MAX - 1, 4000, listener, port);
+    int fd = connect_at(&tcp, UINT32_MAX - 1, 4000, listener, port);
     tcp.seq = UINT32_MAX;
-    send_tcp(&tcp, 1);
+    send_tcp(&tcp, data, 1);
     tcp.seq = UINT32_MAX - 1;
-    send_tcp(&tcp, 1);
+    send_tcp(&tcp, data, 1);
     tcp.seq = UINT32_MAX;
-    send_tcp(&tcp, 3); /* goes on behind it */
+    send_tcp(&tcp, data, 3); /* goes on behind it */
     cr_expect_eq((size_t)read(fd, got, sizeof(got)), 4);
     close(fd);
     close(listener);
@@ -176,12 +118,10 @@ Test(net_user_hostile, a_source_address_does_not_open_what_is_restricted)
     const uint8_t from[16] = {0xfe, 0x80, 0, 0, 10, 0, 2, 100, [15] = 1};
     uint8_t syn[20] = {0x10, [12] = 0x50, TCP_SYN, 0xff, 0xff};
     uint16_t port;
-    char text[64];
-    int listener = listen_on(AF_INET6, &port);
+    int listener = host_socket(AF_INET6, SOCK_STREAM, &port);
     struct pollfd one = {.fd = listener, .events = POLLIN};
-    snprintf(text, sizeof(text), "tcp:10.0.2.100:%u-cmd:/bin/true", port);
+    optionf("guestfwd", "tcp:10.0.2.100:%u-cmd:/bin/true", port);
     option("restrict", "on");
-    option("guestfwd", text);
     start();
     syn[2] = (uint8_t)(port >> 8), syn[3] = (uint8_t)port;
     guest_send_packet(&g, packet, make_v6(6, from, to, syn, sizeof(syn), 16));
@@ -199,9 +139,8 @@ Test(net_user_hostile, half_open_connections_to_forwards_do_not_pile_up)
     struct guest_tcp tcp = {.from = GUEST_IPV4, .to = 0x0a000264, .to_port = 80, .flags = TCP_SYN};
     for (unsigned i = 0; i < 4000; i++) {
         tcp.from_port = (uint16_t)(1000 + i);
-        send_tcp(&tcp, 0);
-        while (guest_receive(&g) >= 0)
-            ;
+        send_tcp(&tcp, data, 0);
+        drop_frames();
     }
     cr_expect_lt(held_bytes(), before + (100u << 20));
     cr_expect(guest_arp(&g, HOST_IPV4));
@@ -218,23 +157,22 @@ Test(net_user_hostile, completed_connections_to_forwards_are_not_limited)
                                 .from_port = (uint16_t)(1000 + i),
                                 .to_port = 80,
                                 .flags = TCP_SYN};
-        send_tcp(&tcp, 0);
+        send_tcp(&tcp, data, 0);
         do
             cr_assert(guest_wait(&g), "connection %u", i);
         while (g.frame[GUEST_ETH + GUEST_IP + 13] != (TCP_SYN | TCP_ACK));
         tcp.seq = 1;
         tcp.ack = guest_be32(g.frame + GUEST_ETH + GUEST_IP + 4) + 1;
         tcp.flags = TCP_ACK;
-        send_tcp(&tcp, 0);
+        send_tcp(&tcp, data, 0);
         tcp.flags = TCP_RST;
-        send_tcp(&tcp, 0);
+        send_tcp(&tcp, data, 0);
     }
 }
 
 /* As when the kernel drops a datagram that was there, since its checksum is wrong. */
-static void lose_datagram(struct sockaddr *addr, socklen_t len, const char *rule)
+static void lose_datagram(struct sockaddr *addr, socklen_t len)
 {
-    option("hostfwd", rule);
     start();
     struct net_user *u = container_of(net, struct net_user, b);
     for (unsigned fd = 0; fd < USER_FDS; fd++)
@@ -250,26 +188,22 @@ static void lose_datagram(struct sockaddr *addr, socklen_t len, const char *rule
 
 Test(net_user_hostile, a_datagram_that_goes_away_is_harmless)
 {
-    struct sockaddr_in addr = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    uint16_t port;
-    char text[64];
-    close(listen_on(AF_INET, &port));
-    snprintf(text, sizeof(text), "udp:127.0.0.1:%u-10.0.2.16:53", port);
-    addr.sin_port = htons(port);
-    lose_datagram((struct sockaddr *)&addr, sizeof(addr), text);
+    uint16_t port = free_port(SOCK_STREAM);
+    struct sockaddr_in addr = loopback(port);
+    optionf("hostfwd", "udp:127.0.0.1:%u-10.0.2.16:53", port);
+    lose_datagram((struct sockaddr *)&addr, sizeof(addr));
 }
 
 Test(net_user_hostile, a_datagram_by_ipv6_that_goes_away_is_harmless)
 {
     struct sockaddr_in6 addr = {.sin6_family = AF_INET6, .sin6_addr = in6addr_loopback};
     uint16_t port;
-    char text[64];
-    close(listen_on(AF_INET6, &port));
+    close(host_socket(AF_INET6, SOCK_STREAM, &port));
     cr_expect_eq(net_user_option(&config, "", "hostfwd", "udp:[::1]:2000-[::]:53"), -EINVAL,
                  "there is no packet to quote");
-    snprintf(text, sizeof(text), "udp:[::1]:%u-[fec0::15]:53", port);
     addr.sin6_port = htons(port);
-    lose_datagram((struct sockaddr *)&addr, sizeof(addr), text);
+    optionf("hostfwd", "udp:[::1]:%u-[fec0::15]:53", port);
+    lose_datagram((struct sockaddr *)&addr, sizeof(addr));
 }
 
 /* libslirp has 16 addresses, and loses a buffer with each request for one more. */
@@ -279,8 +213,7 @@ Test(net_user_hostile, requests_for_addresses_do_not_pile_up)
     for (uint8_t i = 0; i < 30; i++)
         guest_send_packet(&g, packet, make_dhcp((const uint8_t[]){2, 0, 0, 0, 0, i}));
     size_t before = held_bytes();
-    while (guest_receive(&g) >= 0)
-        ;
+    drop_frames();
     for (unsigned i = 0; i < 5000; i++)
         guest_send_packet(&g, packet, make_dhcp((const uint8_t[]){2, 0, 0, 0, 1, 1}));
     cr_expect_lt(held_bytes(), before + (10u << 20));
@@ -336,7 +269,7 @@ static void open_window(struct guest_tcp *tcp, int fd)
             if (header == NULL)
                 continue;
             tcp->ack = guest_be32(header + 4) + guest_be16(header - GUEST_IP + 2) - 40;
-            send_tcp(tcp, 0);
+            send_tcp(tcp, data, 0);
         }
     }
 }
@@ -346,16 +279,16 @@ Test(net_user_hostile, windows_for_a_guest_that_is_forgotten_do_not_pile_up)
 {
     enum { CONNECTIONS = 8 };
     uint16_t port;
-    int listener = listen_on(AF_INET, &port), fds[CONNECTIONS];
+    int listener = host_socket(AF_INET, SOCK_STREAM, &port), fds[CONNECTIONS];
     start();
     for (unsigned i = 0; i < CONNECTIONS; i++) {
         struct guest_tcp tcp;
-        fds[i] = connect_guest(&tcp, 1000, (uint16_t)(4000 + i), listener, port);
+        fds[i] = connect_at(&tcp, 1000, (uint16_t)(4000 + i), listener, port);
         struct guest_tcp again = tcp;
         again.seq--;
         again.flags = TCP_SYN | TCP_ACK;
         again.mss = 32;
-        send_tcp(&again, 0);
+        send_tcp(&again, data, 0);
         open_window(&tcp, fds[i]);
     }
     size_t before = held_bytes();
@@ -381,14 +314,14 @@ Test(net_user_hostile, windows_for_a_guest_that_is_forgotten_do_not_pile_up)
 Test(net_user_hostile, large_segments_ahead_do_not_pile_up)
 {
     uint16_t port;
-    int listener = listen_on(AF_INET, &port);
+    int listener = host_socket(AF_INET, SOCK_STREAM, &port);
     struct guest_tcp tcp;
     start();
-    int fd = connect_guest(&tcp, 1000, 4000, listener, port);
+    int fd = connect_at(&tcp, 1000, 4000, listener, port);
     size_t before = held_bytes();
     for (unsigned i = 0; i < 300; i++) {
         tcp.seq = 2000 - 2 * i;
-        send_tcp(&tcp, 64000);
+        send_tcp(&tcp, data, 64000);
     }
     cr_expect_lt(held_bytes(), before + (5u << 20));
     close(fd);
@@ -401,7 +334,7 @@ static void fill_host(struct guest_tcp *tcp)
     for (uint32_t before = tcp->seq - 1; before != tcp->seq;) {
         before = tcp->seq;
         for (unsigned i = 0; i < 20; i++) {
-            send_tcp(tcp, 16000);
+            send_tcp(tcp, data, 16000);
             for (const uint8_t *header; (header = next_tcp(tcp->from_port)) != NULL;)
                 tcp->seq = guest_be32(header + 8);
         }
@@ -413,16 +346,16 @@ Test(net_user_hostile, a_connection_that_is_full_both_ways_may_be_reset)
 {
     const struct linger reset = {.l_onoff = 1};
     uint16_t port;
-    int listener = listen_on(AF_INET, &port), small = 4096;
+    int listener = host_socket(AF_INET, SOCK_STREAM, &port), small = 4096;
     struct guest_tcp tcp;
     cr_assert_eq(setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small)), 0);
     start();
-    int fd = connect_guest(&tcp, 1000, 4000, listener, port);
+    int fd = connect_at(&tcp, 1000, 4000, listener, port);
     struct guest_tcp again = tcp;
     again.seq--;
     again.flags = TCP_SYN | TCP_ACK;
     again.mss = 32; /* a whole number of times in libslirp's buffer of 128 KiB */
-    send_tcp(&again, 0);
+    send_tcp(&again, data, 0);
     open_window(&tcp, fd);
     fill_host(&tcp);
     for (unsigned i = 0; i < 4; i++) { /* not quite a half of it; all that is left */
@@ -458,22 +391,19 @@ Test(net_user_hostile, half_open_connections_of_a_guest_that_is_silent_expire)
 {
     struct fake_clock now = {.now_ns = 1};
     const struct clock clock = fake_clock_port(&now);
-    evloop_destroy(loop);
-    cr_assert_eq(evloop_create(&loop, "test", &clock), 0);
-    config = (struct net_user_config){.loop = loop, .clock = &clock};
+    use_clock(&clock);
     option("guestfwd", "tcp:10.0.2.100:80-cmd:/bin/cat");
     start();
     size_t before = held_bytes();
     struct guest_tcp tcp = {.from = GUEST_IPV4, .to = 0x0a000264, .to_port = 80, .flags = TCP_SYN};
     for (unsigned i = 0; i < 100; i++) {
         tcp.from_port = (uint16_t)(1000 + i);
-        send_tcp(&tcp, 0);
+        send_tcp(&tcp, data, 0);
     }
     for (unsigned i = 0; i < 2600; i++) { /* and stands still again */
         now.now_ns += 500000000;
         evloop_drain(loop);
-        while (guest_receive(&g) >= 0)
-            ;
+        drop_frames();
     }
     cr_expect_lt(held_bytes(), before + (1u << 20));
     cr_expect_not(container_of(net, struct net_user, b)->timer.armed);
@@ -484,27 +414,26 @@ Test(net_user_hostile, messages_of_libslirp_are_few)
 {
     char text[4096] = "";
     uint16_t port;
-    int listener = listen_on(AF_INET, &port), errors[2], before = dup(STDERR_FILENO);
+    int listener = host_socket(AF_INET, SOCK_STREAM, &port), errors[2], before = dup(STDERR_FILENO);
     struct guest_tcp tcp;
     log_set_level(LOG_INFO);
     cr_assert_eq(pipe2(errors, O_NONBLOCK), 0);
     start();
-    int fd = connect_guest(&tcp, 1000, 4000, listener, port);
+    int fd = connect_at(&tcp, 1000, 4000, listener, port);
     dup2(errors[1], STDERR_FILENO);
     tcp.window = 512; /* less than a segment, so that libslirp expects no other acknowledgement */
     for (unsigned i = 0; i < 200; i++) {
         struct guest_tcp again = tcp;
         (void)!write(fd, data, 100);
         evloop_drain(loop);
-        while (guest_receive(&g) >= 0)
-            ;
-        send_tcp(&tcp, 0);
+        drop_frames();
+        send_tcp(&tcp, data, 0);
         again.seq--;
         again.flags = TCP_SYN | TCP_ACK;
         again.mss = 16000;
-        send_tcp(&again, 0);
+        send_tcp(&again, data, 0);
         tcp.ack += 100;
-        send_tcp(&tcp, 0);
+        send_tcp(&tcp, data, 0);
     }
     dup2(before, STDERR_FILENO);
     cr_expect_leq((int)read(errors[0], text, sizeof(text) - 1), 0, "%s", text);
@@ -522,21 +451,19 @@ Test(net_user_hostile, peers_at_a_forwarded_port_leave_room_for_the_guest)
     struct sockaddr_in peer = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     uint16_t forwarded, port;
     char text[64];
-    close(listen_on(AF_INET, &forwarded));
+    close(host_socket(AF_INET, SOCK_STREAM, &forwarded));
     peer.sin_port = htons(forwarded);
     snprintf(text, sizeof(text), "tcp::%u-:22", forwarded);
-    option("hostfwd", text);
     start();
-    int listener = listen_on(AF_INET, &port);
+    int listener = host_socket(AF_INET, SOCK_STREAM, &port);
     for (unsigned i = 0; i < PEERS; i++) {
         peers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
         (void)connect(peers[i], (struct sockaddr *)&peer, sizeof(peer));
         evloop_drain(loop);
-        while (guest_receive(&g) >= 0)
-            ;
+        drop_frames();
     }
     struct guest_tcp tcp;
-    int fd = connect_guest(&tcp, 1000, 4000, listener, port);
+    int fd = connect_at(&tcp, 1000, 4000, listener, port);
     cr_expect_geq(fd, 0, "the guest still reaches a server");
     for (unsigned i = 0; i < PEERS; i++)
         close(peers[i]);
@@ -552,14 +479,10 @@ Test(net_user_hostile, without_descriptors_a_peer_waits)
     const struct clock clock = fake_clock_port(&now);
     struct rlimit limit, none;
     uint16_t forwarded;
-    char text[64];
-    evloop_destroy(loop);
-    cr_assert_eq(evloop_create(&loop, "test", &clock), 0);
-    config = (struct net_user_config){.loop = loop, .clock = &clock};
-    close(listen_on(AF_INET, &forwarded));
+    use_clock(&clock);
+    close(host_socket(AF_INET, SOCK_STREAM, &forwarded));
     peer.sin_port = htons(forwarded);
-    snprintf(text, sizeof(text), "tcp::%u-:22", forwarded);
-    option("hostfwd", text);
+    optionf("hostfwd", "tcp::%u-:22", forwarded);
     start();
     arp_reply(GUEST_IPV4);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
@@ -635,13 +558,11 @@ Test(net_user_hostile, a_stream_that_waits_for_an_answer_does_not_spin)
     struct fake_clock now = {.now_ns = 1};
     const struct clock clock = fake_clock_port(&now);
     uint16_t port;
-    int listener = listen_on(AF_INET, &port);
+    int listener = host_socket(AF_INET, SOCK_STREAM, &port);
     struct guest_tcp tcp;
-    evloop_destroy(loop);
-    cr_assert_eq(evloop_create(&loop, "test", &clock), 0);
-    config = (struct net_user_config){.loop = loop, .clock = &clock};
+    use_clock(&clock);
     start();
-    int fd = connect_guest(&tcp, 1000, 4000, listener, port);
+    int fd = connect_at(&tcp, 1000, 4000, listener, port);
     fill_host(&tcp);
     struct net_user *u = container_of(net, struct net_user, b);
     u->asks.strict = true;

@@ -2,8 +2,8 @@
 /* What of a guest's frames libslirp gets to see. */
 #include "devices/net/net_frame.h"
 #include "devices/net/user/net_user_impl.h"
+#include "tests/harness/net_guest.h"
 #include "tests/harness/test.h"
-#include "tests/unit/devices_net_guest.h"
 
 static uint8_t packet[NET_PACKET_MAX];
 static uint8_t *const frame = packet + NET_HEADER_BYTES, *const ip = packet + NET_HEADER_BYTES + 14;

@@ -116,8 +116,7 @@ OnScene(devices_storage_daemon, names_the_package_of_a_missing_program)
                                             .program = "no-such-storage-daemon",
                                         });
     cr_expect_eq(err, -ENOENT);
-    cr_expect_not_null(strstr(logged_line, "apt-get install qemu-system-common"), "%s",
-                       logged_line);
+    expect_logged("apt-get install qemu-system-common");
 }
 
 OnScene(devices_storage_daemon, names_an_image_that_is_not_there)
@@ -130,7 +129,7 @@ OnScene(devices_storage_daemon, names_an_image_that_is_not_there)
                                             .program = "/bin/true",
                                         });
     cr_expect_eq(err, -ENOENT);
-    cr_expect_not_null(strstr(logged_line, "vda: open"), "%s", logged_line);
+    expect_logged("vda: open");
 }
 
 Test(devices_storage_daemon, says_why_an_image_cannot_be_opened)
@@ -142,8 +141,8 @@ Test(devices_storage_daemon, says_why_an_image_cannot_be_opened)
     write_file(s.image, "vhdxfile", 0600); /* the magic is all that is checked before */
     struct storage_daemon *d = create_unchecked(&s, "vhdx");
     cr_expect_eq(storage_daemon_connect(d), -EIO);
-    cr_expect_not_null(strstr(logged_line, "vda"), "%s", logged_line);
-    cr_expect_not_null(strstr(logged_line, "VHDX"), "%s", logged_line);
+    expect_logged("vda");
+    expect_logged("VHDX");
     storage_daemon_destroy(d);
     cr_expect_eq(waitpid(-1, NULL, WNOHANG), -1, "a process is left");
     close_scene(&s);
@@ -203,7 +202,7 @@ OnScene(devices_storage_daemon, shows_the_last_words_of_a_program_that_ends)
                0700);
     struct storage_daemon *d = create(s, "raw", s->script);
     cr_expect_eq(storage_daemon_connect(d), -EIO);
-    cr_expect_not_null(strstr(logged_line, "last ?words"), "%s", logged_line);
+    expect_logged("last ?words");
     storage_daemon_destroy(d);
 }
 
@@ -244,7 +243,7 @@ OnScene(devices_storage_daemon, one_that_died_is_replaced_when_it_is_time)
         cr_expect(fd >= 0 || fd == -EIO, "%d", fd);
     }
     cr_expect_geq(logged_lines, 1);
-    cr_expect_not_null(strstr(logged_line, "oh"), "%s", logged_line);
+    expect_logged("oh");
     cr_expect_eq(storage_daemon_connect(d), -EAGAIN);
     cr_expect_eq(waitpid(-1, NULL, WNOHANG), -1, "a process is left");
     s->time.now_ns += STORAGE_DAEMON_START_S * SECOND;
@@ -304,7 +303,7 @@ OnScene(devices_storage_daemon, shows_the_end_of_what_a_talkative_program_says)
                0700);
     struct storage_daemon *d = create(s, "raw", s->script);
     cr_expect_eq(storage_daemon_connect(d), -EIO);
-    cr_expect_not_null(strstr(logged_line, "it is over"), "%s", logged_line);
+    expect_logged("it is over");
     cr_expect_eq(logged_lines, 1);
     storage_daemon_destroy(d);
     /* All that the pipe holds, which does not wait for a reader. */
@@ -518,7 +517,7 @@ OnScene(devices_storage_daemon, other_files_in_a_header_are_refused)
     write_secret(s);
     write_qcow2(s->image, s->secret, 0);
     cr_expect_eq(try_create(s, false), -EINVAL);
-    cr_expect_not_null(strstr(logged_line, s->secret), "%s", logged_line);
+    expect_logged(s->secret);
     write_qcow2(s->image, NULL, 4); /* an external data file */
     cr_expect_eq(try_create(s, false), -EINVAL);
     cr_expect_eq(try_create(s, true), -EINVAL, "that is never followed");
@@ -557,14 +556,14 @@ Test(devices_storage_daemon, the_daemon_cannot_open_what_a_header_names)
     cr_assert_eq(run("qemu-img create -q -f qcow2 -u -F raw -b %s %s 1M", s.secret, s.image), 0);
     struct storage_daemon *d = create_unchecked(&s, "qcow2");
     cr_expect_eq(storage_daemon_connect(d), -EIO);
-    cr_expect_not_null(strstr(logged_line, "Permission denied"), "%s", logged_line);
+    expect_logged("Permission denied");
     storage_daemon_destroy(d);
     cr_assert_eq(run("qemu-img create -q -f qcow2 -o data_file=%s.data %s 1M", s.image, s.image),
                  0);
     cr_assert_eq(run("cp %s %s.data", s.secret, s.image), 0);
     d = create_unchecked(&s, "qcow2");
     cr_expect_eq(storage_daemon_connect(d), -EIO);
-    cr_expect_not_null(strstr(logged_line, "Permission denied"), "%s", logged_line);
+    expect_logged("Permission denied");
     storage_daemon_destroy(d);
     cr_expect_eq(run("cmp -s %s %s.data && rm %s.data", s.secret, s.image, s.image), 0);
     expect_secret(&s);

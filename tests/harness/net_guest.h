@@ -3,8 +3,8 @@
  * A guest's side of a network backend, for the tests of those: it sends and receives packets,
  * counts what the backend says, and knows enough of ARP, UDP and TCP to talk to a host.
  */
-#ifndef MINIVET_TESTS_UNIT_DEVICES_NET_GUEST_H
-#define MINIVET_TESTS_UNIT_DEVICES_NET_GUEST_H
+#ifndef MINIVET_TESTS_HARNESS_NET_GUEST_H
+#define MINIVET_TESTS_HARNESS_NET_GUEST_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,7 +27,6 @@ struct evloop;
 #define TCP_RST 0x04u
 #define TCP_PSH 0x08u
 #define TCP_ACK 0x10u
-#define TCP_URG 0x20u
 #define TCP_URG 0x20u
 
 struct guest {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "tests/unit/devices_net_guest.h"
+#include "tests/harness/net_guest.h"
 
 #include <errno.h>
 #include <string.h>
