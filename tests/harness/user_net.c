@@ -8,7 +8,7 @@
 
 struct evloop *loop;
 struct net_backend *net;
-struct guest g;
+struct guest vm;
 struct net_user_config config;
 uint8_t packet[NET_PACKET_MAX], data[65536];
 uint32_t first_seq = 1000;
@@ -55,8 +55,8 @@ void optionf(const char *key, const char *format, ...)
 void start(void)
 {
     cr_assert_eq(net_user_create(&net, &config), 0, "%s", logged_line);
-    guest_init(&g, net, loop);
-    cr_assert(guest_arp(&g, HOST_IPV4)); /* each learns who the other is */
+    guest_init(&vm, net, loop);
+    cr_assert(guest_arp(&vm, HOST_IPV4)); /* each learns who the other is */
 }
 
 struct sockaddr_in loopback(uint16_t port)
@@ -102,29 +102,29 @@ struct guest_tcp tcp_to(uint32_t addr, uint16_t port)
 
 void send_tcp(const struct guest_tcp *tcp, const void *bytes, size_t count)
 {
-    guest_send_packet(&g, packet, guest_make_tcp(packet, tcp, bytes, count));
+    guest_send_packet(&vm, packet, guest_make_tcp(packet, tcp, bytes, count));
     evloop_drain(loop);
 }
 
 void send_udp(uint32_t addr, uint16_t from_port, uint16_t to_port, const void *bytes, size_t count)
 {
-    guest_send_packet(&g, packet, guest_make_udp(packet, addr, from_port, to_port, bytes, count));
+    guest_send_packet(&vm, packet, guest_make_udp(packet, addr, from_port, to_port, bytes, count));
 }
 
 void drop_frames(void)
 {
-    while (guest_receive(&g) >= 0)
+    while (guest_receive(&vm) >= 0)
         ;
 }
 
 /* The next TCP frame to that port with those flags; its payload's offset. */
 size_t wait_tcp(uint16_t port, uint8_t flags)
 {
-    while (guest_wait(&g)) {
-        const uint8_t *ip = g.frame + GUEST_ETH, *tcp = ip + GUEST_IP;
-        if (guest_be16(g.frame + 12) != 0x0800 || ip[9] != 6 || guest_be16(tcp + 2) != port)
+    while (guest_wait(&vm)) {
+        const uint8_t *ip = vm.frame + GUEST_ETH, *tcp = ip + GUEST_IP;
+        if (guest_be16(vm.frame + 12) != 0x0800 || ip[9] != 6 || guest_be16(tcp + 2) != port)
             continue;
-        cr_expect(guest_checksums_are_right(g.frame, g.bytes));
+        cr_expect(guest_checksums_are_right(vm.frame, vm.bytes));
         cr_expect_eq(tcp[13] & TCP_URG, 0); /* a guest would take a byte out */
         if ((tcp[13] & flags) == flags)
             return GUEST_ETH + GUEST_IP + (size_t)(tcp[12] >> 4) * 4;
@@ -142,7 +142,7 @@ void shake_hands(struct guest_tcp *tcp)
     send_tcp(tcp, NULL, 0);
     wait_tcp(tcp->from_port, TCP_SYN | TCP_ACK);
     tcp->seq++;
-    tcp->ack = guest_be32(g.frame + GUEST_ETH + GUEST_IP + 4) + 1;
+    tcp->ack = guest_be32(vm.frame + GUEST_ETH + GUEST_IP + 4) + 1;
     tcp->flags = TCP_ACK;
     tcp->mss = 0;
     send_tcp(tcp, NULL, 0);

@@ -16,7 +16,7 @@
 
 extern struct evloop *loop;
 extern struct net_backend *net;
-extern struct guest g;
+extern struct guest vm;
 extern struct net_user_config config;
 extern uint8_t packet[NET_PACKET_MAX], data[65536];
 

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The command line of a benchmark, and that nothing goes on when it is ended. */
-#include <signal.h>
-#include <sys/wait.h>
 
-#include "tests/harness/test.h"
 #include "tools/benchmarks/bench.h"
+#include "tests/harness/test.h"
 #include "tools/benchmarks/runs.h"
 
 static char said[4096];

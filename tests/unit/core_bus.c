@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <pthread.h>
-#include <stdatomic.h>
 
-#include "core/ports/bus.h"
 #include "tests/harness/test.h"
 
 /* A device that answers with what it was asked and remembers the accesses. */

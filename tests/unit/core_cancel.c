@@ -3,7 +3,6 @@
 #include "core/loop/cancel.h"
 
 #include <poll.h>
-#include <pthread.h>
 
 #include "tests/harness/test.h"
 

@@ -1,16 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What a confined child may still do; each check is made in a child, which says so by its status.
  */
-#include <pthread.h>
-#include <signal.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include "core/peers/confine.h"
 #include "tests/harness/test.h"

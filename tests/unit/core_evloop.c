@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* One thread: descriptors, timers, deferred work. Crossings are in core_evloop_threads.c. */
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
 
-#include "core/loop/evloop.h"
 #include "tests/harness/test.h"
 
 static uint64_t fake_now(void *ctx)

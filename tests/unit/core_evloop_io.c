@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* I/O on files: whole requests, short ones, errors, early ends; on every engine of the loop. */
 #include <semaphore.h>
-#include <sys/eventfd.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
-#include "core/loop/evloop.h"
 #include "tests/harness/test.h"
 
 #define HELPERS 4 /* a loop has at most */

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Lanes, and the rule that they are there for. */
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
-#include <sys/eventfd.h>
 
-#include "core/loop/evloop.h"
 #include "core/loop/may_block.h"
 #include "tests/harness/test.h"
 

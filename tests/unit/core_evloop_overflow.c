@@ -7,7 +7,6 @@
  */
 #include <liburing.h>
 #include <limits.h>
-#include <sys/eventfd.h>
 
 static bool overflowed;
 

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Looking once more before sleeping, on a clock that moves only when somebody looks. */
 #include <semaphore.h>
-#include <sys/eventfd.h>
 
-#include "core/loop/evloop.h"
 #include "core/loop/evloop_impl.h"
 #include "tests/harness/test.h"
 

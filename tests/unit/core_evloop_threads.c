@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Crossings into a loop: calls, posts, stop, helpers. ThreadSanitizer checks what they share. */
-#include <pthread.h>
-#include <signal.h>
-#include <stdatomic.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 
-#include "core/loop/evloop.h"
 #include "tests/harness/test.h"
 
 static struct evloop *loop_new(void)

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <signal.h>
 
 #include "core/base/fail.h"
 #include "tests/harness/test.h"

@@ -3,7 +3,6 @@
 #include "core/peers/foreign_fd.h"
 
 #include <sched.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "core/loop/cancel.h"
-#include "core/memory/gmem.h"
 #include "tests/harness/test.h"
 
 #define HOLE     (1 * MIB)

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <sys/eventfd.h>
 
 #include "core/ports/irq.h"
 #include "tests/harness/test.h"

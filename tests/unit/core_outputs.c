@@ -2,8 +2,6 @@
 /* core/output/outputs.c: which files a run may write to, and that the others stay as they are. */
 #include "core/output/outputs.h"
 
-#include <sys/stat.h>
-
 #include "core/output/plot.h"
 #include "core/tape/tape.h"
 #include "tests/harness/folder.h"

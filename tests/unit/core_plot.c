@@ -2,9 +2,6 @@
 /* core/output/plot.c: the files that gnuplot gets, and how it is run. */
 #include "core/output/plot.h"
 
-#include <signal.h>
-#include <sys/stat.h>
-
 #include "tests/harness/test.h"
 
 /* ---- a folder, in which the test is ---- */

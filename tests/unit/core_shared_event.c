@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include <stdint.h>
-#include <sys/eventfd.h>
 
 #include "core/peers/shared_event.h"
 #include "tests/harness/test.h"

@@ -9,8 +9,6 @@
  * power had failed there: of the writes that no flush of the recorder covers any may be lost, and
  * the promises made until there are held against what must be left.
  */
-#include <signal.h>
-#include <sys/wait.h>
 
 #include "core/base/fail.h"
 #include "devices/backend/bucket.h"

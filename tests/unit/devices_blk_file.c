@@ -2,11 +2,8 @@
 #include "devices/disk/blk_file.h"
 
 #include <sched.h>
-#include <signal.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 
 #include "core/loop/evloop_impl.h"
 #include "core/ports/block.h"

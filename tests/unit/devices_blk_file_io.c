@@ -3,9 +3,7 @@
 #include <linux/loop.h>
 #include <sched.h>
 #include <sys/ioctl.h>
-#include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
 
 #include "devices/disk/blk_file.h"
 #include "devices/disk/blk_file_impl.h"

@@ -2,13 +2,10 @@
 #include "devices/char/chr_stdio.h"
 
 #include <pty.h>
-#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <termios.h>
 
-#include "core/loop/evloop.h"
 #include "core/ports/chr.h"
 #include "tests/harness/test.h"
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What is taken from headers of disk images, and the chains of backing files that come of it. */
 #include <endian.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "devices/disk/image/image_chain.h"
 #include "devices/disk/image/image_header.h"

@@ -4,7 +4,6 @@
 
 #include <arpa/inet.h>
 
-#include "core/loop/evloop.h"
 #include "devices/net/net_frame.h"
 #include "tests/harness/test.h"
 #include "tests/harness/user_net.h"
@@ -146,7 +145,7 @@ static int connect_by_ipv6(void)
     close(fd); /* the port is free */
     optionf("hostfwd", "tcp:[::1]:%u-[" GUEST "]:22", ntohs(addr.sin6_port));
     cr_assert_eq(net_user_create(&net, &config), 0);
-    guest_init(&g, net, loop);
+    guest_init(&vm, net, loop);
     fd = socket(AF_INET6, SOCK_STREAM | SOCK_NONBLOCK, 0);
     cr_expect_eq(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), -1);
     cr_expect_eq(errno, EINPROGRESS);
@@ -158,10 +157,10 @@ static void wait_solicit(void)
     struct in6_addr guest;
     cr_assert_eq(inet_pton(AF_INET6, GUEST, &guest), 1);
     do
-        cr_assert(guest_wait(&g), "libslirp does not ask for the guest");
-    while (guest_be16(g.frame + 12) != USER_TYPE_IPV6 ||
-           g.frame[GUEST_ETH + USER_IPV6_BYTES] != SOLICIT ||
-           memcmp(g.frame + GUEST_ETH + USER_IPV6_BYTES + 8, &guest, sizeof(guest)) != 0);
+        cr_assert(guest_wait(&vm), "libslirp does not ask for the guest");
+    while (guest_be16(vm.frame + 12) != USER_TYPE_IPV6 ||
+           vm.frame[GUEST_ETH + USER_IPV6_BYTES] != SOLICIT ||
+           memcmp(vm.frame + GUEST_ETH + USER_IPV6_BYTES + 8, &guest, sizeof(guest)) != 0);
 }
 
 /* The guest says where that address is. */
@@ -181,7 +180,7 @@ static void advertise(const char *target)
     sum = (sum & 0xffff) + (sum >> 16);
     uint16_t check = (uint16_t)~sum;
     memcpy(icmp + 2, &check, sizeof(check));
-    cr_assert_eq(guest_send(&g, frame, sizeof(frame)), 0);
+    cr_assert_eq(guest_send(&vm, frame, sizeof(frame)), 0);
     evloop_drain(loop);
 }
 
@@ -189,10 +188,10 @@ static void advertise(const char *target)
 static bool has_syn(void)
 {
     bool found = false;
-    while (guest_receive(&g) >= 0) {
-        const uint8_t *tcp = g.frame + GUEST_ETH + USER_IPV6_BYTES;
-        found |= guest_be16(g.frame + 12) == USER_TYPE_IPV6 &&
-                 g.frame[GUEST_ETH + 6] == USER_PROTO_TCP && guest_be16(tcp + 2) == 22 &&
+    while (guest_receive(&vm) >= 0) {
+        const uint8_t *tcp = vm.frame + GUEST_ETH + USER_IPV6_BYTES;
+        found |= guest_be16(vm.frame + 12) == USER_TYPE_IPV6 &&
+                 vm.frame[GUEST_ETH + 6] == USER_PROTO_TCP && guest_be16(tcp + 2) == 22 &&
                  tcp[13] == TCP_SYN;
     }
     return found;

@@ -3,15 +3,11 @@
 #include "devices/net/user/net_child.h"
 
 #include <dirent.h>
-#include <signal.h>
-#include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include "core/loop/cancel.h"
-#include "core/loop/evloop.h"
 #include "core/peers/confine.h"
 #include "devices/net/user/net_child_impl.h"
 #include "tests/harness/test.h"
@@ -39,7 +35,7 @@ static int create(const char *words, const struct clock *clock)
         .loop = loop, .clock = clock, .program = MINIVET_PROGRAM, .option = words, .mtu = 16384};
     int err = net_child_create(&net, &child);
     if (err == 0)
-        guest_init(&g, net, loop);
+        guest_init(&vm, net, loop);
     else
         net = NULL;
     return err;
@@ -49,10 +45,10 @@ static int create(const char *words, const struct clock *clock)
 static bool answers(void)
 {
     for (unsigned tries = 0; tries < 20; tries++) {
-        if (guest_arp(&g, HOST_IPV4))
+        if (guest_arp(&vm, HOST_IPV4))
             return true;
-        while (guest_wait(&g))
-            if (guest_be16(g.frame + 12) == 0x0806)
+        while (guest_wait(&vm))
+            if (guest_be16(vm.frame + 12) == 0x0806)
                 return true;
     }
     return false;
@@ -86,11 +82,11 @@ Test(net_child, carries_datagrams_both_ways)
     cr_assert_eq((int)recvfrom(fd, got, sizeof(got), 0, (struct sockaddr *)&from, &len), 4);
     cr_assert_eq((int)sendto(fd, "pong!", 5, 0, (struct sockaddr *)&from, len), 5);
     bool found = false;
-    while (!found && guest_wait(&g))
-        found = g.frame[GUEST_ETH + 9] == 17 && memmem(g.frame, g.bytes, "pong!", 5) != NULL;
+    while (!found && guest_wait(&vm))
+        found = vm.frame[GUEST_ETH + 9] == 17 && memmem(vm.frame, vm.bytes, "pong!", 5) != NULL;
     cr_expect(found);
-    cr_expect_eq(g.packet[0], 2, "its checksum is right");
-    cr_expect(guest_checksums_are_right(g.frame, g.bytes));
+    cr_expect_eq(vm.packet[0], 2, "its checksum is right");
+    cr_expect(guest_checksums_are_right(vm.frame, vm.bytes));
     close(fd);
 }
 
@@ -102,11 +98,11 @@ Test(net_child, its_end_is_a_link_that_goes_down_and_comes_back)
     int pid = net_child_pid(net);
     cr_assert_eq(kill(pid, SIGKILL), 0);
     cr_expect(link_becomes(false));
-    cr_expect_eq((int)guest_receive(&g), -EAGAIN);
-    cr_expect_eq(guest_send(&g, g.frame, 60), 0, "lost");
+    cr_expect_eq((int)guest_receive(&vm), -EAGAIN);
+    cr_expect_eq(guest_send(&vm, vm.frame, 60), 0, "lost");
     cr_assert(link_becomes(true));
     expect_logged("signal 9");
-    cr_expect_eq(g.link_told, 2);
+    cr_expect_eq(vm.link_told, 2);
     cr_expect_neq(net_child_pid(net), pid);
     cr_expect(answers());
 }
@@ -153,7 +149,7 @@ Test(net_child, its_memory_is_limited)
     cr_assert_eq(prlimit(net_child_pid(net), RLIMIT_DATA, &none, NULL), 0);
     for (unsigned i = 0; i < 2000 && net->info.link_up; i++) { /* each asks for more */
         size_t bytes = guest_make_udp(packet, HOST_IPV4, (uint16_t)(2000 + i), 9, data, 30000);
-        guest_send_packet(&g, packet, bytes);
+        guest_send_packet(&vm, packet, bytes);
         evloop_drain(loop);
         usleep(100);
     }
@@ -293,7 +289,7 @@ Test(net_child, its_end_is_not_waited_for, .timeout = 20)
     if (wire >= 0 && tracer != 0) {
         cr_assert_eq((int)write(wire, &too_long, sizeof(too_long)), 4);
         while (net->info.link_up)
-            if (guest_receive(&g) == -EAGAIN)
+            if (guest_receive(&vm) == -EAGAIN)
                 evloop_drain(loop);
         for (unsigned i = 0; i < 1200; i++) { /* it is killed, and not gone */
             evloop_drain(loop);

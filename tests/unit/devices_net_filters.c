@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Limits, faults and captures, each in front of a loopback: what is sent passes them twice. */
-#include <signal.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 
-#include "core/loop/evloop.h"
 #include "core/output/outputs.h"
 #include "devices/backend/bucket.h"
 #include "devices/net/filter/net_fault.h"

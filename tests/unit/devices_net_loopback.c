@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "devices/net/net_loopback.h"
 
-#include "core/loop/evloop.h"
 #include "devices/net/net_null.h"
 #include "tests/harness/net_guest.h"
 #include "tests/harness/test.h"

@@ -9,13 +9,11 @@
 #include <linux/if_tun.h>
 #include <linux/sockios.h>
 #include <net/if.h>
-#include <pthread.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include "core/loop/evloop.h"
 #include "core/ports/net.h"
 #include "tests/harness/test.h"
 

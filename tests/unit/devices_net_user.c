@@ -3,11 +3,9 @@
 
 #include <arpa/inet.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/un.h>
 
-#include "core/loop/evloop.h"
 #include "devices/net/net_frame.h"
 #include "tests/harness/test.h"
 #include "tests/harness/user_net.h"
@@ -17,8 +15,8 @@ TestSuite(net_user, .init = user_net_set_up, .fini = user_net_tear_down);
 Test(net_user, answers_arp_for_host_and_name_server_only)
 {
     start();
-    cr_expect(guest_arp(&g, HOST_IPV4 + 1));
-    cr_expect_not(guest_arp(&g, HOST_IPV4 + 7));
+    cr_expect(guest_arp(&vm, HOST_IPV4 + 1));
+    cr_expect_not(guest_arp(&vm, HOST_IPV4 + 7));
 }
 
 Test(net_user, gives_an_address)
@@ -26,18 +24,18 @@ Test(net_user, gives_an_address)
     option("net", "192.168.76.0/24");
     option("hostname", "box");
     cr_assert_eq(net_user_create(&net, &config), 0);
-    guest_init(&g, net, loop);
+    guest_init(&vm, net, loop);
     uint8_t dhcp[300] = {1, 1, 6, 0, 1, 2, 3, 4};
     memcpy(dhcp + 28, (const uint8_t[]){0x52, 0x54, 0, 0x12, 0x34, 0x56}, 6);
     memcpy(dhcp + 236, (const uint8_t[]){0x63, 0x82, 0x53, 0x63, 53, 1, 1, 255}, 8);
     size_t bytes = guest_make_udp(packet, 0xffffffff, 68, 67, dhcp, sizeof(dhcp));
     memset(packet + NET_HEADER_BYTES, 0xff, NET_MAC_BYTES);
-    guest_send_packet(&g, packet, bytes);
-    cr_assert(guest_wait(&g));
-    const uint8_t *udp = g.frame + GUEST_ETH + GUEST_IP;
+    guest_send_packet(&vm, packet, bytes);
+    cr_assert(guest_wait(&vm));
+    const uint8_t *udp = vm.frame + GUEST_ETH + GUEST_IP;
     cr_expect_eq(guest_be16(udp), 67);
     cr_expect_eq(guest_be32(udp + GUEST_UDP + 16), 0xc0a84c0f); /* 192.168.76.15 */
-    cr_expect(memmem(g.frame, g.bytes, "box", 3) != NULL);
+    cr_expect(memmem(vm.frame, vm.bytes, "box", 3) != NULL);
 }
 
 Test(net_user, datagrams_go_both_ways)
@@ -52,11 +50,11 @@ Test(net_user, datagrams_go_both_ways)
     cr_assert_eq((int)recvfrom(fd, got, sizeof(got), 0, (struct sockaddr *)&from, &len), 4);
     cr_expect_eq(memcmp(got, "ping", 4), 0);
     cr_assert_eq((int)sendto(fd, "pong!", 5, 0, (struct sockaddr *)&from, len), 5);
-    cr_assert(guest_wait(&g));
-    const uint8_t *udp = g.frame + GUEST_ETH + GUEST_IP;
+    cr_assert(guest_wait(&vm));
+    const uint8_t *udp = vm.frame + GUEST_ETH + GUEST_IP;
     cr_expect_eq(guest_be16(udp + 2), 5555);
     cr_expect_eq(memcmp(udp + GUEST_UDP, "pong!", 5), 0);
-    cr_expect(guest_checksums_are_right(g.frame, g.bytes));
+    cr_expect(guest_checksums_are_right(vm.frame, vm.bytes));
     close(fd);
 }
 
@@ -72,7 +70,7 @@ Test(net_user, a_stream_takes_segments_of_64_kib)
     size_t bytes = guest_make_tcp(packet, &tcp, data, sizeof(got));
     packet[1] = 1; /* TCPV4, in segments of 1460 */
     packet[4] = 0xb4, packet[5] = 0x05;
-    guest_send_packet(&g, packet, bytes);
+    guest_send_packet(&vm, packet, bytes);
     cr_expect_eq(read_all(fd, got, sizeof(got)), sizeof(got));
     cr_expect_eq(memcmp(got, data, sizeof(got)), 0);
     close(fd);
@@ -94,13 +92,13 @@ Test(net_user, a_stream_gives_frames_as_large_as_the_mtu)
     close(fd);
     for (bool ended = false; !ended;) {
         size_t at = wait_tcp(4000, TCP_ACK);
-        const uint8_t *seg = g.frame + GUEST_ETH + GUEST_IP;
-        size_t bytes = GUEST_ETH + guest_be16(g.frame + GUEST_ETH + 2) - at;
+        const uint8_t *seg = vm.frame + GUEST_ETH + GUEST_IP;
+        size_t bytes = GUEST_ETH + guest_be16(vm.frame + GUEST_ETH + 2) - at;
         ended = (seg[13] & TCP_FIN) != 0;
-        cr_expect_eq(g.packet[0], 2); /* DATA_VALID */
+        cr_expect_eq(vm.packet[0], 2); /* DATA_VALID */
         if (bytes == 0 || guest_be32(seg + 4) != tcp.ack)
             continue;
-        cr_expect_eq(memcmp(g.frame + at, data + have, bytes), 0);
+        cr_expect_eq(memcmp(vm.frame + at, data + have, bytes), 0);
         have += bytes;
         largest = bytes > largest ? bytes : largest;
         tcp.ack += (uint32_t)bytes;
@@ -127,9 +125,9 @@ Test(net_user, forwards_ports_to_the_guest)
     addr.sin_port = htons(udp);
     sendto(fd, "x", 1, 0, (struct sockaddr *)&addr, sizeof(addr));
     bool found = false;
-    while (!found && guest_wait(&g))
+    while (!found && guest_wait(&vm))
         found =
-            g.frame[GUEST_ETH + 9] == 17 && guest_be16(g.frame + GUEST_ETH + GUEST_IP + 2) == 53;
+            vm.frame[GUEST_ETH + 9] == 17 && guest_be16(vm.frame + GUEST_ETH + GUEST_IP + 2) == 53;
     cr_expect(found);
     close(fd);
 }
@@ -142,7 +140,7 @@ Test(net_user, a_command_answers_the_guest)
     struct guest_tcp tcp = tcp_to(0x0a000264, 7);
     shake_hands(&tcp);
     size_t at = wait_tcp(4000, TCP_PSH);
-    cr_expect_eq(memcmp(g.frame + at, "hello\n", 6), 0);
+    cr_expect_eq(memcmp(vm.frame + at, "hello\n", 6), 0);
 }
 
 /* Each connection is one of its own, also where nothing else leads outside. */
@@ -165,7 +163,7 @@ Test(net_user, a_server_answers_the_guest)
         cr_expect_eq(memcmp(got, "guest", 5), 0);
         cr_expect_eq((int)write(fd, "server", 6), 6);
         size_t at = wait_tcp(from, TCP_PSH);
-        cr_expect_eq(memcmp(g.frame + at, "server", 6), 0);
+        cr_expect_eq(memcmp(vm.frame + at, "server", 6), 0);
         close(fd);
         wait_tcp(from, TCP_FIN);
     }
@@ -201,7 +199,7 @@ Test(net_user, a_server_in_the_file_system_answers_the_guest)
     int fd = connect_guest(&tcp, listener);
     cr_expect_eq((int)write(fd, "server", 6), 6);
     size_t at = wait_tcp(4000, TCP_PSH);
-    cr_expect_eq(memcmp(g.frame + at, "server", 6), 0);
+    cr_expect_eq(memcmp(vm.frame + at, "server", 6), 0);
     close(fd);
     close(listener);
     unlink(un.sun_path);
@@ -271,8 +269,8 @@ Test(net_user, a_flood_waits_or_is_lost)
             evloop_drain(loop);
     }
     unsigned got = 0;
-    for (; guest_wait(&g) && got < 50; got++)
-        cr_expect_eq(g.bytes, GUEST_ETH + GUEST_IP + GUEST_UDP + 8000);
+    for (; guest_wait(&vm) && got < 50; got++)
+        cr_expect_eq(vm.bytes, GUEST_ETH + GUEST_IP + GUEST_UDP + 8000);
     cr_expect_eq(got, 50);
     close(fd);
 }
@@ -344,13 +342,13 @@ Test(net_user, survives_frames_that_make_no_sense)
         }
         if (i % 3)
             packet[0] = 0; /* or the checksum keeps most from being looked at */
-        guest_send_packet(&g, packet, bytes);
+        guest_send_packet(&vm, packet, bytes);
         if (i % 50 == 0)
             evloop_drain(loop);
     }
     evloop_drain(loop);
     drop_frames();
-    cr_expect(guest_arp(&g, HOST_IPV4));
+    cr_expect(guest_arp(&vm, HOST_IPV4));
 }
 
 Test(net_user, options_that_are_wrong_are_told)

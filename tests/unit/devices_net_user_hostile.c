@@ -10,7 +10,6 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 
-#include "core/loop/evloop.h"
 #include "devices/net/net_frame.h"
 #include "tests/harness/test.h"
 #include "tests/harness/user_net.h"
@@ -26,10 +25,10 @@ static int connect_at(struct guest_tcp *tcp, uint32_t first, uint16_t from_port,
     tcp->seq = first - 1;
     tcp->flags = TCP_SYN;
     send_tcp(tcp, data, 0);
-    while (guest_wait(&g) && g.frame[GUEST_ETH + GUEST_IP + 13] != (TCP_SYN | TCP_ACK))
+    while (guest_wait(&vm) && vm.frame[GUEST_ETH + GUEST_IP + 13] != (TCP_SYN | TCP_ACK))
         ;
     tcp->seq = first;
-    tcp->ack = guest_be32(g.frame + GUEST_ETH + GUEST_IP + 4) + 1;
+    tcp->ack = guest_be32(vm.frame + GUEST_ETH + GUEST_IP + 4) + 1;
     tcp->flags = TCP_ACK;
     send_tcp(tcp, data, 0);
     return accept4(listener, NULL, NULL, SOCK_NONBLOCK);
@@ -88,7 +87,7 @@ static void arp_reply(uint32_t addr)
     arp[29] = (uint8_t)(addr >> 16);
     arp[30] = (uint8_t)(addr >> 8);
     arp[31] = (uint8_t)addr;
-    guest_send(&g, arp, sizeof(arp));
+    guest_send(&vm, arp, sizeof(arp));
 }
 
 /* Behind the last segment libslirp finds the number 0. */
@@ -124,7 +123,7 @@ Test(net_user_hostile, a_source_address_does_not_open_what_is_restricted)
     option("restrict", "on");
     start();
     syn[2] = (uint8_t)(port >> 8), syn[3] = (uint8_t)port;
-    guest_send_packet(&g, packet, make_v6(6, from, to, syn, sizeof(syn), 16));
+    guest_send_packet(&vm, packet, make_v6(6, from, to, syn, sizeof(syn), 16));
     evloop_drain(loop);
     cr_expect_eq(poll(&one, 1, 0), 0);
     close(listener);
@@ -143,7 +142,7 @@ Test(net_user_hostile, half_open_connections_to_forwards_do_not_pile_up)
         drop_frames();
     }
     cr_expect_lt(held_bytes(), before + (100u << 20));
-    cr_expect(guest_arp(&g, HOST_IPV4));
+    cr_expect(guest_arp(&vm, HOST_IPV4));
 }
 
 /* One that is completed makes room for another. */
@@ -159,10 +158,10 @@ Test(net_user_hostile, completed_connections_to_forwards_are_not_limited)
                                 .flags = TCP_SYN};
         send_tcp(&tcp, data, 0);
         do
-            cr_assert(guest_wait(&g), "connection %u", i);
-        while (g.frame[GUEST_ETH + GUEST_IP + 13] != (TCP_SYN | TCP_ACK));
+            cr_assert(guest_wait(&vm), "connection %u", i);
+        while (vm.frame[GUEST_ETH + GUEST_IP + 13] != (TCP_SYN | TCP_ACK));
         tcp.seq = 1;
-        tcp.ack = guest_be32(g.frame + GUEST_ETH + GUEST_IP + 4) + 1;
+        tcp.ack = guest_be32(vm.frame + GUEST_ETH + GUEST_IP + 4) + 1;
         tcp.flags = TCP_ACK;
         send_tcp(&tcp, data, 0);
         tcp.flags = TCP_RST;
@@ -182,7 +181,7 @@ static void lose_datagram(struct sockaddr *addr, socklen_t len)
     evloop_drain(loop);
     int fd = socket(addr->sa_family, SOCK_DGRAM, 0);
     cr_assert_eq((int)sendto(fd, data, 5, 0, addr, len), 5);
-    cr_expect(guest_wait(&g), "the guest is asked for");
+    cr_expect(guest_wait(&vm), "the guest is asked for");
     close(fd);
 }
 
@@ -211,15 +210,15 @@ Test(net_user_hostile, requests_for_addresses_do_not_pile_up)
 {
     start();
     for (uint8_t i = 0; i < 30; i++)
-        guest_send_packet(&g, packet, make_dhcp((const uint8_t[]){2, 0, 0, 0, 0, i}));
+        guest_send_packet(&vm, packet, make_dhcp((const uint8_t[]){2, 0, 0, 0, 0, i}));
     size_t before = held_bytes();
     drop_frames();
     for (unsigned i = 0; i < 5000; i++)
-        guest_send_packet(&g, packet, make_dhcp((const uint8_t[]){2, 0, 0, 0, 1, 1}));
+        guest_send_packet(&vm, packet, make_dhcp((const uint8_t[]){2, 0, 0, 0, 1, 1}));
     cr_expect_lt(held_bytes(), before + (10u << 20));
-    cr_expect_lt(guest_receive(&g), 0);
-    guest_send_packet(&g, packet, make_dhcp((const uint8_t[]){2, 0, 0, 0, 0, 3}));
-    cr_expect(guest_wait(&g), "who has one is answered still");
+    cr_expect_lt(guest_receive(&vm), 0);
+    guest_send_packet(&vm, packet, make_dhcp((const uint8_t[]){2, 0, 0, 0, 0, 3}));
+    cr_expect(guest_wait(&vm), "who has one is answered still");
 }
 
 /* Questions of which the guest answers some: the others stay open. */
@@ -229,18 +228,18 @@ Test(net_user_hostile, an_answer_does_not_end_other_questions)
     unsigned asked = 0;
     for (unsigned i = 0; i < 8; i++) { /* .100 to .107 have been heard of */
         arp_reply(0x0a000264 + i);
-        guest_send_packet(&g, packet, guest_make_echo(packet, 0x0a000264 + i, 9000));
+        guest_send_packet(&vm, packet, guest_make_echo(packet, 0x0a000264 + i, 9000));
     }
     for (unsigned i = 0; i < 1000; i++) {
-        guest_send_packet(&g, packet,
+        guest_send_packet(&vm, packet,
                           guest_make_echo(packet, 0x0a000210 + i % 64, 9000)); /* no host */
         for (unsigned k = 0; k < 17; k++)
             arp_reply(0x0a0002a0 + k); /* all others are forgotten */
-        guest_send_packet(&g, packet, guest_make_echo(packet, 0x0a000264 + i % 8, 9000));
+        guest_send_packet(&vm, packet, guest_make_echo(packet, 0x0a000264 + i % 8, 9000));
         arp_reply(0x0a000264 + i % 8);
         evloop_drain(loop);
-        while (guest_receive(&g) >= 0)
-            asked += guest_be16(g.frame + 12) == 0x0806 && guest_be32(g.frame + 38) < 0x0a000264;
+        while (guest_receive(&vm) >= 0)
+            asked += guest_be16(vm.frame + 12) == 0x0806 && guest_be32(vm.frame + 38) < 0x0a000264;
     }
     cr_expect_gt(asked, 0);
     cr_expect_lt(asked, 100, "%u", asked);
@@ -249,9 +248,9 @@ Test(net_user_hostile, an_answer_does_not_end_other_questions)
 /* The next frame to that port of the guest's with data or SYN; its TCP header, or NULL. */
 static const uint8_t *next_tcp(uint16_t port)
 {
-    while (guest_receive(&g) >= 0) {
-        const uint8_t *ip = g.frame + GUEST_ETH, *tcp = ip + GUEST_IP;
-        if (guest_be16(g.frame + 12) == 0x0800 && ip[9] == 6 && guest_be16(tcp + 2) == port)
+    while (guest_receive(&vm) >= 0) {
+        const uint8_t *ip = vm.frame + GUEST_ETH, *tcp = ip + GUEST_IP;
+        if (guest_be16(vm.frame + 12) == 0x0800 && ip[9] == 6 && guest_be16(tcp + 2) == port)
             return tcp;
     }
     return NULL;
@@ -301,8 +300,8 @@ Test(net_user_hostile, windows_for_a_guest_that_is_forgotten_do_not_pile_up)
     arp_reply(GUEST_IPV4);
     unsigned served = 0;
     while (served != (1u << CONNECTIONS) - 1) {
-        cr_assert(guest_wait(&g), "each goes on");
-        unsigned n = guest_be16(g.frame + GUEST_ETH + GUEST_IP + 2) - 4000;
+        cr_assert(guest_wait(&vm), "each goes on");
+        unsigned n = guest_be16(vm.frame + GUEST_ETH + GUEST_IP + 2) - 4000;
         served |= n < CONNECTIONS ? 1u << n : 0;
     }
     for (unsigned i = 0; i < CONNECTIONS; i++)
@@ -366,7 +365,7 @@ Test(net_user_hostile, a_connection_that_is_full_both_ways_may_be_reset)
     evloop_drain(loop);
     cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
     close(fd);
-    cr_expect(guest_arp(&g, HOST_IPV4));
+    cr_expect(guest_arp(&vm, HOST_IPV4));
     close(listener);
 }
 
@@ -382,8 +381,8 @@ Test(net_user_hostile, a_last_fragment_is_harmless)
     ip[7] = 1;
     uint16_t check = (uint16_t)~net_frame_sum(ip, GUEST_IP);
     memcpy(ip + 10, &check, sizeof(check));
-    guest_send_packet(&g, packet, bytes);
-    cr_expect(guest_arp(&g, HOST_IPV4));
+    guest_send_packet(&vm, packet, bytes);
+    cr_expect(guest_arp(&vm, HOST_IPV4));
 }
 
 /* libslirp's clock goes on though no descriptor is open. */
@@ -542,12 +541,12 @@ Test(net_user_hostile, errors_of_unknown_types_are_harmless)
     cr_assert_eq(getsockname(fd, (struct sockaddr *)&addr, &len), 0);
     memcpy(udp + 2, &addr.sin6_port, 2);
     start();
-    guest_send_packet(&g, packet, make_v6(17, from, to, udp, sizeof(udp), 6));
+    guest_send_packet(&vm, packet, make_v6(17, from, to, udp, sizeof(udp), 6));
     evloop_drain(loop);
     cr_assert_eq(recvfrom(fd, data, sizeof(data), 0, (struct sockaddr *)&peer, &len), 0);
     send_icmp6_error(100, peer.sin6_port, addr.sin6_port);
     evloop_drain(loop);
-    cr_expect(guest_arp(&g, HOST_IPV4));
+    cr_expect(guest_arp(&vm, HOST_IPV4));
     close(fd);
 }
 

@@ -2,10 +2,8 @@
 /* What a guest or a peer can make a user network keep, and streams that are hard to keep in order.
  */
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/resource.h>
 
-#include "core/loop/evloop.h"
 #include "tests/harness/test.h"
 #include "tests/harness/user_net.h"
 
@@ -66,7 +64,7 @@ Test(net_user_limits, high_descriptors_count_too)
     unsigned before = open_descriptors();
     open_ports(2000, port);
     cr_expect_leq(open_descriptors() - before, 512);
-    cr_expect(guest_arp(&g, HOST_IPV4));
+    cr_expect(guest_arp(&vm, HOST_IPV4));
 }
 
 static void take_event(void *ctx, uint32_t events)
@@ -153,14 +151,14 @@ Test(net_user_limits, segments_ahead_do_not_pile_up)
         connect_guest(&tcp, listener);
         tcp.seq++;
         for (unsigned i = 0; i < 60000; i++, tcp.seq++) {
-            guest_send_packet(&g, packet, guest_make_tcp(packet, &tcp, "x", 1));
-            while (i % 100 == 0 && guest_receive(&g) >= 0)
+            guest_send_packet(&vm, packet, guest_make_tcp(packet, &tcp, "x", 1));
+            while (i % 100 == 0 && guest_receive(&vm) >= 0)
                 ;
         }
         evloop_drain(loop);
     }
     cr_expect_lt(resident_bytes() - before, 100 << 20);
-    cr_expect(guest_arp(&g, HOST_IPV4));
+    cr_expect(guest_arp(&vm, HOST_IPV4));
 }
 
 /* What a guest's stack, or a hostile guest, does with a stream beside sending it. */
@@ -195,7 +193,7 @@ static unsigned send_window(struct guest_tcp *tcp, const struct habits *h, uint3
         size_t bytes = guest_make_tcp(packet, tcp, data, h->segment);
         if (h->corrupts && ++count % h->corrupts == 0)
             packet[0] = 0; /* it is not filled in */
-        guest_send_packet(&g, packet, bytes);
+        guest_send_packet(&vm, packet, bytes);
     }
     tcp->seq = start.seq;
     evloop_drain(loop);
@@ -205,9 +203,9 @@ static unsigned send_window(struct guest_tcp *tcp, const struct habits *h, uint3
 /* The newest acknowledgement that has come, of bytes of the stream. */
 static uint32_t take_acks(uint16_t port, uint32_t first, uint32_t done)
 {
-    while (guest_receive(&g) >= 0) {
-        const uint8_t *ip = g.frame + GUEST_ETH, *tcp = ip + GUEST_IP;
-        if (guest_be16(g.frame + 12) != 0x0800 || ip[9] != 6 || guest_be16(tcp + 2) != port)
+    while (guest_receive(&vm) >= 0) {
+        const uint8_t *ip = vm.frame + GUEST_ETH, *tcp = ip + GUEST_IP;
+        if (guest_be16(vm.frame + 12) != 0x0800 || ip[9] != 6 || guest_be16(tcp + 2) != port)
             continue;
         cr_assert_eq(tcp[13] & TCP_RST, 0);
         uint32_t acked = guest_be32(tcp + 8) - first;
@@ -298,18 +296,18 @@ Test(net_user_limits, echoes_from_nobody_do_not_pile_up)
     size_t before = resident_bytes();
     unsigned asked = 0;
     for (unsigned i = 0; i < 20000; i++) {
-        guest_send_packet(&g, packet, guest_make_echo(packet, 0x0a100000 + i, 32));
-        while (guest_receive(&g) >= 0)
-            asked += guest_be16(g.frame + 12) == 0x0806;
+        guest_send_packet(&vm, packet, guest_make_echo(packet, 0x0a100000 + i, 32));
+        while (guest_receive(&vm) >= 0)
+            asked += guest_be16(vm.frame + 12) == 0x0806;
     }
     cr_expect_gt(asked, 0);
     cr_expect_lt(asked, 1000, "%u", asked);
     cr_expect_lt(resident_bytes() - before, 60 << 20);
     /* The guest's own address is served all the time. */
-    guest_send_packet(&g, packet, guest_make_echo(packet, GUEST_IPV4, 32));
+    guest_send_packet(&vm, packet, guest_make_echo(packet, GUEST_IPV4, 32));
     bool answered = false;
-    while (!answered && guest_wait(&g))
-        answered = g.frame[GUEST_ETH + 9] == 1 && g.frame[GUEST_ETH + GUEST_IP] == 0;
+    while (!answered && guest_wait(&vm))
+        answered = vm.frame[GUEST_ETH + 9] == 1 && vm.frame[GUEST_ETH + GUEST_IP] == 0;
     cr_expect(answered);
 }
 
@@ -320,23 +318,23 @@ Test(net_user_limits, datagrams_for_an_absent_guest_do_not_pile_up)
     struct sockaddr_in addr = loopback(port);
     optionf("hostfwd", "udp::%u-:53", port);
     cr_assert_eq(net_user_create(&net, &config), 0);
-    guest_init(&g, net, loop);
+    guest_init(&vm, net, loop);
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
     unsigned asked = 0;
     for (unsigned i = 0; i < 2000; i++) {
         sendto(fd, data, 1000, MSG_DONTWAIT, (struct sockaddr *)&addr, sizeof(addr));
         evloop_drain(loop);
-        while (guest_receive(&g) >= 0)
-            asked += guest_be16(g.frame + 12) == 0x0806;
+        while (guest_receive(&vm) >= 0)
+            asked += guest_be16(vm.frame + 12) == 0x0806;
     }
     cr_expect_gt(asked, 0);
-    cr_assert(guest_arp(&g, HOST_IPV4));
+    cr_assert(guest_arp(&vm, HOST_IPV4));
     unsigned held = 0;
     evloop_drain(loop);
-    while (guest_receive(&g) >= 0)
-        held += g.frame[GUEST_ETH + 9] == 17;
+    while (guest_receive(&vm) >= 0)
+        held += vm.frame[GUEST_ETH + 9] == 17;
     cr_expect_lt(held, 100, "%u", held);
     sendto(fd, data, 1000, 0, (struct sockaddr *)&addr, sizeof(addr));
-    cr_expect(guest_wait(&g));
+    cr_expect(guest_wait(&vm));
     close(fd);
 }

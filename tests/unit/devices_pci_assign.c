@@ -2,10 +2,6 @@
 /* The bridge with real functions behind it: addresses before boot, interrupt wires, windows. */
 #include "devices/platform/pci_host.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
-
-#include "core/ports/bus.h"
 #include "core/ports/pci.h"
 #include "pci/function.h"
 #include "tests/harness/test.h"

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "devices/platform/pci_host.h"
 
-#include <pthread.h>
-
-#include "core/ports/bus.h"
 #include "core/ports/pci.h"
 #include "tests/harness/test.h"
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "devices/platform/rtc.h"
 
-#include "core/ports/bus.h"
 #include "tests/harness/test.h"
 
 #define NS_PER_S UINT64_C(1000000000)

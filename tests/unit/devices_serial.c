@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "devices/platform/serial.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
-
-#include "core/loop/evloop.h"
-#include "core/ports/bus.h"
 #include "core/ports/chr.h"
 #include "tests/harness/test.h"
 

@@ -4,12 +4,7 @@
  */
 #include <linux/blkpg.h>
 #include <linux/fs.h>
-#include <signal.h>
-#include <stdbool.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include "core/peers/confine.h"
 #include "devices/disk/image/storage_daemon_impl.h"

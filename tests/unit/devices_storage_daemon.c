@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The storage daemon as a process: how it starts, what it says when it cannot, how it ends. */
 #include <endian.h>
-#include <pthread.h>
 #include <stdarg.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "core/peers/confine.h"
 #include "devices/disk/image/storage_daemon.h"

@@ -3,7 +3,6 @@
 
 #include <poll.h>
 #include <pty.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <time.h>
 

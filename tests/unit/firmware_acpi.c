@@ -5,7 +5,6 @@
  */
 #include "firmware/acpi/acpi.h"
 
-#include "core/memory/gmem.h"
 #include "firmware/acpi/aml.h"
 #include "firmware/x86/x86_layout.h"
 #include "tests/harness/test.h"

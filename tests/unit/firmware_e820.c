@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "firmware/x86/e820.h"
 
-#include "core/memory/gmem.h"
 #include "firmware/x86/x86_layout.h"
 #include "tests/harness/test.h"
 #include "tests/unit/firmware_fixture.h"

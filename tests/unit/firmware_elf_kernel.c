@@ -2,7 +2,6 @@
 /* ELF: a good one, and every lie that its headers can tell. */
 #include <elf.h>
 
-#include "core/memory/gmem.h"
 #include "firmware/x86/kernel.h"
 #include "tests/harness/test.h"
 #include "tests/unit/firmware_fixture.h"

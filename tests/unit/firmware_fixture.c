@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tests/unit/firmware_fixture.h"
 
-#include <sys/mman.h>
-
-#include "core/memory/gmem.h"
 #include "firmware/x86/x86_layout.h"
 #include "tests/harness/test.h"
 

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "firmware/kernel/image.h"
 
-#include <sys/stat.h>
-
-#include "core/memory/gmem.h"
 #include "tests/harness/test.h"
 #include "tests/unit/firmware_fixture.h"
 

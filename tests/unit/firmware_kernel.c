@@ -2,7 +2,6 @@
 /* What a file is, by content: kernels are told apart, everything else is refused by name. */
 #include "firmware/x86/kernel.h"
 
-#include "core/memory/gmem.h"
 #include "tests/harness/test.h"
 #include "tests/unit/firmware_fixture.h"
 

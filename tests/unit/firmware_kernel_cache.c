@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Unpacked kernels that are kept: found again, and never a wrong one or another user's. */
 #include <dirent.h>
-#include <stddef.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 
 #include "firmware/kernel/image.h"
 #include "firmware/kernel/kernel_cache.h"

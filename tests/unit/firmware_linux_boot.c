@@ -5,7 +5,6 @@
  */
 #include "firmware/x86/linux_boot.h"
 
-#include "core/memory/gmem.h"
 #include "firmware/kernel/cmdline.h"
 #include "firmware/x86/e820.h"
 #include "firmware/x86/kernel.h"

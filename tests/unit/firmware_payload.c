@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* A bzImage that is unpacked, moved and entered without its own decompressor. */
 #include <elf.h>
-#include <stddef.h>
 
-#include "core/memory/gmem.h"
 #include "firmware/x86/e820.h"
 #include "firmware/x86/kernel.h"
 #include "firmware/x86/x86_layout.h"

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Every format: what was packed comes out, and nothing else does. */
-#include <signal.h>
-#include <sys/mman.h>
 
 #include "core/loop/cancel.h"
 #include "firmware/kernel/unpack.h"

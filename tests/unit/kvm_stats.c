@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* vmm/kvm/stats.c on a file that looks like KVM's. */
-#include <sys/mman.h>
 
 #include "kvm/impl.h"
 #include "tests/harness/test.h"

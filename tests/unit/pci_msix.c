@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "pci/msix.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
-#include <sys/eventfd.h>
-
-#include "core/ports/bus.h"
 #include "core/ports/pci.h"
 #include "pci/function.h"
 #include "tests/harness/fake.h"

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What all devices share, seen from the guest: initialisation, reset, configuration, turns. */
 #include "core/memory/gmem.h"
-#include "core/ports/bus.h"
 #include "tests/harness/rig_test.h"
 #include "tests/harness/test.h"
 #include "virtio/spec.h"

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* The register window itself: identity, widths, doorbells, interrupt registers. */
 #include "core/memory/gmem.h"
-#include "core/ports/bus.h"
 #include "tests/harness/blkreq.h"
 #include "tests/harness/rig_test.h"
 #include "tests/harness/test.h"

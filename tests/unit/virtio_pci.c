@@ -5,7 +5,6 @@
  * virtio_pci_legacy.c.)
  */
 #include "core/base/fail.h"
-#include "core/ports/bus.h"
 #include "pci/function.h"
 #include "tests/harness/rig_test.h"
 #include "tests/harness/test.h"

@@ -3,12 +3,7 @@
  * Several vCPUs at one virtio-pci function, and its loop. What these tests prove, they prove under
  * ThreadSanitizer, and by coming to an end.
  */
-#include <pthread.h>
-#include <stdatomic.h>
-#include <sys/eventfd.h>
 
-#include "core/loop/evloop.h"
-#include "core/ports/bus.h"
 #include "tests/harness/rig_test.h"
 #include "tests/harness/test.h"
 #include "tests/unit/virtio_pci_util.h"

@@ -3,11 +3,8 @@
  * A disk whose two queues are served by a thread each, beside the device's own. What these tests
  * prove, they prove under ThreadSanitizer.
  */
-#include <pthread.h>
 #include <sched.h>
-#include <stdatomic.h>
 
-#include "core/loop/evloop.h"
 #include "core/ports/block.h"
 #include "devices/disk/blk_file.h"
 #include "tests/harness/rig.h"

@@ -2,7 +2,6 @@
 /* What a queue's meter says about what a driver did, step by step. */
 #include "virtio/observe/stats.h"
 
-#include "core/loop/evloop.h"
 #include "tests/harness/blkreq.h"
 #include "tests/harness/netio.h"
 #include "tests/harness/rig_test.h"

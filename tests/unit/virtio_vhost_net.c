@@ -4,9 +4,7 @@
  * one of the test's own: it takes the calls, is as strict as the real one about their order, and
  * serves rings when it is told to.
  */
-#include <sys/eventfd.h>
 
-#include "core/memory/gmem.h"
 #include "tests/harness/fake_net.h"
 #include "tests/harness/netio.h"
 #include "tests/harness/rig.h"

@@ -3,10 +3,8 @@
  * Disks behind a vhost-user server: the whole way from a driver to a server that takes the chains
  * itself, servers that misbehave, servers that go and come back.
  */
-#include <sys/mman.h>
 #include <sys/socket.h>
 
-#include "core/memory/gmem.h"
 #include "core/state/state.h"
 #include "tests/harness/test.h"
 #include "tests/harness/vhost_user_rig.h"

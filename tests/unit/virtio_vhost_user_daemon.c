@@ -2,8 +2,6 @@
 /* A disk behind qemu-storage-daemon. */
 #include "devices/disk/image/storage_daemon.h"
 
-#include <signal.h>
-
 #include "tests/harness/test.h"
 #include "tests/harness/vhost_user_rig.h"
 #include "virtio/spec.h"

@@ -4,10 +4,8 @@
  * deadline it is of ten minutes: a wait for the server is a test that hangs. docs/hostile.md has
  * the cases by number.
  */
-#include <pthread.h>
 #include <sched.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/un.h>

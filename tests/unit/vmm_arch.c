@@ -5,10 +5,6 @@
  */
 #include "arch/arch.h"
 
-#include <stdatomic.h>
-
-#include "core/memory/gmem.h"
-#include "core/ports/bus.h"
 #include "core/ports/hv.h"
 #include "core/tape/tape.h"
 #include "devices/platform/byte_device.h"

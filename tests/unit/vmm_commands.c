@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* vmm/main.c and vmm/cli/check.c, by the program itself: commands, and what is said of others. */
 #include <cJSON.h>
-#include <sys/wait.h>
 
 #include "tests/harness/test.h"
 #include "vmm/cli/exit_code.h"

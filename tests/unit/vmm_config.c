@@ -3,7 +3,6 @@
 #include "vmm/config/config.h"
 
 #include <cJSON.h>
-#include <sys/wait.h>
 
 #include "tests/harness/test.h"
 #include "virtio/spec.h"

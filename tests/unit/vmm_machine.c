@@ -7,13 +7,9 @@
 
 #include <elf.h>
 #include <sched.h>
-#include <stdatomic.h>
-#include <sys/mman.h>
 
 #include "arch/arch.h"
 #include "arch/x86_64/hv_x86.h"
-#include "core/memory/gmem.h"
-#include "core/ports/bus.h"
 #include "core/ports/hv.h"
 #include "firmware/x86/x86_layout.h"
 #include "tests/harness/test.h"

@@ -36,8 +36,9 @@ struct bench {
 
 /* Records what all of its devices do. Returns the path, which is the caller's to remove. */
 const char *replay_record(struct bench *b, const char *ring);
-/* replay_run(), and what it says. */
-int replay_play(const char *path, char *said, size_t size);
+/* replay_run(); what it says is kept. */
+int replay_play(const char *path);
+extern char said[4096];
 
 /* Sinks of the log: nothing is kept; the errors are. */
 void replay_quiet(void *ctx, enum log_level level, const char *line);
@@ -62,5 +63,20 @@ struct tape_rec rec_at(struct file f, size_t at, size_t *after);
 /* A copy with a record in the place of the one at `at`; NULL: nothing. a and b need not be short.
  */
 struct file changed(struct file f, size_t at, const struct tape_rec *rec);
+
+/* With a tape of split rings, in `f` and at `path`. */
+#define OnTape(suite, name)                                                  \
+    static void suite##_##name(struct file f, const char *path);             \
+    Test(suite, name)                                                        \
+    {                                                                        \
+        struct bench bench;                                                  \
+        log_set_sink(replay_quiet, NULL);                                    \
+        struct file tape = replay_load(replay_record(&bench, "ring=split")); \
+        suite##_##name(tape, bench.path);                                    \
+        free(tape.bytes);                                                    \
+        unlink(bench.path);                                                  \
+    }                                                                        \
+    static void suite##_##name(__attribute__((unused)) struct file f,        \
+                               __attribute__((unused)) const char *path)
 
 #endif

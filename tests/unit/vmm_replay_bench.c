@@ -2,9 +2,6 @@
 #include "tests/unit/vmm_replay.h"
 
 #include "arch/arch.h"
-#include "core/loop/evloop.h"
-#include "core/memory/gmem.h"
-#include "core/ports/bus.h"
 #include "core/ports/hv.h"
 #include "devices/platform/pci_host.h"
 #include "firmware/x86/x86_layout.h"
@@ -234,9 +231,12 @@ const char *replay_record(struct bench *b, const char *ring)
     return b->path;
 }
 
-int replay_play(const char *path, char *said, size_t size)
+char said[4096];
+
+int replay_play(const char *path)
 {
-    FILE *out = fmemopen(said, size, "w");
+    said[0] = '\0';
+    FILE *out = fmemopen(said, sizeof(said), "w");
     int result = replay_run(path, out, false);
     fclose(out);
     return result;

@@ -4,12 +4,9 @@
  * to far more than there is in it, and -v says when that begins.
  */
 #include <dirent.h>
-#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <termios.h>
 #include <zlib.h>
 

@@ -2,8 +2,6 @@
 /* vmm/cli/stock_kernel.c: where a kernel is looked for, and what is said. */
 #include "vmm/cli/stock_kernel.h"
 
-#include <sys/stat.h>
-
 #include "tests/harness/folder.h"
 #include "tests/harness/test.h"
 #include "vmm/cli/cli.h"

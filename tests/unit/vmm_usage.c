@@ -2,9 +2,6 @@
 /* vmm/report/usage.c on this very process. */
 #include "vmm/report/usage.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
-#include <sys/mman.h>
 #include <time.h>
 
 #include "tests/harness/test.h"

@@ -3,9 +3,7 @@
 #include "vmm/machine/vcpu.h"
 
 #include <sched.h>
-#include <stdatomic.h>
 
-#include "core/ports/bus.h"
 #include "tests/harness/test.h"
 #include "vmm/report/exits.h"
 
