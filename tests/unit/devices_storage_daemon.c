@@ -37,7 +37,15 @@ static void close_scene(struct scene *s)
     cr_expect_eq(rmdir(s->dir), 0, "something was left there");
 }
 
-#define OnScene(suite, name) TestWith(suite, name, struct scene, s, open_scene(s), close_scene(s))
+#define OnScene(name) \
+    TestWith(devices_storage_daemon, name, struct scene, s, open_scene(s), close_scene(s))
+/* With the daemon, or with qemu-img, too. */
+#define OnDaemon(name)                                                                      \
+    TestWith(devices_storage_daemon, name, struct scene, s, (need_daemon(), open_scene(s)), \
+             close_scene(s))
+#define OnImages(name)                                                                      \
+    TestWith(devices_storage_daemon, name, struct scene, s, (need_images(), open_scene(s)), \
+             close_scene(s))
 
 static void write_file(const char *path, const char *text, mode_t mode)
 {
@@ -46,6 +54,19 @@ static void write_file(const char *path, const char *text, mode_t mode)
     fputs(text, f);
     fclose(f);
     chmod(path, mode);
+}
+
+static void need_daemon(void)
+{
+    if (access("/usr/bin/qemu-storage-daemon", X_OK) != 0)
+        cr_skip_test("qemu-storage-daemon is not installed (qemu-system-common)");
+}
+
+static void need_images(void)
+{
+    need_daemon();
+    if (access("/usr/bin/qemu-img", X_OK) != 0)
+        cr_skip_test("qemu-img is not installed (qemu-utils)");
 }
 
 /* Version 3, 64 KiB of disk; backing NULL: none. */
@@ -69,88 +90,79 @@ static void write_qcow2(const char *path, const char *backing, uint64_t incompat
     close(fd);
 }
 
-static bool is_installed(void)
+static int try_create(struct scene *s, struct storage_daemon **d,
+                      struct storage_daemon_config config)
 {
-    return access("/usr/bin/qemu-storage-daemon", X_OK) == 0;
+    config.name = "vda";
+    config.path = s->image;
+    config.clock = &s->clock;
+    return storage_daemon_create(d, &config);
 }
+
+static struct storage_daemon *created(struct scene *s, struct storage_daemon_config config)
+{
+    struct storage_daemon *d = NULL;
+    cr_assert_eq(try_create(s, &d, config), 0, "%s", logged_line);
+    return d;
+}
+
+#define CREATED(s, ...) created(s, (struct storage_daemon_config){__VA_ARGS__})
 
 static struct storage_daemon *create(struct scene *s, const char *format, const char *program)
 {
-    struct storage_daemon *d = NULL;
-    int err = storage_daemon_create(&d, &(struct storage_daemon_config){
-                                            .name = "vda",
-                                            .path = s->image,
-                                            .format = format,
-                                            .program = program,
-                                            .unconfined = program != NULL,
-                                            .clock = &s->clock,
-                                        });
-    cr_assert_eq(err, 0, "%s", logged_line);
-    return d;
+    return CREATED(s, .format = format, .program = program, .unconfined = program != NULL);
 }
 
 /* Without the check of its header, and with all that holds the daemon itself. */
 static struct storage_daemon *create_unchecked(struct scene *s, const char *format)
 {
-    struct storage_daemon *d = NULL;
-    int err = storage_daemon_create(&d, &(struct storage_daemon_config){.name = "vda",
-                                                                        .path = s->image,
-                                                                        .format = format,
-                                                                        .clock = &s->clock,
-                                                                        .unchecked = true});
-    cr_assert_eq(err, 0, "%s", logged_line);
-    return d;
+    return CREATED(s, .format = format, .unchecked = true);
 }
 
-OnScene(devices_storage_daemon, names_the_package_of_a_missing_program)
+/* A raw image, and this script instead of the daemon. */
+static struct storage_daemon *create_script(struct scene *s, const char *text)
+{
+    write_file(s->image, "x", 0600);
+    write_file(s->script, text, 0700);
+    return create(s, "raw", s->script);
+}
+
+OnScene(names_the_package_of_a_missing_program)
 {
     struct storage_daemon *d;
-    int err = storage_daemon_create(&d, &(struct storage_daemon_config){
-                                            .name = "vda",
-                                            .path = s->image,
-                                            .format = "qcow2",
-                                            .program = "no-such-storage-daemon",
-                                        });
+    int err = try_create(
+        s, &d,
+        (struct storage_daemon_config){.format = "qcow2", .program = "no-such-storage-daemon"});
     cr_expect_eq(err, -ENOENT);
     expect_logged("apt-get install qemu-system-common");
 }
 
-OnScene(devices_storage_daemon, names_an_image_that_is_not_there)
+OnScene(names_an_image_that_is_not_there)
 {
     struct storage_daemon *d;
-    int err = storage_daemon_create(&d, &(struct storage_daemon_config){
-                                            .name = "vda",
-                                            .path = s->image,
-                                            .format = "qcow2",
-                                            .program = "/bin/true",
-                                        });
+    int err = try_create(s, &d,
+                         (struct storage_daemon_config){.format = "qcow2", .program = "/bin/true"});
     cr_expect_eq(err, -ENOENT);
     expect_logged("vda: open");
 }
 
-Test(devices_storage_daemon, says_why_an_image_cannot_be_opened)
+OnDaemon(says_why_an_image_cannot_be_opened)
 {
-    struct scene s;
-    if (!is_installed())
-        cr_skip_test("qemu-storage-daemon is not installed (qemu-system-common)");
-    open_scene(&s);
-    write_file(s.image, "vhdxfile", 0600); /* the magic is all that is checked before */
-    struct storage_daemon *d = create_unchecked(&s, "vhdx");
+    write_file(s->image, "vhdxfile", 0600); /* the magic is all that is checked before */
+    struct storage_daemon *d = create_unchecked(s, "vhdx");
     cr_expect_eq(storage_daemon_connect(d), -EIO);
     expect_logged("vda");
     expect_logged("VHDX");
     storage_daemon_destroy(d);
     cr_expect_eq(waitpid(-1, NULL, WNOHANG), -1, "a process is left");
-    close_scene(&s);
 }
 
-OnScene(devices_storage_daemon, an_image_of_another_format_is_refused)
+OnScene(an_image_of_another_format_is_refused)
 {
     struct storage_daemon *d;
     write_file(s->image, "no qcow2 at all", 0600);
-    int err = storage_daemon_create(
-        &d, &(struct storage_daemon_config){
-                .name = "vda", .path = s->image, .format = "qcow2", .program = "/bin/true"});
+    int err = try_create(s, &d,
+                         (struct storage_daemon_config){.format = "qcow2", .program = "/bin/true"});
     cr_expect_eq(err, -EINVAL);
     cr_expect_str_eq(logged_line,
                      "disk vda: format=qcow2: the file is not a qcow2 image; is it raw?");
@@ -165,16 +177,12 @@ static bool is_over(int fd)
     return got == 0 || (got < 0 && errno == ECONNRESET);
 }
 
-Test(devices_storage_daemon, connects_to_a_daemon_of_its_own)
+OnDaemon(connects_to_a_daemon_of_its_own)
 {
-    struct scene s;
     char end;
-    if (!is_installed())
-        cr_skip_test("qemu-storage-daemon is not installed (qemu-system-common)");
-    open_scene(&s);
-    write_file(s.image, "", 0600);
-    cr_assert_eq(truncate(s.image, 1 << 20), 0);
-    struct storage_daemon *d = create(&s, "raw", NULL);
+    write_file(s->image, "", 0600);
+    cr_assert_eq(truncate(s->image, 1 << 20), 0);
+    struct storage_daemon *d = create(s, "raw", NULL);
     int first = storage_daemon_connect(d);
     cr_assert_geq(first, 0, "%s", logged_line);
     cr_expect_eq(recv(first, &end, 1, MSG_DONTWAIT), -1);
@@ -188,15 +196,12 @@ Test(devices_storage_daemon, connects_to_a_daemon_of_its_own)
     cr_expect_eq(logged_lines, 0, "%s", logged_line);
     close(first);
     close(second);
-    close_scene(&s);
 }
 
-OnScene(devices_storage_daemon, shows_the_last_words_of_a_program_that_ends)
+OnScene(shows_the_last_words_of_a_program_that_ends)
 {
-    write_file(s->image, "x", 0600);
-    write_file(s->script, "#!/bin/sh\necho first >&2\nprintf 'last \\033words\\n' >&2\nexit 1\n",
-               0700);
-    struct storage_daemon *d = create(s, "raw", s->script);
+    struct storage_daemon *d =
+        create_script(s, "#!/bin/sh\necho first >&2\nprintf 'last \\033words\\n' >&2\nexit 1\n");
     cr_expect_eq(storage_daemon_connect(d), -EIO);
     expect_logged("last ?words");
     storage_daemon_destroy(d);
@@ -227,11 +232,9 @@ Test(devices_storage_daemon, a_lock_of_somebody_else_s_is_told_in_our_words)
 #define SECOND UINT64_C(1000000000)
 
 /* Ready, then dead: what it said is shown, and the process of the one before is gone first. */
-OnScene(devices_storage_daemon, one_that_died_is_replaced_when_it_is_time)
+OnScene(one_that_died_is_replaced_when_it_is_time)
 {
-    write_file(s->image, "x", 0600);
-    write_file(s->script, "#!/bin/sh\necho oh >&2\necho 1 >\"$6\"\nexit 1\n", 0700);
-    struct storage_daemon *d = create(s, "raw", s->script);
+    struct storage_daemon *d = create_script(s, "#!/bin/sh\necho oh >&2\necho 1 >\"$6\"\nexit 1\n");
     for (unsigned i = 0; i < STORAGE_DAEMON_STARTS; i++) {
         int fd = storage_daemon_connect(d);
         if (fd >= 0) /* it may be found dead before it is found ready */
@@ -251,7 +254,7 @@ OnScene(devices_storage_daemon, one_that_died_is_replaced_when_it_is_time)
 }
 
 /* Whatever makes daemons die; once it ends, the disk is back. */
-OnScene(devices_storage_daemon, starts_are_spaced_out_and_never_given_up)
+OnScene(starts_are_spaced_out_and_never_given_up)
 {
     write_file(s->image, "x", 0600);
     struct storage_daemon *d = create(s, "raw", "/bin/false");
@@ -274,11 +277,9 @@ OnScene(devices_storage_daemon, starts_are_spaced_out_and_never_given_up)
     storage_daemon_destroy(d);
 }
 
-OnScene(devices_storage_daemon, says_little_about_deaths_without_end)
+OnScene(says_little_about_deaths_without_end)
 {
-    write_file(s->image, "x", 0600);
-    write_file(s->script, "#!/bin/sh\necho oh >&2\nexit 1\n", 0700);
-    struct storage_daemon *d = create(s, "raw", s->script);
+    struct storage_daemon *d = create_script(s, "#!/bin/sh\necho oh >&2\nexit 1\n");
     cr_expect_eq(storage_daemon_connect(d), -EIO);
     cr_expect_eq(logged_lines, 1, "%s", logged_line);
     for (unsigned second = 0; second < 600; second++) {
@@ -290,14 +291,11 @@ OnScene(devices_storage_daemon, says_little_about_deaths_without_end)
     storage_daemon_destroy(d);
 }
 
-OnScene(devices_storage_daemon, shows_the_end_of_what_a_talkative_program_says)
+OnScene(shows_the_end_of_what_a_talkative_program_says)
 {
-    write_file(s->image, "x", 0600);
-    write_file(s->script,
-               "#!/bin/sh\ni=0\nwhile [ $i -lt 3000 ]; do echo line $i >&2; i=$((i+1)); done\n"
-               "echo it is over >&2\nexit 1\n",
-               0700);
-    struct storage_daemon *d = create(s, "raw", s->script);
+    struct storage_daemon *d = create_script(
+        s, "#!/bin/sh\ni=0\nwhile [ $i -lt 3000 ]; do echo line $i >&2; i=$((i+1)); done\n"
+           "echo it is over >&2\nexit 1\n");
     cr_expect_eq(storage_daemon_connect(d), -EIO);
     expect_logged("it is over");
     cr_expect_eq(logged_lines, 1);
@@ -336,10 +334,8 @@ Test(devices_storage_daemon, a_start_that_hangs_is_cancelled, .timeout = 20)
     struct scene s;
     pthread_t thread;
     open_scene(&s);
-    write_file(s.image, "x", 0600);
-    write_file(s.script, "#!/bin/sh\ntrap '' TERM\n>\"$0.runs\"\nwhile :; do sleep 1; done\n",
-               0700);
-    struct storage_daemon *d = create(&s, "raw", s.script);
+    struct storage_daemon *d =
+        create_script(&s, "#!/bin/sh\ntrap '' TERM\n>\"$0.runs\"\nwhile :; do sleep 1; done\n");
     void *args[] = {&s, d};
     cr_assert_eq(pthread_create(&thread, NULL, cancel_when_it_hangs, args), 0);
     cr_expect_eq(storage_daemon_connect(d), -ECANCELED);
@@ -357,9 +353,7 @@ Test(devices_storage_daemon, a_start_is_given_up_for_its_caller, .timeout = 20)
 {
     struct scene s;
     open_scene(&s);
-    write_file(s.image, "x", 0600);
-    write_file(s.script, "#!/bin/sh\nexec sleep 100\n", 0700);
-    struct storage_daemon *d = create(&s, "raw", s.script);
+    struct storage_daemon *d = create_script(&s, "#!/bin/sh\nexec sleep 100\n");
     int cancel_fd = eventfd(1, EFD_CLOEXEC);
     cr_expect_eq(storage_daemon_connect_until(d, cancel_fd), -ECANCELED);
     write_file(s.script, "#!/bin/sh\nexit 1\n", 0700);
@@ -375,12 +369,9 @@ Test(devices_storage_daemon, an_end_that_hangs_is_cancelled, .timeout = 20)
     struct scene s;
     pthread_t thread;
     open_scene(&s);
-    write_file(s.image, "x", 0600);
-    write_file(s.script,
-               "#!/bin/sh\ntrap '[ -e \"$0.runs\" ] && exit; >\"$0.runs\"' TERM\n"
-               "echo 1 >\"$6\"\nwhile :; do sleep 0.01; done\n",
-               0700);
-    struct storage_daemon *d = create(&s, "raw", s.script);
+    struct storage_daemon *d =
+        create_script(&s, "#!/bin/sh\ntrap '[ -e \"$0.runs\" ] && exit; >\"$0.runs\"' TERM\n"
+                          "echo 1 >\"$6\"\nwhile :; do sleep 0.01; done\n");
     int fd = storage_daemon_connect(d);
     cr_assert_geq(fd, 0, "%s", logged_line);
     close(fd);
@@ -412,7 +403,7 @@ static void read_args(struct scene *s, struct storage_daemon *d, char *args, siz
     unlink(seen);
 }
 
-OnScene(devices_storage_daemon, gets_descriptors_and_nothing_below)
+OnScene(gets_descriptors_and_nothing_below)
 {
     char args[4096];
     write_qcow2(s->image, NULL, 0);
@@ -451,28 +442,23 @@ Test(devices_storage_daemon, gets_no_other_descriptors)
  * qemu-storage-daemon looks its pid file up after it has written it: the folder must still be there
  * then. This program takes its time between the two.
  */
-Test(devices_storage_daemon, keeps_the_folder_while_the_daemon_runs)
+OnScene(keeps_the_folder_while_the_daemon_runs)
 {
-    struct scene s;
     char mark[192];
-    open_scene(&s);
-    write_file(s.image, "x", 0600);
-    write_file(s.script,
-               "#!/bin/sh\necho 1 >\"$6\"\nsleep 0.3\n[ -e \"$6\" ] && echo >\"$0.there\"\n"
-               "echo >\"$0.done\"\nexec sleep 100\n",
-               0700);
-    struct storage_daemon *d = create(&s, "raw", s.script);
+    struct storage_daemon *d = create_script(
+        s, "#!/bin/sh\necho 1 >\"$6\"\nsleep 0.3\n[ -e \"$6\" ] && echo >\"$0.there\"\n"
+           "echo >\"$0.done\"\nexec sleep 100\n");
     int fd = storage_daemon_connect(d);
     cr_expect_geq(fd, 0, "%s", logged_line);
-    snprintf(mark, sizeof(mark), "%s.done", s.script);
+    snprintf(mark, sizeof(mark), "%s->done", s->script);
     while (access(mark, F_OK) != 0)
         usleep(1000);
     unlink(mark);
-    snprintf(mark, sizeof(mark), "%s.there", s.script);
+    snprintf(mark, sizeof(mark), "%s->there", s->script);
     cr_expect_eq(unlink(mark), 0, "the pid file was gone");
     storage_daemon_destroy(d);
     close(fd);
-    close_scene(&s); /* the folder was in that of the scene, which must be empty now */
+    /* the folder was in that of the scene, which must be empty now */
 }
 
 /* ---- what an image names: three walls ---- */
@@ -496,27 +482,25 @@ static void expect_secret(const struct scene *s)
     unlink(s->secret);
 }
 
-static int try_create(struct scene *s, bool backing)
+static int try_backing(struct scene *s, bool backing)
 {
     struct storage_daemon *d = NULL;
-    int err = storage_daemon_create(&d, &(struct storage_daemon_config){.name = "vda",
-                                                                        .path = s->image,
-                                                                        .format = "qcow2",
-                                                                        .program = "/bin/true",
-                                                                        .backing = backing});
+    int err = try_create(s, &d,
+                         (struct storage_daemon_config){
+                             .format = "qcow2", .program = "/bin/true", .backing = backing});
     storage_daemon_destroy(d);
     return err;
 }
 
-OnScene(devices_storage_daemon, other_files_in_a_header_are_refused)
+OnScene(other_files_in_a_header_are_refused)
 {
     write_secret(s);
     write_qcow2(s->image, s->secret, 0);
-    cr_expect_eq(try_create(s, false), -EINVAL);
+    cr_expect_eq(try_backing(s, false), -EINVAL);
     expect_logged(s->secret);
     write_qcow2(s->image, NULL, 4); /* an external data file */
-    cr_expect_eq(try_create(s, false), -EINVAL);
-    cr_expect_eq(try_create(s, true), -EINVAL, "that is never followed");
+    cr_expect_eq(try_backing(s, false), -EINVAL);
+    cr_expect_eq(try_backing(s, true), -EINVAL, "that is never followed");
     expect_secret(s);
 }
 
@@ -532,102 +516,72 @@ static int run(const char *format, ...)
     return system(command);
 }
 
-static bool can_make_images(void)
-{
-    return is_installed() && access("/usr/bin/qemu-img", X_OK) == 0;
-}
-
 /* As if the check of the header had a hole: the daemon is told no more than the format. */
-Test(devices_storage_daemon, the_daemon_cannot_open_what_a_header_names)
+OnImages(the_daemon_cannot_open_what_a_header_names)
 {
-    struct scene s;
-    if (!can_make_images())
-        cr_skip_test(
-            "qemu-storage-daemon or qemu-img is not installed (qemu-system-common, qemu-utils)");
     if (!confine_restricts_files())
         cr_skip_test("this kernel has no Landlock");
-    open_scene(&s);
-    write_secret(&s);
-    strcpy(strrchr(s.image, '/'), "/image"); /* qemu-img would take the usual name apart */
-    cr_assert_eq(run("qemu-img create -q -f qcow2 -u -F raw -b %s %s 1M", s.secret, s.image), 0);
-    struct storage_daemon *d = create_unchecked(&s, "qcow2");
+    write_secret(s);
+    strcpy(strrchr(s->image, '/'), "/image"); /* qemu-img would take the usual name apart */
+    cr_assert_eq(run("qemu-img create -q -f qcow2 -u -F raw -b %s %s 1M", s->secret, s->image), 0);
+    struct storage_daemon *d = create_unchecked(s, "qcow2");
     cr_expect_eq(storage_daemon_connect(d), -EIO);
     expect_logged("Permission denied");
     storage_daemon_destroy(d);
-    cr_assert_eq(run("qemu-img create -q -f qcow2 -o data_file=%s.data %s 1M", s.image, s.image),
+    cr_assert_eq(run("qemu-img create -q -f qcow2 -o data_file=%s->data %s 1M", s->image, s->image),
                  0);
-    cr_assert_eq(run("cp %s %s.data", s.secret, s.image), 0);
-    d = create_unchecked(&s, "qcow2");
+    cr_assert_eq(run("cp %s %s->data", s->secret, s->image), 0);
+    d = create_unchecked(s, "qcow2");
     cr_expect_eq(storage_daemon_connect(d), -EIO);
     expect_logged("Permission denied");
     storage_daemon_destroy(d);
-    cr_expect_eq(run("cmp -s %s %s.data && rm %s.data", s.secret, s.image, s.image), 0);
-    expect_secret(&s);
-    close_scene(&s);
+    cr_expect_eq(run("cmp -s %s %s->data && rm %s->data", s->secret, s->image, s->image), 0);
+    expect_secret(s);
 }
 
 /* The header is another when the daemon reads it than it was when it was checked. */
-Test(devices_storage_daemon, a_header_that_changes_after_the_check_is_not_believed)
+OnImages(a_header_that_changes_after_the_check_is_not_believed)
 {
-    struct scene s;
-    if (!can_make_images())
-        cr_skip_test(
-            "qemu-storage-daemon or qemu-img is not installed (qemu-system-common, qemu-utils)");
-    open_scene(&s);
-    write_secret(&s);
-    strcpy(strrchr(s.image, '/'), "/image");
-    cr_assert_eq(run("qemu-img create -q -f qcow2 %s 1M", s.image), 0);
-    struct storage_daemon *d = create(&s, "qcow2", NULL);
-    cr_assert_eq(run("qemu-img rebase -u -f qcow2 -F raw -b %s %s", s.secret, s.image), 0);
+    write_secret(s);
+    strcpy(strrchr(s->image, '/'), "/image");
+    cr_assert_eq(run("qemu-img create -q -f qcow2 %s 1M", s->image), 0);
+    struct storage_daemon *d = create(s, "qcow2", NULL);
+    cr_assert_eq(run("qemu-img rebase -u -f qcow2 -F raw -b %s %s", s->secret, s->image), 0);
     int fd = storage_daemon_connect(d); /* told that there is nothing below, it opens the image */
     cr_expect_geq(fd, 0, "%s", logged_line);
     close(fd);
     storage_daemon_destroy(d);
-    expect_secret(&s);
-    close_scene(&s);
+    expect_secret(s);
 }
 
 /* Replaced by another file, the image stays the one that was checked. */
-Test(devices_storage_daemon, an_image_that_is_replaced_after_the_check_stays)
+OnImages(an_image_that_is_replaced_after_the_check_stays)
 {
-    struct scene s;
-    if (!can_make_images())
-        cr_skip_test(
-            "qemu-storage-daemon or qemu-img is not installed (qemu-system-common, qemu-utils)");
-    open_scene(&s);
-    strcpy(strrchr(s.image, '/'), "/image");
-    cr_assert_eq(run("qemu-img create -q -f qcow2 %s 1M", s.image), 0);
-    struct storage_daemon *d = create(&s, "qcow2", NULL);
-    cr_assert_eq(run("mv %s %s.old && echo other >%s", s.image, s.image, s.image), 0);
+    strcpy(strrchr(s->image, '/'), "/image");
+    cr_assert_eq(run("qemu-img create -q -f qcow2 %s 1M", s->image), 0);
+    struct storage_daemon *d = create(s, "qcow2", NULL);
+    cr_assert_eq(run("mv %s %s->old && echo other >%s", s->image, s->image, s->image), 0);
     int fd = storage_daemon_connect(d);
     cr_expect_geq(fd, 0, "%s", logged_line);
     close(fd);
     storage_daemon_destroy(d);
-    cr_expect_eq(run("rm %s.old", s.image), 0);
-    close_scene(&s);
+    cr_expect_eq(run("rm %s->old", s->image), 0);
 }
 
-Test(devices_storage_daemon, a_chain_that_is_wanted_is_opened)
+OnImages(a_chain_that_is_wanted_is_opened)
 {
-    struct scene s;
-    if (!can_make_images())
-        cr_skip_test(
-            "qemu-storage-daemon or qemu-img is not installed (qemu-system-common, qemu-utils)");
-    open_scene(&s);
-    strcpy(strrchr(s.image, '/'), "/image");
+    strcpy(strrchr(s->image, '/'), "/image");
     cr_assert_eq(
         run("cd %s && truncate -s 1M raw && qemu-img create -q -f qed -F raw -b raw qed && "
             "qemu-img create -q -f qcow2 -F qed -b qed image",
-            s.dir),
+            s->dir),
         0);
     struct storage_daemon *d = NULL;
     for (unsigned i = 0; i < 4; i++) {
-        int err = storage_daemon_create(&d, &(struct storage_daemon_config){.name = "vda",
-                                                                            .path = s.image,
-                                                                            .format = "qcow2",
-                                                                            .direct = i & 1,
-                                                                            .read_only = i & 2,
-                                                                            .backing = true});
+        int err = try_create(
+            s, &d,
+            (struct storage_daemon_config){
+                .format = "qcow2", .direct = i & 1, .read_only = i & 2, .backing = true});
         cr_assert_eq(err, 0, "%s", logged_line);
         int fd = storage_daemon_connect(d);
         cr_expect_geq(fd, 0, "%s", logged_line);
@@ -635,6 +589,5 @@ Test(devices_storage_daemon, a_chain_that_is_wanted_is_opened)
         storage_daemon_destroy(d);
     }
     cr_expect_eq(logged_lines, 0, "%s", logged_line);
-    cr_expect_eq(run("cd %s && rm raw qed", s.dir), 0);
-    close_scene(&s);
+    cr_expect_eq(run("cd %s && rm raw qed", s->dir), 0);
 }

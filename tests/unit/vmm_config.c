@@ -8,15 +8,6 @@
 #include "virtio/spec.h"
 #include "vmm/config/options.h"
 
-static char last_line[1024];
-
-static void keep_line(void *ctx, enum log_level level, const char *line)
-{
-    (void)ctx;
-    (void)level;
-    snprintf(last_line, sizeof(last_line), "%s", line);
-}
-
 /* Parses a command line that is cut at spaces. */
 static int parse(struct vm_config *c, const char *line)
 {
@@ -29,34 +20,42 @@ static int parse(struct vm_config *c, const char *line)
         if (word[0] != '\0')
             argv[argc++] = word;
     }
-    log_set_sink(keep_line, NULL);
-    last_line[0] = '\0';
+    listen_to_log(LOG_DEBUG);
     int r = config_parse(c, argc, argv);
     log_set_sink(NULL, NULL);
     return r;
 }
+
+/* The next one, after which the one before is gone. */
+static void again(struct vm_config *c, const char *line)
+{
+    config_free(c);
+    cr_assert_eq(parse(c, line), 0, "%s: %s", line, logged_line);
+}
+
+/* What a line means. */
+#define OnConfig(name, line)                    \
+    TestWith(config, name, struct vm_config, c, \
+             cr_assert_eq(parse(c, line), 0, "%s", (const char *)logged_line), config_free(c))
 
 /* Refused, with a line that holds all of the words. */
 static void refused(const char *line, const char *word, const char *remedy)
 {
     struct vm_config c;
     cr_expect_eq(parse(&c, line), -EINVAL, "%s", line);
-    cr_expect(strstr(last_line, word) != NULL, "\"%s\" does not name %s", last_line, word);
-    cr_expect(strstr(last_line, remedy) != NULL, "\"%s\" does not say %s", last_line, remedy);
+    cr_expect(strstr(logged_line, word) != NULL, "\"%s\" does not name %s", logged_line, word);
+    cr_expect(strstr(logged_line, remedy) != NULL, "\"%s\" does not say %s", logged_line, remedy);
     config_free(&c);
 }
 
-Test(config, defaults)
+OnConfig(defaults, "vmlinuz")
 {
-    struct vm_config c;
-    cr_assert_eq(parse(&c, "vmlinuz"), 0);
-    cr_expect_str_eq(c.kernel, "vmlinuz");
-    cr_expect_eq(c.mem_bytes, 512 * MIB);
-    cr_expect_eq(c.cpus, 1);
-    cr_expect_eq(c.console, CONSOLE_SERIAL);
-    cr_expect_eq(c.timeout_ns, 0);
-    cr_expect_not(c.reboot_restart);
-    config_free(&c);
+    cr_expect_str_eq(c->kernel, "vmlinuz");
+    cr_expect_eq(c->mem_bytes, 512 * MIB);
+    cr_expect_eq(c->cpus, 1);
+    cr_expect_eq(c->console, CONSOLE_SERIAL);
+    cr_expect_eq(c->timeout_ns, 0);
+    cr_expect_not(c->reboot_restart);
 }
 
 Test(config, long_short_and_qemu_words_mean_the_same)
@@ -71,7 +70,7 @@ Test(config, long_short_and_qemu_words_mean_the_same)
     };
     for (unsigned i = 0; i < ARRAY_SIZE(lines); i++) {
         struct vm_config c;
-        cr_assert_eq(parse(&c, lines[i]), 0, "%s: %s", lines[i], last_line);
+        cr_assert_eq(parse(&c, lines[i]), 0, "%s: %s", lines[i], logged_line);
         cr_expect_str_eq(c.kernel, "K", "%s", lines[i]);
         cr_expect_str_eq(c.initrd, "I", "%s", lines[i]);
         cr_expect_str_eq(c.append, "A", "%s", lines[i]);
@@ -81,79 +80,61 @@ Test(config, long_short_and_qemu_words_mean_the_same)
     }
 }
 
-Test(config, disks_keep_their_order_and_keys)
+OnConfig(disks_keep_their_order_and_keys,
+         "K -d a.img --disk b.img,ro,serial=S1 -d c,,d.img,serial=S2")
 {
-    struct vm_config c;
-    cr_assert_eq(parse(&c, "K -d a.img --disk b.img,ro,serial=S1 -d c,,d.img,serial=S2"), 0);
-    cr_assert_eq(c.disk_count, 3);
-    cr_expect_str_eq(c.disks[0].path, "a.img");
-    cr_expect_not(c.disks[0].read_only);
-    cr_expect_str_eq(c.disks[1].path, "b.img");
-    cr_expect(c.disks[1].read_only);
-    cr_expect_str_eq(c.disks[1].serial, "S1");
-    cr_expect_str_eq(c.disks[2].path, "c,d.img");
-    cr_expect_str_eq(c.disks[2].serial, "S2");
-    config_free(&c);
+    cr_assert_eq(c->disk_count, 3);
+    cr_expect_str_eq(c->disks[0].path, "a.img");
+    cr_expect_not(c->disks[0].read_only);
+    cr_expect_str_eq(c->disks[1].path, "b.img");
+    cr_expect(c->disks[1].read_only);
+    cr_expect_str_eq(c->disks[1].serial, "S1");
+    cr_expect_str_eq(c->disks[2].path, "c,d.img");
+    cr_expect_str_eq(c->disks[2].serial, "S2");
 }
 
-Test(config, other_options)
+OnConfig(other_options, "K --console virtio --timeout 1500ms --reboot restart -v -v")
 {
-    struct vm_config c;
-    cr_assert_eq(parse(&c, "K --console virtio --timeout 1500ms --reboot restart -v -v"), 0);
-    cr_expect_eq(c.console, CONSOLE_VIRTIO);
-    cr_expect_eq(c.timeout_ns, UINT64_C(1500000000));
-    cr_expect(c.reboot_restart);
-    cr_expect_eq(c.verbosity, 2);
-    cr_expect_eq(c.unpack, UNPACK_CACHED);
-    cr_expect_not(c.kaslr_off);
-    cr_expect_not(c.prefault);
-    config_free(&c);
-    cr_assert_eq(parse(&c, "K --unpack on --kaslr off --prefault"), 0);
-    cr_expect(c.prefault);
-    cr_expect_eq(c.unpack, UNPACK_ON);
-    cr_expect(c.kaslr_off);
-    config_free(&c);
-    cr_assert_eq(parse(&c, "K --unpack off --kaslr on"), 0);
-    cr_expect_eq(c.unpack, UNPACK_OFF);
-    cr_expect_not(c.kaslr_off);
-    config_free(&c);
-    cr_assert_eq(parse(&c, "--help"), 0);
-    cr_expect(c.help);
-    config_free(&c);
+    cr_expect_eq(c->console, CONSOLE_VIRTIO);
+    cr_expect_eq(c->timeout_ns, UINT64_C(1500000000));
+    cr_expect(c->reboot_restart);
+    cr_expect_eq(c->verbosity, 2);
+    cr_expect_eq(c->unpack, UNPACK_CACHED);
+    cr_expect_not(c->kaslr_off);
+    cr_expect_not(c->prefault);
+    again(c, "K --unpack on --kaslr off --prefault");
+    cr_expect(c->prefault);
+    cr_expect_eq(c->unpack, UNPACK_ON);
+    cr_expect(c->kaslr_off);
+    again(c, "K --unpack off --kaslr on");
+    cr_expect_eq(c->unpack, UNPACK_OFF);
+    cr_expect_not(c->kaslr_off);
+    again(c, "--help");
+    cr_expect(c->help);
 }
 
-Test(config, an_optional_value_stands_behind_an_equals_sign)
+OnConfig(an_optional_value_stands_behind_an_equals_sign, "K")
 {
-    struct vm_config c;
-    cr_assert_eq(parse(&c, "K"), 0);
-    cr_expect_eq(c.stats, STATS_OFF);
-    config_free(&c);
-    cr_assert_eq(parse(&c, "--stats K"), 0);
-    cr_expect_eq(c.stats, STATS_TABLE);
-    cr_expect_str_eq(c.kernel, "K", "a word of its own is none of the option's");
-    config_free(&c);
-    cr_assert_eq(parse(&c, "--stats=table K"), 0);
-    cr_expect_eq(c.stats, STATS_TABLE);
-    config_free(&c);
-    cr_assert_eq(parse(&c, "K -stats=json"), 0);
-    cr_expect_eq(c.stats, STATS_JSON);
-    config_free(&c);
+    cr_expect_eq(c->stats, STATS_OFF);
+    again(c, "--stats K");
+    cr_expect_eq(c->stats, STATS_TABLE);
+    cr_expect_str_eq(c->kernel, "K", "a word of its own is none of the option's");
+    again(c, "--stats=table K");
+    cr_expect_eq(c->stats, STATS_TABLE);
+    again(c, "K -stats=json");
+    cr_expect_eq(c->stats, STATS_JSON);
 }
 
-Test(config, a_timeline_and_its_marks)
+OnConfig(a_timeline_and_its_marks, "K")
 {
-    struct vm_config c;
-    cr_assert_eq(parse(&c, "K"), 0);
-    cr_expect_not(c.timeline);
-    config_free(&c);
-    cr_assert_eq(parse(&c, "--timeline K --mark login: --mark=b"), 0);
-    cr_expect(c.timeline && c.timeline_path == NULL);
-    cr_expect_str_eq(c.marks[0], "login:");
-    cr_expect_str_eq(c.marks[1], "b");
-    cr_expect(c.marks[2] == NULL);
-    config_free(&c);
-    cr_assert_eq(parse(&c, "--timeline=a.svg K"), 0);
-    cr_expect_str_eq(c.timeline_path, "a.svg");
+    cr_expect_not(c->timeline);
+    again(c, "--timeline K --mark login: --mark=b");
+    cr_expect(c->timeline && c->timeline_path == NULL);
+    cr_expect_str_eq(c->marks[0], "login:");
+    cr_expect_str_eq(c->marks[1], "b");
+    cr_expect(c->marks[2] == NULL);
+    again(c, "--timeline=a.svg K");
+    cr_expect_str_eq(c->timeline_path, "a.svg");
     refused("K --timeline=a.txt", "a.txt", ".trace.json, .svg or .png");
     refused("K --mark a", "--mark a", "--timeline");
     refused("K --timeline --mark=", "--mark", "1 to 127");
@@ -161,7 +142,6 @@ Test(config, a_timeline_and_its_marks)
             "--mark 9 --mark 10 --mark 11 --mark 12 --mark 13 --mark 14 --mark 15 --mark 16 "
             "--mark 17",
             "--mark 17", "16");
-    config_free(&c);
 }
 
 Test(config, bad_options_name_themselves_and_the_remedy)
@@ -212,50 +192,40 @@ static bool same_keys(const struct virtio_keys *k, enum transport_kind transport
            k->queue_size == queue_size;
 }
 
-Test(config, virtio_devices_have_defaults)
+OnConfig(virtio_devices_have_defaults, "K -d x")
 {
-    struct vm_config c;
-    cr_assert_eq(parse(&c, "K -d x"), 0);
-    cr_expect(same_keys(&c.disks[0].virtio, TRANSPORT_MMIO, RING_SPLIT, ON_OFF_OFF, 256));
-    cr_expect(same_keys(&c.rng.virtio, TRANSPORT_MMIO, RING_SPLIT, ON_OFF_OFF, 256));
-    cr_expect(same_keys(&c.console_virtio, TRANSPORT_MMIO, RING_SPLIT, ON_OFF_OFF, 256));
-    cr_expect(c.rng.on);
-    cr_expect_not(c.strict);
-    config_free(&c);
+    cr_expect(same_keys(&c->disks[0].virtio, TRANSPORT_MMIO, RING_SPLIT, ON_OFF_OFF, 256));
+    cr_expect(same_keys(&c->rng.virtio, TRANSPORT_MMIO, RING_SPLIT, ON_OFF_OFF, 256));
+    cr_expect(same_keys(&c->console_virtio, TRANSPORT_MMIO, RING_SPLIT, ON_OFF_OFF, 256));
+    cr_expect(c->rng.on);
+    cr_expect_not(c->strict);
 }
 
-Test(config, a_device_s_keys_go_before_those_for_all_wherever_they_stand)
+OnConfig(a_device_s_keys_go_before_those_for_all_wherever_they_stand,
+         "K -d x,ring=split,queue-size=8,ro --console virtio,transport=mmio "
+         "--virtio transport=pci,ring=packed,queue-size=100 -d y,legacy=on,"
+         "queue-size=64 --rng on,ring=split,queue-size=32768 --strict")
 {
-    struct vm_config c;
-    cr_assert_eq(parse(&c, "K -d x,ring=split,queue-size=8,ro --console virtio,transport=mmio "
-                           "--virtio transport=pci,ring=packed,queue-size=100 -d y,legacy=on,"
-                           "queue-size=64 --rng on,ring=split,queue-size=32768 --strict"),
-                 0, "%s", last_line);
-    cr_expect(same_keys(&c.disks[0].virtio, TRANSPORT_PCI, RING_SPLIT, ON_OFF_OFF, 8));
-    cr_expect(c.disks[0].read_only);
-    cr_expect(same_keys(&c.disks[1].virtio, TRANSPORT_PCI, RING_PACKED, ON_OFF_ON, 64));
-    cr_expect(same_keys(&c.console_virtio, TRANSPORT_MMIO, RING_PACKED, ON_OFF_OFF, 100));
-    cr_expect(same_keys(&c.rng.virtio, TRANSPORT_PCI, RING_SPLIT, ON_OFF_OFF, 32768));
-    cr_expect_eq(c.console, CONSOLE_VIRTIO);
-    cr_expect(c.strict);
-    config_free(&c);
+    cr_expect(same_keys(&c->disks[0].virtio, TRANSPORT_PCI, RING_SPLIT, ON_OFF_OFF, 8));
+    cr_expect(c->disks[0].read_only);
+    cr_expect(same_keys(&c->disks[1].virtio, TRANSPORT_PCI, RING_PACKED, ON_OFF_ON, 64));
+    cr_expect(same_keys(&c->console_virtio, TRANSPORT_MMIO, RING_PACKED, ON_OFF_OFF, 100));
+    cr_expect(same_keys(&c->rng.virtio, TRANSPORT_PCI, RING_SPLIT, ON_OFF_OFF, 32768));
+    cr_expect_eq(c->console, CONSOLE_VIRTIO);
+    cr_expect(c->strict);
 }
 
-Test(config, a_thread_is_named_and_several_are_for_disks_that_can)
+OnConfig(a_thread_is_named_and_several_are_for_disks_that_can,
+         "K -c 2 -d x,iothread=a:b-2:c_3 -d null:1M --rng on,iothread=a "
+         "-d y,type=scsi,iothread=one -d z,snapshot=on,queues=1 "
+         "--virtio iothread=all:of --console virtio")
 {
-    struct vm_config c;
-    cr_assert_eq(parse(&c, "K -c 2 -d x,iothread=a:b-2:c_3 -d null:1M --rng on,iothread=a "
-                           "-d y,type=scsi,iothread=one -d z,snapshot=on,queues=1 "
-                           "--virtio iothread=all:of --console virtio"),
-                 0, "%s", last_line);
-    cr_expect_str_eq(c.disks[0].virtio.iothread, "a:b-2:c_3");
-    cr_expect_str_eq(c.disks[1].virtio.iothread, "all:of");
-    cr_expect_str_eq(c.disks[2].virtio.iothread, "one");
-    cr_expect_str_eq(c.rng.virtio.iothread, "a");
-    config_free(&c);
-    cr_assert_eq(parse(&c, "K -d x"), 0);
-    cr_expect_str_eq(c.disks[0].virtio.iothread, "");
-    config_free(&c);
+    cr_expect_str_eq(c->disks[0].virtio.iothread, "a:b-2:c_3");
+    cr_expect_str_eq(c->disks[1].virtio.iothread, "all:of");
+    cr_expect_str_eq(c->disks[2].virtio.iothread, "one");
+    cr_expect_str_eq(c->rng.virtio.iothread, "a");
+    again(c, "K -d x");
+    cr_expect_str_eq(c->disks[0].virtio.iothread, "");
 }
 
 Test(config, wrong_threads_are_refused)
@@ -274,16 +244,13 @@ Test(config, wrong_threads_are_refused)
     refused("K --console virtio,iothread=a", "--console", "main thread");
 }
 
-Test(config, features_are_switched_by_name_and_the_last_word_counts)
+OnConfig(features_are_switched_by_name_and_the_last_word_counts,
+         "K --features +in_order,-event_idx,+ring_reset --features "
+         "-ring_reset --rng off")
 {
-    struct vm_config c;
-    cr_assert_eq(parse(&c, "K --features +in_order,-event_idx,+ring_reset --features "
-                           "-ring_reset --rng off"),
-                 0);
-    cr_expect_eq(c.features_on, VIRTIO_BIT(VIRTIO_F_IN_ORDER));
-    cr_expect_eq(c.features_off, VIRTIO_BIT(VIRTIO_F_EVENT_IDX) | VIRTIO_BIT(VIRTIO_F_RING_RESET));
-    cr_expect_not(c.rng.on);
-    config_free(&c);
+    cr_expect_eq(c->features_on, VIRTIO_BIT(VIRTIO_F_IN_ORDER));
+    cr_expect_eq(c->features_off, VIRTIO_BIT(VIRTIO_F_EVENT_IDX) | VIRTIO_BIT(VIRTIO_F_RING_RESET));
+    cr_expect_not(c->rng.on);
 }
 
 struct own {
@@ -350,17 +317,14 @@ Test(config, wrong_virtio_keys_are_refused)
 
 /* ---- disks ---- */
 
-Test(config, disks_have_defaults)
+OnConfig(disks_have_defaults, "-c 3 K -d x")
 {
-    struct vm_config c;
-    cr_assert_eq(parse(&c, "-c 3 K -d x"), 0);
-    const struct disk_config *d = &c.disks[0];
+    const struct disk_config *d = &c->disks[0];
     cr_expect_eq(d->kind, DISK_FILE);
     cr_expect_str_eq(d->format, "raw");
     cr_expect_eq(d->cache, DISK_CACHE_NONE);
     cr_expect_not(d->snapshot);
     cr_expect_eq(d->queues, 3);
-    config_free(&c);
 }
 
 Test(config, poll_is_in_microseconds)
@@ -381,14 +345,11 @@ Test(config, poll_is_in_microseconds)
     refused("K --poll fast", "--poll fast", "microseconds");
 }
 
-Test(config, disks_take_keys)
+OnConfig(disks_take_keys, "K -d a,,b,format=qcow2,cache=writeback,queues=2,backing=on "
+                          "-d null:1G,iops=1k,bw=10M,burst=1s,fault=eio:1%,lat:5ms,ro "
+                          "-d vhost-user=/run/s -d x,cache=unsafe,snapshot=on,sector=4096")
 {
-    struct vm_config c;
-    cr_assert_eq(parse(&c, "K -d a,,b,format=qcow2,cache=writeback,queues=2,backing=on "
-                           "-d null:1G,iops=1k,bw=10M,burst=1s,fault=eio:1%,lat:5ms,ro "
-                           "-d vhost-user=/run/s -d x,cache=unsafe,snapshot=on,sector=4096"),
-                 0, "%s", last_line);
-    const struct disk_config *d = c.disks;
+    const struct disk_config *d = c->disks;
     cr_expect_str_eq(d[0].path, "a,b");
     cr_expect(d[0].backing && !d[3].backing);
     cr_expect_str_eq(d[0].format, "qcow2");
@@ -406,7 +367,6 @@ Test(config, disks_take_keys)
     cr_expect_eq(d[3].cache, DISK_CACHE_UNSAFE);
     cr_expect(d[3].snapshot);
     cr_expect_eq(d[3].sector_bytes, 4096);
-    config_free(&c);
 }
 
 Test(config, wrong_disk_keys_are_refused)
@@ -440,17 +400,15 @@ Test(config, wrong_disk_keys_are_refused)
 
 /* ---- network cards ---- */
 
-Test(config, network_cards_take_keys)
+OnConfig(network_cards_take_keys,
+         "K -n user,hostfwd=tcp::2222-:22,hostfwd=udp::53-:53,restrict=on "
+         "--net tap=tap0,queues=4,mtu=9000,vhost=on,transport=pci "
+         "--net fd=3:4,queues=2,mac=52:54:00:00:00:01,pcap=x.pcap "
+         "--net listen=:1234 --net connect=h:1234 "
+         "--net null,rss=on,pps=1k,bw=10M,burst=1s,fault=drop:1%,delay:5ms")
 {
-    struct vm_config c;
-    cr_assert_eq(parse(&c, "K -n user,hostfwd=tcp::2222-:22,hostfwd=udp::53-:53,restrict=on "
-                           "--net tap=tap0,queues=4,mtu=9000,vhost=on,transport=pci "
-                           "--net fd=3:4,queues=2,mac=52:54:00:00:00:01,pcap=x.pcap "
-                           "--net listen=:1234 --net connect=h:1234 "
-                           "--net null,rss=on,pps=1k,bw=10M,burst=1s,fault=drop:1%,delay:5ms"),
-                 0, "%s", last_line);
-    const struct net_config *n = c.nets;
-    cr_assert_eq(c.net_count, 6);
+    const struct net_config *n = c->nets;
+    cr_assert_eq(c->net_count, 6);
     cr_expect_eq(n[0].kind, NET_USER);
     cr_expect_eq(n[0].user.forward_count, 2);
     cr_expect_eq(n[0].user.forwards[0].host_port, 2222);
@@ -473,28 +431,20 @@ Test(config, network_cards_take_keys)
     cr_expect_eq(n[5].limits.count_per_s, 1024);
     cr_expect_eq(n[5].limits.bytes_per_s, 10 * MIB);
     cr_expect_str_eq(n[5].fault, "drop:1%,delay:5ms");
-    config_free(&c);
 }
 
-Test(config, offloads_are_of_a_direction)
+OnConfig(offloads_are_of_a_direction, "K -n null,offloads=on -n null,offloads=to-host "
+                                      "-n null,offloads=to-guest -n null,offloads=off")
 {
-    struct vm_config c;
-    cr_assert_eq(parse(&c, "K -n null,offloads=on -n null,offloads=to-host "
-                           "-n null,offloads=to-guest -n null,offloads=off"),
-                 0);
     for (unsigned i = 0; i < 4; i++) {
-        cr_expect_eq(c.nets[i].whole_to_guest, i == 1 || i == 3);
-        cr_expect_eq(c.nets[i].whole_to_host, i == 2 || i == 3);
+        cr_expect_eq(c->nets[i].whole_to_guest, i == 1 || i == 3);
+        cr_expect_eq(c->nets[i].whole_to_host, i == 2 || i == 3);
     }
-    config_free(&c);
 }
 
-Test(config, no_network_may_be_said)
+OnConfig(no_network_may_be_said, "K -n none -net none")
 {
-    struct vm_config c;
-    cr_assert_eq(parse(&c, "K -n none -net none"), 0);
-    cr_expect_eq(c.net_count, 0);
-    config_free(&c);
+    cr_expect_eq(c->net_count, 0);
 }
 
 Test(config, a_network_card_keeps_its_address)
