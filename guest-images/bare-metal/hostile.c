@@ -196,7 +196,13 @@ static void edits(void)
         if (mmio_read32(disk_gpa + VIRTIO_MMIO_Status) & VIRTIO_STATUS_DEVICE_NEEDS_RESET ||
             i % 512 == 0)
             start_disk();
-        ring_add(&disk, (unsigned)(i % ring_slots(&disk)));
+        /* Again and again, in flight or not: a split ring's descriptors stay as they were edited.
+         */
+        unsigned slot = (unsigned)(i % ring_slots(&disk));
+        if (disk.ring.packed)
+            vdrv_ring_free(&disk.ring, ring_add(&disk, slot));
+        else
+            vdrv_ring_avail_put(&disk.ring, (uint16_t)(slot * PARTS));
         ring_publish(&disk);
         transport_kick(disk_gpa, 0);
     }

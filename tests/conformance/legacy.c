@@ -99,8 +99,7 @@ static void lay_out(struct rig *rig, uint32_t align)
         align_up(q->desc_gpa + (uint64_t)q->size * 16 + VIRTQ_AVAIL_BYTES(q->size), align);
     q->avail_gpa = q->desc_gpa + (uint64_t)q->size * 16;
     q->used_gpa = used;
-    q->avail = vdrv_ptr(&rig->drv, q->avail_gpa, VIRTQ_AVAIL_BYTES(q->size));
-    q->used = vdrv_ptr(&rig->drv, q->used_gpa, VIRTQ_USED_BYTES(q->size));
+    vdrv_queue_map(q);
     memset(q->used, 0, VIRTQ_USED_BYTES(q->size));
 }
 

@@ -131,12 +131,7 @@ uint64_t send_one(struct rig *rig, unsigned queue)
 
 bool has_used(struct rig *rig, unsigned queue)
 {
-    const struct vdrv_queue *q = &rig->drv.q[queue];
-    if (!q->packed)
-        return vdrv_used_idx(q) != q->used_idx;
-    uint16_t flags = vdrv_pdesc_flags(q, q->next_used);
-    bool avail = (flags & VIRTQ_DESC_F_AVAIL) != 0, used = (flags & VIRTQ_DESC_F_USED) != 0;
-    return avail == used && used == q->used_wrap;
+    return vdrv_ring_has_used(&rig->drv.q[queue].ring);
 }
 
 uint32_t take_one(struct rig *rig, unsigned queue, uint32_t *len)

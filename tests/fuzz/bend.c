@@ -37,18 +37,19 @@ static struct bent find_chain(struct fuzz_player *p, struct vdrv_queue *q, uint1
 {
     struct bent b = {.q = q, .place = (uint16_t)place, .first_index = indirect ? 0 : head};
     b.ring = desc(q, q->packed ? place : head);
-    b.held = q->packed && q->held && q->held_at == place;
+    b.held = q->packed && q->ring.next_avail != q->ring.published &&
+             vdrv_ring_place(&q->ring, q->ring.published) == place;
     b.first = b.last = b.ring;
     if (indirect) {
         uint32_t bytes = le32_get(b.ring + DESC_LEN);
         b.first = vdrv_ptr(&p->rig.drv, le64_get(b.ring), bytes);
         b.last = b.first + bytes - VIRTQ_DESC_BYTES;
     } else if (q->packed) {
-        b.last = desc(q, place + q->count[head] - 1u);
+        b.last = desc(q, place + q->ring.descs[head] - 1u);
     } else {
         uint16_t at = head;
-        for (unsigned n = q->count[head]; n > 1; n--)
-            at = q->next[at];
+        for (unsigned n = q->ring.descs[head]; n > 1; n--)
+            at = q->ring.next[at];
         b.last = desc(q, at);
     }
     return b;
@@ -57,7 +58,7 @@ static struct bent find_chain(struct fuzz_player *p, struct vdrv_queue *q, uint1
 static void flip(struct bent *b, uint8_t *at, uint64_t bits)
 {
     if (b->held && at == b->ring) {
-        b->q->held_flags ^= (uint16_t)bits;
+        b->q->ring.held_flags ^= (uint16_t)bits;
         return;
     }
     uint8_t *flags = at + (b->q->packed ? PVIRTQ_DESC_flags : SPLIT_FLAGS);
@@ -78,8 +79,8 @@ static void name(struct bent *b, uint16_t what)
     if (q->packed)
         le16_put(b->last + PVIRTQ_DESC_id, what);
     else
-        vdrv_store16(q->avail + VIRTQ_AVAIL_RING + 2 * (size_t)((q->avail_idx - 1u) % q->size),
-                     what);
+        vdrv_store16(
+            q->avail + VIRTQ_AVAIL_RING + 2 * (size_t)((q->ring.next_avail - 1u) % q->size), what);
 }
 
 /* Behind it is no memory: who reads on faults. */
@@ -116,7 +117,7 @@ void fuzz_bend(struct fuzz_player *p, struct vdrv_queue *q, uint16_t head, uint3
         if (q->packed)
             flip(&b, b.ring, value & (VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED));
         else
-            q->avail_idx += (uint16_t)value;
+            q->ring.next_avail = (uint16_t)(q->ring.next_avail + value);
         break;
     case FUZZ_ADDR:
         le64_put(b.first, value);

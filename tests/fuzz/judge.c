@@ -187,7 +187,8 @@ void fuzz_judge_waiting(struct fuzz_player *p)
 static bool is_all_due(struct fuzz_player *p, const struct vdrv_queue *q)
 {
     const struct virtio_queue *dq = &p->rig.dev->queues[q->index];
-    bool held = q->packed ? q->held : vdrv_load16(q->avail + VIRTQ_AVAIL_IDX) != q->avail_idx;
+    bool held = q->packed ? q->ring.next_avail != q->ring.published
+                          : vdrv_load16(q->avail + VIRTQ_AVAIL_IDX) != q->ring.next_avail;
     return virtio_queue_runs(dq) && !p->untold[q->index] && !held && !p->odd && !p->kept &&
            p->rig.disk.out == 0;
 }
@@ -198,7 +199,7 @@ void fuzz_judge_missing(struct fuzz_player *p)
     unsigned device = p->script->head.device;
     for (unsigned i = 0; (device == FUZZ_ECHO || device == FUZZ_BLK) && i < VDRV_QUEUES; i++) {
         const struct vdrv_queue *q = &p->rig.drv.q[i];
-        if (q->desc != NULL && q->free_count != q->size && is_all_due(p, q))
+        if (q->desc != NULL && q->ring.free_descs != q->size && is_all_due(p, q))
             fuzz_finding(p, "queue %u: a chain does not come back", i);
     }
 }
@@ -228,14 +229,13 @@ void fuzz_judge_torn(struct fuzz_player *p)
     p->torn = NULL;
     if (q == NULL || q->desc == NULL)
         return;
-    const struct vdrv_ring *ring = q->packed ? &vdrv_packed_ring : &vdrv_split_ring;
-    struct vdrv_queue at = *q; /* goes on where the driver stays */
-    for (uint32_t n = 0; n < q->size && ring->peek(&at, &head, &len); n++) {
+    struct vdrv_ring at = q->ring; /* goes on where the driver stays */
+    for (uint32_t n = 0; n < q->size && vdrv_ring_peek(&at, &head, &len); n++) {
         if (head == p->torn_head)
             fuzz_finding(p, "queue %u: a chain came back whose table is not whole descriptors",
                          q->index);
-        if (head >= q->size || q->count[head] == 0)
+        if (head >= q->size || q->ring.descs[head] == 0)
             return;
-        ring->pass(&at, (uint16_t)head);
+        vdrv_ring_pass(&at, (uint16_t)head);
     }
 }

@@ -118,10 +118,9 @@ static void take_used(struct fuzz_player *p, unsigned queue)
 {
     struct vdrv_queue *q = &p->rig.drv.q[queue];
     uint32_t head, len;
-    const struct vdrv_ring *ring = q->packed ? &vdrv_packed_ring : &vdrv_split_ring;
     while (vdrv_has_used(q)) {
-        if (!q->in_order && ring->peek(q, &head, &len)) {
-            if (head >= q->size || q->count[head] == 0)
+        if (!q->in_order && vdrv_ring_peek(&q->ring, &head, &len)) {
+            if (head >= q->size || q->ring.descs[head] == 0)
                 fuzz_finding(p, "queue %u: chain %u came back, and was not in flight", queue, head);
             if (len > q->room[head])
                 fuzz_finding(p, "queue %u: %u bytes written where there was room for %u", queue,
@@ -294,7 +293,7 @@ static void send_chain(struct fuzz_player *p, const struct fuzz_step *step)
     p->buf_count = count;
     note_writable(p);
     p->buf_count = 0;
-    uint32_t place = q->next_avail;
+    uint32_t place = vdrv_ring_place(&q->ring, q->ring.next_avail);
     int head = indirect ? vdrv_add_indirect(q, p->bufs, count) : vdrv_add(q, p->bufs, count);
     if (head < 0 && p->trace != NULL)
         p->trace->full = true;

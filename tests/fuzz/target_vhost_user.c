@@ -462,9 +462,9 @@ static void server_writes(struct bench *b)
 /* Where the rings are as the driver thinks, the driver takes it back. */
 static void take_back(struct vdrv_queue *q)
 {
-    const struct vdrv_ring *ring = q->packed ? &vdrv_packed_ring : &vdrv_split_ring;
     uint32_t head, len;
-    if (!q->in_order && ring->peek(q, &head, &len) && head < q->size && q->count[head] != 0)
+    if (!q->in_order && vdrv_ring_peek(&q->ring, &head, &len) && head < q->size &&
+        q->ring.descs[head] != 0)
         vdrv_used(q, &head, &len);
 }
 
@@ -473,8 +473,10 @@ static void note_place(struct server *s, const struct vdrv_queue *q, bool lies)
 {
     enum { PLACE = 18, WRAP = 21 };
     uint8_t place[WRAP - PLACE + 1] = {0};
-    le16_put(place, (uint16_t)(lies ? fuzz_take(&s->in, 2) : q->next_used));
-    place[WRAP - PLACE] = lies ? (uint8_t)fuzz_take(&s->in, 1) : q->used_wrap;
+    le16_put(place, (uint16_t)(lies ? fuzz_take(&s->in, 2)
+                                    : vdrv_ring_place(&q->ring, q->ring.next_used)));
+    place[WRAP - PLACE] =
+        lies ? (uint8_t)fuzz_take(&s->in, 1) : vdrv_ring_wrap(&q->ring, q->ring.next_used);
     off_t at = s->inflight_rings > 0 ? q->index * (INFLIGHT_BYTES / s->inflight_rings) : 0;
     ssize_t n = pwrite(s->inflight_fd, place, sizeof(place), at + PLACE);
     BUG_ON(n != (ssize_t)sizeof(place));
@@ -490,7 +492,7 @@ static void server_serves(struct bench *b)
     uint32_t head = 0, len = 0, more = 1;
     if (q->desc == NULL)
         return;
-    while (head < q->size && q->count[head] == 0)
+    while (head < q->size && q->ring.descs[head] == 0)
         head++;
     if (lies) {
         head = (uint32_t)fuzz_take(&s->in, 2);
@@ -501,12 +503,13 @@ static void server_serves(struct bench *b)
     }
     if (q->packed) {
         uint16_t used = VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED;
-        vdrv_pdesc_put(q, q->next_used, 0, len, (uint16_t)head, q->used_wrap ? used : 0);
+        vdrv_pdesc_put(q, vdrv_ring_place(&q->ring, q->ring.next_used), 0, len, (uint16_t)head,
+                       vdrv_ring_wrap(&q->ring, q->ring.next_used) ? used : 0);
     } else {
-        uint8_t *at = q->used + VIRTQ_USED_RING + 8 * (size_t)(q->used_idx % q->size);
+        uint8_t *at = q->used + VIRTQ_USED_RING + 8 * (size_t)(q->ring.next_used % q->size);
         le32_put(at, head);
         le32_put(at + 4, len);
-        vdrv_store16(q->used + VIRTQ_USED_IDX, (uint16_t)(q->used_idx + more));
+        vdrv_store16(q->used + VIRTQ_USED_IDX, (uint16_t)(q->ring.next_used + more));
     }
     take_back(q);
     if (q->packed && !(byte & 0x40))

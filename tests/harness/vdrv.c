@@ -185,6 +185,15 @@ static void alloc_split(struct vdrv *d, struct vdrv_queue *q)
     q->used_gpa = vdrv_alloc(d, VIRTQ_USED_BYTES(q->size), VIRTQ_USED_ALIGN);
 }
 
+void vdrv_queue_map(struct vdrv_queue *q)
+{
+    uint64_t avail = q->packed ? PVIRTQ_EVENT_BYTES : VIRTQ_AVAIL_BYTES(q->size);
+    uint64_t used = q->packed ? PVIRTQ_EVENT_BYTES : VIRTQ_USED_BYTES(q->size);
+    q->ring.desc = q->desc = vdrv_ptr(q->drv, q->desc_gpa, (uint64_t)q->size * VIRTQ_DESC_BYTES);
+    q->ring.driver = q->avail = vdrv_ptr(q->drv, q->avail_gpa, avail);
+    q->ring.device = q->used = vdrv_ptr(q->drv, q->used_gpa, used);
+}
+
 void vdrv_queue_alloc(struct vdrv *d, unsigned queue, uint32_t size)
 {
     BUG_ON(queue >= VDRV_QUEUES);
@@ -201,9 +210,7 @@ void vdrv_queue_alloc(struct vdrv *d, unsigned queue, uint32_t size)
         alloc_packed(d, q);
     else
         alloc_split(d, q);
-    q->desc = vdrv_ptr(d, q->desc_gpa, (uint64_t)size * VIRTQ_DESC_BYTES);
-    q->avail = vdrv_ptr(d, q->avail_gpa, q->packed ? PVIRTQ_EVENT_BYTES : VIRTQ_AVAIL_BYTES(size));
-    q->used = vdrv_ptr(d, q->used_gpa, q->packed ? PVIRTQ_EVENT_BYTES : VIRTQ_USED_BYTES(size));
+    vdrv_queue_map(q);
 }
 
 void vdrv_queue_write(struct vdrv *d, unsigned queue)

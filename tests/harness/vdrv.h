@@ -6,8 +6,8 @@
  * the raw parts for tests that do not.
  *
  *     vdrv.c          guest memory, the way from reset to DRIVER_OK
- *     vdrv_ring.c     chains: what is the same for both rings
- *     vdrv_split.c    the split ring      vdrv_packed.c   the packed ring
+ *     vdrv_ring.c     a ring, split or packed
+ *     vdrv_chain.c    chains: what is in flight, in which order; a ring's raw parts
  *     vdrv_mmio.c     virtio-mmio, versions 2 and 1
  *     vdrv_pci.c      virtio-pci, modern and legacy
  *     vdrv_watch.c    what a reset must leave alone
@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "tests/harness/vdrv_ring.h"
 #include "tests/harness/vdrv_watch.h"
 
 struct bus;
@@ -35,12 +36,6 @@ struct vdrv_queue;
 
 /* Where the MSI-X messages of vector n go, with n as their data. */
 #define VDRV_MSI_GPA UINT32_C(0xfee00000)
-
-struct vdrv_buf {
-    uint64_t gpa;
-    uint32_t len;
-    bool write; /* for the device to write */
-};
 
 /* How registers are reached. Whatever is NULL the transport does not have. */
 struct vdrv_transport {
@@ -79,23 +74,8 @@ struct vdrv_queue {
     uint64_t desc_gpa, avail_gpa, used_gpa;
     uint8_t *desc, *avail, *used;
 
-    uint16_t avail_idx; /* split: entries filled; the guest's idx follows at vdrv_publish() */
-    uint16_t published;
-    uint16_t used_idx;
-
-    uint32_t next_avail, next_used; /* packed: places in the ring, and the wrap counters */
-    bool avail_wrap, used_wrap;
-    bool held;               /* the flags of a chain at held_at wait for vdrv_publish() */
-    uint32_t held_at, fresh; /* descriptors that are not published yet */
-    uint16_t held_flags;
-    uint32_t added; /* descriptors that the last vdrv_publish() showed */
-
-    uint32_t free_count;        /* descriptors */
-    uint32_t free_at, free_end; /* a ring of what is free: descriptors, or buffer ids */
-    uint16_t *free;
-    uint16_t *next;  /* split: within a chain in flight */
-    uint16_t *count; /* descriptors of a chain in flight, by head or id; 0: none */
-    uint32_t *room;  /* writable bytes of a chain in flight */
+    struct vdrv_ring ring;
+    uint32_t *room; /* writable bytes of a chain in flight */
     struct vdrv_given *given;
     bool raw; /* a test has put something into the ring by itself */
 
@@ -191,6 +171,8 @@ void vdrv_reset(struct vdrv *d);
 bool vdrv_negotiate(struct vdrv *d, uint64_t features);
 /* The ring's format is what was negotiated. Some transports fix the size: q->size tells. */
 void vdrv_queue_alloc(struct vdrv *d, unsigned queue, uint32_t size);
+/* The pointers to where the queue's addresses are. */
+void vdrv_queue_map(struct vdrv_queue *q);
 void vdrv_queue_write(struct vdrv *d, unsigned queue); /* registers, and makes it ready */
 void vdrv_driver_ok(struct vdrv *d);
 /* All of these, with the first `queues` queues. Returns whether the device runs. */

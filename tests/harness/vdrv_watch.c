@@ -109,19 +109,18 @@ bool vdrv_watch_begin(struct vdrv *d)
 /* Each that came back was in flight, and no other is the same. Such as only the driver filled. */
 static void check_returned(const struct vdrv_queue *q)
 {
-    const struct vdrv_ring *ring = q->packed ? &vdrv_packed_ring : &vdrv_split_ring;
     if (q->desc == NULL || q->raw || q->in_order)
         return;
-    struct vdrv_queue at = *q; /* goes on where the driver stays */
+    struct vdrv_ring at = q->ring; /* goes on where the driver stays */
     bool *seen = calloc(q->size, sizeof(*seen));
     BUG_ON(seen == NULL);
     uint32_t head, len;
-    for (uint32_t n = 0; n <= q->size && ring->peek(&at, &head, &len); n++) {
-        if (head >= q->size || q->count[head] == 0 || seen[head])
+    for (uint32_t n = 0; n <= q->size && vdrv_ring_peek(&at, &head, &len); n++) {
+        if (head >= q->size || q->ring.descs[head] == 0 || seen[head])
             finding("with a reset of queue %u came back chain %u, which was not in flight",
                     q->index, head);
         seen[head] = true;
-        ring->pass(&at, (uint16_t)head);
+        vdrv_ring_pass(&at, (uint16_t)head);
     }
     free(seen);
 }
@@ -153,7 +152,7 @@ void vdrv_watch_queue_gone(struct vdrv *d, const struct vdrv_queue *q)
     keep(d, q->index, q->avail_gpa, q->packed ? PVIRTQ_EVENT_BYTES : VIRTQ_AVAIL_BYTES(q->size));
     keep(d, q->index, q->used_gpa, q->packed ? PVIRTQ_EVENT_BYTES : VIRTQ_USED_BYTES(q->size));
     for (uint32_t i = 0; i < q->size; i++)
-        if (q->count[i] != 0)
+        if (q->ring.descs[i] != 0)
             keep(d, q->index, q->given[i].largest.gpa, q->given[i].largest.bytes);
 }
 
@@ -173,7 +172,7 @@ static bool is_given(const struct vdrv *d, const struct vdrv_range *r)
     for (unsigned i = 0; i < VDRV_QUEUES; i++) {
         const struct vdrv_queue *q = &d->q[i];
         for (uint32_t k = 0; q->desc != NULL && k < q->size; k++)
-            if (q->count[k] != 0 &&
+            if (q->ring.descs[k] != 0 &&
                 range_overlaps(q->given[k].all.gpa, q->given[k].all.bytes, r->gpa, r->bytes))
                 return true;
     }

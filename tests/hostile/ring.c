@@ -112,7 +112,7 @@ OnRunningSplit(hostile_ring, h05_available_index_jumps)
     static const uint16_t jumps[] = {HOSTILE_SIZE + 1, 0x7fff, 0x8000, 0xffff};
     for (unsigned i = 0; i < ARRAY_SIZE(jumps); i++) {
         /* 0xffff is one back. */
-        rig->drv.q[0].avail_idx = (uint16_t)(rig->drv.q[0].avail_idx + jumps[i]);
+        rig->drv.q[0].ring.next_avail += jumps[i];
         vdrv_kick(&rig->drv.q[0]);
         rig_step(rig);
         hostile_expect_broken(rig, "index");
@@ -199,7 +199,7 @@ OnSplit(hostile_ring, h08_rings_on_top_of_each_other)
         struct vdrv_queue *q = &rig.drv.q[0];
         q->avail_gpa = q->desc_gpa + 2 * (uint64_t)(i & 15);
         q->used_gpa = q->desc_gpa + 4 * (uint64_t)(i >> 4);
-        q->avail = vdrv_ptr(&rig.drv, q->avail_gpa, VIRTQ_AVAIL_BYTES(HOSTILE_SIZE));
+        vdrv_queue_map(q);
         vdrv_queue_write(&rig.drv, 0);
         vdrv_driver_ok(&rig.drv);
         hostile_desc(&rig, 0, q->desc_gpa, 600, WRITE, 0);
@@ -260,7 +260,7 @@ OnRunningSplit(hostile_ring, h10_event_indices_are_garbage)
     uint32_t head, len;
     struct vdrv_queue *q = &rig->drv.q[0];
     for (unsigned i = 0; i < 200; i++) {
-        vdrv_used_event(q, (uint16_t)(i % 4 == 3 ? 0xdead : q->used_idx + i % 4 - 1));
+        vdrv_used_event(q, (uint16_t)(i % 4 == 3 ? 0xdead : q->ring.next_used + i % 4 - 1));
         memset(q->used + VIRTQ_USED_AVAIL_EVENT(HOSTILE_SIZE), (int)i, 2);
         struct blkreq req = {.sector = i, .bytes = 512, .data_write = true};
         blkreq_send(rig, &req);

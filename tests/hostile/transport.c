@@ -497,7 +497,9 @@ static void break_ring(struct rig *rig, uint16_t name)
         hostile_publish(rig, name);
         return;
     }
-    vdrv_pdesc_put(q, q->next_avail, 0x30000, 1, name, vdrv_pavail_flags(q->avail_wrap));
+    uint32_t at = q->ring.next_avail;
+    vdrv_pdesc_put(q, vdrv_ring_place(&q->ring, at), 0x30000, 1, name,
+                   vdrv_pavail_flags(vdrv_ring_wrap(&q->ring, at)));
     vdrv_notify(q);
     rig_step(rig);
 }

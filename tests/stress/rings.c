@@ -24,7 +24,7 @@
 #include "core/base/fail.h"
 #include "core/base/le.h"
 #include "core/memory/gmem.h"
-#include "tests/stress/driver.h"
+#include "tests/harness/vdrv_ring.h"
 #include "virtio/ring/virtqueue.h"
 #include "virtio/spec.h"
 
@@ -56,6 +56,9 @@ struct mode {
     enum layout layout;
     char name[64];
 };
+
+#define MAX_SIZE  1024u /* of a ring */
+#define MAX_DESCS 8u    /* in a chain */
 
 #define MODES (2 * 2 * 2 * LAYOUTS)
 
@@ -98,16 +101,17 @@ struct stress {
 
     /* The device's thread. */
     struct virtqueue vq;
-    struct vq_chain *held[DRV_MAX_SIZE];
+    struct vq_chain *held[MAX_SIZE];
     uint32_t held_count;
     uint64_t next_order; /* IN_ORDER: the number that the next chain has */
     struct rng device_rng;
 
     /* The driver's. */
-    struct drv drv;
+    struct vdrv_ring ring;
+    uint16_t ids[MAX_SIZE], next[MAX_SIZE], descs[MAX_SIZE];
     uint64_t sent, taken;
-    uint64_t numbers[DRV_MAX_SIZE]; /* of the chain in flight with that id */
-    uint32_t wants[DRV_MAX_SIZE];   /* how much it shall write */
+    uint64_t numbers[MAX_SIZE]; /* of the chain in flight with that id */
+    uint32_t wants[MAX_SIZE];   /* how much it shall write */
     struct rng driver_rng;
 
     /* For the watchdog. */
@@ -124,8 +128,8 @@ static void say_state(struct stress *s)
             s->mode->name, s->size, (unsigned long long)s->sent, (unsigned long long)s->taken,
             (unsigned long long)s->popped, (unsigned long long)s->pushed,
             (unsigned long long)s->kicks, (unsigned long long)s->irqs,
-            drv_has_used(&s->drv) ? "though chains are back: an interrupt was lost"
-                                  : "and nothing is back",
+            vdrv_ring_has_used(&s->ring) ? "though chains are back: an interrupt was lost"
+                                         : "and nothing is back",
             !s->device_sleeps       ? "runs: it loops or is slow"
             : s->popped < s->sent   ? "sleeps though it has not seen all: a kick was lost"
             : s->pushed < s->popped ? "sleeps on chains that it has taken"
@@ -268,12 +272,12 @@ static uint64_t slot_gpa(unsigned id)
 }
 
 /* Cuts [gpa, gpa + len) into `count` buffers of random lengths, none empty. */
-static void cut(struct stress *s, struct drv_chain *c, uint64_t gpa, uint32_t len, unsigned count,
+static void cut(struct stress *s, struct vdrv_buf *bufs, uint64_t gpa, uint32_t len, unsigned count,
                 bool write)
 {
     for (; count > 0; count--) {
         uint32_t part = count == 1 ? len : 1 + rnd(&s->driver_rng, len - (count - 1));
-        c->bufs[c->count++] = (struct drv_buf){gpa, part, write};
+        *bufs++ = (struct vdrv_buf){gpa, part, write};
         gpa += part;
         len -= part;
     }
@@ -292,30 +296,28 @@ static unsigned choose_direct(struct stress *s, unsigned count)
 static bool driver_add(struct stress *s)
 {
     struct rng *r = &s->driver_rng;
-    struct drv_chain c = {0};
-    uint32_t most = s->size < DRV_MAX_DESCS ? s->size : DRV_MAX_DESCS;
+    struct vdrv_buf bufs[MAX_DESCS];
+    uint32_t most = s->size < MAX_DESCS ? s->size : MAX_DESCS;
     unsigned count = 1 + rnd(r, most), reads = 1 + rnd(r, count);
     unsigned direct = choose_direct(s, count);
-    if (!drv_has_room(&s->drv, direct + (direct < count)))
+    if (s->ring.free_descs < direct + (direct < count))
         return false;
 
-    unsigned id = drv_next_id(&s->drv);
+    unsigned id = vdrv_ring_next_id(&s->ring);
     uint64_t gpa = slot_gpa(id);
     uint8_t *at = gmem_ptr(s->gmem, gpa, SLOT_BYTES, 1);
-    uint32_t room = count > reads ? DRV_MAX_DESCS + rnd(r, WRITE_BYTES - DRV_MAX_DESCS) : 0;
+    uint32_t room = count > reads ? MAX_DESCS + rnd(r, WRITE_BYTES - MAX_DESCS) : 0;
     s->numbers[id] = s->sent;
     s->wants[id] = one_in(r, 4) ? rnd(r, room + 1) : room;
     le64_put(at, s->sent);
     le64_put(at + 8, hash(s->sent));
     le32_put(at + 16, s->wants[id]);
     memset(at + WRITE_OFFSET, 0, WRITE_BYTES);
-    cut(s, &c, gpa, HEADER_BYTES, reads, false);
+    cut(s, bufs, gpa, HEADER_BYTES, reads, false);
     if (room > 0)
-        cut(s, &c, gpa + WRITE_OFFSET, room, count - reads, true);
-    c.direct = direct;
-    c.table_gpa = gpa + TABLE_OFFSET;
-    c.table = at + TABLE_OFFSET;
-    if (drv_add(&s->drv, &c) != id)
+        cut(s, bufs + reads, gpa + WRITE_OFFSET, room, count - reads, true);
+    struct vdrv_chain c = {bufs, count, direct, gpa + TABLE_OFFSET, at + TABLE_OFFSET};
+    if (vdrv_ring_add(&s->ring, &c) != id)
         wrong(s, "the driver's own list of free descriptors");
     s->sent++;
     return true;
@@ -339,7 +341,7 @@ static void driver_take(struct stress *s, uint32_t most)
 {
     uint32_t len;
     int id;
-    while (most-- > 0 && (id = drv_used(&s->drv, &len)) >= 0)
+    while (most-- > 0 && (id = vdrv_ring_used(&s->ring, &len)) >= 0)
         driver_check(s, (unsigned)id, len);
 }
 
@@ -349,18 +351,18 @@ static void driver_take(struct stress *s, uint32_t most)
  */
 static void driver_wait(struct stress *s, uint32_t skip)
 {
-    for (uint32_t n = rnd_skewed(&s->driver_rng, 2048); n > 0 && !drv_has_used(&s->drv); n--)
+    for (uint32_t n = rnd_skewed(&s->driver_rng, 2048); n > 0 && !vdrv_ring_has_used(&s->ring); n--)
         spin(1);
-    if (!drv_irq_on(&s->drv, skip))
+    if (!vdrv_ring_irq_on(&s->ring, skip))
         return;
-    while (!drv_has_used(&s->drv))
+    while (!vdrv_ring_has_used(&s->ring))
         if (!sleep_on(s->irq_fd, WATCHDOG_S * 1000))
             wrong(s, "a lost notification");
 }
 
 static void driver_publish(struct stress *s)
 {
-    if (!drv_publish(&s->drv))
+    if (!vdrv_ring_publish(&s->ring) || !vdrv_ring_kick_wanted(&s->ring))
         return;
     atomic_fetch_add_explicit(&s->kicks, 1, memory_order_relaxed);
     wake(s->kick_fd);
@@ -399,9 +401,9 @@ static void driver_stream(struct stress *s, uint64_t end, uint32_t window)
         }
         driver_publish(s);
         if (off_while_taking)
-            drv_irq_off(&s->drv);
+            vdrv_ring_irq_off(&s->ring);
         driver_take(s, 1 + rnd_skewed(r, window));
-        uint32_t outstanding = drv_outstanding(&s->drv);
+        uint32_t outstanding = s->mode->packed ? s->size - s->ring.free_descs : s->ring.in_flight;
         if (outstanding > 0 && (full || one_in(r, 16)))
             driver_wait(s, one_in(r, 2) ? 0 : rnd(r, outstanding));
     }
@@ -429,7 +431,7 @@ static uint32_t round_size(const struct mode *m, struct rng *r)
 {
     if (!m->packed)
         return 1u << rnd(r, 11);
-    return one_in(r, 2) ? 1 + rnd(r, 12) : 1 + rnd(r, DRV_MAX_SIZE);
+    return one_in(r, 2) ? 1 + rnd(r, 12) : 1 + rnd(r, MAX_SIZE);
 }
 
 static void stress_round(struct stress *s, uint64_t chains)
@@ -444,17 +446,21 @@ static void stress_round(struct stress *s, uint64_t chains)
     struct vq_setup setup = {.config = &config,
                              .gmem = s->gmem,
                              .features = features,
-                             .size_max = DRV_MAX_SIZE,
-                             .iov_max = DRV_MAX_DESCS};
+                             .size_max = MAX_SIZE,
+                             .iov_max = MAX_DESCS};
     memset(gmem_ptr(s->gmem, 0, 3 * AREA_BYTES, 1), 0, 3 * AREA_BYTES);
-    drv_init(&s->drv,
-             &(struct drv_config){.size = s->size,
-                                  .packed = m->packed,
-                                  .event_idx = m->event_idx,
-                                  .in_order = m->in_order,
-                                  .desc = gmem_ptr(s->gmem, 0, AREA_BYTES, 1),
-                                  .driver = gmem_ptr(s->gmem, AREA_BYTES, AREA_BYTES, 1),
-                                  .device = gmem_ptr(s->gmem, 2 * AREA_BYTES, AREA_BYTES, 1)});
+    s->ring = (struct vdrv_ring){.size = s->size,
+                                 .packed = m->packed,
+                                 .event_idx = m->event_idx,
+                                 .latest_first = !m->in_order,
+                                 .desc = gmem_ptr(s->gmem, 0, AREA_BYTES, 1),
+                                 .driver = gmem_ptr(s->gmem, AREA_BYTES, AREA_BYTES, 1),
+                                 .device = gmem_ptr(s->gmem, 2 * AREA_BYTES, AREA_BYTES, 1),
+                                 .ids = s->ids,
+                                 .next = s->next,
+                                 .descs = s->descs};
+    vdrv_ring_init(&s->ring);
+    vdrv_ring_irq_off(&s->ring);
     s->sent = s->taken = s->next_order = 0;
     s->popped = s->pushed = s->kicks = s->irqs = 0;
     s->stop = false;

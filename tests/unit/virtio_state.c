@@ -327,7 +327,7 @@ static void net_second(struct rig *rig, struct trace *t)
                                             .fill = (uint8_t)lap});
         netio_send(rig, 0, &(struct netio_packet){.frame_bytes = 60 + lap}, lap % 2 == 0);
         take_all(rig, t);
-        net_post(rig, rig->drv.q[0].free_count / 2);
+        net_post(rig, rig->drv.q[0].ring.free_descs / 2);
     }
     for (unsigned i = 0; i < net_buffers.count && i < NET_BUFFERS; i++)
         note(t, net_buffers.at[i], NET_BUFFER_BYTES);
@@ -770,8 +770,8 @@ static void end_of_reset(struct rig *rig, struct trace *t)
 {
     virtio_device_release(rig->dev);
     take_all(rig, t);
-    cr_expect_eq(rig->drv.q[0].free_count, 128);
-    cr_expect_eq(rig->drv.q[2].free_count, 128);
+    cr_expect_eq(rig->drv.q[0].ring.free_descs, 128);
+    cr_expect_eq(rig->drv.q[2].ring.free_descs, 128);
 }
 
 OnEachRig(virtio_state, task_management_goes_on, rig_open_scsi_on(rig, on))

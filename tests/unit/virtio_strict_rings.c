@@ -69,7 +69,7 @@ static void idx_back(struct rig *rig)
     struct vdrv_buf buf = {buffer(rig), LEN, false};
     vdrv_send(q, &buf, 1);
     rig_step(rig);
-    q->avail_idx--;
+    q->ring.next_avail--;
     go(rig, q);
 }
 

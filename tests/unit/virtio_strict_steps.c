@@ -28,7 +28,7 @@ static void step_in_ring(struct rig *rig, const struct strict_step *s)
         vdrv_avail_flags(q, (uint16_t)s->a);
         break;
     case AVAIL_AHEAD:
-        q->avail_idx = (uint16_t)(q->avail_idx + s->a);
+        q->ring.next_avail += (uint32_t)s->a;
         break;
     case AVAIL:
         vdrv_avail_put(q, (uint16_t)s->a);

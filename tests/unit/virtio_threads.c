@@ -95,7 +95,7 @@ static void check_stream(uint64_t features)
         if (vdrv_kick_wanted(q))
             vdrv_set(&rig.drv, VIRTIO_MMIO_QueueNotify, 0);
         /* Whoever waits here for ever has lost a kick or an interrupt. */
-        vdrv_used_event(q, q->used_idx);
+        vdrv_used_event(q, (uint16_t)q->ring.next_used);
         while (!vdrv_used(q, &head, &len))
             sched_yield();
         do

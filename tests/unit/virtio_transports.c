@@ -50,7 +50,7 @@ static void check_rounds(const struct rig_config *config, uint64_t features)
         cr_expect(!vdrv_used(q, &head, &len), "%s", name);
         cr_expect_eq(rig_queue_irqs(&rig, round % 2), 1, "%s: round %u", name, round);
         cr_expect_eq(rig_config_irqs(&rig), 0, "%s", name);
-        cr_expect_eq(q->free_count, q->size);
+        cr_expect_eq(q->ring.free_descs, q->size);
         rig.drv.heap_gpa = heap_gpa;
     }
     rig_close(&rig);

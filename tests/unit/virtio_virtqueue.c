@@ -186,7 +186,7 @@ OnRing(virtqueue, chains_end_at_the_devices_limit, ring_prepare(r, 8, 0))
     vdrv_add(r->q, bufs, 4);
     vdrv_publish(r->q);
     cr_expect_eq(ring_pop(r)->wr.left, 4);
-    r->q->free_count = 8; /* as if it had come back */
+    r->q->ring.free_descs = 8; /* as if it had come back */
     vdrv_add(r->q, bufs, 5);
     vdrv_publish(r->q);
     cr_expect_eq(vq_pop(&r->vq, &chain), -EPROTO);

@@ -18,8 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/base/le.h"
 #include "core/memory/gmem.h"
+#include "tests/harness/vdrv_ring.h"
 #include "virtio/ring/virtqueue.h"
 #include "virtio/spec.h"
 
@@ -33,8 +33,6 @@
 #define HOLE_END_GPA UINT64_C(0x200000)
 #define RING_GPA     HOLE_END_GPA
 #define DATA_GPA     UINT64_C(0x400000)
-
-#define AVAIL_USED (VIRTQ_DESC_F_AVAIL | VIRTQ_DESC_F_USED)
 
 struct mode {
     bool packed, indirect;
@@ -65,10 +63,9 @@ struct bench {
     bool chosen;
     struct gmem *gmem;
     struct virtqueue vq;
-    uint8_t *desc, *avail, *used;
-    unsigned chains; /* in a round */
-    uint16_t avail_idx;
-    bool wrap;              /* packed: of the round that is next */
+    struct vdrv_ring ring;
+    uint16_t ids[VIRTQ_MAX_SIZE], next[VIRTQ_MAX_SIZE], descs[VIRTQ_MAX_SIZE];
+    unsigned chains;        /* in a round */
     double ticks[MAX_RUNS]; /* for a chain */
 };
 
@@ -109,121 +106,33 @@ static void *at_gpa(const struct bench *b, uint64_t gpa, uint64_t len)
     return p;
 }
 
-struct buf {
-    uint64_t offset;
-    uint32_t len;
-    bool write;
-};
-
-static const struct buf bufs[CHAIN_DESCS] = {
-    {0x0000, 16, false}, {0x1000, 4096, true}, {0x2000, 4096, true}, {0x3000, 1, true}};
-
 #define TABLE_OFFSET 0x100u
 
-static uint64_t chain_gpa(unsigned chain)
+/* A ring full of chains. Indirect tables are written once: they stay as they are. */
+static void offer(struct bench *b, bool write_tables)
 {
-    return DATA_GPA + (uint64_t)chain * CHAIN_BYTES;
-}
-
-static void split_put(uint8_t *at, uint64_t gpa, uint32_t len, unsigned flags, unsigned next)
-{
-    le64_put(at, gpa);
-    le32_put(at + 8, len);
-    le16_put(at + 12, (uint16_t)flags);
-    le16_put(at + 14, (uint16_t)next);
-}
-
-/* Four descriptors from table[first] on. */
-static void split_chain(uint8_t *table, unsigned first, unsigned chain)
-{
-    for (unsigned i = 0; i < CHAIN_DESCS; i++) {
-        unsigned flags = (bufs[i].write ? VIRTQ_DESC_F_WRITE : 0) |
-                         (i + 1 < CHAIN_DESCS ? VIRTQ_DESC_F_NEXT : 0);
-        split_put(table + (size_t)(first + i) * VIRTQ_DESC_BYTES, chain_gpa(chain) + bufs[i].offset,
-                  bufs[i].len, flags, first + i + 1);
-    }
-}
-
-/* The descriptors stay as they are for good, and so do the entries: each round has all chains. */
-static void split_fill(struct bench *b)
-{
-    unsigned step = b->mode->indirect ? 1 : CHAIN_DESCS;
     for (unsigned c = 0; c < b->chains; c++) {
-        uint64_t table = chain_gpa(c) + TABLE_OFFSET;
-        if (!b->mode->indirect) {
-            split_chain(b->desc, c * CHAIN_DESCS, c);
-            continue;
-        }
-        split_chain(at_gpa(b, table, CHAIN_DESCS * VIRTQ_DESC_BYTES), 0, c);
-        split_put(b->desc + (size_t)c * VIRTQ_DESC_BYTES, table, CHAIN_DESCS * VIRTQ_DESC_BYTES,
-                  VIRTQ_DESC_F_INDIRECT, 0);
+        uint64_t gpa = DATA_GPA + (uint64_t)c * CHAIN_BYTES;
+        const struct vdrv_buf bufs[CHAIN_DESCS] = {{gpa, 16, false},
+                                                   {gpa + 0x1000, 4096, true},
+                                                   {gpa + 0x2000, 4096, true},
+                                                   {gpa + 0x3000, 1, true}};
+        struct vdrv_chain chain = {.bufs = bufs, .count = CHAIN_DESCS};
+        chain.direct = b->mode->indirect ? 0 : CHAIN_DESCS;
+        chain.table_gpa = gpa + TABLE_OFFSET;
+        if (write_tables)
+            chain.table = at_gpa(b, chain.table_gpa, CHAIN_DESCS * VIRTQ_DESC_BYTES);
+        vdrv_ring_add(&b->ring, &chain);
     }
-    for (unsigned i = 0, c = 0; i < b->vq.size; i++, c = c + 1 < b->chains ? c + 1 : 0)
-        le16_put(b->avail + VIRTQ_AVAIL_RING + 2 * (size_t)i, (uint16_t)(c * step));
+    vdrv_ring_publish(&b->ring);
 }
 
-static void split_offer(struct bench *b)
+static bool all_came_back(struct bench *b)
 {
-    b->avail_idx = (uint16_t)(b->avail_idx + b->chains);
-    le16_put(b->avail + VIRTQ_AVAIL_IDX, b->avail_idx);
-}
-
-static bool split_is_done(const struct bench *b)
-{
-    return le16_get(b->used + VIRTQ_USED_IDX) == b->avail_idx;
-}
-
-static void packed_put(uint8_t *at, uint64_t gpa, uint32_t len, unsigned id, unsigned flags)
-{
-    le64_put(at + PVIRTQ_DESC_addr, gpa);
-    le32_put(at + PVIRTQ_DESC_len, len);
-    le16_put(at + PVIRTQ_DESC_id, (uint16_t)id);
-    le16_put(at + PVIRTQ_DESC_flags, (uint16_t)flags);
-}
-
-static void packed_chain(uint8_t *table, unsigned chain, unsigned avail, unsigned next)
-{
-    for (unsigned i = 0; i < CHAIN_DESCS; i++) {
-        unsigned flags =
-            avail | (bufs[i].write ? VIRTQ_DESC_F_WRITE : 0) | (i + 1 < CHAIN_DESCS ? next : 0);
-        packed_put(table + (size_t)i * PVIRTQ_DESC_BYTES, chain_gpa(chain) + bufs[i].offset,
-                   bufs[i].len, chain, flags);
-    }
-}
-
-/* The device overwrites descriptors, so that each round writes them anew, for the next lap. */
-static void packed_offer(struct bench *b)
-{
-    unsigned avail = b->wrap ? VIRTQ_DESC_F_AVAIL : VIRTQ_DESC_F_USED;
-    for (unsigned c = 0; c < b->chains; c++) {
-        uint64_t table = chain_gpa(c) + TABLE_OFFSET;
-        if (b->mode->indirect)
-            packed_put(b->desc + (size_t)c * PVIRTQ_DESC_BYTES, table,
-                       CHAIN_DESCS * PVIRTQ_DESC_BYTES, c, avail | VIRTQ_DESC_F_INDIRECT);
-        else
-            packed_chain(b->desc + (size_t)c * CHAIN_DESCS * PVIRTQ_DESC_BYTES, c, avail,
-                         VIRTQ_DESC_F_NEXT);
-    }
-    b->wrap = !b->wrap;
-}
-
-static void packed_fill(struct bench *b)
-{
-    b->wrap = true;
-    for (unsigned c = 0; b->mode->indirect && c < b->chains; c++)
-        packed_chain(at_gpa(b, chain_gpa(c) + TABLE_OFFSET, CHAIN_DESCS * PVIRTQ_DESC_BYTES), c, 0,
-                     0);
-}
-
-/* All of the lap's first descriptors show the lap's wrap counter twice. */
-static bool packed_is_done(const struct bench *b)
-{
-    size_t step = (b->mode->indirect ? 1 : CHAIN_DESCS) * (size_t)PVIRTQ_DESC_BYTES;
-    unsigned expected = b->wrap ? 0 : AVAIL_USED;
-    for (unsigned c = 0; c < b->chains; c++)
-        if ((le16_get(b->desc + c * step + PVIRTQ_DESC_flags) & AVAIL_USED) != expected)
-            return false;
-    return true;
+    uint32_t len;
+    while (vdrv_ring_used(&b->ring, &len) >= 0)
+        continue;
+    return b->ring.in_flight == 0;
 }
 
 /* ---- the device ---- */
@@ -249,11 +158,11 @@ static void one_run(struct bench *b, unsigned rounds, int run)
 {
     uint64_t ticks = 0;
     for (unsigned i = 0; i < rounds; i++) {
-        (b->mode->packed ? packed_offer : split_offer)(b);
+        offer(b, false);
         uint64_t begin = ticks_now();
         unsigned served = serve(&b->vq, b->mode->depth);
         ticks += ticks_now() - begin;
-        if (served != b->chains || !(b->mode->packed ? packed_is_done : split_is_done)(b))
+        if (served != b->chains || !all_came_back(b))
             die(b->name, b->vq.broken ? b->vq.error : "chains are missing");
     }
     b->ticks[run] = (double)ticks / ((double)rounds * b->chains);
@@ -275,9 +184,16 @@ static void bench_open(struct bench *b, const struct mode *m, uint32_t size)
     uint64_t ram = DATA_GPA - (HOLE_END_GPA - HOLE_GPA) + (uint64_t)b->chains * CHAIN_BYTES;
     if (gmem_create(&b->gmem, ram, HOLE_GPA, HOLE_END_GPA) < 0)
         exit(1);
-    b->desc = at_gpa(b, config.desc, area);
-    b->avail = at_gpa(b, config.driver, area);
-    b->used = at_gpa(b, config.device, area);
+    b->ring = (struct vdrv_ring){.size = size,
+                                 .packed = m->packed,
+                                 .event_idx = (m->features & EVENT_IDX) != 0,
+                                 .desc = at_gpa(b, config.desc, area),
+                                 .driver = at_gpa(b, config.driver, area),
+                                 .device = at_gpa(b, config.device, area),
+                                 .ids = b->ids,
+                                 .next = b->next,
+                                 .descs = b->descs};
+    vdrv_ring_init(&b->ring);
     struct vq_setup setup = {.config = &config,
                              .gmem = b->gmem,
                              .features = features,
@@ -285,7 +201,9 @@ static void bench_open(struct bench *b, const struct mode *m, uint32_t size)
                              .iov_max = CHAIN_IOVS};
     if (vq_activate(&b->vq, &setup) < 0)
         die(b->name, b->vq.error);
-    (m->packed ? packed_fill : split_fill)(b);
+    offer(b, true);
+    if (serve(&b->vq, m->depth) != b->chains || !all_came_back(b))
+        die(b->name, "chains are missing");
 }
 
 static void bench_close(struct bench *b)

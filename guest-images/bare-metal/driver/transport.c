@@ -59,7 +59,7 @@ static void put_address(uint64_t reg_gpa, const void *area)
 void transport_queue(uint64_t base, unsigned queue, const struct ring *ring)
 {
     mmio_write32(base + VIRTIO_MMIO_QueueSel, queue);
-    mmio_write32(base + VIRTIO_MMIO_QueueSize, ring->size);
+    mmio_write32(base + VIRTIO_MMIO_QueueSize, ring->ring.size);
     put_address(base + VIRTIO_MMIO_QueueDescLow, ring->memory->descs);
     put_address(base + VIRTIO_MMIO_QueueDriverLow, ring->memory->driver);
     put_address(base + VIRTIO_MMIO_QueueDeviceLow, ring->memory->device);
