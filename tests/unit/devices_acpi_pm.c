@@ -1,31 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 
-#include <criterion/criterion.h>
-
-#include "core/ports/bus.h"
 #include "devices/platform/byte_device.h"
+#include "tests/harness/ports.h"
+#include "tests/harness/test.h"
 
 #define PM_PORT       0x600
 #define SLEEP_CONTROL (PM_PORT + ACPI_PM_SLEEP_CONTROL)
 #define SLEEP_STATUS  (PM_PORT + ACPI_PM_SLEEP_STATUS)
 #define RESET         (PM_PORT + ACPI_PM_RESET)
 
-static struct bus *pio;
 static struct byte_device *pm;
-static int requests;
-static enum power_event last;
-
-static void on_power(void *ctx, enum power_event event, int status)
-{
-    (void)ctx;
-    (void)status;
-    requests++;
-    last = event;
-}
 
 static void setup(void)
 {
-    cr_assert_eq(bus_create(&pio, "pio", 65536), 0);
+    ports_open();
     struct byte_device_config config = {
         .bus = pio, .base = PM_PORT, .power = {.request = on_power}};
     cr_assert_eq(byte_device_create(&pm, &acpi_pm_kind, &config), 0);
@@ -34,7 +22,7 @@ static void setup(void)
 static void teardown(void)
 {
     byte_device_destroy(pm);
-    bus_destroy(pio);
+    ports_close();
 }
 
 TestSuite(acpi_pm, .init = setup, .fini = teardown);
@@ -43,7 +31,7 @@ Test(acpi_pm, sleep_state_5_powers_off)
 {
     bus_write(pio, SLEEP_CONTROL, 1, ACPI_PM_SLP_TYP_S5 << 2 | 0x20);
     cr_expect_eq(requests, 1);
-    cr_expect_eq((int)last, POWER_OFF);
+    cr_expect_eq((int)last_event, POWER_OFF);
 }
 
 Test(acpi_pm, a_sleep_needs_its_enable_bit_and_a_known_type)
@@ -63,15 +51,13 @@ Test(acpi_pm, the_reset_value_resets)
     cr_expect_eq(requests, 0);
     bus_write(pio, RESET, 1, ACPI_PM_RESET_VALUE);
     cr_expect_eq(requests, 1);
-    cr_expect_eq((int)last, POWER_RESET);
+    cr_expect_eq((int)last_event, POWER_RESET);
 }
 
 Test(acpi_pm, no_wake_is_ever_pending)
 {
-    uint64_t value = 1;
     bus_write(pio, SLEEP_STATUS, 1, 0xff);
-    cr_expect(bus_read(pio, SLEEP_STATUS, 1, &value));
-    cr_expect_eq(value, 0);
+    cr_expect_eq(port_in(SLEEP_STATUS), 0);
     cr_expect_eq(requests, 0);
 }
 

@@ -1,26 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "devices/platform/i8042.h"
 
-#include <criterion/criterion.h>
+#include "tests/harness/ports.h"
+#include "tests/harness/test.h"
 
-#include "core/ports/bus.h"
-
-static struct bus *pio;
 static struct i8042 *kbc;
-static int requests;
-static enum power_event last;
-
-static void on_power(void *ctx, enum power_event event, int status)
-{
-    (void)ctx;
-    (void)status;
-    requests++;
-    last = event;
-}
 
 static void setup(void)
 {
-    cr_assert_eq(bus_create(&pio, "pio", 65536), 0);
+    ports_open();
     struct i8042_config config = {.pio = pio, .power = {.request = on_power}};
     cr_assert_eq(i8042_create(&kbc, &config), 0);
 }
@@ -28,21 +16,14 @@ static void setup(void)
 static void teardown(void)
 {
     i8042_destroy(kbc);
-    bus_destroy(pio);
+    ports_close();
 }
 
 TestSuite(i8042, .init = setup, .fini = teardown);
 
-static unsigned in(uint64_t port)
-{
-    uint64_t value = 0;
-    cr_assert(bus_read(pio, port, 1, &value));
-    return (unsigned)value;
-}
-
 static unsigned status(void)
 {
-    return in(I8042_COMMAND_PORT);
+    return port_in(I8042_COMMAND_PORT);
 }
 
 static void command(unsigned byte)
@@ -59,7 +40,7 @@ Test(i8042, command_fe_resets)
 {
     command(0xfe);
     cr_expect_eq(requests, 1);
-    cr_expect_eq((int)last, POWER_RESET);
+    cr_expect_eq((int)last_event, POWER_RESET);
 }
 
 Test(i8042, output_port_bit_0_resets)
@@ -84,10 +65,10 @@ Test(i8042, self_test_passes)
 {
     command(0xaa);
     cr_expect_eq((int)(status() & 0x05), 0x05);
-    cr_expect_eq((int)in(I8042_DATA_PORT), 0x55);
+    cr_expect_eq((int)port_in(I8042_DATA_PORT), 0x55);
     cr_expect_eq((int)(status() & 0x01), 0);
     command(0xab);
-    cr_expect_eq((int)in(I8042_DATA_PORT), 0);
+    cr_expect_eq((int)port_in(I8042_DATA_PORT), 0);
 }
 
 Test(i8042, command_byte_can_be_stored)
@@ -95,7 +76,7 @@ Test(i8042, command_byte_can_be_stored)
     command(0x60);
     data(0x47);
     command(0x20);
-    cr_expect_eq((int)in(I8042_DATA_PORT), 0x47);
+    cr_expect_eq((int)port_in(I8042_DATA_PORT), 0x47);
     cr_expect_eq((int)(status() & 0x04), 0x04);
 }
 
@@ -104,16 +85,16 @@ Test(i8042, there_is_no_mouse_port)
     command(0xd3);
     data(0x5a);
     cr_expect_eq((int)(status() & 0x20), 0);
-    in(I8042_DATA_PORT);
+    port_in(I8042_DATA_PORT);
     command(0xa9);
-    cr_expect_neq((int)in(I8042_DATA_PORT), 0);
+    cr_expect_neq((int)port_in(I8042_DATA_PORT), 0);
 }
 
 Test(i8042, there_is_no_keyboard)
 {
     data(0xf2);
     cr_expect_eq((int)(status() & 0x41), 0x41);
-    cr_expect_eq((int)in(I8042_DATA_PORT), 0xfe);
+    cr_expect_eq((int)port_in(I8042_DATA_PORT), 0xfe);
     cr_expect_eq((int)(status() & 0x41), 0);
 }
 
@@ -124,6 +105,6 @@ Test(i8042, input_is_never_busy)
         cr_expect_eq((int)(status() & 0x02), 0);
         data(byte | 1);
         cr_expect_eq((int)(status() & 0x02), 0);
-        in(I8042_DATA_PORT);
+        port_in(I8042_DATA_PORT);
     }
 }

@@ -1,31 +1,18 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "devices/platform/byte_device.h"
 
-#include <criterion/criterion.h>
+#include "tests/harness/ports.h"
+#include "tests/harness/test.h"
 
-#include "core/ports/bus.h"
-
-static int requests;
-static enum power_event last;
-
-static void on_power(void *ctx, enum power_event event, int status)
-{
-    (void)ctx;
-    (void)status;
-    requests++;
-    last = event;
-}
+TestSuite(pvpanic, .init = ports_open, .fini = ports_close);
 
 Test(pvpanic, only_a_panic_ends_the_run)
 {
-    struct bus *pio = NULL;
     struct byte_device *p = NULL;
     uint64_t value = 0;
-    cr_assert_eq(bus_create(&pio, "pio", 65536), 0);
     struct byte_device_config config = {.bus = pio, .base = 0x505, .power = {.request = on_power}};
     cr_assert_eq(byte_device_create(&p, &pvpanic_kind, &config), 0);
-    cr_expect(bus_read(pio, 0x505, 1, &value));
-    cr_expect_eq(value, 3);
+    cr_expect_eq(port_in(0x505), 3);
     bus_write(pio, 0x505, 1, 0);
     bus_write(pio, 0x505, 1, 0xfc);
     bus_write(pio, 0x505, 1, 2);
@@ -33,8 +20,7 @@ Test(pvpanic, only_a_panic_ends_the_run)
     cr_expect_eq(requests, 0);
     bus_write(pio, 0x505, 1, 1);
     cr_expect_eq(requests, 1);
-    cr_expect_eq((int)last, POWER_PANIC);
+    cr_expect_eq((int)last_event, POWER_PANIC);
     byte_device_destroy(p);
     cr_expect_not(bus_read(pio, 0x505, 1, &value));
-    bus_destroy(pio);
 }
