@@ -13,7 +13,7 @@ static const uint8_t guest_mac[NET_MAC_BYTES] = {0x52, 0x54, 0, 0x12, 0x34, 0x56
 static void on_rx(void *ctx, unsigned pair)
 {
     struct guest *g = ctx;
-    (void)pair;
+    g->rx_pair = pair;
     g->rx_told++;
 }
 
@@ -82,16 +82,16 @@ uint32_t guest_be32(const uint8_t *p)
     return (uint32_t)guest_be16(p) << 16 | guest_be16(p + 2);
 }
 
-static void put16(uint8_t *p, unsigned v)
+void guest_be16_put(uint8_t *p, unsigned value)
 {
-    p[0] = (uint8_t)(v >> 8);
-    p[1] = (uint8_t)v;
+    p[0] = (uint8_t)(value >> 8);
+    p[1] = (uint8_t)value;
 }
 
 static void put32(uint8_t *p, uint32_t v)
 {
-    put16(p, v >> 16);
-    put16(p + 2, v & 0xffff);
+    guest_be16_put(p, v >> 16);
+    guest_be16_put(p + 2, v & 0xffff);
 }
 
 static uint32_t sum(uint32_t start, const uint8_t *p, size_t bytes)
@@ -116,14 +116,14 @@ static uint8_t *make_ip(uint8_t *packet, uint8_t proto, uint32_t from, uint32_t 
     uint8_t *eth = packet + NET_HEADER_BYTES, *ip = eth + GUEST_ETH;
     memcpy(eth, (const uint8_t[]){0x52, 0x55, 10, 0, 2, 2}, NET_MAC_BYTES);
     memcpy(eth + 6, guest_mac, NET_MAC_BYTES);
-    put16(eth + 12, 0x0800);
+    guest_be16_put(eth + 12, 0x0800);
     ip[0] = 0x45;
-    put16(ip + 2, (unsigned)(GUEST_IP + bytes));
+    guest_be16_put(ip + 2, (unsigned)(GUEST_IP + bytes));
     ip[8] = 64;
     ip[9] = proto;
     put32(ip + 12, from);
     put32(ip + 16, to);
-    put16(ip + 10, ~sum(0, ip, GUEST_IP) & 0xffff);
+    guest_be16_put(ip + 10, ~sum(0, ip, GUEST_IP) & 0xffff);
     return ip + GUEST_IP;
 }
 
@@ -134,16 +134,16 @@ static void leave_checksum(uint8_t *packet, unsigned offset, size_t bytes)
     packet[0] = 1;
     le16_put(packet + 6, GUEST_ETH + GUEST_IP);
     le16_put(packet + 8, (uint16_t)offset);
-    put16(ip + GUEST_IP + offset, pseudo(ip, bytes));
+    guest_be16_put(ip + GUEST_IP + offset, pseudo(ip, bytes));
 }
 
 size_t guest_make_udp(uint8_t *packet, uint32_t to, uint16_t from_port, uint16_t to_port,
                       const void *data, size_t bytes)
 {
     uint8_t *udp = make_ip(packet, 17, GUEST_IPV4, to, GUEST_UDP + bytes);
-    put16(udp, from_port);
-    put16(udp + 2, to_port);
-    put16(udp + 4, (unsigned)(GUEST_UDP + bytes));
+    guest_be16_put(udp, from_port);
+    guest_be16_put(udp + 2, to_port);
+    guest_be16_put(udp + 4, (unsigned)(GUEST_UDP + bytes));
     memcpy(udp + GUEST_UDP, data, bytes);
     leave_checksum(packet, 6, GUEST_UDP + bytes);
     return (size_t)(udp + GUEST_UDP + bytes - packet);
@@ -154,7 +154,7 @@ size_t guest_make_echo(uint8_t *packet, uint32_t from, size_t bytes)
     uint8_t *icmp = make_ip(packet, 1, from, HOST_IPV4, 8 + bytes);
     memset(icmp, 0, 8 + bytes);
     icmp[0] = 8;
-    put16(icmp + 2, ~sum(0, icmp, 8 + bytes) & 0xffff);
+    guest_be16_put(icmp + 2, ~sum(0, icmp, 8 + bytes) & 0xffff);
     return (size_t)(icmp + 8 + bytes - packet);
 }
 
@@ -162,17 +162,17 @@ size_t guest_make_tcp(uint8_t *packet, const struct guest_tcp *t, const void *da
 {
     size_t header = GUEST_TCP + (t->mss ? 4 : 0);
     uint8_t *tcp = make_ip(packet, 6, t->from, t->to, header + bytes);
-    put16(tcp, t->from_port);
-    put16(tcp + 2, t->to_port);
+    guest_be16_put(tcp, t->from_port);
+    guest_be16_put(tcp + 2, t->to_port);
     put32(tcp + 4, t->seq);
     put32(tcp + 8, t->ack);
     tcp[12] = (uint8_t)(header / 4 << 4);
     tcp[13] = t->flags;
-    put16(tcp + 14, t->window ? t->window : 65535);
+    guest_be16_put(tcp + 14, t->window ? t->window : 65535);
     if (t->mss) {
         tcp[20] = 2;
         tcp[21] = 4;
-        put16(tcp + 22, t->mss);
+        guest_be16_put(tcp + 22, t->mss);
     }
     if (bytes > 0)
         memcpy(tcp + header, data, bytes);

@@ -33,6 +33,7 @@ struct guest {
     struct net_backend *net;
     struct evloop *loop;
     unsigned rx_told, tx_told, link_told;
+    unsigned rx_pair;               /* the last one of which it was told */
     uint8_t packet[NET_PACKET_MAX]; /* the last one that was received */
     uint8_t *frame;                 /* inside of it */
     size_t bytes;                   /* of the frame */
@@ -74,6 +75,7 @@ size_t guest_make_tcp(uint8_t *packet, const struct guest_tcp *tcp, const void *
 bool guest_arp(struct guest *g, uint32_t addr);
 
 unsigned guest_be16(const uint8_t *p);
+void guest_be16_put(uint8_t *p, unsigned value);
 uint32_t guest_be32(const uint8_t *p);
 
 /* Whether both checksums of an IPv4 frame of TCP or UDP are right. */

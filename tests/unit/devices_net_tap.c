@@ -15,6 +15,7 @@
 #include <sys/uio.h>
 
 #include "core/ports/net.h"
+#include "tests/harness/net_guest.h"
 #include "tests/harness/test.h"
 
 #define HEADER    NET_HEADER_BYTES
@@ -26,15 +27,9 @@
 #define GSO_TCPV4 1u /* VIRTIO 1.4 5.1.6 */
 #define NEEDS     1u /* VIRTIO_NET_HDR_F_NEEDS_CSUM */
 
-struct port {
-    struct net_backend *b;
-    unsigned rx, writable, link; /* calls */
-    unsigned rx_pair;
-};
-
 static struct evloop *loop;
 static int control = -1; /* any socket */
-static struct port ports[2];
+static struct guest ports[2];
 static uint8_t out[NET_PACKET_MAX], in[NET_PACKET_MAX];
 
 /* ---- the host ---- */
@@ -70,11 +65,11 @@ static void setup(void)
     listen_to_log(LOG_WARN);
 }
 
-static void unplug(struct port *p)
+static void unplug(struct guest *p)
 {
-    if (p->b != NULL)
-        p->b->ops->destroy(p->b);
-    p->b = NULL;
+    if (p->net != NULL)
+        p->net->ops->destroy(p->net);
+    p->net = NULL;
 }
 
 static void teardown(void)
@@ -91,42 +86,16 @@ static void teardown(void)
 
 TestSuite(net_tap, .init = setup, .fini = teardown);
 
-static void on_rx(void *ctx, unsigned pair)
+static int create(struct guest *p, const char *name, unsigned pairs)
 {
-    struct port *p = ctx;
-    p->rx++;
-    p->rx_pair = pair;
-}
-
-static void on_writable(void *ctx, unsigned pair)
-{
-    struct port *p = ctx;
-    (void)pair;
-    p->writable++;
-}
-
-static void on_link(void *ctx)
-{
-    struct port *p = ctx;
-    p->link++;
-}
-
-static int create(struct port *p, const char *name, unsigned pairs)
-{
-    return net_tap_create(&p->b,
+    return net_tap_create(&p->net,
                           &(struct net_tap_config){.loop = loop, .name = name, .pairs = pairs});
 }
 
-static void take(struct port *p)
-{
-    p->b->handler = (struct net_handler){
-        .on_rx = on_rx, .on_writable = on_writable, .on_link = on_link, .ctx = p};
-}
-
-static void plug(struct port *p, const char *name, unsigned pairs)
+static void plug(struct guest *p, const char *name, unsigned pairs)
 {
     cr_assert_eq(create(p, name, pairs), 0);
-    take(p);
+    guest_init(p, p->net, loop);
     set_flags(name, true);
     evloop_drain(loop);
 }
@@ -145,24 +114,13 @@ static void plug_both(unsigned pairs)
     cr_assert_eq(ioctl(control, SIOCBRADDIF, &ifr), 0);
     set_flags("bridge", true);
     evloop_drain(loop);
-    ports[0].rx = ports[1].rx = ports[0].link = ports[1].link = 0;
+    ports[0].rx_told = ports[1].rx_told = ports[0].link_told = ports[1].link_told = 0;
     logged_lines = 0;
 }
 
 /* ---- packets ---- */
 
 static const uint8_t to_right[6] = {0x02, 0, 0, 0, 0, 0x22}, from_left[6] = {0x02, 0, 0, 0, 0, 1};
-
-static void be16_put(uint8_t *at, uint16_t value)
-{
-    at[0] = (uint8_t)(value >> 8);
-    at[1] = (uint8_t)value;
-}
-
-static uint16_t be16_get(const uint8_t *at)
-{
-    return (uint16_t)(at[0] << 8 | at[1]);
-}
 
 /* Of the Internet; 0xffff if what is summed up contains a right checksum. */
 static uint16_t sum(const uint8_t *at, size_t bytes, uint32_t begin)
@@ -187,7 +145,7 @@ static size_t make_plain(size_t frame_bytes)
         out[HEADER + i] = (uint8_t)(i * 7);
     memcpy(out + HEADER, to_right, 6);
     memcpy(out + HEADER + 6, from_left, 6);
-    be16_put(out + HEADER + 12, 0x88b5); /* for experiments */
+    guest_be16_put(out + HEADER + 12, 0x88b5); /* for experiments */
     return HEADER + frame_bytes;
 }
 
@@ -195,18 +153,18 @@ static size_t make_plain(size_t frame_bytes)
 static size_t make_tcp(size_t data_bytes, uint16_t segment_bytes)
 {
     size_t bytes = make_plain(DATA - HEADER + data_bytes);
-    be16_put(out + HEADER + 12, 0x0800);
+    guest_be16_put(out + HEADER + 12, 0x0800);
     memset(out + IP, 0, DATA - IP);
     out[IP] = 0x45;
-    be16_put(out + IP + 2, (uint16_t)(bytes - IP));
+    guest_be16_put(out + IP + 2, (uint16_t)(bytes - IP));
     out[IP + 8] = 64;
     out[IP + 9] = 6;
     memcpy(out + IP + 12, (const uint8_t[]){10, 0, 0, 1, 10, 0, 0, 2}, 8);
-    be16_put(out + IP + 10, (uint16_t)~sum(out + IP, 20, 0));
+    guest_be16_put(out + IP + 10, (uint16_t)~sum(out + IP, 20, 0));
     out[TCP + 7] = 1; /* sequence number */
     out[TCP + 12] = 0x50;
     out[TCP + 13] = 0x10;
-    be16_put(out + TCP + 16, sum(NULL, 0, pseudo(out, bytes - TCP)));
+    guest_be16_put(out + TCP + 16, sum(NULL, 0, pseudo(out, bytes - TCP)));
     out[0] = NEEDS;
     le16_put(out + 6, ETHERNET + 20);
     le16_put(out + 8, 16);
@@ -221,14 +179,14 @@ static size_t make_tcp(size_t data_bytes, uint16_t segment_bytes)
 static int send_cut(size_t bytes, size_t first)
 {
     struct iovec iov[2] = {{out, first}, {out + first, bytes - first}};
-    return ports[0].b->ops->send(ports[0].b, 0, iov, 2);
+    return ports[0].net->ops->send(ports[0].net, 0, iov, 2);
 }
 
 static ssize_t receive_room(unsigned pair, size_t room)
 {
     struct iovec iov[2] = {{in, 20}, {in + 20, room - 20}};
     memset(in, 0xee, sizeof(in));
-    return ports[1].b->ops->receive(ports[1].b, pair, iov, 2);
+    return ports[1].net->ops->receive(ports[1].net, pair, iov, 2);
 }
 
 /* What is not from here is passed over: the kernel may have to say something, too. */
@@ -255,7 +213,7 @@ Test(net_tap, carries_packets)
     size_t bytes = make_plain(1000);
     cr_expect_eq(send_cut(bytes, 5), 0);
     evloop_drain(loop);
-    cr_expect_eq(ports[1].rx, 1);
+    cr_expect_eq(ports[1].rx_told, 1);
     cr_expect_eq(receive(), (ssize_t)bytes);
     cr_expect_eq(memcmp(in + HEADER, out + HEADER, bytes - HEADER), 0);
     cr_expect_eq(in[0], 0);
@@ -272,26 +230,26 @@ Test(net_tap, calls_once_for_what_nobody_takes)
         cr_expect_eq(send_cut(make_plain(100), HEADER), 0);
         evloop_drain(loop);
     }
-    cr_expect_eq(ports[1].rx, 1);
+    cr_expect_eq(ports[1].rx_told, 1);
     for (unsigned i = 0; i < 10; i++)
         cr_expect_eq(receive(), (ssize_t)HEADER + 100);
     cr_expect_eq(receive(), -EAGAIN);
     send_cut(make_plain(100), HEADER);
     evloop_drain(loop);
-    cr_expect_eq(ports[1].rx, 2);
+    cr_expect_eq(ports[1].rx_told, 2);
 }
 
 Test(net_tap, has_large_packets_cut)
 {
     plug_both(1);
-    cr_assert((ports[0].b->info.to_host & NET_TSO4) != 0);
+    cr_assert((ports[0].net->info.to_host & NET_TSO4) != 0);
     cr_expect_eq(send_cut(make_tcp(4 * SEGMENT, SEGMENT), HEADER), 0);
     for (unsigned i = 0; i < 4; i++) {
         ssize_t n = receive();
         cr_assert_eq(n, DATA + SEGMENT, "segment %u", i);
         expect_sums(n);
         cr_expect_eq(in[1], 0);
-        cr_expect_eq(be16_get(in + TCP + 6), 1 + i * SEGMENT);
+        cr_expect_eq((uint16_t)guest_be16(in + TCP + 6), 1 + i * SEGMENT);
         cr_expect_eq(memcmp(in + DATA, out + DATA + i * SEGMENT, SEGMENT), 0);
     }
     cr_expect_eq(receive(), -EAGAIN);
@@ -301,7 +259,7 @@ Test(net_tap, gives_what_the_guest_can_cut)
 {
     plug_both(1);
     size_t bytes = make_tcp(60 * SEGMENT, SEGMENT);
-    ports[1].b->ops->set_offloads(ports[1].b, NET_CSUM | NET_TSO4);
+    ports[1].net->ops->set_offloads(ports[1].net, NET_CSUM | NET_TSO4);
     cr_expect_eq(send_cut(bytes, HEADER), 0);
     cr_assert_eq(receive(), (ssize_t)bytes);
     cr_expect_eq(in[0], NEEDS);
@@ -316,7 +274,7 @@ Test(net_tap, fills_in_checksums)
     cr_expect_eq(send_cut(make_tcp(SEGMENT, 0), HEADER), 0);
     cr_assert_eq(receive(), DATA + SEGMENT);
     expect_sums(DATA + SEGMENT);
-    ports[1].b->ops->set_offloads(ports[1].b, NET_CSUM);
+    ports[1].net->ops->set_offloads(ports[1].net, NET_CSUM);
     cr_expect_eq(send_cut(make_tcp(SEGMENT, 0), HEADER), 0);
     cr_assert_eq(receive(), DATA + SEGMENT);
     cr_expect_eq(in[0], NEEDS);
@@ -328,9 +286,9 @@ Test(net_tap, fills_in_checksums)
 Test(net_tap, forgets_what_was_made_for_other_offloads)
 {
     plug_both(1);
-    ports[1].b->ops->set_offloads(ports[1].b, NET_CSUM | NET_TSO4);
+    ports[1].net->ops->set_offloads(ports[1].net, NET_CSUM | NET_TSO4);
     cr_expect_eq(send_cut(make_tcp(4 * SEGMENT, SEGMENT), HEADER), 0);
-    ports[1].b->ops->set_offloads(ports[1].b, 0);
+    ports[1].net->ops->set_offloads(ports[1].net, 0);
     cr_expect_eq(receive(), -EAGAIN);
     cr_expect_eq(send_cut(make_plain(100), HEADER), 0);
     cr_expect_eq(receive(), (ssize_t)HEADER + 100);
@@ -345,8 +303,8 @@ static void expect_losses(void)
     cr_expect_eq(in[bytes - 1], 0xee);
     cr_expect_eq(receive_room(0, bytes), (ssize_t)bytes);
     struct iovec none = {in, HEADER - 1};
-    cr_expect_eq(ports[1].b->ops->receive(ports[1].b, 0, &none, 1), -EMSGSIZE);
-    cr_expect_eq(ports[1].b->ops->receive(ports[1].b, 0, &none, 0), -EMSGSIZE);
+    cr_expect_eq(ports[1].net->ops->receive(ports[1].net, 0, &none, 1), -EMSGSIZE);
+    cr_expect_eq(ports[1].net->ops->receive(ports[1].net, 0, &none, 0), -EMSGSIZE);
     cr_expect_eq(receive_room(0, bytes + 1), (ssize_t)bytes);
     cr_expect_eq(receive(), -EAGAIN);
 }
@@ -356,7 +314,7 @@ Test(net_tap, loses_what_is_too_long)
 {
     plug_both(1);
     expect_losses();
-    ports[1].b->ops->set_offloads(ports[1].b, NET_CSUM | NET_TSO4);
+    ports[1].net->ops->set_offloads(ports[1].net, NET_CSUM | NET_TSO4);
     cr_expect_eq(send_cut(make_tcp(4 * SEGMENT, SEGMENT), HEADER), 0);
     cr_assert_eq(receive(), DATA + 4 * SEGMENT);
     expect_losses();
@@ -367,17 +325,17 @@ Test(net_tap, fills_all_vectors_or_loses)
 {
     struct iovec iov[1024] = {{in, HEADER}};
     plug_both(1);
-    ports[1].b->ops->set_offloads(ports[1].b, NET_CSUM | NET_TSO4);
+    ports[1].net->ops->set_offloads(ports[1].net, NET_CSUM | NET_TSO4);
     cr_expect_eq(send_cut(make_tcp(4 * SEGMENT, SEGMENT), HEADER), 0);
     cr_assert_eq(receive(), DATA + 4 * SEGMENT);
     size_t bytes = make_plain(1023);
     for (unsigned i = 1; i < 1024; i++)
         iov[i] = (struct iovec){in + HEADER + i - 1, 1};
     cr_expect_eq(send_cut(bytes, HEADER), 0);
-    cr_expect_eq(ports[1].b->ops->receive(ports[1].b, 0, iov, 1024), -EMSGSIZE);
+    cr_expect_eq(ports[1].net->ops->receive(ports[1].net, 0, iov, 1024), -EMSGSIZE);
     cr_assert_eq(make_plain(1022), bytes - 1);
     cr_expect_eq(send_cut(bytes - 1, HEADER), 0);
-    cr_expect_eq(ports[1].b->ops->receive(ports[1].b, 0, iov, 1024), (ssize_t)bytes - 1);
+    cr_expect_eq(ports[1].net->ops->receive(ports[1].net, 0, iov, 1024), (ssize_t)bytes - 1);
 }
 
 /* Packets that are small are read before they are asked for, as soon as there are many. */
@@ -385,7 +343,7 @@ Test(net_tap, keeps_the_order_of_small_and_large)
 {
     static const unsigned large_after[] = {0, 1, 2, 5, 9, 17, 40, 80};
     plug_both(1);
-    ports[1].b->ops->set_offloads(ports[1].b, NET_CSUM | NET_TSO4);
+    ports[1].net->ops->set_offloads(ports[1].net, NET_CSUM | NET_TSO4);
     for (unsigned i = 0; i < ARRAY_SIZE(large_after); i++) {
         size_t large = 0;
         for (unsigned n = 0; n < 100; n++) {
@@ -406,12 +364,12 @@ Test(net_tap, keeps_the_order_of_small_and_large)
 Test(net_tap, forgets_what_it_has_read_ahead)
 {
     plug_both(1);
-    ports[1].b->ops->set_offloads(ports[1].b, NET_CSUM | NET_TSO4);
+    ports[1].net->ops->set_offloads(ports[1].net, NET_CSUM | NET_TSO4);
     for (unsigned n = 0; n < 20; n++) /* so that some of these are left after ten */
         cr_expect_eq(send_cut(make_tcp(100, 0), HEADER), 0);
     for (unsigned n = 0; n < 10; n++)
         cr_assert_gt(receive(), 0);
-    ports[1].b->ops->set_offloads(ports[1].b, 0);
+    ports[1].net->ops->set_offloads(ports[1].net, 0);
     cr_expect_eq(receive(), -EAGAIN);
 }
 
@@ -437,8 +395,8 @@ Test(net_tap, drops_what_makes_no_sense)
     for (size_t bytes = 0; bytes < HEADER + ETHERNET; bytes++)
         cr_expect_eq(send_cut(bytes, bytes / 2), 0, "%zu", bytes);
     struct iovec huge[4] = {{out, sizeof(out)}, {in, sizeof(in)}, {out, 9000}, {in, 9000}};
-    cr_expect_eq(ports[0].b->ops->send(ports[0].b, 0, huge, 4), 0);
-    cr_expect_eq(ports[0].b->ops->send(ports[0].b, 0, huge, 0), 0);
+    cr_expect_eq(ports[0].net->ops->send(ports[0].net, 0, huge, 4), 0);
+    cr_expect_eq(ports[0].net->ops->send(ports[0].net, 0, huge, 0), 0);
     cr_expect_eq(send_cut(make_plain(333), HEADER), 0);
     ssize_t n;
     do
@@ -450,7 +408,7 @@ Test(net_tap, drops_what_makes_no_sense)
 Test(net_tap, uses_as_many_pairs_as_it_is_told)
 {
     plug_both(2);
-    struct net_backend *right = ports[1].b;
+    struct net_backend *right = ports[1].net;
     cr_expect_eq(right->info.pairs, 2);
     cr_expect_eq(right->ops->set_pairs(right, 0), -EINVAL);
     cr_expect_eq(right->ops->set_pairs(right, 3), -EINVAL);
@@ -469,7 +427,7 @@ Test(net_tap, uses_as_many_pairs_as_it_is_told)
     cr_expect_eq(receive_room(1, sizeof(in)), -EAGAIN);
     cr_expect_eq(send_cut(bytes, HEADER), 0);
     evloop_drain(loop);
-    cr_expect_eq(ports[1].rx, 1);
+    cr_expect_eq(ports[1].rx_told, 1);
     cr_expect_eq(receive_room(ports[1].rx_pair, sizeof(in)), (ssize_t)bytes);
     /* With one pair nothing goes to the other one any more. */
     cr_expect_eq(right->ops->set_pairs(right, 1), 0);
@@ -487,7 +445,7 @@ Test(net_tap, uses_as_many_pairs_as_it_is_told)
 Test(net_tap, uses_as_many_pairs_as_before_if_the_host_refuses)
 {
     plug_both(3);
-    struct net_backend *right = ports[1].b;
+    struct net_backend *right = ports[1].net;
     struct ifreq attach = {.ifr_flags = IFF_ATTACH_QUEUE}, detach = {.ifr_flags = IFF_DETACH_QUEUE};
     cr_assert_eq(ioctl(net_tap_fd(right, 2), TUNSETQUEUE, &attach), 0);
     cr_expect_eq(right->ops->set_pairs(right, 3), -EINVAL);
@@ -500,7 +458,7 @@ Test(net_tap, uses_as_many_pairs_as_before_if_the_host_refuses)
 static void expect_batch(unsigned packets, unsigned joined)
 {
     static uint8_t frames[64][600];
-    struct net_backend *left = ports[0].b;
+    struct net_backend *left = ports[0].net;
     for (unsigned i = 0; i < packets; i++) {
         uint8_t header[HEADER] = {0};
         const size_t bytes = i % 2 == 0 ? 200 : sizeof(frames[i]);
@@ -525,13 +483,13 @@ static void expect_batch(unsigned packets, unsigned joined)
 Test(net_tap, sends_what_is_kept_for_it_in_order)
 {
     plug_both(2);
-    ports[0].b->handler.keeps = true;
+    ports[0].net->handler.keeps = true;
     for (unsigned packets = 0; packets <= 40; packets++)
         expect_batch(packets, UINT_MAX);
     for (unsigned joined = 0; joined < 20; joined++)
         expect_batch(20, joined);
     /* Of another pair, and one that is refused in the middle. */
-    cr_assert_eq(ports[0].b->ops->set_pairs(ports[0].b, 2), 0);
+    cr_assert_eq(ports[0].net->ops->set_pairs(ports[0].net, 2), 0);
     for (unsigned i = 0; i < 12; i++) {
         static uint8_t frames[12][100];
         uint8_t header[HEADER] = {0, i == 5 ? 0x7f : 0};
@@ -539,9 +497,9 @@ Test(net_tap, sends_what_is_kept_for_it_in_order)
         make_plain(100);
         memcpy(frames[i], out + HEADER, 100);
         frames[i][20] = (uint8_t)i;
-        cr_expect_eq(ports[0].b->ops->send(ports[0].b, i / 8, iov, 2), 0);
+        cr_expect_eq(ports[0].net->ops->send(ports[0].net, i / 8, iov, 2), 0);
     }
-    ports[0].b->ops->flush(ports[0].b, 1);
+    ports[0].net->ops->flush(ports[0].net, 1);
     for (unsigned i = 0; i < 12; i++) {
         if (i == 5)
             continue;
@@ -554,7 +512,7 @@ Test(net_tap, asks_again_when_the_host_is_full)
 {
     const int small = 16384;
     plug_both(1);
-    cr_assert_eq(ioctl(net_tap_fd(ports[0].b, 0), TUNSETSNDBUF, &small), 0);
+    cr_assert_eq(ioctl(net_tap_fd(ports[0].net, 0), TUNSETSNDBUF, &small), 0);
     /* Packets that wait for their turn on the other tap count as its sender's. */
     if (system("tc qdisc add dev right root tbf rate 8kbit burst 2kb limit 1mb") != 0)
         cr_skip_test("no traffic control here");
@@ -563,47 +521,47 @@ Test(net_tap, asks_again_when_the_host_is_full)
         err = send_cut(make_plain(1000), HEADER);
     cr_assert_eq(err, -EAGAIN);
     evloop_drain(loop);
-    cr_expect_eq(ports[0].writable, 0);
+    cr_expect_eq(ports[0].tx_told, 0);
     cr_assert_eq(system("tc qdisc del dev right root"), 0);
     evloop_drain(loop);
-    cr_expect_eq(ports[0].writable, 1);
+    cr_expect_eq(ports[0].tx_told, 1);
     cr_expect_eq(send_cut(make_plain(1000), HEADER), 0);
     evloop_drain(loop);
-    cr_expect_eq(ports[0].writable, 1);
+    cr_expect_eq(ports[0].tx_told, 1);
 }
 
 Test(net_tap, knows_the_interface)
 {
     struct ifreq ifr = {.ifr_name = "left", .ifr_mtu = 4321};
     cr_assert_eq(create(&ports[0], "left", 1), 0);
-    cr_expect_eq(ports[0].b->info.mtu_bytes, 1500);
-    cr_expect_not(ports[0].b->info.link_up);
+    cr_expect_eq(ports[0].net->info.mtu_bytes, 1500);
+    cr_expect_not(ports[0].net->info.link_up);
     cr_expect_eq(logged_lines, 1, "it is down: %s", logged_line);
     cr_expect_neq(strstr(logged_line, "sudo ip link set left up"), NULL);
-    cr_assert_eq(ioctl(net_tap_fd(ports[0].b, 0), TUNSETPERSIST, 1), 0);
+    cr_assert_eq(ioctl(net_tap_fd(ports[0].net, 0), TUNSETPERSIST, 1), 0);
     unplug(&ports[0]);
     cr_assert_eq(ioctl(control, SIOCSIFMTU, &ifr), 0);
     set_flags("left", true);
     cr_assert_eq(create(&ports[0], "left", 1), 0);
-    cr_expect_eq(ports[0].b->info.mtu_bytes, 4321);
-    cr_expect(ports[0].b->info.link_up);
+    cr_expect_eq(ports[0].net->info.mtu_bytes, 4321);
+    cr_expect(ports[0].net->info.link_up);
     cr_expect_eq(logged_lines, 1);
 }
 
 Test(net_tap, follows_the_link)
 {
     plug(&ports[0], "left", 1);
-    cr_expect(ports[0].b->info.link_up);
-    ports[0].link = 0;
+    cr_expect(ports[0].net->info.link_up);
+    ports[0].link_told = 0;
     set_flags("left", false);
     evloop_drain(loop);
-    cr_expect_eq(ports[0].link, 1);
-    cr_expect_not(ports[0].b->info.link_up);
+    cr_expect_eq(ports[0].link_told, 1);
+    cr_expect_not(ports[0].net->info.link_up);
     cr_expect_eq(send_cut(make_plain(100), HEADER), 0);
     set_flags("left", true);
     evloop_drain(loop);
-    cr_expect_eq(ports[0].link, 2);
-    cr_expect(ports[0].b->info.link_up);
+    cr_expect_eq(ports[0].link_told, 2);
+    cr_expect(ports[0].net->info.link_up);
 }
 
 Test(net_tap, survives_its_interface)
@@ -612,14 +570,14 @@ Test(net_tap, survives_its_interface)
     cr_expect_eq(receive(), -EAGAIN);
     cr_assert_eq(system("ip link del right"), 0);
     evloop_drain(loop);
-    cr_expect_eq(ports[1].link, 1);
-    cr_expect_not(ports[1].b->info.link_up);
+    cr_expect_eq(ports[1].link_told, 1);
+    cr_expect_not(ports[1].net->info.link_up);
     cr_expect_eq(logged_lines, 1, "%s", logged_line);
     cr_expect_eq(receive(), -EAGAIN);
     struct iovec iov = {out, 100};
-    cr_expect_eq(ports[1].b->ops->send(ports[1].b, 1, &iov, 1), 0);
-    cr_expect_neq(ports[1].b->ops->set_pairs(ports[1].b, 2), 0);
-    ports[1].b->ops->set_offloads(ports[1].b, NET_CSUM);
+    cr_expect_eq(ports[1].net->ops->send(ports[1].net, 1, &iov, 1), 0);
+    cr_expect_neq(ports[1].net->ops->set_pairs(ports[1].net, 2), 0);
+    ports[1].net->ops->set_offloads(ports[1].net, NET_CSUM);
     evloop_drain(loop);
     cr_expect_eq(logged_lines, 1, "%s", logged_line);
 }
@@ -637,7 +595,7 @@ static int open_tap(const char *name, int flags)
 
 static int create_fds(const int *fds, unsigned pairs)
 {
-    return net_tap_create(&ports[0].b,
+    return net_tap_create(&ports[0].net,
                           &(struct net_tap_config){.loop = loop, .fds = fds, .pairs = pairs});
 }
 
@@ -646,14 +604,14 @@ Test(net_tap, takes_descriptors_of_others)
     const int flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
     int one = open_tap("one", flags);
     cr_assert_eq(create_fds(&one, 1), 0);
-    cr_expect_eq(net_tap_fd(ports[0].b, 0), one);
+    cr_expect_eq(net_tap_fd(ports[0].net, 0), one);
     cr_expect_eq(fcntl(one, F_GETFL) & O_NONBLOCK, O_NONBLOCK);
     unplug(&ports[0]);
     cr_expect_eq(fcntl(one, F_GETFD), -1);
     int two[2] = {open_tap("two", flags | IFF_MULTI_QUEUE),
                   open_tap("two", flags | IFF_MULTI_QUEUE)};
     cr_assert_eq(create_fds(two, 2), 0);
-    cr_expect_eq(ports[0].b->ops->set_pairs(ports[0].b, 2), 0);
+    cr_expect_eq(ports[0].net->ops->set_pairs(ports[0].net, 2), 0);
 }
 
 Test(net_tap, refuses_descriptors_that_are_no_such_taps)
