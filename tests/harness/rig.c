@@ -451,6 +451,18 @@ void rig_step(struct rig *rig)
     vdrv_watch_step_ends(&rig->drv);
 }
 
+void rig_kick(struct rig *rig, unsigned queue)
+{
+    vdrv_kick(&rig->drv.q[queue]);
+    rig_step(rig);
+}
+
+void rig_start(struct rig *rig, uint64_t features, unsigned queues, uint32_t size)
+{
+    BUG_ON(!vdrv_start(&rig->drv, features, queues, size));
+    rig_step(rig);
+}
+
 bool rig_is_broken(struct rig *rig)
 {
     return (virtio_device_status(rig->dev) & VIRTIO_STATUS_DEVICE_NEEDS_RESET) != 0;

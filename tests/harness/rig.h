@@ -176,6 +176,10 @@ void rig_renew(struct rig *rig);
 
 /* Until the loop has nothing to do. */
 void rig_step(struct rig *rig);
+/* Shows the queue's chains to the device, and lets it serve them. */
+void rig_kick(struct rig *rig, unsigned queue);
+/* vdrv_start(), which must succeed, and the device's first look at its queues. */
+void rig_start(struct rig *rig, uint64_t features, unsigned queues, uint32_t size);
 
 /* DEVICE_NEEDS_RESET */
 bool rig_is_broken(struct rig *rig);

@@ -219,6 +219,12 @@ void vdrv_queue_write(struct vdrv *d, unsigned queue)
     d->t->queue_write(d, &d->q[queue]);
 }
 
+void vdrv_queue_set_up(struct vdrv *d, unsigned queue, uint32_t size)
+{
+    vdrv_queue_alloc(d, queue, size);
+    vdrv_queue_write(d, queue);
+}
+
 void vdrv_driver_ok(struct vdrv *d)
 {
     vdrv_set_status(d, vdrv_status(d) | VIRTIO_STATUS_DRIVER_OK);

@@ -174,6 +174,8 @@ void vdrv_queue_alloc(struct vdrv *d, unsigned queue, uint32_t size);
 /* The pointers to where the queue's addresses are. */
 void vdrv_queue_map(struct vdrv_queue *q);
 void vdrv_queue_write(struct vdrv *d, unsigned queue); /* registers, and makes it ready */
+/* Both of these. */
+void vdrv_queue_set_up(struct vdrv *d, unsigned queue, uint32_t size);
 void vdrv_driver_ok(struct vdrv *d);
 /* All of these, with the first `queues` queues. Returns whether the device runs. */
 bool vdrv_start(struct vdrv *d, uint64_t features, unsigned queues, uint32_t size);

@@ -15,8 +15,7 @@
 static void open_started(struct rig *rig, uint64_t features)
 {
     rig_open_blk(rig, false);
-    cr_assert(vdrv_start(&rig->drv, features, 1, 256));
-    rig_step(rig);
+    rig_start(rig, features, 1, 256);
     for (unsigned i = 0; i < RIG_DISK_BYTES; i++)
         rig->disk.bytes[i] = (uint8_t)(i * 7 + i / 512);
 }
@@ -513,8 +512,7 @@ OnEachRig(virtio_blk, the_reset_of_a_queue_takes_nothing_from_the_others, open_q
         if (i % QUEUES != 1)
             expect_read(rig, &kept[i]);
     /* And the queue that was reset works again. */
-    vdrv_queue_alloc(&rig->drv, 1, 8);
-    vdrv_queue_write(&rig->drv, 1);
+    vdrv_queue_set_up(&rig->drv, 1, 8);
     struct blkreq next = read_on(1, 3);
     cr_assert(blkreq_send(rig, &next));
     rig_step(rig);
@@ -541,8 +539,7 @@ OnRig(virtio_blk, what_waits_to_be_submitted_again_goes_with_its_queue,
     cr_assert(blkreq_send(rig, &late));
     virtio_queue_serve(rig->dev, 1);
     cr_expect_eq(rig->disk.out, 1);
-    vdrv_queue_alloc(&rig->drv, 2, 16);
-    vdrv_queue_write(&rig->drv, 2);
+    vdrv_queue_set_up(&rig->drv, 2, 16);
     cr_assert(vdrv_queue_reset(&rig->drv, 2));
     rig_step(rig);
     cr_expect_eq(rig->disk.out, 2);

@@ -20,8 +20,7 @@ struct range {
 static void open_on(struct rig *rig, const struct rig_config *config, uint64_t features)
 {
     rig_open_blk_on(rig, config);
-    cr_assert(vdrv_start(&rig->drv, features, 1, 256));
-    rig_step(rig);
+    rig_start(rig, features, 1, 256);
     memset(rig->disk.bytes, 0x11, RIG_DISK_BYTES);
 }
 

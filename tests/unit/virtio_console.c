@@ -10,8 +10,7 @@
 static void open_started(struct rig *rig)
 {
     rig_open_console(rig);
-    cr_assert(vdrv_start(&rig->drv, VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE), 2, 16));
-    rig_step(rig);
+    rig_start(rig, VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE), 2, 16);
 }
 
 static void print(struct rig *rig, const char *text, uint32_t len)

@@ -139,8 +139,7 @@ OnEcho(virtio_device, a_failed_device_says_so_once_and_rests)
 OnEcho(virtio_device, chains_from_before_driver_ok_are_served)
 {
     cr_assert(vdrv_negotiate(&rig->drv, 0));
-    vdrv_queue_alloc(&rig->drv, 0, 8);
-    vdrv_queue_write(&rig->drv, 0);
+    vdrv_queue_set_up(&rig->drv, 0, 8);
     struct vdrv_buf buf = {vdrv_alloc(&rig->drv, 4, 4), 4, true};
     vdrv_add(&rig->drv.q[0], &buf, 1);
     vdrv_publish(&rig->drv.q[0]); /* and no kick */
@@ -165,8 +164,7 @@ OnEcho(virtio_device, a_queue_that_is_not_ready_is_left_alone)
 
 OnEcho(virtio_device, queue_ready_zero_stops_one_queue)
 {
-    cr_assert(vdrv_start(&rig->drv, 0, 2, 8));
-    rig_step(rig);
+    rig_start(rig, 0, 2, 8);
     vdrv_set(&rig->drv, VIRTIO_MMIO_QueueSel, 0);
     vdrv_set(&rig->drv, VIRTIO_MMIO_QueueReady, 0);
     cr_expect_eq(vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReady), 0);
@@ -186,8 +184,7 @@ OnEcho(virtio_device, a_queue_goes_through_its_states)
     const struct virtio_queue *q = &rig->dev->queues[0], *other = &rig->dev->queues[1];
     cr_expect_eq(q->state, VIRTIO_QUEUE_UNSET);
     cr_assert(vdrv_negotiate(&rig->drv, VIRTIO_BIT(VIRTIO_F_RING_RESET)));
-    vdrv_queue_alloc(&rig->drv, 0, 16);
-    vdrv_queue_write(&rig->drv, 0);
+    vdrv_queue_set_up(&rig->drv, 0, 16);
     cr_expect_eq(q->state, VIRTIO_QUEUE_READY);
     vdrv_driver_ok(&rig->drv);
     cr_expect_eq(q->state, VIRTIO_QUEUE_LIVE);
@@ -196,8 +193,7 @@ OnEcho(virtio_device, a_queue_goes_through_its_states)
     cr_assert(vdrv_queue_reset(&rig->drv, 0));
     cr_expect_eq(q->state, VIRTIO_QUEUE_RESET);
     cr_expect_not_null(virtio_device_queue_writable(rig->dev, 0));
-    vdrv_queue_alloc(&rig->drv, 0, 8);
-    vdrv_queue_write(&rig->drv, 0);
+    vdrv_queue_set_up(&rig->drv, 0, 8);
     cr_expect_eq(q->state, VIRTIO_QUEUE_LIVE);
     vdrv_reset(&rig->drv);
     cr_expect_eq(q->state, VIRTIO_QUEUE_UNSET);
@@ -242,8 +238,7 @@ OnEcho(virtio_device, a_changed_configuration_is_a_new_generation)
 
 OnEcho(virtio_device, one_interrupt_for_a_batch)
 {
-    cr_assert(vdrv_start(&rig->drv, 0, 2, 64));
-    rig_step(rig);
+    rig_start(rig, 0, 2, 64);
     for (unsigned i = 0; i < VIRTIO_TURN_CHAINS; i++)
         send_ping(rig, 0);
     rig_step(rig);
@@ -253,8 +248,7 @@ OnEcho(virtio_device, one_interrupt_for_a_batch)
 
 OnEcho(virtio_device, a_full_queue_takes_several_turns)
 {
-    cr_assert(vdrv_start(&rig->drv, 0, 2, 1024));
-    rig_step(rig);
+    rig_start(rig, 0, 2, 1024);
     for (unsigned i = 0; i < 500; i++)
         send_ping(rig, 0);
     rig_step(rig);

@@ -85,8 +85,7 @@ OnEcho(virtio_mmio, works_where_doorbells_are_refused)
     uint32_t head, len;
     for (unsigned i = 0; i < 2; i++) {
         rig->bell.refuse = refusals[i];
-        cr_assert(vdrv_start(&rig->drv, 0, 1, 8));
-        rig_step(rig);
+        rig_start(rig, 0, 1, 8);
         struct vdrv_buf buf = {vdrv_alloc(&rig->drv, 8, 8), 4, true};
         vdrv_send(&rig->drv.q[0], &buf, 1);
         rig_step(rig);
@@ -134,8 +133,7 @@ static void use_queue(struct rig *rig, unsigned queue)
 OnEcho(virtio_mmio, queue_reset_takes_the_doorbell_and_the_configuration,
        .features_on = VIRTIO_BIT(VIRTIO_F_RING_RESET))
 {
-    cr_assert(vdrv_start(&rig->drv, rig->cfg.features_on, 2, 8));
-    rig_step(rig);
+    rig_start(rig, rig->cfg.features_on, 2, 8);
     use_queue(rig, 0);
     vdrv_set(&rig->drv, VIRTIO_MMIO_QueueSel, 0);
     vdrv_set(&rig->drv, VIRTIO_MMIO_QueueReset, 2);
@@ -147,8 +145,7 @@ OnEcho(virtio_mmio, queue_reset_takes_the_doorbell_and_the_configuration,
     cr_expect_eq(virtio_device_queue_config(rig->dev, 0)->desc, 0);
     vdrv_set(&rig->drv, VIRTIO_MMIO_QueueReset, 1); /* once more: nothing to reset */
     use_queue(rig, 1);
-    vdrv_queue_alloc(&rig->drv, 0, 16);
-    vdrv_queue_write(&rig->drv, 0);
+    vdrv_queue_set_up(&rig->drv, 0, 16);
     cr_expect_eq(rig->bell.count, 2);
     cr_expect_eq(vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReset), 0);
     use_queue(rig, 0);
@@ -156,8 +153,7 @@ OnEcho(virtio_mmio, queue_reset_takes_the_doorbell_and_the_configuration,
 
 OnEcho(virtio_mmio, queue_reset_needs_its_feature, .features_on = VIRTIO_BIT(VIRTIO_F_RING_RESET))
 {
-    cr_assert(vdrv_start(&rig->drv, 0, 2, 8));
-    rig_step(rig);
+    rig_start(rig, 0, 2, 8);
     vdrv_set(&rig->drv, VIRTIO_MMIO_QueueSel, 1);
     vdrv_set(&rig->drv, VIRTIO_MMIO_QueueReset, 1);
     cr_expect_eq(vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReady), 1);
@@ -191,8 +187,7 @@ Test(virtio_mmio, notification_data_has_a_doorbell_for_one_queue_only)
         };
         uint32_t head, len;
         rig_open_echo_on(&rig, &config);
-        cr_assert(vdrv_start(&rig.drv, config.features_on, queues, 8));
-        rig_step(&rig);
+        rig_start(&rig, config.features_on, queues, 8);
         cr_expect_eq(rig.bell.count, queues == 1 ? 1 : 0);
         for (unsigned q = 0; q < queues; q++)
             use_queue(&rig, q);
@@ -274,8 +269,7 @@ OnRig(virtio_mmio, legacy_keeps_the_page_size_over_a_reset, rig_open_echo_on(rig
 
 OnRig(virtio_mmio, legacy_page_number_zero_stops_a_queue, rig_open_echo_on(rig, &legacy))
 {
-    cr_assert(vdrv_start(&rig->drv, 0, 2, 8));
-    rig_step(rig);
+    rig_start(rig, 0, 2, 8);
     use_queue(rig, 0);
     cr_expect_eq(rig->bell.count, 2);
     vdrv_set(&rig->drv, VIRTIO_MMIO_QueueSel, 0);
@@ -287,8 +281,7 @@ OnRig(virtio_mmio, legacy_page_number_zero_stops_a_queue, rig_open_echo_on(rig, 
     cr_expect_eq(rig->echo.stops, 1);
     cr_expect_eq(rig->bell.count, 1);
     use_queue(rig, 1);
-    vdrv_queue_alloc(&rig->drv, 0, 16);
-    vdrv_queue_write(&rig->drv, 0);
+    vdrv_queue_set_up(&rig->drv, 0, 16);
     use_queue(rig, 0);
     cr_expect_eq(rig->bell.count, 2);
     vdrv_reset(&rig->drv);
@@ -301,8 +294,7 @@ OnRig(virtio_mmio, legacy_page_number_zero_stops_a_queue, rig_open_echo_on(rig, 
 OnRig(virtio_mmio, legacy_kicks_work_before_driver_ok, rig_open_echo_on(rig, &legacy))
 {
     cr_assert(vdrv_negotiate(&rig->drv, 0));
-    vdrv_queue_alloc(&rig->drv, 0, 8);
-    vdrv_queue_write(&rig->drv, 0);
+    vdrv_queue_set_up(&rig->drv, 0, 8);
     use_queue(rig, 0);
     cr_expect_eq(rig->bell.count, 1);
     vdrv_driver_ok(&rig->drv);
@@ -316,8 +308,7 @@ OnRig(virtio_mmio, legacy_queue_after_activation, rig_open_blk_on(rig, &legacy))
     cr_assert(vdrv_negotiate(&rig->drv, 0));
     vdrv_set(&rig->drv, VIRTIO_MMIO_QueueNotify, 0);
     vdrv_driver_ok(&rig->drv);
-    vdrv_queue_alloc(&rig->drv, 0, 8);
-    vdrv_queue_write(&rig->drv, 0);
+    vdrv_queue_set_up(&rig->drv, 0, 8);
     struct blkreq req = {.bytes = 512, .data_write = true};
     cr_expect_eq(blkreq_do(rig, &req, NULL), VIRTIO_BLK_S_OK);
 }

@@ -247,8 +247,7 @@ OnNet(virtio_net, flushes_once_for_what_came_together)
     memcpy(vdrv_ptr(&rig->drv, gpa, sizeof(packet)), packet, sizeof(packet));
     for (unsigned n = 0; n < 10; n++)
         vdrv_add(&rig->drv.q[TX], &(struct vdrv_buf){gpa, sizeof(packet), false}, 1);
-    vdrv_kick(&rig->drv.q[TX]);
-    rig_step(rig);
+    rig_kick(rig, TX);
     cr_expect_eq(rig->ether.pairs[0].sent_count, 10);
     cr_expect_eq(rig->ether.pairs[0].flushes, 1);
 }

@@ -89,8 +89,7 @@ Test(virtio_net_loopback, a_receiver_that_sleeps_stops_the_sender)
         struct vdrv_buf frame = {gpa, 50000, false}, room = {gpa, 65536, true};
         while (vdrv_add(&rig.drv.q[TX], &frame, 1) >= 0)
             sent++;
-        vdrv_kick(&rig.drv.q[TX]);
-        rig_step(&rig);
+        rig_kick(&rig, TX);
         given = netio_take_all(&rig, TX);
         cr_expect_lt(given, sent);
         for (unsigned n = 0; n < sent; n++) {

@@ -271,8 +271,7 @@ OnRig(virtio_net_rss, queues_in_reset_get_nothing, begin(rig, 0, RSS | RING_RESE
     cr_assert(vdrv_queue_reset(&rig->drv, 0));
     cr_expect_eq(comes_to(rig, 0, &zero), -1);
     cr_expect_eq(comes_to(rig, 0, &one), 1, "the first queue's source goes on");
-    vdrv_queue_alloc(&rig->drv, 0, SIZE);
-    vdrv_queue_write(&rig->drv, 0);
+    vdrv_queue_set_up(&rig->drv, 0, SIZE);
     netio_post(rig, 0, 2048);
     cr_expect_eq(comes_to(rig, 0, &zero), 0);
 }
@@ -414,8 +413,7 @@ OnRig(virtio_net_rss, a_pair_without_queue_uses_another,
     rig_step(rig);
     cr_expect_eq(netio_take_all(rig, 0), 1);
     cr_expect_eq(comes_to(rig, 2, &packet), 0);
-    vdrv_queue_alloc(&rig->drv, 4, SIZE);
-    vdrv_queue_write(&rig->drv, 4);
+    vdrv_queue_set_up(&rig->drv, 4, SIZE);
     post_all(rig, 2048);
     cr_expect_eq(comes_to(rig, 2, &packet), 2);
     /* The first is nothing special. */

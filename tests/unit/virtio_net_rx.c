@@ -138,8 +138,7 @@ OnEachRig(virtio_net_rx, merges_on_and_on, rig_open_net_on(rig, on))
             bool cut = posted % 3 != 0;
             vdrv_add(&rig->drv.q[RX], cut ? bufs : bufs + 2, cut ? 2 : 1);
         }
-        vdrv_kick(&rig->drv.q[RX]);
-        rig_step(rig);
+        rig_kick(rig, RX);
         struct netio_packet packet = {.frame_bytes = 14 + round * 131 % 40000,
                                       .fill = (uint8_t)round};
         if (packet.frame_bytes > 1514) {
@@ -359,8 +358,7 @@ OnRig(virtio_net_rx, one_interrupt_for_what_came_together, rig_open_net_on(rig, 
     for (unsigned n = 0; n < 10; n++)
         vdrv_add(&rig->drv.q[RX], &(struct vdrv_buf){gpa, 2048, true}, 1);
     rig_queue_irqs(rig, RX);
-    vdrv_kick(&rig->drv.q[RX]);
-    rig_step(rig);
+    rig_kick(rig, RX);
     cr_expect_eq(rig_queue_irqs(rig, RX), 1);
     cr_expect_eq(netio_take_all(rig, RX), 10);
 }
@@ -380,8 +378,7 @@ Test(virtio_net_rx, queue_reset)
         cr_expect_eq(rig.ether.pairs[0].waiting_count, 2);
         cr_assert(vdrv_queue_reset(&rig.drv, RX));
         netio_arrive(&rig, 0, &packet);
-        vdrv_queue_alloc(&rig.drv, RX, 8);
-        vdrv_queue_write(&rig.drv, RX);
+        vdrv_queue_set_up(&rig.drv, RX, 8);
         rig_step(&rig);
         netio_post(&rig, 0, 2048);
         cr_expect_eq(netio_take_all(&rig, RX), 0, "it came when nobody listened");

@@ -57,8 +57,7 @@ Test(virtio_observer, all_are_told_of_each_step_in_order)
         struct rig rig;
         struct listener first, second;
         rig_open_echo_on(&rig, &rig_variants[v]);
-        cr_assert(vdrv_start(&rig.drv, 0, 1, 8));
-        rig_step(&rig);
+        rig_start(&rig, 0, 1, 8);
         add(&rig, &first, NULL);
         add(&rig, &second, &first);
         send_one(&rig);
@@ -108,8 +107,7 @@ Test(virtio_observer, an_observer_of_the_order_sees_no_turn_cut_by_time)
         struct rig rig;
         struct listener l;
         rig_open_echo(&rig);
-        cr_assert(vdrv_start(&rig.drv, 0, 1, 8));
-        rig_step(&rig);
+        rig_start(&rig, 0, 1, 8);
         add(&rig, &l, NULL);
         rig.dev->observed |= ordered ? VIRTIO_SEES_ORDER : 0;
         struct ev_defer late = {.cb = serve_late, .ctx = &rig};

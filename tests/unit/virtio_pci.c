@@ -358,8 +358,7 @@ OnEcho(virtio_pci, a_queue_is_reset_alone, .transport = RIG_PCI,
     cr_expect_eq(rig->bell.count, 1);
     cr_expect(echoes(rig, 0));
 
-    vdrv_queue_alloc(&rig->drv, 1, 16);
-    vdrv_queue_write(&rig->drv, 1);
+    vdrv_queue_set_up(&rig->drv, 1, 16);
     cr_expect_eq(common_get(rig, VIRTIO_PCI_COMMON_queue_enable, 2), 1);
     cr_expect_eq(rig->bell.count, 2);
     cr_expect(echoes(rig, 1));

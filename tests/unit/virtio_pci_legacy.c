@@ -117,8 +117,7 @@ OnRig(virtio_pci_legacy, a_queue_stops_and_starts_again, open_legacy(rig, true))
     cr_expect_eq(rig->bell.count, 1);
     cr_expect_eq(rig->echo.stops, 1);
     cr_expect(echoes(rig, 1));
-    vdrv_queue_alloc(&rig->drv, 0, 0);
-    vdrv_queue_write(&rig->drv, 0);
+    vdrv_queue_set_up(&rig->drv, 0, 0);
     cr_expect_eq(rig->bell.count, 2);
     cr_expect(echoes(rig, 0));
 }
@@ -154,8 +153,7 @@ OnRig(virtio_pci_legacy, may_be_used_before_driver_ok, open_legacy(rig, true))
 {
     find_driver(rig);
     port_set(rig, VIRTIO_PCI_LEGACY_driver_features, 4, 0);
-    vdrv_queue_alloc(&rig->drv, 0, 0);
-    vdrv_queue_write(&rig->drv, 0);
+    vdrv_queue_set_up(&rig->drv, 0, 0);
     cr_expect_eq(rig->bell.count, 0);
     cr_expect(echoes(rig, 0));
     cr_expect_eq(rig->bell.count, 1, "from the first notification on");

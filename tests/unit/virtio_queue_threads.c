@@ -224,8 +224,7 @@ Test(virtio_queue_threads, a_queue_is_reset_beside_another)
     for (unsigned round = 0; round < 100; round++) {
         flood(0, round % 5);
         cr_assert(vdrv_queue_reset(&rig.drv, 0));
-        vdrv_queue_alloc(&rig.drv, 0, 16);
-        vdrv_queue_write(&rig.drv, 0);
+        vdrv_queue_set_up(&rig.drv, 0, 16);
     }
     user_init(&reset, 0);
     cr_expect_eq(request(&reset, VIRTIO_BLK_T_IN, 0, DATA_BYTES), VIRTIO_BLK_S_OK);

@@ -7,8 +7,7 @@
 static void open_started(struct rig *rig)
 {
     rig_open_rng(rig);
-    cr_assert(vdrv_start(&rig->drv, 0, 1, 64));
-    rig_step(rig);
+    rig_start(rig, 0, 1, 64);
 }
 
 /* Asks for len bytes in buffers of at most `cut`; returns how many came. */

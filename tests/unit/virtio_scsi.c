@@ -162,8 +162,7 @@ static void restart_with(struct scsi_rig *s, uint32_t sense, uint32_t cdb)
     config_put(s, VIRTIO_SCSI_CONFIG_sense_size, sense);
     config_put(s, VIRTIO_SCSI_CONFIG_cdb_size, cdb);
     for (unsigned q = 0; q < 3; q++) {
-        vdrv_queue_alloc(d, q, 64);
-        vdrv_queue_write(d, q);
+        vdrv_queue_set_up(d, q, 64);
     }
     vdrv_driver_ok(d);
     rig_step(&s->rig);

@@ -18,8 +18,7 @@ static void open_measured(struct rig *rig, const struct rig_config *config)
 {
     rig_open_echo_on(rig, config);
     cr_assert_eq(virtio_device_measure(rig->dev, &rig->clock), 0);
-    cr_assert(vdrv_start(&rig->drv, 0, 1, 64));
-    rig_step(rig);
+    rig_start(rig, 0, 1, 64);
 }
 
 static struct virtio_stats read_stats(struct rig *rig, unsigned queue)
@@ -55,8 +54,7 @@ OnEachRig(virtio_stats, requests_bytes_and_batches, open_measured(rig, on))
     for (unsigned b = 0; b < ARRAY_SIZE(batches); b++) {
         for (unsigned i = 0; i < batches[b]; i++)
             add(rig, 30, 20);
-        vdrv_kick(&rig->drv.q[0]);
-        rig_step(rig);
+        rig_kick(rig, 0);
         take_all(rig);
     }
     struct virtio_stats s = read_stats(rig, 0);
@@ -74,12 +72,10 @@ OnEachRig(virtio_stats, requests_bytes_and_batches, open_measured(rig, on))
 OnEcho(virtio_stats, more_than_a_turn_takes_is_several_batches)
 {
     cr_assert_eq(virtio_device_measure(rig->dev, &rig->clock), 0);
-    cr_assert(vdrv_start(&rig->drv, 0, 1, 256));
-    rig_step(rig);
+    rig_start(rig, 0, 1, 256);
     for (unsigned i = 0; i < VIRTIO_TURN_CHAINS + 1; i++)
         add(rig, 1, 1);
-    vdrv_kick(&rig->drv.q[0]);
-    rig_step(rig);
+    rig_kick(rig, 0);
     struct virtio_stats s = read_stats(rig, 0);
     cr_expect_eq(s.requests, VIRTIO_TURN_CHAINS + 1);
     cr_expect_eq(s.batch_sizes[VIRTIO_STATS_BATCHES - 1], 1);
@@ -94,8 +90,7 @@ OnRig(virtio_stats, a_kick_for_nothing_is_spurious,
     vdrv_notify(&rig->drv.q[0]);
     rig_step(rig);
     add(rig, 1, 1);
-    vdrv_kick(&rig->drv.q[0]);
-    rig_step(rig);
+    rig_kick(rig, 0);
     struct virtio_stats s = read_stats(rig, 0);
     cr_expect_eq(s.kicks - before.kicks, 2);
     cr_expect_eq(s.spurious - before.spurious, 1);
@@ -119,8 +114,7 @@ OnRig(virtio_stats, interrupts_are_sent_or_suppressed,
 {
     vdrv_irq_on(&rig->drv.q[0]);
     add(rig, 1, 1);
-    vdrv_kick(&rig->drv.q[0]);
-    rig_step(rig);
+    rig_kick(rig, 0);
     take_all(rig);
     struct virtio_stats s = read_stats(rig, 0);
     cr_expect_eq(s.interrupts, 1);
@@ -128,8 +122,7 @@ OnRig(virtio_stats, interrupts_are_sent_or_suppressed,
     vdrv_irq_off(&rig->drv.q[0]);
     for (unsigned i = 0; i < 3; i++) {
         add(rig, 1, 1);
-        vdrv_kick(&rig->drv.q[0]);
-        rig_step(rig);
+        rig_kick(rig, 0);
         take_all(rig);
     }
     s = read_stats(rig, 0);
@@ -148,8 +141,7 @@ OnRig(virtio_stats, a_request_s_latency_is_from_its_batch_to_the_flush,
 {
     rig->echo.hold = true;
     add(rig, 1, 1);
-    vdrv_kick(&rig->drv.q[0]);
-    rig_step(rig);
+    rig_kick(rig, 0);
     struct virtio_stats s = read_stats(rig, 0);
     cr_expect_eq(s.in_flight, 1);
     cr_expect_eq(virtio_stats_completed(&s), 0);
@@ -169,8 +161,7 @@ OnRig(virtio_stats, a_reset_forgets_what_is_in_flight_and_keeps_the_rest,
 {
     rig->echo.hold = true;
     add(rig, 1, 1);
-    vdrv_kick(&rig->drv.q[0]);
-    rig_step(rig);
+    rig_kick(rig, 0);
     vdrv_reset(&rig->drv);
     struct virtio_stats s = read_stats(rig, 0);
     cr_expect_eq(s.requests, 1);
@@ -185,8 +176,7 @@ OnEcho(virtio_stats, an_unmeasured_device_has_none)
     cr_assert(vdrv_start(&rig->drv, 0, 1, 64));
     cr_expect_not(virtio_device_stats(rig->dev, 0, &s));
     add(rig, 1, 1);
-    vdrv_kick(&rig->drv.q[0]);
-    rig_step(rig);
+    rig_kick(rig, 0);
     cr_expect_eq(rig->echo.served, 1);
     cr_assert_eq(virtio_device_measure(rig->dev, &rig->clock), 0);
     cr_expect_not(virtio_device_stats(rig->dev, 2, &s), "there are two queues");

@@ -320,8 +320,7 @@ static void use_well(enum strict_device device, struct rig_config config, uint64
         use[device](&rig);
         if (rig.drv.features & VIRTIO_BIT(VIRTIO_F_RING_RESET)) {
             cr_assert(vdrv_queue_reset(&rig.drv, 0));
-            vdrv_queue_alloc(&rig.drv, 0, SIZE / 2);
-            vdrv_queue_write(&rig.drv, 0);
+            vdrv_queue_set_up(&rig.drv, 0, SIZE / 2);
             if (device == ON_RNG)
                 use_rng(&rig);
         }
@@ -402,8 +401,7 @@ OnRig(virtio_strict, a_summary_says_how_often,
     for (unsigned i = 0; i < 7; i++)
         vdrv_set(&rig->drv, VIRTIO_MMIO_Version, 0);
     vdrv_avail_flags(&rig->drv.q[1], 2);
-    vdrv_kick(&rig->drv.q[1]);
-    rig_step(rig);
+    rig_kick(rig, 1);
     summary_of(rig, &heard);
     cr_expect_eq(heard.lines, 2);
     cr_expect_not_null(strstr(heard.all, "7 in all: VIRTIO 1.4 4.2.2.2"), "%s", heard.all);

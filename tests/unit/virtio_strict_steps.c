@@ -70,8 +70,7 @@ static void step_in_set_up(struct rig *rig, const struct strict_step *s)
         break;
     case SET_UP:
         cr_assert(vdrv_negotiate(d, 0));
-        vdrv_queue_alloc(d, 0, STRICT_SIZE);
-        vdrv_queue_write(d, 0);
+        vdrv_queue_set_up(d, 0, STRICT_SIZE);
         break;
     case START:
         cr_assert(vdrv_start(d, s->a, 1, STRICT_SIZE));

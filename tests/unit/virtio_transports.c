@@ -92,8 +92,7 @@ Test(virtio_transports, interrupts_can_be_off)
             cr_assert(vdrv_start(&rig.drv, event_idx ? RING_FEATURES : 0, 1, 16));
             vdrv_irq_off(&rig.drv.q[0]);
             add_ping(&rig, &rig.drv.q[0], false);
-            vdrv_kick(&rig.drv.q[0]);
-            rig_step(&rig);
+            rig_kick(&rig, 0);
             cr_expect_eq(rig.echo.served, 1);
             cr_expect_eq(rig_queue_irqs(&rig, 0), 0, "%s", rig_config_name(&rig_all_variants[i]));
             rig_close(&rig);
@@ -127,24 +126,20 @@ OnEachRig(virtio_transports, one_queue_is_reset_and_used_again,
 {
     uint32_t head, len;
     const char *name = rig_config_name(&rig->cfg);
-    cr_assert(vdrv_start(&rig->drv, VIRTIO_BIT(VIRTIO_F_RING_RESET), 2, 16));
-    rig_step(rig);
+    rig_start(rig, VIRTIO_BIT(VIRTIO_F_RING_RESET), 2, 16);
     rig->echo.hold = true;
     add_ping(rig, &rig->drv.q[0], false);
-    vdrv_kick(&rig->drv.q[0]);
-    rig_step(rig);
+    rig_kick(rig, 0);
     cr_assert_not_null(rig->echo.held, "%s", name);
     rig->echo.hold = false;
     cr_assert(vdrv_queue_reset(&rig->drv, 0), "%s", name);
     cr_expect_eq(rig->echo.stops, 1, "%s", name);
     cr_expect(vdrv_queue_ready(&rig->drv, 1), "%s", name);
-    vdrv_queue_alloc(&rig->drv, 0, 8);
-    vdrv_queue_write(&rig->drv, 0);
+    vdrv_queue_set_up(&rig->drv, 0, 8);
     cr_expect(vdrv_queue_ready(&rig->drv, 0), "%s", name);
     for (unsigned q = 0; q < 2; q++) {
         add_ping(rig, &rig->drv.q[q], false);
-        vdrv_kick(&rig->drv.q[q]);
-        rig_step(rig);
+        rig_kick(rig, q);
         cr_expect(vdrv_used(&rig->drv.q[q], &head, &len), "%s: queue %u", name, q);
         cr_expect_eq(rig_queue_irqs(rig, q), 1, "%s: queue %u", name, q);
     }

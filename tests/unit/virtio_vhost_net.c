@@ -433,8 +433,7 @@ OnBench(vhost_net, stops_a_queue_that_is_reset, open_bench(b))
     expect_works(b, 0);
     cr_assert(vdrv_queue_reset(&b->rig.drv, 1));
     cr_expect_eq(running(b), 1);
-    vdrv_queue_alloc(&b->rig.drv, 1, 8);
-    vdrv_queue_write(&b->rig.drv, 1);
+    vdrv_queue_set_up(&b->rig.drv, 1, 8);
     cr_expect_eq(running(b), 3);
     cr_expect_eq(b->kernel.pairs[0].rings[1].size, 8);
     expect_works(b, 0);

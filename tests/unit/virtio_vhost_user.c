@@ -252,8 +252,7 @@ OnEachVu(virtio_vhost_user, a_queue_alone_is_reset_and_comes_back, vu_prepare(b,
         return; /* a transport without it */
     }
     cr_expect_eq(atomic_load(&b->server.done), 2);
-    vdrv_queue_alloc(&b->rig.drv, 0, 8);
-    vdrv_queue_write(&b->rig.drv, 0);
+    vdrv_queue_set_up(&b->rig.drv, 0, 8);
     expect_works(b, "after");
 }
 
