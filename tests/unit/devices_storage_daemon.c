@@ -438,24 +438,31 @@ Test(devices_storage_daemon, gets_no_other_descriptors)
     close(other);
 }
 
+/* The path of a file that the script makes, or waits for. */
+static const char *mark(const struct scene *s, const char *ending)
+{
+    static char path[192];
+    snprintf(path, sizeof(path), "%s%s", s->script, ending);
+    return path;
+}
+
 /*
  * qemu-storage-daemon looks its pid file up after it has written it: the folder must still be there
- * then. This program takes its time between the two.
+ * then. This program does so when the test has its connection.
  */
 OnScene(keeps_the_folder_while_the_daemon_runs)
 {
-    char mark[192];
     struct storage_daemon *d = create_script(
-        s, "#!/bin/sh\necho 1 >\"$6\"\nsleep 0.3\n[ -e \"$6\" ] && echo >\"$0.there\"\n"
-           "echo >\"$0.done\"\nexec sleep 100\n");
+        s, "#!/bin/sh\necho 1 >\"$6\"\nwhile [ ! -e \"$0.go\" ]; do sleep 0.01; done\n"
+           "[ -e \"$6\" ] && echo >\"$0.there\"\necho >\"$0.done\"\nexec sleep 100\n");
     int fd = storage_daemon_connect(d);
     cr_expect_geq(fd, 0, "%s", logged_line);
-    snprintf(mark, sizeof(mark), "%s->done", s->script);
-    while (access(mark, F_OK) != 0)
+    write_file(mark(s, ".go"), "", 0600);
+    while (access(mark(s, ".done"), F_OK) != 0)
         usleep(1000);
-    unlink(mark);
-    snprintf(mark, sizeof(mark), "%s->there", s->script);
-    cr_expect_eq(unlink(mark), 0, "the pid file was gone");
+    cr_expect_eq(unlink(mark(s, ".there")), 0, "the pid file was gone");
+    unlink(mark(s, ".done"));
+    unlink(mark(s, ".go"));
     storage_daemon_destroy(d);
     close(fd);
     /* the folder was in that of the scene, which must be empty now */
@@ -528,14 +535,14 @@ OnImages(the_daemon_cannot_open_what_a_header_names)
     cr_expect_eq(storage_daemon_connect(d), -EIO);
     expect_logged("Permission denied");
     storage_daemon_destroy(d);
-    cr_assert_eq(run("qemu-img create -q -f qcow2 -o data_file=%s->data %s 1M", s->image, s->image),
+    cr_assert_eq(run("qemu-img create -q -f qcow2 -o data_file=%s.data %s 1M", s->image, s->image),
                  0);
-    cr_assert_eq(run("cp %s %s->data", s->secret, s->image), 0);
+    cr_assert_eq(run("cp %s %s.data", s->secret, s->image), 0);
     d = create_unchecked(s, "qcow2");
     cr_expect_eq(storage_daemon_connect(d), -EIO);
     expect_logged("Permission denied");
     storage_daemon_destroy(d);
-    cr_expect_eq(run("cmp -s %s %s->data && rm %s->data", s->secret, s->image, s->image), 0);
+    cr_expect_eq(run("cmp -s %s %s.data && rm %s.data", s->secret, s->image, s->image), 0);
     expect_secret(s);
 }
 
@@ -560,12 +567,12 @@ OnImages(an_image_that_is_replaced_after_the_check_stays)
     strcpy(strrchr(s->image, '/'), "/image");
     cr_assert_eq(run("qemu-img create -q -f qcow2 %s 1M", s->image), 0);
     struct storage_daemon *d = create(s, "qcow2", NULL);
-    cr_assert_eq(run("mv %s %s->old && echo other >%s", s->image, s->image, s->image), 0);
+    cr_assert_eq(run("mv %s %s.old && echo other >%s", s->image, s->image, s->image), 0);
     int fd = storage_daemon_connect(d);
     cr_expect_geq(fd, 0, "%s", logged_line);
     close(fd);
     storage_daemon_destroy(d);
-    cr_expect_eq(run("rm %s->old", s->image), 0);
+    cr_expect_eq(run("rm %s.old", s->image), 0);
 }
 
 OnImages(a_chain_that_is_wanted_is_opened)
