@@ -42,6 +42,11 @@ static void config_put(struct scsi_rig *s, unsigned offset, uint32_t value)
     bus_write(s->rig.bus, s->rig.drv.t->config_gpa(&s->rig.drv) + offset, 4, value);
 }
 
+/* A task management function of that name is answered so. */
+#define MANAGED(s, lun, task, id, answer, ...)                                                 \
+    cr_expect_eq(scsireq_manage(s, lun, VIRTIO_SCSI_T_TMF_##task, id), VIRTIO_SCSI_S_##answer, \
+                 "" __VA_ARGS__)
+
 #define CONFIG_IS(field, bytes, value) \
     cr_expect_eq(config_get(s, VIRTIO_SCSI_CONFIG_##field, bytes), value, #field)
 
@@ -68,9 +73,8 @@ OnScsi(virtio_scsi, describes_the_host,
 
 Test(virtio_scsi, works_on_every_transport_and_ring)
 {
-    for (unsigned i = 0; i < RIG_VARIANTS + RIG_LEGACY_VARIANTS; i++) {
-        const struct rig_config *config =
-            i < RIG_VARIANTS ? &rig_variants[i] : &rig_legacy_variants[i - RIG_VARIANTS];
+    for (unsigned i = 0; i < RIG_ALL_VARIANTS; i++) {
+        const struct rig_config *config = &rig_all_variants[i];
         struct scsi_rig s;
         scsi_rig_start(&s, config, 0);
         s.disks[0].bytes[17] = 0x77;
@@ -80,8 +84,7 @@ Test(virtio_scsi, works_on_every_transport_and_ring)
         cr_expect_eq(scsireq_response(&s, &in), VIRTIO_SCSI_S_OK);
         cr_expect_eq(scsireq_do(&s, &out), 108);
         cr_expect_eq(s.disks[0].bytes[17], 0, "%s", rig_config_name(config));
-        cr_expect_eq(scsireq_manage(&s, disk_0, VIRTIO_SCSI_T_TMF_LOGICAL_UNIT_RESET, 0),
-                     VIRTIO_SCSI_S_FUNCTION_COMPLETE);
+        MANAGED(&s, disk_0, LOGICAL_UNIT_RESET, 0, FUNCTION_COMPLETE);
         scsi_rig_close(&s);
     }
 }
@@ -231,8 +234,7 @@ OnScsi(virtio_scsi, targets_that_are_not_there, open_started(s, 0))
         struct scsireq req = {.lun = cases[i], .cdb = READ_ONE, .in = 512};
         cr_expect_eq(scsireq_do(s, &req), 108);
         cr_expect_eq(scsireq_response(s, &req), VIRTIO_SCSI_S_BAD_TARGET, "case %u", i);
-        cr_expect_eq(scsireq_manage(s, cases[i], VIRTIO_SCSI_T_TMF_QUERY_TASK_SET, 0),
-                     VIRTIO_SCSI_S_BAD_TARGET);
+        MANAGED(s, cases[i], QUERY_TASK_SET, 0, BAD_TARGET);
     }
 }
 
@@ -315,18 +317,13 @@ OnScsi(virtio_scsi, a_task_is_aborted, open_started(s, 0))
 {
     struct scsireq req[3];
     send_three(s, req);
-    cr_expect_eq(scsireq_manage(s, disk_0, VIRTIO_SCSI_T_TMF_QUERY_TASK, 2),
-                 VIRTIO_SCSI_S_FUNCTION_SUCCEEDED);
-    cr_expect_eq(scsireq_manage(s, disk_0, VIRTIO_SCSI_T_TMF_QUERY_TASK, 3),
-                 VIRTIO_SCSI_S_FUNCTION_COMPLETE, "it is the other disk's");
-    cr_expect_eq(scsireq_manage(s, disk_0, VIRTIO_SCSI_T_TMF_ABORT_TASK, 2),
-                 VIRTIO_SCSI_S_FUNCTION_COMPLETE);
+    MANAGED(s, disk_0, QUERY_TASK, 2, FUNCTION_SUCCEEDED);
+    MANAGED(s, disk_0, QUERY_TASK, 3, FUNCTION_COMPLETE, "it is the other disk's");
+    MANAGED(s, disk_0, ABORT_TASK, 2, FUNCTION_COMPLETE);
     expect_next(s, &req[1], VIRTIO_SCSI_S_ABORTED);
     cr_expect_not(vdrv_has_used(s->requests), "the others go on");
-    cr_expect_eq(scsireq_manage(s, disk_0, VIRTIO_SCSI_T_TMF_QUERY_TASK, 2),
-                 VIRTIO_SCSI_S_FUNCTION_COMPLETE);
-    cr_expect_eq(scsireq_manage(s, disk_0, VIRTIO_SCSI_T_TMF_ABORT_TASK, 99),
-                 VIRTIO_SCSI_S_FUNCTION_COMPLETE);
+    MANAGED(s, disk_0, QUERY_TASK, 2, FUNCTION_COMPLETE);
+    MANAGED(s, disk_0, ABORT_TASK, 99, FUNCTION_COMPLETE);
     fake_blk_release(&s->disks[0]);
     fake_blk_release(&s->disks[1]);
     rig_step(&s->rig);
@@ -341,14 +338,12 @@ static void functions_end_all(uint32_t subtype, uint8_t response, unsigned atten
     struct scsireq req[3];
     open_started(&s, 0);
     send_three(&s, req);
-    cr_expect_eq(scsireq_manage(&s, disk_0, VIRTIO_SCSI_T_TMF_QUERY_TASK_SET, 0),
-                 VIRTIO_SCSI_S_FUNCTION_SUCCEEDED);
+    MANAGED(&s, disk_0, QUERY_TASK_SET, 0, FUNCTION_SUCCEEDED);
     cr_expect_eq(scsireq_manage(&s, disk_0, subtype, 0), VIRTIO_SCSI_S_FUNCTION_COMPLETE);
     expect_next(&s, &req[0], response);
     expect_next(&s, &req[1], response);
     cr_expect_not(vdrv_has_used(s.requests), "not those of the other disk");
-    cr_expect_eq(scsireq_manage(&s, disk_0, VIRTIO_SCSI_T_TMF_QUERY_TASK_SET, 0),
-                 VIRTIO_SCSI_S_FUNCTION_COMPLETE);
+    MANAGED(&s, disk_0, QUERY_TASK_SET, 0, FUNCTION_COMPLETE);
     fake_blk_release(&s.disks[1]);
     rig_step(&s.rig);
     expect_next(&s, &req[2], VIRTIO_SCSI_S_OK);
@@ -382,8 +377,7 @@ OnScsi(virtio_scsi, what_is_done_is_not_aborted, open_started(s, 0))
     scsireq_send(s, &req);
     scsireq_send(s, &plain);
     rig_step(&s->rig);
-    cr_expect_eq(scsireq_manage(s, disk_0, VIRTIO_SCSI_T_TMF_ABORT_TASK_SET, 0),
-                 VIRTIO_SCSI_S_FUNCTION_COMPLETE);
+    MANAGED(s, disk_0, ABORT_TASK_SET, 0, FUNCTION_COMPLETE);
     expect_next(s, &req, VIRTIO_SCSI_S_ABORTED); /* its flush is not */
     expect_next(s, &plain, VIRTIO_SCSI_S_OK);
     cr_expect_eq(s->disks[0].flushes, 0);
@@ -400,8 +394,7 @@ OnScsi(virtio_scsi, what_was_sent_before_is_meant, open_started(s, 0))
         req[i].no_kick = true; /* so only the function makes the device look */
         scsireq_send(s, &req[i]);
     }
-    cr_expect_eq(scsireq_manage(s, disk_0, VIRTIO_SCSI_T_TMF_LOGICAL_UNIT_RESET, 0),
-                 VIRTIO_SCSI_S_FUNCTION_COMPLETE);
+    MANAGED(s, disk_0, LOGICAL_UNIT_RESET, 0, FUNCTION_COMPLETE);
     for (unsigned i = 0; i < 4; i++)
         expect_next(s, &req[i], VIRTIO_SCSI_S_RESET);
 }
@@ -435,16 +428,12 @@ OnScsi(virtio_scsi, a_function_takes_a_turn_of_requests_at_once, open_started(s,
 
 OnScsi(virtio_scsi, functions_that_cannot_be, open_started(s, 0))
 {
-    cr_expect_eq(scsireq_manage(s, disk_0, VIRTIO_SCSI_T_TMF_CLEAR_ACA, 0),
-                 VIRTIO_SCSI_S_FUNCTION_REJECTED);
+    MANAGED(s, disk_0, CLEAR_ACA, 0, FUNCTION_REJECTED);
     cr_expect_eq(scsireq_manage(s, disk_0, 8, 0), VIRTIO_SCSI_S_FUNCTION_REJECTED);
     cr_expect_eq(scsireq_manage(s, disk_0, UINT32_MAX, 0), VIRTIO_SCSI_S_FUNCTION_REJECTED);
-    cr_expect_eq(scsireq_manage(s, no_unit, VIRTIO_SCSI_T_TMF_ABORT_TASK, 0),
-                 VIRTIO_SCSI_S_INCORRECT_LUN);
-    cr_expect_eq(scsireq_manage(s, no_unit, VIRTIO_SCSI_T_TMF_I_T_NEXUS_RESET, 0),
-                 VIRTIO_SCSI_S_FUNCTION_COMPLETE, "a nexus is with the target");
-    cr_expect_eq(scsireq_manage(s, no_disk, VIRTIO_SCSI_T_TMF_I_T_NEXUS_RESET, 0),
-                 VIRTIO_SCSI_S_BAD_TARGET);
+    MANAGED(s, no_unit, ABORT_TASK, 0, INCORRECT_LUN);
+    MANAGED(s, no_unit, I_T_NEXUS_RESET, 0, FUNCTION_COMPLETE, "a nexus is with the target");
+    MANAGED(s, no_disk, I_T_NEXUS_RESET, 0, BAD_TARGET);
 }
 
 /* Sends `bytes` of a control request, with room for `room`; returns what was written. */
