@@ -4,45 +4,13 @@
  * not be able to tell. Each workload runs twice on each rig, with that in its middle and without,
  * and both have to give the same answers, bytes and interrupts.
  */
-#include <criterion/criterion.h>
+#include "tests/unit/virtio_state.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "core/base/le.h"
-#include "core/base/xmath.h"
-#include "core/memory/gmem.h"
 #include "core/state/state.h"
-#include "tests/harness/listen.h"
-#include "tests/harness/netio.h"
-#include "tests/harness/rig_test.h"
-#include "tests/harness/scsireq.h"
+#include "tests/harness/test.h"
 #include "virtio/base/observer.h"
 #include "virtio/scsi/scsi_codes.h"
 #include "virtio/spec.h"
-
-#define QUEUE_SIZE  8
-#define QUEUES      3
-#define TRACE_BYTES 131072
-
-/* What a driver saw. */
-struct trace {
-    uint8_t bytes[TRACE_BYTES];
-    size_t len;
-};
-
-static void note(struct trace *t, const void *bytes, size_t len)
-{
-    cr_assert_leq(len, sizeof(t->bytes) - t->len);
-    memcpy(t->bytes + t->len, bytes, len);
-    t->len += len;
-}
-
-static void note_number(struct trace *t, uint64_t n)
-{
-    note(t, &n, sizeof(n));
-}
 
 #define SAME SIZE_MAX
 
@@ -54,303 +22,6 @@ static size_t difference(const struct trace *a, const struct trace *b)
         at++;
     return at == a->len && at == b->len ? SAME : at;
 }
-
-/* ---- a workload's steps ---- */
-
-/* A chain: bytes that the device reads, and room that it may write. Returns where the room is. */
-static uint64_t send_chain(struct rig *rig, unsigned queue, const void *bytes, uint32_t len,
-                           uint32_t room)
-{
-    struct vdrv_buf bufs[2];
-    unsigned count = 0;
-    uint64_t room_gpa = 0;
-    if (len > 0) {
-        bufs[count++] = (struct vdrv_buf){vdrv_alloc(&rig->drv, len, 1), len, false};
-        memcpy(vdrv_ptr(&rig->drv, bufs[0].gpa, len), bytes, len);
-    }
-    if (room > 0) {
-        room_gpa = vdrv_alloc(&rig->drv, room, 1);
-        bufs[count++] = (struct vdrv_buf){room_gpa, room, true};
-    }
-    cr_assert_geq(vdrv_send(&rig->drv.q[queue], bufs, count), 0);
-    return room_gpa;
-}
-
-static void take_all(struct rig *rig, struct trace *t)
-{
-    rig_step(rig);
-    for (unsigned q = 0; q < QUEUES && rig->drv.q[q].size > 0; q++) {
-        uint32_t head, len;
-        while (vdrv_used(&rig->drv.q[q], &head, &len))
-            note_number(t, (uint64_t)q << 48 | (uint64_t)head << 32 | len);
-        note_number(t, rig_queue_irqs(rig, q));
-    }
-    note_number(t, rig_config_irqs(rig));
-    note_number(t, rig->bell.count);
-    note_number(t, vdrv_status(&rig->drv));
-    if (!rig->drv.t->legacy)
-        note_number(t, vdrv_generation(&rig->drv));
-}
-
-static void note_room(struct rig *rig, struct trace *t, uint64_t gpa, uint32_t len)
-{
-    note(t, vdrv_ptr(&rig->drv, gpa, len), len);
-}
-
-struct workload {
-    const char *name;
-    void (*open)(struct rig *rig, const struct rig_config *config);
-    uint64_t features;
-    unsigned queues;
-    bool rss;
-    void (*first)(struct rig *rig, struct trace *t);
-    void (*second)(struct rig *rig, struct trace *t);
-};
-
-/* ---- workloads ---- */
-
-static void echo_some(struct rig *rig, struct trace *t)
-{
-    for (unsigned i = 0; i < 5; i++) {
-        uint8_t text[] = {'a', 'b', (uint8_t)i};
-        uint64_t gpa = send_chain(rig, i % 2, text, sizeof(text), sizeof(text));
-        rig_step(rig);
-        note_room(rig, t, gpa, sizeof(text));
-        if (i == 3)
-            take_all(rig, t);
-    }
-    if (!rig->drv.t->legacy)
-        vdrv_config_write(&rig->drv, 2, "xyz", 3);
-}
-
-static void echo_more(struct rig *rig, struct trace *t)
-{
-    uint8_t config[10];
-    for (unsigned i = 0; i < 3 * QUEUE_SIZE; i++) {
-        echo_some(rig, t);
-        take_all(rig, t);
-    }
-    vdrv_config_read(&rig->drv, 0, config, sizeof(config));
-    note(t, config, sizeof(config));
-}
-
-static void blk_request(struct rig *rig, uint32_t type, uint64_t sector, uint8_t fill)
-{
-    uint8_t request[VIRTIO_BLK_REQ_HEADER_BYTES + 512] = {0};
-    bool writes = type == VIRTIO_BLK_T_OUT;
-    le32_put(request, type);
-    le64_put(request + 8, sector);
-    memset(request + VIRTIO_BLK_REQ_HEADER_BYTES, fill, 512);
-    send_chain(rig, 0, request, VIRTIO_BLK_REQ_HEADER_BYTES + (writes ? 512 : 0), writes ? 1 : 513);
-}
-
-/* Requests are out in the backend when the device is held: they are done by then. */
-static void blk_first(struct rig *rig, struct trace *t)
-{
-    uint8_t writeback = 0;
-    (void)t;
-    for (unsigned i = 0; i < 3; i++)
-        blk_request(rig, VIRTIO_BLK_T_OUT, i, (uint8_t)(0x10 + i));
-    if (!rig->drv.t->legacy)
-        vdrv_config_write(&rig->drv, VIRTIO_BLK_CONFIG_writeback, &writeback, 1);
-}
-
-static void blk_second(struct rig *rig, struct trace *t)
-{
-    uint8_t config[VIRTIO_BLK_CONFIG_BYTES];
-    vdrv_config_read(&rig->drv, 0, config, sizeof(config));
-    note(t, config, sizeof(config));
-    for (unsigned lap = 0; lap < 2 * QUEUE_SIZE; lap++) {
-        take_all(rig, t);
-        blk_request(rig, VIRTIO_BLK_T_IN, lap % 3, 0);
-        blk_request(rig, VIRTIO_BLK_T_OUT, lap, (uint8_t)lap);
-    }
-    take_all(rig, t);
-    note(t, rig->disk.bytes, 4096);
-}
-
-static void rng_first(struct rig *rig, struct trace *t)
-{
-    uint64_t gpa = send_chain(rig, 0, NULL, 0, 32);
-    rig_step(rig);
-    note_room(rig, t, gpa, 32);
-}
-
-static void rng_second(struct rig *rig, struct trace *t)
-{
-    for (unsigned i = 0; i < 3 * QUEUE_SIZE; i++) {
-        take_all(rig, t);
-        rng_first(rig, t);
-    }
-    take_all(rig, t);
-}
-
-/* The reader is slow: a line is cut in its middle, and another waits. So does a buffer for input.
- */
-static void console_first(struct rig *rig, struct trace *t)
-{
-    take_all(rig, t);
-    rig->chr.room = 4;
-    send_chain(rig, 1, "hello ", 6, 0);
-    send_chain(rig, 1, "world", 5, 0);
-    send_chain(rig, 0, NULL, 0, 3);
-    send_chain(rig, 0, NULL, 0, 8);
-    rig_step(rig);
-    fake_chr_type(&rig->chr, "x", 1);
-}
-
-static void console_second(struct rig *rig, struct trace *t)
-{
-    rig_step(rig);
-    note_number(t, rig->chr.rx_max);
-    fake_chr_type(&rig->chr, "typed", 5);
-    fake_chr_open(&rig->chr, 3);
-    take_all(rig, t);
-    fake_chr_open(&rig->chr, 1000);
-    take_all(rig, t);
-    for (unsigned i = 0; i < 2 * QUEUE_SIZE; i++) {
-        uint64_t gpa = send_chain(rig, 0, NULL, 0, 4);
-        send_chain(rig, 1, "again", 5, 0);
-        rig_step(rig);
-        fake_chr_type(&rig->chr, "abcd", 4);
-        take_all(rig, t);
-        note_room(rig, t, gpa, 4);
-    }
-    note(t, rig->chr.out, rig->chr.out_bytes);
-}
-
-static uint64_t scsi_command(struct rig *rig, uint8_t op, uint32_t out, uint32_t in)
-{
-    uint8_t request[VIRTIO_SCSI_CMD_cdb + VIRTIO_SCSI_CDB_DEFAULT_SIZE + 512] = {1, 0, 0x40};
-    uint32_t header = VIRTIO_SCSI_CMD_cdb + VIRTIO_SCSI_CDB_DEFAULT_SIZE;
-    uint8_t *cdb = request + VIRTIO_SCSI_CMD_cdb;
-    cdb[0] = op;
-    cdb[8] = 1; /* a block */
-    memset(request + header, 0x5c, 512);
-    return send_chain(rig, 2, request, header + out,
-                      VIRTIO_SCSI_RESP_sense + VIRTIO_SCSI_SENSE_DEFAULT_SIZE + in);
-}
-
-/* The unit has an attention to tell, and an event was missed. */
-static void scsi_first(struct rig *rig, struct trace *t)
-{
-    scsi_command(rig, SCSI_WRITE_10, 512, 0);
-    take_all(rig, t);
-    fake_blk_resize(&rig->disk, RIG_DISK_BYTES / 2);
-    rig_step(rig);
-    scsi_command(rig, SCSI_INQUIRY, 0, 36);
-}
-
-static void scsi_second(struct rig *rig, struct trace *t)
-{
-    take_all(rig, t);
-    uint64_t event = send_chain(rig, 1, NULL, 0, VIRTIO_SCSI_EVENT_BYTES);
-    uint64_t attention = scsi_command(rig, SCSI_TEST_UNIT_READY, 0, 0);
-    take_all(rig, t);
-    note_room(rig, t, event, VIRTIO_SCSI_EVENT_BYTES);
-    note_room(rig, t, attention, VIRTIO_SCSI_RESP_sense + 32);
-    for (unsigned i = 0; i < 2 * QUEUE_SIZE; i++) {
-        uint64_t gpa = scsi_command(rig, SCSI_READ_10, 0, 512);
-        take_all(rig, t);
-        note_room(rig, t, gpa, 600);
-    }
-}
-
-#define NET(feature) VIRTIO_BIT(VIRTIO_NET_F_##feature)
-#define NET_FEATURES                                                                              \
-    (NET(MAC) | NET(STATUS) | NET(CTRL_VQ) | NET(CTRL_RX) | NET(CTRL_RX_EXTRA) | NET(CTRL_VLAN) | \
-     NET(CTRL_MAC_ADDR) | NET(CSUM) | NET(GUEST_CSUM) | NET(GUEST_TSO4) |                         \
-     NET(CTRL_GUEST_OFFLOADS))
-
-#define NET_BUFFER_BYTES 512
-#define NET_BUFFERS      64
-
-static struct {
-    const uint8_t *at[NET_BUFFERS];
-    unsigned count;
-} net_buffers;
-
-static void net_post(struct rig *rig, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++)
-        net_buffers.at[net_buffers.count++ % NET_BUFFERS] = netio_post(rig, 0, NET_BUFFER_BYTES);
-}
-
-/* Buffers wait for packets, and one packet waits for the network. */
-static void net_first(struct rig *rig, struct trace *t)
-{
-    const uint8_t macs[] = {1, 0, 0, 0, 0x52, 0x54, 0, 9, 9, 9, 0, 0, 0, 0};
-    const uint8_t vlan[] = {7, 0};
-    uint8_t offloads[8];
-    net_buffers.count = 0;
-    le64_put(offloads, NET(GUEST_CSUM));
-    if (rig->drv.features & VIRTIO_BIT(VIRTIO_NET_F_CTRL_VQ)) {
-        note_number(t, netio_command(rig, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_TABLE_SET, macs,
-                                     sizeof(macs)));
-        note_number(t, netio_command(rig, VIRTIO_NET_CTRL_VLAN, VIRTIO_NET_CTRL_VLAN_ADD, vlan,
-                                     sizeof(vlan)));
-        note_number(t, netio_command(rig, VIRTIO_NET_CTRL_RX, VIRTIO_NET_CTRL_RX_NOBCAST, "\1", 1));
-        note_number(t, netio_command(rig, VIRTIO_NET_CTRL_MAC, VIRTIO_NET_CTRL_MAC_ADDR_SET,
-                                     "RT\0\1\2\7", 6));
-        note_number(t, netio_command(rig, VIRTIO_NET_CTRL_GUEST_OFFLOADS,
-                                     VIRTIO_NET_CTRL_GUEST_OFFLOADS_SET, offloads, 8));
-    }
-    if (rig->cfg.rss) {
-        uint8_t data[2048];
-        struct netio_rss rss = {
-            .types = 0x3f, .entries = 2, .pairs = {0, 0}, .tx_pairs = 1, .key_bytes = 40};
-        uint32_t len = netio_make_rss(&rss, data);
-        note_number(
-            t, netio_command(rig, VIRTIO_NET_CTRL_MQ, VIRTIO_NET_CTRL_MQ_RSS_CONFIG, data, len));
-    }
-    net_post(rig, 4);
-    netio_arrive(rig, 0, &(struct netio_packet){.frame_bytes = 64, .fill = 1});
-    rig->ether.pairs[0].room = 0;
-    netio_send(rig, 0, &(struct netio_packet){.frame_bytes = 80, .fill = 2}, false);
-}
-
-static void net_second(struct rig *rig, struct trace *t)
-{
-    static const uint8_t known[] = {0x52, 0x54, 0, 9, 9, 9}, new[] = "RT\0\1\2\7",
-                         all[] = "\xff\xff\xff\xff\xff\xff";
-    const uint8_t *dsts[] = {NULL, known, new, all};
-    rig_step(rig);
-    fake_net_open(&rig->ether, 0, 100);
-    take_all(rig, t);
-    for (unsigned lap = 0; lap < 3 * QUEUE_SIZE; lap++) {
-        netio_arrive(rig, 0,
-                     &(struct netio_packet){.frame_bytes = 70 + lap,
-                                            .dst = dsts[lap % ARRAY_SIZE(dsts)],
-                                            .tagged = lap % 5 == 0,
-                                            .vlan = (uint16_t)(lap % 10 == 0 ? 7 : 8),
-                                            .udp = (uint16_t)(lap % 3),
-                                            .fill = (uint8_t)lap});
-        netio_send(rig, 0, &(struct netio_packet){.frame_bytes = 60 + lap}, lap % 2 == 0);
-        take_all(rig, t);
-        net_post(rig, rig->drv.q[0].ring.free_descs / 2);
-    }
-    for (unsigned i = 0; i < net_buffers.count && i < NET_BUFFERS; i++)
-        note(t, net_buffers.at[i], NET_BUFFER_BYTES);
-    for (struct fake_packet *p; (p = fake_net_take(&rig->ether, 0)) != NULL; free(p))
-        note(t, p->data, p->bytes);
-    note_number(t, rig->ether.offloads);
-}
-
-static const struct workload workloads[] = {
-    {"echo", rig_open_echo_on, 0, 2, false, echo_some, echo_more},
-    {"echo with event indices", rig_open_echo_on, VIRTIO_BIT(VIRTIO_F_EVENT_IDX), 2, false,
-     echo_some, echo_more},
-    {"blk", rig_open_blk_on, VIRTIO_BIT(VIRTIO_BLK_F_FLUSH) | VIRTIO_BIT(VIRTIO_BLK_F_CONFIG_WCE),
-     1, false, blk_first, blk_second},
-    {"rng", rig_open_rng_on, 0, 1, false, rng_first, rng_second},
-    {"console", rig_open_console_on, VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE), 2, false, console_first,
-     console_second},
-    {"scsi", rig_open_scsi_on, VIRTIO_BIT(VIRTIO_SCSI_F_CHANGE) | VIRTIO_BIT(VIRTIO_SCSI_F_HOTPLUG),
-     3, false, scsi_first, scsi_second},
-    {"net", rig_open_net_on, NET_FEATURES, 3, false, net_first, net_second},
-    {"net with rss", rig_open_net_on, NET_FEATURES | NET(RSS) | NET(HASH_REPORT), 3, true,
-     net_first, net_second},
-};
 
 /* ---- in its middle ---- */
 
@@ -446,7 +117,7 @@ static void expect_same(const struct rig_config *config, const struct workload *
 
 Test(virtio_state, a_driver_goes_on_with_a_loaded_device)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(workloads); i++)
+    for (unsigned i = 0; i < STATE_WORKLOADS; i++)
         for (unsigned v = 0; v < RIG_VARIANTS; v++)
             expect_same(&rig_variants[v], &workloads[i], workloads[i].second);
 }
@@ -458,7 +129,7 @@ static bool has_legacy(const struct workload *w)
 
 Test(virtio_state, a_legacy_driver_goes_on_with_a_loaded_device)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(workloads); i++)
+    for (unsigned i = 0; i < STATE_WORKLOADS; i++)
         for (unsigned v = 0; v < RIG_LEGACY_VARIANTS && has_legacy(&workloads[i]); v++)
             expect_same(&rig_legacy_variants[v], &workloads[i], workloads[i].second);
 }
@@ -491,8 +162,7 @@ static void reset_a_queue(struct rig *rig, struct trace *t)
     take_all(rig, t);
     note_number(t, vdrv_queue_reset(&rig->drv, 0));
     note_queues(rig, t);
-    vdrv_queue_alloc(&rig->drv, 0, 4);
-    vdrv_queue_write(&rig->drv, 0);
+    vdrv_queue_set_up(&rig->drv, 0, 4);
     note_queues(rig, t);
     for (unsigned i = 0; i < 4; i++) {
         send_chain(rig, 0, NULL, 0, 1);
@@ -502,14 +172,14 @@ static void reset_a_queue(struct rig *rig, struct trace *t)
 
 Test(virtio_state, a_loaded_device_is_reset)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(workloads); i++)
+    for (unsigned i = 0; i < STATE_WORKLOADS; i++)
         for (unsigned v = 0; v < RIG_VARIANTS; v++)
             expect_same(&rig_variants[v], &workloads[i], start_again);
 }
 
 Test(virtio_state, a_queue_of_a_loaded_device_is_reset)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(workloads); i++) {
+    for (unsigned i = 0; i < STATE_WORKLOADS; i++) {
         struct workload w = workloads[i];
         w.features |= VIRTIO_BIT(VIRTIO_F_RING_RESET);
         for (unsigned v = 0; v < RIG_VARIANTS; v++)
@@ -520,7 +190,7 @@ Test(virtio_state, a_queue_of_a_loaded_device_is_reset)
 /* In order, a chain that is done early waits for those before it. */
 Test(virtio_state, buffers_come_back_in_order)
 {
-    for (unsigned i = 0; i < ARRAY_SIZE(workloads); i++) {
+    for (unsigned i = 0; i < STATE_WORKLOADS; i++) {
         if (workloads[i].open == rig_open_scsi_on)
             continue;
         for (unsigned v = 0; v < RIG_VARIANTS; v++) {
@@ -553,7 +223,7 @@ static void send_and_start_again(struct rig *rig, struct trace *t)
 Test(virtio_state, a_device_that_needs_a_reset_still_does)
 {
     listen_to_log(LOG_WARN);
-    for (unsigned i = 0; i < ARRAY_SIZE(workloads); i++) {
+    for (unsigned i = 0; i < STATE_WORKLOADS; i++) {
         struct workload w = workloads[i];
         w.first = break_ring;
         for (unsigned v = 0; v < RIG_VARIANTS; v++)
@@ -679,7 +349,7 @@ OnNet(virtio_state, a_network_may_refuse_the_pairs, .queues = 2)
     listen_to_log(LOG_ERROR);
     rig->ether.refuse_pairs = -EBUSY;
     cr_expect_eq(load(rig, s.bytes, s.len), -EINVAL);
-    cr_expect(strstr(logged_line, "its network has other queues"), "%s", logged_line);
+    expect_logged("its network has other queues");
     rig_renew(rig);
     rig->ether.refuse_pairs = 0;
     cr_expect_eq(load(rig, s.bytes, s.len), 0);
@@ -693,8 +363,7 @@ OnEcho(virtio_state, a_queue_that_was_reset_is_set_up_after_the_load, .transport
     cr_assert(vdrv_queue_reset(&rig->drv, 1));
     go_on_in_another(rig);
     cr_expect(vdrv_queue_ready(&rig->drv, 0) && !vdrv_queue_ready(&rig->drv, 1));
-    vdrv_queue_alloc(&rig->drv, 1, QUEUE_SIZE);
-    vdrv_queue_write(&rig->drv, 1);
+    vdrv_queue_set_up(&rig->drv, 1, QUEUE_SIZE);
     uint64_t gpa = send_chain(rig, 1, "!", 1, 1);
     rig_step(rig);
     cr_expect_eq(*(char *)vdrv_ptr(&rig->drv, gpa, 1), '!');
@@ -710,8 +379,7 @@ static void mask(struct rig *rig, bool on)
     f->ops->config_write(f, at, 2, control | (on ? 0x4000u : 0));
 }
 
-OnRig(virtio_state, a_pending_message_comes_after_the_load,
-      rig_open_echo_on(rig, &(struct rig_config){.transport = RIG_PCI}))
+OnEcho(virtio_state, a_pending_message_comes_after_the_load, .transport = RIG_PCI)
 {
     cr_assert(vdrv_start(&rig->drv, 0, 1, QUEUE_SIZE));
     mask(rig, true);
@@ -723,8 +391,7 @@ OnRig(virtio_state, a_pending_message_comes_after_the_load,
     cr_expect_eq(rig_queue_irqs(rig, 0), 1);
 }
 
-OnRig(virtio_state, a_raised_line_stays_up,
-      rig_open_echo_on(rig, &(struct rig_config){.transport = RIG_PCI, .intx = true}))
+OnEcho(virtio_state, a_raised_line_stays_up, .transport = RIG_PCI, .intx = true)
 {
     cr_assert(vdrv_start(&rig->drv, 0, 1, QUEUE_SIZE));
     send_chain(rig, 0, "!", 1, 1);
@@ -811,8 +478,7 @@ OnEachRig(virtio_state, the_monitor_reports_no_driver_of_a_loaded_device,
 
 /* ---- what cannot be loaded ---- */
 
-OnRig(virtio_state, another_device_refuses,
-      rig_open_echo_on(rig, &(struct rig_config){.transport = RIG_PCI}))
+OnEcho(virtio_state, another_device_refuses, .transport = RIG_PCI)
 {
     struct state s;
     struct rig other;
@@ -821,15 +487,15 @@ OnRig(virtio_state, another_device_refuses,
     listen_to_log(LOG_ERROR);
     rig_open_echo_on(&other, &(struct rig_config){.transport = RIG_PCI, .features_off = 1 << 3});
     cr_expect_eq(load(&other, s.bytes, s.len), -EINVAL);
-    cr_expect(strstr(logged_line, "features that this device does not offer"), "%s", logged_line);
+    expect_logged("features that this device does not offer");
     rig_close(&other);
     rig_open_rng_on(&other, &(struct rig_config){.transport = RIG_PCI});
     cr_expect_eq(load(&other, s.bytes, s.len), -EINVAL);
-    cr_expect(strstr(logged_line, "another PCI function"), "%s", logged_line);
+    expect_logged("another PCI function");
     rig_close(&other);
     rig_open_echo_on(&other, &(struct rig_config){.transport = RIG_MMIO});
     cr_expect_eq(load(&other, s.bytes, s.len), -EINVAL);
-    cr_expect(strstr(logged_line, "missing"), "%s", logged_line);
+    expect_logged("missing");
     rig_close(&other);
     state_fini(&s);
 }
@@ -859,7 +525,7 @@ Test(virtio_state, a_recorded_device_is_not_saved)
     state_save(&s);
     rig_state(&rig, &s);
     cr_expect_eq(state_error(&s), -EINVAL);
-    cr_expect(strstr(logged_line, "it is recorded"), "%s", logged_line);
+    expect_logged("it is recorded");
     state_fini(&s);
     rig_unplug(&rig);
     echo_fini(&echo);
@@ -909,7 +575,7 @@ static void spoil(const struct rig_config *config, const struct workload *w, uns
 Test(virtio_state, a_stream_that_was_tampered_with_does_no_harm)
 {
     listen_to_log(LOG_DEBUG);
-    for (unsigned i = 0; i < ARRAY_SIZE(workloads); i++)
+    for (unsigned i = 0; i < STATE_WORKLOADS; i++)
         spoil(&rig_variants[i % RIG_VARIANTS], &workloads[i],
               workloads[i].open == rig_open_scsi_on ? 8 : 2);
     for (unsigned v = 0; v < RIG_LEGACY_VARIANTS; v++)
