@@ -61,24 +61,6 @@ static int walk_indirect(struct virtqueue *vq, struct vq_chain *chain, struct ri
     }
 }
 
-static int walk(struct virtqueue *vq, struct vq_chain *chain)
-{
-    for (unsigned i = chain->head;;) {
-        struct ring_desc d = ring_load_desc(vq->split.desc + (size_t)i * VIRTQ_DESC_BYTES);
-        uint16_t flags = d.at12, next = d.at14;
-        if (flags & VIRTQ_DESC_F_INDIRECT) /* its WRITE flag means nothing: 2.7.5.3.2 */
-            return walk_indirect(vq, chain, d);
-        int err = vq_chain_add(vq, chain, d.addr, d.len, flags & VIRTQ_DESC_F_WRITE);
-        if (err != 0) /* all places are in the chain: one is there twice */
-            return vq->fault == VQ_LONG ? vq_fault(vq, VQ_LOOP, i) : err;
-        if (!(flags & VIRTQ_DESC_F_NEXT))
-            return 0;
-        if (next >= vq->size)
-            return vq_fault(vq, VQ_NEXT, next);
-        i = next;
-    }
-}
-
 static int split_pop(struct virtqueue *vq, struct vq_chain *chain)
 {
     struct vq_split *s = &vq->split;
@@ -97,9 +79,20 @@ static int split_pop(struct virtqueue *vq, struct vq_chain *chain)
     if (vq->in_flight[head])
         return vq_fault(vq, VQ_HEAD_BUSY, head);
     chain->head = head;
-    int err = walk(vq, chain);
-    if (err != 0)
-        return err;
+    for (unsigned i = head;;) {
+        struct ring_desc d = ring_load_desc(s->desc + (size_t)i * VIRTQ_DESC_BYTES);
+        uint16_t flags = d.at12, next = d.at14;
+        bool indirect = flags & VIRTQ_DESC_F_INDIRECT; /* WRITE means nothing then: 2.7.5.3.2 */
+        int err = indirect ? walk_indirect(vq, chain, d)
+                           : vq_chain_add(vq, chain, d.addr, d.len, flags & VIRTQ_DESC_F_WRITE);
+        if (err != 0) /* all places are in the chain: one is there twice */
+            return vq->fault == VQ_LONG && !indirect ? vq_fault(vq, VQ_LOOP, i) : err;
+        if (indirect || !(flags & VIRTQ_DESC_F_NEXT))
+            break;
+        if (next >= vq->size)
+            return vq_fault(vq, VQ_NEXT, next);
+        i = next;
+    }
     s->next_avail++;
     return 1;
 }
