@@ -55,21 +55,6 @@ static void compact(struct net_rx *rx)
     rx->chain_end = chains;
 }
 
-static void keep(struct virtio_net *net, unsigned pair, struct vq_chain *chain)
-{
-    struct net_rx *rx = &net->rx[pair];
-    unsigned vectors = chain->iov_count - chain->rd_iov;
-    bool is_first = rx->chain_first == rx->chain_end;
-    if (rx->end + vectors > 2 * VECTORS(vq_of(net, pair)))
-        compact(rx);
-    memcpy(rx->iov + rx->end, chain->wr.iov, vectors * sizeof(struct iovec));
-    rx->chains[rx->chain_end++] = chain;
-    rx->end += vectors;
-    rx->room += chain->wr.left;
-    if (is_first)
-        strip_header(net, rx);
-}
-
 /*
  * A driver that once gave enough for the largest packet, and has more than half of its buffers now,
  * is about to give them back: until then packets are safe in the host. A driver that gives or
@@ -91,10 +76,19 @@ static bool collect(struct virtio_net *net, unsigned pair)
         if (chain == NULL) /* there is more, but the turn was used up: it comes again */
             return rx->room > 0 && !virtio_queue_has_next(&net->dev, queue) &&
                    !will_refill(net, pair);
-        if (chain->wr.left < net->header_bytes)
+        if (chain->wr.left < net->header_bytes) {
             virtio_queue_push(&net->dev, queue, chain);
-        else
-            keep(net, pair, chain);
+            continue;
+        }
+        unsigned vectors = chain->iov_count - chain->rd_iov;
+        if (rx->end + vectors > 2 * VECTORS(vq_of(net, pair)))
+            compact(rx);
+        memcpy(rx->iov + rx->end, chain->wr.iov, vectors * sizeof(struct iovec));
+        rx->chains[rx->chain_end++] = chain;
+        rx->end += vectors;
+        rx->room += chain->wr.left;
+        if (rx->chain_end == rx->chain_first + 1)
+            strip_header(net, rx);
     }
     rx->had_enough = true;
     return true;
@@ -157,8 +151,7 @@ static bool check_header(const struct virtio_net *net, uint8_t *header)
 static void put_hash(const struct virtio_net *net, uint8_t *header, struct iobuf frame)
 {
     struct net_hash hash = {0};
-    if (net->rss.hash.types != 0 &&
-        (net->rss.steers || net->header_bytes == VIRTIO_NET_HDR_HASH_BYTES)) {
+    if (net->rss.hash.types != 0) {
         uint8_t head[NET_HASH_HEAD];
         hash = net_hash_of(&net->rss.hash, head, iobuf_get(&frame, head, sizeof(head)));
     }
@@ -186,7 +179,8 @@ static bool check_frame(struct virtio_net *net, uint8_t *header, struct iobuf fr
         net->drops.rx_filtered++;
         return false;
     }
-    put_hash(net, header, whole_frame);
+    if (net->rss.steers || net->header_bytes == VIRTIO_NET_HDR_HASH_BYTES)
+        put_hash(net, header, whole_frame);
     return true;
 }
 
