@@ -119,40 +119,6 @@ static bool range_is_direct(const struct file_slot *slot)
     return f->direct_fd >= 0 && !slot->page_cache && is_aligned(at | left, f->direct_bytes);
 }
 
-/*
- * As much as a call takes: through a buffer, of the request's own vectors if that is all, else of a
- * part of them.
- */
-static void step_move(struct file_slot *slot)
-{
-    struct blk_file *f = slot->file;
-    const struct blk_req *req = slot->req;
-    uint64_t left = req->bytes - slot->done;
-    int fd = f->fd;
-    if (range_is_direct(slot)) {
-        bool suits = iobuf_is_aligned(&slot->data, f->direct_memory, f->direct_bytes);
-        slot->buffer = suits ? NULL : buffer_take(f);
-        if (!suits && !slot->buffer) {
-            /* The page cache writes whole pages, and would undo direct writes beside this one. */
-            STAILQ_INSERT_TAIL(&f->starved, slot, link);
-            return;
-        }
-        fd = f->direct_fd;
-    }
-    if (slot->buffer) {
-        describe_buffer(slot);
-    } else if (slot->done == 0 && left <= CALL_BYTES && req->iov_count <= CALL_IOV) {
-        slot->io.iov = req->iov;
-        slot->io.iov_count = req->iov_count;
-        slot->piece = left;
-    } else {
-        slot->io.iov = slot->iov;
-        slot->piece = iobuf_fill(&slot->data, min_u64(left, CALL_BYTES), slot->iov, SLOT_IOV,
-                                 &slot->io.iov_count);
-    }
-    submit_io(slot, req->op == BLK_READ ? EV_IO_READV : EV_IO_WRITEV, fd);
-}
-
 /* Ways to zero, tried in this order; the last one always works: to write zeroes. */
 static const int keep_modes[] = {FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, 0};
 static const int unmap_modes[] = {FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
@@ -179,25 +145,60 @@ static void step_zero(struct file_slot *slot)
     submit_io(slot, EV_IO_WRITEV, range_is_direct(slot) ? f->direct_fd : f->fd);
 }
 
-static void step(struct file_slot *slot)
+static void step_other(struct file_slot *slot)
 {
-    struct blk_file *f = slot->file;
-    enum blk_op op = slot->req->op;
-    if (op != BLK_FLUSH && slot->done == slot->req->bytes) {
-        finish(slot, 0);
-    } else if (f->draining) {
-        finish(slot, -ECANCELED);
-    } else if (op == BLK_READ || op == BLK_WRITE) {
-        step_move(slot);
-    } else if (op == BLK_ZERO) {
+    if (slot->req->op == BLK_ZERO) {
         step_zero(slot);
-    } else if (op == BLK_FLUSH) {
-        submit_io(slot, EV_IO_FDATASYNC, f->fd);
+    } else if (slot->req->op == BLK_FLUSH) {
+        submit_io(slot, EV_IO_FDATASYNC, slot->file->fd);
     } else { /* BLK_DISCARD */
         slot->piece = min_u64(slot->req->bytes - slot->done, ZERO_BYTES);
         slot->io.mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
-        submit_io(slot, EV_IO_FALLOCATE, f->fd);
+        submit_io(slot, EV_IO_FALLOCATE, slot->file->fd);
     }
+}
+
+/*
+ * The next piece. Of a read or a write as much as a call takes: through a buffer, of the request's
+ * own vectors if that is all, else of a part of them.
+ */
+static void step(struct file_slot *slot)
+{
+    struct blk_file *f = slot->file;
+    const struct blk_req *req = slot->req;
+    uint64_t left = req->bytes - slot->done;
+    int fd = f->fd;
+    bool all = left == 0 && req->op != BLK_FLUSH;
+    if (all || f->draining) {
+        finish(slot, all ? 0 : -ECANCELED);
+        return;
+    }
+    if (req->op != BLK_READ && req->op != BLK_WRITE) {
+        step_other(slot);
+        return;
+    }
+    if (range_is_direct(slot)) {
+        bool suits = iobuf_is_aligned(&slot->data, f->direct_memory, f->direct_bytes);
+        slot->buffer = suits ? NULL : buffer_take(f);
+        if (!suits && !slot->buffer) {
+            /* The page cache writes whole pages, and would undo direct writes beside this one. */
+            STAILQ_INSERT_TAIL(&f->starved, slot, link);
+            return;
+        }
+        fd = f->direct_fd;
+    }
+    if (slot->buffer) {
+        describe_buffer(slot);
+    } else if (slot->done == 0 && left <= CALL_BYTES && req->iov_count <= CALL_IOV) {
+        slot->io.iov = req->iov;
+        slot->io.iov_count = req->iov_count;
+        slot->piece = left;
+    } else {
+        slot->io.iov = slot->iov;
+        slot->piece = iobuf_fill(&slot->data, min_u64(left, CALL_BYTES), slot->iov, SLOT_IOV,
+                                 &slot->io.iov_count);
+    }
+    submit_io(slot, req->op == BLK_READ ? EV_IO_READV : EV_IO_WRITEV, fd);
 }
 
 /* ---- what the host says ---- */
