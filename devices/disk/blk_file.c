@@ -75,20 +75,15 @@ static void finish(struct file_slot *slot, int result)
         start(f, blk_list_take(&f->waiting));
 }
 
-/* What ends the pieces of a request; by the operation. */
+/* The end of a piece: of a transfer, a discard or a zeroing, a flush. */
 static void moved(struct ev_io *io, int64_t result);
 static void allocated(struct ev_io *io, int64_t result);
 static void flush_done(struct ev_io *io, int64_t result);
 
-static void submit_io(struct file_slot *slot, enum ev_io_op op, int fd)
+static void submit_io(struct file_slot *slot, enum ev_io_op op, int fd,
+                      void (*done)(struct ev_io *io, int64_t result))
 {
-    static void (*const ends[])(struct ev_io * io, int64_t result) = {
-        [EV_IO_READV] = moved,
-        [EV_IO_WRITEV] = moved,
-        [EV_IO_FDATASYNC] = flush_done,
-        [EV_IO_FALLOCATE] = allocated,
-    };
-    slot->io.done = ends[op];
+    slot->io.done = done;
     slot->io.op = op;
     slot->io.fd = fd;
     slot->io.offset_bytes = slot->req->offset_bytes + slot->done;
@@ -131,7 +126,7 @@ static void step_zero(struct file_slot *slot)
     slot->io.mode = slot->req->may_unmap ? unmap_modes[slot->mode] : keep_modes[slot->mode];
     if (slot->io.mode != 0) {
         slot->piece = min_u64(left, ZERO_BYTES);
-        submit_io(slot, EV_IO_FALLOCATE, f->fd);
+        submit_io(slot, EV_IO_FALLOCATE, f->fd, allocated);
         return;
     }
     slot->piece = min_u64(left, SLOT_IOV * BUFFER_BYTES);
@@ -142,7 +137,7 @@ static void step_zero(struct file_slot *slot)
     }
     slot->io.iov = slot->iov;
     slot->io.iov_count = n;
-    submit_io(slot, EV_IO_WRITEV, range_is_direct(slot) ? f->direct_fd : f->fd);
+    submit_io(slot, EV_IO_WRITEV, range_is_direct(slot) ? f->direct_fd : f->fd, moved);
 }
 
 static void step_other(struct file_slot *slot)
@@ -150,11 +145,11 @@ static void step_other(struct file_slot *slot)
     if (slot->req->op == BLK_ZERO) {
         step_zero(slot);
     } else if (slot->req->op == BLK_FLUSH) {
-        submit_io(slot, EV_IO_FDATASYNC, slot->file->fd);
+        submit_io(slot, EV_IO_FDATASYNC, slot->file->fd, flush_done);
     } else { /* BLK_DISCARD */
         slot->piece = min_u64(slot->req->bytes - slot->done, ZERO_BYTES);
         slot->io.mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
-        submit_io(slot, EV_IO_FALLOCATE, slot->file->fd);
+        submit_io(slot, EV_IO_FALLOCATE, slot->file->fd, allocated);
     }
 }
 
@@ -198,7 +193,7 @@ static void step(struct file_slot *slot)
         slot->piece = iobuf_fill(&slot->data, min_u64(left, CALL_BYTES), slot->iov, SLOT_IOV,
                                  &slot->io.iov_count);
     }
-    submit_io(slot, req->op == BLK_READ ? EV_IO_READV : EV_IO_WRITEV, fd);
+    submit_io(slot, req->op == BLK_READ ? EV_IO_READV : EV_IO_WRITEV, fd, moved);
 }
 
 /* ---- what the host says ---- */
