@@ -136,7 +136,7 @@ static uint32_t order_place(const struct virtqueue *vq, uint32_t after)
     return at < vq->size ? at : at - vq->size;
 }
 
-int vq_pop(struct virtqueue *vq, struct vq_chain **out)
+int vq_pop(struct virtqueue *vq, struct vq_chain **next)
 {
     if (vq->broken)
         return -EPROTO;
@@ -164,7 +164,7 @@ int vq_pop(struct virtqueue *vq, struct vq_chain **out)
     chain->rd = iobuf_init(chain->iov, chain->rd_iov);
     chain->wr = iobuf_init(chain->iov + chain->rd_iov, chain->iov_count - chain->rd_iov);
     chain->tail = (struct iobuf){0};
-    *out = chain;
+    *next = chain;
     return 1;
 }
 

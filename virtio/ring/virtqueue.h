@@ -192,10 +192,10 @@ static inline bool vq_is_active(const struct virtqueue *vq)
 }
 
 /*
- * Takes the next chain. 1 and *chain; 0 if there is none; -EPROTO if the ring is broken, and from
+ * Takes the next chain. 1 and *next; 0 if there is none; -EPROTO if the ring is broken, and from
  * then on always (vq->fault). Every chain is ended by exactly one vq_push().
  */
-int vq_pop(struct virtqueue *vq, struct vq_chain **chain);
+int vq_pop(struct virtqueue *vq, struct vq_chain **next);
 
 /* What the guest will be told: how many bytes were written from the first writable one on. */
 uint32_t vq_chain_written(const struct vq_chain *chain);
