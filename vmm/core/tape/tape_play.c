@@ -288,7 +288,9 @@ bool tape_differs(const struct tape *t)
 const struct tape_rec *tape_info(struct tape *t, const struct tape_rec *rec)
 {
     tape_note(t, rec);
-    const struct tape_rec *info = t->replay ? tape_ask(t, rec->source, TAPE_INFO, 0) : rec;
+    if (!t->replay)
+        return rec;
+    const struct tape_rec *info = tape_ask(t, rec->source, TAPE_INFO, 0);
     if (info == NULL && !t->damaged)
         fail_msg(-EINVAL, "%s: is not on the recording", name_of(t, rec->source));
     return info;
