@@ -319,11 +319,6 @@ static int init(struct net_socket *s, const struct net_socket_config *config)
     return 0;
 }
 
-void *net_socket_ctx(const struct net_backend *b)
-{
-    return container_of(b, const struct net_socket, b)->ctx;
-}
-
 int net_socket_create(struct net_backend **out, const struct net_socket_config *config)
 {
     BUG_ON(!config->path + !config->listen + !config->connect + !config->open != 3);

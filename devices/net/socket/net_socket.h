@@ -46,7 +46,4 @@ struct net_socket_config {
 /* Errors are reported. A peer that is not there yet is none. */
 int net_socket_create(struct net_backend **out, const struct net_socket_config *config);
 
-/* What it was created with. */
-void *net_socket_ctx(const struct net_backend *b);
-
 #endif

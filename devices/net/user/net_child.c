@@ -176,12 +176,6 @@ static void close_wire(void *ctx)
     free(c);
 }
 
-int net_child_pid(const struct net_backend *b)
-{
-    const struct net_child *c = net_socket_ctx(b);
-    return c->pid;
-}
-
 int net_child_create(struct net_backend **out, const struct net_child_config *config)
 {
     struct net_child *c = calloc(1, sizeof(*c));

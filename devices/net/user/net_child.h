@@ -33,9 +33,6 @@ struct net_child_config {
 /* The first process is waited for. Errors are reported, those of the option by the process. */
 int net_child_create(struct net_backend **out, const struct net_child_config *config);
 
-/* The process that runs now; 0: none. For tests. */
-int net_child_pid(const struct net_backend *b);
-
 /*
  * In the child: carries frames between the network and the wire until the other end has gone.
  * Owns the network. Returns an exit status.
