@@ -154,12 +154,6 @@ void pci_func_add_bar(struct pci_func *f, unsigned bar, const struct pci_bar_con
     }
 }
 
-uint64_t pci_func_bar_addr(const struct pci_func *f, unsigned bar)
-{
-    BUG_ON(bar >= PCI_BARS);
-    return f->bars[bar].addr;
-}
-
 /* ---- INTx ---- */
 
 static void intx_update_locked(struct pci_func *f)
@@ -199,11 +193,6 @@ static void command_written(struct pci_func *f)
     bool master = (command & PCI_CMD_MASTER) != 0;
     if (atomic_exchange(&f->master, master) != master && f->master_watch.changed)
         f->master_watch.changed(f->master_watch.ctx, master);
-}
-
-bool pci_func_is_master(struct pci_func *f)
-{
-    return atomic_load(&f->master);
 }
 
 void pci_func_watch_master(struct pci_func *f, const struct pci_master_watch *watch)

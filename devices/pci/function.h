@@ -115,15 +115,9 @@ void pci_func_watch_master(struct pci_func *f, const struct pci_master_watch *wa
 uint32_t pci_func_get(const struct pci_func *f, unsigned offset, unsigned width);
 void pci_func_put(struct pci_func *f, unsigned offset, unsigned width, uint32_t value);
 
-/* Where a BAR is on its bus, or PCI_NO_ADDRESS. */
-uint64_t pci_func_bar_addr(const struct pci_func *f, unsigned bar);
-
 /* Saves or loads what the guest may write; what it may not has to be the same. No vCPU runs. An
  * owner whose capabilities mean something looks at them after it. */
 void pci_func_state(struct pci_func *f, struct state *s);
-
-/* Any thread: may the function write to memory and send messages? */
-bool pci_func_is_master(struct pci_func *f);
 
 /* Any thread: the level of INTx, which shows in the status register too. */
 void pci_func_intx(struct pci_func *f, bool level);

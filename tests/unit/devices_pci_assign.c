@@ -150,7 +150,7 @@ Test(pci_assign, every_bar_gets_an_aligned_place_of_its_own)
     for (unsigned i = 0; i < 5; i++) {
         for (unsigned bar = 0; bar < PCI_BARS; bar++) {
             uint64_t bytes = funcs[i].bars[bar].cfg.bytes;
-            uint64_t addr = pci_func_bar_addr(&funcs[i], bar), value = 0;
+            uint64_t addr = funcs[i].bars[bar].addr, value = 0;
             if (bytes == 0)
                 continue;
             /* That it decodes says that it is inside a window and overlaps nothing. */
@@ -173,8 +173,8 @@ Test(pci_assign, without_a_64_bit_window_all_are_below)
     add_bar(f, 2, KIND_32, 4096);
     plug(PCI_DEVFN(1, 0), f);
     cr_assert_eq(pci_host_assign(host, &low), 0);
-    cr_expect_eq(pci_func_bar_addr(f, 0), MEM32);
-    cr_expect_eq(pci_func_bar_addr(f, 2), MEM32 + MIB);
+    cr_expect_eq(f->bars[0].addr, MEM32);
+    cr_expect_eq(f->bars[2].addr, MEM32 + MIB);
 }
 
 Test(pci_assign, a_bar_beyond_4_gib_is_sized)
@@ -184,8 +184,8 @@ Test(pci_assign, a_bar_beyond_4_gib_is_sized)
     add_bar(f, 2, KIND_64, 16 * GIB);
     plug(PCI_DEVFN(1, 0), f);
     cr_assert_eq(pci_host_assign(host, &windows), 0);
-    cr_expect_eq(pci_func_bar_addr(f, 0), MEM64);
-    cr_expect_eq(pci_func_bar_addr(f, 2), MEM64 + 16 * GIB);
+    cr_expect_eq(f->bars[0].addr, MEM64);
+    cr_expect_eq(f->bars[2].addr, MEM64 + 16 * GIB);
 }
 
 static void check_full(enum kind kind, const char *message)
@@ -232,9 +232,9 @@ Test(pci_assign, before_it_nothing_decodes)
     plug(PCI_DEVFN(1, 0), f);
     cfg_write(PCI_DEVFN(1, 0), 0x10, 4, MEM32);
     cfg_write(PCI_DEVFN(1, 0), 0x04, 2, 2);
-    cr_expect_eq(pci_func_bar_addr(f, 0), PCI_NO_ADDRESS);
+    cr_expect_eq(f->bars[0].addr, PCI_NO_ADDRESS);
     cr_assert_eq(pci_host_assign(host, &windows), 0);
-    cr_expect_eq(pci_func_bar_addr(f, 0), MEM32);
+    cr_expect_eq(f->bars[0].addr, MEM32);
 }
 
 /* A function that leaves out the upper half of a port's address, and one that is a bridge. */

@@ -120,7 +120,7 @@ static void on_master(void *ctx, bool on)
     (void)ctx;
     heard.master_calls++;
     heard.master = on;
-    cr_expect_eq(pci_func_is_master(&func), on);
+    cr_expect_eq(atomic_load(&func.master), on);
 }
 
 static const struct pci_func_ops ops = {
@@ -305,7 +305,7 @@ Test(pci_function, decoding_follows_the_command_register)
     cr_expect(answers(BAR_32, MEM32));
     wr(0x04, 2, 0);
     cr_expect_not(answers(BAR_32, MEM32) || answers(BAR_64, MEM64));
-    cr_expect_eq(pci_func_bar_addr(&func, BAR_32), PCI_NO_ADDRESS);
+    cr_expect_eq(func.bars[BAR_32].addr, PCI_NO_ADDRESS);
     cr_expect_eq(heard.goings, heard.comes);
 }
 
@@ -338,7 +338,7 @@ Test(pci_function, sizing_with_decoding_on_leaves_no_region_behind)
         wr(reg(bar), 4, 0xffffffff);
     cr_expect_eq(heard.goings, heard.comes);
     for (unsigned bar = 0; bar < 6; bar++)
-        cr_expect_eq(pci_func_bar_addr(&func, bar), PCI_NO_ADDRESS);
+        cr_expect_eq(func.bars[bar].addr, PCI_NO_ADDRESS);
     cr_expect_not(answers(BAR_32, 0xfffff000));
     place();
     cr_expect(answers(BAR_IO, PORTS) && answers(BAR_32, MEM32) && answers(BAR_64, MEM64));
@@ -349,7 +349,7 @@ Test(pci_function, halves_of_a_64_bit_bar_come_one_at_a_time)
     place();
     wr(reg(BAR_64) + 4, 4, 0); /* at 0 now: nowhere */
     cr_expect_not(answers(BAR_64, MEM64));
-    cr_expect_eq(pci_func_bar_addr(&func, BAR_64), PCI_NO_ADDRESS);
+    cr_expect_eq(func.bars[BAR_64].addr, PCI_NO_ADDRESS);
     wr(reg(BAR_64), 4, 0xd0000000);
     cr_expect(answers(BAR_64, 0xd0000000)); /* the window below will do too */
     wr(reg(BAR_64) + 4, 4, 9);
@@ -375,7 +375,7 @@ Test(pci_function, addresses_outside_the_windows_do_not_decode)
     wr(reg(BAR_64) + 4, 4, 1); /* RAM above 4 GiB */
     cr_expect_not(answers(BAR_64, UINT64_C(0x100000000)));
     wr(reg(BAR_64) + 4, 4, 0xffffffff);
-    cr_expect_eq(pci_func_bar_addr(&func, BAR_64), PCI_NO_ADDRESS);
+    cr_expect_eq(func.bars[BAR_64].addr, PCI_NO_ADDRESS);
 
     static const uint32_t bad_ports[] = {0, 0x40, 0x3c0, 0xcc0, 0xbfc0, 0x10000, 0x1c000};
     for (unsigned i = 0; i < ARRAY_SIZE(bad_ports); i++) {
@@ -392,7 +392,7 @@ Test(pci_function, where_another_is_a_bar_does_not_decode)
     wr(reg(BAR_64), 4, (uint32_t)MEM32);
     wr(reg(BAR_64) + 4, 4, 0);
     cr_expect(answers(BAR_32, MEM32 + SIZE_32), "who was first stays");
-    cr_expect_eq(pci_func_bar_addr(&func, BAR_64), PCI_NO_ADDRESS);
+    cr_expect_eq(func.bars[BAR_64].addr, PCI_NO_ADDRESS);
     wr(reg(BAR_32), 4, (uint32_t)MEM32 + 0x100000);
     cr_expect(answers(BAR_64, MEM32), "it comes when the place is free");
     cr_expect(answers(BAR_32, MEM32 + 0x100000));
@@ -505,15 +505,15 @@ Test(pci_function, a_level_from_before_the_bridge_is_told)
 
 Test(pci_function, bus_mastering_is_watched)
 {
-    cr_expect_not(pci_func_is_master(&func));
+    cr_expect_not(atomic_load(&func.master));
     wr(0x04, 2, 4);
-    cr_expect(pci_func_is_master(&func));
+    cr_expect(atomic_load(&func.master));
     wr(0x04, 2, 7);
     cr_expect_eq(heard.master_calls, 1);
     cr_expect(heard.master);
     wr(0x04, 1, 3);
     cr_expect_eq(heard.master_calls, 2);
-    cr_expect_not(pci_func_is_master(&func));
+    cr_expect_not(atomic_load(&func.master));
 }
 
 /* ---- hostile guests ---- */
@@ -550,7 +550,7 @@ Test(pci_function, vcpus_may_race)
         pthread_join(threads[i], NULL);
     wr(0x04, 2, 0);
     for (unsigned bar = 0; bar < 6; bar++)
-        cr_expect_eq(pci_func_bar_addr(&func, bar), PCI_NO_ADDRESS);
+        cr_expect_eq(func.bars[bar].addr, PCI_NO_ADDRESS);
     cr_expect_eq(heard.comes, heard.goings);
     place();
     cr_expect(answers(BAR_IO, PORTS) && answers(BAR_32, MEM32) && answers(BAR_64, MEM64));
