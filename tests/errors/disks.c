@@ -26,9 +26,9 @@ static char path[64];
 static _Alignas(4096) uint8_t data[16 * KIB];
 static struct blk_file_config file_config;
 
-static void open_loop(void)
+static int open_loop(void)
 {
-    cr_assert_eq(evloop_create(&loop, "test", &clock_host), 0);
+    return evloop_create(&loop, "test", &clock_host);
 }
 
 /* Whether they succeed is the host's affair; that they end, once, is checked by blkio. */
@@ -43,60 +43,58 @@ static void use(struct blk_backend *disk)
     blkio_run(loop, disk, BLK_FLUSH, 0, NULL, 0);
 }
 
-static int end(struct blk_backend *disk, int err)
-{
-    if (err == 0) {
-        use(disk);
-        disk->ops->destroy(disk);
+/* A disk that `create` makes, after `before`: on top of `base`, if that makes one. */
+#define SCENE(scene, before, create)                   \
+    static int scene(void)                             \
+    {                                                  \
+        struct blk_backend *disk = NULL, *base = NULL; \
+        cr_assert_eq(open_loop(), 0);                  \
+        before;                                        \
+        refuse_begin();                                \
+        int err = create;                              \
+        if (err != 0 && base != NULL)                  \
+            base->ops->destroy(base);                  \
+        if (err == 0) {                                \
+            use(disk);                                 \
+            disk->ops->destroy(disk);                  \
+        }                                              \
+        refuse_end();                                  \
+        evloop_destroy(loop);                          \
+        return err;                                    \
     }
-    refuse_end();
-    evloop_destroy(loop);
-    return err;
-}
 
 /* ---- files ---- */
 
-static int file(void)
-{
-    struct blk_backend *disk = NULL;
-    open_loop();
-    refuse_begin();
-    file_config.loop = loop;
-    int err = blk_file_create(&disk, &file_config);
-    return end(disk, err);
-}
+SCENE(file, file_config.loop = loop, blk_file_create(&disk, &file_config))
 
-static int file_with_view(void)
+/* A view of the file that is there, or its growth. */
+static int file_later(bool grows)
 {
     struct blk_backend *disk = NULL, *view = NULL;
-    open_loop();
+    cr_assert_eq(open_loop(), 0);
     file_config.loop = loop;
     cr_assert_eq(blk_file_create(&disk, &file_config), 0);
     refuse_begin();
-    int err = disk->ops->view(disk, loop, &view);
-    if (err == 0) {
+    int err = grows ? blk_file_resize(disk, 2 * DISK_BYTES) : disk->ops->view(disk, loop, &view);
+    if (view != NULL) {
         use(view);
         view->ops->destroy(view);
     }
     refuse_end();
     disk->ops->destroy(disk);
+    cr_assert_eq(truncate(path, DISK_BYTES), 0);
     evloop_destroy(loop);
     return err;
 }
 
-static int file_that_grows(void)
+static int file_with_view(void)
 {
-    struct blk_backend *disk = NULL;
-    open_loop();
-    file_config.loop = loop;
-    cr_assert_eq(blk_file_create(&disk, &file_config), 0);
-    refuse_begin();
-    int err = blk_file_resize(disk, 2 * DISK_BYTES);
-    refuse_end();
-    disk->ops->destroy(disk);
-    cr_assert_eq(truncate(path, DISK_BYTES), 0);
-    evloop_destroy(loop);
-    return err;
+    return file_later(false);
+}
+
+static int file_grows(void)
+{
+    return file_later(true);
 }
 
 static void on_file(const char *dir, const struct blk_file_config *config, int (*scene)(void))
@@ -112,32 +110,22 @@ static void on_file(const char *dir, const struct blk_file_config *config, int (
     unlink(path);
 }
 
-Test(errors, file)
-{
-    on_file("/var/tmp", &(struct blk_file_config){.cache = BLK_FILE_CACHE_WRITEBACK}, file);
-}
+/* More arguments are of the configuration. */
+#define OnFile(name, dir, scene, ...)                                \
+    Test(errors, name)                                               \
+    {                                                                \
+        on_file(dir, &(struct blk_file_config){__VA_ARGS__}, scene); \
+    }                                                                \
+    struct blk_file_config /* for the semicolon */
 
-Test(errors, file_past_the_page_cache)
-{
-    on_file("/var/tmp", &(struct blk_file_config){.cache = BLK_FILE_CACHE_NONE}, file);
-}
-
-Test(errors, file_with_large_sectors)
-{
-    on_file("/var/tmp",
-            &(struct blk_file_config){.cache = BLK_FILE_CACHE_NONE, .sector_bytes = 4096}, file);
-}
-
-Test(errors, file_to_read)
-{
-    on_file("/var/tmp",
-            &(struct blk_file_config){.cache = BLK_FILE_CACHE_WRITEBACK, .read_only = true}, file);
-}
-
-Test(errors, file_in_memory)
-{
-    on_file("/dev/shm", &(struct blk_file_config){.cache = BLK_FILE_CACHE_UNSAFE}, file);
-}
+OnFile(file, "/var/tmp", file, .cache = BLK_FILE_CACHE_WRITEBACK);
+OnFile(file_past_the_page_cache, "/var/tmp", file, .cache = BLK_FILE_CACHE_NONE);
+OnFile(file_with_large_sectors, "/var/tmp", file, .cache = BLK_FILE_CACHE_NONE,
+       .sector_bytes = 4096);
+OnFile(file_to_read, "/var/tmp", file, .cache = BLK_FILE_CACHE_WRITEBACK, .read_only = true);
+OnFile(file_in_memory, "/dev/shm", file, .cache = BLK_FILE_CACHE_UNSAFE);
+OnFile(view_of_a_file, "/var/tmp", file_with_view, .cache = BLK_FILE_CACHE_NONE);
+OnFile(file_that_grows, "/var/tmp", file_grows, .path = path);
 
 Test(errors, file_without_io_uring)
 {
@@ -145,45 +133,7 @@ Test(errors, file_without_io_uring)
     on_file("/var/tmp", &(struct blk_file_config){.cache = BLK_FILE_CACHE_WRITEBACK}, file);
 }
 
-Test(errors, view_of_a_file)
-{
-    on_file("/var/tmp", &(struct blk_file_config){.cache = BLK_FILE_CACHE_NONE}, file_with_view);
-}
-
-Test(errors, file_that_grows)
-{
-    on_file("/var/tmp", &(struct blk_file_config){0}, file_that_grows);
-}
-
 /* ---- others ---- */
-
-static int scratch(void)
-{
-    struct blk_backend *disk = NULL;
-    open_loop();
-    refuse_begin();
-    int err = blk_file_create_scratch(&disk, loop, DISK_BYTES);
-    return end(disk, err);
-}
-
-Test(errors, scratch_disk)
-{
-    refuse_each(scratch);
-}
-
-static int memory(void)
-{
-    struct blk_backend *disk = NULL;
-    open_loop();
-    refuse_begin();
-    int err = blk_mem_create(&disk, &(struct blk_mem_config){.loop = loop, .bytes = DISK_BYTES});
-    return end(disk, err);
-}
-
-Test(errors, memory_disk)
-{
-    refuse_each(memory);
-}
 
 static struct blk_backend *make_null(void)
 {
@@ -193,74 +143,42 @@ static struct blk_backend *make_null(void)
     return disk;
 }
 
-static int null_with_view(void)
+static int null_with_view(struct blk_backend **disk)
 {
-    struct blk_backend *disk = NULL, *view = NULL;
-    open_loop();
-    refuse_begin();
-    int err = blk_null_create(&disk, &(struct blk_null_config){.loop = loop, .bytes = DISK_BYTES});
-    if (err == 0 && disk->ops->view != NULL) {
-        err = disk->ops->view(disk, loop, &view);
+    struct blk_backend *view = NULL;
+    int err = blk_null_create(disk, &(struct blk_null_config){.loop = loop, .bytes = DISK_BYTES});
+    if (err == 0 && (*disk)->ops->view != NULL) {
+        err = (*disk)->ops->view(*disk, loop, &view);
         if (err == 0)
             view->ops->destroy(view);
         else
-            disk->ops->destroy(disk);
+            (*disk)->ops->destroy(*disk);
     }
-    return end(disk, err);
+    return err;
 }
 
-Test(errors, null_disk)
-{
-    refuse_each(null_with_view);
-}
+SCENE(scratch_disk, (void)0, blk_file_create_scratch(&disk, loop, DISK_BYTES))
+SCENE(memory_disk, (void)0,
+      blk_mem_create(&disk, &(struct blk_mem_config){.loop = loop, .bytes = DISK_BYTES}))
+SCENE(null_disk, (void)0, null_with_view(&disk))
+SCENE(overlay, base = make_null(),
+      blk_overlay_create(&disk, &(struct blk_overlay_config){.loop = loop, .base = base}))
+SCENE(limited_disk, base = disk = make_null(),
+      blk_limit_create(&disk, loop, &clock_host,
+                       &(struct budget_config){.count_per_s = 1000, .burst_ns = 1000000000}))
+SCENE(faulty_disk, base = disk = make_null(),
+      blk_fault_create(&disk, loop, &clock_host, &(struct blk_fault_spec){.cut = {.every = 2}}))
 
-static int overlay(void)
-{
-    struct blk_backend *disk = NULL;
-    open_loop();
-    struct blk_backend *base = make_null();
-    refuse_begin();
-    int err = blk_overlay_create(&disk, &(struct blk_overlay_config){.loop = loop, .base = base});
-    if (err != 0)
-        base->ops->destroy(base);
-    return end(disk, err);
-}
+#define Each(scene)         \
+    Test(errors, scene)     \
+    {                       \
+        refuse_each(scene); \
+    }                       \
+    struct blk_backend /* for the semicolon */
 
-Test(errors, overlay)
-{
-    refuse_each(overlay);
-}
-
-static int limit(void)
-{
-    open_loop();
-    struct blk_backend *base = make_null(), *disk = base;
-    refuse_begin();
-    struct budget_config config = {.count_per_s = 1000, .burst_ns = 1000000000};
-    int err = blk_limit_create(&disk, loop, &clock_host, &config);
-    if (err != 0)
-        base->ops->destroy(base);
-    return end(disk, err);
-}
-
-Test(errors, limited_disk)
-{
-    refuse_each(limit);
-}
-
-static int fault(void)
-{
-    open_loop();
-    struct blk_backend *base = make_null(), *disk = base;
-    refuse_begin();
-    struct blk_fault_spec spec = {.cut = {.every = 2}};
-    int err = blk_fault_create(&disk, loop, &clock_host, &spec);
-    if (err != 0)
-        base->ops->destroy(base);
-    return end(disk, err);
-}
-
-Test(errors, faulty_disk)
-{
-    refuse_each(fault);
-}
+Each(scratch_disk);
+Each(memory_disk);
+Each(null_disk);
+Each(overlay);
+Each(limited_disk);
+Each(faulty_disk);

@@ -87,58 +87,35 @@ Test(errors, devices)
 
 /* ---- transports ---- */
 
-static int mmio(void)
-{
-    struct virtio_mmio *made = NULL;
-    rig = (struct rig){0};
-    rig_open_host(&rig, on);
-    echo_init(&rig.echo,
-              &(struct echo_config){.setup = rig_setup(&rig, "device"), .shm_bytes = 65536});
-    refuse_begin();
-    int err = virtio_mmio_create(&made, &(struct virtio_mmio_config){
-                                            .bus = rig.bus,
-                                            .base_gpa = RIG_WINDOW_GPA,
-                                            .irq = fake_irq_line(&rig.irq),
-                                            .doorbell = fake_doorbell_port(&rig.bell),
-                                            .device = &rig.echo.dev,
-                                            .shm_gpa = RIG_SHM_GPA,
-                                        });
-    if (err == 0)
-        virtio_mmio_destroy(made);
-    refuse_end();
-    echo_fini(&rig.echo);
-    rig_close(&rig);
-    return err;
-}
+#define TRANSPORT(transport, ...)                                                                  \
+    static int transport##_scene(void)                                                             \
+    {                                                                                              \
+        struct virtio_##transport *made = NULL;                                                    \
+        rig = (struct rig){0};                                                                     \
+        rig_open_host(&rig, &rig_variants[0]);                                                     \
+        echo_init(&rig.echo,                                                                       \
+                  &(struct echo_config){.setup = rig_setup(&rig, "device"), .shm_bytes = 65536});  \
+        refuse_begin();                                                                            \
+        int err = virtio_##transport##_create(                                                     \
+            &made,                                                                                 \
+            &(struct virtio_##transport##_config){                                                 \
+                .device = &rig.echo.dev, .doorbell = fake_doorbell_port(&rig.bell), __VA_ARGS__}); \
+        if (err == 0)                                                                              \
+            virtio_##transport##_destroy(made);                                                    \
+        refuse_end();                                                                              \
+        echo_fini(&rig.echo);                                                                      \
+        rig_close(&rig);                                                                           \
+        return err;                                                                                \
+    }
 
-static int pci(void)
-{
-    struct virtio_pci *made = NULL;
-    rig = (struct rig){0};
-    rig_open_host(&rig, on);
-    echo_init(&rig.echo,
-              &(struct echo_config){.setup = rig_setup(&rig, "device"), .shm_bytes = 65536});
-    refuse_begin();
-    int err = virtio_pci_create(&made, &(struct virtio_pci_config){
-                                           .mmio = rig.bus,
-                                           .pio = rig.pio,
-                                           .msi = fake_msi_sink(&rig.msi),
-                                           .doorbell = fake_doorbell_port(&rig.bell),
-                                           .device = &rig.echo.dev,
-                                       });
-    if (err == 0)
-        virtio_pci_destroy(made);
-    refuse_end();
-    echo_fini(&rig.echo);
-    rig_close(&rig);
-    return err;
-}
+TRANSPORT(mmio, .bus = rig.bus, .base_gpa = RIG_WINDOW_GPA, .irq = fake_irq_line(&rig.irq),
+          .shm_gpa = RIG_SHM_GPA)
+TRANSPORT(pci, .mmio = rig.bus, .pio = rig.pio, .msi = fake_msi_sink(&rig.msi))
 
 Test(errors, transports)
 {
-    on = &rig_variants[0];
-    refuse_each(mmio);
-    refuse_each(pci);
+    refuse_each(mmio_scene);
+    refuse_each(pci_scene);
 }
 
 /* A driver that starts a device: what is refused costs the device, and a reset mends it. */

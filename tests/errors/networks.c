@@ -50,10 +50,10 @@ static void teardown(void)
 
 TestSuite(errors_net, .init = setup, .fini = teardown);
 
-static void open_loop(void)
+static int open_loop(void)
 {
     fake = fake_clock_port(&now);
-    cr_assert_eq(evloop_create(&loop, "test", &fake), 0);
+    return evloop_create(&loop, "test", &fake);
 }
 
 static void hear(void *ctx, unsigned pair)
@@ -92,16 +92,25 @@ static void use(struct net_backend *net)
     evloop_drain(loop);
 }
 
-static int end(struct net_backend *net, int err)
-{
-    if (err == 0) {
-        use(net);
-        net->ops->destroy(net);
+/* A network that `create` makes, after `before`: on top of `base`, if that makes one. */
+#define SCENE(scene, before, create)                  \
+    static int scene(void)                            \
+    {                                                 \
+        struct net_backend *net = NULL, *base = NULL; \
+        cr_assert_eq(open_loop(), 0);                 \
+        before;                                       \
+        refuse_begin();                               \
+        int err = create;                             \
+        if (err != 0 && base != NULL)                 \
+            base->ops->destroy(base);                 \
+        if (err == 0) {                               \
+            use(net);                                 \
+            net->ops->destroy(net);                   \
+        }                                             \
+        refuse_end();                                 \
+        evloop_destroy(loop);                         \
+        return err;                                   \
     }
-    refuse_end();
-    evloop_destroy(loop);
-    return err;
-}
 
 /* ---- filters ---- */
 
@@ -112,60 +121,17 @@ static struct net_backend *make_loopback(void)
     return net;
 }
 
-static int loopback(void)
-{
-    struct net_backend *net = NULL;
-    open_loop();
-    refuse_begin();
-    int err = net_loopback_create(&net, loop);
-    return end(net, err);
-}
-
-static int null(void)
-{
-    struct net_backend *net = NULL;
-    open_loop();
-    refuse_begin();
-    int err = net_null_create(&net, 2);
-    return end(net, err);
-}
-
-static int on_loopback(struct net_backend *net, struct net_backend *base, int err)
-{
-    if (err != 0)
-        base->ops->destroy(base);
-    return end(net, err);
-}
-
-static int limit(void)
-{
-    open_loop();
-    struct net_backend *base = make_loopback(), *net = base;
-    refuse_begin();
-    struct budget_config config = {.count_per_s = 10};
-    int err = net_limit_create(&net, loop, &fake, &config);
-    return on_loopback(net, base, err);
-}
-
-static int fault(void)
-{
-    open_loop();
-    struct net_backend *base = make_loopback(), *net = base;
-    refuse_begin();
-    struct net_fault_spec spec = {
-        .dup = {.every = 2}, .corrupt = {.every = 3}, .reorder = {.every = 5}, .delay_ns = 1000000};
-    int err = net_fault_create(&net, loop, &fake, &spec);
-    return on_loopback(net, base, err);
-}
-
-static int pcap(void)
-{
-    open_loop();
-    struct net_backend *base = make_loopback(), *net = base;
-    refuse_begin();
-    int err = net_pcap_create(&net, loop, &fake, path);
-    return on_loopback(net, base, err);
-}
+SCENE(loopback, (void)0, net_loopback_create(&net, loop))
+SCENE(null, (void)0, net_null_create(&net, 2))
+SCENE(limit, base = net = make_loopback(),
+      net_limit_create(&net, loop, &fake, &(struct budget_config){.count_per_s = 10}))
+SCENE(fault, base = net = make_loopback(),
+      net_fault_create(&net, loop, &fake,
+                       &(struct net_fault_spec){.dup = {.every = 2},
+                                                .corrupt = {.every = 3},
+                                                .reorder = {.every = 5},
+                                                .delay_ns = 1000000}))
+SCENE(pcap, base = net = make_loopback(), net_pcap_create(&net, loop, &fake, path))
 
 Test(errors_net, filters)
 {
@@ -206,7 +172,7 @@ static int wire(void)
 {
     struct net_backend *near = NULL, *far = NULL;
     const char *at = listen_at == NULL ? path : NULL;
-    open_loop();
+    cr_assert_eq(open_loop(), 0);
     struct net_socket_config config = {.loop = loop, .clock = &fake, .path = at};
     config.listen = listen_at;
     cr_assert_eq(net_socket_create(&far, &config), 0);
@@ -227,18 +193,12 @@ static int wire(void)
     return err;
 }
 
-/* Nobody is there. */
-static int wire_end(void)
-{
-    struct net_backend *net = NULL;
-    open_loop();
-    refuse_begin();
-    int err = net_socket_create(&net, &(struct net_socket_config){.loop = loop,
-                                                                  .clock = &fake,
-                                                                  .path = listen_at ? NULL : path,
-                                                                  .listen = listen_at});
-    return end(net, err);
-}
+/* Without a peer. */
+SCENE(wire_end, (void)0,
+      net_socket_create(&net, &(struct net_socket_config){.loop = loop,
+                                                          .clock = &fake,
+                                                          .path = listen_at ? NULL : path,
+                                                          .listen = listen_at}))
 
 Test(errors_net, wire)
 {
@@ -260,35 +220,31 @@ Test(errors_net, wire_over_tcp)
 static unsigned pairs;
 static int tap_fds[2];
 
-static int tap(void)
-{
-    struct net_backend *net = NULL;
-    open_loop();
-    refuse_begin();
-    int err = net_tap_create(
-        &net, &(struct net_tap_config){.loop = loop, .name = "left", .pairs = pairs});
-    return end(net, err);
-}
+SCENE(tap, (void)0,
+      net_tap_create(&net, &(struct net_tap_config){.loop = loop, .name = "left", .pairs = pairs}))
 
-static int tap_of_others(void)
+static void open_taps(void)
 {
-    struct net_backend *net = NULL;
     for (unsigned i = 0; i < 2; i++) {
         struct ifreq ifr = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_MULTI_QUEUE};
         strcpy(ifr.ifr_name, "right");
         tap_fds[i] = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
         cr_assert_eq(ioctl(tap_fds[i], TUNSETIFF, &ifr), 0);
     }
-    open_loop();
-    refuse_begin();
+}
+
+static int take_taps(struct net_backend **net)
+{
     int err =
-        net_tap_create(&net, &(struct net_tap_config){.loop = loop, .fds = tap_fds, .pairs = 2});
+        net_tap_create(net, &(struct net_tap_config){.loop = loop, .fds = tap_fds, .pairs = 2});
     if (err != 0) {
         close(tap_fds[0]);
         close(tap_fds[1]);
     }
-    return end(net, err);
+    return err;
 }
+
+SCENE(tap_of_others, open_taps(), take_taps(&net))
 
 static void need_taps(void)
 {
@@ -330,22 +286,19 @@ Test(errors_net, tap_without_io_uring)
 
 /* ---- a network without rights ---- */
 
-static int user(void)
+static struct net_user_config user_config(void)
 {
-    struct net_backend *net = NULL;
-    struct net_user_config config = {.clock = &fake};
+    struct net_user_config config = {.clock = &fake, .loop = loop};
     char ports[64];
     snprintf(ports, sizeof(ports), "tcp:127.0.0.1:%u-:22", free_port());
     cr_assert_eq(net_user_option(&config, "net", "hostfwd", ports), 0);
     cr_assert_eq(net_user_option(&config, "net", "guestfwd", "tcp:10.0.2.100:8-cmd:cat"), 0);
     cr_assert_eq(net_user_option(&config, "net", "guestfwd", "tcp:10.0.2.100:9-tcp:127.0.0.1:9"),
                  0);
-    open_loop();
-    config.loop = loop;
-    refuse_begin();
-    int err = net_user_create(&net, &config);
-    return end(net, err);
+    return config;
 }
+
+SCENE(user, struct net_user_config config = user_config(), net_user_create(&net, &config))
 
 Test(errors_net, user)
 {
@@ -356,7 +309,7 @@ Test(errors_net, user)
 static int user_in_a_process(void)
 {
     struct net_backend *net = NULL;
-    open_loop();
+    cr_assert_eq(open_loop(), 0);
     refuse_begin();
     int err = net_child_create(&net, &(struct net_child_config){.loop = loop,
                                                                 .clock = &fake,
