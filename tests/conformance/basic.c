@@ -125,8 +125,8 @@ Requirement(basic_features_3, ECHO, MODERN)
         vdrv_set_status(&rig->drv, VIRTIO_STATUS_ACKNOWLEDGE);
         vdrv_set_status(&rig->drv, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER);
         if (word >= 2) {
-            rig->drv.t->accept(&rig->drv, 1, 1); /* VERSION_1 */
-            rig->drv.t->accept(&rig->drv, word, UINT32_C(1) << 31);
+            vdrv_accept(&rig->drv, 1, 1); /* VERSION_1 */
+            vdrv_accept(&rig->drv, word, UINT32_C(1) << 31);
         }
         vdrv_set_status(&rig->drv, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER |
                                        VIRTIO_STATUS_FEATURES_OK);

@@ -195,7 +195,7 @@ Requirement(block_op_2, BLK, EVERYWHERE)
     start(rig, FLUSH, 256);
     for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
         uint64_t capacity;
-        bool counts = rig->drv.t->generation != NULL;
+        bool counts = rig->drv.t->generation.bytes > 0;
         uint32_t generation = counts ? vdrv_generation(&rig->drv) : 0;
         fake_blk_resize(&rig->disk, sizes[i]);
         expect(heard(rig) == VIRTIO_ISR_CONFIG);

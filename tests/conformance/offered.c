@@ -84,10 +84,10 @@ static void check_words(struct rig *rig, enum walk_device device)
         may = (may & UINT32_MAX) | VIRTIO_BIT(VIRTIO_F_ANY_LAYOUT);
     expect((vdrv_offered(&rig->drv) & ~may) == 0);
     for (uint32_t word = 2; word < 40; word++)
-        expect(rig->drv.t->features(&rig->drv, word) == 0);
-    expect(rig->drv.t->features(&rig->drv, UINT32_MAX) == 0);
+        expect(vdrv_features(&rig->drv, word) == 0);
+    expect(vdrv_features(&rig->drv, UINT32_MAX) == 0);
     if (rig->drv.t->legacy)
-        expect(rig->drv.t->features(&rig->drv, 1) == 0);
+        expect(vdrv_features(&rig->drv, 1) == 0);
 }
 
 /* Bits that are undefined, reserved, not implemented or not for the device are not offered. */
@@ -100,7 +100,7 @@ Test(conformance, basic_features_4)
             uint64_t offered = vdrv_offered(&rig->drv);
             check_words(rig, device);
             for (unsigned i = 0; i < ARRAY_SIZE(absent); i++) {
-                uint32_t word = rig->drv.t->features(&rig->drv, absent[i].feature / 32);
+                uint32_t word = vdrv_features(&rig->drv, absent[i].feature / 32);
                 if (absent[i].device == ANY || absent[i].device == rig->dev->cfg.type->id)
                     cr_expect(!(word >> absent[i].feature % 32 & 1), "%s: %s is offered",
                               walk_place, absent[i].name);

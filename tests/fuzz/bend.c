@@ -195,7 +195,7 @@ static uint64_t space_base(struct fuzz_player *p, enum fuzz_space space)
     case FUZZ_SPACE_REGS:
         return pci ? d->pci.common : RIG_WINDOW_GPA;
     case FUZZ_SPACE_CONFIG:
-        return d->t->config_gpa(d);
+        return vdrv_config_gpa(d);
     case FUZZ_SPACE_NOTIFY:
         return pci ? d->pci.notify : RIG_WINDOW_GPA + 0x50;
     case FUZZ_SPACE_ISR:

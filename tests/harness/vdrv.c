@@ -7,7 +7,6 @@
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
 #include "core/memory/gmem.h"
-#include "core/ports/bus.h"
 #include "tests/harness/vdrv_impl.h"
 #include "virtio/spec.h"
 
@@ -54,83 +53,15 @@ uint64_t vdrv_alloc(struct vdrv *d, uint64_t bytes, uint64_t align)
     return gpa;
 }
 
-/* ---- registers ---- */
-
-uint32_t vdrv_status(struct vdrv *d)
-{
-    return d->t->status(d);
-}
+/* ---- initialisation ---- */
 
 void vdrv_set_status(struct vdrv *d, uint32_t value)
 {
     bool watched = value == 0 && vdrv_watch_begin(d);
-    d->t->set_status(d, value);
+    vdrv_write_status(d, value);
     if (watched)
         vdrv_watch_end(d, NULL);
 }
-
-uint64_t vdrv_offered(struct vdrv *d)
-{
-    uint64_t low = d->t->features(d, 0);
-    return d->t->legacy ? low : low | (uint64_t)d->t->features(d, 1) << 32;
-}
-
-void vdrv_accept(struct vdrv *d, uint32_t word, uint32_t value)
-{
-    d->t->accept(d, word, value);
-}
-
-uint32_t vdrv_queue_size_max(struct vdrv *d, uint32_t queue)
-{
-    return d->t->queue_size_max(d, queue);
-}
-
-bool vdrv_queue_ready(struct vdrv *d, uint32_t queue)
-{
-    return d->t->queue_ready(d, queue);
-}
-
-void vdrv_notify_value(struct vdrv_queue *q, uint32_t value)
-{
-    q->drv->t->notify(q->drv, q, value);
-}
-
-uint32_t vdrv_take_isr(struct vdrv *d)
-{
-    return d->t->take_isr(d);
-}
-
-uint32_t vdrv_generation(struct vdrv *d)
-{
-    return d->t->generation(d);
-}
-
-static struct bus *config_bus(struct vdrv *d)
-{
-    return d->pci.func != NULL && d->t->legacy ? d->pci.pio : d->bus;
-}
-
-void vdrv_config_read(struct vdrv *d, unsigned offset, void *dst, unsigned len)
-{
-    for (unsigned i = 0; i < len; i++) {
-        uint64_t value = 0;
-        bus_read(config_bus(d), d->t->config_gpa(d) + offset + i, 1, &value);
-        ((uint8_t *)dst)[i] = (uint8_t)value;
-    }
-}
-
-void vdrv_config_write(struct vdrv *d, unsigned offset, const void *src, unsigned len)
-{
-    for (unsigned i = 0; i < len; i++)
-        bus_write(config_bus(d), d->t->config_gpa(d) + offset + i, 1, ((const uint8_t *)src)[i]);
-}
-
-bool vdrv_shm(struct vdrv *d, uint8_t id, uint64_t *gpa, uint64_t *bytes)
-{
-    return d->t->shm != NULL && d->t->shm(d, id, gpa, bytes);
-}
-
-/* ---- initialisation ---- */
 
 void vdrv_reset(struct vdrv *d)
 {
@@ -156,8 +87,7 @@ bool vdrv_negotiate(struct vdrv *d, uint64_t features)
             vdrv_accept(d, word, (uint32_t)(d->features >> (32 * word)));
         vdrv_set_status(d, status | VIRTIO_STATUS_FEATURES_OK);
     }
-    if (d->t->ready_to_start != NULL)
-        d->t->ready_to_start(d);
+    vdrv_ready_to_start(d);
     return d->t->legacy || (vdrv_status(d) & VIRTIO_STATUS_FEATURES_OK);
 }
 
@@ -202,8 +132,8 @@ void vdrv_queue_alloc(struct vdrv *d, unsigned queue, uint32_t size)
     if (d->t->fixed_size)
         size = vdrv_queue_size_max(d, queue);
     vdrv_queue_init(q, d, queue, size);
-    if (d->bus != NULL && d->t->find_notify != NULL)
-        d->t->find_notify(d, q);
+    if (d->bus != NULL)
+        vdrv_find_notify(d, q);
     if (d->t->legacy)
         alloc_legacy(d, q);
     else if (q->packed)
@@ -216,7 +146,7 @@ void vdrv_queue_alloc(struct vdrv *d, unsigned queue, uint32_t size)
 void vdrv_queue_write(struct vdrv *d, unsigned queue)
 {
     vdrv_watch_queue_back(d, queue);
-    d->t->queue_write(d, &d->q[queue]);
+    vdrv_write_queue(d, &d->q[queue]);
 }
 
 void vdrv_queue_set_up(struct vdrv *d, unsigned queue, uint32_t size)
@@ -245,9 +175,9 @@ bool vdrv_start(struct vdrv *d, uint64_t features, unsigned queues, uint32_t siz
 
 bool vdrv_queue_reset(struct vdrv *d, unsigned queue)
 {
-    if (d->t->queue_reset == NULL)
+    if (d->t->queue_reset.bytes == 0)
         return false;
-    bool watched = vdrv_watch_begin(d), done = d->t->queue_reset(d, queue);
+    bool watched = vdrv_watch_begin(d), done = vdrv_reset_queue(d, queue);
     if (watched)
         vdrv_watch_end(d, &d->q[queue]);
     if (done)

@@ -8,8 +8,8 @@
  *     vdrv.c          guest memory, the way from reset to DRIVER_OK
  *     vdrv_ring.c     a ring, split or packed
  *     vdrv_chain.c    chains: what is in flight, in which order; a ring's raw parts
- *     vdrv_mmio.c     virtio-mmio, versions 2 and 1
- *     vdrv_pci.c      virtio-pci, modern and legacy
+ *     vdrv_regs.c     registers: virtio-mmio of versions 2 and 1, virtio-pci modern and legacy
+ *     vdrv_pci.c      finding a PCI function's registers
  *     vdrv_watch.c    what a reset must leave alone
  *
  * One thread at a time. Ring memory is accessed as a guest CPU would, so that the device's loop
@@ -37,27 +37,23 @@ struct vdrv_queue;
 /* Where the MSI-X messages of vector n go, with n as their data. */
 #define VDRV_MSI_GPA UINT32_C(0xfee00000)
 
-/* How registers are reached. Whatever is NULL the transport does not have. */
+/* A register's place, and how wide it is; 0: the transport does not have it. */
+struct vdrv_reg {
+    uint16_t at;
+    uint8_t bytes;
+};
+
+/* A transport is where its registers are. The driver does the same on all of them. */
 struct vdrv_transport {
     const char *name;
-    bool legacy; /* no FEATURES_OK, 32 features, a queue is one area of memory */
-    uint32_t (*status)(struct vdrv *d);
-    void (*set_status)(struct vdrv *d, uint32_t value);
-    uint32_t (*features)(struct vdrv *d, uint32_t word);
-    void (*accept)(struct vdrv *d, uint32_t word, uint32_t value);
-    void (*ready_to_start)(struct vdrv *d); /* between FEATURES_OK and the queues */
-    uint32_t (*queue_size_max)(struct vdrv *d, uint32_t queue);
-    bool fixed_size; /* the queue's size is the one above */
-    void (*find_notify)(struct vdrv *d, struct vdrv_queue *q); /* where the queue is kicked */
-    void (*queue_write)(struct vdrv *d, struct vdrv_queue *q);
-    bool (*queue_ready)(struct vdrv *d, uint32_t queue);
-    void (*queue_stop)(struct vdrv *d, uint32_t queue);
-    bool (*queue_reset)(struct vdrv *d, uint32_t queue);
-    void (*notify)(struct vdrv *d, const struct vdrv_queue *q, uint32_t value);
-    uint32_t (*take_isr)(struct vdrv *d); /* reads the interrupt status, which is 0 then */
-    uint32_t (*generation)(struct vdrv *d);
-    uint64_t (*config_gpa)(struct vdrv *d); /* of the device's configuration space */
-    bool (*shm)(struct vdrv *d, uint8_t id, uint64_t *gpa, uint64_t *bytes);
+    bool legacy;     /* no FEATURES_OK, 32 features, a queue is one area of memory */
+    bool fixed_size; /* the queue's size is its queue_size_max */
+    bool late_reset; /* one has ended when the status reads 0 */
+    struct vdrv_reg status, device_sel, device_features, driver_sel, driver_features;
+    struct vdrv_reg page_bytes, config_vector, isr, isr_ack, generation;
+    struct vdrv_reg queue_sel, queue_size_max, queue_size, queue_align, queue_vector, desc, driver,
+        device, queue_ready, queue_reset, notify, shm_sel, shm_bytes, shm_base;
+    uint16_t config; /* the device's configuration space; 0: somewhere else */
 };
 
 /* Of a chain in flight: what is writable, and the largest buffer of that. */
@@ -102,8 +98,8 @@ struct vdrv_pci {
 
 struct vdrv {
     const struct vdrv_transport *t;
-    struct bus *bus;
-    uint64_t base_gpa;
+    struct bus *bus, *regs;
+    uint64_t base_gpa; /* of a virtio-mmio window */
     const struct gmem *gmem;
     uint64_t heap_gpa, heap_start_gpa, heap_end_gpa;
     uint64_t always;         /* features that vdrv_negotiate() adds */
@@ -148,14 +144,17 @@ void vdrv_set(struct vdrv *d, uint64_t reg, uint32_t value);
 /* ---- registers of any transport ---- */
 uint32_t vdrv_status(struct vdrv *d);
 void vdrv_set_status(struct vdrv *d, uint32_t value);
-uint64_t vdrv_offered(struct vdrv *d);                           /* features 0 to 63 */
-void vdrv_accept(struct vdrv *d, uint32_t word, uint32_t value); /* a word of features */
+void vdrv_write_status(struct vdrv *d, uint32_t value); /* likewise, and nothing is watched */
+uint64_t vdrv_offered(struct vdrv *d);                  /* features 0 to 63 */
+uint32_t vdrv_features(struct vdrv *d, uint32_t word);  /* 32 of them */
+void vdrv_accept(struct vdrv *d, uint32_t word, uint32_t value);
 uint32_t vdrv_queue_size_max(struct vdrv *d, uint32_t queue);
 bool vdrv_queue_ready(struct vdrv *d, uint32_t queue);
 void vdrv_notify(struct vdrv_queue *q);                   /* as the specification says */
 void vdrv_notify_value(struct vdrv_queue *q, uint32_t v); /* anything */
 uint32_t vdrv_take_isr(struct vdrv *d);
 uint32_t vdrv_generation(struct vdrv *d);
+uint64_t vdrv_config_gpa(const struct vdrv *d); /* of the configuration space; or port */
 /* By bytes: any offset, any length. */
 void vdrv_config_read(struct vdrv *d, unsigned offset, void *dst, unsigned len);
 void vdrv_config_write(struct vdrv *d, unsigned offset, const void *src, unsigned len);

@@ -13,6 +13,14 @@
 /* Everything but the transport. */
 void vdrv_init_memory(struct vdrv *d, const struct gmem *gmem, struct bus *bus);
 
+extern const struct vdrv_transport vdrv_pci_modern, vdrv_pci_legacy;
+
+void vdrv_ready_to_start(struct vdrv *d); /* between FEATURES_OK and the queues */
+void vdrv_find_notify(struct vdrv *d, struct vdrv_queue *q);
+void vdrv_write_queue(struct vdrv *d, const struct vdrv_queue *q);
+bool vdrv_reset_queue(struct vdrv *d, uint32_t queue);
+bool vdrv_pci_shm(struct vdrv *d, uint8_t id, uint64_t *gpa, uint64_t *bytes);
+
 /* A queue's arrays; what they were before is freed. */
 void vdrv_queue_init(struct vdrv_queue *q, struct vdrv *d, unsigned index, uint32_t size);
 void vdrv_queue_fini(struct vdrv_queue *q);

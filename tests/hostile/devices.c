@@ -376,7 +376,7 @@ OnEachDisk(hostile_devices, h40_configuration_is_written_over, rig_open_blk_on(r
     for (unsigned at = 0; at < sizeof(before); at++)
         vdrv_config_write(&rig->drv, at, poison, 1);
     for (uint64_t at = 0; at < sizeof(before); at += 4) {
-        uint64_t base = rig->drv.t->config_gpa(&rig->drv);
+        uint64_t base = vdrv_config_gpa(&rig->drv);
         bus_write(rig->bus, base + at, 4, UINT32_MAX);
         bus_write(rig->bus, base + at, 8, UINT64_MAX);
     }

@@ -467,7 +467,7 @@ OnEachRig(hostile_net, h46_configuration_is_written_over, open_net(rig, on, CONT
     for (unsigned at = 0; at < sizeof(before); at++)
         vdrv_config_write(&rig->drv, at, poison, 1);
     for (uint64_t at = 0; at < sizeof(before); at += 4)
-        bus_write(rig->bus, rig->drv.t->config_gpa(&rig->drv) + at, 8, UINT64_MAX);
+        bus_write(rig->bus, vdrv_config_gpa(&rig->drv) + at, 8, UINT64_MAX);
     vdrv_config_read(&rig->drv, 0, after, sizeof(after));
     cr_expect_arr_eq(after, before, sizeof(before));
 }

@@ -328,7 +328,7 @@ OnEach(hostile_transport, h30_accesses_across_the_configurations_end)
     struct rig rig;
     uint64_t value;
     hostile_open(&rig, on, NULL);
-    const uint64_t end = rig.drv.t->config_gpa(&rig.drv) + VIRTIO_BLK_CONFIG_BYTES;
+    const uint64_t end = vdrv_config_gpa(&rig.drv) + VIRTIO_BLK_CONFIG_BYTES;
     for (uint64_t gpa = end - 9; gpa < end + 9; gpa++)
         for (unsigned width = 1; width <= 8; width *= 2) {
             bus_write(rig.bus, gpa, width, UINT64_MAX);
@@ -386,7 +386,7 @@ static void *storm(void *arg)
 {
     struct vdrv *d = arg;
     for (unsigned i = 0; i < 50000; i++)
-        d->t->notify(d, &d->q[0], i & 1);
+        vdrv_notify_value(&d->q[0], i & 1);
     return NULL;
 }
 

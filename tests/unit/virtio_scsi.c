@@ -39,7 +39,7 @@ static uint32_t config_get(struct scsi_rig *s, unsigned offset, unsigned bytes)
 /* In one access, as drivers do. */
 static void config_put(struct scsi_rig *s, unsigned offset, uint32_t value)
 {
-    bus_write(s->rig.bus, s->rig.drv.t->config_gpa(&s->rig.drv) + offset, 4, value);
+    bus_write(s->rig.bus, vdrv_config_gpa(&s->rig.drv) + offset, 4, value);
 }
 
 /* A task management function of that name is answered so. */

@@ -284,7 +284,7 @@ static void use_console(struct rig *rig)
 /* Fields by their own widths. */
 static void read_config(struct rig *rig, enum strict_device device)
 {
-    uint64_t base = rig->drv.t->config_gpa(&rig->drv), value;
+    uint64_t base = vdrv_config_gpa(&rig->drv), value;
     if (rig->drv.t->legacy)
         return;
     vdrv_generation(&rig->drv);

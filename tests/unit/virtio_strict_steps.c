@@ -119,7 +119,7 @@ static void step(struct rig *rig, const struct strict_step *s)
         bus_write(rig->bus, d->pci.common + s->a, (unsigned)s->b, s->c);
         break;
     case CONFIG:
-        bus_read(rig->bus, d->t->config_gpa(d) + s->a, (unsigned)s->b, &value);
+        bus_read(rig->bus, vdrv_config_gpa(d) + s->a, (unsigned)s->b, &value);
         break;
     case NOTIFY:
         vdrv_notify(&d->q[0]);

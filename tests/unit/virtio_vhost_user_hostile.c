@@ -205,7 +205,7 @@ OnVu(vhost_user_hostile, a_reset_is_not_complete_before_the_server_has_stopped,
 {
     vu_misbehave(b, VHOST_SERVER_SILENT, VHOST_USER_GET_VRING_BASE);
     start_loop(b);
-    b->rig.drv.t->set_status(&b->rig.drv, 1); /* so that the next write is another */
+    vdrv_write_status(&b->rig.drv, 1); /* so that the next write is another */
     struct virtio_device *dev = &b->dev->dev;
     virtio_device_set_status(dev, 0);
     WAIT_UNTIL(atomic_load(&b->server.faults) == 1);
