@@ -146,20 +146,53 @@ static inline void hostile_expect_served(struct rig *rig, const char *what)
     cr_expect(vdrv_has_used(&rig->drv.q[0]), "%s: %s", rig_config_name(&rig->cfg), what);
 }
 
-/* ---- raw parts of a split ring ---- */
+/* ---- raw descriptors: the same chain on either ring ---- */
 
-/* The queue's descriptor i. */
+#define NEXT     VIRTQ_DESC_F_NEXT
+#define WRITE    VIRTQ_DESC_F_WRITE
+#define INDIRECT VIRTQ_DESC_F_INDIRECT
+#define AVAIL    VIRTQ_DESC_F_AVAIL
+#define USED     VIRTQ_DESC_F_USED
+
+/* The queue's descriptor i, in a packed ring's first lap. */
 static inline void hostile_desc(struct rig *rig, unsigned i, uint64_t addr, uint32_t len,
-                                unsigned flags, unsigned next)
+                                unsigned flags, unsigned next_or_id)
 {
-    vdrv_desc_put(rig->drv.q[0].desc, i, addr, len, flags, next);
+    struct vdrv_queue *q = &rig->drv.q[0];
+    if (q->packed)
+        vdrv_pdesc_put(q, i, addr, len, (uint16_t)next_or_id, (uint16_t)(flags | AVAIL));
+    else
+        vdrv_desc_put(q->desc, i, addr, len, flags, next_or_id);
 }
 
+/* Entry i of an indirect table; a packed ring's has its flags elsewhere, and no `next`. */
+static inline void hostile_entry(struct rig *rig, uint64_t table_gpa, unsigned i, uint64_t addr,
+                                 uint32_t len, unsigned flags, unsigned next)
+{
+    bool packed = rig->drv.q[0].packed;
+    uint8_t *table = vdrv_ptr(&rig->drv, table_gpa, 16 * ((uint64_t)i + 1));
+    vdrv_desc_put(table, i, addr, len, packed ? 0xdead : flags, packed ? flags : next);
+}
+
+/* The chain that begins at descriptor `head`; a packed ring's begins at the first. */
 static inline void hostile_publish(struct rig *rig, uint16_t head)
 {
-    vdrv_avail_put(&rig->drv.q[0], head);
-    vdrv_kick(&rig->drv.q[0]);
+    struct vdrv_queue *q = &rig->drv.q[0];
+    if (q->packed) {
+        vdrv_notify(q);
+    } else {
+        vdrv_avail_put(q, head);
+        vdrv_kick(q);
+    }
     rig_step(rig);
+}
+
+/* It breaks the ring; then all begins anew. */
+static inline void hostile_break(struct rig *rig, uint64_t *gpa, uint16_t head, const char *what)
+{
+    hostile_publish(rig, head);
+    hostile_expect_broken(rig, what);
+    hostile_restart(rig, gpa);
 }
 
 #endif

@@ -12,9 +12,10 @@
 #define CONTROL                                                                                 \
     (F(CTRL_VQ) | F(CTRL_RX) | F(CTRL_RX_EXTRA) | F(CTRL_VLAN) | F(CTRL_MAC_ADDR) | F(STATUS) | \
      F(GUEST_ANNOUNCE) | F(GUEST_CSUM) | F(CTRL_GUEST_OFFLOADS) | F(MQ))
-#define RX       0u
-#define TX       1u
-#define INDIRECT VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC)
+#define RX 0u
+#define TX 1u
+
+#define F_INDIRECT VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC)
 
 static void open_net(struct rig *rig, const struct rig_config *on, uint64_t features, uint32_t size)
 {
@@ -166,7 +167,7 @@ OnEachRig(hostile_net, h44_frames_that_are_too_long, open_net(rig, on, OFFLOADS,
 
 /* More vectors than a host call takes: lost, and no more. */
 OnEachRig(hostile_net, h44_a_byte_a_buffer,
-          (on->queue_size_max = 1024, open_net(rig, on, INDIRECT, 1024)), close_net(rig))
+          (on->queue_size_max = 1024, open_net(rig, on, F_INDIRECT, 1024)), close_net(rig))
 {
     static struct vdrv_buf bufs[1024];
     uint64_t gpa = vdrv_alloc(&rig->drv, 1024, 8);
@@ -270,7 +271,7 @@ OnEachRig(hostile_net, h45_a_queue_that_is_not_refilled, open_net(rig, on, F(MRG
 /* Two mebibytes a buffer, and a byte a buffer: nothing of ours grows or ends. */
 OnEachRig(hostile_net, h45_buffers_of_all_sizes,
           (on->queue_size_max = 1024,
-           open_net(rig, on, F(MRG_RXBUF) | F(GUEST_CSUM) | F(GUEST_TSO4) | INDIRECT, 1024)),
+           open_net(rig, on, F(MRG_RXBUF) | F(GUEST_CSUM) | F(GUEST_TSO4) | F_INDIRECT, 1024)),
           close_net(rig))
 {
     static struct vdrv_buf bufs[1024];
