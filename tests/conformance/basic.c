@@ -192,28 +192,22 @@ Requirement(basic_reset_2, BLK, EVERYWHERE)
 }
 
 /* The configuration space can be read before FEATURES_OK, all of it. */
-Test(conformance, basic_config_1)
+RequirementOfAll(basic_config_1, EVERYWHERE)
 {
-    FOR_EACH_DEVICE(device)
-    {
-        FOR_EACH_RIG(rig, device, EVERYWHERE)
-        {
-            unsigned bytes = rig->dev->cfg.config_bytes;
-            uint8_t early[128], late[128];
-            demand(bytes <= sizeof(early));
-            vdrv_reset(&rig->drv);
-            vdrv_set_status(&rig->drv, VIRTIO_STATUS_ACKNOWLEDGE);
-            vdrv_set_status(&rig->drv, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER);
-            vdrv_config_read(&rig->drv, 0, early, bytes);
-            demand(vdrv_negotiate(&rig->drv, vdrv_offered(&rig->drv)));
-            vdrv_config_read(&rig->drv, 0, late, bytes);
-            expect(memcmp(early, late, bytes) == 0);
-            uint8_t sum = 0;
-            for (unsigned i = 0; i < bytes; i++)
-                sum |= early[i];
-            expect(bytes == 0 || sum != 0);
-        }
-    }
+    unsigned bytes = rig->dev->cfg.config_bytes;
+    uint8_t early[128], late[128];
+    demand(bytes <= sizeof(early));
+    vdrv_reset(&rig->drv);
+    vdrv_set_status(&rig->drv, VIRTIO_STATUS_ACKNOWLEDGE);
+    vdrv_set_status(&rig->drv, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER);
+    vdrv_config_read(&rig->drv, 0, early, bytes);
+    demand(vdrv_negotiate(&rig->drv, vdrv_offered(&rig->drv)));
+    vdrv_config_read(&rig->drv, 0, late, bytes);
+    expect(memcmp(early, late, bytes) == 0);
+    uint8_t sum = 0;
+    for (unsigned i = 0; i < bytes; i++)
+        sum |= early[i];
+    expect(bytes == 0 || sum != 0);
 }
 
 /* A queue that was reset has its requests executed no more, and notifies no more. */
@@ -282,13 +276,9 @@ Requirement(basic_queue_reenable_1, ECHO, MODERN)
 }
 
 /* VERSION_1 is offered. */
-Test(conformance, basic_reserved_1)
+RequirementOfAll(basic_reserved_1, MODERN)
 {
-    FOR_EACH_DEVICE(device)
-    {
-        FOR_EACH_RIG(rig, device, MODERN)
-        expect(vdrv_offered(&rig->drv) & VIRTIO_BIT(VIRTIO_F_VERSION_1));
-    }
+    expect(vdrv_offered(&rig->drv) & VIRTIO_BIT(VIRTIO_F_VERSION_1));
 }
 
 /* The status bytes of a read that the disk holds back and of a request that needs no disk. */
@@ -324,11 +314,7 @@ Requirement(basic_reserved_5, BLK, MODERN)
 }
 
 /* SR_IOV is not offered where there is no function with an SR-IOV capability. */
-Test(conformance, basic_reserved_10)
+RequirementOfAll(basic_reserved_10, EVERYWHERE)
 {
-    FOR_EACH_DEVICE(device)
-    {
-        FOR_EACH_RIG(rig, device, EVERYWHERE)
-        expect(!(vdrv_offered(&rig->drv) & VIRTIO_BIT(VIRTIO_F_SR_IOV)));
-    }
+    expect(!(vdrv_offered(&rig->drv) & VIRTIO_BIT(VIRTIO_F_SR_IOV)));
 }

@@ -107,16 +107,14 @@ Requirement(block_init_4, BLK, EVERYWHERE)
 }
 
 /* A device without zones does not offer ZONED. */
-Test(conformance, block_init_5)
+Requirement(block_init_5, BLK, MODERN)
 {
-    FOR_EACH_RIG(rig, BLK, MODERN)
     expect(!(vdrv_offered(&rig->drv) & VIRTIO_BIT(BLK_F_ZONED)));
 }
 
 /* A legacy device does not offer ZONED. */
-Test(conformance, block_init_6)
+Requirement(block_init_6, BLK, LEGACY)
 {
-    FOR_EACH_RIG(rig, BLK, LEGACY)
     expect(!(vdrv_offered(&rig->drv) & VIRTIO_BIT(BLK_F_ZONED)));
 }
 
@@ -367,9 +365,8 @@ Requirement(block_op_13, BLK, EVERYWHERE)
 }
 
 /* LIFETIME is not offered, for nothing is known of it. */
-Test(conformance, block_op_16)
+Requirement(block_op_16, BLK, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, BLK, EVERYWHERE)
     expect(!(vdrv_offered(&rig->drv) & VIRTIO_BIT(BLK_F_LIFETIME)));
 }
 

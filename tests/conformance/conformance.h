@@ -79,6 +79,26 @@ struct rig *walk_next(struct walk *walk);
     }                                                 \
     static void conformance_##name(struct rig *rig)
 
+/* The same on every type of device. */
+#define RequirementOfAll(name, where)                \
+    static void conformance_##name(struct rig *rig); \
+    Test(conformance, name)                          \
+    {                                                \
+        FOR_EACH_DEVICE(device)                      \
+        FOR_EACH_RIG(rig, device, where)             \
+        conformance_##name(rig);                     \
+    }                                                \
+    static void conformance_##name(struct rig *rig)
+
+/* A requirement on rings or transports that has a twin: `body`, a function, is for both. */
+#define RequirementBy(name, device, where, body) \
+    Test(conformance, name)                      \
+    {                                            \
+        FOR_EACH_RIG(rig, device, where)         \
+        body(rig);                               \
+    }                                            \
+    struct rig /* for the semicolon */
+
 #define expect(condition) cr_expect(condition, "%s: %s", walk_place, #condition)
 #define demand(condition) cr_assert(condition, "%s: %s", walk_place, #condition)
 

@@ -70,23 +70,15 @@ Requirement(basic_init_legacy_2, ECHO, LEGACY)
 }
 
 /* ANY_LAYOUT is offered, and true. */
-Test(conformance, basic_reserved_legacy_3)
+RequirementOfAll(basic_reserved_legacy_3, LEGACY)
 {
-    FOR_EACH_DEVICE(device)
-    {
-        FOR_EACH_RIG(rig, device, LEGACY)
-        expect(vdrv_offered(&rig->drv) & VIRTIO_BIT(VIRTIO_F_ANY_LAYOUT));
-    }
+    expect(vdrv_offered(&rig->drv) & VIRTIO_BIT(VIRTIO_F_ANY_LAYOUT));
 }
 
 /* Bit 30 is not offered. */
-Test(conformance, basic_reserved_legacy_4)
+RequirementOfAll(basic_reserved_legacy_4, LEGACY)
 {
-    FOR_EACH_DEVICE(device)
-    {
-        FOR_EACH_RIG(rig, device, LEGACY)
-        expect(!(vdrv_offered(&rig->drv) & VIRTIO_BIT(30)));
-    }
+    expect(!(vdrv_offered(&rig->drv) & VIRTIO_BIT(30)));
 }
 
 /* ---- rings ---- */
@@ -161,36 +153,22 @@ Requirement(split_endian_legacy_1, ECHO, LEGACY)
 static const unsigned transitional = PCI_TRANSITIONAL | PCI_LEGACY | PCI_LEGACY_INTX;
 
 /* A transitional device has revision 0. */
-Test(conformance, pci_discovery_legacy_1)
+RequirementOfAll(pci_discovery_legacy_1, transitional)
 {
-    FOR_EACH_DEVICE(device)
-    {
-        FOR_EACH_RIG(rig, device, transitional)
-        expect(pci_get(rig, PCI_REG_REVISION, 1) == 0);
-    }
+    expect(pci_get(rig, PCI_REG_REVISION, 1) == 0);
 }
 
 /* A transitional device says its type in the subsystem device ID. */
-Test(conformance, pci_discovery_legacy_2)
+RequirementOfAll(pci_discovery_legacy_2, transitional)
 {
-    FOR_EACH_DEVICE(device)
-    {
-        FOR_EACH_RIG(rig, device, transitional)
-        expect(pci_get(rig, PCI_REG_SUBSYSTEM, 2) == rig->dev->cfg.type->id);
-    }
+    expect(pci_get(rig, PCI_REG_SUBSYSTEM, 2) == rig->dev->cfg.type->id);
 }
 
 /* A transitional device has a device ID from 0x1000 to 0x103f. */
-Test(conformance, pci_discovery_legacy_3)
+RequirementOfAll(pci_discovery_legacy_3, transitional)
 {
-    FOR_EACH_DEVICE(device)
-    {
-        FOR_EACH_RIG(rig, device, transitional)
-        {
-            uint32_t id = pci_get(rig, PCI_REG_DEVICE, 2);
-            expect(id >= 0x1000 && id <= 0x103f);
-        }
-    }
+    uint32_t id = pci_get(rig, PCI_REG_DEVICE, 2);
+    expect(id >= 0x1000 && id <= 0x103f);
 }
 
 /* The legacy registers are in BAR 0, and work there. */

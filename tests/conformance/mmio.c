@@ -8,23 +8,15 @@ static void select_queue(struct rig *rig, unsigned queue)
 }
 
 /* MagicValue reads 0x74726976. */
-Test(conformance, mmio_regs_1)
+RequirementOfAll(mmio_regs_1, MMIO | MMIO_LEGACY)
 {
-    FOR_EACH_DEVICE(device)
-    {
-        FOR_EACH_RIG(rig, device, MMIO | MMIO_LEGACY)
-        expect(vdrv_get(&rig->drv, VIRTIO_MMIO_MagicValue) == 0x74726976);
-    }
+    expect(vdrv_get(&rig->drv, VIRTIO_MMIO_MagicValue) == 0x74726976);
 }
 
 /* Version reads 2. */
-Test(conformance, mmio_regs_2)
+RequirementOfAll(mmio_regs_2, MMIO)
 {
-    FOR_EACH_DEVICE(device)
-    {
-        FOR_EACH_RIG(rig, device, MMIO)
-        expect(vdrv_get(&rig->drv, VIRTIO_MMIO_Version) == 2);
-    }
+    expect(vdrv_get(&rig->drv, VIRTIO_MMIO_Version) == 2);
 }
 
 /* A bit of InterruptStatus stays set from its event until the driver acknowledges it. */
@@ -101,70 +93,4 @@ Requirement(mmio_regs_7, ECHO, MMIO)
     vdrv_set(&rig->drv, VIRTIO_MMIO_QueueReady, 0);
     gpa = send_one(rig, 1);
     expect(!has_used(rig, 1) && holds(rig, gpa, 4, 0xee));
-}
-
-/* QueueReset is 0 after a reset of the device. */
-Requirement(mmio_regs_8, ECHO, MMIO)
-{
-    start(rig, RING_RESET, 8);
-    select_queue(rig, 1);
-    vdrv_set(&rig->drv, VIRTIO_MMIO_QueueReset, 1);
-    vdrv_set(&rig->drv, VIRTIO_MMIO_Status, 0);
-    for (unsigned queue = 0; queue < 2; queue++) {
-        select_queue(rig, queue);
-        expect(vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReset) == 0);
-    }
-}
-
-/* QueueReset is 0 when the queue is ready again. */
-Requirement(mmio_regs_9, ECHO, MMIO)
-{
-    start(rig, RING_RESET, 8);
-    select_queue(rig, 1);
-    vdrv_set(&rig->drv, VIRTIO_MMIO_QueueReset, 1);
-    vdrv_queue_alloc(&rig->drv, 1, 8);
-    vdrv_queue_write(&rig->drv, 1);
-    demand(vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReady) == 1);
-    expect(vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReset) == 0);
-    expect(serves(rig, 1));
-}
-
-/* Writing 1 to QueueReset resets the queue that is selected, and no other. */
-Requirement(mmio_regs_10, ECHO, MMIO)
-{
-    start(rig, RING_RESET, 8);
-    demand(serves(rig, 0) && serves(rig, 1));
-    select_queue(rig, 1);
-    vdrv_set(&rig->drv, VIRTIO_MMIO_QueueReset, 1);
-    send_one(rig, 1);
-    expect(!has_used(rig, 1));
-    expect(serves(rig, 0));
-}
-
-static uint64_t read_queue_reset(struct rig *rig)
-{
-    return vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReset);
-}
-
-/* QueueReset reads 1 while the reset is under way. */
-Requirement(mmio_regs_11, BLK, MMIO)
-{
-    start(rig, RING_RESET, 8);
-    select_queue(rig, 0);
-    watch_drain(rig, read_queue_reset);
-    vdrv_set(&rig->drv, VIRTIO_MMIO_QueueReset, 1);
-    expect(watched_all_ones(rig));
-    expect(vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReset) == 0);
-}
-
-/* QueueReset and QueueReady are 0 when the reset of the queue is done. */
-Requirement(mmio_regs_12, ECHO, MMIO)
-{
-    start(rig, RING_RESET, 8);
-    select_queue(rig, 0);
-    demand(vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReady) == 1);
-    vdrv_set(&rig->drv, VIRTIO_MMIO_QueueReset, 1);
-    rig_step(rig);
-    expect(vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReset) == 0);
-    expect(vdrv_get(&rig->drv, VIRTIO_MMIO_QueueReady) == 0);
 }

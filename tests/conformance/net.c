@@ -139,9 +139,8 @@ Requirement(net_config_2, NET, EVERYWHERE)
 }
 
 /* mtu is 1280 or more, unless somebody wants less. */
-Test(conformance, net_config_3)
+Requirement(net_config_3, NET, EVERYWHERE)
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE)
     expect(config_get(rig, VIRTIO_NET_CONFIG_mtu, 2) >= 1280);
 }
 
@@ -204,9 +203,8 @@ Requirement(net_config_12, NET, MODERN)
 }
 
 /* CTRL_RX_EXTRA is not offered without CTRL_VQ. */
-Test(conformance, net_config_14)
+Requirement(net_config_14, NET, EVERYWHERE, .features_off = F(CTRL_VQ))
 {
-    FOR_EACH_RIG(rig, NET, EVERYWHERE, .features_off = F(CTRL_VQ))
     expect(!(vdrv_offered(&rig->drv) & (F(CTRL_VQ) | F(CTRL_RX_EXTRA))));
 }
 

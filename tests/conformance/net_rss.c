@@ -100,16 +100,14 @@ Requirement(net_config_7, NET, MODERN, .rss = true)
 }
 
 /* rss_max_indirection_table_length is 128 or more. */
-Test(conformance, net_config_8)
+Requirement(net_config_8, NET, MODERN, .rss = true)
 {
-    FOR_EACH_RIG(rig, NET, MODERN, .rss = true)
     expect(config_get(rig, VIRTIO_NET_CONFIG_rss_max_indirection_table_length, 2) >= 128);
 }
 
 /* HASH_REPORT is not offered without CTRL_VQ. */
-Test(conformance, net_config_13)
+Requirement(net_config_13, NET, MODERN, .rss = true, .features_off = F(CTRL_VQ))
 {
-    FOR_EACH_RIG(rig, NET, MODERN, .rss = true, .features_off = F(CTRL_VQ))
     expect(!(vdrv_offered(&rig->drv) & (F(CTRL_VQ) | F(RSS) | F(HASH_REPORT))));
 }
 

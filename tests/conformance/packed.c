@@ -54,50 +54,6 @@ Requirement(packed_ring_2, BLK, PACKED)
     expect(take_one(rig, 0, NULL) == (uint32_t)slow.head);
 }
 
-/* Device-readable buffers are not written. */
-Test(conformance, packed_desc_1)
-{
-    FOR_EACH_RIG(rig, ECHO, PACKED)
-    {
-        start(rig, RING_FEATURES, 8);
-        uint64_t gpa = vdrv_alloc(&rig->drv, 64, 16);
-        struct vdrv_buf bufs[] = {
-            {gpa, 8, false}, {gpa + 16, 8, false}, {gpa + 32, 8, true}, {gpa + 48, 8, true}};
-        fill(rig, gpa, 64, 0x55);
-        demand(vdrv_add(&rig->drv.q[0], bufs, 4) >= 0);
-        demand(vdrv_add_indirect(&rig->drv.q[0], bufs, 4) >= 0);
-        vdrv_kick(&rig->drv.q[0]);
-        rig_step(rig);
-        demand(has_used(rig, 0));
-        expect(holds(rig, gpa, 32, 0x55));
-    }
-    FOR_EACH_RIG(rig, RNG, PACKED)
-    {
-        start(rig, 0, 8);
-        uint64_t gpa = vdrv_alloc(&rig->drv, 64, 16);
-        struct vdrv_buf buf = {gpa, 64, false};
-        fill(rig, gpa, 64, 0x55);
-        vdrv_send(&rig->drv.q[0], &buf, 1);
-        rig_step(rig);
-        expect(holds(rig, gpa, 64, 0x55));
-    }
-}
-
-/* Device-writable buffers are not read: a request in one is none. */
-Requirement(packed_desc_2, BLK, PACKED)
-{
-    start(rig, 0, 8);
-    uint64_t gpa = vdrv_alloc(&rig->drv, 64, 16);
-    le32_put(vdrv_ptr(&rig->drv, gpa, 4), VIRTIO_BLK_T_GET_ID);
-    fill(rig, gpa + 32, 32, 0xee);
-    struct vdrv_buf bufs[] = {{gpa, 16, true}, {gpa + 32, 20, true}, {gpa + 63, 1, true}};
-    vdrv_send(&rig->drv.q[0], bufs, 3);
-    rig_step(rig);
-    demand(has_used(rig, 0));
-    expect(*(uint8_t *)vdrv_ptr(&rig->drv, gpa + 63, 1) == VIRTIO_BLK_S_IOERR);
-    expect(holds(rig, gpa + 32, 20, 0xee));
-}
-
 /* A descriptor is left alone until its AVAIL flag has changed and USED has not. */
 Requirement(packed_desc_3, ECHO, PACKED)
 {

@@ -64,34 +64,24 @@ static void check_decoding(struct rig *rig)
 }
 
 /* The function is what PCI says of one: header, BARs, capabilities, decoding. */
-Test(conformance, pci_bus_1)
+RequirementOfAll(pci_bus_1, PCI)
 {
-    FOR_EACH_DEVICE(device)
-    {
-        FOR_EACH_RIG(rig, device, PCI)
-        {
-            expect((pci_get(rig, PCI_REG_HEADER_TYPE, 1) & PCI_HEADER_TYPE_MASK) == 0);
-            expect(pci_get(rig, PCI_REG_INTERRUPT_PIN, 1) <= 4);
-            pci_set(rig, PCI_REG_VENDOR, 4, 0);
-            expect(pci_get(rig, PCI_REG_VENDOR, 2) == 0x1af4);
-            for (unsigned bar = 0; bar < VDRV_BARS; bar++)
-                expect((rig->drv.pci.bar_bytes[bar] & (rig->drv.pci.bar_bytes[bar] - 1)) == 0);
-            check_capabilities(rig);
-            check_decoding(rig);
-        }
-    }
+    expect((pci_get(rig, PCI_REG_HEADER_TYPE, 1) & PCI_HEADER_TYPE_MASK) == 0);
+    expect(pci_get(rig, PCI_REG_INTERRUPT_PIN, 1) <= 4);
+    pci_set(rig, PCI_REG_VENDOR, 4, 0);
+    expect(pci_get(rig, PCI_REG_VENDOR, 2) == 0x1af4);
+    for (unsigned bar = 0; bar < VDRV_BARS; bar++)
+        expect((rig->drv.pci.bar_bytes[bar] & (rig->drv.pci.bar_bytes[bar] - 1)) == 0);
+    check_capabilities(rig);
+    check_decoding(rig);
 }
 
 /* ---- discovery ---- */
 
 /* The vendor ID is 0x1af4. */
-Test(conformance, pci_discovery_1)
+RequirementOfAll(pci_discovery_1, PCI)
 {
-    FOR_EACH_DEVICE(device)
-    {
-        FOR_EACH_RIG(rig, device, PCI)
-        expect(pci_get(rig, PCI_REG_VENDOR, 2) == 0x1af4);
-    }
+    expect(pci_get(rig, PCI_REG_VENDOR, 2) == 0x1af4);
 }
 
 /* The device ID is 0x1040 and the type, or the transitional one. */
@@ -120,36 +110,22 @@ Test(conformance, pci_discovery_2)
 }
 
 /* A device that is not transitional has a device ID from 0x1040 to 0x107f. */
-Test(conformance, pci_discovery_4)
+RequirementOfAll(pci_discovery_4, PCI & ~PCI_TRANSITIONAL)
 {
-    FOR_EACH_DEVICE(device)
-    {
-        FOR_EACH_RIG(rig, device, PCI & ~PCI_TRANSITIONAL)
-        {
-            uint32_t id = pci_get(rig, PCI_REG_DEVICE, 2);
-            expect(id >= 0x1040 && id <= 0x107f);
-        }
-    }
+    uint32_t id = pci_get(rig, PCI_REG_DEVICE, 2);
+    expect(id >= 0x1040 && id <= 0x107f);
 }
 
 /* A device that is not transitional has revision 1 or later. */
-Test(conformance, pci_discovery_5)
+RequirementOfAll(pci_discovery_5, PCI & ~PCI_TRANSITIONAL)
 {
-    FOR_EACH_DEVICE(device)
-    {
-        FOR_EACH_RIG(rig, device, PCI & ~PCI_TRANSITIONAL)
-        expect(pci_get(rig, PCI_REG_REVISION, 1) >= 1);
-    }
+    expect(pci_get(rig, PCI_REG_REVISION, 1) >= 1);
 }
 
 /* A device that is not transitional has a subsystem device ID of 0x40 or more. */
-Test(conformance, pci_discovery_6)
+RequirementOfAll(pci_discovery_6, PCI & ~PCI_TRANSITIONAL)
 {
-    FOR_EACH_DEVICE(device)
-    {
-        FOR_EACH_RIG(rig, device, PCI & ~PCI_TRANSITIONAL)
-        expect(pci_get(rig, PCI_REG_SUBSYSTEM, 2) >= 0x40);
-    }
+    expect(pci_get(rig, PCI_REG_SUBSYSTEM, 2) >= 0x40);
 }
 
 /* ---- capabilities ---- */
@@ -217,46 +193,28 @@ Test(conformance, pci_caps_1)
 }
 
 /* The common configuration is at a multiple of 4. */
-Test(conformance, pci_common_1)
+RequirementOfAll(pci_common_1, PCI)
 {
-    FOR_EACH_DEVICE(device)
-    {
-        FOR_EACH_RIG(rig, device, PCI)
-        {
-            unsigned cap = pci_virtio_cap(rig, VIRTIO_PCI_CAP_COMMON_CFG, 0);
-            demand(cap != 0);
-            expect(cap_field(rig, cap, VIRTIO_PCI_CAP_offset, 4) % 4 == 0);
-        }
-    }
+    unsigned cap = pci_virtio_cap(rig, VIRTIO_PCI_CAP_COMMON_CFG, 0);
+    demand(cap != 0);
+    expect(cap_field(rig, cap, VIRTIO_PCI_CAP_offset, 4) % 4 == 0);
 }
 
 /* There is a common configuration. */
-Test(conformance, pci_common_2)
+RequirementOfAll(pci_common_2, PCI)
 {
-    FOR_EACH_DEVICE(device)
-    {
-        FOR_EACH_RIG(rig, device, PCI)
-        {
-            unsigned cap = pci_virtio_cap(rig, VIRTIO_PCI_CAP_COMMON_CFG, 0);
-            demand(cap != 0);
-            expect(structure_fits(rig, cap));
-            expect(cap_field(rig, cap, VIRTIO_PCI_CAP_length, 4) >= 56);
-        }
-    }
+    unsigned cap = pci_virtio_cap(rig, VIRTIO_PCI_CAP_COMMON_CFG, 0);
+    demand(cap != 0);
+    expect(structure_fits(rig, cap));
+    expect(cap_field(rig, cap, VIRTIO_PCI_CAP_length, 4) >= 56);
 }
 
 /* There is a notification structure. */
-Test(conformance, pci_notify_1)
+RequirementOfAll(pci_notify_1, PCI)
 {
-    FOR_EACH_DEVICE(device)
-    {
-        FOR_EACH_RIG(rig, device, PCI)
-        {
-            unsigned cap = pci_virtio_cap(rig, VIRTIO_PCI_CAP_NOTIFY_CFG, 0);
-            demand(cap != 0);
-            expect(structure_fits(rig, cap));
-        }
-    }
+    unsigned cap = pci_virtio_cap(rig, VIRTIO_PCI_CAP_NOTIFY_CFG, 0);
+    demand(cap != 0);
+    expect(structure_fits(rig, cap));
 }
 
 /* What the rules for notification structures have in common. */
@@ -374,48 +332,30 @@ Test(conformance, pci_notify_11)
 }
 
 /* There is an ISR structure. */
-Test(conformance, pci_isr_1)
+RequirementOfAll(pci_isr_1, PCI)
 {
-    FOR_EACH_DEVICE(device)
-    {
-        FOR_EACH_RIG(rig, device, PCI)
-        {
-            unsigned cap = pci_virtio_cap(rig, VIRTIO_PCI_CAP_ISR_CFG, 0);
-            demand(cap != 0);
-            expect(structure_fits(rig, cap));
-        }
-    }
+    unsigned cap = pci_virtio_cap(rig, VIRTIO_PCI_CAP_ISR_CFG, 0);
+    demand(cap != 0);
+    expect(structure_fits(rig, cap));
 }
 
 /* The device configuration is at a multiple of 4. */
-Test(conformance, pci_devcfg_1)
+RequirementOfAll(pci_devcfg_1, PCI)
 {
-    FOR_EACH_DEVICE(device)
-    {
-        FOR_EACH_RIG(rig, device, PCI)
-        {
-            unsigned cap = pci_virtio_cap(rig, VIRTIO_PCI_CAP_DEVICE_CFG, 0);
-            expect(cap == 0 || cap_field(rig, cap, VIRTIO_PCI_CAP_offset, 4) % 4 == 0);
-            expect(cap != 0 || rig->dev->cfg.config_bytes == 0);
-        }
-    }
+    unsigned cap = pci_virtio_cap(rig, VIRTIO_PCI_CAP_DEVICE_CFG, 0);
+    expect(cap == 0 || cap_field(rig, cap, VIRTIO_PCI_CAP_offset, 4) % 4 == 0);
+    expect(cap != 0 || rig->dev->cfg.config_bytes == 0);
 }
 
 /* A device with a configuration has the structure, and the whole of it is inside. */
-Test(conformance, pci_devcfg_prose_1)
+RequirementOfAll(pci_devcfg_prose_1, PCI)
 {
-    FOR_EACH_DEVICE(device)
-    {
-        FOR_EACH_RIG(rig, device, PCI)
-        {
-            if (rig->dev->cfg.config_bytes == 0)
-                continue;
-            unsigned cap = pci_virtio_cap(rig, VIRTIO_PCI_CAP_DEVICE_CFG, 0);
-            demand(cap != 0);
-            expect(structure_fits(rig, cap));
-            expect(cap_field(rig, cap, VIRTIO_PCI_CAP_length, 4) >= rig->dev->cfg.config_bytes);
-        }
-    }
+    if (rig->dev->cfg.config_bytes == 0)
+        return;
+    unsigned cap = pci_virtio_cap(rig, VIRTIO_PCI_CAP_DEVICE_CFG, 0);
+    demand(cap != 0);
+    expect(structure_fits(rig, cap));
+    expect(cap_field(rig, cap, VIRTIO_PCI_CAP_length, 4) >= rig->dev->cfg.config_bytes);
 }
 
 /* ---- shared memory ---- */
@@ -485,13 +425,9 @@ static unsigned aim(struct rig *rig, unsigned field, unsigned width)
 }
 
 /* There is such a window. */
-Test(conformance, pci_pci_cfg_1)
+RequirementOfAll(pci_pci_cfg_1, PCI)
 {
-    FOR_EACH_DEVICE(device)
-    {
-        FOR_EACH_RIG(rig, device, PCI)
-        expect(pci_virtio_cap(rig, VIRTIO_PCI_CAP_PCI_CFG, 0) != 0);
-    }
+    expect(pci_virtio_cap(rig, VIRTIO_PCI_CAP_PCI_CFG, 0) != 0);
 }
 
 /* A write to its data is a write of cap.length bytes to where it points. */

@@ -27,22 +27,16 @@ static uint64_t features_at(struct rig *rig, uint32_t select)
 }
 
 /* device_feature shows the 32 features that device_feature_select says; beyond the last 0. */
-Test(conformance, pci_common_3)
+RequirementOfAll(pci_common_3, PCI)
 {
-    FOR_EACH_DEVICE(device)
-    {
-        FOR_EACH_RIG(rig, device, PCI)
-        {
-            uint64_t low = features_at(rig, 0), high = features_at(rig, 1);
-            expect((low & RING_FEATURES) == RING_FEATURES);
-            expect(high & 1); /* VERSION_1 */
-            expect(features_at(rig, 0) == low);
-            for (uint32_t select = 2; select < 8; select++)
-                expect(features_at(rig, select) == 0);
-            expect(features_at(rig, UINT32_MAX) == 0);
-            expect(features_at(rig, UINT32_C(1) << 31) == 0);
-        }
-    }
+    uint64_t low = features_at(rig, 0), high = features_at(rig, 1);
+    expect((low & RING_FEATURES) == RING_FEATURES);
+    expect(high & 1); /* VERSION_1 */
+    expect(features_at(rig, 0) == low);
+    for (uint32_t select = 2; select < 8; select++)
+        expect(features_at(rig, select) == 0);
+    expect(features_at(rig, UINT32_MAX) == 0);
+    expect(features_at(rig, UINT32_C(1) << 31) == 0);
 }
 
 /* driver_feature shows what the driver wrote there. */
@@ -105,99 +99,24 @@ Requirement(pci_common_8, ECHO, PCI)
     expect(queue_get(rig, 1, VIRTIO_PCI_COMMON_queue_enable) == 0);
 }
 
-/* queue_reset is 0 after a reset. */
-Requirement(pci_common_9, ECHO, PCI)
-{
-    start(rig, RING_RESET, 8);
-    select_queue(rig, 1);
-    common_set(rig, VIRTIO_PCI_COMMON_queue_reset, 2, 1);
-    common_set(rig, VIRTIO_PCI_COMMON_device_status, 1, 0);
-    expect(queue_get(rig, 0, VIRTIO_PCI_COMMON_queue_reset) == 0);
-    expect(queue_get(rig, 1, VIRTIO_PCI_COMMON_queue_reset) == 0);
-}
-
-/* queue_reset is 0 when the queue is enabled again. */
-Requirement(pci_common_10, ECHO, PCI)
-{
-    start(rig, RING_RESET, 8);
-    select_queue(rig, 1);
-    common_set(rig, VIRTIO_PCI_COMMON_queue_reset, 2, 1);
-    vdrv_queue_alloc(&rig->drv, 1, 8);
-    vdrv_queue_write(&rig->drv, 1);
-    demand(queue_get(rig, 1, VIRTIO_PCI_COMMON_queue_enable) == 1);
-    expect(queue_get(rig, 1, VIRTIO_PCI_COMMON_queue_reset) == 0);
-    expect(serves(rig, 1));
-}
-
-/* Writing 1 to queue_reset resets the queue that is selected, and no other. */
-Requirement(pci_common_11, ECHO, PCI)
-{
-    start(rig, RING_RESET, 8);
-    demand(serves(rig, 0) && serves(rig, 1));
-    select_queue(rig, 1);
-    common_set(rig, VIRTIO_PCI_COMMON_queue_reset, 2, 1);
-    send_one(rig, 1);
-    expect(!has_used(rig, 1));
-    expect(serves(rig, 0));
-}
-
-static uint64_t read_queue_reset(struct rig *rig)
-{
-    return common_get(rig, VIRTIO_PCI_COMMON_queue_reset, 2);
-}
-
-/* queue_reset reads 1 while the reset is under way. */
-Requirement(pci_common_12, BLK, PCI)
-{
-    start(rig, RING_RESET, 8);
-    select_queue(rig, 0);
-    watch_drain(rig, read_queue_reset);
-    common_set(rig, VIRTIO_PCI_COMMON_queue_reset, 2, 1);
-    expect(watched_all_ones(rig));
-    expect(common_get(rig, VIRTIO_PCI_COMMON_queue_reset, 2) == 0);
-}
-
-/* queue_reset and queue_enable are 0 when the reset of the queue is done. */
-Requirement(pci_common_13, ECHO, PCI)
-{
-    start(rig, RING_RESET, 8);
-    demand(queue_get(rig, 0, VIRTIO_PCI_COMMON_queue_enable) == 1);
-    common_set(rig, VIRTIO_PCI_COMMON_queue_reset, 2, 1);
-    rig_step(rig);
-    expect(queue_get(rig, 0, VIRTIO_PCI_COMMON_queue_reset) == 0);
-    expect(queue_get(rig, 0, VIRTIO_PCI_COMMON_queue_enable) == 0);
-}
-
 /* queue_size is 0 where there is no queue. */
-Test(conformance, pci_common_14)
+RequirementOfAll(pci_common_14, PCI)
 {
-    FOR_EACH_DEVICE(device)
-    {
-        FOR_EACH_RIG(rig, device, PCI)
-        {
-            unsigned queues = (unsigned)common_get(rig, VIRTIO_PCI_COMMON_num_queues, 2);
-            expect(queues > 0);
-            expect(queue_get(rig, queues - 1, VIRTIO_PCI_COMMON_queue_size) != 0);
-            expect(queue_get(rig, queues, VIRTIO_PCI_COMMON_queue_size) == 0);
-            expect(queue_get(rig, 0x8000, VIRTIO_PCI_COMMON_queue_size) == 0);
-            expect(queue_get(rig, 0xffff, VIRTIO_PCI_COMMON_queue_size) == 0);
-        }
-    }
+    unsigned queues = (unsigned)common_get(rig, VIRTIO_PCI_COMMON_num_queues, 2);
+    expect(queues > 0);
+    expect(queue_get(rig, queues - 1, VIRTIO_PCI_COMMON_queue_size) != 0);
+    expect(queue_get(rig, queues, VIRTIO_PCI_COMMON_queue_size) == 0);
+    expect(queue_get(rig, 0x8000, VIRTIO_PCI_COMMON_queue_size) == 0);
+    expect(queue_get(rig, 0xffff, VIRTIO_PCI_COMMON_queue_size) == 0);
 }
 
 /* queue_size is 0 or a power of two, without RING_PACKED. */
-Test(conformance, pci_common_15)
+RequirementOfAll(pci_common_15, PCI & ~PCI_PACKED)
 {
-    FOR_EACH_DEVICE(device)
-    {
-        FOR_EACH_RIG(rig, device, PCI & ~PCI_PACKED)
-        {
-            demand(vdrv_negotiate(&rig->drv, 0));
-            for (unsigned queue = 0; queue < 4; queue++) {
-                uint64_t size = queue_get(rig, queue, VIRTIO_PCI_COMMON_queue_size);
-                expect((size & (size - 1)) == 0);
-            }
-        }
+    demand(vdrv_negotiate(&rig->drv, 0));
+    for (unsigned queue = 0; queue < 4; queue++) {
+        uint64_t size = queue_get(rig, queue, VIRTIO_PCI_COMMON_queue_size);
+        expect((size & (size - 1)) == 0);
     }
 }
 
@@ -293,13 +212,9 @@ static void cause(struct rig *rig, int queue)
 }
 
 /* There are at least two vectors, and no more than the table can have. */
-Test(conformance, pci_msix_1)
+RequirementOfAll(pci_msix_1, WITH_MSIX)
 {
-    FOR_EACH_DEVICE(device)
-    {
-        FOR_EACH_RIG(rig, device, WITH_MSIX)
-        expect(table_size(rig) >= 2 && table_size(rig) <= 0x800);
-    }
+    expect(table_size(rig) >= 2 && table_size(rig) <= 0x800);
 }
 
 /* Table Size is the number of vectors: these can be used, no others. */
@@ -316,13 +231,9 @@ Requirement(pci_msix_2, ECHO, WITH_MSIX)
 }
 
 /* The table is no larger than is of use: a vector for each queue, one for the configuration. */
-Test(conformance, pci_msix_3)
+RequirementOfAll(pci_msix_3, WITH_MSIX)
 {
-    FOR_EACH_DEVICE(device)
-    {
-        FOR_EACH_RIG(rig, device, WITH_MSIX)
-        expect(table_size(rig) <= rig->dev->cfg.queue_count + 1);
-    }
+    expect(table_size(rig) <= rig->dev->cfg.queue_count + 1);
 }
 
 /* Each event can have each vector. */
@@ -380,18 +291,12 @@ Requirement(pci_msix_7, ECHO, WITH_MSIX)
 }
 
 /* No mapping is refused that is possible: all events have one vector, in any state. */
-Test(conformance, pci_msix_8)
+RequirementOfAll(pci_msix_8, WITH_MSIX)
 {
-    FOR_EACH_DEVICE(device)
-    {
-        FOR_EACH_RIG(rig, device, WITH_MSIX)
-        {
-            for (unsigned running = 0; running < 2; running++) {
-                for (int event = -1; event < (int)rig->dev->cfg.queue_count; event++)
-                    expect(map(rig, event, table_size(rig) - 1) == table_size(rig) - 1);
-                start(rig, 0, 8);
-            }
-        }
+    for (unsigned running = 0; running < 2; running++) {
+        for (int event = -1; event < (int)rig->dev->cfg.queue_count; event++)
+            expect(map(rig, event, table_size(rig) - 1) == table_size(rig) - 1);
+        start(rig, 0, 8);
     }
 }
 

@@ -47,48 +47,6 @@ Requirement(split_framing_1, BLK, SPLIT)
     }
 }
 
-/* Device-readable buffers are not written. */
-Test(conformance, split_desc_1)
-{
-    FOR_EACH_RIG(rig, ECHO, SPLIT)
-    {
-        start(rig, 0, 8);
-        uint64_t gpa = vdrv_alloc(&rig->drv, 64, 16);
-        struct vdrv_buf bufs[] = {
-            {gpa, 8, false}, {gpa + 16, 8, false}, {gpa + 32, 8, true}, {gpa + 48, 8, true}};
-        fill(rig, gpa, 64, 0x55);
-        vdrv_send(&rig->drv.q[0], bufs, 4);
-        rig_step(rig);
-        demand(has_used(rig, 0));
-        expect(holds(rig, gpa, 32, 0x55));
-    }
-    FOR_EACH_RIG(rig, RNG, SPLIT)
-    { /* it writes, and is given nothing that it may write */
-        start(rig, 0, 8);
-        uint64_t gpa = vdrv_alloc(&rig->drv, 64, 16);
-        struct vdrv_buf bufs[] = {{gpa, 32, false}, {gpa + 32, 32, false}};
-        fill(rig, gpa, 64, 0x55);
-        vdrv_send(&rig->drv.q[0], bufs, 2);
-        rig_step(rig);
-        expect(holds(rig, gpa, 64, 0x55));
-    }
-}
-
-/* Device-writable buffers are not read: a request in one is none. */
-Requirement(split_desc_2, BLK, SPLIT)
-{
-    start(rig, 0, 8);
-    uint64_t gpa = vdrv_alloc(&rig->drv, 64, 16);
-    le32_put(vdrv_ptr(&rig->drv, gpa, 4), VIRTIO_BLK_T_GET_ID);
-    fill(rig, gpa + 32, 32, 0xee);
-    struct vdrv_buf bufs[] = {{gpa, 16, true}, {gpa + 32, 20, true}, {gpa + 63, 1, true}};
-    vdrv_send(&rig->drv.q[0], bufs, 3);
-    rig_step(rig);
-    demand(has_used(rig, 0));
-    expect(*(uint8_t *)vdrv_ptr(&rig->drv, gpa + 63, 1) == VIRTIO_BLK_S_IOERR);
-    expect(holds(rig, gpa + 32, 20, 0xee));
-}
-
 /* The descriptor table is not written, and no indirect table. */
 Requirement(split_desc_4, ECHO, SPLIT)
 {

@@ -142,6 +142,8 @@ uint32_t vdrv_get(struct vdrv *d, uint64_t reg);
 void vdrv_set(struct vdrv *d, uint64_t reg, uint32_t value);
 
 /* ---- registers of any transport ---- */
+uint64_t vdrv_read(struct vdrv *d, struct vdrv_reg reg); /* one of d->t */
+void vdrv_write(struct vdrv *d, struct vdrv_reg reg, uint64_t value);
 uint32_t vdrv_status(struct vdrv *d);
 void vdrv_set_status(struct vdrv *d, uint32_t value);
 void vdrv_write_status(struct vdrv *d, uint32_t value); /* likewise, and nothing is watched */

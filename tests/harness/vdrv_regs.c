@@ -106,14 +106,14 @@ static uint64_t base_of(const struct vdrv *d)
     return d->t->legacy ? d->pci.bar_gpa[0] : d->pci.common;
 }
 
-static uint64_t get(struct vdrv *d, struct vdrv_reg reg)
+uint64_t vdrv_read(struct vdrv *d, struct vdrv_reg reg)
 {
     uint64_t value = 0;
     bus_read(d->regs, base_of(d) + reg.at, reg.bytes, &value);
     return value;
 }
 
-static void set(struct vdrv *d, struct vdrv_reg reg, uint64_t value)
+void vdrv_write(struct vdrv *d, struct vdrv_reg reg, uint64_t value)
 {
     bus_write(d->regs, base_of(d) + reg.at, reg.bytes, value);
 }
@@ -121,25 +121,25 @@ static void set(struct vdrv *d, struct vdrv_reg reg, uint64_t value)
 /* In two halves. */
 static uint64_t get64(struct vdrv *d, struct vdrv_reg reg)
 {
-    return get(d, reg) | get(d, (struct vdrv_reg){reg.at + 4, 4}) << 32;
+    return vdrv_read(d, reg) | vdrv_read(d, (struct vdrv_reg){reg.at + 4, 4}) << 32;
 }
 
 static void set64(struct vdrv *d, struct vdrv_reg reg, uint64_t value)
 {
-    set(d, reg, (uint32_t)value);
-    set(d, (struct vdrv_reg){reg.at + 4, 4}, value >> 32);
+    vdrv_write(d, reg, (uint32_t)value);
+    vdrv_write(d, (struct vdrv_reg){reg.at + 4, 4}, value >> 32);
 }
 
 /* ---- a virtio-mmio window ---- */
 
 uint32_t vdrv_get(struct vdrv *d, uint64_t reg)
 {
-    return (uint32_t)get(d, (struct vdrv_reg){(uint16_t)reg, 4});
+    return (uint32_t)vdrv_read(d, (struct vdrv_reg){(uint16_t)reg, 4});
 }
 
 void vdrv_set(struct vdrv *d, uint64_t reg, uint32_t value)
 {
-    set(d, (struct vdrv_reg){(uint16_t)reg, 4}, value);
+    vdrv_write(d, (struct vdrv_reg){(uint16_t)reg, 4}, value);
 }
 
 static void init_mmio(struct vdrv *d, const struct gmem *gmem, struct bus *bus, uint64_t base_gpa,
@@ -171,14 +171,14 @@ void vdrv_init_mmio_legacy(struct vdrv *d, const struct gmem *gmem, struct bus *
 
 uint32_t vdrv_status(struct vdrv *d)
 {
-    return (uint32_t)get(d, d->t->status);
+    return (uint32_t)vdrv_read(d, d->t->status);
 }
 
 /* VIRTIO 1.4 4.1.4.3.2. */
 void vdrv_write_status(struct vdrv *d, uint32_t value)
 {
     bool waits = value == 0 && d->t->late_reset;
-    set(d, d->t->status, value);
+    vdrv_write(d, d->t->status, value);
     for (unsigned i = 0; waits && i < RESET_LOOKS && vdrv_status(d) != 0; i++)
         vdrv_wait(d);
 }
@@ -186,9 +186,9 @@ void vdrv_write_status(struct vdrv *d, uint32_t value)
 uint32_t vdrv_features(struct vdrv *d, uint32_t word)
 {
     if (d->t->device_sel.bytes == 0)
-        return word == 0 ? (uint32_t)get(d, d->t->device_features) : 0;
-    set(d, d->t->device_sel, word);
-    return (uint32_t)get(d, d->t->device_features);
+        return word == 0 ? (uint32_t)vdrv_read(d, d->t->device_features) : 0;
+    vdrv_write(d, d->t->device_sel, word);
+    return (uint32_t)vdrv_read(d, d->t->device_features);
 }
 
 uint64_t vdrv_offered(struct vdrv *d)
@@ -200,36 +200,36 @@ uint64_t vdrv_offered(struct vdrv *d)
 void vdrv_accept(struct vdrv *d, uint32_t word, uint32_t value)
 {
     if (d->t->driver_sel.bytes > 0)
-        set(d, d->t->driver_sel, word);
+        vdrv_write(d, d->t->driver_sel, word);
     if (d->t->driver_sel.bytes > 0 || word == 0)
-        set(d, d->t->driver_features, value);
+        vdrv_write(d, d->t->driver_features, value);
 }
 
 void vdrv_ready_to_start(struct vdrv *d)
 {
     if (d->t->page_bytes.bytes > 0)
-        set(d, d->t->page_bytes, LEGACY_PAGE_BYTES);
+        vdrv_write(d, d->t->page_bytes, LEGACY_PAGE_BYTES);
     if (!d->pci.msix)
         return;
-    set(d, d->t->config_vector, 0);
-    BUG_ON(get(d, d->t->config_vector) != 0);
+    vdrv_write(d, d->t->config_vector, 0);
+    BUG_ON(vdrv_read(d, d->t->config_vector) != 0);
 }
 
 uint32_t vdrv_take_isr(struct vdrv *d)
 {
     uint64_t isr = 0;
     if (d->t->isr.bytes > 0)
-        isr = get(d, d->t->isr);
+        isr = vdrv_read(d, d->t->isr);
     else
         bus_read(d->bus, d->pci.isr, 1, &isr);
     if (d->t->isr_ack.bytes > 0)
-        set(d, d->t->isr_ack, isr);
+        vdrv_write(d, d->t->isr_ack, isr);
     return (uint32_t)isr;
 }
 
 uint32_t vdrv_generation(struct vdrv *d)
 {
-    return (uint32_t)get(d, d->t->generation);
+    return (uint32_t)vdrv_read(d, d->t->generation);
 }
 
 uint64_t vdrv_config_gpa(const struct vdrv *d)
@@ -260,7 +260,7 @@ bool vdrv_shm(struct vdrv *d, uint8_t id, uint64_t *gpa, uint64_t *bytes)
         return false;
     if (d->t->shm_sel.bytes == 0)
         return vdrv_pci_shm(d, id, gpa, bytes);
-    set(d, d->t->shm_sel, id);
+    vdrv_write(d, d->t->shm_sel, id);
     *bytes = get64(d, d->t->shm_bytes);
     *gpa = get64(d, d->t->shm_base);
     return *bytes != UINT64_MAX;
@@ -270,43 +270,43 @@ bool vdrv_shm(struct vdrv *d, uint8_t id, uint64_t *gpa, uint64_t *bytes)
 
 uint32_t vdrv_queue_size_max(struct vdrv *d, uint32_t queue)
 {
-    set(d, d->t->queue_sel, queue);
-    return (uint32_t)get(d, d->t->queue_size_max);
+    vdrv_write(d, d->t->queue_sel, queue);
+    return (uint32_t)vdrv_read(d, d->t->queue_size_max);
 }
 
 bool vdrv_queue_ready(struct vdrv *d, uint32_t queue)
 {
-    set(d, d->t->queue_sel, queue);
-    uint64_t ready = get(d, d->t->queue_ready);
+    vdrv_write(d, d->t->queue_sel, queue);
+    uint64_t ready = vdrv_read(d, d->t->queue_ready);
     return d->t->legacy ? ready != 0 : ready == 1;
 }
 
 void vdrv_write_queue(struct vdrv *d, const struct vdrv_queue *q)
 {
     const struct vdrv_transport *t = d->t;
-    set(d, t->queue_sel, q->index);
+    vdrv_write(d, t->queue_sel, q->index);
     if (!t->fixed_size)
-        set(d, t->queue_size, q->size);
+        vdrv_write(d, t->queue_size, q->size);
     if (d->pci.msix)
-        set(d, t->queue_vector, q->index + 1);
+        vdrv_write(d, t->queue_vector, q->index + 1);
     if (d->pci.msix && !t->legacy)
-        (void)get(d, t->queue_vector); /* VIRTIO 1.4 4.1.5.1.2.2 */
+        (void)vdrv_read(d, t->queue_vector); /* VIRTIO 1.4 4.1.5.1.2.2 */
     if (t->queue_align.bytes > 0)
-        set(d, t->queue_align, LEGACY_PAGE_BYTES);
+        vdrv_write(d, t->queue_align, LEGACY_PAGE_BYTES);
     if (!t->legacy) {
         set64(d, t->desc, q->desc_gpa);
         set64(d, t->driver, q->avail_gpa);
         set64(d, t->device, q->used_gpa);
     }
-    set(d, t->queue_ready, t->legacy ? q->desc_gpa / LEGACY_PAGE_BYTES : 1);
+    vdrv_write(d, t->queue_ready, t->legacy ? q->desc_gpa / LEGACY_PAGE_BYTES : 1);
 }
 
 bool vdrv_reset_queue(struct vdrv *d, uint32_t queue)
 {
-    set(d, d->t->queue_sel, queue);
-    set(d, d->t->queue_reset, 1);
+    vdrv_write(d, d->t->queue_sel, queue);
+    vdrv_write(d, d->t->queue_reset, 1);
     for (unsigned i = 0; i < RESET_LOOKS; i++) {
-        if (get(d, d->t->queue_reset) == 0)
+        if (vdrv_read(d, d->t->queue_reset) == 0)
             return !vdrv_queue_ready(d, queue);
         vdrv_wait(d);
     }
@@ -319,11 +319,11 @@ void vdrv_find_notify(struct vdrv *d, struct vdrv_queue *q)
 {
     if (d->t->notify.bytes > 0)
         return;
-    set(d, d->t->queue_sel, q->index);
-    uint64_t off = get(d, (struct vdrv_reg)COMMON(queue_notify_off, 2));
+    vdrv_write(d, d->t->queue_sel, q->index);
+    uint64_t off = vdrv_read(d, (struct vdrv_reg)COMMON(queue_notify_off, 2));
     q->notify_gpa = d->pci.notify + off * d->pci.notify_multiplier;
     if (d->features & VIRTIO_BIT(VIRTIO_F_NOTIF_CONFIG_DATA))
-        q->notify_id = (uint16_t)get(d, (struct vdrv_reg)COMMON(queue_notif_config_data, 2));
+        q->notify_id = (uint16_t)vdrv_read(d, (struct vdrv_reg)COMMON(queue_notif_config_data, 2));
 }
 
 void vdrv_notify_value(struct vdrv_queue *q, uint32_t value)
@@ -331,7 +331,7 @@ void vdrv_notify_value(struct vdrv_queue *q, uint32_t value)
     struct vdrv *d = q->drv;
     bool data = (d->features & VIRTIO_BIT(VIRTIO_F_NOTIFICATION_DATA)) != 0;
     if (d->t->notify.bytes > 0)
-        set(d, d->t->notify, value);
+        vdrv_write(d, d->t->notify, value);
     else
         bus_write(d->bus, q->notify_gpa, data ? 4 : 2, value);
 }
