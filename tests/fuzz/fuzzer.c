@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "core/base/log.h"
+#include "tests/fuzz/input.h"
 #include "tests/fuzz/mutate.h"
 #include "tests/fuzz/target.h"
 
@@ -19,20 +20,11 @@ size_t LLVMFuzzerMutate(uint8_t *data, size_t len, size_t max);
 
 static const struct fuzz_target *target;
 
-/* Our own bugs alone; what guests do is said to nobody. */
-static void say_bugs(void *ctx, enum log_level level, const char *line)
-{
-    (void)ctx;
-    (void)level;
-    if (strncmp(line, "bug:", 4) == 0)
-        fprintf(stderr, "%s\n", line);
-}
-
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
     (void)argc;
     (void)argv;
-    log_set_sink(say_bugs, NULL);
+    fuzz_count_lines(LOG_ERROR);
     target = fuzz_target_find(FUZZ_TARGET);
     if (target == NULL) {
         fprintf(stderr, "no target is called %s\n", FUZZ_TARGET);

@@ -22,6 +22,7 @@
 #include "core/base/log.h"
 #include "core/base/xmath.h"
 #include "tests/fuzz/import.h"
+#include "tests/fuzz/input.h"
 #include "tests/fuzz/play.h"
 #include "tests/fuzz/shrink.h"
 #include "tests/fuzz/target.h"
@@ -30,15 +31,6 @@
 #define NO_SCRIPT  "no script: it does not begin with " FUZZ_MAGIC
 
 static uint8_t input[FUZZ_FILE_MAX];
-
-/* Our own bugs; what guests do is said to nobody. */
-static void say_bugs(void *ctx, enum log_level level, const char *line)
-{
-    (void)ctx;
-    (void)level;
-    if (strncmp(line, "bug:", 4) == 0)
-        fprintf(stderr, "%s\n", line);
-}
 
 /* What the host or a tape is to blame for, too. */
 static void say_errors(void *ctx, enum log_level level, const char *line)
@@ -260,7 +252,7 @@ static int corpus(char **dirs)
 int main(int argc, char **argv)
 {
     const char *what = argc > 1 ? argv[1] : "";
-    log_set_sink(say_bugs, NULL);
+    fuzz_count_lines(LOG_ERROR);
     if (argc < 3)
         return usage();
     if (strcmp(what, "show") == 0 && argc == 3)

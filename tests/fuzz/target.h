@@ -9,6 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct fuzz_input;
+
 struct fuzz_target {
     const char *name;
     /* 0, or -1: the input is of no use for a corpus. */
@@ -16,11 +18,14 @@ struct fuzz_target {
     /* NULL: as the fuzzer likes. */
     size_t (*mutate)(const struct fuzz_target *target, uint8_t *data, size_t len, size_t max,
                      unsigned seed);
-    unsigned device; /* of scripts: enum fuzz_device */
+    unsigned device;                      /* of scripts: enum fuzz_device */
+    void (*bytes)(struct fuzz_input *in); /* of what fuzz_run_bytes runs */
 };
 
 extern const struct fuzz_target *const fuzz_targets[];
 extern const unsigned fuzz_target_count;
+
+int fuzz_run_bytes(const struct fuzz_target *target, const uint8_t *data, size_t len);
 
 /* NULL: there is none of that name. */
 const struct fuzz_target *fuzz_target_find(const char *name);

@@ -16,15 +16,12 @@
  * written but the first MiB; and an error is told in one line.
  */
 #include <elf.h>
-#include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/base/fail.h"
 #include "core/base/le.h"
-#include "core/base/log.h"
 #include "core/base/xmath.h"
 #include "core/memory/gmem.h"
 #include "firmware/x86/e820.h"
@@ -57,26 +54,9 @@ static struct bench {
     uint64_t randoms[2];
     unsigned randoms_taken;
     char cmdline[16 * 256];
-    unsigned errors; /* lines */
     struct range ranges[RANGES_MAX];
     unsigned range_count;
 } bench;
-
-static void count_errors(void *ctx, enum log_level level, const char *line)
-{
-    struct bench *b = ctx;
-    b->errors += level == LOG_ERROR;
-    if (strncmp(line, "bug:", 4) == 0)
-        fprintf(stderr, "%s\n", line);
-}
-
-static int make_file(char *path, size_t size)
-{
-    int fd = memfd_create("fuzz", MFD_CLOEXEC);
-    BUG_ON(fd < 0);
-    snprintf(path, size, "/proc/self/fd/%d", fd);
-    return fd;
-}
 
 /* ---- the input ---- */
 
@@ -321,32 +301,29 @@ static void check_loaded(struct bench *b, const struct gmem *g, const struct boo
                "the command line is another");
 }
 
-static int run(const struct fuzz_target *target, const uint8_t *data, size_t len)
+static void run(struct fuzz_input *in)
 {
     static uint8_t initrd[16 * 65536];
     struct bench *b = &bench;
-    struct fuzz_input in = {data, len};
     struct boot_state state;
     struct e820_map map;
     struct gmem *g;
-    (void)target;
     if (b->kernel_path[0] == '\0') {
-        b->kernel_fd = make_file(b->kernel_path, sizeof(b->kernel_path));
-        b->initrd_fd = make_file(b->initrd_path, sizeof(b->initrd_path));
+        b->kernel_fd = fuzz_make_file(b->kernel_path);
+        b->initrd_fd = fuzz_make_file(b->initrd_path);
         memset(initrd, INITRD_BYTE, sizeof(initrd));
-        log_set_sink(count_errors, b);
     }
-    unsigned how = (unsigned)fuzz_take(&in, 1);
-    uint64_t ram_bytes = (fuzz_take(&in, 2) + 1) * 64 * KIB;
-    b->initrd_bytes = fuzz_take(&in, 2) * 16;
+    unsigned how = (unsigned)fuzz_take(in, 1);
+    uint64_t ram_bytes = (fuzz_take(in, 2) + 1) * 64 * KIB;
+    b->initrd_bytes = fuzz_take(in, 2) * 16;
     b->initrd_bytes = how & 4 ? b->initrd_bytes : 0;
-    size_t cmdline_bytes = 16 * fuzz_take(&in, 1);
+    size_t cmdline_bytes = 16 * fuzz_take(in, 1);
     memset(b->cmdline, 'x', cmdline_bytes);
     b->cmdline[cmdline_bytes] = '\0';
-    uint64_t behind = 16 * fuzz_take(&in, 2);
+    uint64_t behind = 16 * fuzz_take(in, 2);
     b->unpack = (how & 0x40) != 0;
     b->randoms_taken = 0;
-    make_kernel(b, &in, how & 3, behind);
+    make_kernel(b, in, how & 3, behind);
     write_file(b->kernel_fd, b->file, min_u64(b->file_bytes, RAW_MAX), b->file_bytes);
     if (b->initrd_bytes > 0)
         write_file(b->initrd_fd, initrd, b->initrd_bytes, b->initrd_bytes);
@@ -354,7 +331,7 @@ static int run(const struct fuzz_target *target, const uint8_t *data, size_t len
     BUG_ON(err != 0);
     e820_build(&map, g, (how & 0x20) != 0);
     unsigned files = fuzz_open_fds();
-    b->errors = 0;
+    fuzz_count_lines(LOG_ERROR);
     err = linux_boot_load(
         g,
         &(struct linux_boot_config){
@@ -368,12 +345,11 @@ static int run(const struct fuzz_target *target, const uint8_t *data, size_t len
             .rsdp_gpa = X86_ACPI_GPA,
         },
         &state);
-    fuzz_check(b->errors == (err != 0), "error %d was told in %u lines", err, b->errors);
+    fuzz_check(fuzz_lines() == (err != 0), "error %d was told in %u lines", err, fuzz_lines());
     fuzz_check(fuzz_open_fds() == files, "a file was left open");
     if (err == 0)
         check_loaded(b, g, &state);
     gmem_destroy(g);
-    return 0;
 }
 
-const struct fuzz_target fuzz_target_boot = {.name = "boot", .run = run};
+const struct fuzz_target fuzz_target_boot = {.name = "boot", .run = fuzz_run_bytes, .bytes = run};

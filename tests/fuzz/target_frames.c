@@ -292,9 +292,7 @@ static void fill_csum(const uint8_t *data, size_t len)
 
 /* What the other end has sent, and how much of it has been given. */
 static struct wire {
-    struct evloop *loop;
-    struct clock clock;
-    struct fake_clock time;
+    struct fuzz_host host;
     struct net_socket socket;
     uint8_t stream[STREAM_MAX];
     size_t sent, given;
@@ -355,25 +353,21 @@ static void send_piece(struct wire *w, int fd, struct fuzz_input *in)
     }
     ssize_t n = send(fd, at, len, MSG_NOSIGNAL | MSG_DONTWAIT);
     w->sent += n > 0 ? (size_t)n : 0;
-    evloop_drain(w->loop);
+    evloop_drain(w->host.loop);
 }
 
 static void receive_stream(struct fuzz_input *in)
 {
     struct wire *w = &wire;
-    int fds[2] = {-1, -1}, err = 0;
-    if (w->loop == NULL) {
-        w->clock = fake_clock_port(&w->time);
-        setenv("MINIVET_NO_URING", "1", 1);
-        err = evloop_create(&w->loop, "fuzz", &w->clock);
-    }
-    err |= socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds);
+    int fds[2] = {-1, -1};
+    fuzz_host_open(&w->host);
+    int err = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds);
     BUG_ON(err != 0);
     struct net_socket *s = &w->socket;
     socket_link_init(s);
     socket_forget(s);
-    s->loop = w->loop;
-    s->clock = &w->clock;
+    s->loop = w->host.loop;
+    s->clock = &w->host.clock;
     s->tx_skip = s->rx_skip = NET_HEADER_BYTES;
     s->b.handler = (struct net_handler){.on_rx = on_rx, .ctx = w};
     s->fd = fds[0];
@@ -388,20 +382,17 @@ static void receive_stream(struct fuzz_input *in)
     close(fds[1]);
 }
 
-static int run(const struct fuzz_target *target, const uint8_t *data, size_t len)
+static void run(struct fuzz_input *in)
 {
-    struct fuzz_input in = {data, len};
-    (void)target;
-    unsigned kind = (unsigned)fuzz_take(&in, 1) % KINDS;
+    unsigned kind = (unsigned)fuzz_take(in, 1) % KINDS;
     if (kind == 4)
-        connect_and_send(&in);
+        connect_and_send(in);
     else if (kind < 2)
-        vet(in.at, in.left, kind == 1);
+        vet(in->at, in->left, kind == 1);
     else if (kind == 2)
-        fill_csum(in.at, in.left);
+        fill_csum(in->at, in->left);
     else
-        receive_stream(&in);
-    return 0;
+        receive_stream(in);
 }
 
 /* ---- frames that are right but for a byte ---- */
@@ -475,4 +466,5 @@ static size_t mutate(const struct fuzz_target *target, uint8_t *data, size_t len
     return next(&random, 16) == 0 ? next(&random, (uint32_t)len + 1) : len;
 }
 
-const struct fuzz_target fuzz_target_frames = {.name = "frames", .run = run, .mutate = mutate};
+const struct fuzz_target fuzz_target_frames = {
+    .name = "frames", .run = fuzz_run_bytes, .bytes = run, .mutate = mutate};

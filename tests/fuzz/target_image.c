@@ -20,7 +20,6 @@
 
 #include "core/base/fail.h"
 #include "core/base/le.h"
-#include "core/base/log.h"
 #include "core/base/xmath.h"
 #include "devices/disk/image/image_chain.h"
 #include "devices/disk/image/image_header.h"
@@ -54,16 +53,9 @@ static const struct kind {
 
 static struct bench {
     int files[FILES];
-    unsigned count, opened, lines;
+    unsigned count, opened;
     bool backing, read_only;
 } bench;
-
-static void count_lines(void *ctx, enum log_level level, const char *line)
-{
-    struct bench *b = ctx;
-    (void)line;
-    b->lines += level <= LOG_WARN;
-}
 
 static int open_fake(void *ctx, const char *path, bool writable)
 {
@@ -139,10 +131,10 @@ static bool is_alone(const char *format, int fd)
     return n >= 0 && strcmp(format, "nbd") != 0;
 }
 
-static void check_accepted(const struct bench *b, const struct image_chain *chain)
+static void check_accepted(const struct image_chain *chain)
 {
     fuzz_check(chain->count >= 1 && chain->count <= IMAGE_CHAIN_MAX, "%u images", chain->count);
-    fuzz_check(b->lines == 0, "%u lines about nothing", b->lines);
+    fuzz_check(fuzz_lines() == 0, "%u lines about nothing", fuzz_lines());
     for (unsigned i = 0; i < chain->count; i++) {
         const struct image_link *link = &chain->links[i];
         bool last = i + 1 == chain->count;
@@ -153,24 +145,22 @@ static void check_accepted(const struct bench *b, const struct image_chain *chai
     }
 }
 
-static int run(const struct fuzz_target *target, const uint8_t *data, size_t len)
+static void run(struct fuzz_input *in)
 {
     struct bench *b = &bench;
-    struct fuzz_input in = {data, len};
     struct image_chain chain;
-    (void)target;
     for (unsigned i = 0; i < FILES && b->files[FILES - 1] == 0; i++)
         b->files[i] = memfd_create("fuzz", MFD_CLOEXEC);
     unsigned files = fuzz_open_fds();
-    const struct kind *kind = &kinds[fuzz_take(&in, 1) % ARRAY_SIZE(kinds)];
-    unsigned flags = (unsigned)fuzz_take(&in, 1);
+    const struct kind *kind = &kinds[fuzz_take(in, 1) % ARRAY_SIZE(kinds)];
+    unsigned flags = (unsigned)fuzz_take(in, 1);
     b->backing = flags & 1;
     b->read_only = flags & 2;
-    b->count = 1 + (unsigned)fuzz_take(&in, 1) % FILES;
-    b->opened = b->lines = 0;
+    b->count = 1 + (unsigned)fuzz_take(in, 1) % FILES;
+    b->opened = 0;
     for (unsigned i = 0; i < b->count; i++)
-        make_file(&in, b->files[i], flags & 4 ? kind : NULL);
-    log_set_sink(count_lines, b);
+        make_file(in, b->files[i], flags & 4 ? kind : NULL);
+    fuzz_count_lines(LOG_WARN);
     int err = image_chain_open(&chain, &(struct image_chain_config){.name = "fuzz",
                                                                     .path = "folder/image",
                                                                     .format = kind->name,
@@ -179,12 +169,12 @@ static int run(const struct fuzz_target *target, const uint8_t *data, size_t len
                                                                     .open = open_fake,
                                                                     .open_ctx = b});
     if (err == 0)
-        check_accepted(b, &chain);
+        check_accepted(&chain);
     else
-        fuzz_check(err < 0 && b->lines == 1, "error %d was told in %u lines", err, b->lines);
+        fuzz_check(err < 0 && fuzz_lines() == 1, "error %d was told in %u lines", err,
+                   fuzz_lines());
     image_chain_close(&chain);
     fuzz_check(fuzz_open_fds() == files, "a file was left open");
-    return 0;
 }
 
-const struct fuzz_target fuzz_target_image = {.name = "image", .run = run};
+const struct fuzz_target fuzz_target_image = {.name = "image", .run = fuzz_run_bytes, .bytes = run};

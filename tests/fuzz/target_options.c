@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "core/base/fail.h"
-#include "core/base/log.h"
 #include "core/base/xmath.h"
 #include "core/ports/hv.h"
 #include "tests/fuzz/input.h"
@@ -25,16 +24,6 @@
 #define ARGS_MAX  64
 #define WORDS_MAX 256u
 #define WORD_MAX  64u
-
-static unsigned errors; /* lines */
-
-static void count_errors(void *ctx, enum log_level level, const char *line)
-{
-    (void)ctx;
-    errors += level == LOG_ERROR;
-    if (strncmp(line, "bug:", 4) == 0)
-        fprintf(stderr, "%s\n", line);
-}
 
 /* ---- what is accepted ---- */
 
@@ -104,24 +93,23 @@ static void check_json(const struct vm_config *c)
     config_free(&again);
 }
 
-static int run(const struct fuzz_target *target, const uint8_t *data, size_t len)
+static void run(struct fuzz_input *in)
 {
     static struct vm_config config;
     char name[] = "run", *argv[ARGS_MAX + 1] = {name};
     int argc = 1;
-    (void)target;
+    size_t len = in->left;
     char *text = malloc(len + 1), *rest = text;
     BUG_ON(text == NULL);
-    memcpy(text, data, len);
+    memcpy(text, in->at, len);
     text[len] = '\0';
     while (rest != NULL && *rest != '\0' && argc < ARGS_MAX)
         argv[argc++] = strsep(&rest, "\n");
-    log_set_sink(count_errors, NULL);
-    errors = 0;
+    fuzz_count_lines(LOG_ERROR);
     unsigned files = fuzz_open_fds();
     int err = config_parse(&config, argc, argv);
     fuzz_check(err == 0 || err == -EINVAL, "error %d", err);
-    fuzz_check(errors == (err != 0), "error %d was told in %u lines", err, errors);
+    fuzz_check(fuzz_lines() == (err != 0), "error %d was told in %u lines", err, fuzz_lines());
     fuzz_check(fuzz_open_fds() == files, "a file was opened");
     if (err == 0) {
         check_accepted(&config);
@@ -129,7 +117,6 @@ static int run(const struct fuzz_target *target, const uint8_t *data, size_t len
     }
     config_free(&config);
     free(text);
-    return 0;
 }
 
 /* ---- words, from the tables that say what there is ---- */
@@ -241,4 +228,5 @@ static size_t mutate(const struct fuzz_target *target, uint8_t *data, size_t len
     return len;
 }
 
-const struct fuzz_target fuzz_target_options = {.name = "options", .run = run, .mutate = mutate};
+const struct fuzz_target fuzz_target_options = {
+    .name = "options", .run = fuzz_run_bytes, .bytes = run, .mutate = mutate};

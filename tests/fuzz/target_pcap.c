@@ -7,10 +7,7 @@
  * The file is whole, and has the packets that passed, in their order, each with its time. None is
  * missing if all of them fit into the writer's buffer.
  */
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "core/base/fail.h"
@@ -29,9 +26,7 @@
 #define NS_PER_S     UINT64_C(1000000000)
 
 static struct bench {
-    struct evloop *loop;
-    struct clock clock;
-    struct fake_clock time;
+    struct fuzz_host host;
     struct fake_net ether;
     struct net_backend *net;
     int fd;
@@ -45,16 +40,6 @@ static struct bench {
     unsigned count;
     size_t all_bytes;
 } bench;
-
-static void make_host(struct bench *b)
-{
-    b->clock = fake_clock_port(&b->time);
-    setenv("MINIVET_NO_URING", "1", 1);
-    int err = evloop_create(&b->loop, "fuzz", &b->clock);
-    b->fd = memfd_create("fuzz", MFD_CLOEXEC);
-    BUG_ON(err != 0 || b->fd < 0);
-    snprintf(b->path, sizeof(b->path), "/proc/self/fd/%d", b->fd);
-}
 
 /* The first bytes of its frame say which it is, if it has as many. */
 static void fill(struct bench *b, size_t bytes)
@@ -73,7 +58,7 @@ static void pass(struct bench *b, struct fuzz_input *in)
         iov[i] = (struct iovec){b->packet + at, len};
         at += len;
     }
-    b->time.now_ns += bytes * bytes + how;
+    b->host.time.now_ns += bytes * bytes + how;
     fill(b, bytes);
     bool passes = bytes >= NET_HEADER_BYTES && bytes <= NET_PACKET_MAX;
     if (how & 1 && passes) {
@@ -84,11 +69,12 @@ static void pass(struct bench *b, struct fuzz_input *in)
         passes = false;
     }
     if (passes) {
-        b->passed[b->count++] = (struct passed){bytes - NET_HEADER_BYTES, clock_wall_ns(&b->clock)};
+        b->passed[b->count++] =
+            (struct passed){bytes - NET_HEADER_BYTES, clock_wall_ns(&b->host.clock)};
         b->all_bytes += HEADER + bytes - NET_HEADER_BYTES;
     }
     if (how & 8)
-        evloop_drain(b->loop);
+        evloop_drain(b->host.loop);
 }
 
 /* The packet of the file at `at`, which is the n-th that passed or a later one. */
@@ -122,26 +108,24 @@ static void check_file(struct bench *b)
                "%u of %u packets are there", found, b->count);
 }
 
-static int run(const struct fuzz_target *target, const uint8_t *data, size_t len)
+static void run(struct fuzz_input *in)
 {
     struct bench *b = &bench;
-    struct fuzz_input in = {data, len};
-    (void)target;
-    if (b->loop == NULL)
-        make_host(b);
+    fuzz_host_open(&b->host);
+    if (b->path[0] == '\0')
+        b->fd = fuzz_make_file(b->path);
     unsigned files = fuzz_open_fds();
-    b->time.now_ns = b->all_bytes = b->count = 0;
+    b->all_bytes = b->count = 0;
     fake_net_init(&b->ether);
     b->net = &b->ether.backend;
-    int err = net_pcap_create(&b->net, b->loop, &b->clock, b->path);
+    int err = net_pcap_create(&b->net, b->host.loop, &b->host.clock, b->path);
     BUG_ON(err != 0);
-    for (unsigned i = 0; i < PACKETS_MAX && in.left > 0; i++)
-        pass(b, &in);
+    for (unsigned i = 0; i < PACKETS_MAX && in->left > 0; i++)
+        pass(b, in);
     b->net->ops->destroy(b->net);
     fake_net_fini(&b->ether);
     check_file(b);
     fuzz_check(fuzz_open_fds() == files, "a file was left open");
-    return 0;
 }
 
-const struct fuzz_target fuzz_target_pcap = {.name = "pcap", .run = run};
+const struct fuzz_target fuzz_target_pcap = {.name = "pcap", .run = fuzz_run_bytes, .bytes = run};

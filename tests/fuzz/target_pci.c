@@ -12,7 +12,6 @@
  * have them, and no message was sent but what MSI-X lets through (msix_judge.h). After the last
  * another guest takes each function over and uses it.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/fail.h"
@@ -66,10 +65,8 @@ struct function {
 static struct bench {
     struct gmem *gmem;
     struct bus *mmio, *pio;
-    struct evloop *loop;
-    struct clock clock;
-    struct fake_clock time;
-    struct pci_host *host;
+    struct fuzz_host host;
+    struct pci_host *bridge;
     struct fake_irq wires[PCI_HOST_WIRES];
     struct function functions[FUNCTIONS];
 } bench;
@@ -84,19 +81,19 @@ static const struct pci_windows windows = {
 
 static void make_host(struct bench *b)
 {
-    b->clock = fake_clock_port(&b->time);
-    setenv("MINIVET_NO_URING", "1", 1); /* quicker for what is so short */
+    fuzz_host_open(&b->host);
+    if (b->gmem != NULL)
+        return;
     int err = gmem_create(&b->gmem, RAM_BYTES, RAM_BYTES, RAM_BYTES);
     err = err != 0 ? err : bus_create(&b->mmio, "memory", UINT64_C(1) << 40);
     err = err != 0 ? err : bus_create(&b->pio, "ports", 65536);
-    err = err != 0 ? err : evloop_create(&b->loop, "fuzz", &b->clock);
     BUG_ON(err != 0);
 }
 
 static void open_function(struct bench *b, struct function *f)
 {
     echo_init(&f->echo, &(struct echo_config){
-                            .setup = {.name = "echo", .loop = b->loop, .gmem = b->gmem},
+                            .setup = {.name = "echo", .loop = b->host.loop, .gmem = b->gmem},
                             .transitional = f->legacy,
                             .shm_bytes = f->shm_bytes,
                         });
@@ -108,7 +105,7 @@ static void open_function(struct bench *b, struct function *f)
                                              .legacy = f->legacy,
                                              .device = &f->echo.dev,
                                          });
-    err = err != 0 ? err : pci_host_add(b->host, f->devfn, &virtio_pci_func(f->pci)->port);
+    err = err != 0 ? err : pci_host_add(b->bridge, f->devfn, &virtio_pci_func(f->pci)->port);
     BUG_ON(err != 0);
     msix_judge_init(&f->judge, f->pci, &f->msi);
 }
@@ -126,14 +123,14 @@ static void open_bench(struct bench *b)
         b->wires[i] = (struct fake_irq){0};
         config.wires[i] = fake_irq_line(&b->wires[i]);
     }
-    int err = pci_host_create(&b->host, &config);
+    int err = pci_host_create(&b->bridge, &config);
     BUG_ON(err != 0);
     memset(gmem_ptr(b->gmem, 0, RAM_BYTES, 1), 0, RAM_BYTES);
     for (unsigned i = 0; i < FUNCTIONS; i++) {
         b->functions[i] = kinds[i];
         open_function(b, &b->functions[i]);
     }
-    err = pci_host_assign(b->host, &windows);
+    err = pci_host_assign(b->bridge, &windows);
     BUG_ON(err != 0);
 }
 
@@ -150,8 +147,8 @@ static void close_bench(struct bench *b)
     }
     for (unsigned i = 0; i < PCI_HOST_WIRES; i++)
         fuzz_check(!b->wires[i].level, "wire %u stays up", i);
-    evloop_drain(b->loop);
-    pci_host_destroy(b->host);
+    evloop_drain(b->host.loop);
+    pci_host_destroy(b->bridge);
 }
 
 /* ---- what is always so ---- */
@@ -241,7 +238,7 @@ static bool start(struct bench *b, unsigned index, bool intx)
     find_function(b, index, intx);
     f->msi.refuse_routes = f->msi.fail = f->bell.refuse = 0;
     bool started = vdrv_start(&f->drv, 0, 1, RING_SIZE);
-    evloop_drain(b->loop);
+    evloop_drain(b->host.loop);
     return started;
 }
 
@@ -254,7 +251,7 @@ static void take_over(struct bench *b, unsigned index)
     uint64_t gpa = vdrv_alloc(&f->drv, 16, 16);
     memcpy(vdrv_ptr(&f->drv, gpa, 8), "minivet", 8);
     vdrv_send(&f->drv.q[0], (struct vdrv_buf[]){{gpa, 8, false}, {gpa + 8, 8, true}}, 2);
-    evloop_drain(b->loop);
+    evloop_drain(b->host.loop);
     fuzz_check(vdrv_used(&f->drv.q[0], &head, &len) && len == 8, "function %u is dead", index);
     fuzz_check(memcmp(vdrv_ptr(&f->drv, gpa + 8, 8), "minivet", 8) == 0, "no echo");
     fuzz_check(fake_msi_take(&f->msi, QUEUE_VECTOR) == 1, "function %u sends no message", index);
@@ -439,23 +436,20 @@ static void do_step(struct bench *b, const struct step *s, unsigned op)
         mask(b, s);
         break;
     default:
-        evloop_drain(b->loop);
+        evloop_drain(b->host.loop);
         break;
     }
 }
 
-static int run(const struct fuzz_target *target, const uint8_t *data, size_t len)
+static void run(struct fuzz_input *in)
 {
     struct bench *b = &bench;
-    struct fuzz_input in = {data, len};
-    (void)target;
-    if (b->loop == NULL)
-        make_host(b);
+    make_host(b);
     unsigned files = fuzz_open_fds();
     open_bench(b);
-    for (unsigned i = 0; in.left > 0 && i < STEPS_MAX; i++) {
-        unsigned byte = (unsigned)fuzz_take(&in, 1);
-        struct step s = {.in = &in, .width = 1u << (byte >> 4 & 3), .kind = byte >> 6};
+    for (unsigned i = 0; in->left > 0 && i < STEPS_MAX; i++) {
+        unsigned byte = (unsigned)fuzz_take(in, 1);
+        struct step s = {.in = in, .width = 1u << (byte >> 4 & 3), .kind = byte >> 6};
         for (unsigned k = 0; k < FUNCTIONS; k++)
             msix_judge_begin(&b->functions[k].judge);
         do_step(b, &s, byte & 15);
@@ -464,7 +458,7 @@ static int run(const struct fuzz_target *target, const uint8_t *data, size_t len
         check_bars(b);
         check_wires(b);
     }
-    evloop_drain(b->loop);
+    evloop_drain(b->host.loop);
     for (unsigned i = 0; i < FUNCTIONS; i++) {
         find_function(b, i, false);
         vdrv_reset(&b->functions[i].drv);
@@ -473,7 +467,6 @@ static int run(const struct fuzz_target *target, const uint8_t *data, size_t len
         take_over(b, i);
     close_bench(b);
     fuzz_check(fuzz_open_fds() == files, "a file was left open");
-    return 0;
 }
 
-const struct fuzz_target fuzz_target_pci = {.name = "pci", .run = run};
+const struct fuzz_target fuzz_target_pci = {.name = "pci", .run = fuzz_run_bytes, .bytes = run};

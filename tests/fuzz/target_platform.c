@@ -19,7 +19,6 @@
  * After each step what the devices hold is bounded, and the loop has little to do. After the last
  * the guest resets the serial port, prints, and hears what is typed; the clock tells the time.
  */
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/fail.h"
@@ -49,9 +48,7 @@ enum { DATA, IER, FCR, LCR, MCR, LSR };
 
 static struct bench {
     struct bus *pio;
-    struct evloop *loop;
-    struct clock clock;
-    struct fake_clock time;
+    struct fuzz_host host;
     struct fake_irq irq;
     struct fake_chr chr;
     struct serial *serial;
@@ -84,30 +81,23 @@ static void on_power(void *ctx, enum power_event event, int status)
                "power event %d with status %d", event, status);
 }
 
-static void make_host(struct bench *b)
-{
-    b->clock = fake_clock_port(&b->time);
-    setenv("MINIVET_NO_URING", "1", 1); /* quicker for what is so short */
-    int err = bus_create(&b->pio, "ports", 65536);
-    err = err != 0 ? err : evloop_create(&b->loop, "fuzz", &b->clock);
-    BUG_ON(err != 0);
-}
-
 static void open_bench(struct bench *b)
 {
     struct power power = {.request = on_power};
-    b->time.now_ns = 0;
+    fuzz_host_open(&b->host);
+    if (b->pio == NULL)
+        BUG_ON(bus_create(&b->pio, "ports", 65536) != 0);
     b->irq = (struct fake_irq){0};
     fake_chr_init(&b->chr, 80, 25);
     int err = serial_create(&b->serial, &(struct serial_config){
                                             .pio = b->pio,
                                             .port = SERIAL_PORT,
                                             .irq = fake_irq_line(&b->irq),
-                                            .loop = b->loop,
+                                            .loop = b->host.loop,
                                             .chr = &b->chr.backend,
                                         });
     err |= rtc_create(&b->rtc, &(struct rtc_config){.pio = b->pio,
-                                                    .clock = &b->clock,
+                                                    .clock = &b->host.clock,
                                                     .ram_below_4g_bytes = GIB,
                                                     .ram_above_4g_bytes = GIB});
     err |= i8042_create(&b->kbc, &(struct i8042_config){.pio = b->pio, .power = power});
@@ -125,7 +115,7 @@ static void close_bench(struct bench *b)
     i8042_destroy(b->kbc);
     for (unsigned i = 0; i < ARRAY_SIZE(small); i++)
         byte_device_destroy(b->small[i]);
-    evloop_drain(b->loop);
+    evloop_drain(b->host.loop);
 }
 
 static void out(struct bench *b, unsigned port, unsigned value)
@@ -143,10 +133,10 @@ static unsigned in(struct bench *b, unsigned port)
 static void run_loop(struct bench *b)
 {
     struct evloop_stats stats;
-    evloop_stats(b->loop, &stats);
+    evloop_stats(b->host.loop, &stats);
     uint64_t turns = stats.turns;
-    evloop_drain(b->loop);
-    evloop_stats(b->loop, &stats);
+    evloop_drain(b->host.loop);
+    evloop_stats(b->host.loop, &stats);
     fuzz_check(stats.turns - turns <= TURNS_MAX, "the loop turned %llu times for one step",
                (unsigned long long)(stats.turns - turns));
     fuzz_check(b->chr.rx_max <= RX_MAX, "the serial port asks for %zu bytes", b->chr.rx_max);
@@ -195,7 +185,7 @@ static void do_step(struct bench *b, struct fuzz_input *input, unsigned op, unsi
     case 12:
         value = fuzz_take(input, 4);
         value <<= fuzz_take(input, 1) % 30;
-        b->time.now_ns = min_u64(b->time.now_ns + value, TIME_MAX_NS);
+        b->host.time.now_ns = min_u64(b->host.time.now_ns + value, TIME_MAX_NS);
         break;
     case 13:
         value = fuzz_take(input, 1);
@@ -257,23 +247,19 @@ static void tell_time(struct bench *b)
     fuzz_check(clock_register(b, 9) < 100, "the clock's year is none");
 }
 
-static int run(const struct fuzz_target *target, const uint8_t *data, size_t len)
+static void run(struct fuzz_input *in)
 {
     struct bench *b = &bench;
-    struct fuzz_input input = {data, len};
-    (void)target;
-    if (b->loop == NULL)
-        make_host(b);
     open_bench(b);
-    for (unsigned i = 0; input.left > 0 && i < STEPS_MAX; i++) {
-        unsigned byte = (unsigned)fuzz_take(&input, 1);
-        do_step(b, &input, byte & 15, 1u << (byte >> 4 & 3));
+    for (unsigned i = 0; in->left > 0 && i < STEPS_MAX; i++) {
+        unsigned byte = (unsigned)fuzz_take(in, 1);
+        do_step(b, in, byte & 15, 1u << (byte >> 4 & 3));
     }
     run_loop(b);
     print_again(b);
     tell_time(b);
     close_bench(b);
-    return 0;
 }
 
-const struct fuzz_target fuzz_target_platform = {.name = "platform", .run = run};
+const struct fuzz_target fuzz_target_platform = {
+    .name = "platform", .run = fuzz_run_bytes, .bytes = run};

@@ -13,7 +13,6 @@
 #include <string.h>
 
 #include "core/base/fail.h"
-#include "core/base/log.h"
 #include "core/base/xmath.h"
 #include "core/ports/block.h"
 #include "core/ports/net.h"
@@ -41,16 +40,7 @@ static const char *const machines[] = {
     "run K -m 32 --rng off --record F -d null:16M,queues=1 --virtio transport=pci,ring=packed",
 };
 
-static unsigned errors; /* lines */
 static FILE *nowhere;
-
-static void count_errors(void *ctx, enum log_level level, const char *line)
-{
-    (void)ctx;
-    errors += level == LOG_ERROR;
-    if (strncmp(line, "bug:", 4) == 0)
-        fprintf(stderr, "%s\n", line);
-}
 
 /* ---- records ---- */
 
@@ -103,8 +93,7 @@ static int run(const struct fuzz_target *target, const uint8_t *data, size_t len
     memcpy(records, data + 1, len - 1);
     size_t bytes = (size_t)(records - file) + len - 1;
     uint8_t *exact = realloc(file, bytes); /* what reads beyond it is found */
-    log_set_sink(count_errors, NULL);
-    errors = 0;
+    fuzz_count_lines(LOG_ERROR);
     unsigned fds = fuzz_open_fds();
     int result = tape_open_bytes(&tape, exact, bytes, nowhere);
     fuzz_check(result == 0, "the command line is refused");
@@ -114,8 +103,8 @@ static int run(const struct fuzz_target *target, const uint8_t *data, size_t len
         tape_forgive(tape);
     result = replay_tape(tape);
     fuzz_check(result == 0 || result == 1 || result == -EINVAL, "result %d", result);
-    fuzz_check(errors <= 1 && (errors == 1 || result >= 0), "result %d is told in %u lines", result,
-               errors);
+    fuzz_check(fuzz_lines() <= 1 && (fuzz_lines() == 1 || result >= 0),
+               "result %d is told in %u lines", result, fuzz_lines());
     fuzz_check(fuzz_open_fds() == fds, "a file was opened");
     free(exact);
     return 0;

@@ -35,7 +35,6 @@
 
 #include "core/base/fail.h"
 #include "core/base/le.h"
-#include "core/base/log.h"
 #include "core/base/xmath.h"
 #include "core/memory/gmem.h"
 #include "core/peers/foreign_fd.h"
@@ -82,7 +81,6 @@ static struct bench {
     struct server server;
     struct vhost_user_device *v;
     bool is_net;
-    unsigned errors; /* lines */
     bool runs;
     uint64_t waited_ns; /* in this input */
 } bench;
@@ -634,14 +632,6 @@ static void do_step(struct bench *b)
 
 /* ---- from the first to the last ---- */
 
-static void count_errors(void *ctx, enum log_level level, const char *line)
-{
-    struct bench *b = ctx;
-    b->errors += level == LOG_ERROR;
-    if (strncmp(line, "bug:", 4) == 0)
-        fprintf(stderr, "%s\n", line);
-}
-
 static void open_rig(struct bench *b, unsigned variant)
 {
     struct rig_config config = variant < RIG_VARIANTS ? rig_variants[variant]
@@ -660,7 +650,6 @@ static void open_rig(struct bench *b, unsigned variant)
         memset(b->server.err_fd, -1, sizeof(b->server.err_fd));
         b->server.inflight_fd = memfd_create("fuzz", MFD_CLOEXEC);
         BUG_ON(b->server.inflight_fd < 0);
-        log_set_sink(count_errors, b);
     }
     rig_open_host(&b->rig, &config);
     evloop_lanes_by_hand(b->rig.loop);
@@ -683,7 +672,7 @@ static int create(struct bench *b, unsigned groups)
     };
     static const uint8_t mac[NET_MAC_BYTES] = {2, 0, 0, 0, 0, 1};
     b->v = NULL;
-    b->errors = 0;
+    fuzz_count_lines(LOG_ERROR);
     return b->is_net ? vhost_user_net_create(&b->v, &setup, mac, 1500)
                      : vhost_user_blk_create(&b->v, &setup);
 }
@@ -725,13 +714,11 @@ static void revive(struct bench *b)
     }
 }
 
-static int run(const struct fuzz_target *target, const uint8_t *data, size_t len)
+static void run(struct fuzz_input *in)
 {
     struct bench *b = &bench;
     struct server *s = &b->server;
-    struct fuzz_input in = {data, len};
-    (void)target;
-    unsigned how = (unsigned)fuzz_take(&in, 1);
+    unsigned how = (unsigned)fuzz_take(in, 1);
     open_rig(b, (how >> 2) % (RIG_VARIANTS + RIG_LEGACY_VARIANTS));
     unsigned files = fuzz_open_fds();
     b->runs = true;
@@ -739,11 +726,11 @@ static int run(const struct fuzz_target *target, const uint8_t *data, size_t len
     b->is_net = how & 1;
     s->good = s->down = false;
     s->good_for = 0;
-    s->features = all_but(fuzz_take(&in, 1));
-    s->protocol = all_but(fuzz_take(&in, 1));
-    s->in = in;
+    s->features = all_but(fuzz_take(in, 1));
+    s->protocol = all_but(fuzz_take(in, 1));
+    s->in = *in;
     int err = create(b, how & 2 ? 2 : 1);
-    fuzz_check(b->errors == (err != 0), "error %d was told in %u lines", err, b->errors);
+    fuzz_check(fuzz_lines() == (err != 0), "error %d was told in %u lines", err, fuzz_lines());
     if (err == 0) {
         b->rig.cfg.always &= b->v->dev.offered[0]; /* packed rings are the server's to have */
         rig_plug(&b->rig, &b->v->dev);
@@ -758,7 +745,7 @@ static int run(const struct fuzz_target *target, const uint8_t *data, size_t len
     b->runs = false;
     wait_for_closes();
     fuzz_check(fuzz_open_fds() == files, "a file was left open");
-    return 0;
 }
 
-const struct fuzz_target fuzz_target_vhost_user = {.name = "vhost-user", .run = run};
+const struct fuzz_target fuzz_target_vhost_user = {
+    .name = "vhost-user", .run = fuzz_run_bytes, .bytes = run};

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/base/xmath.h"
+#include "tests/fuzz/input.h"
 #include "tests/fuzz/mutate.h"
 #include "tests/fuzz/play.h"
 #include "tests/fuzz/target.h"
@@ -33,9 +34,18 @@ static size_t mutate(const struct fuzz_target *target, uint8_t *data, size_t len
     return fuzz_mutate(data, len, max, seed, target->device, target->run == compare);
 }
 
-#define SCRIPTS(word, number)                                                     \
-    static const struct fuzz_target word##_alone = {#word, play, mutate, number}; \
-    static const struct fuzz_target word##_same = {"same-" #word, compare, mutate, number};
+int fuzz_run_bytes(const struct fuzz_target *target, const uint8_t *data, size_t len)
+{
+    target->bytes(&(struct fuzz_input){data, len});
+    return 0;
+}
+
+#define TARGET(id, word, how, number)      \
+    static const struct fuzz_target id = { \
+        .name = (word), .run = (how), .mutate = mutate, .device = (number)};
+#define SCRIPTS(word, number)                 \
+    TARGET(word##_alone, #word, play, number) \
+    TARGET(word##_same, "same-" #word, compare, number)
 #define BYTES(id, word) extern const struct fuzz_target fuzz_target_##id;
 #include "tests/fuzz/targets.def"
 #undef SCRIPTS
