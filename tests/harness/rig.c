@@ -288,56 +288,32 @@ void rig_open_blk_on(struct rig *rig, const struct rig_config *config)
     open_device(rig, make_blk);
 }
 
-static struct virtio_device *make_rng(struct rig *rig)
-{
-    struct virtio_setup setup = rig_setup(rig, "rng");
-    int err = virtio_rng_create(&rig->rng, &setup, &rig->entropy);
-    BUG_ON(err != 0);
-    return virtio_rng_device(rig->rng);
-}
+/* A device that is made of its backend: `prepare` makes that. */
+#define OPEN(word, prepare, create)                                             \
+    static struct virtio_device *make_##word(struct rig *rig)                   \
+    {                                                                           \
+        struct virtio_setup setup = rig_setup(rig, #word);                      \
+        int err = create;                                                       \
+        BUG_ON(err != 0);                                                       \
+        return virtio_##word##_device(rig->word);                               \
+    }                                                                           \
+    void rig_open_##word##_on(struct rig *rig, const struct rig_config *config) \
+    {                                                                           \
+        rig_open_host(rig, config);                                             \
+        prepare;                                                                \
+        open_device(rig, make_##word);                                          \
+    }
 
-void rig_open_rng_on(struct rig *rig, const struct rig_config *config)
-{
-    rig_open_host(rig, config);
-    rig->entropy = fake_entropy_port(&rig->random);
-    open_device(rig, make_rng);
-}
-
-static struct virtio_device *make_console(struct rig *rig)
-{
-    struct virtio_setup setup = rig_setup(rig, "console");
-    int err = virtio_console_create(&rig->console, &setup, &rig->chr.backend);
-    BUG_ON(err != 0);
-    return virtio_console_device(rig->console);
-}
-
-void rig_open_console_on(struct rig *rig, const struct rig_config *config)
-{
-    rig_open_host(rig, config);
-    fake_chr_init(&rig->chr, 80, 25);
-    open_device(rig, make_console);
-}
-
-static struct virtio_device *make_scsi(struct rig *rig)
-{
-    struct blk_backend *backends[] = {&rig->disk.backend};
-    struct virtio_setup setup = rig_setup(rig, "scsi");
-    int err = virtio_scsi_create(&rig->scsi, &setup,
-                                 &(struct virtio_scsi_config){
-                                     .backends = backends,
-                                     .count = 1,
-                                     .queues = rig->cfg.queues,
-                                 });
-    BUG_ON(err != 0);
-    return virtio_scsi_device(rig->scsi);
-}
-
-void rig_open_scsi_on(struct rig *rig, const struct rig_config *config)
-{
-    rig_open_host(rig, config);
-    fake_blk_init(&rig->disk, rig->loop, disk_bytes(config));
-    open_device(rig, make_scsi);
-}
+OPEN(rng, rig->entropy = fake_entropy_port(&rig->random),
+     virtio_rng_create(&rig->rng, &setup, &rig->entropy))
+OPEN(console, fake_chr_init(&rig->chr, 80, 25),
+     virtio_console_create(&rig->console, &setup, &rig->chr.backend))
+OPEN(scsi, fake_blk_init(&rig->disk, rig->loop, disk_bytes(config)),
+     virtio_scsi_create(&rig->scsi, &setup,
+                        &(struct virtio_scsi_config){
+                            .backends = (struct blk_backend *[]){&rig->disk.backend},
+                            .count = 1,
+                            .queues = rig->cfg.queues}))
 
 static struct virtio_device *make_net(struct rig *rig)
 {

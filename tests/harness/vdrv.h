@@ -209,9 +209,9 @@ void vdrv_desc_put(uint8_t *table, unsigned i, uint64_t addr, uint32_t len, unsi
                    unsigned next);
 void vdrv_avail_put(struct vdrv_queue *q, uint16_t head); /* at avail_idx, which it moves */
 uint16_t vdrv_used_idx(const struct vdrv_queue *q);
-void vdrv_used_event(struct vdrv_queue *q, uint16_t index);
+void vdrv_used_event(struct vdrv_queue *q, uint16_t value);
 uint16_t vdrv_avail_event(const struct vdrv_queue *q);
-void vdrv_avail_flags(struct vdrv_queue *q, uint16_t flags);
+void vdrv_avail_flags(struct vdrv_queue *q, uint16_t value);
 uint16_t vdrv_used_flags(const struct vdrv_queue *q);
 
 /* ---- raw, packed ring ---- */

@@ -197,30 +197,23 @@ void vdrv_avail_put(struct vdrv_queue *q, uint16_t head)
     vdrv_ring_avail_put(&q->ring, head);
 }
 
-uint16_t vdrv_used_idx(const struct vdrv_queue *q)
-{
-    return vdrv_load16(q->used + VIRTQ_USED_IDX);
-}
+/* A halfword of one of the ring's areas: what it is, or written. */
+#define READS(name, area, offset)               \
+    uint16_t name(const struct vdrv_queue *q)   \
+    {                                           \
+        return vdrv_load16(q->area + (offset)); \
+    }
+#define WRITES(name, area, offset)                  \
+    void name(struct vdrv_queue *q, uint16_t value) \
+    {                                               \
+        vdrv_store16(q->area + (offset), value);    \
+    }
 
-void vdrv_used_event(struct vdrv_queue *q, uint16_t index)
-{
-    vdrv_store16(q->avail + VIRTQ_AVAIL_USED_EVENT(q->size), index);
-}
-
-uint16_t vdrv_avail_event(const struct vdrv_queue *q)
-{
-    return vdrv_load16(q->used + VIRTQ_USED_AVAIL_EVENT(q->size));
-}
-
-void vdrv_avail_flags(struct vdrv_queue *q, uint16_t flags)
-{
-    vdrv_store16(q->avail + VIRTQ_AVAIL_FLAGS, flags);
-}
-
-uint16_t vdrv_used_flags(const struct vdrv_queue *q)
-{
-    return vdrv_load16(q->used + VIRTQ_USED_FLAGS);
-}
+READS(vdrv_used_idx, used, VIRTQ_USED_IDX)
+READS(vdrv_used_flags, used, VIRTQ_USED_FLAGS)
+READS(vdrv_avail_event, used, VIRTQ_USED_AVAIL_EVENT(q->size))
+WRITES(vdrv_used_event, avail, VIRTQ_AVAIL_USED_EVENT(q->size))
+WRITES(vdrv_avail_flags, avail, VIRTQ_AVAIL_FLAGS)
 
 /* ---- raw, packed ring ---- */
 
@@ -263,22 +256,7 @@ void vdrv_driver_event(struct vdrv_queue *q, uint16_t off_wrap, uint16_t flags)
     vdrv_store16(q->avail + PVIRTQ_EVENT_flags, flags);
 }
 
-uint16_t vdrv_driver_event_off(const struct vdrv_queue *q)
-{
-    return vdrv_load16(q->avail + PVIRTQ_EVENT_desc);
-}
-
-uint16_t vdrv_driver_event_flags(const struct vdrv_queue *q)
-{
-    return vdrv_load16(q->avail + PVIRTQ_EVENT_flags);
-}
-
-uint16_t vdrv_device_event_off(const struct vdrv_queue *q)
-{
-    return vdrv_load16(q->used + PVIRTQ_EVENT_desc);
-}
-
-uint16_t vdrv_device_event_flags(const struct vdrv_queue *q)
-{
-    return vdrv_load16(q->used + PVIRTQ_EVENT_flags);
-}
+READS(vdrv_driver_event_off, avail, PVIRTQ_EVENT_desc)
+READS(vdrv_driver_event_flags, avail, PVIRTQ_EVENT_flags)
+READS(vdrv_device_event_off, used, PVIRTQ_EVENT_desc)
+READS(vdrv_device_event_flags, used, PVIRTQ_EVENT_flags)

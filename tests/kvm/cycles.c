@@ -33,9 +33,7 @@ static void cycle(void)
     struct doorbell_addr addr = {BUS_MMIO, TVM_DOORBELL_GPA, 4, true, 1};
     CHECK_EQ(doorbell_bind(&bell, &addr, fd), 0);
 
-    tvm_start(&t);
-    CHECK_EQ(tvm_wait(&t), TVM_STATUS);
-    CHECK_EQ(t.exit_status, 0);
+    tvm_finish(&t);
 
     CHECK_EQ(doorbell_unbind(&bell, &addr, fd), 0);
     sink.ops->route_del(sink.ctx, handle, fd);

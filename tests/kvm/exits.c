@@ -20,9 +20,7 @@ static struct tvm t;
 static void comes_up(void)
 {
     tvm_create(&t, &(struct tvm_config){.guest = "hello", .cmdline = "hello"});
-    tvm_start(&t);
-    CHECK_EQ(tvm_wait(&t), TVM_STATUS);
-    CHECK_EQ(t.exit_status, 0);
+    tvm_finish(&t);
     CHECK(strcmp(t.text, "hello\n") == 0);
     tvm_destroy(&t);
 }
@@ -41,9 +39,7 @@ static void memory_widths(void)
 static void memory_above_4_gib(void)
 {
     tvm_create(&t, &(struct tvm_config){.guest = "highmem", .ram_bytes = 5 * GIB});
-    tvm_start(&t);
-    CHECK_EQ(tvm_wait(&t), TVM_STATUS);
-    CHECK_EQ(t.exit_status, 0);
+    tvm_finish(&t);
     const uint64_t gpas[] = {4 * GIB, 5 * GIB, 6 * GIB - 8};
     for (unsigned i = 0; i < ARRAY_SIZE(gpas); i++) {
         uint64_t value;
@@ -70,9 +66,7 @@ static void run_doorbells(bool bound, unsigned any_len, uint64_t rings[3])
         if (!bound)
             CHECK_EQ(doorbell_unbind(&bell, &addrs[i], fds[i]), 0);
     }
-    tvm_start(&t);
-    CHECK_EQ(tvm_wait(&t), TVM_STATUS);
-    CHECK_EQ(t.exit_status, 0);
+    tvm_finish(&t);
     for (unsigned i = 0; i < 3; i++) {
         rings[i] = 0;
         if (eventfd_read(fds[i], &rings[i]) < 0)

@@ -232,16 +232,21 @@ void tvm_destroy(struct tvm *t)
     pthread_mutex_destroy(&t->lock);
 }
 
+void tvm_finish(struct tvm *t)
+{
+    tvm_start(t);
+    enum tvm_end end = tvm_wait(t);
+    if (end != TVM_STATUS || t->exit_status != 0)
+        tap_say("guest: %s log: %s", t->text, t->log);
+    CHECK_EQ(end, TVM_STATUS);
+    CHECK_EQ(t->exit_status, 0);
+}
+
 void tvm_run_ok(const struct tvm_config *config)
 {
     static struct tvm t;
     tvm_create(&t, config);
-    tvm_start(&t);
-    enum tvm_end end = tvm_wait(&t);
-    if (end != TVM_STATUS || t.exit_status != 0)
-        tap_say("guest: %s log: %s", t.text, t.log);
-    CHECK_EQ(end, TVM_STATUS);
-    CHECK_EQ(t.exit_status, 0);
+    tvm_finish(&t);
     tvm_destroy(&t);
 }
 

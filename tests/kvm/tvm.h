@@ -74,7 +74,8 @@ void tvm_start(struct tvm *t);
 enum tvm_end tvm_wait(struct tvm *t);
 void tvm_destroy(struct tvm *t);
 
-/* Runs a guest that must end with status 0. */
+/* Runs a guest that must end with status 0: one that was created, or from first to last. */
+void tvm_finish(struct tvm *t);
 void tvm_run_ok(const struct tvm_config *config);
 
 /* Waits for the n-th stamp (from 0) and returns it; fails the test if the run ends before. */
