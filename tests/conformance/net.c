@@ -81,6 +81,30 @@ static bool comes(struct rig *rig, const struct netio_packet *packet, uint8_t *h
     return len == made - short_by && memcmp(at + 12 - short_by, bytes + 12, made - 12) == 0;
 }
 
+/* A field of the header with which the frame comes, or goes; UINT32_MAX: it does not. */
+static uint32_t field_of(bool (*moves)(struct rig *, const struct netio_packet *, uint8_t *),
+                         struct rig *rig, const struct netio_packet *packet, unsigned offset,
+                         unsigned bytes)
+{
+    uint8_t header[NET_HEADER_BYTES];
+    if (!moves(rig, packet, header))
+        return UINT32_MAX;
+    return (uint32_t)le_get(header + offset, bytes);
+}
+
+#define COMES_AS(packet, field) field_of(comes, rig, packet, VIRTIO_NET_HDR_##field, FIELD_##field)
+#define GOES_AS(packet, field)  field_of(goes, rig, packet, VIRTIO_NET_HDR_##field, FIELD_##field)
+
+enum { /* how many bytes they have */
+       FIELD_flags = 1,
+       FIELD_gso_type = 1,
+       FIELD_hdr_len = 2,
+       FIELD_gso_size = 2,
+       FIELD_csum_start = 2,
+       FIELD_csum_offset = 2,
+       FIELD_num_buffers = 2,
+};
+
 static bool comes_to(struct rig *rig, const uint8_t *dst)
 {
     return comes(rig, &(struct netio_packet){.frame_bytes = 60, .dst = dst}, NULL);
@@ -214,22 +238,19 @@ Requirement(net_config_14, NET, EVERYWHERE, .features_off = F(CTRL_VQ))
 Requirement(net_tx_1, NET, EVERYWHERE)
 {
     struct netio_packet packet = plain;
-    uint8_t header[NET_HEADER_BYTES];
     packet.flags = 0xfe;
     begin(rig, F(CSUM));
-    expect(goes(rig, &packet, header) && header[VIRTIO_NET_HDR_flags] == 0);
+    expect(GOES_AS(&packet, flags) == 0);
 }
 
 /* Without NEEDS_CSUM csum_start and csum_offset do not count. */
 Requirement(net_tx_2, NET, EVERYWHERE)
 {
     struct netio_packet packet = plain;
-    uint8_t header[NET_HEADER_BYTES];
     packet.csum_start = packet.csum_offset = 0xffff;
     begin(rig, F(CSUM));
-    demand(goes(rig, &packet, header));
-    expect(le16_get(header + VIRTIO_NET_HDR_csum_start) == 0);
-    expect(le16_get(header + VIRTIO_NET_HDR_csum_offset) == 0);
+    expect(GOES_AS(&packet, csum_start) == 0);
+    expect(GOES_AS(&packet, csum_offset) == 0);
 }
 
 /* hdr_len may be wrong. */
@@ -239,10 +260,8 @@ Requirement(net_tx_7, NET, EVERYWHERE)
     begin(rig, F(CSUM) | F(HOST_TSO4));
     for (unsigned i = 0; i < ARRAY_SIZE(lens); i++) {
         struct netio_packet packet = segments;
-        uint8_t header[NET_HEADER_BYTES];
         packet.hdr_len = lens[i];
-        demand(goes(rig, &packet, header));
-        expect(le16_get(header + VIRTIO_NET_HDR_hdr_len) <= packet.frame_bytes);
+        expect(GOES_AS(&packet, hdr_len) <= packet.frame_bytes);
     }
 }
 
@@ -256,45 +275,40 @@ Requirement(net_tx_12, NET, EVERYWHERE)
 
 /* ---- receive buffers, incoming packets ---- */
 
-/*
- * A frame of 100 bytes into buffers of 50: full all but the last, counted, shown at once. `len` is
- * what each got.
- */
-static unsigned merged(struct rig *rig, uint8_t *header, uint32_t len[4], unsigned *interrupts)
+/* Of a frame of 100 bytes into buffers of 50: full all but the last, counted, shown at once. */
+struct merged {
+    unsigned count, num_buffers, interrupts;
+    uint32_t len[4]; /* what each got */
+};
+
+static struct merged merged(struct rig *rig, uint64_t features)
 {
+    struct merged m = {0};
+    begin(rig, features);
     const uint8_t *first = netio_post(rig, 0, 50);
-    unsigned count = 0;
     for (unsigned n = 0; n < 3; n++)
         netio_post(rig, 0, 50);
     heard(rig);
     rig_queue_irqs(rig, RX);
     netio_arrive(rig, 0, &(struct netio_packet){.frame_bytes = 100});
-    *interrupts = rig_queue_irqs(rig, RX);
-    while (count < 4 && netio_take(rig, RX, &len[count]))
-        count++;
-    memcpy(header, first, NET_HEADER_BYTES);
-    return count;
+    m.interrupts = rig_queue_irqs(rig, RX);
+    while (m.count < 4 && netio_take(rig, RX, &m.len[m.count]))
+        m.count++;
+    m.num_buffers = le16_get(first + VIRTIO_NET_HDR_num_buffers);
+    return m;
 }
 
 /* num_buffers says how many buffers have the frame. */
 Requirement(net_rx_setup_1, NET, EVERYWHERE)
 {
-    uint8_t header[NET_HEADER_BYTES];
-    uint32_t len[4];
-    unsigned interrupts;
-    begin(rig, F(MRG_RXBUF));
-    expect(merged(rig, header, len, &interrupts) == 3);
-    expect(le16_get(header + VIRTIO_NET_HDR_num_buffers) == 3);
+    struct merged m = merged(rig, F(MRG_RXBUF));
+    expect(m.count == 3 && m.num_buffers == 3);
 }
 
 /* Without MRG_RXBUF a frame has one buffer, and is lost if that is too short. */
 Requirement(net_rx_setup_2, NET, EVERYWHERE)
 {
-    uint8_t header[NET_HEADER_BYTES];
-    uint32_t len[4];
-    unsigned interrupts;
-    begin(rig, 0);
-    expect(merged(rig, header, len, &interrupts) == 0);
+    expect(merged(rig, 0).count == 0);
     netio_arrive(rig, 0, &(struct netio_packet){.frame_bytes = 30});
     expect(netio_take_all(rig, RX) == 1);
 }
@@ -302,19 +316,15 @@ Requirement(net_rx_setup_2, NET, EVERYWHERE)
 /* And num_buffers is 1. */
 Requirement(net_rx_1, NET, MODERN)
 {
-    uint8_t header[NET_HEADER_BYTES];
     begin(rig, 0);
-    demand(comes(rig, &plain, header));
-    expect(le16_get(header + VIRTIO_NET_HDR_num_buffers) == 1);
+    expect(COMES_AS(&plain, num_buffers) == 1);
 }
 
 /* With MRG_RXBUF num_buffers counts them, the one of a frame that fits too. */
 Requirement(net_rx_2, NET, EVERYWHERE)
 {
-    uint8_t header[NET_HEADER_BYTES];
     begin(rig, F(MRG_RXBUF));
-    demand(comes(rig, &plain, header));
-    expect(le16_get(header + VIRTIO_NET_HDR_num_buffers) == 1);
+    expect(COMES_AS(&plain, num_buffers) == 1);
     for (unsigned n = 0; n < 50; n++)
         netio_post(rig, 0, 30); /* a header, and one byte each of the others */
     netio_arrive(rig, 0, &(struct netio_packet){.frame_bytes = 30 * 40 + 1});
@@ -324,33 +334,24 @@ Requirement(net_rx_2, NET, EVERYWHERE)
 /* All buffers of a frame but the last are full. */
 Requirement(net_rx_3, NET, EVERYWHERE)
 {
-    uint8_t header[NET_HEADER_BYTES];
-    uint32_t len[4];
-    unsigned interrupts;
-    begin(rig, F(MRG_RXBUF));
-    demand(merged(rig, header, len, &interrupts) == 3);
-    expect(len[0] == 50 && len[1] == 50 && len[2] == 12);
+    struct merged m = merged(rig, F(MRG_RXBUF));
+    expect(m.count == 3 && m.len[0] == 50 && m.len[1] == 50 && m.len[2] == 12);
 }
 
 /* The buffers of a frame become used together. */
 Requirement(net_rx_4, NET, EVERYWHERE)
 {
-    uint8_t header[NET_HEADER_BYTES];
-    uint32_t len[4];
-    unsigned interrupts;
-    begin(rig, F(MRG_RXBUF));
-    expect(merged(rig, header, len, &interrupts) == 3);
-    expect(interrupts == 1);
+    struct merged m = merged(rig, F(MRG_RXBUF));
+    expect(m.count == 3 && m.interrupts == 1);
 }
 
 /* Without GUEST_CSUM flags are 0. */
 Requirement(net_rx_5, NET, EVERYWHERE)
 {
     struct netio_packet packet = plain;
-    uint8_t header[NET_HEADER_BYTES];
     packet.flags = VIRTIO_NET_HDR_F_DATA_VALID | 4;
     begin(rig, 0);
-    expect(comes(rig, &packet, header) && header[VIRTIO_NET_HDR_flags] == 0);
+    expect(COMES_AS(&packet, flags) == 0);
 }
 
 /* ... and the network is told to give complete checksums; what has none does not come. */
@@ -417,11 +418,9 @@ Requirement(net_rx_13, NET, EVERYWHERE)
 Requirement(net_rx_14, NET, EVERYWHERE)
 {
     struct netio_packet packet = segments;
-    uint8_t header[NET_HEADER_BYTES];
     packet.gso_type |= VIRTIO_NET_HDR_GSO_ECN;
     begin(rig, TSO | F(GUEST_ECN));
-    demand(comes(rig, &packet, header));
-    expect(header[VIRTIO_NET_HDR_gso_type] == packet.gso_type);
+    expect(COMES_AS(&packet, gso_type) == packet.gso_type);
 }
 
 /* With NEEDS_CSUM the frame is as the network made it, the sum of its pseudo-header too. */
@@ -434,12 +433,10 @@ Requirement(net_rx_19, NET, EVERYWHERE)
 /* ... and csum_start and csum_offset say what the network said. */
 Requirement(net_rx_20, NET, EVERYWHERE)
 {
-    uint8_t header[NET_HEADER_BYTES];
     begin(rig, TSO);
-    demand(comes(rig, &segments, header));
-    expect(header[VIRTIO_NET_HDR_flags] == VIRTIO_NET_HDR_F_NEEDS_CSUM);
-    expect(le16_get(header + VIRTIO_NET_HDR_csum_start) == segments.csum_start);
-    expect(le16_get(header + VIRTIO_NET_HDR_csum_offset) == segments.csum_offset);
+    expect(COMES_AS(&segments, flags) == VIRTIO_NET_HDR_F_NEEDS_CSUM);
+    expect(COMES_AS(&segments, csum_start) == segments.csum_start);
+    expect(COMES_AS(&segments, csum_offset) == segments.csum_offset);
 }
 
 /* Without any offload of segments gso_type is NONE. */
@@ -449,12 +446,10 @@ Requirement(net_rx_26, NET, EVERYWHERE)
     for (unsigned type = 1; type < 128; type++)
         expect(!comes_with(rig, (uint8_t)type));
     struct netio_packet packet = plain;
-    uint8_t header[NET_HEADER_BYTES];
     packet.gso_type = VIRTIO_NET_HDR_GSO_ECN;
     netio_take_all(rig, RX);
     begin(rig, F(GUEST_CSUM));
-    expect(comes(rig, &packet, header) &&
-           header[VIRTIO_NET_HDR_gso_type] == VIRTIO_NET_HDR_GSO_NONE);
+    expect(COMES_AS(&packet, gso_type) == VIRTIO_NET_HDR_GSO_NONE);
 }
 
 /* Segments have NEEDS_CSUM. */
@@ -470,10 +465,8 @@ Requirement(net_rx_27, NET, EVERYWHERE)
 Requirement(net_rx_28, NET, EVERYWHERE)
 {
     struct netio_packet packet = segments;
-    uint8_t header[NET_HEADER_BYTES];
     begin(rig, TSO);
-    demand(comes(rig, &packet, header));
-    expect(le16_get(header + VIRTIO_NET_HDR_gso_size) == packet.gso_size);
+    expect(COMES_AS(&packet, gso_size) == packet.gso_size);
     packet.gso_size = 0;
     expect(!comes(rig, &packet, NULL));
 }
@@ -481,23 +474,18 @@ Requirement(net_rx_28, NET, EVERYWHERE)
 /* hdr_len is what the network said. */
 Requirement(net_rx_31, NET, EVERYWHERE)
 {
-    uint8_t header[NET_HEADER_BYTES];
     begin(rig, TSO);
-    demand(comes(rig, &segments, header));
-    expect(le16_get(header + VIRTIO_NET_HDR_hdr_len) == segments.hdr_len);
+    expect(COMES_AS(&segments, hdr_len) == segments.hdr_len);
 }
 
 /* DATA_VALID is said only if the network said it. */
 Requirement(net_rx_33, NET, EVERYWHERE)
 {
     struct netio_packet packet = plain;
-    uint8_t header[NET_HEADER_BYTES];
     begin(rig, F(GUEST_CSUM));
-    demand(comes(rig, &packet, header));
-    expect(header[VIRTIO_NET_HDR_flags] == 0);
+    expect(COMES_AS(&packet, flags) == 0);
     packet.flags = VIRTIO_NET_HDR_F_DATA_VALID;
-    demand(comes(rig, &packet, header));
-    expect(header[VIRTIO_NET_HDR_flags] == VIRTIO_NET_HDR_F_DATA_VALID);
+    expect(COMES_AS(&packet, flags) == VIRTIO_NET_HDR_F_DATA_VALID);
 }
 
 /* ---- receive filtering ---- */

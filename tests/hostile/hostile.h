@@ -107,6 +107,21 @@ static inline void hostile_restart(struct rig *rig, uint64_t *gpa)
     *gpa = vdrv_alloc(&rig->drv, 4096, 4096);
 }
 
+/* A read of the first sector: under way, three descriptors; or from first to last, its status. */
+static inline struct blkreq hostile_read(struct rig *rig)
+{
+    struct blkreq req = {.bytes = 512, .data_write = true};
+    cr_assert(blkreq_send(rig, &req));
+    rig_step(rig);
+    return req;
+}
+
+static inline uint8_t hostile_reads(struct rig *rig)
+{
+    struct blkreq req = {.bytes = 512, .data_write = true};
+    return blkreq_do(rig, &req, NULL);
+}
+
 /* After whatever happened a reset and a plain request work. */
 static inline bool hostile_recovers(struct rig *rig)
 {

@@ -20,9 +20,7 @@ static struct blkreq open_busy(struct rig *rig, const struct rig_config *on)
 {
     hostile_open(rig, on, NULL);
     rig->disk.hold = true;
-    struct blkreq req = {.bytes = 512, .data_write = true};
-    cr_assert(blkreq_send(rig, &req));
-    rig_step(rig);
+    struct blkreq req = hostile_read(rig);
     return req;
 }
 

@@ -118,9 +118,7 @@ OnEachRig(hostile_ring, h05_available_index_crosses_65535, rig_open_rng_on(rig, 
 OnRunning(hostile_ring, h06_head_or_id_published_while_in_flight)
 {
     rig->disk.hold = true;
-    struct blkreq req = {.bytes = 512, .data_write = true};
-    blkreq_send(rig, &req); /* three descriptors */
-    rig_step(rig);
+    struct blkreq req = hostile_read(rig);
     cr_assert_eq(rig->disk.out, 1);
     if (rig->drv.q[0].packed)
         hostile_desc(rig, 3, 0x30000, 16, 0, (unsigned)req.head);

@@ -66,8 +66,7 @@ OnRunning(hostile_transport, h23_geometry_changed_while_running)
         rig->drv.q[0].avail_gpa = rig->drv.q[0].used_gpa = UINT64_MAX - 1;
         vdrv_queue_write(&rig->drv, 0);
         rig->drv.q[0] = real;
-        struct blkreq req = {.bytes = 512, .data_write = true};
-        cr_expect_eq(blkreq_do(rig, &req, NULL), VIRTIO_BLK_S_OK, "nothing has changed");
+        cr_expect_eq(hostile_reads(rig), VIRTIO_BLK_S_OK, "nothing has changed");
         real = rig->drv.q[0];
     }
 }
@@ -83,8 +82,7 @@ OnEachDisk(hostile_transport, h23_geometry_changed_after_ready, open_negotiated(
     *q = real;
     vdrv_driver_ok(&rig->drv);
     cr_expect_eq(status(rig), RUNNING);
-    struct blkreq req = {.bytes = 512, .data_write = true};
-    cr_expect_eq(blkreq_do(rig, &req, NULL), VIRTIO_BLK_S_OK);
+    cr_expect_eq(hostile_reads(rig), VIRTIO_BLK_S_OK);
 }
 
 Test(hostile_transport, h24_selectors_out_of_range)
@@ -126,9 +124,7 @@ OnEachDisk(hostile_transport, h25_notify_at_any_time, open_negotiated(rig, on))
     vdrv_notify(&rig->drv.q[0]);
     rig_step(rig);
     vdrv_queue_write(&rig->drv, 0);
-    struct blkreq req = {.bytes = 512, .data_write = true};
-    blkreq_send(rig, &req);
-    rig_step(rig);
+    hostile_read(rig);
     cr_expect(!vdrv_has_used(q), "not before DRIVER_OK");
     cr_expect_eq(rig_queue_irqs(rig, 0), 0);
     vdrv_reset(&rig->drv);
@@ -143,9 +139,7 @@ OnRunningMmio(hostile_transport, h25_notify_of_a_disabled_queue)
 {
     set(rig, VIRTIO_MMIO_QueueSel, 0);
     set(rig, VIRTIO_MMIO_QueueReady, 0);
-    struct blkreq req = {.bytes = 512, .data_write = true};
-    blkreq_send(rig, &req);
-    rig_step(rig);
+    hostile_read(rig);
     cr_expect_eq(rig->disk.submitted, 0);
     cr_expect_eq(vdrv_used_idx(&rig->drv.q[0]), 0);
 }
@@ -205,8 +199,7 @@ OnRunning(hostile_transport, h27_status_bits_are_not_cleared_singly)
         vdrv_set_status(&rig->drv, bit);
         cr_expect_eq(status(rig) & ~(uint32_t)FAILED, RUNNING);
     }
-    struct blkreq req = {.bytes = 512, .data_write = true};
-    cr_expect_eq(blkreq_do(rig, &req, NULL), VIRTIO_BLK_S_OK);
+    cr_expect_eq(hostile_reads(rig), VIRTIO_BLK_S_OK);
 }
 
 OnRunning(hostile_transport, h27_driver_ok_twice)
@@ -476,8 +469,7 @@ OnEachDisk(hostile_transport, h33_other_sizes_each_time, rig_open_blk_on(rig, on
     for (unsigned i = 0; i < 200; i++) {
         uint32_t size = UINT32_C(1) << (2 + i % 7);
         cr_assert(vdrv_start(&rig->drv, HOSTILE_FEATURES, 1, size));
-        struct blkreq req = {.bytes = 512, .data_write = true};
-        cr_assert_eq(blkreq_do(rig, &req, NULL), VIRTIO_BLK_S_OK);
+        cr_assert_eq(hostile_reads(rig), VIRTIO_BLK_S_OK);
     }
 }
 
@@ -511,9 +503,7 @@ OnEachDisk(hostile_transport, h51_nothing_grows, rig_open_blk_on(rig, on))
     for (unsigned i = 0; i < 1000; i++) {
         cr_assert(vdrv_start(&rig->drv, HOSTILE_FEATURES, 1, 256));
         rig->disk.hold = true;
-        struct blkreq req = {.bytes = 512, .data_write = true};
-        blkreq_send(rig, &req);
-        rig_step(rig);
+        struct blkreq req = hostile_read(rig);
         break_ring(rig, i % 2 == 0 ? 0xffff : (uint16_t)req.head);
         cr_assert(rig_is_broken(rig));
         if (i == 10) {
@@ -529,9 +519,7 @@ OnEachDisk(hostile_transport, h51_nothing_grows, rig_open_blk_on(rig, on))
 OnRunning(hostile_transport, h33_takeover_without_a_reset)
 {
     rig->disk.hold = true;
-    struct blkreq req = {.bytes = 512, .data_write = true};
-    blkreq_send(rig, &req);
-    rig_step(rig);
+    hostile_read(rig);
     vdrv_set_status(&rig->drv, ACKNOWLEDGE);
     vdrv_set_status(&rig->drv, ACKNOWLEDGE | DRIVER);
     vdrv_queue_alloc(&rig->drv, 0, HOSTILE_SIZE);
