@@ -12,8 +12,8 @@
  * held up to a bound and then refused; when the other end is gone it is dropped. SIGPIPE is
  * ignored from create on. The end of the input ends nothing else.
  */
-#ifndef MINIVET_DEVICES_BACKEND_CHR_STDIO_H
-#define MINIVET_DEVICES_BACKEND_CHR_STDIO_H
+#ifndef MINIVET_DEVICES_CHR_STDIO_H
+#define MINIVET_DEVICES_CHR_STDIO_H
 
 #include <stddef.h>
 #include <stdint.h>

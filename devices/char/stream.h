@@ -3,8 +3,8 @@
  * Byte streams that the process was given (standard input and output), used without blocking and
  * without changing the flags of what others share. One thread at a time.
  */
-#ifndef MINIVET_DEVICES_BACKEND_STREAM_H
-#define MINIVET_DEVICES_BACKEND_STREAM_H
+#ifndef MINIVET_DEVICES_STREAM_H
+#define MINIVET_DEVICES_STREAM_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -12,8 +12,8 @@
  * blocks are smaller than what the file system takes, or on one that refuses all of it, is read and
  * written through the host's page cache.
  */
-#ifndef MINIVET_DEVICES_BACKEND_BLK_FILE_H
-#define MINIVET_DEVICES_BACKEND_BLK_FILE_H
+#ifndef MINIVET_DEVICES_BLK_FILE_H
+#define MINIVET_DEVICES_BLK_FILE_H
 
 #include <stdbool.h>
 #include <stdint.h>

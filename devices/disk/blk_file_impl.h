@@ -3,8 +3,8 @@
  * The file backend's inside: blk_file.c moves bytes, blk_file_open.c opens and measures,
  * blk_file_discard.c discards on block devices.
  */
-#ifndef MINIVET_DEVICES_BACKEND_BLK_FILE_IMPL_H
-#define MINIVET_DEVICES_BACKEND_BLK_FILE_IMPL_H
+#ifndef MINIVET_DEVICES_BLK_FILE_IMPL_H
+#define MINIVET_DEVICES_BLK_FILE_IMPL_H
 
 #include <pthread.h>
 #include <stdatomic.h>

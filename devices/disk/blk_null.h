@@ -3,8 +3,8 @@
  * A disk that stores nothing: writes are forgotten, reads leave memory as it is. It makes no
  * system calls, so what is measured with it is all that is not the disk.
  */
-#ifndef MINIVET_DEVICES_BACKEND_BLK_NULL_H
-#define MINIVET_DEVICES_BACKEND_BLK_NULL_H
+#ifndef MINIVET_DEVICES_BLK_NULL_H
+#define MINIVET_DEVICES_BLK_NULL_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -10,8 +10,8 @@
  *
  * Flushes do nothing: there is nothing to keep.
  */
-#ifndef MINIVET_DEVICES_BACKEND_BLK_OVERLAY_H
-#define MINIVET_DEVICES_BACKEND_BLK_OVERLAY_H
+#ifndef MINIVET_DEVICES_BLK_OVERLAY_H
+#define MINIVET_DEVICES_BLK_OVERLAY_H
 
 struct blk_backend;
 struct evloop;

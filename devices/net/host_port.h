@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#ifndef MINIVET_DEVICES_BACKEND_HOST_PORT_H
-#define MINIVET_DEVICES_BACKEND_HOST_PORT_H
+#ifndef MINIVET_DEVICES_HOST_PORT_H
+#define MINIVET_DEVICES_HOST_PORT_H
 
 #include <sys/socket.h>
 

@@ -3,8 +3,8 @@
  * Packets whose backend has to look into them: the header before the frame (VIRTIO 1.4 5.1.6), and
  * checksums that the sender left to the device.
  */
-#ifndef MINIVET_DEVICES_BACKEND_NET_FRAME_H
-#define MINIVET_DEVICES_BACKEND_NET_FRAME_H
+#ifndef MINIVET_DEVICES_NET_FRAME_H
+#define MINIVET_DEVICES_NET_FRAME_H
 
 #include <stddef.h>
 #include <stdint.h>

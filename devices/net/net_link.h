@@ -3,8 +3,8 @@
  * What the host says of one of its network interfaces: its MTU, whether it is up, and when that
  * changes.
  */
-#ifndef MINIVET_DEVICES_BACKEND_NET_LINK_H
-#define MINIVET_DEVICES_BACKEND_NET_LINK_H
+#ifndef MINIVET_DEVICES_NET_LINK_H
+#define MINIVET_DEVICES_NET_LINK_H
 
 #include <net/if.h>
 #include <stdbool.h>

@@ -4,8 +4,8 @@
  * gives packets back as they came if the driver takes them so: else checksums are filled in, and
  * packets that stand for many are lost.
  */
-#ifndef MINIVET_DEVICES_BACKEND_NET_LOOPBACK_H
-#define MINIVET_DEVICES_BACKEND_NET_LOOPBACK_H
+#ifndef MINIVET_DEVICES_NET_LOOPBACK_H
+#define MINIVET_DEVICES_NET_LOOPBACK_H
 
 struct evloop;
 struct net_backend;

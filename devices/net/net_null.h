@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* A network with nothing in it: it takes every packet, and none comes. */
-#ifndef MINIVET_DEVICES_BACKEND_NET_NULL_H
-#define MINIVET_DEVICES_BACKEND_NET_NULL_H
+#ifndef MINIVET_DEVICES_NET_NULL_H
+#define MINIVET_DEVICES_NET_NULL_H
 
 struct net_backend;
 

@@ -5,8 +5,8 @@
  *
  * Each packet is in one piece. It is written in place: reserve(), fill in, commit().
  */
-#ifndef MINIVET_DEVICES_BACKEND_NET_QUEUE_H
-#define MINIVET_DEVICES_BACKEND_NET_QUEUE_H
+#ifndef MINIVET_DEVICES_NET_QUEUE_H
+#define MINIVET_DEVICES_NET_QUEUE_H
 
 #include <stdint.h>
 #include <sys/uio.h>

@@ -11,8 +11,8 @@
  *   seed:N       of the chances; the same seed and the same requests give the same faults
  * WHEN is a chance (0.5%) or a number: 10 is every tenth of the requests that it concerns.
  */
-#ifndef MINIVET_DEVICES_BACKEND_BLK_FAULT_H
-#define MINIVET_DEVICES_BACKEND_BLK_FAULT_H
+#ifndef MINIVET_DEVICES_BLK_FAULT_H
+#define MINIVET_DEVICES_BLK_FAULT_H
 
 #include <stdint.h>
 

@@ -6,8 +6,8 @@
  * A request that a filter does not need to see again is handed to the base as it is, with the
  * members that are a backend's own; its done() is then the base's to call.
  */
-#ifndef MINIVET_DEVICES_BACKEND_BLK_FILTER_H
-#define MINIVET_DEVICES_BACKEND_BLK_FILTER_H
+#ifndef MINIVET_DEVICES_BLK_FILTER_H
+#define MINIVET_DEVICES_BLK_FILTER_H
 
 #include <errno.h>
 #include <stdbool.h>

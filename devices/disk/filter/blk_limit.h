@@ -8,8 +8,8 @@
  * that is larger than the budget makes those after it wait longer. Every request counts as one,
  * flushes too.
  */
-#ifndef MINIVET_DEVICES_BACKEND_BLK_LIMIT_H
-#define MINIVET_DEVICES_BACKEND_BLK_LIMIT_H
+#ifndef MINIVET_DEVICES_BLK_LIMIT_H
+#define MINIVET_DEVICES_BLK_LIMIT_H
 
 struct blk_backend;
 struct budget_config;

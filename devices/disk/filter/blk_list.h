@@ -3,8 +3,8 @@
  * What every backend needs: requests in order, and requests that are done but whose done() has to
  * wait for the loop. Both are linked through the requests themselves.
  */
-#ifndef MINIVET_DEVICES_BACKEND_BLK_LIST_H
-#define MINIVET_DEVICES_BACKEND_BLK_LIST_H
+#ifndef MINIVET_DEVICES_BLK_LIST_H
+#define MINIVET_DEVICES_BLK_LIST_H
 
 #include <stdint.h>
 #include <sys/queue.h>

@@ -6,8 +6,8 @@
  * The files stay open until image_chain_close(): what was checked is what is used, whatever is
  * renamed or written into a header meanwhile.
  */
-#ifndef MINIVET_DEVICES_BACKEND_IMAGE_CHAIN_H
-#define MINIVET_DEVICES_BACKEND_IMAGE_CHAIN_H
+#ifndef MINIVET_DEVICES_IMAGE_CHAIN_H
+#define MINIVET_DEVICES_IMAGE_CHAIN_H
 
 #include <stdbool.h>
 #include <sys/types.h>

@@ -14,8 +14,8 @@
  *   parallels bochs cloop dmg   nothing                      fine
  *   raw                         nothing: it has no header    fine
  */
-#ifndef MINIVET_DEVICES_BACKEND_IMAGE_HEADER_H
-#define MINIVET_DEVICES_BACKEND_IMAGE_HEADER_H
+#ifndef MINIVET_DEVICES_IMAGE_HEADER_H
+#define MINIVET_DEVICES_IMAGE_HEADER_H
 
 #include <stdbool.h>
 #include <stdint.h>

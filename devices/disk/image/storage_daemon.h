@@ -18,8 +18,8 @@
  * ends the daemon with the thread that started it. storage_daemon_cancel() is for any thread, at
  * any time before the daemon is destroyed.
  */
-#ifndef MINIVET_DEVICES_BACKEND_STORAGE_DAEMON_H
-#define MINIVET_DEVICES_BACKEND_STORAGE_DAEMON_H
+#ifndef MINIVET_DEVICES_STORAGE_DAEMON_H
+#define MINIVET_DEVICES_STORAGE_DAEMON_H
 
 #include <stdbool.h>
 #include <stdint.h>

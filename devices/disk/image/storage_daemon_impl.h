@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What the files of the storage daemon share. */
-#ifndef MINIVET_DEVICES_BACKEND_STORAGE_DAEMON_IMPL_H
-#define MINIVET_DEVICES_BACKEND_STORAGE_DAEMON_IMPL_H
+#ifndef MINIVET_DEVICES_STORAGE_DAEMON_IMPL_H
+#define MINIVET_DEVICES_STORAGE_DAEMON_IMPL_H
 
 #include <stdbool.h>
 #include <stddef.h>

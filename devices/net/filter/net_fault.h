@@ -14,8 +14,8 @@
  * A delayed network holds back up to a mebibyte in each direction, then the sender waits. There is
  * one queue pair.
  */
-#ifndef MINIVET_DEVICES_BACKEND_NET_FAULT_H
-#define MINIVET_DEVICES_BACKEND_NET_FAULT_H
+#ifndef MINIVET_DEVICES_NET_FAULT_H
+#define MINIVET_DEVICES_NET_FAULT_H
 
 #include <stdint.h>
 

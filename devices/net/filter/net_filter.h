@@ -6,8 +6,8 @@
  * The functions are a table's whose filter does nothing: what a filter does not care for it leaves
  * to them.
  */
-#ifndef MINIVET_DEVICES_BACKEND_NET_FILTER_H
-#define MINIVET_DEVICES_BACKEND_NET_FILTER_H
+#ifndef MINIVET_DEVICES_NET_FILTER_H
+#define MINIVET_DEVICES_NET_FILTER_H
 
 #include "core/ports/net.h"
 

@@ -4,8 +4,8 @@
  * each direction, packets and bytes a second, which all pairs share. What is not used is kept for
  * `burst_ns`. Nothing is lost: packets wait where they are, with the guest or with the base.
  */
-#ifndef MINIVET_DEVICES_BACKEND_NET_LIMIT_H
-#define MINIVET_DEVICES_BACKEND_NET_LIMIT_H
+#ifndef MINIVET_DEVICES_NET_LIMIT_H
+#define MINIVET_DEVICES_NET_LIMIT_H
 
 struct budget_config;
 struct clock;

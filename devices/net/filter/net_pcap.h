@@ -7,8 +7,8 @@
  * The file is written in the background. While it cannot keep up, packets pass without being
  * captured; how many is said at the end.
  */
-#ifndef MINIVET_DEVICES_BACKEND_NET_PCAP_H
-#define MINIVET_DEVICES_BACKEND_NET_PCAP_H
+#ifndef MINIVET_DEVICES_NET_PCAP_H
+#define MINIVET_DEVICES_NET_PCAP_H
 
 struct clock;
 struct evloop;

@@ -8,8 +8,8 @@
  * connected; when it disconnects, this end tries again until it is back. A third peer is refused,
  * and so is, on a path, a peer of another user: only this user and root may open the socket.
  */
-#ifndef MINIVET_DEVICES_BACKEND_NET_SOCKET_H
-#define MINIVET_DEVICES_BACKEND_NET_SOCKET_H
+#ifndef MINIVET_DEVICES_NET_SOCKET_H
+#define MINIVET_DEVICES_NET_SOCKET_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Inside of net_socket: the wire's two halves, finding the other end and moving frames. */
-#ifndef MINIVET_DEVICES_BACKEND_NET_SOCKET_IMPL_H
-#define MINIVET_DEVICES_BACKEND_NET_SOCKET_IMPL_H
+#ifndef MINIVET_DEVICES_NET_SOCKET_IMPL_H
+#define MINIVET_DEVICES_NET_SOCKET_IMPL_H
 
 #include <netdb.h>
 #include <stdbool.h>

@@ -7,8 +7,8 @@
  * The link follows the interface: it is up while that is. Should the interface vanish, the link
  * goes down for good.
  */
-#ifndef MINIVET_DEVICES_BACKEND_NET_TAP_H
-#define MINIVET_DEVICES_BACKEND_NET_TAP_H
+#ifndef MINIVET_DEVICES_NET_TAP_H
+#define MINIVET_DEVICES_NET_TAP_H
 
 #include <stdbool.h>
 

@@ -5,8 +5,8 @@
  *     net_tap.c        packets, and the backend's life
  *     net_tap_open.c   descriptors: how to get them, and what they can do
  */
-#ifndef MINIVET_DEVICES_BACKEND_NET_TAP_IMPL_H
-#define MINIVET_DEVICES_BACKEND_NET_TAP_IMPL_H
+#ifndef MINIVET_DEVICES_NET_TAP_IMPL_H
+#define MINIVET_DEVICES_NET_TAP_IMPL_H
 
 #include <limits.h>
 #include <linux/if_tun.h>

@@ -8,8 +8,8 @@
  * comes up. After an early end the wait is longer: half a second, and twice as long each time, up
  * to half a minute.
  */
-#ifndef MINIVET_DEVICES_BACKEND_NET_CHILD_H
-#define MINIVET_DEVICES_BACKEND_NET_CHILD_H
+#ifndef MINIVET_DEVICES_NET_CHILD_H
+#define MINIVET_DEVICES_NET_CHILD_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Inside of net_child. */
-#ifndef MINIVET_DEVICES_BACKEND_NET_CHILD_IMPL_H
-#define MINIVET_DEVICES_BACKEND_NET_CHILD_IMPL_H
+#ifndef MINIVET_DEVICES_NET_CHILD_IMPL_H
+#define MINIVET_DEVICES_NET_CHILD_IMPL_H
 
 struct confine;
 

@@ -16,8 +16,8 @@
  * What a host sends faster than the guest takes stays in the host's sockets. libslirp writes to
  * sockets without MSG_NOSIGNAL: the process ignores SIGPIPE.
  */
-#ifndef MINIVET_DEVICES_BACKEND_NET_USER_H
-#define MINIVET_DEVICES_BACKEND_NET_USER_H
+#ifndef MINIVET_DEVICES_NET_USER_H
+#define MINIVET_DEVICES_NET_USER_H
 
 #include <netinet/in.h>
 #include <stdbool.h>

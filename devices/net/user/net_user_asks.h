@@ -9,8 +9,8 @@
  * has it keep a window of each. From then on, streams from the host wait, too. (Not before: peers
  * at a port that is forwarded to an absent guest would stop those of a present one.)
  */
-#ifndef MINIVET_DEVICES_BACKEND_NET_USER_ASKS_H
-#define MINIVET_DEVICES_BACKEND_NET_USER_ASKS_H
+#ifndef MINIVET_DEVICES_NET_USER_ASKS_H
+#define MINIVET_DEVICES_NET_USER_ASKS_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -15,8 +15,8 @@
  * A connection that is not in the table (others have taken its place) gets its data taken away:
  * what is left is a keepalive probe, whose answer says how far it has come.
  */
-#ifndef MINIVET_DEVICES_BACKEND_NET_USER_FLOW_H
-#define MINIVET_DEVICES_BACKEND_NET_USER_FLOW_H
+#ifndef MINIVET_DEVICES_NET_USER_FLOW_H
+#define MINIVET_DEVICES_NET_USER_FLOW_H
 
 #include <stdbool.h>
 #include <stddef.h>

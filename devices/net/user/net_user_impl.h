@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Inside of net_user: its state, and what its files ask of each other. */
-#ifndef MINIVET_DEVICES_BACKEND_NET_USER_IMPL_H
-#define MINIVET_DEVICES_BACKEND_NET_USER_IMPL_H
+#ifndef MINIVET_DEVICES_NET_USER_IMPL_H
+#define MINIVET_DEVICES_NET_USER_IMPL_H
 
 #include <netinet/in.h>
 #include <stdbool.h>

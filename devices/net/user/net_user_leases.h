@@ -3,8 +3,8 @@
  * Addresses that libslirp has given away by DHCP: 16, for ever. A buffer is lost with each request
  * of one more MAC address, so that such requests do not pass.
  */
-#ifndef MINIVET_DEVICES_BACKEND_NET_USER_LEASES_H
-#define MINIVET_DEVICES_BACKEND_NET_USER_LEASES_H
+#ifndef MINIVET_DEVICES_NET_USER_LEASES_H
+#define MINIVET_DEVICES_NET_USER_LEASES_H
 
 #include <stdbool.h>
 #include <stddef.h>

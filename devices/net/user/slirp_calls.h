@@ -3,8 +3,8 @@
  * libslirp, loaded when a machine has a user network: with the libraries that it needs itself it
  * would take half of the time that the program needs to start.
  */
-#ifndef MINIVET_DEVICES_BACKEND_SLIRP_CALLS_H
-#define MINIVET_DEVICES_BACKEND_SLIRP_CALLS_H
+#ifndef MINIVET_DEVICES_SLIRP_CALLS_H
+#define MINIVET_DEVICES_SLIRP_CALLS_H
 
 #include <slirp/libslirp.h>
 

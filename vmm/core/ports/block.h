@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Block port: what a disk device needs of what stores its bytes. The device knows this table and
- * never a file; the backend never hears of virtio. (Implementations: devices/backend.)
+ * never a file; the backend never hears of virtio. (Implementations: devices/disk.)
  *
  * Everything is called on the loop that the backend was created for, and requests complete on it.
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Character port: a stream of bytes both ways, such as a terminal. Everything is called on the loop
- * that the backend was created for. (Implementations: devices/backend.)
+ * that the backend was created for. (Implementations: devices/char.)
  */
 #ifndef MINIVET_CORE_CHR_H
 #define MINIVET_CORE_CHR_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Network port: what a network device needs of what carries its packets. The device knows this
- * table and never a socket; the backend never hears of queues. (Implementations: devices/backend.)
+ * table and never a socket; the backend never hears of queues. (Implementations: devices/net.)
  *
  * A packet is a header of NET_HEADER_BYTES and an Ethernet frame. The header is struct
  * virtio_net_hdr with num_buffers, little-endian (VIRTIO 1.4 5.1.6), which is what Linux's tap

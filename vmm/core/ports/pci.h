@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * PCI port: what the host bridge and a function behind it need of each other. (Implementations:
- * functions are made of devices/pci/function; the bridge is devices/pci_host.)
+ * functions are made of devices/pci/function; the bridge is devices/platform/pci_host.)
  */
 #ifndef MINIVET_CORE_PCI_H
 #define MINIVET_CORE_PCI_H
