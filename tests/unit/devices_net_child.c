@@ -30,13 +30,13 @@ static void teardown(void)
 /* The oldest child of this thread; 0: there is none. */
 static int child_pid(void)
 {
-    char path[64];
-    int pid = 0;
+    char path[64], text[256] = "";
     snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)gettid());
     FILE *f = fopen(path, "re");
-    cr_assert(f != NULL && fscanf(f, "%d", &pid) >= 0);
+    cr_assert(f != NULL);
+    fread(text, 1, sizeof(text) - 1, f);
     fclose(f);
-    return pid;
+    return (int)strtol(text, NULL, 10);
 }
 
 TestSuite(net_child, .init = setup, .fini = teardown);
