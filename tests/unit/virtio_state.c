@@ -532,6 +532,25 @@ Test(virtio_state, a_recorded_device_is_not_saved)
     rig_close(&rig);
 }
 
+/* No guest sets the page size of a function to 0. Modern registers start a legacy queue, too. */
+OnRig(virtio_state, a_legacy_queue_without_a_page_size_shows_no_page,
+      rig_open_echo_on(rig, &(struct rig_config){.transport = RIG_PCI_LEGACY}))
+{
+    static const char name[] = {'p', 'a', 'g', 'e', '_', 'b', 'y', 't', 'e', 's', 8, 0, 0, 0};
+    struct state s;
+    vdrv_set_status(&rig->drv, VIRTIO_STATUS_ACKNOWLEDGE | VIRTIO_STATUS_DRIVER);
+    save(rig, &s);
+    uint8_t *value = memmem(s.bytes, s.len, name, sizeof(name));
+    cr_assert(value != NULL);
+    le64_put(value + sizeof(name), 0);
+    rig_renew(rig);
+    cr_assert_eq(load(rig, s.bytes, s.len), 0);
+    state_fini(&s);
+    bus_write(rig->guest_bus, rig->drv.pci.common + VIRTIO_PCI_COMMON_queue_enable, 2, 1);
+    cr_expect(virtio_device_queue_ready(rig->dev, 0));
+    cr_expect_not(vdrv_queue_ready(&rig->drv, 0));
+}
+
 /* Whatever is loaded, or refused, is used a little, and reset. */
 static void load_and_use(struct rig *rig, const uint8_t *bytes, size_t len)
 {

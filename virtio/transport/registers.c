@@ -173,7 +173,7 @@ static uint64_t get_queue(const struct virtio_registers *r, uint32_t queue,
     case VREG_QUEUE_NOTIFY_OFF:
         return queue;
     case VREG_QUEUE_PAGE:
-        return ready ? config.desc / r->page_bytes : 0;
+        return ready && r->page_bytes != 0 ? config.desc / r->page_bytes : 0;
     default:
         return *virtio_queue_area(&config, reg);
     }
@@ -360,14 +360,6 @@ static void legacy_state(struct virtio_registers *r, struct state *s)
     }
 }
 
-/* A queue's page is shown by the size of pages. */
-static void check_pages(const struct virtio_registers *r, struct state *s)
-{
-    for (unsigned q = 0; q < r->dev->cfg.queue_count; q++)
-        if (r->dev->legacy && r->page_bytes == 0 && virtio_device_queue_ready(r->dev, q))
-            state_refuse(s, "a legacy queue without a page size");
-}
-
 void virtio_registers_state(struct virtio_registers *r, struct state *s)
 {
     pthread_mutex_lock(&r->lock);
@@ -380,8 +372,6 @@ void virtio_registers_state(struct virtio_registers *r, struct state *s)
         (uint32_t)state_number(s, "driver_features_sel", r->driver_features_sel, UINT32_MAX);
     legacy_state(r, s);
     virtio_device_state(r->dev, s);
-    if (s->loads)
-        check_pages(r, s);
     virtio_bells_update(r);
     pthread_mutex_unlock(&r->lock);
 }
