@@ -205,7 +205,9 @@ Test(virtio_state, buffers_come_back_in_order)
 /* The ring is broken: only a reset helps, before the load and after it. */
 static void break_ring(struct rig *rig, struct trace *t)
 {
-    unsigned queue = rig->net != NULL; /* a card looks at its buffers when a packet comes */
+    unsigned queue = rig->net != NULL || rig->console != NULL; /* the other keeps what it gets */
+    send_chain(rig, queue, NULL, 0, 1);
+    take_all(rig, t);
     vdrv_send(&rig->drv.q[queue], &(struct vdrv_buf){UINT64_C(1) << 50, 8, true}, 1);
     rig_step(rig);
     cr_assert(rig_is_broken(rig));
@@ -291,6 +293,22 @@ OnRig(virtio_state, a_held_console_takes_no_input, rig_open_console(rig))
     virtio_device_release(rig->dev);
     rig_step(rig);
     cr_expect_eq(rig->chr.rx_max, 8);
+}
+
+/* A line of which a part was out: as many bytes of the next driver's line are not left out. */
+OnEachRig(virtio_state, a_loaded_console_that_is_reset_begins_anew, rig_open_console_on(rig, on))
+{
+    static struct trace t;
+    t.len = 0;
+    cr_assert(vdrv_start(&rig->drv, 0, 2, QUEUE_SIZE));
+    console_first(rig, &t);
+    go_on_in_another(rig);
+    vdrv_reset(&rig->drv);
+    cr_assert(vdrv_start(&rig->drv, 0, 2, QUEUE_SIZE));
+    fake_chr_open(&rig->chr, 1000);
+    send_chain(rig, 1, "again", 5, 0);
+    rig_step(rig);
+    cr_expect_eq(rig->chr.out_bytes, 4 + 5);
 }
 
 OnRig(virtio_state, a_scsi_host_keeps_its_sizes, rig_open_scsi_on(rig, &rig_variants[0]))

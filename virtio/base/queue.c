@@ -301,6 +301,7 @@ static struct vq_config config_default(const struct virtio_queue *q)
 void queue_default(struct virtio_queue *q)
 {
     q->config = config_default(q);
+    q->resumes = false; /* a device may be loaded that needs this reset */
     if (!change(q, VIRTIO_QUEUE_RESETTING, VIRTIO_QUEUE_STOPPING) && !queue_is_stopping(q))
         atomic_store(&q->state, VIRTIO_QUEUE_UNSET);
 }

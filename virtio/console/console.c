@@ -132,6 +132,14 @@ static int console_activate(struct virtio_device *dev)
     return 0;
 }
 
+static int console_queue_start(struct virtio_device *dev, unsigned queue)
+{
+    struct virtio_console *con = container_of(dev, struct virtio_console, dev);
+    if (queue == VIRTIO_CONSOLE_TX)
+        con->tx_done = 0; /* or what is loaded next */
+    return 0;
+}
+
 static void console_queue_ready(struct virtio_device *dev, unsigned queue)
 {
     struct virtio_console *con = container_of(dev, struct virtio_console, dev);
@@ -172,6 +180,7 @@ static void console_state(struct virtio_device *dev, struct state *s)
 
 static const struct virtio_device_ops console_ops = {
     .activate = console_activate,
+    .queue_start = console_queue_start,
     .queue_ready = console_queue_ready,
     .queue_stop = console_queue_stop,
     .queue_hold = console_queue_hold,
