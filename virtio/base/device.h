@@ -273,6 +273,13 @@ static inline bool virtio_queue_runs(const struct virtio_queue *q)
            atomic_load_explicit(&q->state, memory_order_relaxed) == VIRTIO_QUEUE_LIVE;
 }
 
+/* [queue] Does it give back what it has taken? One that is held does, too. */
+static inline bool virtio_queue_answers(const struct virtio_queue *q)
+{
+    return atomic_load_explicit(&q->dev->running, memory_order_relaxed) &&
+           atomic_load_explicit(&q->state, memory_order_relaxed) >= VIRTIO_QUEUE_HELD;
+}
+
 /* [queue] Calls queue_ready() for a new turn: now, or after the current callbacks. */
 void virtio_queue_serve(struct virtio_device *dev, unsigned queue);
 void virtio_queue_serve_later(struct virtio_device *dev, unsigned queue);

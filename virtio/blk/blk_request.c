@@ -34,7 +34,7 @@ static uint8_t status_of(int result)
 static bool is_wanted(const struct blk_steps *s)
 {
     const struct blk_queue *q = request_of(s)->queue;
-    return virtio_queue_runs(&q->blk->dev.queues[q->index]);
+    return virtio_queue_answers(&q->blk->dev.queues[q->index]);
 }
 
 /*

@@ -59,7 +59,7 @@ static void on_done(struct scsi_task *task)
 static bool is_wanted(const struct blk_steps *s)
 {
     const struct scsi_request *r = request_of(s);
-    return virtio_queue_runs(&r->queue->scsi->dev.queues[r->queue->index]) && !r->aborted;
+    return virtio_queue_answers(&r->queue->scsi->dev.queues[r->queue->index]) && !r->aborted;
 }
 
 static const struct blk_steps_ops steps_ops = {
