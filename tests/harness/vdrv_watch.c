@@ -130,6 +130,8 @@ void vdrv_watch_end(struct vdrv *d, const struct vdrv_queue *queue)
     struct vdrv_watch *w = &d->watch;
     if (w->idle)
         compare_ranges(d, "with a reset");
+    if (queue == NULL) /* the driver has all of its memory back */
+        w->gone_count = 0;
     for (unsigned i = 0; !w->idle && i < VDRV_QUEUES; i++)
         if (queue == NULL || queue == &d->q[i])
             check_returned(&d->q[i]);
