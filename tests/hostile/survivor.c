@@ -2,6 +2,8 @@
 /* What one life of a device leaves to the next. */
 #include "tests/hostile/hostile.h"
 
+#include <stdio.h>
+
 /*
  * A queue that was reset alone, and then the whole device: the next driver leaves that queue out,
  * and a queue that was left out cannot come after DRIVER_OK (VIRTIO 1.4 3.1.1), before as after.
@@ -38,4 +40,31 @@ Test(hostile_transport, h33_a_queue_does_not_change_interfaces)
     bus_read(rig.bus, rig.drv.pci.common + VIRTIO_PCI_COMMON_queue_enable, 2, &enable);
     cr_expect_eq(enable, 0);
     rig_close(&rig);
+}
+
+static long resident_pages(void)
+{
+    long all, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    cr_assert(f != NULL);
+    cr_assert_eq(fscanf(f, "%ld %ld", &all, &resident), 2);
+    fclose(f);
+    return resident;
+}
+
+/*
+ * A queue has room for all chains that may ever be in flight, here 32 MiB of it. Resets that clear
+ * it each time hold the loop for seconds if there are many queues, and keep all of it in memory.
+ */
+OnEachDisk(hostile_transport, h62_resets_do_not_fill_large_queues,
+           (on->queues = VDRV_QUEUES, on->queue_size_max = 1024, rig_open_blk_on(rig, on)))
+{
+    long before = 0;
+    for (unsigned lap = 0; lap < 6; lap++) {
+        cr_assert(vdrv_start(&rig->drv, HOSTILE_FEATURES, VDRV_QUEUES, 1024));
+        if (lap == 0)
+            before = resident_pages();
+    }
+    cr_expect_lt(resident_pages() - before, 4096, "%s: %ld pages", rig_config_name(&rig->cfg),
+                 resident_pages() - before);
 }

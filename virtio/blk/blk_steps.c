@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "virtio/blk/blk_steps.h"
 
-#include <stdlib.h>
-
+#include "core/memory/lazy.h"
 #include "virtio/ring/virtqueue.h"
 
 /* ---- slots ---- */
@@ -10,10 +9,11 @@
 int blk_slots_alloc(struct blk_slots *slots, const struct virtqueue *vq, size_t request_bytes)
 {
     *slots = (struct blk_slots){
-        .requests = calloc(vq->size, request_bytes),
+        .count = vq->size,
+        .requests = lazy_alloc(vq->size, request_bytes),
         .request_bytes = request_bytes,
-        .iov = calloc((size_t)vq->size * vq->iov_max, sizeof(*slots->iov)),
-        .ranges = calloc((size_t)vq->size * BLK_RANGES_MAX, sizeof(*slots->ranges)),
+        .iov = lazy_alloc((size_t)vq->size * vq->iov_max, sizeof(*slots->iov)),
+        .ranges = lazy_alloc((size_t)vq->size * BLK_RANGES_MAX, sizeof(*slots->ranges)),
         .iov_max = vq->iov_max,
     };
     if (slots->requests != NULL && slots->iov != NULL && slots->ranges != NULL)
@@ -24,9 +24,9 @@ int blk_slots_alloc(struct blk_slots *slots, const struct virtqueue *vq, size_t 
 
 void blk_slots_free(struct blk_slots *slots)
 {
-    free(slots->requests);
-    free(slots->iov);
-    free(slots->ranges);
+    lazy_free(slots->requests, slots->count, slots->request_bytes);
+    lazy_free(slots->iov, slots->count * slots->iov_max, sizeof(*slots->iov));
+    lazy_free(slots->ranges, slots->count * BLK_RANGES_MAX, sizeof(*slots->ranges));
     *slots = (struct blk_slots){0};
 }
 

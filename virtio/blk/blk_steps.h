@@ -66,6 +66,7 @@ struct blk_steps {
 
 /* Of a queue while it runs, sized by it. */
 struct blk_slots {
+    size_t count;
     uint8_t *requests;
     size_t request_bytes;
     struct iovec *iov;

@@ -7,6 +7,7 @@
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
 #include "core/memory/gmem.h"
+#include "core/memory/lazy.h"
 #include "virtio/ring/ring_spec.h"
 #include "virtio/ring/vq_ops.h"
 
@@ -53,8 +54,8 @@ static int make_chains(struct virtqueue *vq)
 {
     /* One more than can be in flight: for a pop that finds nothing, or a fault. */
     size_t chains = (size_t)vq->size + 1;
-    vq->chains = calloc(chains, sizeof(*vq->chains));
-    vq->iov = calloc(chains * vq->iov_max, sizeof(*vq->iov));
+    vq->chains = lazy_alloc(chains, sizeof(*vq->chains));
+    vq->iov = lazy_alloc(chains * vq->iov_max, sizeof(*vq->iov));
     vq->in_flight = calloc(vq->size, sizeof(*vq->in_flight));
     vq->order = calloc(vq->in_order ? vq->size : 1, sizeof(struct vq_chain *));
     if (vq->chains == NULL || vq->iov == NULL || vq->in_flight == NULL || vq->order == NULL)
@@ -95,8 +96,9 @@ int vq_activate(struct virtqueue *vq, const struct vq_setup *setup)
 
 void vq_deactivate(struct virtqueue *vq)
 {
-    free(vq->chains);
-    free(vq->iov);
+    size_t chains = (size_t)vq->size + 1;
+    lazy_free(vq->chains, chains, sizeof(*vq->chains));
+    lazy_free(vq->iov, chains * vq->iov_max, sizeof(*vq->iov));
     free(vq->in_flight);
     free(vq->order);
     *vq = (struct virtqueue){.error = vq->error};
