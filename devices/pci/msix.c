@@ -60,6 +60,11 @@ struct msix {
     atomic_bool shown_enabled; /* `enabled`, for threads without the lock */
     struct log_guest_count refused;
 
+    /* What was raised while another thread had the lock, which takes it over when it lets go: no
+     * loop waits for vCPUs that change routes all the time. */
+    atomic_bool asked;
+    _Atomic uint64_t wanted[MSIX_VECTORS_MAX / PENDING];
+
     pthread_mutex_t lock; /* leaf; guards what follows */
     bool enabled, mask_all, master;
     uint8_t *table; /* as the guest wrote it */
@@ -204,6 +209,38 @@ static void update_all(struct msix *m)
         update(m, i);
 }
 
+/* ---- the lock ---- */
+
+static void raise_wanted(struct msix *m)
+{
+    atomic_store(&m->asked, false);
+    for (unsigned word = 0; word * PENDING < m->vectors; word++) {
+        uint64_t bits = atomic_exchange(&m->wanted[word], 0);
+        for (; bits != 0; bits &= bits - 1)
+            raise_locked(m, word * PENDING + (unsigned)__builtin_ctzll(bits));
+    }
+}
+
+/*
+ * The fences order asking before the look at the lock, and unlocking before the look at `asked`: if
+ * one thread does not get the lock the one that has it sees what was asked.
+ */
+static void catch_up(struct msix *m)
+{
+    atomic_thread_fence(memory_order_seq_cst);
+    while (atomic_load(&m->asked) && pthread_mutex_trylock(&m->lock) == 0) {
+        raise_wanted(m);
+        pthread_mutex_unlock(&m->lock);
+        atomic_thread_fence(memory_order_seq_cst);
+    }
+}
+
+static void unlock(struct msix *m)
+{
+    pthread_mutex_unlock(&m->lock);
+    catch_up(m);
+}
+
 /* ---- the table and the pending bits ---- */
 
 static bool access_ok(uint64_t offset, unsigned width)
@@ -238,7 +275,7 @@ static uint64_t bar_read(void *dev, uint64_t offset, unsigned width)
         value = le_get(m->table + offset, width);
     else if (offset >= m->pba_offset && offset - m->pba_offset < pba_bytes(m))
         value = pba_read(m, offset - m->pba_offset, width);
-    pthread_mutex_unlock(&m->lock);
+    unlock(m);
     return value;
 }
 
@@ -254,7 +291,7 @@ static void bar_write(void *dev, uint64_t offset, unsigned width, uint64_t value
     uint8_t *control = m->table + (size_t)vector * MSIX_ENTRY_BYTES + ENTRY_CONTROL;
     le32_put(control, control[0] & ENTRY_MASKED);
     update(m, vector);
-    pthread_mutex_unlock(&m->lock);
+    unlock(m);
 }
 
 static const struct bus_ops bar_ops = {.read = bar_read, .write = bar_write};
@@ -283,7 +320,7 @@ void msix_control_changed(struct msix *m)
         drop_all(m);
     else if (changed)
         update_all(m);
-    pthread_mutex_unlock(&m->lock);
+    unlock(m);
 }
 
 static void master_changed(void *ctx, bool on)
@@ -292,7 +329,7 @@ static void master_changed(void *ctx, bool on)
     pthread_mutex_lock(&m->lock);
     m->master = on;
     update_all(m);
-    pthread_mutex_unlock(&m->lock);
+    unlock(m);
 }
 
 unsigned msix_cap(const struct msix *m)
@@ -313,9 +350,14 @@ unsigned msix_vectors(const struct msix *m)
 void msix_raise(struct msix *m, unsigned vector)
 {
     BUG_ON(vector >= m->vectors);
-    pthread_mutex_lock(&m->lock);
-    raise_locked(m, vector);
-    pthread_mutex_unlock(&m->lock);
+    if (pthread_mutex_trylock(&m->lock) == 0) {
+        raise_locked(m, vector);
+        unlock(m);
+        return;
+    }
+    atomic_fetch_or(&m->wanted[vector / PENDING], UINT64_C(1) << vector % PENDING);
+    atomic_store(&m->asked, true);
+    catch_up(m);
 }
 
 void msix_set_source(struct msix *m, unsigned source, int eventfd, unsigned vector)
@@ -327,7 +369,7 @@ void msix_set_source(struct msix *m, unsigned source, int eventfd, unsigned vect
     s->route.fd = eventfd;
     s->vector = vector;
     source_update(m, s);
-    pthread_mutex_unlock(&m->lock);
+    unlock(m);
 }
 
 /*
@@ -342,7 +384,7 @@ bool msix_raise_source(struct msix *m, unsigned source)
     bool is_there = s->route.fd >= 0;
     if (is_there && s->route.handle < 0 && shared_event_take(s->route.fd))
         raise_locked(m, s->vector);
-    pthread_mutex_unlock(&m->lock);
+    unlock(m);
     return is_there;
 }
 
@@ -350,7 +392,9 @@ void msix_clear_pending(struct msix *m)
 {
     pthread_mutex_lock(&m->lock);
     memset(m->pending, 0, pba_bytes(m));
-    pthread_mutex_unlock(&m->lock);
+    for (unsigned word = 0; word * PENDING < m->vectors; word++)
+        atomic_store(&m->wanted[word], 0);
+    unlock(m);
 }
 
 /* ---- saved and loaded ---- */
@@ -379,9 +423,10 @@ void msix_state(struct msix *m, struct state *s)
     if (!state_begin(s, "msix", 0, 1))
         return;
     pthread_mutex_lock(&m->lock);
+    raise_wanted(m);
     table_state(m, s);
     pending_state(m, s);
-    pthread_mutex_unlock(&m->lock);
+    unlock(m);
     state_end(s);
     msix_control_changed(m);
 }

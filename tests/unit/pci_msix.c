@@ -20,6 +20,7 @@ static struct bus *mmio;
 static struct pci_func func;
 static struct msix *msix;
 static struct fake_msi msi;
+static struct msi_ops sink_ops; /* the fake's, which a test may change */
 static unsigned cap;
 
 static void on_cap_written(void *ctx, unsigned at, unsigned offset, unsigned width)
@@ -93,8 +94,11 @@ static void create(unsigned vectors)
     cr_assert_eq(bus_create(&mmio, "mmio", UINT64_C(1) << 46), 0);
     struct pci_func_config config = {.name = "fn", .mmio = mmio, .ops = &ops};
     cr_assert_eq(pci_func_init(&func, &config), 0);
+    struct msi_sink sink = fake_msi_sink(&msi);
+    sink_ops = *sink.ops;
+    sink.ops = &sink_ops;
     struct msix_config mc = {
-        .func = &func, .bar = BAR, .vectors = vectors, .sources = 2, .sink = fake_msi_sink(&msi)};
+        .func = &func, .bar = BAR, .vectors = vectors, .sources = 2, .sink = sink};
     cr_assert_eq(msix_create(&msix, &mc), 0);
     cap = msix_cap(msix);
     cfg_wr(0x10 + 4 * BAR, 4, (uint32_t)BAR_GPA);
@@ -420,6 +424,39 @@ Test(pci_msix, a_route_follows_its_message)
     msix_raise(msix, 3);
     cr_expect_eq(fake_msi_take(&msi, 8), 1);
     cr_expect_eq(msi.sends, 0);
+}
+
+static void *raise_65(void *arg)
+{
+    msix_raise(arg, 65);
+    return NULL;
+}
+
+static int (*set_route)(void *ctx, int handle, uint64_t addr, uint32_t data);
+
+/* A loop raises while a vCPU is in the hypervisor for a route. */
+static int set_meanwhile(void *ctx, int handle, uint64_t addr, uint32_t data)
+{
+    pthread_t loop;
+    cr_assert_eq(pthread_create(&loop, NULL, raise_65, msix), 0);
+    pthread_join(loop, NULL);
+    return set_route(ctx, handle, addr, data);
+}
+
+/* That vCPU delivers it. */
+Test(pci_msix, raising_does_not_wait_for_routes, .timeout = 20)
+{
+    control(ENABLE);
+    use(3);
+    use(65);
+    set_route = sink_ops.route_set;
+    sink_ops.route_set = set_meanwhile;
+    bus_write(mmio, entry(3) + 8, 4, 7);
+    cr_expect_eq(taken(65), 1);
+    mask(65, true);
+    bus_write(mmio, entry(3) + 8, 4, 8);
+    cr_expect_eq(taken(65), 0);
+    cr_expect(pending(65));
 }
 
 /* What the route still stands for is not what the guest wants any more. */
