@@ -137,12 +137,12 @@ Test(plot, no_file_s_name_is_an_option_or_a_command, .init = enter, .fini = leav
 {
     be_gnuplot("for i; do echo \"<$i>\"; done >arguments");
     cr_expect_eq(draw("-a b.svg", "n"), 0);
-    expect_holds("arguments", "<-d>\n<./-a b.svg.gp>\n");
+    expect_holds("arguments", "<-d>\n<-e>\n<ARG0 = './-a b.svg.gp'>\n<->\n");
     cr_expect_eq(draw("|a.svg", "n"), 0);
-    expect_holds("arguments", "<-d>\n<./|a.svg.gp>\n");
+    expect_holds("arguments", "<-d>\n<-e>\n<ARG0 = './|a.svg.gp'>\n<->\n");
     char file[64], words[80];
     snprintf(file, sizeof(file), "%s/c.png", folder);
-    snprintf(words, sizeof(words), "<%s.gp>\n", file);
+    snprintf(words, sizeof(words), "<ARG0 = '%s.gp'>\n", file);
     cr_expect_eq(draw(file, "n"), 0);
     expect_holds("arguments", words);
 }
@@ -204,6 +204,20 @@ Test(plot, gnuplot_draws_a_png, .init = enter, .fini = leave)
     cr_assert_gt(len, 1000);
     cr_expect_eq(memcmp(text, "\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x03\x20\0\0\x02\x58", 24), 0);
     cr_expect_eq(memcmp(text + len - 8, "IEND\xae\x42\x60\x82", 8), 0);
+}
+
+/* Another user who owns FILE.gp, or its folder, changes it before gnuplot starts. */
+Test(plot, gnuplot_runs_what_was_written_alone, .init = enter, .fini = leave)
+{
+    char lines[4096];
+    need_gnuplot();
+    snprintf(lines, sizeof(lines),
+             "echo 'system \"touch owned\"' >a.svg.gp\nPATH='%s'\nexec gnuplot \"$@\"",
+             getenv("PATH"));
+    be_gnuplot(lines);
+    cr_assert_eq(draw("a.svg", "n"), 0, "%s", logged_line);
+    cr_expect_neq(access("owned", F_OK), 0);
+    cr_expect_eq(access("a.svg", F_OK), 0);
 }
 
 Test(plot, gnuplot_takes_any_name, .init = enter, .fini = leave)

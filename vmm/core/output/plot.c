@@ -7,6 +7,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -42,6 +43,19 @@ static int create(FILE **f, const char *file, const char *ending)
     return r;
 }
 
+/* What gnuplot runs: another user may own what has FILE.gp's name, or the folder that it is in. */
+static int create_script(FILE **f)
+{
+    int fd = memfd_create("gnuplot", MFD_CLOEXEC);
+    *f = fd >= 0 ? fdopen(fd, "w+") : NULL;
+    if (*f != NULL)
+        return 0;
+    int r = fail(-errno, "gnuplot: memory");
+    if (fd >= 0)
+        close(fd);
+    return r;
+}
+
 int plot_open(struct plot *p, const char *file)
 {
     *p = (struct plot){.file = strdup(file)};
@@ -49,13 +63,17 @@ int plot_open(struct plot *p, const char *file)
     if (r == 0)
         r = create(&p->data, file, ".dat");
     if (r == 0)
-        r = create(&p->script, file, ".gp");
+        r = create(&p->kept, file, ".gp");
+    if (r == 0)
+        r = create_script(&p->script);
     if (r == 0) {
         fputs(PLOT_DATA_BEGINS, p->data);
         return 0;
     }
     if (p->data != NULL)
         fclose(p->data);
+    if (p->kept != NULL)
+        fclose(p->kept);
     free(p->file);
     return r;
 }
@@ -94,15 +112,20 @@ void plot_begin(struct plot *p, double width, double height)
 }
 
 /* Between single quotes gnuplot expands nothing. */
+static void quote(FILE *out, const char *text)
+{
+    fputc('\'', out);
+    for (const char *c = text; *c != '\0'; c++)
+        fputs(*c == '\'' ? "''" : (char[]){*c, '\0'}, out);
+    fputc('\'', out);
+}
+
 void plot_text(const struct plot *p, const char *text)
 {
     char copy[TEXT_BYTES];
     snprintf(copy, sizeof(copy), "%s", text);
     text_neutralize(copy);
-    fputc('\'', p->script);
-    for (const char *c = copy; *c != '\0'; c++)
-        fputs(*c == '\'' ? "''" : (char[]){*c, '\0'}, p->script);
-    fputc('\'', p->script);
+    quote(p->script, copy);
 }
 
 void plot_frame(const struct plot *p, double left, double right, double top, double bottom)
@@ -145,10 +168,14 @@ static void hear(int fd, char line[LINE_BYTES])
     text_neutralize(line);
 }
 
-/* Signals reach gnuplot whatever the caller does with them: Ctrl-C ends it. */
-static int start(const char *script, int out_fd, pid_t *pid)
+/*
+ * Signals reach gnuplot whatever the caller does with them: Ctrl-C ends it. The script is its
+ * standard input ("-").
+ */
+static int start(char *named, int script_fd, int out_fd, pid_t *pid)
 {
-    char *const argv[] = {"gnuplot", "-d" /* without the user's settings */, (char *)script, NULL};
+    char *const argv[] = {"gnuplot", "-d" /* without the user's settings */, "-e", named, "-",
+                          NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
     sigset_t none, pipe_only;
@@ -156,7 +183,7 @@ static int start(const char *script, int out_fd, pid_t *pid)
     sigemptyset(&pipe_only);
     sigaddset(&pipe_only, SIGPIPE);
     posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, script_fd, STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&actions, out_fd, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions, out_fd, STDERR_FILENO);
     posix_spawnattr_init(&attr);
@@ -186,13 +213,15 @@ static int await(pid_t pid, int fd, const char *script)
     return 0;
 }
 
-static int draw(const char *file, const char *script)
+/* named: a command that tells the script its own name. */
+static int draw(const struct plot *p, const char *script, char *named)
 {
     int fds[2];
     pid_t pid;
     if (pipe2(fds, O_CLOEXEC) < 0)
         return fail(-errno, "gnuplot: pipe");
-    int r = start(script, fds[1], &pid);
+    rewind(p->script);
+    int r = start(named, fileno(p->script), fds[1], &pid);
     close(fds[1]);
     if (r == 0)
         return await(pid, fds[0], script);
@@ -201,7 +230,7 @@ static int draw(const char *file, const char *script)
         return fail(r, "gnuplot");
     log_warn("gnuplot is not installed, so %s is not drawn: apt-get install gnuplot-nox; gnuplot "
              "%s.gp",
-             file, file);
+             p->file, p->file);
     return 0;
 }
 
@@ -213,16 +242,38 @@ static int close_file(FILE *f, const char *file, const char *ending)
     return fail(bad ? -EIO : -errno, "%s%s: write", file, ending);
 }
 
+/* With ./ the name is no option, nor, by its first character, a command of the shell's. */
+static int draw_named(const struct plot *p)
+{
+    char *script = NULL, *named = NULL;
+    size_t bytes;
+    FILE *f = open_memstream(&named, &bytes);
+    bool ok = f != NULL &&
+              asprintf(&script, "%s%s.gp", p->file[0] == '/' ? "" : "./", p->file) >= 0 &&
+              fputs("ARG0 = ", f) >= 0;
+    if (ok)
+        quote(f, script);
+    ok = (f == NULL || fclose(f) == 0) && ok;
+    int r = ok ? draw(p, script, named) : fail(-ENOMEM, "gnuplot");
+    free(script);
+    free(named);
+    return r;
+}
+
+static void keep_script(const struct plot *p)
+{
+    rewind(p->script);
+    for (int c; (c = getc(p->script)) != EOF;)
+        putc(c, p->kept);
+}
+
 int plot_finish(struct plot *p)
 {
-    char *script = NULL;
-    int data = close_file(p->data, p->file, ".dat"), r = close_file(p->script, p->file, ".gp");
-    /* With ./ the name is no option, nor, by its first character, a command of the shell's. */
-    if (asprintf(&script, "%s%s.gp", p->file[0] == '/' ? "" : "./", p->file) < 0)
-        r = fail(-ENOMEM, "gnuplot");
-    else if (data == 0 && r == 0)
-        r = draw(p->file, script);
-    free(script);
+    keep_script(p);
+    int data = close_file(p->data, p->file, ".dat"), r = close_file(p->kept, p->file, ".gp");
+    if (data == 0 && r == 0)
+        r = draw_named(p);
+    fclose(p->script);
     free(p->file);
     return data < 0 ? data : r;
 }

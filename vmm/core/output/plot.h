@@ -18,7 +18,8 @@
 #define PLOT_DATA_BEGINS "# minivet plot data\n"
 
 struct plot {
-    FILE *data, *script;
+    FILE *data, *script; /* the script is memory: what gnuplot runs no other user has written */
+    FILE *kept;          /* FILE.gp, a copy of the script */
     char *file;
     double width, height; /* pixels */
 };
