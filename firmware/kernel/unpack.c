@@ -18,7 +18,9 @@
 /* Linux packs with dictionaries of up to 128 MiB; what asks for more is not its kernel. */
 #define LZMA_MEMORY_BYTES (UINT64_C(256) << 20)
 
+/* zstd's frames that are no larger, with what comes out, and of no more blocks take a moment. */
 #define ZSTD_AT_ONCE (UINT32_C(64) << 20)
+#define ZSTD_BLOCKS  (1u << 14)
 
 #define LZ4_MAGIC       UINT32_C(0x184c2102)
 #define LZ4_BLOCK_BYTES (8u << 20) /* a block is so much, unpacked; only the last is less */
@@ -85,18 +87,44 @@ static uint32_t bzip2(const uint8_t *in, uint32_t in_bytes, uint8_t *out, uint32
     return end == BZ_STREAM_END ? done : 0;
 }
 
-/* All at once is quicker, and takes a moment for what is no larger than most kernels. */
+/* Of a frame whose headers are known to be good; see RFC 8878. */
+static unsigned zstd_blocks(const uint8_t *frame)
+{
+    static const uint8_t id_bytes[] = {0, 1, 2, 4}, size_bytes[] = {0, 2, 4, 8};
+    unsigned head = frame[4], single = head >> 5 & 1, blocks = 0;
+    uint32_t block;
+
+    frame += 6 - single + id_bytes[head & 3] + size_bytes[head >> 6] + (head >> 6 == 0 && single);
+    do {
+        block = le16_get(frame) | (uint32_t)frame[2] << 16;
+        frame += 3 + ((block >> 1 & 3) == 1 ? 1 : block >> 3); /* 1: one byte, many times */
+        blocks++;
+    } while ((block & 1) == 0);
+    return blocks;
+}
+
+/*
+ * How large the frame is, if it may be unpacked at once; else 0. To read a block's tables takes
+ * longer than what comes out of a small one.
+ */
+static size_t zstd_at_once(const uint8_t *in, uint32_t in_bytes, uint32_t out_bytes)
+{
+    if (out_bytes > ZSTD_AT_ONCE || in_bytes > ZSTD_AT_ONCE - out_bytes)
+        return 0;
+    size_t frame = ZSTD_findFrameCompressedSize(in, in_bytes);
+    return ZSTD_isError(frame) || zstd_blocks(in) > ZSTD_BLOCKS ? 0 : frame;
+}
+
+/* At once is quicker. */
 static uint32_t zstd(const uint8_t *in, uint32_t in_bytes, uint8_t *out, uint32_t out_bytes,
                      const struct cancel *cancel)
 {
-    size_t frame = ZSTD_findFrameCompressedSize(in, in_bytes), left = 1;
+    size_t frame = zstd_at_once(in, in_bytes, out_bytes), left = 1;
     ZSTD_inBuffer from = {in, 0, 0};
     ZSTD_outBuffer to = {out, 0, 0};
     ZSTD_DStream *s;
 
-    if (ZSTD_isError(frame))
-        return 0;
-    if (out_bytes <= ZSTD_AT_ONCE && frame <= ZSTD_AT_ONCE - out_bytes) {
+    if (frame != 0) {
         size_t done = ZSTD_decompress(out, out_bytes, in, frame);
         return ZSTD_isError(done) ? 0 : (uint32_t)done;
     }
@@ -104,7 +132,7 @@ static uint32_t zstd(const uint8_t *in, uint32_t in_bytes, uint8_t *out, uint32_
     for (size_t before = SIZE_MAX;
          s && left != 0 && from.pos + to.pos != before && !cancel_asked(cancel);) {
         before = from.pos + to.pos;
-        from.size = (size_t)min_u64(frame, from.pos + IN_BYTES);
+        from.size = (size_t)min_u64(in_bytes, from.pos + IN_BYTES);
         to.size = (size_t)min_u64(out_bytes, to.pos + PIECE_BYTES);
         left = ZSTD_decompressStream(s, &to, &from);
         if (ZSTD_isError(left))

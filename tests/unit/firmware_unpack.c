@@ -145,7 +145,8 @@ Test(firmware_unpack, unknown_formats)
 /* ---- much that makes little ---- */
 
 #define LONG_BYTES ((uint32_t)(33 * MIB)) /* does not get smaller when it is packed */
-#define TOUCHED    (3 * MIB + 64 * KIB)   /* of the packed bytes; no header of zstd's is there */
+#define TOUCHED    (3 * MIB + 64 * KIB) /* of the packed bytes; no header of large blocks is there */
+#define SMALL      48u                  /* a block of which zstd reads more than what comes out */
 
 static struct cancel touched;
 static uint8_t *trap;
@@ -158,14 +159,12 @@ static void on_touch(int signal)
     (void)mprotect(trap, 4096, PROT_READ);
 }
 
-/* A frame of blocks that are not packed: to pack so much would take long. */
-static size_t store_zstd(const uint8_t *bytes, uint32_t count, uint8_t *to)
+/* Blocks that are not packed: to pack so much would take long. */
+static size_t store_zstd_blocks(const uint8_t *bytes, uint32_t count, uint32_t most, uint8_t *to)
 {
-    static const uint8_t head[] = {0x28, 0xb5, 0x2f, 0xfd, 0, 0x58};
     uint8_t *const start = to;
-    to = (uint8_t *)memcpy(to, head, sizeof(head)) + sizeof(head);
     for (uint32_t done = 0, n; done < count; done += n, to += n) {
-        n = (uint32_t)min_u64(count - done, 128 * KIB);
+        n = (uint32_t)min_u64(count - done, most);
         uint32_t block = n << 3 | (done + n == count);
         *to++ = (uint8_t)block;
         *to++ = (uint8_t)(block >> 8);
@@ -175,13 +174,21 @@ static size_t store_zstd(const uint8_t *bytes, uint32_t count, uint8_t *to)
     return (size_t)(to - start);
 }
 
+static size_t store_zstd(const uint8_t *bytes, uint32_t count, uint32_t most, uint8_t *to)
+{
+    static const uint8_t head[] = {0x28, 0xb5, 0x2f, 0xfd, 0, 0x58};
+    memcpy(to, head, sizeof(head));
+    return sizeof(head) + store_zstd_blocks(bytes, count, most, to + sizeof(head));
+}
+
 static bool unpacks_with_a_trap(const char *format, const uint8_t *bytes, uint32_t count)
 {
     const size_t room = LONG_BYTES + MIB;
     uint8_t *in = mmap(NULL, room, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     uint8_t *made = malloc(count);
     bool is_zstd = strcmp(format, "zstd") == 0;
-    uint32_t in_bytes = (uint32_t)(is_zstd ? store_zstd(bytes, count, in)
+    uint32_t most = count < LONG_BYTES ? SMALL : 128 * (uint32_t)KIB;
+    uint32_t in_bytes = (uint32_t)(is_zstd ? store_zstd(bytes, count, most, in)
                                            : fx_pack(format, bytes, count, in, room));
     cr_assert_gt(in_bytes, count);
     cr_assert_eq(cancel_init(&touched), 0);
@@ -193,6 +200,37 @@ static bool unpacks_with_a_trap(const char *format, const uint8_t *bytes, uint32
     free(made);
     munmap(in, room);
     return good;
+}
+
+/* Out again, in pieces. */
+Test(firmware_unpack, frames_of_very_many_blocks)
+{
+    packed_bytes = (uint32_t)store_zstd(plain, (uint32_t)MIB, SMALL, packed);
+    cr_assert(unpacks(packed_bytes, (uint32_t)MIB));
+    cr_assert(memcmp(out, plain, MIB) == 0);
+    cr_assert_not(unpacks(packed_bytes - SMALL, (uint32_t)MIB));
+}
+
+/* Fields of 0 to 8 bytes: a window or none, a dictionary's number (0: none), how much comes out. */
+Test(firmware_unpack, frames_with_any_header)
+{
+    static const uint32_t id_bytes[] = {0, 1, 2, 4};
+    for (uint32_t how = 0; how < 32; how++) {
+        uint32_t size = how >> 3, single = how >> 2 & 1, bytes = size == 0 ? 200 : 300;
+        uint8_t *to = packed, field[8] = {(uint8_t)(size == 1 ? bytes - 256 : bytes), 0};
+        field[1] = size > 1 ? bytes >> 8 : 0;
+        to = (uint8_t *)memcpy(to, "\x28\xb5\x2f\xfd", 4) + 4;
+        *to++ = (uint8_t)(size << 6 | single << 5 | (how & 3));
+        if (!single)
+            *to++ = 0x58;
+        memset(to, 0, id_bytes[how & 3]);
+        to += id_bytes[how & 3];
+        uint32_t size_bytes = size != 0 ? 1u << size : single;
+        to = (uint8_t *)memcpy(to, field, size_bytes) + size_bytes;
+        to += store_zstd_blocks(plain, bytes, SMALL, to);
+        cr_expect(unpacks((uint32_t)(to - packed), bytes), "%x", how);
+        cr_expect(memcmp(out, plain, bytes) == 0, "%x", how);
+    }
 }
 
 /* What takes long to read need not make much: no piece of what comes out may be waited for. */
@@ -209,6 +247,8 @@ Test(firmware_unpack, canceled_while_little_comes_out)
         uint32_t bytes = strcmp(formats[i], "zstd") == 0 ? LONG_BYTES : 5 * (uint32_t)MIB;
         cr_expect_not(unpacks_with_a_trap(formats[i], noise, bytes), "%s", formats[i]);
     }
+    /* Small, but of very many blocks, each of which may have tables to read. */
+    cr_expect_not(unpacks_with_a_trap("zstd", noise, 5 * (uint32_t)MIB));
     cr_assert_eq(sigaction(SIGSEGV, &before, NULL), 0);
     free(noise);
 }
