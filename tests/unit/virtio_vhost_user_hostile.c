@@ -14,6 +14,7 @@
 #include "core/peers/foreign_connect.h"
 #include "core/peers/foreign_fd.h"
 #include "tests/harness/lingering.h"
+#include "tests/harness/silent.h"
 #include "tests/harness/test.h"
 #include "tests/harness/vhost_user_rig.h"
 #include "virtio/spec.h"
@@ -297,27 +298,12 @@ Test(vhost_user_hostile, a_socket_whose_backlog_is_full_is_not_waited_for)
     rmdir(dir);
 }
 
-/* A file system whose server says nothing. False: this user cannot have one. */
-static bool mount_silent(const char *dir, int *fd)
-{
-    char options[64];
-    *fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-    if (*fd < 0)
-        return false;
-    snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", *fd);
-    if (unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-        mount("test", dir, "fuse", 0, options) == 0)
-        return true;
-    close(*fd);
-    return false;
-}
-
 Test(vhost_user_hostile, a_path_into_a_file_system_that_is_silent_is_not_waited_for)
 {
     char dir[] = "/tmp/minivet-test-XXXXXX", path[64];
     int fd, cancel_fd = eventfd(1, EFD_CLOEXEC);
     cr_assert_not_null(mkdtemp(dir));
-    if (!mount_silent(dir, &fd)) {
+    if (!silent_mount(dir, &fd)) {
         rmdir(dir);
         cr_skip_test("no FUSE file system can be mounted");
     }

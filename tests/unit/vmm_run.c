@@ -5,12 +5,14 @@
  */
 #include <dirent.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <termios.h>
 #include <zlib.h>
 
 #include "firmware/x86/kernel.h"
+#include "tests/harness/silent.h"
 #include "tests/harness/test.h"
 #include "vmm/cli/cli.h"
 
@@ -230,6 +232,41 @@ Test(run, sigterm_ends_the_wait_for_a_vhost_user_server)
     kill(pid, SIGTERM);
     expect_end(pid, said, all, sizeof(all), 128 + SIGTERM, "is not waited for any longer");
     close_server(&server);
+}
+
+/* Whether its main thread waits for the kernel, where no signal but SIGKILL wakes it. */
+static bool waits_unwoken(pid_t pid)
+{
+    char path[64], state = 0;
+    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    FILE *f = fopen(path, "re");
+    if (f != NULL && fscanf(f, "%*d %*s %c", &state) != 1)
+        state = 0;
+    if (f != NULL)
+        fclose(f);
+    return state == 'D';
+}
+
+/* The first SIGTERM cannot end what the main thread does; the second ends the process. */
+Test(run, sigterm_twice_ends_the_wait_for_a_file_system)
+{
+    char silent[48];
+    int fd, said, status;
+    snprintf(silent, sizeof(silent), "%s/silent", dir);
+    cr_assert_eq(mkdir(silent, 0700), 0);
+    if (!silent_mount(silent, &fd))
+        cr_skip_test("no FUSE file system can be mounted");
+    snprintf(kernel, sizeof(kernel), "%s/kernel", silent);
+    pid_t pid = start(-1, &said, NULL);
+    close(said);
+    for (unsigned seen = 0; seen < 20; usleep(10000))
+        seen = waits_unwoken(pid) ? seen + 1 : 0;
+    for (; waitpid(pid, &status, WNOHANG) == 0; usleep(10000))
+        kill(pid, SIGTERM);
+    cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 128 + SIGTERM, "status %#x", status);
+    close(fd);
+    umount2(silent, MNT_DETACH);
+    rmdir(silent);
 }
 
 /* As by `minivet run ... <&- >&- 2>&-`: what is opened later must not take their numbers. */

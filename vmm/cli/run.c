@@ -179,9 +179,7 @@ static void resize(struct run *run)
 static void look_for_virtualization(void *ctx)
 {
     struct run *run = ctx;
-    struct stat st;
-    run->emulated = stat(run->vm.kernel, &st) == 0 && st.st_size >= LINUX_BYTES_MIN &&
-                    hv_kvm.virtualization() == NULL;
+    run->emulated = hv_kvm.virtualization() == NULL;
 }
 
 static void print_stats(const struct run *run)
@@ -280,14 +278,20 @@ static void tear_down(struct run *run)
 
 /* ---- a life, on the loop ---- */
 
+struct making {
+    struct run *run;
+    bool boots_linux;
+};
+
 static int begin_making(void *arg)
 {
-    struct run *run = arg;
+    const struct making *making = arg;
+    struct run *run = making->run;
     run->ended = cancel_asked(&run->cancel);
     run->reset = false;
     run->exit_code = EXIT_VMM_FAULT;
     run->making = true;
-    if (!run->looked)
+    if (!run->looked && making->boots_linux)
         evloop_post(run->loop, &run->look);
     run->looked = true;
     return 0;
@@ -323,9 +327,16 @@ static int forget_timeline(void *arg)
 
 /* ---- a life, on the main thread ---- */
 
+/* By its kernel's size; not on the loop: the kernel's file system may not answer. */
+static bool boots_linux(const struct run *run)
+{
+    struct stat st;
+    return stat(run->vm.kernel, &st) == 0 && st.st_size >= LINUX_BYTES_MIN;
+}
+
 static int make_machine(struct run *run, struct machine **out)
 {
-    evloop_call(run->loop, begin_making, run);
+    evloop_call(run->loop, begin_making, &(struct making){run, boots_linux(run)});
     int r = machine_create(out, &(struct machine_config){.vm = &run->vm,
                                                          .arch = &arch_host,
                                                          .hv = &hv_kvm,

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef MINIVET_TESTS_HARNESS_SILENT_H
+#define MINIVET_TESTS_HARNESS_SILENT_H
+
+#include <stdbool.h>
+
+/*
+ * Mounts a FUSE file system whose server says nothing, which this process and its children see. It
+ * ends when *fd is closed. False: this user cannot have one.
+ */
+bool silent_mount(const char *dir, int *fd);
+
+#endif
