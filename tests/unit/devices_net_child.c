@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include "core/loop/cancel.h"
@@ -257,13 +258,55 @@ Test(net_child, its_memory_is_limited_however_it_is_mapped)
     expect_in_child(maps_no_stacks);
 }
 
-/* The process's own end of its wire. */
-static int wire_of(int pid)
+/* A copy of a descriptor of the process's; -1: not allowed. */
+static int fd_of(int pid, int number)
 {
     int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    int fd = (int)syscall(SYS_pidfd_getfd, pidfd, NET_CHILD_FD, 0);
+    int fd = (int)syscall(SYS_pidfd_getfd, pidfd, number, 0);
     close(pidfd);
     return fd;
+}
+
+/* A terminal there could be read and driven; a log file could be filled, and its flags changed. */
+Test(net_child, its_standard_error_is_not_the_users)
+{
+    struct stat ours, its;
+    char path[64];
+    cr_assert_eq(create("user,isolate=on", &clock_host), 0, "%s", logged_line);
+    snprintf(path, sizeof(path), "/proc/%d/fd/2", child_pid());
+    cr_assert_eq(fstat(STDERR_FILENO, &ours), 0);
+    cr_assert_eq(stat(path, &its), 0);
+    cr_expect(ours.st_dev != its.st_dev || ours.st_ino != its.st_ino);
+    cr_expect(S_ISFIFO(its.st_mode));
+}
+
+/* What it writes there is read when it ends, one line of it, and does not drive a terminal. */
+Test(net_child, its_last_line_is_told)
+{
+    static const char said[] = "\033[2Jfirst\n\033[31mlast\n";
+    char much[4096];
+    memset(much, 'x', sizeof(much));
+    cr_assert_eq(create("user,isolate=on", &clock_host), 0, "%s", logged_line);
+    int pid = child_pid(), fd = fd_of(pid, STDERR_FILENO);
+    if (fd < 0)
+        cr_skip_test("no descriptors of other processes here: %s", strerror(errno));
+    unsigned full = 0; /* nothing reads it before the process ends, and nothing waits for that */
+    for (unsigned i = 0; i < 64; i++)
+        full += write(fd, much, sizeof(much)) < 0 && errno == EAGAIN;
+    cr_expect_gt(full, 0);
+    cr_assert_eq(kill(pid, SIGKILL), 0);
+    cr_expect(link_becomes(false));
+    cr_assert(link_becomes(true));
+    close(fd);
+    pid = child_pid();
+    fd = fd_of(pid, STDERR_FILENO);
+    cr_assert_eq((int)write(fd, said, sizeof(said) - 1), (int)sizeof(said) - 1);
+    cr_assert_eq(kill(pid, SIGKILL), 0);
+    cr_expect(link_becomes(false));
+    cr_assert(link_becomes(true));
+    cr_expect(strstr(logged_line, "last line: ?[31mlast") != NULL, "%s", logged_line);
+    cr_expect_eq(strstr(logged_line, "first") != NULL, 0, "%s", logged_line);
+    close(fd);
 }
 
 /* Has a process's end wait for `release`. Its own process, which may be waited for; 0: not allowed.
@@ -300,7 +343,7 @@ Test(net_child, its_end_is_not_waited_for, .timeout = 20)
     cr_assert_eq(pipe(release), 0);
     use_clock(&clock);
     cr_assert_eq(create("user,isolate=on", &clock), 0, "%s", logged_line);
-    int pid = child_pid(), wire = wire_of(pid), tracer = hold_end(pid, release[0]);
+    int pid = child_pid(), wire = fd_of(pid, NET_CHILD_FD), tracer = hold_end(pid, release[0]);
     if (wire >= 0 && tracer != 0) {
         cr_assert_eq((int)write(wire, &too_long, sizeof(too_long)), 4);
         while (net->info.link_up)
@@ -342,21 +385,15 @@ Test(net_child, a_start_is_cancelled, .timeout = 20)
     cancel_fini(&cancel);
 }
 
-/* It reports by itself, as a network in this process would. */
+/* As a network in this process would be. */
 Test(net_child, what_cannot_be_is_told_at_once)
 {
     uint16_t port;
-    char words[80], said[512] = "";
-    int fd = host_socket(AF_INET, SOCK_STREAM, &port), pipes[2], err = dup(2);
+    char words[80];
+    int fd = host_socket(AF_INET, SOCK_STREAM, &port);
     snprintf(words, sizeof(words), "user,isolate=on,hostfwd=tcp::%u-:22", port);
-    cr_assert_eq(pipe(pipes), 0);
-    dup2(pipes[1], 2);
-    int r = create(words, &clock_host);
-    dup2(err, 2);
-    close(pipes[1]);
-    cr_expect_lt(r, 0);
-    cr_expect_gt((int)read(pipes[0], said, sizeof(said) - 1), 0);
-    cr_expect(strstr(said, "minivet: user network: hostfwd=tcp::") == said, "%s", said);
-    cr_expect(strstr(said, "take another") != NULL, "%s", said);
+    cr_expect_lt(create(words, &clock_host), 0);
+    cr_expect(strstr(logged_line, "user network: hostfwd=tcp::") == logged_line, "%s", logged_line);
+    cr_expect(strstr(logged_line, "take another") != NULL, "%s", logged_line);
     close(fd);
 }

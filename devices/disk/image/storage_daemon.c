@@ -19,13 +19,12 @@
 #include "core/base/log.h"
 #include "core/loop/may_block.h"
 #include "core/peers/confine.h"
+#include "core/peers/last_line.h"
 #include "devices/disk/image/storage_daemon_impl.h"
 
-#define SAID_MAX   1024u
-#define SAID_READS 128u /* of half of it each: all that a pipe holds */
-#define NS_PER_S   UINT64_C(1000000000)
-#define REPORTS    3u  /* connections that are reported on at once */
-#define REPORT_S   60u /* then one in so many seconds */
+#define NS_PER_S UINT64_C(1000000000)
+#define REPORTS  3u  /* connections that are reported on at once */
+#define REPORT_S 60u /* then one in so many seconds */
 
 /* ---- a private socket ---- */
 
@@ -64,45 +63,19 @@ static void skip_prefix(const char **line, const char *prefix)
         *line += strlen(prefix);
 }
 
-/* The end of what it said. It may still be talking, faster than we read: this has an end, too. */
-static void read_tail(const struct storage_daemon *d, char *out, size_t bytes)
-{
-    char part[SAID_MAX / 2];
-    size_t have = 0;
-    for (unsigned i = 0; d->said_fd >= 0 && i < SAID_READS; i++) {
-        ssize_t n = read(d->said_fd, part, sizeof(part));
-        if (n <= 0)
-            break;
-        size_t keep = bytes - 1 - (size_t)n;
-        if (have > keep) {
-            memmove(out, out + have - keep, keep);
-            have = keep;
-        }
-        memcpy(out + have, part, (size_t)n);
-        have += (size_t)n;
-    }
-    out[have] = '\0';
-}
-
 /* The last line that it said, without its own name and arguments; an empty string: nothing. */
-static void last_words(const struct storage_daemon *d, char *out, size_t bytes)
+static void last_words(const struct storage_daemon *d, char out[LAST_LINE_MAX])
 {
-    char said[SAID_MAX], *rest = NULL;
-    read_tail(d, said, sizeof(said));
-    const char *line = "";
-    for (const char *next = strtok_r(said, "\n", &rest); next != NULL;
-         next = strtok_r(NULL, "\n", &rest))
-        line = next;
+    char said[LAST_LINE_MAX];
+    const char *line = said;
+    last_line_read(d->said_fd, said);
     skip_prefix(&line, STORAGE_DAEMON_PROGRAM ": ");
     skip_prefix(&line, "--blockdev ");
     skip_prefix(&line, d->blockdev);
     if (strncmp(line, "--export ", 9) == 0 && strstr(line, "}}: ") != NULL)
         line = strstr(line, "}}: ") + 2;
     skip_prefix(&line, ": ");
-    snprintf(out, bytes, "%s", line);
-    for (char *c = out; *c != '\0'; c++)
-        if ((unsigned char)*c < ' ')
-            *c = '?';
+    strcpy(out, line);
 }
 
 /* Its own message names a descriptor, which means nothing to the user. */
@@ -114,10 +87,10 @@ static bool is_about_locks(const char *words)
 
 static int report_start(const struct storage_daemon *d, int err)
 {
-    char words[SAID_MAX];
+    char words[LAST_LINE_MAX];
     if (err == -ECANCELED || d->quiet)
         return err;
-    last_words(d, words, sizeof(words));
+    last_words(d, words);
     if (err == -ETIMEDOUT)
         return fail_msg(err, "disk %s: %s does not get ready", d->name, d->program);
     if (is_about_locks(words))
@@ -129,8 +102,8 @@ static int report_start(const struct storage_daemon *d, int err)
 
 static void report_end(const struct storage_daemon *d)
 {
-    char words[SAID_MAX];
-    last_words(d, words, sizeof(words));
+    char words[LAST_LINE_MAX];
+    last_words(d, words);
     if (words[0] != '\0' && !d->quiet)
         log_warn("disk %s: %s: %s", d->name, d->program, words);
 }
