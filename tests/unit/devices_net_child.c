@@ -298,6 +298,7 @@ Test(net_child, its_last_line_is_told)
     cr_expect(link_becomes(false));
     cr_assert(link_becomes(true));
     close(fd);
+    cr_assert(answers()); /* it has begun */
     pid = child_pid();
     fd = fd_of(pid, STDERR_FILENO);
     cr_assert_eq((int)write(fd, said, sizeof(said) - 1), (int)sizeof(said) - 1);
