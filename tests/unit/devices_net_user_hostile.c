@@ -575,3 +575,32 @@ Test(net_user_hostile, a_stream_that_waits_for_an_answer_does_not_spin)
     close(fd);
     close(listener);
 }
+
+/* Sockets that are all ready in one turn are not all read in it: the queue to the guest fills. */
+Test(net_user_hostile, a_turn_reads_no_more_than_the_guest_has_room_for)
+{
+    enum { SOCKETS = 60 };
+    static struct sockaddr_in from[SOCKETS];
+    socklen_t len = sizeof(from[0]);
+    uint16_t port;
+    int fd = host_socket(AF_INET, SOCK_DGRAM, &port);
+    start();
+    for (uint16_t i = 0; i < SOCKETS; i++) {
+        send_udp(HOST_IPV4, 2000 + i, port, "", 1);
+        evloop_drain(loop);
+        cr_assert_eq((int)recvfrom(fd, data, 1, 0, (struct sockaddr *)&from[i], &len), 1);
+    }
+    for (unsigned i = 0; i < SOCKETS; i++)
+        cr_assert_eq((int)sendto(fd, data, 16000, 0, (struct sockaddr *)&from[i], len), 16000);
+    struct net_user *u = container_of(net, struct net_user, b);
+    for (unsigned i = 0; i < u->polled_count; i++)
+        u->fds[u->polled[i]].ready = EPOLLIN;
+    user_turn(u);
+    cr_expect_gt(u->queue.count, 0);
+    cr_expect_lt(u->queue.count, SOCKETS * 3 / 4, "%u", u->queue.count);
+    unsigned arrived = 0;
+    for (; arrived < SOCKETS && guest_wait(&vm); arrived++)
+        ;
+    cr_expect_eq(arrived, SOCKETS, "the others come later");
+    close(fd);
+}

@@ -179,15 +179,25 @@ static uint32_t to_tell(struct user_fd *f, int fd)
     return ready;
 }
 
+/*
+ * What libslirp hears in a later turn: all, while it waits for an answer; and what it would read,
+ * once this turn has filled the queue. Peers may make each of the sockets ready at once, and a
+ * guest may have the data of each cut into segments of 32 bytes.
+ */
+static uint32_t to_hold(const struct net_user *u, uint32_t ready)
+{
+    if (u->asks.strict && asks(u))
+        return ready;
+    return is_congested(u) ? ready & ~(uint32_t)EPOLLOUT : 0;
+}
+
 static int get_ready(int fd, void *opaque)
 {
     struct net_user *u = opaque;
-    uint32_t ready = u->fds[fd].ready;
-    if (ready != 0 && u->asks.strict && asks(u)) {
-        u->fds[fd].held = ready;
-        return 0;
-    }
-    ready = to_tell(&u->fds[fd], fd);
+    struct user_fd *f = &u->fds[fd];
+    f->held = to_hold(u, f->ready);
+    f->ready &= ~f->held;
+    uint32_t ready = to_tell(f, fd);
     return ((ready & EPOLLIN) ? SLIRP_POLL_IN : 0) | ((ready & EPOLLOUT) ? SLIRP_POLL_OUT : 0) |
            ((ready & EPOLLERR) ? SLIRP_POLL_ERR : 0) | ((ready & EPOLLHUP) ? SLIRP_POLL_HUP : 0);
 }
