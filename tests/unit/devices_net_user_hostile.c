@@ -585,8 +585,8 @@ Test(net_user_hostile, a_turn_reads_no_more_than_the_guest_has_room_for)
     uint16_t port;
     int fd = host_socket(AF_INET, SOCK_DGRAM, &port);
     start();
-    for (uint16_t i = 0; i < SOCKETS; i++) {
-        send_udp(HOST_IPV4, 2000 + i, port, "", 1);
+    for (unsigned i = 0; i < SOCKETS; i++) {
+        send_udp(HOST_IPV4, (uint16_t)(2000 + i), port, "", 1);
         evloop_drain(loop);
         cr_assert_eq((int)recvfrom(fd, data, 1, 0, (struct sockaddr *)&from[i], &len), 1);
     }
