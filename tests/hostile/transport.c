@@ -389,6 +389,7 @@ OnEachDisk(hostile_transport, h32_reset_while_another_vcpu_notifies, rig_open_bl
     cr_assert_eq(evloop_start_thread(rig->loop), 0);
     cr_assert(vdrv_start(&rig->drv, HOSTILE_FEATURES, 1, HOSTILE_SIZE));
     struct vdrv other = rig->drv; /* which knows where to kick */
+    other.q[0].drv = &other;
     cr_assert_eq(pthread_create(&thread, NULL, storm, &other), 0);
     for (unsigned i = 0; i < 200; i++) {
         cr_assert(vdrv_start(&rig->drv, HOSTILE_FEATURES, 1, HOSTILE_SIZE));
