@@ -31,6 +31,7 @@
 
 static const char help_text[] = "\r\n"
                                 "Ctrl-A x       quit\r\n"
+                                "Ctrl-A p       press the power button\r\n"
                                 "Ctrl-A h       this help\r\n"
                                 "Ctrl-A Ctrl-A  send Ctrl-A to the guest\r\n";
 
@@ -86,6 +87,7 @@ struct chr_stdio {
     struct chr_backend b;
     struct evloop *loop;
     void (*on_quit)(void *ctx);
+    void (*on_power)(void *ctx);
     void (*on_output)(void *ctx, const uint8_t *data, size_t len);
     void *ctx;
 
@@ -231,6 +233,10 @@ static bool escape(struct chr_stdio *s, uint8_t key)
     case 'x':
         if (s->on_quit)
             s->on_quit(s->ctx);
+        return false;
+    case 'p':
+        if (s->on_power)
+            s->on_power(s->ctx);
         return false;
     case 'h':
     case '?':
@@ -389,6 +395,7 @@ int chr_stdio_create(struct chr_backend **out, const struct chr_stdio_config *co
     s->b.ops = &stdio_ops;
     s->loop = config->loop;
     s->on_quit = config->on_quit;
+    s->on_power = config->on_power;
     s->on_output = config->on_output;
     s->ctx = config->ctx;
     s->in_ev = (struct ev_fd){.cb = on_in, .ctx = s, .fd = -1};

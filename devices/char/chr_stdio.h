@@ -4,8 +4,9 @@
  * file, a socket, or nothing.
  *
  * A terminal that is read is made raw, so that every key reaches the guest, but for the escape
- * sequences: Ctrl-A x quits, Ctrl-A h prints help, Ctrl-A Ctrl-A or Ctrl-A a sends a Ctrl-A. They
- * work even while the guest takes no input. In a pipe or a file every byte is the guest's.
+ * sequences: Ctrl-A x quits, Ctrl-A p presses the power button, Ctrl-A h prints help, Ctrl-A Ctrl-A
+ * or Ctrl-A a sends a Ctrl-A. They work even while the guest takes no input. In a pipe or a file
+ * every byte is the guest's.
  *
  * Neither direction ever blocks the loop. The descriptors' own flags are left alone, since the
  * shell and others share them: terminals and pipes are opened anew. Output that no reader takes is
@@ -23,8 +24,9 @@ struct evloop;
 
 struct chr_stdio_config {
     struct evloop *loop;
-    int in_fd, out_fd;          /* the caller's; one that is closed is a stream of nothing */
-    void (*on_quit)(void *ctx); /* Ctrl-A x was typed; on the loop */
+    int in_fd, out_fd;           /* the caller's; one that is closed is a stream of nothing */
+    void (*on_quit)(void *ctx);  /* Ctrl-A x was typed; on the loop */
+    void (*on_power)(void *ctx); /* Ctrl-A p, likewise */
     /* What was taken of the guest's output; on the loop. NULL: it is not reported. */
     void (*on_output)(void *ctx, const uint8_t *data, size_t len);
     void *ctx;

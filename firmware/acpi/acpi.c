@@ -23,7 +23,6 @@
 /* FADT, ACPI 6.5 table 5.9 */
 enum {
     FADT_DSDT = 40,
-    FADT_SCI_INT = 46,
     FADT_P_LVL2_LAT = 96,
     FADT_P_LVL3_LAT = 98,
     FADT_IAPC_BOOT_ARCH = 109,
@@ -138,7 +137,6 @@ static uint64_t write_fadt(struct aml *a, const struct acpi_config *config, uint
 
     le32_put(t + FADT_DSDT, (uint32_t)dsdt_gpa);
     le64_put(t + FADT_X_DSDT, dsdt_gpa);
-    le16_put(t + FADT_SCI_INT, X86_GSI_SCI);
     le16_put(t + FADT_P_LVL2_LAT, LATENCY_NO_SUCH_STATE);
     le16_put(t + FADT_P_LVL3_LAT, LATENCY_NO_SUCH_STATE);
     /* No keyboard controller is claimed: port 0x64 only takes the reset command here. */

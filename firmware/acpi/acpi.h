@@ -2,7 +2,8 @@
 /*
  * The ACPI tables of the machine (ACPI 6.5 5.2): RSDP, XSDT, FADT, MADT, MCFG if there is a PCI
  * host bridge, and DSDT. The machine is hardware-reduced (ACPI 6.5 4.1): no PM timer, no fixed
- * events, no SCI; power-off and reset are byte-wide registers among the ports.
+ * events, no SCI; power-off and reset are byte-wide registers among the ports. The power button is
+ * a device whose interrupt is a Generic Event Device's (ACPI 6.5 5.6.9).
  */
 #ifndef MINIVET_FIRMWARE_ACPI_H
 #define MINIVET_FIRMWARE_ACPI_H

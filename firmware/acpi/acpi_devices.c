@@ -153,6 +153,29 @@ static void put_pc_devices(struct aml *a, const struct acpi_config *config)
             put_pc_device(a, &devices[i], i == 0 && config->pci ? (uint32_t)X86_ECAM_BYTES : 0);
 }
 
+/* Its interrupt runs a method, which is named after it, and that notifies of a press. */
+static void put_power_button(struct aml *a)
+{
+    enum { PRESSED = 0x80 }; /* ACPI 6.5 table 5.156 */
+    char method[8];
+    size_t dev, part;
+
+    dev = aml_device(a, "PWRB");
+    name_eisa_id(a, "_HID", "PNP0C0C");
+    aml_close(a, dev);
+    dev = aml_device(a, "GED_");
+    name_string(a, "_HID", "ACPI0013");
+    name_integer(a, "_UID", 0);
+    part = name_resources(a);
+    aml_res_gsi(a, X86_GSI_BUTTON);
+    aml_resources_close(a, part);
+    snprintf(method, sizeof(method), "_E%02X", X86_GSI_BUTTON);
+    part = aml_method(a, method);
+    aml_notify(a, "PWRB", PRESSED);
+    aml_close(a, part);
+    aml_close(a, dev);
+}
+
 static void put_virtio(struct aml *a, unsigned n)
 {
     static const unsigned gsis[X86_VIRTIO_GSI_COUNT] = X86_VIRTIO_GSIS;
@@ -182,6 +205,7 @@ void acpi_write_devices(struct aml *a, const struct acpi_config *config)
     if (config->pci)
         put_pci(a, config);
     put_pc_devices(a, config);
+    put_power_button(a);
     for (unsigned i = 0; i < config->virtio_windows; i++)
         put_virtio(a, i);
     aml_close(a, scope);

@@ -19,8 +19,10 @@ enum {
     OP_SCOPE = 0x10,
     OP_BUFFER = 0x11,
     OP_PACKAGE = 0x12,
+    OP_METHOD = 0x14,
     OP_EXT = 0x5b,
-    OP_EXT_DEVICE = 0x82,
+    OP_EXT_DEVICE = 0x82, /* after OP_EXT */
+    OP_NOTIFY = 0x86,
 };
 
 /* Resource descriptors: ACPI 6.5 6.4.2 and 6.4.3; small ones carry their length in the tag. */
@@ -104,6 +106,17 @@ size_t aml_package(struct aml *a, uint8_t elements)
     put_byte(a, OP_PACKAGE);
     open = a->len;
     put_byte(a, elements);
+    return open;
+}
+
+size_t aml_method(struct aml *a, const char *name)
+{
+    size_t open;
+
+    put_byte(a, OP_METHOD);
+    open = a->len;
+    put_name(a, name);
+    put_byte(a, 0);
     return open;
 }
 
@@ -200,6 +213,13 @@ void aml_eisa_id(struct aml *a, const char *id)
     for (unsigned i = 0; i < 4; i++)
         enc[1 + i] = (uint8_t)(v >> (24 - 8 * i));
     aml_bytes(a, enc, sizeof(enc));
+}
+
+void aml_notify(struct aml *a, const char *device, uint8_t value)
+{
+    put_byte(a, OP_NOTIFY);
+    put_name(a, device);
+    aml_integer(a, value);
 }
 
 size_t aml_resources(struct aml *a)

@@ -37,6 +37,7 @@ void aml_bytes(struct aml *a, const void *src, size_t len);
 size_t aml_scope(struct aml *a, const char *name);
 size_t aml_device(struct aml *a, const char *name);
 size_t aml_package(struct aml *a, uint8_t elements);
+size_t aml_method(struct aml *a, const char *name); /* without arguments */
 void aml_close(struct aml *a, size_t open);
 
 /* ---- a name, followed by the one object that it names ---- */
@@ -44,6 +45,9 @@ void aml_name(struct aml *a, const char *name);
 void aml_integer(struct aml *a, uint64_t value);
 void aml_string(struct aml *a, const char *s);
 void aml_eisa_id(struct aml *a, const char *id); /* three capitals, four hexadecimal digits */
+
+/* ---- what a method does ---- */
+void aml_notify(struct aml *a, const char *device, uint8_t value);
 
 /* ---- a resource template (ACPI 6.5 6.4), an object; ends are inclusive ---- */
 size_t aml_resources(struct aml *a);

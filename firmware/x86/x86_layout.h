@@ -75,7 +75,7 @@
 #define X86_GSI_COUNT  24
 #define X86_GSI_SERIAL 4
 #define X86_GSI_RTC    8
-#define X86_GSI_SCI    9 /* named by the FADT; nothing raises it (hardware-reduced ACPI) */
+#define X86_GSI_BUTTON 9 /* the power button, through ACPI; there is no SCI */
 
 /* The wires of PCI's INTx: level-triggered, active low. Slot and pin (0 is A) choose one. */
 #define X86_PCI_INTX_GSI               16

@@ -50,7 +50,8 @@ shell_session() { # CONSOLE
     prompted && keys 'echo quit=$?\r'
     heard '^quit=' && prompted && keys "sh -c 'echo run-\$((3)); exec cat'; echo eof=\$?\r"
     heard '^run-3' && keys 'line\r\004'
-    heard '^eof=' && prompted && keys 'exit\r'
+    heard '^eof=' && prompted && keys '\001pgrep Ged /proc/interrupts\r'
+    heard 'ACPI:Ged' && prompted && keys 'exit\r'
     terminal_ends
 }
 
@@ -114,6 +115,7 @@ group_terminal() {
         expect "a shell, $console: Ctrl-Z stops one, which fg continues" said '^TWO'
         expect "a shell, $console: Ctrl-\\ ends a program" said '^quit=131'
         expect "a shell, $console: Ctrl-D ends a program's input" said '^eof=0'
+        expect "a shell, $console: Ctrl-A p presses the power button" said '^ *[0-9]*: *1 .*ACPI:Ged'
     done
     want=130
     attempts command_session

@@ -12,7 +12,7 @@
 static struct evloop *loop;
 static struct chr_backend *chr;
 static int in[2], out[2]; /* [0] is the outside's end */
-static int quits, writables, resizes;
+static int quits, presses, writables, resizes;
 
 /* The device: takes up to `appetite` bytes at once, `left` in all. */
 static char got[1 << 16];
@@ -41,6 +41,12 @@ static void on_resize(void *ctx, uint16_t columns, uint16_t rows)
     cr_expect_eq(columns, 100);
     cr_expect_eq(rows, 30);
     resizes++;
+}
+
+static void on_power(void *ctx)
+{
+    (void)ctx;
+    presses++;
 }
 
 static void on_quit(void *ctx)
@@ -84,6 +90,7 @@ static void make(int in_fd, int out_fd)
         .in_fd = in_fd,
         .out_fd = out_fd,
         .on_quit = on_quit,
+        .on_power = on_power,
         .on_output = on_output,
     };
     cr_assert_eq(chr_stdio_create(&chr, &config), 0);
@@ -223,10 +230,13 @@ Test(chr_stdio, escape_sequences)
                "b\x01"
                "cd");
     cr_expect_eq(quits, 0);
+    type("\x01p", 2);
+    expect_got("");
     type("\x01", 1);
     expect_got("");
     type("x", 1);
     expect_quits(1);
+    cr_expect_eq(presses, 1);
     expect_got("");
     type("\x01hy", 3);
     expect_got("y");

@@ -57,6 +57,14 @@ Test(firmware_aml, nesting, .init = init)
     EXPECT(&a, 0x10, 0x0c, '_', 'S', 'B', '_', 0x5b, 0x82, 0x05, 'C', 'O', 'M', '1');
 }
 
+Test(firmware_aml, a_method_notifies, .init = init)
+{
+    size_t method = aml_method(&a, "_E09");
+    aml_notify(&a, "PWRB", 0x80);
+    aml_close(&a, method);
+    EXPECT(&a, 0x14, 0x0d, '_', 'E', '0', '9', 0x00, 0x86, 'P', 'W', 'R', 'B', 0x0a, 0x80);
+}
+
 /* The length counts its own bytes: each border moves down by their number. */
 Test(firmware_aml, package_lengths_at_the_borders)
 {

@@ -51,7 +51,7 @@ typedef bool guest_fn(struct hv_vcpu *v, struct hv_exit *exit);
 static struct hv_vm vm;
 static guest_fn *guest;
 static _Atomic unsigned resting; /* vCPUs that have nothing more to do */
-static _Atomic unsigned edges;
+static _Atomic unsigned edges, presses;
 
 static int fake_vm_create(struct hv_vm **out, const struct hv_vm_config *config)
 {
@@ -73,8 +73,8 @@ static void fake_vm_destroy(struct hv_vm *v)
 static void set_line(void *ctx, unsigned irq, bool level)
 {
     (void)ctx;
-    (void)irq;
     edges += level;
+    presses += level && irq == X86_GSI_BUTTON;
 }
 
 static int fake_irq_line(struct hv_vm *v, unsigned irq, struct irq_line *out)
@@ -420,6 +420,29 @@ static bool requests_then_rest(struct hv_vcpu *v, struct hv_exit *exit)
     if (v->made == 0)
         tape_requests(4096);
     return play(v, exit, v->made);
+}
+
+static bool nothing(struct hv_vcpu *v, struct hv_exit *exit)
+{
+    (void)v, (void)exit;
+    return false;
+}
+
+Test(machine, the_power_button_interrupts)
+{
+    struct vm_config config = {
+        .kernel = kernel_path, .mem_bytes = MEM_BYTES, .cpus = VCPUS, .console = CONSOLE_OFF};
+    struct machine_config machine_config = {
+        .vm = &config, .arch = &arch_host, .hv = &hv_fake, .power = {.request = on_end}};
+    guest = nothing;
+    cr_assert_eq(machine_create(&machine, &machine_config), 0);
+    cr_assert_eq(machine_start(machine), 0);
+    cr_expect_eq(presses, 0);
+    machine_press_power(machine);
+    cr_expect_eq(presses, 1);
+    cr_expect_eq(ends, 0);
+    machine_stop(machine);
+    machine_destroy(machine);
 }
 
 /* `thread` serves the first queue. */

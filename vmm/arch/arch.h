@@ -6,8 +6,8 @@
  *
  * The plain fields say where memory is, and where virtio-mmio windows and the PCI bus are. The
  * calls are the board's: the platform devices and their interrupts, how the guest learns of all
- * devices, where the kernel goes, and how a vCPU starts. All of them come from the thread that
- * makes the machine, before vCPUs run; errors are reported.
+ * devices, where the kernel goes, and how a vCPU starts. Unless they say otherwise, all of them
+ * come from the thread that makes the machine, before vCPUs run; errors are reported.
  */
 #ifndef MINIVET_ARCH_ARCH_H
 #define MINIVET_ARCH_ARCH_H
@@ -81,6 +81,8 @@ struct arch {
     /* Once all devices are there: leaves in guest memory how the guest finds them. */
     int (*describe)(struct board *b, const struct board_devices *devices);
     int (*load_kernel)(struct board *b, const struct boot_request *request);
+    /* Presses the power button, once the guest runs. Any thread, until board_destroy(). */
+    void (*press_power)(struct board *b);
     /* After load_kernel(), for each vCPU: its state at power-on. */
     int (*power_on)(struct board *b, struct hv_vcpu *vcpu, unsigned id);
 };

@@ -67,6 +67,11 @@ static void on_quit(void *ctx)
     on_power(ctx, POWER_QUIT, 0);
 }
 
+static void on_power_button(void *ctx)
+{
+    machine_press_power(ctx);
+}
+
 static bool measured(const struct machine *m)
 {
     return m->config.vm->stats != STATS_OFF;
@@ -98,6 +103,7 @@ static int create_terminal(struct machine *m)
                                                                      .out_fd = STDOUT_FILENO,
                                                                      .loop = m->loop,
                                                                      .on_quit = on_quit,
+                                                                     .on_power = on_power_button,
                                                                      .on_output = on_output,
                                                                      .ctx = m});
 }
@@ -368,6 +374,11 @@ void machine_terminal_resized(struct machine *m)
 {
     if (m->terminal != NULL)
         evloop_post(m->loop, &m->resized);
+}
+
+void machine_press_power(struct machine *m)
+{
+    m->config.arch->press_power(m->board);
 }
 
 bool machine_left_clock_on(struct machine *m)

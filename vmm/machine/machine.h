@@ -54,6 +54,10 @@ void machine_dump(struct machine *m);
 /* With --stats: prints what it has done so far. After machine_start(), until machine_destroy(). */
 void machine_print_stats(struct machine *m);
 
+/* Presses the power button: most guests shut down. Any thread, between machine_start() and
+ * machine_destroy(). */
+void machine_press_power(struct machine *m);
+
 /* The terminal's size changed. */
 void machine_terminal_resized(struct machine *m);
 

@@ -49,7 +49,7 @@ struct board {
     struct rtc *rtc;
     struct i8042 *i8042;
     struct serial *serial;
-    struct irq_line serial_irq;
+    struct irq_line serial_irq, button_irq;
     struct boot_state state;
 };
 
@@ -87,6 +87,8 @@ static int create_devices(struct board *b)
         r = rtc_create(&b->rtc, &rtc);
     if (r == 0)
         r = i8042_create(&b->i8042, &(struct i8042_config){.pio = c->pio, .power = c->power});
+    if (r == 0)
+        r = c->hv->irq_line(c->vm, X86_GSI_BUTTON, &b->button_irq);
     if (r == 0 && c->serial != NULL)
         r = create_serial(b);
     return r;
@@ -99,6 +101,8 @@ static void board_destroy(struct board *b)
     serial_destroy(b->serial);
     if (b->serial_irq.set != NULL)
         b->config.hv->irq_line_release(b->config.vm, &b->serial_irq);
+    if (b->button_irq.set != NULL)
+        b->config.hv->irq_line_release(b->config.vm, &b->button_irq);
     i8042_destroy(b->i8042);
     rtc_destroy(b->rtc);
     for (unsigned i = 0; i < ARRAY_SIZE(bytes); i++)
@@ -150,6 +154,11 @@ static int load_kernel(struct board *b, const struct boot_request *request)
         &b->state);
 }
 
+static void press_power(struct board *b)
+{
+    irq_pulse(&b->button_irq);
+}
+
 static int power_on(struct board *b, struct hv_vcpu *vcpu, unsigned id)
 {
     return x86_power_on(b->config.hv, b->config.vm, vcpu, id, b->config.vcpus, &b->state);
@@ -177,5 +186,6 @@ const struct arch arch_host = {
     .board_destroy = board_destroy,
     .describe = describe,
     .load_kernel = load_kernel,
+    .press_power = press_power,
     .power_on = power_on,
 };
