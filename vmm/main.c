@@ -21,6 +21,7 @@ struct command {
 static const struct command commands[] = {
     {"run", cli_run, "Boot a guest"},
     {"replay", cli_replay, "Play what a run has recorded to the devices, and compare"},
+    {"ctl", cli_ctl, "Tell a running guest's Minivet what to do"},
     {"check", cli_check, "Say whether this host can run guests, and what to do if not"},
     {"bench", cli_bench, "Measure this program beside other VMMs"},
     {"completion", cli_completion, "Print a completion script for bash or zsh"},
@@ -58,8 +59,8 @@ static bool is_one_of(const char *word, const char *a, const char *b, const char
 static int no_such_command(const char *word)
 {
     fail_msg(0,
-             "%s: no such command; `minivet run KERNEL` boots a guest; others are replay, check, "
-             "bench, completion and help",
+             "%s: no such command; `minivet run KERNEL` boots a guest; others are replay, ctl, "
+             "check, bench, completion and help",
              word);
     return EXIT_USAGE;
 }

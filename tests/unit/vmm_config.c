@@ -148,7 +148,7 @@ Test(config, bad_options_name_themselves_and_the_remedy)
 {
     refused("K L", "L", "K was given before");
     refused("K --frobnicate", "--frobnicate", "minivet run --help");
-    refused("K --con serial --c 3", "--c", "is --cpus or --console meant?");
+    refused("K --con serial --c 3", "--c", "is --cpus or --console or --ctl meant?");
     refused("K -z", "-z", "no such option");
     refused("K --strict=yes", "--strict=yes", "takes no value");
     refused("K --mem", "--mem", "needs a value");

@@ -52,8 +52,8 @@ static void expect_same(const struct vm_config *a, const struct vm_config *b, co
         struct vm_config *c = both[n];
         size_t bytes;
         FILE *out = open_memstream(&texts[n], &bytes);
-        const char **members[] = {&c->kernel, &c->initrd, &c->append, &c->timeline_path,
-                                  &c->record};
+        const char **members[] = {&c->kernel,        &c->initrd, &c->append,
+                                  &c->timeline_path, &c->record, &c->control};
         for (unsigned i = 0; i < ARRAY_SIZE(members); i++) {
             fprintf(out, "%s;", *members[i] != NULL ? *members[i] : "(none)");
             *members[i] = NULL;
@@ -128,6 +128,7 @@ static const struct {
     {{"--timeline=a.svg"}},
     {{"--poll", "0"}},
     {{"--record", "R"}},
+    {{"--ctl", "C"}},
     {{"--timeout", "1500ms"}},
     {{"--timeout", "7"}},
     {{"--reboot", "restart"}},

@@ -7,6 +7,7 @@
 
 int cli_run(int argc, char **argv);
 int cli_replay(int argc, char **argv);
+int cli_ctl(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_bench(int argc, char **argv);
 int cli_completion(int argc, char **argv);

@@ -35,6 +35,7 @@
 #include "vmm/cli/exit_code.h"
 #include "vmm/cli/stock_kernel.h"
 #include "vmm/config/config.h"
+#include "vmm/control/control.h"
 #include "vmm/machine/machine.h"
 #include "vmm/report/timeline.h"
 
@@ -75,6 +76,7 @@ struct run {
     _Atomic enum power_event machine_end;
     _Atomic int machine_status;
     struct ev_post machine_ended;
+    struct control *control;
 };
 
 static void finish(struct run *run, int exit_code)
@@ -242,6 +244,24 @@ static int catch_signals(struct run *run)
     return evloop_fd_add(run->loop, &run->signals, run->signal_fd, EPOLLIN);
 }
 
+static struct machine *current_machine(void *ctx)
+{
+    return ((struct run *)ctx)->machine;
+}
+
+static void stop(void *ctx)
+{
+    cancel(ctx, "control socket", EXIT_GUEST_OFF);
+}
+
+static int create_control(struct run *run)
+{
+    return control_create(&run->control,
+                          &(struct control_config){.loop = run->loop,
+                                                   .path = run->vm.control,
+                                                   .target = {current_machine, stop, run}});
+}
+
 static int set_up(struct run *run)
 {
     run->main_thread = pthread_self();
@@ -251,6 +271,8 @@ static int set_up(struct run *run)
         r = evloop_create(&run->loop, "signals", &clock_host);
     if (r == 0)
         r = catch_signals(run);
+    if (r == 0 && run->vm.control != NULL)
+        r = create_control(run);
     if (r < 0)
         return r;
     run->machine_ended = (struct ev_post){.cb = machine_ended, .ctx = run};
@@ -266,6 +288,7 @@ static void tear_down(struct run *run)
 {
     if (run->loop != NULL) {
         evloop_stop_thread(run->loop);
+        control_destroy(run->control);
         evloop_timer_cancel(run->loop, &run->interrupt);
         evloop_timer_cancel(run->loop, &run->timeout);
         evloop_fd_del(run->loop, &run->signals);

@@ -172,6 +172,7 @@ struct vm_config {
     uint64_t poll_max_ns; /* how long they look for work before they sleep */
     uint64_t timeout_ns;  /* 0: none */
     const char *record;   /* a file for all that the devices see; NULL: none */
+    const char *control;  /* a path for the control socket; NULL: none */
     bool reboot_restart;  /* a reset starts the guest anew instead of ending the run */
     int verbosity;
     bool has_json;     /* some of it is from --config */

@@ -7,7 +7,7 @@
 #include "core/output/outputs.h"
 #include "vmm/config/config.h"
 
-#define FILES_MAX (4 + CONFIG_MAX_DISKS + 2 * CONFIG_MAX_NETS)
+#define FILES_MAX (5 + CONFIG_MAX_DISKS + 2 * CONFIG_MAX_NETS)
 
 static bool is_written(const struct disk_config *d)
 {
@@ -41,10 +41,11 @@ int config_check_files(const struct vm_config *c)
     struct named_file files[FILES_MAX] = {
         {FILE_INPUT, "--kernel", c->kernel},
         {FILE_INPUT, "--initrd", c->initrd},
+        {FILE_INPUT, "--ctl", c->control},
         {FILE_RECORDING, "--record", c->record},
         {drawn ? FILE_DRAWING : FILE_JSON, "--timeline", c->timeline_path},
     };
-    unsigned count = 4;
+    unsigned count = 5;
     for (unsigned i = 0; i < c->disk_count; i++) {
         const struct disk_config *d = &c->disks[i];
         files[count++] =

@@ -101,6 +101,8 @@ const struct schema_key config_options[] = {
              "for the guest to notify them, and twice as long for I/O in flight; 0: none"},
     {"record", "FILE", SCHEMA_FILE, AT(record),
      .help = "Record what virtio devices see and answer, for `minivet replay FILE`"},
+    {"ctl", "PATH", SCHEMA_FILE, AT(control),
+     .help = "Listen on the UNIX socket PATH for commands: see `minivet ctl`"},
     {"timeout", "TIME", SCHEMA_TIME, AT(timeout_ns), .min = 1,
      .expected = "a duration such as 30s, 500ms or 2m",
      .help = "End the run after TIME (30s, 500ms, 2m) with status 124"},

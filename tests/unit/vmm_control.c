@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The control socket: what clients say, well or badly, and what they are told. */
+#include "vmm/control/control.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "tests/harness/folder.h"
+#include "tests/harness/test.h"
+
+#define HELP   "{\"command\": \"help\"}\n"
+#define STATUS "{\"command\": \"status\"}\n"
+
+static struct evloop *loop;
+static struct control *control;
+static const char path[] = "ctl";
+static char heard[1 << 20];
+static unsigned stops;
+
+static struct machine *no_machine(void *ctx)
+{
+    (void)ctx;
+    return NULL;
+}
+
+static void on_stop(void *ctx)
+{
+    (void)ctx;
+    stops++;
+}
+
+static int begin(void)
+{
+    return control_create(&control,
+                          &(struct control_config){
+                              .loop = loop, .path = path, .target = {no_machine, on_stop, NULL}});
+}
+
+static void setup(void)
+{
+    folder_enter();
+    cr_assert_eq(evloop_create(&loop, "test", &clock_host), 0);
+    cr_assert_eq(begin(), 0);
+}
+
+static void teardown(void)
+{
+    control_destroy(control);
+    evloop_destroy(loop);
+    cr_expect_neq(access(path, F_OK), 0, "the socket's path is left");
+    folder_leave();
+}
+
+TestSuite(control, .init = setup, .fini = teardown);
+
+static int join(void)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    strcpy(addr.sun_path, path);
+    cr_assert_eq(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    evloop_drain(loop);
+    return fd;
+}
+
+static void say(int fd, const char *text)
+{
+    cr_assert_eq(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
+    evloop_drain(loop);
+}
+
+/* All that has come. False: and it is the end. */
+static bool hear(int fd)
+{
+    size_t have = 0;
+    for (;;) {
+        ssize_t n = recv(fd, heard + have, sizeof(heard) - 1 - have, 0);
+        if (n <= 0) {
+            heard[have] = '\0';
+            return n < 0 && errno == EAGAIN;
+        }
+        have += (size_t)n;
+        evloop_drain(loop);
+    }
+}
+
+static unsigned lines(void)
+{
+    unsigned count = 0;
+    for (const char *at = heard; (at = strchr(at, '\n')) != NULL; at++)
+        count++;
+    return count;
+}
+
+Test(control, commands_are_answered_in_order)
+{
+    int fd = join();
+    say(fd, "{\"command\": \"status\", \"id\": [1, \"a\"]}\n" HELP);
+    cr_expect(hear(fd));
+    cr_expect_eq(lines(), 2);
+    cr_expect(strstr(heard, "{\"id\":[1,\"a\"],\"result\":{\"state\":\"being set up\"") == heard,
+              "%s", heard);
+    cr_expect_not_null(strstr(heard, "}\n{\"result\":[{\"command\":\"help\""), "%s", heard);
+    say(fd, "{\"command\": \"st");
+    cr_expect(hear(fd));
+    cr_expect_str_eq(heard, "");
+    say(fd, "op\"}\n");
+    cr_expect(hear(fd));
+    cr_expect_str_eq(heard, "{\"result\":null}\n");
+    cr_expect_eq(stops, 1);
+    close(fd);
+}
+
+Test(control, what_is_wrong_is_told)
+{
+    static const struct {
+        const char *said, *error;
+    } rows[] = {
+        {"\n", "give an object with a"},
+        {"help\n", "give an object with a"},
+        {"[\"help\"]\n", "give an object with a"},
+        {"{\"command\": 1}\n", "give an object with a"},
+        {"{\"command\": \"help\"} x\n", "give an object with a"},
+        {"{\"command\": \"eject\"}\n", "eject: no such command"},
+        {"{\"command\": \"power\"}\n", "power: no guest runs now"},
+        {"{\"command\": \"stop\", \"args\": [\"now\"]}\n", "stop takes no arguments"},
+        {"{\"command\": \"stop\", \"args\": \"now\"}\n", "stop takes no arguments"},
+        {"{\"command\": \"stop\", \"args\": [1]}\n", "stop takes no arguments"},
+    };
+    int fd = join();
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        say(fd, rows[i].said);
+        cr_expect(hear(fd));
+        cr_expect(strncmp(heard, "{\"error\":\"", 10) == 0, "%s: %s", rows[i].said, heard);
+        cr_expect_not_null(strstr(heard, rows[i].error), "%s: %s", rows[i].said, heard);
+        cr_expect_eq(lines(), 1);
+    }
+    cr_expect_eq(stops, 0);
+    close(fd);
+}
+
+/* As `echo ... | socat` does. */
+Test(control, answers_come_after_the_last_command)
+{
+    int fd = join();
+    cr_assert_gt(send(fd, STATUS STATUS STATUS, 3 * strlen(STATUS), 0), 0);
+    shutdown(fd, SHUT_WR);
+    evloop_drain(loop);
+    cr_expect_not(hear(fd));
+    cr_expect_eq(lines(), 3);
+    close(fd);
+}
+
+Test(control, too_long_a_line_ends_the_connection)
+{
+    static char line[CONTROL_LINE_BYTES];
+    int fd = join();
+    memset(line, ' ', sizeof(line) - 1);
+    line[sizeof(line) - 2] = '\n';
+    say(fd, line);
+    cr_expect(hear(fd));
+    cr_expect_eq(lines(), 1);
+    line[sizeof(line) - 2] = ' ';
+    say(fd, line);
+    say(fd, " ");
+    cr_expect_not(hear(fd));
+    cr_expect_str_eq(heard, "");
+    close(fd);
+}
+
+/* Its answers wait, and so do its commands; others are served. */
+Test(control, a_client_that_takes_no_answers_is_not_heard)
+{
+    int fd = join(), other = join();
+    unsigned sent = 0;
+    while (send(fd, HELP, strlen(HELP), MSG_NOSIGNAL) == (ssize_t)strlen(HELP)) {
+        evloop_drain(loop);
+        cr_assert_lt(sent++, 100000, "it is heard for ever");
+    }
+    say(other, STATUS);
+    cr_expect(hear(other));
+    cr_expect_eq(lines(), 1);
+    cr_expect(hear(fd));
+    cr_expect_eq(lines(), sent, "%u of %u", lines(), sent);
+    close(fd);
+    close(other);
+}
+
+Test(control, further_clients_wait_until_one_leaves)
+{
+    int fds[CONTROL_CLIENTS + 1];
+    for (unsigned i = 0; i <= CONTROL_CLIENTS; i++) {
+        fds[i] = join();
+        say(fds[i], STATUS);
+        cr_expect(hear(fds[i]));
+        cr_expect_eq(lines(), i < CONTROL_CLIENTS, "client %u", i);
+    }
+    close(fds[0]);
+    evloop_drain(loop);
+    cr_expect(hear(fds[CONTROL_CLIENTS]));
+    cr_expect_eq(lines(), 1);
+    for (unsigned i = 1; i <= CONTROL_CLIENTS; i++)
+        close(fds[i]);
+}
+
+Test(control, only_a_socket_that_is_left_is_replaced)
+{
+    struct control *first = control;
+    struct stat st;
+    listen_to_log(LOG_ERROR);
+    cr_expect_eq(lstat(path, &st), 0);
+    cr_expect_eq(st.st_mode & 0777, 0600);
+    cr_expect_eq(begin(), -EADDRINUSE, "one that listens");
+    expect_logged(path);
+    control_destroy(first);
+
+    int fd = open(path, O_CREAT | O_WRONLY, 0600);
+    cr_expect_eq(begin(), -EADDRINUSE, "a file");
+    cr_expect_eq(access(path, F_OK), 0);
+    close(fd);
+    unlink(path);
+
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    strcpy(addr.sun_path, path);
+    fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    cr_assert_eq(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    close(fd);
+    cr_expect_eq(begin(), 0, "one whose process is gone");
+    close(join());
+}
+
+Test(control, too_long_a_path_is_refused)
+{
+    static char name[200];
+    memset(name, 'x', sizeof(name) - 1);
+    struct control *other;
+    listen_to_log(LOG_ERROR);
+    cr_expect_eq(control_create(&other, &(struct control_config){.loop = loop, .path = name}),
+                 -ENAMETOOLONG);
+    expect_logged("control socket xxx");
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* `minivet ctl`: sends a command to the control socket of a run, and prints what comes back. */
+#include <cJSON.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/base/fail.h"
+#include "core/base/xmath.h"
+#include "core/peers/foreign_connect.h"
+#include "core/peers/peer.h"
+#include "vmm/cli/cli.h"
+#include "vmm/cli/exit_code.h"
+#include "vmm/control/control.h"
+
+/* A line that was allocated, or NULL. */
+static char *make_request(char **words, int count)
+{
+    cJSON *request = cJSON_CreateObject(), *args = cJSON_AddArrayToObject(request, "args");
+    cJSON_AddStringToObject(request, "command", words[0]);
+    for (int i = 1; i < count; i++)
+        cJSON_AddItemToArray(args, cJSON_CreateString(words[i]));
+    char *line = cJSON_PrintUnformatted(request);
+    cJSON_Delete(request);
+    return line;
+}
+
+/* NULL: the connection ended before it did; reported. */
+static cJSON *converse(const char *path, int fd, const char *line)
+{
+    char *reply = NULL;
+    size_t room = 0;
+    (void)fcntl(fd, F_SETFL, 0); /* it may wait */
+    FILE *f = dprintf(fd, "%s\n", line) > 0 ? fdopen(fd, "re") : NULL;
+    if (f == NULL) {
+        fail(-errno, "control socket %s", path);
+        close(fd);
+        return NULL;
+    }
+    cJSON *answer = getline(&reply, &room, f) > 0 ? cJSON_Parse(reply) : NULL;
+    if (answer == NULL)
+        fail_msg(-EPIPE, "control socket %s: no answer came; has the run ended?", path);
+    free(reply);
+    fclose(f);
+    return answer;
+}
+
+/* Rows of the same keys are a table for people. */
+static void print_rows(const cJSON *rows)
+{
+    const cJSON *row, *cell;
+    cJSON_ArrayForEach(row, rows)
+    {
+        cJSON_ArrayForEach(cell, row)
+        {
+            char *text = cJSON_IsString(cell) ? NULL : cJSON_PrintUnformatted(cell);
+            printf(cell->next != NULL ? "%-12s " : "%s\n", text != NULL ? text : cell->valuestring);
+            free(text);
+        }
+    }
+}
+
+static int print_answer(const cJSON *answer, bool json)
+{
+    const cJSON *error = cJSON_GetObjectItemCaseSensitive(answer, "error");
+    const cJSON *result = cJSON_GetObjectItemCaseSensitive(answer, "result");
+    if (cJSON_IsString(error)) {
+        fail_msg(-EINVAL, "%s", error->valuestring);
+        return EXIT_FAILURE;
+    }
+    if (cJSON_IsArray(result) && !json) {
+        print_rows(result);
+    } else if (json || !cJSON_IsNull(result)) {
+        char *text = cJSON_Print(result);
+        puts(text != NULL ? text : "");
+        free(text);
+    }
+    return 0;
+}
+
+static int print_help(void)
+{
+    puts("usage: minivet ctl [--json] PATH COMMAND [ARG...]\n\n"
+         "Tells the run whose control socket is PATH (`minivet run --ctl PATH`) what to do:\n"
+         "  minivet ctl vm.ctl help      what the commands are\n"
+         "  minivet ctl vm.ctl power     press the power button\n"
+         "--json prints a result as JSON. The exit status is 0, or 1 if the command was refused.");
+    return 0;
+}
+
+int cli_ctl(int argc, char **argv)
+{
+    bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
+    char **words = argv + 1 + json;
+    int count = argc - 1 - json;
+    if (count > 0 && (strcmp(words[0], "--help") == 0 || strcmp(words[0], "-h") == 0))
+        return print_help();
+    if (count < 2 || count > 2 + (int)CONTROL_ARGS) {
+        fail_msg(0, "ctl: give the control socket's path and a command, such as help");
+        return EXIT_USAGE;
+    }
+    int fd = foreign_connect(words[0], -1);
+    int err = fd < 0 ? fd : peer_check(fd, NULL);
+    if (err < 0) {
+        fail(err, "control socket %s: connect", words[0]);
+        return EXIT_FAILURE;
+    }
+    char *line = make_request(words + 1, count - 1);
+    cJSON *answer = line != NULL ? converse(words[0], fd, line) : NULL;
+    int status = answer != NULL ? print_answer(answer, json) : EXIT_FAILURE;
+    cJSON_Delete(answer);
+    free(line);
+    return status;
+}

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "vmm/control/control.h"
+
+#include <cJSON.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "core/base/fail.h"
+#include "core/base/xmath.h"
+#include "core/loop/evloop.h"
+#include "core/peers/foreign_fd.h"
+#include "core/peers/peer.h"
+
+#define CANNOT_OPEN "control socket %s", c->cfg.path
+
+struct client {
+    struct control *control;
+    struct ev_fd ev;
+    struct ev_defer next;
+    int fd;     /* -1: the place is free */
+    bool ended; /* no further command comes */
+    uint32_t in_bytes;
+    char in[CONTROL_LINE_BYTES];
+    char *out; /* the answer that is being sent, or NULL */
+    size_t out_done, out_bytes;
+};
+
+struct control {
+    struct control_config cfg;
+    struct ev_fd listener;
+    int fd;
+    dev_t dev; /* the socket's file */
+    ino_t ino;
+    struct client clients[CONTROL_CLIENTS];
+};
+
+/* ---- a client ---- */
+
+static void listen_again(struct control *c);
+
+static void close_client(struct client *client)
+{
+    struct evloop *loop = client->control->cfg.loop;
+    evloop_defer_cancel(loop, &client->next);
+    evloop_fd_del(loop, &client->ev);
+    foreign_socket_close(client->fd);
+    free(client->out);
+    *client = (struct client){.control = client->control, .fd = -1};
+    listen_again(client->control);
+}
+
+/* An object, as a line that was allocated; NULL: there is no memory. */
+static char *answer(const struct control *c, const char *line)
+{
+    char error[256] = "out of memory";
+    cJSON *request = cJSON_ParseWithOpts(line, NULL, true), *reply = cJSON_CreateObject();
+    const cJSON *id = cJSON_GetObjectItemCaseSensitive(request, "id");
+    if (id != NULL)
+        cJSON_AddItemToObject(reply, "id", cJSON_Duplicate(id, true));
+    cJSON *result = control_run(&c->cfg.target, request, error, sizeof(error));
+    if (result != NULL)
+        cJSON_AddItemToObject(reply, "result", result);
+    else
+        cJSON_AddStringToObject(reply, "error", error);
+    char *text = cJSON_PrintUnformatted(reply);
+    cJSON_Delete(reply);
+    cJSON_Delete(request);
+    return text;
+}
+
+/* The first of those that have come; false: none has come as a whole. */
+static bool take_line(struct client *client)
+{
+    char *end = memchr(client->in, '\n', client->in_bytes);
+    if (end == NULL)
+        return false;
+    *end++ = '\0';
+    client->out = answer(client->control, client->in);
+    client->out_bytes = client->out != NULL ? strlen(client->out) : 0;
+    client->out_done = 0;
+    if (client->out != NULL)
+        client->out[client->out_bytes++] = '\n'; /* in place of the NUL */
+    client->in_bytes -= (uint32_t)(end - client->in);
+    memmove(client->in, end, client->in_bytes);
+    return true;
+}
+
+/* Returns 0, -EAGAIN if there is more to send, or another error. */
+static int send_answer(struct client *client)
+{
+    while (client->out != NULL && client->out_done < client->out_bytes) {
+        ssize_t n = send(client->fd, client->out + client->out_done,
+                         client->out_bytes - client->out_done, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        client->out_done += n > 0 ? (size_t)n : 0;
+    }
+    free(client->out);
+    client->out = NULL;
+    return 0;
+}
+
+/* One command a turn; while its answer is not taken, no further one is heard. */
+static void step(void *ctx)
+{
+    struct client *client = ctx;
+    struct evloop *loop = client->control->cfg.loop;
+    int err = send_answer(client);
+    if (err == 0 && take_line(client)) {
+        evloop_defer(loop, &client->next);
+        return;
+    }
+    if (err == 0 && (client->ended || client->in_bytes == sizeof(client->in)))
+        err = -EPIPE;
+    if (err == 0 || err == -EAGAIN)
+        err = evloop_fd_set(loop, &client->ev, err == 0 ? EPOLLIN : EPOLLOUT);
+    if (err != 0)
+        close_client(client);
+}
+
+static void on_client(void *ctx, uint32_t events)
+{
+    struct client *client = ctx;
+    size_t room = sizeof(client->in) - client->in_bytes;
+    if (client->out == NULL && room > 0 && (events & EPOLLIN)) {
+        ssize_t n = foreign_socket_receive(client->fd, client->in + client->in_bytes, room, NULL);
+        client->ended = n <= 0 && n != -EAGAIN && n != -EINTR;
+        client->in_bytes += n > 0 ? (uint32_t)n : 0;
+    }
+    step(client);
+}
+
+/* ---- the socket ---- */
+
+static struct client *free_place(struct control *c)
+{
+    for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
+        if (c->clients[i].fd < 0)
+            return &c->clients[i];
+    return NULL;
+}
+
+/* While all places are taken, further clients stay in the kernel's queue. */
+static void listen_again(struct control *c)
+{
+    if (c->fd >= 0 && !c->listener.armed && free_place(c) != NULL)
+        evloop_fd_add(c->cfg.loop, &c->listener, c->fd, EPOLLIN);
+}
+
+static void on_connect(void *ctx, uint32_t events)
+{
+    struct control *c = ctx;
+    struct client *client = free_place(c);
+    (void)events;
+    int fd = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0)
+        return;
+    foreign_socket_open(fd);
+    if (peer_check(fd, NULL) != 0) {
+        foreign_socket_close(fd);
+        return;
+    }
+    client->fd = fd;
+    client->next = (struct ev_defer){.cb = step, .ctx = client};
+    client->ev = (struct ev_fd){.cb = on_client, .ctx = client};
+    if (evloop_fd_add(c->cfg.loop, &client->ev, fd, EPOLLIN) != 0)
+        close_client(client);
+    if (free_place(c) == NULL)
+        evloop_fd_del(c->cfg.loop, &c->listener);
+}
+
+/* A socket that a process has left behind when it died; never anything else. */
+static void remove_stale(const struct sockaddr_un *addr)
+{
+    struct stat st;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return;
+    if (lstat(addr->sun_path, &st) == 0 && S_ISSOCK(st.st_mode) &&
+        connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0 && errno == ECONNREFUSED)
+        unlink(addr->sun_path);
+    close(fd);
+}
+
+static int open_socket(struct control *c)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    struct stat st;
+    if (strlen(c->cfg.path) >= sizeof(addr.sun_path))
+        return fail(-ENAMETOOLONG, CANNOT_OPEN);
+    strcpy(addr.sun_path, c->cfg.path);
+    remove_stale(&addr);
+    c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (c->fd < 0)
+        return fail(-errno, CANNOT_OPEN);
+    foreign_socket_refuse(c->fd);
+    (void)fchmod(c->fd, 0600); /* what bind() makes has the socket's own mode */
+    if (bind(c->fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
+        return fail(-errno, CANNOT_OPEN);
+    if (lstat(c->cfg.path, &st) == 0) {
+        c->dev = st.st_dev;
+        c->ino = st.st_ino;
+    }
+    if (listen(c->fd, CONTROL_CLIENTS) < 0)
+        return fail(-errno, CANNOT_OPEN);
+    c->listener = (struct ev_fd){.cb = on_connect, .ctx = c};
+    int r = evloop_fd_add(c->cfg.loop, &c->listener, c->fd, EPOLLIN);
+    return r < 0 ? fail(r, CANNOT_OPEN) : 0;
+}
+
+int control_create(struct control **out, const struct control_config *config)
+{
+    struct control *c = calloc(1, sizeof(*c));
+    if (c == NULL)
+        return fail(-ENOMEM, "control socket");
+    c->cfg = *config;
+    for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
+        c->clients[i] = (struct client){.control = c, .fd = -1};
+    int r = open_socket(c);
+    if (r < 0) {
+        control_destroy(c);
+        return r;
+    }
+    *out = c;
+    return 0;
+}
+
+void control_destroy(struct control *c)
+{
+    struct stat st;
+    if (c == NULL)
+        return;
+    int fd = c->fd;
+    c->fd = -1; /* no further clients */
+    for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
+        if (c->clients[i].fd >= 0)
+            close_client(&c->clients[i]);
+    if (c->listener.armed)
+        evloop_fd_del(c->cfg.loop, &c->listener);
+    if (c->ino != 0 && lstat(c->cfg.path, &st) == 0 && st.st_dev == c->dev && st.st_ino == c->ino)
+        unlink(c->cfg.path);
+    if (fd >= 0)
+        foreign_fd_close(fd);
+    free(c);
+}

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * The control socket of a run (--ctl PATH): programs of the same user tell Minivet what to do, a
+ * line of JSON each, and get a line of JSON back for each, in order.
+ *
+ *     > {"command": "power", "args": [], "id": 1}
+ *     < {"id": 1, "result": null}
+ *     > {"command": "eject"}
+ *     < {"error": "eject: no such command; `help` lists all"}
+ *
+ * Everything runs on one loop, and nothing waits: a client that takes no answer is not heard any
+ * more, and one that sends too long a line is closed. `minivet ctl` is a client; commands.c has the
+ * commands.
+ */
+#ifndef MINIVET_VMM_CONTROL_H
+#define MINIVET_VMM_CONTROL_H
+
+#include <stdint.h>
+
+struct control;
+struct cJSON;
+struct evloop;
+struct machine;
+
+#define CONTROL_CLIENTS    8u
+#define CONTROL_LINE_BYTES 65536u /* of a command, its newline included */
+#define CONTROL_ARGS       8u
+
+/* What a command may do to the run. On the loop. */
+struct control_target {
+    struct machine *(*machine)(void *ctx); /* NULL: no guest runs now */
+    void (*stop)(void *ctx);               /* ends the run as Ctrl-A x does */
+    void *ctx;
+};
+
+struct control_config {
+    struct evloop *loop;
+    const char *path; /* outlives the server */
+    struct control_target target;
+};
+
+/* Before the loop runs, or on it. Errors are reported. */
+int control_create(struct control **out, const struct control_config *config);
+/* The same rule. Removes the socket's path. NULL is allowed. */
+void control_destroy(struct control *c);
+
+/* ---- for control.c: what commands there are ---- */
+
+/*
+ * Runs one; the result belongs to the caller. NULL: it was refused, and `error` says why. The
+ * object is as it came, so anything may be wrong with it.
+ */
+struct cJSON *control_run(const struct control_target *target, const struct cJSON *request,
+                          char *error, unsigned error_bytes);
+
+#endif
