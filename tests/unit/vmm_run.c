@@ -258,12 +258,14 @@ Test(run, sigterm_twice_ends_the_wait_for_a_file_system)
         cr_skip_test("no FUSE file system can be mounted");
     snprintf(kernel, sizeof(kernel), "%s/kernel", silent);
     pid_t pid = start(-1, &said, NULL);
-    close(said);
-    for (unsigned seen = 0; seen < 20; usleep(10000))
+    for (unsigned seen = 0; seen < 20; usleep(10000)) {
         seen = waits_unwoken(pid) ? seen + 1 : 0;
+        cr_assert_eq(waitpid(pid, &status, WNOHANG), 0, "it has ended: status %#x", status);
+    }
     for (; waitpid(pid, &status, WNOHANG) == 0; usleep(10000))
         kill(pid, SIGTERM);
     cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 128 + SIGTERM, "status %#x", status);
+    close(said);
     close(fd);
     umount2(silent, MNT_DETACH);
     rmdir(silent);
