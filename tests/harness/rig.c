@@ -14,6 +14,7 @@
 #include "tests/harness/netio.h"
 #include "virtio/blk/blk.h"
 #include "virtio/console/console.h"
+#include "virtio/input/input.h"
 #include "virtio/net/net.h"
 #include "virtio/observe/strict.h"
 #include "virtio/rng/rng.h"
@@ -308,6 +309,8 @@ OPEN(rng, rig->entropy = fake_entropy_port(&rig->random),
      virtio_rng_create(&rig->rng, &setup, &rig->entropy))
 OPEN(console, fake_chr_init(&rig->chr, 80, 25),
      virtio_console_create(&rig->console, &setup, &rig->chr.backend))
+OPEN(input, fake_input_init(&rig->person, config->input),
+     virtio_input_create(&rig->input, &setup, &rig->person.backend))
 OPEN(scsi, fake_blk_init(&rig->disk, rig->loop, disk_bytes(config)),
      virtio_scsi_create(&rig->scsi, &setup,
                         &(struct virtio_scsi_config){
@@ -386,6 +389,7 @@ static void end_device(struct rig *rig)
     virtio_console_destroy(rig->console);
     virtio_scsi_destroy(rig->scsi);
     virtio_net_destroy(rig->net);
+    virtio_input_destroy(rig->input);
     rig->dev = NULL;
     rig_step(rig); /* nothing of the device may be left in the loop */
 }

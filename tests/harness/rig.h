@@ -13,6 +13,7 @@
 #include "tests/harness/echo.h"
 #include "tests/harness/fake.h"
 #include "tests/harness/fake_net.h"
+#include "tests/harness/inputio.h"
 #include "tests/harness/vdrv.h"
 #include "virtio/base/device.h"
 
@@ -73,6 +74,7 @@ struct rig_config {
     unsigned queues;                    /* echo: 0 is two; disk, network (pairs): 0 is one */
     uint64_t shm_bytes;                 /* echo: one shared memory region; 0: none */
     bool rss;                           /* network */
+    enum input_kind input;              /* 0 is a keyboard */
     bool read_only;                     /* disk */
     bool plain; /* disk: reads, writes and flushes, and tells nothing; network: no offloads */
     bool write_through;           /* disk */
@@ -124,6 +126,9 @@ struct rig {
     struct virtio_scsi *scsi; /* its target 0 is the disk */
     struct virtio_net *net;
     struct fake_net ether;
+    struct virtio_input *input;
+    struct fake_input person;
+    uint64_t event_gpa[INPUTIO_IDS]; /* inputio.c: of the buffer with that id */
 };
 
 void rig_open_echo_on(struct rig *rig, const struct rig_config *config);
@@ -132,6 +137,7 @@ void rig_open_rng_on(struct rig *rig, const struct rig_config *config);
 void rig_open_console_on(struct rig *rig, const struct rig_config *config);
 void rig_open_scsi_on(struct rig *rig, const struct rig_config *config);
 void rig_open_net_on(struct rig *rig, const struct rig_config *config);
+void rig_open_input_on(struct rig *rig, const struct rig_config *config);
 
 /* The same on virtio-mmio with a split ring. */
 void rig_open_echo(struct rig *rig);

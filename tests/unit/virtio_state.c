@@ -124,7 +124,7 @@ Test(virtio_state, a_driver_goes_on_with_a_loaded_device)
 
 static bool has_legacy(const struct workload *w)
 {
-    return w->open != rig_open_scsi_on && !w->rss;
+    return w->open != rig_open_scsi_on && w->open != rig_open_input_on && !w->rss;
 }
 
 Test(virtio_state, a_legacy_driver_goes_on_with_a_loaded_device)
@@ -205,7 +205,8 @@ Test(virtio_state, buffers_come_back_in_order)
 /* The ring is broken: only a reset helps, before the load and after it. */
 static void break_ring(struct rig *rig, struct trace *t)
 {
-    unsigned queue = rig->net != NULL || rig->console != NULL; /* the other keeps what it gets */
+    unsigned queue = rig->net != NULL || rig->console != NULL ||
+                     rig->input != NULL; /* the other keeps what it gets */
     send_chain(rig, queue, NULL, 0, 1);
     take_all(rig, t);
     vdrv_send(&rig->drv.q[queue], &(struct vdrv_buf){UINT64_C(1) << 50, 8, true}, 1);

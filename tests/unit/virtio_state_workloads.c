@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* A workload for each device, in two halves: see virtio_state.c. */
+#include <linux/input-event-codes.h>
+
+#include "core/ports/input_queue.h"
 #include "tests/harness/scsireq.h"
 #include "tests/harness/test.h"
 #include "tests/unit/virtio_state.h"
+#include "virtio/input/input.h"
 #include "virtio/scsi/scsi_codes.h"
 #include "virtio/spec.h"
 
@@ -171,6 +175,41 @@ static void console_second(struct rig *rig, struct trace *t)
     note(t, rig->chr.out, rig->chr.out_bytes);
 }
 
+/* Half a report is with the driver, others wait, and more than there is room for. */
+static void input_first(struct rig *rig, struct trace *t)
+{
+    const struct input_event step[] = {{EV_REL, REL_X, 5}, {EV_REL, REL_WHEEL, -1}};
+    take_all(rig, t);
+    inputio_query(rig, VIRTIO_INPUT_CFG_EV_BITS, EV_KEY, NULL);
+    inputio_give(rig, 4, INPUT_EVENT_BYTES);
+    fake_input_key(&rig->person, BTN_LEFT, true);
+    fake_input_report(&rig->person, step, 2);
+    for (unsigned i = 0; i < INPUT_QUEUE_EVENTS; i++)
+        fake_input_key(&rig->person, BTN_RIGHT, i % 2 == 0);
+    fake_input_key(&rig->person, BTN_LEFT, false);
+    fake_input_report(&rig->person, step, 2);
+}
+
+static void input_second(struct rig *rig, struct trace *t)
+{
+    struct input_event event;
+    uint32_t len;
+    uint8_t led[INPUT_EVENT_BYTES], bits[256];
+    input_event_put(led, &(struct input_event){EV_LED, LED_NUML, 1});
+    vdrv_config_read(&rig->drv, 0, bits, VIRTIO_INPUT_CONFIG_BYTES);
+    note(t, bits, VIRTIO_INPUT_CONFIG_BYTES);
+    for (unsigned i = 0; i < INPUT_QUEUE_EVENTS; i++) {
+        while (inputio_next(rig, &event, &len))
+            note(t, &event, sizeof(event));
+        inputio_give(rig, 1, INPUT_EVENT_BYTES);
+        rig_step(rig);
+        if (i % 64 != 0)
+            continue;
+        send_chain(rig, 1, led, sizeof(led), 0);
+        take_all(rig, t);
+    }
+}
+
 uint64_t scsi_command(struct rig *rig, uint8_t op, uint32_t out, uint32_t in)
 {
     uint8_t request[VIRTIO_SCSI_CMD_cdb + VIRTIO_SCSI_CDB_DEFAULT_SIZE + 512] = {1, 0, 0x40};
@@ -296,6 +335,7 @@ const struct workload workloads[STATE_WORKLOADS] = {
     {"rng", rig_open_rng_on, 0, 1, false, rng_first, rng_second},
     {"console", rig_open_console_on, VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE), 2, false, console_first,
      console_second},
+    {"input", rig_open_input_on, 0, 2, false, input_first, input_second},
     {"scsi", rig_open_scsi_on, VIRTIO_BIT(VIRTIO_SCSI_F_CHANGE) | VIRTIO_BIT(VIRTIO_SCSI_F_HOTPLUG),
      3, false, scsi_first, scsi_second},
     {"net", rig_open_net_on, NET_FEATURES, 3, false, net_first, net_second},

@@ -3,6 +3,8 @@
  * The driver monitor: every rule has a driver that breaks it and nothing else, and is told so with
  * the section; a driver that breaks none hears nothing, whatever it uses.
  */
+#include <linux/input-event-codes.h>
+
 #include "core/ports/bus.h"
 #include "tests/harness/blkreq.h"
 #include "tests/harness/test.h"
@@ -10,6 +12,7 @@
 #include "tests/unit/virtio_strict_cases.h"
 #include "virtio/blk/blk.h"
 #include "virtio/console/console.h"
+#include "virtio/input/input.h"
 #include "virtio/spec.h"
 
 struct heard {
@@ -31,9 +34,10 @@ static void hear(void *ctx, enum log_level level, const char *line)
 void strict_open(struct rig *rig, enum strict_device device, const struct rig_config *config)
 {
     static void (*const open[])(struct rig *, const struct rig_config *) = {
-        [ON_ECHO] = rig_open_echo_on, [ON_BLK] = rig_open_blk_on,
-        [ON_RNG] = rig_open_rng_on,   [ON_CONSOLE] = rig_open_console_on,
-        [ON_SCSI] = rig_open_scsi_on, [ON_NET] = rig_open_net_on,
+        [ON_ECHO] = rig_open_echo_on,   [ON_BLK] = rig_open_blk_on,
+        [ON_RNG] = rig_open_rng_on,     [ON_CONSOLE] = rig_open_console_on,
+        [ON_SCSI] = rig_open_scsi_on,   [ON_NET] = rig_open_net_on,
+        [ON_INPUT] = rig_open_input_on,
     };
     open[device](rig, config);
 }
@@ -82,8 +86,8 @@ Test(virtio_strict, slips_in_requests_are_told)
 
 /* A type's rules have the same numbers as another's: its cases are on its device. */
 static const char *const type_names[] = {
-    [ON_ECHO] = "echo",       [ON_BLK] = "blk",   [ON_RNG] = "rng",
-    [ON_CONSOLE] = "console", [ON_SCSI] = "scsi", [ON_NET] = "net",
+    [ON_ECHO] = "echo", [ON_BLK] = "blk", [ON_RNG] = "rng",     [ON_CONSOLE] = "console",
+    [ON_SCSI] = "scsi", [ON_NET] = "net", [ON_INPUT] = "input",
 };
 
 static bool is_tried(const struct virtio_device_type *type, unsigned rule)
@@ -281,6 +285,23 @@ static void use_console(struct rig *rig)
     }
 }
 
+static void use_input(struct rig *rig)
+{
+    struct input_event events[SIZE];
+    uint8_t led[INPUT_EVENT_BYTES];
+    uint64_t gpa = vdrv_alloc(&rig->drv, sizeof(led), 8);
+    input_event_put(led, &(struct input_event){EV_LED, LED_NUML, 1});
+    memcpy(vdrv_ptr(&rig->drv, gpa, sizeof(led)), led, sizeof(led));
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        inputio_give(rig, 2, INPUT_EVENT_BYTES);
+        send(rig, VIRTIO_INPUT_STATUS, &(struct vdrv_buf){gpa, sizeof(led), false}, 1, i);
+        fake_input_key(&rig->person, KEY_A, i % 2 == 0);
+        rig_step(rig);
+        cr_expect_eq(inputio_take(rig, events, SIZE), 2);
+        take_all(rig, VIRTIO_INPUT_STATUS);
+    }
+}
+
 /* Fields by their own widths. */
 static void read_config(struct rig *rig, enum strict_device device)
 {
@@ -297,13 +318,18 @@ static void read_config(struct rig *rig, enum strict_device device)
     } else if (device == ON_CONSOLE) {
         bus_read(rig->bus, base + VIRTIO_CONSOLE_CONFIG_cols, 2, &value);
         bus_read(rig->bus, base + VIRTIO_CONSOLE_CONFIG_rows, 2, &value);
+    } else if (device == ON_INPUT) {
+        inputio_query(rig, VIRTIO_INPUT_CFG_EV_BITS, EV_LED, NULL);
     }
 }
 
 static void use_well(enum strict_device device, struct rig_config config, uint64_t features)
 {
-    static void (*const use[])(struct rig *) = {
-        [ON_ECHO] = use_echo, [ON_BLK] = use_blk, [ON_RNG] = use_rng, [ON_CONSOLE] = use_console};
+    static void (*const use[])(struct rig *) = {[ON_ECHO] = use_echo,
+                                                [ON_BLK] = use_blk,
+                                                [ON_RNG] = use_rng,
+                                                [ON_CONSOLE] = use_console,
+                                                [ON_INPUT] = use_input};
     struct rig rig;
     struct heard heard = {0};
     config.strict = true;
@@ -333,7 +359,7 @@ static void use_well(enum strict_device device, struct rig_config config, uint64
 
 Test(virtio_strict, a_driver_that_does_right_hears_nothing)
 {
-    for (unsigned device = ON_ECHO; device <= ON_CONSOLE; device++)
+    for (unsigned device = ON_ECHO; device <= ON_INPUT; device++)
         for (unsigned v = 0; v < RIG_VARIANTS; v++)
             for (unsigned i = 0; i < ARRAY_SIZE(choices); i++) {
                 struct rig_config config = rig_variants[v];

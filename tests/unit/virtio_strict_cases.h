@@ -9,6 +9,7 @@
 #include "tests/harness/rig_test.h"
 #include "virtio/blk/blk_rules.h"
 #include "virtio/console/console.h"
+#include "virtio/input/input.h"
 #include "virtio/observe/strict.h"
 #include "virtio/rng/rng.h"
 
@@ -17,6 +18,7 @@ enum strict_device {
     ON_BLK,
     ON_RNG,
     ON_CONSOLE,
+    ON_INPUT,
     ON_SCSI,
     ON_NET,
 };

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Slips in rings and requests: see virtio_strict.c, which runs them. */
+#include <linux/input-event-codes.h>
+
 #include "tests/harness/test.h"
 #include "tests/unit/virtio_strict_cases.h"
 #include "virtio/console/console.h"
@@ -338,6 +340,26 @@ static void writable_tx(struct rig *rig)
     send_one(rig, VIRTIO_CONSOLE_TX, true);
 }
 
+static void readable_event(struct rig *rig)
+{
+    send_one(rig, VIRTIO_INPUT_EVENTS, false);
+    fake_input_key(&rig->person, KEY_A, true); /* buffers are looked at when they are needed */
+    rig_step(rig);
+}
+
+static void writable_status(struct rig *rig)
+{
+    send_one(rig, VIRTIO_INPUT_STATUS, true);
+}
+
+static void short_event(struct rig *rig)
+{
+    start(rig, 0, STRICT_SIZE);
+    inputio_give(rig, 1, INPUT_EVENT_BYTES - 1);
+    fake_input_key(&rig->person, KEY_A, true);
+    rig_step(rig);
+}
+
 static void readable_rng(struct rig *rig)
 {
     send_one(rig, 0, false);
@@ -371,6 +393,9 @@ const struct strict_case strict_type_cases[] = {
     {STRICT_BLK_STATUS, ASKS(FLUSH, FLUSH, .no_status = true)},
     {STRICT_CONSOLE_RX, {{NO_STEP}}, readable_rx, .device = ON_CONSOLE},
     {STRICT_CONSOLE_TX, {{NO_STEP}}, writable_tx, .device = ON_CONSOLE},
+    {STRICT_INPUT_EVENT_READABLE, {{NO_STEP}}, readable_event, .device = ON_INPUT},
+    {STRICT_INPUT_STATUS_WRITABLE, {{NO_STEP}}, writable_status, .device = ON_INPUT},
+    {STRICT_INPUT_SHORT, {{NO_STEP}}, short_event, .device = ON_INPUT},
     {STRICT_RNG_READABLE, {{NO_STEP}}, readable_rng, .device = ON_RNG},
 };
 const unsigned strict_type_count = ARRAY_SIZE(strict_type_cases);

@@ -12,8 +12,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "core/base/le.h"
+
 #define INPUT_AXIS_MAX 32767 /* of an absolute axis, which begins with 0 */
 #define INPUT_TOUCHES  10u   /* fingers at a time */
+
+#define INPUT_TRACKING_MAX 0xffff /* of what ABS_MT_TRACKING_ID calls a finger; -1: it left */
 
 /* ---- what a person does ---- */
 
@@ -46,11 +50,28 @@ struct input_event {
     int32_t value;
 };
 
+#define INPUT_REPORT_EVENTS 8u /* what happens at once, at most */
+
+/* As a guest sees it, and a tape has it. */
+#define INPUT_EVENT_BYTES 8u
+
+static inline void input_event_put(uint8_t *to, const struct input_event *event)
+{
+    le16_put(to, event->type);
+    le16_put(to + 2, event->code);
+    le32_put(to + 4, (uint32_t)event->value);
+}
+
+static inline struct input_event input_event_get(const uint8_t *from)
+{
+    return (struct input_event){le16_get(from), le16_get(from + 2), (int32_t)le32_get(from + 4)};
+}
+
 struct input_backend;
 
 /* The device's half. On the loop. */
 struct input_handler {
-    /* What has happened at once, without the SYN_REPORT that ends it; count >= 1. */
+    /* What has happened at once, without the SYN_REPORT that ends it: 1 to INPUT_REPORT_EVENTS. */
     void (*on_report)(void *ctx, const struct input_event *events, unsigned count);
     void *ctx;
 };
