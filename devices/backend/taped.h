@@ -9,6 +9,8 @@
 #ifndef MINIVET_DEVICES_BACKEND_TAPED_H
 #define MINIVET_DEVICES_BACKEND_TAPED_H
 
+#include "core/ports/input.h"
+
 struct blk_backend;
 struct chr_backend;
 struct entropy;
@@ -28,5 +30,8 @@ int chr_taped_create(struct chr_backend **out, struct tape *tape, const char *na
 int entropy_taped_create(struct entropy **out, struct tape *tape, const char *name,
                          const struct entropy *base);
 void entropy_taped_destroy(struct entropy *e);
+int input_taped_create(struct input_backend **out, struct tape *tape, const char *name,
+                       enum input_kind kind, struct input_backend *base);
+void input_taped_destroy(struct input_backend *b); /* NULL is allowed */
 
 #endif

@@ -117,6 +117,8 @@ static const struct {
     {{"--console", "serial"}},
     {{"--console", "virtio,ring=packed"}},
     {{"--console", "off"}},
+    {{"--input", "keyboard,mouse", "--input", "tablet,touch,transport=pci"}},
+    {{"--input", "none"}},
     {{"--rng", "on,queue-size=8,iothread=r"}},
     {{"--rng", "off"}},
     {{"--virtio", "transport=pci", "--virtio", "ring=packed,transport=mmio"}},

@@ -51,7 +51,8 @@ static bool answers_a(unsigned type)
 
 static bool answers_b(unsigned type)
 {
-    return type == TAPE_VALUE || type == TAPE_PUSH || type == TAPE_SUBMIT || type == TAPE_DEVICE;
+    return type == TAPE_VALUE || type == TAPE_PUSH || type == TAPE_SUBMIT || type == TAPE_DEVICE ||
+           type == TAPE_STATUS;
 }
 
 static bool answers_bytes(unsigned type)

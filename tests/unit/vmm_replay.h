@@ -17,7 +17,8 @@
 #define CARD    1u
 #define CONSOLE 2u
 #define RNG     3u
-#define DEVICES 4u
+#define KEYS    4u
+#define DEVICES 5u
 
 struct bench {
     char path[64];
@@ -31,6 +32,7 @@ struct bench {
     struct seam *seam;
     struct virtio_devices *virtio;
     struct fake_chr chr;
+    struct input_hub *input;
     struct vdrv drv[DEVICES];
 };
 

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tests/unit/vmm_replay.h"
 
+#include <linux/input-event-codes.h>
+
 #include "arch/arch.h"
 #include "core/ports/hv.h"
+#include "devices/input/hub.h"
 #include "devices/platform/pci_host.h"
 #include "firmware/x86/x86_layout.h"
 #include "tests/harness/test.h"
+#include "virtio/input/input.h"
 #include "virtio/spec.h"
 #include "vmm/machine/seam.h"
 #include "vmm/machine/virtio_devices.h"
@@ -47,10 +51,10 @@ static const struct hv hv = {
 
 static void open_bench(struct bench *b, const char *ring)
 {
-    char *args[] = {"run",  "K",        "-m",         "64",     "-c",
-                    "1",    "--virtio", (char *)ring, "-d",     "null:16M,queues=1",
-                    "-n",   "loopback", "--console",  "virtio", "--record",
-                    b->path};
+    char *args[] = {"run",      "K",        "-m",         "64",     "-c",
+                    "1",        "--virtio", (char *)ring, "-d",     "null:16M,queues=1",
+                    "-n",       "loopback", "--console",  "virtio", "--input",
+                    "keyboard", "--record", b->path};
     *b = (struct bench){0};
     snprintf(b->path, sizeof(b->path), TAPE_FILE "-%d", (int)getpid());
     b->clock = fake_clock_port(&b->time);
@@ -65,6 +69,7 @@ static void open_bench(struct bench *b, const char *ring)
     tape_set_memory(b->tape, b->gmem);
     cr_assert_eq(seam_create(&b->seam, &arch_host, b->tape, b->loop, b->mmio, b->pio), 0);
     fake_chr_init(&b->chr, 80, 25);
+    cr_assert_eq(input_hub_create(&b->input, b->loop), 0);
     const struct virtio_devices_config config = {.arch = &arch_host,
                                                  .vm = &b->vm,
                                                  .hv = &hv,
@@ -73,6 +78,7 @@ static void open_bench(struct bench *b, const char *ring)
                                                  .loop = b->loop,
                                                  .gmem = b->gmem,
                                                  .terminal = &b->chr.backend,
+                                                 .input = b->input,
                                                  .tape = b->tape};
     cr_assert_eq(virtio_devices_create(&b->virtio, &config), 0);
     for (unsigned i = 0; i < DEVICES; i++) {
@@ -91,6 +97,7 @@ static void close_bench(struct bench *b)
     for (unsigned i = 0; i < DEVICES; i++)
         vdrv_fini(&b->drv[i]);
     virtio_devices_destroy(b->virtio);
+    input_hub_destroy(b->input);
     seam_destroy(b->seam);
     bus_destroy(b->mmio);
     bus_destroy(b->pio);
@@ -184,6 +191,22 @@ static void use_rng(struct bench *b)
     vdrv_reset(&b->drv[RNG]);
 }
 
+static void use_keyboard(struct bench *b)
+{
+    struct input_sink *sink = input_hub_sink(b->input);
+    uint8_t led[INPUT_EVENT_BYTES], *room = NULL;
+    cr_assert(vdrv_start(&b->drv[KEYS], 0, 2, 16));
+    sink->ops->key(sink, KEY_A, true);
+    for (unsigned i = 0; i < 2; i++)
+        room = give(b, KEYS, VIRTIO_INPUT_EVENTS, NULL, 0, INPUT_EVENT_BYTES);
+    cr_expect_eq(le16_get(room), EV_SYN);
+    input_event_put(led, &(struct input_event){EV_LED, LED_NUML, 1});
+    give(b, KEYS, VIRTIO_INPUT_STATUS, led, sizeof(led), 0);
+    cr_expect_eq(input_hub_leds(b->input), 1u << LED_NUML);
+    sink->ops->release(sink);
+    evloop_drain(b->loop);
+}
+
 static void use_pci(struct bench *b)
 {
     uint64_t value;
@@ -226,6 +249,7 @@ const char *replay_record(struct bench *b, const char *ring)
     use_card(b);
     use_console(b);
     use_rng(b);
+    use_keyboard(b);
     use_pci(b);
     close_bench(b);
     return b->path;

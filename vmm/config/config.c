@@ -112,7 +112,7 @@ static int apply_list(struct vm_config *c, const struct schema_key *option, cons
     }
     if (option->bytes == sizeof(struct switch_config))
         return config_apply_switch((void *)((char *)c + option->offset), option, list);
-    return config_take(option, &c->virtio, list);
+    return config_take(option, (char *)c + option->offset, list);
 }
 
 static int apply(struct vm_config *c, const struct schema_key *option, const cJSON *value)

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/ports/input.h"
 #include "core/ports/net.h"
 #include "devices/backend/bucket.h"
 #include "devices/net/user/net_user.h"
@@ -134,6 +135,12 @@ struct net_config {
     struct virtio_keys virtio;
 };
 
+struct input_config {
+    bool on[INPUT_KINDS];
+    bool none; /* as the user said */
+    struct virtio_keys virtio;
+};
+
 /* A device that an option switches on and off: VIRTIO_SWITCH() of virtio/devices.def. */
 struct switch_config {
     bool on;
@@ -158,6 +165,7 @@ struct vm_config {
     unsigned net_count;
     enum console_kind console;
     struct virtio_keys console_virtio;
+    struct input_config input;
 #define VIRTIO_SWITCH(kind, usual) struct switch_config kind;
 #include "virtio/devices.def"
     struct virtio_keys virtio;          /* for all devices */

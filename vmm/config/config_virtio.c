@@ -62,6 +62,25 @@ const struct schema_key config_switch_words[] = {
     {0},
 };
 
+#define INPUT_AT(member) SCHEMA_AT(struct input_config, member)
+
+static const struct schema_key inputs[] = {
+    {"keyboard", NULL, SCHEMA_SWITCH, INPUT_AT(on[INPUT_KEYBOARD]), .help = "A PC's keyboard"},
+    {"mouse", NULL, SCHEMA_SWITCH, INPUT_AT(on[INPUT_MOUSE]),
+     .help = "A mouse of five buttons, whose pointer the guest moves by steps"},
+    {"tablet", NULL, SCHEMA_SWITCH, INPUT_AT(on[INPUT_TABLET]),
+     .help = "The same buttons, and a pointer that is where the host's is"},
+    {"touch", NULL, SCHEMA_SWITCH, INPUT_AT(on[INPUT_TOUCH]), .help = "A screen for ten fingers"},
+    {"none", NULL, SCHEMA_SWITCH, INPUT_AT(none), .help = "No input device"},
+    {0},
+};
+
+const struct schema_table config_input_tables[] = {
+    {.keys = inputs},
+    {.keys = config_virtio_keys, .base = offsetof(struct input_config, virtio)},
+    {0},
+};
+
 const struct schema_table config_virtio_tables[] = {{.keys = config_virtio_keys}, {0}};
 const struct schema_table config_console_tables[] = {
     {.keys = consoles, .is_first = true}, {.keys = config_virtio_keys, .only = "virtio"}, {0}};
@@ -83,6 +102,18 @@ int config_apply_switch(struct switch_config *c, const struct schema_key *option
     int off = config_take(option, c, list);
     c->on = off == 0;
     return off < 0 ? off : 0;
+}
+
+/* Their backend is the main thread's. */
+static int check_input(const struct input_config *input)
+{
+    if (input->virtio.iothread[0] != '\0')
+        return fail_msg(-EINVAL, "--input: iothread: the main thread serves input devices; give "
+                                 "iothread to disks or --rng on");
+    for (unsigned i = 0; input->none && i < INPUT_KINDS; i++)
+        if (input->on[i])
+            return fail_msg(-EINVAL, "--input none: and a kind of input device is given, too");
+    return 0;
 }
 
 int config_set_feature(void *into, const char *value)
@@ -158,7 +189,11 @@ int config_resolve_virtio(struct vm_config *c)
     if (c->console_virtio.iothread[0] != '\0')
         return fail_msg(-EINVAL, "--console virtio: iothread: the terminal is the main thread's; "
                                  "give iothread to disks or --rng on");
-    int r = resolve(c, &c->console_virtio, "--console");
+    int r = check_input(&c->input);
+    if (r == 0)
+        r = resolve(c, &c->input.virtio, "--input");
+    if (r == 0)
+        r = resolve(c, &c->console_virtio, "--console");
 #define VIRTIO_SWITCH(kind, usual) \
     if (r == 0)                    \
         r = resolve(c, &c->kind.virtio, "--" #kind);

@@ -68,6 +68,8 @@ const struct schema_key config_options[] = {
      .help = "Network card, at most 8"},
     {"console", "serial|virtio[,KEY...]|off", SCHEMA_LIST, .tables = config_console_tables,
      .usual = "serial", .help = "What the terminal is connected to"},
+    {"input", "KIND[,KIND...][,KEY...]", SCHEMA_LIST, AT(input), .tables = config_input_tables,
+     .usual = "none", .help = "Input devices, one of a kind: keyboard, mouse, tablet, touch"},
 #define VIRTIO_SWITCH(kind, is_usual)    \
     {#kind,                              \
      "on[,KEY...]|off",                  \
@@ -77,7 +79,7 @@ const struct schema_key config_options[] = {
      .usual = (is_usual) ? "on" : "off", \
      .help = kind##_help},
 #include "virtio/devices.def"
-    {"virtio", "KEY[,KEY...]", SCHEMA_LIST, .tables = config_virtio_tables,
+    {"virtio", "KEY[,KEY...]", SCHEMA_LIST, AT(virtio), .tables = config_virtio_tables,
      .help = "Keys for all virtio devices that do not have them of their own"},
     {"features", "+NAME|-NAME[,...]", SCHEMA_TEXT, .set = config_set_feature, .many = true,
      .is_cut = true, .expected = "+ or - and one of: " FEATURES,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * A kind of virtio device, from the user's options to the device and what is behind it. Each has a
- * file (disk.c, net.c, console.c, rng.c) and a line in virtio/devices.def; virtio_devices.c does
- * what is the same for all.
+ * file (disk.c, net.c, console.c, rng.c, input.c) and a line in virtio/devices.def;
+ * virtio_devices.c does what is the same for all.
  */
 #ifndef MINIVET_VMM_DEVICE_KIND_H
 #define MINIVET_VMM_DEVICE_KIND_H

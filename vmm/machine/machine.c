@@ -20,6 +20,7 @@
 #include "core/ports/power.h"
 #include "core/tape/tape.h"
 #include "devices/char/chr_stdio.h"
+#include "devices/input/hub.h"
 #include "firmware/kernel/boot_request.h"
 #include "firmware/kernel/cmdline.h"
 #include "vmm/machine/seam.h"
@@ -41,6 +42,7 @@ struct machine {
     struct usage usage; /* at the end of the guest's run, while all threads were there */
 
     struct chr_backend *terminal;
+    struct input_hub *input; /* NULL: there are no input devices */
     struct ev_post resized;
     struct board *board;
     struct virtio_devices *virtio;
@@ -108,6 +110,14 @@ static int create_terminal(struct machine *m)
                                                                      .ctx = m});
 }
 
+static int create_input(struct machine *m)
+{
+    bool any = false;
+    for (unsigned i = 0; i < INPUT_KINDS; i++)
+        any |= m->config.vm->input.on[i];
+    return any ? input_hub_create(&m->input, m->loop) : 0;
+}
+
 static int create_board(struct machine *m)
 {
     const struct vm_config *vm = m->config.vm;
@@ -140,6 +150,7 @@ static int create_virtio(struct machine *m)
                                      .loop = m->loop,
                                      .gmem = m->gmem,
                                      .terminal = m->terminal,
+                                     .input = m->input,
                                      .tape = m->config.tape,
                                      .cancel = m->config.cancel,
                                  });
@@ -263,6 +274,8 @@ int machine_create(struct machine **out, const struct machine_config *config)
     int r = create_base(m);
     if (r == 0)
         r = create_terminal(m);
+    if (r == 0)
+        r = create_input(m);
     if (r == 0)
         r = create_board(m);
     if (r == 0)
@@ -405,6 +418,7 @@ void machine_destroy(struct machine *m)
     if (m->vm != NULL)
         m->config.hv->vm_end(m->vm);
     virtio_devices_destroy(m->virtio);
+    input_hub_destroy(m->input);
     m->config.arch->board_destroy(m->board);
     if (m->terminal != NULL)
         m->terminal->ops->destroy(m->terminal);

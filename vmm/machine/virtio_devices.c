@@ -30,7 +30,7 @@ static const struct device_kind *const kinds[] = {
 #include "virtio/devices.def"
 };
 
-#define MAX_DEVICES (CONFIG_MAX_DISKS + CONFIG_MAX_NETS + ARRAY_SIZE(kinds))
+#define MAX_DEVICES (CONFIG_MAX_DISKS + CONFIG_MAX_NETS + INPUT_KINDS + ARRAY_SIZE(kinds))
 
 _Static_assert(MAX_DEVICES <= (SLOTS - 1) * PCI_FUNCTIONS, "a PCI function for each");
 

@@ -2,7 +2,7 @@
 /*
  * The virtio devices of a machine: each with its backend, behind a virtio-mmio window or a function
  * on the PCI bus, as the user asked. In the order of their creation they get windows and PCI slots:
- * disks, network cards, console, rng.
+ * disks, network cards, console, rng, input devices.
  */
 #ifndef MINIVET_VMM_VIRTIO_DEVICES_H
 #define MINIVET_VMM_VIRTIO_DEVICES_H
@@ -16,6 +16,7 @@ struct evloop;
 struct gmem;
 struct hv;
 struct hv_vm;
+struct input_hub;
 struct stats;
 struct tape;
 struct virtio_devices;
@@ -32,6 +33,7 @@ struct virtio_devices_config {
     struct evloop *loop; /* the main one, of those that ask for no thread of their own */
     const struct gmem *gmem;
     struct chr_backend *terminal; /* for the console; NULL if there is none */
+    struct input_hub *input;      /* for input devices; NULL: a replay, or there are none */
     struct tape *tape;            /* NULL: they are on none */
     const struct cancel *cancel;  /* ends set-up early; NULL: nothing does */
 };

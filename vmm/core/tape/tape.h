@@ -111,6 +111,7 @@ enum tape_kind {
     TAPE_WIRE = 8,
     TAPE_TERMINAL = 16,
     TAPE_ENTROPY = 32,
+    TAPE_INPUT = 64,
 };
 
 struct tape_source {
