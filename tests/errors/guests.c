@@ -15,6 +15,7 @@
 #include "virtio/blk/blk.h"
 #include "virtio/blk/vhost_user_blk.h"
 #include "virtio/console/console.h"
+#include "virtio/input/input.h"
 #include "virtio/net/net.h"
 #include "virtio/observe/stats.h"
 #include "virtio/observe/strict.h"
@@ -60,6 +61,8 @@ SCENE(rng, rig.entropy = fake_entropy_port(&rig.random), virtio_rng_create(&made
       (void)0)
 SCENE(console, fake_chr_init(&rig.chr, 80, 25), virtio_console_create(&made, &s, &rig.chr.backend),
       (void)0)
+SCENE(input, fake_input_init(&rig.person, INPUT_TABLET),
+      virtio_input_create(&made, &s, &rig.person.backend), (void)0)
 SCENE(blk, fake_blk_init(&rig.disk, rig.loop, 65536),
       virtio_blk_create(&made, &s,
                         &(struct virtio_blk_config){.backend = &rig.disk.backend, .queues = 2}),
@@ -80,6 +83,7 @@ Test(errors, devices)
 {
     refuse_each(rng_scene);
     refuse_each(console_scene);
+    refuse_each(input_scene);
     refuse_each(blk_scene);
     refuse_each(scsi_scene);
     refuse_each(net_scene);

@@ -99,6 +99,7 @@ Test(completion, keys_of_lists)
     offers("minivet run --virtio queue", "queue-size=");
     offers("minivet run --virtio=transport=pci,le", "pci,legacy=on pci,legacy=off");
     offers("minivet run --console virtio,ring=p", "packed");
+    offers("minivet run --input keyboard,ta", "keyboard,tablet");
     offers("minivet run -d a.img,ro,cache=w", "writeback");
     offers("minivet run --disk a.img,ty", "a.img,type=blk a.img,type=scsi");
     offers("minivet run --net n", "none null");

@@ -253,6 +253,20 @@ OnConfig(features_are_switched_by_name_and_the_last_word_counts,
     cr_expect_not(c->rng.on);
 }
 
+OnConfig(input_devices_are_of_the_kinds_that_are_named,
+         "K --input keyboard,ring=packed --input touch --virtio transport=pci")
+{
+    cr_expect(c->input.on[INPUT_KEYBOARD] && c->input.on[INPUT_TOUCH]);
+    cr_expect(!c->input.on[INPUT_MOUSE] && !c->input.on[INPUT_TABLET] && !c->input.none);
+    cr_expect(same_keys(&c->input.virtio, TRANSPORT_PCI, RING_PACKED, ON_OFF_OFF, 256));
+    again(c, "K --input none");
+    cr_expect(c->input.none);
+    refused("K --input joystick", "joystick", "tablet");
+    refused("K --input none,mouse", "--input none", "is given, too");
+    refused("K --input mouse,iothread=a", "--input: iothread", "main thread");
+    refused("K --input mouse,keyboard,mouse", "--input", "mouse is given twice");
+}
+
 struct own {
     bool loud;
     uint32_t level;

@@ -45,6 +45,10 @@ static char *machine_of(const struct vm_config *c)
         print_disk(&c->disks[i], out);
     for (unsigned i = 0; i < c->net_count; i++)
         print_net(&c->nets[i], out);
+    static const char *const inputs[INPUT_KINDS] = {"keyboard", "mouse", "tablet", "touch"};
+    for (unsigned i = 0; i < INPUT_KINDS; i++)
+        if (c->input.on[i])
+            fprintf(out, " %s=%s", inputs[i], transport(&c->input.virtio));
     fprintf(out, " rng=%s%s", transport(&c->rng.virtio), c->prefault ? " prefault" : "");
     fclose(out);
     return text;

@@ -260,7 +260,8 @@ static void run(guest_fn *fn, enum console_kind console)
                                .cpus = VCPUS,
                                .disks = {{.path = disk_path}},
                                .disk_count = 1,
-                               .console = console};
+                               .console = console,
+                               .input = {.on = {true, true, true, true}}};
     guest = fn;
     cr_assert_eq(machine_create(&machine, &(struct machine_config){.vm = &config,
                                                                    .arch = &arch_host,

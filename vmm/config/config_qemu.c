@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* QEMU's disks and network cards in Minivet's words: -drive, -hda, -netdev, -nic, -device. */
+/* QEMU's devices in Minivet's words: -drive, -hda, -netdev, -nic, -device. */
 #include <cJSON.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -208,6 +208,31 @@ static int put_by_id(struct config_words *w, const char *value, const cJSON *dev
     return r;
 }
 
+/* A device that needs no other option. */
+static int put_alone(struct config_words *w, const char *option, const char *first,
+                     const char *transport)
+{
+    char text[64];
+    snprintf(text, sizeof(text), "%s%s%s", first, transport != NULL ? ",transport=" : "",
+             transport != NULL ? transport : "");
+    return config_put(w, config_find_option(option, strlen(option)), text);
+}
+
+/* What --input calls such a device; NULL: it is no input device. */
+static const char *input_of(const char *model)
+{
+    static const struct {
+        const char *begins, *input;
+    } rows[] = {{"virtio-keyboard", "keyboard"},
+                {"virtio-mouse", "mouse"},
+                {"virtio-tablet", "tablet"},
+                {"virtio-multitouch", "touch"}};
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
+        if (strncmp(model, rows[i].begins, strlen(rows[i].begins)) == 0)
+            return rows[i].input;
+    return NULL;
+}
+
 static bool begins(const char *text, const char *with)
 {
     return strncmp(text, with, strlen(with)) == 0;
@@ -224,13 +249,10 @@ static int device(struct config_words *w, const char *value, const cJSON *items)
         return put_by_id(w, value, items, "drive", transport);
     if (begins(model, "virtio-net"))
         return put_by_id(w, value, items, "netdev", transport);
-    if (begins(model, "virtio-rng")) {
-        const struct schema_key *rng = config_find_option("rng", strlen("rng"));
-        return config_put(w, rng,
-                          transport == NULL     ? "on"
-                          : transport[0] == 'p' ? "on,transport=pci"
-                                                : "on,transport=mmio");
-    }
+    if (begins(model, "virtio-rng"))
+        return put_alone(w, "rng", "on", transport);
+    if (input_of(model) != NULL)
+        return put_alone(w, "input", input_of(model), transport);
     /* A scsi-hd has its host, and the others are there. */
     if (begins(model, "virtio-scsi") || begins(model, "pvpanic") ||
         (is_exit && has(items, "iobase", "0xf4")))
@@ -240,7 +262,8 @@ static int device(struct config_words *w, const char *value, const cJSON *items)
     if (is_exit)
         return config_words_refuse("-device", "the debug exit is at iobase=0xf4");
     return fail_msg(
-        -EINVAL, "-device %s: no such device; there are --disk, --net, --console and --rng", value);
+        -EINVAL,
+        "-device %s: no such device; there are --disk, --net, --console, --input and --rng", value);
 }
 
 int config_qemu(struct config_words *w, const char *option, const char *value)
