@@ -22,6 +22,7 @@ enum walk_device {
     CONSOLE,
     SCSI,
     NET,
+    INPUT, /* a tablet; there is no legacy interface */
     WALK_DEVICES,
 };
 

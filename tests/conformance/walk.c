@@ -31,7 +31,7 @@ static const struct rig_config places[] = {
 static const char *const device_names[WALK_DEVICES] = {
     [ECHO] = "echo",          [BLK] = "disk",        [BLK_RO] = "read-only disk",
     [RNG] = "entropy source", [CONSOLE] = "console", [SCSI] = "SCSI host",
-    [NET] = "network",
+    [NET] = "network",        [INPUT] = "tablet",
 };
 
 static char place[96];
@@ -57,6 +57,10 @@ static void open_rig(struct rig *rig, enum walk_device device, struct rig_config
     case SCSI:
         rig_open_scsi_on(rig, &config);
         break;
+    case INPUT:
+        config.input = INPUT_TABLET;
+        rig_open_input_on(rig, &config);
+        break;
     case NET:
         rig_open_net_on(rig, &config);
         break;
@@ -66,13 +70,19 @@ static void open_rig(struct rig *rig, enum walk_device device, struct rig_config
     }
 }
 
+/* A tablet has no legacy interface. */
+static unsigned places_of(const struct walk *walk)
+{
+    return walk->device == INPUT ? walk->where & MODERN & ~PCI_TRANSITIONAL : walk->where;
+}
+
 struct rig *walk_next(struct walk *walk)
 {
     if (walk->open)
         rig_close(&walk->rig);
     walk->open = false;
     for (; walk->next < ARRAY_SIZE(places); walk->next++) {
-        if (!(walk->where >> walk->next & 1))
+        if (!(places_of(walk) >> walk->next & 1))
             continue;
         struct rig_config config = walk->config;
         config.transport = places[walk->next].transport;
