@@ -9,7 +9,7 @@
 #include "tests/harness/with.h"
 
 #define OnQueue(name) \
-    TestWith(input_queue, name, struct input_queue, q, input_queue_clear(q), (void)q)
+    TestWith(core_input_queue, name, struct input_queue, q, input_queue_clear(q), (void)q)
 
 static void put(struct input_queue *q, unsigned type, unsigned code, int value)
 {

@@ -57,8 +57,8 @@ static void close_scene(struct scene *s)
 }
 
 #define BIT(kind) (1u << INPUT_##kind)
-#define OnHub(name, kinds) \
-    TestWith(input_hub, name, struct scene, s, open_scene(s, kinds), close_scene(s))
+#define OnHub(suite, name, kinds) \
+    TestWith(suite, name, struct scene, s, open_scene(s, kinds), close_scene(s))
 
 static void expect_heard(struct scene *s, enum input_kind kind, const struct input_event *events,
                          unsigned count)
@@ -83,7 +83,8 @@ static void expect_heard(struct scene *s, enum input_kind kind, const struct inp
     } while (0)
 #define expect_nothing(s, kind) expect_heard(s, kind, NULL, 0)
 
-OnHub(keys_are_the_keyboards_and_buttons_the_tablets, BIT(KEYBOARD) | BIT(MOUSE) | BIT(TABLET))
+OnHub(input_hub, keys_are_the_keyboards_and_buttons_the_tablets,
+      BIT(KEYBOARD) | BIT(MOUSE) | BIT(TABLET))
 {
     s->sink->ops->key(s->sink, KEY_A, true);
     s->sink->ops->key(s->sink, KEY_A, true); /* a window's own repeat */
@@ -101,7 +102,7 @@ OnHub(keys_are_the_keyboards_and_buttons_the_tablets, BIT(KEYBOARD) | BIT(MOUSE)
     expect_nothing(s, INPUT_MOUSE);
 }
 
-OnHub(positions_are_the_tablets_and_steps_the_mouses, BIT(MOUSE) | BIT(TABLET))
+OnHub(input_hub, positions_are_the_tablets_and_steps_the_mouses, BIT(MOUSE) | BIT(TABLET))
 {
     s->sink->ops->move_to(s->sink, 0, 5, 40000);
     s->sink->ops->move_by(s->sink, -1, 0);
@@ -113,7 +114,7 @@ OnHub(positions_are_the_tablets_and_steps_the_mouses, BIT(MOUSE) | BIT(TABLET))
     expect_nothing(s, INPUT_MOUSE);
 }
 
-OnHub(a_mouse_goes_from_position_to_position, BIT(MOUSE))
+OnHub(input_hub, a_mouse_goes_from_position_to_position, BIT(MOUSE))
 {
     s->sink->ops->move_to(s->sink, 0, 1000, 1000);
     expect_nothing(s, INPUT_MOUSE);
@@ -126,7 +127,7 @@ OnHub(a_mouse_goes_from_position_to_position, BIT(MOUSE))
     expect(s, INPUT_MOUSE, {EV_KEY, BTN_RIGHT, 1}, SYN);
 }
 
-OnHub(a_tablet_goes_by_steps, BIT(TABLET))
+OnHub(input_hub, a_tablet_goes_by_steps, BIT(TABLET))
 {
     s->sink->ops->move_to(s->sink, 0, 100, 100);
     s->sink->ops->move_by(s->sink, 2, -1);
@@ -136,7 +137,7 @@ OnHub(a_tablet_goes_by_steps, BIT(TABLET))
            {EV_ABS, ABS_X, INPUT_AXIS_MAX}, {EV_ABS, ABS_Y, 0}, SYN);
 }
 
-OnHub(fingers_come_move_and_leave, BIT(TOUCH))
+OnHub(input_hub, fingers_come_move_and_leave, BIT(TOUCH))
 {
     s->sink->ops->touch(s->sink, 2, true, 10, 20);
     s->sink->ops->touch(s->sink, 0, true, 30, 40);
@@ -158,7 +159,7 @@ OnHub(fingers_come_move_and_leave, BIT(TOUCH))
            {EV_ABS, ABS_MT_POSITION_Y, 1}, {EV_KEY, BTN_TOUCH, 1}, SYN);
 }
 
-OnHub(a_window_that_loses_the_focus_lifts_all, BIT(KEYBOARD) | BIT(TABLET) | BIT(TOUCH))
+OnHub(input_hub, a_window_that_loses_the_focus_lifts_all, BIT(KEYBOARD) | BIT(TABLET) | BIT(TOUCH))
 {
     s->sink->ops->key(s->sink, KEY_LEFTALT, true);
     s->sink->ops->key(s->sink, KEY_TAB, true);
@@ -176,7 +177,7 @@ OnHub(a_window_that_loses_the_focus_lifts_all, BIT(KEYBOARD) | BIT(TABLET) | BIT
 }
 
 /* The loop is busy for longer than there is room for: what was pressed is released. */
-OnHub(a_loop_that_is_slow_hears_of_every_release, BIT(KEYBOARD) | BIT(MOUSE))
+OnHub(input_hub, a_loop_that_is_slow_hears_of_every_release, BIT(KEYBOARD) | BIT(MOUSE))
 {
     bool down = false;
     int x = 0;
@@ -198,7 +199,7 @@ OnHub(a_loop_that_is_slow_hears_of_every_release, BIT(KEYBOARD) | BIT(MOUSE))
     cr_expect_eq(x, 4 * (int)INPUT_QUEUE_EVENTS);
 }
 
-OnHub(leds_are_what_the_guest_says, BIT(KEYBOARD))
+OnHub(input_hub, leds_are_what_the_guest_says, BIT(KEYBOARD))
 {
     struct input_backend *b = s->ears[INPUT_KEYBOARD].backend;
     b->ops->status(b, &(struct input_event){EV_LED, LED_CAPSL, 1});
@@ -234,7 +235,7 @@ static void *type(void *arg)
     return NULL;
 }
 
-OnHub(several_windows_at_once, BIT(KEYBOARD) | BIT(MOUSE))
+OnHub(input_hub, several_windows_at_once, BIT(KEYBOARD) | BIT(MOUSE))
 {
     pthread_t threads[TYPISTS];
     struct typist typists[TYPISTS];

@@ -18,7 +18,7 @@ static void open_started(struct rig *rig, struct rig_config *on, enum input_kind
     rig_start(rig, 0, 2, QUEUE_SIZE);
 }
 
-#define OnInput(name, kind) OnEachRig(virtio_input, name, open_started(rig, on, kind))
+#define OnInput(suite, name, kind) OnEachRig(suite, name, open_started(rig, on, kind))
 
 static void expect_events(struct rig *rig, const struct input_event *expected, unsigned count)
 {
@@ -44,7 +44,7 @@ static void expect_nothing(struct rig *rig)
 
 /* ---- events ---- */
 
-OnInput(a_key_goes_down_and_up, INPUT_KEYBOARD)
+OnInput(virtio_input, a_key_goes_down_and_up, INPUT_KEYBOARD)
 {
     inputio_give(rig, 8, INPUT_EVENT_BYTES);
     expect_nothing(rig);
@@ -56,7 +56,7 @@ OnInput(a_key_goes_down_and_up, INPUT_KEYBOARD)
     expect_key(rig, KEY_A, false);
 }
 
-OnInput(a_report_waits_for_all_of_its_buffers, INPUT_MOUSE)
+OnInput(virtio_input, a_report_waits_for_all_of_its_buffers, INPUT_MOUSE)
 {
     const struct input_event step[] = {
         {EV_REL, REL_X, -3}, {EV_REL, REL_Y, 4}, {EV_SYN, SYN_REPORT, 0}};
@@ -72,7 +72,7 @@ OnInput(a_report_waits_for_all_of_its_buffers, INPUT_MOUSE)
 }
 
 /* Nothing is lost while the guest is busy, and all comes in its order. */
-OnInput(reports_wait_in_order, INPUT_KEYBOARD)
+OnInput(virtio_input, reports_wait_in_order, INPUT_KEYBOARD)
 {
     for (unsigned i = 0; i < 100; i++)
         fake_input_key(&rig->person, KEY_1 + i / 2 % 9, i % 2 == 0);
@@ -82,7 +82,7 @@ OnInput(reports_wait_in_order, INPUT_KEYBOARD)
     }
 }
 
-OnInput(what_was_pressed_is_released_after_a_flood, INPUT_KEYBOARD)
+OnInput(virtio_input, what_was_pressed_is_released_after_a_flood, INPUT_KEYBOARD)
 {
     struct input_event last[QUEUE_SIZE] = {{0}};
     bool down[KEY_CNT] = {false};
@@ -126,7 +126,7 @@ OnEachRig(virtio_input, a_report_that_is_longer_than_the_queue,
     expect_events(rig, rest, 4);
 }
 
-OnInput(buffers_may_be_in_pieces_and_longer, INPUT_KEYBOARD)
+OnInput(virtio_input, buffers_may_be_in_pieces_and_longer, INPUT_KEYBOARD)
 {
     struct vdrv_queue *q = &rig->drv.q[EVENTS];
     uint64_t gpa = vdrv_alloc(&rig->drv, 64, 8);
@@ -143,7 +143,7 @@ OnInput(buffers_may_be_in_pieces_and_longer, INPUT_KEYBOARD)
 }
 
 /* They go back, and no event with them. */
-OnInput(buffers_that_are_too_short, INPUT_KEYBOARD)
+OnInput(virtio_input, buffers_that_are_too_short, INPUT_KEYBOARD)
 {
     struct input_event event;
     uint32_t len;
@@ -172,7 +172,7 @@ OnEachRig(virtio_input, what_comes_before_the_driver_is_dropped, rig_open_input_
 }
 
 /* A report of which the driver has half is no longer heard of. */
-OnInput(a_reset_forgets_reports_and_the_selection, INPUT_TOUCH)
+OnInput(virtio_input, a_reset_forgets_reports_and_the_selection, INPUT_TOUCH)
 {
     const struct input_event touch[] = {{EV_ABS, ABS_MT_SLOT, 0},
                                         {EV_ABS, ABS_MT_TRACKING_ID, 1},
@@ -224,7 +224,7 @@ static void send_status(struct rig *rig, const uint8_t *bytes, uint32_t len)
     rig_step(rig);
 }
 
-OnInput(the_driver_switches_leds, INPUT_KEYBOARD)
+OnInput(virtio_input, the_driver_switches_leds, INPUT_KEYBOARD)
 {
     uint8_t bytes[16] = {0};
     uint32_t id, len;
@@ -271,7 +271,7 @@ static void expect_axis(struct rig *rig, unsigned code, uint32_t max)
     cr_expect(le32_get(info + 8) == 0 && le32_get(info + 12) == 0 && le32_get(info + 16) == 0);
 }
 
-OnInput(is_a_keyboard, INPUT_KEYBOARD)
+OnInput(virtio_input, is_a_keyboard, INPUT_KEYBOARD)
 {
     uint8_t bits[VIRTIO_INPUT_DATA_BYTES];
     const unsigned leds[] = {LED_NUML, LED_CAPSL, LED_SCROLLL};
@@ -294,7 +294,7 @@ OnInput(is_a_keyboard, INPUT_KEYBOARD)
 
 static const unsigned buttons[] = {BTN_LEFT, BTN_RIGHT, BTN_MIDDLE, BTN_SIDE, BTN_EXTRA};
 
-OnInput(is_a_mouse, INPUT_MOUSE)
+OnInput(virtio_input, is_a_mouse, INPUT_MOUSE)
 {
     const unsigned axes[] = {REL_X, REL_Y, REL_HWHEEL, REL_WHEEL};
     expect_codes(rig, EV_KEY, buttons, ARRAY_SIZE(buttons));
@@ -305,7 +305,7 @@ OnInput(is_a_mouse, INPUT_MOUSE)
     cr_expect_eq(inputio_query(rig, VIRTIO_INPUT_CFG_ABS_INFO, ABS_X, NULL), 0);
 }
 
-OnInput(is_a_tablet, INPUT_TABLET)
+OnInput(virtio_input, is_a_tablet, INPUT_TABLET)
 {
     const unsigned axes[] = {ABS_X, ABS_Y}, wheels[] = {REL_HWHEEL, REL_WHEEL};
     expect_codes(rig, EV_KEY, buttons, ARRAY_SIZE(buttons));
@@ -316,7 +316,7 @@ OnInput(is_a_tablet, INPUT_TABLET)
     cr_expect_eq(inputio_query(rig, VIRTIO_INPUT_CFG_PROP_BITS, 0, NULL), 0);
 }
 
-OnInput(is_a_touch_screen, INPUT_TOUCH)
+OnInput(virtio_input, is_a_touch_screen, INPUT_TOUCH)
 {
     const unsigned axes[] = {ABS_MT_SLOT, ABS_MT_POSITION_X, ABS_MT_POSITION_Y, ABS_MT_TRACKING_ID};
     const unsigned touches[] = {BTN_TOUCH};
@@ -331,7 +331,7 @@ OnInput(is_a_touch_screen, INPUT_TOUCH)
     cr_expect_eq(bits[0], 1u << INPUT_PROP_DIRECT);
 }
 
-OnInput(has_names_and_numbers, INPUT_TABLET)
+OnInput(virtio_input, has_names_and_numbers, INPUT_TABLET)
 {
     uint8_t data[VIRTIO_INPUT_DATA_BYTES];
     cr_expect_eq(inputio_query(rig, VIRTIO_INPUT_CFG_ID_NAME, 0, data), strlen("Minivet tablet"));
@@ -346,7 +346,7 @@ OnInput(has_names_and_numbers, INPUT_TABLET)
 }
 
 /* One access of 16 bits selects both; what else is written changes nothing. */
-OnInput(both_are_selected_at_once, INPUT_TABLET)
+OnInput(virtio_input, both_are_selected_at_once, INPUT_TABLET)
 {
     const uint8_t both[] = {VIRTIO_INPUT_CFG_ABS_INFO, ABS_Y};
     uint8_t all[VIRTIO_INPUT_CONFIG_BYTES], junk[VIRTIO_INPUT_CONFIG_BYTES];
