@@ -15,12 +15,21 @@ static struct evloop *loop;
 static struct control *control;
 static const char path[] = "ctl";
 static char heard[1 << 20];
-static unsigned stops;
+static char typed[8192];
+static bool runs;
+static unsigned stops, presses, devices;
 
-static struct machine *no_machine(void *ctx)
+static bool guest_runs(void *ctx)
 {
     (void)ctx;
-    return NULL;
+    return runs;
+}
+
+static void on_power(void *ctx)
+{
+    (void)ctx;
+    cr_assert(runs);
+    presses++;
 }
 
 static void on_stop(void *ctx)
@@ -29,11 +38,34 @@ static void on_stop(void *ctx)
     stops++;
 }
 
+static void note_key(struct input_sink *s, unsigned code, bool down)
+{
+    (void)s;
+    sprintf(typed + strlen(typed), "%s%u ", down ? "" : "-", code);
+}
+
+static void note_move(struct input_sink *s, unsigned scanout, unsigned x, unsigned y)
+{
+    (void)s;
+    sprintf(typed + strlen(typed), "%u:%u,%u ", scanout, x, y);
+}
+
+static const struct input_sink_ops sink_ops = {.key = note_key, .move_to = note_move};
+
+static struct input_sink *input_for(void *ctx, enum input_kind kind)
+{
+    static struct input_sink sink = {&sink_ops};
+    (void)ctx;
+    cr_assert(runs);
+    return devices & 1u << kind ? &sink : NULL;
+}
+
 static int begin(void)
 {
-    return control_create(&control,
-                          &(struct control_config){
-                              .loop = loop, .path = path, .target = {no_machine, on_stop, NULL}});
+    return control_create(&control, &(struct control_config){.loop = loop,
+                                                             .path = path,
+                                                             .target = {guest_runs, on_power,
+                                                                        input_for, on_stop, NULL}});
 }
 
 static void setup(void)
@@ -100,7 +132,7 @@ Test(control, commands_are_answered_in_order)
     cr_expect_eq(lines(), 2);
     cr_expect(strstr(heard, "{\"id\":[1,\"a\"],\"result\":{\"state\":\"being set up\"") == heard,
               "%s", heard);
-    cr_expect_not_null(strstr(heard, "}\n{\"result\":[{\"command\":\"help\""), "%s", heard);
+    cr_expect_not_null(strstr(heard, "}\n{\"result\":[{\"command\":"), "%s", heard);
     say(fd, "{\"command\": \"st");
     cr_expect(hear(fd));
     cr_expect_str_eq(heard, "");
@@ -122,7 +154,7 @@ Test(control, what_is_wrong_is_told)
         {"{\"command\": 1}\n", "give an object with a"},
         {"{\"command\": \"help\"} x\n", "give an object with a"},
         {"{\"command\": \"eject\"}\n", "eject: no such command"},
-        {"{\"command\": \"power\"}\n", "power: no guest runs now"},
+        {"{\"command\": \"power\"}\n", "no guest runs now"},
         {"{\"command\": \"stop\", \"args\": [\"now\"]}\n", "stop takes no arguments"},
         {"{\"command\": \"stop\", \"args\": \"now\"}\n", "stop takes no arguments"},
         {"{\"command\": \"stop\", \"args\": [1]}\n", "stop takes no arguments"},
@@ -136,6 +168,105 @@ Test(control, what_is_wrong_is_told)
         cr_expect_eq(lines(), 1);
     }
     cr_expect_eq(stops, 0);
+    close(fd);
+}
+
+Test(control, a_running_guest_has_a_power_button)
+{
+    int fd = join();
+    runs = true;
+    say(fd, "{\"command\": \"power\"}\n" STATUS);
+    cr_expect(hear(fd));
+    cr_expect_eq(presses, 1);
+    cr_expect_not_null(strstr(heard, "\"running\""), "%s", heard);
+    close(fd);
+}
+
+#define KEYBOARD (1u << INPUT_KEYBOARD)
+#define MOUSE    (1u << INPUT_MOUSE)
+#define TABLET   (1u << INPUT_TABLET)
+
+Test(control, keys_and_pointers_reach_the_guest)
+{
+    static const struct {
+        unsigned devices;
+        const char *command, *args, *typed, *error;
+    } rows[] = {
+        {KEYBOARD, "sendkey", "\"ctrl-alt-f2\"", "29 56 60 -60 -56 -29 ", NULL},
+        {KEYBOARD, "sendkey", "\"a\"", "30 -30 ", NULL},
+        {KEYBOARD, "sendkey", "\"f10-kp_enter\"", "68 96 -96 -68 ", NULL},
+        {KEYBOARD, "sendkey", "\"A\"", "", "A: no such key"},
+        {KEYBOARD, "sendkey", "\"ctrl-\"", "", ": no such key"},
+        {KEYBOARD, "sendkey", "\"\"", "", ": no such key"},
+        {KEYBOARD, "sendkey", "\"1-2-3-4-5-6-7-8-9\"", "", "more than 8 keys"},
+        {KEYBOARD, "sendkey", "", "", "sendkey takes KEYS"},
+        {TABLET, "sendkey", "\"a\"", "", "give --input keyboard"},
+        {KEYBOARD, "type", "\"a!\\n\"", "30 -30 42 2 -2 -42 28 -28 ", NULL},
+        {KEYBOARD, "type", "\"a\\u00e9\"", "", "types byte 0xc3"},
+        {TABLET, "mouse", "\"0\", \"100%\"", "0:0,32767 ", NULL},
+        {MOUSE, "mouse", "\"50%\", \"25.0\"", "0:16383,8191 ", NULL},
+        {TABLET, "mouse", "\"-1\", \"5\"", "", "two parts of the screen"},
+        {TABLET, "mouse", "\"1\", \"nan\"", "", "two parts of the screen"},
+        {TABLET, "mouse", "\"1x\", \"1\"", "", "two parts of the screen"},
+        {KEYBOARD, "mouse", "\"1\", \"1\"", "", "give --input tablet"},
+        {TABLET, "click", "", "272 -272 ", NULL},
+        {MOUSE, "click", "\"right\"", "273 -273 ", NULL},
+        {MOUSE, "click", "\"up\"", "", "give left, right or middle"},
+    };
+    int fd = join();
+    runs = true;
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        char line[256];
+        typed[0] = '\0';
+        devices = rows[i].devices;
+        snprintf(line, sizeof(line), "{\"command\": \"%s\", \"args\": [%s]}\n", rows[i].command,
+                 rows[i].args);
+        say(fd, line);
+        cr_expect(hear(fd));
+        cr_expect_str_eq(typed, rows[i].typed, "%s", line);
+        const char *want = rows[i].error != NULL ? rows[i].error : "{\"result\":null}";
+        cr_expect_not_null(strstr(heard, want), "%s: %s", line, heard);
+    }
+    close(fd);
+}
+
+/* Each is typed by the key on which a US keyboard has it. */
+Test(control, every_printable_character_is_typed)
+{
+    int fd = join();
+    char line[64];
+    runs = true;
+    devices = KEYBOARD;
+    for (char c = ' '; c <= '~'; c++) {
+        typed[0] = '\0';
+        snprintf(line, sizeof(line), "{\"command\": \"type\", \"args\": [\"%s%c\"]}\n",
+                 c == '"' || c == '\\' ? "\\" : "", c);
+        say(fd, line);
+        cr_expect(hear(fd));
+        bool shifted = strchr("~!@#$%^&*()_+{}|:\"<>?", c) != NULL || (c >= 'A' && c <= 'Z');
+        cr_expect_eq(strncmp(typed, "42 ", 3) == 0, shifted, "%c: %s", c, typed);
+        cr_expect_gt(strlen(typed), 0);
+    }
+    close(fd);
+}
+
+Test(control, too_much_at_once_is_not_typed)
+{
+    char line[256] = "{\"command\": \"type\", \"args\": [\"";
+    int fd = join();
+    runs = true;
+    devices = KEYBOARD;
+    size_t at = strlen(line);
+    memset(line + at, 'a', 129);
+    strcpy(line + at + 129, "\"]}\n");
+    say(fd, line);
+    cr_expect(hear(fd));
+    cr_expect_not_null(strstr(heard, "more than 128 characters"), "%s", heard);
+    cr_expect_str_eq(typed, "");
+    strcpy(line + at + 128, "\"]}\n");
+    say(fd, line);
+    cr_expect(hear(fd));
+    cr_expect_str_eq(heard, "{\"result\":null}\n");
     close(fd);
 }
 

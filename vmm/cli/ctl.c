@@ -59,7 +59,10 @@ static void print_rows(const cJSON *rows)
         cJSON_ArrayForEach(cell, row)
         {
             char *text = cJSON_IsString(cell) ? NULL : cJSON_PrintUnformatted(cell);
-            printf(cell->next != NULL ? "%-12s " : "%s\n", text != NULL ? text : cell->valuestring);
+            printf(cell->next == NULL         ? "%s\n"
+                   : cell->prev->next != NULL ? "%-20s "
+                                              : "%-8s ",
+                   text != NULL ? text : cell->valuestring);
             free(text);
         }
     }

@@ -244,9 +244,21 @@ static int catch_signals(struct run *run)
     return evloop_fd_add(run->loop, &run->signals, run->signal_fd, EPOLLIN);
 }
 
-static struct machine *current_machine(void *ctx)
+/* ---- what clients of the control socket ask for ---- */
+
+static bool guest_runs(void *ctx)
 {
-    return ((struct run *)ctx)->machine;
+    return ((struct run *)ctx)->machine != NULL;
+}
+
+static void press_power(void *ctx)
+{
+    machine_press_power(((struct run *)ctx)->machine);
+}
+
+static struct input_sink *input_for(void *ctx, enum input_kind kind)
+{
+    return machine_input(((struct run *)ctx)->machine, kind);
 }
 
 static void stop(void *ctx)
@@ -256,10 +268,11 @@ static void stop(void *ctx)
 
 static int create_control(struct run *run)
 {
-    return control_create(&run->control,
-                          &(struct control_config){.loop = run->loop,
-                                                   .path = run->vm.control,
-                                                   .target = {current_machine, stop, run}});
+    return control_create(
+        &run->control,
+        &(struct control_config){.loop = run->loop,
+                                 .path = run->vm.control,
+                                 .target = {guest_runs, press_power, input_for, stop, run}});
 }
 
 static int set_up(struct run *run)

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What the control socket's commands are, and what they do. */
 #include <cJSON.h>
+#include <linux/input-event-codes.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/base/xmath.h"
 #include "vmm/control/control.h"
-#include "vmm/machine/machine.h"
+#include "vmm/control/keys.h"
+
+#define KEYS_AT_ONCE  8u
+#define TYPED_AT_ONCE 128u /* of which the input devices hold all, however slow the guest is */
 
 struct call {
     const struct control_target *target;
@@ -36,16 +41,18 @@ static cJSON *refuse(const struct call *c, const char *format, ...)
     return NULL;
 }
 
-static struct machine *machine_of(const struct call *c)
+static bool guest_runs(const struct call *c)
 {
-    return c->target->machine(c->target->ctx);
+    if (!c->target->runs(c->target->ctx))
+        return refuse(c, "no guest runs now") != NULL;
+    return true;
 }
 
 static cJSON *run_power(const struct call *c)
 {
-    if (machine_of(c) == NULL)
-        return refuse(c, "power: no guest runs now");
-    machine_press_power(machine_of(c));
+    if (!guest_runs(c))
+        return NULL;
+    c->target->press_power(c->target->ctx);
     return cJSON_CreateNull();
 }
 
@@ -55,10 +62,117 @@ static cJSON *run_stop(const struct call *c)
     return cJSON_CreateNull();
 }
 
+/* NULL: it is not there, and that was said. */
+static struct input_sink *input_of(const struct call *c, enum input_kind kind, const char *option)
+{
+    if (!guest_runs(c))
+        return NULL;
+    struct input_sink *sink = c->target->input(c->target->ctx, kind);
+    if (sink == NULL)
+        refuse(c, "the guest has no such device: give --input %s", option);
+    return sink;
+}
+
+/* Presses them in their order, and lets go in the reverse one. */
+static cJSON *run_sendkey(const struct call *c)
+{
+    unsigned keys[KEYS_AT_ONCE], count = 0;
+    struct input_sink *sink = input_of(c, INPUT_KEYBOARD, "keyboard");
+    if (sink == NULL)
+        return NULL;
+    for (const char *name = c->args[0]; name != NULL; count++) {
+        size_t len = strcspn(name, "-");
+        unsigned key = key_by_name(name, len);
+        if (key == 0)
+            return refuse(c, "sendkey: %.*s: no such key; ctrl-alt-f2 is an example",
+                          len < 40 ? (int)len : 40, name);
+        if (count == KEYS_AT_ONCE)
+            return refuse(c, "sendkey: these are more than %u keys", KEYS_AT_ONCE);
+        keys[count] = key;
+        name = name[len] == '-' ? name + len + 1 : NULL;
+    }
+    for (unsigned i = 0; i < count; i++)
+        sink->ops->key(sink, keys[i], true);
+    while (count-- > 0)
+        sink->ops->key(sink, keys[count], false);
+    return cJSON_CreateNull();
+}
+
+static cJSON *run_type(const struct call *c)
+{
+    bool shift;
+    const char *text = c->args[0];
+    struct input_sink *sink = input_of(c, INPUT_KEYBOARD, "keyboard");
+    if (sink == NULL)
+        return NULL;
+    if (strlen(text) > TYPED_AT_ONCE)
+        return refuse(c, "type: this is more than %u characters", TYPED_AT_ONCE);
+    for (const char *at = text; *at != '\0'; at++)
+        if (key_of_char(*at, &shift) == 0)
+            return refuse(c, "type: no key of a US keyboard types byte 0x%02x", (uint8_t)*at);
+    for (const char *at = text; *at != '\0'; at++) {
+        unsigned key = key_of_char(*at, &shift);
+        if (shift)
+            sink->ops->key(sink, KEY_LEFTSHIFT, true);
+        sink->ops->key(sink, key, true);
+        sink->ops->key(sink, key, false);
+        if (shift)
+            sink->ops->key(sink, KEY_LEFTSHIFT, false);
+    }
+    return cJSON_CreateNull();
+}
+
+static struct input_sink *pointer_of(const struct call *c)
+{
+    bool mouse =
+        c->target->runs(c->target->ctx) && c->target->input(c->target->ctx, INPUT_MOUSE) != NULL;
+    return input_of(c, mouse ? INPUT_MOUSE : INPUT_TABLET, "tablet");
+}
+
+/* A part of the screen's side as a position on the axis; -1: it is none. */
+static int position_of(const char *percent)
+{
+    char *end;
+    double part = strtod(percent, &end) / 100;
+    bool is_part = end != percent && (*end == '\0' || strcmp(end, "%") == 0);
+    return is_part && part >= 0 && part <= 1 ? (int)(part * INPUT_AXIS_MAX) : -1;
+}
+
+static cJSON *run_mouse(const struct call *c)
+{
+    int x = position_of(c->args[0]), y = position_of(c->args[1]);
+    struct input_sink *sink = pointer_of(c);
+    if (sink == NULL)
+        return NULL;
+    if (x < 0 || y < 0)
+        return refuse(c, "mouse: give two parts of the screen, such as 50%% 25.5%%");
+    sink->ops->move_to(sink, 0, (unsigned)x, (unsigned)y);
+    return cJSON_CreateNull();
+}
+
+static cJSON *run_click(const struct call *c)
+{
+    static const struct {
+        const char *name;
+        unsigned button;
+    } buttons[] = {{"left", BTN_LEFT}, {"right", BTN_RIGHT}, {"middle", BTN_MIDDLE}};
+    struct input_sink *sink = pointer_of(c);
+    if (sink == NULL)
+        return NULL;
+    for (unsigned i = 0; i < ARRAY_SIZE(buttons); i++)
+        if (c->args[0] == NULL || strcmp(c->args[0], buttons[i].name) == 0) {
+            sink->ops->key(sink, buttons[i].button, true);
+            sink->ops->key(sink, buttons[i].button, false);
+            return cJSON_CreateNull();
+        }
+    return refuse(c, "click: give left, right or middle");
+}
+
 static cJSON *run_status(const struct call *c)
 {
     cJSON *status = cJSON_CreateObject();
-    cJSON_AddStringToObject(status, "state", machine_of(c) != NULL ? "running" : "being set up");
+    cJSON_AddStringToObject(status, "state",
+                            c->target->runs(c->target->ctx) ? "running" : "being set up");
     cJSON_AddNumberToObject(status, "pid", getpid());
     cJSON_AddStringToObject(status, "version", MINIVET_VERSION);
     return status;
@@ -67,10 +181,15 @@ static cJSON *run_status(const struct call *c)
 static cJSON *run_help(const struct call *c);
 
 static const struct command commands[] = {
+    {"click", "[left|right|middle]", "Press a button of the mouse and let it go", 0, 1, run_click},
     {"help", "", "List the commands", 0, 0, run_help},
+    {"mouse", "X Y", "Move the pointer there: parts of the screen, such as 50% 50%", 2, 2,
+     run_mouse},
     {"power", "", "Press the power button: most guests shut down", 0, 0, run_power},
+    {"sendkey", "KEYS", "Press keys together, such as ctrl-alt-f2, a or ret", 1, 1, run_sendkey},
     {"status", "", "Say whether a guest runs", 0, 0, run_status},
     {"stop", "", "End the run at once, as Ctrl-A x does", 0, 0, run_stop},
+    {"type", "TEXT", "Type up to 128 characters on the keyboard (US layout)", 1, 1, run_type},
 };
 
 static cJSON *run_help(const struct call *c)

@@ -15,12 +15,13 @@
 #ifndef MINIVET_VMM_CONTROL_H
 #define MINIVET_VMM_CONTROL_H
 
-#include <stdint.h>
+#include <stdbool.h>
+
+#include "core/ports/input.h"
 
 struct control;
 struct cJSON;
 struct evloop;
-struct machine;
 
 #define CONTROL_CLIENTS    8u
 #define CONTROL_LINE_BYTES 65536u /* of a command, its newline included */
@@ -28,8 +29,11 @@ struct machine;
 
 /* What a command may do to the run. On the loop. */
 struct control_target {
-    struct machine *(*machine)(void *ctx); /* NULL: no guest runs now */
-    void (*stop)(void *ctx);               /* ends the run as Ctrl-A x does */
+    bool (*runs)(void *ctx);        /* is there a guest? */
+    void (*press_power)(void *ctx); /* if there is */
+    /* Likewise: where input for such a device goes; NULL: the guest has none. */
+    struct input_sink *(*input)(void *ctx, enum input_kind kind);
+    void (*stop)(void *ctx); /* ends the run as Ctrl-A x does */
     void *ctx;
 };
 

@@ -394,6 +394,11 @@ void machine_press_power(struct machine *m)
     m->config.arch->press_power(m->board);
 }
 
+struct input_sink *machine_input(const struct machine *m, enum input_kind kind)
+{
+    return m->config.vm->input.on[kind] ? input_hub_sink(m->input) : NULL;
+}
+
 bool machine_left_clock_on(struct machine *m)
 {
     for (unsigned i = 0; i < m->config.vm->cpus; i++) {

@@ -12,6 +12,7 @@
 
 #include <stdbool.h>
 
+#include "core/ports/input.h"
 #include "core/ports/power.h"
 
 #include "vmm/config/config.h"
@@ -57,6 +58,9 @@ void machine_print_stats(struct machine *m);
 /* Presses the power button: most guests shut down. Any thread, between machine_start() and
  * machine_destroy(). */
 void machine_press_power(struct machine *m);
+
+/* Where a person's input for such a device goes; NULL: the machine has none. */
+struct input_sink *machine_input(const struct machine *m, enum input_kind kind);
 
 /* The terminal's size changed. */
 void machine_terminal_resized(struct machine *m);
