@@ -77,6 +77,7 @@ static bool unlzo(const uint8_t *in, const uint8_t *end, uint8_t *out, size_t by
 #define FLAGS_MASK  0xfc3u /* checksums, filters, parts and fields ... */
 #define FLAGS       0x001u /* ... of which Linux's file has but Adler's checksum, of what comes out */
 #define BLOCK_BYTES 12
+#define BLOCK_MAX   (UINT32_C(64) << 20) /* what comes out of one that lzop takes itself */
 
 static uint32_t number(const uint8_t *p)
 {
@@ -100,7 +101,8 @@ uint32_t unlzop(const uint8_t *in, uint32_t in_bytes, uint8_t *out, uint32_t out
 
         packed = number(in + 4);
         in += BLOCK_BYTES;
-        if (packed > end - in || packed > bytes || bytes > out_bytes - done || cancel_asked(cancel))
+        if (packed > end - in || packed > bytes || bytes > BLOCK_MAX || bytes > out_bytes - done ||
+            cancel_asked(cancel))
             return 0;
         if (packed == bytes) /* would have grown */
             memcpy(out + done, in, bytes);

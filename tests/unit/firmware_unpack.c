@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Every format: what was packed comes out, and nothing else does. */
 
+#include <zlib.h>
+
+#include "core/base/be.h"
 #include "core/loop/cancel.h"
 #include "firmware/kernel/unpack.h"
 #include "tests/harness/kernel_file.h"
@@ -231,6 +234,47 @@ Test(firmware_unpack, frames_with_any_header)
         cr_expect(unpacks((uint32_t)(to - packed), bytes), "%x", how);
         cr_expect(memcmp(out, plain, bytes) == 0, "%x", how);
     }
+}
+
+static uint8_t *put_be32(uint8_t *to, uint32_t value)
+{
+    be32_put(to, value);
+    return to + sizeof(value);
+}
+
+/* One block: four literals, then a match of all that is left with the byte before. */
+static uint32_t one_lzo_block(uint8_t byte, uint32_t bytes, uint32_t sum)
+{
+    const uint32_t length = bytes - 4 - 33, zeroes = (length - 1) / 255;
+    uint8_t *to = packed;
+    memset(to, 0, 38);
+    memcpy(to, "\x89LZO\0\r\n\x1a\n", 9);
+    to[20] = 1; /* Adler's checksum, of what comes out */
+    to = put_be32(to + 38, bytes);
+    to = put_be32(to, 4 + 1 + 1 + zeroes + 1 + 2 + 3);
+    to = put_be32(to, sum);
+    *to++ = 17 + 4;
+    memset(to, byte, 4);
+    to[4] = 0x20;
+    memset(to + 5, 0, zeroes);
+    to += 5 + zeroes;
+    *to++ = (uint8_t)(length - 255 * zeroes);
+    memcpy(to, "\0\0\x11\0\0", 5);
+    to = put_be32(to + 5, 0);
+    return (uint32_t)(to - packed);
+}
+
+/* A block that is no larger than lzop's own is unpacked at once; of a larger one nothing is. */
+Test(firmware_unpack, lzo_s_blocks_are_no_larger_than_lzop_s)
+{
+    const uint32_t most = 64 * (uint32_t)MIB;
+    uint8_t *large = malloc(most + 1);
+    memset(large, 'd', most + 1);
+    for (uint32_t bytes = most; bytes <= most + 1; bytes++) {
+        packed_bytes = one_lzo_block((uint8_t)'d', bytes, (uint32_t)adler32(1, large, bytes));
+        cr_expect_eq(unpack(packed, packed_bytes, large, bytes, NULL), bytes == most);
+    }
+    free(large);
 }
 
 /* What takes long to read need not make much: no piece of what comes out may be waited for. */
