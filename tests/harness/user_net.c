@@ -87,6 +87,29 @@ uint16_t free_port(int type)
     return port;
 }
 
+int unix_server(struct sockaddr_un *un)
+{
+    char dir[] = "/tmp/minivet-test-XXXXXX";
+    cr_assert_not_null(mkdtemp(dir));
+    *un = (struct sockaddr_un){.sun_family = AF_UNIX};
+    snprintf(un->sun_path, sizeof(un->sun_path), "%s/server", dir);
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    cr_assert_eq(bind(listener, (const struct sockaddr *)un, sizeof(*un)), 0);
+    cr_assert_eq(listen(listener, 1), 0);
+    optionf("guestfwd", "tcp:10.0.2.100:7-unix:%s", un->sun_path);
+    return listener;
+}
+
+void unix_server_end(const struct sockaddr_un *un, int listener)
+{
+    char dir[sizeof(un->sun_path)];
+    close(listener);
+    unlink(un->sun_path);
+    strcpy(dir, un->sun_path);
+    *strrchr(dir, '/') = '\0';
+    rmdir(dir);
+}
+
 int host_connect(uint16_t port)
 {
     struct sockaddr_in addr = loopback(port);

@@ -8,6 +8,7 @@
 
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "devices/net/user/net_user_impl.h"
 #include "tests/harness/fake.h"
@@ -36,6 +37,9 @@ struct sockaddr_in loopback(uint16_t port);
 /* A socket on a port of the loopback address that was free; a stream's listens. */
 int host_socket(int family, int type, uint16_t *port);
 uint16_t free_port(int type);
+/* A server in a folder of its own, to which the guest's 10.0.2.100:7 leads. */
+int unix_server(struct sockaddr_un *un);
+void unix_server_end(const struct sockaddr_un *un, int listener);
 /* Without waiting. */
 int host_connect(uint16_t port);
 

@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/un.h>
 
 #include "devices/net/net_frame.h"
 #include "tests/harness/test.h"
@@ -186,14 +185,8 @@ Test(net_user, a_server_that_is_not_there_ends_the_connection)
 
 Test(net_user, a_server_in_the_file_system_answers_the_guest)
 {
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
-    char dir[] = "/tmp/minivet-test-XXXXXX";
-    cr_assert_not_null(mkdtemp(dir));
-    snprintf(un.sun_path, sizeof(un.sun_path), "%s/server", dir);
-    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
-    cr_assert_eq(bind(listener, (struct sockaddr *)&un, sizeof(un)), 0);
-    cr_assert_eq(listen(listener, 1), 0);
-    optionf("guestfwd", "tcp:10.0.2.100:7-unix:%s", un.sun_path);
+    struct sockaddr_un un;
+    int listener = unix_server(&un);
     start();
     struct guest_tcp tcp = tcp_to(0x0a000264, 7);
     int fd = connect_guest(&tcp, listener);
@@ -201,9 +194,7 @@ Test(net_user, a_server_in_the_file_system_answers_the_guest)
     size_t at = wait_tcp(4000, TCP_PSH);
     cr_expect_eq(memcmp(vm.frame + at, "server", 6), 0);
     close(fd);
-    close(listener);
-    unlink(un.sun_path);
-    rmdir(dir);
+    unix_server_end(&un, listener);
 }
 
 Test(net_user, what_cannot_serve_is_told_at_once)

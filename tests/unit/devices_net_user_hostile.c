@@ -10,7 +10,9 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 
+#include "core/peers/foreign_fd.h"
 #include "devices/net/net_frame.h"
+#include "tests/harness/lingering.h"
 #include "tests/harness/test.h"
 #include "tests/harness/user_net.h"
 
@@ -167,6 +169,48 @@ Test(net_user_hostile, completed_connections_to_forwards_are_not_limited)
         tcp.flags = TCP_RST;
         send_tcp(&tcp, data, 0);
     }
+}
+
+/* ---- the server of a port of the guest's network ---- */
+
+/* libslirp's recv() would close it, and the loop would wait. */
+Test(net_user_hostile, a_server_in_the_file_system_sends_no_descriptors)
+{
+    struct sockaddr_un un;
+    int peer, listener = unix_server(&un), probe = socket(AF_UNIX, SOCK_STREAM, 0);
+    foreign_socket_refuse(probe);
+    bool can_refuse = foreign_socket_is_refusing(probe);
+    close(probe);
+    if (!can_refuse) {
+        unix_server_end(&un, listener);
+        cr_skip_test("this kernel does not refuse descriptors");
+    }
+    start();
+    struct guest_tcp tcp = tcp_to(0x0a000264, 7);
+    int fd = connect_guest(&tcp, listener);
+    cr_expect_not(lingering_send(fd, "server", 6, &peer, 1));
+    cr_expect_eq((int)write(fd, "server", 6), 6);
+    wait_tcp(4000, TCP_PSH);
+    close(fd);
+    unix_server_end(&un, listener);
+}
+
+/* It may lead into a file system that does not answer. */
+Test(net_user_hostile, a_link_in_place_of_a_server_is_not_followed)
+{
+    struct sockaddr_un un;
+    char other[sizeof(un.sun_path) + 8];
+    int listener = unix_server(&un);
+    start();
+    snprintf(other, sizeof(other), "%s.other", un.sun_path);
+    cr_assert_eq(rename(un.sun_path, other), 0);
+    cr_assert_eq(symlink(other, un.sun_path), 0);
+    struct guest_tcp tcp = tcp_to(0x0a000264, 7);
+    shake_hands(&tcp);
+    wait_tcp(4000, TCP_FIN);
+    cr_expect_eq(accept(listener, NULL, NULL), -1);
+    unlink(other);
+    unix_server_end(&un, listener);
 }
 
 /* As when the kernel drops a datagram that was there, since its checksum is wrong. */

@@ -9,7 +9,6 @@
  *      +------- it has gone, a moment ---+
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,6 +20,7 @@
 #include "core/base/clock.h"
 #include "core/base/fail.h"
 #include "core/base/log.h"
+#include "core/peers/foreign_connect.h"
 #include "core/peers/foreign_fd.h"
 #include "core/peers/peer.h"
 #include "devices/net/socket/net_socket_impl.h"
@@ -185,25 +185,10 @@ static int check_peer(struct net_socket *s, int fd)
     return -EKEYREJECTED;
 }
 
-/* A link is not followed: it may lead into a file system that does not answer. */
-static int connect_path(int fd, const char *path)
-{
-    struct sockaddr_un un = {.sun_family = AF_UNIX};
-    struct stat st;
-    int at = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    int err = at < 0 || fstat(at, &st) < 0 ? -errno : S_ISSOCK(st.st_mode) ? 0 : -ENOTSOCK;
-    snprintf(un.sun_path, sizeof(un.sun_path), "/proc/self/fd/%d", at);
-    if (err == 0 && connect(fd, (const struct sockaddr *)&un, sizeof(un)) < 0)
-        err = -errno;
-    if (at >= 0)
-        close(at);
-    return err;
-}
-
 static int connect_fd(const struct net_socket *s)
 {
     if (path_of(s) != NULL)
-        return connect_path(s->fd, path_of(s));
+        return foreign_connect_now(s->fd, path_of(s));
     return connect(s->fd, addr_of(s), s->addr_bytes) < 0 ? -errno : 0;
 }
 

@@ -17,6 +17,8 @@
 #include <unistd.h>
 
 #include "core/base/fail.h"
+#include "core/peers/foreign_connect.h"
+#include "core/peers/foreign_fd.h"
 #include "devices/net/host_port.h"
 #include "devices/net/user/net_user_impl.h"
 
@@ -77,16 +79,24 @@ int user_outlet_make(struct net_user *u, const struct net_user_forward *f, const
     return 0;
 }
 
-/* A server that cannot be reached ends the guest's connection when libslirp looks at it. */
+/*
+ * A server that cannot be reached ends the guest's connection when libslirp looks at it. libslirp
+ * reads with recv(), which closes descriptors that come along, and may wait for that.
+ */
 static void lead(const struct user_outlet *o, int fd)
 {
     const int on = 1;
     int s = socket(o->addr.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (s < 0)
         return;
-    (void)setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    (void)setsockopt(s, SOL_SOCKET, SO_OOBINLINE, &on, sizeof(on));
-    (void)connect(s, (const struct sockaddr *)&o->addr, o->addr_bytes);
+    foreign_socket_open(s);
+    if (o->addr.ss_family == AF_UNIX) {
+        foreign_socket_refuse(s);
+        (void)foreign_connect_now(s, ((const struct sockaddr_un *)&o->addr)->sun_path);
+    } else {
+        (void)setsockopt(s, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+        (void)connect(s, (const struct sockaddr *)&o->addr, o->addr_bytes);
+    }
     (void)dup3(s, fd, O_CLOEXEC);
     close(s);
 }

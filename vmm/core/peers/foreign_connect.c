@@ -2,13 +2,16 @@
 #include "core/peers/foreign_connect.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -101,4 +104,18 @@ int foreign_connect(const char *path, int cancel_fd)
     }
     leave(a);
     return fd;
+}
+
+int foreign_connect_now(int fd, const char *path)
+{
+    struct sockaddr_un un = {.sun_family = AF_UNIX};
+    struct stat st;
+    int at = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    int err = at < 0 || fstat(at, &st) < 0 ? -errno : S_ISSOCK(st.st_mode) ? 0 : -ENOTSOCK;
+    snprintf(un.sun_path, sizeof(un.sun_path), "/proc/self/fd/%d", at);
+    if (err == 0 && connect(fd, (const struct sockaddr *)&un, sizeof(un)) < 0)
+        err = -errno;
+    if (at >= 0)
+        close(at);
+    return err;
 }

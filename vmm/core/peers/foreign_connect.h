@@ -12,4 +12,10 @@
  */
 int foreign_connect(const char *path, int cancel_fd);
 
+/*
+ * For a loop: connects fd, a UNIX socket that does not block; 0 or a negative errno, -ENOTSOCK if
+ * there is something else. A link is not followed: it may lead into such a file system.
+ */
+int foreign_connect_now(int fd, const char *path);
+
 #endif
