@@ -281,6 +281,23 @@ Test(config_json, what_is_wrong_is_refused_in_a_line)
     }
 }
 
+/* A tape's command line, or a file of options, may have a list of a hundred thousand. */
+Test(config_json, a_list_has_a_few_keys)
+{
+    static const char *const says[] = {"--disk a: ro is given twice",
+                                       "--disk a: has more than 256 keys"};
+    char json[1000] = "{\"disk\":\"a";
+    for (unsigned i = 0; i < 256; i++)
+        strcat(json, ",ro");
+    for (unsigned i = 0; i < ARRAY_SIZE(says); i++) {
+        static struct vm_config c;
+        strcpy(strrchr(json, 'o'), i == 0 ? "o\"}" : "o,ro\"}");
+        cr_expect_eq(parse_json(&c, json), -EINVAL);
+        cr_expect(strstr(line, says[i]) != NULL, "%s", line);
+        config_free(&c);
+    }
+}
+
 /* In a file of that many bytes, of which the first are given. */
 static int parse_file(struct vm_config *c, const char *text, size_t bytes, size_t padding)
 {

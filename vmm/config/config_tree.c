@@ -13,6 +13,9 @@
 #include "vmm/config/config_words.h"
 #include "vmm/config/options.h"
 
+/* Behind a list's first word. Each looks at all before it: a million would take hours. */
+#define ITEMS_MAX 256u
+
 /* As in QEMU. */
 char *config_next_item(char **rest)
 {
@@ -210,15 +213,23 @@ static int add_key(const struct schema_key *option, cJSON *list, char *item)
     return add(list, key, make_value(key, value)) ? 0 : fail(-ENOMEM, "%s", name);
 }
 
+static int too_many(const struct schema_key *option, const cJSON *list)
+{
+    char name[CONFIG_NAME_BYTES];
+    config_name_list(option, list, name);
+    return fail_msg(-EINVAL, "%s: has more than %u keys", name, ITEMS_MAX);
+}
+
 /* A list, as the command line has it. */
 static int cut_list(const struct schema_key *option, const char *text, cJSON *list)
 {
+    unsigned items = 0;
     char *copy = strdup(text), *rest = copy;
     int r = copy == NULL ? fail(-ENOMEM, "--%s", option->name) : 0;
     if (r == 0 && option->tables[0].is_first)
         r = config_add_first(option, list, config_next_item(&rest));
     for (char *item; r == 0 && (item = config_next_item(&rest)) != NULL;)
-        r = add_key(option, list, item);
+        r = ++items <= ITEMS_MAX ? add_key(option, list, item) : too_many(option, list);
     free(copy);
     return r;
 }
