@@ -258,6 +258,17 @@ Test(net_child, its_memory_is_limited_however_it_is_mapped)
     expect_in_child(maps_no_stacks);
 }
 
+/* What the kernel keeps for a socket, such as a filter, counts for no process. */
+Test(net_child, its_descriptors_have_a_limit)
+{
+    struct rlimit limit;
+    cr_assert_eq(create("user,isolate=on", &clock_host), 0, "%s", logged_line);
+    cr_assert_eq(prlimit(child_pid(), RLIMIT_NOFILE, NULL, &limit), 0);
+    cr_expect_leq(limit.rlim_max, 1024);
+    cr_expect_geq(limit.rlim_max, USER_SOCKETS + NET_USER_FORWARDS + 64);
+    cr_expect(answers());
+}
+
 /* A copy of a descriptor of the process's; -1: not allowed. */
 static int fd_of(int pid, int number)
 {

@@ -14,6 +14,8 @@
 
 #define PRIVATE_MAX   (768 * MIB) /* all that libslirp may keep is less */
 #define ADDRESSES_MAX (2 * GIB)   /* with what that does not count: libraries, read-only, stacks */
+/* libslirp has half as many. The kernel's memory for sockets is counted by no other limit. */
+#define OPEN_FILES_MAX 1024u
 
 static const struct confine_call calls[] = {
     CONFINE_COMMON,
@@ -55,5 +57,6 @@ int net_child_confine(struct confine **out, const char *program)
                                                          .paths = paths,
                                                          .path_count = ARRAY_SIZE(paths),
                                                          .memory_max_bytes = ADDRESSES_MAX,
-                                                         .private_max_bytes = PRIVATE_MAX});
+                                                         .private_max_bytes = PRIVATE_MAX,
+                                                         .open_files_max = OPEN_FILES_MAX});
 }
