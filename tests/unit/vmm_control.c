@@ -2,6 +2,7 @@
 /* The control socket: what clients say, well or badly, and what they are told. */
 #include "vmm/control/control.h"
 
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -369,4 +370,26 @@ Test(control, too_long_a_path_is_refused)
     cr_expect_eq(control_create(&other, &(struct control_config){.loop = loop, .path = name}),
                  -ENAMETOOLONG);
     expect_logged("control socket xxx");
+}
+
+/* The loop does not spin, and listens again when a client has gone, or a while later. */
+Test(control, without_descriptors_a_client_waits)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    struct rlimit limit, none;
+    int first = join(), second = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    strcpy(addr.sun_path, path);
+    cr_assert_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = limit;
+    none.rlim_cur = 0;
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &none), 0);
+    cr_assert_eq(connect(second, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    evloop_drain(loop);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    close(first);
+    evloop_drain(loop);
+    say(second, STATUS);
+    cr_expect(hear(second));
+    cr_expect_neq(heard[0], '\0');
+    close(second);
 }

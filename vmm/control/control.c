@@ -12,6 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
 #include "core/loop/evloop.h"
@@ -19,6 +20,7 @@
 #include "core/peers/peer.h"
 
 #define CANNOT_OPEN "control socket %s", c->cfg.path
+#define AGAIN_NS    UINT64_C(500000000)
 
 struct client {
     struct control *control;
@@ -35,6 +37,7 @@ struct client {
 struct control {
     struct control_config cfg;
     struct ev_fd listener;
+    struct ev_timer again; /* to listen, when no descriptor was free */
     int fd;
     dev_t dev; /* the socket's file */
     ino_t ino;
@@ -150,8 +153,14 @@ static struct client *free_place(struct control *c)
 /* While all places are taken, further clients stay in the kernel's queue. */
 static void listen_again(struct control *c)
 {
+    evloop_timer_cancel(c->cfg.loop, &c->again);
     if (c->fd >= 0 && !c->listener.armed && free_place(c) != NULL)
         evloop_fd_add(c->cfg.loop, &c->listener, c->fd, EPOLLIN);
+}
+
+static void on_again(void *ctx)
+{
+    listen_again(ctx);
 }
 
 static void on_connect(void *ctx, uint32_t events)
@@ -160,6 +169,10 @@ static void on_connect(void *ctx, uint32_t events)
     struct client *client = free_place(c);
     (void)events;
     int fd = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0 && errno != EAGAIN && errno != EINTR) { /* it would be ready again at once */
+        evloop_fd_del(c->cfg.loop, &c->listener);
+        evloop_timer_set(c->cfg.loop, &c->again, clock_now_ns(&clock_host) + AGAIN_NS);
+    }
     if (fd < 0)
         return;
     foreign_socket_open(fd);
@@ -211,6 +224,7 @@ static int open_socket(struct control *c)
     if (listen(c->fd, CONTROL_CLIENTS) < 0)
         return fail(-errno, CANNOT_OPEN);
     c->listener = (struct ev_fd){.cb = on_connect, .ctx = c};
+    c->again = (struct ev_timer){.cb = on_again, .ctx = c};
     int r = evloop_fd_add(c->cfg.loop, &c->listener, c->fd, EPOLLIN);
     return r < 0 ? fail(r, CANNOT_OPEN) : 0;
 }
@@ -244,6 +258,7 @@ void control_destroy(struct control *c)
             close_client(&c->clients[i]);
     if (c->listener.armed)
         evloop_fd_del(c->cfg.loop, &c->listener);
+    evloop_timer_cancel(c->cfg.loop, &c->again);
     if (c->ino != 0 && lstat(c->cfg.path, &st) == 0 && st.st_dev == c->dev && st.st_ino == c->ino)
         unlink(c->cfg.path);
     if (fd >= 0)
