@@ -14,6 +14,7 @@
 #include "tests/harness/netio.h"
 #include "virtio/blk/blk.h"
 #include "virtio/console/console.h"
+#include "virtio/gpu/gpu.h"
 #include "virtio/input/input.h"
 #include "virtio/net/net.h"
 #include "virtio/observe/strict.h"
@@ -318,6 +319,16 @@ OPEN(scsi, fake_blk_init(&rig->disk, rig->loop, disk_bytes(config)),
                             .count = 1,
                             .queues = rig->cfg.queues}))
 
+OPEN(gpu, fake_display_init(&rig->display),
+     virtio_gpu_create(&rig->gpu, &setup,
+                       &(struct virtio_gpu_config){
+                           .display = &rig->display.backend,
+                           .scanouts = rig->cfg.scanouts > 0 ? rig->cfg.scanouts : 2,
+                           .width = RIG_GPU_WIDTH,
+                           .height = RIG_GPU_HEIGHT,
+                           .memory_bytes = rig->cfg.gpu_bytes > 0 ? rig->cfg.gpu_bytes
+                                                                  : RIG_GPU_BYTES}))
+
 static struct virtio_device *make_net(struct rig *rig)
 {
     struct virtio_net_config net = {
@@ -389,6 +400,7 @@ static void end_device(struct rig *rig)
     virtio_console_destroy(rig->console);
     virtio_scsi_destroy(rig->scsi);
     virtio_net_destroy(rig->net);
+    virtio_gpu_destroy(rig->gpu);
     virtio_input_destroy(rig->input);
     rig->dev = NULL;
     rig_step(rig); /* nothing of the device may be left in the loop */
@@ -416,6 +428,7 @@ void rig_close(struct rig *rig)
     end_device(rig);
     fake_blk_fini(&rig->disk);
     fake_net_fini(&rig->ether);
+    fake_display_fini(&rig->display);
     vdrv_fini(&rig->drv);
     if (!rig->cfg.keep_host)
         rig_end_host(rig);

@@ -12,6 +12,7 @@
 #include "core/ports/pci.h"
 #include "tests/harness/echo.h"
 #include "tests/harness/fake.h"
+#include "tests/harness/fake_display.h"
 #include "tests/harness/fake_net.h"
 #include "tests/harness/inputio.h"
 #include "tests/harness/vdrv.h"
@@ -31,6 +32,9 @@ struct state;
 #define RIG_BAR_PORT     0x1000u
 #define RIG_SHM_GPA      UINT64_C(0x280000) /* virtio-mmio */
 #define RIG_DISK_BYTES   UINT64_C(0x100000)
+#define RIG_GPU_BYTES    UINT64_C(0x1000000)
+#define RIG_GPU_WIDTH    640u /* that its driver is asked for */
+#define RIG_GPU_HEIGHT   480u
 
 enum rig_transport {
     RIG_MMIO,
@@ -80,6 +84,8 @@ struct rig_config {
     bool write_through;           /* disk */
     uint32_t logical_bytes;       /* disk: 0 is 512 */
     uint64_t disk_bytes;          /* 0: RIG_DISK_BYTES */
+    unsigned scanouts;            /* GPU: 0 is two */
+    uint64_t gpu_bytes;           /* GPU: its memory; 0: RIG_GPU_BYTES */
     uint64_t ram_bytes, hole_gpa; /* 0: RIG_RAM_BYTES, RIG_HOLE_GPA; the hole's end is the same */
     /* Memory, buses and loop outlive rig_close(), for the next opening of the same rig, which was
      * zeroed before its first one; rig_end_host() ends them. */
@@ -126,6 +132,8 @@ struct rig {
     struct virtio_scsi *scsi; /* its target 0 is the disk */
     struct virtio_net *net;
     struct fake_net ether;
+    struct virtio_gpu *gpu;
+    struct fake_display display;
     struct virtio_input *input;
     struct fake_input person;
     uint64_t event_gpa[INPUTIO_IDS]; /* inputio.c: of the buffer with that id */
@@ -137,6 +145,7 @@ void rig_open_rng_on(struct rig *rig, const struct rig_config *config);
 void rig_open_console_on(struct rig *rig, const struct rig_config *config);
 void rig_open_scsi_on(struct rig *rig, const struct rig_config *config);
 void rig_open_net_on(struct rig *rig, const struct rig_config *config);
+void rig_open_gpu_on(struct rig *rig, const struct rig_config *config);
 void rig_open_input_on(struct rig *rig, const struct rig_config *config);
 
 /* The same on virtio-mmio with a split ring. */

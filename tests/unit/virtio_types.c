@@ -4,6 +4,8 @@
 #include "tests/harness/types.h"
 #include "virtio/blk/blk.h"
 #include "virtio/console/console.h"
+#include "virtio/gpu/gpu.h"
+#include "virtio/gpu/gpu_codes.h"
 #include "virtio/input/input.h"
 #include "virtio/net/net.h"
 #include "virtio/scsi/scsi.h"
@@ -74,6 +76,7 @@ Test(virtio_types, queues_have_their_roles)
     expect_role(&virtio_blk_type, 4, 3, "requestq");
     expect_role(&virtio_console_type, 2, 0, "receiveq");
     expect_role(&virtio_console_type, 2, 1, "transmitq");
+    expect_role(&virtio_gpu_type, 2, 1, "cursorq");
     expect_role(&virtio_net_type, 3, 2, "controlq");
     expect_role(&virtio_net_type, 7, 0, "receiveq");
     expect_role(&virtio_net_type, 7, 2, "receiveq");
@@ -111,6 +114,8 @@ Test(virtio_types, drivers_write_what_is_writable)
     cr_expect_not(virtio_type_is_writable(&virtio_blk_type, VIRTIO_BLK_CONFIG_capacity));
     cr_expect(virtio_type_is_writable(&virtio_scsi_type, VIRTIO_SCSI_CONFIG_cdb_size + 3));
     cr_expect_not(virtio_type_is_writable(&virtio_scsi_type, VIRTIO_SCSI_CONFIG_max_channel));
+    cr_expect(virtio_type_is_writable(&virtio_gpu_type, VIRTIO_GPU_CONFIG_events_clear));
+    cr_expect_not(virtio_type_is_writable(&virtio_gpu_type, VIRTIO_GPU_CONFIG_events_read + 3));
     cr_expect(virtio_type_is_writable(&virtio_input_type, VIRTIO_INPUT_CONFIG_subsel));
     cr_expect_not(virtio_type_is_writable(&virtio_input_type, VIRTIO_INPUT_CONFIG_size));
     cr_expect(virtio_type_is_writable(&virtio_net_type, VIRTIO_NET_CONFIG_mac + 5));
