@@ -12,6 +12,7 @@
 #include "firmware/kernel/boot_request.h"
 #include "firmware/x86/x86_layout.h"
 #include "tests/harness/test.h"
+#include "virtio/gpu/gpu_codes.h"
 #include "virtio/spec.h"
 #include "vmm/machine/machine.h"
 
@@ -253,11 +254,12 @@ static unsigned ask(uint64_t addr)
 
 static struct tape *tape; /* NULL: it is not recorded */
 
-static void run(char *console)
+static void run(char *console, char *gpu)
 {
-    char *args[] = {"run", "K",        "-m",        "64",   "-c",
-                    "2",   "-d",       "null:16M",  "-d",   "null:16M,transport=pci",
-                    "-a",  "user=yes", "--console", console};
+    char *args[] = {"run", "K",        "-m",        "64",    "-c",
+                    "2",   "-d",       "null:16M",  "-d",    "null:16M,transport=pci",
+                    "-a",  "user=yes", "--console", console, "--gpu",
+                    gpu};
     struct vm_config config;
     struct machine *m = NULL;
     int out = dup(STDOUT_FILENO), null = open("/dev/null", O_RDWR);
@@ -287,7 +289,7 @@ Test(arch, virtio_windows_are_where_it_says)
     unsigned magic = ask(VIRTIO_GPA), disk = ask(VIRTIO_GPA + VIRTIO_MMIO_DeviceID),
              rng = ask(VIRTIO_GPA + STRIDE + VIRTIO_MMIO_DeviceID),
              free_window = ask(VIRTIO_GPA + 2 * STRIDE), pc = ask(X86_VIRTIO_GPA);
-    run("off");
+    run("off", "off");
     cr_expect_eq(reads[magic].value, 0x74726976);
     cr_expect_eq(reads[disk].value, 2);
     cr_expect_eq(reads[rng].value, 4);
@@ -301,7 +303,7 @@ Test(arch, pci_is_where_it_says)
              pc = ask(X86_ECAM_GPA), bars[PCI_BARS], placed = 0;
     for (unsigned i = 0; i < PCI_BARS; i++)
         bars[i] = ask(FUNCTION + PCI_REG_BAR + 4 * i);
-    run("off");
+    run("off", "off");
     cr_expect_eq(reads[bridge].value, PCI_HOST_DEVICE_ID << 16 | PCI_HOST_VENDOR_ID);
     cr_expect_eq(reads[function].value & 0xffff, 0x1af4);
     cr_expect_eq(reads[line].value & 0xff, WIRE + 1, "pin A of slot 1");
@@ -324,7 +326,7 @@ Test(arch, pci_is_where_it_says)
 Test(arch, it_is_told_what_the_machine_has)
 {
     static const unsigned wanted[] = {WIRE, WIRE + 1, WIRE + 2, WIRE + 3, 40, 42};
-    run("serial");
+    run("serial", "off");
     cr_expect_eq(told.ram_gpa, RAM_GPA);
     cr_expect_null(told.config.pio);
     cr_expect_not_null(told.config.serial);
@@ -353,7 +355,7 @@ Test(arch, a_recorded_machine_has_the_same_places)
     cr_assert_eq(tape_record(&tape, path, &clock_host, 1, args), 0);
     unsigned disk = ask(VIRTIO_GPA + VIRTIO_MMIO_DeviceID), function = ask(FUNCTION),
              free_window = ask(VIRTIO_GPA + 2 * STRIDE);
-    run("off");
+    run("off", "off");
     cr_expect_eq(reads[disk].value, 2);
     cr_expect_eq(reads[function].value & 0xffff, 0x1af4);
     cr_expect_eq(reads[free_window].value, UINT32_MAX);
@@ -361,10 +363,20 @@ Test(arch, a_recorded_machine_has_the_same_places)
     unlink(path);
 }
 
+Test(arch, a_display_adapter_is_as_its_option_says)
+{
+    uint64_t window = VIRTIO_GPA + 2 * STRIDE;
+    unsigned gpu = ask(window + VIRTIO_MMIO_DeviceID),
+             outputs = ask(window + VIRTIO_MMIO_Config + VIRTIO_GPU_CONFIG_num_scanouts);
+    run("off", "on,outputs=3");
+    cr_expect_eq(reads[gpu].value, 16);
+    cr_expect_eq(reads[outputs].value, 3);
+}
+
 /* The command line's names, and no serial port for the board, if the console is another. */
 Test(arch, another_console)
 {
-    run("virtio");
+    run("virtio", "off");
     cr_expect_null(told.config.serial);
     cr_expect_not_null(strstr(told.cmdline, "console=hvc0 "));
     cr_expect_eq(told.devices.virtio_windows, 3);

@@ -242,6 +242,7 @@ Test(config, wrong_threads_are_refused)
     refused("K -c 2 -d x,format=qcow2,iothread=a:b", "--disk x", "another process");
     refused("K -c 2 -d vhost-user=s,iothread=a:b", "--disk s", "another process");
     refused("K --console virtio,iothread=a", "--console", "main thread");
+    refused("K --gpu on,iothread=a", "--gpu", "main thread");
 }
 
 OnConfig(features_are_switched_by_name_and_the_last_word_counts,
@@ -326,6 +327,15 @@ Test(config, wrong_virtio_keys_are_refused)
     refused("K --features +version_1", "+version_1", "in_order");
     refused("K --rng maybe", "maybe", "off");
     refused("K --rng off,ring=split", "--rng off: ring", "is for --rng on");
+    static const char *const sizes[] = {"63x100", "100x4096",  "1280",    "1280x",
+                                        "x800",   "100x100x1", "-100x100"};
+    for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
+        char line[64];
+        snprintf(line, sizeof(line), "K --gpu on,size=%s", sizes[i]);
+        refused(line, "size=", "1280x800");
+    }
+    refused("K --gpu on,outputs=17", "outputs=17", "1 to 16");
+    refused("K --gpu on,memory=4G", "memory=4G", "2G");
     refused("K --console serial,ring=split", "--console serial: ring", "is for --console virtio");
 }
 

@@ -189,6 +189,9 @@ int config_resolve_virtio(struct vm_config *c)
     if (c->console_virtio.iothread[0] != '\0')
         return fail_msg(-EINVAL, "--console virtio: iothread: the terminal is the main thread's; "
                                  "give iothread to disks or --rng on");
+    if (c->gpu.virtio.iothread[0] != '\0')
+        return fail_msg(-EINVAL, "--gpu on: iothread: the display is the main thread's; give "
+                                 "iothread to disks or --rng on");
     int r = check_input(&c->input);
     if (r == 0)
         r = resolve(c, &c->input.virtio, "--input");

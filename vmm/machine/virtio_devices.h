@@ -2,7 +2,7 @@
 /*
  * The virtio devices of a machine: each with its backend, behind a virtio-mmio window or a function
  * on the PCI bus, as the user asked. In the order of their creation they get windows and PCI slots:
- * disks, network cards, console, rng, input devices.
+ * disks, network cards, console, rng, gpu, input devices.
  */
 #ifndef MINIVET_VMM_VIRTIO_DEVICES_H
 #define MINIVET_VMM_VIRTIO_DEVICES_H
@@ -12,6 +12,7 @@
 struct bus;
 struct cancel;
 struct chr_backend;
+struct display_backend;
 struct evloop;
 struct gmem;
 struct hv;
@@ -32,10 +33,11 @@ struct virtio_devices_config {
     struct bus *pio;     /* NULL: the architecture has no port I/O */
     struct evloop *loop; /* the main one, of those that ask for no thread of their own */
     const struct gmem *gmem;
-    struct chr_backend *terminal; /* for the console; NULL if there is none */
-    struct input_hub *input;      /* for input devices; NULL: a replay, or there are none */
-    struct tape *tape;            /* NULL: they are on none */
-    const struct cancel *cancel;  /* ends set-up early; NULL: nothing does */
+    struct chr_backend *terminal;    /* for the console; NULL if there is none */
+    struct display_backend *display; /* of the main loop; NULL: no picture is seen */
+    struct input_hub *input;         /* for input devices; NULL: a replay, or there are none */
+    struct tape *tape;               /* NULL: they are on none */
+    const struct cancel *cancel;     /* ends set-up early; NULL: nothing does */
 };
 
 /* Errors are reported. */
