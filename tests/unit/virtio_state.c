@@ -124,7 +124,8 @@ Test(virtio_state, a_driver_goes_on_with_a_loaded_device)
 
 static bool has_legacy(const struct workload *w)
 {
-    return w->open != rig_open_scsi_on && w->open != rig_open_input_on && !w->rss;
+    return w->open != rig_open_scsi_on && w->open != rig_open_gpu_on &&
+           w->open != rig_open_input_on && !w->rss;
 }
 
 Test(virtio_state, a_legacy_driver_goes_on_with_a_loaded_device)

@@ -3,6 +3,7 @@
 #include <linux/input-event-codes.h>
 
 #include "core/ports/input_queue.h"
+#include "tests/harness/gpureq.h"
 #include "tests/harness/scsireq.h"
 #include "tests/harness/test.h"
 #include "tests/unit/virtio_state.h"
@@ -326,6 +327,47 @@ static void net_second(struct rig *rig, struct trace *t)
     note_number(t, rig->ether.offloads);
 }
 
+#define GPU_WIDTH  12u
+#define GPU_HEIGHT 9u
+
+static const struct display_rect gpu_all = {0, 0, GPU_WIDTH, GPU_HEIGHT};
+
+/* Host memory, and guest memory in two pieces, are seen; a copy waits for its turn. */
+static void gpu_first(struct rig *rig, struct trace *t)
+{
+    const struct gpureq_frame frame = {GPU_WIDTH, GPU_HEIGHT, GPUREQ_FORMAT, GPU_WIDTH * 4, 0};
+    uint8_t request[VIRTIO_GPU_TRANSFER_BYTES];
+    uint64_t gpa = gpureq_show(rig, 0, 1, GPU_WIDTH, GPU_HEIGHT, 5);
+    struct gpureq_entry halves[] = {{gpa + 200, 232}, {gpa, 200}};
+    note_number(t, gpureq_blob(rig, 2, 432, halves, 2));
+    note_number(t, gpureq_scanout_blob(rig, 1, 2, GPUREQ_RECT(1, 1, 8, 7), &frame));
+    note_number(t, gpureq_simple(rig, VIRTIO_GPU_CMD_RESOURCE_ASSIGN_UUID, 2));
+    display_tell_size(&rig->display.backend, 1, 100, 100);
+    display_tell_size(&rig->display.backend, 1, RIG_GPU_WIDTH, RIG_GPU_HEIGHT);
+    memset(vdrv_ptr(&rig->drv, gpa, 432), 0x3c, 432);
+    take_all(rig, t);
+    gpureq_send(rig, 0, request, gpureq_make_transfer(request, 1, &gpu_all, 0), 24);
+}
+
+static void gpu_second(struct rig *rig, struct trace *t)
+{
+    uint8_t config[VIRTIO_GPU_CONFIG_BYTES];
+    take_all(rig, t);
+    for (unsigned lap = 0; lap < 2 * QUEUE_SIZE; lap++) {
+        note_number(t, gpureq_flush(rig, 2 - lap % 2, &gpu_all));
+        for (unsigned i = 0; i < 2; i++)
+            note(t, rig->display.screens[i].seen, 8 * 7 * 4);
+    }
+    note_number(t, gpureq_simple(rig, VIRTIO_GPU_CMD_RESOURCE_ASSIGN_UUID, 2));
+    note(t, gpureq_response(rig), VIRTIO_GPU_RESP_UUID_BYTES);
+    note_number(t, gpureq_simple(rig, VIRTIO_GPU_CMD_RESOURCE_ASSIGN_UUID, 1));
+    note(t, gpureq_response(rig), VIRTIO_GPU_RESP_UUID_BYTES);
+    note_number(t, gpureq_simple(rig, VIRTIO_GPU_CMD_RESOURCE_UNREF, 2));
+    vdrv_config_read(&rig->drv, 0, config, sizeof(config));
+    note(t, config, sizeof(config));
+    take_all(rig, t);
+}
+
 const struct workload workloads[STATE_WORKLOADS] = {
     {"echo", rig_open_echo_on, 0, 2, false, echo_some, echo_more},
     {"echo with event indices", rig_open_echo_on, VIRTIO_BIT(VIRTIO_F_EVENT_IDX), 2, false,
@@ -341,4 +383,5 @@ const struct workload workloads[STATE_WORKLOADS] = {
     {"net", rig_open_net_on, NET_FEATURES, 3, false, net_first, net_second},
     {"net with rss", rig_open_net_on, NET_FEATURES | NET(RSS) | NET(HASH_REPORT), 3, true,
      net_first, net_second},
+    {"gpu", rig_open_gpu_on, GPUREQ_FEATURES, 2, false, gpu_first, gpu_second},
 };
