@@ -22,7 +22,8 @@ enum walk_device {
     CONSOLE,
     SCSI,
     NET,
-    INPUT, /* a tablet; there is no legacy interface */
+    GPU, /* like INPUT, a tablet, it has no legacy interface */
+    INPUT,
     WALK_DEVICES,
 };
 

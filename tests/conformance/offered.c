@@ -6,6 +6,7 @@
 #include "conformance.h"
 
 #include "core/base/xmath.h"
+#include "tests/harness/gpureq.h"
 
 enum { /* in all of the device's types */
        ANY = 0,
@@ -51,6 +52,9 @@ static const struct {
     {VIRTIO_ID_CONSOLE, 2, "EMERG_WRITE"},
     {VIRTIO_ID_SCSI, 0, "INOUT"},
     {VIRTIO_ID_SCSI, 3, "T10_PI"},
+    {VIRTIO_ID_GPU, 0, "VIRGL"},
+    {VIRTIO_ID_GPU, 4, "CONTEXT_INIT"},
+    {VIRTIO_ID_GPU, 5, "BLOB_ALIGNMENT"},
 };
 
 /* All that may be offered, on the modern interface; the devices' own, and the common ones. */
@@ -73,6 +77,7 @@ static uint64_t allowed(enum walk_device device)
         [CONSOLE] = VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE),
         [SCSI] = VIRTIO_BIT(VIRTIO_SCSI_F_HOTPLUG) | VIRTIO_BIT(VIRTIO_SCSI_F_CHANGE),
         [NET] = net_low | net_high, /* with one pair */
+        [GPU] = GPUREQ_FEATURES,
     };
     return common | own[device] | (device == BLK || device == BLK_RO ? disk : 0);
 }

@@ -31,7 +31,7 @@ static const struct rig_config places[] = {
 static const char *const device_names[WALK_DEVICES] = {
     [ECHO] = "echo",          [BLK] = "disk",        [BLK_RO] = "read-only disk",
     [RNG] = "entropy source", [CONSOLE] = "console", [SCSI] = "SCSI host",
-    [NET] = "network",        [INPUT] = "tablet",
+    [NET] = "network",        [GPU] = "GPU",         [INPUT] = "tablet",
 };
 
 static char place[96];
@@ -64,25 +64,30 @@ static void open_rig(struct rig *rig, enum walk_device device, struct rig_config
     case NET:
         rig_open_net_on(rig, &config);
         break;
+    case GPU:
+        rig_open_gpu_on(rig, &config);
+        break;
     default:
         rig_open_console_on(rig, &config);
         break;
     }
 }
 
-/* A tablet has no legacy interface. */
-static unsigned places_of(const struct walk *walk)
+/* Where the device may be: the specification has no legacy interface of some types. */
+static unsigned places_of(enum walk_device device)
 {
-    return walk->device == INPUT ? walk->where & MODERN & ~PCI_TRANSITIONAL : walk->where;
+    bool is_modern = device == GPU || device == INPUT;
+    return is_modern ? MODERN & ~PCI_TRANSITIONAL : EVERYWHERE;
 }
 
 struct rig *walk_next(struct walk *walk)
 {
+    unsigned where = walk->where & places_of(walk->device);
     if (walk->open)
         rig_close(&walk->rig);
     walk->open = false;
     for (; walk->next < ARRAY_SIZE(places); walk->next++) {
-        if (!(places_of(walk) >> walk->next & 1))
+        if (!(where >> walk->next & 1))
             continue;
         struct rig_config config = walk->config;
         config.transport = places[walk->next].transport;
