@@ -285,7 +285,8 @@ OnGpu(ids_are_resources, .strict = false)
 }
 
 /* All that is spent comes back: it may be spent again and again. */
-OnGpu(memory_is_a_budget, .gpu_bytes = MIB)
+OnRig(virtio_gpu_commands, memory_is_a_budget,
+      open_gpu(rig, &(struct rig_config){.gpu_bytes = MIB}))
 {
     const struct display_rect square = {0, 0, 300, 300};
     const struct gpureq_frame frame = {300, 300, GPUREQ_FORMAT, 1200, 0};
