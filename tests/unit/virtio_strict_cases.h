@@ -21,6 +21,7 @@ enum strict_device {
     ON_INPUT,
     ON_SCSI,
     ON_NET,
+    ON_GPU,
 };
 
 /* What a driver does, one step after the other; see strict_slip() for the arguments. */

@@ -2,6 +2,7 @@
 /* Slips in rings and requests: see virtio_strict.c, which runs them. */
 #include <linux/input-event-codes.h>
 
+#include "tests/harness/gpureq.h"
 #include "tests/harness/test.h"
 #include "tests/unit/virtio_strict_cases.h"
 #include "virtio/console/console.h"
@@ -365,6 +366,41 @@ static void readable_rng(struct rig *rig)
     send_one(rig, 0, false);
 }
 
+/* A command without its features, of that length and with that room for the response. */
+static void send_gpu(struct rig *rig, uint32_t type, uint32_t bytes, uint32_t room)
+{
+    uint8_t request[VIRTIO_GPU_CURSOR_BYTES];
+    start(rig, 0, STRICT_SIZE);
+    gpureq_make(request, type, sizeof(request));
+    gpureq_send(rig, VIRTIO_GPU_CONTROLQ, request, bytes, room);
+    rig_step(rig);
+}
+
+static void short_gpu_header(struct rig *rig)
+{
+    send_gpu(rig, VIRTIO_GPU_CMD_GET_DISPLAY_INFO, 23, 408);
+}
+
+static void no_gpu_response(struct rig *rig)
+{
+    send_gpu(rig, VIRTIO_GPU_CMD_GET_DISPLAY_INFO, 24, 23);
+}
+
+static void edid_without_feature(struct rig *rig)
+{
+    send_gpu(rig, VIRTIO_GPU_CMD_GET_EDID, VIRTIO_GPU_GET_EDID_BYTES, 1056);
+}
+
+static void context_without_feature(struct rig *rig)
+{
+    send_gpu(rig, VIRTIO_GPU_CMD_CTX_CREATE, 32, 24);
+}
+
+static void cursor_by_the_control_queue(struct rig *rig)
+{
+    send_gpu(rig, VIRTIO_GPU_CMD_MOVE_CURSOR, VIRTIO_GPU_CURSOR_BYTES, 24);
+}
+
 #define FLUSH VIRTIO_BIT(VIRTIO_BLK_F_FLUSH)
 /* A request of one type to a disk, with features and other members of struct blkreq. */
 #define ASKS(features, type_, ...) \
@@ -397,5 +433,10 @@ const struct strict_case strict_type_cases[] = {
     {STRICT_INPUT_STATUS_WRITABLE, {{NO_STEP}}, writable_status, .device = ON_INPUT},
     {STRICT_INPUT_SHORT, {{NO_STEP}}, short_event, .device = ON_INPUT},
     {STRICT_RNG_READABLE, {{NO_STEP}}, readable_rng, .device = ON_RNG},
+    {STRICT_GPU_HEADER, {{NO_STEP}}, short_gpu_header, .device = ON_GPU},
+    {STRICT_GPU_RESPONSE, {{NO_STEP}}, no_gpu_response, .device = ON_GPU},
+    {STRICT_GPU_FEATURE, {{NO_STEP}}, edid_without_feature, .device = ON_GPU},
+    {STRICT_GPU_FEATURE, {{NO_STEP}}, context_without_feature, .device = ON_GPU},
+    {STRICT_GPU_QUEUE, {{NO_STEP}}, cursor_by_the_control_queue, .device = ON_GPU},
 };
 const unsigned strict_type_count = ARRAY_SIZE(strict_type_cases);

@@ -41,7 +41,8 @@ static const struct virtio_rule rules[] = {
         STRICT_RULES] = {"5.7.6.7", "a control request has room for a response of 24 bytes"},
     [STRICT_GPU_FEATURE -
         STRICT_RULES] = {"5.7.3", "a command is used if its feature was negotiated"},
-    [STRICT_GPU_QUEUE - STRICT_RULES] = {"5.7.2", "the cursor queue is for cursor commands alone"},
+    [STRICT_GPU_QUEUE - STRICT_RULES] =
+        {"5.7.2", "the cursor queue is for cursor commands, the control queue for all others"},
 };
 
 /* The feature that a command needs, or -1. */
