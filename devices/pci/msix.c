@@ -47,6 +47,7 @@ struct route {
 
 /* An eventfd that the device does not own. */
 struct source {
+    atomic_bool is_there, wanted; /* without the lock: its eventfd, and as `wanted` below */
     unsigned vector;
     struct route route; /* handle below 0: none now */
 };
@@ -211,9 +212,22 @@ static void update_all(struct msix *m)
 
 /* ---- the lock ---- */
 
+/*
+ * The hypervisor does not find an event that was taken here, nor is one found here that it took,
+ * however late the caller learns of it: no interrupt comes twice.
+ */
+static void raise_source(struct msix *m, const struct source *s)
+{
+    if (s->route.fd >= 0 && s->route.handle < 0 && shared_event_take(s->route.fd))
+        raise_locked(m, s->vector);
+}
+
 static void raise_wanted(struct msix *m)
 {
     atomic_store(&m->asked, false);
+    for (unsigned i = 0; i < m->source_count; i++)
+        if (atomic_exchange(&m->sources[i].wanted, false))
+            raise_source(m, &m->sources[i]);
     for (unsigned word = 0; word * PENDING < m->vectors; word++) {
         uint64_t bits = atomic_exchange(&m->wanted[word], 0);
         for (; bits != 0; bits &= bits - 1)
@@ -238,6 +252,13 @@ static void catch_up(struct msix *m)
 static void unlock(struct msix *m)
 {
     pthread_mutex_unlock(&m->lock);
+    catch_up(m);
+}
+
+/* For what is wanted by now: of this thread if it gets the lock, else of the one that has it. */
+static void ask(struct msix *m)
+{
+    atomic_store(&m->asked, true);
     catch_up(m);
 }
 
@@ -356,8 +377,7 @@ void msix_raise(struct msix *m, unsigned vector)
         return;
     }
     atomic_fetch_or(&m->wanted[vector / PENDING], UINT64_C(1) << vector % PENDING);
-    atomic_store(&m->asked, true);
-    catch_up(m);
+    ask(m);
 }
 
 void msix_set_source(struct msix *m, unsigned source, int eventfd, unsigned vector)
@@ -366,26 +386,22 @@ void msix_set_source(struct msix *m, unsigned source, int eventfd, unsigned vect
     struct source *s = &m->sources[source];
     pthread_mutex_lock(&m->lock);
     source_drop(m, s);
+    atomic_store(&s->is_there, eventfd >= 0);
     s->route.fd = eventfd;
     s->vector = vector;
     source_update(m, s);
     unlock(m);
 }
 
-/*
- * The hypervisor does not find an event that was taken here, nor is one found here that it took,
- * however late the caller learns of it: no interrupt comes twice.
- */
 bool msix_raise_source(struct msix *m, unsigned source)
 {
     BUG_ON(source >= m->source_count);
     struct source *s = &m->sources[source];
-    pthread_mutex_lock(&m->lock);
-    bool is_there = s->route.fd >= 0;
-    if (is_there && s->route.handle < 0 && shared_event_take(s->route.fd))
-        raise_locked(m, s->vector);
-    unlock(m);
-    return is_there;
+    if (!atomic_load(&s->is_there))
+        return false;
+    atomic_store(&s->wanted, true);
+    ask(m);
+    return true;
 }
 
 void msix_clear_pending(struct msix *m)

@@ -459,6 +459,38 @@ Test(pci_msix, raising_does_not_wait_for_routes, .timeout = 20)
     cr_expect(pending(65));
 }
 
+static void *raise_source(void *arg)
+{
+    cr_expect(msix_raise_source(arg, 1));
+    return NULL;
+}
+
+static int raise_source_meanwhile(void *ctx, int handle, uint64_t addr, uint32_t data)
+{
+    pthread_t loop;
+    cr_assert_eq(pthread_create(&loop, NULL, raise_source, msix), 0);
+    pthread_join(loop, NULL);
+    return set_route(ctx, handle, addr, data);
+}
+
+/* That of a device whose eventfd is the loop's to look at, since its vector is masked. */
+Test(pci_msix, raising_a_source_does_not_wait_for_routes, .timeout = 20)
+{
+    int fd = eventfd(1, EFD_NONBLOCK);
+    control(ENABLE);
+    use(3);
+    use(65);
+    mask(65, true);
+    msix_set_source(msix, 1, fd, 65);
+    set_route = sink_ops.route_set;
+    sink_ops.route_set = raise_source_meanwhile;
+    bus_write(mmio, entry(3) + 8, 4, 7);
+    cr_expect(pending(65));
+    msix_set_source(msix, 1, -1, 65);
+    cr_expect_not(msix_raise_source(msix, 1));
+    close(fd);
+}
+
 /* What the route still stands for is not what the guest wants any more. */
 Test(pci_msix, a_route_that_cannot_follow_is_dropped)
 {
