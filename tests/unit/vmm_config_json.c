@@ -121,6 +121,8 @@ static const struct {
     {{"--input", "none"}},
     {{"--rng", "on,queue-size=8,iothread=r"}},
     {{"--rng", "off"}},
+    {{"--gpu", "on,outputs=2,size=800x600,memory=32M"}},
+    {{"--gpu", "off"}},
     {{"--virtio", "transport=pci", "--virtio", "ring=packed,transport=mmio"}},
     {{"--features", "+in_order,-event_idx", "--features", "+event_idx"}},
     {{"--strict"}},
