@@ -11,6 +11,7 @@
 #include "core/base/log.h"
 #include "core/base/xmath.h"
 #include "core/loop/evloop.h"
+#include "devices/display/pixels.h"
 
 /* Of a scanout's front buffer and what else a frame has. */
 enum front_state {
@@ -107,39 +108,6 @@ static void note(struct scanout *s, const struct display_rect *rect)
 
 /* ---- copies ---- */
 
-/* Which byte of a pixel of that format is blue, green and red. */
-static const uint8_t places[][3] = {
-    [DISPLAY_BGRX] = {0, 1, 2},
-    [DISPLAY_XRGB] = {3, 2, 1},
-    [DISPLAY_RGBX] = {2, 1, 0},
-    [DISPLAY_XBGR] = {1, 2, 3},
-};
-
-static void copy_row(uint8_t *to, const uint8_t *from, uint32_t pixels, enum display_format format)
-{
-    const uint8_t *place = places[format];
-    if (format == DISPLAY_BGRX) {
-        memcpy(to, from, (size_t)pixels * 4);
-        return;
-    }
-    for (uint32_t i = 0; i < pixels; i++, to += 4, from += 4) {
-        to[0] = from[place[0]];
-        to[1] = from[place[1]];
-        to[2] = from[place[2]];
-        to[3] = 0;
-    }
-}
-
-static void copy_rect(struct scanout *s, const struct display_rect *rect)
-{
-    const struct display_surface *from = &s->surface;
-    size_t stride = (size_t)from->width * 4;
-    for (uint32_t y = rect->y; y < bottom_of(rect); y++)
-        copy_row(s->front + y * stride + (size_t)rect->x * 4,
-                 from->pixels + y * from->stride_bytes + (size_t)rect->x * 4, rect->width,
-                 from->format);
-}
-
 /* A buffer of the surface's size; false: there is no room for it. */
 static bool fit(struct screen *screen, struct scanout *s)
 {
@@ -176,7 +144,7 @@ static void make_frame(struct screen *screen, struct scanout *s)
     f->rect_count = shown ? s->rect_count : 0;
     memcpy(f->rects, s->rects, sizeof(f->rects));
     for (unsigned i = 0; i < f->rect_count; i++)
-        copy_rect(s, &f->rects[i]);
+        pixels_copy(s->front, &s->surface, &f->rects[i]);
     f->pixels = s->front;
     f->cursor_is_new = s->cursor_changed;
     if (s->cursor_changed && !s->next_hidden)

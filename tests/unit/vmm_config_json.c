@@ -52,8 +52,8 @@ static void expect_same(const struct vm_config *a, const struct vm_config *b, co
         struct vm_config *c = both[n];
         size_t bytes;
         FILE *out = open_memstream(&texts[n], &bytes);
-        const char **members[] = {&c->kernel,        &c->initrd, &c->append,
-                                  &c->timeline_path, &c->record, &c->control};
+        const char **members[] = {&c->kernel, &c->initrd,  &c->append,        &c->timeline_path,
+                                  &c->record, &c->control, &c->display.target};
         for (unsigned i = 0; i < ARRAY_SIZE(members); i++) {
             fprintf(out, "%s;", *members[i] != NULL ? *members[i] : "(none)");
             *members[i] = NULL;
@@ -123,6 +123,8 @@ static const struct {
     {{"--rng", "off"}},
     {{"--gpu", "on,outputs=2,size=800x600,memory=32M"}},
     {{"--gpu", "off"}},
+    {{"--display", "none"}},
+    {{"--display", "png=DIR"}},
     {{"--virtio", "transport=pci", "--virtio", "ring=packed,transport=mmio"}},
     {{"--features", "+in_order,-event_idx", "--features", "+event_idx"}},
     {{"--strict"}},

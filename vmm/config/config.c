@@ -105,7 +105,8 @@ static int apply_list(struct vm_config *c, const struct schema_key *option, cons
         int (*apply)(struct vm_config *c, const struct schema_key *option, const cJSON *list);
     } rows[] = {{config_disk_tables, config_apply_disk},
                 {config_net_tables, config_apply_net},
-                {config_console_tables, config_apply_console}};
+                {config_console_tables, config_apply_console},
+                {config_display_tables, config_apply_display}};
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
         if (rows[i].tables == option->tables)
             return rows[i].apply(c, option, list);
@@ -190,6 +191,7 @@ static int parse(struct vm_config *config, struct config_words *w)
         r = fail_msg(-EINVAL, "--mark %s: is for --timeline", config->marks[0]);
     if (r == 0)
         r = check_names(config);
+    config_resolve_display(config);
     if (r == 0)
         r = config_resolve_virtio(config);
     if (r == 0)

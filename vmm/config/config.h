@@ -135,6 +135,13 @@ struct net_config {
     struct virtio_keys virtio;
 };
 
+enum display_kind { DISPLAY_NOWHERE, DISPLAY_PNG };
+
+struct display_config {
+    enum display_kind kind;
+    const char *target; /* a folder */
+};
+
 struct input_config {
     bool on[INPUT_KINDS];
     bool none; /* as the user said */
@@ -165,6 +172,7 @@ struct vm_config {
     unsigned net_count;
     enum console_kind console;
     struct virtio_keys console_virtio;
+    struct display_config display;
     struct input_config input;
 #define VIRTIO_SWITCH(kind, usual) struct switch_config kind;
 #include "virtio/devices.def"

@@ -68,6 +68,8 @@ const struct schema_key config_options[] = {
      .help = "Network card, at most 8"},
     {"console", "serial|virtio[,KEY...]|off", SCHEMA_LIST, .tables = config_console_tables,
      .usual = "serial", .help = "What the terminal is connected to"},
+    {"display", "KIND[,KEY...]", SCHEMA_LIST, .tables = config_display_tables, .usual = "none",
+     .help = "Where the guest's pictures are seen; turns on --gpu and --input keyboard,tablet"},
     {"input", "KIND[,KIND...][,KEY...]", SCHEMA_LIST, AT(input), .tables = config_input_tables,
      .usual = "none", .help = "Input devices, one of a kind: keyboard, mouse, tablet, touch"},
 #define VIRTIO_SWITCH(kind, is_usual)    \

@@ -16,7 +16,7 @@
 
 extern const struct schema_key config_options[]; /* of a struct vm_config */
 extern const struct schema_table config_disk_tables[], config_net_tables[], config_console_tables[],
-    config_virtio_tables[], config_input_tables[];
+    config_display_tables[], config_virtio_tables[], config_input_tables[];
 
 extern const struct schema_key config_virtio_keys[]; /* of a struct virtio_keys */
 
@@ -88,6 +88,10 @@ int config_take_value(const struct schema_key *key, void *into, const struct cJS
                       const char *before);
 
 /* Of lists. */
+int config_apply_display(struct vm_config *c, const struct schema_key *option,
+                         const struct cJSON *list);
+/* What --display turns on, unless the user has said otherwise. */
+void config_resolve_display(struct vm_config *c);
 int config_apply_console(struct vm_config *c, const struct schema_key *option,
                          const struct cJSON *list);
 int config_apply_disk(struct vm_config *c, const struct schema_key *option,

@@ -23,6 +23,7 @@
 #include "devices/input/hub.h"
 #include "firmware/kernel/boot_request.h"
 #include "firmware/kernel/cmdline.h"
+#include "vmm/machine/display.h"
 #include "vmm/machine/seam.h"
 #include "vmm/machine/vcpu.h"
 #include "vmm/machine/virtio_devices.h"
@@ -42,7 +43,9 @@ struct machine {
     struct usage usage; /* at the end of the guest's run, while all threads were there */
 
     struct chr_backend *terminal;
-    struct input_hub *input; /* NULL: there are no input devices */
+    struct input_hub *input;         /* NULL: there are no input devices */
+    struct machine_display *display; /* NULL: there are no pictures */
+    atomic_bool closed;              /* a person has closed the window once */
     struct ev_post resized;
     struct board *board;
     struct virtio_devices *virtio;
@@ -118,6 +121,30 @@ static int create_input(struct machine *m)
     return any ? input_hub_create(&m->input, m->loop) : 0;
 }
 
+/* The first time as the power button, the second time at once. */
+static void on_close(void *ctx)
+{
+    struct machine *m = ctx;
+    if (atomic_exchange(&m->closed, true))
+        on_power(m, POWER_QUIT, 0);
+    else
+        machine_press_power(m);
+}
+
+static int create_display(struct machine *m)
+{
+    const struct vm_config *vm = m->config.vm;
+    const char *name = strrchr(vm->kernel, '/');
+    return machine_display_create(
+        &m->display, vm,
+        &(struct viewer_config){.loop = m->loop,
+                                .input = m->input != NULL ? input_hub_sink(m->input) : NULL,
+                                .is_absolute = vm->input.on[INPUT_TABLET],
+                                .name = name != NULL ? name + 1 : vm->kernel,
+                                .on_close = on_close,
+                                .ctx = m});
+}
+
 static int create_board(struct machine *m)
 {
     const struct vm_config *vm = m->config.vm;
@@ -150,6 +177,7 @@ static int create_virtio(struct machine *m)
                                      .loop = m->loop,
                                      .gmem = m->gmem,
                                      .terminal = m->terminal,
+                                     .display = machine_display_backend(m->display),
                                      .input = m->input,
                                      .tape = m->config.tape,
                                      .cancel = m->config.cancel,
@@ -279,6 +307,8 @@ int machine_create(struct machine **out, const struct machine_config *config)
     if (r == 0)
         r = create_board(m);
     if (r == 0)
+        r = create_display(m); /* whose viewer may press the board's power button */
+    if (r == 0)
         r = create_virtio(m);
     if (r == 0)
         r = describe(m);
@@ -325,6 +355,7 @@ void machine_stop(struct machine *m)
         usage_take(&m->usage);
     m->stopped = true;
     vcpus_stop(m->vcpus);
+    machine_display_stop(m->display);
     evloop_stop_thread(m->loop);
     if (m->config.tape != NULL)
         tape_end(m->config.tape);
@@ -399,6 +430,23 @@ struct input_sink *machine_input(const struct machine *m, enum input_kind kind)
     return m->config.vm->input.on[kind] ? input_hub_sink(m->input) : NULL;
 }
 
+struct copy_call {
+    const struct machine *m;
+    unsigned scanout;
+    struct display_picture *out;
+};
+
+static int copy_picture(void *arg)
+{
+    const struct copy_call *call = arg;
+    return machine_display_copy(call->m->display, call->scanout, call->out);
+}
+
+int machine_picture(struct machine *m, unsigned scanout, struct display_picture *out)
+{
+    return evloop_call(m->loop, copy_picture, &(struct copy_call){m, scanout, out});
+}
+
 bool machine_left_clock_on(struct machine *m)
 {
     for (unsigned i = 0; i < m->config.vm->cpus; i++) {
@@ -418,11 +466,13 @@ void machine_destroy(struct machine *m)
     if (m == NULL)
         return;
     vcpus_destroy(m->vcpus);
+    machine_display_stop(m->display);
     if (m->loop != NULL)
         evloop_stop_thread(m->loop);
     if (m->vm != NULL)
         m->config.hv->vm_end(m->vm);
     virtio_devices_destroy(m->virtio);
+    machine_display_destroy(m->display);
     input_hub_destroy(m->input);
     m->config.arch->board_destroy(m->board);
     if (m->terminal != NULL)

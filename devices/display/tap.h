@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * A tap: a display backend in front of a viewer's, or of none, that knows what is shown, so that a
+ * script can have a picture of it.
+ */
+#ifndef MINIVET_DEVICES_TAP_H
+#define MINIVET_DEVICES_TAP_H
+
+#include "core/ports/display.h"
+
+struct display_tap;
+
+/* Rows of BGRX without gaps, for free(). */
+struct display_picture {
+    uint8_t *pixels;
+    uint32_t width, height;
+};
+
+/* behind: a viewer's backend, which outlives it, or NULL. Errors are reported. */
+int display_tap_create(struct display_tap **out, struct display_backend *behind);
+void display_tap_destroy(struct display_tap *t); /* NULL is allowed */
+
+/* For the device. */
+struct display_backend *display_tap_backend(struct display_tap *t);
+
+/* On the loop: -ENOENT: the scanout shows nothing; -ENOMEM. Without the cursor. */
+int display_tap_copy(const struct display_tap *t, unsigned scanout, struct display_picture *out);
+
+#endif

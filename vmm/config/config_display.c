@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* --display KIND,KEY,...: where a person sees the guest's pictures. */
+#include <cJSON.h>
+
+#include "core/base/xmath.h"
+#include "vmm/config/options.h"
+
+#define AT(member) SCHEMA_AT(struct display_config, member)
+
+static const struct schema_key kinds[] = {
+    /* enum display_kind */
+    {"none", NULL, SCHEMA_SWITCH, .help = "Nowhere, but in what `minivet ctl screenshot` writes"},
+    {"png", "DIR", SCHEMA_FILE, AT(target), .min = 1,
+     .help = "PNG files in a folder, at most ten a second"},
+    {0},
+};
+
+const struct schema_table config_display_tables[] = {{.keys = kinds, .is_first = true}, {0}};
+
+int config_apply_display(struct vm_config *c, const struct schema_key *option,
+                         const struct cJSON *list)
+{
+    int kind = config_take(option, &c->display, list);
+    c->display.kind = kind < 0 ? DISPLAY_NOWHERE : (enum display_kind)kind;
+    return kind < 0 ? kind : 0;
+}
+
+static bool is_given(const struct vm_config *c, const char *option)
+{
+    return cJSON_GetObjectItemCaseSensitive(c->given, option) != NULL;
+}
+
+void config_resolve_display(struct vm_config *c)
+{
+    bool is_seen = c->display.kind != DISPLAY_NOWHERE, is_felt = is_seen && !is_given(c, "input");
+    if (is_seen && !is_given(c, "gpu"))
+        c->gpu.on = true;
+    if (is_felt && c->display.kind != DISPLAY_PNG)
+        c->input.on[INPUT_KEYBOARD] = c->input.on[INPUT_TABLET] = true;
+}
