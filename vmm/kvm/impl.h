@@ -69,6 +69,8 @@ const char *kvm_open_advice(int err, bool cpu_has_virt);
 int kvm_capabilities(struct hv_capability *caps, unsigned max);
 
 /* vm.c */
+int kvm_memory_logged(struct hv_vm *vm, uint64_t gpa, void *hva, uint64_t bytes);
+int kvm_memory_log_take(struct hv_vm *vm, uint64_t *pages);
 int kvm_vm_create(struct hv_vm **out, const struct hv_vm_config *config);
 void kvm_vm_end(struct hv_vm *vm);
 void kvm_vm_destroy(struct hv_vm *vm);

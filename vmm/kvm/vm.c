@@ -41,22 +41,48 @@ static int vm_open(struct hv_vm *vm)
     return vm->fd < 0 ? fail(vm->fd, "KVM_CREATE_VM") : 0;
 }
 
+static int slot_set(const struct hv_vm *vm, const struct kvm_userspace_memory_region *slot)
+{
+    struct kvm_userspace_memory_region copy = *slot;
+    int err = kvm_ioctl_ptr(vm->fd, KVM_SET_USER_MEMORY_REGION, &copy);
+    return err >= 0 ? 0
+                    : fail(err, "KVM: %llu MiB of guest memory at %#llx",
+                           (unsigned long long)(slot->memory_size / MIB),
+                           (unsigned long long)slot->guest_phys_addr);
+}
+
 static int memory_map(struct hv_vm *vm)
 {
-    for (unsigned i = 0; i < vm->memory->count; i++) {
+    int err = 0;
+    for (unsigned i = 0; err == 0 && i < vm->memory->count; i++) {
         const struct gmem_region *r = &vm->memory->regions[i];
-        struct kvm_userspace_memory_region slot = {
-            .slot = i,
-            .guest_phys_addr = r->gpa,
-            .memory_size = r->bytes,
-            .userspace_addr = (uintptr_t)r->hva,
-        };
-        int err = kvm_ioctl_ptr(vm->fd, KVM_SET_USER_MEMORY_REGION, &slot);
-        if (err < 0)
-            return fail(err, "KVM: %llu MiB of guest memory at %#llx",
-                        (unsigned long long)(r->bytes / MIB), (unsigned long long)r->gpa);
+        err = slot_set(vm, &(struct kvm_userspace_memory_region){
+                               .slot = i,
+                               .guest_phys_addr = r->gpa,
+                               .memory_size = r->bytes,
+                               .userspace_addr = (uintptr_t)r->hva,
+                           });
     }
-    return 0;
+    return err;
+}
+
+/* The slot behind those of RAM. */
+int kvm_memory_logged(struct hv_vm *vm, uint64_t gpa, void *hva, uint64_t bytes)
+{
+    return slot_set(vm, &(struct kvm_userspace_memory_region){
+                            .slot = vm->memory->count,
+                            .flags = KVM_MEM_LOG_DIRTY_PAGES,
+                            .guest_phys_addr = gpa,
+                            .memory_size = bytes,
+                            .userspace_addr = (uintptr_t)hva,
+                        });
+}
+
+int kvm_memory_log_take(struct hv_vm *vm, uint64_t *pages)
+{
+    struct kvm_dirty_log log = {.slot = vm->memory->count, .dirty_bitmap = pages};
+    int err = kvm_ioctl_ptr(vm->fd, KVM_GET_DIRTY_LOG, &log);
+    return err < 0 ? fail(err, "KVM_GET_DIRTY_LOG") : 0;
 }
 
 int kvm_vm_create(struct hv_vm **out, const struct hv_vm_config *config)

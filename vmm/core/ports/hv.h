@@ -85,6 +85,17 @@ struct hv {
     void (*vm_end)(struct hv_vm *vm);
     void (*vm_destroy)(struct hv_vm *vm); /* after its vCPUs */
 
+    /*
+     * Memory beside the guest's RAM, at most one piece in a VM, in whole pages of the host: before
+     * vCPUs run, and there until they are gone. A log is kept of the pages that they write.
+     */
+    int (*memory_logged)(struct hv_vm *vm, uint64_t gpa, void *hva, uint64_t bytes);
+    /*
+     * Bit n: page n was written since the last call. Room for a multiple of 64 pages. Any thread.
+     * NULL: the hypervisor keeps no log.
+     */
+    int (*memory_log_take)(struct hv_vm *vm, uint64_t *pages);
+
     /* An edge-triggered line with an irqfd. irq_line_release() closes what came with it. */
     int (*irq_line)(struct hv_vm *vm, unsigned irq, struct irq_line *out);
     void (*irq_line_release)(struct hv_vm *vm, struct irq_line *line);
