@@ -15,6 +15,7 @@
 #ifndef MINIVET_CORE_DISPLAY_H
 #define MINIVET_CORE_DISPLAY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -53,6 +54,11 @@ struct display_cursor {
 struct display_handler {
     /* A person has made the window that large; 0, 0: closed it. The device may follow, or not. */
     void (*on_resize)(void *ctx, unsigned scanout, uint32_t width, uint32_t height);
+    /*
+     * Is damage of use from now on? It is at first. A device that has to look for damage stops
+     * meanwhile; NULL: it does not have to. May come inside a call that another device makes.
+     */
+    void (*on_wanted)(void *ctx, unsigned scanout, bool wanted);
     void *ctx;
 };
 
@@ -86,6 +92,13 @@ static inline void display_tell_size(const struct display_backend *b, unsigned s
 {
     if (b->handler.on_resize != NULL)
         b->handler.on_resize(b->handler.ctx, scanout, width, height);
+}
+
+static inline void display_tell_wanted(const struct display_backend *b, unsigned scanout,
+                                       bool wanted)
+{
+    if (b->handler.on_wanted != NULL)
+        b->handler.on_wanted(b->handler.ctx, scanout, wanted);
 }
 
 #endif
