@@ -7,8 +7,8 @@
 #include "core/memory/gmem.h"
 #include "firmware/x86/x86_layout.h"
 
-/* A region of RAM adds one entry, the first MiB two more, ECAM one. */
-static_assert(GMEM_MAX_REGIONS + 3 <= E820_MAX_ENTRIES, "the map holds every region");
+/* A region of RAM adds one entry, the first MiB two more, ECAM and framebuffer one each. */
+static_assert(GMEM_MAX_REGIONS + 4 <= E820_MAX_ENTRIES, "the map holds every region");
 
 static void add(struct e820_map *map, uint64_t gpa, uint64_t end_gpa, enum e820_type type)
 {
@@ -16,18 +16,26 @@ static void add(struct e820_map *map, uint64_t gpa, uint64_t end_gpa, enum e820_
         map->entries[map->count++] = (struct e820_entry){gpa, end_gpa - gpa, type};
 }
 
-void e820_build(struct e820_map *map, const struct gmem *g, bool pci)
+/* Below 4 GiB, behind all RAM there. */
+static void add_hole(struct e820_map *map, bool pci, uint64_t framebuffer_bytes)
 {
-    bool ecam_pending = pci;
+    if (pci)
+        add(map, X86_ECAM_GPA, X86_ECAM_GPA + X86_ECAM_BYTES, E820_RESERVED);
+    add(map, X86_FRAMEBUFFER_GPA, X86_FRAMEBUFFER_GPA + framebuffer_bytes, E820_RESERVED);
+}
+
+void e820_build(struct e820_map *map, const struct gmem *g, bool pci, uint64_t framebuffer_bytes)
+{
+    bool hole_pending = true;
 
     map->count = 0;
     for (unsigned i = 0; i < g->count; i++) {
         uint64_t gpa = g->regions[i].gpa;
         uint64_t end = gpa + g->regions[i].bytes;
 
-        if (ecam_pending && gpa > X86_ECAM_GPA) {
-            add(map, X86_ECAM_GPA, X86_ECAM_GPA + X86_ECAM_BYTES, E820_RESERVED);
-            ecam_pending = false;
+        if (hole_pending && gpa > X86_ECAM_GPA) {
+            add_hole(map, pci, framebuffer_bytes);
+            hole_pending = false;
         }
         if (gpa == 0) {
             add(map, 0, min_u64(end, X86_EBDA_GPA), E820_USABLE);
@@ -36,6 +44,6 @@ void e820_build(struct e820_map *map, const struct gmem *g, bool pci)
         }
         add(map, gpa, end, E820_USABLE);
     }
-    if (ecam_pending)
-        add(map, X86_ECAM_GPA, X86_ECAM_GPA + X86_ECAM_BYTES, E820_RESERVED);
+    if (hole_pending)
+        add_hole(map, pci, framebuffer_bytes);
 }

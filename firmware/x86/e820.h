@@ -31,7 +31,10 @@ struct e820_map {
     struct e820_entry entries[E820_MAX_ENTRIES];
 };
 
-/* pci: the machine has a host bridge, whose configuration window is then reserved. */
-void e820_build(struct e820_map *map, const struct gmem *g, bool pci);
+/*
+ * pci: the machine has a host bridge, whose configuration window is then reserved, as is the
+ * framebuffer of framebuffer_bytes (0: there is none).
+ */
+void e820_build(struct e820_map *map, const struct gmem *g, bool pci, uint64_t framebuffer_bytes);
 
 #endif

@@ -23,6 +23,22 @@ enum {
     BP_E820_ENTRY_BYTES = 20,
 };
 
+/* screen_info, the first of boot_params: Linux include/uapi/linux/screen_info.h */
+enum {
+    SCREEN_ORIG_VIDEO_IS_VGA = 0x0f,
+    SCREEN_LFB_WIDTH = 0x12,
+    SCREEN_LFB_HEIGHT = 0x14,
+    SCREEN_LFB_DEPTH = 0x16,
+    SCREEN_LFB_BASE = 0x18,
+    SCREEN_LFB_SIZE = 0x1c,
+    SCREEN_LFB_LINELENGTH = 0x24,
+    SCREEN_RED = 0x26, /* the size in bits, then the position; green, blue and the rest follow */
+    SCREEN_PAGES = 0x32,
+    SCREEN_CAPABILITIES = 0x36,
+};
+#define VIDEO_TYPE_EFI               0x70
+#define VIDEO_CAPABILITY_SKIP_QUIRKS 1
+
 /* start_info: Xen docs/misc/pvh.pandoc; module list and memory map follow in the same page. */
 enum {
     SI_MAGIC = 0,
@@ -98,6 +114,26 @@ static void make_setup_header(uint8_t *bp)
     le32_put(bp + SETUP_KERNEL_ALIGNMENT, 0x200000);
 }
 
+/*
+ * As EFI's stub leaves it: of the types that name a linear framebuffer this is the one that every
+ * kernel has a driver for. (docs/display.md says what drivers look at.)
+ */
+static void put_screen_info(uint8_t *si, const struct boot_framebuffer *f)
+{
+    static const uint8_t bits[] = {8, 16, 8, 8, 8, 0, 8, 24};
+
+    si[SCREEN_ORIG_VIDEO_IS_VGA] = VIDEO_TYPE_EFI;
+    le16_put(si + SCREEN_LFB_WIDTH, (uint16_t)f->width);
+    le16_put(si + SCREEN_LFB_HEIGHT, (uint16_t)f->height);
+    le16_put(si + SCREEN_LFB_DEPTH, 32);
+    le32_put(si + SCREEN_LFB_BASE, (uint32_t)f->gpa);
+    le32_put(si + SCREEN_LFB_SIZE, (uint32_t)boot_framebuffer_bytes(f));
+    le16_put(si + SCREEN_LFB_LINELENGTH, (uint16_t)(f->width * 4));
+    memcpy(si + SCREEN_RED, bits, sizeof(bits));
+    le16_put(si + SCREEN_PAGES, 1);
+    le32_put(si + SCREEN_CAPABILITIES, VIDEO_CAPABILITY_SKIP_QUIRKS);
+}
+
 void handover_write_boot_params(const struct gmem *g, const struct handover *h)
 {
     uint8_t *bp = low_memory(g, X86_BOOT_PARAMS_GPA, PAGE_BYTES);
@@ -112,6 +148,8 @@ void handover_write_boot_params(const struct gmem *g, const struct handover *h)
     le32_put(bp + SETUP_RAMDISK_SIZE, (uint32_t)h->initrd_bytes);
     le32_put(bp + SETUP_CMD_LINE_PTR, X86_CMDLINE_GPA);
     le64_put(bp + BP_ACPI_RSDP_ADDR, h->rsdp_gpa);
+    if (h->framebuffer.width > 0)
+        put_screen_info(bp, &h->framebuffer);
     bp[BP_E820_ENTRIES] = (uint8_t)h->map->count;
     put_map(bp + BP_E820_TABLE, BP_E820_ENTRY_BYTES, h->map);
 }

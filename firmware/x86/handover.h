@@ -20,7 +20,8 @@ struct handover {
     uint64_t rsdp_gpa;
     uint64_t initrd_gpa;
     uint64_t initrd_bytes; /* 0: none */
-    bool kaslr;            /* the kernel was moved; it is to move the rest, too */
+    struct boot_framebuffer framebuffer;
+    bool kaslr; /* the kernel was moved; it is to move the rest, too */
     /* The first KERNEL_HEAD_BYTES of a bzImage, or NULL: no setup header to repeat. */
     const uint8_t *setup_head;
 };

@@ -104,7 +104,9 @@ static void hand_over(const struct kernel *k, const struct gmem *g, const struct
 int linux_boot_load(const struct gmem *g, const struct linux_boot_config *config,
                     struct boot_state *out)
 {
-    struct handover h = {.map = config->map, .rsdp_gpa = config->rsdp_gpa};
+    struct handover h = {.map = config->map,
+                         .rsdp_gpa = config->rsdp_gpa,
+                         .framebuffer = config->request.framebuffer};
     struct image initrd = {.fd = -1};
     struct kernel k;
     int err = kernel_open(&k, config->request.kernel_path);

@@ -35,6 +35,7 @@
 #define X86_PCI_WINDOW_BYTES UINT64_C(0x20000000)
 #define X86_ECAM_GPA         UINT64_C(0xe0000000) /* PCI configuration space of bus 0 */
 #define X86_ECAM_BYTES       UINT64_C(0x100000)
+#define X86_FRAMEBUFFER_GPA  UINT64_C(0xf0000000) /* room for 4096x4096 pixels */
 #define X86_VIRTIO_GPA       UINT64_C(0xfeb00000) /* virtio-mmio window n: n strides above */
 #define X86_VIRTIO_STRIDE    UINT64_C(0x1000)     /* a page each, so that each maps by itself */
 #define X86_VIRTIO_BYTES     UINT64_C(0x1000)     /* of which a device uses the first 0x200 */

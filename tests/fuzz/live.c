@@ -272,7 +272,7 @@ static void load(struct live *l, struct boot_state *state)
     const char *dir = getenv("MINIVET_GUESTS");
     snprintf(path, sizeof(path), "%s/remote.elf", dir != NULL ? dir : GUESTS_DIR);
     need(gmem_create(&l->own, GUEST_END, GUEST_END, GUEST_END), "memory");
-    e820_build(&map, l->own, false);
+    e820_build(&map, l->own, false, 0);
     need(linux_boot_load(l->own,
                          &(struct linux_boot_config){
                              .request = {.kernel_path = path, .cmdline = ""}, .map = &map},

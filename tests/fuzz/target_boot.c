@@ -329,7 +329,7 @@ static void run(struct fuzz_input *in)
         write_file(b->initrd_fd, initrd, b->initrd_bytes, b->initrd_bytes);
     int err = gmem_create_shared(&g, ram_bytes, X86_HOLE_GPA, X86_HOLE_END_GPA);
     BUG_ON(err != 0);
-    e820_build(&map, g, (how & 0x20) != 0);
+    e820_build(&map, g, (how & 0x20) != 0, 0);
     unsigned files = fuzz_open_fds();
     fuzz_count_lines(LOG_ERROR);
     err = linux_boot_load(

@@ -169,7 +169,7 @@ static void load(struct tvm *t, const struct tvm_config *config, struct boot_sta
     const char *dir = getenv("MINIVET_GUESTS");
     snprintf(path, sizeof(path), "%s/%s.elf", dir != NULL ? dir : GUESTS_DIR, config->guest);
     struct e820_map map;
-    e820_build(&map, t->gmem, false);
+    e820_build(&map, t->gmem, false, 0);
     CHECK_EQ(linux_boot_load(t->gmem,
                              &(struct linux_boot_config){
                                  .request.kernel_path = path,

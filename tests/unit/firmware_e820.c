@@ -28,7 +28,7 @@ Test(firmware_e820, small_machine)
     struct gmem *g = fx_memory(64 * MIB);
     struct e820_map map;
 
-    e820_build(&map, g, false);
+    e820_build(&map, g, false, 0);
     expect(&map, expected, ARRAY_SIZE(expected));
     gmem_destroy(g);
 }
@@ -45,7 +45,25 @@ Test(firmware_e820, memory_on_both_sides_of_the_hole)
     struct gmem *g = fx_memory(5 * GIB);
     struct e820_map map;
 
-    e820_build(&map, g, true);
+    e820_build(&map, g, true, 0);
+    expect(&map, expected, ARRAY_SIZE(expected));
+    gmem_destroy(g);
+}
+
+Test(firmware_e820, a_framebuffer_is_reserved_in_the_hole)
+{
+    static const struct e820_entry expected[] = {
+        {0, 0x9fc00, E820_USABLE},
+        {0x9fc00, 0x60400, E820_RESERVED},
+        {0x100000, 3 * GIB - MIB, E820_USABLE},
+        {0xe0000000, MIB, E820_RESERVED},
+        {0xf0000000, 3 * MIB, E820_RESERVED},
+        {4 * GIB, 2 * GIB, E820_USABLE},
+    };
+    struct gmem *g = fx_memory(5 * GIB);
+    struct e820_map map;
+
+    e820_build(&map, g, true, 3 * MIB);
     expect(&map, expected, ARRAY_SIZE(expected));
     gmem_destroy(g);
 }
@@ -60,7 +78,7 @@ Test(firmware_e820, less_than_the_first_mib)
     struct gmem *g = fx_memory(512 * KIB);
     struct e820_map map;
 
-    e820_build(&map, g, true);
+    e820_build(&map, g, true, 0);
     expect(&map, expected, ARRAY_SIZE(expected));
     gmem_destroy(g);
 }

@@ -66,6 +66,33 @@ Test(firmware_handover, boot_params_repeat_the_header)
     cr_assert_eq(le32_get(bp + 0x2f4), 2);
 }
 
+/* Linux include/uapi/linux/screen_info.h: all 64 bytes. */
+Test(firmware_handover, boot_params_name_the_framebuffer)
+{
+    static const uint8_t expected[64] = {
+        [0x0f] = 0x70,                          /* VIDEO_TYPE_EFI */
+        [0x12] = 0x20, 0x03, 0x58, 0x02, 32,    /* 800x600, of 32 bits */
+        [0x18] = 0x00, 0x00, 0x00, 0xf0,        /* its place, and ... */
+        [0x1c] = 0x00, 0x4c, 0x1d, 0x00,        /* ... its size in bytes */
+        [0x24] = 0x80, 0x0c,                    /* a row of 3200 */
+        [0x26] = 8,    16,   8,    8,    8,  0, /* red, green, blue */
+        [0x2c] = 8,    24,                      /* the rest */
+        [0x32] = 1,                             /* pages */
+        [0x36] = 1,                             /* no quirks for this board, please */
+    };
+    struct handover h = {.map = &map, .framebuffer = {0xf0000000, 800, 600}};
+    const uint8_t *bp = gmem_ptr(memory, X86_BOOT_PARAMS_GPA, 4096, 1);
+
+    handover_write_boot_params(memory, &h);
+    for (unsigned at = 0; at < sizeof(expected); at++)
+        cr_expect_eq(bp[at], expected[at], "at 0x%x: 0x%x", at, bp[at]);
+
+    h.framebuffer = (struct boot_framebuffer){0};
+    handover_write_boot_params(memory, &h);
+    for (unsigned at = 0; at < sizeof(expected); at++)
+        cr_expect_eq(bp[at], 0, "without one, at 0x%x", at);
+}
+
 /* The header's own length ends at 0x301; beyond 0x290 are the memory map and other things. */
 Test(firmware_handover, boot_params_take_no_more_than_a_header)
 {

@@ -23,7 +23,7 @@ static void machine(uint64_t bytes)
 {
     gmem_destroy(memory);
     memory = fx_memory(bytes);
-    e820_build(&map, memory, true);
+    e820_build(&map, memory, true, 0);
     config = (struct linux_boot_config){.request.cmdline = "console=ttyS0", .map = &map};
     config.rsdp_gpa = X86_ACPI_GPA;
     memset(&state, 0xee, sizeof(state));

@@ -34,7 +34,7 @@ static void machine(uint64_t bytes)
 
     gmem_destroy(memory);
     memory = fx_memory(bytes);
-    e820_build(&map, memory, true);
+    e820_build(&map, memory, true, 0);
     config.map = &map;
 }
 

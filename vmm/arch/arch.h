@@ -55,8 +55,9 @@ struct arch {
 
     /* RAM is from 0 up, and goes on behind this hole. */
     uint64_t hole_gpa, hole_end_gpa;
-    uint64_t mmio_limit; /* the first address beyond what a vCPU can access */
-    uint64_t pio_limit;  /* likewise of ports; 0: there is no port I/O */
+    uint64_t mmio_limit;      /* the first address beyond what a vCPU can access */
+    uint64_t pio_limit;       /* likewise of ports; 0: there is no port I/O */
+    uint64_t framebuffer_gpa; /* 0: its kernels learn of none */
 
     /* Window n is n strides above the first, and has the n-th interrupt: edge-triggered. */
     struct {

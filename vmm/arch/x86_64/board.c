@@ -14,6 +14,7 @@
 #include "core/memory/gmem.h"
 #include "core/ports/hv.h"
 #include "devices/platform/byte_device.h"
+#include "devices/platform/framebuffer.h"
 #include "devices/platform/i8042.h"
 #include "devices/platform/pci_host.h"
 #include "devices/platform/rtc.h"
@@ -32,6 +33,9 @@ _Static_assert(X86_PM_PORT + ACPI_PM_SLEEP_CONTROL == X86_SLEEP_CONTROL_PORT &&
                "ports of the ACPI registers");
 _Static_assert(ACPI_PM_RESET_VALUE == X86_RESET_VALUE && ACPI_PM_SLP_TYP_S5 == X86_S5_TYPE,
                "values of the ACPI registers");
+_Static_assert(X86_FRAMEBUFFER_GPA >= X86_ECAM_GPA + X86_ECAM_BYTES &&
+                   X86_FRAMEBUFFER_GPA + FRAMEBUFFER_BYTES_MAX <= X86_VIRTIO_GPA,
+               "the framebuffer is clear of other devices");
 _Static_assert(RTC_PORT == X86_RTC_PORT, "port of the clock");
 _Static_assert(X86_PCI_INTX_GSIS == PCI_HOST_WIRES, "wires of PCI's INTx");
 
@@ -147,7 +151,8 @@ static int describe(struct board *b, const struct board_devices *devices)
 static int load_kernel(struct board *b, const struct boot_request *request)
 {
     struct e820_map map;
-    e820_build(&map, b->config.gmem, true);
+    uint64_t framebuffer_bytes = boot_framebuffer_bytes(&request->framebuffer);
+    e820_build(&map, b->config.gmem, true, align_up(framebuffer_bytes, 4 * KIB));
     return linux_boot_load(
         b->config.gmem,
         &(struct linux_boot_config){.request = *request, .map = &map, .rsdp_gpa = X86_ACPI_GPA},
@@ -172,6 +177,7 @@ const struct arch arch_host = {
     .hole_end_gpa = X86_HOLE_END_GPA,
     .mmio_limit = UINT64_C(1) << 52,
     .pio_limit = 0x10000,
+    .framebuffer_gpa = X86_FRAMEBUFFER_GPA,
     .virtio = {X86_VIRTIO_GPA, X86_VIRTIO_STRIDE, X86_VIRTIO_GSI_COUNT, virtio_irqs},
     .pci = {.ecam_gpa = X86_ECAM_GPA,
             .ecam_bytes = X86_ECAM_BYTES,
