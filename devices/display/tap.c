@@ -69,6 +69,12 @@ static void on_resize(void *ctx, unsigned scanout, uint32_t width, uint32_t heig
     display_tell_size(&t->b, scanout, width, height);
 }
 
+static void on_wanted(void *ctx, unsigned scanout, bool wanted)
+{
+    const struct display_tap *t = ctx;
+    display_tell_wanted(&t->b, scanout, wanted);
+}
+
 int display_tap_create(struct display_tap **out, struct display_backend *behind)
 {
     struct display_tap *t = calloc(1, sizeof(*t));
@@ -77,7 +83,7 @@ int display_tap_create(struct display_tap **out, struct display_backend *behind)
     t->b.ops = &ops;
     t->behind = behind;
     if (behind != NULL)
-        behind->handler = (struct display_handler){.on_resize = on_resize, .ctx = t};
+        behind->handler = (struct display_handler){on_resize, on_wanted, t};
     *out = t;
     return 0;
 }

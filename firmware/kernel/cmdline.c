@@ -17,15 +17,19 @@ bool linux_cmdline_has(const char *cmdline, const char *start)
     return false;
 }
 
-char *linux_cmdline_make(const char *console, bool kaslr_off, const char *user)
+char *linux_cmdline_make(const char *console, bool has_picture, bool kaslr_off, const char *user)
 {
     char *line = NULL;
     int r;
 
-    if (linux_cmdline_has(user, "console="))
+    if (linux_cmdline_has(user, "console=")) {
         console = NULL;
-    r = asprintf(&line, "%s%s%s%s%s%s%s", console ? "console=" : "", console ? console : "",
-                 console ? " " : "", linux_cmdline_has(user, "panic=") ? "" : "panic=-1 ",
+        has_picture = false;
+    }
+    /* The last console is the one of programs. */
+    r = asprintf(&line, "%s%s%s%s%s%s%s%s", has_picture ? "console=tty0 " : "",
+                 console ? "console=" : "", console ? console : "", console ? " " : "",
+                 linux_cmdline_has(user, "panic=") ? "" : "panic=-1 ",
                  /* A distribution's code is tested. A kernel in FIPS mode does it all the same. */
                  linux_cmdline_has(user, "cryptomgr.") ? "" : "cryptomgr.notests ",
                  kaslr_off ? "nokaslr " : "", user);

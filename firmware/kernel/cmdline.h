@@ -7,10 +7,10 @@
 
 /*
  * What a kernel is told by default, then the user's words, which win; words that the user has, too,
- * are left out. console: what is the terminal, as "ttyS0", NULL: nothing. To be freed; NULL: out of
- * memory.
+ * are left out. console: what is the terminal, as "ttyS0", NULL: nothing. has_picture: messages are
+ * on the display, too. To be freed; NULL: out of memory.
  */
-char *linux_cmdline_make(const char *console, bool kaslr_off, const char *user);
+char *linux_cmdline_make(const char *console, bool has_picture, bool kaslr_off, const char *user);
 
 /* Does a word of the command line begin so? */
 bool linux_cmdline_has(const char *cmdline, const char *start);

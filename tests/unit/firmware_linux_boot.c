@@ -220,7 +220,7 @@ static void cmdline_refused(const uint8_t *file, size_t file_bytes, size_t len, 
 
 static void expect_line(const char *console, bool kaslr_off, const char *user, const char *want)
 {
-    char *line = linux_cmdline_make(console, kaslr_off, user);
+    char *line = linux_cmdline_make(console, false, kaslr_off, user);
 
     cr_expect_str_eq(line, want);
     free(line);
@@ -231,6 +231,20 @@ Test(firmware_linux_boot, default_words_come_before_the_users)
     expect_line("ttyS0", false, "quiet", "console=ttyS0 panic=-1 cryptomgr.notests quiet");
     expect_line("hvc0", true, "", "console=hvc0 panic=-1 cryptomgr.notests nokaslr ");
     expect_line(NULL, false, "", "panic=-1 cryptomgr.notests ");
+}
+
+Test(firmware_linux_boot, a_picture_shows_what_the_terminal_says)
+{
+    char *both = linux_cmdline_make("ttyS0", true, false, "quiet");
+    char *picture = linux_cmdline_make(NULL, true, false, "");
+    char *own = linux_cmdline_make("ttyS0", true, false, "console=hvc0");
+
+    cr_expect_str_eq(both, "console=tty0 console=ttyS0 panic=-1 cryptomgr.notests quiet");
+    cr_expect_str_eq(picture, "console=tty0 panic=-1 cryptomgr.notests ");
+    cr_expect_str_eq(own, "panic=-1 cryptomgr.notests console=hvc0");
+    free(both);
+    free(picture);
+    free(own);
 }
 
 Test(firmware_linux_boot, default_words_that_the_user_has_are_left_out)

@@ -11,6 +11,7 @@
 #include "devices/platform/pci_host.h"
 #include "firmware/kernel/boot_request.h"
 #include "firmware/x86/x86_layout.h"
+#include "tests/harness/fake_display.h"
 #include "tests/harness/test.h"
 #include "virtio/gpu/gpu_codes.h"
 #include "virtio/spec.h"
@@ -26,6 +27,7 @@
 #define ECAM_GPA   UINT64_C(0x30000000)
 #define FUNCTION   (ECAM_GPA + 0x8000) /* slot 1 */
 #define WIRE       60u
+#define SCREEN_GPA UINT64_C(0x20000000)
 
 /* ---- the architecture ---- */
 
@@ -41,6 +43,8 @@ static struct {
     struct pci_windows windows;
     uint64_t ram_gpa;
     char cmdline[64];
+    struct boot_framebuffer framebuffer;
+    bool screen_is_ram;
     unsigned flushed, destroyed, powered;
     struct hv_vcpu *powered_on[2];
 } told;
@@ -78,7 +82,8 @@ static int describe(struct board *b, const struct board_devices *devices)
 
 static int load_kernel(struct board *b, const struct boot_request *request)
 {
-    (void)b;
+    told.framebuffer = request->framebuffer;
+    told.screen_is_ram = gmem_find(b->config.gmem, request->framebuffer.gpa, 1) != NULL;
     snprintf(told.cmdline, sizeof(told.cmdline), "%s", request->cmdline);
     return strcmp(request->kernel_path, "K") == 0 ? 0 : -ENOEXEC;
 }
@@ -98,6 +103,7 @@ static const struct arch arch_fake = {
     .hole_gpa = 0,
     .hole_end_gpa = RAM_GPA,
     .mmio_limit = UINT64_C(1) << 40,
+    .framebuffer_gpa = SCREEN_GPA,
     .virtio = {VIRTIO_GPA, STRIDE, ARRAY_SIZE(irqs), irqs},
     .pci = {.ecam_gpa = ECAM_GPA,
             .ecam_bytes = 0x100000,
@@ -129,6 +135,11 @@ static struct {
 } reads[32];
 static unsigned read_count;
 static struct hv_vm vm;
+static struct {
+    uint64_t gpa, bytes;
+    uint8_t *hva;
+    _Atomic unsigned looks;
+} screen; /* the framebuffer's memory */
 static unsigned lines[16], line_count, lines_held;
 
 static int vm_create(struct hv_vm **out, const struct hv_vm_config *config)
@@ -142,6 +153,25 @@ static int vm_create(struct hv_vm **out, const struct hv_vm_config *config)
 static void vm_nothing(struct hv_vm *v)
 {
     (void)v;
+}
+
+static int memory_logged(struct hv_vm *v, uint64_t gpa, void *hva, uint64_t bytes)
+{
+    (void)v;
+    screen.gpa = gpa;
+    screen.hva = hva;
+    screen.bytes = bytes;
+    return 0;
+}
+
+/* The guest has drawn a pixel each time. */
+static int memory_log_take(struct hv_vm *v, uint64_t *pages)
+{
+    (void)v;
+    pages[0] = 1;
+    le32_put(screen.hva, 0x123456);
+    atomic_fetch_add(&screen.looks, 1);
+    return 0;
 }
 
 static void set_line(void *ctx, unsigned irq, bool level)
@@ -205,6 +235,8 @@ static int vcpu_run(struct hv_vcpu *v, struct hv_exit *exit)
         return 0;
     }
     bool last = v->at++ == read_count;
+    while (last && screen.hva != NULL && atomic_load(&screen.looks) < 2)
+        usleep(100);
     *exit = (struct hv_exit){.reason = HV_EXIT_MMIO,
                              .addr = last ? EXIT_GPA : reads[v->at - 1].addr,
                              .data = v->data,
@@ -224,6 +256,8 @@ static const struct hv hv = {.name = "fake",
                              .vm_create = vm_create,
                              .vm_end = vm_nothing,
                              .vm_destroy = vm_nothing,
+                             .memory_logged = memory_logged,
+                             .memory_log_take = memory_log_take,
                              .irq_line = irq_line,
                              .irq_line_release = irq_line_release,
                              .msi_sink = msi_sink,
@@ -253,6 +287,7 @@ static unsigned ask(uint64_t addr)
 }
 
 static struct tape *tape; /* NULL: it is not recorded */
+static struct display_backend *display;
 
 static void run(char *console, char *gpu)
 {
@@ -270,6 +305,9 @@ static void run(char *console, char *gpu)
                                                              .vm = &config,
                                                              .hv = &hv,
                                                              .tape = tape,
+                                                             .display = display,
+                                                             .framebuffer_width = 800,
+                                                             .framebuffer_height = 600,
                                                              .power = {.request = on_end}}),
                  0);
     cr_assert_eq(machine_start(m), 0);
@@ -380,4 +418,65 @@ Test(arch, another_console)
     cr_expect_null(told.config.serial);
     cr_expect_not_null(strstr(told.cmdline, "console=hvc0 "));
     cr_expect_eq(told.devices.virtio_windows, 3);
+}
+
+/* ---- a picture before any driver ---- */
+
+static unsigned displays_destroyed;
+static uint32_t seen_last;
+
+/* What it shows is gone when the machine is. */
+static void destroy_display(struct display_backend *b)
+{
+    (void)b;
+    displays_destroyed++;
+}
+
+static void note_damage(struct display_backend *b, unsigned scanout, const struct display_rect *r)
+{
+    const struct fake_display *d = container_of(b, struct fake_display, backend);
+    cr_assert(scanout == 0 && r->y == 0);
+    seen_last = le32_get(d->screens[0].surface.pixels);
+}
+
+static void run_with_display(void)
+{
+    struct fake_display shown;
+    fake_display_init(&shown);
+    struct display_backend_ops ops = *shown.backend.ops;
+    ops.damage = note_damage;
+    ops.destroy = destroy_display;
+    shown.backend.ops = &ops;
+    display = &shown.backend;
+    run("serial", "on");
+    cr_expect_not(shown.screens[0].shows);
+    cr_expect_eq(displays_destroyed, 1);
+    fake_display_fini(&shown);
+}
+
+Test(arch, a_display_has_a_framebuffer)
+{
+    run_with_display();
+    cr_expect_eq(screen.gpa, SCREEN_GPA);
+    cr_expect_eq(screen.bytes, align_up(800 * 600 * 4, (uint64_t)sysconf(_SC_PAGESIZE)));
+    cr_expect_eq(told.framebuffer.gpa, SCREEN_GPA);
+    cr_expect_eq(told.framebuffer.width, 800);
+    cr_expect_eq(told.framebuffer.height, 600);
+    cr_expect(strncmp(told.cmdline, "console=tty0 console=ttyFAKE7 ", 30) == 0, "%s", told.cmdline);
+    cr_expect_eq(seen_last, 0x123456);
+}
+
+Test(arch, without_a_display_there_is_no_framebuffer)
+{
+    run("serial", "off");
+    cr_expect_null(screen.hva);
+    cr_expect_eq(told.framebuffer.width, 0);
+    cr_expect(strncmp(told.cmdline, "console=ttyFAKE7 ", 17) == 0, "%s", told.cmdline);
+}
+
+/* Devices and processes that serve them reach the guest's RAM, and this is none. */
+Test(arch, h92_the_framebuffer_is_no_memory_of_devices)
+{
+    run_with_display();
+    cr_expect_not(told.screen_is_ram);
 }

@@ -16,11 +16,14 @@
 #include "core/memory/gmem.h"
 #include "core/ports/bus.h"
 #include "core/ports/chr.h"
+#include "core/ports/display.h"
 #include "core/ports/hv.h"
 #include "core/ports/power.h"
 #include "core/tape/tape.h"
 #include "devices/char/chr_stdio.h"
+#include "devices/display/turns.h"
 #include "devices/input/hub.h"
+#include "devices/platform/framebuffer.h"
 #include "firmware/kernel/boot_request.h"
 #include "firmware/kernel/cmdline.h"
 #include "vmm/machine/display.h"
@@ -47,6 +50,9 @@ struct machine {
     struct machine_display *display; /* NULL: there are no pictures */
     atomic_bool closed;              /* a person has closed the window once */
     struct ev_post resized;
+    struct display_backend *first_picture, *adapter_picture; /* they take turns on the display */
+    struct framebuffer *framebuffer;
+    bool is_seen; /* else pictures are for scripts alone, which want none of before a driver */
     struct board *board;
     struct virtio_devices *virtio;
     struct vcpus *vcpus;
@@ -145,6 +151,52 @@ static int create_display(struct machine *m)
                                 .ctx = m});
 }
 
+/* Of what the guest has before it has a driver. */
+static struct boot_framebuffer framebuffer_place(const struct machine *m)
+{
+    const struct machine_config *c = &m->config;
+    if (m->first_picture == NULL || !m->is_seen || c->arch->framebuffer_gpa == 0)
+        return (struct boot_framebuffer){0};
+    return (struct boot_framebuffer){
+        .gpa = c->arch->framebuffer_gpa,
+        .width = c->framebuffer_width != 0 ? c->framebuffer_width : FRAMEBUFFER_WIDTH_DEFAULT,
+        .height = c->framebuffer_height != 0 ? c->framebuffer_height : FRAMEBUFFER_HEIGHT_DEFAULT,
+    };
+}
+
+static int create_pictures(struct machine *m)
+{
+    int r = create_display(m);
+    m->is_seen = m->config.display != NULL || m->config.vm->display.kind != DISPLAY_NOWHERE;
+    struct display_backend *display =
+        m->config.display != NULL ? m->config.display : machine_display_backend(m->display);
+    if (r < 0 || display == NULL)
+        return r;
+    m->config.display = NULL;
+    r = display_turns_create(&m->first_picture, &m->adapter_picture, display);
+    struct boot_framebuffer place = framebuffer_place(m);
+    if (r < 0 || place.width == 0)
+        return r;
+    return framebuffer_create(&m->framebuffer,
+                              &(struct framebuffer_config){.gpa = place.gpa,
+                                                           .width = place.width,
+                                                           .height = place.height,
+                                                           .hv = m->config.hv,
+                                                           .vm = m->vm,
+                                                           .loop = m->loop,
+                                                           .clock = &clock_host,
+                                                           .display = m->first_picture});
+}
+
+static void destroy_pictures(struct machine *m)
+{
+    framebuffer_destroy(m->framebuffer);
+    struct display_backend *const all[] = {m->first_picture, m->adapter_picture, m->config.display};
+    for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
+        if (all[i] != NULL)
+            all[i]->ops->destroy(all[i]);
+}
+
 static int create_board(struct machine *m)
 {
     const struct vm_config *vm = m->config.vm;
@@ -177,7 +229,7 @@ static int create_virtio(struct machine *m)
                                      .loop = m->loop,
                                      .gmem = m->gmem,
                                      .terminal = m->terminal,
-                                     .display = machine_display_backend(m->display),
+                                     .display = m->adapter_picture,
                                      .input = m->input,
                                      .tape = m->config.tape,
                                      .cancel = m->config.cancel,
@@ -211,8 +263,8 @@ static int load_kernel(struct machine *m)
     const char *const consoles[] = {[CONSOLE_SERIAL] = m->config.arch->serial_console,
                                     [CONSOLE_VIRTIO] = "hvc0",
                                     [CONSOLE_OFF] = NULL};
-    char *cmdline = linux_cmdline_make(consoles[vm->console], vm->kaslr_off,
-                                       vm->append != NULL ? vm->append : "");
+    char *cmdline = linux_cmdline_make(consoles[vm->console], m->first_picture != NULL,
+                                       vm->kaslr_off, vm->append != NULL ? vm->append : "");
     if (cmdline == NULL)
         return fail(-ENOMEM, "kernel command line");
     char *cache_dir = vm->unpack == UNPACK_CACHED ? kernel_cache_dir() : NULL;
@@ -221,6 +273,7 @@ static int load_kernel(struct machine *m)
                                         &(struct boot_request){.kernel_path = vm->kernel,
                                                                .initrd_path = vm->initrd,
                                                                .cmdline = cmdline,
+                                                               .framebuffer = framebuffer_place(m),
                                                                .unpack = vm->unpack != UNPACK_OFF,
                                                                .cache_dir = cache_dir,
                                                                .entropy = &entropy_host,
@@ -294,8 +347,11 @@ static int create_base(struct machine *m)
 int machine_create(struct machine **out, const struct machine_config *config)
 {
     struct machine *m = calloc(1, sizeof(*m));
-    if (m == NULL)
+    if (m == NULL) {
+        if (config->display != NULL)
+            config->display->ops->destroy(config->display);
         return fail(-ENOMEM, "machine");
+    }
     m->config = *config;
     m->resized = (struct ev_post){.cb = on_resized, .ctx = m};
 
@@ -307,7 +363,7 @@ int machine_create(struct machine **out, const struct machine_config *config)
     if (r == 0)
         r = create_board(m);
     if (r == 0)
-        r = create_display(m); /* whose viewer may press the board's power button */
+        r = create_pictures(m); /* whose viewer may press the board's power button */
     if (r == 0)
         r = create_virtio(m);
     if (r == 0)
@@ -472,11 +528,12 @@ void machine_destroy(struct machine *m)
     if (m->vm != NULL)
         m->config.hv->vm_end(m->vm);
     virtio_devices_destroy(m->virtio);
-    machine_display_destroy(m->display);
     input_hub_destroy(m->input);
     m->config.arch->board_destroy(m->board);
     if (m->terminal != NULL)
         m->terminal->ops->destroy(m->terminal);
+    destroy_pictures(m);
+    machine_display_destroy(m->display);
     seam_destroy(m->seam);
     evloop_destroy(m->loop);
     bus_destroy(m->pio);

@@ -19,6 +19,7 @@
 
 struct arch;
 struct cancel;
+struct display_backend;
 struct display_picture;
 struct hv;
 struct machine;
@@ -33,6 +34,12 @@ struct machine_config {
     struct timeline *timeline; /* likewise */
     /* Ends machine_create() early, by an error. NULL: nothing does. */
     const struct cancel *cancel;
+    /*
+     * Shows the guest's pictures, and is called on the I/O loop; the machine's from here on, also
+     * where machine_create() fails. NULL: there are none.
+     */
+    struct display_backend *display;
+    uint32_t framebuffer_width, framebuffer_height; /* 0: the default */
     struct power power; /* only the first request of a run comes through */
 };
 
