@@ -16,9 +16,13 @@
 #include "core/peers/confine.h"
 #include "core/ports/bus.h"
 #include "core/ports/chr.h"
+#include "core/ports/display.h"
+#include "core/ports/hv.h"
 #include "devices/char/chr_stdio.h"
 #include "devices/disk/image/storage_daemon.h"
+#include "devices/display/turns.h"
 #include "devices/platform/byte_device.h"
+#include "devices/platform/framebuffer.h"
 #include "devices/platform/i8042.h"
 #include "devices/platform/pci_host.h"
 #include "devices/platform/rtc.h"
@@ -211,4 +215,62 @@ Test(errors, board)
     refuse_each(post_code_scene);
     refuse_each(pvpanic_scene);
     refuse_each(rtc_scene);
+}
+
+/* ---- a framebuffer, on a display for two ---- */
+
+static unsigned displays;
+
+static void take_surface(struct display_backend *b, unsigned scanout,
+                         const struct display_surface *surface)
+{
+    (void)b, (void)scanout, (void)surface;
+}
+
+static void drop_display(struct display_backend *b)
+{
+    (void)b;
+    displays--;
+}
+
+static int take_memory(struct hv_vm *vm, uint64_t gpa, void *hva, uint64_t bytes)
+{
+    (void)vm, (void)gpa, (void)hva, (void)bytes;
+    return 0;
+}
+
+/* The hypervisor has no log, so that there is a copy. */
+static int framebuffer_on_turns(void)
+{
+    static const struct hv hv = {.memory_logged = take_memory};
+    static const struct display_backend_ops ops = {.set_surface = take_surface,
+                                                   .destroy = drop_display};
+    struct display_backend display = {.ops = &ops}, *first = NULL, *second = NULL;
+    struct framebuffer *fb = NULL;
+    struct evloop *loop;
+    cr_assert_eq(evloop_create(&loop, "test", &clock_host), 0);
+    displays = 1;
+    refuse_begin();
+    int err = display_turns_create(&first, &second, &display);
+    if (err == 0)
+        err = framebuffer_create(&fb, &(struct framebuffer_config){.width = 64,
+                                                                   .height = 64,
+                                                                   .hv = &hv,
+                                                                   .loop = loop,
+                                                                   .clock = &clock_host,
+                                                                   .display = first});
+    framebuffer_destroy(fb);
+    if (first != NULL) {
+        first->ops->destroy(first);
+        second->ops->destroy(second);
+    }
+    refuse_end();
+    evloop_destroy(loop);
+    cr_assert_eq(displays, 0);
+    return err;
+}
+
+Test(errors, framebuffer)
+{
+    refuse_each(framebuffer_on_turns);
 }
