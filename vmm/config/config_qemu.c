@@ -218,6 +218,23 @@ static int put_alone(struct config_words *w, const char *option, const char *fir
     return config_put(w, config_find_option(option, strlen(option)), text);
 }
 
+static int vga(struct config_words *w, const char *value, const cJSON *items)
+{
+    (void)items;
+    return strcmp(value, "none") == 0 ? 0 : put_alone(w, "gpu", "on", NULL);
+}
+
+static int vnc(struct config_words *w, const char *value, const cJSON *items)
+{
+    char text[300];
+    if (strcmp(value, "none") == 0)
+        return 0;
+    if (items->child->next != NULL || strlen(value) > 256)
+        return fail_msg(-EINVAL, "-vnc %s: say --display vnc=ADDR[,password=FILE]", value);
+    snprintf(text, sizeof(text), "vnc=%s", value);
+    return config_put(w, config_find_option("display", 7), text);
+}
+
 /* What --input calls such a device; NULL: it is no input device. */
 static const char *input_of(const char *model)
 {
@@ -251,6 +268,8 @@ static int device(struct config_words *w, const char *value, const cJSON *items)
         return put_by_id(w, value, items, "netdev", transport);
     if (begins(model, "virtio-rng"))
         return put_alone(w, "rng", "on", transport);
+    if (begins(model, "virtio-gpu") || begins(model, "virtio-vga"))
+        return put_alone(w, "gpu", "on", begins(model, "virtio-vga") ? "pci" : transport);
     if (input_of(model) != NULL)
         return put_alone(w, "input", input_of(model), transport);
     /* A scsi-hd has its host, and the others are there. */
@@ -263,7 +282,9 @@ static int device(struct config_words *w, const char *value, const cJSON *items)
         return config_words_refuse("-device", "the debug exit is at iobase=0xf4");
     return fail_msg(
         -EINVAL,
-        "-device %s: no such device; there are --disk, --net, --console, --input and --rng", value);
+        "-device %s: no such device; there are --disk, --net, --console, --gpu, --input and "
+        "--rng",
+        value);
 }
 
 int config_qemu(struct config_words *w, const char *option, const char *value)
@@ -272,7 +293,8 @@ int config_qemu(struct config_words *w, const char *option, const char *value)
         const char *option;
         int (*put)(struct config_words *w, const char *value, const cJSON *items);
     } rows[] = {{"drive", drive}, {"hda", hd},        {"netdev", netdev},
-                {"nic", nic},     {"device", device}, {"snapshot", snapshot}};
+                {"nic", nic},     {"device", device}, {"snapshot", snapshot},
+                {"vga", vga},     {"vnc", vnc}};
     cJSON *items = cut(value != NULL ? value : "");
     int r = items == NULL ? -ENOMEM : 0;
     for (unsigned i = 0; r == 0 && i < ARRAY_SIZE(rows); i++)
