@@ -16,6 +16,7 @@
 #include "core/tape/tape.h"
 #include "tests/fuzz/play_impl.h"
 #include "tests/fuzz/script.h"
+#include "virtio/input/input.h"
 #include "virtio/spec.h"
 
 #define SCRIPT_STEPS 64u  /* a seed is small */
@@ -55,6 +56,8 @@ static int device_of(uint64_t id)
         return FUZZ_CONSOLE;
     case VIRTIO_ID_ENTROPY:
         return FUZZ_RNG;
+    case VIRTIO_ID_INPUT:
+        return FUZZ_INPUT;
     default:
         return -1;
     }
@@ -82,7 +85,8 @@ static void add_bytes(struct maker *m, struct fuzz_step *step, const uint8_t *by
 static bool is_many(const struct maker *m)
 {
     static const unsigned few[FUZZ_DEVICES] = {
-        [FUZZ_BLK] = 1, [FUZZ_SCSI] = 3, [FUZZ_NET] = 3, [FUZZ_CONSOLE] = 2, [FUZZ_RNG] = 1};
+        [FUZZ_BLK] = 1,     [FUZZ_SCSI] = 3, [FUZZ_NET] = 3,
+        [FUZZ_CONSOLE] = 2, [FUZZ_RNG] = 1,  [FUZZ_INPUT] = 2};
     return m->queues > few[m->device];
 }
 

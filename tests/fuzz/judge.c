@@ -8,6 +8,7 @@
 #include "tests/fuzz/play_impl.h"
 #include "tests/harness/vdrv_impl.h"
 #include "virtio/base/device_impl.h"
+#include "virtio/input/input.h"
 #include "virtio/spec.h"
 
 /* ---- used lengths ---- */
@@ -110,6 +111,8 @@ void fuzz_judge_len(struct fuzz_player *p, unsigned queue, unsigned head, uint32
 {
     const struct fuzz_given *given = &p->given[queue][head];
     judge_beyond(p, queue, given);
+    if (p->script->head.device == FUZZ_INPUT && queue == VIRTIO_INPUT_EVENTS)
+        fuzz_judge_event(p, given, len);
     for (unsigned i = 0; i < given->count && !p->wrapped; i++) {
         const struct vdrv_buf *b = &given->bufs[i];
         uint32_t said = (uint32_t)min_u64(len, b->len);

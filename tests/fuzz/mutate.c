@@ -7,6 +7,7 @@
 #include "core/base/xmath.h"
 #include "tests/fuzz/play_impl.h"
 #include "tests/fuzz/script.h"
+#include "virtio/input/input.h"
 #include "virtio/spec.h"
 
 #define CHANGES   4u /* at most, at a time */
@@ -332,9 +333,39 @@ static void rng_request(struct maker *m)
     send(m, 0);
 }
 
+/* Buffers for events, what a person does, what the driver says and what it asks. */
+static void input_request(struct maker *m)
+{
+    uint8_t bytes[4 * INPUT_REPORT_EVENTS];
+    unsigned kind = next(m, 5);
+    uint32_t events = 1 + next(m, one_in(m, 4) ? INPUT_REPORT_EVENTS : 3);
+    for (uint32_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)next(m, one_in(m, 8) ? 256 : i % 4 == 0 ? 3 : i % 4 == 1 ? 64 : 8);
+    if (kind == 0) {
+        out(m, bytes, one_in(m, 8) ? next(m, 20) : INPUT_EVENT_BYTES);
+        send(m, VIRTIO_INPUT_STATUS);
+    } else if (kind == 1) {
+        static const uint8_t selects[] = {0x11, 0x12, 1, 2, 3, 0x10};
+        bytes[0] = selects[next(m, sizeof(selects))];
+        memcpy(new_bytes(m, put_in(m, FUZZ_CONFIG), 2), bytes, 2);
+    } else if (kind == 2) {
+        struct fuzz_step *step = put_in(m, FUZZ_PACKET);
+        step->arg[0] = one_in(m, 4) ? next(m, 256) : next(m, 3);
+        uint8_t *to = new_bytes(m, step, 4 * events);
+        if (step->len == 4 * events)
+            memcpy(to, bytes, 4 * events);
+    } else {
+        for (uint32_t i = 0; i < 1 + events; i++) {
+            step1(m, FUZZ_IN, one_in(m, 16) ? next(m, 20) : INPUT_EVENT_BYTES);
+            send(m, VIRTIO_INPUT_EVENTS);
+        }
+    }
+}
+
 static void (*const requests[FUZZ_DEVICES])(struct maker *m) = {
-    [FUZZ_ECHO] = echo_request, [FUZZ_BLK] = blk_request,         [FUZZ_SCSI] = scsi_request,
-    [FUZZ_NET] = net_request,   [FUZZ_CONSOLE] = console_request, [FUZZ_RNG] = rng_request,
+    [FUZZ_ECHO] = echo_request,   [FUZZ_BLK] = blk_request,         [FUZZ_SCSI] = scsi_request,
+    [FUZZ_NET] = net_request,     [FUZZ_CONSOLE] = console_request, [FUZZ_RNG] = rng_request,
+    [FUZZ_INPUT] = input_request,
 };
 
 /* Any step, its operands at random. */

@@ -114,7 +114,7 @@ static unsigned driver_parts(struct fuzz_player *p, uint8_t *out)
     return len;
 }
 
-static void take_used(struct fuzz_player *p, unsigned queue)
+void fuzz_take_used(struct fuzz_player *p, unsigned queue)
 {
     struct vdrv_queue *q = &p->rig.drv.q[queue];
     uint32_t head, len;
@@ -172,7 +172,7 @@ static void run(struct fuzz_player *p)
         fuzz_finding(p, "the device has written into the driver's part of a ring");
     for (unsigned i = 0; i < VDRV_QUEUES; i++)
         if (p->rig.drv.q[i].desc != NULL)
-            take_used(p, i);
+            fuzz_take_used(p, i);
     fuzz_judge_missing(p);
 }
 
@@ -188,12 +188,13 @@ static void forget_queues(struct fuzz_player *p)
 {
     for (unsigned i = 0; i < VDRV_QUEUES && !p->wild; i++)
         if (p->rig.drv.q[i].desc != NULL)
-            take_used(p, i);
+            fuzz_take_used(p, i);
     for (unsigned i = 0; i < VDRV_QUEUES; i++)
         vdrv_queue_fini(&p->rig.drv.q[i]);
     p->buf_count = 0;
     p->wild = p->odd = false;
     p->kept = p->rig.echo.hold;
+    fuzz_events_begin(p);
 }
 
 static void find_function(struct fuzz_player *p)
@@ -357,7 +358,7 @@ static void driver_step(struct fuzz_player *p, const struct fuzz_step *step)
     case FUZZ_QUEUE_RESET:
         if (q != NULL && (d->features & VIRTIO_BIT(VIRTIO_F_RING_RESET)) && !p->wild) {
             vdrv_queue_reset(d, q->index);
-            take_used(p, q->index);
+            fuzz_take_used(p, q->index);
             vdrv_queue_fini(q);
         }
         break;
@@ -399,6 +400,8 @@ static void host_packet(struct fuzz_player *p, const struct fuzz_step *step)
         fake_net_arrive(&rig->ether, step->arg[0] % FAKE_NET_PAIRS, step->bytes, step->len);
     if (rig->console != NULL && step->len > 0)
         fake_chr_type(&rig->chr, step->bytes, step->len);
+    if (rig->input != NULL)
+        fuzz_report(p, (unsigned)step->arg[0], step->bytes, step->len);
 }
 
 static void host_step(struct fuzz_player *p, const struct fuzz_step *step)
@@ -450,9 +453,10 @@ static void host_step(struct fuzz_player *p, const struct fuzz_step *step)
 static void open_device(struct fuzz_player *p)
 {
     const struct fuzz_head *head = &p->script->head;
-    struct rig_config config = p->on->variant < RIG_VARIANTS
-                                   ? rig_variants[p->on->variant]
-                                   : rig_legacy_variants[p->on->variant - RIG_VARIANTS];
+    unsigned variant = p->on->variant;
+    if (head->device == FUZZ_INPUT) /* without a legacy interface */
+        variant %= RIG_VARIANTS;
+    struct rig_config config = rig_all_variants[variant];
     config.keep_host = true;
     config.machine = p->on->live ? fuzz_live_machine(p) : NULL;
     config.ram_bytes = FUZZ_LOW_BYTES + FUZZ_ARENA_BYTES;
@@ -463,13 +467,16 @@ static void open_device(struct fuzz_player *p)
     config.strict = (head->options & FUZZ_STRICT) != 0;
     config.read_only = (head->options & FUZZ_READ_ONLY) != 0;
     config.plain = (head->options & FUZZ_PLAIN) != 0;
+    config.input = (enum input_kind)((head->options & (FUZZ_READ_ONLY | FUZZ_PLAIN)) /
+                                     FUZZ_READ_ONLY % INPUT_KINDS);
     config.logical_bytes = head->options & FUZZ_4K ? 4096 : 0;
     if (head->options & FUZZ_MANY && !(config.plain && head->device == FUZZ_NET))
         config.queues = 3;
     static void (*const open[FUZZ_DEVICES])(struct rig *, const struct rig_config *) = {
-        [FUZZ_ECHO] = rig_open_echo_on, [FUZZ_BLK] = rig_open_blk_on,
-        [FUZZ_SCSI] = rig_open_scsi_on, [FUZZ_NET] = rig_open_net_on,
-        [FUZZ_RNG] = rig_open_rng_on,   [FUZZ_CONSOLE] = rig_open_console_on,
+        [FUZZ_ECHO] = rig_open_echo_on,   [FUZZ_BLK] = rig_open_blk_on,
+        [FUZZ_SCSI] = rig_open_scsi_on,   [FUZZ_NET] = rig_open_net_on,
+        [FUZZ_RNG] = rig_open_rng_on,     [FUZZ_CONSOLE] = rig_open_console_on,
+        [FUZZ_INPUT] = rig_open_input_on,
     };
     if (p->on->epoll)
         setenv("MINIVET_NO_URING", "1", 1);
@@ -592,6 +599,8 @@ void fuzz_play_on(const struct fuzz_script *s, const struct fuzz_setting *on,
     }
     if (!p->ever_wild)
         check_memory(p);
+    if (p->rig.input != NULL)
+        fuzz_events_end(p);
     const char *broken = fuzz_revive(p);
     p->heap_max_gpa = max_u64(p->heap_max_gpa, p->rig.drv.heap_gpa);
     if (broken != NULL)

@@ -3,6 +3,7 @@
 #ifndef MINIVET_TESTS_FUZZ_PLAY_IMPL_H
 #define MINIVET_TESTS_FUZZ_PLAY_IMPL_H
 
+#include "tests/fuzz/input_judge.h"
 #include "tests/fuzz/play.h"
 #include "tests/harness/rig.h"
 
@@ -61,10 +62,14 @@ struct fuzz_player {
     bool lost;             /* the PCI function is not where it was */
     uint64_t heap_max_gpa; /* how far the heap has been used */
     uint64_t seen;
+    struct fuzz_events events; /* of an input device */
 };
 
 _Noreturn void fuzz_finding(struct fuzz_player *p, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* Takes what came back, and judges it. */
+void fuzz_take_used(struct fuzz_player *p, unsigned queue);
 
 /* The guest has written there by itself. */
 void fuzz_guest_wrote(struct fuzz_player *p, uint64_t gpa, const void *bytes, uint32_t len);

@@ -122,6 +122,17 @@ static const char *revive_rng(struct fuzz_player *p)
     return len == 16 ? NULL : "no random bytes";
 }
 
+static const char *revive_input(struct fuzz_player *p)
+{
+    struct rig *rig = &p->rig;
+    struct input_event got[SIZE];
+    inputio_give(rig, SIZE, INPUT_EVENT_BYTES);
+    fake_input_key(&rig->person, 1, true);
+    rig_step(rig);
+    unsigned n = inputio_take(rig, got, SIZE);
+    return n == 2 && got[0].code == 1 && got[0].value == 1 ? NULL : "no key is heard of";
+}
+
 const char *fuzz_revive(struct fuzz_player *p)
 {
     static const struct {
@@ -131,6 +142,7 @@ const char *fuzz_revive(struct fuzz_player *p)
         [FUZZ_ECHO] = {2, revive_echo},       [FUZZ_BLK] = {1, revive_blk},
         [FUZZ_SCSI] = {3, revive_scsi},       [FUZZ_NET] = {2, revive_net},
         [FUZZ_CONSOLE] = {2, revive_console}, [FUZZ_RNG] = {1, revive_rng},
+        [FUZZ_INPUT] = {2, revive_input},
     };
     struct rig *rig = &p->rig;
     unsigned device = p->script->head.device;

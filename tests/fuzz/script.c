@@ -25,7 +25,7 @@ const struct fuzz_op_info fuzz_ops[FUZZ_OPS] = {
     [FUZZ_RELEASE] = {"release", ""},      /* now */
     [FUZZ_FAIL] = {"fail", "bb"},          /* errno, requests that go well before */
     [FUZZ_RESIZE] = {"resize", "h"},       /* sectors */
-    [FUZZ_PACKET] = {"packet", "bs"},      /* queue pair, header and frame; typed bytes */
+    [FUZZ_PACKET] = {"packet", "bs"},      /* queue pair, header and frame; typed bytes; events */
     [FUZZ_ROOM] = {"room", "bh"},          /* queue pair, packets; bytes of the terminal */
     [FUZZ_LINK] = {"link", "b"},           /* up */
     [FUZZ_TIME] = {"time", "w"},           /* microseconds pass */
@@ -40,8 +40,8 @@ const struct fuzz_op_info fuzz_ops[FUZZ_OPS] = {
 };
 
 const char *const fuzz_device_names[FUZZ_DEVICES] = {
-    [FUZZ_ECHO] = "ring", [FUZZ_BLK] = "blk",         [FUZZ_SCSI] = "scsi",
-    [FUZZ_NET] = "net",   [FUZZ_CONSOLE] = "console", [FUZZ_RNG] = "rng",
+    [FUZZ_ECHO] = "ring",       [FUZZ_BLK] = "blk", [FUZZ_SCSI] = "scsi",   [FUZZ_NET] = "net",
+    [FUZZ_CONSOLE] = "console", [FUZZ_RNG] = "rng", [FUZZ_INPUT] = "input",
 };
 
 #define VARIANTS (RIG_VARIANTS + RIG_LEGACY_VARIANTS)

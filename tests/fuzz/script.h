@@ -31,6 +31,7 @@ enum fuzz_device {
     FUZZ_NET,
     FUZZ_CONSOLE,
     FUZZ_RNG,
+    FUZZ_INPUT,
     FUZZ_DEVICES,
 };
 

@@ -161,6 +161,7 @@ OnQueue(fingers_end_where_they_are)
     touch(q, 0, 8, 11, 21);
     put(q, EV_ABS, ABS_MT_POSITION_Y, 22); /* of the same finger */
     put(q, EV_ABS, ABS_MT_SLOT, 1000);     /* there is no such: the last one is meant */
+    put(q, EV_KEY, BTN_TOUCH, 1);
     drain(q, n);
     const struct input_event expected[2][4] = {{{EV_ABS, ABS_MT_SLOT, 0},
                                                 {EV_ABS, ABS_MT_TRACKING_ID, 8},
@@ -175,6 +176,8 @@ OnQueue(fingers_end_where_they_are)
         for (unsigned k = 0; k < 4; k++)
             cr_expect(inputio_same(&report[k], &expected[i][k]), "finger %u, event %u", i, k);
     }
+    expect_one(q, EV_ABS, ABS_MT_SLOT, INPUT_TOUCHES - 1); /* of what is reported next */
+    expect_one(q, EV_KEY, BTN_TOUCH, 1);
     cr_expect_eq(input_queue_peek(q, report), 0);
 }
 

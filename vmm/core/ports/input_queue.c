@@ -46,6 +46,11 @@ static int32_t saturated_sum(int32_t a, int32_t b)
 
 /* ---- what is so ---- */
 
+static unsigned slot_of(const struct input_event *e)
+{
+    return (unsigned)min_u64((uint32_t)e->value, INPUT_TOUCHES - 1);
+}
+
 static void note_abs(struct input_queue *q, const struct input_event *e)
 {
     struct input_finger *f = &q->fingers[q->slot];
@@ -54,7 +59,7 @@ static void note_abs(struct input_queue *q, const struct input_event *e)
                          : e->code == ABS_MT_POSITION_Y ? &f->y
                                                         : NULL;
     if (e->code == ABS_MT_SLOT) {
-        q->slot = (unsigned)min_u64((uint32_t)e->value, INPUT_TOUCHES - 1);
+        q->slot = slot_of(e);
     } else if (of_finger != NULL) {
         *of_finger = e->value;
         q->fingers_changed |= (uint64_t)q->folding << q->slot;
@@ -90,9 +95,12 @@ static bool has_room(const struct input_queue *q, unsigned count)
 static void append(struct input_queue *q, const struct report *r)
 {
     for (unsigned i = 0; i < r->count; i++) {
+        const struct input_event *e = ring_at(q, q->count);
         *ring_at(q, q->count++) = r->events[i];
-        if (r->events[i].type == EV_KEY)
-            set_key(q->ring_keys, r->events[i].code, r->events[i].value != 0);
+        if (e->type == EV_KEY)
+            set_key(q->ring_keys, e->code, e->value != 0);
+        else if (e->type == EV_ABS && e->code == ABS_MT_SLOT)
+            q->ring_slot = slot_of(e);
     }
     *ring_at(q, q->count++) = (struct input_event){EV_SYN, SYN_REPORT, 0};
     q->newest = r->count + 1;
@@ -159,6 +167,9 @@ static void unfold_axes(struct input_queue *q)
         add(q, &r, EV_ABS, ABS_MT_POSITION_Y, f->y);
         end_report(q, &r);
     }
+    if (q->ring_slot != q->slot)
+        add(q, &r, EV_ABS, ABS_MT_SLOT, (int32_t)q->slot);
+    end_report(q, &r);
     memset(q->rel, 0, sizeof(q->rel));
     q->abs_changed = q->fingers_changed = 0;
 }
@@ -291,6 +302,7 @@ void input_queue_state(struct input_queue *q, struct state *s)
         *f = (struct input_finger){words[0], words[1], words[2]};
     }
     q->slot = (unsigned)state_number(s, "slot", q->slot, INPUT_TOUCHES - 1);
+    q->ring_slot = (unsigned)state_number(s, "ring_slot", q->ring_slot, INPUT_TOUCHES - 1);
     q->folding = state_number(s, "folding", q->folding, true);
     q->abs_changed = state_number(s, "abs_changed", q->abs_changed, UINT64_MAX);
     q->fingers_changed =

@@ -50,6 +50,7 @@ struct input_queue {
 
     bool folding;
     uint64_t ring_keys[INPUT_KEY_WORDS]; /* after the ring's reports alone */
+    unsigned ring_slot;                  /* likewise */
     int32_t rel[INPUT_REL_CODES];        /* the sums */
     uint64_t abs_changed, fingers_changed;
 };
