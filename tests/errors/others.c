@@ -21,6 +21,7 @@
 #include "devices/char/chr_stdio.h"
 #include "devices/disk/image/storage_daemon.h"
 #include "devices/display/turns.h"
+#include "devices/input/hub.h"
 #include "devices/platform/byte_device.h"
 #include "devices/platform/framebuffer.h"
 #include "devices/platform/i8042.h"
@@ -162,6 +163,26 @@ static int confinement_is_made(void)
 Test(errors, confinement)
 {
     refuse_each(confinement_is_made);
+}
+
+/* ---- keys and pointers ---- */
+
+static int input_hub_scene(void)
+{
+    struct input_hub *made = NULL;
+    struct evloop *loop;
+    cr_assert_eq(evloop_create(&loop, "test", &clock_host), 0);
+    refuse_begin();
+    int err = input_hub_create(&made, loop);
+    input_hub_destroy(made);
+    refuse_end();
+    evloop_destroy(loop);
+    return err;
+}
+
+Test(errors, input_hub)
+{
+    refuse_each(input_hub_scene);
 }
 
 /* ---- a board ---- */

@@ -9,6 +9,7 @@
 #include <sys/un.h>
 
 #include "core/ports/block.h"
+#include "core/ports/input.h"
 #include "core/ports/net.h"
 #include "firmware/x86/x86_layout.h"
 #include "tests/harness/test.h"
@@ -318,22 +319,49 @@ Test(replay_hostile, of_buffers_outside_of_memory_is_refused)
     unlink(b.path);
 }
 
-/* More bytes than the device has asked for, at any time. */
-OnTape(replay_hostile, of_bytes_that_have_no_room_is_refused)
+/* So many bytes come in at a source, before the record at `at`. */
+static struct file with_typed(struct file f, size_t at, unsigned source, uint32_t bytes)
 {
-    static const uint8_t bytes[4096];
-    struct tape_rec typed;
-    size_t at = find(f, TAPE_TYPED, &typed);
-    struct tape_rec more = {
-        .type = TAPE_TYPED, .source = typed.source, .len = sizeof(bytes), .bytes = bytes};
+    static const uint8_t zeroes[4096];
+    struct tape_rec more = tape_rec(TAPE_TYPED, source, 0);
+    more.len = bytes;
+    more.bytes = zeroes;
     struct file one = made("x", &more, 1); /* its last record is ours */
-    size_t len = 24 + sizeof(bytes);
+    size_t len = 24 + (size_t)bytes;
     struct file other = {malloc(f.len + len), f.len + len};
     memcpy(other.bytes, f.bytes, at);
     memcpy(other.bytes + at, one.bytes + one.len - len, len);
     memcpy(other.bytes + at + len, f.bytes + at, f.len - at);
-    is_refused(other, "number of bytes is 0x1000");
     free(one.bytes);
+    return other;
+}
+
+/* More bytes than the device has asked for, at any time. */
+OnTape(replay_hostile, of_bytes_that_have_no_room_is_refused)
+{
+    struct tape_rec typed;
+    size_t at = find(f, TAPE_TYPED, &typed);
+    is_refused(with_typed(f, at, typed.source, 4096), "number of bytes is 0x1000");
+}
+
+/* A keyboard's, which are events. */
+OnTape(replay_hostile, of_reports_of_no_events_is_refused)
+{
+    static const struct {
+        uint32_t bytes;
+        const char *say;
+    } cases[] = {{0, "number of bytes is 0"},
+                 {12, "number of bytes is 0xc"},
+                 {(INPUT_REPORT_EVENTS + 1) * INPUT_EVENT_BYTES, "number of bytes is 0x48"}};
+    struct tape_rec rec;
+    size_t at, after = sizeof(TAPE_MAGIC);
+    do {
+        at = after;
+        cr_assert_lt(at, f.len);
+        rec = rec_at(f, at, &after);
+    } while (rec.type != TAPE_TYPED || rec.len != INPUT_EVENT_BYTES);
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++)
+        is_refused(with_typed(f, at, rec.source, cases[i].bytes), cases[i].say);
 }
 
 Test(replay_hostile, of_times_that_go_back_is_refused)
