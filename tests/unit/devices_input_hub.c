@@ -114,6 +114,21 @@ OnHub(input_hub, positions_are_the_tablets_and_steps_the_mouses, BIT(MOUSE) | BI
     expect_nothing(s, INPUT_MOUSE);
 }
 
+/* What there is no device for, or no driver, is dropped. */
+OnHub(input_hub, a_keyboard_alone_has_no_pointer, BIT(KEYBOARD))
+{
+    s->sink->ops->move_to(s->sink, 0, 1, 2);
+    s->sink->ops->move_by(s->sink, 1, 2);
+    s->sink->ops->wheel(s->sink, 1, 2);
+    s->sink->ops->key(s->sink, BTN_LEFT, true);
+    s->sink->ops->touch(s->sink, 0, true, 1, 2);
+    s->sink->ops->key(s->sink, KEY_A, true);
+    expect(s, INPUT_KEYBOARD, {EV_KEY, KEY_A, 1}, SYN);
+    s->ears[INPUT_KEYBOARD].backend->handler = (struct input_handler){0};
+    s->sink->ops->key(s->sink, KEY_A, false);
+    expect_nothing(s, INPUT_KEYBOARD);
+}
+
 OnHub(input_hub, a_mouse_goes_from_position_to_position, BIT(MOUSE))
 {
     s->sink->ops->move_to(s->sink, 0, 1000, 1000);

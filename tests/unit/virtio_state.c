@@ -612,6 +612,22 @@ OnRig(virtio_state, a_legacy_queue_without_a_page_size_shows_no_page,
     cr_expect_not(vdrv_queue_ready(&rig->drv, 0));
 }
 
+OnRig(virtio_state, a_report_of_which_more_was_sent_than_there_is_is_refused,
+      rig_open_input_on(rig, &rig_variants[0]))
+{
+    static const char name[] = {4, 's', 'e', 'n', 't', 8, 0, 0, 0};
+    struct state s;
+    listen_to_log(LOG_ERROR);
+    cr_assert(vdrv_start(&rig->drv, 0, 2, QUEUE_SIZE));
+    save(rig, &s);
+    uint8_t *value = memmem(s.bytes, s.len, name, sizeof(name));
+    cr_assert(value != NULL);
+    le64_put(value + sizeof(name), 1);
+    rig_renew(rig);
+    cr_expect_eq(load(rig, s.bytes, s.len), -EINVAL);
+    state_fini(&s);
+}
+
 /* Whatever is loaded, or refused, is used a little, and reset. */
 static void load_and_use(struct rig *rig, const uint8_t *bytes, size_t len)
 {
