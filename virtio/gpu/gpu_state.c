@@ -35,6 +35,18 @@ static void ranges_state(struct virtio_gpu *gpu, struct state *s, struct gpu_bac
     }
 }
 
+/* NULL: refused. */
+static struct gpu_resource *load_resource(struct virtio_gpu *gpu, struct state *s,
+                                          const struct gpu_resource *like)
+{
+    struct gpu_resource *res = NULL;
+    if (!gpu_resource_is_possible(like))
+        state_refuse(s, "there can be no such resource");
+    else if (gpu_resource_make(gpu, like, &res) != VIRTIO_GPU_RESP_OK_NODATA)
+        state_refuse(s, "a resource does not fit beside the others");
+    return res;
+}
+
 /* Of a resource that is saved, or (NULL) of one to be made. */
 static void resource_state(struct virtio_gpu *gpu, struct state *s, unsigned index,
                            struct gpu_resource *res)
@@ -50,13 +62,11 @@ static void resource_state(struct virtio_gpu *gpu, struct state *s, unsigned ind
     like.uuid = state_number(s, "uuid", like.uuid, UINT32_MAX);
     bool has_backing = state_number(s, "has_backing", like.backing.ranges != NULL, true);
     uint32_t ranges = (uint32_t)state_number(s, "ranges", like.backing.count, UINT32_MAX);
-    if (s->loads && s->err == 0 && !gpu_resource_is_possible(&like))
-        state_refuse(s, "there can be no such resource");
-    if (s->loads && s->err == 0 && gpu_resource_make(gpu, &like, &res) != VIRTIO_GPU_RESP_OK_NODATA)
-        state_refuse(s, "a resource does not fit beside the others");
-    if (s->err == 0 && has_backing)
+    if (s->loads && s->err == 0)
+        res = load_resource(gpu, s, &like);
+    if (res != NULL && s->err == 0 && has_backing)
         ranges_state(gpu, s, &res->backing, ranges);
-    if (s->err == 0 && res->pixels != NULL)
+    if (res != NULL && s->err == 0 && res->pixels != NULL)
         state_bytes(s, "pixels", res->pixels, res->bytes);
     state_end(s);
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "virtio/gpu/gpu.h"
 
+#include <ctype.h>
 #include <errno.h>
-#include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
@@ -21,20 +21,21 @@ struct gpu_own {
     uint32_t outputs, width, height;
 };
 
-static bool is_side(unsigned pixels)
+static bool parse_side(const char *text, char **end, uint32_t *pixels)
 {
-    return pixels >= VIRTIO_GPU_SIDE_MIN && pixels <= VIRTIO_GPU_SIDE_MAX;
+    unsigned long n = isdigit((unsigned char)text[0]) ? strtoul(text, end, 10) : 0;
+    *pixels = (uint32_t)n;
+    return n >= VIRTIO_GPU_SIDE_MIN && n <= VIRTIO_GPU_SIDE_MAX;
 }
 
 /* WxH */
 static int set_size(void *into, const char *value)
 {
     struct gpu_own *own = into;
-    unsigned width, height;
-    int end = 0;
-    if (strspn(value, "0123456789x") != strlen(value) || strlen(value) > 9 ||
-        sscanf(value, "%ux%u%n", &width, &height, &end) != 2 || value[end] != '\0' ||
-        !is_side(width) || !is_side(height))
+    uint32_t width, height;
+    char *end;
+    if (!parse_side(value, &end, &width) || *end != 'x' || !parse_side(end + 1, &end, &height) ||
+        *end != '\0')
         return -EINVAL;
     own->width = width;
     own->height = height;
