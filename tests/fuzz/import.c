@@ -58,6 +58,8 @@ static int device_of(uint64_t id)
         return FUZZ_RNG;
     case VIRTIO_ID_INPUT:
         return FUZZ_INPUT;
+    case VIRTIO_ID_GPU:
+        return FUZZ_GPU;
     default:
         return -1;
     }
@@ -85,8 +87,8 @@ static void add_bytes(struct maker *m, struct fuzz_step *step, const uint8_t *by
 static bool is_many(const struct maker *m)
 {
     static const unsigned few[FUZZ_DEVICES] = {
-        [FUZZ_BLK] = 1,     [FUZZ_SCSI] = 3, [FUZZ_NET] = 3,
-        [FUZZ_CONSOLE] = 2, [FUZZ_RNG] = 1,  [FUZZ_INPUT] = 2};
+        [FUZZ_BLK] = 1, [FUZZ_SCSI] = 3,  [FUZZ_NET] = 3, [FUZZ_CONSOLE] = 2,
+        [FUZZ_RNG] = 1, [FUZZ_INPUT] = 2, [FUZZ_GPU] = 2};
     return m->queues > few[m->device];
 }
 

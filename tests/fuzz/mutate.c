@@ -7,6 +7,7 @@
 #include "core/base/xmath.h"
 #include "tests/fuzz/play_impl.h"
 #include "tests/fuzz/script.h"
+#include "virtio/gpu/gpu_codes.h"
 #include "virtio/input/input.h"
 #include "virtio/spec.h"
 
@@ -362,10 +363,100 @@ static void input_request(struct maker *m)
     }
 }
 
+/* A number that is mostly below `limit`. */
+static void put_number(struct maker *m, uint8_t *at, uint32_t limit)
+{
+    le32_put(at, one_in(m, 24) ? (uint32_t)any_number(m) : next(m, limit));
+}
+
+static void put_rect(struct maker *m, uint8_t *at)
+{
+    put_number(m, at + VIRTIO_GPU_RECT_x, one_in(m, 2) ? 1 : 64);
+    put_number(m, at + VIRTIO_GPU_RECT_y, one_in(m, 2) ? 1 : 64);
+    put_number(m, at + VIRTIO_GPU_RECT_width, 65);
+    put_number(m, at + VIRTIO_GPU_RECT_height, 65);
+}
+
+static void put_entries(struct maker *m, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        uint8_t entry[VIRTIO_GPU_MEM_ENTRY_BYTES] = {0};
+        le64_put(entry, one_in(m, 24) ? any_number(m) : FUZZ_ARENA_GPA + next(m, FUZZ_ARENA_BYTES));
+        put_number(m, entry + VIRTIO_GPU_MEM_ENTRY_length, one_in(m, 2) ? 0x4100 : 300);
+        out(m, entry, sizeof(entry));
+    }
+}
+
+/* What the type's request has beside numbers; returns how long it is. */
+static uint32_t gpu_fields(struct maker *m, uint32_t type, uint8_t *request, uint32_t entries)
+{
+    static const uint8_t formats[] = {1, 2, 3, 4, 67, 68, 121, 134};
+    uint32_t said = entries + (one_in(m, 20) ? 1 : 0);
+    bool is_cursor = one_in(m, 3);
+    switch (type) {
+    case VIRTIO_GPU_CMD_RESOURCE_CREATE_2D:
+        le32_put(request + VIRTIO_GPU_CREATE_2D_format, formats[next(m, sizeof(formats))]);
+        put_number(m, request + VIRTIO_GPU_CREATE_2D_width, 65);
+        put_number(m, request + VIRTIO_GPU_CREATE_2D_height, 65);
+        if (is_cursor) {
+            le32_put(request + VIRTIO_GPU_CREATE_2D_width, 64);
+            le32_put(request + VIRTIO_GPU_CREATE_2D_height, 64);
+        }
+        return VIRTIO_GPU_CREATE_2D_BYTES;
+    case VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING:
+        le32_put(request + VIRTIO_GPU_ATTACH_nr_entries, said);
+        return VIRTIO_GPU_ATTACH_BYTES;
+    case VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB:
+        le32_put(request + VIRTIO_GPU_CREATE_BLOB_blob_mem, one_in(m, 10) ? next(m, 5) : 1);
+        le32_put(request + VIRTIO_GPU_CREATE_BLOB_nr_entries, said);
+        le64_put(request + VIRTIO_GPU_CREATE_BLOB_size, next(m, 0x9000));
+        return VIRTIO_GPU_CREATE_BLOB_BYTES;
+    case VIRTIO_GPU_CMD_SET_SCANOUT_BLOB:
+        put_rect(m, request + VIRTIO_GPU_SCANOUT_BLOB_r);
+        put_number(m, request + VIRTIO_GPU_SCANOUT_BLOB_width, 129);
+        put_number(m, request + VIRTIO_GPU_SCANOUT_BLOB_height, 129);
+        le32_put(request + VIRTIO_GPU_SCANOUT_BLOB_format, formats[next(m, sizeof(formats))]);
+        put_number(m, request + VIRTIO_GPU_SCANOUT_BLOB_strides, 600);
+        return VIRTIO_GPU_SCANOUT_BLOB_BYTES;
+    case VIRTIO_GPU_CMD_TRANSFER_TO_HOST_2D:
+        le64_put(request + VIRTIO_GPU_TRANSFER_offset, one_in(m, 3) ? next(m, 2000) : 0);
+        put_rect(m, request + VIRTIO_GPU_TRANSFER_r);
+        return VIRTIO_GPU_TRANSFER_BYTES;
+    case VIRTIO_GPU_CMD_SET_SCANOUT:
+    case VIRTIO_GPU_CMD_RESOURCE_FLUSH:
+        put_rect(m, request + VIRTIO_GPU_FLUSH_r);
+        return VIRTIO_GPU_FLUSH_BYTES;
+    default:
+        return VIRTIO_GPU_CURSOR_BYTES;
+    }
+}
+
+/* Resources are few and small, so that commands meet what others have made. */
+static void gpu_request(struct maker *m)
+{
+    static const uint16_t types[] = {0x100, 0x101, 0x101, 0x102, 0x103, 0x103, 0x104, 0x104,
+                                     0x104, 0x105, 0x105, 0x105, 0x106, 0x106, 0x106, 0x107,
+                                     0x10a, 0x10b, 0x10c, 0x10c, 0x10d, 0x10d, 0x300, 0x301};
+    uint8_t request[VIRTIO_GPU_SCANOUT_BLOB_BYTES] = {0};
+    uint32_t type = one_in(m, 30) ? 0x100 + next(m, 0x220) : types[next(m, ARRAY_SIZE(types))];
+    bool has_entries = type == VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING ||
+                       type == VIRTIO_GPU_CMD_RESOURCE_CREATE_BLOB;
+    uint32_t entries = has_entries ? next(m, 4) : 0;
+    le32_put(request, type);
+    le32_put(request + VIRTIO_GPU_HDR_flags, next(m, 4));
+    for (uint32_t at = VIRTIO_GPU_HDR_BYTES; at < sizeof(request); at += 4)
+        put_number(m, request + at, 5);
+    uint32_t bytes = gpu_fields(m, type, request, entries);
+    out(m, request, one_in(m, 30) ? next(m, bytes) : bytes);
+    put_entries(m, entries);
+    step1(m, FUZZ_IN, one_in(m, 20) ? next(m, 1100) : 1056);
+    send(m, one_in(m, 40) ? next(m, 3) : type >= VIRTIO_GPU_CMD_UPDATE_CURSOR);
+}
+
 static void (*const requests[FUZZ_DEVICES])(struct maker *m) = {
     [FUZZ_ECHO] = echo_request,   [FUZZ_BLK] = blk_request,         [FUZZ_SCSI] = scsi_request,
     [FUZZ_NET] = net_request,     [FUZZ_CONSOLE] = console_request, [FUZZ_RNG] = rng_request,
-    [FUZZ_INPUT] = input_request,
+    [FUZZ_INPUT] = input_request, [FUZZ_GPU] = gpu_request,
 };
 
 /* Any step, its operands at random. */

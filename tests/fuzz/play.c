@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/le.h"
 #include "core/base/log.h"
 #include "core/base/xmath.h"
 #include "core/memory/gmem.h"
@@ -132,6 +133,18 @@ void fuzz_take_used(struct fuzz_player *p, unsigned queue)
     }
 }
 
+/* How it came about, and a pixel of each row. */
+static void see_screen(struct fuzz_player *p, const struct fake_screen *s)
+{
+    see(p, s->surfaces + ((uint64_t)s->damages << 32));
+    see(p, s->cursors + ((uint64_t)s->moves << 32));
+    see(p, s->cursor_x + ((uint64_t)s->cursor_y << 32));
+    see(p, s->cursor != NULL ? le64_get(s->cursor->pixels) : 0);
+    for (uint32_t y = 0; s->shows && y < s->surface.height; y++)
+        see(p, fake_display_pixel(&p->rig.display, (unsigned)(s - p->rig.display.screens),
+                                  y % s->surface.width, y));
+}
+
 static void see_state(struct fuzz_player *p)
 {
     struct vdrv *d = &p->rig.drv;
@@ -144,6 +157,8 @@ static void see_state(struct fuzz_player *p)
         see(p, bytes[i]);
     see(p, vdrv_status(d));
     see(p, p->rig.disk.submitted);
+    for (unsigned i = 0; p->rig.gpu != NULL && i < DISPLAY_SCANOUTS_MAX; i++)
+        see_screen(p, &p->rig.display.screens[i]);
     bool changed = rig_config_irqs(&p->rig) > 0;
     see(p, changed && !p->wild);
 }
@@ -428,6 +443,9 @@ static void host_step(struct fuzz_player *p, const struct fuzz_step *step)
     case FUZZ_RESIZE:
         if (disk)
             fake_blk_resize(&rig->disk, (1 + step->arg[0] % (2 * FUZZ_DISK_BYTES / 512)) * 512);
+        if (rig->gpu != NULL)
+            display_tell_size(&rig->display.backend, step->arg[0] % 3, (uint32_t)step->arg[0] / 3,
+                              (uint32_t)(step->arg[0] >> 32));
         break;
     case FUZZ_PACKET:
         host_packet(p, step);
@@ -454,7 +472,7 @@ static void open_device(struct fuzz_player *p)
 {
     const struct fuzz_head *head = &p->script->head;
     unsigned variant = p->on->variant;
-    if (head->device == FUZZ_INPUT) /* without a legacy interface */
+    if (head->device == FUZZ_INPUT || head->device == FUZZ_GPU) /* without a legacy interface */
         variant %= RIG_VARIANTS;
     struct rig_config config = rig_all_variants[variant];
     config.keep_host = true;
@@ -462,6 +480,7 @@ static void open_device(struct fuzz_player *p)
     config.ram_bytes = FUZZ_LOW_BYTES + FUZZ_ARENA_BYTES;
     config.hole_gpa = FUZZ_LOW_BYTES;
     config.disk_bytes = FUZZ_DISK_BYTES;
+    config.gpu_bytes = FUZZ_GPU_BYTES;
     config.queue_size_max = FUZZ_QUEUE_SIZE;
     config.features_on |= FEATURES_ON;
     config.strict = (head->options & FUZZ_STRICT) != 0;
@@ -476,7 +495,7 @@ static void open_device(struct fuzz_player *p)
         [FUZZ_ECHO] = rig_open_echo_on,   [FUZZ_BLK] = rig_open_blk_on,
         [FUZZ_SCSI] = rig_open_scsi_on,   [FUZZ_NET] = rig_open_net_on,
         [FUZZ_RNG] = rig_open_rng_on,     [FUZZ_CONSOLE] = rig_open_console_on,
-        [FUZZ_INPUT] = rig_open_input_on,
+        [FUZZ_INPUT] = rig_open_input_on, [FUZZ_GPU] = rig_open_gpu_on,
     };
     if (p->on->epoll)
         setenv("MINIVET_NO_URING", "1", 1);

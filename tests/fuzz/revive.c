@@ -6,6 +6,7 @@
 #include "core/base/xmath.h"
 #include "tests/fuzz/play_impl.h"
 #include "tests/harness/blkreq.h"
+#include "tests/harness/gpureq.h"
 #include "tests/harness/netio.h"
 #include "virtio/spec.h"
 
@@ -133,6 +134,17 @@ static const char *revive_input(struct fuzz_player *p)
     return n == 2 && got[0].code == 1 && got[0].value == 1 ? NULL : "no key is heard of";
 }
 
+/* What was shown is gone, and a picture is seen as it is. */
+static const char *revive_gpu(struct fuzz_player *p)
+{
+    for (unsigned i = 0; i < DISPLAY_SCANOUTS_MAX; i++)
+        if (p->rig.display.screens[i].shows || p->rig.display.screens[i].cursor != NULL)
+            return "a reset device shows something";
+    gpureq_show(&p->rig, 0, 1, 16, 12, 1);
+    vdrv_alloc(&p->rig.drv, 4096, 1); /* requests lay there, and left their bytes */
+    return gpureq_sees(&p->rig, 0, 16, 12, 1) ? NULL : "a picture is not seen";
+}
+
 const char *fuzz_revive(struct fuzz_player *p)
 {
     static const struct {
@@ -142,7 +154,7 @@ const char *fuzz_revive(struct fuzz_player *p)
         [FUZZ_ECHO] = {2, revive_echo},       [FUZZ_BLK] = {1, revive_blk},
         [FUZZ_SCSI] = {3, revive_scsi},       [FUZZ_NET] = {2, revive_net},
         [FUZZ_CONSOLE] = {2, revive_console}, [FUZZ_RNG] = {1, revive_rng},
-        [FUZZ_INPUT] = {2, revive_input},
+        [FUZZ_INPUT] = {2, revive_input},     [FUZZ_GPU] = {2, revive_gpu},
     };
     struct rig *rig = &p->rig;
     unsigned device = p->script->head.device;

@@ -32,6 +32,7 @@ enum fuzz_device {
     FUZZ_CONSOLE,
     FUZZ_RNG,
     FUZZ_INPUT,
+    FUZZ_GPU,
     FUZZ_DEVICES,
 };
 

@@ -92,6 +92,11 @@ static void rng(void)
     play("rng");
 }
 
+static void gpu(void)
+{
+    play("gpu");
+}
+
 const struct tap_test live_tests[] = {
     {"live: scripts of the rings", ring, 600},
     {"live: scripts of the disk", blk, 600},
@@ -99,5 +104,6 @@ const struct tap_test live_tests[] = {
     {"live: scripts of the network", net, 600},
     {"live: scripts of the console", console, 600},
     {"live: scripts of the random numbers", rng, 600},
+    {"live: scripts of the display adapter", gpu, 600},
     {0},
 };
