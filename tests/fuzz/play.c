@@ -445,7 +445,7 @@ static void host_step(struct fuzz_player *p, const struct fuzz_step *step)
             fake_blk_resize(&rig->disk, (1 + step->arg[0] % (2 * FUZZ_DISK_BYTES / 512)) * 512);
         if (rig->gpu != NULL)
             display_tell_size(&rig->display.backend, step->arg[0] % 3, (uint32_t)step->arg[0] / 3,
-                              (uint32_t)(step->arg[0] >> 32));
+                              (uint32_t)step->arg[0] / 5);
         break;
     case FUZZ_PACKET:
         host_packet(p, step);
