@@ -17,8 +17,9 @@
 #define CARD    1u
 #define CONSOLE 2u
 #define RNG     3u
-#define KEYS    4u
-#define DEVICES 5u
+#define GPU     4u
+#define KEYS    5u
+#define DEVICES 6u
 
 struct bench {
     char path[64];

@@ -8,6 +8,7 @@
 #include "devices/input/hub.h"
 #include "devices/platform/pci_host.h"
 #include "firmware/x86/x86_layout.h"
+#include "tests/harness/gpureq.h"
 #include "tests/harness/test.h"
 #include "virtio/input/input.h"
 #include "virtio/spec.h"
@@ -51,10 +52,16 @@ static const struct hv hv = {
 
 static void open_bench(struct bench *b, const char *ring)
 {
-    char *args[] = {"run",      "K",        "-m",         "64",     "-c",
-                    "1",        "--virtio", (char *)ring, "-d",     "null:16M,queues=1",
-                    "-n",       "loopback", "--console",  "virtio", "--input",
-                    "keyboard", "--record", b->path};
+    char *args[] = {"run",       "K",
+                    "-m",        "64",
+                    "-c",        "1",
+                    "--virtio",  (char *)ring,
+                    "-d",        "null:16M,queues=1",
+                    "-n",        "loopback",
+                    "--console", "virtio",
+                    "--input",   "keyboard",
+                    "--gpu",     "on,size=640x480",
+                    "--record",  b->path};
     *b = (struct bench){0};
     snprintf(b->path, sizeof(b->path), TAPE_FILE "-%d", (int)getpid());
     b->clock = fake_clock_port(&b->time);
@@ -207,6 +214,38 @@ static void use_keyboard(struct bench *b)
     evloop_drain(b->loop);
 }
 
+/* A picture in pages of memory that no chain has: commands and answers are on the tape. */
+static void use_gpu(struct bench *b)
+{
+    enum {
+        PAGES = 600,
+        ATTACH_BYTES = VIRTIO_GPU_ATTACH_BYTES + PAGES * VIRTIO_GPU_MEM_ENTRY_BYTES
+    };
+    static uint8_t request[ATTACH_BYTES];
+    const struct display_rect all = {0, 0, 640, 480};
+    cr_assert(vdrv_start(&b->drv[GPU], GPUREQ_FEATURES, VIRTIO_GPU_QUEUES, 16));
+    gpureq_make(request, VIRTIO_GPU_CMD_RESOURCE_CREATE_2D, VIRTIO_GPU_CREATE_2D_BYTES);
+    le32_put(request + VIRTIO_GPU_CREATE_2D_resource_id, 1);
+    le32_put(request + VIRTIO_GPU_CREATE_2D_format, GPUREQ_FORMAT);
+    le32_put(request + VIRTIO_GPU_CREATE_2D_width, 1024);
+    le32_put(request + VIRTIO_GPU_CREATE_2D_height, 600);
+    give(b, GPU, 0, request, VIRTIO_GPU_CREATE_2D_BYTES, VIRTIO_GPU_HDR_BYTES);
+    gpureq_make(request, VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING, ATTACH_BYTES);
+    le32_put(request + VIRTIO_GPU_ATTACH_resource_id, 1);
+    le32_put(request + VIRTIO_GPU_ATTACH_nr_entries, PAGES);
+    for (uint64_t i = 0; i < PAGES; i++) {
+        uint8_t *entry = request + VIRTIO_GPU_ATTACH_BYTES + i * VIRTIO_GPU_MEM_ENTRY_BYTES;
+        le64_put(entry + VIRTIO_GPU_MEM_ENTRY_addr, 40 * MIB - i * 4096);
+        le32_put(entry + VIRTIO_GPU_MEM_ENTRY_length, 4096);
+    }
+    give(b, GPU, 0, request, ATTACH_BYTES, VIRTIO_GPU_HDR_BYTES);
+    const uint8_t *room = give(b, GPU, 0, request, gpureq_make_transfer(request, 1, &all, 0), 24);
+    cr_expect_eq(le32_get(room), GPUREQ_OK);
+    gpureq_make(request, VIRTIO_GPU_CMD_GET_EDID, VIRTIO_GPU_GET_EDID_BYTES);
+    room = give(b, GPU, 0, request, VIRTIO_GPU_GET_EDID_BYTES, VIRTIO_GPU_RESP_EDID_BYTES);
+    cr_expect_eq(le32_get(room), VIRTIO_GPU_RESP_OK_EDID);
+}
+
 static void use_pci(struct bench *b)
 {
     uint64_t value;
@@ -250,6 +289,7 @@ const char *replay_record(struct bench *b, const char *ring)
     use_console(b);
     use_rng(b);
     use_keyboard(b);
+    use_gpu(b);
     use_pci(b);
     close_bench(b);
     return b->path;
