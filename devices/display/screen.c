@@ -307,6 +307,7 @@ void screen_destroy(struct screen *screen)
 {
     if (screen == NULL)
         return;
+    evloop_drain(screen->cfg.loop); /* what the viewer has posted */
     for (unsigned i = 0; i < DISPLAY_SCANOUTS_MAX; i++)
         free(screen->scanouts[i].front);
     pthread_mutex_destroy(&screen->lock);

@@ -18,6 +18,7 @@ static const char path[] = "ctl";
 static char heard[1 << 20];
 static char typed[8192];
 static bool runs;
+static int picture_error;
 static unsigned stops, presses, devices;
 
 static bool guest_runs(void *ctx)
@@ -61,12 +62,25 @@ static struct input_sink *input_for(void *ctx, enum input_kind kind)
     return devices & 1u << kind ? &sink : NULL;
 }
 
+static int take_picture(void *ctx, unsigned scanout, struct display_picture *out)
+{
+    (void)ctx;
+    cr_assert(runs);
+    cr_expect_eq(scanout, 0);
+    if (picture_error < 0)
+        return picture_error;
+    *out = (struct display_picture){malloc(2 * 1 * 4), 2, 1};
+    memcpy(out->pixels, (const uint8_t[]){1, 2, 3, 0, 4, 5, 6, 0}, 8);
+    return 0;
+}
+
 static int begin(void)
 {
-    return control_create(&control, &(struct control_config){.loop = loop,
-                                                             .path = path,
-                                                             .target = {guest_runs, on_power,
-                                                                        input_for, on_stop, NULL}});
+    return control_create(&control,
+                          &(struct control_config){.loop = loop,
+                                                   .path = path,
+                                                   .target = {guest_runs, on_power, input_for,
+                                                              take_picture, on_stop, NULL}});
 }
 
 static void setup(void)
@@ -229,6 +243,46 @@ Test(control, keys_and_pointers_reach_the_guest)
         cr_expect_not_null(strstr(heard, want), "%s: %s", line, heard);
     }
     close(fd);
+}
+
+Test(control, a_picture_is_written)
+{
+    int fd = join();
+    struct stat st;
+    runs = true;
+    say(fd, "{\"command\": \"screenshot\", \"args\": [\"a.png\"], \"id\": 5}\n" STATUS);
+    cr_expect(hear(fd));
+    cr_expect_eq(lines(), 2);
+    cr_expect(strstr(heard, "{\"id\":5,\"result\":null}\n{\"result\":{\"state\"") == heard, "%s",
+              heard);
+    cr_expect_eq(stat("a.png", &st), 0);
+    cr_expect_gt(st.st_size, 50);
+    say(fd, "{\"command\": \"screenshot\", \"args\": [\"/nowhere/a.png\"]}\n");
+    cr_expect(hear(fd));
+    cr_expect_str_eq(heard,
+                     "{\"error\":\"screenshot: /nowhere/a.png: No such file or directory\"}\n");
+    picture_error = -ENOENT;
+    say(fd, "{\"command\": \"screenshot\", \"args\": [\"b.png\"]}\n");
+    cr_expect(hear(fd));
+    cr_expect_not_null(strstr(heard, "the guest shows no picture"), "%s", heard);
+    cr_expect_neq(access("b.png", F_OK), 0);
+    close(fd);
+}
+
+/* The client is gone before its picture is there; so is the server. */
+Test(control, a_picture_outlives_its_client)
+{
+    int fd = join();
+    runs = true;
+    const char *line = "{\"command\": \"screenshot\", \"args\": [\"a.png\"]}\n";
+    cr_assert_gt(send(fd, line, strlen(line), 0), 0);
+    close(fd);
+    fd = join();
+    cr_assert_gt(send(fd, line, strlen(line), 0), 0);
+    control_destroy(control);
+    control = NULL;
+    close(fd);
+    cr_expect_eq(access("a.png", F_OK), 0);
 }
 
 /* Each is typed by the key on which a US keyboard has it. */

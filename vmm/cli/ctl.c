@@ -18,13 +18,25 @@
 #include "vmm/cli/exit_code.h"
 #include "vmm/control/control.h"
 
+/* A screenshot is written by the run, which may be in another folder. */
+static const char *as_seen_there(char **words, int i, char path[CONTROL_PATH_BYTES])
+{
+    char here[CONTROL_PATH_BYTES / 2];
+    if (i != 1 || strcmp(words[0], "screenshot") != 0 || words[1][0] == '/' ||
+        getcwd(here, sizeof(here)) == NULL)
+        return words[i];
+    snprintf(path, CONTROL_PATH_BYTES, "%s/%s", here, words[1]);
+    return path;
+}
+
 /* A line that was allocated, or NULL. */
 static char *make_request(char **words, int count)
 {
+    char path[CONTROL_PATH_BYTES];
     cJSON *request = cJSON_CreateObject(), *args = cJSON_AddArrayToObject(request, "args");
     cJSON_AddStringToObject(request, "command", words[0]);
     for (int i = 1; i < count; i++)
-        cJSON_AddItemToArray(args, cJSON_CreateString(words[i]));
+        cJSON_AddItemToArray(args, cJSON_CreateString(as_seen_there(words, i, path)));
     char *line = cJSON_PrintUnformatted(request);
     cJSON_Delete(request);
     return line;

@@ -261,6 +261,11 @@ static struct input_sink *input_for(void *ctx, enum input_kind kind)
     return machine_input(((struct run *)ctx)->machine, kind);
 }
 
+static int picture(void *ctx, unsigned scanout, struct display_picture *out)
+{
+    return machine_picture(((struct run *)ctx)->machine, scanout, out);
+}
+
 static void stop(void *ctx)
 {
     cancel(ctx, "control socket", EXIT_GUEST_OFF);
@@ -268,11 +273,11 @@ static void stop(void *ctx)
 
 static int create_control(struct run *run)
 {
-    return control_create(
-        &run->control,
-        &(struct control_config){.loop = run->loop,
-                                 .path = run->vm.control,
-                                 .target = {guest_runs, press_power, input_for, stop, run}});
+    return control_create(&run->control,
+                          &(struct control_config){
+                              .loop = run->loop,
+                              .path = run->vm.control,
+                              .target = {guest_runs, press_power, input_for, picture, stop, run}});
 }
 
 static int set_up(struct run *run)

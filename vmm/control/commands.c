@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What the control socket's commands are, and what they do. */
 #include <cJSON.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <linux/input-event-codes.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -10,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/base/xmath.h"
+#include "devices/display/png.h"
 #include "vmm/control/control.h"
 #include "vmm/control/keys.h"
 
@@ -19,8 +22,7 @@
 struct call {
     const struct control_target *target;
     const char *args[CONTROL_ARGS];
-    char *error;
-    unsigned error_bytes;
+    struct control_task *task;
 };
 
 struct command {
@@ -36,7 +38,7 @@ static cJSON *refuse(const struct call *c, const char *format, ...)
 {
     va_list values;
     va_start(values, format);
-    vsnprintf(c->error, c->error_bytes, format, values);
+    vsnprintf(c->task->error, sizeof(c->task->error), format, values);
     va_end(values);
     return NULL;
 }
@@ -168,6 +170,35 @@ static cJSON *run_click(const struct call *c)
     return refuse(c, "click: give left, right or middle");
 }
 
+/* On a helper: to pack a picture and to write a file takes its time. */
+static void write_picture(struct control_task *t)
+{
+    int fd = open(t->path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC, 0666);
+    int err =
+        fd < 0 ? -errno : png_write(fd, t->picture.pixels, t->picture.width, t->picture.height);
+    if (fd >= 0 && close(fd) < 0 && err == 0)
+        err = -errno;
+    if (err < 0)
+        snprintf(t->error, sizeof(t->error), "screenshot: %.150s: %s", t->path, strerror(-err));
+    free(t->picture.pixels);
+}
+
+static cJSON *run_screenshot(const struct call *c)
+{
+    if (!guest_runs(c))
+        return NULL;
+    if (strlen(c->args[0]) >= sizeof(c->task->path))
+        return refuse(c, "screenshot: the file's name is too long");
+    strcpy(c->task->path, c->args[0]);
+    int err = c->target->picture(c->target->ctx, 0, &c->task->picture);
+    if (err == -ENOENT)
+        return refuse(c, "screenshot: the guest shows no picture: give --gpu on or --display");
+    if (err < 0)
+        return refuse(c, "screenshot: %s", strerror(-err));
+    c->task->run = write_picture;
+    return cJSON_CreateNull();
+}
+
 static cJSON *run_status(const struct call *c)
 {
     cJSON *status = cJSON_CreateObject();
@@ -186,6 +217,7 @@ static const struct command commands[] = {
     {"mouse", "X Y", "Move the pointer there: parts of the screen, such as 50% 50%", 2, 2,
      run_mouse},
     {"power", "", "Press the power button: most guests shut down", 0, 0, run_power},
+    {"screenshot", "FILE", "Write what the guest shows to FILE, as PNG", 1, 1, run_screenshot},
     {"sendkey", "KEYS", "Press keys together, such as ctrl-alt-f2, a or ret", 1, 1, run_sendkey},
     {"status", "", "Say whether a guest runs", 0, 0, run_status},
     {"stop", "", "End the run at once, as Ctrl-A x does", 0, 0, run_stop},
@@ -230,10 +262,10 @@ static int take_args(struct call *c, const cJSON *args)
     return count;
 }
 
-cJSON *control_run(const struct control_target *target, const cJSON *request, char *error,
-                   unsigned error_bytes)
+cJSON *control_run(const struct control_target *target, const cJSON *request,
+                   struct control_task *task)
 {
-    struct call c = {.target = target, .error = error, .error_bytes = error_bytes};
+    struct call c = {.target = target, .task = task};
     const cJSON *name = cJSON_GetObjectItemCaseSensitive(request, "command");
     if (!cJSON_IsString(name))
         return refuse(&c, "give an object with a \"command\", such as {\"command\": \"help\"}");

@@ -30,6 +30,11 @@ struct client {
     bool ended; /* no further command comes */
     uint32_t in_bytes;
     char in[CONTROL_LINE_BYTES];
+    /* The command: done, or left to a helper. */
+    bool is_busy;
+    cJSON *id, *result;
+    struct control_task task;
+    struct ev_work work;
     char *out; /* the answer that is being sent, or NULL */
     size_t out_done, out_bytes;
 };
@@ -47,6 +52,7 @@ struct control {
 /* ---- a client ---- */
 
 static void listen_again(struct control *c);
+static void step(void *ctx);
 
 static void close_client(struct client *client)
 {
@@ -59,39 +65,61 @@ static void close_client(struct client *client)
     listen_again(client->control);
 }
 
-/* An object, as a line that was allocated; NULL: there is no memory. */
-static char *answer(const struct control *c, const char *line)
+/* An object becomes a line: what comes after a command. */
+static void set_answer(struct client *client)
 {
-    char error[256] = "out of memory";
-    cJSON *request = cJSON_ParseWithOpts(line, NULL, true), *reply = cJSON_CreateObject();
-    const cJSON *id = cJSON_GetObjectItemCaseSensitive(request, "id");
-    if (id != NULL)
-        cJSON_AddItemToObject(reply, "id", cJSON_Duplicate(id, true));
-    cJSON *result = control_run(&c->cfg.target, request, error, sizeof(error));
-    if (result != NULL)
-        cJSON_AddItemToObject(reply, "result", result);
+    cJSON *reply = cJSON_CreateObject();
+    if (client->id != NULL)
+        cJSON_AddItemToObject(reply, "id", client->id);
+    if (client->result != NULL && client->task.error[0] == '\0')
+        cJSON_AddItemToObject(reply, "result", client->result);
     else
-        cJSON_AddStringToObject(reply, "error", error);
-    char *text = cJSON_PrintUnformatted(reply);
+        cJSON_Delete(client->result);
+    if (client->task.error[0] != '\0')
+        cJSON_AddStringToObject(reply, "error", client->task.error);
+    client->id = client->result = NULL;
+    client->out = cJSON_PrintUnformatted(reply);
+    client->out_bytes = client->out != NULL ? strlen(client->out) : 0;
+    client->out_done = 0;
+    if (client->out != NULL)
+        client->out[client->out_bytes++] = '\n'; /* in place of the NUL */
     cJSON_Delete(reply);
-    cJSON_Delete(request);
-    return text;
+}
+
+static void on_task(void *ctx)
+{
+    struct client *client = ctx;
+    client->task.run(&client->task);
+}
+
+static void on_task_done(void *ctx)
+{
+    struct client *client = ctx;
+    client->is_busy = false;
+    set_answer(client);
+    step(client);
 }
 
 /* The first of those that have come; false: none has come as a whole. */
 static bool take_line(struct client *client)
 {
+    const struct control *c = client->control;
     char *end = memchr(client->in, '\n', client->in_bytes);
     if (end == NULL)
         return false;
     *end++ = '\0';
-    client->out = answer(client->control, client->in);
-    client->out_bytes = client->out != NULL ? strlen(client->out) : 0;
-    client->out_done = 0;
-    if (client->out != NULL)
-        client->out[client->out_bytes++] = '\n'; /* in place of the NUL */
+    cJSON *request = cJSON_ParseWithOpts(client->in, NULL, true);
+    client->id = cJSON_DetachItemFromObjectCaseSensitive(request, "id");
+    client->task = (struct control_task){0};
+    client->result = control_run(&c->cfg.target, request, &client->task);
+    cJSON_Delete(request);
     client->in_bytes -= (uint32_t)(end - client->in);
     memmove(client->in, end, client->in_bytes);
+    client->is_busy = client->task.run != NULL;
+    if (client->is_busy)
+        evloop_work(c->cfg.loop, &client->work);
+    else
+        set_answer(client);
     return true;
 }
 
@@ -116,10 +144,17 @@ static void step(void *ctx)
     struct client *client = ctx;
     struct evloop *loop = client->control->cfg.loop;
     int err = send_answer(client);
-    if (err == 0 && take_line(client)) {
-        evloop_defer(loop, &client->next);
+    if (err == 0 && !client->is_busy && take_line(client)) {
+        if (client->is_busy)
+            evloop_fd_del(loop, &client->ev); /* until there is an answer */
+        else
+            evloop_defer(loop, &client->next);
         return;
     }
+    if (client->is_busy)
+        return;
+    if (!client->ev.armed && evloop_fd_add(loop, &client->ev, client->fd, EPOLLIN) != 0)
+        err = -ENOMEM;
     if (err == 0 && (client->ended || client->in_bytes == sizeof(client->in)))
         err = -EPIPE;
     if (err == 0 || err == -EAGAIN)
@@ -182,6 +217,7 @@ static void on_connect(void *ctx, uint32_t events)
     }
     client->fd = fd;
     client->next = (struct ev_defer){.cb = step, .ctx = client};
+    client->work = (struct ev_work){.run = on_task, .done = on_task_done, .ctx = client};
     client->ev = (struct ev_fd){.cb = on_client, .ctx = client};
     if (evloop_fd_add(c->cfg.loop, &client->ev, fd, EPOLLIN) != 0)
         close_client(client);
@@ -252,7 +288,8 @@ void control_destroy(struct control *c)
     if (c == NULL)
         return;
     int fd = c->fd;
-    c->fd = -1; /* no further clients */
+    c->fd = -1;                /* no further clients */
+    evloop_drain(c->cfg.loop); /* what helpers do comes to its end */
     for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
         if (c->clients[i].fd >= 0)
             close_client(&c->clients[i]);

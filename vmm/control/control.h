@@ -18,6 +18,7 @@
 #include <stdbool.h>
 
 #include "core/ports/input.h"
+#include "devices/display/tap.h"
 
 struct control;
 struct cJSON;
@@ -26,6 +27,7 @@ struct evloop;
 #define CONTROL_CLIENTS    8u
 #define CONTROL_LINE_BYTES 65536u /* of a command, its newline included */
 #define CONTROL_ARGS       8u
+#define CONTROL_PATH_BYTES 4096u /* of a file, its NUL included */
 
 /* What a command may do to the run. On the loop. */
 struct control_target {
@@ -33,6 +35,8 @@ struct control_target {
     void (*press_power)(void *ctx); /* if there is */
     /* Likewise: where input for such a device goes; NULL: the guest has none. */
     struct input_sink *(*input)(void *ctx, enum input_kind kind);
+    /* Likewise: what a scanout shows; a negative errno. */
+    int (*picture)(void *ctx, unsigned scanout, struct display_picture *out);
     void (*stop)(void *ctx); /* ends the run as Ctrl-A x does */
     void *ctx;
 };
@@ -50,11 +54,20 @@ void control_destroy(struct control *c);
 
 /* ---- for control.c: what commands there are ---- */
 
+/* What a command leaves to a helper thread; zeroed before. */
+struct control_task {
+    void (*run)(struct control_task *t); /* NULL: nothing. It sets `error`, or leaves it empty */
+    char error[256];
+    char path[CONTROL_PATH_BYTES];
+    struct display_picture picture;
+};
+
 /*
- * Runs one; the result belongs to the caller. NULL: it was refused, and `error` says why. The
- * object is as it came, so anything may be wrong with it.
+ * Runs one; the result belongs to the caller. NULL: it was refused, and task->error says why. With
+ * a task the result is the answer if that succeeds. The object is as it came, so anything may be
+ * wrong with it.
  */
 struct cJSON *control_run(const struct control_target *target, const struct cJSON *request,
-                          char *error, unsigned error_bytes);
+                          struct control_task *task);
 
 #endif
