@@ -292,7 +292,7 @@ Test(control, every_printable_character_is_typed)
     char line[64];
     runs = true;
     devices = KEYBOARD;
-    for (char c = ' '; c <= '~'; c++) {
+    for (int c = ' '; c <= '~'; c++) {
         typed[0] = '\0';
         snprintf(line, sizeof(line), "{\"command\": \"type\", \"args\": [\"%s%c\"]}\n",
                  c == '"' || c == '\\' ? "\\" : "", c);
