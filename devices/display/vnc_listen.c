@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "devices/display/vnc_listen.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/fail.h"
+
+#define BACKLOG      8
+#define VNC_PORT     5900
+#define DISPLAYS_MAX 59635 /* 65535 - VNC_PORT */
+
+static int listen_at(const struct sockaddr *to, socklen_t len, int *out)
+{
+    int on = 1;
+    int err = 0;
+    int fd = socket(to->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return -errno;
+    if (to->sa_family != AF_UNIX)
+        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    else
+        (void)fchmod(fd, 0600); /* the mode that bind() gives the path */
+    if (bind(fd, to, len) < 0 || listen(fd, BACKLOG) < 0) {
+        err = -errno;
+        close(fd);
+        return err;
+    }
+    *out = fd;
+    return 0;
+}
+
+static int listen_unix(struct vnc_address *out, const char *path, int *fd)
+{
+    size_t len = strlen(path);
+    int err = 0;
+    if (len == 0 || len >= sizeof(out->path.sun_path))
+        return fail_msg(-EINVAL, "display vnc=unix:%s: the path has 1 to %zu bytes", path,
+                        sizeof(out->path.sun_path) - 1);
+    out->path.sun_family = AF_UNIX;
+    memcpy(out->path.sun_path, path, len + 1);
+    err = listen_at((struct sockaddr *)&out->path, sizeof(out->path), fd);
+    if (err == -EADDRINUSE)
+        return fail(err, "display vnc=unix:%s: listen; remove the file or name another", path);
+    if (err < 0)
+        return fail(err, "display vnc=unix:%s: listen", path);
+    out->is_unix = true;
+    return 0;
+}
+
+static int listen_tcp(const char *address, const char *host, const char *port, int *fd)
+{
+    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
+    struct addrinfo *found = NULL;
+    int err = getaddrinfo(host[0] != 0 ? host : "127.0.0.1", port, &hints, &found);
+    if (err != 0)
+        return fail_msg(-EINVAL, "display vnc=%s: %s", address, gai_strerror(err));
+    err = listen_at(found->ai_addr, found->ai_addrlen, fd);
+    freeaddrinfo(found);
+    if (err == -EADDRINUSE)
+        return fail(err, "display vnc=%s: listen on port %s; name another number", address, port);
+    return err < 0 ? fail(err, "display vnc=%s: listen on port %s", address, port) : 0;
+}
+
+int vnc_listen(struct vnc_address *out, const char *address, int *fd)
+{
+    const char *colon = strrchr(address, ':');
+    char host[256], port[8];
+    char *end = NULL;
+    unsigned long display = 0;
+    size_t len = 0;
+    if (strncmp(address, "unix:", 5) == 0)
+        return listen_unix(out, address + 5, fd);
+    len = colon != NULL ? (size_t)(colon - address) : sizeof(host);
+    if (len < sizeof(host) && colon[1] >= '0' && colon[1] <= '9')
+        display = strtoul(colon + 1, &end, 10);
+    if (end == NULL || *end != 0 || display > DISPLAYS_MAX)
+        return fail_msg(-EINVAL, "display vnc=%s: use :N, HOST:N (N: 0 to %d) or unix:PATH",
+                        address, DISPLAYS_MAX);
+    if (len >= 2 && address[0] == '[' && address[len - 1] == ']') /* IPv6 */
+        address++, len -= 2;
+    (void)snprintf(host, sizeof(host), "%.*s", (int)len, address);
+    (void)snprintf(port, sizeof(port), "%lu", VNC_PORT + display);
+    return listen_tcp(address, host, port, fd);
+}
+
+void vnc_unlisten(const struct vnc_address *address, int fd)
+{
+    if (fd < 0)
+        return;
+    if (address->is_unix)
+        (void)unlink(address->path.sun_path);
+    close(fd);
+}
