@@ -52,8 +52,9 @@ static void expect_same(const struct vm_config *a, const struct vm_config *b, co
         struct vm_config *c = both[n];
         size_t bytes;
         FILE *out = open_memstream(&texts[n], &bytes);
-        const char **members[] = {&c->kernel, &c->initrd,  &c->append,        &c->timeline_path,
-                                  &c->record, &c->control, &c->display.target};
+        const char **members[] = {&c->kernel,         &c->initrd,          &c->append,
+                                  &c->timeline_path,  &c->record,          &c->control,
+                                  &c->display.target, &c->display.password};
         for (unsigned i = 0; i < ARRAY_SIZE(members); i++) {
             fprintf(out, "%s;", *members[i] != NULL ? *members[i] : "(none)");
             *members[i] = NULL;
@@ -125,6 +126,7 @@ static const struct {
     {{"--gpu", "off"}},
     {{"--display", "none"}},
     {{"--display", "png=DIR"}},
+    {{"--display", "vnc=:1,password=F"}},
     {{"--virtio", "transport=pci", "--virtio", "ring=packed,transport=mmio"}},
     {{"--features", "+in_order,-event_idx", "--features", "+event_idx"}},
     {{"--strict"}},

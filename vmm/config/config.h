@@ -135,11 +135,12 @@ struct net_config {
     struct virtio_keys virtio;
 };
 
-enum display_kind { DISPLAY_NOWHERE, DISPLAY_PNG };
+enum display_kind { DISPLAY_NOWHERE, DISPLAY_VNC, DISPLAY_PNG };
 
 struct display_config {
     enum display_kind kind;
-    const char *target; /* a folder */
+    const char *target;   /* an address, a folder */
+    const char *password; /* a file; NULL: none */
 };
 
 struct input_config {

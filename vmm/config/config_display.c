@@ -10,12 +10,21 @@
 static const struct schema_key kinds[] = {
     /* enum display_kind */
     {"none", NULL, SCHEMA_SWITCH, .help = "Nowhere, but in what `minivet ctl screenshot` writes"},
+    {"vnc", "ADDR", SCHEMA_TEXT, AT(target), .min = 1,
+     .help = "A VNC server: :1 (port 5901 of this host), HOST:1, unix:PATH"},
     {"png", "DIR", SCHEMA_FILE, AT(target), .min = 1,
      .help = "PNG files in a folder, at most ten a second"},
     {0},
 };
 
-const struct schema_table config_display_tables[] = {{.keys = kinds, .is_first = true}, {0}};
+static const struct schema_key vnc_keys[] = {
+    {"password", "FILE", SCHEMA_FILE, AT(password), .min = 1,
+     .help = "The file whose first line a client has to know"},
+    {0},
+};
+
+const struct schema_table config_display_tables[] = {
+    {.keys = kinds, .is_first = true}, {.keys = vnc_keys, .only = "vnc"}, {0}};
 
 int config_apply_display(struct vm_config *c, const struct schema_key *option,
                          const struct cJSON *list)

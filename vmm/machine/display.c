@@ -18,6 +18,8 @@ static int create_viewer(struct machine_display *d, const struct display_config 
                          const struct viewer_config *viewer)
 {
     switch (display->kind) {
+    case DISPLAY_VNC:
+        return viewer_vnc_create(&d->viewer, viewer, display->target, display->password);
     case DISPLAY_PNG:
         return viewer_png_create(&d->viewer, viewer, display->target);
     default:
