@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* A VNC server, as a client of RFB 3.8 sees it. */
+#include "devices/display/viewer.h"
+
+#include <linux/input-event-codes.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "core/ports/display.h"
+#include "core/ports/input.h"
+#include "tests/harness/test.h"
+
+#ifdef HAVE_LIBVNCSERVER
+
+#define WIDTH    64u
+#define HEIGHT   48u
+#define DEADLINE 30000 /* ms */
+#define EVENTS   64u
+
+enum { KEY_EVENT, MOVE_EVENT, WHEEL_EVENT, RELEASE_EVENT };
+
+struct heard {
+    int type, a, b;
+};
+
+struct scene {
+    struct input_sink sink;
+    struct evloop *loop;
+    struct viewer *viewer;
+    char path[64], password[80];
+    uint32_t pixels[WIDTH * HEIGHT * 4];
+    pthread_mutex_t lock;
+    pthread_cond_t more;
+    struct heard heard[EVENTS];
+    unsigned count, seen;
+};
+
+static void hear(struct input_sink *sink, int type, int a, int b)
+{
+    struct scene *s = (struct scene *)sink;
+    pthread_mutex_lock(&s->lock);
+    if (s->count < EVENTS)
+        s->heard[s->count++] = (struct heard){type, a, b};
+    pthread_cond_signal(&s->more);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void sink_key(struct input_sink *sink, unsigned code, bool down)
+{
+    hear(sink, KEY_EVENT, (int)code, down);
+}
+
+static void sink_move_to(struct input_sink *sink, unsigned scanout, unsigned x, unsigned y)
+{
+    cr_assert_eq(scanout, 0);
+    hear(sink, MOVE_EVENT, (int)x, (int)y);
+}
+
+static void sink_wheel(struct input_sink *sink, int dx, int dy)
+{
+    hear(sink, WHEEL_EVENT, dx, dy);
+}
+
+static void sink_release(struct input_sink *sink)
+{
+    hear(sink, RELEASE_EVENT, 0, 0);
+}
+
+static const struct input_sink_ops sink_ops = {
+    .key = sink_key, .move_to = sink_move_to, .wheel = sink_wheel, .release = sink_release};
+
+static void expect_heard(struct scene *s, int type, int a, int b)
+{
+    struct timespec until;
+    struct heard got = {-1, 0, 0};
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += DEADLINE / 1000;
+    pthread_mutex_lock(&s->lock);
+    while (s->seen == s->count && pthread_cond_timedwait(&s->more, &s->lock, &until) == 0)
+        ;
+    if (s->seen < s->count)
+        got = s->heard[s->seen++];
+    pthread_mutex_unlock(&s->lock);
+    cr_assert_eq(got.type, type, "type %d instead of %d", got.type, type);
+    cr_assert_eq(got.a, a, "%d instead of %d", got.a, a);
+    cr_assert_eq(got.b, b, "%d instead of %d", got.b, b);
+}
+
+static void show(struct scene *s, uint32_t width, uint32_t height)
+{
+    struct display_surface surface = {(uint8_t *)s->pixels, width, height, (size_t)width * 4,
+                                      DISPLAY_BGRX};
+    for (uint32_t i = 0; i < width * height; i++)
+        s->pixels[i] = i * 0x010305u & 0xffffff;
+    s->viewer->backend->ops->set_surface(s->viewer->backend, 0, &surface);
+    evloop_drain(s->loop);
+}
+
+static void open_scene(struct scene *s, bool has_password)
+{
+    struct viewer_config config = {.is_absolute = true, .name = "guest", .input = &s->sink};
+    char address[80];
+    *s = (struct scene){.sink = {&sink_ops}};
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->more, NULL);
+    (void)snprintf(s->path, sizeof(s->path), "/tmp/minivet-vnc-%d", (int)getpid());
+    (void)snprintf(s->password, sizeof(s->password), "%s.password", s->path);
+    (void)snprintf(address, sizeof(address), "unix:%s", s->path);
+    FILE *f = fopen(s->password, "we");
+    cr_assert(f != NULL && fputs("secret\n", f) > 0 && fclose(f) == 0);
+    cr_assert_eq(evloop_create(&s->loop, "test", &clock_host), 0);
+    config.loop = s->loop;
+    (void)unlink(s->path);
+    cr_assert_eq(viewer_vnc_create(&s->viewer, &config, address, has_password ? s->password : NULL),
+                 0);
+    show(s, WIDTH, HEIGHT);
+}
+
+static void close_scene(struct scene *s)
+{
+    s->viewer->ops->stop(s->viewer);
+    evloop_drain(s->loop);
+    s->viewer->ops->destroy(s->viewer);
+    cr_assert_eq(access(s->path, F_OK), -1);
+    (void)unlink(s->password);
+    evloop_destroy(s->loop);
+}
+
+/* ---- the client ---- */
+
+struct client {
+    int fd;
+    uint32_t width, height; /* as the server said last */
+    uint32_t *picture;
+};
+
+/* False: the server has closed. */
+static bool get(int fd, void *to, size_t len)
+{
+    for (size_t have = 0; have < len;) {
+        struct pollfd p = {fd, POLLIN, 0};
+        cr_assert_eq(poll(&p, 1, DEADLINE), 1, "the server says nothing");
+        ssize_t n = read(fd, (char *)to + have, len - have);
+        if (n <= 0)
+            return false;
+        have += (size_t)n;
+    }
+    return true;
+}
+
+static void put(int fd, const void *from, size_t len)
+{
+    cr_assert_eq(send(fd, from, len, MSG_NOSIGNAL), (ssize_t)len);
+}
+
+static uint32_t be(const uint8_t *at, unsigned bytes)
+{
+    uint32_t value = 0;
+    for (unsigned i = 0; i < bytes; i++)
+        value = value << 8 | at[i];
+    return value;
+}
+
+/* Until the server offers its one kind of security, which is expected. */
+static int dial(const struct scene *s, uint8_t security)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    uint8_t text[12], types[2];
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    memcpy(to.sun_path, s->path, strlen(s->path) + 1);
+    cr_assert_eq(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    cr_assert(get(fd, text, sizeof(text)));
+    cr_assert_eq(memcmp(text, "RFB 003.008\n", 12), 0);
+    put(fd, text, sizeof(text));
+    cr_assert(get(fd, types, sizeof(types)));
+    cr_assert_eq(types[0], 1);
+    cr_assert_eq(types[1], security);
+    put(fd, &security, 1);
+    return fd;
+}
+
+static void leave(struct client *c)
+{
+    close(c->fd);
+    free(c->picture);
+}
+
+static struct client join(const struct scene *s)
+{
+    static const uint8_t format[20] = {[4] = 32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0};
+    static const uint8_t encodings[12] = {2, 0, 0, 2, [8] = 0xff, 0xff, 0xff, 0x21}; /* NewFBSize */
+    int fd = dial(s, 1);
+    uint8_t result[4], init[24], name[5];
+    cr_assert(get(fd, result, 4));
+    cr_assert_eq(be(result, 4), 0);
+    put(fd, "\1", 1);
+    cr_assert(get(fd, init, sizeof(init)));
+    cr_assert_eq(be(init + 20, 4), 5);
+    cr_assert(get(fd, name, 5));
+    cr_assert_eq(memcmp(name, "guest", 5), 0);
+    put(fd, format, sizeof(format));
+    put(fd, encodings, sizeof(encodings));
+    return (struct client){fd, be(init, 2), be(init + 2, 2), calloc(1024, 1024)};
+}
+
+static void ask(int fd, bool changes_only, uint32_t width, uint32_t height)
+{
+    const uint8_t message[10] = {3,
+                                 changes_only,
+                                 0,
+                                 0,
+                                 0,
+                                 0,
+                                 (uint8_t)(width >> 8),
+                                 (uint8_t)width,
+                                 (uint8_t)(height >> 8),
+                                 (uint8_t)height};
+    put(fd, message, sizeof(message));
+}
+
+/* Draws one update; returns how many pixels came. */
+static uint32_t update(struct client *c)
+{
+    uint8_t head[4], rect[12];
+    uint32_t sum = 0;
+    cr_assert(get(c->fd, head, 4));
+    cr_assert_eq(head[0], 0, "message %u", head[0]);
+    for (uint32_t left = be(head + 2, 2); left > 0; left--) {
+        cr_assert(get(c->fd, rect, 12));
+        uint32_t x = be(rect, 2), y = be(rect + 2, 2), w = be(rect + 4, 2), h = be(rect + 6, 2);
+        if (be(rect + 8, 4) == 0xffffff21) {
+            c->width = w, c->height = h;
+            continue;
+        }
+        cr_assert_eq(be(rect + 8, 4), 0, "raw");
+        cr_assert(x + w <= c->width && y + h <= c->height);
+        for (uint32_t row = y; row < y + h; row++)
+            cr_assert(get(c->fd, c->picture + (size_t)row * c->width + x, (size_t)w * 4));
+        sum += w * h;
+    }
+    return sum;
+}
+
+/* What the client has asked for, until it has the scene's picture: the thread may not have taken
+ * the newest frame when it answers. */
+static void expect_picture(struct scene *s, struct client *c, uint32_t width, uint32_t height)
+{
+    size_t bytes = (size_t)width * height * 4;
+    ask(c->fd, false, 640, 480);
+    (void)update(c);
+    while (c->width != width || c->height != height || memcmp(c->picture, s->pixels, bytes) != 0) {
+        ask(c->fd, true, 640, 480);
+        (void)update(c);
+    }
+}
+
+/* ---- tests ---- */
+
+#define OnVnc(name, has_password)            \
+    static void try_##name(struct scene *s); \
+    Test(viewer_vnc, name)                   \
+    {                                        \
+        static struct scene scene;           \
+        open_scene(&scene, has_password);    \
+        try_##name(&scene);                  \
+        close_scene(&scene);                 \
+    }                                        \
+    static void try_##name(struct scene *s)
+
+OnVnc(shows_pixels_and_then_damage_alone, false)
+{
+    struct client c = join(s);
+    struct stat st;
+    cr_assert_eq(stat(s->path, &st), 0);
+    cr_assert_eq(st.st_mode & 0777, 0600);
+    expect_picture(s, &c, WIDTH, HEIGHT);
+    s->pixels[5 * WIDTH + 7] = 0x123456;
+    s->viewer->backend->ops->damage(s->viewer->backend, 0, &(struct display_rect){7, 5, 2, 1});
+    evloop_drain(s->loop);
+    ask(c.fd, true, WIDTH, HEIGHT);
+    cr_assert_eq(update(&c), 2);
+    cr_assert_eq(c.picture[5 * WIDTH + 7], 0x123456);
+    leave(&c);
+}
+
+OnVnc(tells_a_new_size, false)
+{
+    struct client c = join(s);
+    expect_picture(s, &c, WIDTH, HEIGHT);
+    show(s, WIDTH * 2, HEIGHT * 2);
+    expect_picture(s, &c, WIDTH * 2, HEIGHT * 2);
+    leave(&c);
+}
+
+OnVnc(passes_keys_and_pointers_on, false)
+{
+    static const uint8_t keys[] = {4, 1, 0, 0,   0, 0, 0, 'a', 4, 0, 0,    0,
+                                   0, 0, 0, 'a', 4, 1, 0, 0,   0, 0, 0xff, 0xbe};
+    static const uint8_t pointers[] = {5, 1, 0, 63, 0, 47, 5, 8, 0, 0, 0, 0};
+    struct client c = join(s);
+    expect_picture(s, &c, WIDTH, HEIGHT);
+    put(c.fd, keys, sizeof(keys));
+    expect_heard(s, KEY_EVENT, KEY_A, 1);
+    expect_heard(s, KEY_EVENT, KEY_A, 0);
+    expect_heard(s, KEY_EVENT, KEY_F1, 1);
+    put(c.fd, pointers, sizeof(pointers));
+    expect_heard(s, MOVE_EVENT, INPUT_AXIS_MAX, INPUT_AXIS_MAX);
+    expect_heard(s, KEY_EVENT, BTN_LEFT, 1);
+    expect_heard(s, MOVE_EVENT, 0, 0);
+    expect_heard(s, KEY_EVENT, BTN_LEFT, 0);
+    expect_heard(s, WHEEL_EVENT, 0, 1);
+    leave(&c);
+    expect_heard(s, RELEASE_EVENT, 0, 0);
+}
+
+OnVnc(serves_a_client_beside_one_that_never_reads, false)
+{
+    struct client c = join(s), other = join(s);
+    for (unsigned i = 0; i < 64; i++)
+        ask(other.fd, false, 640, 480);
+    expect_picture(s, &c, WIDTH, HEIGHT);
+    leave(&c);
+    leave(&other);
+}
+
+OnVnc(closes_a_client_that_sends_garbage_alone, false)
+{
+    struct client c = join(s), other = join(s);
+    uint8_t byte;
+    expect_picture(s, &c, WIDTH, HEIGHT);
+    put(other.fd, "\xee\xee\xee\xee", 4);
+    cr_assert_not(get(other.fd, &byte, 1));
+    expect_picture(s, &c, WIDTH, HEIGHT);
+    leave(&c);
+    leave(&other);
+}
+
+OnVnc(refuses_a_wrong_password, true)
+{
+    int fd = dial(s, 2);
+    uint8_t challenge[16], result[4];
+    cr_assert(get(fd, challenge, sizeof(challenge)));
+    put(fd, challenge, sizeof(challenge));
+    cr_assert(get(fd, result, sizeof(result)));
+    cr_assert_eq(be(result, 4), 1);
+    close(fd);
+}
+
+#else
+
+Test(viewer_vnc, is_not_in_this_build)
+{
+    struct viewer *viewer = NULL;
+    printf("# skipped: VNC (libvncserver-dev is not installed)\n");
+    cr_assert_eq(viewer_vnc_create(&viewer, &(struct viewer_config){0}, ":0", NULL), -ENOSYS);
+}
+
+#endif
