@@ -2,6 +2,7 @@
 /* A VNC server, as a client of RFB 3.8 sees it. */
 #include "devices/display/viewer.h"
 
+#include <dlfcn.h>
 #include <linux/input-event-codes.h>
 #include <poll.h>
 #include <sys/socket.h>
@@ -314,12 +315,14 @@ OnVnc(passes_keys_and_pointers_on, false)
     expect_heard(s, RELEASE_EVENT, 0, 0);
 }
 
+/* The requests fill the socket of the other many times over. */
 OnVnc(serves_a_client_beside_one_that_never_reads, false)
 {
     struct client c = join(s), other = join(s);
     for (unsigned i = 0; i < 64; i++)
         ask(other.fd, false, 640, 480);
-    expect_picture(s, &c, WIDTH, HEIGHT);
+    for (unsigned i = 0; i < 64; i++)
+        expect_picture(s, &c, WIDTH, HEIGHT);
     leave(&c);
     leave(&other);
 }
@@ -336,15 +339,59 @@ OnVnc(closes_a_client_that_sends_garbage_alone, false)
     leave(&other);
 }
 
-OnVnc(refuses_a_wrong_password, true)
+/* What the server says to a client that knows this password; 0: welcome. */
+static uint32_t result_of(const struct scene *s, char *password)
 {
+    void *library = dlopen("libvncserver.so.1", RTLD_NOW);
+    void (*encrypt)(unsigned char *bytes, char *password) = NULL;
     int fd = dial(s, 2);
     uint8_t challenge[16], result[4];
+    cr_assert(library != NULL);
+    *(void **)&encrypt = dlsym(library, "rfbEncryptBytes");
+    cr_assert(encrypt != NULL);
     cr_assert(get(fd, challenge, sizeof(challenge)));
+    encrypt(challenge, password);
     put(fd, challenge, sizeof(challenge));
     cr_assert(get(fd, result, sizeof(result)));
-    cr_assert_eq(be(result, 4), 1);
     close(fd);
+    dlclose(library);
+    return be(result, 4);
+}
+
+OnVnc(wants_the_password, true)
+{
+    char right[] = "secret", wrong[] = "Secret";
+    cr_assert_eq(result_of(s, wrong), 1);
+    cr_assert_eq(result_of(s, right), 0);
+}
+
+OnVnc(disconnects_the_ninth_client, false)
+{
+    struct client clients[8];
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    uint8_t byte;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    for (unsigned i = 0; i < 8; i++)
+        clients[i] = join(s);
+    memcpy(to.sun_path, s->path, strlen(s->path) + 1);
+    cr_assert_eq(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    cr_assert_not(get(fd, &byte, 1));
+    close(fd);
+    for (unsigned i = 0; i < 8; i++)
+        leave(&clients[i]);
+}
+
+OnVnc(refuses_addresses_that_it_cannot_listen_on, false)
+{
+    static const char *const bad[] = {"", "1", ":", ":x", ":-1", ":59636", "host:1x", "unix:"};
+    struct viewer_config config = {.loop = s->loop};
+    struct viewer *viewer = NULL;
+    char taken[80];
+    for (unsigned i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        cr_assert_eq(viewer_vnc_create(&viewer, &config, bad[i], NULL), -EINVAL, "%s", bad[i]);
+    (void)snprintf(taken, sizeof(taken), "unix:%s", s->path);
+    cr_assert_eq(viewer_vnc_create(&viewer, &config, taken, NULL), -EADDRINUSE);
+    cr_assert_eq(viewer_vnc_create(&viewer, &config, ":0", "/nonexistent"), -ENOENT);
 }
 
 #else
