@@ -412,13 +412,13 @@ static int set_up(struct vnc *v, const struct viewer_config *config, const char 
 {
     int err = password_file != NULL ? read_password(v, password_file) : 0;
     if (err == 0)
+        err = vnc_listen(&v->address, address, &v->listen_fd);
+    if (err == 0)
         err = vnc_calls_load(&v->calls);
     if (err == 0)
         err = make_server(v, password_file != NULL);
     if (err == 0)
         err = screen_create(&v->screen, &(struct screen_config){config->loop, wake, v});
-    if (err == 0)
-        err = vnc_listen(&v->address, address, &v->listen_fd);
     if (err < 0)
         return err;
     v->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -287,6 +287,40 @@ Test(display_screen, a_tap_has_the_picture)
     display_tap_destroy(tap);
 }
 
+Test(display_screen, a_tap_alone_has_the_picture)
+{
+    static const struct display_cursor cursor;
+    struct display_tap *tap;
+    struct display_picture picture;
+    cr_assert_eq(display_tap_create(&tap, NULL), 0);
+    struct display_backend *b = display_tap_backend(tap);
+    b->ops->set_surface(b, 15, &surface);
+    b->ops->damage(b, 15, &(struct display_rect){0, 0, 1, 1});
+    b->ops->set_cursor(b, 15, &cursor);
+    b->ops->move_cursor(b, 15, 1, 1);
+    cr_assert_eq(display_tap_copy(tap, 15, &picture), 0);
+    expect_shown(picture.pixels, bgr);
+    free(picture.pixels);
+    b->ops->destroy(b);
+    display_tap_destroy(tap);
+    display_tap_destroy(NULL);
+}
+
+Test(display_screen, a_tap_passes_cursors_on)
+{
+    static const struct display_cursor cursor;
+    struct display_tap *tap;
+    cr_assert_eq(display_tap_create(&tap, display), 0);
+    struct display_backend *b = display_tap_backend(tap);
+    b->ops->set_cursor(b, 0, &cursor);
+    cr_expect_not_null(take().cursor);
+    done();
+    b->ops->move_cursor(b, 0, 7, 1);
+    cr_expect_eq(take().cursor_x, 7);
+    done();
+    display_tap_destroy(tap);
+}
+
 /* ---- PNG ---- */
 
 static uint32_t be32(const uint8_t *at)
@@ -396,6 +430,25 @@ Test(display_png, the_last_frame_is_written)
     viewer->ops->stop(viewer);
     viewer->ops->destroy(viewer);
     cr_expect_eq(access("3-000000.png", F_OK), 0);
+    teardown();
+}
+
+/* A link is not followed, and each fault is not a line. */
+Test(display_png, a_frame_that_cannot_be_written)
+{
+    struct viewer *viewer;
+    setup();
+    listen_to_log(LOG_WARN);
+    cr_assert_eq(symlink("elsewhere", "0-000000.png"), 0);
+    cr_assert_eq(symlink("elsewhere", "1-000000.png"), 0);
+    cr_assert_eq(viewer_png_create(&viewer, &(struct viewer_config){.loop = loop}, "."), 0);
+    viewer->backend->ops->set_surface(viewer->backend, 0, &surface);
+    viewer->backend->ops->set_surface(viewer->backend, 1, &surface);
+    viewer->ops->stop(viewer);
+    viewer->ops->destroy(viewer);
+    cr_expect_eq(logged_lines, 1);
+    expect_logged("-000000.png: Too many levels");
+    cr_expect_neq(access("elsewhere", F_OK), 0);
     teardown();
 }
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* A VNC server, as a client of RFB 3.8 sees it. */
 #include "devices/display/viewer.h"
+#include "devices/display/vnc_keys.h"
 
 #include <dlfcn.h>
 #include <linux/input-event-codes.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -379,6 +381,74 @@ OnVnc(disconnects_the_ninth_client, false)
     close(fd);
     for (unsigned i = 0; i < 8; i++)
         leave(&clients[i]);
+}
+
+/* What a client without cursors of its own sees in the end is the picture alone. */
+OnVnc(shows_and_hides_a_cursor, false)
+{
+    static struct display_cursor cursor = {.hot_x = 1};
+    struct display_backend *b = s->viewer->backend;
+    struct client c = join(s);
+    memset(cursor.pixels, 0xff, sizeof(cursor.pixels) / 2);
+    b->ops->set_cursor(b, 0, &cursor);
+    b->ops->move_cursor(b, 0, 3, 4);
+    evloop_drain(s->loop);
+    ask(c.fd, false, WIDTH, HEIGHT);
+    (void)update(&c);
+    b->ops->set_cursor(b, 0, NULL);
+    evloop_drain(s->loop);
+    expect_picture(s, &c, WIDTH, HEIGHT);
+    leave(&c);
+}
+
+/* Nothing is black. */
+OnVnc(shows_nothing, false)
+{
+    struct client c = join(s);
+    expect_picture(s, &c, WIDTH, HEIGHT);
+    s->viewer->backend->ops->set_surface(s->viewer->backend, 0, NULL);
+    s->viewer->backend->ops->move_cursor(s->viewer->backend, 1, 1, 1); /* is not shown */
+    evloop_drain(s->loop);
+    memset(s->pixels, 0, sizeof(s->pixels));
+    expect_picture(s, &c, WIDTH, HEIGHT);
+    leave(&c);
+}
+
+Test(viewer_vnc, listens_on_this_host_alone)
+{
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct viewer_config config = {.name = "guest"};
+    struct viewer *viewer = NULL;
+    char address[16], text[12];
+    unsigned display = 100;
+    int r = -EADDRINUSE;
+    cr_assert_eq(evloop_create(&config.loop, "test", &clock_host), 0);
+    for (; r == -EADDRINUSE && display < 200; display += r < 0) {
+        (void)snprintf(address, sizeof(address), display % 2 ? "127.0.0.1:%u" : ":%u", display);
+        r = viewer_vnc_create(&viewer, &config, address, NULL);
+    }
+    cr_assert_eq(r, 0);
+    to.sin_port = htons((uint16_t)(5900 + display));
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    cr_assert(get(fd, text, sizeof(text)));
+    cr_assert_eq(memcmp(text, "RFB 003.008\n", 12), 0);
+    close(fd);
+    viewer->ops->stop(viewer);
+    viewer->ops->destroy(viewer);
+    evloop_destroy(config.loop);
+}
+
+Test(viewer_vnc, knows_the_keys_of_a_us_keyboard)
+{
+    for (uint32_t c = ' '; c <= '~'; c++)
+        cr_expect_neq(vnc_key(c), 0, "%c", (int)c);
+    cr_expect_eq(vnc_key('Q'), KEY_Q);
+    cr_expect_eq(vnc_key(0xff0d), KEY_ENTER);
+    cr_expect_eq(vnc_key(0xfe20), KEY_TAB);
+    cr_expect_eq(vnc_key(0xfe03), KEY_RIGHTALT);
+    cr_expect_eq(vnc_key(0x20ac), 0, "the euro");
+    cr_expect_eq(vnc_key(UINT32_MAX), 0);
 }
 
 OnVnc(refuses_addresses_that_it_cannot_listen_on, false)
