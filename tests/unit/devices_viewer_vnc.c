@@ -433,10 +433,47 @@ Test(viewer_vnc, listens_on_this_host_alone)
     cr_assert_eq(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
     cr_assert(get(fd, text, sizeof(text)));
     cr_assert_eq(memcmp(text, "RFB 003.008\n", 12), 0);
+    /* Nothing hears its keys. */
+    static const uint8_t keys[] = {4, 1, 0, 0, 0, 0, 0, 'a', 4, 1, 0, 0, 0, 0, 0x20, 0xac};
+    static const uint8_t pointer[] = {5, 1, 0, 63, 0, 47};
+    uint8_t types[2], result[4], init[24 + 5], head[4];
+    put(fd, text, sizeof(text));
+    cr_assert(get(fd, types, sizeof(types)));
+    put(fd, "\1", 1);
+    cr_assert(get(fd, result, sizeof(result)));
+    put(fd, "\1", 1);
+    cr_assert(get(fd, init, sizeof(init)));
+    put(fd, keys, sizeof(keys));
+    put(fd, pointer, sizeof(pointer));
+    ask(fd, false, 4, 4);
+    cr_assert(get(fd, head, sizeof(head)));
     close(fd);
     viewer->ops->stop(viewer);
     viewer->ops->destroy(viewer);
     evloop_destroy(config.loop);
+}
+
+static void note_size(void *ctx, unsigned scanout, uint32_t width, uint32_t height)
+{
+    cr_assert_eq(scanout, 0);
+    *(uint32_t *)ctx = width * 1000 + height;
+}
+
+OnVnc(lets_a_client_ask_for_a_size, false)
+{
+    static const uint8_t encodings[] = {2,    0,    0,    1,
+                                        0xff, 0xff, 0xfe, 0xcc}; /* ExtendedDesktopSize */
+    static const uint8_t none[8] = {251}, size[8 + 16] = {251, 0, 3, 32, 1, 144, 1};
+    struct client c = join(s);
+    uint32_t told = 0;
+    s->viewer->backend->handler = (struct display_handler){.on_resize = note_size, .ctx = &told};
+    put(c.fd, encodings, sizeof(encodings));
+    put(c.fd, none, sizeof(none));
+    put(c.fd, size, sizeof(size));
+    while (told == 0)
+        evloop_drain(s->loop);
+    cr_expect_eq(told, 800 * 1000 + 400);
+    leave(&c);
 }
 
 Test(viewer_vnc, knows_the_keys_of_a_us_keyboard)
@@ -462,6 +499,14 @@ OnVnc(refuses_addresses_that_it_cannot_listen_on, false)
     (void)snprintf(taken, sizeof(taken), "unix:%s", s->path);
     cr_assert_eq(viewer_vnc_create(&viewer, &config, taken, NULL), -EADDRINUSE);
     cr_assert_eq(viewer_vnc_create(&viewer, &config, ":0", "/nonexistent"), -ENOENT);
+    cr_assert_eq(viewer_vnc_create(&viewer, &config, ":0", "/dev/null"), -EINVAL);
+    cr_assert_eq(viewer_vnc_create(&viewer, &config, "[::g]:1", NULL), -EINVAL);
+    cr_assert_eq(viewer_vnc_create(&viewer, &config, "192.0.2.1:1", NULL), -EADDRNOTAVAIL);
+    char long_path[200] = "unix:/tmp/";
+    memset(long_path + strlen(long_path), 'x', sizeof(long_path) - 1 - strlen(long_path));
+    long_path[sizeof(long_path) - 1] = '\0';
+    cr_assert_eq(viewer_vnc_create(&viewer, &config, long_path, NULL), -EINVAL);
+    cr_assert_eq(viewer_vnc_create(&viewer, &config, "unix:/nowhere/x", NULL), -ENOENT);
 }
 
 #else
