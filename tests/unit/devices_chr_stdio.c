@@ -12,6 +12,7 @@
 static struct evloop *loop;
 static struct chr_backend *chr;
 static int in[2], out[2]; /* [0] is the outside's end */
+static bool is_deaf;      /* the console has no callbacks */
 static int quits, presses, writables, resizes;
 
 /* The device: takes up to `appetite` bytes at once, `left` in all. */
@@ -89,9 +90,9 @@ static void make(int in_fd, int out_fd)
         .loop = loop,
         .in_fd = in_fd,
         .out_fd = out_fd,
-        .on_quit = on_quit,
-        .on_power = on_power,
-        .on_output = on_output,
+        .on_quit = is_deaf ? NULL : on_quit,
+        .on_power = is_deaf ? NULL : on_power,
+        .on_output = is_deaf ? NULL : on_output,
     };
     cr_assert_eq(chr_stdio_create(&chr, &config), 0);
     chr_stdio_begin(chr);
@@ -248,6 +249,17 @@ Test(chr_stdio, escape_sequences)
     }
     cr_expect_not_null(strstr(text, "Ctrl-A x"));
     expect_quits(1);
+}
+
+Test(chr_stdio, callbacks_may_be_left_out)
+{
+    is_deaf = true;
+    make_pty();
+    chr->ops->rx_enable(chr, appetite);
+    type("\x01x\x01pa", 5);
+    expect_got("a");
+    print("out");
+    cr_expect_eq(quits, 0);
 }
 
 Test(chr_stdio, quitting_works_while_the_guest_takes_nothing)

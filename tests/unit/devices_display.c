@@ -392,11 +392,11 @@ Test(display_png, pictures_of_any_size)
         cr_assert_eq(png_write(fd, picture, sizes[i].width, sizes[i].height), 0);
         close(fd);
         expect_file("a.png", picture, sizes[i].width, sizes[i].height);
+        fd = open("/dev/full", O_WRONLY);
+        cr_expect_eq(png_write(fd, picture, sizes[i].width, sizes[i].height), -ENOSPC);
+        close(fd);
         free(picture);
     }
-    int fd = open("/dev/full", O_WRONLY);
-    cr_expect_eq(png_write(fd, pixels, 1, 1), -ENOSPC);
-    close(fd);
 }
 
 Test(display_png, a_viewer_writes_frames)
@@ -412,11 +412,13 @@ Test(display_png, a_viewer_writes_frames)
     for (struct stat st; stat("frames/0-000000.png", &st) != 0 || st.st_size < 100;)
         evloop_drain(loop);
     b->ops->move_cursor(b, 0, 1, 1);
+    b->ops->set_surface(b, 1, NULL);
     evloop_drain(loop);
     viewer->ops->stop(viewer);
     viewer->ops->destroy(viewer);
     expect_file("frames/0-000000.png", packed, WIDTH, HEIGHT);
     cr_expect_neq(access("frames/0-000001.png", F_OK), 0, "the cursor is in no picture");
+    cr_expect_neq(access("frames/1-000000.png", F_OK), 0, "nothing is no picture");
     teardown();
 }
 
