@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* From a device's surface to a viewer: screens, taps, PNG files. */
+#include <sys/resource.h>
 #include <zlib.h>
 
 #include "devices/display/png.h"
@@ -451,6 +452,29 @@ Test(display_png, a_frame_that_cannot_be_written)
     cr_expect_eq(logged_lines, 1);
     expect_logged("-000000.png: Too many levels");
     cr_expect_neq(access("elsewhere", F_OK), 0);
+    teardown();
+}
+
+/* However many descriptors are left, it works or says why. */
+Test(display_png, descriptors_run_out)
+{
+    struct viewer *viewer;
+    struct rlimit limit;
+    unsigned failures = 0;
+    setup();
+    listen_to_log(LOG_ERROR);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    int first = dup(0), r = -EMFILE;
+    close(first);
+    for (limit.rlim_cur = (rlim_t)first; r < 0; limit.rlim_cur++, failures += r < 0) {
+        setrlimit(RLIMIT_NOFILE, &limit);
+        r = viewer_png_create(&viewer, &(struct viewer_config){.loop = loop}, ".");
+        cr_assert(r == 0 || r == -EMFILE, "%d", r);
+    }
+    cr_expect_gt(failures, 1);
+    cr_expect_eq(logged_lines, failures);
+    viewer->ops->stop(viewer);
+    viewer->ops->destroy(viewer);
     teardown();
 }
 

@@ -7,6 +7,7 @@
 #include <linux/input-event-codes.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -475,6 +476,29 @@ OnVnc(lets_a_client_ask_for_a_size, false)
         evloop_drain(s->loop);
     cr_expect_eq(told, 800 * 1000 + 400);
     leave(&c);
+}
+
+/* However many descriptors are left, it works or says why. */
+Test(viewer_vnc, descriptors_run_out)
+{
+    struct viewer_config config = {.name = "guest"};
+    struct viewer *viewer = NULL;
+    struct rlimit limit;
+    char address[64];
+    int first = dup(0), r = -EMFILE;
+    close(first);
+    (void)snprintf(address, sizeof(address), "unix:/tmp/minivet-vnc-%d", (int)getpid());
+    cr_assert_eq(evloop_create(&config.loop, "test", &clock_host), 0);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    for (limit.rlim_cur = (rlim_t)first; r < 0; limit.rlim_cur++) {
+        setrlimit(RLIMIT_NOFILE, &limit);
+        r = viewer_vnc_create(&viewer, &config, address, NULL);
+    }
+    cr_expect_gt(limit.rlim_cur, (rlim_t)first + 2);
+    viewer->ops->stop(viewer);
+    viewer->ops->destroy(viewer);
+    cr_expect_neq(access(address + 5, F_OK), 0);
+    evloop_destroy(config.loop);
 }
 
 Test(viewer_vnc, knows_the_keys_of_a_us_keyboard)
