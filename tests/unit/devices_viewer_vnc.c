@@ -466,6 +466,7 @@ OnVnc(lets_a_client_ask_for_a_size, false)
     static const uint8_t encodings[] = {2,    0,    0,    1,
                                         0xff, 0xff, 0xfe, 0xcc}; /* ExtendedDesktopSize */
     static const uint8_t none[8] = {251}, size[8 + 16] = {251, 0, 3, 32, 1, 144, 1};
+    uint8_t answer[4 + 12 + 4 + 16];
     struct client c = join(s);
     uint32_t told = 0;
     s->viewer->backend->handler = (struct display_handler){.on_resize = note_size, .ctx = &told};
@@ -475,6 +476,12 @@ OnVnc(lets_a_client_ask_for_a_size, false)
     while (told == 0)
         evloop_drain(s->loop);
     cr_expect_eq(told, 800 * 1000 + 400);
+    for (unsigned reason = 0; reason != 1; reason = be(answer + 4, 2)) {
+        ask(c.fd, true, 640, 480);
+        cr_assert(get(c.fd, answer, sizeof(answer)));
+        cr_assert_eq(be(answer + 12, 4), 0xfffffecc);
+    }
+    cr_expect_eq(be(answer + 6, 2), 0, "the size was not taken");
     leave(&c);
 }
 
