@@ -22,7 +22,7 @@ picture() {
     echo go >&9
 }
 
-draw() { # SERIES
+boot_and_draw() { # SERIES
     rm -rf "$work/frames" "$work/blank.png" "$work/noise.png"
     : >"$log"
     "$minivet" run "$images/$1/vmlinuz" -i "$work/initrd" -a quiet --timeout 120s --ctl "$work/ctl" \
@@ -49,7 +49,7 @@ group_display() {
     mkfifo "$work/orders"
     for series in 6.1 6.12; do
         initramfs $series "$drawing"
-        attempts draw $series
+        attempts boot_and_draw $series
         expect "a framebuffer, $series: runs" ended 0
         expect "a framebuffer, $series: the kernel has it" said '^graphics=.*fb0 fbcon'
         # What does not change packs well, and what is random does not.
