@@ -12,7 +12,7 @@
 #include <sys/un.h>
 
 #include "core/ports/display.h"
-#include "core/ports/input.h"
+#include "tests/harness/fake_sink.h"
 #include "tests/harness/test.h"
 
 #ifdef HAVE_LIBVNCSERVER
@@ -20,76 +20,14 @@
 #define WIDTH    64u
 #define HEIGHT   48u
 #define DEADLINE 30000 /* ms */
-#define EVENTS   64u
-
-enum { KEY_EVENT, MOVE_EVENT, WHEEL_EVENT, RELEASE_EVENT };
-
-struct heard {
-    int type, a, b;
-};
 
 struct scene {
-    struct input_sink sink;
+    struct fake_sink input;
     struct evloop *loop;
     struct viewer *viewer;
     char path[64], password[80];
     uint32_t pixels[WIDTH * HEIGHT * 4];
-    pthread_mutex_t lock;
-    pthread_cond_t more;
-    struct heard heard[EVENTS];
-    unsigned count, seen;
 };
-
-static void hear(struct input_sink *sink, int type, int a, int b)
-{
-    struct scene *s = (struct scene *)sink;
-    pthread_mutex_lock(&s->lock);
-    if (s->count < EVENTS)
-        s->heard[s->count++] = (struct heard){type, a, b};
-    pthread_cond_signal(&s->more);
-    pthread_mutex_unlock(&s->lock);
-}
-
-static void sink_key(struct input_sink *sink, unsigned code, bool down)
-{
-    hear(sink, KEY_EVENT, (int)code, down);
-}
-
-static void sink_move_to(struct input_sink *sink, unsigned scanout, unsigned x, unsigned y)
-{
-    cr_assert_eq(scanout, 0);
-    hear(sink, MOVE_EVENT, (int)x, (int)y);
-}
-
-static void sink_wheel(struct input_sink *sink, int dx, int dy)
-{
-    hear(sink, WHEEL_EVENT, dx, dy);
-}
-
-static void sink_release(struct input_sink *sink)
-{
-    hear(sink, RELEASE_EVENT, 0, 0);
-}
-
-static const struct input_sink_ops sink_ops = {
-    .key = sink_key, .move_to = sink_move_to, .wheel = sink_wheel, .release = sink_release};
-
-static void expect_heard(struct scene *s, int type, int a, int b)
-{
-    struct timespec until;
-    struct heard got = {-1, 0, 0};
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += DEADLINE / 1000;
-    pthread_mutex_lock(&s->lock);
-    while (s->seen == s->count && pthread_cond_timedwait(&s->more, &s->lock, &until) == 0)
-        ;
-    if (s->seen < s->count)
-        got = s->heard[s->seen++];
-    pthread_mutex_unlock(&s->lock);
-    cr_assert_eq(got.type, type, "type %d instead of %d", got.type, type);
-    cr_assert_eq(got.a, a, "%d instead of %d", got.a, a);
-    cr_assert_eq(got.b, b, "%d instead of %d", got.b, b);
-}
 
 static void show(struct scene *s, uint32_t width, uint32_t height)
 {
@@ -103,11 +41,10 @@ static void show(struct scene *s, uint32_t width, uint32_t height)
 
 static void open_scene(struct scene *s, bool has_password)
 {
-    struct viewer_config config = {.is_absolute = true, .name = "guest", .input = &s->sink};
+    struct viewer_config config = {.is_absolute = true, .name = "guest", .input = &s->input.sink};
     char address[80];
-    *s = (struct scene){.sink = {&sink_ops}};
-    pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->more, NULL);
+    *s = (struct scene){0};
+    fake_sink_init(&s->input);
     (void)snprintf(s->path, sizeof(s->path), "/tmp/minivet-vnc-%d", (int)getpid());
     (void)snprintf(s->password, sizeof(s->password), "%s.password", s->path);
     (void)snprintf(address, sizeof(address), "unix:%s", s->path);
@@ -306,17 +243,17 @@ OnVnc(passes_keys_and_pointers_on, false)
     expect_picture(s, &c, WIDTH, HEIGHT);
     put(c.fd, "\4\1\0\0\0\0\x20\xac", 8); /* no key has it */
     put(c.fd, keys, sizeof(keys));
-    expect_heard(s, KEY_EVENT, KEY_A, 1);
-    expect_heard(s, KEY_EVENT, KEY_A, 0);
-    expect_heard(s, KEY_EVENT, KEY_F1, 1);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, KEY_A, 1);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, KEY_A, 0);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, KEY_F1, 1);
     put(c.fd, pointers, sizeof(pointers));
-    expect_heard(s, MOVE_EVENT, INPUT_AXIS_MAX, INPUT_AXIS_MAX);
-    expect_heard(s, KEY_EVENT, BTN_LEFT, 1);
-    expect_heard(s, MOVE_EVENT, 0, 0);
-    expect_heard(s, KEY_EVENT, BTN_LEFT, 0);
-    expect_heard(s, WHEEL_EVENT, 0, 1);
+    fake_sink_expect(&s->input, FAKE_SINK_MOVE_TO, INPUT_AXIS_MAX, INPUT_AXIS_MAX);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, BTN_LEFT, 1);
+    fake_sink_expect(&s->input, FAKE_SINK_MOVE_TO, 0, 0);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, BTN_LEFT, 0);
+    fake_sink_expect(&s->input, FAKE_SINK_WHEEL, 0, 1);
     leave(&c);
-    expect_heard(s, RELEASE_EVENT, 0, 0);
+    fake_sink_expect(&s->input, FAKE_SINK_RELEASE, 0, 0);
 }
 
 /* The requests fill the socket of the other many times over. */

@@ -126,6 +126,7 @@ static const struct {
     {{"--gpu", "off"}},
     {{"--display", "none"}},
     {{"--display", "png=DIR"}},
+    {{"--display", "sdl"}},
     {{"--display", "vnc=:1,password=F"}},
     {{"--virtio", "transport=pci", "--virtio", "ring=packed,transport=mmio"}},
     {{"--features", "+in_order,-event_idx", "--features", "+event_idx"}},

@@ -49,7 +49,8 @@ static char *machine_of(const struct vm_config *c)
     for (unsigned i = 0; i < INPUT_KINDS; i++)
         if (c->input.on[i])
             fprintf(out, " %s=%s", inputs[i], transport(&c->input.virtio));
-    static const char *const displays[] = {[DISPLAY_VNC] = "vnc", [DISPLAY_PNG] = "png"};
+    static const char *const displays[] = {
+        [DISPLAY_SDL] = "sdl", [DISPLAY_VNC] = "vnc", [DISPLAY_PNG] = "png"};
     if (c->display.kind != DISPLAY_NOWHERE)
         fprintf(out, " display=%s(%s)", displays[c->display.kind],
                 c->display.target != NULL ? c->display.target : "");

@@ -135,7 +135,7 @@ struct net_config {
     struct virtio_keys virtio;
 };
 
-enum display_kind { DISPLAY_NOWHERE, DISPLAY_VNC, DISPLAY_PNG };
+enum display_kind { DISPLAY_NOWHERE, DISPLAY_SDL, DISPLAY_VNC, DISPLAY_PNG };
 
 struct display_config {
     enum display_kind kind;

@@ -10,6 +10,7 @@
 static const struct schema_key kinds[] = {
     /* enum display_kind */
     {"none", NULL, SCHEMA_SWITCH, .help = "Nowhere, but in what `minivet ctl screenshot` writes"},
+    {"sdl", NULL, SCHEMA_SWITCH, .help = "A window for each monitor, on X11 or Wayland"},
     {"vnc", "ADDR", SCHEMA_TEXT, AT(target), .min = 1,
      .help = "A VNC server: :1 (port 5901 of this host), HOST:1, unix:PATH"},
     {"png", "DIR", SCHEMA_FILE, AT(target), .min = 1,

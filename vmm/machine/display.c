@@ -18,6 +18,8 @@ static int create_viewer(struct machine_display *d, const struct display_config 
                          const struct viewer_config *viewer)
 {
     switch (display->kind) {
+    case DISPLAY_SDL:
+        return viewer_sdl_create(&d->viewer, viewer);
     case DISPLAY_VNC:
         return viewer_vnc_create(&d->viewer, viewer, display->target, display->password);
     case DISPLAY_PNG:

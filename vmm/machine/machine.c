@@ -146,6 +146,7 @@ static int create_display(struct machine *m)
         &(struct viewer_config){.loop = m->loop,
                                 .input = m->input != NULL ? input_hub_sink(m->input) : NULL,
                                 .is_absolute = vm->input.on[INPUT_TABLET],
+                                .has_touch = vm->input.on[INPUT_TOUCH],
                                 .name = name != NULL ? name + 1 : vm->kernel,
                                 .on_close = on_close,
                                 .ctx = m});

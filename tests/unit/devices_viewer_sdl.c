@@ -1,0 +1,454 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Windows, on an X server of the test's that keeps its screen in a file (Xvfb). */
+#include "devices/display/viewer.h"
+
+#include <linux/input-event-codes.h>
+#include <poll.h>
+#include <spawn.h>
+
+#include "core/base/be.h"
+#include "core/ports/display.h"
+#include "tests/harness/fake_sink.h"
+#include "tests/harness/folder.h"
+#include "tests/harness/test.h"
+
+#ifdef HAVE_SDL2
+
+#include <X11/Xlib.h>
+
+#include "core/base/library.h"
+#include "devices/display/sdl_keys.h"
+
+#define WIDTH    200u
+#define HEIGHT   150u
+#define SCREEN   "640x480x24"
+#define SCREEN_W 640u
+#define SCREEN_H 480u
+#define DEADLINE 30000 /* ms */
+#define PATIENCE 5     /* ms */
+
+/* What these libraries keep until the process ends is not a leak of the window's. */
+const char *__lsan_default_suppressions(void); // NOLINT(bugprone-reserved-identifier,cert-*)
+const char *__lsan_default_suppressions(void)  // NOLINT(bugprone-reserved-identifier,cert-*)
+{
+    return "leak:libSDL2-2.0.so\nleak:libdbus-1.so\n";
+}
+
+struct scene {
+    struct fake_sink input;
+    struct evloop *loop;
+    struct viewer *viewer;
+    pid_t server;
+    const uint8_t *screen; /* the X server's, an XWD file */
+    size_t screen_bytes;
+    uint32_t pixels[SCREEN_W * SCREEN_H];
+    uint32_t width, height;
+    uint32_t told_width, told_height;
+    atomic_uint closed;
+};
+
+/* ---- the X server ---- */
+
+static void start_server(struct scene *s)
+{
+    char number[16] = ":", fd[12];
+    int ends[2];
+    cr_assert_eq(pipe(ends), 0);
+    (void)snprintf(fd, sizeof(fd), "%d", ends[1]);
+    char *args[] = {"Xvfb", "-displayfd", fd,  "-screen",    "0",
+                    SCREEN, "-fbdir",     ".", "-terminate", NULL};
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addclose(&actions, ends[0]);
+    posix_spawn_file_actions_addopen(&actions, 2, "server.log", O_CREAT | O_WRONLY, 0666);
+    if (posix_spawnp(&s->server, "Xvfb", &actions, NULL, args, environ) != 0)
+        cr_skip_test("there is no Xvfb: apt-get install xvfb xdotool");
+    posix_spawn_file_actions_destroy(&actions);
+    close(ends[1]);
+    for (size_t len = 1; len == 1 || number[len - 1] != '\n'; len++) {
+        struct pollfd p = {ends[0], POLLIN, 0};
+        cr_assert_eq(poll(&p, 1, DEADLINE), 1);
+        cr_assert_lt(len, sizeof(number) - 1);
+        cr_assert_eq(read(ends[0], number + len, 1), 1, "Xvfb does not start");
+    }
+    *strchr(number, '\n') = 0;
+    close(ends[0]);
+    cr_assert_eq(setenv("DISPLAY", number, 1), 0);
+    struct stat st;
+    int screen = open("Xvfb_screen0", O_RDONLY | O_CLOEXEC);
+    cr_assert_geq(screen, 0);
+    cr_assert_eq(fstat(screen, &st), 0);
+    s->screen_bytes = (size_t)st.st_size;
+    s->screen = mmap(NULL, s->screen_bytes, PROT_READ, MAP_SHARED, screen, 0);
+    cr_assert_neq(s->screen, MAP_FAILED);
+    close(screen);
+}
+
+static void end_server(struct scene *s, int signal)
+{
+    if (s->server > 0) {
+        kill(s->server, signal);
+        waitpid(s->server, NULL, 0);
+    }
+    s->server = 0;
+}
+
+static uint32_t xwd(const struct scene *s, unsigned field)
+{
+    return be32_get(s->screen + (size_t)field * 4);
+}
+
+/* Of the header: 0 its size, 5 height, 12 bytes in a row, 19 colours of 12 bytes each. */
+static uint32_t seen_at(const struct scene *s, uint32_t x, uint32_t y)
+{
+    size_t at = xwd(s, 0) + (size_t)xwd(s, 19) * 12 + (size_t)y * xwd(s, 12) + (size_t)x * 4;
+    cr_assert_lt(at, s->screen_bytes);
+    return le32_get(s->screen + at) & 0xffffff;
+}
+
+/* xdotool ARGS: a person. */
+static void person(const char *args)
+{
+    char line[256];
+    (void)snprintf(line, sizeof(line), "xdotool %s >/dev/null", args);
+    cr_assert_eq(system(line), 0, "%s", line); // NOLINT(cert-env33-c): the test's own words
+}
+
+/* ---- the device ---- */
+
+static void on_resize(void *ctx, unsigned scanout, uint32_t width, uint32_t height)
+{
+    struct scene *s = ctx;
+    cr_assert_eq(scanout, 0);
+    s->told_width = width;
+    s->told_height = height;
+}
+
+static void on_close(void *ctx)
+{
+    struct scene *s = ctx;
+    atomic_fetch_add(&s->closed, 1);
+}
+
+static void set_surface(struct scene *s, uint32_t width, uint32_t height)
+{
+    const struct display_surface surface = {(uint8_t *)s->pixels, width, height, (size_t)width * 4,
+                                            DISPLAY_BGRX};
+    for (uint32_t i = 0; i < width * height; i++)
+        s->pixels[i] = i * 0x010305u & 0xffffff;
+    s->width = width;
+    s->height = height;
+    s->viewer->backend->ops->set_surface(s->viewer->backend, 0, &surface);
+}
+
+/* Lets the loop hear the window's thread until it is so. */
+#define await(s, condition)                                       \
+    for (int left_ = DEADLINE; !(condition); left_ -= PATIENCE) { \
+        cr_assert_gt(left_, 0, "never: " #condition);             \
+        evloop_drain((s)->loop);                                  \
+        (void)poll(NULL, 0, PATIENCE);                            \
+    }
+
+/* The picture is in the screen's corner, pixel for pixel. */
+static bool is_shown(const struct scene *s)
+{
+    for (uint32_t y = 0; y < s->height; y++)
+        for (uint32_t x = 0; x < s->width; x++)
+            if (seen_at(s, x, y) != s->pixels[y * s->width + x])
+                return false;
+    return true;
+}
+
+static void create(struct scene *s, bool is_absolute)
+{
+    const struct viewer_config config = {.loop = s->loop,
+                                         .input = &s->input.sink,
+                                         .is_absolute = is_absolute,
+                                         .name = "guest",
+                                         .on_close = on_close,
+                                         .ctx = s};
+    cr_assert_eq(viewer_sdl_create(&s->viewer, &config), 0);
+    s->viewer->backend->handler.on_resize = on_resize;
+    s->viewer->backend->handler.ctx = s;
+}
+
+static void open_scene(struct scene *s, bool is_absolute)
+{
+    folder_enter();
+    fake_sink_init(&s->input);
+    start_server(s);
+    cr_assert_eq(evloop_create(&s->loop, "test", &clock_host), 0);
+    create(s, is_absolute);
+    set_surface(s, WIDTH, HEIGHT);
+    person("search --sync --onlyvisible --name '^guest' windowmove --sync 0 0 windowfocus --sync "
+           "mousemove --sync 600 400");
+    await(s, is_shown(s));
+}
+
+static void close_scene(struct scene *s)
+{
+    s->viewer->ops->stop(s->viewer);
+    evloop_drain(s->loop);
+    s->viewer->ops->destroy(s->viewer);
+    evloop_destroy(s->loop);
+    munmap((void *)s->screen, s->screen_bytes);
+    end_server(s, SIGKILL);
+    folder_leave();
+}
+
+#define OnWindow(name, is_absolute)          \
+    static void try_##name(struct scene *s); \
+    Test(viewer_sdl, name)                   \
+    {                                        \
+        static struct scene scene;           \
+        open_scene(&scene, is_absolute);     \
+        try_##name(&scene);                  \
+        close_scene(&scene);                 \
+    }                                        \
+    static void try_##name(struct scene *s)
+
+/* ---- tests ---- */
+
+OnWindow(shows_pixels_and_damage, true)
+{
+    s->pixels[5 * WIDTH + 7] = 0x123456;
+    s->viewer->backend->ops->damage(s->viewer->backend, 0, &(struct display_rect){7, 5, 2, 1});
+    await(s, seen_at(s, 7, 5) == 0x123456);
+    cr_expect(is_shown(s));
+}
+
+OnWindow(has_the_size_of_its_picture, true)
+{
+    set_surface(s, 300, 220);
+    await(s, is_shown(s));
+    s->viewer->backend->ops->set_surface(s->viewer->backend, 0, NULL);
+    await(s, seen_at(s, 299, 219) == 0);
+}
+
+/* The picture keeps its shape: there are black stripes on its left and right. */
+OnWindow(scales_to_the_size_that_a_person_gives_it, true)
+{
+    person("search --name '^guest' windowsize --sync 600 300");
+    await(s, s->told_width == 600 && s->told_height == 300);
+    for (unsigned i = 0; i < WIDTH * HEIGHT; i++)
+        s->pixels[i] = 0x0000ff;
+    s->viewer->backend->ops->damage(s->viewer->backend, 0,
+                                    &(struct display_rect){0, 0, WIDTH, HEIGHT});
+    await(s, seen_at(s, 300, 150) == 0x0000ff);
+    cr_expect_eq(seen_at(s, 101, 299), 0x0000ff);
+    cr_expect_eq(seen_at(s, 498, 0), 0x0000ff);
+    cr_expect_eq(seen_at(s, 98, 150), 0);
+    cr_expect_eq(seen_at(s, 501, 150), 0);
+}
+
+/* The guest hears of no other press, and of no motion, before this one. */
+static void expect_first_press(struct scene *s, int key)
+{
+    struct fake_sink_event e = {FAKE_SINK_RELEASE, 0, 0};
+    while (e.type != FAKE_SINK_KEY || e.b == 0) {
+        e = fake_sink_next(&s->input);
+        cr_assert_neq(e.type, FAKE_SINK_MOVE_BY);
+    }
+    cr_assert_eq(e.a, key);
+}
+
+/* As the window sees it: without a window manager it is not really larger. */
+OnWindow(fills_the_screen_by_a_shortcut, true)
+{
+    person("key ctrl+alt+f");
+    await(s, s->told_width == SCREEN_W && s->told_height == SCREEN_H);
+    expect_first_press(s, KEY_LEFTCTRL);
+    expect_first_press(s, KEY_LEFTALT);
+    person("key x");
+    expect_first_press(s, KEY_X);
+}
+
+OnWindow(passes_keys_and_positions_on, true)
+{
+    person("key a F1 mousemove 199 149");
+    fake_sink_await(&s->input, FAKE_SINK_KEY, KEY_A, 1);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, KEY_A, 0);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, KEY_F1, 1);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, KEY_F1, 0);
+    fake_sink_await(&s->input, FAKE_SINK_MOVE_TO, INPUT_AXIS_MAX, INPUT_AXIS_MAX);
+    person("mousemove 0 0 click 1 click 4 click 7");
+    fake_sink_await(&s->input, FAKE_SINK_MOVE_TO, 0, 0);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, BTN_LEFT, 1);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, BTN_LEFT, 0);
+    fake_sink_expect(&s->input, FAKE_SINK_WHEEL, 0, 1);
+    fake_sink_expect(&s->input, FAKE_SINK_WHEEL, 1, 0);
+}
+
+OnWindow(lets_keys_go_with_the_focus, true)
+{
+    person("keydown a");
+    fake_sink_await(&s->input, FAKE_SINK_KEY, KEY_A, 1);
+    person("search --name '^guest' windowunmap");
+    fake_sink_await(&s->input, FAKE_SINK_RELEASE, 0, 0);
+}
+
+/* Until a click, and after the shortcut, the mouse is the host's. */
+OnWindow(takes_the_mouse_by_a_click, false)
+{
+    struct fake_sink_event e = {FAKE_SINK_KEY, 0, 0};
+    int x = 0, y = 0;
+    person("mousemove 20 20 mousemove 50 50 click 1 key b");
+    expect_first_press(s, KEY_B);
+    person("mousemove_relative 7 9 click 3");
+    while (e.type != FAKE_SINK_KEY || e.a != BTN_RIGHT) {
+        e = fake_sink_next(&s->input);
+        x += e.type == FAKE_SINK_MOVE_BY ? e.a : 0;
+        y += e.type == FAKE_SINK_MOVE_BY ? e.b : 0;
+    }
+    cr_expect_eq(x, 7);
+    cr_expect_eq(y, 9);
+    person("key ctrl+alt+g");
+    fake_sink_await(&s->input, FAKE_SINK_KEY, KEY_LEFTALT, 0);
+    person("mousemove_relative 5 5 click 1 key c");
+    expect_first_press(s, KEY_C);
+}
+
+/* Without a tablet the guest's pointer is not the host's. */
+OnWindow(draws_the_cursor, false)
+{
+    static struct display_cursor cursor = {.hot_x = 2, .hot_y = 3};
+    for (unsigned i = 0; i < sizeof(cursor.pixels) / 2; i += 4)
+        memcpy(cursor.pixels + i, (uint8_t[]){0x10, 0x20, 0x30, 0xff}, 4);
+    struct display_backend *b = s->viewer->backend;
+    b->ops->move_cursor(b, 0, 12, 23);
+    b->ops->set_cursor(b, 0, &cursor);
+    await(s, seen_at(s, 10, 20) == 0x302010);
+    cr_expect_eq(seen_at(s, 73, 51), 0x302010);
+    cr_expect_eq(seen_at(s, 74, 51), s->pixels[51 * WIDTH + 74]);
+    cr_expect_eq(seen_at(s, 10, 52), s->pixels[52 * WIDTH + 10]);
+    b->ops->set_cursor(b, 0, NULL);
+    await(s, is_shown(s));
+}
+
+/* As a window manager does when a person closes the window. */
+static void close_window(void)
+{
+    struct {
+        __typeof__(&XOpenDisplay) open;
+        __typeof__(&XInternAtom) atom;
+        __typeof__(&XSendEvent) send;
+        __typeof__(&XCloseDisplay) close;
+    } x = {0};
+    static const struct library_call calls[] = {{"XOpenDisplay", 0},
+                                                {"XInternAtom", sizeof(void *)},
+                                                {"XSendEvent", 2 * sizeof(void *)},
+                                                {"XCloseDisplay", 3 * sizeof(void *)}};
+    static const struct library library = {"test", "libX11.so.6", "libx11-6"};
+    FILE *window = popen("xdotool search --name '^guest'", "re"); // NOLINT(cert-env33-c)
+    char id[32] = "";
+    cr_assert(window != NULL && fgets(id, sizeof(id), window) != NULL);
+    pclose(window);
+    cr_assert_eq(library_load(&library, calls, ARRAY_SIZE(calls), &x), 0);
+    Display *display = x.open(NULL);
+    cr_assert(display != NULL);
+    XEvent e = {.xclient = {.type = ClientMessage, .window = strtoul(id, NULL, 10), .format = 32}};
+    e.xclient.message_type = x.atom(display, "WM_PROTOCOLS", False);
+    e.xclient.data.l[0] = (long)x.atom(display, "WM_DELETE_WINDOW", False);
+    x.send(display, e.xclient.window, False, NoEventMask, &e);
+    x.close(display);
+}
+
+OnWindow(tells_that_it_is_closed, true)
+{
+    close_window();
+    await(s, atomic_load(&s->closed) == 1);
+    person("search --sync --name 'once more to end the guest'");
+    close_window();
+    await(s, atomic_load(&s->closed) == 2);
+}
+
+/* The guest and its display go on. */
+OnWindow(survives_its_x_server, true)
+{
+    listen_to_log(LOG_WARN);
+    end_server(s, SIGKILL);
+    fake_sink_await(&s->input, FAKE_SINK_RELEASE, 0, 0);
+    cr_expect(strstr(logged_line, "runs on without a window") != NULL, "%s", logged_line);
+    for (unsigned i = 0; i < 3; i++) {
+        set_surface(s, WIDTH + i, HEIGHT);
+        evloop_drain(s->loop);
+    }
+}
+
+OnWindow(ends_although_its_x_server_does_not_answer, true)
+{
+    kill(s->server, SIGSTOP);
+    set_surface(s, WIDTH, HEIGHT);
+}
+
+static void refuses(const char *why)
+{
+    struct evloop *loop;
+    struct viewer *viewer = NULL;
+    listen_to_log(LOG_ERROR);
+    cr_assert_eq(evloop_create(&loop, "test", &clock_host), 0);
+    cr_expect_lt(viewer_sdl_create(&viewer, &(struct viewer_config){.loop = loop}), 0);
+    cr_expect(strstr(logged_line, why) != NULL, "%s", logged_line);
+    cr_expect_eq(logged_lines, 1);
+    evloop_destroy(loop);
+}
+
+Test(viewer_sdl, says_that_there_is_no_window_system)
+{
+    unsetenv("WAYLAND_DISPLAY");
+    unsetenv("SDL_VIDEODRIVER");
+    unsetenv("DISPLAY");
+    refuses("neither DISPLAY nor WAYLAND_DISPLAY is set");
+}
+
+Test(viewer_sdl, says_that_no_x_server_answers)
+{
+    unsetenv("WAYLAND_DISPLAY");
+    unsetenv("SDL_VIDEODRIVER");
+    setenv("DISPLAY", "unix:/nowhere/x:0", 1);
+    refuses("does the X server or compositor run");
+}
+
+Test(viewer_sdl, knows_keys_by_their_place)
+{
+    static const struct {
+        uint32_t scancode;
+        unsigned key;
+    } rows[] = {{0x04, KEY_A},
+                {0x1d, KEY_Z},
+                {0x1e, KEY_1},
+                {0x27, KEY_0},
+                {0x28, KEY_ENTER},
+                {0x38, KEY_SLASH},
+                {0x39, KEY_CAPSLOCK},
+                {0x3a, KEY_F1},
+                {0x45, KEY_F12},
+                {0x46, KEY_SYSRQ},
+                {0x52, KEY_UP},
+                {0x53, KEY_NUMLOCK},
+                {0x63, KEY_KPDOT},
+                {0x64, KEY_102ND},
+                {0x65, KEY_COMPOSE},
+                {0x73, KEY_F24},
+                {0x81, KEY_VOLUMEDOWN},
+                {0x87, KEY_RO},
+                {0x94, KEY_ZENKAKUHANKAKU},
+                {0xe0, KEY_LEFTCTRL},
+                {0xe7, KEY_RIGHTMETA},
+                {0, 0},
+                {0xe8, 0},
+                {511, 0}};
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
+        cr_expect_eq(sdl_key(rows[i].scancode), rows[i].key, "%x", rows[i].scancode);
+}
+
+#else
+
+Test(viewer_sdl, is_not_in_this_build)
+{
+    struct viewer *viewer = NULL;
+    printf("# skipped: windows (libsdl2-dev is not installed)\n");
+    cr_assert_eq(viewer_sdl_create(&viewer, &(struct viewer_config){0}), -ENOSYS);
+}
+
+#endif
