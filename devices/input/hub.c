@@ -209,7 +209,7 @@ static void on_touch(struct input_sink *s, unsigned finger, bool down, unsigned 
 static void on_release(struct input_sink *s)
 {
     struct input_hub *hub = begin(s);
-    for (unsigned code = 0; code < BTN_TOUCH; code++)
+    for (unsigned code = 0; code < INPUT_KEY_CODES; code++)
         put_key(device_of_key(hub, code), code, false);
     for (unsigned i = 0; i < INPUT_TOUCHES; i++)
         put_finger(hub, i, false, 0, 0);
