@@ -25,13 +25,19 @@ static void on_key(struct input_sink *sink, unsigned code, bool down)
 
 static void on_move_to(struct input_sink *sink, unsigned scanout, unsigned x, unsigned y)
 {
-    cr_assert_eq(scanout, 0);
-    hear(sink, FAKE_SINK_MOVE_TO, (int)x, (int)y);
+    if (scanout == 0)
+        hear(sink, FAKE_SINK_MOVE_TO, (int)x, (int)y);
 }
 
 static void on_move_by(struct input_sink *sink, int dx, int dy)
 {
     hear(sink, FAKE_SINK_MOVE_BY, dx, dy);
+}
+
+static void on_touch(struct input_sink *sink, unsigned finger, bool down, unsigned x, unsigned y)
+{
+    (void)x, (void)y;
+    hear(sink, FAKE_SINK_TOUCH, (int)finger, down);
 }
 
 static void on_wheel(struct input_sink *sink, int dx, int dy)
@@ -49,6 +55,7 @@ static const struct input_sink_ops ops = {
     .move_to = on_move_to,
     .move_by = on_move_by,
     .wheel = on_wheel,
+    .touch = on_touch,
     .release = on_release,
 };
 

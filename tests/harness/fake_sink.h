@@ -12,6 +12,7 @@ enum fake_sink_type {
     FAKE_SINK_MOVE_TO, /* x, y */
     FAKE_SINK_MOVE_BY, /* dx, dy */
     FAKE_SINK_WHEEL,   /* dx, dy */
+    FAKE_SINK_TOUCH,   /* finger, down */
     FAKE_SINK_RELEASE,
 };
 
