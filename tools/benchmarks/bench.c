@@ -195,7 +195,7 @@ static void print_json(const struct bench *b, const char *machine, const char *f
     runs_json_print(root, file);
 }
 
-/* ---- who takes part ---- */
+/* ---- which VMMs take part ---- */
 
 /* Whether the list, with commas in it, has the word. */
 static bool lists(const char *list, const char *word)

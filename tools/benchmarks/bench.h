@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What the programs behind `minivet bench` have in common: the command line, who takes part, and
- * rounds until the ratios are sure. Each run is a process of its own, so that one that fails only
- * leaves its VMM out.
+ * What the programs behind `minivet bench` have in common: the command line, the VMMs that take
+ * part, and rounds until the ratios are sure. Each run is a process of its own, so that one that
+ * fails only leaves its VMM out.
  */
 #ifndef MINIVET_BENCH_BENCH_H
 #define MINIVET_BENCH_BENCH_H

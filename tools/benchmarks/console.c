@@ -52,7 +52,7 @@ static void press(struct vm_run *r, int keyboard, char key)
 {
     errno = 0;
     if (write(keyboard, &key, 1) != 1)
-        vm_give_up(r, "nobody reads the keys of");
+        vm_give_up(r, "no key is read by");
 }
 
 /* The guest writes a chunk for each key, and says how long that took in all. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What it costs a guest to leave to the host and to come back, by who answers: KVM, the VMM, or an
+ * What it costs a guest to leave to the host and to come back, by what answers: KVM, the VMM, or an
  * eventfd. The guest is the bare-metal exits.c, at privilege level 3, where it runs natively even
  * if KVM emulates level 0.
  */
@@ -59,7 +59,7 @@ static void run(const struct bench *b, const struct vmm *v, int pattern, double 
     vm_end(&r);
 }
 
-/* Without hardware virtualization nobody may be there to answer a CPUID at level 3. */
+/* Without hardware virtualization a CPUID at level 3 may have no answer. */
 static bool can(const struct bench *b, const struct vmm *v, int pattern)
 {
     if (pattern == REGISTER || pattern == DOORBELL)

@@ -5,8 +5,8 @@
  * each network, and its guest works through all patterns (linux_net.guest).
  *
  * The server is here, in a network namespace with the taps. Its CPU time, the guest's, the VMM's
- * and the kernel's are counted together, since vhost-net's is nobody's: they are what all
- * processors of the host did, on which nothing else should be going on.
+ * and the kernel's are counted together, since vhost-net's belongs to no process: they are
+ * what all processors of the host did, on which nothing else should be going on.
  */
 #include <cjson/cJSON.h>
 #include <errno.h>

@@ -69,7 +69,7 @@ static struct results results = {
          [KICKS] = {.name = "kicks_per_frame", .title = "kicks"}},
 };
 
-/* ---- who takes part ---- */
+/* ---- which VMMs take part ---- */
 
 static bool has_tap, has_user, has_vhost;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* A pattern of `minivet bench net`, and its other end: a namespace with a tap, who sends and
- * answers. */
+/* A pattern of `minivet bench net`, and its other end: a namespace with a tap, and what sends
+ * and answers there. */
 #ifndef MINIVET_BENCH_NET_H
 #define MINIVET_BENCH_NET_H
 

@@ -33,7 +33,7 @@
 #define WINDOW_SMALL 512u
 #define WINDOW_LARGE 32u
 #define BUSY_MS      1000
-#define STUCK_MS     50 /* without a VMM nobody takes anything */
+#define STUCK_MS     50 /* without a VMM nothing is taken */
 
 static pthread_t worker;
 static bool working;
@@ -101,7 +101,7 @@ double net_host_frames(const struct net_pattern *p)
     return read_counters(counters) ? counters[FROM_GUEST] : NAN;
 }
 
-/* ---- who sends ---- */
+/* ---- what sends ---- */
 
 /*
  * Has to cost little, since it shares a processor with the device: what is small the kernel cuts
@@ -109,7 +109,7 @@ double net_host_frames(const struct net_pattern *p)
  */
 struct sender {
     struct iovec iov;
-    unsigned batch, window; /* frames: of a call, and that nobody has taken yet */
+    unsigned batch, window; /* frames: of a call, and that are not taken yet */
 };
 
 static struct sender sender;
@@ -196,7 +196,7 @@ static void *send_frames(void *arg)
         if (now > had)
             moved_ms = runs_now_ms();
         else if (runs_now_ms() - moved_ms > STUCK_MS)
-            sent = now; /* nobody was there */
+            sent = now; /* no VMM was there */
         had = now;
         while (sent - now <= s->window - s->batch && writev(own_socket, &s->iov, 1) > 0)
             sent += s->batch;
@@ -205,7 +205,7 @@ static void *send_frames(void *arg)
     return NULL;
 }
 
-/* ---- who answers, and who only listens ---- */
+/* ---- what answers, and what only listens ---- */
 
 static int open_udp(void)
 {
@@ -245,7 +245,7 @@ void net_host_begin(const struct net_pattern *p)
     if (p->from_host) {
         own_socket = p->kind == TCP ? open_large(p) : open_small(p);
         work = send_frames;
-    } else if (p->kind == UDP) { /* what nobody reads the kernel drops, which costs least */
+    } else if (p->kind == UDP) { /* the kernel drops what is not read, which costs least */
         own_socket = open_udp();
         work = p->answers ? answer : NULL;
     }

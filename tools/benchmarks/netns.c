@@ -26,7 +26,7 @@ static void write_file(const char *path, const char *text)
     close(fd);
 }
 
-/* Who is not root is, in a user namespace of its own. */
+/* A user who is not root is root in a user namespace of its own. */
 static bool unshare_net(void)
 {
     char map[64];

@@ -8,7 +8,7 @@
 /* errno says why it could not be. */
 bool netns_enter(void);
 
-/* It stays when a VMM goes. Waits until nobody has it, and is for calling again before each VMM. */
+/* It stays when a VMM goes. Waits until no VMM has it; to be called again before each VMM. */
 bool netns_make_tap(const char *name);
 
 /* Gives an interface an IPv4 address in a network of 24 bits. */

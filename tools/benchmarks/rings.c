@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * What a chain costs the device: vq_pop(), vq_push() and vq_flush() of chains of four descriptors
- * (a header, two pages, a status byte), whose data nobody touches.
+ * (a header, two pages, a status byte), whose data is not touched.
  *
  * A round is a ring full of chains. The driver fills it outside of the clock; then the device, on
  * the same core, takes `depth` chains, gives them back and flushes, until it finds the ring empty.
