@@ -249,6 +249,11 @@ OnWindow(scales_to_the_size_that_a_person_gives_it, true)
     cr_expect_eq(seen_at(s, 498, 0), 0x0000ff);
     cr_expect_eq(seen_at(s, 98, 150), 0);
     cr_expect_eq(seen_at(s, 501, 150), 0);
+    /* The guest takes the size over, and has another one later. */
+    set_surface(s, 600, 300);
+    await(s, is_shown(s));
+    set_surface(s, WIDTH, HEIGHT);
+    await(s, is_shown(s) && seen_at(s, WIDTH, 0) == 0);
 }
 
 /* The guest hears of no other press, and of no motion, before this one. */
@@ -269,7 +274,9 @@ OnWindow(fills_the_screen_by_a_shortcut, true)
     await(s, s->told_width == SCREEN_W && s->told_height == SCREEN_H);
     expect_first_press(s, KEY_LEFTCTRL);
     expect_first_press(s, KEY_LEFTALT);
-    person("key x");
+    person("key ctrl+alt+f key x");
+    expect_first_press(s, KEY_LEFTCTRL);
+    expect_first_press(s, KEY_LEFTALT);
     expect_first_press(s, KEY_X);
 }
 
@@ -291,7 +298,7 @@ OnWindow(passes_keys_and_positions_on, true)
 
 OnWindow(lets_keys_go_with_the_focus, true)
 {
-    person("keydown a");
+    person("key ctrl+alt+g search --sync --name 'releases keyboard and mouse' keydown a");
     fake_sink_await(&s->input, FAKE_SINK_KEY, KEY_A, 1);
     person("search --name '^guest' windowunmap");
     fake_sink_await(&s->input, FAKE_SINK_RELEASE, 0, 0);
@@ -473,6 +480,15 @@ static void key(uint32_t type, SDL_Scancode scancode, bool is_repeat)
                              .keysym.scancode = scancode}});
 }
 
+static void button(uint32_t type, uint8_t number, uint32_t which)
+{
+    push((SDL_Event){.button = {.type = type,
+                                .windowID = WINDOW,
+                                .which = which,
+                                .button = number,
+                                .state = type == SDL_MOUSEBUTTONDOWN}});
+}
+
 Test(viewer_sdl, passes_fingers_on)
 {
     static struct scene scene;
@@ -482,21 +498,59 @@ Test(viewer_sdl, passes_fingers_on)
     config.has_touch = true;
     create(s, &config);
     set_surface(s, WIDTH, HEIGHT);
-    push((SDL_Event){.button = {.type = SDL_MOUSEBUTTONDOWN,
-                                .windowID = WINDOW,
-                                .which = SDL_TOUCH_MOUSEID,
-                                .button = SDL_BUTTON_LEFT,
-                                .state = SDL_PRESSED}});
+    button(SDL_MOUSEBUTTONDOWN, SDL_BUTTON_LEFT, SDL_TOUCH_MOUSEID);
     for (unsigned i = 0; i <= INPUT_TOUCHES; i++)
         finger(SDL_FINGERDOWN, 100 + i, 0, 0);
     finger(SDL_FINGERMOTION, 101, 1, 1);
     finger(SDL_FINGERUP, 101, 1, 1);
+    push((SDL_Event){.tfinger = {.type = SDL_FINGERDOWN, .windowID = 77}});
     for (unsigned i = 0; i < INPUT_TOUCHES; i++)
         fake_sink_expect(&s->input, FAKE_SINK_TOUCH, (int)i, 1);
     fake_sink_expect(&s->input, FAKE_SINK_TOUCH, 1, 1);
     fake_sink_expect(&s->input, FAKE_SINK_TOUCH, 1, 0);
     key(SDL_KEYDOWN, SDL_SCANCODE_A, false);
-    fake_sink_expect(&s->input, FAKE_SINK_KEY, KEY_A, 1);
+    fake_sink_await(&s->input, FAKE_SINK_KEY, KEY_A, 1);
+    close_dummy(s);
+}
+
+/* A guest without a touch screen, and without a tablet: a finger is a mouse, which a click takes.
+ */
+Test(viewer_sdl, takes_fingers_for_a_mouse)
+{
+    static struct scene scene;
+    struct scene *s = &scene;
+    open_dummy(s);
+    struct viewer_config config = config_of(s);
+    config.is_absolute = false;
+    create(s, &config);
+    button(SDL_MOUSEBUTTONUP, SDL_BUTTON_LEFT, SDL_TOUCH_MOUSEID);
+    button(SDL_MOUSEBUTTONDOWN, SDL_BUTTON_LEFT, SDL_TOUCH_MOUSEID);
+    button(SDL_MOUSEBUTTONUP, SDL_BUTTON_LEFT, SDL_TOUCH_MOUSEID);
+    button(SDL_MOUSEBUTTONDOWN, SDL_BUTTON_RIGHT, SDL_TOUCH_MOUSEID);
+    fake_sink_await(&s->input, FAKE_SINK_KEY, BTN_LEFT, 0);
+    fake_sink_await(&s->input, FAKE_SINK_KEY, BTN_RIGHT, 1);
+    close_dummy(s);
+}
+
+/* Late news of a size that the window was given here is not a person's wish. */
+Test(viewer_sdl, asks_the_guest_for_no_size_of_its_own)
+{
+    static struct scene scene;
+    struct scene *s = &scene;
+    open_dummy(s);
+    struct viewer_config config = config_of(s);
+    create(s, &config);
+    for (unsigned i = 0; i < 2; i++) {
+        push((SDL_Event){.window = {.type = SDL_WINDOWEVENT,
+                                    .windowID = WINDOW,
+                                    .event = SDL_WINDOWEVENT_RESIZED}});
+        set_surface(s, WIDTH + i, HEIGHT);
+        for (unsigned j = 0; j < 40; j++) { /* until that has settled */
+            evloop_drain(s->loop);
+            (void)poll(NULL, 0, PATIENCE);
+        }
+    }
+    cr_expect_eq(s->told_width, 0);
     close_dummy(s);
 }
 
@@ -514,7 +568,8 @@ Test(viewer_sdl, passes_over_what_is_not_the_guests)
         push((SDL_Event){.motion = {.type = types[i], .windowID = 77}});
     key(SDL_KEYDOWN, SDL_SCANCODE_A, true);
     key(SDL_KEYDOWN, (SDL_Scancode)500, false);
-    push((SDL_Event){.button = {.type = SDL_MOUSEBUTTONDOWN, .windowID = WINDOW, .button = 40}});
+    button(SDL_MOUSEBUTTONDOWN, 40, 0);
+    button(SDL_MOUSEBUTTONDOWN, 0, 0);
     push((SDL_Event){.window = {.type = SDL_WINDOWEVENT,
                                 .windowID = WINDOW,
                                 .event = SDL_WINDOWEVENT_TAKE_FOCUS}});
@@ -561,6 +616,9 @@ Test(viewer_sdl, descriptors_run_out)
     open_dummy(s);
     getrlimit(RLIMIT_NOFILE, &limit);
     struct viewer_config config = config_of(s);
+    create(s, &config); /* the library is there */
+    s->viewer->ops->stop(s->viewer);
+    s->viewer->ops->destroy(s->viewer);
     for (limit.rlim_cur = (rlim_t)first; r < 0; limit.rlim_cur++) {
         setrlimit(RLIMIT_NOFILE, &limit);
         r = viewer_sdl_create(&s->viewer, &config);
@@ -597,39 +655,39 @@ Test(viewer_sdl, says_that_no_x_server_answers)
     unsetenv("SDL_VIDEODRIVER");
     setenv("DISPLAY", "unix:/nowhere/x:0", 1);
     refuses("does the X server or compositor run");
+    unsetenv("DISPLAY");
+    setenv("WAYLAND_DISPLAY", "/nowhere/wayland", 1);
+    refuses("does the X server or compositor run");
 }
 
 Test(viewer_sdl, knows_keys_by_their_place)
 {
-    static const struct {
-        uint32_t scancode;
-        unsigned key;
-    } rows[] = {{0x04, KEY_A},
-                {0x1d, KEY_Z},
-                {0x1e, KEY_1},
-                {0x27, KEY_0},
-                {0x28, KEY_ENTER},
-                {0x38, KEY_SLASH},
-                {0x39, KEY_CAPSLOCK},
-                {0x3a, KEY_F1},
-                {0x45, KEY_F12},
-                {0x46, KEY_SYSRQ},
-                {0x52, KEY_UP},
-                {0x53, KEY_NUMLOCK},
-                {0x63, KEY_KPDOT},
-                {0x64, KEY_102ND},
-                {0x65, KEY_COMPOSE},
-                {0x73, KEY_F24},
-                {0x81, KEY_VOLUMEDOWN},
-                {0x87, KEY_RO},
-                {0x94, KEY_ZENKAKUHANKAKU},
-                {0xe0, KEY_LEFTCTRL},
-                {0xe7, KEY_RIGHTMETA},
-                {0, 0},
-                {0xe8, 0},
-                {511, 0}};
+    static const uint32_t rows[][2] = {{0x04, KEY_A},
+                                       {0x1d, KEY_Z},
+                                       {0x1e, KEY_1},
+                                       {0x27, KEY_0},
+                                       {0x28, KEY_ENTER},
+                                       {0x38, KEY_SLASH},
+                                       {0x39, KEY_CAPSLOCK},
+                                       {0x3a, KEY_F1},
+                                       {0x45, KEY_F12},
+                                       {0x46, KEY_SYSRQ},
+                                       {0x52, KEY_UP},
+                                       {0x53, KEY_NUMLOCK},
+                                       {0x63, KEY_KPDOT},
+                                       {0x64, KEY_102ND},
+                                       {0x65, KEY_COMPOSE},
+                                       {0x73, KEY_F24},
+                                       {0x81, KEY_VOLUMEDOWN},
+                                       {0x87, KEY_RO},
+                                       {0x94, KEY_ZENKAKUHANKAKU},
+                                       {0xe0, KEY_LEFTCTRL},
+                                       {0xe7, KEY_RIGHTMETA},
+                                       {0, 0},
+                                       {0xe8, 0},
+                                       {511, 0}};
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
-        cr_expect_eq(sdl_key(rows[i].scancode), rows[i].key, "%x", rows[i].scancode);
+        cr_expect_eq(sdl_key(rows[i][0]), rows[i][1], "%x", rows[i][0]);
 }
 
 #else
