@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* One thread: descriptors, timers, deferred work. Crossings are in core_evloop_threads.c. */
 #include <sys/epoll.h>
+#include <sys/socket.h>
 
 #include "tests/harness/test.h"
 
@@ -219,6 +220,29 @@ Test(core_evloop, a_plain_file_is_refused)
     cr_assert_not(s.ev.armed);
     close(fd);
     evloop_destroy(b.loop);
+}
+
+/* Hundreds of descriptors are ready in the same turn, as the queues of a machine may be. */
+OnLoop(core_evloop, a_removed_descriptor_is_let_go_of_while_many_are_ready)
+{
+    enum { READY = 300 };
+    struct source ready[READY], s = {.b = b, .ev = {.cb = take_byte, .ctx = &s}};
+    int ends[2];
+    char byte;
+    for (unsigned i = 0; i < READY; i++) {
+        source_event(&ready[i], b, 'r', 0);
+    }
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+    cr_assert_eq(evloop_fd_add(b->loop, &s.ev, ends[0], EPOLLIN), 0);
+    evloop_drain(b->loop);
+    for (unsigned i = 0; i < READY; i++)
+        cr_assert_eq(eventfd_write(ready[i].ev.fd, 1), 0);
+    evloop_fd_del(b->loop, &s.ev);
+    close(ends[0]);
+    cr_assert_eq(recv(ends[1], &byte, 1, 0), 0, "its other end sees it closed");
+    close(ends[1]);
+    for (unsigned i = 0; i < READY; i++)
+        source_close(&ready[i]);
 }
 
 static void replace_victim(void *ctx, uint32_t events)

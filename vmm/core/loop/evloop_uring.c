@@ -550,13 +550,17 @@ static void uring_del(struct evloop *loop, struct ev_fd *ev)
         ring_close(u); /* of a thread that has ended */
         return;
     }
-    if (s->armed) {
-        if (!prep_cancel(loop, slot_tag(s), 0))
-            slot_put(u, s, WANTED);
-        enter(loop, WAIT_NONE);
+    if (!s->armed) {
+        slot_free_if_unused(u, s);
         return;
     }
-    slot_free_if_unused(u, s);
+    bool cancels = prep_cancel(loop, slot_tag(s), 0);
+    if (!cancels)
+        slot_put(u, s, WANTED);
+    /* Since Linux 6.13 a call completes a few of what waits (20), the oldest first. */
+    do {
+        enter(loop, WAIT_NONE);
+    } while (cancels && s->armed && ring_ready(u));
 }
 
 /* If it fails nothing has changed. */
