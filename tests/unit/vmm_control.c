@@ -285,6 +285,18 @@ Test(control, a_picture_outlives_its_client)
     cr_expect_eq(access("a.png", F_OK), 0);
 }
 
+/* Others might come for as long as the client likes. */
+Test(control, commands_that_have_not_begun_do_not_delay_the_end)
+{
+    int fd = join();
+    cr_assert_gt(send(fd, STATUS STATUS, 2 * strlen(STATUS), 0), 0);
+    control_destroy(control);
+    control = NULL;
+    cr_expect_not(hear(fd));
+    cr_expect_str_eq(heard, "");
+    close(fd);
+}
+
 /* Each is typed by the key on which a US keyboard has it. */
 Test(control, every_printable_character_is_typed)
 {

@@ -288,7 +288,12 @@ void control_destroy(struct control *c)
     if (c == NULL)
         return;
     int fd = c->fd;
-    c->fd = -1;                /* no further clients */
+    c->fd = -1;                                      /* no further clients */
+    for (unsigned i = 0; i < CONTROL_CLIENTS; i++) { /* nor commands, which may come for ever */
+        evloop_fd_del(c->cfg.loop, &c->clients[i].ev);
+        c->clients[i].in_bytes = 0;
+        c->clients[i].ended = true;
+    }
     evloop_drain(c->cfg.loop); /* what helpers do comes to its end */
     for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
         if (c->clients[i].fd >= 0)
