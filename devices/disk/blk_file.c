@@ -391,11 +391,22 @@ static void blk_file_free(struct blk_file *f)
     free(f);
 }
 
+/* A flush that a drain has left behind, and a discard that has not come back, may still be out. */
+static bool is_home(void *ctx)
+{
+    const struct blk_file *f = ctx;
+    const struct file_slot *slot;
+    unsigned free_slots = 0;
+    STAILQ_FOREACH(slot, &f->free, link)
+    free_slots++;
+    return free_slots == FILE_SLOTS && !f->discard.busy;
+}
+
 static void blk_file_destroy(struct blk_backend *b)
 {
     struct blk_file *f = file_of(b);
     blk_file_drain(b);
-    evloop_drain(f->loop); /* a discard that has not come back */
+    evloop_run_until(f->loop, is_home, f);
     blk_ended_fini(&f->ended);
     blk_file_free(f);
 }

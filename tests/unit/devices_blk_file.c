@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "devices/disk/blk_file.h"
 
+#include <poll.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -460,4 +461,41 @@ Test(blk_file, drain_leaves_a_flush_behind)
     cr_expect_eq(done_count, 2, "it came home, for no request");
     loop->engine = real_engine;
     disk->ops->destroy(disk);
+}
+
+/* ---- what others have out ---- */
+
+#define LONG_MS 20000
+
+static int gate;
+static atomic_bool passed;
+
+static void wait_at_gate(void *ctx)
+{
+    struct pollfd p = {.fd = gate, .events = POLLIN};
+    (void)ctx;
+    poll(&p, 1, LONG_MS);
+    atomic_store(&passed, true);
+}
+
+static void nothing(void *ctx)
+{
+    (void)ctx;
+}
+
+/* As the server of another disk may never answer on its lane. */
+Test(blk_file, its_end_waits_for_no_other_device)
+{
+    struct blk_backend *disk = open_disk(DISK_BYTES);
+    struct ev_work work = {.run = wait_at_gate, .done = nothing};
+    struct evloop_lane *lane;
+    gate = eventfd(0, EFD_CLOEXEC);
+    cr_assert_eq(evloop_lane_create(&lane, loop, "lane"), 0);
+    evloop_lane_submit(lane, &work);
+    disk->ops->destroy(disk);
+    cr_expect_not(atomic_load(&passed), "the lane was waited for");
+    cr_assert_eq(eventfd_write(gate, 1), 0);
+    evloop_drain(loop);
+    evloop_lane_destroy(lane);
+    close(gate);
 }

@@ -313,6 +313,18 @@ void evloop_drain(struct evloop *loop)
         evloop_disown(loop, false);
 }
 
+void evloop_run_until(struct evloop *loop, bool (*finished)(void *ctx), void *ctx)
+{
+    bool nested = evloop_is_owner(loop);
+    BUG_ON(!nested && loop->has_thread);
+    if (!nested)
+        evloop_own(loop);
+    while (!finished(ctx) && step(loop, WAIT_FOREVER) >= 0)
+        ;
+    if (!nested)
+        evloop_disown(loop, false);
+}
+
 /* ---- life ---- */
 
 static void wake_nothing(void *ctx, uint32_t events)

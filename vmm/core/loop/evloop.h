@@ -43,6 +43,9 @@ void evloop_stop_thread(struct evloop *loop);
  */
 void evloop_drain(struct evloop *loop);
 
+/* As evloop_drain(), until finished(ctx): what is out with others may take as long as they like. */
+void evloop_run_until(struct evloop *loop, bool (*finished)(void *ctx), void *ctx);
+
 /* ---- file descriptors ---- */
 struct ev_fd {
     void (*cb)(void *ctx, uint32_t events); /* events: EPOLLIN, EPOLLOUT, EPOLLERR, EPOLLHUP */
