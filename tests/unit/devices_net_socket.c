@@ -543,6 +543,28 @@ Test(net_socket, a_link_that_flaps_is_told_now_and_then)
     cr_expect_lt(logged_lines, 60);
 }
 
+/* Nor does a listener that hangs up three times at once, and once after it has sent a byte. */
+Test(net_socket, a_listener_that_hangs_up_is_told_now_and_then)
+{
+    int fd = at_path(bind, SOCK_NONBLOCK), taken = 0;
+    cr_assert_eq(listen(fd, 4), 0);
+    open_end(0, &a);
+    logged_lines = 0;
+    for (unsigned i = 0; i < 1000; i++) { /* in the course of some 17 minutes */
+        int peer = accept(fd, NULL, NULL);
+        if (peer >= 0 && ++taken % 4 == 0)
+            write_bytes(peer, "", 1);
+        guest_receive(&a);
+        close(peer);
+        guest_receive(&a);
+        later();
+    }
+    cr_expect_gt(taken, 400);
+    cr_expect_gt(logged_lines, 0);
+    cr_expect_lt(logged_lines, 60);
+    close(fd);
+}
+
 /* One who connects stays in the queue until there is a descriptor for him. */
 Test(net_socket, without_descriptors_nothing_spins)
 {

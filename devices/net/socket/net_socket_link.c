@@ -84,7 +84,7 @@ static void linked(struct net_socket *s)
 static void wonder(struct net_socket *s)
 {
     s->unheard = s->heard || s->listener >= 0 ? 0 : s->unheard + 1;
-    if (s->unheard == 3)
+    if (s->unheard == 3 && may_tell(s))
         log_warn("network %s: the other end hangs up at once; are there two machines already?",
                  s->name);
 }
