@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Windows, on an X server of the test's that keeps its screen in a file (Xvfb). */
+/* Windows, on an X server of the test's, or with SDL's dummy. */
 #include "devices/display/viewer.h"
 
 #include <linux/input-event-codes.h>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/resource.h>
 
-#include "core/base/be.h"
 #include "core/ports/display.h"
 #include "tests/harness/fake_sink.h"
 #include "tests/harness/folder.h"
 #include "tests/harness/test.h"
+#include "tests/harness/xvfb.h"
 
 #ifdef HAVE_SDL2
 
@@ -23,9 +22,6 @@
 
 #define WIDTH    200u
 #define HEIGHT   150u
-#define SCREEN   "640x480x24"
-#define SCREEN_W 640u
-#define SCREEN_H 480u
 #define DEADLINE 30000 /* ms */
 #define PATIENCE 5     /* ms */
 
@@ -40,83 +36,12 @@ struct scene {
     struct fake_sink input;
     struct evloop *loop;
     struct viewer *viewer;
-    pid_t server;
-    const uint8_t *screen; /* the X server's, an XWD file */
-    size_t screen_bytes;
-    uint32_t pixels[SCREEN_W * SCREEN_H];
+    struct xvfb x;
+    uint32_t pixels[XVFB_WIDTH * XVFB_HEIGHT];
     uint32_t width, height;
     uint32_t told_width, told_height;
     atomic_uint closed;
 };
-
-/* ---- the X server ---- */
-
-static void start_server(struct scene *s)
-{
-    char number[16] = ":", fd[12];
-    int ends[2];
-    cr_assert_eq(pipe(ends), 0);
-    (void)snprintf(fd, sizeof(fd), "%d", ends[1]);
-    /* However the test ends, the server ends with it. */
-    char *args[] = {"setpriv", "--pdeathsig", "KILL",   "Xvfb", "-displayfd", fd,  "-screen",
-                    "0",       SCREEN,        "-fbdir", ".",    "-noreset",   NULL};
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addclose(&actions, ends[0]);
-    posix_spawn_file_actions_addopen(&actions, 2, "server.log", O_CREAT | O_WRONLY, 0666);
-    cr_assert_eq(posix_spawnp(&s->server, args[0], &actions, NULL, args, environ), 0);
-    posix_spawn_file_actions_destroy(&actions);
-    close(ends[1]);
-    for (size_t len = 1; len == 1 || number[len - 1] != '\n'; len++) {
-        struct pollfd p = {ends[0], POLLIN, 0};
-        cr_assert_eq(poll(&p, 1, DEADLINE), 1);
-        cr_assert_lt(len, sizeof(number) - 1);
-        if (read(ends[0], number + len, 1) != 1)
-            cr_skip_test("Xvfb does not start: apt-get install xvfb xdotool");
-    }
-    *strchr(number, '\n') = 0;
-    close(ends[0]);
-    cr_assert_eq(setenv("DISPLAY", number, 1), 0);
-    struct stat st;
-    int screen = open("Xvfb_screen0", O_RDONLY | O_CLOEXEC);
-    cr_assert_geq(screen, 0);
-    cr_assert_eq(fstat(screen, &st), 0);
-    s->screen_bytes = (size_t)st.st_size;
-    s->screen = mmap(NULL, s->screen_bytes, PROT_READ, MAP_SHARED, screen, 0);
-    cr_assert_neq(s->screen, MAP_FAILED);
-    close(screen);
-}
-
-static void end_server(struct scene *s, int signal)
-{
-    if (s->server > 0) {
-        kill(s->server, signal);
-        waitpid(s->server, NULL, 0);
-    }
-    s->server = 0;
-}
-
-static uint32_t xwd(const struct scene *s, unsigned field)
-{
-    return be32_get(s->screen + (size_t)field * 4);
-}
-
-/* Of the header: 0 its size, 5 height, 12 bytes in a row, 19 colours of 12 bytes each. */
-static uint32_t seen_at(const struct scene *s, uint32_t x, uint32_t y)
-{
-    size_t at = xwd(s, 0) + (size_t)xwd(s, 19) * 12 + (size_t)y * xwd(s, 12) + (size_t)x * 4;
-    cr_assert_lt(at, s->screen_bytes);
-    return le32_get(s->screen + at) & 0xffffff;
-}
-
-/* xdotool ARGS: a person. */
-static void person(const char *args)
-{
-    char line[256];
-    (void)snprintf(line, sizeof(line), "%s%s >/dev/null",
-                   strncmp(args, "sh ", 3) == 0 ? "" : "xdotool ", args);
-    cr_assert_eq(system(line), 0, "%s", line); // NOLINT(cert-env33-c): the test's own words
-}
 
 /* ---- the device ---- */
 
@@ -158,7 +83,7 @@ static bool is_shown(const struct scene *s)
 {
     for (uint32_t y = 0; y < s->height; y++)
         for (uint32_t x = 0; x < s->width; x++)
-            if (seen_at(s, x, y) != s->pixels[y * s->width + x])
+            if (xvfb_pixel(&s->x, x, y) != s->pixels[y * s->width + x])
                 return false;
     return true;
 }
@@ -184,14 +109,15 @@ static void open_scene(struct scene *s, bool is_absolute)
 {
     folder_enter();
     fake_sink_init(&s->input);
-    start_server(s);
+    xvfb_start(&s->x);
     cr_assert_eq(evloop_create(&s->loop, "test", &clock_host), 0);
     struct viewer_config config = config_of(s);
     config.is_absolute = is_absolute;
     create(s, &config);
     set_surface(s, WIDTH, HEIGHT);
-    person("search --sync --onlyvisible --name '^guest' windowmove --sync 0 0 windowfocus --sync "
-           "mousemove --sync 600 400");
+    xvfb_person(
+        "search --sync --onlyvisible --name '^guest' windowmove --sync 0 0 windowfocus --sync "
+        "mousemove --sync 600 400");
     await(s, is_shown(s));
 }
 
@@ -201,8 +127,8 @@ static void close_scene(struct scene *s)
     evloop_drain(s->loop);
     s->viewer->ops->destroy(s->viewer);
     evloop_destroy(s->loop);
-    munmap((void *)s->screen, s->screen_bytes);
-    end_server(s, SIGKILL);
+    munmap((void *)s->x.screen, s->x.bytes);
+    xvfb_end(&s->x, SIGKILL);
     folder_leave();
 }
 
@@ -223,7 +149,7 @@ OnWindow(shows_pixels_and_damage, true)
 {
     s->pixels[5 * WIDTH + 7] = 0x123456;
     s->viewer->backend->ops->damage(s->viewer->backend, 0, &(struct display_rect){7, 5, 2, 1});
-    await(s, seen_at(s, 7, 5) == 0x123456);
+    await(s, xvfb_pixel(&s->x, 7, 5) == 0x123456);
     cr_expect(is_shown(s));
 }
 
@@ -232,28 +158,30 @@ OnWindow(has_the_size_of_its_picture, true)
     set_surface(s, 300, 220);
     await(s, is_shown(s));
     s->viewer->backend->ops->set_surface(s->viewer->backend, 0, NULL);
-    await(s, seen_at(s, 299, 219) == 0);
+    await(s, xvfb_pixel(&s->x, 299, 219) == 0);
 }
 
 /* The picture keeps its shape: there are black stripes on its left and right. */
 OnWindow(scales_to_the_size_that_a_person_gives_it, true)
 {
-    person("search --name '^guest' windowsize --sync 600 300");
+    xvfb_person("search --name '^guest' windowsize --sync 600 300");
     await(s, s->told_width == 600 && s->told_height == 300);
     for (unsigned i = 0; i < WIDTH * HEIGHT; i++)
         s->pixels[i] = 0x0000ff;
     s->viewer->backend->ops->damage(s->viewer->backend, 0,
                                     &(struct display_rect){0, 0, WIDTH, HEIGHT});
-    await(s, seen_at(s, 300, 150) == 0x0000ff);
-    cr_expect_eq(seen_at(s, 101, 299), 0x0000ff);
-    cr_expect_eq(seen_at(s, 498, 0), 0x0000ff);
-    cr_expect_eq(seen_at(s, 98, 150), 0);
-    cr_expect_eq(seen_at(s, 501, 150), 0);
+    await(s, xvfb_pixel(&s->x, 300, 150) == 0x0000ff);
+    cr_expect_eq(xvfb_pixel(&s->x, 101, 299), 0x0000ff);
+    cr_expect_eq(xvfb_pixel(&s->x, 498, 0), 0x0000ff);
+    cr_expect_eq(xvfb_pixel(&s->x, 98, 150), 0);
+    cr_expect_eq(xvfb_pixel(&s->x, 501, 150), 0);
+    xvfb_person("search --name '^guest' windowsize --sync 500 300");
+    await(s, s->told_width == 500);
     /* The guest takes the size over, and has another one later. */
-    set_surface(s, 600, 300);
+    set_surface(s, 500, 300);
     await(s, is_shown(s));
     set_surface(s, WIDTH, HEIGHT);
-    await(s, is_shown(s) && seen_at(s, WIDTH, 0) == 0);
+    await(s, is_shown(s) && xvfb_pixel(&s->x, WIDTH, 0) == 0);
 }
 
 /* The guest hears of no other press, and of no motion, before this one. */
@@ -270,11 +198,11 @@ static void expect_first_press(struct scene *s, int key)
 /* As the window sees it: without a window manager it is not really larger. */
 OnWindow(fills_the_screen_by_a_shortcut, true)
 {
-    person("key ctrl+alt+f");
-    await(s, s->told_width == SCREEN_W && s->told_height == SCREEN_H);
+    xvfb_person("key ctrl+alt+f");
+    await(s, s->told_width == XVFB_WIDTH && s->told_height == XVFB_HEIGHT);
     expect_first_press(s, KEY_LEFTCTRL);
     expect_first_press(s, KEY_LEFTALT);
-    person("key ctrl+alt+f key x");
+    xvfb_person("key ctrl+alt+f key x");
     expect_first_press(s, KEY_LEFTCTRL);
     expect_first_press(s, KEY_LEFTALT);
     expect_first_press(s, KEY_X);
@@ -282,13 +210,13 @@ OnWindow(fills_the_screen_by_a_shortcut, true)
 
 OnWindow(passes_keys_and_positions_on, true)
 {
-    person("key a F1 mousemove 199 149");
+    xvfb_person("key a F1 mousemove 199 149");
     fake_sink_await(&s->input, FAKE_SINK_KEY, KEY_A, 1);
     fake_sink_expect(&s->input, FAKE_SINK_KEY, KEY_A, 0);
     fake_sink_expect(&s->input, FAKE_SINK_KEY, KEY_F1, 1);
     fake_sink_expect(&s->input, FAKE_SINK_KEY, KEY_F1, 0);
     fake_sink_await(&s->input, FAKE_SINK_MOVE_TO, INPUT_AXIS_MAX, INPUT_AXIS_MAX);
-    person("mousemove 0 0 click 1 click 4 click 7");
+    xvfb_person("mousemove 0 0 click 1 click 4 click 7");
     fake_sink_await(&s->input, FAKE_SINK_MOVE_TO, 0, 0);
     fake_sink_expect(&s->input, FAKE_SINK_KEY, BTN_LEFT, 1);
     fake_sink_expect(&s->input, FAKE_SINK_KEY, BTN_LEFT, 0);
@@ -298,9 +226,9 @@ OnWindow(passes_keys_and_positions_on, true)
 
 OnWindow(lets_keys_go_with_the_focus, true)
 {
-    person("key ctrl+alt+g search --sync --name 'releases keyboard and mouse' keydown a");
+    xvfb_person("key ctrl+alt+g search --sync --name 'releases keyboard and mouse' keydown a");
     fake_sink_await(&s->input, FAKE_SINK_KEY, KEY_A, 1);
-    person("search --name '^guest' windowunmap");
+    xvfb_person("search --name '^guest' windowunmap");
     fake_sink_await(&s->input, FAKE_SINK_RELEASE, 0, 0);
 }
 
@@ -309,10 +237,10 @@ OnWindow(takes_the_mouse_by_a_click, false)
 {
     struct fake_sink_event e = {FAKE_SINK_KEY, 0, 0};
     int x = 0, y = 0;
-    person("mousemove 20 20 mousemove 50 50 click 1 key b");
+    xvfb_person("mousemove 20 20 mousemove 50 50 click 1 key b");
     expect_first_press(s, KEY_B);
     /* SDL may put the pointer into the middle meanwhile. */
-    person("mousemove_relative 7 9 mousemove_relative 7 9 mousemove_relative 7 9 click 3");
+    xvfb_person("mousemove_relative 7 9 mousemove_relative 7 9 mousemove_relative 7 9 click 3");
     while (e.type != FAKE_SINK_KEY || e.a != BTN_RIGHT) {
         e = fake_sink_next(&s->input);
         x += e.type == FAKE_SINK_MOVE_BY ? e.a : 0;
@@ -320,9 +248,9 @@ OnWindow(takes_the_mouse_by_a_click, false)
     }
     cr_expect_gt(x, 0);
     cr_expect_gt(y, 0);
-    person("key ctrl+alt+g");
+    xvfb_person("key ctrl+alt+g");
     fake_sink_await(&s->input, FAKE_SINK_KEY, KEY_LEFTALT, 0);
-    person("mousemove_relative 5 5 click 1 key c");
+    xvfb_person("mousemove_relative 5 5 click 1 key c");
     expect_first_press(s, KEY_C);
 }
 
@@ -335,12 +263,14 @@ OnWindow(draws_the_cursor, false)
     struct display_backend *b = s->viewer->backend;
     b->ops->move_cursor(b, 0, 12, 23);
     b->ops->set_cursor(b, 0, &cursor);
-    await(s, seen_at(s, 10, 20) == 0x302010);
-    cr_expect_eq(seen_at(s, 73, 51), 0x302010);
-    cr_expect_eq(seen_at(s, 74, 51), s->pixels[51 * WIDTH + 74]);
-    cr_expect_eq(seen_at(s, 10, 52), s->pixels[52 * WIDTH + 10]);
+    await(s, xvfb_pixel(&s->x, 10, 20) == 0x302010);
+    cr_expect_eq(xvfb_pixel(&s->x, 73, 51), 0x302010);
+    cr_expect_eq(xvfb_pixel(&s->x, 74, 51), s->pixels[51 * WIDTH + 74]);
+    cr_expect_eq(xvfb_pixel(&s->x, 10, 52), s->pixels[52 * WIDTH + 10]);
     b->ops->set_cursor(b, 0, NULL);
     await(s, is_shown(s));
+    b->ops->set_cursor(b, 0, &cursor);
+    await(s, xvfb_pixel(&s->x, 10, 20) == 0x302010);
 }
 
 /* With a tablet the host's pointer looks as the guest's, or is hidden. */
@@ -351,13 +281,15 @@ OnWindow(gives_the_pointer_the_guests_shape, true)
     for (unsigned i = 0; i < sizeof(cursor.pixels); i += 4)
         memcpy(cursor.pixels + i, (uint8_t[]){0x10, 0x20, 0x30, 0xff}, 4);
     b->ops->set_cursor(b, 0, &cursor);
-    person("mousemove 50 50");
-    await(s, seen_at(s, 49, 49) == 0x302010 && seen_at(s, 112, 112) == 0x302010);
+    xvfb_person("mousemove 50 50");
+    await(s, xvfb_pixel(&s->x, 49, 49) == 0x302010 && xvfb_pixel(&s->x, 112, 112) == 0x302010);
     cursor.hot_x = 11;
     b->ops->set_cursor(b, 0, &cursor);
-    await(s, seen_at(s, 39, 49) == 0x302010);
+    await(s, xvfb_pixel(&s->x, 39, 49) == 0x302010);
     b->ops->set_cursor(b, 0, NULL);
     await(s, is_shown(s));
+    b->ops->set_cursor(b, 0, &cursor);
+    await(s, xvfb_pixel(&s->x, 39, 49) == 0x302010);
 }
 
 OnWindow(opens_a_window_for_each_monitor, true)
@@ -367,13 +299,13 @@ OnWindow(opens_a_window_for_each_monitor, true)
                                             DISPLAY_BGRX};
     b->ops->set_surface(b, 2, NULL);
     b->ops->set_surface(b, 1, &surface);
-    person("search --sync --onlyvisible --name '^guest, monitor 2'");
+    xvfb_person("search --sync --onlyvisible --name '^guest, monitor 2'");
     b->ops->set_surface(b, 1, NULL);
     evloop_drain(s->loop);
-    person("sh -c 'while xdotool search --onlyvisible --name monitor; do sleep 0.02; done'");
+    xvfb_person("sh -c 'while xdotool search --onlyvisible --name monitor; do sleep 0.02; done'");
     b->ops->set_surface(b, 1, &surface);
     evloop_drain(s->loop);
-    person("search --sync --onlyvisible --name '^guest, monitor 2'");
+    xvfb_person("search --sync --onlyvisible --name '^guest, monitor 2'");
 }
 
 /* As a window manager does when a person closes the window. */
@@ -408,7 +340,7 @@ OnWindow(tells_that_it_is_closed, true)
 {
     close_window();
     await(s, atomic_load(&s->closed) == 1);
-    person("search --sync --name 'once more to end the guest'");
+    xvfb_person("search --sync --name 'once more to end the guest'");
     close_window();
     await(s, atomic_load(&s->closed) == 2);
 }
@@ -417,7 +349,7 @@ OnWindow(tells_that_it_is_closed, true)
 OnWindow(survives_its_x_server, true)
 {
     listen_to_log(LOG_WARN);
-    end_server(s, SIGKILL);
+    xvfb_end(&s->x, SIGKILL);
     fake_sink_await(&s->input, FAKE_SINK_RELEASE, 0, 0);
     cr_expect(strstr(logged_line, "runs on without a window") != NULL, "%s", logged_line);
     for (unsigned i = 0; i < 3; i++) {
@@ -428,7 +360,7 @@ OnWindow(survives_its_x_server, true)
 
 OnWindow(ends_although_its_x_server_does_not_answer, true)
 {
-    kill(s->server, SIGSTOP);
+    kill(s->x.pid, SIGSTOP);
     set_surface(s, WIDTH, HEIGHT);
 }
 
