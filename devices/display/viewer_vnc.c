@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * A VNC server, by libvncserver, which is loaded when it is asked for. One thread runs it: that
- * waits for the wake() of the screen, for new clients and for what clients send, in one poll(2).
- * The sockets are made here, so that the library never listens.
+ * waits for the wake() of the screen, for new clients and for what clients send, in one poll(2),
+ * and nowhere else. The sockets are Minivet's: the library neither listens nor waits for a client
+ * (devices/display/vnc_client.h).
  */
 #include "devices/display/viewer.h"
 
@@ -22,8 +23,6 @@ int viewer_vnc_create(struct viewer **out, const struct viewer_config *config, c
 
 #else
 
-#include <fcntl.h>
-#include <linux/input-event-codes.h>
 #include <poll.h>
 #include <pthread.h>
 #include <rfb/rfb.h>
@@ -35,37 +34,33 @@ int viewer_vnc_create(struct viewer **out, const struct viewer_config *config, c
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "core/loop/workpool.h"
 #include "core/peers/peer.h"
-#include "core/ports/input.h"
 #include "devices/display/screen.h"
 #include "devices/display/vnc_calls.h"
-#include "devices/display/vnc_keys.h"
+#include "devices/display/vnc_client.h"
+#include "devices/display/vnc_input.h"
 #include "devices/display/vnc_listen.h"
 
-#define CLIENTS_MAX    8
-#define CLIENT_WAIT_MS 1000 /* for the rest of a message that has begun */
-#define RECTS_MAX      64
-#define PASSWORD_MAX   256
+#define CLIENTS_MAX  8
+#define LOOK_MS      1000 /* how often the time of clients is looked at */
+#define RECTS_MAX    64
+#define PASSWORD_MAX 256
 
 /*
  * What a client reads as success (16 bits are sent). At rfbExtDesktopSize_Success itself, the
  * library loses 24 bytes a request (an iterator, in rfbProcessClientNormalMessage() of 0.9.14).
  */
-#define SIZE_TAKEN     0x10000
+#define SIZE_TAKEN   0x10000
 
 /* The library sends whole rows from a buffer of UPDATE_BUF_SIZE bytes. */
-#define WIDTH_MAX      8000u
-
-struct client {
-    rfbClientPtr rfb; /* NULL: free */
-    int fd;           /* the socket once more: stop() shuts it down, whatever the library does */
-    int buttons;
-};
+#define WIDTH_MAX    8000u
 
 struct vnc {
     struct viewer base;
-    struct input_sink *input;
+    const struct clock *clock;
+    struct vnc_input input;
     struct screen *screen;
     struct vnc_calls calls;
     rfbScreenInfoPtr rfb;
@@ -78,8 +73,8 @@ struct vnc {
     atomic_bool is_stopping;
     pthread_t thread;
     bool has_thread;
-    pthread_mutex_t lock; /* of what clients[].fd are */
-    struct client clients[CLIENTS_MAX];
+    struct vnc_client clients[CLIENTS_MAX];
+    struct vnc_held held[CLIENTS_MAX];
 };
 
 static void wake(void *ctx)
@@ -88,44 +83,19 @@ static void wake(void *ctx)
     (void)eventfd_write(v->wake_fd, 1);
 }
 
-/* ---- input ---- */
+/* ---- what the library calls ---- */
 
 static void on_key(rfbBool down, rfbKeySym keysym, rfbClientPtr cl)
 {
     struct vnc *v = cl->screen->screenData;
-    unsigned key = vnc_key(keysym);
-    if (v->input != NULL && key != 0)
-        v->input->ops->key(v->input, key, down);
+    vnc_input_key(&v->input, cl->clientData, keysym, down);
 }
 
-static unsigned axis(int at, int size)
+static void on_pointer(int buttons, int x, int y, rfbClientPtr cl)
 {
-    if (at < 0 || size < 2)
-        return 0;
-    uint64_t place = (uint64_t)at * INPUT_AXIS_MAX / (unsigned)(size - 1);
-    return place > INPUT_AXIS_MAX ? INPUT_AXIS_MAX : (unsigned)place;
-}
-
-static void on_pointer(int mask, int x, int y, rfbClientPtr cl)
-{
-    static const unsigned buttons[] = {BTN_LEFT, BTN_MIDDLE, BTN_RIGHT};
-    static const struct {
-        int dx, dy;
-    } wheels[] = {{0, 1}, {0, -1}, {-1, 0}, {1, 0}};
     struct vnc *v = cl->screen->screenData;
-    struct client *c = cl->clientData;
-    struct input_sink *input = v->input;
-    int changed = mask ^ c->buttons;
-    c->buttons = mask;
-    if (input == NULL)
-        return;
-    input->ops->move_to(input, 0, axis(x, v->rfb->width), axis(y, v->rfb->height));
-    for (unsigned i = 0; i < 3; i++)
-        if (changed & 1 << i)
-            input->ops->key(input, buttons[i], mask & 1 << i);
-    for (unsigned i = 0; i < 4; i++)
-        if (changed & mask & 8 << i)
-            input->ops->wheel(input, wheels[i].dx, wheels[i].dy);
+    cl->screen->pointerClient = NULL; /* would have the pointer until its buttons are up */
+    vnc_input_pointer(&v->input, cl->clientData, buttons, x, y, v->rfb->width, v->rfb->height);
 }
 
 static int on_desktop_size(int width, int height, int count, struct rfbExtDesktopScreen *screens,
@@ -139,59 +109,31 @@ static int on_desktop_size(int width, int height, int count, struct rfbExtDeskto
     return SIZE_TAKEN;
 }
 
-/* ---- clients ---- */
-
 static void on_client_gone(rfbClientPtr cl)
 {
     struct vnc *v = cl->screen->screenData;
-    struct client *c = cl->clientData;
-    pthread_mutex_lock(&v->lock);
-    close(c->fd);
-    c->rfb = NULL;
-    pthread_mutex_unlock(&v->lock);
-    if (v->input != NULL)
-        v->input->ops->release(v->input);
+    vnc_input_leave(&v->input, cl->clientData);
 }
 
-static struct client *free_client(struct vnc *v)
-{
-    for (unsigned i = 0; i < CLIENTS_MAX; i++)
-        if (v->clients[i].rfb == NULL)
-            return &v->clients[i];
-    return NULL;
-}
-
-/* Web pages of any origin could connect by WebSockets, so these are refused. */
-static enum rfbNewClientAction on_new_client(rfbClientPtr cl)
-{
-    struct vnc *v = cl->screen->screenData;
-    struct client *c = free_client(v);
-    int fd = -1;
-    if (cl->wsctx != NULL || cl->sslctx != NULL || c == NULL)
-        return RFB_CLIENT_REFUSE;
-    fd = fcntl(cl->sock, F_DUPFD_CLOEXEC, 0);
-    if (fd < 0)
-        return RFB_CLIENT_REFUSE;
-    pthread_mutex_lock(&v->lock);
-    *c = (struct client){.rfb = cl, .fd = fd};
-    pthread_mutex_unlock(&v->lock);
-    cl->clientData = c;
-    cl->clientGoneHook = on_client_gone;
-    return RFB_CLIENT_ACCEPT;
-}
+/* ---- clients ---- */
 
 static void accept_client(struct vnc *v)
 {
+    unsigned i = 0;
     int fd = accept4(v->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
         return;
-    /* The library keeps its sockets in an fd_set. */
-    if (fd >= FD_SETSIZE || free_client(v) == NULL ||
-        (v->address.is_unix && peer_check(fd, NULL) < 0)) {
+    while (i < CLIENTS_MAX && v->clients[i].fd >= 0)
+        i++;
+    if (i == CLIENTS_MAX || (v->address.is_unix && peer_check(fd, NULL) < 0)) {
         close(fd);
         return;
     }
-    v->calls.rfbNewClient(v->rfb, fd);
+    if (!vnc_client_open(&v->clients[i], &v->calls, v->rfb, fd, v->address.is_unix,
+                         clock_now_ns(v->clock)))
+        return;
+    v->clients[i].rfb->clientData = &v->held[i];
+    v->clients[i].rfb->clientGoneHook = on_client_gone;
 }
 
 /* ---- pictures ---- */
@@ -213,6 +155,7 @@ static bool set_size(struct vnc *v, uint32_t width, uint32_t height)
     if (pixels == NULL)
         return false;
     v->calls.rfbNewFramebuffer(v->rfb, (char *)pixels, (int)width, (int)height, 8, 3, 4);
+    v->rfb->progressiveSliceHeight = (int)(VNC_CLIENT_SLICE / 4 / width);
     set_format(v);
     free(v->pixels);
     v->pixels = pixels;
@@ -294,13 +237,13 @@ static void wait_for_work(struct vnc *v)
         {.fd = v->wake_fd, .events = POLLIN},
         {.fd = v->listen_fd, .events = POLLIN},
     };
+    bool is_timed = false;
     eventfd_t count;
-    for (unsigned i = 0; i < CLIENTS_MAX; i++)
-        fds[2 + i] = (struct pollfd){
-            .fd = v->clients[i].rfb != NULL ? v->clients[i].rfb->sock : -1,
-            .events = POLLIN,
-        };
-    (void)poll(fds, 2 + CLIENTS_MAX, 1000);
+    for (unsigned i = 0; i < CLIENTS_MAX; i++) {
+        fds[2 + i] = (struct pollfd){v->clients[i].fd, vnc_client_events(&v->clients[i]), 0};
+        is_timed |= vnc_client_is_timed(&v->clients[i]);
+    }
+    (void)poll(fds, 2 + CLIENTS_MAX, is_timed ? LOOK_MS : -1);
     if (fds[0].revents != 0)
         (void)eventfd_read(v->wake_fd, &count);
     if (fds[1].revents != 0)
@@ -317,7 +260,9 @@ static void *run(void *arg)
             show_frame(v, &frame);
             screen_done(v->screen, 0);
         }
-        v->calls.rfbProcessEvents(v->rfb, 0);
+        for (unsigned i = 0; i < CLIENTS_MAX; i++)
+            if (v->clients[i].fd >= 0)
+                vnc_client_turn(&v->clients[i], &v->calls, clock_now_ns(v->clock));
     }
     return NULL;
 }
@@ -329,22 +274,19 @@ static void vnc_stop(struct viewer *viewer)
         return;
     atomic_store(&v->is_stopping, true);
     wake(v);
-    /* The thread may be in the middle of a client that neither reads nor writes. */
-    pthread_mutex_lock(&v->lock);
-    for (unsigned i = 0; i < CLIENTS_MAX; i++)
-        if (v->clients[i].rfb != NULL)
-            (void)shutdown(v->clients[i].fd, SHUT_RDWR);
-    pthread_mutex_unlock(&v->lock);
     pthread_join(v->thread, NULL);
     v->has_thread = false;
-    v->input = NULL; /* clients that go from now on are not heard */
+    v->input.sink = NULL; /* clients that go from now on are not heard */
 }
 
 static void vnc_destroy(struct viewer *viewer)
 {
     struct vnc *v = (struct vnc *)viewer;
+    for (unsigned i = 0; i < CLIENTS_MAX; i++)
+        if (v->clients[i].fd >= 0)
+            vnc_client_close(&v->clients[i], &v->calls);
     if (v->rfb != NULL) {
-        v->calls.rfbShutdownServer(v->rfb, TRUE);
+        v->calls.rfbShutdownServer(v->rfb, FALSE);
         v->calls.rfbScreenCleanup(v->rfb);
     }
     screen_destroy(v->screen);
@@ -352,7 +294,6 @@ static void vnc_destroy(struct viewer *viewer)
     if (v->wake_fd >= 0)
         close(v->wake_fd);
     explicit_bzero(v->password, sizeof(v->password));
-    pthread_mutex_destroy(&v->lock);
     free(v->pixels);
     free(v->name);
     free(v);
@@ -387,6 +328,7 @@ static int make_server(struct vnc *v, bool has_password)
     if (rfb == NULL || v->pixels == NULL)
         return fail(-ENOMEM, "display vnc");
     rfb->frameBuffer = (char *)v->pixels;
+    rfb->progressiveSliceHeight = 480;
     set_format(v);
     rfb->screenData = v;
     rfb->desktopName = v->name;
@@ -396,13 +338,11 @@ static int make_server(struct vnc *v, bool has_password)
     rfb->permitFileTransfer = FALSE;
     rfb->ignoreSIGPIPE = FALSE; /* the thread blocks it */
     rfb->alwaysShared = TRUE;
-    rfb->maxClientWait = CLIENT_WAIT_MS;
     rfb->maxRectsPerUpdate = RECTS_MAX;
     rfb->deferUpdateTime = 0;
     rfb->deferPtrUpdateTime = 0;
     rfb->kbdAddEvent = on_key;
     rfb->ptrAddEvent = on_pointer;
-    rfb->newClientHook = on_new_client;
     rfb->setDesktopSizeHook = on_desktop_size;
     if (has_password) {
         rfb->authPasswdData = v->passwords;
@@ -446,10 +386,12 @@ int viewer_vnc_create(struct viewer **out, const struct viewer_config *config, c
     if (v == NULL)
         return fail(-ENOMEM, "display vnc=%s", address);
     v->base.ops = &vnc_ops;
-    v->input = config->input;
+    v->clock = config->clock != NULL ? config->clock : &clock_host;
+    v->input.sink = config->input;
     v->listen_fd = v->wake_fd = -1;
+    for (unsigned i = 0; i < CLIENTS_MAX; i++)
+        v->clients[i].fd = -1;
     v->name = strdup(config->name != NULL ? config->name : "minivet");
-    (void)pthread_mutex_init(&v->lock, NULL);
     err = set_up(v, config, address, password_file);
     if (err < 0) {
         vnc_destroy(&v->base);

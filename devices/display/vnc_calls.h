@@ -4,19 +4,25 @@
 #define MINIVET_DEVICES_VNC_CALLS_H
 
 #include <rfb/rfb.h>
+#include <rfb/rfbregion.h>
 
 #define VNC_CALLS(X)                    \
     X(rfbLogEnable)                     \
     X(rfbGetScreen)                     \
     X(rfbInitServerWithPthreadsAndZRLE) \
-    X(rfbProcessEvents)                 \
     X(rfbNewClient)                     \
+    X(rfbProcessClientMessage)          \
+    X(rfbUpdateClient)                  \
+    X(rfbClientConnectionGone)          \
     X(rfbNewFramebuffer)                \
     X(rfbMarkRectAsModified)            \
     X(rfbSetCursor)                     \
     X(rfbCheckPasswordByList)           \
     X(rfbShutdownServer)                \
-    X(rfbScreenCleanup)
+    X(rfbScreenCleanup)                 \
+    X(sraRgnCountRects)                 \
+    X(sraRgnBBox)                       \
+    X(sraRgnDestroy)
 
 struct vnc_calls {
 #define VNC_CALL(name) __typeof__(&(name)) name; /* NOLINT(bugprone-macro-parentheses) */

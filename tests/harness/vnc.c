@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#ifdef HAVE_LIBVNCSERVER
+
+#include "tests/harness/vnc.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "core/base/be.h"
+
+static void hear(struct input_sink *sink, int type, int a, int b)
+{
+    struct vnc_scene *s = (struct vnc_scene *)sink;
+    pthread_mutex_lock(&s->lock);
+    if (s->count < VNC_EVENTS)
+        s->heard[s->count++] = (struct vnc_heard){type, a, b};
+    pthread_cond_signal(&s->more);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void sink_key(struct input_sink *sink, unsigned code, bool down)
+{
+    hear(sink, KEY_EVENT, (int)code, down);
+}
+
+static void sink_move_to(struct input_sink *sink, unsigned scanout, unsigned x, unsigned y)
+{
+    cr_assert_eq(scanout, 0);
+    hear(sink, MOVE_EVENT, (int)x, (int)y);
+}
+
+static void sink_wheel(struct input_sink *sink, int dx, int dy)
+{
+    hear(sink, WHEEL_EVENT, dx, dy);
+}
+
+static void sink_release(struct input_sink *sink)
+{
+    hear(sink, RELEASE_EVENT, 0, 0);
+}
+
+static const struct input_sink_ops sink_ops = {
+    .key = sink_key, .move_to = sink_move_to, .wheel = sink_wheel, .release = sink_release};
+
+void vnc_expect_heard(struct vnc_scene *s, int type, int a, int b)
+{
+    struct timespec until;
+    struct vnc_heard got = {-1, 0, 0};
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += VNC_WAIT_MS / 1000;
+    pthread_mutex_lock(&s->lock);
+    while (s->seen == s->count && pthread_cond_timedwait(&s->more, &s->lock, &until) == 0)
+        ;
+    if (s->seen < s->count)
+        got = s->heard[s->seen++];
+    pthread_mutex_unlock(&s->lock);
+    cr_assert_eq(got.type, type, "type %d instead of %d", got.type, type);
+    cr_assert_eq(got.a, a, "%d instead of %d", got.a, a);
+    cr_assert_eq(got.b, b, "%d instead of %d", got.b, b);
+}
+
+void vnc_show(struct vnc_scene *s, uint32_t width, uint32_t height)
+{
+    struct display_surface surface = {(uint8_t *)s->pixels, width, height, (size_t)width * 4,
+                                      DISPLAY_BGRX};
+    for (uint32_t i = 0; i < width * height; i++)
+        s->pixels[i] = i * 0x010305u & 0xffffff;
+    s->viewer->backend->ops->set_surface(s->viewer->backend, 0, &surface);
+    evloop_drain(s->loop);
+}
+
+static uint64_t scene_now(void *ctx)
+{
+    return atomic_load(&((struct vnc_scene *)ctx)->now_ns);
+}
+
+void vnc_scene_open(struct vnc_scene *s, bool has_password)
+{
+    struct viewer_config config = {
+        .is_absolute = true, .name = "guest", .input = &s->sink, .clock = &s->clock};
+    char address[80];
+    *s = (struct vnc_scene){.sink = {&sink_ops},
+                            .clock = {.now_ns = scene_now, .ctx = s},
+                            .pixels = calloc(VNC_PIXELS, sizeof(uint32_t))};
+    cr_assert_not_null(s->pixels);
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->more, NULL);
+    (void)snprintf(s->path, sizeof(s->path), "/tmp/minivet-vnc-%d", (int)getpid());
+    (void)snprintf(s->password, sizeof(s->password), "%s.password", s->path);
+    (void)snprintf(address, sizeof(address), "unix:%s", s->path);
+    FILE *f = fopen(s->password, "we");
+    cr_assert(f != NULL && fputs("secret\n", f) > 0 && fclose(f) == 0);
+    cr_assert_eq(evloop_create(&s->loop, "test", &clock_host), 0);
+    config.loop = s->loop;
+    (void)unlink(s->path);
+    cr_assert_eq(viewer_vnc_create(&s->viewer, &config, address, has_password ? s->password : NULL),
+                 0);
+    vnc_show(s, VNC_WIDTH, VNC_HEIGHT);
+}
+
+void vnc_scene_close(struct vnc_scene *s)
+{
+    s->viewer->ops->stop(s->viewer);
+    evloop_drain(s->loop);
+    s->viewer->ops->destroy(s->viewer);
+    cr_assert_eq(access(s->path, F_OK), -1);
+    (void)unlink(s->password);
+    evloop_destroy(s->loop);
+    free(s->pixels);
+}
+
+/* ---- the client ---- */
+
+bool vnc_get(int fd, void *to, size_t len)
+{
+    for (size_t have = 0; have < len;) {
+        struct pollfd p = {fd, POLLIN, 0};
+        cr_assert_eq(poll(&p, 1, VNC_WAIT_MS), 1, "the server says nothing");
+        ssize_t n = read(fd, (char *)to + have, len - have);
+        if (n <= 0)
+            return false;
+        have += (size_t)n;
+    }
+    return true;
+}
+
+void vnc_put(int fd, const void *from, size_t len)
+{
+    cr_assert_eq(send(fd, from, len, MSG_NOSIGNAL), (ssize_t)len);
+}
+
+uint32_t vnc_be(const uint8_t *at, unsigned bytes)
+{
+    uint32_t value = 0;
+    for (unsigned i = 0; i < bytes; i++)
+        value = value << 8 | at[i];
+    return value;
+}
+
+int vnc_connect(const struct vnc_scene *s)
+{
+    struct sockaddr_un to = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    memcpy(to.sun_path, s->path, strlen(s->path) + 1);
+    cr_assert_eq(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    return fd;
+}
+
+int vnc_dial(const struct vnc_scene *s, uint8_t security)
+{
+    uint8_t text[12], types[2];
+    int fd = vnc_connect(s);
+    cr_assert(vnc_get(fd, text, sizeof(text)));
+    cr_assert_eq(memcmp(text, "RFB 003.008\n", 12), 0);
+    vnc_put(fd, text, sizeof(text));
+    cr_assert(vnc_get(fd, types, sizeof(types)));
+    cr_assert_eq(types[0], 1);
+    cr_assert_eq(types[1], security);
+    vnc_put(fd, &security, 1);
+    return fd;
+}
+
+void vnc_leave(struct vnc_caller *c)
+{
+    close(c->fd);
+    free(c->picture);
+}
+
+struct vnc_caller vnc_join(const struct vnc_scene *s)
+{
+    static const uint8_t format[20] = {[4] = 32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0};
+    static const int32_t encodings[] = {0, -223}; /* raw, NewFBSize */
+    int fd = vnc_dial(s, 1);
+    uint8_t result[4], init[24], name[5];
+    cr_assert(vnc_get(fd, result, 4));
+    cr_assert_eq(vnc_be(result, 4), 0);
+    vnc_put(fd, "\1", 1);
+    cr_assert(vnc_get(fd, init, sizeof(init)));
+    cr_assert_eq(vnc_be(init + 20, 4), 5);
+    cr_assert(vnc_get(fd, name, 5));
+    cr_assert_eq(memcmp(name, "guest", 5), 0);
+    vnc_put(fd, format, sizeof(format));
+    vnc_set_encodings(fd, encodings, ARRAY_SIZE(encodings));
+    return (struct vnc_caller){fd, vnc_be(init, 2), vnc_be(init + 2, 2),
+                               calloc(VNC_PIXELS, sizeof(uint32_t))};
+}
+
+void vnc_set_encodings(int fd, const int32_t *encodings, unsigned count)
+{
+    uint8_t message[4 + 4 * 16] = {2, 0, 0, (uint8_t)count};
+    cr_assert_leq(count, 16u);
+    for (unsigned i = 0; i < count; i++)
+        be32_put(message + 4 + 4 * (size_t)i, (uint32_t)encodings[i]);
+    vnc_put(fd, message, 4 + 4 * (size_t)count);
+}
+
+void vnc_ask(int fd, bool changes_only, uint32_t width, uint32_t height)
+{
+    const uint8_t message[10] = {3,
+                                 changes_only,
+                                 0,
+                                 0,
+                                 0,
+                                 0,
+                                 (uint8_t)(width >> 8),
+                                 (uint8_t)width,
+                                 (uint8_t)(height >> 8),
+                                 (uint8_t)height};
+    vnc_put(fd, message, sizeof(message));
+}
+
+uint32_t vnc_update(struct vnc_caller *c)
+{
+    uint8_t head[4], rect[12];
+    uint32_t sum = 0;
+    cr_assert(vnc_get(c->fd, head, 4));
+    cr_assert_eq(head[0], 0, "message %u", head[0]);
+    for (uint32_t left = vnc_be(head + 2, 2); left > 0; left--) {
+        cr_assert(vnc_get(c->fd, rect, 12));
+        uint32_t x = vnc_be(rect, 2), y = vnc_be(rect + 2, 2), w = vnc_be(rect + 4, 2),
+                 h = vnc_be(rect + 6, 2);
+        if (vnc_be(rect + 8, 4) == 0xffffff21) {
+            c->width = w, c->height = h;
+            continue;
+        }
+        cr_assert_eq(vnc_be(rect + 8, 4), 0, "raw");
+        cr_assert(x + w <= c->width && y + h <= c->height);
+        for (uint32_t row = y; row < y + h; row++)
+            cr_assert(vnc_get(c->fd, c->picture + (size_t)row * c->width + x, (size_t)w * 4));
+        sum += w * h;
+    }
+    return sum;
+}
+
+void vnc_expect_picture(struct vnc_scene *s, struct vnc_caller *c, uint32_t width, uint32_t height)
+{
+    size_t bytes = (size_t)width * height * 4;
+    vnc_ask(c->fd, false, 4096, 4096);
+    (void)vnc_update(c);
+    while (c->width != width || c->height != height || memcmp(c->picture, s->pixels, bytes) != 0) {
+        vnc_ask(c->fd, true, 4096, 4096);
+        (void)vnc_update(c);
+    }
+}
+
+#else
+
+typedef int vnc_is_not_built; /* a file has to declare something */
+
+#endif

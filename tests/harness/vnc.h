@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* A VNC server that shows a picture of the test's, and clients of RFB 3.8. */
+#ifndef MINIVET_TESTS_HARNESS_VNC_H
+#define MINIVET_TESTS_HARNESS_VNC_H
+
+#include "core/ports/display.h"
+#include "core/ports/input.h"
+#include "devices/display/viewer.h"
+#include "tests/harness/test.h"
+
+#define VNC_WIDTH   64u
+#define VNC_HEIGHT  48u
+#define VNC_PIXELS  (2048u * 1024u) /* of the largest picture */
+#define VNC_WAIT_MS 30000
+#define VNC_EVENTS  64u
+
+enum { KEY_EVENT, MOVE_EVENT, WHEEL_EVENT, RELEASE_EVENT };
+
+struct vnc_heard {
+    int type, a, b;
+};
+
+struct vnc_scene {
+    struct input_sink sink;
+    struct evloop *loop;
+    struct viewer *viewer;
+    struct clock clock;
+    _Atomic uint64_t now_ns;
+    char path[64], password[80];
+    uint32_t *pixels;
+    pthread_mutex_t lock;
+    pthread_cond_t more;
+    struct vnc_heard heard[VNC_EVENTS];
+    unsigned count, seen;
+};
+
+void vnc_scene_open(struct vnc_scene *s, bool has_password);
+void vnc_scene_close(struct vnc_scene *s);
+
+#define OnVnc(suite, name, has_password)                                          \
+    TestWith(suite, name, struct vnc_scene, s, vnc_scene_open(s, (has_password)), \
+             vnc_scene_close(s))
+
+/* The guest's picture: each pixel has another colour. The server has taken the last one: a client
+ * has it. */
+void vnc_show(struct vnc_scene *s, uint32_t width, uint32_t height);
+/* The next that the input sink heard. */
+void vnc_expect_heard(struct vnc_scene *s, int type, int a, int b);
+
+/* ---- clients ---- */
+
+struct vnc_caller {
+    int fd;
+    uint32_t width, height; /* as the server said last */
+    uint32_t *picture;
+};
+
+/* Connected: nothing has been read. */
+int vnc_connect(const struct vnc_scene *s);
+/* Until the server offers its one kind of security, which is expected. */
+int vnc_dial(const struct vnc_scene *s, uint8_t security);
+/* A client of 32-bit pixels that draws raw rectangles, and follows sizes (NewFBSize). */
+struct vnc_caller vnc_join(const struct vnc_scene *s);
+void vnc_leave(struct vnc_caller *c);
+
+/* False: the server has closed. */
+bool vnc_get(int fd, void *to, size_t len);
+void vnc_put(int fd, const void *from, size_t len);
+uint32_t vnc_be(const uint8_t *at, unsigned bytes);
+
+void vnc_set_encodings(int fd, const int32_t *encodings, unsigned count);
+void vnc_ask(int fd, bool changes_only, uint32_t width, uint32_t height);
+/* Draws one update; returns how many pixels came. */
+uint32_t vnc_update(struct vnc_caller *c);
+/* Asks until it has the scene's picture: the server may not have the newest one at first. */
+void vnc_expect_picture(struct vnc_scene *s, struct vnc_caller *c, uint32_t width, uint32_t height);
+
+#endif

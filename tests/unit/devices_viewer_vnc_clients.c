@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Clients of a VNC server beside each other, some of them hostile. */
+#include "tests/harness/vnc.h"
+
+#ifdef HAVE_LIBVNCSERVER
+
+#include <linux/input-event-codes.h>
+#include <poll.h>
+
+#define PATIENCE_NS UINT64_C(11000000000) /* longer than the server waits for a client */
+
+/* More than a socket takes at once. */
+#define LARGE 512u
+
+static bool has_closed(int fd)
+{
+    char bytes[4096];
+    while (vnc_get(fd, bytes, 1))
+        ;
+    return true;
+}
+
+static void wait_readable(int fd)
+{
+    cr_assert_eq(poll(&(struct pollfd){fd, POLLIN, 0}, 1, VNC_WAIT_MS), 1);
+}
+
+static struct vnc_caller join_large(struct vnc_scene *s)
+{
+    struct vnc_caller c = vnc_join(s);
+    vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
+    vnc_show(s, LARGE, LARGE);
+    vnc_expect_picture(s, &c, LARGE, LARGE);
+    return c;
+}
+
+OnVnc(viewer_vnc_clients, a_client_in_mid_frame_holds_up_no_other, false)
+{
+    struct vnc_caller c = join_large(s), slow = vnc_join(s);
+    vnc_ask(slow.fd, false, LARGE, LARGE);
+    wait_readable(slow.fd);
+    vnc_expect_picture(s, &c, LARGE, LARGE);
+    cr_expect_eq(vnc_update(&slow), LARGE * LARGE);
+    cr_expect_arr_eq(slow.picture, s->pixels, LARGE * LARGE * sizeof(uint32_t));
+    vnc_leave(&c);
+    vnc_leave(&slow);
+}
+
+OnVnc(viewer_vnc_clients, a_client_in_mid_message_holds_up_no_other, false)
+{
+    static const uint8_t request[10] = {3, 0, 0, 0, 0, 0, 0, VNC_WIDTH, 0, VNC_HEIGHT};
+    struct vnc_caller c = vnc_join(s), slow = vnc_join(s);
+    vnc_expect_picture(s, &slow, VNC_WIDTH, VNC_HEIGHT);
+    for (unsigned i = 0; i < sizeof(request); i++) {
+        vnc_put(slow.fd, request + i, 1);
+        vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
+    }
+    cr_expect_eq(vnc_update(&slow), VNC_WIDTH * VNC_HEIGHT);
+    vnc_leave(&c);
+    vnc_leave(&slow);
+}
+
+/* The time is the test's. */
+OnVnc(viewer_vnc_clients, disconnects_clients_that_do_not_go_on, false)
+{
+    struct vnc_caller c = join_large(s), half = vnc_join(s), deaf = vnc_join(s);
+    int silent = vnc_connect(s), shy = vnc_dial(s, 1);
+    vnc_put(half.fd, "\3", 1);
+    vnc_ask(deaf.fd, false, LARGE, LARGE);
+    wait_readable(deaf.fd);
+    vnc_expect_picture(s, &c, LARGE, LARGE);
+    s->now_ns += PATIENCE_NS;
+    vnc_expect_picture(s, &c, LARGE, LARGE);
+    cr_expect(has_closed(half.fd));
+    cr_expect(has_closed(deaf.fd));
+    cr_expect(has_closed(silent));
+    cr_expect(has_closed(shy));
+    s->now_ns += PATIENCE_NS; /* a client may be quiet between messages */
+    vnc_expect_picture(s, &c, LARGE, LARGE);
+    close(silent);
+    close(shy);
+    vnc_leave(&c);
+    vnc_leave(&half);
+    vnc_leave(&deaf);
+}
+
+OnVnc(viewer_vnc_clients, serves_a_client_beside_one_that_never_reads, false)
+{
+    struct vnc_caller c = vnc_join(s), other = vnc_join(s);
+    for (unsigned i = 0; i < 64; i++)
+        vnc_ask(other.fd, false, 640, 480);
+    for (unsigned i = 0; i < 64; i++)
+        vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
+    vnc_leave(&c);
+    vnc_leave(&other);
+}
+
+/* The answers to palettes are longer than the requests. */
+OnVnc(viewer_vnc_clients, reads_no_further_while_answers_wait, false)
+{
+    static const uint8_t palette[20] = {0, [4] = 8, 8};
+    struct vnc_caller c = vnc_join(s), other = vnc_join(s);
+    unsigned sent = 0;
+    while (poll(&(struct pollfd){other.fd, POLLOUT, 0}, 1, 0) == 1 || sent < 4096) {
+        vnc_put(other.fd, palette, sizeof(palette));
+        sent++;
+        if (sent % 1024 == 0)
+            vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
+        if (sent == 100000)
+            break;
+    }
+    cr_expect_lt(sent, 100000u, "all of it was read");
+    vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
+    vnc_leave(&c);
+    vnc_leave(&other);
+}
+
+OnVnc(viewer_vnc_clients, closes_a_client_that_sends_garbage_alone, false)
+{
+    static const struct {
+        const char *bytes;
+        size_t count;
+    } cases[] = {
+        {"\xee", 1},
+        {"\1\0\0\0\0\0", 6},
+        {"\x08\2\0\0", 4} /* a scale */,
+        {"\2\0\xff\xff", 4},
+    };
+    struct vnc_caller c = vnc_join(s);
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct vnc_caller other = vnc_join(s);
+        vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
+        vnc_put(other.fd, cases[i].bytes, cases[i].count);
+        cr_expect(has_closed(other.fd), "%u", i);
+        vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
+        vnc_leave(&other);
+    }
+    int web = vnc_connect(s);
+    vnc_put(web, "GET / HTTP/1.1\r\n", 16);
+    cr_expect(has_closed(web));
+    close(web);
+    vnc_leave(&c);
+}
+
+OnVnc(viewer_vnc_clients, takes_lists_of_requests_and_of_encodings, false)
+{
+    static const uint8_t last[8] = {4, 1, 0, 0, 0, 0, 0, 'a'};
+    struct vnc_caller c = vnc_join(s);
+    uint8_t encodings[4 + 4 * 1023] = {2, 0, 1023 >> 8, 1023 & 0xff};
+    vnc_put(c.fd, encodings, sizeof(encodings));
+    vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
+    for (uint8_t y = 0; y < VNC_HEIGHT; y += 2)
+        for (uint8_t x = 0; x < VNC_WIDTH; x += 2)
+            vnc_put(c.fd, (uint8_t[]){3, 1, 0, x, 0, y, 0, 1, 0, 1}, 10);
+    vnc_put(c.fd, last, sizeof(last));
+    vnc_expect_heard(s, KEY_EVENT, KEY_A, 1);
+    s->viewer->backend->ops->damage(s->viewer->backend, 0,
+                                    &(struct display_rect){0, 0, VNC_WIDTH, VNC_HEIGHT});
+    evloop_drain(s->loop);
+    cr_expect_gt(vnc_update(&c), VNC_WIDTH / 2 * VNC_HEIGHT / 2, "a box around them");
+    vnc_leave(&c);
+}
+
+OnVnc(viewer_vnc_clients, skips_a_clipboard, false)
+{
+    static const uint8_t key[8] = {4, 1, 0, 0, 0, 0, 0, 'a'};
+    const size_t bytes = 2u << 20;
+    uint8_t *message = calloc(1, 8 + bytes);
+    struct vnc_caller c = vnc_join(s);
+    cr_assert_not_null(message);
+    message[0] = 6;
+    message[5] = 32;
+    for (size_t sent = 0; sent < 8 + bytes; sent += 8)
+        vnc_put(c.fd, message + sent, 8);
+    vnc_put(c.fd, key, sizeof(key));
+    vnc_expect_heard(s, KEY_EVENT, KEY_A, 1);
+    free(message);
+    vnc_leave(&c);
+}
+
+OnVnc(viewer_vnc_clients, disconnects_the_ninth_client, false)
+{
+    struct vnc_caller clients[8];
+    uint8_t byte;
+    for (unsigned i = 0; i < 8; i++)
+        clients[i] = vnc_join(s);
+    int fd = vnc_connect(s);
+    cr_assert_not(vnc_get(fd, &byte, 1));
+    close(fd);
+    for (unsigned i = 0; i < 8; i++)
+        vnc_leave(&clients[i]);
+}
+
+/* ---- keys and buttons that clients share ---- */
+
+static void key(const struct vnc_caller *c, char which, bool down)
+{
+    vnc_put(c->fd, (uint8_t[]){4, down, 0, 0, 0, 0, 0, (uint8_t)which}, 8);
+}
+
+OnVnc(viewer_vnc_clients, a_client_that_leaves_lets_go_of_its_own_keys, false)
+{
+    struct vnc_caller one = vnc_join(s), other = vnc_join(s);
+    key(&one, 'a', true);
+    vnc_expect_heard(s, KEY_EVENT, KEY_A, 1);
+    key(&one, 'b', true);
+    vnc_expect_heard(s, KEY_EVENT, KEY_B, 1);
+    key(&other, 'b', true); /* both hold it */
+    key(&other, 'c', true);
+    vnc_expect_heard(s, KEY_EVENT, KEY_C, 1);
+    vnc_leave(&one);
+    vnc_expect_heard(s, KEY_EVENT, KEY_A, 0);
+    key(&other, 'c', true); /* repeats */
+    key(&other, 'd', true);
+    vnc_expect_heard(s, KEY_EVENT, KEY_D, 1);
+    key(&other, 'b', false);
+    vnc_expect_heard(s, KEY_EVENT, KEY_B, 0);
+    vnc_leave(&other);
+    vnc_expect_heard(s, KEY_EVENT, KEY_D, 0);
+    vnc_expect_heard(s, KEY_EVENT, KEY_C, 0);
+}
+
+OnVnc(viewer_vnc_clients, a_client_that_holds_a_button_does_not_have_the_pointer_alone, false)
+{
+    struct vnc_caller one = vnc_join(s), other = vnc_join(s);
+    vnc_put(one.fd, "\5\1\0\0\0\0", 6);
+    vnc_expect_heard(s, MOVE_EVENT, 0, 0);
+    vnc_expect_heard(s, KEY_EVENT, BTN_LEFT, 1);
+    vnc_put(other.fd, "\5\4\0\77\0\57", 6);
+    vnc_expect_heard(s, MOVE_EVENT, INPUT_AXIS_MAX, INPUT_AXIS_MAX);
+    vnc_expect_heard(s, KEY_EVENT, BTN_RIGHT, 1);
+    vnc_leave(&one);
+    vnc_expect_heard(s, KEY_EVENT, BTN_LEFT, 0);
+    vnc_leave(&other);
+    vnc_expect_heard(s, KEY_EVENT, BTN_RIGHT, 0);
+}
+
+#endif
