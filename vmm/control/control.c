@@ -8,8 +8,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
@@ -18,6 +16,7 @@
 #include "core/loop/evloop.h"
 #include "core/peers/foreign_fd.h"
 #include "core/peers/peer.h"
+#include "core/peers/unix_listener.h"
 
 #define CANNOT_OPEN "control socket %s", c->cfg.path
 #define AGAIN_NS    UINT64_C(500000000)
@@ -43,9 +42,8 @@ struct control {
     struct control_config cfg;
     struct ev_fd listener;
     struct ev_timer again; /* to listen, when no descriptor was free */
-    int fd;
-    dev_t dev; /* the socket's file */
-    ino_t ino;
+    struct unix_listener socket;
+    bool is_ending;
     struct client clients[CONTROL_CLIENTS];
 };
 
@@ -189,8 +187,8 @@ static struct client *free_place(struct control *c)
 static void listen_again(struct control *c)
 {
     evloop_timer_cancel(c->cfg.loop, &c->again);
-    if (c->fd >= 0 && !c->listener.armed && free_place(c) != NULL)
-        evloop_fd_add(c->cfg.loop, &c->listener, c->fd, EPOLLIN);
+    if (!c->is_ending && !c->listener.armed && free_place(c) != NULL)
+        evloop_fd_add(c->cfg.loop, &c->listener, c->socket.fd, EPOLLIN);
 }
 
 static void on_again(void *ctx)
@@ -203,7 +201,7 @@ static void on_connect(void *ctx, uint32_t events)
     struct control *c = ctx;
     struct client *client = free_place(c);
     (void)events;
-    int fd = accept4(c->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd = accept4(c->socket.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0 && errno != EAGAIN && errno != EINTR) { /* it would be ready again at once */
         evloop_fd_del(c->cfg.loop, &c->listener);
         evloop_timer_set(c->cfg.loop, &c->again, clock_now_ns(&clock_host) + AGAIN_NS);
@@ -225,43 +223,14 @@ static void on_connect(void *ctx, uint32_t events)
         evloop_fd_del(c->cfg.loop, &c->listener);
 }
 
-/* A socket that a process has left behind when it died; never anything else. */
-static void remove_stale(const struct sockaddr_un *addr)
-{
-    struct stat st;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0)
-        return;
-    if (lstat(addr->sun_path, &st) == 0 && S_ISSOCK(st.st_mode) &&
-        connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) < 0 && errno == ECONNREFUSED)
-        unlink(addr->sun_path);
-    close(fd);
-}
-
 static int open_socket(struct control *c)
 {
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    struct stat st;
-    if (strlen(c->cfg.path) >= sizeof(addr.sun_path))
-        return fail(-ENAMETOOLONG, CANNOT_OPEN);
-    strcpy(addr.sun_path, c->cfg.path);
-    remove_stale(&addr);
-    c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (c->fd < 0)
-        return fail(-errno, CANNOT_OPEN);
-    foreign_socket_refuse(c->fd);
-    (void)fchmod(c->fd, 0600); /* what bind() makes has the socket's own mode */
-    if (bind(c->fd, (struct sockaddr *)&addr, sizeof(addr)) < 0)
-        return fail(-errno, CANNOT_OPEN);
-    if (lstat(c->cfg.path, &st) == 0) {
-        c->dev = st.st_dev;
-        c->ino = st.st_ino;
-    }
-    if (listen(c->fd, CONTROL_CLIENTS) < 0)
-        return fail(-errno, CANNOT_OPEN);
+    int r = unix_listen(&c->socket, c->cfg.path, CONTROL_CLIENTS);
+    if (r < 0)
+        return fail(r, CANNOT_OPEN);
     c->listener = (struct ev_fd){.cb = on_connect, .ctx = c};
     c->again = (struct ev_timer){.cb = on_again, .ctx = c};
-    int r = evloop_fd_add(c->cfg.loop, &c->listener, c->fd, EPOLLIN);
+    r = evloop_fd_add(c->cfg.loop, &c->listener, c->socket.fd, EPOLLIN);
     return r < 0 ? fail(r, CANNOT_OPEN) : 0;
 }
 
@@ -271,6 +240,7 @@ int control_create(struct control **out, const struct control_config *config)
     if (c == NULL)
         return fail(-ENOMEM, "control socket");
     c->cfg = *config;
+    c->socket.fd = -1;
     for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
         c->clients[i] = (struct client){.control = c, .fd = -1};
     int r = open_socket(c);
@@ -284,11 +254,11 @@ int control_create(struct control **out, const struct control_config *config)
 
 void control_destroy(struct control *c)
 {
-    struct stat st;
     if (c == NULL)
         return;
-    int fd = c->fd;
-    c->fd = -1;                                      /* no further clients */
+    c->is_ending = true; /* no further clients */
+    if (c->listener.armed)
+        evloop_fd_del(c->cfg.loop, &c->listener);
     for (unsigned i = 0; i < CONTROL_CLIENTS; i++) { /* nor commands, which may come for ever */
         evloop_fd_del(c->cfg.loop, &c->clients[i].ev);
         c->clients[i].in_bytes = 0;
@@ -298,12 +268,7 @@ void control_destroy(struct control *c)
     for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
         if (c->clients[i].fd >= 0)
             close_client(&c->clients[i]);
-    if (c->listener.armed)
-        evloop_fd_del(c->cfg.loop, &c->listener);
     evloop_timer_cancel(c->cfg.loop, &c->again);
-    if (c->ino != 0 && lstat(c->cfg.path, &st) == 0 && st.st_dev == c->dev && st.st_ino == c->ino)
-        unlink(c->cfg.path);
-    if (fd >= 0)
-        foreign_fd_close(fd);
+    unix_unlisten(&c->socket);
     free(c);
 }
