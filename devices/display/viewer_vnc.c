@@ -68,8 +68,8 @@ struct vnc {
     char password[PASSWORD_MAX];
     char *passwords[2];
     char *name;
-    struct vnc_address address;
-    int listen_fd, wake_fd;
+    struct unix_listener listener;
+    int wake_fd;
     atomic_bool is_stopping;
     pthread_t thread;
     bool has_thread;
@@ -119,18 +119,18 @@ static void on_client_gone(rfbClientPtr cl)
 
 static void accept_client(struct vnc *v)
 {
+    bool is_unix = v->listener.addr.sun_family == AF_UNIX;
     unsigned i = 0;
-    int fd = accept4(v->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd = accept4(v->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0)
         return;
     while (i < CLIENTS_MAX && v->clients[i].fd >= 0)
         i++;
-    if (i == CLIENTS_MAX || (v->address.is_unix && peer_check(fd, NULL) < 0)) {
+    if (i == CLIENTS_MAX || (is_unix && peer_check(fd, NULL) < 0)) {
         close(fd);
         return;
     }
-    if (!vnc_client_open(&v->clients[i], &v->calls, v->rfb, fd, v->address.is_unix,
-                         clock_now_ns(v->clock)))
+    if (!vnc_client_open(&v->clients[i], &v->calls, v->rfb, fd, is_unix, clock_now_ns(v->clock)))
         return;
     v->clients[i].rfb->clientData = &v->held[i];
     v->clients[i].rfb->clientGoneHook = on_client_gone;
@@ -235,7 +235,7 @@ static void wait_for_work(struct vnc *v)
 {
     struct pollfd fds[2 + CLIENTS_MAX] = {
         {.fd = v->wake_fd, .events = POLLIN},
-        {.fd = v->listen_fd, .events = POLLIN},
+        {.fd = v->listener.fd, .events = POLLIN},
     };
     bool is_timed = false;
     eventfd_t count;
@@ -290,7 +290,7 @@ static void vnc_destroy(struct viewer *viewer)
         v->calls.rfbScreenCleanup(v->rfb);
     }
     screen_destroy(v->screen);
-    vnc_unlisten(&v->address, v->listen_fd);
+    vnc_unlisten(&v->listener);
     if (v->wake_fd >= 0)
         close(v->wake_fd);
     explicit_bzero(v->password, sizeof(v->password));
@@ -358,7 +358,7 @@ static int set_up(struct vnc *v, const struct viewer_config *config, const char 
 {
     int err = password_file != NULL ? read_password(v, password_file) : 0;
     if (err == 0)
-        err = vnc_listen(&v->address, address, &v->listen_fd);
+        err = vnc_listen(&v->listener, address);
     if (err == 0)
         err = vnc_calls_load(&v->calls);
     if (err == 0)
@@ -388,7 +388,7 @@ int viewer_vnc_create(struct viewer **out, const struct viewer_config *config, c
     v->base.ops = &vnc_ops;
     v->clock = config->clock != NULL ? config->clock : &clock_host;
     v->input.sink = config->input;
-    v->listen_fd = v->wake_fd = -1;
+    v->listener.fd = v->wake_fd = -1;
     for (unsigned i = 0; i < CLIENTS_MAX; i++)
         v->clients[i].fd = -1;
     v->name = strdup(config->name != NULL ? config->name : "minivet");

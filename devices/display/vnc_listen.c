@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/base/fail.h"
@@ -16,19 +15,15 @@
 #define VNC_PORT     5900
 #define DISPLAYS_MAX 59635 /* 65535 - VNC_PORT */
 
-static int listen_at(const struct sockaddr *to, socklen_t len, int *out)
+static int listen_at(const struct addrinfo *to, int *out)
 {
     int on = 1;
-    int err = 0;
-    int fd = socket(to->sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = socket(to->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
-    if (to->sa_family != AF_UNIX)
-        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-    else
-        (void)fchmod(fd, 0600); /* the mode that bind() gives the path */
-    if (bind(fd, to, len) < 0 || listen(fd, BACKLOG) < 0) {
-        err = -errno;
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (bind(fd, to->ai_addr, to->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0) {
+        int err = -errno;
         close(fd);
         return err;
     }
@@ -36,22 +31,23 @@ static int listen_at(const struct sockaddr *to, socklen_t len, int *out)
     return 0;
 }
 
-static int listen_unix(struct vnc_address *out, const char *path, int *fd)
+int vnc_listen_first(const struct addrinfo *found, int *fd)
 {
-    size_t len = strlen(path);
-    int err = 0;
-    if (len == 0 || len >= sizeof(out->path.sun_path))
+    int err = -EADDRNOTAVAIL;
+    for (; found != NULL && err != 0 && err != -EADDRINUSE; found = found->ai_next)
+        err = listen_at(found, fd);
+    return err;
+}
+
+static int listen_unix(struct unix_listener *out, const char *path)
+{
+    int err = unix_listen(out, path, BACKLOG);
+    if (err == -ENAMETOOLONG)
         return fail_msg(-EINVAL, "display vnc=unix:%s: the path has 1 to %zu bytes", path,
-                        sizeof(out->path.sun_path) - 1);
-    out->path.sun_family = AF_UNIX;
-    memcpy(out->path.sun_path, path, len + 1);
-    err = listen_at((struct sockaddr *)&out->path, sizeof(out->path), fd);
+                        sizeof(out->addr.sun_path) - 1);
     if (err == -EADDRINUSE)
         return fail(err, "display vnc=unix:%s: listen; remove the file or name another", path);
-    if (err < 0)
-        return fail(err, "display vnc=unix:%s: listen", path);
-    out->is_unix = true;
-    return 0;
+    return err < 0 ? fail(err, "display vnc=unix:%s: listen", path) : 0;
 }
 
 static int listen_tcp(const char *address, const char *host, const char *port, int *fd)
@@ -61,14 +57,14 @@ static int listen_tcp(const char *address, const char *host, const char *port, i
     int err = getaddrinfo(host[0] != 0 ? host : "127.0.0.1", port, &hints, &found);
     if (err != 0)
         return fail_msg(-EINVAL, "display vnc=%s: %s", address, gai_strerror(err));
-    err = listen_at(found->ai_addr, found->ai_addrlen, fd);
+    err = vnc_listen_first(found, fd);
     freeaddrinfo(found);
     if (err == -EADDRINUSE)
         return fail(err, "display vnc=%s: listen on port %s; name another number", address, port);
     return err < 0 ? fail(err, "display vnc=%s: listen on port %s", address, port) : 0;
 }
 
-int vnc_listen(struct vnc_address *out, const char *address, int *fd)
+int vnc_listen(struct unix_listener *out, const char *address)
 {
     const char *colon = strrchr(address, ':');
     char host[256], port[8];
@@ -76,7 +72,7 @@ int vnc_listen(struct vnc_address *out, const char *address, int *fd)
     unsigned long display = 0;
     size_t len = 0;
     if (strncmp(address, "unix:", 5) == 0)
-        return listen_unix(out, address + 5, fd);
+        return listen_unix(out, address + 5);
     len = colon != NULL ? (size_t)(colon - address) : sizeof(host);
     if (len < sizeof(host) && colon[1] >= '0' && colon[1] <= '9')
         display = strtoul(colon + 1, &end, 10);
@@ -87,14 +83,13 @@ int vnc_listen(struct vnc_address *out, const char *address, int *fd)
         address++, len -= 2;
     (void)snprintf(host, sizeof(host), "%.*s", (int)len, address);
     (void)snprintf(port, sizeof(port), "%lu", VNC_PORT + display);
-    return listen_tcp(address, host, port, fd);
+    return listen_tcp(address, host, port, &out->fd);
 }
 
-void vnc_unlisten(const struct vnc_address *address, int fd)
+void vnc_unlisten(struct unix_listener *l)
 {
-    if (fd < 0)
-        return;
-    if (address->is_unix)
-        (void)unlink(address->path.sun_path);
-    close(fd);
+    if (l->addr.sun_family == AF_UNIX)
+        unix_unlisten(l);
+    else if (l->fd >= 0)
+        close(l->fd);
 }

@@ -3,17 +3,16 @@
 #ifndef MINIVET_DEVICES_VNC_LISTEN_H
 #define MINIVET_DEVICES_VNC_LISTEN_H
 
-#include <stdbool.h>
-#include <sys/un.h>
+#include "core/peers/unix_listener.h"
 
-struct vnc_address {
-    bool is_unix;
-    struct sockaddr_un path; /* of the socket that vnc_listen() has made */
-};
+struct addrinfo;
 
-/* Errors are reported. */
-int vnc_listen(struct vnc_address *out, const char *address, int *fd);
-/* Closes the socket and removes its path. fd may be -1: nothing listens. */
-void vnc_unlisten(const struct vnc_address *address, int fd);
+/* Of TCP it has the descriptor alone. Errors are reported. */
+int vnc_listen(struct unix_listener *out, const char *address);
+void vnc_unlisten(struct unix_listener *l);
+
+/* On the first address of a host where that is possible; -EADDRINUSE: at one before it another
+ * process listens, to which viewers would connect. Nothing is reported. */
+int vnc_listen_first(const struct addrinfo *found, int *fd);
 
 #endif

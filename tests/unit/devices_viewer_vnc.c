@@ -2,9 +2,11 @@
 /* A VNC server, as a client of RFB 3.8 sees it. */
 #include "devices/display/viewer.h"
 #include "devices/display/vnc_keys.h"
+#include "devices/display/vnc_listen.h"
 
 #include <dlfcn.h>
 #include <linux/input-event-codes.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/resource.h>
@@ -157,6 +159,56 @@ Test(viewer_vnc, listens_on_this_host_alone)
     close(fd);
     viewer->ops->stop(viewer);
     viewer->ops->destroy(viewer);
+    evloop_destroy(config.loop);
+}
+
+/* A host whose first address is not this machine's. */
+Test(viewer_vnc, tries_all_addresses_of_a_host)
+{
+    struct sockaddr_in here = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in elsewhere = {.sin_family = AF_INET,
+                                    .sin_addr.s_addr = htonl(0xc0000201)}; /* 192.0.2.1 */
+    struct addrinfo second = {
+        .ai_family = AF_INET, .ai_addr = (struct sockaddr *)&here, .ai_addrlen = sizeof(here)};
+    struct addrinfo first = {.ai_family = AF_INET,
+                             .ai_addr = (struct sockaddr *)&elsewhere,
+                             .ai_addrlen = sizeof(elsewhere),
+                             .ai_next = &second};
+    struct addrinfo unknown = {.ai_family = AF_MAX, .ai_next = &first};
+    socklen_t bytes = sizeof(here);
+    int fd = -1, other = -1;
+    cr_assert_eq(vnc_listen_first(&unknown, &fd), 0);
+    cr_assert_eq(getsockname(fd, (struct sockaddr *)&here, &bytes), 0);
+    struct sockaddr_in free_port = {.sin_family = AF_INET, .sin_addr = here.sin_addr};
+    struct addrinfo third = {.ai_family = AF_INET,
+                             .ai_addr = (struct sockaddr *)&free_port,
+                             .ai_addrlen = sizeof(free_port)};
+    second.ai_next = &third; /* viewers would connect to the second */
+    cr_expect_eq(vnc_listen_first(&first, &other), -EADDRINUSE);
+    first.ai_next = NULL;
+    cr_expect_eq(vnc_listen_first(&first, &other), -EADDRNOTAVAIL);
+    close(fd);
+}
+
+/* A path where a process that died has left its socket; and one that is in use stays. */
+Test(viewer_vnc, replaces_a_socket_at_which_nothing_listens)
+{
+    struct viewer_config config = {.name = "guest"};
+    struct viewer *viewer = NULL, *other = NULL;
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    char address[64];
+    (void)snprintf(address, sizeof(address), "unix:/tmp/minivet-vnc-%d", (int)getpid());
+    strcpy(addr.sun_path, address + 5);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    cr_assert_eq(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    close(fd);
+    cr_assert_eq(evloop_create(&config.loop, "test", &clock_host), 0);
+    cr_assert_eq(viewer_vnc_create(&viewer, &config, address, NULL), 0);
+    cr_expect_eq(viewer_vnc_create(&other, &config, address, NULL), -EADDRINUSE);
+    cr_expect_eq(access(addr.sun_path, F_OK), 0);
+    viewer->ops->stop(viewer);
+    viewer->ops->destroy(viewer);
+    cr_expect_eq(access(addr.sun_path, F_OK), -1);
     evloop_destroy(config.loop);
 }
 
