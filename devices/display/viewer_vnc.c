@@ -44,7 +44,8 @@ int viewer_vnc_create(struct viewer **out, const struct viewer_config *config, c
 #include "devices/display/vnc_listen.h"
 
 #define CLIENTS_MAX  8
-#define LOOK_MS      1000 /* how often the time of clients is looked at */
+#define LOOK_MS      1000 /* how often the time is looked at, if anything waits for it */
+#define AGAIN_NS     UINT64_C(500000000)
 #define RECTS_MAX    64
 #define PASSWORD_MAX 256
 
@@ -69,6 +70,7 @@ struct vnc {
     char *passwords[2];
     char *name;
     struct unix_listener listener;
+    uint64_t deaf_until_ns; /* no descriptor was free for a new client */
     int wake_fd;
     atomic_bool is_stopping;
     pthread_t thread;
@@ -122,6 +124,8 @@ static void accept_client(struct vnc *v)
     bool is_unix = v->listener.addr.sun_family == AF_UNIX;
     unsigned i = 0;
     int fd = accept4(v->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0 && errno != EAGAIN && errno != EINTR) /* it would be ready again at once */
+        v->deaf_until_ns = clock_now_ns(v->clock) + AGAIN_NS;
     if (fd < 0)
         return;
     while (i < CLIENTS_MAX && v->clients[i].fd >= 0)
@@ -233,11 +237,11 @@ static void show_frame(struct vnc *v, const struct screen_frame *frame)
 
 static void wait_for_work(struct vnc *v)
 {
+    bool is_deaf = clock_now_ns(v->clock) < v->deaf_until_ns, is_timed = is_deaf;
     struct pollfd fds[2 + CLIENTS_MAX] = {
         {.fd = v->wake_fd, .events = POLLIN},
-        {.fd = v->listener.fd, .events = POLLIN},
+        {.fd = is_deaf ? -1 : v->listener.fd, .events = POLLIN},
     };
-    bool is_timed = false;
     eventfd_t count;
     for (unsigned i = 0; i < CLIENTS_MAX; i++) {
         fds[2 + i] = (struct pollfd){v->clients[i].fd, vnc_client_events(&v->clients[i]), 0};

@@ -138,12 +138,17 @@ uint32_t vnc_be(const uint8_t *at, unsigned bytes)
     return value;
 }
 
-int vnc_connect(const struct vnc_scene *s)
+void vnc_reach(const struct vnc_scene *s, int fd)
 {
     struct sockaddr_un to = {.sun_family = AF_UNIX};
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     memcpy(to.sun_path, s->path, strlen(s->path) + 1);
     cr_assert_eq(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+}
+
+int vnc_connect(const struct vnc_scene *s)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    vnc_reach(s, fd);
     return fd;
 }
 

@@ -56,6 +56,7 @@ struct vnc_caller {
 };
 
 /* Connected: nothing has been read. */
+void vnc_reach(const struct vnc_scene *s, int fd);
 int vnc_connect(const struct vnc_scene *s);
 /* Until the server offers its one kind of security, which is expected. */
 int vnc_dial(const struct vnc_scene *s, uint8_t security);

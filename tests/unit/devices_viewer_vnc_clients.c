@@ -6,6 +6,8 @@
 
 #include <linux/input-event-codes.h>
 #include <poll.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 
 #define PATIENCE_NS UINT64_C(11000000000) /* longer than the server waits for a client */
 
@@ -189,6 +191,33 @@ OnVnc(viewer_vnc_clients, disconnects_the_ninth_client, false)
     close(fd);
     for (unsigned i = 0; i < 8; i++)
         vnc_leave(&clients[i]);
+}
+
+/* The socket stays ready: the thread must not look at it all the time. */
+OnVnc(viewer_vnc_clients, without_descriptors_a_client_waits, false)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), next = -1;
+    struct vnc_caller c = vnc_join(s);
+    struct rlimit limit, all;
+    char version[12];
+    vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
+    getrlimit(RLIMIT_NOFILE, &all);
+    limit = all;
+    next = dup(0);
+    close(next);
+    limit.rlim_cur = (rlim_t)next;
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    vnc_reach(s, fd);
+    vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &all), 0);
+    for (unsigned i = 0; i < 10; i++)
+        vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
+    cr_expect_eq(poll(&(struct pollfd){fd, POLLIN, 0}, 1, 0), 0, "it was looked at again");
+    s->now_ns += PATIENCE_NS;
+    vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
+    cr_expect(vnc_get(fd, version, sizeof(version)));
+    close(fd);
+    vnc_leave(&c);
 }
 
 /* ---- keys and buttons that clients share ---- */
