@@ -212,10 +212,16 @@ static rfbCursorPtr make_cursor(const struct display_cursor *from)
 
 static void show_cursor(struct vnc *v, const struct screen_frame *frame)
 {
+    int x = (int)frame->cursor_x, y = (int)frame->cursor_y;
+    bool has_moved = x != v->rfb->cursorX || y != v->rfb->cursorY;
     if (frame->cursor_is_new)
         v->calls.rfbSetCursor(v->rfb, frame->cursor != NULL ? make_cursor(frame->cursor) : NULL);
-    v->rfb->cursorX = (int)frame->cursor_x;
-    v->rfb->cursorY = (int)frame->cursor_y;
+    v->rfb->cursorX = x;
+    v->rfb->cursorY = y;
+    /* A client knows where it has put the pointer, and may have gone on. */
+    for (unsigned i = 0; has_moved && i < CLIENTS_MAX; i++)
+        if (v->clients[i].rfb != NULL && (v->held[i].x != x || v->held[i].y != y))
+            v->clients[i].rfb->cursorWasMoved = TRUE;
 }
 
 static void show_frame(struct vnc *v, const struct screen_frame *frame)

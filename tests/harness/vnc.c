@@ -175,7 +175,7 @@ void vnc_leave(struct vnc_caller *c)
 struct vnc_caller vnc_join(const struct vnc_scene *s)
 {
     static const uint8_t format[20] = {[4] = 32, 24, 0, 1, 0, 255, 0, 255, 0, 255, 16, 8, 0};
-    static const int32_t encodings[] = {0, -223}; /* raw, NewFBSize */
+    static const int32_t encodings[] = {RFB_RAW, RFB_NEW_FB_SIZE};
     int fd = vnc_dial(s, 1);
     uint8_t result[4], init[24], name[5];
     cr_assert(vnc_get(fd, result, 4));
@@ -225,11 +225,14 @@ uint32_t vnc_update(struct vnc_caller *c)
         cr_assert(vnc_get(c->fd, rect, 12));
         uint32_t x = vnc_be(rect, 2), y = vnc_be(rect + 2, 2), w = vnc_be(rect + 4, 2),
                  h = vnc_be(rect + 6, 2);
-        if (vnc_be(rect + 8, 4) == 0xffffff21) {
+        int32_t encoding = (int32_t)vnc_be(rect + 8, 4);
+        if (encoding == RFB_NEW_FB_SIZE || encoding == RFB_EXTENDED_DESKTOP_SIZE) {
+            uint8_t screens[4 + 16];
             c->width = w, c->height = h;
+            cr_assert(encoding == RFB_NEW_FB_SIZE || vnc_get(c->fd, screens, sizeof(screens)));
             continue;
         }
-        cr_assert_eq(vnc_be(rect + 8, 4), 0, "raw");
+        cr_assert_eq(encoding, RFB_RAW);
         cr_assert(x + w <= c->width && y + h <= c->height);
         for (uint32_t row = y; row < y + h; row++)
             cr_assert(vnc_get(c->fd, c->picture + (size_t)row * c->width + x, (size_t)w * 4));

@@ -14,6 +14,18 @@
 #define VNC_WAIT_MS 30000
 #define VNC_EVENTS  64u
 
+enum {
+    RFB_RAW = 0,
+    RFB_HEXTILE = 5,
+    RFB_ZLIB = 6,
+    RFB_TIGHT = 7,
+    RFB_ZRLE = 16,
+    RFB_NEW_FB_SIZE = -223,
+    RFB_POINTER_POS = -232,
+    RFB_RICH_CURSOR = -239,
+    RFB_EXTENDED_DESKTOP_SIZE = -308,
+};
+
 enum { KEY_EVENT, MOVE_EVENT, WHEEL_EVENT, RELEASE_EVENT };
 
 struct vnc_heard {
