@@ -119,10 +119,10 @@ int viewer_png_create(struct viewer **out, const struct viewer_config *config, c
     p->v.ops = &ops;
     p->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     p->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    p->dir_fd = open_dir(dir);
-    int r = p->dir_fd < 0 ? p->dir_fd : 0;
-    if (r == 0 && (p->wake_fd < 0 || p->stop_fd < 0))
-        r = fail(-errno, "display: eventfd");
+    int r = p->wake_fd < 0 || p->stop_fd < 0 ? fail(-errno, "display: eventfd") : 0;
+    p->dir_fd = r == 0 ? open_dir(dir) : -1;
+    if (r == 0 && p->dir_fd < 0)
+        r = p->dir_fd;
     if (r == 0)
         r = screen_create(&p->screen, &(struct screen_config){config->loop, wake, p});
     if (r == 0) {

@@ -335,7 +335,7 @@ static int make_server(struct vnc *v, bool has_password)
     rfb = v->calls.rfbGetScreen(NULL, NULL, 640, 480, 8, 3, 4);
     v->pixels = calloc((size_t)640 * 480, 4);
     v->rfb = rfb;
-    if (rfb == NULL || v->pixels == NULL)
+    if (rfb == NULL || v->pixels == NULL || v->name == NULL)
         return fail(-ENOMEM, "display vnc");
     rfb->frameBuffer = (char *)v->pixels;
     rfb->progressiveSliceHeight = 480;

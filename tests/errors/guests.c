@@ -15,6 +15,7 @@
 #include "virtio/blk/blk.h"
 #include "virtio/blk/vhost_user_blk.h"
 #include "virtio/console/console.h"
+#include "virtio/gpu/gpu.h"
 #include "virtio/input/input.h"
 #include "virtio/net/net.h"
 #include "virtio/observe/stats.h"
@@ -63,6 +64,14 @@ SCENE(console, fake_chr_init(&rig.chr, 80, 25), virtio_console_create(&made, &s,
       (void)0)
 SCENE(input, fake_input_init(&rig.person, INPUT_TABLET),
       virtio_input_create(&made, &s, &rig.person.backend), (void)0)
+SCENE(gpu, fake_display_init(&rig.display),
+      virtio_gpu_create(&made, &s,
+                        &(struct virtio_gpu_config){.display = &rig.display.backend,
+                                                    .scanouts = 2,
+                                                    .width = 64,
+                                                    .height = 64,
+                                                    .memory_bytes = 1 << 20}),
+      fake_display_fini(&rig.display))
 SCENE(blk, fake_blk_init(&rig.disk, rig.loop, 65536),
       virtio_blk_create(&made, &s,
                         &(struct virtio_blk_config){.backend = &rig.disk.backend, .queues = 2}),
@@ -84,6 +93,7 @@ Test(errors, devices)
     refuse_each(rng_scene);
     refuse_each(console_scene);
     refuse_each(input_scene);
+    refuse_each(gpu_scene);
     refuse_each(blk_scene);
     refuse_each(scsi_scene);
     refuse_each(net_scene);
