@@ -73,7 +73,7 @@ static void bound(const struct vnc_calls *calls, sraRegionPtr *region)
 
 static void forget_closed(struct vnc_client *c, const struct vnc_calls *calls)
 {
-    if (c->rfb == NULL || c->rfb->sock >= 0)
+    if (c->rfb->sock >= 0)
         return;
     calls->rfbClientConnectionGone(c->rfb);
     c->rfb = NULL;
@@ -164,7 +164,7 @@ static void skip_clipboard(struct vnc_client *c, uint64_t now_ns)
 static void handle_messages(struct vnc_client *c, const struct vnc_calls *calls, uint64_t now_ns)
 {
     skip_clipboard(c, now_ns);
-    while (c->rfb != NULL && !c->has_ended && c->in_bytes > 0 && c->skip == 0) {
+    while (c->rfb != NULL && !c->has_ended && c->in_bytes > 0) {
         bool is_clipboard = c->rfb->state == RFB_NORMAL && c->in[0] == rfbClientCutText;
         size_t bytes = message_bytes(c);
         if (bytes > sizeof(c->in))

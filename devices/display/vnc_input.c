@@ -24,7 +24,7 @@ void vnc_input_key(struct vnc_input *in, struct vnc_held *held, uint32_t keysym,
 
 static unsigned axis(int at, int size)
 {
-    if (at < 0 || size < 2)
+    if (size < 2)
         return 0;
     uint64_t place = (uint64_t)at * INPUT_AXIS_MAX / (unsigned)(size - 1);
     return place > INPUT_AXIS_MAX ? INPUT_AXIS_MAX : (unsigned)place;
