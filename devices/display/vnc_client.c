@@ -28,20 +28,29 @@ static size_t unsent(const struct vnc_client *c)
     return c->out_bytes - c->out_sent;
 }
 
-/* Appends to what waits for the socket. */
-static bool append(struct vnc_client *c, int from, size_t bytes, off_t at)
+/* Room behind what waits for the socket. */
+static bool grow(struct vnc_client *c, size_t bytes)
 {
-    size_t old = unsent(c);
-    uint8_t *out = malloc(old + bytes);
+    size_t old = unsent(c), room = 2 * (old + bytes);
+    if (c->out_bytes + bytes <= c->out_room)
+        return true;
+    uint8_t *out = malloc(room);
     if (out == NULL)
         return false;
     if (old > 0)
         memcpy(out, c->out + c->out_sent, old);
     free(c->out);
     c->out = out;
-    c->out_sent = 0;
+    c->out_room = room;
     c->out_bytes = old;
-    if (pread(from, out + old, bytes, at) != (ssize_t)bytes)
+    c->out_sent = 0;
+    return true;
+}
+
+/* Appends what is at this place of the file. */
+static bool append(struct vnc_client *c, size_t bytes, off_t at)
+{
+    if (!grow(c, bytes) || pread(c->file, c->out + c->out_bytes, bytes, at) != (ssize_t)bytes)
         return false;
     c->out_bytes += bytes;
     return true;
@@ -54,7 +63,7 @@ static size_t collect(struct vnc_client *c, size_t skip, uint64_t now_ns)
     size_t bytes = end > (off_t)skip ? (size_t)end - skip : 0;
     if (bytes > 0 && unsent(c) == 0)
         c->out_since_ns = now_ns;
-    if (bytes > 0 && !append(c, c->file, bytes, (off_t)skip))
+    if (bytes > 0 && !append(c, bytes, (off_t)skip))
         c->has_ended = true;
     if (ftruncate(c->file, 0) < 0 || lseek(c->file, 0, SEEK_SET) < 0)
         c->has_ended = true;
@@ -210,7 +219,7 @@ static void send_out(struct vnc_client *c, uint64_t now_ns)
     }
     free(c->out);
     c->out = NULL;
-    c->out_bytes = c->out_sent = 0;
+    c->out_room = c->out_bytes = c->out_sent = 0;
 }
 
 /* ---- both ---- */

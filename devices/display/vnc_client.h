@@ -37,7 +37,7 @@ struct vnc_client {
     size_t in_bytes;
     uint64_t skip; /* bytes of a clipboard that are still to come */
     uint8_t *out;
-    size_t out_bytes, out_sent;
+    size_t out_room, out_bytes, out_sent;
     uint64_t in_since_ns, out_since_ns; /* when what it waits for began */
 };
 

@@ -101,17 +101,18 @@ OnVnc(viewer_vnc_clients, serves_a_client_beside_one_that_never_reads, false)
     vnc_leave(&other);
 }
 
-/* The answers to palettes are longer than the requests. Each picture that another client gets is a
- * turn of the server, in which it would read some. */
+/* The answers to palettes are longer than the requests. While another client gets two pictures the
+ * server begins a turn, in which it would read some. */
 OnVnc(viewer_vnc_clients, reads_no_further_while_answers_wait, false)
 {
     static const uint8_t palette[20] = {0, [4] = 8, 8};
-    struct vnc_caller other = vnc_join(s), c = vnc_join(s); /* served in this order */
+    struct vnc_caller c = vnc_join(s), other = vnc_join(s);
     const int flags = MSG_NOSIGNAL | MSG_DONTWAIT;
     bool is_full = false;
     for (unsigned sent = 0; !is_full && sent < 100000; sent++) {
         if (send(other.fd, palette, sizeof(palette), flags) > 0)
             continue;
+        vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
         vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
         is_full = send(other.fd, palette, sizeof(palette), flags) < 0;
         cr_expect(!is_full || errno == EAGAIN, "%d", errno);
@@ -214,6 +215,7 @@ OnVnc(viewer_vnc_clients, without_descriptors_a_client_waits, false)
     cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
     vnc_reach(s, fd);
     vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
+    vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT); /* a turn that began behind vnc_reach() */
     cr_assert_eq(setrlimit(RLIMIT_NOFILE, &all), 0);
     for (unsigned i = 0; i < 10; i++)
         vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
