@@ -9,57 +9,6 @@
 
 #include "core/base/be.h"
 
-static void hear(struct input_sink *sink, int type, int a, int b)
-{
-    struct vnc_scene *s = (struct vnc_scene *)sink;
-    pthread_mutex_lock(&s->lock);
-    if (s->count < VNC_EVENTS)
-        s->heard[s->count++] = (struct vnc_heard){type, a, b};
-    pthread_cond_signal(&s->more);
-    pthread_mutex_unlock(&s->lock);
-}
-
-static void sink_key(struct input_sink *sink, unsigned code, bool down)
-{
-    hear(sink, KEY_EVENT, (int)code, down);
-}
-
-static void sink_move_to(struct input_sink *sink, unsigned scanout, unsigned x, unsigned y)
-{
-    cr_assert_eq(scanout, 0);
-    hear(sink, MOVE_EVENT, (int)x, (int)y);
-}
-
-static void sink_wheel(struct input_sink *sink, int dx, int dy)
-{
-    hear(sink, WHEEL_EVENT, dx, dy);
-}
-
-static void sink_release(struct input_sink *sink)
-{
-    hear(sink, RELEASE_EVENT, 0, 0);
-}
-
-static const struct input_sink_ops sink_ops = {
-    .key = sink_key, .move_to = sink_move_to, .wheel = sink_wheel, .release = sink_release};
-
-void vnc_expect_heard(struct vnc_scene *s, int type, int a, int b)
-{
-    struct timespec until;
-    struct vnc_heard got = {-1, 0, 0};
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += VNC_WAIT_MS / 1000;
-    pthread_mutex_lock(&s->lock);
-    while (s->seen == s->count && pthread_cond_timedwait(&s->more, &s->lock, &until) == 0)
-        ;
-    if (s->seen < s->count)
-        got = s->heard[s->seen++];
-    pthread_mutex_unlock(&s->lock);
-    cr_assert_eq(got.type, type, "type %d instead of %d", got.type, type);
-    cr_assert_eq(got.a, a, "%d instead of %d", got.a, a);
-    cr_assert_eq(got.b, b, "%d instead of %d", got.b, b);
-}
-
 void vnc_show(struct vnc_scene *s, uint32_t width, uint32_t height)
 {
     struct display_surface surface = {(uint8_t *)s->pixels, width, height, (size_t)width * 4,
@@ -78,14 +27,12 @@ static uint64_t scene_now(void *ctx)
 void vnc_scene_open(struct vnc_scene *s, bool has_password)
 {
     struct viewer_config config = {
-        .is_absolute = true, .name = "guest", .input = &s->sink, .clock = &s->clock};
+        .is_absolute = true, .name = "guest", .input = &s->input.sink, .clock = &s->clock};
     char address[80];
-    *s = (struct vnc_scene){.sink = {&sink_ops},
-                            .clock = {.now_ns = scene_now, .ctx = s},
+    *s = (struct vnc_scene){.clock = {.now_ns = scene_now, .ctx = s},
                             .pixels = calloc(VNC_PIXELS, sizeof(uint32_t))};
+    fake_sink_init(&s->input);
     cr_assert_not_null(s->pixels);
-    pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->more, NULL);
     (void)snprintf(s->path, sizeof(s->path), "/tmp/minivet-vnc-%d", (int)getpid());
     (void)snprintf(s->password, sizeof(s->password), "%s.password", s->path);
     (void)snprintf(address, sizeof(address), "unix:%s", s->path);

@@ -4,15 +4,14 @@
 #define MINIVET_TESTS_HARNESS_VNC_H
 
 #include "core/ports/display.h"
-#include "core/ports/input.h"
 #include "devices/display/viewer.h"
+#include "tests/harness/fake_sink.h"
 #include "tests/harness/test.h"
 
 #define VNC_WIDTH   64u
 #define VNC_HEIGHT  48u
 #define VNC_PIXELS  (2048u * 1024u) /* of the largest picture */
 #define VNC_WAIT_MS 30000
-#define VNC_EVENTS  64u
 
 enum {
     RFB_RAW = 0,
@@ -26,24 +25,14 @@ enum {
     RFB_EXTENDED_DESKTOP_SIZE = -308,
 };
 
-enum { KEY_EVENT, MOVE_EVENT, WHEEL_EVENT, RELEASE_EVENT };
-
-struct vnc_heard {
-    int type, a, b;
-};
-
 struct vnc_scene {
-    struct input_sink sink;
+    struct fake_sink input;
     struct evloop *loop;
     struct viewer *viewer;
     struct clock clock;
     _Atomic uint64_t now_ns;
     char path[64], password[80];
     uint32_t *pixels;
-    pthread_mutex_t lock;
-    pthread_cond_t more;
-    struct vnc_heard heard[VNC_EVENTS];
-    unsigned count, seen;
 };
 
 void vnc_scene_open(struct vnc_scene *s, bool has_password);
@@ -56,8 +45,6 @@ void vnc_scene_close(struct vnc_scene *s);
 /* The guest's picture: each pixel has another colour. The server has taken the last one: a client
  * has it. */
 void vnc_show(struct vnc_scene *s, uint32_t width, uint32_t height);
-/* The next that the input sink heard. */
-void vnc_expect_heard(struct vnc_scene *s, int type, int a, int b);
 
 /* ---- clients ---- */
 

@@ -53,17 +53,17 @@ OnVnc(viewer_vnc, passes_keys_and_pointers_on, false)
     vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
     vnc_put(c.fd, "\4\1\0\0\0\0\x20\xac", 8); /* no key has it */
     vnc_put(c.fd, keys, sizeof(keys));
-    vnc_expect_heard(s, KEY_EVENT, KEY_A, 1);
-    vnc_expect_heard(s, KEY_EVENT, KEY_A, 0);
-    vnc_expect_heard(s, KEY_EVENT, KEY_F1, 1);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, KEY_A, 1);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, KEY_A, 0);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, KEY_F1, 1);
     vnc_put(c.fd, pointers, sizeof(pointers));
-    vnc_expect_heard(s, MOVE_EVENT, INPUT_AXIS_MAX, INPUT_AXIS_MAX);
-    vnc_expect_heard(s, KEY_EVENT, BTN_LEFT, 1);
-    vnc_expect_heard(s, MOVE_EVENT, 0, 0);
-    vnc_expect_heard(s, KEY_EVENT, BTN_LEFT, 0);
-    vnc_expect_heard(s, WHEEL_EVENT, 0, 1);
+    fake_sink_expect(&s->input, FAKE_SINK_MOVE_TO, INPUT_AXIS_MAX, INPUT_AXIS_MAX);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, BTN_LEFT, 1);
+    fake_sink_expect(&s->input, FAKE_SINK_MOVE_TO, 0, 0);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, BTN_LEFT, 0);
+    fake_sink_expect(&s->input, FAKE_SINK_WHEEL, 0, 1);
     vnc_leave(&c);
-    vnc_expect_heard(s, KEY_EVENT, KEY_F1, 0);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, KEY_F1, 0);
 }
 
 /* What the server says to a client that knows this password; 0: welcome. */

@@ -161,7 +161,7 @@ OnVnc(viewer_vnc_clients, takes_lists_of_requests_and_of_encodings, false)
         for (uint8_t x = 0; x < VNC_WIDTH; x += 2)
             vnc_put(c.fd, (uint8_t[]){3, 1, 0, x, 0, y, 0, 1, 0, 1}, 10);
     vnc_put(c.fd, last, sizeof(last));
-    vnc_expect_heard(s, KEY_EVENT, KEY_A, 1);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, KEY_A, 1);
     s->viewer->backend->ops->damage(s->viewer->backend, 0,
                                     &(struct display_rect){0, 0, VNC_WIDTH, VNC_HEIGHT});
     evloop_drain(s->loop);
@@ -181,7 +181,7 @@ OnVnc(viewer_vnc_clients, skips_a_clipboard, false)
     for (size_t sent = 0; sent < 8 + bytes; sent += 8)
         vnc_put(c.fd, message + sent, 8);
     vnc_put(c.fd, key, sizeof(key));
-    vnc_expect_heard(s, KEY_EVENT, KEY_A, 1);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, KEY_A, 1);
     free(message);
     vnc_leave(&c);
 }
@@ -238,37 +238,37 @@ OnVnc(viewer_vnc_clients, a_client_that_leaves_lets_go_of_its_own_keys, false)
 {
     struct vnc_caller one = vnc_join(s), other = vnc_join(s);
     key(&one, 'a', true);
-    vnc_expect_heard(s, KEY_EVENT, KEY_A, 1);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, KEY_A, 1);
     key(&one, 'b', true);
-    vnc_expect_heard(s, KEY_EVENT, KEY_B, 1);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, KEY_B, 1);
     key(&other, 'b', true); /* both hold it */
     key(&other, 'c', true);
-    vnc_expect_heard(s, KEY_EVENT, KEY_C, 1);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, KEY_C, 1);
     vnc_leave(&one);
-    vnc_expect_heard(s, KEY_EVENT, KEY_A, 0);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, KEY_A, 0);
     key(&other, 'c', true); /* repeats */
     key(&other, 'd', true);
-    vnc_expect_heard(s, KEY_EVENT, KEY_D, 1);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, KEY_D, 1);
     key(&other, 'b', false);
-    vnc_expect_heard(s, KEY_EVENT, KEY_B, 0);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, KEY_B, 0);
     vnc_leave(&other);
-    vnc_expect_heard(s, KEY_EVENT, KEY_D, 0);
-    vnc_expect_heard(s, KEY_EVENT, KEY_C, 0);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, KEY_D, 0);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, KEY_C, 0);
 }
 
 OnVnc(viewer_vnc_clients, a_client_that_holds_a_button_does_not_have_the_pointer_alone, false)
 {
     struct vnc_caller one = vnc_join(s), other = vnc_join(s);
     vnc_put(one.fd, "\5\1\0\0\0\0", 6);
-    vnc_expect_heard(s, MOVE_EVENT, 0, 0);
-    vnc_expect_heard(s, KEY_EVENT, BTN_LEFT, 1);
+    fake_sink_expect(&s->input, FAKE_SINK_MOVE_TO, 0, 0);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, BTN_LEFT, 1);
     vnc_put(other.fd, "\5\4\0\77\0\57", 6);
-    vnc_expect_heard(s, MOVE_EVENT, INPUT_AXIS_MAX, INPUT_AXIS_MAX);
-    vnc_expect_heard(s, KEY_EVENT, BTN_RIGHT, 1);
+    fake_sink_expect(&s->input, FAKE_SINK_MOVE_TO, INPUT_AXIS_MAX, INPUT_AXIS_MAX);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, BTN_RIGHT, 1);
     vnc_leave(&one);
-    vnc_expect_heard(s, KEY_EVENT, BTN_LEFT, 0);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, BTN_LEFT, 0);
     vnc_leave(&other);
-    vnc_expect_heard(s, KEY_EVENT, BTN_RIGHT, 0);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, BTN_RIGHT, 0);
 }
 
 #endif

@@ -159,7 +159,8 @@ OnVnc(viewer_vnc_pictures, have_a_cursor_beside_them, false)
     expect_rect(c.fd, RFB_POINTER_POS, 3 << 16 | 4, 0, shape);
     /* The guest's cursor follows the client's pointer, and the client is not told. */
     vnc_put(c.fd, "\5\0\0\6\0\7", 6);
-    vnc_expect_heard(s, MOVE_EVENT, 6 * INPUT_AXIS_MAX / 63, 7 * INPUT_AXIS_MAX / 47);
+    fake_sink_expect(&s->input, FAKE_SINK_MOVE_TO, 6 * INPUT_AXIS_MAX / 63,
+                     7 * INPUT_AXIS_MAX / 47);
     s->pixels[0] = 0x123456;
     b->ops->move_cursor(b, 0, 6, 7);
     b->ops->damage(b, 0, &(struct display_rect){0, 0, 1, 1});
