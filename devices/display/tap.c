@@ -105,6 +105,8 @@ int display_tap_copy(const struct display_tap *t, unsigned scanout, struct displ
     const struct display_surface *s = &t->shown[scanout];
     if (s->width == 0)
         return -ENOENT;
+    if ((uint64_t)s->width * s->height * 4 > DISPLAY_PICTURE_BYTES)
+        return -EFBIG;
     *out = (struct display_picture){
         .pixels = malloc((size_t)s->width * s->height * 4), .width = s->width, .height = s->height};
     if (out->pixels == NULL)

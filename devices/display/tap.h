@@ -10,6 +10,9 @@
 
 struct display_tap;
 
+/* Of a picture: that of an 8K screen has room. A guest may show much more of its memory. */
+#define DISPLAY_PICTURE_BYTES (UINT64_C(128) << 20)
+
 /* Rows of BGRX without gaps, for free(). */
 struct display_picture {
     uint8_t *pixels;
@@ -23,7 +26,7 @@ void display_tap_destroy(struct display_tap *t); /* NULL is allowed */
 /* For the device. */
 struct display_backend *display_tap_backend(struct display_tap *t);
 
-/* On the loop: -ENOENT: the scanout shows nothing; -ENOMEM. Without the cursor. */
+/* On the loop: -ENOENT: the scanout shows nothing; -EFBIG, -ENOMEM. Without the cursor. */
 int display_tap_copy(const struct display_tap *t, unsigned scanout, struct display_picture *out);
 
 #endif

@@ -307,6 +307,27 @@ Test(display_screen, a_tap_alone_has_the_picture)
     display_tap_destroy(NULL);
 }
 
+/* Guest memory, most of it never written to. */
+Test(display_screen, a_tap_copies_no_picture_of_any_size)
+{
+    struct display_tap *tap;
+    struct display_picture picture = {0};
+    const struct display_surface large = {
+        .pixels = mmap(NULL, DISPLAY_PICTURE_BYTES * 2, PROT_READ,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
+        .width = 8192,
+        .height = 4097,
+        .stride_bytes = 8192 * 4};
+    cr_assert_neq(large.pixels, MAP_FAILED);
+    cr_assert_eq(display_tap_create(&tap, NULL), 0);
+    struct display_backend *b = display_tap_backend(tap);
+    b->ops->set_surface(b, 0, &large);
+    cr_expect_eq(display_tap_copy(tap, 0, &picture), -EFBIG);
+    free(picture.pixels);
+    display_tap_destroy(tap);
+    munmap((void *)(uintptr_t)large.pixels, DISPLAY_PICTURE_BYTES * 2);
+}
+
 Test(display_screen, a_tap_passes_cursors_on)
 {
     static const struct display_cursor cursor;

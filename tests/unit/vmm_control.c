@@ -265,6 +265,10 @@ Test(control, a_picture_is_written)
     say(fd, "{\"command\": \"screenshot\", \"args\": [\"b.png\"]}\n");
     cr_expect(hear(fd));
     cr_expect_not_null(strstr(heard, "the guest shows no picture"), "%s", heard);
+    picture_error = -EFBIG;
+    say(fd, "{\"command\": \"screenshot\", \"args\": [\"b.png\"]}\n");
+    cr_expect(hear(fd));
+    cr_expect_str_eq(heard, "{\"error\":\"screenshot: the picture has more than 128 MiB\"}\n");
     cr_expect_neq(access("b.png", F_OK), 0);
     close(fd);
 }

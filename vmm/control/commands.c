@@ -193,6 +193,9 @@ static cJSON *run_screenshot(const struct call *c)
     int err = c->target->picture(c->target->ctx, 0, &c->task->picture);
     if (err == -ENOENT)
         return refuse(c, "screenshot: the guest shows no picture: give --gpu on or --display");
+    if (err == -EFBIG)
+        return refuse(c, "screenshot: the picture has more than %u MiB",
+                      (unsigned)(DISPLAY_PICTURE_BYTES / MIB));
     if (err < 0)
         return refuse(c, "screenshot: %s", strerror(-err));
     c->task->run = write_picture;
