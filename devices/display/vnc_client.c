@@ -88,9 +88,39 @@ static void forget_closed(struct vnc_client *c, const struct vnc_calls *calls)
     c->rfb = NULL;
 }
 
+static bool is_of_use(uint32_t encoding)
+{
+    return encoding <= rfbEncodingZYWRLE || encoding >= rfbEncodingCompressLevel0 ||
+           (encoding >= rfbEncodingFineQualityLevel0 &&
+            encoding <= rfbEncodingFineQualityLevel100) ||
+           (encoding >= rfbEncodingSubsamp1X && encoding <= rfbEncodingSubsamp16X) ||
+           encoding == rfbEncodingTightPng || encoding == rfbEncodingExtDesktopSize;
+}
+
+/*
+ * Keeps pictures, cursors and sizes: the library answers others (a clipboard, other messages) while
+ * it reads the list, and the file has one place for reads and writes. Returns the list's new
+ * length.
+ */
+static size_t filter_encodings(uint8_t *message, size_t bytes)
+{
+    size_t kept = sz_rfbSetEncodingsMsg;
+    for (size_t at = kept; at < bytes; at += 4) {
+        uint32_t encoding = be32_get(message + at);
+        if (!is_of_use(encoding))
+            continue;
+        be32_put(message + kept, encoding);
+        kept += 4;
+    }
+    be16_put(message + 2, (uint16_t)((kept - sz_rfbSetEncodingsMsg) / 4));
+    return kept;
+}
+
 static void handle(struct vnc_client *c, const struct vnc_calls *calls, size_t bytes,
                    uint64_t now_ns)
 {
+    if (c->rfb->state == RFB_NORMAL && c->in[0] == rfbSetEncodings)
+        bytes = filter_encodings(c->in, bytes);
     if (pwrite(c->file, c->in, bytes, 0) != (ssize_t)bytes) {
         c->has_ended = true;
         return;

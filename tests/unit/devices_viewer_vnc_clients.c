@@ -2,6 +2,8 @@
 /* Clients of a VNC server beside each other, some of them hostile. */
 #include "tests/harness/vnc.h"
 
+#include "core/base/be.h"
+
 #ifdef HAVE_LIBVNCSERVER
 
 #include <linux/input-event-codes.h>
@@ -166,6 +168,24 @@ OnVnc(viewer_vnc_clients, takes_lists_of_requests_and_of_encodings, false)
                                     &(struct display_rect){0, 0, VNC_WIDTH, VNC_HEIGHT});
     evloop_drain(s->loop);
     cr_expect_gt(vnc_update(&c), VNC_WIDTH / 2 * VNC_HEIGHT / 2, "a box around them");
+    vnc_leave(&c);
+}
+
+/* What TigerVNC 1.12 lists: with an extended clipboard, fences, continuous updates, key codes. */
+OnVnc(viewer_vnc_clients, takes_what_a_real_viewer_lists, false)
+{
+    static const uint32_t list[] = {0xfffffec6, 0x574d5664, 0xffffff11, 0xffffff10, 0x574d5666,
+                                    0xffffff21, 0xfffffecc, 0xfffffecd, 0xffffff20, 0xc0a1e5ce,
+                                    0xfffffec7, 0xfffffec8, 0xfffffefe, 7,          1,
+                                    16,         5,          2,          0,          0xffffff02,
+                                    0xffffffe8, 0xfffffecb, 0xfffe0001};
+    uint8_t message[4 + sizeof(list)] = {2, 0, 0, ARRAY_SIZE(list)};
+    struct vnc_caller c = vnc_join(s);
+    for (unsigned i = 0; i < ARRAY_SIZE(list); i++)
+        be32_put(message + 4 + (size_t)i * 4, list[i]);
+    vnc_put(c.fd, message, sizeof(message));
+    vnc_put(c.fd, (uint8_t[]){2, 0, 0, 2, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0x21}, 12); /* as before */
+    vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
     vnc_leave(&c);
 }
 
