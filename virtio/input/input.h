@@ -29,8 +29,6 @@ enum {
 /* ---- the specification's numbers ---- */
 
 enum {
-    VIRTIO_ID_INPUT = 18,
-
     VIRTIO_INPUT_EVENTS = 0, /* queues */
     VIRTIO_INPUT_STATUS = 1,
 };

@@ -4,6 +4,7 @@
 #include "virtio/base/type.h"
 #include "virtio/input/input.h"
 #include "virtio/observe/strict.h"
+#include "virtio/spec.h"
 
 static const struct virtio_field fields[] = {
     {VIRTIO_INPUT_CONFIG_select, 1, 2, 0, true},
