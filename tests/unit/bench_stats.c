@@ -23,6 +23,15 @@ Test(bench_stats, the_median_is_the_middle)
     cr_expect_eq(stats_median((double[]){3}, 1), 3);
 }
 
+Test(bench_stats, a_quantile_has_its_part_below)
+{
+    shuffle(10);
+    cr_expect_eq(stats_quantile(shuffled, 10, 0), 1);
+    cr_expect_eq(stats_quantile(shuffled, 10, 0.5), 6);
+    cr_expect_eq(stats_quantile(shuffled, 10, 0.9), 10);
+    cr_expect_eq(stats_quantile(shuffled, 10, 1), 10);
+}
+
 /* Ranks as tables of the sign test have them, for 95 %. */
 Test(bench_stats, the_interval_has_the_ranks_of_the_sign_test)
 {

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -76,12 +75,6 @@ static void stream(struct vm_run *r, int keyboard, int bytes, double *figures)
     figures[MB_S] = (double)bytes * CHUNKS / us;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void type(struct vm_run *r, int keyboard, double *figures)
 {
     double us[KEYS];
@@ -94,9 +87,8 @@ static void type(struct vm_run *r, int keyboard, double *figures)
             vm_give_up(r, "no echo from the guest of");
         us[i] = (runs_now_ms() - begin) * 1e3;
     }
-    qsort(us, KEYS, sizeof(us[0]), by_value);
-    figures[P50_US] = us[KEYS / 2];
-    figures[P90_US] = us[KEYS * 9 / 10];
+    figures[P50_US] = stats_quantile(us, KEYS, 0.5);
+    figures[P90_US] = stats_quantile(us, KEYS, 0.9);
 }
 
 static void run(const struct bench *b, const struct vmm *v, int pattern, double *figures)

@@ -24,6 +24,14 @@ double stats_median(const double *values, int n)
     return n % 2 != 0 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
 }
 
+double stats_quantile(const double *values, int n, double part)
+{
+    double sorted[RUNS_MAX];
+    int below = (int)(n * part);
+    sort(sorted, values, n);
+    return sorted[below < n ? below : n - 1];
+}
+
 /* As many values are left out at both ends as are seldom enough on one side of the true median:
  * each is on either side by the toss of a coin, whatever they are distributed like. */
 struct stats_interval stats_median_interval(const double *values, int n)

@@ -11,7 +11,10 @@ struct stats_interval {
     double low, high; /* NAN: fewer values than STATS_FEWEST */
 };
 
+/* At most RUNS_MAX values. */
 double stats_median(const double *values, int n);
+/* The value below which that part of them lies, 0 to 1. */
+double stats_quantile(const double *values, int n, double part);
 struct stats_interval stats_median_interval(const double *values, int n);
 
 /* Pair by pair. */
