@@ -116,9 +116,9 @@ static void open_gpu(void)
 {
     gpu_gpa = transport_find(VIRTIO_ID_GPU);
     CHECK(gpu_gpa != 0);
-    uint64_t features = transport_negotiate(
-        gpu_gpa, VIRTIO_BIT(VIRTIO_F_VERSION_1) | VIRTIO_BIT(VIRTIO_F_EVENT_IDX) |
-                     VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC));
+    uint64_t features = transport_negotiate(gpu_gpa, VIRTIO_BIT(VIRTIO_F_VERSION_1) |
+                                                         VIRTIO_BIT(VIRTIO_F_EVENT_IDX) |
+                                                         VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC));
     uint32_t size = transport_queue_max(gpu_gpa, VIRTIO_GPU_CONTROLQ);
     ring_init(&ring, &memory, size < RING_SIZE ? size : RING_SIZE, QUEUE_PARTS, features);
     CHECK(2 * orders.depth <= ring_slots(&ring));
@@ -160,9 +160,8 @@ static void show(void)
     const struct rect all = {0, 0, WIDTH, HEIGHT};
     draw(&all, 0x203040);
     carry_out(
-        &(struct command){
-            .type = VIRTIO_GPU_CMD_RESOURCE_CREATE_2D,
-            .words = {RESOURCE, VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, WIDTH, HEIGHT}},
+        &(struct command){.type = VIRTIO_GPU_CMD_RESOURCE_CREATE_2D,
+                          .words = {RESOURCE, VIRTIO_GPU_FORMAT_B8G8R8X8_UNORM, WIDTH, HEIGHT}},
         VIRTIO_GPU_CREATE_2D_BYTES);
     carry_out(&(struct command){.type = VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING,
                                 .words = {RESOURCE, 1, (uint32_t)PICTURE_GPA, 0,

@@ -89,6 +89,8 @@ Test(completion, benchmarks)
     offers("minivet bench boot --vs /bin/fals", "/bin/false");
     offers("minivet bench exit --ker", "");
     offers("minivet bench blk --wi", "--with");
+    offers("minivet bench di", "display");
+    offers("minivet bench display --se", "--seconds");
     offers("minivet bench boot --only ", "bare linux");
     offers("minivet bench boot --only l", "linux");
 }

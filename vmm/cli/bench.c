@@ -26,6 +26,7 @@ static int print_help(FILE *out)
           "  console   bytes a second, and the time from a key to its echo\n"
           "  memory    beyond the guest's own, and the cost of idle guests\n"
           "  blk, net  throughput and latency of a disk and a network card\n"
+          "  display   updates a second, and the time from a key to its answer\n"
           "\n`minivet bench WHAT --help` has the options, docs/benchmarks.md the methods.\n",
           out);
     return out == stderr ? EXIT_USAGE : 0;
@@ -34,7 +35,8 @@ static int print_help(FILE *out)
 /* Does the help list it? */
 static bool is_known(const char *word)
 {
-    static const char *const known[] = {"boot", "exit", "console", "memory", "blk", "net"};
+    static const char *const known[] = {"boot", "exit", "console", "memory",
+                                        "blk",  "net",  "display"};
     for (unsigned i = 0; i < ARRAY_SIZE(known); i++)
         if (strcmp(word, known[i]) == 0)
             return true;
