@@ -27,7 +27,8 @@ struct rfb {
     int fd;
     pthread_t thread;
     unsigned width, height, pixel_bytes;
-    uint64_t wanted_pixels;
+    uint64_t pixels, wanted_pixels;
+    unsigned bottom; /* of what came last */
     atomic_bool has_picture;
     atomic_uint updates;
 };
@@ -82,8 +83,7 @@ static bool ask(struct rfb *c, bool is_incremental)
 static bool take_update(struct rfb *c)
 {
     uint8_t head[3], rect[12];
-    bool is_resized = false;
-    uint64_t pixels = 0;
+    bool is_resized = false, is_new = false;
     if (!take(c, head, sizeof(head)))
         return false;
     for (unsigned left = be16(head + 1); left > 0; left--) {
@@ -97,12 +97,15 @@ static bool take_update(struct rfb *c)
         } else if (!drop(c, (size_t)width * height * c->pixel_bytes)) {
             return false;
         } else {
-            pixels += (uint64_t)width * height;
+            unsigned y = be16(rect + 2);
+            is_new |= y == 0 || y != c->bottom || width != c->width;
+            c->bottom = y + height;
+            c->pixels += (uint64_t)width * height;
         }
     }
-    if (pixels > 0)
+    if (is_new) /* and not the next slice of a large picture */
         atomic_fetch_add(&c->updates, 1);
-    if (pixels >= c->wanted_pixels)
+    if (c->pixels >= c->wanted_pixels)
         atomic_store(&c->has_picture, true);
     return ask(c, !is_resized);
 }
