@@ -48,6 +48,8 @@ int viewer_vnc_create(struct viewer **out, const struct viewer_config *config, c
 #define AGAIN_NS     UINT64_C(500000000)
 #define RECTS_MAX    64
 #define PASSWORD_MAX 256
+#define NS_PER_MS    UINT64_C(1000000)
+#define FRAME_NS     (16 * NS_PER_MS) /* from one frame to the next, at least */
 
 /*
  * What a client reads as success (16 bits are sent). At rfbExtDesktopSize_Success itself, the
@@ -65,7 +67,8 @@ struct vnc {
     struct screen *screen;
     struct vnc_calls calls;
     rfbScreenInfoPtr rfb;
-    uint32_t *pixels; /* BGRX */
+    uint32_t *pixels;  /* BGRX */
+    uint64_t taken_ns; /* when the screen's frame was that is not given back; 0: there is none */
     char password[PASSWORD_MAX];
     char *passwords[2];
     char *name;
@@ -166,18 +169,35 @@ static bool set_size(struct vnc *v, uint32_t width, uint32_t height)
     return true;
 }
 
+/* True: the row was another one. */
+static bool copy_row(struct vnc *v, const struct screen_frame *frame, uint32_t x, uint32_t end,
+                     uint32_t y)
+{
+    uint32_t *to = v->pixels + (size_t)y * (uint32_t)v->rfb->width + x;
+    const uint8_t *from = frame->pixels + ((size_t)y * frame->width + x) * 4;
+    size_t bytes = (end - x) * 4u;
+    if (memcmp(to, from, bytes) == 0)
+        return false;
+    memcpy(to, from, bytes);
+    return true;
+}
+
+/* Rows that are what they were are not sent: a guest may flush all of a picture for one line. */
 static void copy_rect(struct vnc *v, const struct screen_frame *frame,
                       const struct display_rect *rect)
 {
-    uint32_t width = (uint32_t)v->rfb->width;
+    uint32_t width = (uint32_t)v->rfb->width, bottom = rect->y + rect->height, first = bottom;
     uint32_t end = rect->x + rect->width < width ? rect->x + rect->width : width;
     if (rect->x >= end)
         return;
-    for (uint32_t y = rect->y; y < rect->y + rect->height; y++)
-        memcpy(v->pixels + (size_t)y * width + rect->x,
-               frame->pixels + ((size_t)y * frame->width + rect->x) * 4, (end - rect->x) * 4u);
-    v->calls.rfbMarkRectAsModified(v->rfb, (int)rect->x, (int)rect->y, (int)end,
-                                   (int)(rect->y + rect->height));
+    for (uint32_t y = rect->y; y <= bottom; y++) {
+        if (y < bottom && copy_row(v, frame, rect->x, end, y)) {
+            first = first < y ? first : y;
+        } else if (first < y) {
+            v->calls.rfbMarkRectAsModified(v->rfb, (int)rect->x, (int)first, (int)end, (int)y);
+            first = bottom;
+        }
+    }
 }
 
 /* The library frees it and its parts. */
@@ -241,6 +261,13 @@ static void show_frame(struct vnc *v, const struct screen_frame *frame)
 
 /* ---- the thread ---- */
 
+/* Until the screen's frame is to be given back. */
+static uint64_t frame_left_ns(const struct vnc *v)
+{
+    uint64_t since_ns = clock_now_ns(&clock_host) - v->taken_ns;
+    return since_ns < FRAME_NS ? FRAME_NS - since_ns : 0;
+}
+
 static void wait_for_work(struct vnc *v)
 {
     bool is_deaf = clock_now_ns(v->clock) < v->deaf_until_ns, is_timed = is_deaf;
@@ -248,28 +275,43 @@ static void wait_for_work(struct vnc *v)
         {.fd = v->wake_fd, .events = POLLIN},
         {.fd = is_deaf ? -1 : v->listener.fd, .events = POLLIN},
     };
+    int wait_ms = -1;
     eventfd_t count;
     for (unsigned i = 0; i < CLIENTS_MAX; i++) {
         fds[2 + i] = (struct pollfd){v->clients[i].fd, vnc_client_events(&v->clients[i]), 0};
         is_timed |= vnc_client_is_timed(&v->clients[i]);
     }
-    (void)poll(fds, 2 + CLIENTS_MAX, is_timed ? LOOK_MS : -1);
+    if (v->taken_ns != 0)
+        wait_ms = (int)((frame_left_ns(v) + NS_PER_MS - 1) / NS_PER_MS);
+    else if (is_timed)
+        wait_ms = LOOK_MS;
+    (void)poll(fds, 2 + CLIENTS_MAX, wait_ms);
     if (fds[0].revents != 0)
         (void)eventfd_read(v->wake_fd, &count);
     if (fds[1].revents != 0)
         accept_client(v);
 }
 
+/* Shows a frame at once, and keeps it for a while: so the next has all that came meanwhile. */
+static void take_frame(struct vnc *v)
+{
+    struct screen_frame frame;
+    if (v->taken_ns != 0 && frame_left_ns(v) == 0) {
+        v->taken_ns = 0;
+        screen_done(v->screen, 0);
+    }
+    if (v->taken_ns == 0 && screen_take(v->screen, 0, &frame)) {
+        v->taken_ns = clock_now_ns(&clock_host);
+        show_frame(v, &frame);
+    }
+}
+
 static void *run(void *arg)
 {
     struct vnc *v = arg;
-    struct screen_frame frame;
     while (!atomic_load(&v->is_stopping)) {
         wait_for_work(v);
-        if (screen_take(v->screen, 0, &frame)) {
-            show_frame(v, &frame);
-            screen_done(v->screen, 0);
-        }
+        take_frame(v);
         for (unsigned i = 0; i < CLIENTS_MAX; i++)
             if (v->clients[i].fd >= 0)
                 vnc_client_turn(&v->clients[i], &v->calls, clock_now_ns(v->clock));

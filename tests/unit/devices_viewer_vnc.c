@@ -33,6 +33,38 @@ OnVnc(viewer_vnc, shows_pixels_and_then_damage_alone, false)
     vnc_leave(&c);
 }
 
+/* A guest that flushes its whole picture. */
+OnVnc(viewer_vnc, sends_rows_that_have_changed_alone, false)
+{
+    const struct display_rect all = {0, 0, VNC_WIDTH, VNC_HEIGHT};
+    struct vnc_caller c = vnc_join(s);
+    vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
+    s->pixels[0] ^= 1;
+    s->pixels[20 * VNC_WIDTH + 7] ^= 1;
+    s->pixels[21 * VNC_WIDTH + 8] ^= 1;
+    s->pixels[VNC_HEIGHT * VNC_WIDTH - 1] ^= 1;
+    s->viewer->backend->ops->damage(s->viewer->backend, 0, &all);
+    vnc_ask(c.fd, true, VNC_WIDTH, VNC_HEIGHT);
+    cr_expect_eq(vnc_update(&c), 4 * VNC_WIDTH);
+    cr_expect_arr_eq(c.picture, s->pixels, sizeof(uint32_t) * VNC_WIDTH * VNC_HEIGHT);
+    vnc_leave(&c);
+}
+
+/* More than are shown of them. */
+OnVnc(viewer_vnc, shows_the_last_of_many_frames, false)
+{
+    const struct display_rect all = {0, 0, VNC_WIDTH, VNC_HEIGHT};
+    struct vnc_caller c = vnc_join(s);
+    vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
+    for (unsigned i = 0; i < 1000; i++) {
+        s->pixels[i]++;
+        s->viewer->backend->ops->damage(s->viewer->backend, 0, &all);
+        evloop_drain(s->loop);
+    }
+    vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
+    vnc_leave(&c);
+}
+
 OnVnc(viewer_vnc, tells_a_new_size, false)
 {
     struct vnc_caller c = vnc_join(s);

@@ -164,6 +164,8 @@ OnVnc(viewer_vnc_clients, takes_lists_of_requests_and_of_encodings, false)
             vnc_put(c.fd, (uint8_t[]){3, 1, 0, x, 0, y, 0, 1, 0, 1}, 10);
     vnc_put(c.fd, last, sizeof(last));
     fake_sink_expect(&s->input, FAKE_SINK_KEY, KEY_A, 1);
+    for (unsigned i = 0; i < VNC_WIDTH * VNC_HEIGHT; i++)
+        s->pixels[i] ^= 1;
     s->viewer->backend->ops->damage(s->viewer->backend, 0,
                                     &(struct display_rect){0, 0, VNC_WIDTH, VNC_HEIGHT});
     evloop_drain(s->loop);
