@@ -168,11 +168,13 @@ static double memcpy_speed(void)
     static char from[FRAME_BYTES], to[FRAME_BYTES];
     memset(from, 1, sizeof(from)); /* a page of its own for each */
     memset(to, 2, sizeof(to));
-    double bytes = 0, begin = runs_now_ms(), now = begin;
-    for (; now < begin + COPY_MS; now = runs_now_ms(), bytes += FRAME_BYTES) {
+    double bytes = 0, begin = runs_now_ms(), now;
+    do {
         memcpy(to, from, sizeof(to));
         __asm__ volatile("" : : "r"(to) : "memory");
-    }
+        bytes += FRAME_BYTES;
+        now = runs_now_ms();
+    } while (now < begin + COPY_MS);
     return bytes / (now - begin) / 1e3;
 }
 
