@@ -16,17 +16,23 @@
 // Returns the exit status.
 static long program(long argc, char **argv);
 
-static inline long syscall5(long number, long a, long b, long c, long d, long e)
+static inline long syscall6(long number, long a, long b, long c, long d, long e, long f)
 {
     long result;
     register long r10 __asm__("r10") = d;
     register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
 
     __asm__ volatile("syscall"
                      : "=a"(result)
-                     : "0"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
+                     : "0"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
                      : "rcx", "r11", "memory");
     return result;
+}
+
+static inline long syscall5(long number, long a, long b, long c, long d, long e)
+{
+    return syscall6(number, a, b, c, d, e, 0);
 }
 
 // The struct sigaction of the kernel. All zero is the default.

@@ -22,19 +22,30 @@ picture() {
     echo go >&9
 }
 
-boot_and_draw() { # SERIES
-    rm -rf "$work/frames" "$work/blank.png" "$work/noise.png"
+# start_guest SERIES OPTION...: a guest in the background, to which orders are written.
+start_guest() {
+    series=$1
+    shift
     : >"$log"
-    "$minivet" run "$images/$1/vmlinuz" -i "$work/initrd" -a quiet --timeout 120s --ctl "$work/ctl" \
-        --display png="$work/frames" >"$log" 2>&1 <"$work/orders" &
+    "$minivet" run "$images/$series/vmlinuz" -i "$work/initrd" -a quiet --timeout 120s --ctl "$work/ctl" "$@" \
+        >"$log" 2>&1 <"$work/orders" &
     run=$!
     # Not only for writing: that would wait for a reader, which may have gone.
     exec 9<>"$work/orders"
-    picture blank
-    picture noise
+}
+
+await_guest() {
     wait "$run"
     status=$?
     exec 9>&-
+}
+
+boot_and_draw() { # SERIES
+    rm -rf "$work/frames" "$work/blank.png" "$work/noise.png"
+    start_guest "$1" --display png="$work/frames"
+    picture blank
+    picture noise
+    await_guest
 }
 
 larger() { # BYTES FILE
@@ -46,7 +57,7 @@ smaller() { # BYTES FILE
 }
 
 group_display() {
-    mkfifo "$work/orders"
+    [ -p "$work/orders" ] || mkfifo "$work/orders"
     for series in 6.1 6.12; do
         initramfs $series "$drawing"
         attempts boot_and_draw $series
