@@ -127,6 +127,21 @@ has_kernel() {
     return 1
 }
 
+# What is typed at the screen reaches the shell there, while the command runs.
+use_shell() {
+    : >"$log"
+    rm -rf "$work/frames"
+    tools/run-linux --cpus 1 --timeout 120s --disk none --net none --display png="$work/frames" --input keyboard \
+        --ctl "$work/ctl" -- 'echo ready=shell; until [ -e /tmp/typed ]; do sleep 0.2; done
+        cat /proc/fb /tmp/typed; exit 5' >"$log" 2>&1 </dev/null &
+    run=$!
+    ready shell
+    "$minivet" ctl "$work/ctl" type 'tty >/tmp/typing; mv /tmp/typ*g /tmp/typed'
+    "$minivet" ctl "$work/ctl" sendkey ret
+    wait "$run"
+    status=$?
+}
+
 group_desktop() {
     has_kernel generic-6.1 || return 0
     [ -p "$work/orders" ] || mkfifo "$work/orders"
@@ -136,4 +151,11 @@ group_desktop() {
             screen_is_used generic-6.1 $transport $ring
         done
     done
+    want=5
+    attempts use_shell
+    want=
+    expect "run-linux --display: ends with the command's status" ended 5
+    expect "run-linux --display: the screen is virtio-gpu's" said '^0 virtio_gpudrmfb'
+    expect "run-linux --display: a shell hears what is typed there" said '^/dev/tty1'
+    expect "run-linux --display: it is seen" larger 1000 "$work/frames/0-000000.png"
 }

@@ -160,6 +160,10 @@ emulator() {
     done
 }
 
+greeted() { # PORT: a VNC server says which version it speaks
+    [ "$(timeout 2 bash -c "exec 3<>/dev/tcp/127.0.0.1/$1 && head -c 4 <&3" 2>/dev/null)" = 'RFB ' ]
+}
+
 own_kernel() {
     tools/run-linux --cpus 1 --timeout 120s --kernel "$images/6.12/vmlinuz" --modules "$work/tree" \
         -- 'cat; uname -r; tail -n 1 /mnt/etc/motd; exit 5' <"$work/bytes" >"$work/out" 2>"$log"
@@ -175,6 +179,14 @@ group_bed() {
         kill -s $signal "$session"
         expect "SIG$signal of the script ends the host, too" alone $signal
     done
+
+    begin vnc --display vnc=:77 -- 'sleep 1000'
+    until greeted 5977 || ! kill -0 "$session" 2>/dev/null; do
+        sleep 0.5
+    done
+    expect "a viewer reaches the guest's screen" greeted 5977
+    kill -TERM "$session"
+    expect "SIGTERM of the script ends a run with a screen, too" alone vnc
 
     head -c 5000 /dev/urandom >"$work/bytes"
     # shellcheck disable=SC2012 # names of our own
