@@ -29,7 +29,7 @@ struct scanout {
     struct display_cursor next_cursor;
     bool next_hidden, cursor_changed;
     uint32_t x, y;
-    bool refused; /* a surface for which there is no room, and that was said */
+    bool refused; /* a surface for which there was no room, once: that is said only then */
 
     _Atomic enum front_state state; /* whose the following is */
     struct screen_frame frame;
@@ -190,7 +190,6 @@ static void set_surface(struct display_backend *b, unsigned scanout,
     s->surface = surface != NULL ? *surface : (struct display_surface){0};
     s->rect_count = 0;
     s->changed = true;
-    s->refused = false;
     if (surface != NULL)
         note(s, &(struct display_rect){0, 0, surface->width, surface->height});
     offer_and_wake(screen, s);

@@ -224,6 +224,20 @@ Test(display_screen, memory_is_bounded)
     done();
 }
 
+/* The viewer takes each frame, so that each surface is looked at, a small one in between, too. */
+Test(display_screen, a_picture_that_is_too_large_is_reported_once)
+{
+    static uint8_t row[DISPLAY_SIDE_MAX * 4];
+    struct display_surface large = {row, DISPLAY_SIDE_MAX, 9000, 0, DISPLAY_BGRX};
+    listen_to_log(LOG_WARN);
+    for (unsigned i = 0; i < 6; i++) {
+        display->ops->set_surface(display, 0, i % 3 == 2 ? &surface : &large);
+        cr_expect_eq(take().width, i % 3 == 2 ? WIDTH : 0);
+        done();
+    }
+    cr_expect_eq(logged_lines, 1);
+}
+
 /* A viewer never sees a part of an update: all pixels are always the same. */
 static void *view(void *arg)
 {
