@@ -31,6 +31,11 @@ struct scanout {
     uint32_t x, y;
     bool refused; /* a surface for which there was no room, once: that is said only then */
 
+    /* While the loop copies to the front buffer: the next row of frame.rects[rect]. */
+    bool is_copying;
+    unsigned rect;
+    uint32_t row;
+
     _Atomic enum front_state state; /* whose the following is */
     struct screen_frame frame;
     uint8_t *front;
@@ -45,7 +50,9 @@ struct scanout {
 struct screen {
     struct display_backend b;
     struct screen_config cfg;
-    uint64_t bytes; /* of all front buffers */
+    uint64_t bytes;      /* of all front buffers */
+    uint64_t turn_bytes; /* may still be copied in this turn */
+    struct ev_defer next_turn;
     struct ev_post again, resize;
     pthread_mutex_t lock;
     struct scanout scanouts[DISPLAY_SCANOUTS_MAX];
@@ -133,18 +140,43 @@ static bool has_room(struct screen *screen, struct scanout *s)
     return false;
 }
 
-static void make_frame(struct screen *screen, struct scanout *s)
+static void begin_copy(struct screen *screen, struct scanout *s)
 {
     struct screen_frame *f = &s->frame;
-    bool shown = has_room(screen, s);
+    f->rect_count = has_room(screen, s) ? s->rect_count : 0;
+    memcpy(f->rects, s->rects, sizeof(f->rects));
+    s->rect_count = s->rect = s->row = 0;
+    s->is_copying = true;
+}
+
+/* False: the turn is used up. */
+static bool go_on_copying(struct screen *screen, struct scanout *s)
+{
+    for (; s->rect < s->frame.rect_count; s->rect++, s->row = 0) {
+        const struct display_rect *r = &s->frame.rects[s->rect];
+        uint64_t row_bytes = max_u64(r->width, 1) * 4;
+        while (s->row < r->height) {
+            uint64_t rows = min_u64(r->height - s->row, screen->turn_bytes / row_bytes);
+            evloop_defer(screen->cfg.loop, &screen->next_turn);
+            if (rows == 0)
+                return false;
+            pixels_copy(s->front, &s->surface,
+                        &(struct display_rect){r->x, r->y + s->row, r->width, (uint32_t)rows});
+            screen->turn_bytes -= rows * row_bytes;
+            s->row += (uint32_t)rows;
+        }
+    }
+    return true;
+}
+
+static void end_copy(struct scanout *s)
+{
+    struct screen_frame *f = &s->frame;
+    bool shown = s->surface.width > 0 && s->front != NULL;
     uint32_t width = shown ? s->surface.width : 0, height = shown ? s->surface.height : 0;
     f->is_new = f->width != width || f->height != height;
     f->width = width;
     f->height = height;
-    f->rect_count = shown ? s->rect_count : 0;
-    memcpy(f->rects, s->rects, sizeof(f->rects));
-    for (unsigned i = 0; i < f->rect_count; i++)
-        pixels_copy(s->front, &s->surface, &f->rects[i]);
     f->pixels = s->front;
     f->cursor_is_new = s->cursor_changed;
     if (s->cursor_changed && !s->next_hidden)
@@ -152,17 +184,20 @@ static void make_frame(struct screen *screen, struct scanout *s)
     f->cursor = s->next_hidden ? NULL : &s->cursor;
     f->cursor_x = s->x;
     f->cursor_y = s->y;
+    s->is_copying = s->changed = s->cursor_changed = false;
 }
 
 /* Hands the viewer what has changed, unless it has a frame. True: it is to be woken. */
 static bool offer(struct screen *screen, struct scanout *s)
 {
-    if ((!s->changed && s->rect_count == 0) ||
+    if ((!s->is_copying && !s->changed && s->rect_count == 0) ||
         atomic_load_explicit(&s->state, memory_order_acquire) != FRONT_FREE)
         return false;
-    make_frame(screen, s);
-    s->rect_count = 0;
-    s->changed = s->cursor_changed = false;
+    if (!s->is_copying)
+        begin_copy(screen, s);
+    if (!go_on_copying(screen, s))
+        return false;
+    end_copy(s);
     atomic_store_explicit(&s->state, FRONT_READY, memory_order_release);
     return true;
 }
@@ -180,6 +215,13 @@ static void on_done(void *ctx)
         offer_and_wake(screen, &screen->scanouts[i]);
 }
 
+static void on_next_turn(void *ctx)
+{
+    struct screen *screen = ctx;
+    screen->turn_bytes = SCREEN_TURN_BYTES;
+    on_done(screen);
+}
+
 /* ---- the backend ---- */
 
 static void set_surface(struct display_backend *b, unsigned scanout,
@@ -189,6 +231,7 @@ static void set_surface(struct display_backend *b, unsigned scanout,
     struct scanout *s = &screen->scanouts[scanout];
     s->surface = surface != NULL ? *surface : (struct display_surface){0};
     s->rect_count = 0;
+    s->is_copying = false; /* of a surface that may be gone */
     s->changed = true;
     if (surface != NULL)
         note(s, &(struct display_rect){0, 0, surface->width, surface->height});
@@ -293,6 +336,8 @@ int screen_create(struct screen **out, const struct screen_config *config)
         return fail(-ENOMEM, "display");
     screen->b.ops = &ops;
     screen->cfg = *config;
+    screen->turn_bytes = SCREEN_TURN_BYTES;
+    screen->next_turn = (struct ev_defer){.cb = on_next_turn, .ctx = screen};
     screen->again = (struct ev_post){.cb = on_done, .ctx = screen};
     screen->resize = (struct ev_post){.cb = on_resize, .ctx = screen};
     pthread_mutex_init(&screen->lock, NULL);
@@ -307,6 +352,7 @@ void screen_destroy(struct screen *screen)
     if (screen == NULL)
         return;
     evloop_drain(screen->cfg.loop); /* what the viewer has posted */
+    evloop_defer_cancel(screen->cfg.loop, &screen->next_turn);
     for (unsigned i = 0; i < DISPLAY_SCANOUTS_MAX; i++)
         free(screen->scanouts[i].front);
     pthread_mutex_destroy(&screen->lock);

@@ -28,6 +28,9 @@ struct screen;
     (UINT64_C(512) << 20) /* of all front buffers; what has no room is not shown \
                            */
 
+/* That the loop copies in a turn: all of a picture of 3840 x 2160 pixels. */
+#define SCREEN_TURN_BYTES (UINT64_C(32) << 20)
+
 /* What a scanout shows. The pointers are the screen's, until screen_done(). */
 struct screen_frame {
     const uint8_t *pixels;  /* BGRX, rows without gaps */

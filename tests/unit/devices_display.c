@@ -238,6 +238,68 @@ Test(display_screen, a_picture_that_is_too_large_is_reported_once)
     cr_expect_eq(logged_lines, 1);
 }
 
+/* Of two turns and a row: rows of pixels that are all alike, and at first all the same row. */
+#define LARGE_ROWS ((uint32_t)(2 * SCREEN_TURN_BYTES / (DISPLAY_SIDE_MAX * 4)) + 1)
+
+static struct display_surface large_surface(uint8_t *row)
+{
+    memset(row, 0x33, DISPLAY_SIDE_MAX * 4);
+    return (struct display_surface){row, DISPLAY_SIDE_MAX, LARGE_ROWS, 0, DISPLAY_BGRX};
+}
+
+struct other {
+    struct ev_defer defer;
+    unsigned turns;
+};
+
+static void on_other(void *ctx)
+{
+    struct other *o = ctx;
+    o->turns++;
+    if (wakes == 0)
+        evloop_defer(loop, &o->defer);
+}
+
+Test(display_screen, large_pictures_share_the_loop)
+{
+    static uint8_t row[DISPLAY_SIDE_MAX * 4];
+    struct display_surface large = large_surface(row);
+    struct other other = {.defer = {.cb = on_other, .ctx = &other}};
+    struct screen_frame f;
+    display->ops->set_surface(display, 0, &large);
+    display->ops->move_cursor(display, 0, 5, 6);
+    cr_expect_not(screen_take(screen, 0, &f), "a part of it was copied");
+    evloop_defer(loop, &other.defer);
+    evloop_drain(loop);
+    cr_expect_eq(other.turns, 2);
+    cr_expect_eq(wakes, 1);
+    f = take();
+    cr_expect(f.is_new && f.width == DISPLAY_SIDE_MAX && f.height == LARGE_ROWS);
+    cr_expect(f.rect_count == 1 && f.rects[0].height == LARGE_ROWS && f.cursor_x == 5);
+    size_t bytes = (size_t)DISPLAY_SIDE_MAX * 4 * LARGE_ROWS;
+    cr_expect(f.pixels[0] == 0x33 && memcmp(f.pixels, f.pixels + 1, bytes - 1) == 0);
+    done();
+    cr_expect_not(screen_take(screen, 0, &f));
+}
+
+Test(display_screen, a_surface_that_goes_ends_its_copy)
+{
+    uint8_t *row = malloc(DISPLAY_SIDE_MAX * 4);
+    struct display_surface large = large_surface(row);
+    display->ops->set_surface(display, 0, &large);
+    display->ops->set_surface(display, 0, NULL);
+    free(row);
+    evloop_drain(loop);
+    struct screen_frame f = take();
+    cr_expect(f.width == 0 && f.rect_count == 0);
+    done();
+    show(DISPLAY_BGRX);
+    f = take();
+    cr_expect(f.is_new && f.width == WIDTH);
+    expect_shown(f.pixels, bgr);
+    done();
+}
+
 /* A viewer never sees a part of an update: all pixels are always the same. */
 static void *view(void *arg)
 {
