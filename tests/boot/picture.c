@@ -25,10 +25,15 @@ static void change(uint32_t *pixels, uint32_t width)
             pixels[(size_t)y * width + x] ^= PATTERN_WHITE;
 }
 
+static uint32_t number(const char *text)
+{
+    return (uint32_t)strtoul(text, NULL, 10);
+}
+
 int main(int argc, char **argv)
 {
-    uint32_t width = argc > 3 ? (uint32_t)atoi(argv[1]) : 0;
-    uint32_t height = argc > 3 ? (uint32_t)atoi(argv[2]) : 0;
+    uint32_t width = argc > 3 ? number(argv[1]) : 0;
+    uint32_t height = argc > 3 ? number(argv[2]) : 0;
     if (width < PATTERN_RIGHT || height < PATTERN_BOTTOM) {
         fprintf(stderr, "usage: picture WIDTH HEIGHT SEED [changed]\n");
         return 2;
@@ -36,7 +41,7 @@ int main(int argc, char **argv)
     uint32_t *pixels = malloc((size_t)width * height * sizeof(*pixels));
     if (pixels == NULL)
         return 1;
-    draw(pixels, width, height, (unsigned)atoi(argv[3]));
+    draw(pixels, width, height, number(argv[3]));
     if (argc > 4)
         change(pixels, width);
     int err = png_write(STDOUT_FILENO, (const uint8_t *)pixels, width, height);
