@@ -159,3 +159,45 @@ group_desktop() {
     expect "run-linux --display: a shell hears what is typed there" said '^/dev/tty1'
     expect "run-linux --display: it is seen" larger 1000 "$work/frames/0-000000.png"
 }
+
+# A terminal hears what is typed; a click on the panel's button opens another one. Programs that have just begun do not hear:
+# all is done again until the guest says that it came.
+use_weston() {
+    : >"$log"
+    rm -rf "$work/frames"
+    tools/run-linux --desktop --cpus 2 --timeout 120s --disk none --net none --display png="$work/frames" --ctl "$work/ctl" \
+        -- 'until pidof weston-terminal >/dev/null; do sleep 1; done; echo ready=terminal
+        until [ -e /desktop/tmp/typed ]; do sleep 1; done; echo ready=typed
+        until set -- $(pidof weston-terminal) && [ $# -gt 1 ]; do sleep 1; done
+        cat /desktop/tmp/typed; exit 5' >"$log" 2>&1 </dev/null &
+    run=$!
+    ready terminal
+    until said '^ready=typed' || ! kill -0 "$run" 2>/dev/null; do
+        "$minivet" ctl "$work/ctl" type 'tty >/tmp/typing; mv /tmp/typ*g /tmp/typed'
+        "$minivet" ctl "$work/ctl" sendkey ret
+        sleep 2
+    done
+    "$minivet" ctl "$work/ctl" screenshot "$work/weston.png"
+    while kill -0 "$run" 2>/dev/null; do
+        "$minivet" ctl "$work/ctl" mouse 2% 2%
+        "$minivet" ctl "$work/ctl" click left
+        sleep 3
+    done
+    wait "$run"
+    status=$?
+}
+
+group_weston() {
+    has_kernel generic-6.1 || return 0
+    if [ ! -e "$images/desktop.ext4" ]; then
+        result ok "weston # SKIP no such disk: guest-images/build desktop"
+        return
+    fi
+    want=5
+    attempts use_weston
+    want=
+    expect "run-linux --desktop: ends with the command's status" ended 5
+    expect "run-linux --desktop: a shell in the terminal hears what is typed" said '^/dev/pts/'
+    # A blank picture of this size has 15 kB.
+    expect "run-linux --desktop: it is seen" larger 20000 "$work/weston.png"
+}
