@@ -24,6 +24,7 @@ enum walk_device {
     NET,
     GPU, /* like INPUT, a tablet, it has no legacy interface */
     INPUT,
+    BALLOON,
     WALK_DEVICES,
 };
 

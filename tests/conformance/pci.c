@@ -89,8 +89,8 @@ Test(conformance, pci_discovery_2)
 {
     static const struct {
         uint32_t type, id;
-    } transitional[] = {{1, 0x1000}, {2, 0x1001}, {3, 0x1003},
-                        {4, 0x1005}, {8, 0x1004}, {9, 0x1009}};
+    } transitional[] = {{1, 0x1000}, {2, 0x1001}, {3, 0x1003}, {4, 0x1005},
+                        {5, 0x1002}, {8, 0x1004}, {9, 0x1009}};
     FOR_EACH_DEVICE(device)
     {
         FOR_EACH_RIG(rig, device, PCI & ~PCI_TRANSITIONAL)

@@ -32,6 +32,7 @@ static const char *const device_names[WALK_DEVICES] = {
     [ECHO] = "echo",          [BLK] = "disk",        [BLK_RO] = "read-only disk",
     [RNG] = "entropy source", [CONSOLE] = "console", [SCSI] = "SCSI host",
     [NET] = "network",        [GPU] = "GPU",         [INPUT] = "tablet",
+    [BALLOON] = "balloon",
 };
 
 static char place[96];
@@ -53,6 +54,9 @@ static void open_rig(struct rig *rig, enum walk_device device, struct rig_config
         break;
     case RNG:
         rig_open_rng_on(rig, &config);
+        break;
+    case BALLOON:
+        rig_open_balloon_on(rig, &config);
         break;
     case SCSI:
         rig_open_scsi_on(rig, &config);

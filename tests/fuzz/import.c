@@ -60,6 +60,8 @@ static int device_of(uint64_t id)
         return FUZZ_INPUT;
     case VIRTIO_ID_GPU:
         return FUZZ_GPU;
+    case VIRTIO_ID_BALLOON:
+        return FUZZ_BALLOON;
     default:
         return -1;
     }
@@ -88,7 +90,7 @@ static bool is_many(const struct maker *m)
 {
     static const unsigned few[FUZZ_DEVICES] = {
         [FUZZ_BLK] = 1, [FUZZ_SCSI] = 3,  [FUZZ_NET] = 3, [FUZZ_CONSOLE] = 2,
-        [FUZZ_RNG] = 1, [FUZZ_INPUT] = 2, [FUZZ_GPU] = 2};
+        [FUZZ_RNG] = 1, [FUZZ_INPUT] = 2, [FUZZ_GPU] = 2, [FUZZ_BALLOON] = 5};
     return m->queues > few[m->device];
 }
 

@@ -5,8 +5,10 @@
 
 #include "core/base/le.h"
 #include "core/base/xmath.h"
+#include "core/memory/gmem.h"
 #include "tests/fuzz/play_impl.h"
 #include "tests/harness/vdrv_impl.h"
+#include "virtio/balloon/balloon.h"
 #include "virtio/base/device_impl.h"
 #include "virtio/input/input.h"
 #include "virtio/spec.h"
@@ -91,6 +93,34 @@ void fuzz_note_given(struct fuzz_player *p, unsigned queue, unsigned head, unsig
     for (unsigned i = 0; i < count; i++)
         if (p->bufs[i].write)
             given->bufs[given->count++] = p->bufs[i];
+}
+
+/* Where rings are it is as if the driver wrote into them; so it is if others may be meant. */
+static void note_page(struct fuzz_player *p, uint64_t gpa)
+{
+    uint64_t at = gpa - FUZZ_ARENA_GPA;
+    p->wild |= gpa < FUZZ_LOW_BYTES || p->edited || p->wrapped;
+    if (at < FUZZ_ARENA_BYTES)
+        p->given_back[at / FUZZ_PAGE_BYTES] = true;
+}
+
+void fuzz_note_pages(struct fuzz_player *p, unsigned queue)
+{
+    uint8_t number[4];
+    unsigned have = 0;
+    for (unsigned i = 0; i < p->buf_count; i++) {
+        const struct vdrv_buf *b = &p->bufs[i];
+        const uint8_t *bytes = gmem_ptr(p->rig.gmem, b->gpa, b->len, 1);
+        for (uint32_t at = 0;
+             queue == VIRTIO_BALLOON_INFLATE && bytes != NULL && !b->write && at < b->len; at++) {
+            number[have++ % 4] = bytes[at];
+            if (have % 4 == 0)
+                note_page(p, (uint64_t)le32_get(number) * FUZZ_PAGE_BYTES);
+        }
+        for (uint32_t at = 0; queue == VIRTIO_BALLOON_REPORTS && b->write && at < b->len;
+             at += FUZZ_PAGE_BYTES)
+            note_page(p, b->gpa + at);
+    }
 }
 
 /* The status is the last byte that the device may write: VIRTIO 1.4 5.2.6. */

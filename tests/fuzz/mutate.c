@@ -7,6 +7,7 @@
 #include "core/base/xmath.h"
 #include "tests/fuzz/play_impl.h"
 #include "tests/fuzz/script.h"
+#include "virtio/balloon/balloon.h"
 #include "virtio/gpu/gpu_codes.h"
 #include "virtio/input/input.h"
 #include "virtio/spec.h"
@@ -328,6 +329,30 @@ static void console_request(struct maker *m)
     send(m, rx ? 0 : 1);
 }
 
+/* Pages of the arena, mostly; statistics; free pages; what the driver says of itself. */
+static void balloon_request(struct maker *m)
+{
+    uint8_t bytes[160] = {0};
+    unsigned queue = next(m, VIRTIO_BALLOON_QUEUES), count = 1 + next(m, 8);
+    uint32_t page = (uint32_t)(FUZZ_ARENA_GPA / FUZZ_PAGE_BYTES) + next(m, 16);
+    if (one_in(m, 8)) {
+        struct fuzz_step *step = put_in(m, FUZZ_CONFIG);
+        step->arg[0] =
+            one_in(m, 2) ? VIRTIO_BALLOON_CONFIG_actual : VIRTIO_BALLOON_CONFIG_poison_val;
+        memcpy(new_bytes(m, step, 4), &page, step->len);
+        return;
+    }
+    for (unsigned i = 0; i < count && queue <= VIRTIO_BALLOON_DEFLATE; i++)
+        le32_put(bytes + 4 * i, one_in(m, 16) ? (uint32_t)any_number(m) : page + next(m, 3) * i);
+    for (unsigned i = 0; i < count && queue == VIRTIO_BALLOON_STATS; i++)
+        bytes[VIRTIO_BALLOON_STAT_BYTES * i] = (uint8_t)next(m, VIRTIO_BALLOON_TAGS + 1);
+    if (queue == VIRTIO_BALLOON_REPORTS || one_in(m, 16))
+        step1(m, FUZZ_IN, next(m, 3 * (uint32_t)FUZZ_PAGE_BYTES));
+    else
+        out(m, bytes, one_in(m, 8) ? next(m, sizeof(bytes)) : 10 * count);
+    send(m, queue);
+}
+
 static void rng_request(struct maker *m)
 {
     step1(m, FUZZ_IN, one_in(m, 10) ? next(m, 0x10000) : next(m, 64));
@@ -454,9 +479,11 @@ static void gpu_request(struct maker *m)
 }
 
 static void (*const requests[FUZZ_DEVICES])(struct maker *m) = {
-    [FUZZ_ECHO] = echo_request,   [FUZZ_BLK] = blk_request,         [FUZZ_SCSI] = scsi_request,
-    [FUZZ_NET] = net_request,     [FUZZ_CONSOLE] = console_request, [FUZZ_RNG] = rng_request,
-    [FUZZ_INPUT] = input_request, [FUZZ_GPU] = gpu_request,
+    [FUZZ_ECHO] = echo_request,       [FUZZ_BLK] = blk_request,
+    [FUZZ_SCSI] = scsi_request,       [FUZZ_NET] = net_request,
+    [FUZZ_CONSOLE] = console_request, [FUZZ_RNG] = rng_request,
+    [FUZZ_INPUT] = input_request,     [FUZZ_GPU] = gpu_request,
+    [FUZZ_BALLOON] = balloon_request,
 };
 
 /* Any step, its operands at random. */

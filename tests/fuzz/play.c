@@ -308,6 +308,8 @@ static void send_chain(struct fuzz_player *p, const struct fuzz_step *step)
         indirect = false;
     p->buf_count = count;
     note_writable(p);
+    if (p->script->head.device == FUZZ_BALLOON)
+        fuzz_note_pages(p, q->index);
     p->buf_count = 0;
     uint32_t place = vdrv_ring_place(&q->ring, q->ring.next_avail);
     int head = indirect ? vdrv_add_indirect(q, p->bufs, count) : vdrv_add(q, p->bufs, count);
@@ -399,6 +401,7 @@ static void driver_step(struct fuzz_player *p, const struct fuzz_step *step)
         break;
     default: /* FUZZ_EDIT */
         p->edited = true;
+        p->wild |= p->rig.balloon != NULL; /* other pages may be meant */
         len = (uint32_t)min_u64(step->len, FUZZ_ARENA_BYTES - step->arg[0] % FUZZ_ARENA_BYTES);
         if (len > 0)
             fuzz_guest_wrote(p, FUZZ_ARENA_GPA + step->arg[0] % FUZZ_ARENA_BYTES, step->bytes, len);
@@ -492,10 +495,11 @@ static void open_device(struct fuzz_player *p)
     if (head->options & FUZZ_MANY && !(config.plain && head->device == FUZZ_NET))
         config.queues = 3;
     static void (*const open[FUZZ_DEVICES])(struct rig *, const struct rig_config *) = {
-        [FUZZ_ECHO] = rig_open_echo_on,   [FUZZ_BLK] = rig_open_blk_on,
-        [FUZZ_SCSI] = rig_open_scsi_on,   [FUZZ_NET] = rig_open_net_on,
-        [FUZZ_RNG] = rig_open_rng_on,     [FUZZ_CONSOLE] = rig_open_console_on,
-        [FUZZ_INPUT] = rig_open_input_on, [FUZZ_GPU] = rig_open_gpu_on,
+        [FUZZ_ECHO] = rig_open_echo_on,       [FUZZ_BLK] = rig_open_blk_on,
+        [FUZZ_SCSI] = rig_open_scsi_on,       [FUZZ_NET] = rig_open_net_on,
+        [FUZZ_RNG] = rig_open_rng_on,         [FUZZ_CONSOLE] = rig_open_console_on,
+        [FUZZ_INPUT] = rig_open_input_on,     [FUZZ_GPU] = rig_open_gpu_on,
+        [FUZZ_BALLOON] = rig_open_balloon_on,
     };
     if (p->on->epoll)
         setenv("MINIVET_NO_URING", "1", 1);
@@ -526,7 +530,7 @@ static void check_memory(struct fuzz_player *p)
     const uint8_t *bytes = arena(p);
     for (uint64_t i = 0;
          (i = first_changed(bytes, p->shadow, i, FUZZ_ARENA_BYTES)) < FUZZ_ARENA_BYTES; i++)
-        if (!p->writable[i])
+        if (!p->writable[i] && !(p->given_back[i / FUZZ_PAGE_BYTES] && bytes[i] == 0))
             fuzz_finding(p, "byte 0x%llx changed, which no buffer gave to the device",
                          (unsigned long long)(FUZZ_ARENA_GPA + i));
     const uint8_t *low = vdrv_ptr(&p->rig.drv, 0, FUZZ_LOW_BYTES);
@@ -544,6 +548,7 @@ static void begin(struct fuzz_player *p)
     memset(arena(p), 0, used);
     memset(p->shadow, 0, used);
     memset(p->writable, 0, used);
+    memset(p->given_back, 0, sizeof(p->given_back));
     if (p->ever_wild)
         memset(vdrv_ptr(&p->rig.drv, 0, FUZZ_LOW_BYTES), 0, FUZZ_LOW_BYTES);
     else

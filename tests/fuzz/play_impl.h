@@ -15,6 +15,7 @@
 #define FUZZ_HEAP_GPA    UINT64_C(0x10000)
 #define FUZZ_ARENA_GPA   RIG_HOLE_END_GPA
 #define FUZZ_ARENA_BYTES UINT64_C(0x10000)
+#define FUZZ_PAGE_BYTES  UINT64_C(0x1000)
 #define FUZZ_DISK_BYTES  UINT64_C(0x10000)
 #define FUZZ_GPU_BYTES   UINT64_C(0x40000)
 #define FUZZ_BUFS_MAX    40u
@@ -41,6 +42,8 @@ struct fuzz_player {
     uint64_t arena_used, arena_max;     /* how far it is used, and was in this script */
     uint8_t shadow[FUZZ_ARENA_BYTES];   /* what the guest wrote */
     uint8_t writable[FUZZ_ARENA_BYTES]; /* was it ever the device's to write? */
+
+    bool given_back[FUZZ_ARENA_BYTES / FUZZ_PAGE_BYTES]; /* pages that a balloon was given */
 
     bool wrapped; /* the arena is used for the second time */
     struct fuzz_given given[VDRV_QUEUES][FUZZ_QUEUE_SIZE]; /* chains in flight, by head */
@@ -83,6 +86,8 @@ void fuzz_guest_wrote(struct fuzz_player *p, uint64_t gpa, const void *bytes, ui
 void fuzz_mark(struct fuzz_player *p, uint64_t gpa, uint32_t len);
 void fuzz_note_given(struct fuzz_player *p, unsigned queue, unsigned head, unsigned count);
 void fuzz_note_torn(struct fuzz_player *p, struct vdrv_queue *q, unsigned head);
+/* Of the chain that is being built: which pages a balloon may empty. */
+void fuzz_note_pages(struct fuzz_player *p, unsigned queue);
 void fuzz_judge_len(struct fuzz_player *p, unsigned queue, unsigned head, uint32_t len);
 void fuzz_judge_irqs(struct fuzz_player *p);
 void fuzz_judge_waiting(struct fuzz_player *p);

@@ -8,6 +8,7 @@
 #include "tests/harness/blkreq.h"
 #include "tests/harness/gpureq.h"
 #include "tests/harness/netio.h"
+#include "virtio/balloon/balloon.h"
 #include "virtio/spec.h"
 
 #define SIZE 8u
@@ -123,6 +124,21 @@ static const char *revive_rng(struct fuzz_player *p)
     return len == 16 ? NULL : "no random bytes";
 }
 
+/* A page goes, and the statistics stay with the device. */
+static const char *revive_balloon(struct fuzz_player *p)
+{
+    struct vdrv *d = &p->rig.drv;
+    uint64_t gpa = vdrv_alloc(d, 4096, 4096), number_gpa = vdrv_alloc(d, 4, 4);
+    uint32_t number = (uint32_t)(gpa / 4096), len;
+    memset(vdrv_ptr(d, gpa, 4096), 1, 4096);
+    memcpy(vdrv_ptr(d, number_gpa, 4), &number, 4);
+    const char *wrong =
+        run_chain(p, VIRTIO_BALLOON_INFLATE, &(struct vdrv_buf){number_gpa, 4, false}, 1, &len);
+    if (wrong != NULL)
+        return wrong;
+    return *(uint8_t *)vdrv_ptr(d, gpa, 1) == 0 ? NULL : "a page does not go back";
+}
+
 static const char *revive_input(struct fuzz_player *p)
 {
     struct rig *rig = &p->rig;
@@ -155,6 +171,7 @@ const char *fuzz_revive(struct fuzz_player *p)
         [FUZZ_SCSI] = {3, revive_scsi},       [FUZZ_NET] = {2, revive_net},
         [FUZZ_CONSOLE] = {2, revive_console}, [FUZZ_RNG] = {1, revive_rng},
         [FUZZ_INPUT] = {2, revive_input},     [FUZZ_GPU] = {2, revive_gpu},
+        [FUZZ_BALLOON] = {5, revive_balloon},
     };
     struct rig *rig = &p->rig;
     unsigned device = p->script->head.device;

@@ -33,6 +33,7 @@ enum fuzz_device {
     FUZZ_RNG,
     FUZZ_INPUT,
     FUZZ_GPU,
+    FUZZ_BALLOON,
     FUZZ_DEVICES,
 };
 

@@ -12,6 +12,7 @@
 #include "core/ports/bus.h"
 #include "pci/function.h"
 #include "tests/harness/netio.h"
+#include "virtio/balloon/balloon.h"
 #include "virtio/blk/blk.h"
 #include "virtio/console/console.h"
 #include "virtio/gpu/gpu.h"
@@ -308,6 +309,12 @@ void rig_open_blk_on(struct rig *rig, const struct rig_config *config)
 
 OPEN(rng, rig->entropy = fake_entropy_port(&rig->random),
      virtio_rng_create(&rig->rng, &setup, &rig->entropy))
+OPEN(balloon, (void)rig,
+     virtio_balloon_create(&rig->balloon, &setup,
+                           &(struct virtio_balloon_config){.target_bytes = RIG_BALLOON_BYTES,
+                                                           .deflate_on_oom = true,
+                                                           .reporting = true,
+                                                           .clock = &rig->clock}))
 OPEN(console, fake_chr_init(&rig->chr, 80, 25),
      virtio_console_create(&rig->console, &setup, &rig->chr.backend))
 OPEN(input, fake_input_init(&rig->person, config->input),
@@ -397,6 +404,7 @@ static void end_device(struct rig *rig)
     echo_fini(&rig->echo);
     virtio_blk_destroy(rig->blk);
     virtio_rng_destroy(rig->rng);
+    virtio_balloon_destroy(rig->balloon);
     virtio_console_destroy(rig->console);
     virtio_scsi_destroy(rig->scsi);
     virtio_net_destroy(rig->net);

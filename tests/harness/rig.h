@@ -23,18 +23,19 @@ struct gmem;
 struct rig;
 struct state;
 
-#define RIG_RAM_BYTES    UINT64_C(0x400000) /* half of it below the hole */
-#define RIG_HOLE_GPA     UINT64_C(0x200000)
-#define RIG_HOLE_END_GPA UINT64_C(0x300000)
-#define RIG_RAM_END_GPA  UINT64_C(0x500000)
-#define RIG_WINDOW_GPA   UINT64_C(0x210000)
-#define RIG_BAR_GPA      UINT64_C(0x220000) /* to the hole's end */
-#define RIG_BAR_PORT     0x1000u
-#define RIG_SHM_GPA      UINT64_C(0x280000) /* virtio-mmio */
-#define RIG_DISK_BYTES   UINT64_C(0x100000)
-#define RIG_GPU_BYTES    UINT64_C(0x1000000)
-#define RIG_GPU_WIDTH    640u /* that its driver is asked for */
-#define RIG_GPU_HEIGHT   480u
+#define RIG_RAM_BYTES     UINT64_C(0x400000) /* half of it below the hole */
+#define RIG_HOLE_GPA      UINT64_C(0x200000)
+#define RIG_HOLE_END_GPA  UINT64_C(0x300000)
+#define RIG_RAM_END_GPA   UINT64_C(0x500000)
+#define RIG_WINDOW_GPA    UINT64_C(0x210000)
+#define RIG_BAR_GPA       UINT64_C(0x220000) /* to the hole's end */
+#define RIG_BAR_PORT      0x1000u
+#define RIG_SHM_GPA       UINT64_C(0x280000) /* virtio-mmio */
+#define RIG_DISK_BYTES    UINT64_C(0x100000)
+#define RIG_BALLOON_BYTES UINT64_C(0x10000) /* that it is asked for at first */
+#define RIG_GPU_BYTES     UINT64_C(0x1000000)
+#define RIG_GPU_WIDTH     640u /* that its driver is asked for */
+#define RIG_GPU_HEIGHT    480u
 
 enum rig_transport {
     RIG_MMIO,
@@ -127,6 +128,7 @@ struct rig {
     struct virtio_rng *rng;
     struct fake_entropy random;
     struct entropy entropy;
+    struct virtio_balloon *balloon;
     struct virtio_console *console;
     struct fake_chr chr;
     struct virtio_scsi *scsi; /* its target 0 is the disk */
@@ -142,6 +144,7 @@ struct rig {
 void rig_open_echo_on(struct rig *rig, const struct rig_config *config);
 void rig_open_blk_on(struct rig *rig, const struct rig_config *config);
 void rig_open_rng_on(struct rig *rig, const struct rig_config *config);
+void rig_open_balloon_on(struct rig *rig, const struct rig_config *config);
 void rig_open_console_on(struct rig *rig, const struct rig_config *config);
 void rig_open_scsi_on(struct rig *rig, const struct rig_config *config);
 void rig_open_net_on(struct rig *rig, const struct rig_config *config);

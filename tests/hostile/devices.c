@@ -4,6 +4,7 @@
 
 #include <errno.h>
 
+#include "virtio/balloon/balloon.h"
 #include "virtio/console/console.h"
 #include "virtio/rng/rng.h"
 
@@ -500,6 +501,81 @@ OnEachRig(hostile_devices, h48_ten_thousand_requests, rig_open_rng_on(rig, on), 
             taken++;
     }
     cr_expect(!rig_is_broken(rig));
+}
+
+/* ---- balloon ---- */
+
+/* Page numbers of no memory, of the ring itself, again and again, and pages taken out unasked. */
+OnEachRig(hostile_devices, h48_a_balloon_of_odd_pages, rig_open_balloon_on(rig, on), rig_close(rig))
+{
+    uint32_t head, len;
+    cr_assert(vdrv_start(&rig->drv, 0, VIRTIO_BALLOON_QUEUES, 64));
+    struct vdrv_buf buf = {vdrv_alloc(&rig->drv, 4096, 4), 4096, false};
+    uint32_t *numbers = vdrv_ptr(&rig->drv, buf.gpa, 4096);
+    for (unsigned i = 0; i < 1024; i++)
+        numbers[i] = i % 3 == 0 ? UINT32_MAX - i : i % 3 == 1 ? 0x500 + i : 0x4ff;
+    for (unsigned i = 0; i < 100; i++) {
+        unsigned queue = i % 2 == 0 ? VIRTIO_BALLOON_DEFLATE : VIRTIO_BALLOON_INFLATE;
+        vdrv_send(&rig->drv.q[queue], &buf, 1);
+        rig_step(rig);
+        cr_assert(vdrv_used(&rig->drv.q[queue], &head, &len));
+    }
+    numbers[0] = (uint32_t)(rig->drv.q[VIRTIO_BALLOON_INFLATE].desc_gpa / 4096);
+    for (unsigned i = 0; i < 3; i++) {
+        vdrv_send(&rig->drv.q[VIRTIO_BALLOON_INFLATE], &buf, 1);
+        rig_step(rig);
+    }
+    vdrv_reset(&rig->drv);
+    cr_assert(vdrv_start(&rig->drv, 0, VIRTIO_BALLOON_QUEUES, 64));
+}
+
+/* Free pages that are all of memory, many times over: the loop takes a little in each turn. */
+OnEachRig(hostile_devices, h100_reports_of_all_memory, rig_open_balloon_on(rig, on), rig_close(rig))
+{
+    static struct vdrv_buf bufs[200];
+    uint32_t head, len;
+    cr_assert(vdrv_start(&rig->drv, VIRTIO_BIT(VIRTIO_BALLOON_F_PAGE_REPORTING),
+                         VIRTIO_BALLOON_QUEUES, 256));
+    struct vdrv_queue *q = &rig->drv.q[VIRTIO_BALLOON_REPORTS];
+    for (unsigned i = 0; i < ARRAY_SIZE(bufs); i++) /* above the hole, where no ring is */
+        bufs[i] = (struct vdrv_buf){RIG_HOLE_END_GPA, 0x200000, true};
+    cr_assert_geq(vdrv_add(q, bufs, ARRAY_SIZE(bufs)), 0);
+    vdrv_publish(q);
+    virtio_queue_serve(rig->dev, VIRTIO_BALLOON_REPORTS);
+    cr_expect(!vdrv_has_used(q), "more than one turn is needed");
+    rig_step(rig);
+    cr_assert(vdrv_used(q, &head, &len));
+    cr_assert_geq(vdrv_add(q, bufs, ARRAY_SIZE(bufs)), 0);
+    vdrv_publish(q);
+    virtio_queue_serve(rig->dev, VIRTIO_BALLOON_REPORTS);
+    vdrv_reset(&rig->drv); /* in its middle */
+    rig_step(rig);
+    cr_assert(vdrv_start(&rig->drv, 0, VIRTIO_BALLOON_QUEUES, 256));
+}
+
+/* A driver that never gives statistics, or gives them all at once. */
+OnEachRig(hostile_devices, h101_statistics_without_end, rig_open_balloon_on(rig, on),
+          rig_close(rig))
+{
+    struct virtio_balloon_status status;
+    uint32_t head, len;
+    unsigned taken = 0;
+    cr_assert(
+        vdrv_start(&rig->drv, VIRTIO_BIT(VIRTIO_BALLOON_F_STATS_VQ), VIRTIO_BALLOON_QUEUES, 64));
+    virtio_balloon_status(rig->balloon, &status);
+    struct vdrv_queue *q = &rig->drv.q[VIRTIO_BALLOON_STATS];
+    struct vdrv_buf buf = {RIG_HOLE_END_GPA, 0x200000, false};
+    while (vdrv_add(q, &buf, 1) >= 0)
+        ;
+    vdrv_kick(q);
+    for (unsigned i = 0; i < 10; i++) {
+        rig_step(rig);
+        virtio_balloon_status(rig->balloon, &status);
+    }
+    rig_step(rig);
+    for (; vdrv_used(q, &head, &len); taken++)
+        ;
+    cr_expect_eq(taken, 10, "one for each question");
 }
 
 /* ---- the host fails ---- */

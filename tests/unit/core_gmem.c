@@ -330,3 +330,30 @@ Test(core_gmem, nobody_seals_the_file_against_writes)
     cr_expect_eq(ftruncate(g->fd, 0), -1);
     gmem_destroy(g);
 }
+
+/* ---- discarded ---- */
+
+/* Whole pages are empty, and the host's; the bytes around them stay. */
+static void expect_discarded(struct gmem *g)
+{
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    struct gmem_region *r = &g->regions[1];
+    memset(r->hva, 0xaa, r->bytes);
+    cr_expect_eq(resident(r), r->bytes);
+    gmem_discard(g, r->hva + 1, 3 * page);
+    for (size_t i = 0; i < 4 * page; i++)
+        cr_assert_eq(r->hva[i], i >= page && i < 3 * page ? 0 : 0xaa, "byte %zu", i);
+    gmem_discard(g, r->hva + 4 * page, r->bytes - 4 * page);
+    cr_expect_eq(resident(r), 4 * page, "which are read, too");
+    gmem_discard(g, r->hva + 1, page);
+    cr_expect_eq(r->hva[page - 1], 0xaa, "no page is in the range");
+    gmem_destroy(g);
+}
+
+Test(core_gmem, the_host_takes_pages_back)
+{
+    struct gmem *g = NULL;
+    expect_discarded(with_hole());
+    cr_assert_eq(gmem_create_shared(&g, RAM, HOLE, HOLE_END), 0);
+    expect_discarded(g);
+}

@@ -7,6 +7,7 @@
 #include "tests/harness/scsireq.h"
 #include "tests/harness/test.h"
 #include "tests/unit/virtio_state.h"
+#include "virtio/balloon/balloon.h"
 #include "virtio/input/input.h"
 #include "virtio/scsi/scsi_codes.h"
 #include "virtio/spec.h"
@@ -368,6 +369,38 @@ static void gpu_second(struct rig *rig, struct trace *t)
     take_all(rig, t);
 }
 
+/* Statistics are with the device, pages come in two requests. */
+static void balloon_first(struct rig *rig, struct trace *t)
+{
+    uint32_t actual = 3;
+    uint8_t entry[VIRTIO_BALLOON_STAT_BYTES] = {5, 0, 77};
+    uint8_t number[4];
+    (void)t;
+    le32_put(number, (uint32_t)(RIG_HOLE_END_GPA / 4096));
+    memset(vdrv_ptr(&rig->drv, RIG_HOLE_END_GPA, 3 * 4096), 0x5a, 3 * 4096);
+    virtio_balloon_set_target(rig->balloon, 3 * 4096);
+    vdrv_config_write(&rig->drv, VIRTIO_BALLOON_CONFIG_actual, &actual, 4);
+    send_chain(rig, VIRTIO_BALLOON_STATS, entry, sizeof(entry), 0);
+    send_chain(rig, VIRTIO_BALLOON_INFLATE, number, sizeof(number), 0);
+}
+
+static void balloon_second(struct rig *rig, struct trace *t)
+{
+    struct virtio_balloon_status status;
+    uint8_t number[4];
+    take_all(rig, t);
+    le32_put(number, (uint32_t)(RIG_HOLE_END_GPA / 4096 + 2));
+    send_chain(rig, VIRTIO_BALLOON_INFLATE, number, sizeof(number), 0);
+    take_all(rig, t);
+    virtio_balloon_status(rig->balloon, &status);
+    note_number(t, status.target_bytes);
+    note_number(t, status.actual_bytes);
+    note_number(t, status.known);
+    note_number(t, status.stats[5]);
+    note_room(rig, t, RIG_HOLE_END_GPA, 3 * 4096);
+    take_all(rig, t);
+}
+
 const struct workload workloads[STATE_WORKLOADS] = {
     {"echo", rig_open_echo_on, 0, 2, false, echo_some, echo_more},
     {"echo with event indices", rig_open_echo_on, VIRTIO_BIT(VIRTIO_F_EVENT_IDX), 2, false,
@@ -377,6 +410,8 @@ const struct workload workloads[STATE_WORKLOADS] = {
     {"rng", rig_open_rng_on, 0, 1, false, rng_first, rng_second},
     {"console", rig_open_console_on, VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE), 2, false, console_first,
      console_second},
+    {"balloon", rig_open_balloon_on, VIRTIO_BIT(VIRTIO_BALLOON_F_STATS_VQ), 3, false, balloon_first,
+     balloon_second},
     {"input", rig_open_input_on, 0, 2, false, input_first, input_second},
     {"scsi", rig_open_scsi_on, VIRTIO_BIT(VIRTIO_SCSI_F_CHANGE) | VIRTIO_BIT(VIRTIO_SCSI_F_HOTPLUG),
      3, false, scsi_first, scsi_second},

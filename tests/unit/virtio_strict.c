@@ -34,10 +34,11 @@ static void hear(void *ctx, enum log_level level, const char *line)
 void strict_open(struct rig *rig, enum strict_device device, const struct rig_config *config)
 {
     static void (*const open[])(struct rig *, const struct rig_config *) = {
-        [ON_ECHO] = rig_open_echo_on,   [ON_BLK] = rig_open_blk_on,
-        [ON_RNG] = rig_open_rng_on,     [ON_CONSOLE] = rig_open_console_on,
-        [ON_SCSI] = rig_open_scsi_on,   [ON_NET] = rig_open_net_on,
-        [ON_INPUT] = rig_open_input_on, [ON_GPU] = rig_open_gpu_on,
+        [ON_ECHO] = rig_open_echo_on,       [ON_BLK] = rig_open_blk_on,
+        [ON_RNG] = rig_open_rng_on,         [ON_CONSOLE] = rig_open_console_on,
+        [ON_SCSI] = rig_open_scsi_on,       [ON_NET] = rig_open_net_on,
+        [ON_INPUT] = rig_open_input_on,     [ON_GPU] = rig_open_gpu_on,
+        [ON_BALLOON] = rig_open_balloon_on,
     };
     open[device](rig, config);
 }
@@ -86,8 +87,9 @@ Test(virtio_strict, slips_in_requests_are_told)
 
 /* A type's rules have the same numbers as another's: its cases are on its device. */
 static const char *const type_names[] = {
-    [ON_ECHO] = "echo", [ON_BLK] = "blk", [ON_RNG] = "rng",     [ON_CONSOLE] = "console",
-    [ON_SCSI] = "scsi", [ON_NET] = "net", [ON_INPUT] = "input", [ON_GPU] = "gpu",
+    [ON_ECHO] = "echo",       [ON_BLK] = "blk",   [ON_RNG] = "rng",
+    [ON_CONSOLE] = "console", [ON_SCSI] = "scsi", [ON_NET] = "net",
+    [ON_INPUT] = "input",     [ON_GPU] = "gpu",   [ON_BALLOON] = "balloon",
 };
 
 static bool is_tried(const struct virtio_device_type *type, unsigned rule)

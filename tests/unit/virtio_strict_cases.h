@@ -22,6 +22,7 @@ enum strict_device {
     ON_SCSI,
     ON_NET,
     ON_GPU,
+    ON_BALLOON,
 };
 
 /* What a driver does, one step after the other; see strict_slip() for the arguments. */

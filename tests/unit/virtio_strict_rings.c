@@ -5,6 +5,7 @@
 #include "tests/harness/gpureq.h"
 #include "tests/harness/test.h"
 #include "tests/unit/virtio_strict_cases.h"
+#include "virtio/balloon/balloon.h"
 #include "virtio/console/console.h"
 #include "virtio/spec.h"
 
@@ -366,6 +367,20 @@ static void readable_rng(struct rig *rig)
     send_one(rig, 0, false);
 }
 
+static void writable_numbers(struct rig *rig)
+{
+    send_one(rig, 0, true);
+}
+
+static void page_outside_memory(struct rig *rig)
+{
+    start(rig, 0, STRICT_SIZE);
+    struct vdrv_buf buf = {vdrv_alloc(&rig->drv, 8, 4), 8, false};
+    memcpy(vdrv_ptr(&rig->drv, buf.gpa, 8), (const uint32_t[]){0, 0xfffff}, 8);
+    vdrv_send(&rig->drv.q[0], &buf, 1);
+    rig_step(rig);
+}
+
 /* A command without its features, of that length and with that room for the response. */
 static void send_gpu(struct rig *rig, uint32_t type, uint32_t bytes, uint32_t room)
 {
@@ -433,6 +448,8 @@ const struct strict_case strict_type_cases[] = {
     {STRICT_INPUT_STATUS_WRITABLE, {{NO_STEP}}, writable_status, .device = ON_INPUT},
     {STRICT_INPUT_SHORT, {{NO_STEP}}, short_event, .device = ON_INPUT},
     {STRICT_RNG_READABLE, {{NO_STEP}}, readable_rng, .device = ON_RNG},
+    {STRICT_BALLOON_WRITABLE, {{NO_STEP}}, writable_numbers, .device = ON_BALLOON},
+    {STRICT_BALLOON_PAGE, {{NO_STEP}}, page_outside_memory, .device = ON_BALLOON},
     {STRICT_GPU_HEADER, {{NO_STEP}}, short_gpu_header, .device = ON_GPU},
     {STRICT_GPU_RESPONSE, {{NO_STEP}}, no_gpu_response, .device = ON_GPU},
     {STRICT_GPU_FEATURE, {{NO_STEP}}, edid_without_feature, .device = ON_GPU},

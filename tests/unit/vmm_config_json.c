@@ -124,6 +124,8 @@ static const struct {
     {{"--rng", "off"}},
     {{"--gpu", "on,outputs=2,size=800x600,memory=32M"}},
     {{"--gpu", "off"}},
+    {{"--balloon", "on,size=256M,oom=off,reporting=off"}},
+    {{"--balloon", "off"}},
     {{"--display", "none"}},
     {{"--display", "png=DIR"}},
     {{"--display", "sdl"}},

@@ -8,6 +8,7 @@
 
 #include "tests/harness/folder.h"
 #include "tests/harness/test.h"
+#include "vmm/machine/machine.h"
 
 #define HELP   "{\"command\": \"help\"}\n"
 #define STATUS "{\"command\": \"status\"}\n"
@@ -74,13 +75,26 @@ static int take_picture(void *ctx, unsigned scanout, struct display_picture *out
     return 0;
 }
 
+static int balloon_error;
+static struct machine_balloon balloon = {.memory_bytes = 512 * MIB};
+
+static int on_balloon(void *ctx, const uint64_t *size_bytes, struct machine_balloon *out)
+{
+    (void)ctx;
+    cr_assert(runs);
+    if (size_bytes != NULL)
+        balloon.status.target_bytes = balloon.memory_bytes - *size_bytes;
+    *out = balloon;
+    return balloon_error;
+}
+
 static int begin(void)
 {
-    return control_create(&control,
-                          &(struct control_config){.loop = loop,
-                                                   .path = path,
-                                                   .target = {guest_runs, on_power, input_for,
-                                                              take_picture, on_stop, NULL}});
+    return control_create(
+        &control, &(struct control_config){.loop = loop,
+                                           .path = path,
+                                           .target = {guest_runs, on_power, input_for, take_picture,
+                                                      on_balloon, on_stop, NULL}});
 }
 
 static void setup(void)
@@ -462,4 +476,53 @@ Test(control, without_descriptors_a_client_waits)
     cr_expect(hear(second));
     cr_expect_neq(heard[0], '\0');
     close(second);
+}
+
+/* ---- the balloon ---- */
+
+Test(control, a_balloon_is_asked_for_memory)
+{
+    int fd = join();
+    runs = true;
+    balloon.status = (struct virtio_balloon_status){
+        .driver_runs = true, .actual_bytes = 100 * MIB, .stats = {[4] = 7}, .known = 1u << 4};
+    balloon.stats_age_ns = 5000000;
+    say(fd, "{\"command\": \"balloon\", \"args\": [\"256M\"]}\n");
+    cr_expect(hear(fd));
+    cr_expect_str_eq(heard, "{\"result\":{\"memory_bytes\":536870912,\"asked_bytes\":268435456,"
+                            "\"guest_bytes\":432013312,\"driver\":true,"
+                            "\"statistics\":{\"free_bytes\":7,\"age_ms\":5}}}\n");
+    balloon.status.known = 0;
+    say(fd, "{\"command\": \"balloon\"}\n");
+    cr_expect(hear(fd));
+    cr_expect_not_null(strstr(heard, "\"statistics\":{}"), "%s", heard);
+    cr_expect_eq(balloon.status.target_bytes, 256 * MIB, "a question changes nothing");
+    close(fd);
+}
+
+Test(control, what_a_balloon_cannot_do_is_told)
+{
+    static const struct {
+        const char *args;
+        int error;
+        const char *told;
+    } rows[] = {{"\"10x\"", 0, "give a size such as 256M"},
+                {"\"0\"", 0, "give a size such as 256M"},
+                {"", -ENODEV, "give --balloon on"},
+                {"", -EBUSY, "leave out --record"},
+                {"\"1G\"", -ERANGE, "balloon: 1G is more memory than the guest has"}};
+    int fd = join();
+    char line[128];
+    say(fd, "{\"command\": \"balloon\"}\n");
+    cr_expect(hear(fd));
+    cr_expect_not_null(strstr(heard, "no guest runs now"), "%s", heard);
+    runs = true;
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        balloon_error = rows[i].error;
+        snprintf(line, sizeof(line), "{\"command\": \"balloon\", \"args\": [%s]}\n", rows[i].args);
+        say(fd, line);
+        cr_expect(hear(fd));
+        cr_expect_not_null(strstr(heard, rows[i].told), "%s: %s", line, heard);
+    }
+    close(fd);
 }

@@ -56,6 +56,8 @@ static char *machine_of(const struct vm_config *c)
                 c->display.target != NULL ? c->display.target : "");
     if (c->gpu.on)
         fprintf(out, " gpu=%s", transport(&c->gpu.virtio));
+    if (c->balloon.on)
+        fprintf(out, " balloon=%s", transport(&c->balloon.virtio));
     fprintf(out, " rng=%s%s", transport(&c->rng.virtio), c->prefault ? " prefault" : "");
     fclose(out);
     return text;

@@ -266,6 +266,11 @@ static int picture(void *ctx, unsigned scanout, struct display_picture *out)
     return machine_picture(((struct run *)ctx)->machine, scanout, out);
 }
 
+static int balloon(void *ctx, const uint64_t *size_bytes, struct machine_balloon *out)
+{
+    return machine_balloon(((struct run *)ctx)->machine, size_bytes, out);
+}
+
 static void stop(void *ctx)
 {
     cancel(ctx, "control socket", EXIT_GUEST_OFF);
@@ -274,10 +279,10 @@ static void stop(void *ctx)
 static int create_control(struct run *run)
 {
     return control_create(&run->control,
-                          &(struct control_config){
-                              .loop = run->loop,
-                              .path = run->vm.control,
-                              .target = {guest_runs, press_power, input_for, picture, stop, run}});
+                          &(struct control_config){.loop = run->loop,
+                                                   .path = run->vm.control,
+                                                   .target = {guest_runs, press_power, input_for,
+                                                              picture, balloon, stop, run}});
 }
 
 static int set_up(struct run *run)

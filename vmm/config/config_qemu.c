@@ -270,6 +270,8 @@ static int device(struct config_words *w, const char *value, const cJSON *items)
         return put_alone(w, "rng", "on", transport);
     if (begins(model, "virtio-gpu") || begins(model, "virtio-vga"))
         return put_alone(w, "gpu", "on", begins(model, "virtio-vga") ? "pci" : transport);
+    if (begins(model, "virtio-balloon"))
+        return put_alone(w, "balloon", "on", transport);
     if (input_of(model) != NULL)
         return put_alone(w, "input", input_of(model), transport);
     /* A scsi-hd has its host, and the others are there. */
@@ -282,8 +284,8 @@ static int device(struct config_words *w, const char *value, const cJSON *items)
         return config_words_refuse("-device", "the debug exit is at iobase=0xf4");
     return fail_msg(
         -EINVAL,
-        "-device %s: no such device; there are --disk, --net, --console, --gpu, --input and "
-        "--rng",
+        "-device %s: no such device; there are --disk, --net, --console, --gpu, --input, "
+        "--balloon and --rng",
         value);
 }
 

@@ -192,6 +192,9 @@ int config_resolve_virtio(struct vm_config *c)
     if (c->gpu.virtio.iothread[0] != '\0')
         return fail_msg(-EINVAL, "--gpu on: iothread: the display is the main thread's; give "
                                  "iothread to disks or --rng on");
+    if (c->balloon.virtio.iothread[0] != '\0')
+        return fail_msg(-EINVAL, "--balloon on: iothread: the balloon is the main thread's; give "
+                                 "iothread to disks or --rng on");
     int r = check_input(&c->input);
     if (r == 0)
         r = resolve(c, &c->input.virtio, "--input");

@@ -11,10 +11,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/base/schema.h"
 #include "core/base/xmath.h"
 #include "devices/display/png.h"
 #include "vmm/control/control.h"
 #include "vmm/control/keys.h"
+#include "vmm/machine/machine.h"
 
 #define KEYS_AT_ONCE  8u
 #define TYPED_AT_ONCE 128u /* of which the input devices hold all, however slow the guest is */
@@ -202,6 +204,45 @@ static cJSON *run_screenshot(const struct call *c)
     return cJSON_CreateNull();
 }
 
+static cJSON *statistics(const struct machine_balloon *b)
+{
+    cJSON *list = cJSON_CreateObject();
+    for (unsigned i = 0; i < VIRTIO_BALLOON_TAGS; i++)
+        if (b->status.known >> i & 1)
+            cJSON_AddNumberToObject(list, virtio_balloon_stat_name(i), (double)b->status.stats[i]);
+    if (b->status.known != 0)
+        cJSON_AddNumberToObject(list, "age_ms", (double)(b->stats_age_ns / 1000000));
+    return list;
+}
+
+static cJSON *run_balloon(const struct call *c)
+{
+    struct machine_balloon b;
+    const char *text = c->args[0];
+    uint64_t bytes = 0;
+    if (!guest_runs(c))
+        return NULL;
+    if (text != NULL && (schema_parse_size(text, MIB, &bytes) != 0 || bytes < MIB))
+        return refuse(c, "balloon: give a size such as 256M, at least 1M");
+    int err = c->target->balloon(c->target->ctx, text != NULL ? &bytes : NULL, &b);
+    if (err == -ENODEV)
+        return refuse(c, "balloon: the guest has no such device: give --balloon on");
+    if (err == -EBUSY)
+        return refuse(c, "balloon: the run is recorded; leave out --record");
+    if (err == -ERANGE)
+        return refuse(c, "balloon: %.40s is more memory than the guest has", text);
+    if (err < 0)
+        return refuse(c, "balloon: %s", strerror(-err));
+    cJSON *reply = cJSON_CreateObject();
+    cJSON_AddNumberToObject(reply, "memory_bytes", (double)b.memory_bytes);
+    cJSON_AddNumberToObject(reply, "asked_bytes", (double)(b.memory_bytes - b.status.target_bytes));
+    cJSON_AddNumberToObject(reply, "guest_bytes",
+                            (double)b.memory_bytes - (double)b.status.actual_bytes);
+    cJSON_AddBoolToObject(reply, "driver", b.status.driver_runs);
+    cJSON_AddItemToObject(reply, "statistics", statistics(&b));
+    return reply;
+}
+
 static cJSON *run_status(const struct call *c)
 {
     cJSON *status = cJSON_CreateObject();
@@ -215,6 +256,8 @@ static cJSON *run_status(const struct call *c)
 static cJSON *run_help(const struct call *c);
 
 static const struct command commands[] = {
+    {"balloon", "[SIZE]", "Leave the guest SIZE of its memory, or say what it has", 0, 1,
+     run_balloon},
     {"click", "[left|right|middle]", "Press a button of the mouse and let it go", 0, 1, run_click},
     {"help", "", "List the commands", 0, 0, run_help},
     {"mouse", "X Y", "Move the pointer there: parts of the screen, such as 50% 50%", 2, 2,

@@ -23,6 +23,7 @@
 struct control;
 struct cJSON;
 struct evloop;
+struct machine_balloon;
 
 #define CONTROL_CLIENTS    8u
 #define CONTROL_LINE_BYTES 65536u /* of a command, its newline included */
@@ -37,6 +38,8 @@ struct control_target {
     struct input_sink *(*input)(void *ctx, enum input_kind kind);
     /* Likewise: what a scanout shows; a negative errno. */
     int (*picture)(void *ctx, unsigned scanout, struct display_picture *out);
+    /* Likewise: machine_balloon(). */
+    int (*balloon)(void *ctx, const uint64_t *size_bytes, struct machine_balloon *out);
     void (*stop)(void *ctx); /* ends the run as Ctrl-A x does */
     void *ctx;
 };

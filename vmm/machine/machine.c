@@ -504,6 +504,36 @@ int machine_picture(struct machine *m, unsigned scanout, struct display_picture 
     return evloop_call(m->loop, copy_picture, &(struct copy_call){m, scanout, out});
 }
 
+struct balloon_call {
+    struct machine *m;
+    const uint64_t *size_bytes;
+    struct machine_balloon *out;
+};
+
+static int ask_balloon(void *arg)
+{
+    const struct balloon_call *call = arg;
+    uint64_t memory = call->m->config.vm->mem_bytes;
+    struct virtio_balloon *balloon = virtio_devices_balloon(call->m->virtio);
+    if (balloon == NULL)
+        return -ENODEV;
+    if (call->m->config.tape != NULL)
+        return -EBUSY;
+    if (call->size_bytes != NULL && *call->size_bytes > memory)
+        return -ERANGE;
+    if (call->size_bytes != NULL)
+        virtio_balloon_set_target(balloon, memory - *call->size_bytes);
+    call->out->memory_bytes = memory;
+    virtio_balloon_status(balloon, &call->out->status);
+    call->out->stats_age_ns = clock_now_ns(&clock_host) - call->out->status.stats_ns;
+    return 0;
+}
+
+int machine_balloon(struct machine *m, const uint64_t *size_bytes, struct machine_balloon *out)
+{
+    return evloop_call(m->loop, ask_balloon, &(struct balloon_call){m, size_bytes, out});
+}
+
 bool machine_left_clock_on(struct machine *m)
 {
     for (unsigned i = 0; i < m->config.vm->cpus; i++) {

@@ -14,7 +14,7 @@
 
 #include "core/ports/input.h"
 #include "core/ports/power.h"
-
+#include "virtio/balloon/balloon.h"
 #include "vmm/config/config.h"
 
 struct arch;
@@ -72,6 +72,19 @@ struct input_sink *machine_input(const struct machine *m, enum input_kind kind);
 
 /* What a scanout shows: see display_tap_copy(). Not for a vCPU's thread. */
 int machine_picture(struct machine *m, unsigned scanout, struct display_picture *out);
+
+struct machine_balloon {
+    uint64_t memory_bytes; /* the guest's, with what is in the balloon */
+    struct virtio_balloon_status status;
+    uint64_t stats_age_ns; /* of the status' statistics, if there are any */
+};
+
+/*
+ * How large the balloon is. With size_bytes it is asked to leave the guest so much, at most all of
+ * its memory. -ENODEV: there is none; -EBUSY: the run is recorded, and cannot be told; -ERANGE: the
+ * guest has less memory. Not for a vCPU's thread.
+ */
+int machine_balloon(struct machine *m, const uint64_t *size_bytes, struct machine_balloon *out);
 
 /* The terminal's size changed. */
 void machine_terminal_resized(struct machine *m);

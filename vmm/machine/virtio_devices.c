@@ -284,6 +284,14 @@ int virtio_devices_stats(const struct virtio_devices *d, struct stats *s)
     return r;
 }
 
+struct virtio_balloon *virtio_devices_balloon(const struct virtio_devices *d)
+{
+    for (unsigned i = 0; i < d->count; i++)
+        if (d->slots[i].kind == &balloon_kind)
+            return d->slots[i].d.own;
+    return NULL;
+}
+
 struct board_devices virtio_devices_places(const struct virtio_devices *d)
 {
     return (struct board_devices){

@@ -20,6 +20,7 @@ struct hv_vm;
 struct input_hub;
 struct stats;
 struct tape;
+struct virtio_balloon;
 struct virtio_devices;
 struct vm_config;
 
@@ -58,6 +59,9 @@ void virtio_devices_report(const struct virtio_devices *d);
 
 /* On the main loop: adds the loops and the queues, in their order. -ENOMEM; reported. */
 int virtio_devices_stats(const struct virtio_devices *d, struct stats *s);
+
+/* On the main loop: the balloon, or NULL. */
+struct virtio_balloon *virtio_devices_balloon(const struct virtio_devices *d);
 
 /* For what tells the guest where they are; it lives as long as the devices. */
 struct board_devices virtio_devices_places(const struct virtio_devices *d);

@@ -145,6 +145,15 @@ void gmem_save(const struct gmem *g)
         (void)madvise(g->regions[i].hva, g->regions[i].bytes, MADV_NOHUGEPAGE);
 }
 
+void gmem_discard(const struct gmem *g, void *hva, uint64_t bytes)
+{
+    uint64_t begin = align_up((uintptr_t)hva, page_bytes());
+    uint64_t end = ((uintptr_t)hva + bytes) & ~(page_bytes() - 1);
+    if (begin < end)
+        (void)madvise((uint8_t *)hva + (begin - (uintptr_t)hva), end - begin,
+                      g->fd >= 0 ? MADV_REMOVE : MADV_DONTNEED);
+}
+
 int gmem_read(const struct gmem *g, uint64_t gpa, void *dst, size_t len)
 {
     const void *src = gmem_ptr(g, gpa, len, 1);

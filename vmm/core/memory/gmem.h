@@ -56,6 +56,12 @@ void gmem_destroy(struct gmem *g);
  */
 int gmem_populate(const struct gmem *g, const struct cancel *cancel);
 
+/*
+ * The host takes back the pages that lie wholly in the range, which gmem_ptr() gave: they read as
+ * zeroes, and cost nothing until they are written to. A host that cannot leaves them.
+ */
+void gmem_discard(const struct gmem *g, void *hva, uint64_t bytes);
+
 /* Small pages from now on: a little here and there shall not take huge ones. */
 void gmem_save(const struct gmem *g);
 
