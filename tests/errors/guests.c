@@ -12,6 +12,7 @@
 #include "tests/harness/fake_net.h"
 #include "tests/harness/rig.h"
 #include "tests/harness/vhost_server.h"
+#include "virtio/balloon/balloon.h"
 #include "virtio/blk/blk.h"
 #include "virtio/blk/vhost_user_blk.h"
 #include "virtio/console/console.h"
@@ -60,6 +61,9 @@ static int observe(struct virtio_device *dev)
 
 SCENE(rng, rig.entropy = fake_entropy_port(&rig.random), virtio_rng_create(&made, &s, &rig.entropy),
       (void)0)
+SCENE(balloon, (void)0,
+      virtio_balloon_create(&made, &s, &(struct virtio_balloon_config){.clock = &rig.clock}),
+      (void)0)
 SCENE(console, fake_chr_init(&rig.chr, 80, 25), virtio_console_create(&made, &s, &rig.chr.backend),
       (void)0)
 SCENE(input, fake_input_init(&rig.person, INPUT_TABLET),
@@ -91,6 +95,7 @@ SCENE(net, fake_net_init(&rig.ether),
 Test(errors, devices)
 {
     refuse_each(rng_scene);
+    refuse_each(balloon_scene);
     refuse_each(console_scene);
     refuse_each(input_scene);
     refuse_each(gpu_scene);

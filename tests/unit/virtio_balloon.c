@@ -222,3 +222,48 @@ OnEachRig(virtio_balloon, a_turn_is_bounded, rig_open_balloon_on(rig, on))
     cr_expect(is_empty(rig, last));
     cr_expect(vdrv_has_used(q));
 }
+
+Test(virtio_balloon, what_is_switched_off_is_not_offered)
+{
+    const uint64_t always = VIRTIO_BIT(VIRTIO_BALLOON_F_STATS_VQ) |
+                            VIRTIO_BIT(VIRTIO_BALLOON_F_FREE_PAGE_HINT) |
+                            VIRTIO_BIT(VIRTIO_BALLOON_F_PAGE_POISON);
+    for (unsigned i = 0; i < 4; i++) {
+        struct rig rig;
+        struct virtio_balloon *balloon;
+        rig_open_host(&rig, &rig_variants[0]);
+        struct virtio_setup setup = rig_setup(&rig, "balloon");
+        cr_assert_eq(virtio_balloon_create(&balloon, &setup,
+                                           &(struct virtio_balloon_config){.deflate_on_oom = i & 1,
+                                                                           .reporting = i >> 1,
+                                                                           .clock = &rig.clock}),
+                     0);
+        rig_plug(&rig, virtio_balloon_device(balloon));
+        cr_expect_eq(vdrv_offered(&rig.drv) & 0x3f,
+                     always | (i & 1 ? VIRTIO_BIT(VIRTIO_BALLOON_F_DEFLATE_ON_OOM) : 0) |
+                         (i >> 1 ? REPORTING : 0));
+        rig_unplug(&rig);
+        virtio_balloon_destroy(balloon);
+        rig_close(&rig);
+    }
+}
+
+/* While it is held the driver is asked for nothing. */
+OnEachRig(virtio_balloon, a_held_device_keeps_the_statistics, rig_open_balloon_on(rig, on))
+{
+    struct virtio_balloon_status status;
+    struct vdrv_queue *q = &rig->drv.q[VIRTIO_BALLOON_STATS];
+    start(rig, VIRTIO_BIT(VIRTIO_BALLOON_F_STATS_VQ));
+    struct vdrv_buf buf = {vdrv_alloc(&rig->drv, 10, 2), 10, false};
+    cr_assert_geq(vdrv_send(q, &buf, 1), 0);
+    rig_step(rig);
+    virtio_device_hold(rig->dev);
+    virtio_balloon_status(rig->balloon, &status);
+    rig_step(rig);
+    cr_expect(!vdrv_has_used(q));
+    virtio_device_release(rig->dev);
+    rig_step(rig);
+    virtio_balloon_status(rig->balloon, &status);
+    rig_step(rig);
+    cr_expect(vdrv_has_used(q));
+}

@@ -211,7 +211,7 @@ static cJSON *statistics(const struct machine_balloon *b)
         if (b->status.known >> i & 1)
             cJSON_AddNumberToObject(list, virtio_balloon_stat_name(i), (double)b->status.stats[i]);
     if (b->status.known != 0)
-        cJSON_AddNumberToObject(list, "age_ms", (double)(b->stats_age_ns / 1000000));
+        cJSON_AddNumberToObject(list, "age_ms", (double)b->stats_age_ns / 1e6);
     return list;
 }
 
