@@ -12,9 +12,14 @@
 #include "core/base/fail.h"
 #include "core/base/le.h"
 #include "core/base/xmath.h"
+#include "core/loop/evloop.h"
 #include "core/ports/bus.h"
 
 #define NS_PER_S UINT64_C(1000000000)
+
+#define BASE_HZ                                                                       \
+    UINT64_C(32768) /* of the periodic interrupt, which is that, halved several times \
+                     */
 
 /* An update cycle is announced this long before the second changes. */
 #define UPDATE_NS 244000u
@@ -47,15 +52,22 @@ enum reg {
 
 #define A_UPDATING     0x80u
 #define A_DIVIDER_RUNS 0x20u
+#define A_DIVIDER_MASK 0x70u
+#define A_RATE_MASK    0x0fu
 #define A_RATE_1024HZ  0x06u
 
 #define B_SET       0x80u
-#define B_INTERRUPT 0x70u /* periodic, alarm, update ended */
+#define B_INTERRUPT 0x70u /* what may interrupt: C_PERIODIC, C_ALARM, C_UPDATE_ENDED */
 #define B_BINARY    0x04u
 #define B_24_HOURS  0x02u
 
 #define C_INTERRUPT    0x80u
+#define C_PERIODIC     0x40u
+#define C_ALARM        0x20u
 #define C_UPDATE_ENDED 0x10u
+
+#define ALARM_ANY 0xc0u /* both bits: any value will do */
+#define DAY_S     86400
 
 #define D_VALID 0x80u
 
@@ -70,12 +82,19 @@ struct rtc {
     struct bus *pio;
     struct bus_region region;
     const struct clock *clock;
+    struct evloop *loop;
+    struct irq_line irq;
+    struct ev_timer timer; /* the loop's */
+    struct ev_post again;  /* registers have changed: when is the next interrupt? */
 
     pthread_mutex_t lock; /* vCPUs against each other: all below */
     uint8_t index;
     uint8_t cmos[CMOS_BYTES]; /* the time's registers are true while B_SET stops the clock */
     int64_t offset_s;         /* the guest's time minus the host's */
-    int64_t ended_s;          /* the second whose start register C has told last */
+    int64_t seen_s;           /* the host's second, and the period, whose starts are in the flags */
+    uint64_t seen_period;
+    uint8_t flags; /* of register C, but C_INTERRUPT */
+    bool raised;   /* the guest was interrupted, and has not acknowledged it */
 };
 
 /* ---- the guest's time ---- */
@@ -161,16 +180,89 @@ static void time_from_regs(struct rtc *rtc)
     rtc->offset_s = timegm(&tm) - host_s(rtc);
 }
 
+/* ---- interrupts ---- */
+
+/* 0: the divider or the periodic interrupt is off. */
+static uint64_t period_ns(const struct rtc *rtc)
+{
+    unsigned rate = rtc->cmos[REG_A] & A_RATE_MASK;
+    if (rate == 0 || (rtc->cmos[REG_A] & A_DIVIDER_MASK) != A_DIVIDER_RUNS)
+        return 0;
+    return (NS_PER_S << ((rate <= 2 ? rate + 7 : rate) - 1)) / BASE_HZ;
+}
+
+static bool field_matches(int now, int alarm, uint8_t byte)
+{
+    return (byte & ALARM_ANY) == ALARM_ANY || now == alarm;
+}
+
+/* Does the alarm go off at that second of the host's? */
+static bool is_alarm(const struct rtc *rtc, int64_t at_s)
+{
+    const uint8_t *cmos = rtc->cmos;
+    int day_s = (int)(((at_s + rtc->offset_s) % DAY_S + DAY_S) % DAY_S);
+    return field_matches(day_s % 60, decode(rtc, cmos[REG_SECOND_ALARM]), cmos[REG_SECOND_ALARM]) &&
+           field_matches(day_s / 60 % 60, decode(rtc, cmos[REG_MINUTE_ALARM]),
+                         cmos[REG_MINUTE_ALARM]) &&
+           field_matches(day_s / 3600, decode_hour(rtc, cmos[REG_HOUR_ALARM]),
+                         cmos[REG_HOUR_ALARM]);
+}
+
+/* Sets the flags of what has happened since the last time; a day has all alarms that there are. */
+static void note_events(struct rtc *rtc)
+{
+    int64_t now = host_s(rtc), from = rtc->seen_s;
+    uint64_t period = period_ns(rtc);
+    if (!is_stopped(rtc) && now != from) {
+        rtc->flags |= C_UPDATE_ENDED;
+        if (from > now || now - from > DAY_S)
+            from = now - (from > now ? 1 : DAY_S);
+        while (from < now && !(rtc->flags & C_ALARM))
+            if (is_alarm(rtc, ++from))
+                rtc->flags |= C_ALARM;
+    }
+    rtc->seen_s = now;
+    if (period != 0 && clock_now_ns(rtc->clock) / period != rtc->seen_period) {
+        rtc->flags |= C_PERIODIC;
+        rtc->seen_period = clock_now_ns(rtc->clock) / period;
+    }
+}
+
+static bool is_pending(const struct rtc *rtc)
+{
+    return rtc->flags & rtc->cmos[REG_B] & B_INTERRUPT;
+}
+
+/* On the loop: interrupts, or knows when to look again. A pending interrupt waits for the guest. */
+static void look(void *ctx)
+{
+    struct rtc *rtc = ctx;
+    uint64_t next_ns = UINT64_MAX;
+    pthread_mutex_lock(&rtc->lock);
+    note_events(rtc);
+    bool raises = is_pending(rtc) && !rtc->raised;
+    rtc->raised |= raises;
+    uint64_t now_ns = clock_now_ns(rtc->clock), period = period_ns(rtc);
+    if (!is_pending(rtc) && (rtc->cmos[REG_B] & (C_UPDATE_ENDED | C_ALARM)) && !is_stopped(rtc))
+        next_ns = now_ns + NS_PER_S - clock_wall_ns(rtc->clock) % NS_PER_S;
+    if (!is_pending(rtc) && (rtc->cmos[REG_B] & C_PERIODIC) && period != 0)
+        next_ns = min_u64(next_ns, (now_ns / period + 1) * period);
+    pthread_mutex_unlock(&rtc->lock);
+    if (next_ns != UINT64_MAX)
+        evloop_timer_set(rtc->loop, &rtc->timer, next_ns);
+    if (raises)
+        irq_pulse(&rtc->irq);
+}
+
 /* ---- registers ---- */
 
 static uint8_t read_c(struct rtc *rtc)
 {
-    int64_t now = host_s(rtc);
-    unsigned flags = !is_stopped(rtc) && now != rtc->ended_s ? C_UPDATE_ENDED : 0;
-    rtc->ended_s = now;
-    if (flags & rtc->cmos[REG_B] & B_INTERRUPT)
-        flags |= C_INTERRUPT;
-    return (uint8_t)flags;
+    note_events(rtc);
+    uint8_t flags = rtc->flags | (is_pending(rtc) ? C_INTERRUPT : 0);
+    rtc->flags = 0;
+    rtc->raised = false;
+    return flags;
 }
 
 static uint8_t read_locked(struct rtc *rtc, unsigned reg)
@@ -192,9 +284,10 @@ static uint8_t read_locked(struct rtc *rtc, unsigned reg)
 static void write_b(struct rtc *rtc, uint8_t value)
 {
     bool was_stopped = is_stopped(rtc);
+    note_events(rtc);
     if (!was_stopped && (value & B_SET))
         time_to_regs(rtc);
-    rtc->cmos[REG_B] = value;
+    rtc->cmos[REG_B] = value & B_SET ? value & (uint8_t)~C_UPDATE_ENDED : value;
     if (was_stopped && !(value & B_SET))
         time_from_regs(rtc);
 }
@@ -204,6 +297,7 @@ static void write_locked(struct rtc *rtc, unsigned reg, uint8_t value)
     switch (reg) {
     case REG_A:
         rtc->cmos[REG_A] = value & (uint8_t)~A_UPDATING;
+        rtc->seen_period = period_ns(rtc) != 0 ? clock_now_ns(rtc->clock) / period_ns(rtc) : 0;
         return;
     case REG_B:
         write_b(rtc, value);
@@ -230,6 +324,8 @@ static uint64_t rtc_read(void *dev, uint64_t offset, unsigned width)
         return UINT64_MAX; /* the index is write-only */
     pthread_mutex_lock(&rtc->lock);
     uint8_t value = read_locked(rtc, rtc->index);
+    if (rtc->index == REG_C && (rtc->cmos[REG_B] & B_INTERRUPT))
+        evloop_post(rtc->loop, &rtc->again);
     pthread_mutex_unlock(&rtc->lock);
     return value;
 }
@@ -243,6 +339,8 @@ static void rtc_write(void *dev, uint64_t offset, unsigned width, uint64_t value
         rtc->index = value & INDEX_MASK;
     else
         write_locked(rtc, rtc->index, (uint8_t)value);
+    if (offset != 0 && (rtc->cmos[REG_B] & B_INTERRUPT))
+        evloop_post(rtc->loop, &rtc->again);
     pthread_mutex_unlock(&rtc->lock);
 }
 
@@ -271,9 +369,13 @@ int rtc_create(struct rtc **out, const struct rtc_config *config)
     pthread_mutex_init(&rtc->lock, NULL);
     rtc->pio = config->pio;
     rtc->clock = config->clock;
-    rtc->cmos[REG_A] = A_DIVIDER_RUNS | A_RATE_1024HZ;
     rtc->cmos[REG_B] = B_24_HOURS;
-    rtc->ended_s = host_s(rtc);
+    rtc->seen_s = host_s(rtc);
+    rtc->loop = config->loop;
+    rtc->irq = config->irq;
+    rtc->timer = (struct ev_timer){.cb = look, .ctx = rtc};
+    rtc->again = (struct ev_post){.cb = look, .ctx = rtc};
+    write_locked(rtc, REG_A, A_DIVIDER_RUNS | A_RATE_1024HZ);
     describe_ram(rtc, config);
     rtc->region = (struct bus_region){
         .name = "rtc",
@@ -297,6 +399,8 @@ void rtc_destroy(struct rtc *rtc)
     if (!rtc)
         return;
     bus_remove(rtc->pio, &rtc->region); /* -ENOENT if create failed, which is as well */
+    evloop_drain(rtc->loop);            /* a post that it still has would use a freed device */
+    evloop_timer_cancel(rtc->loop, &rtc->timer);
     pthread_mutex_destroy(&rtc->lock);
     free(rtc);
 }

@@ -188,6 +188,7 @@ Test(errors, input_hub)
 /* ---- a board ---- */
 
 static struct bus *pio, *mmio;
+static struct evloop *board_loop;
 
 /* Makes a device, and unmakes it. */
 #define SCENE(device, ...)                                                        \
@@ -196,10 +197,12 @@ static struct bus *pio, *mmio;
         struct device *made = NULL;                                               \
         cr_assert_eq(bus_create(&pio, "pio", 1 << 16), 0);                        \
         cr_assert_eq(bus_create(&mmio, "mmio", UINT64_C(1) << 40), 0);            \
+        cr_assert_eq(evloop_create(&board_loop, "test", &clock_host), 0);         \
         refuse_begin();                                                           \
         int err = device##_create(&made, &(struct device##_config){__VA_ARGS__}); \
         device##_destroy(made);                                                   \
         refuse_end();                                                             \
+        evloop_destroy(board_loop);                                               \
         bus_destroy(pio);                                                         \
         bus_destroy(mmio);                                                        \
         return err;                                                               \
@@ -225,7 +228,7 @@ SMALL(post_code)
 SMALL(pvpanic)
 SCENE(i8042, .pio = pio)
 SCENE(pci_host, .pio = pio, .mmio = mmio, .ecam_gpa = 0xb0000000)
-SCENE(rtc, .pio = pio, .clock = &clock_host)
+SCENE(rtc, .pio = pio, .clock = &clock_host, .loop = board_loop)
 
 Test(errors, board)
 {

@@ -98,6 +98,7 @@ static void open_bench(struct bench *b)
                                         });
     err |= rtc_create(&b->rtc, &(struct rtc_config){.pio = b->pio,
                                                     .clock = &b->host.clock,
+                                                    .loop = b->host.loop,
                                                     .ram_below_4g_bytes = GIB,
                                                     .ram_above_4g_bytes = GIB});
     err |= i8042_create(&b->kbc, &(struct i8042_config){.pio = b->pio, .power = power});

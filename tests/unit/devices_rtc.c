@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "devices/platform/rtc.h"
 
+#include "tests/harness/fake.h"
 #include "tests/harness/test.h"
 
 #define NS_PER_S UINT64_C(1000000000)
@@ -10,6 +11,8 @@
 
 static struct bus *pio;
 static struct rtc *rtc;
+static struct evloop *loop;
+static struct fake_irq irq;
 static uint64_t wall = START_S * NS_PER_S;
 
 static uint64_t wall_ns(void *ctx)
@@ -23,9 +26,12 @@ static const struct clock fake_clock = {.now_ns = wall_ns, .wall_ns = wall_ns};
 static void setup(void)
 {
     cr_assert_eq(bus_create(&pio, "pio", 65536), 0);
+    cr_assert_eq(evloop_create(&loop, "test", &fake_clock), 0);
     struct rtc_config config = {
         .pio = pio,
         .clock = &fake_clock,
+        .loop = loop,
+        .irq = fake_irq_line(&irq),
         .ram_below_4g_bytes = 3 * GIB,
         .ram_above_4g_bytes = 2 * GIB,
     };
@@ -35,6 +41,7 @@ static void setup(void)
 static void teardown(void)
 {
     rtc_destroy(rtc);
+    evloop_destroy(loop);
     bus_destroy(pio);
 }
 
@@ -132,17 +139,111 @@ Test(rtc, an_update_is_announced_and_only_then)
     cr_expect_eq(get(0x0a) & 0x80, 0);
 }
 
+/* Register C, which has flags of periods all the time. */
+static unsigned flags(void)
+{
+    return (unsigned)get(0x0c) & ~0x40u;
+}
+
 Test(rtc, update_ended_can_be_polled)
 {
-    cr_expect_eq(get(0x0c), 0);
+    cr_expect_eq(flags(), 0);
     wall += NS_PER_S;
-    cr_expect_eq(get(0x0c), 0x10);
-    cr_expect_eq(get(0x0c), 0);
+    cr_expect_eq(flags(), 0x10);
+    cr_expect_eq(flags(), 0);
     set(0x0b, 0x12);
     wall += NS_PER_S;
-    cr_expect_eq(get(0x0c), 0x90);
+    cr_expect_eq(flags(), 0x90);
     set(0x0c, 0xff);
-    cr_expect_eq(get(0x0c), 0);
+    cr_expect_eq(flags(), 0);
+}
+
+/* Interrupts while `ns` pass in steps. */
+static unsigned wait_for(uint64_t ns, unsigned steps)
+{
+    fake_irq_take(&irq);
+    evloop_drain(loop);
+    for (unsigned i = 0; i < steps; i++) {
+        wall += ns / steps;
+        evloop_drain(loop);
+    }
+    return fake_irq_take(&irq);
+}
+
+Test(rtc, interrupts_when_a_second_has_begun)
+{
+    cr_expect_eq(wait_for(2 * NS_PER_S, 4), 0, "nothing was asked for");
+    flags();
+    wall += NS_PER_S / 4;
+    set(0x0b, 0x12);
+    cr_expect_eq(wait_for(NS_PER_S / 4 * 3 - 1, 1), 0, "the second is not over");
+    cr_expect_eq(wait_for(1, 1), 1);
+    cr_expect_eq(wait_for(3 * NS_PER_S, 6), 0, "it was not acknowledged");
+    cr_expect_eq(flags(), 0x90);
+    cr_expect_eq(wait_for(NS_PER_S, 2), 1);
+    cr_expect_eq(flags(), 0x90);
+    set(0x0b, 0x02);
+    cr_expect_eq(wait_for(3 * NS_PER_S, 6), 0);
+    set(0x0b, 0x12);
+    cr_expect_eq(wait_for(0, 1), 1, "what has happened since then interrupts at once");
+    set(0x0b, 0x92);
+    cr_expect_eq(get(0x0b), 0x82, "a clock that is stopped has no updates");
+}
+
+Test(rtc, interrupts_at_the_time_of_an_alarm)
+{
+    set(0x05, 0x13);
+    set(0x03, 0x46);
+    set(0x01, 0x02); /* in three seconds */
+    flags();
+    set(0x0b, 0x22);
+    cr_expect_eq(wait_for(2 * NS_PER_S, 4), 0);
+    cr_expect_eq(wait_for(NS_PER_S, 4), 1);
+    cr_expect_eq(flags() & 0xa0, 0xa0);
+    cr_expect_eq(wait_for(3600 * NS_PER_S, 3600), 0);
+    set(0x05, 0xff); /* at any hour */
+    cr_expect_eq(wait_for(3600 * NS_PER_S, 10), 1, "however late it is looked at");
+    set(0x0b, 0x02);
+    flags();
+    wall -= 2 * 86400 * NS_PER_S;
+    flags();
+    set(0x0b, 0x22);
+    wall += 86400 * NS_PER_S * 1000;
+    evloop_drain(loop);
+    cr_expect_eq(fake_irq_take(&irq), 1);
+}
+
+Test(rtc, interrupts_periodically)
+{
+    static const struct {
+        unsigned rate;
+        unsigned hz;
+    } rows[] = {{1, 256}, {2, 128}, {3, 8192}, {6, 1024}, {15, 2}};
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        set(0x0b, 0x02);
+        set(0x0a, 0x20 | rows[i].rate);
+        get(0x0c);
+        set(0x0b, 0x42);
+        evloop_drain(loop);
+        fake_irq_take(&irq);
+        unsigned seen = 0;
+        for (unsigned step = 0; step < 32768; step++) {
+            wall += NS_PER_S / 32768;
+            evloop_drain(loop);
+            if (fake_irq_take(&irq) > 0) {
+                cr_expect_eq(get(0x0c) & 0xc0, 0xc0);
+                seen++;
+            }
+        }
+        cr_expect_leq(seen, rows[i].hz + 1, "rate %u: %u", rows[i].rate, seen);
+        cr_expect_geq(seen, rows[i].hz - 1, "rate %u: %u", rows[i].rate, seen);
+    }
+    static const unsigned off[] = {0x20, 0x60, 0x06};
+    for (unsigned i = 0; i < ARRAY_SIZE(off); i++) {
+        set(0x0a, off[i]);
+        get(0x0c);
+        cr_expect_eq(wait_for(NS_PER_S / 10, 10), 0, "register A is 0x%x", off[i]);
+    }
 }
 
 Test(rtc, alarms_and_memory_are_stored)

@@ -206,12 +206,13 @@ static cJSON *run_screenshot(const struct call *c)
 
 static cJSON *statistics(const struct machine_balloon *b)
 {
+    uint64_t age_ms = b->stats_age_ns / 1000000;
     cJSON *list = cJSON_CreateObject();
     for (unsigned i = 0; i < VIRTIO_BALLOON_TAGS; i++)
         if (b->status.known >> i & 1)
             cJSON_AddNumberToObject(list, virtio_balloon_stat_name(i), (double)b->status.stats[i]);
     if (b->status.known != 0)
-        cJSON_AddNumberToObject(list, "age_ms", (double)b->stats_age_ns / 1e6);
+        cJSON_AddNumberToObject(list, "age_ms", (double)age_ms);
     return list;
 }
 

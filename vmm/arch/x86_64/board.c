@@ -53,7 +53,7 @@ struct board {
     struct rtc *rtc;
     struct i8042 *i8042;
     struct serial *serial;
-    struct irq_line serial_irq, button_irq;
+    struct irq_line serial_irq, button_irq, rtc_irq;
     struct boot_state state;
 };
 
@@ -69,16 +69,26 @@ static int create_serial(struct board *b)
                                                                      .chr = c->serial});
 }
 
-static int create_devices(struct board *b)
+static int create_rtc(struct board *b)
 {
     const struct board_config *c = &b->config;
     const struct gmem_region *high = &c->gmem->regions[c->gmem->count - 1];
-    struct rtc_config rtc = {
-        .pio = c->pio,
-        .clock = &clock_host,
-        .ram_below_4g_bytes = c->gmem->regions[0].bytes,
-        .ram_above_4g_bytes = high->gpa == X86_HOLE_END_GPA ? high->bytes : 0,
-    };
+    int r = c->hv->irq_line(c->vm, X86_GSI_RTC, &b->rtc_irq);
+    return r < 0 ? r
+                 : rtc_create(&b->rtc, &(struct rtc_config){
+                                           .pio = c->pio,
+                                           .clock = &clock_host,
+                                           .loop = c->loop,
+                                           .irq = b->rtc_irq,
+                                           .ram_below_4g_bytes = c->gmem->regions[0].bytes,
+                                           .ram_above_4g_bytes =
+                                               high->gpa == X86_HOLE_END_GPA ? high->bytes : 0,
+                                       });
+}
+
+static int create_devices(struct board *b)
+{
+    const struct board_config *c = &b->config;
     int r = 0;
     for (unsigned i = 0; r == 0 && i < ARRAY_SIZE(bytes); i++)
         r = byte_device_create(&b->bytes[i], bytes[i].kind,
@@ -88,7 +98,7 @@ static int create_devices(struct board *b)
                                                             .on_byte = c->on_post_code,
                                                             .ctx = c->ctx});
     if (r == 0)
-        r = rtc_create(&b->rtc, &rtc);
+        r = create_rtc(b);
     if (r == 0)
         r = i8042_create(&b->i8042, &(struct i8042_config){.pio = c->pio, .power = c->power});
     if (r == 0)
@@ -103,12 +113,12 @@ static void board_destroy(struct board *b)
     if (b == NULL)
         return;
     serial_destroy(b->serial);
-    if (b->serial_irq.set != NULL)
-        b->config.hv->irq_line_release(b->config.vm, &b->serial_irq);
-    if (b->button_irq.set != NULL)
-        b->config.hv->irq_line_release(b->config.vm, &b->button_irq);
     i8042_destroy(b->i8042);
     rtc_destroy(b->rtc);
+    struct irq_line *const lines[] = {&b->serial_irq, &b->button_irq, &b->rtc_irq};
+    for (unsigned i = 0; i < ARRAY_SIZE(lines); i++)
+        if (lines[i]->set != NULL)
+            b->config.hv->irq_line_release(b->config.vm, lines[i]);
     for (unsigned i = 0; i < ARRAY_SIZE(bytes); i++)
         byte_device_destroy(b->bytes[i]);
     free(b);
