@@ -131,7 +131,7 @@ has_kernel() {
 use_shell() {
     : >"$log"
     rm -rf "$work/frames"
-    tools/run-linux --cpus 1 --timeout 120s --disk none --net none --display png="$work/frames" --input keyboard \
+    tools/run-linux --kernel-series "$series" --cpus 1 --timeout 120s --disk none --net none --display png="$work/frames" --input keyboard \
         --ctl "$work/ctl" -- 'echo ready=shell; until [ -e /tmp/typed ]; do sleep 0.2; done
         cat /proc/fb /tmp/typed; exit 5' >"$log" 2>&1 </dev/null &
     run=$!
@@ -143,21 +143,27 @@ use_shell() {
 }
 
 group_desktop() {
-    has_kernel generic-6.1 || return 0
     [ -p "$work/orders" ] || mkfifo "$work/orders"
-    initramfs generic-6.1 "$screen_work"
-    for transport in pci mmio; do
-        for ring in split packed; do
-            screen_is_used generic-6.1 $transport $ring
-        done
+    for one in 'generic-6.1 pci split' 'generic-6.1 pci packed' 'generic-6.1 mmio split' 'generic-6.1 mmio packed' \
+        'generic-6.12 pci split' 'generic-6.12 mmio packed'; do
+        # Words without blanks.
+        # shellcheck disable=SC2086
+        set -- $one
+        has_kernel "$1" || continue
+        initramfs "$1" "$screen_work"
+        screen_is_used "$@"
     done
-    want=5
-    attempts use_shell
-    want=
-    expect "run-linux --display: ends with the command's status" ended 5
-    expect "run-linux --display: the screen is virtio-gpu's" said '^0 virtio_gpudrmfb'
-    expect "run-linux --display: a shell hears what is typed there" said '^/dev/tty1'
-    expect "run-linux --display: it is seen" larger 1000 "$work/frames/0-000000.png"
+    # A framebuffer is there first, and gives way.
+    for series in generic-6.1 generic-6.12; do
+        has_kernel "$series" || continue
+        want=5
+        attempts use_shell
+        want=
+        expect "run-linux --display, $series: ends with the command's status" ended 5
+        expect "run-linux --display, $series: the screen is virtio-gpu's alone" said '^0 virtio_gpudrmfb'
+        expect "run-linux --display, $series: a shell hears what is typed there" said '^/dev/tty1'
+        expect "run-linux --display, $series: it is seen" larger 1000 "$work/frames/0-000000.png"
+    done
 }
 
 # A terminal hears what is typed; a click on the panel's button opens another one. Programs that have just begun do not hear:

@@ -288,13 +288,14 @@ static unsigned ask(uint64_t addr)
 
 static struct tape *tape; /* NULL: it is not recorded */
 static struct display_backend *display;
+static char *display_option = "none";
 
 static void run(char *console, char *gpu)
 {
-    char *args[] = {"run", "K",        "-m",        "64",    "-c",
-                    "2",   "-d",       "null:16M",  "-d",    "null:16M,transport=pci",
-                    "-a",  "user=yes", "--console", console, "--gpu",
-                    gpu};
+    char *args[] = {"run", "K",         "-m",          "64",    "-c",
+                    "2",   "-d",        "null:16M",    "-d",    "null:16M,transport=pci",
+                    "-a",  "user=yes",  "--console",   console, "--gpu",
+                    gpu,   "--display", display_option};
     struct vm_config config;
     struct machine *m = NULL;
     int out = dup(STDOUT_FILENO), null = open("/dev/null", O_RDWR);
@@ -406,9 +407,28 @@ Test(arch, a_display_adapter_is_as_its_option_says)
     uint64_t window = VIRTIO_GPA + 2 * STRIDE;
     unsigned gpu = ask(window + VIRTIO_MMIO_DeviceID),
              outputs = ask(window + VIRTIO_MMIO_Config + VIRTIO_GPU_CONFIG_num_scanouts);
-    run("off", "on,outputs=3");
+    run("off", "on,outputs=3,transport=mmio");
     cr_expect_eq(reads[gpu].value, 16);
     cr_expect_eq(reads[outputs].value, 3);
+}
+
+/* Class VGA is for an adapter that has a framebuffer before it. */
+static uint64_t class_of_adapter(char *shown_by)
+{
+    unsigned class = ask(ECAM_GPA + (2 << 15) + 8);
+    display_option = shown_by;
+    run("off", "on");
+    return reads[class].value >> 8;
+}
+
+Test(arch, a_display_adapter_is_the_first_to_show_a_picture)
+{
+    cr_expect_eq(class_of_adapter("none"), 0x038000);
+}
+
+Test(arch, a_display_adapter_comes_after_a_framebuffer)
+{
+    cr_expect_eq(class_of_adapter("png=nowhere"), 0x030000);
 }
 
 /* The command line's names, and no serial port for the board, if the console is another. */
@@ -448,7 +468,7 @@ static void run_with_display(void)
     ops.destroy = destroy_display;
     shown.backend.ops = &ops;
     display = &shown.backend;
-    run("serial", "on");
+    run("serial", "on,transport=mmio");
     cr_expect_not(shown.screens[0].shows);
     cr_expect_eq(displays_destroyed, 1);
     fake_display_fini(&shown);

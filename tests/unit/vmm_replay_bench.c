@@ -60,7 +60,7 @@ static void open_bench(struct bench *b, const char *ring)
                     "-n",        "loopback",
                     "--console", "virtio",
                     "--input",   "keyboard",
-                    "--gpu",     "on,size=640x480",
+                    "--gpu",     "on,size=640x480,transport=mmio",
                     "--record",  b->path};
     *b = (struct bench){0};
     snprintf(b->path, sizeof(b->path), TAPE_FILE "-%d", (int)getpid());

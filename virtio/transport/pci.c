@@ -226,7 +226,7 @@ static struct pci_func_config identity(struct virtio_pci *p)
         .subsystem_vendor = VIRTIO_PCI_VENDOR_ID,
         .subsystem = (uint16_t)(legacy ? type->id : SUBSYSTEM_BASE + type->id),
         .revision = legacy ? 0 : 1,
-        .class_code = type->pci_class,
+        .class_code = p->cfg.class_code != 0 ? p->cfg.class_code : type->pci_class,
         .has_intx = true,
         .mmio = p->cfg.mmio,
         .pio = p->cfg.pio,

@@ -28,6 +28,7 @@ struct virtio_pci_config {
     struct bus *mmio, *pio;
     struct msi_sink msi;      /* what they refer to outlives the transport */
     struct doorbell doorbell; /* it may bind nothing */
+    uint32_t class_code;      /* 0: the device type's */
     bool legacy;              /* a transitional device: old drivers find their interface as well */
     struct virtio_device *device;
 };

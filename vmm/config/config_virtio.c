@@ -34,7 +34,8 @@ static int set_iothread(void *into, const char *value)
 
 const struct schema_key config_virtio_keys[] = {
     {"transport", "mmio|pci", SCHEMA_WORD, AT(transport), .min = TRANSPORT_MMIO, .usual = "mmio",
-     .help = "A virtio-mmio window, of which there are twelve, or a PCI function"},
+     .help = "A virtio-mmio window, of which there are twelve, or a PCI function, as --gpu is by "
+             "default"},
     {"ring", "split|packed", SCHEMA_WORD, AT(ring), .min = RING_SPLIT, .usual = "split",
      .help = "packed: offer packed rings; the driver chooses"},
     {"legacy", "on|off", SCHEMA_WORD, AT(legacy), .min = ON_OFF_ON, .usual = "off",
@@ -160,8 +161,10 @@ static int check_keys(const struct vm_config *c, const struct virtio_keys *keys,
 /* Keys that the device does not have itself are from --virtio, and blamed on it. */
 static int resolve(struct vm_config *c, struct virtio_keys *keys, const char *what)
 {
-    static const struct virtio_keys defaults = {TRANSPORT_MMIO, RING_SPLIT, ON_OFF_OFF,
-                                                VIRTIO_QUEUE_SIZE_DEFAULT, ""};
+    /* Only on PCI does Linux let a display adapter take over from a framebuffer. */
+    bool is_gpu = keys == &c->gpu.virtio;
+    const struct virtio_keys defaults = {is_gpu ? TRANSPORT_PCI : TRANSPORT_MMIO, RING_SPLIT,
+                                         ON_OFF_OFF, VIRTIO_QUEUE_SIZE_DEFAULT, ""};
     const struct virtio_keys *from[] = {&c->virtio, &defaults};
     const struct virtio_keys unset = {0};
     if (memcmp(keys, &unset, sizeof(unset)) == 0)

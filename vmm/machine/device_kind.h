@@ -22,6 +22,7 @@ struct device_slot {
     const struct virtio_keys *keys; /* the user's, from create() on */
     struct evloop *loop;            /* the device's, likewise */
     struct virtio_device *dev;      /* likewise */
+    uint32_t pci_class;             /* likewise; 0: the device type's */
     void *own;                      /* the kind's: what destroy() ends, unless it is NULL */
 };
 

@@ -62,6 +62,12 @@ static unsigned gpu_count(const struct vm_config *vm)
     return vm->gpu.on;
 }
 
+/*
+ * VIRTIO 1.4 5.7.7: a class that says that there is a picture without this device's driver. Linux's
+ * driver takes the console from that framebuffer for this class alone.
+ */
+#define PCI_CLASS_VGA 0x030000u
+
 /* The display is the main loop's, and so is the device. */
 static int gpu_create(struct device_slot *s, unsigned index)
 {
@@ -79,6 +85,8 @@ static int gpu_create(struct device_slot *s, unsigned index)
     (void)index;
     s->keys = &cfg->vm->gpu.virtio;
     s->loop = cfg->loop;
+    if (cfg->vm->display.kind != DISPLAY_NOWHERE && cfg->arch->framebuffer_gpa != 0)
+        s->pci_class = PCI_CLASS_VGA;
     struct virtio_setup setup = device_slot_setup(s, "gpu");
     int r = virtio_gpu_create(&gpu, &setup, &config);
     if (r < 0)

@@ -89,6 +89,7 @@ static int plug_pci(struct virtio_devices *d, struct slot *s)
                                            .pio = d->cfg.pio,
                                            .msi = d->cfg.hv->msi_sink(d->cfg.hv_vm),
                                            .doorbell = d->cfg.hv->doorbell(d->cfg.hv_vm),
+                                           .class_code = s->d.pci_class,
                                            .legacy = s->d.keys->legacy == ON_OFF_ON,
                                            .device = s->d.dev,
                                        });
