@@ -23,6 +23,7 @@ int viewer_vnc_create(struct viewer **out, const struct viewer_config *config, c
 
 #else
 
+#include <arpa/inet.h>
 #include <poll.h>
 #include <pthread.h>
 #include <rfb/rfb.h>
@@ -35,13 +36,16 @@ int viewer_vnc_create(struct viewer **out, const struct viewer_config *config, c
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/base/log.h"
 #include "core/loop/workpool.h"
+#include "core/peers/foreign_fd.h"
 #include "core/peers/peer.h"
 #include "devices/display/screen.h"
 #include "devices/display/vnc_calls.h"
 #include "devices/display/vnc_client.h"
 #include "devices/display/vnc_input.h"
 #include "devices/display/vnc_listen.h"
+#include "devices/display/vnc_tries.h"
 
 #define CLIENTS_MAX  8
 #define LOOK_MS      1000 /* how often the time is looked at, if anything waits for it */
@@ -80,6 +84,9 @@ struct vnc {
     bool has_thread;
     struct vnc_client clients[CLIENTS_MAX];
     struct vnc_held held[CLIENTS_MAX];
+    struct vnc_address from[CLIENTS_MAX];
+    struct vnc_tries tries;
+    struct log_guest_count barred;
 };
 
 static void wake(void *ctx)
@@ -122,22 +129,88 @@ static void on_client_gone(rfbClientPtr cl)
 
 /* ---- clients ---- */
 
+static bool is_unix(const struct vnc *v)
+{
+    return v->listener.addr.sun_family == AF_UNIX;
+}
+
+static void log_barred(struct vnc *v, const struct vnc_address *from)
+{
+    char text[INET6_ADDRSTRLEN] = "";
+    (void)inet_ntop(AF_INET6, from->bytes, text, sizeof(text));
+    log_guest(&v->barred, "display vnc: %u wrong passwords from %s: it has to wait", VNC_TRIES_FREE,
+              text);
+}
+
+/* A Unix socket is the user's alone, who can read the file of the password. */
+static rfbBool on_password(rfbClientPtr cl, const char *response, int len)
+{
+    struct vnc *v = cl->screen->screenData;
+    const struct vnc_address *from = &v->from[(struct vnc_held *)cl->clientData - v->held];
+    uint64_t now_ns = clock_now_ns(v->clock);
+    if (!is_unix(v) && !vnc_tries_may(&v->tries, from, now_ns))
+        return FALSE;
+    bool is_right = v->calls.rfbCheckPasswordByList(cl, response, len);
+    if (is_right)
+        vnc_tries_right(&v->tries, from);
+    else if (!is_unix(v) && vnc_tries_wrong(&v->tries, from, now_ns))
+        log_barred(v, from);
+    return is_right;
+}
+
+/* Of those that have not shown the password yet. */
+static unsigned new_ones_from(const struct vnc *v, const struct vnc_address *from)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < CLIENTS_MAX; i++)
+        count += vnc_client_is_new(&v->clients[i]) && memcmp(&v->from[i], from, sizeof(*from)) == 0;
+    return count;
+}
+
+/*
+ * For one more client. If all places are taken, the oldest of those loses its own that have not
+ * shown the password yet, of the address that has most of them. CLIENTS_MAX: there are none.
+ */
+static unsigned make_place(struct vnc *v)
+{
+    unsigned place = CLIENTS_MAX, most = 0;
+    for (unsigned i = 0; i < CLIENTS_MAX; i++) {
+        const struct vnc_client *c = &v->clients[i];
+        unsigned count = vnc_client_is_new(c) ? new_ones_from(v, &v->from[i]) : 0;
+        if (c->fd < 0)
+            return i;
+        if (count > most ||
+            (count > 0 && count == most && c->in_since_ns < v->clients[place].in_since_ns)) {
+            place = i;
+            most = count;
+        }
+    }
+    if (place < CLIENTS_MAX)
+        vnc_client_close(&v->clients[place], &v->calls);
+    return place;
+}
+
 static void accept_client(struct vnc *v)
 {
-    bool is_unix = v->listener.addr.sun_family == AF_UNIX;
-    unsigned i = 0;
-    int fd = accept4(v->listener.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    struct sockaddr_storage name = {0};
+    socklen_t bytes = sizeof(name);
+    uint64_t now_ns = clock_now_ns(v->clock);
+    int fd =
+        accept4(v->listener.fd, (struct sockaddr *)&name, &bytes, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0 && errno != EAGAIN && errno != EINTR) /* it would be ready again at once */
-        v->deaf_until_ns = clock_now_ns(v->clock) + AGAIN_NS;
+        v->deaf_until_ns = now_ns + AGAIN_NS;
     if (fd < 0)
         return;
-    while (i < CLIENTS_MAX && v->clients[i].fd >= 0)
-        i++;
-    if (i == CLIENTS_MAX || (is_unix && peer_check(fd, NULL) < 0)) {
-        close(fd);
+    struct vnc_address from = vnc_address_of(&name);
+    bool may_come =
+        is_unix(v) ? peer_check(fd, NULL) == 0 : vnc_tries_may(&v->tries, &from, now_ns);
+    unsigned i = may_come ? make_place(v) : CLIENTS_MAX;
+    if (i == CLIENTS_MAX) {
+        is_unix(v) ? foreign_socket_close(fd) : (void)close(fd);
         return;
     }
-    if (!vnc_client_open(&v->clients[i], &v->calls, v->rfb, fd, is_unix, clock_now_ns(v->clock)))
+    v->from[i] = from;
+    if (!vnc_client_open(&v->clients[i], &v->calls, v->rfb, fd, is_unix(v), now_ns))
         return;
     v->clients[i].rfb->clientData = &v->held[i];
     v->clients[i].rfb->clientGoneHook = on_client_gone;
@@ -398,7 +471,7 @@ static int make_server(struct vnc *v, bool has_password)
     rfb->setDesktopSizeHook = on_desktop_size;
     if (has_password) {
         rfb->authPasswdData = v->passwords;
-        rfb->passwordCheck = v->calls.rfbCheckPasswordByList;
+        rfb->passwordCheck = on_password;
     }
     v->calls.rfbSetCursor(rfb, NULL);
     v->calls.rfbInitServerWithPthreadsAndZRLE(rfb);

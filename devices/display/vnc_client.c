@@ -259,6 +259,11 @@ static bool is_reading(const struct vnc_client *c)
     return c->rfb != NULL && (c->rfb->state != RFB_NORMAL || c->in_bytes > 0 || c->skip > 0);
 }
 
+bool vnc_client_is_new(const struct vnc_client *c)
+{
+    return c->rfb != NULL && c->rfb->state < RFB_INITIALISATION;
+}
+
 bool vnc_client_is_timed(const struct vnc_client *c)
 {
     return unsent(c) > 0 || is_reading(c);

@@ -46,6 +46,9 @@ bool vnc_client_open(struct vnc_client *c, const struct vnc_calls *calls, rfbScr
                      int fd, bool is_unix, uint64_t now_ns);
 void vnc_client_close(struct vnc_client *c, const struct vnc_calls *calls);
 
+/* It has not shown the password, or is not as far as to be asked for one. */
+bool vnc_client_is_new(const struct vnc_client *c);
+
 /* What poll(2) is to wait for; and is there something that must not take too long? */
 short vnc_client_events(const struct vnc_client *c);
 bool vnc_client_is_timed(const struct vnc_client *c);

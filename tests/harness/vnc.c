@@ -3,6 +3,9 @@
 
 #include "tests/harness/vnc.h"
 
+#include <dlfcn.h>
+#include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -28,7 +31,20 @@ static uint64_t scene_now(void *ctx)
     return atomic_load(&((struct vnc_scene *)ctx)->now_ns);
 }
 
-void vnc_scene_open(struct vnc_scene *s, bool has_password)
+/* Whose port is taken tries the next. */
+static int create(struct vnc_scene *s, const struct viewer_config *config)
+{
+    char address[16];
+    int err = -EADDRINUSE;
+    for (unsigned display = 200; err == -EADDRINUSE && display < 300; display++) {
+        (void)snprintf(address, sizeof(address), ":%u", display);
+        s->port = (uint16_t)(5900 + display);
+        err = viewer_vnc_create(&s->viewer, config, address, s->password);
+    }
+    return err;
+}
+
+static void open_scene(struct vnc_scene *s, bool has_password, bool is_tcp)
 {
     struct viewer_config config = {
         .is_absolute = true, .name = "guest", .input = &s->input.sink, .clock = &s->clock};
@@ -45,9 +61,21 @@ void vnc_scene_open(struct vnc_scene *s, bool has_password)
     cr_assert_eq(evloop_create(&s->loop, "test", &clock_host), 0);
     config.loop = scene_loop = s->loop;
     (void)unlink(s->path);
-    cr_assert_eq(viewer_vnc_create(&s->viewer, &config, address, has_password ? s->password : NULL),
-                 0);
+    int err =
+        is_tcp ? create(s, &config)
+               : viewer_vnc_create(&s->viewer, &config, address, has_password ? s->password : NULL);
+    cr_assert_eq(err, 0);
     vnc_show(s, VNC_WIDTH, VNC_HEIGHT);
+}
+
+void vnc_scene_open(struct vnc_scene *s, bool has_password)
+{
+    open_scene(s, has_password, false);
+}
+
+void vnc_scene_open_tcp(struct vnc_scene *s)
+{
+    open_scene(s, true, true);
 }
 
 void vnc_scene_close(struct vnc_scene *s)
@@ -108,10 +136,22 @@ int vnc_connect(const struct vnc_scene *s)
     return fd;
 }
 
-int vnc_dial(const struct vnc_scene *s, uint8_t security)
+int vnc_connect_from(const struct vnc_scene *s, uint8_t n)
+{
+    struct sockaddr_in from = {.sin_family = AF_INET,
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK - 1 + n)};
+    struct sockaddr_in to = {.sin_family = AF_INET,
+                             .sin_port = htons(s->port),
+                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(bind(fd, (struct sockaddr *)&from, sizeof(from)), 0);
+    cr_assert_eq(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    return fd;
+}
+
+void vnc_greet(int fd, uint8_t security)
 {
     uint8_t text[12], types[2];
-    int fd = vnc_connect(s);
     cr_assert(vnc_get(fd, text, sizeof(text)));
     cr_assert_eq(memcmp(text, "RFB 003.008\n", 12), 0);
     vnc_put(fd, text, sizeof(text));
@@ -119,7 +159,36 @@ int vnc_dial(const struct vnc_scene *s, uint8_t security)
     cr_assert_eq(types[0], 1);
     cr_assert_eq(types[1], security);
     vnc_put(fd, &security, 1);
+}
+
+int vnc_dial(const struct vnc_scene *s, uint8_t security)
+{
+    int fd = vnc_connect(s);
+    vnc_greet(fd, security);
     return fd;
+}
+
+uint32_t vnc_log_in(int fd, const char *password)
+{
+    void *library = dlopen("libvncserver.so.1", RTLD_NOW);
+    void (*encrypt)(unsigned char *bytes, char *password) = NULL;
+    uint8_t challenge[16], result[4];
+    cr_assert(library != NULL);
+    *(void **)&encrypt = dlsym(library, "rfbEncryptBytes");
+    cr_assert(encrypt != NULL);
+    cr_assert(vnc_get(fd, challenge, sizeof(challenge)));
+    encrypt(challenge, (char *)password);
+    vnc_put(fd, challenge, sizeof(challenge));
+    cr_assert(vnc_get(fd, result, sizeof(result)));
+    dlclose(library);
+    return vnc_be(result, 4);
+}
+
+void vnc_expect_closed(int fd)
+{
+    char bytes[4096];
+    while (vnc_get(fd, bytes, 1))
+        ;
 }
 
 void vnc_leave(struct vnc_caller *c)

@@ -31,16 +31,22 @@ struct vnc_scene {
     struct viewer *viewer;
     struct clock clock;
     _Atomic uint64_t now_ns;
+    uint16_t port; /* 0: a Unix socket */
     char path[64], password[80];
     uint32_t *pixels;
 };
 
 void vnc_scene_open(struct vnc_scene *s, bool has_password);
+/* With a password, on a TCP port of 127.0.0.1. */
+void vnc_scene_open_tcp(struct vnc_scene *s);
 void vnc_scene_close(struct vnc_scene *s);
 
 #define OnVnc(suite, name, has_password)                                          \
     TestWith(suite, name, struct vnc_scene, s, vnc_scene_open(s, (has_password)), \
              vnc_scene_close(s))
+
+#define OnVncTcp(suite, name) \
+    TestWith(suite, name, struct vnc_scene, s, vnc_scene_open_tcp(s), vnc_scene_close(s))
 
 /* The guest's picture: each pixel has another colour. The server has taken the last one: a client
  * has it. */
@@ -57,8 +63,15 @@ struct vnc_caller {
 /* Connected: nothing has been read. */
 void vnc_reach(const struct vnc_scene *s, int fd);
 int vnc_connect(const struct vnc_scene *s);
+/* By TCP, from 127.0.0.N. */
+int vnc_connect_from(const struct vnc_scene *s, uint8_t n);
 /* Until the server offers its one kind of security, which is expected. */
+void vnc_greet(int fd, uint8_t security);
 int vnc_dial(const struct vnc_scene *s, uint8_t security);
+/* Answers the challenge by this password, and returns what the server says to it; 0: welcome. */
+uint32_t vnc_log_in(int fd, const char *password);
+/* Reads until the server has closed. */
+void vnc_expect_closed(int fd);
 /* A client of 32-bit pixels that draws raw rectangles, and follows sizes (NewFBSize). */
 struct vnc_caller vnc_join(const struct vnc_scene *s);
 void vnc_leave(struct vnc_caller *c);

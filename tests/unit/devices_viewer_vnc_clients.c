@@ -16,14 +16,6 @@
 /* More than a socket takes at once. */
 #define LARGE 512u
 
-static bool has_closed(int fd)
-{
-    char bytes[4096];
-    while (vnc_get(fd, bytes, 1))
-        ;
-    return true;
-}
-
 static void wait_readable(int fd)
 {
     cr_assert_eq(poll(&(struct pollfd){fd, POLLIN, 0}, 1, VNC_WAIT_MS), 1);
@@ -79,10 +71,10 @@ OnVnc(viewer_vnc_clients, disconnects_clients_that_do_not_go_on, false)
     vnc_expect_picture(s, &c, LARGE, LARGE);
     s->now_ns += PATIENCE_NS;
     vnc_expect_picture(s, &c, LARGE, LARGE);
-    cr_expect(has_closed(half.fd));
-    cr_expect(has_closed(deaf.fd));
-    cr_expect(has_closed(silent));
-    cr_expect(has_closed(shy));
+    vnc_expect_closed(half.fd);
+    vnc_expect_closed(deaf.fd);
+    vnc_expect_closed(silent);
+    vnc_expect_closed(shy);
     s->now_ns += PATIENCE_NS; /* a client may be quiet between messages */
     vnc_expect_picture(s, &c, LARGE, LARGE);
     close(silent);
@@ -141,13 +133,13 @@ OnVnc(viewer_vnc_clients, closes_a_client_that_sends_garbage_alone, false)
         struct vnc_caller other = vnc_join(s);
         vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
         vnc_put(other.fd, cases[i].bytes, cases[i].count);
-        cr_expect(has_closed(other.fd), "%u", i);
+        vnc_expect_closed(other.fd);
         vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
         vnc_leave(&other);
     }
     int web = vnc_connect(s);
     vnc_put(web, "GET / HTTP/1.1\r\n", 16);
-    cr_expect(has_closed(web));
+    vnc_expect_closed(web);
     close(web);
     vnc_leave(&c);
 }
