@@ -337,7 +337,7 @@ static void show_frame(struct vnc *v, const struct screen_frame *frame)
 /* Until the screen's frame is to be given back. */
 static uint64_t frame_left_ns(const struct vnc *v)
 {
-    uint64_t since_ns = clock_now_ns(&clock_host) - v->taken_ns;
+    uint64_t since_ns = clock_now_ns(v->clock) - v->taken_ns;
     return since_ns < FRAME_NS ? FRAME_NS - since_ns : 0;
 }
 
@@ -374,7 +374,7 @@ static void take_frame(struct vnc *v)
         screen_done(v->screen, 0);
     }
     if (v->taken_ns == 0 && screen_take(v->screen, 0, &frame)) {
-        v->taken_ns = clock_now_ns(&clock_host);
+        v->taken_ns = clock_now_ns(v->clock);
         show_frame(v, &frame);
     }
 }

@@ -28,7 +28,14 @@ void vnc_show(struct vnc_scene *s, uint32_t width, uint32_t height)
 
 static uint64_t scene_now(void *ctx)
 {
-    return atomic_load(&((struct vnc_scene *)ctx)->now_ns);
+    const struct vnc_scene *s = ctx;
+    uint64_t frozen_ns = s->frozen_ns;
+    return s->ahead_ns + (frozen_ns != 0 ? frozen_ns : clock_now_ns(&clock_host));
+}
+
+void vnc_freeze(struct vnc_scene *s)
+{
+    s->frozen_ns = clock_now_ns(&clock_host);
 }
 
 /* Whose port is taken tries the next. */

@@ -30,8 +30,9 @@ struct vnc_scene {
     struct evloop *loop;
     struct viewer *viewer;
     struct clock clock;
-    _Atomic uint64_t now_ns;
-    uint16_t port; /* 0: a Unix socket */
+    _Atomic uint64_t ahead_ns;  /* of the host's clock, or of what it was when it was stopped */
+    _Atomic uint64_t frozen_ns; /* 0: the clock runs */
+    uint16_t port;              /* 0: a Unix socket */
     char path[64], password[80];
     uint32_t *pixels;
 };
@@ -51,6 +52,9 @@ void vnc_scene_close(struct vnc_scene *s);
 /* The guest's picture: each pixel has another colour. The server has taken the last one: a client
  * has it. */
 void vnc_show(struct vnc_scene *s, uint32_t width, uint32_t height);
+
+/* The server's time is the test's from now on. */
+void vnc_freeze(struct vnc_scene *s);
 
 /* ---- clients ---- */
 

@@ -69,13 +69,13 @@ OnVnc(viewer_vnc_clients, disconnects_clients_that_do_not_go_on, false)
     vnc_ask(deaf.fd, false, LARGE, LARGE);
     wait_readable(deaf.fd);
     vnc_expect_picture(s, &c, LARGE, LARGE);
-    s->now_ns += PATIENCE_NS;
+    s->ahead_ns += PATIENCE_NS;
     vnc_expect_picture(s, &c, LARGE, LARGE);
     vnc_expect_closed(half.fd);
     vnc_expect_closed(deaf.fd);
     vnc_expect_closed(silent);
     vnc_expect_closed(shy);
-    s->now_ns += PATIENCE_NS; /* a client may be quiet between messages */
+    s->ahead_ns += PATIENCE_NS; /* a client may be quiet between messages */
     vnc_expect_picture(s, &c, LARGE, LARGE);
     close(silent);
     close(shy);
@@ -220,6 +220,7 @@ OnVnc(viewer_vnc_clients, without_descriptors_a_client_waits, false)
     struct vnc_caller c = vnc_join(s);
     struct rlimit limit, all;
     char version[12];
+    vnc_freeze(s);
     vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
     getrlimit(RLIMIT_NOFILE, &all);
     limit = all;
@@ -234,7 +235,7 @@ OnVnc(viewer_vnc_clients, without_descriptors_a_client_waits, false)
     for (unsigned i = 0; i < 10; i++)
         vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
     cr_expect_eq(poll(&(struct pollfd){fd, POLLIN, 0}, 1, 0), 0, "it was looked at again");
-    s->now_ns += PATIENCE_NS;
+    s->ahead_ns += PATIENCE_NS;
     vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
     cr_expect(vnc_get(fd, version, sizeof(version)));
     close(fd);

@@ -4,6 +4,8 @@
 
 #ifdef HAVE_LIBVNCSERVER
 
+#include <linux/input-event-codes.h>
+#include <poll.h>
 #include <zlib.h>
 
 #include "core/base/be.h"
@@ -73,6 +75,41 @@ static void get_rect(int fd, int32_t encoding, uint8_t rect[12])
     cr_assert_eq(be32_get(head), 1u, "an update with one rectangle");
     cr_assert(vnc_get(fd, rect, 12));
     cr_assert_eq((int32_t)be32_get(rect + 8), encoding);
+}
+
+/* The second of two keys is heard in a turn behind the one in which the first was. */
+static void let_it_turn(struct vnc_scene *s, const struct vnc_caller *c)
+{
+    for (unsigned down = 1; down < 2; down--) {
+        vnc_put(c->fd, (uint8_t[]){4, (uint8_t)down, 0, 0, 0, 0, 0, 'a'}, 8);
+        fake_sink_expect(&s->input, FAKE_SINK_KEY, KEY_A, (int)down);
+    }
+}
+
+static void change(struct vnc_scene *s)
+{
+    s->pixels[0]++;
+    s->viewer->backend->ops->damage(s->viewer->backend, 0, &(struct display_rect){0, 0, 1, 1});
+    evloop_drain(s->loop);
+}
+
+/* A guest that draws without end does not keep the server and its clients busy. */
+OnVnc(viewer_vnc_pictures, come_sixty_times_a_second, false)
+{
+    struct vnc_caller c = vnc_join(s);
+    vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
+    vnc_freeze(s);
+    s->ahead_ns += 1000000000;
+    change(s);
+    vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
+    change(s);
+    vnc_ask(c.fd, true, VNC_WIDTH, VNC_HEIGHT);
+    let_it_turn(s, &c);
+    cr_expect_eq(poll(&(struct pollfd){c.fd, POLLIN, 0}, 1, 0), 0);
+    s->ahead_ns += 16000000;
+    cr_expect_eq(vnc_update(&c), 1);
+    cr_expect_eq(c.picture[0], s->pixels[0]);
+    vnc_leave(&c);
 }
 
 OnVnc(viewer_vnc_pictures, are_encoded_as_clients_ask, false)

@@ -28,6 +28,7 @@ static uint32_t try(const struct vnc_scene *s, uint8_t n, const char *password)
 
 OnVncTcp(viewer_vnc_strangers, try_a_few_passwords)
 {
+    vnc_freeze(s);
     int early = dial_from(s, 1);
     for (unsigned i = 0; i < VNC_TRIES_FREE; i++)
         cr_expect_eq(try(s, 1, "wrong"), 1);
@@ -35,7 +36,7 @@ OnVncTcp(viewer_vnc_strangers, try_a_few_passwords)
     int late = vnc_connect_from(s, 1);
     vnc_expect_closed(late);
     cr_expect_eq(try(s, 2, "secret"), 0, "of another address");
-    s->now_ns += VNC_TRIES_WAIT_NS;
+    s->ahead_ns += VNC_TRIES_WAIT_NS;
     cr_expect_eq(try(s, 1, "secret"), 0);
     cr_expect_eq(try(s, 1, "wrong"), 1);
     cr_expect_eq(try(s, 1, "secret"), 0);
@@ -56,10 +57,11 @@ OnVnc(viewer_vnc_strangers, at_a_unix_socket_try_many_passwords, true)
 OnVncTcp(viewer_vnc_strangers, that_are_silent_do_not_hold_all_places)
 {
     int member = dial_from(s, 1), silent[PLACES];
+    vnc_freeze(s);
     cr_assert_eq(vnc_log_in(member, "secret"), 0);
     for (unsigned i = 0; i + 1 < PLACES; i++) {
         silent[i] = dial_from(s, 1);
-        s->now_ns++;
+        s->ahead_ns++;
     }
     for (unsigned i = 0; i + 1 < PLACES; i++) {
         cr_expect_eq(try(s, 1, "secret"), 0);
@@ -78,8 +80,9 @@ OnVncTcp(viewer_vnc_strangers, that_are_silent_do_not_hold_all_places)
 OnVncTcp(viewer_vnc_strangers, of_one_address_do_not_displace_others)
 {
     int slow = dial_from(s, 1), silent[PLACES];
+    vnc_freeze(s);
     for (unsigned i = 0; i < PLACES; i++) {
-        s->now_ns++;
+        s->ahead_ns++;
         silent[i] = dial_from(s, 2);
     }
     vnc_expect_closed(silent[0]);
