@@ -200,6 +200,18 @@ Test(replay, nothing_is_recorded_where_another_user_waits)
     unlink(path);
 }
 
+/* The loops would wait for its reader, if it has one. */
+Test(replay, nothing_is_recorded_into_a_fifo)
+{
+    char *args[] = {"run"}, path[64];
+    struct tape *tape;
+    log_set_sink(replay_quiet, NULL);
+    snprintf(path, sizeof(path), "/tmp/minivet-tape-fifo-%d", (int)getpid());
+    cr_assert_eq(mkfifo(path, 0600), 0);
+    cr_expect_eq(tape_record(&tape, path, &clock_host, ARRAY_SIZE(args), args), -EINVAL);
+    unlink(path);
+}
+
 /* It is said once, and the machine goes on. */
 Test(replay, a_full_disk_ends_the_recording)
 {

@@ -233,6 +233,8 @@ static int open_existing(struct tape *t, struct stat *st)
     if (!ours || !is_ours(st))
         return fail_msg(-EPERM, "--record %s: is there, and is another user's; give a new name",
                         t->path);
+    if (S_ISFIFO(st->st_mode)) /* the loops would wait for its reader */
+        return fail_msg(-EINVAL, "--record %s: is a FIFO; give the name of a file", t->path);
     return 0;
 }
 
