@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdint.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "core/base/reopen.h"
@@ -25,7 +27,9 @@ struct stream stream_open(int fd, int flags)
     s.kind = STREAM_OWN;
     if (s.fd < 0) { /* also if that is not allowed */
         s.fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-        s.kind = S_ISSOCK(st.st_mode) ? STREAM_SOCKET : STREAM_GUARDED;
+        s.kind = S_ISSOCK(st.st_mode)   ? STREAM_SOCKET
+                 : S_ISFIFO(st.st_mode) ? STREAM_PIPE
+                                        : STREAM_GUARDED;
     }
     if (s.kind == STREAM_SOCKET)
         foreign_socket_open(s.fd);
@@ -56,24 +60,40 @@ static ssize_t receive(int fd, void *data, size_t len)
     return n < 0 ? -1 : n;
 }
 
+/* True: read(2) or write(2) may be called now; where others come first, it waits none the less. */
+static bool guard(const struct stream *s, short events)
+{
+    bool is_shared = s->kind == STREAM_PIPE || s->kind == STREAM_GUARDED;
+    if (!is_shared || stream_wait(s, events, 0))
+        return true;
+    errno = EAGAIN;
+    return false;
+}
+
 ssize_t stream_read(const struct stream *s, void *data, size_t len)
 {
+    struct iovec iov = {data, len};
+    ssize_t n = -1;
     if (s->kind == STREAM_SOCKET)
         return receive(s->fd, data, len);
-    if (s->kind == STREAM_GUARDED && !stream_wait(s, POLLIN, 0)) {
-        errno = EAGAIN;
-        return -1;
-    }
-    return read(s->fd, data, len);
+    if (s->kind == STREAM_PIPE)
+        n = preadv2(s->fd, &iov, 1, -1, RWF_NOWAIT);
+    if (s->kind == STREAM_PIPE && (n >= 0 || errno != EOPNOTSUPP))
+        return n;
+    return guard(s, POLLIN) ? read(s->fd, data, len) : -1;
 }
 
 ssize_t stream_write(const struct stream *s, const void *data, size_t len)
 {
+    struct iovec iov = {(void *)(uintptr_t)data, len};
+    ssize_t n = -1;
     if (s->kind == STREAM_SOCKET)
         return send(s->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (s->kind == STREAM_GUARDED && !stream_wait(s, POLLOUT, 0)) {
-        errno = EAGAIN;
+    if (s->kind == STREAM_PIPE)
+        n = pwritev2(s->fd, &iov, 1, -1, RWF_NOWAIT);
+    if (s->kind == STREAM_PIPE && (n >= 0 || errno != EOPNOTSUPP))
+        return n;
+    if (!guard(s, POLLOUT))
         return -1;
-    }
-    return write(s->fd, data, s->kind == STREAM_GUARDED ? min_u64(len, GUARDED_BYTES) : len);
+    return write(s->fd, data, s->kind == STREAM_OWN ? len : min_u64(len, GUARDED_BYTES));
 }

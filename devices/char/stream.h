@@ -14,6 +14,7 @@ enum stream_kind {
     STREAM_NONE,    /* closed */
     STREAM_OWN,     /* a terminal or pipe, opened anew and without blocking */
     STREAM_SOCKET,  /* a flag of each call says not to block */
+    STREAM_PIPE,    /* cannot be opened anew; where the kernel has such a flag for pipes, as that */
     STREAM_GUARDED, /* shared with others: asked before each call whether it would block */
 };
 

@@ -2,7 +2,10 @@
 #include "devices/char/stream.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <pty.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -61,6 +64,57 @@ Test(stream, a_terminal_that_nobody_reads_does_not_block)
         cr_assert_lt(rounds++, 10000);
     cr_expect_eq(errno, EAGAIN);
     stream_close(&s);
+}
+
+/* A pipe that cannot be opened anew. */
+static struct stream open_foreign(int fd, int flags)
+{
+    cr_assert_eq(seteuid(65534), 0);
+    struct stream s = stream_open(fd, flags);
+    cr_assert_eq(seteuid(0), 0);
+    return s;
+}
+
+static atomic_uint taken;
+
+static void *take_bytes(void *arg)
+{
+    const int *fd = arg;
+    char byte;
+    while (read(*fd, &byte, 1) == 1)
+        taken++;
+    return NULL;
+}
+
+/* Between a look and the call that follows it. */
+Test(stream, a_pipe_that_others_empty_does_not_block, .timeout = 60)
+{
+    int fds[2], rounds = 0;
+    pthread_t other;
+    char byte;
+    if (geteuid() != 0)
+        cr_skip_test("only root can become another user");
+    cr_assert_eq(pipe(fds), 0);
+    struct stream rd = open_foreign(fds[0], O_RDONLY), wr = open_foreign(fds[1], O_WRONLY);
+    cr_expect_eq((int)rd.kind, STREAM_PIPE);
+    cr_assert_eq(pthread_create(&other, NULL, take_bytes, &fds[0]), 0);
+    for (unsigned i = 1; i <= 50000; i++) {
+        cr_assert_eq((int)stream_write(&wr, "a", 1), 1);
+        if (stream_read(&rd, &byte, 1) == 1)
+            taken++;
+        while (taken < i)
+            (void)sched_yield();
+    }
+    stream_close(&wr);
+    close(fds[1]);
+    pthread_join(other, NULL);
+    stream_close(&rd);
+    cr_assert_eq(pipe(fds), 0);
+    wr = open_foreign(fds[1], O_WRONLY);
+    while (stream_write(&wr, block, sizeof(block)) > 0)
+        cr_assert_lt(rounds++, 100);
+    cr_expect_eq(errno, EAGAIN);
+    stream_close(&wr);
 }
 
 Test(stream, a_pipe_without_a_reader_is_epipe)
