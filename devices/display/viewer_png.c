@@ -15,6 +15,7 @@
 #include "core/base/log.h"
 #include "core/base/xmath.h"
 #include "core/loop/workpool.h"
+#include "core/output/own_file.h"
 #include "devices/display/png.h"
 #include "devices/display/screen.h"
 #include "devices/display/viewer.h"
@@ -45,8 +46,8 @@ static void write_frame(struct viewer_png *p, unsigned scanout, const struct scr
 {
     char name[40];
     snprintf(name, sizeof(name), "%u-%06u.png", scanout, p->frames[scanout]++);
-    int fd = openat(p->dir_fd, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0666);
-    int err = fd < 0 ? -errno : png_write(fd, frame->pixels, frame->width, frame->height);
+    int fd = own_file_open(p->dir_fd, name, O_WRONLY | O_TRUNC | O_NOFOLLOW, 0666);
+    int err = fd < 0 ? fd : png_write(fd, frame->pixels, frame->width, frame->height);
     if (fd >= 0 && close(fd) < 0 && err == 0)
         err = -errno;
     if (err < 0 && !p->failed)

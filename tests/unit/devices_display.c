@@ -552,6 +552,21 @@ Test(display_png, a_frame_that_cannot_be_written)
     teardown();
 }
 
+/* Another user may have made it, if the folder is everybody's. */
+Test(display_png, a_fifo_in_place_of_a_frame_is_not_waited_for, .timeout = 20)
+{
+    struct viewer *viewer;
+    setup();
+    listen_to_log(LOG_WARN);
+    cr_assert_eq(mkfifo("0-000000.png", 0666), 0);
+    cr_assert_eq(viewer_png_create(&viewer, &(struct viewer_config){.loop = loop}, "."), 0);
+    viewer->backend->ops->set_surface(viewer->backend, 0, &surface);
+    viewer->ops->stop(viewer);
+    viewer->ops->destroy(viewer);
+    expect_logged("0-000000.png: No such device or address");
+    teardown();
+}
+
 /* However many descriptors are left, it works or says why. */
 Test(display_png, descriptors_run_out)
 {

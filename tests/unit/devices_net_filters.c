@@ -359,6 +359,16 @@ Test(net_pcap, a_new_file_is_private)
     cr_expect_eq(st.st_mode & 0777, 0600);
 }
 
+Test(net_pcap, another_user_s_file_is_refused)
+{
+    if (geteuid() != 0)
+        cr_skip_test("only root can make files of other users");
+    choose_path();
+    cr_assert_eq(chown(path, 1, 1), 0);
+    cr_expect_eq(capture(), -EPERM);
+    expect_logged("another user's");
+}
+
 Test(net_pcap, what_is_too_much_is_counted)
 {
     static uint8_t file[1 << 20];

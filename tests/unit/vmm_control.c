@@ -259,6 +259,20 @@ Test(control, keys_and_pointers_reach_the_guest)
     close(fd);
 }
 
+Test(control, a_picture_is_not_written_through_another_user_s_link)
+{
+    int fd = join();
+    if (geteuid() != 0)
+        cr_skip_test("only root can make links of other users");
+    runs = true;
+    cr_assert(symlink("mine", "a.png") == 0 && lchown("a.png", 1, 1) == 0);
+    close(open("mine", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    say(fd, "{\"command\": \"screenshot\", \"args\": [\"a.png\"]}\n");
+    cr_expect(hear(fd));
+    cr_expect_str_eq(heard, "{\"error\":\"screenshot: a.png: Operation not permitted\"}\n");
+    close(fd);
+}
+
 Test(control, a_picture_is_written)
 {
     int fd = join();

@@ -13,6 +13,7 @@
 
 #include "core/base/schema.h"
 #include "core/base/xmath.h"
+#include "core/output/own_file.h"
 #include "devices/display/png.h"
 #include "vmm/control/control.h"
 #include "vmm/control/keys.h"
@@ -175,9 +176,8 @@ static cJSON *run_click(const struct call *c)
 /* On a helper: to pack a picture and to write a file takes its time. */
 static void write_picture(struct control_task *t)
 {
-    int fd = open(t->path, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK | O_CLOEXEC, 0666);
-    int err =
-        fd < 0 ? -errno : png_write(fd, t->picture.pixels, t->picture.width, t->picture.height);
+    int fd = own_file_open(AT_FDCWD, t->path, O_WRONLY | O_TRUNC, 0666);
+    int err = fd < 0 ? fd : png_write(fd, t->picture.pixels, t->picture.width, t->picture.height);
     if (fd >= 0 && close(fd) < 0 && err == 0)
         err = -errno;
     if (err < 0)

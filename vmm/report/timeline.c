@@ -2,6 +2,7 @@
 #include "vmm/report/timeline.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "core/base/fail.h"
 #include "core/base/log.h"
 #include "core/base/xmath.h"
+#include "core/output/own_file.h"
 #include "core/output/plot.h"
 #include "vmm/report/usage.h"
 
@@ -149,7 +151,10 @@ static int open_files(struct timeline *t, const char *path)
 {
     if (t->format == TIMELINE_PLOT)
         return plot_open(&t->plot, path);
-    t->out = path != NULL ? fopen(path, "we") : open_memstream(&t->table, &t->table_bytes);
+    int fd = path != NULL ? own_file_open(AT_FDCWD, path, O_WRONLY | O_TRUNC, 0666) : -1;
+    if (path != NULL && fd < 0)
+        return fail(fd, "--timeline=%s", path);
+    t->out = path != NULL ? fdopen(fd, "w") : open_memstream(&t->table, &t->table_bytes);
     return t->out != NULL ? 0 : fail(-errno, "--timeline=%s", path);
 }
 

@@ -15,6 +15,7 @@
 #include "core/base/xmath.h"
 #include "core/loop/evloop.h"
 #include "core/memory/iobuf.h"
+#include "core/output/own_file.h"
 #include "devices/net/filter/net_filter.h"
 
 #define BUFFER_BYTES (512 * KIB)
@@ -176,9 +177,11 @@ static const struct net_backend_ops net_pcap_ops = {
 static int open_file(const char *path)
 {
     struct stat st;
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0600);
+    int fd = own_file_open(AT_FDCWD, path, O_WRONLY | O_TRUNC, 0600);
+    if (fd == -EPERM)
+        return fail_msg(fd, "capture %s: is there, and is another user's; give a new name", path);
     if (fd < 0)
-        return fail(-errno, "capture %s: open", path);
+        return fail(fd, "capture %s: open", path);
     if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
         return fd;
     close(fd);

@@ -15,6 +15,7 @@
 #include "core/base/log.h"
 #include "core/base/text.h"
 #include "core/loop/may_block.h"
+#include "core/output/own_file.h"
 
 #define TEXT_BYTES 512
 #define LINE_BYTES 1024
@@ -37,8 +38,9 @@ static int create(FILE **f, const char *file, const char *ending)
     char *name;
     if (asprintf(&name, "%s%s", file, ending) < 0)
         return fail(-ENOMEM, "%s%s", file, ending);
-    *f = fopen(name, "we");
-    int r = *f != NULL ? 0 : fail(-errno, "plot %s: create %s", file, name);
+    int fd = own_file_open(AT_FDCWD, name, O_WRONLY | O_TRUNC, 0666);
+    *f = fd >= 0 ? fdopen(fd, "w") : NULL;
+    int r = *f != NULL ? 0 : fail(fd < 0 ? fd : -errno, "plot %s: create %s", file, name);
     free(name);
     return r;
 }

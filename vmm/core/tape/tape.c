@@ -14,6 +14,7 @@
 #include "core/base/xmath.h"
 #include "core/memory/gmem.h"
 #include "core/memory/iobuf.h"
+#include "core/output/own_file.h"
 #include "core/tape/tape_impl.h"
 
 #define STAMP_NS UINT64_C(1000000) /* so often a TIME record at most */
@@ -215,29 +216,6 @@ static int note_args(struct tape *t, int argc, char **argv)
     return 0;
 }
 
-/* Ours, or root's: a link, a FIFO or a file of another user's would show that user the tape. */
-static bool is_ours(const struct stat *st)
-{
-    return st->st_uid == geteuid() || st->st_uid == 0;
-}
-
-/* What is there already. */
-static int open_existing(struct tape *t, struct stat *st)
-{
-    if (lstat(t->path, st) < 0)
-        return fail(-errno, "--record %s: open", t->path);
-    bool ours = is_ours(st);
-    t->fd = ours ? open(t->path, O_RDWR | O_NOCTTY | O_CLOEXEC) : -1;
-    if (ours && (t->fd < 0 || fstat(t->fd, st) < 0))
-        return fail(-errno, "--record %s: open", t->path);
-    if (!ours || !is_ours(st))
-        return fail_msg(-EPERM, "--record %s: is there, and is another user's; give a new name",
-                        t->path);
-    if (S_ISFIFO(st->st_mode)) /* the loops would wait for its reader */
-        return fail_msg(-EINVAL, "--record %s: is a FIFO; give the name of a file", t->path);
-    return 0;
-}
-
 /*
  * Over a recording, but over nothing else: a disk or a kernel may have been meant. Only its
  * owner may read it: it has what was typed, and the guest's randomness.
@@ -246,14 +224,16 @@ static int create(struct tape *t)
 {
     char magic[MAGIC_BYTES];
     struct stat st;
-    t->fd = open(t->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (t->fd >= 0)
+    t->fd = own_file_open(AT_FDCWD, t->path, O_RDWR, 0600);
+    if (t->fd == -EPERM)
+        return fail_msg(-EPERM, "--record %s: is there, and is another user's; give a new name",
+                        t->path);
+    if (t->fd < 0 || fstat(t->fd, &st) < 0)
+        return fail(t->fd < 0 ? t->fd : -errno, "--record %s: open", t->path);
+    if (S_ISFIFO(st.st_mode)) /* the loops would wait for its reader */
+        return fail_msg(-EINVAL, "--record %s: is a FIFO; give the name of a file", t->path);
+    if (!S_ISREG(st.st_mode))
         return 0;
-    if (errno != EEXIST)
-        return fail(-errno, "--record %s: open", t->path);
-    int err = open_existing(t, &st);
-    if (err != 0 || !S_ISREG(st.st_mode))
-        return err;
     if (st.st_size != 0 && (pread(t->fd, magic, sizeof(magic), 0) != MAGIC_BYTES ||
                             memcmp(magic, TAPE_MAGIC, strcspn(TAPE_MAGIC, "0123456789")) != 0))
         return fail_msg(-EEXIST, "--record %s: is there, and is no recording; give a new name",
