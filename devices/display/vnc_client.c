@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -125,8 +126,11 @@ static void handle(struct vnc_client *c, const struct vnc_calls *calls, size_t b
         c->has_ended = true;
         return;
     }
+    bool is_format = c->rfb->state == RFB_NORMAL && c->in[0] == rfbSetPixelFormat;
     calls->rfbProcessClientMessage(c->rfb);
-    (void)collect(c, bytes, now_ns);
+    size_t answer = collect(c, bytes, now_ns);
+    if (is_format && answer > 0 && !c->has_ended) /* a palette: has a byte of the library's stack */
+        c->out[c->out_bytes - answer + offsetof(rfbSetColourMapEntriesMsg, pad)] = 0;
     bound(calls, &c->rfb->requestedRegion);
     forget_closed(c, calls);
 }

@@ -77,6 +77,19 @@ static void get_rect(int fd, int32_t encoding, uint8_t rect[12])
     cr_assert_eq((int32_t)be32_get(rect + 8), encoding);
 }
 
+OnVnc(viewer_vnc_pictures, of_a_palette_tell_nothing_of_the_server, false)
+{
+    static const uint8_t format[20] = {0, [4] = 8, 8};
+    uint8_t palette[6 + 256 * 6];
+    struct vnc_caller c = vnc_join(s);
+    vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
+    vnc_put(c.fd, format, sizeof(format));
+    cr_assert(vnc_get(c.fd, palette, sizeof(palette)));
+    cr_expect_eq(vnc_be(palette, 4), 0x01000000);
+    cr_expect_eq(vnc_be(palette + 4, 2), 256);
+    vnc_leave(&c);
+}
+
 /* The second of two keys is heard in a turn behind the one in which the first was. */
 static void let_it_turn(struct vnc_scene *s, const struct vnc_caller *c)
 {
