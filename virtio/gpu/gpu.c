@@ -151,6 +151,7 @@ static bool go_on(struct virtio_gpu *gpu)
 {
     struct gpu_request *r = &gpu->request;
     for (;;) {
+        r->copy.is_counted_only = gpu->is_replayed;
         if (!gpu_copy_run(&r->copy, &gpu->turn_bytes))
             return false;
         if (r->then == NULL)
@@ -259,6 +260,7 @@ static void set_up(struct virtio_gpu *gpu, const struct virtio_gpu_config *confi
 {
     gpu->display = config->display;
     gpu->is_recorded = config->is_recorded;
+    gpu->is_replayed = config->is_replayed;
     gpu->memory_bytes = config->memory_bytes;
     gpu->scanout_count = config->scanouts;
     for (unsigned i = 0; i < config->scanouts; i++)

@@ -58,6 +58,7 @@ struct virtio_gpu_config {
     /* It is on a tape: what the display asks for is not, so it does not count; and lists of guest
      * memory are no longer than a tape keeps. */
     bool is_recorded;
+    bool is_replayed; /* no pixels are on the tape: copies take no memory, and turns as ever */
 };
 
 /* Errors are reported. */

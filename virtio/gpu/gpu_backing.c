@@ -102,7 +102,8 @@ static uint64_t copy_piece(struct gpu_copy *copy, uint64_t bytes)
         copy->range = find(from, at);
     uint64_t skip = at - from->ranges[copy->range].begin;
     bytes = min_u64(bytes, gpu_range_bytes(from, copy->range) - skip);
-    memcpy(copy->to + copy->row_done, from->ranges[copy->range].hva + skip, bytes);
+    if (!copy->is_counted_only)
+        memcpy(copy->to + copy->row_done, from->ranges[copy->range].hva + skip, bytes);
     return bytes;
 }
 

@@ -61,6 +61,7 @@ struct gpu_copy {
     uint64_t row_bytes, row_done;
     uint32_t rows;
     unsigned range; /* of the last piece */
+    bool is_counted_only;
 };
 
 struct gpu_resource {
@@ -110,7 +111,7 @@ struct gpu_request {
 struct virtio_gpu {
     struct virtio_device dev;
     struct display_backend *display; /* or NULL */
-    bool is_recorded;
+    bool is_recorded, is_replayed;
     uint64_t memory_bytes, memory_used;
     uint64_t turn_bytes; /* may still be copied in this turn */
     uint64_t uuids;      /* given out, ever */

@@ -7,6 +7,7 @@
 
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
+#include "core/tape/tape.h"
 #include "virtio/gpu/gpu_codes.h"
 #include "vmm/config/options.h"
 #include "vmm/machine/device_kind.h"
@@ -80,6 +81,7 @@ static int gpu_create(struct device_slot *s, unsigned index)
         .height = own->height != 0 ? own->height : VIRTIO_GPU_HEIGHT_DEFAULT,
         .memory_bytes = own->memory_bytes != 0 ? own->memory_bytes : VIRTIO_GPU_MEMORY_DEFAULT,
         .is_recorded = cfg->tape != NULL,
+        .is_replayed = cfg->tape != NULL && tape_is_replay(cfg->tape),
     };
     struct virtio_gpu *gpu;
     (void)index;
