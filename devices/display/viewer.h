@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 
+struct cancel;
 struct clock;
 struct display_backend;
 struct evloop;
@@ -16,12 +17,13 @@ struct input_sink;
 struct viewer;
 
 struct viewer_config {
-    struct evloop *loop;       /* the display device's */
-    struct input_sink *input;  /* NULL: nothing is heard */
-    bool is_absolute;          /* the guest has a tablet: pointers are sent as positions */
-    bool has_touch;            /* the guest has a touch screen: fingers are no pointers */
-    const char *name;          /* of the guest, for titles */
-    const struct clock *clock; /* NULL: the host's */
+    struct evloop *loop;         /* the display device's */
+    struct input_sink *input;    /* NULL: nothing is heard */
+    bool is_absolute;            /* the guest has a tablet: pointers are sent as positions */
+    bool has_touch;              /* the guest has a touch screen: fingers are no pointers */
+    const char *name;            /* of the guest, for titles */
+    const struct clock *clock;   /* NULL: the host's */
+    const struct cancel *cancel; /* ends the set-up early; NULL: nothing does */
     /* The viewer's thread: a person has closed the window. */
     void (*on_close)(void *ctx);
     void *ctx;

@@ -34,6 +34,7 @@ int viewer_sdl_create(struct viewer **out, const struct viewer_config *config)
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/xmath.h"
+#include "core/loop/cancel.h"
 #include "core/loop/workpool.h"
 #include "core/ports/display.h"
 #include "core/ports/input.h"
@@ -57,6 +58,7 @@ struct sdl {
     atomic_bool is_stopping;
     pthread_t thread;
     bool has_thread;
+    bool is_abandoned; /* the thread has it, and ends it with the process */
 
     /* The thread's. */
     int result; /* of its begin; create() reads it afterwards */
@@ -425,8 +427,9 @@ static bool serve(struct sdl *v)
 /* The guest goes on without windows. */
 static void say_lost(struct sdl *v)
 {
-    if (!atomic_load(&v->is_stopping))
-        log_warn("display sdl: the window system is gone; the guest runs on without a window");
+    if (atomic_load(&v->is_stopping))
+        return;
+    log_warn("display sdl: the window system is gone; the guest runs on without a window");
     let_go(v);
 }
 
@@ -517,10 +520,8 @@ static void *run(void *arg)
 /* False: it has not yet said anything. */
 static bool wait_for_thread(struct sdl *v, int timeout_ms)
 {
-    struct pollfd fd = {.fd = v->told_fd, .events = POLLIN};
     eventfd_t count;
-    while (poll(&fd, 1, timeout_ms) < 0 && errno == EINTR)
-        ;
+    (void)cancel_poll(NULL, v->told_fd, POLLIN, timeout_ms); /* signals may come all the time */
     return eventfd_read(v->told_fd, &count) == 0;
 }
 
@@ -544,6 +545,8 @@ static void sdl_destroy(struct viewer *viewer)
 {
     struct sdl *v = container_of(viewer, struct sdl, base);
     screen_destroy(v->screen);
+    if (v->is_abandoned)
+        return;
     if (v->wake_fd >= 0)
         close(v->wake_fd);
     if (v->told_fd >= 0)
@@ -553,12 +556,24 @@ static void sdl_destroy(struct viewer *viewer)
 
 static const struct viewer_ops sdl_ops = {.stop = sdl_stop, .destroy = sdl_destroy};
 
+/* Xlib waits for an X server that does not answer, and cannot be told to end. */
+static int abandon(struct sdl *v)
+{
+    pthread_detach(v->thread);
+    v->is_abandoned = true;
+    return fail(-ECANCELED, "display sdl: the window system does not answer");
+}
+
 static int start(struct sdl *v)
 {
     int err = thread_start(&v->thread, "sdl", run, v);
     if (err < 0)
         return fail(err, "display sdl: thread");
-    (void)wait_for_thread(v, -1);
+    err = cancel_poll(v->cfg.cancel, v->told_fd, POLLIN, -1);
+    if (err < 0)
+        atomic_store(&v->is_stopping, true);
+    if (!wait_for_thread(v, err < 0 ? STOP_MS : -1))
+        return abandon(v);
     if (v->result < 0)
         pthread_join(v->thread, NULL);
     v->has_thread = v->result == 0;

@@ -3,9 +3,12 @@
 #include "devices/display/viewer.h"
 
 #include <linux/input-event-codes.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
+#include "core/loop/cancel.h"
 #include "core/ports/display.h"
 #include "tests/harness/fake_sink.h"
 #include "tests/harness/folder.h"
@@ -590,6 +593,36 @@ Test(viewer_sdl, says_that_no_x_server_answers)
     unsetenv("DISPLAY");
     setenv("WAYLAND_DISPLAY", "/nowhere/wayland", 1);
     refuses("does the X server or compositor run");
+}
+
+/* It lets its clients connect, and says nothing to them. */
+Test(viewer_sdl, gives_up_an_x_server_that_does_not_answer, .timeout = 60)
+{
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct viewer *viewer = NULL;
+    struct viewer_config config = {0};
+    struct cancel cancel;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), err = -1;
+    unsigned display = 100;
+    char name[32];
+    for (; err < 0 && display < 200; display++) {
+        at.sin_port = htons((uint16_t)(6000 + display));
+        err = bind(fd, (struct sockaddr *)&at, sizeof(at));
+    }
+    cr_assert(err == 0 && listen(fd, 1) == 0);
+    (void)snprintf(name, sizeof(name), "127.0.0.1:%u", display - 1);
+    unsetenv("WAYLAND_DISPLAY");
+    unsetenv("SDL_VIDEODRIVER");
+    setenv("DISPLAY", name, 1);
+    listen_to_log(LOG_ERROR);
+    cr_assert_eq(cancel_init(&cancel), 0);
+    cancel_ask(&cancel);
+    config.cancel = &cancel;
+    cr_assert_eq(evloop_create(&config.loop, "test", &clock_host), 0);
+    cr_expect_eq(viewer_sdl_create(&viewer, &config), -ECANCELED);
+    expect_logged("does not answer");
+    evloop_destroy(config.loop);
+    close(fd);
 }
 
 Test(viewer_sdl, knows_keys_by_their_place)

@@ -148,6 +148,7 @@ static int create_display(struct machine *m)
                                 .is_absolute = vm->input.on[INPUT_TABLET],
                                 .has_touch = vm->input.on[INPUT_TOUCH],
                                 .name = name != NULL ? name + 1 : vm->kernel,
+                                .cancel = m->config.cancel,
                                 .on_close = on_close,
                                 .ctx = m});
 }
