@@ -614,6 +614,20 @@ Test(net_tap, takes_descriptors_of_others)
     cr_expect_eq(ports[0].net->ops->set_pairs(ports[0].net, 2), 0);
 }
 
+/* Of the process that has opened it. */
+Test(net_tap, does_not_wait_where_another_process_clears_a_flag, .timeout = 20)
+{
+    int fd = open_tap("one", IFF_TAP | IFF_NO_PI | IFF_VNET_HDR);
+    const struct iovec iov = {in, sizeof(in)};
+    if (preadv2(fd, &iov, 1, -1, RWF_NOWAIT) < 0 && errno == EOPNOTSUPP)
+        cr_skip_test("this kernel's taps have no RWF_NOWAIT");
+    cr_assert_eq(create_fds(&fd, 1), 0);
+    cr_assert_eq(fcntl(fd, F_SETFL, O_RDWR), 0);
+    cr_expect_eq(ports[0].net->ops->receive(ports[0].net, 0, &iov, 1), -EAGAIN);
+    ports[0].net->ops->set_offloads(ports[0].net, NET_CSUM);
+    ports[0].net->ops->set_offloads(ports[0].net, 0);
+}
+
 Test(net_tap, refuses_descriptors_that_are_no_such_taps)
 {
     const int flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;

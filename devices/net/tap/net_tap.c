@@ -218,6 +218,17 @@ static void tap_flush(struct net_backend *b, unsigned pair)
 
 /* ---- packets from the host ---- */
 
+/*
+ * A process that has the descriptor, too, may clear its O_NONBLOCK at any time. By name a tap is
+ * Minivet's alone; and kernels before Linux 6.4 would take two calls.
+ */
+static ssize_t read_now(const struct net_tap_pair *p, const struct iovec *iov, int count)
+{
+    ssize_t n = p->tap->is_shared ? preadv2(p->fd, iov, count, -1, RWF_NOWAIT) : -1;
+    bool is_refused = !p->tap->is_shared || (n < 0 && errno == EOPNOTSUPP);
+    return is_refused ? readv(p->fd, iov, count) : n;
+}
+
 /* Reads a packet to each place, and notes its length or a negative errno. */
 static void read_many(struct net_tap_batch *batch, const struct net_tap_pair *pair,
                       struct net_tap_ahead *a)
@@ -244,7 +255,7 @@ static void fill(struct net_tap_ahead *a, const struct net_tap_pair *p)
     if (many)
         read_many(batch, p, a);
     else
-        a->bytes[0] = (int)read(p->fd, a->places[0], PLACE_BYTES);
+        a->bytes[0] = (int)read_now(p, &(struct iovec){a->places[0], PLACE_BYTES}, 1);
     bool dry = a->bytes[a->count - 1] < 0;
     a->next = dry ? 1 : (unsigned)min_u64(2 * a->next, BATCH_PACKETS);
 }
@@ -290,11 +301,11 @@ static ssize_t read_one(const struct net_tap_pair *p, const struct iovec *iov, u
     for (unsigned i = 0; i < min_u64(count, IOV_MAX - 1) && room < NET_PACKET_MAX; i++)
         room += iov[i].iov_len;
     if (room >= NET_PACKET_MAX)
-        return readv(p->fd, iov, (int)count);
+        return read_now(p, iov, (int)count);
     count = (unsigned)min_u64(count, IOV_MAX - 1);
     memcpy(tap->iov, iov, count * sizeof(*iov));
     tap->iov[count] = (struct iovec){.iov_base = &beyond, .iov_len = 1};
-    ssize_t n = readv(p->fd, tap->iov, (int)count + 1);
+    ssize_t n = read_now(p, tap->iov, (int)count + 1);
     if (n > (ssize_t)room || (n < 0 && errno == EINVAL)) /* ... or shorter than a header */
         return -EMSGSIZE;
     return n;
@@ -325,8 +336,9 @@ static ssize_t tap_receive(struct net_backend *b, unsigned pair, const struct io
 static void drop_stale(struct net_tap_pair *p)
 {
     uint8_t start[NET_HEADER_BYTES];
+    const struct iovec iov = {start, sizeof(start)};
     p->ahead->first = p->ahead->count = 0;
-    for (unsigned i = 0; i < STALE_MAX && read(p->fd, start, sizeof(start)) > 0; i++)
+    for (unsigned i = 0; i < STALE_MAX && read_now(p, &iov, 1) > 0; i++)
         ;
 }
 
@@ -506,6 +518,7 @@ int net_tap_create(struct net_backend **out, const struct net_tap_config *config
         return fail(-ENOMEM, "tap");
     tap->b = (struct net_backend){.ops = &tap_ops, .info.pairs = config->pairs};
     tap->loop = config->loop;
+    tap->is_shared = config->name == NULL;
     tap->link = (struct net_link){.loop = config->loop, .on_change = on_link, .ctx = tap};
     for (unsigned i = 0; i < NET_TAP_PAIRS_MAX; i++)
         tap->pairs[i] = (struct net_tap_pair){.tap = tap, .index = i, .fd = -1};

@@ -38,6 +38,7 @@ struct net_tap {
     unsigned attached;           /* pairs that packets come to */
     unsigned offloads;           /* NET_..., as set */
     bool gone;                   /* the interface */
+    bool is_shared;              /* its descriptors are other processes', too */
     struct net_tap_batch *batch; /* NULL: a system call each */
     struct iovec iov[IOV_MAX];
     struct net_tap_pair pairs[NET_TAP_PAIRS_MAX];
