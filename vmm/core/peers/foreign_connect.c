@@ -17,6 +17,7 @@
 
 #include "core/loop/may_block.h"
 #include "core/loop/workpool.h"
+#include "core/peers/foreign_fd.h"
 
 /* The caller's and the thread's; the last of them frees it. */
 struct attempt {
@@ -31,8 +32,8 @@ static void leave(struct attempt *a)
 {
     if (atomic_fetch_sub(&a->users, 1) > 1)
         return;
-    if (a->fd >= 0)
-        close(a->fd);
+    if (a->fd >= 0) /* connected a moment too late: the other end may have sent descriptors */
+        foreign_socket_close(a->fd);
     if (a->done_fd >= 0)
         close(a->done_fd);
     free(a);
