@@ -150,7 +150,7 @@ static rfbBool on_password(rfbClientPtr cl, const char *response, int len)
     uint64_t now_ns = clock_now_ns(v->clock);
     if (!is_unix(v) && !vnc_tries_may(&v->tries, from, now_ns))
         return FALSE;
-    bool is_right = v->calls.rfbCheckPasswordByList(cl, response, len);
+    rfbBool is_right = v->calls.rfbCheckPasswordByList(cl, response, len);
     if (is_right)
         vnc_tries_right(&v->tries, from);
     else if (!is_unix(v) && vnc_tries_wrong(&v->tries, from, now_ns))
