@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
+#include <limits.h>
 #include <pty.h>
 
 #include "tests/harness/test.h"
@@ -109,6 +110,26 @@ Test(core_log, a_full_standard_error_stops_nobody)
     out[n > 0 ? n : 0] = '\0';
     cr_expect_str_eq(out,
                      "minivet: standard error was full: lines are missing\r\nminivet: after\n");
+}
+
+/* A pipe that cannot be opened anew, and has room for the line that tells of missing ones alone. */
+Test(core_log, a_standard_error_that_is_nearly_full_stops_nobody, .timeout = 20)
+{
+    static char held[1 << 16];
+    int fds[2], saved = dup(STDERR_FILENO);
+    if (geteuid() != 0)
+        cr_skip_test("only root can become another user");
+    cr_assert_eq(pipe(fds), 0);
+    int room = fcntl(fds[1], F_SETPIPE_SZ, 8192);
+    cr_assert(room > PIPE_BUF && room <= (int)sizeof(held));
+    cr_assert_eq(write(fds[1], held, (size_t)room), room);
+    dup2(fds[1], STDERR_FILENO);
+    cr_assert_eq(seteuid(65534), 0);
+    log_error("lost");
+    cr_expect_eq(read(fds[0], held, PIPE_BUF), PIPE_BUF);
+    log_write(held, sizeof(held));
+    cr_assert_eq(seteuid(0), 0);
+    dup2(saved, STDERR_FILENO);
 }
 
 /* A terminal that is ready for a byte may have no room for a line. */

@@ -50,27 +50,38 @@ void log_set_crlf(bool crlf)
     atomic_store_explicit(&log_state.crlf, crlf, memory_order_relaxed);
 }
 
-/* No loop waits for the reader of standard error: what comes while it reads nothing is lost. */
-static bool is_ready(int fd)
+static bool has_room(int fd, int wait_ms)
 {
-    static const char lost[] = "minivet: standard error was full: lines are missing\r\n";
     struct pollfd p = {.fd = fd, .events = POLLOUT};
-    bool was_full = atomic_load(&log_state.full);
     int n;
     do {
-        n = poll(&p, 1, was_full ? 0 : WAIT_MS);
+        n = poll(&p, 1, wait_ms);
     } while (n < 0 && errno == EINTR);
-    atomic_store(&log_state.full, n == 0);
-    if (was_full && n > 0)
-        (void)!write(fd, lost, sizeof(lost) - 1);
     return n != 0;
+}
+
+/*
+ * No loop waits for the reader of standard error: what comes while it reads nothing is lost.
+ * may_wait: a write to fd would wait where there is no room.
+ */
+static bool is_ready(int fd, bool may_wait)
+{
+    static const char lost[] = "minivet: standard error was full: lines are missing\r\n";
+    bool was_full = atomic_load(&log_state.full);
+    bool ready = has_room(fd, was_full ? 0 : WAIT_MS);
+    if (was_full && ready) {
+        (void)!write(fd, lost, sizeof(lost) - 1);
+        ready = !may_wait || has_room(fd, 0); /* this may have taken the last of it */
+    }
+    atomic_store(&log_state.full, !ready);
+    return ready;
 }
 
 void log_write(const char *text, size_t len)
 {
     /* A terminal that is ready may take less; a pipe may be full again: others write, too. */
     int own = reopen_nonblocking(STDERR_FILENO, O_WRONLY), fd = own < 0 ? STDERR_FILENO : own;
-    while (len > 0 && is_ready(fd)) {
+    while (len > 0 && is_ready(fd, own < 0)) {
         /* A pipe that is ready takes as much. Nothing is left to tell if there is no reader. */
         ssize_t n = write(fd, text, min_u64(len, PIPE_BUF));
         if (n < 0 && errno != EINTR) {
