@@ -75,7 +75,7 @@ enum reg {
 #define AFTER_ROOM  4u
 
 struct serial {
-    struct bus *pio;
+    struct bus *bus;
     struct bus_region region;
     struct irq_line irq;
     struct evloop *loop;
@@ -430,7 +430,7 @@ int serial_create(struct serial **out, const struct serial_config *config)
     if (!s)
         return fail(-ENOMEM, "serial port");
     pthread_mutex_init(&s->lock, NULL);
-    s->pio = config->pio;
+    s->bus = config->bus;
     s->irq = config->irq;
     s->loop = config->loop;
     s->send_post = (struct ev_post){.cb = send_ring, .ctx = s};
@@ -441,16 +441,16 @@ int serial_create(struct serial **out, const struct serial_config *config)
     s->msr = (uint8_t)modem_lines(s);
     s->region = (struct bus_region){
         .name = "serial",
-        .base = config->port,
-        .size = SERIAL_PORT_COUNT,
+        .base = config->base,
+        .size = SERIAL_REGISTERS,
         .widths = BUS_W1,
         .ops = &serial_ops,
         .dev = s,
     };
-    int err = bus_add(s->pio, &s->region);
+    int err = bus_add(s->bus, &s->region);
     if (err < 0) {
         serial_destroy(s);
-        return fail(err, "serial port at 0x%x", config->port);
+        return fail(err, "serial port at 0x%llx", (unsigned long long)config->base);
     }
     s->chr = config->chr;
     if (s->chr)
@@ -476,7 +476,7 @@ void serial_destroy(struct serial *s)
 {
     if (!s)
         return;
-    bus_remove(s->pio, &s->region); /* -ENOENT if create failed, which is as well */
+    bus_remove(s->bus, &s->region); /* -ENOENT if create failed, which is as well */
     evloop_drain(s->loop);          /* posts that it still has would use a freed device */
     serial_flush(s);
     if (s->chr) {

@@ -19,7 +19,7 @@
 
 #include "core/ports/irq.h"
 
-#define SERIAL_PORT_COUNT 8
+#define SERIAL_REGISTERS 8
 
 struct bus;
 struct chr_backend;
@@ -27,8 +27,8 @@ struct evloop;
 struct serial;
 
 struct serial_config {
-    struct bus *pio;
-    uint16_t port; /* the first of SERIAL_PORT_COUNT */
+    struct bus *bus;
+    uint64_t base; /* of SERIAL_REGISTERS, a byte each */
     struct irq_line irq;
     struct evloop *loop;
     struct chr_backend *chr; /* lives on the loop, outlives the device; NULL: a line to nowhere */

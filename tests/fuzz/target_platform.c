@@ -90,8 +90,8 @@ static void open_bench(struct bench *b)
     b->irq = (struct fake_irq){0};
     fake_chr_init(&b->chr, 80, 25);
     int err = serial_create(&b->serial, &(struct serial_config){
-                                            .pio = b->pio,
-                                            .port = SERIAL_PORT,
+                                            .bus = b->pio,
+                                            .base = SERIAL_PORT,
                                             .irq = fake_irq_line(&b->irq),
                                             .loop = b->host.loop,
                                             .chr = &b->chr.backend,

@@ -67,8 +67,8 @@ static void make(struct chr_backend *chr)
     outside.b.ops = &outside_ops;
     outside.takes = SIZE_MAX;
     struct serial_config config = {
-        .pio = pio,
-        .port = PORT,
+        .bus = pio,
+        .base = PORT,
         .irq = {.set = irq_fake, .irq = 4, .eventfd = -1},
         .loop = loop,
         .chr = chr,
@@ -538,7 +538,7 @@ Test(serial_alone, a_taken_port_is_an_error)
 {
     struct serial *second = NULL;
     setup();
-    struct serial_config config = {.pio = pio, .port = PORT + 7, .loop = loop};
+    struct serial_config config = {.bus = pio, .base = PORT + 7, .loop = loop};
     cr_expect_lt(serial_create(&second, &config), 0);
     teardown();
 }

@@ -62,8 +62,8 @@ static int create_serial(struct board *b)
     const struct board_config *c = &b->config;
     int r = c->hv->irq_line(c->vm, X86_GSI_SERIAL, &b->serial_irq);
     return r < 0 ? r
-                 : serial_create(&b->serial, &(struct serial_config){.pio = c->pio,
-                                                                     .port = X86_SERIAL_PORT,
+                 : serial_create(&b->serial, &(struct serial_config){.bus = c->pio,
+                                                                     .base = X86_SERIAL_PORT,
                                                                      .irq = b->serial_irq,
                                                                      .loop = c->loop,
                                                                      .chr = c->serial});
