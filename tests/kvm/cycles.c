@@ -26,7 +26,7 @@ static void cycle(void)
     struct irq_line line;
     CHECK_EQ(hv_kvm.irq_line(t.vm, 5, &line), 0);
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    struct msi_sink sink = hv_kvm.msi_sink(t.vm);
+    struct msi_sink sink = hv_kvm.msi_sink(t.vm, 8);
     int handle = sink.ops->route_add(sink.ctx, fd, 0xfee00000, 0x30);
     CHECK(handle >= 0);
     struct doorbell bell = hv_kvm.doorbell(t.vm);

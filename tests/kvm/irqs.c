@@ -71,14 +71,14 @@ static void lines(void)
     hv_kvm.irq_line_release(t.vm, &a);
     hv_kvm.irq_line_release(t.vm, &b);
     CHECK_EQ(a.eventfd, -1);
-    struct msi_sink sink = hv_kvm.msi_sink(t.vm);
+    struct msi_sink sink = hv_kvm.msi_sink(t.vm, 8);
     finish(&sink);
 }
 
 static void messages(void)
 {
     start();
-    struct msi_sink sink = hv_kvm.msi_sink(t.vm);
+    struct msi_sink sink = hv_kvm.msi_sink(t.vm, 8);
     for (unsigned i = 0; i < PULSES; i++) {
         unsigned vector = 0x32 + i % 4;
         CHECK_EQ(sink.ops->send(sink.ctx, MSI_ADDR, vector), 0);
@@ -92,7 +92,7 @@ static void messages(void)
 static void routes(void)
 {
     start();
-    struct msi_sink sink = hv_kvm.msi_sink(t.vm);
+    struct msi_sink sink = hv_kvm.msi_sink(t.vm, 8);
     struct irq_line line;
     CHECK_EQ(hv_kvm.irq_line(t.vm, GSI_A, &line), 0);
     int fds[2], handles[2];

@@ -200,8 +200,11 @@ static int msi_refused(void *ctx, int eventfd, uint64_t addr, uint32_t data)
     return -ENOSYS;
 }
 
-static struct msi_sink msi_sink(struct hv_vm *v)
+static unsigned last_sender;
+
+static struct msi_sink msi_sink(struct hv_vm *v, unsigned devfn)
 {
+    last_sender = devfn;
     static const struct msi_ops ops = {.route_add = msi_refused};
     return (struct msi_sink){.ops = &ops, .ctx = v};
 }
@@ -345,6 +348,7 @@ Test(arch, pci_is_where_it_says)
     run("off", "off");
     cr_expect_eq(reads[bridge].value, PCI_HOST_DEVICE_ID << 16 | PCI_HOST_VENDOR_ID);
     cr_expect_eq(reads[function].value & 0xffff, 0x1af4);
+    cr_expect_eq(last_sender, 8, "slot 1");
     cr_expect_eq(reads[line].value & 0xff, WIRE + 1, "pin A of slot 1");
     cr_expect_eq(reads[pc].value, UINT32_MAX);
     for (unsigned i = 0; i < PCI_BARS; i++) {

@@ -15,11 +15,19 @@
 #include "core/ports/hv.h"
 
 #define KVM_MSI_ROUTES 1000
+#define KVM_DEVFNS     256 /* of a PCI bus */
 
 struct kvm_msi_route {
     bool used;
     uint64_t addr;
     uint32_t data;
+    uint32_t devid; /* who sends it, where the interrupt controller asks */
+};
+
+/* What a function's messages are sent through. */
+struct kvm_msi_sender {
+    struct hv_vm *vm;
+    uint32_t devid;
 };
 
 struct hv_vm {
@@ -30,7 +38,9 @@ struct hv_vm {
     size_t run_bytes; /* of a vCPU's shared page */
     const struct gmem *memory;
     bool stats;
-    int stats_fd; /* -1: none */
+    int stats_fd;               /* -1: none */
+    int vcpu_fds[HV_MAX_VCPUS]; /* that kvm_vcpu_open() has opened; -1: not yet, or closed again */
+    struct kvm_msi_sender senders[KVM_DEVFNS];
 
     pthread_mutex_t routes_lock; /* routes, table: MSI-X tables of several devices change them */
     struct kvm_msi_route routes[KVM_MSI_ROUTES];
@@ -82,12 +92,15 @@ unsigned kvm_routing_build(struct kvm_irq_routing *table, const struct kvm_msi_r
                            unsigned count);
 int kvm_irq_line(struct hv_vm *vm, unsigned gsi, struct irq_line *out);
 void kvm_irq_line_release(struct hv_vm *vm, struct irq_line *line);
-struct msi_sink kvm_msi_sink(struct hv_vm *vm);
+struct msi_sink kvm_msi_sink(struct hv_vm *vm, unsigned devfn);
 
 /* doorbell.c */
 struct doorbell kvm_doorbell(struct hv_vm *vm);
 
 /* vcpu.c */
+/* Opens a vCPU's descriptor, unless it is open; reported. For interrupt controllers that have to
+ * know all vCPUs. */
+int kvm_vcpu_open(struct hv_vm *vm, unsigned id);
 int kvm_vcpu_create(struct hv_vcpu **out, struct hv_vm *vm, unsigned id);
 void kvm_vcpu_destroy(struct hv_vcpu *vcpu);
 int kvm_vcpu_run(struct hv_vcpu *vcpu, struct hv_exit *exit);
@@ -119,6 +132,8 @@ struct kvm_arch {
     unsigned need_count;
     unsigned lines;            /* wired interrupts, GSIs 0 and up; message routes follow */
     unsigned line_routes;      /* entries of the routing table that are theirs */
+    unsigned line_base;        /* what KVM_IRQ_LINE calls GSI 0 */
+    uint32_t msi_flags;        /* of each message */
     const char *load_advice;   /* /dev/kvm is not there: what a person can do, ... */
     const char *enable_advice; /* ... where the processor shows no virtualization, either */
     const char *no_emulation;  /* why KVM met an instruction that it cannot emulate there */

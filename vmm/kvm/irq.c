@@ -26,6 +26,8 @@ unsigned kvm_routing_build(struct kvm_irq_routing *table, const struct kvm_msi_r
         e.u.msi.address_lo = (uint32_t)routes[i].addr;
         e.u.msi.address_hi = (uint32_t)(routes[i].addr >> 32);
         e.u.msi.data = routes[i].data;
+        e.flags = kvm_arch.msi_flags;
+        e.u.msi.devid = routes[i].devid;
         table->entries[n++] = e;
     }
     table->nr = n;
@@ -65,7 +67,7 @@ static int irqfd(struct hv_vm *vm, unsigned gsi, int eventfd, uint32_t flags)
 static void line_set(void *ctx, unsigned gsi, bool level)
 {
     const struct hv_vm *vm = ctx;
-    struct kvm_irq_level arg = {.irq = gsi, .level = level};
+    struct kvm_irq_level arg = {.irq = kvm_arch.line_base + gsi, .level = level};
     kvm_ioctl_ptr(vm->fd, KVM_IRQ_LINE, &arg);
 }
 
@@ -97,12 +99,15 @@ void kvm_irq_line_release(struct hv_vm *vm, struct irq_line *line)
 /* ---- messages: address and data are the guest's, so errors are only returned ---- */
 static int msi_send(void *ctx, uint64_t addr, uint32_t data)
 {
-    const struct hv_vm *vm = ctx;
+    const struct kvm_msi_sender *s = ctx;
     if (!kvm_arch_is_msi(addr))
         return -EINVAL;
-    struct kvm_msi msi = {
-        .address_lo = (uint32_t)addr, .address_hi = (uint32_t)(addr >> 32), .data = data};
-    int r = kvm_ioctl_ptr(vm->fd, KVM_SIGNAL_MSI, &msi);
+    struct kvm_msi msi = {.address_lo = (uint32_t)addr,
+                          .address_hi = (uint32_t)(addr >> 32),
+                          .data = data,
+                          .flags = kvm_arch.msi_flags,
+                          .devid = s->devid};
+    int r = kvm_ioctl_ptr(s->vm->fd, KVM_SIGNAL_MSI, &msi);
     return r < 0 ? r : 0; /* how many processors took it */
 }
 
@@ -118,7 +123,8 @@ static int route_write(struct hv_vm *vm, unsigned handle, const struct kvm_msi_r
 
 static int msi_route_add(void *ctx, int eventfd, uint64_t addr, uint32_t data)
 {
-    struct hv_vm *vm = ctx;
+    const struct kvm_msi_sender *s = ctx;
+    struct hv_vm *vm = s->vm;
     if (!kvm_arch_is_msi(addr))
         return -EINVAL;
     pthread_mutex_lock(&vm->routes_lock);
@@ -127,7 +133,7 @@ static int msi_route_add(void *ctx, int eventfd, uint64_t addr, uint32_t data)
         i++;
     int err = -ENOSPC;
     if (i < KVM_MSI_ROUTES)
-        err = route_write(vm, i, &(struct kvm_msi_route){true, addr, data});
+        err = route_write(vm, i, &(struct kvm_msi_route){true, addr, data, s->devid});
     if (err >= 0) {
         err = irqfd(vm, kvm_arch.lines + i, eventfd, 0);
         if (err < 0)
@@ -139,20 +145,22 @@ static int msi_route_add(void *ctx, int eventfd, uint64_t addr, uint32_t data)
 
 static int msi_route_set(void *ctx, int handle, uint64_t addr, uint32_t data)
 {
-    struct hv_vm *vm = ctx;
+    const struct kvm_msi_sender *s = ctx;
+    struct hv_vm *vm = s->vm;
     BUG_ON(handle < 0 || handle >= KVM_MSI_ROUTES);
     if (!kvm_arch_is_msi(addr))
         return -EINVAL;
     pthread_mutex_lock(&vm->routes_lock);
     BUG_ON(!vm->routes[handle].used);
-    int err = route_write(vm, (unsigned)handle, &(struct kvm_msi_route){true, addr, data});
+    int err =
+        route_write(vm, (unsigned)handle, &(struct kvm_msi_route){true, addr, data, s->devid});
     pthread_mutex_unlock(&vm->routes_lock);
     return err;
 }
 
 static void msi_route_del(void *ctx, int handle, int eventfd)
 {
-    struct hv_vm *vm = ctx;
+    struct hv_vm *vm = ((const struct kvm_msi_sender *)ctx)->vm;
     BUG_ON(handle < 0 || handle >= KVM_MSI_ROUTES);
     pthread_mutex_lock(&vm->routes_lock);
     irqfd(vm, kvm_arch.lines + (unsigned)handle, eventfd, KVM_IRQFD_FLAG_DEASSIGN);
@@ -167,7 +175,9 @@ static const struct msi_ops msi_ops = {
     .route_del = msi_route_del,
 };
 
-struct msi_sink kvm_msi_sink(struct hv_vm *vm)
+struct msi_sink kvm_msi_sink(struct hv_vm *vm, unsigned devfn)
 {
-    return (struct msi_sink){.ops = &msi_ops, .ctx = vm};
+    BUG_ON(devfn >= KVM_DEVFNS);
+    vm->senders[devfn] = (struct kvm_msi_sender){vm, devfn};
+    return (struct msi_sink){.ops = &msi_ops, .ctx = &vm->senders[devfn]};
 }

@@ -30,6 +30,13 @@ static void immediate_exit_set(struct hv_vcpu *v, uint8_t value)
     __atomic_store_n(&v->run->immediate_exit, value, __ATOMIC_SEQ_CST);
 }
 
+int kvm_vcpu_open(struct hv_vm *vm, unsigned id)
+{
+    if (vm->vcpu_fds[id] < 0)
+        vm->vcpu_fds[id] = kvm_ioctl(vm->fd, KVM_CREATE_VCPU, id);
+    return vm->vcpu_fds[id] < 0 ? fail(vm->vcpu_fds[id], "vCPU %u: KVM_CREATE_VCPU", id) : 0;
+}
+
 int kvm_vcpu_create(struct hv_vcpu **out, struct hv_vm *vm, unsigned id)
 {
     struct hv_vcpu *v = calloc(1, sizeof(*v));
@@ -39,15 +46,15 @@ int kvm_vcpu_create(struct hv_vcpu **out, struct hv_vm *vm, unsigned id)
     v->id = id;
     v->run = MAP_FAILED;
     v->stats_fd = -1;
-    v->fd = kvm_ioctl(vm->fd, KVM_CREATE_VCPU, id);
-    if (v->fd < 0) {
-        int err = fail(v->fd, "vCPU %u: KVM_CREATE_VCPU", id);
+    int err = kvm_vcpu_open(vm, id);
+    v->fd = vm->vcpu_fds[id];
+    if (err < 0) {
         kvm_vcpu_destroy(v);
         return err;
     }
     v->run = mmap(NULL, vm->run_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, v->fd, 0);
     if (v->run == MAP_FAILED) {
-        int err = fail(-errno, "vCPU %u: map its state", id);
+        err = fail(-errno, "vCPU %u: map its state", id);
         kvm_vcpu_destroy(v);
         return err;
     }
@@ -67,6 +74,7 @@ void kvm_vcpu_destroy(struct hv_vcpu *v)
         close(v->stats_fd);
     if (v->fd >= 0)
         close(v->fd);
+    v->vm->vcpu_fds[v->id] = -1;
     free(v);
 }
 

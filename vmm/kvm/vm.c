@@ -91,6 +91,8 @@ int kvm_vm_create(struct hv_vm **out, const struct hv_vm_config *config)
     if (vm == NULL)
         return fail(-ENOMEM, "KVM: virtual machine");
     vm->kvm_fd = vm->fd = vm->stats_fd = -1;
+    for (unsigned i = 0; i < HV_MAX_VCPUS; i++)
+        vm->vcpu_fds[i] = -1;
     vm->vcpus = config->vcpus;
     vm->memory = config->memory;
     vm->stats = config->stats;
@@ -136,6 +138,9 @@ void kvm_vm_destroy(struct hv_vm *vm)
     if (vm == NULL)
         return;
     kvm_irq_fini(vm);
+    for (unsigned i = 0; i < HV_MAX_VCPUS; i++)
+        if (vm->vcpu_fds[i] >= 0)
+            close(vm->vcpu_fds[i]);
     if (vm->stats_fd >= 0)
         close(vm->stats_fd);
     if (vm->fd >= 0)

@@ -87,7 +87,7 @@ static int plug_pci(struct virtio_devices *d, struct slot *s)
     int r = virtio_pci_create(&s->pci, &(struct virtio_pci_config){
                                            .mmio = d->cfg.mmio,
                                            .pio = d->cfg.pio,
-                                           .msi = d->cfg.hv->msi_sink(d->cfg.hv_vm),
+                                           .msi = d->cfg.hv->msi_sink(d->cfg.hv_vm, devfn),
                                            .doorbell = d->cfg.hv->doorbell(d->cfg.hv_vm),
                                            .class_code = s->d.pci_class,
                                            .legacy = s->d.keys->legacy == ON_OFF_ON,

@@ -75,9 +75,10 @@ static void no_route_del(void *ctx, int handle, int eventfd)
 static const struct msi_ops no_msi = {
     .send = no_send, .route_add = no_route, .route_set = no_route, .route_del = no_route_del};
 
-static struct msi_sink no_sink(struct hv_vm *vm)
+static struct msi_sink no_sink(struct hv_vm *vm, unsigned devfn)
 {
     (void)vm;
+    (void)devfn;
     return (struct msi_sink){.ops = &no_msi};
 }
 

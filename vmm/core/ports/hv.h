@@ -99,7 +99,8 @@ struct hv {
     /* An edge-triggered line with an irqfd. irq_line_release() closes what came with it. */
     int (*irq_line)(struct hv_vm *vm, unsigned irq, struct irq_line *out);
     void (*irq_line_release)(struct hv_vm *vm, struct irq_line *line);
-    struct msi_sink (*msi_sink)(struct hv_vm *vm);
+    /* Of the function at devfn: an interrupt controller may tell messages apart by their sender. */
+    struct msi_sink (*msi_sink)(struct hv_vm *vm, unsigned devfn);
     struct doorbell (*doorbell)(struct hv_vm *vm);
 
     int (*vcpu_create)(struct hv_vcpu **out, struct hv_vm *vm, unsigned id);

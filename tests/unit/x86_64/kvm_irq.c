@@ -44,12 +44,13 @@ Test(kvm_irq, wired_interrupts_keep_their_default_pins)
 
 Test(kvm_irq, a_message_has_the_gsi_of_its_slot)
 {
-    routes[2] = (struct kvm_msi_route){true, 0xfee01000, 0x41};
-    routes[KVM_MSI_ROUTES - 1] = (struct kvm_msi_route){true, 0x1fee02000, 0x42};
+    routes[2] = (struct kvm_msi_route){true, 0xfee01000, 0x41, 8};
+    routes[KVM_MSI_ROUTES - 1] = (struct kvm_msi_route){true, 0x1fee02000, 0x42, 16};
     cr_expect_eq(kvm_routing_build(table, routes, KVM_MSI_ROUTES), 42);
     const struct kvm_irq_routing_entry *first = &table->entries[40], *last = &table->entries[41];
     cr_expect(first->type == KVM_IRQ_ROUTING_MSI && first->gsi == 26);
     cr_expect(first->u.msi.address_lo == 0xfee01000 && first->u.msi.data == 0x41);
+    cr_expect_eq(first->flags, 0, "of every message, of any sender");
     cr_expect(last->gsi == 24 + KVM_MSI_ROUTES - 1 && last->u.msi.address_hi == 1);
 }
 
