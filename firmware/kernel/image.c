@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
@@ -86,6 +88,17 @@ int image_read(const struct image *img, uint64_t offset, void *dst, size_t len)
         len -= (size_t)n;
     }
     return 0;
+}
+
+int image_bad(const struct image *img, const char *fmt, ...)
+{
+    char what[200];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(what, sizeof(what), fmt, ap);
+    va_end(ap);
+    return fail_msg(-ENOEXEC, "%s %s: is damaged: %s", img->role, img->path, what);
 }
 
 /*

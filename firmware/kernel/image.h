@@ -37,4 +37,20 @@ int image_read(const struct image *img, uint64_t offset, void *dst, size_t len);
 int image_load(const struct image *img, uint64_t offset, const struct gmem *g, uint64_t gpa,
                uint64_t len);
 
+/* Reports "is damaged: <what>"; returns -ENOEXEC. */
+int image_bad(const struct image *img, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* What a loader takes. */
+struct image_wanted {
+    const char *what;    /* as "a bzImage or ELF kernel" */
+    const char *machine; /* "x86-64" */
+};
+
+/*
+ * For a file that is not what is wanted: reports what it is by its first bytes, if that can be
+ * told; returns -ENOEXEC.
+ */
+int image_refuse(const struct image *img, const uint8_t *head, size_t head_bytes,
+                 const struct image_wanted *wanted);
+
 #endif

@@ -3,9 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "core/base/fail.h"
@@ -14,85 +12,9 @@
 #include "core/memory/gmem.h"
 #include "firmware/x86/x86_layout.h"
 
-/* What users give instead of a kernel, by the bytes that it has at an offset. First match wins. */
-static const struct look_alike {
-    uint16_t offset;
-    uint8_t len;
-    const char *magic;
-    const char *what;
-} look_alikes[] = {
-    {0, 2, "\x1f\x8b", "gzip data; unpack it first (gzip -d)"},
-    {0, 6,
-     "\xfd"
-     "7zXZ\0",
-     "xz data; unpack it first (xz -d)"},
-    {0, 4, "\x28\xb5\x2f\xfd", "zstd data; unpack it first (zstd -d)"},
-    {0, 4, "\x04\x22\x4d\x18", "lz4 data; unpack it first (lz4 -d)"},
-    {0, 4, "\x02\x21\x4c\x18", "lz4 data; unpack it first (lz4 -d)"},
-    {0, 3, "BZh", "bzip2 data; unpack it first (bzip2 -d)"},
-    {56, 4, "ARM\x64", "an arm64 kernel; this machine is x86-64"},
-    {56, 4, "RSC\x05", "a RISC-V kernel; this machine is x86-64"},
-    {0, 8, "MZ\0\0zimg", "a compressed EFI kernel of another architecture"},
-    {0, 2, "MZ", "a Windows or EFI program (PE)"},
-    {0, 6, "070701", "an initramfs (cpio); give it as the initrd"},
-    {0, 4, "QFI\xfb", "a disk image (qcow2)"},
-    {257, 5, "ustar", "a tar archive"},
-    {0, 8, "!<arch>\n", "an archive (a Debian package or a library); the kernel may be in it"},
-    {0x8001, 5, "CD001", "a CD image"},
-    {510, 2, "\x55\xaa", "a disk image or boot sector"},
-};
-
 uint64_t kernel_mib(uint64_t bytes)
 {
     return bytes / MIB + (bytes % MIB != 0);
-}
-
-int kernel_bad(const struct kernel *k, const char *fmt, ...)
-{
-    char what[200];
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(what, sizeof(what), fmt, ap);
-    va_end(ap);
-    return fail_msg(-ENOEXEC, "kernel %s: is damaged: %s", k->file.path, what);
-}
-
-static bool is_text(const struct kernel *k)
-{
-    for (size_t i = 0; i < k->head_bytes; i++) {
-        uint8_t c = k->head[i];
-
-        /* Bytes above 0x7f pass: UTF-8 is text too, and the others give a binary away. */
-        if (c == 0x7f || (c < ' ' && !(c >= '\t' && c <= '\r') && c != 0x1b))
-            return false;
-    }
-    return true;
-}
-
-static const char *what_is_it(const struct kernel *k)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(look_alikes); i++) {
-        const struct look_alike *l = &look_alikes[i];
-
-        if (range_within(l->offset, l->len, 0, k->head_bytes) &&
-            memcmp(k->head + l->offset, l->magic, l->len) == 0)
-            return l->what;
-    }
-    return is_text(k) ? "a text file" : NULL;
-}
-
-static int refuse(const struct kernel *k)
-{
-    const char *what = what_is_it(k);
-
-    if (what)
-        return fail_msg(-ENOEXEC, "kernel %s: is not a bzImage or ELF kernel but %s", k->file.path,
-                        what);
-    return fail_msg(-ENOEXEC,
-                    "kernel %s: is not a bzImage or ELF kernel: %" PRIu64
-                    " bytes that begin %02x %02x %02x %02x",
-                    k->file.path, k->file.bytes, k->head[0], k->head[1], k->head[2], k->head[3]);
 }
 
 int kernel_open(struct kernel *k, const char *path)
@@ -121,7 +43,8 @@ int kernel_identify(struct kernel *k)
                     4) == 0)
         k->format = KERNEL_ELF;
     else
-        return refuse(k);
+        return image_refuse(&k->file, k->head, k->head_bytes,
+                            &(struct image_wanted){"a bzImage or ELF kernel", "x86-64"});
     return 0;
 }
 

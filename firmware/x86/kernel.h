@@ -58,8 +58,7 @@ uint64_t kernel_low_bytes(const struct gmem *g);
 /* May the kernel have this range? 0, -ENOEXEC or -ENOMEM, reported. */
 int kernel_check_range(const struct kernel *k, const struct gmem *g, uint64_t gpa, uint64_t bytes);
 
-/* Reports "is damaged: <what>"; returns -ENOEXEC. */
-int kernel_bad(const struct kernel *k, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+#define kernel_bad(k, ...) image_bad(&(k)->file, __VA_ARGS__)
 
 int bzimage_load(struct kernel *k, const struct gmem *g, const struct linux_boot_config *config);
 /*

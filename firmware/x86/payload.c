@@ -20,10 +20,9 @@
 #include "core/base/le.h"
 #include "core/base/log.h"
 #include "core/base/xmath.h"
-#include "core/loop/cancel.h"
 #include "core/memory/gmem.h"
 #include "firmware/kernel/cmdline.h"
-#include "firmware/kernel/kernel_cache.h"
+#include "firmware/kernel/packed.h"
 #include "firmware/kernel/unpack.h"
 #include "firmware/x86/relocs.h"
 
@@ -33,19 +32,10 @@
 /* Linux maps so much for itself, if it has relocations. Its modules are above. */
 #define LINUX_MAP_BYTES (UINT64_C(1) << 30)
 
-struct payload {
-    uint64_t offset; /* in the bzImage */
-    uint32_t bytes, unpacked_bytes;
-    const char *format;
-    struct image image; /* unpacked; from the cache, if it is in a file */
-    struct kernel_cache cache;
-};
-
 /* ---- find and unpack ---- */
 
 /* 1, 0 for what is not known here, or a negative errno; reported. */
-static int find(struct payload *p, const struct kernel *k, uint64_t body_offset,
-                uint64_t body_bytes)
+static int find(struct packed *p, const struct kernel *k, uint64_t body_offset, uint64_t body_bytes)
 {
     uint32_t offset = le32_get(k->head + SETUP_PAYLOAD_OFFSET);
     uint8_t magic[UNPACK_MAGIC_BYTES], size[SIZE_BYTES];
@@ -71,44 +61,6 @@ static int find(struct payload *p, const struct kernel *k, uint64_t body_offset,
         return kernel_bad(k, "%" PRIu32 " unpacked bytes are to run in %" PRIu64, p->unpacked_bytes,
                           k->end_gpa - k->start_gpa);
     return 1;
-}
-
-static int unpack_to(const struct payload *p, const struct kernel *k, uint8_t *out)
-{
-    uint8_t *in = malloc(p->bytes);
-    int err = in ? image_read(&k->file, p->offset, in, p->bytes)
-                 : fail(-ENOMEM, "kernel %s", k->file.path);
-
-    if (!err && !unpack(in, p->bytes, out, p->unpacked_bytes, k->file.cancel))
-        err = cancel_asked(k->file.cancel)
-                  ? fail(-ECANCELED, "kernel %s: unpack", k->file.path)
-                  : kernel_bad(k, "its %s data does not unpack to %" PRIu32 " bytes", p->format,
-                               p->unpacked_bytes);
-    free(in);
-    return err;
-}
-
-static int get_image(struct payload *p, const struct kernel *k, const char *cache_dir)
-{
-    int err =
-        kernel_cache_open(&p->cache, cache_dir, &k->file, p->offset, p->bytes, p->unpacked_bytes);
-
-    if (err)
-        return err;
-    p->image = (struct image){.role = k->file.role,
-                              .path = k->file.path,
-                              .fd = kernel_cache_find(&p->cache),
-                              .bytes = p->unpacked_bytes};
-    bool cached = p->image.fd >= 0;
-    if (!cached)
-        err = image_create(&p->image, k->file.role, k->file.path, p->unpacked_bytes);
-    p->image.cancel = k->file.cancel;
-    if (!cached && !err)
-        err = unpack_to(p, k, p->image.map);
-    if (!err)
-        log_info("kernel %s: %s data, unpacked %s", k->file.path, p->format,
-                 cached ? "before" : "now");
-    return err;
 }
 
 /* ---- relocate ---- */
@@ -205,7 +157,7 @@ static int load(struct kernel *k, struct kernel *elf, const struct gmem *g,
 int payload_load(struct kernel *k, const struct gmem *g, const struct linux_boot_config *config,
                  uint64_t body_offset, uint64_t body_bytes)
 {
-    struct payload p = {.image.fd = -1};
+    struct packed p = {.image.fd = -1};
     int err = config->request.unpack ? find(&p, k, body_offset, body_bytes) : 0;
 
     if (err <= 0) {
@@ -214,7 +166,7 @@ int payload_load(struct kernel *k, const struct gmem *g, const struct linux_boot
         return err;
     }
     struct kernel elf = {0};
-    err = get_image(&p, k, config->request.cache_dir);
+    err = packed_open(&p, &k->file, config->request.cache_dir);
     if (!err) {
         elf.file = p.image;
         err = kernel_identify(&elf);
@@ -224,9 +176,8 @@ int payload_load(struct kernel *k, const struct gmem *g, const struct linux_boot
     if (!err)
         err = load(k, &elf, g, config);
     /* Only now: what is no kernel is not worth its room. */
-    if (!err && p.image.map && !cancel_asked(k->file.cancel))
-        kernel_cache_keep(&p.cache, &k->file, p.image.map, p.unpacked_bytes);
-    kernel_cache_close(&p.cache);
-    image_close(&p.image);
+    if (!err)
+        packed_keep(&p, &k->file);
+    packed_close(&p);
     return err < 0 ? err : 1;
 }
