@@ -30,6 +30,10 @@ struct boot_request {
     /* What is unpacked here runs at a random place, unless "nokaslr" is on the command line or the
      * kernel has no relocations. NULL: where it was linked for. */
     const struct entropy *entropy;
+    /* Files of device trees, for machines that have one; NULL: none. */
+    const char *dtb;             /* instead of the machine's own */
+    const char *dtb_overlay;     /* added to it */
+    const char *dump_dtb;        /* what the kernel gets is written there */
     const struct cancel *cancel; /* ends loading early, by -ECANCELED; NULL: nothing does */
 };
 

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/base/xmath.h"
+
 struct cancel;
 struct gmem;
 
@@ -36,6 +38,12 @@ int image_read(const struct image *img, uint64_t offset, void *dst, size_t len);
 /* The same, into guest memory that the caller has found to be RAM. */
 int image_load(const struct image *img, uint64_t offset, const struct gmem *g, uint64_t gpa,
                uint64_t len);
+
+/* For messages: bytes in whole MiB, rounded up. */
+static inline uint64_t image_mib(uint64_t bytes)
+{
+    return bytes / MIB + (bytes % MIB != 0);
+}
 
 /* Reports "is damaged: <what>"; returns -ENOEXEC. */
 int image_bad(const struct image *img, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -12,11 +12,6 @@
 #include "core/memory/gmem.h"
 #include "firmware/x86/x86_layout.h"
 
-uint64_t kernel_mib(uint64_t bytes)
-{
-    return bytes / MIB + (bytes % MIB != 0);
-}
-
 int kernel_open(struct kernel *k, const char *path)
 {
     int err;
@@ -78,6 +73,6 @@ int kernel_check_range(const struct kernel *k, const struct gmem *g, uint64_t gp
         return fail_msg(-ENOMEM,
                         "kernel %s: does not fit into %" PRIu64 " MiB of memory: it needs %" PRIu64
                         " MiB; give the guest more",
-                        k->file.path, kernel_low_bytes(g) / MIB, kernel_mib(end));
+                        k->file.path, kernel_low_bytes(g) / MIB, image_mib(end));
     return 0;
 }

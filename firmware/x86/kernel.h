@@ -69,9 +69,6 @@ int payload_load(struct kernel *k, const struct gmem *g, const struct linux_boot
                  uint64_t body_offset, uint64_t body_bytes);
 int elf_kernel_load(struct kernel *k, const struct gmem *g, enum linux_entry entry);
 
-/* For messages: bytes in whole MiB, rounded up. */
-uint64_t kernel_mib(uint64_t bytes);
-
 /* The fields of Linux's setup header, by their offset in the file and in boot_params alike. */
 enum {
     SETUP_HEADER = 0x1f1,

@@ -50,12 +50,12 @@ static int initrd_no_room(const struct kernel *k, const struct gmem *g, const st
         return fail_msg(-ENOMEM,
                         "initrd %s: %" PRIu64 " MiB are too large: this kernel takes an initrd up "
                         "to address 0x%" PRIx64 " and uses the memory below 0x%" PRIx64 " itself",
-                        initrd->path, kernel_mib(initrd->bytes),
+                        initrd->path, image_mib(initrd->bytes),
                         min_u64(k->initrd_max_gpa, X86_HOLE_GPA - 1), k->end_gpa);
     return fail_msg(-ENOMEM,
                     "initrd %s: its %" PRIu64 " MiB do not fit into %" PRIu64
                     " MiB of memory beside the kernel; give the guest at least %" PRIu64 " MiB",
-                    initrd->path, kernel_mib(initrd->bytes), low_bytes / MIB, kernel_mib(end));
+                    initrd->path, image_mib(initrd->bytes), low_bytes / MIB, image_mib(end));
 }
 
 static int load_initrd(const struct kernel *k, const struct gmem *g, const struct image *initrd,

@@ -155,9 +155,9 @@ Test(firmware_kernel, ranges)
         cr_expect_eq(kernel_check_range(&k, g, cases[i].gpa, cases[i].bytes), cases[i].err,
                      "case %zu", i);
     }
-    cr_assert_eq(kernel_mib(0), 0);
-    cr_assert_eq(kernel_mib(1), 1);
-    cr_assert_eq(kernel_mib(MIB), 1);
-    cr_assert_eq(kernel_mib(UINT64_MAX), UINT64_C(1) << 44);
+    cr_assert_eq(image_mib(0), 0);
+    cr_assert_eq(image_mib(1), 1);
+    cr_assert_eq(image_mib(MIB), 1);
+    cr_assert_eq(image_mib(UINT64_MAX), UINT64_C(1) << 44);
     gmem_destroy(g);
 }

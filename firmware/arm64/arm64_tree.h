@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* What an arm64 machine's device tree has of its own: a GICv3 with an ITS, PSCI, the generic timer,
+ * a PL031. */
+#ifndef MINIVET_FIRMWARE_ARM64_TREE_H
+#define MINIVET_FIRMWARE_ARM64_TREE_H
+
+#include <stdint.h>
+
+#include "firmware/fdt/machine_tree.h"
+
+struct arm64_range {
+    uint64_t gpa, bytes;
+};
+
+struct arm64_tree {
+    struct arm64_range distributor, redistributors, its;
+    uint64_t rtc_gpa;
+    const uint32_t *cpu_ids; /* of each vCPU: the affinity fields of its MPIDR_EL1 */
+};
+
+/* The tree outlives what comes out. Interrupt n is SPI n. */
+struct tree_arch arm64_tree_arch(const struct arm64_tree *tree);
+
+#endif

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "firmware/fdt/tree_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libfdt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/fail.h"
+#include "core/memory/gmem.h"
+#include "firmware/fdt/machine_tree.h"
+#include "firmware/kernel/boot_request.h"
+#include "firmware/kernel/linux_image.h"
+
+/* The whole of a file, which is a tree. */
+static int read_file(const char *role, const char *path, void *blob)
+{
+    struct image img;
+    int err = image_open(&img, role, path);
+    if (err == 0 && img.bytes > LINUX_TREE_BYTES)
+        err = fail_msg(-E2BIG, "%s %s: is larger than a device tree may be", role, path);
+    if (err == 0)
+        err = image_read(&img, 0, blob, img.bytes);
+    int bad = err == 0 ? fdt_check_full(blob, img.bytes) : 0;
+    if (bad != 0)
+        err = fail_msg(-EINVAL, "%s %s: is no device tree: %s", role, path, fdt_strerror(bad));
+    image_close(&img);
+    return err;
+}
+
+static int add_overlay(void *tree, const char *path)
+{
+    void *overlay = malloc(LINUX_TREE_BYTES);
+    if (overlay == NULL)
+        return fail(-ENOMEM, "device tree");
+    int err = read_file("--dtb-overlay", path, overlay);
+    int bad = err == 0 ? fdt_overlay_apply(tree, overlay) : 0;
+    free(overlay);
+    return bad != 0
+               ? fail_msg(-EINVAL, "--dtb-overlay %s: does not apply: %s", path, fdt_strerror(bad))
+               : err;
+}
+
+static int add_chosen(void *tree, const struct boot_request *r, const struct linux_image *image)
+{
+    int node = fdt_path_offset(tree, "/chosen");
+    if (node == -FDT_ERR_NOTFOUND)
+        node = fdt_add_subnode(tree, 0, "chosen");
+    int bad = node < 0
+                  ? node
+                  : fdt_setprop(tree, node, "bootargs", r->cmdline, (int)strlen(r->cmdline) + 1);
+    if (bad == 0 && image->initrd_bytes > 0)
+        bad = fdt_setprop_u64(tree, node, "linux,initrd-start", image->initrd_gpa);
+    if (bad == 0 && image->initrd_bytes > 0)
+        bad = fdt_setprop_u64(tree, node, "linux,initrd-end",
+                              image->initrd_gpa + image->initrd_bytes);
+    return bad == 0 ? 0 : fail_msg(-ENOSPC, "device tree: /chosen: %s", fdt_strerror(bad));
+}
+
+static int dump(const void *tree, const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    ssize_t bytes = (ssize_t)fdt_totalsize(tree);
+    ssize_t n = fd < 0 ? -1 : write(fd, tree, (size_t)bytes);
+    int err = n == bytes ? 0 : fail(n < 0 ? -errno : -ENOSPC, "--dump-dtb %s: write", path);
+    if (fd >= 0)
+        close(fd);
+    return err;
+}
+
+int tree_load(const struct gmem *g, const struct machine_tree *own, const struct boot_request *r,
+              const struct linux_image *image)
+{
+    void *tree = malloc(LINUX_TREE_BYTES);
+    if (tree == NULL)
+        return fail(-ENOMEM, "device tree");
+    int err = r->dtb != NULL ? read_file("--dtb", r->dtb, tree)
+                             : machine_tree_write(own, tree, LINUX_TREE_BYTES);
+    if (err >= 0) /* which moves it: twice its room is needed */
+        err = fdt_open_into(tree, tree, LINUX_TREE_BYTES) == 0
+                  ? 0
+                  : fail_msg(-E2BIG, "device tree: is too large");
+    if (err == 0 && r->dtb_overlay != NULL)
+        err = add_overlay(tree, r->dtb_overlay);
+    if (err == 0)
+        err = add_chosen(tree, r, image);
+    if (err == 0)
+        BUG_ON(fdt_pack(tree) != 0);
+    if (err == 0 && r->dump_dtb != NULL)
+        err = dump(tree, r->dump_dtb);
+    if (err == 0)
+        err = gmem_write(g, image->tree_gpa, tree, fdt_totalsize(tree));
+    free(tree);
+    return err;
+}

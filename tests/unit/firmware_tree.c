@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Device trees, read back by libfdt and judged by dtc. */
+#include <libfdt.h>
+
+#include "firmware/arm64/arm64_tree.h"
+#include "firmware/fdt/tree_file.h"
+#include "firmware/kernel/linux_image.h"
+#include "tests/harness/test.h"
+#include "tests/unit/firmware_fixture.h"
+
+#define RAM_GPA   UINT64_C(0x80000000)
+#define RAM_BYTES (64 * MIB)
+#define TREE_GPA  (RAM_GPA + 8 * MIB)
+
+static const uint32_t cpu_ids[] = {0, 1, 0x100};
+static const unsigned virtio_irqs[] = {16, 17, 18};
+static const struct pci_windows windows = {
+    .memory32 = {0x50000000, 0x30000000},
+    .memory64 = {UINT64_C(0x800000000), UINT64_C(0x800000000)},
+};
+static const struct arm64_tree arm64 = {
+    .distributor = {0x8000000, 0x10000},
+    .redistributors = {0x8100000, 0x60000},
+    .its = {0x8080000, 0x20000},
+    .rtc_gpa = 0x1010000,
+    .cpu_ids = cpu_ids,
+};
+
+static struct gmem *memory;
+static struct machine_tree machine;
+static struct boot_request request;
+static struct linux_image image;
+static void *tree; /* in guest memory */
+
+static int fill(void *ctx, void *dst, size_t len)
+{
+    (void)ctx;
+    memset(dst, 0x5e, len);
+    return 0;
+}
+
+static const struct entropy chance = {.fill = fill};
+
+static void setup(void)
+{
+    fx_capture_errors();
+    cr_assert_eq(gmem_create_shared(&memory, RAM_BYTES, 0, RAM_GPA), 0);
+    tree = gmem_ptr(memory, TREE_GPA, LINUX_TREE_BYTES, 8);
+    machine = (struct machine_tree){
+        .arch = arm64_tree_arch(&arm64),
+        .gmem = memory,
+        .vcpus = ARRAY_SIZE(cpu_ids),
+        .serial = {0x1000000, 1},
+        .pvpanic_gpa = 0x1030000,
+        .virtio = {0x3000000, 0x1000, ARRAY_SIZE(virtio_irqs), virtio_irqs},
+        .pci = {0x40000000, MIB, &windows, 4},
+        .entropy = &chance,
+    };
+    request = (struct boot_request){.cmdline = "quiet root=/dev/vda"};
+    image = (struct linux_image){.tree_gpa = TREE_GPA};
+}
+
+static void teardown(void)
+{
+    gmem_destroy(memory);
+}
+
+TestSuite(firmware_tree, .init = setup, .fini = teardown);
+
+static void load(void)
+{
+    cr_assert_eq(tree_load(memory, &machine, &request, &image), 0, "%s", fx_error());
+    cr_assert_eq(fdt_check_full(tree, LINUX_TREE_BYTES), 0);
+}
+
+static int node(const char *path)
+{
+    int at = fdt_path_offset(tree, path);
+    cr_assert_geq(at, 0, "%s: %s", path, fdt_strerror(at));
+    return at;
+}
+
+static void expect_text(const char *path, const char *name, const char *text)
+{
+    int len = 0;
+    const char *is = fdt_getprop(tree, node(path), name, &len);
+    cr_assert_not_null(is, "%s has no %s", path, name);
+    cr_expect_eq(len, (int)strlen(text) + 1);
+    cr_expect_str_eq(is, text);
+}
+
+#define CELLS(...)                   \
+    (const uint32_t[]){__VA_ARGS__}, \
+        (int)(sizeof((const uint32_t[]){__VA_ARGS__}) / sizeof(uint32_t))
+
+static void expect_cells(const char *path, const char *name, const uint32_t *cells, int count)
+{
+    int len = 0;
+    const fdt32_t *is = fdt_getprop(tree, node(path), name, &len);
+    cr_assert_not_null(is, "%s has no %s", path, name);
+    cr_assert_eq(len, 4 * count, "%s %s has %d bytes", path, name, len);
+    for (int i = 0; i < count; i++)
+        cr_expect_eq(fdt32_ld(is + i), cells[i], "%s %s: cell %d is %#x", path, name, i,
+                     fdt32_ld(is + i));
+}
+
+Test(firmware_tree, what_every_machine_has)
+{
+    load();
+    expect_cells("/memory@80000000", "reg", CELLS(0, 0x80000000, 0, RAM_BYTES));
+    expect_text("/chosen", "stdout-path", "/serial@1000000");
+    expect_cells("/chosen", "kaslr-seed", CELLS(0x5e5e5e5e, 0x5e5e5e5e));
+    cr_expect_not_null(fdt_getprop(tree, node("/chosen"), "rng-seed", NULL));
+    expect_text("/chosen", "bootargs", request.cmdline);
+    cr_expect_null(fdt_getprop(tree, node("/chosen"), "linux,initrd-start", NULL));
+    cr_expect_lt(fdt_path_offset(tree, "/chosen/framebuffer@20000000"), 0);
+    expect_text("/serial@1000000", "compatible", "ns16550a");
+    expect_cells("/serial@1000000", "interrupts", CELLS(0, 1, 1));
+    cr_expect_not_null(fdt_getprop(tree, node("/serial@1000000"), "clock-frequency", NULL));
+    expect_cells("/virtio_mmio@3002000", "reg", CELLS(0, 0x3002000, 0, 0x200));
+    expect_cells("/virtio_mmio@3002000", "interrupts", CELLS(0, 18, 1));
+    cr_expect_lt(fdt_path_offset(tree, "/virtio_mmio@3003000"), 0);
+    node("/pvpanic@1030000");
+}
+
+Test(firmware_tree, of_arm64)
+{
+    load();
+    expect_text("/psci", "method", "hvc");
+    expect_cells("/cpus/cpu@100", "reg", CELLS(0x100));
+    expect_text("/cpus/cpu@1", "enable-method", "psci");
+    expect_cells("/timer", "interrupts", CELLS(1, 13, 4, 1, 14, 4, 1, 11, 4, 1, 10, 4));
+    expect_cells("/interrupt-controller@8000000", "reg",
+                 CELLS(0, 0x8000000, 0, 0x10000, 0, 0x8100000, 0, 0x60000));
+    expect_cells("/interrupt-controller@8000000/msi-controller@8080000", "#msi-cells", CELLS(1));
+    cr_expect_eq(fdt_node_check_compatible(tree, node("/rtc@1010000"), "arm,primecell"), 0);
+}
+
+Test(firmware_tree, pci)
+{
+    load();
+    expect_cells("/pcie@40000000", "bus-range", CELLS(0, 0));
+    expect_cells("/pcie@40000000", "ranges",
+                 CELLS(0x02000000, 0, 0x50000000, 0, 0x50000000, 0, 0x30000000, 0x03000000, 8, 0, 8,
+                       0, 8, 0));
+    expect_cells("/pcie@40000000", "msi-map", CELLS(0, TREE_MSI, 0, 0x10000));
+    /* Slot 1's pin D is on the wire of slot 0's pin A. */
+    int len;
+    const fdt32_t *map = fdt_getprop(tree, node("/pcie@40000000"), "interrupt-map", &len);
+    cr_assert_eq(len, 16 * 10 * 4);
+    const uint32_t wanted[] = {1 << 11, 0, 0, 4, TREE_IRQS, 0, 0, 0, 4, 4};
+    for (unsigned i = 0; i < ARRAY_SIZE(wanted); i++)
+        cr_expect_eq(fdt32_ld(map + 7 * 10 + i), wanted[i], "cell %u", i);
+}
+
+Test(firmware_tree, less_of_everything)
+{
+    static const struct pci_windows low = {.memory32 = {0x50000000, 0x30000000}};
+    machine.serial.gpa = machine.pvpanic_gpa = 0;
+    machine.virtio.count = 0;
+    machine.entropy = NULL;
+    machine.pci.windows = &low;
+    load();
+    expect_cells("/pcie@40000000", "ranges",
+                 CELLS(0x02000000, 0, 0x50000000, 0, 0x50000000, 0, 0x30000000));
+    cr_expect_null(fdt_getprop(tree, node("/chosen"), "stdout-path", NULL));
+    cr_expect_null(fdt_getprop(tree, node("/chosen"), "kaslr-seed", NULL));
+    machine.pci.ecam_bytes = 0;
+    load();
+    cr_expect_lt(fdt_path_offset(tree, "/pcie@40000000"), 0);
+}
+
+Test(firmware_tree, a_framebuffer_and_an_initrd)
+{
+    machine.framebuffer = (struct boot_framebuffer){0x20000000, 800, 600};
+    image.initrd_gpa = TREE_GPA + LINUX_TREE_BYTES;
+    image.initrd_bytes = 0x1234;
+    load();
+    expect_cells("/chosen/framebuffer@20000000", "reg", CELLS(0, 0x20000000, 0, 800 * 600 * 4));
+    expect_cells("/chosen/framebuffer@20000000", "stride", CELLS(3200));
+    expect_cells("/chosen", "linux,initrd-start", CELLS(0, 0x80a00000));
+    expect_cells("/chosen", "linux,initrd-end", CELLS(0, 0x80a01234));
+}
+
+/* Where dtc is installed: it knows what nodes have to have. */
+Test(firmware_tree, dtc_has_nothing_to_say)
+{
+    char path[] = "/tmp/minivet-tree-XXXXXX";
+    cr_assert_geq(close(mkstemp(path)), 0);
+    request.dump_dtb = path;
+    machine.framebuffer = (struct boot_framebuffer){0x20000000, 800, 600};
+    load();
+    char command[200], said[200] = "";
+    snprintf(command, sizeof(command), "dtc -I dtb -O dts -o /dev/null %s 2>&1", path);
+    FILE *out = popen(command, "r");
+    cr_assert_not_null(out);
+    bool any = fgets(said, sizeof(said), out) != NULL;
+    int status = pclose(out);
+    unlink(path);
+    if (WEXITSTATUS(status) != 127)
+        cr_expect(!any && status == 0, "%s", said);
+}
+
+Test(firmware_tree, one_that_does_not_fit)
+{
+    char blob[1024];
+    cr_expect_eq(machine_tree_write(&machine, blob, sizeof(blob)), -ENOSPC);
+    fx_expect_error("device tree: FDT_ERR_NOSPACE");
+}
+
+/* ---- files ---- */
+
+static void small_tree(void *blob, size_t room)
+{
+    struct dt t;
+    dt_start(&t, blob, room);
+    dt_text(&t, "model", "another");
+    cr_assert_gt(dt_finish(&t), 0);
+}
+
+Test(firmware_tree, one_of_a_file_instead)
+{
+    char blob[1024];
+    small_tree(blob, sizeof(blob));
+    request.dtb = fx_file(blob, fdt_totalsize(blob), sizeof(blob));
+    load();
+    expect_text("/", "model", "another");
+    expect_text("/chosen", "bootargs", request.cmdline);
+    cr_expect_lt(fdt_path_offset(tree, "/cpus"), 0);
+}
+
+static void overlay(void *blob, size_t room, const char *path)
+{
+    struct dt t;
+    dt_start(&t, blob, room);
+    dt_begin(&t, "fragment@0");
+    dt_text(&t, "target-path", path);
+    dt_begin(&t, "__overlay__");
+    dt_text(&t, "label", "added");
+    dt_end(&t);
+    dt_end(&t);
+    cr_assert_gt(dt_finish(&t), 0);
+}
+
+Test(firmware_tree, an_overlay)
+{
+    char blob[1024];
+    overlay(blob, sizeof(blob), "/serial@1000000");
+    request.dtb_overlay = fx_file(blob, sizeof(blob), sizeof(blob));
+    load();
+    expect_text("/serial@1000000", "label", "added");
+}
+
+Test(firmware_tree, files_that_are_refused)
+{
+    char blob[1024] = "no tree";
+    request.dtb = fx_file(blob, sizeof(blob), sizeof(blob));
+    cr_expect_eq(tree_load(memory, &machine, &request, &image), -EINVAL);
+    fx_expect_error("--dtb %: is no device tree: FDT_ERR_BADMAGIC");
+    fx_capture_errors();
+    request.dtb = fx_file(blob, sizeof(blob), LINUX_TREE_BYTES + 1);
+    cr_expect_eq(tree_load(memory, &machine, &request, &image), -E2BIG);
+    fx_expect_error("--dtb %: is larger than a device tree may be");
+    fx_capture_errors();
+    request.dtb = NULL;
+    overlay(blob, sizeof(blob), "/nothing");
+    request.dtb_overlay = fx_file(blob, sizeof(blob), sizeof(blob));
+    cr_expect_eq(tree_load(memory, &machine, &request, &image), -EINVAL);
+    fx_expect_error("--dtb-overlay %: does not apply: FDT_ERR_NOTFOUND");
+    fx_expect_untouched(memory);
+}
+
+Test(firmware_tree, what_the_kernel_gets_is_written_to_a_file)
+{
+    char path[] = "/tmp/minivet-tree-XXXXXX";
+    static char is[LINUX_TREE_BYTES];
+    int fd = mkstemp(path);
+    request.dump_dtb = path;
+    load();
+    cr_expect_eq(read(fd, is, sizeof(is)), (ssize_t)fdt_totalsize(tree));
+    cr_expect_eq(memcmp(is, tree, fdt_totalsize(tree)), 0);
+    close(fd);
+    unlink(path);
+    fx_capture_errors();
+    request.dump_dtb = "/dev/full";
+    cr_expect_eq(tree_load(memory, &machine, &request, &image), -ENOSPC);
+    fx_expect_error("--dump-dtb /dev/full: write: No space left on device");
+}
