@@ -25,6 +25,8 @@ static const struct name raw_reasons[] = {
     {KVM_EXIT_HYPERCALL, "a hypercall for the VMM"},
     {KVM_EXIT_DEBUG, "a debug exception"},
     {KVM_EXIT_NMI, "a non-maskable interrupt of the host"},
+    {KVM_EXIT_ARM_NISV,
+     "an access to a device by an instruction that the processor does not tell about"},
     {KVM_EXIT_SYSTEM_EVENT, "a system event of another kind"},
     {0, "an exit that this VMM does not handle"},
 };

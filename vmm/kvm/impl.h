@@ -142,6 +142,8 @@ struct kvm_arch {
 extern const struct kvm_arch kvm_arch;
 extern const struct hv_arch kvm_hv_arch;
 
+/* What KVM_CREATE_VM takes. */
+unsigned long kvm_arch_vm_type(int kvm_fd);
 /* A VM with its memory gets its interrupt controllers. Reported. */
 int kvm_arch_vm_init(struct hv_vm *vm);
 void kvm_arch_route_lines(struct kvm_irq_routing_entry *entries);

@@ -26,7 +26,6 @@ static const struct kvm_need needs[] = {
     {KVM_NEED(KVM_CAP_IMMEDIATE_EXIT), "stopping a vCPU", true},
     {KVM_NEED(KVM_CAP_NR_VCPUS), "vCPUs, recommended", false},
     {KVM_NEED(KVM_CAP_MAX_VCPUS), "vCPUs, at most", false},
-    {KVM_NEED(KVM_CAP_INTERNAL_ERROR_DATA), "details of internal errors", false},
 };
 
 int kvm_ioctl(int fd, unsigned long request, unsigned long arg)

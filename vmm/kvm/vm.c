@@ -35,7 +35,7 @@ static int vm_open(struct hv_vm *vm)
     if (bytes < 0)
         return fail(bytes, "KVM_GET_VCPU_MMAP_SIZE");
     vm->run_bytes = (size_t)bytes;
-    vm->fd = kvm_ioctl(vm->kvm_fd, KVM_CREATE_VM, 0);
+    vm->fd = kvm_ioctl(vm->kvm_fd, KVM_CREATE_VM, kvm_arch_vm_type(vm->kvm_fd));
     if (vm->fd == -EBUSY)
         return fail_msg(-EBUSY, "KVM: another hypervisor holds the processor's virtualization");
     return vm->fd < 0 ? fail(vm->fd, "KVM_CREATE_VM") : 0;

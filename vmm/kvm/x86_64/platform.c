@@ -23,6 +23,7 @@
 #define PIC_PINS    16
 
 static const struct kvm_need needs[] = {
+    {KVM_NEED(KVM_CAP_INTERNAL_ERROR_DATA), "details of internal errors", false},
     {KVM_NEED(KVM_CAP_SET_TSS_ADDR), "real mode on Intel processors", true},
     {KVM_NEED(KVM_CAP_SET_IDENTITY_MAP_ADDR), "real mode on Intel processors", true},
     {KVM_NEED(KVM_CAP_EXT_CPUID), "what the guest's processor can do", true},
@@ -66,6 +67,12 @@ const char *kvm_arch_virtualization(void)
     }
     fclose(f);
     return found;
+}
+
+unsigned long kvm_arch_vm_type(int kvm_fd)
+{
+    (void)kvm_fd;
+    return 0;
 }
 
 /*

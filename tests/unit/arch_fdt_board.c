@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* The board of machines with a device tree, with an architecture of this file's own. */
+#include "arch/fdt_board.h"
+
+#include <libfdt.h>
+
+#include "core/ports/hv.h"
+#include "devices/platform/mmio_rtc.h"
+#include "firmware/kernel/boot_request.h"
+#include "tests/harness/fake.h"
+#include "tests/harness/test.h"
+
+#define RAM_GPA        UINT64_C(0x40000000)
+#define SERIAL_GPA     UINT64_C(0x1000)
+#define RTC_GPA        UINT64_C(0x2000)
+#define DEBUG_EXIT_GPA UINT64_C(0x3000)
+#define PVPANIC_GPA    UINT64_C(0x4000)
+#define VIRTIO_GPA     UINT64_C(0x5000)
+#define ECAM_GPA       UINT64_C(0x10000000)
+
+static struct gmem *memory;
+static struct bus *mmio;
+static struct evloop *loop;
+static struct fake_chr chr;
+static struct fake_irq irq;
+static struct board *board;
+static struct board_config config;
+static unsigned line_irq, lines, trees;
+static int tree_error, end_status;
+static enum power_event end_event;
+
+static int irq_line(struct hv_vm *vm, unsigned number, struct irq_line *out)
+{
+    (void)vm;
+    line_irq = number;
+    lines++;
+    *out = fake_irq_line(&irq);
+    return 0;
+}
+
+static void irq_line_release(struct hv_vm *vm, struct irq_line *line)
+{
+    (void)vm, (void)line;
+    lines--;
+}
+
+static const struct hv hv = {.irq_line = irq_line, .irq_line_release = irq_line_release};
+
+static void one_cell(uint32_t *cells, unsigned number, bool is_level)
+{
+    cells[0] = number | (is_level ? 0x100 : 0);
+}
+
+static uint32_t cpu_reg(void *ctx, unsigned id)
+{
+    return *(const uint32_t *)ctx + id;
+}
+
+static void cpu(struct dt *t, void *ctx, unsigned id)
+{
+    (void)ctx;
+    dt_cells(t, "own", id);
+}
+
+static void nodes(struct dt *t, void *ctx)
+{
+    (void)ctx;
+    dt_begin(t, "controller");
+    dt_end(t);
+}
+
+static int make_tree(const struct board_config *c, struct tree_arch *out)
+{
+    uint32_t *first = malloc(sizeof(*first));
+    cr_expect_eq(c->vcpus, 2);
+    *first = 7;
+    trees++;
+    *out = (struct tree_arch){.irq_cells = 1,
+                              .irq = one_cell,
+                              .timebase_hz = 1000,
+                              .cpu_reg = cpu_reg,
+                              .cpu = cpu,
+                              .nodes = nodes,
+                              .ctx = first};
+    return tree_error;
+}
+
+static const unsigned virtio_irqs[] = {30, 31};
+static const struct arch arch = {.virtio = {VIRTIO_GPA, 0x1000, 2, virtio_irqs},
+                                 .pci = {.ecam_gpa = ECAM_GPA, .ecam_bytes = MIB, .irq = 40}};
+static const struct fdt_board_kind kind = {
+    .arch = &arch,
+    .image = {.wanted = {"a test's Image", "a test"}, .magic = "TEST", .cmdline_max_bytes = 100},
+    .serial = {SERIAL_GPA, 5},
+    .debug_exit_gpa = DEBUG_EXIT_GPA,
+    .pvpanic_gpa = PVPANIC_GPA,
+    .rtc = {&pl031_kind, RTC_GPA},
+    .tree = make_tree,
+};
+
+static void on_end(void *ctx, enum power_event event, int status)
+{
+    (void)ctx;
+    end_event = event;
+    end_status = status;
+}
+
+static void setup(void)
+{
+    cr_assert_eq(gmem_create(&memory, 32 * MIB, 0, RAM_GPA), 0);
+    cr_assert_eq(bus_create(&mmio, "mmio", UINT64_C(1) << 32), 0);
+    cr_assert_eq(evloop_create(&loop, "test", &clock_host), 0);
+    fake_chr_init(&chr, 80, 25);
+    config = (struct board_config){.hv = &hv,
+                                   .gmem = memory,
+                                   .mmio = mmio,
+                                   .loop = loop,
+                                   .power = {.request = on_end},
+                                   .vcpus = 2,
+                                   .serial = &chr.backend};
+}
+
+static void teardown(void)
+{
+    fdt_board_destroy(board);
+    cr_expect_eq(lines, 0);
+    evloop_destroy(loop);
+    bus_destroy(mmio);
+    gmem_destroy(memory);
+}
+
+TestSuite(arch_fdt_board, .init = setup, .fini = teardown);
+
+static void create(void)
+{
+    cr_assert_eq(fdt_board_create(&board, &config, &kind), 0);
+}
+
+/* Boots an Image of 4 KiB from a file without a name; the tree. */
+static const void *boot(const struct board_devices *devices)
+{
+    uint8_t image[4096] = {0};
+    char path[] = "/tmp/minivet-board-XXXXXX";
+    int fd = mkstemp(path);
+    memcpy(image + 56, "TEST", 4);
+    cr_assert_eq(write(fd, image, sizeof(image)), (ssize_t)sizeof(image));
+    close(fd);
+    cr_assert_eq(fdt_board_describe(board, devices), 0);
+    cr_assert_eq(fdt_board_load_kernel(
+                     board, &(struct boot_request){.kernel_path = path, .cmdline = "quiet"}),
+                 0);
+    unlink(path);
+    const struct linux_image *i = fdt_board_image(board);
+    cr_expect_eq(i->entry_gpa, RAM_GPA);
+    const void *tree = gmem_ptr(memory, i->tree_gpa, LINUX_TREE_BYTES, 8);
+    cr_assert_not_null(tree);
+    cr_assert_eq(fdt_check_full(tree, LINUX_TREE_BYTES), 0);
+    return tree;
+}
+
+Test(arch_fdt_board, devices_are_where_it_says)
+{
+    uint64_t value = 0;
+    create();
+    cr_expect_eq(line_irq, 5);
+    cr_expect(bus_read(mmio, RTC_GPA + 0xfe0, 4, &value) && value == 0x31);
+    cr_expect(bus_read(mmio, PVPANIC_GPA, 1, &value) && value == 3);
+    bus_write(mmio, SERIAL_GPA, 1, 'x');
+    fdt_board_flush(board);
+    cr_expect(chr.out_bytes == 1 && chr.out[0] == 'x');
+    bus_write(mmio, PVPANIC_GPA, 1, 1);
+    cr_expect_eq(end_event, POWER_PANIC);
+    bus_write(mmio, DEBUG_EXIT_GPA, 1, 9);
+    cr_expect(end_event == POWER_EXIT && end_status == 9);
+}
+
+Test(arch_fdt_board, the_tree_has_what_the_machine_has)
+{
+    static const struct pci_windows windows = {.memory32 = {0x20000000, 0x10000000}};
+    create();
+    const void *tree =
+        boot(&(struct board_devices){.virtio_windows = 1, .pci = true, .windows = &windows});
+    cr_expect_geq(fdt_path_offset(tree, "/serial@1000"), 0);
+    cr_expect_geq(fdt_path_offset(tree, "/pvpanic@4000"), 0);
+    cr_expect_geq(fdt_path_offset(tree, "/virtio_mmio@5000"), 0);
+    cr_expect_lt(fdt_path_offset(tree, "/virtio_mmio@6000"), 0);
+    cr_expect_geq(fdt_path_offset(tree, "/pcie@10000000"), 0);
+    cr_expect_geq(fdt_path_offset(tree, "/controller"), 0);
+    cr_expect_geq(fdt_path_offset(tree, "/memory@40000000"), 0);
+    const fdt32_t *own = fdt_getprop(tree, fdt_path_offset(tree, "/cpus/cpu@8"), "own", NULL);
+    cr_expect(own != NULL && fdt32_ld(own) == 1);
+    own = fdt_getprop(tree, fdt_path_offset(tree, "/cpus"), "timebase-frequency", NULL);
+    cr_expect(own != NULL && fdt32_ld(own) == 1000);
+}
+
+Test(arch_fdt_board, without_a_terminal_and_a_bus)
+{
+    config.serial = NULL;
+    create();
+    cr_expect_eq(lines, 0);
+    const void *tree = boot(&(struct board_devices){0});
+    cr_expect_lt(fdt_path_offset(tree, "/serial@1000"), 0);
+    cr_expect_lt(fdt_path_offset(tree, "/pcie@10000000"), 0);
+}
+
+/* As where a vCPU has no number. */
+Test(arch_fdt_board, a_tree_that_cannot_be_made)
+{
+    tree_error = -EIO;
+    cr_expect_eq(fdt_board_create(&board, &config, &kind), -EIO);
+    cr_expect_eq(trees, 1);
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * What KVM on arm64 needs before anything else: all vCPUs, and then a GICv3 with an ITS. What is
+ * wired to the controllers earlier is refused (irqfds), or silently never delivered.
+ */
+#include <unistd.h>
+
+#include "arch/arm64/hv_arm64.h"
+#include "core/base/fail.h"
+#include "core/base/xmath.h"
+#include "kvm/impl.h"
+
+#define FIRST_SPI    32u
+#define ITS_DOORBELL (HV_ARM64_ITS_GPA + 0x10040) /* GITS_TRANSLATER */
+
+static const struct kvm_need needs[] = {
+    {KVM_NEED(KVM_CAP_DEVICE_CTRL), "interrupt controllers in the kernel", true},
+    {KVM_NEED(KVM_CAP_ONE_REG), "the vCPUs' registers", true},
+    {KVM_NEED(KVM_CAP_ARM_PSCI_0_2), "starting vCPUs, power-off and reset", true},
+    {KVM_NEED(KVM_CAP_ARM_VM_IPA_SIZE), "guest memory, bits of an address", false},
+    {KVM_NEED(KVM_CAP_ARM_NISV_TO_USER), "details of accesses that cannot be emulated", false},
+    {KVM_NEED(KVM_CAP_ARM_PTRAUTH_ADDRESS), "the guest's pointer authentication", false},
+    {KVM_NEED(KVM_CAP_ARM_PTRAUTH_GENERIC), "the guest's pointer authentication", false},
+};
+
+const struct kvm_arch kvm_arch = {
+    .needs = needs,
+    .need_count = ARRAY_SIZE(needs),
+    .lines = HV_ARM64_SPIS,
+    .line_routes = HV_ARM64_SPIS,
+    .line_base = KVM_ARM_IRQ_TYPE_SPI << KVM_ARM_IRQ_TYPE_SHIFT | FIRST_SPI,
+    .msi_flags = KVM_MSI_VALID_DEVID,
+    .load_advice = "this kernel has no KVM",
+    .enable_advice =
+        "this kernel has no KVM, or was not started at EL2, as in a virtual machine without nested "
+        "virtualization; tools/testbed runs without it",
+    .no_emulation = "KVM cannot emulate this instruction",
+};
+
+/* The processor shows user space nothing of it: KVM is there exactly where Linux was started at
+ * EL2. */
+const char *kvm_arch_virtualization(void)
+{
+    return access("/dev/kvm", F_OK) == 0 ? "EL2" : NULL;
+}
+
+unsigned long kvm_arch_vm_type(int kvm_fd)
+{
+    int bits = kvm_ioctl(kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_ARM_VM_IPA_SIZE);
+    return bits > 0 ? KVM_VM_TYPE_ARM_IPA_SIZE((unsigned)bits) : 0;
+}
+
+/* ---- vCPUs ---- */
+
+static bool has(const struct hv_vm *vm, unsigned long cap)
+{
+    return kvm_ioctl(vm->fd, KVM_CHECK_EXTENSION, cap) > 0;
+}
+
+/* All have the same features; the first runs, the others wait until it starts them. */
+static int init_vcpus(struct hv_vm *vm)
+{
+    struct kvm_vcpu_init init;
+    int err = 0;
+    for (unsigned i = 0; err == 0 && i < vm->vcpus; i++)
+        err = kvm_vcpu_open(vm, i);
+    if (err < 0)
+        return err;
+    err = kvm_ioctl_ptr(vm->fd, KVM_ARM_PREFERRED_TARGET, &init);
+    if (err < 0)
+        return fail(err, "KVM_ARM_PREFERRED_TARGET");
+    init.features[0] |= 1u << KVM_ARM_VCPU_PSCI_0_2;
+    if (has(vm, KVM_CAP_ARM_PTRAUTH_ADDRESS) && has(vm, KVM_CAP_ARM_PTRAUTH_GENERIC))
+        init.features[0] |= 1u << KVM_ARM_VCPU_PTRAUTH_ADDRESS | 1u << KVM_ARM_VCPU_PTRAUTH_GENERIC;
+    for (unsigned i = 0; i < vm->vcpus; i++) {
+        err = kvm_ioctl_ptr(vm->vcpu_fds[i], KVM_ARM_VCPU_INIT, &init);
+        if (err < 0)
+            return fail(err, "vCPU %u: KVM_ARM_VCPU_INIT", i);
+        init.features[0] |= 1u << KVM_ARM_VCPU_POWER_OFF;
+    }
+    return 0;
+}
+
+/* ---- interrupt controllers ---- */
+
+static int attr_set(int device, uint32_t group, uint64_t attr, const void *value)
+{
+    struct kvm_device_attr a = {.group = group, .attr = attr, .addr = (uintptr_t)value};
+    return kvm_ioctl_ptr(device, KVM_SET_DEVICE_ATTR, &a);
+}
+
+/* Its descriptor is not needed once it is set up: the VM has it. */
+static int create_controller(struct hv_vm *vm, uint32_t type, const char *name)
+{
+    struct kvm_create_device d = {.type = type};
+    int err = kvm_ioctl_ptr(vm->fd, KVM_CREATE_DEVICE, &d);
+    return err < 0 ? fail(err, "KVM: %s", name) : (int)d.fd;
+}
+
+static int init_gic(struct hv_vm *vm)
+{
+    uint32_t irqs = FIRST_SPI + HV_ARM64_SPIS;
+    uint64_t dist = HV_ARM64_DIST_GPA, redist = HV_ARM64_REDIST_GPA;
+    int fd = create_controller(vm, KVM_DEV_TYPE_ARM_VGIC_V3, "GICv3");
+    if (fd < 0)
+        return fd;
+    int err = attr_set(fd, KVM_DEV_ARM_VGIC_GRP_NR_IRQS, 0, &irqs);
+    if (err >= 0)
+        err = attr_set(fd, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V3_ADDR_TYPE_DIST, &dist);
+    if (err >= 0)
+        err = attr_set(fd, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_V3_ADDR_TYPE_REDIST, &redist);
+    if (err >= 0)
+        err = attr_set(fd, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
+    close(fd);
+    return err < 0 ? fail(err, "KVM: set up the GICv3") : 0;
+}
+
+static int init_its(struct hv_vm *vm)
+{
+    uint64_t its = HV_ARM64_ITS_GPA;
+    int fd = create_controller(vm, KVM_DEV_TYPE_ARM_VGIC_ITS, "interrupt translation service");
+    if (fd < 0)
+        return fd;
+    int err = attr_set(fd, KVM_DEV_ARM_VGIC_GRP_ADDR, KVM_VGIC_ITS_ADDR_TYPE, &its);
+    if (err >= 0)
+        err = attr_set(fd, KVM_DEV_ARM_VGIC_GRP_CTRL, KVM_DEV_ARM_VGIC_CTRL_INIT, NULL);
+    close(fd);
+    return err < 0 ? fail(err, "KVM: set up the interrupt translation service") : 0;
+}
+
+int kvm_arch_vm_init(struct hv_vm *vm)
+{
+    struct kvm_enable_cap nisv = {.cap = KVM_CAP_ARM_NISV_TO_USER};
+    (void)kvm_ioctl_ptr(vm->fd, KVM_ENABLE_CAP, &nisv); /* else such a vCPU just fails */
+    int err = init_vcpus(vm);
+    if (err == 0)
+        err = init_gic(vm);
+    return err < 0 ? err : init_its(vm);
+}
+
+void kvm_arch_route_lines(struct kvm_irq_routing_entry *e)
+{
+    for (unsigned spi = 0; spi < HV_ARM64_SPIS; spi++) {
+        e[spi] = (struct kvm_irq_routing_entry){.gsi = spi, .type = KVM_IRQ_ROUTING_IRQCHIP};
+        e[spi].u.irqchip.pin = spi;
+    }
+}
+
+bool kvm_arch_is_msi(uint64_t addr)
+{
+    return addr == ITS_DOORBELL;
+}
