@@ -95,6 +95,7 @@ Test(outputs, what_an_earlier_run_wrote_is_written_over)
     } cases[] = {
         {FILE_CAPTURE, "\x4d\x3c\xb2\xa1\2\0\4\0", 8},
         {FILE_RECORDING, TAPE_MAGIC, sizeof(TAPE_MAGIC)},
+        {FILE_TREE, "\xd0\x0d\xfe\xed\0\0\1\0", 8},
         {FILE_DRAWING, gnuplot, sizeof(gnuplot)},
         {FILE_DRAWING, "\x89PNG\r\n\x1a\n....", 12},
     };

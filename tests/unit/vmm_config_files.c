@@ -47,6 +47,8 @@ Test(config_files, no_input_and_no_file_of_others_is_written_over)
     refused("K --timeline=a.svg", "is no drawing");
     refused("a --record a", "--record a: is the file of --kernel a");
     refused("K -i a --record a", "--record a: is the file of --initrd a");
+    refused("K --dtb a --dump-dtb a", "--dump-dtb a: is the file of --dtb a");
+    refused("K --dump-dtb a", "--dump-dtb a: is there, and is no device tree");
     refused("K -n user,pcap=b -n user,pcap=b", "is the file of pcap b");
     refused("K -n null,pcap=b --record b", "is the file of");
     refused("K -n socket=b.json --timeline=b.json", "is the file of --net b.json");

@@ -52,9 +52,10 @@ static void expect_same(const struct vm_config *a, const struct vm_config *b, co
         struct vm_config *c = both[n];
         size_t bytes;
         FILE *out = open_memstream(&texts[n], &bytes);
-        const char **members[] = {&c->kernel,         &c->initrd,          &c->append,
-                                  &c->timeline_path,  &c->record,          &c->control,
-                                  &c->display.target, &c->display.password};
+        const char **members[] = {&c->kernel,         &c->initrd,           &c->append,
+                                  &c->timeline_path,  &c->record,           &c->control,
+                                  &c->display.target, &c->display.password, &c->dtb,
+                                  &c->dtb_overlay,    &c->dump_dtb};
         for (unsigned i = 0; i < ARRAY_SIZE(members); i++) {
             fprintf(out, "%s;", *members[i] != NULL ? *members[i] : "(none)");
             *members[i] = NULL;
@@ -93,6 +94,9 @@ static const struct {
     {{"--kernel", "a b,c"}},
     {{"--initrd", "I \"x\" \\"}},
     {{"--append", "console=x, \t\xc3\xa4"}},
+    {{"--dtb", "t.dtb"}},
+    {{"--dtb-overlay", "o.dtbo"}},
+    {{"--dump-dtb", "d.dtb"}},
     {{"--unpack", "off"}},
     {{"--unpack", "on"}},
     {{"--kaslr", "off"}},

@@ -162,6 +162,8 @@ struct vm_config {
     const char *kernel;  /* NULL: none */
     const char *initrd;  /* NULL: none */
     const char *append;  /* NULL: none */
+    /* Files of device trees; NULL: none. As struct boot_request has them. */
+    const char *dtb, *dtb_overlay, *dump_dtb;
     uint64_t mem_bytes;
     enum unpack_kind unpack;
     bool kaslr_off;

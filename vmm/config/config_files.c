@@ -7,7 +7,7 @@
 #include "core/output/outputs.h"
 #include "vmm/config/config.h"
 
-#define FILES_MAX (5 + CONFIG_MAX_DISKS + 2 * CONFIG_MAX_NETS)
+#define FILES_MAX (8 + CONFIG_MAX_DISKS + 2 * CONFIG_MAX_NETS)
 
 static bool is_written(const struct disk_config *d)
 {
@@ -41,11 +41,14 @@ int config_check_files(const struct vm_config *c)
     struct named_file files[FILES_MAX] = {
         {FILE_INPUT, "--kernel", c->kernel},
         {FILE_INPUT, "--initrd", c->initrd},
+        {FILE_INPUT, "--dtb", c->dtb},
+        {FILE_INPUT, "--dtb-overlay", c->dtb_overlay},
+        {FILE_TREE, "--dump-dtb", c->dump_dtb},
         {FILE_INPUT, "--ctl", c->control},
         {FILE_RECORDING, "--record", c->record},
         {drawn ? FILE_DRAWING : FILE_JSON, "--timeline", c->timeline_path},
     };
-    unsigned count = 5;
+    unsigned count = 8;
     for (unsigned i = 0; i < c->disk_count; i++) {
         const struct disk_config *d = &c->disks[i];
         files[count++] =

@@ -161,6 +161,13 @@ static int describe(struct board *b, const struct board_devices *devices)
 static int load_kernel(struct board *b, const struct boot_request *request)
 {
     struct e820_map map;
+    const char *tree = request->dtb != NULL           ? "--dtb"
+                       : request->dtb_overlay != NULL ? "--dtb-overlay"
+                       : request->dump_dtb != NULL    ? "--dump-dtb"
+                                                      : NULL;
+    if (tree != NULL)
+        return fail_msg(-EINVAL,
+                        "%s: this machine has no device tree but ACPI tables; leave it out", tree);
     uint64_t framebuffer_bytes = boot_framebuffer_bytes(&request->framebuffer);
     e820_build(&map, b->config.gmem, true, align_up(framebuffer_bytes, 4 * KIB));
     return linux_boot_load(

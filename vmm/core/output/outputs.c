@@ -24,6 +24,7 @@ static const struct {
 } formers[] = {
     {FILE_CAPTURE, "\x4d\x3c\xb2\xa1", ""},
     {FILE_RECORDING, "minivet tape ", ""},
+    {FILE_TREE, "\xd0\x0d\xfe\xed", ""},
     {FILE_DRAWING, "<?xml ", "Produced by GNUPLOT "},
     {FILE_DRAWING, "\x89PNG\r\n\x1a\n", ""}, /* which does not name the program that drew it */
     {FILE_DRAWING, "set terminal ", "\npicture = ARG0["}, /* core/output/plot.h: FILE.gp */
@@ -50,6 +51,7 @@ static int check_content(const struct named_file *f)
 {
     static const char *const names[] = {[FILE_CAPTURE] = "capture",
                                         [FILE_RECORDING] = "recording",
+                                        [FILE_TREE] = "device tree",
                                         [FILE_DRAWING] = "drawing",
                                         [FILE_JSON] = "JSON"};
     char text[LOOK_BYTES];

@@ -7,6 +7,7 @@ enum file_use {
     FILE_INPUT,
     FILE_CAPTURE, /* outputs: what is in the file if an earlier run wrote it */
     FILE_RECORDING,
+    FILE_TREE,
     FILE_DRAWING,
     FILE_JSON,
 };

@@ -446,6 +446,34 @@ Test(machine, the_power_button_interrupts)
     machine_destroy(machine);
 }
 
+static char last_error[128];
+
+static void keep_error(void *ctx, enum log_level level, const char *line)
+{
+    (void)ctx;
+    if (level == LOG_ERROR)
+        snprintf(last_error, sizeof(last_error), "%s", line);
+}
+
+Test(machine, a_pc_has_no_device_tree)
+{
+    struct vm_config configs[3] = {{.dtb = "t"}, {.dtb_overlay = "t"}, {.dump_dtb = "t"}};
+    static const char *const names[] = {"--dtb:", "--dtb-overlay:", "--dump-dtb:"};
+    log_set_sink(keep_error, NULL);
+    for (unsigned i = 0; i < ARRAY_SIZE(configs); i++) {
+        configs[i].kernel = kernel_path;
+        configs[i].mem_bytes = MEM_BYTES;
+        configs[i].cpus = VCPUS;
+        configs[i].console = CONSOLE_OFF;
+        cr_expect_eq(machine_create(&machine, &(struct machine_config){.vm = &configs[i],
+                                                                       .arch = &arch_host,
+                                                                       .hv = &hv_fake}),
+                     -EINVAL);
+        cr_expect_eq(strncmp(last_error, names[i], strlen(names[i])), 0, "%s", last_error);
+        cr_expect_not_null(strstr(last_error, "ACPI"));
+    }
+}
+
 /* `thread` serves the first queue. */
 static void check_statistics(unsigned queues, const char *threads, const char *thread)
 {
