@@ -435,7 +435,7 @@ static int run_once(struct run *run)
     }
     if (run->exit_code == EXIT_TIMEOUT && log_enabled(LOG_INFO))
         machine_dump(machine); /* a guest that hangs: where? */
-    if (run->reset && machine_left_clock_on(machine)) {
+    if (run->reset && machine_had_emergency(machine)) {
         log_error(
             "the guest was reset without an orderly shutdown: a panic, or an emergency restart");
         run->exit_code = EXIT_GUEST_PANIC;

@@ -46,6 +46,8 @@ struct machine {
     struct usage usage; /* at the end of the guest's run, while all threads were there */
 
     struct chr_backend *terminal;
+    bool printed_panic;
+    unsigned panic_bytes;            /* of its text, that were the last ones to be printed */
     struct input_hub *input;         /* NULL: there are no input devices */
     struct machine_display *display; /* NULL: there are no pictures */
     atomic_bool closed;              /* a person has closed the window once */
@@ -99,9 +101,24 @@ static void on_post_code(void *ctx, uint8_t code)
     timeline_code(((struct machine *)ctx)->config.timeline, code);
 }
 
+/* Looks for what Linux prints; its first letter is in it once. */
+static void look_for_panic(struct machine *m, const uint8_t *data, size_t len)
+{
+    static const char text[] = "Kernel panic - not syncing: ";
+    for (size_t i = 0; i < len && !m->printed_panic; i++) {
+        if (data[i] != (uint8_t)text[m->panic_bytes])
+            m->panic_bytes = 0;
+        if (data[i] == (uint8_t)text[m->panic_bytes])
+            m->panic_bytes++;
+        m->printed_panic = text[m->panic_bytes] == '\0';
+    }
+}
+
 static void on_output(void *ctx, const uint8_t *data, size_t len)
 {
-    timeline_console(((struct machine *)ctx)->config.timeline, data, len);
+    struct machine *m = ctx;
+    timeline_console(m->config.timeline, data, len);
+    look_for_panic(m, data, len);
 }
 
 /* ---- devices ---- */
@@ -538,13 +555,12 @@ int machine_balloon(struct machine *m, const uint64_t *size_bytes, struct machin
     return evloop_call(m->loop, ask_balloon, &(struct balloon_call){m, size_bytes, out});
 }
 
-bool machine_left_clock_on(struct machine *m)
+bool machine_had_emergency(struct machine *m)
 {
-    for (unsigned i = 0; i < m->config.vm->cpus; i++) {
-        if (m->config.hv->vcpu_clock_enabled(vcpus_get(m->vcpus, i)) > 0)
-            return true;
-    }
-    return false;
+    int r = 0;
+    for (unsigned i = 0; r <= 0 && i < m->config.vm->cpus; i++)
+        r = m->config.hv->vcpu_clock_enabled(vcpus_get(m->vcpus, i));
+    return r == -ENOTSUP ? m->printed_panic : r > 0;
 }
 
 void machine_dump(struct machine *m)

@@ -52,10 +52,11 @@ void machine_stop(struct machine *m);
 void machine_destroy(struct machine *m); /* NULL is allowed */
 
 /*
- * After machine_stop(): does the guest still use the hypervisor's clock? Linux gives it up before
- * an orderly reset, and not when it restarts in an emergency such as a panic.
+ * After machine_stop() of a guest that was reset: was that an emergency such as a panic? Then Linux
+ * still uses the hypervisor's clock, which it gives up before an orderly reset. Where there is no
+ * such clock, the console's output tells.
  */
-bool machine_left_clock_on(struct machine *m);
+bool machine_had_emergency(struct machine *m);
 
 /* After machine_stop(): logs where each vCPU was. */
 void machine_dump(struct machine *m);

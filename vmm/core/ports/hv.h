@@ -134,7 +134,10 @@ struct hv {
      */
     int (*stats)(struct hv_vm *vm, struct hv_vcpu *vcpu, struct hv_stat *out, unsigned max);
 
-    /* Does the guest use the hypervisor's clock on this vCPU? 1, 0 or a negative errno. */
+    /*
+     * Does the guest use the hypervisor's clock on this vCPU? 1, 0 or a negative errno; -ENOTSUP:
+     * the hypervisor has none.
+     */
     int (*vcpu_clock_enabled)(struct hv_vcpu *vcpu);
 
     /* What the processor calls its hardware virtualization; NULL: it has none that can be used. */

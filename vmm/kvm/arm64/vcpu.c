@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* A vCPU's registers: at power-on, and for messages. */
+#include <errno.h>
 #include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -51,11 +52,11 @@ static int set_entry(struct hv_vcpu *v, uint64_t pc, uint64_t x0)
 
 const struct hv_arch kvm_hv_arch = {.affinity = affinity, .set_entry = set_entry};
 
-/* There is none besides the processor's own counter. */
+/* Guests use the processor's own counter. */
 int kvm_arch_clock_enabled(struct hv_vcpu *v)
 {
     (void)v;
-    return 0;
+    return -ENOTSUP;
 }
 
 static void print(const struct hv_vcpu *v, const char *name, uint64_t id, const char *end,
