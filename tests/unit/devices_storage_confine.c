@@ -87,7 +87,7 @@ static bool reaches_processes(const struct scene *s)
                                 SYS_pidfd_open,
                                 SYS_pidfd_getfd,
                                 SYS_pidfd_send_signal,
-                                SYS_fork,
+                                SYS_clone3,
                                 SYS_process_vm_readv,
                                 SYS_process_vm_writev,
                                 SYS_memfd_create,
@@ -247,11 +247,11 @@ static bool makes_files(const struct scene *s)
 {
     return syscall(SYS_openat, AT_FDCWD, s->d.pid_file, O_CREAT | O_WRONLY, 0600) >= 0 &&
            fails(syscall(SYS_openat, AT_FDCWD, s->made, O_CREAT | O_WRONLY, 0600), EACCES) &&
-           fails(syscall(SYS_mkdir, s->made, 0700), ENOSYS) &&
-           fails(syscall(SYS_link, s->image, s->made), ENOSYS) &&
-           fails(syscall(SYS_symlink, s->image, s->made), ENOSYS) &&
-           fails(syscall(SYS_rename, s->image, s->made), ENOSYS) &&
-           fails(syscall(SYS_unlink, s->image), ENOSYS);
+           fails(syscall(SYS_mkdirat, AT_FDCWD, s->made, 0700), ENOSYS) &&
+           fails(syscall(SYS_linkat, AT_FDCWD, s->image, AT_FDCWD, s->made, 0), ENOSYS) &&
+           fails(syscall(SYS_symlinkat, s->image, AT_FDCWD, s->made), ENOSYS) &&
+           fails(syscall(SYS_renameat2, AT_FDCWD, s->image, AT_FDCWD, s->made, 0), ENOSYS) &&
+           fails(syscall(SYS_unlinkat, AT_FDCWD, s->image, 0), ENOSYS);
 }
 
 Test(devices_storage_confine, no_files_are_made)
