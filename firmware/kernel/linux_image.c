@@ -106,8 +106,7 @@ static int open_kernel(struct kernel_image *k, const struct linux_image_kind *ki
 
 static void close_kernel(struct kernel_image *k)
 {
-    if (k->packed.format)
-        packed_close(&k->packed);
+    packed_close(&k->packed);
     image_close(&k->file);
 }
 
@@ -159,7 +158,7 @@ int linux_image_load(const struct gmem *g, const struct linux_image_kind *kind,
                      const struct boot_request *request, struct linux_image *out)
 {
     const struct gmem_region *ram = &g->regions[0];
-    struct kernel_image k = {.file.fd = -1};
+    struct kernel_image k = {.file.fd = -1, .packed = {.image.fd = -1, .cache.dir_fd = -1}};
     size_t cmdline_bytes = strlen(request->cmdline);
 
     *out = (struct linux_image){0};

@@ -156,3 +156,49 @@ Test(firmware_linux_image, what_does_not_fit)
     request.initrd_path = NULL;
     cr_expect_eq(load_file(file, sizeof(file)), 0);
 }
+
+/* Loaded or refused in one line, and nothing is written behind the RAM or over another part. */
+static void expect_whole(const char *name, int result)
+{
+    if (result < 0) {
+        cr_assert(fx_error()[0] != '\0', "%s", name);
+        return;
+    }
+    cr_assert(image.entry_gpa >= RAM_GPA && image.entry_gpa < image.tree_gpa, "%s", name);
+    cr_assert(range_within(image.tree_gpa, LINUX_TREE_BYTES, RAM_GPA, RAM_BYTES), "%s", name);
+}
+
+Test(firmware_linux_image, every_byte_of_the_header_spoilt)
+{
+    static const uint8_t values[] = {0, 1, 0x7f, 0x80, 0xff};
+    for (unsigned at = 0; at < 64; at++) {
+        uint8_t good = file[at];
+        for (unsigned i = 0; i < ARRAY_SIZE(values); i++) {
+            file[at] = values[i];
+            expect_whole("plain", load_file(file, sizeof(file)));
+        }
+        file[at] = good;
+    }
+    size_t len = fx_pack("xz", file, sizeof(file), packed + 64, sizeof(packed) - 64);
+    memcpy(packed, "MZ\0\0zimg", 8);
+    le32_put(packed + 8, 64);
+    le32_put(packed + 12, (uint32_t)len - 4);
+    for (unsigned at = 0; at < 96; at++) {
+        uint8_t good = packed[at];
+        for (unsigned i = 0; i < ARRAY_SIZE(values); i++) {
+            packed[at] = values[i];
+            expect_whole("zboot", load_file(packed, 64 + len));
+        }
+        packed[at] = good;
+    }
+    cr_assert_eq(load_file(packed, 64 + len), 0);
+}
+
+Test(firmware_linux_image, cut_off_anywhere)
+{
+    for (size_t len = 1; len < 80; len++)
+        expect_whole("plain", load_file(file, len));
+    size_t all = fx_pack("gzip", file, sizeof(file), packed, sizeof(packed));
+    for (size_t len = 1; len < all; len++)
+        expect_whole("gzip", load_file(packed, len));
+}
