@@ -69,22 +69,18 @@ int cli_check(int argc, char **argv)
     if (argc == 2 && strcmp(argv[1], "--json") == 0)
         return print_json();
     if (argc > 1) {
-        printf(
-            "usage: minivet check [--json]\n\n"
-            "Says whether this host can run guests: access to /dev/kvm, VT-x or AMD-V, and each\n"
-            "KVM capability that Minivet uses; --json: for programs. Exit status: 0 it can, 125 "
-            "it\n"
-            "cannot.\n");
+        printf("usage: minivet check [--json]\n\n"
+               "Says whether this host can run guests: access to /dev/kvm, hardware "
+               "virtualization, and\n"
+               "each KVM capability that Minivet uses; --json: for programs. Exit status: 0 it "
+               "can, 125 "
+               "it\n"
+               "cannot.\n");
         return strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ? 0 : EXIT_USAGE;
     }
     struct report r = {.ok = true};
     if (!add_rows(&r))
-        puts("\nWithout VT-x or AMD-V KVM, if there is one, emulates most of a kernel's code and "
-             "stops\n"
-             "at instructions that it does not know. Enable virtualization in the firmware's "
-             "set-up,\n"
-             "or nested virtualization where this host is itself a guest; or use tools/run-linux,\n"
-             "which runs Minivet inside an emulated host.");
+        puts(hv_kvm.without_virtualization);
     puts(r.ok ? "\nThis host can run guests." : "\nThis host cannot run guests.");
     return r.ok ? 0 : EXIT_SETUP;
 }

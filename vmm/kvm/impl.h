@@ -140,6 +140,7 @@ struct kvm_arch {
 };
 
 extern const struct kvm_arch kvm_arch;
+extern const char kvm_arch_without_virtualization[];
 extern const struct hv_arch kvm_hv_arch;
 
 /* What KVM_CREATE_VM takes. */

@@ -125,5 +125,6 @@ const struct hv hv_kvm = {
     .stats = kvm_stats,
     .vcpu_clock_enabled = kvm_arch_clock_enabled,
     .virtualization = kvm_arch_virtualization,
+    .without_virtualization = kvm_arch_without_virtualization,
     .arch = &kvm_hv_arch,
 };

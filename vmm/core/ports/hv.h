@@ -142,6 +142,7 @@ struct hv {
 
     /* What the processor calls its hardware virtualization; NULL: it has none that can be used. */
     const char *(*virtualization)(void);
+    const char *without_virtualization; /* what that means and what to do, in lines */
 
     /* The vCPU's state at power-on: arch/<architecture>/ declares it. */
     const struct hv_arch *arch;

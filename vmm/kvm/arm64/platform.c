@@ -37,6 +37,11 @@ const struct kvm_arch kvm_arch = {
     .no_emulation = "KVM cannot emulate this instruction",
 };
 
+const char kvm_arch_without_virtualization[] =
+    "\nKVM is there only if the host's kernel was started at EL2: in a virtual machine, have\n"
+    "nested virtualization enabled; or use tools/testbed, which runs Minivet inside an emulated\n"
+    "host.";
+
 /* The processor shows user space nothing of it: KVM is there exactly where Linux was started at
  * EL2. */
 const char *kvm_arch_virtualization(void)

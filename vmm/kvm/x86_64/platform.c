@@ -46,6 +46,12 @@ const struct kvm_arch kvm_arch = {
                     "virtualization",
 };
 
+const char kvm_arch_without_virtualization[] =
+    "\nWithout VT-x or AMD-V KVM, if there is one, emulates most of a kernel's code and stops\n"
+    "at instructions that it does not know. Enable virtualization in the firmware's set-up,\n"
+    "or nested virtualization where this host is itself a guest; or use tools/run-linux,\n"
+    "which runs Minivet inside an emulated host.";
+
 const char *kvm_arch_virtualization(void)
 {
     FILE *f = fopen("/proc/cpuinfo", "re");
