@@ -21,6 +21,7 @@ static const struct kvm_need needs[] = {
     {KVM_NEED(KVM_CAP_ARM_NISV_TO_USER), "details of accesses that cannot be emulated", false},
     {KVM_NEED(KVM_CAP_ARM_PTRAUTH_ADDRESS), "the guest's pointer authentication", false},
     {KVM_NEED(KVM_CAP_ARM_PTRAUTH_GENERIC), "the guest's pointer authentication", false},
+    {KVM_NEED(KVM_CAP_ARM_SVE), "the guest's scalable vectors", false},
 };
 
 const struct kvm_arch kvm_arch = {
@@ -62,7 +63,18 @@ static bool has(const struct hv_vm *vm, unsigned long cap)
     return kvm_ioctl(vm->fd, KVM_CHECK_EXTENSION, cap) > 0;
 }
 
-/* All have the same features; the first runs, the others wait until it starts them. */
+/* All have the same features; those but the first wait until they are started. */
+static int init_vcpu(struct hv_vm *vm, unsigned id, struct kvm_vcpu_init *init)
+{
+    int sve = KVM_ARM_VCPU_SVE;
+    int err = kvm_ioctl_ptr(vm->vcpu_fds[id], KVM_ARM_VCPU_INIT, init);
+    if (err < 0)
+        return fail(err, "vCPU %u: KVM_ARM_VCPU_INIT", id);
+    if ((init->features[0] & 1u << KVM_ARM_VCPU_SVE) != 0)
+        err = kvm_ioctl_ptr(vm->vcpu_fds[id], KVM_ARM_VCPU_FINALIZE, &sve);
+    return err < 0 ? fail(err, "vCPU %u: KVM_ARM_VCPU_FINALIZE", id) : 0;
+}
+
 static int init_vcpus(struct hv_vm *vm)
 {
     struct kvm_vcpu_init init;
@@ -77,13 +89,13 @@ static int init_vcpus(struct hv_vm *vm)
     init.features[0] |= 1u << KVM_ARM_VCPU_PSCI_0_2;
     if (has(vm, KVM_CAP_ARM_PTRAUTH_ADDRESS) && has(vm, KVM_CAP_ARM_PTRAUTH_GENERIC))
         init.features[0] |= 1u << KVM_ARM_VCPU_PTRAUTH_ADDRESS | 1u << KVM_ARM_VCPU_PTRAUTH_GENERIC;
-    for (unsigned i = 0; i < vm->vcpus; i++) {
-        err = kvm_ioctl_ptr(vm->vcpu_fds[i], KVM_ARM_VCPU_INIT, &init);
-        if (err < 0)
-            return fail(err, "vCPU %u: KVM_ARM_VCPU_INIT", i);
+    if (has(vm, KVM_CAP_ARM_SVE))
+        init.features[0] |= 1u << KVM_ARM_VCPU_SVE;
+    for (unsigned i = 0; err == 0 && i < vm->vcpus; i++) {
+        err = init_vcpu(vm, i, &init);
         init.features[0] |= 1u << KVM_ARM_VCPU_POWER_OFF;
     }
-    return 0;
+    return err;
 }
 
 /* ---- interrupt controllers ---- */
