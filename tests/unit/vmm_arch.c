@@ -366,6 +366,32 @@ Test(arch, pci_is_where_it_says)
     cr_expect_gt(placed, 0);
 }
 
+static char last_error[160];
+
+static void keep_error(void *ctx, enum log_level level, const char *line)
+{
+    (void)ctx;
+    if (level == LOG_ERROR)
+        snprintf(last_error, sizeof(last_error), "%s", line);
+}
+
+Test(arch, without_ports_pci_has_no_legacy_devices)
+{
+    char *args[] = {"run", "K", "-d", "null:16M,transport=pci,legacy=on", "--console", "off"};
+    struct vm_config config;
+    struct machine *m = NULL;
+    cr_assert_eq(config_parse(&config, ARRAY_SIZE(args), args), 0);
+    log_set_sink(keep_error, NULL);
+    cr_expect_eq(machine_create(&m, &(struct machine_config){.arch = &arch_fake,
+                                                             .vm = &config,
+                                                             .hv = &hv,
+                                                             .power = {.request = on_end}}),
+                 -ENOTSUP);
+    cr_expect_not_null(strstr(last_error, "legacy=on of transport=pci needs ports"), "%s",
+                       last_error);
+    config_free(&config);
+}
+
 Test(arch, it_is_told_what_the_machine_has)
 {
     static const unsigned wanted[] = {WIRE, WIRE + 1, WIRE + 2, WIRE + 3, 40, 42};

@@ -84,6 +84,11 @@ static int plug_pci(struct virtio_devices *d, struct slot *s)
 {
     unsigned index = d->function_count++;
     unsigned devfn = PCI_DEVFN(1 + index % (SLOTS - 1), index / (SLOTS - 1));
+    if (s->d.keys->legacy == ON_OFF_ON && d->cfg.pio == NULL)
+        return fail_msg(-ENOTSUP,
+                        "%s: legacy=on of transport=pci needs ports, which this machine lacks; say "
+                        "transport=mmio",
+                        s->d.dev->setup.name);
     int r = virtio_pci_create(&s->pci, &(struct virtio_pci_config){
                                            .mmio = d->cfg.mmio,
                                            .pio = d->cfg.pio,
