@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What a driver of a GPU device may try: H70 to H77. */
+/* What a driver of a GPU device may try: H70 to H77, H95 and H96. */
 #include "hostile.h"
 
 #include "tests/harness/gpureq.h"
@@ -265,6 +265,15 @@ OnLargeGpu(h74_resources_without_end)
     cr_expect(made > 0 && made <= RIG_GPU_BYTES / VIRTIO_GPU_ENTRIES_MAX / 16, "%u lists", made);
 }
 
+static unsigned come_back(struct rig *rig, unsigned queue)
+{
+    uint32_t head, len;
+    unsigned back = 0;
+    while (vdrv_used(&rig->drv.q[queue], &head, &len))
+        back++;
+    return back;
+}
+
 /* As many copies as fit, all published at once: the cursor queue has its turns between them. */
 OnGpu(h74_flushes_without_end)
 {
@@ -284,15 +293,57 @@ OnGpu(h74_flushes_without_end)
     virtio_queue_serve(rig->dev, 1);
     evloop_run_deferred(rig->loop);
     evloop_run_deferred(rig->loop);
-    uint32_t head, len, back = 0;
-    while (vdrv_used(&rig->drv.q[0], &head, &len))
-        back++;
+    unsigned back = come_back(rig, 0);
     cr_expect(back < 8, "%u of 8 in the first turns", back);
     cr_expect_eq(rig->display.screens[0].moves, 1);
     rig_step(rig);
-    while (vdrv_used(&rig->drv.q[0], &head, &len))
-        back++;
-    cr_expect_eq(back, 8);
+    cr_expect_eq(back + come_back(rig, 0), 8);
+}
+
+/* What is published all at once takes several turns. */
+static void expect_turns(struct rig *rig, unsigned queue, unsigned requests)
+{
+    virtio_queue_serve(rig->dev, queue); /* as a kick has it */
+    evloop_run_deferred(rig->loop);      /* what is used is published */
+    unsigned back = come_back(rig, queue);
+    cr_expect(back < requests, "%u of %u in the first turn", back, requests);
+    rig_step(rig);
+    cr_expect_eq(back + come_back(rig, queue), requests);
+}
+
+/* The C library zeroes the memory that the one before has had. */
+OnGpu(h95_pictures_made_and_freed)
+{
+    uint8_t request[VIRTIO_GPU_CREATE_2D_BYTES];
+    for (unsigned i = 0; i < 4; i++) {
+        gpureq_make(request, VIRTIO_GPU_CMD_RESOURCE_CREATE_2D, sizeof(request));
+        le32_put(request + VIRTIO_GPU_CREATE_2D_resource_id, 1);
+        le32_put(request + VIRTIO_GPU_CREATE_2D_format, GPUREQ_FORMAT);
+        le32_put(request + VIRTIO_GPU_CREATE_2D_width, 1024);
+        le32_put(request + VIRTIO_GPU_CREATE_2D_height, 1024);
+        gpureq_send(rig, 0, request, sizeof(request), 24);
+        gpureq_make(request, VIRTIO_GPU_CMD_RESOURCE_UNREF, VIRTIO_GPU_RESOURCE_BYTES);
+        le32_put(request + VIRTIO_GPU_RESOURCE_resource_id, 1);
+        gpureq_send(rig, 0, request, VIRTIO_GPU_RESOURCE_BYTES, 24);
+    }
+    expect_turns(rig, 0, 8);
+    cr_expect_eq(gpureq_create(rig, 1, GPUREQ_FORMAT, 1, 1), GPUREQ_OK, "each was freed");
+}
+
+/* Each byte of the picture lies elsewhere. */
+OnLargeGpu(h96_cursors_in_very_many_pieces)
+{
+    static struct gpureq_entry bytes[64 * 64 * 4];
+    uint8_t request[VIRTIO_GPU_CURSOR_BYTES];
+    for (unsigned i = 0; i < ARRAY_SIZE(bytes); i++)
+        bytes[i] = (struct gpureq_entry){RIG_HOLE_END_GPA - 4096 - 2 * (i + 1), 1};
+    cr_assert_eq(gpureq_blob(rig, 1, ARRAY_SIZE(bytes), bytes, ARRAY_SIZE(bytes)), GPUREQ_OK);
+    gpureq_make(request, VIRTIO_GPU_CMD_UPDATE_CURSOR, sizeof(request));
+    le32_put(request + VIRTIO_GPU_CURSOR_resource_id, 1);
+    for (unsigned i = 0; i < 8; i++)
+        gpureq_send(rig, 1, request, sizeof(request), 24);
+    expect_turns(rig, 1, 8);
+    cr_expect(rig->display.screens[0].cursor != NULL);
 }
 
 /* ---- resets ---- */

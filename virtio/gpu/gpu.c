@@ -184,13 +184,17 @@ static void control_ready(struct virtio_gpu *gpu)
 static void cursor_ready(struct virtio_gpu *gpu)
 {
     uint8_t request[GPU_REQUEST_BYTES];
-    struct vq_chain *chain;
-    while ((chain = virtio_queue_next(&gpu->dev, VIRTIO_GPU_CURSORQ)) != NULL) {
+    gpu->turn_bytes = GPU_TURN_BYTES;
+    while (gpu->turn_bytes > 0) {
         uint8_t response[VIRTIO_GPU_HDR_BYTES] = {0};
+        struct vq_chain *chain = virtio_queue_next(&gpu->dev, VIRTIO_GPU_CURSORQ);
+        if (chain == NULL)
+            return;
         le32_put(response,
                  carry_out(gpu, &chain->rd, request, cursor_verbs, ARRAY_SIZE(cursor_verbs)));
         answer(gpu, VIRTIO_GPU_CURSORQ, chain, request, response, sizeof(response));
     }
+    virtio_queue_serve_later(&gpu->dev, VIRTIO_GPU_CURSORQ);
 }
 
 /* ---- the device's half ---- */

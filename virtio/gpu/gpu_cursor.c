@@ -49,7 +49,8 @@ static void convert(uint8_t *pixels, const struct gpu_format *format)
 }
 
 /* A blob has no format: it is taken for BGRA, which Linux uses. */
-static uint32_t take_picture(struct gpu_resource *res, uint8_t *pixels)
+static uint32_t take_picture(struct virtio_gpu *gpu, const struct gpu_resource *res,
+                             uint8_t *pixels)
 {
     if (res->pixels != NULL) {
         if (res->width != DISPLAY_CURSOR_SIDE || res->height != DISPLAY_CURSOR_SIDE)
@@ -64,6 +65,7 @@ static uint32_t take_picture(struct gpu_resource *res, uint8_t *pixels)
     struct gpu_copy copy = {
         .from = &res->backing, .to = pixels, .row_bytes = CURSOR_BYTES, .rows = 1};
     gpu_copy_run(&copy, &turn_bytes);
+    gpu_spend(gpu, UINT64_MAX - turn_bytes);
     return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
@@ -80,7 +82,7 @@ static uint32_t set_picture(struct virtio_gpu *gpu, struct gpu_scanout *s, const
     struct display_cursor *cursor = malloc(sizeof(*cursor));
     if (cursor == NULL)
         return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
-    uint32_t answer = take_picture(res, cursor->pixels);
+    uint32_t answer = take_picture(gpu, res, cursor->pixels);
     if (answer != VIRTIO_GPU_RESP_OK_NODATA) {
         free(cursor);
         return answer;

@@ -73,6 +73,8 @@ uint32_t gpu_resource_make(struct virtio_gpu *gpu, const struct gpu_resource *li
     res->backing = (struct gpu_backing){0};
     LIST_INSERT_HEAD(&gpu->buckets[res->id % GPU_BUCKETS], res, link);
     gpu->resource_count++;
+    if (pixels != NULL)
+        gpu_spend(gpu, like->bytes); /* memory that is used again has to be zeroed */
     *out = res;
     return VIRTIO_GPU_RESP_OK_NODATA;
 }
