@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What a driver of a GPU device may try: H70 to H77, H95 and H96. */
+/* What a driver of a GPU device may try: H70 to H77, H95 to H97. */
 #include "hostile.h"
 
 #include "tests/harness/gpureq.h"
@@ -344,6 +344,23 @@ OnLargeGpu(h96_cursors_in_very_many_pieces)
         gpureq_send(rig, 1, request, sizeof(request), 24);
     expect_turns(rig, 1, 8);
     cr_expect(rig->display.screens[0].cursor != NULL);
+}
+
+OnLargeGpu(h97_lists_whose_last_range_is_wrong)
+{
+    static uint8_t
+        request[VIRTIO_GPU_ATTACH_BYTES + VIRTIO_GPU_ENTRIES_MAX * VIRTIO_GPU_MEM_ENTRY_BYTES];
+    uint8_t *last = request + sizeof(request) - VIRTIO_GPU_MEM_ENTRY_BYTES;
+    cr_assert_eq(gpureq_create(rig, 1, GPUREQ_FORMAT, W, H), GPUREQ_OK);
+    gpureq_make(request, VIRTIO_GPU_CMD_RESOURCE_ATTACH_BACKING, sizeof(request));
+    le32_put(request + VIRTIO_GPU_ATTACH_resource_id, 1);
+    le32_put(request + VIRTIO_GPU_ATTACH_nr_entries, VIRTIO_GPU_ENTRIES_MAX);
+    le64_put(last + VIRTIO_GPU_MEM_ENTRY_addr, UINT64_MAX);
+    le32_put(last + VIRTIO_GPU_MEM_ENTRY_length, 1);
+    for (unsigned i = 0; i < 8; i++)
+        gpureq_send(rig, 0, request, sizeof(request), 24);
+    expect_turns(rig, 0, 8);
+    cr_expect_eq(le32_get(gpureq_response(rig)), WRONG);
 }
 
 /* ---- resets ---- */

@@ -56,6 +56,7 @@ uint32_t gpu_backing_read(struct virtio_gpu *gpu, struct gpu_backing *backing, s
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     if (!gpu_backing_alloc(gpu, backing, count))
         return VIRTIO_GPU_RESP_ERR_OUT_OF_MEMORY;
+    gpu_spend(gpu, count * (uint64_t)GPU_STEP_BYTES); /* whether the last is wrong or not */
     for (uint32_t i = 0; i < count; i++) {
         uint8_t entry[VIRTIO_GPU_MEM_ENTRY_BYTES];
         iobuf_get(rd, entry, sizeof(entry));
@@ -65,7 +66,6 @@ uint32_t gpu_backing_read(struct virtio_gpu *gpu, struct gpu_backing *backing, s
             return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
         }
     }
-    gpu_spend(gpu, count * (uint64_t)GPU_STEP_BYTES);
     return VIRTIO_GPU_RESP_OK_NODATA;
 }
 
