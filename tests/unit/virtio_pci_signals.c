@@ -3,6 +3,11 @@
  * What goes between a virtio-pci function and its guest: vectors and INTx, the access window,
  * doorbells that follow the BARs.
  */
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "core/ports/irq.h"
 #include "tests/harness/rig_test.h"
 #include "tests/harness/test.h"
 #include "tests/unit/virtio_pci_util.h"
@@ -86,6 +91,50 @@ OnEcho(virtio_pci, a_masked_vector_waits, .transport = RIG_PCI)
     vdrv_reset(&rig->drv);
     bus_write(rig->bus, control, 4, 0);
     cr_expect_eq(fake_msi_take_all(&rig->msi), 0, "a reset forgets what waits");
+}
+
+static const struct msi_ops *sink_ops;
+static struct virtio_device *told;
+
+static void *tell_config(void *arg)
+{
+    const struct virtio_host *host = arg;
+    host->ops->notify_config(host->ctx);
+    return NULL;
+}
+
+/* While a vCPU waits for a route the loop tells the driver of a change. */
+static int add_meanwhile(void *ctx, int eventfd, uint64_t addr, uint32_t data)
+{
+    pthread_t loop;
+    if (told != NULL) {
+        cr_assert_eq(pthread_create(&loop, NULL, tell_config, &told->host), 0);
+        pthread_join(loop, NULL);
+    }
+    return sink_ops->route_add(ctx, eventfd, addr, data);
+}
+
+OnEcho(virtio_pci, configuration_interrupts_do_not_wait_for_routes, .transport = RIG_PCI)
+{
+    struct virtio_device *dev = rig->dev;
+    int fd = eventfd(0, EFD_NONBLOCK);
+    sink_ops = rig->sink.ops;
+    struct msi_ops ops = *sink_ops;
+    ops.route_add = add_meanwhile;
+    rig_unplug(rig);
+    rig->sink.ops = &ops;
+    rig_plug(rig, dev);
+    cr_assert(vdrv_start(&rig->drv, 0, 2, 8));
+    dev->host.ops->notify_by(dev->host.ctx, 0, fd);
+    told = dev;
+    common_set(rig, VIRTIO_PCI_COMMON_queue_select, 2, 0);
+    common_set(rig, VIRTIO_PCI_COMMON_queue_msix_vector, 2, 2);
+    told = NULL;
+    cr_expect_eq(fake_msi_take(&rig->msi, 0), 1);
+    cr_expect_eq(vdrv_take_isr(&rig->drv), VIRTIO_ISR_CONFIG);
+    dev->host.ops->notify_by(dev->host.ctx, 0, -1);
+    rig_unplug(rig);
+    close(fd);
 }
 
 /* ---- INTx ---- */

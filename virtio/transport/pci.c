@@ -58,15 +58,16 @@ static void notify_queue(void *ctx, unsigned queue)
         msix_raise(p->msix, vector);
 }
 
-/* Registers change the vector and the loop the eventfd: likewise, the last caller sees both. */
+/* Registers change the vector and the loop the eventfd: likewise, the last caller sees both. It may
+ * wait for routes, so that it has a lock of its own: the loop takes that of the line. */
 static void update_source(struct virtio_pci *p, unsigned queue)
 {
-    pthread_mutex_lock(&p->intr_lock);
+    pthread_mutex_lock(&p->source_lock);
     uint16_t vector = atomic_load(&p->queue_vector[queue]);
     bool has_vector = vector != VIRTIO_MSI_NO_VECTOR;
     msix_set_source(p->msix, queue, has_vector ? atomic_load(&p->queue_source[queue]) : -1,
                     has_vector ? vector : 0);
-    pthread_mutex_unlock(&p->intr_lock);
+    pthread_mutex_unlock(&p->source_lock);
 }
 
 static void notify_by(void *ctx, unsigned queue, int eventfd)
@@ -401,6 +402,7 @@ int virtio_pci_create(struct virtio_pci **out, const struct virtio_pci_config *c
     p->cfg = *config;
     p->dev = config->device;
     pthread_mutex_init(&p->intr_lock, NULL);
+    pthread_mutex_init(&p->source_lock, NULL);
     p->regs = (struct virtio_registers){
         .dev = p->dev,
         .layouts = virtio_pci_layouts,
@@ -471,6 +473,7 @@ void virtio_pci_destroy(struct virtio_pci *p)
     pci_func_fini(&p->func);
     msix_destroy(p->msix);
     virtio_registers_fini(&p->regs);
+    pthread_mutex_destroy(&p->source_lock);
     pthread_mutex_destroy(&p->intr_lock);
     free(p);
 }

@@ -8,7 +8,7 @@
  * Locks, outermost first:
  *   func.lock       by the function: around configuration accesses and what they call here
  *   regs.lock       over the registers
- *   regs.bell_lock, intr_lock, and the leaf locks of the function and of MSI-X
+ *   regs.bell_lock, intr_lock, source_lock, and the leaf locks of the function and of MSI-X
  * The access window in configuration space reaches registers, which is why the function's lock
  * comes first: nothing that a BAR's handler calls may take it. The loop takes leaf locks only.
  */
@@ -54,7 +54,8 @@ struct virtio_pci {
     _Atomic uint16_t config_vector;
     _Atomic uint16_t queue_vector[VIRTIO_QUEUES_MAX];
     _Atomic int queue_source[VIRTIO_QUEUES_MAX]; /* an eventfd that notifies; -1: none */
-    pthread_mutex_t intr_lock;                   /* what the hypervisor has follows what is above */
+    /* What the hypervisor has follows what is above: the line, and the queues' sources. */
+    pthread_mutex_t intr_lock, source_lock;
 };
 
 /* ---- pci.c ---- */
