@@ -556,11 +556,15 @@ static void sdl_destroy(struct viewer *viewer)
 
 static const struct viewer_ops sdl_ops = {.stop = sdl_stop, .destroy = sdl_destroy};
 
+/* Not lost: it is the thread's, and ends with the process. */
+static struct sdl *volatile abandoned;
+
 /* Xlib waits for an X server that does not answer, and cannot be told to end. */
 static int abandon(struct sdl *v)
 {
     pthread_detach(v->thread);
     v->is_abandoned = true;
+    abandoned = v;
     return fail(-ECANCELED, "display sdl: the window system does not answer");
 }
 
