@@ -99,7 +99,10 @@ void fuzz_note_given(struct fuzz_player *p, unsigned queue, unsigned head, unsig
 static void note_page(struct fuzz_player *p, uint64_t gpa)
 {
     uint64_t at = gpa - FUZZ_ARENA_GPA;
-    p->wild |= gpa < FUZZ_LOW_BYTES || p->edited || p->wrapped;
+    bool is_ring = gpa < FUZZ_LOW_BYTES || p->edited || p->wrapped;
+    p->wild |= is_ring;
+    if (is_ring && p->trace != NULL)
+        p->trace->full = true; /* rings are elsewhere on other transports */
     if (at < FUZZ_ARENA_BYTES)
         p->given_back[at / FUZZ_PAGE_BYTES] = true;
 }

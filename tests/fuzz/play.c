@@ -402,6 +402,8 @@ static void driver_step(struct fuzz_player *p, const struct fuzz_step *step)
     default: /* FUZZ_EDIT */
         p->edited = true;
         p->wild |= p->rig.balloon != NULL; /* other pages may be meant */
+        if (p->rig.balloon != NULL && p->trace != NULL)
+            p->trace->full = true;
         len = (uint32_t)min_u64(step->len, FUZZ_ARENA_BYTES - step->arg[0] % FUZZ_ARENA_BYTES);
         if (len > 0)
             fuzz_guest_wrote(p, FUZZ_ARENA_GPA + step->arg[0] % FUZZ_ARENA_BYTES, step->bytes, len);
