@@ -42,13 +42,14 @@ static int balloon_create(struct device_slot *s, unsigned index)
     const struct balloon_own *own = (const void *)vm->balloon.own;
     struct virtio_balloon *balloon;
     (void)index;
+    if (own->size_bytes > vm->mem_bytes)
+        return fail_msg(-EINVAL, "--balloon on: size: is more than --mem, which is %llu MiB",
+                        (unsigned long long)(vm->mem_bytes / MIB));
     s->keys = &vm->balloon.virtio;
     s->loop = s->cfg->loop;
     struct virtio_setup setup = device_slot_setup(s, "balloon");
     struct virtio_balloon_config config = {
-        .target_bytes = own->size_bytes != 0 && own->size_bytes < vm->mem_bytes
-                            ? vm->mem_bytes - own->size_bytes
-                            : 0,
+        .target_bytes = own->size_bytes != 0 ? vm->mem_bytes - own->size_bytes : 0,
         .deflate_on_oom = !own->oom_is_off,
         .reporting = !own->reporting_is_off,
         .clock = &clock_host,
