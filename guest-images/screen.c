@@ -5,6 +5,8 @@
 // a cursor; after a line on standard input
 //     change a rectangle of the picture and move the cursor; after one more end. "ready=..." is
 //     printed before each line is read.
+// screen button WIDTH HEIGHT SEED DEVICE: the same, but the rectangle changes when the left button
+// of DEVICE, a tablet, is pressed on it. "missed" is printed when it is pressed elsewhere.
 // screen events DEVICE CODE: print each event of an input device, "TYPE CODE VALUE", until key CODE
 // has been released.
 //
@@ -80,6 +82,8 @@ struct drm_cursor {
 #define CURSOR_BO   1u
 #define CURSOR_MOVE 2u
 #define CURSOR_SIDE 64u
+
+#define TABLET_MAX 32767u // of its positions
 
 // ---- what all of it needs
 
@@ -218,7 +222,32 @@ static long change_picture(unsigned fb, unsigned *pixels, unsigned pitch)
     return status != 0 ? status : drm(CURSOR, &cursor);
 }
 
-static long set_mode(unsigned width, unsigned height, unsigned seed)
+static int is_on_button(unsigned x, unsigned y)
+{
+    return x >= PATTERN_LEFT && x < PATTERN_RIGHT && y >= PATTERN_TOP && y < PATTERN_BOTTOM;
+}
+
+static long await_click(const char *tablet, unsigned width, unsigned height)
+{
+    struct input_event e;
+    unsigned x = 0, y = 0;
+    long n, fd = syscall3(SYS_OPEN, (long)tablet, O_RDONLY, 0);
+    print(fd < 0 ? "" : "ready=button\n");
+    while ((n = syscall3(SYS_READ, fd, (long)&e, sizeof(e))) == sizeof(e)) {
+        if (e.type == EV_ABS) {
+            *(e.code == ABS_X ? &x : &y) = (unsigned)e.value;
+        } else if (e.type == EV_KEY && e.code == BTN_LEFT && e.value == 1) {
+            if (is_on_button(x * width / TABLET_MAX, y * height / TABLET_MAX)) {
+                return 0;
+            }
+            print("missed\n");
+        }
+    }
+    return failed(n);
+}
+
+// With a tablet for the button, or without.
+static long set_mode(unsigned width, unsigned height, unsigned seed, const char *tablet)
 {
     struct drm_dumb dumb = {height, width, 32, .handle = 0};
     struct drm_fb fb = {0, width, height, 0, 32, 24, 0};
@@ -245,7 +274,11 @@ static long set_mode(unsigned width, unsigned height, unsigned seed)
     if ((status = drm(SET_CRTC, &crtc)) != 0 || (status = show_cursor()) != 0) {
         return status;
     }
-    await_line("ready=mode\n");
+    if (!tablet) {
+        await_line("ready=mode\n");
+    } else if ((status = await_click(tablet, width, height)) != 0) {
+        return status;
+    }
     if ((status = change_picture(fb.id, pixels, dumb.pitch)) == 0) {
         await_line("ready=changed\n");
     }
@@ -297,9 +330,18 @@ static long program(long argc, char **argv)
     if (*what == 'e' && argc == 4) {
         return print_events(argv[2], number(argv[3]));
     }
-    if (argc != 5 || (*what != 'm' && *what != 'p')) {
+    if (argc != (*what == 'b' ? 6 : 5)) {
         return 2;
     }
-    return (*what == 'm' ? set_mode : write_pattern)(number(argv[2]), number(argv[3]),
-                                                     number(argv[4]));
+    unsigned width = number(argv[2]), height = number(argv[3]), seed = number(argv[4]);
+    switch (*what) {
+    case 'b':
+        return set_mode(width, height, seed, argv[5]);
+    case 'm':
+        return set_mode(width, height, seed, 0);
+    case 'p':
+        return write_pattern(width, height, seed);
+    default:
+        return 2;
+    }
 }

@@ -4,8 +4,8 @@
 #include <poll.h>
 #include <spawn.h>
 
-#include "core/base/be.h"
 #include "tests/harness/test.h"
+#include "tests/harness/xwd.h"
 
 #define DEADLINE 30000 /* ms */
 
@@ -54,15 +54,9 @@ void xvfb_end(struct xvfb *s, int signal)
     s->pid = 0;
 }
 
-static uint32_t xwd(const struct xvfb *s, unsigned field)
-{
-    return be32_get(s->screen + (size_t)field * 4);
-}
-
-/* Of the header: 0 its size, 5 height, 12 bytes in a row, 19 colours of 12 bytes each. */
 uint32_t xvfb_pixel(const struct xvfb *s, uint32_t x, uint32_t y)
 {
-    size_t at = xwd(s, 0) + (size_t)xwd(s, 19) * 12 + (size_t)y * xwd(s, 12) + (size_t)x * 4;
+    size_t at = xwd_pixel_at(s->screen, x, y);
     cr_assert_lt(at, s->bytes);
     return le32_get(s->screen + at) & 0xffffff;
 }
