@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: BSD-2-Clause
-# A group of tests/boot/run-all: a stock kernel seen through a window of an X server. A person is xdotool; what the X
-# server has on its screen must be what guest-images/screen.c draws, pixel by pixel.
+# A group of tests/boot/run-all: a stock kernel seen through windows of an X server, Minivet's own and that of a VNC
+# client. A person is xdotool; what the X server has on its screen must be what guest-images/screen.c draws, pixel by pixel.
 # Command lines are guests' shell lines: they are not for the host's shell to expand.
 # shellcheck disable=SC2016,SC2154
 
@@ -118,4 +118,6 @@ group_window() {
     [ -p "$work/orders" ] || mkfifo "$work/orders"
     initramfs generic-6.1 "$window_work"
     lacks "a window" Xvfb xdotool || window_is_used "a window" sdl
+    lacks "a VNC client" Xvfb xdotool xtigervncviewer ||
+        window_is_used "a VNC client" vnc=:9 xtigervncviewer -NoJPEG=1 -RemoteResize=1 127.0.0.1:9
 }
