@@ -193,8 +193,10 @@ static cJSON *run_screenshot(const struct call *c)
         return refuse(c, "screenshot: the file's name is too long");
     strcpy(c->task->path, c->args[0]);
     int err = c->target->picture(c->target->ctx, 0, &c->task->picture);
+    if (err == -ENODEV)
+        return refuse(c, "screenshot: the guest has no screen: give --gpu on or --display");
     if (err == -ENOENT)
-        return refuse(c, "screenshot: the guest shows no picture: give --gpu on or --display");
+        return refuse(c, "screenshot: the guest shows no picture now");
     if (err == -EFBIG)
         return refuse(c, "screenshot: the picture has more than %u MiB",
                       (unsigned)(DISPLAY_PICTURE_BYTES / MIB));

@@ -76,5 +76,5 @@ struct display_backend *machine_display_backend(const struct machine_display *d)
 int machine_display_copy(const struct machine_display *d, unsigned scanout,
                          struct display_picture *out)
 {
-    return d != NULL ? display_tap_copy(d->tap, scanout, out) : -ENOENT;
+    return d != NULL ? display_tap_copy(d->tap, scanout, out) : -ENODEV;
 }

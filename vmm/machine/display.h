@@ -21,7 +21,7 @@ void machine_display_destroy(struct machine_display *d);
 /* For devices; NULL: there is none. */
 struct display_backend *machine_display_backend(const struct machine_display *d);
 
-/* On the loop: see display_tap_copy(). */
+/* On the loop: see display_tap_copy(). -ENODEV: d is NULL. */
 int machine_display_copy(const struct machine_display *d, unsigned scanout,
                          struct display_picture *out);
 

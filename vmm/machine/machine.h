@@ -71,7 +71,7 @@ void machine_press_power(struct machine *m);
 /* Where a person's input for such a device goes; NULL: the machine has none. */
 struct input_sink *machine_input(const struct machine *m, enum input_kind kind);
 
-/* What a scanout shows: see display_tap_copy(). Not for a vCPU's thread. */
+/* What a scanout shows: see machine_display_copy(). Not for a vCPU's thread. */
 int machine_picture(struct machine *m, unsigned scanout, struct display_picture *out);
 
 struct machine_balloon {
