@@ -212,10 +212,30 @@ static int put_by_id(struct config_words *w, const char *value, const cJSON *dev
 static int put_alone(struct config_words *w, const char *option, const char *first,
                      const char *transport)
 {
-    char text[64];
+    char text[160];
     snprintf(text, sizeof(text), "%s%s%s", first, transport != NULL ? ",transport=" : "",
              transport != NULL ? transport : "");
     return config_put(w, config_find_option(option, strlen(option)), text);
+}
+
+/* A GPU has QEMU's size and monitors, and no 3D. */
+static int put_gpu(struct config_words *w, const char *value, const cJSON *items,
+                   const char *transport)
+{
+    const char *width = text_of(items, "xres"), *height = text_of(items, "yres");
+    const char *outputs = text_of(items, "max_outputs");
+    char text[128];
+    if (strstr(items->child->string, "-gl") != NULL || strstr(items->child->string, "rutabaga"))
+        return fail_msg(-EINVAL, "-device %s: there is no 3D: say --gpu on", value);
+    if ((width == NULL) != (height == NULL))
+        return fail_msg(-EINVAL, "-device %s: give xres and yres, or say --gpu on,size=WxH", value);
+    int len =
+        snprintf(text, sizeof(text), "on%s%s%s%s%s%s", width != NULL ? ",size=" : "",
+                 width != NULL ? width : "", width != NULL ? "x" : "", width != NULL ? height : "",
+                 outputs != NULL ? ",outputs=" : "", outputs != NULL ? outputs : "");
+    if (len >= (int)sizeof(text))
+        return fail_msg(-EINVAL, "-device %s: say --gpu on,size=WxH,outputs=N", value);
+    return put_alone(w, "gpu", text, transport);
 }
 
 static int vga(struct config_words *w, const char *value, const cJSON *items)
@@ -269,7 +289,7 @@ static int device(struct config_words *w, const char *value, const cJSON *items)
     if (begins(model, "virtio-rng"))
         return put_alone(w, "rng", "on", transport);
     if (begins(model, "virtio-gpu") || begins(model, "virtio-vga"))
-        return put_alone(w, "gpu", "on", begins(model, "virtio-vga") ? "pci" : transport);
+        return put_gpu(w, value, items, begins(model, "virtio-vga") ? "pci" : transport);
     if (begins(model, "virtio-balloon"))
         return put_alone(w, "balloon", "on", transport);
     if (input_of(model) != NULL)
