@@ -73,7 +73,7 @@ static void print_rows(const cJSON *rows)
             char *text = cJSON_IsString(cell) ? NULL : cJSON_PrintUnformatted(cell);
             printf(cell->next == NULL         ? "%s\n"
                    : cell->prev->next != NULL ? "%-20s "
-                                              : "%-8s ",
+                                              : "%-10s ",
                    text != NULL ? text : cell->valuestring);
             free(text);
         }
