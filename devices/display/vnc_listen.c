@@ -46,7 +46,7 @@ static int listen_unix(struct unix_listener *out, const char *path)
         return fail_msg(-EINVAL, "display vnc=unix:%s: the path has 1 to %zu bytes", path,
                         sizeof(out->addr.sun_path) - 1);
     if (err == -EADDRINUSE)
-        return fail(err, "display vnc=unix:%s: listen; remove the file or name another", path);
+        return fail(err, "display vnc=unix:%s: listen; name another path", path);
     return err < 0 ? fail(err, "display vnc=unix:%s: listen", path) : 0;
 }
 

@@ -89,7 +89,7 @@ static cJSON *run_sendkey(const struct call *c)
         size_t len = strcspn(name, "-");
         unsigned key = key_by_name(name, len);
         if (key == 0)
-            return refuse(c, "sendkey: %.*s: no such key; ctrl-alt-f2 is an example",
+            return refuse(c, "sendkey: no key is called \"%.*s\"; ctrl-alt-f2 and ret are examples",
                           len < 40 ? (int)len : 40, name);
         if (count == KEYS_AT_ONCE)
             return refuse(c, "sendkey: these are more than %u keys", KEYS_AT_ONCE);

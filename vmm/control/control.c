@@ -226,6 +226,8 @@ static void on_connect(void *ctx, uint32_t events)
 static int open_socket(struct control *c)
 {
     int r = unix_listen(&c->socket, c->cfg.path, CONTROL_CLIENTS);
+    if (r == -EADDRINUSE)
+        return fail(r, "control socket %s: listen; name another path", c->cfg.path);
     if (r < 0)
         return fail(r, CANNOT_OPEN);
     c->listener = (struct ev_fd){.cb = on_connect, .ctx = c};
