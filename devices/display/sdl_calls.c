@@ -25,6 +25,7 @@ int sdl_calls_load(struct sdl_calls *out)
 #define X11_CALLS(X)     \
     X(ConnectionNumber)  \
     X(SetErrorHandler)   \
+    X(Sync)              \
     X(SetIOErrorHandler) \
     X(SetIOErrorExitHandler)
 
@@ -50,7 +51,7 @@ static int on_io_error(Display *display)
 }
 
 int sdl_x11_survive(const struct sdl_calls *sdl, SDL_Window *window,
-                    void (*lost)(Display *display, void *ctx), void *ctx, int *fd)
+                    void (*lost)(Display *display, void *ctx), void *ctx, struct sdl_x11 *out)
 {
 #define X11_CALL(name) {"X" #name, offsetof(struct x11_calls, name)},
     static const struct library_call calls[] = {X11_CALLS(X11_CALL)};
@@ -59,7 +60,6 @@ int sdl_x11_survive(const struct sdl_calls *sdl, SDL_Window *window,
     struct x11_calls x11 = {0};
     SDL_SysWMinfo info = {0};
     SDL_VERSION(&info.version);
-    *fd = -1;
     if (!sdl->GetWindowWMInfo(window, &info) || info.subsystem != SDL_SYSWM_X11)
         return 0;
     int err = library_load(&library, calls, ARRAY_SIZE(calls), &x11);
@@ -68,7 +68,9 @@ int sdl_x11_survive(const struct sdl_calls *sdl, SDL_Window *window,
     x11.SetErrorHandler(on_refused);
     x11.SetIOErrorHandler(on_io_error);
     x11.SetIOErrorExitHandler(info.info.x11.display, lost, ctx);
-    *fd = x11.ConnectionNumber(info.info.x11.display);
+    *out = (struct sdl_x11){.fd = x11.ConnectionNumber(info.info.x11.display),
+                            .display = info.info.x11.display,
+                            .sync = x11.Sync};
     return 0;
 }
 

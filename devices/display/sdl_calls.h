@@ -56,12 +56,19 @@ struct sdl_calls {
 /* Errors are reported. The library stays loaded. */
 int sdl_calls_load(struct sdl_calls *out);
 
+/* A connection to an X server; fd: -1: there is none. */
+struct sdl_x11 {
+    int fd;
+    Display *display;
+    int (*sync)(Display *display, Bool discard);
+};
+
 /*
  * Xlib ends the process when its X server is gone or refuses a request. From now on it calls lost()
- * for the former, on the thread that noticed, which must not return; the latter is logged. Returns
- * the socket, or -1: the window is not one of X11. Errors are reported.
+ * for the former, on the thread that noticed, which must not return; the latter is logged. Sets
+ * *out if the window is one of X11. Errors are reported.
  */
 int sdl_x11_survive(const struct sdl_calls *sdl, SDL_Window *window,
-                    void (*lost)(Display *display, void *ctx), void *ctx, int *fd);
+                    void (*lost)(Display *display, void *ctx), void *ctx, struct sdl_x11 *out);
 
 #endif

@@ -63,7 +63,7 @@ struct sdl {
     /* The thread's. */
     int result; /* of its begin; create() reads it afterwards */
     struct sdl_calls calls;
-    int x_fd; /* -1: not X11; stop() reads it */
+    struct sdl_x11 x11; /* stop() reads its descriptor */
     struct sdl_window windows[DISPLAY_SCANOUTS_MAX];
     uint64_t frame_ns;                         /* when frames were taken last */
     uint64_t resized_ns[DISPLAY_SCANOUTS_MAX]; /* when a window's size changed last; 0: settled */
@@ -395,14 +395,15 @@ static void draw_windows(struct sdl *v)
 /* Frames are not taken in earnest before their time, and the screen merges what comes. */
 static void wait_for_work(struct sdl *v)
 {
-    struct pollfd fds[] = {{.fd = v->x_fd, .events = POLLIN}, {.fd = v->wake_fd, .events = POLLIN}};
+    struct pollfd fds[] = {{.fd = v->x11.fd, .events = POLLIN},
+                           {.fd = v->wake_fd, .events = POLLIN}};
     uint64_t since_ns = clock_now_ns(&clock_host) - v->frame_ns;
     eventfd_t count;
     if (since_ns < FRAME_NS) {
         (void)poll(fds, 1, (int)((FRAME_NS - since_ns + NS_PER_MS - 1) / NS_PER_MS));
         return;
     }
-    (void)poll(fds, 2, v->x_fd >= 0 ? IDLE_MS : BLIND_MS);
+    (void)poll(fds, 2, v->x11.fd >= 0 ? IDLE_MS : BLIND_MS);
     if (fds[1].revents == 0)
         return;
     (void)eventfd_read(v->wake_fd, &count);
@@ -476,7 +477,7 @@ static int open_windows(struct sdl *v)
     v->calls.StopTextInput();
     if (!open_window(v, 0))
         return fail_msg(-EIO, "display sdl: open a window: %s", v->calls.GetError());
-    return sdl_x11_survive(&v->calls, v->windows[0].window, on_lost, v, &v->x_fd);
+    return sdl_x11_survive(&v->calls, v->windows[0].window, on_lost, v, &v->x11);
 }
 
 static void end(struct sdl *v)
@@ -484,6 +485,9 @@ static void end(struct sdl *v)
     for (unsigned i = 0; i < DISPLAY_SCANOUTS_MAX; i++)
         if (v->windows[i].window != NULL)
             sdl_window_close(&v->windows[i]);
+    /* SDL puts back the handler of Xlib that ends the process, before it hears of all errors. */
+    if (v->x11.fd >= 0)
+        v->x11.sync(v->x11.display, False);
     v->calls.QuitSubSystem(SDL_INIT_VIDEO);
 }
 
@@ -533,8 +537,8 @@ static void sdl_stop(struct viewer *viewer)
     atomic_store(&v->is_stopping, true);
     wake(v);
     /* An X server that does not answer is taken for one that is gone. */
-    if (!wait_for_thread(v, STOP_MS) && v->x_fd >= 0)
-        (void)shutdown(v->x_fd, SHUT_RDWR);
+    if (!wait_for_thread(v, STOP_MS) && v->x11.fd >= 0)
+        (void)shutdown(v->x11.fd, SHUT_RDWR);
     pthread_join(v->thread, NULL);
     v->has_thread = false;
 }
@@ -613,7 +617,7 @@ int viewer_sdl_create(struct viewer **out, const struct viewer_config *config)
         return fail(-ENOMEM, "display sdl");
     v->base.ops = &sdl_ops;
     v->cfg = *config;
-    v->x_fd = -1;
+    v->x11.fd = -1;
     v->result = -EIO; /* the X server is gone before the thread has begun */
     (void)snprintf(v->name, sizeof(v->name), "%s", config->name != NULL ? config->name : "minivet");
     v->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -348,6 +348,14 @@ OnWindow(tells_that_it_is_closed, true)
     await(s, atomic_load(&s->closed) == 2);
 }
 
+/* As another program of the person may do: what ends afterwards is the viewer, not the process. */
+OnWindow(survives_that_its_window_is_destroyed, true)
+{
+    xvfb_person("search --name '^guest' windowclose");
+    xvfb_person("sh -c 'while xdotool search --name ^guest; do sleep 0.02; done'");
+    cr_expect_eq(atomic_load(&s->closed), 0, "the power button is not pressed");
+}
+
 /* The guest and its display go on. */
 OnWindow(survives_its_x_server, true)
 {
