@@ -268,13 +268,15 @@ static void usage(const struct bench *b)
         printf("  --seconds S    of a run (%g)\n", b->seconds);
     if (b->takes_file)
         puts("  --file FILE    WRITTEN TO by one of the patterns (1 GiB of memory)");
-    if (b->ways != NULL)
-        fputs("  --with LIST    what is measured on request only, with commas:", stdout);
+    const char *before = "  --with LIST    what is measured on request only, with commas:";
+    bool has_more = false;
     for (const struct vmm_way *way = b->ways; way != NULL && way->family != NULL; way++) {
-        if (way->on_request && strcmp(way->family, "minivet") == 0)
-            printf(" %s", way->kind);
+        if (!way->on_request || strcmp(way->family, "minivet") != 0)
+            continue;
+        printf("%s %s", has_more ? "" : before, way->kind);
+        has_more = true;
     }
-    fputs(b->ways != NULL ? "\npatterns:" : "patterns:", stdout);
+    fputs(has_more ? "\npatterns:" : "patterns:", stdout);
     for (int p = 0; b->results->patterns[p].name != NULL; p++)
         printf(" %s", b->results->patterns[p].name);
     putchar('\n');
