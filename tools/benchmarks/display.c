@@ -37,13 +37,16 @@ struct viewer {
     bool has_client, has_window;
 };
 
-static const struct viewer nothing = {"--gpu on ", "-device virtio-gpu-{bus} ", false, false};
-static const struct viewer vnc = {"--gpu on --display vnc=unix:{file} --input keyboard ",
+/* The guest knows virtio-mmio alone. */
+#define GPU_ON "--gpu on,transport=mmio "
+
+static const struct viewer nothing = {GPU_ON, "-device virtio-gpu-{bus} ", false, false};
+static const struct viewer vnc = {GPU_ON "--display vnc=unix:{file} --input keyboard ",
                                   "-device virtio-gpu-{bus} -device virtio-keyboard-{bus} "
                                   "-vnc unix:{file},key-delay-ms=0 ",
                                   true, false};
 /* QEMU 7.2's microvm halts in its firmware when it has a window. */
-static const struct viewer sdl = {"--gpu on --display sdl ", NULL, false, true};
+static const struct viewer sdl = {GPU_ON "--display sdl ", NULL, false, true};
 
 static const struct {
     const char *name, *title;
