@@ -442,11 +442,13 @@ static void check_files(const struct bench *b, const struct wishes *w)
 int bench_main(struct bench *b, int argc, char **argv)
 {
     static struct vmm vmms[VMMS_MAX];
+    static const char *minivet; /* in use to the end */
     struct vmm v;
     char machine[512];
     struct wishes w = take_wishes(b, argc, argv);
     check_files(b, &w);
-    if (!vmm_find(w.minivet != NULL ? w.minivet : own_minivet(), &v))
+    minivet = w.minivet != NULL ? w.minivet : own_minivet();
+    if (!vmm_find(minivet, &v))
         return 1;
     b->hardware = has_hardware(v.program);
     v.name = "minivet";
