@@ -20,9 +20,9 @@ static void drop(void *ctx, enum log_level level, const char *line)
 int main(int argc, char **argv)
 {
     static const struct tap_test *const groups[] = {
-        exit_tests, end_tests,         irq_tests,     smp_tests,  kick_tests, cycle_tests,
-        disk_tests, framebuffer_tests, hostile_tests, live_tests, run_tests,  terminal_tests,
-        NULL};
+        exit_tests,  end_tests,      irq_tests,         smp_tests,     kick_tests,
+        cycle_tests, disk_tests,     framebuffer_tests, hostile_tests, live_tests,
+        run_tests,   terminal_tests, bench_tests,       NULL};
     char reason[80];
     log_set_sink(drop, NULL);
     int n = hv_kvm.capabilities(NULL, 0);

@@ -20,7 +20,7 @@ struct tap_test {
 /* Each file's tests, ended by an entry without a name. */
 extern const struct tap_test exit_tests[], end_tests[], irq_tests[], smp_tests[], kick_tests[],
     cycle_tests[], disk_tests[], framebuffer_tests[], hostile_tests[], live_tests[], run_tests[],
-    terminal_tests[];
+    terminal_tests[], bench_tests[];
 
 /* skip_all: NULL, or why no test can run. Only tests whose names hold `filter` (NULL: all). */
 int tap_run(const struct tap_test *const *groups, const char *skip_all, const char *filter);
