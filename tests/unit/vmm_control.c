@@ -6,13 +6,18 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "tests/harness/fake.h"
 #include "tests/harness/folder.h"
 #include "tests/harness/test.h"
 #include "vmm/machine/machine.h"
 
-#define HELP   "{\"command\": \"help\"}\n"
-#define STATUS "{\"command\": \"status\"}\n"
+#define HELP       "{\"command\": \"help\"}\n"
+#define STATUS     "{\"command\": \"status\"}\n"
+#define TYPE(text) "{\"command\": \"type\", \"args\": [\"" text "\"]}\n"
+#define MS_TO_TYPE 10u
 
+static struct fake_clock now;
+static struct clock the_clock;
 static struct evloop *loop;
 static struct control *control;
 static const char path[] = "ctl";
@@ -92,6 +97,7 @@ static int begin(void)
 {
     return control_create(
         &control, &(struct control_config){.loop = loop,
+                                           .clock = &the_clock,
                                            .path = path,
                                            .target = {guest_runs, on_power, input_for, take_picture,
                                                       on_balloon, on_stop, NULL}});
@@ -100,7 +106,8 @@ static int begin(void)
 static void setup(void)
 {
     folder_enter();
-    cr_assert_eq(evloop_create(&loop, "test", &clock_host), 0);
+    the_clock = fake_clock_port(&now);
+    cr_assert_eq(evloop_create(&loop, "test", &the_clock), 0);
     cr_assert_eq(begin(), 0);
 }
 
@@ -128,6 +135,15 @@ static void say(int fd, const char *text)
 {
     cr_assert_eq(send(fd, text, strlen(text), MSG_NOSIGNAL), (ssize_t)strlen(text));
     evloop_drain(loop);
+}
+
+/* As long as `count` characters take. */
+static void let_type(unsigned count)
+{
+    while (count-- > 0) {
+        now.now_ns += MS_TO_TYPE * 1000000;
+        evloop_drain(loop);
+    }
 }
 
 /* All that has come. False: and it is the end. */
@@ -251,6 +267,7 @@ Test(control, keys_and_pointers_reach_the_guest)
         snprintf(line, sizeof(line), "{\"command\": \"%s\", \"args\": [%s]}\n", rows[i].command,
                  rows[i].args);
         say(fd, line);
+        let_type(4);
         cr_expect(hear(fd));
         cr_expect_str_eq(typed, rows[i].typed, "%s", line);
         const char *want = rows[i].error != NULL ? rows[i].error : "{\"result\":null}";
@@ -368,9 +385,48 @@ Test(control, too_much_at_once_is_not_typed)
     cr_expect_str_eq(typed, "");
     strcpy(line + at + 128, "\"]}\n");
     say(fd, line);
+    let_type(128);
     cr_expect(hear(fd));
     cr_expect_str_eq(heard, "{\"result\":null}\n");
     close(fd);
+}
+
+/* A program in the guest has time to hear each, and what the client says next waits. */
+Test(control, characters_are_typed_one_by_one)
+{
+    int fd = join();
+    runs = true;
+    devices = KEYBOARD;
+    typed[0] = '\0';
+    say(fd, TYPE("ab") STATUS);
+    cr_expect(hear(fd));
+    cr_expect_str_eq(typed, "30 -30 ");
+    cr_expect_str_eq(heard, "");
+    let_type(1);
+    cr_expect(hear(fd));
+    cr_expect_str_eq(typed, "30 -30 48 -48 ");
+    cr_expect_eq(lines(), 2);
+    say(fd, TYPE(""));
+    cr_expect(hear(fd));
+    cr_expect_str_eq(heard, "{\"result\":null}\n");
+    close(fd);
+}
+
+Test(control, a_guest_that_ends_hears_no_more_characters)
+{
+    int fd = join();
+    runs = true;
+    devices = KEYBOARD;
+    typed[0] = '\0';
+    say(fd, TYPE("ab"));
+    runs = false;
+    let_type(1);
+    cr_expect(hear(fd));
+    cr_expect_str_eq(typed, "30 -30 ");
+    cr_expect_not_null(strstr(heard, "no guest runs now"), "%s", heard);
+    runs = true;
+    say(fd, TYPE("ab"));
+    close(fd); /* the rest is typed, or is not: either way nothing is left behind */
 }
 
 /* As `echo ... | socat` does. */

@@ -280,6 +280,7 @@ static int create_control(struct run *run)
 {
     return control_create(&run->control,
                           &(struct control_config){.loop = run->loop,
+                                                   .clock = &clock_host,
                                                    .path = run->vm.control,
                                                    .target = {guest_runs, press_power, input_for,
                                                               picture, balloon, stop, run}});

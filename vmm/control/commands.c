@@ -19,8 +19,7 @@
 #include "vmm/control/keys.h"
 #include "vmm/machine/machine.h"
 
-#define KEYS_AT_ONCE  8u
-#define TYPED_AT_ONCE 128u /* of which the input devices hold all, however slow the guest is */
+#define KEYS_AT_ONCE 8u
 
 struct call {
     const struct control_target *target;
@@ -103,27 +102,37 @@ static cJSON *run_sendkey(const struct call *c)
     return cJSON_CreateNull();
 }
 
+/* One character: a program in the guest hears some 16 of them between two of its own turns. */
+static bool type_one(struct control_task *t, const struct control_target *target)
+{
+    struct call c = {.target = target, .task = t};
+    struct input_sink *sink = input_of(&c, INPUT_KEYBOARD, "keyboard");
+    bool shift;
+    if (sink == NULL || t->text[t->typed] == '\0')
+        return false;
+    unsigned key = key_of_char(t->text[t->typed], &shift);
+    if (shift)
+        sink->ops->key(sink, KEY_LEFTSHIFT, true);
+    sink->ops->key(sink, key, true);
+    sink->ops->key(sink, key, false);
+    if (shift)
+        sink->ops->key(sink, KEY_LEFTSHIFT, false);
+    return t->text[++t->typed] != '\0';
+}
+
 static cJSON *run_type(const struct call *c)
 {
     bool shift;
     const char *text = c->args[0];
-    struct input_sink *sink = input_of(c, INPUT_KEYBOARD, "keyboard");
-    if (sink == NULL)
+    if (input_of(c, INPUT_KEYBOARD, "keyboard") == NULL)
         return NULL;
-    if (strlen(text) > TYPED_AT_ONCE)
-        return refuse(c, "type: this is more than %u characters", TYPED_AT_ONCE);
+    if (strlen(text) >= sizeof(c->task->text))
+        return refuse(c, "type: this is more than %u characters", CONTROL_TYPED_BYTES - 1);
     for (const char *at = text; *at != '\0'; at++)
         if (key_of_char(*at, &shift) == 0)
             return refuse(c, "type: no key of a US keyboard types byte 0x%02x", (uint8_t)*at);
-    for (const char *at = text; *at != '\0'; at++) {
-        unsigned key = key_of_char(*at, &shift);
-        if (shift)
-            sink->ops->key(sink, KEY_LEFTSHIFT, true);
-        sink->ops->key(sink, key, true);
-        sink->ops->key(sink, key, false);
-        if (shift)
-            sink->ops->key(sink, KEY_LEFTSHIFT, false);
-    }
+    strcpy(c->task->text, text);
+    c->task->step = type_one;
     return cJSON_CreateNull();
 }
 

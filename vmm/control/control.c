@@ -20,6 +20,7 @@
 
 #define CANNOT_OPEN "control socket %s", c->cfg.path
 #define AGAIN_NS    UINT64_C(500000000)
+#define STEP_NS     UINT64_C(10000000)
 
 struct client {
     struct control *control;
@@ -29,8 +30,9 @@ struct client {
     bool ended; /* no further command comes */
     uint32_t in_bytes;
     char in[CONTROL_LINE_BYTES];
-    /* The command: done, or left to a helper. */
+    /* The command: done, or left to a helper or for later. */
     bool is_busy;
+    struct ev_timer later;
     cJSON *id, *result;
     struct control_task task;
     struct ev_work work;
@@ -56,6 +58,7 @@ static void close_client(struct client *client)
 {
     struct evloop *loop = client->control->cfg.loop;
     evloop_defer_cancel(loop, &client->next);
+    evloop_timer_cancel(loop, &client->later);
     evloop_fd_del(loop, &client->ev);
     foreign_socket_close(client->fd);
     free(client->out);
@@ -98,6 +101,21 @@ static void on_task_done(void *ctx)
     step(client);
 }
 
+static uint64_t after(const struct control *c, uint64_t ns)
+{
+    return clock_now_ns(c->cfg.clock) + ns;
+}
+
+static void on_later(void *ctx)
+{
+    struct client *client = ctx;
+    const struct control *c = client->control;
+    if (client->task.step(&client->task, &c->cfg.target))
+        evloop_timer_set(c->cfg.loop, &client->later, after(c, STEP_NS));
+    else
+        on_task_done(client);
+}
+
 /* The first of those that have come; false: none has come as a whole. */
 static bool take_line(struct client *client)
 {
@@ -113,9 +131,11 @@ static bool take_line(struct client *client)
     cJSON_Delete(request);
     client->in_bytes -= (uint32_t)(end - client->in);
     memmove(client->in, end, client->in_bytes);
-    client->is_busy = client->task.run != NULL;
-    if (client->is_busy)
+    client->is_busy = client->task.run != NULL || client->task.step != NULL;
+    if (client->task.run != NULL)
         evloop_work(c->cfg.loop, &client->work);
+    else if (client->is_busy)
+        evloop_timer_set(c->cfg.loop, &client->later, after(c, 0));
     else
         set_answer(client);
     return true;
@@ -204,7 +224,7 @@ static void on_connect(void *ctx, uint32_t events)
     int fd = accept4(c->socket.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0 && errno != EAGAIN && errno != EINTR) { /* it would be ready again at once */
         evloop_fd_del(c->cfg.loop, &c->listener);
-        evloop_timer_set(c->cfg.loop, &c->again, clock_now_ns(&clock_host) + AGAIN_NS);
+        evloop_timer_set(c->cfg.loop, &c->again, after(c, AGAIN_NS));
     }
     if (fd < 0)
         return;
@@ -216,6 +236,7 @@ static void on_connect(void *ctx, uint32_t events)
     client->fd = fd;
     client->next = (struct ev_defer){.cb = step, .ctx = client};
     client->work = (struct ev_work){.run = on_task, .done = on_task_done, .ctx = client};
+    client->later = (struct ev_timer){.cb = on_later, .ctx = client};
     client->ev = (struct ev_fd){.cb = on_client, .ctx = client};
     if (evloop_fd_add(c->cfg.loop, &client->ev, fd, EPOLLIN) != 0)
         close_client(client);

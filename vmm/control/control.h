@@ -20,6 +20,7 @@
 #include "core/ports/input.h"
 #include "devices/display/tap.h"
 
+struct clock;
 struct control;
 struct cJSON;
 struct evloop;
@@ -46,7 +47,8 @@ struct control_target {
 
 struct control_config {
     struct evloop *loop;
-    const char *path; /* outlives the server */
+    const struct clock *clock; /* the loop's */
+    const char *path;          /* outlives the server */
     struct control_target target;
 };
 
@@ -57,10 +59,18 @@ void control_destroy(struct control *c);
 
 /* ---- for control.c: what commands there are ---- */
 
-/* What a command leaves to a helper thread; zeroed before. */
+#define CONTROL_TYPED_BYTES                                                                      \
+    129u /* of a text, its NUL included: input devices hold all of it, however slow the guest is \
+          */
+
+/* What a command leaves for later; zeroed before. Either may set `error`. */
 struct control_task {
-    void (*run)(struct control_task *t); /* NULL: nothing. It sets `error`, or leaves it empty */
+    void (*run)(struct control_task *t); /* NULL: nothing. On a helper thread */
+    /* NULL: nothing. On the loop, at once and every few milliseconds, while it returns true. */
+    bool (*step)(struct control_task *t, const struct control_target *target);
     char error[256];
+    char text[CONTROL_TYPED_BYTES];
+    uint32_t typed; /* of the text */
     char path[CONTROL_PATH_BYTES];
     struct display_picture picture;
 };
