@@ -309,6 +309,8 @@ static char *name_all(const struct schema_key *option)
             continue;
         fputs(t > option->tables && !t[-1].is_first ? ", " : "", out);
         config_name_keys(out, t->keys);
+        if (t->only != NULL)
+            fprintf(out, " (of %s)", t->only);
     }
     fclose(out);
     return names;

@@ -59,9 +59,8 @@ void control_destroy(struct control *c);
 
 /* ---- for control.c: what commands there are ---- */
 
-#define CONTROL_TYPED_BYTES                                                                      \
-    129u /* of a text, its NUL included: input devices hold all of it, however slow the guest is \
-          */
+/* Of a text, its NUL included: input devices hold all of it, however slow the guest is. */
+#define CONTROL_TYPED_BYTES 129u
 
 /* What a command leaves for later; zeroed before. Either may set `error`. */
 struct control_task {
