@@ -166,29 +166,52 @@ group_desktop() {
     done
 }
 
-# A terminal hears what is typed; a click on the panel's button opens another one. Programs that have just begun do not hear:
-# all is done again until the guest says that it came.
+# until_said NAME COMMAND...: again and again, until the guest says that it came: a program that has just begun does not hear.
+until_said() {
+    awaited=$1
+    shift
+    until said "^ready=$awaited" || ! kill -0 "$run" 2>/dev/null; do
+        "$@"
+        sleep 2
+    done
+}
+
+type_to_shell() {
+    "$minivet" ctl "$work/ctl" type 'tty >/tmp/typing; mv /tmp/typ*g /tmp/typed'
+    "$minivet" ctl "$work/ctl" sendkey ret
+}
+
+# Wherever weston puts a window of 800x600 pixels, the middle of the screen is in it.
+use_x11() {
+    "$minivet" ctl "$work/ctl" mouse 50% 50%
+    "$minivet" ctl "$work/ctl" sendkey x
+    "$minivet" ctl "$work/ctl" click left
+}
+
+click_on_panel() {
+    "$minivet" ctl "$work/ctl" mouse 2% 2%
+    "$minivet" ctl "$work/ctl" click left
+}
+
+# A terminal hears what is typed, an X11 program keys and clicks; a click on the panel's button opens another terminal.
 use_weston() {
     : >"$log"
     rm -rf "$work/frames"
     tools/run-linux --desktop --cpus 2 --timeout 120s --disk none --net none --display png="$work/frames" --ctl "$work/ctl" \
         -- 'until pidof weston-terminal >/dev/null; do sleep 1; done; echo ready=terminal
         until [ -e /desktop/tmp/typed ]; do sleep 1; done; echo ready=typed
-        until set -- $(pidof weston-terminal) && [ $# -gt 1 ]; do sleep 1; done
-        cat /desktop/tmp/typed; exit 5' >"$log" 2>&1 </dev/null &
+        cd /desktop/tmp
+        until grep -qs "keysym 0x78, x" events && grep -qs ^ButtonPress events; do sleep 1; done; echo ready=x11
+        until set -- $(pidof weston-terminal) && [ $# -gt 1 ]; do sleep 1; done; echo ready=panel
+        cat typed; exit 5' >"$log" 2>&1 </dev/null &
     run=$!
     ready terminal
-    until said '^ready=typed' || ! kill -0 "$run" 2>/dev/null; do
-        "$minivet" ctl "$work/ctl" type 'tty >/tmp/typing; mv /tmp/typ*g /tmp/typed'
-        "$minivet" ctl "$work/ctl" sendkey ret
-        sleep 2
-    done
+    until_said typed type_to_shell
+    "$minivet" ctl "$work/ctl" type 'xev -geometry 800x600 >/tmp/events'
+    "$minivet" ctl "$work/ctl" sendkey ret
+    until_said x11 use_x11
     "$minivet" ctl "$work/ctl" screenshot "$work/weston.png"
-    while kill -0 "$run" 2>/dev/null; do
-        "$minivet" ctl "$work/ctl" mouse 2% 2%
-        "$minivet" ctl "$work/ctl" click left
-        sleep 3
-    done
+    until_said panel click_on_panel
     wait "$run"
     status=$?
 }
@@ -205,5 +228,6 @@ group_weston() {
     expect "run-linux --desktop: ends with the command's status" ended 5
     expect "run-linux --desktop: a shell in the terminal hears what is typed" said '^/dev/pts/'
     # A blank picture of this size has 15 kB.
+    expect "run-linux --desktop: an X11 program hears keys and clicks" said '^ready=x11'
     expect "run-linux --desktop: it is seen" larger 20000 "$work/weston.png"
 }
