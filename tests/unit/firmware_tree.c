@@ -5,6 +5,7 @@
 #include "firmware/arm64/arm64_tree.h"
 #include "firmware/fdt/tree_file.h"
 #include "firmware/kernel/linux_image.h"
+#include "firmware/riscv64/riscv64_tree.h"
 #include "tests/harness/test.h"
 #include "tests/unit/firmware_fixture.h"
 
@@ -24,6 +25,17 @@ static const struct arm64_tree arm64 = {
     .its = {0x8080000, 0x20000},
     .rtc_gpa = 0x1010000,
     .cpu_ids = cpu_ids,
+};
+
+static const struct riscv64_tree riscv64 = {
+    .cpu = {.extensions = "i\0m\0zicsr\0zicbom",
+            .extensions_bytes = sizeof("i\0m\0zicsr\0zicbom"),
+            .address_bits = 48,
+            .cbom_bytes = 64,
+            .timebase_hz = 10000000},
+    .cpus = 2,
+    .plic = {0xc000000, 0x400000, 63},
+    .rtc = {0x1010000, 2},
 };
 
 static struct gmem *memory;
@@ -136,6 +148,39 @@ Test(firmware_tree, of_arm64)
     cr_expect_eq(fdt_node_check_compatible(tree, node("/rtc@1010000"), "arm,primecell"), 0);
 }
 
+static void become_riscv64(void)
+{
+    machine.arch = riscv64_tree_arch(&riscv64);
+    machine.vcpus = riscv64.cpus;
+}
+
+Test(firmware_tree, of_riscv64)
+{
+    become_riscv64();
+    load();
+    expect_cells("/cpus", "timebase-frequency", CELLS(10000000));
+    expect_text("/cpus/cpu@1", "riscv,isa-base", "rv64i");
+    expect_text("/cpus/cpu@1", "riscv,isa", "rv64im_zicsr_zicbom");
+    cr_expect_eq(fdt_stringlist_search(tree, node("/cpus/cpu@0"), "riscv,isa-extensions", "zicbom"),
+                 3);
+    expect_text("/cpus/cpu@0", "mmu-type", "riscv,sv48");
+    expect_cells("/cpus/cpu@0", "riscv,cbom-block-size", CELLS(64));
+    cr_expect_null(fdt_getprop(tree, node("/cpus/cpu@0"), "riscv,cboz-block-size", NULL));
+    /* The processors' own controllers are the roots of all interrupts: Linux looks for them so. */
+    expect_cells("/cpus/cpu@1/interrupt-controller", "phandle", CELLS(TREE_OWN + 1));
+    expect_cells("/cpus/cpu@1/interrupt-controller", "interrupt-parent", CELLS(TREE_OWN + 1));
+    expect_cells("/interrupt-controller@c000000", "interrupts-extended",
+                 CELLS(TREE_OWN, 9, TREE_OWN + 1, 9));
+    expect_cells("/interrupt-controller@c000000", "riscv,ndev", CELLS(63));
+    expect_cells("/serial@1000000", "interrupts", CELLS(1));
+    expect_cells("/rtc@1010000", "interrupts", CELLS(2));
+    cr_expect_null(fdt_getprop(tree, node("/pcie@40000000"), "msi-map", NULL));
+    int len;
+    const fdt32_t *map = fdt_getprop(tree, node("/pcie@40000000"), "interrupt-map", &len);
+    cr_assert_eq(len, 16 * 6 * 4);
+    cr_expect_eq(fdt32_ld(map + 7 * 6 + 5), 4); /* as in the test for arm64 */
+}
+
 Test(firmware_tree, pci)
 {
     load();
@@ -183,7 +228,7 @@ Test(firmware_tree, a_framebuffer_and_an_initrd)
 }
 
 /* Where dtc is installed: it knows what nodes have to have. */
-Test(firmware_tree, dtc_has_nothing_to_say)
+static void expect_dtc_silent(void)
 {
     char path[] = "/tmp/minivet-tree-XXXXXX";
     cr_assert_geq(close(mkstemp(path)), 0);
@@ -199,6 +244,13 @@ Test(firmware_tree, dtc_has_nothing_to_say)
     unlink(path);
     if (WEXITSTATUS(status) != 127)
         cr_expect(!any && status == 0, "%s", said);
+}
+
+Test(firmware_tree, dtc_has_nothing_to_say)
+{
+    expect_dtc_silent();
+    become_riscv64();
+    expect_dtc_silent();
 }
 
 Test(firmware_tree, one_that_does_not_fit)
