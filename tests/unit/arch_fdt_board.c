@@ -203,6 +203,44 @@ Test(arch_fdt_board, without_a_terminal_and_a_bus)
     cr_expect_lt(fdt_path_offset(tree, "/pcie@10000000"), 0);
 }
 
+static unsigned controllers;
+
+static int create_controller(const struct board_config *c, void **out)
+{
+    cr_expect_eq(lines, 0, "it is there before the lines");
+    cr_expect_eq(c->vcpus, 2);
+    controllers++;
+    *out = &controllers;
+    return 0;
+}
+
+static int fail_controller(const struct board_config *c, void **out)
+{
+    (void)c, (void)out;
+    return -EEXIST;
+}
+
+static void destroy_controller(void *controller)
+{
+    cr_expect_eq(controller, &controllers);
+    cr_expect_eq(lines, 0, "no line is left");
+    controllers--;
+}
+
+Test(arch_fdt_board, an_interrupt_controller_of_its_own)
+{
+    struct fdt_board_kind own = kind;
+    own.create_controller = fail_controller;
+    own.destroy_controller = destroy_controller;
+    cr_expect_eq(fdt_board_create(&board, &config, &own), -EEXIST);
+    own.create_controller = create_controller;
+    cr_assert_eq(fdt_board_create(&board, &config, &own), 0);
+    cr_expect_eq(controllers, 1);
+    fdt_board_destroy(board);
+    board = NULL;
+    cr_expect_eq(controllers, 0);
+}
+
 /* As where a vCPU has no number. */
 Test(arch_fdt_board, a_tree_that_cannot_be_made)
 {

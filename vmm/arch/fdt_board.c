@@ -17,6 +17,7 @@
 struct board {
     struct board_config config;
     const struct fdt_board_kind *kind;
+    void *controller; /* NULL: there is none */
     struct byte_device *debug_exit, *pvpanic;
     struct mmio_rtc *rtc;
     struct serial *serial;
@@ -49,7 +50,9 @@ static int create_serial(struct board *b)
 static int create_devices(struct board *b)
 {
     const struct fdt_board_kind *k = b->kind;
-    int r = create_byte(b, &b->debug_exit, &debug_exit_kind, k->debug_exit_gpa);
+    int r = k->create_controller != NULL ? k->create_controller(&b->config, &b->controller) : 0;
+    if (r == 0)
+        r = create_byte(b, &b->debug_exit, &debug_exit_kind, k->debug_exit_gpa);
     if (r == 0)
         r = create_byte(b, &b->pvpanic, &pvpanic_kind, k->pvpanic_gpa);
     if (r == 0)
@@ -95,6 +98,8 @@ void fdt_board_destroy(struct board *b)
     mmio_rtc_destroy(b->rtc);
     byte_device_destroy(b->pvpanic);
     byte_device_destroy(b->debug_exit);
+    if (b->controller != NULL)
+        b->kind->destroy_controller(b->controller);
     free(b->tree.ctx);
     free(b);
 }

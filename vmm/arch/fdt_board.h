@@ -29,6 +29,9 @@ struct fdt_board_kind {
     /* What the tree has besides; it may ask the hypervisor about the vCPUs. Its ctx is freed with
      * the board. */
     int (*tree)(const struct board_config *config, struct tree_arch *out);
+    /* An interrupt controller that the hypervisor has not: first of all devices. NULL: none. */
+    int (*create_controller)(const struct board_config *config, void **out);
+    void (*destroy_controller)(void *controller);
 };
 
 int fdt_board_create(struct board **out, const struct board_config *config,

@@ -41,6 +41,9 @@ struct hv_vm {
     int stats_fd;               /* -1: none */
     int vcpu_fds[HV_MAX_VCPUS]; /* that kvm_vcpu_open() has opened; -1: not yet, or closed again */
     struct kvm_msi_sender senders[KVM_DEVFNS];
+    /* What lines of the board's own controller are. NULL: KVM has the controller. */
+    void (*line_set)(void *ctx, unsigned irq, bool level);
+    void *line_ctx;
 
     pthread_mutex_t routes_lock; /* routes, table: MSI-X tables of several devices change them */
     struct kvm_msi_route routes[KVM_MSI_ROUTES];
@@ -133,6 +136,7 @@ struct kvm_arch {
     unsigned lines;            /* wired interrupts, GSIs 0 and up; message routes follow */
     unsigned line_routes;      /* entries of the routing table that are theirs */
     unsigned line_base;        /* what KVM_IRQ_LINE calls GSI 0 */
+    bool has_no_irqchip;       /* lines are the board's, and there are no messages */
     uint32_t msi_flags;        /* of each message */
     const char *load_advice;   /* /dev/kvm is not there: what a person can do, ... */
     const char *enable_advice; /* ... where the processor shows no virtualization, either */

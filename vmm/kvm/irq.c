@@ -43,6 +43,8 @@ static int routing_apply(struct hv_vm *vm)
 
 int kvm_irq_init(struct hv_vm *vm)
 {
+    if (kvm_arch.has_no_irqchip)
+        return 0;
     vm->table = calloc(1, sizeof(*vm->table) + (kvm_arch.line_routes + KVM_MSI_ROUTES) *
                                                    sizeof(vm->table->entries[0]));
     if (vm->table == NULL)
@@ -75,6 +77,11 @@ int kvm_irq_line(struct hv_vm *vm, unsigned gsi, struct irq_line *out)
 {
     if (gsi >= kvm_arch.lines)
         return fail(-EINVAL, "KVM: GSI %u", gsi);
+    if (vm->line_set != NULL) {
+        *out =
+            (struct irq_line){.set = vm->line_set, .ctx = vm->line_ctx, .irq = gsi, .eventfd = -1};
+        return 0;
+    }
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (fd < 0)
         return fail(-errno, "KVM: eventfd for GSI %u", gsi);

@@ -17,7 +17,6 @@
 static const struct kvm_need needs[] = {
     {KVM_NEED(KVM_CAP_USER_MEMORY), "guest memory", true},
     {KVM_NEED(KVM_CAP_NR_MEMSLOTS), "regions of guest memory", true},
-    {KVM_NEED(KVM_CAP_IRQCHIP), "interrupt controllers in the kernel", true},
     {KVM_NEED(KVM_CAP_IRQFD), "interrupts by eventfd", true},
     {KVM_NEED(KVM_CAP_IRQ_ROUTING), "message-signalled interrupts by eventfd", true},
     {KVM_NEED(KVM_CAP_SIGNAL_MSI), "message-signalled interrupts", true},

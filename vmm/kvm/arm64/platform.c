@@ -14,6 +14,7 @@
 #define ITS_DOORBELL (HV_ARM64_ITS_GPA + 0x10040) /* GITS_TRANSLATER */
 
 static const struct kvm_need needs[] = {
+    {KVM_NEED(KVM_CAP_IRQCHIP), "interrupt controllers in the kernel", true},
     {KVM_NEED(KVM_CAP_DEVICE_CTRL), "interrupt controllers in the kernel", true},
     {KVM_NEED(KVM_CAP_ONE_REG), "the vCPUs' registers", true},
     {KVM_NEED(KVM_CAP_ARM_PSCI_0_2), "starting vCPUs, power-off and reset", true},

@@ -23,6 +23,7 @@
 #define PIC_PINS    16
 
 static const struct kvm_need needs[] = {
+    {KVM_NEED(KVM_CAP_IRQCHIP), "interrupt controllers in the kernel", true},
     {KVM_NEED(KVM_CAP_INTERNAL_ERROR_DATA), "details of internal errors", false},
     {KVM_NEED(KVM_CAP_SET_TSS_ADDR), "real mode on Intel processors", true},
     {KVM_NEED(KVM_CAP_SET_IDENTITY_MAP_ADDR), "real mode on Intel processors", true},
