@@ -1,0 +1,67 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: BSD-2-Clause
+# Groups of tests/boot/run-all, by name: Debian's kernels for arm64 and riscv64 under Minivet, in emulated hosts of that
+# architecture, by tools/cross.
+# Command lines are guests' shell lines: they are not for the host's shell to expand.
+# shellcheck disable=SC2016,SC2154
+
+cross_guest() { # OPTION... -- CMD
+    tools/cross --arch "$arch" run "$@" >"$log" 2>&1 </dev/null
+    status=$?
+}
+
+# cross_ready COMPILER EMULATOR: they are there, and Minivet is built.
+cross_ready() {
+    if ! command -v "$1" >/dev/null || ! command -v "$2" >/dev/null; then
+        result ok "$arch # SKIP no cross compiler or emulator: tools/setup cross"
+        return 1
+    fi
+    tools/cross --arch "$arch" build >"$log" 2>&1
+    expect "$arch: Minivet is built" [ -x "build/$arch/minivet" ]
+}
+
+# cross_boots MACHINE PCI MMIO: what `uname -m` says, and lines of /proc/interrupts for a disk there.
+cross_boots() {
+    cross_guest -- 'uname -m; exit 7'
+    expect "$arch: a guest's status is the exit status" ended 7
+    expect "$arch: it is the kernel asked for" said "^$1\$"
+    for options in 'transport=mmio' 'transport=mmio,ring=packed' 'transport=pci' 'transport=pci,ring=packed'; do
+        cross_guest --host-cpus 2 -c 2 -d null:16M --virtio "$options" --strict -- 'echo cpus=$(nproc)
+            dd if=/dev/vda bs=64k count=64 2>/dev/null | wc -c; cat /proc/interrupts; hwclock -r >/dev/null && echo clock=ok
+            dmesg | grep -iE "warn|fail|bug"; true'
+        expect "$arch, $options: runs" ended 0
+        expect "$arch, $options: has two processors" said '^cpus=2$'
+        expect "$arch, $options: reads the disk" said '^4194304$'
+        expect "$arch, $options: reads the clock" said '^clock=ok$'
+        expect "$arch, $options: the driver does right" said 'strict: null:16M: nothing to report'
+        expect "$arch, $options: the kernel finds no fault" not_said '] .*([Ww]arn|[Ff]ail|BUG)'
+        case $options in
+        *pci*) expect "$arch, $options: the disk's interrupts come" said "$2" ;;
+        *) expect "$arch, $options: the disk's interrupts come" said "$3" ;;
+        esac
+    done
+    cross_guest -- 'reboot -f; sleep 60'
+    expect "$arch: a reset ends the run" ended 0
+    cross_guest -- 'echo c >/proc/sysrq-trigger'
+    expect "$arch: a panic is told" ended 123
+    cross_guest --timeout 5s -- 'sleep 60'
+    expect "$arch: a guest that hangs is ended" ended 124
+}
+
+group_arm64() {
+    arch=arm64
+    cross_ready aarch64-linux-gnu-gcc qemu-system-aarch64 || return 0
+    cross_boots aarch64 'ITS-MSI.*virtio[0-9]-req.1' 'GICv3.*Edge +virtio'
+    cross_guest -d null:16M --virtio transport=pci -a pci=nomsi -- 'dd if=/dev/vda bs=64k count=64 2>/dev/null | wc -c
+        cat /proc/interrupts'
+    expect "arm64, INTx: reads the disk" said '^4194304$'
+    expect "arm64, INTx: by a level" said 'GICv3.*Level +virtio'
+    cross_guest --cpu cortex-a72 -c 4 -- 'nproc'
+    expect "arm64, without VHE: has four processors" said '^4$'
+}
+
+group_riscv64() {
+    arch=riscv64
+    cross_ready riscv64-linux-gnu-gcc qemu-system-riscv64 || return 0
+    cross_boots riscv64 'SiFive PLIC +[4-7] .*virtio' 'SiFive PLIC +(1[6-9]|[2-4][0-9]) .*virtio'
+}
