@@ -99,6 +99,7 @@ struct tree_arch arm64_tree_arch(const struct arm64_tree *tree)
         .irqs_address_cells = 2,
         .irq = irq,
         .has_msi = true,
+        .knows_senders = true,
         .cpu_reg = cpu_reg,
         .cpu = cpu,
         .nodes = nodes,

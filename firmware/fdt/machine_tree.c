@@ -161,7 +161,9 @@ static void add_pci(const struct machine_tree *m, struct dt *t)
     put_reg(t, m->pci.ecam_gpa, m->pci.ecam_bytes);
     dt_cells_put(t, "ranges", ranges, ARRAY_SIZE(ranges) / (high->bytes != 0 ? 1 : 2));
     dt_flag(t, "dma-coherent");
-    if (m->arch.has_msi)
+    if (m->arch.has_msi && !m->arch.knows_senders)
+        dt_cells(t, "msi-parent", TREE_MSI);
+    else if (m->arch.has_msi)
         dt_cells(t, "msi-map", 0, TREE_MSI, 0, 0x10000);
     add_wires(m, t);
     dt_end(t);

@@ -29,7 +29,8 @@ struct tree_arch {
     unsigned irqs_address_cells;
     void (*irq)(uint32_t *cells, unsigned irq, bool is_level);
     uint32_t timebase_hz; /* of all processors; 0: they know it themselves */
-    bool has_msi; /* a node has the phandle TREE_MSI, and takes a message's sender as one cell */
+    bool has_msi;         /* a node has the phandle TREE_MSI */
+    bool knows_senders;   /* and takes a message's sender as one cell */
     uint32_t (*cpu_reg)(void *ctx, unsigned id);
     void (*cpu)(struct dt *t, void *ctx, unsigned id); /* in the processor's node */
     /* In the root: interrupt controllers, a timer, a clock, how to power off. */

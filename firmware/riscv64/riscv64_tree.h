@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What a riscv64 machine's device tree has of its own: processors with their instruction sets, a
- * PLIC, a goldfish clock. Timers, power-off and reset are SBI's, which no node tells of. */
+ * PLIC or an APLIC with IMSICs, a goldfish clock. Timers, power-off and reset are SBI's, which no
+ * node tells of. */
 #ifndef MINIVET_FIRMWARE_RISCV64_TREE_H
 #define MINIVET_FIRMWARE_RISCV64_TREE_H
 
@@ -20,14 +21,18 @@ struct riscv64_tree {
     struct {
         uint64_t gpa, bytes;
         unsigned sources; /* the number of the last one */
-    } plic;
+    } wires;              /* a PLIC; an APLIC, if there is an imsic */
+    struct {
+        uint64_t gpa, bytes; /* of a processor's, one behind the other; 0: there is none */
+        unsigned ids;
+    } imsic;
     struct {
         uint64_t gpa;
         unsigned irq;
     } rtc;
 };
 
-/* The tree outlives what comes out. Interrupt n is the PLIC's source n, processor n is hart n. */
+/* The tree outlives what comes out. Interrupt n is source n, processor n is hart n. */
 struct tree_arch riscv64_tree_arch(const struct riscv64_tree *tree);
 
 #endif

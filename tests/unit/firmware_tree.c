@@ -34,7 +34,7 @@ static const struct riscv64_tree riscv64 = {
             .cbom_bytes = 64,
             .timebase_hz = 10000000},
     .cpus = 2,
-    .plic = {0xc000000, 0x400000, 63},
+    .wires = {0xc000000, 0x400000, 63},
     .rtc = {0x1010000, 2},
 };
 
@@ -148,15 +148,15 @@ Test(firmware_tree, of_arm64)
     cr_expect_eq(fdt_node_check_compatible(tree, node("/rtc@1010000"), "arm,primecell"), 0);
 }
 
-static void become_riscv64(void)
+static void become_riscv64(const struct riscv64_tree *t)
 {
-    machine.arch = riscv64_tree_arch(&riscv64);
-    machine.vcpus = riscv64.cpus;
+    machine.arch = riscv64_tree_arch(t);
+    machine.vcpus = t->cpus;
 }
 
 Test(firmware_tree, of_riscv64)
 {
-    become_riscv64();
+    become_riscv64(&riscv64);
     load();
     expect_cells("/cpus", "timebase-frequency", CELLS(10000000));
     expect_text("/cpus/cpu@1", "riscv,isa-base", "rv64i");
@@ -179,6 +179,31 @@ Test(firmware_tree, of_riscv64)
     const fdt32_t *map = fdt_getprop(tree, node("/pcie@40000000"), "interrupt-map", &len);
     cr_assert_eq(len, 16 * 6 * 4);
     cr_expect_eq(fdt32_ld(map + 7 * 6 + 5), 4); /* as in the test for arm64 */
+}
+
+static struct riscv64_tree with_aia(void)
+{
+    struct riscv64_tree t = riscv64;
+    t.wires.gpa = 0xd000000;
+    t.imsic.gpa = 0x28000000;
+    t.imsic.bytes = 0x1000;
+    t.imsic.ids = 255;
+    return t;
+}
+
+Test(firmware_tree, of_riscv64_with_messages)
+{
+    const struct riscv64_tree t = with_aia();
+    become_riscv64(&t);
+    load();
+    cr_expect_lt(fdt_path_offset(tree, "/interrupt-controller@c000000"), 0);
+    expect_cells("/interrupt-controller@28000000", "reg", CELLS(0, 0x28000000, 0, 0x2000));
+    expect_cells("/interrupt-controller@28000000", "interrupts-extended",
+                 CELLS(TREE_OWN, 9, TREE_OWN + 1, 9));
+    expect_cells("/interrupt-controller@d000000", "msi-parent", CELLS(TREE_MSI));
+    expect_cells("/serial@1000000", "interrupts", CELLS(1, 1));
+    expect_cells("/rtc@1010000", "interrupts", CELLS(2, 4));
+    expect_cells("/pcie@40000000", "msi-parent", CELLS(TREE_MSI));
 }
 
 Test(firmware_tree, pci)
@@ -248,8 +273,11 @@ static void expect_dtc_silent(void)
 
 Test(firmware_tree, dtc_has_nothing_to_say)
 {
+    const struct riscv64_tree t = with_aia();
     expect_dtc_silent();
-    become_riscv64();
+    become_riscv64(&riscv64);
+    expect_dtc_silent();
+    become_riscv64(&t);
     expect_dtc_silent();
 }
 

@@ -41,7 +41,7 @@ struct hv_vm {
     int stats_fd;               /* -1: none */
     int vcpu_fds[HV_MAX_VCPUS]; /* that kvm_vcpu_open() has opened; -1: not yet, or closed again */
     struct kvm_msi_sender senders[KVM_DEVFNS];
-    /* What lines of the board's own controller are. NULL: KVM has the controller. */
+    bool has_no_irqchip; /* the board has one: there are no messages, and lines are: */
     void (*line_set)(void *ctx, unsigned irq, bool level);
     void *line_ctx;
 
@@ -136,7 +136,7 @@ struct kvm_arch {
     unsigned lines;            /* wired interrupts, GSIs 0 and up; message routes follow */
     unsigned line_routes;      /* entries of the routing table that are theirs */
     unsigned line_base;        /* what KVM_IRQ_LINE calls GSI 0 */
-    bool has_no_irqchip;       /* lines are the board's, and there are no messages */
+    bool has_no_line_irqfds;   /* they raise a line, and never lower it */
     uint32_t msi_flags;        /* of each message */
     const char *load_advice;   /* /dev/kvm is not there: what a person can do, ... */
     const char *enable_advice; /* ... where the processor shows no virtualization, either */

@@ -43,7 +43,7 @@ static int routing_apply(struct hv_vm *vm)
 
 int kvm_irq_init(struct hv_vm *vm)
 {
-    if (kvm_arch.has_no_irqchip)
+    if (vm->has_no_irqchip)
         return 0;
     vm->table = calloc(1, sizeof(*vm->table) + (kvm_arch.line_routes + KVM_MSI_ROUTES) *
                                                    sizeof(vm->table->entries[0]));
@@ -69,6 +69,10 @@ static int irqfd(struct hv_vm *vm, unsigned gsi, int eventfd, uint32_t flags)
 static void line_set(void *ctx, unsigned gsi, bool level)
 {
     const struct hv_vm *vm = ctx;
+    if (vm->has_no_irqchip) {
+        vm->line_set(vm->line_ctx, gsi, level);
+        return;
+    }
     struct kvm_irq_level arg = {.irq = kvm_arch.line_base + gsi, .level = level};
     kvm_ioctl_ptr(vm->fd, KVM_IRQ_LINE, &arg);
 }
@@ -77,9 +81,8 @@ int kvm_irq_line(struct hv_vm *vm, unsigned gsi, struct irq_line *out)
 {
     if (gsi >= kvm_arch.lines)
         return fail(-EINVAL, "KVM: GSI %u", gsi);
-    if (vm->line_set != NULL) {
-        *out =
-            (struct irq_line){.set = vm->line_set, .ctx = vm->line_ctx, .irq = gsi, .eventfd = -1};
+    if (kvm_arch.has_no_line_irqfds) {
+        *out = (struct irq_line){.set = line_set, .ctx = vm, .irq = gsi, .eventfd = -1};
         return 0;
     }
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -7,7 +7,8 @@
  *   0x0102_0000   debug exit: a byte ends the run with that status
  *   0x0103_0000   pvpanic
  *   0x0300_0000   virtio-mmio windows, interrupts 16 and up
- *   0x0c00_0000   interrupt controller (PLIC)
+ *   0x0c00_0000   PLIC, or
+ *   0x0d00_0000   APLIC, and at 0x2800_0000 an IMSIC for each vCPU (hv_riscv64.h)
  *   0x2000_0000   framebuffer, if the machine has a display
  *   0x4000_0000   PCI configuration space (ECAM), bus 0
  *   0x5000_0000   PCI memory window; INTx is on interrupts 4 to 7
@@ -51,7 +52,7 @@ static const unsigned virtio_irqs[] = {16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 2
                                        38, 39, 40, 41, 42, 43, 44, 45, 46, 47};
 
 _Static_assert(PLIC_GPA + PLIC_BYTES <= FRAMEBUFFER_GPA &&
-                   FRAMEBUFFER_GPA + FRAMEBUFFER_BYTES_MAX <= ECAM_GPA,
+                   FRAMEBUFFER_GPA + FRAMEBUFFER_BYTES_MAX <= HV_RISCV64_IMSIC_GPA,
                "devices are clear of each other");
 _Static_assert(HV_RISCV64_LINES == PLIC_SOURCES && HV_MAX_VCPUS <= PLIC_CONTEXTS_MAX,
                "the interrupt controller has room");
@@ -75,9 +76,16 @@ static int make_tree(const struct board_config *c, struct tree_arch *out)
                 .cboz_bytes = t->cpu.cboz_bytes,
                 .timebase_hz = t->cpu.timebase_hz},
         .cpus = c->vcpus,
-        .plic = {PLIC_GPA, PLIC_BYTES, PLIC_SOURCES - 1},
+        .wires = {PLIC_GPA, PLIC_BYTES, PLIC_SOURCES - 1},
         .rtc = {RTC_GPA, RTC_IRQ},
     };
+    if (t->cpu.has_aia) {
+        t->tree.wires.gpa = HV_RISCV64_APLIC_GPA;
+        t->tree.wires.bytes = HV_RISCV64_APLIC_BYTES;
+        t->tree.imsic.gpa = HV_RISCV64_IMSIC_GPA;
+        t->tree.imsic.bytes = HV_RISCV64_IMSIC_BYTES;
+        t->tree.imsic.ids = HV_RISCV64_IMSIC_IDS;
+    }
     *out = riscv64_tree_arch(&t->tree);
     out->ctx = t;
     return r;
@@ -86,7 +94,11 @@ static int make_tree(const struct board_config *c, struct tree_arch *out)
 static int create_controller(const struct board_config *c, void **out)
 {
     struct plic *plic = NULL;
-    int r = plic_create(
+    struct hv_riscv64_cpu cpu;
+    int r = c->hv->arch->cpu(c->vm, &cpu);
+    if (r < 0 || cpu.has_aia)
+        return r;
+    r = plic_create(
         &plic, &(struct plic_config){c->mmio, PLIC_GPA, c->vcpus, c->hv->arch->interrupt, c->vm});
     if (r == 0)
         c->hv->arch->set_controller(c->vm, plic_set_source, plic);

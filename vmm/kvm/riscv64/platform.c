@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * What KVM on riscv64 needs: all vCPUs, which say what processors they are. Interrupt controllers
- * are left to the board: KVM has one only where the host's processor has the Advanced Interrupt
- * Architecture.
+ * What KVM on riscv64 needs: all vCPUs, which say what processors they are, and then the interrupt
+ * controllers of the Advanced Interrupt Architecture (AIA), where the host's processor has it.
+ * Elsewhere the board has one.
  */
 #include <errno.h>
 #include <unistd.h>
@@ -16,13 +16,16 @@
 static const struct kvm_need needs[] = {
     {KVM_NEED(KVM_CAP_ONE_REG), "the vCPUs' registers", true},
     {KVM_NEED(KVM_CAP_MP_STATE), "starting vCPUs", true},
+    {KVM_NEED(KVM_CAP_IRQCHIP), "interrupt controllers in the kernel, message-signalled interrupts",
+     false},
 };
 
 const struct kvm_arch kvm_arch = {
     .needs = needs,
     .need_count = ARRAY_SIZE(needs),
     .lines = HV_RISCV64_LINES,
-    .has_no_irqchip = true,
+    .line_routes = HV_RISCV64_LINES,
+    .has_no_line_irqfds = true,
     .load_advice = "load KVM (sudo modprobe kvm)",
     .enable_advice = "load KVM (sudo modprobe kvm); its processor has to have the hypervisor "
                      "extension, and the kernel to run in HS-mode",
@@ -55,10 +58,52 @@ int riscv64_reg_set(int fd, uint64_t id, uint64_t value)
     return kvm_ioctl_ptr(fd, KVM_SET_ONE_REG, &reg);
 }
 
+/* ---- interrupt controllers ---- */
+
+static int attr_set(int device, uint32_t group, uint64_t attr, const void *value)
+{
+    struct kvm_device_attr a = {.group = group, .attr = attr, .addr = (uintptr_t)value};
+    return kvm_ioctl_ptr(device, KVM_SET_DEVICE_ATTR, &a);
+}
+
+static int place_aia(const struct hv_vm *vm, int fd)
+{
+    uint64_t gpa = HV_RISCV64_APLIC_GPA;
+    int err = attr_set(fd, RISCV_AIA_ADDR, RISCV_AIA_ADDR_APLIC, &gpa);
+    for (unsigned i = 0; err >= 0 && i < vm->vcpus; i++) {
+        gpa = HV_RISCV64_IMSIC_GPA + i * HV_RISCV64_IMSIC_BYTES;
+        err = attr_set(fd, RISCV_AIA_ADDR, RISCV_AIA_ADDR_IMSIC + i, &gpa);
+    }
+    return err;
+}
+
+static int init_aia(struct hv_vm *vm)
+{
+    struct kvm_create_device d = {.type = RISCV_DEV_AIA};
+    uint32_t ids = HV_RISCV64_IMSIC_IDS, sources = HV_RISCV64_LINES - 1, bits = 0;
+    while (1u << bits < vm->vcpus)
+        bits++;
+    int err = kvm_ioctl_ptr(vm->fd, KVM_CREATE_DEVICE, &d);
+    if (err < 0)
+        return fail(err, "KVM: interrupt controllers (AIA)");
+    err = attr_set((int)d.fd, RISCV_AIA_CONFIG, RISCV_AIA_IDS, &ids);
+    if (err >= 0)
+        err = attr_set((int)d.fd, RISCV_AIA_CONFIG, RISCV_AIA_SOURCES, &sources);
+    if (err >= 0)
+        err = attr_set((int)d.fd, RISCV_AIA_CONFIG, RISCV_AIA_HART_BITS, &bits);
+    if (err >= 0)
+        err = place_aia(vm, (int)d.fd);
+    if (err >= 0)
+        err = attr_set((int)d.fd, RISCV_AIA_CTRL, 0, NULL);
+    close((int)d.fd);
+    return err < 0 ? fail(err, "KVM: set up the interrupt controllers (AIA)") : 0;
+}
+
 /* Calls of SBI that KVM would leave to this process are refused to the guest, where KVM can. */
 int kvm_arch_vm_init(struct hv_vm *vm)
 {
     int err = 0;
+    vm->has_no_irqchip = kvm_ioctl(vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_IRQCHIP) <= 0;
     for (unsigned i = 0; err == 0 && i < vm->vcpus; i++) {
         err = kvm_vcpu_open(vm, i);
         if (err == 0) {
@@ -66,16 +111,20 @@ int kvm_arch_vm_init(struct hv_vm *vm)
             (void)riscv64_reg_set(vm->vcpu_fds[i], RISCV_REG_SBI_EXT(RISCV_SBI_VENDOR), 0);
         }
     }
-    return err;
+    return err < 0 || vm->has_no_irqchip ? err : init_aia(vm);
 }
 
 void kvm_arch_route_lines(struct kvm_irq_routing_entry *e)
 {
-    (void)e;
+    for (unsigned source = 0; source < HV_RISCV64_LINES; source++) {
+        e[source] = (struct kvm_irq_routing_entry){.gsi = source, .type = KVM_IRQ_ROUTING_IRQCHIP};
+        e[source].u.irqchip.pin = source;
+    }
 }
 
+/* KVM looks which vCPUs there are. */
 bool kvm_arch_is_msi(uint64_t addr)
 {
-    (void)addr;
-    return false;
+    uint64_t at = addr - HV_RISCV64_IMSIC_GPA;
+    return at < HV_MAX_VCPUS * HV_RISCV64_IMSIC_BYTES && at % HV_RISCV64_IMSIC_BYTES == 0;
 }

@@ -51,8 +51,8 @@ static void list_extensions(int fd, struct hv_riscv64_cpu *out)
         if (has(fd, letters[i]))
             add(out, letters[i]);
     for (unsigned i = 0; i < ARRAY_SIZE(extensions); i++)
-        /* Interrupts are wired: there is nothing of what SSAIA is for. */
-        if (extensions[i][1] != '\0' && strcmp(extensions[i], SSAIA) != 0 && has(fd, extensions[i]))
+        if (extensions[i][1] != '\0' && (out->has_aia || strcmp(extensions[i], SSAIA) != 0) &&
+            has(fd, extensions[i]))
             add(out, extensions[i]);
 }
 
@@ -69,7 +69,7 @@ static int cpu(struct hv_vm *vm, struct hv_riscv64_cpu *out)
     int err = riscv64_reg_get(fd, RISCV_REG_TIMER_HZ, &hz);
     if (err < 0)
         return fail(err, "KVM: get the timer's frequency");
-    *out = (struct hv_riscv64_cpu){.timebase_hz = (uint32_t)hz};
+    *out = (struct hv_riscv64_cpu){.timebase_hz = (uint32_t)hz, .has_aia = !vm->has_no_irqchip};
     list_extensions(fd, out);
     if (has(fd, "zicbom"))
         out->cbom_bytes = config(fd, RISCV_CONFIG_CBOM_BYTES);
