@@ -20,6 +20,13 @@ cross_ready() {
     expect "$arch: Minivet is built" [ -x "build/$arch/minivet" ]
 }
 
+cross_tap() { # KEY OPTION...: the guest asks the emulated host over a tap.
+    key=$1
+    shift
+    cross_guest --host '(until ip addr add 10.9.0.1/24 dev tap0 2>/dev/null; do sleep 0.2; done; ip link set tap0 up) &' \
+        -n "tap=tap0,$key" "$@" -- 'ip addr add 10.9.0.2/24 dev eth0; ip link set eth0 up; ping -c 2 -w 10 10.9.0.1'
+}
+
 # cross_boots MACHINE PCI MMIO: what `uname -m` says, and lines of /proc/interrupts for a disk there.
 cross_boots() {
     cross_guest -- 'uname -m; exit 7'
@@ -40,6 +47,13 @@ cross_boots() {
         *) expect "$arch, $options: the disk's interrupts come" said "$3" ;;
         esac
     done
+    cross_guest --host 'truncate -s 16M /disk' -d /disk --reboot restart -- 'if dd if=/dev/vda count=1 2>/dev/null | grep -q written
+        then exit 9; fi; echo written | dd of=/dev/vda conv=sync 2>/dev/null; sync; reboot -f; sleep 60'
+    expect "$arch: a disk is kept over a reset" ended 9
+    cross_guest -n user -- 'ip addr add 10.0.2.15/24 dev eth0; ip link set eth0 up; ping -c 1 -w 10 10.0.2.2'
+    expect "$arch, user network: its gateway answers" ended 0
+    cross_tap vhost=off
+    expect "$arch, tap: the host answers" ended 0
     cross_guest -- 'reboot -f; sleep 60'
     expect "$arch: a reset ends the run" ended 0
     cross_guest -- 'echo c >/proc/sysrq-trigger'
@@ -56,6 +70,8 @@ group_arm64() {
         cat /proc/interrupts'
     expect "arm64, INTx: reads the disk" said '^4194304$'
     expect "arm64, INTx: by a level" said 'GICv3.*Level +virtio'
+    cross_tap vhost=on --virtio transport=pci
+    expect "arm64, vhost-net: the host answers" ended 0
     cross_guest --cpu cortex-a72 -c 4 -- 'nproc'
     expect "arm64, without VHE: has four processors" said '^4$'
 }
