@@ -60,6 +60,10 @@ cross_boots() {
     expect "$arch: a panic is told" ended 123
     cross_guest --timeout 5s -- 'sleep 60'
     expect "$arch: a guest that hangs is ended" ended 124
+    tools/cross --arch "$arch" count --vs "build/$arch/minivet" --json >"$log" 2>&1 </dev/null
+    status=$?
+    expect "$arch: boots are counted" ended 0
+    expect "$arch: two boots of one program take the same" said '"Linux: exec to init", .*"ratio": (0[.]99|1[.]00)'
 }
 
 group_arm64() {

@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,10 +121,10 @@ static void follow(pid_t pid, int fd, uint64_t begin, char first)
 
 int main(int argc, char **argv)
 {
-    bool stay = argc > 1 && strcmp(argv[1], "--stay") == 0;
-    argv += stay ? 2 : 1;
+    const char *stay = argc > 2 && strcmp(argv[1], "--stay") == 0 ? argv[2] : NULL;
+    argv += stay != NULL ? 3 : 1;
     if (argv[0] == NULL) {
-        fputs("usage: bench_count [--stay] PROGRAM [ARG...]\n", stderr);
+        fputs("usage: bench_count [--stay C] PROGRAM [ARG...]\n", stderr);
         return 2;
     }
 
@@ -135,11 +134,13 @@ int main(int argc, char **argv)
     uint64_t begin = now_ns();
     pid_t pid = runs_start(argv[0], argv, -1, &fd);
     errno = 0;
-    if (runs_read(fd, &first, 1) != 1) {
-        kill(pid, SIGKILL);
-        runs_die("no output of", argv[0]);
-    }
-    if (stay) {
+    do {
+        if (runs_read(fd, &first, 1) != 1) {
+            kill(pid, SIGKILL);
+            runs_die("no output of", argv[0]);
+        }
+    } while (stay != NULL && first != stay[0]);
+    if (stay != NULL) {
         printf("kib 0 %lu\n", written_kib(pid));
         kill(pid, SIGKILL);
         return 0;
