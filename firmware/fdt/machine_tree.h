@@ -61,6 +61,10 @@ struct machine_tree {
     const struct entropy *entropy; /* NULL: the kernel gets no random bytes */
 };
 
+/* Room for the tree of any machine with so many vCPUs. libfdt clears all the room that it is given.
+ */
+#define MACHINE_TREE_BYTES(vcpus) (16384u + 3072u * (vcpus))
+
 /* How many bytes the tree has, or a negative errno; reported. */
 int machine_tree_write(const struct machine_tree *m, void *blob, size_t room);
 

@@ -77,7 +77,7 @@ int tree_load(const struct gmem *g, const struct machine_tree *own, const struct
     if (tree == NULL)
         return fail(-ENOMEM, "device tree");
     int err = r->dtb != NULL ? read_file("--dtb", r->dtb, tree)
-                             : machine_tree_write(own, tree, LINUX_TREE_BYTES);
+                             : machine_tree_write(own, tree, MACHINE_TREE_BYTES(own->vcpus));
     if (err >= 0) /* which moves it: twice its room is needed */
         err = fdt_open_into(tree, tree, LINUX_TREE_BYTES) == 0
                   ? 0

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Device trees, read back by libfdt and judged by dtc. */
 #include <libfdt.h>
+#include <sys/resource.h>
 
+#include "core/ports/hv.h"
 #include "firmware/arm64/arm64_tree.h"
 #include "firmware/fdt/tree_file.h"
 #include "firmware/kernel/linux_image.h"
@@ -286,6 +288,47 @@ Test(firmware_tree, one_that_does_not_fit)
     char blob[1024];
     cr_expect_eq(machine_tree_write(&machine, blob, sizeof(blob)), -ENOSPC);
     fx_expect_error("device tree: FDT_ERR_NOSPACE");
+}
+
+static void expect_room(unsigned vcpus)
+{
+    static char blob[MACHINE_TREE_BYTES(HV_MAX_VCPUS)];
+    machine.vcpus = vcpus;
+    int bytes = machine_tree_write(&machine, blob, MACHINE_TREE_BYTES(vcpus));
+    cr_expect_gt(bytes, 0, "%u vCPUs: %s", vcpus, fx_error());
+}
+
+/* A processor of riscv64 tells its extensions twice, by up to 767 bytes each. */
+Test(firmware_tree, that_of_a_large_machine_fits)
+{
+    static char extensions[767];
+    static uint32_t ids[HV_MAX_VCPUS];
+    static unsigned irqs[64]; /* more than any architecture has */
+    struct arm64_tree many = arm64;
+    struct riscv64_tree many_riscv64 = with_aia();
+    many.cpu_ids = ids;
+    many_riscv64.cpus = HV_MAX_VCPUS;
+    many_riscv64.cpu.extensions = memset(extensions, 'z', sizeof(extensions) - 1);
+    many_riscv64.cpu.extensions_bytes = sizeof(extensions);
+    machine.virtio.irqs = irqs;
+    machine.virtio.count = ARRAY_SIZE(irqs);
+    machine.framebuffer = (struct boot_framebuffer){0x20000000, 800, 600};
+    for (unsigned vcpus = 1; vcpus <= HV_MAX_VCPUS; vcpus *= 2) {
+        machine.arch = arm64_tree_arch(&many);
+        expect_room(vcpus);
+        machine.arch = riscv64_tree_arch(&many_riscv64);
+        expect_room(vcpus);
+    }
+}
+
+/* Each page of it costs the boot a page fault. */
+Test(firmware_tree, its_room_is_not_touched)
+{
+    struct rusage before, after;
+    getrusage(RUSAGE_SELF, &before);
+    load();
+    getrusage(RUSAGE_SELF, &after);
+    cr_expect_lt(after.ru_minflt - before.ru_minflt, (long)(LINUX_TREE_BYTES / 4096 / 2));
 }
 
 /* ---- files ---- */
