@@ -24,7 +24,7 @@ static void cycle(void)
     static struct tvm t;
     tvm_create(&t, &(struct tvm_config){.guest = "hello", .cmdline = "hello", .cpus = 2});
     struct irq_line line;
-    CHECK_EQ(hv_kvm.irq_line(t.vm, 5, &line), 0);
+    CHECK_EQ(hv_kvm.irq_line(t.vm, 5, IRQ_BY_EVENTFD, &line), 0);
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     struct msi_sink sink = hv_kvm.msi_sink(t.vm, 8);
     int handle = sink.ops->route_add(sink.ctx, fd, 0xfee00000, 0x30);

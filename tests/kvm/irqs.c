@@ -51,9 +51,10 @@ static void lines(void)
 {
     start();
     struct irq_line a, b;
-    CHECK_EQ(hv_kvm.irq_line(t.vm, GSI_A, &a), 0);
-    CHECK_EQ(hv_kvm.irq_line(t.vm, GSI_B, &b), 0);
+    CHECK_EQ(hv_kvm.irq_line(t.vm, GSI_A, IRQ_BY_EVENTFD, &a), 0);
+    CHECK_EQ(hv_kvm.irq_line(t.vm, GSI_B, IRQ_BY_CALL, &b), 0);
     CHECK(a.eventfd >= 0);
+    CHECK_EQ(b.eventfd, -1);
     for (unsigned i = 0; i < PULSES; i++) {
         irq_pulse(&a);
         expect_vector(VECTOR_A);
@@ -94,7 +95,7 @@ static void routes(void)
     start();
     struct msi_sink sink = hv_kvm.msi_sink(t.vm, 8);
     struct irq_line line;
-    CHECK_EQ(hv_kvm.irq_line(t.vm, GSI_A, &line), 0);
+    CHECK_EQ(hv_kvm.irq_line(t.vm, GSI_A, IRQ_BY_EVENTFD, &line), 0);
     int fds[2], handles[2];
     for (unsigned i = 0; i < 2; i++) {
         fds[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -138,7 +139,7 @@ static void bad_lines(void)
 {
     struct irq_line line;
     tvm_create(&t, &(struct tvm_config){.guest = "irq"});
-    CHECK_EQ(hv_kvm.irq_line(t.vm, 24, &line), -EINVAL);
+    CHECK_EQ(hv_kvm.irq_line(t.vm, 24, IRQ_BY_CALL, &line), -EINVAL);
     tvm_destroy(&t);
 }
 

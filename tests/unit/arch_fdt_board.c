@@ -29,9 +29,10 @@ static unsigned line_irq, lines, trees;
 static int tree_error, end_status;
 static enum power_event end_event;
 
-static int irq_line(struct hv_vm *vm, unsigned number, struct irq_line *out)
+static int irq_line(struct hv_vm *vm, unsigned number, enum irq_way way, struct irq_line *out)
 {
     (void)vm;
+    cr_expect_eq(way, IRQ_BY_EVENTFD);
     line_irq = number;
     lines++;
     *out = fake_irq_line(&irq);

@@ -140,7 +140,7 @@ static struct {
     uint8_t *hva;
     _Atomic unsigned looks;
 } screen; /* the framebuffer's memory */
-static unsigned lines[16], line_count, lines_held;
+static unsigned lines[16], line_count, lines_held, eventfds;
 
 static int vm_create(struct hv_vm **out, const struct hv_vm_config *config)
 {
@@ -179,9 +179,10 @@ static void set_line(void *ctx, unsigned irq, bool level)
     (void)ctx, (void)irq, (void)level;
 }
 
-static int irq_line(struct hv_vm *v, unsigned irq, struct irq_line *out)
+static int irq_line(struct hv_vm *v, unsigned irq, enum irq_way way, struct irq_line *out)
 {
     cr_assert_lt(line_count, ARRAY_SIZE(lines));
+    eventfds += way == IRQ_BY_EVENTFD;
     lines[line_count++] = irq;
     lines_held++;
     *out = (struct irq_line){.set = set_line, .ctx = v, .irq = irq, .eventfd = -1};
@@ -410,6 +411,7 @@ Test(arch, it_is_told_what_the_machine_has)
     cr_expect_not_null(strstr(told.cmdline, "user=yes"));
     cr_expect_eq(told.powered, 2);
     cr_expect(told.powered_on[0] == &vm.vcpus[0] && told.powered_on[1] == &vm.vcpus[1]);
+    cr_expect_eq(eventfds, 2); /* the windows have one each, the wires none */
     cr_expect_eq(told.flushed, 1);
     cr_expect_eq(told.destroyed, 1);
     cr_expect_eq(lines_held, 0);

@@ -28,9 +28,10 @@ static void set_line(void *ctx, unsigned irq, bool level)
     (void)level;
 }
 
-static int irq_line(struct hv_vm *vm, unsigned irq, struct irq_line *out)
+static int irq_line(struct hv_vm *vm, unsigned irq, enum irq_way way, struct irq_line *out)
 {
     (void)vm;
+    (void)way;
     *out = (struct irq_line){.set = set_line, .irq = irq, .eventfd = -1};
     return 0;
 }

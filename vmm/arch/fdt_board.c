@@ -38,7 +38,7 @@ static int create_byte(const struct board *b, struct byte_device **out,
 static int create_serial(struct board *b)
 {
     const struct board_config *c = &b->config;
-    int r = c->hv->irq_line(c->vm, b->kind->serial.irq, &b->serial_irq);
+    int r = c->hv->irq_line(c->vm, b->kind->serial.irq, IRQ_BY_EVENTFD, &b->serial_irq);
     return r < 0 ? r
                  : serial_create(&b->serial, &(struct serial_config){.bus = c->mmio,
                                                                      .base = b->kind->serial.gpa,

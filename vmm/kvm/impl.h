@@ -93,7 +93,7 @@ int kvm_irq_init(struct hv_vm *vm);
 void kvm_irq_fini(struct hv_vm *vm);
 unsigned kvm_routing_build(struct kvm_irq_routing *table, const struct kvm_msi_route *routes,
                            unsigned count);
-int kvm_irq_line(struct hv_vm *vm, unsigned gsi, struct irq_line *out);
+int kvm_irq_line(struct hv_vm *vm, unsigned gsi, enum irq_way way, struct irq_line *out);
 void kvm_irq_line_release(struct hv_vm *vm, struct irq_line *line);
 struct msi_sink kvm_msi_sink(struct hv_vm *vm, unsigned devfn);
 

@@ -77,14 +77,9 @@ static void line_set(void *ctx, unsigned gsi, bool level)
     kvm_ioctl_ptr(vm->fd, KVM_IRQ_LINE, &arg);
 }
 
-int kvm_irq_line(struct hv_vm *vm, unsigned gsi, struct irq_line *out)
+/* An eventfd that raises and lowers the line, or a negative errno; reported. */
+static int line_eventfd(struct hv_vm *vm, unsigned gsi)
 {
-    if (gsi >= kvm_arch.lines)
-        return fail(-EINVAL, "KVM: GSI %u", gsi);
-    if (kvm_arch.has_no_line_irqfds) {
-        *out = (struct irq_line){.set = line_set, .ctx = vm, .irq = gsi, .eventfd = -1};
-        return 0;
-    }
     int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (fd < 0)
         return fail(-errno, "KVM: eventfd for GSI %u", gsi);
@@ -93,6 +88,17 @@ int kvm_irq_line(struct hv_vm *vm, unsigned gsi, struct irq_line *out)
         close(fd);
         return fail(err, "KVM_IRQFD: GSI %u", gsi);
     }
+    return fd;
+}
+
+int kvm_irq_line(struct hv_vm *vm, unsigned gsi, enum irq_way way, struct irq_line *out)
+{
+    if (gsi >= kvm_arch.lines)
+        return fail(-EINVAL, "KVM: GSI %u", gsi);
+    bool by_eventfd = way == IRQ_BY_EVENTFD && !kvm_arch.has_no_line_irqfds;
+    int fd = by_eventfd ? line_eventfd(vm, gsi) : -1;
+    if (by_eventfd && fd < 0)
+        return fd;
     *out = (struct irq_line){.set = line_set, .ctx = vm, .irq = gsi, .eventfd = fd};
     return 0;
 }

@@ -65,7 +65,7 @@ static int plug_mmio(struct virtio_devices *d, struct slot *s)
                         "%s: there are %u virtio-mmio windows, one a device; give "
                         "transport=pci to this one, or --virtio transport=pci to all",
                         s->d.dev->setup.name, arch->virtio.count);
-    int r = d->cfg.hv->irq_line(d->cfg.hv_vm, arch->virtio.irqs[index], &s->irq);
+    int r = d->cfg.hv->irq_line(d->cfg.hv_vm, arch->virtio.irqs[index], IRQ_BY_EVENTFD, &s->irq);
     if (r < 0)
         return r;
     return virtio_mmio_create(&s->mmio,
@@ -123,7 +123,8 @@ static int create_pci_host(struct virtio_devices *d)
     struct pci_host_config config = {
         .pio = d->cfg.pio, .mmio = d->cfg.mmio, .ecam_gpa = d->cfg.arch->pci.ecam_gpa};
     for (unsigned i = 0; i < PCI_HOST_WIRES; i++) {
-        int r = d->cfg.hv->irq_line(d->cfg.hv_vm, d->cfg.arch->pci.irq + i, &d->wires[i]);
+        int r =
+            d->cfg.hv->irq_line(d->cfg.hv_vm, d->cfg.arch->pci.irq + i, IRQ_BY_CALL, &d->wires[i]);
         if (r < 0)
             return r;
         config.wires[i] = d->wires[i];

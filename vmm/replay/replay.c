@@ -37,9 +37,10 @@ static void nobody(void *ctx, unsigned irq, bool level)
     (void)level;
 }
 
-static int no_line(struct hv_vm *vm, unsigned irq, struct irq_line *out)
+static int no_line(struct hv_vm *vm, unsigned irq, enum irq_way way, struct irq_line *out)
 {
     (void)vm;
+    (void)way;
     *out = (struct irq_line){.set = nobody, .irq = irq, .eventfd = -1};
     return 0;
 }

@@ -77,8 +77,10 @@ static void set_line(void *ctx, unsigned irq, bool level)
     presses += level && irq == X86_GSI_BUTTON;
 }
 
-static int fake_irq_line(struct hv_vm *v, unsigned irq, struct irq_line *out)
+static int fake_irq_line(struct hv_vm *v, unsigned irq, enum irq_way way, struct irq_line *out)
 {
+    if (irq == X86_GSI_BUTTON || irq == X86_GSI_RTC)
+        cr_expect_eq(way, IRQ_BY_CALL);
     *out = (struct irq_line){.set = set_line, .ctx = v, .irq = irq, .eventfd = -1};
     return 0;
 }

@@ -60,7 +60,7 @@ struct board {
 static int create_serial(struct board *b)
 {
     const struct board_config *c = &b->config;
-    int r = c->hv->irq_line(c->vm, X86_GSI_SERIAL, &b->serial_irq);
+    int r = c->hv->irq_line(c->vm, X86_GSI_SERIAL, IRQ_BY_EVENTFD, &b->serial_irq);
     return r < 0 ? r
                  : serial_create(&b->serial, &(struct serial_config){.bus = c->pio,
                                                                      .base = X86_SERIAL_PORT,
@@ -73,7 +73,7 @@ static int create_rtc(struct board *b)
 {
     const struct board_config *c = &b->config;
     const struct gmem_region *high = &c->gmem->regions[c->gmem->count - 1];
-    int r = c->hv->irq_line(c->vm, X86_GSI_RTC, &b->rtc_irq);
+    int r = c->hv->irq_line(c->vm, X86_GSI_RTC, IRQ_BY_CALL, &b->rtc_irq);
     return r < 0 ? r
                  : rtc_create(&b->rtc, &(struct rtc_config){
                                            .pio = c->pio,
@@ -102,7 +102,7 @@ static int create_devices(struct board *b)
     if (r == 0)
         r = i8042_create(&b->i8042, &(struct i8042_config){.pio = c->pio, .power = c->power});
     if (r == 0)
-        r = c->hv->irq_line(c->vm, X86_GSI_BUTTON, &b->button_irq);
+        r = c->hv->irq_line(c->vm, X86_GSI_BUTTON, IRQ_BY_CALL, &b->button_irq);
     if (r == 0 && c->serial != NULL)
         r = create_serial(b);
     return r;

@@ -96,8 +96,8 @@ struct hv {
      */
     int (*memory_log_take)(struct hv_vm *vm, uint64_t *pages);
 
-    /* An edge-triggered line with an irqfd. irq_line_release() closes what came with it. */
-    int (*irq_line)(struct hv_vm *vm, unsigned irq, struct irq_line *out);
+    /* irq_line_release() closes what came with it. */
+    int (*irq_line)(struct hv_vm *vm, unsigned irq, enum irq_way way, struct irq_line *out);
     void (*irq_line_release)(struct hv_vm *vm, struct irq_line *line);
     /* Of the function at devfn: an interrupt controller may tell messages apart by their sender. */
     struct msi_sink (*msi_sink)(struct hv_vm *vm, unsigned devfn);

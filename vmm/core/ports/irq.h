@@ -22,6 +22,12 @@ struct irq_line {
     int eventfd;  /* -1: none; owned by the maker of the line */
 };
 
+/* How the VMM tells the kernel about a line. */
+enum irq_way {
+    IRQ_BY_CALL,    /* levels, and pulses that are rare */
+    IRQ_BY_EVENTFD, /* pulses; the kernel takes time to release each irqfd when a VM ends */
+};
+
 void irq_set(const struct irq_line *line, bool level);
 
 /* Raises and lowers: one edge. */
