@@ -123,9 +123,11 @@ void kvm_vm_end(struct hv_vm *vm)
 }
 
 /*
- * Closing a VM waits for what KVM left to SRCU while the VM was set up, which is in no hurry: up to
- * 17 ms in a short life. A change of the memory slots makes it hurry, for what is waiting there,
- * too. A new slot, a page behind RAM, costs less than RAM's: KVM has nothing to unmap.
+ * Closing a VM waits for what KVM left to SRCU, which is in no hurry: up to 17 ms for the tables
+ * that were replaced while a VM with a short life was set up, 4 to 12 ms for the irqfds whose
+ * eventfds were closed just now. A change of the memory slots makes the first hurry, one of the
+ * routes the second. A new slot, a page behind RAM, costs less than RAM's: KVM has nothing to
+ * unmap.
  */
 static void vm_close(struct hv_vm *vm)
 {
@@ -136,7 +138,9 @@ static void vm_close(struct hv_vm *vm)
         .memory_size = (uint64_t)sysconf(_SC_PAGESIZE),
         .userspace_addr = (uintptr_t)last->hva,
     };
+    struct kvm_irq_routing none = {0};
     (void)kvm_ioctl_ptr(vm->fd, KVM_SET_USER_MEMORY_REGION, &slot);
+    (void)kvm_ioctl_ptr(vm->fd, KVM_SET_GSI_ROUTING, &none);
     close(vm->fd);
 }
 
