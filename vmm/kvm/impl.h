@@ -14,8 +14,8 @@
 
 #include "core/ports/hv.h"
 
-#define KVM_MSI_ROUTES 1000
-#define KVM_DEVFNS     256 /* of a PCI bus */
+#define KVM_MSI_ROUTES 1000 /* at most */
+#define KVM_DEVFNS     256  /* of a PCI bus */
 
 struct kvm_msi_route {
     bool used;
@@ -45,9 +45,9 @@ struct hv_vm {
     void (*line_set)(void *ctx, unsigned irq, bool level);
     void *line_ctx;
 
-    pthread_mutex_t routes_lock; /* routes, table: MSI-X tables of several devices change them */
-    struct kvm_msi_route routes[KVM_MSI_ROUTES];
-    struct kvm_irq_routing *table; /* room for all of them and the wired lines */
+    pthread_mutex_t routes_lock; /* what is below: MSI-X tables of several devices change it */
+    struct kvm_msi_route *routes;
+    unsigned route_count;
 };
 
 struct hv_vcpu {

@@ -37,26 +37,27 @@ unsigned kvm_routing_build(struct kvm_irq_routing *table, const struct kvm_msi_r
 
 static int routing_apply(struct hv_vm *vm)
 {
-    kvm_routing_build(vm->table, vm->routes, KVM_MSI_ROUTES);
-    return kvm_wire(vm, KVM_SET_GSI_ROUTING, vm->table);
+    size_t room = kvm_arch.line_routes + vm->route_count;
+    struct kvm_irq_routing *table = calloc(1, sizeof(*table) + room * sizeof(table->entries[0]));
+    if (table == NULL)
+        return -ENOMEM;
+    kvm_routing_build(table, vm->routes, vm->route_count);
+    int err = kvm_wire(vm, KVM_SET_GSI_ROUTING, table);
+    free(table);
+    return err;
 }
 
 int kvm_irq_init(struct hv_vm *vm)
 {
     if (vm->has_no_irqchip)
         return 0;
-    vm->table = calloc(1, sizeof(*vm->table) + (kvm_arch.line_routes + KVM_MSI_ROUTES) *
-                                                   sizeof(vm->table->entries[0]));
-    if (vm->table == NULL)
-        return fail(-ENOMEM, "KVM: interrupt routes");
     int err = routing_apply(vm);
     return err < 0 ? fail(err, "KVM_SET_GSI_ROUTING") : 0;
 }
 
 void kvm_irq_fini(struct hv_vm *vm)
 {
-    free(vm->table);
-    vm->table = NULL;
+    free(vm->routes);
 }
 
 static int irqfd(struct hv_vm *vm, unsigned gsi, int eventfd, uint32_t flags)
@@ -137,6 +138,25 @@ static int route_write(struct hv_vm *vm, unsigned handle, const struct kvm_msi_r
     return err;
 }
 
+/* A place that no route has, or a negative errno. */
+static int route_place(struct hv_vm *vm)
+{
+    unsigned i = 0;
+    while (i < vm->route_count && vm->routes[i].used)
+        i++;
+    if (i == KVM_MSI_ROUTES)
+        return -ENOSPC;
+    if (i == vm->route_count) {
+        struct kvm_msi_route *more = realloc(vm->routes, (i + 1) * sizeof(*more));
+        if (more == NULL)
+            return -ENOMEM;
+        more[i] = (struct kvm_msi_route){0};
+        vm->routes = more;
+        vm->route_count++;
+    }
+    return (int)i;
+}
+
 static int msi_route_add(void *ctx, int eventfd, uint64_t addr, uint32_t data)
 {
     const struct kvm_msi_sender *s = ctx;
@@ -144,30 +164,27 @@ static int msi_route_add(void *ctx, int eventfd, uint64_t addr, uint32_t data)
     if (!kvm_arch_is_msi(addr))
         return -EINVAL;
     pthread_mutex_lock(&vm->routes_lock);
-    unsigned i = 0;
-    while (i < KVM_MSI_ROUTES && vm->routes[i].used)
-        i++;
-    int err = -ENOSPC;
-    if (i < KVM_MSI_ROUTES)
-        err = route_write(vm, i, &(struct kvm_msi_route){true, addr, data, s->devid});
+    int i = route_place(vm);
+    int err = i;
+    if (i >= 0)
+        err = route_write(vm, (unsigned)i, &(struct kvm_msi_route){true, addr, data, s->devid});
     if (err >= 0) {
-        err = irqfd(vm, kvm_arch.lines + i, eventfd, 0);
+        err = irqfd(vm, kvm_arch.lines + (unsigned)i, eventfd, 0);
         if (err < 0)
-            route_write(vm, i, &(struct kvm_msi_route){0});
+            route_write(vm, (unsigned)i, &(struct kvm_msi_route){0});
     }
     pthread_mutex_unlock(&vm->routes_lock);
-    return err < 0 ? err : (int)i;
+    return err < 0 ? err : i;
 }
 
 static int msi_route_set(void *ctx, int handle, uint64_t addr, uint32_t data)
 {
     const struct kvm_msi_sender *s = ctx;
     struct hv_vm *vm = s->vm;
-    BUG_ON(handle < 0 || handle >= KVM_MSI_ROUTES);
     if (!kvm_arch_is_msi(addr))
         return -EINVAL;
     pthread_mutex_lock(&vm->routes_lock);
-    BUG_ON(!vm->routes[handle].used);
+    BUG_ON(handle < 0 || (unsigned)handle >= vm->route_count || !vm->routes[handle].used);
     int err =
         route_write(vm, (unsigned)handle, &(struct kvm_msi_route){true, addr, data, s->devid});
     pthread_mutex_unlock(&vm->routes_lock);
@@ -177,8 +194,8 @@ static int msi_route_set(void *ctx, int handle, uint64_t addr, uint32_t data)
 static void msi_route_del(void *ctx, int handle, int eventfd)
 {
     struct hv_vm *vm = ((const struct kvm_msi_sender *)ctx)->vm;
-    BUG_ON(handle < 0 || handle >= KVM_MSI_ROUTES);
     pthread_mutex_lock(&vm->routes_lock);
+    BUG_ON(handle < 0 || (unsigned)handle >= vm->route_count);
     irqfd(vm, kvm_arch.lines + (unsigned)handle, eventfd, KVM_IRQFD_FLAG_DEASSIGN);
     route_write(vm, (unsigned)handle, &(struct kvm_msi_route){0});
     pthread_mutex_unlock(&vm->routes_lock);
