@@ -61,6 +61,8 @@ static void close_client(struct client *client)
     evloop_timer_cancel(loop, &client->later);
     evloop_fd_del(loop, &client->ev);
     foreign_socket_close(client->fd);
+    cJSON_Delete(client->id);
+    cJSON_Delete(client->result);
     free(client->out);
     *client = (struct client){.control = client->control, .fd = -1};
     listen_again(client->control);
