@@ -16,8 +16,8 @@
 #include "core/base/xmath.h"
 
 #define MAX_SEGMENTS   64u
-#define MAX_NOTE_BYTES (256 * KIB)
-#define NOTE_PVH_ENTRY 18u /* XEN_ELFNOTE_PHYS32_ENTRY */
+#define MAX_NOTE_BYTES (256 * KIB) /* of all program headers */
+#define NOTE_PVH_ENTRY 18u         /* XEN_ELFNOTE_PHYS32_ENTRY */
 
 /* The program headers that matter, checked against the file and the machine's memory. */
 struct elf_kernel {
@@ -29,6 +29,7 @@ struct elf_kernel {
         uint64_t gpa, bytes;         /* in memory; zero beyond file_bytes */
         uint64_t virt;
     } segments[MAX_SEGMENTS];
+    uint64_t note_bytes; /* read so far */
     bool has_pvh;
     uint64_t pvh_entry;
 };
@@ -142,9 +143,10 @@ static int read_notes(struct elf_kernel *e, const Elf64_Phdr *ph)
     uint64_t left = le64toh(ph->p_filesz);
     uint64_t align = le64toh(ph->p_align) == 8 ? 8 : 4;
 
-    if (!range_within(offset, left, 0, e->k->file.bytes) || left > MAX_NOTE_BYTES)
+    if (!range_within(offset, left, 0, e->k->file.bytes) || left > MAX_NOTE_BYTES - e->note_bytes)
         return kernel_bad(e->k, "notes of %" PRIu64 " bytes at %" PRIu64 " of a file of %" PRIu64,
                           left, offset, e->k->file.bytes);
+    e->note_bytes += left;
     while (left > 0) {
         uint64_t used = 0; /* read_note() sets it whenever it succeeds */
         int err = read_note(e, offset, left, align, &used);

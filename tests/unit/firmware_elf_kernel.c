@@ -199,6 +199,19 @@ Test(firmware_elf_kernel, endless_notes)
                     " 2147483648");
 }
 
+/* 64 program headers may name the same notes. */
+Test(firmware_elf_kernel, the_same_notes_again)
+{
+    le32_put(file + DATA(TYPE), PT_NOTE);
+    le64_put(file + DATA(OFFSET), 0x3000);
+    le64_put(file + DATA(FILESZ), 12 * 16384);
+    le64_put(file + NOTES(OFFSET), 0x3000);
+    le64_put(file + NOTES(FILESZ), 12 * 16384);
+    cr_assert_eq(kernel_open(&kernel, fx_file(file, sizeof(file), MIB)), 0);
+    cr_assert_eq(elf_kernel_load(&kernel, memory, LINUX_ENTRY_LONG64), -ENOEXEC);
+    fx_expect_error("kernel %: is damaged: notes of 196608 bytes at 12288 of a file of 1048576");
+}
+
 Test(firmware_elf_kernel, cut_off_at_every_length)
 {
     for (size_t len = 4; len < FX_NOTES + FX_NOTES_BYTES; len += 4) {
