@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <libfdt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,13 +15,17 @@
 #include "firmware/kernel/boot_request.h"
 #include "firmware/kernel/linux_image.h"
 
-/* The whole of a file, which is a tree. */
-static int read_file(const char *role, const char *path, void *blob)
+/* libfdt seeks each node of an overlay in the whole overlay and in the whole tree: limit both. */
+#define OVERLAY_BYTES  (64 * KIB)
+#define OVERLAID_BYTES (256 * KIB) /* a tree that gets an overlay */
+
+/* The whole of a file, which is a tree of at most `most` bytes. */
+static int read_file(const char *role, const char *path, void *blob, uint64_t most)
 {
     struct image img;
     int err = image_open(&img, role, path);
-    if (err == 0 && img.bytes > LINUX_TREE_BYTES)
-        err = fail_msg(-E2BIG, "%s %s: is larger than a device tree may be", role, path);
+    if (err == 0 && img.bytes > most)
+        err = fail_msg(-E2BIG, "%s %s: is larger than %" PRIu64 " KiB", role, path, most / KIB);
     if (err == 0)
         err = image_read(&img, 0, blob, img.bytes);
     int bad = err == 0 ? fdt_check_full(blob, img.bytes) : 0;
@@ -32,10 +37,10 @@ static int read_file(const char *role, const char *path, void *blob)
 
 static int add_overlay(void *tree, const char *path)
 {
-    void *overlay = malloc(LINUX_TREE_BYTES);
+    void *overlay = malloc(OVERLAY_BYTES);
     if (overlay == NULL)
         return fail(-ENOMEM, "device tree");
-    int err = read_file("--dtb-overlay", path, overlay);
+    int err = read_file("--dtb-overlay", path, overlay, OVERLAY_BYTES);
     int bad = err == 0 ? fdt_overlay_apply(tree, overlay) : 0;
     free(overlay);
     return bad != 0
@@ -76,7 +81,8 @@ int tree_load(const struct gmem *g, const struct machine_tree *own, const struct
     void *tree = malloc(LINUX_TREE_BYTES);
     if (tree == NULL)
         return fail(-ENOMEM, "device tree");
-    int err = r->dtb != NULL ? read_file("--dtb", r->dtb, tree)
+    uint64_t most = r->dtb_overlay != NULL ? OVERLAID_BYTES : LINUX_TREE_BYTES;
+    int err = r->dtb != NULL ? read_file("--dtb", r->dtb, tree, most)
                              : machine_tree_write(own, tree, MACHINE_TREE_BYTES(own->vcpus));
     if (err >= 0) /* which moves it: twice its room is needed */
         err = fdt_open_into(tree, tree, LINUX_TREE_BYTES) == 0
