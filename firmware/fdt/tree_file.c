@@ -11,6 +11,7 @@
 
 #include "core/base/fail.h"
 #include "core/memory/gmem.h"
+#include "core/output/own_file.h"
 #include "firmware/fdt/machine_tree.h"
 #include "firmware/kernel/boot_request.h"
 #include "firmware/kernel/linux_image.h"
@@ -66,12 +67,13 @@ static int add_chosen(void *tree, const struct boot_request *r, const struct lin
 
 static int dump(const void *tree, const char *path)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int fd = own_file_open(AT_FDCWD, path, O_WRONLY | O_TRUNC, 0666);
     ssize_t bytes = (ssize_t)fdt_totalsize(tree);
-    ssize_t n = fd < 0 ? -1 : write(fd, tree, (size_t)bytes);
+    if (fd < 0)
+        return fail(fd, "--dump-dtb %s: open", path);
+    ssize_t n = write(fd, tree, (size_t)bytes);
     int err = n == bytes ? 0 : fail(n < 0 ? -errno : -ENOSPC, "--dump-dtb %s: write", path);
-    if (fd >= 0)
-        close(fd);
+    close(fd);
     return err;
 }
 

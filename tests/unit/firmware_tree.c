@@ -427,4 +427,11 @@ Test(firmware_tree, what_the_kernel_gets_is_written_to_a_file)
     request.dump_dtb = "/dev/full";
     cr_expect_eq(tree_load(memory, &machine, &request, &image), -ENOSPC);
     fx_expect_error("--dump-dtb /dev/full: write: No space left on device");
+    /* Another user may have made it, and not read it: nothing waits for that. */
+    cr_assert_eq(mkfifo(path, 0600), 0);
+    fx_capture_errors();
+    request.dump_dtb = path;
+    cr_expect_eq(tree_load(memory, &machine, &request, &image), -ENXIO);
+    cr_expect_not_null(strstr(fx_error(), "open: No such device or address"), "%s", fx_error());
+    unlink(path);
 }
