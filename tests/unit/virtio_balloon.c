@@ -223,6 +223,27 @@ OnEachRig(virtio_balloon, a_turn_is_bounded, rig_open_balloon_on(rig, on))
     cr_expect(vdrv_has_used(q));
 }
 
+/* To find that a page is no memory takes time as well: apart from each other, or in a row. */
+OnEachRig(virtio_balloon, pages_that_are_no_memory_count, rig_open_balloon_on(rig, on))
+{
+    static uint32_t numbers[2 * VIRTIO_BALLOON_TURN_BYTES / VIRTIO_BALLOON_PIECE_BYTES];
+    start(rig, 0);
+    uint64_t gpa = vdrv_alloc(&rig->drv, sizeof(numbers), 4);
+    struct vdrv_queue *q = &rig->drv.q[VIRTIO_BALLOON_INFLATE];
+    for (unsigned step = 0; step < 2; step++) {
+        for (unsigned i = 0; i < ARRAY_SIZE(numbers); i++)
+            numbers[i] = 0xf0000000 + i * step;
+        numbers[ARRAY_SIZE(numbers) - 1] = FIRST + step;
+        memcpy(vdrv_ptr(&rig->drv, gpa, sizeof(numbers)), numbers, sizeof(numbers));
+        cr_assert_geq(vdrv_add(q, &(struct vdrv_buf){gpa, sizeof(numbers), false}, 1), 0);
+        vdrv_publish(q);
+        virtio_queue_serve(rig->dev, VIRTIO_BALLOON_INFLATE);
+        cr_expect(!is_empty(rig, step), "it is for another turn");
+        rig_step(rig);
+        cr_expect(is_empty(rig, step));
+    }
+}
+
 Test(virtio_balloon, what_is_switched_off_is_not_offered)
 {
     const uint64_t always = VIRTIO_BIT(VIRTIO_BALLOON_F_STATS_VQ) |

@@ -34,24 +34,25 @@ struct virtio_balloon {
 
 static void give_back(struct virtio_balloon *b, void *hva, uint64_t bytes, uint64_t *budget)
 {
-    gmem_discard(b->dev.setup.gmem, hva, bytes);
+    if (hva != NULL)
+        gmem_discard(b->dev.setup.gmem, hva, bytes);
     *budget -= min_u64(*budget, max_u64(bytes, VIRTIO_BALLOON_PIECE_BYTES));
 }
 
-/* Pages begin..end, in numbers. What is no memory is the guest's mistake, and left out. */
+/* Pages begin..end, in numbers. What is no memory is the guest's mistake, and left out, but it
+ * takes time, too. */
 static void give_back_run(struct virtio_balloon *b, uint64_t begin, uint64_t end, uint64_t *budget)
 {
     uint64_t bytes = (end - begin) << VIRTIO_BALLOON_PAGE_BITS;
     void *hva = gmem_ptr(b->dev.setup.gmem, begin << VIRTIO_BALLOON_PAGE_BITS, bytes, 1);
-    if (hva != NULL) {
+    if (hva != NULL || begin == end) {
         give_back(b, hva, bytes, budget);
         return;
     }
     for (uint64_t page = begin; page < end; page++) {
         hva = gmem_ptr(b->dev.setup.gmem, page << VIRTIO_BALLOON_PAGE_BITS,
                        UINT64_C(1) << VIRTIO_BALLOON_PAGE_BITS, 1);
-        if (hva != NULL)
-            give_back(b, hva, UINT64_C(1) << VIRTIO_BALLOON_PAGE_BITS, budget);
+        give_back(b, hva, UINT64_C(1) << VIRTIO_BALLOON_PAGE_BITS, budget);
     }
 }
 
