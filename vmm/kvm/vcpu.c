@@ -72,9 +72,11 @@ void kvm_vcpu_destroy(struct hv_vcpu *v)
         munmap(v->run, v->vm->run_bytes);
     if (v->stats_fd >= 0)
         close(v->stats_fd);
-    if (v->fd >= 0)
+    /* A controller of the board's interrupts it as long as there are devices: the VM closes it. */
+    if (v->fd >= 0 && !v->vm->has_no_irqchip) {
         close(v->fd);
-    v->vm->vcpu_fds[v->id] = -1;
+        v->vm->vcpu_fds[v->id] = -1;
+    }
     free(v);
 }
 
