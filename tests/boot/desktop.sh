@@ -166,8 +166,8 @@ group_desktop() {
     done
 }
 
-# until_said NAME COMMAND...: again and again, until the guest says that it came: a program that has just begun does not hear.
-until_said() {
+# retry_until NAME COMMAND...: again and again, until the guest says that it came: a program that has just begun does not hear.
+retry_until() {
     awaited=$1
     shift
     until said "^ready=$awaited" || ! kill -0 "$run" 2>/dev/null; do
@@ -206,12 +206,12 @@ use_weston() {
         cat typed; exit 5' >"$log" 2>&1 </dev/null &
     run=$!
     ready terminal
-    until_said typed type_to_shell
+    retry_until typed type_to_shell
     "$minivet" ctl "$work/ctl" type 'xev -geometry 800x600 >/tmp/events'
     "$minivet" ctl "$work/ctl" sendkey ret
-    until_said x11 use_x11
+    retry_until x11 use_x11
     "$minivet" ctl "$work/ctl" screenshot "$work/weston.png"
-    until_said panel click_on_panel
+    retry_until panel click_on_panel
     wait "$run"
     status=$?
 }
