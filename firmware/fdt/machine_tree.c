@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "firmware/fdt/machine_tree.h"
 
+#include <linux/input-event-codes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -124,6 +125,22 @@ static void add_windows(const struct machine_tree *m, struct dt *t)
     }
 }
 
+/*
+ * Keys of a keyboard that have no GPIO but an interrupt alone: each edge is a key that is pressed
+ * and let go (Linux Documentation/devicetree/bindings/input/gpio-keys.yaml).
+ */
+static void add_power_button(const struct machine_tree *m, struct dt *t)
+{
+    dt_begin(t, "gpio-keys");
+    dt_text(t, "compatible", "gpio-keys");
+    dt_begin(t, "key-power");
+    dt_text(t, "label", "Power Button");
+    dt_cells(t, "linux,code", KEY_POWER);
+    put_irq(m, t, m->power_irq);
+    dt_end(t);
+    dt_end(t);
+}
+
 /* The pins of four slots, spread over the wires as devices/platform/pci_host.h says. */
 static void add_wires(const struct machine_tree *m, struct dt *t)
 {
@@ -190,6 +207,8 @@ int machine_tree_write(const struct machine_tree *m, void *blob, size_t room)
         put_reg(&t, m->pvpanic_gpa, 1);
         dt_end(&t);
     }
+    if (m->power_irq != 0)
+        add_power_button(m, &t);
     add_windows(m, &t);
     if (m->pci.ecam_bytes != 0)
         add_pci(m, &t);

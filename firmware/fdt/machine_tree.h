@@ -46,7 +46,8 @@ struct machine_tree {
         uint64_t gpa; /* 0: there is none */
         unsigned irq;
     } serial;
-    uint64_t pvpanic_gpa;
+    uint64_t pvpanic_gpa; /* 0: there is none */
+    unsigned power_irq;   /* the power button's; 0: there is none */
     struct {
         uint64_t gpa, stride;
         unsigned count;

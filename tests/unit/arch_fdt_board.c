@@ -10,32 +10,29 @@
 #include "tests/harness/fake.h"
 #include "tests/harness/test.h"
 
-#define RAM_GPA        UINT64_C(0x40000000)
-#define SERIAL_GPA     UINT64_C(0x1000)
-#define RTC_GPA        UINT64_C(0x2000)
-#define DEBUG_EXIT_GPA UINT64_C(0x3000)
-#define PVPANIC_GPA    UINT64_C(0x4000)
-#define VIRTIO_GPA     UINT64_C(0x5000)
-#define ECAM_GPA       UINT64_C(0x10000000)
+#define RAM_GPA    UINT64_C(0x40000000)
+#define VIRTIO_GPA UINT64_C(0x5000)
+#define ECAM_GPA   UINT64_C(0x10000000)
 
 static struct gmem *memory;
 static struct bus *mmio;
 static struct evloop *loop;
 static struct fake_chr chr;
-static struct fake_irq irq;
+static struct fake_irq irq, power_irq;
 static struct board *board;
 static struct board_config config;
-static unsigned line_irq, lines, trees;
+static unsigned lines, trees;
 static int tree_error, end_status;
 static enum power_event end_event;
 
 static int irq_line(struct hv_vm *vm, unsigned number, enum irq_way way, struct irq_line *out)
 {
     (void)vm;
-    cr_expect_eq(way, IRQ_BY_EVENTFD);
-    line_irq = number;
+    cr_expect_eq(trees, 1, "an interrupt controller of the board's is there before the lines");
+    cr_expect(number == FDT_SERIAL_IRQ ? way == IRQ_BY_EVENTFD
+                                       : number == FDT_POWER_IRQ && way == IRQ_BY_CALL);
     lines++;
-    *out = fake_irq_line(&irq);
+    *out = fake_irq_line(number == FDT_SERIAL_IRQ ? &irq : &power_irq);
     return 0;
 }
 
@@ -70,12 +67,10 @@ static void nodes(struct dt *t, void *ctx)
     dt_end(t);
 }
 
-static int make_tree(const struct board_config *c, struct tree_arch *out)
+static int create_tree(const struct board_config *c, struct tree_arch *out)
 {
-    uint32_t *first = malloc(sizeof(*first));
+    uint32_t *first = tree_error != -ENOMEM ? malloc(sizeof(*first)) : NULL;
     cr_expect_eq(c->vcpus, 2);
-    *first = 7;
-    trees++;
     *out = (struct tree_arch){.irq_cells = 1,
                               .irq = one_cell,
                               .timebase_hz = 1000,
@@ -83,7 +78,18 @@ static int make_tree(const struct board_config *c, struct tree_arch *out)
                               .cpu = cpu,
                               .nodes = nodes,
                               .ctx = first};
+    if (first != NULL) {
+        *first = 7;
+        trees++;
+    }
     return tree_error;
+}
+
+static void destroy_tree(void *ctx)
+{
+    cr_expect_eq(lines, 0, "no line is left");
+    trees--;
+    free(ctx);
 }
 
 static const unsigned virtio_irqs[] = {30, 31};
@@ -92,11 +98,9 @@ static const struct arch arch = {.virtio = {VIRTIO_GPA, 0x1000, 2, virtio_irqs},
 static const struct fdt_board_kind kind = {
     .arch = &arch,
     .image = {.wanted = {"a test's Image", "a test"}, .magic = "TEST", .cmdline_max_bytes = 100},
-    .serial = {SERIAL_GPA, 5},
-    .debug_exit_gpa = DEBUG_EXIT_GPA,
-    .pvpanic_gpa = PVPANIC_GPA,
-    .rtc = {&pl031_kind, RTC_GPA},
-    .tree = make_tree,
+    .rtc = &pl031_kind,
+    .create = create_tree,
+    .destroy = destroy_tree,
 };
 
 static void on_end(void *ctx, enum power_event event, int status)
@@ -124,7 +128,7 @@ static void setup(void)
 static void teardown(void)
 {
     fdt_board_destroy(board);
-    cr_expect_eq(lines, 0);
+    cr_expect_eq(lines + trees, 0);
     evloop_destroy(loop);
     bus_destroy(mmio);
     gmem_destroy(memory);
@@ -163,15 +167,14 @@ Test(arch_fdt_board, devices_are_where_it_says)
 {
     uint64_t value = 0;
     create();
-    cr_expect_eq(line_irq, 5);
-    cr_expect(bus_read(mmio, RTC_GPA + 0xfe0, 4, &value) && value == 0x31);
-    cr_expect(bus_read(mmio, PVPANIC_GPA, 1, &value) && value == 3);
-    bus_write(mmio, SERIAL_GPA, 1, 'x');
+    cr_expect(bus_read(mmio, FDT_RTC_GPA + 0xfe0, 4, &value) && value == 0x31);
+    cr_expect(bus_read(mmio, FDT_PVPANIC_GPA, 1, &value) && value == 3);
+    bus_write(mmio, FDT_SERIAL_GPA, 1, 'x');
     fdt_board_flush(board);
     cr_expect(chr.out_bytes == 1 && chr.out[0] == 'x');
-    bus_write(mmio, PVPANIC_GPA, 1, 1);
+    bus_write(mmio, FDT_PVPANIC_GPA, 1, 1);
     cr_expect_eq(end_event, POWER_PANIC);
-    bus_write(mmio, DEBUG_EXIT_GPA, 1, 9);
+    bus_write(mmio, FDT_DEBUG_EXIT_GPA, 1, 9);
     cr_expect(end_event == POWER_EXIT && end_status == 9);
 }
 
@@ -181,8 +184,8 @@ Test(arch_fdt_board, the_tree_has_what_the_machine_has)
     create();
     const void *tree =
         boot(&(struct board_devices){.virtio_windows = 1, .pci = true, .windows = &windows});
-    cr_expect_geq(fdt_path_offset(tree, "/serial@1000"), 0);
-    cr_expect_geq(fdt_path_offset(tree, "/pvpanic@4000"), 0);
+    cr_expect_geq(fdt_path_offset(tree, "/serial@1000000"), 0);
+    cr_expect_geq(fdt_path_offset(tree, "/pvpanic@1030000"), 0);
     cr_expect_geq(fdt_path_offset(tree, "/virtio_mmio@5000"), 0);
     cr_expect_lt(fdt_path_offset(tree, "/virtio_mmio@6000"), 0);
     cr_expect_geq(fdt_path_offset(tree, "/pcie@10000000"), 0);
@@ -198,54 +201,29 @@ Test(arch_fdt_board, without_a_terminal_and_a_bus)
 {
     config.serial = NULL;
     create();
-    cr_expect_eq(lines, 0);
+    cr_expect_eq(lines, 1);
     const void *tree = boot(&(struct board_devices){0});
-    cr_expect_lt(fdt_path_offset(tree, "/serial@1000"), 0);
+    cr_expect_lt(fdt_path_offset(tree, "/serial@1000000"), 0);
     cr_expect_lt(fdt_path_offset(tree, "/pcie@10000000"), 0);
 }
 
-static unsigned controllers;
-
-static int create_controller(const struct board_config *c, void **out)
+/* One edge: the guest's driver presses the key and lets it go. */
+Test(arch_fdt_board, the_power_button_interrupts)
 {
-    cr_expect_eq(lines, 0, "it is there before the lines");
-    cr_expect_eq(c->vcpus, 2);
-    controllers++;
-    *out = &controllers;
-    return 0;
+    create();
+    const void *tree = boot(&(struct board_devices){0});
+    int button = fdt_path_offset(tree, "/gpio-keys/key-power");
+    const fdt32_t *is = fdt_getprop(tree, button, "interrupts", NULL);
+    cr_expect(is != NULL && fdt32_ld(is) == FDT_POWER_IRQ);
+    fdt_board_press_power(board);
+    cr_expect(power_irq.edges == 1 && !power_irq.level);
 }
 
-static int fail_controller(const struct board_config *c, void **out)
-{
-    (void)c, (void)out;
-    return -EEXIST;
-}
-
-static void destroy_controller(void *controller)
-{
-    cr_expect_eq(controller, &controllers);
-    cr_expect_eq(lines, 0, "no line is left");
-    controllers--;
-}
-
-Test(arch_fdt_board, an_interrupt_controller_of_its_own)
-{
-    struct fdt_board_kind own = kind;
-    own.create_controller = fail_controller;
-    own.destroy_controller = destroy_controller;
-    cr_expect_eq(fdt_board_create(&board, &config, &own), -EEXIST);
-    own.create_controller = create_controller;
-    cr_assert_eq(fdt_board_create(&board, &config, &own), 0);
-    cr_expect_eq(controllers, 1);
-    fdt_board_destroy(board);
-    board = NULL;
-    cr_expect_eq(controllers, 0);
-}
-
-/* As where a vCPU has no number. */
+/* As where a vCPU has no number, and where there is no memory. */
 Test(arch_fdt_board, a_tree_that_cannot_be_made)
 {
     tree_error = -EIO;
     cr_expect_eq(fdt_board_create(&board, &config, &kind), -EIO);
-    cr_expect_eq(trees, 1);
+    tree_error = -ENOMEM;
+    cr_expect_eq(fdt_board_create(&board, &config, &kind), -ENOMEM);
 }

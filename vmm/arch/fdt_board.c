@@ -6,7 +6,6 @@
 
 #include "core/base/clock.h"
 #include "core/base/fail.h"
-#include "core/base/log.h"
 #include "core/base/xmath.h"
 #include "core/ports/hv.h"
 #include "devices/platform/byte_device.h"
@@ -14,14 +13,17 @@
 #include "devices/platform/serial.h"
 #include "firmware/fdt/tree_file.h"
 
+const unsigned fdt_board_virtio_irqs[FDT_VIRTIO_WINDOWS] = {
+    16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
+    32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47};
+
 struct board {
     struct board_config config;
     const struct fdt_board_kind *kind;
-    void *controller; /* NULL: there is none */
     struct byte_device *debug_exit, *pvpanic;
     struct mmio_rtc *rtc;
     struct serial *serial;
-    struct irq_line serial_irq;
+    struct irq_line serial_irq, power_irq;
     struct board_devices devices;
     struct tree_arch tree;
     struct linux_image image;
@@ -38,10 +40,10 @@ static int create_byte(const struct board *b, struct byte_device **out,
 static int create_serial(struct board *b)
 {
     const struct board_config *c = &b->config;
-    int r = c->hv->irq_line(c->vm, b->kind->serial.irq, IRQ_BY_EVENTFD, &b->serial_irq);
+    int r = c->hv->irq_line(c->vm, FDT_SERIAL_IRQ, IRQ_BY_EVENTFD, &b->serial_irq);
     return r < 0 ? r
                  : serial_create(&b->serial, &(struct serial_config){.bus = c->mmio,
-                                                                     .base = b->kind->serial.gpa,
+                                                                     .base = FDT_SERIAL_GPA,
                                                                      .irq = b->serial_irq,
                                                                      .loop = c->loop,
                                                                      .chr = c->serial});
@@ -49,16 +51,16 @@ static int create_serial(struct board *b)
 
 static int create_devices(struct board *b)
 {
-    const struct fdt_board_kind *k = b->kind;
-    int r = k->create_controller != NULL ? k->create_controller(&b->config, &b->controller) : 0;
+    const struct board_config *c = &b->config;
+    int r = create_byte(b, &b->debug_exit, &debug_exit_kind, FDT_DEBUG_EXIT_GPA);
     if (r == 0)
-        r = create_byte(b, &b->debug_exit, &debug_exit_kind, k->debug_exit_gpa);
+        r = create_byte(b, &b->pvpanic, &pvpanic_kind, FDT_PVPANIC_GPA);
     if (r == 0)
-        r = create_byte(b, &b->pvpanic, &pvpanic_kind, k->pvpanic_gpa);
+        r = mmio_rtc_create(&b->rtc, b->kind->rtc,
+                            &(struct mmio_rtc_config){c->mmio, FDT_RTC_GPA, &clock_host});
     if (r == 0)
-        r = mmio_rtc_create(&b->rtc, k->rtc.kind,
-                            &(struct mmio_rtc_config){b->config.mmio, k->rtc.gpa, &clock_host});
-    if (r == 0 && b->config.serial != NULL)
+        r = c->hv->irq_line(c->vm, FDT_POWER_IRQ, IRQ_BY_CALL, &b->power_irq);
+    if (r == 0 && c->serial != NULL)
         r = create_serial(b);
     return r;
 }
@@ -71,9 +73,9 @@ int fdt_board_create(struct board **out, const struct board_config *config,
         return fail(-ENOMEM, "board");
     b->config = *config;
     b->kind = kind;
-    int r = create_devices(b);
+    int r = kind->create(config, &b->tree);
     if (r == 0)
-        r = kind->tree(config, &b->tree);
+        r = create_devices(b);
     if (r < 0) {
         fdt_board_destroy(b);
         return r;
@@ -93,14 +95,15 @@ void fdt_board_destroy(struct board *b)
     if (b == NULL)
         return;
     serial_destroy(b->serial);
-    if (b->serial_irq.set != NULL)
-        b->config.hv->irq_line_release(b->config.vm, &b->serial_irq);
+    struct irq_line *const lines[] = {&b->serial_irq, &b->power_irq};
+    for (unsigned i = 0; i < ARRAY_SIZE(lines); i++)
+        if (lines[i]->set != NULL)
+            b->config.hv->irq_line_release(b->config.vm, lines[i]);
     mmio_rtc_destroy(b->rtc);
     byte_device_destroy(b->pvpanic);
     byte_device_destroy(b->debug_exit);
-    if (b->controller != NULL)
-        b->kind->destroy_controller(b->controller);
-    free(b->tree.ctx);
+    if (b->tree.ctx != NULL)
+        b->kind->destroy(b->tree.ctx);
     free(b);
 }
 
@@ -118,8 +121,9 @@ int fdt_board_load_kernel(struct board *b, const struct boot_request *request)
         .arch = b->tree,
         .gmem = b->config.gmem,
         .vcpus = b->config.vcpus,
-        .serial = {b->serial != NULL ? b->kind->serial.gpa : 0, b->kind->serial.irq},
-        .pvpanic_gpa = b->kind->pvpanic_gpa,
+        .serial = {b->serial != NULL ? FDT_SERIAL_GPA : 0, FDT_SERIAL_IRQ},
+        .pvpanic_gpa = FDT_PVPANIC_GPA,
+        .power_irq = FDT_POWER_IRQ,
         .virtio = {arch->virtio.gpa, arch->virtio.stride, b->devices.virtio_windows,
                    arch->virtio.irqs},
         .pci = {arch->pci.ecam_gpa, b->devices.pci ? arch->pci.ecam_bytes : 0, b->devices.windows,
@@ -131,12 +135,9 @@ int fdt_board_load_kernel(struct board *b, const struct boot_request *request)
     return r < 0 ? r : tree_load(b->config.gmem, &tree, request, &b->image);
 }
 
-/* What Linux has drivers for everywhere (gpio-keys is a module) would take a GPIO controller, too.
- */
 void fdt_board_press_power(struct board *b)
 {
-    (void)b;
-    log_warn("this machine has no power button; shut the guest down from within");
+    irq_pulse(&b->power_irq);
 }
 
 const struct linux_image *fdt_board_image(const struct board *b)

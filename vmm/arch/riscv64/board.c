@@ -11,7 +11,7 @@
  *   0x0d00_0000   APLIC, and at 0x2800_0000 an IMSIC for each vCPU (hv_riscv64.h)
  *   0x2000_0000   framebuffer, if the machine has a display
  *   0x4000_0000   PCI configuration space (ECAM), bus 0
- *   0x5000_0000   PCI memory window; INTx is on interrupts 4 to 7
+ *   0x5000_0000   PCI memory window; INTx is on interrupts 4 to 7, the power button on 3
  *   0x8000_0000   RAM
  *   0x8_0000_0000 64-bit PCI memory window, 32 GiB, if RAM ends below it
  */
@@ -29,30 +29,12 @@
 #include "devices/platform/plic.h"
 #include "firmware/riscv64/riscv64_tree.h"
 
-#define RAM_GPA         UINT64_C(0x80000000)
-#define SERIAL_GPA      UINT64_C(0x01000000)
-#define RTC_GPA         UINT64_C(0x01010000)
-#define DEBUG_EXIT_GPA  UINT64_C(0x01020000)
-#define PVPANIC_GPA     UINT64_C(0x01030000)
-#define VIRTIO_GPA      UINT64_C(0x03000000)
-#define VIRTIO_STRIDE   UINT64_C(0x1000)
-#define PLIC_GPA        UINT64_C(0x0c000000)
-#define FRAMEBUFFER_GPA UINT64_C(0x20000000)
-#define ECAM_GPA        UINT64_C(0x40000000)
-#define WINDOW_GPA      UINT64_C(0x50000000)
-#define WINDOW64_GPA    UINT64_C(0x800000000)
-#define WINDOW64_BYTES  UINT64_C(0x800000000)
-#define SERIAL_IRQ      1
-#define RTC_IRQ         2
-#define PCI_IRQ         4
-#define CMDLINE_BYTES   1024 /* Linux's COMMAND_LINE_SIZE */
+#define PLIC_GPA      UINT64_C(0x0c000000)
+#define RTC_IRQ       2
+#define CMDLINE_BYTES 1024 /* Linux's COMMAND_LINE_SIZE */
 
-static const unsigned virtio_irqs[] = {16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26,
-                                       27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37,
-                                       38, 39, 40, 41, 42, 43, 44, 45, 46, 47};
-
-_Static_assert(PLIC_GPA + PLIC_BYTES <= FRAMEBUFFER_GPA &&
-                   FRAMEBUFFER_GPA + FRAMEBUFFER_BYTES_MAX <= HV_RISCV64_IMSIC_GPA,
+_Static_assert(PLIC_GPA + PLIC_BYTES <= FDT_FRAMEBUFFER_GPA &&
+                   FDT_FRAMEBUFFER_GPA + FRAMEBUFFER_BYTES_MAX <= HV_RISCV64_IMSIC_GPA,
                "devices are clear of each other");
 _Static_assert(HV_RISCV64_LINES == PLIC_SOURCES && HV_MAX_VCPUS <= PLIC_CONTEXTS_MAX,
                "the interrupt controller has room");
@@ -60,14 +42,26 @@ _Static_assert(HV_RISCV64_LINES == PLIC_SOURCES && HV_MAX_VCPUS <= PLIC_CONTEXTS
 struct tree {
     struct riscv64_tree tree;
     struct hv_riscv64_cpu cpu;
+    struct plic *plic; /* NULL: the hypervisor has interrupt controllers */
 };
 
-static int make_tree(const struct board_config *c, struct tree_arch *out)
+static int create_plic(const struct board_config *c, struct plic **out)
+{
+    int r = plic_create(
+        out, &(struct plic_config){c->mmio, PLIC_GPA, c->vcpus, c->hv->arch->interrupt, c->vm});
+    if (r == 0)
+        c->hv->arch->set_controller(c->vm, plic_set_source, *out);
+    return r;
+}
+
+static int create(const struct board_config *c, struct tree_arch *out)
 {
     struct tree *t = calloc(1, sizeof(*t));
     if (t == NULL)
         return fail(-ENOMEM, "device tree");
     int r = c->hv->arch->cpu(c->vm, &t->cpu);
+    if (r == 0 && !t->cpu.has_aia)
+        r = create_plic(c, &t->plic);
     t->tree = (struct riscv64_tree){
         .cpu = {.extensions = t->cpu.extensions,
                 .extensions_bytes = t->cpu.extensions_bytes,
@@ -77,7 +71,7 @@ static int make_tree(const struct board_config *c, struct tree_arch *out)
                 .timebase_hz = t->cpu.timebase_hz},
         .cpus = c->vcpus,
         .wires = {PLIC_GPA, PLIC_BYTES, PLIC_SOURCES - 1},
-        .rtc = {RTC_GPA, RTC_IRQ},
+        .rtc = {FDT_RTC_GPA, RTC_IRQ},
     };
     if (t->cpu.has_aia) {
         t->tree.wires.gpa = HV_RISCV64_APLIC_GPA;
@@ -91,24 +85,11 @@ static int make_tree(const struct board_config *c, struct tree_arch *out)
     return r;
 }
 
-static int create_controller(const struct board_config *c, void **out)
+static void destroy(void *ctx)
 {
-    struct plic *plic = NULL;
-    struct hv_riscv64_cpu cpu;
-    int r = c->hv->arch->cpu(c->vm, &cpu);
-    if (r < 0 || cpu.has_aia)
-        return r;
-    r = plic_create(
-        &plic, &(struct plic_config){c->mmio, PLIC_GPA, c->vcpus, c->hv->arch->interrupt, c->vm});
-    if (r == 0)
-        c->hv->arch->set_controller(c->vm, plic_set_source, plic);
-    *out = plic;
-    return r;
-}
-
-static void destroy_controller(void *plic)
-{
-    plic_destroy(plic);
+    struct tree *t = ctx;
+    plic_destroy(t->plic);
+    free(t);
 }
 
 static const struct fdt_board_kind kind = {
@@ -116,13 +97,9 @@ static const struct fdt_board_kind kind = {
     .image = {.wanted = {"a riscv64 Image", "riscv64"},
               .magic = "RSC\x05",
               .cmdline_max_bytes = CMDLINE_BYTES - 1},
-    .serial = {SERIAL_GPA, SERIAL_IRQ},
-    .debug_exit_gpa = DEBUG_EXIT_GPA,
-    .pvpanic_gpa = PVPANIC_GPA,
-    .rtc = {&goldfish_rtc_kind, RTC_GPA},
-    .tree = make_tree,
-    .create_controller = create_controller,
-    .destroy_controller = destroy_controller,
+    .rtc = &goldfish_rtc_kind,
+    .create = create,
+    .destroy = destroy,
 };
 
 static int board_create(struct board **out, const struct board_config *config)
@@ -139,22 +116,7 @@ static int power_on(struct board *b, struct hv_vcpu *vcpu, unsigned id)
 }
 
 const struct arch arch_host = {
-    .serial_console = "ttyS0",
-    .hole_gpa = 0,
-    .hole_end_gpa = RAM_GPA,
-    .mmio_limit = UINT64_C(1) << 52,
-    .framebuffer_gpa = FRAMEBUFFER_GPA,
-    .virtio = {VIRTIO_GPA, VIRTIO_STRIDE, ARRAY_SIZE(virtio_irqs), virtio_irqs},
-    .pci = {.ecam_gpa = ECAM_GPA,
-            .ecam_bytes = PCI_HOST_ECAM_BYTES,
-            .windows = {.memory32 = {WINDOW_GPA, RAM_GPA - WINDOW_GPA},
-                        .memory64 = {WINDOW64_GPA, WINDOW64_BYTES}},
-            .irq = PCI_IRQ},
+    FDT_BOARD_ARCH,
     .board_create = board_create,
-    .board_flush = fdt_board_flush,
-    .board_destroy = fdt_board_destroy,
-    .describe = fdt_board_describe,
-    .load_kernel = fdt_board_load_kernel,
-    .press_power = fdt_board_press_power,
     .power_on = power_on,
 };

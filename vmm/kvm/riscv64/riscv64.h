@@ -18,12 +18,7 @@ enum { RISCV_CONFIG_CBOM_BYTES = 1, RISCV_CONFIG_CBOZ_BYTES = 5, RISCV_CONFIG_SA
 /* The device of the Advanced Interrupt Architecture: groups of attributes, what they hold. */
 #define RISCV_DEV_AIA 11u
 enum { RISCV_AIA_CONFIG = 0, RISCV_AIA_ADDR = 1, RISCV_AIA_CTRL = 2 };
-enum {
-    RISCV_AIA_MODE = 0, /* 0: emulated, 1: the host's guest files, 2: those if there are any */
-    RISCV_AIA_IDS = 1,
-    RISCV_AIA_SOURCES = 2,
-    RISCV_AIA_HART_BITS = 5,
-};
+enum { RISCV_AIA_IDS = 1, RISCV_AIA_SOURCES = 2, RISCV_AIA_HART_BITS = 5 };
 enum { RISCV_AIA_ADDR_APLIC = 0, RISCV_AIA_ADDR_IMSIC = 1 /* and so on, for each vCPU */ };
 
 enum { RISCV_SBI_EXPERIMENTAL = 7, RISCV_SBI_VENDOR = 8 };
