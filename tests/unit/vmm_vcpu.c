@@ -57,6 +57,14 @@ static void fake_nothing(struct hv_vcpu *v)
     (void)v;
 }
 
+static unsigned completed;
+
+static void fake_complete(struct hv_vcpu *v)
+{
+    (void)v;
+    completed++;
+}
+
 static void fake_dump(struct hv_vcpu *v, const struct hv_exit *exit, FILE *out)
 {
     (void)v;
@@ -68,7 +76,7 @@ static const struct hv hv_fake = {
     .vcpu_create = fake_create,
     .vcpu_destroy = fake_destroy,
     .vcpu_run = fake_run,
-    .vcpu_complete = fake_nothing,
+    .vcpu_complete = fake_complete,
     .vcpu_kick = fake_kick,
     .vcpu_bind_thread = fake_nothing,
     .vcpu_dump = fake_dump,
@@ -81,11 +89,17 @@ static struct {
     uint64_t next;
 } seen;
 
+static uint64_t wait_at; /* the read during which a stop comes */
+
 static uint64_t dev_read(void *dev, uint64_t offset, unsigned width)
 {
     (void)dev;
     (void)offset;
     (void)width;
+    while (seen.next + 1 == wait_at && !atomic_load(&fakes[0].kicked)) {
+        atomic_store(&fakes[0].inside, true);
+        sched_yield();
+    }
     return ++seen.next;
 }
 
@@ -183,6 +197,32 @@ Test(vcpu, accesses_reach_their_bus)
     cr_expect_eq(seen.offset[3], 8);
     cr_expect_eq(seen.value[3], mmio_value);
     cr_expect_eq(memcmp(read_back, (uint8_t[]){1, 2, 3, 4}, 4), 0);
+    finish(g);
+}
+
+/* Each of its accesses may wait for a loop. */
+Test(vcpu, a_stop_comes_between_the_accesses_of_a_string)
+{
+    uint8_t data[1024] = {0};
+    const struct hv_exit string = {
+        .reason = HV_EXIT_PIO, .addr = 0x100, .data = data, .width = 1, .count = 1024};
+    fakes[0] = (struct hv_vcpu){.script = &string, .length = 1};
+    wait_at = 3;
+    struct vcpus *g = make(1);
+    cr_assert_eq(vcpus_start(g), 0);
+    wait_until_inside(0);
+    vcpus_stop(g);
+    cr_expect_eq(seen.next, 3);
+    cr_expect_eq(completed, 0, "what has not been read yet is not given to the guest");
+
+    atomic_store(&fakes[0].inside, false);
+    cr_assert_eq(vcpus_start(g), 0);
+    wait_until_inside(0);
+    vcpus_stop(g);
+    cr_expect_eq(seen.next, 1024, "the rest follows");
+    for (unsigned i = 0; i < 1024; i++)
+        cr_assert_eq(data[i], (uint8_t)(i + 1));
+    cr_expect_eq(completed, 1);
     finish(g);
 }
 

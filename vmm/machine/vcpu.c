@@ -25,6 +25,7 @@ struct vcpu {
     bool started, ended;       /* its thread; the vCPU, which cannot go on */
     struct timeline *timeline; /* until the first exit; only the first vCPU's counts */
     uint64_t entered_ns;       /* when it last went into the hypervisor, if exits are counted */
+    struct hv_exit exit;       /* its accesses that are left, if a stop came between them */
     struct exits exits;
 };
 
@@ -34,12 +35,21 @@ struct vcpus {
     struct vcpu vcpu[];
 };
 
-static void access_port(struct bus *pio, const struct hv_exit *e)
+/*
+ * A string instruction repeats on one port and walks through the data. Each of its accesses may
+ * wait for a loop: a stop comes between them, and a start goes on with the rest.
+ */
+static void access_port(struct vcpu *v, struct hv_exit *e)
 {
-    /* A string instruction repeats on one port and walks through the data. */
-    uint8_t *data = e->data;
-    for (uint32_t i = 0; i < e->count; i++, data += e->width)
-        bus_access(pio, e->addr, data, e->width, e->is_write);
+    for (; e->count > 0 && !atomic_load(&v->group->stop); e->count--) {
+        bus_access(v->group->config.pio, e->addr, e->data, e->width, e->is_write);
+        e->data = (uint8_t *)e->data + e->width;
+    }
+}
+
+static bool has_accesses_left(const struct vcpu *v)
+{
+    return v->exit.reason == HV_EXIT_PIO && v->exit.count > 0;
 }
 
 static void dump(struct vcpu *v, const struct hv_exit *e)
@@ -60,14 +70,14 @@ static void dump(struct vcpu *v, const struct hv_exit *e)
 }
 
 /* Returns whether the vCPU can go on; if not, why not is in *end. */
-static bool handle_exit(struct vcpu *v, const struct hv_exit *e, enum power_event *end)
+static bool handle_exit(struct vcpu *v, struct hv_exit *e, enum power_event *end)
 {
     const struct vcpus_config *c = &v->group->config;
     switch (e->reason) {
     case HV_EXIT_INTERRUPTED:
         return true;
     case HV_EXIT_PIO:
-        access_port(c->pio, e);
+        access_port(v, e);
         return true;
     case HV_EXIT_MMIO:
         bus_access(c->mmio, e->addr, e->data, e->width, e->is_write);
@@ -108,7 +118,7 @@ static const char *taker(const struct vcpus_config *c, const struct hv_exit *e)
 }
 
 /* The same, with a look at the clock before and after it. */
-static bool handle_and_count(struct vcpu *v, const struct hv_exit *e, enum power_event *end)
+static bool handle_and_count(struct vcpu *v, struct hv_exit *e, enum power_event *end)
 {
     const struct vcpus_config *c = &v->group->config;
     if (c->clock == NULL)
@@ -141,19 +151,19 @@ static void *vcpu_thread(void *arg)
     if (g->config.clock != NULL)
         v->entered_ns = clock_now_ns(g->config.clock);
     while (!atomic_load(&g->stop)) {
-        struct hv_exit exit = {0};
-        int r = hv->vcpu_run(v->hv, &exit);
+        int r = has_accesses_left(v) ? 0 : hv->vcpu_run(v->hv, &v->exit);
         if (r < 0)
             log_error("vCPU %u: run: %s", v->id, strerror(-r));
         if (v->timeline != NULL)
             first_exit(v);
-        if (r < 0 || !handle_and_count(v, &exit, &end)) {
+        if (r < 0 || !handle_and_count(v, &v->exit, &end)) {
             v->ended = true;
             power_request(&g->config.power, end, 0);
             return NULL;
         }
     }
-    hv->vcpu_complete(v->hv);
+    if (!has_accesses_left(v))
+        hv->vcpu_complete(v->hv);
     return NULL;
 }
 
