@@ -6,6 +6,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/fail.h"
+#include "core/base/xmath.h"
 
 #define NS_PER_S UINT64_C(1000000000)
 
@@ -104,20 +105,19 @@ static void goldfish_write(struct mmio_rtc *r, uint64_t offset, uint32_t value)
 const struct mmio_rtc_kind goldfish_rtc_kind = {"goldfish-rtc", GOLDFISH_BYTES, goldfish_read,
                                                 goldfish_write};
 
-/* ---- what both share ---- */
+/* ---- what both share: an access between two registers is to none ---- */
 
 static uint64_t rtc_read(void *dev, uint64_t offset, unsigned width)
 {
     struct mmio_rtc *r = dev;
-    (void)width;
-    return r->kind->read(r, offset);
+    return is_aligned(offset, width) ? r->kind->read(r, offset) : 0;
 }
 
 static void rtc_write(void *dev, uint64_t offset, unsigned width, uint64_t value)
 {
     struct mmio_rtc *r = dev;
-    (void)width;
-    r->kind->write(r, offset, (uint32_t)value);
+    if (is_aligned(offset, width))
+        r->kind->write(r, offset, (uint32_t)value);
 }
 
 static const struct bus_ops ops = {.read = rtc_read, .write = rtc_write};

@@ -98,6 +98,26 @@ Test(mmio_rtc, goldfish_counts_nanoseconds)
     cr_expect_eq(get(0x14) | get(0x18) | get(0x1c), 0, "no interrupt is pending");
 }
 
+/* Between two registers, before the first that is stored: there is none. */
+Test(mmio_rtc, misaligned_accesses_reach_no_register)
+{
+    static const struct mmio_rtc_kind *const kinds[] = {&goldfish_rtc_kind, &pl031_kind};
+    for (unsigned i = 0; i < 2; i++) {
+        create(kinds[i]);
+        uint32_t low = get(0);
+        for (uint64_t offset = 0; offset <= 0x1000 - 4; offset++) {
+            if (offset % 4 == 0)
+                continue;
+            set(offset, UINT32_MAX);
+            cr_assert_eq(get(offset), 0, "%s at %#llx", kinds[i]->name, (unsigned long long)offset);
+        }
+        cr_expect_eq(get(0), low, "%s: the time is as it was", kinds[i]->name);
+        teardown();
+    }
+    rtc = NULL;
+    bus = NULL;
+}
+
 Test(mmio_rtc, two_at_one_place)
 {
     struct mmio_rtc *other;
