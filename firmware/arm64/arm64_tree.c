@@ -7,6 +7,7 @@
  * Documentation/devicetree/bindings/interrupt-controller/arm,gic-v3.yaml). */
 enum { GIC_SPI, GIC_PPI };
 enum { GIC_EDGE_RISING = 1, GIC_LEVEL_HIGH = 4 };
+#define GICV2_CPUS(n) (((1u << (n)) - 1) << 8) /* with a processor's own interrupt: whose it is */
 
 #define RTC_BYTES 0x1000
 #define RTC_CLOCK 24000000u /* what PL031's bus is said to run at; nothing depends on it */
@@ -36,7 +37,20 @@ static void cpu(struct dt *t, void *ctx, unsigned id)
     dt_text(t, "enable-method", "psci");
 }
 
-static void add_gic(const struct arm64_tree *a, struct dt *t)
+static void add_gicv2(const struct arm64_tree *a, struct dt *t)
+{
+    dt_begin(t, "interrupt-controller@%llx", ull(a->distributor.gpa));
+    dt_text(t, "compatible", "arm,cortex-a15-gic");
+    dt_flag(t, "interrupt-controller");
+    dt_cells(t, "#interrupt-cells", 3);
+    dt_cells(t, "#address-cells", 0);
+    dt_cells(t, "reg", DT_64(a->distributor.gpa), DT_64(a->distributor.bytes),
+             DT_64(a->cpu_interface.gpa), DT_64(a->cpu_interface.bytes));
+    dt_cells(t, "phandle", TREE_IRQS);
+    dt_end(t);
+}
+
+static void add_gicv3(const struct arm64_tree *a, struct dt *t)
 {
     dt_begin(t, "interrupt-controller@%llx", ull(a->distributor.gpa));
     dt_text(t, "compatible", "arm,gic-v3");
@@ -77,6 +91,7 @@ static void add_rtc(const struct arm64_tree *a, struct dt *t)
 static void nodes(struct dt *t, void *ctx)
 {
     const struct arm64_tree *a = ctx;
+    const uint32_t level = GIC_LEVEL_HIGH | (a->has_gicv2 ? GICV2_CPUS(a->cpus) : 0);
     dt_begin(t, "psci");
     dt_texts(t, "compatible", "arm,psci-1.0\0arm,psci-0.2");
     dt_text(t, "method", "hvc");
@@ -84,11 +99,17 @@ static void nodes(struct dt *t, void *ctx)
     dt_begin(t, "timer");
     dt_text(t, "compatible", "arm,armv8-timer");
     /* Secure, non-secure, virtual and the hypervisor's, as KVM raises them. */
-    dt_cells(t, "interrupts", GIC_PPI, 13, GIC_LEVEL_HIGH, GIC_PPI, 14, GIC_LEVEL_HIGH, GIC_PPI, 11,
-             GIC_LEVEL_HIGH, GIC_PPI, 10, GIC_LEVEL_HIGH);
+    dt_cells(t, "interrupts", GIC_PPI, 13, level, GIC_PPI, 14, level, GIC_PPI, 11, level, GIC_PPI,
+             10, level);
     dt_flag(t, "always-on");
     dt_end(t);
-    add_gic(a, t);
+    if (a->pmu_ppi != 0) {
+        dt_begin(t, "pmu");
+        dt_text(t, "compatible", "arm,armv8-pmuv3");
+        dt_cells(t, "interrupts", GIC_PPI, a->pmu_ppi, level);
+        dt_end(t);
+    }
+    (a->has_gicv2 ? add_gicv2 : add_gicv3)(a, t);
     add_rtc(a, t);
 }
 
@@ -96,9 +117,9 @@ struct tree_arch arm64_tree_arch(const struct arm64_tree *tree)
 {
     return (struct tree_arch){
         .irq_cells = 3,
-        .irqs_address_cells = 2,
+        .irqs_address_cells = tree->has_gicv2 ? 0 : 2,
         .irq = irq,
-        .has_msi = true,
+        .has_msi = !tree->has_gicv2,
         .knows_senders = true,
         .cpu_reg = cpu_reg,
         .cpu = cpu,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* What an arm64 machine's device tree has of its own: a GICv3 with an ITS, PSCI, the generic timer,
- * a PL031. */
+/*
+ * What an arm64 machine's device tree has of its own: a GICv3 with an ITS, or a GICv2; PSCI, the
+ * generic timer, a PL031, performance counters.
+ */
 #ifndef MINIVET_FIRMWARE_ARM64_TREE_H
 #define MINIVET_FIRMWARE_ARM64_TREE_H
 
@@ -13,8 +15,13 @@ struct arm64_range {
 };
 
 struct arm64_tree {
-    struct arm64_range distributor, redistributors, its;
+    struct arm64_range distributor;
+    struct arm64_range redistributors, its; /* of a GICv3 */
+    bool has_gicv2;
+    struct arm64_range cpu_interface; /* of a GICv2 */
     uint64_t rtc_gpa;
+    unsigned pmu_ppi; /* the counters' interrupt; 0: there are none */
+    unsigned cpus;
     const uint32_t *cpu_ids; /* of each vCPU: the affinity fields of its MPIDR_EL1 */
 };
 

@@ -78,6 +78,28 @@ group_arm64() {
     expect "arm64, vhost-net: the host answers" ended 0
     cross_guest --cpu cortex-a72 -c 4 -- 'nproc'
     expect "arm64, without VHE: has four processors" said '^4$'
+    cross_guest --gicv2 --host-cpus 2 -c 2 -d null:16M --virtio transport=pci --cpu-features +pmu -- 'nproc; cat /proc/interrupts
+        dd if=/dev/vda bs=64k count=64 2>/dev/null | wc -c; dmesg | grep -i pmu'
+    expect "arm64, GICv2: has two processors" said '^2$'
+    expect "arm64, GICv2: reads the disk" said '^4194304$'
+    expect "arm64, GICv2: by a level" said 'GIC-0 .*Level +virtio'
+    expect "arm64, GICv2: performance counters are found" said 'armv8_pmuv3 PMU driver'
+    cross_guest --gicv2 -c 8 -d null:16M -- 'nproc; dd if=/dev/vda bs=64k count=64 2>/dev/null | wc -c'
+    expect "arm64, GICv2: has eight processors" said '^8$'
+    expect "arm64, GICv2: reads a disk on virtio-mmio" said '^4194304$'
+    cross_guest --gicv2 -c 9 -- true
+    expect "arm64, GICv2: nine processors are refused" said 'this host allows 8; give --cpus 8 or less'
+    cross_guest -m 1T -- true
+    expect "arm64: so much memory is refused" said 'addresses of 40 bits; give --mem 1046528M or less'
+    cross_guest --cpu-features +sve -- true
+    expect "arm64: the host has no scalable vectors" said '--cpu-features [+]sve: this host.s processor has no scalable'
+    cross_guest --cpu max,pauth-impdef=on -- 'grep -o " sve " /proc/cpuinfo; dmesg | grep -i pmu; exit 3'
+    expect "arm64, all features: has scalable vectors" said '^ sve $'
+    expect "arm64, all features: has no performance counters" not_said 'PMU driver'
+    cross_guest --cpu max,pauth-impdef=on --cpu-features=+pmu,-sve -- 'grep -o " sve " /proc/cpuinfo; dmesg | grep -i pmu; exit 3'
+    expect "arm64, other features: runs" ended 3
+    expect "arm64, other features: has no scalable vectors" not_said '^ sve $'
+    expect "arm64, other features: has performance counters" said 'PMU driver'
 }
 
 group_riscv64() {

@@ -312,7 +312,8 @@ static void open_machine(struct rig_machine *m, struct rig *rig)
     lay_memory(l, rig->gmem);
     add_guest_buses(l);
     add_idle_port(l, rig->pio);
-    need(hv_kvm.vm_create(&l->vm, &(struct hv_vm_config){&l->memory, 1, false}), "a VM");
+    need(hv_kvm.vm_create(&l->vm, &(struct hv_vm_config){.memory = &l->memory, .vcpus = 1}),
+         "a VM");
     need(hv_kvm.irq_line(l->vm, REMOTE_GSI, IRQ_BY_EVENTFD, &m->irq), "an interrupt line");
     l->msi = hv_kvm.msi_sink(l->vm, 8);
     m->msi = (struct msi_sink){&tame_ops, &l->msi};

@@ -187,7 +187,10 @@ void tvm_create(struct tvm *t, const struct tvm_config *config)
     pthread_cond_init(&t->changed, NULL);
     uint64_t ram_bytes = config->ram_bytes != 0 ? config->ram_bytes : DEFAULT_RAM_BYTES;
     CHECK_EQ(gmem_create(&t->gmem, ram_bytes, X86_HOLE_GPA, X86_HOLE_END_GPA), 0);
-    CHECK_EQ(hv_kvm.vm_create(&t->vm, &(struct hv_vm_config){t->gmem, t->cpus, true}), 0);
+    CHECK_EQ(
+        hv_kvm.vm_create(
+            &t->vm, &(struct hv_vm_config){.memory = t->gmem, .vcpus = t->cpus, .stats = true}),
+        0);
     add_devices(t);
 
     struct boot_state state;

@@ -26,6 +26,7 @@ static const struct arm64_tree arm64 = {
     .redistributors = {0x8100000, 0x60000},
     .its = {0x8080000, 0x20000},
     .rtc_gpa = 0x1010000,
+    .cpus = ARRAY_SIZE(cpu_ids),
     .cpu_ids = cpu_ids,
 };
 
@@ -152,6 +153,39 @@ Test(firmware_tree, of_arm64)
                  CELLS(0, 0x8000000, 0, 0x10000, 0, 0x8100000, 0, 0x60000));
     expect_cells("/interrupt-controller@8000000/msi-controller@8080000", "#msi-cells", CELLS(1));
     cr_expect_eq(fdt_node_check_compatible(tree, node("/rtc@1010000"), "arm,primecell"), 0);
+}
+
+static struct arm64_tree with_gicv2(void)
+{
+    struct arm64_tree t = arm64;
+    t.has_gicv2 = true;
+    t.cpu_interface = (struct arm64_range){0x8010000, 0x2000};
+    t.pmu_ppi = 7;
+    return t;
+}
+
+/* It knows no messages, and a processor's own interrupt says of which processors. */
+Test(firmware_tree, of_arm64_with_a_gicv2)
+{
+    const struct arm64_tree t = with_gicv2();
+    load();
+    cr_expect_lt(fdt_path_offset(tree, "/pmu"), 0);
+    machine.arch = arm64_tree_arch(&t);
+    load();
+    const char *gic = "/interrupt-controller@8000000";
+    expect_text(gic, "compatible", "arm,cortex-a15-gic");
+    expect_cells(gic, "reg", CELLS(0, 0x8000000, 0, 0x10000, 0, 0x8010000, 0, 0x2000));
+    cr_expect_lt(fdt_first_subnode(tree, node(gic)), 0);
+    expect_cells("/timer", "interrupts",
+                 CELLS(1, 13, 0x704, 1, 14, 0x704, 1, 11, 0x704, 1, 10, 0x704));
+    expect_cells("/pmu", "interrupts", CELLS(1, 7, 0x704));
+    expect_text("/pmu", "compatible", "arm,armv8-pmuv3");
+    expect_cells("/serial@1000000", "interrupts", CELLS(0, 1, 1));
+    cr_expect_null(fdt_getprop(tree, node("/pcie@40000000"), "msi-map", NULL));
+    int len;
+    const fdt32_t *map = fdt_getprop(tree, node("/pcie@40000000"), "interrupt-map", &len);
+    cr_assert_eq(len, 16 * 8 * 4);
+    cr_expect_eq(fdt32_ld(map + 7 * 8 + 6), 4); /* as in the test of PCI */
 }
 
 static void become_riscv64(const struct riscv64_tree *t)
@@ -281,6 +315,9 @@ static void expect_dtc_silent(void)
 Test(firmware_tree, dtc_has_nothing_to_say)
 {
     const struct riscv64_tree t = with_aia();
+    const struct arm64_tree old = with_gicv2();
+    expect_dtc_silent();
+    machine.arch = arm64_tree_arch(&old);
     expect_dtc_silent();
     become_riscv64(&riscv64);
     expect_dtc_silent();

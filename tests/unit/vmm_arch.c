@@ -135,6 +135,7 @@ static struct {
 } reads[32];
 static unsigned read_count;
 static struct hv_vm vm;
+static struct hv_vm_config asked;
 static struct {
     uint64_t gpa, bytes;
     uint8_t *hva;
@@ -144,7 +145,7 @@ static unsigned lines[16], line_count, lines_held, eventfds;
 
 static int vm_create(struct hv_vm **out, const struct hv_vm_config *config)
 {
-    (void)config;
+    asked = *config;
     vm = (struct hv_vm){0};
     *out = &vm;
     return 0;
@@ -296,10 +297,26 @@ static char *display_option = "none";
 
 static void run(char *console, char *gpu)
 {
-    char *args[] = {"run", "K",         "-m",          "64",    "-c",
-                    "2",   "-d",        "null:16M",    "-d",    "null:16M,transport=pci",
-                    "-a",  "user=yes",  "--console",   console, "--gpu",
-                    gpu,   "--display", display_option};
+    char *args[] = {"run",
+                    "K",
+                    "-m",
+                    "64",
+                    "-c",
+                    "2",
+                    "-d",
+                    "null:16M",
+                    "-d",
+                    "null:16M,transport=pci",
+                    "-a",
+                    "user=yes",
+                    "--console",
+                    console,
+                    "--gpu",
+                    gpu,
+                    "--display",
+                    display_option,
+                    "--cpu-features",
+                    "+pmu,-sve"};
     struct vm_config config;
     struct machine *m = NULL;
     int out = dup(STDOUT_FILENO), null = open("/dev/null", O_RDWR);
@@ -409,6 +426,7 @@ Test(arch, it_is_told_what_the_machine_has)
         cr_expect_eq(lines[i], wanted[i]);
     cr_expect_not_null(strstr(told.cmdline, "console=ttyFAKE7 "));
     cr_expect_not_null(strstr(told.cmdline, "user=yes"));
+    cr_expect(asked.cpu_on == HV_CPU_PMU && asked.cpu_off == HV_CPU_SVE);
     cr_expect_eq(told.powered, 2);
     cr_expect(told.powered_on[0] == &vm.vcpus[0] && told.powered_on[1] == &vm.vcpus[1]);
     cr_expect_eq(eventfds, 2); /* the windows have one each, the wires none */

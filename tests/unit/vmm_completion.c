@@ -108,6 +108,8 @@ Test(completion, keys_of_lists)
     offers("minivet run -n user,offloads=to", "to-host to-guest");
     offers("minivet run --features +in", "+indirect_desc +in_order");
     offers("minivet run --features +in_order,-ev", "+in_order,-event_idx");
+    offers("minivet run --cpu-features -s", "-sve");
+    offers("minivet run --cpu-features -sve,+", "-sve,+pmu -sve,+sve");
     offers("minivet run --net tap=", "tap0 tun1");
     offers("minivet run -n tap=tu", "tun1");
     offers("minivet run -n tap=tun1,mt", "tun1,mtu=");
@@ -135,6 +137,7 @@ Test(completion, zsh_gets_each_option_with_its_values)
         ":virtio:{_minivet_list \"transport=mmio transport=pci ",
         ":net:{_minivet_list \"none user tap= ",
         ":disk:{_minivet_list \"\" ro serial= type=blk ",
+        ":cpu-features:{_minivet_list \"+pmu -pmu +sve -sve \" +pmu ",
         ":features:{_minivet_list \"+indirect_desc -indirect_desc ",
     };
     static char text[32768];

@@ -4,6 +4,7 @@
 
 #include <cJSON.h>
 
+#include "core/ports/hv.h"
 #include "tests/harness/test.h"
 #include "virtio/spec.h"
 #include "vmm/config/options.h"
@@ -148,7 +149,8 @@ Test(config, bad_options_name_themselves_and_the_remedy)
 {
     refused("K L", "L", "K was given before");
     refused("K --frobnicate", "--frobnicate", "minivet run --help");
-    refused("K --con serial --c 3", "--c", "is --cpus or --console or --ctl meant?");
+    refused("K --con serial --c 3", "--c",
+            "is --cpus or --cpu-features or --console or --ctl meant?");
     refused("K -z", "-z", "no such option");
     refused("K --strict=yes", "--strict=yes", "takes no value");
     refused("K --mem", "--mem", "needs a value");
@@ -254,6 +256,12 @@ OnConfig(features_are_switched_by_name_and_the_last_word_counts,
     cr_expect_not(c->rng.on);
 }
 
+OnConfig(processors_have_what_the_last_word_says, "K --cpu-features +pmu,+sve --cpu-features -sve")
+{
+    cr_expect_eq(c->cpu_on, HV_CPU_PMU);
+    cr_expect_eq(c->cpu_off, HV_CPU_SVE);
+}
+
 OnConfig(input_devices_are_of_the_kinds_that_are_named,
          "K --input keyboard,ring=packed --input touch --virtio transport=pci")
 {
@@ -323,6 +331,9 @@ Test(config, wrong_virtio_keys_are_refused)
     refused("K --virtio legacy=on --features +ring_packed", "legacy=on", "ring=split");
     refused("K -d x,ring=split --features +ring_packed", "--disk x", "+ring_packed");
     refused("K --virtio ring=packed --features -ring_packed", "--virtio", "-ring_packed");
+    refused("K --cpu-features +avx", "+avx", "+ or - and one of: pmu, sve");
+    refused("K --cpu-features pmu", "pmu", "+ or -");
+    refused("K --cpu-features ,", "--cpu-features ", "+ or -");
     refused("K --features packed", "packed", "ring_packed");
     refused("K --features +version_1", "+version_1", "in_order");
     refused("K --rng maybe", "maybe", "off");

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "core/base/fail.h"
-#include "virtio/base/features.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/exit_code.h"
 #include "vmm/config/options.h"
@@ -40,8 +39,12 @@ static void print_key(const struct schema_key *key)
 /* What a list begins with, or its keys. */
 static void print_keys(const struct schema_key *o, bool first)
 {
-    for (const struct virtio_feature_name *f = virtio_feature_names; o->is_cut && f->name; f++)
-        printf("+%s -%s ", f->name, f->name);
+    for (const char *name = o->names; name != NULL && *name != '\0';) {
+        int len = (int)strcspn(name, ", ");
+        printf("+%.*s -%.*s ", len, name, len, name);
+        name += len;
+        name += strspn(name, ", ");
+    }
     for (const struct schema_table *t = o->tables; t != NULL && t->keys != NULL; t++) {
         for (const struct schema_key *k = t->keys; k->name != NULL; k++)
             if (k->help != NULL && t->is_first == first)
@@ -78,7 +81,7 @@ static void print_list_cases(void)
            "  [[ $value == --*=* ]] && option=${value%%%%=*} value=${value#*=}\n"
            "  case $option in\n");
     for (const struct schema_key *o = config_options; o->name != NULL; o++) {
-        if (o->tables == NULL && !o->is_cut)
+        if (o->tables == NULL && o->names == NULL)
             continue;
         printf("    --%s|-%s|-%c) %skeys=\"", o->name, o->name, o->letter != 0 ? o->letter : '-',
                has_first(o) ? "[[ $value == *,* ]] && " : "");
@@ -207,7 +210,7 @@ static void print_zsh_help(const char *text)
 
 static void print_zsh_action(const struct schema_key *o)
 {
-    if (o->tables != NULL || o->is_cut) {
+    if (o->tables != NULL || o->names != NULL) {
         printf("{_minivet_list \"");
         if (!begins_with_file(o))
             print_keys(o, has_first(o));

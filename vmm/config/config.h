@@ -169,6 +169,7 @@ struct vm_config {
     bool kaslr_off;
     bool prefault; /* guest memory is populated before the start */
     unsigned cpus;
+    uint64_t cpu_on, cpu_off;                   /* HV_CPU_..., as the user said */
     struct disk_config disks[CONFIG_MAX_DISKS]; /* vda, vdb, ... */
     unsigned disk_count;
     struct net_config nets[CONFIG_MAX_NETS];

@@ -313,7 +313,7 @@ int config_put(struct config_words *w, const struct schema_key *option, const ch
         cJSON_Delete(list);
         return r;
     }
-    if (option->is_cut) {
+    if (option->names != NULL) {
         char *copy = strdup(text), *rest = copy;
         r = copy == NULL ? fail(-ENOMEM, "--%s", option->name) : 0;
         for (char *item; r == 0 && (item = config_next_item(&rest)) != NULL;)
@@ -345,7 +345,7 @@ static int put_member(struct config_words *w, const struct schema_key *option, c
         }
     } else if (is_list && cJSON_IsObject(value)) {
         return config_put_list(w, option, value);
-    } else if ((is_list || option->is_cut) && cJSON_IsString(value)) {
+    } else if ((is_list || option->names != NULL) && cJSON_IsString(value)) {
         r = config_put(w, option, value->valuestring);
     } else if (is_list) {
         r = fail_msg(-EINVAL, "--%s: give an object, or a text as on the command line",

@@ -117,18 +117,20 @@ static int check_input(const struct input_config *input)
     return 0;
 }
 
+int config_switch(const char *value, uint64_t bit, uint64_t *on, uint64_t *off)
+{
+    if (bit == 0 || (value[0] != '+' && value[0] != '-'))
+        return -EINVAL;
+    *(value[0] == '+' ? on : off) |= bit;
+    *(value[0] == '+' ? off : on) &= ~bit;
+    return 0;
+}
+
 int config_set_feature(void *into, const char *value)
 {
     struct vm_config *c = into;
-    int bit = value[0] == '+' || value[0] == '-' ? virtio_feature_by_name(value + 1) : -1;
-    if (bit < 0)
-        return -EINVAL;
-    uint64_t mask = VIRTIO_BIT(bit);
-    uint64_t *to = value[0] == '+' ? &c->features_on : &c->features_off;
-    uint64_t *from = value[0] == '+' ? &c->features_off : &c->features_on;
-    *to |= mask;
-    *from &= ~mask;
-    return 0;
+    int bit = virtio_feature_by_name(value + (value[0] != '\0'));
+    return config_switch(value, bit >= 0 ? VIRTIO_BIT(bit) : 0, &c->features_on, &c->features_off);
 }
 
 /* The ring as a key has it, against the same as a feature. */

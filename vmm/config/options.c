@@ -9,8 +9,9 @@
 #include "core/output/plot.h"
 #include "core/ports/hv.h"
 
-#define FEATURES   "indirect_desc, event_idx, ring_packed, in_order, notification_data, ring_reset"
-#define AT(member) SCHEMA_AT(struct vm_config, member)
+#define FEATURES     "indirect_desc, event_idx, ring_packed, in_order, notification_data, ring_reset"
+#define CPU_FEATURES "pmu, sve"
+#define AT(member)   SCHEMA_AT(struct vm_config, member)
 
 static int set_timeline(void *into, const char *value)
 {
@@ -30,6 +31,16 @@ static int set_mark(void *into, const char *value)
         return -E2BIG;
     c->marks[count] = value;
     return value[0] != '\0' && strlen(value) < CONFIG_MARK_BYTES ? 0 : -EINVAL;
+}
+
+static int set_cpu_feature(void *into, const char *value)
+{
+    struct vm_config *c = into;
+    const char *name = value + (value[0] != '\0');
+    uint64_t feature = strcmp(name, "pmu") == 0 ? HV_CPU_PMU : 0;
+    if (strcmp(name, "sve") == 0)
+        feature = HV_CPU_SVE;
+    return config_switch(value, feature, &c->cpu_on, &c->cpu_off);
 }
 
 static int set_poll(void *into, const char *value)
@@ -67,6 +78,10 @@ const struct schema_key config_options[] = {
      .help = "Take all of the memory from the host before the guest starts"},
     {"cpus", "N", SCHEMA_NUMBER, AT(cpus), .letter = 'c', .alias = "smp", .usual = "1", .min = 1,
      .max = HV_MAX_VCPUS, .help = "Virtual CPUs, 1 to 64"},
+    {"cpu-features", "+NAME|-NAME[,...]", SCHEMA_TEXT, .set = set_cpu_feature, .many = true,
+     .names = CPU_FEATURES,
+     .help = "Let virtual CPUs have a feature, or not: pmu (performance counters, off), sve "
+             "(scalable vectors, on where the host has them), both of arm64"},
     {"disk", "FILE[,KEY...]", SCHEMA_LIST, .letter = 'd', .many = true,
      .tables = config_disk_tables,
      .help = "Disk image or block device, at most 64: vda, then vdb and so on"},
@@ -90,8 +105,7 @@ const struct schema_key config_options[] = {
     {"virtio", "KEY[,KEY...]", SCHEMA_LIST, AT(virtio), .tables = config_virtio_tables,
      .help = "Keys for all virtio devices that do not have them of their own"},
     {"features", "+NAME|-NAME[,...]", SCHEMA_TEXT, .set = config_set_feature, .many = true,
-     .is_cut = true, .expected = "+ or - and one of: " FEATURES,
-     .help = "Offer, or do not offer, on all virtio devices: " FEATURES},
+     .names = FEATURES, .help = "Offer, or do not offer, on all virtio devices: " FEATURES},
     {"strict", NULL, SCHEMA_SWITCH, AT(strict),
      .help = "Report what drivers do that violates the virtio specification"},
     {"stats", "[=table|json]", SCHEMA_WORD, AT(stats), .min = STATS_TABLE, .usual = "table",

@@ -101,6 +101,8 @@ int config_apply_net(struct vm_config *c, const struct schema_key *option,
 int config_apply_switch(struct switch_config *c, const struct schema_key *option,
                         const struct cJSON *list);
 int config_set_feature(void *into, const char *value);
+/* Of "+NAME" or "-NAME", with the bit of that name: 0 if there is none, which is -EINVAL. */
+int config_switch(const char *value, uint64_t bit, uint64_t *on, uint64_t *off);
 
 /* What a list begins with, as the command line has it; it lives as long as the configuration. */
 const char *config_list_name(struct vm_config *c, const struct schema_key *option,

@@ -35,7 +35,9 @@ struct hv_vm {
     int fd;
     unsigned vcpus;
     bool ended;
-    size_t run_bytes; /* of a vCPU's shared page */
+    uint64_t cpu_features; /* HV_CPU_... that its processors have */
+    bool has_gicv2;        /* arm64: and no GICv3 */
+    size_t run_bytes;      /* of a vCPU's shared page */
     const struct gmem *memory;
     bool stats;
     int stats_fd;               /* -1: none */
@@ -82,6 +84,10 @@ const char *kvm_open_advice(int err, bool cpu_has_virt);
 int kvm_capabilities(struct hv_capability *caps, unsigned max);
 
 /* vm.c */
+/* What the VM's processors are to have, of what the host can give; reported. */
+int kvm_cpu_features(int kvm_fd, const struct hv_vm_config *config, uint64_t *out);
+/* Why KVM refused memory (err); address_bits: at most, or 0. Reported; err. */
+int kvm_memory_refused(int err, uint64_t gpa, uint64_t bytes, unsigned address_bits);
 int kvm_memory_logged(struct hv_vm *vm, uint64_t gpa, void *hva, uint64_t bytes);
 int kvm_memory_log_take(struct hv_vm *vm, uint64_t *pages);
 int kvm_vm_create(struct hv_vm **out, const struct hv_vm_config *config);
@@ -130,14 +136,26 @@ struct kvm_need {
 
 #define KVM_NEED(cap) #cap, cap
 
+/* A feature of the guest's processors that a user may choose. */
+struct kvm_cpu_feature {
+    uint64_t feature; /* HV_CPU_... */
+    const char *name; /* of --cpu-features */
+    int cap;
+    bool is_usual;       /* guests have it where the host can give it */
+    const char *without; /* why a host cannot */
+};
+
 struct kvm_arch {
     const struct kvm_need *needs; /* besides those of every architecture */
     unsigned need_count;
+    const struct kvm_cpu_feature *cpu_features;
+    unsigned cpu_feature_count;
     unsigned lines;            /* wired interrupts, GSIs 0 and up; message routes follow */
     unsigned line_routes;      /* entries of the routing table that are theirs */
     unsigned line_base;        /* what KVM_IRQ_LINE calls GSI 0 */
     bool has_no_line_irqfds;   /* they raise a line, and never lower it */
     uint32_t msi_flags;        /* of each message */
+    int address_bits_cap;      /* says how many a guest-physical address has; 0: none does */
     const char *load_advice;   /* /dev/kvm is not there: what a person can do, ... */
     const char *enable_advice; /* ... where the processor shows no virtualization, either */
     const char *no_emulation;  /* why KVM met an instruction that it cannot emulate there */

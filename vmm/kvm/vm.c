@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -23,6 +24,25 @@ static int capabilities_check(void)
     return 0;
 }
 
+int kvm_cpu_features(int kvm_fd, const struct hv_vm_config *config, uint64_t *out)
+{
+    uint64_t known = 0;
+    *out = 0;
+    for (unsigned i = 0; i < kvm_arch.cpu_feature_count; i++) {
+        const struct kvm_cpu_feature *f = &kvm_arch.cpu_features[i];
+        bool on = config->cpu_on & f->feature, off = config->cpu_off & f->feature;
+        bool has = kvm_ioctl(kvm_fd, KVM_CHECK_EXTENSION, (unsigned long)f->cap) > 0;
+        if (on && !has)
+            return fail_msg(-ENOTSUP, "--cpu-features +%s: %s; leave it out", f->name, f->without);
+        known |= f->feature;
+        *out |= has && (on || (f->is_usual && !off)) ? f->feature : 0;
+    }
+    if ((config->cpu_on | config->cpu_off) & ~known)
+        return fail_msg(-ENOTSUP, "--cpu-features: KVM leaves none to choose on this host's "
+                                  "architecture; leave it out");
+    return 0;
+}
+
 static int vm_open(struct hv_vm *vm)
 {
     vm->kvm_fd = kvm_open();
@@ -30,7 +50,9 @@ static int vm_open(struct hv_vm *vm)
         return vm->kvm_fd;
     int max = kvm_ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS);
     if (max > 0 && vm->vcpus > (unsigned)max)
-        return fail_msg(-EINVAL, "KVM: %u vCPUs are wanted, this host allows %d", vm->vcpus, max);
+        return fail_msg(-EINVAL,
+                        "KVM: %u vCPUs are wanted, this host allows %d; give --cpus %d or less",
+                        vm->vcpus, max, max);
     int bytes = kvm_ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, 0);
     if (bytes < 0)
         return fail(bytes, "KVM_GET_VCPU_MMAP_SIZE");
@@ -41,14 +63,30 @@ static int vm_open(struct hv_vm *vm)
     return vm->fd < 0 ? fail(vm->fd, "KVM_CREATE_VM") : 0;
 }
 
+/* Behind KVM's EFAULT may be an address, too, that the processor cannot have. */
+int kvm_memory_refused(int err, uint64_t gpa, uint64_t bytes, unsigned address_bits)
+{
+    uint64_t end = address_bits > 0 && address_bits < 64 ? UINT64_C(1) << address_bits : UINT64_MAX;
+    if (err == -EFAULT && gpa < end && bytes > end - gpa)
+        return fail_msg(err,
+                        "KVM: %" PRIu64 " MiB of guest memory at %#" PRIx64
+                        ": this host's processor has guest-physical addresses of %u bits; give "
+                        "--mem %" PRIu64 "M or less",
+                        bytes / MIB, gpa, address_bits, (end - gpa) / MIB);
+    return fail(err, "KVM: %" PRIu64 " MiB of guest memory at %#" PRIx64, bytes / MIB, gpa);
+}
+
 static int slot_set(const struct hv_vm *vm, const struct kvm_userspace_memory_region *slot)
 {
     struct kvm_userspace_memory_region copy = *slot;
     int err = kvm_ioctl_ptr(vm->fd, KVM_SET_USER_MEMORY_REGION, &copy);
-    return err >= 0 ? 0
-                    : fail(err, "KVM: %llu MiB of guest memory at %#llx",
-                           (unsigned long long)(slot->memory_size / MIB),
-                           (unsigned long long)slot->guest_phys_addr);
+    if (err >= 0)
+        return 0;
+    int bits = kvm_arch.address_bits_cap != 0 ? kvm_ioctl(vm->kvm_fd, KVM_CHECK_EXTENSION,
+                                                          (unsigned long)kvm_arch.address_bits_cap)
+                                              : 0;
+    return kvm_memory_refused(err, slot->guest_phys_addr, slot->memory_size,
+                              bits > 0 ? (unsigned)bits : 0);
 }
 
 static int memory_map(struct hv_vm *vm)
@@ -101,6 +139,8 @@ int kvm_vm_create(struct hv_vm **out, const struct hv_vm_config *config)
     int err = capabilities_check();
     if (err >= 0)
         err = vm_open(vm);
+    if (err >= 0)
+        err = kvm_cpu_features(vm->kvm_fd, config, &vm->cpu_features);
     if (err >= 0)
         err = memory_map(vm);
     if (err >= 0)

@@ -347,9 +347,11 @@ static int create_base(struct machine *m)
         reached(m, r, "guest memory populated");
     }
     if (r == 0)
-        r = m->config.hv->vm_create(
-            &m->vm,
-            &(struct hv_vm_config){.memory = m->gmem, .vcpus = vm->cpus, .stats = measured(m)});
+        r = m->config.hv->vm_create(&m->vm, &(struct hv_vm_config){.memory = m->gmem,
+                                                                   .vcpus = vm->cpus,
+                                                                   .stats = measured(m),
+                                                                   .cpu_on = vm->cpu_on,
+                                                                   .cpu_off = vm->cpu_off});
     reached(m, r, "KVM ready");
     if (r == 0)
         r = bus_create(&m->mmio, "mmio", arch->mmio_limit);

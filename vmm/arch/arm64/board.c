@@ -7,7 +7,7 @@
  *   0x0102_0000   debug exit: a byte ends the run with that status
  *   0x0103_0000   pvpanic
  *   0x0300_0000   virtio-mmio windows, SPI 16 and up
- *   0x0800_0000   GICv3: distributor, ITS, redistributors (hv_arm64.h)
+ *   0x0800_0000   GICv3: distributor, ITS, redistributors; or a GICv2 (hv_arm64.h)
  *   0x2000_0000   framebuffer, if the machine has a display
  *   0x4000_0000   PCI configuration space (ECAM), bus 0
  *   0x5000_0000   PCI memory window; INTx is on SPI 4 to 7, the power button on SPI 3
@@ -44,6 +44,7 @@ static int make_tree(const struct board_config *c, struct tree_arch *out)
     struct tree *t = calloc(1, sizeof(*t));
     if (t == NULL)
         return fail(-ENOMEM, "device tree");
+    const struct hv_arm64_parts parts = c->hv->arch->parts(c->vm);
     int r = 0;
     for (unsigned i = 0; r == 0 && i < c->vcpus; i++) {
         uint64_t affinity = 0;
@@ -55,7 +56,11 @@ static int make_tree(const struct board_config *c, struct tree_arch *out)
         .distributor = {HV_ARM64_DIST_GPA, HV_ARM64_DIST_BYTES},
         .redistributors = {HV_ARM64_REDIST_GPA, c->vcpus * HV_ARM64_REDIST_BYTES},
         .its = {HV_ARM64_ITS_GPA, HV_ARM64_ITS_BYTES},
+        .has_gicv2 = parts.has_gicv2,
+        .cpu_interface = {HV_ARM64_GICV2_CPU_GPA, HV_ARM64_GICV2_CPU_BYTES},
+        .pmu_ppi = parts.has_pmu ? HV_ARM64_PMU_PPI : 0,
         .rtc_gpa = FDT_RTC_GPA,
+        .cpus = c->vcpus,
         .cpu_ids = t->cpu_ids,
     };
     *out = arm64_tree_arch(&t->tree);

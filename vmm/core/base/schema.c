@@ -133,6 +133,10 @@ void schema_expected(const struct schema_key *key, char *out, size_t size)
 {
     const char *at = key->kind == SCHEMA_SWITCH ? "on|off" : key->arg;
     size_t used = 0, len, next_len;
+    if (key->names != NULL) {
+        snprintf(out, size, "+ or - and one of: %s", key->names);
+        return;
+    }
     if (key->kind == SCHEMA_NUMBER && key->set == NULL) {
         snprintf(out, size, "%s from %" PRIu64 " to %" PRIu64,
                  key->expected != NULL ? key->expected : "a number", key->min, key->max);

@@ -40,7 +40,7 @@ struct schema_key {
     /* Of options. */
     char letter;       /* 0: none */
     const char *alias; /* another name, as QEMU has it; NULL: none */
-    bool is_cut;       /* its value is many, cut at commas */
+    const char *names; /* "a, b": its value is many, cut at commas, each + or - and one of these */
     bool is_whole;     /* no beginning of its name is enough */
     bool is_act;       /* says nothing of the machine: JSON does not have it */
 };

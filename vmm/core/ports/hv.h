@@ -63,11 +63,16 @@ struct hv_stat {
     uint64_t value;
 };
 
+/* ---- features of the guest's processors that a user may choose, where there are any ---- */
+#define HV_CPU_PMU UINT64_C(1) /* performance counters */
+#define HV_CPU_SVE UINT64_C(2) /* arm64: scalable vectors */
+
 /* ---- the table ---- */
 struct hv_vm_config {
     const struct gmem *memory; /* mapped into the guest region by region; outlives the VM */
     unsigned vcpus;
-    bool stats; /* stats() will be called */
+    bool stats;               /* stats() will be called */
+    uint64_t cpu_on, cpu_off; /* HV_CPU_...; what is in neither is as usual */
 };
 
 struct hv {

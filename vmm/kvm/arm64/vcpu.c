@@ -50,7 +50,13 @@ static int set_entry(struct hv_vcpu *v, uint64_t pc, uint64_t x0)
     return err < 0 ? err : reg_set(v, CORE_X(0), x0);
 }
 
-const struct hv_arch kvm_hv_arch = {.affinity = affinity, .set_entry = set_entry};
+static struct hv_arm64_parts parts(const struct hv_vm *vm)
+{
+    return (struct hv_arm64_parts){.has_gicv2 = vm->has_gicv2,
+                                   .has_pmu = (vm->cpu_features & HV_CPU_PMU) != 0};
+}
+
+const struct hv_arch kvm_hv_arch = {.parts = parts, .affinity = affinity, .set_entry = set_entry};
 
 /* Guests use the processor's own counter. */
 int kvm_arch_clock_enabled(struct hv_vcpu *v)

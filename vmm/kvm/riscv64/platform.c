@@ -26,6 +26,7 @@ const struct kvm_arch kvm_arch = {
     .lines = HV_RISCV64_LINES,
     .line_routes = HV_RISCV64_LINES,
     .has_no_line_irqfds = true,
+    .address_bits_cap = KVM_CAP_VM_GPA_BITS,
     .load_advice = "load KVM (sudo modprobe kvm)",
     .enable_advice = "load KVM (sudo modprobe kvm); its processor has to have the hypervisor "
                      "extension, and the kernel to run in HS-mode",
