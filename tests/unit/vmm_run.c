@@ -12,6 +12,7 @@
 #include <zlib.h>
 
 #include "firmware/x86/kernel.h"
+#include "tests/harness/kernel_file.h"
 #include "tests/harness/silent.h"
 #include "tests/harness/test.h"
 #include "vmm/cli/cli.h"
@@ -46,6 +47,13 @@ static size_t pack(uint8_t *out, size_t room)
     return (size_t)(to + 4 - out);
 }
 
+static void write_file(const char *path, const void *bytes, size_t len)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    cr_assert_eq(write(fd, bytes, len), (ssize_t)len);
+    close(fd);
+}
+
 static void make_kernel(void)
 {
     const size_t room = 4 * MIB;
@@ -66,10 +74,7 @@ static void make_kernel(void)
     le32_put(k + SETUP_PAYLOAD_LENGTH, (uint32_t)packed);
     le64_put(k + SETUP_PREF_ADDRESS, 16 * MIB);
     le32_put(k + SETUP_INIT_SIZE, UNPACKED + 16 * MIB);
-    int fd = open(kernel, O_WRONLY | O_CREAT | O_EXCL, 0600);
-    size_t bytes = SETUP_BYTES + align_up(packed, 16);
-    cr_assert_eq(write(fd, k, bytes), (ssize_t)bytes);
-    close(fd);
+    write_file(kernel, k, SETUP_BYTES + align_up(packed, 16));
     free(k);
 }
 
@@ -114,10 +119,9 @@ static void teardown(void)
 
 TestSuite(run, .init = setup, .fini = teardown);
 
-/* A child that says on `said` what it does. in: its terminal, or -1. disk: NULL for none. */
-static pid_t start(int in, int *said, char *disk)
+/* A child that says on `said` what it does. in: its terminal, or -1. */
+static pid_t start_run(int in, int *said, int argc, char **args)
 {
-    char *args[] = {"run", "-v", "-m", "2G", "-a", "nokaslr", kernel, "-d", disk, NULL};
     int pipes[2];
     cr_assert_eq(pipe(pipes), 0);
     pid_t pid = fork();
@@ -132,11 +136,18 @@ static pid_t start(int in, int *said, char *disk)
         dup2(pipes[1], STDERR_FILENO);
         close(pipes[0]);
         setenv("XDG_CACHE_HOME", dir, 1);
-        _exit(cli_run(disk != NULL ? 9 : 7, args));
+        _exit(cli_run(argc, args));
     }
     close(pipes[1]);
     *said = pipes[0];
     return pid;
+}
+
+/* With that kernel. disk: NULL for none. */
+static pid_t start(int in, int *said, char *disk)
+{
+    char *args[] = {"run", "-v", "-m", "2G", "-a", "nokaslr", kernel, "-d", disk, NULL};
+    return start_run(in, said, disk != NULL ? 9 : 7, args);
 }
 
 /* Reads until `what` is said, or all of it (NULL). */
@@ -269,6 +280,36 @@ Test(run, sigterm_twice_ends_the_wait_for_a_file_system)
     close(fd);
     umount2(silent, MNT_DETACH);
     rmdir(silent);
+}
+
+/* By the keyboard controller: a kernel that is entered by the PVH protocol. */
+static void make_resetting_kernel(void)
+{
+    static const uint8_t code[] = {0xb0, 0xfe, 0xe6, 0x64, 0xf4}; /* mov, out, hlt */
+    uint8_t elf[FX_ELF_BYTES];
+    fx_elf(elf);
+    memcpy(elf + le64_get(elf + FX_PHDR(0) + FX_PHDR_OFFSET) + FX_PVH_ENTRY - FX_TEXT_GPA, code,
+           sizeof(code));
+    write_file(kernel, elf, sizeof(elf));
+}
+
+/* What is odd about its disk is told in each life. */
+Test(run, a_guest_that_resets_without_end_has_a_life_a_second)
+{
+    char disk[80], all[16384] = "";
+    snprintf(disk, sizeof(disk), "%s/disk", dir);
+    write_file(disk, all, 1000);
+    make_resetting_kernel();
+    char *args[] = {"run",       "-d", disk,   "--reboot", "restart",
+                    "--timeout", "3s", kernel, NULL};
+    int said;
+    pid_t pid = start_run(-1, &said, 8, args);
+    expect_end(pid, said, all, sizeof(all), 124, "timeout: the ");
+    unsigned lives = 0;
+    for (const char *at = all; (at = strstr(at, "are no whole sector")) != NULL; at++)
+        lives++;
+    cr_expect_gt(lives, 0);
+    cr_expect_leq(lives, 11 + 3, "eleven at once, then one a second");
 }
 
 /* As by `minivet run ... <&- >&- 2>&-`: what is opened later must not take their numbers. */

@@ -29,6 +29,7 @@
 #include "core/loop/cancel.h"
 #include "core/loop/evloop.h"
 #include "core/tape/tape.h"
+#include "devices/backend/bucket.h"
 #include "devices/char/chr_stdio.h"
 #include "kvm/kvm.h"
 #include "vmm/cli/cli.h"
@@ -46,6 +47,8 @@ _Static_assert(CONFIG_MAX_MARKS <= TIMELINE_MARKS && CONFIG_MARK_BYTES <= TIMELI
 #define LINUX_BYTES_MIN  (1 << 20)
 #define INTERRUPT_SIGNAL (SIGRTMIN + 1) /* does nothing but to end a system call */
 #define INTERRUPT_NS     UINT64_C(20000000)
+#define LIVES_PER_S      1
+#define LIVES_BURST_NS   UINT64_C(10000000000)
 
 struct run {
     struct vm_config vm;
@@ -53,7 +56,8 @@ struct run {
     struct evloop *loop;
     struct tape *tape; /* NULL: nothing is recorded */
     pthread_t main_thread;
-    sem_t end; /* of a life, for the main thread */
+    sem_t end;           /* of a life, for the main thread */
+    struct bucket lives; /* after a reset */
 
     /* The user wants no more of it. */
     struct cancel cancel;
@@ -152,7 +156,7 @@ static void machine_ended(void *ctx)
 static void on_timeout(void *ctx)
 {
     struct run *run = ctx;
-    if (!run->ended)
+    if (!run->ended || (run->reset && run->vm.reboot_restart))
         log_error("timeout: the %s after %g s",
                   run->making ? "machine was still being set up" : "guest was still running",
                   (double)run->vm.timeout_ns / 1e9);
@@ -449,6 +453,23 @@ static int run_once(struct run *run)
     return r < 0 ? EXIT_SETUP : run->exit_code;
 }
 
+/*
+ * Each life may have something to report again: a guest that resets all the time gets one a second,
+ * after the first few.
+ */
+static bool lives_again(struct run *run, int *exit_code)
+{
+    if (!run->reset || !run->vm.reboot_restart)
+        return false;
+    uint64_t now_ns = clock_now_ns(&clock_host);
+    bucket_spend(&run->lives, 1, now_ns);
+    uint64_t opens_ns = max_u64(bucket_opens_ns(&run->lives, LIVES_BURST_NS), now_ns);
+    int r = cancel_poll(&run->cancel, -1, 0, (int)((opens_ns - now_ns) / 1000000));
+    if (r == -ECANCELED)
+        *exit_code = run->cancel_code;
+    return r != -ECANCELED;
+}
+
 static int print_help(void)
 {
     puts("usage: minivet run [OPTIONS] [KERNEL]\n\n"
@@ -501,7 +522,7 @@ static int record(struct run *run, int argc, char **argv)
 int cli_run(int argc, char **argv)
 {
     struct timeline_event began = timeline_now(TIMELINE_SETUP, "main()");
-    struct run run = {.signal_fd = -1, .cancel.fd = -1};
+    struct run run = {.signal_fd = -1, .cancel.fd = -1, .lives.per_s = LIVES_PER_S};
     int r = configure(&run, argc, argv);
     int exit_code = EXIT_USAGE;
     if (r == 0 && run.vm.help) {
@@ -519,7 +540,7 @@ int cli_run(int argc, char **argv)
         if (r == 0 && set_up(&run) == 0) {
             do {
                 exit_code = run_once(&run);
-            } while (run.reset && run.vm.reboot_restart);
+            } while (lives_again(&run, &exit_code));
         }
         tear_down(&run);
         timeline_finish(run.timeline); /* of a run that never was */
