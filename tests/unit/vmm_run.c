@@ -300,8 +300,7 @@ Test(run, a_guest_that_resets_without_end_has_a_life_a_second)
     snprintf(disk, sizeof(disk), "%s/disk", dir);
     write_file(disk, all, 1000);
     make_resetting_kernel();
-    char *args[] = {"run",       "-d", disk,   "--reboot", "restart",
-                    "--timeout", "3s", kernel, NULL};
+    char *args[] = {"run", "-d", disk, "--reboot", "restart", "--timeout", "3s", kernel, NULL};
     int said;
     pid_t pid = start_run(-1, &said, 8, args);
     expect_end(pid, said, all, sizeof(all), 124, "timeout: the ");
