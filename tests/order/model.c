@@ -6,34 +6,66 @@
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
 
-#define CELLS       64u
-#define MESSAGES    8u /* in a cell, with what was there before */
-#define CHOICES     256u
-#define THREADS     2u
+#define CELLS       96u
+#define MESSAGES    16u /* in a cell, with what was there before */
+#define CHOICES     512u
 #define STACK_BYTES 262144u
+#define SHADOWS     4096u /* a power of two */
+#define SPINS       2u
 
-/* By cell: the oldest message that may still be read. */
+/* By cell: the oldest message that may still be read. By thread: how much of what it did is known.
+ */
 struct view {
     uint8_t from[CELLS];
+    uint16_t clock[MODEL_THREADS];
 };
 
 struct message {
-    uint16_t value;
+    uint64_t value;
+    bool follows; /* read the one before it, and nothing comes between */
     struct view known;
 };
 
 struct cell {
     const uint8_t *at;
-    unsigned count;
+    unsigned bytes, count;
+    bool is_lock;
     struct message messages[MESSAGES];
 };
 
 struct thread {
     ucontext_t context;
     struct view known;
+    struct view released; /* what it knew at its last fence that releases */
+    struct view seen;     /* what a fence that acquires makes known */
+    unsigned spins;
     bool done;
-    void (*run)(void *ctx);
+    bool (*may_go)(void *ctx); /* NULL: at any time */
+    void *may_go_ctx;
     char stack[STACK_BYTES];
+};
+
+/* Eight bytes: when each thread last accessed each of them, by its clock. */
+enum access {
+    PLAIN_READ,
+    PLAIN_WRITE,
+    GUEST_READ, /* plain, of a cell: what it reads too early it reads wrong */
+    ATOMIC_READ,
+    ATOMIC_WRITE,
+    ACCESSES,
+};
+
+struct shadow {
+    uintptr_t at;
+    unsigned execution;
+    uint16_t when[8][ACCESSES][MODEL_THREADS];
+};
+
+/* An object that several threads access is one before which they may take turns. */
+struct place {
+    const uint8_t *at;
+    unsigned thread;
+    bool shared;
 };
 
 static struct {
@@ -41,8 +73,18 @@ static struct {
     struct cell cells[CELLS];
     unsigned cell_count;
     struct view consistent; /* in each cell the last message of a sequentially consistent access */
-    struct thread threads[THREADS], *now;
+    struct thread threads[MODEL_THREADS], *now;
+    unsigned thread_count;
     ucontext_t scheduler;
+    const char *wrong;
+    bool cut; /* this execution is left out */
+
+    struct shadow shadows[SHADOWS];
+    unsigned execution;
+
+    struct place places[CELLS];
+    unsigned place_count;
+    bool more_is_shared;
 
     /* The path through all choices: which was taken, of how many. */
     unsigned taken[CHOICES], of[CHOICES], depth, at;
@@ -72,158 +114,599 @@ static bool next_path(void)
     return true;
 }
 
-/* ---- accesses ---- */
+unsigned model_choose(unsigned count)
+{
+    return choose(count);
+}
 
-static void join(struct view *to, const struct view *from)
+/* ---- turns ---- */
+
+static void leave(void)
+{
+    struct thread *self = m.now;
+    swapcontext(&self->context, &m.scheduler);
+}
+
+/* Ends this execution, of which no more is of use. */
+static void stop(void)
+{
+    m.now->done = true;
+    leave();
+}
+
+void model_fail(const char *why)
+{
+    if (m.now == NULL)
+        return;
+    if (m.wrong == NULL)
+        m.wrong = why;
+    stop();
+}
+
+void model_wait(bool (*may_go)(void *ctx), void *ctx)
+{
+    m.now->may_go = may_go;
+    m.now->may_go_ctx = ctx;
+    leave();
+    m.now->may_go = NULL;
+}
+
+void model_spin(void)
+{
+    if (++m.now->spins <= SPINS)
+        return;
+    m.cut = true;
+    stop();
+}
+
+unsigned model_thread(void)
+{
+    return m.now != NULL ? (unsigned)(m.now - m.threads) : 0;
+}
+
+static bool is_shared(const uint8_t *at)
+{
+    unsigned i = 0;
+    while (i < m.place_count && m.places[i].at != at)
+        i++;
+    if (i == m.place_count) {
+        BUG_ON(i == CELLS);
+        m.places[m.place_count++] = (struct place){.at = at, .thread = model_thread()};
+    }
+    struct place *p = &m.places[i];
+    if (!p->shared && p->thread != model_thread())
+        p->shared = m.more_is_shared = true;
+    return p->shared;
+}
+
+/*
+ * Another thread may go on here. Stores need none before them: what is not seen yet may be read
+ * late, and other stores may come to be before it.
+ */
+static void give_way(const void *at)
+{
+    if (at == NULL || is_shared(at))
+        leave();
+}
+
+/* ---- what is known ---- */
+
+static void join_cells(struct view *to, const struct view *from)
 {
     for (unsigned i = 0; i < CELLS; i++)
         if (from->from[i] > to->from[i])
             to->from[i] = from->from[i];
 }
 
-static bool is_modelled(const void *at)
+static void join(struct view *to, const struct view *from)
 {
-    const uint8_t *p = at;
-    return m.c != NULL && m.now != NULL && p >= m.c->memory && p < m.c->memory + m.c->bytes;
+    join_cells(to, from);
+    for (unsigned t = 0; t < MODEL_THREADS; t++)
+        if (from->clock[t] > to->clock[t])
+            to->clock[t] = from->clock[t];
 }
 
-static unsigned cell_at(const uint8_t *at)
+bool model_ended(unsigned thread)
+{
+    if (!m.threads[thread].done)
+        return false;
+    join(&m.now->known, &m.threads[thread].known);
+    return true;
+}
+
+/* ---- data races ---- */
+
+static struct shadow *shadow_at(uintptr_t at)
+{
+    unsigned i = (unsigned)(at * UINT64_C(0x9e3779b97f4a7c15) >> 40) % SHADOWS;
+    for (unsigned tried = 0; tried < SHADOWS; tried++, i = (i + 1) % SHADOWS) {
+        struct shadow *s = &m.shadows[i];
+        if (s->execution != m.execution) {
+            *s = (struct shadow){.at = at, .execution = m.execution};
+            return s;
+        }
+        if (s->at == at)
+            return s;
+    }
+    BUG_ON(true);
+}
+
+static bool conflict(enum access now, enum access before)
+{
+    bool writes = now == PLAIN_WRITE || now == ATOMIC_WRITE || before == PLAIN_WRITE ||
+                  before == ATOMIC_WRITE;
+    bool plain = now <= GUEST_READ || before <= GUEST_READ;
+    return writes && plain && now != GUEST_READ;
+}
+
+static void note_access(const void *at, size_t bytes, enum access access)
+{
+    unsigned self = model_thread();
+    uint16_t now = m.now->known.clock[self];
+    for (uintptr_t byte = (uintptr_t)at; bytes > 0; byte++, bytes--) {
+        struct shadow *s = shadow_at(byte / 8 * 8);
+        uint16_t(*when)[MODEL_THREADS] = s->when[byte % 8];
+        for (unsigned other = 0; other < ACCESSES; other++)
+            for (unsigned t = 0; conflict(access, (enum access)other) && t < MODEL_THREADS; t++)
+                if (t != self && when[other][t] > m.now->known.clock[t])
+                    model_fail("two threads access the same bytes at once");
+        when[access][self] = now;
+    }
+}
+
+void model_touch(const void *at, size_t bytes, bool write)
+{
+    if (m.now != NULL)
+        note_access(at, bytes, write ? PLAIN_WRITE : PLAIN_READ);
+}
+
+/* ---- cells ---- */
+
+static struct cell *cell_at(const uint8_t *at, unsigned bytes)
 {
     unsigned i = 0;
     while (i < m.cell_count && m.cells[i].at != at)
         i++;
-    if (i < m.cell_count)
-        return i;
-    BUG_ON(i == CELLS || (uintptr_t)at % 2 != 0);
-    m.cells[i] = (struct cell){.at = at, .count = 1};
-    memcpy(&m.cells[i].messages[0].value, at, 2);
-    m.cell_count++;
-    return i;
-}
-
-/* The other thread may go on here. Stores alone need none: what is not seen yet may be read late.
- */
-static void give_way(void)
-{
-    struct thread *self = m.now;
-    swapcontext(&self->context, &m.scheduler);
-}
-
-static uint16_t load_cell(const uint8_t *at, int order)
-{
-    unsigned i = cell_at(at);
     struct cell *cell = &m.cells[i];
-    struct view *known = &m.now->known;
-    if (order == __ATOMIC_SEQ_CST)
-        known->from[i] = (uint8_t)max_u64(known->from[i], m.consistent.from[i]);
-    unsigned which = cell->count - 1 - choose(cell->count - known->from[i]);
-    known->from[i] = (uint8_t)which;
+    if (i < m.cell_count) {
+        BUG_ON(cell->bytes != bytes);
+        return cell;
+    }
+    BUG_ON(i == CELLS || (uintptr_t)at % bytes != 0);
+    cell->at = at;
+    cell->bytes = bytes;
+    cell->count = 1;
+    cell->is_lock = false;
+    cell->messages[0] = (struct message){0};
+    memcpy(&cell->messages[0].value, at, bytes);
+    m.cell_count++;
+    return cell;
+}
+
+static bool acquires(int order)
+{
+    return order == __ATOMIC_CONSUME || order == __ATOMIC_ACQUIRE || order == __ATOMIC_ACQ_REL ||
+           order == __ATOMIC_SEQ_CST;
+}
+
+static bool releases(int order)
+{
+    return order == __ATOMIC_RELEASE || order == __ATOMIC_ACQ_REL || order == __ATOMIC_SEQ_CST;
+}
+
+static unsigned oldest(const struct cell *cell, int order)
+{
+    size_t i = (size_t)(cell - m.cells);
+    unsigned own = m.now->known.from[i], consistent = m.consistent.from[i];
+    return order == __ATOMIC_SEQ_CST && consistent > own ? consistent : own;
+}
+
+static uint64_t take(struct cell *cell, unsigned which, int order)
+{
+    size_t i = (size_t)(cell - m.cells);
+    const struct message *message = &cell->messages[which];
+    m.now->known.from[i] = (uint8_t)which;
     if (order == __ATOMIC_SEQ_CST)
         m.consistent.from[i] = (uint8_t)which;
-    if (order != __ATOMIC_RELAXED)
-        join(known, &cell->messages[which].known);
-    return cell->messages[which].value;
+    join(acquires(order) ? &m.now->known : &m.now->seen, &message->known);
+    return message->value;
 }
 
-static void store_cell(const uint8_t *at, uint16_t value, int order)
+static void shift(struct view *v, size_t cell, unsigned which)
 {
-    unsigned i = cell_at(at);
-    struct cell *cell = &m.cells[i];
-    struct view *known = &m.now->known;
+    if (v->from[cell] >= which)
+        v->from[cell]++;
+}
+
+/* Puts a message into that place; those from there on move up. */
+static void leave_message(struct cell *cell, unsigned which, uint64_t value, bool follows,
+                          int order)
+{
+    size_t i = (size_t)(cell - m.cells);
+    struct thread *self = m.now;
     BUG_ON(cell->count == MESSAGES);
-    known->from[i] = (uint8_t)cell->count;
-    struct message *message = &cell->messages[cell->count++];
-    *message = (struct message){.value = value};
-    if (order != __ATOMIC_RELAXED)
-        message->known = *known;
+    if (which < cell->count) {
+        memmove(&cell->messages[which + 1], &cell->messages[which],
+                (cell->count - which) * sizeof(cell->messages[0]));
+        for (unsigned c = 0; c < m.cell_count; c++)
+            for (unsigned k = 0; k < m.cells[c].count + (&m.cells[c] == cell); k++)
+                shift(&m.cells[c].messages[k].known, i, which);
+        for (unsigned t = 0; t < m.thread_count; t++) {
+            shift(&m.threads[t].known, i, which);
+            shift(&m.threads[t].released, i, which);
+            shift(&m.threads[t].seen, i, which);
+        }
+        shift(&m.consistent, i, which);
+    }
+    cell->count++;
+    self->known.from[i] = (uint8_t)which;
+    struct message *message = &cell->messages[which];
+    *message = (struct message){.value = value, .follows = follows};
+    message->known = releases(order) ? self->known : self->released;
+    if (follows)
+        join(&message->known, &cell->messages[which - 1].known);
+    message->known.from[i] = (uint8_t)which;
     if (order == __ATOMIC_SEQ_CST)
-        m.consistent.from[i] = known->from[i];
-    message->known.from[i] = known->from[i];
+        m.consistent.from[i] = (uint8_t)which;
+    self->known.clock[model_thread()]++;
 }
 
-uint32_t model_load(const void *at, unsigned bytes, int order)
+static uint64_t load_cell(const uint8_t *at, unsigned bytes, int order)
 {
-    uint32_t value = 0;
-    if (!is_modelled(at)) {
+    struct cell *cell = cell_at(at, bytes);
+    return take(cell, cell->count - 1 - choose(cell->count - oldest(cell, order)), order);
+}
+
+static void store_cell(const uint8_t *at, unsigned bytes, uint64_t value, int order)
+{
+    struct cell *cell = cell_at(at, bytes);
+    unsigned places[MESSAGES], count = 0;
+    for (unsigned which = cell->count; which > oldest(cell, order); which--)
+        if (which == cell->count || !cell->messages[which].follows)
+            places[count++] = which;
+    leave_message(cell, places[choose(count)], value, false, order);
+}
+
+/* The message that a change reads: the one after which its own comes. */
+static bool is_free(const struct cell *cell, unsigned which)
+{
+    return which + 1 == cell->count || !cell->messages[which + 1].follows;
+}
+
+/* ---- accesses ---- */
+
+uint64_t model_load(const void *at, unsigned bytes, int order)
+{
+    uint64_t value = 0;
+    if (m.now == NULL) {
         memcpy(&value, at, bytes);
         return value;
     }
-    give_way();
-    for (unsigned i = 0; i < bytes; i += 2)
-        value |= (uint32_t)load_cell((const uint8_t *)at + i, order) << 8 * i;
-    return value;
+    give_way(at);
+    note_access(at, bytes, ATOMIC_READ);
+    return load_cell(at, bytes, order);
 }
 
-void model_store(void *at, unsigned bytes, uint32_t value, int order)
+void model_store(void *at, unsigned bytes, uint64_t value, int order)
 {
-    if (!is_modelled(at)) {
+    if (m.now == NULL) {
         memcpy(at, &value, bytes);
         return;
     }
     if (order == __ATOMIC_SEQ_CST)
-        give_way();
+        give_way(at);
+    note_access(at, bytes, ATOMIC_WRITE);
+    store_cell(at, bytes, value, order);
+}
+
+uint64_t model_change(void *at, unsigned bytes, uint64_t (*change)(uint64_t was, uint64_t by),
+                      uint64_t by, int order)
+{
+    uint64_t was = 0, value;
+    if (m.now == NULL) {
+        memcpy(&was, at, bytes);
+        value = change(was, by);
+        memcpy(at, &value, bytes);
+        return was;
+    }
+    give_way(at);
+    note_access(at, bytes, ATOMIC_WRITE);
+    struct cell *cell = cell_at(at, bytes);
+    unsigned places[MESSAGES], count = 0;
+    for (unsigned which = cell->count; which-- > oldest(cell, order);)
+        if (is_free(cell, which))
+            places[count++] = which;
+    unsigned which = places[choose(count)];
+    was = take(cell, which, order);
+    value = change(was, by);
+    if (bytes < 8)
+        value &= (UINT64_C(1) << 8 * bytes) - 1;
+    leave_message(cell, which + 1, value, true, order);
+    return was;
+}
+
+bool model_compare_exchange(void *at, unsigned bytes, uint64_t *expected, uint64_t value, int order,
+                            int failed_order)
+{
+    uint64_t was = 0;
+    if (m.now == NULL) {
+        memcpy(&was, at, bytes);
+        if (was == *expected)
+            memcpy(at, &value, bytes);
+    } else {
+        give_way(at);
+        struct cell *cell = cell_at(at, bytes);
+        unsigned places[MESSAGES], count = 0;
+        for (unsigned which = cell->count; which > 0; which--) {
+            bool same = cell->messages[which - 1].value == *expected;
+            if (which - 1 >= oldest(cell, same ? order : failed_order) &&
+                (!same || is_free(cell, which - 1)))
+                places[count++] = which - 1;
+        }
+        unsigned which = places[choose(count)];
+        bool same = cell->messages[which].value == *expected;
+        note_access(at, bytes, same ? ATOMIC_WRITE : ATOMIC_READ);
+        was = take(cell, which, same ? order : failed_order);
+        if (same)
+            leave_message(cell, which + 1, value, true, order);
+    }
+    bool same = was == *expected;
+    *expected = was;
+    return same;
+}
+
+void model_fence(int order)
+{
+    if (m.now == NULL)
+        return;
+    if (order == __ATOMIC_SEQ_CST)
+        give_way(NULL);
+    struct thread *self = m.now;
+    if (acquires(order))
+        join(&self->known, &self->seen);
+    if (order == __ATOMIC_SEQ_CST) {
+        join_cells(&self->known, &m.consistent);
+        join_cells(&m.consistent, &self->known);
+    }
+    if (releases(order))
+        self->released = self->known;
+    self->known.clock[model_thread()]++;
+}
+
+/* ---- guest memory ---- */
+
+static bool is_guest(const void *at)
+{
+    const uint8_t *p = at;
+    return m.now != NULL && p >= m.c->guest && p < m.c->guest + m.c->guest_bytes;
+}
+
+static bool by_fences(void)
+{
+    return (m.c->fences_of >> model_thread() & 1) != 0;
+}
+
+uint32_t model_guest_load(const void *at, unsigned bytes, int order)
+{
+    uint32_t value = 0;
+    if (!is_guest(at)) {
+        memcpy(&value, at, bytes);
+        return value;
+    }
+    give_way(at);
+    note_access(at, bytes, ATOMIC_READ);
     for (unsigned i = 0; i < bytes; i += 2)
-        store_cell((const uint8_t *)at + i, (uint16_t)(value >> 8 * i), order);
+        value |=
+            (uint32_t)load_cell((const uint8_t *)at + i, 2, by_fences() ? __ATOMIC_RELAXED : order)
+            << 8 * i;
+    if (by_fences() && order != __ATOMIC_RELAXED)
+        model_fence(__ATOMIC_ACQUIRE);
+    return value;
+}
+
+void model_guest_store(void *at, unsigned bytes, uint32_t value, int order)
+{
+    if (!is_guest(at)) {
+        memcpy(at, &value, bytes);
+        return;
+    }
+    bool fences = by_fences() && order != __ATOMIC_RELAXED;
+    if (fences)
+        model_fence(__ATOMIC_RELEASE);
+    else if (order == __ATOMIC_SEQ_CST)
+        give_way(at);
+    note_access(at, bytes, ATOMIC_WRITE);
+    for (unsigned i = 0; i < bytes; i += 2)
+        store_cell((const uint8_t *)at + i, 2, (uint16_t)(value >> 8 * i),
+                   fences ? __ATOMIC_RELAXED : order);
+    if (fences && order == __ATOMIC_SEQ_CST)
+        model_fence(__ATOMIC_SEQ_CST);
+}
+
+/* Values from cells, too, so that what is read too early is seen for what it is. */
+uint32_t model_guest_read(const void *at, unsigned bytes)
+{
+    uint32_t value = model_guest_load(at, bytes, __ATOMIC_RELAXED);
+    if (is_guest(at))
+        note_access(at, bytes, GUEST_READ);
+    return value;
+}
+
+void model_guest_write(void *at, unsigned bytes, uint32_t value)
+{
+    model_touch(at, bytes, true);
+    model_guest_store(at, bytes, value, __ATOMIC_RELAXED);
 }
 
 void *model_copy(void *dst, const void *src, size_t len)
 {
     uint8_t *to = dst;
-    if (!is_modelled(src))
+    if (!is_guest(src))
         return memcpy(dst, src, len);
     for (size_t i = 0; i < len; i += 2) {
-        uint16_t value = (uint16_t)model_load((const uint8_t *)src + i, 2, __ATOMIC_RELAXED);
+        uint16_t value = (uint16_t)model_guest_read((const uint8_t *)src + i, 2);
         memcpy(to + i, &value, 2);
     }
     return dst;
+}
+
+/* ---- locks: a word that is 1 while one is held ---- */
+
+static bool is_unlocked(void *lock)
+{
+    unsigned i = 0;
+    while (i < m.cell_count && m.cells[i].at != lock)
+        i++;
+    return i == m.cell_count || m.cells[i].messages[m.cells[i].count - 1].value == 0;
+}
+
+static uint64_t to_one(uint64_t was, uint64_t by)
+{
+    return was | by;
+}
+
+/* A place of its own in the lock, which is not 1 before anything locks it. */
+static struct cell *lock_cell(void *lock)
+{
+    struct cell *cell = cell_at(lock, 1);
+    if (!cell->is_lock)
+        cell->messages[0].value = 0;
+    cell->is_lock = true;
+    return cell;
+}
+
+static void hold(struct cell *cell)
+{
+    unsigned last = cell->count - 1;
+    take(cell, last, __ATOMIC_ACQUIRE);
+    leave_message(cell, last + 1, to_one(0, 1), true, __ATOMIC_RELAXED);
+}
+
+void model_lock(void *lock)
+{
+    if (m.now == NULL)
+        return;
+    if (is_shared(lock))
+        model_wait(is_unlocked, lock);
+    hold(lock_cell(lock));
+}
+
+/* Which fails may be late in seeing that the lock is free, and is no barrier. */
+bool model_try_lock(void *lock)
+{
+    if (m.now == NULL)
+        return true;
+    give_way(lock);
+    struct cell *cell = lock_cell(lock);
+    unsigned places[MESSAGES], count = 0;
+    for (unsigned which = cell->count; which-- > oldest(cell, __ATOMIC_RELAXED);)
+        if (cell->messages[which].value != 0 || which + 1 == cell->count)
+            places[count++] = which;
+    unsigned which = places[choose(count)];
+    if (cell->messages[which].value == 0) {
+        hold(cell);
+        return true;
+    }
+    take(cell, which, __ATOMIC_RELAXED);
+    return false;
+}
+
+void model_unlock(void *lock)
+{
+    if (m.now == NULL)
+        return;
+    struct cell *cell = lock_cell(lock);
+    BUG_ON(cell->messages[cell->count - 1].value == 0);
+    leave_message(cell, cell->count, 0, false, __ATOMIC_RELEASE);
 }
 
 /* ---- threads ---- */
 
 static void run_thread(void)
 {
-    m.now->run(m.c->ctx);
-    m.now->done = true;
-    swapcontext(&m.now->context, &m.scheduler);
+    m.c->threads[model_thread()](m.c->ctx);
+    stop();
 }
 
-static void start_thread(struct thread *t, void (*run)(void *ctx))
+static void start_thread(unsigned which)
 {
-    t->known = (struct view){{0}};
+    struct thread *t = &m.threads[which];
+    t->known = t->released = t->seen = (struct view){{0}, {0}};
+    t->known.clock[which] = 1;
+    t->spins = 0;
     t->done = false;
-    t->run = run;
+    t->may_go = NULL;
     getcontext(&t->context);
     t->context.uc_stack = (stack_t){.ss_sp = t->stack, .ss_size = sizeof(t->stack)};
     t->context.uc_link = NULL;
     makecontext(&t->context, run_thread, 0);
 }
 
+/* Of those that may go on, one; NULL: none may. */
+static struct thread *next_thread(bool *all_done)
+{
+    struct thread *able[MODEL_THREADS];
+    unsigned count = 0;
+    *all_done = true;
+    for (unsigned i = 0; i < m.thread_count; i++) {
+        struct thread *t = &m.threads[i];
+        *all_done &= t->done;
+        m.now = t;
+        if (!t->done && (t->may_go == NULL || t->may_go(t->may_go_ctx)))
+            able[count++] = t;
+    }
+    return count > 0 ? able[choose(count)] : NULL;
+}
+
+/* What came to be last, for those who look at memory afterwards. */
+static void write_back(void)
+{
+    for (unsigned i = 0; i < m.cell_count; i++) {
+        const struct cell *cell = &m.cells[i];
+        if (!cell->is_lock)
+            memcpy((void *)(uintptr_t)cell->at, &cell->messages[cell->count - 1].value,
+                   cell->bytes);
+    }
+}
+
 static void execute(void)
 {
-    struct thread *t = m.threads;
+    bool all_done = false;
     m.cell_count = m.at = 0;
-    m.consistent = (struct view){{0}};
-    start_thread(&t[0], m.c->device);
-    start_thread(&t[1], m.c->driver);
-    while (!t[0].done || !t[1].done) {
-        m.now = t[0].done ? &t[1] : t[1].done ? &t[0] : &t[choose(THREADS)];
+    m.consistent = (struct view){{0}, {0}};
+    m.wrong = NULL;
+    m.cut = false;
+    m.execution++;
+    for (m.thread_count = 0;
+         m.thread_count < MODEL_THREADS && m.c->threads[m.thread_count] != NULL;)
+        start_thread(m.thread_count++);
+    while (m.wrong == NULL && !m.cut) {
+        m.now = next_thread(&all_done);
+        if (m.now == NULL)
+            break;
         swapcontext(&m.scheduler, &m.now->context);
     }
     m.now = NULL;
+    write_back();
+    if (m.wrong == NULL && !m.cut && !all_done)
+        m.wrong = "a thread waits for ever";
 }
 
 const char *model_explore(const struct model_case *c, unsigned *count)
 {
-    const char *wrong = NULL;
-    m.depth = 0;
     m.c = c;
+    m.depth = m.place_count = 0;
     *count = 0;
     do {
+        m.more_is_shared = false;
         c->prepare(c->ctx);
         execute();
         ++*count;
-        wrong = c->judge(c->ctx);
-    } while (wrong == NULL && next_path());
+        if (m.wrong == NULL && !m.cut)
+            m.wrong = c->judge(c->ctx);
+        if (m.more_is_shared) /* where threads take turns is known better now */
+            m.depth = *count = 0;
+    } while (m.wrong == NULL && (m.more_is_shared || next_path()));
     m.c = NULL;
-    return wrong;
+    return m.wrong;
 }

@@ -3,7 +3,8 @@
  * The orders of the rings' accesses, on all executions that a machine as weak as C17 allows: what
  * is handed over is there when it is seen to be, and of two sides that ask each other "have you
  * stored yours?" at least one sees the other's. The driver is tests/harness/vdrv_ring.c, in the
- * model too: it keeps to the orders that VIRTIO 1.4 asks for, and to no more.
+ * model too: it keeps to the orders that VIRTIO 1.4 asks for, and to no more; once by the orders of
+ * its accesses, once by fences between accesses that have none, as Linux's driver.
  */
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -19,6 +20,7 @@ enum {
     SIZE = 2,
     DATA_BYTES = 2,
     DATA = 0x1234,
+    NEW_DATA = 0x5678,
     CHAIN_ID = 1,
 };
 
@@ -27,14 +29,15 @@ struct pair {
     struct gmem *gmem;
     struct vdrv drv;
     struct vdrv_queue *q;
-    uint64_t data_gpa;
+    uint64_t data_gpa, second_gpa;
     struct virtqueue vq;
-    struct vq_chain *chain;
+    struct vq_chain *chain, *second;
 
     /* What the two saw. */
     bool wanted, saw;
     uint32_t head, len, data;
     int popped;
+    const char *wrong;
 };
 
 static void prepare(struct pair *p)
@@ -45,6 +48,7 @@ static void prepare(struct pair *p)
                       (p->event_idx ? VIRTIO_BIT(VIRTIO_F_EVENT_IDX) : 0);
     vdrv_queue_alloc(&p->drv, 0, SIZE);
     p->data_gpa = vdrv_alloc(&p->drv, 16, 16);
+    p->second_gpa = vdrv_alloc(&p->drv, 16, 16);
     p->q = &p->drv.q[0];
     p->q->ring.ids[0] = CHAIN_ID; /* not what memory is filled with */
     p->q->ring.ids[1] = 0;
@@ -58,6 +62,7 @@ static void prepare(struct pair *p)
     p->chain = NULL;
     p->wanted = p->saw = false;
     p->popped = 0;
+    p->wrong = NULL;
 }
 
 static uint8_t *data(struct pair *p)
@@ -80,7 +85,7 @@ static void prepare_used(void *ctx)
 static void give(void *ctx)
 {
     struct pair *p = ctx;
-    model_store(data(p), DATA_BYTES, DATA, __ATOMIC_RELAXED);
+    model_guest_write(data(p), DATA_BYTES, DATA);
     iobuf_skip(&p->chain->wr, DATA_BYTES);
     vq_push(&p->vq, p->chain);
     p->wanted = vq_flush(&p->vq);
@@ -93,7 +98,7 @@ static void look(void *ctx)
     p->saw = !vdrv_ring_irq_on(&p->q->ring, 0);
     if (p->saw) {
         vdrv_ring_peek(&p->q->ring, &p->head, &p->len);
-        p->data = model_load(data(p), DATA_BYTES, __ATOMIC_RELAXED);
+        p->data = model_guest_read(data(p), DATA_BYTES);
     }
 }
 
@@ -158,7 +163,112 @@ static const char *judge_taken(void *ctx)
     return judge_chain(ctx);
 }
 
+/* ---- to the driver: two at once, the second behind the first ---- */
+
+static void prepare_batch(void *ctx)
+{
+    struct pair *p = ctx;
+    prepare(p);
+    vdrv_add(p->q, &(struct vdrv_buf){p->data_gpa, DATA_BYTES, true}, 1);
+    vdrv_add(p->q, &(struct vdrv_buf){p->second_gpa, DATA_BYTES, true}, 1);
+    vdrv_publish(p->q);
+    cr_assert_eq(vq_pop(&p->vq, &p->chain), 1);
+    cr_assert_eq(vq_pop(&p->vq, &p->second), 1);
+}
+
+static void give_both(void *ctx)
+{
+    struct pair *p = ctx;
+    model_guest_write(vdrv_ptr(&p->drv, p->second_gpa, DATA_BYTES), DATA_BYTES, DATA);
+    iobuf_skip(&p->chain->wr, DATA_BYTES);
+    iobuf_skip(&p->second->wr, DATA_BYTES);
+    vq_push(&p->vq, p->chain);
+    vq_push(&p->vq, p->second);
+    vq_flush(&p->vq);
+}
+
+static void look_twice(void *ctx)
+{
+    struct pair *p = ctx;
+    if (!vdrv_ring_peek(&p->q->ring, &p->head, &p->len) || p->head != CHAIN_ID)
+        return;
+    vdrv_ring_pass(&p->q->ring, CHAIN_ID);
+    p->saw = vdrv_ring_peek(&p->q->ring, &p->head, &p->len);
+    if (p->saw)
+        p->data = model_guest_read(vdrv_ptr(&p->drv, p->second_gpa, DATA_BYTES), DATA_BYTES);
+    else
+        p->wrong = "the driver sees a batch in part";
+}
+
+static const char *judge_batch(void *ctx)
+{
+    struct pair *p = ctx;
+    if (p->saw && (p->head != 0 || p->len != DATA_BYTES || p->data != DATA))
+        return "the driver sees a used buffer of a batch before what is in it";
+    return p->wrong;
+}
+
+/* ---- both ways: what was used is the driver's again ---- */
+
+static void prepare_round(void *ctx)
+{
+    struct pair *p = ctx;
+    prepare(p);
+    model_guest_write(data(p), DATA_BYTES, DATA);
+    vdrv_add(p->q, &(struct vdrv_buf){p->data_gpa, DATA_BYTES, false}, 1);
+    vdrv_publish(p->q);
+    cr_assert_eq(vq_pop(&p->vq, &p->chain), 1);
+}
+
+static void use_and_take(void *ctx)
+{
+    struct pair *p = ctx;
+    if (model_guest_read(data(p), DATA_BYTES) != DATA)
+        p->wrong = "the device sees a buffer that was used already";
+    vq_push(&p->vq, p->chain);
+    vq_flush(&p->vq);
+    p->popped = vq_pop(&p->vq, &p->chain);
+    if (p->popped == 1)
+        p->data = model_guest_read(data(p), DATA_BYTES);
+}
+
+static void add_again(void *ctx)
+{
+    struct pair *p = ctx;
+    if (!vdrv_ring_peek(&p->q->ring, &p->head, &p->len) || p->head != CHAIN_ID)
+        return;
+    vdrv_ring_free(&p->q->ring, CHAIN_ID);
+    model_guest_write(data(p), DATA_BYTES, NEW_DATA);
+    vdrv_add(p->q, &(struct vdrv_buf){p->data_gpa, DATA_BYTES, false}, 1);
+    vdrv_publish(p->q);
+}
+
+static const char *judge_round(void *ctx)
+{
+    struct pair *p = ctx;
+    if (p->popped < 0)
+        return "the device sees a chain that is none";
+    if (p->popped == 1 && (p->chain->rd.left != DATA_BYTES || p->data != NEW_DATA))
+        return "the device sees a chain before its buffer";
+    return p->wrong;
+}
+
 /* ---- */
+
+static void explore(struct pair *p, const struct model_case *steps, bool fences)
+{
+    struct model_case c = *steps;
+    c.guest = gmem_ptr(p->gmem, 0, MEMORY, 1);
+    c.guest_bytes = MEMORY;
+    c.fences_of = fences ? 1u << 1 : 0;
+    c.ctx = p;
+    unsigned count;
+    const char *wrong = model_explore(&c, &count);
+    cr_expect(wrong == NULL, "%s%s%s, execution %u: %s", p->packed ? "packed" : "split",
+              p->event_idx ? " with EVENT_IDX" : "", fences ? ", the driver by fences" : "", count,
+              wrong);
+    cr_expect_gt(count, 1, "there was something to choose");
+}
 
 static void check(const struct model_case *steps)
 {
@@ -167,15 +277,8 @@ static void check(const struct model_case *steps)
         p = (struct pair){.packed = kind & 1, .event_idx = kind & 2};
         cr_assert_eq(gmem_create(&p.gmem, MEMORY, MEMORY, MEMORY), 0);
         vdrv_init(&p.drv, p.gmem, NULL, 0);
-        struct model_case c = *steps;
-        c.memory = gmem_ptr(p.gmem, 0, MEMORY, 1);
-        c.bytes = MEMORY;
-        c.ctx = &p;
-        unsigned count;
-        const char *wrong = model_explore(&c, &count);
-        cr_expect(wrong == NULL, "%s%s, execution %u: %s", p.packed ? "packed" : "split",
-                  p.event_idx ? " with EVENT_IDX" : "", count, wrong);
-        cr_expect_gt(count, 1, "there was something to choose");
+        explore(&p, steps, false);
+        explore(&p, steps, true);
         vq_deactivate(&p.vq);
         vdrv_fini(&p.drv);
         gmem_destroy(p.gmem);
@@ -185,17 +288,29 @@ static void check(const struct model_case *steps)
 Test(order, used_buffers_are_whole_and_heard_of)
 {
     check(&(struct model_case){
-        .prepare = prepare_used, .device = give, .driver = look, .judge = judge_used});
+        .prepare = prepare_used, .threads = {give, look}, .judge = judge_used});
 }
 
 Test(order, chains_are_whole_and_heard_of)
 {
     check(&(struct model_case){
-        .prepare = prepare_avail, .device = wait, .driver = publish, .judge = judge_waiting});
+        .prepare = prepare_avail, .threads = {wait, publish}, .judge = judge_waiting});
 }
 
 Test(order, chains_are_whole_when_they_are_seen)
 {
     check(&(struct model_case){
-        .prepare = prepare_avail, .device = take, .driver = publish, .judge = judge_taken});
+        .prepare = prepare_avail, .threads = {take, publish}, .judge = judge_taken});
+}
+
+Test(order, a_batch_is_seen_as_a_whole)
+{
+    check(&(struct model_case){
+        .prepare = prepare_batch, .threads = {give_both, look_twice}, .judge = judge_batch});
+}
+
+Test(order, used_buffers_are_the_drivers_again)
+{
+    check(&(struct model_case){
+        .prepare = prepare_round, .threads = {use_and_take, add_again}, .judge = judge_round});
 }
