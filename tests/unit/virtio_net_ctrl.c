@@ -223,6 +223,48 @@ static uint8_t set_pairs(struct rig *rig, uint16_t pairs)
     return netio_command(rig, CTRL(MQ), CTRL(MQ_VQ_PAIRS_SET), data, 2);
 }
 
+static struct rig *busy;
+static unsigned commands;
+
+/* The host's kernel takes its time. */
+static int set_pairs_slowly(struct net_backend *b, unsigned pairs)
+{
+    (void)b;
+    (void)pairs;
+    busy->time.now_ns += 2000000;
+    commands++;
+    return 0;
+}
+
+/* Other devices come between commands. */
+OnEachRig(virtio_net_ctrl, commands_that_take_long_share_the_loop, on->queues = 3,
+          rig_open_net_on(rig, on))
+{
+    enum { COUNT = VIRTIO_TURN_CHAINS };
+    cr_assert(netio_start(rig, F(CTRL_VQ) | F(MQ), 3, 64));
+    static struct net_backend_ops ops;
+    ops = *rig->ether.backend.ops;
+    ops.set_pairs = set_pairs_slowly;
+    rig->ether.backend.ops = &ops;
+    busy = rig;
+    commands = 0;
+    struct vdrv_queue *q = &rig->drv.q[6];
+    uint64_t gpa = vdrv_alloc(&rig->drv, 5 * COUNT, 8);
+    for (unsigned i = 0; i < COUNT; i++, gpa += 5) {
+        uint8_t *at = vdrv_ptr(&rig->drv, gpa, 5);
+        at[0] = CTRL(MQ);
+        at[1] = CTRL(MQ_VQ_PAIRS_SET);
+        le16_put(at + 2, (uint16_t)(2 + i % 2));
+        vdrv_add(q, (struct vdrv_buf[]){{gpa, 4, false}, {gpa + 4, 1, true}}, 2);
+    }
+    vdrv_publish(q);
+    virtio_queue_serve(rig->dev, 6);
+    cr_expect_leq(commands, 3);
+    rig_step(rig);
+    cr_expect_eq(commands, COUNT);
+    cr_expect_eq(netio_take_all(rig, 6), COUNT);
+}
+
 OnEachRig(virtio_net_ctrl, pairs_are_used_when_the_driver_says_so, on->queues = 3,
           rig_open_net_on(rig, on))
 {

@@ -283,6 +283,8 @@ static inline bool virtio_queue_answers(const struct virtio_queue *q)
 /* [queue] Calls queue_ready() for a new turn: now, or after the current callbacks. */
 void virtio_queue_serve(struct virtio_device *dev, unsigned queue);
 void virtio_queue_serve_later(struct virtio_device *dev, unsigned queue);
+/* [queue] After a chain that may have taken long. True: the next ones wait for another turn. */
+bool virtio_queue_turn_is_over(struct virtio_device *dev, unsigned queue);
 
 /* [loop] [queue] See queue_is_external(). */
 bool virtio_queue_is_external(const struct virtio_device *dev, unsigned queue);

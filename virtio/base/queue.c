@@ -35,15 +35,21 @@ bool queue_let_go(struct virtio_queue *q)
 
 /* ---- at work: on its loop ---- */
 
+bool virtio_queue_turn_is_over(struct virtio_device *dev, unsigned queue)
+{
+    if ((dev->observed & VIRTIO_SEES_ORDER) || !evloop_turn_is_over(dev->queues[queue].loop))
+        return false;
+    virtio_queue_serve_later(dev, queue);
+    return true;
+}
+
 void virtio_queue_serve(struct virtio_device *dev, unsigned queue)
 {
     struct virtio_queue *q = &dev->queues[queue];
     if (!virtio_queue_runs(q))
         return;
-    if (!(dev->observed & VIRTIO_SEES_ORDER) && evloop_turn_is_over(q->loop)) {
-        virtio_queue_serve_later(dev, queue);
+    if (virtio_queue_turn_is_over(dev, queue))
         return;
-    }
     q->turn = VIRTIO_TURN_CHAINS;
     vq_notify_off(&q->vq);
     virtio_observe(q->dev, VIRTIO_ON_TURN, q, NULL, 0);

@@ -279,6 +279,8 @@ void net_ctrl_serve_by(struct virtio_device *dev, unsigned queue, const struct n
             iobuf_put(&chain->wr, &ack, 1);
         }
         virtio_queue_push(dev, queue, chain);
+        if (virtio_queue_turn_is_over(dev, queue)) /* a tap's kernel may need milliseconds */
+            return;
     }
 }
 
