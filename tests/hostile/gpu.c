@@ -330,19 +330,21 @@ OnGpu(h95_pictures_made_and_freed)
     cr_expect_eq(gpureq_create(rig, 1, GPUREQ_FORMAT, 1, 1), GPUREQ_OK, "each was freed");
 }
 
-/* Each byte of the picture lies elsewhere. */
+/* Each byte of the picture lies elsewhere; then each pixel's row of 64, as it may. */
 OnLargeGpu(h96_cursors_in_very_many_pieces)
 {
-    static struct gpureq_entry bytes[64 * 64 * 4];
-    uint8_t request[VIRTIO_GPU_CURSOR_BYTES];
+    static struct gpureq_entry bytes[64 * 64 * 4], rows[64];
+    struct gpureq_pointer p = {.id = 1};
     for (unsigned i = 0; i < ARRAY_SIZE(bytes); i++)
         bytes[i] = (struct gpureq_entry){RIG_HOLE_END_GPA - 4096 - 2 * (i + 1), 1};
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
+        rows[i] = (struct gpureq_entry){RIG_HOLE_END_GPA + 4096 * i, 64 * 4};
     cr_assert_eq(gpureq_blob(rig, 1, ARRAY_SIZE(bytes), bytes, ARRAY_SIZE(bytes)), GPUREQ_OK);
-    gpureq_make(request, VIRTIO_GPU_CMD_UPDATE_CURSOR, sizeof(request));
-    le32_put(request + VIRTIO_GPU_CURSOR_resource_id, 1);
-    for (unsigned i = 0; i < 8; i++)
-        gpureq_send(rig, 1, request, sizeof(request), 24);
-    expect_turns(rig, 1, 8);
+    cr_expect_eq(gpureq_cursor(rig, VIRTIO_GPU_CMD_UPDATE_CURSOR, &p), WRONG);
+    cr_expect(rig->display.screens[0].cursor == NULL);
+    cr_assert_eq(gpureq_blob(rig, 2, 64 * 64 * 4, rows, ARRAY_SIZE(rows)), GPUREQ_OK);
+    p.id = 2;
+    cr_expect_eq(gpureq_cursor(rig, VIRTIO_GPU_CMD_UPDATE_CURSOR, &p), GPUREQ_OK);
     cr_expect(rig->display.screens[0].cursor != NULL);
 }
 
@@ -361,6 +363,27 @@ OnLargeGpu(h97_lists_whose_last_range_is_wrong)
         gpureq_send(rig, 0, request, sizeof(request), 24);
     expect_turns(rig, 0, 8);
     cr_expect_eq(le32_get(gpureq_response(rig)), WRONG);
+}
+
+/* A pixel of each page: the host may have to make them all. */
+OnLargeGpu(h98_copies_from_very_many_pages)
+{
+    enum { WIDTH = 4096 / 4, ROWS = 2000 };
+    static struct gpureq_entry pixels[ROWS];
+    const struct gpureq_entry whole = {RIG_HOLE_END_GPA, ROWS * 4096};
+    uint8_t request[VIRTIO_GPU_TRANSFER_BYTES];
+    for (unsigned i = 0; i < ROWS; i++)
+        pixels[i] = (struct gpureq_entry){RIG_HOLE_END_GPA + 4096 * i, 4};
+    cr_assert_eq(gpureq_create(rig, 1, GPUREQ_FORMAT, WIDTH, ROWS), GPUREQ_OK);
+    cr_assert_eq(gpureq_attach(rig, 1, &whole, 1), GPUREQ_OK);
+    gpureq_send(rig, 0, request, gpureq_make_transfer(request, 1, GPUREQ_RECT(0, 0, 1, ROWS), 0),
+                24);
+    expect_turns(rig, 0, 1);
+    cr_assert_eq(gpureq_create(rig, 2, GPUREQ_FORMAT, ROWS, 1), GPUREQ_OK);
+    cr_assert_eq(gpureq_attach(rig, 2, pixels, ROWS), GPUREQ_OK);
+    gpureq_send(rig, 0, request, gpureq_make_transfer(request, 2, GPUREQ_RECT(0, 0, ROWS, 1), 0),
+                24);
+    expect_turns(rig, 0, 1);
 }
 
 /* ---- resets ---- */

@@ -90,8 +90,22 @@ const uint8_t *gpu_backing_whole(const struct gpu_backing *backing, uint64_t at,
     return bytes <= gpu_range_bytes(backing, i) - skip ? backing->ranges[i].hva + skip : NULL;
 }
 
+unsigned gpu_backing_pieces(const struct gpu_backing *backing, uint64_t bytes)
+{
+    return find(backing, bytes - 1) + 1;
+}
+
+/* What reading so much from there takes: a page that was not read just before may have to be made.
+ */
+static uint64_t cost_of(struct gpu_copy *copy, uint64_t gpa, uint64_t bytes)
+{
+    bool is_new = gpa / GPU_PAGE_BYTES != copy->page;
+    copy->page = (gpa + bytes - 1) / GPU_PAGE_BYTES;
+    return max_u64(bytes, is_new ? GPU_PAGE_BYTES : GPU_STEP_BYTES);
+}
+
 /* Copies of the row what is in one piece, and is no more than that. */
-static uint64_t copy_piece(struct gpu_copy *copy, uint64_t bytes)
+static uint64_t copy_piece(struct gpu_copy *copy, uint64_t bytes, uint64_t *turn_bytes)
 {
     const struct gpu_backing *from = copy->from;
     uint64_t at = copy->at + copy->row_done;
@@ -104,6 +118,7 @@ static uint64_t copy_piece(struct gpu_copy *copy, uint64_t bytes)
     bytes = min_u64(bytes, gpu_range_bytes(from, copy->range) - skip);
     if (!copy->is_counted_only)
         memcpy(copy->to + copy->row_done, from->ranges[copy->range].hva + skip, bytes);
+    *turn_bytes -= min_u64(cost_of(copy, from->ranges[copy->range].gpa + skip, bytes), *turn_bytes);
     return bytes;
 }
 
@@ -116,9 +131,8 @@ bool gpu_copy_run(struct gpu_copy *copy, uint64_t *turn_bytes)
     while (copy->rows > 0) {
         if (*turn_bytes == 0)
             return false;
-        uint64_t part = copy_piece(copy, min_u64(copy->row_bytes - copy->row_done, *turn_bytes));
-        *turn_bytes -= min_u64(max_u64(part, GPU_STEP_BYTES), *turn_bytes);
-        copy->row_done += part;
+        uint64_t left = min_u64(copy->row_bytes - copy->row_done, *turn_bytes);
+        copy->row_done += copy_piece(copy, left, turn_bytes);
         if (copy->row_done < copy->row_bytes)
             continue;
         copy->row_done = 0;

@@ -9,6 +9,7 @@
 
 #define CURSOR_PIXELS (DISPLAY_CURSOR_SIDE * DISPLAY_CURSOR_SIDE)
 #define CURSOR_BYTES  (CURSOR_PIXELS * GPU_PIXEL_BYTES)
+#define CURSOR_PIECES DISPLAY_CURSOR_SIDE /* of a blob, at most: it is copied in one turn */
 
 void gpu_cursor_show(struct virtio_gpu *gpu, unsigned scanout)
 {
@@ -59,7 +60,8 @@ static uint32_t take_picture(struct virtio_gpu *gpu, const struct gpu_resource *
         convert(pixels, gpu_format(res->format));
         return VIRTIO_GPU_RESP_OK_NODATA;
     }
-    if (min_u64(res->bytes, res->backing.bytes) < CURSOR_BYTES)
+    if (min_u64(res->bytes, res->backing.bytes) < CURSOR_BYTES ||
+        gpu_backing_pieces(&res->backing, CURSOR_BYTES) > CURSOR_PIECES)
         return VIRTIO_GPU_RESP_ERR_INVALID_PARAMETER;
     uint64_t turn_bytes = UINT64_MAX;
     struct gpu_copy copy = {

@@ -37,6 +37,8 @@ struct state;
 #define GPU_TURN_BYTES (UINT64_C(2) << 20)
 /* To find the next row, or a guest's range, takes as long as to copy so much. */
 #define GPU_STEP_BYTES 256u
+/* To read a page that the host has not given the guest yet, as long as so much at least. */
+#define GPU_PAGE_BYTES 4096u
 
 /* In a driver's list; neighbours that are one range of guest memory become one. */
 struct gpu_range {
@@ -61,6 +63,7 @@ struct gpu_copy {
     uint64_t row_bytes, row_done;
     uint32_t rows;
     unsigned range; /* of the last piece */
+    uint64_t page;  /* of guest memory, that was read last */
     bool is_counted_only;
 };
 
@@ -144,6 +147,8 @@ void gpu_backing_free(struct virtio_gpu *gpu, struct gpu_backing *backing);
 uint64_t gpu_range_bytes(const struct gpu_backing *backing, unsigned index);
 /* Where all of it is in one piece; NULL: nowhere. It lies inside. */
 const uint8_t *gpu_backing_whole(const struct gpu_backing *backing, uint64_t at, uint64_t bytes);
+/* In how many pieces the first bytes are, which are there. */
+unsigned gpu_backing_pieces(const struct gpu_backing *backing, uint64_t bytes);
 /* Goes on; false: the turn is used up. */
 bool gpu_copy_run(struct gpu_copy *copy, uint64_t *turn_bytes);
 
