@@ -486,6 +486,28 @@ OnEachRig(hostile_devices, h48_requests_of_all_memory, rig_open_rng_on(rig, on),
     cr_expect_eq(rig->random.given, (uint64_t)sent * VIRTIO_RNG_REQUEST_BYTES);
 }
 
+/* A byte in each page: of a turn of short requests not all come back in the first turn. */
+OnEachRig(hostile_devices, h104_requests_of_very_many_pages, on->ram_bytes = 64 * MIB;
+          on->hole_gpa = RIG_HOLE_END_GPA; rig_open_rng_on(rig, on), rig_close(rig))
+{
+    static struct vdrv_buf bytes[256];
+    uint32_t head, len;
+    unsigned taken = 0;
+    cr_assert(vdrv_start(&rig->drv, VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC), 1, 256));
+    struct vdrv_queue *q = &rig->drv.q[0];
+    for (unsigned i = 0; i < ARRAY_SIZE(bytes); i++)
+        bytes[i] = (struct vdrv_buf){RIG_HOLE_END_GPA + 4096 * i, 1, true};
+    for (unsigned i = 0; i < VIRTIO_TURN_CHAINS; i++)
+        cr_assert(vdrv_add_indirect(q, bytes, ARRAY_SIZE(bytes)) >= 0);
+    vdrv_publish(q);
+    virtio_queue_serve(rig->dev, 0);
+    cr_expect_leq(rig->random.given, 1024);
+    rig_step(rig);
+    for (; vdrv_used(q, &head, &len); taken++)
+        cr_expect_eq(len, ARRAY_SIZE(bytes));
+    cr_expect_eq(taken, VIRTIO_TURN_CHAINS);
+}
+
 OnEachRig(hostile_devices, h48_ten_thousand_requests, rig_open_rng_on(rig, on), rig_close(rig))
 {
     uint32_t head, len;

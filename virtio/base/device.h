@@ -56,6 +56,8 @@ struct vq_ops;
  * that the driver has the first of them back while the device is at work on the next.
  */
 #define VIRTIO_TURN_CHAINS 16u
+/* So many buffers more count as a chain: each may be in a page that the host has to make first. */
+#define VIRTIO_TURN_BUFFERS 64u
 
 /* The device's half. On the device's loop, but queue_... on the queue's. */
 struct virtio_device_ops {

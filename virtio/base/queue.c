@@ -130,7 +130,7 @@ struct vq_chain *virtio_queue_next(struct virtio_device *dev, unsigned queue)
             return NULL;
         }
         if (got > 0) {
-            q->turn--;
+            q->turn -= (unsigned)min_u64(1 + chain->iov_count / VIRTIO_TURN_BUFFERS, q->turn);
             virtio_observe(dev, VIRTIO_ON_TAKE, q, chain, 0);
             return chain;
         }

@@ -161,7 +161,8 @@ void scsi_control_ready(struct virtio_scsi *scsi)
 {
     if (scsi->control == NULL) {
         scsi->control = virtio_queue_next(&scsi->dev, VIRTIO_SCSI_CONTROLQ);
-        scsi->control_turns = scsi->dev.setup.queue_size_max / VIRTIO_TURN_CHAINS;
+        scsi->control_turns = scsi->dev.setup.queue_size_max / VIRTIO_TURN_CHAINS *
+                              (1 + scsi->dev.cfg.iov_max / VIRTIO_TURN_BUFFERS);
         scsi->control_bytes = 0;
     }
     evloop_defer_cancel(scsi->dev.setup.loop, &scsi->control_more);
