@@ -14,6 +14,7 @@
 #include <termios.h>
 #include <unistd.h>
 
+#include "core/base/alloc.h"
 #include "core/base/clock.h"
 #include "core/base/fail.h"
 #include "core/base/log.h"
@@ -99,12 +100,13 @@ struct chr_stdio {
     bool escaped; /* the last key was Ctrl-A */
     size_t rx_max;
     size_t rx_start, rx_count;
-    uint8_t rx[RX_BYTES];
 
     struct stream out;
     struct ev_fd out_ev;
     bool refused; /* write() took fewer than it was offered */
     size_t tx_start, tx_count;
+
+    uint8_t rx[RX_BYTES]; /* the first that is not cleared */
     uint8_t tx[TX_BYTES];
 };
 
@@ -389,7 +391,7 @@ static const struct chr_backend_ops stdio_ops = {
 
 int chr_stdio_create(struct chr_backend **out, const struct chr_stdio_config *config)
 {
-    struct chr_stdio *s = calloc(1, sizeof(*s));
+    struct chr_stdio *s = ALLOC_BEFORE(struct chr_stdio, rx);
     if (!s)
         return fail(-ENOMEM, "console");
     s->b.ops = &stdio_ops;

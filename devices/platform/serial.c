@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
+#include "core/base/alloc.h"
 #include "core/base/fail.h"
 #include "core/base/log.h"
 #include "core/base/xmath.h"
@@ -95,9 +96,9 @@ struct serial {
     uint8_t rx[FIFO_BYTES];
     unsigned rx_start, rx_count;
     unsigned rx_room; /* what the backend was last told */
-    uint8_t tx[TX_BYTES];
     unsigned tx_start, tx_count;
     bool send_posted, room_posted;
+    uint8_t tx[TX_BYTES]; /* the first that is not cleared */
 };
 
 /* ---- under the lock ---- */
@@ -426,7 +427,7 @@ static void on_rx(void *ctx, const uint8_t *data, size_t len)
 
 int serial_create(struct serial **out, const struct serial_config *config)
 {
-    struct serial *s = calloc(1, sizeof(*s));
+    struct serial *s = ALLOC_BEFORE(struct serial, tx);
     if (!s)
         return fail(-ENOMEM, "serial port");
     pthread_mutex_init(&s->lock, NULL);

@@ -70,6 +70,7 @@ group_arm64() {
     arch=arm64
     cross_ready aarch64-linux-gnu-gcc qemu-system-aarch64 || return 0
     cross_boots aarch64 'ITS-MSI.*virtio[0-9]-req.1' 'GICv3.*Edge +virtio'
+    expect "arm64: Minivet writes to little memory" said '"KiB that the VMM writes to.*"minivet": (1[0-9]|2[0-4])[0-9][.]'
     cross_guest -d null:16M --virtio transport=pci -a pci=nomsi -- 'dd if=/dev/vda bs=64k count=64 2>/dev/null | wc -c
         cat /proc/interrupts'
     expect "arm64, INTx: reads the disk" said '^4194304$'

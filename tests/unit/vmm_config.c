@@ -3,6 +3,7 @@
 #include "vmm/config/config.h"
 
 #include <cJSON.h>
+#include <sys/mman.h>
 
 #include "core/ports/hv.h"
 #include "tests/harness/test.h"
@@ -480,6 +481,25 @@ OnConfig(offloads_are_of_a_direction, "K -n null,offloads=on -n null,offloads=to
 OnConfig(no_network_may_be_said, "K -n none -net none")
 {
     cr_expect_eq(c->net_count, 0);
+}
+
+/* Each page of it costs the start a page fault. */
+Test(config, room_for_devices_is_not_touched)
+{
+    struct vm_config *c =
+        mmap(NULL, sizeof(*c), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint8_t is_there[sizeof(*c) / 4096 + 1];
+    unsigned pages = 0, all = (unsigned)((sizeof(*c) + 4095) / 4096);
+    cr_assert_neq((void *)c, MAP_FAILED);
+    if (sysconf(_SC_PAGESIZE) != 4096)
+        cr_skip_test("pages are larger");
+    cr_assert_eq(parse(c, "K -d x -c 2"), 0);
+    cr_assert_eq(mincore(c, sizeof(*c), is_there), 0);
+    for (unsigned i = 0; i < all; i++)
+        pages += is_there[i] & 1;
+    cr_expect_lt(pages, all / 2, "%u of %u pages", pages, all);
+    config_free(c);
+    munmap(c, sizeof(*c));
 }
 
 Test(config, a_network_card_keeps_its_address)

@@ -51,7 +51,6 @@ _Static_assert(CONFIG_MAX_MARKS <= TIMELINE_MARKS && CONFIG_MARK_BYTES <= TIMELI
 #define LIVES_BURST_NS   UINT64_C(10000000000)
 
 struct run {
-    struct vm_config vm;
     struct stock_kernel stock;
     struct evloop *loop;
     struct tape *tape; /* NULL: nothing is recorded */
@@ -81,6 +80,8 @@ struct run {
     _Atomic int machine_status;
     struct ev_post machine_ended;
     struct control *control;
+
+    struct vm_config vm; /* config_parse() clears it, but for what is not used */
 };
 
 static void finish(struct run *run, int exit_code)
@@ -522,7 +523,11 @@ static int record(struct run *run, int argc, char **argv)
 int cli_run(int argc, char **argv)
 {
     struct timeline_event began = timeline_now(TIMELINE_SETUP, "main()");
-    struct run run = {.signal_fd = -1, .cancel.fd = -1, .lives.per_s = LIVES_PER_S};
+    static struct run
+        run; /* not on the stack, where its unused room would be between what is used */
+    memset(&run, 0, offsetof(struct run, vm));
+    run.signal_fd = run.cancel.fd = -1;
+    run.lives.per_s = LIVES_PER_S;
     int r = configure(&run, argc, argv);
     int exit_code = EXIT_USAGE;
     if (r == 0 && run.vm.help) {

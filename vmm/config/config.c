@@ -161,17 +161,22 @@ static int check_names(const struct vm_config *c)
     return 0;
 }
 
+/* Not the room for disks and network cards: pages of it that are not used cost nothing. */
+static void clear(struct vm_config *c)
+{
+    memset(c, 0, offsetof(struct vm_config, disks));
+}
+
 static int parse(struct vm_config *config, struct config_words *w)
 {
     const cJSON *member;
-    *config = (struct vm_config){
-        .given = cJSON_CreateObject(),
-        .texts = cJSON_CreateArray(),
-        .mem_bytes = 512 * MIB,
-        .cpus = 1,
-#define VIRTIO_SWITCH(kind, usual) .kind = {.on = (usual)},
+    clear(config);
+    config->given = cJSON_CreateObject();
+    config->texts = cJSON_CreateArray();
+    config->mem_bytes = 512 * MIB;
+    config->cpus = 1;
+#define VIRTIO_SWITCH(kind, usual) config->kind.on = (usual);
 #include "virtio/devices.def"
-    };
     if (config->given == NULL || config->texts == NULL)
         return fail(-ENOMEM, "options");
     w->tree = config->given;
@@ -215,5 +220,5 @@ void config_free(struct vm_config *config)
 {
     cJSON_Delete(config->given);
     cJSON_Delete(config->texts);
-    *config = (struct vm_config){0};
+    clear(config);
 }

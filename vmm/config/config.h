@@ -169,11 +169,8 @@ struct vm_config {
     bool kaslr_off;
     bool prefault; /* guest memory is populated before the start */
     unsigned cpus;
-    uint64_t cpu_on, cpu_off;                   /* HV_CPU_..., as the user said */
-    struct disk_config disks[CONFIG_MAX_DISKS]; /* vda, vdb, ... */
-    unsigned disk_count;
-    struct net_config nets[CONFIG_MAX_NETS];
-    unsigned net_count;
+    uint64_t cpu_on, cpu_off; /* HV_CPU_..., as the user said */
+    unsigned disk_count, net_count;
     enum console_kind console;
     struct virtio_keys console_virtio;
     struct display_config display;
@@ -198,6 +195,10 @@ struct vm_config {
     bool has_json;     /* some of it is from --config */
     bool help;         /* --help was given: print it and do nothing else */
     bool print_config; /* likewise */
+
+    /* As many as there are: config_parse() leaves the others, most of it, alone. */
+    struct disk_config disks[CONFIG_MAX_DISKS]; /* vda, vdb, ... */
+    struct net_config nets[CONFIG_MAX_NETS];
 };
 
 /* By another process, which maps the guest's memory. */

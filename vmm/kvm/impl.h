@@ -42,14 +42,15 @@ struct hv_vm {
     bool stats;
     int stats_fd;               /* -1: none */
     int vcpu_fds[HV_MAX_VCPUS]; /* that kvm_vcpu_open() has opened; -1: not yet, or closed again */
-    struct kvm_msi_sender senders[KVM_DEVFNS];
-    bool has_no_irqchip; /* the board has one: there are no messages, and lines are: */
+    bool has_no_irqchip;        /* the board has one: there are no messages, and lines are: */
     void (*line_set)(void *ctx, unsigned irq, bool level);
     void *line_ctx;
 
     pthread_mutex_t routes_lock; /* what is below: MSI-X tables of several devices change it */
     struct kvm_msi_route *routes;
     unsigned route_count;
+
+    struct kvm_msi_sender senders[KVM_DEVFNS]; /* not cleared: each is set before it is used */
 };
 
 struct hv_vcpu {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/base/alloc.h"
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
 #include "core/memory/gmem.h"
@@ -125,7 +126,7 @@ int kvm_memory_log_take(struct hv_vm *vm, uint64_t *pages)
 
 int kvm_vm_create(struct hv_vm **out, const struct hv_vm_config *config)
 {
-    struct hv_vm *vm = calloc(1, sizeof(*vm));
+    struct hv_vm *vm = ALLOC_BEFORE(struct hv_vm, senders);
     if (vm == NULL)
         return fail(-ENOMEM, "KVM: virtual machine");
     vm->kvm_fd = vm->fd = vm->stats_fd = -1;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "arch/arch.h"
+#include "core/base/alloc.h"
 #include "core/base/clock.h"
 #include "core/base/fail.h"
 #include "core/base/log.h"
@@ -43,7 +44,6 @@ struct machine {
     atomic_bool ended;
     uint64_t started_ns;
     bool stopped;
-    struct usage usage; /* at the end of the guest's run, while all threads were there */
 
     struct chr_backend *terminal;
     bool printed_panic;
@@ -58,6 +58,9 @@ struct machine {
     struct board *board;
     struct virtio_devices *virtio;
     struct vcpus *vcpus;
+
+    /* At the end of the guest's run, while all threads were there. Not cleared. */
+    struct usage usage;
 };
 
 /* ---- how it ends ---- */
@@ -370,7 +373,7 @@ static int create_base(struct machine *m)
 
 int machine_create(struct machine **out, const struct machine_config *config)
 {
-    struct machine *m = calloc(1, sizeof(*m));
+    struct machine *m = ALLOC_BEFORE(struct machine, usage);
     if (m == NULL) {
         if (config->display != NULL)
             config->display->ops->destroy(config->display);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/alloc.h"
 #include "core/base/clock.h"
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
@@ -46,12 +47,12 @@ struct slot {
 struct virtio_devices {
     struct virtio_devices_config cfg;
     struct io_threads *threads;
-    struct slot slots[MAX_DEVICES];
     unsigned count;
     struct pci_host *pci_host;
     struct irq_line wires[PCI_HOST_WIRES];
     struct pci_windows windows;
     unsigned window_count, function_count;
+    struct slot slots[MAX_DEVICES]; /* `count` of them; the first that is not cleared */
 };
 
 /* ---- transports ---- */
@@ -202,8 +203,7 @@ static int create_slot(struct virtio_devices *d, const struct device_kind *kind,
 {
     BUG_ON(d->count == MAX_DEVICES);
     struct slot *s = &d->slots[d->count++];
-    s->kind = kind;
-    s->d = (struct device_slot){.cfg = &d->cfg, .threads = d->threads};
+    *s = (struct slot){.kind = kind, .d = {.cfg = &d->cfg, .threads = d->threads}};
     int r = kind->create(&s->d, index);
     if (r == 0)
         r = plug(d, s);
@@ -221,7 +221,7 @@ static void destroy_slot(struct virtio_devices *d, struct slot *s)
 
 int virtio_devices_create(struct virtio_devices **out, const struct virtio_devices_config *config)
 {
-    struct virtio_devices *d = calloc(1, sizeof(*d));
+    struct virtio_devices *d = ALLOC_BEFORE(struct virtio_devices, slots);
     if (d == NULL)
         return fail(-ENOMEM, "virtio devices");
     d->cfg = *config;

@@ -27,22 +27,22 @@ struct schema_key {
     const char *name;
     const char *arg; /* "N"; words are cut at '|'; NULL: none; "[=N]": it may be left out */
     enum schema_kind kind;
+    char letter;              /* of an option; 0: none */
+    bool many;                /* may be given again, for one more */
+    bool is_whole;            /* of an option: no beginning of its name is enough */
+    bool is_act;              /* of an option: says nothing of the machine: JSON does not have it */
     uint32_t offset, bytes;   /* where the value goes; 0 bytes: nowhere */
     uint64_t min, max, scale; /* of texts the shortest; max 0: there is none */
     const char *expected;     /* what is right; of numbers: what is counted; NULL: from the kind */
     const char *usual;        /* the default; NULL: none, or help says it */
     const char *help;         /* a sentence; NULL: the key is not for users */
     int (*set)(void *into, const char *value); /* 0, -EINVAL, -E2BIG: max are enough; NULL: ours */
-    bool many;                                 /* may be given again, for one more */
     const char *sign;                          /* between name and value; NULL: "=" */
     const struct schema_table *tables;         /* of a list */
 
     /* Of options. */
-    char letter;       /* 0: none */
     const char *alias; /* another name, as QEMU has it; NULL: none */
     const char *names; /* "a, b": its value is many, cut at commas, each + or - and one of these */
-    bool is_whole;     /* no beginning of its name is enough */
-    bool is_act;       /* says nothing of the machine: JSON does not have it */
 };
 
 /* Keys of a list. Its tables end with one that has no keys. */

@@ -72,14 +72,14 @@ struct uring {
     struct io_uring ring;
     bool is_open;
     bool is_releasing;
-    pid_t thread; /* the ring's owner; 0: none yet */
-    struct slot slots[SLOTS];
+    pid_t thread;            /* the ring's owner; 0: none yet */
     unsigned slots_used;     /* those beyond have never been, and are not touched */
     TAILQ_HEAD(, slot) free; /* by link[WANTED] */
     struct slots lists[LISTS];
     struct ios pending, ended;
     unsigned in_flight;
     unsigned reaped; /* completions since the last dispatch */
+    struct slot slots[SLOTS];
 };
 
 /* ---- the ring ---- */

@@ -149,7 +149,7 @@ static int allow(scmp_filter_ctx ctx, const struct confine_call *call)
 static int add_calls(scmp_filter_ctx ctx, const struct confine_policy *policy)
 {
     int err = 0;
-    for (const struct confine_call *call = policy->calls; call->name != NULL && err == 0; call++)
+    for (const struct confine_call *call = policy->calls; call->name[0] != '\0' && err == 0; call++)
         err = allow(ctx, call);
     struct scmp_arg_cmp path = {.op = SCMP_CMP_EQ, .datum_a = (uintptr_t)policy->program};
     if (err == 0 && policy->program != NULL)

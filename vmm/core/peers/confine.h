@@ -33,8 +33,10 @@ struct confine;
 
 /* May be made; with an `arg`, the first of which is 1, only if (argument & mask) == value. */
 struct confine_call {
-    const char *name; /* as in man 2; one that this architecture has not got is skipped */
     unsigned arg;
+    /* As in man 2; one that this architecture has not got is skipped. No pointer: at each start the
+     * loader would write to all pages of the tables. */
+    char name[20];
     uint64_t mask, value;
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "core/ports/bus.h"
+#include "core/base/alloc.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -41,15 +42,16 @@ struct bus {
     struct log_guest_count unclaimed;
     _Atomic unsigned seq;
     _Atomic unsigned count;
-    _Atomic uint64_t slots[BUS_REGIONS][SLOT_WORDS];
+    pthread_mutex_t lock; /* for writers; guards regions, the slots' mirror */
 
-    pthread_mutex_t lock; /* for writers; guards the mirror below */
+    /* The first `count` of each; these are the first members that are not cleared. */
     const struct bus_region *regions[BUS_REGIONS];
+    _Atomic uint64_t slots[BUS_REGIONS][SLOT_WORDS];
 };
 
 int bus_create(struct bus **out, const char *name, uint64_t limit)
 {
-    struct bus *bus = calloc(1, sizeof(*bus));
+    struct bus *bus = ALLOC_BEFORE(struct bus, regions);
     if (!bus)
         return fail(-ENOMEM, "bus %s", name);
     bus->name = name;
