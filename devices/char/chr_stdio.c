@@ -23,7 +23,7 @@
 #include "core/ports/chr.h"
 #include "devices/char/stream.h"
 
-#define RX_BYTES 4096u  /* input that the guest has not asked for yet */
+#define RX_BYTES 65536u /* input that the guest has not asked for yet */
 #define TX_BYTES 16384u /* output that the outside has not taken yet */
 
 #define FLUSH_NS UINT64_C(1000000000)
@@ -82,6 +82,42 @@ static bool is_background(int fd)
     return foreground >= 0 && foreground != getpgrp();
 }
 
+/*
+ * What the terminal answers a question that the guest prints comes as if it was typed, and at any
+ * time: between Ctrl-A and the key behind it, too. (ECMA-48 5.4 and 5.6; BEL ends a string of
+ * xterm's.)
+ */
+enum answer {
+    ANSWER_NONE,
+    ANSWER_ESC,
+    ANSWER_CONTROL, /* a control sequence: up to its final byte */
+    ANSWER_STRING,
+    ANSWER_STRING_ESC,
+};
+
+#define BEL 0x07
+#define ESC 0x1b
+
+static enum answer answer_next(enum answer at, uint8_t byte)
+{
+    switch (at) {
+    case ANSWER_ESC:
+        if (byte == '[')
+            return ANSWER_CONTROL;
+        return byte == 'P' || byte == ']' || byte == '_' ? ANSWER_STRING : ANSWER_NONE;
+    case ANSWER_CONTROL:
+        return byte >= 0x40 && byte <= 0x7e ? ANSWER_NONE : at;
+    case ANSWER_STRING:
+    case ANSWER_STRING_ESC:
+        if (byte == BEL || (at == ANSWER_STRING_ESC && byte == '\\'))
+            return ANSWER_NONE;
+        return byte == ESC ? ANSWER_STRING_ESC : ANSWER_STRING;
+    case ANSWER_NONE:
+        break;
+    }
+    return byte == ESC ? ANSWER_ESC : ANSWER_NONE;
+}
+
 /* ---- the backend ---- */
 
 struct chr_stdio {
@@ -97,7 +133,8 @@ struct chr_stdio {
     struct ev_defer pump_later;
     bool in_plain; /* a file, which epoll refuses: read without waiting */
     bool is_terminal;
-    bool escaped; /* the last key was Ctrl-A */
+    bool escaped; /* the last key was Ctrl-A; in an answer: before it */
+    enum answer answer;
     size_t rx_max;
     size_t rx_start, rx_count;
 
@@ -252,31 +289,53 @@ static bool escape(struct chr_stdio *s, uint8_t key)
     }
 }
 
+/* Is that byte part of an answer behind Ctrl-A? Ctrl-A is in none. */
+static bool is_answer(struct chr_stdio *s, uint8_t byte)
+{
+    enum answer before = s->answer;
+    s->answer = s->escaped && byte != ESCAPE ? answer_next(before, byte) : ANSWER_NONE;
+    if (before == ANSWER_ESC && s->answer == ANSWER_NONE)
+        s->escaped = false; /* it was the key Esc */
+    return s->answer != ANSWER_NONE || (before != ANSWER_NONE && byte != ESCAPE);
+}
+
 /* Takes the escape sequences out of what was typed; returns how much is left. */
 static size_t filter(struct chr_stdio *s, uint8_t *data, size_t len)
 {
     size_t kept = 0;
     for (size_t i = 0; i < len; i++) {
-        bool is_escape = !s->escaped && data[i] == ESCAPE;
-        if (s->escaped ? escape(s, data[i]) : !is_escape)
+        bool in_answer = s->answer != ANSWER_NONE;
+        if (is_answer(s, data[i])) {
+            data[kept++] = data[i];
+            continue;
+        }
+        bool is_escape = data[i] == ESCAPE && (!s->escaped || in_answer);
+        if (s->escaped && !in_answer ? escape(s, data[i]) : !is_escape)
             data[kept++] = s->escaped ? ESCAPE : data[i];
         s->escaped = is_escape;
     }
     return kept;
 }
 
+/* In what has no room keys are heard, too: the guest must not keep its user from them. */
 static void in_read(struct chr_stdio *s)
 {
-    uint8_t *end = s->rx + s->rx_start + s->rx_count;
+    uint8_t lost[256], *to = s->rx + s->rx_start + s->rx_count;
     size_t room = RX_BYTES - s->rx_start - s->rx_count;
-    ssize_t n = stream_read(&s->in, end, room);
+    bool is_full = room == 0;
+    if (is_full) {
+        to = lost;
+        room = sizeof(lost);
+    }
+    ssize_t n = stream_read(&s->in, to, room);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0) {
         in_end(s);
         return;
     }
-    s->rx_count += s->is_terminal ? filter(s, end, (size_t)n) : (size_t)n;
+    size_t kept = s->is_terminal ? filter(s, to, (size_t)n) : (size_t)n;
+    s->rx_count += is_full ? 0 : kept;
 }
 
 /* Brings the device what it has asked for. It may change rx_max from within. */
@@ -295,12 +354,13 @@ static void in_deliver(struct chr_stdio *s)
 }
 
 /*
- * Reads on while there is room, whether or not the device wants it: Ctrl-A x may be among it. A
- * stream that is not read is not watched either, or a closed pipe would wake the loop for ever.
+ * Reads on while there is room, whether or not the device wants it, and a terminal always: Ctrl-A x
+ * may be among it. A stream that is not read is not watched either, or a closed pipe would wake the
+ * loop for ever.
  */
 static void in_watch(struct chr_stdio *s)
 {
-    bool want = s->in.kind != STREAM_NONE && s->rx_count < RX_BYTES;
+    bool want = s->in.kind != STREAM_NONE && (s->rx_count < RX_BYTES || s->is_terminal);
     if (want && !s->in_plain && !s->in_ev.armed) {
         int err = evloop_fd_add(s->loop, &s->in_ev, s->in.fd, EPOLLIN);
         s->in_plain = err == -EPERM;

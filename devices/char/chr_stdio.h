@@ -5,8 +5,9 @@
  *
  * A terminal that is read is made raw, so that every key reaches the guest, but for the escape
  * sequences: Ctrl-A x quits, Ctrl-A p presses the power button, Ctrl-A h prints help, Ctrl-A Ctrl-A
- * or Ctrl-A a sends a Ctrl-A. They work even while the guest takes no input. In a pipe or a file
- * every byte is the guest's.
+ * or Ctrl-A a sends a Ctrl-A. They work even while the guest takes no input, and has the terminal
+ * answer questions without end: of what is typed 64 KiB wait for the guest, and the rest is lost.
+ * In a pipe or a file every byte is the guest's.
  *
  * Neither direction ever blocks the loop. The descriptors' own flags are left alone, since the
  * shell and others share them: terminals and pipes are opened anew. Output that no reader takes is

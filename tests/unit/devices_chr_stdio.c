@@ -16,7 +16,7 @@ static bool is_deaf;      /* the console has no callbacks */
 static int quits, presses, writables, resizes;
 
 /* The device: takes up to `appetite` bytes at once, `left` in all. */
-static char got[1 << 16];
+static char got[1 << 17];
 static size_t got_len, appetite = 16, left = SIZE_MAX;
 
 static void on_rx(void *ctx, const uint8_t *data, size_t len)
@@ -270,6 +270,47 @@ Test(chr_stdio, quitting_works_while_the_guest_takes_nothing)
     type("\x01x", 2);
     expect_quits(1);
     expect_got("");
+}
+
+/* A terminal answers each question that the guest prints. */
+Test(chr_stdio, quitting_works_however_much_the_guest_does_not_read)
+{
+    static const char answer[] = "\x1b[24;80R";
+    make_pty();
+    for (size_t i = 0, tries = 0; i < 200000 && tries < PATIENCE; tries++) {
+        ssize_t n = write(in[0], answer + i % 8, 8 - i % 8);
+        i += n > 0 ? (size_t)n : 0;
+        tries = n > 0 ? 0 : tries;
+        if (n > 0)
+            evloop_drain(loop);
+        else
+            settle();
+    }
+    for (int i = 0; i < PATIENCE && write(in[0], "\x01x", 2) != 2; i++)
+        settle();
+    expect_quits(1);
+    chr->ops->rx_enable(chr, appetite);
+    evloop_drain(loop);
+    cr_expect_eq(memcmp(got, answer, 8), 0, "what came first is kept");
+}
+
+/* Also of three kinds in between: in those are letters that are keys of the console's. */
+Test(chr_stdio, answers_of_a_terminal_do_not_take_an_escape_back)
+{
+#define ANSWERS "\x1b[?1;2c\x1b]11;rgb:aaaa/pppp/xxxx\x07\x1bP>|xterm\x1b\\"
+    make_pty();
+    chr->ops->rx_enable(chr, appetite);
+    type("\x01" ANSWERS, sizeof(ANSWERS));
+    expect_got(ANSWERS);
+    cr_expect_eq(quits + presses, 0);
+    type("x", 1);
+    expect_quits(1);
+    type("\x01\x1b]x\x01x", 6);
+    expect_quits(2);
+    expect_got("\x1b]x");
+    type("\x01\x1bxx", 4);
+    expect_got("\x1bxx");
+    expect_quits(2);
 }
 
 Test(chr_stdio, a_terminal_that_nobody_reads_stops_nobody)
