@@ -262,10 +262,15 @@ static void reap(struct uring *u)
     u->reaped += count;
 }
 
+static bool ring_says(const struct uring *u, unsigned flags)
+{
+    return (IO_URING_READ_ONCE(*u->ring.sq.kflags) & flags) != 0;
+}
+
 static bool ring_ready(const struct uring *u)
 {
-    return io_uring_cq_ready(&u->ring) > 0 || (IO_URING_READ_ONCE(*u->ring.sq.kflags) &
-                                               (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0;
+    return io_uring_cq_ready(&u->ring) > 0 ||
+           ring_says(u, IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW);
 }
 
 /* The one system call. */
@@ -386,12 +391,19 @@ static void prep_io(struct io_uring_sqe *sqe, struct ev_io *io, bool is_async)
     sqe->user_data = io_tag(io);
 }
 
-/* Returns how long to wait: not at all if more is to be copied, nor long if the kernel is full. */
+/*
+ * Returns how long to wait: not at all if more is to be copied, nor long if the kernel is full.
+ *
+ * While completions wait for room in the ring, Linux 6.1 and 6.12 put all others behind them, and
+ * end each poll that has one: of an eventfd that is never read it would be armed and end for ever.
+ */
 static int64_t prep_all(struct evloop *loop, int64_t wait_ns)
 {
     struct uring *u = loop->uring;
     struct slot *s;
     while ((s = TAILQ_FIRST(&u->lists[WANTED].list)) != NULL) {
+        if (ring_says(u, IORING_SQ_CQ_OVERFLOW))
+            return WAIT_NONE;
         if (!prep_slot(loop, s))
             return (int64_t)min_u64((uint64_t)wait_ns, FULL_NS);
         slot_remove(u, s, WANTED);
