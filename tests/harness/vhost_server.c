@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -656,11 +657,16 @@ static void *live(void *arg)
             {.fd = s->stop_fd, .events = POLLIN},
             {.fd = s->fd, .events = POLLIN},
         };
-        for (unsigned i = 0; i < VHOST_SERVER_RINGS; i++)
+        bool hears = false;
+        atomic_store(&s->hears, true); /* perhaps: before it looks whether it is deaf */
+        for (unsigned i = 0; i < VHOST_SERVER_RINGS; i++) {
             p[2 + i] = (struct pollfd){
                 .fd = is_on(s, &s->rings[i]) ? s->rings[i].kick_fd : -1,
                 .events = POLLIN,
             };
+            hears |= p[2 + i].fd >= 0;
+        }
+        atomic_store(&s->hears, hears);
         poll(p, ARRAY_SIZE(p), -1);
         if (p[0].revents != 0)
             break;
@@ -734,6 +740,15 @@ void vhost_server_kill(struct vhost_server *s)
     pthread_join(s->thread, NULL);
     (void)eventfd_read(s->stop_fd, &value);
     s->has_thread = false;
+}
+
+void vhost_server_deafen(struct vhost_server *s, int kick_fd)
+{
+    atomic_store(&s->deaf, true);
+    while (atomic_load(&s->hears)) {
+        (void)eventfd_write(kick_fd, 1);
+        sched_yield();
+    }
 }
 
 int vhost_server_connect(void *ctx, int cancel_fd)

@@ -60,7 +60,8 @@ struct vhost_server {
     /* The test's at any time. */
     _Atomic uint64_t hold_sector; /* requests to it are taken and kept; VHOST_SERVER_NO_SECTOR */
     _Atomic bool mute;            /* never says that something came back */
-    _Atomic bool deaf;            /* takes no kicks */
+    _Atomic bool deaf;            /* takes no kicks: vhost_server_deafen() */
+    _Atomic bool hears;           /* not yet deaf */
     _Atomic enum vhost_server_fault fault;
     _Atomic uint32_t fault_at;    /* at which request */
     _Atomic unsigned faults;      /* such requests that came */
@@ -101,6 +102,9 @@ int vhost_server_connect(void *ctx, int cancel_fd);
 
 /* It goes at once, and leaves what it has taken undone. */
 void vhost_server_kill(struct vhost_server *s);
+
+/* It takes no more kicks, and has served those before. kick_fd: of a ring that it serves. */
+void vhost_server_deafen(struct vhost_server *s, int kick_fd);
 
 /* A descriptor of the caller's for the server's end of its connection, or of the channel on which
  * it speaks first: the server's thread may close its own at any time. */

@@ -103,7 +103,7 @@ OnEachVu(vhost_user_hostile, full_eventfds_stop_nobody, open_started(b, on))
 {
     struct blkreq req;
     expect_works(b);
-    atomic_store(&b->server.deaf, true);
+    vhost_server_deafen(&b->server, b->dev->dev.queues[0].kick_fd);
     for (unsigned i = 0; i < 2; i++) {
         fill(b->dev->dev.queues[i].kick_fd);
         fill(b->dev->queues[i].call_fd);
