@@ -10,14 +10,23 @@ cross_guest() { # OPTION... -- CMD
     status=$?
 }
 
-# cross_ready COMPILER EMULATOR: they are there, and Minivet is built.
+# cross_ready COMPILER EMULATOR: they are there, and so are libraries and a kernel.
 cross_ready() {
     if ! command -v "$1" >/dev/null || ! command -v "$2" >/dev/null; then
-        result ok "$arch # SKIP no cross compiler or emulator: tools/setup cross"
-        return 1
+        result ok "$group # SKIP no cross compiler or emulator: tools/setup cross"
+    elif ! tools/cross --arch "$arch" sysroot >"$log" 2>&1 </dev/null; then
+        result ok "$group # SKIP $(tail -n 1 "$log")"
+    else
+        return 0
     fi
-    tools/cross --arch "$arch" build >"$log" 2>&1
-    expect "$arch: Minivet is built" [ -x "build/$arch/minivet" ]
+    return 1
+}
+
+# cross_built: Minivet is.
+cross_built() {
+    tools/cross --arch "$arch" build >"$log" 2>&1 </dev/null
+    status=$?
+    expect "$arch: Minivet is built" ended 0
 }
 
 cross_tap() { # KEY OPTION...: the guest asks the emulated host over a tap.
@@ -69,6 +78,7 @@ cross_boots() {
 group_arm64() {
     arch=arm64
     cross_ready aarch64-linux-gnu-gcc qemu-system-aarch64 || return 0
+    cross_built
     cross_boots aarch64 'ITS-MSI.*virtio[0-9]-req.1' 'GICv3.*Edge +virtio'
     expect "arm64: Minivet writes to little memory" said '"KiB that the VMM writes to.*"minivet": (1[0-9]|2[0-4])[0-9][.]'
     cross_guest -d null:16M --virtio transport=pci -a pci=nomsi -- 'dd if=/dev/vda bs=64k count=64 2>/dev/null | wc -c
@@ -101,13 +111,37 @@ group_arm64() {
     expect "arm64, other features: runs" ended 3
     expect "arm64, other features: has no scalable vectors" not_said '^ sve $'
     expect "arm64, other features: has performance counters" said 'PMU driver'
+    # Cloud kernels have no driver for a screen.
+    other=linux-image-arm64/trixie
+    if tools/cross sysroot --kernel $other >"$log" 2>&1 </dev/null; then
+        cross_guest --kernel $other --display png="$work" -- 'uname -r; dmesg | grep fb0'
+        expect "arm64, another kernel: runs" ended 0
+        expect "arm64, another kernel: is Debian 13's" said '^6\.12\..*-arm64$'
+        expect "arm64, another kernel: finds the screen" said 'simple-framebuffer.*fb0'
+    else
+        result ok "arm64, another kernel # SKIP $(tail -n 1 "$log")"
+    fi
+}
+
+# Each unit test counts.
+group_arm64_units() {
+    arch=arm64
+    cross_ready aarch64-linux-gnu-gcc qemu-system-aarch64 || return 0
+    : >"$work/units"
+    tools/cross test --tap "$work/units" >"$log" 2>&1 </dev/null
+    status=$?
+    sed 's/ - / - arm64, /' "$work/units" >>"$tap"
+    count=$((count + $(wc -l <"$work/units")))
+    expect "arm64: unit tests pass" ended 0
+    tail -n 1 "$log"
 }
 
 group_riscv64() {
     arch=riscv64
     cross_ready riscv64-linux-gnu-gcc qemu-system-riscv64 || return 0
+    cross_built
     # An unpacked QEMU 8 or newer, for the Advanced Interrupt Architecture: messages, and no PLIC.
-    if [ -x "${CROSS_QEMU-}/usr/bin/qemu-system-riscv64" ]; then
+    if [ "${CROSS_QEMU-}" ] && [ -x "$CROSS_QEMU/usr/bin/qemu-system-riscv64" ]; then
         cross_guest --qemu "$CROSS_QEMU" --aia --host-cpus 2 -c 2 -d null:16M --virtio transport=pci -- 'cat /proc/interrupts
             dd if=/dev/vda bs=64k count=64 2>/dev/null | wc -c'
         expect "riscv64, AIA: runs" ended 0
