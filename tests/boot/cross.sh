@@ -36,6 +36,18 @@ cross_tap() { # KEY OPTION...: the guest asks the emulated host over a tap.
         -n "tap=tap0,$key" "$@" -- 'ip addr add 10.9.0.2/24 dev eth0; ip link set eth0 up; ping -c 2 -w 10 10.9.0.1'
 }
 
+cross_session() { # CMD: it has a terminal, with a shell at the other end
+    : >"$log"
+    script -qefc "$1" /dev/null >"$log" 2>&1 <"$work/typing" &
+    session=$!
+    exec 9<>"$work/typing"
+    prompted && keys "sh -c 'echo run-\$((1)); exec sleep 1000'\r"
+    heard '^run-1' && keys '\003'
+    prompted && keys 'echo int=$? $(tty) $(uname -m)\r'
+    heard '^int=' && prompted && keys 'exit 6\r'
+    terminal_ends
+}
+
 # cross_boots MACHINE PCI MMIO: what `uname -m` says, and lines of /proc/interrupts for a disk there.
 cross_boots() {
     cross_guest -- 'uname -m; exit 7'
@@ -111,6 +123,13 @@ group_arm64() {
     expect "arm64, other features: runs" ended 3
     expect "arm64, other features: has no scalable vectors" not_said '^ sve $'
     expect "arm64, other features: has performance counters" said 'PMU driver'
+    mkfifo "$work/typing"
+    cross_session "tools/run-linux --arch arm64"
+    expect "arm64, a guest's shell: ends with its status" ended 6
+    expect "arm64, a guest's shell: Ctrl-C ends a program" said '^int=130 /dev/ttyS0 aarch64'
+    cross_session "tools/testbed --arch arm64"
+    expect "arm64, a host's shell: ends with its status" ended 6
+    expect "arm64, a host's shell: Ctrl-C ends a program" said '^int=130 /dev/hvc0 aarch64'
     # Cloud kernels have no driver for a screen.
     other=linux-image-arm64/trixie
     if tools/cross sysroot --kernel $other >"$log" 2>&1 </dev/null; then
