@@ -12,6 +12,8 @@
 #define STACK_BYTES 262144u
 #define SHADOWS     4096u /* a power of two */
 #define SPINS       2u
+#define SITES       128u
+#define STEPS       64u
 
 /* By cell: the oldest message that may still be read. By thread: how much of what it did is known.
  */
@@ -33,8 +35,16 @@ struct cell {
     struct message messages[MESSAGES];
 };
 
+/* What a thread does next, or has done in its turn: `at` NULL: it may be anything. */
+struct step {
+    const void *at;
+    bool strong; /* others that do something there notice: not a mere load */
+};
+
 struct thread {
     ucontext_t context;
+    struct step next;
+    bool sleeps; /* going on now would lead to what was seen already: see next_thread() */
     struct view known;
     struct view released; /* what it knew at its last fence that releases */
     struct view seen;     /* what a fence that acquires makes known */
@@ -78,6 +88,9 @@ static struct {
     ucontext_t scheduler;
     const char *wrong;
     bool cut; /* this execution is left out */
+    unsigned interrupted;
+    struct step turn[STEPS]; /* of the thread that goes on */
+    unsigned turn_steps;
 
     struct shadow shadows[SHADOWS];
     unsigned execution;
@@ -85,6 +98,11 @@ static struct {
     struct place places[CELLS];
     unsigned place_count;
     bool more_is_shared;
+
+    struct model_site sites[SITES];
+    const struct model_site *weak;
+    int weak_order;
+    struct model_site *site; /* of the next access; NULL: it is not known */
 
     /* The path through all choices: which was taken, of how many. */
     unsigned taken[CHOICES], of[CHOICES], depth, at;
@@ -121,10 +139,15 @@ unsigned model_choose(unsigned count)
 
 /* ---- turns ---- */
 
+static struct thread *next_thread(void);
+
+/* To whichever thread goes on: this one, another, or none any more. */
 static void leave(void)
 {
-    struct thread *self = m.now;
-    swapcontext(&self->context, &m.scheduler);
+    struct thread *self = m.now, *next = next_thread();
+    m.now = next;
+    if (next != self)
+        swapcontext(&self->context, next != NULL ? &next->context : &m.scheduler);
 }
 
 /* Ends this execution, of which no more is of use. */
@@ -147,6 +170,7 @@ void model_wait(bool (*may_go)(void *ctx), void *ctx)
 {
     m.now->may_go = may_go;
     m.now->may_go_ctx = ctx;
+    m.now->next = (struct step){NULL, true};
     leave();
     m.now->may_go = NULL;
 }
@@ -183,10 +207,18 @@ static bool is_shared(const uint8_t *at)
  * Another thread may go on here. Stores need none before them: what is not seen yet may be read
  * late, and other stores may come to be before it.
  */
-static void give_way(const void *at)
+static void give_way(const void *at, bool strong)
 {
-    if (at == NULL || is_shared(at))
-        leave();
+    if (at != NULL && !is_shared(at))
+        return;
+    m.now->next = (struct step){at, strong};
+    leave();
+}
+
+static void note_step(const void *at, bool strong)
+{
+    BUG_ON(m.turn_steps == STEPS);
+    m.turn[m.turn_steps++] = (struct step){at, strong};
 }
 
 /* ---- what is known ---- */
@@ -231,26 +263,29 @@ static struct shadow *shadow_at(uintptr_t at)
     BUG_ON(true);
 }
 
-static bool conflict(enum access now, enum access before)
-{
-    bool writes = now == PLAIN_WRITE || now == ATOMIC_WRITE || before == PLAIN_WRITE ||
-                  before == ATOMIC_WRITE;
-    bool plain = now <= GUEST_READ || before <= GUEST_READ;
-    return writes && plain && now != GUEST_READ;
-}
+/* What each of them may not meet. */
+static const uint8_t conflicts[ACCESSES] = {
+    [PLAIN_READ] = 1 << PLAIN_WRITE | 1 << ATOMIC_WRITE,
+    [PLAIN_WRITE] = (1 << ACCESSES) - 1,
+    [GUEST_READ] = 0,
+    [ATOMIC_READ] = 1 << PLAIN_WRITE,
+    [ATOMIC_WRITE] = 1 << PLAIN_READ | 1 << PLAIN_WRITE | 1 << GUEST_READ,
+};
 
 static void note_access(const void *at, size_t bytes, enum access access)
 {
-    unsigned self = model_thread();
-    uint16_t now = m.now->known.clock[self];
+    unsigned self = model_thread(), count = m.thread_count;
+    const uint16_t *known = m.now->known.clock;
+    struct shadow *s = NULL;
     for (uintptr_t byte = (uintptr_t)at; bytes > 0; byte++, bytes--) {
-        struct shadow *s = shadow_at(byte / 8 * 8);
+        if (s == NULL || s->at != byte / 8 * 8)
+            s = shadow_at(byte / 8 * 8);
         uint16_t(*when)[MODEL_THREADS] = s->when[byte % 8];
-        for (unsigned other = 0; other < ACCESSES; other++)
-            for (unsigned t = 0; conflict(access, (enum access)other) && t < MODEL_THREADS; t++)
-                if (t != self && when[other][t] > m.now->known.clock[t])
+        for (unsigned rest = conflicts[access]; rest != 0; rest &= rest - 1)
+            for (unsigned t = 0; t < count; t++)
+                if (t != self && when[__builtin_ctz(rest)][t] > known[t])
                     model_fail("two threads access the same bytes at once");
-        when[access][self] = now;
+        when[access][self] = known[self];
     }
 }
 
@@ -305,6 +340,7 @@ static uint64_t take(struct cell *cell, unsigned which, int order)
 {
     size_t i = (size_t)(cell - m.cells);
     const struct message *message = &cell->messages[which];
+    note_step(cell->at, order == __ATOMIC_SEQ_CST);
     m.now->known.from[i] = (uint8_t)which;
     if (order == __ATOMIC_SEQ_CST)
         m.consistent.from[i] = (uint8_t)which;
@@ -325,6 +361,7 @@ static void leave_message(struct cell *cell, unsigned which, uint64_t value, boo
     size_t i = (size_t)(cell - m.cells);
     struct thread *self = m.now;
     BUG_ON(cell->count == MESSAGES);
+    note_step(cell->at, true);
     if (which < cell->count) {
         memmove(&cell->messages[which + 1], &cell->messages[which],
                 (cell->count - which) * sizeof(cell->messages[0]));
@@ -349,6 +386,8 @@ static void leave_message(struct cell *cell, unsigned which, uint64_t value, boo
     if (order == __ATOMIC_SEQ_CST)
         m.consistent.from[i] = (uint8_t)which;
     self->known.clock[model_thread()]++;
+    if (which + 1 == cell->count && !cell->is_lock)
+        memcpy((void *)(uintptr_t)cell->at, &value, cell->bytes);
 }
 
 static uint64_t load_cell(const uint8_t *at, unsigned bytes, int order)
@@ -373,7 +412,53 @@ static bool is_free(const struct cell *cell, unsigned which)
     return which + 1 == cell->count || !cell->messages[which + 1].follows;
 }
 
+/* ---- where they are ---- */
+
+void model_at(const char *file, const char *function, unsigned line)
+{
+    if (m.now == NULL)
+        return;
+    struct model_site *s = m.sites;
+    while (s->file != NULL && (s->line != line || strcmp(s->file, file) != 0))
+        s++;
+    BUG_ON(s == &m.sites[SITES - 1]);
+    s->file = file;
+    s->function = function;
+    s->line = line;
+    m.site = s;
+}
+
+const struct model_site *model_site(unsigned i)
+{
+    return m.sites[i].file != NULL ? &m.sites[i] : NULL;
+}
+
+void model_weaken(const struct model_site *site, int order)
+{
+    m.weak = site;
+    m.weak_order = order;
+}
+
+/* What is left of an order: of release and acquire, a load can only acquire. */
+static int weakened(int order, bool loads, bool stores)
+{
+    struct model_site *s = m.site;
+    m.site = NULL;
+    if (s == NULL)
+        return order;
+    if (order > s->order)
+        s->order = order;
+    if (s != m.weak || order == __ATOMIC_RELAXED || m.weak_order == __ATOMIC_RELAXED)
+        return s == m.weak ? m.weak_order : order;
+    return loads && stores ? __ATOMIC_ACQ_REL : loads ? __ATOMIC_ACQUIRE : __ATOMIC_RELEASE;
+}
+
 /* ---- accesses ---- */
+
+static uint64_t in_bytes(uint64_t value, unsigned bytes)
+{
+    return bytes < 8 ? value & ((UINT64_C(1) << 8 * bytes) - 1) : value;
+}
 
 uint64_t model_load(const void *at, unsigned bytes, int order)
 {
@@ -382,7 +467,8 @@ uint64_t model_load(const void *at, unsigned bytes, int order)
         memcpy(&value, at, bytes);
         return value;
     }
-    give_way(at);
+    order = weakened(order, true, false);
+    give_way(at, order == __ATOMIC_SEQ_CST);
     note_access(at, bytes, ATOMIC_READ);
     return load_cell(at, bytes, order);
 }
@@ -393,10 +479,11 @@ void model_store(void *at, unsigned bytes, uint64_t value, int order)
         memcpy(at, &value, bytes);
         return;
     }
+    order = weakened(order, false, true);
     if (order == __ATOMIC_SEQ_CST)
-        give_way(at);
+        give_way(at, true);
     note_access(at, bytes, ATOMIC_WRITE);
-    store_cell(at, bytes, value, order);
+    store_cell(at, bytes, in_bytes(value, bytes), order);
 }
 
 uint64_t model_change(void *at, unsigned bytes, uint64_t (*change)(uint64_t was, uint64_t by),
@@ -409,7 +496,8 @@ uint64_t model_change(void *at, unsigned bytes, uint64_t (*change)(uint64_t was,
         memcpy(at, &value, bytes);
         return was;
     }
-    give_way(at);
+    order = weakened(order, true, true);
+    give_way(at, true);
     note_access(at, bytes, ATOMIC_WRITE);
     struct cell *cell = cell_at(at, bytes);
     unsigned places[MESSAGES], count = 0;
@@ -418,10 +506,7 @@ uint64_t model_change(void *at, unsigned bytes, uint64_t (*change)(uint64_t was,
             places[count++] = which;
     unsigned which = places[choose(count)];
     was = take(cell, which, order);
-    value = change(was, by);
-    if (bytes < 8)
-        value &= (UINT64_C(1) << 8 * bytes) - 1;
-    leave_message(cell, which + 1, value, true, order);
+    leave_message(cell, which + 1, in_bytes(change(was, by), bytes), true, order);
     return was;
 }
 
@@ -429,12 +514,15 @@ bool model_compare_exchange(void *at, unsigned bytes, uint64_t *expected, uint64
                             int failed_order)
 {
     uint64_t was = 0;
+    *expected = in_bytes(*expected, bytes);
     if (m.now == NULL) {
         memcpy(&was, at, bytes);
         if (was == *expected)
             memcpy(at, &value, bytes);
     } else {
-        give_way(at);
+        order = weakened(order, true, true);
+        failed_order = failed_order < order ? failed_order : order;
+        give_way(at, true);
         struct cell *cell = cell_at(at, bytes);
         unsigned places[MESSAGES], count = 0;
         for (unsigned which = cell->count; which > 0; which--) {
@@ -448,7 +536,7 @@ bool model_compare_exchange(void *at, unsigned bytes, uint64_t *expected, uint64
         note_access(at, bytes, same ? ATOMIC_WRITE : ATOMIC_READ);
         was = take(cell, which, same ? order : failed_order);
         if (same)
-            leave_message(cell, which + 1, value, true, order);
+            leave_message(cell, which + 1, in_bytes(value, bytes), true, order);
     }
     bool same = was == *expected;
     *expected = was;
@@ -459,9 +547,12 @@ void model_fence(int order)
 {
     if (m.now == NULL)
         return;
+    order = weakened(order, true, true);
     if (order == __ATOMIC_SEQ_CST)
-        give_way(NULL);
+        give_way(NULL, true);
     struct thread *self = m.now;
+    if (order == __ATOMIC_SEQ_CST)
+        note_step(NULL, true);
     if (acquires(order))
         join(&self->known, &self->seen);
     if (order == __ATOMIC_SEQ_CST) {
@@ -493,7 +584,8 @@ uint32_t model_guest_load(const void *at, unsigned bytes, int order)
         memcpy(&value, at, bytes);
         return value;
     }
-    give_way(at);
+    order = weakened(order, true, false);
+    give_way(at, order == __ATOMIC_SEQ_CST);
     note_access(at, bytes, ATOMIC_READ);
     for (unsigned i = 0; i < bytes; i += 2)
         value |=
@@ -510,11 +602,12 @@ void model_guest_store(void *at, unsigned bytes, uint32_t value, int order)
         memcpy(at, &value, bytes);
         return;
     }
+    order = weakened(order, false, true);
     bool fences = by_fences() && order != __ATOMIC_RELAXED;
     if (fences)
         model_fence(__ATOMIC_RELEASE);
     else if (order == __ATOMIC_SEQ_CST)
-        give_way(at);
+        give_way(at, true);
     note_access(at, bytes, ATOMIC_WRITE);
     for (unsigned i = 0; i < bytes; i += 2)
         store_cell((const uint8_t *)at + i, 2, (uint16_t)(value >> 8 * i),
@@ -596,7 +689,7 @@ bool model_try_lock(void *lock)
 {
     if (m.now == NULL)
         return true;
-    give_way(lock);
+    give_way(lock, true);
     struct cell *cell = lock_cell(lock);
     unsigned places[MESSAGES], count = 0;
     for (unsigned which = cell->count; which-- > oldest(cell, __ATOMIC_RELAXED);)
@@ -634,7 +727,8 @@ static void start_thread(unsigned which)
     t->known = t->released = t->seen = (struct view){{0}, {0}};
     t->known.clock[which] = 1;
     t->spins = 0;
-    t->done = false;
+    t->done = t->sleeps = false;
+    t->next = (struct step){NULL, true};
     t->may_go = NULL;
     getcontext(&t->context);
     t->context.uc_stack = (stack_t){.ss_sp = t->stack, .ss_size = sizeof(t->stack)};
@@ -642,54 +736,86 @@ static void start_thread(unsigned which)
     makecontext(&t->context, run_thread, 0);
 }
 
-/* Of those that may go on, one; NULL: none may. */
-static struct thread *next_thread(bool *all_done)
+static bool meets(struct step a, struct step b)
+{
+    return a.at == NULL || b.at == NULL || (a.at == b.at && (a.strong || b.strong));
+}
+
+/* Those that slept, and what they do next is something else now. */
+static void wake_threads(void)
+{
+    for (unsigned i = 0; i < m.thread_count; i++)
+        for (unsigned k = 0; k < m.turn_steps && m.threads[i].sleeps; k++)
+            m.threads[i].sleeps = !meets(m.threads[i].next, m.turn[k]);
+    m.turn_steps = 0;
+}
+
+/* The same thread as long as it can go on, but for a few times. */
+static struct thread *next_of_few(struct thread *self, struct thread **able, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (able[i] != self)
+            continue;
+        able[i] = able[0];
+        able[0] = self;
+        unsigned which = choose(m.interrupted < m.c->interrupts ? count : 1);
+        m.interrupted += which > 0;
+        return able[which];
+    }
+    return able[choose(count)];
+}
+
+/*
+ * Of those that may go on, one; NULL: none may. When all is seen that follows if one thread goes on
+ * here, and then another does, the first need not go on before something has been done that makes a
+ * difference to it.
+ */
+static struct thread *next_thread(void)
 {
     struct thread *able[MODEL_THREADS];
     unsigned count = 0;
-    *all_done = true;
+    bool sleeps = false, all_done = true;
+    struct thread *self = m.now;
+    if (m.wrong != NULL || m.cut)
+        return NULL;
+    wake_threads();
     for (unsigned i = 0; i < m.thread_count; i++) {
         struct thread *t = &m.threads[i];
-        *all_done &= t->done;
+        all_done &= t->done;
         m.now = t;
-        if (!t->done && (t->may_go == NULL || t->may_go(t->may_go_ctx)))
+        if (t->done || (t->may_go != NULL && !t->may_go(t->may_go_ctx)))
+            continue;
+        sleeps |= t->sleeps;
+        if (!t->sleeps)
             able[count++] = t;
     }
-    return count > 0 ? able[choose(count)] : NULL;
-}
-
-/* What came to be last, for those who look at memory afterwards. */
-static void write_back(void)
-{
-    for (unsigned i = 0; i < m.cell_count; i++) {
-        const struct cell *cell = &m.cells[i];
-        if (!cell->is_lock)
-            memcpy((void *)(uintptr_t)cell->at, &cell->messages[cell->count - 1].value,
-                   cell->bytes);
-    }
+    m.cut = sleeps && count == 0;
+    if (count == 0 && !all_done && !m.cut)
+        m.wrong = "a thread waits for ever";
+    if (count == 0)
+        return NULL;
+    if (m.c->interrupts != 0)
+        return next_of_few(self, able, count);
+    unsigned which = choose(count);
+    for (unsigned i = 0; i < which; i++)
+        able[i]->sleeps = true;
+    return able[which];
 }
 
 static void execute(void)
 {
-    bool all_done = false;
     m.cell_count = m.at = 0;
     m.consistent = (struct view){{0}, {0}};
     m.wrong = NULL;
     m.cut = false;
+    m.turn_steps = m.interrupted = 0;
     m.execution++;
     for (m.thread_count = 0;
          m.thread_count < MODEL_THREADS && m.c->threads[m.thread_count] != NULL;)
         start_thread(m.thread_count++);
-    while (m.wrong == NULL && !m.cut) {
-        m.now = next_thread(&all_done);
-        if (m.now == NULL)
-            break;
-        swapcontext(&m.scheduler, &m.now->context);
-    }
+    m.now = next_thread();
+    swapcontext(&m.scheduler, &m.now->context);
     m.now = NULL;
-    write_back();
-    if (m.wrong == NULL && !m.cut && !all_done)
-        m.wrong = "a thread waits for ever";
 }
 
 const char *model_explore(const struct model_case *c, unsigned *count)

@@ -68,10 +68,25 @@ void model_lock(void *lock);
 bool model_try_lock(void *lock);
 void model_unlock(void *lock);
 
+/*
+ * Where in the source the thread's next access is, for what needs its order: the macros say it.
+ * model_weaken() makes all accesses there weaker, from then on: to release and acquire, or to
+ * relaxed; NULL: none.
+ */
+struct model_site {
+    const char *file, *function;
+    unsigned line;
+    int order; /* the strongest that was asked for */
+};
+void model_at(const char *file, const char *function, unsigned line);
+const struct model_site *model_site(unsigned i); /* NULL: there are no more */
+void model_weaken(const struct model_site *site, int order);
+
 struct model_case {
     uint8_t *guest; /* memory in which the macros below find their cells, if any */
     size_t guest_bytes;
-    unsigned fences_of; /* with this bit set the thread of that number orders by fences instead */
+    unsigned interrupts; /* how often a thread that can go on has to wait; 0: any number */
+    unsigned fences_of;  /* with this bit set the thread of that number orders by fences instead */
     void (*prepare)(void *ctx); /* before the threads, each time, at the same addresses */
     void (*threads[MODEL_THREADS])(void *ctx);
     const char *(*judge)(void *ctx); /* after all: what is wrong, or NULL */
@@ -86,6 +101,14 @@ const char *model_explore(const struct model_case *c, unsigned *count);
 #define memcpy(dst, src, len)              model_copy(dst, src, len)
 #define __atomic_load_n(at, order)         model_guest_load(at, sizeof(*(at)), order)
 #define __atomic_store_n(at, value, order) model_guest_store(at, sizeof(*(at)), value, order)
+
+#include "virtio/ring/vq_ops.h"
+#define MODEL_AT                        model_at(__FILE__, __func__, __LINE__)
+#define ring_load16_acquire(at)         (MODEL_AT, ring_load16_acquire(at))
+#define ring_load16_seq_cst(at)         (MODEL_AT, ring_load16_seq_cst(at))
+#define ring_load32_seq_cst(at)         (MODEL_AT, ring_load32_seq_cst(at))
+#define ring_store16_seq_cst(at, value) (MODEL_AT, ring_store16_seq_cst(at, value))
+#define ring_store32_seq_cst(at, value) (MODEL_AT, ring_store32_seq_cst(at, value))
 #endif
 
 #endif
