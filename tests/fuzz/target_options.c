@@ -159,8 +159,8 @@ static void add_options(void)
 static void make_words(void)
 {
     static const char *const texts[] = {
-        "null:1G null:4294967296T off on,transport=pci +ring_packed,-in_order +pmu,-sve table json "
-        "x /x",
+        "null:1G null:4294967296T off on,transport=pci +ring_packed,-in_order +pmu,-sve",
+        "table json x /x",
         "tcp::2222-:22 udp:127.0.0.1:1-10.0.2.15:65535 tcp:10.0.2.9:80-unix:/x :8-cmd:true",
         "10.0.0.0/8 10.0.2.2 52:54:00:12:34:56 1 0 2 64 65 4096 32768 512M 64K 16777216T 5ms 1h",
         "-drive -hda -netdev -nic -device -snapshot file=x if=none if=virtio id=a drive=a netdev=a",
