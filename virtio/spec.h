@@ -31,6 +31,7 @@ enum {
     VIRTIO_ID_9P = 9,
     VIRTIO_ID_GPU = 16,
     VIRTIO_ID_INPUT = 18,
+    VIRTIO_ID_VSOCK = 19,
 };
 
 /* ---- 6 Reserved Feature Bits; those of the rings are in ring_spec.h ---- */

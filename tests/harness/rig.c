@@ -24,6 +24,7 @@
 #include "virtio/spec.h"
 #include "virtio/transport/mmio.h"
 #include "virtio/transport/pci.h"
+#include "virtio/vsock/vsock.h"
 
 #define PORTS 65536u
 
@@ -315,6 +316,8 @@ OPEN(balloon, (void)rig,
                                                            .deflate_on_oom = true,
                                                            .reporting = true,
                                                            .clock = &rig->clock}))
+OPEN(vsock, fake_vsock_init(&rig->sockets, rig->loop),
+     virtio_vsock_create(&rig->vsock, &setup, RIG_CID, &rig->sockets.backend))
 OPEN(console, fake_chr_init(&rig->chr, 80, 25),
      virtio_console_create(&rig->console, &setup, &rig->chr.backend))
 OPEN(input, fake_input_init(&rig->person, config->input),
@@ -410,6 +413,7 @@ static void end_device(struct rig *rig)
     virtio_net_destroy(rig->net);
     virtio_gpu_destroy(rig->gpu);
     virtio_input_destroy(rig->input);
+    virtio_vsock_destroy(rig->vsock);
     rig->dev = NULL;
     rig_step(rig); /* nothing of the device may be left in the loop */
 }
@@ -437,6 +441,7 @@ void rig_close(struct rig *rig)
     fake_blk_fini(&rig->disk);
     fake_net_fini(&rig->ether);
     fake_display_fini(&rig->display);
+    fake_vsock_fini(&rig->sockets);
     vdrv_fini(&rig->drv);
     if (!rig->cfg.keep_host)
         rig_end_host(rig);

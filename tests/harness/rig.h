@@ -14,6 +14,7 @@
 #include "tests/harness/fake.h"
 #include "tests/harness/fake_display.h"
 #include "tests/harness/fake_net.h"
+#include "tests/harness/fake_vsock.h"
 #include "tests/harness/inputio.h"
 #include "tests/harness/vdrv.h"
 #include "virtio/base/device.h"
@@ -33,6 +34,7 @@ struct state;
 #define RIG_SHM_GPA       UINT64_C(0x280000) /* virtio-mmio */
 #define RIG_DISK_BYTES    UINT64_C(0x100000)
 #define RIG_BALLOON_BYTES UINT64_C(0x10000) /* that it is asked for at first */
+#define RIG_CID           42u               /* of the guest */
 #define RIG_GPU_BYTES     UINT64_C(0x1000000)
 #define RIG_GPU_WIDTH     640u /* that its driver is asked for */
 #define RIG_GPU_HEIGHT    480u
@@ -129,6 +131,8 @@ struct rig {
     struct fake_entropy random;
     struct entropy entropy;
     struct virtio_balloon *balloon;
+    struct virtio_vsock *vsock;
+    struct fake_vsock sockets;
     struct virtio_console *console;
     struct fake_chr chr;
     struct virtio_scsi *scsi; /* its target 0 is the disk */
@@ -145,6 +149,7 @@ void rig_open_echo_on(struct rig *rig, const struct rig_config *config);
 void rig_open_blk_on(struct rig *rig, const struct rig_config *config);
 void rig_open_rng_on(struct rig *rig, const struct rig_config *config);
 void rig_open_balloon_on(struct rig *rig, const struct rig_config *config);
+void rig_open_vsock_on(struct rig *rig, const struct rig_config *config);
 void rig_open_console_on(struct rig *rig, const struct rig_config *config);
 void rig_open_scsi_on(struct rig *rig, const struct rig_config *config);
 void rig_open_net_on(struct rig *rig, const struct rig_config *config);

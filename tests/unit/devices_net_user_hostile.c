@@ -218,7 +218,7 @@ static void lose_datagram(struct sockaddr *addr, socklen_t len)
 {
     start();
     struct net_user *u = container_of(net, struct net_user, b);
-    for (unsigned fd = 0; fd < USER_FDS; fd++)
+    for (unsigned fd = 0; fd < DESCRIPTORS_MAX; fd++)
         if (u->fds[fd].open && u->fds[fd].datagrams)
             u->fds[fd].ready = EPOLLIN;
     evloop_defer(loop, &u->turn);

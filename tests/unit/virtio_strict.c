@@ -38,7 +38,7 @@ void strict_open(struct rig *rig, enum strict_device device, const struct rig_co
         [ON_RNG] = rig_open_rng_on,         [ON_CONSOLE] = rig_open_console_on,
         [ON_SCSI] = rig_open_scsi_on,       [ON_NET] = rig_open_net_on,
         [ON_INPUT] = rig_open_input_on,     [ON_GPU] = rig_open_gpu_on,
-        [ON_BALLOON] = rig_open_balloon_on,
+        [ON_BALLOON] = rig_open_balloon_on, [ON_VSOCK] = rig_open_vsock_on,
     };
     open[device](rig, config);
 }
@@ -87,9 +87,9 @@ Test(virtio_strict, slips_in_requests_are_told)
 
 /* A type's rules have the same numbers as another's: its cases are on its device. */
 static const char *const type_names[] = {
-    [ON_ECHO] = "echo",       [ON_BLK] = "blk",   [ON_RNG] = "rng",
-    [ON_CONSOLE] = "console", [ON_SCSI] = "scsi", [ON_NET] = "net",
-    [ON_INPUT] = "input",     [ON_GPU] = "gpu",   [ON_BALLOON] = "balloon",
+    [ON_ECHO] = "echo",       [ON_BLK] = "blk",     [ON_RNG] = "rng",     [ON_CONSOLE] = "console",
+    [ON_SCSI] = "scsi",       [ON_NET] = "net",     [ON_INPUT] = "input", [ON_GPU] = "gpu",
+    [ON_BALLOON] = "balloon", [ON_VSOCK] = "vsock",
 };
 
 static bool is_tried(const struct virtio_device_type *type, unsigned rule)

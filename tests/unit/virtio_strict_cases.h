@@ -23,6 +23,7 @@ enum strict_device {
     ON_NET,
     ON_GPU,
     ON_BALLOON,
+    ON_VSOCK,
 };
 
 /* What a driver does, one step after the other; see strict_slip() for the arguments. */

@@ -8,6 +8,7 @@
 #include "virtio/balloon/balloon.h"
 #include "virtio/console/console.h"
 #include "virtio/spec.h"
+#include "virtio/vsock/vsock.h"
 
 #define INDIRECT  VIRTIO_BIT(VIRTIO_F_INDIRECT_DESC)
 #define EVENT_IDX VIRTIO_BIT(VIRTIO_F_EVENT_IDX)
@@ -381,6 +382,43 @@ static void page_outside_memory(struct rig *rig)
     rig_step(rig);
 }
 
+/* Such a buffer is looked at when there is something to put into it. */
+static void readable_vsock_rx(struct rig *rig)
+{
+    send_one(rig, VIRTIO_VSOCK_RX, false);
+    fake_vsock_ask(&rig->sockets, 1000);
+    rig_step(rig);
+}
+
+static void writable_vsock_tx(struct rig *rig)
+{
+    send_one(rig, VIRTIO_VSOCK_TX, true);
+}
+
+/* A packet of so many bytes behind a header that says one. */
+static void send_vsock(struct rig *rig, uint32_t bytes, uint64_t to)
+{
+    start(rig, 0, STRICT_SIZE);
+    struct vdrv_buf buf = {buffer(rig), VIRTIO_VSOCK_HDR_BYTES + bytes, false};
+    uint8_t *header = vdrv_ptr(&rig->drv, buf.gpa, VIRTIO_VSOCK_HDR_BYTES);
+    memset(header, 0, VIRTIO_VSOCK_HDR_BYTES);
+    le64_put(header + VIRTIO_VSOCK_HDR_src_cid, RIG_CID);
+    le64_put(header + VIRTIO_VSOCK_HDR_dst_cid, to);
+    le32_put(header + VIRTIO_VSOCK_HDR_len, 1);
+    vdrv_send(&rig->drv.q[VIRTIO_VSOCK_TX], &buf, 1);
+    rig_step(rig);
+}
+
+static void short_vsock(struct rig *rig)
+{
+    send_vsock(rig, 0, VIRTIO_VSOCK_CID_HOST);
+}
+
+static void vsock_to_another(struct rig *rig)
+{
+    send_vsock(rig, 1, VIRTIO_VSOCK_CID_HOST + 1);
+}
+
 /* A command without its features, of that length and with that room for the response. */
 static void send_gpu(struct rig *rig, uint32_t type, uint32_t bytes, uint32_t room)
 {
@@ -450,6 +488,10 @@ const struct strict_case strict_type_cases[] = {
     {STRICT_RNG_READABLE, {{NO_STEP}}, readable_rng, .device = ON_RNG},
     {STRICT_BALLOON_WRITABLE, {{NO_STEP}}, writable_numbers, .device = ON_BALLOON},
     {STRICT_BALLOON_PAGE, {{NO_STEP}}, page_outside_memory, .device = ON_BALLOON},
+    {STRICT_VSOCK_RX, {{NO_STEP}}, readable_vsock_rx, .device = ON_VSOCK},
+    {STRICT_VSOCK_TX, {{NO_STEP}}, writable_vsock_tx, .device = ON_VSOCK},
+    {STRICT_VSOCK_CID, {{NO_STEP}}, vsock_to_another, .device = ON_VSOCK},
+    {STRICT_VSOCK_LENGTH, {{NO_STEP}}, short_vsock, .device = ON_VSOCK},
     {STRICT_GPU_HEADER, {{NO_STEP}}, short_gpu_header, .device = ON_GPU},
     {STRICT_GPU_RESPONSE, {{NO_STEP}}, no_gpu_response, .device = ON_GPU},
     {STRICT_GPU_FEATURE, {{NO_STEP}}, edid_without_feature, .device = ON_GPU},

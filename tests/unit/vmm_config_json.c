@@ -52,10 +52,10 @@ static void expect_same(const struct vm_config *a, const struct vm_config *b, co
         struct vm_config *c = both[n];
         size_t bytes;
         FILE *out = open_memstream(&texts[n], &bytes);
-        const char **members[] = {&c->kernel,         &c->initrd,           &c->append,
-                                  &c->timeline_path,  &c->record,           &c->control,
-                                  &c->display.target, &c->display.password, &c->dtb,
-                                  &c->dtb_overlay,    &c->dump_dtb};
+        const char **members[] = {
+            &c->kernel, &c->initrd,      &c->append,         &c->timeline_path,
+            &c->record, &c->control,     &c->display.target, &c->display.password,
+            &c->dtb,    &c->dtb_overlay, &c->dump_dtb,       (const char **)(void *)c->vsock.own};
         for (unsigned i = 0; i < ARRAY_SIZE(members); i++) {
             fprintf(out, "%s;", *members[i] != NULL ? *members[i] : "(none)");
             *members[i] = NULL;
@@ -137,6 +137,8 @@ static const struct {
     {{"--gpu", "off"}},
     {{"--balloon", "on,size=256M,oom=off,reporting=off"}},
     {{"--balloon", "off"}},
+    {{"--vsock", "on,path=PATH,cid=7"}},
+    {{"--vsock", "off"}},
     {{"--display", "none"}},
     {{"--display", "png=DIR"}},
     {{"--display", "sdl"}},

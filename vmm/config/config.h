@@ -156,6 +156,12 @@ struct switch_config {
     _Alignas(uint64_t) uint8_t own[64]; /* what its own keys set, as vmm/machine/KIND.c has it */
 };
 
+/* Of --vsock. */
+struct vsock_config {
+    const char *path;
+    uint32_t cid; /* 0: the default */
+};
+
 struct vm_config {
     struct cJSON *given; /* owned: what was said, as JSON; strings point into it */
     struct cJSON *texts; /* owned: other strings */
@@ -200,6 +206,11 @@ struct vm_config {
     struct disk_config disks[CONFIG_MAX_DISKS]; /* vda, vdb, ... */
     struct net_config nets[CONFIG_MAX_NETS];
 };
+
+static inline const struct vsock_config *vsock_config_of(const struct vm_config *c)
+{
+    return (const void *)c->vsock.own;
+}
 
 /* By another process, which maps the guest's memory. */
 bool config_disk_is_served_elsewhere(const struct disk_config *disk);

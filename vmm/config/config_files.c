@@ -7,7 +7,7 @@
 #include "core/output/outputs.h"
 #include "vmm/config/config.h"
 
-#define FILES_MAX (8 + CONFIG_MAX_DISKS + 2 * CONFIG_MAX_NETS)
+#define FILES_MAX (9 + CONFIG_MAX_DISKS + 2 * CONFIG_MAX_NETS)
 
 static bool is_written(const struct disk_config *d)
 {
@@ -45,10 +45,11 @@ int config_check_files(const struct vm_config *c)
         {FILE_INPUT, "--dtb-overlay", c->dtb_overlay},
         {FILE_TREE, "--dump-dtb", c->dump_dtb},
         {FILE_INPUT, "--ctl", c->control},
+        {FILE_INPUT, "--vsock", vsock_config_of(c)->path},
         {FILE_RECORDING, "--record", c->record},
         {drawn ? FILE_DRAWING : FILE_JSON, "--timeline", c->timeline_path},
     };
-    unsigned count = 8;
+    unsigned count = 9;
     for (unsigned i = 0; i < c->disk_count; i++) {
         const struct disk_config *d = &c->disks[i];
         files[count++] =

@@ -292,6 +292,9 @@ static int device(struct config_words *w, const char *value, const cJSON *items)
         return put_gpu(w, value, items, begins(model, "virtio-vga") ? "pci" : transport);
     if (begins(model, "virtio-balloon"))
         return put_alone(w, "balloon", "on", transport);
+    if (begins(model, "vhost-vsock") || begins(model, "vhost-user-vsock"))
+        return config_words_refuse(
+            "-device", "a socket device is --vsock on,path=PATH,cid=N, served by Minivet itself");
     if (input_of(model) != NULL)
         return put_alone(w, "input", input_of(model), transport);
     /* A scsi-hd has its host, and the others are there. */

@@ -200,6 +200,8 @@ int config_resolve_virtio(struct vm_config *c)
     if (c->balloon.virtio.iothread[0] != '\0')
         return fail_msg(-EINVAL, "--balloon on: iothread: the balloon is the main thread's; give "
                                  "iothread to disks or --rng on");
+    if (c->vsock.on && vsock_config_of(c)->path == NULL)
+        return fail_msg(-EINVAL, "--vsock on: has no path; say --vsock on,path=PATH");
     int r = check_input(&c->input);
     if (r == 0)
         r = resolve(c, &c->input.virtio, "--input");
@@ -236,6 +238,8 @@ int config_check_record(const struct vm_config *c)
         return 0;
     if (c->reboot_restart)
         why = "--reboot restart: a recording is of one run";
+    if (c->vsock.on)
+        why = "--vsock: what its processes do is not recorded";
 #define VIRTIO_SWITCH(kind, usual)          \
     if (c->kind.virtio.iothread[0] != '\0') \
         why = "iothread: all devices are served by one thread";

@@ -6,10 +6,10 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/base/descriptors.h"
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
 #include "devices/net/net_frame.h"
@@ -343,16 +343,6 @@ static int make_slirp(struct net_user *u, const struct net_user_config *config)
     return u->slirp ? 0 : fail(-ENOMEM, "user network");
 }
 
-/* Each network may have hundreds of descriptors; a process begins with a thousand in all. */
-static void allow_descriptors(void)
-{
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= USER_FDS)
-        return;
-    limit.rlim_cur = min_u64(limit.rlim_max, USER_FDS);
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 static int init(struct net_user *u, const struct net_user_config *config)
 {
     uint32_t mtu = config->mtu ? config->mtu : NET_USER_MTU;
@@ -376,7 +366,7 @@ static int init(struct net_user *u, const struct net_user_config *config)
                         NET_USER_MTU);
     if (net_queue_init(&u->queue, QUEUE_BYTES) < 0)
         return fail(-ENOMEM, "user network");
-    allow_descriptors();
+    descriptors_allow();
     int err = slirp_calls_load(&u->call);
     if (err == 0)
         err = make_slirp(u, config);

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "core/base/be.h"
+#include "core/base/descriptors.h"
 #include "core/base/log.h"
 #include "core/loop/evloop.h"
 #include "core/ports/net.h"
@@ -25,8 +26,7 @@
  * descriptors are the whole process's, and those of the loop are counted, too.
  */
 #define USER_SOCKETS       512u
-#define USER_GUEST_SOCKETS 128u  /* of these, which peers do not get */
-#define USER_FDS           8192u /* those of all networks, more than the rest of the machine has */
+#define USER_GUEST_SOCKETS 128u /* of these, which peers do not get */
 
 /* A descriptor that is libslirp's; its number is its place. */
 struct user_fd {
@@ -80,8 +80,8 @@ struct net_user {
     struct user_leases leases;
     struct user_flows flows;
     unsigned polled_count;
-    int polled[USER_FDS];
-    struct user_fd fds[USER_FDS];
+    int polled[DESCRIPTORS_MAX];
+    struct user_fd fds[DESCRIPTORS_MAX];
     uint8_t packet[NET_PACKET_MAX]; /* one that the guest sends */
 };
 

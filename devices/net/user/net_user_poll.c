@@ -58,7 +58,7 @@ static bool waits(const struct net_user *u, const struct user_fd *f)
 
 static struct user_fd *fd_of(struct net_user *u, int fd)
 {
-    return fd >= 0 && (unsigned)fd < USER_FDS ? &u->fds[fd] : NULL;
+    return fd >= 0 && (unsigned)fd < DESCRIPTORS_MAX ? &u->fds[fd] : NULL;
 }
 
 static void on_ready(void *ctx, uint32_t events)

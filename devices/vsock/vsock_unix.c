@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "devices/vsock/vsock_unix.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/epoll.h>
+#include <sys/queue.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "core/base/descriptors.h"
+#include "core/base/fail.h"
+#include "core/base/xmath.h"
+#include "core/loop/evloop.h"
+#include "core/peers/foreign_connect.h"
+#include "core/peers/foreign_fd.h"
+#include "core/peers/peer.h"
+#include "core/peers/unix_listener.h"
+#include "core/ports/vsock.h"
+
+#define AGAIN_NS   UINT64_C(500000000)
+#define LINE_BYTES 32u /* "CONNECT PORT\n" */
+#define BACKLOG    128
+
+struct vsock_unix {
+    struct vsock_backend b;
+    struct evloop *loop;
+    const struct clock *clock;
+    const char *path;
+    struct unix_listener socket;
+    struct ev_fd listener;
+    struct ev_timer again; /* to listen, when no descriptor was free */
+    TAILQ_HEAD(unix_streams, unix_stream) asking;
+    unsigned asking_count;
+};
+
+struct unix_stream {
+    struct vsock_stream s;
+    struct vsock_unix *u;
+    int fd;
+    bool refuses; /* no descriptors come along */
+    struct ev_fd ev;
+    uint32_t events;       /* that are wanted */
+    struct ev_timer again; /* to poll, when the loop had no room */
+
+    /* While it asks for a port. */
+    TAILQ_ENTRY(unix_stream) link;
+    char line[LINE_BYTES];
+    unsigned line_bytes;
+};
+
+static struct vsock_unix *unix_of(struct vsock_backend *b)
+{
+    return container_of(b, struct vsock_unix, b);
+}
+
+static struct unix_stream *stream_of(struct vsock_stream *s)
+{
+    return container_of(s, struct unix_stream, s);
+}
+
+/* ---- streams ---- */
+
+static void poll_again(void *ctx);
+static void on_event(void *ctx, uint32_t events);
+
+/* The descriptor becomes the stream's, which may be NULL: no memory. */
+static struct unix_stream *new_stream(struct vsock_unix *u, int fd)
+{
+    struct unix_stream *st = calloc(1, sizeof(*st));
+    if (st == NULL) {
+        foreign_socket_close(fd);
+        return NULL;
+    }
+    st->u = u;
+    st->fd = fd;
+    st->refuses = foreign_socket_is_refusing(fd);
+    st->ev = (struct ev_fd){.cb = on_event, .ctx = st};
+    st->again = (struct ev_timer){.cb = poll_again, .ctx = st};
+    return st;
+}
+
+/* What is not wanted is not polled for: the end of a socket would be told for ever. */
+static void poll_for(struct unix_stream *st, uint32_t events)
+{
+    struct evloop *loop = st->u->loop;
+    int err = 0;
+    st->events = events;
+    evloop_timer_cancel(loop, &st->again);
+    if (events == 0)
+        evloop_fd_del(loop, &st->ev);
+    else if (st->ev.armed)
+        err = evloop_fd_set(loop, &st->ev, events);
+    else
+        err = evloop_fd_add(loop, &st->ev, st->fd, events);
+    if (err < 0)
+        evloop_timer_set(loop, &st->again, clock_now_ns(st->u->clock) + AGAIN_NS);
+}
+
+static void poll_again(void *ctx)
+{
+    struct unix_stream *st = ctx;
+    poll_for(st, st->events);
+}
+
+/* One of them, since the stream may be gone after it; the other is told in the next turn. */
+static void on_event(void *ctx, uint32_t events)
+{
+    struct unix_stream *st = ctx;
+    const struct vsock_handler *handler = st->u->b.handler;
+    if (events & (EPOLLERR | EPOLLHUP))
+        events = st->events;
+    if (events & st->events & EPOLLOUT)
+        handler->on_writable(st->s.conn);
+    else if (events & st->events & EPOLLIN)
+        handler->on_readable(st->s.conn);
+}
+
+static void stream_close(struct vsock_stream *s)
+{
+    struct unix_stream *st = stream_of(s);
+    poll_for(st, 0);
+    foreign_socket_close(st->fd);
+    free(st);
+}
+
+/* The other end may write no more, or has gone and reads nothing either. */
+static ssize_t end_of(int fd)
+{
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    return poll(&p, 1, 0) > 0 && (p.revents & POLLHUP) != 0 ? -ECONNRESET : 0;
+}
+
+static ssize_t stream_read(struct vsock_stream *s, void *dst, size_t bytes)
+{
+    struct unix_stream *st = stream_of(s);
+    ssize_t n;
+    if (st->refuses) {
+        n = recv(st->fd, dst, bytes, MSG_DONTWAIT);
+        n = n < 0 ? -errno : n;
+    } else {
+        n = foreign_socket_receive(st->fd, dst, bytes, NULL);
+    }
+    if (n == 0)
+        return end_of(st->fd);
+    return n == -EINTR ? -EAGAIN : n;
+}
+
+static ssize_t stream_write(struct vsock_stream *s, const struct iovec *iov, unsigned count)
+{
+    struct msghdr msg = {.msg_iov = (struct iovec *)iov, .msg_iovlen = count};
+    ssize_t n = sendmsg(stream_of(s)->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n >= 0)
+        return n;
+    return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? 0 : -errno;
+}
+
+static void stream_poll(struct vsock_stream *s, bool readable, bool writable)
+{
+    poll_for(stream_of(s), (readable ? EPOLLIN : 0u) | (writable ? EPOLLOUT : 0u));
+}
+
+static void stream_shut(struct vsock_stream *s)
+{
+    shutdown(stream_of(s)->fd, SHUT_WR);
+}
+
+/* ---- the guest connects ---- */
+
+static struct vsock_stream *connect_to(struct vsock_backend *b, uint32_t host_port, void *conn)
+{
+    struct vsock_unix *u = unix_of(b);
+    char path[sizeof(u->socket.addr.sun_path)];
+    int bytes = snprintf(path, sizeof(path), "%s_%" PRIu32, u->path, host_port);
+    if (bytes >= (int)sizeof(path) || foreign_fds_left() >= FOREIGN_FDS_MAX)
+        return NULL;
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0)
+        return NULL;
+    foreign_socket_refuse(fd);
+    if (foreign_connect_now(fd, path) != 0) {
+        close(fd);
+        return NULL;
+    }
+    foreign_socket_open(fd);
+    if (peer_check(fd, NULL) != 0) {
+        foreign_socket_close(fd);
+        return NULL;
+    }
+    struct unix_stream *st = new_stream(u, fd);
+    if (st == NULL)
+        return NULL;
+    st->s.conn = conn;
+    return &st->s;
+}
+
+/* ---- a process connects ---- */
+
+static void stop_asking(struct unix_stream *st)
+{
+    TAILQ_REMOVE(&st->u->asking, st, link);
+    st->u->asking_count--;
+    poll_for(st, 0);
+}
+
+static void drop_asking(struct unix_stream *st)
+{
+    stop_asking(st);
+    stream_close(&st->s);
+}
+
+/* "CONNECT PORT", in letters of either case; false: something else. */
+static bool parse(const char *line, uint32_t *port)
+{
+    char word[8] = "", end;
+    uint64_t number;
+    if (sscanf(line, "%7s %10" SCNu64 "%c", word, &number, &end) != 2 || number > UINT32_MAX ||
+        strcasecmp(word, "connect") != 0)
+        return false;
+    *port = (uint32_t)number;
+    return true;
+}
+
+static void ask(struct unix_stream *st)
+{
+    const struct vsock_handler *handler = st->u->b.handler;
+    uint32_t guest_port, host_port;
+    st->line[st->line_bytes - 1] = '\0';
+    bool is_right = handler != NULL && parse(st->line, &guest_port);
+    stop_asking(st);
+    st->ev.cb = on_event;
+    st->s.conn =
+        is_right ? handler->on_connect(handler->ctx, &st->s, guest_port, &host_port) : NULL;
+    if (st->s.conn == NULL)
+        stream_close(&st->s);
+}
+
+/* Takes the line, and no byte of what follows it. */
+static void on_line(void *ctx, uint32_t events)
+{
+    struct unix_stream *st = ctx;
+    char *at = st->line + st->line_bytes;
+    ssize_t n = recv(st->fd, at, sizeof(st->line) - st->line_bytes, MSG_PEEK | MSG_DONTWAIT);
+    (void)events;
+    if (n < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    const char *end = n > 0 ? memchr(at, '\n', (size_t)n) : NULL;
+    n = n > 0 ? foreign_socket_receive(st->fd, at, end != NULL ? (size_t)(end - at) + 1 : (size_t)n,
+                                       NULL)
+              : -EPIPE;
+    st->line_bytes += n > 0 ? (unsigned)n : 0;
+    if (n > 0 && st->line[st->line_bytes - 1] == '\n')
+        ask(st);
+    else if (n <= 0 || st->line_bytes == sizeof(st->line))
+        drop_asking(st);
+}
+
+/* The connection is older than the process's first byte of data: both come in order. */
+static void accepted(struct vsock_stream *s, uint32_t host_port)
+{
+    char line[LINE_BYTES];
+    int bytes = snprintf(line, sizeof(line), "OK %" PRIu32 "\n", host_port);
+    (void)send(stream_of(s)->fd, line, (size_t)bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+static void on_accept(void *ctx, uint32_t events)
+{
+    struct vsock_unix *u = ctx;
+    (void)events;
+    bool full = foreign_fds_left() >= FOREIGN_FDS_MAX;
+    int fd = full ? -1 : accept4(u->socket.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (full || (fd < 0 && errno != EAGAIN && errno != EINTR)) { /* ready until there is one */
+        evloop_fd_del(u->loop, &u->listener);
+        evloop_timer_set(u->loop, &u->again, clock_now_ns(u->clock) + AGAIN_NS);
+    }
+    if (fd < 0)
+        return;
+    foreign_socket_open(fd);
+    if (peer_check(fd, NULL) != 0) {
+        foreign_socket_close(fd);
+        return;
+    }
+    struct unix_stream *st = new_stream(u, fd);
+    if (st == NULL)
+        return;
+    if (u->asking_count == VSOCK_UNIX_ASKING_MAX)
+        drop_asking(TAILQ_FIRST(&u->asking));
+    TAILQ_INSERT_TAIL(&u->asking, st, link);
+    u->asking_count++;
+    st->ev.cb = on_line;
+    poll_for(st, EPOLLIN);
+}
+
+static int listen_now(struct vsock_unix *u)
+{
+    return evloop_fd_add(u->loop, &u->listener, u->socket.fd, EPOLLIN);
+}
+
+static void listen_again(void *ctx)
+{
+    struct vsock_unix *u = ctx;
+    if (listen_now(u) < 0)
+        evloop_timer_set(u->loop, &u->again, clock_now_ns(u->clock) + AGAIN_NS);
+}
+
+/* ---- life ---- */
+
+static void destroy(struct vsock_backend *b)
+{
+    struct vsock_unix *u = unix_of(b);
+    while (!TAILQ_EMPTY(&u->asking))
+        drop_asking(TAILQ_FIRST(&u->asking));
+    evloop_timer_cancel(u->loop, &u->again);
+    evloop_fd_del(u->loop, &u->listener);
+    unix_unlisten(&u->socket);
+    free(u);
+}
+
+static const struct vsock_backend_ops unix_ops = {
+    .connect = connect_to,
+    .accepted = accepted,
+    .read = stream_read,
+    .write = stream_write,
+    .poll = stream_poll,
+    .shut = stream_shut,
+    .close = stream_close,
+    .destroy = destroy,
+};
+
+int vsock_unix_create(struct vsock_backend **out, struct evloop *loop, const struct clock *clock,
+                      const char *path)
+{
+    struct vsock_unix *u = calloc(1, sizeof(*u));
+    if (u == NULL)
+        return fail(-ENOMEM, "vsock %s", path);
+    *u = (struct vsock_unix){.b.ops = &unix_ops, .loop = loop, .clock = clock, .path = path};
+    TAILQ_INIT(&u->asking);
+    u->socket.fd = -1;
+    u->listener = (struct ev_fd){.cb = on_accept, .ctx = u};
+    u->again = (struct ev_timer){.cb = listen_again, .ctx = u};
+    descriptors_allow();
+    int err = unix_listen(&u->socket, path, BACKLOG);
+    if (err == -EADDRINUSE)
+        fail(err, "vsock %s: listen; name another path", path);
+    else if (err == 0)
+        err = listen_now(u);
+    if (err < 0) {
+        if (err != -EADDRINUSE)
+            fail(err, "vsock %s", path);
+        destroy(&u->b);
+        return err;
+    }
+    *out = &u->b;
+    return 0;
+}

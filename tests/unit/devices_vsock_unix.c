@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "devices/vsock/vsock_unix.h"
+
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "core/ports/vsock.h"
+#include "tests/harness/fake.h"
+#include "tests/harness/folder.h"
+#include "tests/harness/test.h"
+
+#define PATH      "vm.vsock"
+#define HOST_PORT 77u
+
+static struct fake_clock now;
+static struct clock fake;
+static struct evloop *loop;
+static struct vsock_backend *backend;
+
+/* The device: one connection. */
+static struct {
+    bool refuses;
+    unsigned asked, readable, writable;
+    uint32_t guest_port;
+    struct vsock_stream *stream;
+} device;
+
+static void *on_connect(void *ctx, struct vsock_stream *s, uint32_t guest_port, uint32_t *host_port)
+{
+    (void)ctx;
+    device.asked++;
+    device.guest_port = guest_port;
+    if (device.refuses)
+        return NULL;
+    *host_port = HOST_PORT;
+    device.stream = s;
+    return &device;
+}
+
+/* As the device does when the guest has no room. */
+static void on_readable(void *conn)
+{
+    cr_assert_eq(conn, &device);
+    device.readable++;
+    backend->ops->poll(device.stream, false, false);
+}
+
+static void on_writable(void *conn)
+{
+    cr_assert_eq(conn, &device);
+    device.writable++;
+    backend->ops->poll(device.stream, false, false);
+}
+
+static const struct vsock_handler handler = {on_connect, on_readable, on_writable, NULL};
+
+static void setup(void)
+{
+    folder_enter();
+    listen_to_log(LOG_DEBUG);
+    fake = fake_clock_port(&now);
+    cr_assert_eq(evloop_create(&loop, "test", &fake), 0);
+    cr_assert_eq(vsock_unix_create(&backend, loop, &fake, PATH), 0, "%s", logged_line);
+    backend->handler = &handler;
+}
+
+static void teardown(void)
+{
+    if (device.stream != NULL)
+        backend->ops->close(device.stream);
+    backend->ops->destroy(backend);
+    cr_expect_neq(access(PATH, F_OK), 0, "the socket is removed");
+    evloop_destroy(loop);
+    folder_leave();
+}
+
+TestSuite(vsock_unix, .init = setup, .fini = teardown);
+
+static int make_socket(const char *path, struct sockaddr_un *addr)
+{
+    *addr = (struct sockaddr_un){.sun_family = AF_UNIX};
+    snprintf(addr->sun_path, sizeof(addr->sun_path), "%s", path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    cr_assert_geq(fd, 0);
+    return fd;
+}
+
+/* A process that connects and says something. */
+static int client(const char *says)
+{
+    struct sockaddr_un addr;
+    int fd = make_socket(PATH, &addr);
+    cr_assert_eq(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    cr_assert_eq(write(fd, says, strlen(says)), (ssize_t)strlen(says));
+    evloop_drain(loop);
+    return fd;
+}
+
+static bool is_dropped(int fd)
+{
+    char c;
+    evloop_drain(loop);
+    return recv(fd, &c, 1, MSG_DONTWAIT) == 0 || errno == ECONNRESET;
+}
+
+static void expect_read(const char *text)
+{
+    char bytes[64] = "";
+    cr_expect_eq(backend->ops->read(device.stream, bytes, sizeof(bytes)), (ssize_t)strlen(text));
+    cr_expect_str_eq(bytes, text);
+}
+
+static void send_text(const char *text)
+{
+    struct iovec iov = {(void *)text, strlen(text)};
+    cr_expect_eq(backend->ops->write(device.stream, &iov, 1), (ssize_t)strlen(text));
+}
+
+/* ---- processes connect ---- */
+
+Test(vsock_unix, a_process_names_a_port_and_speaks)
+{
+    char answer[16] = "";
+    int fd = client("CONNECT 1024\nhello");
+    cr_assert_not_null(device.stream);
+    cr_expect_eq(device.guest_port, 1024);
+    cr_expect_eq(recv(fd, answer, sizeof(answer), 0), -1, "not before the guest has accepted");
+    backend->ops->accepted(device.stream, HOST_PORT);
+    cr_expect_eq(recv(fd, answer, sizeof(answer), 0), 6);
+    cr_expect_str_eq(answer, "OK 77\n");
+    expect_read("hello");
+    cr_expect_eq(backend->ops->read(device.stream, answer, 1), -EAGAIN);
+    send_text("and back");
+    cr_expect_eq(recv(fd, answer, sizeof(answer), 0), 8);
+    close(fd);
+}
+
+Test(vsock_unix, a_line_may_come_in_pieces_and_in_small_letters)
+{
+    int fd = client("conn");
+    cr_expect_eq(device.asked, 0);
+    cr_assert_eq(write(fd, "ect 5", 5), 5);
+    evloop_drain(loop);
+    cr_expect_eq(device.asked, 0);
+    cr_assert_eq(write(fd, "2\nx", 3), 3);
+    evloop_drain(loop);
+    cr_assert_eq(device.asked, 1);
+    cr_expect_eq(device.guest_port, 52);
+    expect_read("x");
+    close(fd);
+}
+
+Test(vsock_unix, other_lines_are_refused)
+{
+    static const char *const lines[] = {"HELLO\n",
+                                        "CONNECT\n",
+                                        "CONNECT x\n",
+                                        "CONNECT 1 2\n",
+                                        "CONNECT 4294967296\n",
+                                        "CONNECTED 1\n",
+                                        "\n",
+                                        "CONNECT                         1\n",
+                                        "a line that never ends and is longer than one may be"};
+    for (unsigned i = 0; i < ARRAY_SIZE(lines); i++) {
+        int fd = client(lines[i]);
+        cr_expect(is_dropped(fd), "%s", lines[i]);
+        close(fd);
+    }
+    cr_expect_eq(device.asked, 0);
+}
+
+Test(vsock_unix, a_port_that_the_device_refuses_is_closed)
+{
+    device.refuses = true;
+    int fd = client("CONNECT 1\n");
+    cr_expect_eq(device.asked, 1);
+    cr_expect(is_dropped(fd));
+    close(fd);
+}
+
+Test(vsock_unix, a_process_that_leaves_before_it_asks_is_forgotten)
+{
+    close(client("CONN"));
+    evloop_drain(loop);
+    close(client(""));
+    evloop_drain(loop);
+    cr_expect_eq(device.asked, 0);
+}
+
+Test(vsock_unix, of_many_that_say_nothing_the_first_make_room)
+{
+    int fds[VSOCK_UNIX_ASKING_MAX + 1];
+    for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
+        fds[i] = client("");
+    cr_expect(is_dropped(fds[0]));
+    cr_expect_not(is_dropped(fds[1]));
+    cr_assert_eq(write(fds[1], "CONNECT 9\n", 10), 10);
+    evloop_drain(loop);
+    cr_expect_eq(device.guest_port, 9);
+    for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
+        close(fds[i]);
+}
+
+/* ---- the guest connects ---- */
+
+static int listen_at(const char *path)
+{
+    struct sockaddr_un addr;
+    int fd = make_socket(path, &addr);
+    cr_assert_eq(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    cr_assert_eq(listen(fd, 1), 0);
+    return fd;
+}
+
+Test(vsock_unix, a_port_of_the_host_is_a_socket_beside_the_path)
+{
+    int listener = listen_at(PATH "_52"), fd;
+    cr_expect_null(backend->ops->connect(backend, 5, &device), "nobody listens there");
+    device.stream = backend->ops->connect(backend, 52, &device);
+    cr_assert_not_null(device.stream);
+    cr_assert_geq(fd = accept(listener, NULL, NULL), 0);
+    send_text("from the guest");
+    char bytes[32];
+    cr_expect_eq(recv(fd, bytes, sizeof(bytes), 0), 14);
+    cr_assert_eq(write(fd, "ok", 2), 2);
+    expect_read("ok");
+    close(fd);
+    close(listener);
+    unlink(PATH "_52");
+}
+
+Test(vsock_unix, what_is_no_socket_or_a_link_to_one_is_nobody)
+{
+    int listener = listen_at("elsewhere");
+    cr_assert_eq(symlink("elsewhere", PATH "_1"), 0);
+    int file = creat(PATH "_2", 0600);
+    cr_expect_null(backend->ops->connect(backend, 1, &device));
+    cr_expect_null(backend->ops->connect(backend, 2, &device));
+    close(file);
+    close(listener);
+    unlink(PATH "_1");
+    unlink(PATH "_2");
+    unlink("elsewhere");
+}
+
+/* ---- streams ---- */
+
+Test(vsock_unix, an_end_of_writing_and_an_end_are_told_apart)
+{
+    char c;
+    int fd = client("CONNECT 1\n");
+    shutdown(fd, SHUT_WR);
+    cr_expect_eq(backend->ops->read(device.stream, &c, 1), 0);
+    send_text("still read");
+    close(fd);
+    cr_expect_eq(backend->ops->read(device.stream, &c, 1), -ECONNRESET);
+    struct iovec iov = {&c, 1};
+    cr_expect_lt(backend->ops->write(device.stream, &iov, 1), 0);
+}
+
+Test(vsock_unix, events_come_as_asked_for)
+{
+    int fd = client("CONNECT 1\nx");
+    cr_expect_eq(device.readable, 0, "nothing was asked for");
+    backend->ops->poll(device.stream, true, false);
+    evloop_drain(loop);
+    cr_expect_eq(device.readable, 1);
+    evloop_drain(loop);
+    cr_expect_eq(device.readable, 1);
+    backend->ops->poll(device.stream, false, true);
+    evloop_drain(loop);
+    cr_expect_eq(device.writable, 1);
+    close(fd); /* for one that listens to nothing that is nothing, or the loop would never rest */
+    evloop_drain(loop);
+    backend->ops->poll(device.stream, true, false);
+    evloop_drain(loop);
+    cr_expect_eq(device.readable, 2);
+}
+
+Test(vsock_unix, a_process_that_does_not_read_takes_a_part)
+{
+    static uint8_t bytes[4 * MIB], back[4 * MIB];
+    struct iovec iov = {bytes, sizeof(bytes)};
+    int fd = client("CONNECT 1\n");
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)(i * 13 >> 3);
+    ssize_t taken = backend->ops->write(device.stream, &iov, 1);
+    cr_assert_gt(taken, 0);
+    cr_assert_lt(taken, (ssize_t)sizeof(bytes));
+    iov = (struct iovec){bytes + taken, sizeof(bytes) - (size_t)taken};
+    cr_expect_eq(backend->ops->write(device.stream, &iov, 1), 0);
+    backend->ops->poll(device.stream, false, true);
+    evloop_drain(loop);
+    cr_expect_eq(device.writable, 0);
+    for (ssize_t got = 0, n; got < taken; got += n)
+        cr_assert_gt(n = recv(fd, back + got, sizeof(back) - (size_t)got, 0), 0);
+    cr_expect_eq(memcmp(bytes, back, (size_t)taken), 0);
+    evloop_drain(loop);
+    cr_expect_eq(device.writable, 1);
+    close(fd);
+}
+
+Test(vsock_unix, the_guests_end_of_writing_is_the_processs_end_of_file)
+{
+    char c;
+    int fd = client("CONNECT 1\n");
+    backend->ops->shut(device.stream);
+    cr_expect_eq(recv(fd, &c, 1, 0), 0);
+    cr_assert_eq(write(fd, "z", 1), 1);
+    expect_read("z");
+    close(fd);
+}
+
+/* Where the kernel lets it through, a stream that brings a descriptor is one that has gone. */
+Test(vsock_unix, descriptors_are_not_taken)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {0};
+    char c = 'x';
+    struct iovec iov = {&c, 1};
+    struct msghdr msg = {.msg_iov = &iov,
+                         .msg_iovlen = 1,
+                         .msg_control = &control,
+                         .msg_controllen = sizeof(control)};
+    int fd = client("CONNECT 1\n"), ends[2];
+    cr_assert_eq(pipe(ends), 0);
+    *CMSG_FIRSTHDR(&msg) = (struct cmsghdr){
+        .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
+    memcpy(CMSG_DATA(CMSG_FIRSTHDR(&msg)), &ends[1], sizeof(int));
+    if (sendmsg(fd, &msg, 0) == 1)
+        cr_expect_eq(backend->ops->read(device.stream, &c, 1), -EPROTO);
+    close(ends[1]);
+    backend->ops->close(device.stream);
+    device.stream = NULL;
+    close(fd);
+    fcntl(ends[0], F_SETFL, 0);
+    cr_expect_eq(read(ends[0], &c, 1), 0, "nothing here has the other end");
+    close(ends[0]);
+}
+
+/* ---- the path ---- */
+
+Test(vsock_unix, a_path_in_use_is_named)
+{
+    struct vsock_backend *other;
+    cr_expect_eq(vsock_unix_create(&other, loop, &fake, PATH), -EADDRINUSE);
+    expect_logged("vsock vm.vsock: listen; name another path");
+}
+
+Test(vsock_unix, a_path_that_cannot_be_is_named)
+{
+    struct vsock_backend *other;
+    cr_expect_eq(vsock_unix_create(&other, loop, &fake, "no/such/folder"), -ENOENT);
+    expect_logged("vsock no/such/folder: No such file or directory");
+}
+
+Test(vsock_unix, it_hears_again_when_there_are_descriptors)
+{
+    int fds[1024], count = 0;
+    struct rlimit few = {64, 64}, before;
+    struct sockaddr_un addr;
+    int fd = make_socket(PATH, &addr);
+    getrlimit(RLIMIT_NOFILE, &before);
+    few.rlim_max = before.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &few);
+    while (count < 1024 && (fds[count] = dup(0)) >= 0)
+        count++;
+    cr_assert_eq(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    cr_assert_eq(write(fd, "CONNECT 3\n", 10), 10);
+    evloop_drain(loop);
+    cr_expect_eq(device.asked, 0);
+    while (count > 0)
+        close(fds[--count]);
+    setrlimit(RLIMIT_NOFILE, &before);
+    evloop_drain(loop);
+    cr_expect_eq(device.asked, 0, "not before its time");
+    now.now_ns += UINT64_C(1000000000);
+    evloop_drain(loop);
+    cr_expect_eq(device.asked, 1);
+    close(fd);
+}

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "core/base/descriptors.h"
+
+#include <sys/resource.h>
+
+#include "core/base/xmath.h"
+
+void descriptors_allow(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= DESCRIPTORS_MAX)
+        return;
+    limit.rlim_cur = min_u64(limit.rlim_max, DESCRIPTORS_MAX);
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}

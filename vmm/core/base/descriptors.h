@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#ifndef MINIVET_CORE_DESCRIPTORS_H
+#define MINIVET_CORE_DESCRIPTORS_H
+
+/* The most that a process of this program's has; their numbers are below. */
+#define DESCRIPTORS_MAX 8192u
+
+/* A process begins with a thousand: lets it have as many as the user may, up to DESCRIPTORS_MAX. */
+void descriptors_allow(void);
+
+#endif
