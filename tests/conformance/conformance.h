@@ -25,6 +25,7 @@ enum walk_device {
     GPU, /* like INPUT, a tablet, it has no legacy interface */
     INPUT,
     BALLOON,
+    VSOCK, /* without a legacy interface, too */
     WALK_DEVICES,
 };
 

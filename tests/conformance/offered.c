@@ -7,6 +7,7 @@
 
 #include "core/base/xmath.h"
 #include "tests/harness/gpureq.h"
+#include "tests/harness/vsockreq.h"
 
 enum { /* in all of the device's types */
        ANY = 0,
@@ -51,6 +52,7 @@ static const struct {
     {VIRTIO_ID_CONSOLE, 1, "MULTIPORT"},
     {VIRTIO_ID_CONSOLE, 2, "EMERG_WRITE"},
     {VIRTIO_ID_BALLOON, 0, "MUST_TELL_HOST"},
+    {VIRTIO_ID_VSOCK, 1, "SEQPACKET"},
     {VIRTIO_ID_SCSI, 0, "INOUT"},
     {VIRTIO_ID_SCSI, 3, "T10_PI"},
     {VIRTIO_ID_GPU, 0, "VIRGL"},
@@ -79,6 +81,7 @@ static uint64_t allowed(enum walk_device device)
         [SCSI] = VIRTIO_BIT(VIRTIO_SCSI_F_HOTPLUG) | VIRTIO_BIT(VIRTIO_SCSI_F_CHANGE),
         [NET] = net_low | net_high, /* with one pair */
         [GPU] = GPUREQ_FEATURES,
+        [VSOCK] = VSOCKREQ_FEATURES,
         [BALLOON] = 0x3e, /* all but MUST_TELL_HOST */
     };
     return common | own[device] | (device == BLK || device == BLK_RO ? disk : 0);

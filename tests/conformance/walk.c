@@ -32,7 +32,7 @@ static const char *const device_names[WALK_DEVICES] = {
     [ECHO] = "echo",          [BLK] = "disk",        [BLK_RO] = "read-only disk",
     [RNG] = "entropy source", [CONSOLE] = "console", [SCSI] = "SCSI host",
     [NET] = "network",        [GPU] = "GPU",         [INPUT] = "tablet",
-    [BALLOON] = "balloon",
+    [BALLOON] = "balloon",    [VSOCK] = "sockets",
 };
 
 static char place[96];
@@ -58,6 +58,9 @@ static void open_rig(struct rig *rig, enum walk_device device, struct rig_config
     case BALLOON:
         rig_open_balloon_on(rig, &config);
         break;
+    case VSOCK:
+        rig_open_vsock_on(rig, &config);
+        break;
     case SCSI:
         rig_open_scsi_on(rig, &config);
         break;
@@ -80,7 +83,7 @@ static void open_rig(struct rig *rig, enum walk_device device, struct rig_config
 /* Where the device may be: the specification has no legacy interface of some types. */
 static unsigned places_of(enum walk_device device)
 {
-    bool is_modern = device == GPU || device == INPUT;
+    bool is_modern = device == GPU || device == INPUT || device == VSOCK;
     return is_modern ? MODERN & ~PCI_TRANSITIONAL : EVERYWHERE;
 }
 

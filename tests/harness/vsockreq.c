@@ -17,9 +17,14 @@ static struct {
     uint8_t payload[VSOCKREQ_BYTES];
 } guest;
 
-void vsockreq_start(struct rig *rig, uint64_t features)
+void vsockreq_start(struct rig *rig, uint64_t more)
 {
-    rig_start(rig, VSOCKREQ_FEATURES | features, VIRTIO_VSOCK_QUEUES, VSOCKREQ_SIZE);
+    vsockreq_start_with(rig, VSOCKREQ_FEATURES | more);
+}
+
+void vsockreq_start_with(struct rig *rig, uint64_t features)
+{
+    rig_start(rig, features, VIRTIO_VSOCK_QUEUES, VSOCKREQ_SIZE);
     guest.tx_gpa = vdrv_alloc(&rig->drv, 65536 + VIRTIO_VSOCK_HDR_BYTES, 8);
     guest.spares = 0;
 }

@@ -21,8 +21,9 @@ struct vsockreq {
     uint32_t flags, buf_alloc, fwd_cnt;
 };
 
-/* With these features, too. */
-void vsockreq_start(struct rig *rig, uint64_t features);
+/* With VSOCKREQ_FEATURES and these; or with these alone. */
+void vsockreq_start(struct rig *rig, uint64_t more);
+void vsockreq_start_with(struct rig *rig, uint64_t features);
 /* Gives so many receive buffers, of VSOCKREQ_BYTES each. */
 void vsockreq_listen(struct rig *rig, unsigned count);
 

@@ -231,7 +231,7 @@ static void tx_ready(struct virtio_vsock *vs)
 
 /* ---- the event queue ---- */
 
-/* Connections did not come along: 5.10.6.6. */
+/* Connections did not come along: 5.10.6.7. */
 static void send_event(struct virtio_vsock *vs)
 {
     struct vq_chain *chain = vs->event_due ? virtio_queue_next(&vs->dev, VIRTIO_VSOCK_EVENT) : NULL;

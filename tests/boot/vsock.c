@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/*
+ * For tests/boot/vsock.sh, at both ends: many streams at a time, each byte of which is checked.
+ *
+ *     vsock echo ADDRESS               listens, and sends back what comes, for ever
+ *     vsock load ADDRESS COUNT BYTES   so many connections at once, each of which sends so much,
+ *                                      ends its half, and must read the same; says how fast
+ *     vsock turns ADDRESS COUNT        one byte there and back; says the median
+ *
+ *     ADDRESS   vsock:PORT (of the host's CID, or any to listen), unix:PATH, connect:PATH:PORT
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/vm_sockets.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CHUNK 65536u
+
+static void die(const char *what)
+{
+    fprintf(stderr, "vsock: %s: %s\n", what, strerror(errno));
+    exit(1);
+}
+
+static uint64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+union address {
+    struct sockaddr any;
+    struct sockaddr_vm vm;
+    struct sockaddr_un un;
+};
+
+/* Returns the length, and the port that a path's process is to be asked for, or 0. */
+static socklen_t parse(const char *text, bool listens, union address *out, unsigned *port)
+{
+    *port = 0;
+    memset(out, 0, sizeof(*out));
+    if (strncmp(text, "vsock:", 6) == 0) {
+        out->vm.svm_family = AF_VSOCK;
+        out->vm.svm_cid = listens ? VMADDR_CID_ANY : VMADDR_CID_HOST;
+        out->vm.svm_port = (unsigned)atoi(text + 6);
+        return sizeof(out->vm);
+    }
+    const char *path = strchr(text, ':') + 1, *end = path + strlen(path);
+    if (strncmp(text, "connect:", 8) == 0) {
+        end = strchr(path, ':');
+        *port = (unsigned)atoi(end + 1);
+    }
+    out->un.sun_family = AF_UNIX;
+    snprintf(out->un.sun_path, sizeof(out->un.sun_path), "%.*s", (int)(end - path), path);
+    return sizeof(out->un);
+}
+
+static int open_to(const char *text)
+{
+    union address address;
+    unsigned port;
+    char line[32];
+    socklen_t bytes = parse(text, false, &address, &port);
+    int fd = socket(address.any.sa_family, SOCK_STREAM, 0);
+    if (fd < 0 || connect(fd, &address.any, bytes) < 0)
+        die(text);
+    if (port == 0)
+        return fd;
+    int len = snprintf(line, sizeof(line), "CONNECT %u\n", port);
+    if (write(fd, line, (size_t)len) != len)
+        die("CONNECT");
+    for (len = 0; len == 0 || line[len - 1] != '\n'; len++)
+        if (len == sizeof(line) || read(fd, line + len, 1) != 1)
+            die("no OK");
+    if (strncmp(line, "OK ", 3) != 0)
+        die("not OK");
+    return fd;
+}
+
+static void write_all(int fd, const uint8_t *bytes, size_t len)
+{
+    for (ssize_t n; len > 0; bytes += n, len -= (size_t)n)
+        if ((n = write(fd, bytes, len)) <= 0)
+            die("write");
+}
+
+static void echo(const char *text)
+{
+    static uint8_t bytes[CHUNK];
+    union address address;
+    unsigned port;
+    socklen_t len = parse(text, true, &address, &port);
+    int listener = socket(address.any.sa_family, SOCK_STREAM, 0);
+    if (listener < 0 || bind(listener, &address.any, len) < 0 || listen(listener, 1024) < 0)
+        die(text);
+    signal(SIGCHLD, SIG_IGN);
+    printf("listening\n");
+    fflush(stdout);
+    for (;;) {
+        int fd = accept(listener, NULL, NULL);
+        if (fd < 0)
+            die("accept");
+        if (fork() == 0) {
+            for (ssize_t n; (n = read(fd, bytes, sizeof(bytes))) > 0;)
+                write_all(fd, bytes, (size_t)n);
+            shutdown(fd, SHUT_WR);
+            _exit(0);
+        }
+        close(fd);
+    }
+}
+
+static uint8_t pattern(unsigned stream, uint64_t at)
+{
+    return (uint8_t)(at * 7 + at / 251 + stream * 13);
+}
+
+struct stream {
+    int fd;
+    uint64_t sent, read;
+};
+
+static void send_some(struct stream *s, unsigned number, uint64_t bytes)
+{
+    static uint8_t chunk[CHUNK];
+    uint64_t n = bytes - s->sent < CHUNK ? bytes - s->sent : CHUNK;
+    for (uint64_t i = 0; i < n; i++)
+        chunk[i] = pattern(number, s->sent + i);
+    ssize_t taken = send(s->fd, chunk, n, MSG_DONTWAIT);
+    if (taken < 0 && errno != EAGAIN)
+        die("send");
+    s->sent += taken > 0 ? (uint64_t)taken : 0;
+    if (s->sent == bytes)
+        shutdown(s->fd, SHUT_WR);
+}
+
+/* False: it has ended. */
+static bool read_some(struct stream *s, unsigned number)
+{
+    static uint8_t chunk[CHUNK];
+    ssize_t n = recv(s->fd, chunk, sizeof(chunk), MSG_DONTWAIT);
+    if (n < 0 && errno != EAGAIN)
+        die("recv");
+    for (ssize_t i = 0; i < n; i++) {
+        if (chunk[i] == pattern(number, s->read + (uint64_t)i))
+            continue;
+        fprintf(stderr, "vsock: byte %llu of stream %u is wrong\n",
+                (unsigned long long)s->read + (unsigned long long)i, number);
+        exit(1);
+    }
+    s->read += n > 0 ? (uint64_t)n : 0;
+    return n != 0;
+}
+
+static void load(const char *text, unsigned count, uint64_t bytes)
+{
+    struct stream *streams = calloc(count, sizeof(*streams));
+    struct pollfd *polls = calloc(count, sizeof(*polls));
+    if (streams == NULL || polls == NULL)
+        die("calloc");
+    uint64_t begin = now_ns();
+    for (unsigned i = 0; i < count; i++)
+        streams[i].fd = open_to(text);
+    double opened = (double)(now_ns() - begin) / 1e9;
+    for (unsigned open = count; open > 0;) {
+        for (unsigned i = 0; i < count; i++)
+            polls[i] =
+                (struct pollfd){streams[i].fd, POLLIN | (streams[i].sent < bytes ? POLLOUT : 0), 0};
+        if (poll(polls, count, -1) < 0)
+            die("poll");
+        for (unsigned i = 0; i < count; i++) {
+            if (polls[i].revents & POLLOUT)
+                send_some(&streams[i], i, bytes);
+            if (!(polls[i].revents & (POLLIN | POLLHUP | POLLERR)) || read_some(&streams[i], i))
+                continue;
+            if (streams[i].read != bytes) {
+                fprintf(stderr, "vsock: stream %u ended after %llu bytes\n", i,
+                        (unsigned long long)streams[i].read);
+                exit(1);
+            }
+            close(streams[i].fd);
+            streams[i].fd = -1;
+            open--;
+        }
+    }
+    double all = (double)(now_ns() - begin) / 1e9;
+    printf("%u streams of %llu bytes: right; opened in %.2f s, %.1f MiB/s each way\n", count,
+           (unsigned long long)bytes, opened, (double)bytes * count / 1048576 / all);
+}
+
+static int compare(const void *a, const void *b)
+{
+    return *(const uint64_t *)a < *(const uint64_t *)b ? -1 : 1;
+}
+
+static void turns(const char *text, unsigned count)
+{
+    uint64_t *ns = calloc(count, sizeof(*ns));
+    uint8_t byte = 0;
+    int fd = open_to(text);
+    for (unsigned i = 0; i < count; i++) {
+        uint64_t begin = now_ns();
+        write_all(fd, &byte, 1);
+        if (read(fd, &byte, 1) != 1)
+            die("read");
+        ns[i] = now_ns() - begin;
+    }
+    qsort(ns, count, sizeof(*ns), compare);
+    printf("a byte there and back: median %.1f us\n", (double)ns[count / 2] / 1000);
+}
+
+int main(int argc, char **argv)
+{
+    struct rlimit files = {4096, 4096};
+    setrlimit(RLIMIT_NOFILE, &files);
+    signal(SIGPIPE, SIG_IGN);
+    if (argc == 3 && strcmp(argv[1], "echo") == 0)
+        echo(argv[2]);
+    else if (argc == 5 && strcmp(argv[1], "load") == 0)
+        load(argv[2], (unsigned)atoi(argv[3]), strtoull(argv[4], NULL, 0));
+    else if (argc == 4 && strcmp(argv[1], "turns") == 0)
+        turns(argv[2], (unsigned)atoi(argv[3]));
+    else
+        return 2;
+    return 0;
+}

@@ -1,0 +1,85 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: BSD-2-Clause
+# A group of tests/boot/run-all: AF_VSOCK of stock kernels. Each byte of each stream comes back through a process that
+# echoes, in the guest and on the host, and is compared: tests/boot/vsock.c.
+# Command lines are guests' shell lines: they are not for the host's shell to expand.
+# shellcheck disable=SC2016,SC2154
+
+# A program that listens; then what the host orders.
+talker='
+ulimit -n 4096
+/minivet/vsock echo vsock:1024 >/tmp/echo &
+until grep -q listening /tmp/echo; do sleep 0.1; done
+echo cid=$(cat /sys/bus/virtio/drivers/vmw_vsock_virtio_transport/virtio*/device)
+echo ready=echo
+while read -r order; do
+    case $order in
+    off) poweroff; sleep 60 ;;
+    *) /minivet/vsock $order 2>&1; echo "status=$? $order" ;;
+    esac
+done'
+
+# in_guest WORDS: the program there, with them
+in_guest() {
+    echo "$*" >&9
+    until said "^status=.* $*" || ! kill -0 "$run" 2>/dev/null; do
+        sleep 0.2
+    done
+    said "^status=0 $*"
+}
+
+on_host() { # WORDS: the program here
+    ulimit -n 4096
+    timeout 200 "$program" "$@" >"$log.host" 2>&1
+    code=$?
+    sed 's/^/# host: /' "$log.host"
+    return $code
+}
+
+no_answer() { # in the guest, to whom nobody listens
+    ! in_guest turns vsock:99 1 && said 'vsock:99: Connection reset by peer'
+}
+
+no_port() { # of the guest
+    ! on_host turns "connect:$socket:99" 1 && grep -q 'no OK' "$log.host"
+}
+
+run_talker() { # SERIES KEYS
+    start_guest "$1" -m 512M --vsock "on,path=$socket,$2"
+    until said '^ready=' || ! kill -0 "$run" 2>/dev/null; do
+        sleep 0.2
+    done
+}
+
+group_vsock() {
+    program=${minivet%/*}/tests/boot-vsock
+    socket=$work/vsock
+    [ -p "$work/orders" ] || mkfifo "$work/orders"
+    mkdir -p "$work/cmd/minivet"
+    cp "$program" "$work/cmd/minivet/vsock"
+    for series in 6.1 6.12; do
+        initramfs "$series" "$talker"
+        case $series in
+        6.1) keys=cid=77 ;;
+        *) keys=transport=pci,ring=packed ;;
+        esac
+        "$program" echo "unix:${socket}_52" >"$log.echo" &
+        echo_run=$!
+        run_talker "$series" "$keys"
+        expect "$series: a guest's streams come back from the host" in_guest load vsock:52 200 20000
+        expect "$series: and one long one" in_guest load vsock:52 1 8000000
+        expect "$series: the host's streams come back from the guest" on_host load "connect:$socket:1024" 200 20000
+        expect "$series: and one long one of the host's" on_host load "connect:$socket:1024" 1 8000000
+        expect "$series: a byte there and back from the guest" in_guest turns vsock:52 200
+        expect "$series: and from the host" on_host turns "connect:$socket:1024" 200
+        expect "$series: a port of the host at which nobody listens" no_answer
+        expect "$series: a port of the guest likewise" no_port
+        tr -d '\r' <"$log" | sed -n 's/^.*\(streams of\|there and back\)/# guest: &/p'
+        echo off >&9
+        await_guest
+        expect "$series: and the guest lives" ended 0
+        kill "$echo_run"
+        rm -f "${socket}_52"
+    done
+    rm "$work/cmd/minivet/vsock"
+}
