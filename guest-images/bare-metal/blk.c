@@ -12,7 +12,7 @@
  *   device=GPA      its registers [the first]      linger=TICKS  before the run ends [0]
  *
  * It says "blk: start" when measuring begins and ends with a line of results. Ticks are those of
- * the time stamp counter; a latency is from the request's being shown to the device until it was
+ * the clock; a latency is from the request's being shown to the device until it was
  * found done, percentiles to within three percent.
  */
 #include "driver/load.h"
@@ -21,7 +21,7 @@
 #include "rt.h"
 #include "virtio/spec.h"
 
-#define DATA_GPA      0x1000000ull /* free RAM of a guest with 128 MiB */
+#define DATA_GPA      (RAM_GPA + 0x1000000ull) /* free RAM of a guest with 128 MiB */
 #define DATA_BYTES    0x6000000ull
 #define QUEUE_SIZE    256u
 #define REQUEST_PARTS 3u
@@ -142,7 +142,7 @@ static bool reap(void)
     int slot = ring_take(&ring, NULL);
     if (slot < 0)
         return false;
-    for (uint64_t now = load_now(); slot >= 0; slot = ring_take(&ring, NULL)) {
+    for (uint64_t now = rt_ticks(); slot >= 0; slot = ring_take(&ring, NULL)) {
         note((unsigned)slot, now);
         idle[idle_count++] = (uint8_t)slot;
     }
@@ -151,7 +151,7 @@ static bool reap(void)
 
 static void submit(uint64_t count)
 {
-    uint64_t now = load_now();
+    uint64_t now = rt_ticks();
     for (; count > 0 && idle_count > 0; count--) {
         unsigned slot = idle[--idle_count];
         headers[slot].sector = next_place() * (orders.size / 512);
@@ -169,7 +169,7 @@ static void submit(uint64_t count)
 static void run(uint64_t requests, uint64_t ticks)
 {
     results = (struct results){.latencies.min = UINT64_MAX};
-    uint64_t begin = load_now(), issued = 0;
+    uint64_t begin = rt_ticks(), issued = 0;
     do {
         if (orders.gap != 0)
             load_sleep(orders.gap);
@@ -178,10 +178,10 @@ static void run(uint64_t requests, uint64_t ticks)
         issued += before - idle_count;
         while (!reap())
             pause();
-    } while (issued < requests && load_now() - begin < ticks);
+    } while (issued < requests && rt_ticks() - begin < ticks);
     while (idle_count < orders.depth)
         reap();
-    results.ticks = load_now() - begin;
+    results.ticks = rt_ticks() - begin;
 }
 
 /* ---- the end ---- */

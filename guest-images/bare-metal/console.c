@@ -16,8 +16,8 @@
 #define RING_SIZE    8u
 
 /* The 16550A's registers and bits. */
-#define UART_FCR  (PORT_SERIAL + 2)
-#define UART_LSR  (PORT_SERIAL + 5)
+#define UART_FCR  2
+#define UART_LSR  5
 #define LSR_READY 0x01 /* to be read */
 #define LSR_EMPTY 0x20 /* to be written */
 #define FIFO      16u
@@ -70,9 +70,9 @@ static void put_virtio(const uint8_t *data, uint32_t len)
 static void put_serial(const uint8_t *data, uint32_t len)
 {
     for (uint32_t i = 0; i < len; i++) {
-        while (i % FIFO == 0 && !(inb(UART_LSR) & LSR_EMPTY))
+        while (i % FIFO == 0 && !(serial_in(UART_LSR) & LSR_EMPTY))
             pause();
-        outb(PORT_SERIAL, data[i]);
+        serial_out(0, data[i]);
     }
 }
 
@@ -88,9 +88,9 @@ static uint8_t await_key(void)
     int slot;
     uint8_t key;
     if (!virtio) {
-        while (!(inb(UART_LSR) & LSR_READY))
+        while (!(serial_in(UART_LSR) & LSR_READY))
             pause();
-        return inb(PORT_SERIAL);
+        return serial_in(0);
     }
     while ((slot = ring_take(&rings[RECEIVEQ], NULL)) < 0)
         pause();
@@ -102,10 +102,10 @@ static uint8_t await_key(void)
 /* Returns the ticks that it took. */
 static uint64_t put_chunk(void)
 {
-    uint64_t begin = load_now();
+    uint64_t begin = rt_ticks();
     for (uint64_t done = 0; done < bytes; done += BUFFER_BYTES)
         put(out, BUFFER_BYTES);
-    return load_now() - begin;
+    return rt_ticks() - begin;
 }
 
 static void put_number(uint64_t n)
@@ -124,7 +124,7 @@ int main(void)
     const struct load_order words[] = {{"virtio", &virtio}, {"bytes", &bytes}, {"chunks", &chunks}};
     rt_irq_init();
     load_take_orders(words, sizeof(words) / sizeof(words[0]));
-    outb(UART_FCR, 1);
+    serial_out(UART_FCR, 1);
     if (virtio)
         open_device();
     for (unsigned i = 0; i < BUFFER_BYTES; i++)

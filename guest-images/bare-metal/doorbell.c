@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Writes that ring doorbells of the host: memory with and without a value to match, and a port. */
+/* Writes that ring doorbells of the host: memory with and without a value to match. */
 #include "rt.h"
 
 #define RINGS 100
@@ -9,7 +9,6 @@ int main(void)
     for (unsigned i = 0; i < RINGS; i++) {
         mmio_write32(DOORBELL_GPA, 7);     /* matches 7 */
         mmio_write32(DOORBELL_GPA + 8, i); /* matches anything */
-        outw(DOORBELL_PORT, 3);            /* matches 3 */
     }
     mmio_write32(DOORBELL_GPA, 8); /* no match: a register write */
     return 0;

@@ -2,9 +2,8 @@
 /* Draws what the host asks for, a stamp when it is done (tests/kvm/framebuffer.c). */
 #include "rt.h"
 
-#define FRAMEBUFFER_GPA 0xf0000000
-#define WIDTH           1024
-#define HEIGHT          768
+#define WIDTH  1024
+#define HEIGHT 768
 
 enum { WAIT, DOTS, ALL, END };
 

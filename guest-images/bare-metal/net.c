@@ -23,9 +23,9 @@
 #include "rt.h"
 #include "virtio/spec.h"
 
-#define TX_GPA     0x1000000ull /* free RAM of a guest with 128 MiB */
-#define TX_BYTES   0x11000ull   /* of a place */
-#define RX_GPA     0x4000000ull
+#define TX_GPA     (RAM_GPA + 0x1000000ull) /* free RAM of a guest with 128 MiB */
+#define TX_BYTES   0x11000ull               /* of a place */
+#define RX_GPA     (RAM_GPA + 0x4000000ull)
 #define RX_BYTES   0x3000000ull
 #define QUEUE_SIZE 256u
 #define RX_QUEUE   0u
@@ -219,7 +219,7 @@ static void take_frames(void)
     int slot = ring_take(&rx, &written);
     if (slot < 0)
         return;
-    for (uint64_t now = load_now(); slot >= 0; slot = ring_take(&rx, &written)) {
+    for (uint64_t now = rt_ticks(); slot >= 0; slot = ring_take(&rx, &written)) {
         const uint8_t *place = rx_place((unsigned)slot);
         results.received_bytes += written;
         if (rx_more > 0) {
@@ -249,11 +249,11 @@ static void take_sent(void)
 static void send_frames(void)
 {
     unsigned before = unanswered, idle_before = idle_count;
-    if (orders.answers && unanswered > 0 && load_now() - shown > LOST_TICKS) {
+    if (orders.answers && unanswered > 0 && rt_ticks() - shown > LOST_TICKS) {
         results.lost += unanswered;
         before = unanswered = 0;
     }
-    uint64_t now = load_now();
+    uint64_t now = rt_ticks();
     while (idle_count > 0 && (!orders.answers || unanswered < orders.depth)) {
         ring_add(&tx, idle[--idle_count]);
         unanswered += orders.answers != 0;
@@ -269,13 +269,13 @@ static void send_frames(void)
 static void run(uint64_t ticks)
 {
     results = (struct results){.latencies.min = UINT64_MAX};
-    uint64_t begin = load_now();
+    uint64_t begin = rt_ticks();
     do {
         send_frames();
         take_frames();
         take_sent();
         pause();
-    } while ((results.ticks = load_now() - begin) < ticks);
+    } while ((results.ticks = rt_ticks() - begin) < ticks);
 }
 
 /* Nobody sends to whom they do not know: asks for the host's address, and so gives ours. */

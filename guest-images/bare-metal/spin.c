@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* Counts for ever, at level 3, without an exit of its own making; on every CPU there is. */
+/* Counts for ever, without an exit of its own making; on every CPU there is. */
 #include "rt.h"
 
 static void count(unsigned cpu)
@@ -11,7 +11,7 @@ static void count(unsigned cpu)
 
 int main(void)
 {
-    unsigned cpus = inb(PORT_CPUS);
+    unsigned cpus = mmio_read8(CPUS_GPA);
     rt_irq_init();
     for (unsigned cpu = 1; cpu < cpus; cpu++)
         rt_cpu_start(cpu, count);

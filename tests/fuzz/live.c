@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The player's machine: KVM, a vCPU in a thread of its own, a PCI host bridge. Its guest makes the
- * accesses of the script (guest-images/bare-metal/remote.c), kicks are ioeventfds, interrupts
- * irqfds. The loop is run by the player, while it waits for the guest and between two steps.
+ * accesses of the script (guest-images/bare-metal/x86_64/remote.c), kicks are ioeventfds,
+ * interrupts irqfds. The loop is run by the player, while it waits for the guest and between steps.
  *
  * The guest's own memory lies where the device sees none, so that no script can write there.
  */
@@ -20,7 +20,7 @@
 #include "devices/platform/pci_host.h"
 #include "firmware/x86/e820.h"
 #include "firmware/x86/linux_boot.h"
-#include "guest-images/bare-metal/remote.h"
+#include "guest-images/bare-metal/x86_64/remote.h"
 #include "kvm/kvm.h"
 #include "tests/fuzz/play_impl.h"
 #include "vmm/machine/vcpu.h"

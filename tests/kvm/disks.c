@@ -12,6 +12,7 @@
 #include "core/tape/tape.h"
 #include "kvm/kvm.h"
 #include "tap.h"
+#include "tvm.h"
 #include "vmm/config/config.h"
 #include "vmm/machine/machine.h"
 #include "vmm/replay/replay.h"
@@ -31,9 +32,8 @@ static void run_on(const char *rng, const char *first, const char *second, unsig
                    const char *record)
 {
     struct tape *tape = NULL;
-    char kernel[512];
-    const char *dir = getenv("MINIVET_GUESTS");
-    snprintf(kernel, sizeof(kernel), "%s/blk.elf", dir != NULL ? dir : GUESTS_DIR);
+    char kernel[TVM_PATH];
+    tvm_guest(kernel, "blk");
     char *argv[] = {
         "run",         kernel,         "-m",
         "128",         "-a",           stop_after_ms > 0 ? "depth=16" : "depth=16 requests=2000",

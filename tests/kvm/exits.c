@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "core/base/xmath.h"
-#include "core/memory/gmem.h"
 #include "core/ports/doorbell.h"
 #include "kvm/kvm.h"
 #include "tap.h"
@@ -25,49 +24,29 @@ static void comes_up(void)
     tvm_destroy(&t);
 }
 
-static void port_widths(void)
-{
-    tvm_run_ok(&(struct tvm_config){.guest = "pio"});
-}
-
 static void memory_widths(void)
 {
     tvm_run_ok(&(struct tvm_config){.guest = "mmio"});
 }
 
-/* 5 GiB: 3 below the hole, 2 from 4 GiB up. The host sees what the guest wrote. */
-static void memory_above_4_gib(void)
-{
-    tvm_create(&t, &(struct tvm_config){.guest = "highmem", .ram_bytes = 5 * GIB});
-    tvm_finish(&t);
-    const uint64_t gpas[] = {4 * GIB, 5 * GIB, 6 * GIB - 8};
-    for (unsigned i = 0; i < ARRAY_SIZE(gpas); i++) {
-        uint64_t value;
-        CHECK_EQ(gmem_read(t.gmem, gpas[i], &value, sizeof(value)), 0);
-        CHECK_EQ(value, gpas[i] * 0x9e3779b97f4a7c15);
-    }
-    tvm_destroy(&t);
-}
-
-/* ---- doorbells: [0] MMIO, matching 7; [1] MMIO, any value; [2] port, matching 3 ---- */
-static void run_doorbells(bool bound, unsigned any_len, uint64_t rings[3])
+/* ---- doorbells: [0] matching 7; [1] any value ---- */
+static void run_doorbells(bool bound, unsigned any_len, uint64_t rings[2])
 {
     tvm_create(&t, &(struct tvm_config){.guest = "doorbell"});
     const struct doorbell bell = hv_kvm.doorbell(t.vm);
-    const struct doorbell_addr addrs[3] = {
+    const struct doorbell_addr addrs[2] = {
         {BUS_MMIO, TVM_DOORBELL_GPA, 4, true, 7},
         {BUS_MMIO, TVM_DOORBELL_GPA + 8, any_len, false, 0},
-        {BUS_PIO, TVM_DOORBELL_PORT, 2, true, 3},
     };
-    int fds[3];
-    for (unsigned i = 0; i < 3; i++) {
+    int fds[2];
+    for (unsigned i = 0; i < ARRAY_SIZE(fds); i++) {
         fds[i] = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
         CHECK_EQ(doorbell_bind(&bell, &addrs[i], fds[i]), 0);
         if (!bound)
             CHECK_EQ(doorbell_unbind(&bell, &addrs[i], fds[i]), 0);
     }
     tvm_finish(&t);
-    for (unsigned i = 0; i < 3; i++) {
+    for (unsigned i = 0; i < ARRAY_SIZE(fds); i++) {
         rings[i] = 0;
         if (eventfd_read(fds[i], &rings[i]) < 0)
             rings[i] = 0;
@@ -79,26 +58,23 @@ static void doorbells_ring_without_an_exit(void)
 {
     const unsigned any_lens[] = {4, 0};
     for (unsigned i = 0; i < ARRAY_SIZE(any_lens); i++) {
-        uint64_t rings[3];
+        uint64_t rings[2];
         run_doorbells(true, any_lens[i], rings);
         CHECK_EQ(rings[0], RINGS);
         CHECK_EQ(rings[1], RINGS);
-        CHECK_EQ(rings[2], RINGS);
         /* Only the value that nobody waits for came to the bus. */
         CHECK_EQ(t.mmio_doorbell.writes, 1);
         CHECK_EQ(t.mmio_doorbell.bytes[0], 8);
-        CHECK_EQ(t.pio_doorbell.writes, 0);
         tvm_destroy(&t);
     }
 }
 
 static void an_unbound_doorbell_is_a_register(void)
 {
-    uint64_t rings[3];
+    uint64_t rings[2];
     run_doorbells(false, 0, rings);
-    CHECK_EQ(rings[0] + rings[1] + rings[2], 0);
+    CHECK_EQ(rings[0] + rings[1], 0);
     CHECK_EQ(t.mmio_doorbell.writes, 2 * RINGS + 1);
-    CHECK_EQ(t.pio_doorbell.writes, RINGS);
     tvm_destroy(&t);
 }
 
@@ -107,7 +83,7 @@ static void exits_are_counted(void)
 {
     static struct exits sum;
     static struct hv_stat stats[200];
-    uint64_t rings[3], port = 0, memory = 0, kvm = 0;
+    uint64_t rings[2], memory = 0, kvm = 0;
     run_doorbells(false, 0, rings);
     vcpus_exits(t.vcpus, &sum);
     for (unsigned i = 0; i < sum.count; i++) {
@@ -116,25 +92,21 @@ static void exits_are_counted(void)
         CHECK(r->total_ns <= r->count * r->max_ns);
         if (r->device == NULL || strcmp(r->device, "latch") != 0)
             continue;
-        port += strcmp(r->kind, "port write") == 0 ? r->count : 0;
         memory += strcmp(r->kind, "memory write") == 0 ? r->count : 0;
     }
-    CHECK_EQ(port, RINGS);
     CHECK_EQ(memory, 2 * RINGS + 1);
     CHECK(sum.inside_ns > 0);
     CHECK(sum.outside_ns > 0);
     int n = hv_kvm.stats(t.vm, vcpus_get(t.vcpus, 0), stats, ARRAY_SIZE(stats));
     for (int i = 0; i < n; i++)
         kvm += strcmp(stats[i].name, "exits") == 0 ? stats[i].value : 0;
-    CHECK(n == 0 || kvm >= port + memory); /* 0: a kernel before 5.14 */
+    CHECK(n == 0 || kvm >= memory); /* 0: a kernel before 5.14 */
     tvm_destroy(&t);
 }
 
 const struct tap_test exit_tests[] = {
-    {"exits: a PVH guest comes up and knows its command line", comes_up, 0},
-    {"exits: port accesses of every width, single and repeated", port_widths, 0},
-    {"exits: memory accesses of every width, aligned and not", memory_widths, 0},
-    {"exits: memory on both sides of the device hole", memory_above_4_gib, 0},
+    {"exits: a guest comes up and knows its command line", comes_up, 0},
+    {"exits: memory accesses of every width", memory_widths, 0},
     {"exits: doorbells ring without an exit", doorbells_ring_without_an_exit, 0},
     {"exits: an unbound doorbell is a register", an_unbound_doorbell_is_a_register, 0},
     {"exits: they are counted, here and by KVM", exits_are_counted, 0},

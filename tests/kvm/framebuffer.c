@@ -4,10 +4,9 @@
 
 #include <stdatomic.h>
 
+#include "arch/arch.h"
 #include "core/base/xmath.h"
 #include "core/loop/evloop.h"
-#include "core/memory/gmem.h"
-#include "firmware/x86/x86_layout.h"
 #include "kvm/kvm.h"
 #include "tap.h"
 #include "tests/harness/fake.h"
@@ -25,9 +24,8 @@ static struct evloop *loop;
 /* Has the guest take its next step, looks once, and says how many rectangles that were. */
 static unsigned look_after(unsigned step)
 {
-    _Atomic uint32_t *order = gmem_ptr(t.gmem, TVM_COUNTER_GPA, 4, 4);
     unsigned before = display.screens[0].damages;
-    atomic_store(order, step);
+    atomic_store(tvm_counters(&t), step);
     CHECK_EQ(tvm_wait_stamp(&t, step), step);
     now.now_ns += FRAMEBUFFER_PERIOD_NS;
     evloop_drain(loop);
@@ -51,7 +49,7 @@ static void pixels_are_seen(void)
     tvm_create(&t, &(struct tvm_config){.guest = "framebuffer"});
     fake_display_init(&display);
     CHECK_EQ(evloop_create(&loop, "fb", &clock), 0);
-    CHECK_EQ(framebuffer_create(&fb, &(struct framebuffer_config){.gpa = X86_FRAMEBUFFER_GPA,
+    CHECK_EQ(framebuffer_create(&fb, &(struct framebuffer_config){.gpa = arch_host.framebuffer_gpa,
                                                                   .width = WIDTH,
                                                                   .height = HEIGHT,
                                                                   .hv = &hv_kvm,
@@ -68,7 +66,7 @@ static void pixels_are_seen(void)
     CHECK_EQ(display.screens[0].damage.height, HEIGHT);
     check_pixels(true);
     CHECK_EQ(look_after(2), 0);
-    atomic_store((_Atomic uint32_t *)gmem_ptr(t.gmem, TVM_COUNTER_GPA, 4, 4), 3);
+    atomic_store(tvm_counters(&t), 3);
     CHECK_EQ(tvm_wait(&t), TVM_STATUS);
     CHECK_EQ(t.exit_status, 0);
     framebuffer_destroy(fb);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* The other CPUs start with INIT and SIPI, and not before. */
+/* The other CPUs start when the first one says so, and not before. */
 #include "tap.h"
 #include "tvm.h"
 

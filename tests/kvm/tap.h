@@ -18,9 +18,13 @@ struct tap_test {
 #define TAP_LIMIT_S 120
 
 /* Each file's tests, ended by an entry without a name. */
-extern const struct tap_test exit_tests[], end_tests[], irq_tests[], smp_tests[], kick_tests[],
-    cycle_tests[], disk_tests[], framebuffer_tests[], hostile_tests[], live_tests[], run_tests[],
-    terminal_tests[], bench_tests[];
+extern const struct tap_test exit_tests[], end_tests[], smp_tests[], kick_tests[], disk_tests[],
+    framebuffer_tests[], terminal_tests[];
+/* Those of x86-64 alone. */
+extern const struct tap_test port_tests[], fault_tests[], irq_tests[], cycle_tests[],
+    hostile_tests[], live_tests[], run_tests[], bench_tests[];
+/* The files of this architecture, ended by NULL. */
+extern const struct tap_test *const tap_groups[];
 
 /* skip_all: NULL, or why no test can run. Only tests whose names hold `filter` (NULL: all). */
 int tap_run(const struct tap_test *const *groups, const char *skip_all, const char *filter);

@@ -13,6 +13,7 @@
 
 #include "core/base/xmath.h"
 #include "tap.h"
+#include "tvm.h"
 #include "vmm/cli/cli.h"
 
 #define ESCAPE "\001" /* Ctrl-A */
@@ -57,9 +58,8 @@ static pid_t start(char *const *argv, int argc)
 /* A guest that sends back what is typed; it has said that it listens. */
 static pid_t start_echo(const char *timeout, const char *console)
 {
-    char kernel[512], orders[64], said[256] = "";
-    const char *dir = getenv("MINIVET_GUESTS");
-    snprintf(kernel, sizeof(kernel), "%s/console.elf", dir != NULL ? dir : GUESTS_DIR);
+    char kernel[TVM_PATH], orders[64], said[256] = "";
+    tvm_guest(kernel, "console");
     snprintf(orders, sizeof(orders), "virtio=%d chunks=0", strcmp(console, "virtio") == 0);
     char *argv[] = {"run",       kernel,          "-a",        orders,
                     "--timeout", (char *)timeout, "--console", (char *)console};
@@ -131,9 +131,8 @@ static void ends_by_signals(void)
 
 static void other_ends(void)
 {
-    char kernel[512];
-    const char *dir = getenv("MINIVET_GUESTS");
-    snprintf(kernel, sizeof(kernel), "%s/hello.elf", dir != NULL ? dir : GUESTS_DIR);
+    char kernel[TVM_PATH];
+    tvm_guest(kernel, "hello");
     char *guest[] = {"run", kernel, "-a", "hello"}, *none[] = {"run", "/no/such"};
     open_terminal();
     expect_status(start(guest, ARRAY_SIZE(guest)), 0, 0);

@@ -1,25 +1,26 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tvm.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "arch/x86_64/power_on.h"
+#include "arch/arch.h"
 #include "core/base/clock.h"
 #include "core/base/log.h"
 #include "core/base/xmath.h"
+#include "core/loop/evloop.h"
 #include "core/memory/gmem.h"
-#include "firmware/x86/e820.h"
-#include "firmware/x86/linux_boot.h"
-#include "firmware/x86/x86_layout.h"
+#include "firmware/kernel/boot_request.h"
 #include "kvm/kvm.h"
 #include "tap.h"
+#include "vmm/report/exits.h"
 
 #define DEFAULT_RAM_BYTES (16 * MIB)
-#define CPU_COUNT_PORT    0x520
+#define SERIAL            (arch_host.pio_limit != 0 ? 0x3f8 : 0x01000000)
+#define SERIAL_BYTES      8
 #define PIO_LATCH_PORT    0x510
-#define S5_WRITTEN        (0x20 | X86_S5_TYPE << 2)
 
 static void end_run(struct tvm *t, enum tvm_end end, uint8_t status)
 {
@@ -32,13 +33,11 @@ static void end_run(struct tvm *t, enum tvm_end end, uint8_t status)
     pthread_mutex_unlock(&t->lock);
 }
 
-static void on_vcpu_end(void *ctx, enum power_event end, int status)
+static void on_end(void *ctx, enum power_event end, int status)
 {
     static const enum tvm_end ends[] = {
-        [POWER_RESET] = TVM_RESET,
-        [POWER_OFF] = TVM_OFF,
-        [POWER_PANIC] = TVM_PANIC,
-        [POWER_FAULT] = TVM_FAULT,
+        [POWER_RESET] = TVM_RESET, [POWER_OFF] = TVM_OFF,     [POWER_EXIT] = TVM_STATUS,
+        [POWER_PANIC] = TVM_PANIC, [POWER_FAULT] = TVM_FAULT,
     };
     end_run(ctx, ends[end], (uint8_t)status);
 }
@@ -55,19 +54,12 @@ static void on_log(void *ctx, enum log_level level, const char *line)
 }
 
 /* ---- devices ---- */
-static void write_status(void *dev, uint64_t offset, unsigned width, uint64_t value)
+static void on_stamp(void *ctx, uint8_t value)
 {
-    (void)offset, (void)width;
-    end_run(dev, TVM_STATUS, (uint8_t)value);
-}
-
-static void write_stamp(void *dev, uint64_t offset, unsigned width, uint64_t value)
-{
-    struct tvm *t = dev;
-    (void)offset, (void)width;
+    struct tvm *t = ctx;
     pthread_mutex_lock(&t->lock);
     if (t->stamp_count < TVM_STAMPS)
-        t->stamps[t->stamp_count++] = (uint8_t)value;
+        t->stamps[t->stamp_count++] = value;
     pthread_cond_broadcast(&t->changed);
     pthread_mutex_unlock(&t->lock);
 }
@@ -82,28 +74,24 @@ static void write_serial(void *dev, uint64_t offset, unsigned width, uint64_t va
     pthread_mutex_unlock(&t->lock);
 }
 
-static void write_power(void *dev, uint64_t offset, unsigned width, uint64_t value)
-{
-    (void)offset, (void)width;
-    if (value == S5_WRITTEN)
-        end_run(dev, TVM_OFF, 0);
-}
-
-static uint64_t read_cpu_count(void *dev, uint64_t offset, unsigned width)
+/* How many CPUs there are, and what machines without ports have for stamps. */
+static uint64_t read_own(void *dev, uint64_t offset, unsigned width)
 {
     (void)offset, (void)width;
     return ((struct tvm *)dev)->cpus;
+}
+
+static void write_own(void *dev, uint64_t offset, unsigned width, uint64_t value)
+{
+    (void)width;
+    if (offset == 1)
+        on_stamp(dev, (uint8_t)value);
 }
 
 static uint64_t read_ones(void *dev, uint64_t offset, unsigned width)
 {
     (void)dev, (void)offset;
     return width_mask(width);
-}
-
-static void write_nothing(void *dev, uint64_t offset, unsigned width, uint64_t value)
-{
-    (void)dev, (void)offset, (void)width, (void)value;
 }
 
 static uint64_t read_latch(void *dev, uint64_t offset, unsigned width)
@@ -121,19 +109,16 @@ static void write_latch(void *dev, uint64_t offset, unsigned width, uint64_t val
     l->writes++;
 }
 
-static const struct bus_ops status_ops = {.read = read_ones, .write = write_status};
-static const struct bus_ops stamp_ops = {.read = read_ones, .write = write_stamp};
 static const struct bus_ops serial_ops = {.read = read_ones, .write = write_serial};
-static const struct bus_ops power_ops = {.read = read_ones, .write = write_power};
-static const struct bus_ops cpu_count_ops = {.read = read_cpu_count, .write = write_nothing};
+static const struct bus_ops own_ops = {.read = read_own, .write = write_own};
 static const struct bus_ops latch_ops = {.read = read_latch, .write = write_latch};
 
-static void add_port(struct tvm *t, struct bus_region *r, const char *name, uint64_t port,
-                     const struct bus_ops *ops)
+static void add_bytes(struct tvm *t, struct bus *bus, struct bus_region *r, uint64_t base,
+                      uint64_t bytes, const struct bus_ops *ops)
 {
     *r = (struct bus_region){
-        .name = name, .base = port, .size = 1, .widths = BUS_W1, .ops = ops, .dev = t};
-    CHECK_EQ(bus_add(t->pio, r), 0);
+        .name = "tvm", .base = base, .size = bytes, .widths = BUS_W1, .ops = ops, .dev = t};
+    CHECK_EQ(bus_add(bus, r), 0);
 }
 
 static void add_latch(struct bus *bus, struct tvm_latch *l, uint64_t addr, uint64_t bytes)
@@ -149,34 +134,51 @@ static void add_latch(struct bus *bus, struct tvm_latch *l, uint64_t addr, uint6
 
 static void add_devices(struct tvm *t)
 {
-    CHECK_EQ(bus_create(&t->mmio, "mmio", UINT64_C(1) << 48), 0);
-    CHECK_EQ(bus_create(&t->pio, "pio", 65536), 0);
-    add_port(t, &t->status, "status", X86_DEBUG_EXIT_PORT, &status_ops);
-    add_port(t, &t->stamp, "stamp", X86_POST_PORT, &stamp_ops);
-    add_port(t, &t->serial, "serial", X86_SERIAL_PORT, &serial_ops);
-    add_port(t, &t->power, "power", X86_SLEEP_CONTROL_PORT, &power_ops);
-    add_port(t, &t->cpu_count, "cpus", CPU_COUNT_PORT, &cpu_count_ops);
-    add_latch(t->pio, &t->pio_latch, PIO_LATCH_PORT, 4);
-    add_latch(t->pio, &t->pio_doorbell, TVM_DOORBELL_PORT, 2);
+    add_bytes(t, t->pio != NULL ? t->pio : t->mmio, &t->serial, SERIAL, SERIAL_BYTES, &serial_ops);
+    add_bytes(t, t->mmio, &t->own, TVM_OWN_GPA, 2, &own_ops);
     add_latch(t->mmio, &t->mmio_latch, TVM_LATCH_GPA, 16);
     add_latch(t->mmio, &t->mmio_doorbell, TVM_DOORBELL_GPA, 16);
+    if (t->pio != NULL) {
+        add_latch(t->pio, &t->pio_latch, PIO_LATCH_PORT, 4);
+        add_latch(t->pio, &t->pio_doorbell, TVM_DOORBELL_PORT, 2);
+    }
 }
 
 /* ---- life ---- */
-static void load(struct tvm *t, const struct tvm_config *config, struct boot_state *state)
+void tvm_guest(char path[TVM_PATH], const char *name)
 {
-    char path[512];
     const char *dir = getenv("MINIVET_GUESTS");
-    snprintf(path, sizeof(path), "%s/%s.elf", dir != NULL ? dir : GUESTS_DIR, config->guest);
-    struct e820_map map;
-    e820_build(&map, t->gmem, false, 0);
-    CHECK_EQ(linux_boot_load(t->gmem,
-                             &(struct linux_boot_config){
-                                 .request.kernel_path = path,
-                                 .request.cmdline = config->cmdline != NULL ? config->cmdline : "",
-                                 .map = &map,
-                             },
-                             state),
+    snprintf(path, TVM_PATH, "%s/%s" GUEST_SUFFIX, dir != NULL ? dir : GUESTS_DIR, name);
+}
+
+/* What the machine of this architecture has, but its serial port. */
+static void create_board(struct tvm *t, const struct tvm_config *config)
+{
+    static const struct pci_windows no_windows;
+    char path[TVM_PATH];
+    tvm_guest(path, config->guest);
+    CHECK_EQ(bus_create(&t->mmio, "mmio", arch_host.mmio_limit), 0);
+    if (arch_host.pio_limit != 0)
+        CHECK_EQ(bus_create(&t->pio, "pio", arch_host.pio_limit), 0);
+    CHECK_EQ(evloop_create(&t->loop, "tvm", &clock_host), 0);
+    CHECK_EQ(arch_host.board_create(&t->board, &(struct board_config){.hv = &hv_kvm,
+                                                                      .vm = t->vm,
+                                                                      .gmem = t->gmem,
+                                                                      .mmio = t->mmio,
+                                                                      .pio = t->pio,
+                                                                      .loop = t->loop,
+                                                                      .power = {on_end, t},
+                                                                      .vcpus = t->cpus,
+                                                                      .on_post_code = on_stamp,
+                                                                      .ctx = t}),
+             0);
+    add_devices(t);
+    CHECK_EQ(arch_host.describe(t->board, &(struct board_devices){.windows = &no_windows}), 0);
+    CHECK_EQ(arch_host.load_kernel(t->board,
+                                   &(struct boot_request){
+                                       .kernel_path = path,
+                                       .cmdline = config->cmdline != NULL ? config->cmdline : "",
+                                   }),
              0);
 }
 
@@ -186,25 +188,22 @@ void tvm_create(struct tvm *t, const struct tvm_config *config)
     pthread_mutex_init(&t->lock, NULL);
     pthread_cond_init(&t->changed, NULL);
     uint64_t ram_bytes = config->ram_bytes != 0 ? config->ram_bytes : DEFAULT_RAM_BYTES;
-    CHECK_EQ(gmem_create(&t->gmem, ram_bytes, X86_HOLE_GPA, X86_HOLE_END_GPA), 0);
+    CHECK_EQ(gmem_create(&t->gmem, ram_bytes, arch_host.hole_gpa, arch_host.hole_end_gpa), 0);
     CHECK_EQ(
         hv_kvm.vm_create(
             &t->vm, &(struct hv_vm_config){.memory = t->gmem, .vcpus = t->cpus, .stats = true}),
         0);
-    add_devices(t);
-
-    struct boot_state state;
-    load(t, config, &state);
+    create_board(t, config);
     const struct vcpus_config vcpus = {.hv = &hv_kvm,
                                        .vm = t->vm,
                                        .count = t->cpus,
                                        .mmio = t->mmio,
                                        .pio = t->pio,
                                        .clock = &clock_host,
-                                       .power = {on_vcpu_end, t}};
+                                       .power = {on_end, t}};
     CHECK_EQ(vcpus_create(&t->vcpus, &vcpus), 0);
     for (unsigned i = 0; i < t->cpus; i++)
-        CHECK_EQ(x86_power_on(&hv_kvm, t->vm, vcpus_get(t->vcpus, i), i, t->cpus, &state), 0);
+        CHECK_EQ(arch_host.power_on(t->board, vcpus_get(t->vcpus, i), i), 0);
     log_set_sink(on_log, t);
 }
 
@@ -227,6 +226,8 @@ void tvm_destroy(struct tvm *t)
 {
     log_set_sink(NULL, NULL);
     vcpus_destroy(t->vcpus);
+    arch_host.board_destroy(t->board);
+    evloop_destroy(t->loop);
     bus_destroy(t->pio);
     bus_destroy(t->mmio);
     hv_kvm.vm_destroy(t->vm);
@@ -235,14 +236,19 @@ void tvm_destroy(struct tvm *t)
     pthread_mutex_destroy(&t->lock);
 }
 
-void tvm_finish(struct tvm *t)
+static void expect_passed(struct tvm *t)
 {
-    tvm_start(t);
     enum tvm_end end = tvm_wait(t);
     if (end != TVM_STATUS || t->exit_status != 0)
         tap_say("guest: %s log: %s", t->text, t->log);
     CHECK_EQ(end, TVM_STATUS);
     CHECK_EQ(t->exit_status, 0);
+}
+
+void tvm_finish(struct tvm *t)
+{
+    tvm_start(t);
+    expect_passed(t);
 }
 
 void tvm_run_ok(const struct tvm_config *config)
@@ -251,6 +257,48 @@ void tvm_run_ok(const struct tvm_config *config)
     tvm_create(&t, config);
     tvm_finish(&t);
     tvm_destroy(&t);
+}
+
+static uint64_t accesses(const struct tvm *t)
+{
+    static struct exits sum;
+    sum = (struct exits){0};
+    vcpus_exits(t->vcpus, &sum);
+    uint64_t count = 0;
+    for (unsigned i = 0; i < sum.count; i++)
+        count += sum.rows[i].device != NULL ? sum.rows[i].count : 0;
+    return count;
+}
+
+static bool runs(struct tvm *t)
+{
+    pthread_mutex_lock(&t->lock);
+    bool runs = t->end == TVM_RUNS;
+    pthread_mutex_unlock(&t->lock);
+    return runs;
+}
+
+void tvm_run_paused(const char *guest)
+{
+    static struct tvm t;
+    for (unsigned i = 0; i < 5; i++) {
+        tvm_create(&t, &(struct tvm_config){.guest = guest});
+        tvm_start(&t);
+        while (runs(&t)) {
+            uint64_t before = accesses(&t);
+            while (runs(&t) && accesses(&t) == before)
+                sched_yield();
+            vcpus_stop(t.vcpus);
+            CHECK_EQ(vcpus_start(t.vcpus), 0);
+        }
+        expect_passed(&t);
+        tvm_destroy(&t);
+    }
+}
+
+_Atomic uint64_t *tvm_counters(const struct tvm *t)
+{
+    return gmem_ptr(t->gmem, t->gmem->regions[0].gpa + TVM_COUNTER, 4 * 8, 8);
 }
 
 uint8_t tvm_wait_stamp(struct tvm *t, unsigned n)

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * The tests' machine: KVM, memory, two buses, vCPU threads, and the few devices that the bare-metal
- * guests know (guest-images/bare-metal/rt/rt.h). Whatever goes wrong on the host's side fails the
- * test; how the run ended is for the test to judge.
+ * The tests' machine: KVM, memory, buses, vCPU threads, the board of this architecture, and the few
+ * devices that the bare-metal guests know beside it (guest-images/bare-metal/rt/rt.h). Whatever
+ * goes wrong on the host's side fails the test; how the run ended is for the test to judge.
  */
 #ifndef MINIVET_TESTS_KVM_TVM_H
 #define MINIVET_TESTS_KVM_TVM_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -17,11 +18,13 @@
 
 #define TVM_LATCH_GPA     0xd0000000
 #define TVM_DOORBELL_GPA  0xd0001000
+#define TVM_OWN_GPA       0xd0002000
 #define TVM_DOORBELL_PORT 0x530
-#define TVM_COUNTER_GPA   0x10000 /* a 64-bit counter a CPU, kept by the guest `spin` */
+#define TVM_COUNTER       0xf00000 /* from the start of RAM */
 
 #define TVM_STAMPS 256
 #define TVM_TEXT   8192
+#define TVM_PATH   512
 
 enum tvm_end {
     TVM_RUNS,
@@ -42,11 +45,13 @@ struct tvm_latch {
 struct tvm {
     struct gmem *gmem;
     struct hv_vm *vm;
-    struct bus *mmio, *pio;
+    struct bus *mmio, *pio; /* no pio: NULL */
+    struct evloop *loop;    /* nobody runs it */
+    struct board *board;
     struct vcpus *vcpus;
     unsigned cpus;
 
-    struct bus_region status, stamp, serial, power, cpu_count;
+    struct bus_region serial, own;
     struct tvm_latch mmio_latch, pio_latch, mmio_doorbell, pio_doorbell;
 
     pthread_mutex_t lock; /* what follows */
@@ -62,11 +67,14 @@ struct tvm {
 };
 
 struct tvm_config {
-    const char *guest;   /* hello for hello.elf */
+    const char *guest;   /* hello for hello.elf or hello.img */
     const char *cmdline; /* NULL: none */
     unsigned cpus;       /* 0: 1 */
     uint64_t ram_bytes;  /* 0: 16 MiB */
 };
+
+/* The file that the build made of a guest. */
+void tvm_guest(char path[TVM_PATH], const char *name);
 
 void tvm_create(struct tvm *t, const struct tvm_config *config);
 void tvm_start(struct tvm *t);
@@ -77,6 +85,12 @@ void tvm_destroy(struct tvm *t);
 /* Runs a guest that must end with status 0: one that was created, or from first to last. */
 void tvm_finish(struct tvm *t);
 void tvm_run_ok(const struct tvm_config *config);
+
+/* The same a few times, with pauses that fall into the midst of accesses. */
+void tvm_run_paused(const char *guest);
+
+/* A 64-bit counter a CPU, kept by the guest `spin`. */
+_Atomic uint64_t *tvm_counters(const struct tvm *t);
 
 /* Waits for the n-th stamp (from 0) and returns it; fails the test if the run ends before. */
 uint8_t tvm_wait_stamp(struct tvm *t, unsigned n);

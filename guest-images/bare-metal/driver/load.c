@@ -24,8 +24,7 @@ static bool number_of(const char *text, const char *key, uint64_t *value)
 
 void load_take_orders(const struct load_order *orders, unsigned count)
 {
-    CHECK(rt_start_info->magic == START_INFO_MAGIC);
-    const char *line = (const char *)rt_start_info->cmdline_gpa;
+    const char *line = rt_cmdline();
     while (*line != '\0') {
         while (*line == ' ')
             line++;
@@ -39,8 +38,8 @@ void load_take_orders(const struct load_order *orders, unsigned count)
 
 void load_sleep(uint64_t ticks)
 {
-    uint64_t until = load_now() + ticks;
-    while (load_now() < until)
+    uint64_t until = rt_ticks() + ticks;
+    while (rt_ticks() < until)
         pause();
 }
 

@@ -16,14 +16,7 @@ struct load_order {
 /* Other words are the VMM's own. */
 void load_take_orders(const struct load_order *orders, unsigned count);
 
-/* ---- ticks of the time stamp counter ---- */
-static inline uint64_t load_now(void)
-{
-    uint32_t low, high;
-    __asm__ volatile("lfence; rdtsc" : "=a"(low), "=d"(high) : : "memory");
-    return (uint64_t)high << 32 | low;
-}
-
+/* ---- ticks of the clock (rt_ticks()) ---- */
 void load_sleep(uint64_t ticks);
 
 /* ---- latencies, in steps of three percent ---- */

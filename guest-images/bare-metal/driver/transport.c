@@ -5,15 +5,14 @@
 #include "rt.h"
 #include "virtio/spec.h"
 
-/* Minivet has a window each 4 KiB from here on, QEMU's microvm each 512 bytes. */
-#define WINDOWS_GPA  UINT64_C(0xfeb00000)
+/* Minivet has a window each 4 KiB from VIRTIO_GPA on, QEMU's microvm each 512 bytes. */
 #define WINDOW_BYTES 0x200u
 #define WINDOWS      256u
 
 uint64_t transport_find(uint32_t device_id)
 {
     for (unsigned i = 0; i < WINDOWS; i++) {
-        uint64_t gpa = WINDOWS_GPA + (uint64_t)i * WINDOW_BYTES;
+        uint64_t gpa = VIRTIO_GPA + (uint64_t)i * WINDOW_BYTES;
         if (mmio_read32(gpa + VIRTIO_MMIO_MagicValue) == VIRTIO_MMIO_MAGIC &&
             mmio_read32(gpa + VIRTIO_MMIO_Version) == VIRTIO_MMIO_VERSION &&
             mmio_read32(gpa + VIRTIO_MMIO_DeviceID) == device_id)

@@ -133,7 +133,7 @@ static void edit(unsigned cpu)
                                      0xfee00000, RAM_END_GPA,     DATA_GPA + 8192, UINT64_MAX};
     static const uint32_t lens[] = {0, 1, 16, 512, 4096, 0x7fffffff, UINT32_MAX, 513};
     volatile uint64_t *descs = (volatile uint64_t *)(void *)disk_memory.descs;
-    uint64_t state = load_now() | cpu;
+    uint64_t state = rt_ticks() | cpu;
     for (came(); goes_on();) {
         uint64_t r = next_random(&state);
         uint64_t at = (r >> 32) % QUEUE_SIZE;
@@ -149,7 +149,7 @@ static void edit(unsigned cpu)
 /* Every queue that there is, and such as there are not, of both devices. */
 static void storm(unsigned cpu)
 {
-    uint64_t state = load_now() | cpu;
+    uint64_t state = rt_ticks() | cpu;
     for (came(); goes_on();) {
         uint64_t r = next_random(&state);
         transport_kick(r & 1 ? disk_gpa : rng_gpa, r & 6 ? 0 : (unsigned)(r >> 8));

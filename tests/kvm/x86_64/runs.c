@@ -9,6 +9,7 @@
 
 #include "core/base/xmath.h"
 #include "tap.h"
+#include "tvm.h"
 #include "vmm/cli/cli.h"
 
 static char text[65536];
@@ -24,9 +25,8 @@ static void take_text(const char *path)
 
 static const char *hello(void)
 {
-    static char path[512];
-    const char *dir = getenv("MINIVET_GUESTS");
-    snprintf(path, sizeof(path), "%s/hello.elf", dir != NULL ? dir : GUESTS_DIR);
+    static char path[TVM_PATH];
+    tvm_guest(path, "hello");
     return path;
 }
 

@@ -65,12 +65,12 @@ int main(void)
     CHECK(what <= CPUID);
     uint64_t device_gpa = what == REGISTER || what == DOORBELL ? open_device() : 0;
     rt_puts("exit: start\n");
-    uint64_t exits = 0, begin = load_now(), now;
+    uint64_t exits = 0, begin = rt_ticks(), now;
     do {
         for (unsigned i = 0; i < AT_ONCE; i++)
             leave(device_gpa);
         exits += AT_ONCE;
-        now = load_now();
+        now = rt_ticks();
     } while (now - begin < ticks);
     rt_puts("exit: end");
     load_say("exits", exits);

@@ -14,6 +14,7 @@
 #include "held.h"
 #include "kvm/kvm.h"
 #include "tap.h"
+#include "tvm.h"
 #include "vmm/config/config.h"
 #include "vmm/machine/machine.h"
 
@@ -39,9 +40,8 @@ static void drop(void *ctx, enum log_level level, const char *line)
 
 static void run_once(const char *orders, const char *disk, enum power_event how)
 {
-    char kernel[512], cpus[] = "4";
-    const char *dir = getenv("MINIVET_GUESTS");
-    snprintf(kernel, sizeof(kernel), "%s/hostile.elf", dir != NULL ? dir : GUESTS_DIR);
+    char kernel[TVM_PATH], cpus[] = "4";
+    tvm_guest(kernel, "hostile");
     char *argv[] = {"run", kernel,         "-m",        "128", "-c", cpus,
                     "-a",  (char *)orders, "--console", "off", "-d", (char *)disk};
     struct vm_config vm;

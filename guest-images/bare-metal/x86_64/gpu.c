@@ -202,7 +202,7 @@ static void begin(unsigned i)
     __builtin_memcpy(u->flush.words, &r, sizeof(r));
     u->transfer.words[4] = (r.y * WIDTH + r.x) * PIXEL_BYTES; /* the upper half stays 0 */
     answers[2 * i].type = answers[2 * i + 1].type = 0;
-    u->started = load_now();
+    u->started = rt_ticks();
     ring_add(&ring, 2 * i);
     ring_add(&ring, 2 * i + 1);
 }
@@ -210,7 +210,7 @@ static void begin(unsigned i)
 /* Until the time is over; then waits for what is in flight. */
 static void run(uint64_t ticks)
 {
-    uint64_t from = load_now();
+    uint64_t from = rt_ticks();
     unsigned in_flight = 0;
     __builtin_memset(&results, 0, sizeof(results));
     results.latencies.min = UINT64_MAX;
@@ -226,7 +226,7 @@ static void run(uint64_t ticks)
         results.errors += answers[slot].type != VIRTIO_GPU_RESP_OK_NODATA;
         if (slot % 2 == 0)
             continue;
-        uint64_t now = load_now();
+        uint64_t now = rt_ticks();
         results.updates++;
         load_note(&results.latencies, now - updates[slot / 2].started);
         if (now - from < ticks) {
@@ -236,7 +236,7 @@ static void run(uint64_t ticks)
             in_flight--;
         }
     }
-    results.ticks = load_now() - from;
+    results.ticks = rt_ticks() - from;
 }
 
 static _Noreturn void answer_keys(void)

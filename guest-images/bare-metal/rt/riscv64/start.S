@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* From a Linux Image's entry to C in S-mode, without translation. Interrupts stay masked. */
+#include "layout.h"
+
+    .section .head, "ax"
+    .globl start
+start: /* Linux, Documentation/arch/riscv/boot-image-header.rst */
+    .option push
+    .option norvc
+    j 1f
+    nop
+    .option pop
+    .quad 0           /* from the start of RAM */
+    .quad image_bytes
+    .quad 0
+    .long 2, 0
+    .quad 0
+    .asciz "RISCV\0\0"
+    .ascii "RSC\x05"
+    .long 0
+
+1:  la t0, rt_tree
+    sd a1, (t0)
+    li a0, 0
+
+    .globl rt_secondary
+rt_secondary: /* a0: the CPU's number */
+    la t0, trap
+    csrw stvec, t0
+    la sp, stacks + STACK_BYTES
+    li t0, STACK_BYTES
+    mul t0, t0, a0
+    add sp, sp, t0
+    call rt_main
+
+    .balign 4
+trap:
+    csrr a0, scause
+    csrr a1, stval
+    csrr a2, sepc
+    j rt_unexpected
+
+    .bss
+    .balign 16
+stacks:
+    .skip RT_CPUS * STACK_BYTES
+
+    .section .note.GNU-stack, "", %progbits
