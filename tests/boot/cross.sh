@@ -29,11 +29,59 @@ cross_built() {
     expect "$arch: Minivet is built" ended 0
 }
 
-cross_tap() { # KEY OPTION...: the guest asks the emulated host over a tap.
-    key=$1
+# cross_guests DO OPTION...: guests one after the other in one host. DO, the host's commands, starts each by `guest WHAT
+# OPTION...`: WHAT is on its command line, and says what it does there. The last one has OPTION..., and ends with 7.
+cross_guests() {
+    in_host=$1
     shift
-    cross_guest --host '(until ip addr add 10.9.0.1/24 dev tap0 2>/dev/null; do sleep 0.2; done; ip link set tap0 up) &' \
-        -n "tap=tap0,$key" "$@" -- 'ip addr add 10.9.0.2/24 dev eth0; ip link set eth0 up; ping -c 2 -w 10 10.9.0.1'
+    cross_guest --host 'guest() {
+            what=$1
+            shift
+            echo "${what%% *}: begins"
+            minivet run /kernel -i /initrd.gz -a "quiet do=$what" "$@"
+            echo "${what%% *}: ended with $?"
+        }
+        (until ip addr add 10.9.0.1/24 dev tap0 2>/dev/null; do sleep 0.2; done; ip link set tap0 up) &
+        '"$in_host" "$@" -- 'look() {
+            echo cpus=$(nproc)
+            dd if=/dev/vda bs=64k count=64 2>/dev/null | wc -c | sed "s/^/read=/"
+            cat /proc/interrupts; dmesg | grep -i pmu; grep -o " sve " /proc/cpuinfo
+        }
+        write() {
+            for disk in vda vdb; do
+                yes | dd of=/dev/$disk bs=64k count=1 iflag=fullblock conv=fsync 2>/dev/null
+            done
+            echo 3 >/proc/sys/vm/drop_caches
+        }
+        read() {
+            for disk in vda vdb; do
+                echo "$disk=$(dd if=/dev/$disk bs=64k count=1 2>/dev/null | tr -cd y | wc -c)"
+            done
+            cat /proc/interrupts
+        }
+        case $(cat /proc/cmdline) in
+        *do=disk*)
+            if dd if=/dev/vda count=1 2>/dev/null | grep -q written; then exit 9; fi
+            echo written | dd of=/dev/vda conv=sync 2>/dev/null; sync; reboot -f; sleep 60 ;;
+        *do=look*) look; exit 3 ;;
+        *do=write*) write; read ;;
+        *do=read*) read ;;
+        *do=user*) ip addr add 10.0.2.15/24 dev eth0; ip link set eth0 up; ping -c 1 -w 10 10.0.2.2 ;;
+        *do=tap*) ip addr add 10.9.0.2/24 dev eth0; ip link set eth0 up; ping -c 1 -w 10 10.9.0.1 ;;
+        *do=reset*) reboot -f; sleep 60 ;;
+        *do=panic*) echo c >/proc/sysrq-trigger ;;
+        *do=hang*) sleep 60 ;;
+        *) uname -m; exit 7 ;;
+        esac'
+}
+
+# told WHAT PATTERN: that one of them printed a line like it.
+told() {
+    tr -d '\r' <"$log" | sed -n "/^$1: begins/,/^$1: ended/p" | grep -qE -- "$2"
+}
+
+not_told() { # WHAT PATTERN
+    ! told "$@"
 }
 
 cross_session() { # CMD: it has a terminal, with a shell at the other end
@@ -48,39 +96,48 @@ cross_session() { # CMD: it has a terminal, with a shell at the other end
     terminal_ends
 }
 
+said_times() { # COUNT PATTERN: so many lines of the last run are like it
+    [ "$(tr -d '\r' <"$log" | grep -cE -- "$2")" -eq "$1" ]
+}
+
 # cross_boots MACHINE PCI MMIO: what `uname -m` says, and lines of /proc/interrupts for a disk there.
 cross_boots() {
-    cross_guest -- 'uname -m; exit 7'
-    expect "$arch: a guest's status is the exit status" ended 7
-    expect "$arch: it is the kernel asked for" said "^$1\$"
-    for options in 'transport=mmio' 'transport=mmio,ring=packed' 'transport=pci' 'transport=pci,ring=packed'; do
-        cross_guest --host-cpus 2 -c 2 -d null:16M --virtio "$options" --strict -- 'echo cpus=$(nproc)
-            dd if=/dev/vda bs=64k count=64 2>/dev/null | wc -c; cat /proc/interrupts; hwclock -r >/dev/null && echo clock=ok
-            dmesg | grep -iE "warn|fail|bug"; true'
-        expect "$arch, $options: runs" ended 0
-        expect "$arch, $options: has two processors" said '^cpus=2$'
-        expect "$arch, $options: reads the disk" said '^4194304$'
-        expect "$arch, $options: reads the clock" said '^clock=ok$'
-        expect "$arch, $options: the driver does right" said 'strict: null:16M: nothing to report'
-        expect "$arch, $options: the kernel finds no fault" not_said '] .*([Ww]arn|[Ff]ail|BUG)'
-        case $options in
-        *pci*) expect "$arch, $options: the disk's interrupts come" said "$2" ;;
-        *) expect "$arch, $options: the disk's interrupts come" said "$3" ;;
-        esac
+    for key in transport=mmio transport=mmio,ring=packed transport=pci transport=pci,ring=packed; do
+        set -- "$@" -d "null:16M,$key"
     done
-    cross_guest --host 'truncate -s 16M /disk' -d /disk --reboot restart -- 'if dd if=/dev/vda count=1 2>/dev/null | grep -q written
-        then exit 9; fi; echo written | dd of=/dev/vda conv=sync 2>/dev/null; sync; reboot -f; sleep 60'
-    expect "$arch: a disk is kept over a reset" ended 9
-    cross_guest -n user -- 'ip addr add 10.0.2.15/24 dev eth0; ip link set eth0 up; ping -c 1 -w 10 10.0.2.2'
-    expect "$arch, user network: its gateway answers" ended 0
-    cross_tap vhost=off
-    expect "$arch, tap: the host answers" ended 0
-    cross_guest -- 'reboot -f; sleep 60'
-    expect "$arch: a reset ends the run" ended 0
-    cross_guest -- 'echo c >/proc/sysrq-trigger'
-    expect "$arch: a panic is told" ended 123
-    cross_guest --timeout 5s -- 'sleep 60'
-    expect "$arch: a guest that hangs is ended" ended 124
+    machine=$1 pci=$2 mmio=$3
+    shift 3
+    cross_guest --host-cpus 2 -c 2 "$@" --strict -- 'echo cpus=$(nproc)
+        for disk in /sys/block/vd*; do
+            dd if=/dev/${disk##*/} bs=64k count=64 2>/dev/null | wc -c | sed "s/^/read=/"
+            cut -c 35 $disk/device/features | sed "s/^/packed=/" # VIRTIO_F_RING_PACKED
+        done
+        cat /proc/interrupts; hwclock -r >/dev/null && echo clock=ok
+        dmesg | grep -iE "warn|fail|bug"; true'
+    expect "$arch: runs" ended 0
+    expect "$arch: has two processors" said '^cpus=2$'
+    expect "$arch: reads four disks" said_times 4 '^read=4194304$'
+    expect "$arch: two of them have packed rings" said_times 2 '^packed=1$'
+    expect "$arch: the drivers do right" said_times 4 'strict: null:16M: nothing to report'
+    expect "$arch: reads the clock" said '^clock=ok$'
+    expect "$arch: the kernel finds no fault" not_said '] .*([Ww]arn|[Ff]ail|BUG)'
+    expect "$arch, virtio-mmio: the disks' interrupts come" said "$mmio"
+    expect "$arch, virtio-pci: the disks' interrupts come" said "$pci"
+    cross_guests 'truncate -s 16M /disk
+        guest disk -d /disk --reboot restart
+        guest user -n user
+        guest tap -n tap=tap0,vhost=off
+        guest reset
+        guest panic
+        guest hang --timeout 5s'
+    expect "$arch: a guest's status is the exit status" ended 7
+    expect "$arch: it is the kernel asked for" said "^$machine\$"
+    expect "$arch: a disk is kept over a reset" told disk ' ended with 9$'
+    expect "$arch, user network: its gateway answers" told user ' ended with 0$'
+    expect "$arch, tap: the host answers" told tap ' ended with 0$'
+    expect "$arch: a reset ends the run" told reset ' ended with 0$'
+    expect "$arch: a panic is told" told panic ' ended with 123$'
+    expect "$arch: a guest that hangs is ended" told hang ' ended with 124$'
     tools/cross --arch "$arch" count --vs "build/$arch/minivet" --json >"$log" 2>&1 </dev/null
     status=$?
     expect "$arch: boots are counted" ended 0
@@ -93,36 +150,44 @@ group_arm64() {
     cross_built
     cross_boots aarch64 'ITS-MSI.*virtio[0-9]-req.1' 'GICv3.*Edge +virtio'
     expect "arm64: Minivet writes to little memory" said '"KiB that the VMM writes to.*"minivet": (1[0-9]|2[0-4])[0-9][.]'
-    cross_guest -d null:16M --virtio transport=pci -a pci=nomsi -- 'dd if=/dev/vda bs=64k count=64 2>/dev/null | wc -c
-        cat /proc/interrupts'
-    expect "arm64, INTx: reads the disk" said '^4194304$'
-    expect "arm64, INTx: by a level" said 'GICv3.*Level +virtio'
-    cross_tap vhost=on --virtio transport=pci
-    expect "arm64, vhost-net: the host answers" ended 0
+    # qemu-storage-daemon for arm64 serves the first disk of `write` and `read`.
+    cross_guests 'qemu-img create -q -f qcow2 /disk 16M
+        truncate -s 16M /file
+        guest write -d /disk,format=qcow2 -d /file,snapshot=on --virtio transport=pci
+        guest read -d /disk,format=qcow2 -d /file --virtio transport=pci
+        guest tap -n tap=tap0,vhost=on --virtio transport=pci
+        guest "look pci=nomsi" -d null:16M --virtio transport=pci
+        guest sve --cpu-features +sve
+        guest terabyte -m 1T' --program qemu-storage-daemon --program qemu-img
+    expect "arm64, vhost-user: a disk has what is written" told write '^vda=32768'
+    expect "arm64, vhost-user: a queue has its message" told write '[1-9].* ITS-MSI .*virtio0-req'
+    expect "arm64, vhost-user: a disk keeps what is written" told read '^vda=32768'
+    expect "arm64, snapshot=on: a disk has what is written" told write '^vdb=32768'
+    expect "arm64, snapshot=on: its file does not" told read '^vdb=0'
+    expect "arm64, vhost-net: the host answers" told tap ' ended with 0$'
+    expect "arm64, INTx: reads the disk" told look '^read=4194304$'
+    expect "arm64, INTx: by a level" told look 'GICv3.*Level +virtio'
+    expect "arm64: the host has no scalable vectors" told sve '--cpu-features [+]sve: this host.s processor has no scalable'
+    expect "arm64: so much memory is refused" told terabyte 'addresses of 40 bits; give --mem 1046528M or less'
     cross_guest --cpu cortex-a72 -c 4 -- 'nproc'
     expect "arm64, without VHE: has four processors" said '^4$'
-    cross_guest --gicv2 --host-cpus 2 -c 2 -d null:16M --virtio transport=pci --cpu-features +pmu -- 'nproc; cat /proc/interrupts
-        dd if=/dev/vda bs=64k count=64 2>/dev/null | wc -c; dmesg | grep -i pmu'
-    expect "arm64, GICv2: has two processors" said '^2$'
-    expect "arm64, GICv2: reads the disk" said '^4194304$'
-    expect "arm64, GICv2: by a level" said 'GIC-0 .*Level +virtio'
-    expect "arm64, GICv2: performance counters are found" said 'armv8_pmuv3 PMU driver'
-    cross_guest --gicv2 -c 8 -d null:16M -- 'nproc; dd if=/dev/vda bs=64k count=64 2>/dev/null | wc -c'
-    expect "arm64, GICv2: has eight processors" said '^8$'
-    expect "arm64, GICv2: reads a disk on virtio-mmio" said '^4194304$'
-    cross_guest --gicv2 -c 9 -- true
-    expect "arm64, GICv2: nine processors are refused" said 'this host allows 8; give --cpus 8 or less'
-    cross_guest -m 1T -- true
-    expect "arm64: so much memory is refused" said 'addresses of 40 bits; give --mem 1046528M or less'
-    cross_guest --cpu-features +sve -- true
-    expect "arm64: the host has no scalable vectors" said '--cpu-features [+]sve: this host.s processor has no scalable'
-    cross_guest --cpu max,pauth-impdef=on -- 'grep -o " sve " /proc/cpuinfo; dmesg | grep -i pmu; exit 3'
-    expect "arm64, all features: has scalable vectors" said '^ sve $'
-    expect "arm64, all features: has no performance counters" not_said 'PMU driver'
-    cross_guest --cpu max,pauth-impdef=on --cpu-features=+pmu,-sve -- 'grep -o " sve " /proc/cpuinfo; dmesg | grep -i pmu; exit 3'
-    expect "arm64, other features: runs" ended 3
-    expect "arm64, other features: has no scalable vectors" not_said '^ sve $'
-    expect "arm64, other features: has performance counters" said 'PMU driver'
+    cross_guests 'guest look -c 2 -d null:16M --virtio transport=pci --cpu-features +pmu
+        guest look-8 -c 8 -d null:16M
+        guest nine -c 9' --gicv2 --host-cpus 2
+    expect "arm64, GICv2: has two processors" told look '^cpus=2$'
+    expect "arm64, GICv2: reads the disk" told look '^read=4194304$'
+    expect "arm64, GICv2: by a level" told look 'GIC-0 .*Level +virtio'
+    expect "arm64, GICv2: performance counters are found" told look 'armv8_pmuv3 PMU driver'
+    expect "arm64, GICv2: has eight processors" told look-8 '^cpus=8$'
+    expect "arm64, GICv2: reads a disk on virtio-mmio" told look-8 '^read=4194304$'
+    expect "arm64, GICv2: nine processors are refused" told nine 'this host allows 8; give --cpus 8 or less'
+    cross_guests 'guest look
+        guest look-other --cpu-features=+pmu,-sve' --cpu max,pauth-impdef=on
+    expect "arm64, all features: has scalable vectors" told look '^ sve $'
+    expect "arm64, all features: has no performance counters" not_told look 'PMU driver'
+    expect "arm64, other features: runs" told look-other ' ended with 3$'
+    expect "arm64, other features: has no scalable vectors" not_told look-other '^ sve $'
+    expect "arm64, other features: has performance counters" told look-other 'PMU driver'
     mkfifo "$work/typing"
     cross_session "tools/run-linux --arch arm64"
     expect "arm64, a guest's shell: ends with its status" ended 6
