@@ -62,6 +62,8 @@ static int device_of(uint64_t id)
         return FUZZ_GPU;
     case VIRTIO_ID_BALLOON:
         return FUZZ_BALLOON;
+    case VIRTIO_ID_VSOCK:
+        return FUZZ_VSOCK;
     default:
         return -1;
     }
@@ -89,8 +91,8 @@ static void add_bytes(struct maker *m, struct fuzz_step *step, const uint8_t *by
 static bool is_many(const struct maker *m)
 {
     static const unsigned few[FUZZ_DEVICES] = {
-        [FUZZ_BLK] = 1, [FUZZ_SCSI] = 3,  [FUZZ_NET] = 3, [FUZZ_CONSOLE] = 2,
-        [FUZZ_RNG] = 1, [FUZZ_INPUT] = 2, [FUZZ_GPU] = 2, [FUZZ_BALLOON] = 5};
+        [FUZZ_BLK] = 1,   [FUZZ_SCSI] = 3, [FUZZ_NET] = 3,     [FUZZ_CONSOLE] = 2, [FUZZ_RNG] = 1,
+        [FUZZ_INPUT] = 2, [FUZZ_GPU] = 2,  [FUZZ_BALLOON] = 5, [FUZZ_VSOCK] = 3};
     return m->queues > few[m->device];
 }
 

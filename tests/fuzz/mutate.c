@@ -7,10 +7,12 @@
 #include "core/base/xmath.h"
 #include "tests/fuzz/play_impl.h"
 #include "tests/fuzz/script.h"
+#include "tests/harness/fake_vsock.h"
 #include "virtio/balloon/balloon.h"
 #include "virtio/gpu/gpu_codes.h"
 #include "virtio/input/input.h"
 #include "virtio/spec.h"
+#include "virtio/vsock/vsock.h"
 
 #define CHANGES   4u /* at most, at a time */
 #define NEW_BYTES (1u << 16)
@@ -353,6 +355,49 @@ static void balloon_request(struct maker *m)
     send(m, queue);
 }
 
+/* Mostly of connections that there may be: their ports are few. */
+static void vsock_request(struct maker *m)
+{
+    uint8_t packet[VIRTIO_VSOCK_HDR_BYTES + 300] = {0};
+    uint32_t len = one_in(m, 2) ? 0 : next(m, 300), port = next(m, 4);
+    switch (next(m, 6)) {
+    case 0: /* room for the device */
+        step1(m, FUZZ_IN, one_in(m, 8) ? next(m, 60) : 44 + next(m, 400));
+        send(m, one_in(m, 16) ? VIRTIO_VSOCK_EVENT : VIRTIO_VSOCK_RX);
+        return;
+    case 1: /* the host's */
+        if (one_in(m, 3)) {
+            step2(m, one_in(m, 2) ? FUZZ_ROOM : FUZZ_LINK, next(m, 2 * FAKE_VSOCK_STREAMS),
+                  next(m, 1000));
+            return;
+        }
+        struct fuzz_step *step = put_in(m, FUZZ_PACKET);
+        step->arg[0] = next(m, FAKE_VSOCK_STREAMS + 1);
+        new_bytes(m, step, 1 + next(m, 200));
+        return;
+    default:
+        break;
+    }
+    le64_put(packet + VIRTIO_VSOCK_HDR_src_cid, one_in(m, 20) ? any_number(m) : RIG_CID);
+    le64_put(packet + VIRTIO_VSOCK_HDR_dst_cid, VIRTIO_VSOCK_CID_HOST);
+    le32_put(packet + VIRTIO_VSOCK_HDR_src_port, port);
+    le32_put(packet + VIRTIO_VSOCK_HDR_dst_port, one_in(m, 3)   ? VSOCK_PORT_FIRST + next(m, 4)
+                                                 : one_in(m, 8) ? FAKE_VSOCK_NOBODY
+                                                                : port);
+    le32_put(packet + VIRTIO_VSOCK_HDR_len, one_in(m, 16) ? (uint32_t)any_number(m) : len);
+    le16_put(packet + VIRTIO_VSOCK_HDR_type, one_in(m, 20) ? (uint16_t)next(m, 4) : 1);
+    le16_put(packet + VIRTIO_VSOCK_HDR_op,
+             (uint16_t)(len > 0 ? VIRTIO_VSOCK_OP_RW : next(m, VIRTIO_VSOCK_OPS + 1)));
+    le32_put(packet + VIRTIO_VSOCK_HDR_flags, next(m, 4));
+    le32_put(packet + VIRTIO_VSOCK_HDR_buf_alloc,
+             one_in(m, 8) ? (uint32_t)any_number(m) : 1000 * next(m, 8));
+    le32_put(packet + VIRTIO_VSOCK_HDR_fwd_cnt,
+             one_in(m, 8) ? (uint32_t)any_number(m) : next(m, 600));
+    memset(packet + VIRTIO_VSOCK_HDR_BYTES, 'v', len);
+    out(m, packet, one_in(m, 16) ? next(m, 60) : VIRTIO_VSOCK_HDR_BYTES + len);
+    send(m, VIRTIO_VSOCK_TX);
+}
+
 static void rng_request(struct maker *m)
 {
     step1(m, FUZZ_IN, one_in(m, 10) ? next(m, 0x10000) : next(m, 64));
@@ -483,7 +528,7 @@ static void (*const requests[FUZZ_DEVICES])(struct maker *m) = {
     [FUZZ_SCSI] = scsi_request,       [FUZZ_NET] = net_request,
     [FUZZ_CONSOLE] = console_request, [FUZZ_RNG] = rng_request,
     [FUZZ_INPUT] = input_request,     [FUZZ_GPU] = gpu_request,
-    [FUZZ_BALLOON] = balloon_request,
+    [FUZZ_BALLOON] = balloon_request, [FUZZ_VSOCK] = vsock_request,
 };
 
 /* Any step, its operands at random. */

@@ -413,6 +413,24 @@ static void driver_step(struct fuzz_player *p, const struct fuzz_step *step)
 
 /* ---- steps of the host ---- */
 
+/* A process that is there, or NULL. */
+static struct fake_stream *stream_of(struct rig *rig, uint64_t n)
+{
+    struct fake_stream *st =
+        rig->vsock != NULL ? &rig->sockets.streams[n % FAKE_VSOCK_STREAMS] : NULL;
+    return st != NULL && st->used ? st : NULL;
+}
+
+/* A process writes, or there is a new one. */
+static void socket_packet(struct rig *rig, const struct fuzz_step *step)
+{
+    struct fake_stream *st = stream_of(rig, step->arg[0]);
+    if (st != NULL)
+        fake_vsock_write(st, step->bytes, step->len);
+    else
+        fake_vsock_ask(&rig->sockets, (uint32_t)step->arg[0] % 32);
+}
+
 static void host_packet(struct fuzz_player *p, const struct fuzz_step *step)
 {
     struct rig *rig = &p->rig;
@@ -420,6 +438,8 @@ static void host_packet(struct fuzz_player *p, const struct fuzz_step *step)
         fake_net_arrive(&rig->ether, step->arg[0] % FAKE_NET_PAIRS, step->bytes, step->len);
     if (rig->console != NULL && step->len > 0)
         fake_chr_type(&rig->chr, step->bytes, step->len);
+    if (rig->vsock != NULL)
+        socket_packet(rig, step);
     if (rig->input != NULL)
         fuzz_report(p, (unsigned)step->arg[0], step->bytes, step->len);
 }
@@ -428,16 +448,18 @@ static void host_step(struct fuzz_player *p, const struct fuzz_step *step)
 {
     struct rig *rig = &p->rig;
     bool disk = rig->blk != NULL || rig->scsi != NULL;
+    struct fake_stream *st = stream_of(rig, step->arg[0]);
     int err;
     switch (step->op) {
     case FUZZ_HOLD:
-        rig->disk.hold = rig->echo.hold = p->kept = true;
+        rig->disk.hold = rig->echo.hold = rig->sockets.reads_nothing = p->kept = true;
         break;
     case FUZZ_RELEASE:
         if (disk)
             fake_blk_release(&rig->disk);
         if (p->script->head.device == FUZZ_ECHO)
             echo_release(&rig->echo);
+        rig->sockets.reads_nothing = false;
         break;
     case FUZZ_FAIL:
         err = (int)(step->arg[0] % 134);
@@ -460,10 +482,14 @@ static void host_step(struct fuzz_player *p, const struct fuzz_step *step)
             fake_net_open(&rig->ether, step->arg[0] % FAKE_NET_PAIRS, (unsigned)step->arg[1]);
         if (rig->console != NULL)
             fake_chr_open(&rig->chr, step->arg[1]);
+        if (st != NULL)
+            fake_vsock_read(st, step->arg[1]);
         break;
     case FUZZ_LINK:
         if (rig->net != NULL)
             fake_net_link(&rig->ether, step->arg[0] % 2);
+        if (st != NULL)
+            (step->arg[0] / FAKE_VSOCK_STREAMS % 2 ? fake_vsock_leave : fake_vsock_end)(st);
         break;
     default: /* FUZZ_TIME */
         rig->time.now_ns += step->arg[0] * 1000;
@@ -477,8 +503,8 @@ static void open_device(struct fuzz_player *p)
 {
     const struct fuzz_head *head = &p->script->head;
     unsigned variant = p->on->variant;
-    if (head->device == FUZZ_INPUT || head->device == FUZZ_GPU) /* without a legacy interface */
-        variant %= RIG_VARIANTS;
+    if (head->device == FUZZ_INPUT || head->device == FUZZ_GPU || head->device == FUZZ_VSOCK)
+        variant %= RIG_VARIANTS; /* without a legacy interface */
     struct rig_config config = rig_all_variants[variant];
     config.keep_host = true;
     config.machine = p->on->live ? fuzz_live_machine(p) : NULL;
@@ -501,7 +527,7 @@ static void open_device(struct fuzz_player *p)
         [FUZZ_SCSI] = rig_open_scsi_on,       [FUZZ_NET] = rig_open_net_on,
         [FUZZ_RNG] = rig_open_rng_on,         [FUZZ_CONSOLE] = rig_open_console_on,
         [FUZZ_INPUT] = rig_open_input_on,     [FUZZ_GPU] = rig_open_gpu_on,
-        [FUZZ_BALLOON] = rig_open_balloon_on,
+        [FUZZ_BALLOON] = rig_open_balloon_on, [FUZZ_VSOCK] = rig_open_vsock_on,
     };
     if (p->on->epoll)
         setenv("MINIVET_NO_URING", "1", 1);

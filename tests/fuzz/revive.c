@@ -8,6 +8,7 @@
 #include "tests/harness/blkreq.h"
 #include "tests/harness/gpureq.h"
 #include "tests/harness/netio.h"
+#include "tests/harness/vsockreq.h"
 #include "virtio/balloon/balloon.h"
 #include "virtio/spec.h"
 
@@ -139,6 +140,23 @@ static const char *revive_balloon(struct fuzz_player *p)
     return *(uint8_t *)vdrv_ptr(d, gpa, 1) == 0 ? NULL : "a page does not go back";
 }
 
+/* A connection's byte arrives. */
+static const char *revive_vsock(struct fuzz_player *p)
+{
+    struct rig *rig = &p->rig;
+    if (rig->sockets.opened != rig->sockets.closed)
+        return "a reset device has connections";
+    vsockreq_begin(rig, 1);
+    rig->sockets.reads_nothing = false;
+    struct fake_stream *st = vsockreq_connect(rig, 7, 52);
+    struct vsockreq packet = vsockreq_make(VIRTIO_VSOCK_OP_RW, 7, 52);
+    packet.len = 1;
+    if (st == NULL)
+        return "there is no connection";
+    vsockreq_send(rig, &packet, "x");
+    return st->out_bytes == 1 ? NULL : "no byte arrives";
+}
+
 static const char *revive_input(struct fuzz_player *p)
 {
     struct rig *rig = &p->rig;
@@ -171,7 +189,7 @@ const char *fuzz_revive(struct fuzz_player *p)
         [FUZZ_SCSI] = {3, revive_scsi},       [FUZZ_NET] = {2, revive_net},
         [FUZZ_CONSOLE] = {2, revive_console}, [FUZZ_RNG] = {1, revive_rng},
         [FUZZ_INPUT] = {2, revive_input},     [FUZZ_GPU] = {2, revive_gpu},
-        [FUZZ_BALLOON] = {5, revive_balloon},
+        [FUZZ_BALLOON] = {5, revive_balloon}, [FUZZ_VSOCK] = {3, revive_vsock},
     };
     struct rig *rig = &p->rig;
     unsigned device = p->script->head.device;

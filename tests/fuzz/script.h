@@ -34,6 +34,7 @@ enum fuzz_device {
     FUZZ_INPUT,
     FUZZ_GPU,
     FUZZ_BALLOON,
+    FUZZ_VSOCK,
     FUZZ_DEVICES,
 };
 

@@ -46,10 +46,14 @@ static void on_turn(void *ctx)
 static struct fake_stream *new_stream(struct fake_vsock *v, uint32_t host_port)
 {
     for (unsigned i = 0; i < FAKE_VSOCK_STREAMS; i++) {
-        struct fake_stream *st = &v->streams[i];
+        struct fake_stream *st = &v->streams[v->next++ % FAKE_VSOCK_STREAMS];
         if (st->used)
             continue;
-        *st = (struct fake_stream){.v = v, .used = true, .host_port = host_port};
+        /* All but the bytes. */
+        memset(st, 0, offsetof(struct fake_stream, in));
+        st->v = v;
+        st->used = true;
+        st->host_port = host_port;
         st->room = v->reads_nothing ? 0 : UINT64_MAX;
         v->opened++;
         return st;

@@ -15,15 +15,15 @@ struct fake_stream {
     struct fake_vsock *v;
     bool used; /* until it is closed, after which the rest stays for a look */
     uint32_t host_port;
-    uint8_t in[FAKE_VSOCK_BYTES]; /* what the process writes */
     size_t in_bytes, in_done;
-    bool in_end;                   /* and then no more */
-    int gone;                      /* a negative errno of all that follows */
-    uint8_t out[FAKE_VSOCK_BYTES]; /* the first of what it has read */
-    uint64_t out_bytes;            /* all of it */
-    uint64_t room;                 /* how much more it reads */
+    bool in_end;        /* and then no more */
+    int gone;           /* a negative errno of all that follows */
+    uint64_t out_bytes; /* all that it has read */
+    uint64_t room;      /* how much more it reads */
     bool shut, closed, accepted;
     bool polls_in, polls_out;
+    uint8_t in[FAKE_VSOCK_BYTES];  /* what the process writes */
+    uint8_t out[FAKE_VSOCK_BYTES]; /* the first of what it has read */
 };
 
 struct fake_vsock {
@@ -33,6 +33,7 @@ struct fake_vsock {
     bool reads_nothing;          /* processes that come now have no room at first */
     struct fake_stream *streams; /* FAKE_VSOCK_STREAMS of them */
     unsigned opened, closed;     /* of all times */
+    unsigned next;               /* in turns: what a closed one has is not gone at once */
 };
 
 void fake_vsock_init(struct fake_vsock *v, struct evloop *loop);

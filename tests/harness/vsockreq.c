@@ -25,7 +25,12 @@ void vsockreq_start(struct rig *rig, uint64_t more)
 void vsockreq_start_with(struct rig *rig, uint64_t features)
 {
     rig_start(rig, features, VIRTIO_VSOCK_QUEUES, VSOCKREQ_SIZE);
-    guest.tx_gpa = vdrv_alloc(&rig->drv, 65536 + VIRTIO_VSOCK_HDR_BYTES, 8);
+    vsockreq_begin(rig, 65536);
+}
+
+void vsockreq_begin(struct rig *rig, uint32_t bytes_max)
+{
+    guest.tx_gpa = vdrv_alloc(&rig->drv, VIRTIO_VSOCK_HDR_BYTES + bytes_max, 8);
     guest.spares = 0;
 }
 

@@ -24,6 +24,8 @@ struct vsockreq {
 /* With VSOCKREQ_FEATURES and these; or with these alone. */
 void vsockreq_start(struct rig *rig, uint64_t more);
 void vsockreq_start_with(struct rig *rig, uint64_t features);
+/* Of a device that runs already; the longest payload that will be sent. */
+void vsockreq_begin(struct rig *rig, uint32_t bytes_max);
 /* Gives so many receive buffers, of VSOCKREQ_BYTES each. */
 void vsockreq_listen(struct rig *rig, unsigned count);
 

@@ -102,6 +102,10 @@ enum {
 
 #define VIRTIO_VSOCK_CONNS_MAX 4096u
 
+/* The ports that processes of the host are given, in turn. */
+#define VSOCK_PORT_FIRST UINT32_C(0x40000000)
+#define VSOCK_PORT_LAST  UINT32_C(0x7fffffff)
+
 /*
  * What a process has not read is held for it: so many bytes of a connection at most, or fewer of
  * each if there are many, down to the other; all together little more than the third.

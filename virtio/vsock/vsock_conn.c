@@ -7,8 +7,6 @@
 
 #include "core/memory/iobuf.h"
 
-#define PORT_FIRST   UINT32_C(0x40000000) /* of those that processes of the host are given */
-#define PORT_LAST    UINT32_C(0x7fffffff)
 #define WRITE_IOV    16u
 #define CREDIT_SHARE 16u /* a connection gets so little of what is left */
 
@@ -186,8 +184,8 @@ static uint32_t find_port(struct virtio_vsock *vs, uint32_t guest_port)
 {
     for (unsigned i = 0; i <= VIRTIO_VSOCK_CONNS_MAX; i++) {
         uint32_t port = vs->next_port;
-        vs->next_port = port < PORT_FIRST || port >= PORT_LAST ? PORT_FIRST : port + 1;
-        if (port >= PORT_FIRST && vsock_find(vs, guest_port, port) == NULL)
+        vs->next_port = port < VSOCK_PORT_FIRST || port >= VSOCK_PORT_LAST ? VSOCK_PORT_FIRST : port + 1;
+        if (port >= VSOCK_PORT_FIRST && vsock_find(vs, guest_port, port) == NULL)
             return port;
     }
     return 0;

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Guests that abuse virtio-vsock. */
+#include <malloc.h>
+
+#include "tests/harness/rig_test.h"
+#include "tests/harness/test.h"
+#include "tests/harness/vsockreq.h"
+
+#define OP(name) VIRTIO_VSOCK_OP_##name
+
+/* Processes without end, of which none reads. */
+static struct {
+    struct vsock_stream streams[2 * VIRTIO_VSOCK_CONNS_MAX];
+    unsigned opened, closed;
+} host;
+
+static struct vsock_stream *always_connect(struct vsock_backend *b, uint32_t host_port, void *conn)
+{
+    (void)b;
+    (void)host_port;
+    cr_assert_lt(host.opened, ARRAY_SIZE(host.streams));
+    host.streams[host.opened].conn = conn;
+    return &host.streams[host.opened++];
+}
+
+static ssize_t read_nothing(struct vsock_stream *s, void *dst, size_t bytes)
+{
+    (void)s;
+    (void)dst;
+    (void)bytes;
+    return -EAGAIN;
+}
+
+static ssize_t take_nothing(struct vsock_stream *s, const struct iovec *iov, unsigned count)
+{
+    (void)s;
+    (void)iov;
+    (void)count;
+    return 0;
+}
+
+static void ignore(struct vsock_stream *s)
+{
+    (void)s;
+}
+
+static void ignore_poll(struct vsock_stream *s, bool readable, bool writable)
+{
+    (void)s;
+    (void)readable;
+    (void)writable;
+}
+
+static void count_close(struct vsock_stream *s)
+{
+    (void)s;
+    host.closed++;
+}
+
+static const struct vsock_backend_ops endless = {.connect = always_connect,
+                                                 .read = read_nothing,
+                                                 .write = take_nothing,
+                                                 .poll = ignore_poll,
+                                                 .shut = ignore,
+                                                 .close = count_close};
+
+static void open_endless(struct rig *rig, const struct rig_config *config)
+{
+    rig_open_vsock_on(rig, config);
+    rig->sockets.backend.ops = &endless;
+    host.opened = host.closed = 0;
+    vsockreq_start(rig, 0);
+}
+
+/* Connects port after port; returns how many bytes it may send in all. */
+static uint64_t connect_all(struct rig *rig, unsigned count, unsigned *refused)
+{
+    uint64_t credit = 0;
+    struct vsockreq p;
+    *refused = 0;
+    for (unsigned i = 0; i < count; i++) {
+        vsockreq_listen(rig, 1);
+        vsockreq_op(rig, OP(REQUEST), i, 52);
+        unsigned op = vsockreq_take_op(rig, &p);
+        cr_assert(op == OP(RESPONSE) || op == OP(RST));
+        *refused += op == OP(RST);
+        credit += op == OP(RESPONSE) ? p.buf_alloc : 0;
+    }
+    return credit;
+}
+
+OnEachRig(hostile_sockets, h110_connections_without_end, open_endless(rig, on))
+{
+    unsigned refused;
+    struct mallinfo2 before = mallinfo2();
+    uint64_t credit = connect_all(rig, VIRTIO_VSOCK_CONNS_MAX + 500, &refused);
+    cr_expect_eq(refused, 500);
+    cr_expect_eq(host.opened, VIRTIO_VSOCK_CONNS_MAX);
+    cr_expect_leq(credit, VIRTIO_VSOCK_HELD_ALL + VIRTIO_VSOCK_CONNS_MAX * VIRTIO_VSOCK_HELD_MIN);
+    cr_expect_lt(mallinfo2().uordblks - before.uordblks, 2 * MIB, "what is not sent takes nothing");
+    vdrv_reset(&rig->drv);
+    rig_step(rig);
+    cr_expect_eq(host.closed, host.opened);
+    vsockreq_start(rig, 0);
+    connect_all(rig, 1, &refused);
+    cr_expect_eq(refused, 0);
+}
+
+/* Nor does what is closed and not read. */
+OnEachRig(hostile_sockets, h111_data_that_no_process_reads, open_endless(rig, on))
+{
+    static const uint8_t bytes[VIRTIO_VSOCK_HELD_MIN];
+    struct vsockreq p;
+    struct mallinfo2 before = mallinfo2();
+    unsigned accepted = 0;
+    for (unsigned i = 0; i < 2 * VIRTIO_VSOCK_CONNS_MAX; i++) {
+        vsockreq_listen(rig, 2);
+        vsockreq_op(rig, OP(REQUEST), i, 52);
+        if (vsockreq_take_op(rig, &p) != OP(RESPONSE))
+            break;
+        accepted++;
+        p = vsockreq_make(OP(RW), i, 52);
+        p.len = sizeof(bytes);
+        vsockreq_send(rig, &p, bytes);
+        p = vsockreq_make(OP(SHUTDOWN), i, 52);
+        p.flags = VIRTIO_VSOCK_SHUTDOWN_BOTH;
+        vsockreq_send(rig, &p, "");
+        cr_assert_eq(vsockreq_take_op(rig, &p), OP(RST));
+    }
+    cr_expect_eq(accepted, VIRTIO_VSOCK_CONNS_MAX);
+    cr_expect_eq(host.closed, 0, "a process may yet read it");
+    struct mallinfo2 now = mallinfo2();
+    cr_expect_lt(now.uordblks + now.hblkhd - before.uordblks - before.hblkhd,
+                 VIRTIO_VSOCK_HELD_ALL + VIRTIO_VSOCK_CONNS_MAX * VIRTIO_VSOCK_HELD_MIN + 4 * MIB);
+    vdrv_reset(&rig->drv);
+    rig_step(rig);
+    cr_expect_eq(host.closed, host.opened);
+}
+
+OnEachRig(hostile_sockets, h48_packets_that_lie, rig_open_vsock_on(rig, on))
+{
+    static const uint32_t numbers[] = {0, 1, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff};
+    const unsigned count = ARRAY_SIZE(numbers);
+    vsockreq_start(rig, 0);
+    vsockreq_listen(rig, 32);
+    for (unsigned i = 0; i < 6 * count * count; i++) {
+        struct vsockreq p =
+            vsockreq_make(OP(REQUEST), numbers[i % count], numbers[i / count % count]);
+        vsockreq_send(rig, &p, "");
+        p.op = (uint16_t)(i / count / count % 2 ? OP(RW) : i % 9);
+        p.len = numbers[(i + i / 7) % count];
+        p.flags = p.buf_alloc = numbers[(i + i / 5) % count];
+        p.fwd_cnt = numbers[(i + i / 11) % count];
+        vsockreq_send_raw(rig, &p, "data", 4);
+        while (vsockreq_take_op(rig, NULL) != 0)
+            vsockreq_listen(rig, 1);
+        cr_assert_not(rig_is_broken(rig));
+        for (unsigned k = 0; k < FAKE_VSOCK_STREAMS; k++)
+            cr_assert_leq(rig->sockets.streams[k].out_bytes, 4u * i + 4);
+    }
+}
