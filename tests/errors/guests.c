@@ -27,6 +27,7 @@
 #include "virtio/transport/mmio.h"
 #include "virtio/transport/pci.h"
 #include "virtio/vhost/vhost_net.h"
+#include "virtio/vsock/vsock.h"
 
 static struct rig rig;
 static const struct rig_config *on;
@@ -64,6 +65,8 @@ SCENE(rng, rig.entropy = fake_entropy_port(&rig.random), virtio_rng_create(&made
 SCENE(balloon, (void)0,
       virtio_balloon_create(&made, &s, &(struct virtio_balloon_config){.clock = &rig.clock}),
       (void)0)
+SCENE(vsock, fake_vsock_init(&rig.sockets, rig.loop),
+      virtio_vsock_create(&made, &s, RIG_CID, &rig.sockets.backend), (void)0)
 SCENE(console, fake_chr_init(&rig.chr, 80, 25), virtio_console_create(&made, &s, &rig.chr.backend),
       (void)0)
 SCENE(input, fake_input_init(&rig.person, INPUT_TABLET),
@@ -96,6 +99,7 @@ Test(errors, devices)
 {
     refuse_each(rng_scene);
     refuse_each(balloon_scene);
+    refuse_each(vsock_scene);
     refuse_each(console_scene);
     refuse_each(input_scene);
     refuse_each(gpu_scene);

@@ -12,11 +12,13 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/base/xmath.h"
 #include "core/loop/evloop.h"
 #include "core/ports/net.h"
+#include "core/ports/vsock.h"
 #include "devices/backend/bucket.h"
 #include "devices/net/filter/net_fault.h"
 #include "devices/net/filter/net_limit.h"
@@ -27,6 +29,7 @@
 #include "devices/net/tap/net_tap.h"
 #include "devices/net/user/net_child.h"
 #include "devices/net/user/net_user.h"
+#include "devices/vsock/vsock_unix.h"
 #include "tests/errors/refuse.h"
 #include "tests/harness/fake.h"
 #include "tests/harness/net_option.h"
@@ -328,4 +331,50 @@ Test(errors_net, user_in_a_process)
     cr_skip_test("a confined process has no room for sanitizers");
 #endif
     refuse_each(user_in_a_process);
+}
+
+/* ---- sockets of a guest ---- */
+
+static void ignore(void *conn)
+{
+    (void)conn;
+}
+
+/* A guest connects to a process, writes, and waits for an answer. */
+static int sockets(void)
+{
+    static const struct vsock_handler handler = {.on_readable = ignore, .on_writable = ignore};
+    struct vsock_backend *b = NULL;
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    snprintf(addr.sun_path, sizeof(addr.sun_path), "%s_5", path);
+    cr_assert_eq(bind(listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    cr_assert_eq(listen(listener, 1), 0);
+    cr_assert_eq(open_loop(), 0);
+    refuse_begin();
+    int err = vsock_unix_create(&b, loop, &fake, path);
+    if (err == 0) {
+        b->handler = &handler;
+        struct vsock_stream *st = b->ops->connect(b, 5, &addr);
+        if (st != NULL) { /* else the guest is told that nobody listens */
+            struct iovec iov = {"hello", 5};
+            char c;
+            b->ops->write(st, &iov, 1);
+            b->ops->poll(st, false, true);
+            b->ops->read(st, &c, 1);
+            b->ops->shut(st);
+            b->ops->close(st);
+        }
+        b->ops->destroy(b);
+    }
+    refuse_end();
+    evloop_destroy(loop);
+    close(listener);
+    unlink(addr.sun_path);
+    return err;
+}
+
+Test(errors_net, sockets)
+{
+    refuse_each(sockets);
 }

@@ -184,7 +184,8 @@ static uint32_t find_port(struct virtio_vsock *vs, uint32_t guest_port)
 {
     for (unsigned i = 0; i <= VIRTIO_VSOCK_CONNS_MAX; i++) {
         uint32_t port = vs->next_port;
-        vs->next_port = port < VSOCK_PORT_FIRST || port >= VSOCK_PORT_LAST ? VSOCK_PORT_FIRST : port + 1;
+        vs->next_port =
+            port < VSOCK_PORT_FIRST || port >= VSOCK_PORT_LAST ? VSOCK_PORT_FIRST : port + 1;
         if (port >= VSOCK_PORT_FIRST && vsock_find(vs, guest_port, port) == NULL)
             return port;
     }
