@@ -514,9 +514,17 @@ OnVsock(a_guest_that_was_loaded_is_told_that_connections_are_gone)
     struct vdrv_queue *events = &rig->drv.q[VIRTIO_VSOCK_EVENT];
     uint64_t gpa = vdrv_alloc(&rig->drv, 4, 4);
     memset(vdrv_ptr(&rig->drv, gpa, 4), 0xff, 4);
+    vdrv_send(events, &(struct vdrv_buf){gpa, 2, true}, 1); /* too short for one */
     vdrv_send(events, &(struct vdrv_buf){gpa, 4, true}, 1);
     rig_step(rig);
     cr_expect_not(vdrv_used(events, &head, &len));
+    /* A receive buffer is with the device, which has nothing that it may put there. */
+    struct vsockreq p = vsockreq_make(OP(CREDIT_UPDATE), 7, 52);
+    struct fake_stream *st = vsockreq_connect(rig, 7, 52);
+    p.buf_alloc = 0;
+    vsockreq_send(rig, &p, "");
+    fake_vsock_write(st, "x", 1);
+    vsockreq_listen(rig, 1);
     virtio_device_hold(rig->dev);
     rig_step(rig);
     cr_assert(virtio_device_is_idle(rig->dev));
@@ -532,8 +540,10 @@ OnVsock(a_guest_that_was_loaded_is_told_that_connections_are_gone)
     cr_assert_eq(state_error(&loaded), 0);
     rig_step(rig);
     cr_assert(vdrv_used(events, &head, &len));
+    cr_assert(vdrv_used(events, &head, &len));
     cr_expect_eq(len, 4);
     cr_expect_eq(le32_get(vdrv_ptr(&rig->drv, gpa, 4)), VIRTIO_VSOCK_EVENT_TRANSPORT_RESET);
+    cr_expect_not_null(vsockreq_connect(rig, 8, 52), "its buffer is there for another");
     state_fini(&loaded);
     state_fini(&s);
 }
