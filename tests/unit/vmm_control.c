@@ -93,6 +93,40 @@ static int on_balloon(void *ctx, const uint64_t *size_bytes, struct machine_ball
     return balloon_error;
 }
 
+static bool paused;
+static int pause_error, reset_error, stats_error;
+static unsigned resets;
+
+static int on_pause(void *ctx, bool on)
+{
+    (void)ctx;
+    cr_assert(runs);
+    paused = on;
+    return pause_error;
+}
+
+static bool on_is_paused(void *ctx)
+{
+    (void)ctx;
+    return paused;
+}
+
+static int on_reset(void *ctx)
+{
+    (void)ctx;
+    cr_assert(runs);
+    resets++;
+    return reset_error;
+}
+
+static int on_stats(void *ctx, FILE *out)
+{
+    (void)ctx;
+    cr_assert(runs);
+    fprintf(out, "{\"run_ns\": 5}");
+    return stats_error;
+}
+
 static int begin(void)
 {
     return control_create(
@@ -100,7 +134,8 @@ static int begin(void)
                                            .clock = &the_clock,
                                            .path = path,
                                            .target = {guest_runs, on_power, input_for, take_picture,
-                                                      on_balloon, on_stop, NULL}});
+                                                      on_balloon, on_pause, on_is_paused, on_reset,
+                                                      on_stats, on_stop, NULL}});
 }
 
 static void setup(void)
@@ -599,5 +634,58 @@ Test(control, what_a_balloon_cannot_do_is_told)
         cr_expect(hear(fd));
         cr_expect_not_null(strstr(heard, rows[i].told), "%s: %s", line, heard);
     }
+    close(fd);
+}
+
+/* ---- the guest's time ---- */
+
+static void tell(int fd, const char *command, const char *answer)
+{
+    char line[128];
+    snprintf(line, sizeof(line), "{\"command\": \"%s\"}\n", command);
+    say(fd, line);
+    cr_expect(hear(fd));
+    cr_expect_not_null(strstr(heard, answer), "%s: %s", command, heard);
+}
+
+Test(control, a_guest_stops_and_goes_on)
+{
+    int fd = join();
+    tell(fd, "pause", "no guest runs now");
+    tell(fd, "resume", "no guest runs now");
+    runs = true;
+    tell(fd, "pause", "{\"result\":null}");
+    cr_expect(paused);
+    tell(fd, "status", "\"state\":\"paused\"");
+    tell(fd, "resume", "{\"result\":null}");
+    cr_expect_not(paused);
+    tell(fd, "status", "\"state\":\"running\"");
+    pause_error = -EAGAIN;
+    tell(fd, "resume", "\"error\":\"resume: Resource temporarily unavailable\"");
+    close(fd);
+}
+
+Test(control, a_guest_is_reset)
+{
+    int fd = join();
+    tell(fd, "reset", "no guest runs now");
+    runs = true;
+    tell(fd, "reset", "{\"result\":null}");
+    cr_expect_eq(resets, 1);
+    reset_error = -EPERM;
+    tell(fd, "reset", "give --reboot restart");
+    close(fd);
+}
+
+Test(control, what_devices_have_done_is_told)
+{
+    int fd = join();
+    tell(fd, "stats", "no guest runs now");
+    runs = true;
+    tell(fd, "stats", "{\"result\":{\"run_ns\":5}}");
+    stats_error = -ENODATA;
+    tell(fd, "stats", "give --stats");
+    stats_error = -ENOMEM;
+    tell(fd, "stats", "stats: Cannot allocate memory");
     close(fd);
 }

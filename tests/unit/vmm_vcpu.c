@@ -65,6 +65,14 @@ static void fake_complete(struct hv_vcpu *v)
     completed++;
 }
 
+static unsigned pauses;
+
+static void fake_paused(struct hv_vcpu *v)
+{
+    cr_assert_not(atomic_load(&v->inside));
+    pauses++;
+}
+
 static void fake_dump(struct hv_vcpu *v, const struct hv_exit *exit, FILE *out)
 {
     (void)v;
@@ -79,6 +87,7 @@ static const struct hv hv_fake = {
     .vcpu_complete = fake_complete,
     .vcpu_kick = fake_kick,
     .vcpu_bind_thread = fake_nothing,
+    .vcpu_paused = fake_paused,
     .vcpu_dump = fake_dump,
 };
 
@@ -336,6 +345,24 @@ Test(vcpu, stop_returns_when_no_vcpu_runs)
         for (unsigned i = 0; i < 4; i++)
             wait_until_inside(i);
     }
+    finish(g);
+}
+
+Test(vcpu, a_pause_is_told_to_each)
+{
+    fakes[0] = fakes[1] = (struct hv_vcpu){0};
+    struct vcpus *g = make(2);
+    pauses = 0;
+    cr_assert_eq(vcpus_start(g), 0);
+    wait_until_inside(0);
+    vcpus_pause(g);
+    cr_expect_eq(pauses, 2);
+    uint64_t before = atomic_load(&fakes[0].entries);
+    cr_assert_eq(vcpus_start(g), 0);
+    wait_until_inside(0);
+    cr_expect_gt(atomic_load(&fakes[0].entries), before);
+    vcpus_stop(g);
+    cr_expect_eq(pauses, 2, "an end is no pause");
     finish(g);
 }
 

@@ -74,6 +74,8 @@ struct run {
     bool resized; /* the terminal, while there was no machine */
     bool ended;
     bool reset;
+    bool forced; /* the reset, by a user: the guest could not prepare for it */
+    bool paused;
     bool looked, emulated; /* for hardware virtualization: the host has none */
     struct ev_post look;
     _Atomic enum power_event machine_end;
@@ -276,6 +278,38 @@ static int balloon(void *ctx, const uint64_t *size_bytes, struct machine_balloon
     return machine_balloon(((struct run *)ctx)->machine, size_bytes, out);
 }
 
+static int pause_guest(void *ctx, bool on)
+{
+    struct run *run = ctx;
+    if (on)
+        machine_pause(run->machine);
+    int r = on ? 0 : machine_resume(run->machine);
+    if (r < 0)
+        finish(run, EXIT_VMM_FAULT);
+    run->paused = on;
+    return r;
+}
+
+static bool is_paused(void *ctx)
+{
+    return ((struct run *)ctx)->paused;
+}
+
+static int reset_guest(void *ctx)
+{
+    struct run *run = ctx;
+    if (!run->vm.reboot_restart)
+        return -EPERM;
+    run->forced = true;
+    on_machine_end(run, POWER_RESET, 0);
+    return 0;
+}
+
+static int stats(void *ctx, FILE *out)
+{
+    return machine_stats_json(((struct run *)ctx)->machine, out);
+}
+
 static void stop(void *ctx)
 {
     cancel(ctx, "control socket", EXIT_GUEST_OFF);
@@ -284,11 +318,12 @@ static void stop(void *ctx)
 static int create_control(struct run *run)
 {
     return control_create(&run->control,
-                          &(struct control_config){.loop = run->loop,
-                                                   .clock = &clock_host,
-                                                   .path = run->vm.control,
-                                                   .target = {guest_runs, press_power, input_for,
-                                                              picture, balloon, stop, run}});
+                          &(struct control_config){
+                              .loop = run->loop,
+                              .clock = &clock_host,
+                              .path = run->vm.control,
+                              .target = {guest_runs, press_power, input_for, picture, balloon,
+                                         pause_guest, is_paused, reset_guest, stats, stop, run}});
 }
 
 static int set_up(struct run *run)
@@ -340,7 +375,7 @@ static int begin_making(void *arg)
     const struct making *making = arg;
     struct run *run = making->run;
     run->ended = cancel_asked(&run->cancel);
-    run->reset = false;
+    run->reset = run->forced = run->paused = false;
     run->exit_code = EXIT_VMM_FAULT;
     run->making = true;
     if (!run->looked && making->boots_linux)
@@ -441,7 +476,7 @@ static int run_once(struct run *run)
     }
     if (run->exit_code == EXIT_TIMEOUT && log_enabled(LOG_INFO))
         machine_dump(machine); /* a guest that hangs: where? */
-    if (run->reset && machine_had_emergency(machine)) {
+    if (run->reset && !run->forced && machine_had_emergency(machine)) {
         log_error(
             "the guest was reset without an orderly shutdown: a panic, or an emergency restart");
         run->exit_code = EXIT_GUEST_PANIC;

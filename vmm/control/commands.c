@@ -60,6 +60,48 @@ static cJSON *run_power(const struct call *c)
     return cJSON_CreateNull();
 }
 
+static cJSON *run_pause(const struct call *c)
+{
+    if (!guest_runs(c))
+        return NULL;
+    c->target->pause(c->target->ctx, true);
+    return cJSON_CreateNull();
+}
+
+static cJSON *run_resume(const struct call *c)
+{
+    if (!guest_runs(c))
+        return NULL;
+    int err = c->target->pause(c->target->ctx, false);
+    return err < 0 ? refuse(c, "resume: %s", strerror(-err)) : cJSON_CreateNull();
+}
+
+static cJSON *run_reset(const struct call *c)
+{
+    if (!guest_runs(c))
+        return NULL;
+    int err = c->target->reset(c->target->ctx);
+    return err < 0 ? refuse(c, "reset: it would end the run: give --reboot restart")
+                   : cJSON_CreateNull();
+}
+
+static cJSON *run_stats(const struct call *c)
+{
+    char *text = NULL;
+    size_t bytes;
+    if (!guest_runs(c))
+        return NULL;
+    FILE *out = open_memstream(&text, &bytes);
+    int err = out != NULL ? c->target->stats(c->target->ctx, out) : -ENOMEM;
+    if (out != NULL)
+        fclose(out);
+    cJSON *stats = err == 0 ? cJSON_Parse(text) : NULL;
+    free(text);
+    if (err == -ENODATA)
+        return refuse(c, "stats: nothing is counted: give --stats");
+    return stats != NULL ? stats : refuse(c, "stats: %s", strerror(err < 0 ? -err : ENOMEM));
+}
+
 static cJSON *run_stop(const struct call *c)
 {
     c->target->stop(c->target->ctx);
@@ -258,8 +300,12 @@ static cJSON *run_balloon(const struct call *c)
 static cJSON *run_status(const struct call *c)
 {
     cJSON *status = cJSON_CreateObject();
+    bool runs = c->target->runs(c->target->ctx);
+    bool is_paused = runs && c->target->is_paused(c->target->ctx);
     cJSON_AddStringToObject(status, "state",
-                            c->target->runs(c->target->ctx) ? "running" : "being set up");
+                            is_paused ? "paused"
+                            : runs    ? "running"
+                                      : "being set up");
     cJSON_AddNumberToObject(status, "pid", getpid());
     cJSON_AddStringToObject(status, "version", MINIVET_VERSION);
     return status;
@@ -274,9 +320,13 @@ static const struct command commands[] = {
     {"help", "", "List the commands", 0, 0, run_help},
     {"mouse", "X Y", "Move the pointer there: parts of the screen, such as 50% 50%", 2, 2,
      run_mouse},
+    {"pause", "", "Stop the guest where it is", 0, 0, run_pause},
     {"power", "", "Press the power button: most guests shut down", 0, 0, run_power},
+    {"reset", "", "Reset the guest, with --reboot restart", 0, 0, run_reset},
+    {"resume", "", "Let a paused guest go on", 0, 0, run_resume},
     {"screenshot", "FILE", "Write what the guest shows to FILE, as PNG", 1, 1, run_screenshot},
     {"sendkey", "KEYS", "Press keys together, such as ctrl-alt-f2, a or ret", 1, 1, run_sendkey},
+    {"stats", "", "Say what the guest's devices have done, with --stats", 0, 0, run_stats},
     {"status", "", "Say whether a guest runs", 0, 0, run_status},
     {"stop", "", "End the run at once, as Ctrl-A x does", 0, 0, run_stop},
     {"type", "TEXT", "Type up to 128 characters on the keyboard (US layout)", 1, 1, run_type},

@@ -16,6 +16,7 @@
 #define MINIVET_VMM_CONTROL_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "core/ports/input.h"
 #include "devices/display/tap.h"
@@ -41,6 +42,13 @@ struct control_target {
     int (*picture)(void *ctx, unsigned scanout, struct display_picture *out);
     /* Likewise: machine_balloon(). */
     int (*balloon)(void *ctx, const uint64_t *size_bytes, struct machine_balloon *out);
+    /* Likewise: stops it or lets it go on; a negative errno: it cannot, and has ended. */
+    int (*pause)(void *ctx, bool on);
+    bool (*is_paused)(void *ctx);
+    /* Likewise, at once; -EPERM: a reset ends the run. */
+    int (*reset)(void *ctx);
+    /* Likewise: its statistics, as JSON; a negative errno, -ENODATA: there are none. */
+    int (*stats)(void *ctx, FILE *out);
     void (*stop)(void *ctx); /* ends the run as Ctrl-A x does */
     void *ctx;
 };

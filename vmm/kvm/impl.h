@@ -176,6 +176,8 @@ bool kvm_arch_is_msi(uint64_t addr);
 /* As hv.h's virtualization(): without it KVM (where it runs at all) emulates. */
 const char *kvm_arch_virtualization(void);
 int kvm_arch_clock_enabled(struct hv_vcpu *vcpu);
+/* See hv->vcpu_paused. */
+void kvm_arch_paused(struct hv_vcpu *vcpu);
 void kvm_arch_state_print(struct hv_vcpu *vcpu, const struct hv_exit *exit, FILE *out);
 
 #endif

@@ -120,6 +120,7 @@ const struct hv hv_kvm = {
     .vcpu_complete = kvm_vcpu_complete,
     .vcpu_kick = kvm_vcpu_kick,
     .vcpu_bind_thread = kvm_vcpu_bind_thread,
+    .vcpu_paused = kvm_arch_paused,
     .vcpu_dump = kvm_vcpu_dump,
     .stats = kvm_stats,
     .vcpu_clock_enabled = kvm_arch_clock_enabled,

@@ -43,7 +43,7 @@ struct machine {
     struct seam *seam; /* NULL: nothing is recorded */
     atomic_bool ended;
     uint64_t started_ns;
-    bool stopped;
+    bool stopped, paused;
 
     struct chr_backend *terminal;
     bool printed_panic;
@@ -483,18 +483,53 @@ static void take_hv_stats(struct machine *m, struct stats *s)
     }
 }
 
-void machine_print_stats(struct machine *m)
+/* stats_free() ends them, whatever it returns. */
+static int take_all_stats(struct machine *m, struct stats_call *call)
 {
-    struct stats_call call = {.m = m};
+    *call = (struct stats_call){.m = m};
     if (!m->stopped)
         usage_take(&m->usage);
-    if (evloop_call(m->loop, take_stats, &call) == 0) {
-        call.stats.usage = m->usage;
-        vcpus_exits(m->vcpus, &call.stats.exits);
-        take_hv_stats(m, &call.stats);
+    int r = evloop_call(m->loop, take_stats, call);
+    if (r < 0)
+        return r;
+    call->stats.usage = m->usage;
+    vcpus_exits(m->vcpus, &call->stats.exits);
+    take_hv_stats(m, &call->stats);
+    return 0;
+}
+
+void machine_print_stats(struct machine *m)
+{
+    struct stats_call call;
+    if (take_all_stats(m, &call) == 0)
         stats_print(&call.stats, m->config.vm->stats == STATS_JSON);
-    }
     stats_free(&call.stats);
+}
+
+int machine_stats_json(struct machine *m, FILE *out)
+{
+    struct stats_call call;
+    if (!measured(m))
+        return -ENODATA;
+    int r = take_all_stats(m, &call);
+    if (r == 0)
+        r = stats_print_json(&call.stats, out);
+    stats_free(&call.stats);
+    return r;
+}
+
+void machine_pause(struct machine *m)
+{
+    if (!m->paused)
+        vcpus_pause(m->vcpus);
+    m->paused = true;
+}
+
+int machine_resume(struct machine *m)
+{
+    bool was_paused = m->paused;
+    m->paused = false;
+    return was_paused ? vcpus_start(m->vcpus) : 0;
 }
 
 void machine_terminal_resized(struct machine *m)

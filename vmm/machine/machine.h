@@ -11,6 +11,7 @@
 #define MINIVET_VMM_MACHINE_H
 
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "core/ports/input.h"
 #include "core/ports/power.h"
@@ -67,6 +68,17 @@ void machine_print_stats(struct machine *m);
 /* Presses the power button: most guests shut down. Any thread, between machine_start() and
  * machine_destroy(). */
 void machine_press_power(struct machine *m);
+
+/*
+ * Between machine_start() and machine_stop(), by one thread that is neither a vCPU's nor a loop's
+ * of the machine: stops the guest where it is, and lets it go on. Its devices end what they have
+ * begun. Nothing happens if it is so already. A negative errno: it cannot go on; reported.
+ */
+void machine_pause(struct machine *m);
+int machine_resume(struct machine *m);
+
+/* With --stats: what it has done so far, as JSON; -ENODATA without. Like machine_print_stats(). */
+int machine_stats_json(struct machine *m, FILE *out);
 
 /* Where a person's input for such a device goes; NULL: the machine has none. */
 struct input_sink *machine_input(const struct machine *m, enum input_kind kind);

@@ -237,6 +237,13 @@ void vcpus_stop(struct vcpus *g)
     }
 }
 
+void vcpus_pause(struct vcpus *g)
+{
+    vcpus_stop(g);
+    for (unsigned i = 0; g->config.hv->vcpu_paused != NULL && i < g->config.count; i++)
+        g->config.hv->vcpu_paused(g->vcpu[i].hv);
+}
+
 void vcpus_dump(struct vcpus *g)
 {
     for (unsigned i = 0; i < g->config.count; i++)

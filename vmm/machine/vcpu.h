@@ -46,6 +46,9 @@ int vcpus_start(struct vcpus *g);
  */
 void vcpus_stop(struct vcpus *g);
 
+/* The same for a while, after which vcpus_start() comes. */
+void vcpus_pause(struct vcpus *g);
+
 /* Adds what all vCPUs have counted. Any time after creation. */
 void vcpus_exits(const struct vcpus *g, struct exits *sum);
 

@@ -129,6 +129,12 @@ struct hv {
     /* Own thread, once, before its first vcpu_run(): prepares the thread for kicks. */
     void (*vcpu_bind_thread)(struct hv_vcpu *vcpu);
 
+    /*
+     * It stops for a while that the guest cannot see: its clocks go on, and its watchdogs are not
+     * to bark. While it does not run; any thread. NULL: the guest has to find out itself.
+     */
+    void (*vcpu_paused)(struct hv_vcpu *vcpu);
+
     /* For messages: registers, the instruction, the reason in words. Own thread. */
     void (*vcpu_dump)(struct hv_vcpu *vcpu, const struct hv_exit *exit, FILE *out);
 

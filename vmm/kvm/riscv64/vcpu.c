@@ -116,6 +116,11 @@ int kvm_arch_clock_enabled(struct hv_vcpu *v)
     return -ENOTSUP;
 }
 
+void kvm_arch_paused(struct hv_vcpu *v)
+{
+    (void)v; /* KVM has no way to tell the guest */
+}
+
 static void print(const struct hv_vcpu *v, const char *name, uint64_t id, const char *end,
                   FILE *out)
 {

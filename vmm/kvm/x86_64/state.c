@@ -156,6 +156,12 @@ int kvm_arch_clock_enabled(struct hv_vcpu *v)
     return done == 1 && (m->entries[0].data & KVM_SYSTEM_TIME_ENABLED) != 0;
 }
 
+/* Refused for a guest that does not use KVM's clock. */
+void kvm_arch_paused(struct hv_vcpu *v)
+{
+    (void)kvm_ioctl(v->fd, KVM_KVMCLOCK_CTRL, 0);
+}
+
 const struct hv_arch kvm_hv_arch = {
     .supported_cpuid = supported_cpuid,
     .set_cpuid = set_cpuid,

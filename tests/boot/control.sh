@@ -1,0 +1,94 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: BSD-2-Clause
+# A group of tests/boot/run-all: a guest that is paused, goes on, and is reset, by the control socket. Its watchdogs are
+# made impatient: they would complain of a vCPU that does nothing for two seconds.
+# Command lines are guests' shell lines: they are not for the host's shell to expand.
+# shellcheck disable=SC2016,SC2154
+
+counter='
+echo 1 >/proc/sys/kernel/watchdog_thresh
+echo softlockup=$(cat /proc/sys/kernel/soft_watchdog)
+n=0
+(while :; do n=$((n + 1)); echo tick=$n; sleep 0.2; done) &
+while read -r order; do
+    case $order in
+    time) echo time=$(date +%s) ;;
+    complaints) echo complaints=$(dmesg | grep -ciE "soft lockup|rcu.*stall|hrtimer|clocksource.*unstable") ;;
+    off) poweroff; sleep 60 ;;
+    esac
+done'
+
+ctl() {
+    "$minivet" ctl "$work/ctl" "$@"
+}
+
+ticks() {
+    tr -d '\r' <"$log" | grep -c '^tick='
+}
+
+# ticks_beyond N: it counts on, before long
+ticks_beyond() {
+    for try in $(seq 100); do
+        [ "$(ticks)" -le "$1" ] || return 0
+        sleep 0.2
+    done
+    echo "# still at $(ticks) after $try looks"
+    return 1
+}
+
+stands_still() {
+    before=$(ticks)
+    sleep 5
+    [ "$(ticks)" -eq "$before" ]
+}
+
+# answers ORDER PATTERN: the guest does so
+answers() {
+    echo "$1" >&9
+    for try in $(seq 100); do
+        ! said "^$1=" || break
+        sleep 0.2
+    done
+    said "^$1=$2\$"
+}
+
+clock_is_right() {
+    answers time '[0-9]+' || return 1
+    now=$(date +%s)
+    guest=$(tr -d '\r' <"$log" | sed -n 's/^time=//p' | tail -n 1)
+    echo "# the guest is $((now - guest)) s behind"
+    [ $((now - guest)) -le 2 ] && [ $((guest - now)) -le 2 ]
+}
+
+boots_again() {
+    for try in $(seq 100); do
+        [ "$(tr -d '\r' <"$log" | grep -c '^softlockup=1')" -lt 2 ] || return 0
+        sleep 0.5
+    done
+    echo "# not after $try looks"
+    return 1
+}
+
+group_control() {
+    [ -p "$work/orders" ] || mkfifo "$work/orders"
+    for series in 6.1 6.12; do
+        initramfs "$series" "$counter"
+        start_guest "$series" -c 2 --reboot restart --stats=json
+        expect "$series: a guest counts" ticks_beyond 3
+        ctl pause
+        expect "$series: a paused guest does nothing" stands_still
+        expect "$series: and that is what its status says" sh -c "'$minivet' ctl '$work/ctl' status | grep paused >/dev/null"
+        before=$(ticks)
+        ctl resume
+        expect "$series: it goes on" ticks_beyond "$before"
+        expect "$series: its clock is right" clock_is_right
+        expect "$series: and it has no complaint" answers complaints 0
+        expect "$series: what its devices did is told" sh -c "'$minivet' ctl --json '$work/ctl' stats | grep queues >/dev/null"
+        ctl reset
+        expect "$series: it is reset, and boots again" boots_again
+        expect "$series: to count from the start" ticks_beyond 3
+        echo off >&9
+        await_guest
+        expect "$series: and lives on" ended 0
+    done
+}
