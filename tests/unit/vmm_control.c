@@ -129,13 +129,13 @@ static int on_stats(void *ctx, FILE *out)
 
 static int begin(void)
 {
-    return control_create(
-        &control, &(struct control_config){.loop = loop,
-                                           .clock = &the_clock,
-                                           .path = path,
-                                           .target = {guest_runs, on_power, input_for, take_picture,
-                                                      on_balloon, on_pause, on_is_paused, on_reset,
-                                                      on_stats, on_stop, NULL}});
+    return control_create(&control, &(struct control_config){
+                                        .loop = loop,
+                                        .clock = &the_clock,
+                                        .path = path,
+                                        .target = {"vmlinuz", guest_runs, on_power, input_for,
+                                                   take_picture, on_balloon, on_pause, on_is_paused,
+                                                   on_reset, on_stats, on_stop, NULL}});
 }
 
 static void setup(void)

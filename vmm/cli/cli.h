@@ -3,16 +3,26 @@
 #ifndef MINIVET_VMM_CLI_CLI_H
 #define MINIVET_VMM_CLI_CLI_H
 
+#include <stdbool.h>
 #include <stdio.h>
+
+struct cJSON;
 
 int cli_run(int argc, char **argv);
 int cli_replay(int argc, char **argv);
 int cli_ctl(int argc, char **argv);
+int cli_ps(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_bench(int argc, char **argv);
 int cli_completion(int argc, char **argv);
 int cli_net_user(int argc, char **argv);
 int cli_options(int argc, char **argv);
+
+/*
+ * Sends a command to the control socket at the path. 0 and the answer, which is the caller's; or a
+ * negative errno, which was reported unless `quiet`. A quiet one waits for two seconds at most.
+ */
+int ctl_ask(const char *path, char **words, int count, bool quiet, struct cJSON **answer);
 
 /* The options of run, as a screenful of text. */
 void cli_print_options(FILE *out);

@@ -10,7 +10,7 @@
 #include "vmm/cli/exit_code.h"
 #include "vmm/config/options.h"
 
-#define COMMANDS   "run replay ctl check bench completion"
+#define COMMANDS   "run replay ctl ps check bench completion"
 #define BENCH_VMMS "qemu-microvm qemu-q35 kvmtool firecracker cloud-hypervisor none"
 
 /* Those of an arg, each behind "before=". */
@@ -146,14 +146,16 @@ static int print_bash(void)
         "  help) COMPREPLY=($(compgen -W '" COMMANDS "' -- \"$cur\")); return;;\n"
         "  check) COMPREPLY=($(compgen -W '--json --help' -- \"$cur\")); return;;\n"
         "  ctl)\n"
-        "    if [[ -S $prev ]]; then\n"
+        "    if [[ -S $prev || $prev =~ ^[0-9]+$ ]]; then\n"
         "      COMPREPLY=($(compgen -W \"$(\"${COMP_WORDS[0]}\" ctl \"$prev\" help 2>/dev/null |\n"
         "        cut -d ' ' -f 1)\" -- \"$cur\"))\n"
         "    else\n"
-        "      mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
+        "      mapfile -t COMPREPLY < <(compgen -f -- \"$cur\"\n"
+        "        \"${COMP_WORDS[0]}\" ps 2>/dev/null | grep -o \"^$cur[0-9]*\" | grep .)\n"
         "      compopt -o filenames\n"
         "    fi\n"
         "    return;;\n"
+        "  ps) COMPREPLY=($(compgen -W '--json --help' -- \"$cur\")); return;;\n"
         "  completion) COMPREPLY=($(compgen -W 'bash zsh --help' -- \"$cur\")); return;;\n"
         "  esac\n"
         "  if [[ ${COMP_WORDS[1]} == bench ]]; then\n"

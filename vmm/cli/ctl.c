@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "core/base/fail.h"
@@ -17,6 +18,9 @@
 #include "vmm/cli/cli.h"
 #include "vmm/cli/exit_code.h"
 #include "vmm/control/control.h"
+#include "vmm/control/folder.h"
+
+#define SOCKET_BYTES 512
 
 /* A screenshot is written by the run, which may be in another folder. */
 static const char *as_seen_there(char **words, int i, char path[CONTROL_PATH_BYTES])
@@ -42,24 +46,40 @@ static char *make_request(char **words, int count)
     return line;
 }
 
-/* NULL: the connection ended before it did; reported. */
-static cJSON *converse(const char *path, int fd, const char *line)
+static int converse(int fd, const char *line, cJSON **answer)
 {
     char *reply = NULL;
     size_t room = 0;
     (void)fcntl(fd, F_SETFL, 0); /* it may wait */
     FILE *f = dprintf(fd, "%s\n", line) > 0 ? fdopen(fd, "re") : NULL;
     if (f == NULL) {
-        fail(-errno, "control socket %s", path);
+        int err = -errno;
         close(fd);
-        return NULL;
+        return err;
     }
-    cJSON *answer = getline(&reply, &room, f) > 0 ? cJSON_Parse(reply) : NULL;
-    if (answer == NULL)
-        fail_msg(-EPIPE, "control socket %s: no answer came; has the run ended?", path);
+    *answer = getline(&reply, &room, f) > 0 ? cJSON_Parse(reply) : NULL;
     free(reply);
     fclose(f);
-    return answer;
+    return *answer != NULL ? 0 : -EPIPE;
+}
+
+int ctl_ask(const char *path, char **words, int count, bool quiet, cJSON **answer)
+{
+    const struct timeval patience = {.tv_sec = quiet ? 2 : 0};
+    int fd = foreign_connect(path, -1);
+    int err = fd < 0 ? fd : peer_check(fd, NULL);
+    if (err < 0) {
+        if (fd >= 0)
+            close(fd);
+        return quiet ? err : fail(err, "control socket %s: connect", path);
+    }
+    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    char *line = make_request(words, count);
+    err = line != NULL ? converse(fd, line, answer) : -ENOMEM;
+    free(line);
+    if (err == -EPIPE && !quiet)
+        return fail_msg(err, "control socket %s: no answer came; has the run ended?", path);
+    return err == 0 || quiet ? err : fail(err, "control socket %s", path);
 }
 
 /* Rows of the same keys are a table for people. */
@@ -100,35 +120,44 @@ static int print_answer(const cJSON *answer, bool json)
 
 static int print_help(void)
 {
-    puts("usage: minivet ctl [--json] PATH COMMAND [ARG...]\n\n"
-         "Tells the run whose control socket is PATH (`minivet run --ctl PATH`) what to do:\n"
+    puts("usage: minivet ctl [--json] PID|PATH COMMAND [ARG...]\n\n"
+         "Tells the run of process PID (see `minivet ps`), or whose control socket is PATH\n"
+         "(`minivet run --ctl PATH`), what to do:\n"
          "  minivet ctl vm.ctl help      what the commands are\n"
          "  minivet ctl vm.ctl power     press the power button\n"
          "--json prints a result as JSON. The exit status is 0, or 1 if the command was refused.");
     return 0;
 }
 
+/* A path; or the number of a process, whose run was not told where to listen. */
+static const char *find_socket(const char *word, char place[SOCKET_BYTES])
+{
+    char folder[CONTROL_FOLDER_BYTES];
+    size_t digits = strspn(word, "0123456789");
+    if (digits == 0 || word[digits] != '\0' || access(word, F_OK) == 0 || !control_folder(folder))
+        return word;
+    snprintf(place, SOCKET_BYTES, "%s/%s.ctl", folder, word);
+    return place;
+}
+
 int cli_ctl(int argc, char **argv)
 {
+    char place[SOCKET_BYTES];
     bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
     char **words = argv + 1 + json;
     int count = argc - 1 - json;
     if (count > 0 && (strcmp(words[0], "--help") == 0 || strcmp(words[0], "-h") == 0))
         return print_help();
     if (count < 2 || count > 2 + (int)CONTROL_ARGS) {
-        fail_msg(0, "ctl: give the control socket's path and a command, such as help");
+        fail_msg(
+            0,
+            "ctl: give the control socket's path and a command, such as help; `minivet ps` lists "
+            "runs, which may be named by their PID");
         return EXIT_USAGE;
     }
-    int fd = foreign_connect(words[0], -1);
-    int err = fd < 0 ? fd : peer_check(fd, NULL);
-    if (err < 0) {
-        fail(err, "control socket %s: connect", words[0]);
-        return EXIT_FAILURE;
-    }
-    char *line = make_request(words + 1, count - 1);
-    cJSON *answer = line != NULL ? converse(words[0], fd, line) : NULL;
+    cJSON *answer = NULL;
+    (void)ctl_ask(find_socket(words[0], place), words + 1, count - 1, false, &answer);
     int status = answer != NULL ? print_answer(answer, json) : EXIT_FAILURE;
     cJSON_Delete(answer);
-    free(line);
     return status;
 }

@@ -37,6 +37,7 @@
 #include "vmm/cli/stock_kernel.h"
 #include "vmm/config/config.h"
 #include "vmm/control/control.h"
+#include "vmm/control/folder.h"
 #include "vmm/machine/machine.h"
 #include "vmm/report/timeline.h"
 
@@ -82,6 +83,7 @@ struct run {
     _Atomic int machine_status;
     struct ev_post machine_ended;
     struct control *control;
+    char control_path[CONTROL_FOLDER_BYTES + 16]; /* where it was not told */
 
     struct vm_config vm; /* config_parse() clears it, but for what is not used */
 };
@@ -317,17 +319,18 @@ static void stop(void *ctx)
 
 static int create_control(struct run *run)
 {
-    return control_create(&run->control,
-                          &(struct control_config){
-                              .loop = run->loop,
-                              .clock = &clock_host,
-                              .path = run->vm.control,
-                              .target = {guest_runs, press_power, input_for, picture, balloon,
-                                         pause_guest, is_paused, reset_guest, stats, stop, run}});
+    return control_create(&run->control, &(struct control_config){
+                                             .loop = run->loop,
+                                             .clock = &clock_host,
+                                             .path = run->vm.control,
+                                             .target = {run->vm.kernel, guest_runs, press_power,
+                                                        input_for, picture, balloon, pause_guest,
+                                                        is_paused, reset_guest, stats, stop, run}});
 }
 
 static int set_up(struct run *run)
 {
+    char folder[CONTROL_FOLDER_BYTES];
     run->main_thread = pthread_self();
     sem_init(&run->end, 0, 0);
     int r = cancel_init(&run->cancel);
@@ -335,8 +338,13 @@ static int set_up(struct run *run)
         r = evloop_create(&run->loop, "signals", &clock_host);
     if (r == 0)
         r = catch_signals(run);
-    if (r == 0 && run->vm.control != NULL)
+    if (r == 0 && run->vm.control != NULL) {
         r = create_control(run);
+    } else if (r == 0 && run->vm.record == NULL && control_folder(folder)) {
+        snprintf(run->control_path, sizeof(run->control_path), "%s/%d.ctl", folder, (int)getpid());
+        run->vm.control = run->control_path;
+        (void)create_control(run); /* the guest runs without, too */
+    }
     if (r < 0)
         return r;
     run->machine_ended = (struct ev_post){.cb = machine_ended, .ctx = run};

@@ -307,6 +307,7 @@ static cJSON *run_status(const struct call *c)
                             : runs    ? "running"
                                       : "being set up");
     cJSON_AddNumberToObject(status, "pid", getpid());
+    cJSON_AddStringToObject(status, "kernel", c->target->kernel);
     cJSON_AddStringToObject(status, "version", MINIVET_VERSION);
     return status;
 }

@@ -34,6 +34,7 @@ struct machine_balloon;
 
 /* What a command may do to the run. On the loop. */
 struct control_target {
+    const char *kernel;             /* its file */
     bool (*runs)(void *ctx);        /* is there a guest? */
     void (*press_power)(void *ctx); /* if there is */
     /* Likewise: where input for such a device goes; NULL: the guest has none. */

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* vmm/cli/ps.c, ctl.c, vmm/control/folder.c: runs that were not told where to listen. */
+#include <sys/socket.h>
+
+#include "tests/harness/folder.h"
+#include "tests/harness/test.h"
+#include "vmm/cli/cli.h"
+#include "vmm/cli/exit_code.h"
+#include "vmm/control/control.h"
+#include "vmm/control/folder.h"
+
+static struct evloop *loop;
+static struct control *control;
+static char folder[CONTROL_FOLDER_BYTES], path[CONTROL_FOLDER_BYTES + 32];
+static _Atomic bool stopped;
+
+static bool guest_runs(void *ctx)
+{
+    (void)ctx;
+    return false;
+}
+
+static void on_stop(void *ctx)
+{
+    (void)ctx;
+    stopped = true;
+}
+
+static void setup(void)
+{
+    folder_enter();
+    setenv("XDG_RUNTIME_DIR", folder_path(), 1);
+}
+
+static void teardown(void)
+{
+    folder_leave();
+}
+
+TestSuite(ps, .init = setup, .fini = teardown);
+
+static void begin(const char *name)
+{
+    cr_assert(control_folder(folder));
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    cr_assert_eq(evloop_create(&loop, "test", &clock_host), 0);
+    cr_assert_eq(control_create(&control, &(struct control_config){.loop = loop,
+                                                                   .clock = &clock_host,
+                                                                   .path = path,
+                                                                   .target = {.kernel = "bzImage",
+                                                                              .runs = guest_runs,
+                                                                              .stop = on_stop}}),
+                 0);
+    cr_assert_eq(evloop_start_thread(loop), 0);
+}
+
+static void end(void)
+{
+    evloop_stop_thread(loop);
+    control_destroy(control);
+    evloop_destroy(loop);
+}
+
+/* What was printed, as a text. */
+static const char *printed(void)
+{
+    static char text[512];
+    int fd = open("out", O_RDONLY);
+    ssize_t n = read(fd, text, sizeof(text) - 1);
+    text[n > 0 ? n : 0] = '\0';
+    close(fd);
+    unlink("out");
+    return text;
+}
+
+static int call(int (*cli)(int argc, char **argv), const char *a, const char *b, const char *c)
+{
+    char *argv[] = {"minivet", (char *)a, (char *)b, (char *)c, NULL};
+    int argc = 1;
+    while (argv[argc] != NULL)
+        argc++;
+    int out = open("out", O_WRONLY | O_CREAT | O_TRUNC, 0600), before = dup(STDOUT_FILENO);
+    fflush(stdout);
+    dup2(out, STDOUT_FILENO);
+    int status = cli(argc, argv);
+    fflush(stdout);
+    dup2(before, STDOUT_FILENO);
+    close(before);
+    close(out);
+    return status;
+}
+
+Test(ps, the_folder_is_made_for_this_user_alone)
+{
+    struct stat st;
+    cr_assert(control_folder(folder));
+    cr_expect_str_eq(strrchr(folder, '/'), "/minivet");
+    cr_assert_eq(stat(folder, &st), 0);
+    cr_expect_eq(st.st_mode & 0777, 0700);
+    cr_expect(control_folder(folder), "again");
+    chmod(folder, 0722);
+    cr_expect_not(control_folder(folder), "others may write there");
+    rmdir(folder);
+}
+
+Test(ps, without_a_folder_there_is_none)
+{
+    static char deep[CONTROL_FOLDER_BYTES + 1];
+    memset(deep, '/', sizeof(deep) - 1);
+    const char *const values[] = {"here", "/no/such/place", deep};
+    for (unsigned i = 0; i < ARRAY_SIZE(values); i++) {
+        setenv("XDG_RUNTIME_DIR", values[i], 1);
+        cr_expect_not(control_folder(folder), "%s", values[i]);
+    }
+    unsetenv("XDG_RUNTIME_DIR");
+    cr_expect_not(control_folder(folder));
+    listen_to_log(LOG_ERROR);
+    cr_expect_eq(call(cli_ps, NULL, NULL, NULL), EXIT_FAILURE);
+    expect_logged("set XDG_RUNTIME_DIR");
+    unlink("out");
+}
+
+Test(ps, a_file_in_its_place_is_no_folder)
+{
+    int fd = creat("minivet", 0600);
+    cr_expect_not(control_folder(folder));
+    close(fd);
+    unlink("minivet");
+}
+
+Test(ps, runs_are_listed_and_reached_by_their_number)
+{
+    char line[64];
+    begin("4711.ctl");
+    cr_expect_eq(call(cli_ps, NULL, NULL, NULL), 0);
+    snprintf(line, sizeof(line), "%-8s %-12s %s\n%-8d %-12s %s\n", "PID", "STATE", "KERNEL",
+             (int)getpid(), "being set up", "bzImage");
+    cr_expect_str_eq(printed(), line);
+    cr_expect_eq(call(cli_ctl, "4711", "stop", NULL), 0);
+    cr_expect(stopped);
+    unlink("out");
+    end();
+    rmdir(folder);
+}
+
+Test(ps, what_runs_have_left_behind_is_removed)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    cr_assert(control_folder(folder));
+    snprintf(path, sizeof(path), "%s/12.ctl", folder);
+    strcpy(addr.sun_path, path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    close(fd);
+    cr_expect_eq(call(cli_ps, "--json", NULL, NULL), 0);
+    cr_expect_str_eq(printed(), "[]\n");
+    cr_expect_neq(access(path, F_OK), 0);
+    cr_expect_eq(rmdir(folder), 0);
+}
+
+/* A process that listens and says nothing: asked for two seconds, and left out. */
+Test(ps, a_run_that_does_not_answer_is_left_out)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    cr_assert(control_folder(folder));
+    snprintf(path, sizeof(path), "%s/12.ctl", folder);
+    strcpy(addr.sun_path, path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    cr_assert_eq(listen(fd, 1), 0);
+    cr_expect_eq(call(cli_ps, "--json", NULL, NULL), 0);
+    cr_expect_str_eq(printed(), "[]\n");
+    cr_expect_eq(access(path, F_OK), 0, "it may be busy");
+    close(fd);
+    unlink(path);
+    rmdir(folder);
+}
