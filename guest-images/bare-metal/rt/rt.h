@@ -49,6 +49,9 @@ const char *rt_cmdline(void);
 /* It may come back. */
 void rt_power_off(void);
 
+/* As bad an end as a CPU can make: a triple fault (x86-64), or power-off. */
+void rt_break(void);
+
 /* Has interrupts taken (x86-64), or does nothing: they stay masked. */
 void rt_irq_init(void);
 

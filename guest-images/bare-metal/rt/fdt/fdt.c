@@ -69,6 +69,11 @@ void rt_exit(uint8_t status)
         mmio_write8(DEBUG_EXIT_GPA, status);
 }
 
+void rt_break(void)
+{
+    rt_power_off();
+}
+
 void rt_cpu_init(void)
 {
 }

@@ -63,10 +63,15 @@ static void run_once(const char *orders, const char *disk, enum power_event how)
     config_free(&vm);
 }
 
-/* By one thread, by threads of its own; after the first of each nothing more is held. */
-static void run(const char *orders, const char *keys, enum power_event how)
+/*
+ * By one thread, by threads of its own; after the first of each nothing more is held. Each access
+ * is dear in an emulated host: there are fewer rounds then.
+ */
+static void run(const char *mode, unsigned rounds, const char *keys, enum power_event how)
 {
-    char disk[128];
+    char disk[128], orders[64];
+    snprintf(orders, sizeof(orders), "%s rounds=%u", mode,
+             getenv("MINIVET_TESTBED") != NULL ? (rounds + 49) / 50 : rounds);
     unsigned fds = 0, threads = 0;
     long rss = 0;
     log_set_sink(drop, NULL);
@@ -88,29 +93,30 @@ static void run(const char *orders, const char *keys, enum power_event how)
 
 static void edits(void)
 {
-    run("mode=0 rounds=20000", "", POWER_EXIT);
-    run("mode=0 rounds=20000 packed=1", ",ring=packed", POWER_EXIT);
+    run("mode=0", 20000, "", POWER_EXIT);
+    run("mode=0 packed=1", 20000, ",ring=packed", POWER_EXIT);
 }
 
 static void refills(void)
 {
-    run("mode=1 rounds=200", "", POWER_EXIT);
+    run("mode=1", 200, "", POWER_EXIT);
 }
 
 static void storms(void)
 {
-    run("mode=2 rounds=100 cpus=4", "", POWER_EXIT);
-    run("mode=2 rounds=100 cpus=4 packed=1", ",ring=packed", POWER_EXIT);
+    run("mode=2 cpus=4", 100, "", POWER_EXIT);
+    run("mode=2 cpus=4 packed=1", 100, ",ring=packed", POWER_EXIT);
 }
 
 static void busy_power_off(void)
 {
-    run("mode=3", ",iops=10", POWER_OFF);
+    run("mode=3", 0, ",iops=10", POWER_OFF);
 }
 
-static void busy_fault(void)
+/* x86-64: by a triple fault. */
+static void busy_break(void)
 {
-    run("mode=4", ",iops=100000", POWER_PANIC);
+    run("mode=4", 0, ",iops=100000", arch_host.pio_limit != 0 ? POWER_PANIC : POWER_OFF);
 }
 
 const struct tap_test hostile_tests[] = {
@@ -118,6 +124,6 @@ const struct tap_test hostile_tests[] = {
     {"hostile: H11: a queue that is refilled without end", refills, 400},
     {"hostile: H25, H32: another CPU kicks through all resets", storms, 400},
     {"hostile: H50: power-off with 100 requests in flight", busy_power_off, 0},
-    {"hostile: H50: a triple fault while another CPU is inside of a device", busy_fault, 0},
+    {"hostile: H50: an abrupt end while another CPU is inside of a device", busy_break, 0},
     {0},
 };

@@ -14,14 +14,11 @@
 #include "rt.h"
 #include "virtio/spec.h"
 
-#define DATA_GPA     0x1000000ull /* free RAM of a guest with 128 MiB */
-#define RAM_END_GPA  0x8000000ull
-#define QUEUE_SIZE   128u
-#define PARTS        3u
-#define IN_FLIGHT    100u
-#define SLEEP_CONTRL 0x600 /* ACPI: the sleep control register */
-
-extern uint8_t rt_idt[256 * 16];
+#define DATA_GPA    (RAM_GPA + 0x1000000ull) /* free RAM of a guest with 128 MiB */
+#define RAM_END_GPA (RAM_GPA + 0x8000000ull)
+#define QUEUE_SIZE  128u
+#define PARTS       3u
+#define IN_FLIGHT   100u
 
 static struct {
     uint64_t mode, rounds, cpus, packed;
@@ -176,14 +173,12 @@ static void refill(unsigned cpu)
     left();
 }
 
-static void fault(unsigned cpu)
+static void break_it(unsigned cpu)
 {
     (void)cpu;
     came();
     load_sleep(10000000);
-    for (unsigned i = 0; i < sizeof(rt_idt); i++)
-        rt_idt[i] = 0;
-    __asm__ volatile("ud2");
+    rt_break();
 }
 
 /* ---- modes ---- */
@@ -245,19 +240,19 @@ static void fill_disk(void)
 static void power_off_busy(void)
 {
     fill_disk();
-    outb(SLEEP_CONTRL, 0x20 | 5 << 2);
+    rt_power_off();
 }
 
-/* Another CPU faults while this one is inside of a device. */
-static void fault_busy(void)
+/* Another CPU breaks the machine while this one is inside of a device. */
+static void break_busy(void)
 {
     fill_disk();
-    begin(fault);
+    begin(break_it);
     for (;;)
         start_disk();
 }
 
-static void (*const modes[])(void) = {edits, refills, storms, power_off_busy, fault_busy};
+static void (*const modes[])(void) = {edits, refills, storms, power_off_busy, break_busy};
 
 int main(void)
 {
