@@ -25,8 +25,16 @@
 #include "core/ports/vsock.h"
 
 #define AGAIN_NS   UINT64_C(500000000)
+#define LOOK_NS    UINT64_C(5000000)
 #define LINE_BYTES 32u /* "CONNECT PORT\n" */
 #define BACKLOG    128
+
+/*
+ * What processes do not read is in the kernel's memory, too: so much of each stream, as soon as
+ * there are that many.
+ */
+#define MANY_STREAMS 256u
+#define SMALL_BYTES  (8 * (int)KIB)
 
 struct vsock_unix {
     struct vsock_backend b;
@@ -38,6 +46,7 @@ struct vsock_unix {
     struct ev_timer again; /* to listen, when no descriptor was free */
     TAILQ_HEAD(unix_streams, unix_stream) asking;
     unsigned asking_count;
+    unsigned count; /* of all streams */
 };
 
 struct unix_stream {
@@ -47,7 +56,9 @@ struct unix_stream {
     bool refuses; /* no descriptors come along */
     struct ev_fd ev;
     uint32_t events;       /* that are wanted */
-    struct ev_timer again; /* to poll, when the loop had no room */
+    bool is_half;          /* the process has ended its direction */
+    bool waits;            /* for the guest to accept: its end is wanted */
+    struct ev_timer again; /* to poll, when the loop cannot */
 
     /* While it asks for a port. */
     TAILQ_ENTRY(unix_stream) link;
@@ -70,14 +81,17 @@ static struct unix_stream *stream_of(struct vsock_stream *s)
 static void poll_again(void *ctx);
 static void on_event(void *ctx, uint32_t events);
 
-/* The descriptor becomes the stream's, which may be NULL: no memory. */
+/* The descriptor becomes the stream's, which may be NULL: no memory, or no room for so many. */
 static struct unix_stream *new_stream(struct vsock_unix *u, int fd)
 {
-    struct unix_stream *st = calloc(1, sizeof(*st));
+    const int small = SMALL_BYTES;
+    struct unix_stream *st = descriptors_spare(fd) ? calloc(1, sizeof(*st)) : NULL;
     if (st == NULL) {
         foreign_socket_close(fd);
         return NULL;
     }
+    if (u->count++ >= MANY_STREAMS)
+        (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
     st->u = u;
     st->fd = fd;
     st->refuses = foreign_socket_is_refusing(fd);
@@ -86,27 +100,40 @@ static struct unix_stream *new_stream(struct vsock_unix *u, int fd)
     return st;
 }
 
-/* What is not wanted is not polled for: the end of a socket would be told for ever. */
+static void poll_later(struct unix_stream *st, uint64_t ns)
+{
+    evloop_timer_set(st->u->loop, &st->again, clock_now_ns(st->u->clock) + ns);
+}
+
+/*
+ * What is not wanted is not polled for: the end of a socket would be told for ever. io_uring tells
+ * even of one direction's end, whatever is asked for: then a clock tells when to look for others.
+ */
 static void poll_for(struct unix_stream *st, uint32_t events)
 {
     struct evloop *loop = st->u->loop;
+    bool looks = st->is_half && events != 0 && (events & EPOLLIN) == 0;
     int err = 0;
     st->events = events;
     evloop_timer_cancel(loop, &st->again);
-    if (events == 0)
+    if (events == 0 || looks)
         evloop_fd_del(loop, &st->ev);
     else if (st->ev.armed)
         err = evloop_fd_set(loop, &st->ev, events);
     else
         err = evloop_fd_add(loop, &st->ev, st->fd, events);
-    if (err < 0)
-        evloop_timer_set(loop, &st->again, clock_now_ns(st->u->clock) + AGAIN_NS);
+    if (err < 0 || looks)
+        poll_later(st, err < 0 ? AGAIN_NS : LOOK_NS);
 }
 
 static void poll_again(void *ctx)
 {
     struct unix_stream *st = ctx;
-    poll_for(st, st->events);
+    struct pollfd p = {.fd = st->fd, .events = (short)st->events};
+    if (st->is_half && poll(&p, 1, 0) > 0)
+        on_event(st, (uint32_t)p.revents);
+    else
+        poll_for(st, st->events);
 }
 
 /* One of them, since the stream may be gone after it; the other is told in the next turn. */
@@ -114,7 +141,17 @@ static void on_event(void *ctx, uint32_t events)
 {
     struct unix_stream *st = ctx;
     const struct vsock_handler *handler = st->u->b.handler;
-    if (events & (EPOLLERR | EPOLLHUP))
+    bool has_ended = (events & (EPOLLERR | EPOLLHUP)) != 0;
+    if (!has_ended && (events & st->events) == 0) {
+        st->is_half = true;
+        poll_for(st, st->events);
+        return;
+    }
+    if (st->waits) {
+        handler->on_gone(st->s.conn);
+        return;
+    }
+    if (has_ended)
         events = st->events;
     if (events & st->events & EPOLLOUT)
         handler->on_writable(st->s.conn);
@@ -125,6 +162,8 @@ static void on_event(void *ctx, uint32_t events)
 static void stream_close(struct vsock_stream *s)
 {
     struct unix_stream *st = stream_of(s);
+    st->waits = false;
+    st->u->count--;
     poll_for(st, 0);
     foreign_socket_close(st->fd);
     free(st);
@@ -237,8 +276,12 @@ static void ask(struct unix_stream *st)
     st->ev.cb = on_event;
     st->s.conn =
         is_right ? handler->on_connect(handler->ctx, &st->s, guest_port, &host_port) : NULL;
-    if (st->s.conn == NULL)
+    if (st->s.conn == NULL) {
         stream_close(&st->s);
+        return;
+    }
+    st->waits = true;
+    poll_for(st, EPOLLPRI); /* which never comes, but an end does */
 }
 
 /* Takes the line, and no byte of what follows it. */
@@ -264,9 +307,12 @@ static void on_line(void *ctx, uint32_t events)
 /* The connection is older than the process's first byte of data: both come in order. */
 static void accepted(struct vsock_stream *s, uint32_t host_port)
 {
+    struct unix_stream *st = stream_of(s);
     char line[LINE_BYTES];
+    st->waits = false;
+    poll_for(st, 0);
     int bytes = snprintf(line, sizeof(line), "OK %" PRIu32 "\n", host_port);
-    (void)send(stream_of(s)->fd, line, (size_t)bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)send(st->fd, line, (size_t)bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 static void on_accept(void *ctx, uint32_t events)

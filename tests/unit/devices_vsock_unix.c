@@ -21,7 +21,7 @@ static struct vsock_backend *backend;
 /* The device: one connection. */
 static struct {
     bool refuses;
-    unsigned asked, readable, writable;
+    unsigned asked, gone, readable, writable;
     uint32_t guest_port;
     struct vsock_stream *stream;
 } device;
@@ -36,6 +36,14 @@ static void *on_connect(void *ctx, struct vsock_stream *s, uint32_t guest_port, 
     *host_port = HOST_PORT;
     device.stream = s;
     return &device;
+}
+
+static void on_gone(void *conn)
+{
+    cr_assert_eq(conn, &device);
+    device.gone++;
+    backend->ops->close(device.stream);
+    device.stream = NULL;
 }
 
 /* As the device does when the guest has no room. */
@@ -53,7 +61,7 @@ static void on_writable(void *conn)
     backend->ops->poll(device.stream, false, false);
 }
 
-static const struct vsock_handler handler = {on_connect, on_readable, on_writable, NULL};
+static const struct vsock_handler handler = {on_connect, on_gone, on_readable, on_writable, NULL};
 
 static void setup(void)
 {
@@ -102,6 +110,17 @@ static bool is_dropped(int fd)
     char c;
     evloop_drain(loop);
     return recv(fd, &c, 1, MSG_DONTWAIT) == 0 || errno == ECONNRESET;
+}
+
+/* The same, and the guest has accepted. */
+static int open_client(const char *says)
+{
+    char answer[16];
+    int fd = client(says);
+    cr_assert_not_null(device.stream);
+    backend->ops->accepted(device.stream, HOST_PORT);
+    cr_assert_eq(recv(fd, answer, 6, 0), 6);
+    return fd;
 }
 
 static void expect_read(const char *text)
@@ -202,6 +221,18 @@ Test(vsock_unix, of_many_that_say_nothing_the_first_make_room)
         close(fds[i]);
 }
 
+Test(vsock_unix, a_process_that_leaves_before_the_guest_accepts_is_told_of)
+{
+    int fd = client("CONNECT 1\nearly");
+    shutdown(fd, SHUT_WR);
+    evloop_drain(loop);
+    cr_expect_eq(device.gone, 0, "it still reads");
+    close(fd);
+    now.now_ns += UINT64_C(10000000);
+    evloop_drain(loop);
+    cr_expect_eq(device.gone, 1);
+}
+
 /* ---- the guest connects ---- */
 
 static int listen_at(const char *path)
@@ -249,7 +280,7 @@ Test(vsock_unix, what_is_no_socket_or_a_link_to_one_is_nobody)
 Test(vsock_unix, an_end_of_writing_and_an_end_are_told_apart)
 {
     char c;
-    int fd = client("CONNECT 1\n");
+    int fd = open_client("CONNECT 1\n");
     shutdown(fd, SHUT_WR);
     cr_expect_eq(backend->ops->read(device.stream, &c, 1), 0);
     send_text("still read");
@@ -261,7 +292,7 @@ Test(vsock_unix, an_end_of_writing_and_an_end_are_told_apart)
 
 Test(vsock_unix, events_come_as_asked_for)
 {
-    int fd = client("CONNECT 1\nx");
+    int fd = open_client("CONNECT 1\nx");
     cr_expect_eq(device.readable, 0, "nothing was asked for");
     backend->ops->poll(device.stream, true, false);
     evloop_drain(loop);
@@ -282,7 +313,7 @@ Test(vsock_unix, a_process_that_does_not_read_takes_a_part)
 {
     static uint8_t bytes[4 * MIB], back[4 * MIB];
     struct iovec iov = {bytes, sizeof(bytes)};
-    int fd = client("CONNECT 1\n");
+    int fd = open_client("CONNECT 1\n");
     for (size_t i = 0; i < sizeof(bytes); i++)
         bytes[i] = (uint8_t)(i * 13 >> 3);
     ssize_t taken = backend->ops->write(device.stream, &iov, 1);
@@ -301,10 +332,31 @@ Test(vsock_unix, a_process_that_does_not_read_takes_a_part)
     close(fd);
 }
 
+/* The loop is not kept busy by an end that is known. */
+Test(vsock_unix, a_process_that_writes_no_more_may_be_slow_to_read)
+{
+    static uint8_t bytes[4 * MIB];
+    struct iovec iov = {bytes, sizeof(bytes)};
+    int fd = open_client("CONNECT 1\n");
+    shutdown(fd, SHUT_WR);
+    cr_assert_gt(backend->ops->write(device.stream, &iov, 1), 0);
+    backend->ops->poll(device.stream, false, true);
+    evloop_drain(loop);
+    now.now_ns += UINT64_C(10000000);
+    evloop_drain(loop);
+    cr_expect_eq(device.writable, 0);
+    while (recv(fd, bytes, sizeof(bytes), 0) > 0)
+        ;
+    now.now_ns += UINT64_C(10000000);
+    evloop_drain(loop);
+    cr_expect_eq(device.writable, 1);
+    close(fd);
+}
+
 Test(vsock_unix, the_guests_end_of_writing_is_the_processs_end_of_file)
 {
     char c;
-    int fd = client("CONNECT 1\n");
+    int fd = open_client("CONNECT 1\n");
     backend->ops->shut(device.stream);
     cr_expect_eq(recv(fd, &c, 1, 0), 0);
     cr_assert_eq(write(fd, "z", 1), 1);
@@ -325,7 +377,7 @@ Test(vsock_unix, descriptors_are_not_taken)
                          .msg_iovlen = 1,
                          .msg_control = &control,
                          .msg_controllen = sizeof(control)};
-    int fd = client("CONNECT 1\n"), ends[2];
+    int fd = open_client("CONNECT 1\n"), ends[2];
     cr_assert_eq(pipe(ends), 0);
     *CMSG_FIRSTHDR(&msg) = (struct cmsghdr){
         .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};

@@ -96,6 +96,21 @@ OnVsock(a_guest_that_does_not_listen_says_so)
     cr_expect_not(st->accepted);
 }
 
+OnVsock(a_process_may_leave_before_the_guest_answers)
+{
+    struct vsockreq p;
+    struct fake_stream *st = fake_vsock_ask(&rig->sockets, 1000);
+    vsockreq_listen(rig, 2);
+    vsockreq_take_op(rig, &p);
+    rig->sockets.backend.handler->on_gone(st->s.conn);
+    rig_step(rig);
+    cr_expect_eq(vsockreq_take_op(rig, NULL), OP(RST));
+    cr_expect(st->closed);
+    vsockreq_op(rig, OP(RESPONSE), 1000, p.src_port); /* it was under way */
+    vsockreq_listen(rig, 1);
+    cr_expect_eq(vsockreq_take_op(rig, NULL), OP(RST));
+}
+
 OnVsock(a_port_of_the_host_without_a_process_is_reset)
 {
     struct vsockreq p;

@@ -208,6 +208,14 @@ static void *on_connect(void *ctx, struct vsock_stream *s, uint32_t guest_port, 
     return c;
 }
 
+static void on_gone(void *conn)
+{
+    struct vsock_conn *c = conn;
+    struct virtio_vsock *vs = c->vs;
+    kill_conn(c);
+    vsock_send_due(vs);
+}
+
 /* ---- to the process ---- */
 
 /* Bytes have passed. The guest is told before it has used up half of what it knows of. */
@@ -366,6 +374,7 @@ bool vsock_accept(struct virtio_vsock *vs, const struct vsock_packet *p)
 
 const struct vsock_handler vsock_handler_ops = {
     .on_connect = on_connect,
+    .on_gone = on_gone,
     .on_readable = on_readable,
     .on_writable = on_writable,
 };

@@ -31,6 +31,8 @@ struct vsock_handler {
      */
     void *(*on_connect)(void *ctx, struct vsock_stream *s, uint32_t guest_port,
                         uint32_t *host_port);
+    /* Before accepted(): the process wants it no more. */
+    void (*on_gone)(void *conn);
     /* As asked for by poll(), again and again until it is no more. */
     void (*on_readable)(void *conn);
     void (*on_writable)(void *conn);
