@@ -257,13 +257,14 @@ static void drop_asking(struct unix_stream *st)
 /* "CONNECT PORT", in letters of either case; false: something else. */
 static bool parse(const char *line, uint32_t *port)
 {
-    char word[8] = "", end;
-    uint64_t number;
-    if (sscanf(line, "%7s %10" SCNu64 "%c", word, &number, &end) != 2 || number > UINT32_MAX ||
-        strcasecmp(word, "connect") != 0)
+    static const char word[] = "connect ";
+    const char *number = line + strlen(word);
+    char *end;
+    if (strncasecmp(line, word, strlen(word)) != 0 || *number < '0' || *number > '9')
         return false;
-    *port = (uint32_t)number;
-    return true;
+    unsigned long value = strtoul(number, &end, 10);
+    *port = (uint32_t)value;
+    return *end == '\0' && value <= UINT32_MAX;
 }
 
 static void ask(struct unix_stream *st)
@@ -360,8 +361,11 @@ static void listen_again(void *ctx)
 static void destroy(struct vsock_backend *b)
 {
     struct vsock_unix *u = unix_of(b);
-    while (!TAILQ_EMPTY(&u->asking))
-        drop_asking(TAILQ_FIRST(&u->asking));
+    struct unix_stream *st, *next;
+    for (st = TAILQ_FIRST(&u->asking); st != NULL; st = next) {
+        next = TAILQ_NEXT(st, link);
+        drop_asking(st);
+    }
     evloop_timer_cancel(u->loop, &u->again);
     evloop_fd_del(u->loop, &u->listener);
     unix_unlisten(&u->socket);

@@ -76,10 +76,9 @@ static void check_data(struct conn *c, const struct vsockreq *p, const uint8_t *
     fuzz_check(c->got + p->len - c->consumed <= c->alloc, "%u bytes more than there is credit for",
                p->len);
     fuzz_check(p->len > 0 && c->got + p->len <= c->wrote, "bytes that nobody wrote");
-    for (uint32_t i = 0; i < p->len; i++)
-        fuzz_check(payload[i] == pattern(c, false, c->got + i), "byte %llu is wrong",
-                   (unsigned long long)(c->got + i));
-    c->got += p->len;
+    for (uint32_t i = 0; i < p->len; i++, c->got++)
+        fuzz_check(payload[i] == pattern(c, false, c->got), "byte %llu is wrong",
+                   (unsigned long long)c->got);
 }
 
 static void check_credit(struct conn *c, const struct vsockreq *p)

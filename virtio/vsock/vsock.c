@@ -300,8 +300,10 @@ int virtio_vsock_create(struct virtio_vsock **out, const struct virtio_setup *se
 {
     struct virtio_vsock *vs = calloc(1, sizeof(*vs));
     uint8_t *staged = malloc(VSOCK_STAGED_BYTES);
-    int err = vs == NULL || staged == NULL ? fail(-ENOMEM, "virtio %s", setup->name) : 0;
-    if (err == 0)
+    int err = -ENOMEM;
+    if (vs == NULL || staged == NULL)
+        fail(err, "virtio %s", setup->name);
+    else
         err = virtio_device_init(&vs->dev, setup,
                                  &(struct virtio_device_config){
                                      .type = &virtio_vsock_type,

@@ -98,9 +98,12 @@ static void free_conn(struct vsock_conn *c)
 
 void vsock_free_all(struct virtio_vsock *vs)
 {
+    struct vsock_conn *c, *next;
     for (unsigned i = 0; i < VSOCK_BUCKETS; i++)
-        while (!LIST_EMPTY(&vs->buckets[i]))
-            free_conn(LIST_FIRST(&vs->buckets[i]));
+        for (c = LIST_FIRST(&vs->buckets[i]); c != NULL; c = next) {
+            next = LIST_NEXT(c, chain);
+            free_conn(c);
+        }
 }
 
 /* The guest is told, and the process at once. */
@@ -337,22 +340,22 @@ void vsock_receive(struct vsock_conn *c, const struct vsock_packet *p, struct io
         return;
     c->peer_alloc = p->buf_alloc;
     c->peer_fwd = p->fwd_cnt;
+    bool is_answer = p->op == VIRTIO_VSOCK_OP_RESPONSE;
     if (p->op == VIRTIO_VSOCK_OP_RST)
         (c->guest_shut & VIRTIO_VSOCK_SHUTDOWN_SEND) != 0 ? vsock_bury(c) : free_conn(c);
-    else if (c->state == VSOCK_ASKED && p->op != VIRTIO_VSOCK_OP_RESPONSE)
-        kill_conn(c); /* before it was open */
+    else if (is_answer && c->state == VSOCK_ASKED)
+        open_asked(c);
+    else if (is_answer || c->state == VSOCK_ASKED || p->op == VIRTIO_VSOCK_OP_REQUEST ||
+             p->op == VIRTIO_VSOCK_OP_INVALID || p->op >= VIRTIO_VSOCK_OPS)
+        kill_conn(c); /* it is open already, or not yet; or this is nothing */
     else if (p->op == VIRTIO_VSOCK_OP_RW)
         receive_data(c, p, payload);
     else if (p->op == VIRTIO_VSOCK_OP_SHUTDOWN)
         receive_shutdown(c, p->flags);
     else if (p->op == VIRTIO_VSOCK_OP_CREDIT_REQUEST)
         vsock_make_due(c, VSOCK_DUE_CREDIT);
-    else if (p->op == VIRTIO_VSOCK_OP_RESPONSE && c->state == VSOCK_ASKED)
-        open_asked(c);
-    else if (p->op == VIRTIO_VSOCK_OP_CREDIT_UPDATE)
-        poll_stream(c);
     else
-        kill_conn(c);
+        poll_stream(c); /* the credit that it brought */
 }
 
 bool vsock_accept(struct virtio_vsock *vs, const struct vsock_packet *p)
