@@ -57,6 +57,7 @@ OnConfig(defaults, "vmlinuz")
     cr_expect_eq(c->cpus, 1);
     cr_expect_eq(c->console, CONSOLE_SERIAL);
     cr_expect_eq(c->timeout_ns, 0);
+    cr_expect_eq(c->grace_ns, 0);
     cr_expect_not(c->reboot_restart);
 }
 
@@ -95,10 +96,11 @@ OnConfig(disks_keep_their_order_and_keys,
     cr_expect_str_eq(c->disks[2].serial, "S2");
 }
 
-OnConfig(other_options, "K --console virtio --timeout 1500ms --reboot restart -v -v")
+OnConfig(other_options, "K --console virtio --timeout 1500ms --grace 2m --reboot restart -v -v")
 {
     cr_expect_eq(c->console, CONSOLE_VIRTIO);
     cr_expect_eq(c->timeout_ns, UINT64_C(1500000000));
+    cr_expect_eq(c->grace_ns, UINT64_C(120000000000));
     cr_expect(c->reboot_restart);
     cr_expect_eq(c->verbosity, 2);
     cr_expect_eq(c->unpack, UNPACK_CACHED);
@@ -170,6 +172,7 @@ Test(config, bad_options_name_themselves_and_the_remedy)
     refused("K --console tty", "tty", "serial, virtio");
     refused("K --timeout soon", "soon", "30s");
     refused("K --timeout 0", "--timeout 0", "30s");
+    refused("K --grace 0", "--grace 0", "30s");
     refused("K --reboot maybe", "maybe", "exit or restart");
     refused("K --unpack maybe", "maybe", "cached, on or off");
     refused("K --kaslr maybe", "maybe", "on or off");

@@ -155,6 +155,7 @@ static const struct {
     {{"--ctl", "C"}},
     {{"--timeout", "1500ms"}},
     {{"--timeout", "7"}},
+    {{"--grace", "30s"}},
     {{"--reboot", "restart"}},
     {{"-v", "-v", "--verbose"}},
     {{"-drive", "file=x,if=virtio", "-snapshot", "-hda", "y"}},

@@ -282,15 +282,64 @@ Test(run, sigterm_twice_ends_the_wait_for_a_file_system)
     rmdir(silent);
 }
 
-/* By the keyboard controller: a kernel that is entered by the PVH protocol. */
-static void make_resetting_kernel(void)
+/* A kernel that is entered by the PVH protocol. */
+static void make_pvh_kernel(const uint8_t *code, size_t len)
 {
-    static const uint8_t code[] = {0xb0, 0xfe, 0xe6, 0x64, 0xf4}; /* mov, out, hlt */
     uint8_t elf[FX_ELF_BYTES];
     fx_elf(elf);
     memcpy(elf + le64_get(elf + FX_PHDR(0) + FX_PHDR_OFFSET) + FX_PVH_ENTRY - FX_TEXT_GPA, code,
-           sizeof(code));
+           len);
     write_file(kernel, elf, sizeof(elf));
+}
+
+/* By the keyboard controller. */
+static void make_resetting_kernel(void)
+{
+    static const uint8_t code[] = {0xb0, 0xfe, 0xe6, 0x64, 0xf4}; /* mov, out, hlt */
+    make_pvh_kernel(code, sizeof(code));
+}
+
+/* A kernel that hears no power button. */
+static pid_t start_deaf(char *grace, int *said)
+{
+    static const uint8_t code[] = {0xf4, 0xeb, 0xfd}; /* hlt, again and again */
+    make_pvh_kernel(code, sizeof(code));
+    char *args[] = {"run",       "-v",  "--stats=json", "--grace", grace,
+                    "--timeout", "60s", kernel,         NULL};
+    return start_run(-1, said, 8, args);
+}
+
+/* SIGTERM, once the guest runs: statistics are refused for lack of a guest until then. */
+static void press_by_sigterm(pid_t pid, int said, char *all, size_t size)
+{
+    cr_assert(hears(said, all, size, BEGUN), "%s", all);
+    do {
+        all[0] = '\0';
+        kill(pid, SIGUSR1);
+        cr_assert(hears(said, all, size, "\n"), "%s", all);
+    } while (strstr(all, "queues") == NULL);
+    kill(pid, SIGTERM);
+    cr_expect(hears(said, all, size, "SIGTERM: the power button is pressed"), "%s", all);
+}
+
+Test(run, a_guest_that_does_not_shut_down_has_its_grace)
+{
+    char all[16384] = "", grace[] = "100ms";
+    int said;
+    pid_t pid = start_deaf(grace, &said);
+    press_by_sigterm(pid, said, all, sizeof(all));
+    expect_end(pid, said, all, sizeof(all), 128 + SIGTERM, "has not shut down within 0.1 s");
+}
+
+Test(run, a_second_sigterm_ends_the_grace)
+{
+    char all[16384] = "", grace[] = "50s";
+    int said;
+    pid_t pid = start_deaf(grace, &said);
+    press_by_sigterm(pid, said, all, sizeof(all));
+    kill(pid, SIGTERM);
+    expect_end(pid, said, all, sizeof(all), 128 + SIGTERM, "the power button is pressed");
+    cr_expect_null(strstr(all, "has not shut down"), "%s", all);
 }
 
 /* What is odd about its disk is told in each life. */

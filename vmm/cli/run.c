@@ -67,11 +67,12 @@ struct run {
     struct machine *machine;   /* NULL: there is none that can be asked */
     struct timeline *timeline; /* NULL: not asked for */
     struct ev_fd signals;
-    struct ev_timer timeout, interrupt;
+    struct ev_timer timeout, interrupt, grace;
     int signal_fd;
     int exit_code;
     bool making; /* the machine: the main thread is to be interrupted */
     bool signalled;
+    bool pressed; /* the power button, by SIGTERM */
     bool resized; /* the terminal, while there was no machine */
     bool ended;
     bool reset;
@@ -168,9 +169,32 @@ static void on_timeout(void *ctx)
     cancel(run, "timeout", EXIT_TIMEOUT);
 }
 
+static void on_grace_end(void *ctx)
+{
+    struct run *run = ctx;
+    log_error("SIGTERM: the guest has not shut down within %g s", (double)run->vm.grace_ns / 1e9);
+    cancel(run, "signal", EXIT_SIGNAL_BASE + SIGTERM);
+}
+
+/* Once, and only a guest that runs. */
+static bool asks_guest(struct run *run, int signo)
+{
+    if (signo != SIGTERM || run->vm.grace_ns == 0 || run->pressed || run->machine == NULL ||
+        run->paused || run->ended)
+        return false;
+    run->pressed = true;
+    log_info("SIGTERM: the power button is pressed; the guest has %g s to shut down",
+             (double)run->vm.grace_ns / 1e9);
+    evloop_timer_set(run->loop, &run->grace, clock_now_ns(&clock_host) + run->vm.grace_ns);
+    machine_press_power(run->machine);
+    return true;
+}
+
 /* The second time it is meant at once, whatever is under way. */
 static void on_end_signal(struct run *run, int signo)
 {
+    if (asks_guest(run, signo))
+        return;
     if (run->signalled && signo != SIGHUP) {
         chr_stdio_restore_terminal();
         _exit(EXIT_SIGNAL_BASE + signo);
@@ -351,6 +375,7 @@ static int set_up(struct run *run)
     run->interrupt = (struct ev_timer){.cb = interrupt_main, .ctx = run};
     run->look = (struct ev_post){.cb = look_for_virtualization, .ctx = run};
     run->timeout = (struct ev_timer){.cb = on_timeout, .ctx = run};
+    run->grace = (struct ev_timer){.cb = on_grace_end, .ctx = run};
     if (run->vm.timeout_ns != 0)
         evloop_timer_set(run->loop, &run->timeout, clock_now_ns(&clock_host) + run->vm.timeout_ns);
     return evloop_start_thread(run->loop);
@@ -363,6 +388,7 @@ static void tear_down(struct run *run)
         control_destroy(run->control);
         evloop_timer_cancel(run->loop, &run->interrupt);
         evloop_timer_cancel(run->loop, &run->timeout);
+        evloop_timer_cancel(run->loop, &run->grace);
         evloop_fd_del(run->loop, &run->signals);
         evloop_destroy(run->loop);
     }

@@ -130,6 +130,10 @@ const struct schema_key config_options[] = {
     {"timeout", "TIME", SCHEMA_TIME, AT(timeout_ns), .min = 1,
      .expected = "a duration such as 30s, 500ms or 2m",
      .help = "End the run after TIME (30s, 500ms, 2m) with status 124"},
+    {"grace", "TIME", SCHEMA_TIME, AT(grace_ns), .min = 1,
+     .expected = "a duration such as 30s, 500ms or 2m",
+     .help = "Let SIGTERM press the power button, and end the run if the guest has not shut down "
+             "after TIME, or at a second SIGTERM; without, SIGTERM ends the run"},
     {"reboot", "exit|restart", SCHEMA_WORD, AT(reboot_restart), .usual = "exit",
      .help = "What a guest's reset does"},
     {"config", "FILE", SCHEMA_FILE, .is_whole = true, .is_act = true,
