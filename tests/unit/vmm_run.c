@@ -299,14 +299,19 @@ static void make_resetting_kernel(void)
     make_pvh_kernel(code, sizeof(code));
 }
 
-/* A kernel that hears no power button. */
-static pid_t start_deaf(char *grace, int *said)
+static pid_t start_with_grace(char *grace, int *said, const uint8_t *code, size_t len)
 {
-    static const uint8_t code[] = {0xf4, 0xeb, 0xfd}; /* hlt, again and again */
-    make_pvh_kernel(code, sizeof(code));
+    make_pvh_kernel(code, len);
     char *args[] = {"run",       "-v",  "--stats=json", "--grace", grace,
                     "--timeout", "60s", kernel,         NULL};
     return start_run(-1, said, 8, args);
+}
+
+/* It hears no power button. */
+static pid_t start_deaf(char *grace, int *said)
+{
+    static const uint8_t code[] = {0xf4, 0xeb, 0xfd}; /* hlt, again and again */
+    return start_with_grace(grace, said, code, sizeof(code));
 }
 
 /* SIGTERM, once the guest runs: statistics are refused for lack of a guest until then. */
@@ -320,6 +325,22 @@ static void press_by_sigterm(pid_t pid, int said, char *all, size_t size)
     } while (strstr(all, "queues") == NULL);
     kill(pid, SIGTERM);
     cr_expect(hears(said, all, size, "SIGTERM: the power button is pressed"), "%s", all);
+}
+
+/* It asks the second interrupt controller for the button's interrupt, 9. */
+Test(run, a_guest_that_hears_sigterm_powers_off)
+{
+    static const uint8_t code[] = {
+        0xb0, 0x0a, 0xe6, 0xa0,                   /* mov, out: the next read is of the requests */
+        0xe4, 0xa0, 0xa8, 0x02, 0x74, 0xf6,       /* in, test, jz */
+        0x66, 0xba, 0x00, 0x06, 0xb0, 0x34, 0xee, /* mov, mov, out: sleep state 5 */
+        0xf4,                                     /* hlt */
+    };
+    char all[16384] = "", grace[] = "50s";
+    int said;
+    pid_t pid = start_with_grace(grace, &said, code, sizeof(code));
+    press_by_sigterm(pid, said, all, sizeof(all));
+    expect_end(pid, said, all, sizeof(all), 0, "the power button is pressed");
 }
 
 Test(run, a_guest_that_does_not_shut_down_has_its_grace)
