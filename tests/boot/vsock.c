@@ -135,8 +135,8 @@ struct stream {
 
 static void send_some(struct stream *s, unsigned number, uint64_t bytes)
 {
-    static uint8_t chunk[CHUNK];
-    uint64_t n = bytes - s->sent < CHUNK ? bytes - s->sent : CHUNK;
+    uint8_t chunk[CHUNK / 4];
+    uint64_t n = bytes - s->sent < sizeof(chunk) ? bytes - s->sent : sizeof(chunk);
     for (uint64_t i = 0; i < n; i++)
         chunk[i] = pattern(number, s->sent + i);
     ssize_t taken = send(s->fd, chunk, n, MSG_DONTWAIT);
