@@ -57,7 +57,7 @@ static void fake_nothing(struct hv_vcpu *v)
     (void)v;
 }
 
-static unsigned completed;
+static _Atomic unsigned completed;
 
 static void fake_complete(struct hv_vcpu *v)
 {
