@@ -66,4 +66,15 @@ static inline unsigned held_threads(void)
     return held_entries("/proc/self/task");
 }
 
+/* pthread_join() returns before the kernel takes the thread out of /proc. */
+static inline bool held_threads_fall_to(unsigned threads)
+{
+    for (unsigned ms = 0; held_threads() > threads; ms++) {
+        if (ms == 10000)
+            return false;
+        usleep(1000);
+    }
+    return true;
+}
+
 #endif
