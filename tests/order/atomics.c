@@ -410,7 +410,6 @@ static struct event posted, woken;
 static uint8_t picture[4], shown;
 
 void order_evloop_post(struct evloop *loop, struct ev_post *post);
-void order_evloop_defer(struct evloop *loop, struct ev_defer *d);
 void order_pixels_copy(uint8_t *to, const struct display_surface *from,
                        const struct display_rect *rect);
 
@@ -419,11 +418,6 @@ void order_evloop_post(struct evloop *loop, struct ev_post *post)
     (void)loop;
     again = post;
     event_set(&posted);
-}
-
-void order_evloop_defer(struct evloop *loop, struct ev_defer *d)
-{
-    (void)loop, (void)d;
 }
 
 void order_pixels_copy(uint8_t *to, const struct display_surface *from,

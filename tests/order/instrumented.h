@@ -18,6 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/loop/evloop.h"
 #include "tests/order/model.h"
 
 /* ---- atomics ---- */
@@ -100,6 +101,8 @@ void *order_calloc(size_t count, size_t bytes);
 int order_ioctl(int fd, unsigned long request, ...);
 long order_syscall(long number, ...);
 int order_join(pthread_t thread, void **result);
+int order_evloop_call(struct evloop *loop, int (*fn)(void *arg), void *arg);
+void order_evloop_post(struct evloop *loop, struct ev_post *post);
 
 #define eventfd(value, flags)          1000 /* that nobody reads */
 #define close(fd)                      0
@@ -114,8 +117,13 @@ int order_join(pthread_t thread, void **result);
 #define syscall                        order_syscall
 #define evloop_call                    order_evloop_call
 #define evloop_post                    order_evloop_post
-#define evloop_defer                   order_evloop_defer
-#define evloop_defer_cancel            order_evloop_defer
+#define evloop_defer(loop, d)          (void)(d)
+#define evloop_defer_cancel(loop, d)   (void)(d)
+#define evloop_fd_del(loop, ev)        (void)(ev)
+#define evloop_event_add(loop, ev, fd) 0
+#define evloop_poll_add(loop, poll)    false
+#define evloop_poll_del(loop, poll)    (void)(poll)
+#define evloop_turn_is_over(loop)      false
 #define pixels_copy                    order_pixels_copy
 
 #endif

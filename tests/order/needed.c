@@ -45,3 +45,16 @@ void check_orders_are_needed(bool (*holds)(bool says), const struct stronger *li
         cr_expect(met[k] > 0, "%s has no order for which %s is enough", list[k].function,
                   list[k].enough);
 }
+
+void check_relaxed_is_found(bool (*holds)(bool says), const char *const *functions)
+{
+    cr_assert(holds(true));
+    for (; *functions != NULL; functions++) {
+        unsigned found = 0;
+        const struct model_site *site;
+        for (unsigned i = 0; (site = model_site(i)) != NULL; i++)
+            found += strcmp(site->function, *functions) == 0 &&
+                     !holds_with(holds, site, __ATOMIC_RELAXED);
+        cr_expect_gt(found, 0, "%s: no order is needed", *functions);
+    }
+}

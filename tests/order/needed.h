@@ -17,4 +17,8 @@ struct stronger {
  * `says`. NULL ends the list. */
 void check_orders_are_needed(bool (*holds)(bool says), const struct stronger *list);
 
+/* Other code has locks besides, and orders that no check can miss: in each of these functions some
+ * order is needed, and relaxed is found. NULL ends the list. */
+void check_relaxed_is_found(bool (*holds)(bool says), const char *const *functions);
+
 #endif

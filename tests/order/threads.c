@@ -18,6 +18,9 @@ bool cases_hold(const struct model_case *cases, bool says)
     return true;
 }
 
+static uint8_t on_loop;
+static unsigned calls_within, calls_by; /* the same thread may call again */
+
 /* ---- memory ---- */
 
 static _Alignas(16) uint8_t arena[1 << 20];
@@ -36,6 +39,7 @@ void *order_calloc(size_t count, size_t bytes)
 void forget_memory(void)
 {
     arena_used = 0;
+    calls_within = 0;
 }
 
 /* ---- events ---- */
@@ -103,4 +107,32 @@ int order_join(pthread_t thread, void **result)
     (void)result;
     model_wait(has_ended, &thread);
     return 0;
+}
+
+/* ---- the loop: thread 0, but calls are made by their callers, one at a time ---- */
+
+struct evloop;
+int order_evloop_call(struct evloop *loop, int (*fn)(void *arg), void *arg);
+
+void loop_lock(void)
+{
+    if (calls_within == 0 || model_thread() != calls_by)
+        model_lock(&on_loop);
+    calls_by = model_thread();
+    calls_within++;
+}
+
+void loop_unlock(void)
+{
+    if (--calls_within == 0)
+        model_unlock(&on_loop);
+}
+
+int order_evloop_call(struct evloop *loop, int (*fn)(void *arg), void *arg)
+{
+    (void)loop;
+    loop_lock();
+    int result = fn(arg);
+    loop_unlock();
+    return result;
 }

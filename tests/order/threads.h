@@ -26,6 +26,10 @@ void event_set(struct event *e);
 void event_wait(struct event *e); /* and clears it */
 bool event_take(struct event *e); /* clears it; was it set? */
 
+/* The loop's callbacks are between these, and the calls of other threads. */
+void loop_lock(void);
+void loop_unlock(void);
+
 /* The thread that the code starts is thread 1 of the case. */
 extern struct event thread_started;
 void run_started_thread(void *ctx);
