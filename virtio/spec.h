@@ -378,7 +378,26 @@ enum {
 enum { /* struct virtio_console_config */
        VIRTIO_CONSOLE_CONFIG_cols = 0,
        VIRTIO_CONSOLE_CONFIG_rows = 2,
+       VIRTIO_CONSOLE_CONFIG_max_nr_ports = 4,
        VIRTIO_CONSOLE_CONFIG_BYTES = 12,
+};
+
+enum { /* struct virtio_console_control */
+       VIRTIO_CONSOLE_CONTROL_id = 0,
+       VIRTIO_CONSOLE_CONTROL_event = 4,
+       VIRTIO_CONSOLE_CONTROL_value = 6,
+       VIRTIO_CONSOLE_CONTROL_BYTES = 8,
+};
+
+enum { /* its events */
+       VIRTIO_CONSOLE_DEVICE_READY = 0,
+       VIRTIO_CONSOLE_DEVICE_ADD = 1,
+       VIRTIO_CONSOLE_DEVICE_REMOVE = 2,
+       VIRTIO_CONSOLE_PORT_READY = 3,
+       VIRTIO_CONSOLE_CONSOLE_PORT = 4,
+       VIRTIO_CONSOLE_RESIZE = 5,
+       VIRTIO_CONSOLE_PORT_OPEN = 6,
+       VIRTIO_CONSOLE_PORT_NAME = 7,
 };
 
 /* ---- 5.6 SCSI Host Device ---- */

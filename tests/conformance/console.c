@@ -2,8 +2,14 @@
 /* The console device: VIRTIO 1.4 5.3. */
 #include "conformance.h"
 
+#include <string.h>
+
 #include "core/base/le.h"
 #include "core/ports/chr.h"
+#include "tests/harness/portio.h"
+#include "virtio/console/console.h"
+
+#define MULTIPORT VIRTIO_BIT(VIRTIO_CONSOLE_F_MULTIPORT)
 
 /* cols and rows are the console's size. */
 Requirement(console_size_prose_1, CONSOLE, MODERN)
@@ -26,6 +32,51 @@ Requirement(console_size_prose_2, CONSOLE, EVERYWHERE)
     expect(rig_config_irqs(rig) == 1);
     vdrv_config_read(&rig->drv, VIRTIO_CONSOLE_CONFIG_cols, size, sizeof(size));
     expect(le16_get(size) == 132 && le16_get(size + 2) == 50);
+}
+
+static void meet(struct rig *rig)
+{
+    start(rig, MULTIPORT, 16);
+    portio_give(rig, PORTIO_BUFFERS, 96);
+    portio_say(rig, 0, VIRTIO_CONSOLE_DEVICE_READY, 1);
+}
+
+/* DEVICE_ADD names each port once, and none from max_nr_ports on. */
+Requirement(console_multiport_1, CONSOLE, EVERYWHERE, .ports = RIG_PORTS)
+{
+    uint8_t max[4];
+    vdrv_config_read(&rig->drv, VIRTIO_CONSOLE_CONFIG_max_nr_ports, max, sizeof(max));
+    expect(le32_get(max) == 1 + RIG_PORTS);
+    meet(rig);
+    expect(strcmp(portio_hear(rig), "0:add 1:add 2:add") == 0);
+    portio_say(rig, 0, VIRTIO_CONSOLE_DEVICE_READY, 1);
+    expect(strcmp(portio_hear(rig), "") == 0);
+}
+
+/* DEVICE_REMOVE does not name a port that was never added: none is ever removed. */
+Requirement(console_multiport_2, CONSOLE, EVERYWHERE, .ports = RIG_PORTS)
+{
+    meet(rig);
+    for (unsigned id = 0; id < 4; id++)
+        for (unsigned event = 0; event < 8; event++)
+            portio_say(rig, id, (uint16_t)event, id % 2);
+    expect(strstr(portio_hear(rig), "remove") == NULL);
+}
+
+/* For legacy drivers control messages are in the guest's byte order, which is ours. */
+Requirement(console_op_legacy_1, CONSOLE, LEGACY, .ports = RIG_PORTS)
+{
+    uint8_t *heard;
+    start(rig, MULTIPORT, 16);
+    portio_give(rig, 1, 96);
+    portio_say(rig, 0, VIRTIO_CONSOLE_DEVICE_READY, 1);
+    heard = vdrv_ptr(&rig->drv, rig->event_gpa[0], VIRTIO_CONSOLE_CONTROL_BYTES);
+    struct {
+        uint32_t id;
+        uint16_t event, value;
+    } message;
+    memcpy(&message, heard, sizeof(message));
+    expect(message.id == 0 && message.event == VIRTIO_CONSOLE_DEVICE_ADD && message.value == 1);
 }
 
 /* For legacy drivers the configuration is in the guest's byte order, which is ours. */

@@ -67,7 +67,9 @@ SCENE(balloon, (void)0,
       (void)0)
 SCENE(vsock, fake_vsock_init(&rig.sockets, rig.loop),
       virtio_vsock_create(&made, &s, RIG_CID, &rig.sockets.backend), (void)0)
-SCENE(console, fake_chr_init(&rig.chr, 80, 25), virtio_console_create(&made, &s, &rig.chr.backend),
+SCENE(console, fake_chr_init(&rig.chr, 80, 25),
+      virtio_console_create(&made, &s,
+                            &(struct virtio_console_config){.backend = &rig.chr.backend}),
       (void)0)
 SCENE(input, fake_input_init(&rig.person, INPUT_TABLET),
       virtio_input_create(&made, &s, &rig.person.backend), (void)0)

@@ -447,6 +447,23 @@ void fake_chr_open(struct fake_chr *chr, size_t bytes)
     chr->backend.handler->on_writable(chr->backend.handler->ctx);
 }
 
+static void set_away(struct fake_chr *chr, bool is_away)
+{
+    chr->backend.is_away = is_away;
+    if (chr->backend.handler != NULL)
+        chr->backend.handler->on_away(chr->backend.handler->ctx, is_away);
+}
+
+void fake_chr_leave(struct fake_chr *chr)
+{
+    set_away(chr, true);
+}
+
+void fake_chr_come(struct fake_chr *chr)
+{
+    set_away(chr, false);
+}
+
 size_t fake_chr_type(struct fake_chr *chr, const void *data, size_t len)
 {
     const struct chr_handler *h = chr->backend.handler;

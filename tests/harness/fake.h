@@ -148,6 +148,10 @@ void fake_chr_init(struct fake_chr *chr, uint16_t columns, uint16_t rows);
 /* Takes `bytes` more, and says so. */
 void fake_chr_open(struct fake_chr *chr, size_t bytes);
 
+/* Whoever was at the other end leaves, or comes back. */
+void fake_chr_leave(struct fake_chr *chr);
+void fake_chr_come(struct fake_chr *chr);
+
 /* Types; returns how much the device took. */
 size_t fake_chr_type(struct fake_chr *chr, const void *data, size_t len);
 

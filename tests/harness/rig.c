@@ -318,8 +318,29 @@ OPEN(balloon, (void)rig,
                                                            .clock = &rig->clock}))
 OPEN(vsock, fake_vsock_init(&rig->sockets, rig->loop),
      virtio_vsock_create(&rig->vsock, &setup, RIG_CID, &rig->sockets.backend))
-OPEN(console, fake_chr_init(&rig->chr, 80, 25),
-     virtio_console_create(&rig->console, &setup, &rig->chr.backend))
+static int create_console(struct rig *rig, const struct virtio_setup *setup)
+{
+    struct virtio_console_port ports[RIG_PORTS] = {{.name = "one"},
+                                                   {.name = "two", .is_console = true}};
+    for (unsigned i = 0; i < rig->cfg.ports; i++)
+        ports[i].backend = &rig->ports[i].backend;
+    return virtio_console_create(&rig->console, setup,
+                                 &(struct virtio_console_config){.backend = &rig->chr.backend,
+                                                                 .ports = ports,
+                                                                 .port_count = rig->cfg.ports});
+}
+
+static void init_terminals(struct rig *rig)
+{
+    unsigned ports = rig->cfg.ports;
+    BUG_ON(ports > RIG_PORTS);
+    fake_chr_init(&rig->chr, 80, 25);
+    rig->ports = ports > 0 ? calloc(ports, sizeof(rig->ports[0])) : NULL;
+    for (unsigned i = 0; i < ports; i++)
+        fake_chr_init(&rig->ports[i], 0, 0);
+}
+
+OPEN(console, init_terminals(rig), create_console(rig, &setup))
 OPEN(input, fake_input_init(&rig->person, config->input),
      virtio_input_create(&rig->input, &setup, &rig->person.backend))
 OPEN(scsi, fake_blk_init(&rig->disk, rig->loop, disk_bytes(config)),
@@ -442,6 +463,7 @@ void rig_close(struct rig *rig)
     fake_net_fini(&rig->ether);
     fake_display_fini(&rig->display);
     fake_vsock_fini(&rig->sockets);
+    free(rig->ports);
     vdrv_fini(&rig->drv);
     if (!rig->cfg.keep_host)
         rig_end_host(rig);

@@ -35,6 +35,7 @@ struct state;
 #define RIG_DISK_BYTES    UINT64_C(0x100000)
 #define RIG_BALLOON_BYTES UINT64_C(0x10000) /* that it is asked for at first */
 #define RIG_CID           42u               /* of the guest */
+#define RIG_PORTS         2u                /* of a console, beside port 0 */
 #define RIG_GPU_BYTES     UINT64_C(0x1000000)
 #define RIG_GPU_WIDTH     640u /* that its driver is asked for */
 #define RIG_GPU_HEIGHT    480u
@@ -81,6 +82,7 @@ struct rig_config {
     unsigned queues;                    /* echo: 0 is two; disk, network (pairs): 0 is one */
     uint64_t shm_bytes;                 /* echo: one shared memory region; 0: none */
     bool rss;                           /* network */
+    unsigned ports;                     /* console, beside port 0: RIG_PORTS or none */
     enum input_kind input;              /* 0 is a keyboard */
     bool read_only;                     /* disk */
     bool plain; /* disk: reads, writes and flushes, and tells nothing; network: no offloads */
@@ -135,6 +137,7 @@ struct rig {
     struct fake_vsock sockets;
     struct virtio_console *console;
     struct fake_chr chr;
+    struct fake_chr *ports;   /* of the others; NULL: there are none */
     struct virtio_scsi *scsi; /* its target 0 is the disk */
     struct virtio_net *net;
     struct fake_net ether;
@@ -142,7 +145,7 @@ struct rig {
     struct fake_display display;
     struct virtio_input *input;
     struct fake_input person;
-    uint64_t event_gpa[INPUTIO_IDS]; /* inputio.c: of the buffer with that id */
+    uint64_t event_gpa[INPUTIO_IDS]; /* inputio.c, portio.c: of the buffer with that id */
 };
 
 void rig_open_echo_on(struct rig *rig, const struct rig_config *config);

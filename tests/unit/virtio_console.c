@@ -143,7 +143,9 @@ OnRig(virtio_console, a_backend_without_a_size_offers_none, rig_open_console(rig
     cr_expect(vdrv_offered(&rig->drv) & VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE));
     fake_chr_init(&pipe, 0, 0);
     struct virtio_setup setup = {.name = "pipe", .loop = rig->loop, .gmem = rig->gmem};
-    cr_assert_eq(virtio_console_create(&console, &setup, &pipe.backend), 0);
+    cr_assert_eq(virtio_console_create(&console, &setup,
+                                       &(struct virtio_console_config){.backend = &pipe.backend}),
+                 0);
     cr_expect_eq(virtio_device_features(virtio_console_device(console), 0) & 1, 0);
     virtio_console_destroy(console);
     cr_expect_null(pipe.backend.handler);

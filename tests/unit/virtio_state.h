@@ -43,7 +43,7 @@ struct workload {
     void (*second)(struct rig *rig, struct trace *t);
 };
 
-#define STATE_WORKLOADS 11u
+#define STATE_WORKLOADS 12u
 extern const struct workload workloads[STATE_WORKLOADS];
 
 #endif

@@ -4,10 +4,12 @@
 
 #include "core/ports/input_queue.h"
 #include "tests/harness/gpureq.h"
+#include "tests/harness/portio.h"
 #include "tests/harness/scsireq.h"
 #include "tests/harness/test.h"
 #include "tests/unit/virtio_state.h"
 #include "virtio/balloon/balloon.h"
+#include "virtio/console/console.h"
 #include "virtio/input/input.h"
 #include "virtio/scsi/scsi_codes.h"
 #include "virtio/spec.h"
@@ -175,6 +177,40 @@ static void console_second(struct rig *rig, struct trace *t)
         note_room(rig, t, gpa, 4);
     }
     note(t, rig->chr.out, rig->chr.out_bytes);
+}
+
+static void open_ports(struct rig *rig, const struct rig_config *on)
+{
+    struct rig_config config = portio_config(on);
+    rig_open_console_on(rig, &config);
+}
+
+/* A port waits for its reader and the other for its guest, and there is news of both. */
+static void ports_first(struct rig *rig, struct trace *t)
+{
+    take_all(rig, t);
+    portio_give(rig, 2, 96);
+    portio_say(rig, 0, VIRTIO_CONSOLE_DEVICE_READY, 1);
+    take_all(rig, t);
+    portio_give(rig, 1, 96);
+    for (unsigned id = 0; id < 3; id++)
+        portio_say(rig, id, VIRTIO_CONSOLE_PORT_READY, 1);
+    portio_say(rig, 1, VIRTIO_CONSOLE_PORT_OPEN, 1);
+    rig->ports[0].room = 4;
+    send_chain(rig, 5, "hello ", 6, 0);
+    send_chain(rig, 6, NULL, 0, 8);
+    rig_step(rig);
+}
+
+static void ports_second(struct rig *rig, struct trace *t)
+{
+    portio_give(rig, 3, 96);
+    note(t, portio_hear(rig), PORTIO_TEXT);
+    fake_chr_open(&rig->ports[0], 100);
+    portio_say(rig, 2, VIRTIO_CONSOLE_PORT_OPEN, 1);
+    fake_chr_type(&rig->ports[1], "typed", 5);
+    take_all(rig, t);
+    note(t, rig->ports[0].out, rig->ports[0].out_bytes);
 }
 
 /* Half a report is with the driver, others wait, and more than there is room for. */
@@ -410,6 +446,8 @@ const struct workload workloads[STATE_WORKLOADS] = {
     {"rng", rig_open_rng_on, 0, 1, false, rng_first, rng_second},
     {"console", rig_open_console_on, VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE), 2, false, console_first,
      console_second},
+    {"console with ports", open_ports, VIRTIO_BIT(VIRTIO_CONSOLE_F_MULTIPORT), PORTIO_QUEUES, false,
+     ports_first, ports_second},
     {"balloon", rig_open_balloon_on, VIRTIO_BIT(VIRTIO_BALLOON_F_STATS_VQ), 3, false, balloon_first,
      balloon_second},
     {"input", rig_open_input_on, 0, 2, false, input_first, input_second},

@@ -76,6 +76,8 @@ Test(virtio_types, queues_have_their_roles)
     expect_role(&virtio_blk_type, 4, 3, "requestq");
     expect_role(&virtio_console_type, 2, 0, "receiveq");
     expect_role(&virtio_console_type, 2, 1, "transmitq");
+    expect_role(&virtio_console_type, 8, 3, "control transmitq");
+    expect_role(&virtio_console_type, 64, 63, "transmitq");
     expect_role(&virtio_gpu_type, 2, 1, "cursorq");
     expect_role(&virtio_net_type, 3, 2, "controlq");
     expect_role(&virtio_net_type, 7, 0, "receiveq");

@@ -2,45 +2,67 @@
 #include "virtio/console/console.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdlib.h>
 
 #include "core/base/fail.h"
 #include "core/base/le.h"
-#include "core/base/xmath.h"
-#include "core/ports/chr.h"
 #include "core/state/state.h"
-#include "virtio/base/device.h"
-#include "virtio/spec.h"
+#include "virtio/console/console_impl.h"
 
-#define QUEUES      2u
+#define QUEUES      2u /* of one port, */
+#define QUEUES_MANY 4u /* and with control queues */
 #define CHUNK_BYTES 2048u
 
-struct virtio_console {
-    struct virtio_device dev;
-    struct chr_backend *backend;
-    struct chr_handler handler;
-    struct vq_chain *tx; /* being written out, or NULL */
-    uint64_t tx_done;    /* bytes of the next one that were written before it was loaded */
-    struct vq_chain *rx; /* waits for bytes from outside, or NULL: the guest asked for none */
-    uint8_t config[VIRTIO_CONSOLE_CONFIG_BYTES];
-};
+static struct virtio_console *console_of(struct virtio_device *dev)
+{
+    return container_of(dev, struct virtio_console, dev);
+}
+
+/* ---- queues of ports ---- */
+
+static bool is_control(unsigned queue)
+{
+    return queue == VIRTIO_CONSOLE_CONTROL_RX || queue == VIRTIO_CONSOLE_CONTROL_TX;
+}
+
+static bool is_tx(unsigned queue)
+{
+    return queue % 2 == VIRTIO_CONSOLE_TX;
+}
+
+/* Of a queue that is no control queue. */
+static struct console_port *port_of(struct virtio_device *dev, unsigned queue)
+{
+    return &console_of(dev)->ports[queue < QUEUES ? 0 : queue / 2 - 1];
+}
+
+static unsigned rx_queue(const struct console_port *p)
+{
+    return p->id == 0 ? VIRTIO_CONSOLE_RX : 2 * p->id + 2;
+}
+
+static unsigned tx_queue(const struct console_port *p)
+{
+    return rx_queue(p) + 1;
+}
 
 /* ---- guest to outside ---- */
 
 /* Returns whether all of tx is out. If not, the backend or the next turn goes on. */
-static bool tx_write(struct virtio_console *con, size_t *budget)
+static bool tx_write(struct console_port *p, size_t *budget)
 {
-    struct iobuf *rd = &con->tx->rd;
+    struct iobuf *rd = &p->tx->rd;
+    if (p->backend->is_away)
+        iobuf_skip(rd, rd->left);
     while (rd->left > 0) {
         if (*budget == 0) {
-            virtio_queue_serve_later(&con->dev, VIRTIO_CONSOLE_TX);
+            virtio_queue_serve_later(&p->con->dev, tx_queue(p));
             return false;
         }
         uint8_t chunk[CHUNK_BYTES];
         struct iobuf peek = *rd;
         size_t len = iobuf_get(&peek, chunk, min_u64(sizeof(chunk), *budget));
-        size_t taken = con->backend->ops->write(con->backend, chunk, len);
+        size_t taken = p->backend->ops->write(p->backend, chunk, len);
         iobuf_skip(rd, taken);
         *budget -= taken;
         if (taken < len)
@@ -49,59 +71,77 @@ static bool tx_write(struct virtio_console *con, size_t *budget)
     return true;
 }
 
-static void tx_ready(struct virtio_console *con)
+static void tx_ready(struct console_port *p)
 {
     size_t budget = VIRTIO_CONSOLE_TURN_BYTES;
     for (;;) {
-        if (con->tx == NULL)
-            con->tx = virtio_queue_next(&con->dev, VIRTIO_CONSOLE_TX);
-        if (con->tx == NULL)
+        if (p->tx == NULL)
+            p->tx = virtio_queue_next(&p->con->dev, tx_queue(p));
+        if (p->tx == NULL)
             return;
-        iobuf_skip(&con->tx->rd, con->tx_done);
-        con->tx_done = 0;
-        if (!tx_write(con, &budget))
+        iobuf_skip(&p->tx->rd, p->tx_done);
+        p->tx_done = 0;
+        if (!tx_write(p, &budget))
             return;
-        virtio_queue_push(&con->dev, VIRTIO_CONSOLE_TX, con->tx);
-        con->tx = NULL;
+        virtio_queue_push(&p->con->dev, tx_queue(p), p->tx);
+        p->tx = NULL;
     }
 }
 
 static void on_writable(void *ctx)
 {
-    struct virtio_console *con = ctx;
-    virtio_queue_serve(&con->dev, VIRTIO_CONSOLE_TX);
+    struct console_port *p = ctx;
+    virtio_queue_serve(&p->con->dev, tx_queue(p));
 }
 
 /* ---- outside to guest ---- */
 
-static void rx_push(struct virtio_console *con)
+static void rx_push(struct console_port *p)
 {
-    virtio_queue_push(&con->dev, VIRTIO_CONSOLE_RX, con->rx);
-    con->rx = NULL;
+    virtio_queue_push(&p->con->dev, rx_queue(p), p->rx);
+    p->rx = NULL;
 }
 
 /* Has a buffer with room at hand if the guest gave one, and asks for that much. */
-static void rx_ready(struct virtio_console *con)
+static void rx_ready(struct console_port *p)
 {
-    while (con->rx == NULL) {
-        con->rx = virtio_queue_next(&con->dev, VIRTIO_CONSOLE_RX);
-        if (con->rx == NULL)
+    bool is_open = !console_has_control(p->con) || (p->is & PORT_IS_OPEN) != 0;
+    while (p->rx == NULL) {
+        p->rx = virtio_queue_next(&p->con->dev, rx_queue(p));
+        if (p->rx == NULL)
             break;
-        if (con->rx->wr.left == 0)
-            rx_push(con);
+        if (p->rx->wr.left == 0)
+            rx_push(p);
     }
-    con->backend->ops->rx_enable(con->backend, con->rx != NULL ? con->rx->wr.left : 0);
+    p->backend->ops->rx_enable(p->backend, p->rx != NULL && is_open ? p->rx->wr.left : 0);
 }
 
 static void on_rx(void *ctx, const uint8_t *data, size_t len)
 {
-    struct virtio_console *con = ctx;
-    if (con->rx == NULL)
+    struct console_port *p = ctx;
+    if (p->rx == NULL)
         return;
-    size_t put = iobuf_put(&con->rx->wr, data, len);
+    size_t put = iobuf_put(&p->rx->wr, data, len);
     BUG_ON(put < len); /* no more than it was asked for */
-    rx_push(con);      /* at once, full or not: a user is typing */
-    rx_ready(con);
+    rx_push(p);        /* at once, full or not: a user is typing */
+    rx_ready(p);
+}
+
+void console_port_changed(struct console_port *p)
+{
+    virtio_queue_serve_later(&p->con->dev, rx_queue(p));
+}
+
+/* ---- who is there ---- */
+
+/* What one did not read is not for the next. */
+static void on_away(void *ctx, bool is_away)
+{
+    struct console_port *p = ctx;
+    if (is_away && p->tx != NULL)
+        iobuf_skip(&p->tx->rd, p->tx->rd.left);
+    virtio_queue_serve_later(&p->con->dev, tx_queue(p));
+    console_news(p, is_away ? NEWS_GONE : NEWS_HERE);
 }
 
 /* ---- size ---- */
@@ -114,9 +154,11 @@ static void set_size(struct virtio_console *con, uint16_t columns, uint16_t rows
 
 static void on_resize(void *ctx, uint16_t columns, uint16_t rows)
 {
-    struct virtio_console *con = ctx;
-    set_size(con, columns, rows);
-    virtio_device_config_changed(&con->dev);
+    struct console_port *p = ctx;
+    set_size(p->con, columns, rows);
+    virtio_device_config_changed(&p->con->dev);
+    if (virtio_device_has(&p->con->dev, VIRTIO_CONSOLE_F_SIZE))
+        console_news(p, NEWS_SIZE);
 }
 
 /* ---- the device's half ---- */
@@ -134,48 +176,81 @@ static int console_activate(struct virtio_device *dev)
 
 static int console_queue_start(struct virtio_device *dev, unsigned queue)
 {
-    struct virtio_console *con = container_of(dev, struct virtio_console, dev);
-    if (queue == VIRTIO_CONSOLE_TX)
-        con->tx_done = 0; /* or what is loaded next */
+    if (!is_control(queue) && is_tx(queue))
+        port_of(dev, queue)->tx_done = 0; /* or what is loaded next */
     return 0;
 }
 
 static void console_queue_ready(struct virtio_device *dev, unsigned queue)
 {
-    struct virtio_console *con = container_of(dev, struct virtio_console, dev);
-    if (queue == VIRTIO_CONSOLE_TX)
-        tx_ready(con);
+    struct virtio_console *con = console_of(dev);
+    if (queue >= QUEUES && !console_has_control(con))
+        return;
+    if (queue == VIRTIO_CONSOLE_CONTROL_RX)
+        console_tell(con);
+    else if (queue == VIRTIO_CONSOLE_CONTROL_TX)
+        console_hear(con);
+    else if (is_tx(queue))
+        tx_ready(port_of(dev, queue));
     else
-        rx_ready(con);
+        rx_ready(port_of(dev, queue));
 }
 
 static void console_queue_stop(struct virtio_device *dev, unsigned queue)
 {
-    struct virtio_console *con = container_of(dev, struct virtio_console, dev);
-    if (queue == VIRTIO_CONSOLE_TX) {
-        con->tx = NULL;
+    if (is_control(queue))
+        return;
+    struct console_port *p = port_of(dev, queue);
+    if (is_tx(queue)) {
+        p->tx = NULL;
         return;
     }
-    con->rx = NULL;
-    con->backend->ops->rx_enable(con->backend, 0);
+    p->rx = NULL;
+    p->backend->ops->rx_enable(p->backend, 0);
 }
 
 static unsigned console_queue_hold(struct virtio_device *dev, unsigned queue)
 {
-    struct virtio_console *con = container_of(dev, struct virtio_console, dev);
-    if (queue == VIRTIO_CONSOLE_TX)
-        return con->tx != NULL;
-    con->backend->ops->rx_enable(con->backend, 0);
-    return con->rx != NULL;
+    if (is_control(queue))
+        return 0;
+    struct console_port *p = port_of(dev, queue);
+    if (is_tx(queue))
+        return p->tx != NULL;
+    p->backend->ops->rx_enable(p->backend, 0);
+    return p->rx != NULL;
+}
+
+static void console_reset(struct virtio_device *dev)
+{
+    struct virtio_console *con = console_of(dev);
+    con->next = 0;
+    for (unsigned i = 0; i < con->port_count; i++)
+        con->ports[i].is = con->ports[i].news = 0;
+}
+
+static void port_state(struct console_port *p, struct state *s)
+{
+    uint64_t done = p->tx != NULL ? p->tx->rd.done : p->tx_done;
+    done = state_number(s, "tx_done", done, UINT32_MAX);
+    if (s->loads)
+        p->tx_done = done;
+    if (p->con->port_count == 1)
+        return;
+    p->is = (unsigned)state_number(s, "is", p->is, PORT_IS_ALL);
+    p->news = (unsigned)state_number(s, "news", p->news, (1u << NEWS_COUNT) - 1);
+    bool is_away = p->backend->is_away;
+    if (state_number(s, "is_away", is_away, true) != is_away)
+        console_news(p, is_away ? NEWS_GONE : NEWS_HERE);
 }
 
 static void console_state(struct virtio_device *dev, struct state *s)
 {
-    struct virtio_console *con = container_of(dev, struct virtio_console, dev);
-    uint64_t done = con->tx != NULL ? con->tx->rd.done : con->tx_done;
-    done = state_number(s, "tx_done", done, UINT32_MAX);
-    if (s->loads)
-        con->tx_done = done;
+    struct virtio_console *con = console_of(dev);
+    port_state(&con->ports[0], s);
+    for (unsigned i = 1; i < con->port_count && state_begin(s, "port", i, 1); i++) {
+        port_state(&con->ports[i], s);
+        state_end(s);
+    }
 }
 
 static const struct virtio_device_ops console_ops = {
@@ -184,41 +259,67 @@ static const struct virtio_device_ops console_ops = {
     .queue_ready = console_queue_ready,
     .queue_stop = console_queue_stop,
     .queue_hold = console_queue_hold,
+    .reset = console_reset,
     .state = console_state,
 };
 
 /* ---- life ---- */
 
-int virtio_console_create(struct virtio_console **out, const struct virtio_setup *setup,
-                          struct chr_backend *backend)
+static void open_port(struct virtio_console *con, unsigned id,
+                      const struct virtio_console_port *port, bool has_size)
 {
-    struct virtio_console *con = calloc(1, sizeof(*con));
+    struct console_port *p = &con->ports[id];
+    *p = (struct console_port){
+        .con = con,
+        .id = id,
+        .name = port->name,
+        .is_console = port->is_console,
+        .backend = port->backend,
+    };
+    p->handler = (struct chr_handler){
+        .on_rx = on_rx,
+        .on_writable = on_writable,
+        .on_resize = has_size ? on_resize : NULL,
+        .on_away = on_away,
+        .ctx = p,
+    };
+    p->backend->handler = &p->handler;
+}
+
+int virtio_console_create(struct virtio_console **out, const struct virtio_setup *setup,
+                          const struct virtio_console_config *config)
+{
+    unsigned count = 1 + config->port_count;
+    struct chr_backend *backend = config->backend;
+    struct virtio_console *con = calloc(1, sizeof(*con) + count * sizeof(con->ports[0]));
     if (con == NULL)
         return fail(-ENOMEM, "virtio %s", setup->name);
     bool has_size = backend->columns != 0 && backend->rows != 0;
-    int err = virtio_device_init(&con->dev, setup,
-                                 &(struct virtio_device_config){
-                                     .type = &virtio_console_type,
-                                     .ops = &console_ops,
-                                     .features = has_size ? VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE) : 0,
-                                     .config = con->config,
-                                     .config_bytes = sizeof(con->config),
-                                     .queue_count = QUEUES,
-                                     .iov_max = VIRTIO_QUEUE_SIZE_DEFAULT,
-                                 });
+    BUG_ON(config->port_count > VIRTIO_CONSOLE_PORTS_MAX);
+    int err = virtio_device_init(
+        &con->dev, setup,
+        &(struct virtio_device_config){
+            .type = &virtio_console_type,
+            .ops = &console_ops,
+            .features = (has_size ? VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE) : 0) |
+                        (count > 1 ? VIRTIO_BIT(VIRTIO_CONSOLE_F_MULTIPORT) : 0),
+            .config = con->config,
+            .config_bytes = sizeof(con->config),
+            .queue_count = count > 1 ? QUEUES_MANY + 2 * config->port_count : QUEUES,
+            .iov_max = VIRTIO_QUEUE_SIZE_DEFAULT,
+        });
     if (err != 0) {
         free(con);
         return err;
     }
     set_size(con, backend->columns, backend->rows);
-    con->handler = (struct chr_handler){
-        .on_rx = on_rx,
-        .on_writable = on_writable,
-        .on_resize = has_size ? on_resize : NULL,
-        .ctx = con,
-    };
-    con->backend = backend;
-    con->backend->handler = &con->handler;
+    if (count > 1)
+        le32_put(con->config + VIRTIO_CONSOLE_CONFIG_max_nr_ports, count);
+    con->port_count = count;
+    open_port(con, 0, &(struct virtio_console_port){.backend = backend, .is_console = true},
+              has_size);
+    for (unsigned i = 1; i < count; i++)
+        open_port(con, i, &config->ports[i - 1], false);
     *out = con;
     return 0;
 }
@@ -227,7 +328,8 @@ void virtio_console_destroy(struct virtio_console *con)
 {
     if (con == NULL)
         return;
-    con->backend->handler = NULL;
+    for (unsigned i = 0; i < con->port_count; i++)
+        con->ports[i].backend->handler = NULL;
     virtio_device_fini(&con->dev);
     free(con);
 }

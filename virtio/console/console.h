@@ -1,12 +1,19 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Console device (VIRTIO 1.4 5.3), port 0: a stream of bytes both ways.
+ * Console device (VIRTIO 1.4 5.3): port 0, a console, and up to 30 ports more, each a stream of
+ * bytes both ways.
  *
  * Flow control: what the backend does not take stays in the guest's chain until it takes more; what
- * comes from outside is asked for only while the guest has given a buffer for it.
+ * comes from outside is asked for only while the guest has given a buffer for it. No port waits for
+ * another. What a guest writes to a port with nobody at its other end is dropped.
+ *
+ * With further ports there are control queues (console_control.c). What the driver has yet to be
+ * told is a bit a port, so that one which takes no messages makes the device keep no more of them.
  */
 #ifndef MINIVET_VIRTIO_CONSOLE_H
 #define MINIVET_VIRTIO_CONSOLE_H
+
+#include <stdbool.h>
 
 #include "virtio/observe/strict_rules.h"
 
@@ -27,14 +34,35 @@ enum {
 enum {
     VIRTIO_CONSOLE_RX = 0,
     VIRTIO_CONSOLE_TX = 1,
+    VIRTIO_CONSOLE_CONTROL_RX = 2, /* to the driver */
+    VIRTIO_CONSOLE_CONTROL_TX = 3,
+    VIRTIO_CONSOLE_PORT_1 = 4, /* its receive queue; then its transmit queue, then port 2 */
 };
+
+/* Beside port 0: two queues each, of VIRTIO_QUEUES_MAX. */
+#define VIRTIO_CONSOLE_PORTS_MAX 30u
+/* A name's longest, with its end. */
+#define VIRTIO_CONSOLE_NAME_BYTES 64u
 
 /* How much the backend is given in one turn of the loop, so that other devices get theirs. */
 #define VIRTIO_CONSOLE_TURN_BYTES 65536u
 
-/* The backend is the caller's, and gets the device as its handler. Errors are reported. */
+/* name outlives the device; it is shorter than VIRTIO_CONSOLE_NAME_BYTES. */
+struct virtio_console_port {
+    const char *name;
+    struct chr_backend *backend;
+    bool is_console; /* for the guest to make a terminal of (hvc1) */
+};
+
+struct virtio_console_config {
+    struct chr_backend *backend; /* of port 0 */
+    const struct virtio_console_port *ports;
+    unsigned port_count; /* 0: there is port 0 alone, and no MULTIPORT */
+};
+
+/* Backends are the caller's, and get the device as their handler. Errors are reported. */
 int virtio_console_create(struct virtio_console **out, const struct virtio_setup *setup,
-                          struct chr_backend *backend);
+                          const struct virtio_console_config *config);
 void virtio_console_destroy(struct virtio_console *console); /* after its transport */
 
 struct virtio_device *virtio_console_device(struct virtio_console *console);

@@ -7,18 +7,26 @@
 
 static const struct virtio_feature_name features[] = {
     {"size", VIRTIO_CONSOLE_F_SIZE},
+    {"multiport", VIRTIO_CONSOLE_F_MULTIPORT},
     {NULL, 0},
 };
 
 static const struct virtio_field fields[] = {
     {VIRTIO_CONSOLE_CONFIG_cols, 2, 2, VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE), false},
-    {4, 4, 1, VIRTIO_BIT(VIRTIO_CONSOLE_F_MULTIPORT), false},
+    {VIRTIO_CONSOLE_CONFIG_max_nr_ports, 4, 1, VIRTIO_BIT(VIRTIO_CONSOLE_F_MULTIPORT), false},
     {8, 4, 1, VIRTIO_BIT(VIRTIO_CONSOLE_F_EMERG_WRITE), false},
 };
 
+#define TO_DRIVER   .writable_only = true, .rule = STRICT_CONSOLE_RX
+#define FROM_DRIVER .readable_only = true, .rule = STRICT_CONSOLE_TX
+
 static const struct virtio_queue_role roles[] = {
-    [VIRTIO_CONSOLE_RX] = {.name = "receiveq", .writable_only = true, .rule = STRICT_CONSOLE_RX},
-    [VIRTIO_CONSOLE_TX] = {.name = "transmitq", .readable_only = true, .rule = STRICT_CONSOLE_TX},
+    [VIRTIO_CONSOLE_RX] = {.name = "receiveq", TO_DRIVER},
+    [VIRTIO_CONSOLE_TX] = {.name = "transmitq", FROM_DRIVER},
+    [VIRTIO_CONSOLE_CONTROL_RX] = {.name = "control receiveq", TO_DRIVER},
+    [VIRTIO_CONSOLE_CONTROL_TX] = {.name = "control transmitq", FROM_DRIVER},
+    [VIRTIO_CONSOLE_PORT_1] = {.name = "receiveq", TO_DRIVER},
+    [VIRTIO_CONSOLE_PORT_1 + 1] = {.name = "transmitq", FROM_DRIVER},
 };
 
 static const struct virtio_rule rules[] = {
@@ -38,7 +46,9 @@ const struct virtio_device_type virtio_console_type = {
     .field_count = ARRAY_SIZE(fields),
     .roles = roles,
     .role_count = ARRAY_SIZE(roles),
-    .groups_max = 1,
+    .group_first = VIRTIO_CONSOLE_PORT_1,
+    .group_size = 2,
+    .groups_max = VIRTIO_CONSOLE_PORTS_MAX,
     .rules = rules,
     .rule_count = ARRAY_SIZE(rules),
 };

@@ -39,7 +39,8 @@ static int console_create(struct device_slot *s, unsigned index)
         terminal = own->taped;
     }
     struct virtio_setup setup = device_slot_setup(s, "console");
-    int r = virtio_console_create(&own->console, &setup, terminal);
+    int r = virtio_console_create(&own->console, &setup,
+                                  &(struct virtio_console_config){.backend = terminal});
     if (r == 0)
         s->dev = virtio_console_device(own->console);
     return r;

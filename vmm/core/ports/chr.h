@@ -20,6 +20,8 @@ struct chr_handler {
     void (*on_writable)(void *ctx);
     /* The outside's window size changed. May be NULL. */
     void (*on_resize)(void *ctx, uint16_t columns, uint16_t rows);
+    /* is_away has changed. May be NULL. */
+    void (*on_away)(void *ctx, bool is_away);
     void *ctx;
 };
 
@@ -38,6 +40,7 @@ struct chr_backend {
     const struct chr_backend_ops *ops;
     const struct chr_handler *handler;
     uint16_t columns, rows; /* 0 if it has no size */
+    bool is_away;           /* nobody is at its other end: it is not to be written to */
 };
 
 #endif
