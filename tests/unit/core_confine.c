@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What a confined child may still do; each check is made in a child, which says so by its status.
  */
+#include <linux/capability.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -132,6 +133,35 @@ Test(core_confine, no_core_is_written_nor_piped)
     cr_expect(WIFSIGNALED(status), "%#x", status);
     cr_expect(WTERMSIG(status) == SIGILL || WTERMSIG(status) == SIGTRAP, "%#x", status);
     cr_expect_not(WCOREDUMP(status));
+}
+
+/* In a line of /proc/self/status: hexadecimal. */
+static uint64_t status_bits(const char *key)
+{
+    char text[4096] = "";
+    long fd = syscall(SYS_openat, AT_FDCWD, "/proc/self/status", O_RDONLY);
+    if (read((int)fd, text, sizeof(text) - 1) <= 0)
+        return UINT64_MAX;
+    const char *line = strstr(text, key);
+    return line != NULL ? strtoull(line + strlen(key), NULL, 16) : UINT64_MAX;
+}
+
+static bool has_two_capabilities(void *arg)
+{
+    const uint64_t *before = arg;
+    uint64_t kept = UINT64_C(1) << CAP_DAC_OVERRIDE | UINT64_C(1) << CAP_NET_BIND_SERVICE;
+    return status_bits("CapPrm:") == (*before & kept) &&
+           status_bits("CapEff:") == (*before & kept) && status_bits("CapInh:") == 0 &&
+           status_bits("CapAmb:") == 0;
+}
+
+Test(core_confine, capabilities_are_given_up_but_for_two)
+{
+    static const struct confine_call some[] = {CONFINE_COMMON, {0}};
+    static const struct confine_path all = {.path = "/", .rights = CONFINE_READ};
+    uint64_t before = status_bits("CapPrm:");
+    struct confine_policy policy = {.name = "x", .calls = some, .paths = &all, .path_count = 1};
+    cr_expect_eq(in_child(&policy, has_two_capabilities, &before), OK);
 }
 
 static bool gave_up_the_rest(void *arg)

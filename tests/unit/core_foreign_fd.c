@@ -113,6 +113,21 @@ Test(core_foreign_fd, out_of_band_bytes_are_among_the_others)
     cr_expect_eq(read(pipes[0], got, 1), 0, "the last writer is closed, with the socket");
 }
 
+/* No close reads all that root can let wait. */
+Test(core_foreign_fd, a_long_queue_is_left_to_another_thread)
+{
+    static char block[1 << 16];
+    const int room = 8 << 20;
+    if (setsockopt(ends[1], SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room)) < 0)
+        cr_skip_test("only root can let as much wait");
+    for (size_t sent = 0; sent < 2 * FOREIGN_CLOSE_BYTES; sent += sizeof(block))
+        cr_assert_eq(send(ends[1], block, sizeof(block), MSG_DONTWAIT), (ssize_t)sizeof(block));
+    int fd = dup(ends[0]); /* keeps what is not read */
+    foreign_socket_close(ends[0]);
+    cr_expect_eq(recv(fd, block, 1, MSG_DONTWAIT), 1, "it was read to its end");
+    close(fd);
+}
+
 /* Nothing has been received from it, and nothing been said about its out-of-band bytes. */
 Test(core_foreign_fd, a_socket_that_is_refused_is_not_waited_for)
 {

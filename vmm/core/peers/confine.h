@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * What a child process gives up before it reads what a stranger wrote: system calls (seccomp),
- * files (Landlock), memory, core dumps and new privileges.
+ * files (Landlock), memory, core dumps, root's capabilities (but for opening what files Landlock
+ * leaves and listening on small ports) and new privileges.
  *
  *     parent                                  child
  *     confine_prepare(&c, &policy)

@@ -123,13 +123,15 @@ ssize_t foreign_socket_receive(int fd, void *dst, size_t bytes, int *sent_fd)
 void foreign_socket_close(int fd)
 {
     char bytes[4096];
+    size_t left = FOREIGN_CLOSE_BYTES;
     ssize_t n;
     foreign_socket_open(fd); /* of one that was refused nothing has been received */
     shutdown(fd, SHUT_RDWR); /* no more comes: what is not there now will not be */
     do {
         n = foreign_socket_receive(fd, bytes, sizeof(bytes), NULL);
-    } while (n > 0);
-    if (n == -EPROTO)
+        left -= n > 0 ? (size_t)n : 0;
+    } while (n > 0 && left >= sizeof(bytes));
+    if (n > 0 || n == -EPROTO)
         foreign_fd_close(fd);
     else
         close(fd);

@@ -34,7 +34,9 @@ void foreign_socket_open(int fd);
 void foreign_socket_refuse(int fd);
 bool foreign_socket_is_refusing(int fd);
 
-/* Nothing comes or goes any more. */
+/* Nothing comes or goes any more. Another thread closes a socket in which there is more than so
+ * much: root's peers can let any amount wait in one. */
+#define FOREIGN_CLOSE_BYTES ((size_t)1 << 20)
 void foreign_socket_close(int fd);
 
 /*
