@@ -483,7 +483,7 @@ static int set_up(struct vnc *v, const struct viewer_config *config, const char 
 {
     int err = password_file != NULL ? read_password(v, password_file) : 0;
     if (err == 0)
-        err = vnc_listen(&v->listener, address);
+        err = vnc_listen(&v->listener, address, config->cancel);
     if (err == 0)
         err = vnc_calls_load(&v->calls);
     if (err == 0)

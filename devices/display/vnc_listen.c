@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "core/base/fail.h"
+#include "core/peers/lookup.h"
 
 #define BACKLOG      8
 #define VNC_PORT     5900
@@ -50,13 +51,16 @@ static int listen_unix(struct unix_listener *out, const char *path)
     return err < 0 ? fail(err, "display vnc=unix:%s: listen", path) : 0;
 }
 
-static int listen_tcp(const char *address, const char *host, const char *port, int *fd)
+static int listen_tcp(const char *address, const char *host, const char *port,
+                      const struct cancel *cancel, int *fd)
 {
     struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM};
     struct addrinfo *found = NULL;
-    int err = getaddrinfo(host[0] != 0 ? host : "127.0.0.1", port, &hints, &found);
-    if (err != 0)
-        return fail_msg(-EINVAL, "display vnc=%s: %s", address, gai_strerror(err));
+    char what[300];
+    snprintf(what, sizeof(what), "display vnc=%s", address);
+    int err = lookup(&found, what, host[0] != 0 ? host : "127.0.0.1", port, &hints, cancel);
+    if (err < 0)
+        return err;
     err = vnc_listen_first(found, fd);
     freeaddrinfo(found);
     if (err == -EADDRINUSE)
@@ -64,7 +68,7 @@ static int listen_tcp(const char *address, const char *host, const char *port, i
     return err < 0 ? fail(err, "display vnc=%s: listen on port %s", address, port) : 0;
 }
 
-int vnc_listen(struct unix_listener *out, const char *address)
+int vnc_listen(struct unix_listener *out, const char *address, const struct cancel *cancel)
 {
     const char *colon = strrchr(address, ':');
     char host[256], port[8];
@@ -83,7 +87,7 @@ int vnc_listen(struct unix_listener *out, const char *address)
         address++, len -= 2;
     (void)snprintf(host, sizeof(host), "%.*s", (int)len, address);
     (void)snprintf(port, sizeof(port), "%lu", VNC_PORT + display);
-    return listen_tcp(address, host, port, &out->fd);
+    return listen_tcp(address, host, port, cancel, &out->fd);
 }
 
 void vnc_unlisten(struct unix_listener *l)

@@ -6,9 +6,11 @@
 #include "core/peers/unix_listener.h"
 
 struct addrinfo;
+struct cancel;
 
-/* Of TCP it has the descriptor alone. Errors are reported. */
-int vnc_listen(struct unix_listener *out, const char *address);
+/* Of TCP it has the descriptor alone. Names are looked up until `cancel` (or NULL). Errors are
+ * reported. */
+int vnc_listen(struct unix_listener *out, const char *address, const struct cancel *cancel);
 void vnc_unlisten(struct unix_listener *l);
 
 /* On the first address of a host where that is possible; -EADDRINUSE: at one before it another

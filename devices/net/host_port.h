@@ -4,10 +4,13 @@
 
 #include <sys/socket.h>
 
+struct cancel;
+
 /*
- * The address for TCP of "HOST:PORT": a name, which is looked up and may take its time, or a
+ * The address for TCP of "HOST:PORT": a name, which is looked up until `cancel` (or NULL), or a
  * number, which stands in brackets if it has colons; without it 127.0.0.1. Errors are reported.
  */
-int host_port(struct sockaddr_storage *addr, socklen_t *bytes, const char *text);
+int host_port(struct sockaddr_storage *addr, socklen_t *bytes, const char *text,
+              const struct cancel *cancel);
 
 #endif

@@ -56,6 +56,7 @@ static int create_user(struct net_backend **out, const struct net_config *c, str
     struct net_user_config user = c->user;
     user.loop = loop;
     user.clock = &clock_host;
+    user.cancel = cancel;
     if (c->mtu_bytes != 0)
         user.mtu = c->mtu_bytes;
     return net_user_create(out, &user);
@@ -106,6 +107,7 @@ static int create_base(struct net_backend **out, const struct net_config *c, str
         return net_socket_create(out, &(struct net_socket_config){
                                           .loop = loop,
                                           .clock = &clock_host,
+                                          .cancel = cancel,
                                           .path = c->kind == NET_SOCKET ? c->target : NULL,
                                           .listen = c->kind == NET_LISTEN ? c->target : NULL,
                                           .connect = c->kind == NET_CONNECT ? c->target : NULL,

@@ -301,7 +301,7 @@ static int init(struct net_socket *s, const struct net_socket_config *config)
         return fail(-ENOMEM, "network socket");
     int err = config->open   ? 0
               : config->path ? resolve_path(s)
-                             : host_port(&s->addr, &s->addr_bytes, s->name);
+                             : host_port(&s->addr, &s->addr_bytes, s->name, config->cancel);
     if (err < 0)
         return err;
     s->open = config->open_first;

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct cancel;
 struct clock;
 struct evloop;
 struct net_backend;
@@ -25,6 +26,7 @@ struct net_socket_config {
     const char *listen, *connect; /* listen without a host (":1234"): on 127.0.0.1 */
     uint32_t mtu;                 /* that both ends agree on; 0: nothing special */
     bool any_peer;                /* of a path: other users are welcome */
+    const struct cancel *cancel;  /* ends the look-up of a name; NULL: nothing does */
 
     /*
      * Or `open` gives a descriptor that is connected, which becomes the wire's, at first

@@ -276,12 +276,14 @@ static int check_command(const struct net_user_forward *f)
                : fail(-errno, "user network: guestfwd=%s: %s", f->text, program);
 }
 
-static int add_guest_forward(struct net_user *u, const struct net_user_forward *f)
+static int add_guest_forward(struct net_user *u, const struct net_user_forward *f,
+                             const struct cancel *cancel)
 {
     struct in_addr addr = f->guest;
     const char *target = f->target;
     u->half_open.per_s = 1;
-    int err = f->kind == NET_USER_COMMAND ? check_command(f) : user_outlet_make(u, f, &target);
+    int err =
+        f->kind == NET_USER_COMMAND ? check_command(f) : user_outlet_make(u, f, cancel, &target);
     if (err != 0)
         return err;
     int r = f->kind == NET_USER_COMMAND ? u->call.add_exec(u->slirp, target, &addr, f->guest_port)
@@ -300,7 +302,7 @@ static int add_forwards(struct net_user *u, const struct net_user_config *config
     for (unsigned i = 0; i < config->forward_count && err == 0; i++) {
         const struct net_user_forward *f = &config->forwards[i];
         bool to_guest = f->kind == NET_USER_HOST_TCP || f->kind == NET_USER_HOST_UDP;
-        err = to_guest ? add_host_forward(u, f) : add_guest_forward(u, f);
+        err = to_guest ? add_host_forward(u, f) : add_guest_forward(u, f, config->cancel);
     }
     return err;
 }

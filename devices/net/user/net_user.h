@@ -25,6 +25,7 @@
 
 #include "core/base/schema.h"
 
+struct cancel;
 struct clock;
 struct evloop;
 struct net_backend;
@@ -51,12 +52,13 @@ struct net_user_forward {
 
 struct net_user_config {
     struct evloop *loop;
-    const struct clock *clock; /* the loop's */
-    struct in_addr net, mask;  /* 0: 10.0.2.0/24 */
-    struct in_addr host, dns;  /* 0: the network's second and third address */
-    const char *hostname;      /* that DHCP gives; NULL: none */
-    uint32_t mtu;              /* 0: NET_USER_MTU */
-    bool restricted;           /* nothing leads outside but what is forwarded */
+    const struct clock *clock;   /* the loop's */
+    const struct cancel *cancel; /* ends the look-up of a name; NULL: nothing does */
+    struct in_addr net, mask;    /* 0: 10.0.2.0/24 */
+    struct in_addr host, dns;    /* 0: the network's second and third address */
+    const char *hostname;        /* that DHCP gives; NULL: none */
+    uint32_t mtu;                /* 0: NET_USER_MTU */
+    bool restricted;             /* nothing leads outside but what is forwarded */
     bool no_ipv6;
     bool isolated; /* a process of its own is wanted: net_child.h. Nothing to net_user_create() */
     bool no_loopback; /* the guest does not reach the host's own services by the host's address */

@@ -106,7 +106,8 @@ bool user_is_full(const struct net_user *u);
 /* ---- ports that lead to servers (net_user_outlet.c) ---- */
 
 /* The socket's path that leads there. Errors are reported. */
-int user_outlet_make(struct net_user *u, const struct net_user_forward *f, const char **path);
+int user_outlet_make(struct net_user *u, const struct net_user_forward *f,
+                     const struct cancel *cancel, const char **path);
 /* libslirp has opened a descriptor: if it is for an outlet it becomes a connection to the server.
  */
 void user_outlet_lead(const struct net_user *u, int fd);

@@ -63,12 +63,13 @@ static int unix_addr(struct user_outlet *o, const struct net_user_forward *f)
     return 0;
 }
 
-int user_outlet_make(struct net_user *u, const struct net_user_forward *f, const char **path)
+int user_outlet_make(struct net_user *u, const struct net_user_forward *f,
+                     const struct cancel *cancel, const char **path)
 {
     struct user_outlet *o = &u->outlets[u->outlet_count++];
     *o = (struct user_outlet){.listener = -1, .file = -1};
-    int err =
-        f->kind == NET_USER_UNIX ? unix_addr(o, f) : host_port(&o->addr, &o->addr_bytes, f->target);
+    int err = f->kind == NET_USER_UNIX ? unix_addr(o, f)
+                                       : host_port(&o->addr, &o->addr_bytes, f->target, cancel);
     if (err != 0)
         return err;
     err = listen_nowhere(o);
