@@ -79,6 +79,8 @@ Test(outputs, a_file_that_no_earlier_run_wrote_is_left_alone)
         cr_expect_eq(check(use, "new", NULL), 0);
         cr_expect_eq(access("new", F_OK), -1, "a check makes no file");
     }
+    cr_expect_eq(check(FILE_LOG, "text", NULL), 0, "what is only added to may be any");
+    refused(FILE_LOG, "text", "text", "give a new name");
     cr_assert_eq(mkdir("folder", 0700), 0);
     cr_expect_eq(check(FILE_JSON, "folder", NULL), -EISDIR);
 }

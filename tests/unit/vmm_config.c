@@ -180,6 +180,56 @@ Test(config, bad_options_name_themselves_and_the_remedy)
     refused("K --stats=", "--stats=", "table or json");
 }
 
+/* ---- ports ---- */
+
+OnConfig(ports_have_names_and_ends,
+         "K --console virtio --port org.a-b_0,listen=L --port 2,null,console=on --port c,pty=T")
+{
+    cr_assert_eq(c->port_count, 3);
+    cr_expect_str_eq(c->ports[0].name, "org.a-b_0");
+    cr_expect_eq(c->ports[0].kind, CHR_LISTEN);
+    cr_expect_str_eq(c->ports[0].paths[CHR_LISTEN], "L");
+    cr_expect_not(c->ports[0].is_console);
+    cr_expect_eq(c->ports[1].kind, CHR_NULL);
+    cr_expect(c->ports[1].is_console);
+    cr_expect_eq(c->ports[2].kind, CHR_PTY);
+    again(c, "K --console virtio");
+    cr_expect_eq(c->port_count, 0);
+}
+
+Test(config, wrong_ports_are_refused)
+{
+    refused("K --port a,null", "--port a", "say --console virtio");
+    refused("K --console virtio --port a", "--port a: ends nowhere", "listen, socket");
+    refused("K --console virtio --port a,null,file=F", "has several ends", "say one of");
+    refused("K --console virtio --port a,null --port a,null", "there twice", "another name");
+    refused("K --console virtio --port a,listen=", "listen=", "a file name");
+    refused("K --console virtio --port a,tcp=x", "\"tcp=x\"", "listen=PATH, socket=PATH");
+    refused("K --console virtio --port name=a,null", "--port name=a", "the name comes first");
+    refused("K --console virtio --record R --port a,null", "--port", "not recorded");
+    const char *const bad[] = {"a/b", ".a", "a b", "-", "\xc3\xa4"};
+    for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+        struct vm_config c;
+        char port[64];
+        snprintf(port, sizeof(port), "--port=%s,null", bad[i]);
+        char *argv[] = {(char *)"run", (char *)"K", (char *)"--console=virtio", port};
+        listen_to_log(LOG_DEBUG);
+        cr_expect_eq(config_parse(&c, 4, argv), -EINVAL, "%s", bad[i]);
+        log_set_sink(NULL, NULL);
+        cr_expect(strstr(logged_line, "letters, digits") != NULL, "%s", logged_line);
+        config_free(&c);
+    }
+}
+
+Test(config, too_many_ports_are_refused)
+{
+    char line[2048] = "K --console virtio";
+    size_t used = strlen(line);
+    for (int i = 0; i <= CONFIG_MAX_PORTS; i++)
+        used += (size_t)snprintf(line + used, sizeof(line) - used, " --port p%d,null", i);
+    refused(line, "--port", "at most 30");
+}
+
 Test(config, too_many_disks_are_refused)
 {
     char line[1024] = "K";

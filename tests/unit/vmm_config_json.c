@@ -76,6 +76,12 @@ static void expect_same(const struct vm_config *a, const struct vm_config *b, co
             }
             net->text = net->target = net->pcap = net->user.hostname = net->option = NULL;
         }
+        for (unsigned i = 0; i < c->port_count; i++) {
+            struct port_config *port = &c->ports[i];
+            fprintf(out, "%s;%s;", port->name, port->null ? "" : port->paths[port->kind]);
+            port->name = NULL;
+            memset(port->paths, 0, sizeof(port->paths));
+        }
         fclose(out);
         c->given = c->texts = NULL;
         c->has_json = false;
@@ -89,6 +95,9 @@ static void expect_same(const struct vm_config *a, const struct vm_config *b, co
     cr_expect_eq(
         memcmp((const char *)x.nets, (const char *)y.nets, x.net_count * sizeof(x.nets[0])), 0,
         "%s: other network cards", what);
+    cr_expect_eq(
+        memcmp((const char *)x.ports, (const char *)y.ports, x.port_count * sizeof(x.ports[0])), 0,
+        "%s: other ports", what);
     free(texts[0]);
     free(texts[1]);
 }
@@ -129,6 +138,9 @@ static const struct {
     {{"--console", "serial"}},
     {{"--console", "virtio,ring=packed"}},
     {{"--console", "off"}},
+    {{"--console", "virtio", "--port", "a,listen=L,console=on", "--port", "b,socket=S"}},
+    {{"--console", "virtio", "--port", "a,file=F", "--port", "b,pipe=P", "--port", "c,pty=T"}},
+    {{"--console", "virtio", "--port", "name.b_c-d.0,null,console=off"}},
     {{"--input", "keyboard,mouse", "--input", "tablet,touch,transport=pci"}},
     {{"--input", "none"}},
     {{"--rng", "on,queue-size=8,iothread=r"}},

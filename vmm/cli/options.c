@@ -65,11 +65,10 @@ static void print_help(FILE *out, const struct schema_key *o)
         const struct schema_key *keys = t->keys;
         if (keys->name == NULL || (t->is_first && islower((unsigned char)o->arg[0])))
             continue; /* its arg has them */
-        fputc('\n', out);
-        if (t->is_first && keys->kind == SCHEMA_FILE) {
-            fputs("instead of ", out);
-            keys++;
-        }
+        bool is_file = t->is_first && keys->kind == SCHEMA_FILE;
+        if (is_file && (++keys)->name == NULL)
+            continue;
+        fputs(is_file ? "\ninstead of " : "\n", out);
         name_table(out, o, t);
         fputs(": ", out);
         if (is_shared(o, t))

@@ -106,6 +106,7 @@ static int apply_list(struct vm_config *c, const struct schema_key *option, cons
     } rows[] = {{config_disk_tables, config_apply_disk},
                 {config_net_tables, config_apply_net},
                 {config_console_tables, config_apply_console},
+                {config_port_tables, config_apply_port},
                 {config_display_tables, config_apply_display}};
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
         if (rows[i].tables == option->tables)
@@ -196,6 +197,8 @@ static int parse(struct vm_config *config, struct config_words *w)
         r = fail_msg(-EINVAL, "--mark %s: is for --timeline", config->marks[0]);
     if (r == 0)
         r = check_names(config);
+    if (r == 0)
+        r = config_check_ports(config);
     config_resolve_display(config);
     if (r == 0)
         r = config_resolve_virtio(config);

@@ -13,11 +13,13 @@
 #include "core/ports/input.h"
 #include "core/ports/net.h"
 #include "devices/backend/bucket.h"
+#include "devices/char/chr_path.h"
 #include "devices/net/user/net_user.h"
 
 #define CONFIG_MAX_DISKS       64
 #define CONFIG_MAX_NETS        8
 #define CONFIG_MAX_PAIRS       16
+#define CONFIG_MAX_PORTS       30
 #define CONFIG_MAX_MARKS       16
 #define CONFIG_MARK_BYTES      128 /* the longest text to look for on the console */
 #define CONFIG_THREAD_NAME_MAX 15u /* what the host calls a thread */
@@ -135,6 +137,14 @@ struct net_config {
     struct virtio_keys virtio;
 };
 
+/* Beside the console's own. */
+struct port_config {
+    const char *name;
+    enum chr_path_kind kind;
+    const char *paths[CHR_NULL]; /* of its kind; the others are NULL */
+    bool null, is_console;
+};
+
 enum display_kind { DISPLAY_NOWHERE, DISPLAY_SDL, DISPLAY_VNC, DISPLAY_PNG };
 
 struct display_config {
@@ -176,7 +186,7 @@ struct vm_config {
     bool prefault; /* guest memory is populated before the start */
     unsigned cpus;
     uint64_t cpu_on, cpu_off; /* HV_CPU_..., as the user said */
-    unsigned disk_count, net_count;
+    unsigned disk_count, net_count, port_count;
     enum console_kind console;
     struct virtio_keys console_virtio;
     struct display_config display;
@@ -206,6 +216,7 @@ struct vm_config {
     /* As many as there are: config_parse() leaves the others, most of it, alone. */
     struct disk_config disks[CONFIG_MAX_DISKS]; /* vda, vdb, ... */
     struct net_config nets[CONFIG_MAX_NETS];
+    struct port_config ports[CONFIG_MAX_PORTS];
 };
 
 static inline const struct vsock_config *vsock_config_of(const struct vm_config *c)

@@ -7,7 +7,7 @@
 #include "core/output/outputs.h"
 #include "vmm/config/config.h"
 
-#define FILES_MAX (9 + CONFIG_MAX_DISKS + 2 * CONFIG_MAX_NETS)
+#define FILES_MAX (9 + CONFIG_MAX_DISKS + 2 * CONFIG_MAX_NETS + CONFIG_MAX_PORTS)
 
 static bool is_written(const struct disk_config *d)
 {
@@ -60,6 +60,11 @@ int config_check_files(const struct vm_config *c)
         bool has_socket = n->kind == NET_SOCKET || n->kind == NET_VHOST_USER;
         files[count++] = (struct named_file){FILE_INPUT, "--net", has_socket ? n->target : NULL};
         files[count++] = (struct named_file){FILE_CAPTURE, "pcap", n->pcap};
+    }
+    for (unsigned i = 0; i < c->port_count; i++) {
+        const struct port_config *p = &c->ports[i];
+        files[count++] = (struct named_file){p->kind == CHR_FILE ? FILE_LOG : FILE_INPUT, "--port",
+                                             p->kind != CHR_NULL ? p->paths[p->kind] : NULL};
     }
     int r = outputs_check(files, count);
     return r == 0 ? check_disks(c) : r;

@@ -301,6 +301,9 @@ static int device(struct config_words *w, const char *value, const cJSON *items)
     if (begins(model, "virtio-scsi") || begins(model, "pvpanic") ||
         (is_exit && has(items, "iobase", "0xf4")))
         return 0;
+    if (strcmp(model, "virtserialport") == 0)
+        return config_words_refuse(
+            "-device", "a port is --port NAME,KEY, such as --console virtio --port a,listen=PATH");
     if (begins(model, "virtio-serial") || strcmp(model, "virtconsole") == 0)
         return config_words_refuse("-device", "say --console virtio");
     if (is_exit)

@@ -89,6 +89,9 @@ const struct schema_key config_options[] = {
      .help = "Network card, at most 8"},
     {"console", "serial|virtio[,KEY...]|off", SCHEMA_LIST, .tables = config_console_tables,
      .usual = "serial", .help = "What the terminal is connected to"},
+    {"port", "NAME,KEY[,KEY...]", SCHEMA_LIST, .many = true, .tables = config_port_tables,
+     .help = "Port of --console virtio, at most 30: a stream between the guest's "
+             "/dev/virtio-ports/NAME and the host"},
     {"display", "KIND[,KEY...]", SCHEMA_LIST, .tables = config_display_tables, .usual = "none",
      .help = "Where the guest's pictures are seen; turns on --gpu and --input keyboard,tablet"},
     {"input", "KIND[,KIND...][,KEY...]", SCHEMA_LIST, AT(input), .tables = config_input_tables,

@@ -16,7 +16,7 @@
 
 extern const struct schema_key config_options[]; /* of a struct vm_config */
 extern const struct schema_table config_disk_tables[], config_net_tables[], config_console_tables[],
-    config_display_tables[], config_virtio_tables[], config_input_tables[];
+    config_display_tables[], config_port_tables[], config_virtio_tables[], config_input_tables[];
 
 extern const struct schema_key config_virtio_keys[]; /* of a struct virtio_keys */
 
@@ -98,6 +98,8 @@ int config_apply_disk(struct vm_config *c, const struct schema_key *option,
                       const struct cJSON *list);
 int config_apply_net(struct vm_config *c, const struct schema_key *option,
                      const struct cJSON *list);
+int config_apply_port(struct vm_config *c, const struct schema_key *option,
+                      const struct cJSON *list);
 int config_apply_switch(struct switch_config *c, const struct schema_key *option,
                         const struct cJSON *list);
 int config_set_feature(void *into, const char *value);
@@ -115,6 +117,8 @@ const char *config_keep(struct vm_config *config, const char *fmt, ...)
 
 /* Fills in what is unset, and refuses what does not go together. */
 int config_resolve_virtio(struct vm_config *config);
+/* Are they different, and is there a device that has them? */
+int config_check_ports(const struct vm_config *config);
 /* Can all of it be recorded, with --record? */
 int config_check_record(const struct vm_config *config);
 /* Can it be served by as many threads as it has names and queues for? */

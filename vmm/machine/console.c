@@ -2,8 +2,10 @@
 #include "virtio/console/console.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "core/base/clock.h"
 #include "core/base/fail.h"
 #include "core/ports/chr.h"
 #include "core/tape/tape.h"
@@ -15,6 +17,9 @@
 struct console {
     struct virtio_console *console;
     struct chr_backend *taped; /* in front of the terminal, or NULL */
+    struct virtio_console_port ports[CONFIG_MAX_PORTS];
+    char names[CONFIG_MAX_PORTS][sizeof("port ") + VIRTIO_CONSOLE_NAME_BYTES]; /* for messages */
+    unsigned port_count;                                                       /* that are made */
 };
 
 static unsigned console_count(const struct vm_config *vm)
@@ -22,7 +27,29 @@ static unsigned console_count(const struct vm_config *vm)
     return vm->console == CONSOLE_VIRTIO ? 1 : 0;
 }
 
-/* Its backend, the terminal, is the main loop's. */
+static int create_ports(struct console *own, const struct virtio_devices_config *cfg)
+{
+    for (unsigned i = 0; i < cfg->vm->port_count; i++) {
+        const struct port_config *port = &cfg->vm->ports[i];
+        own->ports[i] =
+            (struct virtio_console_port){.name = port->name, .is_console = port->is_console};
+        snprintf(own->names[i], sizeof(own->names[i]), "port %s", port->name);
+        int r =
+            chr_path_create(&own->ports[i].backend,
+                            &(struct chr_path_config){
+                                .loop = cfg->loop,
+                                .clock = &clock_host,
+                                .name = own->names[i],
+                                .kind = port->kind,
+                                .path = port->kind != CHR_NULL ? port->paths[port->kind] : "null"});
+        if (r < 0)
+            return r;
+        own->port_count++;
+    }
+    return 0;
+}
+
+/* Its backends, such as the terminal, are the main loop's. */
 static int console_create(struct device_slot *s, unsigned index)
 {
     struct console *own = s->own = calloc(1, sizeof(*own));
@@ -38,9 +65,14 @@ static int console_create(struct device_slot *s, unsigned index)
             return r;
         terminal = own->taped;
     }
+    int r = create_ports(own, s->cfg);
+    if (r < 0)
+        return r;
     struct virtio_setup setup = device_slot_setup(s, "console");
-    int r = virtio_console_create(&own->console, &setup,
-                                  &(struct virtio_console_config){.backend = terminal});
+    r = virtio_console_create(&own->console, &setup,
+                              &(struct virtio_console_config){.backend = terminal,
+                                                              .ports = own->ports,
+                                                              .port_count = own->port_count});
     if (r == 0)
         s->dev = virtio_console_device(own->console);
     return r;
@@ -52,6 +84,8 @@ static void console_destroy(void *own)
     virtio_console_destroy(console->console);
     if (console->taped != NULL)
         console->taped->ops->destroy(console->taped);
+    for (unsigned i = 0; i < console->port_count; i++)
+        console->ports[i].backend->ops->destroy(console->ports[i].backend);
     free(console);
 }
 

@@ -102,7 +102,7 @@ static int check_output(const struct named_file *files, unsigned count, const st
             return fail_msg(-EINVAL, "%s %s: is the file of %s %s, too; give a new name", f->option,
                             f->path, files[i].option, files[i].path);
     }
-    return is_there ? check_content(f) : 0;
+    return is_there && f->use != FILE_LOG ? check_content(f) : 0;
 }
 
 /* Beside a drawing lie its numbers and its script (core/output/plot.h). */

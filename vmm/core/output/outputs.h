@@ -10,6 +10,7 @@ enum file_use {
     FILE_TREE,
     FILE_DRAWING,
     FILE_JSON,
+    FILE_LOG, /* it is added to what is there, whatever that is */
 };
 
 struct named_file {
