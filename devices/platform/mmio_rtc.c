@@ -130,6 +130,7 @@ int mmio_rtc_create(struct mmio_rtc **out, const struct mmio_rtc_kind *kind,
         return fail(-ENOMEM, "%s", kind->name);
     r->kind = kind;
     r->config = *config;
+    r->ahead_ns = (uint64_t)config->ahead_s * NS_PER_S;
     r->region = (struct bus_region){
         .name = kind->name,
         .base = config->base,

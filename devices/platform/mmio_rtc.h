@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Real-time clocks of machines that have devices in memory: the host's wall clock plus what the
- * guest has set. They raise no interrupt: what a guest says of alarms can be read back and no more.
- * Any thread may access.
+ * user and the guest have set. They raise no interrupt: what a guest says of alarms can be read
+ * back and no more. Any thread may access.
  *
  *   pl031     Arm PrimeCell (DDI 0224), seconds; Linux knows it by the identification registers
  *   goldfish  Google's (QEMU docs/specs/goldfish-rtc), nanoseconds
@@ -21,6 +21,7 @@ struct mmio_rtc_config {
     struct bus *bus;
     uint64_t base;
     const struct clock *clock; /* outlives the device */
+    int64_t ahead_s;           /* the guest's time minus the host's */
 };
 
 #define MMIO_RTC_STORED 4

@@ -370,6 +370,7 @@ int rtc_create(struct rtc **out, const struct rtc_config *config)
     rtc->pio = config->pio;
     rtc->clock = config->clock;
     rtc->cmos[REG_B] = B_24_HOURS;
+    rtc->offset_s = config->ahead_s;
     rtc->seen_s = host_s(rtc);
     rtc->loop = config->loop;
     rtc->irq = config->irq;

@@ -22,7 +22,8 @@ static const struct clock fake_clock = {.now_ns = wall_ns, .wall_ns = wall_ns};
 static void create(const struct mmio_rtc_kind *kind)
 {
     cr_assert_eq(bus_create(&bus, "mmio", 0x100000), 0);
-    cr_assert_eq(mmio_rtc_create(&rtc, kind, &(struct mmio_rtc_config){bus, BASE, &fake_clock}), 0);
+    cr_assert_eq(mmio_rtc_create(&rtc, kind, &(struct mmio_rtc_config){bus, BASE, &fake_clock, 0}),
+                 0);
 }
 
 static void teardown(void)
@@ -58,6 +59,21 @@ Test(mmio_rtc, pl031_counts_seconds)
     cr_expect_eq(get(0), 1001);
     set(0, 5); /* read-only */
     cr_expect_eq(get(0), 1001);
+}
+
+Test(mmio_rtc, begins_ahead_of_the_wall_clock_or_behind)
+{
+    static const int64_t ahead_s[] = {3600, -(int64_t)START_S, UINT32_MAX - (int64_t)START_S};
+    for (unsigned i = 0; i < ARRAY_SIZE(ahead_s); i++) {
+        cr_assert_eq(bus_create(&bus, "mmio", 0x100000), 0);
+        cr_assert_eq(mmio_rtc_create(&rtc, &pl031_kind,
+                                     &(struct mmio_rtc_config){bus, BASE, &fake_clock, ahead_s[i]}),
+                     0);
+        cr_expect_eq(get(0), (uint64_t)((int64_t)START_S + ahead_s[i]));
+        teardown();
+    }
+    rtc = NULL;
+    bus = NULL;
 }
 
 Test(mmio_rtc, pl031_is_known_by_its_numbers)
@@ -122,7 +138,7 @@ Test(mmio_rtc, two_at_one_place)
 {
     struct mmio_rtc *other;
     create(&pl031_kind);
-    cr_expect_lt(
-        mmio_rtc_create(&other, &pl031_kind, &(struct mmio_rtc_config){bus, BASE + 8, &fake_clock}),
-        0);
+    cr_expect_lt(mmio_rtc_create(&other, &pl031_kind,
+                                 &(struct mmio_rtc_config){bus, BASE + 8, &fake_clock, 0}),
+                 0);
 }

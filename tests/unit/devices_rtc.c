@@ -72,6 +72,30 @@ static void expect_time(int century, int year, int month, int day, int hour, int
     cr_expect_eq(get(0x00), second);
 }
 
+Test(rtc, begins_ahead_of_the_wall_clock_or_behind)
+{
+    static const struct {
+        int64_t ahead_s;
+        int century, year, month, day, hour;
+    } rows[] = {{86400, 0x20, 0x26, 0x02, 0x01, 0x13},
+                {-(int64_t)START_S, 0x19, 0x70, 0x01, 0x01, 0x00},
+                {UINT32_MAX - (int64_t)START_S, 0x21, 0x06, 0x02, 0x07, 0x06}};
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        rtc_destroy(rtc);
+        cr_assert_eq(rtc_create(&rtc, &(struct rtc_config){.pio = pio,
+                                                           .clock = &fake_clock,
+                                                           .loop = loop,
+                                                           .irq = fake_irq_line(&irq),
+                                                           .ahead_s = rows[i].ahead_s}),
+                     0);
+        cr_expect_eq(get(0x32), rows[i].century);
+        cr_expect_eq(get(0x09), rows[i].year);
+        cr_expect_eq(get(0x08), rows[i].month);
+        cr_expect_eq(get(0x07), rows[i].day);
+        cr_expect_eq(get(0x04), rows[i].hour);
+    }
+}
+
 Test(rtc, tells_the_wall_clock_in_bcd)
 {
     expect_time(0x20, 0x26, 0x01, 0x31, 0x13, 0x45, 0x59);

@@ -327,6 +327,7 @@ static void run(char *console, char *gpu)
                                                              .vm = &config,
                                                              .hv = &hv,
                                                              .tape = tape,
+                                                             .clock_ahead_s = -7,
                                                              .display = display,
                                                              .framebuffer_width = 800,
                                                              .framebuffer_height = 600,
@@ -418,6 +419,7 @@ Test(arch, it_is_told_what_the_machine_has)
     cr_expect_null(told.config.pio);
     cr_expect_not_null(told.config.serial);
     cr_expect_eq(told.config.vcpus, 2);
+    cr_expect_eq(told.config.clock_ahead_s, -7);
     cr_expect_eq(told.devices.virtio_windows, 2);
     cr_expect(told.devices.pci);
     cr_expect_eq(told.windows.memory64.base, BARS64_GPA);

@@ -416,6 +416,54 @@ OnConfig(disks_have_defaults, "-c 3 K -d x")
     cr_expect_eq(d->queues, 3);
 }
 
+Test(config, a_clock_has_a_base)
+{
+    enum { NOW_S = 1800000000 };
+    static const struct {
+        const char *line, *zone;
+        int64_t ahead_s;
+    } rows[] = {{"K", "XYZ-5", 0},
+                {"K --rtc base=utc", "XYZ-5", 0},
+                {"K -rtc base=localtime", "XYZ-5", 5 * 3600},
+                {"K -rtc base=localtime", "XYZ3:30", -12600},
+                {"K --rtc base=2024-02-29T12:00:01", "XYZ-5", 1709208001 - NOW_S},
+                {"K --rtc base=1970-01-01", "XYZ-5", -(int64_t)NOW_S},
+                {"K --rtc base=@4294967295", "XYZ-5", UINT32_MAX - (int64_t)NOW_S}};
+    static const char *const wrong[] = {"",
+                                        "now",
+                                        "UTC",
+                                        "2023-02-29",
+                                        "2024-2-1",
+                                        "2024-13-01",
+                                        "2024-02-28T24:00:00",
+                                        "2024-02-28T23:59:60",
+                                        "2024-02-28T",
+                                        "2024-02-28T12:00:00Z",
+                                        "1969-12-31",
+                                        "2106-02-08",
+                                        "@",
+                                        "@-1",
+                                        "@1k",
+                                        "@4294967296",
+                                        "99999999999999999999"};
+    struct vm_config c;
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        setenv("TZ", rows[i].zone, 1);
+        tzset();
+        cr_assert_eq(parse(&c, rows[i].line), 0, "%s", logged_line);
+        cr_expect_eq(clock_choice_ahead_s(&c.clock, NOW_S * UINT64_C(1000000000) + 1),
+                     rows[i].ahead_s, "%s", rows[i].line);
+        config_free(&c);
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(wrong); i++) {
+        char line[64];
+        snprintf(line, sizeof(line), "K --rtc base=%s", wrong[i]);
+        refused(line, "--rtc: base=", "such as 2024-02-29T12:00:00, or @SECONDS");
+    }
+    refused("K -rtc base=utc,clock=host", "clock=host", "leave it out");
+    refused("K --rtc utc", "utc", "base=utc|localtime|TIME");
+}
+
 Test(config, poll_is_in_microseconds)
 {
     struct vm_config c;

@@ -38,6 +38,7 @@ struct board_config {
     struct evloop *loop;
     struct power power;
     unsigned vcpus;
+    int64_t clock_ahead_s;                         /* the real-time clock's, of the host's */
     struct chr_backend *serial;                    /* of the serial port; NULL: there is none */
     void (*on_post_code)(void *ctx, uint8_t code); /* a vCPU's thread; the boot has come that far */
     void *ctx;

@@ -56,8 +56,9 @@ static int create_devices(struct board *b)
     if (r == 0)
         r = create_byte(b, &b->pvpanic, &pvpanic_kind, FDT_PVPANIC_GPA);
     if (r == 0)
-        r = mmio_rtc_create(&b->rtc, b->kind->rtc,
-                            &(struct mmio_rtc_config){c->mmio, FDT_RTC_GPA, &clock_host});
+        r = mmio_rtc_create(
+            &b->rtc, b->kind->rtc,
+            &(struct mmio_rtc_config){c->mmio, FDT_RTC_GPA, &clock_host, c->clock_ahead_s});
     if (r == 0)
         r = c->hv->irq_line(c->vm, FDT_POWER_IRQ, IRQ_BY_CALL, &b->power_irq);
     if (r == 0 && c->serial != NULL)

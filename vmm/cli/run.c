@@ -56,8 +56,9 @@ struct run {
     struct evloop *loop;
     struct tape *tape; /* NULL: nothing is recorded */
     pthread_t main_thread;
-    sem_t end;           /* of a life, for the main thread */
-    struct bucket lives; /* after a reset */
+    sem_t end;             /* of a life, for the main thread */
+    struct bucket lives;   /* after a reset */
+    int64_t clock_ahead_s; /* in all of them */
 
     /* The user wants no more of it. */
     struct cancel cancel;
@@ -461,6 +462,7 @@ static int make_machine(struct run *run, struct machine **out)
     int r = machine_create(out, &(struct machine_config){.vm = &run->vm,
                                                          .arch = &arch_host,
                                                          .hv = &hv_kvm,
+                                                         .clock_ahead_s = run->clock_ahead_s,
                                                          .tape = run->tape,
                                                          .timeline = run->timeline,
                                                          .cancel = &run->cancel,
@@ -604,6 +606,7 @@ int cli_run(int argc, char **argv)
     } else if (r == 0 && run.vm.print_config) {
         exit_code = print_config(&run.vm);
     } else if (r == 0) {
+        run.clock_ahead_s = clock_choice_ahead_s(&run.vm.clock, clock_wall_ns(&clock_host));
         if (run.vm.verbosity > 0)
             log_set_level(run.vm.verbosity > 1 ? LOG_DEBUG : LOG_INFO);
         exit_code = EXIT_SETUP;

@@ -172,6 +172,17 @@ struct vsock_config {
     uint32_t cid; /* 0: the default */
 };
 
+enum clock_kind { CLOCK_UTC, CLOCK_LOCALTIME, CLOCK_TIME };
+
+/* What the guest's real-time clock shows when the run begins. */
+struct clock_choice {
+    enum clock_kind kind;
+    int64_t time_s; /* of CLOCK_TIME, since 1970 in UTC */
+};
+
+/* By how much it is ahead of the host's, which is wall_ns since 1970 in UTC. */
+int64_t clock_choice_ahead_s(const struct clock_choice *clock, uint64_t wall_ns);
+
 struct vm_config {
     struct cJSON *given; /* owned: what was said, as JSON; strings point into it */
     struct cJSON *texts; /* owned: other strings */
@@ -185,6 +196,7 @@ struct vm_config {
     bool kaslr_off;
     bool prefault; /* guest memory is populated before the start */
     unsigned cpus;
+    struct clock_choice clock;
     uint64_t cpu_on, cpu_off; /* HV_CPU_..., as the user said */
     unsigned disk_count, net_count, port_count;
     enum console_kind console;

@@ -82,6 +82,8 @@ const struct schema_key config_options[] = {
      .names = CPU_FEATURES,
      .help = "Let virtual CPUs have a feature, or not: pmu (performance counters, off), sve "
              "(scalable vectors, on where the host has them), both of arm64"},
+    {"rtc", "KEY[,KEY...]", SCHEMA_LIST, AT(clock), .tables = config_rtc_tables,
+     .help = "What the guest's real-time clock shows"},
     {"disk", "FILE[,KEY...]", SCHEMA_LIST, .letter = 'd', .many = true,
      .tables = config_disk_tables,
      .help = "Disk image or block device, at most 64: vda, then vdb and so on"},

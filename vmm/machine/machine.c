@@ -232,6 +232,7 @@ static int create_board(struct machine *m)
                        .loop = m->loop,
                        .power = {on_power, m},
                        .vcpus = vm->cpus,
+                       .clock_ahead_s = m->config.clock_ahead_s,
                        .serial = vm->console == CONSOLE_SERIAL ? m->terminal : NULL,
                        .on_post_code = on_post_code,
                        .ctx = m,

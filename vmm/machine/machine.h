@@ -31,6 +31,7 @@ struct machine_config {
     const struct arch *arch;
     const struct vm_config *vm;
     const struct hv *hv;
+    int64_t clock_ahead_s;     /* the guest's real-time clock, of the host's */
     struct tape *tape;         /* it is recorded there; NULL: it is not */
     struct timeline *timeline; /* likewise */
     /* Ends machine_create() early, by an error. NULL: nothing does. */

@@ -80,6 +80,7 @@ static int create_rtc(struct board *b)
                                            .clock = &clock_host,
                                            .loop = c->loop,
                                            .irq = b->rtc_irq,
+                                           .ahead_s = c->clock_ahead_s,
                                            .ram_below_4g_bytes = c->gmem->regions[0].bytes,
                                            .ram_above_4g_bytes =
                                                high->gpa == X86_HOLE_END_GPA ? high->bytes : 0,
