@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * For tests/boot/vsock.sh, at both ends: many streams at a time, each byte of which is checked.
+ * For tests/boot/vsock.sh and ports.sh, at both ends: many streams at a time, each byte of which is
+ * checked.
  *
  *     vsock echo ADDRESS               listens, and sends back what comes, for ever
  *     vsock load ADDRESS COUNT BYTES   so many connections at once, each of which sends so much,
  *                                      ends its half, and must read the same; says how fast
  *     vsock turns ADDRESS COUNT        one byte there and back; says the median
+ *     vsock say ADDRESS TEXT           a line there, and one back, which it prints
  *
- *     ADDRESS   vsock:PORT (of the host's CID, or any to listen), unix:PATH, connect:PATH:PORT
+ *     ADDRESS   vsock:PORT (of the host's CID, or any to listen), unix:PATH, connect:PATH:PORT;
+ *               port:PATH, of a console's port: its other end has no end to tell
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -131,6 +134,7 @@ static uint8_t pattern(unsigned stream, uint64_t at)
 struct stream {
     int fd;
     uint64_t sent, read;
+    bool has_end;
 };
 
 static void send_some(struct stream *s, unsigned number, uint64_t bytes)
@@ -143,12 +147,12 @@ static void send_some(struct stream *s, unsigned number, uint64_t bytes)
     if (taken < 0 && errno != EAGAIN)
         die("send");
     s->sent += taken > 0 ? (uint64_t)taken : 0;
-    if (s->sent == bytes)
+    if (s->sent == bytes && s->has_end)
         shutdown(s->fd, SHUT_WR);
 }
 
 /* False: it has ended. */
-static bool read_some(struct stream *s, unsigned number)
+static bool read_some(struct stream *s, unsigned number, uint64_t bytes)
 {
     static uint8_t chunk[CHUNK];
     ssize_t n = recv(s->fd, chunk, sizeof(chunk), MSG_DONTWAIT);
@@ -162,7 +166,7 @@ static bool read_some(struct stream *s, unsigned number)
         exit(1);
     }
     s->read += n > 0 ? (uint64_t)n : 0;
-    return n != 0;
+    return n != 0 && (s->has_end || s->read < bytes);
 }
 
 static void load(const char *text, unsigned count, uint64_t bytes)
@@ -173,7 +177,8 @@ static void load(const char *text, unsigned count, uint64_t bytes)
         die("calloc");
     uint64_t begin = now_ns();
     for (unsigned i = 0; i < count; i++)
-        streams[i].fd = open_to(text);
+        streams[i] =
+            (struct stream){.fd = open_to(text), .has_end = strncmp(text, "port:", 5) != 0};
     double opened = (double)(now_ns() - begin) / 1e9;
     for (unsigned open = count; open > 0;) {
         for (unsigned i = 0; i < count; i++)
@@ -184,7 +189,8 @@ static void load(const char *text, unsigned count, uint64_t bytes)
         for (unsigned i = 0; i < count; i++) {
             if (polls[i].revents & POLLOUT)
                 send_some(&streams[i], i, bytes);
-            if (!(polls[i].revents & (POLLIN | POLLHUP | POLLERR)) || read_some(&streams[i], i))
+            if (!(polls[i].revents & (POLLIN | POLLHUP | POLLERR)) ||
+                read_some(&streams[i], i, bytes))
                 continue;
             if (streams[i].read != bytes) {
                 fprintf(stderr, "vsock: stream %u ended after %llu bytes\n", i,
@@ -222,6 +228,19 @@ static void turns(const char *text, unsigned count)
     printf("a byte there and back: median %.1f us\n", (double)ns[count / 2] / 1000);
 }
 
+static void say(const char *text, const char *line)
+{
+    char byte = 0;
+    int fd = open_to(text);
+    write_all(fd, (const uint8_t *)line, strlen(line));
+    write_all(fd, (const uint8_t *)"\n", 1);
+    while (byte != '\n') {
+        if (read(fd, &byte, 1) != 1)
+            die("read");
+        putchar(byte);
+    }
+}
+
 int main(int argc, char **argv)
 {
     struct rlimit files = {4096, 4096};
@@ -233,6 +252,8 @@ int main(int argc, char **argv)
         load(argv[2], (unsigned)atoi(argv[3]), strtoull(argv[4], NULL, 0));
     else if (argc == 4 && strcmp(argv[1], "turns") == 0)
         turns(argv[2], (unsigned)atoi(argv[3]));
+    else if (argc == 4 && strcmp(argv[1], "say") == 0)
+        say(argv[2], argv[3]);
     else
         return 2;
     return 0;
