@@ -303,9 +303,20 @@ static rfbCursorPtr make_cursor(const struct display_cursor *from)
     return c;
 }
 
+/* The library draws a cursor into the picture for clients that draw none, and adds to the guest's
+ * numbers before it looks where the picture ends: they are brought near, and may be below 0. */
+static int near(uint32_t place)
+{
+    const int least = -(int)DISPLAY_CURSOR_SIDE, most = (int)DISPLAY_SIDE_MAX;
+    int32_t at = (int32_t)place;
+    if (at < least)
+        return least;
+    return at < most ? at : most;
+}
+
 static void show_cursor(struct vnc *v, const struct screen_frame *frame)
 {
-    int x = (int)frame->cursor_x, y = (int)frame->cursor_y;
+    int x = near(frame->cursor_x), y = near(frame->cursor_y);
     bool has_moved = x != v->rfb->cursorX || y != v->rfb->cursorY;
     if (frame->cursor_is_new)
         v->calls.rfbSetCursor(v->rfb, frame->cursor != NULL ? make_cursor(frame->cursor) : NULL);

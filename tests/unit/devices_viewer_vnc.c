@@ -124,6 +124,25 @@ OnVnc(viewer_vnc, shows_and_hides_a_cursor, false)
     vnc_leave(&c);
 }
 
+/* The library draws it into the picture, and would lose its way where a guest says it is. */
+OnVnc(viewer_vnc, draws_no_cursor_far_away, false)
+{
+    static const uint32_t places[] = {INT32_MAX, UINT32_C(1) << 31, INT32_MAX - 40, (uint32_t)-64};
+    static struct display_cursor cursors[] = {{.hot_x = 0}, {.hot_x = 63, .hot_y = 63}};
+    const unsigned count = ARRAY_SIZE(places);
+    struct display_backend *b = s->viewer->backend;
+    struct vnc_caller c = vnc_join(s);
+    for (unsigned i = 0; i < 2 * count * count; i++) {
+        memset(cursors[i % 2].pixels, 0xff, sizeof(cursors[0].pixels));
+        b->ops->move_cursor(b, 0, places[i / 2 % count], places[i / 2 / count]);
+        b->ops->set_cursor(b, 0, &cursors[i % 2]);
+        s->pixels[0] ^= 1; /* of a frame that has the cursor */
+        b->ops->damage(b, 0, &(struct display_rect){0, 0, 1, 1});
+        vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
+    }
+    vnc_leave(&c);
+}
+
 /* Nothing is black. */
 OnVnc(viewer_vnc, shows_nothing, false)
 {
