@@ -12,14 +12,17 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "core/base/xmath.h"
 #include "core/loop/evloop.h"
+#include "core/ports/chr.h"
 #include "core/ports/net.h"
 #include "core/ports/vsock.h"
 #include "devices/backend/bucket.h"
+#include "devices/char/chr_path.h"
 #include "devices/net/filter/net_fault.h"
 #include "devices/net/filter/net_limit.h"
 #include "devices/net/filter/net_pcap.h"
@@ -377,4 +380,84 @@ static int sockets(void)
 Test(errors_net, sockets)
 {
     refuse_each(sockets);
+}
+
+/* ---- the host's end of a console's port ---- */
+
+static void take_bytes(void *ctx, const uint8_t *data, size_t len)
+{
+    (void)ctx;
+    (void)data;
+    (void)len;
+}
+
+static void on_away(void *ctx, bool is_away)
+{
+    (void)ctx;
+    (void)is_away;
+}
+
+/* What is at the path comes, is written to, writes, and goes, if the backend lives to see it. */
+static int port(enum chr_path_kind kind)
+{
+    static const struct chr_handler handler = {
+        .on_rx = take_bytes, .on_writable = ignore, .on_away = on_away};
+    struct chr_backend *b = NULL;
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    char name[sizeof(addr.sun_path) + 8];
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    snprintf(addr.sun_path, sizeof(addr.sun_path), "%s_port", path);
+    for (unsigned i = 0; kind == CHR_PIPE && i < 2; i++) {
+        snprintf(name, sizeof(name), "%s.%s", addr.sun_path, i == 0 ? "in" : "out");
+        mkfifo(name, 0600);
+    }
+    if (kind == CHR_SOCKET)
+        cr_assert(bind(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0 && listen(fd, 1) == 0);
+    cr_assert_eq(open_loop(), 0);
+    refuse_begin();
+    int err = chr_path_create(
+        &b, &(struct chr_path_config){
+                .loop = loop, .clock = &fake, .name = "port", .kind = kind, .path = addr.sun_path});
+    if (err == 0) {
+        b->handler = &handler;
+        b->ops->rx_enable(b, 64);
+        refuse_end();
+        if (kind == CHR_LISTEN)
+            (void)connect(fd, (struct sockaddr *)&addr, sizeof(addr));
+        refuse_begin();
+        evloop_drain(loop);
+        b->ops->write(b, (const uint8_t *)"hello", 5);
+        b->ops->rx_enable(b, 0);
+        evloop_drain(loop);
+        b->ops->destroy(b);
+    }
+    refuse_end();
+    evloop_destroy(loop);
+    close(fd);
+    unlink(addr.sun_path);
+    for (unsigned i = 0; i < 2; i++) {
+        snprintf(name, sizeof(name), "%s.%s", addr.sun_path, i == 0 ? "in" : "out");
+        unlink(name);
+    }
+    return err;
+}
+
+#define PORT(name, kind)         \
+    static int port_##name(void) \
+    {                            \
+        return port(kind);       \
+    }
+PORT(listens, CHR_LISTEN)
+PORT(connects, CHR_SOCKET)
+PORT(file, CHR_FILE)
+PORT(pipe, CHR_PIPE)
+PORT(pty, CHR_PTY)
+
+Test(errors_net, ports)
+{
+    refuse_each(port_listens);
+    refuse_each(port_connects);
+    refuse_each(port_file);
+    refuse_each(port_pipe);
+    refuse_each(port_pty);
 }

@@ -9,6 +9,7 @@
 #include "tests/fuzz/script.h"
 #include "tests/harness/fake_vsock.h"
 #include "virtio/balloon/balloon.h"
+#include "virtio/console/console.h"
 #include "virtio/gpu/gpu_codes.h"
 #include "virtio/input/input.h"
 #include "virtio/spec.h"
@@ -316,8 +317,69 @@ static void net_request(struct maker *m)
     }
 }
 
+static void control_message(struct maker *m, uint32_t id, unsigned event, unsigned value)
+{
+    uint8_t message[VIRTIO_CONSOLE_CONTROL_BYTES];
+    le32_put(message + VIRTIO_CONSOLE_CONTROL_id, id);
+    le16_put(message + VIRTIO_CONSOLE_CONTROL_event, (uint16_t)event);
+    le16_put(message + VIRTIO_CONSOLE_CONTROL_value, (uint16_t)value);
+    out(m, message, one_in(m, 30) ? next(m, sizeof(message)) : sizeof(message));
+    send(m, VIRTIO_CONSOLE_CONTROL_TX);
+}
+
+static void control_buffers(struct maker *m, unsigned count)
+{
+    for (; count > 0; count--) {
+        step1(m, FUZZ_IN, one_in(m, 10) ? next(m, 16) : 16);
+        send(m, VIRTIO_CONSOLE_CONTROL_RX);
+    }
+}
+
+/* Ports are met in an order, mostly; then they come, go and carry bytes. */
+static void port_request(struct maker *m)
+{
+    static const uint8_t events[] = {VIRTIO_CONSOLE_DEVICE_READY, VIRTIO_CONSOLE_PORT_READY,
+                                     VIRTIO_CONSOLE_PORT_OPEN};
+    uint32_t id = next(m, one_in(m, 10) ? 40 : 3);
+    struct fuzz_step *step;
+    switch (next(m, 6)) {
+    case 0:
+        control_buffers(m, 3);
+        control_message(m, 0, VIRTIO_CONSOLE_DEVICE_READY, 1);
+        control_message(m, id, VIRTIO_CONSOLE_PORT_READY, 1);
+        control_message(m, id, VIRTIO_CONSOLE_PORT_OPEN, 1);
+        break;
+    case 1:
+        control_message(m, id, one_in(m, 4) ? next(m, 9) : events[next(m, sizeof(events))],
+                        next(m, 2));
+        break;
+    case 2:
+        control_buffers(m, 1 + next(m, 4));
+        break;
+    case 3:
+        step = put_in(m, FUZZ_PACKET);
+        step->arg[0] = next(m, 3);
+        new_bytes(m, step, 1 + next(m, 40));
+        break;
+    case 4:
+        step1(m, FUZZ_LINK, next(m, 4));
+        break;
+    default:
+        if (one_in(m, 2))
+            step1(m, FUZZ_IN, next(m, 64));
+        else
+            step2(m, FUZZ_FILL, next(m, 300), 'x');
+        send(m, VIRTIO_CONSOLE_PORT_1 + next(m, 4));
+        break;
+    }
+}
+
 static void console_request(struct maker *m)
 {
+    if ((m->s->head.options & FUZZ_MANY) != 0 && !one_in(m, 4)) {
+        port_request(m);
+        return;
+    }
     if (one_in(m, 3)) {
         struct fuzz_step *step = put_in(m, FUZZ_PACKET);
         new_bytes(m, step, 1 + next(m, 40));

@@ -431,13 +431,20 @@ static void socket_packet(struct rig *rig, const struct fuzz_step *step)
         fake_vsock_ask(&rig->sockets, (uint32_t)step->arg[0] % 32);
 }
 
+/* Of the console, or of one of its ports. */
+static struct fake_chr *chr_of(struct rig *rig, uint64_t number)
+{
+    unsigned port = (unsigned)(number % (1 + rig->cfg.ports));
+    return port == 0 ? &rig->chr : &rig->ports[port - 1];
+}
+
 static void host_packet(struct fuzz_player *p, const struct fuzz_step *step)
 {
     struct rig *rig = &p->rig;
     if (rig->net != NULL && step->len > NET_HEADER_BYTES)
         fake_net_arrive(&rig->ether, step->arg[0] % FAKE_NET_PAIRS, step->bytes, step->len);
     if (rig->console != NULL && step->len > 0)
-        fake_chr_type(&rig->chr, step->bytes, step->len);
+        fake_chr_type(chr_of(rig, step->arg[0]), step->bytes, step->len);
     if (rig->vsock != NULL)
         socket_packet(rig, step);
     if (rig->input != NULL)
@@ -481,13 +488,16 @@ static void host_step(struct fuzz_player *p, const struct fuzz_step *step)
         if (rig->net != NULL)
             fake_net_open(&rig->ether, step->arg[0] % FAKE_NET_PAIRS, (unsigned)step->arg[1]);
         if (rig->console != NULL)
-            fake_chr_open(&rig->chr, step->arg[1]);
+            fake_chr_open(chr_of(rig, step->arg[0]), step->arg[1]);
         if (st != NULL)
             fake_vsock_read(st, step->arg[1]);
         break;
     case FUZZ_LINK:
         if (rig->net != NULL)
             fake_net_link(&rig->ether, step->arg[0] % 2);
+        if (rig->ports != NULL)
+            (step->arg[0] % 2 ? fake_chr_come
+                              : fake_chr_leave)(&rig->ports[step->arg[0] / 2 % RIG_PORTS]);
         if (st != NULL)
             (step->arg[0] / FAKE_VSOCK_STREAMS % 2 ? fake_vsock_leave : fake_vsock_end)(st);
         break;
@@ -522,6 +532,8 @@ static void open_device(struct fuzz_player *p)
     config.logical_bytes = head->options & FUZZ_4K ? 4096 : 0;
     if (head->options & FUZZ_MANY && !(config.plain && head->device == FUZZ_NET))
         config.queues = 3;
+    if (head->options & FUZZ_MANY && head->device == FUZZ_CONSOLE)
+        config.ports = RIG_PORTS;
     static void (*const open[FUZZ_DEVICES])(struct rig *, const struct rig_config *) = {
         [FUZZ_ECHO] = rig_open_echo_on,       [FUZZ_BLK] = rig_open_blk_on,
         [FUZZ_SCSI] = rig_open_scsi_on,       [FUZZ_NET] = rig_open_net_on,

@@ -43,7 +43,7 @@ enum fuzz_option {
     FUZZ_READ_ONLY = 1 << 1, /* a disk */
     FUZZ_PLAIN = 1 << 2,     /* a backend that can do little */
     FUZZ_STRICT = 1 << 3,    /* the driver monitor watches */
-    FUZZ_MANY = 1 << 4,      /* several queues */
+    FUZZ_MANY = 1 << 4,      /* several queues, or ports of a console */
     FUZZ_4K = 1 << 5,        /* a disk of 4096-byte sectors */
     FUZZ_LATE = 1 << 6,      /* rings have gone round almost once: tests/harness/late.h */
     FUZZ_OPTION_BITS = 7,
