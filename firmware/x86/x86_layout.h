@@ -25,8 +25,10 @@
 #define X86_CMDLINE_BYTES      UINT64_C(0x10000) /* room for it */
 #define X86_EBDA_GPA           UINT64_C(0x9fc00) /* end of the usable part of the first MiB */
 #define X86_ACPI_GPA           UINT64_C(0xe0000) /* RSDP, then the tables; reserved in the map */
-#define X86_ACPI_BYTES         UINT64_C(0x1fff0) /* room for them, up to ... */
-#define X86_RESET_VECTOR_GPA   UINT64_C(0xffff0) /* ... F000:FFF0, where a BIOS restarts */
+#define X86_ACPI_BYTES         UINT64_C(0x10000) /* room for them */
+#define X86_SMBIOS_GPA         UINT64_C(0xf0000) /* entry point and tables; reserved likewise */
+#define X86_SMBIOS_BYTES       UINT64_C(0x1000)
+#define X86_RESET_VECTOR_GPA   UINT64_C(0xffff0) /* F000:FFF0, where a BIOS restarts */
 #define X86_RESET_VECTOR_BYTES 16
 #define X86_HIGH_MEMORY_GPA    UINT64_C(0x100000) /* kernel and initrd: from here up */
 

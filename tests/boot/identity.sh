@@ -4,6 +4,11 @@
 # Command lines are guests' shell lines: they are not for the host's shell to expand.
 # shellcheck disable=SC2016,SC2154
 
+# What cloud-init and systemd read: without root, and as root.
+named='for i in bios_vendor sys_vendor product_name product_version product_serial product_uuid product_sku product_family
+do echo "$i=$(cat /sys/class/dmi/id/$i 2>/dev/null)"; done
+dmesg | grep -iE "dmi.*(fail|error|not present)|Firmware Bug" | sed "s/^/complaint: /"'
+
 group_identity() {
     for series in 6.1 6.12; do
         guest "$series" vmlinuz 'echo date=$(date -u +%Y-%m-%dT%H); echo rtc=$(cat /sys/class/rtc/rtc0/date)' \
@@ -11,5 +16,19 @@ group_identity() {
         expect "$series: --rtc: ends" ended 0
         expect "$series: --rtc: the clock shows it" said '^rtc=2040-02-29'
         expect "$series: --rtc: Linux has the time from there" said '^date=2040-02-29T12'
+        guest "$series" vmlinuz "$named"
+        expect "$series: a machine has a product name" said '^product_name=Minivet$'
+        expect "$series: a machine has no serial number" said '^product_serial=$'
+        expect "$series: a machine has no UUID" said '^product_uuid=$'
+        guest "$series" vmlinuz "$named" -uuid 00112233-4455-6677-8899-aabbccddeeff --smbios \
+            'manufacturer=ACME,product=Rocket,version=7,serial=ds=nocloud;s=http://10.0.2.2:8000/,sku=K1,family=Fast'
+        expect "$series: --smbios: product name" said '^product_name=Rocket$'
+        expect "$series: --smbios: manufacturer" said '^sys_vendor=ACME$'
+        expect "$series: --smbios: version" said '^product_version=7$'
+        expect "$series: --smbios: serial number" said '^product_serial=ds=nocloud;s=http://10\.0\.2\.2:8000/$'
+        expect "$series: --smbios: UUID" said '^product_uuid=00112233-4455-6677-8899-aabbccddeeff$'
+        expect "$series: --smbios: sku" said '^product_sku=K1$'
+        expect "$series: --smbios: family" said '^product_family=Fast$'
+        expect "$series: --smbios: the kernel finds no fault" not_said '^complaint: '
     done
 }

@@ -7,6 +7,7 @@
 #include "core/ports/hv.h"
 #include "devices/platform/mmio_rtc.h"
 #include "firmware/kernel/boot_request.h"
+#include "firmware/smbios/smbios.h"
 #include "tests/harness/fake.h"
 #include "tests/harness/test.h"
 
@@ -161,6 +162,13 @@ static const void *boot(const struct board_devices *devices)
     cr_assert_not_null(tree);
     cr_assert_eq(fdt_check_full(tree, LINUX_TREE_BYTES), 0);
     return tree;
+}
+
+Test(arch_fdt_board, it_has_no_tables_of_a_pc)
+{
+    config.smbios = &(struct smbios_config){.product = "P"};
+    cr_expect_eq(fdt_board_create(&board, &config, &kind), -EINVAL);
+    board = NULL;
 }
 
 Test(arch_fdt_board, devices_are_where_it_says)

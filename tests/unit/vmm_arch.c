@@ -420,6 +420,7 @@ Test(arch, it_is_told_what_the_machine_has)
     cr_expect_not_null(told.config.serial);
     cr_expect_eq(told.config.vcpus, 2);
     cr_expect_eq(told.config.clock_ahead_s, -7);
+    cr_expect_null(told.config.smbios);
     cr_expect_eq(told.devices.virtio_windows, 2);
     cr_expect(told.devices.pci);
     cr_expect_eq(told.windows.memory64.base, BARS64_GPA);

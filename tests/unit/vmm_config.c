@@ -464,6 +464,29 @@ Test(config, a_clock_has_a_base)
     refused("K --rtc utc", "utc", "base=utc|localtime|TIME");
 }
 
+OnConfig(a_machine_is_called_something, "K")
+{
+    static const uint8_t uuid[16] = {0,    0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77,
+                                     0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff};
+    char line[400] = "K --smbios serial=";
+    cr_expect_not(c->has_smbios);
+    again(c, "K --smbios serial=ds=nocloud;s=http://h/,product=p -uuid "
+             "00112233-4455-6677-8899-aAbBcCdDeEfF");
+    cr_expect(c->has_smbios);
+    cr_expect_str_eq(c->smbios.serial, "ds=nocloud;s=http://h/");
+    cr_expect_str_eq(c->smbios.product, "p");
+    cr_expect_arr_eq(c->smbios.uuid, uuid, 16);
+    memset(line + strlen(line), 'x', 255);
+    again(c, line);
+    strcat(line, "x");
+    refused(line, "--smbios: serial=xx", "1 to 255 bytes");
+    refused("K --smbios family=", "--smbios: family=", "1 to 255 bytes");
+    refused("K --smbios uuid=00112233-4455-6677-8899-aabbccddeef", "uuid=", "such as 123e4567");
+    refused("K --smbios uuid=00112233-4455-6677-8899-aabbccddeefg", "uuid=", "such as 123e4567");
+    refused("K --smbios uuid=0011223344-55-6677-8899-aabbccddeeff", "uuid=", "such as 123e4567");
+    refused("K --smbios name=x", "name=x", "product=TEXT");
+}
+
 Test(config, poll_is_in_microseconds)
 {
     struct vm_config c;

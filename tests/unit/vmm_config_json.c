@@ -121,6 +121,8 @@ static const struct {
     {{"--cpus", "4"}},
     {{"--rtc", "base=2024-02-29T12:00:00"}},
     {{"--rtc", "base=localtime"}},
+    {{"--smbios", "manufacturer=m,product=p,version=v,serial=a,,b;c=d,sku=k,family=f", "--smbios",
+      "uuid=00112233-4455-6677-8899-aAbBcCdDeEfF,type=1"}},
     {{"--cpu-features", "+pmu,-sve", "--cpu-features", "-pmu"}},
     {{"--disk", "a,,b,ro,serial=12", "--disk", "null:1M,type=scsi", "-d", "null:1024"}},
     {{"--disk", "i,format=qcow2,backing=on,cache=unsafe,queues=2"}},

@@ -27,6 +27,7 @@ struct gmem;
 struct hv;
 struct hv_vcpu;
 struct hv_vm;
+struct smbios_config;
 
 /* All of it outlives the board. */
 struct board_config {
@@ -39,6 +40,7 @@ struct board_config {
     struct power power;
     unsigned vcpus;
     int64_t clock_ahead_s;                         /* the real-time clock's, of the host's */
+    const struct smbios_config *smbios;            /* NULL: the user has said nothing of it */
     struct chr_backend *serial;                    /* of the serial port; NULL: there is none */
     void (*on_post_code)(void *ctx, uint8_t code); /* a vCPU's thread; the boot has come that far */
     void *ctx;

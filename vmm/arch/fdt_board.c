@@ -66,6 +66,17 @@ static int create_devices(struct board *b)
     return r;
 }
 
+/* What only other machines have. */
+static int check(const struct board_config *config)
+{
+    const char *option = config->smbios != NULL ? "--smbios" : NULL;
+    return option == NULL
+               ? 0
+               : fail_msg(-EINVAL,
+                          "%s: this machine has a device tree and no such tables; leave it out",
+                          option);
+}
+
 int fdt_board_create(struct board **out, const struct board_config *config,
                      const struct fdt_board_kind *kind)
 {
@@ -74,7 +85,9 @@ int fdt_board_create(struct board **out, const struct board_config *config,
         return fail(-ENOMEM, "board");
     b->config = *config;
     b->kind = kind;
-    int r = kind->create(config, &b->tree);
+    int r = check(config);
+    if (r == 0)
+        r = kind->create(config, &b->tree);
     if (r == 0)
         r = create_devices(b);
     if (r < 0) {

@@ -193,6 +193,7 @@ static int parse(struct vm_config *config, struct config_words *w)
         if (o->is_act)
             cJSON_DeleteItemFromObjectCaseSensitive(w->tree, o->name);
     config->has_json = w->has_json;
+    config->has_smbios = cJSON_HasObjectItem(config->given, "smbios");
     if (r == 0 && config->marks[0] != NULL && !config->timeline)
         r = fail_msg(-EINVAL, "--mark %s: is for --timeline", config->marks[0]);
     if (r == 0)

@@ -15,6 +15,7 @@
 #include "devices/backend/bucket.h"
 #include "devices/char/chr_path.h"
 #include "devices/net/user/net_user.h"
+#include "firmware/smbios/smbios.h"
 
 #define CONFIG_MAX_DISKS       64
 #define CONFIG_MAX_NETS        8
@@ -197,6 +198,8 @@ struct vm_config {
     bool prefault; /* guest memory is populated before the start */
     unsigned cpus;
     struct clock_choice clock;
+    bool has_smbios; /* the user has said something of it */
+    struct smbios_config smbios;
     uint64_t cpu_on, cpu_off; /* HV_CPU_..., as the user said */
     unsigned disk_count, net_count, port_count;
     enum console_kind console;

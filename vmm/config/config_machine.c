@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* --rtc: what a machine has besides memory, processors and virtio devices. */
+/* --rtc, --smbios: what a machine has besides memory, processors and virtio devices. */
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 #include <time.h>
@@ -54,6 +55,54 @@ static const struct schema_key rtc_keys[] = {
 };
 
 const struct schema_table config_rtc_tables[] = {{.keys = rtc_keys}, {0}};
+
+/* ---- what it is called ---- */
+
+/* As RFC 9562 writes it: 8-4-4-4-12 digits. */
+static int set_uuid(void *into, const char *value)
+{
+    static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+    struct smbios_config *c = into;
+    unsigned digits = 0;
+    memset(c->uuid, 0, sizeof(c->uuid));
+    if (strlen(value) != strlen(form))
+        return -EINVAL;
+    for (unsigned i = 0; form[i] != '\0'; i++) {
+        int letter = tolower((unsigned char)value[i]);
+        if (form[i] == '-' ? letter != '-' : !isxdigit(letter))
+            return -EINVAL;
+        if (form[i] == '-')
+            continue;
+        unsigned digit = (unsigned)(isdigit(letter) ? letter - '0' : letter - 'a' + 10);
+        c->uuid[digits / 2] |= (uint8_t)(digits % 2 == 0 ? digit << 4 : digit);
+        digits++;
+    }
+    return 0;
+}
+
+#define TEXT(member)                                                        \
+#member, "TEXT", SCHEMA_CHARS, SCHEMA_AT(struct smbios_config, member), \
+        .min = 1, .expected = "a text of 1 to 255 bytes"
+
+static const struct schema_key smbios_keys[] = {
+    {TEXT(manufacturer), .usual = "Minivet", .help = "Who made it"},
+    {TEXT(product), .usual = "Minivet", .help = "Its name"},
+    {TEXT(version), .usual = "Minivet's", .help = "Its version"},
+    {TEXT(serial), .help =
+                       "Its serial number; cloud-init takes one like ds=nocloud;s=URL for where "
+                       "its data are"},
+    {"uuid", "UUID", SCHEMA_TEXT, .set = set_uuid,
+     .expected = "a UUID such as 123e4567-e89b-12d3-a456-426614174000",
+     .help = "Its identity; without, it has none"},
+    {TEXT(sku), .help = "Its stock-keeping number"},
+    {TEXT(family), .help = "The family of products that it is of"},
+    {"type", "1", SCHEMA_WORD, .help = NULL}, /* QEMU's users name the table */
+    {0},
+};
+
+const struct schema_table config_smbios_tables[] = {{.keys = smbios_keys}, {0}};
+
+/* ---- its clock ---- */
 
 int64_t clock_choice_ahead_s(const struct clock_choice *clock, uint64_t wall_ns)
 {

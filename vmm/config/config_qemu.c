@@ -238,6 +238,14 @@ static int put_gpu(struct config_words *w, const char *value, const cJSON *items
     return put_alone(w, "gpu", text, transport);
 }
 
+static int uuid(struct config_words *w, const char *value, const cJSON *items)
+{
+    char text[160];
+    (void)items;
+    snprintf(text, sizeof(text), "uuid=%s", value);
+    return put_alone(w, "smbios", text, NULL);
+}
+
 static int vga(struct config_words *w, const char *value, const cJSON *items)
 {
     (void)items;
@@ -322,7 +330,7 @@ int config_qemu(struct config_words *w, const char *option, const char *value)
         int (*put)(struct config_words *w, const char *value, const cJSON *items);
     } rows[] = {{"drive", drive}, {"hda", hd},        {"netdev", netdev},
                 {"nic", nic},     {"device", device}, {"snapshot", snapshot},
-                {"vga", vga},     {"vnc", vnc}};
+                {"vga", vga},     {"vnc", vnc},       {"uuid", uuid}};
     cJSON *items = cut(value != NULL ? value : "");
     int r = items == NULL ? -ENOMEM : 0;
     for (unsigned i = 0; r == 0 && i < ARRAY_SIZE(rows); i++)

@@ -84,6 +84,8 @@ const struct schema_key config_options[] = {
              "(scalable vectors, on where the host has them), both of arm64"},
     {"rtc", "KEY[,KEY...]", SCHEMA_LIST, AT(clock), .tables = config_rtc_tables,
      .help = "What the guest's real-time clock shows"},
+    {"smbios", "KEY[,KEY...]", SCHEMA_LIST, AT(smbios), .tables = config_smbios_tables,
+     .help = "What the machine is called in its SMBIOS (DMI) tables, if it has those"},
     {"disk", "FILE[,KEY...]", SCHEMA_LIST, .letter = 'd', .many = true,
      .tables = config_disk_tables,
      .help = "Disk image or block device, at most 64: vda, then vdb and so on"},

@@ -17,7 +17,7 @@
 extern const struct schema_key config_options[]; /* of a struct vm_config */
 extern const struct schema_table config_disk_tables[], config_net_tables[], config_console_tables[],
     config_display_tables[], config_port_tables[], config_virtio_tables[], config_input_tables[],
-    config_rtc_tables[];
+    config_rtc_tables[], config_smbios_tables[];
 
 extern const struct schema_key config_virtio_keys[]; /* of a struct virtio_keys */
 

@@ -233,6 +233,7 @@ static int create_board(struct machine *m)
                        .power = {on_power, m},
                        .vcpus = vm->cpus,
                        .clock_ahead_s = m->config.clock_ahead_s,
+                       .smbios = vm->has_smbios ? &vm->smbios : NULL,
                        .serial = vm->console == CONSOLE_SERIAL ? m->terminal : NULL,
                        .on_post_code = on_post_code,
                        .ctx = m,

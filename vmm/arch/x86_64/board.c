@@ -21,6 +21,7 @@
 #include "devices/platform/serial.h"
 #include "firmware/acpi/acpi.h"
 #include "firmware/kernel/boot_request.h"
+#include "firmware/smbios/smbios.h"
 #include "firmware/x86/e820.h"
 #include "firmware/x86/linux_boot.h"
 #include "firmware/x86/reset_vector.h"
@@ -148,7 +149,10 @@ static void board_flush(struct board *b)
 
 static int describe(struct board *b, const struct board_devices *devices)
 {
+    static const struct smbios_config usual;
     int r = reset_vector_write(b->config.gmem);
+    if (r == 0)
+        r = smbios_write(b->config.gmem, b->config.smbios != NULL ? b->config.smbios : &usual);
     return r < 0 ? r
                  : acpi_write(b->config.gmem, &(struct acpi_config){
                                                   .vcpus = b->config.vcpus,
