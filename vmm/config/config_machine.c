@@ -32,7 +32,8 @@ static int set_base(void *into, const char *value)
     static const struct schema_unit seconds[] = {{"", 1}};
     struct clock_choice *c = into;
     uint64_t s;
-    *c = (struct clock_choice){.kind = CLOCK_TIME};
+    c->kind = CLOCK_TIME; /* what lies between the two members stays zero, for comparisons */
+    c->time_s = 0;
     if (strcmp(value, "utc") == 0)
         c->kind = CLOCK_UTC;
     else if (strcmp(value, "localtime") == 0)
