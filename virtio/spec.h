@@ -379,6 +379,7 @@ enum { /* struct virtio_console_config */
        VIRTIO_CONSOLE_CONFIG_cols = 0,
        VIRTIO_CONSOLE_CONFIG_rows = 2,
        VIRTIO_CONSOLE_CONFIG_max_nr_ports = 4,
+       VIRTIO_CONSOLE_CONFIG_emerg_wr = 8,
        VIRTIO_CONSOLE_CONFIG_BYTES = 12,
 };
 

@@ -184,16 +184,16 @@ static void receive(struct chr_path *c)
             n = read(c->in_fd, bytes, len);
             n = n < 0 ? -errno : n;
         }
-        if (n > 0 && c->b.handler != NULL)
+        if (n > 0)
             c->b.handler->on_rx(c->b.handler->ctx, bytes, (size_t)n);
     }
     if (n > 0 || n == -EAGAIN || n == -EINTR)
         return;
     c->in_ended = true;
-    if (n < 0 && is_socket(c))
-        evloop_defer(c->cfg.loop, &c->end);
-    else if (is_socket(c))
+    if (n == 0 && is_socket(c))
         look(c);
+    else
+        evloop_defer(c->cfg.loop, &c->end);
     watch(c);
 }
 

@@ -34,6 +34,28 @@ Requirement(console_size_prose_2, CONSOLE, EVERYWHERE)
     expect(le16_get(size) == 132 && le16_get(size + 2) == 50);
 }
 
+/* emerg_wr may be written to before the device is set up. */
+Requirement(console_init_1, CONSOLE, EVERYWHERE, .ports = RIG_PORTS)
+{
+    const uint8_t last[4] = {'!'};
+    demand((vdrv_offered(&rig->drv) & VIRTIO_BIT(VIRTIO_CONSOLE_F_EMERG_WRITE)) != 0);
+    vdrv_config_write(&rig->drv, VIRTIO_CONSOLE_CONFIG_emerg_wr, last, sizeof(last));
+    expect(rig->chr.out_bytes > 0 && !rig_is_broken(rig));
+    start(rig, 0, 8);
+}
+
+/* The low byte of emerg_wr goes to an output. */
+Requirement(console_init_2, CONSOLE, EVERYWHERE, .ports = RIG_PORTS)
+{
+    uint8_t bytes[4] = {0, 'x', 'y', 'z'};
+    start(rig, VIRTIO_BIT(VIRTIO_CONSOLE_F_EMERG_WRITE), 8);
+    for (const char *c = "dying"; *c != '\0'; c++) {
+        bytes[0] = (uint8_t)*c;
+        vdrv_config_write(&rig->drv, VIRTIO_CONSOLE_CONFIG_emerg_wr, bytes, 1);
+    }
+    expect(rig->chr.out_bytes == 5 && memcmp(rig->chr.out, "dying", 5) == 0);
+}
+
 static void meet(struct rig *rig)
 {
     start(rig, MULTIPORT, 16);

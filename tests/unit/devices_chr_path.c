@@ -213,6 +213,28 @@ Test(chr_path, what_it_sent_before_it_left_arrives)
     cr_expect_eq(device.left, 1);
 }
 
+Test(chr_path, one_that_leaves_with_bytes_unread_has_left)
+{
+    begin(CHR_LISTEN);
+    int fd = client();
+    want(64);
+    cr_expect_eq(say("unread"), 6);
+    leave(fd);
+    cr_expect_eq(device.left, 1);
+}
+
+Test(chr_path, much_at_once_arrives_in_turns)
+{
+    static char much[150001];
+    begin(CHR_LISTEN);
+    int fd = client();
+    memset(much, 'x', sizeof(much) - 1);
+    put(fd, much);
+    want(sizeof(device.got));
+    expect_got(much);
+    leave(fd);
+}
+
 Test(chr_path, a_process_may_end_one_direction)
 {
     begin(CHR_LISTEN);
@@ -253,6 +275,7 @@ Test(chr_path, a_slow_reader_has_the_rest_refused_until_it_reads)
     while ((n = backend->ops->write(backend, much, sizeof(much))) == sizeof(much))
         taken += n;
     taken += n;
+    cr_expect_lt(backend->ops->write(backend, much, sizeof(much)), sizeof(much));
     evloop_drain(loop);
     cr_expect_eq(device.writable, 0);
     for (ssize_t got; (got = read(fd, much, sizeof(much))) > 0;)
@@ -353,6 +376,14 @@ Test(chr_path, a_file_grows_from_run_to_run)
     int fd = open(PATH, O_RDONLY);
     expect_read(fd, "line\nline\n");
     close(fd);
+}
+
+Test(chr_path, a_folder_is_no_file)
+{
+    cr_assert_eq(mkdir(PATH, 0700), 0);
+    cr_expect_eq(try(CHR_FILE), -EISDIR);
+    expect_logged("port test: port: Is a directory");
+    rmdir(PATH);
 }
 
 Test(chr_path, a_file_without_room_is_reported_and_left)

@@ -8,8 +8,9 @@
 #include "virtio/console/console.h"
 #include "virtio/spec.h"
 
-#define MULTIPORT VIRTIO_BIT(VIRTIO_CONSOLE_F_MULTIPORT)
-#define SIZE      VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE)
+#define MULTIPORT   VIRTIO_BIT(VIRTIO_CONSOLE_F_MULTIPORT)
+#define EMERG_WRITE VIRTIO_BIT(VIRTIO_CONSOLE_F_EMERG_WRITE)
+#define SIZE        VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE)
 
 #define RX_OF(port) (2 * (port) + 2) /* but port 0 */
 #define TX_OF(port) (2 * (port) + 3)
@@ -70,7 +71,10 @@ OnRig(virtio_console_ports, are_counted_in_the_configuration, open_ports(rig))
 OnRig(virtio_console_ports, a_console_without_others_has_none,
       rig_open_console_on(rig, &rig_variants[0]))
 {
-    cr_expect_eq(vdrv_offered(&rig->drv) & MULTIPORT, 0);
+    const uint8_t last = '!';
+    cr_expect_eq(vdrv_offered(&rig->drv) & (MULTIPORT | EMERG_WRITE), 0);
+    vdrv_config_write(&rig->drv, VIRTIO_CONSOLE_CONFIG_emerg_wr, &last, 1);
+    cr_expect_eq(rig->chr.out_bytes, 0);
     cr_expect_eq(rig->dev->cfg.queue_count, 2);
 }
 

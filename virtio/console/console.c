@@ -220,6 +220,17 @@ static unsigned console_queue_hold(struct virtio_device *dev, unsigned queue)
     return p->rx != NULL;
 }
 
+/* A driver's last words, before it has queues or when it can use them no more. */
+static void console_config_write(struct virtio_device *dev, unsigned offset, const void *src,
+                                 unsigned len)
+{
+    struct chr_backend *backend = console_of(dev)->ports[0].backend;
+    (void)len;
+    if (offset == VIRTIO_CONSOLE_CONFIG_emerg_wr &&
+        (dev->cfg.features & VIRTIO_BIT(VIRTIO_CONSOLE_F_EMERG_WRITE)) != 0)
+        (void)backend->ops->write(backend, src, 1);
+}
+
 static void console_reset(struct virtio_device *dev)
 {
     struct virtio_console *con = console_of(dev);
@@ -254,6 +265,7 @@ static void console_state(struct virtio_device *dev, struct state *s)
 }
 
 static const struct virtio_device_ops console_ops = {
+    .config_write = console_config_write,
     .activate = console_activate,
     .queue_start = console_queue_start,
     .queue_ready = console_queue_ready,
@@ -295,14 +307,16 @@ int virtio_console_create(struct virtio_console **out, const struct virtio_setup
     if (con == NULL)
         return fail(-ENOMEM, "virtio %s", setup->name);
     bool has_size = backend->columns != 0 && backend->rows != 0;
+    uint64_t more = count > 1 ? VIRTIO_BIT(VIRTIO_CONSOLE_F_MULTIPORT) |
+                                    VIRTIO_BIT(VIRTIO_CONSOLE_F_EMERG_WRITE)
+                              : 0;
     BUG_ON(config->port_count > VIRTIO_CONSOLE_PORTS_MAX);
     int err = virtio_device_init(
         &con->dev, setup,
         &(struct virtio_device_config){
             .type = &virtio_console_type,
             .ops = &console_ops,
-            .features = (has_size ? VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE) : 0) |
-                        (count > 1 ? VIRTIO_BIT(VIRTIO_CONSOLE_F_MULTIPORT) : 0),
+            .features = (has_size ? VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE) : 0) | more,
             .config = con->config,
             .config_bytes = sizeof(con->config),
             .queue_count = count > 1 ? QUEUES_MANY + 2 * config->port_count : QUEUES,

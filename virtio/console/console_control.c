@@ -44,7 +44,10 @@ static bool put_news(const struct console_port *p, enum console_news news, struc
         memcpy(message + len, p->name, bytes);
         len += bytes;
     }
-    return wr->left >= len && iobuf_put(wr, message, len) == len;
+    if (wr->left < len)
+        return false;
+    iobuf_put(wr, message, len);
+    return true;
 }
 
 void console_tell(struct virtio_console *con)

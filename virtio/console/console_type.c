@@ -8,13 +8,14 @@
 static const struct virtio_feature_name features[] = {
     {"size", VIRTIO_CONSOLE_F_SIZE},
     {"multiport", VIRTIO_CONSOLE_F_MULTIPORT},
+    {"emerg_write", VIRTIO_CONSOLE_F_EMERG_WRITE},
     {NULL, 0},
 };
 
 static const struct virtio_field fields[] = {
     {VIRTIO_CONSOLE_CONFIG_cols, 2, 2, VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE), false},
     {VIRTIO_CONSOLE_CONFIG_max_nr_ports, 4, 1, VIRTIO_BIT(VIRTIO_CONSOLE_F_MULTIPORT), false},
-    {8, 4, 1, VIRTIO_BIT(VIRTIO_CONSOLE_F_EMERG_WRITE), false},
+    {VIRTIO_CONSOLE_CONFIG_emerg_wr, 4, 1, VIRTIO_BIT(VIRTIO_CONSOLE_F_EMERG_WRITE), true},
 };
 
 #define TO_DRIVER   .writable_only = true, .rule = STRICT_CONSOLE_RX
