@@ -197,17 +197,31 @@ bool sdl_window_take(struct sdl_window *w, const struct screen_frame *frame)
     return has_room;
 }
 
-/* Of a place in the picture's coordinates; a sprite begins up to its size left of the picture. */
+/*
+ * Of one axis: the sprite's pixels that are in the picture, and where they are in the window.
+ * False: none. What is scaled and reaches out of the window, SDL makes all of first.
+ */
+static bool clip(int at, int pixels, int place, int *from, int *count, int *to, int *size)
+{
+    int64_t begin = at > 0 ? at : 0, end = (int64_t)at + DISPLAY_CURSOR_SIDE;
+    if (end > pixels)
+        end = pixels;
+    if (begin >= end)
+        return false;
+    int left = (int)(begin * place / pixels), right = (int)(end * place / pixels);
+    *from = (int)(begin - at);
+    *count = (int)(end - begin);
+    *to += left;
+    *size = right - left;
+    return true;
+}
+
 static void draw_sprite(const struct sdl_window *w, const SDL_Rect *place)
 {
-    const int64_t side = DISPLAY_CURSOR_SIDE;
-    const SDL_Rect to = {
-        place->x + (int)((int64_t)w->sprite_x * place->w / w->width),
-        place->y + (int)((int64_t)w->sprite_y * place->h / w->height),
-        (int)(side * place->w / w->width),
-        (int)(side * place->h / w->height),
-    };
-    w->sdl->RenderCopy(w->renderer, w->sprite, NULL, &to);
+    SDL_Rect from, to = *place;
+    if (clip(w->sprite_x, w->width, place->w, &from.x, &from.w, &to.x, &to.w) &&
+        clip(w->sprite_y, w->height, place->h, &from.y, &from.h, &to.y, &to.h))
+        w->sdl->RenderCopy(w->renderer, w->sprite, &from, &to);
 }
 
 void sdl_window_draw(struct sdl_window *w)

@@ -281,6 +281,36 @@ OnWindow(draws_the_cursor, false)
     await(s, xvfb_pixel(&s->x, 10, 20) == 0x302010);
 }
 
+/* All of a picture of four pixels is. */
+static bool is_dark(const struct scene *s, uint32_t x, uint32_t y)
+{
+    return (xvfb_pixel(&s->x, x, y) & 0xf0f0f0) == 0;
+}
+
+/* A picture of a few pixels in a large window: SDL would make all of the cursor as large, hundreds
+ * of megabytes, for what is seen of it. */
+OnWindow(draws_of_a_cursor_what_is_in_the_picture, false)
+{
+    static struct display_cursor cursor;
+    struct display_backend *b = s->viewer->backend;
+    struct rusage before, after;
+    memset(cursor.pixels, 0xff, sizeof(cursor.pixels));
+    xvfb_person("search --name '^guest' windowsize --sync 600 300");
+    await(s, s->told_width == 600 && s->told_height == 300);
+    set_surface(s, 2, 2);
+    await(s, is_dark(s, 151, 1) && is_dark(s, 449, 299));
+    cr_assert_eq(getrusage(RUSAGE_SELF, &before), 0);
+    b->ops->set_cursor(b, 0, &cursor);
+    b->ops->move_cursor(b, 0, 1, 1);
+    await(s, xvfb_pixel(&s->x, 449, 299) == 0xffffff && is_dark(s, 151, 1));
+    b->ops->move_cursor(b, 0, (uint32_t)-63, (uint32_t)-63);
+    await(s, xvfb_pixel(&s->x, 151, 1) == 0xffffff && is_dark(s, 449, 299));
+    b->ops->move_cursor(b, 0, INT32_MAX, UINT32_C(1) << 31);
+    await(s, is_dark(s, 151, 1) && is_dark(s, 449, 299));
+    cr_assert_eq(getrusage(RUSAGE_SELF, &after), 0);
+    cr_expect_lt(after.ru_maxrss - before.ru_maxrss, 128 << 10, "in KiB");
+}
+
 /* With a tablet the host's pointer looks as the guest's, or is hidden. */
 OnWindow(gives_the_pointer_the_guests_shape, true)
 {
