@@ -135,9 +135,9 @@ static void close_scene(struct scene *s)
     folder_leave();
 }
 
-#define OnWindow(name, is_absolute)          \
+#define OnWindow(suite, name, is_absolute)   \
     static void try_##name(struct scene *s); \
-    Test(viewer_sdl, name)                   \
+    Test(suite, name)                        \
     {                                        \
         static struct scene scene;           \
         open_scene(&scene, is_absolute);     \
@@ -148,7 +148,7 @@ static void close_scene(struct scene *s)
 
 /* ---- tests ---- */
 
-OnWindow(shows_pixels_and_damage, true)
+OnWindow(viewer_sdl, shows_pixels_and_damage, true)
 {
     s->pixels[5 * WIDTH + 7] = 0x123456;
     s->viewer->backend->ops->damage(s->viewer->backend, 0, &(struct display_rect){7, 5, 2, 1});
@@ -156,7 +156,7 @@ OnWindow(shows_pixels_and_damage, true)
     cr_expect(is_shown(s));
 }
 
-OnWindow(has_the_size_of_its_picture, true)
+OnWindow(viewer_sdl, has_the_size_of_its_picture, true)
 {
     set_surface(s, 300, 220);
     await(s, is_shown(s));
@@ -165,7 +165,7 @@ OnWindow(has_the_size_of_its_picture, true)
 }
 
 /* The picture keeps its shape: there are black stripes on its left and right. */
-OnWindow(scales_to_the_size_that_a_person_gives_it, true)
+OnWindow(viewer_sdl, scales_to_the_size_that_a_person_gives_it, true)
 {
     xvfb_person("search --name '^guest' windowsize --sync 600 300");
     await(s, s->told_width == 600 && s->told_height == 300);
@@ -199,7 +199,7 @@ static void expect_first_press(struct scene *s, int key)
 }
 
 /* As the window sees it: without a window manager it is not really larger. */
-OnWindow(fills_the_screen_by_a_shortcut, true)
+OnWindow(viewer_sdl, fills_the_screen_by_a_shortcut, true)
 {
     xvfb_person("key ctrl+alt+f");
     await(s, s->told_width == XVFB_WIDTH && s->told_height == XVFB_HEIGHT);
@@ -211,7 +211,7 @@ OnWindow(fills_the_screen_by_a_shortcut, true)
     expect_first_press(s, KEY_X);
 }
 
-OnWindow(passes_keys_and_positions_on, true)
+OnWindow(viewer_sdl, passes_keys_and_positions_on, true)
 {
     xvfb_person("key a F1 mousemove 199 149");
     fake_sink_await(&s->input, FAKE_SINK_KEY, KEY_A, 1);
@@ -227,7 +227,7 @@ OnWindow(passes_keys_and_positions_on, true)
     fake_sink_expect(&s->input, FAKE_SINK_WHEEL, 1, 0);
 }
 
-OnWindow(lets_keys_go_with_the_focus, true)
+OnWindow(viewer_sdl, lets_keys_go_with_the_focus, true)
 {
     xvfb_person("key ctrl+alt+g search --sync --name 'releases keyboard and mouse' keydown a");
     fake_sink_await(&s->input, FAKE_SINK_KEY, KEY_A, 1);
@@ -236,7 +236,7 @@ OnWindow(lets_keys_go_with_the_focus, true)
 }
 
 /* Until a click, and after the shortcut, the mouse is the host's. */
-OnWindow(takes_the_mouse_by_a_click, false)
+OnWindow(viewer_sdl, takes_the_mouse_by_a_click, false)
 {
     int x = 0, y = 0;
     xvfb_person("mousemove 20 20 mousemove 50 50 click 1 key b");
@@ -263,7 +263,7 @@ OnWindow(takes_the_mouse_by_a_click, false)
 }
 
 /* Without a tablet the guest's pointer is not the host's. */
-OnWindow(draws_the_cursor, false)
+OnWindow(viewer_sdl, draws_the_cursor, false)
 {
     static struct display_cursor cursor = {.hot_x = 2, .hot_y = 3};
     for (unsigned i = 0; i < sizeof(cursor.pixels) / 2; i += 4)
@@ -289,7 +289,7 @@ static bool is_dark(const struct scene *s, uint32_t x, uint32_t y)
 
 /* A picture of a few pixels in a large window: SDL would make all of the cursor as large, hundreds
  * of megabytes, for what is seen of it. */
-OnWindow(draws_of_a_cursor_what_is_in_the_picture, false)
+OnWindow(viewer_sdl, draws_of_a_cursor_what_is_in_the_picture, false)
 {
     static struct display_cursor cursor;
     struct display_backend *b = s->viewer->backend;
@@ -312,7 +312,7 @@ OnWindow(draws_of_a_cursor_what_is_in_the_picture, false)
 }
 
 /* With a tablet the host's pointer looks as the guest's, or is hidden. */
-OnWindow(gives_the_pointer_the_guests_shape, true)
+OnWindow(viewer_sdl, gives_the_pointer_the_guests_shape, true)
 {
     static struct display_cursor cursor = {.hot_x = 1, .hot_y = 1};
     struct display_backend *b = s->viewer->backend;
@@ -339,7 +339,7 @@ static bool is_open(const char *title)
 }
 
 /* The thread opens a window before it gives the picture back: what follows waits for the loop. */
-OnWindow(opens_a_window_for_each_monitor, true)
+OnWindow(viewer_sdl, opens_a_window_for_each_monitor, true)
 {
     struct display_backend *b = s->viewer->backend;
     const struct display_surface surface = {(uint8_t *)s->pixels, WIDTH, HEIGHT, (size_t)WIDTH * 4,
@@ -381,7 +381,7 @@ static void close_window(void)
     x.close(display);
 }
 
-OnWindow(tells_that_it_is_closed, true)
+OnWindow(viewer_sdl, tells_that_it_is_closed, true)
 {
     close_window();
     await(s, atomic_load(&s->closed) == 1);
@@ -391,7 +391,7 @@ OnWindow(tells_that_it_is_closed, true)
 }
 
 /* As another program of the person may do: what ends afterwards is the viewer, not the process. */
-OnWindow(survives_that_its_window_is_destroyed, true)
+OnWindow(viewer_sdl, survives_that_its_window_is_destroyed, true)
 {
     xvfb_person("search --name '^guest' windowclose");
     xvfb_person("sh -c 'while xdotool search --name ^guest; do sleep 0.02; done'");
@@ -399,7 +399,7 @@ OnWindow(survives_that_its_window_is_destroyed, true)
 }
 
 /* The guest and its display go on. */
-OnWindow(survives_its_x_server, true)
+OnWindow(viewer_sdl, survives_its_x_server, true)
 {
     listen_to_log(LOG_WARN);
     xvfb_end(&s->x, SIGKILL);
@@ -411,7 +411,7 @@ OnWindow(survives_its_x_server, true)
     }
 }
 
-OnWindow(ends_although_its_x_server_does_not_answer, true)
+OnWindow(viewer_sdl, ends_although_its_x_server_does_not_answer, true)
 {
     kill(s->x.pid, SIGSTOP);
     set_surface(s, WIDTH, HEIGHT);
