@@ -235,13 +235,14 @@ int acpi_write(const struct gmem *g, const struct acpi_config *config)
 {
     static const uint8_t room_for_rsdp[RSDP_BYTES];
     uint8_t *room = gmem_ptr(g, X86_ACPI_GPA, X86_ACPI_BYTES, TABLE_ALIGN);
+    uint8_t *id = gmem_ptr(g, X86_VMGENID_GPA, ACPI_GENERATION_ID_BYTES, 8);
     uint64_t tables[MAX_TABLES];
     unsigned count = 0;
     uint64_t dsdt_gpa, xsdt_gpa;
     struct aml a;
 
-    if (!room)
-        return fail_msg(-ENOMEM, "memory is too small for the ACPI tables, which end at 1 MiB");
+    if (!room || !id)
+        return fail_msg(-ENOMEM, "memory is too small for the ACPI tables, which end below 1 MiB");
     aml_init(&a, room, X86_ACPI_BYTES);
     aml_bytes(&a, room_for_rsdp, sizeof(room_for_rsdp));
     dsdt_gpa = write_dsdt(&a, config);
@@ -254,5 +255,6 @@ int acpi_write(const struct gmem *g, const struct acpi_config *config)
         return fail_msg(-ENOSPC, "%u vCPUs are more than the ACPI tables have room for",
                         config->vcpus);
     write_rsdp(room, xsdt_gpa);
+    memcpy(id, config->generation_id, ACPI_GENERATION_ID_BYTES);
     return 0;
 }

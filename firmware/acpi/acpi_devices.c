@@ -176,6 +176,22 @@ static void put_power_button(struct aml *a)
     aml_close(a, dev);
 }
 
+/* Where guests find the generation id: the lower and the upper half of its address. */
+static void put_generation_id(struct aml *a)
+{
+    size_t dev = aml_device(a, "VGEN"), address;
+
+    name_string(a, "_HID", "MNVT0001");
+    name_string(a, "_CID", "VM_Gen_Counter");
+    name_string(a, "_DDN", "VM_Gen_Counter");
+    aml_name(a, "ADDR");
+    address = aml_package(a, 2);
+    aml_integer(a, X86_VMGENID_GPA);
+    aml_integer(a, 0);
+    aml_close(a, address);
+    aml_close(a, dev);
+}
+
 static void put_virtio(struct aml *a, unsigned n)
 {
     static const unsigned gsis[X86_VIRTIO_GSI_COUNT] = X86_VIRTIO_GSIS;
@@ -206,6 +222,7 @@ void acpi_write_devices(struct aml *a, const struct acpi_config *config)
         put_pci(a, config);
     put_pc_devices(a, config);
     put_power_button(a);
+    put_generation_id(a);
     for (unsigned i = 0; i < config->virtio_windows; i++)
         put_virtio(a, i);
     aml_close(a, scope);

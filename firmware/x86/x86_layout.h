@@ -28,6 +28,7 @@
 #define X86_ACPI_BYTES         UINT64_C(0x10000) /* room for them */
 #define X86_SMBIOS_GPA         UINT64_C(0xf0000) /* entry point and tables; reserved likewise */
 #define X86_SMBIOS_BYTES       UINT64_C(0x1000)
+#define X86_VMGENID_GPA        UINT64_C(0xf1000) /* the VM generation id, in a page of its own */
 #define X86_RESET_VECTOR_GPA   UINT64_C(0xffff0) /* F000:FFF0, where a BIOS restarts */
 #define X86_RESET_VECTOR_BYTES 16
 #define X86_HIGH_MEMORY_GPA    UINT64_C(0x100000) /* kernel and initrd: from here up */

@@ -9,6 +9,14 @@ named='for i in bios_vendor sys_vendor product_name product_version product_seri
 do echo "$i=$(cat /sys/class/dmi/id/$i 2>/dev/null)"; done
 dmesg | grep -iE "dmi.*(fail|error|not present)|Firmware Bug" | sed "s/^/complaint: /"'
 
+# The generation id has a driver in 6.12; busybox reads it in the first MiB, where root may.
+generation='ls -d /sys/bus/*/drivers/vmgenid/MNVT0001* | sed "s/^/driven: /"
+echo generation=$(dd if=/dev/mem bs=4096 skip=241 count=1 2>/dev/null | head -c 16 | hexdump -e "16/1 \"%02x\"")'
+
+generation_id() {
+    tr -d '\r' <"$log" | sed -n 's/^generation=//p'
+}
+
 group_identity() {
     for series in 6.1 6.12; do
         guest "$series" vmlinuz 'echo date=$(date -u +%Y-%m-%dT%H); echo rtc=$(cat /sys/class/rtc/rtc0/date)' \
@@ -31,4 +39,11 @@ group_identity() {
         expect "$series: --smbios: family" said '^product_family=Fast$'
         expect "$series: --smbios: the kernel finds no fault" not_said '^complaint: '
     done
+    guest 6.12 vmlinuz "$generation"
+    first_id=$(generation_id)
+    expect "the generation id has a driver" said '^driven: .*MNVT0001'
+    guest 6.12 vmlinuz "$generation"
+    echo "# generation ids: $first_id $(generation_id)"
+    expect "the generation id has 16 bytes" [ ${#first_id} -eq 32 ]
+    expect "the generation id is another one at each start" [ "$(generation_id)" != "$first_id" ]
 }

@@ -116,7 +116,8 @@ Test(firmware_acpi, nothing_is_written_elsewhere)
 
     cr_assert_eq(acpi_write(memory, &config), 0);
     for (uint64_t gpa = 0; gpa < 4 * MIB; gpa++) {
-        if (!range_within(gpa, 1, X86_ACPI_GPA, X86_ACPI_BYTES))
+        if (!range_within(gpa, 1, X86_ACPI_GPA, X86_ACPI_BYTES) &&
+            !range_within(gpa, 1, X86_VMGENID_GPA, 16))
             cr_assert_eq(p[gpa], 0, "at 0x%lx", (unsigned long)gpa);
     }
 }
@@ -218,7 +219,7 @@ Test(firmware_acpi, too_little_memory_is_refused)
     struct gmem *g = fx_memory(512 * KIB);
 
     cr_assert_lt(acpi_write(g, &config), 0);
-    cr_assert_str_eq(fx_error(), "memory is too small for the ACPI tables, which end at 1 MiB");
+    cr_assert_str_eq(fx_error(), "memory is too small for the ACPI tables, which end below 1 MiB");
     gmem_destroy(g);
 }
 
@@ -277,6 +278,20 @@ Test(firmware_acpi, crs_hands_on_one_window_of_ports)
     cr_expect_eq(memmem(dsdt, le32_get(dsdt + 4), any_ports, sizeof(any_ports)), first);
     left = le32_get(dsdt + 4) - (size_t)(first + 1 - dsdt);
     cr_expect_null(memmem(first + 1, left, any_ports, sizeof(any_ports)));
+}
+
+Test(firmware_acpi, the_generation_id_is_where_its_device_says)
+{
+    static const uint8_t address[] = {'A',  'D',  'D',  'R',  0x12, 0x08, 2,
+                                      0x0c, 0x00, 0x10, 0x0f, 0,    0};
+    struct acpi_config config = small_machine();
+
+    for (unsigned i = 0; i < 16; i++)
+        config.generation_id[i] = (uint8_t)(i + 1);
+    cr_assert_eq(acpi_write(memory, &config), 0);
+    cr_expect(contains(find("DSDT"), address, sizeof(address)));
+    cr_expect(contains(find("DSDT"), "_CID\x0dVM_Gen_Counter", 20));
+    cr_expect_arr_eq(gmem_ptr(memory, 0xf1000, 16, 8), config.generation_id, 16);
 }
 
 /* ---- iasl ---- */

@@ -150,17 +150,21 @@ static void board_flush(struct board *b)
 static int describe(struct board *b, const struct board_devices *devices)
 {
     static const struct smbios_config usual;
-    int r = reset_vector_write(b->config.gmem);
+    const struct board_config *c = &b->config;
+    struct acpi_config acpi = {
+        .vcpus = c->vcpus,
+        .serial = b->serial != NULL,
+        .pci = devices->pci,
+        .pci_window64 = devices->windows->memory64,
+        .virtio_windows = devices->virtio_windows,
+    };
+    int r = reset_vector_write(c->gmem);
     if (r == 0)
-        r = smbios_write(b->config.gmem, b->config.smbios != NULL ? b->config.smbios : &usual);
-    return r < 0 ? r
-                 : acpi_write(b->config.gmem, &(struct acpi_config){
-                                                  .vcpus = b->config.vcpus,
-                                                  .serial = b->serial != NULL,
-                                                  .pci = devices->pci,
-                                                  .pci_window64 = devices->windows->memory64,
-                                                  .virtio_windows = devices->virtio_windows,
-                                              });
+        r = smbios_write(c->gmem, c->smbios != NULL ? c->smbios : &usual);
+    if (r < 0)
+        return r;
+    r = entropy_host.fill(entropy_host.ctx, acpi.generation_id, sizeof(acpi.generation_id));
+    return r < 0 ? fail(r, "VM generation id") : acpi_write(c->gmem, &acpi);
 }
 
 static int load_kernel(struct board *b, const struct boot_request *request)
