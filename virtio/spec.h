@@ -30,6 +30,7 @@ enum {
     VIRTIO_ID_SCSI = 8,
     VIRTIO_ID_9P = 9,
     VIRTIO_ID_GPU = 16,
+    VIRTIO_ID_RTC = 17,
     VIRTIO_ID_INPUT = 18,
     VIRTIO_ID_VSOCK = 19,
 };

@@ -26,6 +26,7 @@ enum walk_device {
     INPUT,
     BALLOON,
     VSOCK, /* without a legacy interface, too */
+    RTC,   /* likewise */
     WALK_DEVICES,
 };
 

@@ -8,6 +8,7 @@
 #include "core/base/xmath.h"
 #include "tests/harness/gpureq.h"
 #include "tests/harness/vsockreq.h"
+#include "virtio/rtc/rtc.h"
 
 enum { /* in all of the device's types */
        ANY = 0,
@@ -80,6 +81,7 @@ static uint64_t allowed(enum walk_device device)
         [NET] = net_low | net_high, /* with one pair */
         [GPU] = GPUREQ_FEATURES,
         [VSOCK] = VSOCKREQ_FEATURES,
+        [RTC] = VIRTIO_BIT(VIRTIO_RTC_F_ALARM),
         [BALLOON] = 0x3e, /* all but MUST_TELL_HOST */
     };
     return common | own[device] | (device == BLK || device == BLK_RO ? disk : 0);

@@ -32,7 +32,7 @@ static const char *const device_names[WALK_DEVICES] = {
     [ECHO] = "echo",          [BLK] = "disk",        [BLK_RO] = "read-only disk",
     [RNG] = "entropy source", [CONSOLE] = "console", [SCSI] = "SCSI host",
     [NET] = "network",        [GPU] = "GPU",         [INPUT] = "tablet",
-    [BALLOON] = "balloon",    [VSOCK] = "sockets",
+    [BALLOON] = "balloon",    [VSOCK] = "sockets",   [RTC] = "clock",
 };
 
 static char place[96];
@@ -57,6 +57,9 @@ static void open_rig(struct rig *rig, enum walk_device device, struct rig_config
         break;
     case BALLOON:
         rig_open_balloon_on(rig, &config);
+        break;
+    case RTC:
+        rig_open_rtc_on(rig, &config);
         break;
     case VSOCK:
         rig_open_vsock_on(rig, &config);
@@ -83,7 +86,7 @@ static void open_rig(struct rig *rig, enum walk_device device, struct rig_config
 /* Where the device may be: the specification has no legacy interface of some types. */
 static unsigned places_of(enum walk_device device)
 {
-    bool is_modern = device == GPU || device == INPUT || device == VSOCK;
+    bool is_modern = device == GPU || device == INPUT || device == VSOCK || device == RTC;
     return is_modern ? MODERN & ~PCI_TRANSITIONAL : EVERYWHERE;
 }
 

@@ -64,6 +64,8 @@ static int device_of(uint64_t id)
         return FUZZ_BALLOON;
     case VIRTIO_ID_VSOCK:
         return FUZZ_VSOCK;
+    case VIRTIO_ID_RTC:
+        return FUZZ_RTC;
     default:
         return -1;
     }
@@ -92,7 +94,7 @@ static bool is_many(const struct maker *m)
 {
     static const unsigned few[FUZZ_DEVICES] = {
         [FUZZ_BLK] = 1,   [FUZZ_SCSI] = 3, [FUZZ_NET] = 3,     [FUZZ_CONSOLE] = 2, [FUZZ_RNG] = 1,
-        [FUZZ_INPUT] = 2, [FUZZ_GPU] = 2,  [FUZZ_BALLOON] = 5, [FUZZ_VSOCK] = 3};
+        [FUZZ_INPUT] = 2, [FUZZ_GPU] = 2,  [FUZZ_BALLOON] = 5, [FUZZ_VSOCK] = 3,   [FUZZ_RTC] = 2};
     return m->queues > few[m->device];
 }
 

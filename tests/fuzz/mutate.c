@@ -12,6 +12,7 @@
 #include "virtio/console/console.h"
 #include "virtio/gpu/gpu_codes.h"
 #include "virtio/input/input.h"
+#include "virtio/rtc/rtc.h"
 #include "virtio/spec.h"
 #include "virtio/vsock/vsock.h"
 
@@ -460,6 +461,29 @@ static void vsock_request(struct maker *m)
     send(m, VIRTIO_VSOCK_TX);
 }
 
+/* Buffers for alarms, and requests: of all kinds, with most of their fields right. */
+static void rtc_request(struct maker *m)
+{
+    static const uint16_t types[] = {1,      2,      0x1000, 0x1001, 0x1002,
+                                     0x1003, 0x1004, 0x1005, 3,      0x2000};
+    uint8_t bytes[VIRTIO_RTC_MESSAGE_BYTES + 8] = {0};
+    uint16_t type = types[next(m, ARRAY_SIZE(types))];
+    unsigned at = type == VIRTIO_RTC_REQ_SET_ALARM ? 16 : 8;
+    if (one_in(m, 3)) {
+        step1(m, FUZZ_IN, one_in(m, 8) ? next(m, 30) : VIRTIO_RTC_NOTIF_BYTES);
+        send(m, VIRTIO_RTC_ALARMS);
+        return;
+    }
+    if (at == 16) /* soon, or at any time: the clock begins at 0 */
+        le64_put(bytes + 8, one_in(m, 2) ? any_number(m) : next(m, 1u << 31));
+    le16_put(bytes, one_in(m, 20) ? (uint16_t)next(m, 0x10000) : type);
+    le16_put(bytes + at, one_in(m, 12) ? (uint16_t)next(m, 4) : 0);
+    bytes[at + 2] = (uint8_t)(one_in(m, 16) ? next(m, 256) : next(m, 2));
+    out(m, bytes, one_in(m, 12) ? next(m, sizeof(bytes)) : at + 8);
+    step1(m, FUZZ_IN, one_in(m, 8) ? next(m, 30) : VIRTIO_RTC_MESSAGE_BYTES);
+    send(m, VIRTIO_RTC_REQUESTS);
+}
+
 static void rng_request(struct maker *m)
 {
     step1(m, FUZZ_IN, one_in(m, 10) ? next(m, 0x10000) : next(m, 64));
@@ -591,6 +615,7 @@ static void (*const requests[FUZZ_DEVICES])(struct maker *m) = {
     [FUZZ_CONSOLE] = console_request, [FUZZ_RNG] = rng_request,
     [FUZZ_INPUT] = input_request,     [FUZZ_GPU] = gpu_request,
     [FUZZ_BALLOON] = balloon_request, [FUZZ_VSOCK] = vsock_request,
+    [FUZZ_RTC] = rtc_request,
 };
 
 /* Any step, its operands at random. */

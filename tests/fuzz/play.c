@@ -513,7 +513,8 @@ static void open_device(struct fuzz_player *p)
 {
     const struct fuzz_head *head = &p->script->head;
     unsigned variant = p->on->variant;
-    if (head->device == FUZZ_INPUT || head->device == FUZZ_GPU || head->device == FUZZ_VSOCK)
+    if (head->device == FUZZ_INPUT || head->device == FUZZ_GPU || head->device == FUZZ_VSOCK ||
+        head->device == FUZZ_RTC)
         variant %= RIG_VARIANTS; /* without a legacy interface */
     struct rig_config config = rig_all_variants[variant];
     config.keep_host = true;
@@ -540,6 +541,7 @@ static void open_device(struct fuzz_player *p)
         [FUZZ_RNG] = rig_open_rng_on,         [FUZZ_CONSOLE] = rig_open_console_on,
         [FUZZ_INPUT] = rig_open_input_on,     [FUZZ_GPU] = rig_open_gpu_on,
         [FUZZ_BALLOON] = rig_open_balloon_on, [FUZZ_VSOCK] = rig_open_vsock_on,
+        [FUZZ_RTC] = rig_open_rtc_on,
     };
     if (p->on->epoll)
         setenv("MINIVET_NO_URING", "1", 1);

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/le.h"
 #include "core/base/xmath.h"
 #include "tests/fuzz/play_impl.h"
 #include "tests/harness/blkreq.h"
@@ -11,6 +12,7 @@
 #include "tests/harness/portio.h"
 #include "tests/harness/vsockreq.h"
 #include "virtio/balloon/balloon.h"
+#include "virtio/rtc/rtc.h"
 #include "virtio/spec.h"
 
 #define SIZE 8u
@@ -154,6 +156,24 @@ static const char *revive_balloon(struct fuzz_player *p)
     return *(uint8_t *)vdrv_ptr(d, gpa, 1) == 0 ? NULL : "a page does not go back";
 }
 
+/* The clock tells the time. */
+static const char *revive_rtc(struct fuzz_player *p)
+{
+    struct vdrv *d = &p->rig.drv;
+    uint64_t gpa = vdrv_alloc(d, 32, 16);
+    uint8_t *message = vdrv_ptr(d, gpa, 32);
+    const struct vdrv_buf bufs[] = {{gpa, 16, false}, {gpa + 16, 16, true}};
+    uint32_t len;
+    memset(message, 0, 16);
+    message[0] = VIRTIO_RTC_REQ_READ;
+    const char *wrong = run_chain(p, VIRTIO_RTC_REQUESTS, bufs, 2, &len);
+    if (wrong != NULL)
+        return wrong;
+    bool is_right = len == 16 && message[16] == VIRTIO_RTC_S_OK &&
+                    le64_get(message + 24) == p->rig.time.now_ns + p->rig.time.wall_ahead_ns;
+    return is_right ? NULL : "a clock does not tell the time";
+}
+
 /* A connection's byte arrives. */
 static const char *revive_vsock(struct fuzz_player *p)
 {
@@ -204,6 +224,7 @@ const char *fuzz_revive(struct fuzz_player *p)
         [FUZZ_CONSOLE] = {2, revive_console}, [FUZZ_RNG] = {1, revive_rng},
         [FUZZ_INPUT] = {2, revive_input},     [FUZZ_GPU] = {2, revive_gpu},
         [FUZZ_BALLOON] = {5, revive_balloon}, [FUZZ_VSOCK] = {3, revive_vsock},
+        [FUZZ_RTC] = {2, revive_rtc},
     };
     struct rig *rig = &p->rig;
     unsigned device = p->script->head.device;

@@ -35,6 +35,7 @@ enum fuzz_device {
     FUZZ_GPU,
     FUZZ_BALLOON,
     FUZZ_VSOCK,
+    FUZZ_RTC,
     FUZZ_DEVICES,
 };
 

@@ -239,9 +239,14 @@ static uint64_t clock_now(void *ctx)
     return ((const struct fake_clock *)ctx)->now_ns;
 }
 
+static uint64_t clock_wall(void *ctx)
+{
+    return clock_now(ctx) + ((const struct fake_clock *)ctx)->wall_ahead_ns;
+}
+
 struct clock fake_clock_port(struct fake_clock *clock)
 {
-    return (struct clock){.now_ns = clock_now, .wall_ns = clock_now, .ctx = clock};
+    return (struct clock){.now_ns = clock_now, .wall_ns = clock_wall, .ctx = clock};
 }
 
 uint8_t fake_entropy_byte(uint64_t n)

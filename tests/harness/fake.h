@@ -89,6 +89,7 @@ bool fake_doorbell_store(struct fake_doorbell *bell, uint64_t addr, unsigned len
 /* ---- time and randomness ---- */
 struct fake_clock {
     uint64_t now_ns;
+    uint64_t wall_ahead_ns; /* so far the wall clock is ahead */
 };
 
 struct clock fake_clock_port(struct fake_clock *clock);

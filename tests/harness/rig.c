@@ -20,6 +20,7 @@
 #include "virtio/net/net.h"
 #include "virtio/observe/strict.h"
 #include "virtio/rng/rng.h"
+#include "virtio/rtc/rtc.h"
 #include "virtio/scsi/scsi.h"
 #include "virtio/spec.h"
 #include "virtio/transport/mmio.h"
@@ -310,6 +311,7 @@ void rig_open_blk_on(struct rig *rig, const struct rig_config *config)
 
 OPEN(rng, rig->entropy = fake_entropy_port(&rig->random),
      virtio_rng_create(&rig->rng, &setup, &rig->entropy))
+OPEN(rtc, (void)rig, virtio_rtc_create(&rig->rtc, &setup, &rig->clock))
 OPEN(balloon, (void)rig,
      virtio_balloon_create(&rig->balloon, &setup,
                            &(struct virtio_balloon_config){.target_bytes = RIG_BALLOON_BYTES,
@@ -428,6 +430,7 @@ static void end_device(struct rig *rig)
     echo_fini(&rig->echo);
     virtio_blk_destroy(rig->blk);
     virtio_rng_destroy(rig->rng);
+    virtio_rtc_destroy(rig->rtc);
     virtio_balloon_destroy(rig->balloon);
     virtio_console_destroy(rig->console);
     virtio_scsi_destroy(rig->scsi);

@@ -133,6 +133,7 @@ struct rig {
     struct fake_entropy random;
     struct entropy entropy;
     struct virtio_balloon *balloon;
+    struct virtio_rtc *rtc;
     struct virtio_vsock *vsock;
     struct fake_vsock sockets;
     struct virtio_console *console;
@@ -152,6 +153,7 @@ void rig_open_echo_on(struct rig *rig, const struct rig_config *config);
 void rig_open_blk_on(struct rig *rig, const struct rig_config *config);
 void rig_open_rng_on(struct rig *rig, const struct rig_config *config);
 void rig_open_balloon_on(struct rig *rig, const struct rig_config *config);
+void rig_open_rtc_on(struct rig *rig, const struct rig_config *config);
 void rig_open_vsock_on(struct rig *rig, const struct rig_config *config);
 void rig_open_console_on(struct rig *rig, const struct rig_config *config);
 void rig_open_scsi_on(struct rig *rig, const struct rig_config *config);

@@ -24,6 +24,7 @@ enum strict_device {
     ON_GPU,
     ON_BALLOON,
     ON_VSOCK,
+    ON_RTC,
 };
 
 /* What a driver does, one step after the other; see strict_slip() for the arguments. */

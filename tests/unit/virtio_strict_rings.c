@@ -7,6 +7,7 @@
 #include "tests/unit/virtio_strict_cases.h"
 #include "virtio/balloon/balloon.h"
 #include "virtio/console/console.h"
+#include "virtio/rtc/rtc.h"
 #include "virtio/spec.h"
 #include "virtio/vsock/vsock.h"
 
@@ -382,6 +383,19 @@ static void page_outside_memory(struct rig *rig)
     rig_step(rig);
 }
 
+/* Likewise with alarms. */
+static void readable_alarm(struct rig *rig)
+{
+    const uint8_t request[VIRTIO_RTC_SET_ALARM_BYTES] = {0x04, 0x10, [18] = 1};
+    start(rig, VIRTIO_BIT(VIRTIO_RTC_F_ALARM), STRICT_SIZE);
+    struct vdrv_buf buf = {buffer(rig), 16, false};
+    vdrv_send(&rig->drv.q[VIRTIO_RTC_ALARMS], &buf, 1);
+    struct vdrv_buf bufs[] = {{buffer(rig), sizeof(request), false}, {buffer(rig), 8, true}};
+    memcpy(vdrv_ptr(&rig->drv, bufs[0].gpa, sizeof(request)), request, sizeof(request));
+    vdrv_send(&rig->drv.q[VIRTIO_RTC_REQUESTS], bufs, 2);
+    rig_step(rig);
+}
+
 /* Such a buffer is looked at when there is something to put into it. */
 static void readable_vsock_rx(struct rig *rig)
 {
@@ -488,6 +502,7 @@ const struct strict_case strict_type_cases[] = {
     {STRICT_RNG_READABLE, {{NO_STEP}}, readable_rng, .device = ON_RNG},
     {STRICT_BALLOON_WRITABLE, {{NO_STEP}}, writable_numbers, .device = ON_BALLOON},
     {STRICT_BALLOON_PAGE, {{NO_STEP}}, page_outside_memory, .device = ON_BALLOON},
+    {STRICT_RTC_READABLE, {{NO_STEP}}, readable_alarm, .device = ON_RTC},
     {STRICT_VSOCK_RX, {{NO_STEP}}, readable_vsock_rx, .device = ON_VSOCK},
     {STRICT_VSOCK_TX, {{NO_STEP}}, writable_vsock_tx, .device = ON_VSOCK},
     {STRICT_VSOCK_CID, {{NO_STEP}}, vsock_to_another, .device = ON_VSOCK},

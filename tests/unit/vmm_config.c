@@ -153,7 +153,7 @@ Test(config, bad_options_name_themselves_and_the_remedy)
     refused("K L", "L", "K was given before");
     refused("K --frobnicate", "--frobnicate", "minivet run --help");
     refused("K --con serial --c 3", "--c",
-            "is --cpus or --cpu-features or --console or --ctl meant?");
+            "is --cpus or --cpu-features or --console or --clock or --ctl meant?");
     refused("K -z", "-z", "no such option");
     refused("K --strict=yes", "--strict=yes", "takes no value");
     refused("K --mem", "--mem", "needs a value");
@@ -451,7 +451,7 @@ Test(config, a_clock_has_a_base)
         setenv("TZ", rows[i].zone, 1);
         tzset();
         cr_assert_eq(parse(&c, rows[i].line), 0, "%s", logged_line);
-        cr_expect_eq(clock_choice_ahead_s(&c.clock, NOW_S * UINT64_C(1000000000) + 1),
+        cr_expect_eq(clock_choice_ahead_s(&c.rtc, NOW_S * UINT64_C(1000000000) + 1),
                      rows[i].ahead_s, "%s", rows[i].line);
         config_free(&c);
     }

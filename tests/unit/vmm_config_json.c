@@ -155,6 +155,8 @@ static const struct {
     {{"--balloon", "off"}},
     {{"--vsock", "on,path=PATH,cid=7"}},
     {{"--vsock", "off"}},
+    {{"--clock", "on"}},
+    {{"--clock", "off"}},
     {{"--display", "none"}},
     {{"--display", "png=DIR"}},
     {{"--display", "sdl"}},

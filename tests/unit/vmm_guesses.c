@@ -58,6 +58,8 @@ static char *machine_of(const struct vm_config *c)
         fprintf(out, " gpu=%s", transport(&c->gpu.virtio));
     if (c->balloon.on)
         fprintf(out, " balloon=%s", transport(&c->balloon.virtio));
+    if (c->clock.on)
+        fprintf(out, " clock=%s", transport(&c->clock.virtio));
     if (c->vsock.on)
         fprintf(out, " vsock=%s", transport(&c->vsock.virtio));
     fprintf(out, " rng=%s%s", transport(&c->rng.virtio), c->prefault ? " prefault" : "");

@@ -126,12 +126,20 @@ static void print_table(const struct schema_key *keys, bool markdown)
     printf(markdown ? "" : ".El\n");
 }
 
+/* A key without help is none of the user's. */
+static bool has_rows(const struct schema_key *keys)
+{
+    while (keys->name != NULL && keys->help == NULL)
+        keys++;
+    return keys->name != NULL;
+}
+
 static void print_tables(bool markdown)
 {
     print_table(config_options, markdown);
     for (const struct schema_key *o = config_options; o->name != NULL; o++) {
         for (const struct schema_table *t = o->tables; t != NULL && t->keys != NULL; t++) {
-            if (t->keys->name == NULL)
+            if (!has_rows(t->keys))
                 continue;
             printf(markdown ? "\n`--%s`, " : ".Pp\n.Fl -%s ,\n", o->name);
             name_table(stdout, o, t);

@@ -606,7 +606,7 @@ int cli_run(int argc, char **argv)
     } else if (r == 0 && run.vm.print_config) {
         exit_code = print_config(&run.vm);
     } else if (r == 0) {
-        run.clock_ahead_s = clock_choice_ahead_s(&run.vm.clock, clock_wall_ns(&clock_host));
+        run.clock_ahead_s = clock_choice_ahead_s(&run.vm.rtc, clock_wall_ns(&clock_host));
         if (run.vm.verbosity > 0)
             log_set_level(run.vm.verbosity > 1 ? LOG_DEBUG : LOG_INFO);
         exit_code = EXIT_SETUP;

@@ -197,7 +197,7 @@ struct vm_config {
     bool kaslr_off;
     bool prefault; /* guest memory is populated before the start */
     unsigned cpus;
-    struct clock_choice clock;
+    struct clock_choice rtc;
     bool has_smbios; /* the user has said something of it */
     struct smbios_config smbios;
     uint64_t cpu_on, cpu_off; /* HV_CPU_..., as the user said */

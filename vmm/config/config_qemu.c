@@ -298,6 +298,8 @@ static int device(struct config_words *w, const char *value, const cJSON *items)
         return put_alone(w, "rng", "on", transport);
     if (begins(model, "virtio-gpu") || begins(model, "virtio-vga"))
         return put_gpu(w, value, items, begins(model, "virtio-vga") ? "pci" : transport);
+    if (begins(model, "virtio-rtc"))
+        return put_alone(w, "clock", "on", transport);
     if (begins(model, "virtio-balloon"))
         return put_alone(w, "balloon", "on", transport);
     if (begins(model, "vhost-vsock") || begins(model, "vhost-user-vsock"))

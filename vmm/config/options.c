@@ -82,7 +82,7 @@ const struct schema_key config_options[] = {
      .names = CPU_FEATURES,
      .help = "Let virtual CPUs have a feature, or not: pmu (performance counters, off), sve "
              "(scalable vectors, on where the host has them), both of arm64"},
-    {"rtc", "KEY[,KEY...]", SCHEMA_LIST, AT(clock), .tables = config_rtc_tables,
+    {"rtc", "KEY[,KEY...]", SCHEMA_LIST, AT(rtc), .tables = config_rtc_tables,
      .help = "What the guest's real-time clock shows"},
     {"smbios", "KEY[,KEY...]", SCHEMA_LIST, AT(smbios), .tables = config_smbios_tables,
      .help = "What the machine is called in its SMBIOS (DMI) tables, if it has those"},

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: BSD-2-Clause
+#include "virtio/rtc/rtc.h"
+
+#include "core/base/clock.h"
+#include "vmm/config/options.h"
+#include "vmm/machine/device_kind.h"
+#include "vmm/machine/virtio_devices.h"
+
+const char clock_help[] = "A virtio clock: the host's time, and alarms";
+const struct schema_key clock_keys[] = {{0}};
+
+static unsigned clock_count(const struct vm_config *vm)
+{
+    return vm->clock.on;
+}
+
+static int clock_create(struct device_slot *s, unsigned index)
+{
+    struct virtio_rtc *rtc;
+    struct evloop *queue_loop;
+    (void)index;
+    int r = device_slot_loops(s, &s->cfg->vm->clock.virtio, &queue_loop, 1);
+    if (r < 0)
+        return r;
+    struct virtio_setup setup = device_slot_setup(s, "clock");
+    r = virtio_rtc_create(&rtc, &setup, &clock_host);
+    if (r < 0)
+        return r;
+    s->own = rtc;
+    s->dev = virtio_rtc_device(rtc);
+    return 0;
+}
+
+static void clock_destroy(void *own)
+{
+    virtio_rtc_destroy(own);
+}
+
+const struct device_kind clock_kind = {
+    .count = clock_count,
+    .create = clock_create,
+    .destroy = clock_destroy,
+};
