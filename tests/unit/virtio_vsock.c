@@ -336,6 +336,30 @@ OnVsock(what_a_guest_sent_before_its_end_arrives)
     cr_expect(st->closed);
 }
 
+/* Its process has yet to read, and writes: another connection of the same ports gets none of it. */
+OnVsock(a_connection_that_the_guest_has_reset_sends_nothing)
+{
+    struct vsockreq p = vsockreq_make(OP(SHUTDOWN), 7, 52);
+    rig->sockets.reads_nothing = true;
+    struct fake_stream *st = vsockreq_connect(rig, 7, 52);
+    send_bytes(rig, 7, 52, "unread", 6);
+    p.flags = VIRTIO_VSOCK_SHUTDOWN_SEND;
+    vsockreq_send(rig, &p, "");
+    vsockreq_op(rig, OP(RST), 7, 52);
+    vsockreq_listen(rig, 3);
+    vsockreq_op(rig, OP(REQUEST), 7, 52);
+    cr_expect_eq(vsockreq_take_op(rig, NULL), OP(RESPONSE));
+    fake_vsock_write(st, "late", 4);
+    fake_vsock_end(st);
+    rig_step(rig);
+    cr_expect_eq(vsockreq_take_op(rig, NULL), 0);
+    cr_expect_not(st->closed);
+    fake_vsock_read(st, 6);
+    rig_step(rig);
+    cr_expect_eq(st->out_bytes, 6);
+    cr_expect(st->closed);
+}
+
 OnVsock(a_reset_of_the_device_closes_all_and_says_nothing)
 {
     struct vsockreq request;

@@ -115,15 +115,6 @@ static void kill_conn(struct vsock_conn *c)
     vsock_make_due(c, VSOCK_DUE_RST);
 }
 
-void vsock_bury(struct vsock_conn *c)
-{
-    forget_data(c);
-    c->due = 0;
-    c->state = VSOCK_DRAINS;
-    if (c->held_bytes == 0)
-        free_conn(c);
-}
-
 /* ---- events of the stream that are wanted ---- */
 
 static void poll_stream(struct vsock_conn *c)
@@ -137,6 +128,17 @@ static void poll_stream(struct vsock_conn *c)
     c->polls_in = in;
     c->polls_out = out;
     ops(c)->poll(c->stream, in, out);
+}
+
+void vsock_bury(struct vsock_conn *c)
+{
+    forget_data(c);
+    c->due = 0;
+    c->state = VSOCK_DRAINS;
+    if (c->held_bytes == 0)
+        free_conn(c);
+    else
+        poll_stream(c); /* what the process writes is nobody's */
 }
 
 /* ---- from the process ---- */
