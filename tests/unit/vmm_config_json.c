@@ -104,7 +104,7 @@ static void expect_same(const struct vm_config *a, const struct vm_config *b, co
 
 /* Each option and each key has a row here; that is checked below. */
 static const struct {
-    const char *words[8]; /* up to NULL */
+    const char *words[9]; /* up to eight, then NULL */
 } rows[] = {
     {{"--kernel", "a b,c"}},
     {{"--initrd", "I \"x\" \\"}},
@@ -205,8 +205,8 @@ static bool has_row(const char *option, const char *key)
     char item[64];
     snprintf(item, sizeof(item), ",%s", key);
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
-        for (unsigned k = 0; k < 8 && rows[i].words[k] != NULL; k++) {
-            const char *word = rows[i].words[k], *next = k < 7 ? rows[i].words[k + 1] : NULL;
+        for (unsigned k = 0; rows[i].words[k] != NULL; k++) {
+            const char *word = rows[i].words[k], *next = rows[i].words[k + 1];
             if (strncmp(word, "--", 2) != 0 || strncmp(word + 2, option, strlen(option)) != 0)
                 continue;
             if (key == NULL || (next != NULL && (strncmp(next, key, strlen(key)) == 0 ||
