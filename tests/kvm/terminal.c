@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -153,11 +154,51 @@ static void is_full(void)
     expect_status(pid, 0, 0);
 }
 
+/* What is in the file was there before each run. */
+static void is_logged(void)
+{
+    char kernel[TVM_PATH], log[] = "/tmp/minivet-log-XXXXXX", text[64] = "";
+    tvm_guest(kernel, "hello");
+    char *guest[] = {"run", kernel, "-a", "hello", "--log", log};
+    int fd = mkstemp(log);
+    open_terminal();
+    for (int i = 0; i < 2; i++)
+        expect_status(start(guest, ARRAY_SIZE(guest)), 0, 0);
+    CHECK(read(fd, text, sizeof(text) - 1) > 0);
+    CHECK(strcmp(text, "hello\nhello\n") == 0);
+    unlink(log);
+    close(fd);
+}
+
+/* A log that nobody reads holds the guest up as little as one that is full. */
+static void is_logged_to_fifo(void)
+{
+    char kernel[TVM_PATH], folder[] = "/tmp/minivet-log-XXXXXX", log[64], text[64] = "";
+    static const char byte;
+    tvm_guest(kernel, "hello");
+    char *guest[] = {"run", kernel, "-a", "hello", "--log", log};
+    snprintf(log, sizeof(log), "%s/fifo", mkdtemp(folder));
+    CHECK_EQ(mkfifo(log, 0600), 0);
+    open_terminal();
+    expect_status(start(guest, ARRAY_SIZE(guest)), 125, 0);
+    int fd = open(log, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    expect_status(start(guest, ARRAY_SIZE(guest)), 0, 0);
+    CHECK_EQ(read(fd, text, sizeof(text)), strlen("hello\n"));
+    while (write(fd, &byte, 1) > 0)
+        ;
+    expect_status(start(guest, ARRAY_SIZE(guest)), 0, 0);
+    unlink(log);
+    rmdir(folder);
+    close(fd);
+}
+
 const struct tap_test terminal_tests[] = {
     {"terminal: every key reaches a guest's serial port", keys_on_serial, 0},
     {"terminal: every key reaches a guest's virtio console", keys_on_virtio, 0},
     {"terminal: is as it was after a signal or a crash", ends_by_signals, 0},
     {"terminal: is as it was after the guest's end, a timeout, a failure", other_ends, 0},
+    {"terminal: what the guest prints there is added to its log", is_logged, 0},
+    {"terminal: its log may be a FIFO, which nobody reads", is_logged_to_fifo, 0},
     {"terminal: may be full when the user quits", is_full, 20},
     {0},
 };

@@ -197,6 +197,11 @@ OnConfig(ports_have_names_and_ends,
     cr_expect_eq(c->port_count, 0);
 }
 
+Test(config, a_log_is_of_a_console)
+{
+    refused("K --console off --log F", "--log F: there is no console", "leave --console off out");
+}
+
 Test(config, wrong_ports_are_refused)
 {
     refused("K --port a,null", "--port a", "say --console virtio");

@@ -52,10 +52,19 @@ static void expect_same(const struct vm_config *a, const struct vm_config *b, co
         struct vm_config *c = both[n];
         size_t bytes;
         FILE *out = open_memstream(&texts[n], &bytes);
-        const char **members[] = {
-            &c->kernel, &c->initrd,      &c->append,         &c->timeline_path,
-            &c->record, &c->control,     &c->display.target, &c->display.password,
-            &c->dtb,    &c->dtb_overlay, &c->dump_dtb,       (const char **)(void *)c->vsock.own};
+        const char **members[] = {&c->kernel,
+                                  &c->initrd,
+                                  &c->append,
+                                  &c->timeline_path,
+                                  &c->record,
+                                  &c->control,
+                                  &c->display.target,
+                                  &c->display.password,
+                                  &c->dtb,
+                                  &c->dtb_overlay,
+                                  &c->dump_dtb,
+                                  &c->log,
+                                  (const char **)(void *)c->vsock.own};
         for (unsigned i = 0; i < ARRAY_SIZE(members); i++) {
             fprintf(out, "%s;", *members[i] != NULL ? *members[i] : "(none)");
             *members[i] = NULL;
@@ -142,6 +151,7 @@ static const struct {
     {{"--console", "serial"}},
     {{"--console", "virtio,ring=packed"}},
     {{"--console", "off"}},
+    {{"--log", "a.log"}},
     {{"--console", "virtio", "--port", "a,listen=L,console=on", "--port", "b,socket=S"}},
     {{"--console", "virtio", "--port", "a,file=F", "--port", "b,pipe=P", "--port", "c,pty=T"}},
     {{"--console", "virtio", "--port", "name.b_c-d.0,null,console=off"}},

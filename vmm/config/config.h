@@ -204,6 +204,7 @@ struct vm_config {
     unsigned disk_count, net_count, port_count;
     enum console_kind console;
     struct virtio_keys console_virtio;
+    const char *log; /* a file for what the console prints; NULL: none */
     struct display_config display;
     struct input_config input;
 #define VIRTIO_SWITCH(kind, usual) struct switch_config kind;

@@ -7,7 +7,7 @@
 #include "core/output/outputs.h"
 #include "vmm/config/config.h"
 
-#define FILES_MAX (9 + CONFIG_MAX_DISKS + 2 * CONFIG_MAX_NETS + CONFIG_MAX_PORTS)
+#define FILES_MAX (10 + CONFIG_MAX_DISKS + 2 * CONFIG_MAX_NETS + CONFIG_MAX_PORTS)
 
 static bool is_written(const struct disk_config *d)
 {
@@ -47,9 +47,10 @@ int config_check_files(const struct vm_config *c)
         {FILE_INPUT, "--ctl", c->control},
         {FILE_INPUT, "--vsock", vsock_config_of(c)->path},
         {FILE_RECORDING, "--record", c->record},
+        {FILE_LOG, "--log", c->log},
         {drawn ? FILE_DRAWING : FILE_JSON, "--timeline", c->timeline_path},
     };
-    unsigned count = 9;
+    unsigned count = 10;
     for (unsigned i = 0; i < c->disk_count; i++) {
         const struct disk_config *d = &c->disks[i];
         files[count++] =

@@ -93,6 +93,8 @@ const struct schema_key config_options[] = {
      .help = "Network card, at most 8"},
     {"console", "serial|virtio[,KEY...]|off", SCHEMA_LIST, .tables = config_console_tables,
      .usual = "serial", .help = "What the terminal is connected to"},
+    {"log", "FILE", SCHEMA_FILE, AT(log),
+     .help = "Add what the guest prints on the console to FILE, too"},
     {"port", "NAME,KEY[,KEY...]", SCHEMA_LIST, .many = true, .tables = config_port_tables,
      .help = "Port of --console virtio, at most 30: a stream between the guest's "
              "/dev/virtio-ports/NAME and the host"},

@@ -21,6 +21,7 @@
 #include "core/ports/hv.h"
 #include "core/ports/power.h"
 #include "core/tape/tape.h"
+#include "devices/char/chr_path.h"
 #include "devices/char/chr_stdio.h"
 #include "devices/display/turns.h"
 #include "devices/input/hub.h"
@@ -46,7 +47,8 @@ struct machine {
     bool stopped, paused;
 
     struct chr_backend *terminal;
-    bool printed_panic;
+    struct chr_backend *log; /* of what the guest prints there, or NULL */
+    bool printed_panic, log_is_short;
     unsigned panic_bytes;            /* of its text, that were the last ones to be printed */
     struct input_hub *input;         /* NULL: there are no input devices */
     struct machine_display *display; /* NULL: there are no pictures */
@@ -117,14 +119,37 @@ static void look_for_panic(struct machine *m, const uint8_t *data, size_t len)
     }
 }
 
+/* The guest does not wait for its log, which may be a FIFO. */
+static void add_to_log(struct machine *m, const uint8_t *data, size_t len)
+{
+    bool is_short = m->log->ops->write(m->log, data, len) < len;
+    if (is_short && !m->log_is_short)
+        log_warn("--log %s: takes no more for now; it misses some of the console's output",
+                 m->config.vm->log);
+    m->log_is_short |= is_short;
+}
+
 static void on_output(void *ctx, const uint8_t *data, size_t len)
 {
     struct machine *m = ctx;
+    if (m->log != NULL)
+        add_to_log(m, data, len);
     timeline_console(m->config.timeline, data, len);
     look_for_panic(m, data, len);
 }
 
 /* ---- devices ---- */
+
+static int create_log(struct machine *m)
+{
+    const char *path = m->config.vm->log;
+    return path == NULL ? 0
+                        : chr_path_create(&m->log, &(struct chr_path_config){.loop = m->loop,
+                                                                             .clock = &clock_host,
+                                                                             .name = "--log",
+                                                                             .kind = CHR_FILE,
+                                                                             .path = path});
+}
 
 static int create_terminal(struct machine *m)
 {
@@ -386,6 +411,8 @@ int machine_create(struct machine **out, const struct machine_config *config)
 
     int r = create_base(m);
     if (r == 0)
+        r = create_log(m);
+    if (r == 0)
         r = create_terminal(m);
     if (r == 0)
         r = create_input(m);
@@ -625,6 +652,8 @@ void machine_destroy(struct machine *m)
     m->config.arch->board_destroy(m->board);
     if (m->terminal != NULL)
         m->terminal->ops->destroy(m->terminal);
+    if (m->log != NULL)
+        m->log->ops->destroy(m->log);
     destroy_pictures(m);
     machine_display_destroy(m->display);
     seam_destroy(m->seam);
