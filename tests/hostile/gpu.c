@@ -386,6 +386,21 @@ OnLargeGpu(h98_copies_from_very_many_pages)
     expect_turns(rig, 0, 1);
 }
 
+/* Of one page of its own, to rows that each lie in another page of the host's. */
+OnLargeGpu(h98_copies_to_very_many_pages)
+{
+    enum { WIDTH = 4096 / 4, ROWS = 2000 };
+    static struct gpureq_entry pages[ROWS];
+    uint8_t request[VIRTIO_GPU_TRANSFER_BYTES];
+    for (unsigned i = 0; i < ROWS; i++)
+        pages[i] = (struct gpureq_entry){RIG_HOLE_END_GPA, 4096};
+    cr_assert_eq(gpureq_create(rig, 1, GPUREQ_FORMAT, WIDTH, ROWS), GPUREQ_OK);
+    cr_assert_eq(gpureq_attach(rig, 1, pages, ROWS), GPUREQ_OK);
+    gpureq_send(rig, 0, request, gpureq_make_transfer(request, 1, GPUREQ_RECT(0, 0, 1, ROWS), 0),
+                24);
+    expect_turns(rig, 0, 1);
+}
+
 /* ---- resets ---- */
 
 /* The set-up of a scattered frame, and a flush of it, are stopped in each of their turns. */

@@ -95,13 +95,16 @@ unsigned gpu_backing_pieces(const struct gpu_backing *backing, uint64_t bytes)
     return find(backing, bytes - 1) + 1;
 }
 
-/* What reading so much from there takes: a page that was not read just before may have to be made.
+/*
+ * What copying so much from there takes: a page that was not read just before may have to be made,
+ * and where a row goes the host may make pages of up to a stride.
  */
 static uint64_t cost_of(struct gpu_copy *copy, uint64_t gpa, uint64_t bytes)
 {
     bool is_new = gpa / GPU_PAGE_BYTES != copy->page;
+    uint64_t row_bytes = copy->row_done == 0 ? copy->to_stride : 0;
     copy->page = (gpa + bytes - 1) / GPU_PAGE_BYTES;
-    return max_u64(bytes, is_new ? GPU_PAGE_BYTES : GPU_STEP_BYTES);
+    return max_u64(max_u64(bytes, row_bytes), is_new ? GPU_PAGE_BYTES : GPU_STEP_BYTES);
 }
 
 /* Copies of the row what is in one piece, and is no more than that. */
