@@ -13,6 +13,9 @@
 #include "core/loop/evloop.h"
 #include "devices/display/pixels.h"
 
+/* To find a row takes as long as to copy so much: it may lie in pages of its own. */
+#define ROW_BYTES 4096u
+
 /* Of a scanout's front buffer and what else a frame has. */
 enum front_state {
     FRONT_FREE,  /* the loop's */
@@ -115,7 +118,7 @@ static void note(struct scanout *s, const struct display_rect *rect)
 
 /* ---- copies ---- */
 
-/* A buffer of the surface's size; false: there is no room for it. */
+/* A buffer of the surface's size, another one for all of it; false: there is no room for it. */
 static bool fit(struct screen *screen, struct scanout *s)
 {
     uint64_t bytes = (uint64_t)s->surface.width * s->surface.height * 4;
@@ -126,6 +129,8 @@ static bool fit(struct screen *screen, struct scanout *s)
     s->front = screen->bytes + bytes <= SCREEN_BYTES ? malloc(bytes) : NULL;
     s->front_bytes = s->front != NULL ? bytes : 0;
     screen->bytes += s->front_bytes;
+    s->rects[0] = (struct display_rect){0, 0, s->surface.width, s->surface.height};
+    s->rect_count = 1;
     return s->front != NULL;
 }
 
@@ -154,7 +159,7 @@ static bool go_on_copying(struct screen *screen, struct scanout *s)
 {
     for (; s->rect < s->frame.rect_count; s->rect++, s->row = 0) {
         const struct display_rect *r = &s->frame.rects[s->rect];
-        uint64_t row_bytes = max_u64(r->width, 1) * 4;
+        uint64_t row_bytes = max_u64((uint64_t)r->width * 4, ROW_BYTES);
         while (s->row < r->height) {
             uint64_t rows = min_u64(r->height - s->row, screen->turn_bytes / row_bytes);
             evloop_defer(screen->cfg.loop, &screen->next_turn);

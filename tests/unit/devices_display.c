@@ -300,6 +300,46 @@ Test(display_screen, a_surface_that_goes_ends_its_copy)
     done();
 }
 
+/* Each row of such a rectangle is in pages of its own, in both pictures. */
+Test(display_screen, narrow_changes_share_the_loop)
+{
+    enum { SIDE = 1024, ROWS = 8192, CHANGES = 4 };
+    static uint8_t row[SIDE * 4];
+    struct display_surface large = {row, SIDE, ROWS, 0, DISPLAY_BGRX};
+    struct other other = {.defer = {.cb = on_other, .ctx = &other}};
+    display->ops->set_surface(display, 0, &large);
+    evloop_drain(loop);
+    (void)take();
+    for (uint32_t i = 0; i < CHANGES; i++)
+        display->ops->damage(display, 0, &(struct display_rect){100 * i, 0, 1, ROWS});
+    wakes = 0;
+    screen_done(screen, 0);
+    evloop_defer(loop, &other.defer);
+    evloop_drain(loop);
+    cr_expect_eq(other.turns, CHANGES, "%u", other.turns);
+    cr_expect_eq(take().rect_count, CHANGES);
+    done();
+}
+
+/* When there is room at last nothing but a change is new; but what is shown first is all. */
+Test(display_screen, a_picture_that_had_no_room_is_shown_whole_later)
+{
+    static uint8_t row[DISPLAY_SIDE_MAX * 4];
+    struct display_surface all = {row, DISPLAY_SIDE_MAX, SCREEN_BYTES / sizeof(row), 0,
+                                  DISPLAY_BGRX};
+    display->ops->set_surface(display, 1, &all);
+    show(DISPLAY_BGRX);
+    cr_expect_eq(take().width, 0);
+    screen_done(screen, 0);
+    display->ops->set_surface(display, 1, &surface);
+    spoil(3, 4, 5, 6);
+    evloop_drain(loop);
+    struct screen_frame f = take();
+    cr_expect(f.is_new && f.rect_count == 1 && f.rects[0].width == WIDTH);
+    expect_shown(f.pixels, bgr);
+    done();
+}
+
 /* A viewer never sees a part of an update: all pixels are always the same. */
 static void *view(void *arg)
 {
