@@ -107,7 +107,7 @@ static size_t path_write(struct chr_backend *b, const uint8_t *data, size_t len)
         n = evloop_fd_add(c->cfg.loop, &c->out, c->out_fd, EPOLLOUT);
     if (n >= 0)
         return done;
-    if (!is_socket(c))
+    if (!is_socket(c) && !c->end.queued)
         log_warn("%s: %s; what the guest writes there from here on is lost", c->cfg.name,
                  strerror((int)-n));
     evloop_defer(c->cfg.loop, &c->end); /* not from within the device's call */

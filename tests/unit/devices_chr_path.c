@@ -390,7 +390,10 @@ Test(chr_path, a_file_without_room_is_reported_and_left)
 {
     cr_assert_eq(symlink("/dev/full", PATH), 0);
     begin(CHR_FILE);
-    cr_expect_eq(say("lost"), 4);
+    for (unsigned i = 0; i < 3; i++) /* of a turn */
+        cr_expect_eq(backend->ops->write(backend, (const uint8_t *)"lost", 4), 4);
+    cr_expect_eq(logged_lines, 1);
+    evloop_drain(loop);
     expect_logged("port test: No space left on device; what the guest writes there from here on is "
                   "lost");
     cr_expect_eq(say("lost, too"), 9);
