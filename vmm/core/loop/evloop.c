@@ -93,13 +93,14 @@ void evloop_timer_set(struct evloop *loop, struct ev_timer *t, uint64_t when_ns)
     evloop_timer_cancel(loop, t);
     t->when_ns = when_ns;
     t->armed = true;
-    struct ev_timer *later = TAILQ_FIRST(&loop->timers);
-    while (later && later->when_ns <= when_ns)
-        later = TAILQ_NEXT(later, link);
-    if (later)
-        TAILQ_INSERT_BEFORE(later, t, link);
+    /* From the end: thousands of connections may each set one to the same time from now. */
+    struct ev_timer *earlier = TAILQ_LAST(&loop->timers, ev_timers);
+    while (earlier && earlier->when_ns > when_ns)
+        earlier = TAILQ_PREV(earlier, ev_timers, link);
+    if (earlier)
+        TAILQ_INSERT_AFTER(&loop->timers, earlier, t, link);
     else
-        TAILQ_INSERT_TAIL(&loop->timers, t, link);
+        TAILQ_INSERT_HEAD(&loop->timers, t, link);
 }
 
 void evloop_timer_cancel(struct evloop *loop, struct ev_timer *t)

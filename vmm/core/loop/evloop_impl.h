@@ -63,7 +63,7 @@ struct evloop {
     _Atomic pid_t owner; /* 0: none, or a thread that is about to run */
 
     /* The owner's. */
-    TAILQ_HEAD(, ev_timer) timers; /* by rising time */
+    TAILQ_HEAD(ev_timers, ev_timer) timers; /* by rising time */
     TAILQ_HEAD(, ev_defer) defers;
     unsigned defer_count;
     unsigned works_out; /* submitted, done() not yet called: works and I/O */
