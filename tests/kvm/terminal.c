@@ -154,7 +154,7 @@ static void is_full(void)
     expect_status(pid, 0, 0);
 }
 
-/* What is in the file was there before each run. */
+/* The second run adds to what the first has left. */
 static void is_logged(void)
 {
     char kernel[TVM_PATH], log[] = "/tmp/minivet-log-XXXXXX", text[64] = "";
@@ -177,7 +177,8 @@ static void is_logged_to_fifo(void)
     static const char byte;
     tvm_guest(kernel, "hello");
     char *guest[] = {"run", kernel, "-a", "hello", "--log", log};
-    snprintf(log, sizeof(log), "%s/fifo", mkdtemp(folder));
+    CHECK(mkdtemp(folder) != NULL);
+    snprintf(log, sizeof(log), "%s/fifo", folder);
     CHECK_EQ(mkfifo(log, 0600), 0);
     open_terminal();
     expect_status(start(guest, ARRAY_SIZE(guest)), 125, 0);

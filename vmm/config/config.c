@@ -196,6 +196,9 @@ static int parse(struct vm_config *config, struct config_words *w)
     config->has_smbios = cJSON_HasObjectItem(config->given, "smbios");
     if (r == 0 && config->marks[0] != NULL && !config->timeline)
         r = fail_msg(-EINVAL, "--mark %s: is for --timeline", config->marks[0]);
+    if (r == 0 && config->log != NULL && config->console == CONSOLE_OFF)
+        r = fail_msg(-EINVAL, "--log %s: there is no console; leave --console off out",
+                     config->log);
     if (r == 0)
         r = check_names(config);
     if (r == 0)

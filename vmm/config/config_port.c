@@ -84,8 +84,6 @@ int config_apply_port(struct vm_config *c, const struct schema_key *option,
 
 int config_check_ports(const struct vm_config *c)
 {
-    if (c->log != NULL && c->console == CONSOLE_OFF)
-        return fail_msg(-EINVAL, "--log %s: there is no console; leave --console off out", c->log);
     if (c->port_count > 0 && c->console != CONSOLE_VIRTIO)
         return fail_msg(-EINVAL, "--port %s: is a port of the virtio console; say --console virtio",
                         c->ports[0].name);
