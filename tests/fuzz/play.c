@@ -239,7 +239,8 @@ static void set_up_queue(struct fuzz_player *p, unsigned queue, uint64_t size)
     size = size % (FUZZ_QUEUE_SIZE + 1);
     if (p->trace != NULL) /* what both rings allow */
         size = UINT64_C(1) << (size % 7);
-    if (d->t->fixed_size ? !has_room(p, 3 * UINT64_C(4096)) : !has_room(p, 40 * size + 256))
+    uint64_t to_page = align_up(d->heap_gpa, 4096) - d->heap_gpa;
+    if (!has_room(p, d->t->legacy ? to_page + 2 * UINT64_C(4096) : 40 * size + 256))
         return;
     p->armed[queue] = true; /* as memory of zeroes says */
     p->untold[queue] = false;
