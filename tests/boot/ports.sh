@@ -4,9 +4,11 @@
 # Command lines are guests' shell lines: they are not for the host's shell to expand.
 # shellcheck disable=SC2016,SC2154
 
+# Ports come one by one, some after the guest's script has begun: it waits for the names of all.
 # Sends back what comes by one port, answers lines of another, gives a shell by a third and writes to a fourth; the last
 # three without udev.
 porter='
+until [ "$(cat /sys/class/virtio-ports/*/name 2>/dev/null | wc -l)" -eq 4 ]; do sleep 0.1; done
 for p in /sys/class/virtio-ports/*; do
     name=$(cat "$p/name" 2>/dev/null)
     [ ! "$name" ] || ln -s "${p##*/}" "/dev/port.$name"
