@@ -14,7 +14,7 @@
 
 #define BACKLOG      8
 #define VNC_PORT     5900
-#define DISPLAYS_MAX 59635 /* 65535 - VNC_PORT */
+#define DISPLAYS_MAX 59635 /* 65535 - VNC_PORT; VNC_ADDRESS names it */
 
 static int listen_at(const struct addrinfo *to, int *out)
 {
@@ -68,26 +68,35 @@ static int listen_tcp(const char *address, const char *host, const char *port,
     return err < 0 ? fail(err, "display vnc=%s: listen on port %s", address, port) : 0;
 }
 
-int vnc_listen(struct unix_listener *out, const char *address, const struct cancel *cancel)
+bool vnc_place_parse(struct vnc_place *out, const char *address)
 {
     const char *colon = strrchr(address, ':');
-    char host[256], port[8];
     char *end = NULL;
     unsigned long display = 0;
-    size_t len = 0;
-    if (strncmp(address, "unix:", 5) == 0)
-        return listen_unix(out, address + 5);
-    len = colon != NULL ? (size_t)(colon - address) : sizeof(host);
-    if (len < sizeof(host) && colon[1] >= '0' && colon[1] <= '9')
+    *out = (struct vnc_place){.path = NULL};
+    if (strncmp(address, "unix:", 5) == 0) {
+        out->path = address + 5;
+        return true;
+    }
+    size_t len = colon != NULL ? (size_t)(colon - address) : sizeof(out->host);
+    if (len < sizeof(out->host) && colon[1] >= '0' && colon[1] <= '9')
         display = strtoul(colon + 1, &end, 10);
     if (end == NULL || *end != 0 || display > DISPLAYS_MAX)
-        return fail_msg(-EINVAL, "display vnc=%s: use :N, HOST:N (N: 0 to %d) or unix:PATH",
-                        address, DISPLAYS_MAX);
+        return false;
     if (len >= 2 && address[0] == '[' && address[len - 1] == ']') /* IPv6 */
         address++, len -= 2;
-    (void)snprintf(host, sizeof(host), "%.*s", (int)len, address);
-    (void)snprintf(port, sizeof(port), "%lu", VNC_PORT + display);
-    return listen_tcp(address, host, port, cancel, &out->fd);
+    (void)snprintf(out->host, sizeof(out->host), "%.*s", (int)len, address);
+    (void)snprintf(out->port, sizeof(out->port), "%lu", VNC_PORT + display);
+    return true;
+}
+
+int vnc_listen(struct unix_listener *out, const char *address, const struct cancel *cancel)
+{
+    struct vnc_place to;
+    if (!vnc_place_parse(&to, address))
+        return fail_msg(-EINVAL, "display vnc=%s: use " VNC_ADDRESS, address);
+    return to.path != NULL ? listen_unix(out, to.path)
+                           : listen_tcp(address, to.host, to.port, cancel, &out->fd);
 }
 
 void vnc_unlisten(struct unix_listener *l)

@@ -3,10 +3,22 @@
 #ifndef MINIVET_DEVICES_VNC_LISTEN_H
 #define MINIVET_DEVICES_VNC_LISTEN_H
 
+#include <stdbool.h>
+
 #include "core/peers/unix_listener.h"
 
 struct addrinfo;
 struct cancel;
+
+#define VNC_ADDRESS ":N, HOST:N (N: 0 to 59635) or unix:PATH"
+
+struct vnc_place {
+    const char *path;        /* into the text that was parsed; NULL: host and port count */
+    char host[256], port[8]; /* no host: this host alone */
+};
+
+/* False: it is none. Names are not looked up; nothing is reported. */
+bool vnc_place_parse(struct vnc_place *out, const char *address);
 
 /* Of TCP it has the descriptor alone. Names are looked up until `cancel` (or NULL). Errors are
  * reported. */

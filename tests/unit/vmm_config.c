@@ -469,6 +469,22 @@ Test(config, a_clock_has_a_base)
     refused("K --rtc utc", "utc", "base=utc|localtime|TIME");
 }
 
+OnConfig(knows_addresses_of_vnc_servers, "K")
+{
+    static const char *const wrong[] = {"foo", ":", ":59636", ":1x", "host:-1", "5901"};
+    static const char *const right[] = {":0", "host:59635", "[::1]:1", "unix:a:b"};
+    char line[64];
+    for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+        snprintf(line, sizeof(line), "K --display vnc=%s", wrong[i]);
+        refused(line, "--display", "unix:PATH");
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(right); i++) {
+        snprintf(line, sizeof(line), "K --display vnc=%s", right[i]);
+        again(c, line);
+        cr_expect_str_eq(c->display.target, right[i]);
+    }
+}
+
 OnConfig(a_machine_is_called_something, "K")
 {
     static const uint8_t uuid[16] = {0,    0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77,

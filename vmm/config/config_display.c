@@ -2,16 +2,26 @@
 /* --display KIND,KEY,...: where a person sees the guest's pictures. */
 #include <cJSON.h>
 
+#include <errno.h>
+
 #include "core/base/xmath.h"
+#include "devices/display/vnc_listen.h"
 #include "vmm/config/options.h"
 
 #define AT(member) SCHEMA_AT(struct display_config, member)
+
+static int set_vnc(void *into, const char *value)
+{
+    struct vnc_place unused;
+    ((struct display_config *)into)->target = value;
+    return vnc_place_parse(&unused, value) ? 0 : -EINVAL;
+}
 
 static const struct schema_key kinds[] = {
     /* enum display_kind */
     {"none", NULL, SCHEMA_SWITCH, .help = "Nowhere, but in what `minivet ctl screenshot` writes"},
     {"sdl", NULL, SCHEMA_SWITCH, .help = "A window for each monitor, on X11 or Wayland"},
-    {"vnc", "ADDR", SCHEMA_TEXT, AT(target), .min = 1,
+    {"vnc", "ADDR", SCHEMA_TEXT, .set = set_vnc, .expected = VNC_ADDRESS,
      .help = "A VNC server: :1 (port 5901 of this host), HOST:1, unix:PATH"},
     {"png", "DIR", SCHEMA_FILE, AT(target), .min = 1,
      .help = "PNG files in a folder, at most ten a second"},
