@@ -22,6 +22,7 @@ static const struct command commands[] = {
     {"run", cli_run, "Boot a guest"},
     {"replay", cli_replay, "Play what a run has recorded to the devices, and compare"},
     {"ctl", cli_ctl, "Tell a running guest's Minivet what to do"},
+    {"console", cli_console, "Connect the terminal to a port of a running guest"},
     {"ps", cli_ps, "List the guests that run"},
     {"check", cli_check, "Say whether this host can run guests, and what to do if not"},
     {"bench", cli_bench, "Measure this program beside other VMMs"},
@@ -61,7 +62,7 @@ static int no_such_command(const char *word)
 {
     fail_msg(0,
              "%s: no such command; `minivet run KERNEL` boots a guest; others are replay, ctl, "
-             "ps, check, bench, completion and help",
+             "console, ps, check, bench, completion and help",
              word);
     return EXIT_USAGE;
 }

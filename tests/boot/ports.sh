@@ -46,6 +46,15 @@ by_shell() { # that the guest has at its second terminal
     return $code
 }
 
+by_console() { # `minivet console` at a port, for a line
+    : >"$work/console"
+    echo by console | "$minivet" console "$work/ctl" org.lines-0 >"$work/console" 2>&1 &
+    pid=$!
+    until_it grep -qx 'answer to by console' "$work/console"
+    kill "$pid"
+    grep -qx 'answer to by console' "$work/console" || { sed 's/^/# /' "$work/console"; false; }
+}
+
 group_ports() {
     program=${minivet%/*}/tests/boot-vsock
     [ -p "$work/orders" ] || mkfifo "$work/orders"
@@ -68,6 +77,7 @@ group_ports() {
         expect "$series: a line and its answer" at_port one
         expect "$series: and of a process that comes later" at_port two
         expect "$series: the guest knows when it has left" said '^nobody at lines$'
+        expect "$series: and of minivet console" by_console
         expect "$series: 10 MiB and back, each byte right" on_host load "port:$work/echo" 1 10485760
         expect "$series: and again" on_host load "port:$work/echo" 1 1000000
         expect "$series: a byte there and back" on_host turns "port:$work/echo" 200

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* vmm/cli/ps.c, ctl.c, vmm/control/folder.c: runs that were not told where to listen. */
+/* vmm/cli/ps.c, ctl.c, console.c, vmm/control/folder.c: runs that were not told where to listen. */
+#include <pthread.h>
 #include <sys/socket.h>
 
 #include "tests/harness/folder.h"
 #include "tests/harness/test.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/exit_code.h"
+#include "vmm/config/config.h"
 #include "vmm/control/control.h"
 #include "vmm/control/folder.h"
 
@@ -13,6 +15,11 @@ static struct evloop *loop;
 static struct control *control;
 static char folder[CONTROL_FOLDER_BYTES], path[CONTROL_FOLDER_BYTES + 32];
 static _Atomic bool stopped;
+
+static const struct port_config ports[] = {
+    {.name = "null", .kind = CHR_NULL},
+    {.name = "agent", .kind = CHR_LISTEN, .paths[CHR_LISTEN] = "agent.sock"},
+    {.name = "con", .kind = CHR_LISTEN, .paths[CHR_LISTEN] = "con.sock", .is_console = true}};
 
 static bool guest_runs(void *ctx)
 {
@@ -44,12 +51,15 @@ static void begin(const char *name)
     cr_assert(control_folder(folder));
     snprintf(path, sizeof(path), "%s/%s", folder, name);
     cr_assert_eq(evloop_create(&loop, "test", &clock_host), 0);
-    cr_assert_eq(control_create(&control, &(struct control_config){.loop = loop,
-                                                                   .clock = &clock_host,
-                                                                   .path = path,
-                                                                   .target = {.kernel = "bzImage",
-                                                                              .runs = guest_runs,
-                                                                              .stop = on_stop}}),
+    cr_assert_eq(control_create(&control,
+                                &(struct control_config){.loop = loop,
+                                                         .clock = &clock_host,
+                                                         .path = path,
+                                                         .target = {.kernel = "bzImage",
+                                                                    .ports = ports,
+                                                                    .port_count = ARRAY_SIZE(ports),
+                                                                    .runs = guest_runs,
+                                                                    .stop = on_stop}}),
                  0);
     cr_assert_eq(evloop_start_thread(loop), 0);
 }
@@ -173,5 +183,84 @@ Test(ps, a_run_that_does_not_answer_is_left_out)
     cr_expect_eq(access(path, F_OK), 0, "it may be busy");
     close(fd);
     unlink(path);
+    rmdir(folder);
+}
+
+static int listen_at(const char *name)
+{
+    struct sockaddr_un addr = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    strcpy(addr.sun_path, name);
+    cr_assert_eq(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    cr_assert_eq(listen(fd, 1), 0);
+    return fd;
+}
+
+#define SAID 300000u /* more than a socket and a pipe hold */
+
+/* A port of a guest: says much once it has heard a line, and hangs up. */
+static void *be_port(void *ctx)
+{
+    static char said[SAID];
+    char line[8];
+    int fd = accept(*(int *)ctx, NULL, NULL);
+    ssize_t n = read(fd, line, sizeof(line));
+    memset(said, n == 3 && memcmp(line, "hi\n", 3) == 0 ? 'y' : 'n', sizeof(said));
+    for (size_t done = 0; done < sizeof(said); done += (size_t)n) {
+        n = write(fd, said + done, sizeof(said) - done);
+        if (n <= 0)
+            break;
+    }
+    close(fd);
+    return NULL;
+}
+
+static void converses(const char *port, const char *socket_name)
+{
+    int in[2], listener = listen_at(socket_name), before = dup(STDIN_FILENO);
+    struct stat st;
+    pthread_t thread;
+    cr_assert_eq(pipe(in), 0);
+    cr_assert_eq(write(in[1], "hi\n", 3), 3);
+    dup2(in[0], STDIN_FILENO);
+    cr_assert_eq(pthread_create(&thread, NULL, be_port, &listener), 0);
+    listen_to_log(LOG_WARN);
+    cr_expect_eq(call(cli_console, "4711", port, NULL), 0);
+    expect_logged("the run has hung up");
+    pthread_join(thread, NULL);
+    cr_expect_eq(stat("out", &st), 0);
+    cr_expect_eq(st.st_size, SAID);
+    cr_expect_eq(printed()[0], 'y');
+    dup2(before, STDIN_FILENO);
+    close(before);
+    close(in[0]);
+    close(in[1]);
+    close(listener);
+    unlink(socket_name);
+}
+
+Test(ps, a_terminal_reaches_ports_that_listen)
+{
+    begin("4711.ctl");
+    cr_expect_eq(call(cli_ctl, "4711", "console", NULL), 0);
+    cr_expect_eq(strncmp(printed(), "agent  ", 7), 0);
+    converses(NULL, "con.sock");
+    converses("agent", "agent.sock");
+    end();
+    rmdir(folder);
+}
+
+Test(ps, what_is_no_port_is_no_console)
+{
+    static const char *const names[] = {"null", "none", "con"};
+    begin("4711.ctl");
+    listen_to_log(LOG_ERROR);
+    for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
+        cr_expect_eq(call(cli_console, "4711", names[i], NULL), EXIT_FAILURE, "%s", names[i]);
+        expect_logged(i < 2 ? "listen=PATH,console=on" : "nothing takes connections");
+    }
+    cr_expect_eq(call(cli_console, NULL, NULL, NULL), EXIT_USAGE);
+    unlink("out");
+    end();
     rmdir(folder);
 }

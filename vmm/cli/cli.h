@@ -11,6 +11,7 @@ struct cJSON;
 int cli_run(int argc, char **argv);
 int cli_replay(int argc, char **argv);
 int cli_ctl(int argc, char **argv);
+int cli_console(int argc, char **argv);
 int cli_ps(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_bench(int argc, char **argv);
@@ -23,6 +24,11 @@ int cli_options(int argc, char **argv);
  * negative errno, which was reported unless `quiet`. A quiet one waits for two seconds at most.
  */
 int ctl_ask(const char *path, char **words, int count, bool quiet, struct cJSON **answer);
+
+/* The control socket of a run: the word itself, which is a path; or of the process of that number,
+ * which was not told where to listen. */
+#define CTL_SOCKET_BYTES 512
+const char *ctl_find_socket(const char *word, char place[CTL_SOCKET_BYTES]);
 
 /* The options of run, as a screenful of text. */
 void cli_print_options(FILE *out);

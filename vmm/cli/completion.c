@@ -10,7 +10,7 @@
 #include "vmm/cli/exit_code.h"
 #include "vmm/config/options.h"
 
-#define COMMANDS   "run replay ctl ps check bench completion"
+#define COMMANDS   "run replay ctl console ps check bench completion"
 #define BENCH_VMMS "qemu-microvm qemu-q35 kvmtool firecracker cloud-hypervisor none"
 
 /* Those of an arg, each behind "before=". */
@@ -145,8 +145,8 @@ static int print_bash(void)
         "return;;\n"
         "  help) COMPREPLY=($(compgen -W '" COMMANDS "' -- \"$cur\")); return;;\n"
         "  check) COMPREPLY=($(compgen -W '--json --help' -- \"$cur\")); return;;\n"
-        "  ctl)\n"
-        "    if [[ -S $prev || $prev =~ ^[0-9]+$ ]]; then\n"
+        "  ctl|console)\n"
+        "    if [[ ${COMP_WORDS[1]} == ctl && ( -S $prev || $prev =~ ^[0-9]+$ ) ]]; then\n"
         "      COMPREPLY=($(compgen -W \"$(\"${COMP_WORDS[0]}\" ctl \"$prev\" help 2>/dev/null |\n"
         "        cut -d ' ' -f 1)\" -- \"$cur\"))\n"
         "    else\n"
@@ -278,6 +278,7 @@ static int print_zsh(void)
         "  replay) _arguments '(-v --verbose)'{-v,--verbose} '*:recording:_files';;\n"
         "  check) _arguments --json --help;;\n"
         "  ctl) _arguments --json --help '*:control socket:_files';;\n"
+        "  console) _arguments --help '*:control socket:_files';;\n"
         "  bench) compadd -- boot exit console memory blk net display;;\n"
         "  completion) compadd -- bash zsh;;\n"
         "  help) compadd -- " COMMANDS ";;\n"

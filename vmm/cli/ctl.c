@@ -20,8 +20,6 @@
 #include "vmm/control/control.h"
 #include "vmm/control/folder.h"
 
-#define SOCKET_BYTES 512
-
 /* A screenshot is written by the run, which may be in another folder. */
 static const char *as_seen_there(char **words, int i, char path[CONTROL_PATH_BYTES])
 {
@@ -129,20 +127,19 @@ static int print_help(void)
     return 0;
 }
 
-/* A path; or the number of a process, whose run was not told where to listen. */
-static const char *find_socket(const char *word, char place[SOCKET_BYTES])
+const char *ctl_find_socket(const char *word, char place[CTL_SOCKET_BYTES])
 {
     char folder[CONTROL_FOLDER_BYTES];
     size_t digits = strspn(word, "0123456789");
     if (digits == 0 || word[digits] != '\0' || access(word, F_OK) == 0 || !control_folder(folder))
         return word;
-    snprintf(place, SOCKET_BYTES, "%s/%s.ctl", folder, word);
+    snprintf(place, CTL_SOCKET_BYTES, "%s/%s.ctl", folder, word);
     return place;
 }
 
 int cli_ctl(int argc, char **argv)
 {
-    char place[SOCKET_BYTES];
+    char place[CTL_SOCKET_BYTES];
     bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
     char **words = argv + 1 + json;
     int count = argc - 1 - json;
@@ -156,7 +153,7 @@ int cli_ctl(int argc, char **argv)
         return EXIT_USAGE;
     }
     cJSON *answer = NULL;
-    (void)ctl_ask(find_socket(words[0], place), words + 1, count - 1, false, &answer);
+    (void)ctl_ask(ctl_find_socket(words[0], place), words + 1, count - 1, false, &answer);
     int status = answer != NULL ? print_answer(answer, json) : EXIT_FAILURE;
     cJSON_Delete(answer);
     return status;

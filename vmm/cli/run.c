@@ -344,13 +344,14 @@ static void stop(void *ctx)
 
 static int create_control(struct run *run)
 {
-    return control_create(&run->control, &(struct control_config){
-                                             .loop = run->loop,
-                                             .clock = &clock_host,
-                                             .path = run->vm.control,
-                                             .target = {run->vm.kernel, guest_runs, press_power,
-                                                        input_for, picture, balloon, pause_guest,
-                                                        is_paused, reset_guest, stats, stop, run}});
+    return control_create(
+        &run->control,
+        &(struct control_config){.loop = run->loop,
+                                 .clock = &clock_host,
+                                 .path = run->vm.control,
+                                 .target = {run->vm.kernel, guest_runs, press_power, input_for,
+                                            picture, balloon, pause_guest, is_paused, reset_guest,
+                                            stats, stop, run, run->vm.ports, run->vm.port_count}});
 }
 
 static int set_up(struct run *run)

@@ -15,6 +15,7 @@
 #include "core/base/xmath.h"
 #include "core/output/own_file.h"
 #include "devices/display/png.h"
+#include "vmm/config/config.h"
 #include "vmm/control/control.h"
 #include "vmm/control/keys.h"
 #include "vmm/machine/machine.h"
@@ -312,12 +313,36 @@ static cJSON *run_status(const struct call *c)
     return status;
 }
 
+/* Ports to which a process may connect; a relative path is one from where the run was started. */
+static cJSON *run_console(const struct call *c)
+{
+    char here[CONTROL_PATH_BYTES / 2], full[CONTROL_PATH_BYTES];
+    cJSON *list = cJSON_CreateArray();
+    for (unsigned i = 0; i < c->target->port_count; i++) {
+        const struct port_config *port = &c->target->ports[i];
+        const char *path = port->paths[CHR_LISTEN];
+        if (port->kind != CHR_LISTEN)
+            continue;
+        if (path[0] != '/' && getcwd(here, sizeof(here)) != NULL) {
+            snprintf(full, sizeof(full), "%s/%s", here, path);
+            path = full;
+        }
+        cJSON *row = cJSON_CreateObject();
+        cJSON_AddStringToObject(row, "port", port->name);
+        cJSON_AddStringToObject(row, "path", path);
+        cJSON_AddBoolToObject(row, "console", port->is_console);
+        cJSON_AddItemToArray(list, row);
+    }
+    return list;
+}
+
 static cJSON *run_help(const struct call *c);
 
 static const struct command commands[] = {
     {"balloon", "[SIZE]", "Leave the guest SIZE of its memory, or say what it has", 0, 1,
      run_balloon},
     {"click", "[left|right|middle]", "Press a button of the mouse and let it go", 0, 1, run_click},
+    {"console", "", "List the ports that `minivet console` may connect to", 0, 0, run_console},
     {"help", "", "List the commands", 0, 0, run_help},
     {"mouse", "X Y", "Move the pointer there: parts of the screen, such as 50% 50%", 2, 2,
      run_mouse},

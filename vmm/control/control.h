@@ -26,6 +26,7 @@ struct control;
 struct cJSON;
 struct evloop;
 struct machine_balloon;
+struct port_config;
 
 #define CONTROL_CLIENTS    8u
 #define CONTROL_LINE_BYTES 65536u /* of a command, its newline included */
@@ -52,6 +53,8 @@ struct control_target {
     int (*stats)(void *ctx, FILE *out);
     void (*stop)(void *ctx); /* ends the run as Ctrl-A x does */
     void *ctx;
+    const struct port_config *ports; /* of the virtio console */
+    unsigned port_count;
 };
 
 struct control_config {
