@@ -23,6 +23,7 @@ struct gmem;
 struct acpi_config {
     unsigned vcpus; /* with APIC ids 0, 1 and so on */
     bool serial;
+    bool fw_cfg;
     bool pci;
     struct pci_window pci_window64; /* for 64-bit BARs */
     unsigned virtio_windows;        /* the first so many; each is a device LNRO0005 */

@@ -147,9 +147,11 @@ static void put_pc_devices(struct aml *a, const struct acpi_config *config)
         {"RTC0", "PNP0B00", true, false, X86_RTC_PORTS, X86_RTC_PORT, X86_GSI_RTC},
         /* Linux's pvpanic-mmio finds its port by this id. */
         {"PEVT", "QEMU0001", false, true, 1, X86_PVPANIC_PORT, 0},
+        {"FWCF", "QEMU0002", false, true, X86_FW_CFG_PORTS, X86_FW_CFG_PORT, 0},
     };
     for (unsigned i = 0; i < ARRAY_SIZE(devices); i++)
-        if (devices[i].port != X86_SERIAL_PORT || config->serial)
+        if ((devices[i].port != X86_SERIAL_PORT || config->serial) &&
+            (devices[i].port != X86_FW_CFG_PORT || config->fw_cfg))
             put_pc_device(a, &devices[i], i == 0 && config->pci ? (uint32_t)X86_ECAM_BYTES : 0);
 }
 

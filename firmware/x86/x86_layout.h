@@ -61,6 +61,8 @@
 #define X86_SERIAL_PORT           0x3f8
 #define X86_SERIAL_PORTS          8
 #define X86_PVPANIC_PORT          0x505 /* the guest's kernel says that it panicked */
+#define X86_FW_CFG_PORT           0x510 /* files that the user passes; QEMU has it there */
+#define X86_FW_CFG_PORTS          2
 #define X86_PM_PORT               0x600 /* ACPI: the three registers that follow */
 #define X86_PM_PORTS              3
 #define X86_SLEEP_CONTROL_PORT    0x600

@@ -38,6 +38,12 @@ group_identity() {
         expect "$series: --smbios: sku" said '^product_sku=K1$'
         expect "$series: --smbios: family" said '^product_family=Fast$'
         expect "$series: --smbios: the kernel finds no fault" not_said '^complaint: '
+        head -c 100000 /dev/urandom >"$work/passed"
+        guest "$series" vmlinuz 'cd /sys/firmware/qemu_fw_cfg/by_name/opt/org.example; echo text=$(cat text/raw)
+            sha256sum <file/raw | sed "s/^/file=/"' \
+            --fw-cfg 'opt/org.example/text,string=a word,, or two' --fw-cfg "opt/org.example/file,file=$work/passed"
+        expect "$series: --fw-cfg: a text" said '^text=a word, or two$'
+        expect "$series: --fw-cfg: a file" said "^file=$(sha256sum <"$work/passed" | cut -d' ' -f1)"
     done
     guest 6.12 vmlinuz "$generation"
     first_id=$(generation_id)

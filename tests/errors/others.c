@@ -24,6 +24,7 @@
 #include "devices/input/hub.h"
 #include "devices/platform/byte_device.h"
 #include "devices/platform/framebuffer.h"
+#include "devices/platform/fw_cfg.h"
 #include "devices/platform/i8042.h"
 #include "devices/platform/pci_host.h"
 #include "devices/platform/rtc.h"
@@ -226,6 +227,7 @@ SMALL(acpi_pm)
 SMALL(debug_exit)
 SMALL(post_code)
 SMALL(pvpanic)
+SCENE(fw_cfg, .pio = pio)
 SCENE(i8042, .pio = pio)
 SCENE(pci_host, .pio = pio, .mmio = mmio, .ecam_gpa = 0xb0000000)
 SCENE(rtc, .pio = pio, .clock = &clock_host, .loop = board_loop)
@@ -234,6 +236,7 @@ Test(errors, board)
 {
     refuse_each(acpi_pm_scene);
     refuse_each(debug_exit_scene);
+    refuse_each(fw_cfg_scene);
     refuse_each(i8042_scene);
     refuse_each(pci_host_scene);
     refuse_each(post_code_scene);

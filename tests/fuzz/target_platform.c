@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * A PC's small devices on a bus of ports: serial port, clock, keyboard controller, ACPI's power
- * registers, POST codes, debug exit, pvpanic.
+ * registers, POST codes, debug exit, pvpanic, files that are passed.
  *
  * The input is a list of steps. A step begins with a byte: the step (bits 0 to 3), the width (4,
  * 5).
@@ -26,6 +26,7 @@
 #include "core/loop/evloop.h"
 #include "core/ports/bus.h"
 #include "devices/platform/byte_device.h"
+#include "devices/platform/fw_cfg.h"
 #include "devices/platform/i8042.h"
 #include "devices/platform/rtc.h"
 #include "devices/platform/serial.h"
@@ -37,6 +38,7 @@
 #define PVPANIC_PORT 0x505u
 #define ACPI_PM_PORT 0x600u
 #define POST_PORT    0x80u
+#define FW_CFG_PORT  0x510u
 #define EXIT_PORT    0xf4u
 #define STEPS_MAX    1000u
 #define TURNS_MAX    20u
@@ -55,6 +57,7 @@ static struct bench {
     struct rtc *rtc;
     struct i8042 *kbc;
     struct byte_device *small[4];
+    struct fw_cfg *files;
 } bench;
 
 static const uint16_t ports[] = {
@@ -63,7 +66,7 @@ static const uint16_t ports[] = {
     RTC_PORT,        RTC_PORT + 1,     I8042_DATA_PORT,  I8042_COMMAND_PORT,
     ACPI_PM_PORT,    ACPI_PM_PORT + 1, ACPI_PM_PORT + 2, POST_PORT,
     EXIT_PORT,       PVPANIC_PORT,     SERIAL_PORT - 1,  SERIAL_PORT + 8,
-    RTC_PORT - 1,    ACPI_PM_PORT - 1, 0xffff,           0,
+    RTC_PORT - 1,    FW_CFG_PORT,      FW_CFG_PORT + 1,  0,
 };
 
 static const struct {
@@ -80,6 +83,8 @@ static void on_power(void *ctx, enum power_event event, int status)
     fuzz_check(event <= POWER_PANIC && (event != POWER_EXIT || (status >= 0 && status <= 255)),
                "power event %d with status %d", event, status);
 }
+
+static const struct fw_cfg_file passed = {"opt/file", "its content", 11};
 
 static void open_bench(struct bench *b)
 {
@@ -101,6 +106,7 @@ static void open_bench(struct bench *b)
                                                     .loop = b->host.loop,
                                                     .ram_below_4g_bytes = GIB,
                                                     .ram_above_4g_bytes = GIB});
+    err |= fw_cfg_create(&b->files, &(struct fw_cfg_config){b->pio, FW_CFG_PORT, &passed, 1});
     err |= i8042_create(&b->kbc, &(struct i8042_config){.pio = b->pio, .power = power});
     for (unsigned i = 0; i < ARRAY_SIZE(small); i++)
         err |= byte_device_create(
@@ -114,6 +120,7 @@ static void close_bench(struct bench *b)
     serial_destroy(b->serial);
     rtc_destroy(b->rtc);
     i8042_destroy(b->kbc);
+    fw_cfg_destroy(b->files);
     for (unsigned i = 0; i < ARRAY_SIZE(small); i++)
         byte_device_destroy(b->small[i]);
     evloop_drain(b->host.loop);

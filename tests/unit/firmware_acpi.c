@@ -26,6 +26,7 @@ static struct acpi_config full_machine(void)
     return (struct acpi_config){
         .vcpus = 64,
         .serial = true,
+        .fw_cfg = true,
         .pci = true,
         .pci_window64 = {UINT64_C(0x8000000000), 64 * GIB},
         .virtio_windows = X86_VIRTIO_GSI_COUNT,
@@ -107,6 +108,16 @@ Test(firmware_acpi, every_table_is_there_and_adds_up)
     cr_assert_not_null(find("APIC"));
     cr_assert_not_null(find("MCFG"));
     cr_assert_not_null(find("DSDT"));
+}
+
+Test(firmware_acpi, what_passes_files_is_named_if_it_is_there)
+{
+    struct acpi_config config = full_machine();
+    cr_assert_eq(acpi_write(memory, &config), 0);
+    cr_expect(contains(find("DSDT"), "QEMU0002", 8));
+    config.fw_cfg = false;
+    cr_assert_eq(acpi_write(memory, &config), 0);
+    cr_expect_not(contains(find("DSDT"), "QEMU0002", 8));
 }
 
 Test(firmware_acpi, nothing_is_written_elsewhere)

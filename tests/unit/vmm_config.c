@@ -469,6 +469,27 @@ Test(config, a_clock_has_a_base)
     refused("K --rtc utc", "utc", "base=utc|localtime|TIME");
 }
 
+OnConfig(passes_files_and_texts, "K --fw-cfg opt/a,file=F --fw-cfg opt/b/c.d,string=T")
+{
+    cr_assert_eq(c->file_count, 2);
+    cr_expect_str_eq(c->files[0].name, "opt/a");
+    cr_expect_str_eq(c->files[0].path, "F");
+    cr_expect_null(c->files[0].text);
+    cr_expect_str_eq(c->files[1].name, "opt/b/c.d");
+    cr_expect_str_eq(c->files[1].text, "T");
+    refused("K --fw-cfg opt/a", "opt/a", "give file=FILE or string=TEXT");
+    refused("K --fw-cfg opt/a,file=F,string=T", "opt/a", "give file=FILE or string=TEXT");
+    refused("K --fw-cfg opt/a,file=F --fw-cfg opt/a,file=G", "opt/a", "twice");
+    refused("K --fw-cfg etc/e820,file=F", "etc/e820", "such as opt/");
+    refused("K --fw-cfg opt/,file=F", "opt/", "such as opt/");
+    refused("K --fw-cfg opt/3456789012345678901234567890123456789012345678901234567,file=F", "opt/",
+            "up to 55");
+    char line[BOARD_FILES_MAX * 24 + 64] = "K";
+    for (unsigned i = 0; i <= BOARD_FILES_MAX; i++)
+        snprintf(line + strlen(line), sizeof(line) - strlen(line), " --fw-cfg opt/%u,file=F", i);
+    refused(line, "--fw-cfg", "at most 32");
+}
+
 OnConfig(knows_addresses_of_vnc_servers, "K")
 {
     static const char *const wrong[] = {"foo", ":", ":59636", ":1x", "host:-1", "5901"};

@@ -91,6 +91,11 @@ static void expect_same(const struct vm_config *a, const struct vm_config *b, co
             port->name = NULL;
             memset(port->paths, 0, sizeof(port->paths));
         }
+        for (unsigned i = 0; i < c->file_count; i++) {
+            struct board_file *file = &c->files[i];
+            fprintf(out, "%s;%s;", file->name, file->path != NULL ? file->path : file->text);
+            *file = (struct board_file){0};
+        }
         fclose(out);
         c->given = c->texts = NULL;
         c->has_json = false;
@@ -161,6 +166,7 @@ static const struct {
     {{"--rng", "off"}},
     {{"--gpu", "on,outputs=2,size=800x600,memory=32M"}},
     {{"--gpu", "off"}},
+    {{"--fw-cfg", "opt/a,file=F", "--fw-cfg", "opt/b/c,string=T=,,U"}},
     {{"--balloon", "on,size=256M,oom=off,reporting=off"}},
     {{"--balloon", "off"}},
     {{"--vsock", "on,path=PATH,cid=7"}},
@@ -235,7 +241,7 @@ Test(config_json, each_option_and_each_key_has_a_row)
             for (const struct schema_key *k = t->keys; k->name != NULL; k++) {
                 bool shared = t->keys == config_virtio_keys;
                 cr_expect(has_row(shared ? "disk" : o->name, k->name) ||
-                              strcmp(k->name, "file") == 0,
+                              strcmp(k->name, "file") == 0 || strcmp(k->name, "name") == 0,
                           "%s %s", o->name, k->name);
             }
     }

@@ -29,6 +29,16 @@ struct hv_vcpu;
 struct hv_vm;
 struct smbios_config;
 
+#define BOARD_FILES_MAX       32u
+#define BOARD_FILE_NAME_BYTES 56u /* its NUL included */
+#define BOARD_FILE_BYTES_MAX  (UINT64_C(16) << 20)
+
+/* What the user passes to the guest by a name. */
+struct board_file {
+    const char *name;
+    const char *path, *text; /* one of them; the other is NULL */
+};
+
 /* All of it outlives the board. */
 struct board_config {
     const struct hv *hv;
@@ -39,8 +49,10 @@ struct board_config {
     struct evloop *loop;
     struct power power;
     unsigned vcpus;
-    int64_t clock_ahead_s;                         /* the real-time clock's, of the host's */
-    const struct smbios_config *smbios;            /* NULL: the user has said nothing of it */
+    int64_t clock_ahead_s;              /* the real-time clock's, of the host's */
+    const struct smbios_config *smbios; /* NULL: the user has said nothing of it */
+    const struct board_file *files;     /* first of file_count */
+    unsigned file_count;
     struct chr_backend *serial;                    /* of the serial port; NULL: there is none */
     void (*on_post_code)(void *ctx, uint8_t code); /* a vCPU's thread; the boot has come that far */
     void *ctx;

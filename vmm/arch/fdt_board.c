@@ -69,12 +69,12 @@ static int create_devices(struct board *b)
 /* What only other machines have. */
 static int check(const struct board_config *config)
 {
-    const char *option = config->smbios != NULL ? "--smbios" : NULL;
+    const char *option = config->smbios != NULL   ? "--smbios"
+                         : config->file_count > 0 ? "--fw-cfg"
+                                                  : NULL;
     return option == NULL
                ? 0
-               : fail_msg(-EINVAL,
-                          "%s: this machine has a device tree and no such tables; leave it out",
-                          option);
+               : fail_msg(-EINVAL, "%s: only an x86-64 machine has it; leave it out", option);
 }
 
 int fdt_board_create(struct board **out, const struct board_config *config,

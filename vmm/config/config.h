@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "arch/arch.h"
 #include "core/ports/input.h"
 #include "core/ports/net.h"
 #include "devices/backend/bucket.h"
@@ -201,7 +202,7 @@ struct vm_config {
     bool has_smbios; /* the user has said something of it */
     struct smbios_config smbios;
     uint64_t cpu_on, cpu_off; /* HV_CPU_..., as the user said */
-    unsigned disk_count, net_count, port_count;
+    unsigned disk_count, net_count, port_count, file_count;
     enum console_kind console;
     struct virtio_keys console_virtio;
     const char *log; /* a file for what the console prints; NULL: none */
@@ -233,6 +234,7 @@ struct vm_config {
     struct disk_config disks[CONFIG_MAX_DISKS]; /* vda, vdb, ... */
     struct net_config nets[CONFIG_MAX_NETS];
     struct port_config ports[CONFIG_MAX_PORTS];
+    struct board_file files[BOARD_FILES_MAX];
 };
 
 static inline const struct vsock_config *vsock_config_of(const struct vm_config *c)

@@ -7,7 +7,7 @@
 #include "core/output/outputs.h"
 #include "vmm/config/config.h"
 
-#define FILES_MAX (10 + CONFIG_MAX_DISKS + 2 * CONFIG_MAX_NETS + CONFIG_MAX_PORTS)
+#define FILES_MAX (10 + CONFIG_MAX_DISKS + 2 * CONFIG_MAX_NETS + CONFIG_MAX_PORTS + BOARD_FILES_MAX)
 
 static bool is_written(const struct disk_config *d)
 {
@@ -67,6 +67,8 @@ int config_check_files(const struct vm_config *c)
         files[count++] = (struct named_file){p->kind == CHR_FILE ? FILE_LOG : FILE_INPUT, "--port",
                                              p->kind != CHR_NULL ? p->paths[p->kind] : NULL};
     }
+    for (unsigned i = 0; i < c->file_count; i++)
+        files[count++] = (struct named_file){FILE_INPUT, "--fw-cfg", c->files[i].path};
     int r = outputs_check(files, count);
     return r == 0 ? check_disks(c) : r;
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* --rtc, --smbios: what a machine has besides memory, processors and virtio devices. */
+/* --rtc, --smbios, --fw-cfg: what a machine has besides memory, processors and virtio devices. */
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
 #include <time.h>
 
+#include "core/base/fail.h"
 #include "core/base/xmath.h"
 #include "vmm/config/options.h"
 
@@ -112,4 +113,53 @@ int64_t clock_choice_ahead_s(const struct clock_choice *clock, uint64_t wall_ns)
     if (clock->kind == CLOCK_LOCALTIME)
         localtime_r(&now, &tm);
     return clock->kind == CLOCK_TIME ? clock->time_s - now : tm.tm_gmtoff;
+}
+
+/* ---- what the guest is given by a name ---- */
+
+/* What is not under opt/ is the firmware's (QEMU's docs/specs/fw_cfg). */
+static int set_file_name(void *into, const char *value)
+{
+    static const char opt[] = "opt/";
+    bool good = strncmp(value, opt, sizeof(opt) - 1) == 0 && value[sizeof(opt) - 1] != '\0' &&
+                strlen(value) < BOARD_FILE_NAME_BYTES;
+    for (const char *c = value; *c != '\0'; c++)
+        good = good && isgraph((unsigned char)*c);
+    ((struct board_file *)into)->name = value;
+    return good ? 0 : -EINVAL;
+}
+
+static const struct schema_key file_names[] = {
+    {"name", "NAME", SCHEMA_FILE, .set = set_file_name,
+     .expected = "a name such as opt/org.example/key, of up to 55 letters, digits and signs"},
+    {0},
+};
+
+static const struct schema_key file_keys[] = {
+    {"file", "FILE", SCHEMA_FILE, SCHEMA_AT(struct board_file, path), .min = 1,
+     .expected = "a file name", .help = "What is in FILE, up to 16 MiB"},
+    {"string", "TEXT", SCHEMA_TEXT, SCHEMA_AT(struct board_file, text), .help = "The text itself"},
+    {0},
+};
+
+const struct schema_table config_fw_cfg_tables[] = {
+    {.keys = file_names, .is_first = true}, {.keys = file_keys}, {0}};
+
+int config_apply_fw_cfg(struct vm_config *c, const struct schema_key *option,
+                        const struct cJSON *list)
+{
+    if (c->file_count == BOARD_FILES_MAX)
+        return fail_msg(-EINVAL, "--fw-cfg: at most %u of them", BOARD_FILES_MAX);
+    struct board_file *file = &c->files[c->file_count];
+    *file = (struct board_file){0};
+    int r = config_take(option, file, list);
+    if (r < 0)
+        return r;
+    for (unsigned i = 0; i < c->file_count; i++)
+        if (strcmp(c->files[i].name, file->name) == 0)
+            return fail_msg(-EINVAL, "--fw-cfg %s: is there twice; give another name", file->name);
+    if ((file->path != NULL) == (file->text != NULL))
+        return fail_msg(-EINVAL, "--fw-cfg %s: give file=FILE or string=TEXT", file->name);
+    c->file_count++;
+    return 0;
 }

@@ -246,6 +246,13 @@ static int uuid(struct config_words *w, const char *value, const cJSON *items)
     return put_alone(w, "smbios", text, NULL);
 }
 
+static int fw_cfg(struct config_words *w, const char *value, const cJSON *items)
+{
+    size_t prefix = strncmp(value, "name=", 5) == 0 ? 5 : 0;
+    (void)items;
+    return config_put(w, config_find_option("fw-cfg", strlen("fw-cfg")), value + prefix);
+}
+
 static int vga(struct config_words *w, const char *value, const cJSON *items)
 {
     (void)items;
@@ -330,9 +337,10 @@ int config_qemu(struct config_words *w, const char *option, const char *value)
     static const struct {
         const char *option;
         int (*put)(struct config_words *w, const char *value, const cJSON *items);
-    } rows[] = {{"drive", drive}, {"hda", hd},        {"netdev", netdev},
-                {"nic", nic},     {"device", device}, {"snapshot", snapshot},
-                {"vga", vga},     {"vnc", vnc},       {"uuid", uuid}};
+    } rows[] = {{"drive", drive},  {"hda", hd},        {"netdev", netdev},
+                {"nic", nic},      {"device", device}, {"snapshot", snapshot},
+                {"vga", vga},      {"vnc", vnc},       {"uuid", uuid},
+                {"fw_cfg", fw_cfg}};
     cJSON *items = cut(value != NULL ? value : "");
     int r = items == NULL ? -ENOMEM : 0;
     for (unsigned i = 0; r == 0 && i < ARRAY_SIZE(rows); i++)

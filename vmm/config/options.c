@@ -86,6 +86,9 @@ const struct schema_key config_options[] = {
      .help = "What the guest's real-time clock shows"},
     {"smbios", "KEY[,KEY...]", SCHEMA_LIST, AT(smbios), .tables = config_smbios_tables,
      .help = "What the machine is called in its SMBIOS (DMI) tables, if it has those"},
+    {"fw-cfg", "NAME,KEY", SCHEMA_LIST, .many = true, .tables = config_fw_cfg_tables,
+     .help = "Something for the guest by a name, at most 32: a file in "
+             "/sys/firmware/qemu_fw_cfg/by_name"},
     {"disk", "FILE[,KEY...]", SCHEMA_LIST, .letter = 'd', .many = true,
      .tables = config_disk_tables,
      .help = "Disk image or block device, at most 64: vda, then vdb and so on"},

@@ -259,6 +259,8 @@ static int create_board(struct machine *m)
                        .vcpus = vm->cpus,
                        .clock_ahead_s = m->config.clock_ahead_s,
                        .smbios = vm->has_smbios ? &vm->smbios : NULL,
+                       .files = vm->files,
+                       .file_count = vm->file_count,
                        .serial = vm->console == CONSOLE_SERIAL ? m->terminal : NULL,
                        .on_post_code = on_post_code,
                        .ctx = m,

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "arch/arch.h"
+#include "arch/x86_64/passed_files.h"
 #include "arch/x86_64/power_on.h"
 #include "core/base/clock.h"
 #include "core/base/fail.h"
@@ -54,6 +55,7 @@ struct board {
     struct rtc *rtc;
     struct i8042 *i8042;
     struct serial *serial;
+    struct passed_files *files; /* NULL: there are none */
     struct irq_line serial_irq, button_irq, rtc_irq;
     struct boot_state state;
 };
@@ -107,6 +109,8 @@ static int create_devices(struct board *b)
         r = c->hv->irq_line(c->vm, X86_GSI_BUTTON, IRQ_BY_CALL, &b->button_irq);
     if (r == 0 && c->serial != NULL)
         r = create_serial(b);
+    if (r == 0 && c->file_count > 0)
+        r = passed_files_create(&b->files, c);
     return r;
 }
 
@@ -114,6 +118,7 @@ static void board_destroy(struct board *b)
 {
     if (b == NULL)
         return;
+    passed_files_destroy(b->files);
     serial_destroy(b->serial);
     i8042_destroy(b->i8042);
     rtc_destroy(b->rtc);
@@ -154,6 +159,7 @@ static int describe(struct board *b, const struct board_devices *devices)
     struct acpi_config acpi = {
         .vcpus = c->vcpus,
         .serial = b->serial != NULL,
+        .fw_cfg = b->files != NULL,
         .pci = devices->pci,
         .pci_window64 = devices->windows->memory64,
         .virtio_windows = devices->virtio_windows,
