@@ -135,7 +135,7 @@ static int begin(void)
                                         .path = path,
                                         .target = {"vmlinuz", guest_runs, on_power, input_for,
                                                    take_picture, on_balloon, on_pause, on_is_paused,
-                                                   on_reset, on_stats, on_stop, NULL}});
+                                                   on_reset, on_stats, on_stop, NULL, NULL, 0}});
 }
 
 static void setup(void)
