@@ -45,6 +45,9 @@ static char *machine_of(const struct vm_config *c)
         print_disk(&c->disks[i], out);
     for (unsigned i = 0; i < c->net_count; i++)
         print_net(&c->nets[i], out);
+    for (unsigned i = 0; i < c->file_count; i++)
+        fprintf(out, " fw-cfg=%s,%s", c->files[i].name,
+                c->files[i].path != NULL ? c->files[i].path : c->files[i].text);
     static const char *const inputs[INPUT_KINDS] = {"keyboard", "mouse", "tablet", "touch"};
     for (unsigned i = 0; i < INPUT_KINDS; i++)
         if (c->input.on[i])
