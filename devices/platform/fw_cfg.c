@@ -66,7 +66,8 @@ static uint64_t fw_cfg_read(void *dev, uint64_t offset, unsigned width)
 {
     struct fw_cfg *f = dev;
     uint8_t byte = 0;
-    if (offset != DATA || width != 1)
+    (void)width; /* 1: no wider access fits there */
+    if (offset != DATA)
         return 0;
     pthread_mutex_lock(&f->lock);
     if (f->offset < f->bytes)
