@@ -14,6 +14,7 @@ while read -r order; do
     case $order in
     time) echo time=$(date +%s) ;;
     complaints) echo complaints=$(dmesg | grep -ciE "soft lockup|rcu.*stall|hrtimer|clocksource.*unstable") ;;
+    carrier*) echo $order=$(cat /sys/class/net/eth0/carrier) ;;
     off) poweroff; sleep 60 ;;
     esac
 done'
@@ -73,7 +74,7 @@ group_control() {
     [ -p "$work/orders" ] || mkfifo "$work/orders"
     for series in 6.1 6.12; do
         initramfs "$series" "$counter"
-        start_guest "$series" -c 2 --reboot restart --stats=json
+        start_guest "$series" -c 2 --reboot restart --stats=json -n null
         expect "$series: a guest counts" ticks_beyond 3
         ctl pause
         expect "$series: a paused guest does nothing" stands_still
@@ -84,6 +85,10 @@ group_control() {
         expect "$series: its clock is right" clock_is_right
         expect "$series: and it has no complaint" answers complaints 0
         expect "$series: what its devices did is told" sh -c "'$minivet' ctl --json '$work/ctl' stats | grep queues >/dev/null"
+        ctl link 0 down
+        expect "$series: a cable that is pulled" answers carrier1 0
+        ctl link 0 up
+        expect "$series: and put back" answers carrier2 1
         ctl reset
         expect "$series: it is reset, and boots again" boots_again
         expect "$series: to count from the start" ticks_beyond 3

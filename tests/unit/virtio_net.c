@@ -137,6 +137,36 @@ OnEachRig(virtio_net, tells_of_its_link, rig_open_net_on(rig, on))
     cr_expect_eq(netio_take_all(rig, 0), 1);
 }
 
+/* A cable that the user has pulled, whatever the backend says of its own link. */
+OnEachRig(virtio_net, has_no_link_while_its_cable_is_out, rig_open_net_on(rig, on))
+{
+    struct netio_packet packet = {.frame_bytes = 60};
+    cr_assert(netio_start(rig, F(STATUS), 1, 16));
+    netio_post(rig, 0, 2048);
+    cr_assert_eq(virtio_net_set_link(rig->net, false), 0);
+    cr_expect_eq(status_of(rig), 0);
+    cr_expect_eq(rig_config_irqs(rig), 1);
+    netio_send(rig, 0, &packet, true);
+    cr_expect_eq(netio_take_all(rig, TX), 1, "lost, but given back");
+    netio_arrive(rig, 0, &packet);
+    cr_expect_eq(netio_take_all(rig, 0), 0);
+    cr_expect_eq(rig->ether.pairs[0].waiting_count, 0, "lost");
+    fake_net_link(&rig->ether, false);
+    fake_net_link(&rig->ether, true);
+    cr_expect_eq(status_of(rig), 0, "still out");
+    cr_expect_eq(rig_config_irqs(rig), 0);
+    fake_net_link(&rig->ether, false);
+    cr_assert_eq(virtio_net_set_link(rig->net, true), 0);
+    cr_expect_eq(status_of(rig), 0, "the other end is not there");
+    fake_net_link(&rig->ether, true);
+    cr_expect_eq(status_of(rig), VIRTIO_NET_S_LINK_UP);
+    cr_expect_eq(rig_config_irqs(rig), 1);
+    netio_send(rig, 0, &packet, true);
+    netio_arrive(rig, 0, &packet);
+    cr_expect_eq(rig->ether.pairs[0].sent_count, 1);
+    cr_expect_eq(netio_take_all(rig, 0), 1);
+}
+
 /* ---- what it sends ---- */
 
 OnEachRig(virtio_net, sends_frames, rig_open_net_on(rig, on))

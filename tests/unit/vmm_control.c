@@ -127,15 +127,29 @@ static int on_stats(void *ctx, FILE *out)
     return stats_error;
 }
 
+static int link_error;
+static unsigned link_card;
+static bool link_up = true;
+
+static int on_link(void *ctx, unsigned card, bool up)
+{
+    (void)ctx;
+    cr_assert(runs);
+    link_card = card;
+    link_up = up;
+    return link_error;
+}
+
 static int begin(void)
 {
-    return control_create(&control, &(struct control_config){
-                                        .loop = loop,
-                                        .clock = &the_clock,
-                                        .path = path,
-                                        .target = {"vmlinuz", guest_runs, on_power, input_for,
-                                                   take_picture, on_balloon, on_pause, on_is_paused,
-                                                   on_reset, on_stats, on_stop, NULL, NULL, 0}});
+    return control_create(
+        &control,
+        &(struct control_config){.loop = loop,
+                                 .clock = &the_clock,
+                                 .path = path,
+                                 .target = {"vmlinuz", guest_runs, on_power, input_for,
+                                            take_picture, on_balloon, on_pause, on_is_paused,
+                                            on_reset, on_stats, on_link, on_stop, NULL, NULL, 0}});
 }
 
 static void setup(void)
@@ -674,6 +688,40 @@ Test(control, a_guest_is_reset)
     cr_expect_eq(resets, 1);
     reset_error = -EPERM;
     tell(fd, "reset", "give --reboot restart");
+    close(fd);
+}
+
+static void tell_link(int fd, const char *card, const char *state, const char *answer)
+{
+    char line[128];
+    snprintf(line, sizeof(line), "{\"command\": \"link\", \"args\": [\"%s\", \"%s\"]}\n", card,
+             state);
+    say(fd, line);
+    cr_expect(hear(fd));
+    cr_expect_not_null(strstr(heard, answer), "%s %s: %s", card, state, heard);
+}
+
+Test(control, cables_are_pulled_and_put_back)
+{
+    int fd = join();
+    tell_link(fd, "0", "down", "no guest runs now");
+    runs = true;
+    tell_link(fd, "7", "down", "{\"result\":null}");
+    cr_expect_eq(link_card, 7);
+    cr_expect_not(link_up);
+    tell_link(fd, "0", "up", "{\"result\":null}");
+    cr_expect_eq(link_card, 0);
+    cr_expect(link_up);
+    tell_link(fd, "eth0", "up", "card 0");
+    tell_link(fd, "", "up", "card 0");
+    tell_link(fd, "0000", "up", "card 0");
+    tell_link(fd, "0", "sideways", "up or down");
+    link_error = -ENODEV;
+    tell_link(fd, "3", "up", "there is no card 3");
+    link_error = -EBUSY;
+    tell_link(fd, "3", "up", "leave out --record");
+    link_error = -EOPNOTSUPP;
+    tell_link(fd, "3", "up", "leave out vhost");
     close(fd);
 }
 

@@ -146,8 +146,7 @@ static void show_mac(struct virtio_net *net, const uint8_t *mac)
 static void show(struct virtio_net *net)
 {
     show_mac(net, net->mac);
-    le16_put(net->config + VIRTIO_NET_CONFIG_status,
-             net->backend->info.link_up ? VIRTIO_NET_S_LINK_UP : 0);
+    le16_put(net->config + VIRTIO_NET_CONFIG_status, net_is_up(net) ? VIRTIO_NET_S_LINK_UP : 0);
     le16_put(net->config + VIRTIO_NET_CONFIG_max_virtqueue_pairs, (uint16_t)net->pairs);
     le16_put(net->config + VIRTIO_NET_CONFIG_mtu, (uint16_t)net->mtu_bytes);
     if (net->rss.packet != NULL) {
@@ -193,13 +192,22 @@ static void lose_held(struct virtio_net *net)
 static void on_link(void *ctx)
 {
     struct virtio_net *net = ctx;
-    if (!net->backend->info.link_up) {
+    if (!net_is_up(net)) {
         set_status(net, 0);
         lose_held(net);
         return;
     }
     bool announces = virtio_device_has(&net->dev, VIRTIO_NET_F_GUEST_ANNOUNCE);
     set_status(net, VIRTIO_NET_S_LINK_UP | (announces ? VIRTIO_NET_S_ANNOUNCE : 0));
+}
+
+int virtio_net_set_link(struct virtio_net *net, bool up)
+{
+    if (net->vhost != NULL)
+        return -EOPNOTSUPP;
+    net->unplugged = !up;
+    on_link(net);
+    return 0;
 }
 
 /* ---- queues ---- */
@@ -346,7 +354,7 @@ static void shown_state(struct virtio_net *net, struct state *s)
     unsigned announce = le16_get(status) & VIRTIO_NET_S_ANNOUNCE;
     state_bytes(s, "mac", net->config + VIRTIO_NET_CONFIG_mac, NET_MAC_BYTES);
     announce = (unsigned)state_number(s, "announce", announce, VIRTIO_NET_S_ANNOUNCE);
-    if (s->loads && net->backend->info.link_up)
+    if (s->loads && net_is_up(net))
         le16_put(status, (uint16_t)(VIRTIO_NET_S_LINK_UP | announce));
 }
 

@@ -53,6 +53,12 @@ void virtio_net_destroy(struct virtio_net *net);
 
 struct virtio_device *virtio_net_device(struct virtio_net *net);
 
+/*
+ * Pulls the cable, or puts it back: while it is out, frames of both directions are lost. [loop]
+ * -EOPNOTSUPP: the kernel moves the packets (vhost).
+ */
+int virtio_net_set_link(struct virtio_net *net, bool up);
+
 /* What was lost on the way, since the device was made. */
 struct virtio_net_drops {
     uint64_t tx_invalid;  /* the driver's header or frame made no sense */

@@ -83,6 +83,7 @@ struct virtio_net {
     struct virtio_device dev;
     struct net_backend *backend;
     struct vhost_net *vhost; /* NULL: none */
+    bool unplugged;          /* virtio_net_set_link() said so */
     struct net_tx *tx;
     struct net_rx *rx;
     unsigned pairs;             /* that there are */
@@ -102,6 +103,12 @@ struct virtio_net {
     struct virtio_net_drops drops;
     uint8_t config[VIRTIO_NET_CONFIG_BYTES];
 };
+
+/* Does anything go in or out? */
+static inline bool net_is_up(const struct virtio_net *net)
+{
+    return net->backend->info.link_up && !net->unplugged;
+}
 
 static inline unsigned net_rx_queue(unsigned pair)
 {

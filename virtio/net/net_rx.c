@@ -330,10 +330,9 @@ static bool discard(struct virtio_net *net)
 /* With RSS, packets for any queue. */
 void net_rx_serve(struct virtio_net *net, unsigned pair)
 {
-    const bool *up = &net->backend->info.link_up;
-    if (!*up && !discard(net))
+    if (!net_is_up(net) && !discard(net))
         return;
-    for (unsigned n = 0; n < TURN_PACKETS && *up; n++) {
+    for (unsigned n = 0; n < TURN_PACKETS && net_is_up(net); n++) {
         if (net->rss.steers) {
             if ((net->rss.waiting == 0 && !fetch(net)) || !place(net))
                 return;

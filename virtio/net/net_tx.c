@@ -76,7 +76,7 @@ static int send_packet(struct virtio_net *net, unsigned pair, struct vq_chain *c
     struct iovec *iov = net->tx[pair].iov;
     uint8_t header[VIRTIO_NET_HDR_HASH_BYTES] = {0};
     struct iobuf rd = chain->rd;
-    if (!net->backend->info.link_up)
+    if (!net_is_up(net))
         return 0;
     iobuf_get(&rd, header, net->header_bytes);
     int count = -E2BIG;

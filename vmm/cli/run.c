@@ -337,6 +337,11 @@ static int stats(void *ctx, FILE *out)
     return machine_stats_json(((struct run *)ctx)->machine, out);
 }
 
+static int set_link(void *ctx, unsigned card, bool up)
+{
+    return machine_set_link(((struct run *)ctx)->machine, card, up);
+}
+
 static void stop(void *ctx)
 {
     cancel(ctx, "control socket", EXIT_GUEST_OFF);
@@ -345,13 +350,13 @@ static void stop(void *ctx)
 static int create_control(struct run *run)
 {
     return control_create(
-        &run->control,
-        &(struct control_config){.loop = run->loop,
-                                 .clock = &clock_host,
-                                 .path = run->vm.control,
-                                 .target = {run->vm.kernel, guest_runs, press_power, input_for,
-                                            picture, balloon, pause_guest, is_paused, reset_guest,
-                                            stats, stop, run, run->vm.ports, run->vm.port_count}});
+        &run->control, &(struct control_config){
+                           .loop = run->loop,
+                           .clock = &clock_host,
+                           .path = run->vm.control,
+                           .target = {run->vm.kernel, guest_runs, press_power, input_for, picture,
+                                      balloon, pause_guest, is_paused, reset_guest, stats, set_link,
+                                      stop, run, run->vm.ports, run->vm.port_count}});
 }
 
 static int set_up(struct run *run)

@@ -103,6 +103,24 @@ static cJSON *run_stats(const struct call *c)
     return stats != NULL ? stats : refuse(c, "stats: %s", strerror(err < 0 ? -err : ENOMEM));
 }
 
+static cJSON *run_link(const struct call *c)
+{
+    const char *card = c->args[0];
+    int up = schema_word("down|up", c->args[1], strlen(c->args[1]));
+    if (!guest_runs(c))
+        return NULL;
+    if (up < 0 || strspn(card, "0123456789") != strlen(card) || strlen(card) - 1 > 2)
+        return refuse(c, "link: give a card and up or down; the first --net is card 0");
+    int err = c->target->set_link(c->target->ctx, (unsigned)strtoul(card, NULL, 10), up == 1);
+    if (err == -ENODEV)
+        return refuse(c, "link: there is no card %s; the first --net is card 0", card);
+    if (err == -EBUSY)
+        return refuse(c, "link: the run is recorded; leave out --record");
+    if (err == -EOPNOTSUPP)
+        return refuse(c, "link: packets of card %s do not pass Minivet; leave out vhost", card);
+    return err < 0 ? refuse(c, "link: %s", strerror(-err)) : cJSON_CreateNull();
+}
+
 static cJSON *run_stop(const struct call *c)
 {
     c->target->stop(c->target->ctx);
@@ -344,6 +362,8 @@ static const struct command commands[] = {
     {"click", "[left|right|middle]", "Press a button of the mouse and let it go", 0, 1, run_click},
     {"console", "", "List the ports that `minivet console` may connect to", 0, 0, run_console},
     {"help", "", "List the commands", 0, 0, run_help},
+    {"link", "CARD up|down", "Pull the cable of a network card (0, 1...), or put it back", 2, 2,
+     run_link},
     {"mouse", "X Y", "Move the pointer there: parts of the screen, such as 50% 50%", 2, 2,
      run_mouse},
     {"pause", "", "Stop the guest where it is", 0, 0, run_pause},

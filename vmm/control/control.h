@@ -51,6 +51,8 @@ struct control_target {
     int (*reset)(void *ctx);
     /* Likewise: its statistics, as JSON; a negative errno, -ENODATA: there are none. */
     int (*stats)(void *ctx, FILE *out);
+    /* Likewise: machine_set_link(). */
+    int (*set_link)(void *ctx, unsigned card, bool up);
     void (*stop)(void *ctx); /* ends the run as Ctrl-A x does */
     void *ctx;
     const struct port_config *ports; /* of the virtio console */

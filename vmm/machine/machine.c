@@ -626,6 +626,25 @@ int machine_balloon(struct machine *m, const uint64_t *size_bytes, struct machin
     return evloop_call(m->loop, ask_balloon, &(struct balloon_call){m, size_bytes, out});
 }
 
+struct link_call {
+    struct machine *m;
+    unsigned card;
+    bool up;
+};
+
+static int set_link(void *arg)
+{
+    const struct link_call *call = arg;
+    return call->m->config.tape != NULL
+               ? -EBUSY
+               : virtio_devices_set_link(call->m->virtio, call->card, call->up);
+}
+
+int machine_set_link(struct machine *m, unsigned card, bool up)
+{
+    return evloop_call(m->loop, set_link, &(struct link_call){m, card, up});
+}
+
 bool machine_had_emergency(struct machine *m)
 {
     int r = 0;

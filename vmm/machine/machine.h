@@ -100,6 +100,13 @@ struct machine_balloon {
  */
 int machine_balloon(struct machine *m, const uint64_t *size_bytes, struct machine_balloon *out);
 
+/*
+ * Pulls the cable of a network card (0: the first), or puts it back. -ENODEV: there is no such
+ * card; -EBUSY: the run is recorded; -EOPNOTSUPP: its packets do not pass Minivet. Not for a vCPU's
+ * thread.
+ */
+int machine_set_link(struct machine *m, unsigned card, bool up);
+
 /* The terminal's size changed. */
 void machine_terminal_resized(struct machine *m);
 

@@ -239,6 +239,24 @@ static void net_destroy(void *own)
     free(net);
 }
 
+struct link_call {
+    struct virtio_net *net;
+    bool up;
+};
+
+static int set_link(void *arg)
+{
+    const struct link_call *call = arg;
+    return virtio_net_set_link(call->net, call->up);
+}
+
+/* A server's card has its own. */
+static int net_set_up(const struct device_slot *s, bool up)
+{
+    struct virtio_net *net = ((struct net *)s->own)->net;
+    return net == NULL ? -EOPNOTSUPP : evloop_call(s->loop, set_link, &(struct link_call){net, up});
+}
+
 struct drops_of {
     struct virtio_net *net;
     struct virtio_net_drops drops;
@@ -265,4 +283,5 @@ const struct device_kind net_kind = {
     .create = net_create,
     .destroy = net_destroy,
     .stats = net_stats,
+    .set_link = net_set_up,
 };

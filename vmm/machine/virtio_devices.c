@@ -299,6 +299,14 @@ struct virtio_balloon *virtio_devices_balloon(const struct virtio_devices *d)
     return NULL;
 }
 
+int virtio_devices_set_link(const struct virtio_devices *d, unsigned card, bool up)
+{
+    for (unsigned i = 0; i < d->count; i++)
+        if (d->slots[i].kind->set_link != NULL && card-- == 0)
+            return d->slots[i].kind->set_link(&d->slots[i].d, up);
+    return -ENODEV;
+}
+
 struct board_devices virtio_devices_places(const struct virtio_devices *d)
 {
     return (struct board_devices){

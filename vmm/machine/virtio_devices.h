@@ -63,6 +63,10 @@ int virtio_devices_stats(const struct virtio_devices *d, struct stats *s);
 /* On the main loop: the balloon, or NULL. */
 struct virtio_balloon *virtio_devices_balloon(const struct virtio_devices *d);
 
+/* On the main loop: pulls the cable of a network card, or puts it back. -ENODEV: there is no such
+ * card; -EOPNOTSUPP: another process or the kernel moves its packets. */
+int virtio_devices_set_link(const struct virtio_devices *d, unsigned card, bool up);
+
 /* For what tells the guest where they are; it lives as long as the devices. */
 struct board_devices virtio_devices_places(const struct virtio_devices *d);
 
