@@ -14,6 +14,7 @@ while read -r order; do
     case $order in
     time) echo time=$(date +%s) ;;
     complaints) echo complaints=$(dmesg | grep -ciE "soft lockup|rcu.*stall|hrtimer|clocksource.*unstable") ;;
+    size*) echo $order=$(cat /sys/block/vda/size) ;;
     carrier*) echo $order=$(cat /sys/class/net/eth0/carrier) ;;
     off) poweroff; sleep 60 ;;
     esac
@@ -73,8 +74,9 @@ boots_again() {
 group_control() {
     [ -p "$work/orders" ] || mkfifo "$work/orders"
     for series in 6.1 6.12; do
+        cp "$images/root.ext4" "$work/disk"
         initramfs "$series" "$counter"
-        start_guest "$series" -c 2 --reboot restart --stats=json -n null
+        start_guest "$series" -c 2 --reboot restart --stats=json -n null -d "$work/disk"
         expect "$series: a guest counts" ticks_beyond 3
         ctl pause
         expect "$series: a paused guest does nothing" stands_still
@@ -89,6 +91,9 @@ group_control() {
         expect "$series: a cable that is pulled" answers carrier1 0
         ctl link 0 up
         expect "$series: and put back" answers carrier2 1
+        ctl disk-resize 0 1G
+        expect "$series: a disk that has grown" answers size1 2097152
+        expect "$series: does not shrink" sh -c "! '$minivet' ctl '$work/ctl' disk-resize 0 64M 2>/dev/null"
         ctl reset
         expect "$series: it is reset, and boots again" boots_again
         expect "$series: to count from the start" ticks_beyond 3

@@ -140,16 +140,29 @@ static int on_link(void *ctx, unsigned card, bool up)
     return link_error;
 }
 
+static int resize_error;
+static unsigned resized_disk;
+static uint64_t resized_bytes;
+
+static int on_resize_disk(void *ctx, unsigned disk, uint64_t bytes)
+{
+    (void)ctx;
+    cr_assert(runs);
+    resized_disk = disk;
+    resized_bytes = bytes;
+    return resize_error;
+}
+
 static int begin(void)
 {
-    return control_create(
-        &control,
-        &(struct control_config){.loop = loop,
-                                 .clock = &the_clock,
-                                 .path = path,
-                                 .target = {"vmlinuz", guest_runs, on_power, input_for,
-                                            take_picture, on_balloon, on_pause, on_is_paused,
-                                            on_reset, on_stats, on_link, on_stop, NULL, NULL, 0}});
+    return control_create(&control,
+                          &(struct control_config){
+                              .loop = loop,
+                              .clock = &the_clock,
+                              .path = path,
+                              .target = {"vmlinuz", guest_runs, on_power, input_for, take_picture,
+                                         on_balloon, on_pause, on_is_paused, on_reset, on_stats,
+                                         on_link, on_resize_disk, on_stop, NULL, NULL, 0}});
 }
 
 static void setup(void)
@@ -691,37 +704,63 @@ Test(control, a_guest_is_reset)
     close(fd);
 }
 
-static void tell_link(int fd, const char *card, const char *state, const char *answer)
+static void tell_two(int fd, const char *command, const char *first, const char *second,
+                     const char *answer)
 {
     char line[128];
-    snprintf(line, sizeof(line), "{\"command\": \"link\", \"args\": [\"%s\", \"%s\"]}\n", card,
-             state);
+    snprintf(line, sizeof(line), "{\"command\": \"%s\", \"args\": [\"%s\", \"%s\"]}\n", command,
+             first, second);
     say(fd, line);
     cr_expect(hear(fd));
-    cr_expect_not_null(strstr(heard, answer), "%s %s: %s", card, state, heard);
+    cr_expect_not_null(strstr(heard, answer), "%s %s %s: %s", command, first, second, heard);
 }
 
 Test(control, cables_are_pulled_and_put_back)
 {
     int fd = join();
-    tell_link(fd, "0", "down", "no guest runs now");
+    tell_two(fd, "link", "0", "down", "no guest runs now");
     runs = true;
-    tell_link(fd, "7", "down", "{\"result\":null}");
+    tell_two(fd, "link", "7", "down", "{\"result\":null}");
     cr_expect_eq(link_card, 7);
     cr_expect_not(link_up);
-    tell_link(fd, "0", "up", "{\"result\":null}");
+    tell_two(fd, "link", "0", "up", "{\"result\":null}");
     cr_expect_eq(link_card, 0);
     cr_expect(link_up);
-    tell_link(fd, "eth0", "up", "card 0");
-    tell_link(fd, "", "up", "card 0");
-    tell_link(fd, "0000", "up", "card 0");
-    tell_link(fd, "0", "sideways", "up or down");
+    tell_two(fd, "link", "eth0", "up", "card 0");
+    tell_two(fd, "link", "", "up", "card 0");
+    tell_two(fd, "link", "0000", "up", "card 0");
+    tell_two(fd, "link", "0", "sideways", "up or down");
     link_error = -ENODEV;
-    tell_link(fd, "3", "up", "there is no card 3");
+    tell_two(fd, "link", "3", "up", "there is no card 3");
     link_error = -EBUSY;
-    tell_link(fd, "3", "up", "leave out --record");
+    tell_two(fd, "link", "3", "up", "leave out --record");
     link_error = -EOPNOTSUPP;
-    tell_link(fd, "3", "up", "leave out vhost");
+    tell_two(fd, "link", "3", "up", "leave out vhost");
+    close(fd);
+}
+
+Test(control, disks_grow)
+{
+    static const struct {
+        int error;
+        const char *answer;
+    } refusals[] = {{-ENODEV, "there is no disk 2"},     {-EBUSY, "leave out --record"},
+                    {-EOPNOTSUPP, "is no raw file"},     {-EROFS, "is read-only"},
+                    {-ERANGE, "does not shrink"},        {-EINVAL, "whole sectors"},
+                    {-ENOSPC, "No space left on device"}};
+    int fd = join();
+    tell_two(fd, "disk-resize", "0", "20G", "no guest runs now");
+    runs = true;
+    tell_two(fd, "disk-resize", "12", "20G", "{\"result\":null}");
+    cr_expect_eq(resized_disk, 12);
+    cr_expect_eq(resized_bytes, 20 * GIB);
+    tell_two(fd, "disk-resize", "vda", "20G", "such as 0 20G");
+    tell_two(fd, "disk-resize", "0", "much", "such as 0 20G");
+    tell_two(fd, "disk-resize", "0", "16777215T", "such as 0 20G");
+    for (unsigned i = 0; i < ARRAY_SIZE(refusals); i++) {
+        resize_error = refusals[i].error;
+        tell_two(fd, "disk-resize", "2", "1G", refusals[i].answer);
+    }
     close(fd);
 }
 

@@ -12,7 +12,6 @@
 
 #include "core/base/clock.h"
 #include "core/base/fail.h"
-#include "core/base/log.h"
 #include "core/base/xmath.h"
 #include "core/loop/evloop.h"
 #include "core/ports/chr.h"
@@ -113,6 +112,8 @@ static int converse(struct session *s, const char *name, const char *path)
         r = fail_msg(-ENOTCONN, "console %s: nothing takes connections at %s, or too many wait",
                      name, path);
     if (r == 0)
+        fprintf(stderr, "minivet: console %s: Ctrl-A x leaves it, Ctrl-A h helps\n", name);
+    if (r == 0)
         r = chr_stdio_create(&terminal,
                              &(struct chr_stdio_config){s->loop, STDIN_FILENO, STDOUT_FILENO,
                                                         on_quit, on_power, NULL, s});
@@ -121,7 +122,6 @@ static int converse(struct session *s, const char *name, const char *path)
         s->out = (struct way){.session = s, .from = port, .to = terminal};
         terminal->handler = &at_terminal;
         port->handler = &at_port;
-        log_warn("console %s: Ctrl-A x leaves it, Ctrl-A h helps", name);
         chr_stdio_begin(terminal);
         carry(&s->in);
         carry(&s->out);
@@ -133,7 +133,7 @@ static int converse(struct session *s, const char *name, const char *path)
     if (port != NULL)
         port->ops->destroy(port);
     if (r == 0 && s->is_lost)
-        log_warn("console %s: the run has hung up", name);
+        fprintf(stderr, "minivet: console %s: the run has hung up\n", name);
     return r;
 }
 

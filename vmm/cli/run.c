@@ -342,6 +342,11 @@ static int set_link(void *ctx, unsigned card, bool up)
     return machine_set_link(((struct run *)ctx)->machine, card, up);
 }
 
+static int resize_disk(void *ctx, unsigned disk, uint64_t bytes)
+{
+    return machine_resize_disk(((struct run *)ctx)->machine, disk, bytes);
+}
+
 static void stop(void *ctx)
 {
     cancel(ctx, "control socket", EXIT_GUEST_OFF);
@@ -356,7 +361,7 @@ static int create_control(struct run *run)
                            .path = run->vm.control,
                            .target = {run->vm.kernel, guest_runs, press_power, input_for, picture,
                                       balloon, pause_guest, is_paused, reset_guest, stats, set_link,
-                                      stop, run, run->vm.ports, run->vm.port_count}});
+                                      resize_disk, stop, run, run->vm.ports, run->vm.port_count}});
 }
 
 static int set_up(struct run *run)

@@ -103,15 +103,61 @@ static cJSON *run_stats(const struct call *c)
     return stats != NULL ? stats : refuse(c, "stats: %s", strerror(err < 0 ? -err : ENOMEM));
 }
 
+/* Counted from 0, in the order of options; -1: it is no number. */
+static int number_of(const char *text)
+{
+    size_t digits = strspn(text, "0123456789");
+    return digits > 0 && digits <= 3 && text[digits] == '\0' ? (int)strtol(text, NULL, 10) : -1;
+}
+
+static cJSON *run_disk_resize(const struct call *c)
+{
+    const char *disk = c->args[0];
+    int number = number_of(disk);
+    uint64_t bytes = 0;
+    if (!guest_runs(c))
+        return NULL;
+    if (number < 0 || schema_parse_size(c->args[1], MIB, &bytes) != 0 || bytes > INT64_MAX)
+        return refuse(c, "disk-resize: give a disk and its size, such as 0 20G; the first --disk "
+                         "is disk 0");
+    int err = c->target->resize_disk(c->target->ctx, (unsigned)number, bytes);
+    switch (err) {
+    case 0:
+        return cJSON_CreateNull();
+    case -ENODEV:
+        return refuse(c, "disk-resize: there is no disk %s; the first --disk is disk 0", disk);
+    case -EBUSY:
+        return refuse(c, "disk-resize: the run is recorded; leave out --record");
+    case -EOPNOTSUPP:
+        return refuse(c,
+                      "disk-resize: disk %s is no raw file; use a tool of its format while no "
+                      "guest runs",
+                      disk);
+    case -EROFS:
+        return refuse(c,
+                      "disk-resize: disk %s is read-only, or a snapshot; leave out ro and "
+                      "snapshot=on",
+                      disk);
+    case -ERANGE:
+        return refuse(c, "disk-resize: disk %s is larger, and does not shrink", disk);
+    case -EINVAL:
+        return refuse(c, "disk-resize: disk %s is a block device, or %s are not whole sectors",
+                      disk, c->args[1]);
+    default:
+        return refuse(c, "disk-resize: disk %s: %s", disk, strerror(-err));
+    }
+}
+
 static cJSON *run_link(const struct call *c)
 {
     const char *card = c->args[0];
+    int number = number_of(card);
     int up = schema_word("down|up", c->args[1], strlen(c->args[1]));
     if (!guest_runs(c))
         return NULL;
-    if (up < 0 || strspn(card, "0123456789") != strlen(card) || strlen(card) - 1 > 2)
+    if (up < 0 || number < 0)
         return refuse(c, "link: give a card and up or down; the first --net is card 0");
-    int err = c->target->set_link(c->target->ctx, (unsigned)strtoul(card, NULL, 10), up == 1);
+    int err = c->target->set_link(c->target->ctx, (unsigned)number, up == 1);
     if (err == -ENODEV)
         return refuse(c, "link: there is no card %s; the first --net is card 0", card);
     if (err == -EBUSY)
@@ -361,6 +407,8 @@ static const struct command commands[] = {
      run_balloon},
     {"click", "[left|right|middle]", "Press a button of the mouse and let it go", 0, 1, run_click},
     {"console", "", "List the ports that `minivet console` may connect to", 0, 0, run_console},
+    {"disk-resize", "DISK SIZE", "Grow a disk (0, 1...), and tell the guest", 2, 2,
+     run_disk_resize},
     {"help", "", "List the commands", 0, 0, run_help},
     {"link", "CARD up|down", "Pull the cable of a network card (0, 1...), or put it back", 2, 2,
      run_link},

@@ -53,6 +53,8 @@ struct control_target {
     int (*stats)(void *ctx, FILE *out);
     /* Likewise: machine_set_link(). */
     int (*set_link)(void *ctx, unsigned card, bool up);
+    /* Likewise: machine_resize_disk(). */
+    int (*resize_disk)(void *ctx, unsigned disk, uint64_t bytes);
     void (*stop)(void *ctx); /* ends the run as Ctrl-A x does */
     void *ctx;
     const struct port_config *ports; /* of the virtio console */

@@ -33,6 +33,7 @@ _Static_assert((int)DISK_CACHE_NONE == BLK_FILE_CACHE_NONE &&
 
 struct disk {
     struct blk_backend *backend;
+    struct blk_backend *file; /* what is at its bottom, or NULL: no file of ours */
     struct virtio_blk *blk;
     struct virtio_scsi *scsi;
     struct storage_daemon *daemon;
@@ -69,15 +70,16 @@ static int add_fault(struct blk_backend **b, const struct disk_config *c, struct
     return r < 0 ? r : blk_fault_create(b, loop, &clock_host, &spec);
 }
 
-static int create_backend(struct blk_backend **out, const struct disk_config *c,
-                          struct evloop *loop, struct tape *tape)
+static int create_backend(struct disk *own, const struct disk_config *c, struct evloop *loop,
+                          struct tape *tape)
 {
     struct blk_backend *b;
     if (tape != NULL && tape_is_replay(tape))
-        return blk_taped_create(out, tape, c->path, NULL);
+        return blk_taped_create(&own->backend, tape, c->path, NULL);
     int r = create_base(&b, c, loop);
     if (r < 0)
         return r;
+    struct blk_backend *file = c->kind == DISK_FILE ? b : NULL;
     if (c->snapshot && !c->read_only)
         r = add_overlay(&b, loop);
     if (r == 0 && c->fault[0] != '\0')
@@ -90,7 +92,8 @@ static int create_backend(struct blk_backend **out, const struct disk_config *c,
         b->ops->destroy(b);
         return r;
     }
-    *out = b;
+    own->backend = b;
+    own->file = file;
     return 0;
 }
 
@@ -177,7 +180,7 @@ static int disk_create(struct device_slot *s, unsigned index)
         return loops;
     if (config_disk_is_served_elsewhere(c))
         return create_vhost_user(s, c);
-    int r = create_backend(&own->backend, c, s->loop, s->cfg->tape);
+    int r = create_backend(own, c, s->loop, s->cfg->tape);
     if (r < 0)
         return r;
     return c->scsi ? create_scsi(s, c) : create_blk(s, c, loops > 1 ? queue_loops : NULL);
@@ -213,9 +216,30 @@ static void disk_drain(const struct device_slot *s)
         evloop_call(s->loop, drain_backend, own->backend);
 }
 
+struct resize_call {
+    struct blk_backend *file;
+    uint64_t bytes;
+};
+
+/* What is behind a smaller size would be lost. */
+static int resize_file(void *arg)
+{
+    const struct resize_call *call = arg;
+    return call->bytes < call->file->info.capacity_bytes ? -ERANGE
+                                                         : blk_file_resize(call->file, call->bytes);
+}
+
+static int disk_resize(const struct device_slot *s, uint64_t bytes)
+{
+    struct blk_backend *file = ((struct disk *)s->own)->file;
+    return file == NULL ? -EOPNOTSUPP
+                        : evloop_call(s->loop, resize_file, &(struct resize_call){file, bytes});
+}
+
 const struct device_kind disk_kind = {
     .count = disk_count,
     .create = disk_create,
     .destroy = disk_destroy,
     .drain = disk_drain,
+    .resize = disk_resize,
 };

@@ -645,6 +645,25 @@ int machine_set_link(struct machine *m, unsigned card, bool up)
     return evloop_call(m->loop, set_link, &(struct link_call){m, card, up});
 }
 
+struct resize_call {
+    struct machine *m;
+    unsigned disk;
+    uint64_t bytes;
+};
+
+static int resize_disk(void *arg)
+{
+    const struct resize_call *call = arg;
+    return call->m->config.tape != NULL
+               ? -EBUSY
+               : virtio_devices_resize(call->m->virtio, call->disk, call->bytes);
+}
+
+int machine_resize_disk(struct machine *m, unsigned disk, uint64_t bytes)
+{
+    return evloop_call(m->loop, resize_disk, &(struct resize_call){m, disk, bytes});
+}
+
 bool machine_had_emergency(struct machine *m)
 {
     int r = 0;

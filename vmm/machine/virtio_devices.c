@@ -307,6 +307,14 @@ int virtio_devices_set_link(const struct virtio_devices *d, unsigned card, bool 
     return -ENODEV;
 }
 
+int virtio_devices_resize(const struct virtio_devices *d, unsigned disk, uint64_t bytes)
+{
+    for (unsigned i = 0; i < d->count; i++)
+        if (d->slots[i].kind->resize != NULL && disk-- == 0)
+            return d->slots[i].kind->resize(&d->slots[i].d, bytes);
+    return -ENODEV;
+}
+
 struct board_devices virtio_devices_places(const struct virtio_devices *d)
 {
     return (struct board_devices){
