@@ -59,3 +59,14 @@ Test(text, is_printed_neutralized_and_cut)
     free(said);
     free(long_text);
 }
+
+Test(text, in_json_is_escaped)
+{
+    char *said = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&said, &len);
+    text_print_json(out, "{\n\t\"a\": \"\xc2\x9b\x7f\xff\x1b ä\"}");
+    fclose(out);
+    cr_expect_str_eq(said, "{\n\t\"a\": \"\\u009b\\u007f?\\u001b ä\"}\n");
+    free(said);
+}

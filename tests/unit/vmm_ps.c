@@ -2,6 +2,7 @@
 /* vmm/cli/ps.c, ctl.c, console.c, vmm/control/folder.c: runs that were not told where to listen. */
 #include <pthread.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include "tests/harness/folder.h"
 #include "tests/harness/test.h"
@@ -153,35 +154,141 @@ Test(ps, runs_are_listed_and_reached_by_their_number)
     rmdir(folder);
 }
 
-Test(ps, what_runs_have_left_behind_is_removed)
+static void place_of(long name)
+{
+    cr_assert(control_folder(folder));
+    snprintf(path, sizeof(path), "%s/%ld.ctl", folder, name);
+}
+
+/* At `path`, and nothing listens there. */
+static int bind_there(void)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    cr_assert(control_folder(folder));
-    snprintf(path, sizeof(path), "%s/12.ctl", folder);
-    strcpy(addr.sun_path, path);
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    strcpy(addr.sun_path, path);
     cr_assert_eq(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
-    close(fd);
+    return fd;
+}
+
+static void expect_none_listed(bool is_kept)
+{
     cr_expect_eq(call(cli_ps, "--json", NULL, NULL), 0);
     cr_expect_str_eq(printed(), "[]\n");
-    cr_expect_neq(access(path, F_OK), 0);
+    cr_expect_eq(access(path, F_OK) == 0, is_kept);
+    unlink(path);
     cr_expect_eq(rmdir(folder), 0);
+}
+
+Test(ps, what_runs_have_left_behind_is_removed)
+{
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(0);
+    cr_assert_eq(waitpid(pid, NULL, 0), pid);
+    place_of(pid);
+    close(bind_there());
+    expect_none_listed(false);
+}
+
+Test(ps, a_run_that_does_not_listen_yet_keeps_its_socket)
+{
+    place_of(getpid());
+    int fd = bind_there();
+    expect_none_listed(true);
+    close(fd);
 }
 
 /* A process that listens and says nothing: asked for two seconds, and left out. */
 Test(ps, a_run_that_does_not_answer_is_left_out)
 {
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    cr_assert(control_folder(folder));
-    snprintf(path, sizeof(path), "%s/12.ctl", folder);
-    strcpy(addr.sun_path, path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    cr_assert_eq(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    place_of(getpid());
+    int fd = bind_there();
     cr_assert_eq(listen(fd, 1), 0);
-    cr_expect_eq(call(cli_ps, "--json", NULL, NULL), 0);
-    cr_expect_str_eq(printed(), "[]\n");
-    cr_expect_eq(access(path, F_OK), 0, "it may be busy");
+    expect_none_listed(true);
     close(fd);
+}
+
+/* What listens there is another program, and sends `said` again and again. */
+struct liar {
+    pthread_t thread;
+    int listener;
+    const char *said;
+    unsigned pause_us;
+    _Atomic bool is_over;
+};
+
+static void *lie(void *ctx)
+{
+    struct liar *l = ctx;
+    for (int fd; (fd = accept(l->listener, NULL, NULL)) >= 0; close(fd))
+        while (!l->is_over && send(fd, l->said, strlen(l->said), MSG_NOSIGNAL) > 0)
+            usleep(l->pause_us);
+    return NULL;
+}
+
+static void begin_lies(struct liar *l, const char *said, unsigned pause_us)
+{
+    place_of(getpid());
+    *l = (struct liar){.listener = bind_there(), .said = said, .pause_us = pause_us};
+    cr_assert_eq(listen(l->listener, 4), 0);
+    cr_assert_eq(pthread_create(&l->thread, NULL, lie, l), 0);
+}
+
+static void end_lies(struct liar *l)
+{
+    l->is_over = true;
+    shutdown(l->listener, SHUT_RDWR);
+    pthread_join(l->thread, NULL);
+    close(l->listener);
+}
+
+Test(ps, a_slow_answer_is_not_waited_for, .timeout = 20)
+{
+    struct liar l;
+    begin_lies(&l, " ", 100000);
+    expect_none_listed(true);
+    end_lies(&l);
+}
+
+Test(ps, an_answer_without_an_end_is_refused, .timeout = 20)
+{
+    static char said[60000];
+    struct liar l;
+    memset(said, ' ', sizeof(said) - 1);
+    begin_lies(&l, said, 0);
+    listen_to_log(LOG_ERROR);
+    cr_expect_eq(call(cli_ctl, path, "status", NULL), EXIT_FAILURE);
+    expect_logged("no run of Minivet's");
+    expect_none_listed(true);
+    end_lies(&l);
+}
+
+static void expect_clean(int (*cli)(int argc, char **argv), const char *a, const char *b)
+{
+    char out[512];
+    cr_expect_eq(call(cli, a, b, NULL), 0);
+    strcpy(out, printed());
+    cr_expect_neq(strchr(out, '?'), NULL, "%s", out);
+    for (const char *c = out; *c != '\0'; c++)
+        cr_expect((uint8_t)*c < 0x7f && ((uint8_t)*c >= 0x20 || *c == '\n' || *c == '\t'),
+                  "byte 0x%02x", (uint8_t)*c);
+}
+
+Test(ps, what_a_run_says_of_itself_does_not_drive_a_terminal, .timeout = 20)
+{
+    static const char status[] = "{\"result\":{\"state\":\"\\u001b[2J\",\"kernel\":\"?\x1b]0;x\x07"
+                                 "\xc2\x9b\x7f\xff\"}}\n",
+                      rows[] = "{\"result\":[{\"a\":\"?\x1b[2J\",\"b\":[\"\xc2\x9b\"]}]}\n";
+    struct liar l;
+    begin_lies(&l, status, 100000);
+    expect_clean(cli_ps, NULL, NULL);
+    expect_clean(cli_ps, "--json", NULL);
+    expect_clean(cli_ctl, path, "status");
+    end_lies(&l);
+    unlink(path);
+    begin_lies(&l, rows, 100000);
+    expect_clean(cli_ctl, path, "help");
+    end_lies(&l);
     unlink(path);
     rmdir(folder);
 }
@@ -260,5 +367,36 @@ Test(ps, what_is_no_port_is_no_console)
     cr_expect_eq(call(cli_console, NULL, NULL, NULL), EXIT_USAGE);
     unlink("out");
     end();
+    rmdir(folder);
+}
+
+/* A terminal's user, who presses the power button and leaves. */
+static void *be_user(void *ctx)
+{
+    int terminal = *(int *)ctx;
+    usleep(100000);
+    cr_expect_eq(write(terminal, "\x01p\x01p", 4), 4);
+    usleep(100000);
+    cr_expect_eq(write(terminal, "\x01x", 2), 2);
+    return NULL;
+}
+
+Test(ps, no_loop_waits_for_the_power_button, .timeout = 20)
+{
+    pthread_t thread;
+    int terminal = posix_openpt(O_RDWR | O_NOCTTY), before = dup(STDIN_FILENO);
+    cr_assert_eq(unlockpt(terminal), 0);
+    int in = open(ptsname(terminal), O_RDWR | O_NOCTTY), listener = listen_at("con.sock");
+    begin("4711.ctl");
+    dup2(in, STDIN_FILENO);
+    cr_assert_eq(pthread_create(&thread, NULL, be_user, &terminal), 0);
+    cr_expect_eq(call(cli_console, "4711", NULL, NULL), 0);
+    pthread_join(thread, NULL);
+    dup2(before, STDIN_FILENO);
+    end();
+    for (int *fd = (int[]){before, in, listener, terminal, -1}; *fd >= 0; fd++)
+        close(*fd);
+    unlink("out");
+    unlink("con.sock");
     rmdir(folder);
 }

@@ -12,6 +12,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/fail.h"
+#include "core/base/text.h"
 #include "core/base/xmath.h"
 #include "core/loop/evloop.h"
 #include "core/ports/chr.h"
@@ -32,8 +33,11 @@ struct way {
 
 struct session {
     struct evloop *loop;
-    const char *run; /* its control socket */
-    bool is_lost;    /* the run hung up */
+    const char *run;          /* its control socket */
+    bool is_lost;             /* the run hung up */
+    struct evloop_lane *lane; /* for what the run is asked, which may take its time */
+    struct ev_work power;
+    bool is_pressing;
     struct way in, out;
 };
 
@@ -74,13 +78,26 @@ static void on_quit(void *ctx)
     evloop_stop(((struct session *)ctx)->loop);
 }
 
-static void on_power(void *ctx)
+static void press_power(void *ctx)
 {
     const struct session *s = ctx;
     char *words[] = {"power"};
     cJSON *answer = NULL;
     (void)ctl_ask(s->run, words, 1, true, &answer);
     cJSON_Delete(answer);
+}
+
+static void on_pressed(void *ctx)
+{
+    ((struct session *)ctx)->is_pressing = false;
+}
+
+static void on_power(void *ctx)
+{
+    struct session *s = ctx;
+    if (!s->is_pressing)
+        evloop_lane_submit(s->lane, &s->power);
+    s->is_pressing = true;
 }
 
 static void on_signal(int signo)
@@ -157,7 +174,7 @@ static int connect_to(const char *run, const cJSON *ports, const char *name)
 {
     struct session s = {.run = run};
     const cJSON *port = choose(ports, name);
-    const char *its = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(port, "port"));
+    char *its = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(port, "port"));
     const char *path = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(port, "path"));
     if (its == NULL || path == NULL)
         return fail_msg(-ENOENT,
@@ -165,11 +182,19 @@ static int connect_to(const char *run, const cJSON *ports, const char *name)
                         "--port %s,listen=PATH,console=on",
                         name != NULL ? " " : "", name != NULL ? name : "",
                         name != NULL ? name : "NAME");
+    text_neutralize(its);
     int r = evloop_create(&s.loop, "console", &clock_host);
-    if (r < 0)
+    if (r == 0)
+        r = evloop_lane_create(&s.lane, s.loop, "console");
+    if (r < 0) {
+        evloop_destroy(s.loop);
         return fail(r, "console: event loop");
+    }
+    s.power = (struct ev_work){.run = press_power, .done = on_pressed, .ctx = &s};
     restore_on_signals();
     r = converse(&s, its, path);
+    evloop_drain(s.loop);
+    evloop_lane_destroy(s.lane);
     evloop_destroy(s.loop);
     return r;
 }

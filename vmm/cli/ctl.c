@@ -2,23 +2,29 @@
 /* `minivet ctl`: sends a command to the control socket of a run, and prints what comes back. */
 #include <cJSON.h>
 #include <errno.h>
-#include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
+#include "core/base/clock.h"
 #include "core/base/fail.h"
+#include "core/base/text.h"
 #include "core/base/xmath.h"
 #include "core/peers/foreign_connect.h"
+#include "core/peers/foreign_fd.h"
 #include "core/peers/peer.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/exit_code.h"
 #include "vmm/control/control.h"
 #include "vmm/control/folder.h"
+
+#define NS_PER_MS    UINT64_C(1000000)
+#define PATIENCE_NS  (2000 * NS_PER_MS)
+#define ANSWER_BYTES (4 * MIB) /* more than all statistics of a run */
 
 /* A screenshot is written by the run, which may be in another folder. */
 static const char *as_seen_there(char **words, int i, char path[CONTROL_PATH_BYTES])
@@ -31,52 +37,98 @@ static const char *as_seen_there(char **words, int i, char path[CONTROL_PATH_BYT
     return path;
 }
 
-/* A line that was allocated, or NULL. */
+/* With its newline, and allocated; or NULL. */
 static char *make_request(char **words, int count)
 {
-    char path[CONTROL_PATH_BYTES];
+    char path[CONTROL_PATH_BYTES], *line = NULL;
     cJSON *request = cJSON_CreateObject(), *args = cJSON_AddArrayToObject(request, "args");
     cJSON_AddStringToObject(request, "command", words[0]);
     for (int i = 1; i < count; i++)
         cJSON_AddItemToArray(args, cJSON_CreateString(as_seen_there(words, i, path)));
-    char *line = cJSON_PrintUnformatted(request);
+    char *text = cJSON_PrintUnformatted(request);
+    if (text == NULL || asprintf(&line, "%s\n", text) < 0)
+        line = NULL;
+    free(text);
     cJSON_Delete(request);
     return line;
 }
 
-static int converse(int fd, const char *line, cJSON **answer)
+/* until_ns: 0: for ever. */
+static int wait_for(int fd, short events, uint64_t until_ns)
 {
-    char *reply = NULL;
-    size_t room = 0;
-    (void)fcntl(fd, F_SETFL, 0); /* it may wait */
-    FILE *f = dprintf(fd, "%s\n", line) > 0 ? fdopen(fd, "re") : NULL;
-    if (f == NULL) {
-        int err = -errno;
-        close(fd);
-        return err;
+    struct pollfd p = {.fd = fd, .events = events};
+    uint64_t now_ns = clock_now_ns(&clock_host);
+    if (until_ns != 0 && now_ns >= until_ns)
+        return -ETIMEDOUT;
+    int wait_ms = until_ns == 0 ? -1 : (int)((until_ns - now_ns) / NS_PER_MS) + 1;
+    return poll(&p, 1, wait_ms) < 0 && errno != EINTR ? -errno : 0;
+}
+
+static int send_all(int fd, const char *line, uint64_t until_ns)
+{
+    int err = 0;
+    for (size_t left = strlen(line); err == 0 && left > 0;) {
+        ssize_t n = send(fd, line, left, MSG_DONTWAIT | MSG_NOSIGNAL);
+        if (n < 0 && errno != EAGAIN && errno != EINTR)
+            return -errno;
+        line += n > 0 ? n : 0;
+        left -= n > 0 ? (size_t)n : 0;
+        if (n < 0)
+            err = wait_for(fd, POLLOUT, until_ns);
     }
-    *answer = getline(&reply, &room, f) > 0 ? cJSON_Parse(reply) : NULL;
-    free(reply);
-    fclose(f);
-    return *answer != NULL ? 0 : -EPIPE;
+    return err;
+}
+
+/* The line: what listens there may send for ever, and as slowly as it likes. */
+static int receive_line(int fd, char *line, size_t room, uint64_t until_ns)
+{
+    size_t bytes = 0;
+    int err = 0;
+    while (err == 0 && bytes < room - 1) {
+        ssize_t n = foreign_socket_receive(fd, line + bytes, room - 1 - bytes, NULL);
+        bool is_whole = n > 0 && memchr(line + bytes, '\n', (size_t)n) != NULL;
+        bytes += n > 0 ? (size_t)n : 0;
+        line[bytes] = '\0';
+        if (is_whole)
+            return 0;
+        if (n <= 0 && n != -EAGAIN && n != -EINTR)
+            return n == 0 ? -EPIPE : (int)n;
+        err = wait_for(fd, POLLIN, until_ns);
+    }
+    return err < 0 ? err : -EMSGSIZE;
+}
+
+static int converse(int fd, const char *request, uint64_t until_ns, cJSON **answer)
+{
+    char *line = malloc(ANSWER_BYTES);
+    int err = line == NULL ? -ENOMEM : send_all(fd, request, until_ns);
+    if (err == 0)
+        err = receive_line(fd, line, ANSWER_BYTES, until_ns);
+    if (err == 0 && (*answer = cJSON_Parse(line)) == NULL)
+        err = -EPROTO;
+    free(line);
+    return err;
 }
 
 int ctl_ask(const char *path, char **words, int count, bool quiet, cJSON **answer)
 {
-    const struct timeval patience = {.tv_sec = quiet ? 2 : 0};
+    uint64_t until_ns = quiet ? clock_now_ns(&clock_host) + PATIENCE_NS : 0;
     int fd = foreign_connect(path, -1);
     int err = fd < 0 ? fd : peer_check(fd, NULL);
     if (err < 0) {
         if (fd >= 0)
-            close(fd);
+            foreign_socket_close(fd);
         return quiet ? err : fail(err, "control socket %s: connect", path);
     }
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-    char *line = make_request(words, count);
-    err = line != NULL ? converse(fd, line, answer) : -ENOMEM;
-    free(line);
-    if (err == -EPIPE && !quiet)
+    foreign_socket_open(fd);
+    char *request = make_request(words, count);
+    err = request != NULL ? converse(fd, request, until_ns, answer) : -ENOMEM;
+    free(request);
+    foreign_socket_close(fd);
+    if ((err == -EPIPE || err == -ECONNRESET) && !quiet)
         return fail_msg(err, "control socket %s: no answer came; has the run ended?", path);
+    if ((err == -EMSGSIZE || err == -EPROTO) && !quiet)
+        return fail_msg(err, "control socket %s: what answers there is no run of Minivet's", path);
     return err == 0 || quiet ? err : fail(err, "control socket %s", path);
 }
 
@@ -88,11 +140,14 @@ static void print_rows(const cJSON *rows)
     {
         cJSON_ArrayForEach(cell, row)
         {
-            char *text = cJSON_IsString(cell) ? NULL : cJSON_PrintUnformatted(cell);
+            char *text =
+                cJSON_IsString(cell) ? strdup(cell->valuestring) : cJSON_PrintUnformatted(cell);
+            if (text != NULL)
+                text_neutralize(text);
             printf(cell->next == NULL         ? "%s\n"
                    : cell->prev->next != NULL ? "%-20s "
                                               : "%-10s ",
-                   text != NULL ? text : cell->valuestring);
+                   text != NULL ? text : "");
             free(text);
         }
     }
@@ -110,7 +165,7 @@ static int print_answer(const cJSON *answer, bool json)
         print_rows(result);
     } else if (json || !cJSON_IsNull(result)) {
         char *text = cJSON_Print(result);
-        puts(text != NULL ? text : "");
+        text_print_json(stdout, text != NULL ? text : "");
         free(text);
     }
     return 0;

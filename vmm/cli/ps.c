@@ -3,6 +3,7 @@
 #include <cJSON.h>
 #include <dirent.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/base/fail.h"
+#include "core/base/text.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/exit_code.h"
 #include "vmm/control/folder.h"
@@ -25,8 +27,11 @@ static int print_help(void)
 
 static const char *text_of(const cJSON *status, const char *name)
 {
-    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(status, name));
-    return text != NULL ? text : "?";
+    char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(status, name));
+    if (text == NULL)
+        return "?";
+    text_neutralize(text);
+    return text;
 }
 
 static void print_table(const cJSON *rows)
@@ -39,6 +44,14 @@ static void print_table(const cJSON *rows)
         printf("%-8.0f %-12s %s\n", cJSON_GetNumberValue(pid), text_of(row, "state"),
                text_of(row, "kernel"));
     }
+}
+
+/* Not one that has made its socket, and will listen in a moment. */
+static bool has_ended(const char *name)
+{
+    char *end;
+    long pid = strtol(name, &end, 10);
+    return pid > 0 && strcmp(end, ".ctl") == 0 && kill((pid_t)pid, 0) < 0 && errno == ESRCH;
 }
 
 /* What each run says of itself; the socket of one that was killed is removed. */
@@ -54,7 +67,7 @@ static void ask_all(DIR *dir, const char *folder, cJSON *rows)
         snprintf(path, sizeof(path), "%s/%s", folder, e->d_name);
         int err = ctl_ask(path, words, 1, true, &answer);
         cJSON *status = cJSON_DetachItemFromObjectCaseSensitive(answer, "result");
-        if (err == -ECONNREFUSED)
+        if (err == -ECONNREFUSED && has_ended(e->d_name))
             unlink(path);
         if (cJSON_IsObject(status))
             cJSON_AddItemToArray(rows, status);
@@ -85,7 +98,7 @@ int cli_ps(int argc, char **argv)
     closedir(dir);
     char *text = json ? cJSON_Print(rows) : NULL;
     if (json)
-        puts(text != NULL ? text : "[]");
+        text_print_json(stdout, text != NULL ? text : "[]");
     else
         print_table(rows);
     free(text);

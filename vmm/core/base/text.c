@@ -53,3 +53,21 @@ void text_print(FILE *out, const char *text)
     text_neutralize(copy);
     fputs(copy, out);
 }
+
+/* JSON has escaped C0 already, but for newlines and tabs between its values. */
+void text_print_json(FILE *out, const char *json)
+{
+    for (unsigned bytes; *json != '\0'; json += bytes) {
+        const uint8_t *at = (const uint8_t *)json;
+        bytes = text_utf8_bytes(json);
+        if (bytes == 0) {
+            bytes = 1;
+            fputc('?', out);
+        } else if (*json != '\n' && *json != '\t' && is_control(at)) {
+            fprintf(out, "\\u%04x", at[bytes - 1]); /* C1's last byte is its number */
+        } else {
+            fwrite(json, 1, bytes, out);
+        }
+    }
+    fputc('\n', out);
+}

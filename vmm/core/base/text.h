@@ -17,4 +17,7 @@ unsigned text_utf8_bytes(const char *text);
 /* Writes a neutralized copy; a long one is cut. */
 void text_print(FILE *out, const char *text);
 
+/* Writes JSON, all of it, and a newline. What a terminal would obey in its texts is escaped. */
+void text_print_json(FILE *out, const char *json);
+
 #endif
