@@ -23,6 +23,8 @@ set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
 set(ENV{PKG_CONFIG_SYSROOT_DIR} ${CMAKE_SYSROOT})
 set(ENV{PKG_CONFIG_LIBDIR} ${CMAKE_SYSROOT}/usr/lib/${CROSS_PROCESSOR}-linux-gnu/pkgconfig)
+# The C library is the sysroot's, as the other libraries are, which may need more than the compiler's own has.
+set(CMAKE_EXE_LINKER_FLAGS_INIT -L${CMAKE_SYSROOT}/usr/lib/${CROSS_PROCESSOR}-linux-gnu)
 # GCC calls its library for atomic exchanges of a byte.
 if(CROSS_PROCESSOR STREQUAL "riscv64")
   set(CMAKE_C_STANDARD_LIBRARIES -latomic)

@@ -19,11 +19,15 @@
     X(add_exec)        \
     X(add_unix)
 
+/* 4.9 deprecates slirp_pollfds_fill(), for what 4.7 has not. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 struct slirp_calls {
 #define SLIRP_CALL(name) __typeof__(slirp_##name) *(name);
     SLIRP_CALLS(SLIRP_CALL)
 #undef SLIRP_CALL
 };
+#pragma GCC diagnostic pop
 
 /* 0, or an error that is reported. What is loaded stays. */
 int slirp_calls_load(struct slirp_calls *out);
