@@ -8,11 +8,14 @@
 /* As bash calls a completion function: words are cut at '=', too. */
 static const char driver[] = "\n"
                              "compopt() { :; }\n"
-                             "minivet() { [[ $3 == --help ]] && echo 'patterns: bare linux'; }\n"
+                             "minivet() {\n"
+                             "  [[ $3 == --help ]] && echo 'patterns: bare linux'\n"
+                             "  [[ $1 == ctl ]] && printf '%s x\\n' stop '$(echo${IFS}st)' st\\`x\n"
+                             "}\n"
                              "compgen() {\n"
                              "  local dir=/sys/class/net\n"
                              "  [[ $1 == -G ]] || { builtin compgen \"$@\"; return; }\n"
-                             "  printf '%s\\n' $dir/tap0/tun_flags $dir/tun1/tun_flags\n"
+                             "  printf '%s/tun_flags\\n' $dir/tap0 $dir/tun1 $dir/'$(echo x)'\n"
                              "}\n"
                              "COMP_LINE=$1 COMP_POINT=${#1}\n"
                              "read -ra COMP_WORDS <<<\"${COMP_LINE//=/ = }\"\n"
@@ -113,6 +116,13 @@ Test(completion, keys_of_lists)
     offers("minivet run --net tap=", "tap0 tun1");
     offers("minivet run -n tap=tu", "tun1");
     offers("minivet run -n tap=tun1,mt", "tun1,mtu=");
+}
+
+/* bash runs what is in $() among words. */
+Test(completion, of_commands_runs_nothing_that_a_socket_answers)
+{
+    offers("minivet ctl 4711 ", "stop");
+    offers("minivet ctl 4711 st", "stop");
 }
 
 /* Completion continues the word where the shell has cut it. */

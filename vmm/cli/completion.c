@@ -94,7 +94,8 @@ static void print_list_cases(void)
     }
     printf("  esac\n"
            "  if [[ $option =~ ^(-n|--?net)$ && $value == tap=* && $value != *,* ]]; then\n"
-           "    mapfile -t keys < <(compgen -G '/sys/class/net/*/tun_flags')\n"
+           "    mapfile -t keys < <(compgen -G '/sys/class/net/*/tun_flags' |\n"
+           "      grep -x '[a-zA-Z0-9/._-]*')\n"
            "    keys=(\"${keys[@]#/sys/class/net/}\") keys=(\"${keys[@]%%/tun_flags}\")\n"
            "    keys=\"${keys[*]/#/tap=}\"\n"
            "  fi\n"
@@ -148,7 +149,7 @@ static int print_bash(void)
         "  ctl|console)\n"
         "    if [[ ${COMP_WORDS[1]} == ctl && ( -S $prev || $prev =~ ^[0-9]+$ ) ]]; then\n"
         "      COMPREPLY=($(compgen -W \"$(\"${COMP_WORDS[0]}\" ctl \"$prev\" help 2>/dev/null |\n"
-        "        cut -d ' ' -f 1)\" -- \"$cur\"))\n"
+        "        grep -o '^[a-z-]* ')\" -- \"$cur\"))\n" /* bash runs what is in $() there */
         "    else\n"
         "      mapfile -t COMPREPLY < <(compgen -f -- \"$cur\"\n"
         "        \"${COMP_WORDS[0]}\" ps 2>/dev/null | grep -o \"^$cur[0-9]*\" | grep .)\n"
