@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Writes much to the console, then gives back what it reads, for tools/bench console. On the
- * kernel's command line: virtio=0|1 for the serial port or a virtio console; bytes=N to write at
- * once, chunks=N how often, each time after a key. It polls. Its lines are on the console, too:
- * "con: start", and "con: end" with the ticks of the time stamp counter that the writing took.
+ * Writes much to a console and reads much from it, then gives back what it reads, for tools/bench
+ * console. On the kernel's command line: virtio=0|1 for the serial port or a virtio console with
+ * two ports, and test=0|1 which of them is measured. bytes=N to write at once, chunks=N how often,
+ * each time after a key; in=N to read at once, as often, each time answered by a dot. It polls, and
+ * asks for no more input than it says. Keys, dots and its lines are the other port's: "con: start",
+ * "con: end" and "con: read" with the ticks of the time stamp counter that writing and reading
+ * took.
  */
 #include "driver/load.h"
 #include "driver/ring.h"
@@ -12,8 +15,10 @@
 #include "virtio/spec.h"
 
 #define BUFFER_BYTES 4096u
-#define IN_SLOTS     4u
-#define RING_SIZE    8u
+#define IN_SLOTS     16u
+#define RING_SIZE    32u
+#define PORTS        2u
+#define QUEUES       (2 * PORTS + 2)
 
 /* The 16550A's registers and bits. */
 #define UART_FCR  2
@@ -22,47 +27,110 @@
 #define LSR_EMPTY 0x20 /* to be written */
 #define FIFO      16u
 
-enum { RECEIVEQ, TRANSMITQ };
+enum { RX, TX, CONTROL_RX, CONTROL_TX };
 
-static uint64_t virtio, bytes = 1 << 20, chunks = 1;
+static uint64_t virtio, test, bytes = 1 << 20, chunks = 1, in_bytes;
 static uint64_t device_gpa;
-static struct ring_memory memories[2];
-static struct ring rings[2];
-static uint8_t out[BUFFER_BYTES], in[IN_SLOTS][BUFFER_BYTES];
+static struct ring_memory memories[QUEUES];
+static struct ring rings[QUEUES];
+static uint8_t out[BUFFER_BYTES], in[QUEUES][IN_SLOTS][BUFFER_BYTES];
+static uint32_t asked[QUEUES]; /* slots that the device has, by bit */
 
 /* ---- the virtio console (VIRTIO 1.4 5.3) ---- */
 
-static void post_buffer(unsigned slot)
+static unsigned queue_of(unsigned port, unsigned direction)
 {
-    ring_add(&rings[RECEIVEQ], slot);
-    if (ring_publish(&rings[RECEIVEQ]))
-        transport_kick(device_gpa, RECEIVEQ);
+    return (port == 0 ? 0 : 2 * port + 2) + direction;
+}
+
+static void publish(unsigned queue, unsigned slot)
+{
+    ring_add(&rings[queue], slot);
+    if (ring_publish(&rings[queue]))
+        transport_kick(device_gpa, queue);
+}
+
+/* Has the device have buffers for that much. */
+static void ask(unsigned queue, uint64_t want)
+{
+    uint64_t has = 0;
+    for (unsigned slot = 0; slot < IN_SLOTS; slot++)
+        has += asked[queue] >> slot & 1 ? BUFFER_BYTES : 0;
+    for (unsigned slot = 0; slot < IN_SLOTS && has < want; slot++) {
+        if (asked[queue] >> slot & 1)
+            continue;
+        asked[queue] |= 1u << slot;
+        has += BUFFER_BYTES;
+        ring_describe(&rings[queue], slot,
+                      &(struct ring_part){in[queue][slot], BUFFER_BYTES, true});
+        publish(queue, slot);
+    }
+}
+
+/* Returns the buffer that was filled. */
+static const uint8_t *receive(unsigned queue, uint64_t want, uint32_t *len)
+{
+    int slot;
+    ask(queue, want);
+    while ((slot = ring_take(&rings[queue], len)) < 0)
+        pause();
+    asked[queue] &= ~(1u << slot);
+    return in[queue][slot];
+}
+
+static void send(unsigned queue, const void *data, uint32_t len)
+{
+    ring_describe(&rings[queue], 0, &(struct ring_part){data, len, false});
+    publish(queue, 0);
+    while (ring_take(&rings[queue], NULL) < 0)
+        pause();
+}
+
+static void say(uint32_t port, uint16_t event)
+{
+    struct {
+        uint32_t port;
+        uint16_t event, value;
+    } message = {port, event, 1};
+    send(CONTROL_TX, &message, sizeof(message));
+}
+
+/* Until that was said of the port. */
+static void hear(uint32_t port, uint16_t event)
+{
+    const uint8_t *m;
+    uint32_t len;
+    do
+        m = receive(CONTROL_RX, IN_SLOTS * BUFFER_BYTES, &len);
+    while (m[0] != port || m[4] != event || m[6] != 1);
+}
+
+/* The second one may be a process's that has yet to come. */
+static void open_ports(void)
+{
+    ask(CONTROL_RX, IN_SLOTS * BUFFER_BYTES);
+    say(0, VIRTIO_CONSOLE_DEVICE_READY);
+    for (uint32_t port = 0; port < PORTS; port++)
+        hear(port, VIRTIO_CONSOLE_DEVICE_ADD);
+    for (uint32_t port = 0; port < PORTS; port++) {
+        say(port, VIRTIO_CONSOLE_PORT_READY);
+        hear(port, VIRTIO_CONSOLE_PORT_OPEN);
+        say(port, VIRTIO_CONSOLE_PORT_OPEN);
+    }
 }
 
 static void open_device(void)
 {
     device_gpa = transport_find(VIRTIO_ID_CONSOLE);
     CHECK(device_gpa != 0);
-    uint64_t features = transport_negotiate(device_gpa, VIRTIO_BIT(VIRTIO_F_VERSION_1));
-    for (unsigned q = 0; q < 2; q++) {
+    uint64_t features = transport_negotiate(device_gpa, VIRTIO_BIT(VIRTIO_F_VERSION_1) |
+                                                            VIRTIO_BIT(VIRTIO_CONSOLE_F_MULTIPORT));
+    for (unsigned q = 0; q < QUEUES; q++) {
         ring_init(&rings[q], &memories[q], RING_SIZE, 1, features);
         transport_queue(device_gpa, q, &rings[q]);
     }
     transport_start(device_gpa);
-    for (unsigned slot = 0; slot < IN_SLOTS; slot++) {
-        ring_describe(&rings[RECEIVEQ], slot, &(struct ring_part){in[slot], BUFFER_BYTES, true});
-        post_buffer(slot);
-    }
-}
-
-static void put_virtio(const uint8_t *data, uint32_t len)
-{
-    ring_describe(&rings[TRANSMITQ], 0, &(struct ring_part){data, len, false});
-    ring_add(&rings[TRANSMITQ], 0);
-    if (ring_publish(&rings[TRANSMITQ]))
-        transport_kick(device_gpa, TRANSMITQ);
-    while (ring_take(&rings[TRANSMITQ], NULL) < 0)
-        pause();
+    open_ports();
 }
 
 /* ---- the serial port: a FIFO's bytes, as drivers do ---- */
@@ -78,66 +146,100 @@ static void put_serial(const uint8_t *data, uint32_t len)
 
 /* ---- either ---- */
 
-static void put(const void *data, uint32_t len)
+static void put(unsigned port, const void *data, uint32_t len)
 {
-    (virtio ? put_virtio : put_serial)(data, len);
+    if (virtio)
+        send(queue_of(port, TX), data, len);
+    else
+        put_serial(data, len);
 }
 
-static uint8_t await_key(void)
+/* How many of so many bytes came at once, and their first. */
+static uint32_t get(unsigned port, uint64_t want, uint8_t *first)
 {
-    int slot;
-    uint8_t key;
-    if (!virtio) {
-        while (!(serial_in(UART_LSR) & LSR_READY))
-            pause();
-        return serial_in(0);
+    uint32_t len = 1;
+    if (virtio) {
+        *first = receive(queue_of(port, RX), want, &len)[0];
+        return len;
     }
-    while ((slot = ring_take(&rings[RECEIVEQ], NULL)) < 0)
+    while (!(serial_in(UART_LSR) & LSR_READY))
         pause();
-    key = in[slot][0]; /* keys come one by one */
-    post_buffer((unsigned)slot);
+    *first = serial_in(0);
+    return len;
+}
+
+/* Keys come one by one. */
+static uint8_t await_key(unsigned port)
+{
+    uint8_t key;
+    get(port, 1, &key);
     return key;
 }
 
-/* Returns the ticks that it took. */
+/* Both return the ticks that it took. */
 static uint64_t put_chunk(void)
 {
+    uint32_t most = bytes < BUFFER_BYTES ? (uint32_t)bytes : BUFFER_BYTES;
     uint64_t begin = rt_ticks();
-    for (uint64_t done = 0; done < bytes; done += BUFFER_BYTES)
-        put(out, BUFFER_BYTES);
+    for (uint64_t done = 0; done < bytes; done += most)
+        put((unsigned)test, out, most);
     return rt_ticks() - begin;
 }
 
-static void put_number(uint64_t n)
+static uint64_t get_chunk(void)
 {
-    char text[20];
-    uint32_t at = sizeof(text);
+    uint8_t first;
+    uint64_t begin = rt_ticks();
+    for (uint64_t done = 0; done < in_bytes;)
+        done += get((unsigned)test, in_bytes - done, &first);
+    return rt_ticks() - begin;
+}
+
+static void tell(unsigned port, const char *what, uint64_t ticks)
+{
+    char text[40];
+    uint32_t at = sizeof(text), len;
+    text[--at] = '\n';
     do {
-        text[--at] = (char)('0' + n % 10);
-        n /= 10;
-    } while (n > 0);
-    put(text + at, sizeof(text) - at);
+        text[--at] = (char)('0' + ticks % 10);
+        ticks /= 10;
+    } while (ticks > 0);
+    for (len = 0; what[len] != '\0'; len++)
+        ;
+    while (len > 0)
+        text[--at] = what[--len];
+    put(port, text + at, (uint32_t)sizeof(text) - at);
 }
 
 int main(void)
 {
-    const struct load_order words[] = {{"virtio", &virtio}, {"bytes", &bytes}, {"chunks", &chunks}};
+    const struct load_order words[] = {
+        {"virtio", &virtio}, {"test", &test},   {"bytes", &bytes},
+        {"chunks", &chunks}, {"in", &in_bytes},
+    };
     rt_irq_init();
     load_take_orders(words, sizeof(words) / sizeof(words[0]));
+    unsigned orders = virtio ? 1 - (unsigned)test : 0;
     serial_out(UART_FCR, 1);
     if (virtio)
         open_device();
     for (unsigned i = 0; i < BUFFER_BYTES; i++)
         out[i] = '.';
-    put("con: start\n", 11);
+    put(orders, "con: start\n", 11);
     uint64_t ticks = 0;
     for (uint64_t i = 0; i < chunks; i++) {
-        await_key();
+        await_key(orders);
         ticks += put_chunk();
     }
-    put("con: end ticks=", 15);
-    put_number(ticks);
-    put("\n", 1);
+    tell(orders, "con: end ticks=", ticks);
+    ticks = 0;
+    for (uint64_t i = 0; in_bytes > 0 && i < chunks; i++) {
+        await_key(orders);
+        ticks += get_chunk();
+        put(orders, ".", 1);
+    }
+    if (in_bytes > 0)
+        tell(orders, "con: read ticks=", ticks);
     for (;;)
-        put((uint8_t[]){await_key()}, 1);
+        put((unsigned)test, (uint8_t[]){await_key((unsigned)test)}, 1);
 }

@@ -191,7 +191,7 @@ static pid_t boot(const struct load *l, const struct contender *c, int *fd)
         {"mem", l->mem},         {"kernel", l->kernel}, {"initrd", l->initrd},  {"append", append},
         {"disk", l->disk},       {NULL, NULL},
     };
-    return linux_vm_start(c->name, line, values, -1, fd);
+    return linux_vm_start(c->name, line, values, -1, 0, fd);
 }
 
 /* The guest's clock must be about the host's. */

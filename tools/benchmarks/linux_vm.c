@@ -47,7 +47,7 @@ static char *fill_in(const char *vmm, const char *word, size_t len,
 }
 
 pid_t linux_vm_start(const char *name, const char *line, const struct linux_value *values,
-                     int in_fd, int *fd)
+                     int in_fd, int out_fd, int *fd)
 {
     char *argv[MAX_WORDS + 1];
     int n = 0;
@@ -61,7 +61,8 @@ pid_t linux_vm_start(const char *name, const char *line, const struct linux_valu
             argv[n++] = fill_in(name, line, len, values);
     }
     argv[n] = NULL;
-    pid_t pid = runs_start(name, argv, in_fd, fd);
+    pid_t pid =
+        out_fd > 0 ? runs_start_with(argv, in_fd, out_fd) : runs_start(name, argv, in_fd, fd);
     while (n > 0)
         free(argv[--n]);
     return pid;

@@ -20,8 +20,9 @@ struct linux_value {
     const char *name, *value;
 };
 
-/* Values end where a name is missing; for in_fd see runs_start(). */
+/* Values end where a name is missing; for in_fd see runs_start(). out_fd: its standard output, or
+ * 0 for a pipe, whose other end is *fd. */
 pid_t linux_vm_start(const char *name, const char *line, const struct linux_value *values,
-                     int in_fd, int *fd);
+                     int in_fd, int out_fd, int *fd);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "runs.h"
 
@@ -37,6 +38,18 @@ double proc_pss_kib(pid_t pid, int mem_mib)
     }
     fclose(f);
     return pss;
+}
+
+double proc_rss_mib(pid_t pid)
+{
+    char path[64];
+    double pages = -1;
+    snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
+    FILE *f = fopen(path, "re");
+    if (f == NULL || fscanf(f, "%*s %lf", &pages) != 1)
+        runs_die("read", path);
+    fclose(f);
+    return pages * (double)sysconf(_SC_PAGESIZE) / (1 << 20);
 }
 
 double proc_cpu_ms(pid_t pid)

@@ -8,6 +8,9 @@
 /* Proportional set size in KiB without the guest's memory: mappings of nearly its size. */
 double proc_pss_kib(pid_t pid, int mem_mib);
 
+/* MiB of its memory, the guest's included, that are in the host's. */
+double proc_rss_mib(pid_t pid);
+
 /* User and system time so far, of all threads. */
 double proc_cpu_ms(pid_t pid);
 

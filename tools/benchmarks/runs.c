@@ -49,24 +49,30 @@ double runs_now_ms(void)
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
 }
 
-pid_t runs_start(const char *name, char *const argv[], int in_fd, int *out_fd)
+pid_t runs_start_with(char *const argv[], int in_fd, int out_fd)
 {
-    int fds[2];
-    if (pipe2(fds, O_CLOEXEC) < 0)
-        runs_die("pipe for", name);
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     if (in_fd >= 0)
         posix_spawn_file_actions_adddup2(&actions, in_fd, 0);
     else
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, fds[1], 1);
+    posix_spawn_file_actions_adddup2(&actions, out_fd, 1);
     pid_t pid;
     errno = posix_spawn(&pid, argv[0], &actions, NULL, argv, environ);
     if (errno != 0)
         runs_die("cannot run", argv[0]);
     started[started_count++ % STARTED_MAX] = pid;
     posix_spawn_file_actions_destroy(&actions);
+    return pid;
+}
+
+pid_t runs_start(const char *name, char *const argv[], int in_fd, int *out_fd)
+{
+    int fds[2];
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        runs_die("pipe for", name);
+    pid_t pid = runs_start_with(argv, in_fd, fds[1]);
     close(fds[1]);
     *out_fd = fds[0];
     return pid;

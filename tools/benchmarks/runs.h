@@ -26,6 +26,8 @@ double runs_now_ms(void);
 
 /* Starts a program with that input, -1 for an empty one, and a pipe for its output. */
 pid_t runs_start(const char *name, char *const argv[], int in_fd, int *out_fd);
+/* The same with an output of the caller's. */
+pid_t runs_start_with(char *const argv[], int in_fd, int out_fd);
 
 /* fork() into a process group of its own. Once runs_catch_ends() was called, a signal that ends the
  * benchmark ends that, too. */

@@ -181,5 +181,5 @@ pid_t vmm_start(const struct vmm *v, const struct vmm_guest *g, int in_fd, int *
         {"config", needs_config ? write_config(g) : ""},
         {NULL, NULL},
     };
-    return linux_vm_start(v->name, line, values, in_fd, fd);
+    return linux_vm_start(v->name, line, values, in_fd, g->out_fd, fd);
 }

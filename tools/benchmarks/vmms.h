@@ -40,6 +40,7 @@ struct vmm_guest {
     const char *file;  /* for a benchmark's own words, or NULL */
     bool direct;       /* ... around the page cache */
     const char *words; /* of the benchmark's own, behind those of its way; or NULL */
+    int out_fd;        /* its standard output; 0: a pipe, which vmm_start() makes */
 };
 
 /* A name of the table, the path of another Minivet, or a line in which {kernel}, {initrd},

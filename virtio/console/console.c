@@ -11,7 +11,7 @@
 
 #define QUEUES      2u /* of one port, */
 #define QUEUES_MANY 4u /* and with control queues */
-#define CHUNK_BYTES 2048u
+#define CHUNK_BYTES 8192u
 
 static struct virtio_console *console_of(struct virtio_device *dev)
 {

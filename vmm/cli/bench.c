@@ -25,6 +25,7 @@ static int print_help(FILE *out)
           "  exit      the cost of an exit from the guest to the host\n"
           "  console   bytes a second, and the time from a key to its echo\n"
           "  memory    beyond the guest's own, and the cost of idle guests\n"
+          "  balloon   how soon the host has the memory that a guest gives back\n"
           "  blk, net  throughput and latency of a disk and a network card\n"
           "  display   updates a second, and the time from a key to its answer\n"
           "\n`minivet bench WHAT --help` has the options, docs/benchmarks.md the methods.\n",
@@ -35,8 +36,8 @@ static int print_help(FILE *out)
 /* Does the help list it? */
 static bool is_known(const char *word)
 {
-    static const char *const known[] = {"boot", "exit", "console", "memory",
-                                        "blk",  "net",  "display"};
+    static const char *const known[] = {"boot",    "exit", "console", "memory",
+                                        "balloon", "blk",  "net",     "display"};
     for (unsigned i = 0; i < ARRAY_SIZE(known); i++)
         if (strcmp(word, known[i]) == 0)
             return true;
