@@ -28,6 +28,10 @@
 
 #define FLUSH_NS UINT64_C(1000000000)
 
+/* A guest that takes less in that time is not waited for: its user may want to quit. */
+#define PATIENCE_NS    UINT64_C(5000000000)
+#define PATIENCE_BYTES 1024u
+
 #define ESCAPE 0x01 /* Ctrl-A */
 
 static const char help_text[] = "\r\n"
@@ -137,6 +141,11 @@ struct chr_stdio {
     enum answer answer;
     size_t rx_max;
     size_t rx_start, rx_count;
+    const struct clock *clock;
+    struct ev_timer patience; /* set while there is no room */
+    size_t taken;             /* by the device, since then */
+    bool loses;               /* what has no room */
+    bool has_lost;
 
     struct stream out;
     struct ev_fd out_ev;
@@ -317,7 +326,7 @@ static size_t filter(struct chr_stdio *s, uint8_t *data, size_t len)
     return kept;
 }
 
-/* In what has no room keys are heard, too: the guest must not keep its user from them. */
+/* In what is lost keys are heard, too: the guest must not keep its user from them. */
 static void in_read(struct chr_stdio *s)
 {
     uint8_t lost[256], *to = s->rx + s->rx_start + s->rx_count;
@@ -346,6 +355,7 @@ static void in_deliver(struct chr_stdio *s)
         size_t n = min_u64(s->rx_count, s->rx_max);
         s->rx_start += n;
         s->rx_count -= n;
+        s->taken += n;
         s->b.handler->on_rx(s->b.handler->ctx, data, n);
     }
     if (s->rx_start > 0)
@@ -353,14 +363,25 @@ static void in_deliver(struct chr_stdio *s)
     s->rx_start = 0;
 }
 
+/* Waits for the guest of a terminal to make room, but not for ever. */
+static void await_room(struct chr_stdio *s)
+{
+    if (s->rx_count <= RX_BYTES / 2)
+        s->loses = false;
+    if (!s->is_terminal || s->rx_count < RX_BYTES || s->loses || s->patience.armed)
+        return;
+    s->taken = 0;
+    evloop_timer_set(s->loop, &s->patience, clock_now_ns(s->clock) + PATIENCE_NS);
+}
+
 /*
- * Reads on while there is room, whether or not the device wants it, and a terminal always: Ctrl-A x
- * may be among it. A stream that is not read is not watched either, or a closed pipe would wake the
- * loop for ever.
+ * Reads on while there is room, whether or not the device wants it: Ctrl-A x may be among it. A
+ * stream that is not read is not watched either, or a closed pipe would wake the loop for ever.
  */
 static void in_watch(struct chr_stdio *s)
 {
-    bool want = s->in.kind != STREAM_NONE && (s->rx_count < RX_BYTES || s->is_terminal);
+    await_room(s);
+    bool want = s->in.kind != STREAM_NONE && (s->rx_count < RX_BYTES || s->loses);
     if (want && !s->in_plain && !s->in_ev.armed) {
         int err = evloop_fd_add(s->loop, &s->in_ev, s->in.fd, EPOLLIN);
         s->in_plain = err == -EPERM;
@@ -370,6 +391,16 @@ static void in_watch(struct chr_stdio *s)
         evloop_fd_del(s->loop, &s->in_ev);
     else if (s->in_plain)
         evloop_defer(s->loop, &s->pump_later);
+}
+
+static void on_patience(void *ctx)
+{
+    struct chr_stdio *s = ctx;
+    s->loses = s->rx_count == RX_BYTES && s->taken < PATIENCE_BYTES;
+    if (s->loses && !s->has_lost)
+        log_warn("console input: the guest takes none: what is typed now is lost; Ctrl-A x quits");
+    s->has_lost |= s->loses;
+    in_watch(s);
 }
 
 static void on_in(void *ctx, uint32_t events)
@@ -437,6 +468,7 @@ static void stdio_destroy(struct chr_backend *b)
     evloop_fd_del(s->loop, &s->in_ev);
     evloop_fd_del(s->loop, &s->out_ev);
     evloop_defer_cancel(s->loop, &s->pump_later);
+    evloop_timer_cancel(s->loop, &s->patience);
     stream_close(&s->in);
     stream_close(&s->out);
     free(s);
@@ -463,6 +495,8 @@ int chr_stdio_create(struct chr_backend **out, const struct chr_stdio_config *co
     s->in_ev = (struct ev_fd){.cb = on_in, .ctx = s, .fd = -1};
     s->out_ev = (struct ev_fd){.cb = on_out, .ctx = s, .fd = -1};
     s->pump_later = (struct ev_defer){.cb = pump, .ctx = s};
+    s->patience = (struct ev_timer){.cb = on_patience, .ctx = s};
+    s->clock = config->clock != NULL ? config->clock : &clock_host;
     signal(SIGPIPE, SIG_IGN);
     s->out = stream_open(config->out_fd, O_WRONLY);
     if (is_background(config->in_fd)) {

@@ -6,8 +6,9 @@
  * A terminal that is read is made raw, so that every key reaches the guest, but for the escape
  * sequences: Ctrl-A x quits, Ctrl-A p presses the power button, Ctrl-A h prints help, Ctrl-A Ctrl-A
  * or Ctrl-A a sends a Ctrl-A. They work even while the guest takes no input, and has the terminal
- * answer questions without end: of what is typed 64 KiB wait for the guest, and the rest is lost.
- * In a pipe or a file every byte is the guest's.
+ * answer questions without end: of what is typed 64 KiB wait for the guest, then the terminal
+ * waits, and whoever pastes into it; when the guest has taken next to nothing for five seconds the
+ * rest is lost. In a pipe or a file every byte is the guest's.
  *
  * Neither direction ever blocks the loop. The descriptors' own flags are left alone, since the
  * shell and others share them: terminals and pipes are opened anew. Output that no reader takes is
@@ -21,6 +22,7 @@
 #include <stdint.h>
 
 struct chr_backend;
+struct clock;
 struct evloop;
 
 struct chr_stdio_config {
@@ -31,6 +33,7 @@ struct chr_stdio_config {
     /* What was taken of the guest's output; on the loop. NULL: it is not reported. */
     void (*on_output)(void *ctx, const uint8_t *data, size_t len);
     void *ctx;
+    const struct clock *clock; /* the loop's; NULL: the host's */
 };
 
 /*

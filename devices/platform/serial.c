@@ -90,6 +90,7 @@ struct serial {
     uint8_t ier, lcr, mcr, msr, scr, overrun;
     uint8_t divisor[2];
     bool fifos;
+    bool has_rts;     /* the driver has raised RTS: it may lower it, to have others wait */
     bool tx_pending;  /* the transmitter became ready; not yet told or answered */
     unsigned trigger; /* bytes at which the receiver interrupts */
     unsigned pulsed;  /* the sources that were on when the line was last looked at */
@@ -188,6 +189,12 @@ static void tx_push(struct serial *s, uint8_t byte)
     update_irq(s, fresh);
 }
 
+/* Whether bytes from outside have to wait: none are received in loopback either. */
+static bool rx_is_held(const struct serial *s)
+{
+    return (s->mcr & MCR_LOOP) || (s->has_rts && !(s->mcr & MCR_RTS));
+}
+
 /* The modem's lines, or in loopback the port's own. */
 static unsigned modem_lines(const struct serial *s)
 {
@@ -199,8 +206,9 @@ static unsigned modem_lines(const struct serial *s)
 
 static void write_mcr(struct serial *s, uint8_t value)
 {
-    bool loop_changed = (s->mcr ^ value) & MCR_LOOP;
+    bool was_held = rx_is_held(s);
     s->mcr = value & MCR_MASK;
+    s->has_rts |= (value & (MCR_LOOP | MCR_RTS)) == MCR_RTS;
     unsigned lines = modem_lines(s);
     unsigned changed = s->msr ^ lines;
     unsigned deltas = s->msr & MSR_DELTAS;
@@ -209,8 +217,8 @@ static void write_mcr(struct serial *s, uint8_t value)
     deltas |= changed & s->msr & MSR_RI ? MSR_RI_ENDED : 0;
     deltas |= changed & MSR_DCD ? MSR_DCD_CHANGED : 0;
     s->msr = (uint8_t)(lines | deltas);
-    if (loop_changed)
-        post_room(s); /* nothing is received in loopback */
+    if (rx_is_held(s) != was_held)
+        post_room(s);
     update_irq(s, 0);
 }
 
@@ -405,7 +413,7 @@ static void tell_room(void *ctx)
     struct serial *s = ctx;
     pthread_mutex_lock(&s->lock);
     s->room_posted = false;
-    s->rx_room = s->mcr & MCR_LOOP ? 0 : rx_capacity(s) - s->rx_count;
+    s->rx_room = rx_is_held(s) ? 0 : rx_capacity(s) - s->rx_count;
     unsigned room = s->rx_room;
     unlock(s);
     if (s->chr)

@@ -7,6 +7,8 @@
 #include <termios.h>
 
 #include "core/ports/chr.h"
+#include "tests/harness/fake.h"
+#include "tests/harness/listen.h"
 #include "tests/harness/test.h"
 
 static struct evloop *loop;
@@ -70,9 +72,13 @@ static const struct chr_handler handler = {
     .on_resize = on_resize,
 };
 
+static struct fake_clock time_is = {.now_ns = 1};
+static struct clock clock_port;
+
 static void setup(void)
 {
-    cr_assert_eq(evloop_create(&loop, "test", &clock_host), 0);
+    clock_port = fake_clock_port(&time_is);
+    cr_assert_eq(evloop_create(&loop, "test", &clock_port), 0);
 }
 
 static void teardown(void)
@@ -93,6 +99,7 @@ static void make(int in_fd, int out_fd)
         .on_quit = is_deaf ? NULL : on_quit,
         .on_power = is_deaf ? NULL : on_power,
         .on_output = is_deaf ? NULL : on_output,
+        .clock = &clock_port,
     };
     cr_assert_eq(chr_stdio_create(&chr, &config), 0);
     chr_stdio_begin(chr);
@@ -272,13 +279,14 @@ Test(chr_stdio, quitting_works_while_the_guest_takes_nothing)
     expect_got("");
 }
 
-/* A terminal answers each question that the guest prints. */
-Test(chr_stdio, quitting_works_however_much_the_guest_does_not_read)
+#define FIVE_S UINT64_C(5000000000)
+
+/* Types the text again and again, up to so many bytes. Returns how many were taken. */
+static size_t type_much(const char *text, size_t len, size_t most, int patience)
 {
-    static const char answer[] = "\x1b[24;80R";
-    make_pty();
-    for (size_t i = 0, tries = 0; i < 200000 && tries < PATIENCE; tries++) {
-        ssize_t n = write(in[0], answer + i % 8, 8 - i % 8);
+    size_t i = 0;
+    for (int tries = 0; i < most && tries < patience; tries++) {
+        ssize_t n = write(in[0], text + i % len, len - i % len);
         i += n > 0 ? (size_t)n : 0;
         tries = n > 0 ? 0 : tries;
         if (n > 0)
@@ -286,12 +294,49 @@ Test(chr_stdio, quitting_works_however_much_the_guest_does_not_read)
         else
             settle();
     }
+    return i;
+}
+
+/* A terminal answers each question that the guest prints. It waits for the guest, but not for ever.
+ */
+Test(chr_stdio, quitting_works_however_much_the_guest_does_not_read)
+{
+    static const char answer[] = "\x1b[24;80R";
+    make_pty();
+    listen_to_log(LOG_WARN);
+    cr_expect_lt(type_much(answer, 8, 200000, 100), 200000);
+    cr_expect_eq(logged_lines, 0);
+    time_is.now_ns += FIVE_S;
+    cr_expect_geq(type_much(answer, 8, 200000, PATIENCE), 200000);
+    cr_expect_eq(logged_lines, 1, "that input is lost is said");
     for (int i = 0; i < PATIENCE && write(in[0], "\x01x", 2) != 2; i++)
         settle();
     expect_quits(1);
     chr->ops->rx_enable(chr, appetite);
     evloop_drain(loop);
     cr_expect_eq(memcmp(got, answer, 8), 0, "what came first is kept");
+}
+
+/* A guest that is slow, and stops for a while, gets all that is pasted. */
+Test(chr_stdio, nothing_is_lost_of_what_is_pasted)
+{
+    static char text[120000];
+    size_t typed = 0;
+    make_pty();
+    for (size_t i = 0; i < sizeof(text); i++)
+        text[i] = (char)('a' + i * 7 % 26 - (i % 1001 == 0));
+    appetite = 500;
+    for (int i = 0; got_len < sizeof(text) && i < PATIENCE; i++) {
+        ssize_t n = write(in[0], text + typed, sizeof(text) - typed);
+        typed += n > 0 ? (size_t)n : 0;
+        settle();
+        time_is.now_ns += FIVE_S / 4;
+        left = 500;
+        chr->ops->rx_enable(chr, appetite);
+        evloop_drain(loop);
+    }
+    cr_expect_eq(got_len, sizeof(text));
+    cr_expect_arr_eq(got, text, sizeof(text));
 }
 
 /* Also of three kinds in between: in those are letters that are keys of the console's. */

@@ -315,6 +315,26 @@ Test(serial, loopback_brings_bytes_back)
     cr_expect_eq(outside.rx_max, 1);
 }
 
+/* A driver that has never raised RTS does without it. */
+Test(serial, input_waits_while_rts_is_lowered)
+{
+    out(FCR, 0x01);
+    out(MCR, 0x00);
+    evloop_drain(loop);
+    cr_expect_eq(outside.rx_max, 16);
+    out(MCR, 0x03);
+    out(MCR, 0x01);
+    evloop_drain(loop);
+    cr_expect_eq(outside.rx_max, 0);
+    out(MCR, 0x13); /* loopback */
+    out(MCR, 0x01);
+    evloop_drain(loop);
+    cr_expect_eq(outside.rx_max, 0);
+    out(MCR, 0x03);
+    evloop_drain(loop);
+    cr_expect_eq(outside.rx_max, 16);
+}
+
 Test(serial, loopback_connects_the_modem_lines)
 {
     cr_expect_eq(in(MSR), 0xb0);
@@ -463,7 +483,7 @@ Test(serial, random_accesses_harm_nothing)
     serial_flush(serial);
     outside.len = 0;
     out(LCR, 0x03);
-    out(MCR, 0x00);
+    out(MCR, 0x02); /* RTS */
     out(FCR, 0x07);
     in(LSR);
     in(MSR);

@@ -133,7 +133,7 @@ static int converse(struct session *s, const char *name, const char *path)
     if (r == 0)
         r = chr_stdio_create(&terminal,
                              &(struct chr_stdio_config){s->loop, STDIN_FILENO, STDOUT_FILENO,
-                                                        on_quit, on_power, NULL, s});
+                                                        on_quit, on_power, NULL, s, NULL});
     if (r == 0) {
         s->in = (struct way){.session = s, .from = terminal, .to = port};
         s->out = (struct way){.session = s, .from = port, .to = terminal};
