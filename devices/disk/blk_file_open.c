@@ -352,9 +352,9 @@ int blk_file_remeasure(struct blk_backend *b)
     return evloop_call(f->loop, measure, f);
 }
 
-int blk_file_resize(struct blk_backend *b, uint64_t bytes)
+int blk_file_begin_resize(struct blk_backend *b, uint64_t bytes)
 {
-    struct blk_file *f = container_of(b, struct blk_file, b);
+    const struct blk_file *f = container_of(b, struct blk_file, b);
     if (f->is_device)
         return fail_msg(-EINVAL, "disk %s: is a block device, which has the size it has", f->name);
     if (f->b.info.read_only)
@@ -362,7 +362,24 @@ int blk_file_resize(struct blk_backend *b, uint64_t bytes)
     if (bytes == 0 || bytes % blk_logical_bytes(&f->b.info) != 0)
         return fail_msg(-EINVAL, "disk %s: %llu bytes are not whole sectors", f->name,
                         (unsigned long long)bytes);
-    if (ftruncate(f->fd, (off_t)bytes) < 0)
-        return fail(-errno, "disk %s: resize to %llu bytes", f->name, (unsigned long long)bytes);
+    int fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 3);
+    return fd >= 0 ? fd : fail(-errno, "disk %s: resize", f->name);
+}
+
+void blk_file_end_resize(struct blk_backend *b, uint64_t bytes)
+{
+    blk_set_capacity(b, bytes);
+}
+
+int blk_file_resize(struct blk_backend *b, uint64_t bytes)
+{
+    const struct blk_file *f = container_of(b, struct blk_file, b);
+    int fd = blk_file_begin_resize(b, bytes);
+    if (fd < 0)
+        return fd;
+    int err = ftruncate(fd, (off_t)bytes) < 0 ? -errno : 0;
+    close(fd);
+    if (err < 0)
+        return fail(err, "disk %s: resize to %llu bytes", f->name, (unsigned long long)bytes);
     return blk_file_remeasure(b);
 }

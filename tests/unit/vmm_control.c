@@ -144,25 +144,32 @@ static int resize_error;
 static unsigned resized_disk;
 static uint64_t resized_bytes;
 
-static int on_resize_disk(void *ctx, unsigned disk, uint64_t bytes)
+static int on_begin_resize(void *ctx, unsigned disk, uint64_t bytes)
 {
     (void)ctx;
+    (void)disk;
+    (void)bytes;
     cr_assert(runs);
+    return resize_error < 0 ? resize_error : open("disk", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+}
+
+static void on_end_resize(void *ctx, unsigned disk, uint64_t bytes)
+{
+    (void)ctx;
     resized_disk = disk;
     resized_bytes = bytes;
-    return resize_error;
 }
 
 static int begin(void)
 {
-    return control_create(&control,
-                          &(struct control_config){
-                              .loop = loop,
-                              .clock = &the_clock,
-                              .path = path,
-                              .target = {"vmlinuz", guest_runs, on_power, input_for, take_picture,
-                                         on_balloon, on_pause, on_is_paused, on_reset, on_stats,
-                                         on_link, on_resize_disk, on_stop, NULL, NULL, 0}});
+    return control_create(
+        &control, &(struct control_config){
+                      .loop = loop,
+                      .clock = &the_clock,
+                      .path = path,
+                      .target = {"vmlinuz", guest_runs, on_power, input_for, take_picture,
+                                 on_balloon, on_pause, on_is_paused, on_reset, on_stats, on_link,
+                                 on_begin_resize, on_end_resize, on_stop, NULL, NULL, 0}});
 }
 
 static void setup(void)
@@ -744,16 +751,23 @@ Test(control, disks_grow)
     static const struct {
         int error;
         const char *answer;
-    } refusals[] = {{-ENODEV, "there is no disk 2"},     {-EBUSY, "leave out --record"},
-                    {-EOPNOTSUPP, "is no raw file"},     {-EROFS, "is read-only"},
-                    {-ERANGE, "does not shrink"},        {-EINVAL, "whole sectors"},
-                    {-ENOSPC, "No space left on device"}};
+    } refusals[] = {{-ENODEV, "there is no disk 2"}, {-EBUSY, "leave out --record"},
+                    {-EOPNOTSUPP, "is no raw file"}, {-EROFS, "is read-only"},
+                    {-ERANGE, "does not shrink"},    {-EINVAL, "whole sectors"},
+                    {-EALREADY, "not done yet"},     {-EMFILE, "Too many open files"}};
+    struct stat st;
     int fd = join();
     tell_two(fd, "disk-resize", "0", "20G", "no guest runs now");
     runs = true;
     tell_two(fd, "disk-resize", "12", "20G", "{\"result\":null}");
     cr_expect_eq(resized_disk, 12);
     cr_expect_eq(resized_bytes, 20 * GIB);
+    cr_assert_eq(stat("disk", &st), 0);
+    cr_expect_eq((uint64_t)st.st_size, 20 * GIB);
+    tell_two(fd, "disk-resize", "1", "8388607T", "File too large");
+    cr_expect_eq(resized_disk, 1);
+    cr_expect_eq(resized_bytes, 0, "it was in vain");
+    unlink("disk");
     tell_two(fd, "disk-resize", "vda", "20G", "such as 0 20G");
     tell_two(fd, "disk-resize", "0", "much", "such as 0 20G");
     tell_two(fd, "disk-resize", "0", "16777215T", "such as 0 20G");

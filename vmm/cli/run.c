@@ -79,6 +79,7 @@ struct run {
     bool reset;
     bool forced; /* the reset, by a user: the guest could not prepare for it */
     bool paused;
+    bool resizing;         /* a disk, on a helper of the control socket's */
     bool looked, emulated; /* for hardware virtualization: the host has none */
     struct ev_post look;
     _Atomic enum power_event machine_end;
@@ -342,9 +343,21 @@ static int set_link(void *ctx, unsigned card, bool up)
     return machine_set_link(((struct run *)ctx)->machine, card, up);
 }
 
-static int resize_disk(void *ctx, unsigned disk, uint64_t bytes)
+/* One at a time: the file has the size of the last one, and never a smaller one. */
+static int begin_resize(void *ctx, unsigned disk, uint64_t bytes)
 {
-    return machine_resize_disk(((struct run *)ctx)->machine, disk, bytes);
+    struct run *run = ctx;
+    int fd = run->resizing ? -EALREADY : machine_begin_resize(run->machine, disk, bytes);
+    run->resizing |= fd >= 0;
+    return fd;
+}
+
+static void end_resize(void *ctx, unsigned disk, uint64_t bytes)
+{
+    struct run *run = ctx;
+    run->resizing = false;
+    if (run->machine != NULL && bytes > 0)
+        machine_end_resize(run->machine, disk, bytes);
 }
 
 static void stop(void *ctx)
@@ -355,13 +368,14 @@ static void stop(void *ctx)
 static int create_control(struct run *run)
 {
     return control_create(
-        &run->control, &(struct control_config){
-                           .loop = run->loop,
-                           .clock = &clock_host,
-                           .path = run->vm.control,
-                           .target = {run->vm.kernel, guest_runs, press_power, input_for, picture,
-                                      balloon, pause_guest, is_paused, reset_guest, stats, set_link,
-                                      resize_disk, stop, run, run->vm.ports, run->vm.port_count}});
+        &run->control,
+        &(struct control_config){.loop = run->loop,
+                                 .clock = &clock_host,
+                                 .path = run->vm.control,
+                                 .target = {run->vm.kernel, guest_runs, press_power, input_for,
+                                            picture, balloon, pause_guest, is_paused, reset_guest,
+                                            stats, set_link, begin_resize, end_resize, stop, run,
+                                            run->vm.ports, run->vm.port_count}});
 }
 
 static int set_up(struct run *run)

@@ -13,6 +13,7 @@
 
 #include "core/base/schema.h"
 #include "core/base/xmath.h"
+#include "core/loop/may_block.h"
 #include "core/output/own_file.h"
 #include "devices/display/png.h"
 #include "vmm/config/config.h"
@@ -110,6 +111,30 @@ static int number_of(const char *text)
     return digits > 0 && digits <= 3 && text[digits] == '\0' ? (int)strtol(text, NULL, 10) : -1;
 }
 
+/* On a helper: the server of a file system may take its time. */
+static void set_length(struct control_task *t)
+{
+    may_block();
+    if (ftruncate(t->fd, (off_t)t->bytes) < 0)
+        snprintf(t->error, sizeof(t->error), "disk-resize: disk %u: %s", t->disk, strerror(errno));
+    close(t->fd);
+}
+
+static void end_resize(struct control_task *t, const struct control_target *target)
+{
+    target->end_resize(target->ctx, t->disk, t->error[0] == '\0' ? t->bytes : 0);
+}
+
+static cJSON *begin_resize(struct control_task *t, unsigned disk, uint64_t bytes, int fd)
+{
+    t->fd = fd;
+    t->disk = disk;
+    t->bytes = bytes;
+    t->run = set_length;
+    t->end = end_resize;
+    return cJSON_CreateNull();
+}
+
 static cJSON *run_disk_resize(const struct call *c)
 {
     const char *disk = c->args[0];
@@ -120,10 +145,12 @@ static cJSON *run_disk_resize(const struct call *c)
     if (number < 0 || schema_parse_size(c->args[1], MIB, &bytes) != 0 || bytes > INT64_MAX)
         return refuse(c, "disk-resize: give a disk and its size, such as 0 20G; the first --disk "
                          "is disk 0");
-    int err = c->target->resize_disk(c->target->ctx, (unsigned)number, bytes);
+    int err = c->target->begin_resize(c->target->ctx, (unsigned)number, bytes);
+    if (err >= 0)
+        return begin_resize(c->task, (unsigned)number, bytes, err);
     switch (err) {
-    case 0:
-        return cJSON_CreateNull();
+    case -EALREADY:
+        return refuse(c, "disk-resize: another disk-resize is not done yet");
     case -ENODEV:
         return refuse(c, "disk-resize: there is no disk %s; the first --disk is disk 0", disk);
     case -EBUSY:

@@ -99,6 +99,8 @@ static void on_task_done(void *ctx)
 {
     struct client *client = ctx;
     client->is_busy = false;
+    if (client->task.end != NULL)
+        client->task.end(&client->task, &client->control->cfg.target);
     set_answer(client);
     step(client);
 }

@@ -53,8 +53,10 @@ struct control_target {
     int (*stats)(void *ctx, FILE *out);
     /* Likewise: machine_set_link(). */
     int (*set_link)(void *ctx, unsigned card, bool up);
-    /* Likewise: machine_resize_disk(). */
-    int (*resize_disk)(void *ctx, unsigned disk, uint64_t bytes);
+    /* Likewise: machine_begin_resize(); -EALREADY: another one is under way. */
+    int (*begin_resize)(void *ctx, unsigned disk, uint64_t bytes);
+    /* Its end, even if there is no guest any more. 0 bytes: it was in vain. */
+    void (*end_resize)(void *ctx, unsigned disk, uint64_t bytes);
     void (*stop)(void *ctx); /* ends the run as Ctrl-A x does */
     void *ctx;
     const struct port_config *ports; /* of the virtio console */
@@ -70,7 +72,10 @@ struct control_config {
 
 /* Before the loop runs, or on it. Errors are reported. */
 int control_create(struct control **out, const struct control_config *config);
-/* The same rule. Removes the socket's path. NULL is allowed. */
+/*
+ * The same rule. Waits for what helpers do, which the server of a file system may hold up; the
+ * loop's other descriptors are heard meanwhile. Removes the socket's path. NULL is allowed.
+ */
 void control_destroy(struct control *c);
 
 /* ---- for control.c: what commands there are ---- */
@@ -83,11 +88,16 @@ struct control_task {
     void (*run)(struct control_task *t); /* NULL: nothing. On a helper thread */
     /* NULL: nothing. On the loop, at once and every few milliseconds, while it returns true. */
     bool (*step)(struct control_task *t, const struct control_target *target);
+    /* NULL: nothing. On the loop, after run(). */
+    void (*end)(struct control_task *t, const struct control_target *target);
     char error[256];
     char text[CONTROL_TYPED_BYTES];
     uint32_t typed; /* of the text */
     char path[CONTROL_PATH_BYTES];
     struct display_picture picture;
+    int fd; /* of a disk */
+    unsigned disk;
+    uint64_t bytes;
 };
 
 /*

@@ -35,8 +35,9 @@ struct device_kind {
     /* On the main loop; may be NULL. */
     void (*drain)(const struct device_slot *s);
     void (*stats)(const struct device_slot *s, struct stats *out);
-    int (*resize)(const struct device_slot *s, uint64_t bytes); /* NULL: it is no disk */
-    int (*set_link)(const struct device_slot *s, bool up);      /* NULL: it is no network card */
+    /* virtio_devices_resize(). NULL: it is no disk */
+    int (*resize)(const struct device_slot *s, uint64_t bytes, bool is_done);
+    int (*set_link)(const struct device_slot *s, bool up); /* NULL: it is no network card */
 };
 
 #define VIRTIO_KIND(kind) extern const struct device_kind kind##_kind;

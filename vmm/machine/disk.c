@@ -219,21 +219,27 @@ static void disk_drain(const struct device_slot *s)
 struct resize_call {
     struct blk_backend *file;
     uint64_t bytes;
+    bool is_done;
 };
 
 /* What is behind a smaller size would be lost. */
 static int resize_file(void *arg)
 {
     const struct resize_call *call = arg;
-    return call->bytes < call->file->info.capacity_bytes ? -ERANGE
-                                                         : blk_file_resize(call->file, call->bytes);
+    if (call->bytes < call->file->info.capacity_bytes)
+        return -ERANGE;
+    if (!call->is_done)
+        return blk_file_begin_resize(call->file, call->bytes);
+    blk_file_end_resize(call->file, call->bytes);
+    return 0;
 }
 
-static int disk_resize(const struct device_slot *s, uint64_t bytes)
+static int disk_resize(const struct device_slot *s, uint64_t bytes, bool is_done)
 {
     struct blk_backend *file = ((struct disk *)s->own)->file;
-    return file == NULL ? -EOPNOTSUPP
-                        : evloop_call(s->loop, resize_file, &(struct resize_call){file, bytes});
+    return file == NULL
+               ? -EOPNOTSUPP
+               : evloop_call(s->loop, resize_file, &(struct resize_call){file, bytes, is_done});
 }
 
 const struct device_kind disk_kind = {

@@ -649,6 +649,7 @@ struct resize_call {
     struct machine *m;
     unsigned disk;
     uint64_t bytes;
+    bool is_done;
 };
 
 static int resize_disk(void *arg)
@@ -656,12 +657,17 @@ static int resize_disk(void *arg)
     const struct resize_call *call = arg;
     return call->m->config.tape != NULL
                ? -EBUSY
-               : virtio_devices_resize(call->m->virtio, call->disk, call->bytes);
+               : virtio_devices_resize(call->m->virtio, call->disk, call->bytes, call->is_done);
 }
 
-int machine_resize_disk(struct machine *m, unsigned disk, uint64_t bytes)
+int machine_begin_resize(struct machine *m, unsigned disk, uint64_t bytes)
 {
-    return evloop_call(m->loop, resize_disk, &(struct resize_call){m, disk, bytes});
+    return evloop_call(m->loop, resize_disk, &(struct resize_call){m, disk, bytes, false});
+}
+
+void machine_end_resize(struct machine *m, unsigned disk, uint64_t bytes)
+{
+    evloop_call(m->loop, resize_disk, &(struct resize_call){m, disk, bytes, true});
 }
 
 bool machine_had_emergency(struct machine *m)

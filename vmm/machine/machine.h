@@ -108,11 +108,13 @@ int machine_balloon(struct machine *m, const uint64_t *size_bytes, struct machin
 int machine_set_link(struct machine *m, unsigned card, bool up);
 
 /*
- * Grows a disk's file (0: the first), and tells the guest. -ENODEV: there is no such disk; -EBUSY:
- * the run is recorded; -EOPNOTSUPP: another process has the disk, or nothing; -ERANGE: it is
- * larger; or as blk_file_resize(). Not for a vCPU's thread.
+ * Of a disk (0: the first): a descriptor of its file, for the caller to give it so many bytes, as
+ * blk_file_begin_resize(); then the guest is told. -ENODEV: there is no such disk; -EBUSY: the run
+ * is recorded; -EOPNOTSUPP: another process has the disk, or nothing; -ERANGE: it is larger. Not
+ * for a vCPU's thread.
  */
-int machine_resize_disk(struct machine *m, unsigned disk, uint64_t bytes);
+int machine_begin_resize(struct machine *m, unsigned disk, uint64_t bytes);
+void machine_end_resize(struct machine *m, unsigned disk, uint64_t bytes);
 
 /* The terminal's size changed. */
 void machine_terminal_resized(struct machine *m);

@@ -307,11 +307,12 @@ int virtio_devices_set_link(const struct virtio_devices *d, unsigned card, bool 
     return -ENODEV;
 }
 
-int virtio_devices_resize(const struct virtio_devices *d, unsigned disk, uint64_t bytes)
+int virtio_devices_resize(const struct virtio_devices *d, unsigned disk, uint64_t bytes,
+                          bool is_done)
 {
     for (unsigned i = 0; i < d->count; i++)
         if (d->slots[i].kind->resize != NULL && disk-- == 0)
-            return d->slots[i].kind->resize(&d->slots[i].d, bytes);
+            return d->slots[i].kind->resize(&d->slots[i].d, bytes, is_done);
     return -ENODEV;
 }
 

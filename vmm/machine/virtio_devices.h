@@ -67,9 +67,10 @@ struct virtio_balloon *virtio_devices_balloon(const struct virtio_devices *d);
  * card; -EOPNOTSUPP: another process or the kernel moves its packets. */
 int virtio_devices_set_link(const struct virtio_devices *d, unsigned card, bool up);
 
-/* On the main loop: grows a disk's file. -ENODEV: there is no such disk; -EOPNOTSUPP: it is no file
- * of ours; -ERANGE: it is larger; or as blk_file_resize(). */
-int virtio_devices_resize(const struct virtio_devices *d, unsigned disk, uint64_t bytes);
+/* On the main loop: blk_file_begin_resize() of a disk, or (is_done) blk_file_end_resize(). -ENODEV:
+ * there is no such disk; -EOPNOTSUPP: it is no file of ours; -ERANGE: it is larger. */
+int virtio_devices_resize(const struct virtio_devices *d, unsigned disk, uint64_t bytes,
+                          bool is_done);
 
 /* For what tells the guest where they are; it lives as long as the devices. */
 struct board_devices virtio_devices_places(const struct virtio_devices *d);
