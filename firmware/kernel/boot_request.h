@@ -23,6 +23,9 @@ static inline uint64_t boot_framebuffer_bytes(const struct boot_framebuffer *f)
 struct boot_request {
     const char *kernel_path;
     const char *initrd_path; /* NULL: none */
+    /* An archive before that: a multiple of four bytes; 0: none. See initrd.h. */
+    const void *initrd_before;
+    uint64_t initrd_before_bytes;
     const char *cmdline;
     struct boot_framebuffer framebuffer;
     bool unpack;           /* unpack a kernel here, if its format is known, and not in the guest */

@@ -10,6 +10,7 @@
 #include "core/base/le.h"
 #include "core/memory/gmem.h"
 #include "firmware/kernel/boot_request.h"
+#include "firmware/kernel/initrd.h"
 #include "firmware/kernel/packed.h"
 #include "firmware/kernel/unpack.h"
 
@@ -135,22 +136,21 @@ static int load_kernel(const struct kernel_image *k, const struct gmem *g,
 static int load_initrd(const struct boot_request *request, const struct gmem *g,
                        const struct gmem_region *ram, struct linux_image *out)
 {
-    struct image initrd;
-    int err = image_open(&initrd, "initrd", request->initrd_path);
+    struct initrd initrd;
+    int err = initrd_open(&initrd, request);
     uint64_t at = out->tree_gpa + LINUX_TREE_BYTES - ram->gpa;
 
-    initrd.cancel = request->cancel;
     if (!err && initrd.bytes > ram->bytes - at)
         err = fail_msg(-ENOMEM,
                        "initrd %s: its %" PRIu64 " MiB do not fit into %" PRIu64
                        " MiB of memory beside the kernel; give the guest at least %" PRIu64 " MiB",
-                       initrd.path, image_mib(initrd.bytes), ram->bytes / MIB,
+                       initrd_name(&initrd), image_mib(initrd.bytes), ram->bytes / MIB,
                        image_mib(at) + image_mib(initrd.bytes));
     out->initrd_gpa = ram->gpa + at;
     out->initrd_bytes = initrd.bytes;
-    if (!err)
-        err = image_load(&initrd, 0, g, out->initrd_gpa, initrd.bytes);
-    image_close(&initrd);
+    if (!err && initrd.bytes > 0)
+        err = initrd_load(&initrd, g, out->initrd_gpa);
+    initrd_close(&initrd);
     return err;
 }
 
@@ -172,7 +172,7 @@ int linux_image_load(const struct gmem *g, const struct linux_image_kind *kind,
         err = load_kernel(&k, g, ram, out);
     if (!err && k.packed.format)
         packed_keep(&k.packed, &k.file);
-    if (!err && request->initrd_path)
+    if (!err)
         err = load_initrd(request, g, ram, out);
     close_kernel(&k);
     return err;

@@ -9,7 +9,7 @@
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
 #include "core/memory/gmem.h"
-#include "firmware/kernel/image.h"
+#include "firmware/kernel/initrd.h"
 #include "firmware/x86/handover.h"
 #include "firmware/x86/kernel.h"
 #include "firmware/x86/x86_layout.h"
@@ -40,7 +40,7 @@ static bool find_highest(const struct kernel *k, uint64_t floor, uint64_t ceilin
     return false;
 }
 
-static int initrd_no_room(const struct kernel *k, const struct gmem *g, const struct image *initrd)
+static int initrd_no_room(const struct kernel *k, const struct gmem *g, const struct initrd *initrd)
 {
     uint64_t low_bytes = kernel_low_bytes(g);
     uint64_t end = align_up(k->end_gpa, INITRD_ALIGN);
@@ -50,15 +50,15 @@ static int initrd_no_room(const struct kernel *k, const struct gmem *g, const st
         return fail_msg(-ENOMEM,
                         "initrd %s: %" PRIu64 " MiB are too large: this kernel takes an initrd up "
                         "to address 0x%" PRIx64 " and uses the memory below 0x%" PRIx64 " itself",
-                        initrd->path, image_mib(initrd->bytes),
+                        initrd_name(initrd), image_mib(initrd->bytes),
                         min_u64(k->initrd_max_gpa, X86_HOLE_GPA - 1), k->end_gpa);
     return fail_msg(-ENOMEM,
                     "initrd %s: its %" PRIu64 " MiB do not fit into %" PRIu64
                     " MiB of memory beside the kernel; give the guest at least %" PRIu64 " MiB",
-                    initrd->path, image_mib(initrd->bytes), low_bytes / MIB, image_mib(end));
+                    initrd_name(initrd), image_mib(initrd->bytes), low_bytes / MIB, image_mib(end));
 }
 
-static int load_initrd(const struct kernel *k, const struct gmem *g, const struct image *initrd,
+static int load_initrd(const struct kernel *k, const struct gmem *g, const struct initrd *initrd,
                        struct handover *h)
 {
     uint64_t ceiling = min_u64(kernel_low_bytes(g), k->initrd_max_gpa + 1);
@@ -66,7 +66,7 @@ static int load_initrd(const struct kernel *k, const struct gmem *g, const struc
     h->initrd_bytes = initrd->bytes;
     if (!find_highest(k, X86_HIGH_MEMORY_GPA, ceiling, initrd->bytes, &h->initrd_gpa))
         return initrd_no_room(k, g, initrd);
-    return image_load(initrd, 0, g, h->initrd_gpa, initrd->bytes);
+    return initrd_load(initrd, g, h->initrd_gpa);
 }
 
 static int write_cmdline(const struct kernel *k, const struct gmem *g, const char *cmdline)
@@ -107,22 +107,22 @@ int linux_boot_load(const struct gmem *g, const struct linux_boot_config *config
     struct handover h = {.map = config->map,
                          .rsdp_gpa = config->rsdp_gpa,
                          .framebuffer = config->request.framebuffer};
-    struct image initrd = {.fd = -1};
+    struct initrd initrd = {.file.fd = -1};
     struct kernel k;
     int err = kernel_open(&k, config->request.kernel_path);
 
     if (!err && kernel_low_bytes(g) <= X86_HIGH_MEMORY_GPA)
         err = fail_msg(-ENOMEM, "kernel %s: does not fit into %" PRIu64 " KiB of memory",
                        config->request.kernel_path, kernel_low_bytes(g) / KIB);
-    if (!err && config->request.initrd_path)
-        err = image_open(&initrd, "initrd", config->request.initrd_path);
+    if (!err)
+        err = initrd_open(&initrd, &config->request);
     k.initrd_bytes = initrd.bytes;
-    k.file.cancel = initrd.cancel = config->request.cancel;
+    k.file.cancel = config->request.cancel;
     if (!err && k.format == KERNEL_BZIMAGE)
         err = bzimage_load(&k, g, config);
     else if (!err)
         err = elf_kernel_load(&k, g, config->entry);
-    if (!err && config->request.initrd_path)
+    if (!err && initrd.bytes > 0)
         err = load_initrd(&k, g, &initrd, &h);
     if (!err)
         err = write_cmdline(&k, g, config->request.cmdline);
@@ -131,7 +131,7 @@ int linux_boot_load(const struct gmem *g, const struct linux_boot_config *config
         h.setup_head = k.format == KERNEL_BZIMAGE ? k.head : NULL;
         hand_over(&k, g, &h, out);
     }
-    image_close(&initrd);
+    initrd_close(&initrd);
     kernel_close(&k);
     return err;
 }

@@ -64,6 +64,21 @@ static uint64_t place_initrd(uint64_t bytes)
     return gpa;
 }
 
+/* Minivet's own archive comes first, without a gap. */
+Test(firmware_linux_boot, an_archive_before_the_initrd)
+{
+    config.request.initrd_before = "0707";
+    config.request.initrd_before_bytes = 4;
+    config.request.initrd_path = fx_file("INITRD", 6, 4096);
+    cr_assert_eq(load(bzimage, sizeof(bzimage)), 0);
+    cr_expect_eq(fx_u32(memory, X86_BOOT_PARAMS_GPA + SETUP_RAMDISK_SIZE), 4100);
+    fx_expect_bytes(memory, fx_u32(memory, X86_BOOT_PARAMS_GPA + SETUP_RAMDISK_IMAGE), "0707INITRD",
+                    10);
+    config.request.initrd_path = NULL;
+    cr_assert_eq(load(bzimage, sizeof(bzimage)), 0);
+    cr_expect_eq(fx_u32(memory, X86_BOOT_PARAMS_GPA + SETUP_RAMDISK_SIZE), 4);
+}
+
 static void initrd_refused(uint64_t bytes, const char *error)
 {
     config.request.initrd_path = fx_file("INITRD", 6, bytes);

@@ -73,6 +73,12 @@ Test(firmware_linux_image, an_initrd_is_behind_the_tree)
     cr_expect_eq(image.initrd_gpa, image.tree_gpa + LINUX_TREE_BYTES);
     cr_expect_eq(image.initrd_bytes, sizeof(initrd));
     fx_expect_bytes(memory, image.initrd_gpa, initrd, sizeof(initrd));
+    request.initrd_before = "0707";
+    request.initrd_before_bytes = 4;
+    request.initrd_path = fx_file(initrd, sizeof(initrd), sizeof(initrd));
+    cr_assert_eq(load_file(file, sizeof(file)), 0);
+    cr_expect_eq(image.initrd_bytes, 4 + sizeof(initrd));
+    fx_expect_bytes(memory, image.initrd_gpa, "0707070701 and more", 19);
 }
 
 /* Linux puts gzip's data without, the others' with their size behind it. */
