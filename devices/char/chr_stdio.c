@@ -80,12 +80,6 @@ static bool terminal_make_raw(int fd)
     return true;
 }
 
-static bool is_background(int fd)
-{
-    pid_t foreground = tcgetpgrp(fd);
-    return foreground >= 0 && foreground != getpgrp();
-}
-
 /*
  * What the terminal answers a question that the guest prints comes as if it was typed, and at any
  * time: between Ctrl-A and the key behind it, too. (ECMA-48 5.4 and 5.6; BEL ends a string of
@@ -499,7 +493,7 @@ int chr_stdio_create(struct chr_backend **out, const struct chr_stdio_config *co
     s->clock = config->clock != NULL ? config->clock : &clock_host;
     signal(SIGPIPE, SIG_IGN);
     s->out = stream_open(config->out_fd, O_WRONLY);
-    if (is_background(config->in_fd)) {
+    if (stream_is_in_background(config->in_fd)) {
         log_warn("console input: the terminal belongs to another job; there is no input");
         s->in = (struct stream){.kind = STREAM_NONE, .fd = -1};
     } else {

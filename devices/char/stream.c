@@ -45,6 +45,12 @@ void stream_close(struct stream *s)
     *s = (struct stream){.kind = STREAM_NONE, .fd = -1};
 }
 
+bool stream_is_in_background(int fd)
+{
+    pid_t foreground = tcgetpgrp(fd);
+    return foreground >= 0 && foreground != getpgrp();
+}
+
 bool stream_wait(const struct stream *s, short events, int wait_ms)
 {
     struct pollfd p = {.fd = s->fd, .events = events};

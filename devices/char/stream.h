@@ -27,6 +27,9 @@ struct stream {
 struct stream stream_open(int fd, int flags);
 void stream_close(struct stream *s);
 
+/* A terminal that belongs to another job: to read it would stop the process. */
+bool stream_is_in_background(int fd);
+
 /* Like read(2) and write(2), but for -1 with EAGAIN where those would block. */
 ssize_t stream_read(const struct stream *s, void *data, size_t len);
 ssize_t stream_write(const struct stream *s, const void *data, size_t len);
