@@ -69,7 +69,7 @@ Test(config, long_short_and_qemu_words_mean_the_same)
         "-k K -i I -a A -m 1G -c 4",
         "-m1G -c4 -iI -aA K",
         "-kernel K -initrd I -append A -m 1024 -smp 4",
-        "-smp 4 -m 1048576K -append A -initrd I -- K",
+        "-smp 4 -m 1048576K -append A -initrd I K",
     };
     for (unsigned i = 0; i < ARRAY_SIZE(lines); i++) {
         struct vm_config c;
@@ -153,7 +153,7 @@ Test(config, bad_options_name_themselves_and_the_remedy)
     refused("K L", "L", "K was given before");
     refused("K --frobnicate", "--frobnicate", "minivet run --help");
     refused("K --con serial --c 3", "--c",
-            "is --cpus or --cpu-features or --console or --clock or --ctl meant?");
+            "is --cwd or --cpus or --cpu-features or --console or --clock or --ctl meant?");
     refused("K -z", "-z", "no such option");
     refused("K --strict=yes", "--strict=yes", "takes no value");
     refused("K --mem", "--mem", "needs a value");
@@ -178,6 +178,39 @@ Test(config, bad_options_name_themselves_and_the_remedy)
     refused("K --kaslr maybe", "maybe", "on or off");
     refused("K --stats=csv", "csv", "table or json");
     refused("K --stats=", "--stats=", "table or json");
+}
+
+/* ---- a command ---- */
+
+OnConfig(a_command, "K -m 1G --env A=b -- uname -a -m 2G --")
+{
+    cr_expect_eq(c->mem_bytes, GIB);
+    cr_expect_str_eq(c->kernel, "K");
+    cr_expect_eq(cJSON_GetArraySize(c->command), 5);
+    cr_expect_str_eq(cJSON_GetArrayItem(c->command, 4)->valuestring, "--");
+    cr_expect_eq(cJSON_GetArraySize(c->env), 1);
+    again(c, "-- true");
+    cr_expect_null(c->kernel);
+    char *json = config_json(c);
+    cr_expect_not_null(strstr(json, "\"true\""), "%s", json);
+    free(json);
+    again(c, "K --port a,null -- true");
+    again(c, "K");
+    cr_expect_null(c->command);
+}
+
+Test(config, commands_that_are_wrong)
+{
+    refused("K --", "--:", "uname -a");
+    refused("K --env A=b", "--env", "-- CMD");
+    refused("K --cwd /tmp", "--cwd", "-- CMD");
+    refused("K --env A -- true", "--env A", "NAME=VALUE");
+    refused("K --env =A -- true", "--env =A", "NAME=VALUE");
+    refused("K --reboot restart -- true", "--reboot restart", "command");
+    refused("K --record T -- true", "--record", "a command");
+    refused("K -a rdinit=/x -- true", "--append", "rdinit=");
+    refused("K --port minivet.a,null -- true", "--port minivet.a", "give another");
+    refused("K --config {\"command\":[\"a\",1]}", "command", "give");
 }
 
 /* ---- ports ---- */

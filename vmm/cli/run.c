@@ -73,7 +73,7 @@ struct run {
     int exit_code;
     bool making; /* the machine: the main thread is to be interrupted */
     bool signalled;
-    bool pressed; /* the power button, by SIGTERM */
+    bool pressed; /* the power button, by SIGTERM; or the command has it */
     bool resized; /* the terminal, while there was no machine */
     bool ended;
     bool reset;
@@ -192,10 +192,22 @@ static bool asks_guest(struct run *run, int signo)
     return true;
 }
 
+/* To the command in the guest, while it runs: SIGTERM once. */
+static bool passes_on(struct run *run, int signo)
+{
+    if (run->machine == NULL || run->paused || run->ended || (signo == SIGTERM && run->pressed) ||
+        !machine_signal(run->machine, signo))
+        return false;
+    run->pressed |= signo == SIGTERM;
+    if (signo == SIGTERM && run->vm.grace_ns != 0)
+        evloop_timer_set(run->loop, &run->grace, clock_now_ns(&clock_host) + run->vm.grace_ns);
+    return true;
+}
+
 /* The second time it is meant at once, whatever is under way. */
 static void on_end_signal(struct run *run, int signo)
 {
-    if (asks_guest(run, signo))
+    if (passes_on(run, signo) || asks_guest(run, signo))
         return;
     if (run->signalled && signo != SIGHUP) {
         chr_stdio_restore_terminal();
@@ -522,6 +534,21 @@ static int run_machine(struct run *run, struct machine *machine)
     return r;
 }
 
+/* A guest that has not come to its command has failed, and what its kernel printed says why. */
+static void judge_command(struct run *run, const struct machine *machine)
+{
+    bool has_run = machine_ran_command(machine);
+    bool is_asked = cancel_asked(&run->cancel) || atomic_load(&run->machine_end) == POWER_QUIT;
+    if (run->exit_code == EXIT_GUEST_PANIC ||
+        (!has_run && (!is_asked || run->exit_code == EXIT_TIMEOUT)))
+        machine_print_console(machine);
+    if (has_run || is_asked)
+        return;
+    log_error("the guest has ended before the command began");
+    if (run->exit_code == EXIT_GUEST_OFF)
+        run->exit_code = EXIT_SETUP;
+}
+
 /* One life of the guest, from power-on to its end. */
 static int run_once(struct run *run)
 {
@@ -542,6 +569,8 @@ static int run_once(struct run *run)
             "the guest was reset without an orderly shutdown: a panic, or an emergency restart");
         run->exit_code = EXIT_GUEST_PANIC;
     }
+    if (run->vm.command != NULL)
+        judge_command(run, machine);
     machine_destroy(machine);
     timeline_add(run->timeline, TIMELINE_TEARDOWN, "guest memory gone");
     struct timeline *timeline = run->timeline; /* it is the first life's */
@@ -569,17 +598,22 @@ static bool lives_again(struct run *run, int *exit_code)
 
 static int print_help(void)
 {
-    puts("usage: minivet run [OPTIONS] [KERNEL]\n\n"
+    puts("usage: minivet run [OPTIONS] [KERNEL] [-- COMMAND [ARG...]]\n\n"
          "Boots KERNEL in a virtual machine with the terminal as its console; without one, the\n"
          "kernel that tools/run-linux has fetched. Ctrl-A x ends it, Ctrl-A h lists what else can\n"
-         "be typed. QEMU's words (-kernel -append -smp -drive -netdev ...) work.\n\n"
+         "be typed. COMMAND runs in the guest, with Minivet's standard input, output and error;\n"
+         "its exit status is Minivet's. QEMU's words (-kernel -append -smp -drive -netdev ...) "
+         "work.\n\n"
          "options:");
     cli_print_options(stdout);
-    puts("\nexit status:\n"
-         "    0  the guest powered off or reset     123  the guest panicked or triple-faulted\n"
-         "    2  wrong command line                 124  --timeout ran out\n"
-         "  122  Minivet or a device failed         125  the machine could not be set up\n"
-         "  128+N  ended by signal N                 any byte that the guest writes to port 0xf4");
+    puts(
+        "\nexit status:\n"
+        "    0  the guest powered off or reset     123  the guest panicked or triple-faulted\n"
+        "    2  wrong command line                 124  --timeout ran out\n"
+        "  122  Minivet or a device failed         125  the machine could not be set up\n"
+        "  128+N  ended by signal N                 any byte that the guest writes to port 0xf4\n"
+        "With COMMAND its own status; 126: it cannot be executed, 127: it is not there, 128+N: it\n"
+        "was ended by signal N. Where Minivet fails itself it says so on standard error.");
     return 0;
 }
 

@@ -38,7 +38,8 @@ int stock_kernel_choose(struct stock_kernel *s, struct vm_config *config)
     snprintf(s->initramfs, sizeof(s->initramfs), "%.*s/initramfs.gz", folder, s->kernel);
     if (config->initrd == NULL && access(s->initramfs, R_OK) == 0)
         config->initrd = s->initramfs;
-    log_warn("no kernel given: booting %s, initrd %s", config->kernel,
-             config->initrd != NULL ? config->initrd : "none");
+    /* What a command prints is not to be mixed with it. */
+    log_at(config->command != NULL ? LOG_INFO : LOG_WARN, "no kernel given: booting %s, initrd %s",
+           config->kernel, config->initrd != NULL ? config->initrd : "none");
     return 0;
 }

@@ -202,6 +202,10 @@ static int parse(struct vm_config *config, struct config_words *w)
                      config->log);
     if (r == 0)
         r = check_names(config);
+    config->command = cJSON_GetObjectItemCaseSensitive(config->given, "command");
+    config->env = cJSON_GetObjectItemCaseSensitive(config->given, "env");
+    if (r == 0)
+        r = config_check_command(config);
     if (r == 0)
         r = config_check_ports(config);
     config_resolve_display(config);

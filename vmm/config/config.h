@@ -22,6 +22,7 @@
 #define CONFIG_MAX_NETS        8
 #define CONFIG_MAX_PAIRS       16
 #define CONFIG_MAX_PORTS       30
+#define CONFIG_COMMAND_PORTS   4 /* of those, for a command in the guest */
 #define CONFIG_MAX_MARKS       16
 #define CONFIG_MARK_BYTES      128 /* the longest text to look for on the console */
 #define CONFIG_THREAD_NAME_MAX 15u /* what the host calls a thread */
@@ -191,6 +192,9 @@ struct vm_config {
     const char *kernel;  /* NULL: none */
     const char *initrd;  /* NULL: none */
     const char *append;  /* NULL: none */
+    /* A command in the guest, its environment: arrays of strings, in `given`; NULL: none. */
+    const struct cJSON *command, *env;
+    const char *cwd; /* where it begins; NULL: the default */
     /* Files of device trees; NULL: none. As struct boot_request has them. */
     const char *dtb, *dtb_overlay, *dump_dtb;
     uint64_t mem_bytes;

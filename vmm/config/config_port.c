@@ -84,7 +84,7 @@ int config_apply_port(struct vm_config *c, const struct schema_key *option,
 
 int config_check_ports(const struct vm_config *c)
 {
-    if (c->port_count > 0 && c->console != CONSOLE_VIRTIO)
+    if (c->port_count > 0 && c->console != CONSOLE_VIRTIO && c->command == NULL)
         return fail_msg(-EINVAL, "--port %s: is a port of the virtio console; say --console virtio",
                         c->ports[0].name);
     for (unsigned i = 0; i < c->port_count; i++)

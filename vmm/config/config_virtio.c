@@ -242,6 +242,8 @@ int config_check_record(const struct vm_config *c)
         why = "--vsock: what its processes do is not recorded";
     if (c->port_count > 0)
         why = "--port: what comes from there is not recorded";
+    if (c->command != NULL)
+        why = "a command: its streams are not recorded";
     if (c->clock.on)
         why = "--clock: the host's time is not recorded";
 #define VIRTIO_SWITCH(kind, usual)          \

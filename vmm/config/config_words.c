@@ -217,6 +217,19 @@ static int take_letters(struct config_words *w, const char *word, const struct s
                     (*option)->name, *at);
 }
 
+/* What is behind "--": a command for the guest. */
+static int put_command(struct config_words *w, int i)
+{
+    const struct schema_key *option = config_find_option("command", strlen("command"));
+    int r = i == w->argc
+                ? fail_msg(-EINVAL, "--: is followed by a command that runs in the guest, such as "
+                                    "-- uname -a")
+                : 0;
+    for (; r == 0 && i < w->argc; i++)
+        r = config_put(w, option, w->argv[i]);
+    return r;
+}
+
 /* As translate(). */
 static int put_own(struct config_words *w, int i)
 {
@@ -259,13 +272,11 @@ static int put_operand(struct config_words *w, const char *word)
 
 int config_put_words(struct config_words *w)
 {
-    bool only_operands = false;
     for (int i = 1, r; i < w->argc; i += r) {
         const char *word = w->argv[i];
-        if (!only_operands && strcmp(word, "--") == 0) {
-            only_operands = true;
-            r = 1;
-        } else if (only_operands || word[0] != '-' || word[1] == '\0') {
+        if (strcmp(word, "--") == 0) {
+            return put_command(w, i + 1);
+        } else if (word[0] != '-' || word[1] == '\0') {
             r = put_operand(w, word) < 0 ? -EINVAL : 1;
         } else {
             const struct foreign *f = find_foreign(word + strspn(word, "-"));

@@ -33,6 +33,20 @@ static int set_mark(void *into, const char *value)
     return value[0] != '\0' && strlen(value) < CONFIG_MARK_BYTES ? 0 : -EINVAL;
 }
 
+/* These stay in the tree. */
+static int set_word(void *into, const char *value)
+{
+    (void)into;
+    (void)value;
+    return 0;
+}
+
+static int set_variable(void *into, const char *value)
+{
+    (void)into;
+    return strchr(value, '=') != NULL && value[0] != '=' ? 0 : -EINVAL;
+}
+
 static int set_cpu_feature(void *into, const char *value)
 {
     struct vm_config *c = into;
@@ -60,6 +74,12 @@ const struct schema_key config_options[] = {
     {"initrd", "FILE", SCHEMA_FILE, AT(initrd), .letter = 'i', .help = "Initial RAM disk"},
     {"append", "TEXT", SCHEMA_TEXT, AT(append), .letter = 'a',
      .help = "The kernel's command line, after Minivet's own words"},
+    {"command", "WORD", SCHEMA_TEXT, .set = set_word, .is_whole = true, .many = true,
+     .help = "A word of the command that runs in the guest; what is behind -- are such words"},
+    {"env", "NAME=VALUE", SCHEMA_TEXT, .set = set_variable, .many = true, .expected = "NAME=VALUE",
+     .help = "A variable of the command's environment"},
+    {"cwd", "DIR", SCHEMA_TEXT, AT(cwd), .min = 1, .expected = "a folder of the guest",
+     .usual = "/", .help = "Where in the guest the command begins"},
     {"dtb", "FILE", SCHEMA_FILE, AT(dtb),
      .help = "Device tree for the kernel, if the machine has one: instead of that"},
     {"dtb-overlay", "FILE", SCHEMA_FILE, AT(dtb_overlay),

@@ -122,6 +122,8 @@ const char *config_keep(struct vm_config *config, const char *fmt, ...)
 int config_resolve_virtio(struct vm_config *config);
 /* Are they different, and is there a device that has them? */
 int config_check_ports(const struct vm_config *config);
+/* Is the command what it may be, and does the rest go with it? */
+int config_check_command(const struct vm_config *config);
 /* Can all of it be recorded, with --record? */
 int config_check_record(const struct vm_config *config);
 /* Can it be served by as many threads as it has names and queues for? */

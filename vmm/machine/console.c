@@ -10,6 +10,7 @@
 #include "core/ports/chr.h"
 #include "core/tape/tape.h"
 #include "devices/backend/taped.h"
+#include "vmm/command/command.h"
 #include "vmm/config/config.h"
 #include "vmm/machine/device_kind.h"
 #include "vmm/machine/virtio_devices.h"
@@ -20,11 +21,14 @@ struct console {
     struct virtio_console_port ports[CONFIG_MAX_PORTS];
     char names[CONFIG_MAX_PORTS][sizeof("port ") + VIRTIO_CONSOLE_NAME_BYTES]; /* for messages */
     unsigned port_count;                                                       /* that are made */
+    struct chr_backend *nothing; /* at port 0 where the console is not this one, or NULL */
 };
+
+_Static_assert(CONFIG_COMMAND_PORTS == COMMAND_PORTS_MAX, "as many as it has");
 
 static unsigned console_count(const struct vm_config *vm)
 {
-    return vm->console == CONSOLE_VIRTIO ? 1 : 0;
+    return vm->console == CONSOLE_VIRTIO || vm->command != NULL ? 1 : 0;
 }
 
 static int create_ports(struct console *own, const struct virtio_devices_config *cfg)
@@ -57,22 +61,32 @@ static int console_create(struct device_slot *s, unsigned index)
     (void)index;
     if (own == NULL)
         return fail(-ENOMEM, "console");
+    int r = 0;
     s->keys = &s->cfg->vm->console_virtio;
+    if (s->cfg->vm->console != CONSOLE_VIRTIO) {
+        r = chr_path_create(&own->nothing, &(struct chr_path_config){.loop = s->cfg->loop,
+                                                                     .clock = &clock_host,
+                                                                     .name = "console",
+                                                                     .kind = CHR_NULL,
+                                                                     .path = "null"});
+        terminal = own->nothing;
+    }
     s->loop = s->cfg->loop;
-    if (s->cfg->tape != NULL) {
-        int r = chr_taped_create(&own->taped, s->cfg->tape, "console", terminal);
-        if (r < 0)
-            return r;
+    if (r == 0 && s->cfg->tape != NULL) {
+        r = chr_taped_create(&own->taped, s->cfg->tape, "console", terminal);
         terminal = own->taped;
     }
-    int r = create_ports(own, s->cfg);
+    if (r == 0)
+        r = create_ports(own, s->cfg);
     if (r < 0)
         return r;
+    unsigned count = own->port_count;
+    if (s->cfg->command != NULL)
+        count += command_ports(s->cfg->command, own->ports + count);
     struct virtio_setup setup = device_slot_setup(s, "console");
     r = virtio_console_create(&own->console, &setup,
-                              &(struct virtio_console_config){.backend = terminal,
-                                                              .ports = own->ports,
-                                                              .port_count = own->port_count});
+                              &(struct virtio_console_config){
+                                  .backend = terminal, .ports = own->ports, .port_count = count});
     if (r == 0)
         s->dev = virtio_console_device(own->console);
     return r;
@@ -84,6 +98,8 @@ static void console_destroy(void *own)
     virtio_console_destroy(console->console);
     if (console->taped != NULL)
         console->taped->ops->destroy(console->taped);
+    if (console->nothing != NULL)
+        console->nothing->ops->destroy(console->nothing);
     for (unsigned i = 0; i < console->port_count; i++)
         console->ports[i].backend->ops->destroy(console->ports[i].backend);
     free(console);

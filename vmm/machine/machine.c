@@ -28,6 +28,7 @@
 #include "devices/platform/framebuffer.h"
 #include "firmware/kernel/boot_request.h"
 #include "firmware/kernel/cmdline.h"
+#include "vmm/command/command.h"
 #include "vmm/machine/display.h"
 #include "vmm/machine/seam.h"
 #include "vmm/machine/vcpu.h"
@@ -46,14 +47,16 @@ struct machine {
     uint64_t started_ns;
     bool stopped, paused;
 
-    struct chr_backend *terminal;
-    struct chr_backend *log; /* of what the guest prints there, or NULL */
+    struct chr_backend *terminal; /* of the process, as the console; NULL: it is not */
+    struct command *command;      /* of the user's, in the guest, or NULL */
+    struct chr_backend *log;      /* of what the guest prints there, or NULL */
     bool printed_panic, log_is_short;
     unsigned panic_bytes;            /* of its text, that were the last ones to be printed */
     struct input_hub *input;         /* NULL: there are no input devices */
     struct machine_display *display; /* NULL: there are no pictures */
     atomic_bool closed;              /* a person has closed the window once */
-    struct ev_post resized;
+    struct ev_post resized, signalled;
+    _Atomic uint64_t signals;                                /* for the command, by number */
     struct display_backend *first_picture, *adapter_picture; /* they take turns on the display */
     struct framebuffer *framebuffer;
     bool is_seen; /* else pictures are for scripts alone, which want none of before a driver */
@@ -77,7 +80,28 @@ static void on_power(void *ctx, enum power_event event, int status)
 static void on_resized(void *ctx)
 {
     struct machine *m = ctx;
-    chr_stdio_resized(m->terminal);
+    if (m->command != NULL)
+        command_resized(m->command);
+    else
+        chr_stdio_resized(m->terminal);
+}
+
+static void on_command_end(void *ctx, int status)
+{
+    on_power(ctx, POWER_EXIT, status);
+}
+
+static void on_signals(void *ctx)
+{
+    struct machine *m = ctx;
+    for (uint64_t left = atomic_exchange(&m->signals, 0); left != 0; left &= left - 1)
+        command_signal(m->command, __builtin_ctzll(left));
+}
+
+/* What the guest's console is connected to; NULL: there is none. */
+static struct chr_backend *console_of(const struct machine *m)
+{
+    return m->command != NULL ? command_console(m->command) : m->terminal;
 }
 
 static void on_quit(void *ctx)
@@ -153,6 +177,14 @@ static int create_log(struct machine *m)
 
 static int create_terminal(struct machine *m)
 {
+    if (m->config.vm->command != NULL)
+        return command_create(&m->command, &(struct command_config){.loop = m->loop,
+                                                                    .vm = m->config.vm,
+                                                                    .on_end = on_command_end,
+                                                                    .on_quit = on_quit,
+                                                                    .on_power = on_power_button,
+                                                                    .on_console = on_output,
+                                                                    .ctx = m});
     if (m->config.vm->console == CONSOLE_OFF)
         return 0;
     return chr_stdio_create(&m->terminal, &(struct chr_stdio_config){.in_fd = STDIN_FILENO,
@@ -261,7 +293,7 @@ static int create_board(struct machine *m)
                        .smbios = vm->has_smbios ? &vm->smbios : NULL,
                        .files = vm->files,
                        .file_count = vm->file_count,
-                       .serial = vm->console == CONSOLE_SERIAL ? m->terminal : NULL,
+                       .serial = vm->console == CONSOLE_SERIAL ? console_of(m) : NULL,
                        .on_post_code = on_post_code,
                        .ctx = m,
                    });
@@ -279,7 +311,8 @@ static int create_virtio(struct machine *m)
                                      .pio = m->seam != NULL ? seam_pio(m->seam) : m->pio,
                                      .loop = m->loop,
                                      .gmem = m->gmem,
-                                     .terminal = m->terminal,
+                                     .terminal = console_of(m),
+                                     .command = m->command,
                                      .display = m->adapter_picture,
                                      .input = m->input,
                                      .tape = m->config.tape,
@@ -308,14 +341,28 @@ static char *kernel_cache_dir(void)
     return r < 0 ? NULL : dir;
 }
 
-static int load_kernel(struct machine *m)
+/* To be freed. */
+static char *make_cmdline(const struct machine *m)
 {
     const struct vm_config *vm = m->config.vm;
     const char *const consoles[] = {[CONSOLE_SERIAL] = m->config.arch->serial_console,
                                     [CONSOLE_VIRTIO] = "hvc0",
                                     [CONSOLE_OFF] = NULL};
-    char *cmdline = linux_cmdline_make(consoles[vm->console], m->first_picture != NULL,
-                                       vm->kaslr_off, vm->append != NULL ? vm->append : "");
+    const char *user = vm->append != NULL ? vm->append : "";
+    char *words = m->command != NULL ? command_cmdline(m->command, user) : strdup(user);
+    char *line = words != NULL ? linux_cmdline_make(consoles[vm->console], m->first_picture != NULL,
+                                                    vm->kaslr_off, words)
+                               : NULL;
+    free(words);
+    return line;
+}
+
+static int load_kernel(struct machine *m)
+{
+    const struct vm_config *vm = m->config.vm;
+    size_t archive_bytes = 0;
+    const void *archive = m->command != NULL ? command_archive(m->command, &archive_bytes) : NULL;
+    char *cmdline = make_cmdline(m);
     if (cmdline == NULL)
         return fail(-ENOMEM, "kernel command line");
     char *cache_dir = vm->unpack == UNPACK_CACHED ? kernel_cache_dir() : NULL;
@@ -323,6 +370,8 @@ static int load_kernel(struct machine *m)
     int r = m->config.arch->load_kernel(m->board,
                                         &(struct boot_request){.kernel_path = vm->kernel,
                                                                .initrd_path = vm->initrd,
+                                                               .initrd_before = archive,
+                                                               .initrd_before_bytes = archive_bytes,
                                                                .cmdline = cmdline,
                                                                .framebuffer = framebuffer_place(m),
                                                                .dtb = vm->dtb,
@@ -410,6 +459,7 @@ int machine_create(struct machine **out, const struct machine_config *config)
     }
     m->config = *config;
     m->resized = (struct ev_post){.cb = on_resized, .ctx = m};
+    m->signalled = (struct ev_post){.cb = on_signals, .ctx = m};
 
     int r = create_base(m);
     if (r == 0)
@@ -446,6 +496,8 @@ int machine_start(struct machine *m)
     m->started_ns = clock_now_ns(&clock_host);
     if (m->terminal != NULL)
         chr_stdio_begin(m->terminal);
+    if (m->command != NULL)
+        command_begin(m->command);
     int r = evloop_start_thread(m->loop);
     if (r == 0)
         r = virtio_devices_start(m->virtio);
@@ -460,6 +512,8 @@ static int finish_devices(void *arg)
     m->config.arch->board_flush(m->board);
     if (m->terminal != NULL)
         m->terminal->ops->flush(m->terminal);
+    if (m->command != NULL)
+        command_flush(m->command);
     return 0;
 }
 
@@ -565,8 +619,28 @@ int machine_resume(struct machine *m)
 
 void machine_terminal_resized(struct machine *m)
 {
-    if (m->terminal != NULL)
+    if (m->terminal != NULL || m->command != NULL)
         evloop_post(m->loop, &m->resized);
+}
+
+bool machine_signal(struct machine *m, int signo)
+{
+    if (!machine_ran_command(m))
+        return false;
+    atomic_fetch_or(&m->signals, UINT64_C(1) << signo);
+    evloop_post(m->loop, &m->signalled);
+    return true;
+}
+
+bool machine_ran_command(const struct machine *m)
+{
+    return m->command != NULL && command_has_begun(m->command);
+}
+
+void machine_print_console(const struct machine *m)
+{
+    if (m->command != NULL)
+        command_print_console(m->command);
 }
 
 void machine_press_power(struct machine *m)
@@ -700,6 +774,7 @@ void machine_destroy(struct machine *m)
         m->terminal->ops->destroy(m->terminal);
     if (m->log != NULL)
         m->log->ops->destroy(m->log);
+    command_destroy(m->command);
     destroy_pictures(m);
     machine_display_destroy(m->display);
     seam_destroy(m->seam);

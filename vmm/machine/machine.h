@@ -119,4 +119,12 @@ void machine_end_resize(struct machine *m, unsigned disk, uint64_t bytes);
 /* The terminal's size changed. */
 void machine_terminal_resized(struct machine *m);
 
+/* Sends a signal to the command in the guest; false: none has begun. As machine_press_power(). */
+bool machine_signal(struct machine *m, int signo);
+
+/* Is there a command, and has it begun? Any thread. */
+bool machine_ran_command(const struct machine *m);
+/* After machine_stop(), if there was to be a command: the last that the guest's kernel printed. */
+void machine_print_console(const struct machine *m);
+
 #endif

@@ -12,6 +12,7 @@
 struct bus;
 struct cancel;
 struct chr_backend;
+struct command;
 struct display_backend;
 struct evloop;
 struct gmem;
@@ -35,6 +36,7 @@ struct virtio_devices_config {
     struct evloop *loop; /* the main one, of those that ask for no thread of their own */
     const struct gmem *gmem;
     struct chr_backend *terminal;    /* for the console; NULL if there is none */
+    const struct command *command;   /* which has ports of it, or NULL */
     struct display_backend *display; /* of the main loop; NULL: no picture is seen */
     struct input_hub *input;         /* for input devices; NULL: a replay, or there are none */
     struct tape *tape;               /* NULL: they are on none */
