@@ -20,6 +20,7 @@
 #include "core/loop/evloop.h"
 #include "core/peers/foreign_connect.h"
 #include "core/peers/foreign_fd.h"
+#include "core/peers/foreign_message.h"
 #include "core/peers/peer.h"
 #include "core/peers/unix_listener.h"
 #include "core/ports/vsock.h"
@@ -28,6 +29,7 @@
 #define LOOK_NS    UINT64_C(5000000)
 #define LINE_BYTES 32u /* "CONNECT PORT\n" */
 #define BACKLOG    128
+#define EMPTY_MAX  16u /* messages of no bytes, in a row */
 
 /*
  * What processes do not read is in the kernel's memory, too: so much of each stream, as soon as
@@ -36,14 +38,23 @@
 #define MANY_STREAMS 256u
 #define SMALL_BYTES  (8 * (int)KIB)
 
+enum { BYTES, MESSAGES, DOORS };
+
+/* Where processes connect. */
+struct unix_door {
+    struct vsock_unix *u;
+    bool has_messages;
+    struct unix_listener socket;
+    struct ev_fd listener;
+    struct ev_timer again; /* to listen, when no descriptor was free */
+};
+
 struct vsock_unix {
     struct vsock_backend b;
     struct evloop *loop;
     const struct clock *clock;
     const char *path;
-    struct unix_listener socket;
-    struct ev_fd listener;
-    struct ev_timer again; /* to listen, when no descriptor was free */
+    struct unix_door doors[DOORS];
     TAILQ_HEAD(unix_streams, unix_stream) asking;
     unsigned asking_count;
     unsigned count; /* of all streams */
@@ -81,17 +92,28 @@ static struct unix_stream *stream_of(struct vsock_stream *s)
 static void poll_again(void *ctx);
 static void on_event(void *ctx, uint32_t events);
 
+static void open_socket(int fd, bool has_messages)
+{
+    has_messages ? foreign_messages_open(fd) : foreign_socket_open(fd);
+}
+
+static void close_socket(int fd, bool has_messages)
+{
+    has_messages ? foreign_messages_close(fd) : foreign_socket_close(fd);
+}
+
 /* The descriptor becomes the stream's, which may be NULL: no memory, or no room for so many. */
-static struct unix_stream *new_stream(struct vsock_unix *u, int fd)
+static struct unix_stream *new_stream(struct vsock_unix *u, int fd, bool has_messages)
 {
     const int small = SMALL_BYTES;
     struct unix_stream *st = descriptors_spare(fd) ? calloc(1, sizeof(*st)) : NULL;
     if (st == NULL) {
-        foreign_socket_close(fd);
+        close_socket(fd, has_messages);
         return NULL;
     }
     if (u->count++ >= MANY_STREAMS)
         (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof(small));
+    st->s.has_messages = has_messages;
     st->u = u;
     st->fd = fd;
     st->refuses = foreign_socket_is_refusing(fd);
@@ -165,7 +187,7 @@ static void stream_close(struct vsock_stream *s)
     st->waits = false;
     st->u->count--;
     poll_for(st, 0);
-    foreign_socket_close(st->fd);
+    close_socket(st->fd, st->s.has_messages);
     free(st);
 }
 
@@ -176,10 +198,27 @@ static ssize_t end_of(int fd)
     return poll(&p, 1, 0) > 0 && (p.revents & POLLHUP) != 0 ? -ECONNRESET : 0;
 }
 
+static ssize_t read_message(struct unix_stream *st, void *dst, size_t bytes)
+{
+    for (unsigned i = 0; i < EMPTY_MAX; i++) {
+        ssize_t n = foreign_message_bytes(st->fd);
+        if (n == -ENODATA)
+            return end_of(st->fd);
+        if (n < 0 || (size_t)n > bytes)
+            return n == -EINTR ? -EAGAIN : n;
+        n = recv(st->fd, dst, (size_t)n, MSG_DONTWAIT);
+        if (n != 0)
+            return n < 0 ? -errno : n;
+    }
+    return -EAGAIN;
+}
+
 static ssize_t stream_read(struct vsock_stream *s, void *dst, size_t bytes)
 {
     struct unix_stream *st = stream_of(s);
     ssize_t n;
+    if (s->has_messages)
+        return read_message(st, dst, bytes);
     if (st->refuses) {
         n = recv(st->fd, dst, bytes, MSG_DONTWAIT);
         n = n < 0 ? -errno : n;
@@ -191,10 +230,23 @@ static ssize_t stream_read(struct vsock_stream *s, void *dst, size_t bytes)
     return n == -EINTR ? -EAGAIN : n;
 }
 
+/* The kernel takes no message that is longer than the socket's buffer, of which it says the half.
+ */
+static bool make_room(int fd, const struct iovec *iov, unsigned count)
+{
+    int bytes = 0;
+    for (unsigned i = 0; i < count; i++)
+        bytes += (int)iov[i].iov_len;
+    return setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes)) == 0;
+}
+
 static ssize_t stream_write(struct vsock_stream *s, const struct iovec *iov, unsigned count)
 {
     struct msghdr msg = {.msg_iov = (struct iovec *)iov, .msg_iovlen = count};
-    ssize_t n = sendmsg(stream_of(s)->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+    int fd = stream_of(s)->fd;
+    ssize_t n = sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n < 0 && errno == EMSGSIZE && make_room(fd, iov, count))
+        n = sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n >= 0)
         return n;
     return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? 0 : -errno;
@@ -212,14 +264,16 @@ static void stream_shut(struct vsock_stream *s)
 
 /* ---- the guest connects ---- */
 
-static struct vsock_stream *connect_to(struct vsock_backend *b, uint32_t host_port, void *conn)
+static struct vsock_stream *connect_to(struct vsock_backend *b, uint32_t host_port,
+                                       bool has_messages, void *conn)
 {
     struct vsock_unix *u = unix_of(b);
-    char path[sizeof(u->socket.addr.sun_path)];
+    char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+    int type = has_messages ? SOCK_SEQPACKET : SOCK_STREAM;
     int bytes = snprintf(path, sizeof(path), "%s_%" PRIu32, u->path, host_port);
     if (bytes >= (int)sizeof(path) || foreign_fds_left() >= FOREIGN_FDS_MAX)
         return NULL;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return NULL;
     foreign_socket_refuse(fd);
@@ -227,12 +281,12 @@ static struct vsock_stream *connect_to(struct vsock_backend *b, uint32_t host_po
         close(fd);
         return NULL;
     }
-    foreign_socket_open(fd);
+    open_socket(fd, has_messages);
     if (peer_check(fd, NULL) != 0) {
-        foreign_socket_close(fd);
+        close_socket(fd, has_messages);
         return NULL;
     }
-    struct unix_stream *st = new_stream(u, fd);
+    struct unix_stream *st = new_stream(u, fd, has_messages);
     if (st == NULL)
         return NULL;
     st->s.conn = conn;
@@ -285,6 +339,23 @@ static void ask(struct unix_stream *st)
     poll_for(st, EPOLLPRI); /* which never comes, but an end does */
 }
 
+/* The line is a message. */
+static void on_first_message(void *ctx, uint32_t events)
+{
+    struct unix_stream *st = ctx;
+    ssize_t n = foreign_message_bytes(st->fd);
+    (void)events;
+    if (n == -EAGAIN || n == -EINTR)
+        return;
+    if (n > 0 && n <= (ssize_t)sizeof(st->line))
+        n = recv(st->fd, st->line, (size_t)n, MSG_DONTWAIT);
+    st->line_bytes = n > 0 && n <= (ssize_t)sizeof(st->line) ? (unsigned)n : 0;
+    if (st->line_bytes > 0 && st->line[st->line_bytes - 1] == '\n')
+        ask(st);
+    else
+        drop_asking(st);
+}
+
 /* Takes the line, and no byte of what follows it. */
 static void on_line(void *ctx, uint32_t events)
 {
@@ -318,42 +389,43 @@ static void accepted(struct vsock_stream *s, uint32_t host_port)
 
 static void on_accept(void *ctx, uint32_t events)
 {
-    struct vsock_unix *u = ctx;
+    struct unix_door *d = ctx;
+    struct vsock_unix *u = d->u;
     (void)events;
     bool full = foreign_fds_left() >= FOREIGN_FDS_MAX;
-    int fd = full ? -1 : accept4(u->socket.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd = full ? -1 : accept4(d->socket.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (full || (fd < 0 && errno != EAGAIN && errno != EINTR)) { /* ready until there is one */
-        evloop_fd_del(u->loop, &u->listener);
-        evloop_timer_set(u->loop, &u->again, clock_now_ns(u->clock) + AGAIN_NS);
+        evloop_fd_del(u->loop, &d->listener);
+        evloop_timer_set(u->loop, &d->again, clock_now_ns(u->clock) + AGAIN_NS);
     }
     if (fd < 0)
         return;
-    foreign_socket_open(fd);
+    open_socket(fd, d->has_messages);
     if (peer_check(fd, NULL) != 0) {
-        foreign_socket_close(fd);
+        close_socket(fd, d->has_messages);
         return;
     }
-    struct unix_stream *st = new_stream(u, fd);
+    struct unix_stream *st = new_stream(u, fd, d->has_messages);
     if (st == NULL)
         return;
     if (u->asking_count == VSOCK_UNIX_ASKING_MAX)
         drop_asking(TAILQ_FIRST(&u->asking));
     TAILQ_INSERT_TAIL(&u->asking, st, link);
     u->asking_count++;
-    st->ev.cb = on_line;
+    st->ev.cb = d->has_messages ? on_first_message : on_line;
     poll_for(st, EPOLLIN);
 }
 
-static int listen_now(struct vsock_unix *u)
+static int listen_now(struct unix_door *d)
 {
-    return evloop_fd_add(u->loop, &u->listener, u->socket.fd, EPOLLIN);
+    return evloop_fd_add(d->u->loop, &d->listener, d->socket.fd, EPOLLIN);
 }
 
 static void listen_again(void *ctx)
 {
-    struct vsock_unix *u = ctx;
-    if (listen_now(u) < 0)
-        evloop_timer_set(u->loop, &u->again, clock_now_ns(u->clock) + AGAIN_NS);
+    struct unix_door *d = ctx;
+    if (listen_now(d) < 0)
+        evloop_timer_set(d->u->loop, &d->again, clock_now_ns(d->u->clock) + AGAIN_NS);
 }
 
 /* ---- life ---- */
@@ -366,9 +438,12 @@ static void destroy(struct vsock_backend *b)
         next = TAILQ_NEXT(st, link);
         drop_asking(st);
     }
-    evloop_timer_cancel(u->loop, &u->again);
-    evloop_fd_del(u->loop, &u->listener);
-    unix_unlisten(&u->socket);
+    for (unsigned i = 0; i < DOORS; i++) {
+        struct unix_door *d = &u->doors[i];
+        evloop_timer_cancel(u->loop, &d->again);
+        evloop_fd_del(u->loop, &d->listener);
+        unix_unlisten(&d->socket);
+    }
     free(u);
 }
 
@@ -383,26 +458,40 @@ static const struct vsock_backend_ops unix_ops = {
     .destroy = destroy,
 };
 
+static int open_door(struct vsock_unix *u, unsigned index)
+{
+    struct unix_door *d = &u->doors[index];
+    char path[sizeof(d->socket.addr.sun_path) + sizeof(VSOCK_UNIX_MESSAGES)];
+    int type = d->has_messages ? SOCK_SEQPACKET : SOCK_STREAM;
+    snprintf(path, sizeof(path), "%s%s", u->path, d->has_messages ? VSOCK_UNIX_MESSAGES : "");
+    int err = unix_listen_as(&d->socket, type, path, BACKLOG);
+    if (err == -EADDRINUSE)
+        return fail(err, "vsock %s: listen; name another path", path);
+    if (err == 0)
+        err = listen_now(d);
+    return err < 0 ? fail(err, "vsock %s", path) : 0;
+}
+
 int vsock_unix_create(struct vsock_backend **out, struct evloop *loop, const struct clock *clock,
                       const char *path)
 {
     struct vsock_unix *u = calloc(1, sizeof(*u));
+    int err = 0;
     if (u == NULL)
         return fail(-ENOMEM, "vsock %s", path);
-    *u = (struct vsock_unix){.b.ops = &unix_ops, .loop = loop, .clock = clock, .path = path};
+    *u = (struct vsock_unix){
+        .b.ops = &unix_ops, .b.has_messages = true, .loop = loop, .clock = clock, .path = path};
     TAILQ_INIT(&u->asking);
-    u->socket.fd = -1;
-    u->listener = (struct ev_fd){.cb = on_accept, .ctx = u};
-    u->again = (struct ev_timer){.cb = listen_again, .ctx = u};
+    for (unsigned i = 0; i < DOORS; i++) {
+        struct unix_door *d = &u->doors[i];
+        *d = (struct unix_door){.u = u, .has_messages = i == MESSAGES, .socket.fd = -1};
+        d->listener = (struct ev_fd){.cb = on_accept, .ctx = d};
+        d->again = (struct ev_timer){.cb = listen_again, .ctx = d};
+    }
     descriptors_allow();
-    int err = unix_listen(&u->socket, path, BACKLOG);
-    if (err == -EADDRINUSE)
-        fail(err, "vsock %s: listen; name another path", path);
-    else if (err == 0)
-        err = listen_now(u);
+    for (unsigned i = 0; err == 0 && i < DOORS; i++)
+        err = open_door(u, i);
     if (err < 0) {
-        if (err != -EADDRINUSE)
-            fail(err, "vsock %s", path);
         destroy(&u->b);
         return err;
     }

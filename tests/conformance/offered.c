@@ -51,7 +51,6 @@ static const struct {
     {VIRTIO_ID_NET, 69, "OUT_NET_HEADER"},
     {VIRTIO_ID_NET, 70, "IPSEC"},
     {VIRTIO_ID_BALLOON, 0, "MUST_TELL_HOST"},
-    {VIRTIO_ID_VSOCK, 1, "SEQPACKET"},
     {VIRTIO_ID_SCSI, 0, "INOUT"},
     {VIRTIO_ID_SCSI, 3, "T10_PI"},
     {VIRTIO_ID_GPU, 0, "VIRGL"},

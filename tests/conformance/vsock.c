@@ -110,7 +110,7 @@ Requirement(vsock_rxtx_2, VSOCK, MODERN)
 {
     static const uint16_t types[] = {0, VIRTIO_VSOCK_TYPE_SEQPACKET, 3, 0xffff};
     struct vsockreq p, answer;
-    vsockreq_start(rig, 0);
+    vsockreq_start_with(rig, VIRTIO_BIT(VIRTIO_VSOCK_F_STREAM));
     for (unsigned i = 0; i < 4; i++) {
         for (unsigned op = 0; op < VIRTIO_VSOCK_OPS; op++) {
             p = vsockreq_make(op, 7, 52);

@@ -358,7 +358,7 @@ static int sockets(void)
     int err = vsock_unix_create(&b, loop, &fake, path);
     if (err == 0) {
         b->handler = &handler;
-        struct vsock_stream *st = b->ops->connect(b, 5, &addr);
+        struct vsock_stream *st = b->ops->connect(b, 5, false, &addr);
         if (st != NULL) { /* else the guest is told that nobody listens */
             struct iovec iov = {"hello", 5};
             char c;

@@ -448,7 +448,7 @@ static void vsock_request(struct maker *m)
                                                  : one_in(m, 8) ? FAKE_VSOCK_NOBODY
                                                                 : port);
     le32_put(packet + VIRTIO_VSOCK_HDR_len, one_in(m, 16) ? (uint32_t)any_number(m) : len);
-    le16_put(packet + VIRTIO_VSOCK_HDR_type, one_in(m, 20) ? (uint16_t)next(m, 4) : 1);
+    le16_put(packet + VIRTIO_VSOCK_HDR_type, (uint16_t)(one_in(m, 20) ? next(m, 4) : 1 + port % 2));
     le16_put(packet + VIRTIO_VSOCK_HDR_op,
              (uint16_t)(len > 0 ? VIRTIO_VSOCK_OP_RW : next(m, VIRTIO_VSOCK_OPS + 1)));
     le32_put(packet + VIRTIO_VSOCK_HDR_flags, next(m, 4));

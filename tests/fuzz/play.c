@@ -428,8 +428,10 @@ static void socket_packet(struct rig *rig, const struct fuzz_step *step)
     struct fake_stream *st = stream_of(rig, step->arg[0]);
     if (st != NULL)
         fake_vsock_write(st, step->bytes, step->len);
-    else
+    else if (step->len % 2 == 0)
         fake_vsock_ask(&rig->sockets, (uint32_t)step->arg[0] % 32);
+    else
+        fake_vsock_ask_messages(&rig->sockets, (uint32_t)step->arg[0] % 32);
 }
 
 /* Of the console, or of one of its ports. */

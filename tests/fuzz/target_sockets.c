@@ -3,9 +3,9 @@
  * virtio-vsock between a guest that keeps to the rules and processes that do as they like. The
  * first byte is the transport; then a list of steps, a byte each, with a connection and a number.
  *
- * The model is the other end of each connection: what was sent and read, and the credit that each
- * has given. Every packet and every byte is looked at, and in the end, when all is read, all that
- * was sent has arrived.
+ * The model is the other end of each connection: what was sent and read, where messages end, and
+ * the credit that each has given. Every packet and every byte is looked at, and in the end, when
+ * all is read, all that was sent has arrived.
  */
 #include <string.h>
 
@@ -17,12 +17,22 @@
 #define CONNS      4u
 #define STEPS_MAX  400u
 #define CHUNK      4000u
-#define GUEST_PORT 10u /* of the first connection; each has a new one */
+#define ALLOC      3000u /* the guest's room at first */
+#define GUEST_PORT 10u   /* of the first connection; each has a new one */
 #define HOST_PORT  500u
 
 #define OP(name) VIRTIO_VSOCK_OP_##name
 
+/* Of one direction. */
+struct messages {
+    uint32_t lengths[STEPS_MAX];
+    unsigned sent, got;
+    uint32_t partial; /* of the one that has yet to end: sent by the guest, or got by it */
+};
+
 struct conn {
+    bool has_messages;
+    struct messages from_guest, from_process;
     bool is_there; /* the guest has a socket */
     bool is_open;  /* and it is connected */
     bool is_asked; /* by a process, whose request has not come */
@@ -52,9 +62,15 @@ static uint8_t pattern(const struct conn *c, bool from_guest, uint64_t at)
     return (uint8_t)(at * 5 + at / 253 + c->guest_port * 31 + from_guest);
 }
 
+static unsigned type_of(const struct conn *c)
+{
+    return c->has_messages ? VIRTIO_VSOCK_TYPE_SEQPACKET : VIRTIO_VSOCK_TYPE_STREAM;
+}
+
 static struct vsockreq make(const struct conn *c, unsigned op)
 {
     struct vsockreq p = vsockreq_make(op, c->guest_port, c->host_port);
+    p.type = (uint16_t)type_of(c);
     p.buf_alloc = c->alloc;
     p.fwd_cnt = (uint32_t)c->consumed;
     return p;
@@ -69,6 +85,18 @@ static void say(struct bench *b, const struct conn *c, unsigned op, uint32_t fla
 
 /* ---- what the device sends ---- */
 
+static void check_piece(struct messages *m, const struct vsockreq *p)
+{
+    m->partial += p->len;
+    fuzz_check(m->got < m->sent && m->partial <= m->lengths[m->got], "a message is too long");
+    fuzz_check((p->flags == VIRTIO_VSOCK_SEQ_EOM) == (m->partial == m->lengths[m->got]),
+               "a message ends after %u of %u bytes", m->partial, m->lengths[m->got]);
+    if (p->flags == 0)
+        return;
+    m->got++;
+    m->partial = 0;
+}
+
 static void check_data(struct conn *c, const struct vsockreq *p, const uint8_t *payload)
 {
     fuzz_check(c->is_open && (c->host_shut & VIRTIO_VSOCK_SHUTDOWN_SEND) == 0,
@@ -79,6 +107,8 @@ static void check_data(struct conn *c, const struct vsockreq *p, const uint8_t *
     for (uint32_t i = 0; i < p->len; i++, c->got++)
         fuzz_check(payload[i] == pattern(c, false, c->got), "byte %llu is wrong",
                    (unsigned long long)c->got);
+    if (c->has_messages)
+        check_piece(&c->from_process, p);
 }
 
 static void check_credit(struct conn *c, const struct vsockreq *p)
@@ -102,6 +132,7 @@ static void answer(struct bench *b, const struct vsockreq *p)
             continue;
         c->is_asked = false;
         c->host_port = p->src_port;
+        fuzz_check(p->type == type_of(c), "a request of type %u", p->type);
         check_credit(c, p);
         if (c->guest_port % 8 == 0) {
             say(b, c, OP(RST), 0);
@@ -127,10 +158,9 @@ static struct conn *find(struct bench *b, const struct vsockreq *p)
 
 static void hear(struct bench *b, const struct vsockreq *p, const uint8_t *payload)
 {
-    fuzz_check(p->src_cid == VIRTIO_VSOCK_CID_HOST && p->dst_cid == RIG_CID &&
-                   p->type == VIRTIO_VSOCK_TYPE_STREAM,
-               "a packet from %llu to %llu of type %u", (unsigned long long)p->src_cid,
-               (unsigned long long)p->dst_cid, p->type);
+    fuzz_check(p->src_cid == VIRTIO_VSOCK_CID_HOST && p->dst_cid == RIG_CID,
+               "a packet from %llu to %llu", (unsigned long long)p->src_cid,
+               (unsigned long long)p->dst_cid);
     if (p->op == OP(REQUEST)) {
         answer(b, p);
         return;
@@ -140,6 +170,7 @@ static void hear(struct bench *b, const struct vsockreq *p, const uint8_t *paylo
         fuzz_check(p->op == OP(RST), "packet %u of no connection", p->op);
         return;
     }
+    fuzz_check(p->type == type_of(c), "a packet of type %u", p->type);
     if (p->op != OP(RST) || p->buf_alloc != 0) /* a refusal has none */
         check_credit(c, p);
     switch (p->op) {
@@ -159,6 +190,10 @@ static void hear(struct bench *b, const struct vsockreq *p, const uint8_t *paylo
                    "a connection breaks off");
         c->is_there = c->is_open = false;
         break;
+    case OP(CREDIT_REQUEST):
+        fuzz_check(c->is_open && c->has_messages, "it asks for credit");
+        say(b, c, OP(CREDIT_UPDATE), 0);
+        break;
     default:
         fuzz_check(p->op == OP(CREDIT_UPDATE), "packet %u", p->op);
         break;
@@ -166,6 +201,13 @@ static void hear(struct bench *b, const struct vsockreq *p, const uint8_t *paylo
 }
 
 /* ---- what processes have read ---- */
+
+/* A message that never ended does not arrive. */
+static bool has_all(const struct conn *c)
+{
+    return c->st->out_bytes == c->sent - c->from_guest.partial &&
+           c->st->out_count == c->from_guest.sent;
+}
 
 static void check_process(struct conn *c)
 {
@@ -176,9 +218,15 @@ static void check_process(struct conn *c)
     for (; c->seen < min_u64(st->out_bytes, FAKE_VSOCK_BYTES); c->seen++)
         fuzz_check(st->out[c->seen] == pattern(c, true, c->seen),
                    "byte %llu to the process is wrong", (unsigned long long)c->seen);
+    struct messages *m = &c->from_guest;
+    fuzz_check(st->out_count <= m->sent, "a process reads more messages than were sent");
+    for (; m->got < st->out_count; m->got++)
+        fuzz_check(st->out_lengths[m->got] == m->lengths[m->got],
+                   "message %u has %u bytes instead of %u", m->got, st->out_lengths[m->got],
+                   m->lengths[m->got]);
     if (!st->closed)
         return;
-    fuzz_check(c->left || (c->guest_shut == VIRTIO_VSOCK_SHUTDOWN_BOTH && st->out_bytes == c->sent),
+    fuzz_check(c->left || (c->guest_shut == VIRTIO_VSOCK_SHUTDOWN_BOTH && has_all(c)),
                "a process is left after %llu of %llu bytes", (unsigned long long)st->out_bytes,
                (unsigned long long)c->sent);
     c->st = NULL;
@@ -214,7 +262,10 @@ static void begin(struct bench *b, struct conn *c, bool by_guest)
     if (c->is_there || c->is_asked || c->st != NULL)
         return;
     uint32_t n = b->ports++;
-    *c = (struct conn){.guest_port = GUEST_PORT + n, .host_port = HOST_PORT + n, .alloc = 3000};
+    *c = (struct conn){.has_messages = n % 2,
+                       .guest_port = GUEST_PORT + n,
+                       .host_port = HOST_PORT + n,
+                       .alloc = ALLOC};
     if (by_guest) {
         unsigned before = b->rig.sockets.opened;
         c->is_there = true;
@@ -222,12 +273,28 @@ static void begin(struct bench *b, struct conn *c, bool by_guest)
         c->st = b->rig.sockets.opened > before ? newest(b) : NULL;
         c->left = c->st == NULL;
     } else {
-        c->st = fake_vsock_ask(&b->rig.sockets, c->guest_port);
+        c->st = c->has_messages ? fake_vsock_ask_messages(&b->rig.sockets, c->guest_port)
+                                : fake_vsock_ask(&b->rig.sockets, c->guest_port);
         c->is_asked = c->st != NULL;
     }
 }
 
-static void guest_sends(struct bench *b, struct conn *c, uint32_t bytes)
+/* Of a guest that ends its messages before they fill the device's buffer. */
+static uint32_t end_message(struct conn *c, uint32_t bytes, bool ends)
+{
+    struct messages *m = &c->from_guest;
+    m->partial += bytes;
+    if (!c->has_messages || (!ends && m->partial < c->peer_alloc)) {
+        m->partial = c->has_messages ? m->partial : 0;
+        return 0;
+    }
+    if (m->partial > 0)
+        m->lengths[m->sent++] = m->partial;
+    m->partial = 0;
+    return VIRTIO_VSOCK_SEQ_EOM;
+}
+
+static void guest_sends(struct bench *b, struct conn *c, uint32_t bytes, bool ends)
 {
     uint8_t data[CHUNK];
     uint32_t under_way = (uint32_t)c->sent - c->peer_fwd;
@@ -236,6 +303,7 @@ static void guest_sends(struct bench *b, struct conn *c, uint32_t bytes)
         return;
     struct vsockreq p = make(c, OP(RW));
     p.len = bytes;
+    p.flags = end_message(c, bytes, ends);
     for (uint32_t i = 0; i < bytes; i++)
         data[i] = pattern(c, true, c->sent + i);
     c->sent += bytes;
@@ -245,12 +313,16 @@ static void guest_sends(struct bench *b, struct conn *c, uint32_t bytes)
 static void process_writes(struct conn *c, uint32_t bytes)
 {
     uint8_t data[CHUNK];
+    if (c->has_messages) /* of no more bytes than the guest had room for when it began */
+        bytes = 1 + bytes % ALLOC;
     if (c->st == NULL || c->st->in_end || c->st->gone != 0 ||
         c->st->in_bytes + bytes > FAKE_VSOCK_BYTES)
         return;
     for (uint32_t i = 0; i < bytes; i++)
         data[i] = pattern(c, false, c->wrote + i);
     c->wrote += bytes;
+    if (c->has_messages)
+        c->from_process.lengths[c->from_process.sent++] = bytes;
     fake_vsock_write(c->st, data, bytes);
 }
 
@@ -280,7 +352,7 @@ static void step(struct bench *b, struct fuzz_input *in)
         break;
     case 2:
     case 3:
-        guest_sends(b, c, number);
+        guest_sends(b, c, number, number % 3 != 0);
         break;
     case 4:
     case 5:
@@ -331,7 +403,9 @@ static void finish(struct bench *b)
         fuzz_check(round < 1000, "it never comes to rest");
         give(b, VSOCKREQ_SIZE);
         for (unsigned i = 0; i < CONNS; i++) {
-            if (b->conns[i].st != NULL && b->conns[i].st->room < CHUNK)
+            if (b->conns[i].has_messages && round == 0)
+                guest_sends(b, &b->conns[i], 0, true);
+            if (b->conns[i].st != NULL && b->conns[i].st->room < FAKE_VSOCK_BYTES)
                 fake_vsock_read(b->conns[i].st, FAKE_VSOCK_BYTES);
             consume(b, &b->conns[i]);
         }
@@ -341,8 +415,7 @@ static void finish(struct bench *b)
         struct conn *c = &b->conns[i];
         if (!c->is_open || c->left)
             continue;
-        fuzz_check(c->st != NULL && c->st->out_bytes == c->sent,
-                   "of what the guest sent not all has arrived");
+        fuzz_check(c->st != NULL && has_all(c), "of what the guest sent not all has arrived");
         fuzz_check((c->guest_shut & VIRTIO_VSOCK_SHUTDOWN_RCV) != 0 || c->got == c->wrote,
                    "of what a process wrote not all has arrived");
     }

@@ -43,7 +43,7 @@ static void on_turn(void *ctx)
         evloop_defer(v->loop, &v->turn);
 }
 
-static struct fake_stream *new_stream(struct fake_vsock *v, uint32_t host_port)
+static struct fake_stream *new_stream(struct fake_vsock *v, uint32_t host_port, bool has_messages)
 {
     for (unsigned i = 0; i < FAKE_VSOCK_STREAMS; i++) {
         struct fake_stream *st = &v->streams[v->next++ % FAKE_VSOCK_STREAMS];
@@ -54,6 +54,7 @@ static struct fake_stream *new_stream(struct fake_vsock *v, uint32_t host_port)
         st->v = v;
         st->used = true;
         st->host_port = host_port;
+        st->s.has_messages = has_messages;
         st->room = v->reads_nothing ? 0 : UINT64_MAX;
         v->opened++;
         return st;
@@ -61,10 +62,12 @@ static struct fake_stream *new_stream(struct fake_vsock *v, uint32_t host_port)
     return NULL;
 }
 
-static struct vsock_stream *connect_to(struct vsock_backend *b, uint32_t host_port, void *conn)
+static struct vsock_stream *connect_to(struct vsock_backend *b, uint32_t host_port,
+                                       bool has_messages, void *conn)
 {
     struct fake_vsock *v = container_of(b, struct fake_vsock, backend);
-    struct fake_stream *st = host_port == FAKE_VSOCK_NOBODY ? NULL : new_stream(v, host_port);
+    struct fake_stream *st =
+        host_port == FAKE_VSOCK_NOBODY ? NULL : new_stream(v, host_port, has_messages);
     if (st == NULL)
         return NULL;
     st->s.conn = conn;
@@ -82,11 +85,33 @@ static ssize_t read_from(struct vsock_stream *s, void *dst, size_t bytes)
     struct fake_stream *st = fake_of(s);
     size_t n = min_u64(bytes, st->in_bytes - st->in_done);
     BUG_ON(!st->used || bytes == 0);
+    if (st->s.has_messages && n > 0) {
+        uint32_t message = st->in_lengths[st->in_taken];
+        if (message > bytes)
+            return message;
+        st->in_taken++;
+        n = message;
+    }
     if (n == 0)
         return st->gone != 0 ? st->gone : st->in_end ? 0 : -EAGAIN;
     memcpy(dst, st->in + st->in_done, n);
     st->in_done += n;
     return (ssize_t)n;
+}
+
+/* All of it or nothing. */
+static bool take_message(struct fake_stream *st, const struct iovec *iov, unsigned count)
+{
+    size_t bytes = 0;
+    for (unsigned i = 0; i < count; i++)
+        bytes += iov[i].iov_len;
+    BUG_ON(bytes == 0 || bytes > UINT32_MAX);
+    if (bytes > st->room)
+        return false;
+    if (st->out_count < FAKE_VSOCK_MESSAGES)
+        st->out_lengths[st->out_count] = (uint32_t)bytes;
+    st->out_count++;
+    return true;
 }
 
 static ssize_t write_to(struct vsock_stream *s, const struct iovec *iov, unsigned count)
@@ -96,6 +121,8 @@ static ssize_t write_to(struct vsock_stream *s, const struct iovec *iov, unsigne
     BUG_ON(!st->used || st->shut);
     if (st->gone != 0)
         return st->gone;
+    if (st->s.has_messages && !take_message(st, iov, count))
+        return 0;
     for (unsigned i = 0; i < count; i++) {
         size_t n = min_u64(iov[i].iov_len, st->room);
         if (st->out_bytes < FAKE_VSOCK_BYTES)
@@ -142,7 +169,7 @@ static const struct vsock_backend_ops fake_ops = {
 
 void fake_vsock_init(struct fake_vsock *v, struct evloop *loop)
 {
-    *v = (struct fake_vsock){.backend.ops = &fake_ops, .loop = loop};
+    *v = (struct fake_vsock){.backend.ops = &fake_ops, .backend.has_messages = true, .loop = loop};
     v->turn = (struct ev_defer){.cb = on_turn, .ctx = v};
     v->streams = calloc(FAKE_VSOCK_STREAMS, sizeof(*v->streams));
     BUG_ON(v->streams == NULL);
@@ -158,10 +185,10 @@ void fake_vsock_fini(struct fake_vsock *v)
     free(v->streams);
 }
 
-struct fake_stream *fake_vsock_ask(struct fake_vsock *v, uint32_t guest_port)
+static struct fake_stream *ask(struct fake_vsock *v, uint32_t guest_port, bool has_messages)
 {
     const struct vsock_handler *handler = v->backend.handler;
-    struct fake_stream *st = new_stream(v, 0);
+    struct fake_stream *st = new_stream(v, 0, has_messages);
     if (st == NULL)
         return NULL;
     st->s.conn = handler->on_connect(handler->ctx, &st->s, guest_port, &st->host_port);
@@ -172,9 +199,23 @@ struct fake_stream *fake_vsock_ask(struct fake_vsock *v, uint32_t guest_port)
     return NULL;
 }
 
+struct fake_stream *fake_vsock_ask(struct fake_vsock *v, uint32_t guest_port)
+{
+    return ask(v, guest_port, false);
+}
+
+struct fake_stream *fake_vsock_ask_messages(struct fake_vsock *v, uint32_t guest_port)
+{
+    return ask(v, guest_port, true);
+}
+
 void fake_vsock_write(struct fake_stream *st, const void *bytes, size_t len)
 {
     len = min_u64(len, FAKE_VSOCK_BYTES - st->in_bytes);
+    if (st->s.has_messages && (len == 0 || st->in_count == FAKE_VSOCK_MESSAGES))
+        return;
+    if (st->s.has_messages)
+        st->in_lengths[st->in_count++] = (uint32_t)len;
     memcpy(st->in + st->in_bytes, bytes, len);
     st->in_bytes += len;
     evloop_defer(st->v->loop, &st->v->turn);

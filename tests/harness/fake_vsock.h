@@ -6,9 +6,10 @@
 #include "core/loop/evloop.h"
 #include "core/ports/vsock.h"
 
-#define FAKE_VSOCK_STREAMS 8u
-#define FAKE_VSOCK_BYTES   (512u * 1024)
-#define FAKE_VSOCK_NOBODY  99u /* a port of the host at which no process listens */
+#define FAKE_VSOCK_STREAMS  8u
+#define FAKE_VSOCK_BYTES    (512u * 1024)
+#define FAKE_VSOCK_MESSAGES 1024u /* of a process, and those whose lengths are kept */
+#define FAKE_VSOCK_NOBODY   99u   /* a port of the host at which no process listens */
 
 struct fake_stream {
     struct vsock_stream s;
@@ -22,8 +23,10 @@ struct fake_stream {
     uint64_t room;      /* how much more it reads */
     bool shut, closed, accepted;
     bool polls_in, polls_out;
-    uint8_t in[FAKE_VSOCK_BYTES];  /* what the process writes */
-    uint8_t out[FAKE_VSOCK_BYTES]; /* the first of what it has read */
+    unsigned in_count, in_taken, out_count; /* messages; 0 of a stream of bytes */
+    uint8_t in[FAKE_VSOCK_BYTES];           /* what the process writes */
+    uint8_t out[FAKE_VSOCK_BYTES];          /* the first of what it has read */
+    uint32_t in_lengths[FAKE_VSOCK_MESSAGES], out_lengths[FAKE_VSOCK_MESSAGES];
 };
 
 struct fake_vsock {
@@ -42,7 +45,8 @@ void fake_vsock_fini(struct fake_vsock *v);
 
 /* A process asks for a port of the guest. NULL: refused. */
 struct fake_stream *fake_vsock_ask(struct fake_vsock *v, uint32_t guest_port);
-/* The process writes; the bytes that had no room here are cut off. */
+struct fake_stream *fake_vsock_ask_messages(struct fake_vsock *v, uint32_t guest_port);
+/* The process writes; the bytes that had no room here are cut off. With messages, it is one. */
 void fake_vsock_write(struct fake_stream *st, const void *bytes, size_t len);
 /* No more; it is gone; it reads so much more. */
 void fake_vsock_end(struct fake_stream *st);

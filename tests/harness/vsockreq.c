@@ -57,6 +57,13 @@ struct vsockreq vsockreq_make(unsigned op, uint32_t guest_port, uint32_t host_po
                              .buf_alloc = VSOCKREQ_ALLOC};
 }
 
+struct vsockreq vsockreq_make_seqpacket(unsigned op, uint32_t guest_port, uint32_t host_port)
+{
+    struct vsockreq p = vsockreq_make(op, guest_port, host_port);
+    p.type = VIRTIO_VSOCK_TYPE_SEQPACKET;
+    return p;
+}
+
 void vsockreq_send_raw(struct rig *rig, const struct vsockreq *p, const void *payload,
                        uint32_t bytes)
 {
@@ -122,13 +129,26 @@ unsigned vsockreq_take_op(struct rig *rig, struct vsockreq *out)
     return vsockreq_take(rig, out, &payload) ? out->op : 0;
 }
 
-struct fake_stream *vsockreq_connect(struct rig *rig, uint32_t guest_port, uint32_t host_port)
+static struct fake_stream *connect_by(struct rig *rig, const struct vsockreq *request)
 {
     vsockreq_listen(rig, 1);
-    vsockreq_op(rig, VIRTIO_VSOCK_OP_REQUEST, guest_port, host_port);
+    vsockreq_send(rig, request, "");
     BUG_ON(vsockreq_take_op(rig, NULL) != VIRTIO_VSOCK_OP_RESPONSE);
     for (unsigned i = 0; i < FAKE_VSOCK_STREAMS; i++)
-        if (rig->sockets.streams[i].used && rig->sockets.streams[i].host_port == host_port)
+        if (rig->sockets.streams[i].used && rig->sockets.streams[i].host_port == request->dst_port)
             return &rig->sockets.streams[i];
     return NULL;
+}
+
+struct fake_stream *vsockreq_connect(struct rig *rig, uint32_t guest_port, uint32_t host_port)
+{
+    struct vsockreq p = vsockreq_make(VIRTIO_VSOCK_OP_REQUEST, guest_port, host_port);
+    return connect_by(rig, &p);
+}
+
+struct fake_stream *vsockreq_connect_messages(struct rig *rig, uint32_t guest_port,
+                                              uint32_t host_port)
+{
+    struct vsockreq p = vsockreq_make_seqpacket(VIRTIO_VSOCK_OP_REQUEST, guest_port, host_port);
+    return connect_by(rig, &p);
 }

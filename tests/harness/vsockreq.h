@@ -8,8 +8,9 @@
 #include "virtio/spec.h"
 #include "virtio/vsock/vsock.h"
 
-#define VSOCKREQ_FEATURES \
-    (VIRTIO_BIT(VIRTIO_VSOCK_F_STREAM) | VIRTIO_BIT(VIRTIO_VSOCK_F_NO_IMPLIED_STREAM))
+#define VSOCKREQ_FEATURES                                                       \
+    (VIRTIO_BIT(VIRTIO_VSOCK_F_STREAM) | VIRTIO_BIT(VIRTIO_VSOCK_F_SEQPACKET) | \
+     VIRTIO_BIT(VIRTIO_VSOCK_F_NO_IMPLIED_STREAM))
 #define VSOCKREQ_SIZE  64u           /* of the queues */
 #define VSOCKREQ_BYTES (4096u + 44)  /* of a receive buffer */
 #define VSOCKREQ_ALLOC (128 * 1024u) /* the guest's credit, in packets that do not say it */
@@ -31,6 +32,7 @@ void vsockreq_listen(struct rig *rig, unsigned count);
 
 /* A packet from that port of the guest's to that of the host's, and of no payload. */
 struct vsockreq vsockreq_make(unsigned op, uint32_t guest_port, uint32_t host_port);
+struct vsockreq vsockreq_make_seqpacket(unsigned op, uint32_t guest_port, uint32_t host_port);
 /* Sends it with p->len bytes of payload; or with as many as `bytes` says, whatever its header does.
  * The device has given the buffer back when it returns. */
 void vsockreq_send(struct rig *rig, const struct vsockreq *p, const void *payload);
@@ -45,5 +47,7 @@ unsigned vsockreq_take_op(struct rig *rig, struct vsockreq *out);
 
 /* A connection that the guest has asked for and has; its process is the fake's of that port. */
 struct fake_stream *vsockreq_connect(struct rig *rig, uint32_t guest_port, uint32_t host_port);
+struct fake_stream *vsockreq_connect_messages(struct rig *rig, uint32_t guest_port,
+                                              uint32_t host_port);
 
 #endif

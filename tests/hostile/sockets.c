@@ -14,9 +14,11 @@ static struct {
     unsigned opened, closed;
 } host;
 
-static struct vsock_stream *always_connect(struct vsock_backend *b, uint32_t host_port, void *conn)
+static struct vsock_stream *always_connect(struct vsock_backend *b, uint32_t host_port,
+                                           bool has_messages, void *conn)
 {
     (void)b;
+    (void)has_messages;
     (void)host_port;
     cr_assert_lt(host.opened, ARRAY_SIZE(host.streams));
     host.streams[host.opened].conn = conn;

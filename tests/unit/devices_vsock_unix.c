@@ -79,30 +79,41 @@ static void teardown(void)
         backend->ops->close(device.stream);
     backend->ops->destroy(backend);
     cr_expect_neq(access(PATH, F_OK), 0, "the socket is removed");
+    cr_expect_neq(access(PATH VSOCK_UNIX_MESSAGES, F_OK), 0, "and the other");
     evloop_destroy(loop);
     folder_leave();
 }
 
 TestSuite(vsock_unix, .init = setup, .fini = teardown);
 
-static int make_socket(const char *path, struct sockaddr_un *addr)
+static int make_socket_of(int type, const char *path, struct sockaddr_un *addr)
 {
     *addr = (struct sockaddr_un){.sun_family = AF_UNIX};
     snprintf(addr->sun_path, sizeof(addr->sun_path), "%s", path);
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     cr_assert_geq(fd, 0);
     return fd;
 }
 
+static int make_socket(const char *path, struct sockaddr_un *addr)
+{
+    return make_socket_of(SOCK_STREAM, path, addr);
+}
+
 /* A process that connects and says something. */
-static int client(const char *says)
+static int client_of(int type, const char *path, const char *says)
 {
     struct sockaddr_un addr;
-    int fd = make_socket(PATH, &addr);
+    int fd = make_socket_of(type, path, &addr);
     cr_assert_eq(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
     cr_assert_eq(write(fd, says, strlen(says)), (ssize_t)strlen(says));
     evloop_drain(loop);
     return fd;
+}
+
+static int client(const char *says)
+{
+    return client_of(SOCK_STREAM, PATH, says);
 }
 
 static bool is_dropped(int fd)
@@ -113,14 +124,23 @@ static bool is_dropped(int fd)
 }
 
 /* The same, and the guest has accepted. */
-static int open_client(const char *says)
+static int accepted_client(int fd)
 {
     char answer[16];
-    int fd = client(says);
     cr_assert_not_null(device.stream);
     backend->ops->accepted(device.stream, HOST_PORT);
     cr_assert_eq(recv(fd, answer, 6, 0), 6);
     return fd;
+}
+
+static int open_client(const char *says)
+{
+    return accepted_client(client(says));
+}
+
+static int message_client(const char *says)
+{
+    return client_of(SOCK_SEQPACKET, PATH VSOCK_UNIX_MESSAGES, says);
 }
 
 static void expect_read(const char *text)
@@ -235,20 +255,25 @@ Test(vsock_unix, a_process_that_leaves_before_the_guest_accepts_is_told_of)
 
 /* ---- the guest connects ---- */
 
-static int listen_at(const char *path)
+static int listen_as(int type, const char *path)
 {
     struct sockaddr_un addr;
-    int fd = make_socket(path, &addr);
+    int fd = make_socket_of(type, path, &addr);
     cr_assert_eq(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
     cr_assert_eq(listen(fd, 1), 0);
     return fd;
 }
 
+static int listen_at(const char *path)
+{
+    return listen_as(SOCK_STREAM, path);
+}
+
 Test(vsock_unix, a_port_of_the_host_is_a_socket_beside_the_path)
 {
     int listener = listen_at(PATH "_52"), fd;
-    cr_expect_null(backend->ops->connect(backend, 5, &device), "nobody listens there");
-    device.stream = backend->ops->connect(backend, 52, &device);
+    cr_expect_null(backend->ops->connect(backend, 5, false, &device), "nobody listens there");
+    device.stream = backend->ops->connect(backend, 52, false, &device);
     cr_assert_not_null(device.stream);
     cr_assert_geq(fd = accept(listener, NULL, NULL), 0);
     send_text("from the guest");
@@ -266,8 +291,8 @@ Test(vsock_unix, what_is_no_socket_or_a_link_to_one_is_nobody)
     int listener = listen_at("elsewhere");
     cr_assert_eq(symlink("elsewhere", PATH "_1"), 0);
     int file = creat(PATH "_2", 0600);
-    cr_expect_null(backend->ops->connect(backend, 1, &device));
-    cr_expect_null(backend->ops->connect(backend, 2, &device));
+    cr_expect_null(backend->ops->connect(backend, 1, false, &device));
+    cr_expect_null(backend->ops->connect(backend, 2, false, &device));
     close(file);
     close(listener);
     unlink(PATH "_1");
@@ -364,25 +389,25 @@ Test(vsock_unix, the_guests_end_of_writing_is_the_processs_end_of_file)
     close(fd);
 }
 
-/* Where the kernel lets it through, a stream that brings a descriptor is one that has gone. */
-Test(vsock_unix, descriptors_are_not_taken)
+/* The other end of a pipe comes with a byte, or with a message that has none. */
+static void bring_descriptor(int fd, size_t bytes)
 {
     union {
         struct cmsghdr header;
         char bytes[CMSG_SPACE(sizeof(int))];
     } control = {0};
     char c = 'x';
-    struct iovec iov = {&c, 1};
+    struct iovec iov = {&c, bytes};
     struct msghdr msg = {.msg_iov = &iov,
                          .msg_iovlen = 1,
                          .msg_control = &control,
                          .msg_controllen = sizeof(control)};
-    int fd = open_client("CONNECT 1\n"), ends[2];
+    int ends[2];
     cr_assert_eq(pipe(ends), 0);
     *CMSG_FIRSTHDR(&msg) = (struct cmsghdr){
         .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS};
     memcpy(CMSG_DATA(CMSG_FIRSTHDR(&msg)), &ends[1], sizeof(int));
-    if (sendmsg(fd, &msg, 0) == 1)
+    if (sendmsg(fd, &msg, 0) == (ssize_t)bytes)
         cr_expect_eq(backend->ops->read(device.stream, &c, 1), -EPROTO);
     close(ends[1]);
     backend->ops->close(device.stream);
@@ -391,6 +416,130 @@ Test(vsock_unix, descriptors_are_not_taken)
     fcntl(ends[0], F_SETFL, 0);
     cr_expect_eq(read(ends[0], &c, 1), 0, "nothing here has the other end");
     close(ends[0]);
+}
+
+/* Where the kernel lets it through, a stream that brings a descriptor is one that has gone. */
+Test(vsock_unix, descriptors_are_not_taken)
+{
+    bring_descriptor(open_client("CONNECT 1\n"), 1);
+}
+
+/* ---- messages ---- */
+
+Test(vsock_unix, a_process_connects_with_messages)
+{
+    char answer[16] = "";
+    int fd = message_client("CONNECT 1024\n");
+    cr_assert_not_null(device.stream);
+    cr_expect(device.stream->has_messages);
+    cr_expect_eq(device.guest_port, 1024);
+    backend->ops->accepted(device.stream, HOST_PORT);
+    cr_expect_eq(recv(fd, answer, sizeof(answer), 0), 6);
+    cr_expect_str_eq(answer, "OK 77\n");
+    cr_assert_eq(write(fd, "hello", 5), 5);
+    cr_assert_eq(send(fd, "", 0, 0), 0); /* as good as none */
+    cr_assert_eq(write(fd, "again", 5), 5);
+    cr_expect_eq(backend->ops->read(device.stream, answer, 4), 5, "its length: it is too long");
+    expect_read("hello");
+    expect_read("again");
+    cr_expect_eq(backend->ops->read(device.stream, answer, 4), -EAGAIN);
+    send_text("a");
+    send_text("bc");
+    cr_expect_eq(recv(fd, answer, sizeof(answer), 0), 1);
+    cr_expect_eq(recv(fd, answer, sizeof(answer), 0), 2);
+    close(fd);
+}
+
+Test(vsock_unix, a_first_message_that_is_no_line_is_refused)
+{
+    static const char *const lines[] = {"CONNECT 1", "CONNECT 1\nhello", "HELLO\n",
+                                        "CONNECT 1                             \n", ""};
+    for (unsigned i = 0; i < ARRAY_SIZE(lines); i++) {
+        int fd = message_client(lines[i]);
+        cr_expect(is_dropped(fd), "%s", lines[i]);
+        close(fd);
+    }
+    cr_expect_eq(device.asked, 0);
+    close(message_client("connect 5\n"));
+    cr_expect_eq(device.guest_port, 5);
+}
+
+Test(vsock_unix, a_port_of_the_host_has_one_type)
+{
+    int listener = listen_as(SOCK_SEQPACKET, PATH "_52"), fd;
+    cr_expect_null(backend->ops->connect(backend, 52, false, &device));
+    device.stream = backend->ops->connect(backend, 52, true, &device);
+    cr_assert_not_null(device.stream);
+    cr_assert_geq(fd = accept(listener, NULL, NULL), 0);
+    send_text("from the guest");
+    char bytes[32];
+    cr_expect_eq(recv(fd, bytes, sizeof(bytes), 0), 14);
+    close(fd);
+    close(listener);
+    unlink(PATH "_52");
+}
+
+/* The kernel's usual limit of a message is shorter than what a guest may send. */
+Test(vsock_unix, a_long_message_is_sent_as_one_or_not_at_all)
+{
+    static uint8_t bytes[256 * KIB], back[256 * KIB + 1];
+    struct iovec iov = {bytes, sizeof(bytes)};
+    int fd = accepted_client(message_client("CONNECT 1\n"));
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)(i * 13 >> 3);
+    unsigned sent = 0;
+    for (ssize_t n; (n = backend->ops->write(device.stream, &iov, 1)) != 0; sent++)
+        cr_assert_eq(n, (ssize_t)sizeof(bytes));
+    cr_expect_gt(sent, 0);
+    backend->ops->poll(device.stream, false, true);
+    evloop_drain(loop);
+    cr_expect_eq(device.writable, 0);
+    for (unsigned i = 0; i < sent; i++) {
+        cr_expect_eq(recv(fd, back, sizeof(back), 0), (ssize_t)sizeof(bytes));
+        cr_expect_eq(memcmp(bytes, back, sizeof(bytes)), 0);
+    }
+    evloop_drain(loop);
+    cr_expect_eq(device.writable, 1);
+    close(fd);
+}
+
+Test(vsock_unix, an_end_of_messages_is_none_of_no_bytes)
+{
+    char c;
+    int fd = accepted_client(message_client("CONNECT 1\n"));
+    for (unsigned i = 0; i < 100; i++)
+        cr_assert_eq(send(fd, "", 0, 0), 0);
+    cr_assert_eq(write(fd, "last", 4), 4);
+    shutdown(fd, SHUT_WR);
+    ssize_t n = -EAGAIN;
+    for (unsigned i = 0; i < 10 && n == -EAGAIN; i++) /* not all at once */
+        n = backend->ops->read(device.stream, &c, 1);
+    cr_expect_eq(n, 4);
+    expect_read("last");
+    cr_expect_eq(backend->ops->read(device.stream, &c, 1), 0);
+    send_text("still read");
+    backend->ops->shut(device.stream);
+    char bytes[16];
+    cr_expect_eq(recv(fd, bytes, sizeof(bytes), 0), 10);
+    cr_expect_eq(recv(fd, bytes, sizeof(bytes), 0), 0);
+    close(fd);
+    cr_expect_eq(backend->ops->read(device.stream, &c, 1), -ECONNRESET);
+}
+
+Test(vsock_unix, descriptors_are_not_taken_with_messages)
+{
+    bring_descriptor(accepted_client(message_client("CONNECT 1\n")), 1);
+    bring_descriptor(accepted_client(message_client("CONNECT 1\n")), 0);
+}
+
+Test(vsock_unix, messages_that_were_not_read_go_with_their_stream)
+{
+    int fd = accepted_client(message_client("CONNECT 1\n"));
+    for (unsigned i = 0; i < 100; i++)
+        cr_assert_eq(send(fd, "x", i % 2, 0), i % 2);
+    backend->ops->close(device.stream);
+    device.stream = NULL;
+    close(fd);
 }
 
 /* ---- the path ---- */

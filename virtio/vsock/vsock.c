@@ -100,7 +100,7 @@ static void send_packet(struct vsock_conn *c, unsigned op, uint32_t flags, const
         &(struct vsock_packet){.src_port = c->host_port,
                                .dst_port = c->guest_port,
                                .len = len,
-                               .type = VIRTIO_VSOCK_TYPE_STREAM,
+                               .type = c->type,
                                .op = (uint16_t)op,
                                .flags = flags,
                                .buf_alloc = c->buf_alloc,
@@ -108,13 +108,14 @@ static void send_packet(struct vsock_conn *c, unsigned op, uint32_t flags, const
         payload);
 }
 
-/* No more was read than the guest had room for. */
+/* No more was read than the guest had room for. A message ends with the last of its pieces. */
 static void send_staged(struct virtio_vsock *vs)
 {
     struct vsock_conn *c = vs->staged_for;
     uint64_t left = vs->staged_bytes - vs->staged_from;
     uint32_t len = (uint32_t)min_u64(left, vs->rx->wr.left - VIRTIO_VSOCK_HDR_BYTES);
-    send_packet(c, VIRTIO_VSOCK_OP_RW, 0, vs->staged + vs->staged_from, len);
+    uint32_t flags = vsock_has_messages(c) && len == left ? VIRTIO_VSOCK_SEQ_EOM : 0;
+    send_packet(c, VIRTIO_VSOCK_OP_RW, flags, vs->staged + vs->staged_from, len);
     vs->staged_from += len;
     if (vs->staged_from == vs->staged_bytes)
         vs->staged_for = NULL;
@@ -129,6 +130,7 @@ static void send_next(struct vsock_conn *c)
         {VSOCK_DUE_REQUEST, VIRTIO_VSOCK_OP_REQUEST},
         {VSOCK_DUE_RESPONSE, VIRTIO_VSOCK_OP_RESPONSE},
         {VSOCK_DUE_CREDIT, VIRTIO_VSOCK_OP_CREDIT_UPDATE},
+        {VSOCK_DUE_ASK, VIRTIO_VSOCK_OP_CREDIT_REQUEST},
         {VSOCK_DUE_DATA, 0},
         {VSOCK_DUE_SHUTDOWN, VIRTIO_VSOCK_OP_SHUTDOWN},
         {VSOCK_DUE_RST, VIRTIO_VSOCK_OP_RST},
@@ -182,11 +184,13 @@ static void answer_reset(struct virtio_vsock *vs, const struct vsock_packet *p)
     vs->resets[at] = (struct vsock_reset){p->src_port, p->dst_port, p->type};
 }
 
-static bool is_stream(const struct virtio_vsock *vs, const struct vsock_packet *p)
+bool vsock_knows_type(const struct virtio_vsock *vs, uint16_t type)
 {
-    bool negotiated = virtio_device_has(&vs->dev, VIRTIO_VSOCK_F_STREAM) ||
-                      !virtio_device_has(&vs->dev, VIRTIO_VSOCK_F_NO_IMPLIED_STREAM);
-    return p->type == VIRTIO_VSOCK_TYPE_STREAM && negotiated;
+    if (type == VIRTIO_VSOCK_TYPE_SEQPACKET)
+        return virtio_device_has(&vs->dev, VIRTIO_VSOCK_F_SEQPACKET);
+    return type == VIRTIO_VSOCK_TYPE_STREAM &&
+           (virtio_device_has(&vs->dev, VIRTIO_VSOCK_F_STREAM) ||
+            !virtio_device_has(&vs->dev, VIRTIO_VSOCK_F_NO_IMPLIED_STREAM));
 }
 
 static void receive(struct virtio_vsock *vs, struct iobuf *rd)
@@ -204,10 +208,11 @@ static void receive(struct virtio_vsock *vs, struct iobuf *rd)
                   vs->dev.setup.name, (unsigned long long)p.src_cid, (unsigned long long)p.dst_cid);
         return;
     }
-    struct vsock_conn *c = is_stream(vs, &p) ? vsock_find(vs, p.src_port, p.dst_port) : NULL;
-    if (c != NULL)
+    struct vsock_conn *c = vsock_find(vs, p.src_port, p.dst_port);
+    bool is_new = c == NULL && p.op == VIRTIO_VSOCK_OP_REQUEST && vsock_knows_type(vs, p.type);
+    if (c != NULL && c->type == p.type)
         vsock_receive(c, &p, rd);
-    else if (!is_stream(vs, &p) || p.op != VIRTIO_VSOCK_OP_REQUEST || !vsock_accept(vs, &p))
+    else if (!is_new || !vsock_accept(vs, &p))
         answer_reset(vs, &p);
 }
 
@@ -299,7 +304,8 @@ int virtio_vsock_create(struct virtio_vsock **out, const struct virtio_setup *se
                         uint32_t guest_cid, struct vsock_backend *backend)
 {
     struct virtio_vsock *vs = calloc(1, sizeof(*vs));
-    uint8_t *staged = malloc(VSOCK_STAGED_BYTES);
+    uint8_t *staged = malloc(VIRTIO_VSOCK_MESSAGE_MAX);
+    uint64_t messages = backend->has_messages ? VIRTIO_BIT(VIRTIO_VSOCK_F_SEQPACKET) : 0;
     int err = -ENOMEM;
     if (vs == NULL || staged == NULL)
         fail(err, "virtio %s", setup->name);
@@ -309,7 +315,8 @@ int virtio_vsock_create(struct virtio_vsock **out, const struct virtio_setup *se
                                      .type = &virtio_vsock_type,
                                      .ops = &vsock_ops,
                                      .features = VIRTIO_BIT(VIRTIO_VSOCK_F_STREAM) |
-                                                 VIRTIO_BIT(VIRTIO_VSOCK_F_NO_IMPLIED_STREAM),
+                                                 VIRTIO_BIT(VIRTIO_VSOCK_F_NO_IMPLIED_STREAM) |
+                                                 messages,
                                      .config = vs->config,
                                      .config_bytes = sizeof(vs->config),
                                      .queue_count = VIRTIO_VSOCK_QUEUES,

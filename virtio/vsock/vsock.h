@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Socket device (VIRTIO 1.4 5.10): streams between processes of the guest, which know the host as
- * context 2, and processes of the host, which a backend finds (core/ports/vsock.h).
+ * Socket device (VIRTIO 1.4 5.10): streams of bytes or of messages between processes of the guest,
+ * which know the host as context 2, and processes of the host, which a backend finds
+ * (core/ports/vsock.h).
  *
  *     vsock.c        packets: from the guest's transmit queue, and into its receive queue
  *     vsock_conn.c   connections: ports, credit, what is on its way
+ *     vsock_held.c   what a process has yet to read
  *
  * What a process does not read waits here, as much as the guest has credit for, so that nobody else
  * waits for that process; what the guest does not read stays in the host's socket.
@@ -85,6 +87,11 @@ enum { /* flags of SHUTDOWN: the sender receives, sends no more */
        VIRTIO_VSOCK_SHUTDOWN_BOTH = 3,
 };
 
+enum { /* flags of RW, of SEQPACKET: the last bytes of a message, and of a record */
+       VIRTIO_VSOCK_SEQ_EOM = 1,
+       VIRTIO_VSOCK_SEQ_EOR = 2,
+};
+
 enum { /* struct virtio_vsock_event: its id alone */
        VIRTIO_VSOCK_EVENT_TRANSPORT_RESET = 0,
        VIRTIO_VSOCK_EVENT_BYTES = 4,
@@ -113,6 +120,13 @@ enum {
 #define VIRTIO_VSOCK_HELD_MAX (256 * KIB)
 #define VIRTIO_VSOCK_HELD_MIN (4 * KIB)
 #define VIRTIO_VSOCK_HELD_ALL (64 * MIB)
+
+/*
+ * A message to the guest has no more bytes than this, nor than the guest's buffer: a longer one
+ * ends its connection. So does one of the guest's of which all that the connection may hold is no
+ * end.
+ */
+#define VIRTIO_VSOCK_MESSAGE_MAX (256 * KIB)
 
 /* The backend is the caller's, and gets the device as its handler. Errors are reported. */
 int virtio_vsock_create(struct virtio_vsock **out, const struct virtio_setup *setup,

@@ -8,6 +8,7 @@
 #include "core/memory/iobuf.h"
 
 #define WRITE_IOV    16u
+#define WRITES_MAX   64u /* messages in a row */
 #define CREDIT_SHARE 16u /* a connection gets so little of what is left */
 
 static const struct vsock_backend_ops *ops(const struct vsock_conn *c)
@@ -41,7 +42,7 @@ static uint32_t give_credit(struct virtio_vsock *vs)
 }
 
 static struct vsock_conn *new_conn(struct virtio_vsock *vs, uint32_t guest_port, uint32_t host_port,
-                                   enum vsock_conn_state state)
+                                   uint16_t type, enum vsock_conn_state state)
 {
     struct vsock_conn *c = vs->conn_count < VIRTIO_VSOCK_CONNS_MAX ? calloc(1, sizeof(*c)) : NULL;
     if (c == NULL)
@@ -49,8 +50,10 @@ static struct vsock_conn *new_conn(struct virtio_vsock *vs, uint32_t guest_port,
     c->vs = vs;
     c->guest_port = guest_port;
     c->host_port = host_port;
+    c->type = type;
     c->state = state;
     c->buf_alloc = give_credit(vs);
+    vsock_held_init(&c->held, c->buf_alloc, vsock_has_messages(c));
     vs->credit_given += c->buf_alloc;
     vs->conn_count++;
     LIST_INSERT_HEAD(bucket(vs, guest_port, host_port), c, chain);
@@ -77,7 +80,7 @@ static void leave_stream(struct vsock_conn *c)
 {
     struct vsock_stream *s = c->stream;
     c->stream = NULL;
-    c->held_bytes = 0;
+    vsock_held_fini(&c->held);
     forget_data(c);
     if (s != NULL)
         ops(c)->close(s);
@@ -92,7 +95,6 @@ static void free_conn(struct vsock_conn *c)
     LIST_REMOVE(c, chain);
     vs->credit_given -= c->buf_alloc;
     vs->conn_count--;
-    free(c->held);
     free(c);
 }
 
@@ -117,12 +119,25 @@ static void kill_conn(struct vsock_conn *c)
 
 /* ---- events of the stream that are wanted ---- */
 
+uint32_t vsock_room(const struct vsock_conn *c)
+{
+    uint32_t under_way = c->sent - c->peer_fwd;
+    return under_way < c->peer_alloc ? c->peer_alloc - under_way : 0;
+}
+
+/* For the message that waits; or it is too long for what the guest says now. */
+static bool may_stage(const struct vsock_conn *c)
+{
+    uint32_t room = vsock_room(c);
+    return room > 0 && (room >= c->message || c->message > c->peer_alloc);
+}
+
 static void poll_stream(struct vsock_conn *c)
 {
-    bool in = c->state == VSOCK_OPEN && (c->due & VSOCK_DUE_DATA) == 0 && vsock_room(c) > 0 &&
+    bool in = c->state == VSOCK_OPEN && (c->due & VSOCK_DUE_DATA) == 0 && may_stage(c) &&
               (c->host_shut & VIRTIO_VSOCK_SHUTDOWN_SEND) == 0 &&
               (c->guest_shut & VIRTIO_VSOCK_SHUTDOWN_RCV) == 0;
-    bool out = c->held_bytes > 0;
+    bool out = vsock_held_ready(&c->held) > 0;
     if (c->stream == NULL || (in == c->polls_in && out == c->polls_out))
         return;
     c->polls_in = in;
@@ -135,7 +150,8 @@ void vsock_bury(struct vsock_conn *c)
     forget_data(c);
     c->due = 0;
     c->state = VSOCK_DRAINS;
-    if (c->held_bytes == 0)
+    vsock_held_cut(&c->held);
+    if (vsock_held_ready(&c->held) == 0)
         free_conn(c);
     else
         poll_stream(c); /* what the process writes is nobody's */
@@ -143,23 +159,38 @@ void vsock_bury(struct vsock_conn *c)
 
 /* ---- from the process ---- */
 
-uint32_t vsock_room(const struct vsock_conn *c)
+/*
+ * Its next message has no room now: the guest is asked, since it need not tell of room before the
+ * half of its buffer is free. One that will never have room, or a message without end, is the end.
+ */
+static void wait_for_room(struct vsock_conn *c, size_t message)
 {
-    uint32_t under_way = c->sent - c->peer_fwd;
-    return under_way < c->peer_alloc ? c->peer_alloc - under_way : 0;
+    if (message > min_u64(c->peer_alloc, VIRTIO_VSOCK_MESSAGE_MAX)) {
+        log_guest(&c->vs->guest_errors,
+                  "virtio %s: a message of %zu bytes for port %u, whose buffer has %u, is refused",
+                  c->vs->dev.setup.name, message, c->guest_port, c->peer_alloc);
+        kill_conn(c);
+        return;
+    }
+    c->message = (uint32_t)message;
+    vsock_make_due(c, VSOCK_DUE_ASK);
 }
 
 void vsock_stage(struct vsock_conn *c)
 {
     struct virtio_vsock *vs = c->vs;
-    size_t room = min_u64(vsock_room(c), VSOCK_STAGED_BYTES);
+    size_t most = vsock_has_messages(c) ? VIRTIO_VSOCK_MESSAGE_MAX : VSOCK_STAGED_BYTES;
+    size_t room = min_u64(vsock_room(c), most);
     ssize_t n = room > 0 ? ops(c)->read(c->stream, vs->staged, room) : -EAGAIN;
     c->due &= ~(unsigned)VSOCK_DUE_DATA;
-    if (n > 0) {
+    c->message = 0;
+    if (n > (ssize_t)room) {
+        wait_for_room(c, (size_t)n);
+    } else if (n > 0) {
         vs->staged_for = c;
         vs->staged_from = 0;
         vs->staged_bytes = (size_t)n;
-        if ((size_t)n == room) /* there may be more */
+        if ((size_t)n == room || vsock_has_messages(c)) /* there may be more */
             vsock_make_due(c, VSOCK_DUE_DATA);
     } else if (n == 0) {
         c->host_shut |= VIRTIO_VSOCK_SHUTDOWN_SEND;
@@ -200,11 +231,12 @@ static uint32_t find_port(struct virtio_vsock *vs, uint32_t guest_port)
 static void *on_connect(void *ctx, struct vsock_stream *s, uint32_t guest_port, uint32_t *host_port)
 {
     struct virtio_vsock *vs = ctx;
-    if (!virtio_queue_runs(&vs->dev.queues[VIRTIO_VSOCK_RX]))
+    uint16_t type = s->has_messages ? VIRTIO_VSOCK_TYPE_SEQPACKET : VIRTIO_VSOCK_TYPE_STREAM;
+    if (!virtio_queue_runs(&vs->dev.queues[VIRTIO_VSOCK_RX]) || !vsock_knows_type(vs, type))
         return NULL;
     *host_port = find_port(vs, guest_port);
     struct vsock_conn *c =
-        *host_port != 0 ? new_conn(vs, guest_port, *host_port, VSOCK_ASKED) : NULL;
+        *host_port != 0 ? new_conn(vs, guest_port, *host_port, type, VSOCK_ASKED) : NULL;
     if (c == NULL)
         return NULL;
     c->stream = s;
@@ -223,27 +255,46 @@ static void on_gone(void *conn)
 
 /* ---- to the process ---- */
 
-/* Bytes have passed. The guest is told before it has used up half of what it knows of. */
+/*
+ * The guest is told what has passed before it has used up half of what it knows of. A message that
+ * has yet to end passes only when it has: it must not wait for what the guest was not told.
+ */
+static void tell_credit(struct vsock_conn *c)
+{
+    bool waits = c->held.partial > 0 && vsock_held_ready(&c->held) == 0;
+    uint32_t used = (waits ? c->received : c->fwd_cnt) - c->fwd_told;
+    if (c->state == VSOCK_OPEN && used >= c->buf_alloc / 2 && c->fwd_cnt != c->fwd_told)
+        vsock_make_due(c, VSOCK_DUE_CREDIT);
+}
+
 static void pass(struct vsock_conn *c, size_t bytes)
 {
     c->fwd_cnt += (uint32_t)bytes;
-    if (c->state == VSOCK_OPEN && c->fwd_cnt - c->fwd_told >= c->buf_alloc / 2)
-        vsock_make_due(c, VSOCK_DUE_CREDIT);
+    tell_credit(c);
 }
 
 static void write_held(struct vsock_conn *c)
 {
-    uint32_t first = (uint32_t)min_u64(c->held_bytes, c->buf_alloc - c->held_from);
-    struct iovec iov[2] = {{c->held + c->held_from, first}, {c->held, c->held_bytes - first}};
-    ssize_t n = ops(c)->write(c->stream, iov, iov[1].iov_len > 0 ? 2 : 1);
-    if (n < 0 || (c->state == VSOCK_DRAINS && n == c->held_bytes)) {
-        c->state == VSOCK_DRAINS ? free_conn(c) : kill_conn(c);
+    struct vsock_held *held = &c->held;
+    bool is_full = false;
+    for (unsigned i = 0; i < WRITES_MAX && vsock_held_ready(held) > 0 && !is_full; i++) {
+        struct iovec iov[2];
+        unsigned count = vsock_held_next(held, iov);
+        ssize_t n = ops(c)->write(c->stream, iov, count);
+        if (n < 0) {
+            c->state == VSOCK_DRAINS ? free_conn(c) : kill_conn(c);
+            return;
+        }
+        is_full = (size_t)n < iov[0].iov_len + iov[1].iov_len;
+        if (n > 0)
+            vsock_held_take(held, (uint32_t)n);
+        pass(c, (size_t)n);
+    }
+    if (vsock_held_ready(held) == 0 && c->state == VSOCK_DRAINS) {
+        free_conn(c);
         return;
     }
-    c->held_from = (c->held_from + (uint32_t)n) % c->buf_alloc;
-    c->held_bytes -= (uint32_t)n;
-    pass(c, (size_t)n);
-    if (c->held_bytes == 0 && (c->guest_shut & VIRTIO_VSOCK_SHUTDOWN_SEND) != 0)
+    if (vsock_held_ready(held) == 0 && (c->guest_shut & VIRTIO_VSOCK_SHUTDOWN_SEND) != 0)
         ops(c)->shut(c->stream);
     poll_stream(c);
 }
@@ -256,25 +307,12 @@ static void on_writable(void *conn)
     vsock_send_due(vs);
 }
 
-/* Keeps what the process has not taken. False: no memory. */
-static bool hold(struct vsock_conn *c, struct iobuf *payload)
-{
-    if (c->held == NULL)
-        c->held = malloc(c->buf_alloc);
-    if (c->held == NULL)
-        return false;
-    while (payload->left > 0) {
-        uint32_t at = (c->held_from + c->held_bytes) % c->buf_alloc;
-        c->held_bytes += (uint32_t)iobuf_get(payload, c->held + at, c->buf_alloc - at);
-    }
-    return true;
-}
-
-static bool write_payload(struct vsock_conn *c, struct iobuf *payload)
+/* Keeps what the process has not taken. */
+static bool write_bytes(struct vsock_conn *c, struct iobuf *payload)
 {
     struct iovec iov[WRITE_IOV];
     unsigned count;
-    while (c->held_bytes == 0 && payload->left > 0) {
+    while (c->held.bytes == 0 && payload->left > 0) {
         uint64_t bytes = iobuf_fill(payload, payload->left, iov, WRITE_IOV, &count);
         ssize_t n = ops(c)->write(c->stream, iov, count);
         if (n < 0)
@@ -284,7 +322,35 @@ static bool write_payload(struct vsock_conn *c, struct iobuf *payload)
         if ((uint64_t)n < bytes)
             break;
     }
-    return payload->left == 0 || hold(c, payload);
+    return payload->left == 0 || vsock_held_put(&c->held, payload);
+}
+
+/* A message is written when it has ended; if it is all in this packet, without being held. */
+static bool write_message(struct vsock_conn *c, struct iobuf *payload, bool ends)
+{
+    struct iovec iov[WRITE_IOV];
+    bool was_ready = vsock_held_ready(&c->held) > 0;
+    int count = ends && c->held.bytes == 0 && payload->left > 0
+                    ? iobuf_iov(payload, payload->left, iov, WRITE_IOV)
+                    : 0;
+    ssize_t n = count > 0 ? ops(c)->write(c->stream, iov, (unsigned)count) : 0;
+    if (n < 0)
+        return false;
+    iobuf_skip(payload, (uint64_t)n);
+    pass(c, (size_t)n);
+    if (payload->left > 0 && !vsock_held_put(&c->held, payload))
+        return false;
+    if (ends)
+        vsock_held_end(&c->held);
+    if (c->held.partial == c->buf_alloc) {
+        log_guest(&c->vs->guest_errors, "virtio %s: port %u sends a message of %u bytes and more",
+                  c->vs->dev.setup.name, c->guest_port, c->buf_alloc);
+        return false;
+    }
+    tell_credit(c);
+    if (!was_ready && count <= 0 && vsock_held_ready(&c->held) > 0)
+        write_held(c);
+    return true;
 }
 
 /* ---- packets of the guest's ---- */
@@ -304,7 +370,8 @@ static void receive_data(struct vsock_conn *c, const struct vsock_packet *p, str
         pass(c, p->len);
         return;
     }
-    if (!write_payload(c, payload))
+    bool ends = (p->flags & VIRTIO_VSOCK_SEQ_EOM) != 0;
+    if (!(vsock_has_messages(c) ? write_message(c, payload, ends) : write_bytes(c, payload)))
         kill_conn(c);
     poll_stream(c);
 }
@@ -316,6 +383,8 @@ static void receive_data(struct vsock_conn *c, const struct vsock_packet *p, str
 static void receive_shutdown(struct vsock_conn *c, uint32_t flags)
 {
     c->guest_shut |= flags & VIRTIO_VSOCK_SHUTDOWN_BOTH;
+    if ((c->guest_shut & VIRTIO_VSOCK_SHUTDOWN_SEND) != 0)
+        vsock_held_cut(&c->held);
     if ((c->guest_shut & VIRTIO_VSOCK_SHUTDOWN_RCV) != 0)
         forget_data(c);
     if (c->guest_shut == VIRTIO_VSOCK_SHUTDOWN_BOTH) {
@@ -323,7 +392,7 @@ static void receive_shutdown(struct vsock_conn *c, uint32_t flags)
         c->due = 0;
         vsock_make_due(c, VSOCK_DUE_RST);
     } else if (c->guest_shut == VIRTIO_VSOCK_SHUTDOWN_SEND && c->stream != NULL &&
-               c->held_bytes == 0) {
+               vsock_held_ready(&c->held) == 0) {
         ops(c)->shut(c->stream);
     }
     poll_stream(c);
@@ -362,10 +431,10 @@ void vsock_receive(struct vsock_conn *c, const struct vsock_packet *p, struct io
 
 bool vsock_accept(struct virtio_vsock *vs, const struct vsock_packet *p)
 {
-    struct vsock_conn *c = new_conn(vs, p->src_port, p->dst_port, VSOCK_OPEN);
+    struct vsock_conn *c = new_conn(vs, p->src_port, p->dst_port, p->type, VSOCK_OPEN);
     if (c == NULL)
         return false;
-    c->stream = vs->backend->ops->connect(vs->backend, p->dst_port, c);
+    c->stream = vs->backend->ops->connect(vs->backend, p->dst_port, vsock_has_messages(c), c);
     if (c->stream == NULL) {
         free_conn(c);
         return false;

@@ -12,10 +12,11 @@
 #include "core/ports/vsock.h"
 #include "virtio/base/device.h"
 #include "virtio/vsock/vsock.h"
+#include "virtio/vsock/vsock_held.h"
 
 #define VSOCK_BUCKETS      1024u
 #define VSOCK_RESETS_MAX   64u
-#define VSOCK_STAGED_BYTES (64 * KIB)
+#define VSOCK_STAGED_BYTES (64 * KIB) /* of a stream's; a message is staged as a whole */
 
 struct vsock_packet {
     uint64_t src_cid, dst_cid;
@@ -28,9 +29,10 @@ enum {
     VSOCK_DUE_REQUEST = 1,
     VSOCK_DUE_RESPONSE = 2,
     VSOCK_DUE_CREDIT = 4,
-    VSOCK_DUE_DATA = 8, /* there may be some to be read */
-    VSOCK_DUE_SHUTDOWN = 16,
-    VSOCK_DUE_RST = 32, /* and then it is freed */
+    VSOCK_DUE_ASK = 8,   /* how much room there is: a message has none */
+    VSOCK_DUE_DATA = 16, /* there may be some to be read */
+    VSOCK_DUE_SHUTDOWN = 32,
+    VSOCK_DUE_RST = 64, /* and then it is freed */
 };
 
 enum vsock_conn_state {
@@ -45,6 +47,7 @@ struct vsock_conn {
     LIST_ENTRY(vsock_conn) chain;  /* of its bucket */
     TAILQ_ENTRY(vsock_conn) ready; /* while is_ready */
     uint32_t guest_port, host_port;
+    uint16_t type; /* VIRTIO_VSOCK_TYPE_ */
     enum vsock_conn_state state;
     bool is_ready; /* it was due once since it was looked at */
     unsigned due;
@@ -57,10 +60,9 @@ struct vsock_conn {
     uint32_t buf_alloc, fwd_cnt, fwd_told; /* for the guest's bytes: those that have passed here */
     uint32_t peer_alloc, peer_fwd, sent;   /* as the guest says, and what it was sent */
     uint32_t received;
+    uint32_t message; /* bytes of the process's next one, which waits for room; 0: not known */
 
-    /* From the guest, until the process takes it: a ring of buf_alloc bytes, once it is needed. */
-    uint8_t *held;
-    uint32_t held_from, held_bytes;
+    struct vsock_held held; /* from the guest, until the process takes it */
 };
 
 LIST_HEAD(vsock_bucket, vsock_conn);
@@ -96,7 +98,15 @@ struct virtio_vsock {
     uint64_t credit_given; /* buf_alloc of all connections */
 };
 
+static inline bool vsock_has_messages(const struct vsock_conn *c)
+{
+    return c->type == VIRTIO_VSOCK_TYPE_SEQPACKET;
+}
+
 /* ---- vsock.c ---- */
+
+/* May there be connections of that type (5.10.3)? */
+bool vsock_knows_type(const struct virtio_vsock *vs, uint16_t type);
 
 /* Something is due: sends while the guest has room. */
 void vsock_send_due(struct virtio_vsock *vs);

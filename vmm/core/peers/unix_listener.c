@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,7 +22,7 @@ static void remove_stale(const struct sockaddr_un *addr)
     close(fd);
 }
 
-int unix_listen(struct unix_listener *l, const char *path, int backlog)
+int unix_listen_as(struct unix_listener *l, int type, const char *path, int backlog)
 {
     struct stat st;
     size_t len = strlen(path);
@@ -33,7 +32,7 @@ int unix_listen(struct unix_listener *l, const char *path, int backlog)
     l->addr.sun_family = AF_UNIX;
     memcpy(l->addr.sun_path, path, len + 1);
     remove_stale(&l->addr);
-    l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    l->fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (l->fd < 0)
         return -errno;
     foreign_socket_refuse(l->fd);

@@ -3,6 +3,7 @@
 #ifndef MINIVET_CORE_UNIX_LISTENER_H
 #define MINIVET_CORE_UNIX_LISTENER_H
 
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <sys/un.h>
 
@@ -19,7 +20,11 @@ struct unix_listener {
  * at which a process listens, stay: -EADDRINUSE. The socket does not block, its mode is 0600.
  * Nothing is reported.
  */
-int unix_listen(struct unix_listener *l, const char *path, int backlog);
+int unix_listen_as(struct unix_listener *l, int type, const char *path, int backlog);
+static inline int unix_listen(struct unix_listener *l, const char *path, int backlog)
+{
+    return unix_listen_as(l, SOCK_STREAM, path, backlog);
+}
 /* Removes the path, if no other socket is there meanwhile. */
 void unix_unlisten(struct unix_listener *l);
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
- * Socket port: byte streams between processes of the host and ports of the guest. Everything is
- * called on the loop that the backend was created for. (Implementation: devices/vsock.)
+ * Socket port: streams of bytes or of messages between processes of the host and ports of the
+ * guest. Everything is called on the loop that the backend was created for. (Implementation:
+ * devices/vsock.)
  *
  * A stream begins at either end, and lives until close(), which the device calls once for each.
  */
@@ -18,7 +19,8 @@ struct vsock_backend;
 
 /* Embedded in each stream of the backend's. */
 struct vsock_stream {
-    void *conn; /* the device's, for what it is told of the stream */
+    void *conn;        /* the device's, for what it is told of the stream */
+    bool has_messages; /* as of SOCK_SEQPACKET */
 };
 
 /* The device's half. */
@@ -40,13 +42,18 @@ struct vsock_handler {
 };
 
 struct vsock_backend_ops {
-    /* The guest wants to reach a port of the host. NULL: nobody listens there. */
-    struct vsock_stream *(*connect)(struct vsock_backend *b, uint32_t host_port, void *conn);
+    /* The guest wants to reach a port of the host. NULL: nobody listens there to such a stream. */
+    struct vsock_stream *(*connect)(struct vsock_backend *b, uint32_t host_port, bool has_messages,
+                                    void *conn);
     /* The guest has accepted what on_connect() asked for. */
     void (*accepted)(struct vsock_stream *s, uint32_t host_port);
-    /* Bytes; 0: no more come; -EAGAIN; another errno: the process has gone. */
+    /*
+     * Bytes; 0: no more come; -EAGAIN; another errno: the process has gone. Of messages: the next
+     * one, or its length alone if that is more than `bytes`; there is none of no bytes.
+     */
     ssize_t (*read)(struct vsock_stream *s, void *dst, size_t bytes);
-    /* How many it took, maybe none; a negative errno: the process has gone. */
+    /* How many it took, maybe none; a negative errno: the process has gone. Of messages: one, of
+     * which it takes all or nothing. */
     ssize_t (*write)(struct vsock_stream *s, const struct iovec *iov, unsigned count);
     /* What on_readable() and on_writable() are to tell from now on; nothing at first. */
     void (*poll)(struct vsock_stream *s, bool readable, bool writable);
@@ -60,6 +67,7 @@ struct vsock_backend_ops {
 struct vsock_backend {
     const struct vsock_backend_ops *ops;
     const struct vsock_handler *handler;
+    bool has_messages; /* it knows such streams */
 };
 
 #endif
