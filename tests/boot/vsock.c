@@ -6,10 +6,13 @@
  *     vsock echo ADDRESS               listens, and sends back what comes, for ever
  *     vsock load ADDRESS COUNT BYTES   so many connections at once, each of which sends so much,
  *                                      ends its half, and must read the same; says how fast
- *     vsock turns ADDRESS COUNT        one byte there and back; says the median
- *     vsock say ADDRESS TEXT           a line there, and one back, which it prints
+ *     vsock messages ADDRESS COUNT ROUNDS  on so many connections at once, in turns, messages of
+ * many sizes, which must come back as they were sent vsock turns ADDRESS COUNT        one byte
+ * there and back; says the median vsock say ADDRESS TEXT           a line there, and one back,
+ * which it prints
  *
- *     ADDRESS   vsock:PORT (of the host's CID, or any to listen), unix:PATH, connect:PATH:PORT;
+ *     ADDRESS   vsock:PORT (of the host's CID, or any to listen), cid:CID:PORT, unix:PATH,
+ *               connect:PATH:PORT; with seq- before it, of SOCK_SEQPACKET;
  *               port:PATH, of a console's port: its other end has no end to tell
  */
 #include <errno.h>
@@ -29,7 +32,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CHUNK 65536u
+#define CHUNK   65536u
+#define MESSAGE 131072u /* at most */
 
 static void die(const char *what)
 {
@@ -50,15 +54,24 @@ union address {
     struct sockaddr_un un;
 };
 
+static int type_of(const char *text)
+{
+    return strncmp(text, "seq-", 4) == 0 ? SOCK_SEQPACKET : SOCK_STREAM;
+}
+
 /* Returns the length, and the port that a path's process is to be asked for, or 0. */
 static socklen_t parse(const char *text, bool listens, union address *out, unsigned *port)
 {
     *port = 0;
     memset(out, 0, sizeof(*out));
-    if (strncmp(text, "vsock:", 6) == 0) {
+    text += type_of(text) == SOCK_SEQPACKET ? 4 : 0;
+    if (strncmp(text, "vsock:", 6) == 0 || strncmp(text, "cid:", 4) == 0) {
+        const char *number = strrchr(text, ':') + 1;
         out->vm.svm_family = AF_VSOCK;
-        out->vm.svm_cid = listens ? VMADDR_CID_ANY : VMADDR_CID_HOST;
-        out->vm.svm_port = (unsigned)atoi(text + 6);
+        out->vm.svm_cid = listens          ? VMADDR_CID_ANY
+                          : text[0] == 'c' ? (unsigned)atoi(text + 4)
+                                           : VMADDR_CID_HOST;
+        out->vm.svm_port = (unsigned)atoi(number);
         return sizeof(out->vm);
     }
     const char *path = strchr(text, ':') + 1, *end = path + strlen(path);
@@ -77,7 +90,7 @@ static int open_to(const char *text)
     unsigned port;
     char line[32];
     socklen_t bytes = parse(text, false, &address, &port);
-    int fd = socket(address.any.sa_family, SOCK_STREAM, 0);
+    int fd = socket(address.any.sa_family, type_of(text), 0);
     if (fd < 0 || connect(fd, &address.any, bytes) < 0)
         die(text);
     if (port == 0)
@@ -85,8 +98,10 @@ static int open_to(const char *text)
     int len = snprintf(line, sizeof(line), "CONNECT %u\n", port);
     if (write(fd, line, (size_t)len) != len)
         die("CONNECT");
-    for (len = 0; len == 0 || line[len - 1] != '\n'; len++)
-        if (len == sizeof(line) || read(fd, line + len, 1) != 1)
+    size_t piece = type_of(text) == SOCK_SEQPACKET ? sizeof(line) : 1;
+    ssize_t n;
+    for (len = 0; len == 0 || line[len - 1] != '\n'; len += (int)n)
+        if (len == sizeof(line) || (n = read(fd, line + len, piece)) <= 0)
             die("no OK");
     if (strncmp(line, "OK ", 3) != 0)
         die("not OK");
@@ -102,11 +117,11 @@ static void write_all(int fd, const uint8_t *bytes, size_t len)
 
 static void echo(const char *text)
 {
-    static uint8_t bytes[CHUNK];
+    static uint8_t bytes[MESSAGE];
     union address address;
     unsigned port;
     socklen_t len = parse(text, true, &address, &port);
-    int listener = socket(address.any.sa_family, SOCK_STREAM, 0);
+    int listener = socket(address.any.sa_family, type_of(text), 0);
     if (listener < 0 || bind(listener, &address.any, len) < 0 || listen(listener, 1024) < 0)
         die(text);
     signal(SIGCHLD, SIG_IGN);
@@ -207,6 +222,54 @@ static void load(const char *text, unsigned count, uint64_t bytes)
            (unsigned long long)bytes, opened, (double)bytes * count / 1048576 / all);
 }
 
+/* Each of its bytes tells its number and its connection. */
+static size_t make_message(uint8_t *bytes, unsigned number, unsigned conn)
+{
+    static const size_t sizes[] = {1, 4096, 100000, 3, 65536, 65537, 2, MESSAGE, 100, 9999};
+    size_t len = sizes[number % (sizeof(sizes) / sizeof(sizes[0]))];
+    for (size_t i = 0; i < len; i++)
+        bytes[i] = pattern(conn + number, i);
+    return len;
+}
+
+/* Three short ones are under way at once, which must not become one. */
+static void messages(const char *text, unsigned count, unsigned rounds)
+{
+    static uint8_t sent[MESSAGE], got[MESSAGE + 1];
+    int *fds = calloc(count, sizeof(*fds));
+    uint64_t begin = now_ns(), bytes = 0;
+    for (unsigned i = 0; i < count; i++)
+        fds[i] = open_to(text);
+    for (unsigned round = 0; round < rounds; round++) {
+        for (unsigned i = 0; i < count; i++) {
+            write_all(fds[i], sent, make_message(sent, round, i));
+            for (unsigned k = 0; k < 2; k++)
+                write_all(fds[i], (const uint8_t *)"short", 5 - k);
+        }
+        for (unsigned i = 0; i < count; i++) {
+            size_t len = make_message(sent, round, i);
+            ssize_t n = recv(fds[i], got, sizeof(got), 0);
+            if (n != (ssize_t)len || memcmp(got, sent, len) != 0) {
+                fprintf(stderr, "vsock: message %u of connection %u: %zd of %zu bytes\n", round, i,
+                        n, len);
+                exit(1);
+            }
+            for (ssize_t k = 0; k < 2; k++)
+                if (recv(fds[i], got, sizeof(got), 0) != 5 - k || memcmp(got, "shor", 4) != 0)
+                    die("a short message");
+            bytes += len + 9;
+        }
+    }
+    for (unsigned i = 0; i < count; i++) {
+        shutdown(fds[i], SHUT_WR);
+        if (recv(fds[i], got, sizeof(got), 0) != 0)
+            die("no end of messages");
+        close(fds[i]);
+    }
+    printf("%u messages on each of %u connections: right, %.1f MiB/s each way\n", 3 * rounds, count,
+           (double)bytes / 1048576 / ((double)(now_ns() - begin) / 1e9));
+}
+
 static int compare(const void *a, const void *b)
 {
     return *(const uint64_t *)a < *(const uint64_t *)b ? -1 : 1;
@@ -250,6 +313,8 @@ int main(int argc, char **argv)
         echo(argv[2]);
     else if (argc == 5 && strcmp(argv[1], "load") == 0)
         load(argv[2], (unsigned)atoi(argv[3]), strtoull(argv[4], NULL, 0));
+    else if (argc == 5 && strcmp(argv[1], "messages") == 0)
+        messages(argv[2], (unsigned)atoi(argv[3]), (unsigned)atoi(argv[4]));
     else if (argc == 4 && strcmp(argv[1], "turns") == 0)
         turns(argv[2], (unsigned)atoi(argv[3]));
     else if (argc == 4 && strcmp(argv[1], "say") == 0)

@@ -9,7 +9,8 @@
 talker='
 ulimit -n 4096
 /minivet/vsock echo vsock:1024 >/tmp/echo &
-until grep -q listening /tmp/echo; do sleep 0.1; done
+/minivet/vsock echo seq-vsock:1025 >/tmp/seq-echo &
+until grep -q listening /tmp/echo && grep -q listening /tmp/seq-echo; do sleep 0.1; done
 echo cid=$(cat /sys/bus/virtio/drivers/vmw_vsock_virtio_transport/virtio*/device)
 echo ready=echo
 while read -r order; do
@@ -65,21 +66,25 @@ group_vsock() {
         esac
         "$program" echo "unix:${socket}_52" >"$log.echo" &
         echo_run=$!
+        "$program" echo "seq-unix:${socket}_53" >"$log.seq-echo" &
+        seq_echo_run=$!
         run_talker "$series" "$keys"
         expect "$series: a guest's streams come back from the host" in_guest load vsock:52 200 20000
         expect "$series: and one long one" in_guest load vsock:52 1 8000000
         expect "$series: the host's streams come back from the guest" on_host load "connect:$socket:1024" 200 20000
         expect "$series: and one long one of the host's" on_host load "connect:$socket:1024" 1 8000000
+        expect "$series: a guest's messages come back whole" in_guest messages seq-vsock:53 20 10
+        expect "$series: and the host's" on_host messages "seq-connect:$socket.seqpacket:1025" 20 10
         expect "$series: a byte there and back from the guest" in_guest turns vsock:52 200
         expect "$series: and from the host" on_host turns "connect:$socket:1024" 200
         expect "$series: a port of the host at which nobody listens" no_answer
         expect "$series: a port of the guest likewise" no_port
-        tr -d '\r' <"$log" | sed -n 's/^.*\(streams of\|there and back\)/# guest: &/p'
+        tr -d '\r' <"$log" | sed -n 's/^.*\(streams of\|messages on\|there and back\)/# guest: &/p'
         echo off >&9
         await_guest
         expect "$series: and the guest lives" ended 0
-        kill "$echo_run"
-        rm -f "${socket}_52"
+        kill "$echo_run" "$seq_echo_run"
+        rm -f "${socket}_52" "${socket}_53"
     done
     rm "$work/cmd/minivet/vsock"
 }

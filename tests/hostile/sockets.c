@@ -10,6 +10,7 @@
 
 /* Processes without end, of which none reads. */
 static struct {
+    uint16_t type; /* of the connections that connect_all() makes */
     struct vsock_stream streams[2 * VIRTIO_VSOCK_CONNS_MAX];
     unsigned opened, closed;
 } host;
@@ -71,6 +72,7 @@ static void open_endless(struct rig *rig, const struct rig_config *config)
     rig_open_vsock_on(rig, config);
     rig->sockets.backend.ops = &endless;
     host.opened = host.closed = 0;
+    host.type = VIRTIO_VSOCK_TYPE_STREAM;
     vsockreq_start(rig, 0);
 }
 
@@ -82,7 +84,9 @@ static uint64_t connect_all(struct rig *rig, unsigned count, unsigned *refused)
     *refused = 0;
     for (unsigned i = 0; i < count; i++) {
         vsockreq_listen(rig, 1);
-        vsockreq_op(rig, OP(REQUEST), i, 52);
+        p = vsockreq_make(OP(REQUEST), i, 52);
+        p.type = host.type;
+        vsockreq_send(rig, &p, "");
         unsigned op = vsockreq_take_op(rig, &p);
         cr_assert(op == OP(RESPONSE) || op == OP(RST));
         *refused += op == OP(RST);
@@ -139,17 +143,74 @@ OnEachRig(hostile_sockets, h111_data_that_no_process_reads, open_endless(rig, on
     cr_expect_eq(host.closed, host.opened);
 }
 
+/* Sends a piece of each connection, until one is refused. */
+static void send_all(struct rig *rig, unsigned count, uint32_t len, uint32_t flags)
+{
+    static const uint8_t bytes[VIRTIO_VSOCK_HELD_MIN];
+    for (unsigned i = 0; i < count; i++) {
+        struct vsockreq p = vsockreq_make_seqpacket(OP(RW), i, 52);
+        p.len = len;
+        p.flags = flags;
+        vsockreq_send(rig, &p, bytes);
+    }
+}
+
+static size_t held_now(void)
+{
+    struct mallinfo2 now = mallinfo2();
+    return now.uordblks + now.hblkhd;
+}
+
+/* With the marks of their ends an eighth more than bytes, whether they end or not. */
+OnEachRig(hostile_sockets, h131_messages_that_never_end, open_endless(rig, on))
+{
+    const unsigned count = 200;
+    unsigned refused;
+    struct vsockreq p;
+    host.type = VIRTIO_VSOCK_TYPE_SEQPACKET;
+    size_t before = held_now();
+    uint64_t credit = connect_all(rig, count, &refused);
+    cr_expect_eq(refused, 0);
+    for (unsigned i = 0; i < VIRTIO_VSOCK_HELD_MAX / VIRTIO_VSOCK_HELD_MIN; i++)
+        send_all(rig, count, VIRTIO_VSOCK_HELD_MIN, VIRTIO_VSOCK_SEQ_EOR);
+    cr_expect_lt(held_now() - before, credit + credit / 8 + 4 * MIB);
+    for (unsigned i = 0; i < count; i++) {
+        vsockreq_listen(rig, 1);
+        cr_expect_eq(vsockreq_take_op(rig, &p), OP(RST), "it fills its room, and has no end");
+    }
+    cr_expect_eq(host.closed, count);
+    cr_expect_lt(held_now() - before, 4 * MIB);
+}
+
+OnEachRig(hostile_sockets, h132_short_messages_without_end, open_endless(rig, on))
+{
+    const unsigned count = 20;
+    unsigned refused;
+    host.type = VIRTIO_VSOCK_TYPE_SEQPACKET;
+    size_t before = held_now();
+    uint64_t credit = connect_all(rig, count, &refused);
+    for (unsigned i = 0; i < 3000; i++) {
+        send_all(rig, count, 1, VIRTIO_VSOCK_SEQ_EOM);
+        send_all(rig, count, 0, VIRTIO_VSOCK_SEQ_EOM | VIRTIO_VSOCK_SEQ_EOR);
+    }
+    cr_expect_lt(held_now() - before, credit + credit / 8 + 1 * MIB);
+    cr_expect_eq(host.closed, 0);
+}
+
 OnEachRig(hostile_sockets, h48_packets_that_lie, rig_open_vsock_on(rig, on))
 {
     static const uint32_t numbers[] = {0, 1, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff};
     const unsigned count = ARRAY_SIZE(numbers);
     vsockreq_start(rig, 0);
     vsockreq_listen(rig, 32);
-    for (unsigned i = 0; i < 6 * count * count; i++) {
+    for (unsigned i = 0; i < 12 * count * count; i++) {
         struct vsockreq p =
             vsockreq_make(OP(REQUEST), numbers[i % count], numbers[i / count % count]);
+        const uint16_t type = p.type =
+            i % 2 == 0 ? VIRTIO_VSOCK_TYPE_STREAM : VIRTIO_VSOCK_TYPE_SEQPACKET;
         vsockreq_send(rig, &p, "");
         p.op = (uint16_t)(i / count / count % 2 ? OP(RW) : i % 9);
+        p.type = (uint16_t)(i % 5 == 4 ? 3 - type : type);
         p.len = numbers[(i + i / 7) % count];
         p.flags = p.buf_alloc = numbers[(i + i / 5) % count];
         p.fwd_cnt = numbers[(i + i / 11) % count];

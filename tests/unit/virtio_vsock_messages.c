@@ -301,6 +301,18 @@ OnVsock(a_packet_of_another_type_is_of_no_connection)
     expect_messages(st, 1, (uint32_t[]){1});
 }
 
+OnVsock(a_message_that_was_begun_is_not_of_the_next_connection_of_the_ports)
+{
+    struct vsockreq p = vsockreq_make_seqpacket(OP(RST), 7, 52);
+    vsockreq_connect_messages(rig, 7, 52);
+    send_piece(rig, "old", 3, 0);
+    vsockreq_send(rig, &p, "");
+    struct fake_stream *st = vsockreq_connect_messages(rig, 7, 52);
+    send_message(rig, "new", 3);
+    expect_messages(st, 1, (uint32_t[]){3});
+    cr_expect_arr_eq(st->out, "new", 3);
+}
+
 Test(virtio_vsock_messages, are_there_when_they_were_negotiated)
 {
     struct rig rig;
