@@ -20,7 +20,7 @@ static bool is_readable(const struct fake_stream *st)
 
 static bool is_writable(const struct fake_stream *st)
 {
-    return st->gone != 0 || st->room > 0;
+    return st->gone != 0 || st->room > st->refused;
 }
 
 /* As a loop polls sockets: what was left is told again. */
@@ -106,6 +106,7 @@ static bool take_message(struct fake_stream *st, const struct iovec *iov, unsign
     for (unsigned i = 0; i < count; i++)
         bytes += iov[i].iov_len;
     BUG_ON(bytes == 0 || bytes > UINT32_MAX);
+    st->refused = bytes > st->room ? bytes - 1 : 0;
     if (bytes > st->room)
         return false;
     if (st->out_count < FAKE_VSOCK_MESSAGES)

@@ -21,6 +21,7 @@ struct fake_stream {
     int gone;           /* a negative errno of all that follows */
     uint64_t out_bytes; /* all that it has read */
     uint64_t room;      /* how much more it reads */
+    uint64_t refused;   /* that much room is too little for the message that waits */
     bool shut, closed, accepted;
     bool polls_in, polls_out;
     unsigned in_count, in_taken, out_count; /* messages; 0 of a stream of bytes */
