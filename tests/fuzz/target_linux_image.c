@@ -100,10 +100,8 @@ static void write_file(int fd, const void *bytes, size_t len)
 
 static bool is_zero(const struct gmem *g, uint64_t from, uint64_t to)
 {
-    for (; from < to; from++)
-        if (*(const uint8_t *)gmem_ptr(g, from, 1, 1) != 0)
-            return false;
-    return true;
+    const uint8_t *at = from < to ? gmem_ptr(g, from, to - from, 1) : NULL;
+    return at == NULL || (at[0] == 0 && memcmp(at, at + 1, to - from - 1) == 0);
 }
 
 static void check_loaded(const struct bench *b, const struct gmem *g, const struct linux_image *i,
