@@ -100,17 +100,33 @@ struct display_backend *display_tap_backend(struct display_tap *t)
     return &t->b;
 }
 
+static int begin(const struct display_surface *s, struct display_picture *out)
+{
+    uint64_t bytes = (uint64_t)s->width * s->height * 4;
+    if (s->width == 0)
+        return -ENOENT;
+    if (bytes > DISPLAY_PICTURE_BYTES)
+        return -EFBIG;
+    *out = (struct display_picture){malloc(bytes), s->width, s->height, 0};
+    return out->pixels != NULL ? 0 : -ENOMEM;
+}
+
 int display_tap_copy(const struct display_tap *t, unsigned scanout, struct display_picture *out)
 {
     const struct display_surface *s = &t->shown[scanout];
-    if (s->width == 0)
-        return -ENOENT;
-    if ((uint64_t)s->width * s->height * 4 > DISPLAY_PICTURE_BYTES)
-        return -EFBIG;
-    *out = (struct display_picture){
-        .pixels = malloc((size_t)s->width * s->height * 4), .width = s->width, .height = s->height};
+    int err = 0;
     if (out->pixels == NULL)
-        return -ENOMEM;
-    pixels_copy(out->pixels, s, &(struct display_rect){0, 0, s->width, s->height});
-    return 0;
+        err = begin(s, out);
+    else if (s->width != out->width || s->height != out->height)
+        err = -EAGAIN;
+    if (err < 0) {
+        free(out->pixels);
+        out->pixels = NULL;
+        return err;
+    }
+    uint64_t rows = max_u64(DISPLAY_PICTURE_TURN / 4 / s->width, 1);
+    rows = min_u64(rows, s->height - out->rows);
+    pixels_copy(out->pixels, s, &(struct display_rect){0, out->rows, s->width, (uint32_t)rows});
+    out->rows += (uint32_t)rows;
+    return out->rows < out->height;
 }

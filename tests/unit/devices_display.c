@@ -381,7 +381,7 @@ Test(display_screen, frames_are_whole)
 Test(display_screen, a_tap_has_the_picture)
 {
     struct display_tap *tap;
-    struct display_picture picture;
+    struct display_picture picture = {0};
     cr_assert_eq(display_tap_create(&tap, display), 0);
     struct display_backend *b = display_tap_backend(tap);
     b->handler.on_resize = on_resize;
@@ -393,6 +393,7 @@ Test(display_screen, a_tap_has_the_picture)
     cr_expect(picture.width == WIDTH && picture.height == HEIGHT);
     expect_shown(picture.pixels, bgr);
     free(picture.pixels);
+    picture = (struct display_picture){0};
     b->ops->damage(b, 0, &(struct display_rect){1, 2, 3, 4});
     cr_expect_eq(take().rects[0].width, 3);
     done();
@@ -408,7 +409,7 @@ Test(display_screen, a_tap_alone_has_the_picture)
 {
     static const struct display_cursor cursor;
     struct display_tap *tap;
-    struct display_picture picture;
+    struct display_picture picture = {0};
     cr_assert_eq(display_tap_create(&tap, NULL), 0);
     struct display_backend *b = display_tap_backend(tap);
     b->ops->set_surface(b, 15, &surface);
@@ -428,18 +429,30 @@ Test(display_screen, a_tap_copies_no_picture_of_any_size)
 {
     struct display_tap *tap;
     struct display_picture picture = {0};
-    const struct display_surface large = {
-        .pixels = mmap(NULL, DISPLAY_PICTURE_BYTES * 2, PROT_READ,
-                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
-        .width = 8192,
-        .height = 4097,
-        .stride_bytes = 8192 * 4};
+    struct display_surface large = {.pixels =
+                                        mmap(NULL, DISPLAY_PICTURE_BYTES * 2, PROT_READ,
+                                             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
+                                    .width = 8192,
+                                    .height = 4097,
+                                    .stride_bytes = 8192 * 4};
     cr_assert_neq(large.pixels, MAP_FAILED);
     cr_assert_eq(display_tap_create(&tap, NULL), 0);
     struct display_backend *b = display_tap_backend(tap);
     b->ops->set_surface(b, 0, &large);
     cr_expect_eq(display_tap_copy(tap, 0, &picture), -EFBIG);
+    large.height = 33; /* of 32 KiB each */
+    b->ops->set_surface(b, 0, &large);
+    cr_expect_eq(display_tap_copy(tap, 0, &picture), 1);
+    cr_expect_eq(picture.rows, 32, "no more in a turn");
+    cr_expect_eq(display_tap_copy(tap, 0, &picture), 0);
+    cr_expect_eq(picture.rows, 33);
     free(picture.pixels);
+    picture = (struct display_picture){0};
+    cr_expect_eq(display_tap_copy(tap, 0, &picture), 1);
+    large.height = 34;
+    b->ops->set_surface(b, 0, &large);
+    cr_expect_eq(display_tap_copy(tap, 0, &picture), -EAGAIN);
+    cr_expect_null(picture.pixels);
     display_tap_destroy(tap);
     munmap((void *)(uintptr_t)large.pixels, DISPLAY_PICTURE_BYTES * 2);
 }

@@ -68,16 +68,23 @@ static struct input_sink *input_for(void *ctx, enum input_kind kind)
     return devices & 1u << kind ? &sink : NULL;
 }
 
+static unsigned picture_turns; /* after the first */
+
 static int take_picture(void *ctx, unsigned scanout, struct display_picture *out)
 {
     (void)ctx;
     cr_assert(runs);
     cr_expect_eq(scanout, 0);
-    if (picture_error < 0)
+    if (picture_error < 0) {
+        free(out->pixels);
+        out->pixels = NULL;
         return picture_error;
-    *out = (struct display_picture){malloc(2 * 1 * 4), 2, 1};
+    }
+    if (out->pixels != NULL) /* begun before */
+        return --picture_turns > 0;
+    *out = (struct display_picture){malloc(2 * 1 * 4), 2, 1, 0};
     memcpy(out->pixels, (const uint8_t[]){1, 2, 3, 0, 4, 5, 6, 0}, 8);
-    return 0;
+    return picture_turns > 0;
 }
 
 static int balloon_error;
@@ -388,6 +395,48 @@ Test(control, a_picture_is_written)
     cr_expect(hear(fd));
     cr_expect_str_eq(heard, "{\"error\":\"screenshot: the picture has more than 128 MiB\"}\n");
     cr_expect_neq(access("b.png", F_OK), 0);
+    close(fd);
+}
+
+Test(control, a_large_picture_takes_many_turns)
+{
+    const char *line = "{\"command\": \"screenshot\", \"args\": [\"a.png\"]}\n";
+    int fd = join();
+    runs = true;
+    picture_turns = 3;
+    say(fd, line);
+    cr_expect(hear(fd));
+    cr_expect_str_eq(heard, "");
+    let_type(1);
+    cr_expect_neq(access("a.png", F_OK), 0);
+    let_type(1);
+    cr_expect(hear(fd));
+    cr_expect_str_eq(heard, "{\"result\":null}\n");
+    cr_expect_eq(access("a.png", F_OK), 0);
+    picture_turns = 3;
+    say(fd, line);
+    picture_error = -EAGAIN;
+    let_type(1);
+    cr_expect(hear(fd));
+    cr_expect_not_null(strstr(heard, "changed"), "%s", heard);
+    picture_error = 0;
+    say(fd, line);
+    runs = false;
+    let_type(1);
+    cr_expect(hear(fd));
+    cr_expect_not_null(strstr(heard, "no guest runs now"), "%s", heard);
+    close(fd);
+}
+
+Test(control, a_large_picture_ends_with_the_server)
+{
+    int fd = join();
+    runs = true;
+    picture_turns = 3;
+    say(fd, "{\"command\": \"screenshot\", \"args\": [\"a.png\"]}\n");
+    control_destroy(control);
+    control = NULL;
+    cr_expect_neq(access("a.png", F_OK), 0);
     close(fd);
 }
 

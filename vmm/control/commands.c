@@ -325,7 +325,33 @@ static void write_picture(struct control_task *t)
         err = -errno;
     if (err < 0)
         snprintf(t->error, sizeof(t->error), "screenshot: %.150s: %s", t->path, strerror(-err));
-    free(t->picture.pixels);
+}
+
+static cJSON *refuse_picture(const struct call *c, int err)
+{
+    switch (err) {
+    case -ENODEV:
+        return refuse(c, "screenshot: the guest has no screen: give --gpu on or --display");
+    case -ENOENT:
+        return refuse(c, "screenshot: the guest shows no picture now");
+    case -EFBIG:
+        return refuse(c, "screenshot: the picture has more than %u MiB",
+                      (unsigned)(DISPLAY_PICTURE_BYTES / MIB));
+    case -EAGAIN:
+        return refuse(c, "screenshot: the guest has just changed the picture's size");
+    default:
+        return refuse(c, "screenshot: %s", strerror(-err));
+    }
+}
+
+/* A large one in many turns of the loop that devices have, too. */
+static bool copy_picture(struct control_task *t, const struct control_target *target)
+{
+    const struct call c = {.target = target, .task = t};
+    int err = guest_runs(&c) ? target->picture(target->ctx, 0, &t->picture) : 0;
+    if (err < 0)
+        refuse_picture(&c, err);
+    return err > 0;
 }
 
 static cJSON *run_screenshot(const struct call *c)
@@ -335,16 +361,10 @@ static cJSON *run_screenshot(const struct call *c)
     if (strlen(c->args[0]) >= sizeof(c->task->path))
         return refuse(c, "screenshot: the file's name is too long");
     strcpy(c->task->path, c->args[0]);
-    int err = c->target->picture(c->target->ctx, 0, &c->task->picture);
-    if (err == -ENODEV)
-        return refuse(c, "screenshot: the guest has no screen: give --gpu on or --display");
-    if (err == -ENOENT)
-        return refuse(c, "screenshot: the guest shows no picture now");
-    if (err == -EFBIG)
-        return refuse(c, "screenshot: the picture has more than %u MiB",
-                      (unsigned)(DISPLAY_PICTURE_BYTES / MIB));
-    if (err < 0)
-        return refuse(c, "screenshot: %s", strerror(-err));
+    if (copy_picture(c->task, c->target))
+        c->task->step = copy_picture;
+    if (c->task->picture.pixels == NULL)
+        return NULL;
     c->task->run = write_picture;
     return cJSON_CreateNull();
 }

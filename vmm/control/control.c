@@ -64,6 +64,7 @@ static void close_client(struct client *client)
     cJSON_Delete(client->id);
     cJSON_Delete(client->result);
     free(client->out);
+    free(client->task.picture.pixels);
     *client = (struct client){.control = client->control, .fd = -1};
     listen_again(client->control);
 }
@@ -101,6 +102,8 @@ static void on_task_done(void *ctx)
     client->is_busy = false;
     if (client->task.end != NULL)
         client->task.end(&client->task, &client->control->cfg.target);
+    free(client->task.picture.pixels);
+    client->task.picture.pixels = NULL;
     set_answer(client);
     step(client);
 }
@@ -116,6 +119,8 @@ static void on_later(void *ctx)
     const struct control *c = client->control;
     if (client->task.step(&client->task, &c->cfg.target))
         evloop_timer_set(c->cfg.loop, &client->later, after(c, STEP_NS));
+    else if (client->task.run != NULL && client->task.error[0] == '\0')
+        evloop_work(c->cfg.loop, &client->work);
     else
         on_task_done(client);
 }
@@ -136,10 +141,10 @@ static bool take_line(struct client *client)
     client->in_bytes -= (uint32_t)(end - client->in);
     memmove(client->in, end, client->in_bytes);
     client->is_busy = client->task.run != NULL || client->task.step != NULL;
-    if (client->task.run != NULL)
-        evloop_work(c->cfg.loop, &client->work);
-    else if (client->is_busy)
+    if (client->task.step != NULL)
         evloop_timer_set(c->cfg.loop, &client->later, after(c, 0));
+    else if (client->is_busy)
+        evloop_work(c->cfg.loop, &client->work);
     else
         set_answer(client);
     return true;

@@ -85,7 +85,7 @@ void control_destroy(struct control *c);
 
 /* What a command leaves for later; zeroed before. Either may set `error`. */
 struct control_task {
-    void (*run)(struct control_task *t); /* NULL: nothing. On a helper thread */
+    void (*run)(struct control_task *t); /* NULL: nothing. On a helper thread, after step() */
     /* NULL: nothing. On the loop, at once and every few milliseconds, while it returns true. */
     bool (*step)(struct control_task *t, const struct control_target *target);
     /* NULL: nothing. On the loop, after run(). */
@@ -94,8 +94,8 @@ struct control_task {
     char text[CONTROL_TYPED_BYTES];
     uint32_t typed; /* of the text */
     char path[CONTROL_PATH_BYTES];
-    struct display_picture picture;
-    int fd; /* of a disk */
+    struct display_picture picture; /* freed by the caller */
+    int fd;                         /* of a disk */
     unsigned disk;
     uint64_t bytes;
 };
