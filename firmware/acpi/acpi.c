@@ -16,7 +16,7 @@
 #define HEADER_BYTES  36u
 #define FADT_BYTES    276u
 #define TABLE_ALIGN   16u
-#define MAX_TABLES    3u /* that the XSDT names: FADT, MADT, MCFG */
+#define MAX_TABLES    4u /* that the XSDT names: FADT, MADT, MCFG, WDAT */
 #define OFFSET_LENGTH 4u
 #define OFFSET_SUM    9u
 
@@ -58,6 +58,33 @@ enum {
 #define LINT_FOR_NMI       1u
 #define GAS_SYSTEM_IO      1u
 #define GAS_ACCESS_BY_BYTE 1u
+#define GAS_ACCESS_BY_4    3u
+
+/* WDAT ("Hardware Watchdog Timers Design Specification", Microsoft 2006) */
+enum wdat_action {
+    WDAT_PETS = 0x01,
+    WDAT_TELLS_LEFT = 0x04,
+    WDAT_TELLS_PERIOD = 0x05,
+    WDAT_SETS_PERIOD = 0x06,
+    WDAT_TELLS_RUNNING = 0x08,
+    WDAT_STARTS = 0x09,
+    WDAT_TELLS_STOPPED = 0x0a,
+    WDAT_STOPS = 0x0b,
+    WDAT_TELLS_BITTEN = 0x20,
+    WDAT_CLEARS_BITTEN = 0x21,
+};
+
+enum wdat_instruction {
+    WDAT_IS_VALUE, /* reads: is it the entry's value? */
+    WDAT_READS,
+    WDAT_WRITES_VALUE, /* the entry's */
+    WDAT_WRITES,
+};
+
+#define WDAT_ENABLED 1u
+#define WDAT_NOT_PCI 0xffu
+#define WDAT_OWN     32u /* of the header, behind that of every table */
+#define WDAT_ENTRY   24u
 
 static const char rsdp_signature[8] = {'R', 'S', 'D', ' ', 'P', 'T', 'R', ' '};
 static const char oem_id[6] = {'M', 'I', 'N', 'I', 'V', 'T'};
@@ -205,6 +232,46 @@ static uint64_t write_mcfg(struct aml *a)
     return table_close(a, open);
 }
 
+/* Actions of one instruction each, on registers of four bytes. */
+static uint64_t write_wdat(struct aml *a)
+{
+    static const struct {
+        uint8_t action, instruction, reg, value;
+    } rows[] = {{WDAT_PETS, WDAT_WRITES_VALUE, X86_WATCHDOG_PET, 1},
+                {WDAT_TELLS_LEFT, WDAT_READS, X86_WATCHDOG_LEFT, 0},
+                {WDAT_TELLS_PERIOD, WDAT_READS, X86_WATCHDOG_PERIOD, 0},
+                {WDAT_SETS_PERIOD, WDAT_WRITES, X86_WATCHDOG_PERIOD, 0},
+                {WDAT_TELLS_RUNNING, WDAT_IS_VALUE, X86_WATCHDOG_RUNS, 1},
+                {WDAT_STARTS, WDAT_WRITES_VALUE, X86_WATCHDOG_RUNS, 1},
+                {WDAT_TELLS_STOPPED, WDAT_IS_VALUE, X86_WATCHDOG_RUNS, 0},
+                {WDAT_STOPS, WDAT_WRITES_VALUE, X86_WATCHDOG_RUNS, 0},
+                {WDAT_TELLS_BITTEN, WDAT_IS_VALUE, X86_WATCHDOG_BITTEN, 1},
+                {WDAT_CLEARS_BITTEN, WDAT_WRITES_VALUE, X86_WATCHDOG_BITTEN, 1}};
+    uint8_t own[WDAT_OWN] = {0};
+    size_t open = table_open(a, "WDAT", 1);
+
+    le32_put(own, WDAT_OWN);
+    own[4] = own[6] = own[7] = own[8] = WDAT_NOT_PCI; /* segment, bus, device, function */
+    le32_put(own + 12, X86_WATCHDOG_UNIT_MS);
+    le32_put(own + 16, X86_WATCHDOG_MAX);
+    le32_put(own + 20, 1); /* unit at least */
+    own[24] = WDAT_ENABLED;
+    le32_put(own + 28, ARRAY_SIZE(rows));
+    aml_bytes(a, own, sizeof(own));
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+        uint8_t e[WDAT_ENTRY] = {rows[i].action, rows[i].instruction};
+
+        e[4] = GAS_SYSTEM_IO;
+        e[5] = 32; /* bits */
+        e[7] = GAS_ACCESS_BY_4;
+        le64_put(e + 8, X86_WATCHDOG_PORT + rows[i].reg);
+        le32_put(e + 16, rows[i].value);
+        le32_put(e + 20, UINT32_MAX); /* all of its bits */
+        aml_bytes(a, e, sizeof(e));
+    }
+    return table_close(a, open);
+}
+
 /* ACPI 6.5 5.2.5.3: the first checksum covers 20 bytes, as in revision 0, the second all 36. */
 static void write_rsdp(uint8_t *p, uint64_t xsdt_gpa)
 {
@@ -250,6 +317,8 @@ int acpi_write(const struct gmem *g, const struct acpi_config *config)
     tables[count++] = write_madt(&a, config);
     if (config->pci)
         tables[count++] = write_mcfg(&a);
+    if (config->watchdog)
+        tables[count++] = write_wdat(&a);
     xsdt_gpa = write_xsdt(&a, tables, count);
     if (a.overflow)
         return fail_msg(-ENOSPC, "%u vCPUs are more than the ACPI tables have room for",

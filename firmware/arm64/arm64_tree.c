@@ -9,8 +9,8 @@ enum { GIC_SPI, GIC_PPI };
 enum { GIC_EDGE_RISING = 1, GIC_LEVEL_HIGH = 4 };
 #define GICV2_CPUS(n) (((1u << (n)) - 1) << 8) /* with a processor's own interrupt: whose it is */
 
-#define RTC_BYTES 0x1000
-#define RTC_CLOCK 24000000u /* what PL031's bus is said to run at; nothing depends on it */
+#define RTC_BYTES      0x1000
+#define WATCHDOG_BYTES 0x1000
 
 static unsigned long long ull(uint64_t v)
 {
@@ -77,7 +77,7 @@ static void add_rtc(const struct arm64_tree *a, struct dt *t)
     dt_begin(t, "apb-clock");
     dt_text(t, "compatible", "fixed-clock");
     dt_cells(t, "#clock-cells", 0);
-    dt_cells(t, "clock-frequency", RTC_CLOCK);
+    dt_cells(t, "clock-frequency", ARM64_TREE_CLOCK_HZ);
     dt_cells(t, "phandle", TREE_CLOCK);
     dt_end(t);
     dt_begin(t, "rtc@%llx", ull(a->rtc_gpa));
@@ -85,6 +85,17 @@ static void add_rtc(const struct arm64_tree *a, struct dt *t)
     dt_cells(t, "reg", DT_64(a->rtc_gpa), DT_64(RTC_BYTES));
     dt_cells(t, "clocks", TREE_CLOCK);
     dt_text(t, "clock-names", "apb_pclk");
+    dt_end(t);
+}
+
+/* Its interrupt is optional: Linux has no use for it. */
+static void add_watchdog(const struct arm64_tree *a, struct dt *t)
+{
+    dt_begin(t, "watchdog@%llx", ull(a->watchdog_gpa));
+    dt_texts(t, "compatible", "arm,sp805\0arm,primecell");
+    dt_cells(t, "reg", DT_64(a->watchdog_gpa), DT_64(WATCHDOG_BYTES));
+    dt_cells(t, "clocks", TREE_CLOCK, TREE_CLOCK);
+    dt_texts(t, "clock-names", "wdog_clk\0apb_pclk");
     dt_end(t);
 }
 
@@ -111,6 +122,8 @@ static void nodes(struct dt *t, void *ctx)
     }
     (a->has_gicv2 ? add_gicv2 : add_gicv3)(a, t);
     add_rtc(a, t);
+    if (a->watchdog_gpa != 0)
+        add_watchdog(a, t);
 }
 
 struct tree_arch arm64_tree_arch(const struct arm64_tree *tree)

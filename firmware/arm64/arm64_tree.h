@@ -10,6 +10,8 @@
 
 #include "firmware/fdt/machine_tree.h"
 
+#define ARM64_TREE_CLOCK_HZ 24000000u /* of PrimeCells: a watchdog counts by it */
+
 struct arm64_range {
     uint64_t gpa, bytes;
 };
@@ -20,7 +22,8 @@ struct arm64_tree {
     bool has_gicv2;
     struct arm64_range cpu_interface; /* of a GICv2 */
     uint64_t rtc_gpa;
-    unsigned pmu_ppi; /* the counters' interrupt; 0: there are none */
+    uint64_t watchdog_gpa; /* 0: there is none */
+    unsigned pmu_ppi;      /* the counters' interrupt; 0: there are none */
     unsigned cpus;
     const uint32_t *cpu_ids; /* of each vCPU: the affinity fields of its MPIDR_EL1 */
 };

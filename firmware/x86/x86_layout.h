@@ -68,10 +68,21 @@
 #define X86_SLEEP_CONTROL_PORT    0x600
 #define X86_SLEEP_STATUS_PORT     0x601
 #define X86_RESET_PORT            0x602
+#define X86_WATCHDOG_PORT         0x620 /* five registers of four bytes, which WDAT describes */
 #define X86_PCI_ADDRESS_PORT      0xcf8 /* configuration address; data four ports above */
 #define X86_PCI_CONFIG_PORTS      8
 #define X86_PCI_PORT_WINDOW       0xc000 /* BARs that are ports; above all that a PC has of its own */
 #define X86_PCI_PORT_WINDOW_PORTS 0x4000
+
+/* ---- the watchdog's registers, from its port up, and its time ---- */
+#define X86_WATCHDOG_PET     0x00
+#define X86_WATCHDOG_RUNS    0x04
+#define X86_WATCHDOG_PERIOD  0x08
+#define X86_WATCHDOG_LEFT    0x0c
+#define X86_WATCHDOG_BITTEN  0x10
+#define X86_WATCHDOG_PORTS   0x14
+#define X86_WATCHDOG_UNIT_MS 100u
+#define X86_WATCHDOG_MAX     36000u /* units of a period */
 
 /* ---- values that a guest writes to the ACPI registers ---- */
 #define X86_RESET_VALUE 1 /* to the reset register: reset */

@@ -29,6 +29,7 @@
 #include "devices/platform/pci_host.h"
 #include "devices/platform/rtc.h"
 #include "devices/platform/serial.h"
+#include "devices/platform/watchdog.h"
 #include "tests/errors/refuse.h"
 #include "tests/harness/fake.h"
 
@@ -232,6 +233,22 @@ SCENE(i8042, .pio = pio)
 SCENE(pci_host, .pio = pio, .mmio = mmio, .ecam_gpa = 0xb0000000)
 SCENE(rtc, .pio = pio, .clock = &clock_host, .loop = board_loop)
 
+static int watchdog_scene(void)
+{
+    struct watchdog *made = NULL;
+    cr_assert_eq(bus_create(&pio, "pio", 1 << 16), 0);
+    cr_assert_eq(evloop_create(&board_loop, "test", &clock_host), 0);
+    refuse_begin();
+    int err = watchdog_create(
+        &made, &wdat_kind,
+        &(struct watchdog_config){.bus = pio, .clock = &clock_host, .loop = board_loop});
+    watchdog_destroy(made);
+    refuse_end();
+    evloop_destroy(board_loop);
+    bus_destroy(pio);
+    return err;
+}
+
 Test(errors, board)
 {
     refuse_each(acpi_pm_scene);
@@ -242,6 +259,7 @@ Test(errors, board)
     refuse_each(post_code_scene);
     refuse_each(pvpanic_scene);
     refuse_each(rtc_scene);
+    refuse_each(watchdog_scene);
 }
 
 /* ---- a framebuffer, on a display for two ---- */

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * A PC's small devices on a bus of ports: serial port, clock, keyboard controller, ACPI's power
- * registers, POST codes, debug exit, pvpanic, files that are passed.
+ * registers, POST codes, debug exit, pvpanic, files that are passed, watchdogs (an SP805 has a bus
+ * of its own).
  *
  * The input is a list of steps. A step begins with a byte: the step (bits 0 to 3), the width (4,
  * 5).
@@ -14,7 +15,8 @@
  *     11       the terminal takes so many bytes more
  *     12       time passes: four bytes of a number, and by how much it is shifted
  *     13       as many writes of one port as the byte says, times 16
- *     others   the loop runs
+ *     14       a watchdog's register: which (bits 0 to 4; 5: SP805; 6: read), and a number of four
+ * bytes others   the loop runs
  *
  * After each step what the devices hold is bounded, and the loop has little to do. After the last
  * the guest resets the serial port, prints, and hears what is typed; the clock tells the time.
@@ -30,6 +32,7 @@
 #include "devices/platform/i8042.h"
 #include "devices/platform/rtc.h"
 #include "devices/platform/serial.h"
+#include "devices/platform/watchdog.h"
 #include "tests/fuzz/input.h"
 #include "tests/fuzz/target.h"
 #include "tests/harness/fake.h"
@@ -40,10 +43,12 @@
 #define POST_PORT    0x80u
 #define FW_CFG_PORT  0x510u
 #define EXIT_PORT    0xf4u
+#define DOG_PORT     0x620u
+#define SP805_GPA    0x10000u
 #define STEPS_MAX    1000u
 #define TURNS_MAX    20u
-#define TIME_MAX_NS  (UINT64_C(1) << 62)
-#define RX_MAX       16u /* the FIFO */
+#define TIME_MAX_NS  (UINT64_C(1) << 62) /* room is left behind it */
+#define RX_MAX       16u                 /* the FIFO */
 
 /* Registers of a 16550A. */
 enum { DATA, IER, FCR, LCR, MCR, LSR };
@@ -58,6 +63,8 @@ static struct bench {
     struct i8042 *kbc;
     struct byte_device *small[4];
     struct fw_cfg *files;
+    struct watchdog *wdat, *sp805;
+    unsigned bites;
 } bench;
 
 static const uint16_t ports[] = {
@@ -84,6 +91,24 @@ static void on_power(void *ctx, enum power_event event, int status)
                "power event %d with status %d", event, status);
 }
 
+static void on_bite(void *ctx)
+{
+    ((struct bench *)ctx)->bites++;
+}
+
+static int open_watchdogs(struct bench *b)
+{
+    struct watchdog_config config = {.bus = b->pio,
+                                     .base = DOG_PORT,
+                                     .clock = &b->host.clock,
+                                     .loop = b->host.loop,
+                                     .on_bite = on_bite,
+                                     .ctx = b};
+    int err = watchdog_create(&b->wdat, &wdat_kind, &config);
+    config.base = SP805_GPA;
+    return err | watchdog_create(&b->sp805, &sp805_kind, &config);
+}
+
 static const struct fw_cfg_file passed = {"opt/file", "its content", 11};
 
 static void open_bench(struct bench *b)
@@ -91,7 +116,7 @@ static void open_bench(struct bench *b)
     struct power power = {.request = on_power};
     fuzz_host_open(&b->host);
     if (b->pio == NULL)
-        BUG_ON(bus_create(&b->pio, "ports", 65536) != 0);
+        BUG_ON(bus_create(&b->pio, "ports", SP805_GPA + SP805_BYTES) != 0);
     b->irq = (struct fake_irq){0};
     fake_chr_init(&b->chr, 80, 25);
     int err = serial_create(&b->serial, &(struct serial_config){
@@ -112,6 +137,7 @@ static void open_bench(struct bench *b)
         err |= byte_device_create(
             &b->small[i], small[i].kind,
             &(struct byte_device_config){.bus = b->pio, .base = small[i].port, .power = power});
+    err |= open_watchdogs(b);
     BUG_ON(err != 0);
 }
 
@@ -121,6 +147,8 @@ static void close_bench(struct bench *b)
     rtc_destroy(b->rtc);
     i8042_destroy(b->kbc);
     fw_cfg_destroy(b->files);
+    watchdog_destroy(b->wdat);
+    watchdog_destroy(b->sp805);
     for (unsigned i = 0; i < ARRAY_SIZE(small); i++)
         byte_device_destroy(b->small[i]);
     evloop_drain(b->host.loop);
@@ -155,6 +183,21 @@ static void type(struct bench *b, struct fuzz_input *input)
     size_t len;
     const uint8_t *bytes = fuzz_take_bytes(input, fuzz_take(input, 1) % 64, &len);
     fake_chr_type(&b->chr, bytes, len);
+}
+
+static void touch_watchdog(struct bench *b, struct fuzz_input *input)
+{
+    static const uint16_t sp805[] = {0, 4, 8, 0xc, 0x10, 0x14, 0xc00, 0xfe0, 0xffc, 2};
+    uint64_t what = fuzz_take(input, 1), value = fuzz_take(input, 4), at = DOG_PORT + (what & 31);
+    unsigned before = b->bites;
+    if (what & 32)
+        at = SP805_GPA + sp805[(what & 31) % ARRAY_SIZE(sp805)];
+    if (what & 64)
+        bus_read(b->pio, at, 4, &value);
+    else
+        bus_write(b->pio, at, 4, value);
+    run_loop(b);
+    fuzz_check(b->bites - before <= 2, "watchdogs bite %u times", b->bites - before);
 }
 
 static void do_step(struct bench *b, struct fuzz_input *input, unsigned op, unsigned width)
@@ -199,6 +242,9 @@ static void do_step(struct bench *b, struct fuzz_input *input, unsigned op, unsi
         value = fuzz_take(input, 1);
         for (uint64_t i = 0; i < 16 * value; i++)
             out(b, port, (unsigned)i);
+        break;
+    case 14:
+        touch_watchdog(b, input);
         break;
     default:
         run_loop(b);
@@ -255,6 +301,23 @@ static void tell_time(struct bench *b)
     fuzz_check(clock_register(b, 9) < 100, "the clock's year is none");
 }
 
+/* Started anew, a watchdog bites exactly when it has not been petted. */
+static void be_petted(struct bench *b)
+{
+    bus_write(b->pio, DOG_PORT + WDAT_PERIOD, 4, 10);
+    bus_write(b->pio, DOG_PORT + WDAT_RUNS, 4, 0);
+    bus_write(b->pio, SP805_GPA + 0xc00, 4, 0x1acce551);
+    bus_write(b->pio, SP805_GPA + 8, 4, 0);
+    run_loop(b);
+    b->bites = 0;
+    bus_write(b->pio, DOG_PORT + WDAT_RUNS, 4, 1);
+    for (unsigned i = 0; i < 3; i++) {
+        run_loop(b);
+        fuzz_check(b->bites == (i == 2), "a watchdog bites %u times at %u", b->bites, i);
+        b->host.time.now_ns += i == 0 ? 999999999 : 1;
+    }
+}
+
 static void run(struct fuzz_input *in)
 {
     struct bench *b = &bench;
@@ -266,6 +329,7 @@ static void run(struct fuzz_input *in)
     run_loop(b);
     print_again(b);
     tell_time(b);
+    be_petted(b);
     close_bench(b);
 }
 

@@ -6,6 +6,7 @@
 
 #include "core/ports/hv.h"
 #include "devices/platform/mmio_rtc.h"
+#include "devices/platform/watchdog.h"
 #include "firmware/kernel/boot_request.h"
 #include "firmware/smbios/smbios.h"
 #include "tests/harness/fake.h"
@@ -169,6 +170,22 @@ Test(arch_fdt_board, it_has_no_tables_of_a_pc)
     config.smbios = &(struct smbios_config){.product = "P"};
     cr_expect_eq(fdt_board_create(&board, &config, &kind), -EINVAL);
     board = NULL;
+}
+
+Test(arch_fdt_board, a_watchdog_is_the_architectures)
+{
+    static struct fdt_board_kind other; /* it outlives the board */
+    other = kind;
+    config.watchdog.on = true;
+    cr_expect_eq(fdt_board_create(&board, &config, &other), -EINVAL, "it has none");
+    other.watchdog = &sp805_kind;
+    config.watchdog.boot_ns = UINT64_C(10000000000);
+    cr_assert_eq(fdt_board_create(&board, &config, &other), 0);
+    uint64_t value = 0;
+    cr_expect(bus_read(mmio, FDT_WATCHDOG_GPA + 0xfe0, 4, &value) && value == 0x05);
+    cr_expect(bus_read(mmio, FDT_WATCHDOG_GPA + 8, 4, &value) && value == 3, "it runs");
+    fdt_board_hold(board, true);
+    fdt_board_hold(board, false);
 }
 
 Test(arch_fdt_board, devices_are_where_it_says)

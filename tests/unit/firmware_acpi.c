@@ -27,6 +27,7 @@ static struct acpi_config full_machine(void)
         .vcpus = 64,
         .serial = true,
         .fw_cfg = true,
+        .watchdog = true,
         .pci = true,
         .pci_window64 = {UINT64_C(0x8000000000), 64 * GIB},
         .virtio_windows = X86_VIRTIO_GSI_COUNT,
@@ -305,6 +306,30 @@ Test(firmware_acpi, the_generation_id_is_where_its_device_says)
     cr_expect_arr_eq(gmem_ptr(memory, 0xf1000, 16, 8), config.generation_id, 16);
 }
 
+/* ---- the watchdog ---- */
+/* Linux: one register for each action, found by address and width. */
+Test(firmware_acpi, the_watchdog_has_actions_if_it_is_there)
+{
+    struct acpi_config config = full_machine();
+    cr_assert_eq(acpi_write(memory, &config), 0);
+    const uint8_t *t = find("WDAT");
+    cr_assert_not_null(t);
+    uint32_t entries = le32_get(t + 64);
+    cr_expect_eq(le32_get(t + 36), 32);
+    cr_expect_eq(le32_get(t + 48), 100);
+    cr_expect_eq(t[60], 1);
+    cr_expect_eq(le32_get(t + 4), 68 + 24 * entries);
+    for (uint32_t i = 0; i < entries; i++) {
+        const uint8_t *e = t + 68 + 24 * i;
+        uint64_t port = le64_get(e + 8);
+        cr_expect(e[4] == 1 && e[5] == 32 && e[7] == 3, "action %u", e[0]);
+        cr_expect(port >= 0x620 && port + 4 <= 0x620 + 0x14 && port % 4 == 0, "action %u", e[0]);
+    }
+    config.watchdog = false;
+    cr_assert_eq(acpi_write(memory, &config), 0);
+    cr_expect_null(find("WDAT"));
+}
+
 /* ---- iasl ---- */
 static char dir[] = "/tmp/minivet-acpi-XXXXXX";
 
@@ -340,7 +365,7 @@ static bool have_iasl(void)
 
 static void save_tables(void)
 {
-    static const char *const names[] = {"FACP", "APIC", "MCFG", "DSDT"};
+    static const char *const names[] = {"FACP", "APIC", "MCFG", "WDAT", "DSDT"};
 
     save("XSDT.dat", xsdt(), le32_get(xsdt() + 4));
     for (unsigned i = 0; i < ARRAY_SIZE(names); i++) {
@@ -364,7 +389,8 @@ static void check_with_iasl(const struct acpi_config *config)
         " fi; done");
     run("iasl -we -p DSDT-again DSDT.dsl >log &&"
         " grep -q '0 Errors, 0 Warnings, 0 Remarks' log || { cat log; exit 1; }");
-    run("for t in FACP APIC MCFG; do if [ -e $t.dsl ]; then iasl -we -p $t-again $t.dsl >$t.log ||"
+    run("for t in FACP APIC MCFG WDAT; do if [ -e $t.dsl ]; then iasl -we -p $t-again $t.dsl "
+        ">$t.log ||"
         " { cat $t.log; exit 1; }; fi; done");
     run("for t in *-again.aml; do cmp -i 36 ${t%-again.aml}.dat $t || exit 1; done");
     run("rm -f ./*.dat ./*.dsl ./*.log ./*.aml log");

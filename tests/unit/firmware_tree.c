@@ -26,6 +26,7 @@ static const struct arm64_tree arm64 = {
     .redistributors = {0x8100000, 0x60000},
     .its = {0x8080000, 0x20000},
     .rtc_gpa = 0x1010000,
+    .watchdog_gpa = 0x1040000,
     .cpus = ARRAY_SIZE(cpu_ids),
     .cpu_ids = cpu_ids,
 };
@@ -153,6 +154,10 @@ Test(firmware_tree, of_arm64)
                  CELLS(0, 0x8000000, 0, 0x10000, 0, 0x8100000, 0, 0x60000));
     expect_cells("/interrupt-controller@8000000/msi-controller@8080000", "#msi-cells", CELLS(1));
     cr_expect_eq(fdt_node_check_compatible(tree, node("/rtc@1010000"), "arm,primecell"), 0);
+    cr_expect_eq(fdt_node_check_compatible(tree, node("/watchdog@1040000"), "arm,sp805"), 0);
+    cr_expect_eq(fdt_node_check_compatible(tree, node("/watchdog@1040000"), "arm,primecell"), 0);
+    expect_cells("/watchdog@1040000", "clocks", CELLS(3, 3));
+    expect_cells("/apb-clock", "clock-frequency", CELLS(24000000));
 }
 
 static struct arm64_tree with_gicv2(void)

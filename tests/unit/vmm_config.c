@@ -502,6 +502,23 @@ Test(config, a_clock_has_a_base)
     refused("K --rtc utc", "utc", "base=utc|localtime|TIME");
 }
 
+OnConfig(has_a_watchdog, "K --watchdog on,action=pause,timeout=30s")
+{
+    cr_expect(c->watchdog.on);
+    cr_expect_eq(c->watchdog.action, WATCHDOG_PAUSE);
+    cr_expect_eq(c->watchdog.boot_ns, UINT64_C(30000000000));
+    again(c, "K --watchdog on");
+    cr_expect(c->watchdog.on && c->watchdog.action == WATCHDOG_RESET && c->watchdog.boot_ns == 0);
+    again(c, "K --watchdog off");
+    cr_expect_not(c->watchdog.on);
+    again(c, "K");
+    cr_expect_not(c->watchdog.on);
+    refused("K --watchdog maybe", "maybe", "on");
+    refused("K --watchdog off,action=reset", "action", "on");
+    refused("K --watchdog on,action=shutdown", "action=shutdown", "reset, exit, pause or none");
+    refused("K --watchdog on,timeout=10ms", "timeout=10ms", "at least a second");
+}
+
 OnConfig(passes_files_and_texts, "K --fw-cfg opt/a,file=F --fw-cfg opt/b/c.d,string=T")
 {
     cr_assert_eq(c->file_count, 2);

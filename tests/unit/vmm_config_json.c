@@ -170,6 +170,8 @@ static const struct {
     {{"--rng", "off"}},
     {{"--gpu", "on,outputs=2,size=800x600,memory=32M"}},
     {{"--gpu", "off"}},
+    {{"--watchdog", "on,action=none,timeout=1m"}},
+    {{"--watchdog", "off"}},
     {{"--fw-cfg", "opt/a,file=F", "--fw-cfg", "opt/b/c,string=T=,,U"}},
     {{"--balloon", "on,size=256M,oom=off,reporting=off"}},
     {{"--balloon", "off"}},

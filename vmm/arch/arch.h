@@ -29,6 +29,14 @@ struct hv_vcpu;
 struct hv_vm;
 struct smbios_config;
 
+/* What a guest starts and pets; it bites when it was not petted for long. */
+struct board_watchdog {
+    bool on;
+    uint64_t boot_ns;           /* it runs from the start, for so long; 0: the guest starts it */
+    bool has_bitten;            /* it is why the guest starts */
+    void (*on_bite)(void *ctx); /* on the loop; ctx is the board's */
+};
+
 #define BOARD_FILES_MAX       32u
 #define BOARD_FILE_NAME_BYTES 56u /* its NUL included */
 #define BOARD_FILE_BYTES_MAX  (UINT64_C(16) << 20)
@@ -53,6 +61,7 @@ struct board_config {
     const struct smbios_config *smbios; /* NULL: the user has said nothing of it */
     const struct board_file *files;     /* first of file_count */
     unsigned file_count;
+    struct board_watchdog watchdog;
     struct chr_backend *serial;                    /* of the serial port; NULL: there is none */
     void (*on_post_code)(void *ctx, uint8_t code); /* a vCPU's thread; the boot has come that far */
     void *ctx;
@@ -99,6 +108,8 @@ struct arch {
     int (*load_kernel)(struct board *b, const struct boot_request *request);
     /* Presses the power button, once the guest runs. Any thread, until board_destroy(). */
     void (*press_power)(struct board *b);
+    /* The guest is paused, or goes on: what counts its time stops, too. While no vCPU runs. */
+    void (*hold)(struct board *b, bool on);
     /* After load_kernel(), for each vCPU: its state at power-on. */
     int (*power_on)(struct board *b, struct hv_vcpu *vcpu, unsigned id);
 };

@@ -11,6 +11,7 @@
 #include "devices/platform/byte_device.h"
 #include "devices/platform/mmio_rtc.h"
 #include "devices/platform/serial.h"
+#include "devices/platform/watchdog.h"
 #include "firmware/fdt/tree_file.h"
 
 const unsigned fdt_board_virtio_irqs[FDT_VIRTIO_WINDOWS] = {
@@ -23,6 +24,7 @@ struct board {
     struct byte_device *debug_exit, *pvpanic;
     struct mmio_rtc *rtc;
     struct serial *serial;
+    struct watchdog *watchdog; /* NULL: there is none */
     struct irq_line serial_irq, power_irq;
     struct board_devices devices;
     struct tree_arch tree;
@@ -63,12 +65,25 @@ static int create_devices(struct board *b)
         r = c->hv->irq_line(c->vm, FDT_POWER_IRQ, IRQ_BY_CALL, &b->power_irq);
     if (r == 0 && c->serial != NULL)
         r = create_serial(b);
+    if (r == 0 && c->watchdog.on)
+        r = watchdog_create(&b->watchdog, b->kind->watchdog,
+                            &(struct watchdog_config){.bus = c->mmio,
+                                                      .base = FDT_WATCHDOG_GPA,
+                                                      .clock = &clock_host,
+                                                      .loop = c->loop,
+                                                      .boot_ns = c->watchdog.boot_ns,
+                                                      .has_bitten = c->watchdog.has_bitten,
+                                                      .on_bite = c->watchdog.on_bite,
+                                                      .ctx = c->ctx});
     return r;
 }
 
 /* What only other machines have. */
-static int check(const struct board_config *config)
+static int check(const struct board_config *config, const struct fdt_board_kind *kind)
 {
+    if (config->watchdog.on && kind->watchdog == NULL)
+        return fail_msg(-EINVAL, "--watchdog: stock kernels have no driver for one of this "
+                                 "machine; leave it out");
     const char *option = config->smbios != NULL   ? "--smbios"
                          : config->file_count > 0 ? "--fw-cfg"
                                                   : NULL;
@@ -85,7 +100,7 @@ int fdt_board_create(struct board **out, const struct board_config *config,
         return fail(-ENOMEM, "board");
     b->config = *config;
     b->kind = kind;
-    int r = check(config);
+    int r = check(config, kind);
     if (r == 0)
         r = kind->create(config, &b->tree);
     if (r == 0)
@@ -108,6 +123,7 @@ void fdt_board_destroy(struct board *b)
 {
     if (b == NULL)
         return;
+    watchdog_destroy(b->watchdog);
     serial_destroy(b->serial);
     struct irq_line *const lines[] = {&b->serial_irq, &b->power_irq};
     for (unsigned i = 0; i < ARRAY_SIZE(lines); i++)
@@ -152,6 +168,12 @@ int fdt_board_load_kernel(struct board *b, const struct boot_request *request)
 void fdt_board_press_power(struct board *b)
 {
     irq_pulse(&b->power_irq);
+}
+
+void fdt_board_hold(struct board *b, bool on)
+{
+    if (b->watchdog != NULL)
+        watchdog_hold(b->watchdog, on);
 }
 
 const struct linux_image *fdt_board_image(const struct board *b)

@@ -13,12 +13,14 @@
 #include "firmware/kernel/linux_image.h"
 
 struct mmio_rtc_kind;
+struct watchdog_kind;
 
 /* Where all of them have what they have all; what an architecture adds is beside it. */
 #define FDT_SERIAL_GPA      UINT64_C(0x01000000)
 #define FDT_RTC_GPA         UINT64_C(0x01010000)
 #define FDT_DEBUG_EXIT_GPA  UINT64_C(0x01020000)
 #define FDT_PVPANIC_GPA     UINT64_C(0x01030000)
+#define FDT_WATCHDOG_GPA    UINT64_C(0x01040000)
 #define FDT_VIRTIO_GPA      UINT64_C(0x03000000)
 #define FDT_VIRTIO_STRIDE   UINT64_C(0x1000)
 #define FDT_VIRTIO_WINDOWS  32
@@ -46,7 +48,7 @@ struct mmio_rtc_kind;
             .irq = FDT_PCI_IRQ},                                                              \
     .board_flush = fdt_board_flush, .board_destroy = fdt_board_destroy,                       \
     .describe = fdt_board_describe, .load_kernel = fdt_board_load_kernel,                     \
-    .press_power = fdt_board_press_power
+    .press_power = fdt_board_press_power, .hold = fdt_board_hold
 
 extern const unsigned fdt_board_virtio_irqs[FDT_VIRTIO_WINDOWS];
 
@@ -54,6 +56,7 @@ struct fdt_board_kind {
     const struct arch *arch; /* virtio-mmio windows, PCI */
     struct linux_image_kind image;
     const struct mmio_rtc_kind *rtc;
+    const struct watchdog_kind *watchdog; /* that stock kernels drive; NULL: they drive none */
     /*
      * First of all: what the tree has besides, for which it may ask the hypervisor about the vCPUs,
      * and an interrupt controller, if that is the board's. The tree's ctx lives as long as the
@@ -70,6 +73,7 @@ void fdt_board_destroy(struct board *b);
 int fdt_board_describe(struct board *b, const struct board_devices *devices);
 int fdt_board_load_kernel(struct board *b, const struct boot_request *request);
 void fdt_board_press_power(struct board *b);
+void fdt_board_hold(struct board *b, bool on);
 
 /* After fdt_board_load_kernel(): where the first vCPU starts, and the tree. */
 const struct linux_image *fdt_board_image(const struct board *b);

@@ -9,6 +9,7 @@
 enum exit_code {
     EXIT_GUEST_OFF = 0,     /* powered off, or reset */
     EXIT_USAGE = 2,         /* the command line is wrong */
+    EXIT_GUEST_HANGS = 121, /* the guest's watchdog bit */
     EXIT_VMM_FAULT = 122,   /* Minivet or a device of it failed */
     EXIT_GUEST_PANIC = 123, /* the guest's kernel panicked, or a triple fault */
     EXIT_TIMEOUT = 124,     /* --timeout ran out */

@@ -77,14 +77,16 @@ struct run {
     bool resized; /* the terminal, while there was no machine */
     bool ended;
     bool reset;
-    bool forced; /* the reset, by a user: the guest could not prepare for it */
+    bool forced;     /* the reset, by a user: the guest could not prepare for it */
+    bool bitten;     /* likewise, by the guest's watchdog; in this life and ... */
+    bool has_bitten; /* ... in the last one */
     bool paused;
     bool resizing;         /* a disk, on a helper of the control socket's */
     bool looked, emulated; /* for hardware virtualization: the host has none */
     struct ev_post look;
     _Atomic enum power_event machine_end;
     _Atomic int machine_status;
-    struct ev_post machine_ended;
+    struct ev_post machine_ended, bite;
     struct control *control;
     char control_path[CONTROL_FOLDER_BYTES + 16]; /* where it was not told */
 
@@ -345,6 +347,28 @@ static int reset_guest(void *ctx)
     return 0;
 }
 
+/* Any thread. */
+static void on_bite(void *ctx)
+{
+    struct run *run = ctx;
+    evloop_post(run->loop, &run->bite);
+}
+
+static void bite(void *ctx)
+{
+    struct run *run = ctx;
+    enum watchdog_action action = run->vm.watchdog.action;
+    if (run->machine == NULL || run->ended)
+        return;
+    log_error("the guest's watchdog bites: it has not been petted in time");
+    if (action == WATCHDOG_RESET && reset_guest(run) == 0)
+        run->bitten = true;
+    else if (action == WATCHDOG_RESET || action == WATCHDOG_EXIT)
+        finish(run, EXIT_GUEST_HANGS);
+    else if (action == WATCHDOG_PAUSE && !run->paused)
+        (void)pause_guest(run, true);
+}
+
 static int stats(void *ctx, FILE *out)
 {
     return machine_stats_json(((struct run *)ctx)->machine, out);
@@ -410,6 +434,7 @@ static int set_up(struct run *run)
     if (r < 0)
         return r;
     run->machine_ended = (struct ev_post){.cb = machine_ended, .ctx = run};
+    run->bite = (struct ev_post){.cb = bite, .ctx = run};
     run->interrupt = (struct ev_timer){.cb = interrupt_main, .ctx = run};
     run->look = (struct ev_post){.cb = look_for_virtualization, .ctx = run};
     run->timeout = (struct ev_timer){.cb = on_timeout, .ctx = run};
@@ -448,6 +473,8 @@ static int begin_making(void *arg)
     struct run *run = making->run;
     run->ended = cancel_asked(&run->cancel);
     run->reset = run->forced = run->paused = false;
+    run->has_bitten = run->bitten;
+    run->bitten = false;
     run->exit_code = EXIT_VMM_FAULT;
     run->making = true;
     if (!run->looked && making->boots_linux)
@@ -503,7 +530,9 @@ static int make_machine(struct run *run, struct machine **out)
                                                          .tape = run->tape,
                                                          .timeline = run->timeline,
                                                          .cancel = &run->cancel,
-                                                         .power = {on_machine_end, run}});
+                                                         .has_bitten = run->has_bitten,
+                                                         .power = {on_machine_end, run},
+                                                         .on_bite = on_bite});
     evloop_call(run->loop, end_making, run);
     if (r == 0 && cancel_asked(&run->cancel)) {
         machine_destroy(*out);
@@ -610,8 +639,9 @@ static int print_help(void)
         "\nexit status:\n"
         "    0  the guest powered off or reset     123  the guest panicked or triple-faulted\n"
         "    2  wrong command line                 124  --timeout ran out\n"
-        "  122  Minivet or a device failed         125  the machine could not be set up\n"
-        "  128+N  ended by signal N                 any byte that the guest writes to port 0xf4\n"
+        "  121  the guest hangs (--watchdog)      125  the machine could not be set up\n"
+        "  122  Minivet or a device failed       128+N  ended by signal N\n"
+        "  any byte that the guest writes to port 0xf4\n"
         "With COMMAND its own status; 126: it cannot be executed, 127: it is not there, 128+N: it\n"
         "was ended by signal N. Where Minivet fails itself it says so on standard error.");
     return 0;

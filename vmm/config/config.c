@@ -108,6 +108,7 @@ static int apply_list(struct vm_config *c, const struct schema_key *option, cons
                 {config_console_tables, config_apply_console},
                 {config_port_tables, config_apply_port},
                 {config_fw_cfg_tables, config_apply_fw_cfg},
+                {config_watchdog_tables, config_apply_watchdog},
                 {config_display_tables, config_apply_display}};
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
         if (rows[i].tables == option->tables)

@@ -183,6 +183,20 @@ struct clock_choice {
     int64_t time_s; /* of CLOCK_TIME, since 1970 in UTC */
 };
 
+enum watchdog_action {                 /* in the order of the option's words */
+                       WATCHDOG_RESET, /* as a reset button does; it ends the run unless --reboot
+                                          restart is given */
+                       WATCHDOG_EXIT,
+                       WATCHDOG_PAUSE,
+                       WATCHDOG_NONE,
+};
+
+struct watchdog_choice {
+    bool on;
+    enum watchdog_action action;
+    uint64_t boot_ns; /* for the guest's start; 0: it runs when the guest starts it */
+};
+
 /* By how much it is ahead of the host's, which is wall_ns since 1970 in UTC. */
 int64_t clock_choice_ahead_s(const struct clock_choice *clock, uint64_t wall_ns);
 
@@ -205,6 +219,7 @@ struct vm_config {
     struct clock_choice rtc;
     bool has_smbios; /* the user has said something of it */
     struct smbios_config smbios;
+    struct watchdog_choice watchdog;
     uint64_t cpu_on, cpu_off; /* HV_CPU_..., as the user said */
     unsigned disk_count, net_count, port_count, file_count;
     enum console_kind console;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* --rtc, --smbios, --fw-cfg: what a machine has besides memory, processors and virtio devices. */
+/* --rtc, --smbios, --fw-cfg, --watchdog: what a machine has besides memory, processors and virtio
+ * devices. */
 #include <ctype.h>
 #include <errno.h>
 #include <string.h>
@@ -162,4 +163,29 @@ int config_apply_fw_cfg(struct vm_config *c, const struct schema_key *option,
         return fail_msg(-EINVAL, "--fw-cfg %s: give file=FILE or string=TEXT", file->name);
     c->file_count++;
     return 0;
+}
+
+/* ---- its watchdog ---- */
+
+static const struct schema_key watchdog_keys[] = {
+    {"action", "reset|exit|pause|none", SCHEMA_WORD, SCHEMA_AT(struct watchdog_choice, action),
+     .usual = "reset",
+     .help = "What follows when it has not been petted: a reset, which ends the run with status "
+             "121 unless --reboot restart is given; that end, or a pause (see `minivet ctl`)"},
+    {"timeout", "TIME", SCHEMA_TIME, SCHEMA_AT(struct watchdog_choice, boot_ns), .min = NS_PER_S,
+     .expected = "a duration of at least a second, such as 30s or 2m",
+     .help = "It runs from the start of the guest, which has to pet it, or to stop it, within TIME "
+             "(at most an hour; arm64: 5m)"},
+    {0},
+};
+
+const struct schema_table config_watchdog_tables[] = {
+    {.keys = config_switch_words, .is_first = true}, {.keys = watchdog_keys, .only = "on"}, {0}};
+
+int config_apply_watchdog(struct vm_config *c, const struct schema_key *option,
+                          const struct cJSON *list)
+{
+    int off = config_take(option, &c->watchdog, list);
+    c->watchdog.on = off == 0;
+    return off < 0 ? off : 0;
 }

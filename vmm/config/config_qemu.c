@@ -321,6 +321,8 @@ static int device(struct config_words *w, const char *value, const cJSON *items)
     if (strcmp(model, "virtserialport") == 0)
         return config_words_refuse(
             "-device", "a port is --port NAME,KEY, such as --console virtio --port a,listen=PATH");
+    if (strcmp(model, "i6300esb") == 0 || strcmp(model, "ib700") == 0)
+        return config_words_refuse("-device", "a watchdog is --watchdog on");
     if (begins(model, "virtio-serial") || strcmp(model, "virtconsole") == 0)
         return config_words_refuse("-device", "say --console virtio");
     if (is_exit)

@@ -109,6 +109,10 @@ const struct schema_key config_options[] = {
     {"fw-cfg", "NAME,KEY", SCHEMA_LIST, .many = true, .tables = config_fw_cfg_tables,
      .help = "Something for the guest by a name, at most 32: a file in "
              "/sys/firmware/qemu_fw_cfg/by_name"},
+    {"watchdog", "on[,KEY...]|off", SCHEMA_LIST, AT(watchdog), .tables = config_watchdog_tables,
+     .usual = "off",
+     .help = "A watchdog that the guest starts and pets; when it has not been petted, Minivet says "
+             "where the guest is"},
     {"disk", "FILE[,KEY...]", SCHEMA_LIST, .letter = 'd', .many = true,
      .tables = config_disk_tables,
      .help = "Disk image or block device, at most 64: vda, then vdb and so on"},

@@ -31,6 +31,7 @@
 #include "vmm/command/command.h"
 #include "vmm/machine/display.h"
 #include "vmm/machine/seam.h"
+#include "vmm/machine/tail.h"
 #include "vmm/machine/vcpu.h"
 #include "vmm/machine/virtio_devices.h"
 #include "vmm/report/stats.h"
@@ -50,8 +51,8 @@ struct machine {
     struct chr_backend *terminal; /* of the process, as the console; NULL: it is not */
     struct command *command;      /* of the user's, in the guest, or NULL */
     struct chr_backend *log;      /* of what the guest prints there, or NULL */
-    bool printed_panic, log_is_short;
-    unsigned panic_bytes;            /* of its text, that were the last ones to be printed */
+    bool log_is_short;
+    struct tail tail;
     struct input_hub *input;         /* NULL: there are no input devices */
     struct machine_display *display; /* NULL: there are no pictures */
     atomic_bool closed;              /* a person has closed the window once */
@@ -125,22 +126,15 @@ static void reached(struct machine *m, int err, const char *what)
         timeline_add(m->config.timeline, TIMELINE_SETUP, what);
 }
 
+static void on_bite(void *ctx)
+{
+    const struct machine *m = ctx;
+    m->config.on_bite(m->config.power.ctx);
+}
+
 static void on_post_code(void *ctx, uint8_t code)
 {
     timeline_code(((struct machine *)ctx)->config.timeline, code);
-}
-
-/* Looks for what Linux prints; its first letter is in it once. */
-static void look_for_panic(struct machine *m, const uint8_t *data, size_t len)
-{
-    static const char text[] = "Kernel panic - not syncing: ";
-    for (size_t i = 0; i < len && !m->printed_panic; i++) {
-        if (data[i] != (uint8_t)text[m->panic_bytes])
-            m->panic_bytes = 0;
-        if (data[i] == (uint8_t)text[m->panic_bytes])
-            m->panic_bytes++;
-        m->printed_panic = text[m->panic_bytes] == '\0';
-    }
 }
 
 /* The guest does not wait for its log, which may be a FIFO. */
@@ -159,7 +153,7 @@ static void on_output(void *ctx, const uint8_t *data, size_t len)
     if (m->log != NULL)
         add_to_log(m, data, len);
     timeline_console(m->config.timeline, data, len);
-    look_for_panic(m, data, len);
+    tail_add(&m->tail, data, len);
 }
 
 /* ---- devices ---- */
@@ -293,6 +287,10 @@ static int create_board(struct machine *m)
                        .smbios = vm->has_smbios ? &vm->smbios : NULL,
                        .files = vm->files,
                        .file_count = vm->file_count,
+                       .watchdog = {.on = vm->watchdog.on,
+                                    .boot_ns = vm->watchdog.boot_ns,
+                                    .has_bitten = m->config.has_bitten,
+                                    .on_bite = on_bite},
                        .serial = vm->console == CONSOLE_SERIAL ? console_of(m) : NULL,
                        .on_post_code = on_post_code,
                        .ctx = m,
@@ -605,16 +603,20 @@ int machine_stats_json(struct machine *m, FILE *out)
 
 void machine_pause(struct machine *m)
 {
-    if (!m->paused)
-        vcpus_pause(m->vcpus);
+    if (m->paused)
+        return;
+    vcpus_pause(m->vcpus);
+    m->config.arch->hold(m->board, true);
     m->paused = true;
 }
 
 int machine_resume(struct machine *m)
 {
-    bool was_paused = m->paused;
+    if (!m->paused)
+        return 0;
     m->paused = false;
-    return was_paused ? vcpus_start(m->vcpus) : 0;
+    m->config.arch->hold(m->board, false);
+    return vcpus_start(m->vcpus);
 }
 
 void machine_terminal_resized(struct machine *m)
@@ -749,7 +751,7 @@ bool machine_had_emergency(struct machine *m)
     int r = 0;
     for (unsigned i = 0; r <= 0 && i < m->config.vm->cpus; i++)
         r = m->config.hv->vcpu_clock_enabled(vcpus_get(m->vcpus, i));
-    return r == -ENOTSUP ? m->printed_panic : r > 0;
+    return r == -ENOTSUP ? m->tail.printed_panic : r > 0;
 }
 
 void machine_dump(struct machine *m)

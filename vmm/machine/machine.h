@@ -42,7 +42,10 @@ struct machine_config {
      */
     struct display_backend *display;
     uint32_t framebuffer_width, framebuffer_height; /* 0: the default */
+    bool has_bitten;    /* the guest's watchdog, which is why it starts */
     struct power power; /* only the first request of a run comes through */
+    /* The guest's watchdog bites; on the I/O loop, with power's ctx. */
+    void (*on_bite)(void *ctx);
 };
 
 /* Errors are reported. */

@@ -6,6 +6,7 @@
  *   0x0101_0000   PL031 real-time clock
  *   0x0102_0000   debug exit: a byte ends the run with that status
  *   0x0103_0000   pvpanic
+ *   0x0104_0000   SP805 watchdog, with --watchdog
  *   0x0300_0000   virtio-mmio windows, SPI 16 and up
  *   0x0800_0000   GICv3: distributor, ITS, redistributors; or a GICv2 (hv_arm64.h)
  *   0x2000_0000   framebuffer, if the machine has a display
@@ -25,6 +26,7 @@
 #include "devices/platform/framebuffer.h"
 #include "devices/platform/mmio_rtc.h"
 #include "devices/platform/pci_host.h"
+#include "devices/platform/watchdog.h"
 #include "firmware/arm64/arm64_tree.h"
 
 #define CMDLINE_BYTES 2048 /* Linux's COMMAND_LINE_SIZE */
@@ -33,6 +35,8 @@ _Static_assert(FDT_FRAMEBUFFER_GPA + FRAMEBUFFER_BYTES_MAX <= FDT_ECAM_GPA &&
                    HV_ARM64_REDIST_GPA + HV_MAX_VCPUS * HV_ARM64_REDIST_BYTES <=
                        FDT_FRAMEBUFFER_GPA,
                "the framebuffer is clear of other devices");
+
+_Static_assert(ARM64_TREE_CLOCK_HZ == SP805_HZ, "the watchdog counts as the tree says");
 
 struct tree {
     struct arm64_tree tree;
@@ -60,6 +64,7 @@ static int make_tree(const struct board_config *c, struct tree_arch *out)
         .cpu_interface = {HV_ARM64_GICV2_CPU_GPA, HV_ARM64_GICV2_CPU_BYTES},
         .pmu_ppi = parts.has_pmu ? HV_ARM64_PMU_PPI : 0,
         .rtc_gpa = FDT_RTC_GPA,
+        .watchdog_gpa = c->watchdog.on ? FDT_WATCHDOG_GPA : 0,
         .cpus = c->vcpus,
         .cpu_ids = t->cpu_ids,
     };
@@ -74,6 +79,7 @@ static const struct fdt_board_kind kind = {
               .magic = "ARM\x64",
               .cmdline_max_bytes = CMDLINE_BYTES - 1},
     .rtc = &pl031_kind,
+    .watchdog = &sp805_kind,
     .create = make_tree,
     .destroy = free,
 };

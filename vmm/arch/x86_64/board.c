@@ -20,6 +20,7 @@
 #include "devices/platform/pci_host.h"
 #include "devices/platform/rtc.h"
 #include "devices/platform/serial.h"
+#include "devices/platform/watchdog.h"
 #include "firmware/acpi/acpi.h"
 #include "firmware/kernel/boot_request.h"
 #include "firmware/smbios/smbios.h"
@@ -39,6 +40,11 @@ _Static_assert(X86_FRAMEBUFFER_GPA >= X86_ECAM_GPA + X86_ECAM_BYTES &&
                    X86_FRAMEBUFFER_GPA + FRAMEBUFFER_BYTES_MAX <= X86_VIRTIO_GPA,
                "the framebuffer is clear of other devices");
 _Static_assert(RTC_PORT == X86_RTC_PORT, "port of the clock");
+_Static_assert(WDAT_PET == X86_WATCHDOG_PET && WDAT_RUNS == X86_WATCHDOG_RUNS &&
+                   WDAT_PERIOD == X86_WATCHDOG_PERIOD && WDAT_LEFT == X86_WATCHDOG_LEFT &&
+                   WDAT_BITTEN == X86_WATCHDOG_BITTEN && WDAT_BYTES == X86_WATCHDOG_PORTS &&
+                   WDAT_UNIT_MS == X86_WATCHDOG_UNIT_MS && WDAT_MAX == X86_WATCHDOG_MAX,
+               "registers of the watchdog");
 _Static_assert(X86_PCI_INTX_GSIS == PCI_HOST_WIRES, "wires of PCI's INTx");
 
 static const struct {
@@ -56,6 +62,7 @@ struct board {
     struct i8042 *i8042;
     struct serial *serial;
     struct passed_files *files; /* NULL: there are none */
+    struct watchdog *watchdog;  /* likewise */
     struct irq_line serial_irq, button_irq, rtc_irq;
     struct boot_state state;
 };
@@ -111,6 +118,16 @@ static int create_devices(struct board *b)
         r = create_serial(b);
     if (r == 0 && c->file_count > 0)
         r = passed_files_create(&b->files, c);
+    if (r == 0 && c->watchdog.on)
+        r = watchdog_create(&b->watchdog, &wdat_kind,
+                            &(struct watchdog_config){.bus = c->pio,
+                                                      .base = X86_WATCHDOG_PORT,
+                                                      .clock = &clock_host,
+                                                      .loop = c->loop,
+                                                      .boot_ns = c->watchdog.boot_ns,
+                                                      .has_bitten = c->watchdog.has_bitten,
+                                                      .on_bite = c->watchdog.on_bite,
+                                                      .ctx = c->ctx});
     return r;
 }
 
@@ -118,6 +135,7 @@ static void board_destroy(struct board *b)
 {
     if (b == NULL)
         return;
+    watchdog_destroy(b->watchdog);
     passed_files_destroy(b->files);
     serial_destroy(b->serial);
     i8042_destroy(b->i8042);
@@ -160,6 +178,7 @@ static int describe(struct board *b, const struct board_devices *devices)
         .vcpus = c->vcpus,
         .serial = b->serial != NULL,
         .fw_cfg = b->files != NULL,
+        .watchdog = b->watchdog != NULL,
         .pci = devices->pci,
         .pci_window64 = devices->windows->memory64,
         .virtio_windows = devices->virtio_windows,
@@ -196,6 +215,12 @@ static void press_power(struct board *b)
     irq_pulse(&b->button_irq);
 }
 
+static void hold(struct board *b, bool on)
+{
+    if (b->watchdog != NULL)
+        watchdog_hold(b->watchdog, on);
+}
+
 static int power_on(struct board *b, struct hv_vcpu *vcpu, unsigned id)
 {
     return x86_power_on(b->config.hv, b->config.vm, vcpu, id, b->config.vcpus, &b->state);
@@ -225,5 +250,6 @@ const struct arch arch_host = {
     .describe = describe,
     .load_kernel = load_kernel,
     .press_power = press_power,
+    .hold = hold,
     .power_on = power_on,
 };
