@@ -6,7 +6,9 @@
 
 #include "core/base/fail.h"
 #include "core/base/le.h"
+#include "core/base/try_lock.h"
 #include "core/base/xmath.h"
+#include "core/output/facts.h"
 #include "core/state/state.h"
 
 #define COMMAND_WRITABLE                                                            \
@@ -305,6 +307,47 @@ void pci_func_state(struct pci_func *f, struct state *s)
         remap(f);
     }
     pthread_mutex_unlock(&f->lock);
+}
+
+/* ---- what it says of itself ---- */
+
+static void describe_bars(const struct pci_func *f, struct facts *facts)
+{
+    facts_list(facts, "bars");
+    for (unsigned i = 0; i < PCI_BARS; i++) {
+        const struct pci_bar *bar = &f->bars[i];
+        if (bar->cfg.bytes == 0)
+            continue;
+        facts_group(facts, NULL);
+        facts_number(facts, "bar", i);
+        facts_word(facts, "space", bar->cfg.space == BUS_PIO ? "ports" : "memory");
+        facts_hex(facts, "bytes", bar->cfg.bytes);
+        if (bar->addr != PCI_NO_ADDRESS)
+            facts_hex(facts, "at", bar->addr);
+        facts_end(facts);
+    }
+    facts_end(facts);
+}
+
+void pci_func_describe(struct pci_func *f, struct facts *facts)
+{
+    static const char *const command[] = {"IO",     "MEMORY", "MASTER", NULL, NULL,          NULL,
+                                          "PARITY", NULL,     "SERR",   NULL, "INTX_DISABLE"};
+    unsigned devfn = f->intx.devfn; /* fixed, once it is on the bus */
+    facts_text(facts, "slot", "00:%02x.%u", devfn / 8, devfn % 8);
+    facts_text(facts, "id", "%04x:%04x", f->cfg.vendor, f->cfg.device);
+    facts_text(facts, "class", "%06x", f->cfg.class_code);
+    if (!try_lock(&f->lock)) {
+        facts_flag(facts, "busy", true);
+        return;
+    }
+    facts_bits(facts, "command", le16_get(f->config + PCI_REG_COMMAND), command,
+               ARRAY_SIZE(command));
+    describe_bars(f, facts);
+    pthread_mutex_unlock(&f->lock);
+    pthread_mutex_lock(&f->intx_lock);
+    facts_flag(facts, "intx", f->intx_out);
+    pthread_mutex_unlock(&f->intx_lock);
 }
 
 /* ---- set-up ---- */

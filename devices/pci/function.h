@@ -29,6 +29,7 @@
 #define PCI_CONFIG_BYTES 256u
 #define PCI_NO_ADDRESS   UINT64_MAX
 
+struct facts;
 struct pci_func;
 struct state;
 
@@ -118,6 +119,9 @@ void pci_func_put(struct pci_func *f, unsigned offset, unsigned width, uint32_t 
 /* Saves or loads what the guest may write; what it may not has to be the same. No vCPU runs. An
  * owner whose capabilities mean something looks at them after it. */
 void pci_func_state(struct pci_func *f, struct state *s);
+
+/* Any thread that is no loop's and no vCPU's: names what it is, and what the guest has set. */
+void pci_func_describe(struct pci_func *f, struct facts *facts);
 
 /* Any thread: the level of INTx, which shows in the status register too. */
 void pci_func_intx(struct pci_func *f, bool level);

@@ -13,6 +13,7 @@
 #include "core/base/le.h"
 #include "core/base/log.h"
 #include "core/base/xmath.h"
+#include "core/output/facts.h"
 #include "core/peers/shared_event.h"
 #include "core/state/state.h"
 #include "pci/function.h"
@@ -450,6 +451,36 @@ void msix_state(struct msix *m, struct state *s)
 /* ---- life ---- */
 
 /* A power of two whose halves hold the table and the pending bits. */
+static void describe_vector(const struct msix *m, struct facts *f, unsigned vector)
+{
+    const uint8_t *e = entry(m, vector);
+    bool masked = (e[ENTRY_CONTROL] & ENTRY_MASKED) != 0;
+    if (masked && le64_get(e + ENTRY_ADDR) == 0)
+        return;
+    facts_group(f, NULL);
+    facts_number(f, "vector", vector);
+    facts_hex(f, "address", le64_get(e + ENTRY_ADDR));
+    facts_hex(f, "data", le32_get(e + ENTRY_DATA));
+    facts_flag(f, "masked", masked);
+    facts_flag(f, "pending", is_pending(m, vector));
+    facts_end(f);
+}
+
+void msix_describe(struct msix *m, struct facts *f)
+{
+    facts_group(f, "msix");
+    pthread_mutex_lock(&m->lock);
+    facts_flag(f, "enabled", m->enabled);
+    facts_flag(f, "mask_all", m->mask_all);
+    facts_number(f, "vector_count", m->vectors);
+    facts_list(f, "vectors");
+    for (unsigned i = 0; i < m->vectors; i++)
+        describe_vector(m, f, i);
+    facts_end(f);
+    unlock(m);
+    facts_end(f);
+}
+
 static uint64_t bar_bytes(const struct msix *m)
 {
     uint64_t bytes = BAR_MIN;

@@ -25,6 +25,7 @@
 #include "core/ports/bus.h"
 #include "core/ports/irq.h"
 
+struct facts;
 struct msix;
 struct pci_func;
 struct state;
@@ -64,6 +65,9 @@ unsigned msix_vectors(const struct msix *m);
 
 /* Saves or loads table and pending bits, after its function's capability. No vCPU runs. */
 void msix_state(struct msix *m, struct state *s);
+
+/* Any thread: names its state, and the vectors that the guest has set up. */
+void msix_describe(struct msix *m, struct facts *f);
 
 /* The function was reset by its driver: pending bits go. */
 void msix_clear_pending(struct msix *m);

@@ -7,6 +7,7 @@
 #include "core/base/clock.h"
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
+#include "core/output/facts.h"
 
 #define NS_PER_S UINT64_C(1000000000)
 
@@ -154,4 +155,13 @@ void mmio_rtc_destroy(struct mmio_rtc *r)
         return;
     bus_remove(r->config.bus, &r->region);
     free(r);
+}
+
+void mmio_rtc_describe(struct mmio_rtc *rtc, struct facts *f)
+{
+    int64_t ahead_ns = (int64_t)atomic_load(&rtc->ahead_ns);
+    facts_group(f, "rtc");
+    facts_word(f, "kind", rtc->kind->name);
+    facts_text(f, "ahead", "%lld s", (long long)(ahead_ns / 1000000000));
+    facts_end(f);
 }

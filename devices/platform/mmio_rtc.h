@@ -16,6 +16,7 @@
 #include "core/ports/bus.h"
 
 struct clock;
+struct facts;
 
 struct mmio_rtc_config {
     struct bus *bus;
@@ -49,6 +50,8 @@ extern const struct mmio_rtc_kind pl031_kind, goldfish_rtc_kind;
 /* Errors are reported. */
 int mmio_rtc_create(struct mmio_rtc **out, const struct mmio_rtc_kind *kind,
                     const struct mmio_rtc_config *config);
+/* Any thread: names what it shows. */
+void mmio_rtc_describe(struct mmio_rtc *rtc, struct facts *f);
 void mmio_rtc_destroy(struct mmio_rtc *rtc); /* NULL is allowed */
 
 #endif

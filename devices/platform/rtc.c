@@ -13,6 +13,7 @@
 #include "core/base/le.h"
 #include "core/base/xmath.h"
 #include "core/loop/evloop.h"
+#include "core/output/facts.h"
 #include "core/ports/bus.h"
 
 #define NS_PER_S UINT64_C(1000000000)
@@ -178,6 +179,20 @@ static void time_from_regs(struct rtc *rtc)
     };
     tm.tm_year -= 1900;
     rtc->offset_s = timegm(&tm) - host_s(rtc);
+}
+
+void rtc_describe(struct rtc *rtc, struct facts *f)
+{
+    static const char *const enabled[] = {NULL,           NULL,    NULL,      NULL,
+                                          "UPDATE_ENDED", "ALARM", "PERIODIC"};
+    facts_group(f, "rtc");
+    pthread_mutex_lock(&rtc->lock);
+    facts_flag(f, "runs", !is_stopped(rtc));
+    facts_text(f, "ahead", "%lld s", (long long)rtc->offset_s);
+    facts_bits(f, "interrupts_enabled", rtc->cmos[REG_B], enabled, ARRAY_SIZE(enabled));
+    facts_flag(f, "raised", rtc->raised);
+    pthread_mutex_unlock(&rtc->lock);
+    facts_end(f);
 }
 
 /* ---- interrupts ---- */

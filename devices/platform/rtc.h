@@ -22,6 +22,7 @@
 struct bus;
 struct clock;
 struct evloop;
+struct facts;
 struct rtc;
 
 struct rtc_config {
@@ -37,6 +38,8 @@ struct rtc_config {
 
 /* Errors are reported. */
 int rtc_create(struct rtc **out, const struct rtc_config *config);
+/* Any thread: names what it does, and changes nothing. */
+void rtc_describe(struct rtc *rtc, struct facts *f);
 void rtc_destroy(struct rtc *rtc); /* NULL is allowed */
 
 #endif

@@ -12,6 +12,7 @@
 #include "core/base/log.h"
 #include "core/base/xmath.h"
 #include "core/loop/evloop.h"
+#include "core/output/facts.h"
 #include "core/ports/bus.h"
 #include "core/ports/chr.h"
 
@@ -101,6 +102,25 @@ struct serial {
     bool send_posted, room_posted;
     uint8_t tx[TX_BYTES]; /* the first that is not cleared */
 };
+
+/* ---- what it says of itself ---- */
+
+void serial_describe(struct serial *s, struct facts *f)
+{
+    static const char *const enabled[] = {"RX", "TX", "LINE", "MODEM"};
+    static const char *const modem[] = {"DTR", "RTS", "OUT1", "OUT2", "LOOP"};
+    facts_group(f, "serial");
+    pthread_mutex_lock(&s->lock);
+    facts_bits(f, "interrupts_enabled", s->ier, enabled, ARRAY_SIZE(enabled));
+    facts_bits(f, "modem_control", s->mcr, modem, ARRAY_SIZE(modem));
+    facts_hex(f, "line_control", s->lcr);
+    facts_number(f, "divisor", s->divisor[0] | s->divisor[1] << 8);
+    facts_flag(f, "fifos", s->fifos);
+    facts_number(f, "received_waiting", s->rx_count);
+    facts_number(f, "sent_waiting", s->tx_count);
+    pthread_mutex_unlock(&s->lock);
+    facts_end(f);
+}
 
 /* ---- under the lock ---- */
 

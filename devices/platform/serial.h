@@ -24,6 +24,7 @@
 struct bus;
 struct chr_backend;
 struct evloop;
+struct facts;
 struct serial;
 
 struct serial_config {
@@ -42,6 +43,9 @@ int serial_create(struct serial **out, const struct serial_config *config);
  * While no thread runs the loop and no vCPU runs.
  */
 void serial_flush(struct serial *s);
+
+/* Any thread: names its registers, and changes none. */
+void serial_describe(struct serial *s, struct facts *f);
 
 /* Flushes first; the same rule. NULL is allowed. */
 void serial_destroy(struct serial *s);

@@ -62,6 +62,14 @@ clock_is_right() {
     [ $((now - guest)) -le 2 ] && [ $((guest - now)) -le 2 ]
 }
 
+describes_disk() {
+    ctl info disk0 --json | tr -d ' \t\n' >"$work/info"
+    for text in '"status":\["ACKNOWLEDGE","DRIVER","DRIVER_OK","FEATURES_OK"\]' '"state":"live"' \
+        '"features_accepted":\[[^]]*"flush"[^]]*"version_1"'; do
+        grep -q "$text" "$work/info" || { sed 's/^/# /' "$work/info" && return 1; }
+    done
+}
+
 boots_again() {
     for try in $(seq 100); do
         [ "$(tr -d '\r' <"$log" | grep -c '^softlockup=1')" -lt 2 ] || return 0
@@ -87,6 +95,7 @@ group_control() {
         expect "$series: its clock is right" clock_is_right
         expect "$series: and it has no complaint" answers complaints 0
         expect "$series: what its devices did is told" sh -c "'$minivet' ctl --json '$work/ctl' stats | grep queues >/dev/null"
+        expect "$series: and how its disk stands" describes_disk
         ctl link 0 down
         expect "$series: a cable that is pulled" answers carrier1 0
         ctl link 0 up

@@ -99,6 +99,7 @@ static int power_on(struct board *b, struct hv_vcpu *vcpu, unsigned id)
 static const unsigned irqs[] = {40, 42, 44};
 
 static const struct arch arch_fake = {
+    .name = "fake",
     .serial_console = "ttyFAKE7",
     .hole_gpa = 0,
     .hole_end_gpa = RAM_GPA,

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "core/output/facts.h"
 #include "tests/harness/fake.h"
 #include "tests/harness/folder.h"
 #include "tests/harness/test.h"
@@ -134,6 +135,20 @@ static int on_stats(void *ctx, FILE *out)
     return stats_error;
 }
 
+static unsigned described_numbers = 1;
+
+static int on_describe(void *ctx, const char *device, struct facts *f)
+{
+    (void)ctx;
+    cr_assert(runs);
+    facts_word(f, "device", device);
+    facts_list(f, "numbers");
+    for (unsigned i = 0; i < described_numbers; i++)
+        facts_number(f, NULL, i);
+    facts_end(f);
+    return device != NULL && strcmp(device, "disk9") == 0 ? -ENODEV : 0;
+}
+
 static int link_error;
 static unsigned link_card;
 static bool link_up = true;
@@ -169,14 +184,25 @@ static void on_end_resize(void *ctx, unsigned disk, uint64_t bytes)
 
 static int begin(void)
 {
-    return control_create(
-        &control, &(struct control_config){
-                      .loop = loop,
-                      .clock = &the_clock,
-                      .path = path,
-                      .target = {"vmlinuz", guest_runs, on_power, input_for, take_picture,
-                                 on_balloon, on_pause, on_is_paused, on_reset, on_stats, on_link,
-                                 on_begin_resize, on_end_resize, on_stop, NULL, NULL, 0}});
+    return control_create(&control,
+                          &(struct control_config){.loop = loop,
+                                                   .clock = &the_clock,
+                                                   .path = path,
+                                                   .target = {.kernel = "vmlinuz",
+                                                              .runs = guest_runs,
+                                                              .press_power = on_power,
+                                                              .input = input_for,
+                                                              .picture = take_picture,
+                                                              .balloon = on_balloon,
+                                                              .pause = on_pause,
+                                                              .is_paused = on_is_paused,
+                                                              .reset = on_reset,
+                                                              .stats = on_stats,
+                                                              .describe = on_describe,
+                                                              .set_link = on_link,
+                                                              .begin_resize = on_begin_resize,
+                                                              .end_resize = on_end_resize,
+                                                              .stop = on_stop}});
 }
 
 static void setup(void)
@@ -769,6 +795,23 @@ static void tell_two(int fd, const char *command, const char *first, const char 
     say(fd, line);
     cr_expect(hear(fd));
     cr_expect_not_null(strstr(heard, answer), "%s %s %s: %s", command, first, second, heard);
+}
+
+Test(control, a_machine_is_described)
+{
+    int fd = join();
+    tell(fd, "info", "no guest runs now");
+    runs = true;
+    tell(fd, "info", "{\"result\":{\"numbers\":[0]}}");
+    say(fd, "{\"command\": \"info\", \"args\": [\"disk1\"]}\n");
+    cr_expect(hear(fd));
+    cr_expect_not_null(strstr(heard, "\"device\":\"disk1\""), "%s", heard);
+    say(fd, "{\"command\": \"info\", \"args\": [\"disk9\"]}\n");
+    cr_expect(hear(fd));
+    cr_expect_not_null(strstr(heard, "there is no device disk9"), "%s", heard);
+    described_numbers = FACTS_BYTES_MAX / 4;
+    tell(fd, "info", "too much for one answer");
+    close(fd);
 }
 
 Test(control, cables_are_pulled_and_put_back)

@@ -10,6 +10,7 @@
 #include "core/base/le.h"
 #include "core/base/xmath.h"
 #include "core/memory/gmem.h"
+#include "core/output/facts.h"
 #include "core/state/state.h"
 #include "virtio/base/device.h"
 #include "virtio/spec.h"
@@ -209,6 +210,18 @@ static void balloon_state(struct virtio_device *dev, struct state *s)
     state_bytes(s, "config", b->config, sizeof(b->config));
 }
 
+static uint64_t field_bytes(const struct virtio_balloon *b, unsigned offset)
+{
+    return (uint64_t)le32_get(b->config + offset) << VIRTIO_BALLOON_PAGE_BITS;
+}
+
+static void balloon_describe(struct virtio_device *dev, struct facts *f)
+{
+    const struct virtio_balloon *b = balloon_of(dev);
+    facts_number(f, "target_bytes", field_bytes(b, VIRTIO_BALLOON_CONFIG_num_pages));
+    facts_number(f, "actual_bytes", field_bytes(b, VIRTIO_BALLOON_CONFIG_actual));
+}
+
 static const struct virtio_device_ops balloon_ops = {
     .config_write = balloon_config_write,
     .queue_ready = balloon_queue_ready,
@@ -216,6 +229,7 @@ static const struct virtio_device_ops balloon_ops = {
     .queue_hold = balloon_queue_hold,
     .reset = balloon_reset,
     .state = balloon_state,
+    .describe = balloon_describe,
 };
 
 /* ---- life ---- */
@@ -284,11 +298,6 @@ void virtio_balloon_set_target(struct virtio_balloon *b, uint64_t bytes)
         return;
     le32_put(target, pages_of(bytes));
     virtio_device_config_changed(&b->dev);
-}
-
-static uint64_t field_bytes(const struct virtio_balloon *b, unsigned offset)
-{
-    return (uint64_t)le32_get(b->config + offset) << VIRTIO_BALLOON_PAGE_BITS;
 }
 
 void virtio_balloon_status(struct virtio_balloon *b, struct virtio_balloon_status *out)

@@ -42,6 +42,7 @@
 #include "virtio/base/type.h"
 #include "virtio/ring/virtqueue.h"
 
+struct facts;
 struct gmem;
 struct state;
 struct virtio_device;
@@ -108,6 +109,8 @@ struct virtio_device_ops {
      * nothing.
      */
     void (*state)(struct virtio_device *dev, struct state *s);
+    /* Names what a person wants to know of it beside registers and queues. May be NULL. */
+    void (*describe)(struct virtio_device *dev, struct facts *f);
 };
 
 /* The transport's half. On the queue's loop, and on any of them; they do not block. */
@@ -329,6 +332,9 @@ void virtio_device_release(struct virtio_device *dev);
  * transport. A device whose state cannot be loaded is to be destroyed.
  */
 void virtio_device_state(struct virtio_device *dev, struct state *s);
+
+/* [registers] Names what the device, its driver and its queues do now; nothing changes by that. */
+void virtio_device_describe(struct virtio_device *dev, struct facts *f);
 
 /* Set-up thread. A device has one transport. detach resets, and settles. */
 void virtio_device_attach(struct virtio_device *dev, const struct virtio_host *host);

@@ -5,6 +5,7 @@
  *     device.c         status, features, reset, configuration space
  *     queue.c          a queue: at work on its loop, and as registers set it up
  *     device_state.c   a device that is held, saved and loaded
+ *     describe.c       what it says of itself
  */
 #ifndef MINIVET_VIRTIO_DEVICE_IMPL_H
 #define MINIVET_VIRTIO_DEVICE_IMPL_H

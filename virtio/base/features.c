@@ -38,7 +38,7 @@ static const struct virtio_feature_name fixed_names[] = {
     {"version_1", VIRTIO_F_VERSION_1},
 };
 
-static const char *name_of(const struct virtio_device_type *type, unsigned bit)
+const char *virtio_feature_name(const struct virtio_device_type *type, unsigned bit)
 {
     for (const struct virtio_feature_name *f = virtio_feature_names; f->name != NULL; f++) {
         if (f->bit == bit)
@@ -69,7 +69,7 @@ static void __attribute__((format(printf, 2, 3))) add(struct text *t, const char
 static void add_features(struct text *t, const struct virtio_device *dev)
 {
     for (unsigned bit = 0; bit < 128; bit++) {
-        const char *name = name_of(dev->cfg.type, bit);
+        const char *name = virtio_feature_name(dev->cfg.type, bit);
         if (virtio_device_has(dev, bit) && name != NULL)
             add(t, " %s", name);
         else if (virtio_device_has(dev, bit))

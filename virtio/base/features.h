@@ -15,6 +15,9 @@ extern const struct virtio_feature_name virtio_feature_names[];
 /* The feature's bit number, or -1. */
 int virtio_feature_by_name(const char *name);
 
+/* Of any bit, also those that no option switches; NULL: it has none. */
+const char *virtio_feature_name(const struct virtio_device_type *type, unsigned bit);
+
 /* [loop] With -v, when a driver has activated the device: features, queues and their vectors. */
 void virtio_features_say(struct virtio_device *dev);
 

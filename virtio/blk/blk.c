@@ -9,6 +9,7 @@
 #include "core/base/fail.h"
 #include "core/base/le.h"
 #include "core/base/xmath.h"
+#include "core/output/facts.h"
 #include "core/ports/block.h"
 #include "core/state/state.h"
 #include "virtio/base/device.h"
@@ -87,6 +88,17 @@ static void blk_state(struct virtio_device *dev, struct state *s)
     set_writeback(blk, state_number(s, "writeback", writeback, true));
 }
 
+static void blk_describe(struct virtio_device *dev, struct facts *f)
+{
+    struct virtio_blk *blk = blk_of(dev);
+    const struct blk_info *info = &blk->backend->info;
+    facts_number(f, "capacity_bytes", info->capacity_bytes);
+    facts_number(f, "block_bytes", blk_logical_bytes(info));
+    facts_flag(f, "read_only", info->read_only);
+    facts_flag(f, "write_back",
+               __atomic_load_n(&blk->config[VIRTIO_BLK_CONFIG_writeback], __ATOMIC_RELAXED));
+}
+
 static const struct virtio_device_ops blk_ops = {
     .config_write = blk_config_write,
     .features_ok = blk_features_ok,
@@ -96,6 +108,7 @@ static const struct virtio_device_ops blk_ops = {
     .queue_stop = blk_queue_stop,
     .reset = blk_reset,
     .state = blk_state,
+    .describe = blk_describe,
 };
 
 /* ---- configuration space ---- */

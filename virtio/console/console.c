@@ -6,6 +6,7 @@
 
 #include "core/base/fail.h"
 #include "core/base/le.h"
+#include "core/output/facts.h"
 #include "core/state/state.h"
 #include "virtio/console/console_impl.h"
 
@@ -264,6 +265,26 @@ static void console_state(struct virtio_device *dev, struct state *s)
     }
 }
 
+static void console_describe(struct virtio_device *dev, struct facts *f)
+{
+    const struct virtio_console *con = console_of(dev);
+    facts_list(f, "ports");
+    for (unsigned i = 0; i < con->port_count; i++) {
+        const struct console_port *p = &con->ports[i];
+        facts_group(f, NULL);
+        facts_number(f, "port", i);
+        facts_word(f, "name", p->name);
+        facts_flag(f, "console", p->is_console);
+        facts_flag(f, "peer", !p->backend->is_away);
+        if (console_has_control(con)) {
+            facts_flag(f, "guest_knows", (p->is & PORT_IS_READY) != 0);
+            facts_flag(f, "guest_open", (p->is & PORT_IS_OPEN) != 0);
+        }
+        facts_end(f);
+    }
+    facts_end(f);
+}
+
 static const struct virtio_device_ops console_ops = {
     .config_write = console_config_write,
     .activate = console_activate,
@@ -273,6 +294,7 @@ static const struct virtio_device_ops console_ops = {
     .queue_hold = console_queue_hold,
     .reset = console_reset,
     .state = console_state,
+    .describe = console_describe,
 };
 
 /* ---- life ---- */

@@ -8,6 +8,7 @@
 #include "core/base/fail.h"
 #include "core/base/le.h"
 #include "core/base/xmath.h"
+#include "core/output/facts.h"
 #include "virtio/gpu/gpu_impl.h"
 #include "virtio/spec.h"
 
@@ -249,6 +250,15 @@ static void gpu_reset(struct virtio_device *dev)
     le32_put(gpu->config + VIRTIO_GPU_CONFIG_events_read, 0);
 }
 
+static void gpu_describe(struct virtio_device *dev, struct facts *f)
+{
+    const struct virtio_gpu *gpu = gpu_of(dev);
+    facts_number(f, "scanouts", gpu->scanout_count);
+    facts_number(f, "resources", gpu->resource_count);
+    facts_number(f, "memory_bytes", gpu->memory_bytes);
+    facts_number(f, "memory_used_bytes", gpu->memory_used);
+}
+
 static const struct virtio_device_ops gpu_ops = {
     .config_write = gpu_config_write,
     .queue_ready = gpu_queue_ready,
@@ -256,6 +266,7 @@ static const struct virtio_device_ops gpu_ops = {
     .queue_hold = gpu_queue_hold,
     .reset = gpu_reset,
     .state = gpu_state,
+    .describe = gpu_describe,
 };
 
 /* ---- life ---- */

@@ -8,6 +8,7 @@
 #include "core/base/fail.h"
 #include "core/base/le.h"
 #include "core/base/xmath.h"
+#include "core/output/facts.h"
 #include "core/state/state.h"
 #include "virtio/net/net_impl.h"
 #include "virtio/vhost/vhost_net.h"
@@ -374,6 +375,20 @@ static void net_state(struct virtio_device *dev, struct state *s)
         state_refuse(s, "its network has other queues");
 }
 
+static void net_describe(struct virtio_device *dev, struct facts *f)
+{
+    const struct virtio_net *net = net_of(dev);
+    const uint8_t *mac = net->config + VIRTIO_NET_CONFIG_mac;
+    facts_text(f, "mac", "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3], mac[4],
+               mac[5]);
+    facts_word(f, "link", net_is_up(net) ? "up" : "down");
+    facts_flag(f, "vhost", net->vhost != NULL);
+    facts_number(f, "pairs", net->pairs);
+    facts_number(f, "pairs_used", net->pairs_used);
+    if (net->mtu_bytes != 0)
+        facts_number(f, "mtu_bytes", net->mtu_bytes);
+}
+
 static const struct virtio_device_ops net_ops = {
     .config_write = net_config_write,
     .activate = net_activate,
@@ -384,6 +399,7 @@ static const struct virtio_device_ops net_ops = {
     .queue_hold = net_queue_hold,
     .reset = net_reset,
     .state = net_state,
+    .describe = net_describe,
 };
 
 /* ---- life ---- */

@@ -40,6 +40,7 @@
 
 #include "core/memory/iobuf.h"
 
+struct facts;
 struct gmem;
 struct virtqueue;
 struct vq_chain;
@@ -65,6 +66,8 @@ struct vq_ops {
     /* NULL in a format whose queues are not saved. */
     uint32_t (*position)(const struct virtqueue *vq);
     bool (*seek)(struct virtqueue *vq, uint32_t position);
+    /* Where both sides are, and what they want to be told. May be NULL. */
+    void (*describe)(const struct virtqueue *vq, struct facts *f);
 };
 
 /* What a queue is activated with; all but the config comes from the device. */

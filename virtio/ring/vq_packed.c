@@ -9,6 +9,7 @@
 #include <errno.h>
 
 #include "core/memory/gmem.h"
+#include "core/output/facts.h"
 #include "virtio/ring/ring_spec.h"
 #include "virtio/ring/vq_math.h"
 #include "virtio/ring/vq_ops.h"
@@ -195,6 +196,40 @@ static bool packed_seek(struct virtqueue *vq, uint32_t position)
     return true;
 }
 
+/* A place in the ring, with its wrap counter. */
+static void describe_place(struct facts *f, const char *name, uint32_t place, bool wrap)
+{
+    facts_text(f, name, "%u wrap %u", place, wrap);
+}
+
+static void describe_position(const struct virtqueue *vq, struct facts *f, const char *name,
+                              uint32_t position)
+{
+    describe_place(f, name, packed_place(vq->size, position), packed_wrap(vq->size, position));
+}
+
+static void describe_event(struct facts *f, const char *name, const uint8_t *at)
+{
+    static const char *const words[] = {"always", "never", NULL, "3"};
+    uint16_t where = ring_load16_relaxed(at + PVIRTQ_EVENT_desc);
+    unsigned flags = ring_load16_relaxed(at + PVIRTQ_EVENT_flags) & 3;
+    if (flags == RING_EVENT_FLAGS_DESC)
+        describe_place(f, name, where & ((1u << PVIRTQ_EVENT_WRAP_SHIFT) - 1),
+                       where >> PVIRTQ_EVENT_WRAP_SHIFT);
+    else
+        facts_word(f, name, words[flags]);
+}
+
+static void packed_describe(const struct virtqueue *vq, struct facts *f)
+{
+    const struct vq_packed *p = &vq->packed;
+    describe_position(vq, f, "next_avail", p->next_avail);
+    describe_position(vq, f, "next_used", p->next_used);
+    facts_flag(f, "available", packed_available(vq));
+    describe_event(f, "wants_kicks", p->device_event);
+    describe_event(f, "wants_interrupts", p->driver_event);
+}
+
 const struct vq_ops vq_packed_ops = {
     .activate = packed_activate,
     .pop = packed_pop,
@@ -205,4 +240,5 @@ const struct vq_ops vq_packed_ops = {
     .available = packed_available,
     .position = packed_position,
     .seek = packed_seek,
+    .describe = packed_describe,
 };

@@ -7,6 +7,7 @@
 
 #include "core/base/xmath.h"
 #include "core/memory/gmem.h"
+#include "core/output/facts.h"
 #include "virtio/ring/ring_spec.h"
 #include "virtio/ring/vq_math.h"
 #include "virtio/ring/vq_ops.h"
@@ -166,6 +167,27 @@ static bool split_seek(struct virtqueue *vq, uint32_t position)
     return position <= UINT16_MAX;
 }
 
+/* Of a queue that another process runs, what is in memory counts: it keeps its own indices. */
+static void split_describe(const struct virtqueue *vq, struct facts *f)
+{
+    const struct vq_split *s = &vq->split;
+    facts_number(f, "avail_idx", ring_load16_relaxed(s->avail + VIRTQ_AVAIL_IDX));
+    facts_number(f, "used_idx", ring_load16_relaxed(s->used + VIRTQ_USED_IDX));
+    facts_number(f, "next_avail", s->next_avail);
+    facts_number(f, "next_used", s->next_used);
+    if (vq->event_idx) {
+        facts_number(f, "avail_event",
+                     ring_load16_relaxed(s->used + VIRTQ_USED_AVAIL_EVENT(vq->size)));
+        facts_number(f, "used_event",
+                     ring_load16_relaxed(s->avail + VIRTQ_AVAIL_USED_EVENT(vq->size)));
+        return;
+    }
+    uint16_t used_flags = ring_load16_relaxed(s->used + VIRTQ_USED_FLAGS);
+    uint16_t avail_flags = ring_load16_relaxed(s->avail + VIRTQ_AVAIL_FLAGS);
+    facts_flag(f, "wants_kicks", (used_flags & VIRTQ_USED_F_NO_NOTIFY) == 0);
+    facts_flag(f, "wants_interrupts", (avail_flags & VIRTQ_AVAIL_F_NO_INTERRUPT) == 0);
+}
+
 const struct vq_ops vq_split_ops = {
     .activate = split_activate,
     .pop = split_pop,
@@ -176,4 +198,5 @@ const struct vq_ops vq_split_ops = {
     .available = split_available,
     .position = split_position,
     .seek = split_seek,
+    .describe = split_describe,
 };

@@ -9,6 +9,7 @@
 #include "core/base/fail.h"
 #include "core/base/le.h"
 #include "core/base/xmath.h"
+#include "core/output/facts.h"
 #include "core/state/state.h"
 #include "virtio/scsi/scsi_codes.h"
 #include "virtio/scsi/scsi_impl.h"
@@ -166,6 +167,24 @@ static void scsi_state(struct virtio_device *dev, struct state *s)
         target_state(&scsi->targets[i], s);
 }
 
+static void scsi_describe(struct virtio_device *dev, struct facts *f)
+{
+    const struct virtio_scsi *scsi = scsi_of(dev);
+    facts_list(f, "disks");
+    for (unsigned i = 0; i < scsi->target_count; i++) {
+        const struct scsi_disk *disk = &scsi->targets[i].disk;
+        facts_group(f, NULL);
+        facts_number(f, "target", i);
+        facts_number(f, "capacity_bytes", disk->backend->info.capacity_bytes);
+        facts_flag(f, "read_only", disk->backend->info.read_only);
+        if (disk->attention != 0)
+            facts_hex(f, "unit_attention", disk->attention);
+        facts_end(f);
+    }
+    facts_end(f);
+    facts_flag(f, "events_missed", scsi->events_missed);
+}
+
 static const struct virtio_device_ops scsi_ops = {
     .config_write = scsi_config_write,
     .queue_start = scsi_queue_start,
@@ -174,6 +193,7 @@ static const struct virtio_device_ops scsi_ops = {
     .queue_hold = scsi_queue_hold,
     .reset = scsi_reset,
     .state = scsi_state,
+    .describe = scsi_describe,
 };
 
 /* ---- targets ---- */

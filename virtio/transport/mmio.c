@@ -6,6 +6,7 @@
 
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
+#include "core/output/facts.h"
 #include "core/ports/bus.h"
 #include "core/state/state.h"
 #include "virtio/base/shm.h"
@@ -178,6 +179,14 @@ void virtio_mmio_state(struct virtio_mmio *m, struct state *s)
     if (m->dev->legacy != m->cfg.legacy)
         state_refuse(s, "its driver uses the other version of virtio-mmio");
     state_end(s);
+}
+
+void virtio_mmio_describe(struct virtio_mmio *m, struct facts *f)
+{
+    facts_word(f, "transport", m->cfg.legacy ? "mmio, version 1" : "mmio");
+    facts_hex(f, "window", m->cfg.base_gpa);
+    facts_number(f, "interrupt", m->cfg.irq.irq);
+    virtio_registers_describe(&m->regs, f);
 }
 
 void virtio_mmio_destroy(struct virtio_mmio *m)

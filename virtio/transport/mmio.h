@@ -18,6 +18,7 @@
 #include "core/ports/irq.h"
 
 struct bus;
+struct facts;
 struct state;
 struct virtio_device;
 struct virtio_mmio;
@@ -40,6 +41,9 @@ int virtio_mmio_create(struct virtio_mmio **out, const struct virtio_mmio_config
 
 /* Saves or loads the transport and its device, see virtio_device_state(). No vCPU runs. */
 void virtio_mmio_state(struct virtio_mmio *m, struct state *s);
+
+/* Names what the window and the device hold, see virtio_registers_describe(). */
+void virtio_mmio_describe(struct virtio_mmio *m, struct facts *f);
 
 /* No vCPU may access the window any more. Resets the device, which stays the caller's. */
 void virtio_mmio_destroy(struct virtio_mmio *mmio);

@@ -7,6 +7,7 @@
 
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
+#include "core/output/facts.h"
 #include "core/state/state.h"
 #include "virtio/base/observer.h"
 #include "virtio/base/shm.h"
@@ -463,6 +464,23 @@ void virtio_pci_state(struct virtio_pci *p, struct state *s)
         state_refuse(s, "its driver uses the legacy interface, which this function lacks");
     update_intx(p);
     state_end(s);
+}
+
+static void describe_vector(struct facts *f, const char *name, uint16_t vector)
+{
+    if (vector != VIRTIO_MSI_NO_VECTOR)
+        facts_number(f, name, vector);
+}
+
+void virtio_pci_describe(struct virtio_pci *p, struct facts *f)
+{
+    facts_word(f, "transport", p->cfg.legacy ? "pci, transitional" : "pci");
+    facts_group(f, "pci");
+    pci_func_describe(&p->func, f);
+    msix_describe(p->msix, f);
+    facts_end(f);
+    describe_vector(f, "config_vector", atomic_load(&p->config_vector));
+    virtio_registers_describe(&p->regs, f);
 }
 
 void virtio_pci_destroy(struct virtio_pci *p)

@@ -19,6 +19,7 @@
 #include "core/ports/irq.h"
 
 struct bus;
+struct facts;
 struct pci_func;
 struct state;
 struct virtio_device;
@@ -41,6 +42,9 @@ struct pci_func *virtio_pci_func(struct virtio_pci *pci);
 
 /* Saves or loads the transport and its device, see virtio_device_state(). No vCPU runs. */
 void virtio_pci_state(struct virtio_pci *p, struct state *s);
+
+/* Names what the function and the device hold, see virtio_registers_describe(). */
+void virtio_pci_describe(struct virtio_pci *p, struct facts *f);
 
 /* No vCPU may access the function any more. Resets the device, which stays the caller's. */
 void virtio_pci_destroy(struct virtio_pci *pci);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "virtio/transport/registers.h"
 
+#include "core/base/try_lock.h"
 #include "core/base/xmath.h"
+#include "core/output/facts.h"
 #include "core/state/state.h"
 #include "virtio/base/observer.h"
 #include "virtio/spec.h"
@@ -373,5 +375,18 @@ void virtio_registers_state(struct virtio_registers *r, struct state *s)
     legacy_state(r, s);
     virtio_device_state(r->dev, s);
     virtio_bells_update(r);
+    pthread_mutex_unlock(&r->lock);
+}
+
+void virtio_registers_describe(struct virtio_registers *r, struct facts *f)
+{
+    static const char *const causes[] = {"QUEUE", "CONFIG"};
+    facts_bits(f, "interrupt_status", atomic_load(&r->isr), causes, ARRAY_SIZE(causes));
+    if (!try_lock(&r->lock)) {
+        facts_flag(f, "busy", true);
+        return;
+    }
+    facts_number(f, "queue_select", atomic_load(&r->queue_sel));
+    virtio_device_describe(r->dev, f);
     pthread_mutex_unlock(&r->lock);
 }

@@ -164,6 +164,9 @@ void virtio_config_write(struct virtio_registers *r, bool legacy, uint64_t offse
  * come before, its interrupts included. */
 void virtio_registers_state(struct virtio_registers *r, struct state *s);
 
+/* Any thread that is no loop's and no vCPU's: names what they hold, and the device. */
+void virtio_registers_describe(struct virtio_registers *r, struct facts *f);
+
 /* ---- doorbells.c ---- */
 
 void virtio_bells_init(struct virtio_registers *r);

@@ -7,6 +7,7 @@
 #include "core/base/fail.h"
 #include "core/base/le.h"
 #include "core/base/xmath.h"
+#include "core/output/facts.h"
 #include "core/state/state.h"
 #include "virtio/spec.h"
 #include "virtio/vsock/vsock_impl.h"
@@ -290,12 +291,20 @@ static void vsock_state(struct virtio_device *dev, struct state *s)
     virtio_queue_serve_later(dev, VIRTIO_VSOCK_EVENT);
 }
 
+static void vsock_describe(struct virtio_device *dev, struct facts *f)
+{
+    const struct virtio_vsock *vs = vsock_of(dev);
+    facts_number(f, "cid", vs->cid);
+    facts_number(f, "connections", vs->conn_count);
+}
+
 static const struct virtio_device_ops vsock_ops = {
     .queue_ready = queue_ready,
     .queue_stop = queue_stop,
     .queue_hold = queue_hold,
     .reset = vsock_reset,
     .state = vsock_state,
+    .describe = vsock_describe,
 };
 
 /* ---- life ---- */

@@ -23,6 +23,7 @@ struct boot_request;
 struct bus;
 struct chr_backend;
 struct evloop;
+struct facts;
 struct gmem;
 struct hv;
 struct hv_vcpu;
@@ -75,6 +76,7 @@ struct board_devices {
 };
 
 struct arch {
+    const char *name;           /* as the kernel calls it: x86_64 */
     const char *serial_console; /* what Linux calls the serial port */
 
     /* RAM is from 0 up, and goes on behind this hole. */
@@ -101,6 +103,8 @@ struct arch {
     int (*board_create)(struct board **out, const struct board_config *config);
     /* No vCPU runs, nor does the loop elsewhere: what the guest has sent by then is written. */
     void (*board_flush)(struct board *b);
+    /* On the loop: names how the platform devices stand. */
+    void (*board_describe)(const struct board *b, struct facts *f);
     void (*board_destroy)(struct board *b); /* the same rule; NULL is allowed */
 
     /* Once all devices are there: leaves in guest memory how the guest finds them. */

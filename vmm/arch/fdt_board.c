@@ -165,6 +165,13 @@ int fdt_board_load_kernel(struct board *b, const struct boot_request *request)
     return r < 0 ? r : tree_load(b->config.gmem, &tree, request, &b->image);
 }
 
+void fdt_board_devices(const struct board *b, struct facts *f)
+{
+    if (b->serial != NULL)
+        serial_describe(b->serial, f);
+    mmio_rtc_describe(b->rtc, f);
+}
+
 void fdt_board_press_power(struct board *b)
 {
     irq_pulse(&b->power_irq);

@@ -48,7 +48,8 @@ struct watchdog_kind;
             .irq = FDT_PCI_IRQ},                                                              \
     .board_flush = fdt_board_flush, .board_destroy = fdt_board_destroy,                       \
     .describe = fdt_board_describe, .load_kernel = fdt_board_load_kernel,                     \
-    .press_power = fdt_board_press_power, .hold = fdt_board_hold
+    .board_describe = fdt_board_devices, .press_power = fdt_board_press_power,                \
+    .hold = fdt_board_hold
 
 extern const unsigned fdt_board_virtio_irqs[FDT_VIRTIO_WINDOWS];
 
@@ -72,6 +73,7 @@ void fdt_board_flush(struct board *b);
 void fdt_board_destroy(struct board *b);
 int fdt_board_describe(struct board *b, const struct board_devices *devices);
 int fdt_board_load_kernel(struct board *b, const struct boot_request *request);
+void fdt_board_devices(const struct board *b, struct facts *f);
 void fdt_board_press_power(struct board *b);
 void fdt_board_hold(struct board *b, bool on);
 

@@ -24,6 +24,7 @@
 
 #define NS_PER_MS    UINT64_C(1000000)
 #define PATIENCE_NS  (2000 * NS_PER_MS)
+#define INDENT_MAX   40
 #define ANSWER_BYTES (4 * MIB) /* more than all statistics of a run */
 
 /* A screenshot is written by the run, which may be in another folder. */
@@ -153,6 +154,71 @@ static void print_rows(const cJSON *rows)
     }
 }
 
+static void print_value(const cJSON *value)
+{
+    char *text = cJSON_IsString(value) ? strdup(value->valuestring) : cJSON_PrintUnformatted(value);
+    if (text != NULL)
+        text_neutralize(text);
+    fputs(text != NULL ? text : "", stdout);
+    free(text);
+}
+
+static bool is_flat(const cJSON *tree)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, tree)
+    {
+        if (cJSON_IsObject(item) || cJSON_IsArray(item))
+            return false;
+    }
+    return true;
+}
+
+/* A group of values on one line. */
+static void print_line(const cJSON *flat)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, flat)
+    {
+        if (item->string != NULL) {
+            text_print(stdout, item->string);
+            putchar(' ');
+        }
+        print_value(item);
+        fputs(item->next != NULL ? (item->string != NULL ? ", " : " ") : "\n", stdout);
+    }
+}
+
+/*
+ * A tree for people: what is in something is further right, and each row of a list begins with "-".
+ * begun: the first line has that already.
+ */
+static void print_tree(const cJSON *tree, int indent, bool begun)
+{
+    const cJSON *item;
+    cJSON_ArrayForEach(item, tree)
+    {
+        bool is_row = item->string == NULL;
+        printf("%*s", begun ? 0 : (int)min_u64((uint64_t)indent, INDENT_MAX), "");
+        text_print(stdout, is_row ? "-" : item->string);
+        begun = false;
+        fputs(is_row ? "" : ":", stdout);
+        if (!cJSON_IsObject(item) && !cJSON_IsArray(item)) {
+            putchar(' ');
+            print_value(item);
+            putchar('\n');
+        } else if (item->child == NULL) {
+            puts(" none");
+        } else if (is_flat(item) && (is_row || cJSON_IsArray(item))) {
+            putchar(' ');
+            print_line(item);
+        } else {
+            putchar(is_row ? ' ' : '\n');
+            print_tree(item, indent + 2, is_row);
+        }
+    }
+}
+
 static int print_answer(const cJSON *answer, bool json)
 {
     const cJSON *error = cJSON_GetObjectItemCaseSensitive(answer, "error");
@@ -163,6 +229,8 @@ static int print_answer(const cJSON *answer, bool json)
     }
     if (cJSON_IsArray(result) && !json) {
         print_rows(result);
+    } else if (cJSON_IsObject(result) && !json) {
+        print_tree(result, 0, false);
     } else if (json || !cJSON_IsNull(result)) {
         char *text = cJSON_Print(result);
         text_print_json(stdout, text != NULL ? text : "");
@@ -178,6 +246,7 @@ static int print_help(void)
          "(`minivet run --ctl PATH`), what to do:\n"
          "  minivet ctl vm.ctl help      what the commands are\n"
          "  minivet ctl vm.ctl power     press the power button\n"
+         "  minivet ctl vm.ctl info      how the machine and its devices stand\n"
          "--json prints a result as JSON. The exit status is 0, or 1 if the command was refused.");
     return 0;
 }
@@ -198,6 +267,10 @@ int cli_ctl(int argc, char **argv)
     bool json = argc > 1 && strcmp(argv[1], "--json") == 0;
     char **words = argv + 1 + json;
     int count = argc - 1 - json;
+    if (count > 2 && strcmp(words[count - 1], "--json") == 0 && strcmp(words[1], "type") != 0) {
+        json = true;
+        count--;
+    }
     if (count > 0 && (strcmp(words[0], "--help") == 0 || strcmp(words[0], "-h") == 0))
         return print_help();
     if (count < 2 || count > 2 + (int)CONTROL_ARGS) {

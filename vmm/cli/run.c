@@ -374,6 +374,11 @@ static int stats(void *ctx, FILE *out)
     return machine_stats_json(((struct run *)ctx)->machine, out);
 }
 
+static int describe(void *ctx, const char *device, struct facts *f)
+{
+    return machine_describe(((struct run *)ctx)->machine, device, f);
+}
+
 static int set_link(void *ctx, unsigned card, bool up)
 {
     return machine_set_link(((struct run *)ctx)->machine, card, up);
@@ -403,15 +408,28 @@ static void stop(void *ctx)
 
 static int create_control(struct run *run)
 {
-    return control_create(
-        &run->control,
-        &(struct control_config){.loop = run->loop,
-                                 .clock = &clock_host,
-                                 .path = run->vm.control,
-                                 .target = {run->vm.kernel, guest_runs, press_power, input_for,
-                                            picture, balloon, pause_guest, is_paused, reset_guest,
-                                            stats, set_link, begin_resize, end_resize, stop, run,
-                                            run->vm.ports, run->vm.port_count}});
+    return control_create(&run->control,
+                          &(struct control_config){.loop = run->loop,
+                                                   .clock = &clock_host,
+                                                   .path = run->vm.control,
+                                                   .target = {.kernel = run->vm.kernel,
+                                                              .runs = guest_runs,
+                                                              .press_power = press_power,
+                                                              .input = input_for,
+                                                              .picture = picture,
+                                                              .balloon = balloon,
+                                                              .pause = pause_guest,
+                                                              .is_paused = is_paused,
+                                                              .reset = reset_guest,
+                                                              .stats = stats,
+                                                              .describe = describe,
+                                                              .set_link = set_link,
+                                                              .begin_resize = begin_resize,
+                                                              .end_resize = end_resize,
+                                                              .stop = stop,
+                                                              .ctx = run,
+                                                              .ports = run->vm.ports,
+                                                              .port_count = run->vm.port_count}});
 }
 
 static int set_up(struct run *run)

@@ -14,6 +14,7 @@
 #include "core/base/schema.h"
 #include "core/base/xmath.h"
 #include "core/loop/may_block.h"
+#include "core/output/facts.h"
 #include "core/output/own_file.h"
 #include "devices/display/png.h"
 #include "vmm/config/config.h"
@@ -102,6 +103,26 @@ static cJSON *run_stats(const struct call *c)
     if (err == -ENODATA)
         return refuse(c, "stats: nothing is counted: give --stats");
     return stats != NULL ? stats : refuse(c, "stats: %s", strerror(err < 0 ? -err : ENOMEM));
+}
+
+static cJSON *run_info(const struct call *c)
+{
+    struct facts f;
+    int err;
+    if (!guest_runs(c))
+        return NULL;
+    facts_begin(&f);
+    int found = c->target->describe(c->target->ctx, c->args[0], &f);
+    char *text = facts_finish(&f, &err);
+    cJSON *info = text != NULL ? cJSON_Parse(text) : NULL;
+    free(text);
+    if (found == -ENODEV) {
+        cJSON_Delete(info);
+        return refuse(c, "info: there is no device %.40s; `info` alone lists all", c->args[0]);
+    }
+    if (err == -EFBIG)
+        return refuse(c, "info: this is too much for one answer; name a device, such as disk0");
+    return info != NULL ? info : refuse(c, "info: %s", strerror(ENOMEM));
 }
 
 /* Counted from 0, in the order of options; -1: it is no number. */
@@ -457,6 +478,7 @@ static const struct command commands[] = {
     {"disk-resize", "DISK SIZE", "Grow a disk (0, 1...), and tell the guest", 2, 2,
      run_disk_resize},
     {"help", "", "List the commands", 0, 0, run_help},
+    {"info", "[DEVICE]", "Say how the machine, or one device (disk0), stands", 0, 1, run_info},
     {"link", "CARD up|down", "Pull the cable of a network card (0, 1...), or put it back", 2, 2,
      run_link},
     {"mouse", "X Y", "Move the pointer there: parts of the screen, such as 50% 50%", 2, 2,

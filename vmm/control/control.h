@@ -25,6 +25,7 @@ struct clock;
 struct control;
 struct cJSON;
 struct evloop;
+struct facts;
 struct machine_balloon;
 struct port_config;
 
@@ -51,6 +52,8 @@ struct control_target {
     int (*reset)(void *ctx);
     /* Likewise: its statistics, as JSON; a negative errno, -ENODATA: there are none. */
     int (*stats)(void *ctx, FILE *out);
+    /* Likewise: machine_describe(). */
+    int (*describe)(void *ctx, const char *device, struct facts *f);
     /* Likewise: machine_set_link(). */
     int (*set_link)(void *ctx, unsigned card, bool up);
     /* Likewise: machine_begin_resize(); -EALREADY: another one is under way. */

@@ -7,6 +7,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/fail.h"
+#include "core/output/facts.h"
 #include "core/ports/chr.h"
 #include "core/tape/tape.h"
 #include "devices/backend/taped.h"
@@ -105,8 +106,27 @@ static void console_destroy(void *own)
     free(console);
 }
 
+static void console_describe(const struct device_slot *s, struct facts *f)
+{
+    static const char *const kinds[] = {
+        [CHR_LISTEN] = "listen", [CHR_SOCKET] = "socket", [CHR_FILE] = "file",
+        [CHR_PIPE] = "pipe",     [CHR_PTY] = "pty",       [CHR_NULL] = "null"};
+    const struct vm_config *vm = s->cfg->vm;
+    facts_list(f, "ports");
+    for (unsigned i = 0; i < vm->port_count; i++) {
+        const struct port_config *port = &vm->ports[i];
+        facts_group(f, NULL);
+        facts_word(f, "name", port->name);
+        facts_word(f, "kind", kinds[port->kind]);
+        facts_word(f, "path", port->kind != CHR_NULL ? port->paths[port->kind] : NULL);
+        facts_end(f);
+    }
+    facts_end(f);
+}
+
 const struct device_kind console_kind = {
     .count = console_count,
     .create = console_create,
     .destroy = console_destroy,
+    .describe = console_describe,
 };

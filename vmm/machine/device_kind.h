@@ -9,6 +9,7 @@
 
 #include "virtio/base/device.h"
 
+struct facts;
 struct io_threads;
 struct stats;
 struct virtio_devices_config;
@@ -20,6 +21,7 @@ struct device_slot {
     const struct virtio_devices_config *cfg;
     struct io_threads *threads;
     const struct virtio_keys *keys; /* the user's, from create() on */
+    unsigned index;                 /* of its kind */
     struct evloop *loop;            /* the device's, likewise */
     struct virtio_device *dev;      /* likewise */
     uint32_t pci_class;             /* likewise; 0: the device type's */
@@ -35,6 +37,8 @@ struct device_kind {
     /* On the main loop; may be NULL. */
     void (*drain)(const struct device_slot *s);
     void (*stats)(const struct device_slot *s, struct stats *out);
+    /* Any thread: names what is behind the device, as the user said it. May be NULL. */
+    void (*describe)(const struct device_slot *s, struct facts *f);
     /* virtio_devices_resize(). NULL: it is no disk */
     int (*resize)(const struct device_slot *s, uint64_t bytes, bool is_done);
     int (*set_link)(const struct device_slot *s, bool up); /* NULL: it is no network card */

@@ -10,6 +10,7 @@
 #include "core/base/clock.h"
 #include "core/base/fail.h"
 #include "core/loop/cancel.h"
+#include "core/output/facts.h"
 #include "core/ports/block.h"
 #include "core/tape/tape.h"
 #include "devices/backend/taped.h"
@@ -242,10 +243,29 @@ static int disk_resize(const struct device_slot *s, uint64_t bytes, bool is_done
                : evloop_call(s->loop, resize_file, &(struct resize_call){file, bytes, is_done});
 }
 
+static void disk_describe(const struct device_slot *s, struct facts *f)
+{
+    static const char *const kinds[] = {
+        [DISK_FILE] = "file", [DISK_NULL] = "null", [DISK_VHOST_USER] = "vhost-user"};
+    static const char *const caches[] = {[DISK_CACHE_NONE] = "none",
+                                         [DISK_CACHE_WRITEBACK] = "writeback",
+                                         [DISK_CACHE_UNSAFE] = "unsafe"};
+    const struct disk_config *c = &s->cfg->vm->disks[s->index];
+    facts_word(f, "kind", kinds[c->kind]);
+    if (c->kind == DISK_FILE) {
+        facts_word(f, "format", c->format);
+        facts_word(f, "cache", caches[c->cache]);
+        facts_flag(f, "read_only", c->read_only);
+        facts_flag(f, "snapshot", c->snapshot);
+    }
+    facts_flag(f, "served_elsewhere", config_disk_is_served_elsewhere(c));
+}
+
 const struct device_kind disk_kind = {
     .count = disk_count,
     .create = disk_create,
     .destroy = disk_destroy,
     .drain = disk_drain,
+    .describe = disk_describe,
     .resize = disk_resize,
 };

@@ -4,11 +4,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
 #include "core/loop/evloop.h"
+#include "core/output/facts.h"
 #include "vmm/config/config.h"
 #include "vmm/report/stats.h"
 
@@ -106,4 +108,24 @@ int io_threads_stats(struct io_threads *t, struct stats *s)
     for (unsigned i = 0; r == 0 && i < t->count; i++)
         r = stats_add_loop(s, t->threads[i].name, t->threads[i].loop);
     return r;
+}
+
+static int thread_of_loop(void *arg)
+{
+    (void)arg;
+    return gettid();
+}
+
+void io_threads_describe(struct io_threads *t, struct facts *f)
+{
+    facts_list(f, "loops");
+    for (unsigned i = 0; i < t->count; i++) {
+        struct evloop *loop = t->threads[i].loop;
+        facts_group(f, NULL);
+        facts_word(f, "name", t->threads[i].name);
+        facts_word(f, "engine", evloop_engine(loop));
+        facts_number(f, "thread", (unsigned)evloop_call(loop, thread_of_loop, NULL));
+        facts_end(f);
+    }
+    facts_end(f);
 }

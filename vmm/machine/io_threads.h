@@ -11,6 +11,7 @@
 #define IO_THREADS_MAIN "io"
 
 struct evloop;
+struct facts;
 struct io_threads;
 struct stats;
 struct vm_config;
@@ -29,5 +30,8 @@ void io_threads_stop(struct io_threads *t);
 
 /* On the main loop. Adds all of them. */
 int io_threads_stats(struct io_threads *t, struct stats *s);
+
+/* Any thread that is no loop's: names them, with their threads. */
+void io_threads_describe(struct io_threads *t, struct facts *f);
 
 #endif

@@ -30,44 +30,11 @@
 #include "firmware/kernel/cmdline.h"
 #include "vmm/command/command.h"
 #include "vmm/machine/display.h"
+#include "vmm/machine/machine_impl.h"
 #include "vmm/machine/seam.h"
-#include "vmm/machine/tail.h"
 #include "vmm/machine/vcpu.h"
 #include "vmm/machine/virtio_devices.h"
-#include "vmm/report/stats.h"
 #include "vmm/report/timeline.h"
-
-struct machine {
-    struct machine_config config;
-    struct gmem *gmem;
-    struct hv_vm *vm;
-    struct bus *mmio, *pio; /* pio is NULL in an architecture without port I/O */
-    struct evloop *loop;
-    struct seam *seam; /* NULL: nothing is recorded */
-    atomic_bool ended;
-    uint64_t started_ns;
-    bool stopped, paused;
-
-    struct chr_backend *terminal; /* of the process, as the console; NULL: it is not */
-    struct command *command;      /* of the user's, in the guest, or NULL */
-    struct chr_backend *log;      /* of what the guest prints there, or NULL */
-    bool log_is_short;
-    struct tail tail;
-    struct input_hub *input;         /* NULL: there are no input devices */
-    struct machine_display *display; /* NULL: there are no pictures */
-    atomic_bool closed;              /* a person has closed the window once */
-    struct ev_post resized, signalled;
-    _Atomic uint64_t signals;                                /* for the command, by number */
-    struct display_backend *first_picture, *adapter_picture; /* they take turns on the display */
-    struct framebuffer *framebuffer;
-    bool is_seen; /* else pictures are for scripts alone, which want none of before a driver */
-    struct board *board;
-    struct virtio_devices *virtio;
-    struct vcpus *vcpus;
-
-    /* At the end of the guest's run, while all threads were there. Not cleared. */
-    struct usage usage;
-};
 
 /* ---- how it ends ---- */
 
@@ -113,11 +80,6 @@ static void on_quit(void *ctx)
 static void on_power_button(void *ctx)
 {
     machine_press_power(ctx);
-}
-
-static bool measured(const struct machine *m)
-{
-    return m->config.vm->stats != STATS_OFF;
 }
 
 static void reached(struct machine *m, int err, const char *what)
@@ -360,17 +322,17 @@ static int load_kernel(struct machine *m)
     const struct vm_config *vm = m->config.vm;
     size_t archive_bytes = 0;
     const void *archive = m->command != NULL ? command_archive(m->command, &archive_bytes) : NULL;
-    char *cmdline = make_cmdline(m);
-    if (cmdline == NULL)
+    m->cmdline = make_cmdline(m);
+    if (m->cmdline == NULL)
         return fail(-ENOMEM, "kernel command line");
     char *cache_dir = vm->unpack == UNPACK_CACHED ? kernel_cache_dir() : NULL;
-    log_info("kernel %s, command line: %s", vm->kernel, cmdline);
+    log_info("kernel %s, command line: %s", vm->kernel, m->cmdline);
     int r = m->config.arch->load_kernel(m->board,
                                         &(struct boot_request){.kernel_path = vm->kernel,
                                                                .initrd_path = vm->initrd,
                                                                .initrd_before = archive,
                                                                .initrd_before_bytes = archive_bytes,
-                                                               .cmdline = cmdline,
+                                                               .cmdline = m->cmdline,
                                                                .framebuffer = framebuffer_place(m),
                                                                .dtb = vm->dtb,
                                                                .dtb_overlay = vm->dtb_overlay,
@@ -380,22 +342,21 @@ static int load_kernel(struct machine *m)
                                                                .entropy = &entropy_host,
                                                                .cancel = m->config.cancel});
     free(cache_dir);
-    free(cmdline);
     return r;
 }
 
 static int create_vcpus(struct machine *m)
 {
     unsigned count = m->config.vm->cpus;
-    int r =
-        vcpus_create(&m->vcpus, &(struct vcpus_config){.hv = m->config.hv,
-                                                       .vm = m->vm,
-                                                       .count = count,
-                                                       .mmio = m->mmio,
-                                                       .pio = m->pio,
-                                                       .timeline = m->config.timeline,
-                                                       .clock = measured(m) ? &clock_host : NULL,
-                                                       .power = {on_power, m}});
+    int r = vcpus_create(
+        &m->vcpus, &(struct vcpus_config){.hv = m->config.hv,
+                                          .vm = m->vm,
+                                          .count = count,
+                                          .mmio = m->mmio,
+                                          .pio = m->pio,
+                                          .timeline = m->config.timeline,
+                                          .clock = machine_is_measured(m) ? &clock_host : NULL,
+                                          .power = {on_power, m}});
     for (unsigned i = 0; r == 0 && i < count; i++)
         r = m->config.arch->power_on(m->board, vcpus_get(m->vcpus, i), i);
     return r;
@@ -428,7 +389,7 @@ static int create_base(struct machine *m)
     if (r == 0)
         r = m->config.hv->vm_create(&m->vm, &(struct hv_vm_config){.memory = m->gmem,
                                                                    .vcpus = vm->cpus,
-                                                                   .stats = measured(m),
+                                                                   .stats = machine_is_measured(m),
                                                                    .cpu_on = vm->cpu_on,
                                                                    .cpu_off = vm->cpu_off});
     reached(m, r, "KVM ready");
@@ -517,7 +478,7 @@ static int finish_devices(void *arg)
 
 void machine_stop(struct machine *m)
 {
-    if (measured(m))
+    if (machine_is_measured(m))
         usage_take(&m->usage);
     m->stopped = true;
     vcpus_stop(m->vcpus);
@@ -528,222 +489,6 @@ void machine_stop(struct machine *m)
     virtio_devices_stop(m->virtio);
     evloop_call(m->loop, finish_devices, m);
     virtio_devices_report(m->virtio);
-}
-
-struct stats_call {
-    struct machine *m;
-    struct stats stats;
-};
-
-/* On the loop. */
-static int take_stats(void *arg)
-{
-    struct stats_call *call = arg;
-    struct machine *m = call->m;
-    call->stats = (struct stats){
-        .run_ns = clock_now_ns(&clock_host) - m->started_ns,
-    };
-    return virtio_devices_stats(m->virtio, &call->stats);
-}
-
-/* The VM's figures, and the sums of the vCPUs'. */
-static void take_hv_stats(struct machine *m, struct stats *s)
-{
-    const struct hv *hv = m->config.hv;
-    int n = hv->stats != NULL ? hv->stats(m->vm, NULL, s->hv, STATS_MAX_HV) : 0;
-    s->hv_count = n > 0 ? (unsigned)n : 0;
-    for (unsigned i = 0; hv->stats != NULL && i < m->config.vm->cpus; i++) {
-        struct hv_stat own[STATS_MAX_HV];
-        unsigned room = STATS_MAX_HV - s->hv_count;
-        n = hv->stats(m->vm, vcpus_get(m->vcpus, i), own, room);
-        for (int k = 0; k < n; k++) {
-            struct hv_stat *sum = &s->hv[s->hv_count + (unsigned)k];
-            own[k].value += i > 0 ? sum->value : 0;
-            *sum = own[k];
-        }
-        if (n > 0 && i + 1 == m->config.vm->cpus)
-            s->hv_count += (unsigned)n;
-    }
-}
-
-/* stats_free() ends them, whatever it returns. */
-static int take_all_stats(struct machine *m, struct stats_call *call)
-{
-    *call = (struct stats_call){.m = m};
-    if (!m->stopped)
-        usage_take(&m->usage);
-    int r = evloop_call(m->loop, take_stats, call);
-    if (r < 0)
-        return r;
-    call->stats.usage = m->usage;
-    vcpus_exits(m->vcpus, &call->stats.exits);
-    take_hv_stats(m, &call->stats);
-    return 0;
-}
-
-void machine_print_stats(struct machine *m)
-{
-    struct stats_call call;
-    if (take_all_stats(m, &call) == 0)
-        stats_print(&call.stats, m->config.vm->stats == STATS_JSON);
-    stats_free(&call.stats);
-}
-
-int machine_stats_json(struct machine *m, FILE *out)
-{
-    struct stats_call call;
-    if (!measured(m))
-        return -ENODATA;
-    int r = take_all_stats(m, &call);
-    if (r == 0)
-        r = stats_print_json(&call.stats, out);
-    stats_free(&call.stats);
-    return r;
-}
-
-void machine_pause(struct machine *m)
-{
-    if (m->paused)
-        return;
-    vcpus_pause(m->vcpus);
-    m->config.arch->hold(m->board, true);
-    m->paused = true;
-}
-
-int machine_resume(struct machine *m)
-{
-    if (!m->paused)
-        return 0;
-    m->paused = false;
-    m->config.arch->hold(m->board, false);
-    return vcpus_start(m->vcpus);
-}
-
-void machine_terminal_resized(struct machine *m)
-{
-    if (m->terminal != NULL || m->command != NULL)
-        evloop_post(m->loop, &m->resized);
-}
-
-bool machine_signal(struct machine *m, int signo)
-{
-    if (!machine_ran_command(m))
-        return false;
-    atomic_fetch_or(&m->signals, UINT64_C(1) << signo);
-    evloop_post(m->loop, &m->signalled);
-    return true;
-}
-
-bool machine_ran_command(const struct machine *m)
-{
-    return m->command != NULL && command_has_begun(m->command);
-}
-
-void machine_print_console(const struct machine *m)
-{
-    if (m->command != NULL)
-        command_print_console(m->command);
-}
-
-void machine_press_power(struct machine *m)
-{
-    m->config.arch->press_power(m->board);
-}
-
-struct input_sink *machine_input(const struct machine *m, enum input_kind kind)
-{
-    return m->config.vm->input.on[kind] ? input_hub_sink(m->input) : NULL;
-}
-
-struct copy_call {
-    const struct machine *m;
-    unsigned scanout;
-    struct display_picture *out;
-};
-
-static int copy_picture(void *arg)
-{
-    const struct copy_call *call = arg;
-    return machine_display_copy(call->m->display, call->scanout, call->out);
-}
-
-int machine_picture(struct machine *m, unsigned scanout, struct display_picture *out)
-{
-    return evloop_call(m->loop, copy_picture, &(struct copy_call){m, scanout, out});
-}
-
-struct balloon_call {
-    struct machine *m;
-    const uint64_t *size_bytes;
-    struct machine_balloon *out;
-};
-
-static int ask_balloon(void *arg)
-{
-    const struct balloon_call *call = arg;
-    uint64_t memory = call->m->config.vm->mem_bytes;
-    struct virtio_balloon *balloon = virtio_devices_balloon(call->m->virtio);
-    if (balloon == NULL)
-        return -ENODEV;
-    if (call->m->config.tape != NULL)
-        return -EBUSY;
-    if (call->size_bytes != NULL && *call->size_bytes > memory)
-        return -ERANGE;
-    if (call->size_bytes != NULL)
-        virtio_balloon_set_target(balloon, memory - *call->size_bytes);
-    call->out->memory_bytes = memory;
-    virtio_balloon_status(balloon, &call->out->status);
-    call->out->stats_age_ns = clock_now_ns(&clock_host) - call->out->status.stats_ns;
-    return 0;
-}
-
-int machine_balloon(struct machine *m, const uint64_t *size_bytes, struct machine_balloon *out)
-{
-    return evloop_call(m->loop, ask_balloon, &(struct balloon_call){m, size_bytes, out});
-}
-
-struct link_call {
-    struct machine *m;
-    unsigned card;
-    bool up;
-};
-
-static int set_link(void *arg)
-{
-    const struct link_call *call = arg;
-    return call->m->config.tape != NULL
-               ? -EBUSY
-               : virtio_devices_set_link(call->m->virtio, call->card, call->up);
-}
-
-int machine_set_link(struct machine *m, unsigned card, bool up)
-{
-    return evloop_call(m->loop, set_link, &(struct link_call){m, card, up});
-}
-
-struct resize_call {
-    struct machine *m;
-    unsigned disk;
-    uint64_t bytes;
-    bool is_done;
-};
-
-static int resize_disk(void *arg)
-{
-    const struct resize_call *call = arg;
-    return call->m->config.tape != NULL
-               ? -EBUSY
-               : virtio_devices_resize(call->m->virtio, call->disk, call->bytes, call->is_done);
-}
-
-int machine_begin_resize(struct machine *m, unsigned disk, uint64_t bytes)
-{
-    return evloop_call(m->loop, resize_disk, &(struct resize_call){m, disk, bytes, false});
-}
-
-void machine_end_resize(struct machine *m, unsigned disk, uint64_t bytes)
-{
-    evloop_call(m->loop, resize_disk, &(struct resize_call){m, disk, bytes, true});
 }
 
 bool machine_had_emergency(struct machine *m)
@@ -788,5 +533,6 @@ void machine_destroy(struct machine *m)
         m->config.hv->vm_destroy(m->vm);
     timeline_add(m->config.timeline, TIMELINE_TEARDOWN, "KVM gone");
     gmem_destroy(m->gmem);
+    free(m->cmdline);
     free(m);
 }

@@ -22,6 +22,7 @@ struct arch;
 struct cancel;
 struct display_backend;
 struct display_picture;
+struct facts;
 struct hv;
 struct machine;
 struct tape;
@@ -80,6 +81,12 @@ void machine_press_power(struct machine *m);
  */
 void machine_pause(struct machine *m);
 int machine_resume(struct machine *m);
+
+/*
+ * Names what the machine is, and how each part of it stands; or one device alone, see
+ * virtio_devices_describe(). Nothing changes by that. Like machine_pause().
+ */
+int machine_describe(struct machine *m, const char *device, struct facts *f);
 
 /* With --stats: what it has done so far, as JSON; -ENODATA without. Like machine_print_stats(). */
 int machine_stats_json(struct machine *m, FILE *out);

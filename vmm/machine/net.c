@@ -11,6 +11,7 @@
 #include "core/base/clock.h"
 #include "core/base/fail.h"
 #include "core/loop/cancel.h"
+#include "core/output/facts.h"
 #include "core/ports/net.h"
 #include "core/tape/tape.h"
 #include "devices/backend/taped.h"
@@ -278,10 +279,29 @@ static void net_stats(const struct device_slot *s, struct stats *out)
     out->nets[out->net_count++] = (struct stats_net){s->dev->setup.name, of.drops};
 }
 
+static void net_describe(const struct device_slot *s, struct facts *f)
+{
+    static const char *const kinds[] = {[NET_USER] = "user",
+                                        [NET_TAP] = "tap",
+                                        [NET_FD] = "fd",
+                                        [NET_SOCKET] = "socket",
+                                        [NET_LISTEN] = "listen",
+                                        [NET_CONNECT] = "connect",
+                                        [NET_VHOST_USER] = "vhost-user",
+                                        [NET_NULL] = "null",
+                                        [NET_LOOPBACK] = "loopback"};
+    const struct net_config *c = &s->cfg->vm->nets[s->index];
+    facts_word(f, "kind", kinds[c->kind]);
+    if (c->target[0] != '\0')
+        facts_word(f, "to", c->target);
+    facts_word(f, "pcap", c->pcap);
+}
+
 const struct device_kind net_kind = {
     .count = net_count,
     .create = net_create,
     .destroy = net_destroy,
     .stats = net_stats,
+    .describe = net_describe,
     .set_link = net_set_up,
 };

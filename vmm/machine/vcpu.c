@@ -7,12 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/base/fail.h"
 #include "core/base/log.h"
 #include "core/loop/may_block.h"
 #include "core/loop/workpool.h"
+#include "core/output/facts.h"
 #include "core/ports/bus.h"
 #include "vmm/report/exits.h"
 #include "vmm/report/timeline.h"
@@ -22,7 +24,9 @@ struct vcpu {
     struct hv_vcpu *hv;
     unsigned id;
     pthread_t thread;
-    bool started, ended;       /* its thread; the vCPU, which cannot go on */
+    bool started;              /* its thread */
+    atomic_bool ended;         /* the vCPU, which cannot go on */
+    _Atomic pid_t tid;         /* of the thread, once it runs */
     struct timeline *timeline; /* until the first exit; only the first vCPU's counts */
     uint64_t entered_ns;       /* when it last went into the hypervisor, if exits are counted */
     struct hv_exit exit;       /* its accesses that are left, if a stop came between them */
@@ -146,6 +150,7 @@ static void *vcpu_thread(void *arg)
     enum power_event end = POWER_FAULT;
 
     may_block_forbid();
+    atomic_store(&v->tid, gettid());
     hv->vcpu_bind_thread(v->hv);
     timeline_add(v->timeline, TIMELINE_SETUP, "first KVM_RUN");
     if (g->config.clock != NULL)
@@ -157,7 +162,7 @@ static void *vcpu_thread(void *arg)
         if (v->timeline != NULL)
             first_exit(v);
         if (r < 0 || !handle_and_count(v, &v->exit, &end)) {
-            v->ended = true;
+            atomic_store(&v->ended, true);
             power_request(&g->config.power, end, 0);
             return NULL;
         }
@@ -211,7 +216,7 @@ int vcpus_start(struct vcpus *g)
     for (unsigned i = 0; i < g->config.count; i++) {
         struct vcpu *v = &g->vcpu[i];
         char name[16];
-        if (v->ended)
+        if (atomic_load(&v->ended))
             continue;
         snprintf(name, sizeof(name), "vcpu%u", i);
         /* Its signals are blocked; vcpu_bind_thread() unblocks the one that kicks. */
@@ -254,4 +259,19 @@ void vcpus_exits(const struct vcpus *g, struct exits *sum)
 {
     for (unsigned i = 0; i < g->config.count; i++)
         exits_add(sum, &g->vcpu[i].exits);
+}
+
+void vcpus_describe(const struct vcpus *g, struct facts *f)
+{
+    facts_list(f, "cpus");
+    for (unsigned i = 0; i < g->config.count; i++) {
+        const struct vcpu *v = &g->vcpu[i];
+        facts_group(f, NULL);
+        facts_number(f, "cpu", i);
+        facts_word(f, "state", atomic_load(&v->ended) ? "ended" : v->started ? "runs" : "paused");
+        if (v->started)
+            facts_number(f, "thread", (unsigned)atomic_load(&v->tid));
+        facts_end(f);
+    }
+    facts_end(f);
 }

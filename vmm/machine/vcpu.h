@@ -18,6 +18,7 @@
 struct bus;
 struct clock;
 struct exits;
+struct facts;
 struct timeline;
 struct vcpus;
 
@@ -51,6 +52,9 @@ void vcpus_pause(struct vcpus *g);
 
 /* Adds what all vCPUs have counted. Any time after creation. */
 void vcpus_exits(const struct vcpus *g, struct exits *sum);
+
+/* The controlling thread: names them, their threads and what they do. */
+void vcpus_describe(const struct vcpus *g, struct facts *f);
 
 /* After vcpus_stop(): logs where each vCPU was. */
 void vcpus_dump(struct vcpus *g);

@@ -2,6 +2,7 @@
 #include "vmm/machine/virtio_devices.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,6 +11,7 @@
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
 #include "core/memory/gmem.h"
+#include "core/output/facts.h"
 #include "core/ports/hv.h"
 #include "devices/platform/pci_host.h"
 #include "pci/function.h"
@@ -24,10 +26,16 @@
 #include "vmm/machine/io_threads.h"
 #include "vmm/report/stats.h"
 
-#define SLOTS (PCI_DEVFN_COUNT / PCI_FUNCTIONS)
+#define ID_BYTES 24
+#define SLOTS    (PCI_DEVFN_COUNT / PCI_FUNCTIONS)
 
 static const struct device_kind *const kinds[] = {
 #define VIRTIO_KIND(kind) &kind##_kind,
+#include "virtio/devices.def"
+};
+
+static const char *const kind_names[] = {
+#define VIRTIO_KIND(kind) #kind,
 #include "virtio/devices.def"
 };
 
@@ -203,7 +211,7 @@ static int create_slot(struct virtio_devices *d, const struct device_kind *kind,
 {
     BUG_ON(d->count == MAX_DEVICES);
     struct slot *s = &d->slots[d->count++];
-    *s = (struct slot){.kind = kind, .d = {.cfg = &d->cfg, .threads = d->threads}};
+    *s = (struct slot){.kind = kind, .d = {.cfg = &d->cfg, .threads = d->threads, .index = index}};
     int r = kind->create(&s->d, index);
     if (r == 0)
         r = plug(d, s);
@@ -288,6 +296,52 @@ int virtio_devices_stats(const struct virtio_devices *d, struct stats *s)
         if (r == 0 && d->slots[i].kind->stats != NULL)
             d->slots[i].kind->stats(&d->slots[i].d, s);
     }
+    return r;
+}
+
+/* What `info` calls it: that tells it from all others, which its name may not do. */
+static void make_id(const struct slot *s, char id[ID_BYTES])
+{
+    unsigned k = 0;
+    while (kinds[k] != s->kind)
+        k++;
+    snprintf(id, ID_BYTES, "%s%u", kind_names[k], s->d.index);
+}
+
+static void describe_slot(const struct slot *s, const char *id, struct facts *f)
+{
+    facts_group(f, NULL);
+    facts_word(f, "device", id);
+    facts_word(f, "name", s->d.dev->setup.name);
+    facts_word(f, "type", s->d.dev->cfg.type->name);
+    if (s->pci != NULL)
+        virtio_pci_describe(s->pci, f);
+    else
+        virtio_mmio_describe(s->mmio, f);
+    if (s->kind->describe != NULL) {
+        facts_group(f, "back_end");
+        s->kind->describe(&s->d, f);
+        facts_end(f);
+    }
+    facts_end(f);
+}
+
+int virtio_devices_describe(const struct virtio_devices *d, const char *name, struct facts *f)
+{
+    int r = name == NULL ? 0 : -ENODEV;
+    facts_list(f, "devices");
+    for (unsigned i = 0; i < d->count; i++) {
+        const struct slot *s = &d->slots[i];
+        char id[ID_BYTES];
+        make_id(s, id);
+        if (name != NULL && strcmp(name, id) != 0 && strcmp(name, s->d.dev->setup.name) != 0)
+            continue;
+        describe_slot(s, id, f);
+        r = 0;
+    }
+    facts_end(f);
+    if (name == NULL)
+        io_threads_describe(d->threads, f);
     return r;
 }
 

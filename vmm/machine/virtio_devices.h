@@ -15,6 +15,7 @@ struct chr_backend;
 struct command;
 struct display_backend;
 struct evloop;
+struct facts;
 struct gmem;
 struct hv;
 struct hv_vm;
@@ -61,6 +62,12 @@ void virtio_devices_report(const struct virtio_devices *d);
 
 /* On the main loop: adds the loops and the queues, in their order. -ENOMEM; reported. */
 int virtio_devices_stats(const struct virtio_devices *d, struct stats *s);
+
+/*
+ * Any thread that is no loop's and no vCPU's, while the loops run: names the loops and each device;
+ * or the device of that name (disk1, or what it is called) alone. -ENODEV: there is none.
+ */
+int virtio_devices_describe(const struct virtio_devices *d, const char *name, struct facts *f);
 
 /* On the main loop: the balloon, or NULL. */
 struct virtio_balloon *virtio_devices_balloon(const struct virtio_devices *d);

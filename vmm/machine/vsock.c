@@ -6,6 +6,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/fail.h"
+#include "core/output/facts.h"
 #include "core/ports/vsock.h"
 #include "devices/vsock/vsock_unix.h"
 #include "vmm/config/options.h"
@@ -63,8 +64,14 @@ static void vsock_destroy(void *own)
     free(vsock);
 }
 
+static void vsock_describe(const struct device_slot *s, struct facts *f)
+{
+    facts_word(f, "path", vsock_config_of(s->cfg->vm)->path);
+}
+
 const struct device_kind vsock_kind = {
     .count = vsock_count,
     .create = vsock_create,
     .destroy = vsock_destroy,
+    .describe = vsock_describe,
 };

@@ -117,6 +117,7 @@ static int power_on(struct board *b, struct hv_vcpu *vcpu, unsigned id)
 
 const struct arch arch_host = {
     FDT_BOARD_ARCH,
+    .name = "riscv64",
     .board_create = board_create,
     .power_on = power_on,
 };

@@ -210,6 +210,13 @@ static int load_kernel(struct board *b, const struct boot_request *request)
         &b->state);
 }
 
+static void board_describe(const struct board *b, struct facts *f)
+{
+    if (b->serial != NULL)
+        serial_describe(b->serial, f);
+    rtc_describe(b->rtc, f);
+}
+
 static void press_power(struct board *b)
 {
     irq_pulse(&b->button_irq);
@@ -229,6 +236,7 @@ static int power_on(struct board *b, struct hv_vcpu *vcpu, unsigned id)
 static const unsigned virtio_irqs[X86_VIRTIO_GSI_COUNT] = X86_VIRTIO_GSIS;
 
 const struct arch arch_host = {
+    .name = "x86_64",
     .serial_console = "ttyS0",
     .hole_gpa = X86_HOLE_GPA,
     .hole_end_gpa = X86_HOLE_END_GPA,
@@ -246,6 +254,7 @@ const struct arch arch_host = {
             .irq = X86_PCI_INTX_GSI},
     .board_create = board_create,
     .board_flush = board_flush,
+    .board_describe = board_describe,
     .board_destroy = board_destroy,
     .describe = describe,
     .load_kernel = load_kernel,

@@ -407,6 +407,11 @@ void evloop_stats(struct evloop *loop, struct evloop_stats *out)
     *out = loop->stats;
 }
 
+const char *evloop_name(const struct evloop *loop)
+{
+    return loop->name;
+}
+
 const char *evloop_engine(const struct evloop *loop)
 {
     return loop->engine->name;

@@ -248,6 +248,8 @@ void evloop_poll_del(struct evloop *loop, struct ev_poll *p);
 void evloop_poll_limit(struct evloop *loop, uint64_t max_ns);
 
 /* ---- how it goes ---- */
+/* As it was created; lives as long as the loop. */
+const char *evloop_name(const struct evloop *loop);
 /* What runs it, for messages and statistics: "io_uring" or "epoll". */
 const char *evloop_engine(const struct evloop *loop);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "core/ports/bus.h"
 #include "core/base/alloc.h"
+#include "core/output/facts.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -246,4 +247,21 @@ const char *bus_name_at(struct bus *bus, uint64_t addr)
 uint64_t bus_unclaimed(const struct bus *bus)
 {
     return atomic_load_explicit(&bus->unclaimed.events, memory_order_relaxed);
+}
+
+void bus_describe(struct bus *bus, struct facts *f)
+{
+    facts_list(f, bus->name);
+    pthread_mutex_lock(&bus->lock);
+    unsigned count = atomic_load(&bus->count);
+    for (unsigned i = 0; i < count; i++) {
+        const struct bus_region *r = bus->regions[i];
+        facts_group(f, NULL);
+        facts_hex(f, "at", r->base);
+        facts_hex(f, "bytes", r->size);
+        facts_word(f, "name", r->name);
+        facts_end(f);
+    }
+    pthread_mutex_unlock(&bus->lock);
+    facts_end(f);
 }

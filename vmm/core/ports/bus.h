@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 struct bus;
+struct facts;
 
 /* Widths as a mask: the sum of the byte counts that are accepted. */
 enum {
@@ -65,6 +66,9 @@ void bus_access(struct bus *bus, uint64_t addr, void *data, unsigned len, bool i
 
 /* The name of what takes accesses to the address, or NULL: nothing does. */
 const char *bus_name_at(struct bus *bus, uint64_t addr);
+
+/* Any thread: lists what answers where. */
+void bus_describe(struct bus *bus, struct facts *f);
 
 /* Accesses that no region took. */
 uint64_t bus_unclaimed(const struct bus *bus);
