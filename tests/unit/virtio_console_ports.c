@@ -213,6 +213,33 @@ OnRig(virtio_console_ports, a_window_has_its_size_told, open_ports(rig))
     cr_expect_str_eq(portio_hear(rig), "0:size(90x20)");
 }
 
+/* Port 2 is a terminal, port 1 is none. */
+OnRig(virtio_console_ports, have_a_terminals_size_told, open_ports(rig))
+{
+    cr_expect_eq(virtio_console_resize_port(rig->console, 2, 120, 40), 0);
+    portio_start(rig, SIZE);
+    cr_expect_eq(virtio_console_resize_port(rig->console, 2, 132, 43), 0);
+    cr_expect_str_eq(portio_hear(rig), "2:size(132x43)");
+    cr_expect_eq(virtio_console_resize_port(rig->console, 1, 132, 43), -ENOTTY);
+    cr_expect_eq(virtio_console_resize_port(rig->console, 0, 132, 43), -ENODEV);
+    cr_expect_eq(virtio_console_resize_port(rig->console, 3, 132, 43), -ENODEV);
+    cr_expect_str_eq(portio_hear(rig), "");
+    vdrv_reset(&rig->drv);
+    rig_start(rig, MULTIPORT | SIZE, PORTIO_QUEUES, 16);
+    portio_give(rig, PORTIO_BUFFERS, 96);
+    portio_say(rig, 0, VIRTIO_CONSOLE_DEVICE_READY, 1);
+    portio_hear(rig);
+    portio_say(rig, 2, VIRTIO_CONSOLE_PORT_READY, 1);
+    cr_expect_str_eq(portio_hear(rig), "2:console 2:size(132x43) 2:name(two) 2:open");
+}
+
+OnRig(virtio_console_ports, a_driver_without_sizes_is_told_none, open_ports(rig))
+{
+    portio_start(rig, 0);
+    cr_expect_eq(virtio_console_resize_port(rig->console, 2, 132, 43), 0);
+    cr_expect_str_eq(portio_hear(rig), "");
+}
+
 /* VIRTIO 1.4 5.3: without MULTIPORT there is port 0, which needs no acquaintance. */
 OnRig(virtio_console_ports, a_driver_may_do_without, open_ports(rig))
 {

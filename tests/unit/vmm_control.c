@@ -182,6 +182,20 @@ static void on_end_resize(void *ctx, unsigned disk, uint64_t bytes)
     resized_bytes = bytes;
 }
 
+static unsigned resized_port, port_columns, port_rows;
+
+static int on_resize_port(void *ctx, unsigned port, uint16_t columns, uint16_t rows)
+{
+    (void)ctx;
+    cr_assert(runs);
+    resized_port = port;
+    port_columns = columns;
+    port_rows = rows;
+    return resize_error;
+}
+
+static const struct port_config the_ports[] = {{.name = "agent"}, {.name = "shell"}};
+
 static int begin(void)
 {
     return control_create(&control,
@@ -202,6 +216,9 @@ static int begin(void)
                                                               .set_link = on_link,
                                                               .begin_resize = on_begin_resize,
                                                               .end_resize = on_end_resize,
+                                                              .resize_port = on_resize_port,
+                                                              .ports = the_ports,
+                                                              .port_count = 2,
                                                               .stop = on_stop}});
 }
 
@@ -835,6 +852,26 @@ Test(control, cables_are_pulled_and_put_back)
     tell_two(fd, "link", "3", "up", "leave out --record");
     link_error = -EOPNOTSUPP;
     tell_two(fd, "link", "3", "up", "leave out vhost");
+    close(fd);
+}
+
+Test(control, terminals_at_ports_have_a_size)
+{
+    int fd = join();
+    tell_two(fd, "console-size", "shell", "120x40", "no guest runs now");
+    runs = true;
+    tell_two(fd, "console-size", "shell", "120x40", "{\"result\":null}");
+    cr_expect_eq(resized_port, 1);
+    cr_expect_eq(port_columns, 120);
+    cr_expect_eq(port_rows, 40);
+    tell_two(fd, "console-size", "other", "120x40", "there is no port other");
+    tell_two(fd, "console-size", "shell", "65536x40", "such as shell 120x40");
+    tell_two(fd, "console-size", "shell", "120x0", "such as shell 120x40");
+    tell_two(fd, "console-size", "shell", "120x40x", "such as shell 120x40");
+    tell_two(fd, "console-size", "shell", "wide", "such as shell 120x40");
+    resize_error = -ENOTTY;
+    tell_two(fd, "console-size", "agent", "120x40",
+             "port agent is no terminal; give it console=on");
     close(fd);
 }
 

@@ -156,10 +156,25 @@ static void set_size(struct virtio_console *con, uint16_t columns, uint16_t rows
 static void on_resize(void *ctx, uint16_t columns, uint16_t rows)
 {
     struct console_port *p = ctx;
-    set_size(p->con, columns, rows);
-    virtio_device_config_changed(&p->con->dev);
-    if (virtio_device_has(&p->con->dev, VIRTIO_CONSOLE_F_SIZE))
-        console_news(p, NEWS_SIZE);
+    p->backend->columns = columns;
+    p->backend->rows = rows;
+    if (p->id == 0) {
+        set_size(p->con, columns, rows);
+        virtio_device_config_changed(&p->con->dev);
+    }
+    console_size_news(p);
+}
+
+int virtio_console_resize_port(struct virtio_console *con, unsigned port, uint16_t columns,
+                               uint16_t rows)
+{
+    if (port == 0 || port >= con->port_count)
+        return -ENODEV;
+    struct console_port *p = &con->ports[port];
+    if (!p->is_console)
+        return -ENOTTY;
+    on_resize(p, columns, rows);
+    return 0;
 }
 
 /* ---- the device's half ---- */
@@ -299,6 +314,18 @@ static const struct virtio_device_ops console_ops = {
 
 /* ---- life ---- */
 
+/* Of a terminal whose size is not known. */
+#define COLUMNS 80
+#define ROWS    24
+
+static bool any_console(const struct virtio_console_config *config)
+{
+    for (unsigned i = 0; i < config->port_count; i++)
+        if (config->ports[i].is_console)
+            return true;
+    return false;
+}
+
 static void open_port(struct virtio_console *con, unsigned id,
                       const struct virtio_console_port *port, bool has_size)
 {
@@ -332,13 +359,14 @@ int virtio_console_create(struct virtio_console **out, const struct virtio_setup
     uint64_t more = count > 1 ? VIRTIO_BIT(VIRTIO_CONSOLE_F_MULTIPORT) |
                                     VIRTIO_BIT(VIRTIO_CONSOLE_F_EMERG_WRITE)
                               : 0;
+    bool has_sizes = has_size || any_console(config);
     BUG_ON(config->port_count > VIRTIO_CONSOLE_PORTS_MAX);
     int err = virtio_device_init(
         &con->dev, setup,
         &(struct virtio_device_config){
             .type = &virtio_console_type,
             .ops = &console_ops,
-            .features = (has_size ? VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE) : 0) | more,
+            .features = (has_sizes ? VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE) : 0) | more,
             .config = con->config,
             .config_bytes = sizeof(con->config),
             .queue_count = count > 1 ? QUEUES_MANY + 2 * config->port_count : QUEUES,
@@ -348,7 +376,8 @@ int virtio_console_create(struct virtio_console **out, const struct virtio_setup
         free(con);
         return err;
     }
-    set_size(con, backend->columns, backend->rows);
+    if (has_sizes)
+        set_size(con, has_size ? backend->columns : COLUMNS, has_size ? backend->rows : ROWS);
     if (count > 1)
         le32_put(con->config + VIRTIO_CONSOLE_CONFIG_max_nr_ports, count);
     con->port_count = count;

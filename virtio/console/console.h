@@ -14,6 +14,7 @@
 #define MINIVET_VIRTIO_CONSOLE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "virtio/observe/strict_rules.h"
 
@@ -64,6 +65,14 @@ struct virtio_console_config {
 int virtio_console_create(struct virtio_console **out, const struct virtio_setup *setup,
                           const struct virtio_console_config *config);
 void virtio_console_destroy(struct virtio_console *console); /* after its transport */
+
+/*
+ * On the loop. A port's terminal has that size, which the driver is told (no RESIZE goes to one
+ * that does not take SIZE). -ENODEV: there is no such port, or it is port 0, which has the size of
+ * its backend; -ENOTTY: it is no console.
+ */
+int virtio_console_resize_port(struct virtio_console *console, unsigned port, uint16_t columns,
+                               uint16_t rows);
 
 struct virtio_device *virtio_console_device(struct virtio_console *console);
 

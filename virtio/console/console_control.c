@@ -37,7 +37,8 @@ static bool put_news(const struct console_port *p, enum console_news news, struc
     le16_put(message + VIRTIO_CONSOLE_CONTROL_event, as[news].event);
     le16_put(message + VIRTIO_CONSOLE_CONTROL_value, as[news].value);
     if (news == NEWS_SIZE) {
-        memcpy(message + len, p->con->config + VIRTIO_CONSOLE_CONFIG_cols, 4); /* and rows */
+        le16_put(message + len, p->backend->columns);
+        le16_put(message + len + 2, p->backend->rows);
         len += 4;
     } else if (news == NEWS_NAME) {
         size_t bytes = strlen(p->name);
@@ -80,6 +81,13 @@ void console_news(struct console_port *p, enum console_news news)
     virtio_queue_serve_later(&p->con->dev, VIRTIO_CONSOLE_CONTROL_RX);
 }
 
+void console_size_news(struct console_port *p)
+{
+    if (p->is_console && p->backend->columns != 0 &&
+        virtio_device_has(&p->con->dev, VIRTIO_CONSOLE_F_SIZE))
+        console_news(p, NEWS_SIZE);
+}
+
 /* ---- from the driver ---- */
 
 /* It has heard of the port: now it is told what the port is. */
@@ -88,8 +96,7 @@ static void ready(struct console_port *p)
     p->is |= PORT_IS_READY;
     if (p->is_console)
         console_news(p, NEWS_CONSOLE);
-    if (p->id == 0 && virtio_device_has(&p->con->dev, VIRTIO_CONSOLE_F_SIZE))
-        console_news(p, NEWS_SIZE);
+    console_size_news(p);
     if (p->name != NULL)
         console_news(p, NEWS_NAME);
     if (!p->backend->is_away)

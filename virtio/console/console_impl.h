@@ -63,6 +63,8 @@ void console_tell(struct virtio_console *con);
 
 /* The port's backend has another size, or another one or nobody at its other end. */
 void console_news(struct console_port *p, enum console_news news);
+/* Its size, if it has one that the driver wants to hear. */
+void console_size_news(struct console_port *p);
 
 /* ---- console.c ---- */
 

@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
@@ -38,6 +40,14 @@ struct session {
     struct evloop_lane *lane; /* for what the run is asked, which may take its time */
     struct ev_work power;
     bool is_pressing;
+    struct ev_work tell; /* the terminal's size */
+    uint32_t size;       /* columns, rows; 0: it has none */
+    uint32_t told;       /* which one the lane has last begun to tell */
+    bool is_telling;
+    const char *port;
+    struct chr_backend *terminal;
+    int signal_fd;
+    struct ev_fd signals;
     struct way in, out;
 };
 
@@ -100,6 +110,63 @@ static void on_power(void *ctx)
     s->is_pressing = true;
 }
 
+/* ---- the terminal's size ---- */
+
+/* On the lane. An older run does not know the command, and no port has to be a terminal. */
+static void tell_size(void *ctx)
+{
+    struct session *s = ctx;
+    char size[24], *words[] = {"console-size", (char *)(uintptr_t)s->port, size};
+    cJSON *answer = NULL;
+    snprintf(size, sizeof(size), "%ux%u", s->told >> 16, s->told & 0xffff);
+    (void)ctl_ask(s->run, words, 3, true, &answer);
+    cJSON_Delete(answer);
+}
+
+static void begin_telling(struct session *s)
+{
+    uint32_t size = s->size;
+    if (s->is_telling || size == s->told || size == 0)
+        return;
+    s->told = size;
+    s->is_telling = true;
+    evloop_lane_submit(s->lane, &s->tell);
+}
+
+static void on_told(void *ctx)
+{
+    struct session *s = ctx;
+    s->is_telling = false;
+    begin_telling(s);
+}
+
+static void on_resize(void *ctx, uint16_t columns, uint16_t rows)
+{
+    struct session *s = ((struct way *)ctx)->session;
+    s->size = (uint32_t)columns << 16 | rows;
+    begin_telling(s);
+}
+
+static void on_window(void *ctx, uint32_t events)
+{
+    struct session *s = ctx;
+    struct signalfd_siginfo info;
+    (void)events;
+    while (read(s->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+        chr_stdio_resized(s->terminal);
+}
+
+/* Before there are threads. Without it the size is told once. */
+static void hear_windows(struct session *s)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGWINCH);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    s->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    s->signals = (struct ev_fd){.cb = on_window, .ctx = s, .fd = -1};
+}
+
 static void on_signal(int signo)
 {
     chr_stdio_restore_terminal();
@@ -120,7 +187,7 @@ static int converse(struct session *s, const char *name, const char *path)
 {
     struct chr_backend *port = NULL, *terminal = NULL;
     const struct chr_handler at_terminal = {
-        .on_rx = on_rx, .on_writable = on_writable, .ctx = &s->in};
+        .on_rx = on_rx, .on_writable = on_writable, .on_resize = on_resize, .ctx = &s->in};
     const struct chr_handler at_port = {
         .on_rx = on_rx, .on_writable = on_writable, .on_away = on_away, .ctx = &s->out};
     int r = chr_path_create(
@@ -139,10 +206,15 @@ static int converse(struct session *s, const char *name, const char *path)
         s->out = (struct way){.session = s, .from = port, .to = terminal};
         terminal->handler = &at_terminal;
         port->handler = &at_port;
+        s->terminal = terminal;
         chr_stdio_begin(terminal);
+        if (s->signal_fd >= 0)
+            (void)evloop_fd_add(s->loop, &s->signals, s->signal_fd, EPOLLIN);
+        on_resize(&s->in, terminal->columns, terminal->rows);
         carry(&s->in);
         carry(&s->out);
         r = evloop_run(s->loop);
+        evloop_fd_del(s->loop, &s->signals);
         terminal->ops->flush(terminal);
     }
     if (terminal != NULL)
@@ -172,7 +244,7 @@ static const cJSON *choose(const cJSON *ports, const char *name)
 
 static int connect_to(const char *run, const cJSON *ports, const char *name)
 {
-    struct session s = {.run = run};
+    struct session s = {.run = run, .signal_fd = -1};
     const cJSON *port = choose(ports, name);
     char *its = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(port, "port"));
     const char *path = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(port, "path"));
@@ -182,20 +254,28 @@ static int connect_to(const char *run, const cJSON *ports, const char *name)
                         "--port %s,listen=PATH,console=on",
                         name != NULL ? " " : "", name != NULL ? name : "",
                         name != NULL ? name : "NAME");
+    char *given = strdup(its); /* as the run knows it */
     text_neutralize(its);
+    s.port = given;
+    hear_windows(&s);
     int r = evloop_create(&s.loop, "console", &clock_host);
     if (r == 0)
         r = evloop_lane_create(&s.lane, s.loop, "console");
     if (r < 0) {
         evloop_destroy(s.loop);
+        free(given);
         return fail(r, "console: event loop");
     }
+    s.tell = (struct ev_work){.run = tell_size, .done = on_told, .ctx = &s};
     s.power = (struct ev_work){.run = press_power, .done = on_pressed, .ctx = &s};
     restore_on_signals();
     r = converse(&s, its, path);
     evloop_drain(s.loop);
     evloop_lane_destroy(s.lane);
     evloop_destroy(s.loop);
+    if (s.signal_fd >= 0)
+        close(s.signal_fd);
+    free(given);
     return r;
 }
 
@@ -207,9 +287,9 @@ static int print_help(void)
          "--port PORT,listen=SOCKET`, by default the first that has console=on. The run is named "
          "by\n"
          "its process (see `minivet ps`) or by its control socket. Ctrl-A x leaves the port to\n"
-         "others, Ctrl-A p presses the guest's power button. The exit status is 0, or 1 if there "
-         "is\n"
-         "no such port.");
+         "others, Ctrl-A p presses the guest's power button. A terminal of the guest (console=on) "
+         "has\n"
+         "the size of yours. The exit status is 0, or 1 if there is no such port.");
     return 0;
 }
 

@@ -401,6 +401,11 @@ static void end_resize(void *ctx, unsigned disk, uint64_t bytes)
         machine_end_resize(run->machine, disk, bytes);
 }
 
+static int resize_port(void *ctx, unsigned port, uint16_t columns, uint16_t rows)
+{
+    return machine_resize_port(((struct run *)ctx)->machine, port, columns, rows);
+}
+
 static void stop(void *ctx)
 {
     cancel(ctx, "control socket", EXIT_GUEST_OFF);
@@ -426,6 +431,7 @@ static int create_control(struct run *run)
                                                               .set_link = set_link,
                                                               .begin_resize = begin_resize,
                                                               .end_resize = end_resize,
+                                                              .resize_port = resize_port,
                                                               .stop = stop,
                                                               .ctx = run,
                                                               .ports = run->vm.ports,

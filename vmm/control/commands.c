@@ -468,6 +468,26 @@ static cJSON *run_console(const struct call *c)
     return list;
 }
 
+static cJSON *run_console_size(const struct call *c)
+{
+    unsigned columns = 0, rows = 0, port = 0;
+    char after;
+    if (!guest_runs(c))
+        return NULL;
+    if (sscanf(c->args[1], "%5ux%5u%c", &columns, &rows, &after) != 2 || columns == 0 ||
+        columns > UINT16_MAX || rows == 0 || rows > UINT16_MAX)
+        return refuse(c, "console-size: give a port and its size, such as shell 120x40");
+    while (port < c->target->port_count && strcmp(c->target->ports[port].name, c->args[0]) != 0)
+        port++;
+    int err = port < c->target->port_count
+                  ? c->target->resize_port(c->target->ctx, port, (uint16_t)columns, (uint16_t)rows)
+                  : -ENODEV;
+    if (err == -ENOTTY)
+        return refuse(c, "console-size: port %.40s is no terminal; give it console=on", c->args[0]);
+    return err < 0 ? refuse(c, "console-size: there is no port %.40s", c->args[0])
+                   : cJSON_CreateNull();
+}
+
 static cJSON *run_help(const struct call *c);
 
 static const struct command commands[] = {
@@ -475,6 +495,8 @@ static const struct command commands[] = {
      run_balloon},
     {"click", "[left|right|middle]", "Press a button of the mouse and let it go", 0, 1, run_click},
     {"console", "", "List the ports that `minivet console` may connect to", 0, 0, run_console},
+    {"console-size", "PORT COLUMNSxROWS", "Tell the guest how large the terminal at a port is", 2,
+     2, run_console_size},
     {"disk-resize", "DISK SIZE", "Grow a disk (0, 1...), and tell the guest", 2, 2,
      run_disk_resize},
     {"help", "", "List the commands", 0, 0, run_help},

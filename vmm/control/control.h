@@ -60,6 +60,8 @@ struct control_target {
     int (*begin_resize)(void *ctx, unsigned disk, uint64_t bytes);
     /* Its end, even if there is no guest any more. 0 bytes: it was in vain. */
     void (*end_resize)(void *ctx, unsigned disk, uint64_t bytes);
+    /* Likewise: machine_resize_port(). */
+    int (*resize_port)(void *ctx, unsigned port, uint16_t columns, uint16_t rows);
     void (*stop)(void *ctx); /* ends the run as Ctrl-A x does */
     void *ctx;
     const struct port_config *ports; /* of the virtio console */

@@ -124,7 +124,14 @@ static void console_describe(const struct device_slot *s, struct facts *f)
     facts_end(f);
 }
 
+static int console_resize_port(const struct device_slot *s, unsigned port, uint16_t columns,
+                               uint16_t rows)
+{
+    return virtio_console_resize_port(((struct console *)s->own)->console, 1 + port, columns, rows);
+}
+
 const struct device_kind console_kind = {
+    .resize_port = console_resize_port,
     .count = console_count,
     .create = console_create,
     .destroy = console_destroy,

@@ -118,6 +118,13 @@ int machine_balloon(struct machine *m, const uint64_t *size_bytes, struct machin
 int machine_set_link(struct machine *m, unsigned card, bool up);
 
 /*
+ * The terminal at a port of the console (0: the first --port) has that size, and the guest is told.
+ * -ENODEV: there is no such port; -ENOTTY: it has no terminal in the guest. Not for a vCPU's
+ * thread.
+ */
+int machine_resize_port(struct machine *m, unsigned port, uint16_t columns, uint16_t rows);
+
+/*
  * Of a disk (0: the first): a descriptor of its file, for the caller to give it so many bytes, as
  * blk_file_begin_resize(); then the guest is told. -ENODEV: there is no such disk; -EBUSY: the run
  * is recorded; -EOPNOTSUPP: another process has the disk, or nothing; -ERANGE: it is larger. Not

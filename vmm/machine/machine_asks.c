@@ -264,6 +264,23 @@ int machine_set_link(struct machine *m, unsigned card, bool up)
     return evloop_call(m->loop, set_link, &(struct link_call){m, card, up});
 }
 
+struct port_call {
+    struct machine *m;
+    unsigned port;
+    uint16_t columns, rows;
+};
+
+static int resize_port(void *arg)
+{
+    const struct port_call *call = arg;
+    return virtio_devices_resize_port(call->m->virtio, call->port, call->columns, call->rows);
+}
+
+int machine_resize_port(struct machine *m, unsigned port, uint16_t columns, uint16_t rows)
+{
+    return evloop_call(m->loop, resize_port, &(struct port_call){m, port, columns, rows});
+}
+
 struct resize_call {
     struct machine *m;
     unsigned disk;

@@ -353,6 +353,15 @@ struct virtio_balloon *virtio_devices_balloon(const struct virtio_devices *d)
     return NULL;
 }
 
+int virtio_devices_resize_port(const struct virtio_devices *d, unsigned port, uint16_t columns,
+                               uint16_t rows)
+{
+    for (unsigned i = 0; i < d->count; i++)
+        if (d->slots[i].kind->resize_port != NULL)
+            return d->slots[i].kind->resize_port(&d->slots[i].d, port, columns, rows);
+    return -ENODEV;
+}
+
 int virtio_devices_set_link(const struct virtio_devices *d, unsigned card, bool up)
 {
     for (unsigned i = 0; i < d->count; i++)
