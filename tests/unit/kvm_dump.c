@@ -35,6 +35,7 @@ Test(kvm_dump, reasons_are_words_and_numbers)
                 true);
     expect_says(print(HV_EXIT_ENTRY_FAILED, KVM_EXIT_FAIL_ENTRY, 0x80000021, true), "0x80000021",
                 true);
+    expect_says(print(HV_EXIT_INTERRUPTED, KVM_EXIT_INTR, 0, true), "stopped", true);
     expect_says(print(HV_EXIT_SHUTDOWN, KVM_EXIT_SHUTDOWN, 0, true), "triple fault", true);
     expect_says(print(HV_EXIT_UNKNOWN, KVM_EXIT_UNKNOWN, 0x31, true), "detail 0x31", true);
     expect_says(print(HV_EXIT_UNKNOWN, 9999, 0, true), "KVM exit 9999", true);

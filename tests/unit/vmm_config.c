@@ -502,6 +502,12 @@ Test(config, a_clock_has_a_base)
     refused("K --rtc utc", "utc", "base=utc|localtime|TIME");
 }
 
+OnConfig(looks_for_hangs, "K --hang 10s")
+{
+    cr_expect_eq(c->hang_ns, UINT64_C(10000000000));
+    refused("K --hang 10ms", "--hang 10ms", "at least a second");
+}
+
 OnConfig(has_a_watchdog, "K --watchdog on,action=pause,timeout=30s")
 {
     cr_expect(c->watchdog.on);

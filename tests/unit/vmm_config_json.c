@@ -196,6 +196,7 @@ static const struct {
     {{"--timeout", "1500ms"}},
     {{"--timeout", "7"}},
     {{"--grace", "30s"}},
+    {{"--hang", "10s"}},
     {{"--reboot", "restart"}},
     {{"-v", "-v", "--verbose"}},
     {{"-drive", "file=x,if=virtio", "-snapshot", "-hda", "y"}},

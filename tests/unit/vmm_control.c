@@ -102,7 +102,7 @@ static int on_balloon(void *ctx, const uint64_t *size_bytes, struct machine_ball
 }
 
 static bool paused;
-static int pause_error, reset_error, stats_error;
+static int pause_error, reset_error, stats_error, explain_error;
 static unsigned resets;
 
 static int on_pause(void *ctx, bool on)
@@ -125,6 +125,13 @@ static int on_reset(void *ctx)
     cr_assert(runs);
     resets++;
     return reset_error;
+}
+
+static int on_explain(void *ctx, FILE *out)
+{
+    (void)ctx;
+    fputs("report: the guest runs\nnext: wait\n", out);
+    return explain_error;
 }
 
 static int on_stats(void *ctx, FILE *out)
@@ -212,6 +219,7 @@ static int begin(void)
                                                               .is_paused = on_is_paused,
                                                               .reset = on_reset,
                                                               .stats = on_stats,
+                                                              .explain = on_explain,
                                                               .describe = on_describe,
                                                               .set_link = on_link,
                                                               .begin_resize = on_begin_resize,
@@ -911,8 +919,12 @@ Test(control, what_devices_have_done_is_told)
 {
     int fd = join();
     tell(fd, "stats", "no guest runs now");
+    tell(fd, "explain", "no guest runs now");
     runs = true;
     tell(fd, "stats", "{\"result\":{\"run_ns\":5}}");
+    tell(fd, "explain", "{\"result\":\"report: the guest runs\\nnext: wait\\n\"}");
+    explain_error = -ENOMEM;
+    tell(fd, "explain", "explain: Cannot allocate memory");
     stats_error = -ENODATA;
     tell(fd, "stats", "give --stats");
     stats_error = -ENOMEM;

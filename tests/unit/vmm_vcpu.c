@@ -4,7 +4,9 @@
 
 #include <sched.h>
 
+#include "core/loop/evloop.h"
 #include "tests/harness/test.h"
+#include "vmm/machine/hang.h"
 #include "vmm/report/exits.h"
 
 /* Plays its script once, then runs until it is kicked, over and over. */
@@ -14,6 +16,8 @@ struct hv_vcpu {
     _Atomic bool kicked;
     _Atomic uint64_t entries;
     _Atomic bool inside;
+    _Atomic int doing;
+    _Atomic unsigned asked; /* what it does */
 };
 
 static struct hv_vcpu fakes[4];
@@ -79,6 +83,12 @@ static void fake_dump(struct hv_vcpu *v, const struct hv_exit *exit, FILE *out)
     fprintf(out, "registers of reason %d\n", exit->reason);
 }
 
+static int fake_doing(struct hv_vcpu *v)
+{
+    atomic_fetch_add(&v->asked, 1);
+    return atomic_load(&v->doing);
+}
+
 static const struct hv hv_fake = {
     .name = "fake",
     .vcpu_create = fake_create,
@@ -89,6 +99,7 @@ static const struct hv hv_fake = {
     .vcpu_bind_thread = fake_nothing,
     .vcpu_paused = fake_paused,
     .vcpu_dump = fake_dump,
+    .vcpu_doing = fake_doing,
 };
 
 /* A device that keeps what was written and counts up what is read. */
@@ -150,6 +161,7 @@ static struct vcpus *make_counting(unsigned count, const struct clock *clock)
                                   .mmio = mmio,
                                   .pio = pio,
                                   .clock = clock,
+                                  .is_watched = true,
                                   .power = {.request = on_end}};
     cr_assert_eq(vcpus_create(&g, &config), 0);
     return g;
@@ -389,4 +401,126 @@ Test(vcpu, a_failed_creation_leaves_nothing)
     struct vcpus_config config = {.hv = &hv_fake, .count = 5, .power = {.request = on_end}};
     cr_assert_eq(vcpus_create(&g, &config), -ENOMEM);
     cr_assert_null(g);
+}
+
+/* ---- guests that hang ---- */
+
+#define HANG_NS UINT64_C(8000)
+
+static uint64_t hang_now;
+static unsigned hangs;
+
+static uint64_t hang_now_ns(void *ctx)
+{
+    (void)ctx;
+    return hang_now;
+}
+
+static const struct clock hang_clock = {.now_ns = hang_now_ns, .wall_ns = hang_now_ns};
+
+static void on_hang(void *ctx)
+{
+    (void)ctx;
+    hangs++;
+}
+
+/* So many looks, an eighth of the time between them; each is over before the next. */
+static unsigned look_on(struct evloop *loop, unsigned count, unsigned looks)
+{
+    for (unsigned n = 0; n < looks && hangs == 0; n++) {
+        unsigned before[4];
+        for (unsigned i = 0; i < count; i++)
+            before[i] = atomic_load(&fakes[i].asked);
+        hang_now += HANG_NS / 8;
+        evloop_drain(loop);
+        for (unsigned i = 0; i < count; i++)
+            while (atomic_load(&fakes[i].asked) == before[i])
+                sched_yield();
+        sched_yield();
+    }
+    return hangs;
+}
+
+static const struct {
+    int first, second;
+    bool hangs;
+} doings[] = {{HV_DOES_WELL, HV_DOES_WELL, false}, {HV_DOES_WELL, HV_RUNS_MASKED, true},
+              {HV_DOES_WELL, HV_IS_DEAD, false},   {HV_IS_OFF, HV_IS_OFF, false},
+              {HV_IS_OFF, HV_IS_DEAD, true},       {HV_IS_DEAD, HV_IS_DEAD, true},
+              {HV_RUNS_MASKED, HV_IS_DEAD, true},  {-EIO, -EIO, false},
+              {HV_DOES_WELL, HV_IS_OFF, false}};
+
+Test(vcpu, guests_that_hang_are_found)
+{
+    for (unsigned i = 0; i < ARRAY_SIZE(doings); i++) {
+        struct evloop *loop = NULL;
+        struct hang *hang = NULL;
+        hangs = 0;
+        fakes[0] = (struct hv_vcpu){.doing = doings[i].first};
+        fakes[1] = (struct hv_vcpu){.doing = doings[i].second};
+        struct vcpus *g = make(2);
+        cr_assert_eq(evloop_create(&loop, "test", &hang_clock), 0);
+        cr_assert_eq(vcpus_start(g), 0);
+        cr_assert_eq(hang_create(&hang, &(struct hang_config){.loop = loop,
+                                                              .clock = &hang_clock,
+                                                              .vcpus = g,
+                                                              .count = 2,
+                                                              .time_ns = HANG_NS,
+                                                              .on_hang = on_hang}),
+                     0);
+        cr_expect_eq(look_on(loop, 2, 8), 0, "row %u: too early", i);
+        cr_expect_eq(look_on(loop, 2, 8), doings[i].hangs, "row %u", i);
+        hang_destroy(hang);
+        evloop_destroy(loop);
+        finish(g);
+    }
+}
+
+Test(vcpu, a_guest_that_takes_an_interrupt_now_and_then_does_not_hang)
+{
+    struct evloop *loop = NULL;
+    struct hang *hang = NULL;
+    fakes[0] = (struct hv_vcpu){.doing = HV_RUNS_MASKED};
+    struct vcpus *g = make(1);
+    cr_assert_eq(evloop_create(&loop, "test", &hang_clock), 0);
+    cr_assert_eq(vcpus_start(g), 0);
+    cr_assert_eq(hang_create(&hang, &(struct hang_config){.loop = loop,
+                                                          .clock = &hang_clock,
+                                                          .vcpus = g,
+                                                          .count = 1,
+                                                          .time_ns = HANG_NS,
+                                                          .on_hang = on_hang}),
+                 0);
+    for (unsigned i = 0; i < 4; i++) {
+        atomic_store(&fakes[0].doing, HV_RUNS_MASKED);
+        cr_expect_eq(look_on(loop, 1, 6), 0);
+        atomic_store(&fakes[0].doing, HV_DOES_WELL);
+        cr_expect_eq(look_on(loop, 1, 2), 0);
+    }
+    hang_destroy(hang);
+    evloop_destroy(loop);
+    finish(g);
+}
+
+/* Where it is, unless it has said so; of many only some. */
+Test(vcpu, where_they_are_is_printed)
+{
+    const struct hv_exit script = {.reason = HV_EXIT_SHUTDOWN};
+    char *text = NULL;
+    size_t bytes;
+    fakes[0] = (struct hv_vcpu){.script = &script, .length = 1};
+    fakes[1] = fakes[2] = (struct hv_vcpu){0};
+    struct vcpus *g = make(3);
+    cr_assert_eq(vcpus_start(g), 0);
+    while (atomic_load(&ends) == 0)
+        sched_yield();
+    vcpus_stop(g);
+    cr_expect(vcpus_triple_faulted(g));
+    FILE *out = open_memstream(&text, &bytes);
+    vcpus_print(g, 2, out);
+    fclose(out);
+    cr_expect_not_null(strstr(text, "and 1 other vCPUs"), "%s", text);
+    cr_expect_eq(strncmp(text, "registers of reason ", 20), 0, "%s", text);
+    free(text);
+    finish(g);
 }

@@ -325,6 +325,10 @@ void virtio_device_hold(struct virtio_device *dev);
 bool virtio_device_is_idle(struct virtio_device *dev);
 void virtio_device_release(struct virtio_device *dev);
 
+/* How many of its chains the device has not given back; 0 of an external queue. On no queue's loop
+ * but its own, or the main one. */
+unsigned virtio_queue_in_flight(struct virtio_device *dev, unsigned queue);
+
 /* ---- for the transport ---- */
 
 /*

@@ -69,6 +69,21 @@ void virtio_device_release(struct virtio_device *dev)
             queue_go(&dev->queues[i]);
 }
 
+static int in_flight_on_loop(void *arg)
+{
+    struct virtio_queue *q = arg;
+    enum virtio_queue_state state = atomic_load(&q->state);
+    return state == VIRTIO_QUEUE_LIVE || state == VIRTIO_QUEUE_HELD ? (int)vq_in_flight(&q->vq) : 0;
+}
+
+unsigned virtio_queue_in_flight(struct virtio_device *dev, unsigned queue)
+{
+    struct virtio_queue *q = &dev->queues[queue];
+    return virtio_queue_is_external(dev, queue)
+               ? 0
+               : (unsigned)evloop_call(q->loop, in_flight_on_loop, q);
+}
+
 /* ---- saved and loaded ---- */
 
 static enum saved_queue saved_as(enum virtio_queue_state state)

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+struct vm_config;
+
 struct cJSON;
 
 int cli_run(int argc, char **argv);
@@ -32,5 +34,8 @@ const char *ctl_find_socket(const char *word, char place[CTL_SOCKET_BYTES]);
 
 /* The options of run, as a screenful of text. */
 void cli_print_options(FILE *out);
+/* What `minivet run --help` and --print-config say; the exit status. */
+int cli_print_run_help(void);
+int cli_print_config(const struct vm_config *vm);
 
 #endif

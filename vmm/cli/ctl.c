@@ -231,6 +231,8 @@ static int print_answer(const cJSON *answer, bool json)
         print_rows(result);
     } else if (cJSON_IsObject(result) && !json) {
         print_tree(result, 0, false);
+    } else if (cJSON_IsString(result) && !json) {
+        fputs(result->valuestring, stdout);
     } else if (json || !cJSON_IsNull(result)) {
         char *text = cJSON_Print(result);
         text_print_json(stdout, text != NULL ? text : "");

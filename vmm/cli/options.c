@@ -162,3 +162,35 @@ int cli_options(int argc, char **argv)
     print_tables(markdown);
     return 0;
 }
+
+int cli_print_run_help(void)
+{
+    puts("usage: minivet run [OPTIONS] [KERNEL] [-- COMMAND [ARG...]]\n\n"
+         "Boots KERNEL in a virtual machine with the terminal as its console; without one, the\n"
+         "kernel that tools/run-linux has fetched. Ctrl-A x ends it, Ctrl-A h lists what else can\n"
+         "be typed. COMMAND runs in the guest, with Minivet's standard input, output and error;\n"
+         "its exit status is Minivet's. QEMU's words (-kernel -append -smp -drive -netdev ...) "
+         "work.\n\n"
+         "options:");
+    cli_print_options(stdout);
+    puts(
+        "\nexit status:\n"
+        "    0  the guest powered off or reset     123  the guest panicked or triple-faulted\n"
+        "    2  wrong command line                 124  --timeout ran out\n"
+        "  121  the guest hangs                  125  the machine could not be set up\n"
+        "  122  Minivet or a device failed       128+N  ended by signal N\n"
+        "  any byte that the guest writes to port 0xf4\n"
+        "With COMMAND its own status; 126: it cannot be executed, 127: it is not there, 128+N: it\n"
+        "was ended by signal N. Where Minivet fails itself it says so on standard error.");
+    return 0;
+}
+
+int cli_print_config(const struct vm_config *vm)
+{
+    char *json = config_json(vm);
+    if (json == NULL)
+        return EXIT_USAGE;
+    puts(json);
+    free(json);
+    return 0;
+}

@@ -78,6 +78,7 @@ struct run {
     bool ended;
     bool reset;
     bool forced;     /* the reset, by a user: the guest could not prepare for it */
+    bool reported;   /* that it hangs */
     bool bitten;     /* likewise, by the guest's watchdog; in this life and ... */
     bool has_bitten; /* ... in the last one */
     bool paused;
@@ -86,7 +87,7 @@ struct run {
     struct ev_post look;
     _Atomic enum power_event machine_end;
     _Atomic int machine_status;
-    struct ev_post machine_ended, bite;
+    struct ev_post machine_ended, bite, hang;
     struct control *control;
     char control_path[CONTROL_FOLDER_BYTES + 16]; /* where it was not told */
 
@@ -233,6 +234,34 @@ static void look_for_virtualization(void *ctx)
     run->emulated = hv_kvm.virtualization() == NULL;
 }
 
+/* On standard error; a negative errno: the guest cannot go on. */
+static int report(struct machine *machine, enum machine_end end)
+{
+    char *text = NULL;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+    if (out == NULL)
+        return 0;
+    int r = machine_explain(machine, end, out);
+    fclose(out);
+    log_lines(LOG_ERROR, text);
+    free(text);
+    return r;
+}
+
+/* Of an end that needs one; while the devices still have what they had. */
+static void report_end(struct run *run, struct machine *machine)
+{
+    int code = run->exit_code;
+    if (code != EXIT_GUEST_PANIC && code != EXIT_VMM_FAULT &&
+        (code != EXIT_TIMEOUT || !log_enabled(LOG_INFO)))
+        return;
+    machine_pause(machine);
+    (void)report(machine, code == EXIT_GUEST_PANIC ? MACHINE_PANICKED
+                          : code == EXIT_TIMEOUT   ? MACHINE_TIMED_OUT
+                                                   : MACHINE_FAILED);
+}
+
 static void print_stats(const struct run *run)
 {
     if (run->vm.stats == STATS_OFF)
@@ -361,12 +390,32 @@ static void bite(void *ctx)
     if (run->machine == NULL || run->ended)
         return;
     log_error("the guest's watchdog bites: it has not been petted in time");
+    /* In each life once: a guest may want no more of it than lines. */
+    if (!run->reported && report(run->machine, MACHINE_HANGS) < 0)
+        finish(run, EXIT_VMM_FAULT);
+    run->reported = true;
     if (action == WATCHDOG_RESET && reset_guest(run) == 0)
         run->bitten = true;
     else if (action == WATCHDOG_RESET || action == WATCHDOG_EXIT)
         finish(run, EXIT_GUEST_HANGS);
     else if (action == WATCHDOG_PAUSE && !run->paused)
         (void)pause_guest(run, true);
+}
+
+/* Any thread. */
+static void on_hang(void *ctx)
+{
+    struct run *run = ctx;
+    evloop_post(run->loop, &run->hang);
+}
+
+static void hang(void *ctx)
+{
+    struct run *run = ctx;
+    if (run->machine == NULL || run->ended)
+        return;
+    (void)report(run->machine, MACHINE_HANGS);
+    finish(run, EXIT_GUEST_HANGS);
 }
 
 static int stats(void *ctx, FILE *out)
@@ -377,6 +426,15 @@ static int stats(void *ctx, FILE *out)
 static int describe(void *ctx, const char *device, struct facts *f)
 {
     return machine_describe(((struct run *)ctx)->machine, device, f);
+}
+
+static int explain_guest(void *ctx, FILE *out)
+{
+    struct run *run = ctx;
+    int r = machine_explain(run->machine, MACHINE_ASKED, out);
+    if (r < 0)
+        finish(run, EXIT_VMM_FAULT);
+    return r;
 }
 
 static int set_link(void *ctx, unsigned card, bool up)
@@ -427,6 +485,7 @@ static int create_control(struct run *run)
                                                               .is_paused = is_paused,
                                                               .reset = reset_guest,
                                                               .stats = stats,
+                                                              .explain = explain_guest,
                                                               .describe = describe,
                                                               .set_link = set_link,
                                                               .begin_resize = begin_resize,
@@ -459,6 +518,7 @@ static int set_up(struct run *run)
         return r;
     run->machine_ended = (struct ev_post){.cb = machine_ended, .ctx = run};
     run->bite = (struct ev_post){.cb = bite, .ctx = run};
+    run->hang = (struct ev_post){.cb = hang, .ctx = run};
     run->interrupt = (struct ev_timer){.cb = interrupt_main, .ctx = run};
     run->look = (struct ev_post){.cb = look_for_virtualization, .ctx = run};
     run->timeout = (struct ev_timer){.cb = on_timeout, .ctx = run};
@@ -496,7 +556,7 @@ static int begin_making(void *arg)
     const struct making *making = arg;
     struct run *run = making->run;
     run->ended = cancel_asked(&run->cancel);
-    run->reset = run->forced = run->paused = false;
+    run->reset = run->forced = run->paused = run->reported = false;
     run->has_bitten = run->bitten;
     run->bitten = false;
     run->exit_code = EXIT_VMM_FAULT;
@@ -556,7 +616,8 @@ static int make_machine(struct run *run, struct machine **out)
                                                          .cancel = &run->cancel,
                                                          .has_bitten = run->has_bitten,
                                                          .power = {on_machine_end, run},
-                                                         .on_bite = on_bite});
+                                                         .on_bite = on_bite,
+                                                         .on_hang = on_hang});
     evloop_call(run->loop, end_making, run);
     if (r == 0 && cancel_asked(&run->cancel)) {
         machine_destroy(*out);
@@ -583,6 +644,7 @@ static int run_machine(struct run *run, struct machine *machine)
     while (r == 0 && sem_wait(&run->end) < 0)
         ; /* EINTR */
     evloop_call(run->loop, show_machine, &(struct machine_call){run, NULL});
+    report_end(run, machine);
     machine_stop(machine);
     return r;
 }
@@ -615,12 +677,11 @@ static int run_once(struct run *run)
         machine_print_stats(machine);
         timeline_add(run->timeline, TIMELINE_TEARDOWN, "statistics printed");
     }
-    if (run->exit_code == EXIT_TIMEOUT && log_enabled(LOG_INFO))
-        machine_dump(machine); /* a guest that hangs: where? */
     if (run->reset && !run->forced && machine_had_emergency(machine)) {
         log_error(
             "the guest was reset without an orderly shutdown: a panic, or an emergency restart");
         run->exit_code = EXIT_GUEST_PANIC;
+        report(machine, MACHINE_PANICKED);
     }
     if (run->vm.command != NULL)
         judge_command(run, machine);
@@ -647,38 +708,6 @@ static bool lives_again(struct run *run, int *exit_code)
     if (r == -ECANCELED)
         *exit_code = run->cancel_code;
     return r != -ECANCELED;
-}
-
-static int print_help(void)
-{
-    puts("usage: minivet run [OPTIONS] [KERNEL] [-- COMMAND [ARG...]]\n\n"
-         "Boots KERNEL in a virtual machine with the terminal as its console; without one, the\n"
-         "kernel that tools/run-linux has fetched. Ctrl-A x ends it, Ctrl-A h lists what else can\n"
-         "be typed. COMMAND runs in the guest, with Minivet's standard input, output and error;\n"
-         "its exit status is Minivet's. QEMU's words (-kernel -append -smp -drive -netdev ...) "
-         "work.\n\n"
-         "options:");
-    cli_print_options(stdout);
-    puts(
-        "\nexit status:\n"
-        "    0  the guest powered off or reset     123  the guest panicked or triple-faulted\n"
-        "    2  wrong command line                 124  --timeout ran out\n"
-        "  121  the guest hangs (--watchdog)      125  the machine could not be set up\n"
-        "  122  Minivet or a device failed       128+N  ended by signal N\n"
-        "  any byte that the guest writes to port 0xf4\n"
-        "With COMMAND its own status; 126: it cannot be executed, 127: it is not there, 128+N: it\n"
-        "was ended by signal N. Where Minivet fails itself it says so on standard error.");
-    return 0;
-}
-
-static int print_config(const struct vm_config *vm)
-{
-    char *json = config_json(vm);
-    if (json == NULL)
-        return EXIT_USAGE;
-    puts(json);
-    free(json);
-    return 0;
 }
 
 static int configure(struct run *run, int argc, char **argv)
@@ -715,9 +744,9 @@ int cli_run(int argc, char **argv)
     int r = configure(&run, argc, argv);
     int exit_code = EXIT_USAGE;
     if (r == 0 && run.vm.help) {
-        exit_code = print_help();
+        exit_code = cli_print_run_help();
     } else if (r == 0 && run.vm.print_config) {
-        exit_code = print_config(&run.vm);
+        exit_code = cli_print_config(&run.vm);
     } else if (r == 0) {
         run.clock_ahead_s = clock_choice_ahead_s(&run.vm.rtc, clock_wall_ns(&clock_host));
         if (run.vm.verbosity > 0)

@@ -240,6 +240,7 @@ struct vm_config {
     bool poll_given;      /* --poll; else the I/O loops' own default */
     uint64_t poll_max_ns; /* how long they look for work before they sleep */
     uint64_t timeout_ns;  /* 0: none */
+    uint64_t hang_ns;     /* that vCPUs may run with interrupts disabled; 0: as long as they like */
     uint64_t grace_ns;    /* for the guest, from SIGTERM; 0: none */
     const char *record;   /* a file for all that the devices see; NULL: none */
     const char *control;  /* a path for the control socket; NULL: none */

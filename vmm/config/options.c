@@ -166,6 +166,10 @@ const struct schema_key config_options[] = {
     {"timeout", "TIME", SCHEMA_TIME, AT(timeout_ns), .min = 1,
      .expected = "a duration such as 30s, 500ms or 2m",
      .help = "End the run after TIME (30s, 500ms, 2m) with status 124"},
+    {"hang", "TIME", SCHEMA_TIME, AT(hang_ns), .min = UINT64_C(1000000000),
+     .expected = "a duration of at least a second, such as 30s or 2m",
+     .help = "End the run with status 121 when a virtual CPU has run for TIME with interrupts "
+             "disabled and without using a device, and say where the guest is"},
     {"grace", "TIME", SCHEMA_TIME, AT(grace_ns), .min = 1,
      .expected = "a duration such as 30s, 500ms or 2m",
      .help = "Let SIGTERM press the power button, and end the run if the guest has not shut down "

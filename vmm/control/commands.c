@@ -125,6 +125,21 @@ static cJSON *run_info(const struct call *c)
     return info != NULL ? info : refuse(c, "info: %s", strerror(ENOMEM));
 }
 
+static cJSON *run_explain(const struct call *c)
+{
+    char *text = NULL;
+    size_t bytes;
+    if (!guest_runs(c))
+        return NULL;
+    FILE *out = open_memstream(&text, &bytes);
+    int err = out != NULL ? c->target->explain(c->target->ctx, out) : -ENOMEM;
+    if (out != NULL)
+        fclose(out);
+    cJSON *report = err == 0 ? cJSON_CreateString(text) : NULL;
+    free(text);
+    return report != NULL ? report : refuse(c, "explain: %s", strerror(err < 0 ? -err : ENOMEM));
+}
+
 /* Counted from 0, in the order of options; -1: it is no number. */
 static int number_of(const char *text)
 {
@@ -499,6 +514,8 @@ static const struct command commands[] = {
      2, run_console_size},
     {"disk-resize", "DISK SIZE", "Grow a disk (0, 1...), and tell the guest", 2, 2,
      run_disk_resize},
+    {"explain", "", "Say where the guest is, and what its devices and console do", 0, 0,
+     run_explain},
     {"help", "", "List the commands", 0, 0, run_help},
     {"info", "[DEVICE]", "Say how the machine, or one device (disk0), stands", 0, 1, run_info},
     {"link", "CARD up|down", "Pull the cable of a network card (0, 1...), or put it back", 2, 2,

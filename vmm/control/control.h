@@ -54,6 +54,8 @@ struct control_target {
     int (*stats)(void *ctx, FILE *out);
     /* Likewise: machine_describe(). */
     int (*describe)(void *ctx, const char *device, struct facts *f);
+    /* Likewise: machine_explain(), of a guest with which nothing is wrong. */
+    int (*explain)(void *ctx, FILE *out);
     /* Likewise: machine_set_link(). */
     int (*set_link)(void *ctx, unsigned card, bool up);
     /* Likewise: machine_begin_resize(); -EALREADY: another one is under way. */

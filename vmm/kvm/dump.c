@@ -42,6 +42,9 @@ static const char *name_of(const struct name *names, uint64_t number)
 void kvm_exit_print(const struct hv_exit *e, bool cpu_has_virt, FILE *out)
 {
     switch (e->reason) {
+    case HV_EXIT_INTERRUPTED:
+        fputs("was stopped here\n", out);
+        break;
     case HV_EXIT_INTERNAL_ERROR:
         fprintf(out, "KVM internal error, suberror %" PRIu64 ": %s\n", e->raw_detail,
                 name_of(internal_errors, e->raw_detail));

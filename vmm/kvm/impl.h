@@ -61,6 +61,7 @@ struct hv_vcpu {
     struct kvm_run *run;
     _Atomic pid_t tid; /* 0 until the thread is bound */
     atomic_bool kicked;
+    uint64_t waits;    /* that it had begun at the last look of kvm_arch_doing() */
     bool exit_waiting; /* vcpu_complete() met an exit that vcpu_run() has yet to describe */
 };
 
@@ -122,6 +123,8 @@ void kvm_exit_decode(struct kvm_run *run, struct hv_exit *exit);
 /* stats.c: what a VM's or vCPU's descriptor has figures behind; -1 if it has none. */
 int kvm_stats_open(int fd);
 int kvm_stats(struct hv_vm *vm, struct hv_vcpu *vcpu, struct hv_stat *out, unsigned max);
+/* One of them; 0: there is none of that name. */
+uint64_t kvm_vcpu_stat(struct hv_vcpu *vcpu, const char *name);
 
 /* dump.c */
 void kvm_vcpu_dump(struct hv_vcpu *vcpu, const struct hv_exit *exit, FILE *out);
@@ -178,6 +181,8 @@ const char *kvm_arch_virtualization(void);
 int kvm_arch_clock_enabled(struct hv_vcpu *vcpu);
 /* See hv->vcpu_paused. */
 void kvm_arch_paused(struct hv_vcpu *vcpu);
+/* See hv->vcpu_doing. */
+int kvm_arch_doing(struct hv_vcpu *vcpu);
 void kvm_arch_state_print(struct hv_vcpu *vcpu, const struct hv_exit *exit, FILE *out);
 
 #endif

@@ -122,6 +122,7 @@ const struct hv hv_kvm = {
     .vcpu_bind_thread = kvm_vcpu_bind_thread,
     .vcpu_paused = kvm_arch_paused,
     .vcpu_dump = kvm_vcpu_dump,
+    .vcpu_doing = kvm_arch_doing,
     .stats = kvm_stats,
     .vcpu_clock_enabled = kvm_arch_clock_enabled,
     .virtualization = kvm_arch_virtualization,

@@ -57,3 +57,13 @@ int kvm_stats(struct hv_vm *vm, struct hv_vcpu *vcpu, struct hv_stat *out, unsig
     h.name_size = (uint32_t)min_u64(h.name_size, MAX_STATS);
     return read_stats(fd, &h, out, max);
 }
+
+uint64_t kvm_vcpu_stat(struct hv_vcpu *vcpu, const char *name)
+{
+    struct hv_stat all[64];
+    int count = kvm_stats(vcpu->vm, vcpu, all, ARRAY_SIZE(all));
+    for (int i = 0; i < count; i++)
+        if (strcmp(all[i].name, name) == 0)
+            return all[i].value;
+    return 0;
+}

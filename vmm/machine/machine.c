@@ -30,6 +30,7 @@
 #include "firmware/kernel/cmdline.h"
 #include "vmm/command/command.h"
 #include "vmm/machine/display.h"
+#include "vmm/machine/hang.h"
 #include "vmm/machine/machine_impl.h"
 #include "vmm/machine/seam.h"
 #include "vmm/machine/vcpu.h"
@@ -92,6 +93,12 @@ static void on_bite(void *ctx)
 {
     const struct machine *m = ctx;
     m->config.on_bite(m->config.power.ctx);
+}
+
+static void on_hang(void *ctx)
+{
+    const struct machine *m = ctx;
+    m->config.on_hang(m->config.power.ctx);
 }
 
 static void on_post_code(void *ctx, uint8_t code)
@@ -356,6 +363,7 @@ static int create_vcpus(struct machine *m)
                                           .pio = m->pio,
                                           .timeline = m->config.timeline,
                                           .clock = machine_is_measured(m) ? &clock_host : NULL,
+                                          .is_watched = m->config.vm->hang_ns != 0,
                                           .power = {on_power, m}});
     for (unsigned i = 0; r == 0 && i < count; i++)
         r = m->config.arch->power_on(m->board, vcpus_get(m->vcpus, i), i);
@@ -387,11 +395,12 @@ static int create_base(struct machine *m)
         reached(m, r, "guest memory populated");
     }
     if (r == 0)
-        r = m->config.hv->vm_create(&m->vm, &(struct hv_vm_config){.memory = m->gmem,
-                                                                   .vcpus = vm->cpus,
-                                                                   .stats = machine_is_measured(m),
-                                                                   .cpu_on = vm->cpu_on,
-                                                                   .cpu_off = vm->cpu_off});
+        r = m->config.hv->vm_create(
+            &m->vm, &(struct hv_vm_config){.memory = m->gmem,
+                                           .vcpus = vm->cpus,
+                                           .stats = machine_is_measured(m) || vm->hang_ns != 0,
+                                           .cpu_on = vm->cpu_on,
+                                           .cpu_off = vm->cpu_off});
     reached(m, r, "KVM ready");
     if (r == 0)
         r = bus_create(&m->mmio, "mmio", arch->mmio_limit);
@@ -460,7 +469,17 @@ int machine_start(struct machine *m)
     int r = evloop_start_thread(m->loop);
     if (r == 0)
         r = virtio_devices_start(m->virtio);
-    return r < 0 ? r : vcpus_start(m->vcpus);
+    if (r == 0)
+        r = vcpus_start(m->vcpus);
+    return r < 0 || m->config.vm->hang_ns == 0
+               ? r
+               : hang_create(&m->hang, &(struct hang_config){.loop = m->loop,
+                                                             .clock = &clock_host,
+                                                             .vcpus = m->vcpus,
+                                                             .count = m->config.vm->cpus,
+                                                             .time_ns = m->config.vm->hang_ns,
+                                                             .on_hang = on_hang,
+                                                             .ctx = m});
 }
 
 /* On the loop: until the last helper has gone home, it may be the one who owns the loop. */
@@ -499,15 +518,11 @@ bool machine_had_emergency(struct machine *m)
     return r == -ENOTSUP ? m->tail.printed_panic : r > 0;
 }
 
-void machine_dump(struct machine *m)
-{
-    vcpus_dump(m->vcpus);
-}
-
 void machine_destroy(struct machine *m)
 {
     if (m == NULL)
         return;
+    hang_destroy(m->hang);
     vcpus_destroy(m->vcpus);
     machine_display_stop(m->display);
     if (m->loop != NULL)

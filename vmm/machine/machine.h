@@ -17,6 +17,7 @@
 #include "core/ports/power.h"
 #include "virtio/balloon/balloon.h"
 #include "vmm/config/config.h"
+#include "vmm/machine/explain.h"
 
 struct arch;
 struct cancel;
@@ -47,6 +48,7 @@ struct machine_config {
     struct power power; /* only the first request of a run comes through */
     /* The guest's watchdog bites; on the I/O loop, with power's ctx. */
     void (*on_bite)(void *ctx);
+    void (*on_hang)(void *ctx); /* likewise: of a hang, with vm's hang_ns */
 };
 
 /* Errors are reported. */
@@ -64,8 +66,12 @@ void machine_destroy(struct machine *m); /* NULL is allowed */
  */
 bool machine_had_emergency(struct machine *m);
 
-/* After machine_stop(): logs where each vCPU was. */
-void machine_dump(struct machine *m);
+/*
+ * After machine_start(), on the thread of machine_pause() or after machine_stop(): writes what a
+ * person wants to know of a guest that ends so (vmm/machine/explain.h). A guest that runs is paused
+ * for that. A negative errno: it cannot go on; reported.
+ */
+int machine_explain(struct machine *m, enum machine_end end, FILE *out);
 
 /* With --stats: prints what it has done so far. After machine_start(), until machine_destroy(). */
 void machine_print_stats(struct machine *m);

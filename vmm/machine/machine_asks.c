@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "arch/arch.h"
 #include "core/base/clock.h"
+#include "core/base/log.h"
 #include "core/memory/gmem.h"
 #include "core/output/facts.h"
 #include "core/ports/bus.h"
@@ -304,4 +306,32 @@ int machine_begin_resize(struct machine *m, unsigned disk, uint64_t bytes)
 void machine_end_resize(struct machine *m, unsigned disk, uint64_t bytes)
 {
     evloop_call(m->loop, resize_disk, &(struct resize_call){m, disk, bytes, true});
+}
+
+struct explain_call {
+    struct explain explain;
+    FILE *out;
+};
+
+static int explain_now(void *arg)
+{
+    const struct explain_call *call = arg;
+    explain(&call->explain, call->out);
+    return 0;
+}
+
+int machine_explain(struct machine *m, enum machine_end end, FILE *out)
+{
+    bool runs = !m->stopped && !m->paused;
+    bool is_seen_anyway = isatty(STDOUT_FILENO) && isatty(STDERR_FILENO);
+    struct explain_call call = {.explain = {.end = end,
+                                            .vcpus = m->vcpus,
+                                            .virtio = m->virtio,
+                                            .tail = is_seen_anyway ? NULL : &m->tail,
+                                            .all = log_enabled(LOG_INFO)},
+                                .out = out};
+    if (runs)
+        vcpus_pause(m->vcpus);
+    evloop_call(m->loop, explain_now, &call);
+    return runs ? vcpus_start(m->vcpus) : 0;
 }

@@ -44,7 +44,8 @@ struct machine {
     struct board *board;
     struct virtio_devices *virtio;
     struct vcpus *vcpus;
-    char *cmdline; /* the kernel's */
+    struct hang *hang; /* NULL: nobody looks for one */
+    char *cmdline;     /* the kernel's */
 
     /* At the end of the guest's run, while all threads were there. Not cleared. */
     struct usage usage;

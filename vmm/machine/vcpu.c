@@ -27,10 +27,16 @@ struct vcpu {
     bool started;              /* its thread */
     atomic_bool ended;         /* the vCPU, which cannot go on */
     _Atomic pid_t tid;         /* of the thread, once it runs */
+    bool dumped;               /* and which has said where it is */
     struct timeline *timeline; /* until the first exit; only the first vCPU's counts */
     uint64_t entered_ns;       /* when it last went into the hypervisor, if exits are counted */
     struct hv_exit exit;       /* its accesses that are left, if a stop came between them */
     struct exits exits;
+
+    /* For vcpus_look(). */
+    atomic_bool look;
+    _Atomic uint64_t looks, accesses; /* each by its own thread */
+    _Atomic int doing;
 };
 
 struct vcpus {
@@ -56,6 +62,7 @@ static bool has_accesses_left(const struct vcpu *v)
     return v->exit.reason == HV_EXIT_PIO && v->exit.count > 0;
 }
 
+/* At once: what is in the exit's own page is still there. */
 static void dump(struct vcpu *v, const struct hv_exit *e)
 {
     char *text = NULL;
@@ -65,12 +72,9 @@ static void dump(struct vcpu *v, const struct hv_exit *e)
         return;
     v->group->config.hv->vcpu_dump(v->hv, e, out);
     fclose(out);
-    char *rest = text;
-    for (char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n")) {
-        if (line[0] != '\0')
-            log_error("%s", line);
-    }
+    log_lines(LOG_ERROR, text);
     free(text);
+    v->dumped = true;
 }
 
 /* Returns whether the vCPU can go on; if not, why not is in *end. */
@@ -98,8 +102,6 @@ static bool handle_exit(struct vcpu *v, struct hv_exit *e, enum power_event *end
         return false;
     case HV_EXIT_SHUTDOWN:
         log_error("the guest triple-faulted (vCPU %u)", v->id);
-        if (log_enabled(LOG_INFO))
-            dump(v, e);
         *end = POWER_PANIC;
         return false;
     case HV_EXIT_HALT: /* the in-kernel interrupt controller never gives it */
@@ -142,6 +144,18 @@ static void first_exit(struct vcpu *v)
     v->timeline = NULL;
 }
 
+/* Own thread: between two runs its state may be read at once. */
+static void look_at(struct vcpu *v)
+{
+    const struct hv *hv = v->group->config.hv;
+    if (v->exit.reason != HV_EXIT_INTERRUPTED)
+        atomic_fetch_add_explicit(&v->accesses, 1, memory_order_relaxed);
+    if (!atomic_load_explicit(&v->look, memory_order_relaxed) || !atomic_exchange(&v->look, false))
+        return;
+    atomic_store(&v->doing, hv->vcpu_doing != NULL ? hv->vcpu_doing(v->hv) : HV_DOES_WELL);
+    atomic_fetch_add(&v->looks, 1);
+}
+
 static void *vcpu_thread(void *arg)
 {
     struct vcpu *v = arg;
@@ -166,6 +180,8 @@ static void *vcpu_thread(void *arg)
             power_request(&g->config.power, end, 0);
             return NULL;
         }
+        if (g->config.is_watched)
+            look_at(v);
     }
     if (!has_accesses_left(v))
         hv->vcpu_complete(v->hv);
@@ -249,10 +265,27 @@ void vcpus_pause(struct vcpus *g)
         g->config.hv->vcpu_paused(g->vcpu[i].hv);
 }
 
-void vcpus_dump(struct vcpus *g)
+void vcpus_print(struct vcpus *g, unsigned max, FILE *out)
 {
+    const struct hv_exit was_stopped = {.reason = HV_EXIT_INTERRUPTED};
+    unsigned shown = 0;
+    for (unsigned i = 0; i < g->config.count; i++) {
+        const struct vcpu *v = &g->vcpu[i];
+        bool shows = v->ended || shown < max;
+        if (shows && !v->dumped)
+            g->config.hv->vcpu_dump(v->hv, v->ended ? &v->exit : &was_stopped, out);
+        shown += shows;
+    }
+    if (shown < g->config.count)
+        fprintf(out, "and %u other vCPUs, which -v shows\n", g->config.count - shown);
+}
+
+bool vcpus_triple_faulted(const struct vcpus *g)
+{
+    bool any = false;
     for (unsigned i = 0; i < g->config.count; i++)
-        dump(&g->vcpu[i], &(struct hv_exit){.reason = HV_EXIT_INTERRUPTED});
+        any |= g->vcpu[i].ended && g->vcpu[i].exit.reason == HV_EXIT_SHUTDOWN;
+    return any;
 }
 
 void vcpus_exits(const struct vcpus *g, struct exits *sum)
@@ -274,4 +307,18 @@ void vcpus_describe(const struct vcpus *g, struct facts *f)
         facts_end(f);
     }
     facts_end(f);
+}
+
+void vcpus_look(struct vcpus *g, struct vcpu_look *looks)
+{
+    for (unsigned i = 0; i < g->config.count; i++) {
+        struct vcpu *v = &g->vcpu[i];
+        looks[i] = (struct vcpu_look){
+            .looks = atomic_load(&v->looks),
+            .accesses = atomic_load_explicit(&v->accesses, memory_order_relaxed),
+            .doing = atomic_load(&v->doing),
+        };
+        atomic_store(&v->look, true);
+        g->config.hv->vcpu_kick(v->hv);
+    }
 }

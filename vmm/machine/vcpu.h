@@ -30,6 +30,7 @@ struct vcpus_config {
     struct bus *pio;           /* NULL: no port I/O, and no HV_EXIT_PIO */
     struct timeline *timeline; /* NULL: none */
     const struct clock *clock; /* for counting exits; NULL: they are not counted */
+    bool is_watched;           /* vcpus_look() will be called */
     struct power power;        /* asked on the thread of a vCPU that cannot go on */
 };
 
@@ -56,7 +57,26 @@ void vcpus_exits(const struct vcpus *g, struct exits *sum);
 /* The controlling thread: names them, their threads and what they do. */
 void vcpus_describe(const struct vcpus *g, struct facts *f);
 
-/* After vcpus_stop(): logs where each vCPU was. */
-void vcpus_dump(struct vcpus *g);
+/* What a vCPU did at the last look. */
+struct vcpu_look {
+    uint64_t looks;    /* so far: a look is over when there is one more */
+    uint64_t accesses; /* to devices, before that look and after it */
+    int doing;         /* enum hv_doing, or a negative errno */
+};
+
+/*
+ * Any thread, from creation on: what all vCPUs did at the last look, and a new one, which a vCPU
+ * has when it next runs. It costs each an exit.
+ */
+void vcpus_look(struct vcpus *g, struct vcpu_look *looks);
+
+/*
+ * After vcpus_stop(): where each vCPU is, at most `max` of them and those that cannot go on; but
+ * not those that have said so already.
+ */
+void vcpus_print(struct vcpus *g, unsigned max, FILE *out);
+
+/* Likewise: is that the reason why one cannot go on? */
+bool vcpus_triple_faulted(const struct vcpus *g);
 
 #endif

@@ -345,6 +345,21 @@ int virtio_devices_describe(const struct virtio_devices *d, const char *name, st
     return r;
 }
 
+unsigned virtio_devices_print_in_flight(const struct virtio_devices *d, FILE *out)
+{
+    unsigned count = 0;
+    for (unsigned i = 0; i < d->count; i++) {
+        struct virtio_device *dev = d->slots[i].d.dev;
+        for (unsigned q = 0; q < dev->cfg.queue_count; q++) {
+            unsigned chains = virtio_queue_in_flight(dev, q);
+            if (chains > 0)
+                fprintf(out, "%s %s queue %u (%u)", count++ > 0 ? "," : "", dev->setup.name, q,
+                        chains);
+        }
+    }
+    return count;
+}
+
 struct virtio_balloon *virtio_devices_balloon(const struct virtio_devices *d)
 {
     for (unsigned i = 0; i < d->count; i++)

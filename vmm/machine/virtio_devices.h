@@ -7,6 +7,8 @@
 #ifndef MINIVET_VMM_VIRTIO_DEVICES_H
 #define MINIVET_VMM_VIRTIO_DEVICES_H
 
+#include <stdio.h>
+
 #include "arch/arch.h"
 
 struct bus;
@@ -68,6 +70,12 @@ int virtio_devices_stats(const struct virtio_devices *d, struct stats *s);
  * or the device of that name (disk1, or what it is called) alone. -ENODEV: there is none.
  */
 int virtio_devices_describe(const struct virtio_devices *d, const char *name, struct facts *f);
+
+/*
+ * On the main loop: which queues have chains that the driver has not been given back, as words in
+ * one line; how many queues. Not of devices that another process serves.
+ */
+unsigned virtio_devices_print_in_flight(const struct virtio_devices *d, FILE *out);
 
 /* On the main loop: the balloon, or NULL. */
 struct virtio_balloon *virtio_devices_balloon(const struct virtio_devices *d);

@@ -138,6 +138,13 @@ void log_print(enum log_level level, const char *fmt, ...)
     va_end(args);
 }
 
+void log_lines(enum log_level level, char *text)
+{
+    for (char *line = strsep(&text, "\n"); line != NULL; line = strsep(&text, "\n"))
+        if (line[0] != '\0')
+            log_at(level, "%s", line);
+}
+
 void log_guest(struct log_guest_count *count, const char *fmt, ...)
 {
     uint64_t before = atomic_fetch_add_explicit(&count->events, 1, memory_order_relaxed);

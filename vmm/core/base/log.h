@@ -42,6 +42,9 @@ void log_write(const char *text, size_t len);
 
 void log_print(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* Each line of it, but for empty ones. The text is cut. */
+void log_lines(enum log_level level, char *text);
+
 #define log_at(level, ...)                 \
     do {                                   \
         if (log_enabled(level))            \

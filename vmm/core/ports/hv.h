@@ -63,6 +63,14 @@ struct hv_stat {
     uint64_t value;
 };
 
+/* ---- what a vCPU does, as a look from outside tells ---- */
+enum hv_doing {
+    HV_DOES_WELL,   /* it takes interrupts, or waits for them */
+    HV_RUNS_MASKED, /* it runs, and takes none */
+    HV_IS_DEAD,     /* it has halted, and takes none */
+    HV_IS_OFF,      /* it was never started, or is off again */
+};
+
 /* ---- features of the guest's processors that a user may choose, where there are any ---- */
 #define HV_CPU_PMU UINT64_C(1) /* performance counters */
 #define HV_CPU_SVE UINT64_C(2) /* arm64: scalable vectors */
@@ -137,6 +145,9 @@ struct hv {
 
     /* For messages: registers, the instruction, the reason in words. Own thread. */
     void (*vcpu_dump)(struct hv_vcpu *vcpu, const struct hv_exit *exit, FILE *out);
+
+    /* What it does; after HV_EXIT_INTERRUPTED, own thread. A negative errno: it cannot be told. */
+    int (*vcpu_doing)(struct hv_vcpu *vcpu);
 
     /*
      * What the hypervisor has counted for the VM or, if it is not NULL, for a vCPU: at most max

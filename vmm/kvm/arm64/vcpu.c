@@ -21,6 +21,7 @@
 #define VBAR_EL1  ARM64_SYS_REG(3, 0, 12, 0, 0)
 #define SCTLR_EL1 ARM64_SYS_REG(3, 0, 1, 0, 0)
 
+#define PSTATE_I       (UINT64_C(1) << 7) /* interrupts are masked */
 #define MPIDR_AFFINITY UINT64_C(0xff00ffffff)
 
 static int reg_get(int fd, uint64_t id, uint64_t *value)
@@ -68,6 +69,30 @@ int kvm_arch_clock_enabled(struct hv_vcpu *v)
 void kvm_arch_paused(struct hv_vcpu *v)
 {
     (void)v; /* KVM has no way to tell the guest */
+}
+
+/* Does it wait for interrupts? Each look makes it go on, and wait again. */
+static bool waits(struct hv_vcpu *v)
+{
+    uint64_t before = v->waits;
+    v->waits = kvm_vcpu_stat(v, "wfi_exit_stat");
+    return v->waits != before;
+}
+
+/* Linux waits with interrupts masked: those that are pending end that, too. */
+int kvm_arch_doing(struct hv_vcpu *v)
+{
+    struct kvm_mp_state mp;
+    uint64_t pstate = 0;
+    bool is_waiting = waits(v);
+    int err = kvm_ioctl_ptr(v->fd, KVM_GET_MP_STATE, &mp);
+    if (err >= 0)
+        err = reg_get(v->fd, CORE(regs.pstate), &pstate);
+    if (err < 0)
+        return err;
+    if (mp.mp_state == KVM_MP_STATE_STOPPED)
+        return HV_IS_OFF;
+    return is_waiting || !(pstate & PSTATE_I) ? HV_DOES_WELL : HV_RUNS_MASKED;
 }
 
 static void print(const struct hv_vcpu *v, const char *name, uint64_t id, const char *end,

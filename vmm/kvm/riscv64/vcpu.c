@@ -11,7 +11,8 @@
 #include "kvm/impl.h"
 #include "kvm/riscv64/riscv64.h"
 
-#define SSAIA "ssaia"
+#define SSAIA       "ssaia"
+#define SSTATUS_SIE (UINT64_C(1) << 1) /* the supervisor takes interrupts */
 
 /* enum KVM_RISCV_ISA_EXT_ID, in its order. */
 static const char *const extensions[] = {
@@ -119,6 +120,33 @@ int kvm_arch_clock_enabled(struct hv_vcpu *v)
 void kvm_arch_paused(struct hv_vcpu *v)
 {
     (void)v; /* KVM has no way to tell the guest */
+}
+
+/* Does it wait for interrupts? Each look makes it go on, and wait again. */
+static bool waits(struct hv_vcpu *v)
+{
+    uint64_t before = v->waits;
+    v->waits = kvm_vcpu_stat(v, "wfi_exit_stat");
+    return v->waits != before;
+}
+
+/* Linux waits with interrupts masked: those that are pending end that, too. */
+int kvm_arch_doing(struct hv_vcpu *v)
+{
+    struct kvm_mp_state mp;
+    uint64_t sstatus = 0, is_supervisor = 0;
+    bool is_waiting = waits(v);
+    int err = kvm_ioctl_ptr(v->fd, KVM_GET_MP_STATE, &mp);
+    if (err >= 0)
+        err = riscv64_reg_get(v->fd, RISCV_REG_CSR(0), &sstatus);
+    if (err >= 0)
+        err = riscv64_reg_get(v->fd, RISCV_REG_CORE(32), &is_supervisor);
+    if (err < 0)
+        return err;
+    if (mp.mp_state == KVM_MP_STATE_STOPPED)
+        return HV_IS_OFF;
+    bool masked = is_supervisor && !(sstatus & SSTATUS_SIE); /* programs cannot mask them */
+    return is_waiting || !masked ? HV_DOES_WELL : HV_RUNS_MASKED;
 }
 
 static void print(const struct hv_vcpu *v, const char *name, uint64_t id, const char *end,

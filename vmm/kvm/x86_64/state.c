@@ -13,6 +13,7 @@
 #define CPUID_1_ECX_TSC_DEADLINE (1u << 24)
 #define MSR_KVM_SYSTEM_TIME_NEW  0x4b564d01 /* kvmclock: Documentation/virt/kvm/x86/msr.rst */
 #define KVM_SYSTEM_TIME_ENABLED  1u
+#define RFLAGS_IF                (UINT64_C(1) << 9)
 
 static struct kvm_cpuid2 *cpuid_alloc(unsigned count)
 {
@@ -141,6 +142,23 @@ static int set_msrs(struct hv_vcpu *v, const struct hv_x86_msr *msrs, unsigned c
         return fail_msg(-EINVAL, "vCPU %u: KVM refuses %#llx for MSR %#x", v->id,
                         (unsigned long long)msrs[done].value, msrs[done].index);
     return 0;
+}
+
+int kvm_arch_doing(struct hv_vcpu *v)
+{
+    struct kvm_mp_state mp;
+    struct kvm_regs r;
+    int err = kvm_ioctl_ptr(v->fd, KVM_GET_MP_STATE, &mp);
+    if (err >= 0)
+        err = kvm_ioctl_ptr(v->fd, KVM_GET_REGS, &r);
+    if (err < 0)
+        return err;
+    bool takes = (r.rflags & RFLAGS_IF) != 0;
+    if (mp.mp_state == KVM_MP_STATE_HALTED)
+        return takes ? HV_DOES_WELL : HV_IS_DEAD;
+    if (mp.mp_state != KVM_MP_STATE_RUNNABLE)
+        return HV_IS_OFF; /* it waits for INIT or SIPI */
+    return takes ? HV_DOES_WELL : HV_RUNS_MASKED;
 }
 
 int kvm_arch_clock_enabled(struct hv_vcpu *v)
