@@ -66,12 +66,19 @@ static void after(struct chr_path *c, uint64_t ns)
     evloop_timer_set(c->cfg.loop, &c->again, clock_now_ns(c->cfg.clock) + ns);
 }
 
-static void close_fds(struct chr_path *c)
+static void leave_loop(struct chr_path *c)
 {
+    if (c->cfg.loop == NULL)
+        return;
     evloop_fd_del(c->cfg.loop, &c->in);
     evloop_fd_del(c->cfg.loop, &c->out);
     evloop_timer_cancel(c->cfg.loop, &c->again);
     evloop_defer_cancel(c->cfg.loop, &c->end);
+}
+
+static void close_fds(struct chr_path *c)
+{
+    leave_loop(c);
     if (c->out_fd >= 0)
         close(c->out_fd);
     if (c->in_fd >= 0 && is_socket(c))
@@ -384,11 +391,20 @@ static void path_flush(struct chr_backend *b)
     (void)b; /* it holds nothing */
 }
 
+void chr_path_stop(struct chr_backend *b)
+{
+    struct chr_path *c = path_of(b);
+    leave_loop(c);
+    if (c->cfg.loop != NULL)
+        evloop_fd_del(c->cfg.loop, &c->listener);
+    c->cfg.loop = NULL;
+}
+
 static void path_destroy(struct chr_backend *b)
 {
     struct chr_path *c = path_of(b);
+    chr_path_stop(b);
     close_fds(c);
-    evloop_fd_del(c->cfg.loop, &c->listener);
     unix_unlisten(&c->socket);
     if (c->tty[0] != '\0' && links_to(c->cfg.path, c->tty, sizeof(c->tty)))
         unlink(c->cfg.path);
@@ -404,7 +420,7 @@ static const struct chr_backend_ops path_ops = {
     .destroy = path_destroy,
 };
 
-int chr_path_create(struct chr_backend **out, const struct chr_path_config *config)
+int chr_path_open(struct chr_backend **out, const struct chr_path_config *config)
 {
     struct chr_path *c = calloc(1, sizeof(*c));
     if (c == NULL)
@@ -422,8 +438,22 @@ int chr_path_create(struct chr_backend **out, const struct chr_path_config *conf
         path_destroy(&c->b);
         return err;
     }
-    if (is_socket(c))
-        wait_for_another(c);
     *out = &c->b;
     return 0;
+}
+
+void chr_path_start(struct chr_backend *b, struct evloop *loop)
+{
+    struct chr_path *c = path_of(b);
+    c->cfg.loop = loop;
+    if (is_socket(c))
+        wait_for_another(c);
+}
+
+int chr_path_create(struct chr_backend **out, const struct chr_path_config *config)
+{
+    int err = chr_path_open(out, config);
+    if (err == 0)
+        chr_path_start(*out, config->loop);
+    return err;
 }

@@ -36,4 +36,13 @@ struct chr_path_config {
 /* Errors are reported. Destroyed through its ops. */
 int chr_path_create(struct chr_backend **out, const struct chr_path_config *config);
 
+/*
+ * The same in two steps, for a loop that runs: to open a path may take its time, and is for a
+ * thread that is no loop's; the loop is not touched, and may be NULL. Then it is the loop's, until
+ * it stops; before and after that it may be destroyed on any thread.
+ */
+int chr_path_open(struct chr_backend **out, const struct chr_path_config *config);
+void chr_path_start(struct chr_backend *b, struct evloop *loop);
+void chr_path_stop(struct chr_backend *b); /* on the loop; the device has let go of it */
+
 #endif

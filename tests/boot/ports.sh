@@ -26,6 +26,14 @@ while :; do
     [ ! "$heard" ] || echo "nobody at lines" >/dev/console
     sleep 0.1
 done &
+(until p=$(grep -lx late /sys/class/virtio-ports/*/name 2>/dev/null); do sleep 0.1; done
+p=${p%/name}
+exec 5<>"/dev/${p##*/}"
+echo late=here >/dev/console
+until read -r line <&5; do sleep 0.1; done
+echo "answer to $line" >&5
+while grep -qx late /sys/class/virtio-ports/*/name 2>/dev/null; do sleep 0.1; done
+echo late=gone >/dev/console) &
 setsid sh -c "exec sh </dev/hvc1 >/dev/hvc1 2>&1" &
 echo written by the guest >/dev/port.log
 echo ready=ports
@@ -35,6 +43,20 @@ sleep 60'
 
 at_port() { # TEXT: a line there, and its answer
     on_host say "port:$work/lines" "$1" && grep -qx "answer to $1" "$log.host"
+}
+
+# hears PATTERN: the guest says so, before long
+hears() {
+    for try in $(seq 300); do
+        ! said "$1" || return 0
+        sleep 0.1
+    done
+    echo "# not after $try looks"
+    return 1
+}
+
+late_answers() {
+    on_host say "port:$work/late" late && grep -qx 'answer to late' "$log.host"
 }
 
 by_shell() { # that the guest has at its second terminal
@@ -84,6 +106,12 @@ group_ports() {
         expect "$series: a shell at the second terminal" by_shell
         expect "$series: a file has what was written" grep -qx 'written by the guest' "$work/port.log"
         expect "$series: lines still have answers" at_port three
+        "$minivet" ctl "$work/ctl" port-add "late,listen=$work/late"
+        expect "$series: a port that comes late" hears '^late=here$'
+        expect "$series: carries a line and its answer" late_answers
+        "$minivet" ctl "$work/ctl" port-remove late
+        expect "$series: and goes again" hears '^late=gone$'
+        expect "$series: with its socket" test ! -e "$work/late"
         echo off >&9
         await_guest
         expect "$series: and the guest lives" ended 0

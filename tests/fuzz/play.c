@@ -441,6 +441,17 @@ static struct fake_chr *chr_of(struct rig *rig, uint64_t number)
     return port == 0 ? &rig->chr : &rig->ports[port - 1];
 }
 
+/* Somebody comes to its other end, or leaves; or it comes and goes itself. */
+static void change_port(struct rig *rig, unsigned i, bool itself, bool comes)
+{
+    if (itself && comes)
+        (void)rig_add_port(rig, i);
+    else if (itself)
+        (void)rig_remove_port(rig, i);
+    else
+        (comes ? fake_chr_come : fake_chr_leave)(&rig->ports[i]);
+}
+
 static void host_packet(struct fuzz_player *p, const struct fuzz_step *step)
 {
     struct rig *rig = &p->rig;
@@ -499,8 +510,8 @@ static void host_step(struct fuzz_player *p, const struct fuzz_step *step)
         if (rig->net != NULL)
             fake_net_link(&rig->ether, step->arg[0] % 2);
         if (rig->ports != NULL)
-            (step->arg[0] % 2 ? fake_chr_come
-                              : fake_chr_leave)(&rig->ports[step->arg[0] / 2 % RIG_PORTS]);
+            change_port(rig, step->arg[0] / 2 % RIG_PORTS, step->arg[0] / (2 * RIG_PORTS) % 3 == 2,
+                        step->arg[0] % 2);
         if (st != NULL)
             (step->arg[0] / FAKE_VSOCK_STREAMS % 2 ? fake_vsock_leave : fake_vsock_end)(st);
         break;

@@ -449,7 +449,8 @@ void fake_chr_init(struct fake_chr *chr, uint16_t columns, uint16_t rows)
 void fake_chr_open(struct fake_chr *chr, size_t bytes)
 {
     chr->room += bytes;
-    chr->backend.handler->on_writable(chr->backend.handler->ctx);
+    if (chr->backend.handler != NULL)
+        chr->backend.handler->on_writable(chr->backend.handler->ctx);
 }
 
 static void set_away(struct fake_chr *chr, bool is_away)

@@ -320,16 +320,35 @@ OPEN(balloon, (void)rig,
                                                            .clock = &rig->clock}))
 OPEN(vsock, fake_vsock_init(&rig->sockets, rig->loop),
      virtio_vsock_create(&rig->vsock, &setup, RIG_CID, &rig->sockets.backend))
+static struct virtio_console_port port_at(struct rig *rig, unsigned i)
+{
+    return (struct virtio_console_port){
+        .name = i == 0 ? "one" : "two", .is_console = i > 0, .backend = &rig->ports[i].backend};
+}
+
+int rig_add_port(struct rig *rig, unsigned i)
+{
+    struct virtio_console_port port = port_at(rig, i);
+    return virtio_console_add_port(rig->console, &port);
+}
+
+bool rig_remove_port(struct rig *rig, unsigned i)
+{
+    struct chr_backend *removed = virtio_console_remove_port(rig->console, port_at(rig, i).name);
+    BUG_ON(removed != NULL && removed != &rig->ports[i].backend);
+    return removed != NULL;
+}
+
 static int create_console(struct rig *rig, const struct virtio_setup *setup)
 {
-    struct virtio_console_port ports[RIG_PORTS] = {{.name = "one"},
-                                                   {.name = "two", .is_console = true}};
+    struct virtio_console_port ports[RIG_PORTS];
     for (unsigned i = 0; i < rig->cfg.ports; i++)
-        ports[i].backend = &rig->ports[i].backend;
+        ports[i] = port_at(rig, i);
     return virtio_console_create(&rig->console, setup,
                                  &(struct virtio_console_config){.backend = &rig->chr.backend,
                                                                  .ports = ports,
-                                                                 .port_count = rig->cfg.ports});
+                                                                 .port_count = rig->cfg.ports,
+                                                                 .ports_max = rig->cfg.ports});
 }
 
 static void init_terminals(struct rig *rig)

@@ -209,6 +209,11 @@ void rig_kick(struct rig *rig, unsigned queue);
 /* vdrv_start(), which must succeed, and the device's first look at its queues. */
 void rig_start(struct rig *rig, uint64_t features, unsigned queues, uint32_t size);
 
+/* Of a console with ports: the i-th of them comes, or goes; as the device said, and whether it was
+ * there. */
+int rig_add_port(struct rig *rig, unsigned i);
+bool rig_remove_port(struct rig *rig, unsigned i);
+
 /* DEVICE_NEEDS_RESET */
 bool rig_is_broken(struct rig *rig);
 

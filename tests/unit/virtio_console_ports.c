@@ -216,13 +216,12 @@ OnRig(virtio_console_ports, a_window_has_its_size_told, open_ports(rig))
 /* Port 2 is a terminal, port 1 is none. */
 OnRig(virtio_console_ports, have_a_terminals_size_told, open_ports(rig))
 {
-    cr_expect_eq(virtio_console_resize_port(rig->console, 2, 120, 40), 0);
+    cr_expect_eq(virtio_console_resize_port(rig->console, "two", 120, 40), 0);
     portio_start(rig, SIZE);
-    cr_expect_eq(virtio_console_resize_port(rig->console, 2, 132, 43), 0);
+    cr_expect_eq(virtio_console_resize_port(rig->console, "two", 132, 43), 0);
     cr_expect_str_eq(portio_hear(rig), "2:size(132x43)");
-    cr_expect_eq(virtio_console_resize_port(rig->console, 1, 132, 43), -ENOTTY);
-    cr_expect_eq(virtio_console_resize_port(rig->console, 0, 132, 43), -ENODEV);
-    cr_expect_eq(virtio_console_resize_port(rig->console, 3, 132, 43), -ENODEV);
+    cr_expect_eq(virtio_console_resize_port(rig->console, "one", 132, 43), -ENOTTY);
+    cr_expect_eq(virtio_console_resize_port(rig->console, "three", 132, 43), -ENODEV);
     cr_expect_str_eq(portio_hear(rig), "");
     vdrv_reset(&rig->drv);
     rig_start(rig, MULTIPORT | SIZE, PORTIO_QUEUES, 16);
@@ -236,7 +235,7 @@ OnRig(virtio_console_ports, have_a_terminals_size_told, open_ports(rig))
 OnRig(virtio_console_ports, a_driver_without_sizes_is_told_none, open_ports(rig))
 {
     portio_start(rig, 0);
-    cr_expect_eq(virtio_console_resize_port(rig->console, 2, 132, 43), 0);
+    cr_expect_eq(virtio_console_resize_port(rig->console, "two", 132, 43), 0);
     cr_expect_str_eq(portio_hear(rig), "");
 }
 
@@ -304,9 +303,10 @@ OnRig(virtio_console_ports, there_may_be_thirty, rig_open_host(rig, &rig_variant
         fake_chr_init(&chr[i], 0, 0);
     for (unsigned i = 0; i < ARRAY_SIZE(ports); i++)
         ports[i] = (struct virtio_console_port){.name = "p", .backend = &chr[1 + i].backend};
-    cr_assert_eq(virtio_console_create(
-                     &console, &setup,
-                     &(struct virtio_console_config){&chr[0].backend, ports, ARRAY_SIZE(ports)}),
+    cr_assert_eq(virtio_console_create(&console, &setup,
+                                       &(struct virtio_console_config){&chr[0].backend, ports,
+                                                                       ARRAY_SIZE(ports),
+                                                                       ARRAY_SIZE(ports)}),
                  0);
     cr_expect_eq(virtio_console_device(console)->cfg.queue_count, VIRTIO_QUEUES_MAX);
     rig_plug(rig, virtio_console_device(console));
@@ -316,4 +316,86 @@ OnRig(virtio_console_ports, there_may_be_thirty, rig_open_host(rig, &rig_variant
     rig_unplug(rig);
     virtio_console_destroy(console);
     cr_expect_null(chr[30].backend.handler);
+}
+
+/* ---- ports come and go ---- */
+
+OnEachRig(virtio_console_ports, that_go_give_back_what_they_have,
+          rig_open_console_on(rig, (struct rig_config[]){portio_config(on)}))
+{
+    portio_start(rig, 0);
+    rig->ports[0].room = 3;
+    print(rig, TX_OF(1), "stalled");
+    print(rig, TX_OF(1), "behind it");
+    listen(rig, RX_OF(1), 8);
+    cr_expect_eq(take(rig, TX_OF(1)), 0);
+    cr_assert(rig_remove_port(rig, 0));
+    rig_step(rig);
+    cr_expect_str_eq(portio_hear(rig), "1:remove");
+    cr_expect_null(rig->ports[0].backend.handler);
+    cr_expect_eq(rig->ports[0].rx_max, 0);
+    cr_expect_eq(take(rig, TX_OF(1)), 2);
+    cr_expect_eq(take(rig, RX_OF(1)), 1);
+    print(rig, TX_OF(1), "to nobody");
+    listen(rig, RX_OF(1), 8);
+    cr_expect_eq(take(rig, TX_OF(1)), 1, "it is dropped");
+    cr_expect_eq(take(rig, RX_OF(1)), 0, "it is kept for the next port");
+    expect_out(&rig->ports[0], "sta");
+    cr_expect_not(rig_remove_port(rig, 0), "it is not there");
+    cr_expect_not(rig_is_broken(rig));
+}
+
+OnEachRig(virtio_console_ports, that_come_take_the_place,
+          rig_open_console_on(rig, (struct rig_config[]){portio_config(on)}))
+{
+    portio_start(rig, 0);
+    cr_expect_eq(rig_add_port(rig, 0), -EEXIST);
+    cr_assert(rig_remove_port(rig, 0));
+    cr_expect_eq(rig_add_port(rig, 1), -EEXIST);
+    cr_assert_eq(rig_add_port(rig, 0), 0);
+    rig_step(rig);
+    cr_expect_str_eq(portio_hear(rig), "1:remove 1:add");
+    portio_say(rig, 1, VIRTIO_CONSOLE_PORT_READY, 1);
+    portio_say(rig, 1, VIRTIO_CONSOLE_PORT_OPEN, 1);
+    cr_expect_str_eq(portio_hear(rig), "1:name(one) 1:open");
+    print(rig, TX_OF(1), "again");
+    expect_out(&rig->ports[0], "again");
+    listen(rig, RX_OF(1), 8);
+    cr_expect_eq(fake_chr_type(&rig->ports[0], "key", 3), 3);
+    rig_step(rig);
+    cr_expect_eq(take(rig, RX_OF(1)), 1);
+}
+
+/* What the driver has not been told of it need not be told has gone. */
+OnRig(virtio_console_ports, that_nobody_knew_go_without_a_word, open_ports(rig))
+{
+    cr_assert(rig_remove_port(rig, 0));
+    rig_start(rig, MULTIPORT, PORTIO_QUEUES, 16);
+    portio_give(rig, PORTIO_BUFFERS, 96);
+    cr_assert_eq(rig_add_port(rig, 0), 0);
+    cr_assert(rig_remove_port(rig, 1));
+    rig_step(rig);
+    cr_expect_str_eq(portio_hear(rig), "", "it has not asked");
+    portio_say(rig, 0, VIRTIO_CONSOLE_DEVICE_READY, 1);
+    cr_expect_str_eq(portio_hear(rig), "0:add 1:add");
+    cr_expect_eq(rig_add_port(rig, 1), 0);
+    rig_step(rig);
+    cr_expect_str_eq(portio_hear(rig), "2:add");
+}
+
+/* It talks of a port that it has been told has gone, and one comes and goes all the time. */
+OnRig(virtio_console_ports, that_have_gone_hear_nothing, open_started(rig))
+{
+    cr_assert(rig_remove_port(rig, 1));
+    portio_say(rig, 2, VIRTIO_CONSOLE_PORT_READY, 1);
+    portio_say(rig, 2, VIRTIO_CONSOLE_PORT_OPEN, 1);
+    cr_expect_str_eq(portio_hear(rig), "2:remove");
+    for (unsigned i = 0; i < 100; i++) {
+        cr_assert_eq(rig_add_port(rig, 1), 0);
+        cr_assert(rig_remove_port(rig, 1));
+    }
+    rig_step(rig);
+    cr_expect_str_eq(portio_hear(rig), "", "it was never told of them");
+    vdrv_reset(&rig->drv);
+    cr_expect_eq(rig_add_port(rig, 1), 0);
 }

@@ -10,6 +10,12 @@ static const char driver[] = "\n"
                              "compopt() { :; }\n"
                              "minivet() {\n"
                              "  [[ $3 == --help ]] && echo 'patterns: bare linux'\n"
+                             "  case $* in\n"
+                             "  ps) printf '%s\\n' 'PID STATE' '4711 running' '815 running';;\n"
+                             "  'ctl 4711 console') printf '%s\\n' 'agent /run/agent'; return;;\n"
+                             "  'ctl 4711 info')\n"
+                             "    printf '  - device: %s\\n' disk0 '$(id)'; return;;\n"
+                             "  esac\n"
                              "  [[ $1 == ctl ]] && printf '%s x\\n' stop '$(echo${IFS}st)' st\\`x\n"
                              "}\n"
                              "compgen() {\n"
@@ -81,6 +87,15 @@ Test(completion, options_and_their_words)
     offers("minivet run --timel", "--timeline");
 }
 
+Test(completion, runs_and_what_they_are_told)
+{
+    offers("minivet ctl 47", "4711");
+    offers("minivet console 8", "815");
+    offers("minivet ctl 4711 st", "stop");
+    offers("minivet console 4711 ", "agent");
+    offers("minivet ctl 4711 info ", "disk0");
+}
+
 Test(completion, benchmarks)
 {
     offers("minivet bench me", "memory");
@@ -148,6 +163,7 @@ Test(completion, zsh_gets_each_option_with_its_values)
         ":net:{_minivet_list \"none user tap= ",
         ":disk:{_minivet_list \"\" ro serial= type=blk ",
         ":cpu-features:{_minivet_list \"+pmu -pmu +sve -sve \" +pmu ",
+        "compadd -- ${(f)\"$(minivet ctl $run $list 2>/dev/null |\n",
         ":features:{_minivet_list \"+indirect_desc -indirect_desc ",
     };
     static char text[32768];

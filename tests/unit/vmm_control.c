@@ -10,6 +10,8 @@
 #include "tests/harness/fake.h"
 #include "tests/harness/folder.h"
 #include "tests/harness/test.h"
+#include "vmm/config/config.h"
+#include "vmm/machine/console.h"
 #include "vmm/machine/machine.h"
 
 #define HELP       "{\"command\": \"help\"}\n"
@@ -189,19 +191,47 @@ static void on_end_resize(void *ctx, unsigned disk, uint64_t bytes)
     resized_bytes = bytes;
 }
 
-static unsigned resized_port, port_columns, port_rows;
+static char resized_port[16];
+static unsigned port_columns, port_rows;
 
-static int on_resize_port(void *ctx, unsigned port, uint16_t columns, uint16_t rows)
+static int on_resize_port(void *ctx, const char *name, uint16_t columns, uint16_t rows)
 {
     (void)ctx;
     cr_assert(runs);
-    resized_port = port;
+    snprintf(resized_port, sizeof(resized_port), "%s", name);
     port_columns = columns;
     port_rows = rows;
     return resize_error;
 }
 
-static const struct port_config the_ports[] = {{.name = "agent"}, {.name = "shell"}};
+static int port_error;
+static struct console_end *the_port;
+
+static int on_add_port(void *ctx, struct console_end *end)
+{
+    (void)ctx;
+    cr_assert(runs);
+    if (port_error == 0)
+        the_port = end;
+    return port_error;
+}
+
+static int on_remove_port(void *ctx, const char *name, struct console_end **out)
+{
+    (void)ctx;
+    cr_assert(runs);
+    cr_expect_str_eq(name, "log");
+    *out = the_port;
+    return port_error;
+}
+
+static void on_each_port(void *ctx, void (*each)(void *arg, const struct port_config *port),
+                         void *arg)
+{
+    (void)ctx;
+    each(arg, &(struct port_config){.name = "one", .paths = {[CHR_LISTEN] = "/run/one"}});
+    each(arg, &(struct port_config){.name = "null", .kind = CHR_NULL});
+}
 
 static int begin(void)
 {
@@ -225,8 +255,9 @@ static int begin(void)
                                                               .begin_resize = on_begin_resize,
                                                               .end_resize = on_end_resize,
                                                               .resize_port = on_resize_port,
-                                                              .ports = the_ports,
-                                                              .port_count = 2,
+                                                              .add_port = on_add_port,
+                                                              .remove_port = on_remove_port,
+                                                              .each_port = on_each_port,
                                                               .stop = on_stop}});
 }
 
@@ -869,17 +900,58 @@ Test(control, terminals_at_ports_have_a_size)
     tell_two(fd, "console-size", "shell", "120x40", "no guest runs now");
     runs = true;
     tell_two(fd, "console-size", "shell", "120x40", "{\"result\":null}");
-    cr_expect_eq(resized_port, 1);
+    cr_expect_str_eq(resized_port, "shell");
     cr_expect_eq(port_columns, 120);
     cr_expect_eq(port_rows, 40);
-    tell_two(fd, "console-size", "other", "120x40", "there is no port other");
     tell_two(fd, "console-size", "shell", "65536x40", "such as shell 120x40");
     tell_two(fd, "console-size", "shell", "120x0", "such as shell 120x40");
     tell_two(fd, "console-size", "shell", "120x40x", "such as shell 120x40");
     tell_two(fd, "console-size", "shell", "wide", "such as shell 120x40");
+    resize_error = -ENODEV;
+    tell_two(fd, "console-size", "other", "120x40", "there is no port other");
     resize_error = -ENOTTY;
     tell_two(fd, "console-size", "agent", "120x40",
              "port agent is no terminal; give it console=on");
+    close(fd);
+}
+
+static void tell_one(int fd, const char *command, const char *arg, const char *answer)
+{
+    char line[256];
+    snprintf(line, sizeof(line), "{\"command\": \"%s\", \"args\": [\"%s\"]}\n", command, arg);
+    say(fd, line);
+    cr_expect(hear(fd));
+    cr_expect_not_null(strstr(heard, answer), "%s %s: %s", command, arg, heard);
+}
+
+Test(control, ports_come_and_go)
+{
+    static const struct {
+        int error;
+        const char *answer;
+    } refusals[] = {{-ENODEV, "one --port at least"},
+                    {-EBUSY, "leave out --record"},
+                    {-EEXIST, "give another one"},
+                    {-ENOSPC, "remove another one first"},
+                    {-ENOENT, "there is no such port"}};
+    int fd = join();
+    tell_one(fd, "port-add", "log,file=written", "no guest runs now");
+    tell_one(fd, "port-remove", "log", "no guest runs now");
+    runs = true;
+    tell_one(fd, "port-add", "log,file=written", "{\"result\":null}");
+    cr_assert_not_null(the_port);
+    cr_expect_eq(access("written", F_OK), 0, "its other end is open");
+    tell_one(fd, "port-remove", "log", "{\"result\":null}");
+    tell_one(fd, "port-add", "log,file=no/such/folder", "port-add: log: No such file");
+    tell_one(fd, "port-add", "log", "such as log,file=PATH");
+    tell_one(fd, "port-add", "log,file=a,listen=b", "such as log,file=PATH");
+    the_port = NULL;
+    for (unsigned i = 0; i < ARRAY_SIZE(refusals); i++) {
+        port_error = refusals[i].error;
+        tell_one(fd, "port-add", "log,null", refusals[i].answer);
+        tell_one(fd, "port-remove", "log", refusals[i].answer);
+    }
+    tell(fd, "console", "{\"port\":\"one\",\"path\":\"/run/one\",\"console\":false}]}");
     close(fd);
 }
 

@@ -28,6 +28,13 @@ static bool guest_runs(void *ctx)
     return false;
 }
 
+static void each_port(void *ctx, void (*each)(void *arg, const struct port_config *port), void *arg)
+{
+    (void)ctx;
+    for (unsigned i = 0; i < ARRAY_SIZE(ports); i++)
+        each(arg, &ports[i]);
+}
+
 static void on_stop(void *ctx)
 {
     (void)ctx;
@@ -52,16 +59,15 @@ static void begin(const char *name)
     cr_assert(control_folder(folder));
     snprintf(path, sizeof(path), "%s/%s", folder, name);
     cr_assert_eq(evloop_create(&loop, "test", &clock_host), 0);
-    cr_assert_eq(control_create(&control,
-                                &(struct control_config){.loop = loop,
-                                                         .clock = &clock_host,
-                                                         .path = path,
-                                                         .target = {.kernel = "bzImage",
-                                                                    .ports = ports,
-                                                                    .port_count = ARRAY_SIZE(ports),
-                                                                    .runs = guest_runs,
-                                                                    .stop = on_stop}}),
-                 0);
+    cr_assert_eq(
+        control_create(&control, &(struct control_config){.loop = loop,
+                                                          .clock = &clock_host,
+                                                          .path = path,
+                                                          .target = {.kernel = "bzImage",
+                                                                     .each_port = each_port,
+                                                                     .runs = guest_runs,
+                                                                     .stop = on_stop}}),
+        0);
     cr_assert_eq(evloop_start_thread(loop), 0);
 }
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/base/fail.h"
 #include "core/base/le.h"
@@ -53,8 +54,10 @@ static unsigned tx_queue(const struct console_port *p)
 static bool tx_write(struct console_port *p, size_t *budget)
 {
     struct iobuf *rd = &p->tx->rd;
-    if (p->backend->is_away)
+    if (p->backend == NULL || p->backend->is_away) {
         iobuf_skip(rd, rd->left);
+        return true;
+    }
     while (rd->left > 0) {
         if (*budget == 0) {
             virtio_queue_serve_later(&p->con->dev, tx_queue(p));
@@ -106,6 +109,8 @@ static void rx_push(struct console_port *p)
 /* Has a buffer with room at hand if the guest gave one, and asks for that much. */
 static void rx_ready(struct console_port *p)
 {
+    if (p->backend == NULL) /* what the driver gives is for the next port here */
+        return;
     bool is_open = !console_has_control(p->con) || (p->is & PORT_IS_OPEN) != 0;
     while (p->rx == NULL) {
         p->rx = virtio_queue_next(&p->con->dev, rx_queue(p));
@@ -165,18 +170,6 @@ static void on_resize(void *ctx, uint16_t columns, uint16_t rows)
     console_size_news(p);
 }
 
-int virtio_console_resize_port(struct virtio_console *con, unsigned port, uint16_t columns,
-                               uint16_t rows)
-{
-    if (port == 0 || port >= con->port_count)
-        return -ENODEV;
-    struct console_port *p = &con->ports[port];
-    if (!p->is_console)
-        return -ENOTTY;
-    on_resize(p, columns, rows);
-    return 0;
-}
-
 /* ---- the device's half ---- */
 
 /*
@@ -212,6 +205,12 @@ static void console_queue_ready(struct virtio_device *dev, unsigned queue)
         rx_ready(port_of(dev, queue));
 }
 
+static void ask_for_nothing(struct console_port *p)
+{
+    if (p->backend != NULL)
+        p->backend->ops->rx_enable(p->backend, 0);
+}
+
 static void console_queue_stop(struct virtio_device *dev, unsigned queue)
 {
     if (is_control(queue))
@@ -222,7 +221,7 @@ static void console_queue_stop(struct virtio_device *dev, unsigned queue)
         return;
     }
     p->rx = NULL;
-    p->backend->ops->rx_enable(p->backend, 0);
+    ask_for_nothing(p);
 }
 
 static unsigned console_queue_hold(struct virtio_device *dev, unsigned queue)
@@ -232,7 +231,7 @@ static unsigned console_queue_hold(struct virtio_device *dev, unsigned queue)
     struct console_port *p = port_of(dev, queue);
     if (is_tx(queue))
         return p->tx != NULL;
-    p->backend->ops->rx_enable(p->backend, 0);
+    ask_for_nothing(p);
     return p->rx != NULL;
 }
 
@@ -265,7 +264,11 @@ static void port_state(struct console_port *p, struct state *s)
         return;
     p->is = (unsigned)state_number(s, "is", p->is, PORT_IS_ALL);
     p->news = (unsigned)state_number(s, "news", p->news, (1u << NEWS_COUNT) - 1);
-    bool is_away = p->backend->is_away;
+    if (p->backend == NULL && (p->is != 0 || (p->news & ~(1u << NEWS_REMOVE)) != 0)) {
+        state_refuse(s, "a port that is not there");
+        p->is = p->news = 0;
+    }
+    bool is_away = p->backend != NULL && p->backend->is_away;
     if (state_number(s, "is_away", is_away, true) != is_away)
         console_news(p, is_away ? NEWS_GONE : NEWS_HERE);
 }
@@ -286,6 +289,8 @@ static void console_describe(struct virtio_device *dev, struct facts *f)
     facts_list(f, "ports");
     for (unsigned i = 0; i < con->port_count; i++) {
         const struct console_port *p = &con->ports[i];
+        if (p->backend == NULL)
+            continue;
         facts_group(f, NULL);
         facts_number(f, "port", i);
         facts_word(f, "name", p->name);
@@ -350,7 +355,7 @@ static void open_port(struct virtio_console *con, unsigned id,
 int virtio_console_create(struct virtio_console **out, const struct virtio_setup *setup,
                           const struct virtio_console_config *config)
 {
-    unsigned count = 1 + config->port_count;
+    unsigned count = 1 + config->ports_max;
     struct chr_backend *backend = config->backend;
     struct virtio_console *con = calloc(1, sizeof(*con) + count * sizeof(con->ports[0]));
     if (con == NULL)
@@ -360,7 +365,7 @@ int virtio_console_create(struct virtio_console **out, const struct virtio_setup
                                     VIRTIO_BIT(VIRTIO_CONSOLE_F_EMERG_WRITE)
                               : 0;
     bool has_sizes = has_size || any_console(config);
-    BUG_ON(config->port_count > VIRTIO_CONSOLE_PORTS_MAX);
+    BUG_ON(config->ports_max > VIRTIO_CONSOLE_PORTS_MAX || config->port_count > config->ports_max);
     int err = virtio_device_init(
         &con->dev, setup,
         &(struct virtio_device_config){
@@ -369,7 +374,7 @@ int virtio_console_create(struct virtio_console **out, const struct virtio_setup
             .features = (has_sizes ? VIRTIO_BIT(VIRTIO_CONSOLE_F_SIZE) : 0) | more,
             .config = con->config,
             .config_bytes = sizeof(con->config),
-            .queue_count = count > 1 ? QUEUES_MANY + 2 * config->port_count : QUEUES,
+            .queue_count = count > 1 ? QUEUES_MANY + 2 * config->ports_max : QUEUES,
             .iov_max = VIRTIO_QUEUE_SIZE_DEFAULT,
         });
     if (err != 0) {
@@ -384,6 +389,8 @@ int virtio_console_create(struct virtio_console **out, const struct virtio_setup
     open_port(con, 0, &(struct virtio_console_port){.backend = backend, .is_console = true},
               has_size);
     for (unsigned i = 1; i < count; i++)
+        con->ports[i] = (struct console_port){.con = con, .id = i};
+    for (unsigned i = 1; i <= config->port_count; i++)
         open_port(con, i, &config->ports[i - 1], false);
     *out = con;
     return 0;
@@ -394,7 +401,8 @@ void virtio_console_destroy(struct virtio_console *con)
     if (con == NULL)
         return;
     for (unsigned i = 0; i < con->port_count; i++)
-        con->ports[i].backend->handler = NULL;
+        if (con->ports[i].backend != NULL)
+            con->ports[i].backend->handler = NULL;
     virtio_device_fini(&con->dev);
     free(con);
 }
@@ -402,4 +410,64 @@ void virtio_console_destroy(struct virtio_console *con)
 struct virtio_device *virtio_console_device(struct virtio_console *con)
 {
     return &con->dev;
+}
+
+/* NULL: there is none. The first place has no name. */
+static struct console_port *find_port(struct virtio_console *con, const char *name)
+{
+    for (unsigned i = 1; i < con->port_count; i++)
+        if (con->ports[i].backend != NULL && strcmp(con->ports[i].name, name) == 0)
+            return &con->ports[i];
+    return NULL;
+}
+
+int virtio_console_resize_port(struct virtio_console *con, const char *name, uint16_t columns,
+                               uint16_t rows)
+{
+    struct console_port *p = find_port(con, name);
+    if (p == NULL || !p->is_console)
+        return p == NULL ? -ENODEV : -ENOTTY;
+    on_resize(p, columns, rows);
+    return 0;
+}
+
+int virtio_console_add_port(struct virtio_console *con, const struct virtio_console_port *port)
+{
+    unsigned id = 1;
+    if (find_port(con, port->name) != NULL)
+        return -EEXIST;
+    while (id < con->port_count && con->ports[id].backend != NULL)
+        id++;
+    if (id >= con->port_count)
+        return -ENOSPC;
+    unsigned news = con->ports[id].news; /* of the port that was there */
+    open_port(con, id, port, false);
+    con->ports[id].news = news;
+    console_port_added(&con->ports[id]);
+    return 0;
+}
+
+static void give_back(struct console_port *p, unsigned queue, struct vq_chain **chain)
+{
+    if (*chain != NULL && virtio_queue_answers(&p->con->dev.queues[queue]))
+        virtio_queue_push(&p->con->dev, queue, *chain);
+    *chain = NULL;
+}
+
+struct chr_backend *virtio_console_remove_port(struct virtio_console *con, const char *name)
+{
+    struct console_port *p = find_port(con, name);
+    if (p == NULL)
+        return NULL;
+    struct chr_backend *backend = p->backend;
+    ask_for_nothing(p);
+    backend->handler = NULL;
+    p->backend = NULL;
+    p->name = NULL;
+    p->tx_done = 0;
+    give_back(p, rx_queue(p), &p->rx);
+    give_back(p, tx_queue(p), &p->tx);
+    virtio_queue_serve_later(&con->dev, tx_queue(p)); /* what waited behind it is dropped */
+    console_port_removed(p);
+    return backend;
 }

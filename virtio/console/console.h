@@ -58,7 +58,8 @@ struct virtio_console_port {
 struct virtio_console_config {
     struct chr_backend *backend; /* of port 0 */
     const struct virtio_console_port *ports;
-    unsigned port_count; /* 0: there is port 0 alone, and no MULTIPORT */
+    unsigned port_count;
+    unsigned ports_max; /* how many there may be at a time; 0: port 0 alone, and no MULTIPORT */
 };
 
 /* Backends are the caller's, and get the device as their handler. Errors are reported. */
@@ -66,14 +67,27 @@ int virtio_console_create(struct virtio_console **out, const struct virtio_setup
                           const struct virtio_console_config *config);
 void virtio_console_destroy(struct virtio_console *console); /* after its transport */
 
-/*
- * On the loop. A port's terminal has that size, which the driver is told (no RESIZE goes to one
- * that does not take SIZE). -ENODEV: there is no such port, or it is port 0, which has the size of
- * its backend; -ENOTTY: it is no console.
- */
-int virtio_console_resize_port(struct virtio_console *console, unsigned port, uint16_t columns,
-                               uint16_t rows);
-
 struct virtio_device *virtio_console_device(struct virtio_console *console);
+
+/*
+ * [loop] Adds a port, in the first place that is free, and tells the driver: its backend gets the
+ * device as its handler. -ENOSPC: ports_max are there; -EEXIST: one of them has that name.
+ */
+int virtio_console_add_port(struct virtio_console *console, const struct virtio_console_port *port);
+
+/*
+ * [loop] Tells the driver that the port has gone, and gives back the buffers that it has; what the
+ * driver writes there from now on is dropped. The backend, which is the caller's again, or NULL:
+ * there is no port of that name.
+ */
+struct chr_backend *virtio_console_remove_port(struct virtio_console *console, const char *name);
+
+/*
+ * [loop] The port's terminal has that size, which the driver is told (no RESIZE goes to one that
+ * does not take SIZE). -ENODEV: there is no port of that name (port 0 has none, and the size of its
+ * backend); -ENOTTY: it is no console.
+ */
+int virtio_console_resize_port(struct virtio_console *console, const char *name, uint16_t columns,
+                               uint16_t rows);
 
 #endif

@@ -24,6 +24,7 @@ static bool put_news(const struct console_port *p, enum console_news news, struc
     static const struct {
         uint16_t event, value;
     } as[NEWS_COUNT] = {
+        [NEWS_REMOVE] = {VIRTIO_CONSOLE_DEVICE_REMOVE, 1},
         [NEWS_ADD] = {VIRTIO_CONSOLE_DEVICE_ADD, 1},
         [NEWS_CONSOLE] = {VIRTIO_CONSOLE_CONSOLE_PORT, 1},
         [NEWS_SIZE] = {VIRTIO_CONSOLE_RESIZE, 0},
@@ -88,6 +89,25 @@ void console_size_news(struct console_port *p)
         console_news(p, NEWS_SIZE);
 }
 
+/* Before the driver asks which ports there are, which it does once, it is told of none. */
+void console_port_added(struct console_port *p)
+{
+    const struct console_port *first = &p->con->ports[0];
+    if ((first->is & PORT_IS_ADDED) == 0 && (first->news & 1u << NEWS_ADD) == 0)
+        return;
+    p->news |= 1u << NEWS_ADD;
+    virtio_queue_serve_later(&p->con->dev, VIRTIO_CONSOLE_CONTROL_RX);
+}
+
+/* News of a port that has gone are none. */
+void console_port_removed(struct console_port *p)
+{
+    unsigned told = (p->is & PORT_IS_ADDED) != 0 ? 1u << NEWS_REMOVE : p->news & 1u << NEWS_REMOVE;
+    p->is = 0;
+    p->news = told;
+    virtio_queue_serve_later(&p->con->dev, VIRTIO_CONSOLE_CONTROL_RX);
+}
+
 /* ---- from the driver ---- */
 
 /* It has heard of the port: now it is told what the port is. */
@@ -106,10 +126,11 @@ static void ready(struct console_port *p)
 static void hear(struct virtio_console *con, uint32_t id, uint16_t event, uint16_t value)
 {
     struct console_port *p = id < con->port_count ? &con->ports[id] : NULL;
-    bool is_known = p != NULL && (p->is & PORT_IS_ADDED) != 0;
+    bool is_known = p != NULL && p->backend != NULL && (p->is & PORT_IS_ADDED) != 0;
     if (event == VIRTIO_CONSOLE_DEVICE_READY && value != 0) {
         for (p = con->ports; p < con->ports + con->port_count; p++)
-            p->news |= (p->is & PORT_IS_ADDED) == 0 ? 1u << NEWS_ADD : 0;
+            if (p->backend != NULL && (p->is & PORT_IS_ADDED) == 0)
+                p->news |= 1u << NEWS_ADD;
         virtio_queue_serve_later(&con->dev, VIRTIO_CONSOLE_CONTROL_RX);
     } else if (event == VIRTIO_CONSOLE_PORT_READY && is_known && value != 0) {
         ready(p);

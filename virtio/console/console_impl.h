@@ -11,6 +11,7 @@
 
 /* What the driver has yet to be told of a port, as bits, in their order. */
 enum console_news {
+    NEWS_REMOVE, /* of the port that was there before */
     NEWS_ADD,
     NEWS_CONSOLE,
     NEWS_SIZE,
@@ -33,7 +34,7 @@ struct console_port {
     unsigned id;
     const char *name; /* NULL: it has none */
     bool is_console;
-    struct chr_backend *backend;
+    struct chr_backend *backend; /* NULL: the place is free */
     struct chr_handler handler;
     struct vq_chain *tx; /* being written out, or NULL */
     uint64_t tx_done;    /* bytes of the next one that were written before it was loaded */
@@ -46,7 +47,7 @@ struct virtio_console {
     struct virtio_device dev;
     unsigned next; /* the port whose news are next */
     uint8_t config[VIRTIO_CONSOLE_CONFIG_BYTES];
-    unsigned port_count;
+    unsigned port_count; /* places, of which some are free */
     struct console_port ports[];
 };
 
@@ -60,6 +61,10 @@ static inline bool console_has_control(const struct virtio_console *con)
 /* Chains of the control queues. */
 void console_hear(struct virtio_console *con);
 void console_tell(struct virtio_console *con);
+
+/* The place has a port, or has one no more. */
+void console_port_added(struct console_port *p);
+void console_port_removed(struct console_port *p);
 
 /* The port's backend has another size, or another one or nobody at its other end. */
 void console_news(struct console_port *p, enum console_news news);

@@ -459,9 +459,28 @@ static void end_resize(void *ctx, unsigned disk, uint64_t bytes)
         machine_end_resize(run->machine, disk, bytes);
 }
 
-static int resize_port(void *ctx, unsigned port, uint16_t columns, uint16_t rows)
+static int resize_port(void *ctx, const char *name, uint16_t columns, uint16_t rows)
 {
-    return machine_resize_port(((struct run *)ctx)->machine, port, columns, rows);
+    return machine_resize_port(((struct run *)ctx)->machine, name, columns, rows);
+}
+
+static int add_port(void *ctx, struct console_end *end)
+{
+    return machine_add_port(((struct run *)ctx)->machine, end);
+}
+
+static int remove_port(void *ctx, const char *name, struct console_end **out)
+{
+    return machine_remove_port(((struct run *)ctx)->machine, name, out);
+}
+
+static void each_port(void *ctx, void (*each)(void *arg, const struct port_config *port), void *arg)
+{
+    const struct run *run = ctx;
+    if (run->machine != NULL)
+        machine_each_port(run->machine, each, arg);
+    for (unsigned i = 0; run->machine == NULL && i < run->vm.port_count; i++)
+        each(arg, &run->vm.ports[i]);
 }
 
 static void stop(void *ctx)
@@ -491,10 +510,11 @@ static int create_control(struct run *run)
                                                               .begin_resize = begin_resize,
                                                               .end_resize = end_resize,
                                                               .resize_port = resize_port,
+                                                              .add_port = add_port,
+                                                              .remove_port = remove_port,
+                                                              .each_port = each_port,
                                                               .stop = stop,
-                                                              .ctx = run,
-                                                              .ports = run->vm.ports,
-                                                              .port_count = run->vm.port_count}});
+                                                              .ctx = run}});
 }
 
 static int set_up(struct run *run)

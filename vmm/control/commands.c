@@ -20,6 +20,7 @@
 #include "vmm/config/config.h"
 #include "vmm/control/control.h"
 #include "vmm/control/keys.h"
+#include "vmm/machine/console.h"
 #include "vmm/machine/machine.h"
 
 #define KEYS_AT_ONCE 8u
@@ -460,47 +461,128 @@ static cJSON *run_status(const struct call *c)
     return status;
 }
 
-/* Ports to which a process may connect; a relative path is one from where the run was started. */
-static cJSON *run_console(const struct call *c)
+/* A port to which a process may connect; a relative path is one from where the run was started. */
+static void list_port(void *list, const struct port_config *port)
 {
     char here[CONTROL_PATH_BYTES / 2], full[CONTROL_PATH_BYTES];
-    cJSON *list = cJSON_CreateArray();
-    for (unsigned i = 0; i < c->target->port_count; i++) {
-        const struct port_config *port = &c->target->ports[i];
-        const char *path = port->paths[CHR_LISTEN];
-        if (port->kind != CHR_LISTEN)
-            continue;
-        if (path[0] != '/' && getcwd(here, sizeof(here)) != NULL) {
-            snprintf(full, sizeof(full), "%s/%s", here, path);
-            path = full;
-        }
-        cJSON *row = cJSON_CreateObject();
-        cJSON_AddStringToObject(row, "port", port->name);
-        cJSON_AddStringToObject(row, "path", path);
-        cJSON_AddBoolToObject(row, "console", port->is_console);
-        cJSON_AddItemToArray(list, row);
+    const char *path = port->paths[CHR_LISTEN];
+    if (port->kind != CHR_LISTEN)
+        return;
+    if (path[0] != '/' && getcwd(here, sizeof(here)) != NULL) {
+        snprintf(full, sizeof(full), "%s/%s", here, path);
+        path = full;
     }
+    cJSON *row = cJSON_CreateObject();
+    cJSON_AddStringToObject(row, "port", port->name);
+    cJSON_AddStringToObject(row, "path", path);
+    cJSON_AddBoolToObject(row, "console", port->is_console);
+    cJSON_AddItemToArray(list, row);
+}
+
+static cJSON *run_console(const struct call *c)
+{
+    cJSON *list = cJSON_CreateArray();
+    c->target->each_port(c->target->ctx, list_port, list);
     return list;
 }
 
 static cJSON *run_console_size(const struct call *c)
 {
-    unsigned columns = 0, rows = 0, port = 0;
+    unsigned columns = 0, rows = 0;
     char after;
     if (!guest_runs(c))
         return NULL;
     if (sscanf(c->args[1], "%5ux%5u%c", &columns, &rows, &after) != 2 || columns == 0 ||
         columns > UINT16_MAX || rows == 0 || rows > UINT16_MAX)
         return refuse(c, "console-size: give a port and its size, such as shell 120x40");
-    while (port < c->target->port_count && strcmp(c->target->ports[port].name, c->args[0]) != 0)
-        port++;
-    int err = port < c->target->port_count
-                  ? c->target->resize_port(c->target->ctx, port, (uint16_t)columns, (uint16_t)rows)
-                  : -ENODEV;
+    int err = c->target->resize_port(c->target->ctx, c->args[0], (uint16_t)columns, (uint16_t)rows);
     if (err == -ENOTTY)
         return refuse(c, "console-size: port %.40s is no terminal; give it console=on", c->args[0]);
     return err < 0 ? refuse(c, "console-size: there is no port %.40s", c->args[0])
                    : cJSON_CreateNull();
+}
+
+/* On a helper. */
+static void open_end(struct control_task *t)
+{
+    int err = console_end_open(&t->port, &t->config->ports[0]);
+    if (err < 0)
+        snprintf(t->error, sizeof(t->error), "port-add: %.63s: %s", t->config->ports[0].name,
+                 strerror(-err));
+}
+
+static void close_end(struct control_task *t)
+{
+    console_end_close(t->port);
+}
+
+static void say_port_error(struct control_task *t, const char *name, int err)
+{
+    static const struct {
+        int err;
+        const char *says;
+    } rows[] = {
+        {-ENXIO, "no guest runs now"},
+        {-ENODEV,
+         "the guest's console has no ports: give --console virtio and one --port at least"},
+        {-EBUSY, "the run is recorded; leave out --record"},
+        {-EEXIST, "there is a port of that name; give another one"},
+        {-ENOSPC, "the console has no place for one more port; remove another one first"},
+        {-ENOENT, "there is no such port; `info console0` lists them"},
+    };
+    const char *says = strerror(-err);
+    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
+        if (rows[i].err == err)
+            says = rows[i].says;
+    snprintf(t->error, sizeof(t->error), "port %.63s: %s", name, says);
+}
+
+/* There may be another guest by now. */
+static void add_port(struct control_task *t, const struct control_target *target)
+{
+    int err = target->runs(target->ctx) ? 0 : -ENXIO;
+    if (t->port != NULL && err == 0)
+        err = target->add_port(target->ctx, t->port);
+    if (t->port != NULL && err < 0) {
+        say_port_error(t, t->config->ports[0].name, err);
+        console_end_close(t->port);
+    }
+    config_free(t->config);
+    free(t->config);
+}
+
+static cJSON *run_port_add(const struct call *c)
+{
+    char *words[] = {(char[]){"run"},    (char[]){"K"},      (char[]){"--console"},
+                     (char[]){"virtio"}, (char[]){"--port"}, (char *)c->args[0]};
+    if (!guest_runs(c))
+        return NULL;
+    struct vm_config *config = malloc(sizeof(*config));
+    if (config == NULL)
+        return refuse(c, "port-add: %s", strerror(ENOMEM));
+    if (config_parse(config, ARRAY_SIZE(words), words) < 0 || config->port_count != 1) {
+        config_free(config);
+        free(config);
+        return refuse(c, "port-add: give a port as --port takes it, such as log,file=PATH; the run "
+                         "has said what is wrong");
+    }
+    c->task->config = config;
+    c->task->run = open_end;
+    c->task->end = add_port;
+    return cJSON_CreateNull();
+}
+
+static cJSON *run_port_remove(const struct call *c)
+{
+    if (!guest_runs(c))
+        return NULL;
+    int err = c->target->remove_port(c->target->ctx, c->args[0], &c->task->port);
+    if (err < 0) {
+        say_port_error(c->task, c->args[0], err);
+        return NULL;
+    }
+    c->task->run = close_end;
+    return cJSON_CreateNull();
 }
 
 static cJSON *run_help(const struct call *c);
@@ -523,6 +605,9 @@ static const struct command commands[] = {
     {"mouse", "X Y", "Move the pointer there: parts of the screen, such as 50% 50%", 2, 2,
      run_mouse},
     {"pause", "", "Stop the guest where it is", 0, 0, run_pause},
+    {"port-add", "NAME,KEY...", "Add a port to the virtio console, as --port does", 1, 1,
+     run_port_add},
+    {"port-remove", "NAME", "Remove a port of the virtio console", 1, 1, run_port_remove},
     {"power", "", "Press the power button: most guests shut down", 0, 0, run_power},
     {"reset", "", "Reset the guest, with --reboot restart", 0, 0, run_reset},
     {"resume", "", "Let a paused guest go on", 0, 0, run_resume},

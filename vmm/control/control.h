@@ -22,12 +22,14 @@
 #include "devices/display/tap.h"
 
 struct clock;
+struct console_end;
 struct control;
 struct cJSON;
 struct evloop;
 struct facts;
 struct machine_balloon;
 struct port_config;
+struct vm_config;
 
 #define CONTROL_CLIENTS    8u
 #define CONTROL_LINE_BYTES 65536u /* of a command, its newline included */
@@ -63,11 +65,15 @@ struct control_target {
     /* Its end, even if there is no guest any more. 0 bytes: it was in vain. */
     void (*end_resize)(void *ctx, unsigned disk, uint64_t bytes);
     /* Likewise: machine_resize_port(). */
-    int (*resize_port)(void *ctx, unsigned port, uint16_t columns, uint16_t rows);
+    int (*resize_port)(void *ctx, const char *name, uint16_t columns, uint16_t rows);
+    /* Likewise: machine_add_port(), machine_remove_port(). */
+    int (*add_port)(void *ctx, struct console_end *end);
+    int (*remove_port)(void *ctx, const char *name, struct console_end **out);
+    /* The ports of the virtio console; those that the user asked for if there is no guest. */
+    void (*each_port)(void *ctx, void (*each)(void *arg, const struct port_config *port),
+                      void *arg);
     void (*stop)(void *ctx); /* ends the run as Ctrl-A x does */
     void *ctx;
-    const struct port_config *ports; /* of the virtio console */
-    unsigned port_count;
 };
 
 struct control_config {
@@ -105,6 +111,8 @@ struct control_task {
     int fd;                         /* of a disk */
     unsigned disk;
     uint64_t bytes;
+    struct vm_config *config; /* with the port that is added */
+    struct console_end *port; /* of a port */
 };
 
 /*

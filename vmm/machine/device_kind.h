@@ -42,8 +42,6 @@ struct device_kind {
     /* virtio_devices_resize(). NULL: it is no disk */
     int (*resize)(const struct device_slot *s, uint64_t bytes, bool is_done);
     int (*set_link)(const struct device_slot *s, bool up); /* NULL: it is no network card */
-    /* A port's terminal, of the options' (0: the first). NULL: it has no ports. */
-    int (*resize_port)(const struct device_slot *s, unsigned port, uint16_t columns, uint16_t rows);
 };
 
 #define VIRTIO_KIND(kind) extern const struct device_kind kind##_kind;

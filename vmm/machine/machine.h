@@ -21,6 +21,7 @@
 
 struct arch;
 struct cancel;
+struct console_end;
 struct display_backend;
 struct display_picture;
 struct facts;
@@ -124,13 +125,6 @@ int machine_balloon(struct machine *m, const uint64_t *size_bytes, struct machin
 int machine_set_link(struct machine *m, unsigned card, bool up);
 
 /*
- * The terminal at a port of the console (0: the first --port) has that size, and the guest is told.
- * -ENODEV: there is no such port; -ENOTTY: it has no terminal in the guest. Not for a vCPU's
- * thread.
- */
-int machine_resize_port(struct machine *m, unsigned port, uint16_t columns, uint16_t rows);
-
-/*
  * Of a disk (0: the first): a descriptor of its file, for the caller to give it so many bytes, as
  * blk_file_begin_resize(); then the guest is told. -ENODEV: there is no such disk; -EBUSY: the run
  * is recorded; -EOPNOTSUPP: another process has the disk, or nothing; -ERANGE: it is larger. Not
@@ -138,6 +132,19 @@ int machine_resize_port(struct machine *m, unsigned port, uint16_t columns, uint
  */
 int machine_begin_resize(struct machine *m, unsigned disk, uint64_t bytes);
 void machine_end_resize(struct machine *m, unsigned disk, uint64_t bytes);
+
+/*
+ * Adds a port to the virtio console, or removes one: see console.h; -ENODEV, too, if there is no
+ * virtio console. Neither is for a vCPU's thread.
+ */
+int machine_add_port(struct machine *m, struct console_end *end);
+int machine_remove_port(struct machine *m, const char *name, struct console_end **out);
+/* The terminal at a port has that size, and the guest is told. -ENODEV: there is no such port;
+ * -ENOTTY: it has no terminal in the guest. */
+int machine_resize_port(struct machine *m, const char *name, uint16_t columns, uint16_t rows);
+/* The ports that there are now. */
+void machine_each_port(struct machine *m, void (*each)(void *ctx, const struct port_config *port),
+                       void *ctx);
 
 /* The terminal's size changed. */
 void machine_terminal_resized(struct machine *m);

@@ -13,6 +13,7 @@
 #include "devices/char/chr_stdio.h"
 #include "devices/input/hub.h"
 #include "vmm/command/command.h"
+#include "vmm/machine/console.h"
 #include "vmm/machine/display.h"
 #include "vmm/machine/machine_impl.h"
 #include "vmm/machine/vcpu.h"
@@ -266,23 +267,6 @@ int machine_set_link(struct machine *m, unsigned card, bool up)
     return evloop_call(m->loop, set_link, &(struct link_call){m, card, up});
 }
 
-struct port_call {
-    struct machine *m;
-    unsigned port;
-    uint16_t columns, rows;
-};
-
-static int resize_port(void *arg)
-{
-    const struct port_call *call = arg;
-    return virtio_devices_resize_port(call->m->virtio, call->port, call->columns, call->rows);
-}
-
-int machine_resize_port(struct machine *m, unsigned port, uint16_t columns, uint16_t rows)
-{
-    return evloop_call(m->loop, resize_port, &(struct port_call){m, port, columns, rows});
-}
-
 struct resize_call {
     struct machine *m;
     unsigned disk;
@@ -334,4 +318,69 @@ int machine_explain(struct machine *m, enum machine_end end, FILE *out)
         vcpus_pause(m->vcpus);
     evloop_call(m->loop, explain_now, &call);
     return runs ? vcpus_start(m->vcpus) : 0;
+}
+
+struct port_call {
+    struct machine *m;
+    const char *name;
+    uint16_t columns, rows;
+    struct console_end *end;
+    void (*each)(void *ctx, const struct port_config *port);
+    void *ctx;
+};
+
+static int add_port(void *arg)
+{
+    const struct port_call *call = arg;
+    struct console *console = virtio_devices_console(call->m->virtio);
+    return console != NULL ? console_add(console, call->end) : -ENODEV;
+}
+
+static int remove_port(void *arg)
+{
+    struct port_call *call = arg;
+    struct console *console = virtio_devices_console(call->m->virtio);
+    return console != NULL ? console_remove(console, call->name, &call->end) : -ENODEV;
+}
+
+static int resize_port(void *arg)
+{
+    const struct port_call *call = arg;
+    struct console *console = virtio_devices_console(call->m->virtio);
+    return console != NULL ? console_resize(console, call->name, call->columns, call->rows)
+                           : -ENODEV;
+}
+
+static int each_port(void *arg)
+{
+    const struct port_call *call = arg;
+    const struct console *console = virtio_devices_console(call->m->virtio);
+    if (console != NULL)
+        console_each_port(console, call->each, call->ctx);
+    return 0;
+}
+
+int machine_add_port(struct machine *m, struct console_end *end)
+{
+    return evloop_call(m->loop, add_port, &(struct port_call){.m = m, .end = end});
+}
+
+int machine_remove_port(struct machine *m, const char *name, struct console_end **out)
+{
+    struct port_call call = {.m = m, .name = name};
+    int r = evloop_call(m->loop, remove_port, &call);
+    *out = call.end;
+    return r;
+}
+
+int machine_resize_port(struct machine *m, const char *name, uint16_t columns, uint16_t rows)
+{
+    return evloop_call(m->loop, resize_port,
+                       &(struct port_call){.m = m, .name = name, .columns = columns, .rows = rows});
+}
+
+void machine_each_port(struct machine *m, void (*each)(void *ctx, const struct port_config *port),
+                       void *ctx)
+{
+    evloop_call(m->loop, each_port, &(struct port_call){.m = m, .each = each, .ctx = ctx});
 }

@@ -360,21 +360,22 @@ unsigned virtio_devices_print_in_flight(const struct virtio_devices *d, FILE *ou
     return count;
 }
 
-struct virtio_balloon *virtio_devices_balloon(const struct virtio_devices *d)
+static void *first_of(const struct virtio_devices *d, const struct device_kind *kind)
 {
     for (unsigned i = 0; i < d->count; i++)
-        if (d->slots[i].kind == &balloon_kind)
+        if (d->slots[i].kind == kind)
             return d->slots[i].d.own;
     return NULL;
 }
 
-int virtio_devices_resize_port(const struct virtio_devices *d, unsigned port, uint16_t columns,
-                               uint16_t rows)
+struct virtio_balloon *virtio_devices_balloon(const struct virtio_devices *d)
 {
-    for (unsigned i = 0; i < d->count; i++)
-        if (d->slots[i].kind->resize_port != NULL)
-            return d->slots[i].kind->resize_port(&d->slots[i].d, port, columns, rows);
-    return -ENODEV;
+    return first_of(d, &balloon_kind);
+}
+
+struct console *virtio_devices_console(const struct virtio_devices *d)
+{
+    return first_of(d, &console_kind);
 }
 
 int virtio_devices_set_link(const struct virtio_devices *d, unsigned card, bool up)

@@ -13,6 +13,7 @@
 
 struct bus;
 struct cancel;
+struct console;
 struct chr_backend;
 struct command;
 struct display_backend;
@@ -79,13 +80,12 @@ unsigned virtio_devices_print_in_flight(const struct virtio_devices *d, FILE *ou
 
 /* On the main loop: the balloon, or NULL. */
 struct virtio_balloon *virtio_devices_balloon(const struct virtio_devices *d);
+/* Likewise the virtio console, see console.h. */
+struct console *virtio_devices_console(const struct virtio_devices *d);
 
 /* On the main loop: pulls the cable of a network card, or puts it back. -ENODEV: there is no such
  * card; -EOPNOTSUPP: another process or the kernel moves its packets. */
 int virtio_devices_set_link(const struct virtio_devices *d, unsigned card, bool up);
-/* The same, with machine_resize_port(). */
-int virtio_devices_resize_port(const struct virtio_devices *d, unsigned port, uint16_t columns,
-                               uint16_t rows);
 
 /* On the main loop: blk_file_begin_resize() of a disk, or (is_done) blk_file_end_resize(). -ENODEV:
  * there is no such disk; -EOPNOTSUPP: it is no file of ours; -ERANGE: it is larger. */
