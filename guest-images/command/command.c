@@ -164,10 +164,14 @@ static void make_pipe(int ends[2])
     }
 }
 
-// Above those that it is to have: dup3() must not close one that is still needed.
+// Above those that it is to have: dup3() must not close one that is still needed. The other end of
+// a terminal or pipe that stayed open here would never end.
 static int above_streams(int fd)
 {
-    return (int)CALL(fcntl, fd, F_DUPFD_CLOEXEC, 10, 0);
+    long above = CALL(fcntl, fd, F_DUPFD_CLOEXEC, 10, 0);
+
+    close_file(fd);
+    return (int)above;
 }
 
 static void make_terminal(struct command *c, int streams[3])
@@ -175,16 +179,19 @@ static void make_terminal(struct command *c, int streams[3])
     int unlocked = 0;
     // That of /dev/pts is there wherever terminals are.
     long master = open_file("/dev/pts/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK);
+    long slave = master < 0 ? master : CALL(ioctl, master, TIOCSPTLCK, &unlocked, 0);
 
-    if (master < 0 || CALL(ioctl, master, TIOCSPTLCK, &unlocked, 0) < 0) {
+    if (slave == 0) {
+        slave = CALL(ioctl, master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC, 0);
+    }
+    if (slave < 0) {
         give_up("there is no terminal for the command: the kernel has no pseudo-terminals "
                 "(/dev/pts)",
                 NULL, NULL);
     }
     c->input = c->output = (int)master;
     set_size(c, c->columns, c->rows);
-    streams[0] = streams[1] = streams[2] =
-        above_streams((int)CALL(ioctl, master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC, 0));
+    streams[0] = streams[1] = streams[2] = above_streams((int)slave);
 }
 
 static void make_output(int *end, int *stream)
@@ -194,7 +201,6 @@ static void make_output(int *end, int *stream)
     make_pipe(ends);
     *end = ends[0];
     *stream = above_streams(ends[1]);
-    close_file(ends[1]);
 }
 
 static void not_blocking(int fd)
@@ -214,7 +220,6 @@ void start_command(struct command *c)
         make_pipe(ends);
         c->input = ends[1];
         streams[0] = above_streams(ends[0]);
-        close_file(ends[0]);
         make_output(&c->output, &streams[1]);
         streams[2] = streams[1];
     }

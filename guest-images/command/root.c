@@ -11,7 +11,6 @@
 #define MS_MOVE    8192
 #define RETRY_MS   10
 #define NEW_ROOT   "/" COMMAND_FOLDER "/root"
-#define DEVICE     "/" COMMAND_FOLDER "/root-device"
 
 static char line[4096];
 
@@ -54,19 +53,13 @@ static void make_device(const char *root)
         }
         sleep_ms(RETRY_MS);
     }
-    if (make_node(DEVICE, numbers, S_IFBLK) < 0) {
+    if (make_node(root, numbers, S_IFBLK) < 0) {
         give_up("root=", root, ": its file cannot be made");
     }
 }
 
-static long mount_as(const char *type, unsigned long flags, const char *options)
-{
-    load_module(type);
-    return CALL5(mount, DEVICE, NEW_ROOT, type, flags, options);
-}
-
 // types: with what is between them cut in place. The last error, or 0.
-static long try_types(char *types, unsigned long flags, const char *options)
+static long try_types(const char *root, char *types, unsigned long flags, const char *options)
 {
     long r = -ENODEV;
 
@@ -81,7 +74,9 @@ static long try_types(char *types, unsigned long flags, const char *options)
         *end = '\0';
         // A line of /proc/filesystems begins with "nodev", or else with a tab.
         if (!begins(at, "nodev")) {
-            r = mount_as(at + (*at == '\t'), flags, options);
+            at += *at == '\t';
+            load_module(at);
+            r = CALL5(mount, root, NEW_ROOT, at, flags, options);
         }
         at = end + !is_last;
     }
@@ -104,11 +99,12 @@ void change_root(void)
     make_device(root);
     find_word("rootflags=", options, sizeof(options));
     if (!find_word("rootfstype=", types, sizeof(types))) {
-        load_module("ext4");
-        read_text("/proc/filesystems", types, sizeof(types));
+        load_module("ext4"); // the most usual one, so that none before it complains
+        join(types, sizeof(types), "ext4\n", NULL, NULL, NULL);
+        read_text("/proc/filesystems", types + 5, sizeof(types) - 5);
     }
     CALL(mkdirat, AT_FDCWD, NEW_ROOT, 0755, 0);
-    long r = try_types(types, flags, options);
+    long r = try_types(root, types, flags, options);
     if (r < 0) {
         number_text(error, -r);
         join(path, sizeof(path), ": cannot be mounted (rootfstype= says what it is): error ", error,

@@ -23,7 +23,7 @@
 #include "vmm/command/protocol.h"
 #include "vmm/config/config.h"
 
-#define TAIL_BYTES  4096u
+#define TAIL_BYTES  8192u
 #define TAIL_LINES  20u
 #define SIGNALS_MAX 64
 
@@ -286,10 +286,26 @@ struct chr_backend *command_console(struct command *c)
     return &c->console;
 }
 
+/* Where the lines of a text begin that are worth printing: what a panic says, or the last ones. */
+static const char *find_lines(const char *text, size_t len)
+{
+    const char *from = strstr(text, "Kernel panic - ");
+    unsigned lines = 0;
+    if (from == NULL)
+        for (from = text + len; from > text; from--) {
+            lines += from[-1] == '\n';
+            if (lines > TAIL_LINES)
+                break;
+        }
+    while (from > text && from[-1] != '\n')
+        from--;
+    return from;
+}
+
 void command_print_console(const struct command *c)
 {
-    char text[TAIL_BYTES + 1];
-    size_t len = 0, from;
+    char text[TAIL_BYTES + 2];
+    size_t len = 0, shown = 0;
     for (size_t i = 0; i < c->tail_bytes; i++) {
         char byte = (char)c->tail[(c->tail_start + i) % TAIL_BYTES];
         if (byte != '\r' && byte != '\0')
@@ -299,13 +315,11 @@ void command_print_console(const struct command *c)
         return;
     if (text[len - 1] != '\n')
         text[len++] = '\n';
-    unsigned lines = 0;
-    for (from = len; from > 0; from--) {
-        lines += text[from - 1] == '\n';
-        if (lines > TAIL_LINES)
-            break;
-    }
-    log_write(text + from, len - from);
+    text[len] = '\0';
+    const char *from = find_lines(text, len);
+    for (unsigned lines = 0; from[shown] != '\0' && lines < TAIL_LINES; shown++)
+        lines += from[shown] == '\n';
+    log_write(from, shown);
 }
 
 /* ---- what the guest gets ---- */
