@@ -123,7 +123,11 @@ cross_boots() {
     expect "$arch: the kernel finds no fault" not_said '] .*([Ww]arn|[Ff]ail|BUG)'
     expect "$arch, virtio-mmio: the disks' interrupts come" said "$mmio"
     expect "$arch, virtio-pci: the disks' interrupts come" said "$pci"
-    cross_guests 'truncate -s 16M /disk
+    cross_guests 'echo "command: begins"
+        printf "in\nput\n" | minivet run /kernel -i /initrd.gz -- busybox sh -c "busybox cat; busybox uname -m >&2; exit 7" >/out 2>/err
+        echo "command: ended with $?"
+        cat /out /err
+        truncate -s 16M /disk
         guest disk -d /disk --reboot restart
         guest user -n user
         guest tap -n tap=tap0,vhost=off
@@ -132,6 +136,9 @@ cross_boots() {
         guest hang --timeout 5s'
     expect "$arch: a guest's status is the exit status" ended 7
     expect "$arch: it is the kernel asked for" said "^$machine\$"
+    expect "$arch: a command's status is the exit status" told command ' ended with 7$'
+    expect "$arch: and it has input, output and error" sh -c 'tr -d "\r" <"$1" | grep -A 3 "^command: ended" | tr "\n" " " |
+        grep -q "7 in put $2 "' x "$log" "$machine"
     expect "$arch: a disk is kept over a reset" told disk ' ended with 9$'
     expect "$arch, user network: its gateway answers" told user ' ended with 0$'
     expect "$arch, tap: the host answers" told tap ' ended with 0$'

@@ -105,8 +105,62 @@ second_run() {
     status=$?
 }
 
+# ---- minivet run -- COMMAND
+
+# own_command OPTION... -- COMMAND: with files as its standard streams.
+own_command() {
+    "$minivet" run "$images/6.1/vmlinuz" -i "$images/6.1/initramfs.gz" --timeout 120s "$@" \
+        <"$work/bytes" >"$work/out" 2>"$log"
+    status=$?
+}
+
+# A terminal of a size that changes.
+sized_session() {
+    : >"$log"
+    rm -f "$work/resize"
+    script -qefc "stty rows 31 cols 97; (until [ -e $work/resize ]; do sleep 0.2; done; stty rows 41 cols 121) </dev/tty &
+        exec $minivet run $images/6.1/vmlinuz -i $images/6.1/initramfs.gz --timeout 120s -- sh -c '
+        trap \"stty size\" WINCH; stty size; tty; echo run-\$((1)); while :; do sleep 1; done'" \
+        /dev/null >"$log" 2>&1 <"$work/typing" &
+    session=$!
+    exec 9<>"$work/typing"
+    heard '^run-1' && : >"$work/resize"
+    heard '^41 121' && keys '\003'
+    terminal_ends
+}
+
+# Nothing is lost in front of a reader that takes its time, nor behind one that reads no more.
+piped_command() {
+    head -c 20000000 /dev/zero | md5sum >"$work/want"
+    { "$minivet" run "$images/6.1/vmlinuz" -i "$images/6.1/initramfs.gz" --timeout 120s -- head -c 20000000 /dev/zero 2>"$log" \
+        </dev/null && echo ended >&2; } 2>"$work/ended" | (sleep 3 && md5sum) >"$work/sum"
+    grep -q ended "$work/ended" && status=0 || status=1
+}
+
+commands_of_minivet() {
+    head -c 3000000 /dev/urandom >"$work/bytes"
+    want=7
+    attempts own_command --env 'V=a  b' --cwd /tmp -- sh -c 'cat; pwd >&2; echo "$V|$1|$2" >&2; exit 7' x "c  'd" ''
+    expect "run --: ends with the command's status" ended 7
+    expect "run --: 3 MB come back as they went" cmp "$work/bytes" "$work/out"
+    expect "run --: standard error is apart, and nothing but the command's" sh -c 'printf "/tmp\na  b|c  %sd|\n" "'"'"'" | cmp - "$1"' x "$log"
+    want=130
+    attempts sized_session
+    want=''
+    expect "run --, in a terminal: Ctrl-C ends it" ended 130
+    expect "run --, in a terminal: has one of its size" said '^31 97'
+    expect "run --, in a terminal: is told of another" said '^41 121'
+    expect "run --, in a terminal: it is the guest's own" said '^/dev/pts/0'
+    attempts piped_command
+    expect "run --: 20 MB reach a reader that stalls" cmp "$work/sum" "$work/want"
+    attempts own_command -d "$images/root.ext4,snapshot=on" -a root=/dev/vda -- sh -c 'cat /etc/motd; grep " / " /proc/mounts'
+    expect "run --: changes to a root on a disk" grep -q '^A disk of Minivet' "$work/out"
+    expect "run --: which is read-only" grep -q '^/dev/.* / ext4 ro' "$work/out"
+}
+
 group_terminal() {
     mkfifo "$work/typing" "$work/open"
+    commands_of_minivet
     for console in serial virtio; do
         attempts shell_session $console
         expect "a shell, $console: ends with 0" ended 0

@@ -51,6 +51,20 @@ pack_cpio() {
         cpio --quiet --create --format=newc --owner=+0:+0 --reproducible)
 }
 
+# standard_modules DIR: the modules in DIR/modules move to where programs look for them, DIR/lib/modules/VERSION, with
+# depmod's list of what each needs, and DIR/modules becomes a link. Where there are none nothing is done.
+standard_modules() {
+    local PATH=$PATH:/usr/sbin:/sbin version
+    version=$(find "$1/modules" -name '*.ko' -print -quit)
+    [[ $version ]] || return 0
+    version=$(modinfo -F vermagic "$version" | cut -d' ' -f1)
+    mkdir -p "$1/lib/modules"
+    mv "$1/modules" "$1/lib/modules/$version"
+    depmod --basedir "$1" "$version" 2>/dev/null # it misses lists that nobody here reads
+    find "$1/lib/modules" -name 'modules.*' ! -name modules.dep -delete
+    ln -s "lib/modules/$version" "$1/modules"
+}
+
 # shell_words ARG...: the arguments as one line that a POSIX shell reads back unchanged.
 shell_words() {
     local word
