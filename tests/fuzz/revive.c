@@ -106,11 +106,16 @@ static const char *revive_net(struct fuzz_player *p)
     return "no packet is received";
 }
 
-/* They are met, and told of. */
+/* All are there, each in its own place; they are met, and told of. */
 static const char *revive_ports(struct rig *rig)
 {
     for (unsigned i = 0; i < RIG_PORTS; i++)
+        (void)rig_remove_port(rig, i);
+    for (unsigned i = 0; i < RIG_PORTS; i++) {
+        if (rig_add_port(rig, i) != 0)
+            return "a port finds no place";
         fake_chr_come(&rig->ports[i]);
+    }
     portio_start(rig, 0);
     fake_chr_leave(&rig->ports[0]);
     return strcmp(portio_hear(rig), "1:closed") == 0 ? NULL : "nobody is missed at a port";

@@ -50,7 +50,8 @@ int console_end_open(struct console_end **out, const struct port_config *port)
     const char *path = port->kind != CHR_NULL ? port->paths[port->kind] : "null";
     if (e == NULL || (e->path = strdup(path)) == NULL) {
         free(e);
-        return fail(-ENOMEM, "port %s", port->name);
+        fail(-ENOMEM, "port %s", port->name);
+        return -ENOMEM;
     }
     snprintf(e->name, sizeof(e->name), "%s", port->name);
     snprintf(e->shown, sizeof(e->shown), "port %s", e->name);
@@ -151,7 +152,7 @@ static int create_ports(struct console *own, const struct virtio_devices_config 
     int r = 0;
     for (unsigned i = 0; r == 0 && i < cfg->vm->port_count; i++) {
         r = console_end_open(&own->ends[i], &cfg->vm->ports[i]);
-        if (own->ends[i] != NULL)
+        if (r == 0)
             chr_path_start(own->ends[i]->backend, cfg->loop);
     }
     return r;
