@@ -66,7 +66,10 @@ SCENE(balloon, (void)0,
       virtio_balloon_create(&made, &s, &(struct virtio_balloon_config){.clock = &rig.clock}),
       (void)0)
 SCENE(vsock, fake_vsock_init(&rig.sockets, rig.loop),
-      virtio_vsock_create(&made, &s, RIG_CID, &rig.sockets.backend), (void)0)
+      virtio_vsock_create(&made, &s,
+                          &(struct virtio_vsock_config){.guest_cid = RIG_CID,
+                                                        .backend = &rig.sockets.backend}),
+      (void)0)
 SCENE(console, fake_chr_init(&rig.chr, 80, 25),
       virtio_console_create(&made, &s,
                             &(struct virtio_console_config){.backend = &rig.chr.backend}),

@@ -319,7 +319,9 @@ OPEN(balloon, (void)rig,
                                                            .reporting = true,
                                                            .clock = &rig->clock}))
 OPEN(vsock, fake_vsock_init(&rig->sockets, rig->loop),
-     virtio_vsock_create(&rig->vsock, &setup, RIG_CID, &rig->sockets.backend))
+     virtio_vsock_create(&rig->vsock, &setup,
+                         &(struct virtio_vsock_config){.guest_cid = RIG_CID,
+                                                       .backend = &rig->sockets.backend}))
 static struct virtio_console_port port_at(struct rig *rig, unsigned i)
 {
     return (struct virtio_console_port){

@@ -11,6 +11,7 @@
 #include "tests/harness/test.h"
 #include "virtio/net/net.h"
 #include "virtio/spec.h"
+#include "virtio/vhost/vhost_kernel.h"
 #include "virtio/vhost/vhost_net.h"
 
 /* After spec.h, since they make macros of the same names. */
@@ -56,7 +57,7 @@ struct bench {
     struct rig rig;
     struct fake_net ether;
     struct kernel kernel;
-    struct vhost_net_host host;
+    struct vhost_kernel_host host;
     struct vhost_net *vhost;
     struct virtio_net *net;
     int taps[PAIRS];
@@ -192,8 +193,9 @@ static int kernel_ioctl(void *ctx, int fd, unsigned long request, void *arg)
     return err == 0 ? 0 : -1;
 }
 
-static int open_in_bench(void *ctx)
+static int open_in_bench(void *ctx, const char *path)
 {
+    cr_expect_str_eq(path, "/dev/vhost-net");
     struct bench *b = ctx;
     return kernel_open(&b->kernel);
 }
@@ -232,7 +234,7 @@ static void prepare(struct bench *b, const struct rig_config *config)
     rig_open_host(&b->rig, config);
     fake_net_init(&b->ether);
     b->kernel = (struct kernel){.gmem = b->rig.gmem, .known = KNOWN};
-    b->host = (struct vhost_net_host){open_in_bench, kernel_ioctl, b};
+    b->host = (struct vhost_kernel_host){open_in_bench, kernel_ioctl, b};
     for (unsigned i = 0; i < PAIRS; i++)
         b->taps[i] = eventfd(0, EFD_CLOEXEC);
     listen_to_log(LOG_WARN);

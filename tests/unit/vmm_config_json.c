@@ -176,6 +176,7 @@ static const struct {
     {{"--balloon", "on,size=256M,oom=off,reporting=off"}},
     {{"--balloon", "off"}},
     {{"--vsock", "on,path=PATH,cid=7"}},
+    {{"--vsock", "on,vhost=on,cid=7"}},
     {{"--vsock", "off"}},
     {{"--clock", "on"}},
     {{"--clock", "off"}},

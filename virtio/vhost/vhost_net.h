@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * Packets moved by the host's kernel (/dev/vhost-net), straight between a tap and the rings of a
- * network device:
- *
- *     driver's store -> ioeventfd = the queue's kick eventfd -> kernel: takes chains, sends,
- *     receives, gives them back -> call eventfd -> KVM's irqfd, if the device has MSI-X and the
- *     vector is not masked; else this loop -> virtio_queue_notify() -> irq
- *
- * One descriptor of /dev/vhost-net serves a queue pair. Everything but the packets stays with the
- * device (net.h), which is the only user. The kernel knows no packed rings, and it does not filter.
+ * network device (vhost_kernel.h). One descriptor of /dev/vhost-net serves a queue pair. Everything
+ * but the packets stays with the device (net.h), which is the only user. The kernel does not
+ * filter.
  */
 #ifndef MINIVET_VIRTIO_VHOST_NET_H
 #define MINIVET_VIRTIO_VHOST_NET_H
@@ -17,15 +12,9 @@
 
 struct evloop;
 struct gmem;
+struct vhost_kernel_host;
 struct vhost_net;
 struct virtio_device;
-
-/* The kernel, which a test may stand in for. -1 and errno, as of system calls. */
-struct vhost_net_host {
-    int (*open)(void *ctx); /* /dev/vhost-net */
-    int (*ioctl)(void *ctx, int fd, unsigned long request, void *arg);
-    void *ctx;
-};
 
 struct vhost_net_config {
     const char *name; /* for messages; outlives it */
@@ -33,7 +22,7 @@ struct vhost_net_config {
     unsigned pairs;
     struct evloop *loop; /* the device's */
     const struct gmem *gmem;
-    const struct vhost_net_host *host; /* NULL: the real one */
+    const struct vhost_kernel_host *host; /* NULL: the real one */
 };
 
 /* Set-up thread. Errors are reported. */

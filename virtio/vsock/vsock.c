@@ -10,6 +10,7 @@
 #include "core/output/facts.h"
 #include "core/state/state.h"
 #include "virtio/spec.h"
+#include "virtio/vhost/vhost_vsock.h"
 #include "virtio/vsock/vsock_impl.h"
 
 static struct virtio_vsock *vsock_of(struct virtio_device *dev)
@@ -263,9 +264,24 @@ static void queue_ready(struct virtio_device *dev, unsigned queue)
         send_event(vs);
 }
 
+static bool is_external(const struct virtio_device *dev, unsigned queue)
+{
+    return container_of(dev, const struct virtio_vsock, dev)->vhost != NULL &&
+           queue != VIRTIO_VSOCK_EVENT;
+}
+
+static int queue_start(struct virtio_device *dev, unsigned queue)
+{
+    if (is_external(dev, queue))
+        vhost_vsock_start(vsock_of(dev)->vhost, dev, queue);
+    return 0;
+}
+
 static void queue_stop(struct virtio_device *dev, unsigned queue)
 {
-    if (queue == VIRTIO_VSOCK_RX)
+    if (is_external(dev, queue))
+        vhost_vsock_stop(vsock_of(dev)->vhost, queue);
+    else if (queue == VIRTIO_VSOCK_RX)
         vsock_of(dev)->rx = NULL;
 }
 
@@ -300,6 +316,8 @@ static void vsock_describe(struct virtio_device *dev, struct facts *f)
 
 static const struct virtio_device_ops vsock_ops = {
     .queue_ready = queue_ready,
+    .queue_is_external = is_external,
+    .queue_start = queue_start,
     .queue_stop = queue_stop,
     .queue_hold = queue_hold,
     .reset = vsock_reset,
@@ -309,41 +327,55 @@ static const struct virtio_device_ops vsock_ops = {
 
 /* ---- life ---- */
 
+static int init_device(struct virtio_vsock *vs, const struct virtio_setup *setup,
+                       const struct virtio_vsock_config *config)
+{
+    bool has_messages = config->backend == NULL || config->backend->has_messages;
+    uint64_t unknown = config->vhost != NULL ? vhost_vsock_unknown_features(config->vhost) : 0;
+    struct virtio_setup own = *setup;
+    if (unknown & setup->features_on & VIRTIO_BIT(VIRTIO_F_RING_PACKED))
+        return fail_msg(-EINVAL, "virtio %s: vhost=on needs ring=split", setup->name);
+    own.features_off |= unknown;
+    return virtio_device_init(
+        &vs->dev, &own,
+        &(struct virtio_device_config){
+            .type = &virtio_vsock_type,
+            .ops = &vsock_ops,
+            .features = VIRTIO_BIT(VIRTIO_VSOCK_F_STREAM) |
+                        VIRTIO_BIT(VIRTIO_VSOCK_F_NO_IMPLIED_STREAM) |
+                        (has_messages ? VIRTIO_BIT(VIRTIO_VSOCK_F_SEQPACKET) : 0),
+            .config = vs->config,
+            .config_bytes = sizeof(vs->config),
+            .queue_count = VIRTIO_VSOCK_QUEUES,
+            .iov_max = VIRTIO_QUEUE_SIZE_DEFAULT,
+        });
+}
+
 int virtio_vsock_create(struct virtio_vsock **out, const struct virtio_setup *setup,
-                        uint32_t guest_cid, struct vsock_backend *backend)
+                        const struct virtio_vsock_config *config)
 {
     struct virtio_vsock *vs = calloc(1, sizeof(*vs));
     uint8_t *staged = malloc(VIRTIO_VSOCK_MESSAGE_MAX);
-    uint64_t messages = backend->has_messages ? VIRTIO_BIT(VIRTIO_VSOCK_F_SEQPACKET) : 0;
     int err = -ENOMEM;
     if (vs == NULL || staged == NULL)
         fail(err, "virtio %s", setup->name);
     else
-        err = virtio_device_init(&vs->dev, setup,
-                                 &(struct virtio_device_config){
-                                     .type = &virtio_vsock_type,
-                                     .ops = &vsock_ops,
-                                     .features = VIRTIO_BIT(VIRTIO_VSOCK_F_STREAM) |
-                                                 VIRTIO_BIT(VIRTIO_VSOCK_F_NO_IMPLIED_STREAM) |
-                                                 messages,
-                                     .config = vs->config,
-                                     .config_bytes = sizeof(vs->config),
-                                     .queue_count = VIRTIO_VSOCK_QUEUES,
-                                     .iov_max = VIRTIO_QUEUE_SIZE_DEFAULT,
-                                 });
+        err = init_device(vs, setup, config);
     if (err != 0) {
         free(staged);
         free(vs);
         return err;
     }
-    le64_put(vs->config, guest_cid);
-    vs->cid = guest_cid;
+    le64_put(vs->config, config->guest_cid);
+    vs->cid = config->guest_cid;
     vs->staged = staged;
     TAILQ_INIT(&vs->ready);
+    vs->vhost = config->vhost;
+    vs->backend = config->backend;
     vs->handler = vsock_handler_ops;
     vs->handler.ctx = vs;
-    vs->backend = backend;
-    backend->handler = &vs->handler;
+    if (vs->backend != NULL)
+        vs->backend->handler = &vs->handler;
     *out = vs;
     return 0;
 }
@@ -353,7 +385,8 @@ void virtio_vsock_destroy(struct virtio_vsock *vs)
     if (vs == NULL)
         return;
     vsock_free_all(vs);
-    vs->backend->handler = NULL;
+    if (vs->backend != NULL)
+        vs->backend->handler = NULL;
     virtio_device_fini(&vs->dev);
     free(vs->staged);
     free(vs);

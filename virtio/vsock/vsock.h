@@ -19,6 +19,7 @@
 #include "core/base/xmath.h"
 #include "virtio/observe/strict_rules.h"
 
+struct vhost_vsock;
 struct virtio_device;
 struct virtio_device_type;
 struct virtio_setup;
@@ -128,9 +129,20 @@ enum {
  */
 #define VIRTIO_VSOCK_MESSAGE_MAX (256 * KIB)
 
-/* The backend is the caller's, and gets the device as its handler. Errors are reported. */
+struct virtio_vsock_config {
+    uint32_t guest_cid;
+    /* The caller's, one of them: a backend, which gets the device as its handler, or the kernel,
+     * which has the connections itself. */
+    struct vsock_backend *backend;
+    struct vhost_vsock *vhost;
+};
+
+/* What the kernel must know of (struct vhost_vsock_config). */
+#define VIRTIO_VSOCK_VHOST_FEATURES VIRTIO_BIT(VIRTIO_VSOCK_F_SEQPACKET)
+
+/* Errors are reported. */
 int virtio_vsock_create(struct virtio_vsock **out, const struct virtio_setup *setup,
-                        uint32_t guest_cid, struct vsock_backend *backend);
+                        const struct virtio_vsock_config *config);
 void virtio_vsock_destroy(struct virtio_vsock *vsock); /* after its transport */
 
 struct virtio_device *virtio_vsock_device(struct virtio_vsock *vsock);

@@ -74,6 +74,7 @@ struct vsock_reset { /* an answer to what belongs to no connection */
 
 struct virtio_vsock {
     struct virtio_device dev;
+    struct vhost_vsock *vhost; /* NULL: there is a backend */
     struct vsock_backend *backend;
     struct vsock_handler handler;
     uint32_t cid;

@@ -171,8 +171,9 @@ struct switch_config {
 
 /* Of --vsock. */
 struct vsock_config {
-    const char *path;
-    uint32_t cid; /* 0: the default */
+    const char *path; /* NULL: vhost */
+    uint32_t cid;     /* 0: the default */
+    bool vhost;       /* the host's kernel has the sockets */
 };
 
 enum clock_kind { CLOCK_UTC, CLOCK_LOCALTIME, CLOCK_TIME };

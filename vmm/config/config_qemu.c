@@ -310,8 +310,9 @@ static int device(struct config_words *w, const char *value, const cJSON *items)
     if (begins(model, "virtio-balloon"))
         return put_alone(w, "balloon", "on", transport);
     if (begins(model, "vhost-vsock") || begins(model, "vhost-user-vsock"))
-        return config_words_refuse(
-            "-device", "a socket device is --vsock on,path=PATH,cid=N, served by Minivet itself");
+        return config_words_refuse("-device",
+                                   "a socket device is --vsock on,path=PATH,cid=N, served by "
+                                   "Minivet itself, or --vsock on,vhost=on,cid=N");
     if (input_of(model) != NULL)
         return put_alone(w, "input", input_of(model), transport);
     /* A scsi-hd has its host, and the others are there. */

@@ -189,6 +189,21 @@ static int resolve(struct vm_config *c, struct virtio_keys *keys, const char *wh
     return r < 0 ? r : check_keys(c, keys, what);
 }
 
+static int check_vsock(const struct vm_config *c)
+{
+    const struct vsock_config *vsock = vsock_config_of(c);
+    if (c->vsock.on && vsock->path == NULL && !vsock->vhost)
+        return fail_msg(-EINVAL,
+                        "--vsock on: has no path; say --vsock on,path=PATH (or vhost=on,cid=N, "
+                        "for AF_VSOCK sockets of the host's kernel)");
+    if (vsock->path != NULL && vsock->vhost)
+        return fail_msg(-EINVAL,
+                        "--vsock on: path=%s and vhost=on: with vhost=on processes of the "
+                        "host have AF_VSOCK sockets, and no path",
+                        vsock->path);
+    return 0;
+}
+
 int config_resolve_virtio(struct vm_config *c)
 {
     if (c->console_virtio.iothread[0] != '\0')
@@ -200,9 +215,9 @@ int config_resolve_virtio(struct vm_config *c)
     if (c->balloon.virtio.iothread[0] != '\0')
         return fail_msg(-EINVAL, "--balloon on: iothread: the balloon is the main thread's; give "
                                  "iothread to disks or --rng on");
-    if (c->vsock.on && vsock_config_of(c)->path == NULL)
-        return fail_msg(-EINVAL, "--vsock on: has no path; say --vsock on,path=PATH");
-    int r = check_input(&c->input);
+    int r = check_vsock(c);
+    if (r == 0)
+        r = check_input(&c->input);
     if (r == 0)
         r = resolve(c, &c->input.virtio, "--input");
     if (r == 0)

@@ -9,6 +9,8 @@
 #include "core/output/facts.h"
 #include "core/ports/vsock.h"
 #include "devices/vsock/vsock_unix.h"
+#include "virtio/spec.h"
+#include "virtio/vhost/vhost_vsock.h"
 #include "vmm/config/options.h"
 #include "vmm/machine/device_kind.h"
 #include "vmm/machine/virtio_devices.h"
@@ -21,12 +23,17 @@ const struct schema_key vsock_keys[] = {
      .help = "Where the host connects and says `CONNECT PORT`; the guest's port N leads to PATH_N"},
     {"cid", "N", SCHEMA_NUMBER, AT(cid), .min = VIRTIO_VSOCK_CID_MIN, .max = VIRTIO_VSOCK_CID_MAX,
      .usual = "3", .help = "The guest's address"},
+    {"vhost", "on|off", SCHEMA_SWITCH, AT(vhost), .usual = "off",
+     .help =
+         "on: without a path; processes of the host have AF_VSOCK sockets, too, which its kernel "
+         "connects with the guest's (/dev/vhost-vsock)"},
     {0},
 };
 
 struct vsock {
     struct virtio_vsock *vsock;
     struct vsock_backend *backend;
+    struct vhost_vsock *vhost;
 };
 
 static unsigned vsock_count(const struct vm_config *vm)
@@ -42,14 +49,25 @@ static int vsock_create(struct device_slot *s, unsigned index)
     (void)index;
     if (own == NULL)
         return fail(-ENOMEM, "vsock");
+    uint32_t cid = config->cid != 0 ? config->cid : VIRTIO_VSOCK_CID_MIN;
     int r = device_slot_loops(s, &s->cfg->vm->vsock.virtio, &queue_loop, 1);
-    if (r >= 0)
-        r = vsock_unix_create(&own->backend, s->loop, &clock_host, config->path);
     if (r < 0)
         return r;
     struct virtio_setup setup = device_slot_setup(s, "vsock");
+    if (config->vhost)
+        r = vhost_vsock_create(&own->vhost,
+                               &(struct vhost_vsock_config){.name = setup.name,
+                                                            .cid = cid,
+                                                            .features = VIRTIO_VSOCK_VHOST_FEATURES,
+                                                            .loop = s->loop,
+                                                            .gmem = s->cfg->gmem});
+    else
+        r = vsock_unix_create(&own->backend, s->loop, &clock_host, config->path);
+    if (r < 0)
+        return r;
     r = virtio_vsock_create(&own->vsock, &setup,
-                            config->cid != 0 ? config->cid : VIRTIO_VSOCK_CID_MIN, own->backend);
+                            &(struct virtio_vsock_config){
+                                .guest_cid = cid, .backend = own->backend, .vhost = own->vhost});
     if (r == 0)
         s->dev = virtio_vsock_device(own->vsock);
     return r;
@@ -59,6 +77,7 @@ static void vsock_destroy(void *own)
 {
     struct vsock *vsock = own;
     virtio_vsock_destroy(vsock->vsock);
+    vhost_vsock_destroy(vsock->vhost);
     if (vsock->backend != NULL)
         vsock->backend->ops->destroy(vsock->backend);
     free(vsock);
