@@ -23,6 +23,7 @@ static const struct command commands[] = {
     {"replay", cli_replay, "Play what a run has recorded to the devices, and compare"},
     {"ctl", cli_ctl, "Tell a running guest's Minivet what to do"},
     {"console", cli_console, "Connect the terminal to a port of a running guest"},
+    {"vsock", cli_vsock, "Connect standard input and output to a port of a guest (AF_VSOCK)"},
     {"ps", cli_ps, "List the guests that run"},
     {"check", cli_check, "Say whether this host can run guests, and what to do if not"},
     {"bench", cli_bench, "Measure this program beside other VMMs"},
@@ -62,7 +63,7 @@ static int no_such_command(const char *word)
 {
     fail_msg(0,
              "%s: no such command; `minivet run KERNEL` boots a guest; others are replay, ctl, "
-             "console, ps, check, bench, completion and help",
+             "console, vsock, ps, check, bench, completion and help",
              word);
     return EXIT_USAGE;
 }

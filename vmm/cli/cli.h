@@ -14,6 +14,7 @@ int cli_run(int argc, char **argv);
 int cli_replay(int argc, char **argv);
 int cli_ctl(int argc, char **argv);
 int cli_console(int argc, char **argv);
+int cli_vsock(int argc, char **argv);
 int cli_ps(int argc, char **argv);
 int cli_check(int argc, char **argv);
 int cli_bench(int argc, char **argv);

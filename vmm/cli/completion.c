@@ -10,7 +10,7 @@
 #include "vmm/cli/exit_code.h"
 #include "vmm/config/options.h"
 
-#define COMMANDS   "run replay ctl console ps check bench completion"
+#define COMMANDS   "run replay ctl console vsock ps check bench completion"
 #define BENCH_VMMS "qemu-microvm qemu-q35 kvmtool firecracker cloud-hypervisor none"
 
 /* Those of an arg, each behind "before=". */
@@ -141,8 +141,8 @@ static int print_bash(void)
            "    return\n"
            "  fi\n"
            "  case ${COMP_WORDS[1]} in\n"
-           "  replay) mapfile -t COMPREPLY < <(compgen -f -- \"$cur\"); compopt -o filenames; "
-           "return;;\n"
+           "  replay|vsock) mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
+           "    compopt -o filenames; return;;\n"
            "  help) COMPREPLY=($(compgen -W '" COMMANDS "' -- \"$cur\")); return;;\n"
            "  check) COMPREPLY=($(compgen -W '--json --help' -- \"$cur\")); return;;\n"
            "  ctl|console)\n"
@@ -296,6 +296,7 @@ static int print_zsh(void)
         "      _files\n"
         "    fi;;\n"
         "  ps) compadd -- --json --help;;\n"
+        "  vsock) _arguments --help '1:path of --vsock:_files' '2:port:';;\n"
         "  bench) compadd -- boot exit console memory balloon blk net display;;\n"
         "  completion) compadd -- bash zsh;;\n"
         "  help) compadd -- " COMMANDS ";;\n"
