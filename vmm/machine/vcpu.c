@@ -164,7 +164,7 @@ static void *vcpu_thread(void *arg)
     enum power_event end = POWER_FAULT;
 
     may_block_forbid();
-    atomic_store(&v->tid, gettid());
+    atomic_store_explicit(&v->tid, gettid(), memory_order_relaxed);
     hv->vcpu_bind_thread(v->hv);
     timeline_add(v->timeline, TIMELINE_SETUP, "first KVM_RUN");
     if (g->config.clock != NULL)
