@@ -389,8 +389,9 @@ static void bite(void *ctx)
     enum watchdog_action action = run->vm.watchdog.action;
     if (run->machine == NULL || run->ended)
         return;
-    log_error("the guest's watchdog bites: it has not been petted in time");
     /* In each life once: a guest may want no more of it than lines. */
+    if (!run->reported || action != WATCHDOG_NONE)
+        log_error("the guest's watchdog bites: it has not been petted in time");
     if (!run->reported && report(run->machine, MACHINE_HANGS) < 0)
         finish(run, EXIT_VMM_FAULT);
     run->reported = true;
