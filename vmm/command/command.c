@@ -12,6 +12,7 @@
 #include "core/base/fail.h"
 #include "core/base/le.h"
 #include "core/base/log.h"
+#include "core/base/text.h"
 #include "core/base/xmath.h"
 #include "core/loop/evloop.h"
 #include "core/ports/chr.h"
@@ -316,6 +317,13 @@ void command_print_console(const struct command *c)
     if (text[len - 1] != '\n')
         text[len++] = '\n';
     text[len] = '\0';
+    char *line = text;
+    for (char *end = strchr(line, '\n'); end != NULL; end = strchr(line, '\n')) {
+        *end = '\0';
+        text_neutralize(line);
+        *end = '\n';
+        line = end + 1;
+    }
     const char *from = find_lines(text, len);
     for (unsigned lines = 0; from[shown] != '\0' && lines < TAIL_LINES; shown++)
         lines += from[shown] == '\n';
