@@ -273,7 +273,8 @@ static void pass(struct vsock_conn *c, size_t bytes)
     tell_credit(c);
 }
 
-static void write_held(struct vsock_conn *c)
+/* False: the stream takes nothing any more. */
+static bool write_held(struct vsock_conn *c)
 {
     struct vsock_held *held = &c->held;
     bool is_full = false;
@@ -281,29 +282,30 @@ static void write_held(struct vsock_conn *c)
         struct iovec iov[2];
         unsigned count = vsock_held_next(held, iov);
         ssize_t n = ops(c)->write(c->stream, iov, count);
-        if (n < 0) {
-            c->state == VSOCK_DRAINS ? free_conn(c) : kill_conn(c);
-            return;
-        }
+        if (n < 0)
+            return false;
         is_full = (size_t)n < iov[0].iov_len + iov[1].iov_len;
         if (n > 0)
             vsock_held_take(held, (uint32_t)n);
         pass(c, (size_t)n);
     }
-    if (vsock_held_ready(held) == 0 && c->state == VSOCK_DRAINS) {
-        free_conn(c);
-        return;
-    }
+    if (vsock_held_ready(held) == 0 && c->state == VSOCK_DRAINS)
+        return true;
     if (vsock_held_ready(held) == 0 && (c->guest_shut & VIRTIO_VSOCK_SHUTDOWN_SEND) != 0)
         ops(c)->shut(c->stream);
     poll_stream(c);
+    return true;
 }
 
 static void on_writable(void *conn)
 {
     struct vsock_conn *c = conn;
     struct virtio_vsock *vs = c->vs;
-    write_held(c);
+    bool takes = write_held(c);
+    if (c->state == VSOCK_DRAINS && (!takes || vsock_held_ready(&c->held) == 0))
+        free_conn(c);
+    else if (!takes)
+        kill_conn(c);
     vsock_send_due(vs);
 }
 
@@ -349,7 +351,7 @@ static bool write_message(struct vsock_conn *c, struct iobuf *payload, bool ends
     }
     tell_credit(c);
     if (!was_ready && count <= 0 && vsock_held_ready(&c->held) > 0)
-        write_held(c);
+        return write_held(c);
     return true;
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What the control socket's commands are, and what they do. */
 #include <cJSON.h>
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/input-event-codes.h>
@@ -486,16 +487,24 @@ static cJSON *run_console(const struct call *c)
     return list;
 }
 
+/* Of a terminal, up to `end`. 0: there is none. */
+static uint16_t parse_extent(const char *text, char end)
+{
+    char *after;
+    unsigned long extent = isdigit((unsigned char)text[0]) ? strtoul(text, &after, 10) : 0;
+    return extent > 0 && extent <= UINT16_MAX && *after == end ? (uint16_t)extent : 0;
+}
+
 static cJSON *run_console_size(const struct call *c)
 {
-    unsigned columns = 0, rows = 0;
-    char after;
     if (!guest_runs(c))
         return NULL;
-    if (sscanf(c->args[1], "%5ux%5u%c", &columns, &rows, &after) != 2 || columns == 0 ||
-        columns > UINT16_MAX || rows == 0 || rows > UINT16_MAX)
+    const char *by = strchr(c->args[1], 'x');
+    uint16_t columns = parse_extent(c->args[1], 'x');
+    uint16_t rows = by != NULL ? parse_extent(by + 1, '\0') : 0;
+    if (columns == 0 || rows == 0)
         return refuse(c, "console-size: give a port and its size, such as shell 120x40");
-    int err = c->target->resize_port(c->target->ctx, c->args[0], (uint16_t)columns, (uint16_t)rows);
+    int err = c->target->resize_port(c->target->ctx, c->args[0], columns, rows);
     if (err == -ENOTTY)
         return refuse(c, "console-size: port %.40s is no terminal; give it console=on", c->args[0]);
     return err < 0 ? refuse(c, "console-size: there is no port %.40s", c->args[0])

@@ -23,8 +23,7 @@ static const char *const what[] = {
 };
 
 static const char *const next[] = {
-    [MACHINE_PANICKED] = "next: the reason is on the console (--log FILE keeps it); -v shows where "
-                         "the vCPUs were",
+    [MACHINE_PANICKED] = "next: the console says why (--log FILE keeps it); -v shows the vCPUs",
     [MACHINE_FAILED] = "next: `minivet check` says what this host can do",
     [MACHINE_HANGS] = addresses,
     [MACHINE_TIMED_OUT] = addresses,
