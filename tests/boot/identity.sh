@@ -19,7 +19,8 @@ generation_id() {
 
 # One guest of each kernel has all of the options, and one has none.
 group_identity() {
-    head -c 100000 /dev/urandom >"$work/passed"
+    # Linux reads what is before a page again for each page, and a byte at a time.
+    head -c 10000 /dev/urandom >"$work/passed"
     for series in 6.1 6.12; do
         guest "$series" vmlinuz 'echo date=$(date -u +%Y-%m-%dT%H); echo rtc=$(cat /sys/class/rtc/rtc0/date)
             cd /sys/firmware/qemu_fw_cfg/by_name/opt/org.example; echo text=$(cat text/raw)
