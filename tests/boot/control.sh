@@ -13,7 +13,11 @@ n=0
 while read -r order; do
     case $order in
     time) echo time=$(date +%s) ;;
-    complaints) echo complaints=$(dmesg | grep -ciE "soft lockup|rcu.*stall|hrtimer|clocksource.*unstable") ;;
+    complaints)
+        dmesg | grep -iE "soft lockup|rcu.*stall|hrtimer|clocksource.*unstable" >/tmp/complaints
+        cat /tmp/complaints
+        echo complaints=$(wc -l </tmp/complaints)
+        ;;
     size*) echo $order=$(cat /sys/block/vda/size) ;;
     carrier*) echo $order=$(cat /sys/class/net/eth0/carrier) ;;
     off) poweroff; sleep 60 ;;
