@@ -29,7 +29,7 @@ resident() { # MiB that Minivet uses
 }
 
 balloon() { # [SIZE]
-    "$minivet" ctl "$work/ctl" balloon "$@"
+    "$minivet" ctl --json "$work/ctl" balloon "$@"
 }
 
 # becomes LESS|MORE MIB: what Minivet uses does so, before long
