@@ -67,7 +67,7 @@ group_kaslr() {
         boots "$series" 1 -c 2 -m 128M
         expect "$series, little memory: boots" [ "$failed" -eq 0 ]
     done
-    boots 6.12 1 -c 2 -m 4G -a mem=200M
+    boots 6.12 1 -m 4G -a mem=200M
     expect "mem=: boots" [ "$failed" -eq 0 ]
     expect "mem=: stays in what is left" [ "$(where physical)" = 01000000 ]
     boots 6.1 1 --unpack off
