@@ -253,8 +253,9 @@ static int report(struct machine *machine, enum machine_end end)
 static void report_end(struct run *run, struct machine *machine)
 {
     int code = run->exit_code;
+    bool waits = run->vm.command != NULL && !machine_ran_command(machine);
     if (code != EXIT_GUEST_PANIC && code != EXIT_VMM_FAULT &&
-        (code != EXIT_TIMEOUT || !log_enabled(LOG_INFO)))
+        (code != EXIT_TIMEOUT || !(waits || log_enabled(LOG_INFO))))
         return;
     machine_pause(machine);
     (void)report(machine, code == EXIT_GUEST_PANIC ? MACHINE_PANICKED
@@ -671,18 +672,13 @@ static int run_machine(struct run *run, struct machine *machine)
 }
 
 /* A guest that has not come to its command has failed, and what its kernel printed says why. */
-static void judge_command(struct run *run, const struct machine *machine)
+static void judge_command(struct run *run, struct machine *machine)
 {
-    bool has_run = machine_ran_command(machine);
     bool is_asked = cancel_asked(&run->cancel) || atomic_load(&run->machine_end) == POWER_QUIT;
-    if (run->exit_code == EXIT_GUEST_PANIC ||
-        (!has_run && (!is_asked || run->exit_code == EXIT_TIMEOUT)))
-        machine_print_console(machine);
-    if (has_run || is_asked)
+    if (is_asked || machine_ran_command(machine) || run->exit_code != EXIT_GUEST_OFF)
         return;
-    log_error("the guest has ended before the command began");
-    if (run->exit_code == EXIT_GUEST_OFF)
-        run->exit_code = EXIT_SETUP;
+    (void)report(machine, MACHINE_HAS_NO_COMMAND);
+    run->exit_code = EXIT_SETUP;
 }
 
 /* One life of the guest, from power-on to its end. */

@@ -12,7 +12,6 @@
 #include "core/base/fail.h"
 #include "core/base/le.h"
 #include "core/base/log.h"
-#include "core/base/text.h"
 #include "core/base/xmath.h"
 #include "core/loop/evloop.h"
 #include "core/ports/chr.h"
@@ -24,8 +23,6 @@
 #include "vmm/command/protocol.h"
 #include "vmm/config/config.h"
 
-#define TAIL_BYTES  8192u
-#define TAIL_LINES  20u
 #define SIGNALS_MAX 64
 
 enum { OUTPUT, ERROR, OUTPUTS };
@@ -55,8 +52,6 @@ struct command {
     uint64_t moved[OUTPUTS], wanted[OUTPUTS]; /* bytes: that are out, and that there are */
 
     struct chr_backend console;
-    size_t tail_start, tail_bytes;
-    uint8_t tail[TAIL_BYTES];
 };
 
 /* ---- its end ---- */
@@ -256,13 +251,6 @@ static int open_streams(struct command *c)
 static size_t console_write(struct chr_backend *b, const uint8_t *data, size_t len)
 {
     struct command *c = container_of(b, struct command, console);
-    for (size_t i = 0; i < len; i++)
-        c->tail[(c->tail_start + c->tail_bytes + i) % TAIL_BYTES] = data[i];
-    c->tail_bytes += len;
-    if (c->tail_bytes > TAIL_BYTES) {
-        c->tail_start = (c->tail_start + c->tail_bytes - TAIL_BYTES) % TAIL_BYTES;
-        c->tail_bytes = TAIL_BYTES;
-    }
     if (c->cfg.vm->verbosity > 0)
         log_write((const char *)data, len);
     c->cfg.on_console(c->cfg.ctx, data, len);
@@ -285,49 +273,6 @@ static const struct chr_backend_ops console_ops = {
 struct chr_backend *command_console(struct command *c)
 {
     return &c->console;
-}
-
-/* Where the lines of a text begin that are worth printing: what a panic says, or the last ones. */
-static const char *find_lines(const char *text, size_t len)
-{
-    const char *from = strstr(text, "Kernel panic - ");
-    unsigned lines = 0;
-    if (from == NULL)
-        for (from = text + len; from > text; from--) {
-            lines += from[-1] == '\n';
-            if (lines > TAIL_LINES)
-                break;
-        }
-    while (from > text && from[-1] != '\n')
-        from--;
-    return from;
-}
-
-void command_print_console(const struct command *c)
-{
-    char text[TAIL_BYTES + 2];
-    size_t len = 0, shown = 0;
-    for (size_t i = 0; i < c->tail_bytes; i++) {
-        char byte = (char)c->tail[(c->tail_start + i) % TAIL_BYTES];
-        if (byte != '\r' && byte != '\0')
-            text[len++] = byte;
-    }
-    if (c->cfg.vm->verbosity > 0 || len == 0)
-        return;
-    if (text[len - 1] != '\n')
-        text[len++] = '\n';
-    text[len] = '\0';
-    char *line = text;
-    for (char *end = strchr(line, '\n'); end != NULL; end = strchr(line, '\n')) {
-        *end = '\0';
-        text_neutralize(line);
-        *end = '\n';
-        line = end + 1;
-    }
-    const char *from = find_lines(text, len);
-    for (unsigned lines = 0; from[shown] != '\0' && lines < TAIL_LINES; shown++)
-        lines += from[shown] == '\n';
-    log_write(from, shown);
 }
 
 /* ---- what the guest gets ---- */

@@ -58,10 +58,6 @@ void command_flush(struct command *c);
 /* Any thread. */
 bool command_has_begun(const struct command *c);
 
-/* While the loop does not run: the last lines that the kernel has printed, to standard error,
- * unless they are there already. */
-void command_print_console(const struct command *c);
-
 /* ---- between its files ---- */
 
 /* What the guest's half is told of the command: records of protocol.h. To be freed; NULL: no

@@ -19,6 +19,7 @@ static const char *const what[] = {
     [MACHINE_FAILED] = "a vCPU cannot go on",
     [MACHINE_HANGS] = "the guest hangs",
     [MACHINE_TIMED_OUT] = "the guest was still running",
+    [MACHINE_HAS_NO_COMMAND] = "the guest has ended before the command began",
     [MACHINE_ASKED] = "the guest runs",
 };
 
@@ -27,6 +28,7 @@ static const char *const next[] = {
     [MACHINE_FAILED] = "next: `minivet check` says what this host can do",
     [MACHINE_HANGS] = addresses,
     [MACHINE_TIMED_OUT] = addresses,
+    [MACHINE_HAS_NO_COMMAND] = "next: -v shows all; docs/commands.md says what a guest needs",
     [MACHINE_ASKED] = addresses,
 };
 
@@ -50,7 +52,8 @@ static void print_console(const struct tail *tail, FILE *out)
 void explain(const struct explain *e, FILE *out)
 {
     bool triple = vcpus_triple_faulted(e->vcpus);
-    bool registers = e->all || triple || e->end != MACHINE_PANICKED;
+    bool registers =
+        e->all || triple || (e->end != MACHINE_PANICKED && e->end != MACHINE_HAS_NO_COMMAND);
     fprintf(out, "report: %s\n", triple ? "the guest triple-faulted" : what[e->end]);
     if (registers)
         vcpus_print(e->vcpus, e->all ? HV_MAX_VCPUS : VCPUS_SHOWN, out);

@@ -19,7 +19,8 @@ enum machine_end {
     MACHINE_FAILED,   /* a vCPU cannot go on */
     MACHINE_HANGS,
     MACHINE_TIMED_OUT,
-    MACHINE_ASKED, /* nothing happened: a person wants to know */
+    MACHINE_HAS_NO_COMMAND, /* it ended before the one that it was to run */
+    MACHINE_ASKED,          /* nothing happened: a person wants to know */
 };
 
 struct explain {

@@ -154,7 +154,4 @@ bool machine_signal(struct machine *m, int signo);
 
 /* Is there a command, and has it begun? Any thread. */
 bool machine_ran_command(const struct machine *m);
-/* After machine_stop(), if there was to be a command: the last that the guest's kernel printed. */
-void machine_print_console(const struct machine *m);
-
 #endif

@@ -185,12 +185,6 @@ bool machine_ran_command(const struct machine *m)
     return m->command != NULL && command_has_begun(m->command);
 }
 
-void machine_print_console(const struct machine *m)
-{
-    if (m->command != NULL)
-        command_print_console(m->command);
-}
-
 void machine_press_power(struct machine *m)
 {
     m->config.arch->press_power(m->board);
@@ -307,7 +301,9 @@ static int explain_now(void *arg)
 int machine_explain(struct machine *m, enum machine_end end, FILE *out)
 {
     bool runs = !m->stopped && !m->paused;
-    bool is_seen_anyway = isatty(STDOUT_FILENO) && isatty(STDERR_FILENO);
+    /* Beside a command it is seen with -v alone. */
+    bool is_seen_anyway =
+        m->command != NULL ? log_enabled(LOG_INFO) : isatty(STDOUT_FILENO) && isatty(STDERR_FILENO);
     struct explain_call call = {.explain = {.end = end,
                                             .vcpus = m->vcpus,
                                             .virtio = m->virtio,
