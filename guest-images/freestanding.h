@@ -6,6 +6,8 @@
 #ifndef MINIVET_GUEST_FREESTANDING_H
 #define MINIVET_GUEST_FREESTANDING_H
 
+#include "command/x86_64/syscall.h"
+
 #define SYS_OPEN         2
 #define SYS_RT_SIGACTION 13
 #define SYS_EXECVE       59
@@ -15,20 +17,6 @@
 
 // Returns the exit status.
 static long program(long argc, char **argv);
-
-static inline long syscall6(long number, long a, long b, long c, long d, long e, long f)
-{
-    long result;
-    register long r10 __asm__("r10") = d;
-    register long r8 __asm__("r8") = e;
-    register long r9 __asm__("r9") = f;
-
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "0"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                     : "rcx", "r11", "memory");
-    return result;
-}
 
 static inline long syscall5(long number, long a, long b, long c, long d, long e)
 {

@@ -25,7 +25,7 @@ struct chr_one_way_config {
     bool to_guest;
     /* So many bytes went to or came from the device, since the beginning; on the loop. */
     void (*on_moved)(void *ctx, uint64_t bytes);
-    /* There is no more input, or nobody takes output any more: what the device writes is dropped.
+    /* There is no more input, or output has no reader any more: what the device writes is dropped.
      */
     void (*on_end)(void *ctx);
     void *ctx;

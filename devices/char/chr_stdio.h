@@ -7,8 +7,8 @@
  * sequences: Ctrl-A x quits, Ctrl-A p presses the power button, Ctrl-A h prints help, Ctrl-A Ctrl-A
  * or Ctrl-A a sends a Ctrl-A. They work even while the guest takes no input, and has the terminal
  * answer questions without end: of what is typed 64 KiB wait for the guest, then the terminal
- * waits, and whoever pastes into it; when the guest has taken next to nothing for five seconds the
- * rest is lost. In a pipe or a file every byte is the guest's.
+ * waits, and the user who pastes into it; when the guest has taken next to nothing for five seconds
+ * the rest is lost. In a pipe or a file every byte is the guest's.
  *
  * Neither direction ever blocks the loop. The descriptors' own flags are left alone, since the
  * shell and others share them: terminals and pipes are opened anew. Output that no reader takes is

@@ -222,7 +222,7 @@ static uint32_t sp805_read(struct watchdog *w, uint64_t offset)
     }
 }
 
-/* Only what also may bite runs: the interrupt alone would reach nobody. */
+/* Only what also may bite runs: the interrupt alone would have no handler. */
 static void sp805_control(struct watchdog *w, uint32_t value)
 {
     w->control = value & (SP805_RUNS | SP805_BITES);

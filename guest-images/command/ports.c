@@ -85,7 +85,7 @@ __attribute__((noreturn)) static void no_ports(void)
     give_up("the virtio console's ports to Minivet have not come", NULL, NULL);
 }
 
-// Before that a port is as if nobody was there: what is written is refused, what is read ends.
+// Before that a port has no other end: what is written is refused, what is read ends.
 static void wait_for_other_end(const struct search *s, long end_ms)
 {
     for (unsigned i = 0; i < s->count; i++) {

@@ -19,13 +19,13 @@
 #include "runs.h"
 #include "vm.h"
 
-/* More than is ever on its way at once: QEMU's console drops what is not taken, and so nobody who
- * reads keeps a processor busy meanwhile. */
+/* More than is ever on its way at once: QEMU's console drops what is not taken. So no reader
+ * keeps a processor busy meanwhile. */
 #define PIPE_BYTES   (1 << 20)
 #define CHUNK_BYTES  (PIPE_BYTES / 2)
 #define SOCKET_BYTES (64 << 10)
 #define SERIAL_BYTES (1 << 10)
-#define NULL_BYTES   (16 << 20) /* in one chunk: nobody could tell when the next may begin */
+#define NULL_BYTES   (16 << 20) /* in one chunk: no reader tells when the next may begin */
 #define CHUNKS       8
 #define KEYS         200
 #define KEY_GAP_NS   2000000

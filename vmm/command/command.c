@@ -44,7 +44,7 @@ struct command {
     uint64_t signals;     /* by number */
     bool size, input_end; /* whether */
     uint64_t input_bytes;
-    bool gone[OUTPUTS]; /* nobody reads it */
+    bool gone[OUTPUTS]; /* it has no reader */
 
     atomic_bool has_begun;
     bool has_ended, is_over;

@@ -5,7 +5,7 @@
  *
  * The file is a list of records: a letter of COMMAND_IS_..., a text, and a NUL.
  *
- * Ports carry bytes as they are and say nothing of their end, nor when somebody has left. So
+ * Ports carry bytes as they are and say nothing of their end, nor when a reader has left. So
  * messages say how many bytes a stream has.
  */
 #ifndef MINIVET_VMM_COMMAND_PROTOCOL_H
@@ -49,7 +49,7 @@ enum {
     COMMAND_SIGNAL = 16,    /* value: for the command */
     COMMAND_SIZE = 17,      /* its terminal's; value: columns, a: rows */
     COMMAND_INPUT_END = 18, /* a: all that stdin has */
-    COMMAND_READER_GONE = 19 /* value 1: nobody reads stdout any more; 2: stderr */,
+    COMMAND_READER_GONE = 19 /* value 1: stdout has no reader any more; 2: stderr */,
 };
 
 #endif

@@ -44,7 +44,7 @@ struct machine {
     struct board *board;
     struct virtio_devices *virtio;
     struct vcpus *vcpus;
-    struct hang *hang; /* NULL: nobody looks for one */
+    struct hang *hang; /* NULL: without --hang */
     char *cmdline;     /* the kernel's */
 
     /* At the end of the guest's run, while all threads were there. Not cleared. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* For who only looks: a lock whose holder may be waiting for another process. */
+/* For a thread that only reads: a lock whose holder may be waiting for another process. */
 #ifndef MINIVET_CORE_TRY_LOCK_H
 #define MINIVET_CORE_TRY_LOCK_H
 

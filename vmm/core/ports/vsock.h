@@ -42,7 +42,7 @@ struct vsock_handler {
 };
 
 struct vsock_backend_ops {
-    /* The guest wants to reach a port of the host. NULL: nobody listens there to such a stream. */
+    /* The guest wants to reach a port of the host. NULL: no process listens there. */
     struct vsock_stream *(*connect)(struct vsock_backend *b, uint32_t host_port, bool has_messages,
                                     void *conn);
     /* The guest has accepted what on_connect() asked for. */
