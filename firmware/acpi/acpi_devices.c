@@ -155,12 +155,11 @@ static void put_pc_devices(struct aml *a, const struct acpi_config *config)
             put_pc_device(a, &devices[i], i == 0 && config->pci ? (uint32_t)X86_ECAM_BYTES : 0);
 }
 
-/* Its interrupt runs a method, which is named after it, and that notifies of a press. */
+/* Its interrupt runs a method, which gets the GSI (ACPI 6.5 5.6.9.3) and notifies of a press. */
 static void put_power_button(struct aml *a)
 {
     enum { PRESSED = 0x80 }; /* ACPI 6.5 table 5.156 */
-    char method[8];
-    size_t dev, part;
+    size_t dev, part, only;
 
     dev = aml_device(a, "PWRB");
     name_eisa_id(a, "_HID", "PNP0C0C");
@@ -171,9 +170,10 @@ static void put_power_button(struct aml *a)
     part = name_resources(a);
     aml_res_gsi(a, X86_GSI_BUTTON);
     aml_resources_close(a, part);
-    snprintf(method, sizeof(method), "_E%02X", X86_GSI_BUTTON);
-    part = aml_method(a, method);
+    part = aml_method(a, "_EVT", 1);
+    only = aml_if_arg0_is(a, X86_GSI_BUTTON);
     aml_notify(a, "PWRB", PRESSED);
+    aml_close(a, only);
     aml_close(a, part);
     aml_close(a, dev);
 }

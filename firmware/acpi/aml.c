@@ -21,8 +21,11 @@ enum {
     OP_PACKAGE = 0x12,
     OP_METHOD = 0x14,
     OP_EXT = 0x5b,
+    OP_ARG0 = 0x68,
     OP_EXT_DEVICE = 0x82, /* after OP_EXT */
     OP_NOTIFY = 0x86,
+    OP_EQUAL = 0x93,
+    OP_IF = 0xa0,
 };
 
 /* Resource descriptors: ACPI 6.5 6.4.2 and 6.4.3; small ones carry their length in the tag. */
@@ -109,14 +112,28 @@ size_t aml_package(struct aml *a, uint8_t elements)
     return open;
 }
 
-size_t aml_method(struct aml *a, const char *name)
+/* Flags of a method: how many arguments; not serialized. */
+size_t aml_method(struct aml *a, const char *name, unsigned args)
 {
     size_t open;
 
+    BUG_ON(args > 7);
     put_byte(a, OP_METHOD);
     open = a->len;
     put_name(a, name);
-    put_byte(a, 0);
+    put_byte(a, args);
+    return open;
+}
+
+size_t aml_if_arg0_is(struct aml *a, uint64_t value)
+{
+    size_t open;
+
+    put_byte(a, OP_IF);
+    open = a->len;
+    put_byte(a, OP_EQUAL);
+    put_byte(a, OP_ARG0);
+    aml_integer(a, value);
     return open;
 }
 

@@ -37,7 +37,8 @@ void aml_bytes(struct aml *a, const void *src, size_t len);
 size_t aml_scope(struct aml *a, const char *name);
 size_t aml_device(struct aml *a, const char *name);
 size_t aml_package(struct aml *a, uint8_t elements);
-size_t aml_method(struct aml *a, const char *name); /* without arguments */
+size_t aml_method(struct aml *a, const char *name, unsigned args);
+size_t aml_if_arg0_is(struct aml *a, uint64_t value); /* in a method */
 void aml_close(struct aml *a, size_t open);
 
 /* ---- a name, followed by the one object that it names ---- */

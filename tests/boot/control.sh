@@ -20,6 +20,14 @@ while read -r order; do
         ;;
     size*) echo $order=$(cat /sys/block/vda/size) ;;
     carrier*) echo $order=$(cat /sys/class/net/eth0/carrier) ;;
+    keys)
+        while read -r module; do insmod /modules/$module 2>/dev/null; done </modules/button
+        for device in /dev/input/event*; do # the first event of each: its code is at byte 18
+            echo key=$(dd if=$device bs=24 count=1 2>/dev/null | tail -c +19 | head -c 2 | hexdump -e "1/2 \"%d\"") &
+        done
+        echo keys=ready
+        ;;
+    acpi) echo acpi=$(dmesg | grep -c "Excess arguments") ;;
     off) poweroff; sleep 60 ;;
     esac
 done'
@@ -74,6 +82,15 @@ describes_disk() {
     done
 }
 
+hears_key() { # CODE
+    for try in $(seq 100); do
+        ! said "^key=$1\$" || return 0
+        sleep 0.2
+    done
+    echo "# no key $1 after $try looks"
+    return 1
+}
+
 boots_again() {
     for try in $(seq 100); do
         [ "$(tr -d '\r' <"$log" | grep -c '^softlockup=1')" -lt 2 ] || return 0
@@ -107,6 +124,10 @@ group_control() {
         ctl disk-resize 0 1G
         expect "$series: a disk that has grown" answers size1 2097152
         expect "$series: does not shrink" sh -c "! '$minivet' ctl '$work/ctl' disk-resize 0 64M 2>/dev/null"
+        expect "$series: it listens to its buttons" answers keys ready
+        ctl power
+        expect "$series: the power button is a key" hears_key 116
+        expect "$series: and ACPI has no complaint" answers acpi 0
         ctl reset
         expect "$series: it is reset, and boots again" boots_again
         expect "$series: to count from the start" ticks_beyond 3

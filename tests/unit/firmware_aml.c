@@ -59,10 +59,21 @@ Test(firmware_aml, nesting, .init = init)
 
 Test(firmware_aml, a_method_notifies, .init = init)
 {
-    size_t method = aml_method(&a, "_E09");
+    size_t method = aml_method(&a, "_STA", 0);
     aml_notify(&a, "PWRB", 0x80);
     aml_close(&a, method);
-    EXPECT(&a, 0x14, 0x0d, '_', 'E', '0', '9', 0x00, 0x86, 'P', 'W', 'R', 'B', 0x0a, 0x80);
+    EXPECT(&a, 0x14, 0x0d, '_', 'S', 'T', 'A', 0x00, 0x86, 'P', 'W', 'R', 'B', 0x0a, 0x80);
+}
+
+Test(firmware_aml, a_method_looks_at_its_argument, .init = init)
+{
+    size_t method = aml_method(&a, "_EVT", 1);
+    size_t only = aml_if_arg0_is(&a, 9);
+    aml_notify(&a, "PWRB", 0x80);
+    aml_close(&a, only);
+    aml_close(&a, method);
+    EXPECT(&a, 0x14, 0x13, '_', 'E', 'V', 'T', 0x01, 0xa0, 0x0c, 0x93, 0x68, 0x0a, 0x09, 0x86, 'P',
+           'W', 'R', 'B', 0x0a, 0x80);
 }
 
 /* The length counts its own bytes: each border moves down by their number. */
