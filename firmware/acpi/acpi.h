@@ -3,9 +3,9 @@
  * The ACPI tables of the machine (ACPI 6.5 5.2): RSDP, XSDT, FADT, MADT, MCFG if there is a PCI
  * host bridge, WDAT if there is a watchdog, and DSDT. The machine is hardware-reduced
  * (ACPI 6.5 4.1): no PM timer, no fixed events, no SCI; power-off and reset are byte-wide registers
- * among the ports. The power button is a device whose interrupt is a Generic Event Device's
- * (ACPI 6.5 5.6.9). Another device says where the VM generation id is (Microsoft's "Virtual Machine
- * Generation ID"), of which Linux makes random numbers.
+ * among the ports. The power and the sleep button are devices whose interrupts are a Generic Event
+ * Device's (ACPI 6.5 5.6.9). Another device says where the VM generation id is (Microsoft's
+ * "Virtual Machine Generation ID"), of which Linux makes random numbers.
  */
 #ifndef MINIVET_FIRMWARE_ACPI_H
 #define MINIVET_FIRMWARE_ACPI_H

@@ -155,25 +155,34 @@ static void put_pc_devices(struct aml *a, const struct acpi_config *config)
             put_pc_device(a, &devices[i], i == 0 && config->pci ? (uint32_t)X86_ECAM_BYTES : 0);
 }
 
-/* Its interrupt runs a method, which gets the GSI (ACPI 6.5 5.6.9.3) and notifies of a press. */
-static void put_power_button(struct aml *a)
+/* An interrupt runs a method, which gets the GSI (ACPI 6.5 5.6.9.3) and notifies of a press. */
+static void put_buttons(struct aml *a)
 {
-    enum { PRESSED = 0x80 }; /* ACPI 6.5 table 5.156 */
+    static const struct {
+        const char *name, *id;
+        unsigned gsi;
+    } buttons[] = {{"PWRB", "PNP0C0C", X86_GSI_POWER}, {"SLPB", "PNP0C0E", X86_GSI_SLEEP}};
+    enum { PRESSED = 0x80 }; /* ACPI 6.5 tables 5.156 and 5.157 */
     size_t dev, part, only;
 
-    dev = aml_device(a, "PWRB");
-    name_eisa_id(a, "_HID", "PNP0C0C");
-    aml_close(a, dev);
+    for (unsigned i = 0; i < ARRAY_SIZE(buttons); i++) {
+        dev = aml_device(a, buttons[i].name);
+        name_eisa_id(a, "_HID", buttons[i].id);
+        aml_close(a, dev);
+    }
     dev = aml_device(a, "GED_");
     name_string(a, "_HID", "ACPI0013");
     name_integer(a, "_UID", 0);
     part = name_resources(a);
-    aml_res_gsi(a, X86_GSI_BUTTON);
+    for (unsigned i = 0; i < ARRAY_SIZE(buttons); i++)
+        aml_res_gsi(a, buttons[i].gsi);
     aml_resources_close(a, part);
     part = aml_method(a, "_EVT", 1);
-    only = aml_if_arg0_is(a, X86_GSI_BUTTON);
-    aml_notify(a, "PWRB", PRESSED);
-    aml_close(a, only);
+    for (unsigned i = 0; i < ARRAY_SIZE(buttons); i++) {
+        only = aml_if_arg0_is(a, buttons[i].gsi);
+        aml_notify(a, buttons[i].name, PRESSED);
+        aml_close(a, only);
+    }
     aml_close(a, part);
     aml_close(a, dev);
 }
@@ -223,7 +232,7 @@ void acpi_write_devices(struct aml *a, const struct acpi_config *config)
     if (config->pci)
         put_pci(a, config);
     put_pc_devices(a, config);
-    put_power_button(a);
+    put_buttons(a);
     put_generation_id(a);
     for (unsigned i = 0; i < config->virtio_windows; i++)
         put_virtio(a, i);

@@ -129,15 +129,23 @@ static void add_windows(const struct machine_tree *m, struct dt *t)
  * Keys of a keyboard that have no GPIO but an interrupt alone: each edge is a key that is pressed
  * and let go (Linux Documentation/devicetree/bindings/input/gpio-keys.yaml).
  */
-static void add_power_button(const struct machine_tree *m, struct dt *t)
+static void add_key(const struct machine_tree *m, struct dt *t, const char *name, const char *label,
+                    unsigned code, unsigned irq)
+{
+    dt_begin(t, "%s", name);
+    dt_text(t, "label", label);
+    dt_cells(t, "linux,code", code);
+    dt_flag(t, "wakeup-source");
+    put_irq(m, t, irq);
+    dt_end(t);
+}
+
+static void add_buttons(const struct machine_tree *m, struct dt *t)
 {
     dt_begin(t, "gpio-keys");
     dt_text(t, "compatible", "gpio-keys");
-    dt_begin(t, "key-power");
-    dt_text(t, "label", "Power Button");
-    dt_cells(t, "linux,code", KEY_POWER);
-    put_irq(m, t, m->power_irq);
-    dt_end(t);
+    add_key(m, t, "key-power", "Power Button", KEY_POWER, m->power_irq);
+    add_key(m, t, "key-sleep", "Sleep Button", KEY_SLEEP, m->sleep_irq);
     dt_end(t);
 }
 
@@ -208,7 +216,7 @@ int machine_tree_write(const struct machine_tree *m, void *blob, size_t room)
         dt_end(&t);
     }
     if (m->power_irq != 0)
-        add_power_button(m, &t);
+        add_buttons(m, &t);
     add_windows(m, &t);
     if (m->pci.ecam_bytes != 0)
         add_pci(m, &t);

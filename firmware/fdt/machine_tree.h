@@ -47,7 +47,8 @@ struct machine_tree {
         unsigned irq;
     } serial;
     uint64_t pvpanic_gpa; /* 0: there is none */
-    unsigned power_irq;   /* the power button's; 0: there is none */
+    unsigned power_irq;   /* the power button's; 0: there are no buttons */
+    unsigned sleep_irq;   /* the sleep button's */
     struct {
         uint64_t gpa, stride;
         unsigned count;

@@ -90,9 +90,10 @@
 
 /* ---- interrupts: global system interrupts, the 24 pins of the one IOAPIC ---- */
 #define X86_GSI_COUNT  24
+#define X86_GSI_SLEEP  3 /* the sleep button, through ACPI */
 #define X86_GSI_SERIAL 4
 #define X86_GSI_RTC    8
-#define X86_GSI_BUTTON 9 /* the power button, through ACPI; there is no SCI */
+#define X86_GSI_POWER  9 /* the power button, likewise; there is no SCI */
 
 /* The wires of PCI's INTx: level-triggered, active low. Slot and pin (0 is A) choose one. */
 #define X86_PCI_INTX_GSI               16

@@ -125,8 +125,10 @@ group_control() {
         expect "$series: a disk that has grown" answers size1 2097152
         expect "$series: does not shrink" sh -c "! '$minivet' ctl '$work/ctl' disk-resize 0 64M 2>/dev/null"
         expect "$series: it listens to its buttons" answers keys ready
+        ctl sleep
+        expect "$series: the sleep button is a key" hears_key 142
         ctl power
-        expect "$series: the power button is a key" hears_key 116
+        expect "$series: and the power button is one" hears_key 116
         expect "$series: and ACPI has no complaint" answers acpi 0
         ctl reset
         expect "$series: it is reset, and boots again" boots_again

@@ -20,7 +20,7 @@ static struct gmem *memory;
 static struct bus *mmio;
 static struct evloop *loop;
 static struct fake_chr chr;
-static struct fake_irq irq, power_irq;
+static struct fake_irq irq, power_irq, sleep_irq;
 static struct board *board;
 static struct board_config config;
 static unsigned lines, trees;
@@ -31,10 +31,13 @@ static int irq_line(struct hv_vm *vm, unsigned number, enum irq_way way, struct 
 {
     (void)vm;
     cr_expect_eq(trees, 1, "an interrupt controller of the board's is there before the lines");
-    cr_expect(number == FDT_SERIAL_IRQ ? way == IRQ_BY_EVENTFD
-                                       : number == FDT_POWER_IRQ && way == IRQ_BY_CALL);
+    struct fake_irq *of = number == FDT_SERIAL_IRQ  ? &irq
+                          : number == FDT_POWER_IRQ ? &power_irq
+                                                    : &sleep_irq;
+    cr_expect(of != &sleep_irq || number == FDT_SLEEP_IRQ);
+    cr_expect_eq(way, of == &irq ? IRQ_BY_EVENTFD : IRQ_BY_CALL);
     lines++;
-    *out = fake_irq_line(number == FDT_SERIAL_IRQ ? &irq : &power_irq);
+    *out = fake_irq_line(of);
     return 0;
 }
 
@@ -226,22 +229,29 @@ Test(arch_fdt_board, without_a_terminal_and_a_bus)
 {
     config.serial = NULL;
     create();
-    cr_expect_eq(lines, 1);
+    cr_expect_eq(lines, 2);
     const void *tree = boot(&(struct board_devices){0});
     cr_expect_lt(fdt_path_offset(tree, "/serial@1000000"), 0);
     cr_expect_lt(fdt_path_offset(tree, "/pcie@10000000"), 0);
 }
 
+static unsigned irq_of(const void *tree, const char *path)
+{
+    const fdt32_t *is = fdt_getprop(tree, fdt_path_offset(tree, path), "interrupts", NULL);
+    return is != NULL ? fdt32_ld(is) : 0;
+}
+
 /* One edge: the guest's driver presses the key and lets it go. */
-Test(arch_fdt_board, the_power_button_interrupts)
+Test(arch_fdt_board, buttons_interrupt)
 {
     create();
     const void *tree = boot(&(struct board_devices){0});
-    int button = fdt_path_offset(tree, "/gpio-keys/key-power");
-    const fdt32_t *is = fdt_getprop(tree, button, "interrupts", NULL);
-    cr_expect(is != NULL && fdt32_ld(is) == FDT_POWER_IRQ);
-    fdt_board_press_power(board);
-    cr_expect(power_irq.edges == 1 && !power_irq.level);
+    cr_expect_eq(irq_of(tree, "/gpio-keys/key-power"), FDT_POWER_IRQ);
+    cr_expect_eq(irq_of(tree, "/gpio-keys/key-sleep"), FDT_SLEEP_IRQ);
+    fdt_board_press(board, POWER_BUTTON);
+    cr_expect(power_irq.edges == 1 && !power_irq.level && sleep_irq.edges == 0);
+    fdt_board_press(board, SLEEP_BUTTON);
+    cr_expect(power_irq.edges == 1 && sleep_irq.edges == 1 && !sleep_irq.level);
 }
 
 /* As where a vCPU has no number, and where there is no memory. */

@@ -266,8 +266,10 @@ Test(firmware_acpi, prt_spreads_the_pins_of_the_slots_over_four_gsis)
 /* Linux calls it with the GSI; one that takes no argument makes its interpreter complain. */
 Test(firmware_acpi, a_press_is_an_event_of_its_gsi)
 {
-    static const uint8_t method[] = {0x14, 0x13, '_',  'E',  'V', 'T', 1,   0xa0, 0x0c, 0x93, 0x68,
-                                     0x0a, 9,    0x86, 'P',  'W', 'R', 'B', 0x0a, 0x80};
+    static const uint8_t method[] = {
+        0x14, 0x20, '_',  'E',  'V',  'T', 1,                                    /**/
+        0xa0, 0x0c, 0x93, 0x68, 0x0a, 9,   0x86, 'P', 'W', 'R', 'B', 0x0a, 0x80, /**/
+        0xa0, 0x0c, 0x93, 0x68, 0x0a, 3,   0x86, 'S', 'L', 'P', 'B', 0x0a, 0x80};
     struct acpi_config config = small_machine();
 
     cr_assert_eq(acpi_write(memory, &config), 0);

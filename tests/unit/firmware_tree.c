@@ -69,6 +69,7 @@ static void setup(void)
         .serial = {0x1000000, 1},
         .pvpanic_gpa = 0x1030000,
         .power_irq = 3,
+        .sleep_irq = 8,
         .virtio = {0x3000000, 0x1000, ARRAY_SIZE(virtio_irqs), virtio_irqs},
         .pci = {0x40000000, MIB, &windows, 4},
         .entropy = &chance,
@@ -141,6 +142,9 @@ Test(firmware_tree, what_every_machine_has)
     expect_text("/gpio-keys", "compatible", "gpio-keys");
     expect_cells("/gpio-keys/key-power", "linux,code", CELLS(116));
     expect_cells("/gpio-keys/key-power", "interrupts", CELLS(0, 3, 1));
+    cr_expect_not_null(fdt_getprop(tree, node("/gpio-keys/key-power"), "wakeup-source", NULL));
+    expect_cells("/gpio-keys/key-sleep", "linux,code", CELLS(142));
+    expect_cells("/gpio-keys/key-sleep", "interrupts", CELLS(0, 8, 1));
 }
 
 Test(firmware_tree, of_arm64)

@@ -28,7 +28,7 @@ static char heard[1 << 20];
 static char typed[8192];
 static bool runs;
 static int picture_error;
-static unsigned stops, presses, devices;
+static unsigned stops, presses[POWER_BUTTONS], devices;
 
 static bool guest_runs(void *ctx)
 {
@@ -36,11 +36,11 @@ static bool guest_runs(void *ctx)
     return runs;
 }
 
-static void on_power(void *ctx)
+static void on_press(void *ctx, enum power_button button)
 {
     (void)ctx;
     cr_assert(runs);
-    presses++;
+    presses[button]++;
 }
 
 static void on_stop(void *ctx)
@@ -241,7 +241,7 @@ static int begin(void)
                                                    .path = path,
                                                    .target = {.kernel = "vmlinuz",
                                                               .runs = guest_runs,
-                                                              .press_power = on_power,
+                                                              .press = on_press,
                                                               .input = input_for,
                                                               .picture = take_picture,
                                                               .balloon = on_balloon,
@@ -358,6 +358,7 @@ Test(control, what_is_wrong_is_told)
         {"{\"command\": \"help\"} x\n", "give an object with a"},
         {"{\"command\": \"eject\"}\n", "eject: no such command"},
         {"{\"command\": \"power\"}\n", "no guest runs now"},
+        {"{\"command\": \"sleep\"}\n", "no guest runs now"},
         {"{\"command\": \"stop\", \"args\": [\"now\"]}\n", "stop takes no arguments"},
         {"{\"command\": \"stop\", \"args\": \"now\"}\n", "stop takes no arguments"},
         {"{\"command\": \"stop\", \"args\": [1]}\n", "stop takes no arguments"},
@@ -374,14 +375,17 @@ Test(control, what_is_wrong_is_told)
     close(fd);
 }
 
-Test(control, a_running_guest_has_a_power_button)
+Test(control, a_running_guest_has_buttons)
 {
     int fd = join();
     runs = true;
     say(fd, "{\"command\": \"power\"}\n" STATUS);
     cr_expect(hear(fd));
-    cr_expect_eq(presses, 1);
+    cr_expect(presses[POWER_BUTTON] == 1 && presses[SLEEP_BUTTON] == 0);
     cr_expect_not_null(strstr(heard, "\"running\""), "%s", heard);
+    say(fd, "{\"command\": \"sleep\"}\n" STATUS);
+    cr_expect(hear(fd));
+    cr_expect(presses[POWER_BUTTON] == 1 && presses[SLEEP_BUTTON] == 1);
     close(fd);
 }
 

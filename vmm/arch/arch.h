@@ -110,8 +110,8 @@ struct arch {
     /* Once all devices are there: leaves in guest memory how the guest finds them. */
     int (*describe)(struct board *b, const struct board_devices *devices);
     int (*load_kernel)(struct board *b, const struct boot_request *request);
-    /* Presses the power button, once the guest runs. Any thread, until board_destroy(). */
-    void (*press_power)(struct board *b);
+    /* Presses a button, once the guest runs. Any thread, until board_destroy(). */
+    void (*press)(struct board *b, enum power_button button);
     /* The guest is paused, or goes on: what counts its time stops, too. While no vCPU runs. */
     void (*hold)(struct board *b, bool on);
     /* After load_kernel(), for each vCPU: its state at power-on. */

@@ -18,6 +18,9 @@ const unsigned fdt_board_virtio_irqs[FDT_VIRTIO_WINDOWS] = {
     16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31,
     32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42, 43, 44, 45, 46, 47};
 
+static const unsigned button_irqs[POWER_BUTTONS] = {
+    [POWER_BUTTON] = FDT_POWER_IRQ, [SLEEP_BUTTON] = FDT_SLEEP_IRQ};
+
 struct board {
     struct board_config config;
     const struct fdt_board_kind *kind;
@@ -25,7 +28,7 @@ struct board {
     struct mmio_rtc *rtc;
     struct serial *serial;
     struct watchdog *watchdog; /* NULL: there is none */
-    struct irq_line serial_irq, power_irq;
+    struct irq_line serial_irq, buttons[POWER_BUTTONS];
     struct board_devices devices;
     struct tree_arch tree;
     struct linux_image image;
@@ -61,8 +64,8 @@ static int create_devices(struct board *b)
         r = mmio_rtc_create(
             &b->rtc, b->kind->rtc,
             &(struct mmio_rtc_config){c->mmio, FDT_RTC_GPA, &clock_host, c->clock_ahead_s});
-    if (r == 0)
-        r = c->hv->irq_line(c->vm, FDT_POWER_IRQ, IRQ_BY_CALL, &b->power_irq);
+    for (unsigned i = 0; r == 0 && i < POWER_BUTTONS; i++)
+        r = c->hv->irq_line(c->vm, button_irqs[i], IRQ_BY_CALL, &b->buttons[i]);
     if (r == 0 && c->serial != NULL)
         r = create_serial(b);
     if (r == 0 && c->watchdog.on)
@@ -125,7 +128,8 @@ void fdt_board_destroy(struct board *b)
         return;
     watchdog_destroy(b->watchdog);
     serial_destroy(b->serial);
-    struct irq_line *const lines[] = {&b->serial_irq, &b->power_irq};
+    struct irq_line *const lines[] = {&b->serial_irq, &b->buttons[POWER_BUTTON],
+                                      &b->buttons[SLEEP_BUTTON]};
     for (unsigned i = 0; i < ARRAY_SIZE(lines); i++)
         if (lines[i]->set != NULL)
             b->config.hv->irq_line_release(b->config.vm, lines[i]);
@@ -154,6 +158,7 @@ int fdt_board_load_kernel(struct board *b, const struct boot_request *request)
         .serial = {b->serial != NULL ? FDT_SERIAL_GPA : 0, FDT_SERIAL_IRQ},
         .pvpanic_gpa = FDT_PVPANIC_GPA,
         .power_irq = FDT_POWER_IRQ,
+        .sleep_irq = FDT_SLEEP_IRQ,
         .virtio = {arch->virtio.gpa, arch->virtio.stride, b->devices.virtio_windows,
                    arch->virtio.irqs},
         .pci = {arch->pci.ecam_gpa, b->devices.pci ? arch->pci.ecam_bytes : 0, b->devices.windows,
@@ -172,9 +177,9 @@ void fdt_board_devices(const struct board *b, struct facts *f)
     mmio_rtc_describe(b->rtc, f);
 }
 
-void fdt_board_press_power(struct board *b)
+void fdt_board_press(struct board *b, enum power_button button)
 {
-    irq_pulse(&b->power_irq);
+    irq_pulse(&b->buttons[button]);
 }
 
 void fdt_board_hold(struct board *b, bool on)

@@ -35,6 +35,7 @@ struct watchdog_kind;
 #define FDT_SERIAL_IRQ 1
 #define FDT_POWER_IRQ  3
 #define FDT_PCI_IRQ    4 /* and 3 more */
+#define FDT_SLEEP_IRQ  8
 
 /* Members of their struct arch: all but what makes a board, and how a vCPU starts. */
 #define FDT_BOARD_ARCH                                                                        \
@@ -48,8 +49,7 @@ struct watchdog_kind;
             .irq = FDT_PCI_IRQ},                                                              \
     .board_flush = fdt_board_flush, .board_destroy = fdt_board_destroy,                       \
     .describe = fdt_board_describe, .load_kernel = fdt_board_load_kernel,                     \
-    .board_describe = fdt_board_devices, .press_power = fdt_board_press_power,                \
-    .hold = fdt_board_hold
+    .board_describe = fdt_board_devices, .press = fdt_board_press, .hold = fdt_board_hold
 
 extern const unsigned fdt_board_virtio_irqs[FDT_VIRTIO_WINDOWS];
 
@@ -74,7 +74,7 @@ void fdt_board_destroy(struct board *b);
 int fdt_board_describe(struct board *b, const struct board_devices *devices);
 int fdt_board_load_kernel(struct board *b, const struct boot_request *request);
 void fdt_board_devices(const struct board *b, struct facts *f);
-void fdt_board_press_power(struct board *b);
+void fdt_board_press(struct board *b, enum power_button button);
 void fdt_board_hold(struct board *b, bool on);
 
 /* After fdt_board_load_kernel(): where the first vCPU starts, and the tree. */

@@ -191,7 +191,7 @@ static bool asks_guest(struct run *run, int signo)
     log_info("SIGTERM: the power button is pressed; the guest has %g s to shut down",
              (double)run->vm.grace_ns / 1e9);
     evloop_timer_set(run->loop, &run->grace, clock_now_ns(&clock_host) + run->vm.grace_ns);
-    machine_press_power(run->machine);
+    machine_press(run->machine, POWER_BUTTON);
     return true;
 }
 
@@ -330,9 +330,9 @@ static bool guest_runs(void *ctx)
     return ((struct run *)ctx)->machine != NULL;
 }
 
-static void press_power(void *ctx)
+static void press(void *ctx, enum power_button button)
 {
-    machine_press_power(((struct run *)ctx)->machine);
+    machine_press(((struct run *)ctx)->machine, button);
 }
 
 static struct input_sink *input_for(void *ctx, enum input_kind kind)
@@ -498,7 +498,7 @@ static int create_control(struct run *run)
                                                    .path = run->vm.control,
                                                    .target = {.kernel = run->vm.kernel,
                                                               .runs = guest_runs,
-                                                              .press_power = press_power,
+                                                              .press = press,
                                                               .input = input_for,
                                                               .picture = picture,
                                                               .balloon = balloon,

@@ -57,12 +57,22 @@ static bool guest_runs(const struct call *c)
     return true;
 }
 
-static cJSON *run_power(const struct call *c)
+static cJSON *press(const struct call *c, enum power_button button)
 {
     if (!guest_runs(c))
         return NULL;
-    c->target->press_power(c->target->ctx);
+    c->target->press(c->target->ctx, button);
     return cJSON_CreateNull();
+}
+
+static cJSON *run_power(const struct call *c)
+{
+    return press(c, POWER_BUTTON);
+}
+
+static cJSON *run_sleep(const struct call *c)
+{
+    return press(c, SLEEP_BUTTON);
 }
 
 static cJSON *run_pause(const struct call *c)
@@ -622,6 +632,8 @@ static const struct command commands[] = {
     {"resume", "", "Let a paused guest go on", 0, 0, run_resume},
     {"screenshot", "FILE", "Write what the guest shows to FILE, as PNG", 1, 1, run_screenshot},
     {"sendkey", "KEYS", "Press keys together, such as ctrl-alt-f2, a or ret", 1, 1, run_sendkey},
+    {"sleep", "", "Press the sleep button, a key that the guest's programs may heed", 0, 0,
+     run_sleep},
     {"stats", "", "Say what the guest's devices have done, with --stats", 0, 0, run_stats},
     {"status", "", "Say whether a guest runs", 0, 0, run_status},
     {"stop", "", "End the run at once, as Ctrl-A x does", 0, 0, run_stop},

@@ -19,6 +19,7 @@
 #include <stdio.h>
 
 #include "core/ports/input.h"
+#include "core/ports/power.h"
 #include "devices/display/tap.h"
 
 struct clock;
@@ -38,9 +39,10 @@ struct vm_config;
 
 /* What a command may do to the run. On the loop. */
 struct control_target {
-    const char *kernel;             /* its file */
-    bool (*runs)(void *ctx);        /* is there a guest? */
-    void (*press_power)(void *ctx); /* if there is */
+    const char *kernel;      /* its file */
+    bool (*runs)(void *ctx); /* is there a guest? */
+    /* If there is: machine_press(). */
+    void (*press)(void *ctx, enum power_button button);
     /* Likewise: where input for such a device goes; NULL: the guest has none. */
     struct input_sink *(*input)(void *ctx, enum input_kind kind);
     /* Likewise: what a scanout shows; a negative errno. */

@@ -80,7 +80,7 @@ static void on_quit(void *ctx)
 
 static void on_power_button(void *ctx)
 {
-    machine_press_power(ctx);
+    machine_press(ctx, POWER_BUTTON);
 }
 
 static void reached(struct machine *m, int err, const char *what)
@@ -174,7 +174,7 @@ static void on_close(void *ctx)
     if (atomic_exchange(&m->closed, true))
         on_power(m, POWER_QUIT, 0);
     else
-        machine_press_power(m);
+        machine_press(m, POWER_BUTTON);
 }
 
 static int create_display(struct machine *m)

@@ -77,9 +77,9 @@ int machine_explain(struct machine *m, enum machine_end end, FILE *out);
 /* With --stats: prints what it has done so far. After machine_start(), until machine_destroy(). */
 void machine_print_stats(struct machine *m);
 
-/* Presses the power button: most guests shut down. Any thread, between machine_start() and
- * machine_destroy(). */
-void machine_press_power(struct machine *m);
+/* Presses a button: at the power button most guests shut down. Any thread, between machine_start()
+ * and machine_destroy(). */
+void machine_press(struct machine *m, enum power_button button);
 
 /*
  * Between machine_start() and machine_stop(), by one thread that is neither a vCPU's nor a loop's
@@ -149,7 +149,7 @@ void machine_each_port(struct machine *m, void (*each)(void *ctx, const struct p
 /* The terminal's size changed. */
 void machine_terminal_resized(struct machine *m);
 
-/* Sends a signal to the command in the guest; false: none has begun. As machine_press_power(). */
+/* Sends a signal to the command in the guest; false: none has begun. As machine_press(). */
 bool machine_signal(struct machine *m, int signo);
 
 /* Is there a command, and has it begun? Any thread. */

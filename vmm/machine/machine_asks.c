@@ -185,9 +185,9 @@ bool machine_ran_command(const struct machine *m)
     return m->command != NULL && command_has_begun(m->command);
 }
 
-void machine_press_power(struct machine *m)
+void machine_press(struct machine *m, enum power_button button)
 {
-    m->config.arch->press_power(m->board);
+    m->config.arch->press(m->board, button);
 }
 
 struct input_sink *machine_input(const struct machine *m, enum input_kind kind)

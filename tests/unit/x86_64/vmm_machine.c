@@ -51,7 +51,7 @@ typedef bool guest_fn(struct hv_vcpu *v, struct hv_exit *exit);
 static struct hv_vm vm;
 static guest_fn *guest;
 static _Atomic unsigned resting; /* vCPUs that have nothing more to do */
-static _Atomic unsigned edges, presses;
+static _Atomic unsigned edges, presses[POWER_BUTTONS];
 
 static int fake_vm_create(struct hv_vm **out, const struct hv_vm_config *config)
 {
@@ -74,12 +74,13 @@ static void set_line(void *ctx, unsigned irq, bool level)
 {
     (void)ctx;
     edges += level;
-    presses += level && irq == X86_GSI_BUTTON;
+    presses[POWER_BUTTON] += level && irq == X86_GSI_POWER;
+    presses[SLEEP_BUTTON] += level && irq == X86_GSI_SLEEP;
 }
 
 static int fake_irq_line(struct hv_vm *v, unsigned irq, enum irq_way way, struct irq_line *out)
 {
-    if (irq == X86_GSI_BUTTON || irq == X86_GSI_RTC)
+    if (irq == X86_GSI_POWER || irq == X86_GSI_SLEEP || irq == X86_GSI_RTC)
         cr_expect_eq(way, IRQ_BY_CALL);
     *out = (struct irq_line){.set = set_line, .ctx = v, .irq = irq, .eventfd = -1};
     return 0;
@@ -431,7 +432,7 @@ static bool nothing(struct hv_vcpu *v, struct hv_exit *exit)
     return false;
 }
 
-Test(machine, the_power_button_interrupts)
+Test(machine, buttons_interrupt)
 {
     struct vm_config config = {
         .kernel = kernel_path, .mem_bytes = MEM_BYTES, .cpus = VCPUS, .console = CONSOLE_OFF};
@@ -440,9 +441,11 @@ Test(machine, the_power_button_interrupts)
     guest = nothing;
     cr_assert_eq(machine_create(&machine, &machine_config), 0);
     cr_assert_eq(machine_start(machine), 0);
-    cr_expect_eq(presses, 0);
-    machine_press_power(machine);
-    cr_expect_eq(presses, 1);
+    cr_expect(presses[POWER_BUTTON] == 0 && presses[SLEEP_BUTTON] == 0);
+    machine_press(machine, POWER_BUTTON);
+    cr_expect(presses[POWER_BUTTON] == 1 && presses[SLEEP_BUTTON] == 0);
+    machine_press(machine, SLEEP_BUTTON);
+    cr_expect(presses[POWER_BUTTON] == 1 && presses[SLEEP_BUTTON] == 1);
     cr_expect_eq(ends, 0);
     machine_stop(machine);
     machine_destroy(machine);

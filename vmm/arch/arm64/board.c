@@ -11,7 +11,7 @@
  *   0x0800_0000   GICv3: distributor, ITS, redistributors; or a GICv2 (hv_arm64.h)
  *   0x2000_0000   framebuffer, if the machine has a display
  *   0x4000_0000   PCI configuration space (ECAM), bus 0
- *   0x5000_0000   PCI memory window; INTx is on SPI 4 to 7, the power button on SPI 3
+ *   0x5000_0000   PCI memory window; INTx is on SPI 4 to 7, the buttons on SPI 3 and 8
  *   0x8000_0000   RAM
  *   0x8_0000_0000 64-bit PCI memory window, 32 GiB, if RAM ends below it
  */

@@ -11,7 +11,7 @@
  *   0x0d00_0000   APLIC, and at 0x2800_0000 an IMSIC for each vCPU (hv_riscv64.h)
  *   0x2000_0000   framebuffer, if the machine has a display
  *   0x4000_0000   PCI configuration space (ECAM), bus 0
- *   0x5000_0000   PCI memory window; INTx is on interrupts 4 to 7, the power button on 3
+ *   0x5000_0000   PCI memory window; INTx is on interrupts 4 to 7, the buttons on 3 and 8
  *   0x8000_0000   RAM
  *   0x8_0000_0000 64-bit PCI memory window, 32 GiB, if RAM ends below it
  */

@@ -55,6 +55,9 @@ static const struct {
              {&acpi_pm_kind, X86_PM_PORT},
              {&pvpanic_kind, X86_PVPANIC_PORT}};
 
+static const unsigned button_gsis[POWER_BUTTONS] = {
+    [POWER_BUTTON] = X86_GSI_POWER, [SLEEP_BUTTON] = X86_GSI_SLEEP};
+
 struct board {
     struct board_config config;
     struct byte_device *bytes[ARRAY_SIZE(bytes)];
@@ -63,7 +66,7 @@ struct board {
     struct serial *serial;
     struct passed_files *files; /* NULL: there are none */
     struct watchdog *watchdog;  /* likewise */
-    struct irq_line serial_irq, button_irq, rtc_irq;
+    struct irq_line serial_irq, rtc_irq, buttons[POWER_BUTTONS];
     struct boot_state state;
 };
 
@@ -112,8 +115,8 @@ static int create_devices(struct board *b)
         r = create_rtc(b);
     if (r == 0)
         r = i8042_create(&b->i8042, &(struct i8042_config){.pio = c->pio, .power = c->power});
-    if (r == 0)
-        r = c->hv->irq_line(c->vm, X86_GSI_BUTTON, IRQ_BY_CALL, &b->button_irq);
+    for (unsigned i = 0; r == 0 && i < POWER_BUTTONS; i++)
+        r = c->hv->irq_line(c->vm, button_gsis[i], IRQ_BY_CALL, &b->buttons[i]);
     if (r == 0 && c->serial != NULL)
         r = create_serial(b);
     if (r == 0 && c->file_count > 0)
@@ -140,7 +143,8 @@ static void board_destroy(struct board *b)
     serial_destroy(b->serial);
     i8042_destroy(b->i8042);
     rtc_destroy(b->rtc);
-    struct irq_line *const lines[] = {&b->serial_irq, &b->button_irq, &b->rtc_irq};
+    struct irq_line *const lines[] = {&b->serial_irq, &b->rtc_irq, &b->buttons[POWER_BUTTON],
+                                      &b->buttons[SLEEP_BUTTON]};
     for (unsigned i = 0; i < ARRAY_SIZE(lines); i++)
         if (lines[i]->set != NULL)
             b->config.hv->irq_line_release(b->config.vm, lines[i]);
@@ -217,9 +221,9 @@ static void board_describe(const struct board *b, struct facts *f)
     rtc_describe(b->rtc, f);
 }
 
-static void press_power(struct board *b)
+static void press(struct board *b, enum power_button button)
 {
-    irq_pulse(&b->button_irq);
+    irq_pulse(&b->buttons[button]);
 }
 
 static void hold(struct board *b, bool on)
@@ -258,7 +262,7 @@ const struct arch arch_host = {
     .board_destroy = board_destroy,
     .describe = describe,
     .load_kernel = load_kernel,
-    .press_power = press_power,
+    .press = press,
     .hold = hold,
     .power_on = power_on,
 };

@@ -15,6 +15,13 @@ enum power_event {
     POWER_QUIT,  /* the person at the terminal asked for it */
 };
 
+/* What a person may press; how a guest takes it is the guest's. */
+enum power_button {
+    POWER_BUTTON,
+    SLEEP_BUTTON,
+    POWER_BUTTONS,
+};
+
 struct power {
     void (*request)(void *ctx, enum power_event event, int status);
     void *ctx;
