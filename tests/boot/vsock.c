@@ -3,17 +3,19 @@
  * For tests/boot/vsock.sh and ports.sh, at both ends: many streams at a time, each byte of which is
  * checked.
  *
- *     vsock echo ADDRESS               listens, and sends back what comes, for ever
- *     vsock load ADDRESS COUNT BYTES   so many connections at once, each of which sends so much,
+ * vsock echo ADDRESS                   listens, and sends back what comes, for ever
+ * vsock drain ADDRESS                  likewise reads, and sends back how much it was
+ * vsock load ADDRESS COUNT BYTES       so many connections at once, each of which sends so much,
  *                                      ends its half, and must read the same; says how fast
- *     vsock messages ADDRESS COUNT ROUNDS  on so many connections at once, in turns, messages of
- * many sizes, which must come back as they were sent vsock turns ADDRESS COUNT        one byte
- * there and back; says the median vsock say ADDRESS TEXT           a line there, and one back,
- * which it prints
+ * vsock pour ADDRESS BYTES             sends so much to one that drains; says how fast
+ * vsock messages ADDRESS COUNT ROUNDS  on so many connections at once, in turns, messages of many
+ *                                      sizes, which must come back as they were sent
+ * vsock turns ADDRESS COUNT            one byte there and back; says the median
+ * vsock say ADDRESS TEXT               a line there, and one back, which it prints
  *
- *     ADDRESS   vsock:PORT (of the host's CID, or any to listen), cid:CID:PORT, unix:PATH,
- *               connect:PATH:PORT; with seq- before it, of SOCK_SEQPACKET;
- *               port:PATH, of a console's port: its other end has no end to tell
+ * ADDRESS: vsock:PORT (of the host's CID, or any to listen), cid:CID:PORT, unix:PATH,
+ * connect:PATH:PORT; with seq- before it, of SOCK_SEQPACKET; port:PATH, of a console's port: its
+ * other end has no end to tell
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -115,7 +117,8 @@ static void write_all(int fd, const uint8_t *bytes, size_t len)
             die("write");
 }
 
-static void echo(const char *text)
+/* Echoes or, for one that pours, counts. */
+static void answer(const char *text, bool echoes)
 {
     static uint8_t bytes[MESSAGE];
     union address address;
@@ -132,8 +135,12 @@ static void echo(const char *text)
         if (fd < 0)
             die("accept");
         if (fork() == 0) {
-            for (ssize_t n; (n = read(fd, bytes, sizeof(bytes))) > 0;)
-                write_all(fd, bytes, (size_t)n);
+            uint64_t sum = 0;
+            for (ssize_t n; (n = read(fd, bytes, sizeof(bytes))) > 0; sum += (uint64_t)n)
+                if (echoes)
+                    write_all(fd, bytes, (size_t)n);
+            if (!echoes)
+                write_all(fd, (const uint8_t *)&sum, sizeof(sum));
             shutdown(fd, SHUT_WR);
             _exit(0);
         }
@@ -220,6 +227,25 @@ static void load(const char *text, unsigned count, uint64_t bytes)
     double all = (double)(now_ns() - begin) / 1e9;
     printf("%u streams of %llu bytes: right; opened in %.2f s, %.1f MiB/s each way\n", count,
            (unsigned long long)bytes, opened, (double)bytes * count / 1048576 / all);
+}
+
+static void pour(const char *text, uint64_t bytes)
+{
+    static uint8_t chunk[CHUNK];
+    uint64_t begin = now_ns(), read_there = 0;
+    int fd = open_to(text);
+    for (uint64_t left = bytes; left > 0; left -= left < CHUNK ? left : CHUNK)
+        write_all(fd, chunk, left < CHUNK ? left : CHUNK);
+    shutdown(fd, SHUT_WR);
+    if (recv(fd, &read_there, sizeof(read_there), MSG_WAITALL) != sizeof(read_there))
+        die("no answer");
+    if (read_there != bytes) {
+        fprintf(stderr, "vsock: %llu of %llu bytes were read\n", (unsigned long long)read_there,
+                (unsigned long long)bytes);
+        exit(1);
+    }
+    printf("poured %llu bytes: %.1f MiB/s\n", (unsigned long long)bytes,
+           (double)bytes / 1048576 / ((double)(now_ns() - begin) / 1e9));
 }
 
 /* Each of its bytes tells its number and its connection. */
@@ -310,7 +336,11 @@ int main(int argc, char **argv)
     setrlimit(RLIMIT_NOFILE, &files);
     signal(SIGPIPE, SIG_IGN);
     if (argc == 3 && strcmp(argv[1], "echo") == 0)
-        echo(argv[2]);
+        answer(argv[2], true);
+    else if (argc == 3 && strcmp(argv[1], "drain") == 0)
+        answer(argv[2], false);
+    else if (argc == 4 && strcmp(argv[1], "pour") == 0)
+        pour(argv[2], strtoull(argv[3], NULL, 0));
     else if (argc == 5 && strcmp(argv[1], "load") == 0)
         load(argv[2], (unsigned)atoi(argv[3]), strtoull(argv[4], NULL, 0));
     else if (argc == 5 && strcmp(argv[1], "messages") == 0)

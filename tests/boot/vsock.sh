@@ -10,7 +10,8 @@ talker='
 ulimit -n 4096
 /minivet/vsock echo vsock:1024 >/tmp/echo &
 /minivet/vsock echo seq-vsock:1025 >/tmp/seq-echo &
-until grep -q listening /tmp/echo && grep -q listening /tmp/seq-echo; do sleep 0.1; done
+/minivet/vsock drain vsock:1026 >/tmp/drain &
+until grep -q listening /tmp/echo && grep -q listening /tmp/seq-echo && grep -q listening /tmp/drain; do sleep 0.1; done
 echo cid=$(cat /sys/bus/virtio/drivers/vmw_vsock_virtio_transport/virtio*/device)
 echo ready=echo
 while read -r order; do
@@ -45,11 +46,37 @@ no_port() { # of the guest
     ! on_host turns "connect:$socket:99" 1 && grep -q 'no OK' "$log.host"
 }
 
+listen() { # WORDS: the program here, until the guest has ended
+    "$program" "$@" >"$log.listens" &
+    listening="$listening $!"
+}
+
 run_talker() { # SERIES KEYS
     start_guest "$1" -m 512M --vsock "on,$2"
     until said '^ready=' || ! kill -0 "$run" 2>/dev/null; do
         sleep 0.2
     done
+}
+
+end_talker() { # TITLE
+    tr -d '\r' <"$log" | sed -n 's/^.*\(streams of\|poured\|messages on\|there and back\)/# guest: &/p'
+    echo off >&9
+    await_guest
+    expect "$1: and the guest lives" ended 0
+    # shellcheck disable=SC2086 # several
+    kill $listening
+    listening=
+}
+
+# What the sockets of the host's kernel cost without a guest, for comparison.
+loopback() {
+    listen drain vsock:55
+    listen echo vsock:56
+    sleep 0.5
+    on_host pour cid:1:55 16000000 && on_host turns cid:1:56 200
+    # shellcheck disable=SC2086
+    kill $listening
+    listening=
 }
 
 # The host's kernel has the sockets.
@@ -59,10 +86,9 @@ vhost_variant() { # SERIES
         return
     fi
     initramfs "$1" "$talker"
-    "$program" echo vsock:52 >"$log.echo" &
-    echo_run=$!
-    "$program" echo seq-vsock:53 >"$log.seq-echo" &
-    seq_echo_run=$!
+    listen echo vsock:52
+    listen echo seq-vsock:53
+    listen drain vsock:54
     run_talker "$1" vhost=on,cid=99,transport=pci
     expect "$1, vhost: a guest's streams come back from the host" in_guest load vsock:52 100 20000
     expect "$1, vhost: the host's streams come back from the guest" on_host load cid:99:1024 100 20000
@@ -70,15 +96,16 @@ vhost_variant() { # SERIES
     expect "$1, vhost: a guest's messages come back whole" in_guest messages seq-vsock:53 5 10
     expect "$1, vhost: and the host's" on_host messages seq-cid:99:1025 5 10
     expect "$1, vhost: a byte there and back from the host" on_host turns cid:99:1024 200
-    tr -d '\r' <"$log" | sed -n 's/^.*\(streams of\|messages on\)/# guest: &/p'
-    echo off >&9
-    await_guest
-    expect "$1, vhost: and the guest lives" ended 0
-    kill "$echo_run" "$seq_echo_run"
+    expect "$1, vhost: and from the guest" in_guest turns vsock:52 200
+    expect "$1, vhost: a guest's bytes are read" in_guest pour vsock:54 16000000
+    expect "$1, vhost: and the host's" on_host pour cid:99:1026 16000000
+    end_talker "$1, vhost"
+    [ ! -d /sys/module/vsock_loopback ] || expect "the host's own sockets" loopback
 }
 
 group_vsock() {
     program=${minivet%/*}/tests/boot-vsock
+    listening=
     socket=$work/vsock
     [ -p "$work/orders" ] || mkfifo "$work/orders"
     mkdir -p "$work/cmd/minivet"
@@ -89,10 +116,9 @@ group_vsock() {
         6.1) keys=cid=77 ;;
         *) keys=transport=pci,ring=packed ;;
         esac
-        "$program" echo "unix:${socket}_52" >"$log.echo" &
-        echo_run=$!
-        "$program" echo "seq-unix:${socket}_53" >"$log.seq-echo" &
-        seq_echo_run=$!
+        listen echo "unix:${socket}_52"
+        listen echo "seq-unix:${socket}_53"
+        listen drain "unix:${socket}_54"
         run_talker "$series" "path=$socket,$keys"
         expect "$series: a guest's streams come back from the host" in_guest load vsock:52 200 20000
         expect "$series: and one long one" in_guest load vsock:52 1 8000000
@@ -102,14 +128,12 @@ group_vsock() {
         expect "$series: and the host's" on_host messages "seq-connect:$socket.seqpacket:1025" 20 10
         expect "$series: a byte there and back from the guest" in_guest turns vsock:52 200
         expect "$series: and from the host" on_host turns "connect:$socket:1024" 200
+        expect "$series: a guest's bytes are read" in_guest pour vsock:54 16000000
+        expect "$series: and the host's" on_host pour "connect:$socket:1026" 16000000
         expect "$series: a port of the host at which nobody listens" no_answer
         expect "$series: a port of the guest likewise" no_port
-        tr -d '\r' <"$log" | sed -n 's/^.*\(streams of\|messages on\|there and back\)/# guest: &/p'
-        echo off >&9
-        await_guest
-        expect "$series: and the guest lives" ended 0
-        kill "$echo_run" "$seq_echo_run"
-        rm -f "${socket}_52" "${socket}_53"
+        end_talker "$series"
+        rm -f "${socket}"_5?
     done
     vhost_variant 6.12
     rm "$work/cmd/minivet/vsock"
