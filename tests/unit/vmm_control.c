@@ -697,6 +697,64 @@ Test(control, further_clients_wait_until_one_leaves)
         close(fds[i]);
 }
 
+static void pass(uint64_t ms)
+{
+    now.now_ns += ms * 1000000;
+    evloop_drain(loop);
+}
+
+/* One that has said nothing for a while, and each that comes is heard in the end. */
+Test(control, idle_clients_do_not_hold_all_places)
+{
+    int fds[2 * CONTROL_CLIENTS];
+    for (unsigned i = 0; i < ARRAY_SIZE(fds); i++) {
+        pass(10);
+        fds[i] = join();
+        if (i == CONTROL_CLIENTS - 1)
+            say(fds[0], STATUS); /* now it is not the first to go */
+    }
+    for (unsigned i = 0; i < 20; i++)
+        pass(1000);
+    cr_expect(hear(fds[0]) == false, "there are enough others by now");
+    cr_expect_eq(lines(), 1);
+    cr_expect_not(hear(fds[1]));
+    int last = join();
+    say(last, STATUS);
+    cr_expect(hear(last));
+    cr_expect_eq(lines(), 1);
+    for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
+        close(fds[i]);
+    close(last);
+}
+
+/* Not of the one for which something is being done, nor before a command can have come. */
+Test(control, a_place_is_given_to_others_late)
+{
+    int fds[CONTROL_CLIENTS], busy = join();
+    runs = true;
+    devices = KEYBOARD;
+    say(busy, TYPE("abc"));
+    for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
+        fds[i] = join();
+    for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
+        cr_expect(hear(fds[i]), "client %u", i);
+    now.now_ns += UINT64_C(1000000000) - 1;
+    cr_expect(hear(fds[0]));
+    pass(1);
+    cr_expect_not(hear(fds[0]), "its place is the last one's");
+    for (unsigned i = 1; i < ARRAY_SIZE(fds); i++) {
+        say(fds[i], STATUS);
+        cr_expect(hear(fds[i]), "client %u", i);
+        cr_expect_eq(lines(), 1, "client %u", i);
+    }
+    let_type(3);
+    cr_expect(hear(busy));
+    cr_expect_eq(lines(), 1);
+    for (unsigned i = 0; i < ARRAY_SIZE(fds); i++)
+        close(fds[i]);
+    close(busy);
+}
+
 Test(control, only_a_socket_that_is_left_is_replaced)
 {
     struct control *first = control;

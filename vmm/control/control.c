@@ -21,13 +21,15 @@
 #define CANNOT_OPEN "control socket %s", c->cfg.path
 #define AGAIN_NS    UINT64_C(500000000)
 #define STEP_NS     UINT64_C(10000000)
+#define IDLE_NS     UINT64_C(1000000000) /* after which a client's place may be another's */
 
 struct client {
     struct control *control;
     struct ev_fd ev;
     struct ev_defer next;
-    int fd;     /* -1: the place is free */
-    bool ended; /* no further command comes */
+    int fd;            /* -1: the place is free */
+    bool ended;        /* no further command comes */
+    uint64_t since_ns; /* it came then, or its last command */
     uint32_t in_bytes;
     char in[CONTROL_LINE_BYTES];
     /* The command: done, or left to a helper or for later. */
@@ -43,7 +45,7 @@ struct client {
 struct control {
     struct control_config cfg;
     struct ev_fd listener;
-    struct ev_timer again; /* to listen, when no descriptor was free */
+    struct ev_timer again; /* to listen, when no descriptor or place was free */
     struct unix_listener socket;
     bool is_ending;
     struct client clients[CONTROL_CLIENTS];
@@ -133,6 +135,7 @@ static bool take_line(struct client *client)
     if (end == NULL)
         return false;
     *end++ = '\0';
+    client->since_ns = after(c, 0);
     cJSON *request = cJSON_ParseWithOpts(client->in, NULL, true);
     client->id = cJSON_DetachItemFromObjectCaseSensitive(request, "id");
     client->task = (struct control_task){0};
@@ -212,11 +215,10 @@ static struct client *free_place(struct control *c)
     return NULL;
 }
 
-/* While all places are taken, further clients stay in the kernel's queue. */
 static void listen_again(struct control *c)
 {
     evloop_timer_cancel(c->cfg.loop, &c->again);
-    if (!c->is_ending && !c->listener.armed && free_place(c) != NULL)
+    if (!c->is_ending && !c->listener.armed)
         evloop_fd_add(c->cfg.loop, &c->listener, c->socket.fd, EPOLLIN);
 }
 
@@ -225,16 +227,52 @@ static void on_again(void *ctx)
     listen_again(ctx);
 }
 
+static void listen_later(struct control *c, uint64_t at_ns)
+{
+    evloop_fd_del(c->cfg.loop, &c->listener);
+    evloop_timer_set(c->cfg.loop, &c->again, at_ns);
+}
+
+/* Of those for which nothing is being done the one that has been so the longest; NULL: none. */
+static struct client *longest_idle(struct control *c)
+{
+    struct client *found = NULL;
+    for (unsigned i = 0; i < CONTROL_CLIENTS; i++) {
+        struct client *client = &c->clients[i];
+        if (!client->is_busy && (found == NULL || client->since_ns < found->since_ns))
+            found = client;
+    }
+    return found;
+}
+
+/*
+ * While all places are taken by clients that have just come, or that a helper works for, further
+ * ones stay in the kernel's queue. One that says nothing for longer than that, or takes no answer,
+ * gives its place to them.
+ */
+static bool make_room(struct control *c)
+{
+    if (free_place(c) != NULL)
+        return true;
+    struct client *idle = longest_idle(c);
+    bool has_had_time = idle != NULL && after(c, 0) >= idle->since_ns + IDLE_NS;
+    if (has_had_time)
+        close_client(idle);
+    else
+        listen_later(c, idle != NULL ? idle->since_ns + IDLE_NS : after(c, AGAIN_NS));
+    return has_had_time;
+}
+
 static void on_connect(void *ctx, uint32_t events)
 {
     struct control *c = ctx;
-    struct client *client = free_place(c);
     (void)events;
+    if (!make_room(c))
+        return;
+    struct client *client = free_place(c);
     int fd = accept4(c->socket.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0 && errno != EAGAIN && errno != EINTR) { /* it would be ready again at once */
-        evloop_fd_del(c->cfg.loop, &c->listener);
-        evloop_timer_set(c->cfg.loop, &c->again, after(c, AGAIN_NS));
-    }
+    if (fd < 0 && errno != EAGAIN && errno != EINTR) /* it would be ready again at once */
+        listen_later(c, after(c, AGAIN_NS));
     if (fd < 0)
         return;
     foreign_socket_open(fd);
@@ -243,14 +281,13 @@ static void on_connect(void *ctx, uint32_t events)
         return;
     }
     client->fd = fd;
+    client->since_ns = after(c, 0);
     client->next = (struct ev_defer){.cb = step, .ctx = client};
     client->work = (struct ev_work){.run = on_task, .done = on_task_done, .ctx = client};
     client->later = (struct ev_timer){.cb = on_later, .ctx = client};
     client->ev = (struct ev_fd){.cb = on_client, .ctx = client};
     if (evloop_fd_add(c->cfg.loop, &client->ev, fd, EPOLLIN) != 0)
         close_client(client);
-    if (free_place(c) == NULL)
-        evloop_fd_del(c->cfg.loop, &c->listener);
 }
 
 static int open_socket(struct control *c)

@@ -9,8 +9,9 @@
  *     < {"error": "eject: no such command; `help` lists all"}
  *
  * Everything runs on one loop, and nothing waits: a client that takes no answer is not heard any
- * more, and one that sends too long a line is closed. `minivet ctl` is a client; commands.c has the
- * commands.
+ * more, and one that sends too long a line is closed; so is the one that has said nothing for the
+ * longest time, when one more comes than there are places. `minivet ctl` is a client; commands.c
+ * has the commands.
  */
 #ifndef MINIVET_VMM_CONTROL_H
 #define MINIVET_VMM_CONTROL_H
