@@ -345,7 +345,8 @@ void pci_func_describe(struct pci_func *f, struct facts *facts)
                ARRAY_SIZE(command));
     describe_bars(f, facts);
     pthread_mutex_unlock(&f->lock);
-    pthread_mutex_lock(&f->intx_lock);
+    if (!try_lock(&f->intx_lock))
+        return;
     facts_flag(facts, "intx", f->intx_out);
     pthread_mutex_unlock(&f->intx_lock);
 }

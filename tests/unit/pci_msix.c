@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "pci/msix.h"
 
+#include "core/output/facts.h"
 #include "core/ports/pci.h"
 #include "pci/function.h"
 #include "tests/harness/fake.h"
@@ -457,6 +458,37 @@ Test(pci_msix, raising_does_not_wait_for_routes, .timeout = 20)
     bus_write(mmio, entry(3) + 8, 4, 8);
     cr_expect_eq(taken(65), 0);
     cr_expect(pending(65));
+}
+
+static void *look(void *arg)
+{
+    int err;
+    struct facts f;
+    facts_begin(&f);
+    msix_describe(arg, &f);
+    char *said = facts_finish(&f, &err);
+    cr_assert_not_null(said);
+    cr_expect_not_null(strstr(said, "\"busy\":true"), "%s", said);
+    free(said);
+    return NULL;
+}
+
+static int look_meanwhile(void *ctx, int handle, uint64_t addr, uint32_t data)
+{
+    pthread_t asks;
+    cr_assert_eq(pthread_create(&asks, NULL, look, msix), 0);
+    pthread_join(asks, NULL);
+    return set_route(ctx, handle, addr, data);
+}
+
+/* It may be the loop that hears signals (`minivet ctl info`). */
+Test(pci_msix, a_look_does_not_wait_for_routes, .timeout = 20)
+{
+    control(ENABLE);
+    use(3);
+    set_route = sink_ops.route_set;
+    sink_ops.route_set = look_meanwhile;
+    bus_write(mmio, entry(3) + 8, 4, 7);
 }
 
 static void *raise_source(void *arg)

@@ -14,6 +14,7 @@
 #include "core/base/fail.h"
 #include "core/base/le.h"
 #include "core/base/log.h"
+#include "core/base/try_lock.h"
 #include "core/base/xmath.h"
 
 #define BUS_REGIONS 256
@@ -252,7 +253,13 @@ uint64_t bus_unclaimed(const struct bus *bus)
 void bus_describe(struct bus *bus, struct facts *f)
 {
     facts_list(f, bus->name);
-    pthread_mutex_lock(&bus->lock);
+    if (!try_lock(&bus->lock)) { /* vCPUs that move regions all the time have it */
+        facts_group(f, NULL);
+        facts_flag(f, "busy", true);
+        facts_end(f);
+        facts_end(f);
+        return;
+    }
     unsigned count = atomic_load(&bus->count);
     for (unsigned i = 0; i < count; i++) {
         const struct bus_region *r = bus->regions[i];
