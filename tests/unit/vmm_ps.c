@@ -284,7 +284,8 @@ Test(ps, what_a_run_says_of_itself_does_not_drive_a_terminal, .timeout = 20)
 {
     static const char status[] = "{\"result\":{\"state\":\"\\u001b[2J\",\"kernel\":\"?\x1b]0;x\x07"
                                  "\xc2\x9b\x7f\xff\"}}\n",
-                      rows[] = "{\"result\":[{\"a\":\"?\x1b[2J\",\"b\":[\"\xc2\x9b\"]}]}\n";
+                      rows[] = "{\"result\":[{\"a\":\"?\x1b[2J\",\"b\":[\"\xc2\x9b\"]}]}\n",
+                      report[] = "{\"result\":\"one\\ntwo\\u001b[2J\\r\xc2\x9b\\n\"}\n";
     struct liar l;
     begin_lies(&l, status, 100000);
     expect_clean(cli_ps, NULL, NULL);
@@ -294,6 +295,12 @@ Test(ps, what_a_run_says_of_itself_does_not_drive_a_terminal, .timeout = 20)
     unlink(path);
     begin_lies(&l, rows, 100000);
     expect_clean(cli_ctl, path, "help");
+    end_lies(&l);
+    unlink(path);
+    begin_lies(&l, report, 100000);
+    expect_clean(cli_ctl, path, "explain");
+    cr_expect_eq(call(cli_ctl, path, "explain", NULL), 0);
+    cr_expect_str_eq(printed(), "one\ntwo?[2J???\n");
     end_lies(&l);
     unlink(path);
     rmdir(folder);

@@ -219,6 +219,15 @@ static void print_tree(const cJSON *tree, int indent, bool begun)
     }
 }
 
+/* A report of several. */
+static void print_lines(char *text)
+{
+    for (char *line; (line = strsep(&text, "\n")) != NULL;) {
+        text_neutralize(line);
+        printf("%s%s", line, text != NULL ? "\n" : "");
+    }
+}
+
 static int print_answer(const cJSON *answer, bool json)
 {
     const cJSON *error = cJSON_GetObjectItemCaseSensitive(answer, "error");
@@ -232,7 +241,7 @@ static int print_answer(const cJSON *answer, bool json)
     } else if (cJSON_IsObject(result) && !json) {
         print_tree(result, 0, false);
     } else if (cJSON_IsString(result) && !json) {
-        fputs(result->valuestring, stdout);
+        print_lines(result->valuestring);
     } else if (json || !cJSON_IsNull(result)) {
         char *text = cJSON_Print(result);
         text_print_json(stdout, text != NULL ? text : "");
