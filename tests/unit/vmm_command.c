@@ -87,9 +87,8 @@ static void setup(void)
     }
 }
 
-static void begin(void)
+static void begin_with(char **words)
 {
-    char *words[] = {"run", "K", "--", "true", NULL};
     configure(words);
     cr_assert_eq(command_create(&command, &(struct command_config){.loop = loop,
                                                                    .vm = &vm,
@@ -102,6 +101,11 @@ static void begin(void)
     for (unsigned i = 0; i < port_count; i++)
         ports[i].backend->handler = &handlers[i];
     evloop_drain(loop);
+}
+
+static void begin(void)
+{
+    begin_with((char *[]){"run", "K", "--", "true", NULL});
 }
 
 static void teardown(void)
@@ -327,4 +331,41 @@ Test(command, the_console_is_kept_apart)
     int waiting = -1;
     cr_expect_eq(ioctl(error[0], FIONREAD, &waiting), 0);
     cr_expect_eq(waiting, 0);
+}
+
+static unsigned writable;
+
+static void on_console_writable(void *ctx)
+{
+    (void)ctx;
+    writable++;
+}
+
+/* With -v it is shown as fast as it is read, and the guest waits for that: the loop does not. */
+Test(command, a_shown_console_waits_for_its_reader)
+{
+    static const struct chr_handler handler = {.on_writable = on_console_writable};
+    static uint8_t text[8192];
+    char c;
+    fcntl(error[0], F_SETPIPE_SZ, 4096);
+    begin_with((char *[]){"run", "K", "-v", "--", "true", NULL});
+    struct chr_backend *console = command_console(command);
+    console->handler = &handler;
+    cr_expect_eq(console->ops->write(console, (const uint8_t *)"line\r\n", 6), 6);
+    cr_expect_eq(read(error[0], text, sizeof(text)), 6);
+    cr_expect_eq(memcmp(text, "line\r\n", 6), 0);
+    size_t taken = 0, n = 1;
+    for (unsigned i = 0; n > 0; i++, taken += n) {
+        cr_assert_lt(i, 1000, "it takes everything");
+        n = console->ops->write(console, text, sizeof(text));
+    }
+    cr_expect_eq(printed, 6 + taken);
+    evloop_drain(loop);
+    cr_expect_eq(writable, 0);
+    while (taken > 0)
+        taken -= (size_t)read(error[0], text, min_u64(taken, sizeof(text)));
+    evloop_drain(loop);
+    cr_expect_eq(writable, 1);
+    fcntl(error[0], F_SETFL, O_NONBLOCK);
+    cr_expect_eq(read(error[0], &c, 1), -1, "and nothing was added");
 }

@@ -11,7 +11,6 @@
 
 #include "core/base/fail.h"
 #include "core/base/le.h"
-#include "core/base/log.h"
 #include "core/base/xmath.h"
 #include "core/loop/evloop.h"
 #include "core/ports/chr.h"
@@ -51,7 +50,8 @@ struct command {
     int status;
     uint64_t moved[OUTPUTS], wanted[OUTPUTS]; /* bytes: that are out, and that there are */
 
-    struct chr_backend console;
+    struct chr_backend console, *shown; /* NULL: what the kernel prints is not seen */
+    struct chr_handler shown_handler;
 };
 
 /* ---- its end ---- */
@@ -248,13 +248,46 @@ static int open_streams(struct command *c)
 
 /* ---- what the kernel prints ---- */
 
+/* The guest waits for whoever reads it, as for the reader of a stream; the loop does not. */
 static size_t console_write(struct chr_backend *b, const uint8_t *data, size_t len)
 {
     struct command *c = container_of(b, struct command, console);
-    if (c->cfg.vm->verbosity > 0)
-        log_write((const char *)data, len);
-    c->cfg.on_console(c->cfg.ctx, data, len);
-    return len;
+    size_t n = c->shown != NULL ? c->shown->ops->write(c->shown, data, len) : len;
+    c->cfg.on_console(c->cfg.ctx, data, n);
+    return n;
+}
+
+static void on_shown(void *ctx)
+{
+    const struct command *c = ctx;
+    if (c->console.handler != NULL)
+        c->console.handler->on_writable(c->console.handler->ctx);
+}
+
+static void ignore_count(void *ctx, uint64_t bytes)
+{
+    (void)ctx;
+    (void)bytes;
+}
+
+static void ignore_end(void *ctx)
+{
+    (void)ctx;
+}
+
+static int show_console(struct command *c)
+{
+    if (c->cfg.vm->verbosity == 0)
+        return 0;
+    int r = chr_one_way_create(&c->shown, &(struct chr_one_way_config){.loop = c->cfg.loop,
+                                                                       .name = "standard error",
+                                                                       .fd = STDERR_FILENO,
+                                                                       .on_moved = ignore_count,
+                                                                       .on_end = ignore_end});
+    c->shown_handler = (struct chr_handler){.on_writable = on_shown, .ctx = c};
+    if (r == 0)
+        c->shown->handler = &c->shown_handler;
+    return r;
 }
 
 static void console_rx_enable(struct chr_backend *b, size_t max)
@@ -373,6 +406,8 @@ int command_create(struct command **out, const struct command_config *config)
         is_same(STDOUT_FILENO, STDERR_FILENO) || (c->has_terminal && isatty(STDERR_FILENO));
     int r = open_streams(c);
     if (r == 0)
+        r = show_console(c);
+    if (r == 0)
         r = make_archive(c);
     if (r < 0) {
         command_destroy(c);
@@ -386,7 +421,8 @@ void command_destroy(struct command *c)
 {
     if (c == NULL)
         return;
-    struct chr_backend *const all[] = {c->tty, c->input, c->outputs[OUTPUT], c->outputs[ERROR]};
+    struct chr_backend *const all[] = {c->tty, c->input, c->outputs[OUTPUT], c->outputs[ERROR],
+                                       c->shown};
     evloop_defer_cancel(c->cfg.loop, &c->tell_later);
     for (unsigned i = 0; i < ARRAY_SIZE(all); i++)
         if (all[i] != NULL)
