@@ -125,3 +125,19 @@ Test(cli_vsock, says_why_there_is_no_connection)
     begin(PATH, "4294967296");
     cr_expect_eq(end_status(), EXIT_USAGE);
 }
+
+/* As the run itself refuses such a process at either end: nothing is said to it. */
+Test(cli_vsock, another_users_process_hears_nothing, .timeout = 20)
+{
+    char c;
+    if (geteuid() != 0)
+        cr_skip_test("only root can become another user");
+    cr_assert_eq(seteuid(65534), 0);
+    cr_assert_eq(listen(listener, 1), 0);
+    cr_assert_eq(seteuid(0), 0);
+    begin(PATH, "22");
+    int fd = accept(listener, NULL, NULL);
+    cr_expect_eq(recv(fd, &c, 1, 0), 0);
+    close(fd);
+    cr_expect_eq(end_status(), EXIT_FAILURE);
+}

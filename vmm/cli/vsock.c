@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* `minivet vsock`: standard input and output become a connection to a port of a guest's. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdbool.h>
@@ -9,10 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/base/fail.h"
+#include "core/peers/foreign_connect.h"
+#include "core/peers/peer.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/exit_code.h"
 
@@ -38,17 +40,16 @@ static int print_help(void)
 
 static int open_path(const char *path)
 {
-    struct sockaddr_un addr = {.sun_family = AF_UNIX};
-    if (strlen(path) >= sizeof(addr.sun_path))
-        return fail(-ENAMETOOLONG, "vsock %s", path);
-    memcpy(addr.sun_path, path, strlen(path));
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0)
-        return fail(-errno, "vsock: socket");
-    if (connect(fd, (struct sockaddr *)&addr, sizeof(addr)) == 0)
+    int fd = foreign_connect(path, -1);
+    int err = fd < 0 ? fd : peer_check(fd, NULL);
+    if (err == 0) {
+        (void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
         return fd;
-    int err = -errno;
-    close(fd);
+    }
+    if (fd >= 0)
+        close(fd);
+    if (err == -EPERM && fd >= 0)
+        return fail_msg(err, "vsock %s: a process of another user listens there", path);
     return fail_msg(err, "vsock %s: %s; does a guest run with --vsock on,path=%s?", path,
                     strerror(-err), path);
 }
