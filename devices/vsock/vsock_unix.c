@@ -27,6 +27,7 @@
 
 #define AGAIN_NS   UINT64_C(500000000)
 #define LOOK_NS    UINT64_C(5000000)
+#define LOOKS      64u /* streams that are looked at so often; of more each is less often */
 #define LINE_BYTES 32u /* "CONNECT PORT\n" */
 #define BACKLOG    128
 #define EMPTY_MAX  16u /* messages of no bytes, in a row */
@@ -145,7 +146,7 @@ static void poll_for(struct unix_stream *st, uint32_t events)
     else
         err = evloop_fd_add(loop, &st->ev, st->fd, events);
     if (err < 0 || looks)
-        poll_later(st, err < 0 ? AGAIN_NS : LOOK_NS);
+        poll_later(st, err < 0 ? AGAIN_NS : LOOK_NS * (1 + st->u->count / LOOKS));
 }
 
 static void poll_again(void *ctx)

@@ -378,6 +378,39 @@ Test(vsock_unix, a_process_that_writes_no_more_may_be_slow_to_read)
     close(fd);
 }
 
+/* Nor by as many as there may be: a clock says when to look at each. */
+Test(vsock_unix, many_that_write_no_more_are_looked_at_less_often)
+{
+    static uint8_t bytes[MIB];
+    struct vsock_stream *streams[128];
+    int fds[ARRAY_SIZE(streams)];
+    struct iovec iov = {bytes, sizeof(bytes)};
+    if (strcmp(evloop_engine(loop), "io_uring") != 0)
+        cr_skip_test("of the end of one direction only io_uring tells when nobody asked");
+    for (unsigned i = 0; i < ARRAY_SIZE(streams); i++) {
+        fds[i] = open_client("CONNECT 1\n");
+        streams[i] = device.stream;
+    }
+    shutdown(fds[0], SHUT_WR);
+    cr_assert_gt(backend->ops->write(streams[0], &iov, 1), 0);
+    device.stream = streams[0];
+    backend->ops->poll(device.stream, false, true);
+    evloop_drain(loop);
+    while (recv(fds[0], bytes, sizeof(bytes), 0) > 0)
+        ;
+    now.now_ns += UINT64_C(14000000);
+    evloop_drain(loop);
+    cr_expect_eq(device.writable, 0);
+    now.now_ns += UINT64_C(1000000);
+    evloop_drain(loop);
+    cr_expect_eq(device.writable, 1);
+    for (unsigned i = 0; i < ARRAY_SIZE(streams); i++) {
+        backend->ops->close(streams[i]);
+        close(fds[i]);
+    }
+    device.stream = NULL;
+}
+
 Test(vsock_unix, the_guests_end_of_writing_is_the_processs_end_of_file)
 {
     char c;
