@@ -89,7 +89,7 @@ ssize_t stream_read(const struct stream *s, void *data, size_t len)
     return guard(s, POLLIN) ? read(s->fd, data, len) : -1;
 }
 
-ssize_t stream_write(const struct stream *s, const void *data, size_t len)
+static ssize_t put(const struct stream *s, const void *data, size_t len)
 {
     struct iovec iov = {(void *)(uintptr_t)data, len};
     ssize_t n = -1;
@@ -102,4 +102,15 @@ ssize_t stream_write(const struct stream *s, const void *data, size_t len)
     if (!guard(s, POLLOUT))
         return -1;
     return write(s->fd, data, s->kind == STREAM_OWN ? len : min_u64(len, GUARDED_BYTES));
+}
+
+/* The server of a file system may say that it took nothing: to try again at once would be for ever.
+ */
+ssize_t stream_write(const struct stream *s, const void *data, size_t len)
+{
+    ssize_t n = put(s, data, len);
+    if (n != 0 || len == 0)
+        return n;
+    errno = EIO;
+    return -1;
 }

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <pty.h>
 #include <sched.h>
+#include <seccomp.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -179,5 +180,22 @@ Test(stream, an_out_of_band_byte_is_input)
         cr_skip_test("this kernel's UNIX sockets have none");
     cr_expect_eq((int)stream_read(&s, &byte, 1), 1);
     cr_expect_eq(byte, 'o');
+    stream_close(&s);
+}
+
+/* As the server of a file system may: what goes on until all is written would never end. */
+Test(stream, a_write_of_nothing_is_an_error)
+{
+    struct stream s = stream_open(memfd_create("out", MFD_CLOEXEC), O_WRONLY);
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    cr_expect_eq(stream_write(&s, "a", 1), 1);
+    cr_assert_eq(seccomp_rule_add(filter, SCMP_ACT_ERRNO(0), SCMP_SYS(write), 1,
+                                  SCMP_A0(SCMP_CMP_EQ, (unsigned)s.fd, 0)),
+                 0);
+    cr_assert_eq(seccomp_load(filter), 0);
+    seccomp_release(filter);
+    cr_expect_eq(stream_write(&s, "a", 1), -1);
+    cr_expect_eq(errno, EIO);
+    cr_expect_eq(stream_write(&s, "", 0), 0);
     stream_close(&s);
 }
