@@ -7,6 +7,7 @@
 #include "tests/unit/virtio_state.h"
 
 #include "core/state/state.h"
+#include "tests/harness/portio.h"
 #include "tests/harness/test.h"
 #include "virtio/base/observer.h"
 #include "virtio/scsi/scsi_codes.h"
@@ -626,6 +627,25 @@ OnRig(virtio_state, a_report_of_which_more_was_sent_than_there_is_is_refused,
     rig_renew(rig);
     cr_expect_eq(load(rig, s.bytes, s.len), -EINVAL);
     state_fini(&s);
+}
+
+/* The driver would be told the name of the first port, which has none. */
+OnRig(virtio_state, a_name_of_a_port_without_one_is_refused,
+      rig_open_console_on(rig, (struct rig_config[]){portio_config(&rig_variants[0])}))
+{
+    static const char name[] = {4, 'n', 'e', 'w', 's', 8, 0, 0, 0};
+    struct state s;
+    listen_to_log(LOG_ERROR);
+    portio_start(rig, 0);
+    save(rig, &s);
+    uint8_t *value = memmem(s.bytes, s.len, name, sizeof(name));
+    cr_assert(value != NULL);
+    le64_put(value + sizeof(name), 1u << 4);
+    rig_renew(rig);
+    cr_expect_eq(load(rig, s.bytes, s.len), -EINVAL);
+    state_fini(&s);
+    portio_give(rig, PORTIO_BUFFERS, 96);
+    rig_step(rig);
 }
 
 /* Whatever is loaded, or refused, is used a little, and reset. */

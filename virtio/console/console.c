@@ -264,8 +264,9 @@ static void port_state(struct console_port *p, struct state *s)
         return;
     p->is = (unsigned)state_number(s, "is", p->is, PORT_IS_ALL);
     p->news = (unsigned)state_number(s, "news", p->news, (1u << NEWS_COUNT) - 1);
-    if (p->backend == NULL && (p->is != 0 || (p->news & ~(1u << NEWS_REMOVE)) != 0)) {
-        state_refuse(s, "a port that is not there");
+    bool is_there = p->backend != NULL || (p->is == 0 && (p->news & ~(1u << NEWS_REMOVE)) == 0);
+    if (!is_there || (p->backend != NULL && p->name == NULL && (p->news & 1u << NEWS_NAME) != 0)) {
+        state_refuse(s, is_there ? "a name of a port that has none" : "a port that is not there");
         p->is = p->news = 0;
     }
     bool is_away = p->backend != NULL && p->backend->is_away;
