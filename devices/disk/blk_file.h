@@ -57,13 +57,14 @@ int blk_file_create_scratch(struct blk_backend **out, struct evloop *loop, uint6
  */
 int blk_file_remeasure(struct blk_backend *b);
 
-/* Gives a regular file that many bytes (whole logical blocks), then the same. */
+/* Gives a regular file that many bytes (whole logical blocks), then the same. Reported. */
 int blk_file_resize(struct blk_backend *b, uint64_t bytes);
 
 /*
  * The same in two steps, since ftruncate(2) may wait for the server of a file system: returns a
- * descriptor, which is the caller's, for that call; or a negative errno, reported. When the file
- * has so many bytes, the owner says so.
+ * descriptor, which is the caller's, for that call; or a negative errno, not reported: -EROFS;
+ * -EINVAL for a block device, or what is not whole blocks. When the file has so many bytes, the
+ * owner says so.
  */
 int blk_file_begin_resize(struct blk_backend *b, uint64_t bytes);
 void blk_file_end_resize(struct blk_backend *b, uint64_t bytes);

@@ -356,14 +356,13 @@ int blk_file_begin_resize(struct blk_backend *b, uint64_t bytes)
 {
     const struct blk_file *f = container_of(b, struct blk_file, b);
     if (f->is_device)
-        return fail_msg(-EINVAL, "disk %s: is a block device, which has the size it has", f->name);
+        return -EINVAL;
     if (f->b.info.read_only)
-        return fail_msg(-EROFS, "disk %s: is read-only and keeps its size", f->name);
+        return -EROFS;
     if (bytes == 0 || bytes % blk_logical_bytes(&f->b.info) != 0)
-        return fail_msg(-EINVAL, "disk %s: %llu bytes are not whole sectors", f->name,
-                        (unsigned long long)bytes);
+        return -EINVAL;
     int fd = fcntl(f->fd, F_DUPFD_CLOEXEC, 3);
-    return fd >= 0 ? fd : fail(-errno, "disk %s: resize", f->name);
+    return fd >= 0 ? fd : -errno;
 }
 
 void blk_file_end_resize(struct blk_backend *b, uint64_t bytes)
@@ -375,10 +374,9 @@ int blk_file_resize(struct blk_backend *b, uint64_t bytes)
 {
     const struct blk_file *f = container_of(b, struct blk_file, b);
     int fd = blk_file_begin_resize(b, bytes);
-    if (fd < 0)
-        return fd;
-    int err = ftruncate(fd, (off_t)bytes) < 0 ? -errno : 0;
-    close(fd);
+    int err = fd < 0 ? fd : ftruncate(fd, (off_t)bytes) < 0 ? -errno : 0;
+    if (fd >= 0)
+        close(fd);
     if (err < 0)
         return fail(err, "disk %s: resize to %llu bytes", f->name, (unsigned long long)bytes);
     return blk_file_remeasure(b);
