@@ -372,8 +372,9 @@ static int reset_guest(void *ctx)
     struct run *run = ctx;
     if (!run->vm.reboot_restart)
         return -EPERM;
+    if (!run->forced) /* else it is under way */
+        on_machine_end(run, POWER_RESET, 0);
     run->forced = true;
-    on_machine_end(run, POWER_RESET, 0);
     return 0;
 }
 
