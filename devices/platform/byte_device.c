@@ -63,18 +63,19 @@ const struct byte_device_kind acpi_pm_kind = {"acpi-pm", ACPI_PM_REGISTERS, 0, a
 static uint64_t byte_read(void *dev, uint64_t offset, unsigned width)
 {
     const struct byte_device *d = dev;
-    (void)offset, (void)width;
-    return atomic_load(&d->reads);
+    (void)width;
+    return offset < d->kind->registers ? atomic_load(&d->reads) : 0;
 }
 
 static void byte_write(void *dev, uint64_t offset, unsigned width, uint64_t value)
 {
     struct byte_device *d = dev;
     (void)width;
-    d->kind->write(d, offset, (uint8_t)value);
+    if (offset < d->kind->registers)
+        d->kind->write(d, offset, (uint8_t)value);
 }
 
-static const struct bus_ops ops = {.read = byte_read, .write = byte_write};
+const struct bus_ops byte_device_ops = {.read = byte_read, .write = byte_write};
 
 int byte_device_create(struct byte_device **out, const struct byte_device_kind *kind,
                        const struct byte_device_config *config)
@@ -90,10 +91,10 @@ int byte_device_create(struct byte_device **out, const struct byte_device_kind *
         .base = config->base,
         .size = kind->registers,
         .widths = BUS_W1,
-        .ops = &ops,
+        .ops = &byte_device_ops,
         .dev = d,
     };
-    int r = bus_add(config->bus, &d->region);
+    int r = config->bus != NULL ? bus_add(config->bus, &d->region) : 0;
     if (r < 0) {
         free(d);
         return fail(r, "%s: at 0x%llx", kind->name, (unsigned long long)config->base);
@@ -106,6 +107,7 @@ void byte_device_destroy(struct byte_device *d)
 {
     if (d == NULL)
         return;
-    bus_remove(d->config.bus, &d->region);
+    if (d->config.bus != NULL)
+        bus_remove(d->config.bus, &d->region);
     free(d);
 }

@@ -11,7 +11,8 @@
  *   post_code   a byte that the guest writes shows how far the boot has come: on_byte() is told.
  *   pvpanic     how a guest's kernel tells its host that it has panicked (QEMU's interface: ACPI
  *               id QEMU0001; Linux drives it with pvpanic-mmio). Bit 0, the kernel panicked, ends
- *               the run; bit 1, it panicked and a crash kernel takes over, does not.
+ *               the run; bit 1, it panicked and a crash kernel takes over, does not. pvpanic_pci.h
+ *               has it on PCI.
  */
 #ifndef MINIVET_DEVICES_BYTE_DEVICE_H
 #define MINIVET_DEVICES_BYTE_DEVICE_H
@@ -33,7 +34,7 @@ enum {
 #define ACPI_PM_SLP_TYP_S5  5 /* the first element of \_S5 */
 
 struct byte_device_config {
-    struct bus *bus;
+    struct bus *bus; /* NULL: whoever makes the device puts byte_device_ops on one */
     uint64_t base;
     struct power power;
     void (*on_byte)(void *ctx, uint8_t byte); /* post_code, on the thread that writes; or NULL */
@@ -58,6 +59,9 @@ struct byte_device {
 };
 
 extern const struct byte_device_kind acpi_pm_kind, debug_exit_kind, post_code_kind, pvpanic_kind;
+
+/* Of a struct byte_device; behind its registers there is nothing. */
+extern const struct bus_ops byte_device_ops;
 
 /* Errors are reported. */
 int byte_device_create(struct byte_device **out, const struct byte_device_kind *kind,

@@ -59,6 +59,16 @@ cross_guests() {
             done
             cat /proc/interrupts
         }
+        # Debian has no driver for it there.
+        bar() {
+            for device in /sys/bus/pci/devices/*; do
+                grep -q 0x0011 $device/device || continue
+                echo 1 >$device/enable
+                read -r at rest <$device/resource
+                echo mask=$(devmem $at 8)
+                devmem $at 8 1
+            done
+        }
         case $(cat /proc/cmdline) in
         *do=disk*)
             if dd if=/dev/vda count=1 2>/dev/null | grep -q written; then exit 9; fi
@@ -70,6 +80,7 @@ cross_guests() {
         *do=tap*) ip addr add 10.9.0.2/24 dev eth0; ip link set eth0 up; ping -c 1 -w 10 10.9.0.1 ;;
         *do=reset*) reboot -f; sleep 60 ;;
         *do=panic*) echo c >/proc/sysrq-trigger ;;
+        *do=bar*) bar; sleep 60 ;;
         *do=hang*) sleep 60 ;;
         *) uname -m; exit 7 ;;
         esac'
@@ -133,6 +144,7 @@ cross_boots() {
         guest tap -n tap=tap0,vhost=off
         guest reset
         guest panic
+        guest bar -d null:16M,transport=pci
         guest hang --timeout 5s'
     expect "$arch: a guest's status is the exit status" ended 7
     expect "$arch: it is the kernel asked for" said "^$machine\$"
@@ -144,6 +156,8 @@ cross_boots() {
     expect "$arch, tap: the host answers" told tap ' ended with 0$'
     expect "$arch: a reset ends the run" told reset ' ended with 0$'
     expect "$arch: a panic is told" told panic ' ended with 123$'
+    expect "$arch: a PCI function takes events" told bar '^mask=0x03$'
+    expect "$arch: and a panic, of which it tells" told bar ' ended with 123$'
     expect "$arch: a guest that hangs is ended" told hang ' ended with 124$'
     tools/cross --arch "$arch" count --vs "build/$arch/minivet" --rounds 1 --json >"$log" 2>&1 </dev/null
     status=$?

@@ -27,6 +27,7 @@
 #include "devices/platform/fw_cfg.h"
 #include "devices/platform/i8042.h"
 #include "devices/platform/pci_host.h"
+#include "devices/platform/pvpanic_pci.h"
 #include "devices/platform/rtc.h"
 #include "devices/platform/serial.h"
 #include "devices/platform/watchdog.h"
@@ -231,6 +232,7 @@ SMALL(pvpanic)
 SCENE(fw_cfg, .pio = pio)
 SCENE(i8042, .pio = pio)
 SCENE(pci_host, .pio = pio, .mmio = mmio, .ecam_gpa = 0xb0000000)
+SCENE(pvpanic_pci, .mmio = mmio)
 SCENE(rtc, .pio = pio, .clock = &clock_host, .loop = board_loop)
 
 static int watchdog_scene(void)
@@ -258,6 +260,7 @@ Test(errors, board)
     refuse_each(pci_host_scene);
     refuse_each(post_code_scene);
     refuse_each(pvpanic_scene);
+    refuse_each(pvpanic_pci_scene);
     refuse_each(rtc_scene);
     refuse_each(watchdog_scene);
 }

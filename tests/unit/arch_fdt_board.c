@@ -206,6 +206,13 @@ Test(arch_fdt_board, devices_are_where_it_says)
     cr_expect(end_event == POWER_EXIT && end_status == 9);
 }
 
+Test(arch_fdt_board, it_has_a_function_for_a_panic)
+{
+    create();
+    struct pci_function *f = fdt_board_function(board);
+    cr_expect_eq(f->ops->config_read(f, PCI_REG_VENDOR, 4), 0x00111b36);
+}
+
 Test(arch_fdt_board, the_tree_has_what_the_machine_has)
 {
     static const struct pci_windows windows = {.memory32 = {0x20000000, 0x10000000}};

@@ -107,6 +107,8 @@ struct arch {
     void (*board_describe)(const struct board *b, struct facts *f);
     void (*board_destroy)(struct board *b); /* the same rule; NULL is allowed */
 
+    /* What the board has on the PCI bus, if other devices are there. NULL: nothing. */
+    struct pci_function *(*board_function)(struct board *b);
     /* Once all devices are there: leaves in guest memory how the guest finds them. */
     int (*describe)(struct board *b, const struct board_devices *devices);
     int (*load_kernel)(struct board *b, const struct boot_request *request);

@@ -10,6 +10,7 @@
 #include "core/ports/hv.h"
 #include "devices/platform/byte_device.h"
 #include "devices/platform/mmio_rtc.h"
+#include "devices/platform/pvpanic_pci.h"
 #include "devices/platform/serial.h"
 #include "devices/platform/watchdog.h"
 #include "firmware/fdt/tree_file.h"
@@ -25,6 +26,7 @@ struct board {
     struct board_config config;
     const struct fdt_board_kind *kind;
     struct byte_device *debug_exit, *pvpanic;
+    struct pvpanic_pci *pvpanic_pci; /* on the bus if anything else is */
     struct mmio_rtc *rtc;
     struct serial *serial;
     struct watchdog *watchdog; /* NULL: there is none */
@@ -60,6 +62,8 @@ static int create_devices(struct board *b)
     int r = create_byte(b, &b->debug_exit, &debug_exit_kind, FDT_DEBUG_EXIT_GPA);
     if (r == 0)
         r = create_byte(b, &b->pvpanic, &pvpanic_kind, FDT_PVPANIC_GPA);
+    if (r == 0)
+        r = pvpanic_pci_create(&b->pvpanic_pci, &(struct pvpanic_pci_config){c->mmio, c->power});
     if (r == 0)
         r = mmio_rtc_create(
             &b->rtc, b->kind->rtc,
@@ -134,11 +138,17 @@ void fdt_board_destroy(struct board *b)
         if (lines[i]->set != NULL)
             b->config.hv->irq_line_release(b->config.vm, lines[i]);
     mmio_rtc_destroy(b->rtc);
+    pvpanic_pci_destroy(b->pvpanic_pci);
     byte_device_destroy(b->pvpanic);
     byte_device_destroy(b->debug_exit);
     if (b->tree.ctx != NULL)
         b->kind->destroy(b->tree.ctx);
     free(b);
+}
+
+struct pci_function *fdt_board_function(struct board *b)
+{
+    return pvpanic_pci_function(b->pvpanic_pci);
 }
 
 /* The tree is written when it is known where the initrd is. */

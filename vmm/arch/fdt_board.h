@@ -49,7 +49,8 @@ struct watchdog_kind;
             .irq = FDT_PCI_IRQ},                                                              \
     .board_flush = fdt_board_flush, .board_destroy = fdt_board_destroy,                       \
     .describe = fdt_board_describe, .load_kernel = fdt_board_load_kernel,                     \
-    .board_describe = fdt_board_devices, .press = fdt_board_press, .hold = fdt_board_hold
+    .board_describe = fdt_board_devices, .board_function = fdt_board_function,                \
+    .press = fdt_board_press, .hold = fdt_board_hold
 
 extern const unsigned fdt_board_virtio_irqs[FDT_VIRTIO_WINDOWS];
 
@@ -73,6 +74,7 @@ void fdt_board_flush(struct board *b);
 void fdt_board_destroy(struct board *b);
 int fdt_board_describe(struct board *b, const struct board_devices *devices);
 int fdt_board_load_kernel(struct board *b, const struct boot_request *request);
+struct pci_function *fdt_board_function(struct board *b);
 void fdt_board_devices(const struct board *b, struct facts *f);
 void fdt_board_press(struct board *b, enum power_button button);
 void fdt_board_hold(struct board *b, bool on);

@@ -266,6 +266,13 @@ static int create_board(struct machine *m)
                    });
 }
 
+/* A tape has virtio devices alone, and a replay no board. */
+static struct pci_function *board_function(const struct machine *m)
+{
+    const struct arch *arch = m->config.arch;
+    return m->seam == NULL && arch->board_function != NULL ? arch->board_function(m->board) : NULL;
+}
+
 static int create_virtio(struct machine *m)
 {
     return virtio_devices_create(&m->virtio,
@@ -283,6 +290,7 @@ static int create_virtio(struct machine *m)
                                      .display = m->adapter_picture,
                                      .input = m->input,
                                      .tape = m->config.tape,
+                                     .function = board_function(m),
                                      .cancel = m->config.cancel,
                                  });
 }

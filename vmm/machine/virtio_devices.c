@@ -41,7 +41,7 @@ static const char *const kind_names[] = {
 
 #define MAX_DEVICES (CONFIG_MAX_DISKS + CONFIG_MAX_NETS + INPUT_KINDS + ARRAY_SIZE(kinds))
 
-_Static_assert(MAX_DEVICES <= (SLOTS - 1) * PCI_FUNCTIONS, "a PCI function for each");
+_Static_assert(MAX_DEVICES < (SLOTS - 1) * PCI_FUNCTIONS, "a PCI function for each, and the board");
 
 /* One of the devices, behind one of the two transports. */
 struct slot {
@@ -89,10 +89,15 @@ static int plug_mmio(struct virtio_devices *d, struct slot *s)
 }
 
 /* Slot 0 is the bridge's. When every slot has a function the slots get second ones, and so on. */
-static int plug_pci(struct virtio_devices *d, struct slot *s)
+static unsigned next_devfn(struct virtio_devices *d)
 {
     unsigned index = d->function_count++;
-    unsigned devfn = PCI_DEVFN(1 + index % (SLOTS - 1), index / (SLOTS - 1));
+    return PCI_DEVFN(1 + index % (SLOTS - 1), index / (SLOTS - 1));
+}
+
+static int plug_pci(struct virtio_devices *d, struct slot *s)
+{
+    unsigned devfn = next_devfn(d);
     if (s->d.keys->legacy == ON_OFF_ON && d->cfg.pio == NULL)
         return fail_msg(-ENOTSUP,
                         "%s: legacy=on of transport=pci needs ports, which this machine lacks; say "
@@ -139,6 +144,15 @@ static int create_pci_host(struct virtio_devices *d)
         config.wires[i] = d->wires[i];
     }
     return pci_host_create(&d->pci_host, &config);
+}
+
+/* A bus with nothing but that is not worth a guest's time. */
+static int add_board_function(struct virtio_devices *d)
+{
+    if (d->cfg.function == NULL || d->function_count == 0)
+        return 0;
+    int r = pci_host_add(d->pci_host, next_devfn(d), d->cfg.function);
+    return r < 0 ? fail(r, "%s: PCI slot", d->cfg.function->name) : 0;
 }
 
 /* 64-bit BARs lie above RAM, if there is room for them; else below. */
@@ -239,6 +253,8 @@ int virtio_devices_create(struct virtio_devices **out, const struct virtio_devic
     for (unsigned k = 0; k < ARRAY_SIZE(kinds); k++)
         for (unsigned i = 0; r == 0 && i < kinds[k]->count(config->vm); i++)
             r = create_slot(d, kinds[k], i);
+    if (r == 0)
+        r = add_board_function(d);
     if (r == 0)
         r = assign_pci(d);
     if (r < 0) {

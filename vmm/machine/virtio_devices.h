@@ -44,6 +44,7 @@ struct virtio_devices_config {
     struct display_backend *display; /* of the main loop; NULL: no picture is seen */
     struct input_hub *input;         /* for input devices; NULL: a replay, or there are none */
     struct tape *tape;               /* NULL: they are on none */
+    struct pci_function *function;   /* the board's, on the bus behind them; NULL: it has none */
     const struct cancel *cancel;     /* ends set-up early; NULL: nothing does */
 };
 
