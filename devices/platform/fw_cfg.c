@@ -11,7 +11,12 @@
 #include "core/base/xmath.h"
 #include "core/ports/bus.h"
 
-enum { SELECTOR, DATA };
+static const struct layout {
+    unsigned selector, data, bytes, widths;
+} layouts[] = {
+    [BUS_PIO] = {0, 1, FW_CFG_PORTS, BUS_W1 | BUS_W2},
+    [BUS_MMIO] = {8, 0, FW_CFG_MEMORY_BYTES, BUS_W1248},
+};
 
 /* Items. A selector's upper two bits ask for writing, and for what an architecture has besides. */
 #define SELECTOR_BITS  0x3fffu
@@ -20,7 +25,7 @@ enum { SELECTOR, DATA };
 #define ITEM_DIRECTORY 0x19u
 #define ITEM_FILES     0x20u
 
-#define ID_PORTS 1 /* there is a selector and a data register; bit 1 would be DMA */
+#define ID_REGISTERS 1 /* there is a selector and a data register; bit 1 would be DMA */
 
 /* Of the directory, after their number; big-endian. */
 struct entry {
@@ -43,7 +48,7 @@ struct fw_cfg {
 
 static void select_item(struct fw_cfg *f, unsigned item)
 {
-    static const uint8_t signature[] = {'Q', 'E', 'M', 'U'}, id[] = {ID_PORTS, 0, 0, 0};
+    static const uint8_t signature[] = {'Q', 'E', 'M', 'U'}, id[] = {ID_REGISTERS, 0, 0, 0};
     unsigned file = item - ITEM_FILES;
     f->offset = f->bytes = 0;
     if (item == ITEM_SIGNATURE) {
@@ -61,28 +66,31 @@ static void select_item(struct fw_cfg *f, unsigned item)
     }
 }
 
-/* Behind the end all is zero. */
+/* The next bytes, the first one lowest: so they lie in the guest's memory as here. Behind the end
+ * all is zero. */
 static uint64_t fw_cfg_read(void *dev, uint64_t offset, unsigned width)
 {
     struct fw_cfg *f = dev;
-    uint8_t byte = 0;
-    (void)width; /* 1: no wider access fits there */
-    if (offset != DATA)
+    uint64_t value = 0;
+    if (offset != layouts[f->config.space].data)
         return 0;
     pthread_mutex_lock(&f->lock);
-    if (f->offset < f->bytes)
-        byte = f->data[f->offset++];
+    for (unsigned i = 0; i < width && f->offset < f->bytes; i++)
+        value |= (uint64_t)f->data[f->offset++] << 8 * i;
     pthread_mutex_unlock(&f->lock);
-    return byte;
+    return value;
 }
 
 static void fw_cfg_write(void *dev, uint64_t offset, unsigned width, uint64_t value)
 {
     struct fw_cfg *f = dev;
-    if (offset != SELECTOR || width != 2)
+    unsigned item = (unsigned)value;
+    if (offset != layouts[f->config.space].selector || width != 2)
         return;
+    if (f->config.space == BUS_MMIO)
+        item = __builtin_bswap16((uint16_t)value);
     pthread_mutex_lock(&f->lock);
-    select_item(f, (unsigned)value & SELECTOR_BITS);
+    select_item(f, item & SELECTOR_BITS);
     pthread_mutex_unlock(&f->lock);
 }
 
@@ -105,16 +113,16 @@ int fw_cfg_create(struct fw_cfg **out, const struct fw_cfg_config *config)
     }
     select_item(f, ITEM_SIGNATURE);
     f->region = (struct bus_region){.name = "fw_cfg",
-                                    .base = config->port,
-                                    .size = FW_CFG_PORTS,
-                                    .widths = BUS_W1 | BUS_W2,
+                                    .base = config->base,
+                                    .size = layouts[config->space].bytes,
+                                    .widths = layouts[config->space].widths,
                                     .ops = &ops,
                                     .dev = f};
-    int r = bus_add(config->pio, &f->region);
+    int r = bus_add(config->bus, &f->region);
     if (r < 0) {
         pthread_mutex_destroy(&f->lock);
         free(f);
-        return fail(r, "fw_cfg: at port 0x%x", config->port);
+        return fail(r, "fw_cfg: at 0x%llx", (unsigned long long)config->base);
     }
     *out = f;
     return 0;
@@ -124,7 +132,7 @@ void fw_cfg_destroy(struct fw_cfg *f)
 {
     if (f == NULL)
         return;
-    bus_remove(f->config.pio, &f->region);
+    bus_remove(f->config.bus, &f->region);
     pthread_mutex_destroy(&f->lock);
     free(f);
 }

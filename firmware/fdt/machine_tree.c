@@ -14,6 +14,7 @@
 #define SERIAL_BYTES 8
 #define WINDOW_BYTES 0x200 /* of virtio-mmio, without a device's own */
 #define SEED_BYTES   64
+#define FW_CFG_BYTES 10 /* of the layout without DMA */
 
 /* PCI's addresses in a tree (IEEE 1275's PCI binding, 2.2.1.1). */
 #define PCI_MEMORY32  UINT32_C(0x02000000)
@@ -38,6 +39,16 @@ static void put_irq(const struct machine_tree *m, struct dt *t, unsigned irq)
 static void put_reg(struct dt *t, uint64_t gpa, uint64_t bytes)
 {
     dt_cells(t, "reg", DT_64(gpa), DT_64(bytes));
+}
+
+/* What has nothing but them. */
+static void add_registers(struct dt *t, const char *name, const char *compatible, uint64_t gpa,
+                          uint64_t bytes)
+{
+    dt_begin(t, "%s@%llx", name, ull(gpa));
+    dt_text(t, "compatible", compatible);
+    put_reg(t, gpa, bytes);
+    dt_end(t);
 }
 
 static void add_framebuffer(const struct boot_framebuffer *f, struct dt *t)
@@ -209,12 +220,10 @@ int machine_tree_write(const struct machine_tree *m, void *blob, size_t room)
     m->arch.nodes(&t, m->arch.ctx);
     if (m->serial.gpa != 0)
         add_serial(m, &t);
-    if (m->pvpanic_gpa != 0) {
-        dt_begin(&t, "pvpanic@%llx", ull(m->pvpanic_gpa));
-        dt_text(&t, "compatible", "qemu,pvpanic-mmio");
-        put_reg(&t, m->pvpanic_gpa, 1);
-        dt_end(&t);
-    }
+    if (m->pvpanic_gpa != 0)
+        add_registers(&t, "pvpanic", "qemu,pvpanic-mmio", m->pvpanic_gpa, 1);
+    if (m->fw_cfg_gpa != 0)
+        add_registers(&t, "fw-cfg", "qemu,fw-cfg-mmio", m->fw_cfg_gpa, FW_CFG_BYTES);
     if (m->power_irq != 0)
         add_buttons(m, &t);
     add_windows(m, &t);

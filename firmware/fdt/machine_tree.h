@@ -47,6 +47,7 @@ struct machine_tree {
         unsigned irq;
     } serial;
     uint64_t pvpanic_gpa; /* 0: there is none */
+    uint64_t fw_cfg_gpa;  /* likewise */
     unsigned power_irq;   /* the power button's; 0: there are no buttons */
     unsigned sleep_irq;   /* the sleep button's */
     struct {

@@ -81,6 +81,7 @@ cross_guests() {
         *do=reset*) reboot -f; sleep 60 ;;
         *do=panic*) echo c >/proc/sysrq-trigger ;;
         *do=bar*) bar; sleep 60 ;;
+        *do=passed*) cat /sys/firmware/qemu_fw_cfg/by_name/opt/*/raw ;;
         *do=hang*) sleep 60 ;;
         *) uname -m; exit 7 ;;
         esac'
@@ -145,7 +146,8 @@ cross_boots() {
         guest reset
         guest panic
         guest bar -d null:16M,transport=pci
-        guest hang --timeout 5s'
+        guest passed --fw-cfg "opt/a,string=a word:" --fw-cfg opt/b,file=/err
+        guest hang --timeout 5s' --module qemu_fw_cfg
     expect "$arch: a guest's status is the exit status" ended 7
     expect "$arch: it is the kernel asked for" said "^$machine\$"
     expect "$arch: a command's status is the exit status" told command ' ended with 7$'
@@ -158,6 +160,7 @@ cross_boots() {
     expect "$arch: a panic is told" told panic ' ended with 123$'
     expect "$arch: a PCI function takes events" told bar '^mask=0x03$'
     expect "$arch: and a panic, of which it tells" told bar ' ended with 123$'
+    expect "$arch: files are passed" told passed "^a word:$machine\$"
     expect "$arch: a guest that hangs is ended" told hang ' ended with 124$'
     tools/cross --arch "$arch" count --vs "build/$arch/minivet" --rounds 1 --json >"$log" 2>&1 </dev/null
     status=$?

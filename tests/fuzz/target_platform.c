@@ -131,7 +131,8 @@ static void open_bench(struct bench *b)
                                                     .loop = b->host.loop,
                                                     .ram_below_4g_bytes = GIB,
                                                     .ram_above_4g_bytes = GIB});
-    err |= fw_cfg_create(&b->files, &(struct fw_cfg_config){b->pio, FW_CFG_PORT, &passed, 1});
+    err |=
+        fw_cfg_create(&b->files, &(struct fw_cfg_config){BUS_PIO, b->pio, FW_CFG_PORT, &passed, 1});
     err |= i8042_create(&b->kbc, &(struct i8042_config){.pio = b->pio, .power = power});
     for (unsigned i = 0; i < ARRAY_SIZE(small); i++)
         err |= byte_device_create(

@@ -221,6 +221,7 @@ Test(arch_fdt_board, the_tree_has_what_the_machine_has)
         boot(&(struct board_devices){.virtio_windows = 1, .pci = true, .windows = &windows});
     cr_expect_geq(fdt_path_offset(tree, "/serial@1000000"), 0);
     cr_expect_geq(fdt_path_offset(tree, "/pvpanic@1030000"), 0);
+    cr_expect_lt(fdt_path_offset(tree, "/fw-cfg@1050000"), 0);
     cr_expect_geq(fdt_path_offset(tree, "/virtio_mmio@5000"), 0);
     cr_expect_lt(fdt_path_offset(tree, "/virtio_mmio@6000"), 0);
     cr_expect_geq(fdt_path_offset(tree, "/pcie@10000000"), 0);
@@ -259,6 +260,20 @@ Test(arch_fdt_board, buttons_interrupt)
     cr_expect(power_irq.edges == 1 && !power_irq.level && sleep_irq.edges == 0);
     fdt_board_press(board, SLEEP_BUTTON);
     cr_expect(power_irq.edges == 1 && sleep_irq.edges == 1 && !sleep_irq.level);
+}
+
+Test(arch_fdt_board, files_are_passed)
+{
+    static const struct board_file file = {.name = "opt/a", .text = "its text"};
+    uint64_t value = 0;
+    config.files = &file;
+    config.file_count = 1;
+    create();
+    bus_write(mmio, FDT_FW_CFG_GPA + 8, 2, 0x2000);
+    cr_expect(bus_read(mmio, FDT_FW_CFG_GPA, 8, &value));
+    cr_expect_arr_eq(&value, "its text", 8);
+    const void *tree = boot(&(struct board_devices){0});
+    cr_expect_geq(fdt_path_offset(tree, "/fw-cfg@1050000"), 0);
 }
 
 /* As where a vCPU has no number, and where there is no memory. */

@@ -68,6 +68,7 @@ static void setup(void)
         .vcpus = ARRAY_SIZE(cpu_ids),
         .serial = {0x1000000, 1},
         .pvpanic_gpa = 0x1030000,
+        .fw_cfg_gpa = 0x1050000,
         .power_irq = 3,
         .sleep_irq = 8,
         .virtio = {0x3000000, 0x1000, ARRAY_SIZE(virtio_irqs), virtio_irqs},
@@ -139,6 +140,8 @@ Test(firmware_tree, what_every_machine_has)
     expect_cells("/virtio_mmio@3002000", "interrupts", CELLS(0, 18, 1));
     cr_expect_lt(fdt_path_offset(tree, "/virtio_mmio@3003000"), 0);
     node("/pvpanic@1030000");
+    expect_text("/fw-cfg@1050000", "compatible", "qemu,fw-cfg-mmio");
+    expect_cells("/fw-cfg@1050000", "reg", CELLS(0, 0x1050000, 0, 10));
     expect_text("/gpio-keys", "compatible", "gpio-keys");
     expect_cells("/gpio-keys/key-power", "linux,code", CELLS(116));
     expect_cells("/gpio-keys/key-power", "interrupts", CELLS(0, 3, 1));
@@ -275,7 +278,7 @@ Test(firmware_tree, pci)
 Test(firmware_tree, less_of_everything)
 {
     static const struct pci_windows low = {.memory32 = {0x50000000, 0x30000000}};
-    machine.serial.gpa = machine.pvpanic_gpa = machine.power_irq = 0;
+    machine.serial.gpa = machine.pvpanic_gpa = machine.fw_cfg_gpa = machine.power_irq = 0;
     machine.virtio.count = 0;
     machine.entropy = NULL;
     machine.pci.windows = &low;
@@ -283,6 +286,7 @@ Test(firmware_tree, less_of_everything)
     expect_cells("/pcie@40000000", "ranges",
                  CELLS(0x02000000, 0, 0x50000000, 0, 0x50000000, 0, 0x30000000));
     cr_expect_lt(fdt_path_offset(tree, "/gpio-keys"), 0);
+    cr_expect_lt(fdt_path_offset(tree, "/fw-cfg@1050000"), 0);
     cr_expect_null(fdt_getprop(tree, node("/chosen"), "stdout-path", NULL));
     cr_expect_null(fdt_getprop(tree, node("/chosen"), "kaslr-seed", NULL));
     machine.pci.ecam_bytes = 0;

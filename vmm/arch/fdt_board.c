@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "arch/passed_files.h"
 #include "core/base/clock.h"
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
@@ -29,7 +30,8 @@ struct board {
     struct pvpanic_pci *pvpanic_pci; /* on the bus if anything else is */
     struct mmio_rtc *rtc;
     struct serial *serial;
-    struct watchdog *watchdog; /* NULL: there is none */
+    struct watchdog *watchdog;  /* NULL: there is none */
+    struct passed_files *files; /* likewise */
     struct irq_line serial_irq, buttons[POWER_BUTTONS];
     struct board_devices devices;
     struct tree_arch tree;
@@ -72,6 +74,8 @@ static int create_devices(struct board *b)
         r = c->hv->irq_line(c->vm, button_irqs[i], IRQ_BY_CALL, &b->buttons[i]);
     if (r == 0 && c->serial != NULL)
         r = create_serial(b);
+    if (r == 0 && c->file_count > 0)
+        r = passed_files_create(&b->files, c, BUS_MMIO, FDT_FW_CFG_GPA);
     if (r == 0 && c->watchdog.on)
         r = watchdog_create(&b->watchdog, b->kind->watchdog,
                             &(struct watchdog_config){.bus = c->mmio,
@@ -91,12 +95,9 @@ static int check(const struct board_config *config, const struct fdt_board_kind 
     if (config->watchdog.on && kind->watchdog == NULL)
         return fail_msg(-EINVAL, "--watchdog: stock kernels have no driver for one of this "
                                  "machine; leave it out");
-    const char *option = config->smbios != NULL   ? "--smbios"
-                         : config->file_count > 0 ? "--fw-cfg"
-                                                  : NULL;
-    return option == NULL
-               ? 0
-               : fail_msg(-EINVAL, "%s: only an x86-64 machine has it; leave it out", option);
+    if (config->smbios != NULL)
+        return fail_msg(-EINVAL, "--smbios: only an x86-64 machine has it; leave it out");
+    return 0;
 }
 
 int fdt_board_create(struct board **out, const struct board_config *config,
@@ -131,6 +132,7 @@ void fdt_board_destroy(struct board *b)
     if (b == NULL)
         return;
     watchdog_destroy(b->watchdog);
+    passed_files_destroy(b->files);
     serial_destroy(b->serial);
     struct irq_line *const lines[] = {&b->serial_irq, &b->buttons[POWER_BUTTON],
                                       &b->buttons[SLEEP_BUTTON]};
@@ -167,6 +169,7 @@ int fdt_board_load_kernel(struct board *b, const struct boot_request *request)
         .vcpus = b->config.vcpus,
         .serial = {b->serial != NULL ? FDT_SERIAL_GPA : 0, FDT_SERIAL_IRQ},
         .pvpanic_gpa = FDT_PVPANIC_GPA,
+        .fw_cfg_gpa = b->files != NULL ? FDT_FW_CFG_GPA : 0,
         .power_irq = FDT_POWER_IRQ,
         .sleep_irq = FDT_SLEEP_IRQ,
         .virtio = {arch->virtio.gpa, arch->virtio.stride, b->devices.virtio_windows,

@@ -7,6 +7,7 @@
  *   0x0102_0000   debug exit: a byte ends the run with that status
  *   0x0103_0000   pvpanic
  *   0x0104_0000   SP805 watchdog, with --watchdog
+ *   0x0105_0000   fw_cfg, with --fw-cfg
  *   0x0300_0000   virtio-mmio windows, SPI 16 and up
  *   0x0800_0000   GICv3: distributor, ITS, redistributors; or a GICv2 (hv_arm64.h)
  *   0x2000_0000   framebuffer, if the machine has a display

@@ -6,6 +6,7 @@
  *   0x0101_0000   goldfish real-time clock, interrupt 2
  *   0x0102_0000   debug exit: a byte ends the run with that status
  *   0x0103_0000   pvpanic
+ *   0x0105_0000   fw_cfg, with --fw-cfg
  *   0x0300_0000   virtio-mmio windows, interrupts 16 and up
  *   0x0c00_0000   PLIC, or
  *   0x0d00_0000   APLIC, and at 0x2800_0000 an IMSIC for each vCPU (hv_riscv64.h)

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "arch/arch.h"
-#include "arch/x86_64/passed_files.h"
+#include "arch/passed_files.h"
 #include "arch/x86_64/power_on.h"
 #include "core/base/clock.h"
 #include "core/base/fail.h"
@@ -16,6 +16,7 @@
 #include "core/ports/hv.h"
 #include "devices/platform/byte_device.h"
 #include "devices/platform/framebuffer.h"
+#include "devices/platform/fw_cfg.h"
 #include "devices/platform/i8042.h"
 #include "devices/platform/pci_host.h"
 #include "devices/platform/rtc.h"
@@ -45,6 +46,7 @@ _Static_assert(WDAT_PET == X86_WATCHDOG_PET && WDAT_RUNS == X86_WATCHDOG_RUNS &&
                    WDAT_BITTEN == X86_WATCHDOG_BITTEN && WDAT_BYTES == X86_WATCHDOG_PORTS &&
                    WDAT_UNIT_MS == X86_WATCHDOG_UNIT_MS && WDAT_MAX == X86_WATCHDOG_MAX,
                "registers of the watchdog");
+_Static_assert(FW_CFG_PORTS == X86_FW_CFG_PORTS, "ports of fw_cfg");
 _Static_assert(X86_PCI_INTX_GSIS == PCI_HOST_WIRES, "wires of PCI's INTx");
 
 static const struct {
@@ -120,7 +122,7 @@ static int create_devices(struct board *b)
     if (r == 0 && c->serial != NULL)
         r = create_serial(b);
     if (r == 0 && c->file_count > 0)
-        r = passed_files_create(&b->files, c);
+        r = passed_files_create(&b->files, c, BUS_PIO, X86_FW_CFG_PORT);
     if (r == 0 && c->watchdog.on)
         r = watchdog_create(&b->watchdog, &wdat_kind,
                             &(struct watchdog_config){.bus = c->pio,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-2-Clause
-#include "arch/x86_64/passed_files.h"
+#include "arch/passed_files.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -10,11 +10,9 @@
 #include "core/base/xmath.h"
 #include "devices/platform/fw_cfg.h"
 #include "firmware/kernel/image.h"
-#include "firmware/x86/x86_layout.h"
 
 _Static_assert(FW_CFG_FILES_MAX == BOARD_FILES_MAX && FW_CFG_NAME_BYTES == BOARD_FILE_NAME_BYTES,
                "what users may pass fits");
-_Static_assert(FW_CFG_PORTS == X86_FW_CFG_PORTS, "ports of fw_cfg");
 
 struct passed_files {
     struct fw_cfg *device;
@@ -54,17 +52,20 @@ static int load_all(struct passed_files *p, const struct board_file *files, unsi
     return r;
 }
 
-int passed_files_create(struct passed_files **out, const struct board_config *board)
+int passed_files_create(struct passed_files **out, const struct board_config *board,
+                        enum bus_space space, uint64_t base)
 {
     struct passed_files *p = calloc(1, sizeof(*p));
     if (p == NULL)
         return fail(-ENOMEM, "fw-cfg");
     int r = load_all(p, board->files, board->file_count);
     if (r == 0)
-        r = fw_cfg_create(&p->device, &(struct fw_cfg_config){.pio = board->pio,
-                                                              .port = X86_FW_CFG_PORT,
-                                                              .files = p->files,
-                                                              .count = board->file_count});
+        r = fw_cfg_create(
+            &p->device, &(struct fw_cfg_config){.space = space,
+                                                .bus = space == BUS_PIO ? board->pio : board->mmio,
+                                                .base = base,
+                                                .files = p->files,
+                                                .count = board->file_count});
     if (r < 0) {
         passed_files_destroy(p);
         return r;
