@@ -186,13 +186,16 @@ Test(watchdog, a_start_may_be_allowed_to_take_for_ever)
 Test(watchdog, time_stands_still_while_the_guest_is_paused)
 {
     static const struct watchdog_kind *const kinds[] = {&wdat_kind, &sp805_kind};
+    static const uint64_t lefts[] = {WDAT_LEFT, VALUE};
     for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
         bites = 0;
         open_dog(kinds[i], 4 * NS_S, false);
         cr_expect_eq(pass(1000), 0);
         watchdog_hold(dog, true);
+        uint32_t left = (uint32_t)get(lefts[i]);
         watchdog_hold(dog, true);
         cr_expect_eq(pass(100000), 0);
+        cr_expect_eq(get(lefts[i]), left);
         watchdog_hold(dog, false);
         cr_expect_eq(pass(1000), 0);
         cr_expect_eq(pass(1999), 0);
@@ -200,6 +203,19 @@ Test(watchdog, time_stands_still_while_the_guest_is_paused)
         watchdog_destroy(dog);
     }
     dog = NULL;
+}
+
+/* Nothing is left to be held: the loop has not looked yet. */
+Test(watchdog, a_time_that_is_out_stays_out_over_a_pause)
+{
+    open_dog(&wdat_kind, 1 * NS_S, false);
+    evloop_drain(loop);
+    now += 2 * NS_S;
+    watchdog_hold(dog, true);
+    cr_expect_eq(get(WDAT_LEFT), 0);
+    cr_expect_eq(pass(1000), 0);
+    watchdog_hold(dog, false);
+    cr_expect_eq(pass(0), 1);
 }
 
 Test(watchdog, accesses_of_other_widths_and_places_are_to_nothing)
@@ -211,6 +227,7 @@ Test(watchdog, accesses_of_other_widths_and_places_are_to_nothing)
     bus_write(bus, BASE + WDAT_RUNS - 2, 4, 0x10001);
     bus_write(bus, BASE + WDAT_RUNS + 1, 4, 0x10001);
     cr_expect_eq(get(WDAT_RUNS), 0);
+    cr_expect_eq(get(WDAT_PERIOD + 1), 0);
     cr_expect_not(bus_read(bus, BASE + WDAT_BYTES, 4, &value));
     set(WDAT_LEFT, 7);
     cr_expect_eq(get(WDAT_LEFT), get(WDAT_PERIOD));
@@ -247,6 +264,21 @@ Test(watchdog, sp805_barks_and_then_bites)
     set(CLEAR, 1);
     cr_expect_eq(pass(1000), 1);
     cr_expect_eq(pass(1000), 2);
+}
+
+Test(watchdog, sp805_whose_interrupt_is_off_says_so)
+{
+    open_dog(&sp805_kind, 0, false);
+    set(LOAD, SP805_HZ);
+    set(CONTROL, 3);
+    cr_expect_eq(pass(1000), 0);
+    set(CONTROL, 3); /* it runs already */
+    cr_expect_eq(get(MASKED), 1);
+    set(CONTROL, 2);
+    cr_expect_eq(get(RAW), 1);
+    cr_expect_eq(get(MASKED), 0);
+    set(CLEAR, 1);
+    cr_expect_eq(pass(100000), 0);
 }
 
 Test(watchdog, sp805_that_may_not_bite_does_not_run)

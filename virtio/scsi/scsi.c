@@ -173,6 +173,8 @@ static void scsi_describe(struct virtio_device *dev, struct facts *f)
     facts_list(f, "disks");
     for (unsigned i = 0; i < scsi->target_count; i++) {
         const struct scsi_disk *disk = &scsi->targets[i].disk;
+        if (disk->backend == NULL)
+            continue;
         facts_group(f, NULL);
         facts_number(f, "target", i);
         facts_number(f, "capacity_bytes", disk->backend->info.capacity_bytes);
