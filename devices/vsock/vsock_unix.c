@@ -32,6 +32,10 @@
 #define BACKLOG    128
 #define EMPTY_MAX  16u /* messages of no bytes, in a row */
 
+/* How long until a process that is slow to accept is asked again: twice as long each time. */
+#define JOIN_FIRST_NS UINT64_C(10000000)
+#define JOIN_LAST_NS  UINT64_C(640000000)
+
 /*
  * What processes do not read is in the kernel's memory, too: so much of each stream, as soon as
  * there are that many.
@@ -72,6 +76,12 @@ struct unix_stream {
     bool waits;            /* for the guest to accept: its end is wanted */
     struct ev_timer again; /* to poll, when the loop cannot */
 
+    /* While it is in nobody's queue of connections, since that is full. */
+    uint64_t join_ns; /* else 0 */
+    uint32_t host_port;
+    bool is_shut;    /* by the guest, since */
+    bool is_refused; /* the process has left instead, or is not one to speak with */
+
     /* While it asks for a port. */
     TAILQ_ENTRY(unix_stream) link;
     char line[LINE_BYTES];
@@ -91,6 +101,7 @@ static struct unix_stream *stream_of(struct vsock_stream *s)
 /* ---- streams ---- */
 
 static void poll_again(void *ctx);
+static void join(struct unix_stream *st);
 static void on_event(void *ctx, uint32_t events);
 
 static void open_socket(int fd, bool has_messages)
@@ -138,6 +149,8 @@ static void poll_for(struct unix_stream *st, uint32_t events)
     bool looks = st->is_half && events != 0 && (events & EPOLLIN) == 0;
     int err = 0;
     st->events = events;
+    if (st->join_ns > 0) /* later */
+        return;
     evloop_timer_cancel(loop, &st->again);
     if (events == 0 || looks)
         evloop_fd_del(loop, &st->ev);
@@ -152,6 +165,10 @@ static void poll_for(struct unix_stream *st, uint32_t events)
 static void poll_again(void *ctx)
 {
     struct unix_stream *st = ctx;
+    if (st->join_ns > 0) {
+        join(st);
+        return;
+    }
     struct pollfd p = {.fd = st->fd, .events = (short)st->events};
     if (st->is_half && poll(&p, 1, 0) > 0)
         on_event(st, (uint32_t)p.revents);
@@ -186,6 +203,7 @@ static void stream_close(struct vsock_stream *s)
 {
     struct unix_stream *st = stream_of(s);
     st->waits = false;
+    st->join_ns = 0;
     st->u->count--;
     poll_for(st, 0);
     close_socket(st->fd, st->s.has_messages);
@@ -218,6 +236,10 @@ static ssize_t stream_read(struct vsock_stream *s, void *dst, size_t bytes)
 {
     struct unix_stream *st = stream_of(s);
     ssize_t n;
+    if (st->join_ns > 0)
+        return -EAGAIN;
+    if (st->is_refused)
+        return -ECONNRESET;
     if (s->has_messages)
         return read_message(st, dst, bytes);
     if (st->refuses) {
@@ -244,7 +266,10 @@ static bool make_room(int fd, const struct iovec *iov, unsigned count)
 static ssize_t stream_write(struct vsock_stream *s, const struct iovec *iov, unsigned count)
 {
     struct msghdr msg = {.msg_iov = (struct iovec *)iov, .msg_iovlen = count};
-    int fd = stream_of(s)->fd;
+    const struct unix_stream *st = stream_of(s);
+    int fd = st->fd;
+    if (st->join_ns > 0 || st->is_refused)
+        return st->is_refused ? -ECONNRESET : 0;
     ssize_t n = sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (n < 0 && errno == EMSGSIZE && make_room(fd, iov, count))
         n = sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -260,30 +285,58 @@ static void stream_poll(struct vsock_stream *s, bool readable, bool writable)
 
 static void stream_shut(struct vsock_stream *s)
 {
-    shutdown(stream_of(s)->fd, SHUT_WR);
+    struct unix_stream *st = stream_of(s);
+    if (st->join_ns > 0)
+        st->is_shut = true;
+    else
+        shutdown(st->fd, SHUT_WR);
 }
 
 /* ---- the guest connects ---- */
+
+/* -EAGAIN: the process has yet to accept as many as it has room for. */
+static int connect_now(const struct vsock_unix *u, int fd, uint32_t host_port, bool has_messages)
+{
+    char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+    int bytes = snprintf(path, sizeof(path), "%s_%" PRIu32, u->path, host_port);
+    if (bytes >= (int)sizeof(path))
+        return -ENAMETOOLONG;
+    int err = foreign_connect_now(fd, path);
+    if (err < 0)
+        return err;
+    open_socket(fd, has_messages);
+    return peer_check(fd, NULL);
+}
+
+static void join(struct unix_stream *st)
+{
+    int err = connect_now(st->u, st->fd, st->host_port, st->s.has_messages);
+    if (err == -EAGAIN) {
+        poll_later(st, st->join_ns);
+        if (st->join_ns < JOIN_LAST_NS)
+            st->join_ns *= 2;
+        return;
+    }
+    st->join_ns = 0;
+    st->is_refused = err < 0;
+    if (st->is_shut || st->is_refused) /* the loop tells of a socket that is shut */
+        shutdown(st->fd, st->is_refused ? SHUT_RDWR : SHUT_WR);
+    poll_for(st, st->events);
+}
 
 static struct vsock_stream *connect_to(struct vsock_backend *b, uint32_t host_port,
                                        bool has_messages, void *conn)
 {
     struct vsock_unix *u = unix_of(b);
-    char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
     int type = has_messages ? SOCK_SEQPACKET : SOCK_STREAM;
-    int bytes = snprintf(path, sizeof(path), "%s_%" PRIu32, u->path, host_port);
-    if (bytes >= (int)sizeof(path) || foreign_fds_left() >= FOREIGN_FDS_MAX)
+    if (foreign_fds_left() >= FOREIGN_FDS_MAX)
         return NULL;
     int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return NULL;
     foreign_socket_refuse(fd);
-    if (foreign_connect_now(fd, path) != 0) {
-        close(fd);
-        return NULL;
-    }
-    open_socket(fd, has_messages);
-    if (peer_check(fd, NULL) != 0) {
+    int err = connect_now(u, fd, host_port, has_messages);
+    if (err < 0 && err != -EAGAIN) {
         close_socket(fd, has_messages);
         return NULL;
     }
@@ -291,6 +344,11 @@ static struct vsock_stream *connect_to(struct vsock_backend *b, uint32_t host_po
     if (st == NULL)
         return NULL;
     st->s.conn = conn;
+    st->host_port = host_port;
+    if (err == -EAGAIN) {
+        st->join_ns = JOIN_FIRST_NS;
+        poll_later(st, st->join_ns);
+    }
     return &st->s;
 }
 

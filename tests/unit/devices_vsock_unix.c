@@ -286,6 +286,129 @@ Test(vsock_unix, a_port_of_the_host_is_a_socket_beside_the_path)
     unlink(PATH "_52");
 }
 
+/* One more than the process lets wait; those in front are in fds. */
+static int fill_queue(int type, int fds[2])
+{
+    int listener = listen_as(type, PATH "_52");
+    struct sockaddr_un addr;
+    for (unsigned i = 0; i < 2; i++) {
+        fds[i] = make_socket_of(type, PATH "_52", &addr);
+        cr_assert_eq(connect(fds[i], (struct sockaddr *)&addr, sizeof(addr)), 0);
+    }
+    device.stream = backend->ops->connect(backend, 52, type == SOCK_SEQPACKET, &device);
+    cr_assert_not_null(device.stream);
+    return listener;
+}
+
+/* Longer than anybody waits. */
+static void pass_time(void)
+{
+    for (unsigned i = 0; i < 100; i++) {
+        now.now_ns += UINT64_C(10000000);
+        evloop_drain(loop);
+    }
+}
+
+static void joins_late(int type)
+{
+    int fds[2], late = -1;
+    char bytes[32] = "";
+    struct iovec iov = {bytes, 4};
+    int listener = fill_queue(type, fds);
+    cr_expect_eq(backend->ops->write(device.stream, &iov, 1), 0);
+    cr_expect_eq(backend->ops->read(device.stream, bytes, sizeof(bytes)), -EAGAIN);
+    backend->ops->poll(device.stream, false, true);
+    pass_time();
+    cr_expect_eq(device.writable, 0, "nor is it ended");
+    for (unsigned i = 0; i < 2; i++) {
+        close(accept(listener, NULL, NULL));
+        close(fds[i]);
+    }
+    pass_time();
+    cr_expect_eq(device.writable, 1);
+    cr_assert_geq(late = accept(listener, NULL, NULL), 0);
+    send_text("at last");
+    cr_expect_eq(recv(late, bytes, sizeof(bytes), 0), 7);
+    cr_assert_eq(write(late, "ok", 2), 2);
+    expect_read("ok");
+    close(late);
+    close(listener);
+    unlink(PATH "_52");
+}
+
+Test(vsock_unix, a_process_may_be_slow_to_accept)
+{
+    joins_late(SOCK_STREAM);
+}
+
+Test(vsock_unix, one_of_messages_likewise)
+{
+    joins_late(SOCK_SEQPACKET);
+}
+
+Test(vsock_unix, who_is_not_accepted_yet_may_have_ended)
+{
+    int fds[2], late = -1;
+    char c;
+    int listener = fill_queue(SOCK_STREAM, fds);
+    backend->ops->shut(device.stream);
+    close(accept(listener, NULL, NULL));
+    pass_time();
+    close(accept(listener, NULL, NULL));
+    cr_assert_geq(late = accept(listener, NULL, NULL), 0);
+    cr_expect_eq(recv(late, &c, 1, 0), 0);
+    cr_assert_eq(write(late, "z", 1), 1);
+    expect_read("z");
+    close(late);
+    close(listener);
+    close(fds[0]);
+    close(fds[1]);
+    unlink(PATH "_52");
+}
+
+static void is_never_accepted(int type)
+{
+    int fds[2];
+    char c;
+    struct iovec iov = {&c, 1};
+    int listener = fill_queue(type, fds);
+    backend->ops->poll(device.stream, true, false);
+    close(listener);
+    pass_time();
+    cr_expect_eq(device.readable, 1);
+    cr_expect_eq(backend->ops->read(device.stream, &c, 1), -ECONNRESET);
+    cr_expect_eq(backend->ops->write(device.stream, &iov, 1), -ECONNRESET);
+    close(fds[0]);
+    close(fds[1]);
+    unlink(PATH "_52");
+}
+
+Test(vsock_unix, a_process_may_leave_before_it_accepts)
+{
+    is_never_accepted(SOCK_STREAM);
+}
+
+Test(vsock_unix, one_of_messages_may_leave_likewise)
+{
+    is_never_accepted(SOCK_SEQPACKET);
+}
+
+Test(vsock_unix, who_waits_may_be_closed)
+{
+    int fds[2];
+    int listener = fill_queue(SOCK_STREAM, fds);
+    backend->ops->close(device.stream);
+    device.stream = NULL;
+    pass_time();
+    close(accept(listener, NULL, NULL));
+    close(accept(listener, NULL, NULL));
+    cr_expect_eq(accept(listener, NULL, NULL), -1);
+    close(listener);
+    close(fds[0]);
+    close(fds[1]);
+    unlink(PATH "_52");
+}
+
 Test(vsock_unix, what_is_no_socket_or_a_link_to_one_is_nobody)
 {
     int listener = listen_at("elsewhere");
