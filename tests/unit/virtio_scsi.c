@@ -478,7 +478,7 @@ static void expect_event(struct scsi_rig *s, uint64_t gpa, uint32_t event, uint8
                          uint32_t reason)
 {
     uint32_t head, used;
-    const uint8_t lun[8] = {1, target, 0x40};
+    const uint8_t lun[8] = {1, target};
     cr_assert(vdrv_used(s->events, &head, &used), "no event");
     cr_expect_eq(used, VIRTIO_SCSI_EVENT_BYTES);
     const uint8_t *raw = vdrv_ptr(&s->rig.drv, gpa, VIRTIO_SCSI_EVENT_BYTES);

@@ -194,6 +194,10 @@ void scsi_control_stop(struct virtio_scsi *scsi)
 
 /* ---- events, VIRTIO 1.4 5.6.6.3 ---- */
 
+/*
+ * The unit is 0, by the addressing of REPORT LUNS: Linux, which asks by the other one, takes both
+ * bytes of an event for the unit's number.
+ */
 static void put_event(struct virtio_scsi *scsi, struct vq_chain *chain)
 {
     uint8_t raw[VIRTIO_SCSI_EVENT_BYTES] = {0};
@@ -204,7 +208,6 @@ static void put_event(struct virtio_scsi *scsi, struct vq_chain *chain)
         event = scsi->event.event;
         raw[VIRTIO_SCSI_EVENT_lun] = 1;
         raw[VIRTIO_SCSI_EVENT_lun + 1] = (uint8_t)scsi->event.target;
-        raw[VIRTIO_SCSI_EVENT_lun + 2] = 0x40; /* unit 0 */
         le32_put(raw + VIRTIO_SCSI_EVENT_reason, scsi->event.reason);
         scsi->has_event = false;
     }
