@@ -378,7 +378,7 @@ static void blk_file_drain(struct blk_backend *b)
 
 /* ---- life ---- */
 
-static void blk_file_free(struct blk_file *f)
+void blk_file_free(struct blk_file *f)
 {
     if (f->direct_fd >= 0)
         close(f->direct_fd);
@@ -392,7 +392,7 @@ static void blk_file_free(struct blk_file *f)
 }
 
 /* A flush that a drain has left behind, and a discard that has not come back, may still be out. */
-static bool is_home(void *ctx)
+bool blk_file_is_home(void *ctx)
 {
     const struct blk_file *f = ctx;
     const struct file_slot *slot;
@@ -406,7 +406,7 @@ static void blk_file_destroy(struct blk_backend *b)
 {
     struct blk_file *f = file_of(b);
     blk_file_drain(b);
-    evloop_run_until(f->loop, is_home, f);
+    evloop_run_until(f->loop, blk_file_is_home, f);
     blk_ended_fini(&f->ended);
     blk_file_free(f);
 }
@@ -420,7 +420,7 @@ static const struct blk_backend_ops blk_file_ops = {
     .view = blk_file_view,
 };
 
-static struct blk_file *blk_file_new(struct evloop *loop, const char *name)
+struct blk_file *blk_file_new(struct evloop *loop, const char *name)
 {
     struct blk_file *f = calloc(1, sizeof(*f));
     if (!f)

@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 struct blk_backend;
+struct blk_file;
 struct evloop;
 
 enum blk_file_cache {
@@ -68,5 +69,22 @@ int blk_file_resize(struct blk_backend *b, uint64_t bytes);
  */
 int blk_file_begin_resize(struct blk_backend *b, uint64_t bytes);
 void blk_file_end_resize(struct blk_backend *b, uint64_t bytes);
+
+/*
+ * Another file in the place of the disk's, in three steps, since to open and to close it may wait
+ * for the server of a file system, too.
+ *
+ * 1. It is opened as blk_file_create() does, without a loop: any thread.
+ * 2. On the disk's loop, while no request is out: the two change places, and the handler is told of
+ *    another capacity. What else the disk says of itself stays, so the file is opened with the same
+ *    configuration (-EINVAL). Not of a disk that has views. -EOPNOTSUPP: the disk takes discards,
+ *    and this file cannot; -EAGAIN: the host has something that a drain has left behind. Nothing is
+ *    reported.
+ * 3. What is left, the old file or the new one, is closed; the old one is on stable storage then,
+ *    unless it is BLK_FILE_CACHE_UNSAFE. Any thread. NULL is allowed.
+ */
+int blk_spare_open(struct blk_file **out, const struct blk_file_config *config);
+int blk_spare_exchange(struct blk_backend *disk, struct blk_file *spare);
+void blk_spare_close(struct blk_file *spare);
 
 #endif

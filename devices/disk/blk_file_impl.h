@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * The file backend's inside: blk_file.c moves bytes, blk_file_open.c opens and measures,
- * blk_file_discard.c discards on block devices.
+ * blk_file_discard.c discards on block devices, blk_file_spare.c takes another file.
  */
 #ifndef MINIVET_DEVICES_BLK_FILE_IMPL_H
 #define MINIVET_DEVICES_BLK_FILE_IMPL_H
@@ -80,6 +80,15 @@ struct blk_file {
     STAILQ_HEAD(, file_slot) starved; /* wait for a buffer */
     struct file_discard discard;
 };
+
+/* ---- blk_file.c ---- */
+
+/* With no file yet; NULL: no memory. Nothing of it is out when it is freed. */
+struct blk_file *blk_file_new(struct evloop *loop, const char *name);
+void blk_file_free(struct blk_file *f);
+
+/* Of a struct blk_file: has the host let go of all that was asked of it, drained or not? */
+bool blk_file_is_home(void *ctx);
 
 /* ---- blk_file_open.c ---- */
 

@@ -456,9 +456,20 @@ Test(blk_file, drain_leaves_a_flush_behind)
     cr_expect_eq(done_count, 1);
     cr_expect_eq(last_result, -ECANCELED);
     cr_expect_eq(run(disk, BLK_FLUSH, 0, NULL, 0), 0, "the next one goes its way");
+    char other[sizeof(path) + 2];
+    snprintf(other, sizeof(other), "%s.2", path);
+    int fd = open(other, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    cr_assert_eq(ftruncate(fd, DISK_BYTES), 0);
+    close(fd);
+    struct blk_file *spare;
+    cr_assert_eq(blk_spare_open(&spare, &(struct blk_file_config){.path = other}), 0);
+    cr_expect_eq(blk_spare_exchange(disk, spare), -EAGAIN, "it is one of this file");
     real_engine->io(loop, slow_flush);
     evloop_drain(loop);
     cr_expect_eq(done_count, 2, "it came home, for no request");
+    cr_expect_eq(blk_spare_exchange(disk, spare), 0);
+    blk_spare_close(spare);
+    unlink(other);
     loop->engine = real_engine;
     disk->ops->destroy(disk);
 }
