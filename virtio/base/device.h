@@ -316,10 +316,12 @@ void virtio_device_fail(struct virtio_device *dev, const char *why);
 /*
  * ---- for the machine ----
  *
- * While no vCPU runs. A held device takes no chain, and is idle when its backends have done what it
- * had begun, and the driver sees that: then its transport's state may be saved, together with guest
- * memory. It goes on when it is released; or in a fresh device that loads the state, and is at work
- * from then on.
+ * A held device takes no chain, and is idle when its backends have done what it had begun, and the
+ * driver sees that: then its transport's state may be saved, together with guest memory. It goes on
+ * when it is released; or in a fresh device that loads the state, and is at work from then on.
+ *
+ * While no vCPU runs; or on the device's loop, if that has all its queues: then a driver may start
+ * queues anew in between, which are not held. Hold it again before the look.
  */
 void virtio_device_hold(struct virtio_device *dev);
 bool virtio_device_is_idle(struct virtio_device *dev);

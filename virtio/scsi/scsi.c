@@ -255,6 +255,13 @@ int virtio_scsi_unplug(struct virtio_scsi *scsi, unsigned target)
     return 0;
 }
 
+/* Of another capacity the event has told. */
+void virtio_scsi_medium_changed(struct virtio_scsi *scsi, unsigned target)
+{
+    if (scsi->dev.running)
+        scsi->targets[target].disk.attention = SCSI_MEDIUM_CHANGED;
+}
+
 /* ---- life ---- */
 
 static void show(struct virtio_scsi *scsi)

@@ -51,4 +51,7 @@ int virtio_scsi_plug(struct virtio_scsi *scsi, unsigned target, struct blk_backe
                      const char *serial);
 int virtio_scsi_unplug(struct virtio_scsi *scsi, unsigned target);
 
+/* [loop] A disk has other bytes, in which nothing is in flight: a unit attention. */
+void virtio_scsi_medium_changed(struct virtio_scsi *scsi, unsigned target);
+
 #endif
