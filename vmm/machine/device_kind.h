@@ -9,6 +9,8 @@
 
 #include "virtio/base/device.h"
 
+struct blk_file;
+struct blk_file_config;
 struct facts;
 struct io_threads;
 struct stats;
@@ -41,6 +43,9 @@ struct device_kind {
     void (*describe)(const struct device_slot *s, struct facts *f);
     /* virtio_devices_resize(). NULL: it is no disk */
     int (*resize)(const struct device_slot *s, uint64_t bytes, bool is_done);
+    /* virtio_devices_begin_swap() and virtio_devices_swap(), likewise */
+    int (*begin_swap)(const struct device_slot *s, struct blk_file_config *out);
+    int (*swap)(const struct device_slot *s, struct blk_file *spare);
     int (*set_link)(const struct device_slot *s, bool up); /* NULL: it is no network card */
 };
 

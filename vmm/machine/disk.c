@@ -35,6 +35,7 @@ _Static_assert((int)DISK_CACHE_NONE == BLK_FILE_CACHE_NONE &&
 struct disk {
     struct blk_backend *backend;
     struct blk_backend *file; /* what is at its bottom, or NULL: no file of ours */
+    bool has_views;           /* of it, for other loops */
     struct virtio_blk *blk;
     struct virtio_scsi *scsi;
     struct storage_daemon *daemon;
@@ -43,20 +44,26 @@ struct disk {
 
 /* ---- what stores the bytes ---- */
 
+static struct blk_file_config file_config(const struct disk_config *c, struct evloop *loop)
+{
+    return (struct blk_file_config){
+        .path = c->path,
+        .read_only = c->read_only || c->snapshot,
+        .loop = loop,
+        .cache = (enum blk_file_cache)c->cache,
+        .sector_bytes = c->sector_bytes,
+    };
+}
+
 static int create_base(struct blk_backend **out, const struct disk_config *c, struct evloop *loop)
 {
+    const struct blk_file_config file = file_config(c, loop);
     if (c->kind == DISK_NULL)
         return blk_null_create(out, &(struct blk_null_config){.loop = loop,
                                                               .bytes = c->null_bytes,
                                                               .sector_bytes = c->sector_bytes,
                                                               .read_only = c->read_only});
-    return blk_file_create(out, &(struct blk_file_config){
-                                    .path = c->path,
-                                    .read_only = c->read_only || c->snapshot,
-                                    .loop = loop,
-                                    .cache = (enum blk_file_cache)c->cache,
-                                    .sector_bytes = c->sector_bytes,
-                                });
+    return blk_file_create(out, &file);
 }
 
 static int add_overlay(struct blk_backend **b, struct evloop *loop)
@@ -184,6 +191,7 @@ static int disk_create(struct device_slot *s, unsigned index)
     int r = create_backend(own, c, s->loop, s->cfg->tape);
     if (r < 0)
         return r;
+    own->has_views = loops > 1;
     return c->scsi ? create_scsi(s, c) : create_blk(s, c, loops > 1 ? queue_loops : NULL);
 }
 
@@ -243,6 +251,59 @@ static int disk_resize(const struct device_slot *s, uint64_t bytes, bool is_done
                : evloop_call(s->loop, resize_file, &(struct resize_call){file, bytes, is_done});
 }
 
+static int disk_begin_swap(const struct device_slot *s, struct blk_file_config *out)
+{
+    const struct disk_config *c = &s->cfg->vm->disks[s->index];
+    const struct disk *own = s->own;
+    if (own->file == NULL)
+        return -EOPNOTSUPP;
+    if (c->snapshot && !c->read_only) /* the overlay's sectors are of this file */
+        return -EPERM;
+    *out = file_config(c, NULL);
+    return own->has_views ? -EMLINK : 0;
+}
+
+struct swap_call {
+    const struct device_slot *s;
+    struct blk_file *spare;
+};
+
+/* The driver is told, in the way that its device has. */
+static void tell_of_medium(const struct device_slot *s, bool is_told)
+{
+    struct disk *own = s->own;
+    if (own->scsi != NULL)
+        virtio_scsi_medium_changed(own->scsi, 0);
+    else if (!is_told)
+        virtio_device_config_changed(s->dev);
+}
+
+/* Between two looks its driver may reset the device, or queues, and start them anew. */
+static int swap_file(void *arg)
+{
+    const struct swap_call *call = arg;
+    struct virtio_device *dev = call->s->dev;
+    struct blk_backend *file = ((struct disk *)call->s->own)->file;
+    uint64_t bytes = file->info.capacity_bytes;
+    virtio_device_hold(dev);
+    if (call->spare != NULL && !virtio_device_is_idle(dev))
+        return -EAGAIN;
+    virtio_device_release(dev); /* events take chains at once, requests come later */
+    if (call->spare == NULL)
+        return 0;
+    int r = blk_spare_exchange(file, call->spare);
+    if (r == 0)
+        tell_of_medium(call->s, file->info.capacity_bytes != bytes);
+    return r;
+}
+
+static int disk_swap(const struct device_slot *s, struct blk_file *spare)
+{
+    struct blk_file_config config;
+    int r = disk_begin_swap(s, &config); /* there may be another machine by now */
+    return r < 0 ? r : evloop_call(s->loop, swap_file, &(struct swap_call){s, spare});
+}
+
 static void disk_describe(const struct device_slot *s, struct facts *f)
 {
     static const char *const kinds[] = {
@@ -253,6 +314,7 @@ static void disk_describe(const struct device_slot *s, struct facts *f)
     const struct disk_config *c = &s->cfg->vm->disks[s->index];
     facts_word(f, "kind", kinds[c->kind]);
     if (c->kind == DISK_FILE) {
+        facts_word(f, "file", c->path);
         facts_word(f, "format", c->format);
         facts_word(f, "cache", caches[c->cache]);
         facts_flag(f, "read_only", c->read_only);
@@ -268,4 +330,6 @@ const struct device_kind disk_kind = {
     .drain = disk_drain,
     .describe = disk_describe,
     .resize = disk_resize,
+    .begin_swap = disk_begin_swap,
+    .swap = disk_swap,
 };

@@ -20,6 +20,8 @@
 #include "vmm/machine/explain.h"
 
 struct arch;
+struct blk_file;
+struct blk_file_config;
 struct cancel;
 struct console_end;
 struct display_backend;
@@ -132,6 +134,14 @@ int machine_set_link(struct machine *m, unsigned card, bool up);
  */
 int machine_begin_resize(struct machine *m, unsigned disk, uint64_t bytes);
 void machine_end_resize(struct machine *m, unsigned disk, uint64_t bytes);
+
+/*
+ * Another file for a disk, as virtio_devices_begin_swap() and virtio_devices_swap(); -EBUSY: the
+ * run is recorded. The machine's user says in its vm_config what the disk's file is then. Not for a
+ * vCPU's thread.
+ */
+int machine_begin_swap(struct machine *m, unsigned disk, struct blk_file_config *out);
+int machine_swap(struct machine *m, unsigned disk, struct blk_file *spare);
 
 /*
  * Adds a port to the virtio console, or removes one: see console.h; -ENODEV, too, if there is no

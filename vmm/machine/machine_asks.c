@@ -286,6 +286,33 @@ void machine_end_resize(struct machine *m, unsigned disk, uint64_t bytes)
     evloop_call(m->loop, resize_disk, &(struct resize_call){m, disk, bytes, true});
 }
 
+struct swap_call {
+    struct machine *m;
+    unsigned disk;
+    struct blk_file_config *out; /* NULL: it has begun */
+    struct blk_file *spare;
+};
+
+static int swap_disk(void *arg)
+{
+    const struct swap_call *call = arg;
+    const struct virtio_devices *devices = call->m->virtio;
+    if (call->m->config.tape != NULL)
+        return -EBUSY;
+    return call->out != NULL ? virtio_devices_begin_swap(devices, call->disk, call->out)
+                             : virtio_devices_swap(devices, call->disk, call->spare);
+}
+
+int machine_begin_swap(struct machine *m, unsigned disk, struct blk_file_config *out)
+{
+    return evloop_call(m->loop, swap_disk, &(struct swap_call){m, disk, out, NULL});
+}
+
+int machine_swap(struct machine *m, unsigned disk, struct blk_file *spare)
+{
+    return evloop_call(m->loop, swap_disk, &(struct swap_call){m, disk, NULL, spare});
+}
+
 struct explain_call {
     struct explain explain;
     FILE *out;

@@ -402,13 +402,32 @@ int virtio_devices_set_link(const struct virtio_devices *d, unsigned card, bool 
     return -ENODEV;
 }
 
-int virtio_devices_resize(const struct virtio_devices *d, unsigned disk, uint64_t bytes,
-                          bool is_done)
+static const struct slot *find_disk(const struct virtio_devices *d, unsigned disk)
 {
     for (unsigned i = 0; i < d->count; i++)
         if (d->slots[i].kind->resize != NULL && disk-- == 0)
-            return d->slots[i].kind->resize(&d->slots[i].d, bytes, is_done);
-    return -ENODEV;
+            return &d->slots[i];
+    return NULL;
+}
+
+int virtio_devices_resize(const struct virtio_devices *d, unsigned disk, uint64_t bytes,
+                          bool is_done)
+{
+    const struct slot *s = find_disk(d, disk);
+    return s != NULL ? s->kind->resize(&s->d, bytes, is_done) : -ENODEV;
+}
+
+int virtio_devices_begin_swap(const struct virtio_devices *d, unsigned disk,
+                              struct blk_file_config *out)
+{
+    const struct slot *s = find_disk(d, disk);
+    return s != NULL ? s->kind->begin_swap(&s->d, out) : -ENODEV;
+}
+
+int virtio_devices_swap(const struct virtio_devices *d, unsigned disk, struct blk_file *spare)
+{
+    const struct slot *s = find_disk(d, disk);
+    return s != NULL ? s->kind->swap(&s->d, spare) : -ENODEV;
 }
 
 struct board_devices virtio_devices_places(const struct virtio_devices *d)

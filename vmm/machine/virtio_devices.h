@@ -11,6 +11,8 @@
 
 #include "arch/arch.h"
 
+struct blk_file;
+struct blk_file_config;
 struct bus;
 struct cancel;
 struct console;
@@ -92,6 +94,18 @@ int virtio_devices_set_link(const struct virtio_devices *d, unsigned card, bool 
  * there is no such disk; -EOPNOTSUPP: it is no file of ours; -ERANGE: it is larger. */
 int virtio_devices_resize(const struct virtio_devices *d, unsigned disk, uint64_t bytes,
                           bool is_done);
+
+/*
+ * On the main loop: another file for a disk (devices/disk/blk_file.h). The first says how it is to
+ * be opened; -ENODEV: there is no such disk; -EOPNOTSUPP: it is no file of ours; -EPERM: it keeps
+ * writes apart; -EMLINK: its queues have several threads. The second takes no more of the driver's
+ * requests, and puts the file there as soon as none is in flight; then the driver is told, and all
+ * goes on. -EAGAIN: one is, so ask again before long, or with NULL to let it go on as it was. Else
+ * as blk_spare_exchange(), and all goes on as it was.
+ */
+int virtio_devices_begin_swap(const struct virtio_devices *d, unsigned disk,
+                              struct blk_file_config *out);
+int virtio_devices_swap(const struct virtio_devices *d, unsigned disk, struct blk_file *spare);
 
 /* For what tells the guest where they are; it lives as long as the devices. */
 struct board_devices virtio_devices_places(const struct virtio_devices *d);
