@@ -19,6 +19,14 @@ while read -r order; do
         echo complaints=$(wc -l </tmp/complaints)
         ;;
     size*) echo $order=$(cat /sys/block/vda/size) ;;
+    vdb*|sda*) # its next file is the larger one
+        disk=/dev/${order%?}
+        for try in $(seq 100); do
+            [ $(blockdev --getsize64 $disk) -lt 50000000 ] || break
+            sleep 0.1
+        done
+        echo $order=$(blockdev --getsize64 $disk):$(head -c 8 $disk)
+        ;;
     carrier*) echo $order=$(cat /sys/class/net/eth0/carrier) ;;
     keys)
         while read -r module; do insmod /modules/$module 2>/dev/null; done </modules/button
@@ -100,12 +108,22 @@ boots_again() {
     return 1
 }
 
+other() { # FILE
+    head -c 4096 /dev/zero | tr '\0' n >"$1"
+    truncate -s 48M "$1"
+}
+
 group_control() {
     [ -p "$work/orders" ] || mkfifo "$work/orders"
     for series in 6.1 6.12; do
         cp "$images/root.ext4" "$work/disk"
         initramfs "$series" "$counter"
-        start_guest "$series" -c 2 --reboot restart --stats=json -n null -d "$work/disk"
+        rm -f "$work/second" "$work/third"
+        truncate -s 16M "$work/second" "$work/third"
+        other "$work/other2"
+        other "$work/other3"
+        start_guest "$series" -c 2 --reboot restart --stats=json -n null -d "$work/disk" -d "$work/second" \
+            -d "$work/third,type=scsi"
         expect "$series: a guest counts" ticks_beyond 3
         ctl pause
         expect "$series: a paused guest does nothing" stands_still
@@ -130,9 +148,15 @@ group_control() {
         ctl power
         expect "$series: and the power button is one" hears_key 116
         expect "$series: and ACPI has no complaint" answers acpi 0
+        ctl disk-swap 1 "$work/other2"
+        expect "$series: a disk with another file" answers vdb1 50331648:nnnnnnnn
+        ctl disk-swap 2 "$work/other3"
+        expect "$series: a SCSI disk with another file" answers sda1 50331648:nnnnnnnn
+        expect "$series: takes none that another disk has" sh -c "! '$minivet' ctl '$work/ctl' disk-swap 2 '$work/other2' 2>/dev/null"
         ctl reset
         expect "$series: it is reset, and boots again" boots_again
         expect "$series: to count from the start" ticks_beyond 3
+        expect "$series: with the file that a disk had last" answers vdb2 50331648:nnnnnnnn
         echo off >&9
         await_guest
         expect "$series: and lives on" ended 0

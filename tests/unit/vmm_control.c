@@ -191,6 +191,41 @@ static void on_end_resize(void *ctx, unsigned disk, uint64_t bytes)
     resized_bytes = bytes;
 }
 
+static int begin_swap_error, swap_error;
+static unsigned swap_waits, swaps, swaps_begun, swaps_ended;
+static bool swap_reads_only, swap_given_up;
+
+static int on_begin_swap(void *ctx, unsigned disk, struct blk_file_config *out)
+{
+    (void)ctx;
+    (void)disk;
+    cr_assert(runs);
+    *out = (struct blk_file_config){.path = "old", .read_only = swap_reads_only};
+    swaps_begun += begin_swap_error == 0;
+    return begin_swap_error;
+}
+
+static int on_swap(void *ctx, unsigned disk, struct blk_file *spare, const char *file)
+{
+    (void)ctx;
+    cr_expect_eq(disk, 3);
+    if (spare == NULL) {
+        swap_given_up = true;
+        return 0;
+    }
+    cr_expect_str_eq(file, "other");
+    if (swap_waits > 0 && swap_waits-- > 0)
+        return -EAGAIN;
+    swaps += swap_error == 0;
+    return swap_error;
+}
+
+static void on_end_swap(void *ctx)
+{
+    (void)ctx;
+    swaps_ended++;
+}
+
 static char resized_port[16];
 static unsigned port_columns, port_rows;
 
@@ -254,6 +289,9 @@ static int begin(void)
                                                               .set_link = on_link,
                                                               .begin_resize = on_begin_resize,
                                                               .end_resize = on_end_resize,
+                                                              .begin_swap = on_begin_swap,
+                                                              .swap = on_swap,
+                                                              .end_swap = on_end_swap,
                                                               .resize_port = on_resize_port,
                                                               .add_port = on_add_port,
                                                               .remove_port = on_remove_port,
@@ -1046,6 +1084,104 @@ Test(control, disks_grow)
         resize_error = refusals[i].error;
         tell_two(fd, "disk-resize", "2", "1G", refusals[i].answer);
     }
+    close(fd);
+}
+
+static void make_other(void)
+{
+    int file = open("other", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    cr_assert_eq(ftruncate(file, MIB), 0);
+    close(file);
+}
+
+/* Not by another machine, and not by the run itself. */
+static bool is_let_go(void)
+{
+    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int file = open("other", O_RDWR | O_CLOEXEC);
+    bool free = fcntl(file, F_OFD_SETLK, &all) == 0;
+    close(file);
+    return free;
+}
+
+Test(control, disks_get_other_files)
+{
+    int fd = join();
+    tell_two(fd, "disk-swap", "3", "other", "no guest runs now");
+    runs = true;
+    make_other();
+    tell_two(fd, "disk-swap", "3", "other", "{\"result\":null}");
+    cr_expect_eq(swaps, 1);
+    cr_expect(is_let_go(), "what is left is closed");
+    swap_reads_only = true;
+    tell_two(fd, "disk-swap", "3", "other,ro", "{\"result\":null}");
+    cr_expect_eq(swaps, 2);
+    cr_expect_eq(swaps_ended, 2);
+    close(fd);
+}
+
+Test(control, what_a_disk_has_in_flight_is_waited_for)
+{
+    int fd = join();
+    runs = true;
+    make_other();
+    swap_waits = 2;
+    say(fd, "{\"command\": \"disk-swap\", \"args\": [\"3\", \"other\"]}\n");
+    hear(fd);
+    cr_expect_str_eq(heard, "", "it is under way");
+    cr_expect_not(is_let_go());
+    let_type(2);
+    hear(fd);
+    cr_expect_str_eq(heard, "{\"result\":null}\n");
+    cr_expect_eq(swaps, 1);
+    swap_waits = 100000;
+    say(fd, "{\"command\": \"disk-swap\", \"args\": [\"3\", \"other\"]}\n");
+    let_type(998);
+    cr_expect_not(swap_given_up);
+    let_type(1);
+    hear(fd);
+    cr_expect_not_null(strstr(heard, "disk-swap: other: the guest's requests"), "%s", heard);
+    cr_expect(swap_given_up && is_let_go());
+    cr_expect_eq(swaps_ended, 2);
+    /* The run ends meanwhile. */
+    say(fd, "{\"command\": \"disk-swap\", \"args\": [\"3\", \"other\"]}\n");
+    control_destroy(control);
+    cr_expect(is_let_go());
+    cr_assert_eq(begin(), 0);
+    close(fd);
+}
+
+Test(control, files_that_are_no_disk_s_are_refused)
+{
+    static const struct {
+        int error;
+        const char *answer;
+    } refusals[] = {{-ENODEV, "there is no such disk"}, {-EBUSY, "leave out --record"},
+                    {-EOPNOTSUPP, "no raw file"},       {-EPERM, "snapshot=on"},
+                    {-EMLINK, "several threads"},       {-EALREADY, "not done yet"}};
+    int fd = join();
+    runs = true;
+    make_other();
+    cr_assert_eq(mkdir("folder", 0700), 0);
+    tell_two(fd, "disk-swap", "3", "none", "disk-swap: none: there is no such file");
+    tell_two(fd, "disk-swap", "3", "folder", "disk-swap: folder: is a directory");
+    tell_two(fd, "disk-swap", "3", "/dev/null", "neither a file nor a block device");
+    tell_two(fd, "disk-swap", "3", "other,ro", "leave out ro");
+    tell_two(fd, "disk-swap", "vda", "other", "such as 0 other.img");
+    tell_two(fd, "disk-swap", "3", "", "such as 0 other.img");
+    swap_error = -EOPNOTSUPP;
+    tell_two(fd, "disk-swap", "3", "other", "cannot discard");
+    swap_error = -ENXIO;
+    tell_two(fd, "disk-swap", "3", "other", "no guest runs now");
+    cr_expect(is_let_go());
+    cr_expect_eq(swaps_ended, swaps_begun, "another one may begin");
+    for (unsigned i = 0; i < ARRAY_SIZE(refusals); i++) {
+        begin_swap_error = refusals[i].error;
+        tell_two(fd, "disk-swap", "3", "other", refusals[i].answer);
+    }
+    cr_expect_eq(swaps, 0);
+    unlink("other");
+    rmdir("folder");
     close(fd);
 }
 

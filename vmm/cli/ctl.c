@@ -27,14 +27,15 @@
 #define INDENT_MAX   40
 #define ANSWER_BYTES (4 * MIB) /* more than all statistics of a run */
 
-/* A screenshot is written by the run, which may be in another folder. */
+/* Files are opened by the run, which may be in another folder. */
 static const char *as_seen_there(char **words, int i, char path[CONTROL_PATH_BYTES])
 {
     char here[CONTROL_PATH_BYTES / 2];
-    if (i != 1 || strcmp(words[0], "screenshot") != 0 || words[1][0] == '/' ||
-        getcwd(here, sizeof(here)) == NULL)
+    bool is_file = (i == 1 && strcmp(words[0], "screenshot") == 0) ||
+                   (i == 2 && strcmp(words[0], "disk-swap") == 0);
+    if (!is_file || words[i][0] == '/' || words[i][0] == '\0' || getcwd(here, sizeof(here)) == NULL)
         return words[i];
-    snprintf(path, CONTROL_PATH_BYTES, "%s/%s", here, words[1]);
+    snprintf(path, CONTROL_PATH_BYTES, "%s/%s", here, words[i]);
     return path;
 }
 

@@ -51,6 +51,11 @@ _Static_assert(CONFIG_MAX_MARKS <= TIMELINE_MARKS && CONFIG_MARK_BYTES <= TIMELI
 #define LIVES_PER_S      1
 #define LIVES_BURST_NS   UINT64_C(10000000000)
 
+struct medium {
+    struct medium *next;
+    char path[];
+};
+
 struct run {
     struct stock_kernel stock;
     struct evloop *loop;
@@ -82,7 +87,8 @@ struct run {
     bool bitten;     /* likewise, by the guest's watchdog; in this life and ... */
     bool has_bitten; /* ... in the last one */
     bool paused;
-    bool resizing;         /* a disk, on a helper of the control socket's */
+    bool resizing;         /* or swapping a disk, on a helper of the control socket's */
+    struct medium *media;  /* that disks got while the guest ran */
     bool looked, emulated; /* for hardware virtualization: the host has none */
     struct ev_post look;
     _Atomic enum power_event machine_end;
@@ -462,6 +468,45 @@ static void end_resize(void *ctx, unsigned disk, uint64_t bytes)
         machine_end_resize(run->machine, disk, bytes);
 }
 
+/* Likewise: they would be about two files. */
+static int begin_swap(void *ctx, unsigned disk, struct blk_file_config *out)
+{
+    struct run *run = ctx;
+    int err = run->resizing ? -EALREADY : machine_begin_swap(run->machine, disk, out);
+    run->resizing |= err == 0;
+    return err;
+}
+
+/* After a reset the guest finds what it had last. The names of old ones may be in use till then. */
+static int swap(void *ctx, unsigned disk, struct blk_file *spare, const char *path)
+{
+    struct run *run = ctx;
+    struct medium *medium = spare != NULL ? malloc(sizeof(*medium) + strlen(path) + 1) : NULL;
+    int err = run->machine == NULL              ? -ENXIO
+              : spare != NULL && medium == NULL ? -ENOMEM
+                                                : machine_swap(run->machine, disk, spare);
+    if (err < 0 || medium == NULL) {
+        free(medium);
+        return err;
+    }
+    strcpy(medium->path, path);
+    medium->next = run->media;
+    run->media = medium;
+    run->vm.disks[disk].path = medium->path;
+    return 0;
+}
+
+static void end_swap(void *ctx)
+{
+    ((struct run *)ctx)->resizing = false;
+}
+
+static void forget_media(struct run *run)
+{
+    for (struct medium *m; (m = run->media) != NULL; free(m))
+        run->media = m->next;
+}
+
 static int resize_port(void *ctx, const char *name, uint16_t columns, uint16_t rows)
 {
     return machine_resize_port(((struct run *)ctx)->machine, name, columns, rows);
@@ -512,6 +557,9 @@ static int create_control(struct run *run)
                                                               .set_link = set_link,
                                                               .begin_resize = begin_resize,
                                                               .end_resize = end_resize,
+                                                              .begin_swap = begin_swap,
+                                                              .swap = swap,
+                                                              .end_swap = end_swap,
                                                               .resize_port = resize_port,
                                                               .add_port = add_port,
                                                               .remove_port = remove_port,
@@ -784,5 +832,6 @@ int cli_run(int argc, char **argv)
         tape_destroy(run.tape);
     }
     config_free(&run.vm);
+    forget_media(&run);
     return exit_code;
 }

@@ -24,6 +24,7 @@
 #include "vmm/machine/machine.h"
 
 #define KEYS_AT_ONCE 8u
+#define SWAP_LOOKS   1000u /* 10 ms apart */
 
 struct call {
     const struct control_target *target;
@@ -148,6 +149,22 @@ static cJSON *run_explain(const struct call *c)
     return report != NULL ? report : refuse(c, "explain: %s", strerror(err < 0 ? -err : ENOMEM));
 }
 
+/* What an error means to a user. */
+struct error_words {
+    int err;
+    const char *says;
+};
+
+static const char *words_of(const struct error_words *rows, size_t count, int err)
+{
+    for (size_t i = 0; i < count; i++)
+        if (rows[i].err == err)
+            return rows[i].says;
+    return strerror(-err);
+}
+
+#define WORDS_OF(rows, err) words_of(rows, ARRAY_SIZE(rows), err)
+
 /* Counted from 0, in the order of options; -1: it is no number. */
 static int number_of(const char *text)
 {
@@ -194,7 +211,7 @@ static cJSON *run_disk_resize(const struct call *c)
         return begin_resize(c->task, (unsigned)number, bytes, err);
     switch (err) {
     case -EALREADY:
-        return refuse(c, "disk-resize: another disk-resize is not done yet");
+        return refuse(c, "disk-resize: another disk-resize or disk-swap is not done yet");
     case -ENODEV:
         return refuse(c, "disk-resize: there is no disk %s; the first --disk is disk 0", disk);
     case -EBUSY:
@@ -217,6 +234,119 @@ static cJSON *run_disk_resize(const struct call *c)
     default:
         return refuse(c, "disk-resize: disk %s: %s", disk, strerror(-err));
     }
+}
+
+/* ---- another file for a disk ---- */
+
+/* What goes wrong with the file itself; the run says more of it. */
+static void say_swap_error(struct control_task *t, int err)
+{
+    static const struct error_words rows[] = {
+        {-ENOENT, "there is no such file; give FILE, or FILE,ro"},
+        {-EISDIR, "is a directory; give a raw image file or a block device"},
+        {-EBUSY, "another disk, program or machine uses it; stop that one first"},
+        {-EINVAL, "is neither a file nor a block device, or has not one whole sector"},
+        {-EACCES, "may not be opened as the disk is, for reading and (without ro) for writing"},
+        {-EROFS, "is on a read-only file system, and the disk is not read-only"},
+        {-EOPNOTSUPP, "cannot discard, as the guest may; put it on a file system with holes, such "
+                      "as ext4"},
+        {-EAGAIN, "the guest's requests to the old file have not ended for 10 s; try it again"},
+        {-ENXIO, "no guest runs now"},
+    };
+    snprintf(t->error, sizeof(t->error), "disk-swap: %.120s: %s", t->path, WORDS_OF(rows, err));
+}
+
+/* On a helper, as is its close. */
+static void open_spare(struct control_task *t)
+{
+    may_block();
+    int err = blk_spare_open(&t->spare, &t->opens);
+    if (err < 0)
+        say_swap_error(t, err);
+}
+
+static void close_spare(struct control_task *t)
+{
+    may_block();
+    blk_spare_close(t->spare);
+    t->spare = NULL;
+}
+
+/* No loop waits for the old file's requests: it is looked again and again. */
+static bool swap(struct control_task *t, const struct control_target *target)
+{
+    int err = target->swap(target->ctx, t->disk, t->spare, t->path);
+    if (err == -EAGAIN && ++t->looks < SWAP_LOOKS)
+        return true;
+    if (err < 0) {
+        target->swap(target->ctx, t->disk, NULL, NULL);
+        say_swap_error(t, err);
+    }
+    return false;
+}
+
+static void end_swap(struct control_task *t, const struct control_target *target)
+{
+    (void)t;
+    target->end_swap(target->ctx);
+}
+
+static void end_open(struct control_task *t, const struct control_target *target)
+{
+    if (t->error[0] != '\0') {
+        end_swap(t, target);
+        return;
+    }
+    t->step = swap;
+    t->run = close_spare;
+    t->end = end_swap;
+}
+
+static cJSON *refuse_swap(const struct call *c, int err)
+{
+    static const struct error_words rows[] = {
+        {-EALREADY, "another disk-resize or disk-swap is not done yet"},
+        {-ENODEV, "there is no such disk; the first --disk is disk 0"},
+        {-EBUSY, "the run is recorded; leave out --record"},
+        {-EOPNOTSUPP, "it is no raw file of the run's own; give it a raw image from the start"},
+        {-EPERM, "its writes are kept apart from its file; leave out snapshot=on"},
+        {-EMLINK, "its queues have several threads; name one in iothread="},
+        {-EROFS, "it is not read-only for its guest; leave out ro, or give it to --disk"},
+    };
+    return refuse(c, "disk-swap: disk %s: %s", c->args[0], WORDS_OF(rows, err));
+}
+
+/* FILE or FILE,ro: what else --disk has said stays as it is. */
+static bool take_file(struct control_task *t, const char *file)
+{
+    size_t len = strlen(file);
+    bool ro = len > 3 && strcmp(file + len - 3, ",ro") == 0;
+    snprintf(t->path, sizeof(t->path), "%.*s", (int)(ro ? len - 3 : len), file);
+    return ro;
+}
+
+static cJSON *run_disk_swap(const struct call *c)
+{
+    struct control_task *t = c->task;
+    int number = number_of(c->args[0]);
+    if (!guest_runs(c))
+        return NULL;
+    if (number < 0 || strlen(c->args[1]) >= sizeof(t->path) || c->args[1][0] == '\0')
+        return refuse(c, "disk-swap: give a disk and its next file, such as 0 other.img; the first "
+                         "--disk is disk 0");
+    bool ro = take_file(t, c->args[1]);
+    int err = c->target->begin_swap(c->target->ctx, (unsigned)number, &t->opens);
+    if (err < 0)
+        return refuse_swap(c, err);
+    if (ro && !t->opens.read_only) {
+        c->target->end_swap(c->target->ctx);
+        return refuse_swap(c, -EROFS);
+    }
+    t->opens.path = t->path;
+    t->disk = (unsigned)number;
+    t->run = open_spare;
+    t->end = end_open;
+    return cJSON_CreateNull();
 }
 
 static cJSON *run_link(const struct call *c)
@@ -395,6 +525,8 @@ static bool copy_picture(struct control_task *t, const struct control_target *ta
     int err = guest_runs(&c) ? target->picture(target->ctx, 0, &t->picture) : 0;
     if (err < 0)
         refuse_picture(&c, err);
+    if (t->error[0] != '\0')
+        t->run = NULL;
     return err > 0;
 }
 
@@ -533,10 +665,7 @@ static void close_end(struct control_task *t)
 
 static void say_port_error(struct control_task *t, const char *name, int err)
 {
-    static const struct {
-        int err;
-        const char *says;
-    } rows[] = {
+    static const struct error_words rows[] = {
         {-ENXIO, "no guest runs now"},
         {-ENODEV,
          "the guest's console has no ports: give --console virtio and one --port at least"},
@@ -545,11 +674,7 @@ static void say_port_error(struct control_task *t, const char *name, int err)
         {-ENOSPC, "the console has no place for one more port; remove another one first"},
         {-ENOENT, "there is no such port; `info console0` lists them"},
     };
-    const char *says = strerror(-err);
-    for (unsigned i = 0; i < ARRAY_SIZE(rows); i++)
-        if (rows[i].err == err)
-            says = rows[i].says;
-    snprintf(t->error, sizeof(t->error), "port %.63s: %s", name, says);
+    snprintf(t->error, sizeof(t->error), "port %.63s: %s", name, WORDS_OF(rows, err));
 }
 
 /* There may be another guest by now. */
@@ -611,6 +736,8 @@ static const struct command commands[] = {
      2, run_console_size},
     {"disk-resize", "DISK SIZE", "Grow a disk (0, 1...), and tell the guest", 2, 2,
      run_disk_resize},
+    {"disk-swap", "DISK FILE[,ro]", "Put another raw image into a disk (0, 1...)", 2, 2,
+     run_disk_swap},
     {"explain", "", "Say where the guest is, and what its devices and console do", 0, 0,
      run_explain},
     {"help", "", "List the commands", 0, 0, run_help},

@@ -67,6 +67,7 @@ static void close_client(struct client *client)
     cJSON_Delete(client->result);
     free(client->out);
     free(client->task.picture.pixels);
+    blk_spare_close(client->task.spare);
     *client = (struct client){.control = client->control, .fd = -1};
     listen_again(client->control);
 }
@@ -98,21 +99,39 @@ static void on_task(void *ctx)
     client->task.run(&client->task);
 }
 
-static void on_task_done(void *ctx)
-{
-    struct client *client = ctx;
-    client->is_busy = false;
-    if (client->task.end != NULL)
-        client->task.end(&client->task, &client->control->cfg.target);
-    free(client->task.picture.pixels);
-    client->task.picture.pixels = NULL;
-    set_answer(client);
-    step(client);
-}
-
 static uint64_t after(const struct control *c, uint64_t ns)
 {
     return clock_now_ns(c->cfg.clock) + ns;
+}
+
+/* False: the task has nothing for later. */
+static bool begin_task(struct client *client)
+{
+    const struct control *c = client->control;
+    client->is_busy = client->task.run != NULL || client->task.step != NULL;
+    if (client->task.step != NULL)
+        evloop_timer_set(c->cfg.loop, &client->later, after(c, 0));
+    else if (client->is_busy)
+        evloop_work(c->cfg.loop, &client->work);
+    return client->is_busy;
+}
+
+static void on_task_done(void *ctx)
+{
+    struct client *client = ctx;
+    struct control_task *t = &client->task;
+    void (*end)(struct control_task *, const struct control_target *) = t->end;
+    t->run = NULL;
+    t->step = NULL;
+    t->end = NULL;
+    if (end != NULL)
+        end(t, &client->control->cfg.target);
+    if (begin_task(client))
+        return;
+    free(t->picture.pixels);
+    t->picture.pixels = NULL;
+    set_answer(client);
+    step(client);
 }
 
 static void on_later(void *ctx)
@@ -121,7 +140,7 @@ static void on_later(void *ctx)
     const struct control *c = client->control;
     if (client->task.step(&client->task, &c->cfg.target))
         evloop_timer_set(c->cfg.loop, &client->later, after(c, STEP_NS));
-    else if (client->task.run != NULL && client->task.error[0] == '\0')
+    else if (client->task.run != NULL)
         evloop_work(c->cfg.loop, &client->work);
     else
         on_task_done(client);
@@ -143,12 +162,7 @@ static bool take_line(struct client *client)
     cJSON_Delete(request);
     client->in_bytes -= (uint32_t)(end - client->in);
     memmove(client->in, end, client->in_bytes);
-    client->is_busy = client->task.run != NULL || client->task.step != NULL;
-    if (client->task.step != NULL)
-        evloop_timer_set(c->cfg.loop, &client->later, after(c, 0));
-    else if (client->is_busy)
-        evloop_work(c->cfg.loop, &client->work);
-    else
+    if (!begin_task(client))
         set_answer(client);
     return true;
 }

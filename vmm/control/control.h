@@ -21,6 +21,7 @@
 
 #include "core/ports/input.h"
 #include "core/ports/power.h"
+#include "devices/disk/blk_file.h"
 #include "devices/display/tap.h"
 
 struct clock;
@@ -63,10 +64,15 @@ struct control_target {
     int (*explain)(void *ctx, FILE *out);
     /* Likewise: machine_set_link(). */
     int (*set_link)(void *ctx, unsigned card, bool up);
-    /* Likewise: machine_begin_resize(); -EALREADY: another one is under way. */
+    /* Likewise: machine_begin_resize(); -EALREADY: another one is under way, or a swap. */
     int (*begin_resize)(void *ctx, unsigned disk, uint64_t bytes);
     /* Its end, even if there is no guest any more. 0 bytes: it was in vain. */
     void (*end_resize)(void *ctx, unsigned disk, uint64_t bytes);
+    /* Likewise: machine_begin_swap(); and machine_swap(), -ENXIO without a guest, after which that
+     * disk's file has this path. The end as of a resize. */
+    int (*begin_swap)(void *ctx, unsigned disk, struct blk_file_config *out);
+    int (*swap)(void *ctx, unsigned disk, struct blk_file *spare, const char *path);
+    void (*end_swap)(void *ctx);
     /* Likewise: machine_resize_port(). */
     int (*resize_port)(void *ctx, const char *name, uint16_t columns, uint16_t rows);
     /* Likewise: machine_add_port(), machine_remove_port(). */
@@ -104,7 +110,7 @@ struct control_task {
     void (*run)(struct control_task *t); /* NULL: nothing. On a helper thread, after step() */
     /* NULL: nothing. On the loop, at once and every few milliseconds, while it returns true. */
     bool (*step)(struct control_task *t, const struct control_target *target);
-    /* NULL: nothing. On the loop, after run(). */
+    /* NULL: nothing. On the loop, after run(). It may set the three anew. */
     void (*end)(struct control_task *t, const struct control_target *target);
     char error[256];
     char text[CONTROL_TYPED_BYTES];
@@ -114,8 +120,11 @@ struct control_task {
     int fd;                         /* of a disk */
     unsigned disk;
     uint64_t bytes;
-    struct vm_config *config; /* with the port that is added */
-    struct console_end *port; /* of a port */
+    struct blk_file_config opens; /* its next file */
+    struct blk_file *spare;       /* it, or its last one; closed by the caller */
+    unsigned looks;               /* whether requests are in flight */
+    struct vm_config *config;     /* with the port that is added */
+    struct console_end *port;     /* of a port */
 };
 
 /*
