@@ -220,13 +220,20 @@ group_arm64() {
     cross_session "tools/testbed --arch arm64"
     expect "arm64, a host's shell: ends with its status" ended 6
     expect "arm64, a host's shell: Ctrl-C ends a program" said '^int=130 /dev/hvc0 aarch64'
-    # Cloud kernels have no driver for a screen.
+    # Cloud kernels have no driver for a screen, nor for keys without a keyboard.
     other=linux-image-arm64/trixie
     if tools/cross sysroot --kernel $other >"$log" 2>&1 </dev/null; then
-        cross_guest --kernel $other --display png="$work" -- 'uname -r; dmesg | grep fb0'
+        cross_guest --kernel $other --module gpio_keys --module evdev --host '
+            (while sleep 1; do minivet ctl /ctl sleep; minivet ctl /ctl power; done) >/dev/null 2>&1 &' \
+            --ctl /ctl --display png="$work" -- 'uname -r; dmesg | grep fb0
+            echo freeze >/sys/power/state && echo awake # by a button
+            head -c 384 /dev/input/event0 | hexdump -v -e "24/1 \"%02x\" \"\n\"" | cut -c 33-40' # type and code
         expect "arm64, another kernel: runs" ended 0
         expect "arm64, another kernel: is Debian 13's" said '^6\.12\..*-arm64$'
         expect "arm64, another kernel: finds the screen" said 'simple-framebuffer.*fb0'
+        expect "arm64, another kernel: a button wakes it up" said '^awake$'
+        expect "arm64, another kernel: the sleep button is a key" said '^01008e00$'
+        expect "arm64, another kernel: the power button is a key" said '^01007400$'
     else
         result ok "arm64, another kernel # SKIP $(tail -n 1 "$log")"
     fi
