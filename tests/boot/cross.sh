@@ -66,6 +66,7 @@ cross_guests() {
                 echo 1 >$device/enable
                 read -r at rest <$device/resource
                 echo mask=$(devmem $at 8)
+                sleep 1 # until that is printed
                 devmem $at 8 1
             done
         }
@@ -158,7 +159,7 @@ cross_boots() {
     expect "$arch, tap: the host answers" told tap ' ended with 0$'
     expect "$arch: a reset ends the run" told reset ' ended with 0$'
     expect "$arch: a panic is told" told panic ' ended with 123$'
-    expect "$arch: a PCI function takes events" told bar '^mask=0x03$'
+    expect "$arch: a PCI function takes events" told bar '^mask=0x03'
     expect "$arch: and a panic, of which it tells" told bar ' ended with 123$'
     expect "$arch: files are passed" told passed "^a word:$machine\$"
     expect "$arch: a guest that hangs is ended" told hang ' ended with 124$'
