@@ -124,7 +124,7 @@ summed='tee >(wc -c >/tmp/size) | sha256sum | { read -r sum _; sleep 0.5; echo $
 host_streams() {
     type_line 20 "socat -u VSOCK-LISTEN:1025 - 2>/dev/null | $summed >/tmp/came &" || return 1
     sleep 1
-    head -c "$stream" /dev/urandom | tee "$work/copy" | timeout 900 "$minivet" vsock "$socket" 1025 >/dev/null &
+    head -c "$stream" /dev/urandom | tee "$work/copy" | timeout 3000 "$minivet" vsock "$socket" 1025 >/dev/null &
     sender=$!
     sent=$(sha256sum <"$work/copy" | cut -c1-64)
     wait "$sender"
@@ -132,11 +132,11 @@ host_streams() {
 }
 
 guest_streams() {
-    timeout 900 socat -u "UNIX-LISTEN:${socket}_53" - >"$work/copy" &
+    timeout 3000 socat -u "UNIX-LISTEN:${socket}_53" - >"$work/copy" &
     taker=$!
     sha256sum <"$work/copy" >"$work/came" &
     summer=$!
-    type_line 900 "head -c $stream /dev/urandom | tee /tmp/copy | socat -u - VSOCK-CONNECT:2:53 & cat /tmp/copy |
+    type_line 3000 "head -c $stream /dev/urandom | tee /tmp/copy | socat -u - VSOCK-CONNECT:2:53 & cat /tmp/copy |
         $summed | sed s/^/sent=/; wait" || { kill "$taker"; return 1; }
     wait "$taker" "$summer"
     said "^sent=$(cut -c1-64 "$work/came") $stream$"
@@ -164,7 +164,7 @@ systemd_sockets() {
 $guest_connects
 EOF"
     began=$(date +%s)
-    type_line 600 "bash /tmp/connect $connections $batch"
+    type_line 1500 "bash /tmp/connect $connections $batch"
     expect "$on: socat: $connections connections from the guest, each answered" said "^went-wrong=0 of $connections$"
     tr -d '\r' <"$log" | sed -n 's/^again=/# tried again: /p'
     took
@@ -291,7 +291,7 @@ group_systemd() {
     socket=$work/vsock
     initramfs "$on" true
     began=$(date +%s)
-    start_guest "$on" -m 512M --timeout 40m --console virtio --port "shell,pty=$work/tty,console=on" --rtc base=utc \
+    start_guest "$on" -m 512M --timeout 120m --console virtio --port "shell,pty=$work/tty,console=on" --rtc base=utc \
         -d "$images/system.ext4,snapshot=on" -a switch=/sbin/init --vsock "on,path=$socket" --balloon on,reporting=off \
         --smbios 'product=Testbox,serial=ds=nocloud;s=http://10.0.2.2/,uuid=6d696e69-7665-4400-8000-00000000002a'
     within 20 test -L "$work/tty"
