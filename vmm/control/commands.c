@@ -685,7 +685,7 @@ static void add_port(struct control_task *t, const struct control_target *target
         err = target->add_port(target->ctx, t->port);
     if (t->port != NULL && err < 0) {
         say_port_error(t, t->config->ports[0].name, err);
-        console_end_close(t->port);
+        t->run = close_end;
     }
     config_free(t->config);
     free(t->config);

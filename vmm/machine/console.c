@@ -9,6 +9,7 @@
 #include "core/base/clock.h"
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
+#include "core/loop/may_block.h"
 #include "core/output/facts.h"
 #include "core/ports/chr.h"
 #include "core/tape/tape.h"
@@ -46,6 +47,7 @@ _Static_assert(CONFIG_COMMAND_PORTS == COMMAND_PORTS_MAX, "as many as it has");
 
 int console_end_open(struct console_end **out, const struct port_config *port)
 {
+    may_block();
     struct console_end *e = calloc(1, sizeof(*e));
     const char *path = port->kind != CHR_NULL ? port->paths[port->kind] : "null";
     if (e == NULL || (e->path = strdup(path)) == NULL) {
@@ -75,6 +77,7 @@ void console_end_close(struct console_end *e)
 {
     if (e == NULL)
         return;
+    may_block();
     if (e->backend != NULL)
         e->backend->ops->destroy(e->backend);
     free(e->path);
