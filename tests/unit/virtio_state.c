@@ -6,6 +6,8 @@
  */
 #include "tests/unit/virtio_state.h"
 
+#include <dirent.h>
+
 #include "core/state/state.h"
 #include "tests/harness/portio.h"
 #include "tests/harness/test.h"
@@ -696,4 +698,60 @@ Test(virtio_state, a_stream_that_was_tampered_with_does_no_harm)
               workloads[i].open == rig_open_scsi_on ? 8 : 2);
     for (unsigned v = 0; v < RIG_LEGACY_VARIANTS; v++)
         spoil(&rig_legacy_variants[v], &workloads[0], 8);
+}
+
+/* ---- what a device holds of the host's ---- */
+
+static unsigned entries(const char *path)
+{
+    unsigned count = 0;
+    DIR *dir = opendir(path);
+    cr_assert_not_null(dir);
+    while (readdir(dir) != NULL)
+        count++;
+    closedir(dir);
+    return count;
+}
+
+struct held {
+    unsigned files, threads;
+};
+
+static struct held held(void)
+{
+    return (struct held){entries("/proc/self/fd"), entries("/proc/self/task")};
+}
+
+/* Each queue alone, in the middle of its work, and then the device. */
+static void reset_all(struct rig *rig, const struct workload *w, bool queues)
+{
+    static struct trace t;
+    t.len = 0;
+    w->first(rig, &t);
+    for (unsigned q = 0; queues && q < w->queues; q++)
+        cr_assert(vdrv_queue_reset(&rig->drv, q));
+    vdrv_reset(&rig->drv);
+    cr_assert(vdrv_start(&rig->drv, w->features | VIRTIO_BIT(VIRTIO_F_RING_RESET), w->queues,
+                         QUEUE_SIZE));
+    rig_step(rig);
+}
+
+Test(virtio_state, resets_keep_no_files_and_no_threads)
+{
+    for (unsigned i = 0; i < STATE_WORKLOADS; i++)
+        for (unsigned v = 0; v < RIG_VARIANTS; v++) {
+            const char *name = rig_config_name(&rig_variants[v]);
+            struct rig rig;
+            open_started(&rig, &rig_variants[v], &workloads[i]);
+            reset_all(&rig, &workloads[i], false);
+            const struct held before = held();
+            for (unsigned round = 0; round < 4; round++)
+                reset_all(&rig, &workloads[i], round % 2);
+            const struct held after = held();
+            cr_expect_eq(after.files, before.files, "%s on %s: %u files, then %u",
+                         workloads[i].name, name, before.files, after.files);
+            cr_expect_eq(after.threads, before.threads, "%s on %s: %u threads, then %u",
+                         workloads[i].name, name, before.threads, after.threads);
+            rig_close(&rig);
+        }
 }
