@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "core/peers/foreign_fd.h"
 #include "core/ports/vsock.h"
 #include "tests/harness/fake.h"
 #include "tests/harness/folder.h"
@@ -421,6 +422,19 @@ Test(vsock_unix, what_is_no_socket_or_a_link_to_one_is_nobody)
     unlink(PATH "_1");
     unlink(PATH "_2");
     unlink("elsewhere");
+}
+
+/* A guest asks as often as it likes: a thread that closes a socket is for what a stranger sent. */
+Test(vsock_unix, who_asks_for_nobody_leaves_nothing_to_close)
+{
+    unsigned left = 0;
+    for (unsigned i = 0; i < 50; i++) {
+        cr_expect_null(backend->ops->connect(backend, 1, false, &device));
+        left += foreign_fds_left();
+        cr_expect_null(backend->ops->connect(backend, 1, true, &device));
+        left += foreign_fds_left();
+    }
+    cr_expect_eq(left, 0);
 }
 
 /* ---- streams ---- */

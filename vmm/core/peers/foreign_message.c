@@ -35,13 +35,13 @@ void foreign_messages_close(int fd)
 {
     ssize_t left = FOREIGN_CLOSE_BYTES, n = 0;
     shutdown(fd, SHUT_RDWR);
-    while (n != -ENODATA && n != -EPROTO && left > 0) {
+    while (n != -ENODATA && n != -ENOTCONN && n != -EPROTO && left > 0) {
         n = foreign_message_bytes(fd);
         left -= MESSAGE_COST + (n > 0 ? n : 0);
         if (n >= 0)
             (void)recv(fd, NULL, 0, MSG_DONTWAIT);
     }
-    if (n == -ENODATA)
+    if (n == -ENODATA || n == -ENOTCONN) /* it never was: nothing has come */
         close(fd);
     else
         foreign_fd_close(fd);
