@@ -1149,6 +1149,18 @@ Test(control, what_a_disk_has_in_flight_is_waited_for)
     cr_expect(is_let_go());
     cr_assert_eq(begin(), 0);
     close(fd);
+    /* Likewise, and it says that there is no guest: a helper closes the file. */
+    fd = join();
+    say(fd, "{\"command\": \"disk-swap\", \"args\": [\"3\", \"other\"]}\n");
+    cr_expect_not(is_let_go());
+    unsigned before = swaps_ended;
+    swap_waits = 0;
+    swap_error = -ENXIO;
+    control_destroy(control);
+    cr_expect(is_let_go());
+    cr_expect_eq(swaps_ended, before + 1);
+    cr_assert_eq(begin(), 0);
+    close(fd);
 }
 
 Test(control, files_that_are_no_disk_s_are_refused)

@@ -346,6 +346,8 @@ void control_destroy(struct control *c)
         evloop_fd_del(c->cfg.loop, &c->clients[i].ev);
         c->clients[i].in_bytes = 0;
         c->clients[i].ended = true;
+        if (c->clients[i].later.armed) /* the last step, since there is no guest any more */
+            evloop_timer_set(c->cfg.loop, &c->clients[i].later, after(c, 0));
     }
     evloop_drain(c->cfg.loop); /* what helpers do comes to its end */
     for (unsigned i = 0; i < CONTROL_CLIENTS; i++)
