@@ -81,10 +81,11 @@ void blk_file_end_resize(struct blk_backend *b, uint64_t bytes);
  *    and this file cannot; -EAGAIN: the host has something that a drain has left behind. Nothing is
  *    reported.
  * 3. What is left, the old file or the new one, is closed; the old one is on stable storage then,
- *    unless it is BLK_FILE_CACHE_UNSAFE. Any thread. NULL is allowed.
+ *    unless it is BLK_FILE_CACHE_UNSAFE, or there is an error: that is reported. Any thread. NULL
+ *    is allowed.
  */
 int blk_spare_open(struct blk_file **out, const struct blk_file_config *config);
 int blk_spare_exchange(struct blk_backend *disk, struct blk_file *spare);
-void blk_spare_close(struct blk_file *spare);
+int blk_spare_close(struct blk_file *spare);
 
 #endif

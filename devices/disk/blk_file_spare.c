@@ -20,13 +20,19 @@ int blk_spare_open(struct blk_file **out, const struct blk_file_config *config)
     return err;
 }
 
-void blk_spare_close(struct blk_file *spare)
+int blk_spare_close(struct blk_file *spare)
 {
+    int err = 0;
     if (spare == NULL)
-        return;
+        return 0;
     if (!spare->b.info.read_only && !spare->unsafe && fdatasync(spare->fd) < 0)
-        log_warn("disk %s: flush: %s; data may be lost", spare->name, strerror(errno));
+        err = -errno;
+    else if (atomic_load(&spare->flush_failed)) /* which the host says once */
+        err = -EIO;
+    if (err < 0)
+        log_warn("disk %s: flush: %s; data may be lost", spare->name, strerror(-err));
     blk_file_free(spare);
+    return err;
 }
 
 static int check(const struct blk_file *f, const struct blk_file *spare)
@@ -64,7 +70,7 @@ int blk_spare_exchange(struct blk_backend *disk, struct blk_file *spare)
     TRADE(is_device);
     TRADE(in_memory);
     atomic_store(&f->error_told, false);
-    atomic_store(&f->flush_failed, false);
+    atomic_store(&spare->flush_failed, atomic_exchange(&f->flush_failed, false));
     blk_set_capacity(&f->b, spare->b.info.capacity_bytes);
     return 0;
 }

@@ -8,6 +8,7 @@
 
 #include "core/loop/evloop_impl.h"
 #include "core/ports/block.h"
+#include "devices/disk/blk_file_impl.h"
 #include "tests/harness/test.h"
 
 #define DISK_BYTES (1 * MIB)
@@ -467,8 +468,11 @@ Test(blk_file, drain_leaves_a_flush_behind)
     real_engine->io(loop, slow_flush);
     evloop_drain(loop);
     cr_expect_eq(done_count, 2, "it came home, for no request");
+    atomic_store(&container_of(disk, struct blk_file, b)->flush_failed, true);
+    cr_expect_eq(run(disk, BLK_FLUSH, 0, NULL, 0), -EIO);
     cr_expect_eq(blk_spare_exchange(disk, spare), 0);
-    blk_spare_close(spare);
+    cr_expect_eq(blk_spare_close(spare), -EIO, "the host says that once");
+    cr_expect_eq(run(disk, BLK_FLUSH, 0, NULL, 0), 0, "the other file is as it should be");
     unlink(other);
     loop->engine = real_engine;
     disk->ops->destroy(disk);

@@ -2,11 +2,13 @@
 /* The control socket: what clients say, well or badly, and what they are told. */
 #include "vmm/control/control.h"
 
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include "core/output/facts.h"
+#include "devices/disk/blk_file_impl.h"
 #include "tests/harness/fake.h"
 #include "tests/harness/folder.h"
 #include "tests/harness/test.h"
@@ -193,7 +195,7 @@ static void on_end_resize(void *ctx, unsigned disk, uint64_t bytes)
 
 static int begin_swap_error, swap_error;
 static unsigned swap_waits, swaps, swaps_begun, swaps_ended;
-static bool swap_reads_only, swap_given_up;
+static bool swap_reads_only, swap_given_up, swap_loses;
 
 static int on_begin_swap(void *ctx, unsigned disk, struct blk_file_config *out)
 {
@@ -217,6 +219,11 @@ static int on_swap(void *ctx, unsigned disk, struct blk_file *spare, const char 
     if (swap_waits > 0 && swap_waits-- > 0)
         return -EAGAIN;
     swaps += swap_error == 0;
+    if (swap_loses) { /* what cannot be flushed takes its place */
+        int other = eventfd(0, EFD_CLOEXEC);
+        cr_assert_eq(dup2(other, spare->fd), spare->fd);
+        close(other);
+    }
     return swap_error;
 }
 
@@ -1117,6 +1124,11 @@ Test(control, disks_get_other_files)
     tell_two(fd, "disk-swap", "3", "other,ro", "{\"result\":null}");
     cr_expect_eq(swaps, 2);
     cr_expect_eq(swaps_ended, 2);
+    swap_reads_only = false;
+    swap_loses = true;
+    tell_two(fd, "disk-swap", "3", "other", "the disk has that file now, but the last one");
+    cr_expect_eq(swaps, 3);
+    cr_expect_eq(swaps_ended, 3);
     close(fd);
 }
 

@@ -268,7 +268,11 @@ static void open_spare(struct control_task *t)
 static void close_spare(struct control_task *t)
 {
     may_block();
-    blk_spare_close(t->spare);
+    int err = blk_spare_close(t->spare);
+    if (err < 0 && t->error[0] == '\0')
+        snprintf(t->error, sizeof(t->error),
+                 "disk-swap: the disk has that file now, but the last one may have lost data: %s",
+                 strerror(-err));
     t->spare = NULL;
 }
 
