@@ -52,7 +52,11 @@ static void trade(void *a, void *b, size_t bytes)
     memcpy(b, was, bytes);
 }
 
-#define TRADE(member) trade(&f->member, &spare->member, sizeof(f->member))
+#define TRADE(member)                                                                          \
+    do {                                                                                       \
+        _Static_assert(sizeof(f->member) <= sizeof(void *), "trade() has room for a pointer"); \
+        trade(&f->member, &spare->member, sizeof(f->member));                                  \
+    } while (0)
 
 int blk_spare_exchange(struct blk_backend *disk, struct blk_file *spare)
 {

@@ -442,6 +442,43 @@ static void keep_first_flush(struct evloop *l, struct ev_io *io)
         real_engine->io(l, io);
 }
 
+/* A second file beside the disk's. */
+static const char *make_other(off_t bytes)
+{
+    static char other[sizeof(path) + 2];
+    snprintf(other, sizeof(other), "%s.2", path);
+    int fd = open(other, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    cr_assert_eq(ftruncate(fd, bytes), 0);
+    close(fd);
+    return other;
+}
+
+Test(blk_file, another_file_takes_its_place_if_it_is_opened_like_it)
+{
+    struct blk_backend *disk = open_disk(DISK_BYTES);
+    const char *other = make_other(2 * DISK_BYTES);
+    const struct blk_file_config unlike[] = {{.path = other, .read_only = true},
+                                             {.path = other, .cache = BLK_FILE_CACHE_UNSAFE},
+                                             {.path = other, .sector_bytes = 4096}};
+    struct blk_file *spare = NULL;
+    for (unsigned i = 0; i < ARRAY_SIZE(unlike); i++) {
+        cr_assert_eq(blk_spare_open(&spare, &unlike[i]), 0);
+        cr_expect_eq(blk_spare_exchange(disk, spare), -EINVAL, "%u", i);
+        blk_spare_close(spare);
+    }
+    cr_expect_eq(disk->info.capacity_bytes, DISK_BYTES);
+    cr_assert_eq(blk_spare_open(&spare, &(struct blk_file_config){.path = other}), 0);
+    cr_expect_eq(blk_spare_exchange(disk, spare), 0);
+    cr_expect_eq(disk->info.capacity_bytes, 2 * DISK_BYTES);
+    blk_spare_close(spare);
+    blk_spare_close(NULL);
+    unlink(other);
+    spare = NULL;
+    cr_expect_eq(blk_spare_open(&spare, &(struct blk_file_config){.path = other}), -ENOENT);
+    cr_expect_null(spare);
+    disk->ops->destroy(disk);
+}
+
 /* A guest that has filled the page cache asks for a flush, and then for a reset. */
 Test(blk_file, drain_leaves_a_flush_behind)
 {
@@ -457,11 +494,7 @@ Test(blk_file, drain_leaves_a_flush_behind)
     cr_expect_eq(done_count, 1);
     cr_expect_eq(last_result, -ECANCELED);
     cr_expect_eq(run(disk, BLK_FLUSH, 0, NULL, 0), 0, "the next one goes its way");
-    char other[sizeof(path) + 2];
-    snprintf(other, sizeof(other), "%s.2", path);
-    int fd = open(other, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    cr_assert_eq(ftruncate(fd, DISK_BYTES), 0);
-    close(fd);
+    const char *other = make_other(DISK_BYTES);
     struct blk_file *spare;
     cr_assert_eq(blk_spare_open(&spare, &(struct blk_file_config){.path = other}), 0);
     cr_expect_eq(blk_spare_exchange(disk, spare), -EAGAIN, "it is one of this file");

@@ -650,6 +650,36 @@ OnRig(virtio_state, a_name_of_a_port_without_one_is_refused,
     rig_step(rig);
 }
 
+/* One was removed before the state was saved, and is not there where it is loaded. */
+OnRig(virtio_state, a_place_without_a_port_has_nothing_to_load,
+      rig_open_console_on(rig, (struct rig_config[]){portio_config(&rig_variants[0])}))
+{
+    static const char is[] = {2, 'i', 's', 8, 0, 0, 0},
+                      news[] = {4, 'n', 'e', 'w', 's', 8, 0, 0, 0};
+    struct state s;
+    listen_to_log(LOG_ERROR);
+    portio_start(rig, 0);
+    cr_assert(rig_remove_port(rig, 1));
+    rig_step(rig);
+    save(rig, &s);
+    for (unsigned i = 0; i < 3; i++) {
+        const char *name = i == 1 ? is : news;
+        size_t bytes = i == 1 ? sizeof(is) : sizeof(news);
+        uint8_t *value = s.bytes, *end = s.bytes + s.len;
+        for (unsigned port = 0; port < 3; port++, value += bytes) {
+            value = memmem(value, (size_t)(end - value), name, bytes);
+            cr_assert(value != NULL);
+        }
+        uint64_t was = le64_get(value);
+        le64_put(value, i == 0 ? was : 2);
+        rig_renew(rig);
+        cr_assert(rig_remove_port(rig, 1));
+        cr_expect_eq(load(rig, s.bytes, s.len), i == 0 ? 0 : -EINVAL, "%u", i);
+        le64_put(value, was);
+    }
+    state_fini(&s);
+}
+
 /* Whatever is loaded, or refused, is used a little, and reset. */
 static void load_and_use(struct rig *rig, const uint8_t *bytes, size_t len)
 {
