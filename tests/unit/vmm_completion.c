@@ -14,7 +14,10 @@ static const char driver[] = "\n"
                              "  ps) printf '%s\\n' 'PID STATE' '4711 running' '815 running';;\n"
                              "  'ctl 4711 console') printf '%s\\n' 'agent /run/agent'; return;;\n"
                              "  'ctl 4711 info')\n"
-                             "    printf '  - device: %s\\n' disk0 '$(id)'; return;;\n"
+                             "    printf '  - device: %s\\n' disk0 net1 '$(id)'\n"
+                             "    echo '  - port 0, console true'\n"
+                             "    printf '  - port 1, name %s, null\\n' agent '$(id)'\n"
+                             "    return;;\n"
                              "  esac\n"
                              "  [[ $1 == ctl ]] && printf '%s x\\n' stop '$(echo${IFS}st)' st\\`x\n"
                              "}\n"
@@ -93,7 +96,25 @@ Test(completion, runs_and_what_they_are_told)
     offers("minivet console 8", "815");
     offers("minivet ctl 4711 st", "stop");
     offers("minivet console 4711 ", "agent");
-    offers("minivet ctl 4711 info ", "disk0");
+    offers("minivet ctl 4711 info ", "disk0 net1");
+    offers("minivet ctl --json 4711 info n", "net1");
+    offers("minivet ctl 4711 disk-swap ", "0");
+    offers("minivet ctl 4711 disk-swap 0 /bin/fals", "/bin/false");
+    offers("minivet ctl 4711 screenshot /bin/fals", "/bin/false");
+    offers("minivet ctl 4711 disk-resize 0 ", "");
+    offers("minivet ctl 4711 link ", "1");
+    offers("minivet ctl 4711 link 1 ", "up down");
+    offers("minivet ctl 4711 port-remove ", "agent");
+    offers("minivet ctl 4711 click r", "right");
+    offers("minivet ctl 4711 type ", "");
+    offers("minivet ctl --j", "--json");
+    offers("minivet console 4711 agent ", "");
+}
+
+Test(completion, nothing_is_offered_for_a_command_of_the_guest)
+{
+    offers("minivet run -- ", "");
+    offers("minivet run vmlinuz -- /bin/fals", "");
 }
 
 Test(completion, benchmarks)

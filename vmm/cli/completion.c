@@ -83,8 +83,8 @@ static void print_list_cases(void)
     for (const struct schema_key *o = config_options; o->name != NULL; o++) {
         if (o->tables == NULL && o->names == NULL)
             continue;
-        printf("    --%s|-%s|-%c) %skeys=\"", o->name, o->name, o->letter != 0 ? o->letter : '-',
-               has_first(o) ? "[[ $value == *,* ]] && " : "");
+        printf("    --%s|-%s%s%.1s) %skeys=\"", o->name, o->name, o->letter != 0 ? "|-" : "",
+               &o->letter, has_first(o) ? "[[ $value == *,* ]] && " : "");
         print_keys(o, false);
         if (has_first(o) && !begins_with_file(o)) {
             printf("\" || keys=\"");
@@ -146,16 +146,36 @@ static int print_bash(void)
            "  help) COMPREPLY=($(compgen -W '" COMMANDS "' -- \"$cur\")); return;;\n"
            "  check) COMPREPLY=($(compgen -W '--json --help' -- \"$cur\")); return;;\n"
            "  ctl|console)\n"
-           "    local program=${COMP_WORDS[0]} list=help\n"
+           "    local program=${COMP_WORDS[0]} list=help run=2\n"
            "    [[ ${COMP_WORDS[1]} == console ]] && list=console\n"
+           "    [[ ${COMP_WORDS[2]} == --json ]] && run=3\n"
+           "    if ((COMP_CWORD > run + 1)); then\n"
+           "      [[ $list == help ]] || return\n"
+           "      local of=${COMP_WORDS[run+1]},$((COMP_CWORD - run - 1)) find=\n"
+           "      case $of in\n"
+           "      disk-swap,2|screenshot,1) mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")\n"
+           "        compopt -o filenames; return;;\n"
+           "      click,1) COMPREPLY=($(compgen -W 'left right middle' -- \"$cur\")); return;;\n"
+           "      link,2) COMPREPLY=($(compgen -W 'up down' -- \"$cur\")); return;;\n"
+           "      info,1) find='device: \\([a-z0-9]*\\)$';;\n"
+           "      disk-*,1) find='device: disk\\([0-9]*\\)$';;\n"
+           "      link,1) find='device: net\\([0-9]*\\)$';;\n"
+           "      port-remove,1|console-size,1)\n"
+           "        find='port [0-9]*, name \\([A-Za-z0-9._-]*\\),.*';;\n"
+           "      *) return;;\n"
+           "      esac\n"
+           "      COMPREPLY=($(compgen -W \"$(\"$program\" ctl \"${COMP_WORDS[run]}\" info "
+           "2>/dev/null |\n"
+           "        sed -n \"s/^ *- $find/\\1/p\")\" -- \"$cur\"))\n"
+           "      return\n"
+           "    fi\n"
+           "    if [[ $cur == -* ]]; then\n"
+           "      COMPREPLY=($(compgen -W '--json --help' -- \"$cur\")); return\n"
+           "    fi\n"
            /* Bash runs what is in $() there: no more is taken than what names are made of. */
            "    if [[ -S $prev || $prev =~ ^[0-9]+$ ]]; then\n"
            "      COMPREPLY=($(compgen -W \"$(\"$program\" ctl \"$prev\" $list 2>/dev/null |\n"
            "        grep -o '^[A-Za-z0-9._-]* ')\" -- \"$cur\"))\n"
-           "    elif [[ $prev == info ]] && ((COMP_CWORD > 3)); then\n"
-           "      COMPREPLY=($(compgen -W \"$(\"$program\" ctl \"${COMP_WORDS[COMP_CWORD-2]}\" "
-           "info \\\n"
-           "        2>/dev/null | sed -n 's/^  - device: \\([a-z0-9]*\\)$/\\1/p')\" -- \"$cur\"))\n"
            "    else\n"
            "      mapfile -t COMPREPLY < <(compgen -f -- \"$cur\"\n"
            "        \"$program\" ps 2>/dev/null | grep -o \"^$cur[0-9]*\" | grep .)\n"
@@ -184,7 +204,9 @@ static int print_bash(void)
            "      compopt -o filenames\n"
            "    return\n"
            "  fi\n"
-           "  [[ ${COMP_WORDS[1]} == run ]] || return\n");
+           "  [[ ${COMP_WORDS[1]} == run ]] || return\n"
+           "  # A command of the guest's.\n"
+           "  [[ \" ${COMP_WORDS[*]:2:COMP_CWORD-2} \" == *' -- '* ]] && return\n");
     print_list_cases();
     printf("  case $prev in\n");
     for (const struct schema_key *o = config_options; o->name != NULL; o++)
@@ -288,7 +310,8 @@ static int print_zsh(void)
         "  ctl|console)\n"
         "    local run=$words[CURRENT-1] list=help\n"
         "    [[ $command == console ]] && list=console\n"
-        "    if [[ -S $run || $run == <-> ]]; then\n"
+        "    if [[ $run == screenshot || $words[CURRENT-2] == disk-swap ]]; then _files\n"
+        "    elif [[ -S $run || $run == <-> ]]; then\n"
         "      compadd -- ${(f)\"$(minivet ctl $run $list 2>/dev/null |\n"
         "        grep -o '^[A-Za-z0-9._-][A-Za-z0-9._-]*')\"}\n"
         "    else\n"
