@@ -264,7 +264,8 @@ static int put_operand(struct config_words *w, const char *word)
     if (w->kernel != NULL)
         return fail_msg(-EINVAL,
                         "%s: one kernel is enough, %s was given before (an initrd is --initrd "
-                        "FILE; a value with spaces is quoted; --stats=json, --timeline=FILE)",
+                        "FILE; a command in the guest goes behind --; a value with spaces is "
+                        "quoted; --stats=json, --timeline=FILE)",
                         word, w->kernel);
     w->kernel = word;
     return config_put(w, config_find_option("kernel", strlen("kernel")), word);
