@@ -51,7 +51,7 @@ Test(commands, each_is_done_or_answered)
         {"help ps", 0, "usage: minivet ps [--json]"},
         {"ps --all", EXIT_USAGE, "ps: --all: no such option"},
         {"ctl", EXIT_USAGE, "ctl: give the control socket's path and a command"},
-        {"ctl /nowhere help", EXIT_FAILURE, "/nowhere: connect: No such file or directory"},
+        {"ctl /nowhere help", EXIT_FAILURE, "/nowhere: no run listens there; `minivet ps`"},
         {"check --xml", EXIT_USAGE, "usage: minivet check [--json]"},
         {"completion zsh", 0, "#compdef minivet"},
         {"completion bash", 0, "complete -F _minivet minivet"},

@@ -120,6 +120,11 @@ int ctl_ask(const char *path, char **words, int count, bool quiet, cJSON **answe
     if (err < 0) {
         if (fd >= 0)
             foreign_socket_close(fd);
+        if (!quiet && (err == -ENOENT || err == -ECONNREFUSED))
+            return fail_msg(err,
+                            "control socket %s: no run listens there; `minivet ps` lists runs, and "
+                            "`minivet run --ctl PATH` names the socket of one",
+                            path);
         return quiet ? err : fail(err, "control socket %s: connect", path);
     }
     foreign_socket_open(fd);
@@ -134,7 +139,7 @@ int ctl_ask(const char *path, char **words, int count, bool quiet, cJSON **answe
     return err == 0 || quiet ? err : fail(err, "control socket %s", path);
 }
 
-/* Rows of the same keys are a table for people. */
+/* Rows of the same keys are a table for people, and what is true is named. */
 static void print_rows(const cJSON *rows)
 {
     const cJSON *row, *cell;
@@ -142,13 +147,14 @@ static void print_rows(const cJSON *rows)
     {
         cJSON_ArrayForEach(cell, row)
         {
-            char *text =
-                cJSON_IsString(cell) ? strdup(cell->valuestring) : cJSON_PrintUnformatted(cell);
+            char *text = cJSON_IsString(cell) ? strdup(cell->valuestring)
+                         : cJSON_IsBool(cell) ? strdup(cJSON_IsTrue(cell) ? cell->string : "")
+                                              : cJSON_PrintUnformatted(cell);
             if (text != NULL)
                 text_neutralize(text);
             printf(cell->next == NULL         ? "%s\n"
                    : cell->prev->next != NULL ? "%-20s "
-                                              : "%-10s ",
+                                              : "%-12s ",
                    text != NULL ? text : "");
             free(text);
         }

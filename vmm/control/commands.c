@@ -245,7 +245,8 @@ static void say_swap_error(struct control_task *t, int err)
         {-ENOENT, "there is no such file; give FILE, or FILE,ro"},
         {-EISDIR, "is a directory; give a raw image file or a block device"},
         {-EBUSY, "another disk, program or machine uses it; stop that one first"},
-        {-EINVAL, "is neither a file nor a block device, or has not one whole sector"},
+        {-EINVAL, "is smaller than a sector, or neither a file nor a block device; give a raw "
+                  "image file, such as one by `truncate -s 1G FILE`"},
         {-EACCES, "may not be opened as the disk is, for reading and (without ro) for writing"},
         {-EROFS, "is on a read-only file system, and the disk is not read-only"},
         {-EOPNOTSUPP, "cannot discard, as the guest may; put it on a file system with holes, such "
