@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* Another file for a disk of a machine, while its driver is at work. The guest is this test. */
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
 #include "arch/arch.h"
 #include "core/ports/hv.h"
 #include "devices/disk/blk_file_impl.h"
@@ -360,6 +364,61 @@ Test(swap, some_disks_keep_their_file)
         if (i + 1 < ARRAY_SIZE(rows))
             close_machine();
     }
+}
+
+/* ---- a driver that does not wait ---- */
+
+static atomic_bool has_enough;
+static unsigned refused;
+
+/* Nearly a ring of requests at once, and a reset now and then. */
+static void *ask_again_and_again(void *arg)
+{
+    const uint8_t *statuses[5];
+    uint32_t head, len;
+    (void)arg;
+    for (unsigned round = 0; !atomic_load(&has_enough); round++) {
+        reset_device();
+        for (unsigned turn = 0; turn < 8; turn++) {
+            for (unsigned i = 0; i < ARRAY_SIZE(statuses); i++)
+                statuses[i] = ask(i, round % 2 == 0 ? 'W' : 0, NULL);
+            if (turn == round % 8) /* the device is reset with these in flight */
+                break;
+            for (unsigned back = 0; back < ARRAY_SIZE(statuses);)
+                if (vdrv_used(&drv.q[0], &head, &len))
+                    back++;
+                else
+                    sched_yield();
+            for (unsigned i = 0; i < ARRAY_SIZE(statuses); i++)
+                refused += *statuses[i] != VIRTIO_BLK_S_OK;
+        }
+    }
+    return NULL;
+}
+
+Test(swap, while_the_disk_s_own_thread_is_at_work)
+{
+    pthread_t driver;
+    int r;
+    open_machine(OLD ",iothread=a");
+    cr_assert_eq(evloop_start_thread(loop), 0);
+    cr_assert_eq(virtio_devices_start(virtio), 0);
+    cr_assert_eq(pthread_create(&driver, NULL, ask_again_and_again, NULL), 0);
+    for (unsigned i = 0; i < 40; i++) {
+        struct blk_file *spare = begin();
+        while ((r = swap(spare)) == -EAGAIN)
+            usleep(100);
+        cr_expect_eq(r, 0);
+        blk_spare_close(spare);
+        cr_assert_eq(rename(OLD, "next"), 0);
+        cr_assert_eq(rename(NEW, OLD), 0);
+        cr_assert_eq(rename("next", NEW), 0);
+    }
+    atomic_store(&has_enough, true);
+    pthread_join(driver, NULL);
+    virtio_devices_stop(virtio);
+    evloop_stop_thread(loop);
+    cr_expect_eq(refused, 0);
 }
 
 /* TEST UNIT READY; the sense key, additional sense code and qualifier, or 0. */
