@@ -134,6 +134,8 @@ struct rig {
     struct entropy entropy;
     struct virtio_balloon *balloon;
     struct virtio_rtc *rtc;
+    unsigned counter_looks; /* at the counter of the guest's processors, for rtc */
+    int counter_error;      /* what such a look ends with */
     struct virtio_vsock *vsock;
     struct fake_vsock sockets;
     struct virtio_console *console;

@@ -30,6 +30,7 @@ struct alarm {
 struct virtio_rtc {
     struct virtio_device dev;
     const struct clock *clock;
+    struct virtio_rtc_counters counters; /* read is NULL: there are none */
     uint64_t made_ns;
     struct alarm alarm;
     struct ev_timer timer; /* while the alarm is enabled and has not passed, or may again */
@@ -133,7 +134,38 @@ static uint8_t alarm_request(struct virtio_rtc *rtc, const struct message *m, co
     return VIRTIO_RTC_S_OK;
 }
 
-/* No counter of the guest's is known: not what it is at the time of a reading. */
+static int read_counter(const struct virtio_rtc *rtc, uint8_t counter, uint64_t *cycles)
+{
+    if (rtc->counters.read == NULL || counter > VIRTIO_RTC_COUNTER_X86_TSC)
+        return -ENOTSUP;
+    return rtc->counters.read(rtc->counters.ctx, counter, cycles);
+}
+
+/* The counter is what it is half-way between a look at it before the clock's and one after. */
+static uint8_t read_cross(const struct virtio_rtc *rtc, unsigned id, uint8_t counter, uint8_t *resp)
+{
+    uint64_t before, after;
+    int err = read_counter(rtc, counter, &before);
+    uint64_t time_ns = read_clock(rtc, id);
+    if (err == 0)
+        err = read_counter(rtc, counter, &after);
+    if (err != 0)
+        return err == -ENOTSUP ? VIRTIO_RTC_S_EOPNOTSUPP : VIRTIO_RTC_S_EIO;
+    le64_put(resp + 8, time_ns);
+    le64_put(resp + 16, before + (after - before) / 2);
+    return VIRTIO_RTC_S_OK;
+}
+
+static uint8_t cross_cap(const struct virtio_rtc *rtc, uint8_t counter, uint8_t *resp)
+{
+    uint64_t cycles;
+    if (counter > VIRTIO_RTC_COUNTER_X86_TSC)
+        return VIRTIO_RTC_S_EOPNOTSUPP;
+    if (read_counter(rtc, counter, &cycles) != -ENOTSUP)
+        resp[8] = VIRTIO_RTC_FLAG_CROSS_CAP;
+    return VIRTIO_RTC_S_OK;
+}
+
 static uint8_t clock_request(struct virtio_rtc *rtc, const struct message *m, const uint8_t *req,
                              uint8_t *resp)
 {
@@ -148,9 +180,9 @@ static uint8_t clock_request(struct virtio_rtc *rtc, const struct message *m, co
         resp[10] = has_alarm ? VIRTIO_RTC_FLAG_ALARM_CAP : 0;
         return VIRTIO_RTC_S_OK;
     case VIRTIO_RTC_REQ_CROSS_CAP:
-        return req[10] <= VIRTIO_RTC_COUNTER_X86_TSC ? VIRTIO_RTC_S_OK : VIRTIO_RTC_S_EOPNOTSUPP;
+        return cross_cap(rtc, req[10], resp);
     default:
-        return VIRTIO_RTC_S_EOPNOTSUPP;
+        return read_cross(rtc, id, req[10], resp);
     }
 }
 
@@ -237,12 +269,14 @@ static const struct virtio_device_ops rtc_ops = {
 };
 
 int virtio_rtc_create(struct virtio_rtc **out, const struct virtio_setup *setup,
-                      const struct clock *clock)
+                      const struct clock *clock, const struct virtio_rtc_counters *counters)
 {
     struct virtio_rtc *rtc = calloc(1, sizeof(*rtc));
     if (rtc == NULL)
         return fail(-ENOMEM, "virtio %s", setup->name);
     rtc->clock = clock;
+    if (counters != NULL)
+        rtc->counters = *counters;
     rtc->made_ns = clock_now_ns(clock);
     rtc->timer = (struct ev_timer){.cb = look, .ctx = rtc};
     int err = virtio_device_init(&rtc->dev, setup,

@@ -5,11 +5,13 @@
  *     clock 0   the host's wall clock: UTC, smeared around leap seconds if the host's is; alarms
  *     clock 1   monotonic, since the device was made
  *
- * A reading is taken when the device serves the request. It comes without a counter of the
- * processor (READ_CROSS): the device knows none that is the guest's.
+ * A reading is taken when the device serves the request. With READ_CROSS it comes with the counter
+ * of the guest's processors, where the machine can tell what that is.
  */
 #ifndef MINIVET_VIRTIO_RTC_H
 #define MINIVET_VIRTIO_RTC_H
+
+#include <stdint.h>
 
 #include "virtio/observe/strict_rules.h"
 
@@ -92,9 +94,19 @@ enum {
 #define VIRTIO_RTC_CLOCKS  2u
 #define VIRTIO_RTC_LOOK_NS UINT64_C(1000000000) /* so often: has the host's clock been set? */
 
-/* The clock outlives the device. Errors are reported. */
+/* The counters of the guest's processors. */
+struct virtio_rtc_counters {
+    /*
+     * What that one (VIRTIO_RTC_COUNTER_) of the first processor is now. -ENOTSUP: it can never be
+     * told; another negative errno: not now. On the device's loop.
+     */
+    int (*read)(void *ctx, uint8_t counter, uint64_t *cycles);
+    void *ctx;
+};
+
+/* The clock outlives the device. counters may be NULL: there are none. Errors are reported. */
 int virtio_rtc_create(struct virtio_rtc **out, const struct virtio_setup *setup,
-                      const struct clock *clock);
+                      const struct clock *clock, const struct virtio_rtc_counters *counters);
 void virtio_rtc_destroy(struct virtio_rtc *rtc); /* after its transport */
 
 struct virtio_device *virtio_rtc_device(struct virtio_rtc *rtc);

@@ -50,6 +50,10 @@ struct hv_vm {
     struct kvm_msi_route *routes;
     unsigned route_count;
 
+    bool has_counter;        /* of vCPU 0 it is known: */
+    uint64_t counter_offset; /* what it is ahead of the host's, modulo 2^64 */
+    uint64_t slept_ns;       /* the host, by then: its counter may begin anew when it wakes */
+
     struct kvm_msi_sender senders[KVM_DEVFNS]; /* not cleared: each is set before it is used */
 };
 
@@ -181,6 +185,9 @@ const char *kvm_arch_virtualization(void);
 int kvm_arch_clock_enabled(struct hv_vcpu *vcpu);
 /* See hv->vcpu_paused. */
 void kvm_arch_paused(struct hv_vcpu *vcpu);
+/* See hv->guest_counter; begin: vCPU 0 has been created. */
+void kvm_arch_counter_begin(struct hv_vcpu *vcpu);
+int kvm_arch_counter(struct hv_vm *vm, enum hv_counter counter, uint64_t *cycles);
 /* See hv->vcpu_doing. */
 int kvm_arch_doing(struct hv_vcpu *vcpu);
 void kvm_arch_state_print(struct hv_vcpu *vcpu, const struct hv_exit *exit, FILE *out);

@@ -125,6 +125,7 @@ const struct hv hv_kvm = {
     .vcpu_doing = kvm_arch_doing,
     .stats = kvm_stats,
     .vcpu_clock_enabled = kvm_arch_clock_enabled,
+    .guest_counter = kvm_arch_counter,
     .virtualization = kvm_arch_virtualization,
     .without_virtualization = kvm_arch_without_virtualization,
     .arch = &kvm_hv_arch,

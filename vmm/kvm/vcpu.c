@@ -58,6 +58,8 @@ int kvm_vcpu_create(struct hv_vcpu **out, struct hv_vm *vm, unsigned id)
         kvm_vcpu_destroy(v);
         return err;
     }
+    if (id == 0)
+        kvm_arch_counter_begin(v);
     if (vm->stats)
         v->stats_fd = kvm_stats_open(v->fd);
     *out = v;

@@ -2,6 +2,7 @@
 #include "virtio/rtc/rtc.h"
 
 #include "core/base/clock.h"
+#include "core/ports/hv.h"
 #include "vmm/config/options.h"
 #include "vmm/machine/device_kind.h"
 #include "vmm/machine/virtio_devices.h"
@@ -14,6 +15,12 @@ static unsigned clock_count(const struct vm_config *vm)
     return vm->clock.on;
 }
 
+static int read_counter(void *ctx, uint8_t counter, uint64_t *cycles)
+{
+    const struct device_slot *s = ctx;
+    return s->cfg->hv->guest_counter(s->cfg->hv_vm, (enum hv_counter)counter, cycles);
+}
+
 static int clock_create(struct device_slot *s, unsigned index)
 {
     struct virtio_rtc *rtc;
@@ -23,7 +30,9 @@ static int clock_create(struct device_slot *s, unsigned index)
     if (r < 0)
         return r;
     struct virtio_setup setup = device_slot_setup(s, "clock");
-    r = virtio_rtc_create(&rtc, &setup, &clock_host);
+    const struct virtio_rtc_counters counters = {read_counter, s};
+    r = virtio_rtc_create(&rtc, &setup, &clock_host,
+                          s->cfg->hv->guest_counter != NULL ? &counters : NULL);
     if (r < 0)
         return r;
     s->own = rtc;

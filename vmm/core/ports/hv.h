@@ -71,6 +71,12 @@ enum hv_doing {
     HV_IS_OFF,      /* it was never started, or is off again */
 };
 
+/* ---- counters that processors read time by, as VIRTIO 1.4 5.23.6 numbers them ---- */
+enum hv_counter {
+    HV_COUNTER_VCT,
+    HV_COUNTER_TSC,
+};
+
 /* ---- features of the guest's processors that a user may choose, where there are any ---- */
 #define HV_CPU_PMU UINT64_C(1) /* performance counters */
 #define HV_CPU_SVE UINT64_C(2) /* arm64: scalable vectors */
@@ -161,6 +167,13 @@ struct hv {
      * the hypervisor has none.
      */
     int (*vcpu_clock_enabled)(struct hv_vcpu *vcpu);
+
+    /*
+     * What that counter of the guest's first processor is now, if the guest has not set it.
+     * -ENOTSUP: it can never be told; another negative errno: not any more. Silent. Any thread,
+     * when there are vCPUs. NULL: there is none.
+     */
+    int (*guest_counter)(struct hv_vm *vm, enum hv_counter counter, uint64_t *cycles);
 
     /* What the processor calls its hardware virtualization; NULL: it has none that can be used. */
     const char *(*virtualization)(void);

@@ -122,6 +122,19 @@ void kvm_arch_paused(struct hv_vcpu *v)
     (void)v; /* KVM has no way to tell the guest */
 }
 
+void kvm_arch_counter_begin(struct hv_vcpu *v)
+{
+    (void)v;
+}
+
+int kvm_arch_counter(struct hv_vm *vm, enum hv_counter counter, uint64_t *cycles)
+{
+    (void)vm;
+    (void)counter;
+    (void)cycles;
+    return -ENOTSUP;
+}
+
 /* Does it wait for interrupts? Each look makes it go on, and wait again. */
 static bool waits(struct hv_vcpu *v)
 {

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <x86intrin.h>
 
 #include "core/base/fail.h"
 #include "core/base/xmath.h"
@@ -13,6 +15,7 @@
 #define CPUID_1_ECX_TSC_DEADLINE (1u << 24)
 #define MSR_KVM_SYSTEM_TIME_NEW  0x4b564d01 /* kvmclock: Documentation/virt/kvm/x86/msr.rst */
 #define KVM_SYSTEM_TIME_ENABLED  1u
+#define SLEPT_NS_MIN             1000000 /* less is what lies between the looks at two clocks */
 #define RFLAGS_IF                (UINT64_C(1) << 9)
 
 static struct kvm_cpuid2 *cpuid_alloc(unsigned count)
@@ -178,6 +181,37 @@ int kvm_arch_clock_enabled(struct hv_vcpu *v)
 void kvm_arch_paused(struct hv_vcpu *v)
 {
     (void)kvm_ioctl(v->fd, KVM_KVMCLOCK_CTRL, 0);
+}
+
+static uint64_t slept_ns(void)
+{
+    struct timespec with, without;
+    clock_gettime(CLOCK_MONOTONIC, &without);
+    clock_gettime(CLOCK_BOOTTIME, &with);
+    return (uint64_t)(with.tv_sec - without.tv_sec) * 1000000000u + (uint64_t)with.tv_nsec -
+           (uint64_t)without.tv_nsec;
+}
+
+/* Later it could be asked for only while the vCPU does not run. All vCPUs have the same. */
+void kvm_arch_counter_begin(struct hv_vcpu *v)
+{
+    struct hv_vm *vm = v->vm;
+    struct kvm_device_attr attr = {.group = KVM_VCPU_TSC_CTRL,
+                                   .attr = KVM_VCPU_TSC_OFFSET,
+                                   .addr = (uintptr_t)&vm->counter_offset};
+    vm->slept_ns = slept_ns();
+    vm->has_counter = kvm_ioctl_ptr(v->fd, KVM_GET_DEVICE_ATTR, &attr) == 0;
+}
+
+/* KVM sets the offset anew if the host's counter has begun anew while it slept. */
+int kvm_arch_counter(struct hv_vm *vm, enum hv_counter counter, uint64_t *cycles)
+{
+    if (!vm->has_counter || counter != HV_COUNTER_TSC)
+        return -ENOTSUP;
+    if ((int64_t)(slept_ns() - vm->slept_ns) > SLEPT_NS_MIN)
+        return -ESTALE;
+    *cycles = __rdtsc() + vm->counter_offset;
+    return 0;
 }
 
 const struct hv_arch kvm_hv_arch = {
