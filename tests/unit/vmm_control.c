@@ -1049,7 +1049,8 @@ Test(control, ports_come_and_go)
     cr_assert_not_null(the_port);
     cr_expect_eq(access("written", F_OK), 0, "its other end is open");
     tell_one(fd, "port-remove", "log", "{\"result\":null}");
-    tell_one(fd, "port-add", "log,file=no/such/folder", "port-add: log: No such file");
+    tell_one(fd, "port-add", "log,file=no/such/folder",
+             "port-add: log: No such file or directory; the run has said");
     tell_one(fd, "port-add", "log", "such as log,file=PATH");
     tell_one(fd, "port-add", "log,file=a,listen=b", "such as log,file=PATH");
     the_port = NULL;

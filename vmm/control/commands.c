@@ -659,8 +659,8 @@ static void open_end(struct control_task *t)
 {
     int err = console_end_open(&t->port, &t->config->ports[0]);
     if (err < 0)
-        snprintf(t->error, sizeof(t->error), "port-add: %.63s: %s", t->config->ports[0].name,
-                 strerror(-err));
+        snprintf(t->error, sizeof(t->error), "port-add: %.63s: %s; the run has said what is wrong",
+                 t->config->ports[0].name, strerror(-err));
 }
 
 static void close_end(struct control_task *t)
