@@ -64,7 +64,7 @@ cross_guests() {
             for device in /sys/bus/pci/devices/*; do
                 grep -q 0x0011 $device/device || continue
                 echo 1 >$device/enable
-                read -r at rest <$device/resource
+                at=$(sed "s/ .*//; q" $device/resource)
                 echo mask=$(devmem $at 8)
                 sleep 1 # until that is printed
                 devmem $at 8 1

@@ -17,8 +17,8 @@ lives() {
     kill -0 "$run" 2>/dev/null
 }
 
-# within SECONDS COMMAND...: it comes to succeed in that time, while the guest lives
-within() {
+# await SECONDS COMMAND...: it comes to succeed in that time, while the guest lives
+await() {
     limit=$(($(date +%s) + $1))
     shift
     until "$@"; do
@@ -39,7 +39,7 @@ typed=0
 type_line() {
     typed=$((typed + 1))
     printf '{ echo; %s\n} >/dev/console 2>&1; echo "typed-%d=$?" >/dev/console\n' "$2" "$typed" >&8
-    within "$1" said "^typed-$typed=" || { echo "# not done after $1 s: $2"; return 1; }
+    await "$1" said "^typed-$typed=" || { echo "# not done after $1 s: $2"; return 1; }
     said "^typed-$typed=0\$"
 }
 
@@ -54,9 +54,9 @@ log_in() { # at a terminal that is raw, as a user would
     exec 8<>"$work/tty"
     cat <&8 >"$work/shown" 2>/dev/null &
     shown_run=$!
-    within 200 shown 'minivet login: ' || return 1
+    await 200 shown 'minivet login: ' || return 1
     printf 'root\n' >&8
-    within 60 shown '# $'
+    await 60 shown '# $'
 }
 
 took() { # since $began
@@ -194,9 +194,9 @@ paste() { # TERMINAL FD
     printf '%s' "(stty raw -echo; echo ready-$1 >/dev/console; timeout --foreground 300 head -c ${paste_mib}M |
         sha256sum; stty sane) </dev/$1 >/dev/console; echo done-$1 >/dev/console" | tr '\n' ' ' >&8
     echo >&8
-    within 20 said "^ready-$1" || return 1
+    await 20 said "^ready-$1" || return 1
     timeout 300 cat "$work/pasted" >&"$2"
-    within 310 said "^done-$1" && said "^$sum"
+    await 310 said "^done-$1" && said "^$sum"
 }
 
 systemd_paste() {
@@ -294,7 +294,7 @@ group_systemd() {
     start_guest "$on" -m 512M --timeout 120m --console virtio --port "shell,pty=$work/tty,console=on" --rtc base=utc \
         -d "$images/system.ext4,snapshot=on" -a switch=/sbin/init --vsock "on,path=$socket" --balloon on,reporting=off \
         --smbios 'product=Testbox,serial=ds=nocloud;s=http://10.0.2.2/,uuid=6d696e69-7665-4400-8000-00000000002a'
-    within 20 test -L "$work/tty"
+    await 20 test -L "$work/tty"
     expect "$on: agetty on hvc1 answers with login, and lets a user in" log_in
     took
     if lives; then
@@ -304,7 +304,7 @@ group_systemd() {
     fi
     began=$(date +%s)
     "$minivet" ctl "$work/ctl" power
-    within 90 false
+    await 90 false
     ! lives || kill "$run"
     await_guest
     took
