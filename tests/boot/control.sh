@@ -14,7 +14,7 @@ while read -r order; do
     case $order in
     time) echo time=$(date +%s) ;;
     complaints)
-        dmesg | grep -iE "soft lockup|rcu.*stall|hrtimer|clocksource.*unstable" >/tmp/complaints
+        dmesg | grep -iE "soft lockup|rcu.*stall|clocksource.*unstable" >/tmp/complaints
         cat /tmp/complaints
         echo complaints=$(wc -l </tmp/complaints)
         ;;
