@@ -34,7 +34,7 @@ enum {
 #define ACPI_PM_SLP_TYP_S5  5 /* the first element of \_S5 */
 
 struct byte_device_config {
-    struct bus *bus; /* NULL: whoever makes the device puts byte_device_ops on one */
+    struct bus *bus; /* NULL: the caller puts byte_device_ops on one */
     uint64_t base;
     struct power power;
     void (*on_byte)(void *ctx, uint8_t byte); /* post_code, on the thread that writes; or NULL */

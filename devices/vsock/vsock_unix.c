@@ -76,7 +76,7 @@ struct unix_stream {
     bool waits;            /* for the guest to accept: its end is wanted */
     struct ev_timer again; /* to poll, when the loop cannot */
 
-    /* While it is in nobody's queue of connections, since that is full. */
+    /* While it waits for room in the listener's queue. */
     uint64_t join_ns; /* else 0 */
     uint32_t host_port;
     bool is_shut;    /* by the guest, since */

@@ -38,7 +38,7 @@ on_host() { # WORDS: the program here
     return $code
 }
 
-no_answer() { # in the guest, to whom nobody listens
+no_answer() { # in the guest: the port has no listener
     ! in_guest turns vsock:99 1 && said 'vsock:99: Connection reset by peer'
 }
 

@@ -425,7 +425,7 @@ Test(vsock_unix, what_is_no_socket_or_a_link_to_one_is_nobody)
 }
 
 /* A guest asks as often as it likes: a thread that closes a socket is for what a stranger sent. */
-Test(vsock_unix, who_asks_for_nobody_leaves_nothing_to_close)
+Test(vsock_unix, a_port_without_a_listener_leaves_nothing_to_close)
 {
     unsigned left = 0;
     for (unsigned i = 0; i < 50; i++) {
@@ -523,7 +523,7 @@ Test(vsock_unix, many_that_write_no_more_are_looked_at_less_often)
     int fds[ARRAY_SIZE(streams)];
     struct iovec iov = {bytes, sizeof(bytes)};
     if (strcmp(evloop_engine(loop), "io_uring") != 0)
-        cr_skip_test("of the end of one direction only io_uring tells when nobody asked");
+        cr_skip_test("of the end of one direction only io_uring tells unasked");
     for (unsigned i = 0; i < ARRAY_SIZE(streams); i++) {
         fds[i] = open_client("CONNECT 1\n");
         streams[i] = device.stream;

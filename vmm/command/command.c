@@ -248,7 +248,7 @@ static int open_streams(struct command *c)
 
 /* ---- what the kernel prints ---- */
 
-/* The guest waits for whoever reads it, as for the reader of a stream; the loop does not. */
+/* The guest waits for the reader, as it does for the reader of a stream; the loop does not. */
 static size_t console_write(struct chr_backend *b, const uint8_t *data, size_t len)
 {
     struct command *c = container_of(b, struct command, console);
