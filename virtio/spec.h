@@ -33,6 +33,7 @@ enum {
     VIRTIO_ID_RTC = 17,
     VIRTIO_ID_INPUT = 18,
     VIRTIO_ID_VSOCK = 19,
+    VIRTIO_ID_FS = 26,
 };
 
 /* ---- 6 Reserved Feature Bits; those of the rings are in ring_spec.h ---- */

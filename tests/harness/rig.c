@@ -11,6 +11,7 @@
 #include "core/memory/gmem.h"
 #include "core/ports/bus.h"
 #include "pci/function.h"
+#include "tests/harness/fsreq.h"
 #include "tests/harness/netio.h"
 #include "virtio/balloon/balloon.h"
 #include "virtio/blk/blk.h"
@@ -386,6 +387,10 @@ OPEN(scsi, fake_blk_init(&rig->disk, rig->loop, disk_bytes(config)),
                             .count = 1,
                             .queues = rig->cfg.queues}))
 
+OPEN(fs, fake_share_init(&rig->files),
+     virtio_fs_create(&rig->fs, &setup,
+                      &(struct virtio_fs_config){
+                          .tag = FSREQ_TAG, .share = &rig->files.share, .queues = rig->cfg.queues}))
 OPEN(gpu, fake_display_init(&rig->display),
      virtio_gpu_create(&rig->gpu, &setup,
                        &(struct virtio_gpu_config){
@@ -471,6 +476,7 @@ static void end_device(struct rig *rig)
     virtio_net_destroy(rig->net);
     virtio_gpu_destroy(rig->gpu);
     virtio_input_destroy(rig->input);
+    virtio_fs_destroy(rig->fs);
     virtio_vsock_destroy(rig->vsock);
     rig->dev = NULL;
     rig_step(rig); /* nothing of the device may be left in the loop */
@@ -500,6 +506,7 @@ void rig_close(struct rig *rig)
     fake_net_fini(&rig->ether);
     fake_display_fini(&rig->display);
     fake_vsock_fini(&rig->sockets);
+    fake_share_fini(&rig->files);
     free(rig->ports);
     vdrv_fini(&rig->drv);
     if (!rig->cfg.keep_host)

@@ -14,6 +14,7 @@
 #include "tests/harness/fake.h"
 #include "tests/harness/fake_display.h"
 #include "tests/harness/fake_net.h"
+#include "tests/harness/fake_share.h"
 #include "tests/harness/fake_vsock.h"
 #include "tests/harness/inputio.h"
 #include "tests/harness/vdrv.h"
@@ -79,12 +80,12 @@ struct rig_config {
     uint64_t features_on, features_off; /* see struct virtio_device_config */
     uint64_t always;                    /* features that the driver adds to those it is told */
     uint32_t queue_size_max;            /* 0: the device's default */
-    unsigned queues;                    /* echo: 0 is two; disk, network (pairs): 0 is one */
-    uint64_t shm_bytes;                 /* echo: one shared memory region; 0: none */
-    bool rss;                           /* network */
-    unsigned ports;                     /* console, beside port 0: RIG_PORTS or none */
-    enum input_kind input;              /* 0 is a keyboard */
-    bool read_only;                     /* disk */
+    unsigned queues;    /* echo: 0 is two; disk, network (pairs), files (for requests): 0 is one */
+    uint64_t shm_bytes; /* echo: one shared memory region; 0: none */
+    bool rss;           /* network */
+    unsigned ports;     /* console, beside port 0: RIG_PORTS or none */
+    enum input_kind input; /* 0 is a keyboard */
+    bool read_only;        /* disk */
     bool plain; /* disk: reads, writes and flushes, and tells nothing; network: no offloads */
     bool write_through;           /* disk */
     uint32_t logical_bytes;       /* disk: 0 is 512 */
@@ -146,6 +147,8 @@ struct rig {
     struct fake_net ether;
     struct virtio_gpu *gpu;
     struct fake_display display;
+    struct virtio_fs *fs;
+    struct fake_share files;
     struct virtio_input *input;
     struct fake_input person;
     uint64_t event_gpa[INPUTIO_IDS]; /* inputio.c, portio.c: of the buffer with that id */
@@ -161,6 +164,7 @@ void rig_open_console_on(struct rig *rig, const struct rig_config *config);
 void rig_open_scsi_on(struct rig *rig, const struct rig_config *config);
 void rig_open_net_on(struct rig *rig, const struct rig_config *config);
 void rig_open_gpu_on(struct rig *rig, const struct rig_config *config);
+void rig_open_fs_on(struct rig *rig, const struct rig_config *config);
 void rig_open_input_on(struct rig *rig, const struct rig_config *config);
 
 /* The same on virtio-mmio with a split ring. */

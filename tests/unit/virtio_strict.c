@@ -39,7 +39,7 @@ void strict_open(struct rig *rig, enum strict_device device, const struct rig_co
         [ON_SCSI] = rig_open_scsi_on,       [ON_NET] = rig_open_net_on,
         [ON_INPUT] = rig_open_input_on,     [ON_GPU] = rig_open_gpu_on,
         [ON_BALLOON] = rig_open_balloon_on, [ON_VSOCK] = rig_open_vsock_on,
-        [ON_RTC] = rig_open_rtc_on,
+        [ON_RTC] = rig_open_rtc_on,         [ON_FS] = rig_open_fs_on,
     };
     open[device](rig, config);
 }
@@ -90,7 +90,7 @@ Test(virtio_strict, slips_in_requests_are_told)
 static const char *const type_names[] = {
     [ON_ECHO] = "echo",       [ON_BLK] = "blk",     [ON_RNG] = "rng",     [ON_CONSOLE] = "console",
     [ON_SCSI] = "scsi",       [ON_NET] = "net",     [ON_INPUT] = "input", [ON_GPU] = "gpu",
-    [ON_BALLOON] = "balloon", [ON_VSOCK] = "vsock", [ON_RTC] = "rtc",
+    [ON_BALLOON] = "balloon", [ON_VSOCK] = "vsock", [ON_RTC] = "rtc",     [ON_FS] = "fs",
 };
 
 static bool is_tried(const struct virtio_device_type *type, unsigned rule)

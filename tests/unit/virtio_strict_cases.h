@@ -25,6 +25,7 @@ enum strict_device {
     ON_BALLOON,
     ON_VSOCK,
     ON_RTC,
+    ON_FS,
 };
 
 /* What a driver does, one step after the other; see strict_slip() for the arguments. */

@@ -2,6 +2,7 @@
 /* Slips in rings and requests: see virtio_strict.c, which runs them. */
 #include <linux/input-event-codes.h>
 
+#include "tests/harness/fsreq.h"
 #include "tests/harness/gpureq.h"
 #include "tests/harness/test.h"
 #include "tests/unit/virtio_strict_cases.h"
@@ -396,6 +397,27 @@ static void readable_alarm(struct rig *rig)
     rig_step(rig);
 }
 
+static void short_fuse_header(struct rig *rig)
+{
+    start(rig, 0, STRICT_SIZE);
+    struct vdrv_buf buf = {vdrv_alloc(&rig->drv, FSREQ_HEADER, 8), FSREQ_HEADER - 1, false};
+    vdrv_send(&rig->drv.q[VIRTIO_FS_REQUESTS], &buf, 1);
+    rig_step(rig);
+}
+
+static void lookup_by_the_hiprio_queue(struct rig *rig)
+{
+    start(rig, 0, STRICT_SIZE);
+    fsreq_serves(rig, VIRTIO_FS_HIPRIO);
+}
+
+static void forget_by_a_request_queue(struct rig *rig)
+{
+    start(rig, 0, STRICT_SIZE);
+    fsreq_send(rig, &(struct fsreq){.queue = VIRTIO_FS_REQUESTS, .opcode = FUSE_FORGET});
+    rig_step(rig);
+}
+
 /* Such a buffer is looked at when there is something to put into it. */
 static void readable_vsock_rx(struct rig *rig)
 {
@@ -503,6 +525,9 @@ const struct strict_case strict_type_cases[] = {
     {STRICT_BALLOON_WRITABLE, {{NO_STEP}}, writable_numbers, .device = ON_BALLOON},
     {STRICT_BALLOON_PAGE, {{NO_STEP}}, page_outside_memory, .device = ON_BALLOON},
     {STRICT_RTC_READABLE, {{NO_STEP}}, readable_alarm, .device = ON_RTC},
+    {STRICT_FS_HEADER, {{NO_STEP}}, short_fuse_header, .device = ON_FS},
+    {STRICT_FS_HIPRIO, {{NO_STEP}}, lookup_by_the_hiprio_queue, .device = ON_FS},
+    {STRICT_FS_REQUEST, {{NO_STEP}}, forget_by_a_request_queue, .device = ON_FS},
     {STRICT_VSOCK_RX, {{NO_STEP}}, readable_vsock_rx, .device = ON_VSOCK},
     {STRICT_VSOCK_TX, {{NO_STEP}}, writable_vsock_tx, .device = ON_VSOCK},
     {STRICT_VSOCK_CID, {{NO_STEP}}, vsock_to_another, .device = ON_VSOCK},

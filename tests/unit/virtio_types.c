@@ -4,6 +4,7 @@
 #include "tests/harness/types.h"
 #include "virtio/blk/blk.h"
 #include "virtio/console/console.h"
+#include "virtio/fs/fs.h"
 #include "virtio/gpu/gpu.h"
 #include "virtio/gpu/gpu_codes.h"
 #include "virtio/input/input.h"
@@ -78,6 +79,9 @@ Test(virtio_types, queues_have_their_roles)
     expect_role(&virtio_console_type, 2, 1, "transmitq");
     expect_role(&virtio_console_type, 8, 3, "control transmitq");
     expect_role(&virtio_console_type, 64, 63, "transmitq");
+    expect_role(&virtio_fs_type, 2, 0, "hiprio");
+    expect_role(&virtio_fs_type, 2, 1, "requestq");
+    expect_role(&virtio_fs_type, 64, 63, "requestq");
     expect_role(&virtio_gpu_type, 2, 1, "cursorq");
     expect_role(&virtio_net_type, 3, 2, "controlq");
     expect_role(&virtio_net_type, 7, 0, "receiveq");
@@ -116,6 +120,8 @@ Test(virtio_types, drivers_write_what_is_writable)
     cr_expect_not(virtio_type_is_writable(&virtio_blk_type, VIRTIO_BLK_CONFIG_capacity));
     cr_expect(virtio_type_is_writable(&virtio_scsi_type, VIRTIO_SCSI_CONFIG_cdb_size + 3));
     cr_expect_not(virtio_type_is_writable(&virtio_scsi_type, VIRTIO_SCSI_CONFIG_max_channel));
+    for (unsigned i = 0; i < VIRTIO_FS_CONFIG_BYTES; i++)
+        cr_expect_not(virtio_type_is_writable(&virtio_fs_type, i));
     cr_expect(virtio_type_is_writable(&virtio_gpu_type, VIRTIO_GPU_CONFIG_events_clear));
     cr_expect_not(virtio_type_is_writable(&virtio_gpu_type, VIRTIO_GPU_CONFIG_events_read + 3));
     cr_expect(virtio_type_is_writable(&virtio_input_type, VIRTIO_INPUT_CONFIG_subsel));
