@@ -83,14 +83,16 @@ static void check_indirect(uint64_t table_offset)
     struct ring r;
     ring_open(&r, 8, RING_FEATURES);
     uint64_t table_gpa = r.data_gpa + table_offset;
-    uint8_t *table = vdrv_ptr(&r.drv, table_gpa, 64);
+    _Alignas(uint64_t) uint8_t table[3 * VIRTQ_DESC_BYTES]; /* as stores of its fields want it */
     /* Out of order, as next allows. */
     vdrv_desc_put(table, 0, r.data_gpa + 1000, 3, VIRTQ_DESC_F_NEXT, 2);
     vdrv_desc_put(table, 2, r.data_gpa + 2000, 5, VIRTQ_DESC_F_NEXT | VIRTQ_DESC_F_WRITE, 1);
     vdrv_desc_put(table, 1, r.data_gpa + 3000, 7, VIRTQ_DESC_F_WRITE, 0);
+    memcpy(vdrv_ptr(&r.drv, table_gpa, sizeof(table)), table, sizeof(table));
     vdrv_desc_put(r.q->desc, 5, r.data_gpa + 900, 11, VIRTQ_DESC_F_NEXT, 6);
     /* The WRITE flag beside INDIRECT means nothing: 2.7.5.3.2. */
-    vdrv_desc_put(r.q->desc, 6, table_gpa, 48, VIRTQ_DESC_F_INDIRECT | VIRTQ_DESC_F_WRITE, 0);
+    vdrv_desc_put(r.q->desc, 6, table_gpa, sizeof(table),
+                  VIRTQ_DESC_F_INDIRECT | VIRTQ_DESC_F_WRITE, 0);
     vdrv_avail_put(r.q, 5);
     vdrv_publish(r.q);
     struct vq_chain *chain = ring_pop(&r);
