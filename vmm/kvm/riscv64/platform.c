@@ -28,8 +28,9 @@ const struct kvm_arch kvm_arch = {
     .has_no_line_irqfds = true,
     .address_bits_cap = KVM_CAP_VM_GPA_BITS,
     .load_advice = "load KVM (sudo modprobe kvm)",
-    .enable_advice = "load KVM (sudo modprobe kvm); its processor has to have the hypervisor "
-                     "extension, and the kernel to run in HS-mode",
+    .enable_advice = "load KVM (sudo modprobe kvm), which needs a processor with the hypervisor "
+                     "extension or, in "
+                     "a virtual machine, nested virtualization; tools/testbed runs without it",
     .no_emulation = "KVM cannot emulate this instruction",
 };
 
