@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * A load for a virtio block device, for tools/bench blk: keeps `depth` requests in flight, polls
- * for their ends, and prints what came of it on the serial port.
+ * for their ends (or, with irq=1, waits for the interrupts of them), and prints what came of it on
+ * the serial port.
  *
  * The kernel's command line has its orders, all of them numbers:
  *   write=0|1       read or write [0]              seq=0|1       random or in sequence [0]
@@ -9,6 +10,7 @@
  *   requests=N      to measure at most [no end]    ticks=N       to measure at most [no end]
  *   warm=TICKS      of the same, not measured [0]  gap=TICKS     between requests; depth=1 [0]
  *   packed=0|1 event_idx=0|1 indirect=0|1          take this feature if offered [0 1 1]
+ *   irq=0|1         wait for interrupts [0]
  *   device=GPA      its registers [the first]      linger=TICKS  before the run ends [0]
  *
  * It says "blk: start" when measuring begins and ends with a line of results. Ticks are those of
@@ -25,10 +27,11 @@
 #define DATA_BYTES    0x6000000ull
 #define QUEUE_SIZE    256u
 #define REQUEST_PARTS 3u
+#define IRQ_VECTOR    0x30
 
 struct orders {
     uint64_t write, seq, size, depth, requests, ticks, warm, gap;
-    uint64_t packed, event_idx, indirect, device, linger;
+    uint64_t packed, event_idx, indirect, irq, device, linger;
 };
 
 struct request_header { /* struct virtio_blk_req */
@@ -56,6 +59,7 @@ static volatile uint8_t statuses[RING_SLOTS_MAX];
 static uint64_t started[RING_SLOTS_MAX];
 static uint8_t idle[RING_SLOTS_MAX]; /* a stack of slots */
 static unsigned idle_count;
+static volatile uint32_t interrupts;
 
 /* ---- orders ---- */
 
@@ -68,7 +72,7 @@ static void take_orders(void)
         {"warm", &orders.warm},         {"gap", &orders.gap},
         {"packed", &orders.packed},     {"event_idx", &orders.event_idx},
         {"indirect", &orders.indirect}, {"device", &orders.device},
-        {"linger", &orders.linger},
+        {"irq", &orders.irq},           {"linger", &orders.linger},
     };
     load_take_orders(words, sizeof(words) / sizeof(words[0]));
     CHECK(orders.size >= 512 && orders.size % 512 == 0);
@@ -77,6 +81,13 @@ static void take_orders(void)
 }
 
 /* ---- the device ---- */
+
+static void on_irq(unsigned vector)
+{
+    (void)vector;
+    transport_irq_ack(device_gpa);
+    interrupts++;
+}
 
 static void open_device(void)
 {
@@ -96,6 +107,10 @@ static void open_device(void)
     ring_init(&ring, &ring_memory, size < QUEUE_SIZE ? size : QUEUE_SIZE, REQUEST_PARTS, features);
     CHECK(orders.depth <= ring_slots(&ring));
     transport_queue(device_gpa, 0, &ring);
+    if (orders.irq) {
+        rt_irq_handler(IRQ_VECTOR, on_irq);
+        rt_irq_route(transport_irq(device_gpa), IRQ_VECTOR);
+    }
     transport_start(device_gpa);
     places = transport_config64(device_gpa, VIRTIO_BLK_CONFIG_capacity) / (orders.size / 512);
     CHECK(places > 0);
@@ -134,6 +149,16 @@ static void note(unsigned slot, uint64_t now)
     results.requests++;
     results.errors += statuses[slot] != VIRTIO_BLK_S_OK;
     load_note(&results.latencies, now - started[slot]);
+}
+
+/* Until something may be done. */
+static void await(void)
+{
+    uint32_t seen = interrupts;
+    if (!orders.irq)
+        pause();
+    else if (vdrv_ring_irq_on(&ring.ring, 0)) /* nothing came back meanwhile */
+        rt_irq_wait(&interrupts, seen);
 }
 
 /* Everything that is done; true if there was anything. */
@@ -177,10 +202,11 @@ static void run(uint64_t requests, uint64_t ticks)
         submit(requests - issued);
         issued += before - idle_count;
         while (!reap())
-            pause();
+            await();
     } while (issued < requests && rt_ticks() - begin < ticks);
     while (idle_count < orders.depth)
-        reap();
+        if (!reap())
+            await();
     results.ticks = rt_ticks() - begin;
 }
 

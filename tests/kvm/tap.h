@@ -19,10 +19,9 @@ struct tap_test {
 
 /* Each file's tests, ended by an entry without a name. */
 extern const struct tap_test exit_tests[], end_tests[], smp_tests[], kick_tests[], disk_tests[],
-    framebuffer_tests[], hostile_tests[], terminal_tests[];
+    framebuffer_tests[], hostile_tests[], terminal_tests[], irq_tests[], cycle_tests[], run_tests[];
 /* Those of x86-64 alone. */
-extern const struct tap_test port_tests[], fault_tests[], irq_tests[], cycle_tests[], live_tests[],
-    run_tests[], bench_tests[];
+extern const struct tap_test port_tests[], fault_tests[], live_tests[], bench_tests[];
 /* The files of this architecture, ended by NULL. */
 extern const struct tap_test *const tap_groups[];
 

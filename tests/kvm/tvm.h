@@ -20,6 +20,7 @@
 #define TVM_DOORBELL_GPA  0xd0001000
 #define TVM_OWN_GPA       0xd0002000
 #define TVM_DOORBELL_PORT 0x530
+#define TVM_SENDER_DEVFN  8        /* whose messages reach the guests */
 #define TVM_COUNTER       0xf00000 /* from the start of RAM */
 
 #define TVM_STAMPS 256
@@ -88,6 +89,12 @@ void tvm_run_ok(const struct tvm_config *config);
 
 /* The same a few times, with pauses that fall into the midst of accesses. */
 void tvm_run_paused(const char *guest);
+
+/* Where messages to the first CPU go, if the host has a controller for them. */
+uint64_t tvm_msi_gpa(void);
+
+/* Does the processor itself say that KVM runs guests there, and need not emulate? */
+bool tvm_has_virtualization(void);
 
 /* A 64-bit counter a CPU, kept by the guest `spin`. */
 _Atomic uint64_t *tvm_counters(const struct tvm *t);

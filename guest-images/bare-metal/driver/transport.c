@@ -8,6 +8,7 @@
 /* Minivet has a window each 4 KiB from VIRTIO_GPA on, QEMU's microvm each 512 bytes. */
 #define WINDOW_BYTES 0x200u
 #define WINDOWS      256u
+#define STRIDE_BYTES 0x1000u /* Minivet's */
 
 uint64_t transport_find(uint32_t device_id)
 {
@@ -81,4 +82,14 @@ uint64_t transport_config64(uint64_t base, unsigned offset)
 void transport_kick(uint64_t base, unsigned queue)
 {
     mmio_write32(base + VIRTIO_MMIO_QueueNotify, queue);
+}
+
+unsigned transport_irq(uint64_t base)
+{
+    return virtio_irq((unsigned)((base - VIRTIO_GPA) / STRIDE_BYTES));
+}
+
+void transport_irq_ack(uint64_t base)
+{
+    mmio_write32(base + VIRTIO_MMIO_InterruptACK, mmio_read32(base + VIRTIO_MMIO_InterruptStatus));
 }

@@ -26,4 +26,8 @@ uint64_t transport_config64(uint64_t base_gpa, unsigned offset);
 
 void transport_kick(uint64_t base_gpa, unsigned queue);
 
+/* Its wired interrupt, on Minivet's machines; in its handler: takes note of it. */
+unsigned transport_irq(uint64_t base_gpa);
+void transport_irq_ack(uint64_t base_gpa);
+
 #endif

@@ -2,6 +2,7 @@
 #include "rt.h"
 
 static void (*volatile entries[RT_CPUS])(unsigned cpu);
+static void (*handlers[RT_VECTORS])(unsigned vector);
 
 void rt_puts(const char *text)
 {
@@ -35,6 +36,20 @@ void rt_unexpected(uint64_t vector, uint64_t error, uint64_t pc)
     rt_put_hex(pc);
     rt_puts("\n");
     rt_exit(EXIT_EXCEPTION);
+}
+
+void rt_irq_handler(unsigned vector, void (*handler)(unsigned vector))
+{
+    CHECK(vector >= RT_VECTOR_MIN && vector < RT_VECTORS);
+    handlers[vector] = handler;
+}
+
+bool rt_irq_take(unsigned vector)
+{
+    if (vector >= RT_VECTORS || handlers[vector] == NULL)
+        return false;
+    handlers[vector](vector);
+    return true;
 }
 
 void rt_cpu_start(unsigned cpu, void (*entry)(unsigned cpu))

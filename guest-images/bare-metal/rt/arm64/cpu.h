@@ -44,6 +44,21 @@ static inline uint64_t rt_ticks(void)
     return ticks;
 }
 
+static inline void irq_mask(void)
+{
+    __asm__ volatile("msr daifset, #2" : : : "memory");
+}
+
+static inline void irq_unmask(void)
+{
+    __asm__ volatile("msr daifclr, #2\n\tisb" : : : "memory");
+}
+
+static inline void irq_idle(void)
+{
+    __asm__ volatile("dsb sy\n\twfi" : : : "memory");
+}
+
 #include "fdt/fdt.h"
 
 #endif

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /*
  * From a Linux Image's entry to C at EL1, with the first 512 GiB mapped to themselves: devices
- * below RAM, and memory from there on. Interrupts stay masked.
+ * below RAM, and memory from there on. Interrupts are masked until rt_irq_init().
  */
 #include "layout.h"
 
@@ -60,13 +60,39 @@ rt_secondary: /* x0: the CPU's number */
     .text
     .balign 2048
 vectors:
+entry = 0
     .rept 16
     .balign 128
+    .if entry == 5 /* an interrupt at EL1 */
+    b interrupt
+    .endif
     mrs x1, esr_el1
     lsr x0, x1, #26
     mrs x2, elr_el1
     b rt_unexpected
+entry = entry + 1
     .endr
+
+    .macro each_pair op /* of what C may change, besides x18: it uses no floating point */
+    \op x0, x1, [sp, #16]
+    \op x2, x3, [sp, #32]
+    \op x4, x5, [sp, #48]
+    \op x6, x7, [sp, #64]
+    \op x8, x9, [sp, #80]
+    \op x10, x11, [sp, #96]
+    \op x12, x13, [sp, #112]
+    \op x14, x15, [sp, #128]
+    \op x16, x17, [sp, #144]
+    .endm
+interrupt:
+    stp x29, x30, [sp, #-176]!
+    each_pair stp
+    str x18, [sp, #160]
+    bl rt_interrupt
+    ldr x18, [sp, #160]
+    each_pair ldp
+    ldp x29, x30, [sp], #176
+    eret
 
     .data
     .balign 4096

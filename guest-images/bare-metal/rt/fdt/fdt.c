@@ -78,6 +78,13 @@ void rt_cpu_init(void)
 {
 }
 
-void rt_irq_init(void)
+void rt_irq_wait(const volatile uint32_t *count, uint32_t seen)
 {
+    irq_mask();
+    while (*count == seen) {
+        irq_idle(); /* masked interrupts end that, too */
+        irq_unmask();
+        irq_mask();
+    }
+    irq_unmask();
 }

@@ -23,6 +23,11 @@ static inline void stamp(uint8_t value)
     mmio_write8(STAMP_GPA, value);
 }
 
+static inline unsigned virtio_irq(unsigned window)
+{
+    return 16 + window;
+}
+
 extern const uint8_t *rt_tree; /* which the first CPU was given */
 
 #endif

@@ -3,8 +3,10 @@
 #ifndef MINIVET_BARE_METAL_LAYOUT_H
 #define MINIVET_BARE_METAL_LAYOUT_H
 
-#define RT_CPUS     4
-#define STACK_BYTES 4096
+#define RT_CPUS       4
+#define RT_VECTOR_MIN 1
+#define RT_VECTORS    64
+#define STACK_BYTES   4096
 
 #define RAM_GPA         0x80000000
 #define SERIAL_GPA      0x01000000

@@ -40,6 +40,23 @@ static inline uint64_t rt_ticks(void)
     return ticks;
 }
 
+#define SSTATUS_SIE 2 /* interrupts are taken */
+
+static inline void irq_mask(void)
+{
+    __asm__ volatile("csrci sstatus, %0" : : "i"(SSTATUS_SIE) : "memory");
+}
+
+static inline void irq_unmask(void)
+{
+    __asm__ volatile("csrsi sstatus, %0" : : "i"(SSTATUS_SIE) : "memory");
+}
+
+static inline void irq_idle(void)
+{
+    __asm__ volatile("wfi" : : : "memory");
+}
+
 #include "fdt/fdt.h"
 
 #endif

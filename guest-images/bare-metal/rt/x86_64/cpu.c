@@ -25,8 +25,6 @@ extern struct idt_gate rt_idt[256];
 extern const uint8_t rt_stubs[RT_VECTORS][16];
 extern const uint8_t rt_ap_code[], rt_ap_code_end[];
 
-static void (*handlers[RT_VECTORS])(unsigned vector);
-
 /* What the compiler may call by itself. */
 void *memcpy(void *restrict dst, const void *restrict src, size_t bytes);
 void *memset(void *dst, int value, size_t bytes);
@@ -75,9 +73,8 @@ void rt_interrupt(unsigned vector, const uint64_t *frame);
 /* Level 0. frame: error code, rip, cs, rflags, rsp, ss. */
 void rt_interrupt(unsigned vector, const uint64_t *frame)
 {
-    if (vector < 32 || handlers[vector] == NULL)
+    if (!rt_irq_take(vector))
         rt_unexpected(vector, frame[0], frame[1]);
-    handlers[vector](vector);
     mmio_write32(LAPIC_EOI, 0);
 }
 
@@ -102,10 +99,16 @@ void rt_irq_init(void)
     mmio_write32(LAPIC_SPURIOUS, 0x100 | (RT_VECTORS - 1)); /* on */
 }
 
-void rt_irq_handler(unsigned vector, void (*handler)(unsigned vector))
+/* Level 3 cannot halt. */
+void rt_irq_wait(const volatile uint32_t *count, uint32_t seen)
 {
-    CHECK(vector >= 32 && vector < RT_VECTORS);
-    handlers[vector] = handler;
+    while (*count == seen)
+        pause();
+}
+
+bool rt_irq_has_messages(void)
+{
+    return true;
 }
 
 void rt_irq_route(unsigned gsi, unsigned vector)

@@ -112,11 +112,11 @@ static inline uint64_t rt_ticks(void)
     return (uint64_t)high << 32 | low;
 }
 
-/* ---- interrupts: rt_irq_init() switches the local APIC on, and the PICs off ---- */
-/* The handler runs at level 0; vector 32 to RT_VECTORS - 1. The end of interrupt follows it. */
-void rt_irq_handler(unsigned vector, void (*handler)(unsigned vector));
-/* Routes an edge of a GSI to a vector of the first CPU. */
-void rt_irq_route(unsigned gsi, unsigned vector);
+static inline unsigned virtio_irq(unsigned window)
+{
+    static const uint8_t irqs[] = {5, 6, 7, 10, 11, 12, 14, 15, 20, 21, 22, 23};
+    return irqs[window % sizeof(irqs)];
+}
 
 /* ---- what PVH tells the guest (Xen docs/misc/pvh.pandoc) ---- */
 struct start_info {

@@ -3,9 +3,10 @@
 #ifndef MINIVET_BARE_METAL_LAYOUT_H
 #define MINIVET_BARE_METAL_LAYOUT_H
 
-#define RT_CPUS    4
-#define RT_VECTORS 64
-#define AP_GPA     0x8000 /* below 1 MiB, at the start of a page */
+#define RT_CPUS       4
+#define RT_VECTOR_MIN 32
+#define RT_VECTORS    64
+#define AP_GPA        0x8000 /* below 1 MiB, at the start of a page */
 
 #define STACK_BYTES 4096
 #define TSS_BITMAP  104
