@@ -95,13 +95,13 @@ static bool is_of_use(uint32_t encoding)
            (encoding >= rfbEncodingFineQualityLevel0 &&
             encoding <= rfbEncodingFineQualityLevel100) ||
            (encoding >= rfbEncodingSubsamp1X && encoding <= rfbEncodingSubsamp16X) ||
-           encoding == rfbEncodingTightPng || encoding == rfbEncodingExtDesktopSize;
+           encoding == rfbEncodingExtDesktopSize;
 }
 
 /*
  * Keeps pictures, cursors and sizes: the library answers others (a clipboard, other messages) while
- * it reads the list, and the file has one place for reads and writes. Returns the list's new
- * length.
+ * it reads the list, and the file has one place for reads and writes. Of the pictures not TightPng,
+ * whose data may be longer than the library's buffer. Returns the list's new length.
  */
 static size_t filter_encodings(uint8_t *message, size_t bytes)
 {
@@ -117,16 +117,45 @@ static size_t filter_encodings(uint8_t *message, size_t bytes)
     return kept;
 }
 
+/*
+ * As RFB has it. Of 24 bits a pixel the library would send by Tight what is behind its buffer, and
+ * it shifts by more bits than a number has.
+ */
+static bool is_known_format(const uint8_t *message)
+{
+    unsigned bits = message[offsetof(rfbSetPixelFormatMsg, format.bitsPerPixel)];
+    bool has_colours = message[offsetof(rfbSetPixelFormatMsg, format.trueColour)] != 0;
+    const uint8_t *max = message + offsetof(rfbSetPixelFormatMsg, format.redMax);
+    const uint8_t *shift = message + offsetof(rfbSetPixelFormatMsg, format.redShift);
+    bool is_right = bits == 8 || bits == 16 || bits == 32;
+    for (unsigned i = 0; is_right && has_colours && i < 3; i++)
+        is_right = shift[i] < bits && (uint64_t)be16_get(max + 2 * i) << shift[i] >> bits == 0;
+    return is_right;
+}
+
+/* From a request for no column of the picture, the library would divide by its width. */
+static bool asks_for_nothing(const struct vnc_client *c)
+{
+    const struct _rfbScreenInfo *screen = c->rfb->screen;
+    const uint8_t *request = c->in;
+    return c->rfb->state == RFB_NORMAL && request[0] == rfbFramebufferUpdateRequest &&
+           (be16_get(request + 2) >= screen->width || be16_get(request + 4) >= screen->height ||
+            be16_get(request + 6) == 0 || be16_get(request + 8) == 0);
+}
+
 static void handle(struct vnc_client *c, const struct vnc_calls *calls, size_t bytes,
                    uint64_t now_ns)
 {
+    bool is_format = c->rfb->state == RFB_NORMAL && c->in[0] == rfbSetPixelFormat;
+    if (asks_for_nothing(c))
+        return;
     if (c->rfb->state == RFB_NORMAL && c->in[0] == rfbSetEncodings)
         bytes = filter_encodings(c->in, bytes);
-    if (pwrite(c->file, c->in, bytes, 0) != (ssize_t)bytes) {
+    if ((is_format && !is_known_format(c->in)) ||
+        pwrite(c->file, c->in, bytes, 0) != (ssize_t)bytes) {
         c->has_ended = true;
         return;
     }
-    bool is_format = c->rfb->state == RFB_NORMAL && c->in[0] == rfbSetPixelFormat;
     calls->rfbProcessClientMessage(c->rfb);
     size_t answer = collect(c, bytes, now_ns);
     if (is_format && answer > 0 && !c->has_ended) /* a palette: has a byte of the library's stack */

@@ -22,6 +22,7 @@ enum {
     RFB_NEW_FB_SIZE = -223,
     RFB_POINTER_POS = -232,
     RFB_RICH_CURSOR = -239,
+    RFB_TIGHT_PNG = -260,
     RFB_EXTENDED_DESKTOP_SIZE = -308,
 };
 

@@ -165,6 +165,68 @@ OnVnc(viewer_vnc_clients, takes_lists_of_requests_and_of_encodings, false)
     vnc_leave(&c);
 }
 
+/* The server has done what the client asked for, and hears the next. */
+static void leave_by_a_key(struct vnc_scene *s, struct vnc_caller *c)
+{
+    vnc_put(c->fd, "\4\1\0\0\0\0\0a", 8);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, KEY_A, 1);
+    vnc_leave(c);
+    fake_sink_expect(&s->input, FAKE_SINK_KEY, KEY_A, 0);
+}
+
+/* By Zlib and Ultra the library would divide by the width of what is asked for. */
+OnVnc(viewer_vnc_clients, may_ask_for_nothing, false)
+{
+    enum { RRE = 2, CORRE = 4, ULTRA = 9 };
+    static const uint8_t places[][4] = {
+        {5, 5, 0, 4}, {5, 5, 4, 0}, {VNC_WIDTH, 5, 4, 4}, {5, VNC_HEIGHT, 4, 4}};
+    static const int32_t encodings[] = {RFB_RAW,  RRE,       CORRE, RFB_HEXTILE,
+                                        RFB_ZLIB, RFB_TIGHT, ULTRA, RFB_ZRLE};
+    for (unsigned i = 0; i < ARRAY_SIZE(encodings) * ARRAY_SIZE(places); i++) {
+        const uint8_t *p = places[i % ARRAY_SIZE(places)];
+        struct vnc_caller c = vnc_join(s);
+        vnc_set_encodings(c.fd, &encodings[i / ARRAY_SIZE(places)], 1);
+        vnc_put(c.fd, (uint8_t[]){3, 0, 0, p[0], 0, p[1], 0, p[2], 0, p[3]}, 10);
+        leave_by_a_key(s, &c);
+    }
+}
+
+static struct vnc_caller join_with(struct vnc_scene *s, uint8_t bits, unsigned colour, uint16_t max,
+                                   uint8_t shift)
+{
+    struct vnc_caller c = vnc_join(s);
+    uint8_t format[20] = {[4] = bits, [5] = 24, [7] = 1};
+    be16_put(format + 8 + 2 * (size_t)colour, max);
+    format[14 + colour] = shift;
+    vnc_put(c.fd, format, sizeof(format));
+    return c;
+}
+
+/* Of pixels of 24 bits Tight would send what is behind the library's buffer. */
+OnVnc(viewer_vnc_clients, have_pixels_that_can_be, false)
+{
+    static const struct {
+        uint16_t max;
+        uint8_t bits, last_shift;
+    } rows[] = {{7, 8, 5}, {31, 16, 11}, {255, 32, 24}};
+    for (unsigned i = 0; i < 3 * ARRAY_SIZE(rows); i++) {
+        uint8_t bits = rows[i / 3].bits, shift = rows[i / 3].last_shift;
+        uint16_t max = rows[i / 3].max;
+        struct vnc_caller right = join_with(s, bits, i % 3, max, shift);
+        leave_by_a_key(s, &right);
+        struct vnc_caller wrong[] = {
+            join_with(s, bits, i % 3, max, shift + 1),
+            join_with(s, bits, i % 3, max, 178),
+            join_with(s, 24, i % 3, max, 0),
+            join_with(s, 64, i % 3, max, 0),
+        };
+        for (unsigned w = 0; w < ARRAY_SIZE(wrong); w++) {
+            vnc_expect_closed(wrong[w].fd);
+            vnc_leave(&wrong[w]);
+        }
+    }
+}
+
 /* What TigerVNC 1.12 lists: with an extended clipboard, fences, continuous updates, key codes. */
 OnVnc(viewer_vnc_clients, takes_what_a_real_viewer_lists, false)
 {

@@ -77,6 +77,19 @@ static void get_rect(int fd, int32_t encoding, uint8_t rect[12])
     cr_assert_eq((int32_t)be32_get(rect + 8), encoding);
 }
 
+/* A PNG file of noise is longer than libvncserver's buffer for it. */
+OnVnc(viewer_vnc_pictures, do_not_come_as_tight_png, false)
+{
+    static const int32_t encodings[] = {RFB_TIGHT_PNG, RFB_HEXTILE};
+    uint8_t rect[12];
+    struct vnc_caller c = vnc_join(s);
+    vnc_expect_picture(s, &c, VNC_WIDTH, VNC_HEIGHT);
+    vnc_set_encodings(c.fd, encodings, ARRAY_SIZE(encodings));
+    vnc_ask(c.fd, false, VNC_WIDTH, VNC_HEIGHT);
+    get_rect(c.fd, RFB_HEXTILE, rect);
+    vnc_leave(&c);
+}
+
 OnVnc(viewer_vnc_pictures, of_a_palette_tell_nothing_of_the_server, false)
 {
     static const uint8_t format[20] = {0, [4] = 8, 8};
