@@ -547,7 +547,7 @@ int vsock_unix_create(struct vsock_backend **out, struct evloop *loop, const str
         d->listener = (struct ev_fd){.cb = on_accept, .ctx = d};
         d->again = (struct ev_timer){.cb = listen_again, .ctx = d};
     }
-    descriptors_allow();
+    (void)descriptors_allow();
     for (unsigned i = 0; err == 0 && i < DOORS; i++)
         err = open_door(u, i);
     if (err < 0) {

@@ -63,6 +63,16 @@ static void check_net(const struct net_config *n)
         fuzz_check(n->user.forwards[i].guest_port != 0, "port 0 is forwarded");
 }
 
+static void check_share(const struct vm_config *c, unsigned index)
+{
+    const struct share_config *s = &c->shares[index];
+    check_keys(&s->virtio);
+    fuzz_check(s->queues >= 1 && s->queues < VIRTIO_QUEUES_MAX, "%u queues", s->queues);
+    fuzz_check(s->path != NULL && s->tag[0] != '\0', "a share without a path or a tag");
+    for (unsigned i = 0; i < index; i++)
+        fuzz_check(strcmp(s->tag, c->shares[i].tag) != 0, "two shares have the tag %s", s->tag);
+}
+
 static void check_accepted(const struct vm_config *c)
 {
     fuzz_check(c->mem_bytes >= MIB && is_aligned(c->mem_bytes, MIB), "memory");
@@ -76,6 +86,9 @@ static void check_accepted(const struct vm_config *c)
         check_disk(&c->disks[i]);
     for (unsigned i = 0; i < c->net_count; i++)
         check_net(&c->nets[i]);
+    fuzz_check(c->share_count <= CONFIG_MAX_SHARES, "too many shares");
+    for (unsigned i = 0; i < c->share_count; i++)
+        check_share(c, i);
 }
 
 /* What is no UTF-8 is not printed. */

@@ -656,6 +656,81 @@ Test(config, wrong_disk_keys_are_refused)
     refused("K -d x,format=vdi,serial=S", "--disk x", "other process");
 }
 
+/* ---- shares ---- */
+
+OnConfig(shares_take_keys, "K --share /src/ --share t,tag=other,ro,uid=map,cache=never,queues=3 "
+                           "--share vhost-user=s,tag=vu,transport=pci,iothread=x "
+                           "--share u,uid=xattr,xattr=on,locks=on,writeback=on,queue-size=64")
+{
+    const struct share_config *s = c->shares;
+    cr_assert_eq(c->share_count, 4);
+    cr_expect(s[0].kind == SHARE_DIR && !s[0].read_only && !s[0].xattr && !s[0].locks);
+    cr_expect(s[0].uid == SHARE_IDS_HOST && s[0].cache == SHARE_CACHES_AUTO && !s[0].writeback);
+    cr_expect_str_eq(s[0].path, "/src/");
+    cr_expect_eq(s[0].queues, 1);
+    cr_expect_eq(s[0].virtio.queue_size, 1024);
+    cr_expect_str_eq(s[0].virtio.iothread, "share0");
+    cr_expect_str_eq(s[1].tag, "other");
+    cr_expect(s[1].read_only && s[1].uid == SHARE_IDS_MAP && s[1].cache == SHARE_CACHES_NEVER);
+    cr_expect_eq(s[1].queues, 3);
+    cr_expect_str_eq(s[1].virtio.iothread, "share1");
+    cr_expect_eq(s[2].kind, SHARE_VHOST_USER);
+    cr_expect_str_eq(s[2].virtio.iothread, "x");
+    cr_expect(s[3].uid == SHARE_IDS_XATTR && s[3].xattr && s[3].locks && s[3].writeback);
+    cr_expect_eq(s[3].virtio.queue_size, 64);
+}
+
+OnConfig(shares_have_the_keys_of_all_devices, "K --share a --virtio queue-size=128,iothread=one "
+                                              "--share vhost-user=s,tag=b")
+{
+    for (unsigned i = 0; i < 2; i++) {
+        cr_expect_eq(c->shares[i].virtio.queue_size, 128);
+        cr_expect_str_eq(c->shares[i].virtio.iothread, "one");
+    }
+}
+
+OnConfig(a_share_has_a_tag_of_its_own,
+         "K --share /a/mnt --share mnt// --share mnt,tag=mnt-2 --share ../mnt --share / --share . "
+         "--share ./.. --share /a/0123456789012345678901234567890123456789 "
+         "--share 01234567890123456789012345678901234\303\244 "
+         "--share b/01234567890123456789012345678901234567")
+{
+    static const char *const tags[] = {"mnt",
+                                       "mnt-3",
+                                       "mnt-2",
+                                       "mnt-4",
+                                       "root",
+                                       "share",
+                                       "share-2",
+                                       "012345678901234567890123456789012345",
+                                       "01234567890123456789012345678901234",
+                                       "0123456789012345678901234567890123-2"};
+    for (unsigned i = 0; i < ARRAY_SIZE(tags); i++)
+        cr_expect_str_eq(c->shares[i].tag, tags[i], "%s: %s", c->shares[i].path, c->shares[i].tag);
+}
+
+Test(config, shares_are_refused)
+{
+    refused("K --share", "--share", "");
+    refused("K --share a,tag=", "tag=", "1 to 36 bytes");
+    refused("K --share a,tag=0123456789012345678901234567890123456", "tag=", "1 to 36 bytes");
+    refused("K --share a,tag=a\nb", "tag=", "1 to 36 bytes");
+    refused("K --share a,tag=\377", "tag=", "1 to 36 bytes");
+    refused("K --share a\177", "--share a", "tag=NAME");
+    refused("K --share a,tag=t --share b,tag=t", "--share", "give another tag");
+    refused("K --share a,uid=0", "uid=0", "none");
+    refused("K --share a,cache=some", "cache=some", "auto");
+    refused("K --share a,queues=64", "queues=64", "1 to 63");
+    refused("K --share vhost-user=s", "vhost-user=s", "tag=NAME");
+    refused("K --share vhost-user=s,tag=t,ro", "vhost-user=s", "the server's");
+    refused("K --share a,mount_tag=t", "mount_tag", "tag=NAME");
+    refused("K --share a --record R", "--share", "not recorded");
+    char words[512] = "K";
+    for (unsigned i = 0; i < 17; i++)
+        snprintf(words + strlen(words), sizeof(words) - strlen(words), " --share d%u", i);
+    refused(words, "--share", "at most 16");
+}
+
 /* ---- network cards ---- */
 
 OnConfig(network_cards_take_keys,

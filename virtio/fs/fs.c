@@ -143,6 +143,12 @@ static const struct virtio_device_ops fs_ops = {
 
 /* ---- life ---- */
 
+void virtio_fs_fill_config(uint8_t *config, const char *tag, unsigned queues)
+{
+    memcpy(config + VIRTIO_FS_CONFIG_tag, tag, strnlen(tag, VIRTIO_FS_TAG_BYTES));
+    le32_put(config + VIRTIO_FS_CONFIG_num_request_queues, queues);
+}
+
 static int init_device(struct virtio_fs *fs, const struct virtio_setup *setup,
                        const struct virtio_fs_config *config, unsigned queues)
 {
@@ -193,9 +199,7 @@ int virtio_fs_create(struct virtio_fs **out, const struct virtio_setup *setup,
         fs->queues[i] = (struct fs_queue){.fs = fs, .index = i};
         LIST_INIT(&fs->queues[i].out);
     }
-    size_t tag_bytes = strnlen(config->tag, VIRTIO_FS_TAG_BYTES);
-    memcpy(fs->config + VIRTIO_FS_CONFIG_tag, config->tag, tag_bytes);
-    le32_put(fs->config + VIRTIO_FS_CONFIG_num_request_queues, queues - VIRTIO_FS_REQUESTS);
+    virtio_fs_fill_config(fs->config, config->tag, queues - VIRTIO_FS_REQUESTS);
     *out = fs;
     return 0;
 }

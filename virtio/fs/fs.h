@@ -11,6 +11,8 @@
 #ifndef MINIVET_VIRTIO_FS_H
 #define MINIVET_VIRTIO_FS_H
 
+#include <stdint.h>
+
 #include "virtio/observe/strict_rules.h"
 
 struct evloop;
@@ -68,5 +70,8 @@ int virtio_fs_create(struct virtio_fs **out, const struct virtio_setup *setup,
 void virtio_fs_destroy(struct virtio_fs *fs);
 
 struct virtio_device *virtio_fs_device(struct virtio_fs *fs);
+
+/* The configuration space, zeroed before: of VIRTIO_FS_CONFIG_BYTES. */
+void virtio_fs_fill_config(uint8_t *config, const char *tag, unsigned queues);
 
 #endif

@@ -105,6 +105,7 @@ static int apply_list(struct vm_config *c, const struct schema_key *option, cons
         int (*apply)(struct vm_config *c, const struct schema_key *option, const cJSON *list);
     } rows[] = {{config_disk_tables, config_apply_disk},
                 {config_net_tables, config_apply_net},
+                {config_share_tables, config_apply_share},
                 {config_console_tables, config_apply_console},
                 {config_port_tables, config_apply_port},
                 {config_fw_cfg_tables, config_apply_fw_cfg},
@@ -210,6 +211,8 @@ static int parse(struct vm_config *config, struct config_words *w)
     if (r == 0)
         r = config_check_ports(config);
     config_resolve_display(config);
+    if (r == 0)
+        r = config_resolve_shares(config);
     if (r == 0)
         r = config_resolve_virtio(config);
     if (r == 0)

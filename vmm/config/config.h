@@ -21,6 +21,8 @@
 #define CONFIG_MAX_DISKS       64
 #define CONFIG_MAX_NETS        8
 #define CONFIG_MAX_PAIRS       16
+#define CONFIG_MAX_SHARES      16
+#define CONFIG_TAG_BYTES       36 /* of what the guest mounts a share by */
 #define CONFIG_MAX_PORTS       30
 #define CONFIG_COMMAND_PORTS   4 /* of those, for a command in the guest */
 #define CONFIG_MAX_MARKS       16
@@ -140,6 +142,35 @@ struct net_config {
     struct virtio_keys virtio;
 };
 
+enum share_kind {                   /* in the order of the option's words */
+                  SHARE_DIR,        /* path: a directory, served by this process */
+                  SHARE_VHOST_USER, /* path: the socket of a server that does all of it */
+};
+
+enum share_ids { /* as enum share_uid, enum share_cache of devices/share/share_dir.h */
+                 SHARE_IDS_HOST,
+                 SHARE_IDS_MAP,
+                 SHARE_IDS_XATTR,
+};
+
+enum share_caches {
+    SHARE_CACHES_AUTO,
+    SHARE_CACHES_ALWAYS,
+    SHARE_CACHES_NEVER,
+};
+
+struct share_config {
+    const char *path;
+    enum share_kind kind;
+    char tag[CONFIG_TAG_BYTES + 1]; /* [from the path] no other share has it */
+    bool read_only;
+    enum share_ids uid;
+    enum share_caches cache;
+    bool xattr, writeback, locks;
+    unsigned queues; /* for requests */
+    struct virtio_keys virtio;
+};
+
 /* Beside the console's own. */
 struct port_config {
     const char *name;
@@ -222,7 +253,7 @@ struct vm_config {
     struct smbios_config smbios;
     struct watchdog_choice watchdog;
     uint64_t cpu_on, cpu_off; /* HV_CPU_..., as the user said */
-    unsigned disk_count, net_count, port_count, file_count;
+    unsigned disk_count, net_count, share_count, port_count, file_count;
     enum console_kind console;
     struct virtio_keys console_virtio;
     const char *log; /* a file for what the console prints; NULL: none */
@@ -254,6 +285,7 @@ struct vm_config {
     /* As many as there are: config_parse() leaves the others, most of it, alone. */
     struct disk_config disks[CONFIG_MAX_DISKS]; /* vda, vdb, ... */
     struct net_config nets[CONFIG_MAX_NETS];
+    struct share_config shares[CONFIG_MAX_SHARES];
     struct port_config ports[CONFIG_MAX_PORTS];
     struct board_file files[BOARD_FILES_MAX];
 };

@@ -7,7 +7,9 @@
 #include "core/output/outputs.h"
 #include "vmm/config/config.h"
 
-#define FILES_MAX (10 + CONFIG_MAX_DISKS + 2 * CONFIG_MAX_NETS + CONFIG_MAX_PORTS + BOARD_FILES_MAX)
+#define FILES_MAX                                                                         \
+    (10 + CONFIG_MAX_DISKS + 2 * CONFIG_MAX_NETS + CONFIG_MAX_SHARES + CONFIG_MAX_PORTS + \
+     BOARD_FILES_MAX)
 
 static bool is_written(const struct disk_config *d)
 {
@@ -62,6 +64,8 @@ int config_check_files(const struct vm_config *c)
         files[count++] = (struct named_file){FILE_INPUT, "--net", has_socket ? n->target : NULL};
         files[count++] = (struct named_file){FILE_CAPTURE, "pcap", n->pcap};
     }
+    for (unsigned i = 0; i < c->share_count; i++)
+        files[count++] = (struct named_file){FILE_INPUT, "--share", c->shares[i].path};
     for (unsigned i = 0; i < c->port_count; i++) {
         const struct port_config *p = &c->ports[i];
         files[count++] = (struct named_file){p->kind == CHR_FILE ? FILE_LOG : FILE_INPUT, "--port",

@@ -313,6 +313,10 @@ static int device(struct config_words *w, const char *value, const cJSON *items)
         return config_words_refuse("-device",
                                    "a socket device is --vsock on,path=PATH,cid=N, served by "
                                    "Minivet itself, or --vsock on,vhost=on,cid=N");
+    if (begins(model, "vhost-user-fs") || begins(model, "virtio-9p"))
+        return config_words_refuse("-device",
+                                   "a directory is --share DIR,tag=NAME, a virtiofsd --share "
+                                   "vhost-user=SOCKET,tag=NAME");
     if (input_of(model) != NULL)
         return put_alone(w, "input", input_of(model), transport);
     /* A scsi-hd has its host, and the others are there. */
@@ -330,7 +334,7 @@ static int device(struct config_words *w, const char *value, const cJSON *items)
         return config_words_refuse("-device", "the debug exit is at iobase=0xf4");
     return fail_msg(
         -EINVAL,
-        "-device %s: no such device; there are --disk, --net, --console, --gpu, --input, "
+        "-device %s: no such device; there are --disk, --net, --share, --console, --gpu, --input, "
         "--balloon and --rng",
         value);
 }

@@ -8,6 +8,7 @@
 #include "core/base/xmath.h"
 #include "virtio/base/device.h"
 #include "virtio/base/features.h"
+#include "virtio/fs/fs.h"
 #include "virtio/spec.h"
 #include "vmm/config/options.h"
 
@@ -161,13 +162,10 @@ static int check_keys(const struct vm_config *c, const struct virtio_keys *keys,
 }
 
 /* Keys that the device does not have itself are from --virtio, and blamed on it. */
-static int resolve(struct vm_config *c, struct virtio_keys *keys, const char *what)
+static int resolve_by(struct vm_config *c, struct virtio_keys *keys, const char *what,
+                      const struct virtio_keys *defaults)
 {
-    /* Only on PCI does Linux let a display adapter take over from a framebuffer. */
-    bool is_gpu = keys == &c->gpu.virtio;
-    const struct virtio_keys defaults = {is_gpu ? TRANSPORT_PCI : TRANSPORT_MMIO, RING_SPLIT,
-                                         ON_OFF_OFF, VIRTIO_QUEUE_SIZE_DEFAULT, ""};
-    const struct virtio_keys *from[] = {&c->virtio, &defaults};
+    const struct virtio_keys *from[] = {&c->virtio, defaults};
     const struct virtio_keys unset = {0};
     if (memcmp(keys, &unset, sizeof(unset)) == 0)
         what = "--virtio";
@@ -187,6 +185,32 @@ static int resolve(struct vm_config *c, struct virtio_keys *keys, const char *wh
             keys->queue_size = from[i]->queue_size;
     }
     return r < 0 ? r : check_keys(c, keys, what);
+}
+
+static int resolve(struct vm_config *c, struct virtio_keys *keys, const char *what)
+{
+    /* Only on PCI does Linux let a display adapter take over from a framebuffer. */
+    bool is_gpu = keys == &c->gpu.virtio;
+    const struct virtio_keys defaults = {is_gpu ? TRANSPORT_PCI : TRANSPORT_MMIO, RING_SPLIT,
+                                         ON_OFF_OFF, VIRTIO_QUEUE_SIZE_DEFAULT, ""};
+    return resolve_by(c, keys, what, &defaults);
+}
+
+/*
+ * What the server does takes milliseconds now and then, for which no other device waits: unless the
+ * user says otherwise a share has a thread of its own.
+ */
+static int resolve_share(struct vm_config *c, unsigned index)
+{
+    static const struct virtio_keys defaults = {TRANSPORT_MMIO, RING_SPLIT, ON_OFF_OFF,
+                                                VIRTIO_FS_QUEUE_SIZE, ""};
+    struct share_config *share = &c->shares[index];
+    char what[512];
+    snprintf(what, sizeof(what), "--share %s", share->path);
+    int r = resolve_by(c, &share->virtio, what, &defaults);
+    if (share->kind == SHARE_DIR && share->virtio.iothread[0] == '\0')
+        snprintf(share->virtio.iothread, sizeof(share->virtio.iothread), "share%u", index);
+    return r;
 }
 
 static int check_vsock(const struct vm_config *c)
@@ -233,6 +257,8 @@ int config_resolve_virtio(struct vm_config *c)
         if (c->nets[i].pairs == 0)
             c->nets[i].pairs = 1;
     }
+    for (unsigned i = 0; r == 0 && i < c->share_count; i++)
+        r = resolve_share(c, i);
     for (unsigned i = 0; r == 0 && i < c->disk_count; i++) {
         char what[512];
         snprintf(what, sizeof(what), "--disk %s", c->disks[i].path);
@@ -255,6 +281,8 @@ int config_check_record(const struct vm_config *c)
         why = "--reboot restart: a recording is of one run";
     if (c->vsock.on)
         why = "--vsock: what its processes do is not recorded";
+    if (c->share_count > 0)
+        why = "--share: what is in its files is not recorded; leave one of them out";
     if (c->port_count > 0)
         why = "--port: what comes from there is not recorded";
     if (c->command != NULL)

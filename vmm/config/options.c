@@ -118,6 +118,8 @@ const struct schema_key config_options[] = {
      .help = "Disk image or block device, at most 64: vda, then vdb and so on"},
     {"net", "KIND[,KEY...]", SCHEMA_LIST, .letter = 'n', .many = true, .tables = config_net_tables,
      .help = "Network card, at most 8"},
+    {"share", "DIR[,KEY...]", SCHEMA_LIST, .many = true, .tables = config_share_tables,
+     .help = "Directory of the host in the guest, at most 16: mount -t virtiofs TAG /mnt"},
     {"console", "serial|virtio[,KEY...]|off", SCHEMA_LIST, .tables = config_console_tables,
      .usual = "serial", .help = "What the terminal is connected to"},
     {"log", "FILE", SCHEMA_FILE, AT(log),

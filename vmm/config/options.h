@@ -17,7 +17,8 @@
 extern const struct schema_key config_options[]; /* of a struct vm_config */
 extern const struct schema_table config_disk_tables[], config_net_tables[], config_console_tables[],
     config_display_tables[], config_port_tables[], config_fw_cfg_tables[], config_virtio_tables[],
-    config_input_tables[], config_rtc_tables[], config_smbios_tables[], config_watchdog_tables[];
+    config_input_tables[], config_share_tables[], config_rtc_tables[], config_smbios_tables[],
+    config_watchdog_tables[];
 
 extern const struct schema_key config_virtio_keys[]; /* of a struct virtio_keys */
 
@@ -99,6 +100,8 @@ int config_apply_disk(struct vm_config *c, const struct schema_key *option,
                       const struct cJSON *list);
 int config_apply_net(struct vm_config *c, const struct schema_key *option,
                      const struct cJSON *list);
+int config_apply_share(struct vm_config *c, const struct schema_key *option,
+                       const struct cJSON *list);
 int config_apply_port(struct vm_config *c, const struct schema_key *option,
                       const struct cJSON *list);
 int config_apply_watchdog(struct vm_config *c, const struct schema_key *option,
@@ -122,6 +125,8 @@ const char *config_keep(struct vm_config *config, const char *fmt, ...)
 
 /* Fills in what is unset, and refuses what does not go together. */
 int config_resolve_virtio(struct vm_config *config);
+/* Gives a tag to each that has none, and refuses two of a kind. */
+int config_resolve_shares(struct vm_config *config);
 /* Are they different, and is there a device that has them? */
 int config_check_ports(const struct vm_config *config);
 /* Is the command what it may be, and does the rest go with it? */

@@ -388,6 +388,8 @@ static bool shares_memory(const struct vm_config *vm)
         shares |= config_disk_is_served_elsewhere(&vm->disks[i]);
     for (unsigned i = 0; i < vm->net_count; i++)
         shares |= vm->nets[i].kind == NET_VHOST_USER;
+    for (unsigned i = 0; i < vm->share_count; i++)
+        shares |= vm->shares[i].kind == SHARE_VHOST_USER;
     return shares;
 }
 

@@ -39,7 +39,8 @@ static const char *const kind_names[] = {
 #include "virtio/devices.def"
 };
 
-#define MAX_DEVICES (CONFIG_MAX_DISKS + CONFIG_MAX_NETS + INPUT_KINDS + ARRAY_SIZE(kinds))
+#define MAX_DEVICES \
+    (CONFIG_MAX_DISKS + CONFIG_MAX_NETS + CONFIG_MAX_SHARES + INPUT_KINDS + ARRAY_SIZE(kinds))
 
 _Static_assert(MAX_DEVICES < (SLOTS - 1) * PCI_FUNCTIONS, "a PCI function for each, and the board");
 

@@ -368,7 +368,7 @@ static int init(struct net_user *u, const struct net_user_config *config)
                         NET_USER_MTU);
     if (net_queue_init(&u->queue, QUEUE_BYTES) < 0)
         return fail(-ENOMEM, "user network");
-    descriptors_allow();
+    (void)descriptors_allow();
     int err = slirp_calls_load(&u->call);
     if (err == 0)
         err = make_slirp(u, config);

@@ -5,13 +5,18 @@
 
 #include "core/base/xmath.h"
 
-void descriptors_allow(void)
+unsigned descriptors_allow(void)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= DESCRIPTORS_MAX)
-        return;
-    limit.rlim_cur = min_u64(limit.rlim_max, DESCRIPTORS_MAX);
-    (void)setrlimit(RLIMIT_NOFILE, &limit);
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return 0;
+    rlim_t more = min_u64(limit.rlim_max, DESCRIPTORS_MAX);
+    if (limit.rlim_cur < more) {
+        const struct rlimit raised = {more, limit.rlim_max};
+        if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
+            limit = raised;
+    }
+    return (unsigned)min_u64(limit.rlim_cur, DESCRIPTORS_MAX);
 }
 
 bool descriptors_spare(int fd)
