@@ -105,8 +105,7 @@ static int op_interrupt(struct op *op)
 static const struct op_kind kinds[] = {
     [FUSE_LOOKUP] = {op_lookup, 0, 1, OP_DIR},
     [FUSE_FORGET] = {op_forget, sizeof(struct fuse_forget_in), 0, OP_NO_NODE},
-    [FUSE_BATCH_FORGET] = {op_batch_forget, sizeof(struct fuse_batch_forget_in), 0,
-                           OP_NO_NODE | OP_DATA},
+    [FUSE_BATCH_FORGET] = {op_batch_forget, sizeof(struct fuse_batch_forget_in), 0, OP_NO_NODE},
     [FUSE_GETATTR] = {op_getattr, 0, 0, 0},
     [FUSE_SETATTR] = {op_setattr, sizeof(struct fuse_setattr_in), 0, OP_CHANGES},
     [FUSE_READLINK] = {op_readlink, 0, 0, 0},

@@ -100,22 +100,40 @@ int op_forget(struct op *op)
 int op_batch_forget(struct op *op)
 {
     const struct fuse_batch_forget_in *in = op->args;
-    struct fuse_forget_one one;
-    for (uint32_t i = 0; i < in->count; i++) {
-        if (iobuf_get(&op->req->rd, &one, sizeof(one)) < sizeof(one))
-            break;
-        forget(op->share, one.nodeid, one.nlookup);
-    }
+    const struct fuse_forget_one *one = (const void *)(in + 1);
+    uint64_t count = min_u64(in->count, (op->arg_bytes - sizeof(*in)) / sizeof(*one));
+    for (; count > 0; count--, one++)
+        forget(op->share, one->nodeid, one->nlookup);
     return OP_SILENT;
 }
 
 /* ---- new ones ---- */
 
-/* An O_PATH descriptor of what was just made; or a negative errno. */
-static int open_new(int at, const char *name)
+/*
+ * An O_PATH descriptor of what was just made, of that type; or a negative errno. Another file may
+ * have taken the name by now: a program is not to get the mode of a directory.
+ */
+static int open_new(int at, const char *name, mode_t type)
 {
+    struct stat st;
     int fd = openat(at, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    return fd < 0 ? -errno : fd;
+    if (fd < 0)
+        return -errno;
+    if (fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == type)
+        return fd;
+    close(fd);
+    return -ESTALE;
+}
+
+static bool is_device(mode_t mode)
+{
+    return S_ISCHR(mode) || S_ISBLK(mode);
+}
+
+/* By a file of no bytes, where the attribute tells what it is. */
+static bool is_emulated(const struct share_dir *s, mode_t mode)
+{
+    return is_device(mode) && s->config.uid == SHARE_UID_XATTR;
 }
 
 /* After a call that has made an entry: 0 or -1 and errno. */
@@ -124,7 +142,7 @@ static int made(struct op *op, int r, int at, mode_t mode, dev_t rdev)
     const char *name = op->names[0];
     if (r < 0)
         return -errno;
-    int fd = open_new(at, name);
+    int fd = open_new(at, name, is_emulated(op->share, mode) ? S_IFREG : mode & S_IFMT);
     if (fd < 0)
         return fd;
     int err = owner_begin(op, fd, mode, rdev);
@@ -158,17 +176,15 @@ int op_mkdir(struct op *op)
     return made(op, mkdirat(at, op->names[0], mode), at, S_IFDIR | mode, 0);
 }
 
-/* By a file of no bytes where the attribute tells what it is. */
 static int make_node(struct op *op, int at, mode_t mode, dev_t rdev)
 {
-    bool is_device = S_ISCHR(mode) || S_ISBLK(mode);
     bool is_whiteout = S_ISCHR(mode) && rdev == 0; /* as overlayfs makes them: anyone may */
-    if (S_ISREG(mode) || (is_device && op->share->config.uid == SHARE_UID_XATTR)) {
+    if (S_ISREG(mode) || is_emulated(op->share, mode)) {
         int fd = openat(at, op->names[0], O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC,
                         mode & 0777);
         return fd < 0 ? -1 : close(fd);
     }
-    if (is_device && !is_whiteout) {
+    if (is_device(mode) && !is_whiteout) {
         errno = EPERM; /* also of root: a guest makes no devices on the host */
         return -1;
     }
@@ -178,7 +194,8 @@ static int make_node(struct op *op, int at, mode_t mode, dev_t rdev)
 int op_mknod(struct op *op)
 {
     const struct fuse_mknod_in *in = op->args;
-    mode_t mode = (in->mode & S_IFMT) | (in->mode & 07777 & ~in->umask);
+    mode_t type = (in->mode & S_IFMT) != 0 ? in->mode & S_IFMT : S_IFREG; /* as mknod(2) has it */
+    mode_t mode = type | (in->mode & 07777 & ~in->umask);
     dev_t rdev = makedev((in->rdev >> 8) & 0xfff, (in->rdev & 0xff) | (in->rdev >> 12 & 0xfff00));
     int at = node_fd(op->share, op->node);
     int err = at < 0 ? at : owner_check(op, mode);

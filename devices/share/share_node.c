@@ -21,7 +21,8 @@
 
 #include "core/base/fail.h"
 
-#define DEPTH_MAX 65536u
+#define DEPTH_MAX  65536u
+#define LEVELS_MAX 64u /* of open_way(), each of which has a path on the stack */
 
 static const struct node_key no_key;
 
@@ -31,10 +32,10 @@ uint64_t id_add(struct id_table *t, void *at)
 {
     uint32_t index = t->free;
     if (index == 0) {
+        if (t->count > t->max) /* with 0, which is no number */
+            return 0;
         if (t->count == t->room) {
             uint32_t room = t->room == 0 ? 64 : t->room * 2;
-            if (t->room > t->max)
-                return 0;
             struct id_slot *slots = realloc(t->slots, room * sizeof(*slots));
             if (slots == NULL)
                 return 0;
@@ -42,7 +43,7 @@ uint64_t id_add(struct id_table *t, void *at)
             t->slots = slots;
             t->room = room;
             if (t->count == 0)
-                t->count = 1; /* 0 is no number */
+                t->count = 1;
         }
         index = t->count++;
     } else {
@@ -335,8 +336,10 @@ static int check_path(struct node *n, int fd)
     return same && key_is(&n->key, &key) ? 0 : -ESTALE;
 }
 
+static int fd_by(struct share_dir *s, struct node *n, unsigned levels);
+
 /* As node_fd(), of a node that has none. */
-static int open_way(struct share_dir *s, struct node *n)
+static int open_way(struct share_dir *s, struct node *n, unsigned levels)
 {
     char path[PATH_MAX];
     const char *from;
@@ -359,7 +362,7 @@ static int open_way(struct share_dir *s, struct node *n)
     pthread_mutex_unlock(&s->lock);
     if (lost)
         return -ESTALE;
-    int fd = node_fd(s, base); /* deeper by as much as a path is long */
+    int fd = fd_by(s, base, levels - 1); /* deeper by as much as a path is long */
     if (fd >= 0)
         fd = open_path(fd, from);
     node_put(s, base);
@@ -378,12 +381,19 @@ static int open_way(struct share_dir *s, struct node *n)
     return fd;
 }
 
-int node_fd(struct share_dir *s, struct node *n)
+static int fd_by(struct share_dir *s, struct node *n, unsigned levels)
 {
     pthread_mutex_lock(&s->lock);
     int fd = n->fd;
     pthread_mutex_unlock(&s->lock);
-    return fd >= 0 ? fd : open_way(s, n);
+    if (fd >= 0)
+        return fd;
+    return levels > 0 ? open_way(s, n, levels) : -ENAMETOOLONG;
+}
+
+int node_fd(struct share_dir *s, struct node *n)
+{
+    return fd_by(s, n, LEVELS_MAX);
 }
 
 struct node *node_place(struct share_dir *s, struct node *n, char *name)

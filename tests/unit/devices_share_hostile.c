@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: BSD-2-Clause
+/* Guests that abuse a shared directory. */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "core/loop/workpool.h"
+#include "devices/share/share_dir.h"
+#include "tests/harness/folder.h"
+#include "tests/harness/fusereq.h"
+#include "tests/harness/test.h"
+
+#define ROOT FUSE_ROOT_ID
+
+static struct evloop *loop;
+static struct share *share;
+static struct fuse_client client;
+
+static void begin(unsigned descriptors_max)
+{
+    const struct share_dir_config config = {.path = "shared",
+                                            .uid = SHARE_UID_MAP,
+                                            .descriptors_max = descriptors_max,
+                                            .nodes_max = 65536};
+    folder_enter();
+    cr_assert_eq(mkdir("shared", 0755), 0);
+    cr_assert_eq(evloop_create(&loop, "test", &clock_host), 0);
+    cr_assert_eq(share_dir_create(&share, &config), 0);
+    fuse_client_open(&client, share, loop);
+    cr_assert_eq(fuse_client_init(&client), 0);
+}
+
+static void end(void)
+{
+    share->ops->reset(share);
+    share->ops->destroy(share);
+    evloop_destroy(loop);
+    fuse_client_close(&client);
+    folder_leave();
+}
+
+/* ---- directories in directories ---- */
+
+#define DEEP   6000u
+#define OTHERS 64u
+
+static char long_name[256];
+
+/* What the guest does, on a thread with a stack as a loop's. */
+static void *dig(void *arg)
+{
+    uint64_t *deepest = arg, others[OTHERS], node = ROOT;
+    int err;
+    for (unsigned i = 0; i < DEEP && node != 0; i++) {
+        *deepest = node;
+        node = fuse_mkdir(&client, node, long_name);
+    }
+    for (unsigned i = 0; i < OTHERS; i++) { /* which need the descriptors that there are */
+        char name[16];
+        snprintf(name, sizeof(name), "other%u", i);
+        others[i] = fuse_mkdir(&client, ROOT, name);
+        (void)fuse_lookup(&client, others[i], "x", &err);
+    }
+    (void)fuse_lookup(&client, *deepest, "x", &err);
+    return NULL;
+}
+
+/* No path reaches the last ones: so the first goes, and its child takes its place. */
+static void fill_up(void)
+{
+    cr_assert_eq(chdir("shared"), 0);
+    while (rename(long_name, "first") == 0) {
+        char path[sizeof(long_name) + 8];
+        snprintf(path, sizeof(path), "first/%s", long_name);
+        (void)rename(path, long_name);
+        cr_assert_eq(rmdir("first"), 0);
+    }
+    cr_assert_eq(chdir(".."), 0);
+}
+
+Test(share_hostile, a_way_through_thousands_of_directories_is_found_or_refused)
+{
+    pthread_t thread;
+    uint64_t deepest = 0;
+    begin(64);
+    memset(long_name, 'd', sizeof(long_name) - 1);
+    cr_assert_eq(thread_start(&thread, "guest", dig, &deepest), 0);
+    pthread_join(thread, NULL);
+    cr_expect_neq(deepest, 0);
+    fill_up();
+    end();
+}
+
+/* ---- lists and numbers without end ---- */
+
+Test(share_hostile, a_list_of_nodes_to_forget_is_no_longer_than_other_messages)
+{
+    enum { MANY = 100000 };
+    begin(256);
+    struct fuse_forget_one *list = calloc(MANY, sizeof(*list));
+    const struct fuse_batch_forget_in in = {.count = MANY};
+    int err;
+    uint64_t node = fuse_mkdir(&client, ROOT, "d");
+    cr_assert_neq(node, 0);
+    list[MANY - 1] = (struct fuse_forget_one){.nodeid = node, .nlookup = 1};
+    (void)fuse_call(&client, FUSE_BATCH_FORGET, 0, &in, sizeof(in), list, MANY * sizeof(*list));
+    cr_expect_eq(fuse_lookup(&client, node, "x", &err), 0);
+    cr_expect_eq(err, -ENOENT, "it is known: the loop has not gone through the list");
+    const struct fuse_batch_forget_in one = {.count = 1};
+    (void)fuse_call(&client, FUSE_BATCH_FORGET, 0, &one, sizeof(one), &list[MANY - 1],
+                    sizeof(*list));
+    cr_expect_eq(fuse_lookup(&client, node, "x", &err), 0);
+    cr_expect_eq(err, -ESTALE);
+    free(list);
+    end();
+}
+
+Test(share_hostile, open_files_are_no_more_than_its_part_of_the_descriptors)
+{
+    enum { DESCRIPTORS = 256 };
+    begin(DESCRIPTORS);
+    uint64_t fh, node = fuse_create(&client, ROOT, "f", O_RDWR, 0644, &fh, NULL);
+    unsigned open = 1;
+    cr_assert_neq(node, 0);
+    while (open < DESCRIPTORS && fuse_open(&client, node, O_RDONLY, &fh) == 0)
+        open++;
+    cr_expect_eq(open, DESCRIPTORS / 2);
+    cr_expect_eq(fuse_release(&client, node, fh), 0);
+    cr_expect_eq(fuse_open(&client, node, O_RDONLY, &fh), 0);
+    end();
+}
+
+/* ---- programs with its user's rights ---- */
+
+static atomic_bool swaps;
+
+/* Another queue of the guest's, or a helper: exchanges what is made for a program. */
+static void *swap(void *arg)
+{
+    (void)arg;
+    while (atomic_load(&swaps))
+        (void)renameat2(AT_FDCWD, "shared/program", AT_FDCWD, "shared/made", RENAME_EXCHANGE);
+    return NULL;
+}
+
+static bool is_setid(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode) && (st.st_mode & (S_ISUID | S_ISGID)) != 0;
+}
+
+Test(share_hostile, a_file_without_a_type_is_no_program_either)
+{
+    begin(256);
+    const struct fuse_mknod_in in = {.mode = 06777};
+    cr_expect_eq(fuse_call(&client, FUSE_MKNOD, ROOT, &in, sizeof(in), "made", sizeof("made")),
+                 -EPERM);
+    cr_expect_not(is_setid("shared/made"));
+    end();
+}
+
+/* What a name means may change at any time. */
+Test(share_hostile, no_program_gets_the_bits_of_what_is_no_file)
+{
+    pthread_t thread;
+    begin(256);
+    const struct fuse_mkdir_in in = {.mode = 06777};
+    FILE *f = fopen("shared/program", "w");
+    cr_assert_not_null(f);
+    fclose(f);
+    atomic_store(&swaps, true);
+    cr_assert_eq(thread_start(&thread, "swap", swap, NULL), 0);
+    bool is_found = false;
+    for (unsigned i = 0; i < 1500 && !is_found; i++) {
+        (void)fuse_call(&client, FUSE_MKDIR, ROOT, &in, sizeof(in), "made", sizeof("made"));
+        is_found = is_setid("shared/program") || is_setid("shared/made");
+        (void)(rmdir("shared/made") == 0 || rmdir("shared/program") == 0);
+        (void)rename("shared/made", "shared/program"); /* if it is there */
+    }
+    atomic_store(&swaps, false);
+    pthread_join(thread, NULL);
+    cr_expect_not(is_found);
+    end();
+}
