@@ -34,6 +34,7 @@ static struct share_dir *dir_of(struct share *share)
 
 static void forget_all(struct share_dir *s)
 {
+    locks_reset(s);
     handles_reset(s);
     nodes_reset(s);
 }
@@ -92,12 +93,6 @@ static int op_destroy(struct op *op)
     return OP_DONE;
 }
 
-static int op_interrupt(struct op *op)
-{
-    (void)op;
-    return OP_SILENT;
-}
-
 /* ---- the messages ---- */
 
 #define NAMES_OF_DIR (OP_CHANGES | OP_DIR)
@@ -122,6 +117,10 @@ static const struct op_kind kinds[] = {
     [FUSE_WRITE] = {op_write, sizeof(struct fuse_write_in), 0, OP_CHANGES | OP_DATA},
     [FUSE_STATFS] = {op_statfs, 0, 0, 0},
     [FUSE_RELEASE] = {op_release, sizeof(struct fuse_release_in), 0, 0},
+    [FUSE_FLUSH] = {op_flush, sizeof(struct fuse_flush_in), 0, 0},
+    [FUSE_GETLK] = {op_getlk, sizeof(struct fuse_lk_in), 0, 0},
+    [FUSE_SETLK] = {op_setlk, sizeof(struct fuse_lk_in), 0, 0},
+    [FUSE_SETLKW] = {op_setlkw, sizeof(struct fuse_lk_in), 0, 0},
     [FUSE_FSYNC] = {op_fsync, sizeof(struct fuse_fsync_in), 0, OP_LONG},
     [FUSE_SETXATTR] = {op_setxattr, FUSE_COMPAT_SETXATTR_IN_SIZE, 0, OP_CHANGES},
     [FUSE_GETXATTR] = {op_getxattr, sizeof(struct fuse_getxattr_in), 0, 0},
@@ -365,6 +364,15 @@ static bool is_gone(void *gone)
     return *(bool *)gone;
 }
 
+static void io_abandon(struct op *op)
+{
+    bool gone = false;
+    struct evloop *loop = op->loop;
+    op->gone = &gone;
+    evloop_io_cancel(loop, &op->io);
+    evloop_io_wait(loop, is_gone, &gone);
+}
+
 /*
  * What a helper runs goes on without the request, since nothing of the guest's is in its hands; I/O
  * that moves the guest's memory is cancelled, and waited for.
@@ -377,13 +385,10 @@ static void share_abandon(struct share *share, struct share_req *req)
         return;
     slot_of(req)->op = NULL;
     op->req = NULL;
-    if (op->on_helper)
-        return;
-    bool gone = false;
-    struct evloop *loop = op->loop;
-    op->gone = &gone;
-    evloop_io_cancel(loop, &op->io);
-    evloop_io_wait(loop, is_gone, &gone);
+    if (op->is_waiting)
+        locks_abandon(op);
+    else if (!op->on_helper)
+        io_abandon(op);
 }
 
 static void share_reset(struct share *share)

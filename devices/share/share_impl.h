@@ -10,6 +10,7 @@
  *     share_attrs.c   messages about attributes
  *     share_files.c   messages about open files
  *     share_list.c    reading directories
+ *     share_locks.c   locks
  *
  * `lock` guards the tables of nodes and handles, and is not held across a system call that may take
  * long. What is pinned stays while it is in use without the lock.
@@ -115,6 +116,9 @@ struct share_dir {
     struct node *root;
     TAILQ_HEAD(nodes_idle, node) idle, lost; /* lost: of no place, so they cannot be opened again */
     unsigned fds, fds_max;
+    LIST_HEAD(, lock_owner) lock_owners;
+    unsigned lock_owner_count;
+    LIST_HEAD(, op) waiting; /* for locks */
     struct mount mounts[SHARE_MOUNTS];
     unsigned mount_count;
 };
@@ -173,6 +177,12 @@ struct op {
     size_t moved_in; /* of them a READ's, which are in the answer already */
     bool *gone;      /* set when it is freed after it was abandoned; may be NULL */
     struct iovec iov[4];
+    /* SETLKW */
+    struct ev_timer again;
+    uint64_t again_ns;
+    bool is_waiting;
+    _Atomic bool is_interrupted;
+    LIST_ENTRY(op) waiting;
     uint8_t args_space[400];
     uint8_t out_space[176];
 };
@@ -265,6 +275,15 @@ int open_node(struct op *op, struct node *n, uint32_t flags, struct fuse_open_ou
 int open_again(const struct share_dir *s, int fd, int flags);
 int flags_to_host(const struct share_dir *s, uint32_t flags);
 uint32_t open_reply_flags(const struct share_dir *s);
+
+/* share_locks.c */
+void locks_reset(struct share_dir *s);
+void locks_abandon(struct op *op); /* it waits for a lock */
+int op_getlk(struct op *op);
+int op_setlk(struct op *op);
+int op_setlkw(struct op *op);
+int op_interrupt(struct op *op);
+int op_flush(struct op *op);
 
 /* share_list.c */
 void list_free(struct share_dir *s, struct handle *h);

@@ -21,6 +21,7 @@ struct fuse_client {
     uint64_t unique;
     uint32_t uid, gid; /* of the process that asks */
     struct share_req *req;
+    struct iovec iov[2][2];
     bool is_done;
     bool is_silent; /* there was no answer, not even a header */
     uint8_t *in;
