@@ -401,7 +401,7 @@ static void share_reset(struct share *share)
 static void share_describe(struct share *share, struct facts *f)
 {
     struct share_dir *s = dir_of(share);
-    static const char *const uids[] = {"none", "map", "xattr"};
+    static const char *const uids[] = {"map", "none", "xattr"};
     static const char *const caches[] = {"auto", "always", "never"};
     facts_text(f, "path", "%s", s->config.path);
     facts_flag(f, "read_only", s->config.read_only);

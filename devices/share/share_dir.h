@@ -22,8 +22,8 @@ struct share;
 
 /* Which users files have in the guest. */
 enum share_uid {
-    SHARE_UID_NONE,  /* the host's */
     SHARE_UID_MAP,   /* Minivet's user is root there, and root is that user */
+    SHARE_UID_NONE,  /* the host's */
     SHARE_UID_XATTR, /* owner and mode as the guest sets them, in the attribute SHARE_OWNER_XATTR */
 };
 

@@ -658,20 +658,20 @@ Test(config, wrong_disk_keys_are_refused)
 
 /* ---- shares ---- */
 
-OnConfig(shares_take_keys, "K --share /src/ --share t,tag=other,ro,uid=map,cache=never,queues=3 "
+OnConfig(shares_take_keys, "K --share /src/ --share t,tag=other,ro,uid=none,cache=never,queues=3 "
                            "--share vhost-user=s,tag=vu,transport=pci,iothread=x "
                            "--share u,uid=xattr,xattr=on,locks=on,writeback=on,queue-size=64")
 {
     const struct share_config *s = c->shares;
     cr_assert_eq(c->share_count, 4);
     cr_expect(s[0].kind == SHARE_DIR && !s[0].read_only && !s[0].xattr && !s[0].locks);
-    cr_expect(s[0].uid == SHARE_IDS_HOST && s[0].cache == SHARE_CACHES_AUTO && !s[0].writeback);
+    cr_expect(s[0].uid == SHARE_IDS_MAP && s[0].cache == SHARE_CACHES_AUTO && !s[0].writeback);
     cr_expect_str_eq(s[0].path, "/src/");
     cr_expect_eq(s[0].queues, 1);
     cr_expect_eq(s[0].virtio.queue_size, 1024);
     cr_expect_str_eq(s[0].virtio.iothread, "share0");
     cr_expect_str_eq(s[1].tag, "other");
-    cr_expect(s[1].read_only && s[1].uid == SHARE_IDS_MAP && s[1].cache == SHARE_CACHES_NEVER);
+    cr_expect(s[1].read_only && s[1].uid == SHARE_IDS_HOST && s[1].cache == SHARE_CACHES_NEVER);
     cr_expect_eq(s[1].queues, 3);
     cr_expect_str_eq(s[1].virtio.iothread, "share1");
     cr_expect_eq(s[2].kind, SHARE_VHOST_USER);

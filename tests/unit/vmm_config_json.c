@@ -164,7 +164,7 @@ static const struct {
     {{"--net", "socket=/s,peers=any,mac=52:54:00:00:00:02"}},
     {{"--net", "listen=:1", "--net", "connect=h:1"}},
     {{"--net", "vhost-user=/v", "--net", "null,transport=pci", "--net", "loopback"}},
-    {{"--share", "/a,,b/", "--share", "c,tag=t,ro,uid=map,cache=always,writeback=on"}},
+    {{"--share", "/a,,b/", "--share", "c,tag=t,ro,uid=none,cache=always,writeback=on"}},
     {{"--share", "d,uid=xattr,xattr=on,cache=never,locks=on,queues=2,iothread=e"}},
     {{"--share", "vhost-user=S,tag=t,transport=pci,queue-size=64"}},
     {{"--console", "serial"}},

@@ -148,8 +148,8 @@ enum share_kind {                   /* in the order of the option's words */
 };
 
 enum share_ids { /* as enum share_uid, enum share_cache of devices/share/share_dir.h */
-                 SHARE_IDS_HOST,
                  SHARE_IDS_MAP,
+                 SHARE_IDS_HOST,
                  SHARE_IDS_XATTR,
 };
 

@@ -45,9 +45,10 @@ static const struct schema_key keys[] = {
      .help = "What the guest mounts it by, at most 36 bytes: mount -t virtiofs NAME /mnt; without, "
              "the last part of DIR"},
     {"ro", NULL, SCHEMA_SWITCH, AT(read_only), .help = "Read-only"},
-    {"uid", "none|map|xattr", SCHEMA_WORD, AT(uid), .usual = "none",
-     .help = "Owners of files: as on the host; Minivet's user is the guest's root; or as the guest "
-             "sets them, kept in extended attributes"},
+    {"uid", "map|none|xattr", SCHEMA_WORD, AT(uid), .usual = "map",
+     .help =
+         "Owners of files: Minivet's user is the guest's root; all are as on the host; or as the "
+         "guest sets them, kept in extended attributes"},
     {"xattr", "on|off", SCHEMA_SWITCH, AT(xattr), .usual = "off",
      .help = "on: the guest has the extended attributes user.* of files"},
     {"cache", "auto|always|never", SCHEMA_WORD, AT(cache), .usual = "auto",
@@ -75,7 +76,7 @@ static int check_vhost_user(const struct share_config *share)
 {
     if (share->tag[0] == '\0')
         return fail_msg(-EINVAL, "--share vhost-user=%s: has no tag; say tag=NAME", share->path);
-    if (share->read_only || share->uid != SHARE_IDS_HOST || share->xattr ||
+    if (share->read_only || share->uid != SHARE_IDS_MAP || share->xattr ||
         share->cache != SHARE_CACHES_AUTO || share->writeback || share->locks)
         return fail_msg(-EINVAL,
                         "--share vhost-user=%s: ro, uid, xattr, cache, writeback and locks are the "
