@@ -374,7 +374,8 @@ static void io_abandon(struct op *op)
 }
 
 /*
- * What a helper runs goes on without the request, since nothing of the guest's is in its hands; I/O
+ * What a helper runs goes on without the request, since nothing of the guest's is in its hands;
+ * what waits for a helper is forgotten, or a guest that resets could leave as much as it likes. I/O
  * that moves the guest's memory is cancelled, and waited for.
  */
 static void share_abandon(struct share *share, struct share_req *req)
@@ -389,6 +390,8 @@ static void share_abandon(struct share *share, struct share_req *req)
         locks_abandon(op);
     else if (!op->on_helper)
         io_abandon(op);
+    else if (evloop_work_cancel(op->loop, &op->work))
+        op_free(op);
 }
 
 static void share_reset(struct share *share)

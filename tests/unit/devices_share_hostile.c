@@ -2,7 +2,9 @@
 /* Guests that abuse a shared directory. */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,6 +136,50 @@ Test(share_hostile, open_files_are_no_more_than_its_part_of_the_descriptors)
     cr_expect_eq(open, DESCRIPTORS / 2);
     cr_expect_eq(fuse_release(&client, node, fh), 0);
     cr_expect_eq(fuse_open(&client, node, O_RDONLY, &fh), 0);
+    end();
+}
+
+/* Helpers that are busy for long, as with files of gigabytes. */
+static sem_t is_over;
+
+static void be_busy(void *ctx)
+{
+    (void)ctx;
+    while (sem_wait(&is_over) != 0)
+        ;
+}
+
+static void ignore(void *ctx)
+{
+    (void)ctx;
+}
+
+Test(share_hostile, what_waits_for_a_helper_goes_when_the_guest_resets)
+{
+    enum { TIMES = 500, BYTES = 100000 };
+    static const uint8_t more[BYTES];
+    struct ev_work busy[WORKPOOL_THREADS];
+    begin(256);
+    uint64_t fh, node = fuse_create(&client, ROOT, "f", O_RDWR, 0644, &fh, NULL);
+    const struct fuse_fsync_in in = {.fh = fh};
+    cr_assert_neq(node, 0);
+    sem_init(&is_over, 0, 0);
+    for (unsigned i = 0; i < WORKPOOL_THREADS; i++) {
+        busy[i] = (struct ev_work){.run = be_busy, .done = ignore};
+        evloop_work(loop, &busy[i]);
+    }
+    struct mallinfo2 before = mallinfo2();
+    for (unsigned i = 0; i < TIMES; i++) {
+        fuse_send(&client, FUSE_FSYNC, node, &in, sizeof(in), more, sizeof(more));
+        share->ops->abandon(share, client.req);
+    }
+    struct mallinfo2 after = mallinfo2();
+    cr_expect_lt(after.uordblks + after.hblkhd - before.uordblks - before.hblkhd,
+                 (size_t)WORKPOOL_THREADS * 2 * BYTES);
+    for (unsigned i = 0; i < WORKPOOL_THREADS; i++)
+        sem_post(&is_over);
+    evloop_drain(loop);
+    cr_expect_eq(fuse_release(&client, node, fh), 0, "it works as before");
     end();
 }
 

@@ -125,9 +125,12 @@ struct ev_work {
     void (*done)(void *ctx);
     void *ctx;
     TAILQ_ENTRY(ev_work) link;
+    bool waits; /* for a helper; the pool's */
 };
 
 void evloop_work(struct evloop *loop, struct ev_work *w);
+/* Owner. Takes back a work that no helper has begun: neither call comes. False: both do. */
+bool evloop_work_cancel(struct evloop *loop, struct ev_work *w);
 
 /* ---- works in order, which may wait for other processes ---- */
 /*

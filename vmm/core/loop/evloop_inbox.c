@@ -276,6 +276,14 @@ void evloop_work(struct evloop *loop, struct ev_work *w)
     workpool_submit(&loop->pool, w);
 }
 
+bool evloop_work_cancel(struct evloop *loop, struct ev_work *w)
+{
+    evloop_assert_owner(loop);
+    bool is_back = workpool_cancel(&loop->pool, w);
+    loop->works_out -= is_back;
+    return is_back;
+}
+
 void evloop_inbox_init(struct evloop *loop)
 {
     TAILQ_INIT(&loop->posts);

@@ -65,6 +65,7 @@ static struct ev_work *take_locked(struct workpool *pool)
 {
     struct ev_work *w = TAILQ_FIRST(&pool->works);
     TAILQ_REMOVE(&pool->works, w, link);
+    w->waits = false;
     pool->waiting--;
     return w;
 }
@@ -121,6 +122,7 @@ void workpool_submit(struct workpool *pool, struct ev_work *w)
 {
     pthread_mutex_lock(&pool->lock);
     TAILQ_INSERT_TAIL(&pool->works, w, link);
+    w->waits = true;
     pool->waiting++;
     pool->out++;
     if (pool->waiting > pool->idle && pool->threads < pool->limit && !pool->by_hand)
@@ -130,6 +132,21 @@ void workpool_submit(struct workpool *pool, struct ev_work *w)
     else if (!pool->by_hand) /* slow beats never */
         run_unlocked(pool, take_locked(pool));
     pthread_mutex_unlock(&pool->lock);
+}
+
+bool workpool_cancel(struct workpool *pool, struct ev_work *w)
+{
+    pthread_mutex_lock(&pool->lock);
+    bool waits = w->waits;
+    if (waits) {
+        TAILQ_REMOVE(&pool->works, w, link);
+        w->waits = false;
+        pool->waiting--;
+        if (--pool->out == 0)
+            pthread_cond_broadcast(&pool->quiet);
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return waits;
 }
 
 bool workpool_run_by_hand(struct workpool *pool)

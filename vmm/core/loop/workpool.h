@@ -48,6 +48,9 @@ void workpool_end(struct workpool *pool);
 /* One thread submits. */
 void workpool_submit(struct workpool *pool, struct ev_work *w);
 
+/* The same thread: takes back a work that waits; false: it runs, or has run. */
+bool workpool_cancel(struct workpool *pool, struct ev_work *w);
+
 /* Any thread: until no work waits or runs; false: the time is over. Negative: no limit. */
 bool workpool_wait(struct workpool *pool, int timeout_ms);
 
