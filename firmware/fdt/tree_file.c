@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <libfdt.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -20,6 +21,33 @@
 #define OVERLAY_BYTES  (64 * KIB)
 #define OVERLAID_BYTES (256 * KIB) /* a tree that gets an overlay */
 
+/* libfdt seeks a property's name by its bytes, in each property and at each byte of all names. */
+#define NAME_MAX_BYTES 127u
+#define VERSION_MIN    16u /* libfdt takes older ones, but for changes */
+
+/* 0, or what libfdt calls that; the names are within the file. */
+static int check_header(const void *blob, uint64_t bytes)
+{
+    int bad = bytes < sizeof(struct fdt_header) ? -FDT_ERR_TRUNCATED : fdt_check_header(blob);
+    if (bad != 0)
+        return bad;
+    if (fdt_totalsize(blob) > bytes)
+        return -FDT_ERR_TRUNCATED;
+    return fdt_version(blob) < VERSION_MIN ? -FDT_ERR_BADVERSION : 0;
+}
+
+static bool has_long_name(const void *blob)
+{
+    const char *at = (const char *)blob + fdt_off_dt_strings(blob);
+    for (size_t left = fdt_size_dt_strings(blob), bytes; left > 0; left -= bytes, at += bytes) {
+        bytes = strnlen(at, left);
+        if (bytes > NAME_MAX_BYTES)
+            return true;
+        bytes += bytes < left; /* the NUL */
+    }
+    return false;
+}
+
 /* The whole of a file, which is a tree of at most `most` bytes. */
 static int read_file(const char *role, const char *path, void *blob, uint64_t most)
 {
@@ -29,7 +57,12 @@ static int read_file(const char *role, const char *path, void *blob, uint64_t mo
         err = fail_msg(-E2BIG, "%s %s: is larger than %" PRIu64 " KiB", role, path, most / KIB);
     if (err == 0)
         err = image_read(&img, 0, blob, img.bytes);
-    int bad = err == 0 ? fdt_check_full(blob, img.bytes) : 0;
+    int bad = err == 0 ? check_header(blob, img.bytes) : 0;
+    if (err == 0 && bad == 0 && has_long_name(blob))
+        err = fail_msg(-E2BIG, "%s %s: a property's name has more than %u bytes", role, path,
+                       NAME_MAX_BYTES);
+    if (err == 0 && bad == 0)
+        bad = fdt_check_full(blob, img.bytes);
     if (bad != 0)
         err = fail_msg(-EINVAL, "%s %s: is no device tree: %s", role, path, fdt_strerror(bad));
     image_close(&img);

@@ -470,6 +470,60 @@ Test(firmware_tree, an_overlay_and_its_tree_are_small)
     load();
 }
 
+/* 64 KiB whose names are the ends of one long name took 8 s, and minutes over a tree of such. */
+Test(firmware_tree, names_of_properties_are_short)
+{
+    char blob[1024], name[129] = "";
+    memset(name, 'a', 127);
+    for (unsigned i = 0; i < 2; i++) {
+        struct dt t;
+        dt_start(&t, blob, sizeof(blob));
+        dt_text(&t, name, "text");
+        cr_assert_gt(dt_finish(&t), 0);
+        request.dtb = fx_file(blob, sizeof(blob), sizeof(blob));
+        name[127] = 'a';
+        if (i == 0)
+            load();
+    }
+    cr_expect_eq(tree_load(memory, &machine, &request, &image), -E2BIG);
+    fx_expect_error("--dtb %: a property's name has more than 127 bytes");
+    fx_capture_errors();
+    request.dtb_overlay = request.dtb;
+    request.dtb = NULL;
+    cr_expect_eq(tree_load(memory, &machine, &request, &image), -E2BIG);
+    fx_expect_error("--dtb-overlay %: a property's name has more than 127 bytes");
+}
+
+/* Names are where the header says, which is checked before they are. */
+Test(firmware_tree, a_header_that_lies_is_refused)
+{
+    static const struct {
+        unsigned at;
+        uint32_t value;
+        const char *why;
+    } lies[] = {
+        {offsetof(struct fdt_header, totalsize), 1025, "FDT_ERR_TRUNCATED"},
+        {offsetof(struct fdt_header, off_dt_strings), 1024, "FDT_ERR_TRUNCATED"},
+        {offsetof(struct fdt_header, size_dt_strings), UINT32_MAX, "FDT_ERR_TRUNCATED"},
+        {offsetof(struct fdt_header, version), 3, "FDT_ERR_BADVERSION"},
+    };
+    char blob[1024], error[80];
+    for (unsigned i = 0; i <= ARRAY_SIZE(lies); i++) {
+        size_t bytes = i < ARRAY_SIZE(lies) ? sizeof(blob) : 39; /* a byte less than the header */
+        small_tree(blob, sizeof(blob));
+        if (i < ARRAY_SIZE(lies))
+            fdt32_st(blob + lies[i].at, lies[i].value);
+        if (i == 3)
+            fdt32_st(blob + offsetof(struct fdt_header, last_comp_version), 2);
+        fx_capture_errors();
+        request.dtb = fx_file(blob, bytes, bytes);
+        cr_expect_eq(tree_load(memory, &machine, &request, &image), -EINVAL);
+        snprintf(error, sizeof(error), "--dtb %%: is no device tree: %s",
+                 i < ARRAY_SIZE(lies) ? lies[i].why : "FDT_ERR_TRUNCATED");
+        fx_expect_error(error);
+    }
+}
+
 Test(firmware_tree, what_the_kernel_gets_is_written_to_a_file)
 {
     char path[] = "/tmp/minivet-tree-XXXXXX";
