@@ -609,3 +609,43 @@ Test(replay_hostile, of_a_large_picture_takes_little_memory)
 #endif
     expect_little_memory(of_a_large_picture());
 }
+
+/* Page numbers of which the tape has but the edges: the balloon looks at 16 KiB of them in a turn.
+ */
+static struct file of_a_large_balloon(unsigned mib)
+{
+    enum { KEPT = 64 * KIB, BUFFER = 9 };
+    static uint8_t bytes[BUFFER + KEPT];
+    static struct tape_rec recs[32];
+    unsigned n = 1;
+    recs[0] = (struct tape_rec){.type = TAPE_DEVICE, .source = 1, .a = VIRTIO_ID_BALLOON, .b = 5};
+    n += put_start(recs + n, 0);
+    n += put_queue(recs + n, 0, 16);
+    recs[n++] = written(VIRTIO_MMIO_Status, 15);
+    recs[n++] = tape_rec(TAPE_KICK, 1, 0);
+    put_buffer(bytes, 8 * MIB, mib * MIB, false);
+    recs[n++] = (struct tape_rec){.type = TAPE_POP,
+                                  .source = 1,
+                                  .bytes = bytes,
+                                  .len = sizeof(bytes),
+                                  .a = 1,
+                                  .b = TAPE_A_CHAIN};
+    recs[n++] = (struct tape_rec){.type = TAPE_PUSH, .source = 1};
+    return made("run K -m 256 --rng off --record F --balloon on,transport=mmio", recs, n);
+}
+
+/* 64 KiB of a tape took minutes, for a billion page numbers. */
+Test(replay_hostile, of_a_balloon_s_endless_request_ends)
+{
+    char path[] = "/tmp/minivet-tape-XXXXXX";
+    log_set_sink(replay_quiet, NULL);
+    close(mkstemp(path));
+    for (unsigned i = 0; i < 2; i++) {
+        struct file f = of_a_large_balloon(i == 0 ? 1 : 128);
+        replay_store(path, f);
+        cr_expect_eq(replay_play(path), (int)i, "%s", said);
+        free(f.bytes);
+    }
+    cr_expect_not_null(strstr(said, "replayed: nothing"), "%s", said);
+    unlink(path);
+}

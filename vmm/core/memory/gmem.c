@@ -139,8 +139,9 @@ void gmem_destroy(struct gmem *g)
     free(g);
 }
 
-void gmem_save(const struct gmem *g)
+void gmem_save(struct gmem *g)
 {
+    g->keeps = true;
     for (unsigned i = 0; i < g->count; i++)
         (void)madvise(g->regions[i].hva, g->regions[i].bytes, MADV_NOHUGEPAGE);
 }
@@ -149,7 +150,7 @@ void gmem_discard(const struct gmem *g, void *hva, uint64_t bytes)
 {
     uint64_t begin = align_up((uintptr_t)hva, page_bytes());
     uint64_t end = ((uintptr_t)hva + bytes) & ~(page_bytes() - 1);
-    if (begin < end)
+    if (begin < end && !g->keeps)
         (void)madvise((uint8_t *)hva + (begin - (uintptr_t)hva), end - begin,
                       g->fd >= 0 ? MADV_REMOVE : MADV_DONTNEED);
 }

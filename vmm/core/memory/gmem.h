@@ -31,7 +31,8 @@ struct gmem_region {
 };
 
 struct gmem {
-    int fd; /* of RAM that is shared; -1 */
+    int fd;     /* of RAM that is shared; -1 */
+    bool keeps; /* nothing is discarded */
     unsigned count;
     struct gmem_region regions[GMEM_MAX_REGIONS]; /* by rising gpa */
 };
@@ -62,8 +63,11 @@ int gmem_populate(const struct gmem *g, const struct cancel *cancel);
  */
 void gmem_discard(const struct gmem *g, void *hva, uint64_t bytes);
 
-/* Small pages from now on: a little here and there shall not take huge ones. */
-void gmem_save(const struct gmem *g);
+/*
+ * For a replay: small pages from now on, since a little here and there shall not take huge ones;
+ * and gmem_discard() does nothing, which a tape could ask for a billion times.
+ */
+void gmem_save(struct gmem *g);
 
 /* The region that holds all of the range, or NULL. */
 static inline const struct gmem_region *gmem_find(const struct gmem *g, uint64_t gpa, uint64_t len)

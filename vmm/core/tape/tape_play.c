@@ -264,12 +264,15 @@ const struct tape_rec *tape_exchange(struct tape *t, const struct tape_rec *rec,
     return was;
 }
 
+/* What a device puts off again and again: many times what the largest picture takes to copy. */
+#define DEFERRED_MAX 4096u
+
 /* What was put off is done until something of it is on the tape. */
 static void play_deferred(struct tape *t, struct evloop *loop, const struct tape_rec *next)
 {
     size_t at = t->at;
-    while (t->at == at && !t->over) {
-        if (evloop_run_deferred(loop))
+    for (unsigned done = 0; t->at == at && !t->over;) {
+        if (done++ < DEFERRED_MAX && evloop_run_deferred(loop))
             continue;
         if (t->forgives) {
             tape_next(t);
