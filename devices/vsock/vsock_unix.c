@@ -61,7 +61,9 @@ struct vsock_unix {
     const char *path;
     struct unix_door doors[DOORS];
     TAILQ_HEAD(unix_streams, unix_stream) asking;
-    unsigned asking_count;
+    struct unix_streams closing; /* of no connection any more */
+    struct ev_defer close_more;
+    unsigned asking_count, closing_count;
     unsigned count; /* of all streams */
 };
 
@@ -82,8 +84,9 @@ struct unix_stream {
     bool is_shut;    /* by the guest, since */
     bool is_refused; /* the process has left instead, or is not one to speak with */
 
+    TAILQ_ENTRY(unix_stream) link; /* while it asks for a port, or waits to be closed */
+
     /* While it asks for a port. */
-    TAILQ_ENTRY(unix_stream) link;
     char line[LINE_BYTES];
     unsigned line_bytes;
 };
@@ -199,15 +202,50 @@ static void on_event(void *ctx, uint32_t events)
         handler->on_readable(st->s.conn);
 }
 
+static void close_now(struct unix_stream *st)
+{
+    st->u->count--;
+    close_socket(st->fd, st->s.has_messages);
+    free(st);
+}
+
+static void close_first(struct vsock_unix *u)
+{
+    struct unix_stream *st = TAILQ_FIRST(&u->closing);
+    TAILQ_REMOVE(&u->closing, st, link);
+    u->closing_count--;
+    close_now(st);
+}
+
+static void close_more(void *ctx)
+{
+    struct vsock_unix *u = ctx;
+    do
+        close_first(u);
+    while (u->closing_count > 0 && !evloop_turn_is_over(u->loop));
+    if (u->closing_count > 0)
+        evloop_defer(u->loop, &u->close_more);
+}
+
+/*
+ * To close a socket takes up to a quarter of a millisecond, for all is read that the process has
+ * sent. A guest that resets has thousands closed: those that a turn has no time for wait for
+ * others.
+ */
 static void stream_close(struct vsock_stream *s)
 {
     struct unix_stream *st = stream_of(s);
+    struct vsock_unix *u = st->u;
     st->waits = false;
     st->join_ns = 0;
-    st->u->count--;
     poll_for(st, 0);
-    close_socket(st->fd, st->s.has_messages);
-    free(st);
+    if (u->closing_count == 0 && !evloop_turn_is_over(u->loop)) {
+        close_now(st);
+        return;
+    }
+    TAILQ_INSERT_TAIL(&u->closing, st, link);
+    u->closing_count++;
+    evloop_defer(u->loop, &u->close_more);
 }
 
 /* The other end may write no more, or has gone and reads nothing either. */
@@ -329,7 +367,7 @@ static struct vsock_stream *connect_to(struct vsock_backend *b, uint32_t host_po
 {
     struct vsock_unix *u = unix_of(b);
     int type = has_messages ? SOCK_SEQPACKET : SOCK_STREAM;
-    if (foreign_fds_left() >= FOREIGN_FDS_MAX)
+    if (foreign_fds_left() >= FOREIGN_FDS_MAX || u->closing_count >= VSOCK_UNIX_CLOSING_MAX)
         return NULL;
     int fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
@@ -497,6 +535,9 @@ static void destroy(struct vsock_backend *b)
         next = TAILQ_NEXT(st, link);
         drop_asking(st);
     }
+    while (u->closing_count > 0)
+        close_first(u);
+    evloop_defer_cancel(u->loop, &u->close_more);
     for (unsigned i = 0; i < DOORS; i++) {
         struct unix_door *d = &u->doors[i];
         evloop_timer_cancel(u->loop, &d->again);
@@ -541,6 +582,8 @@ int vsock_unix_create(struct vsock_backend **out, struct evloop *loop, const str
     *u = (struct vsock_unix){
         .b.ops = &unix_ops, .b.has_messages = true, .loop = loop, .clock = clock, .path = path};
     TAILQ_INIT(&u->asking);
+    TAILQ_INIT(&u->closing);
+    u->close_more = (struct ev_defer){.cb = close_more, .ctx = u};
     for (unsigned i = 0; i < DOORS; i++) {
         struct unix_door *d = &u->doors[i];
         *d = (struct unix_door){.u = u, .has_messages = i == MESSAGES, .socket.fd = -1};

@@ -22,6 +22,8 @@ struct vsock_backend;
 
 /* Processes that have connected and not yet said to what; of more the first is dropped. */
 #define VSOCK_UNIX_ASKING_MAX 64u
+/* While so many sockets wait to be closed the guest can connect to no process. */
+#define VSOCK_UNIX_CLOSING_MAX 1024u
 
 #define VSOCK_UNIX_MESSAGES ".seqpacket" /* after the path */
 

@@ -410,6 +410,50 @@ Test(vsock_unix, who_waits_may_be_closed)
     unlink(PATH "_52");
 }
 
+/* Each look at the clock finds it a tenth of a turn later. */
+static uint64_t hurry(void *ctx)
+{
+    return ((struct fake_clock *)ctx)->now_ns += 100000;
+}
+
+static unsigned count_ended(const int *fds, unsigned count)
+{
+    unsigned ended = 0;
+    char c;
+    for (unsigned i = 0; i < count; i++)
+        ended += recv(fds[i], &c, 1, MSG_DONTWAIT | MSG_PEEK) == 0;
+    return ended;
+}
+
+Test(vsock_unix, thousands_are_closed_in_many_turns)
+{
+    enum { MANY = VSOCK_UNIX_CLOSING_MAX + 100 };
+    static struct vsock_stream *streams[MANY];
+    static int fds[MANY];
+    struct sockaddr_un addr;
+    int listener = make_socket(PATH "_52", &addr);
+    cr_assert_eq(bind(listener, (struct sockaddr *)&addr, sizeof(addr)), 0);
+    cr_assert_eq(listen(listener, MANY), 0);
+    for (unsigned i = 0; i < MANY; i++) {
+        streams[i] = backend->ops->connect(backend, 52, false, &device);
+        fds[i] = accept(listener, NULL, NULL);
+        cr_assert(streams[i] != NULL && fds[i] >= 0);
+    }
+    fake.now_ns = hurry;
+    for (unsigned i = 0; i < MANY; i++) /* the guest has reset its device */
+        backend->ops->close(streams[i]);
+    cr_expect_lt(count_ended(fds, MANY), 50);
+    cr_expect_null(backend->ops->connect(backend, 52, false, &device), "not too many at once");
+    evloop_drain(loop);
+    cr_expect_eq(count_ended(fds, MANY), MANY);
+    device.stream = backend->ops->connect(backend, 52, false, &device);
+    cr_expect_not_null(device.stream);
+    for (unsigned i = 0; i < MANY; i++)
+        close(fds[i]);
+    close(listener);
+    unlink(PATH "_52");
+}
+
 Test(vsock_unix, what_is_no_socket_or_a_link_to_one_is_nobody)
 {
     int listener = listen_at("elsewhere");
