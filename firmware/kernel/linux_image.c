@@ -66,7 +66,9 @@ static int find_packed(struct kernel_image *k, uint64_t ram_bytes)
     } else {
         return 0;
     }
-    if (!range_within(p->offset, p->bytes, 0, k->file.bytes) || p->bytes < sizeof(magic))
+    /* They are read into memory, of which a file with holes could make much out of nothing. */
+    if (!range_within(p->offset, p->bytes, 0, min_u64(k->file.bytes, ram_bytes)) ||
+        p->bytes < sizeof(magic))
         return image_bad(&k->file, "%" PRIu32 " packed bytes at %" PRIu64, p->bytes, p->offset);
     int err = image_read(&k->file, p->offset, magic, sizeof(magic));
     if (err)

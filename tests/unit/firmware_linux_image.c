@@ -141,6 +141,11 @@ Test(firmware_linux_image, damaged_when_unpacked)
     cr_expect_eq(load_file(packed, len), -ENOEXEC);
     fx_expect_refused("large", "is damaged: 67108865 unpacked bytes are to run in 67108864",
                       memory);
+    /* With a hole, which costs no disk; what is packed is in memory to be unpacked. */
+    fx_capture_errors();
+    request.kernel_path = fx_file(packed, len, RAM_BYTES + 1);
+    cr_expect_eq(linux_image_load(memory, &arm64, &request, &image), -ENOEXEC);
+    fx_expect_refused("a hole", "is damaged: 67108865 packed bytes at 0", memory);
     memset(file + 56, 0, 4);
     len = fx_pack("gzip", file, sizeof(file), packed, sizeof(packed));
     cr_expect_eq(load_file(packed, len), -ENOEXEC);
