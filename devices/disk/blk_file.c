@@ -13,8 +13,10 @@
 #include "core/base/log.h"
 #include "devices/disk/blk_file_impl.h"
 
-#define CALL_IOV   1024        /* vectors the loop takes at once */
-#define CALL_BYTES (16 * MIB)  /* moved at once: a drain waits for no more than that */
+#define CALL_IOV   1024       /* vectors the loop takes at once */
+#define CALL_BYTES (16 * MIB) /* moved at once */
+#define OUT_BYTES \
+    (16 * MIB) /* moved by all requests at once: a drain waits for no more than that */
 #define ZERO_BYTES (256 * MIB) /* zeroed or discarded at once without moving them */
 
 static struct blk_file *file_of(struct blk_backend *b)
@@ -58,6 +60,20 @@ static void tell(struct blk_file *f, const struct blk_req *req, int err)
                  ops[req->op], (unsigned long long)req->offset_bytes, strerror(-err));
 }
 
+/* How much of it may be out at a time. */
+static uint64_t weight(const struct blk_req *req)
+{
+    bool moves = req->op == BLK_READ || req->op == BLK_WRITE || req->op == BLK_ZERO;
+    return moves ? min_u64(req->bytes, CALL_BYTES) : 0;
+}
+
+/* Few, large requests are as fast as many. Beyond that they would only wait in the host. */
+static bool may_begin(const struct blk_file *f, const struct blk_req *req)
+{
+    return !STAILQ_EMPTY(&f->free) &&
+           (f->begun_bytes == 0 || f->begun_bytes + weight(req) <= OUT_BYTES);
+}
+
 static void finish(struct file_slot *slot, int result)
 {
     struct blk_file *f = slot->file;
@@ -68,10 +84,11 @@ static void finish(struct file_slot *slot, int result)
     STAILQ_INSERT_HEAD(&f->free, slot, link);
     if (req != NULL) { /* NULL: a flush that a drain has left behind */
         f->busy--;
+        f->begun_bytes -= weight(req);
         req->done(req, result);
     }
     /* The slot is the oldest waiting request's: what done() submits meanwhile waits behind it. */
-    if (!STAILQ_EMPTY(&f->free) && !STAILQ_EMPTY(&f->waiting))
+    while (!STAILQ_EMPTY(&f->waiting) && may_begin(f, STAILQ_FIRST(&f->waiting)))
         start(f, blk_list_take(&f->waiting));
 }
 
@@ -274,6 +291,7 @@ static void start(struct blk_file *f, struct blk_req *req)
     struct file_slot *slot = STAILQ_FIRST(&f->free);
     STAILQ_REMOVE_HEAD(&f->free, link);
     f->busy++;
+    f->begun_bytes += weight(req);
     slot->req = req;
     slot->data = blk_req_data(req);
     slot->done = 0;
@@ -316,7 +334,7 @@ static void blk_file_submit(struct blk_backend *b, struct blk_req *req)
         blk_ended_add(&f->ended, req, err);
     else if (req->op == BLK_DISCARD && f->is_device)
         file_discard_submit(f, req);
-    else if (!STAILQ_EMPTY(&f->free) && STAILQ_EMPTY(&f->waiting))
+    else if (STAILQ_EMPTY(&f->waiting) && may_begin(f, req))
         start(f, req);
     else
         STAILQ_INSERT_TAIL(&f->waiting, req, link);

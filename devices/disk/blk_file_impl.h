@@ -73,7 +73,8 @@ struct blk_file {
     struct blk_ended ended;
     STAILQ_HEAD(, file_slot) free;
     struct file_slot slots[FILE_SLOTS];
-    unsigned busy; /* slots with a request */
+    unsigned busy;        /* slots with a request */
+    uint64_t begun_bytes; /* what they have out at most */
     uint8_t *buffers;
     uint8_t *zeroes;                  /* BUFFER_BYTES of them */
     unsigned buffers_used;            /* a bit each */

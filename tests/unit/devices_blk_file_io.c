@@ -134,6 +134,52 @@ Test(blk_file_io, without_a_cache_nothing_is_in_it)
 }
 
 /* Through buffers: more than there are, and more than one holds. */
+static unsigned ended;
+
+static void count_end(struct blk_req *req, int result)
+{
+    cr_expect(result == 0 || result == -ECANCELED);
+    (void)req;
+    ended++;
+}
+
+/* Or a guest that resets its disk would have the loop wait for gigabytes. */
+Test(blk_file_io, of_many_large_requests_few_are_out)
+{
+    enum { LARGE = 32, SMALL = 200, VECTORS = 16 };
+    static struct blk_req reqs[LARGE + SMALL];
+    static struct iovec iov[VECTORS], page;
+    make_file(VECTORS * MIB);
+    open_disk(BLK_FILE_CACHE_NONE);
+    page = (struct iovec){data, PAGE};
+    for (unsigned i = 0; i < VECTORS; i++)
+        iov[i] = (struct iovec){data, MIB};
+    for (unsigned i = 0; i < SMALL; i++) {
+        reqs[i] = (struct blk_req){
+            .op = BLK_READ, .bytes = PAGE, .iov = &page, .iov_count = 1, .done = count_end};
+        disk->ops->submit(disk, &reqs[i]);
+    }
+    cr_expect_eq(inside()->busy, SMALL);
+    evloop_drain(loop);
+    cr_expect_eq(ended, SMALL);
+    for (unsigned i = SMALL; i < SMALL + LARGE; i++) {
+        reqs[i] = (struct blk_req){.op = BLK_READ,
+                                   .bytes = VECTORS * MIB,
+                                   .iov = iov,
+                                   .iov_count = VECTORS,
+                                   .done = count_end};
+        disk->ops->submit(disk, &reqs[i]);
+    }
+    cr_expect_eq(inside()->busy, 1);
+    disk->ops->drain(disk);
+    cr_expect_eq(ended, SMALL + LARGE);
+    cr_expect_eq(inside()->begun_bytes, 0);
+    disk->ops->submit(disk, &reqs[SMALL]);
+    disk->ops->submit(disk, &reqs[SMALL + 1]);
+    evloop_drain(loop);
+    cr_expect_eq(ended, SMALL + LARGE + 2);
+}
+
 Test(blk_file_io, vectors_at_odd_places_are_copied)
 {
     enum { COUNT = 3 * BUFFERS };
