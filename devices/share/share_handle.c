@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "core/base/descriptors.h"
+
 int handle_open(struct share_dir *s, struct node *n, int fd, bool writable, struct handle **out)
 {
-    struct handle *h = calloc(1, sizeof(*h));
+    struct handle *h = descriptors_spare(fd) ? calloc(1, sizeof(*h)) : NULL;
     if (h != NULL) {
         h->fd = fd;
         h->writable = writable;

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "core/base/clock.h"
+#include "core/base/descriptors.h"
 
 #define AGAIN_MIN_NS UINT64_C(1000000)
 #define AGAIN_MAX_NS UINT64_C(50000000)
@@ -57,10 +58,10 @@ static int owner_fd(struct op *op, uint64_t owner)
         fd = open_again(s, op->handle->fd, O_WRONLY);
     if (fd < 0)
         return fd;
-    o = calloc(1, sizeof(*o));
+    o = descriptors_spare(fd) ? calloc(1, sizeof(*o)) : NULL;
     if (o == NULL) {
         close(fd);
-        return -ENOMEM;
+        return -ENOLCK;
     }
     *o = (struct lock_owner){.owner = owner, .node = op->node, .fd = fd};
     pthread_mutex_lock(&s->lock);

@@ -19,6 +19,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "core/base/descriptors.h"
 #include "core/base/fail.h"
 
 #define DEPTH_MAX  65536u
@@ -368,7 +369,7 @@ static int open_way(struct share_dir *s, struct node *n, unsigned levels)
     node_put(s, base);
     if (fd < 0)
         return fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP ? -ESTALE : fd;
-    int err = check_path(n, fd);
+    int err = descriptors_spare(fd) ? check_path(n, fd) : -ENFILE;
     if (err != 0) {
         close(fd);
         return err;

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,6 +30,7 @@ static void begin(unsigned descriptors_max)
 {
     const struct share_dir_config config = {.path = "shared",
                                             .uid = SHARE_UID_MAP,
+                                            .locks = true,
                                             .descriptors_max = descriptors_max,
                                             .nodes_max = 65536};
     folder_enter();
@@ -136,6 +138,33 @@ Test(share_hostile, open_files_are_no_more_than_its_part_of_the_descriptors)
     cr_expect_eq(open, DESCRIPTORS / 2);
     cr_expect_eq(fuse_release(&client, node, fh), 0);
     cr_expect_eq(fuse_open(&client, node, O_RDONLY, &fh), 0);
+    end();
+}
+
+/* All that the process may have is what one share is told to have at most. */
+Test(share_hostile, others_have_descriptors_left)
+{
+    enum { DESCRIPTORS = 256 };
+    const struct rlimit limit = {DESCRIPTORS, DESCRIPTORS};
+    cr_assert_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    begin(DESCRIPTORS);
+    uint64_t fh, node = fuse_create(&client, ROOT, "f", O_RDWR, 0644, &fh, NULL);
+    cr_assert_neq(node, 0);
+    struct fuse_lk_in lock = {.fh = fh, .lk = {.end = 1, .type = F_RDLCK}};
+    for (unsigned i = 0; i < DESCRIPTORS; i++) {
+        char name[16];
+        int err;
+        snprintf(name, sizeof(name), "d%u", i);
+        uint64_t dir = fuse_mkdir(&client, ROOT, name);
+        if (dir != 0)
+            (void)fuse_lookup(&client, dir, "x", &err);
+        (void)fuse_open(&client, node, O_RDONLY, &fh);
+        lock.owner = i;
+        (void)fuse_call(&client, FUSE_SETLK, node, &lock, sizeof(lock), NULL, 0);
+    }
+    int fd = dup(STDERR_FILENO);
+    cr_expect(fd >= 0 && fd < DESCRIPTORS * 7 / 8);
+    close(fd);
     end();
 }
 
