@@ -27,6 +27,7 @@ enum walk_device {
     BALLOON,
     VSOCK, /* without a legacy interface, too */
     RTC,   /* likewise */
+    FS,    /* likewise */
     WALK_DEVICES,
 };
 

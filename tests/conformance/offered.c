@@ -53,6 +53,7 @@ static const struct {
     {VIRTIO_ID_BALLOON, 0, "MUST_TELL_HOST"},
     {VIRTIO_ID_SCSI, 0, "INOUT"},
     {VIRTIO_ID_SCSI, 3, "T10_PI"},
+    {VIRTIO_ID_FS, 0, "NOTIFICATION"},
     {VIRTIO_ID_GPU, 0, "VIRGL"},
     {VIRTIO_ID_GPU, 4, "CONTEXT_INIT"},
     {VIRTIO_ID_GPU, 5, "BLOB_ALIGNMENT"},

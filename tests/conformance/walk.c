@@ -33,6 +33,7 @@ static const char *const device_names[WALK_DEVICES] = {
     [RNG] = "entropy source", [CONSOLE] = "console", [SCSI] = "SCSI host",
     [NET] = "network",        [GPU] = "GPU",         [INPUT] = "tablet",
     [BALLOON] = "balloon",    [VSOCK] = "sockets",   [RTC] = "clock",
+    [FS] = "files",
 };
 
 static char place[96];
@@ -61,6 +62,9 @@ static void open_rig(struct rig *rig, enum walk_device device, struct rig_config
     case RTC:
         rig_open_rtc_on(rig, &config);
         break;
+    case FS:
+        rig_open_fs_on(rig, &config);
+        break;
     case VSOCK:
         rig_open_vsock_on(rig, &config);
         break;
@@ -86,7 +90,8 @@ static void open_rig(struct rig *rig, enum walk_device device, struct rig_config
 /* Where the device may be: the specification has no legacy interface of some types. */
 static unsigned places_of(enum walk_device device)
 {
-    bool is_modern = device == GPU || device == INPUT || device == VSOCK || device == RTC;
+    bool is_modern =
+        device == GPU || device == INPUT || device == VSOCK || device == RTC || device == FS;
     return is_modern ? MODERN & ~PCI_TRANSITIONAL : EVERYWHERE;
 }
 
