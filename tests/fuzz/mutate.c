@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "tests/fuzz/mutate.h"
 
+#include <linux/fuse.h>
 #include <string.h>
 
 #include "core/base/le.h"
@@ -10,6 +11,7 @@
 #include "tests/harness/fake_vsock.h"
 #include "virtio/balloon/balloon.h"
 #include "virtio/console/console.h"
+#include "virtio/fs/fs.h"
 #include "virtio/gpu/gpu_codes.h"
 #include "virtio/input/input.h"
 #include "virtio/rtc/rtc.h"
@@ -484,6 +486,26 @@ static void rtc_request(struct maker *m)
     send(m, VIRTIO_RTC_REQUESTS);
 }
 
+/* Messages of FUSE: on their queues, with room for an answer where there is one. */
+static void fs_request(struct maker *m)
+{
+    static const uint32_t prior[] = {FUSE_FORGET, FUSE_INTERRUPT, FUSE_BATCH_FORGET};
+    bool is_prior = one_in(m, 4);
+    uint32_t bytes = one_in(m, 3) ? next(m, 5000) : next(m, 64);
+    struct fuse_in_header header = {.len = (uint32_t)sizeof(header) + bytes,
+                                    .opcode = is_prior ? prior[next(m, ARRAY_SIZE(prior))]
+                                                       : FUSE_LOOKUP + 2 * next(m, 20),
+                                    .unique = any_number(m)};
+    out(m, (const uint8_t *)&header,
+        one_in(m, 12) ? next(m, sizeof(header)) : (uint32_t)sizeof(header));
+    if (bytes > 0 && !one_in(m, 4))
+        step2(m, FUZZ_FILL, bytes, next(m, 256));
+    if (!is_prior || one_in(m, 4))
+        step1(m, FUZZ_IN, one_in(m, 8) ? next(m, 20) : 16 + next(m, 5000));
+    unsigned queue = one_in(m, 3) ? next(m, 4) : VIRTIO_FS_REQUESTS;
+    send(m, is_prior && !one_in(m, 12) ? VIRTIO_FS_HIPRIO : queue);
+}
+
 static void rng_request(struct maker *m)
 {
     step1(m, FUZZ_IN, one_in(m, 10) ? next(m, 0x10000) : next(m, 64));
@@ -615,7 +637,7 @@ static void (*const requests[FUZZ_DEVICES])(struct maker *m) = {
     [FUZZ_CONSOLE] = console_request, [FUZZ_RNG] = rng_request,
     [FUZZ_INPUT] = input_request,     [FUZZ_GPU] = gpu_request,
     [FUZZ_BALLOON] = balloon_request, [FUZZ_VSOCK] = vsock_request,
-    [FUZZ_RTC] = rtc_request,
+    [FUZZ_RTC] = rtc_request,         [FUZZ_FS] = fs_request,
 };
 
 /* Any step, its operands at random. */

@@ -474,12 +474,15 @@ static void host_step(struct fuzz_player *p, const struct fuzz_step *step)
     switch (step->op) {
     case FUZZ_HOLD:
         rig->disk.hold = rig->echo.hold = rig->sockets.reads_nothing = p->kept = true;
+        rig->files.hold = true;
         break;
     case FUZZ_RELEASE:
         if (disk)
             fake_blk_release(&rig->disk);
         if (p->script->head.device == FUZZ_ECHO)
             echo_release(&rig->echo);
+        if (rig->fs != NULL)
+            fake_share_release(&rig->files);
         rig->sockets.reads_nothing = false;
         break;
     case FUZZ_FAIL:
@@ -487,6 +490,7 @@ static void host_step(struct fuzz_player *p, const struct fuzz_step *step)
         /* -ECANCELED is what a drain alone may answer. */
         rig->disk.fail = rig->random.fail = err == ECANCELED ? -EIO : -err;
         rig->disk.fail_from = (unsigned)step->arg[1];
+        rig->files.fail = -err;
         break;
     case FUZZ_RESIZE:
         if (disk)
@@ -528,7 +532,7 @@ static void open_device(struct fuzz_player *p)
     const struct fuzz_head *head = &p->script->head;
     unsigned variant = p->on->variant;
     if (head->device == FUZZ_INPUT || head->device == FUZZ_GPU || head->device == FUZZ_VSOCK ||
-        head->device == FUZZ_RTC)
+        head->device == FUZZ_RTC || head->device == FUZZ_FS)
         variant %= RIG_VARIANTS; /* without a legacy interface */
     struct rig_config config = rig_all_variants[variant];
     config.keep_host = true;
@@ -555,7 +559,7 @@ static void open_device(struct fuzz_player *p)
         [FUZZ_RNG] = rig_open_rng_on,         [FUZZ_CONSOLE] = rig_open_console_on,
         [FUZZ_INPUT] = rig_open_input_on,     [FUZZ_GPU] = rig_open_gpu_on,
         [FUZZ_BALLOON] = rig_open_balloon_on, [FUZZ_VSOCK] = rig_open_vsock_on,
-        [FUZZ_RTC] = rig_open_rtc_on,
+        [FUZZ_RTC] = rig_open_rtc_on,         [FUZZ_FS] = rig_open_fs_on,
     };
     if (p->on->epoll)
         setenv("MINIVET_NO_URING", "1", 1);

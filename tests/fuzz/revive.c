@@ -7,6 +7,7 @@
 #include "core/base/xmath.h"
 #include "tests/fuzz/play_impl.h"
 #include "tests/harness/blkreq.h"
+#include "tests/harness/fsreq.h"
 #include "tests/harness/gpureq.h"
 #include "tests/harness/netio.h"
 #include "tests/harness/portio.h"
@@ -179,6 +180,16 @@ static const char *revive_rtc(struct fuzz_player *p)
     return is_right ? NULL : "a clock does not tell the time";
 }
 
+/* A message is answered. */
+static const char *revive_fs(struct fuzz_player *p)
+{
+    if (p->rig.files.out > 0)
+        return "a reset device has requests out";
+    p->rig.files.hold = false;
+    p->rig.files.fail = 0;
+    return fsreq_serves(&p->rig, VIRTIO_FS_REQUESTS) ? NULL : "a message is not answered";
+}
+
 /* A connection's byte arrives. */
 static const char *revive_vsock(struct fuzz_player *p)
 {
@@ -229,7 +240,7 @@ const char *fuzz_revive(struct fuzz_player *p)
         [FUZZ_CONSOLE] = {2, revive_console}, [FUZZ_RNG] = {1, revive_rng},
         [FUZZ_INPUT] = {2, revive_input},     [FUZZ_GPU] = {2, revive_gpu},
         [FUZZ_BALLOON] = {5, revive_balloon}, [FUZZ_VSOCK] = {3, revive_vsock},
-        [FUZZ_RTC] = {2, revive_rtc},
+        [FUZZ_RTC] = {2, revive_rtc},         [FUZZ_FS] = {2, revive_fs},
     };
     struct rig *rig = &p->rig;
     unsigned device = p->script->head.device;

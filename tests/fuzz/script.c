@@ -42,7 +42,7 @@ const struct fuzz_op_info fuzz_ops[FUZZ_OPS] = {
 const char *const fuzz_device_names[FUZZ_DEVICES] = {
     [FUZZ_ECHO] = "ring",       [FUZZ_BLK] = "blk",     [FUZZ_SCSI] = "scsi",   [FUZZ_NET] = "net",
     [FUZZ_CONSOLE] = "console", [FUZZ_RNG] = "rng",     [FUZZ_INPUT] = "input", [FUZZ_GPU] = "gpu",
-    [FUZZ_BALLOON] = "balloon", [FUZZ_VSOCK] = "vsock", [FUZZ_RTC] = "rtc",
+    [FUZZ_BALLOON] = "balloon", [FUZZ_VSOCK] = "vsock", [FUZZ_RTC] = "rtc",     [FUZZ_FS] = "fs",
 };
 
 #define VARIANTS (RIG_VARIANTS + RIG_LEGACY_VARIANTS)

@@ -36,6 +36,7 @@ enum fuzz_device {
     FUZZ_BALLOON,
     FUZZ_VSOCK,
     FUZZ_RTC,
+    FUZZ_FS,
     FUZZ_DEVICES,
 };
 
