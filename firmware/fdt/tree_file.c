@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/base/fail.h"
+#include "core/base/xmath.h"
 #include "core/memory/gmem.h"
 #include "core/output/own_file.h"
 #include "firmware/fdt/machine_tree.h"
@@ -69,13 +70,52 @@ static int read_file(const char *role, const char *path, void *blob, uint64_t mo
     return err;
 }
 
+#define FIXUPS_DEPTH 64 /* of nodes within each other */
+
+/* Are the numbers of a node of fixups offsets of words in the same properties of the other node? */
+static bool node_has_words(const void *overlay, int fixups, int node)
+{
+    int property;
+    fdt_for_each_property_offset(property, overlay, fixups)
+    {
+        const char *name;
+        int bytes = 0, room = 0;
+        const fdt32_t *offsets = fdt_getprop_by_offset(overlay, property, &name, &bytes);
+        if (offsets == NULL || fdt_getprop(overlay, node, name, &room) == NULL)
+            return false;
+        for (int i = 0; i < bytes / (int)sizeof(*offsets); i++)
+            if (!range_within(fdt32_ld(offsets + i), sizeof(*offsets), 0, (uint64_t)room))
+                return false;
+    }
+    return true;
+}
+
+/* libfdt reads at the offsets in /__local_fixups__ before it checks them. */
+static bool overlay_has_words(const void *overlay)
+{
+    int nodes[FIXUPS_DEPTH] = {0}, depth = 0; /* the root, and one in each other */
+    for (int at = fdt_path_offset(overlay, "/__local_fixups__"); at >= 0 && depth >= 0;
+         at = fdt_next_node(overlay, at, &depth)) {
+        if (depth == FIXUPS_DEPTH)
+            return false;
+        if (depth > 0)
+            nodes[depth] =
+                fdt_subnode_offset(overlay, nodes[depth - 1], fdt_get_name(overlay, at, NULL));
+        if (nodes[depth] < 0 || !node_has_words(overlay, at, nodes[depth]))
+            return false;
+    }
+    return true;
+}
+
 static int add_overlay(void *tree, const char *path)
 {
     void *overlay = malloc(OVERLAY_BYTES);
     if (overlay == NULL)
         return fail(-ENOMEM, "device tree");
     int err = read_file("--dtb-overlay", path, overlay, OVERLAY_BYTES);
-    int bad = err == 0 ? fdt_overlay_apply(tree, overlay) : 0;
+    int bad = 0;
+    if (err == 0)
+        bad = overlay_has_words(overlay) ? fdt_overlay_apply(tree, overlay) : -FDT_ERR_BADOVERLAY;
     free(overlay);
     return bad != 0
                ? fail_msg(-EINVAL, "--dtb-overlay %s: does not apply: %s", path, fdt_strerror(bad))

@@ -494,6 +494,68 @@ Test(firmware_tree, names_of_properties_are_short)
     fx_expect_error("--dtb-overlay %: a property's name has more than 127 bytes");
 }
 
+static void begin_nodes(struct dt *t, const char *name, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        dt_begin(t, "%s", name);
+}
+
+static void end_nodes(struct dt *t, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        dt_end(t);
+}
+
+/* A word at `offset` of a property is a phandle; the fixups name the property so. */
+static void overlay_with_fixup(void *blob, size_t room, uint32_t offset, const char *name,
+                               const char *node, unsigned more)
+{
+    struct dt t;
+    dt_start(&t, blob, room);
+    dt_begin(&t, "fragment@0");
+    dt_text(&t, "target-path", "/");
+    dt_begin(&t, "__overlay__");
+    begin_nodes(&t, "in", more);
+    dt_cells(&t, "label", 1, 2);
+    end_nodes(&t, 2 + more);
+    dt_begin(&t, "__local_fixups__");
+    dt_begin(&t, "fragment@0");
+    dt_begin(&t, "%s", node);
+    begin_nodes(&t, "in", more);
+    dt_cells(&t, name, 0, offset);
+    end_nodes(&t, 3 + more);
+    cr_assert_gt(dt_finish(&t), 0);
+}
+
+/* libfdt crashed: it read up to 4 GiB behind the property. */
+Test(firmware_tree, an_overlay_fixes_up_words_of_its_own)
+{
+    static const struct {
+        uint32_t offset;
+        const char *name, *node;
+        unsigned more;
+    } cases[] = {{4, "label", "__overlay__", 61},
+                 {5, "label", "__overlay__", 0},
+                 {UINT32_C(0xf0000000), "label", "__overlay__", 0},
+                 {UINT32_MAX, "label", "__overlay__", 0},
+                 {0, "other", "__overlay__", 0},
+                 {0, "label", "other", 0},
+                 {0, "label", "__overlay__", 62}};
+    static char blob[8192];
+    for (unsigned i = 0; i < ARRAY_SIZE(cases); i++) {
+        overlay_with_fixup(blob, sizeof(blob), cases[i].offset, cases[i].name, cases[i].node,
+                           cases[i].more);
+        request.dtb_overlay = fx_file(blob, sizeof(blob), sizeof(blob));
+        if (i == 0) {
+            load();
+            continue;
+        }
+        fx_capture_errors();
+        cr_expect_eq(tree_load(memory, &machine, &request, &image), -EINVAL);
+        fx_expect_error("--dtb-overlay %: does not apply: FDT_ERR_BADOVERLAY");
+    }
+}
+
 /* Names are where the header says, which is checked before they are. */
 Test(firmware_tree, a_header_that_lies_is_refused)
 {
