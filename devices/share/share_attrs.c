@@ -35,6 +35,8 @@ int op_getattr(struct op *op)
     return answer_attr(op);
 }
 
+/* Of a file that is not open for writing: on a helper, for a process that has a lease of it is
+ * waited for. */
 static int set_size(struct op *op, int fd, uint64_t size)
 {
     char path[SHARE_PROC_PATH];
@@ -42,7 +44,9 @@ static int set_size(struct op *op, int fd, uint64_t size)
         return op->node->type == S_IFDIR ? -EISDIR : -EINVAL;
     if (size > INT64_MAX)
         return -EFBIG;
-    if (op->handle != NULL && op->handle->writable)
+    if (op->handle != NULL && !op->handle->writable)
+        return -EINVAL;
+    if (op->handle != NULL)
         return ftruncate(op->handle->fd, (off_t)size) < 0 ? -errno : 0;
     fd_path(path, fd);
     return truncate(path, (off_t)size) < 0 ? -errno : 0;
@@ -74,6 +78,8 @@ static int set_times(int fd, const struct fuse_setattr_in *in)
 int op_setattr(struct op *op)
 {
     const struct fuse_setattr_in *in = op->args;
+    if ((in->valid & (FATTR_SIZE | FATTR_FH)) == FATTR_SIZE && !op->on_helper)
+        return OP_ELSEWHERE;
     int err = (in->valid & FATTR_FH) != 0 ? op_handle(op, in->fh) : 0;
     if (err != 0)
         return err;

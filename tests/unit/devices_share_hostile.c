@@ -5,12 +5,14 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
@@ -209,6 +211,52 @@ Test(share_hostile, what_waits_for_a_helper_goes_when_the_guest_resets)
         sem_post(&is_over);
     evloop_drain(loop);
     cr_expect_eq(fuse_release(&client, node, fh), 0, "it works as before");
+    end();
+}
+
+/* A process of the host's that has a lease of the file, and keeps it until it is killed. */
+static pid_t lease(const char *path)
+{
+    int is_held[2];
+    char c;
+    cr_assert_eq(pipe(is_held), 0);
+    pid_t pid = fork();
+    cr_assert_geq(pid, 0);
+    if (pid == 0) {
+        int fd = open(path, O_RDONLY);
+        signal(SIGIO, SIG_IGN);
+        if (fcntl(fd, F_SETLEASE, F_RDLCK) == 0)
+            (void)!write(is_held[1], "", 1);
+        close(is_held[1]);
+        pause();
+        _exit(0);
+    }
+    close(is_held[1]);
+    bool is_there = read(is_held[0], &c, 1) == 1;
+    close(is_held[0]);
+    if (!is_there) {
+        kill(pid, SIGKILL);
+        waitpid(pid, NULL, 0);
+        cr_skip_test("this file system has no leases");
+    }
+    return pid;
+}
+
+Test(share_hostile, a_file_of_which_a_process_has_a_lease_is_not_waited_for)
+{
+    begin(256);
+    uint64_t fh, node = fuse_create(&client, ROOT, "f", O_RDWR, 0644, &fh, NULL);
+    cr_assert_neq(node, 0);
+    cr_assert_eq(fuse_release(&client, node, fh), 0);
+    pid_t pid = lease("shared/f");
+    const struct fuse_setattr_in in = {.valid = FATTR_SIZE, .size = 7};
+    fuse_send(&client, FUSE_SETATTR, node, &in, sizeof(in), NULL, 0);
+    cr_expect_not(client.is_done, "the loop goes on");
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    cr_expect_eq(fuse_answer(&client), 0);
+    struct stat st;
+    cr_expect(stat("shared/f", &st) == 0 && st.st_size == 7);
     end();
 }
 
