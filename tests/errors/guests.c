@@ -16,6 +16,7 @@
 #include "virtio/blk/blk.h"
 #include "virtio/blk/vhost_user_blk.h"
 #include "virtio/console/console.h"
+#include "virtio/fs/fs.h"
 #include "virtio/gpu/gpu.h"
 #include "virtio/input/input.h"
 #include "virtio/net/net.h"
@@ -70,6 +71,11 @@ SCENE(vsock, fake_vsock_init(&rig.sockets, rig.loop),
                           &(struct virtio_vsock_config){.guest_cid = RIG_CID,
                                                         .backend = &rig.sockets.backend}),
       (void)0)
+SCENE(fs, fake_share_init(&rig.files),
+      virtio_fs_create(&made, &s,
+                       &(struct virtio_fs_config){
+                           .tag = "files", .share = &rig.files.share, .queues = 2}),
+      fake_share_fini(&rig.files))
 SCENE(console, fake_chr_init(&rig.chr, 80, 25),
       virtio_console_create(&made, &s,
                             &(struct virtio_console_config){.backend = &rig.chr.backend}),
@@ -105,6 +111,7 @@ Test(errors, devices)
     refuse_each(rng_scene);
     refuse_each(balloon_scene);
     refuse_each(vsock_scene);
+    refuse_each(fs_scene);
     refuse_each(console_scene);
     refuse_each(input_scene);
     refuse_each(gpu_scene);
