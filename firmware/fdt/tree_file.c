@@ -78,10 +78,10 @@ static bool node_has_words(const void *overlay, int fixups, int node)
     int property;
     fdt_for_each_property_offset(property, overlay, fixups)
     {
-        const char *name;
+        const char *name = "";
         int bytes = 0, room = 0;
         const fdt32_t *offsets = fdt_getprop_by_offset(overlay, property, &name, &bytes);
-        if (offsets == NULL || fdt_getprop(overlay, node, name, &room) == NULL)
+        if (fdt_getprop(overlay, node, name, &room) == NULL)
             return false;
         for (int i = 0; i < bytes / (int)sizeof(*offsets); i++)
             if (!range_within(fdt32_ld(offsets + i), sizeof(*offsets), 0, (uint64_t)room))
