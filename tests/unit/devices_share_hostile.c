@@ -162,7 +162,7 @@ Test(share_hostile, others_have_descriptors_left)
             (void)fuse_lookup(&client, dir, "x", &err);
         (void)fuse_open(&client, node, O_RDONLY, &fh);
         lock.owner = i;
-        (void)fuse_call(&client, FUSE_SETLK, node, &lock, sizeof(lock), NULL, 0);
+        (void)fuse_call(&client, FUSE_SETLK, node, &lock, sizeof(lock), "", 0);
     }
     int fd = dup(STDERR_FILENO);
     cr_expect(fd >= 0 && fd < DESCRIPTORS * 7 / 8);
@@ -250,7 +250,7 @@ Test(share_hostile, a_file_of_which_a_process_has_a_lease_is_not_waited_for)
     cr_assert_eq(fuse_release(&client, node, fh), 0);
     pid_t pid = lease("shared/f");
     const struct fuse_setattr_in in = {.valid = FATTR_SIZE, .size = 7};
-    fuse_send(&client, FUSE_SETATTR, node, &in, sizeof(in), NULL, 0);
+    fuse_send(&client, FUSE_SETATTR, node, &in, sizeof(in), "", 0);
     cr_expect_not(client.is_done, "the loop goes on");
     kill(pid, SIGKILL);
     waitpid(pid, NULL, 0);
