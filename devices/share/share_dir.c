@@ -43,7 +43,9 @@ static uint64_t flags_of(const struct share_dir *s, uint64_t offered)
 {
     uint64_t flags = FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_ATOMIC_O_TRUNC | FUSE_DONT_MASK |
                      FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO | FUSE_PARALLEL_DIROPS |
-                     FUSE_MAX_PAGES | FUSE_SUBMOUNTS | FUSE_INIT_EXT;
+                     FUSE_MAX_PAGES | FUSE_INIT_EXT;
+    if (!s->config.flat)
+        flags |= FUSE_SUBMOUNTS;
     if (s->config.cache == SHARE_CACHE_AUTO)
         flags |= FUSE_AUTO_INVAL_DATA;
     if (s->config.cache == SHARE_CACHE_ALWAYS)

@@ -45,6 +45,7 @@ struct share_dir_config {
     bool writeback; /* the guest may keep what was written for a while */
     bool xattr;     /* attributes user.* (with SHARE_UID_XATTR all of them) */
     bool locks;     /* fcntl() and flock() hold against processes of the host */
+    bool flat; /* mounts in it are not the guest's to see: an overlay does not go through them */
     unsigned descriptors_max;
     uint64_t nodes_max; /* files that the guest may know at a time */
 };

@@ -244,6 +244,8 @@ void id_remove(struct id_table *t, uint64_t id);
 int stat_at(const struct op *op, int fd, const char *name, struct statx *st);
 /* What the guest sees of it. */
 int stat_for_guest(const struct op *op, int fd, const char *name, struct statx *st);
+/* The type (DT_...) that a list of entries says, for the guest. */
+uint8_t listed_type(const struct op *op, int fd, const char *name, uint8_t type);
 void attr_fill(const struct statx *st, struct fuse_attr *out);
 uid_t uid_to_host(const struct share_dir *s, uid_t uid);
 gid_t gid_to_host(const struct share_dir *s, gid_t gid);

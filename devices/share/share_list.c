@@ -116,8 +116,10 @@ static bool put_entry(struct op *op, const struct linux_dirent *d, size_t room)
         fill_plus(op, d, &entry);
         op_put(op, &entry, sizeof(entry));
     }
-    const struct fuse_dirent out = {
-        .ino = d->ino, .off = (uint64_t)d->next, .namelen = (uint32_t)name_bytes, .type = d->type};
+    const struct fuse_dirent out = {.ino = d->ino,
+                                    .off = (uint64_t)d->next,
+                                    .namelen = (uint32_t)name_bytes,
+                                    .type = listed_type(op, op->handle->fd, d->name, d->type)};
     const uint64_t pad = 0;
     op_put(op, &out, sizeof(struct fuse_dirent));
     op_put(op, d->name, name_bytes);

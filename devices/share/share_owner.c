@@ -6,6 +6,7 @@
  */
 #include "devices/share/share_impl.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -143,6 +144,13 @@ int stat_for_guest(const struct op *op, int fd, const char *name, struct statx *
     if (err == 0)
         see(op->share, fd, name, st);
     return err;
+}
+
+uint8_t listed_type(const struct op *op, int fd, const char *name, uint8_t type)
+{
+    struct owner o = {0};
+    bool may_differ = op->share->config.uid == SHARE_UID_XATTR && type == DT_REG;
+    return may_differ && read_owner(fd, name, S_IFREG, &o) ? (uint8_t)IFTODT(o.mode) : type;
 }
 
 static uint32_t guest_dev(uint32_t major, uint32_t minor)

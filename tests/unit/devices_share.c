@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include "devices/share/share_dir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -90,4 +91,40 @@ Test(devices_share, a_symbolic_link_is_no_way_out)
     cr_assert_eq(fuse_lookup(&client, ROOT, "../secret", &err), 0);
     cr_assert_eq(err, -EINVAL);
     end();
+}
+
+/* Where a file stands for a device, a list says so as well: an overlay looks there for what it has
+ * removed. */
+Test(devices_share, a_list_has_the_types_that_the_guest_sees)
+{
+    begin_with((struct share_dir_config){.uid = SHARE_UID_XATTR, .xattr = true});
+    const struct fuse_mknod_in node = {.mode = S_IFCHR};
+    cr_assert_eq(fuse_call(&client, FUSE_MKNOD, ROOT, &node, sizeof(node), "gone", 5), 0);
+    write_file("shared/file", "");
+    const struct fuse_open_in how = {0};
+    cr_assert_eq(fuse_call(&client, FUSE_OPENDIR, ROOT, &how, sizeof(how), NULL, 0), 0);
+    const struct fuse_open_out *opened = (const void *)client.out;
+    const struct fuse_read_in list = {.fh = opened->fh, .size = 4096};
+    cr_assert_eq(fuse_call(&client, FUSE_READDIR, ROOT, &list, sizeof(list), NULL, 0), 0);
+    unsigned seen = 0;
+    for (size_t at = 0; at < client.out_bytes;) {
+        const struct fuse_dirent *d = (const void *)(client.out + at);
+        if (d->namelen == 4 && memcmp(d->name, "gone", 4) == 0 && d->type == DT_CHR)
+            seen |= 1;
+        if (d->namelen == 4 && memcmp(d->name, "file", 4) == 0 && d->type == DT_REG)
+            seen |= 2;
+        at += FUSE_DIRENT_SIZE(d);
+    }
+    cr_expect_eq(seen, 3);
+    end();
+}
+
+Test(devices_share, a_flat_one_has_no_mounts)
+{
+    for (unsigned flat = 0; flat < 2; flat++) {
+        begin_with((struct share_dir_config){.flat = flat});
+        const struct fuse_init_out *init = (const void *)client.out;
+        cr_expect_eq((init->flags & FUSE_SUBMOUNTS) == 0, flat);
+        end();
+    }
 }
