@@ -307,9 +307,19 @@ static int add_forwards(struct net_user *u, const struct net_user_config *config
     return err;
 }
 
-static struct in_addr or_nth(struct in_addr addr, const struct net_user *u, uint32_t n)
+static struct in_addr or_nth(struct in_addr addr, struct in_addr net, uint32_t n)
 {
-    return addr.s_addr != 0 ? addr : (struct in_addr){htonl(ntohl(u->net.s_addr) + n)};
+    return addr.s_addr != 0 ? addr : (struct in_addr){htonl(ntohl(net.s_addr) + n)};
+}
+
+void net_user_addresses(const struct net_user_config *config, struct net_user_addresses *out)
+{
+    bool is_said = config->mask.s_addr != 0;
+    out->net = is_said ? config->net : (struct in_addr){htonl(0x0a000200)};
+    out->mask = is_said ? config->mask : (struct in_addr){htonl(0xffffff00)};
+    out->host = or_nth(config->host, out->net, 2);
+    out->dns = or_nth(config->dns, out->net, 3);
+    out->guest = or_nth((struct in_addr){0}, out->net, 15);
 }
 
 static bool is_inside(const struct net_user *u, struct in_addr addr)
@@ -319,15 +329,17 @@ static bool is_inside(const struct net_user *u, struct in_addr addr)
 
 static int make_slirp(struct net_user *u, const struct net_user_config *config)
 {
+    struct net_user_addresses a;
+    net_user_addresses(config, &a);
     SlirpConfig c = {
         .version = 4,
         .restricted = config->restricted,
         .in_enabled = true,
-        .vnetwork = u->net,
-        .vnetmask = u->mask,
-        .vhost = u->host = or_nth(config->host, u, 2),
-        .vnameserver = u->dns = or_nth(config->dns, u, 3),
-        .vdhcp_start = or_nth((struct in_addr){0}, u, 15),
+        .vnetwork = u->net = a.net,
+        .vnetmask = u->mask = a.mask,
+        .vhost = u->host = a.host,
+        .vnameserver = u->dns = a.dns,
+        .vdhcp_start = a.guest,
         .in6_enabled = !config->no_ipv6,
         .vprefix_len = 64,
         .vhostname = config->hostname,
@@ -361,8 +373,6 @@ static int init(struct net_user *u, const struct net_user_config *config)
     u->turn = (struct ev_defer){.cb = on_turn, .ctx = u};
     u->timer = (struct ev_timer){.cb = on_turn, .ctx = u};
     u->no_loopback = config->no_loopback;
-    u->net = config->mask.s_addr != 0 ? config->net : (struct in_addr){htonl(0x0a000200)};
-    u->mask = config->mask.s_addr != 0 ? config->mask : (struct in_addr){htonl(0xffffff00)};
     if (mtu < MTU_MIN || mtu > NET_USER_MTU)
         return fail_msg(-EINVAL, "user network: mtu=%u: it is %u to %u", mtu, MTU_MIN,
                         NET_USER_MTU);

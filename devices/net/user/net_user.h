@@ -66,6 +66,14 @@ struct net_user_config {
     unsigned forward_count;
 };
 
+struct net_user_addresses {
+    struct in_addr net, mask, host, dns;
+    struct in_addr guest; /* that DHCP gives first */
+};
+
+/* Those that it will have. */
+void net_user_addresses(const struct net_user_config *config, struct net_user_addresses *out);
+
 /* Of a struct net_user_config. Values stay in use as long as it. */
 extern const struct schema_key net_user_keys[];
 
