@@ -42,6 +42,21 @@ static void take_record(struct command *c, char *text, size_t *words, size_t *va
     case COMMAND_IS_JOINED:
         c->is_joined = true;
         break;
+    case COMMAND_IS_MODULE:
+        load_module_file(text + 1);
+        break;
+    case COMMAND_IS_LIBRARY:
+        c->has_library = true;
+        break;
+    case COMMAND_IS_NOTE:
+        c->note = text + 1;
+        break;
+    case COMMAND_IS_ROOT:
+        c->root = text + 1;
+        break;
+    case COMMAND_IS_ADDRESS:
+        c->address = text + 1;
+        break;
     default:
         break;
     }

@@ -50,8 +50,10 @@ static void name_and_loopback(void)
 
 static void load_drivers(void)
 {
-    static const char *const drivers[] = {"virtio_mmio", "virtio_pci", "virtio_console",
-                                          "pvpanic-mmio"};
+    static const char *const drivers[] = {
+#define DRIVER(name) name,
+#include "vmm/command/drivers.def"
+    };
 
     for (unsigned i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++) {
         load_module(drivers[i]);
@@ -83,7 +85,11 @@ __attribute__((noreturn, used)) static void begin(void)
     name_ports(&command, ports);
     find_ports(ports, PORTS);
     name_and_loopback();
-    change_root();
+    if (command.root != NULL) {
+        enter_host_root(&command);
+    } else {
+        change_root();
+    }
     serve(&command, ports);
     for (;;) {
     }

@@ -5,8 +5,8 @@
 //
 // The steps, in their order: init.c mounts what programs expect and has the drivers loaded
 // (modules.c), finds the ports that lead to Minivet (ports.c), changes to the root file system if
-// there is one (root.c), runs the command (command.c), moves bytes until it has ended (serve.c),
-// and says how it has ended.
+// there is one (root.c, host_root.c), runs the command (command.c), moves bytes until it has ended
+// (serve.c), and says how it has ended.
 #ifndef MINIVET_COMMAND_INIT_H
 #define MINIVET_COMMAND_INIT_H
 
@@ -74,6 +74,7 @@ __attribute__((noreturn)) void give_up(const char *a, const char *b, const char 
 
 // With those that it needs; one that is not there may be built into the kernel.
 void load_module(const char *name);
+void load_module_file(const char *path);
 // The folder of this kernel's modules, for messages.
 const char *module_folder(void);
 
@@ -91,10 +92,20 @@ long make_node(const char *path, const char *numbers, unsigned kind);
 
 // ---- root.c
 
+#define NEW_ROOT "/" COMMAND_FOLDER "/root"
+
+// What is mounted at NEW_ROOT becomes /, with the kernel's file systems of this one.
+void enter_root(void);
 // What root= names becomes /, if it is there.
 void change_root(void);
 // Nothing is left to be written, of any file system.
 void end_file_systems(void);
+
+// ---- host_root.c
+
+struct command;
+// The directory of the host's becomes /.
+void enter_host_root(const struct command *c);
 
 // ---- command.c
 
@@ -103,6 +114,8 @@ struct command {
     const char *folder;
     bool has_terminal, is_joined;
     uint16_t columns, rows;
+    bool has_library;
+    const char *root, *address, *note; // as COMMAND_IS_... say them; NULL: not said
 
     long process;
     int input, output, error; // the other ends of its streams; error: -1 if it is joined

@@ -41,18 +41,9 @@ static bool is_module(const char *from, const char *to, const char *name)
     return *name == '\0' && to - at >= 3 && begins(at, ".ko");
 }
 
-static void load_file(const char *from, const char *to)
+void load_module_file(const char *path)
 {
-    char path[PATH_BYTES], name[PATH_BYTES], error[24];
-    size_t bytes = (size_t)(to - from);
-
-    if (bytes >= sizeof(name)) {
-        return;
-    }
-    memcpy(name, from, bytes);
-    name[bytes] = '\0';
-    join(path, sizeof(path), name[0] == '/' ? "" : module_folder(), name[0] == '/' ? "" : "/", name,
-         NULL);
+    char error[24];
     long fd = open_file(path, O_RDONLY);
     bool is_packed = !equal(path + length(path) - 3, ".ko");
     long r = fd < 0 ? fd : CALL(finit_module, fd, "", is_packed ? COMPRESSED_FILE : 0, 0);
@@ -64,6 +55,21 @@ static void load_file(const char *from, const char *to)
         number_text(error, -r);
         say(path, is_packed ? ": this kernel cannot load it packed: error " : ": error ", error);
     }
+}
+
+static void load_file(const char *from, const char *to)
+{
+    char path[PATH_BYTES], name[PATH_BYTES];
+    size_t bytes = (size_t)(to - from);
+
+    if (bytes >= sizeof(name)) {
+        return;
+    }
+    memcpy(name, from, bytes);
+    name[bytes] = '\0';
+    join(path, sizeof(path), name[0] == '/' ? "" : module_folder(), name[0] == '/' ? "" : "/", name,
+         NULL);
+    load_module_file(path);
 }
 
 // The words of [from, to), the last one first.

@@ -10,7 +10,6 @@
 #define MS_REMOUNT 32
 #define MS_MOVE    8192
 #define RETRY_MS   10
-#define NEW_ROOT   "/" COMMAND_FOLDER "/root"
 
 static char line[4096];
 
@@ -83,9 +82,24 @@ static long try_types(const char *root, char *types, unsigned long flags, const 
     return r;
 }
 
-void change_root(void)
+void enter_root(void)
 {
     static const char *const kept[] = {"/proc", "/sys", "/dev"};
+    char path[PATH_BYTES];
+
+    for (unsigned i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
+        join(path, sizeof(path), NEW_ROOT, kept[i], NULL, NULL);
+        CALL(mkdirat, AT_FDCWD, path, 0755, 0);
+        CALL5(mount, kept[i], path, NULL, MS_MOVE, NULL);
+    }
+    CALL(chdir, NEW_ROOT, 0, 0, 0);
+    CALL5(mount, ".", "/", NULL, MS_MOVE, NULL);
+    CALL(chroot, ".", 0, 0, 0);
+    CALL(chdir, "/", 0, 0, 0);
+}
+
+void change_root(void)
+{
     static char types[2048];
     char root[PATH_BYTES], options[PATH_BYTES] = "", word[8], path[PATH_BYTES], error[24];
 
@@ -111,14 +125,7 @@ void change_root(void)
              NULL, NULL);
         give_up("root=", root, path);
     }
-    for (unsigned i = 0; i < sizeof(kept) / sizeof(kept[0]); i++) {
-        join(path, sizeof(path), NEW_ROOT, kept[i], NULL, NULL);
-        CALL5(mount, kept[i], path, NULL, MS_MOVE, NULL);
-    }
-    CALL(chdir, NEW_ROOT, 0, 0, 0);
-    CALL5(mount, ".", "/", NULL, MS_MOVE, NULL);
-    CALL(chroot, ".", 0, 0, 0);
-    CALL(chdir, "/", 0, 0, 0);
+    enter_root();
 }
 
 // ---- at the end

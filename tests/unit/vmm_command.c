@@ -169,7 +169,7 @@ static void expect_told(unsigned n, uint32_t type, uint32_t value, uint64_t a)
 static void expect_records(const char *want, size_t len, uint16_t columns, bool is_joined)
 {
     size_t bytes;
-    char *text = command_records(&vm, columns, 24, is_joined, &bytes);
+    char *text = command_records(&vm, NULL, columns, 24, is_joined, &bytes);
     cr_expect(bytes == len && memcmp(text, want, len) == 0, "%.*s", (int)bytes, text);
     free(text);
 }

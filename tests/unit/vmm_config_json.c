@@ -67,6 +67,9 @@ static void expect_same(const struct vm_config *a, const struct vm_config *b, co
                                   &c->dtb_overlay,
                                   &c->dump_dtb,
                                   &c->log,
+                                  &c->root.path,
+                                  &c->root.upper,
+                                  &c->root.modules,
                                   (const char **)(void *)c->vsock.own};
         for (unsigned i = 0; i < ARRAY_SIZE(members); i++) {
             fprintf(out, "%s;", *members[i] != NULL ? *members[i] : "(none)");
@@ -164,6 +167,9 @@ static const struct {
     {{"--net", "socket=/s,peers=any,mac=52:54:00:00:00:02"}},
     {{"--net", "listen=:1", "--net", "connect=h:1"}},
     {{"--net", "vhost-user=/v", "--net", "null,transport=pci", "--net", "loopback"}},
+    {{"--root", "/a,,b,rw", "--cwd", "/c"}},
+    {{"--root", "a,ro,modules=m", "--", "true"}},
+    {{"--root", "a,overlay=b"}},
     {{"--share", "/a,,b/", "--share", "c,tag=t,ro,uid=none,cache=always,writeback=on"}},
     {{"--share", "d,uid=xattr,xattr=on,cache=never,locks=on,queues=2,iothread=e"}},
     {{"--share", "vhost-user=S,tag=t,transport=pci,queue-size=64"}},

@@ -34,6 +34,7 @@
 #include "kvm/kvm.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/exit_code.h"
+#include "vmm/cli/root.h"
 #include "vmm/cli/stock_kernel.h"
 #include "vmm/config/config.h"
 #include "vmm/control/control.h"
@@ -781,7 +782,9 @@ static int configure(struct run *run, int argc, char **argv)
     int r = config_parse_with_files(&run->vm, argc, argv);
     if (r < 0 || run->vm.help || run->vm.print_config)
         return r;
-    if (run->vm.kernel == NULL)
+    if (run->vm.root.path != NULL)
+        r = root_choose(&run->vm, &run->stock);
+    else if (run->vm.kernel == NULL)
         r = stock_kernel_choose(&run->stock, &run->vm);
     return r == 0 ? config_check_files(&run->vm) : r;
 }

@@ -36,7 +36,7 @@ int stock_kernel_choose(struct stock_kernel *s, struct vm_config *config)
     config->kernel = s->kernel;
     int folder = (int)(strrchr(s->kernel, '/') - s->kernel);
     snprintf(s->initramfs, sizeof(s->initramfs), "%.*s/initramfs.gz", folder, s->kernel);
-    if (config->initrd == NULL && access(s->initramfs, R_OK) == 0)
+    if (config->initrd == NULL && config->root.path == NULL && access(s->initramfs, R_OK) == 0)
         config->initrd = s->initramfs;
     /* What a command prints is not to be mixed with it. */
     log_at(config->command != NULL ? LOG_INFO : LOG_WARN, "no kernel given: booting %s, initrd %s",

@@ -312,16 +312,17 @@ struct chr_backend *command_console(struct command *c)
 
 static int make_archive(struct command *c)
 {
-    size_t bytes;
-    char *records = command_records(c->cfg.vm, c->has_terminal ? c->tty->columns : 0,
+    struct cpio *archive = &c->archive;
+    size_t bytes, program_bytes = (size_t)(command_program_end - command_program);
+    cpio_add(archive, COMMAND_FOLDER, S_IFDIR | 0755, NULL, 0);
+    cpio_add(archive, COMMAND_PROGRAM, S_IFREG | 0755, command_program, program_bytes);
+    char *records = command_records(c->cfg.vm, archive, c->has_terminal ? c->tty->columns : 0,
                                     c->has_terminal ? c->tty->rows : 0, c->is_joined, &bytes);
-    size_t program_bytes = (size_t)(command_program_end - command_program);
-    c->archive.failed = records == NULL;
-    cpio_add(&c->archive, COMMAND_FOLDER, S_IFDIR | 0755, NULL, 0);
-    cpio_add(&c->archive, COMMAND_PROGRAM, S_IFREG | 0755, command_program, program_bytes);
-    cpio_add(&c->archive, COMMAND_FILE, S_IFREG | 0600, records, bytes);
+    if (records == NULL)
+        return -ENOMEM;
+    cpio_add(archive, COMMAND_FILE, S_IFREG | 0600, records, bytes);
     free(records);
-    int r = cpio_end(&c->archive);
+    int r = cpio_end(archive);
     return r < 0 ? fail(r, "command") : 0;
 }
 

@@ -18,6 +18,7 @@
 
 struct chr_backend;
 struct command;
+struct cpio;
 struct evloop;
 struct virtio_console_port;
 struct vm_config;
@@ -60,10 +61,10 @@ bool command_has_begun(const struct command *c);
 
 /* ---- between its files ---- */
 
-/* What the guest's half is told of the command: records of protocol.h. To be freed; NULL: no
- * memory. columns 0: it has no terminal. */
-char *command_records(const struct vm_config *vm, uint16_t columns, uint16_t rows, bool is_joined,
-                      size_t *bytes);
+/* What the guest's half is told of the command: records of protocol.h. To be freed; NULL: reported.
+ * columns 0: it has no terminal. Drivers that they name are added to the archive. */
+char *command_records(const struct vm_config *vm, struct cpio *archive, uint16_t columns,
+                      uint16_t rows, bool is_joined, size_t *bytes);
 
 /* The guest's half. */
 extern const uint8_t command_program[], command_program_end[];

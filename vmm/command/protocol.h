@@ -11,10 +11,13 @@
 #ifndef MINIVET_VMM_COMMAND_PROTOCOL_H
 #define MINIVET_VMM_COMMAND_PROTOCOL_H
 
+#include "vmm/config/root_tags.h"
+
 /* In the initramfs. */
 #define COMMAND_FOLDER  "minivet"
 #define COMMAND_PROGRAM COMMAND_FOLDER "/init"
 #define COMMAND_FILE    COMMAND_FOLDER "/command"
+#define COMMAND_MODULES COMMAND_FOLDER "/modules"
 
 enum {
     COMMAND_IS_WORD = 'w',     /* the next word of the command */
@@ -22,7 +25,19 @@ enum {
     COMMAND_IS_FOLDER = 'f',   /* where it begins */
     COMMAND_IS_TERMINAL = 't', /* it has one: COLUMNSxROWS */
     COMMAND_IS_JOINED = 'j',   /* its standard error is its standard output */
+
+    /* Where the root is a directory of the host's, a virtio-fs device. */
+    COMMAND_IS_MODULE = 'm',  /* a file of a driver, to be loaded behind those before it */
+    COMMAND_IS_LIBRARY = 'l', /* the kernel's modules are a device, ROOT_MODULES_TAG */
+    COMMAND_IS_NOTE = 'n',    /* where drivers come from, for messages */
+    COMMAND_IS_ROOT = 'r',    /* what becomes of writes: a word of COMMAND_ROOT_... */
+    COMMAND_IS_ADDRESS = 'a', /* of the first network card: "ADDRESS MASK GATEWAY NAMESERVER" */
 };
+
+#define COMMAND_ROOT_MEMORY  "memory"  /* they are kept in the guest's memory */
+#define COMMAND_ROOT_KEPT    "kept"    /* in another directory of the host's */
+#define COMMAND_ROOT_LIVE    "live"    /* in the directory itself */
+#define COMMAND_ROOT_REFUSED "refused" /* nowhere */
 
 #define COMMAND_PORT_PREFIX  "minivet."
 #define COMMAND_PORT_CONTROL COMMAND_PORT_PREFIX "control"

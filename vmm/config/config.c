@@ -110,6 +110,7 @@ static int apply_list(struct vm_config *c, const struct schema_key *option, cons
                 {config_port_tables, config_apply_port},
                 {config_fw_cfg_tables, config_apply_fw_cfg},
                 {config_watchdog_tables, config_apply_watchdog},
+                {config_root_tables, config_apply_root},
                 {config_display_tables, config_apply_display}};
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
         if (rows[i].tables == option->tables)
@@ -206,6 +207,8 @@ static int parse(struct vm_config *config, struct config_words *w)
         r = check_names(config);
     config->command = cJSON_GetObjectItemCaseSensitive(config->given, "command");
     config->env = cJSON_GetObjectItemCaseSensitive(config->given, "env");
+    if (r == 0 && config->root.path != NULL && config->command == NULL)
+        r = config_add_shell(config);
     if (r == 0)
         r = config_check_command(config);
     if (r == 0)

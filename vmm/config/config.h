@@ -167,6 +167,7 @@ struct share_config {
     enum share_ids uid;
     enum share_caches cache;
     bool xattr, writeback, locks;
+    bool flat;       /* see devices/share/share_dir.h; of --root */
     unsigned queues; /* for requests */
     struct virtio_keys virtio;
 };
@@ -198,6 +199,23 @@ struct switch_config {
     bool on;
     struct virtio_keys virtio;
     _Alignas(uint64_t) uint8_t own[64]; /* what its own keys set, as vmm/machine/KIND.c has it */
+};
+
+enum root_writes { ROOT_MEMORY, ROOT_KEPT, ROOT_LIVE, ROOT_REFUSED };
+
+/* A directory of the host's as the guest's root; a command runs in it. */
+struct root_config {
+    const char *path; /* NULL: there is none */
+    enum root_writes writes;
+    bool live, read_only;
+    bool is_shell;       /* no command was given */
+    const char *upper;   /* a directory, of ROOT_KEPT */
+    const char *modules; /* where the kernel's are, as the user said; NULL: not said */
+
+    /* As vmm/cli/root.c found it. */
+    const char *module_folder; /* NULL: none */
+    bool has_library;          /* that folder is a share, too: the root does not have it */
+    const char *note;          /* on its modules, for the guest's messages */
 };
 
 /* Of --vsock. */
@@ -241,6 +259,7 @@ struct vm_config {
     /* A command in the guest, its environment: arrays of strings, in `given`; NULL: none. */
     const struct cJSON *command, *env;
     const char *cwd; /* where it begins; NULL: the default */
+    struct root_config root;
     /* Files of device trees; NULL: none. As struct boot_request has them. */
     const char *dtb, *dtb_overlay, *dump_dtb;
     uint64_t mem_bytes;

@@ -74,6 +74,8 @@ const struct schema_key config_options[] = {
     {"initrd", "FILE", SCHEMA_FILE, AT(initrd), .letter = 'i', .help = "Initial RAM disk"},
     {"append", "TEXT", SCHEMA_TEXT, AT(append), .letter = 'a',
      .help = "The kernel's command line, after Minivet's own words"},
+    {"root", "DIR[,KEY...]", SCHEMA_LIST, AT(root), .is_whole = true, .tables = config_root_tables,
+     .help = "Run a command, or a shell, in a guest whose root is the directory DIR of the host"},
     {"command", "WORD", SCHEMA_TEXT, .set = set_word, .is_whole = true, .many = true,
      .help = "A word of the command that runs in the guest; what is behind -- are such words"},
     {"env", "NAME=VALUE", SCHEMA_TEXT, .set = set_variable, .many = true, .expected = "NAME=VALUE",

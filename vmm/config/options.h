@@ -17,8 +17,8 @@
 extern const struct schema_key config_options[]; /* of a struct vm_config */
 extern const struct schema_table config_disk_tables[], config_net_tables[], config_console_tables[],
     config_display_tables[], config_port_tables[], config_fw_cfg_tables[], config_virtio_tables[],
-    config_input_tables[], config_share_tables[], config_rtc_tables[], config_smbios_tables[],
-    config_watchdog_tables[];
+    config_input_tables[], config_share_tables[], config_root_tables[], config_rtc_tables[],
+    config_smbios_tables[], config_watchdog_tables[];
 
 extern const struct schema_key config_virtio_keys[]; /* of a struct virtio_keys */
 
@@ -104,6 +104,8 @@ int config_apply_share(struct vm_config *c, const struct schema_key *option,
                        const struct cJSON *list);
 int config_apply_port(struct vm_config *c, const struct schema_key *option,
                       const struct cJSON *list);
+int config_apply_root(struct vm_config *c, const struct schema_key *option,
+                      const struct cJSON *list);
 int config_apply_watchdog(struct vm_config *c, const struct schema_key *option,
                           const struct cJSON *list);
 int config_apply_fw_cfg(struct vm_config *c, const struct schema_key *option,
@@ -120,6 +122,9 @@ const char *config_list_name(struct vm_config *c, const struct schema_key *optio
 /* A text that lives as long as the configuration; NULL: reported. */
 const char *config_keep(struct vm_config *config, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* A shell is the command: of a root, where there is no other. */
+int config_add_shell(struct vm_config *config);
 
 /* ---- checks; errors are reported ---- */
 

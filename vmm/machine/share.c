@@ -65,6 +65,7 @@ static int create_fs(struct device_slot *s, const struct share_config *c,
         .writeback = c->writeback,
         .xattr = c->xattr,
         .locks = c->locks,
+        .flat = c->flat,
         .descriptors_max = descriptors_allow() / s->cfg->vm->share_count,
         .nodes_max = max_u64(s->cfg->vm->mem_bytes / GUEST_BYTES_A_NODE, NODES_MIN),
     };
