@@ -51,6 +51,8 @@ END {
     row("Linux: a read of 4 KiB, CPU", "linux request cpu", 1e6, 1)
     row("Linux: a read of 4 KiB", "linux request wall", 1e6, 1)
     row("KiB that the VMM writes to, beyond guest RAM", "stay kib cpu", 1, 5)
+    row("bare guest: KiB that the VMM writes to", "bare-stay kib cpu", 1, 5)
+    row("bare guest: KiB that are resident", "bare-stay kib wall", 1, 0)
     if (json)
         print rows ? "]" : "[]"
     exit status

@@ -6,8 +6,8 @@
  * Prints "NAME TIME CPU" for the program's first byte ("first"), for each line of its output that
  * begins with '@' (the rest of it is the name), and for its end. CPU is the processor time of all
  * its threads, kernel and guest included: it leaves out what the program slept. With --stay the
- * program is killed after its first byte, and "kib 0 NUMBER" is the memory that it had written to
- * by then, mappings as large as a guest's memory left out.
+ * program is killed after its first byte, and "kib RESIDENT WRITTEN" is the memory that it had by
+ * then, and what of it it had written to, mappings as large as a guest's memory left out.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -80,21 +80,23 @@ static uint64_t cpu_ns(pid_t pid)
     return sum;
 }
 
-static unsigned long written_kib(pid_t pid)
+static void print_memory(pid_t pid)
 {
     char line[256];
     FILE *f = open_proc(pid, "smaps");
     if (f == NULL)
         runs_die("open", "/proc/PID/smaps");
-    unsigned long size = 0, sum = 0;
+    unsigned long size = 0, resident = 0, written = 0;
     while (fgets(line, sizeof(line), f) != NULL) {
         if (strncmp(line, "Size:", 5) == 0)
             size = strtoul(line + 5, NULL, 10);
+        else if (strncmp(line, "Rss:", 4) == 0 && size < GUEST_RAM_KIB)
+            resident += strtoul(line + 4, NULL, 10);
         else if (strncmp(line, "Anonymous:", 10) == 0 && size < GUEST_RAM_KIB)
-            sum += strtoul(line + 10, NULL, 10);
+            written += strtoul(line + 10, NULL, 10);
     }
     fclose(f);
-    return sum;
+    printf("kib %lu %lu\n", resident, written);
 }
 
 /* Follows the output until its end. */
@@ -141,7 +143,7 @@ int main(int argc, char **argv)
         }
     } while (stay != NULL && first != stay[0]);
     if (stay != NULL) {
-        printf("kib 0 %lu\n", written_kib(pid));
+        print_memory(pid);
         kill(pid, SIGKILL);
         return 0;
     }
