@@ -52,10 +52,7 @@ static inline void irq_unmask(void)
     __asm__ volatile("csrsi sstatus, %0" : : "i"(SSTATUS_SIE) : "memory");
 }
 
-static inline void irq_idle(void)
-{
-    __asm__ volatile("wfi" : : : "memory");
-}
+void irq_idle(void);
 
 #include "fdt/fdt.h"
 

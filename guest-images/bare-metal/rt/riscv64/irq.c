@@ -55,6 +55,18 @@ bool rt_irq_has_messages(void)
     return has_aia;
 }
 
+/*
+ * With an IMSIC it does not sleep: where the host has several processors, KVM of Linux 6.12 now and
+ * then does not wake a vCPU for a message, and this guest has no timer to end that.
+ */
+void irq_idle(void)
+{
+    if (has_aia)
+        pause();
+    else
+        __asm__ volatile("wfi" : : : "memory");
+}
+
 void rt_irq_route(unsigned irq, unsigned vector)
 {
     CHECK(irq > 0 && irq < RT_VECTORS);
