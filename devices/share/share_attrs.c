@@ -121,7 +121,7 @@ int op_statfs(struct op *op)
 int op_syncfs(struct op *op)
 {
     int fd = node_fd(op->share, op->node);
-    fd = fd < 0 ? fd : open_again(op->share, fd, O_RDONLY | O_DIRECTORY);
+    fd = fd < 0 ? fd : open_again(op->share, fd, O_RDONLY | O_DIRECTORY, 0);
     if (fd < 0)
         return fd;
     int err = syncfs(fd) < 0 ? -errno : 0;

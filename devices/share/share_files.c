@@ -24,11 +24,11 @@ int flags_to_host(const struct share_dir *s, uint32_t flags)
     return host & ~O_APPEND;
 }
 
-int open_again(const struct share_dir *s, int fd, int flags)
+int open_again(const struct share_dir *s, int fd, int flags, mode_t mode)
 {
     char name[16];
     snprintf(name, sizeof(name), "%d", fd);
-    int again = openat(s->proc_fd, name, flags | O_CLOEXEC | O_NOCTTY, 0600);
+    int again = openat(s->proc_fd, name, flags | O_CLOEXEC | O_NOCTTY, mode);
     return again < 0 ? -errno : again;
 }
 
@@ -55,9 +55,9 @@ int open_node(struct op *op, struct node *n, uint32_t flags, struct fuse_open_ou
     int path_fd = node_fd(s, n);
     if (path_fd < 0)
         return path_fd;
-    int fd = open_again(s, path_fd, host);
+    int fd = open_again(s, path_fd, host, 0);
     if (fd == -EACCES && (flags & O_ACCMODE) == O_WRONLY) /* it can be written, not read */
-        fd = open_again(s, path_fd, (host & ~O_ACCMODE) | O_WRONLY);
+        fd = open_again(s, path_fd, (host & ~O_ACCMODE) | O_WRONLY, 0);
     if (fd < 0)
         return fd == -EAGAIN && !op->on_helper ? OP_ELSEWHERE : fd;
     struct handle *h;

@@ -87,9 +87,11 @@ void handle_release(struct share_dir *s, uint64_t id)
 
 void handles_reset(struct share_dir *s)
 {
-    for (uint32_t i = 1; i < s->handles.count; i++) {
+    bool more = true;
+    for (uint32_t i = 1; more; i++) {
         pthread_mutex_lock(&s->lock);
-        struct handle *h = s->handles.slots[i].at;
+        more = i < s->handles.count;
+        struct handle *h = more ? s->handles.slots[i].at : NULL;
         uint64_t id = h != NULL ? h->id : 0;
         pthread_mutex_unlock(&s->lock);
         if (id != 0)
@@ -99,7 +101,7 @@ void handles_reset(struct share_dir *s)
 
 int op_handle(struct op *op, uint64_t id)
 {
-    struct handle *h = handle_get(op->share, id);
-    op->handle = h;
-    return h == NULL || h->node != op->node ? -EBADF : 0;
+    if (op->handle == NULL) /* it may be here again, on a helper */
+        op->handle = handle_get(op->share, id);
+    return op->handle == NULL || op->handle->node != op->node ? -EBADF : 0;
 }

@@ -274,7 +274,8 @@ uint64_t seconds_to_keep(const struct share_dir *s);
 
 /* share_files.c. A handle with the answer's open_flags, of a node that is pinned. */
 int open_node(struct op *op, struct node *n, uint32_t flags, struct fuse_open_out *out);
-int open_again(const struct share_dir *s, int fd, int flags);
+/* What the descriptor is of, once more; `mode` of a file that O_TMPFILE makes. */
+int open_again(const struct share_dir *s, int fd, int flags, mode_t mode);
 int flags_to_host(const struct share_dir *s, uint32_t flags);
 uint32_t open_reply_flags(const struct share_dir *s);
 

@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -36,7 +37,7 @@ int op_opendir(struct op *op)
     struct share_dir *s = op->share;
     int fd = node_fd(s, op->node);
     if (fd >= 0)
-        fd = open_again(s, fd, O_RDONLY | O_DIRECTORY);
+        fd = open_again(s, fd, O_RDONLY | O_DIRECTORY, 0);
     if (fd < 0)
         return fd;
     struct handle *h;
@@ -97,7 +98,8 @@ static void fill_plus(struct op *op, const struct linux_dirent *d, struct fuse_e
     struct statx st;
     struct node *n;
     *out = (struct fuse_entry_out){0};
-    if (is_dots(d->name) || entry_find(op, op->node, op->handle->fd, d->name, &st, &n) != 0)
+    if (is_dots(d->name) || strlen(d->name) > NAME_MAX || /* vfat's may have 765 bytes */
+        entry_find(op, op->node, op->handle->fd, d->name, &st, &n) != 0)
         return;
     entry_fill(op, n, &st, out);
     node_put(op->share, n);
@@ -150,7 +152,9 @@ static int list(struct op *op, int64_t offset, size_t room)
     l->next = offset;
     if (d == NULL && err == 0 && l != &own)
         list_free(op->share, h); /* the end */
-    return op->out_bytes > 0 ? OP_DONE : err;
+    if (op->out_bytes > 0)
+        return OP_DONE;
+    return d != NULL ? -EINVAL : err; /* no room for one: it is not the end */
 }
 
 int op_readdir(struct op *op)

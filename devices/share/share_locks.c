@@ -53,9 +53,9 @@ static int owner_fd(struct op *op, uint64_t owner)
         return fd;
     if (full)
         return -ENOLCK;
-    fd = open_again(s, op->handle->fd, op->handle->writable ? O_RDWR : O_RDONLY);
+    fd = open_again(s, op->handle->fd, op->handle->writable ? O_RDWR : O_RDONLY, 0);
     if (fd == -EACCES)
-        fd = open_again(s, op->handle->fd, O_WRONLY);
+        fd = open_again(s, op->handle->fd, O_WRONLY, 0);
     if (fd < 0)
         return fd;
     o = descriptors_spare(fd) ? calloc(1, sizeof(*o)) : NULL;

@@ -310,7 +310,7 @@ int op_tmpfile(struct op *op)
     if (err != 0)
         return err;
     int flags = flags_to_host(op->share, in->flags) | O_TMPFILE | (int)(in->flags & O_EXCL);
-    int fd = open_again(op->share, at, flags);
+    int fd = open_again(op->share, at, flags, mode & 0777);
     if (fd < 0)
         return fd;
     err = owner_begin(op, fd, mode, 0);
@@ -331,21 +331,25 @@ int op_unlink(struct op *op)
     return unlinkat(at, op->names[0], 0) < 0 ? -errno : OP_DONE;
 }
 
-int op_rmdir(struct op *op)
-{
-    int at = node_fd(op->share, op->node);
-    if (at < 0)
-        return at;
-    node_keep(op->share, op->node, op->names[0]); /* it may be a process's working directory */
-    return unlinkat(at, op->names[0], AT_REMOVEDIR) < 0 ? -errno : OP_DONE;
-}
-
 /* The guest's files are where they are now. */
 static void moved(struct op *op, struct node *dir, int at, const char *name)
 {
     struct statx st;
     if (stat_for_guest(op, at, name, &st) == 0)
         node_moved(op->share, dir, name, &st);
+}
+
+int op_rmdir(struct op *op)
+{
+    int at = node_fd(op->share, op->node);
+    if (at < 0)
+        return at;
+    node_keep(op->share, op->node, op->names[0]); /* it may be a process's working directory */
+    if (unlinkat(at, op->names[0], AT_REMOVEDIR) == 0)
+        return OP_DONE;
+    int err = -errno;
+    moved(op, op->node, at, op->names[0]);
+    return err;
 }
 
 int op_rename(struct op *op)
