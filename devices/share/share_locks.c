@@ -40,18 +40,21 @@ static struct lock_owner *find(struct share_dir *s, const struct node *n, uint64
     return NULL;
 }
 
-/* Its descriptor, which is opened with the handle's rights; or a negative errno. */
+/*
+ * A descriptor of its open file, to be closed: a FLUSH on another thread may end the owner
+ * meanwhile. The file is opened with the handle's rights. Or a negative errno.
+ */
 static int owner_fd(struct op *op, uint64_t owner)
 {
     struct share_dir *s = op->share;
     pthread_mutex_lock(&s->lock);
     struct lock_owner *o = find(s, op->node, owner);
-    int fd = o != NULL ? o->fd : -1;
+    int fd = o != NULL ? fcntl(o->fd, F_DUPFD_CLOEXEC, 0) : -1;
     bool full = s->lock_owner_count >= s->handles.max / 2;
     pthread_mutex_unlock(&s->lock);
     if (fd >= 0)
         return fd;
-    if (full)
+    if (full || o != NULL)
         return -ENOLCK;
     fd = open_again(s, op->handle->fd, op->handle->writable ? O_RDWR : O_RDONLY, 0);
     if (fd == -EACCES)
@@ -64,12 +67,13 @@ static int owner_fd(struct op *op, uint64_t owner)
         return -ENOLCK;
     }
     *o = (struct lock_owner){.owner = owner, .node = op->node, .fd = fd};
+    fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     pthread_mutex_lock(&s->lock);
     op->node->refs++;
     LIST_INSERT_HEAD(&s->lock_owners, o, link);
     s->lock_owner_count++;
     pthread_mutex_unlock(&s->lock);
-    return fd;
+    return fd < 0 ? -ENOLCK : fd;
 }
 
 /* Forgets an owner, or all of them (node NULL). What it has locked is free. */
@@ -129,8 +133,10 @@ int op_getlk(struct op *op)
     if (fd < 0)
         return fd;
     struct flock lock = host_lock(&in->lk);
-    if (fcntl(fd, F_OFD_GETLK, &lock) < 0)
-        return -errno;
+    int failed = fcntl(fd, F_OFD_GETLK, &lock) < 0 ? -errno : 0;
+    close(fd);
+    if (failed != 0)
+        return failed;
     struct fuse_lk_out out = {
         .lk = {.start = (uint64_t)lock.l_start, .type = (uint32_t)lock.l_type}};
     out.lk.end = lock.l_len == 0 ? INT64_MAX : out.lk.start + (uint64_t)lock.l_len - 1;
@@ -150,7 +156,9 @@ static int try_lock(struct op *op)
     if (fd < 0)
         return fd;
     struct flock lock = host_lock(&in->lk);
-    return fcntl(fd, F_OFD_SETLK, &lock) < 0 ? -errno : 0;
+    int err = fcntl(fd, F_OFD_SETLK, &lock) < 0 ? -errno : 0;
+    close(fd);
+    return err;
 }
 
 int op_setlk(struct op *op)
