@@ -16,13 +16,20 @@ static void on_done(struct share_req *req)
             clients[i]->is_done = true;
 }
 
+/* The answer's header, right before what follows it. */
+static uint8_t *head_of(const struct fuse_client *c)
+{
+    return c->out - sizeof(struct fuse_out_header);
+}
+
 void fuse_client_open(struct fuse_client *c, struct share *share, struct evloop *loop)
 {
     *c = (struct fuse_client){.share = share, .loop = loop, .room = FUSE_CLIENT_BYTES};
     c->req = calloc(1, share->req_bytes);
     c->in = malloc(FUSE_CLIENT_BYTES);
-    c->out = malloc(FUSE_CLIENT_BYTES + sizeof(struct fuse_out_header));
+    c->out = malloc(sizeof(struct fuse_out_header) + FUSE_CLIENT_BYTES);
     cr_assert(c->req != NULL && c->in != NULL && c->out != NULL);
+    c->out += sizeof(struct fuse_out_header);
     size_t i = 0;
     while (clients[i] != NULL)
         cr_assert_lt(++i, ARRAY_SIZE(clients));
@@ -36,7 +43,7 @@ void fuse_client_close(struct fuse_client *c)
             clients[i] = NULL;
     free(c->req);
     free(c->in);
-    free(c->out);
+    free(head_of(c));
 }
 
 static void send(struct fuse_client *c, size_t bytes)
@@ -46,10 +53,16 @@ static void send(struct fuse_client *c, size_t bytes)
     /* As Linux does: headers have buffers of their own. */
     c->iov[0][0] = (struct iovec){c->in, first};
     c->iov[0][1] = (struct iovec){c->in + first, bytes - first};
-    c->iov[1][0] = (struct iovec){c->out + FUSE_CLIENT_BYTES, out_head};
+    c->iov[1][0] = (struct iovec){head_of(c), out_head};
     c->iov[1][1] = (struct iovec){c->out, c->room};
     c->req->rd = iobuf_init(c->iov[0], 2);
     c->req->wr = iobuf_init(c->iov[1], 2);
+    if (c->whole) {
+        c->iov[0][0].iov_len = bytes;
+        c->iov[1][0].iov_len = out_head + c->room;
+        c->req->rd = iobuf_init(c->iov[0], 1);
+        c->req->wr = iobuf_init(c->iov[1], 1);
+    }
     c->req->loop = c->loop;
     c->req->done = on_done;
     c->is_done = false;
@@ -65,7 +78,7 @@ int fuse_answer(struct fuse_client *c)
     c->out_bytes = 0;
     if (c->is_silent)
         return 0;
-    memcpy(&head, c->out + FUSE_CLIENT_BYTES, sizeof(head));
+    memcpy(&head, head_of(c), sizeof(head));
     cr_assert_eq(head.len, c->req->wr.done, "length %u, %lu", head.len, c->req->wr.done);
     cr_assert(head.error <= 0 && head.error > -4096);
     c->out_bytes = head.len - sizeof(head);
@@ -105,7 +118,7 @@ int fuse_call(struct fuse_client *c, uint32_t opcode, uint64_t node, const void 
     fuse_send(c, opcode, node, arg, bytes, more, more_bytes);
     int err = fuse_answer(c);
     struct fuse_out_header head;
-    memcpy(&head, c->out + FUSE_CLIENT_BYTES, sizeof(head));
+    memcpy(&head, head_of(c), sizeof(head));
     cr_assert(c->is_silent || head.unique == c->unique);
     return err;
 }

@@ -22,6 +22,7 @@ struct fuse_client {
     uint32_t uid, gid; /* of the process that asks */
     struct share_req *req;
     struct iovec iov[2][2];
+    bool whole; /* each message is one buffer, and so is the room for the answer */
     bool is_done;
     bool is_silent; /* there was no answer, not even a header */
     uint8_t *in;

@@ -25,7 +25,8 @@ unsigned share_rig_fds(void)
 
 void share_rig_open(struct share_dir_config config)
 {
-    config.path = "shared";
+    if (config.path == NULL)
+        config.path = "shared";
     config.descriptors_max = config.descriptors_max != 0 ? config.descriptors_max : 256;
     config.nodes_max = config.nodes_max != 0 ? config.nodes_max : 65536;
     rig.fds = share_rig_fds();
