@@ -247,3 +247,44 @@ Test(devices_share_files, the_guests_cache_may_read_what_is_only_written)
     cr_assert_str_eq(text, "aaaab");
     share_rig_close();
 }
+
+Test(devices_share_files, what_cannot_be_copied_is_not)
+{
+    uint64_t from, to, reader;
+    struct fuse_open_out listing;
+    const struct fuse_open_in how = {0};
+    begin();
+    uint64_t node = fuse_create(&rig.client, ROOT, "a", O_RDWR, 0644, &from, NULL);
+    (void)fuse_create(&rig.client, ROOT, "b", O_RDWR, 0644, &to, NULL);
+    cr_assert_eq(fuse_write(&rig.client, node, from, 0, "hello", 5), 5);
+    cr_assert_eq(fuse_open(&rig.client, node, O_RDONLY, &reader), 0);
+    cr_assert_eq(CALL(FUSE_OPENDIR, ROOT, how), 0);
+    memcpy(&listing, rig.client.out, sizeof(listing));
+    struct fuse_copy_file_range_in in = {.fh_in = from, .fh_out = reader, .len = 5};
+    cr_assert_eq(CALL(FUSE_COPY_FILE_RANGE, node, in), -EBADF);
+    in.fh_out = listing.fh;
+    cr_assert_eq(CALL(FUSE_COPY_FILE_RANGE, node, in), -EBADF);
+    in.fh_out = from; /* onto itself */
+    in.off_out = 1;
+    cr_assert_eq(CALL(FUSE_COPY_FILE_RANGE, node, in), -EINVAL);
+    in.fh_out = to;
+    in.flags = 1;
+    cr_assert_eq(CALL(FUSE_COPY_FILE_RANGE, node, in), -EINVAL);
+    in.flags = 0;
+    in.off_in = UINT64_MAX;
+    cr_assert_eq(CALL(FUSE_COPY_FILE_RANGE, node, in), -EINVAL);
+    in.off_in = 0;
+    in.fh_in = listing.fh;
+    cr_assert_eq(CALL(FUSE_COPY_FILE_RANGE, ROOT, in), -EBADF);
+    in.fh_in = 4711;
+    cr_assert_eq(CALL(FUSE_COPY_FILE_RANGE, node, in), -EBADF);
+    cr_assert_eq(allocate(node, from, 0, 0, 0), -EINVAL);
+    cr_assert_eq(allocate(node, 4711, 0, 1, 0), -EBADF);
+    const struct fuse_lseek_in seek = {.fh = 4711, .whence = SEEK_DATA};
+    cr_assert_eq(CALL(FUSE_LSEEK, node, seek), -EBADF);
+    const struct fuse_lseek_in far = {.fh = from, .whence = SEEK_DATA, .offset = UINT64_MAX};
+    cr_assert_eq(CALL(FUSE_LSEEK, node, far), -EINVAL);
+    const struct fuse_lseek_in in_list = {.fh = listing.fh, .whence = SEEK_DATA};
+    cr_assert_eq(CALL(FUSE_LSEEK, ROOT, in_list), -EINVAL);
+    share_rig_close();
+}

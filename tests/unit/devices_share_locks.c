@@ -145,3 +145,38 @@ Test(devices_share_locks, one_that_waits_can_be_abandoned)
     evloop_drain(loop);
     cr_assert_not(other.is_done);
 }
+
+Test(devices_share_locks, what_is_no_lock_is_refused)
+{
+    struct fuse_lk_in in = lock_of(1, UINT64_MAX, UINT64_MAX, F_WRLCK);
+    cr_assert_eq(fuse_call(&client, FUSE_GETLK, node, &in, sizeof(in), "", 0), -EINVAL);
+    cr_assert_eq(fuse_call(&client, FUSE_SETLKW, node, &in, sizeof(in), "", 0), -EINVAL);
+    in = lock_of(1, 0, 0, F_WRLCK);
+    in.fh = 4711;
+    cr_assert_eq(fuse_call(&client, FUSE_GETLK, node, &in, sizeof(in), "", 0), -EBADF);
+    cr_assert_eq(fuse_call(&client, FUSE_SETLK, node, &in, sizeof(in), "", 0), -EBADF);
+}
+
+Test(devices_share_locks, flock_is_shared_and_given_back)
+{
+    struct fuse_lk_in in = lock_of(1, 0, INT64_MAX, F_RDLCK);
+    in.lk_flags = FUSE_LK_FLOCK;
+    cr_assert_eq(fuse_call(&client, FUSE_SETLK, node, &in, sizeof(in), "", 0), 0);
+    int fd = open("shared/a", O_RDONLY | O_CLOEXEC);
+    cr_assert_eq(flock(fd, LOCK_SH | LOCK_NB), 0);
+    in.lk.type = F_WRLCK;
+    cr_assert_eq(fuse_call(&client, FUSE_SETLK, node, &in, sizeof(in), "", 0), -EAGAIN);
+    in.lk.type = F_UNLCK;
+    cr_assert_eq(fuse_call(&client, FUSE_SETLK, node, &in, sizeof(in), "", 0), 0);
+    cr_assert_eq(flock(fd, LOCK_EX | LOCK_NB), 0);
+    close(fd);
+}
+
+Test(devices_share_locks, another_message_s_interrupt_is_not_heard)
+{
+    wait_for_lock();
+    const struct fuse_interrupt_in in = {.unique = other.unique + 1000};
+    cr_assert_eq(fuse_call(&client, FUSE_INTERRUPT, node, &in, sizeof(in), "", 0), 0);
+    cr_assert_eq(set(1, 0, 0, F_UNLCK), 0);
+    cr_assert_eq(fuse_answer(&other), 0);
+}
