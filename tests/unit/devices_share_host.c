@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 /* What the host is and does: other file systems, a directory that goes, Minivet that is run by
  * root. */
+#include "tests/harness/folder.h"
 #include "tests/harness/share_rig.h"
 #include "tests/harness/test.h"
 
@@ -132,4 +133,30 @@ Test(devices_share_host, root_gives_files_to_the_guest_s_users)
         cr_assert(stat("shared/d/a", &st) == 0 && st.st_uid == 1001 && st.st_gid == 77);
         share_rig_close();
     }
+}
+
+Test(devices_share_host, what_is_no_directory_is_named)
+{
+    struct share *share;
+    struct share_dir_config config = {.path = "nowhere", .descriptors_max = 64, .nodes_max = 65536};
+    folder_enter();
+    listen_to_log(LOG_ERROR);
+    cr_assert_eq(share_dir_create(&share, &config), -ENOENT);
+    cr_assert_not_null(strstr(logged_line, "nowhere"), "%s", logged_line);
+    write_file("file", "x");
+    config.path = "file";
+    cr_assert_eq(share_dir_create(&share, &config), -ENOTDIR);
+    folder_leave();
+}
+
+Test(devices_share_host, nothing_is_flushed_where_locks_are_the_guest_s)
+{
+    uint64_t fh;
+    share_rig_open((struct share_dir_config){.cache = SHARE_CACHE_ALWAYS});
+    uint64_t node = fuse_create(&rig.client, ROOT, "a", O_RDWR, 0644, &fh, NULL);
+    const struct fuse_flush_in in = {.fh = fh};
+    cr_assert_eq(CALL(FUSE_FLUSH, node, in), -ENOSYS);
+    const struct fuse_lk_in lock = {.fh = fh, .lk = {.type = F_WRLCK}};
+    cr_assert_eq(CALL(FUSE_GETLK, node, lock), -ENOSYS);
+    share_rig_close();
 }

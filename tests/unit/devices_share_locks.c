@@ -180,3 +180,16 @@ Test(devices_share_locks, another_message_s_interrupt_is_not_heard)
     cr_assert_eq(set(1, 0, 0, F_UNLCK), 0);
     cr_assert_eq(fuse_answer(&other), 0);
 }
+
+Test(devices_share_locks, processes_that_lock_are_limited)
+{
+    int err = 0;
+    uint64_t owner = 0;
+    while (err == 0 && ++owner < 256)
+        err = set(owner, owner, owner, F_WRLCK);
+    cr_assert(err == -ENOLCK && owner > 16, "%d %lu", err, owner);
+    cr_assert_eq(set(1, 1, 1, F_UNLCK), 0);
+    const struct fuse_flush_in in = {.fh = fh, .lock_owner = 1};
+    cr_assert_eq(fuse_call(&client, FUSE_FLUSH, node, &in, sizeof(in), "", 0), 0);
+    cr_assert_eq(set(owner, owner, owner, F_WRLCK), 0);
+}
