@@ -22,8 +22,8 @@
 #include "core/base/descriptors.h"
 #include "core/base/fail.h"
 
-#define DEPTH_MAX  65536u
-#define LEVELS_MAX 64u /* of open_way(), each of which has a path on the stack */
+#define DEPTH_MAX 65536u
+#define PARTS_MAX 64u /* of the way to a node, each as long as a path can be */
 
 static const struct node_key no_key;
 
@@ -337,36 +337,48 @@ static int check_path(struct node *n, int fd)
     return same && key_is(&n->key, &key) ? 0 : -ESTALE;
 }
 
-static int fd_by(struct share_dir *s, struct node *n, unsigned levels);
-
-/* As node_fd(), of a node that has none. */
-static int open_way(struct share_dir *s, struct node *n, unsigned levels)
+/* Of what the guest has open, also where it has no name any more; -ENOENT: it has not. */
+static int fd_of_handle(struct share_dir *s, struct node *n)
 {
-    char path[PATH_MAX];
-    const char *from;
+    char name[16];
     pthread_mutex_lock(&s->lock);
     struct handle *h = LIST_FIRST(&n->handles);
-    if (h != NULL) { /* also where it has no name any more */
-        char name[16];
+    int fd = -ENOENT;
+    if (h != NULL) {
         snprintf(name, sizeof(name), "%d", h->fd);
-        int fd = openat(s->proc_fd, name, O_PATH | O_CLOEXEC);
+        fd = openat(s->proc_fd, name, O_PATH | O_CLOEXEC);
         if (fd >= 0)
             set_fd(s, n, fd);
         fd = fd < 0 ? -errno : n->fd;
-        pthread_mutex_unlock(&s->lock);
-        return fd;
     }
-    struct node *base = way_to(n, path, &from);
-    bool lost = base == n;
-    if (!lost)
-        node_pin(s, base);
     pthread_mutex_unlock(&s->lock);
-    if (lost)
+    return fd;
+}
+
+/*
+ * Under the lock: the first part of the way to `n` for which no path is too long. It leads from
+ * *base to *next, both of which are pinned.
+ */
+static int next_part(struct share_dir *s, struct node *n, char path[PATH_MAX], const char **from,
+                     struct node **base, struct node **next)
+{
+    unsigned parts = 0;
+    while ((*base = way_to(n, path, from)) != n && (*base)->fd < 0) {
+        n = *base;
+        if (++parts == PARTS_MAX)
+            return -ENAMETOOLONG;
+    }
+    if (*base == n)
         return -ESTALE;
-    int fd = fd_by(s, base, levels - 1); /* deeper by as much as a path is long */
-    if (fd >= 0)
-        fd = open_path(fd, from);
-    node_put(s, base);
+    node_pin(s, *base);
+    node_pin(s, n);
+    *next = n;
+    return 0;
+}
+
+static int open_part(struct share_dir *s, struct node *base, struct node *n, const char *path)
+{
+    int fd = open_path(base->fd, path); /* which stays while it is pinned */
     if (fd < 0)
         return fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP ? -ESTALE : fd;
     int err = descriptors_spare(fd) ? check_path(n, fd) : -ENFILE;
@@ -378,23 +390,44 @@ static int open_way(struct share_dir *s, struct node *n, unsigned levels)
     set_fd(s, n, fd);
     fd = n->fd;
     pthread_mutex_unlock(&s->lock);
+    return fd;
+}
+
+/* As node_fd(), of a node that has none: by as many paths as it takes. */
+static int open_way(struct share_dir *s, struct node *n)
+{
+    char path[PATH_MAX];
+    const char *from;
+    struct node *base, *next = NULL;
+    unsigned parts = 0; /* of a way that others may make longer meanwhile */
+    int fd = fd_of_handle(s, n);
+    if (fd != -ENOENT)
+        return fd;
+    do {
+        struct node *before = next; /* pinned, so that this part can begin there */
+        pthread_mutex_lock(&s->lock);
+        fd = next_part(s, n, path, &from, &base, &next);
+        pthread_mutex_unlock(&s->lock);
+        if (before != NULL)
+            node_put(s, before);
+        if (fd < 0)
+            return fd;
+        fd = open_part(s, base, next, from);
+        node_put(s, base);
+    } while (fd >= 0 && next != n && ++parts < PARTS_MAX);
+    if (next != n && fd >= 0)
+        fd = -ENAMETOOLONG;
+    node_put(s, next);
     evict_all(s);
     return fd;
 }
 
-static int fd_by(struct share_dir *s, struct node *n, unsigned levels)
+int node_fd(struct share_dir *s, struct node *n)
 {
     pthread_mutex_lock(&s->lock);
     int fd = n->fd;
     pthread_mutex_unlock(&s->lock);
-    if (fd >= 0)
-        return fd;
-    return levels > 0 ? open_way(s, n, levels) : -ENAMETOOLONG;
-}
-
-int node_fd(struct share_dir *s, struct node *n)
-{
-    return fd_by(s, n, LEVELS_MAX);
+    return fd >= 0 ? fd : open_way(s, n);
 }
 
 struct node *node_place(struct share_dir *s, struct node *n, char *name)
