@@ -148,15 +148,16 @@ Test(blk_file_io, of_many_large_requests_few_are_out)
 {
     enum { LARGE = 32, SMALL = 200, VECTORS = 16 };
     static struct blk_req reqs[LARGE + SMALL];
-    static struct iovec iov[VECTORS], page;
+    static struct iovec iov[VECTORS], pages[SMALL];
     make_file(VECTORS * MIB);
     open_disk(BLK_FILE_CACHE_NONE);
-    page = (struct iovec){data, PAGE};
+    for (unsigned i = 0; i < SMALL; i++) /* each its own, for several helpers may read */
+        pages[i] = (struct iovec){data + i * PAGE, PAGE};
     for (unsigned i = 0; i < VECTORS; i++)
         iov[i] = (struct iovec){data, MIB};
     for (unsigned i = 0; i < SMALL; i++) {
         reqs[i] = (struct blk_req){
-            .op = BLK_READ, .bytes = PAGE, .iov = &page, .iov_count = 1, .done = count_end};
+            .op = BLK_READ, .bytes = PAGE, .iov = &pages[i], .iov_count = 1, .done = count_end};
         disk->ops->submit(disk, &reqs[i]);
     }
     cr_expect_eq(inside()->busy, SMALL);
