@@ -214,8 +214,8 @@ int node_enter(struct share_dir *s, struct node *parent, const char *name, const
 void node_forget(struct share_dir *s, struct node *n, uint64_t lookups);
 /* The entry is the file's now, if the guest knows that. */
 void node_moved(struct share_dir *s, struct node *parent, const char *name, const struct statx *st);
-/* The entry is about to go: what the guest knows of the file stays. */
-void node_keep(struct share_dir *s, struct node *parent, const char *name);
+/* The entry of op->node is about to go: what the guest knows of the file stays. */
+void node_keep(struct op *op, int at, const char *name);
 bool node_is(const struct node *n, const struct statx *st);
 /* statx() of a node with the share's mask, as the host has it. */
 int node_stat(struct op *op, struct node *n, struct statx *st);
@@ -242,7 +242,7 @@ void id_remove(struct id_table *t, uint64_t id);
 #define SHARE_STATX (STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID)
 /* statx() of an entry, or of the descriptor itself (name ""): as the host has it. */
 int stat_at(const struct op *op, int fd, const char *name, struct statx *st);
-/* What the guest sees of it. */
+/* What the guest sees of it; OP_ELSEWHERE: its file system may wait. */
 int stat_for_guest(const struct op *op, int fd, const char *name, struct statx *st);
 /* The type (DT_...) that a list of entries says, for the guest. */
 uint8_t listed_type(const struct op *op, int fd, const char *name, uint8_t type);

@@ -97,7 +97,6 @@ static void fill_plus(struct op *op, const struct linux_dirent *d, struct fuse_e
 {
     struct statx st;
     struct node *n;
-    *out = (struct fuse_entry_out){0};
     if (is_dots(d->name) || strlen(d->name) > NAME_MAX || /* vfat's may have 765 bytes */
         entry_find(op, op->node, op->handle->fd, d->name, &st, &n) != 0)
         return;
@@ -108,20 +107,22 @@ static void fill_plus(struct op *op, const struct linux_dirent *d, struct fuse_e
 static bool put_entry(struct op *op, const struct linux_dirent *d, size_t room)
 {
     bool plus = op->in.opcode == FUSE_READDIRPLUS;
+    struct fuse_entry_out entry = {0};
     size_t name_bytes = strlen(d->name);
     size_t head = (plus ? sizeof(struct fuse_entry_out) : 0) + sizeof(struct fuse_dirent);
     size_t bytes = FUSE_DIRENT_ALIGN(head + name_bytes);
     if (op->out_bytes + bytes > room)
         return false;
     if (plus) {
-        struct fuse_entry_out entry;
         fill_plus(op, d, &entry);
         op_put(op, &entry, sizeof(entry));
     }
-    const struct fuse_dirent out = {.ino = d->ino,
-                                    .off = (uint64_t)d->next,
-                                    .namelen = (uint32_t)name_bytes,
-                                    .type = listed_type(op, op->handle->fd, d->name, d->type)};
+    const struct fuse_dirent out = {
+        .ino = d->ino,
+        .off = (uint64_t)d->next,
+        .namelen = (uint32_t)name_bytes,
+        .type = entry.nodeid != 0 ? (uint32_t)IFTODT(entry.attr.mode)
+                                  : listed_type(op, op->handle->fd, d->name, d->type)};
     const uint64_t pad = 0;
     op_put(op, &out, sizeof(struct fuse_dirent));
     op_put(op, d->name, name_bytes);

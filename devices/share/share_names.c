@@ -344,7 +344,7 @@ int op_rmdir(struct op *op)
     int at = node_fd(op->share, op->node);
     if (at < 0)
         return at;
-    node_keep(op->share, op->node, op->names[0]); /* it may be a process's working directory */
+    node_keep(op, at, op->names[0]); /* it may be a process's working directory */
     if (unlinkat(at, op->names[0], AT_REMOVEDIR) == 0)
         return OP_DONE;
     int err = -errno;

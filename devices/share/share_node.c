@@ -293,11 +293,13 @@ static int move(struct share_dir *s, struct node *n, struct node *parent, const 
 
 /* ---- descriptors ---- */
 
-static int open_path(int at, const char *path)
+/* `same_mount`: what is mounted on the way since is not asked. */
+static int open_path(int at, const char *path, bool same_mount)
 {
     const struct open_how how = {
         .flags = O_PATH | O_NOFOLLOW | O_CLOEXEC,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |
+                   (same_mount ? RESOLVE_NO_XDEV : 0),
     };
     long fd = syscall(SYS_openat2, at, path, &how, sizeof(how));
     return fd < 0 ? -errno : (int)fd;
@@ -311,11 +313,13 @@ static struct node *way_to(struct node *n, char path[PATH_MAX], const char **fro
 {
     size_t at = PATH_MAX - 1;
     unsigned depth = 0;
+    bool crosses = false; /* into a mount: by one name */
     path[at] = '\0';
-    for (; n->parent != NULL && (depth == 0 || n->fd < 0) && depth < DEPTH_MAX;
+    for (; n->parent != NULL && (depth == 0 || (n->fd < 0 && !crosses)) && depth < DEPTH_MAX;
          n = n->parent, depth++) {
         size_t bytes = strlen(n->name) + (depth > 0);
-        if (bytes > at)
+        crosses = n->key.mount != n->parent->key.mount;
+        if (bytes > at || (crosses && depth > 0))
             break;
         if (depth > 0)
             path[--at] = '/';
@@ -329,7 +333,8 @@ static struct node *way_to(struct node *n, char path[PATH_MAX], const char **fro
 static int check_path(struct node *n, int fd)
 {
     struct statx st;
-    if (statx(fd, "", AT_EMPTY_PATH | AT_NO_AUTOMOUNT, SHARE_STATX, &st) < 0)
+    int flags = AT_EMPTY_PATH | AT_NO_AUTOMOUNT | (n->waits ? 0 : AT_STATX_DONT_SYNC);
+    if (statx(fd, "", flags, SHARE_STATX, &st) < 0)
         return -errno;
     struct node_key key = key_of(&st);
     mode_t type = st.stx_mode & S_IFMT;
@@ -378,9 +383,10 @@ static int next_part(struct share_dir *s, struct node *n, char path[PATH_MAX], c
 
 static int open_part(struct share_dir *s, struct node *base, struct node *n, const char *path)
 {
-    int fd = open_path(base->fd, path); /* which stays while it is pinned */
+    /* The descriptor stays while it is pinned. */
+    int fd = open_path(base->fd, path, base->key.mount == n->key.mount);
     if (fd < 0)
-        return fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP ? -ESTALE : fd;
+        return fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP || fd == -EXDEV ? -ESTALE : fd;
     int err = descriptors_spare(fd) ? check_path(n, fd) : -ENFILE;
     if (err != 0) {
         close(fd);
@@ -500,7 +506,8 @@ static struct node *add(struct share_dir *s, const struct statx *st)
 int node_enter(struct share_dir *s, struct node *parent, const char *name, const struct statx *st,
                int fd, struct node **out)
 {
-    bool waits = mount_kind(s, st->stx_mnt_id) != MOUNT_LOCAL;
+    /* The way to what is below one that waits goes through it. */
+    bool waits = mount_kind(s, st->stx_mnt_id) != MOUNT_LOCAL || (parent != NULL && parent->waits);
     int err = 0;
     pthread_mutex_lock(&s->lock);
     struct node *n = find(s, st);
@@ -545,12 +552,12 @@ void node_moved(struct share_dir *s, struct node *parent, const char *name, cons
     pthread_mutex_unlock(&s->lock);
 }
 
-void node_keep(struct share_dir *s, struct node *parent, const char *name)
+void node_keep(struct op *op, int at, const char *name)
 {
+    struct share_dir *s = op->share;
     struct statx st;
-    int at = node_fd(s, parent);
-    if (at < 0 || statx(at, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT, SHARE_STATX, &st) < 0)
-        return;
+    if (stat_at(op, at, name, &st) < 0 || st.stx_mnt_id != op->node->key.mount)
+        return; /* what is mounted does not go */
     pthread_mutex_lock(&s->lock);
     struct node *n = find(s, &st);
     if (n != NULL)

@@ -84,8 +84,8 @@ static bool parse_owner(const char *text, struct owner *o, mode_t type)
 static bool read_owner(int fd, const char *name, mode_t type, struct owner *o)
 {
     char path[SHARE_PROC_PATH + NAME_MAX + 2], text[OWNER_BYTES_MAX + 1];
-    if (type != S_IFREG && type != S_IFDIR)
-        return false;
+    if ((type != S_IFREG && type != S_IFDIR) || strlen(name) > NAME_MAX)
+        return false; /* FUSE and vfat have longer ones */
     fd_path(path, fd);
     if (name[0] != '\0') {
         strcat(path, "/");
@@ -140,17 +140,23 @@ static void see(const struct share_dir *s, int fd, const char *name, struct stat
 
 int stat_for_guest(const struct op *op, int fd, const char *name, struct statx *st)
 {
+    const struct share_dir *s = op->share;
     int err = stat_at(op, fd, name, st);
-    if (err == 0)
-        see(op->share, fd, name, st);
-    return err;
+    if (err != 0)
+        return err;
+    if (s->config.uid == SHARE_UID_XATTR && !op->on_helper &&
+        mount_kind(op->share, st->stx_mnt_id) != MOUNT_LOCAL)
+        return OP_ELSEWHERE;
+    see(s, fd, name, st);
+    return 0;
 }
 
 uint8_t listed_type(const struct op *op, int fd, const char *name, uint8_t type)
 {
-    struct owner o = {0};
+    struct statx st;
     bool may_differ = op->share->config.uid == SHARE_UID_XATTR && type == DT_REG;
-    return may_differ && read_owner(fd, name, S_IFREG, &o) ? (uint8_t)IFTODT(o.mode) : type;
+    return may_differ && stat_for_guest(op, fd, name, &st) == 0 ? (uint8_t)IFTODT(st.stx_mode)
+                                                                : type;
 }
 
 static uint32_t guest_dev(uint32_t major, uint32_t minor)

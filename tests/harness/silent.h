@@ -10,4 +10,9 @@
  */
 bool silent_mount(const char *dir, int *fd);
 
+/* The same in two steps: mounts of this process's own, before it opens what will see them, and one
+ * of these. */
+bool silent_begin(void);
+bool silent_mount_here(const char *dir, int *fd);
+
 #endif
