@@ -407,8 +407,10 @@ static int open_way(struct share_dir *s, struct node *n)
     struct node *base, *next = NULL;
     unsigned parts = 0; /* of a way that others may make longer meanwhile */
     int fd = fd_of_handle(s, n);
-    if (fd != -ENOENT)
+    if (fd != -ENOENT) {
+        evict_all(s);
         return fd;
+    }
     do {
         struct node *before = next; /* pinned, so that this part can begin there */
         pthread_mutex_lock(&s->lock);

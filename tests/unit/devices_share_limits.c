@@ -60,6 +60,24 @@ Test(devices_share_limits, open_files_stay_within_their_number)
     share_rig_close();
 }
 
+/* As an archive is unpacked: each file is opened, and its attributes are asked for meanwhile. */
+Test(devices_share_limits, files_that_were_open_are_not_kept_open)
+{
+    struct fuse_attr attr;
+    char name[16];
+    uint64_t fh;
+    begin(64, 0);
+    unsigned before = share_rig_fds();
+    for (unsigned i = 0; i < 200; i++) {
+        snprintf(name, sizeof(name), "%u", i);
+        uint64_t node = fuse_create(&rig.client, ROOT, name, O_RDWR, 0644, &fh, NULL);
+        cr_assert_eq(fuse_getattr(&rig.client, node, &attr), 0);
+        cr_assert_eq(fuse_release(&rig.client, node, fh), 0);
+        cr_assert(share_rig_fds() <= before + 16 + 1);
+    }
+    share_rig_close();
+}
+
 Test(devices_share_limits, the_guest_knows_so_many_files_and_no_more)
 {
     char name[16];
