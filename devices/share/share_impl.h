@@ -214,8 +214,11 @@ int node_enter(struct share_dir *s, struct node *parent, const char *name, const
 void node_forget(struct share_dir *s, struct node *n, uint64_t lookups);
 /* The entry is the file's now, if the guest knows that. */
 void node_moved(struct share_dir *s, struct node *parent, const char *name, const struct statx *st);
-/* The entry of op->node is about to go: what the guest knows of the file stays. */
-void node_keep(struct op *op, int at, const char *name);
+/*
+ * The entry is about to go: what the guest knows of the file stays, for it may be in use there
+ * without an open file here (O_PATH, a FIFO or socket, a working directory).
+ */
+void node_keep(struct op *op, const struct node *dir, int at, const char *name);
 bool node_is(const struct node *n, const struct statx *st);
 /* statx() of a node with the share's mask, as the host has it. */
 int node_stat(struct op *op, struct node *n, struct statx *st);

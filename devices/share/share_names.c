@@ -323,14 +323,6 @@ int op_tmpfile(struct op *op)
 
 /* ---- old ones ---- */
 
-int op_unlink(struct op *op)
-{
-    int at = node_fd(op->share, op->node);
-    if (at < 0)
-        return at;
-    return unlinkat(at, op->names[0], 0) < 0 ? -errno : OP_DONE;
-}
-
 /* The guest's files are where they are now. */
 static void moved(struct op *op, struct node *dir, int at, const char *name)
 {
@@ -339,16 +331,39 @@ static void moved(struct op *op, struct node *dir, int at, const char *name)
         node_moved(op->share, dir, name, &st);
 }
 
-int op_rmdir(struct op *op)
+static int remove_entry(struct op *op, int flags)
 {
     int at = node_fd(op->share, op->node);
     if (at < 0)
         return at;
-    node_keep(op, at, op->names[0]); /* it may be a process's working directory */
-    if (unlinkat(at, op->names[0], AT_REMOVEDIR) == 0)
+    node_keep(op, op->node, at, op->names[0]);
+    if (unlinkat(at, op->names[0], flags) == 0)
         return OP_DONE;
     int err = -errno;
     moved(op, op->node, at, op->names[0]);
+    return err;
+}
+
+int op_unlink(struct op *op)
+{
+    return remove_entry(op, 0);
+}
+
+int op_rmdir(struct op *op)
+{
+    return remove_entry(op, AT_REMOVEDIR);
+}
+
+static int rename_entry(struct op *op, int at, struct node *to, int to_at, unsigned flags)
+{
+    bool replaces = (flags & (RENAME_EXCHANGE | RENAME_NOREPLACE)) == 0;
+    if (replaces)
+        node_keep(op, to, to_at, op->names[1]);
+    int err = renameat2(at, op->names[0], to_at, op->names[1], flags) < 0 ? -errno : 0;
+    if (err == 0 || replaces)
+        moved(op, to, to_at, op->names[1]);
+    if (err == 0 && (flags & RENAME_EXCHANGE) != 0)
+        moved(op, op->node, at, op->names[0]);
     return err;
 }
 
@@ -368,13 +383,8 @@ int op_rename(struct op *op)
     int at = r == 0 ? node_fd(s, op->node) : -1, to_at = r == 0 ? node_fd(s, to) : -1;
     if (r == 0)
         r = at < 0 ? at : to_at < 0 ? to_at : 0;
-    if (r == 0 && renameat2(at, op->names[0], to_at, op->names[1], flags) < 0)
-        r = -errno;
-    if (r == 0) {
-        moved(op, to, to_at, op->names[1]);
-        if ((flags & RENAME_EXCHANGE) != 0)
-            moved(op, op->node, at, op->names[0]);
-    }
+    if (r == 0)
+        r = rename_entry(op, at, to, to_at, flags);
     node_put(s, to);
     return r;
 }

@@ -554,11 +554,11 @@ void node_moved(struct share_dir *s, struct node *parent, const char *name, cons
     pthread_mutex_unlock(&s->lock);
 }
 
-void node_keep(struct op *op, int at, const char *name)
+void node_keep(struct op *op, const struct node *dir, int at, const char *name)
 {
     struct share_dir *s = op->share;
     struct statx st;
-    if (stat_at(op, at, name, &st) < 0 || st.stx_mnt_id != op->node->key.mount)
+    if (stat_for_guest(op, at, name, &st) != 0 || st.stx_mnt_id != dir->key.mount)
         return; /* what is mounted does not go */
     pthread_mutex_lock(&s->lock);
     struct node *n = find(s, &st);

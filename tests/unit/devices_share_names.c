@@ -236,6 +236,27 @@ Test(devices_share_names, an_open_file_outlives_its_name)
     share_rig_close();
 }
 
+/* The guest may have it open in ways of which nothing is told: O_PATH, or a FIFO. */
+Test(devices_share_names, what_is_known_outlives_its_name)
+{
+    static const char *const names[] = {"file", "fifo", "replaced"};
+    uint64_t nodes[3];
+    struct fuse_attr attr;
+    begin();
+    nodes[0] = make_file(ROOT, names[0]);
+    cr_assert_eq(make_node(names[1], S_IFIFO | 0644, 0), 0);
+    nodes[1] = answered_node();
+    nodes[2] = make_file(ROOT, names[2]);
+    (void)make_file(ROOT, "other");
+    cr_assert_eq(call_name(FUSE_UNLINK, ROOT, names[0]), 0);
+    cr_assert_eq(call_name(FUSE_UNLINK, ROOT, names[1]), 0);
+    cr_assert_eq(rename_to(ROOT, "other", ROOT, names[2], 0), 0);
+    for (unsigned i = 0; i < ARRAY_SIZE(nodes); i++)
+        cr_assert(fuse_getattr(&rig.client, nodes[i], &attr) == 0 && attr.nlink == 0);
+    cr_assert_eq(call_name(FUSE_UNLINK, ROOT, "none"), -ENOENT);
+    share_rig_close();
+}
+
 Test(devices_share_names, a_file_without_a_name_can_get_one)
 {
     const struct fuse_create_in in = {.flags = O_RDWR, .mode = S_IFREG | 0644};
