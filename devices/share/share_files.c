@@ -81,6 +81,7 @@ int op_open(struct op *op)
 int op_release(struct op *op)
 {
     const struct fuse_release_in *in = op->args;
+    locks_release(op->share, in->fh);
     handle_release(op->share, in->fh);
     return OP_DONE;
 }

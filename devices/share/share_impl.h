@@ -284,6 +284,9 @@ uint32_t open_reply_flags(const struct share_dir *s);
 
 /* share_locks.c */
 void locks_reset(struct share_dir *s);
+/* The guest's open file ends, and so do the locks that came by it: no FLUSH tells of F_OFD_SETLK.
+ */
+void locks_release(struct share_dir *s, uint64_t handle);
 void locks_abandon(struct op *op); /* it waits for a lock */
 int op_getlk(struct op *op);
 int op_setlk(struct op *op);

@@ -22,7 +22,8 @@
 #define AGAIN_MAX_NS UINT64_C(50000000)
 
 struct lock_owner {
-    uint64_t owner; /* the guest's number of the process */
+    uint64_t owner;  /* the guest's number of the process, or (F_OFD_SETLK) of the open file */
+    uint64_t handle; /* by which it came here */
     struct node *node;
     int fd;
     LIST_ENTRY(lock_owner) link;
@@ -41,8 +42,25 @@ static struct lock_owner *find(struct share_dir *s, const struct node *n, uint64
 }
 
 /*
+ * Another open file of the handle's. For writing, too, if that can be: the process may have opened
+ * it more than once, and this one file is for the locks of all of these.
+ */
+static int open_for_locks(const struct op *op)
+{
+    const struct share_dir *s = op->share;
+    int fd = -EROFS;
+    if (!s->config.read_only) /* a lease makes it fail, not wait */
+        fd = open_again(s, op->handle->fd, O_RDWR | O_NONBLOCK, 0);
+    if (fd < 0)
+        fd = open_again(s, op->handle->fd, O_RDONLY, 0);
+    if (fd == -EACCES)
+        fd = open_again(s, op->handle->fd, O_WRONLY, 0);
+    return fd;
+}
+
+/*
  * A descriptor of its open file, to be closed: a FLUSH on another thread may end the owner
- * meanwhile. The file is opened with the handle's rights. Or a negative errno.
+ * meanwhile. Or a negative errno.
  */
 static int owner_fd(struct op *op, uint64_t owner)
 {
@@ -56,9 +74,7 @@ static int owner_fd(struct op *op, uint64_t owner)
         return fd;
     if (full || o != NULL)
         return -ENOLCK;
-    fd = open_again(s, op->handle->fd, op->handle->writable ? O_RDWR : O_RDONLY, 0);
-    if (fd == -EACCES)
-        fd = open_again(s, op->handle->fd, O_WRONLY, 0);
+    fd = open_for_locks(op);
     if (fd < 0)
         return fd;
     o = descriptors_spare(fd) ? calloc(1, sizeof(*o)) : NULL;
@@ -66,7 +82,7 @@ static int owner_fd(struct op *op, uint64_t owner)
         close(fd);
         return -ENOLCK;
     }
-    *o = (struct lock_owner){.owner = owner, .node = op->node, .fd = fd};
+    *o = (struct lock_owner){.owner = owner, .handle = op->handle->id, .node = op->node, .fd = fd};
     fd = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     pthread_mutex_lock(&s->lock);
     op->node->refs++;
@@ -76,12 +92,25 @@ static int owner_fd(struct op *op, uint64_t owner)
     return fd < 0 ? -ENOLCK : fd;
 }
 
-/* Forgets an owner, or all of them (node NULL). What it has locked is free. */
-static void forget(struct share_dir *s, const struct node *n, uint64_t owner)
+/* Under the lock. Of a process, or whose that came by a handle (node NULL); handle 0: any. */
+static struct lock_owner *find_ending(struct share_dir *s, const struct node *n, uint64_t owner,
+                                      uint64_t handle)
+{
+    struct lock_owner *o;
+    if (n != NULL)
+        return find(s, n, owner);
+    LIST_FOREACH(o, &s->lock_owners, link)
+    if (handle == 0 || o->handle == handle)
+        return o;
+    return NULL;
+}
+
+/* Forgets such owners. What they have locked is free. */
+static void forget(struct share_dir *s, const struct node *n, uint64_t owner, uint64_t handle)
 {
     for (;;) {
         pthread_mutex_lock(&s->lock);
-        struct lock_owner *o = n != NULL ? find(s, n, owner) : LIST_FIRST(&s->lock_owners);
+        struct lock_owner *o = find_ending(s, n, owner, handle);
         if (o != NULL) {
             LIST_REMOVE(o, link);
             s->lock_owner_count--;
@@ -99,7 +128,13 @@ static void forget(struct share_dir *s, const struct node *n, uint64_t owner)
 
 void locks_reset(struct share_dir *s)
 {
-    forget(s, NULL, 0);
+    forget(s, NULL, 0, 0);
+}
+
+void locks_release(struct share_dir *s, uint64_t handle)
+{
+    if (s->config.locks && handle != 0)
+        forget(s, NULL, 0, handle);
 }
 
 /* ---- messages ---- */
@@ -234,6 +269,6 @@ int op_flush(struct op *op)
     const struct fuse_flush_in *in = op->args;
     if (!op->share->config.locks)
         return -ENOSYS; /* the guest does not ask again */
-    forget(op->share, op->node, in->lock_owner);
+    forget(op->share, op->node, in->lock_owner, 0);
     return OP_DONE;
 }

@@ -90,6 +90,30 @@ Test(devices_share_locks, they_hold_on_the_host_until_the_process_closes)
     cr_assert_eq(host_finds(), F_UNLCK);
 }
 
+/* F_OFD_SETLK: no FLUSH names the owner, which is an open file. */
+Test(devices_share_locks, they_end_with_the_open_file_that_brought_them)
+{
+    uint64_t again;
+    cr_assert_eq(set(77, 0, INT64_MAX, F_WRLCK), 0);
+    cr_assert_eq(fuse_open(&client, node, O_RDWR, &again), 0);
+    cr_assert_eq(fuse_release(&client, node, again), 0);
+    cr_assert_eq(host_finds(), F_WRLCK);
+    cr_assert_eq(fuse_release(&client, node, fh), 0);
+    cr_assert_eq(host_finds(), F_UNLCK);
+}
+
+Test(devices_share_locks, one_process_locks_by_all_of_its_open_files)
+{
+    uint64_t reads, writes = fh;
+    cr_assert_eq(fuse_open(&client, node, O_RDONLY, &reads), 0);
+    fh = reads;
+    cr_assert_eq(set(1, 0, 9, F_RDLCK), 0);
+    cr_assert_eq(host_finds(), F_RDLCK);
+    fh = writes;
+    cr_assert_eq(set(1, 0, 9, F_WRLCK), 0);
+    cr_assert_eq(host_finds(), F_WRLCK);
+}
+
 Test(devices_share_locks, a_reset_frees_them)
 {
     cr_assert_eq(set(1, 0, INT64_MAX, F_RDLCK), 0);
