@@ -158,8 +158,8 @@ static int begin(struct op *op, uint64_t fh, uint64_t offset, uint64_t bytes)
         return err;
     if (op->node->type != S_IFREG)
         return -EBADF;
-    if (offset > INT64_MAX - SHARE_IO_MAX)
-        return -EINVAL;
+    if (bytes > INT64_MAX || offset > INT64_MAX - bytes)
+        return op->in.opcode == FUSE_WRITE ? -EFBIG : -EINVAL;
     op->offset = offset;
     op->left = bytes;
     return bytes == 0 ? 1 : 0;
@@ -229,6 +229,8 @@ int op_fallocate(struct op *op)
 int op_lseek(struct op *op)
 {
     const struct fuse_lseek_in *in = op->args;
+    if (op->share->config.writeback) /* what the guest has not written yet is no hole */
+        return -ENOSYS;
     int err = op_handle(op, in->fh);
     if (err != 0)
         return err;

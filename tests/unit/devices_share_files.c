@@ -114,7 +114,7 @@ Test(devices_share_files, data_goes_where_the_handle_may)
     cr_assert_arr_eq(text, "\0\0\0xyz", 6);
     cr_assert_eq(fuse_read(&rig.client, node, reader, 6, text, 16), 0);
     cr_assert_eq(fuse_read(&rig.client, node, reader, UINT64_MAX, text, 16), -EINVAL);
-    cr_assert_eq(fuse_write(&rig.client, node, fh, UINT64_MAX - 5, "x", 1), -EINVAL);
+    cr_assert_eq(fuse_write(&rig.client, node, fh, UINT64_MAX - 5, "x", 1), -EFBIG);
     rig.client.room = 2;
     cr_assert_eq(fuse_read(&rig.client, node, reader, 3, text, 16), 2);
     rig.client.room = FUSE_CLIENT_BYTES;
@@ -245,6 +245,31 @@ Test(devices_share_files, the_guests_cache_may_read_what_is_only_written)
     cr_assert_eq(fuse_write(&rig.client, node, fh, 0, "aaaa", 4), 4);
     cr_assert_eq(fuse_read(&rig.client, node, fh, 0, text, 8), 5);
     cr_assert_str_eq(text, "aaaab");
+    share_rig_close();
+}
+
+/* What the guest has not written yet would be a hole. */
+Test(devices_share_files, a_guest_that_writes_later_looks_for_holes_itself)
+{
+    uint64_t fh;
+    share_rig_open((struct share_dir_config){.writeback = true});
+    uint64_t node = fuse_create(&rig.client, ROOT, "a", O_RDWR, 0644, &fh, NULL);
+    const struct fuse_lseek_in in = {.fh = fh, .whence = SEEK_DATA};
+    cr_assert_eq(CALL(FUSE_LSEEK, node, in), -ENOSYS);
+    share_rig_close();
+}
+
+Test(devices_share_files, no_data_is_behind_the_last_offset)
+{
+    uint64_t fh;
+    char byte;
+    share_rig_open((struct share_dir_config){0});
+    uint64_t node = fuse_create(&rig.client, ROOT, "a", O_RDWR, 0644, &fh, NULL);
+    cr_assert_eq(fuse_write(&rig.client, node, fh, INT64_MAX, "x", 1), -EFBIG);
+    cr_assert_eq(fuse_write(&rig.client, node, fh, UINT64_MAX, "x", 1), -EFBIG);
+    cr_assert_eq(fuse_write(&rig.client, node, fh, INT64_MAX - 1, "x", 1), -EFBIG);
+    cr_assert_eq(fuse_read(&rig.client, node, fh, INT64_MAX - 1, &byte, 1), 0);
+    cr_assert_eq(fuse_read(&rig.client, node, fh, UINT64_MAX, &byte, 1), -EINVAL);
     share_rig_close();
 }
 
