@@ -264,6 +264,8 @@ const char *xattr_to_guest(const struct share_dir *s, const char *name);
 /* /proc/self/fd/N, which names what the descriptor is of. */
 void fd_path(char out[SHARE_PROC_PATH], int fd);
 
+/* Is one of that type a file of no bytes, of which the attribute tells what it is? */
+bool is_emulated(const struct share_dir *s, mode_t mode);
 /* May a file be given that mode? */
 int owner_check(const struct op *op, mode_t mode);
 

@@ -125,17 +125,6 @@ static int open_new(int at, const char *name, mode_t type)
     return -ESTALE;
 }
 
-static bool is_device(mode_t mode)
-{
-    return S_ISCHR(mode) || S_ISBLK(mode);
-}
-
-/* By a file of no bytes, where the attribute tells what it is. */
-static bool is_emulated(const struct share_dir *s, mode_t mode)
-{
-    return is_device(mode) && s->config.uid == SHARE_UID_XATTR;
-}
-
 /* After a call that has made an entry: 0 or -1 and errno. */
 static int made(struct op *op, int r, int at, mode_t mode, dev_t rdev)
 {
@@ -184,7 +173,7 @@ static int make_node(struct op *op, int at, mode_t mode, dev_t rdev)
                         mode & 0777);
         return fd < 0 ? -1 : close(fd);
     }
-    if (is_device(mode) && !is_whiteout) {
+    if ((S_ISCHR(mode) || S_ISBLK(mode)) && !is_whiteout) {
         errno = EPERM; /* also of root: a guest makes no devices on the host */
         return -1;
     }

@@ -62,6 +62,31 @@ static uint32_t take_number(const char **text, int base, char *behind)
     return (uint32_t)n;
 }
 
+/* What is an empty file on the host, and what the attribute says in TYPE then. */
+static const struct {
+    mode_t type;
+    const char *name;
+} emulated[] = {
+    {S_IFBLK, "block-"},
+    {S_IFCHR, "char-"},
+    {S_IFIFO, "pipe"},
+    {S_IFSOCK, "socket"},
+};
+
+static bool is_device(mode_t mode)
+{
+    return S_ISCHR(mode) || S_ISBLK(mode);
+}
+
+bool is_emulated(const struct share_dir *s, mode_t mode)
+{
+    if (s->config.uid == SHARE_UID_XATTR)
+        for (unsigned i = 0; i < ARRAY_SIZE(emulated); i++)
+            if ((mode & S_IFMT) == emulated[i].type)
+                return true;
+    return false;
+}
+
 static bool parse_owner(const char *text, struct owner *o, mode_t type)
 {
     char after_uid, after_gid, after_mode, behind;
@@ -70,13 +95,19 @@ static bool parse_owner(const char *text, struct owner *o, mode_t type)
     o->mode = (take_number(&text, 8, &after_mode) & 07777) | type;
     if (after_uid != ':' || after_gid != ':' || (after_mode != ':' && after_mode != '\0'))
         return false;
-    bool is_block = strncmp(text, "block-", 6) == 0, is_char = strncmp(text, "char-", 5) == 0;
-    if (type != S_IFREG || (!is_block && !is_char))
+    if (type != S_IFREG)
         return true;
-    text += is_block ? 6 : 5;
-    o->mode = (o->mode & 07777) | (is_block ? S_IFBLK : S_IFCHR);
-    o->major = take_number(&text, 10, &behind);
-    o->minor = take_number(&text, 10, &behind);
+    for (unsigned i = 0; i < ARRAY_SIZE(emulated); i++) {
+        size_t bytes = strlen(emulated[i].name);
+        if (strncmp(text, emulated[i].name, bytes) != 0)
+            continue;
+        text += bytes;
+        o->mode = (o->mode & 07777) | emulated[i].type;
+        if (is_device(o->mode)) {
+            o->major = take_number(&text, 10, &behind);
+            o->minor = take_number(&text, 10, &behind);
+        }
+    }
     return true;
 }
 
@@ -103,9 +134,11 @@ static int write_owner(int fd, const struct owner *o)
 {
     char path[SHARE_PROC_PATH], text[OWNER_BYTES_MAX];
     int n = snprintf(text, sizeof(text), "%u:%u:0%o", o->uid, o->gid, o->mode & 07777);
-    if (S_ISBLK(o->mode) || S_ISCHR(o->mode))
-        n += snprintf(text + n, sizeof(text) - (size_t)n, ":%s-%u-%u",
-                      S_ISBLK(o->mode) ? "block" : "char", o->major, o->minor);
+    for (unsigned i = 0; i < ARRAY_SIZE(emulated); i++)
+        if ((o->mode & S_IFMT) == emulated[i].type)
+            n += snprintf(text + n, sizeof(text) - (size_t)n, ":%s", emulated[i].name);
+    if (is_device(o->mode))
+        n += snprintf(text + n, sizeof(text) - (size_t)n, "%u-%u", o->major, o->minor);
     fd_path(path, fd);
     return setxattr(path, SHARE_OWNER_XATTR, text, (size_t)n, 0) < 0 ? -errno : 0;
 }
@@ -234,9 +267,7 @@ int owner_begin(struct op *op, int fd, mode_t mode, dev_t rdev)
     struct share_dir *s = op->share;
     mode_t type = mode & S_IFMT;
     if (s->config.uid == SHARE_UID_XATTR)
-        return type == S_IFLNK || type == S_IFIFO || type == S_IFSOCK
-                   ? 0
-                   : begin_xattr(op, fd, mode, rdev);
+        return type == S_IFLNK ? 0 : begin_xattr(op, fd, mode, rdev);
     if (s->uid == 0) { /* who else may give files away? */
         uid_t uid = uid_to_host(s, op->in.uid);
         if (uid != 0 && fchownat(fd, "", uid, (gid_t)-1, AT_EMPTY_PATH) < 0)
@@ -307,8 +338,11 @@ int xattr_to_host(const struct share_dir *s, const char *name, char *out)
 {
     if (!s->config.xattr || strcmp(name, SHARE_OWNER_XATTR) == 0 || begins(name, OTHERS_PREFIX))
         return -EOPNOTSUPP;
-    bool own = begins(name, "user.");
-    if (!own && s->config.uid != SHARE_UID_XATTR)
+    bool own = begins(name, "user."),
+         others =
+             s->config.uid == SHARE_UID_XATTR &&
+             (begins(name, "security.") || begins(name, "system.") || begins(name, "trusted."));
+    if (!own && !others)
         return -EOPNOTSUPP;
     int n = snprintf(out, XATTR_NAME_MAX + 1, "%s%s", own ? "" : OTHERS_PREFIX, name);
     return n > XATTR_NAME_MAX ? -ERANGE : 0;

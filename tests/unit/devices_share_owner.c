@@ -115,6 +115,30 @@ Test(devices_share_owner, attributes_make_devices_that_are_none_on_the_host)
     share_rig_close();
 }
 
+/* They could have no attribute, and so no owner. */
+Test(devices_share_owner, attributes_make_fifos_and_sockets_too)
+{
+    static const mode_t types[] = {S_IFIFO, S_IFSOCK};
+    struct fuse_attr attr;
+    struct stat st;
+    begin(SHARE_UID_XATTR);
+    rig.client.uid = 1001;
+    for (unsigned i = 0; i < ARRAY_SIZE(types); i++) {
+        const struct fuse_mknod_in in = {.mode = types[i] | 0640};
+        cr_assert_eq(CALL_TEXT(FUSE_MKNOD, ROOT, in, "a"), 0);
+        uint64_t node = answered_node();
+        cr_assert_eq(set_mode(node, 0600), 0);
+        cr_assert(fuse_getattr(&rig.client, node, &attr) == 0 && attr.mode == (types[i] | 0600) &&
+                  attr.uid == 1001);
+        cr_assert(stat("shared/a", &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0);
+        cr_assert_eq(call_name(FUSE_UNLINK, ROOT, "a"), 0);
+        cr_assert(fuse_getattr(&rig.client, node, &attr) == 0 && attr.nlink == 0);
+    }
+    uint64_t node = make_file(ROOT, "a");
+    cr_assert_eq(set_xattr(node, "other.kind", "x", 0), -EOPNOTSUPP);
+    share_rig_close();
+}
+
 /* Whatever a process of the host has written there. */
 Test(devices_share_owner, attributes_of_others_may_be_odd)
 {
