@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-2-Clause
 #include <linux/falloc.h>
+#include <sys/resource.h>
 #include <sys/xattr.h>
 
 #include "tests/harness/share_rig.h"
@@ -311,5 +312,25 @@ Test(devices_share_files, what_cannot_be_copied_is_not)
     cr_assert_eq(CALL(FUSE_LSEEK, node, far), -EINVAL);
     const struct fuse_lseek_in in_list = {.fh = listing.fh, .whence = SEEK_DATA};
     cr_assert_eq(CALL(FUSE_LSEEK, ROOT, in_list), -EINVAL);
+    share_rig_close();
+}
+
+Test(devices_share_files, a_file_is_no_longer_than_its_user_s_files_may_be)
+{
+    const struct rlimit limit = {.rlim_cur = 4096, .rlim_max = RLIM_INFINITY},
+                        none = {.rlim_cur = RLIM_INFINITY, .rlim_max = RLIM_INFINITY};
+    uint64_t fh;
+    begin();
+    uint64_t node = fuse_create(&rig.client, ROOT, "a", O_RDWR, 0644, &fh, NULL);
+    signal(SIGXFSZ, SIG_IGN); /* as `minivet run` does */
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    cr_expect_eq(fuse_write(&rig.client, node, fh, 4096, "x", 1), -EFBIG);
+    cr_expect_eq(fuse_write(&rig.client, node, fh, 4094, "xyz", 3), 2);
+    cr_expect_eq(allocate(node, fh, 4096, 1, 0), -EFBIG);
+    struct fuse_setattr_in size = {.valid = FATTR_SIZE, .size = 8192};
+    cr_expect_eq(setattr(node, size), -EFBIG);
+    size = (struct fuse_setattr_in){.valid = FATTR_SIZE | FATTR_FH, .fh = fh, .size = 8192};
+    cr_expect_eq(setattr(node, size), -EFBIG);
+    cr_assert_eq(setrlimit(RLIMIT_FSIZE, &none), 0);
     share_rig_close();
 }

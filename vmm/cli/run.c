@@ -316,6 +316,7 @@ static int catch_signals(struct run *run)
     }
     sigaction(INTERRUPT_SIGNAL, &(struct sigaction){.sa_handler = on_interrupt}, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* the guest chooses how long files get: EFBIG is its answer */
 
     sigset_t set;
     sigemptyset(&set);
