@@ -46,6 +46,8 @@ static int set_size(struct op *op, int fd, uint64_t size)
         return -EFBIG;
     if (op->handle != NULL && !op->handle->writable)
         return -EINVAL;
+    if (is_large(op, fd, ""))
+        return OP_ELSEWHERE;
     if (op->handle != NULL)
         return ftruncate(op->handle->fd, (off_t)size) < 0 ? -errno : 0;
     fd_path(path, fd);
@@ -165,6 +167,7 @@ int op_setxattr(struct op *op)
     if (in->size > op->arg_bytes - end)
         return -EINVAL;
     const char *value = (const char *)op->args + end;
+    atomic_store(&op->node->no_capability, false); /* it may be that */
     return setxattr(path, name, value, in->size, (int)in->flags) < 0 ? -errno : OP_DONE;
 }
 

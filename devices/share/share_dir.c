@@ -43,7 +43,7 @@ static uint64_t flags_of(const struct share_dir *s, uint64_t offered)
 {
     uint64_t flags = FUSE_ASYNC_READ | FUSE_BIG_WRITES | FUSE_ATOMIC_O_TRUNC | FUSE_DONT_MASK |
                      FUSE_DO_READDIRPLUS | FUSE_READDIRPLUS_AUTO | FUSE_PARALLEL_DIROPS |
-                     FUSE_MAX_PAGES | FUSE_INIT_EXT;
+                     FUSE_MAX_PAGES | FUSE_HANDLE_KILLPRIV_V2 | FUSE_INIT_EXT;
     if (!s->config.flat)
         flags |= FUSE_SUBMOUNTS;
     if (s->config.cache == SHARE_CACHE_AUTO)
@@ -147,16 +147,18 @@ static const struct op_kind kinds[] = {
 
 /* ---- a message at work ---- */
 
-static void share_free(struct share_dir *s)
+void share_put(struct share_dir *s)
 {
     if (atomic_fetch_sub(&s->users, 1) != 1)
         return;
     forget_all(s);
     nodes_fini(s);
     free(s->handles.slots);
+    free(s->closing);
     if (s->proc_fd >= 0)
         close(s->proc_fd);
     pthread_mutex_destroy(&s->lock);
+    pthread_mutex_destroy(&s->close_lock);
     free(s);
 }
 
@@ -174,7 +176,7 @@ static void op_free(struct op *op)
     if (op->gone != NULL)
         *op->gone = true;
     free(op);
-    share_free(s);
+    share_put(s);
 }
 
 /* The header of an answer, behind which `bytes` follow or have been written. */
@@ -314,7 +316,13 @@ static void work_run(void *ctx)
 static void work_done(void *ctx)
 {
     struct op *op = ctx;
-    op_finish(op, op->result);
+    int r = op->result;
+    if (r == OP_ELSEWHERE) {
+        op->on_helper = false;
+        r = op->req != NULL ? op->kind->run(op) : -EINTR;
+    }
+    if (r != OP_PENDING)
+        op_finish(op, r);
 }
 
 static bool needs_helper(const struct op *op)
@@ -419,7 +427,7 @@ static void share_describe(struct share *share, struct facts *f)
 
 static void share_destroy(struct share *share)
 {
-    share_free(dir_of(share)); /* the last message that was abandoned frees it, too */
+    share_put(dir_of(share)); /* the last message that was abandoned frees it, too */
 }
 
 static const struct share_ops share_ops = {
@@ -452,10 +460,14 @@ int share_dir_create(struct share **out, const struct share_dir_config *config)
     s->umask = umask_of_process();
     atomic_store(&s->users, 1);
     pthread_mutex_init(&s->lock, NULL);
+    pthread_mutex_init(&s->close_lock, NULL);
     s->fds_max = config->descriptors_max / 4;
     s->handles.max = config->descriptors_max / 2;
+    s->closing = calloc(config->descriptors_max, sizeof(*s->closing));
     s->proc_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
     int err = s->proc_fd < 0 ? fail(-errno, "share %s: /proc/self/fd", config->path) : 0;
+    if (err == 0 && s->closing == NULL)
+        err = fail(-ENOMEM, "share %s", config->path);
     if (err == 0) {
         err = nodes_init(s);
         if (err != 0)

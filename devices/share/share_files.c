@@ -39,7 +39,8 @@ uint32_t open_reply_flags(const struct share_dir *s)
     return s->config.cache == SHARE_CACHE_ALWAYS ? FOPEN_KEEP_CACHE : 0;
 }
 
-int open_node(struct op *op, struct node *n, uint32_t flags, struct fuse_open_out *out)
+int open_node(struct op *op, struct node *n, uint32_t flags, bool kills_setid,
+              struct fuse_open_out *out)
 {
     struct share_dir *s = op->share;
     int host = flags_to_host(s, flags);
@@ -55,13 +56,19 @@ int open_node(struct op *op, struct node *n, uint32_t flags, struct fuse_open_ou
     int path_fd = node_fd(s, n);
     if (path_fd < 0)
         return path_fd;
+    if ((host & O_TRUNC) != 0 && is_large(op, path_fd, ""))
+        return OP_ELSEWHERE;
     int fd = open_again(s, path_fd, host, 0);
     if (fd == -EACCES && (flags & O_ACCMODE) == O_WRONLY) /* it can be written, not read */
         fd = open_again(s, path_fd, (host & ~O_ACCMODE) | O_WRONLY, 0);
     if (fd < 0)
         return fd == -EAGAIN && !op->on_helper ? OP_ELSEWHERE : fd;
     struct handle *h;
-    int err = handle_open(s, n, fd, writes, &h);
+    int err = (host & O_TRUNC) != 0 ? owner_strip(op, n, fd, kills_setid) : 0;
+    if (err != 0)
+        close(fd);
+    else
+        err = handle_open(s, n, fd, writes, &h);
     if (err != 0)
         return err;
     *out = (struct fuse_open_out){.fh = h->id, .open_flags = open_reply_flags(s)};
@@ -72,7 +79,8 @@ int op_open(struct op *op)
 {
     const struct fuse_open_in *in = op->args;
     struct fuse_open_out out;
-    int r = open_node(op, op->node, in->flags, &out);
+    bool kills_setid = (in->open_flags & FUSE_OPEN_KILL_SUIDGID) != 0;
+    int r = open_node(op, op->node, in->flags, kills_setid, &out);
     if (r == 0)
         op_put(op, &out, sizeof(out));
     return r;
@@ -179,15 +187,30 @@ int op_read(struct op *op)
     return OP_PENDING;
 }
 
+/* On a helper, before what is written there. */
+static int strip_elsewhere(struct op *op, bool setid)
+{
+    int err = owner_strip(op, op->node, op->handle->fd, setid);
+    op->is_stripped = true;
+    return err != 0 ? err : OP_ELSEWHERE;
+}
+
 int op_write(struct op *op)
 {
     const struct fuse_write_in *in = op->args;
     const struct fuse_write_out none = {0};
+    bool setid = (in->write_flags & FUSE_WRITE_KILL_SUIDGID) != 0;
+    if (op->on_helper)
+        return strip_elsewhere(op, setid);
     if (in->size > SHARE_IO_MAX || in->size > op->req->rd.left)
         return -EINVAL;
     int r = begin(op, in->fh, in->offset, in->size);
     if (r == 0 && !op->handle->writable)
         r = -EBADF;
+    if (r == 0 && !op->is_stripped && owner_strips(op, op->node, setid))
+        r = op->node->waits ? OP_ELSEWHERE : owner_strip(op, op->node, op->handle->fd, setid);
+    if (r == OP_ELSEWHERE)
+        return r;
     if (r == 1)
         op_put(op, &none, sizeof(none));
     if (r != 0)
@@ -222,6 +245,9 @@ int op_fallocate(struct op *op)
         return -EBADF;
     if (in->offset > INT64_MAX || in->length > INT64_MAX)
         return -EINVAL;
+    err = owner_strip(op, op->node, op->handle->fd, op->in.uid != 0); /* no flag says it */
+    if (err != 0)
+        return err;
     int r = fallocate(op->handle->fd, (int)in->mode, (off_t)in->offset, (off_t)in->length);
     return r < 0 ? -errno : OP_DONE;
 }
@@ -260,7 +286,8 @@ int op_copy_file_range(struct op *op)
     off_t from_at = (off_t)in->off_in, to_at = (off_t)in->off_out;
     ssize_t n = -1;
     errno = EBADF;
-    if (to->writable && to->node->type == S_IFREG && op->node->type == S_IFREG)
+    bool can = to->writable && to->node->type == S_IFREG && op->node->type == S_IFREG;
+    if (can && owner_strip(op, to->node, to->fd, op->in.uid != 0) == 0)
         n = copy_file_range(op->handle->fd, &from_at, to->fd, &to_at, min_u64(in->len, COPY_MAX),
                             0);
     err = n < 0 ? -errno : 0;

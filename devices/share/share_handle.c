@@ -45,7 +45,7 @@ struct handle *handle_get(struct share_dir *s, uint64_t id)
 
 static void handle_free(struct share_dir *s, struct handle *h)
 {
-    close(h->fd); /* may take long: without the lock */
+    close_file(s, h->fd, h->node->waits); /* without the lock */
     list_free(s, h);
     pthread_mutex_destroy(&h->list_lock);
     free(h);

@@ -5,6 +5,7 @@
  *     share_dir.c     a message from submit() to done(); INIT
  *     share_node.c    what the guest knows: files by inode, and where they were seen
  *     share_handle.c  what the guest has open
+ *     share_close.c   closing what may take long
  *     share_owner.c   attributes, and whose a file is
  *     share_names.c   messages about entries of a directory
  *     share_attrs.c   messages about attributes
@@ -36,6 +37,8 @@
 #define SHARE_ARGS_MAX  ((size_t)(128 * KIB)) /* of another message */
 #define SHARE_REPLY_MAX ((size_t)(64 * KIB))
 #define SHARE_MOUNTS    64u
+/* A regular file with more than that is not freed on the loop, which that would hold up. */
+#define SHARE_LARGE_BLOCKS 32768 /* of 512 bytes */
 
 /* ---- nodes ---- */
 
@@ -50,13 +53,14 @@ struct node_key {
 struct node {
     uint64_t id; /* never changes; nor do key and type */
     struct node_key key;
-    mode_t type;         /* S_IFMT */
-    bool waits;          /* its file system may wait for another process */
-    unsigned pins;       /* messages at work on it */
-    unsigned refs;       /* children and handles */
-    uint64_t lookups;    /* what the guest has to forget */
-    int fd;              /* O_PATH; or -1 */
-    struct node *parent; /* where it was seen last; NULL: the root, or nowhere any more */
+    mode_t type;                /* S_IFMT */
+    bool waits;                 /* its file system may wait for another process */
+    _Atomic bool no_capability; /* it has no attribute security.capability */
+    unsigned pins;              /* messages at work on it */
+    unsigned refs;              /* children and handles */
+    uint64_t lookups;           /* what the guest has to forget */
+    int fd;                     /* O_PATH; or -1 */
+    struct node *parent;        /* where it was seen last; NULL: the root, or nowhere any more */
     char *name;
     LIST_HEAD(, handle) handles;
     LIST_ENTRY(node) hash;
@@ -104,10 +108,14 @@ struct share_dir {
     mode_t umask;
     int proc_fd; /* /proc/self/fd */
 
-    atomic_uint users;      /* who made it, and each message at work */
+    atomic_uint users;      /* who made it, each message at work, each thread that closes */
     _Atomic bool started;   /* INIT has come */
     _Atomic bool submounts; /* negotiated */
     atomic_uint list_buffers;
+
+    pthread_mutex_t close_lock; /* these three; may be taken under the lock */
+    int *closing;               /* of descriptors_max */
+    unsigned closing_count, closers;
 
     pthread_mutex_t lock; /* all below */
     struct id_table nodes, handles;
@@ -128,7 +136,7 @@ struct share_dir {
 enum {
     OP_DONE = 0,      /* answered by what is in `out` */
     OP_PENDING = 1,   /* op_finish() comes */
-    OP_ELSEWHERE = 2, /* once more, on a helper */
+    OP_ELSEWHERE = 2, /* once more, on a helper; from there: on the loop */
     OP_SILENT = 3,    /* has no answer */
 };
 
@@ -173,7 +181,8 @@ struct op {
     struct ev_io io;
     struct iobuf data;
     uint64_t offset, left;
-    uint32_t total;  /* bytes moved */
+    uint32_t total; /* bytes moved */
+    bool is_stripped;
     size_t moved_in; /* of them a READ's, which are in the answer already */
     bool *gone;      /* set when it is freed after it was abandoned; may be NULL */
     struct iovec iov[4];
@@ -192,6 +201,7 @@ struct op {
 void op_put(struct op *op, const void *src, size_t bytes);
 int op_reserve(struct op *op, size_t bytes);
 void op_finish(struct op *op, int result);
+void share_put(struct share_dir *s); /* a user less */
 /* A string of the message behind the arguments: its bytes are checked by the caller. */
 const char *op_text(const struct op *op, size_t at, size_t *bytes);
 
@@ -241,10 +251,15 @@ uint64_t id_add(struct id_table *t, void *at); /* 0: full, or no memory */
 void *id_find(const struct id_table *t, uint64_t id);
 void id_remove(struct id_table *t, uint64_t id);
 
+/* share_close.c. On a thread of its own where that may take long. */
+void close_file(struct share_dir *s, int fd, bool waits);
+
 /* share_owner.c */
 #define SHARE_STATX (STATX_BASIC_STATS | STATX_BTIME | STATX_MNT_ID)
 /* statx() of an entry, or of the descriptor itself (name ""): as the host has it. */
 int stat_at(const struct op *op, int fd, const char *name, struct statx *st);
+/* On the loop: does freeing the file take long? Also of an entry, or of the descriptor itself. */
+bool is_large(const struct op *op, int fd, const char *name);
 /* What the guest sees of it; OP_ELSEWHERE: its file system may wait. */
 int stat_for_guest(const struct op *op, int fd, const char *name, struct statx *st);
 /* The type (DT_...) that a list of entries says, for the guest. */
@@ -256,6 +271,13 @@ gid_t gid_to_host(const struct share_dir *s, gid_t gid);
 int owner_begin(struct op *op, int fd, mode_t mode, dev_t rdev);
 /* SETATTR's mode, uid and gid, as far as valid (FATTR_...) has them. */
 int owner_change(struct op *op, int fd, const struct fuse_setattr_in *in);
+/*
+ * A write or a change of the size or the owner takes a regular file's rights to be more than its
+ * user: capabilities, and `setid` bits where the guest says so (FUSE_HANDLE_KILLPRIV_V2). Is that
+ * for Minivet to do, which the host's kernel does not?
+ */
+bool owner_strips(const struct op *op, const struct node *n, bool setid);
+int owner_strip(const struct op *op, struct node *n, int fd, bool setid);
 /* How the host names an attribute, in `out` of XATTR_NAME_MAX + 1 bytes; 0 or a negative errno. */
 int xattr_to_host(const struct share_dir *s, const char *name, char *out);
 /* How the guest does: NULL: not at all. */
@@ -278,7 +300,8 @@ void entry_fill(struct op *op, const struct node *n, const struct statx *st,
 uint64_t seconds_to_keep(const struct share_dir *s);
 
 /* share_files.c. A handle with the answer's open_flags, of a node that is pinned. */
-int open_node(struct op *op, struct node *n, uint32_t flags, struct fuse_open_out *out);
+int open_node(struct op *op, struct node *n, uint32_t flags, bool kills_setid,
+              struct fuse_open_out *out);
 /* What the descriptor is of, once more; `mode` of a file that O_TMPFILE makes. */
 int open_again(const struct share_dir *s, int fd, int flags, mode_t mode);
 int flags_to_host(const struct share_dir *s, uint32_t flags);

@@ -120,7 +120,10 @@ static void forget(struct share_dir *s, const struct node *n, uint64_t owner, ui
         pthread_mutex_unlock(&s->lock);
         if (o == NULL)
             return;
-        close(o->fd);
+        if (n != NULL)
+            close(o->fd); /* now, and it is not the last: the guest has the file open */
+        else
+            close_file(s, o->fd, o->node->waits);
         node_put(s, o->node);
         free(o);
     }

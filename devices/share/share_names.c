@@ -258,7 +258,7 @@ static int open_existing(struct op *op, const struct fuse_create_in *in, int at)
     if (r != 0)
         return r;
     entry_fill(op, n, &st, &out.entry);
-    r = open_node(op, n, in->flags, &out.open);
+    r = open_node(op, n, in->flags, (in->open_flags & FUSE_OPEN_KILL_SUIDGID) != 0, &out.open);
     if (r == 0)
         op_put(op, &out, sizeof(out));
     else
@@ -325,6 +325,8 @@ static int remove_entry(struct op *op, int flags)
     int at = node_fd(op->share, op->node);
     if (at < 0)
         return at;
+    if (is_large(op, at, op->names[0]))
+        return OP_ELSEWHERE;
     node_keep(op, op->node, at, op->names[0]);
     if (unlinkat(at, op->names[0], flags) == 0)
         return OP_DONE;
@@ -372,6 +374,8 @@ int op_rename(struct op *op)
     int at = r == 0 ? node_fd(s, op->node) : -1, to_at = r == 0 ? node_fd(s, to) : -1;
     if (r == 0)
         r = at < 0 ? at : to_at < 0 ? to_at : 0;
+    if (r == 0 && flags == 0 && is_large(op, to_at, op->names[1])) /* which goes */
+        r = OP_ELSEWHERE;
     if (r == 0)
         r = rename_entry(op, at, to, to_at, flags);
     node_put(s, to);

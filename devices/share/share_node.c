@@ -207,7 +207,7 @@ static void drop(struct share_dir *s, struct node *n)
         struct node *parent = n->parent;
         idle_remove(s, n);
         if (n->fd >= 0) {
-            close(n->fd);
+            close_file(s, n->fd, n->waits);
             s->fds--;
         }
         LIST_REMOVE(n, hash);
@@ -228,7 +228,7 @@ static void unpin(struct share_dir *s, struct node *n)
 }
 
 /* Takes the descriptor that was not needed for longest; -1: there are few enough. */
-static int evict(struct share_dir *s)
+static int evict(struct share_dir *s, bool *waits)
 {
     if (s->fds <= s->fds_max)
         return -1;
@@ -241,18 +241,20 @@ static int evict(struct share_dir *s)
     int fd = n->fd;
     n->fd = -1;
     s->fds--;
+    *waits = n->waits;
     return fd;
 }
 
 static void evict_all(struct share_dir *s)
 {
     for (;;) {
+        bool waits = false;
         pthread_mutex_lock(&s->lock);
-        int fd = evict(s);
+        int fd = evict(s, &waits);
         pthread_mutex_unlock(&s->lock);
         if (fd < 0)
             return;
-        close(fd);
+        close_file(s, fd, waits);
     }
 }
 

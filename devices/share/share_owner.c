@@ -19,6 +19,7 @@
 
 #define OWNER_BYTES_MAX 64
 #define OTHERS_PREFIX   "user.minivet."
+#define CAPABILITY      "security.capability"
 
 void fd_path(char out[SHARE_PROC_PATH], int fd)
 {
@@ -154,6 +155,13 @@ int stat_at(const struct op *op, int fd, const char *name, struct statx *st)
     return statx(fd, name, flags, SHARE_STATX, st) < 0 ? -errno : 0;
 }
 
+bool is_large(const struct op *op, int fd, const char *name)
+{
+    struct statx st;
+    return !op->on_helper && stat_at(op, fd, name, &st) == 0 && S_ISREG(st.stx_mode) &&
+           st.stx_blocks > SHARE_LARGE_BLOCKS;
+}
+
 static void see(const struct share_dir *s, int fd, const char *name, struct statx *st)
 {
     struct owner o = {0};
@@ -285,6 +293,43 @@ int owner_begin(struct op *op, int fd, mode_t mode, dev_t rdev)
     return type != S_IFLNK && (mode & s->umask & 0777) != 0 ? set_mode(fd, mode & 07777) : 0;
 }
 
+static mode_t stripped(mode_t mode)
+{
+    return mode & ~(mode_t)(S_ISUID | ((mode & S_IXGRP) != 0 ? S_ISGID : 0));
+}
+
+bool owner_strips(const struct op *op, const struct node *n, bool setid)
+{
+    const struct share_dir *s = op->share;
+    bool is_kept = s->config.uid == SHARE_UID_XATTR;
+    if (n->type != S_IFREG)
+        return false;
+    return (setid && (is_kept || s->uid == 0)) ||
+           (is_kept && s->config.xattr && !atomic_load(&n->no_capability));
+}
+
+int owner_strip(const struct op *op, struct node *n, int fd, bool setid)
+{
+    char path[SHARE_PROC_PATH];
+    struct owner o = {0};
+    struct stat st;
+    if (!owner_strips(op, n, setid))
+        return 0;
+    fd_path(path, fd);
+    if (op->share->config.xattr && !atomic_exchange(&n->no_capability, true))
+        (void)removexattr(path, OTHERS_PREFIX CAPABILITY);
+    if (!setid)
+        return 0;
+    if (op->share->config.uid == SHARE_UID_XATTR && read_owner(fd, "", S_IFREG, &o)) {
+        mode_t before = o.mode;
+        o.mode = stripped(before);
+        return o.mode == before ? 0 : write_owner(fd, &o);
+    }
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    return stripped(st.st_mode) == st.st_mode ? 0 : set_mode(fd, stripped(st.st_mode) & 07777);
+}
+
 static int change_xattr(int fd, const struct fuse_setattr_in *in)
 {
     struct statx st;
@@ -299,6 +344,8 @@ static int change_xattr(int fd, const struct fuse_setattr_in *in)
         o.uid = in->uid;
     if ((in->valid & FATTR_GID) != 0)
         o.gid = in->gid;
+    if ((in->valid & (FATTR_UID | FATTR_GID)) != 0 && type == S_IFREG)
+        o.mode = stripped(o.mode);
     if ((in->valid & FATTR_MODE) != 0) {
         o.mode = (o.mode & S_IFMT) | (in->mode & 07777);
         int err = set_mode(fd, host_mode(in->mode, type == S_IFDIR));
@@ -311,12 +358,16 @@ static int change_xattr(int fd, const struct fuse_setattr_in *in)
 int owner_change(struct op *op, int fd, const struct fuse_setattr_in *in)
 {
     struct share_dir *s = op->share;
-    if ((in->valid & (FATTR_MODE | FATTR_UID | FATTR_GID)) == 0)
-        return 0;
+    bool setid = (in->valid & FATTR_KILL_SUIDGID) != 0;
+    int err = (in->valid & (FATTR_SIZE | FATTR_UID | FATTR_GID)) != 0
+                  ? owner_strip(op, op->node, fd, setid)
+                  : 0;
+    if (err != 0 || (in->valid & (FATTR_MODE | FATTR_UID | FATTR_GID)) == 0)
+        return err;
     if (s->config.uid == SHARE_UID_XATTR)
         return change_xattr(fd, in);
     if ((in->valid & FATTR_MODE) != 0) {
-        int err = is_setid(in->mode, op->node->type) ? -EPERM : set_mode(fd, in->mode & 07777);
+        err = is_setid(in->mode, op->node->type) ? -EPERM : set_mode(fd, in->mode & 07777);
         if (err != 0)
             return err;
     }

@@ -239,3 +239,92 @@ Test(devices_share_owner, attributes_that_the_host_heeds_are_out_of_reach)
     cr_assert_eq(set_xattr(node, "user.x", "v", 0), -ENOSYS);
     share_rig_close();
 }
+
+/* What a write takes from a program that has more rights than its user (FUSE_HANDLE_KILLPRIV_V2),
+ * as far as the guest says so. */
+static int write_by_user(uint64_t node, uint64_t fh, bool kills)
+{
+    const struct fuse_write_in in = {
+        .fh = fh, .size = 1, .write_flags = kills ? FUSE_WRITE_KILL_SUIDGID : 0};
+    return fuse_call(&rig.client, FUSE_WRITE, node, &in, sizeof(in), "x", 1);
+}
+
+static bool has_mode(uint64_t node, uint32_t mode)
+{
+    struct fuse_attr attr;
+    return fuse_getattr(&rig.client, node, &attr) == 0 && attr.mode == (S_IFREG | mode);
+}
+
+/* Each message that changes the data, of a file that has the bits before. */
+static void strip_by_each(uint64_t node, uint64_t fh, int (*set)(uint64_t node, uint32_t mode))
+{
+    const struct fuse_setattr_in size = {.valid = FATTR_SIZE | FATTR_KILL_SUIDGID, .size = 3};
+    const struct fuse_open_in open = {.flags = O_WRONLY | O_TRUNC,
+                                      .open_flags = FUSE_OPEN_KILL_SUIDGID};
+    const struct fuse_create_in create = {.flags = O_WRONLY | O_TRUNC,
+                                          .open_flags = FUSE_OPEN_KILL_SUIDGID};
+    const struct fuse_fallocate_in allocate = {.fh = fh, .length = 1};
+    const struct fuse_copy_file_range_in copy = {.fh_in = fh, .fh_out = fh, .off_out = 9, .len = 1};
+    cr_assert(set(node, 06745) == 0 && write_by_user(node, fh, true) == 0 && has_mode(node, 02745));
+    for (unsigned i = 0; i < 6; i++) {
+        cr_assert_eq(set(node, 06755), 0);
+        int err = i == 0   ? write_by_user(node, fh, true)
+                  : i == 1 ? CALL(FUSE_SETATTR, node, size)
+                  : i == 2 ? CALL(FUSE_OPEN, node, open)
+                  : i == 3 ? CALL_TEXT(FUSE_CREATE, ROOT, create, "a")
+                  : i == 4 ? CALL(FUSE_FALLOCATE, node, allocate)
+                           : CALL(FUSE_COPY_FILE_RANGE, node, copy);
+        cr_assert_eq(err, 0, "%u: %d", i, err);
+        cr_assert(has_mode(node, 0755), "%u", i);
+    }
+}
+
+static int set_on_host(uint64_t node, uint32_t mode)
+{
+    (void)node;
+    return chmod("shared/a", mode);
+}
+
+Test(devices_share_owner, a_write_of_a_user_takes_set_user_id_bits)
+{
+    uint64_t fh;
+    for (enum share_uid uid = SHARE_UID_MAP; uid <= SHARE_UID_XATTR; uid++) {
+        if (uid != SHARE_UID_XATTR && geteuid() != 0)
+            continue; /* the host's kernel does it */
+        begin(uid);
+        uint64_t node = fuse_create(&rig.client, ROOT, "a", O_RDWR, 0755, &fh, NULL);
+        int (*set)(uint64_t, uint32_t) = uid == SHARE_UID_XATTR ? set_mode : set_on_host;
+        cr_assert_eq(set(node, 06755), 0);
+        cr_assert(write_by_user(node, fh, false) == 0 && has_mode(node, 06755));
+        rig.client.uid = 1001;
+        strip_by_each(node, fh, set);
+        share_rig_close();
+    }
+}
+
+Test(devices_share_owner, a_write_takes_capabilities)
+{
+    uint64_t fh;
+    begin(SHARE_UID_XATTR);
+    uint64_t node = fuse_create(&rig.client, ROOT, "a", O_RDWR, 0755, &fh, NULL);
+    for (unsigned i = 0; i < 2; i++) {
+        cr_assert_eq(set_xattr(node, "security.capability", "v", 0), 0);
+        cr_assert(has_xattr(node, "security.capability", "v"));
+        cr_assert_eq(write_by_user(node, fh, false), 0);
+        cr_assert_eq(get_xattr(node, "security.capability", 64), -ENODATA);
+    }
+    cr_assert_eq(set_xattr(node, "security.capability", "v", 0), 0);
+    cr_assert_eq(set_mode(node, 06755), 0);
+    cr_assert_eq(set_owner(node, 7, 8), 0);
+    cr_assert(has_mode(node, 0755));
+    cr_assert_eq(get_xattr(node, "security.capability", 64), -ENODATA);
+    share_rig_close();
+    /* A set-user-ID file of the host's that no attribute tells about. */
+    begin(SHARE_UID_XATTR);
+    write_file("shared/a", "");
+    cr_assert_eq(chmod("shared/a", 04755), 0);
+    node = fuse_lookup(&rig.client, ROOT, "a", NULL);
+    cr_assert_eq(fuse_open(&rig.client, node, O_WRONLY, &fh), 0);
+    cr_assert(write_by_user(node, fh, true) == 0 && has_mode(node, 0755));
+    share_rig_close();
+}
