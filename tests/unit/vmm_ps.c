@@ -306,6 +306,32 @@ Test(ps, what_a_run_says_of_itself_does_not_drive_a_terminal, .timeout = 20)
     rmdir(folder);
 }
 
+Test(ps, rows_of_values_without_names_are_printed, .timeout = 20)
+{
+    struct liar l;
+    begin_lies(&l, "{\"result\":[[true,\"a\"],true,{\"b\":true}]}\n", 100000);
+    cr_expect_eq(call(cli_ctl, path, "help", NULL), 0);
+    cr_expect_str_eq(printed(), "true         a\nb\n");
+    end_lies(&l);
+    unlink(path);
+    rmdir(folder);
+}
+
+/* The run would write to another file. */
+Test(ps, a_path_that_is_too_long_is_not_cut, .timeout = 20)
+{
+    static char far[CONTROL_PATH_BYTES];
+    struct liar l;
+    memset(far, 'x', sizeof(far) - 1);
+    begin_lies(&l, "{\"result\":null}\n", 100000);
+    listen_to_log(LOG_ERROR);
+    cr_expect_eq(call(cli_ctl, path, "screenshot", far), EXIT_FAILURE);
+    expect_logged("File name too long");
+    end_lies(&l);
+    unlink(path);
+    rmdir(folder);
+}
+
 static int listen_at(const char *name)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};

@@ -27,32 +27,38 @@
 #define INDENT_MAX   40
 #define ANSWER_BYTES (4 * MIB) /* more than all statistics of a run */
 
-/* Files are opened by the run, which may be in another folder. */
+/* Files are opened by the run, which may be in another folder. NULL: the path there is too long. */
 static const char *as_seen_there(char **words, int i, char path[CONTROL_PATH_BYTES])
 {
-    char here[CONTROL_PATH_BYTES / 2];
+    char here[CONTROL_PATH_BYTES];
     bool is_file = (i == 1 && strcmp(words[0], "screenshot") == 0) ||
                    (i == 2 && strcmp(words[0], "disk-swap") == 0);
-    if (!is_file || words[i][0] == '/' || words[i][0] == '\0' || getcwd(here, sizeof(here)) == NULL)
+    if (!is_file || words[i][0] == '/' || words[i][0] == '\0')
         return words[i];
-    snprintf(path, CONTROL_PATH_BYTES, "%s/%s", here, words[i]);
-    return path;
+    bool fits =
+        getcwd(here, sizeof(here)) != NULL &&
+        snprintf(path, CONTROL_PATH_BYTES, "%s/%s", here, words[i]) < (int)CONTROL_PATH_BYTES;
+    return fits ? path : NULL;
 }
 
-/* With its newline, and allocated; or NULL. */
-static char *make_request(char **words, int count)
+/* With its newline, and allocated. */
+static int make_request(char **words, int count, char **line)
 {
-    char path[CONTROL_PATH_BYTES], *line = NULL;
+    char path[CONTROL_PATH_BYTES];
+    int err = 0;
     cJSON *request = cJSON_CreateObject(), *args = cJSON_AddArrayToObject(request, "args");
     cJSON_AddStringToObject(request, "command", words[0]);
-    for (int i = 1; i < count; i++)
-        cJSON_AddItemToArray(args, cJSON_CreateString(as_seen_there(words, i, path)));
+    for (int i = 1; i < count && err == 0; i++) {
+        const char *word = as_seen_there(words, i, path);
+        err = word == NULL ? -ENAMETOOLONG : 0;
+        cJSON_AddItemToArray(args, cJSON_CreateString(word != NULL ? word : ""));
+    }
     char *text = cJSON_PrintUnformatted(request);
-    if (text == NULL || asprintf(&line, "%s\n", text) < 0)
-        line = NULL;
+    if (err == 0 && (text == NULL || asprintf(line, "%s\n", text) < 0))
+        err = -ENOMEM;
     free(text);
     cJSON_Delete(request);
-    return line;
+    return err;
 }
 
 /* until_ns: 0: for ever. */
@@ -128,8 +134,10 @@ int ctl_ask(const char *path, char **words, int count, bool quiet, cJSON **answe
         return quiet ? err : fail(err, "control socket %s: connect", path);
     }
     foreign_socket_open(fd);
-    char *request = make_request(words, count);
-    err = request != NULL ? converse(fd, request, until_ns, answer) : -ENOMEM;
+    char *request = NULL;
+    err = make_request(words, count, &request);
+    if (err == 0)
+        err = converse(fd, request, until_ns, answer);
     free(request);
     foreign_socket_close(fd);
     if ((err == -EPIPE || err == -ECONNRESET) && !quiet)
@@ -147,8 +155,9 @@ static void print_rows(const cJSON *rows)
     {
         cJSON_ArrayForEach(cell, row)
         {
+            bool is_named = cJSON_IsBool(cell) && cell->string != NULL;
             char *text = cJSON_IsString(cell) ? strdup(cell->valuestring)
-                         : cJSON_IsBool(cell) ? strdup(cJSON_IsTrue(cell) ? cell->string : "")
+                         : is_named           ? strdup(cJSON_IsTrue(cell) ? cell->string : "")
                                               : cJSON_PrintUnformatted(cell);
             if (text != NULL)
                 text_neutralize(text);
