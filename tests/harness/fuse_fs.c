@@ -4,11 +4,12 @@
 #include <dirent.h>
 #include <errno.h>
 #include <linux/fuse.h>
-#include <stdlib.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/harness/silent.h"
@@ -73,17 +74,17 @@ static int serve(const struct fuse_fs *fs, const struct fuse_in_header *in, uint
     }
 }
 
-static void *server_main(void *arg)
+static void serve_all(const struct fuse_fs *fs, int fd)
 {
-    const struct fuse_fs *fs = arg;
-    uint8_t *in = malloc(REQUEST_BYTES), out[2 * FILE_BYTES];
+    static uint8_t in[REQUEST_BYTES];
+    uint8_t out[2 * FILE_BYTES];
     struct fuse_in_header head;
-    while (in != NULL) {
-        if (read(fs->fd, in, REQUEST_BYTES) < 0) {
-            if (errno == ENODEV)
-                break;
+    for (;;) {
+        ssize_t got = read(fd, in, sizeof(in));
+        if (got < 0 && errno == ENODEV)
+            return;
+        if (got < (ssize_t)sizeof(head)) /* what was asked has been taken back */
             continue;
-        }
         memcpy(&head, in, sizeof(head));
         if (head.opcode == FUSE_FORGET || head.opcode == FUSE_BATCH_FORGET ||
             head.opcode == FUSE_INTERRUPT || head.opcode == fs->mute)
@@ -95,26 +96,29 @@ static void *server_main(void *arg)
         else
             answer.len += (uint32_t)bytes;
         const struct iovec iov[2] = {{&answer, sizeof(answer)}, {out, answer.len - sizeof(answer)}};
-        (void)!writev(fs->fd, iov, 2); /* that it is too late is no error */
+        (void)!writev(fd, iov, 2); /* that it is too late is no error */
     }
-    free(in);
-    return NULL;
 }
 
+/* A process: one that waits for a thread of its own could not even be killed. */
 bool fuse_fs_mount(struct fuse_fs *fs, const char *dir)
 {
-    if (!silent_mount_here(dir, &fs->fd))
+    int fd;
+    if (!silent_mount_here(dir, &fd))
         return false;
-    if (pthread_create(&fs->thread, NULL, server_main, fs) == 0)
-        return true;
-    close(fs->fd);
-    return false;
+    fs->server = fork();
+    if (fs->server == 0) {
+        alarm(FUSE_FS_SECONDS);
+        serve_all(fs, fd);
+        _exit(0);
+    }
+    close(fd);
+    return fs->server > 0;
 }
 
-void fuse_fs_unmount(struct fuse_fs *fs, const char *dir)
+void fuse_fs_unmount(const struct fuse_fs *fs, const char *dir)
 {
-    (void)umount2(dir, MNT_FORCE);
+    kill(fs->server, SIGKILL);
+    waitpid(fs->server, NULL, 0);
     (void)umount2(dir, MNT_DETACH);
-    pthread_join(fs->thread, NULL);
-    close(fs->fd);
 }
