@@ -273,6 +273,7 @@ int owner_check(const struct op *op, mode_t mode)
 int owner_begin(struct op *op, int fd, mode_t mode, dev_t rdev)
 {
     struct share_dir *s = op->share;
+    struct statx st;
     mode_t type = mode & S_IFMT;
     if (s->config.uid == SHARE_UID_XATTR)
         return type == S_IFLNK ? 0 : begin_xattr(op, fd, mode, rdev);
@@ -290,7 +291,11 @@ int owner_begin(struct op *op, int fd, mode_t mode, dev_t rdev)
         }
     }
     /* The guest has its own umask; this process's has been applied, too. */
-    return type != S_IFLNK && (mode & s->umask & 0777) != 0 ? set_mode(fd, mode & 07777) : 0;
+    if (type == S_IFLNK || (mode & s->umask & 0777) == 0)
+        return 0;
+    if (type == S_IFDIR && stat_at(op, fd, "", &st) == 0)
+        mode |= st.stx_mode & S_ISGID; /* its directory's, which goes on */
+    return set_mode(fd, mode & 07777);
 }
 
 static mode_t stripped(mode_t mode)

@@ -328,3 +328,18 @@ Test(devices_share_owner, a_write_takes_capabilities)
     cr_assert(write_by_user(node, fh, true) == 0 && has_mode(node, 0755));
     share_rig_close();
 }
+
+/* Whatever this process's umask is. */
+Test(devices_share_owner, a_directory_in_one_of_a_group_is_of_the_group)
+{
+    const struct fuse_mkdir_in in = {.mode = 0777};
+    struct stat st;
+    mode_t before = umask(022);
+    begin(SHARE_UID_MAP);
+    cr_assert(mkdir("shared/d", 0755) == 0 && chmod("shared/d", 02755) == 0);
+    uint64_t dir = fuse_lookup(&rig.client, ROOT, "d", NULL);
+    cr_assert_eq(CALL_TEXT(FUSE_MKDIR, dir, in, "sub"), 0);
+    cr_assert(stat("shared/d/sub", &st) == 0 && st.st_mode == (S_IFDIR | 02777));
+    share_rig_close();
+    (void)umask(before);
+}
