@@ -238,6 +238,8 @@ static int answer_created(struct op *op, const char *name, int fd, bool writable
         node_forget(s, n, 1);
     else
         out.open.fh = h->id;
+    if (err == 0 && name == NULL)
+        (void)node_fd(s, n); /* which finds it when it is closed, and has no name */
     node_put(s, n);
     if (err == 0)
         op_put(op, &out, sizeof(out));

@@ -271,6 +271,12 @@ Test(devices_share_names, a_file_without_a_name_can_get_one)
     cr_assert_eq(answered_node(), node);
     cr_assert(has_text("shared/a", "text"));
     cr_assert(stat("shared/a", &st) == 0 && st.st_mode == (S_IFREG | 0644));
+    /* Also when it has been closed: the guest may know it by O_PATH. */
+    cr_assert_eq(CALL_TEXT(FUSE_TMPFILE, ROOT, in, "#2"), 0);
+    node = answered_node();
+    memcpy(&open, rig.client.out + sizeof(struct fuse_entry_out), sizeof(open));
+    cr_assert_eq(fuse_release(&rig.client, node, open.fh), 0);
+    cr_assert_eq(link_to(node, ROOT, "b"), 0);
     share_rig_close();
 }
 
