@@ -4,8 +4,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "tests/harness/test.h"
+#include "core/base/fail.h"
+#include "core/base/xmath.h"
 
 static struct fuse_client *clients[4];
 
@@ -28,11 +30,11 @@ void fuse_client_open(struct fuse_client *c, struct share *share, struct evloop 
     c->req = calloc(1, share->req_bytes);
     c->in = malloc(FUSE_CLIENT_BYTES);
     c->out = malloc(sizeof(struct fuse_out_header) + FUSE_CLIENT_BYTES);
-    cr_assert(c->req != NULL && c->in != NULL && c->out != NULL);
+    BUG_ON(c->req == NULL || c->in == NULL || c->out == NULL);
     c->out += sizeof(struct fuse_out_header);
     size_t i = 0;
     while (clients[i] != NULL)
-        cr_assert_lt(++i, ARRAY_SIZE(clients));
+        BUG_ON(++i == ARRAY_SIZE(clients));
     clients[i] = c;
 }
 
@@ -79,8 +81,7 @@ int fuse_answer(struct fuse_client *c)
     if (c->is_silent)
         return 0;
     memcpy(&head, head_of(c), sizeof(head));
-    cr_assert_eq(head.len, c->req->wr.done, "length %u, %lu", head.len, c->req->wr.done);
-    cr_assert(head.error <= 0 && head.error > -4096);
+    BUG_ON(head.len != c->req->wr.done || head.error > 0 || head.error <= -4096);
     c->out_bytes = head.len - sizeof(head);
     return head.error;
 }
@@ -105,7 +106,7 @@ void fuse_send(struct fuse_client *c, uint32_t opcode, uint64_t node, const void
         .gid = c->gid,
         .pid = 1,
     };
-    cr_assert(head.len <= FUSE_CLIENT_BYTES);
+    BUG_ON(head.len > FUSE_CLIENT_BYTES);
     memcpy(c->in, &head, sizeof(head));
     memcpy(c->in + sizeof(head), arg, bytes);
     memcpy(c->in + sizeof(head) + bytes, more, more_bytes);
@@ -119,7 +120,7 @@ int fuse_call(struct fuse_client *c, uint32_t opcode, uint64_t node, const void 
     int err = fuse_answer(c);
     struct fuse_out_header head;
     memcpy(&head, head_of(c), sizeof(head));
-    cr_assert(c->is_silent || head.unique == c->unique);
+    BUG_ON(!c->is_silent && head.unique != c->unique);
     return err;
 }
 
