@@ -42,6 +42,7 @@
 #define CAPABILITY  1u /* its place in xattr_names */
 
 static const char *const xattr_names[MODEL_XATTRS] = {"user.x", "security.capability", "trusted.z"};
+/* With which their user can use files, who need not be root. */
 static const mode_t modes[] = {0644, 0600, 0755, 0666, 0777, 04755, 02755, 06711};
 
 struct handle {
@@ -355,7 +356,7 @@ static void step_mkdir(struct bench *b, struct fuzz_input *in)
 {
     struct model_file *dir = take_file(b, in);
     unsigned name = take_name(in);
-    struct fuse_mkdir_in arg = {.mode = take_mode(in) & 0777};
+    struct fuse_mkdir_in arg = {.mode = 0700 | (take_mode(in) & 0777)};
     arg.umask = fuzz_take(in, 1) % 2 != 0 ? 027 : 0;
     struct model_file *f = new_file(b, dir, S_IFDIR | (arg.mode & ~arg.umask));
     struct model_errors e = make_errors(b, dir, name);
@@ -809,7 +810,7 @@ static void step_chmod(struct bench *b, struct fuzz_input *in)
     if (S_ISLNK(f->mode))
         return;
     if (!S_ISREG(f->mode))
-        mode = S_ISDIR(f->mode) ? mode & 02777 : mode & 0777;
+        mode = S_ISDIR(f->mode) ? 0700 | (mode & 02777) : mode & 0777;
     const struct fuse_setattr_in arg = {.valid = FATTR_MODE, .mode = mode};
     struct model_errors e = {0};
     model_error(&e, is_refused(b, (f->mode & S_IFMT) | mode), EPERM);
