@@ -75,6 +75,7 @@ static void *view(void *arg)
     struct pollfd fds[] = {{.fd = p->stop_fd, .events = POLLIN},
                            {.fd = p->wake_fd, .events = POLLIN}};
     eventfd_t count;
+    thread_role_enter(THREAD_WORK);
     do {
         poll(fds, 2, -1);
         (void)eventfd_read(p->wake_fd, &count);

@@ -508,6 +508,7 @@ static int begin(struct sdl *v)
 static void *run(void *arg)
 {
     struct sdl *v = arg;
+    thread_role_enter(THREAD_WINDOW);
     v->result = begin(v);
     bool has_begun = v->result == 0;
     (void)eventfd_write(v->told_fd, 1);

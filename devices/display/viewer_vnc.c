@@ -393,6 +393,7 @@ static void take_frame(struct vnc *v)
 static void *run(void *arg)
 {
     struct vnc *v = arg;
+    thread_role_enter(THREAD_WORK);
     while (!atomic_load(&v->is_stopping)) {
         wait_for_work(v);
         take_frame(v);

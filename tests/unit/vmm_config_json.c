@@ -54,23 +54,13 @@ static void expect_same(const struct vm_config *a, const struct vm_config *b, co
         FILE *out = open_memstream(&texts[n], &bytes);
         /* Their texts are in the JSON, which is compared. */
         c->command = c->env = NULL;
-        const char **members[] = {&c->kernel,
-                                  &c->initrd,
-                                  &c->cwd,
-                                  &c->append,
-                                  &c->timeline_path,
-                                  &c->record,
-                                  &c->control,
-                                  &c->display.target,
-                                  &c->display.password,
-                                  &c->dtb,
-                                  &c->dtb_overlay,
-                                  &c->dump_dtb,
-                                  &c->log,
-                                  &c->root.path,
-                                  &c->root.upper,
-                                  &c->root.modules,
-                                  (const char **)(void *)c->vsock.own};
+        const char **members[] = {
+            &c->kernel,       &c->initrd,         &c->cwd,
+            &c->append,       &c->timeline_path,  &c->record,
+            &c->control,      &c->display.target, &c->display.password,
+            &c->dtb,          &c->dtb_overlay,    &c->dump_dtb,
+            &c->log,          &c->root.path,      &c->root.upper,
+            &c->root.modules, &c->sandbox.folder, (const char **)(void *)c->vsock.own};
         for (unsigned i = 0; i < ARRAY_SIZE(members); i++) {
             fprintf(out, "%s;", *members[i] != NULL ? *members[i] : "(none)");
             *members[i] = NULL;
@@ -188,6 +178,9 @@ static const struct {
     {{"--gpu", "off"}},
     {{"--watchdog", "on,action=none,timeout=1m"}},
     {{"--watchdog", "off"}},
+    {{"--sandbox", "on,allow=d"}},
+    {{"--sandbox", "off"}},
+    {{"--sandbox", "report"}},
     {{"--fw-cfg", "opt/a,file=F", "--fw-cfg", "opt/b/c,string=T=,,U"}},
     {{"--balloon", "on,size=256M,oom=off,reporting=off"}},
     {{"--balloon", "off"}},

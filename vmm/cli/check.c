@@ -12,6 +12,7 @@
 #include "kvm/kvm.h"
 #include "vmm/cli/cli.h"
 #include "vmm/cli/exit_code.h"
+#include "vmm/sandbox/sandbox.h"
 
 struct report {
     cJSON *rows; /* NULL: lines for people */
@@ -41,6 +42,10 @@ static bool add_rows(struct report *r)
     add_row(r, n >= 0, true, "/dev/kvm", n >= 0 ? "can be opened" : "cannot be used");
     for (int i = 0; i < n; i++)
         add_row(r, caps[i].value > 0, caps[i].required, caps[i].name, caps[i].used_for);
+    struct sandbox_report measures[SANDBOX_REPORTS];
+    unsigned count = sandbox_measures(measures);
+    for (unsigned i = 0; i < count; i++)
+        add_row(r, measures[i].is_active, false, measures[i].what, measures[i].detail);
     const char *vt = hv_kvm.virtualization();
     add_row(r, vt != NULL, true, "hardware virtualization",
             vt != NULL ? vt : "/proc/cpuinfo shows none");

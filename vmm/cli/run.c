@@ -41,6 +41,7 @@
 #include "vmm/control/folder.h"
 #include "vmm/machine/machine.h"
 #include "vmm/report/timeline.h"
+#include "vmm/sandbox/sandbox.h"
 
 _Static_assert(CONFIG_MAX_MARKS <= TIMELINE_MARKS && CONFIG_MARK_BYTES <= TIMELINE_MARK_BYTES,
                "the timeline has room for every mark");
@@ -690,7 +691,8 @@ static int make_machine(struct run *run, struct machine **out)
                                                          .has_bitten = run->has_bitten,
                                                          .power = {on_machine_end, run},
                                                          .on_bite = on_bite,
-                                                         .on_hang = on_hang});
+                                                         .on_hang = on_hang,
+                                                         .before_guest = sandbox_seal});
     evloop_call(run->loop, end_making, run);
     if (r == 0 && cancel_asked(&run->cancel)) {
         machine_destroy(*out);
@@ -826,6 +828,8 @@ int cli_run(int argc, char **argv)
             r = timeline_create(&run.timeline, run.vm.timeline_path, run.vm.marks, &began);
         if (r == 0 && run.vm.record != NULL)
             r = record(&run, argc, argv);
+        if (r == 0)
+            r = sandbox_begin(&run.vm, &hv_kvm, chr_stdio_restore_terminal);
         if (r == 0 && set_up(&run) == 0) {
             do {
                 exit_code = run_once(&run);

@@ -110,6 +110,7 @@ static int apply_list(struct vm_config *c, const struct schema_key *option, cons
                 {config_port_tables, config_apply_port},
                 {config_fw_cfg_tables, config_apply_fw_cfg},
                 {config_watchdog_tables, config_apply_watchdog},
+                {config_sandbox_tables, config_apply_sandbox},
                 {config_root_tables, config_apply_root},
                 {config_display_tables, config_apply_display}};
     for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {

@@ -247,6 +247,13 @@ struct watchdog_choice {
     uint64_t boot_ns; /* for the guest's start; 0: it runs when the guest starts it */
 };
 
+enum sandbox_mode { SANDBOX_OFF, SANDBOX_ON, SANDBOX_REPORT }; /* in the order of the words */
+
+struct sandbox_choice {
+    enum sandbox_mode mode;
+    const char *folder; /* for what control commands open; NULL: none */
+};
+
 /* By how much it is ahead of the host's, which is wall_ns since 1970 in UTC. */
 int64_t clock_choice_ahead_s(const struct clock_choice *clock, uint64_t wall_ns);
 
@@ -271,6 +278,7 @@ struct vm_config {
     bool has_smbios; /* the user has said something of it */
     struct smbios_config smbios;
     struct watchdog_choice watchdog;
+    struct sandbox_choice sandbox;
     uint64_t cpu_on, cpu_off; /* HV_CPU_..., as the user said */
     unsigned disk_count, net_count, share_count, port_count, file_count;
     enum console_kind console;

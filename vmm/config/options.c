@@ -180,6 +180,8 @@ const struct schema_key config_options[] = {
              "after TIME, or at a second SIGTERM; without, SIGTERM ends the run"},
     {"reboot", "exit|restart", SCHEMA_WORD, AT(reboot_restart), .usual = "exit",
      .help = "What a guest's reset does"},
+    {"sandbox", "on[,KEY...]|off|report", SCHEMA_LIST, .tables = config_sandbox_tables,
+     .usual = "off", .help = "Give up what the run does not need before the guest starts"},
     {"config", "FILE", SCHEMA_FILE, .is_whole = true, .is_act = true,
      .help = "Take options from a JSON file, or from JSON itself, such as {\"mem\":\"1G\"}"},
     {"print-config", NULL, SCHEMA_SWITCH, AT(print_config), .is_whole = true, .is_act = true,

@@ -18,7 +18,7 @@ extern const struct schema_key config_options[]; /* of a struct vm_config */
 extern const struct schema_table config_disk_tables[], config_net_tables[], config_console_tables[],
     config_display_tables[], config_port_tables[], config_fw_cfg_tables[], config_virtio_tables[],
     config_input_tables[], config_share_tables[], config_root_tables[], config_rtc_tables[],
-    config_smbios_tables[], config_watchdog_tables[];
+    config_smbios_tables[], config_watchdog_tables[], config_sandbox_tables[];
 
 extern const struct schema_key config_virtio_keys[]; /* of a struct virtio_keys */
 
@@ -108,6 +108,8 @@ int config_apply_root(struct vm_config *c, const struct schema_key *option,
                       const struct cJSON *list);
 int config_apply_watchdog(struct vm_config *c, const struct schema_key *option,
                           const struct cJSON *list);
+int config_apply_sandbox(struct vm_config *c, const struct schema_key *option,
+                         const struct cJSON *list);
 int config_apply_fw_cfg(struct vm_config *c, const struct schema_key *option,
                         const struct cJSON *list);
 int config_apply_switch(struct switch_config *c, const struct schema_key *option,

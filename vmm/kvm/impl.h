@@ -164,6 +164,7 @@ struct kvm_arch {
     bool has_no_line_irqfds;   /* they raise a line, and never lower it */
     uint32_t msi_flags;        /* of each message */
     int address_bits_cap;      /* says how many a guest-physical address has; 0: none does */
+    const uint32_t *requests;  /* ioctls while the guest runs, beside all architectures', up to 0 */
     const char *load_advice;   /* /dev/kvm is not there: what a person can do, ... */
     const char *enable_advice; /* ... where the processor shows no virtualization, either */
     const char *no_emulation;  /* why KVM met an instruction that it cannot emulate there */

@@ -102,9 +102,34 @@ int kvm_capabilities(struct hv_capability *caps, unsigned max)
     return (int)(1 + ARRAY_SIZE(needs) + kvm_arch.need_count);
 }
 
+static unsigned kvm_requests(uint32_t *out, unsigned max)
+{
+    static const uint32_t all[] = {
+        KVM_RUN,
+        KVM_IRQFD,
+        KVM_IOEVENTFD,
+        KVM_SET_GSI_ROUTING,
+        KVM_SIGNAL_MSI,
+        KVM_IRQ_LINE,
+        KVM_GET_DIRTY_LOG,
+        KVM_GET_STATS_FD,
+        KVM_SET_USER_MEMORY_REGION,
+        KVM_GET_MP_STATE,
+    };
+    unsigned n = 0;
+    for (; n < ARRAY_SIZE(all); n++)
+        if (n < max)
+            out[n] = all[n];
+    for (const uint32_t *own = kvm_arch.requests; *own != 0; own++, n++)
+        if (n < max)
+            out[n] = *own;
+    return n;
+}
+
 const struct hv hv_kvm = {
     .name = "kvm",
     .capabilities = kvm_capabilities,
+    .requests = kvm_requests,
     .vm_create = kvm_vm_create,
     .vm_end = kvm_vm_end,
     .vm_destroy = kvm_vm_destroy,

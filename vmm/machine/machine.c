@@ -479,6 +479,8 @@ int machine_start(struct machine *m)
     int r = evloop_start_thread(m->loop);
     if (r == 0)
         r = virtio_devices_start(m->virtio);
+    if (r == 0 && m->config.before_guest != NULL)
+        m->config.before_guest();
     if (r == 0)
         r = vcpus_start(m->vcpus);
     return r < 0 || m->config.vm->hang_ns == 0

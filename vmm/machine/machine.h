@@ -52,6 +52,8 @@ struct machine_config {
     /* The guest's watchdog bites; on the I/O loop, with power's ctx. */
     void (*on_bite)(void *ctx);
     void (*on_hang)(void *ctx); /* likewise: of a hang, with vm's hang_ns */
+    /* When all threads but the vCPUs' have begun: the main thread. NULL: nothing. */
+    void (*before_guest)(void);
 };
 
 /* Errors are reported. */

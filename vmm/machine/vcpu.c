@@ -166,6 +166,7 @@ static void *vcpu_thread(void *arg)
     may_block_forbid();
     atomic_store_explicit(&v->tid, gettid(), memory_order_relaxed);
     hv->vcpu_bind_thread(v->hv);
+    thread_role_enter(THREAD_VCPU);
     timeline_add(v->timeline, TIMELINE_SETUP, "first KVM_RUN");
     if (g->config.clock != NULL)
         v->entered_ns = clock_now_ns(g->config.clock);

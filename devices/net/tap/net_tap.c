@@ -14,6 +14,7 @@
 #include "core/base/fail.h"
 #include "core/base/log.h"
 #include "core/base/xmath.h"
+#include "core/loop/ring_rules.h"
 #include "core/memory/iobuf.h"
 #include "devices/net/tap/net_tap_impl.h"
 
@@ -424,11 +425,14 @@ static struct net_tap_batch *batch_create(const struct net_tap *tap)
     int fds[NET_TAP_PAIRS_MAX];
     for (unsigned i = 0; i < tap->b.info.pairs; i++)
         fds[i] = tap->pairs[i].fd;
-    if (io_uring_queue_init(BATCH_PACKETS, &batch->ring, IORING_SETUP_SUBMIT_ALL) != 0) {
+    if (io_uring_queue_init(BATCH_PACKETS, &batch->ring,
+                            IORING_SETUP_SUBMIT_ALL | IORING_SETUP_R_DISABLED) != 0) {
         free(batch);
         return NULL;
     }
-    if (io_uring_register_files(&batch->ring, fds, tap->b.info.pairs) != 0) {
+    if (io_uring_register_files(&batch->ring, fds, tap->b.info.pairs) != 0 ||
+        ring_restrict(&batch->ring, IOSQE_FIXED_FILE) != 0 ||
+        io_uring_enable_rings(&batch->ring) != 0) {
         batch_destroy(batch);
         return NULL;
     }

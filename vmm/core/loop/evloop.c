@@ -270,6 +270,9 @@ static void *thread_main(void *arg)
 {
     struct evloop *loop = arg;
     evloop_own_as_thread(loop);
+    (void)loop->engine->wait(loop,
+                             WAIT_NONE); /* takes the ring that is this thread's, before ... */
+    thread_role_enter(THREAD_WORK);      /* ... a sandbox lets it make none */
     run_owned(loop, true);
     return NULL;
 }

@@ -21,6 +21,7 @@ int evloop_lane_create(struct evloop_lane **out, struct evloop *loop, const char
     lane->loop = loop;
     snprintf(lane->name, sizeof(lane->name), "%s", name);
     workpool_init(&lane->pool, lane->name, 1, evloop_inbox_work_finished, loop);
+    lane->pool.role = THREAD_LANE;
     lane->pool.by_hand = loop->lanes_by_hand;
     int err = workpool_start(&lane->pool);
     if (err < 0) {

@@ -15,6 +15,7 @@
  * of theirs is lost with the old one; I/O is never in flight while no thread owns the loop.
  */
 #include "core/loop/evloop_impl.h"
+#include "core/loop/ring_rules.h"
 
 #include <errno.h>
 #include <liburing.h>
@@ -70,7 +71,8 @@ struct ios {
 
 struct uring {
     struct io_uring ring;
-    bool is_open;
+    struct io_uring spare; /* for the next thread, which may not be able to make one */
+    bool is_open, has_spare;
     bool is_releasing;
     pid_t thread;            /* the ring's owner; 0: none yet */
     unsigned slots_used;     /* those beyond have never been, and are not touched */
@@ -90,10 +92,26 @@ struct uring {
  */
 static atomic_uint rings_closed;
 
-static int ring_open(struct uring *u)
+static int ring_make(struct io_uring *ring)
 {
     struct io_uring_params params = {.flags = RING_FLAGS, .cq_entries = CQ_ENTRIES};
-    int err = io_uring_queue_init_params(SQ_ENTRIES, &u->ring, &params);
+    int err = io_uring_queue_init_params(SQ_ENTRIES, ring, &params);
+    if (err < 0)
+        return err;
+    err = ring_restrict(ring, IOSQE_ASYNC);
+    if (err < 0)
+        io_uring_queue_exit(ring);
+    return err;
+}
+
+static int ring_open(struct uring *u)
+{
+    int err = 0;
+    if (u->has_spare)
+        u->ring = u->spare;
+    else
+        err = ring_make(&u->ring);
+    u->has_spare = err == 0 && thread_role_is_ahead() && ring_make(&u->spare) == 0;
     if (err < 0)
         return err;
     /* Acquire: pairs with ring_close(). */
@@ -659,6 +677,8 @@ static void uring_close(struct evloop *loop)
     if (!loop->uring)
         return;
     ring_close(loop->uring);
+    if (loop->uring->has_spare)
+        io_uring_queue_exit(&loop->uring->spare);
     munmap(loop->uring, sizeof(*loop->uring));
     loop->uring = NULL;
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "core/base/thread_role.h"
 #include "core/base/xmath.h"
 #include "core/loop/evloop.h"
 
@@ -25,6 +26,7 @@ int thread_start(pthread_t *thread, const char *name, void *(*fn)(void *arg), vo
     pthread_attr_setstacksize(&attr, STACK_BYTES);
     pthread_attr_setguardsize(&attr, GUARD_BYTES);
     sigfillset(&all);
+    sigdelset(&all, SIGSYS); /* of a sandbox: the kernel asks for an answer */
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int err = pthread_create(thread, &attr, fn, arg);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -38,7 +40,8 @@ void workpool_init(struct workpool *pool, const char *name, unsigned limit,
                    void (*finished)(void *ctx, struct ev_work *w), void *ctx)
 {
     pthread_condattr_t monotonic;
-    *pool = (struct workpool){.name = name, .limit = limit, .finished = finished, .ctx = ctx};
+    *pool = (struct workpool){
+        .name = name, .role = THREAD_WORK, .limit = limit, .finished = finished, .ctx = ctx};
     TAILQ_INIT(&pool->works);
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->wake, NULL);
@@ -84,6 +87,7 @@ static void run_unlocked(struct workpool *pool, struct ev_work *w)
 static void *helper_main(void *arg)
 {
     struct workpool *pool = arg;
+    thread_role_enter(pool->role);
     pthread_mutex_lock(&pool->lock);
     for (;;) {
         while (TAILQ_EMPTY(&pool->works) && !pool->quit) {

@@ -10,12 +10,15 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 
+#include "core/base/thread_role.h"
+
 #define WORKPOOL_THREADS 4
 
 struct ev_work;
 
 struct workpool {
     const char *name; /* of the loop, which the threads are named after */
+    enum thread_role role;
     /* A work has run; called on the helper, or in submit() if the host refuses every thread. */
     void (*finished)(void *ctx, struct ev_work *w);
     void *ctx;
@@ -57,7 +60,10 @@ bool workpool_wait(struct workpool *pool, int timeout_ms);
 /* Runs the oldest work in the caller's thread; false: there is none. */
 bool workpool_run_by_hand(struct workpool *pool);
 
-/* A thread of the VMM's own: a small stack, no signals, a name of at most 15 characters. */
+/*
+ * A thread of the VMM's own: a small stack, no signals, a name of at most 15 characters. It enters
+ * its role by itself (core/base/thread_role.h).
+ */
 int thread_start(pthread_t *thread, const char *name, void *(*fn)(void *arg), void *arg);
 
 #endif

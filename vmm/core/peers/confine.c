@@ -28,6 +28,12 @@
 #define FS_ABI_1 (LANDLOCK_ACCESS_FS_REFER - 1) /* all bits below it */
 #define FS_READ  (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
 #define FS_WRITE (LANDLOCK_ACCESS_FS_WRITE_FILE | FS_TRUNCATE)
+#define FS_MAKE                                                                                 \
+    (LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_DIR | \
+     LANDLOCK_ACCESS_FS_MAKE_SYM | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR)
+#define FS_ALL                                                                \
+    (FS_MAKE | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK | \
+     LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_REFER)
 #define FS_OF_FILES \
     (FS_WRITE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_EXECUTE | FS_IOCTL_DEV)
 
@@ -40,21 +46,21 @@ struct landlock_rules {
 
 struct confine {
     int rules; /* -1: no Landlock */
-    uint64_t memory_max_bytes, private_max_bytes, open_files_max;
+    uint64_t memory_max_bytes, private_max_bytes, open_files_max, core_max, capabilities;
     struct sock_fprog filter;
 };
 
 /* ---- files ---- */
 
-/* 0 or less: none. */
-static int landlock_abi(void)
+int confine_landlock_abi(void)
 {
-    return (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    return abi > 0 ? (int)abi : 0;
 }
 
 bool confine_restricts_files(void)
 {
-    return landlock_abi() > 0;
+    return confine_landlock_abi() > 0;
 }
 
 /* A kernel refuses what it does not know, even zeroes behind it not. */
@@ -76,7 +82,11 @@ static struct landlock_rules rules_of(int abi)
 
 static uint64_t fs_rights(unsigned rights)
 {
-    return ((rights & CONFINE_READ) != 0 ? FS_READ : 0) |
+    if ((rights & CONFINE_ALL) != 0)
+        rights |= CONFINE_READ | CONFINE_WRITE | CONFINE_MAKE;
+    return ((rights & CONFINE_ALL) != 0 ? FS_ALL : 0) |
+           ((rights & CONFINE_MAKE) != 0 ? FS_MAKE : 0) |
+           ((rights & CONFINE_READ) != 0 ? FS_READ : 0) |
            ((rights & CONFINE_WRITE) != 0 ? FS_WRITE : 0) |
            ((rights & CONFINE_EXEC) != 0 ? LANDLOCK_ACCESS_FS_EXECUTE : 0) |
            ((rights & CONFINE_CONTROL) != 0 ? FS_IOCTL_DEV : 0);
@@ -94,7 +104,8 @@ static int add_open(int rules, int fd, uint64_t rights)
     if (rule.allowed_access == 0)
         return 0;
     long r = syscall(SYS_landlock_add_rule, rules, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
-    return r != 0 ? -errno : 0;
+    /* A pipe or a socket is in no file system: no rule is about it. */
+    return r == 0 || errno == EBADFD ? 0 : -errno;
 }
 
 static int add_path(int rules, const struct confine_path *path, uint64_t known)
@@ -112,12 +123,14 @@ static int add_path(int rules, const struct confine_path *path, uint64_t known)
 
 static int make_rules(struct confine *c, const struct confine_policy *policy)
 {
-    int abi = landlock_abi();
-    if (abi <= 0)
+    int abi = confine_landlock_abi();
+    if (abi == 0)
         return 0;
     struct landlock_rules all = rules_of(abi);
     if (policy->network)
         all.net = 0;
+    if (policy->reaches_out)
+        all.scoped = 0;
     size_t bytes = abi >= 6 ? sizeof(all) : abi >= 4 ? 2 * sizeof(uint64_t) : sizeof(uint64_t);
     c->rules = (int)syscall(SYS_landlock_create_ruleset, &all, bytes, 0);
     if (c->rules < 0)
@@ -202,8 +215,10 @@ int confine_prepare(struct confine **out, const struct confine_policy *policy)
     c->memory_max_bytes = policy->memory_max_bytes;
     c->private_max_bytes = policy->private_max_bytes;
     c->open_files_max = policy->open_files_max;
+    c->core_max = policy->keeps_core ? 0 : CORE_MAX;
+    c->capabilities = policy->capabilities;
     int err = make_rules(c, policy);
-    if (err == 0)
+    if (err == 0 && policy->calls != NULL)
         err = make_filter(c, policy);
     if (err != 0) {
         confine_destroy(c);
@@ -230,27 +245,30 @@ static int limit(__rlimit_resource_t what, uint64_t max)
  * What a child of root's keeps: it opens files of other users' that Landlock lets it open, and
  * listens on small ports. Without new privileges, what it executes gets no more.
  */
-static int drop_capabilities(void)
+static int drop_capabilities(uint64_t kept)
 {
-    const uint32_t kept = 1u << CAP_DAC_OVERRIDE | 1u << CAP_NET_BIND_SERVICE;
+    kept |= UINT64_C(1) << CAP_DAC_OVERRIDE | UINT64_C(1) << CAP_NET_BIND_SERVICE;
     struct __user_cap_header_struct self = {.version = _LINUX_CAPABILITY_VERSION_3};
     struct __user_cap_data_struct caps[2];
     if (syscall(SYS_capget, &self, caps) != 0)
         return -1;
-    caps[0].effective &= kept;
-    caps[0].permitted &= kept;
-    caps[1].effective = caps[1].permitted = caps[0].inheritable = caps[1].inheritable = 0;
+    for (unsigned i = 0; i < ARRAY_SIZE(caps); i++, kept >>= 32) {
+        caps[i].effective &= (uint32_t)kept;
+        caps[i].permitted &= (uint32_t)kept;
+        caps[i].inheritable = 0;
+    }
     return (int)syscall(SYS_capset, &self, caps);
 }
 
 int confine_apply(const struct confine *c)
 {
-    if (limit(RLIMIT_CORE, CORE_MAX) != 0 || limit(RLIMIT_AS, c->memory_max_bytes) != 0 ||
+    if (limit(RLIMIT_CORE, c->core_max) != 0 || limit(RLIMIT_AS, c->memory_max_bytes) != 0 ||
         limit(RLIMIT_DATA, c->private_max_bytes) != 0 ||
         limit(RLIMIT_NOFILE, c->open_files_max) != 0 ||
-        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || drop_capabilities() != 0 ||
+        prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 || drop_capabilities(c->capabilities) != 0 ||
         (c->rules >= 0 && syscall(SYS_landlock_restrict_self, c->rules, 0) != 0) ||
-        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &c->filter) != 0)
+        (c->filter.filter != NULL &&
+         syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &c->filter) != 0))
         return -errno;
     return 0;
 }

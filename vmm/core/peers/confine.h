@@ -124,6 +124,8 @@ enum {
     CONFINE_WRITE = 2, /* open for writing, cut short */
     CONFINE_EXEC = 4,
     CONFINE_CONTROL = 8, /* ioctl on devices */
+    CONFINE_MAKE = 16,   /* in a folder: files, sockets, folders and links are made and removed */
+    CONFINE_ALL = 32,    /* but for the rights above: all that there is to do to files */
 };
 
 /* A file, or a folder and all below it. A path that does not exist is skipped. */
@@ -135,7 +137,7 @@ struct confine_path {
 
 struct confine_policy {
     const char *name;                 /* of the child, for messages: "disk a.img" */
-    const struct confine_call *calls; /* ended by one without a name */
+    const struct confine_call *calls; /* ended by one without a name; NULL: all, for now */
     /*
      * NULL: no execve. Otherwise execve() is let through for a path at this very address, so once
      * for all that matters: where that address is mapped again later, Landlock still says what
@@ -145,12 +147,17 @@ struct confine_policy {
     const struct confine_path *paths; /* all that may be opened */
     size_t path_count;
     bool network; /* TCP may connect and be connected to; of other sockets the calls decide alone */
+    bool reaches_out; /* to abstract sockets of other processes, too, and it may signal those */
+    bool keeps_core;  /* its core dumps are as large as they are */
+    uint64_t capabilities;      /* of root's, kept as well as the two, by number */
     uint64_t memory_max_bytes;  /* of address space; 0: as the parent */
     uint64_t private_max_bytes; /* likewise, without files and what is shared */
     uint64_t open_files_max;    /* each may keep memory of the kernel's; 0: as the parent */
 };
 
 bool confine_restricts_files(void);
+/* What this kernel's Landlock has (Linux's Documentation/userspace-api/landlock.rst); 0: none. */
+int confine_landlock_abi(void);
 
 /* Any thread. 0, or a negative errno that has been reported. Keeps nothing of the policy. */
 int confine_prepare(struct confine **out, const struct confine_policy *policy);

@@ -42,6 +42,7 @@ static void leave(struct attempt *a)
 static void *attempt_main(void *arg)
 {
     struct attempt *a = arg;
+    thread_role_enter(THREAD_WORK);
     bool connected = connect(a->fd, (const struct sockaddr *)&a->addr, sizeof(a->addr)) == 0;
     atomic_store(&a->err, connected ? 0 : -errno);
     (void)eventfd_write(a->done_fd, 1);

@@ -37,6 +37,7 @@ unsigned foreign_fds_left(void)
 static void *close_them(void *arg)
 {
     int fd = (int)(intptr_t)arg;
+    thread_role_enter(THREAD_WORK);
     while (fd >= 0) {
         close(fd);
         pthread_mutex_lock(&closes.lock);

@@ -95,6 +95,12 @@ struct hv {
     /* Fills at most max capabilities; returns how many there are. */
     int (*capabilities)(struct hv_capability *caps, unsigned max);
 
+    /*
+     * The ioctls that are made while a guest runs, for a sandbox: at most max of them; returns how
+     * many there are. NULL: none.
+     */
+    unsigned (*requests)(uint32_t *out, unsigned max);
+
     /* A VM with memory mapped and the in-kernel interrupt controllers in place. */
     int (*vm_create)(struct hv_vm **out, const struct hv_vm_config *config);
     /*

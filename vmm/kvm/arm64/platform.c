@@ -35,7 +35,10 @@ static const struct kvm_cpu_feature cpu_features[] = {
     {HV_CPU_SVE, "sve", KVM_CAP_ARM_SVE, true, "this host's processor has no scalable vectors"},
 };
 
+static const uint32_t requests[] = {KVM_GET_ONE_REG, 0};
+
 const struct kvm_arch kvm_arch = {
+    .requests = requests,
     .needs = needs,
     .need_count = ARRAY_SIZE(needs),
     .cpu_features = cpu_features,

@@ -20,7 +20,10 @@ static const struct kvm_need needs[] = {
      false},
 };
 
+static const uint32_t requests[] = {KVM_GET_ONE_REG, KVM_INTERRUPT, 0};
+
 const struct kvm_arch kvm_arch = {
+    .requests = requests,
     .needs = needs,
     .need_count = ARRAY_SIZE(needs),
     .lines = HV_RISCV64_LINES,

@@ -32,11 +32,20 @@ static const struct kvm_need needs[] = {
     {KVM_NEED(KVM_CAP_ADJUST_CLOCK), "kvmclock", false},
 };
 
+static const uint32_t requests[] = {KVM_GET_REGS,
+                                    KVM_GET_SREGS,
+                                    KVM_GET_MSRS,
+                                    KVM_TRANSLATE,
+                                    KVM_KVMCLOCK_CTRL,
+                                    KVM_GET_DEVICE_ATTR,
+                                    0};
+
 const struct kvm_arch kvm_arch = {
     .needs = needs,
     .need_count = ARRAY_SIZE(needs),
     .lines = IOAPIC_PINS,
     .line_routes = IOAPIC_PINS + PIC_PINS,
+    .requests = requests,
     .load_advice = "load KVM (sudo modprobe kvm_intel, or kvm_amd)",
     .enable_advice =
         "this processor shows neither VT-x nor AMD-V: enable it in the firmware's set-up "
