@@ -96,6 +96,31 @@ OnEachRig(virtio_fs, answers_come_in_any_order, open_two(rig, on))
     cr_expect_not(vdrv_has_used(&rig->drv.q[FIRST]));
 }
 
+/* A guest that polls need not wait for the end of the turn; one that sleeps is woken there. */
+OnEachRig(virtio_fs, some_answers_are_shown_early, open_two(rig, on))
+{
+    enum { SOME = 4 };
+    struct fsreq r[SOME];
+    rig->files.hold = true;
+    for (unsigned i = 0; i < SOME; i++) {
+        r[i] = (struct fsreq){.queue = FIRST, .unique = i + 1, .room = 32};
+        fsreq_send(rig, &r[i]);
+    }
+    rig_step(rig);
+    (void)rig_queue_irqs(rig, FIRST);
+    for (unsigned i = 0; i < SOME; i++) {
+        cr_expect_not(vdrv_has_used(&rig->drv.q[FIRST]), "answer %u", i);
+        fake_share_release_one(&rig->files, 0);
+    }
+    bool early = rig->dev->observed == 0; /* observers see turns as they were */
+    cr_expect_eq(vdrv_has_used(&rig->drv.q[FIRST]), early);
+    cr_expect_eq(rig_queue_irqs(rig, FIRST), 0);
+    rig_step(rig);
+    cr_expect_geq(rig_queue_irqs(rig, FIRST), 1);
+    for (unsigned i = 0; i < SOME; i++)
+        cr_expect(fsreq_is_answered(rig, &r[i]));
+}
+
 static void hold_some(struct rig *rig, unsigned queue, unsigned count)
 {
     rig->files.hold = true;

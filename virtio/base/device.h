@@ -213,6 +213,7 @@ struct virtio_queue {
     struct ev_poll poll;   /* it is dry, and looked at before the loop sleeps */
     struct ev_defer flush; /* show the guest what was pushed in this turn */
     unsigned turn;         /* chains that it may still take now */
+    bool interrupt_due;    /* for what virtio_queue_show() has shown */
 };
 
 /* Embedded in each device. */
@@ -270,6 +271,12 @@ bool virtio_queue_has_next(struct virtio_device *dev, unsigned queue);
 
 /* [queue] Gives a chain back; the guest sees it, and is notified, once at the end of this turn. */
 void virtio_queue_push(struct virtio_device *dev, unsigned queue, struct vq_chain *chain);
+
+/*
+ * [queue] The guest sees what was given back already now; it is notified at the end of this turn.
+ * A guest that polls refills the queue meanwhile. Under observers it does nothing.
+ */
+void virtio_queue_show(struct virtio_device *dev, unsigned queue);
 
 /* [queue] Does it run? If not it is being stopped, or the device needs a reset. */
 static inline bool virtio_queue_runs(const struct virtio_queue *q)

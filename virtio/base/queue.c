@@ -82,7 +82,8 @@ void queue_flush(struct virtio_queue *q)
 {
     if (!atomic_load_explicit(&q->dev->running, memory_order_relaxed))
         return;
-    bool interrupt = vq_flush(&q->vq);
+    bool interrupt = vq_flush(&q->vq) || q->interrupt_due;
+    q->interrupt_due = false;
     virtio_observe(q->dev, VIRTIO_ON_FLUSH, q, NULL, interrupt);
     if (interrupt)
         q->dev->host.ops->notify_queue(q->dev->host.ctx, q->index);
@@ -161,6 +162,13 @@ void virtio_queue_push(struct virtio_device *dev, unsigned queue, struct vq_chai
     evloop_defer(q->loop, &q->flush);
 }
 
+void virtio_queue_show(struct virtio_device *dev, unsigned queue)
+{
+    struct virtio_queue *q = &dev->queues[queue];
+    if (dev->observed == 0 && virtio_queue_runs(q))
+        q->interrupt_due |= vq_flush(&q->vq);
+}
+
 bool virtio_queue_is_external(const struct virtio_device *dev, unsigned queue)
 {
     return dev->cfg.ops->queue_is_external != NULL && dev->cfg.ops->queue_is_external(dev, queue);
@@ -204,6 +212,7 @@ static int start_on_loop(void *arg)
         err = -EINVAL;
     }
     q->resumes = false;
+    q->interrupt_due = false;
     if (err != 0)
         return err;
     atomic_store(&q->state, VIRTIO_QUEUE_STARTED);

@@ -18,6 +18,10 @@
 #include "virtio/base/device.h"
 #include "virtio/spec.h"
 
+/* What the guest is shown before the end of a turn: that many answers, or bytes. */
+#define UNSEEN_MAX   4u
+#define UNSEEN_BYTES (16 * KIB)
+
 struct fs_queue;
 
 /* One for each chain that can be in flight, at the chain's slot. */
@@ -33,6 +37,7 @@ struct fs_queue {
     struct virtio_fs *fs;
     unsigned index;
     unsigned slots;
+    unsigned unseen;   /* answers since the guest was shown some; long ones count for several */
     uint8_t *requests; /* one for each slot */
     LIST_HEAD(, fs_request) out;
 };
@@ -82,7 +87,13 @@ static void on_done(struct share_req *req)
     struct fs_queue *q = r->queue;
     LIST_REMOVE(r, out);
     r->chain->wr = req->wr;
+    uint64_t bytes = req->wr.done + req->rd.done;
     virtio_queue_push(&q->fs->dev, q->index, r->chain);
+    q->unseen += 1 + (unsigned)(bytes / UNSEEN_BYTES);
+    if (q->unseen >= UNSEEN_MAX) {
+        q->unseen = 0;
+        virtio_queue_show(&q->fs->dev, q->index);
+    }
 }
 
 static void submit(struct fs_queue *q, struct vq_chain *chain)
