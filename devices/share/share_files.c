@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #define COPY_MAX (UINT64_C(64) * MIB) /* in a message: a helper is not busy for ever */
@@ -68,7 +69,7 @@ int open_node(struct op *op, struct node *n, uint32_t flags, bool kills_setid,
     if (err != 0)
         close(fd);
     else
-        err = handle_open(s, n, fd, writes, &h);
+        err = handle_open(s, n, fd, host, &h);
     if (err != 0)
         return err;
     *out = (struct fuse_open_out){.fh = h->id, .open_flags = open_reply_flags(s)};
@@ -99,9 +100,13 @@ int op_release(struct op *op)
 /* The next vectors of the data: the guest's own where they fit, which is nearly always. */
 static void set_vectors(struct op *op)
 {
-    const struct iobuf *data = &op->data;
+    struct iobuf *data = &op->data;
     size_t bytes = 0;
     unsigned count = 0;
+    if (data->offset == data->iov->iov_len) { /* arguments, of which nothing is left */
+        data->iov++;
+        data->offset = 0;
+    }
     if (data->offset == 0)
         while (count < IOV_MAX && bytes + data->iov[count].iov_len <= op->left) {
             bytes += data->iov[count++].iov_len;
@@ -117,46 +122,105 @@ static void set_vectors(struct op *op)
     op->io.bytes = bytes;
 }
 
-static void transfer(struct op *op)
+static void prepare(struct op *op)
 {
     set_vectors(op);
     op->io.fd = op->handle->fd;
     op->io.offset_bytes = op->offset;
+}
+
+static void transfer(struct op *op)
+{
+    prepare(op);
     evloop_io(op->loop, &op->io);
 }
 
-/* Counts what was moved; 0, and more of it is on its way, or how the transfer has ended. */
+static void count(struct op *op, uint64_t n)
+{
+    iobuf_skip(&op->data, n);
+    op->offset += n;
+    op->left -= n;
+    op->total += (uint32_t)n;
+}
+
+/* Counts what was moved. True: more of it is on its way. */
 static bool moved(struct op *op, int64_t n)
 {
     if (n <= 0)
         return false;
-    iobuf_skip(&op->data, (uint64_t)n);
-    op->offset += (uint64_t)n;
-    op->left -= (uint64_t)n;
-    op->total += (uint32_t)n;
+    count(op, (uint64_t)n);
     if (op->left == 0 || (uint64_t)n < op->io.bytes || op->req == NULL)
         return false;
     transfer(op);
     return true;
 }
 
-static void on_read(struct ev_io *io, int64_t n)
+/* What is in memory; -1: the next byte is not. */
+static ssize_t read_cached(struct op *op)
 {
-    struct op *op = container_of(io, struct op, io);
-    if (moved(op, n))
-        return;
-    op->moved_in = op->total;
-    op_finish(op, n < 0 && op->total == 0 ? (int)n : OP_DONE);
+    struct handle *h = op->handle;
+    int vectors = (int)op->io.iov_count;
+    off_t at = (off_t)op->offset;
+    if (op->node->in_memory)
+        return preadv(h->fd, op->io.iov, vectors, at);
+    if (atomic_load_explicit(&h->has_no_nowait, memory_order_relaxed))
+        return -1;
+    ssize_t n = preadv2(h->fd, op->io.iov, vectors, at, RWF_NOWAIT);
+    if (n < 0 && errno == EOPNOTSUPP)
+        atomic_store_explicit(&h->has_no_nowait, true, memory_order_relaxed);
+    return n;
 }
 
-static void on_written(struct ev_io *io, int64_t n)
+/*
+ * What the page cache has, or takes, is copied here and now: io_uring leaves each write to a thread
+ * of the kernel's, which takes longer than the copy. Left to io_uring are what has to be read from
+ * a disk, or be on one before the call returns, and what follows an error. True: that was all.
+ */
+static bool copied(struct op *op)
+{
+    bool reads = op->io.op == EV_IO_READV;
+    if (op->node->waits || (!reads && op->handle->syncs) || !evloop_may_copy(op->loop, op->left))
+        return false;
+    while (op->left > 0) {
+        prepare(op);
+        ssize_t n = reads
+                        ? read_cached(op)
+                        : pwritev(op->io.fd, op->io.iov, (int)op->io.iov_count, (off_t)op->offset);
+        if (n <= 0)
+            return n == 0;
+        count(op, (uint64_t)n);
+    }
+    return true;
+}
+
+/* The answer, or the error `n` of a transfer that moved nothing. */
+static int ended(struct op *op, int64_t n)
+{
+    const struct fuse_write_out out = {.size = op->total};
+    if (n < 0 && op->total == 0)
+        return (int)n;
+    if (op->io.op == EV_IO_READV)
+        op->moved_in = op->total;
+    else
+        op_put(op, &out, sizeof(out));
+    return OP_DONE;
+}
+
+static void on_moved(struct ev_io *io, int64_t n)
 {
     struct op *op = container_of(io, struct op, io);
-    if (moved(op, n))
-        return;
-    const struct fuse_write_out out = {.size = op->total};
-    op_put(op, &out, sizeof(out));
-    op_finish(op, n < 0 && op->total == 0 ? (int)n : OP_DONE);
+    if (!moved(op, n))
+        op_finish(op, ended(op, n));
+}
+
+static int move(struct op *op, enum ev_io_op what)
+{
+    op->io.op = what;
+    op->io.done = on_moved;
+    if (copied(op))
+        return ended(op, 0);
+    transfer(op);
+    return OP_PENDING;
 }
 
 static int begin(struct op *op, uint64_t fh, uint64_t offset, uint64_t bytes)
@@ -181,10 +245,7 @@ int op_read(struct op *op)
         return r < 0 ? r : OP_DONE;
     op->data = op->req->wr;
     iobuf_skip(&op->data, sizeof(struct fuse_out_header));
-    op->io.op = EV_IO_READV;
-    op->io.done = on_read;
-    transfer(op);
-    return OP_PENDING;
+    return move(op, EV_IO_READV);
 }
 
 /* On a helper, before what is written there. */
@@ -216,10 +277,7 @@ int op_write(struct op *op)
     if (r != 0)
         return r < 0 ? r : OP_DONE;
     op->data = op->req->rd;
-    op->io.op = EV_IO_WRITEV;
-    op->io.done = on_written;
-    transfer(op);
-    return OP_PENDING;
+    return move(op, EV_IO_WRITEV);
 }
 
 /* ---- the rest ---- */

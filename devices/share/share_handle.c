@@ -2,17 +2,19 @@
 #include "devices/share/share_impl.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "core/base/descriptors.h"
 
-int handle_open(struct share_dir *s, struct node *n, int fd, bool writable, struct handle **out)
+int handle_open(struct share_dir *s, struct node *n, int fd, int flags, struct handle **out)
 {
     struct handle *h = descriptors_spare(fd) ? calloc(1, sizeof(*h)) : NULL;
     if (h != NULL) {
         h->fd = fd;
-        h->writable = writable;
+        h->writable = (flags & O_ACCMODE) != O_RDONLY;
+        h->syncs = (flags & O_DSYNC) != 0;
         h->node = n;
         h->pins = 1;
         pthread_mutex_init(&h->list_lock, NULL);

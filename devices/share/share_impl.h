@@ -54,7 +54,8 @@ struct node {
     uint64_t id; /* never changes; nor do key and type */
     struct node_key key;
     mode_t type;                /* S_IFMT */
-    bool waits;                 /* its file system may wait for another process */
+    bool waits;                 /* its file system may wait for another process, or... */
+    bool in_memory;             /* ... never waits */
     _Atomic bool no_capability; /* it has no attribute security.capability */
     unsigned pins;              /* messages at work on it */
     unsigned refs;              /* children and handles */
@@ -75,7 +76,9 @@ struct handle {
     uint64_t id;
     int fd;
     bool writable;
-    unsigned pins; /* messages at work on it, and 1 while the guest has it */
+    bool syncs;                 /* a write ends when it is on the disk */
+    _Atomic bool has_no_nowait; /* the file system cannot read without waiting */
+    unsigned pins;              /* messages at work on it, and 1 while the guest has it */
     struct node *node;
     LIST_ENTRY(handle) of_node;
     pthread_mutex_t list_lock; /* a directory's */
@@ -92,8 +95,8 @@ struct id_table {
     uint32_t count, room, free, max;
 };
 
-/* May the file system of a mount wait for another process? */
-enum mount_kind { MOUNT_UNKNOWN, MOUNT_LOCAL, MOUNT_WAITS };
+/* A file system may wait for another process, or for its disk, or it is all in memory. */
+enum mount_kind { MOUNT_UNKNOWN, MOUNT_WAITS, MOUNT_LOCAL, MOUNT_MEMORY };
 
 struct mount {
     uint64_t id;
@@ -239,7 +242,8 @@ enum mount_kind mount_kind(struct share_dir *s, uint64_t mount);
 void mount_learn(struct share_dir *s, uint64_t mount, int fd);
 
 /* share_handle.c */
-int handle_open(struct share_dir *s, struct node *n, int fd, bool writable, struct handle **out);
+/* Takes the descriptor, which was opened with those flags. */
+int handle_open(struct share_dir *s, struct node *n, int fd, int flags, struct handle **out);
 struct handle *handle_get(struct share_dir *s, uint64_t id);
 void handle_put(struct share_dir *s, struct handle *h);
 void handle_release(struct share_dir *s, uint64_t id); /* the guest's pin */

@@ -41,7 +41,7 @@ int op_opendir(struct op *op)
     if (fd < 0)
         return fd;
     struct handle *h;
-    int err = handle_open(s, op->node, fd, false, &h);
+    int err = handle_open(s, op->node, fd, O_RDONLY, &h);
     if (err != 0)
         return err;
     struct fuse_open_out out = {.fh = h->id};

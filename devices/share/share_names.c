@@ -48,7 +48,7 @@ int entry_find(struct op *op, struct node *parent, int at, const char *name, str
     if (err != 0)
         return err;
     if (st->stx_mnt_id != parent->key.mount) {
-        if (!op->on_helper && mount_kind(op->share, st->stx_mnt_id) != MOUNT_LOCAL)
+        if (!op->on_helper && mount_kind(op->share, st->stx_mnt_id) < MOUNT_LOCAL)
             return OP_ELSEWHERE;
         learn(op, at, name, st->stx_mnt_id);
     }
@@ -215,7 +215,7 @@ int op_link(struct op *op)
 }
 
 /* What CREATE and TMPFILE answer, of a file that was opened and made. Takes the descriptor. */
-static int answer_created(struct op *op, const char *name, int fd, bool writable)
+static int answer_created(struct op *op, const char *name, int fd, int flags)
 {
     struct share_dir *s = op->share;
     struct { /* as they follow each other */
@@ -233,7 +233,7 @@ static int answer_created(struct op *op, const char *name, int fd, bool writable
         return err;
     }
     entry_fill(op, n, &st, &out.entry);
-    err = handle_open(s, n, fd, writable, &h);
+    err = handle_open(s, n, fd, flags, &h);
     if (err != 0)
         node_forget(s, n, 1);
     else
@@ -289,7 +289,7 @@ int op_create(struct op *op)
         close(fd);
         return err;
     }
-    return answer_created(op, op->names[0], fd, (flags & O_ACCMODE) != O_RDONLY);
+    return answer_created(op, op->names[0], fd, flags);
 }
 
 int op_tmpfile(struct op *op)
@@ -309,7 +309,7 @@ int op_tmpfile(struct op *op)
         close(fd);
         return err;
     }
-    return answer_created(op, NULL, fd, true);
+    return answer_created(op, NULL, fd, flags);
 }
 
 /* ---- old ones ---- */

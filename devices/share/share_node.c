@@ -83,14 +83,16 @@ enum mount_kind mount_kind(struct share_dir *s, uint64_t mount)
 }
 
 /* Those that need nothing but the kernel and its disks, by the numbers of statfs(2). */
-static bool is_local(long type)
+static enum mount_kind kind_of(long type)
 {
+    static const uint32_t memory[] = {
+        0x01021994, /* tmpfs */
+        0x858458f6, /* ramfs */
+    };
     static const uint32_t local[] = {
         0xef53,     /* ext2, ext3, ext4 */
         0x58465342, /* xfs */
         0x9123683e, /* btrfs */
-        0x01021994, /* tmpfs */
-        0x858458f6, /* ramfs */
         0x794c7630, /* overlay */
         0xf2f52010, /* f2fs */
         0xca451a4e, /* bcachefs */
@@ -101,10 +103,13 @@ static bool is_local(long type)
         0x2011bab0, /* exfat */
         0x9660,     /* iso9660 */
     };
+    for (size_t i = 0; i < ARRAY_SIZE(memory); i++)
+        if ((uint32_t)type == memory[i])
+            return MOUNT_MEMORY;
     for (size_t i = 0; i < ARRAY_SIZE(local); i++)
         if ((uint32_t)type == local[i])
-            return true;
-    return false;
+            return MOUNT_LOCAL;
+    return MOUNT_WAITS;
 }
 
 void mount_learn(struct share_dir *s, uint64_t mount, int fd)
@@ -117,8 +122,7 @@ void mount_learn(struct share_dir *s, uint64_t mount, int fd)
     for (unsigned i = 0; i < s->mount_count; i++)
         known = known || s->mounts[i].id == mount;
     if (!known)
-        s->mounts[s->mount_count++] =
-            (struct mount){mount, is_local(st.f_type) ? MOUNT_LOCAL : MOUNT_WAITS};
+        s->mounts[s->mount_count++] = (struct mount){mount, kind_of(st.f_type)};
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -490,7 +494,7 @@ void node_put(struct share_dir *s, struct node *n)
     pthread_mutex_unlock(&s->lock);
 }
 
-static struct node *add(struct share_dir *s, const struct statx *st)
+static struct node *add(struct share_dir *s, const struct statx *st, enum mount_kind kind)
 {
     struct node *n = calloc(1, sizeof(*n));
     if (n == NULL)
@@ -498,6 +502,8 @@ static struct node *add(struct share_dir *s, const struct statx *st)
     n->fd = -1;
     n->key = key_of(st);
     n->type = st->stx_mode & S_IFMT;
+    n->waits = kind < MOUNT_LOCAL;
+    n->in_memory = kind == MOUNT_MEMORY;
     n->id = id_add(&s->nodes, n);
     if (n->id == 0) {
         free(n);
@@ -510,16 +516,14 @@ static struct node *add(struct share_dir *s, const struct statx *st)
 int node_enter(struct share_dir *s, struct node *parent, const char *name, const struct statx *st,
                int fd, struct node **out)
 {
-    /* The way to what is below one that waits goes through it. */
-    bool waits = mount_kind(s, st->stx_mnt_id) != MOUNT_LOCAL || (parent != NULL && parent->waits);
+    enum mount_kind kind = mount_kind(s, st->stx_mnt_id);
+    if (parent != NULL && parent->waits)
+        kind = MOUNT_WAITS; /* the way to it goes through what waits */
     int err = 0;
     pthread_mutex_lock(&s->lock);
     struct node *n = find(s, st);
-    if (n == NULL) {
-        n = add(s, st);
-        if (n != NULL)
-            n->waits = waits;
-    }
+    if (n == NULL)
+        n = add(s, st, kind);
     if (n == NULL) {
         err = -ENFILE;
     } else {
@@ -602,12 +606,11 @@ int nodes_init(struct share_dir *s)
         return err;
     }
     mount_learn(s, st.stx_mnt_id, fd);
-    s->root = add(s, &st);
+    s->root = add(s, &st, mount_kind(s, st.stx_mnt_id));
     if (s->root == NULL) {
         close(fd);
         return -ENOMEM;
     }
-    s->root->waits = mount_kind(s, st.stx_mnt_id) != MOUNT_LOCAL;
     s->root->fd = fd;
     return 0;
 }

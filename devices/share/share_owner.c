@@ -186,7 +186,7 @@ int stat_for_guest(const struct op *op, int fd, const char *name, struct statx *
     if (err != 0)
         return err;
     if (s->config.uid == SHARE_UID_XATTR && !op->on_helper &&
-        mount_kind(op->share, st->stx_mnt_id) != MOUNT_LOCAL)
+        mount_kind(op->share, st->stx_mnt_id) < MOUNT_LOCAL)
         return OP_ELSEWHERE;
     see(s, fd, name, st);
     return 0;

@@ -130,6 +130,23 @@ Test(devices_share_files, data_goes_where_the_handle_may)
     share_rig_close();
 }
 
+/* Copied on the loop; or by io_uring, where a write ends on the disk. */
+Test(devices_share_files, data_may_have_to_be_on_the_disk)
+{
+    const int kinds[] = {0, O_DSYNC, O_SYNC, O_APPEND};
+    begin();
+    for (unsigned i = 0; i < ARRAY_SIZE(kinds); i++) {
+        const char name[] = {(char)('a' + i), '\0'};
+        uint64_t fh;
+        char text[16] = "";
+        uint64_t node = fuse_create(&rig.client, ROOT, name, O_RDWR | kinds[i], 0644, &fh, NULL);
+        cr_assert_eq(fuse_write(&rig.client, node, fh, 0, "0123456789", 10), 10);
+        cr_assert_eq(fuse_read(&rig.client, node, fh, 4, text, 16), 6, "flags %x", kinds[i]);
+        cr_expect_arr_eq(text, "456789", 6);
+    }
+    share_rig_close();
+}
+
 Test(devices_share_files, holes_are_found_made_and_copied)
 {
     uint64_t fh, to;
