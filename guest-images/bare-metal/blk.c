@@ -138,10 +138,7 @@ static uint64_t next_place(void)
     static uint64_t state = 0x9e3779b97f4a7c15;
     if (orders.seq)
         return place + 1 < places ? ++place : (place = 0);
-    state ^= state << 13; /* Marsaglia's xorshift */
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (uint64_t)((unsigned __int128)state * places >> 64);
+    return load_random(&state, places);
 }
 
 static void note(unsigned slot, uint64_t now)

@@ -129,6 +129,7 @@ Test(completion, benchmarks)
     offers("minivet bench exit --ker", "");
     offers("minivet bench blk --wi", "--with");
     offers("minivet bench di", "display");
+    offers("minivet bench sh", "share");
     offers("minivet bench display --se", "--seconds");
     offers("minivet bench boot --only ", "bare linux");
     offers("minivet bench boot --only l", "linux");

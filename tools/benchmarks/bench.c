@@ -248,16 +248,17 @@ static _Noreturn void wrong(const struct bench *b, const char *option, const cha
 
 static void usage(const struct bench *b)
 {
+    const char *also = b->vs[1] != NULL ? b->vs[1] : "";
     printf("usage: minivet bench %s [OPTION...]\n%s\n"
            "  --runs N       rounds at most (%d)\n"
            "  --tight PCT    no more rounds than make the first figure's ratios sure to this (3)\n"
            "  --vs VMM       beside this one, may be repeated (%s%s%s): a name, the path of\n"
            "                 another minivet, or a line with {kernel} {append} {mem} {cpus};\n"
            "                 names: qemu-microvm qemu-q35 kvmtool firecracker cloud-hypervisor,\n"
-           "                 %snone for no comparison\n"
+           "                 %s%snone for no comparison\n"
            "  --only WORD    patterns that begin so\n",
-           b->results->bench, b->about, b->results->rounds, b->vs[0], b->vs[1] != NULL ? " " : "",
-           b->vs[1] != NULL ? b->vs[1] : "", b->takes_file ? "fio, " : "");
+           b->results->bench, b->about, b->results->rounds, b->vs[0], *also != '\0' ? " " : "",
+           also, also, *also != '\0' ? ", " : "");
     if (b->takes_kernel)
         puts("  --kernel FILE  for the pattern with a stock Linux\n"
              "  --initrd FILE  and its initrd, which has /bin/sh (busybox)");
@@ -266,8 +267,8 @@ static void usage(const struct bench *b)
          "                 and script are kept in FILE.dat and FILE.gp");
     if (b->seconds > 0)
         printf("  --seconds S    of a run (%g)\n", b->seconds);
-    if (b->takes_file)
-        puts("  --file FILE    WRITTEN TO by one of the patterns (1 GiB of memory)");
+    if (b->file_use != NULL)
+        printf("  --file FILE    %s\n", b->file_use);
     const char *before = "  --with LIST    what is measured on request only, with commas:";
     bool has_more = false;
     for (const struct vmm_way *way = b->ways; way != NULL && way->family != NULL; way++) {
@@ -347,7 +348,7 @@ static void take_wish(struct bench *b, struct wishes *w, int option)
         take_vs(b, w, optarg);
         break;
     case 'o':
-        w->only = optarg;
+        w->only = optarg != NULL ? optarg : "";
         break;
     case 'k':
     case 'i':
@@ -367,7 +368,7 @@ static void take_wish(struct bench *b, struct wishes *w, int option)
         b->seconds = number(b, "--seconds", optarg, 0.01, 3600);
         break;
     case 'f':
-        need(b, b->takes_file, "--file", optarg);
+        need(b, b->file_use != NULL, "--file", optarg);
         b->file = optarg;
         break;
     case 'w':

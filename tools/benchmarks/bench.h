@@ -28,9 +28,10 @@ struct bench {
     const char *vs[VMMS_MAX];         /* whom to compare with; none: qemu-microvm */
     const char *only;                 /* patterns to measure if none are chosen; NULL: all */
     const char *kernel, *initrd;      /* --kernel, --initrd, if `takes_kernel`: NULL without */
-    const char *file;                 /* --file, if `takes_file` */
+    const char *file;                 /* --file, if there is a `file_use` */
+    const char *file_use;             /* what --help says of it */
     double seconds;                   /* --seconds; 0: there is no such option */
-    bool takes_file, takes_kernel;
+    bool takes_kernel;
     bool hardware; /* hardware virtualization, as `minivet check` says */
 };
 

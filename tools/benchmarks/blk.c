@@ -164,7 +164,7 @@ int main(int argc, char **argv)
         .ways = ways,
         .vs = {"qemu-microvm", "fio"},
         .seconds = 1,
-        .takes_file = true,
+        .file_use = "WRITTEN TO by one of the patterns (1 GiB of memory)",
         .about = "\nRequests a second, their latency, and what they cost.\n",
         .notes = "CPU: of a request, of all threads but the vCPU's; kicks: of a request\n",
     };

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSD-2-Clause
-/* A network namespace for a benchmark, with taps in it. Both end with the process. */
+/* Namespaces for a benchmark, and taps in one of the network. They end with the process. */
 #ifndef MINIVET_BENCH_NETNS_H
 #define MINIVET_BENCH_NETNS_H
 
 #include <stdbool.h>
 
-/* errno says why it could not be. */
+/* Namespaces (CLONE_NEW...). A user who is not root is root in a user namespace of its own. errno
+ * says why it could not be, here and below. */
+bool unshare_as_root(int spaces);
+
 bool netns_enter(void);
 
 /* It stays when a VMM goes. Waits until no VMM has it; to be called again before each VMM. */

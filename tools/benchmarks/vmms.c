@@ -70,6 +70,7 @@ static const struct vmm table[] = {
      .initrd = "--initramfs {initrd} ",
      .devices = {""}},
     {.name = "fio", .family = "fio", .program = "fio"},
+    {.name = "host", .family = "host", .program = "sh"}, /* the benchmark's own process */
 };
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
@@ -165,7 +166,8 @@ pid_t vmm_start(const struct vmm *v, const struct vmm_guest *g, int in_fd, int *
     snprintf(cpus, sizeof(cpus), "%d", g->cpus);
     snprintf(line, sizeof(line), "%s%s%s%s%s%s", v->line, or_nothing(g->initrd != NULL, v->initrd),
              or_nothing(g->device != VMM_CONSOLE, v->serial), v->devices[g->device],
-             or_nothing(v->way != NULL, v->way->words), or_nothing(true, g->words));
+             or_nothing(v->way != NULL, v->way != NULL ? v->way->words : NULL),
+             or_nothing(true, g->words));
     bool needs_config = strstr(line, "{config}") != NULL;
     const struct linux_value values[] = {
         {"vmm", v->program},

@@ -27,6 +27,7 @@ static int print_help(FILE *out)
           "  memory    beyond the guest's own, and the cost of idle guests\n"
           "  balloon   how soon the host has the memory that a guest gives back\n"
           "  blk, net  throughput and latency of a disk and a network card\n"
+          "  share     the same of a directory of the host's, and of its files\n"
           "  display   updates a second, and the time from a key to its answer\n"
           "\n`minivet bench WHAT --help` has the options, docs/benchmarks.md the methods.\n",
           out);
@@ -36,8 +37,8 @@ static int print_help(FILE *out)
 /* Does the help list it? */
 static bool is_known(const char *word)
 {
-    static const char *const known[] = {"boot",    "exit", "console", "memory",
-                                        "balloon", "blk",  "net",     "display"};
+    static const char *const known[] = {"boot", "exit", "console", "memory", "balloon",
+                                        "blk",  "net",  "share",   "display"};
     for (unsigned i = 0; i < ARRAY_SIZE(known); i++)
         if (strcmp(word, known[i]) == 0)
             return true;

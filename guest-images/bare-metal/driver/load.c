@@ -43,6 +43,14 @@ void load_sleep(uint64_t ticks)
         pause();
 }
 
+uint64_t load_random(uint64_t *state, uint64_t bound)
+{
+    *state ^= *state << 13; /* Marsaglia's xorshift */
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return (uint64_t)((unsigned __int128)*state * bound >> 64);
+}
+
 /* ---- latencies ---- */
 
 static unsigned step_of(uint64_t ticks)

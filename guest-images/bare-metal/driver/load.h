@@ -19,6 +19,9 @@ void load_take_orders(const struct load_order *orders, unsigned count);
 /* ---- ticks of the clock (rt_ticks()) ---- */
 void load_sleep(uint64_t ticks);
 
+/* ---- numbers below `bound`; `state` begins as any but 0 ---- */
+uint64_t load_random(uint64_t *state, uint64_t bound);
+
 /* ---- latencies, in steps of three percent ---- */
 #define LOAD_SUB_BITS 5 /* 32 steps for each power of two */
 #define LOAD_STEPS    (64u << LOAD_SUB_BITS)

@@ -48,12 +48,18 @@ void ring_describe(struct ring *r, unsigned slot, const struct ring_part *parts)
 
 uint16_t ring_add(struct ring *r, unsigned slot)
 {
-    uint16_t id = vdrv_ring_add(&r->ring, &(struct vdrv_chain){
-                                              .bufs = r->memory->slot_parts[slot],
-                                              .count = r->parts,
-                                              .direct = r->indirect ? 0 : r->parts,
-                                              .table_gpa = (uintptr_t)r->memory->tables[slot],
-                                          });
+    return ring_add_chain(r, slot,
+                          &(struct vdrv_chain){
+                              .bufs = r->memory->slot_parts[slot],
+                              .count = r->parts,
+                              .direct = r->indirect ? 0 : r->parts,
+                              .table_gpa = (uintptr_t)r->memory->tables[slot],
+                          });
+}
+
+uint16_t ring_add_chain(struct ring *r, unsigned slot, const struct vdrv_chain *chain)
+{
+    uint16_t id = vdrv_ring_add(&r->ring, chain);
     r->memory->slots[id] = (uint16_t)slot;
     return id;
 }

@@ -54,6 +54,9 @@ void ring_describe(struct ring *r, unsigned slot, const struct ring_part *parts)
 /* Adds the slot's request, which the device sees no sooner than ring_publish(). Its id. */
 uint16_t ring_add(struct ring *r, unsigned slot);
 
+/* The same of a chain that ring_describe() does not know. */
+uint16_t ring_add_chain(struct ring *r, unsigned slot, const struct vdrv_chain *chain);
+
 /* Shows the device what was added; true if it wants to be told. */
 bool ring_publish(struct ring *r);
 

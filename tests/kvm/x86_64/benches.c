@@ -76,13 +76,33 @@ static void net(void)
     try_bench("net --only user-tx --seconds 1", "frames_per_s", 1);
 }
 
+static void share_data(void)
+{
+    try_bench("share --only read-16 --seconds 0.1", "per_s", 1);
+}
+
+/* Files that are made, found and gone: the guest says what failed. */
+static void share_names(void)
+{
+    try_bench("share --only create", "per_s", 1);
+    try_bench("share --only tree", "per_s", 1);
+    try_bench("share --only unlink", "per_s", 1);
+}
+
 static void display(void)
 {
     try_bench("display --only none --seconds 0.1", "updates_per_s", 2);
 }
 
 const struct tap_test bench_tests[] = {
-    {"bench: boot", boot, 0},       {"bench: exit", exits, 0}, {"bench: console", console, 0},
-    {"bench: memory", memory, 0},   {"bench: blk", blk, 0},    {"bench: net", net, 0},
-    {"bench: display", display, 0}, {NULL, NULL, 0},
+    {"bench: boot", boot, 0},
+    {"bench: exit", exits, 0},
+    {"bench: console", console, 0},
+    {"bench: memory", memory, 0},
+    {"bench: blk", blk, 0},
+    {"bench: net", net, 0},
+    {"bench: share, data", share_data, 0},
+    {"bench: share, names", share_names, 0},
+    {"bench: display", display, 0},
+    {NULL, NULL, 0},
 };
