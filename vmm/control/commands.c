@@ -247,7 +247,9 @@ static void say_swap_error(struct control_task *t, int err)
         {-EBUSY, "another disk, program or machine uses it; stop that one first"},
         {-EINVAL, "is smaller than a sector, or neither a file nor a block device; give a raw "
                   "image file, such as one by `truncate -s 1G FILE`"},
-        {-EACCES, "may not be opened as the disk is, for reading and (without ro) for writing"},
+        {-EACCES,
+         "may not be opened as the disk is, for reading and (without ro) for writing; under "
+         "--sandbox on it has to be below its allow=DIR"},
         {-EROFS, "is on a read-only file system, and the disk is not read-only"},
         {-EOPNOTSUPP, "cannot discard, as the guest may; put it on a file system with holes, such "
                       "as ext4"},

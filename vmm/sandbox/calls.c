@@ -91,7 +91,8 @@ const struct sandbox_call sandbox_calls[] = {
     ROW_IF(BY_ALL, 0, seccomp, 1, UINT32_MAX, 1), /* SECCOMP_SET_MODE_FILTER: a narrower one */
     ROW(BY_ALL, 0, getrandom),
     ROW(BY_WORK | BY_MAIN, 0, rt_sigaction),
-    ROW(BY_WORK | BY_MAIN, 0, getrusage), /* --stats */
+    ROW(BY_WORK | BY_MAIN, 0, getrusage),                      /* --stats */
+    ROW_IF(BY_WORK | BY_MAIN, 0, prlimit64, 3, UINT64_MAX, 0), /* asks, and sets nothing */
     ROW(BY_WORK | BY_MAIN, 0, getuid),
     ROW(BY_WORK | BY_MAIN, 0, geteuid),
     ROW(BY_ALL, 0, close),
@@ -197,7 +198,6 @@ const struct sandbox_call sandbox_calls[] = {
     ROW(BY_WORK, USE_SHARE, syncfs),
     ROW(BY_WORK, USE_SHARE, flock),
     ROW(BY_WORK, USE_SHARE, umask),
-    ROW_IF(BY_WORK, USE_SHARE, prlimit64, 3, UINT64_MAX, 0), /* asks, and sets nothing */
 
     {0},
 };
