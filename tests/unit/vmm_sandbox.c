@@ -126,6 +126,12 @@ static long makes_thread_as_process(void)
     return CALL(SYS_clone, SIGCHLD, 0, 0, 0, 0);
 }
 
+static long sets_limits(void)
+{
+    struct rlimit none = {0};
+    return CALL(SYS_prlimit64, tests, RLIMIT_NOFILE, &none, NULL, 0);
+}
+
 static long makes_ring(void)
 {
     static struct io_uring_params params;
@@ -192,7 +198,6 @@ SIMPLE(changes_mode, SYS_fchmodat, AT_FDCWD, mine)
 SIMPLE(changes_owner, SYS_fchownat, AT_FDCWD, mine)
 SIMPLE(sets_attribute, SYS_setxattr, mine, "user.x")
 SIMPLE(truncates, SYS_truncate, mine, 0)
-SIMPLE(sets_limits, SYS_prlimit64, tests, RLIMIT_NOFILE)
 SIMPLE(dumps, SYS_prctl, PR_SET_DUMPABLE, 1)
 SIMPLE(makes_memory_file, SYS_memfd_create, "x", 0)
 SIMPLE(dies_with_parent, SYS_prctl, PR_SET_PDEATHSIG, 9)
