@@ -106,14 +106,12 @@ static void add_net(struct sandbox_files *f, const struct net_config *n)
 
 static void add_port(struct sandbox_files *f, const struct port_config *p)
 {
-    if (p->kind == CHR_LISTEN)
+    if (p->kind == CHR_LISTEN || p->kind == CHR_PTY) /* which is a link */
         add_socket(f, p->paths[p->kind]);
     else if (p->kind == CHR_FILE)
         add_output(f, p->paths[p->kind], 0600);
     else if (p->kind == CHR_PIPE)
         add_parent(f, p->paths[p->kind], BOTH); /* two FIFOs, with endings */
-    else if (p->kind == CHR_PTY)
-        add_socket(f, p->paths[p->kind]); /* a link */
     if (p->kind == CHR_PTY)
         add(f, "/dev", BOTH | CONFINE_CONTROL); /* ptmx, pts */
 }

@@ -224,7 +224,7 @@ static void on_enter(enum thread_role role)
 
 static int give_up_files(const struct vm_config *vm)
 {
-    struct confine *confine;
+    struct confine *confine = NULL;
     struct sandbox_files *files = calloc(1, sizeof(*files));
     if (files == NULL)
         return fail(-ENOMEM, "sandbox");
