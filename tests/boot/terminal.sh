@@ -158,6 +158,16 @@ commands_of_minivet() {
     expect "run --: which is read-only" grep -q '^/dev/.* / ext4 ro' "$work/out"
 }
 
+# The names that a user gives are seen from the user's folder.
+own_share() {
+    top=$PWD
+    mkdir -p "$work/mine/docs"
+    echo mine >"$work/mine/docs/whose"
+    status=0
+    (cd "$work/mine" && "$top/tools/run-linux" --cpus 1 --timeout 120s --disk none --net none --share docs \
+        -- 'mount -t virtiofs docs /mnt && cat /mnt/whose') </dev/null >"$work/out" 2>"$log" || status=$?
+}
+
 group_terminal() {
     mkfifo "$work/typing" "$work/open"
     commands_of_minivet
@@ -199,6 +209,10 @@ group_terminal() {
     status=$?
     expect "SIGTERM of the script: ends with 143" ended 143
     expect "SIGTERM of the script ends all of it" alone first
+
+    attempts own_share
+    expect "a directory of the user's folder: the command ends with 0" ended 0
+    expect "a directory of the user's folder: is that one" grep -qx mine "$work/out"
 }
 
 # emulator MARK: waits for the program that emulates a host, or for Minivet itself.

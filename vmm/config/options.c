@@ -81,7 +81,9 @@ const struct schema_key config_options[] = {
     {"env", "NAME=VALUE", SCHEMA_TEXT, .set = set_variable, .many = true, .expected = "NAME=VALUE",
      .help = "A variable of the command's environment"},
     {"cwd", "DIR", SCHEMA_TEXT, AT(cwd), .min = 1, .expected = "a folder of the guest",
-     .usual = "/", .help = "Where in the guest the command begins"},
+     .usual = "/",
+     .help =
+         "Where in the guest the command begins; with --root the current directory, if not given"},
     {"dtb", "FILE", SCHEMA_FILE, AT(dtb),
      .help = "Device tree for the kernel, if the machine has one: instead of that"},
     {"dtb-overlay", "FILE", SCHEMA_FILE, AT(dtb_overlay),
