@@ -169,6 +169,7 @@ const struct sandbox_call sandbox_calls[] = {
     ROW(BY_WORK, USE_IP | USE_UNIX, sendmmsg),
     IOCTL(BY_WORK, USE_IP | USE_UNIX, FIONREAD),
     IOCTL(BY_WORK, USE_IP | USE_UNIX, FIONBIO),
+    ROW(BY_WORK, USE_IP | USE_UNIX, dup3), /* a VNC client's socket, in the place of a pair's end */
     ROW(BY_WORK, USE_IP | USE_UNIX, memfd_create), /* a VNC client's picture; a log of a server's */
     ROW(BY_WORK, USE_IP | USE_UNIX, fchmod),
     ROW(BY_WORK, USE_IP | USE_UNIX, chmod), /* of a socket's file */

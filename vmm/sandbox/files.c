@@ -24,6 +24,16 @@ static void add(struct sandbox_files *f, const char *path, unsigned rights)
         f->paths[f->count++] = (struct confine_path){.path = path, .rights = rights};
 }
 
+/* Takes the string; NULL: there is none. */
+static void add_own(struct sandbox_files *f, char *path, unsigned rights)
+{
+    f->is_full |= f->own_count == SANDBOX_PATHS;
+    if (path == NULL || f->is_full)
+        return free(path);
+    f->own[f->own_count++] = path;
+    add(f, path, rights);
+}
+
 /* The folder that it is in, or will be. */
 static void add_parent(struct sandbox_files *f, const char *path, unsigned rights)
 {
@@ -32,10 +42,7 @@ static void add_parent(struct sandbox_files *f, const char *path, unsigned right
                    : slash == NULL ? strdup(".")
                    : slash == path ? strdup("/")
                                    : strndup(path, (size_t)(slash - path));
-    if (parent == NULL || f->own_count == SANDBOX_PATHS)
-        return free(parent);
-    f->own[f->own_count++] = parent;
-    add(f, parent, rights);
+    add_own(f, parent, rights);
 }
 
 /* What is read at the start; in the next life another file may have its name. */
@@ -134,23 +141,22 @@ static void add_display(struct sandbox_files *f, const struct display_config *d)
     add(f, getenv("HOME"), READ);
 }
 
-/* Of kernels that were unpacked, as vmm/machine/machine.c has it. */
+/* Of kernels that were unpacked, as vmm/machine/machine.c has it. It has to be there. */
 static void add_kernel_cache(struct sandbox_files *f)
 {
     const char *base = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    bool is_said = base != NULL && base[0] == '/';
     char *dir = NULL;
-    int n = base != NULL && base[0] == '/'   ? asprintf(&dir, "%s/minivet", base)
-            : home != NULL && home[0] == '/' ? asprintf(&dir, "%s/.cache/minivet", home)
-                                             : -1;
-    if (n < 0 || f->own_count == SANDBOX_PATHS)
+    if (!is_said && (home == NULL || home[0] != '/'))
         return;
-    f->own[f->own_count++] = dir;
-    if (base == NULL || base[0] != '/') {
-        add_parent(f, dir, 0);
-        (void)mkdir(f->own[f->own_count - 1], 0700);
-    }
+    if (asprintf(&dir, "%s%s/minivet", is_said ? base : home, is_said ? "" : "/.cache") < 0)
+        return;
+    char *last = strrchr(dir, '/');
+    *last = '\0';
     (void)mkdir(dir, 0700);
-    add(f, dir, BOTH | CONFINE_MAKE);
+    *last = '/';
+    (void)mkdir(dir, 0700);
+    add_own(f, dir, BOTH | CONFINE_MAKE);
 }
 
 static void add_control(struct sandbox_files *f, const struct vm_config *vm)
@@ -158,11 +164,7 @@ static void add_control(struct sandbox_files *f, const struct vm_config *vm)
     char folder[CONTROL_FOLDER_BYTES];
     if (vm->control != NULL)
         return add_socket(f, vm->control);
-    char *own = control_folder(folder) ? strdup(folder) : NULL;
-    if (own == NULL || f->own_count == SANDBOX_PATHS)
-        return free(own);
-    f->own[f->own_count++] = own;
-    add(f, own, CONFINE_MAKE | READ);
+    add_own(f, control_folder(folder) ? strdup(folder) : NULL, CONFINE_MAKE | READ);
 }
 
 /* ---- what each run has ---- */

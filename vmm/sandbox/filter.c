@@ -74,7 +74,7 @@ static void add_argument(struct filter *f, const struct sandbox_call *c)
 }
 
 /* Rows of one call stand together: its number is compared once. */
-void filter_add(struct filter *f, const struct sandbox_call *calls, unsigned role, unsigned uses)
+void filter_add(struct filter *f, const struct sandbox_call *calls, unsigned roles, unsigned uses)
 {
     const struct sandbox_call *c = calls;
     while (c->name != NULL) {
@@ -83,7 +83,7 @@ void filter_add(struct filter *f, const struct sandbox_call *calls, unsigned rol
         bool any = false;
         for (; c->name != NULL && c->number == number; c++) {
             /* A negative one: this architecture has no such call. */
-            if (number < 0 || (c->roles & role) == 0 || (c->uses != 0 && (c->uses & uses) == 0))
+            if (number < 0 || (c->roles & roles) == 0 || (c->uses != 0 && (c->uses & uses) == 0))
                 continue;
             if (!any) {
                 put(f, (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)number, 1,

@@ -24,12 +24,12 @@ struct filter {
 };
 
 /*
- * The rows of `calls` (up to one without a name) that a thread of the role may make, in a run that
- * has what the bits of `uses` say. gate: calls whose next instruction this is are all let through;
- * 0: none.
+ * The rows of `calls` (up to one without a name) that threads of one of the roles may make, in a
+ * run that has what the bits of `uses` say. gate: calls whose next instruction this is are all let
+ * through; 0: none.
  */
 void filter_begin(struct filter *f, uintptr_t gate);
-void filter_add(struct filter *f, const struct sandbox_call *calls, unsigned role, unsigned uses);
+void filter_add(struct filter *f, const struct sandbox_call *calls, unsigned roles, unsigned uses);
 void filter_end(struct filter *f);
 
 /*
